@@ -1,0 +1,86 @@
+/* Error values: filling, wrapping and naming them. */
+
+#include "shared/base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Cuts a text that did not fit with an ellipsis, so that the reader knows. */
+static void mark_cut(char *text, size_t size, int wanted)
+{
+    if (wanted >= (int)size)
+        memcpy(text + size - 4, "...", 4);
+}
+
+int error_set_at(struct error *err, int code, const char *origin, const char *format, ...)
+{
+    va_list args;
+
+    ASSERT(code > 0);
+    if (err) {
+        err->code = code;
+        err->origin = origin;
+        va_start(args, format);
+        mark_cut(err->text, sizeof(err->text),
+                 vsnprintf(err->text, sizeof(err->text), format, args));
+        va_end(args);
+    }
+    return -code;
+}
+
+int error_set_errno_at(struct error *err, int errno_value, const char *origin, const char *format,
+                       ...)
+{
+    char prefix[200];
+    char reason[80];
+    va_list args;
+
+    va_start(args, format);
+    mark_cut(prefix, sizeof(prefix), vsnprintf(prefix, sizeof(prefix), format, args));
+    va_end(args);
+    return error_set_at(err, E_SYSTEM, origin, "%s: %s", prefix,
+                        strerror_r(errno_value, reason, sizeof(reason)));
+}
+
+int error_wrap(struct error *err, const char *format, ...)
+{
+    char old[sizeof(err->text)];
+    char prefix[sizeof(err->text)];
+    va_list args;
+
+    if (!err)
+        return -E_INTERNAL;
+    memcpy(old, err->text, sizeof(old));
+    va_start(args, format);
+    mark_cut(prefix, sizeof(prefix), vsnprintf(prefix, sizeof(prefix), format, args));
+    va_end(args);
+    mark_cut(err->text, sizeof(err->text),
+             snprintf(err->text, sizeof(err->text), "%s: %s", prefix, old));
+    return -err->code;
+}
+
+const char *error_name(int code)
+{
+    static const char *const names[] = {
+        [E_NONE] = "none",
+        [E_CANCELED] = "canceled",
+        [E_TIMEOUT] = "timeout",
+        [E_CLOSED] = "closed",
+        [E_SYSTEM] = "system",
+        [E_LIMIT] = "limit",
+        [E_INVALID] = "invalid",
+        [E_PROTOCOL] = "protocol",
+        [E_UNAVAILABLE] = "unavailable",
+        [E_AMBIGUOUS] = "ambiguous",
+        [E_CONFLICT] = "conflict",
+        [E_NOT_FOUND] = "not_found",
+        [E_DENIED] = "denied",
+        [E_REJECTED] = "rejected",
+        [E_INTERNAL] = "internal",
+    };
+
+    if (code < 0)
+        code = -code;
+    return code < (int)ARRAY_LENGTH(names) ? names[code] : "unknown";
+}

@@ -1,0 +1,273 @@
+/* Strict JSON decoding on json-c, which by itself is laxer than the RFC.
+ *
+ * json-c does not see raw control characters in strings, turns lone surrogates into U+FFFD and
+ * accepts \u0000, so a scan of the text comes first. Its STRICT flag refuses comments, single
+ * quotes, NaN, trailing commas and trailing bytes, and VALIDATE_UTF8 what its name says.
+ */
+
+#include "shared/base/json.h"
+
+#include <stdarg.h>
+
+#include "shared/base/error.h"
+
+struct place {
+    size_t line;
+    size_t column;
+};
+
+static struct place place_of(struct text in, size_t offset)
+{
+    struct place place = {1, 1};
+
+    for (size_t i = 0; i < offset && i < in.len; i++) {
+        if (in.ptr[i] == '\n') {
+            place.line++;
+            place.column = 1;
+        } else {
+            place.column++;
+        }
+    }
+    return place;
+}
+
+static int fail_at(struct text in, size_t offset, int code, const char *what, struct error *err)
+{
+    struct place place = place_of(in, offset);
+
+    return error_set(err, code, "%s at line %zu column %zu", what, place.line, place.column);
+}
+
+static int hex4(struct text in, size_t at)
+{
+    int value = 0;
+
+    if (in.len < at + 4)
+        return -1;
+    for (size_t i = at; i < at + 4; i++) {
+        char c = in.ptr[i];
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
+        if (digit < 0)
+            return -1;
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
+/* Checks the \u escape whose 'u' is at *at and moves *at past it (both halves of a pair). */
+static int scan_unicode_escape(struct text in, size_t *at, struct error *err)
+{
+    int unit = hex4(in, *at + 1);
+    int low;
+
+    if (unit < 0)
+        return fail_at(in, *at, E_INVALID, "malformed \\u escape", err);
+    if (unit == 0)
+        return fail_at(in, *at, E_INVALID, "the character \\u0000 is not accepted", err);
+    if (unit >= 0xDC00 && unit <= 0xDFFF)
+        return fail_at(in, *at, E_INVALID, "lone low surrogate in a \\u escape", err);
+    *at += 5;
+    if (unit < 0xD800 || unit > 0xDBFF)
+        return 0;
+    low = in.len > *at + 1 && in.ptr[*at] == '\\' && in.ptr[*at + 1] == 'u' ? hex4(in, *at + 2)
+                                                                            : -1;
+    if (low < 0xDC00 || low > 0xDFFF)
+        return fail_at(in, *at - 5, E_INVALID, "lone high surrogate in a \\u escape", err);
+    *at += 6;
+    return 0;
+}
+
+/* Scans the string whose first character after the quote is at *at; *at ends after the quote. */
+static int scan_string(struct text in, size_t *at, struct error *err)
+{
+    while (*at < in.len) {
+        unsigned char c = (unsigned char)in.ptr[*at];
+        int r;
+
+        if (c == '"') {
+            ++*at;
+            return 0;
+        }
+        if (c < 0x20)
+            return fail_at(in, *at, E_INVALID, "unescaped control character in a string", err);
+        ++*at;
+        if (c != '\\' || *at == in.len)
+            continue;
+        if (in.ptr[*at] != 'u') {
+            ++*at;
+            continue;
+        }
+        r = scan_unicode_escape(in, at, err);
+        if (r < 0)
+            return r;
+    }
+    return fail_at(in, *at, E_INVALID, "unterminated string", err);
+}
+
+static int scan(struct text in, int max_depth, struct error *err)
+{
+    size_t at = 0;
+    int depth = 0;
+
+    while (at < in.len) {
+        char c = in.ptr[at++];
+        int r = 0;
+
+        if (c == '"')
+            r = scan_string(in, &at, err);
+        else if (c == '\0')
+            r = fail_at(in, at - 1, E_INVALID, "unexpected NUL byte", err);
+        else if ((c == '{' || c == '[') && ++depth > max_depth)
+            r = error_set(err, E_LIMIT, "nested deeper than %d levels", max_depth);
+        else if (c == '}' || c == ']')
+            depth--;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int json_decode(struct text in, int max_depth, struct json_object **out, struct error *err)
+{
+    struct json_tokener *tokener;
+    struct json_object *object;
+    enum json_tokener_error result;
+    size_t end;
+    int r;
+
+    if (in.len == 0)
+        return error_set(err, E_INVALID, "empty, where a JSON document was expected");
+    if (in.len > INT32_MAX / 2)
+        return error_set(err, E_LIMIT, "JSON document of %zu bytes is too large", in.len);
+    r = scan(in, max_depth, err);
+    if (r < 0)
+        return r;
+    if (!text_is_utf8(in))
+        return error_set(err, E_INVALID, "not valid UTF-8");
+    /* json-c counts scalars as a level of their own. */
+    tokener = json_tokener_new_ex(max_depth + 1);
+    if (!tokener)
+        return error_set(err, E_LIMIT, "no memory for a JSON parser");
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    object = json_tokener_parse_ex(tokener, in.ptr, (int)in.len);
+    result = json_tokener_get_error(tokener);
+    end = json_tokener_get_parse_end(tokener);
+    if (result == json_tokener_continue) {
+        /* A bare number at the end: one more byte tells json-c that it is complete. */
+        object = json_tokener_parse_ex(tokener, " ", 1);
+        result = json_tokener_get_error(tokener);
+        end = in.len;
+    }
+    json_tokener_free(tokener);
+    if (result == json_tokener_success && text_trim((struct text){in.ptr + end, in.len - end}).len) {
+        json_object_put(object);
+        return fail_at(in, end, E_INVALID, "unexpected text after the document", err);
+    }
+    if (result != json_tokener_success) {
+        if (result == json_tokener_continue)
+            return fail_at(in, in.len, E_INVALID, "unexpected end", err);
+        return fail_at(in, end, E_INVALID, json_tokener_error_desc(result), err);
+    }
+    *out = object;
+    return 0;
+}
+
+void json_free(struct json_object *object)
+{
+    json_object_put(object);
+}
+
+void json_freep(struct json_object **object)
+{
+    json_object_put(*object);
+    *object = NULL;
+}
+
+struct text json_text(struct json_object *object)
+{
+    struct text text;
+
+    if (!object)
+        return TEXT("null");
+    text.ptr = json_object_to_json_string_length(
+        object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &text.len);
+    return text;
+}
+
+void json_encode(struct buf *buf, struct json_object *object)
+{
+    buf_add_text(buf, json_text(object));
+}
+
+bool json_has(struct json_object *object, const char *key)
+{
+    return json_object_is_type(object, json_type_object) &&
+           json_object_object_get_ex(object, key, NULL);
+}
+
+struct json_object *json_get(struct json_object *object, const char *key)
+{
+    struct json_object *value = NULL;
+
+    if (!json_object_is_type(object, json_type_object))
+        return NULL;
+    json_object_object_get_ex(object, key, &value);
+    return value;
+}
+
+struct text json_string(struct json_object *object)
+{
+    if (!json_object_is_type(object, json_type_string))
+        return TEXT_NONE;
+    return (struct text){json_object_get_string(object),
+                         (size_t)json_object_get_string_len(object)};
+}
+
+struct text json_get_text(struct json_object *object, const char *key)
+{
+    return json_string(json_get(object, key));
+}
+
+const char *json_get_string(struct json_object *object, const char *key)
+{
+    return json_get_text(object, key).ptr;
+}
+
+int64_t json_get_int(struct json_object *object, const char *key, int64_t otherwise)
+{
+    struct json_object *value = json_get(object, key);
+
+    return json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : otherwise;
+}
+
+double json_get_double(struct json_object *object, const char *key, double otherwise)
+{
+    struct json_object *value = json_get(object, key);
+
+    if (json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double))
+        return json_object_get_double(value);
+    return otherwise;
+}
+
+bool json_get_bool(struct json_object *object, const char *key, bool otherwise)
+{
+    struct json_object *value = json_get(object, key);
+
+    return json_object_is_type(value, json_type_boolean) ? json_object_get_boolean(value)
+                                                         : otherwise;
+}
+
+struct json_object *json_path(struct json_object *object, ...)
+{
+    va_list keys;
+    const char *key;
+
+    va_start(keys, object);
+    while (object && (key = va_arg(keys, const char *)))
+        object = json_get(object, key);
+    va_end(keys);
+    return object;
+}

@@ -1,0 +1,328 @@
+/* Texts and the bounded text builder. */
+
+#include "shared/base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "shared/base/error.h"
+#include "shared/base/memory.h"
+
+#define BUF_DEFAULT_LIMIT ((size_t)16 << 20)
+#define BUF_FIRST_SIZE    256
+
+bool text_equal(struct text a, struct text b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+bool text_is(struct text a, const char *string)
+{
+    return text_equal(a, text_of(string));
+}
+
+bool text_is_nocase(struct text a, const char *string)
+{
+    return a.len == strlen(string) && (a.len == 0 || strncasecmp(a.ptr, string, a.len) == 0);
+}
+
+bool text_starts(struct text a, const char *prefix)
+{
+    size_t len = strlen(prefix);
+
+    return a.len >= len && (len == 0 || memcmp(a.ptr, prefix, len) == 0);
+}
+
+bool text_ends(struct text a, const char *suffix)
+{
+    size_t len = strlen(suffix);
+
+    return a.len >= len && (len == 0 || memcmp(a.ptr + a.len - len, suffix, len) == 0);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+struct text text_trim(struct text a)
+{
+    while (a.len > 0 && is_blank(a.ptr[0])) {
+        a.ptr++;
+        a.len--;
+    }
+    while (a.len > 0 && is_blank(a.ptr[a.len - 1]))
+        a.len--;
+    return a;
+}
+
+bool text_cut(struct text a, char separator, struct text *head, struct text *rest)
+{
+    const char *at = a.len ? memchr(a.ptr, separator, a.len) : NULL;
+
+    if (!at)
+        return false;
+    *head = (struct text){a.ptr, (size_t)(at - a.ptr)};
+    *rest = (struct text){at + 1, a.len - head->len - 1};
+    return true;
+}
+
+bool text_to_int(struct text a, int64_t *out)
+{
+    int64_t value = 0;
+    size_t i = 0;
+    bool negative = a.len > 0 && a.ptr[0] == '-';
+
+    if (negative)
+        i++;
+    if (i == a.len)
+        return false;
+    for (; i < a.len; i++) {
+        int digit = a.ptr[i] - '0';
+
+        if (digit < 0 || digit > 9)
+            return false;
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, negative ? -digit : digit, &value))
+            return false;
+    }
+    *out = value;
+    return true;
+}
+
+/* Length of the UTF-8 sequence at p, or 0 when it is malformed. Table 3-7 of the Unicode standard. */
+static size_t utf8_sequence(const unsigned char *p, size_t left)
+{
+    unsigned char low = 0x80;
+    unsigned char high = 0xBF;
+    size_t len;
+
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] >= 0xC2 && p[0] <= 0xDF)
+        len = 2;
+    else if (p[0] >= 0xE0 && p[0] <= 0xEF)
+        len = 3;
+    else if (p[0] >= 0xF0 && p[0] <= 0xF4)
+        len = 4;
+    else
+        return 0;
+    if (p[0] == 0xE0)
+        low = 0xA0;
+    else if (p[0] == 0xED)
+        high = 0x9F;
+    else if (p[0] == 0xF0)
+        low = 0x90;
+    else if (p[0] == 0xF4)
+        high = 0x8F;
+    if (left < len || p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < len; i++)
+        if (p[i] < 0x80 || p[i] > 0xBF)
+            return 0;
+    return len;
+}
+
+bool text_is_utf8(struct text a)
+{
+    const unsigned char *p = (const unsigned char *)a.ptr;
+    size_t left = a.len;
+
+    while (left > 0) {
+        size_t step = utf8_sequence(p, left);
+
+        if (step == 0)
+            return false;
+        p += step;
+        left -= step;
+    }
+    return true;
+}
+
+void buf_init(struct buf *buf, size_t limit)
+{
+    *buf = (struct buf){.limit = limit ? limit : BUF_DEFAULT_LIMIT};
+}
+
+void buf_deinit(struct buf *buf)
+{
+    free(buf->ptr);
+    buf->ptr = NULL;
+    buf->len = buf->size = 0;
+}
+
+char *buf_reserve(struct buf *buf, size_t len)
+{
+    size_t want;
+    size_t size;
+    char *ptr;
+
+    if (buf->failed)
+        return NULL;
+    if (len > buf->limit || buf->len > buf->limit - len) {
+        buf->failed = true;
+        return NULL;
+    }
+    want = buf->len + len + 1;
+    if (want <= buf->size)
+        return buf->ptr + buf->len;
+    size = buf->size ? buf->size * 2 : BUF_FIRST_SIZE;
+    if (size < want)
+        size = want;
+    ptr = realloc(buf->ptr, size);
+    if (!ptr) {
+        buf->failed = true;
+        return NULL;
+    }
+    buf->ptr = ptr;
+    buf->size = size;
+    return buf->ptr + buf->len;
+}
+
+void buf_add(struct buf *buf, const void *bytes, size_t len)
+{
+    char *at = buf_reserve(buf, len);
+
+    if (!at)
+        return;
+    if (len > 0)
+        memcpy(at, bytes, len);
+    buf->len += len;
+    buf->ptr[buf->len] = '\0';
+}
+
+void buf_add_text(struct buf *buf, struct text text)
+{
+    buf_add(buf, text.ptr, text.len);
+}
+
+void buf_add_string(struct buf *buf, const char *string)
+{
+    buf_add(buf, string, strlen(string));
+}
+
+void buf_add_char(struct buf *buf, char c)
+{
+    buf_add(buf, &c, 1);
+}
+
+void buf_vprintf(struct buf *buf, const char *format, va_list args)
+{
+    va_list again;
+    char *at;
+    int len;
+
+    va_copy(again, args);
+    len = vsnprintf(NULL, 0, format, args);
+    ASSERT(len >= 0);
+    at = buf_reserve(buf, (size_t)len);
+    if (at) {
+        vsnprintf(at, (size_t)len + 1, format, again);
+        buf->len += (size_t)len;
+    }
+    va_end(again);
+}
+
+void buf_printf(struct buf *buf, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    buf_vprintf(buf, format, args);
+    va_end(args);
+}
+
+static void add_json_escape(struct buf *buf, char c)
+{
+    switch (c) {
+    case '"':
+        buf_add(buf, "\\\"", 2);
+        break;
+    case '\\':
+        buf_add(buf, "\\\\", 2);
+        break;
+    case '\n':
+        buf_add(buf, "\\n", 2);
+        break;
+    case '\r':
+        buf_add(buf, "\\r", 2);
+        break;
+    case '\t':
+        buf_add(buf, "\\t", 2);
+        break;
+    default:
+        buf_printf(buf, "\\u%04x", (unsigned char)c);
+    }
+}
+
+void buf_add_json(struct buf *buf, struct text text)
+{
+    size_t start = 0;
+
+    buf_add_char(buf, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+
+        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7F)
+            continue;
+        buf_add(buf, text.ptr + start, i - start);
+        add_json_escape(buf, (char)c);
+        start = i + 1;
+    }
+    if (text.len > start)
+        buf_add(buf, text.ptr + start, text.len - start);
+    buf_add_char(buf, '"');
+}
+
+void buf_add_json_string(struct buf *buf, const char *string)
+{
+    if (string)
+        buf_add_json(buf, text_of(string));
+    else
+        buf_add(buf, "null", 4);
+}
+
+void buf_reset(struct buf *buf)
+{
+    buf->len = 0;
+    buf->failed = false;
+    if (buf->ptr)
+        buf->ptr[0] = '\0';
+}
+
+void buf_consume(struct buf *buf, size_t len)
+{
+    ASSERT(len <= buf->len);
+    if (len == 0)
+        return;
+    memmove(buf->ptr, buf->ptr + len, buf->len - len);
+    buf->len -= len;
+    buf->ptr[buf->len] = '\0';
+}
+
+int buf_check(const struct buf *buf, struct error *err)
+{
+    if (buf->failed)
+        return error_set(err, E_LIMIT, "text is larger than its limit of %zu bytes", buf->limit);
+    return 0;
+}
+
+struct text buf_text(const struct buf *buf)
+{
+    return (struct text){buf_string(buf), buf->len};
+}
+
+const char *buf_string(const struct buf *buf)
+{
+    return buf->ptr ? buf->ptr : "";
+}
+
+char *buf_take(struct buf *buf)
+{
+    char *ptr = buf->ptr ? buf->ptr : xstrdup("");
+
+    buf->ptr = NULL;
+    buf->len = buf->size = 0;
+    return ptr;
+}

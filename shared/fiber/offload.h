@@ -1,0 +1,26 @@
+#pragma once
+/* A small pool of threads for what can't be asynchronous: name resolution above all.
+ *
+ * A job is heap memory that the caller hands over. run() executes on a pool thread and touches
+ * nothing but the job. When the caller's wait ends early (time-out, cancel) the job is abandoned:
+ * the pool frees it with free_job after run() returned. When offload_run returns 0, the job is the
+ * caller's again.
+ */
+
+#include "shared/base/compiler.h"
+
+struct error;
+
+struct offload_job {
+    void (*run)(struct offload_job *job);
+    void (*free_job)(struct offload_job *job);
+    struct offload_entry *entry; /* the pool's */
+};
+
+/* Returns 0 when run() has returned; -E_TIMEOUT or -E_CANCELED (abandoned: do not touch the job);
+ * -E_LIMIT when more than 1,024 jobs wait already (abandoned too). Threads start on first use. */
+SUSPENDS MUSTCHECK int offload_run(struct offload_job *job, int64_t deadline_ms,
+                                   struct error *err);
+
+/* Waits for running jobs and ends the threads. Before loop_run returns, or never. */
+SUSPENDS void offload_stop(void);

@@ -1,0 +1,87 @@
+#pragma once
+/* HTTP for fibers over curl_multi_socket_action: pooled handles, connection reuse, HTTP/2 where the
+ * server offers it by ALPN, deadlines for connecting, for the first byte and in total, caps on header
+ * and body sizes, redirects off, no proxy from the environment, no cookies. A cancel or a time-out
+ * closes the transfer's connection at once.
+ *
+ * Transfers are spread over several multi handles once there are many (a multi walks all
+ * connections of a host: 10,000 in one cost three to six times the CPU of 1,000).
+ */
+
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+
+struct address;
+struct error;
+struct http_client;
+
+struct http_client_options {
+    size_t max_transfers;       /* at once; more wait in order; default 20 000 */
+    size_t transfers_per_shard; /* default 1 000 */
+    long max_host_connections;  /* for HTTP/2 hosts; 0: no cap; default 0 */
+    const char *user_agent;     /* default "penstock/VERSION" */
+    const char *ca_file;        /* NULL: the system's */
+};
+
+struct http_header {
+    struct text name;
+    struct text value;
+};
+
+struct http_call {
+    const char *method; /* "GET", "POST", … */
+    const char *url;    /* http or https only */
+    const struct http_header *headers;
+    size_t headers_count;
+    struct text body; /* borrowed until the call returns */
+
+    int64_t connect_timeout_ms;    /* default 10 000 */
+    int64_t first_byte_timeout_ms; /* from the start to the first byte of the reply; default: total */
+    int64_t total_timeout_ms;      /* default 600 000 */
+    size_t max_body_bytes;         /* of the reply; default 16 MiB */
+    size_t max_header_bytes;       /* of the reply; default 64 KiB */
+
+    const struct address *pin; /* connect to this checked address, whatever the name resolves to now */
+
+    /* When set, body bytes go here as they arrive instead of into the response; it runs on the loop's
+     * stack and must not wait; returning false ends the transfer with -E_LIMIT. */
+    bool (*on_body)(void *arg, struct text bytes);
+    void *arg;
+};
+
+struct http_response {
+    int status;
+    struct http_header *headers; /* in order of arrival; names as received */
+    size_t headers_count;
+    struct text body; /* ended by a zero that is not counted */
+    int64_t first_byte_ms; /* since the start */
+    int64_t total_ms;
+    char *storage; /* owns headers and body */
+    char *body_storage;
+};
+
+/* Returns 0 or -E_SYSTEM. Close it from a fiber when no call is under way. */
+MUSTCHECK int http_client_open(const struct http_client_options *options, struct http_client **out,
+                               struct error *err);
+SUSPENDS void http_client_close(struct http_client *client); /* accepts NULL */
+
+/* Make one call. Returns 0 for any complete response, whatever its status; *out is the caller's to
+ * http_response_deinit. Otherwise -E_UNAVAILABLE (could not connect, TLS failed: nothing was sent),
+ * -E_CLOSED (closed before the response was complete), -E_TIMEOUT, -E_LIMIT (larger than the caps),
+ * -E_PROTOCOL (not HTTP), -E_INVALID (the url), -E_CANCELED. */
+SUSPENDS MUSTCHECK int http_call(struct http_client *client, const struct http_call *call,
+                                 struct http_response *out, struct error *err);
+
+void http_response_deinit(struct http_response *response);
+
+/* The first header of that name (any case); TEXT_NONE when absent. */
+struct text http_response_header(const struct http_response *response, const char *name);
+
+struct http_client_stats {
+    uint64_t calls;
+    uint64_t failures;
+    size_t active;
+    size_t waiting;
+    uint64_t connections_opened;
+};
+void http_client_stats_get(const struct http_client *client, struct http_client_stats *out);

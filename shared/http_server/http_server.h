@@ -1,0 +1,134 @@
+#pragma once
+/* The HTTP/1.1 server: a fiber per connection that reads, routes and writes as straight-line code.
+ * One implementation for the API, for health and metrics, and for the rehearsal LLM.
+ *
+ * http-parser parses, behind parse.c; what it is lax about is refused before the handler sees the
+ * request (docs/http-server.md lists each point with its test). Limits: request line, header bytes and
+ * count, body bytes, a deadline for the whole request, an idle deadline, connections at once.
+ *
+ * Memory: a request lives in its exchange's arena and body buffer, freed when the handler returns.
+ */
+
+#include "shared/base/arena.h"
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+#include "shared/io/io.h"
+
+struct error;
+struct http_server;
+
+enum http_method {
+    HTTP_METHOD_GET,
+    HTTP_METHOD_HEAD,
+    HTTP_METHOD_POST,
+    HTTP_METHOD_PUT,
+    HTTP_METHOD_PATCH,
+    HTTP_METHOD_DELETE,
+    HTTP_METHOD_OPTIONS,
+};
+
+struct http_field {
+    struct text name;
+    struct text value;
+};
+
+#define HTTP_PATH_PARAMS_MAX 4
+
+struct http_exchange {
+    enum http_method method;
+    struct text target; /* as received: path and query */
+    struct text path;   /* as received, still percent-encoded */
+    struct text query;  /* as received, without '?'; empty when absent */
+    const struct http_field *headers;
+    size_t headers_count;
+    struct text body;
+    char peer[ADDRESS_TEXT_SIZE];
+    struct arena arena;   /* of this request */
+    int64_t deadline_ms;  /* of the whole request */
+    struct text params[HTTP_PATH_PARAMS_MAX]; /* what {…} of the route matched, decoded */
+    char request_id[48];  /* x-request-id of the reply: taken from the request when it is sane */
+    void *user;           /* the application's */
+
+    struct http_connection *connection; /* the server's */
+    struct buf extra_headers;
+    int status; /* of the reply, 0 until it is begun */
+    bool streaming;
+};
+
+/* Handles one request in the connection's fiber: it must reply exactly once (http_reply, or
+ * http_stream_begin … http_stream_end). When it does not, the server replies 500. */
+typedef void (*http_handler_fn)(struct http_exchange *exchange, void *arg);
+
+/* Writes the body of an error that the server itself raises (400, 408, 413, 414, 431, 503, …) in the
+ * application's format: append to `body`, return its content type. NULL: text/plain. */
+typedef const char *(*http_error_fn)(int status, const char *message, struct buf *body);
+
+struct http_server_options {
+    const char *host; /* numeric address or unix path; required */
+    int port;         /* 0: any free one */
+    http_handler_fn handler;
+    void *arg;
+    http_error_fn error_body;
+
+    size_t max_connections;        /* default 10 000; further ones wait in the backlog */
+    size_t max_request_line_bytes; /* default 8 KiB; 414 */
+    size_t max_header_bytes;       /* default 32 KiB; 431 */
+    size_t max_headers;            /* default 100; 431 */
+    size_t max_body_bytes;         /* default 4 MiB; 413 */
+    int64_t request_timeout_ms;    /* first byte to the last of the request; default 30 000; 408 */
+    int64_t reply_timeout_ms;      /* handler and writing the reply; default 120 000 */
+    int64_t idle_timeout_ms;       /* between requests; default 75 000 */
+    int64_t linger_timeout_ms;     /* draining input after an early error reply; default 1 000 */
+};
+
+/* Listens and serves in the background. Returns 0 with *out, or -E_SYSTEM (address in use, …). */
+MUSTCHECK int http_server_open(const struct http_server_options *options, struct http_server **out,
+                               struct error *err);
+int http_server_port(const struct http_server *server);
+
+/* Graceful: stop accepting, close idle connections, let requests in work finish (their replies say
+ * Connection: close), cut what is left at the deadline; then free. Accepts NULL. */
+SUSPENDS void http_server_close(struct http_server *server, int64_t deadline_ms);
+
+/* True once http_server_close has begun: streams should end. */
+bool http_server_draining(const struct http_server *server);
+
+/* Fields of the request. The first header of that name, any case; TEXT_NONE when absent. */
+struct text http_header_get(const struct http_exchange *exchange, const char *name);
+
+/* The first query parameter of that name, percent-decoded into the arena; TEXT_NONE when absent.
+ * `index` walks repeated ones (limit[]=…): 0, 1, … */
+struct text http_query_get(struct http_exchange *exchange, const char *name, size_t index);
+
+/* Percent-decode into the arena ('+' is a blank when plus_is_blank). False: malformed or %00. */
+MUSTCHECK bool http_decode(struct arena *arena, struct text in, bool plus_is_blank,
+                           struct text *out);
+
+/* Add a header to the reply, before it is begun. Values with CR or LF are a programmer error. */
+void http_add_header(struct http_exchange *exchange, const char *name, struct text value);
+
+/* The whole reply at once. Returns 0, or the error that closed the connection (the handler has
+ * nothing left to do then, so ignoring it with (void) is fine after logging). */
+SUSPENDS int http_reply(struct http_exchange *exchange, int status, const char *content_type,
+                        struct text body);
+
+/* A reply in pieces, chunked (or until close for HTTP/1.0). A slow reader suspends the writer. */
+SUSPENDS MUSTCHECK int http_stream_begin(struct http_exchange *exchange, int status,
+                                         const char *content_type, struct error *err);
+SUSPENDS MUSTCHECK int http_stream_write(struct http_exchange *exchange, struct text bytes,
+                                         struct error *err);
+SUSPENDS int http_stream_end(struct http_exchange *exchange, struct error *err);
+
+/* Close the connection without (or in the midst of) a reply: the rehearsal LLM's misbehaviour. */
+void http_abort(struct http_exchange *exchange);
+
+/* Whether the peer has closed its end while the handler works (a client that gave up). */
+bool http_peer_gone(struct http_exchange *exchange);
+
+struct http_server_stats {
+    size_t connections;
+    uint64_t accepted;
+    uint64_t requests;
+    uint64_t refused; /* malformed, too large, too slow */
+};
+void http_server_stats_get(const struct http_server *server, struct http_server_stats *out);

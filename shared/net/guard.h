@@ -1,0 +1,30 @@
+#pragma once
+/* The SSRF guard: which addresses a URL chosen by a user or a model may lead to.
+ *
+ * Refuses everything that is not globally routable: loopback, private, link-local (which holds the
+ * cloud metadata addresses), carrier-grade NAT, multicast, broadcast, unspecified, documentation,
+ * benchmarking and reserved ranges, and the IPv6 forms that embed an IPv4 address (mapped, compatible,
+ * NAT64, 6to4, Teredo), judged by what they embed. Source: the IANA special-purpose address registries
+ * (RFC 6890 and its updates).
+ */
+
+#include "shared/base/compiler.h"
+#include "shared/io/io.h"
+
+struct error;
+
+struct guard_options {
+    /* "host:port" or "address/prefix" entries that are allowed in spite of being private; for
+     * operators who mean it, and for tests. */
+    const char *const *exceptions;
+    size_t exceptions_count;
+};
+
+/* Pure. Returns 0, or -E_DENIED with which address and why. */
+MUSTCHECK int guard_check_address(const struct guard_options *options, const struct address *address,
+                                  struct error *err);
+
+/* Resolve `host` and check every address found; all must pass. *out is one to pin. Returns 0,
+ * -E_DENIED, or what resolve_host returns. */
+SUSPENDS MUSTCHECK int guard_resolve(const struct guard_options *options, const char *host, int port,
+                                     int64_t deadline_ms, struct address *out, struct error *err);

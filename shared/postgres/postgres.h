@@ -1,0 +1,133 @@
+#pragma once
+/* Postgres for fibers: one pipelined connection that all fibers share, and a small pool of
+ * connections for transactions that need several round trips.
+ *
+ * Natural batching: what fibers ask for while the previous batch is in flight leaves together, up to
+ * PG_BATCH_MAX requests, closed by one Sync: one implicit transaction, one fsync. A fiber is woken
+ * only when its batch's Sync came back, so a 0 means "committed". When a statement of a batch fails,
+ * Postgres has rolled the whole batch back, and the driver runs each request of it again with a Sync
+ * of its own: the faulty one fails alone. Deadlocks and serialisation failures are run again (3 times).
+ *
+ * Lost connections come back with capped, jittered backoff. A request that was not sent waits for
+ * the connection until its deadline; one that was sent fails with -E_AMBIGUOUS: the caller decides, and
+ * writes that are compare-and-sets may simply be sent again.
+ *
+ * Statements are prepared on first use per connection, by name. Names resolve on the offload pool;
+ * libpq is always given hostaddr or a socket directory, so it never blocks.
+ */
+
+#include "shared/base/compiler.h"
+#include "shared/base/id.h"
+#include "shared/base/text.h"
+
+struct error;
+struct pg;
+struct pg_result;
+struct pg_tx;
+
+#define PG_BATCH_MAX  128
+#define PG_VALUES_MAX 32
+
+struct pg_options {
+    const char *url;              /* postgresql://… or a conninfo string; required */
+    const char *application_name; /* required */
+    int pool_size;                /* transaction connections; default 4 */
+    int64_t statement_timeout_ms; /* the server's; default 10 000 */
+    int64_t request_timeout_ms;   /* waiting for the connection and the answer; default 15 000 */
+    size_t queue_max;             /* requests waiting at most, else -E_UNAVAILABLE; default 100 000 */
+};
+
+/* A statement is a static constant. `types` has one letter per parameter, which fixes its type when
+ * the statement is prepared:
+ *   u uuid   i int8   b bool   t text or whatever Postgres infers   j jsonb   y bytea
+ *   U uuid[]   I int8[]   T text[]   J jsonb[]     (arrays: literals built with pg_array_*) */
+struct pg_statement {
+    const char *name; /* unique in the program */
+    const char *sql;
+    const char *types;
+};
+
+struct pg_value {
+    char type; /* as above, or 0 for NULL */
+    struct text text;
+    uint8_t inline_bytes[16];
+};
+
+struct pg_value pg_uuid(struct uuid value);
+struct pg_value pg_int(int64_t value);
+struct pg_value pg_bool(bool value);
+struct pg_value pg_text(struct text value); /* borrowed until the call returns; TEXT_NONE is NULL */
+struct pg_value pg_string(const char *value); /* NULL is NULL */
+struct pg_value pg_json(struct text value);   /* must be valid JSON; TEXT_NONE is NULL */
+struct pg_value pg_bytes(struct text value);
+struct pg_value pg_array(char type, const struct buf *literal); /* type: one of U I T J */
+struct pg_value pg_null(void);
+
+/* Array literals: begin, add each, end. Then pg_array('T', &buf). */
+void pg_array_begin(struct buf *buf);
+void pg_array_add_text(struct buf *buf, struct text value); /* quoted and escaped; TEXT_NONE is NULL */
+void pg_array_add_uuid(struct buf *buf, struct uuid value);
+void pg_array_add_int(struct buf *buf, int64_t value);
+void pg_array_end(struct buf *buf);
+
+/* One statement with its values (count = strlen(statement->types)). */
+struct pg_query {
+    const struct pg_statement *statement;
+    const struct pg_value *values;
+};
+
+/* Starts connecting in the background; it never waits. Returns 0, or -E_INVALID for a url that libpq
+ * can't parse. The pg is closed with pg_close, from a fiber, when no fiber uses it any more. */
+MUSTCHECK int pg_open(const struct pg_options *options, struct pg **out, struct error *err);
+SUSPENDS void pg_close(struct pg *pg); /* accepts NULL */
+
+/* Waits until connected. Returns 0, -E_TIMEOUT (with the last connection error), -E_CANCELED. */
+SUSPENDS MUSTCHECK int pg_wait_ready(struct pg *pg, int64_t deadline_ms, struct error *err);
+bool pg_is_ready(const struct pg *pg);
+
+/* Run one statement on the shared connection. *out (may be NULL if not wanted) is the caller's to
+ * pg_result_free. Returns 0; -E_UNAVAILABLE (not sent); -E_AMBIGUOUS; -E_TIMEOUT (server's or ours: if
+ * sent, ambiguous too); -E_CONFLICT (unique or exclusion violation); -E_REJECTED (any other SQL
+ * error, with its SQLSTATE in the text); -E_CANCELED (ambiguous if sent). */
+SUSPENDS MUSTCHECK int pg_exec(struct pg *pg, const struct pg_statement *statement,
+                               const struct pg_value *values, struct pg_result **out,
+                               struct error *err);
+
+/* Several statements as one request: adjacent in one batch, so all or none. out_results (NULL, or an
+ * array of count) is filled on 0 only. */
+SUSPENDS MUSTCHECK int pg_exec_all(struct pg *pg, const struct pg_query *queries, size_t count,
+                                   struct pg_result **out_results, struct error *err);
+
+/* A transaction on a pooled connection; waits for a free one. End it with pg_commit or pg_rollback,
+ * both of which free it. A connection whose exchange was interrupted is closed, not reused. */
+SUSPENDS MUSTCHECK int pg_begin(struct pg *pg, struct pg_tx **out, struct error *err);
+SUSPENDS MUSTCHECK int pg_tx_exec(struct pg_tx *tx, const struct pg_statement *statement,
+                                  const struct pg_value *values, struct pg_result **out,
+                                  struct error *err);
+/* SQL text that may hold several statements and no parameters (migrations). */
+SUSPENDS MUSTCHECK int pg_tx_script(struct pg_tx *tx, const char *sql, struct error *err);
+SUSPENDS MUSTCHECK int pg_commit(struct pg_tx *tx, struct error *err);
+SUSPENDS void pg_rollback(struct pg_tx *tx); /* accepts NULL */
+
+/* Results, in text format. A row or column out of range is a programmer error. */
+int pg_rows(const struct pg_result *result);
+int64_t pg_affected(const struct pg_result *result);
+bool pg_is_null(const struct pg_result *result, int row, int column);
+struct text pg_get_text(const struct pg_result *result, int row, int column); /* NULL: TEXT_NONE */
+const char *pg_get_string(const struct pg_result *result, int row, int column); /* NULL: NULL */
+int64_t pg_get_int(const struct pg_result *result, int row, int column); /* NULL: 0 */
+bool pg_get_bool(const struct pg_result *result, int row, int column);
+struct uuid pg_get_uuid(const struct pg_result *result, int row, int column); /* NULL: zero */
+void pg_result_free(struct pg_result *result);
+void pg_result_freep(struct pg_result **result);
+
+struct pg_stats {
+    uint64_t requests;
+    uint64_t batches;
+    uint64_t reruns;     /* requests run again alone after their batch failed */
+    uint64_t ambiguous;
+    uint64_t reconnects;
+    size_t queued;       /* waiting now */
+    size_t in_flight;    /* sent, not answered */
+};
+void pg_stats_get(const struct pg *pg, struct pg_stats *out);
