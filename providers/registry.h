@@ -1,0 +1,28 @@
+#pragma once
+/* Which provider serves a model, from the name that an agent gives it. Pure: no HTTP, no clock.
+ *
+ * In this order:
+ *   1. a name of the configuration's models          "fast" -> groq, "llama-3.1-8b-instant"
+ *   2. "provider/model", provider of the configuration  "groq/openai/gpt-oss-120b"
+ *   3. a well-known name, or one of its dated variants   "gpt-4o-2024-08-06" -> openai
+ */
+
+#include "providers/provider.h"
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+
+struct config;
+struct error;
+struct provider_registry;
+
+/* The configuration must outlive the registry. Returns 0 with *out, or -E_INVALID when a provider's
+ * kind is not known, or a model names a provider that is not there. */
+MUSTCHECK int provider_registry_new(const struct config *config, struct provider_registry **out,
+                                    struct error *err);
+void provider_registry_free(struct provider_registry *registry); /* accepts NULL */
+void provider_registry_freep(struct provider_registry **registry);
+
+/* Returns 0 with *out, which is valid as long as the registry is, or
+ * -E_NOT_FOUND, whose text says what would be right and is fit for an API error. */
+MUSTCHECK int provider_registry_resolve(const struct provider_registry *registry, struct text model,
+                                        struct provider_target *out, struct error *err);
