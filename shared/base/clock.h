@@ -1,8 +1,8 @@
 #pragma once
 /* Time. Intervals and deadlines are milliseconds of CLOCK_BOOTTIME, which goes on while the machine
- * sleeps; wall time (_wall_) is milliseconds since 1970 and only ever shown or put into ids: Postgres
- * now() and Redis TIME alone judge it. Time-dependent pure code takes `now_ms` as a parameter; tests
- * of the rest may freeze the clock. */
+ * sleeps; wall time (_wall_) is milliseconds since 1970 and only ever shown or put into ids:
+ * Postgres now() and Redis TIME alone judge it. Time-dependent pure code takes `now_ms` as a
+ * parameter; tests of the rest may freeze the clock. */
 
 #include "shared/base/compiler.h"
 

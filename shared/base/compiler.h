@@ -6,7 +6,9 @@
  *             pointers may have changed when it returns. A mark for the reader and for the lint in
  *             tests/lib; the compiler ignores it.
  * CLEANUP(fn) calls fn(&variable) when the variable leaves its scope.
- * ASSERT(c)   always on, for programmer errors only; never for what the outside world can cause.
+ * IGNORE(call) drops the result of a MUSTCHECK function, where that is right and a comment says
+ * why. ASSERT(c)   always on, for programmer errors only; never for what the outside world can
+ * cause.
  */
 
 #include <stdbool.h>
@@ -20,7 +22,13 @@
 #define CLEANUP(fn)     __attribute__((cleanup(fn)))
 #define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(pointer, type, member)                                                        \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+#define IGNORE(call)                                                                               \
+    do {                                                                                           \
+        __typeof__(call) ignored_ = (call);                                                        \
+        (void)ignored_;                                                                            \
+    } while (0)
 
 #define ASSERT(condition)                                                                          \
     do {                                                                                           \
@@ -29,4 +37,5 @@
     } while (0)
 
 /* Prints the condition and aborts. Never returns. */
-NORETURN void assert_failed(const char *condition, const char *file, int line, const char *function);
+NORETURN void assert_failed(const char *condition, const char *file, int line,
+                            const char *function);

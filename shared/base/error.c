@@ -63,21 +63,11 @@ int error_wrap(struct error *err, const char *format, ...)
 const char *error_name(int code)
 {
     static const char *const names[] = {
-        [E_NONE] = "none",
-        [E_CANCELED] = "canceled",
-        [E_TIMEOUT] = "timeout",
-        [E_CLOSED] = "closed",
-        [E_SYSTEM] = "system",
-        [E_LIMIT] = "limit",
-        [E_INVALID] = "invalid",
-        [E_PROTOCOL] = "protocol",
-        [E_UNAVAILABLE] = "unavailable",
-        [E_AMBIGUOUS] = "ambiguous",
-        [E_CONFLICT] = "conflict",
-        [E_NOT_FOUND] = "not_found",
-        [E_DENIED] = "denied",
-        [E_REJECTED] = "rejected",
-        [E_INTERNAL] = "internal",
+        [E_NONE] = "none",           [E_CANCELED] = "canceled", [E_TIMEOUT] = "timeout",
+        [E_CLOSED] = "closed",       [E_SYSTEM] = "system",     [E_LIMIT] = "limit",
+        [E_INVALID] = "invalid",     [E_PROTOCOL] = "protocol", [E_UNAVAILABLE] = "unavailable",
+        [E_AMBIGUOUS] = "ambiguous", [E_CONFLICT] = "conflict", [E_NOT_FOUND] = "not_found",
+        [E_DENIED] = "denied",       [E_REJECTED] = "rejected", [E_INTERNAL] = "internal",
     };
 
     if (code < 0)

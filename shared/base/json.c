@@ -72,8 +72,8 @@ static int scan_unicode_escape(struct text in, size_t *at, struct error *err)
     *at += 5;
     if (unit < 0xD800 || unit > 0xDBFF)
         return 0;
-    low = in.len > *at + 1 && in.ptr[*at] == '\\' && in.ptr[*at + 1] == 'u' ? hex4(in, *at + 2)
-                                                                            : -1;
+    low =
+        in.len > *at + 1 && in.ptr[*at] == '\\' && in.ptr[*at + 1] == 'u' ? hex4(in, *at + 2) : -1;
     if (low < 0xDC00 || low > 0xDFFF)
         return fail_at(in, *at - 5, E_INVALID, "lone high surrogate in a \\u escape", err);
     *at += 6;
@@ -120,6 +120,10 @@ static int scan(struct text in, int max_depth, struct error *err)
             r = scan_string(in, &at, err);
         else if (c == '\0')
             r = fail_at(in, at - 1, E_INVALID, "unexpected NUL byte", err);
+        else if (c == '\'') /* json-c takes single-quoted member names, even when strict */
+            r = fail_at(in, at - 1, E_INVALID, "strings take double quotes", err);
+        else if (c >= 'A' && c <= 'Z' && c != 'E') /* json-c takes NaN and Infinity */
+            r = fail_at(in, at - 1, E_INVALID, "unexpected word", err);
         else if ((c == '{' || c == '[') && ++depth > max_depth)
             r = error_set(err, E_LIMIT, "nested deeper than %d levels", max_depth);
         else if (c == '}' || c == ']')
@@ -162,7 +166,8 @@ int json_decode(struct text in, int max_depth, struct json_object **out, struct 
         end = in.len;
     }
     json_tokener_free(tokener);
-    if (result == json_tokener_success && text_trim((struct text){in.ptr + end, in.len - end}).len) {
+    if (result == json_tokener_success &&
+        text_trim((struct text){in.ptr + end, in.len - end}).len) {
         json_object_put(object);
         return fail_at(in, end, E_INVALID, "unexpected text after the document", err);
     }

@@ -19,8 +19,8 @@ struct error;
 
 #define JSON_DEPTH_DEFAULT 64
 
-/* Returns 0 and *out (the caller's; may be NULL for the document `null`), or -E_INVALID with what is
- * wrong and the line and column, or -E_LIMIT when too deep. */
+/* Returns 0 and *out (the caller's; may be NULL for the document `null`), or -E_INVALID with what
+ * is wrong and the line and column, or -E_LIMIT when too deep. */
 MUSTCHECK int json_decode(struct text in, int max_depth, struct json_object **out,
                           struct error *err);
 
@@ -34,10 +34,11 @@ void json_encode(struct buf *buf, struct json_object *object);
 struct text json_text(struct json_object *object);
 
 /* Members. All accept an object that is NULL or no JSON object (then there is no such member). */
-struct json_object *json_get(struct json_object *object, const char *key); /* NULL: absent or null */
-bool json_has(struct json_object *object, const char *key);                /* present, may be null */
-struct text json_get_text(struct json_object *object, const char *key);    /* TEXT_NONE: no string */
-const char *json_get_string(struct json_object *object, const char *key);  /* NULL: no string */
+struct json_object *json_get(struct json_object *object,
+                             const char *key);                            /* NULL: absent or null */
+bool json_has(struct json_object *object, const char *key);               /* present, may be null */
+struct text json_get_text(struct json_object *object, const char *key);   /* TEXT_NONE: no string */
+const char *json_get_string(struct json_object *object, const char *key); /* NULL: no string */
 int64_t json_get_int(struct json_object *object, const char *key, int64_t otherwise);
 double json_get_double(struct json_object *object, const char *key, double otherwise);
 bool json_get_bool(struct json_object *object, const char *key, bool otherwise);

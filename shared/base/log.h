@@ -33,8 +33,7 @@ struct log_field {
 struct error;
 
 /* Two fields: error=<text> code=<name>. */
-#define LOG_ERROR(err)                                                                             \
-    LOG_STR("error", (err)->text), LOG_STR("code", error_name((err)->code))
+#define LOG_ERROR(err) LOG_STR("error", (err)->text), LOG_STR("code", error_name((err)->code))
 
 struct log_context {
     char run[48]; /* empty: not shown */

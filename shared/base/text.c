@@ -91,7 +91,8 @@ bool text_to_int(struct text a, int64_t *out)
     return true;
 }
 
-/* Length of the UTF-8 sequence at p, or 0 when it is malformed. Table 3-7 of the Unicode standard. */
+/* Length of the UTF-8 sequence at p, or 0 when it is malformed. Table 3-7 of the Unicode standard.
+ */
 static size_t utf8_sequence(const unsigned char *p, size_t left)
 {
     unsigned char low = 0x80;

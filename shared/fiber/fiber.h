@@ -27,14 +27,15 @@ enum wait_result { WAIT_WOKEN, WAIT_TIMEOUT, WAIT_CANCELED };
 
 /* Start a fiber that runs fn(arg) from the next turn of the loop on. `name` is copied (31 chars).
  * It frees itself when fn returns: the pointer is valid until then, so keep it only where the fiber
- * itself clears it. Never fails; running out of memory or mappings aborts, so cap what you spawn. */
+ * itself clears it. Never fails; running out of memory or mappings aborts, so cap what you spawn.
+ */
 struct fiber *fiber_spawn(const char *name, fiber_fn fn, void *arg);
 
 /* As fiber_spawn, but its owner must fiber_join() it, exactly once. */
 struct fiber *fiber_start(const char *name, fiber_fn fn, void *arg);
 
-/* Waits until the fiber has ended, and frees it. Not cut short by a cancel of the caller: cancel the
- * joined fiber first where waiting for its normal end is not wanted. */
+/* Waits until the fiber has ended, and frees it. Not cut short by a cancel of the caller: cancel
+ * the joined fiber first where waiting for its normal end is not wanted. */
 SUSPENDS void fiber_join(struct fiber *fiber);
 
 void fiber_cancel(struct fiber *fiber);

@@ -1,9 +1,9 @@
 #pragma once
 /* The loop: one libev loop per process, on which all fibers run.
  *
- * One turn: libev polls and calls callbacks, which mark fibers ready; then the fibers that are ready
- * run; then the deferred calls of this turn (where drivers flush what fibers queued, so that a
- * turn's commands leave in one write).
+ * One turn: libev polls and calls callbacks, which mark fibers ready; then the fibers that are
+ * ready run; then the deferred calls of this turn (where drivers flush what fibers queued, so that
+ * a turn's commands leave in one write).
  */
 
 #include <stdio.h>
@@ -42,9 +42,9 @@ SUSPENDS MUSTCHECK int loop_signal_wait(int64_t deadline_ms, int *out, struct er
 struct loop_stats {
     uint64_t turns;
     uint64_t switches;
-    int64_t last_turn_ms;  /* clock_ms of the last turn; readable from any thread */
-    int64_t longest_us;    /* the longest that one fiber held the loop since the last reset */
-    uint64_t slow_holds;   /* times that a fiber held the loop for over 100 ms */
+    int64_t last_turn_ms; /* clock_ms of the last turn; readable from any thread */
+    int64_t longest_us;   /* the longest that one fiber held the loop since the last reset */
+    uint64_t slow_holds;  /* times that a fiber held the loop for over 100 ms */
     char slowest_fiber[32];
 };
 

@@ -26,14 +26,15 @@ struct address {
 /* "127.0.0.1:8080", "[::1]:8080", "unix:/path". */
 void address_format(const struct address *address, char out[ADDRESS_TEXT_SIZE]);
 
-/* Numeric hosts only ("127.0.0.1", "::1"), or a unix socket path beginning with '/'. Never resolves.
- * Returns 0 or -E_INVALID. */
+/* Numeric hosts only ("127.0.0.1", "::1"), or a unix socket path beginning with '/'. Never
+ * resolves. Returns 0 or -E_INVALID. */
 MUSTCHECK int address_parse(const char *host, int port, struct address *out, struct error *err);
 
 /* Waits until the descriptor is ready for `events` (IO_READ, IO_WRITE or both). Returns 0. */
 SUSPENDS MUSTCHECK int io_wait(int fd, int events, int64_t deadline_ms, struct error *err);
 
-/* Reads at least one byte. Returns 0 with *out_len > 0, IO_EOF, or -E_CLOSED when the peer reset. */
+/* Reads at least one byte. Returns 0 with *out_len > 0, IO_EOF, or -E_CLOSED when the peer reset.
+ */
 SUSPENDS MUSTCHECK int io_read(int fd, void *to, size_t size, int64_t deadline_ms, size_t *out_len,
                                struct error *err);
 

@@ -1,0 +1,190 @@
+/* The offload pool: a few threads take jobs from one list and hand them back through an ev_async.
+ *
+ * An entry belongs to the pool from the start to its completion; the waiting fiber clears
+ * entry->fiber when it gives up, and whoever finds no fiber at completion frees the job.
+ */
+
+#include "shared/fiber/offload.h"
+
+#include <ev.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "shared/base/error.h"
+#include "shared/base/list.h"
+#include "shared/base/memory.h"
+#include "shared/fiber/cond.h"
+#include "shared/fiber/fiber.h"
+#include "shared/fiber/loop.h"
+
+#define THREADS   4
+#define QUEUE_MAX 1024
+
+struct offload_entry {
+    struct list link;
+    struct offload_job *job;
+    struct fiber *fiber; /* NULL: abandoned */
+    bool done;
+};
+
+static struct {
+    bool running;
+    bool stopping; /* under lock */
+    pthread_t threads[THREADS];
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    struct list queue;    /* under lock */
+    struct list finished; /* under lock */
+    size_t entries;       /* the loop's thread only */
+    ev_async wake;
+    struct cond idle;
+} pool;
+
+static void *thread_main(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&pool.lock);
+    for (;;) {
+        struct list *item = list_pop(&pool.queue);
+
+        if (!item) {
+            if (pool.stopping)
+                break;
+            pthread_cond_wait(&pool.work, &pool.lock);
+            continue;
+        }
+        pthread_mutex_unlock(&pool.lock);
+        struct offload_job *job = CONTAINER_OF(item, struct offload_entry, link)->job;
+
+        job->run(job);
+        pthread_mutex_lock(&pool.lock);
+        list_add(&pool.finished, item);
+        ev_async_send(loop_ev(), &pool.wake);
+    }
+    pthread_mutex_unlock(&pool.lock);
+    return NULL;
+}
+
+static void complete(struct offload_entry *entry)
+{
+    pool.entries--;
+    entry->done = true;
+    if (entry->fiber) {
+        fiber_wake(entry->fiber);
+    } else {
+        entry->job->free_job(entry->job);
+        free(entry);
+    }
+    if (pool.entries == 0)
+        cond_broadcast(&pool.idle);
+}
+
+static void on_finished(struct ev_loop *ev, ev_async *async, int events)
+{
+    struct list *item;
+
+    (void)ev;
+    (void)async;
+    (void)events;
+    for (;;) {
+        pthread_mutex_lock(&pool.lock);
+        item = list_pop(&pool.finished);
+        pthread_mutex_unlock(&pool.lock);
+        if (!item)
+            return;
+        complete(CONTAINER_OF(item, struct offload_entry, link));
+    }
+}
+
+static void start(void)
+{
+    sigset_t all;
+    sigset_t before;
+
+    if (pool.running)
+        return;
+    pool.running = true;
+    pool.stopping = false;
+    pool.entries = 0;
+    pthread_mutex_init(&pool.lock, NULL);
+    pthread_cond_init(&pool.work, NULL);
+    list_init(&pool.queue);
+    list_init(&pool.finished);
+    cond_init(&pool.idle);
+    ev_async_init(&pool.wake, on_finished);
+    ev_async_start(loop_ev(), &pool.wake);
+    /* Signals are the loop's. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    for (int i = 0; i < THREADS; i++) {
+        int r = pthread_create(&pool.threads[i], NULL, thread_main, NULL);
+
+        ASSERT(r == 0);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void submit(struct offload_entry *entry)
+{
+    pool.entries++;
+    pthread_mutex_lock(&pool.lock);
+    list_add(&pool.queue, &entry->link);
+    pthread_cond_signal(&pool.work);
+    pthread_mutex_unlock(&pool.lock);
+}
+
+int offload_run(struct offload_job *job, int64_t deadline_ms, struct error *err)
+{
+    struct offload_entry *entry;
+    enum wait_result result = WAIT_WOKEN;
+
+    start();
+    if (pool.entries >= QUEUE_MAX) {
+        job->free_job(job);
+        return error_set(err, E_LIMIT, "more than %d jobs wait for the offload pool", QUEUE_MAX);
+    }
+    entry = xcalloc(1, sizeof(*entry));
+    entry->job = job;
+    entry->fiber = fiber_self();
+    job->entry = entry;
+    submit(entry);
+    while (!entry->done && result == WAIT_WOKEN)
+        result = fiber_wait("offload", deadline_ms);
+    if (entry->done && result == WAIT_WOKEN) {
+        free(entry);
+        return 0;
+    }
+    if (entry->done) {
+        job->free_job(job);
+        free(entry);
+    } else {
+        entry->fiber = NULL;
+    }
+    if (result == WAIT_TIMEOUT)
+        return error_set(err, E_TIMEOUT, "timed out waiting for the offload pool");
+    return error_set(err, E_CANCELED, "cancelled while waiting for the offload pool");
+}
+
+void offload_stop(void)
+{
+    if (!pool.running)
+        return;
+    fiber_shield_enter();
+    while (pool.entries > 0) {
+        int r = cond_wait(&pool.idle, DEADLINE_NONE, NULL);
+
+        ASSERT(r == 0);
+    }
+    fiber_shield_leave();
+    pthread_mutex_lock(&pool.lock);
+    pool.stopping = true;
+    pthread_cond_broadcast(&pool.work);
+    pthread_mutex_unlock(&pool.lock);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(pool.threads[i], NULL);
+    ev_async_stop(loop_ev(), &pool.wake);
+    pthread_mutex_destroy(&pool.lock);
+    pthread_cond_destroy(&pool.work);
+    pool.running = false;
+}

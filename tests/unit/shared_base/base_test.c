@@ -1,0 +1,229 @@
+/* Errors, texts, bufs, arenas, ids, clocks and digests. */
+
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/base/arena.h"
+#include "shared/base/clock.h"
+#include "shared/base/digest.h"
+#include "shared/base/error.h"
+#include "shared/base/id.h"
+#include "shared/base/text.h"
+
+Test(error, set_returns_the_negative_code_and_wrap_keeps_it)
+{
+    struct error err;
+
+    cr_assert_eq(error_set(&err, E_TIMEOUT, "no reply within %d ms", 5), -E_TIMEOUT);
+    cr_assert_str_eq(err.text, "no reply within 5 ms");
+    cr_assert(strstr(err.origin, "base_test.c:"));
+    cr_assert_eq(error_wrap(&err, "run %d", 7), -E_TIMEOUT);
+    cr_assert_str_eq(err.text, "run 7: no reply within 5 ms");
+    cr_assert_eq(error_set(NULL, E_INVALID, "x"), -E_INVALID);
+}
+
+Test(error, long_texts_are_cut_with_an_ellipsis)
+{
+    struct error err;
+    char big[500];
+
+    memset(big, 'a', sizeof(big));
+    big[sizeof(big) - 1] = '\0';
+    (void)error_set(&err, E_INVALID, "%s", big);
+    cr_assert_eq(strlen(err.text), sizeof(err.text) - 1);
+    cr_assert_str_eq(err.text + strlen(err.text) - 3, "...");
+    (void)error_wrap(&err, "%s", big);
+    cr_assert_eq(strlen(err.text), sizeof(err.text) - 1);
+}
+
+Test(error, system_errors_carry_the_reason)
+{
+    struct error err;
+
+    cr_assert_eq(error_set_errno(&err, ENOENT, "open %s", "x"), -E_SYSTEM);
+    cr_assert_str_eq(err.text, "open x: No such file or directory");
+    cr_assert_str_eq(error_name(-E_DENIED), "denied");
+    cr_assert_str_eq(error_name(9999), "unknown");
+}
+
+Test(text, cut_trim_and_compare)
+{
+    struct text head;
+    struct text rest;
+
+    cr_assert(text_cut(TEXT("a=b=c"), '=', &head, &rest));
+    cr_assert(text_is(head, "a") && text_is(rest, "b=c"));
+    cr_assert_not(text_cut(TEXT("abc"), '=', &head, &rest));
+    cr_assert(text_is(text_trim(TEXT(" \t x y\r\n")), "x y"));
+    cr_assert(text_is_nocase(TEXT("Content-TYPE"), "content-type"));
+    cr_assert(text_starts(TEXT("abc"), "ab") && text_ends(TEXT("abc"), "bc"));
+    cr_assert(text_equal(TEXT_NONE, TEXT("")));
+}
+
+Test(text, numbers_are_whole_and_never_overflow)
+{
+    int64_t value = 5;
+
+    cr_assert(text_to_int(TEXT("-9223372036854775808"), &value));
+    cr_assert_eq(value, INT64_MIN);
+    cr_assert(text_to_int(TEXT("9223372036854775807"), &value));
+    cr_assert_not(text_to_int(TEXT("9223372036854775808"), &value));
+    cr_assert_not(text_to_int(TEXT(""), &value));
+    cr_assert_not(text_to_int(TEXT("-"), &value));
+    cr_assert_not(text_to_int(TEXT("1 "), &value));
+    cr_assert_not(text_to_int(TEXT("+1"), &value));
+    cr_assert_eq(value, INT64_MAX);
+}
+
+Test(text, utf8_is_what_rfc_3629_says)
+{
+    cr_assert(text_is_utf8(TEXT("na\xC3\xAFve \xE2\x82\xAC \xF0\x9F\x9A\x80")));
+    cr_assert_not(text_is_utf8(TEXT("\xC0\xAF")));         /* overlong */
+    cr_assert_not(text_is_utf8(TEXT("\xE0\x80\x80")));     /* overlong */
+    cr_assert_not(text_is_utf8(TEXT("\xED\xA0\x80")));     /* surrogate */
+    cr_assert_not(text_is_utf8(TEXT("\xF4\x90\x80\x80"))); /* above U+10FFFF */
+    cr_assert_not(text_is_utf8(TEXT("\xF0\x80\x80\x80"))); /* overlong */
+    cr_assert_not(text_is_utf8(TEXT("\xE2\x82")));         /* cut */
+    cr_assert_not(text_is_utf8(TEXT("\x80")));
+}
+
+Test(buf, grows_to_its_limit_and_then_fails_for_good)
+{
+    struct buf buf;
+    struct error err;
+
+    buf_init(&buf, 10);
+    buf_add_string(&buf, "12345");
+    buf_printf(&buf, "%d", 67890);
+    cr_assert_eq(buf_check(&buf, &err), 0);
+    cr_assert_str_eq(buf_string(&buf), "1234567890");
+    buf_add_char(&buf, 'x');
+    cr_assert_eq(buf_check(&buf, &err), -E_LIMIT);
+    cr_assert_eq(buf.len, 10);
+    buf_reset(&buf);
+    cr_assert_eq(buf_check(&buf, &err), 0);
+    buf_deinit(&buf);
+}
+
+Test(buf, writes_json_strings)
+{
+    struct buf buf;
+    char *taken;
+
+    buf_init(&buf, 0);
+    buf_add_json(&buf, TEXT("a\"b\\c\n\x01 \xC3\xA9"));
+    buf_add_json_string(&buf, NULL);
+    cr_assert_str_eq(buf_string(&buf), "\"a\\\"b\\\\c\\n\\u0001 \xC3\xA9\"null");
+    buf_consume(&buf, 1);
+    cr_assert_eq(buf_string(&buf)[0], 'a');
+    taken = buf_take(&buf);
+    cr_assert_eq(taken[0], 'a');
+    cr_assert_str_eq(buf_string(&buf), "");
+    free(taken);
+}
+
+Test(arena, gives_aligned_memory_up_to_its_limit)
+{
+    struct arena arena;
+    char *string;
+
+    arena_init(&arena, 100000);
+    string = arena_printf(&arena, "%s-%d", "run", 7);
+    cr_assert_str_eq(string, "run-7");
+    for (int i = 0; i < 100; i++)
+        cr_assert_eq((uintptr_t)arena_alloc(&arena, 13) % 16, 0);
+    cr_assert_not_null(arena_alloc(&arena, 80000));
+    cr_assert_null(arena_alloc(&arena, 80000));
+    cr_assert_null(arena_alloc(&arena, SIZE_MAX - 3));
+    cr_assert_null(arena_calloc(&arena, SIZE_MAX / 2, 4));
+    arena_deinit(&arena);
+    cr_assert_not_null(arena_alloc(&arena, 10));
+    arena_deinit(&arena);
+}
+
+Test(id, v7_holds_the_time_the_version_and_the_variant)
+{
+    uint8_t random[10] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
+    char text[UUID_TEXT_SIZE];
+
+    /* The example of RFC 9562, appendix A.6. */
+    uint8_t rfc[10] = {0x0C, 0xC3, 0x18, 0xC4, 0xDC, 0x0C, 0x0C, 0x07, 0x39, 0x8F};
+
+    uuid_format(uuid_v7(0x017F22E279B0, rfc), text);
+    cr_assert_str_eq(text, "017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
+    uuid_format(uuid_v7(0, random), text);
+    cr_assert_str_eq(text, "00000000-0000-7fff-bfff-ffffffffffff");
+}
+
+Test(id, new_ids_strictly_increase_even_when_the_clock_steps_back)
+{
+    struct uuid last = uuid_new();
+
+    for (int i = 0; i < 20000; i++) {
+        struct uuid next;
+
+        if (i == 5000)
+            clock_freeze(1, 1000);
+        if (i == 6000)
+            clock_thaw();
+        next = uuid_new();
+        cr_assert_lt(memcmp(last.bytes, next.bytes, 16), 0);
+        last = next;
+    }
+}
+
+Test(id, formats_and_parses_both_ways)
+{
+    struct uuid id = uuid_new();
+    struct uuid back;
+    char text[ID_TEXT_SIZE];
+    char plain[UUID_TEXT_SIZE];
+
+    id_format(ID_RUN, id, text);
+    cr_assert_eq(strlen(text), 36);
+    cr_assert(id_parse(ID_RUN, text_of(text), &back));
+    cr_assert(uuid_equal(id, back));
+    cr_assert_not(id_parse(ID_THREAD, text_of(text), &back));
+    text[10] = 'g';
+    cr_assert_not(id_parse(ID_RUN, text_of(text), &back));
+    text[10] = 'A';
+    cr_assert_not(id_parse(ID_RUN, text_of(text), &back), "capitals would be a second name");
+    uuid_format(id, plain);
+    cr_assert(uuid_parse(text_of(plain), &back));
+    cr_assert(uuid_equal(id, back));
+    plain[8] = '0';
+    cr_assert_not(uuid_parse(text_of(plain), &back));
+    cr_assert_not(uuid_parse(TEXT(""), &back));
+}
+
+Test(random, stays_below_its_bound)
+{
+    for (int i = 0; i < 1000; i++)
+        cr_assert_lt(random_below(7), 7);
+    cr_assert_eq(random_below(1), 0);
+}
+
+Test(digest, sha256_of_abc)
+{
+    char hex[SHA256_TEXT_SIZE];
+
+    sha256_hex(TEXT("abc"), hex);
+    cr_assert_str_eq(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    cr_assert(bytes_equal_secret("abc", "abc", 3));
+    cr_assert_not(bytes_equal_secret("abc", "abd", 3));
+}
+
+Test(clock, deadlines_saturate)
+{
+    clock_freeze(1000, 5000);
+    cr_assert_eq(deadline_in(50), 1050);
+    cr_assert_eq(deadline_in(-1), DEADLINE_NONE);
+    cr_assert_eq(deadline_in(INT64_MAX), DEADLINE_NONE);
+    cr_assert_eq(deadline_min(3, DEADLINE_NONE), 3);
+    cr_assert_eq(clock_wall_ms(), 5000);
+    clock_thaw();
+    cr_assert_gt(clock_wall_ms(), 1600000000000);
+}

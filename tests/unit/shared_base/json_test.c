@@ -1,0 +1,121 @@
+/* Strict JSON decoding. */
+
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#include "shared/base/error.h"
+#include "shared/base/json.h"
+
+static int decode(const char *text, struct error *err)
+{
+    struct json_object *object = NULL;
+    int r = json_decode(text_of(text), 8, &object, err);
+
+    json_free(object);
+    return r;
+}
+
+Test(json, accepts_what_the_rfc_accepts)
+{
+    static const char *const good[] = {
+        "{}",
+        "[]",
+        "null",
+        "true",
+        "0",
+        "-1.5e3",
+        "\"x\"",
+        " {\"a\":[1,2,{\"b\":null}]} \n",
+        "\"\\ud83d\\ude80 \\u00e9 \\\\ \\/\"",
+        "[[[[[[[[1]]]]]]]]",
+        "9223372036854775807",
+        "12",
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(good); i++) {
+        struct error err = {0};
+
+        cr_assert_eq(decode(good[i], &err), 0, "%s: %s", good[i], err.text);
+    }
+}
+
+Test(json, refuses_what_the_rfc_refuses_and_says_where)
+{
+    static const char *const bad[] = {
+        "",
+        " ",
+        "{",
+        "[1,]",
+        "{\"a\":1,}",
+        "{'a':1}",
+        "{a:1}",
+        "[1] 2",
+        "nul",
+        "NaN",
+        "-Infinity",
+        "[True]",
+        "// x\n1",
+        "\"\\ud800\"",
+        "\"\\udc00\"",
+        "\"\\ud800\\u0041\"",
+        "\"\\u12\"",
+        "\"a\nb\"",
+        "\"\\u0000\"",
+        "\"\xC0\xAF\"",
+        "\"\xED\xA0\x80\"",
+        "\"open",
+        "[1 2]",
+        "{\"a\" 1}",
+        "\"\\x\"",
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
+        struct error err = {0};
+
+        cr_assert_eq(decode(bad[i], &err), -E_INVALID, "%s was accepted", bad[i]);
+        cr_assert(err.text[0]);
+    }
+}
+
+Test(json, names_line_and_column)
+{
+    struct error err;
+
+    cr_assert_eq(decode("{\n  \"a\": \"\\u0000\"}", &err), -E_INVALID);
+    cr_assert(strstr(err.text, "line 2 column"), "%s", err.text);
+}
+
+Test(json, refuses_depth_beyond_the_limit_at_once)
+{
+    struct error err;
+    char deep[200001];
+
+    memset(deep, '[', sizeof(deep) - 1);
+    deep[sizeof(deep) - 1] = '\0';
+    cr_assert_eq(decode("[[[[[[[[[1]]]]]]]]]", &err), -E_LIMIT);
+    cr_assert_eq(decode(deep, &err), -E_LIMIT);
+}
+
+Test(json, getters_do_not_guess)
+{
+    CLEANUP(json_freep)
+    struct json_object *object = NULL;
+    const char *text =
+        "{\"s\":\"x\",\"n\":5,\"d\":1.5,\"b\":true,\"z\":null,\"o\":{\"p\":{\"q\":7}}}";
+
+    cr_assert_eq(json_decode(text_of(text), 8, &object, NULL), 0);
+    cr_assert_str_eq(json_get_string(object, "s"), "x");
+    cr_assert_null(json_get_string(object, "n"));
+    cr_assert_eq(json_get_int(object, "n", -1), 5);
+    cr_assert_eq(json_get_int(object, "s", -1), -1);
+    cr_assert_eq(json_get_int(object, "d", -1), -1);
+    cr_assert_float_eq(json_get_double(object, "d", 0), 1.5, 1e-9);
+    cr_assert(json_get_bool(object, "b", false));
+    cr_assert(json_has(object, "z"));
+    cr_assert_null(json_get(object, "z"));
+    cr_assert_not(json_has(object, "y"));
+    cr_assert_eq(json_object_get_int64(json_path(object, "o", "p", "q", NULL)), 7);
+    cr_assert_null(json_path(object, "s", "p", NULL));
+    cr_assert_eq(json_text(object).len, strlen(text));
+}
