@@ -1,0 +1,39 @@
+#pragma once
+/* Idempotency keys: a request that is sent again gets the first one's reply.
+ *
+ * begin claims the key before the work, complete stores the reply after it, abandon gives the key
+ * free when the work failed in a way that may be tried again. A claim whose process died is taken
+ * over after IDEMPOTENCY_CLAIM_MS. Keys live for a day (reaper.h). Keep `object` = the id chosen for
+ * what the request creates: whoever takes a claim over finds with it what was done.
+ */
+
+#include "shared/base/digest.h"
+#include "shared/store/store.h"
+
+#define IDEMPOTENCY_KEY_MAX  255 /* bytes */
+#define IDEMPOTENCY_CLAIM_MS 60000
+
+struct idempotency_request {
+    struct text key;            /* 1..IDEMPOTENCY_KEY_MAX bytes, else -E_INVALID */
+    uint8_t hash[SHA256_BYTES]; /* of method, path and body */
+    struct uuid object;         /* the id that will be used */
+};
+
+struct idempotency_reply {
+    int status_code;
+    struct text body;   /* JSON */
+    struct uuid object; /* the id to use: the request's, or that of the claim taken over */
+};
+
+/* Returns 0: the key is ours, do the work with out->object. REQUEST_REPLAYED: *out holds the reply.
+ * REQUEST_RUNNING, REQUEST_DIFFERS: *out untouched. */
+SUSPENDS MUSTCHECK int idempotency_begin(const struct store *store,
+                                         const struct idempotency_request *request,
+                                         struct idempotency_reply *out, struct error *err);
+
+/* Only the first reply of a key is kept. */
+SUSPENDS MUSTCHECK int idempotency_complete(const struct store *store, struct text key,
+                                            int status_code, struct text body, struct error *err);
+
+SUSPENDS MUSTCHECK int idempotency_abandon(const struct store *store, struct text key,
+                                           struct error *err);

@@ -1,0 +1,86 @@
+#pragma once
+/* The messages of threads. Order is `position`, a number that Postgres gives, never ids or clocks.
+ *
+ * `content` is a JSON array of the API's content parts. `hidden` messages (tool results, and
+ * assistant messages that carry only tool calls) are part of the history that the model sees, and
+ * are left out of what the API lists. Workers write theirs through run_leases.h.
+ */
+
+#include "shared/store/store.h"
+
+enum message_role { MESSAGE_USER, MESSAGE_ASSISTANT, MESSAGE_TOOL };
+
+struct message {
+    struct uuid id;
+    struct uuid thread_id;
+    struct uuid run_id;   /* zero: not written by a run */
+    struct uuid agent_id; /* zero: not written by a run */
+    int64_t position;
+    int64_t seq; /* place among its run's messages; 0 when not written by a run */
+    enum message_role role;
+    bool hidden;
+    struct text content;      /* JSON array of parts */
+    struct text tool_calls;   /* JSON array [{id,name,arguments}] */
+    struct text tool_call_id; /* role tool */
+    struct text attachments;  /* JSON */
+    struct text metadata;     /* JSON object */
+    struct text status;       /* "completed" */
+    int64_t created_at;
+};
+
+struct message_list {
+    struct message *items;
+    size_t count;
+    bool has_more;
+};
+
+/* A message from outside. `id` is the caller's choice (uuid_new()). */
+struct message_draft {
+    struct uuid id;
+    enum message_role role; /* user or assistant */
+    struct text content;
+    struct text attachments; /* TEXT_NONE: none */
+    struct text metadata;    /* TEXT_NONE: {} */
+};
+
+#define MESSAGE_DRAFTS_MAX 1000
+
+const char *message_role_name(enum message_role role);
+
+/* Adds one. THREAD_MISSING; THREAD_BUSY with the active run in *out_active (may be NULL). */
+SUSPENDS MUSTCHECK int messages_create(const struct store *store, struct uuid thread,
+                                       const struct message_draft *draft, struct message *out,
+                                       struct uuid *out_active, struct error *err);
+
+/* MESSAGE_MISSING, also for a hidden one. */
+SUSPENDS MUSTCHECK int messages_get(const struct store *store, struct uuid thread, struct uuid id,
+                                    struct message *out, struct error *err);
+
+/* Without hidden ones; `run` not zero: only those that this run wrote. THREAD_MISSING,
+ * CURSOR_MISSING. */
+SUSPENDS MUSTCHECK int messages_list(const struct store *store, struct uuid thread, struct uuid run,
+                                     const struct page *page, struct message_list *out,
+                                     struct error *err);
+
+/* Replaces the metadata. MESSAGE_MISSING. */
+SUSPENDS MUSTCHECK int messages_update(const struct store *store, struct uuid thread,
+                                       struct uuid id, struct text metadata, struct message *out,
+                                       struct error *err);
+
+/* MESSAGE_MISSING; THREAD_BUSY with the active run in *out_active (may be NULL): a run's history
+ * does not change under it. */
+SUSPENDS MUSTCHECK int messages_delete(const struct store *store, struct uuid thread,
+                                       struct uuid id, struct uuid *out_active, struct error *err);
+
+/* What a worker reads: the newest messages of a thread, hidden ones included, oldest first, as many
+ * as fit both limits (content and tool calls count), and always at least the newest. An unknown
+ * thread gives none. */
+struct history_limits {
+    int count;     /* 1..PAGE_LIMIT_MAX */
+    int64_t bytes; /* > 0 */
+};
+
+/* out->has_more: older messages were left out. store->tenant must be the thread's. */
+SUSPENDS MUSTCHECK int messages_history(const struct store *store, struct uuid thread,
+                                        const struct history_limits *limits,
+                                        struct message_list *out, struct error *err);

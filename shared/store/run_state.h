@@ -1,0 +1,48 @@
+#pragma once
+/* The states of a run and the moves between them. Pure.
+ *
+ *                  ┌────────────── handed back: crash, drain, backoff ─────────────┐
+ *                  ▼                                                               │
+ *   create ──► queued ───────────────── claim ───────────────────────► in_progress ┤
+ *                │ ▲                                                    │  │       │
+ *                │ └─ outputs given ── requires_action ◄── needs input ─┘  │       │
+ *                │                        │      │                         │       │
+ *                │         cancel         │      └──────── cancel ──┐      │ cancel│
+ *                ▼                        ▼                         ▼      ▼       ▼
+ *            cancelled, expired       cancelled, expired           cancelling   completed
+ *            or failed                                              │           failed
+ *                                                                   ▼           incomplete
+ *                                                          cancelled, failed    expired
+ *                                                          or expired
+ *
+ * Terminal: completed, failed, incomplete, cancelled, expired. While a run is not terminal it is the
+ * active run of its thread (threads.active_run); the statement that makes it terminal clears that.
+ * The table run_transitions in the database holds the same moves, for people and for the test that
+ * compares the two; statements enforce them in their WHERE clauses.
+ */
+
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+
+enum run_status {
+    RUN_QUEUED,
+    RUN_IN_PROGRESS,
+    RUN_REQUIRES_ACTION,
+    RUN_CANCELLING,
+    RUN_COMPLETED,
+    RUN_FAILED,
+    RUN_INCOMPLETE,
+    RUN_CANCELLED,
+    RUN_EXPIRED,
+    RUN_STATUS_COUNT, /* not a status */
+};
+
+/* As the API and the database spell it: "queued", "in_progress", … */
+const char *run_status_name(enum run_status status);
+
+/* False, output untouched, for an unknown word. */
+MUSTCHECK bool run_status_parse(struct text word, enum run_status *out);
+
+bool run_status_terminal(enum run_status status);
+
+bool run_transition_allowed(enum run_status from, enum run_status to);

@@ -1,0 +1,48 @@
+#pragma once
+/* The steps of runs, as the API lists them. Workers write them through run_leases.h. Order is `seq`.
+ */
+
+#include "shared/store/store.h"
+
+enum step_type { STEP_MESSAGE_CREATION, STEP_TOOL_CALLS };
+enum step_status {
+    STEP_IN_PROGRESS,
+    STEP_COMPLETED,
+    STEP_FAILED,
+    STEP_CANCELLED,
+    STEP_EXPIRED,
+};
+
+struct run_step {
+    struct uuid id;
+    struct uuid run_id;
+    struct uuid thread_id;
+    struct uuid agent_id;
+    int64_t seq;
+    enum step_type type;
+    enum step_status status;
+    struct uuid message_id; /* of a message creation */
+    struct text tool_calls; /* JSON array in the API's shape; TEXT_NONE: none */
+    struct text usage;      /* JSON object; TEXT_NONE: null */
+    struct text last_error; /* JSON object; TEXT_NONE: null */
+    int64_t created_at;
+    int64_t ended_at; /* completed_at, failed_at, cancelled_at or expired_at, as status says */
+};
+
+struct run_step_list {
+    struct run_step *items;
+    size_t count;
+    bool has_more;
+};
+
+const char *step_type_name(enum step_type type);
+const char *step_status_name(enum step_status status);
+
+/* STEP_MISSING. */
+SUSPENDS MUSTCHECK int run_steps_get(const struct store *store, struct uuid run, struct uuid id,
+                                     struct run_step *out, struct error *err);
+
+/* RUN_MISSING, CURSOR_MISSING. */
+SUSPENDS MUSTCHECK int run_steps_list(const struct store *store, struct uuid run,
+                                      const struct page *page, struct run_step_list *out,
+                                      struct error *err);

@@ -1,0 +1,95 @@
+#pragma once
+/* Runs as the API sees them: create, look, list, cancel. What a worker does with one is in
+ * run_leases.h, what the dispatcher reads in dispatch.h, the sweeping in reaper.h.
+ */
+
+#include "shared/store/run_state.h"
+#include "shared/store/store.h"
+#include "shared/store/threads.h"
+
+enum run_priority { RUN_PRIORITY_HIGH = 0, RUN_PRIORITY_NORMAL = 1, RUN_PRIORITY_LOW = 2 };
+
+struct run {
+    struct uuid id;
+    struct uuid thread_id;
+    struct uuid agent_id;
+    int64_t agent_version;
+    enum run_status status;
+    enum run_priority priority;
+    int64_t owner; /* the worker that has or last had it; 0: none */
+    int64_t step;
+    int errors;
+    int crashes;
+    struct text spec;     /* JSON object, frozen at creation */
+    struct text metadata; /* JSON object */
+    int64_t prompt_tokens;
+    int64_t completion_tokens;
+    struct text last_error;        /* JSON {"code","message"}; TEXT_NONE: null */
+    struct text incomplete_reason; /* TEXT_NONE: null */
+    struct uuid result_message;    /* zero: none (yet) */
+    int64_t created_at;
+    int64_t started_at;
+    int64_t completed_at; /* completed or incomplete */
+    int64_t failed_at;
+    int64_t cancelled_at;
+    int64_t expires_at;
+    int64_t updated_at;
+};
+
+struct run_list {
+    struct run *items;
+    size_t count;
+    bool has_more;
+};
+
+/* `id` is the caller's choice (uuid_new()), so that it can look after an ambiguous failure. */
+struct run_draft {
+    struct uuid id;
+    struct uuid thread; /* runs_create only */
+    struct uuid agent;
+    int64_t agent_version; /* the one that spec was made from */
+    enum run_priority priority;
+    int shard;                            /* 0..32767 */
+    struct text spec;                     /* JSON object */
+    struct text metadata;                 /* TEXT_NONE: {} */
+    int64_t delay_ms;                     /* due that much later; 0: at once */
+    int64_t expires_in_ms;                /* from when it is due; > 0 */
+    const struct message_draft *messages; /* added to the thread before, in this order */
+    size_t message_count;                 /* at most MESSAGE_DRAFTS_MAX, else -E_LIMIT */
+};
+
+/* Run and messages, all or none. THREAD_MISSING; THREAD_BUSY with the active run in *out_active (may
+ * be NULL); AGENT_MISSING; -E_CONFLICT when an id exists. */
+SUSPENDS MUSTCHECK int runs_create(const struct store *store, const struct run_draft *draft,
+                                   struct run *out, struct uuid *out_active, struct error *err);
+
+/* Thread, its messages, and run, all or none. The messages are the thread draft's; those of `draft`
+ * are not looked at. AGENT_MISSING; -E_CONFLICT when an id exists. */
+SUSPENDS MUSTCHECK int runs_create_with_thread(const struct store *store,
+                                               const struct thread_draft *thread,
+                                               const struct run_draft *draft,
+                                               struct thread *out_thread, struct run *out,
+                                               struct error *err);
+
+/* `thread` zero: whatever its thread. RUN_MISSING. */
+SUSPENDS MUSTCHECK int runs_get(const struct store *store, struct uuid thread, struct uuid id,
+                                struct run *out, struct error *err);
+
+/* In order of creation (of ids). A cursor need not exist any more. THREAD_MISSING. */
+SUSPENDS MUSTCHECK int runs_list(const struct store *store, struct uuid thread,
+                                 const struct page *page, struct run_list *out, struct error *err);
+
+/* All runs of the tenant; `statuses` is a set of bits 1 << enum run_status, 0: any. */
+SUSPENDS MUSTCHECK int runs_list_all(const struct store *store, unsigned statuses,
+                                     const struct page *page, struct run_list *out,
+                                     struct error *err);
+
+/* Replaces the metadata. RUN_MISSING. */
+SUSPENDS MUSTCHECK int runs_update(const struct store *store, struct uuid thread, struct uuid id,
+                                   struct text metadata, struct run *out, struct error *err);
+
+/* A queued or waiting run is cancelled at once (out->status RUN_CANCELLED) and its thread released;
+ * one in progress becomes RUN_CANCELLING,
+ * already is given as it is. RUN_MISSING; RUN_ENDED, *out filled too: it has come to its end. */
+SUSPENDS MUSTCHECK int runs_cancel(const struct store *store, struct uuid thread, struct uuid id,
+                                   struct run *out, struct error *err);

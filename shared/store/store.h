@@ -1,0 +1,59 @@
+#pragma once
+/* What all aggregates of the store share: who asks, pages of lists, and the conditions.
+ *
+ * Each aggregate has one file (agents.h, threads.h, …) and all SQL on it lives there. Functions
+ * return as shared/base/error.h says: <0 failed with *err filled (what pg_exec returns: see
+ * shared/postgres/postgres.h), 0 done, >0 one of the conditions below, as documented on each
+ * function. Outputs are untouched on failure unless a function says otherwise.
+ *
+ * Everything is asked in the name of a tenant: what belongs to another one does not exist.
+ *
+ * Texts in the structs that are filled (struct text, raw jsonb included) live in the arena that the
+ * caller gives; absent ones are TEXT_NONE. Absent ids are zero. Times are unix seconds, absent: 0.
+ * All jsonb texts are valid JSON as Postgres writes it (", " and ": " between).
+ */
+
+#include "shared/base/arena.h"
+#include "shared/base/compiler.h"
+#include "shared/base/error.h"
+#include "shared/base/id.h"
+#include "shared/base/text.h"
+#include "shared/postgres/postgres.h"
+
+struct store {
+    struct pg *pg;
+    struct uuid tenant;
+    struct arena *arena; /* for the texts and arrays of results */
+};
+
+enum store_condition {
+    TENANT_MISSING = 1,    /* no such tenant */
+    TENANT_EXISTS = 2,     /* the name is taken */
+    KEY_MISSING = 3,       /* no such API key, or it is revoked */
+    AGENT_MISSING = 4,     /* no such agent, or it is deleted */
+    AGENT_CHANGED = 5,     /* the agent has another version than expected */
+    THREAD_MISSING = 6,    /* no such thread */
+    THREAD_BUSY = 7,       /* the thread has an active run */
+    MESSAGE_MISSING = 8,   /* no such message (in this thread) */
+    RUN_MISSING = 9,       /* no such run (in this thread) */
+    RUN_ENDED = 10,        /* the run is in a terminal state */
+    LEASE_FENCED = 11,     /* the run is no longer this worker's: stop and write nothing more */
+    LEASE_CANCELLING = 12, /* a cancel was asked for: nothing was written, end it as cancelled */
+    STEP_MISSING = 13,     /* no such run step (in this run) */
+    CURSOR_MISSING = 14,   /* the object that `after` or `before` names is not in this list */
+    WORKER_DEAD = 15,      /* the worker row is gone or declared dead: register anew */
+    REQUEST_REPLAYED = 16, /* idempotency: answered before, the reply is given */
+    REQUEST_RUNNING = 17,  /* idempotency: the first request is still being worked on */
+    REQUEST_DIFFERS = 18,  /* idempotency: the key was used for another request */
+};
+
+#define PAGE_LIMIT_MAX 10000
+
+/* A page of a list, as the API's query has it. `after` and `before` are ids of elements (zero: not
+ * given). With `before` alone the page holds the elements nearest before it, in the asked order. */
+struct page {
+    int limit;      /* 1..PAGE_LIMIT_MAX */
+    bool ascending; /* false: newest first */
+    struct uuid after;
+    struct uuid before;
+};

@@ -1,0 +1,63 @@
+#pragma once
+/* Tenants and their API keys.
+ *
+ * A key is "pk_" and 43 base64url characters (32 random bytes). It is shown once, when it is made;
+ * the database holds its SHA-256 and its first 12 characters. With 256 random bits a plain hash
+ * needs no salt, and looking it up by a unique index leaks nothing that helps to guess a key.
+ */
+
+#include "shared/store/store.h"
+
+#define KEY_TEXT_SIZE   47 /* "pk_", 43 characters and the zero */
+#define TENANT_NAME_MAX 64 /* characters: letters, digits, "-", "_", "." */
+
+struct tenant {
+    struct uuid id;
+    struct text name;
+    int64_t created_at;
+};
+
+struct tenant_list {
+    struct tenant *items;
+    size_t count;
+};
+
+struct api_key {
+    struct uuid id;
+    struct uuid tenant_id;
+    struct text name;
+    struct text prefix; /* the first 12 characters, to tell keys apart */
+    int64_t created_at;
+    int64_t last_used_at; /* to the minute; 0: never */
+    int64_t revoked_at;   /* 0: valid */
+};
+
+struct api_key_list {
+    struct api_key *items;
+    size_t count;
+};
+
+/* Of these, store->tenant is not looked at. All: oldest first, at most 10,000. tenants_create:
+ * TENANT_EXISTS; -E_INVALID for a bad name. tenants_find, by name: TENANT_MISSING. */
+SUSPENDS MUSTCHECK int tenants_create(const struct store *store, struct text name,
+                                      struct tenant *out, struct error *err);
+SUSPENDS MUSTCHECK int tenants_list(const struct store *store, struct tenant_list *out,
+                                    struct error *err);
+SUSPENDS MUSTCHECK int tenants_find(const struct store *store, struct text name, struct tenant *out,
+                                    struct error *err);
+
+/* Makes a key for store->tenant and writes it to out_key, its only showing. TENANT_MISSING. */
+SUSPENDS MUSTCHECK int keys_create(const struct store *store, struct text name, struct api_key *out,
+                                   char out_key[KEY_TEXT_SIZE], struct error *err);
+
+/* The keys of store->tenant, revoked ones included, oldest first, at most 10,000. */
+SUSPENDS MUSTCHECK int keys_list(const struct store *store, struct api_key_list *out,
+                                 struct error *err);
+
+/* Returns 0 also when it was revoked before; KEY_MISSING. */
+SUSPENDS MUSTCHECK int keys_revoke(const struct store *store, struct uuid id, struct error *err);
+
+/* Whose key is it? Fills *out (no texts, so it needs no arena). KEY_MISSING when there is no such
+ * key, it is revoked, or the text does not have the form of one. Notes the use once a minute. */
+SUSPENDS MUSTCHECK int keys_authenticate(struct pg *pg, struct text key, struct api_key *out,
+                                         struct error *err);

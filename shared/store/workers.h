@@ -1,0 +1,43 @@
+#pragma once
+/* Worker processes and their leases: one row each, one lease for all runs of the process.
+ *
+ * A worker is a random 63-bit number per incarnation. Its heartbeat thread renews the lease on a
+ * blocking connection of its own, with the statement given here as text.
+ */
+
+#include "shared/store/store.h"
+
+struct worker {
+    int64_t id;       /* workers_new_id() */
+    const char *host; /* shown to people */
+    int64_t pid;
+    int64_t slots;    /* runs at once */
+    int64_t lease_ms; /* 10 000 */
+};
+
+/* A random number, 1..INT64_MAX. */
+int64_t workers_new_id(void);
+
+/* -E_CONFLICT when the id exists. */
+SUSPENDS MUSTCHECK int workers_register(struct pg *pg, const struct worker *worker,
+                                        struct error *err);
+
+/* Parameters: $1 worker id, $2 lease in ms, $3 runs in hand (all int8, may be sent as text). One row:
+ * state ('up' or 'draining'), and the ids of this worker's runs whose cancel was asked for, as
+ * "uuid,uuid,…" ("" for none). No row: it was declared dead, as in WORKER_DEAD. */
+extern const char *const workers_heartbeat_sql;
+
+/* The same from a fiber (tests, and workers that want the cancels sooner). *out_runs lives in the
+ * arena. WORKER_DEAD. */
+SUSPENDS MUSTCHECK int workers_cancelled_runs(struct pg *pg, struct arena *arena, int64_t id,
+                                              struct uuid **out_runs, size_t *out_count,
+                                              struct error *err);
+
+/* From now on it claims nothing. WORKER_DEAD. */
+SUSPENDS MUSTCHECK int workers_drain(struct pg *pg, int64_t id, struct error *err);
+
+/* Takes the row away. What the worker still had in hand is handed back as queued (counted as neither
+ * crash nor error), and cancels are carried out. Returns 0 also when the row was gone; *out_runs (may
+ * be NULL): how many were still in hand. */
+SUSPENDS MUSTCHECK int workers_deregister(struct pg *pg, int64_t id, int64_t *out_runs,
+                                          struct error *err);
