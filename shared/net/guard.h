@@ -3,9 +3,9 @@
  *
  * Refuses everything that is not globally routable: loopback, private, link-local (which holds the
  * cloud metadata addresses), carrier-grade NAT, multicast, broadcast, unspecified, documentation,
- * benchmarking and reserved ranges, and the IPv6 forms that embed an IPv4 address (mapped, compatible,
- * NAT64, 6to4, Teredo), judged by what they embed. Source: the IANA special-purpose address registries
- * (RFC 6890 and its updates).
+ * benchmarking and reserved ranges, the anycast services that the nearest device answers, and the
+ * IPv6 forms that embed an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo), judged by what
+ * they embed. Source: the IANA special-purpose address registries (RFC 6890 and its updates).
  */
 
 #include "shared/base/compiler.h"
@@ -15,16 +15,23 @@ struct error;
 
 struct guard_options {
     /* "host:port" or "address/prefix" entries that are allowed in spite of being private; for
-     * operators who mean it, and for tests. */
+     * operators who mean it, and for tests. A host is the name that guard_resolve is given, in any
+     * case, or the address as address_format writes it ("127.0.0.1:80", "[::1]:80"). A prefix holds
+     * for an IPv4-mapped IPv6 address too. */
     const char *const *exceptions;
     size_t exceptions_count;
 };
 
-/* Pure. Returns 0, or -E_DENIED with which address and why. */
-MUSTCHECK int guard_check_address(const struct guard_options *options, const struct address *address,
-                                  struct error *err);
+/* Whether an entry is one of the two forms above. Pure. Returns 0, or -E_INVALID with what is wrong
+ * (for whoever reads the configuration); entries that are neither match nothing. */
+MUSTCHECK int guard_check_exception(const char *entry, struct error *err);
 
-/* Resolve `host` and check every address found; all must pass. *out is one to pin. Returns 0,
- * -E_DENIED, or what resolve_host returns. */
-SUSPENDS MUSTCHECK int guard_resolve(const struct guard_options *options, const char *host, int port,
-                                     int64_t deadline_ms, struct address *out, struct error *err);
+/* Pure. Returns 0, or -E_DENIED with which address and why. `options` may be NULL. */
+MUSTCHECK int guard_check_address(const struct guard_options *options,
+                                  const struct address *address, struct error *err);
+
+/* Resolve `host` (IPv6 without brackets) and check every address found; all must pass. *out is one
+ * to pin. Returns 0, -E_DENIED, or what resolve_host returns. Unix paths are refused. */
+SUSPENDS MUSTCHECK int guard_resolve(const struct guard_options *options, const char *host,
+                                     int port, int64_t deadline_ms, struct address *out,
+                                     struct error *err);
