@@ -190,7 +190,8 @@ struct provider_wire {
 void provider_wire_init(struct provider_wire *wire);
 void provider_wire_deinit(struct provider_wire *wire);
 
-/* Returns 0, or -E_LIMIT when there are more headers than fit. Both texts are copied. */
+/* Copies both texts. Returns 0, -E_LIMIT when there are more headers than fit, or -E_INVALID for an
+ * empty name or a control character. */
 MUSTCHECK int provider_wire_add_header(struct provider_wire *wire, struct text name,
                                        struct text value, struct error *err);
 

@@ -1,0 +1,323 @@
+/* The class of a failed call.
+ *
+ * Providers agree on the status more than on the words, so the status decides, and words only split
+ * what one status mixes: 429 is a rate limit or a quota, 400 a bad request or a context that is too
+ * long. An error inside a 200 is classed by its words alone. Unknown words fall to the class of the
+ * status; an unknown status to "overloaded" when it may pass, else to "bad request".
+ *
+ * Messages come from outside and end in logs and API replies: they are cut, stripped of control
+ * characters and of keys (OpenAI repeats a wrong key in its message).
+ */
+
+#include "providers/failure.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "providers/headers.h"
+#include "shared/base/json.h"
+
+#define BODY_MAX_BYTES ((size_t)256 << 10) /* of an error that is looked into */
+
+struct words {
+    struct text code;
+    struct text type;
+    struct text message;
+    int64_t number; /* a numeric code; 0: none */
+};
+
+static bool contains(struct text text, const char *needle)
+{
+    return text.len && memmem(text.ptr, text.len, needle, strlen(needle)) != NULL;
+}
+
+static bool contains_one_of(struct text text, const char *const *needles)
+{
+    for (; *needles; needles++)
+        if (contains(text, *needles))
+            return true;
+    return false;
+}
+
+static bool is_quota(const struct words *words)
+{
+    static const char *const codes[] = {"insufficient_quota", "billing_hard_limit_reached",
+                                        "insufficient_balance", "billing_not_active", NULL};
+
+    return contains_one_of(words->code, codes) || contains_one_of(words->type, codes) ||
+           contains(words->message, "Insufficient Balance") ||
+           contains(words->message, "exceeded your current quota");
+}
+
+static bool is_context_overflow(const struct words *words)
+{
+    static const char *const codes[] = {"context_length_exceeded", "exceed_context_size",
+                                        "context_window_exceeded", NULL};
+    static const char *const phrases[] = {"maximum context length",
+                                          "maximum model length",
+                                          "exceeds the available context size",
+                                          "context length exceeded",
+                                          "reduce the length of the messages",
+                                          "prompt is too long",
+                                          "exceeds the context window",
+                                          NULL};
+
+    return contains_one_of(words->code, codes) || contains_one_of(words->type, codes) ||
+           contains_one_of(words->message, phrases);
+}
+
+/* For errors that carry no status of their own. */
+static enum provider_failure class_of_words(const struct words *words)
+{
+    if (is_quota(words))
+        return PROVIDER_QUOTA;
+    if (is_context_overflow(words))
+        return PROVIDER_CONTEXT_OVERFLOW;
+    if (contains(words->code, "rate_limit") || contains(words->type, "rate_limit"))
+        return PROVIDER_RATE_LIMITED;
+    if (contains(words->code, "api_key") || contains(words->type, "authentication") ||
+        contains(words->type, "permission"))
+        return PROVIDER_AUTH;
+    if (contains(words->type, "invalid_request") || contains(words->type, "BadRequest"))
+        return PROVIDER_BAD_REQUEST;
+    return PROVIDER_OVERLOADED;
+}
+
+static enum provider_failure class_of(int status, const struct words *words)
+{
+    if (status >= 200 && status < 300) {
+        if (words->number < 400 || words->number >= 600)
+            return class_of_words(words);
+        status = (int)words->number;
+    }
+    switch (status) {
+    case 401:
+    case 403:
+        return is_quota(words) ? PROVIDER_QUOTA : PROVIDER_AUTH;
+    case 402:
+        return PROVIDER_QUOTA;
+    case 413:
+        return PROVIDER_CONTEXT_OVERFLOW;
+    case 429:
+        return is_quota(words) ? PROVIDER_QUOTA : PROVIDER_RATE_LIMITED;
+    case 408:
+    case 409:
+    case 425:
+    case 498: /* Groq: no capacity for the flex tier */
+        return PROVIDER_OVERLOADED;
+    case 501:
+    case 505:
+        return PROVIDER_BAD_REQUEST;
+    default:
+        break;
+    }
+    if (is_context_overflow(words))
+        return PROVIDER_CONTEXT_OVERFLOW;
+    if (status >= 500)
+        return PROVIDER_OVERLOADED;
+    if (contains(words->code,
+                 "tool_use_failed")) /* Groq: the model wrote a tool call it can't read */
+        return PROVIDER_MALFORMED_REPLY;
+    return PROVIDER_BAD_REQUEST;
+}
+
+static void read_words(struct json_object *body, struct words *out)
+{
+    struct json_object *error;
+    struct json_object *code;
+
+    if (json_object_is_type(body, json_type_array))
+        body = json_object_array_length(body) ? json_object_array_get_idx(body, 0) : NULL;
+    error = json_get(body, "error");
+    if (json_object_is_type(error, json_type_string))
+        out->message = json_string(error);
+    if (!json_object_is_type(error, json_type_object))
+        error = body;
+    code = json_get(error, "code");
+    out->code = json_string(code);
+    out->number = json_object_is_type(code, json_type_int) ? json_object_get_int64(code) : 0;
+    out->type = json_get_text(error, "type");
+    if (!out->message.len)
+        out->message = json_get_text(error, "message");
+    if (!out->message.len)
+        out->message = json_get_text(error, "detail");
+    if (!out->message.len && json_has(error, "detail"))
+        out->message = json_text(json_get(error, "detail"));
+}
+
+static bool is_key_byte(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '_' || c == '*' || c == '.' || c == '+' || c == '/' || c == '=';
+}
+
+/* How many bytes at `rest` stay before the stars when a key begins there; 0 when none does. */
+static size_t key_lead(const struct provider_target *target, struct text rest)
+{
+    static const char *const leads[] = {"sk-",  "gsk_", "sk_",    "AIza",
+                                        "xai-", "hf_",  "nvapi-", "pplx-"};
+
+    if (target && target->api_key && strlen(target->api_key) >= 4 &&
+        text_starts(rest, target->api_key))
+        return 2;
+    for (size_t i = 0; i < ARRAY_LENGTH(leads); i++)
+        if (text_starts(rest, leads[i]) && rest.len > strlen(leads[i]) + 3)
+            return strlen(leads[i]) + 3;
+    if (text_starts(rest, "Bearer ") && rest.len > 10)
+        return 7;
+    return 0;
+}
+
+/* Length of the well-formed UTF-8 sequence at the start; 0: none. */
+static size_t sequence_length(struct text rest)
+{
+    for (size_t len = 1; len <= 4 && len <= rest.len; len++)
+        if (text_is_utf8((struct text){rest.ptr, len}))
+            return len;
+    return 0;
+}
+
+void provider_message_copy(const struct provider_target *target, struct text message, char *out,
+                           size_t size)
+{
+    size_t used = 0;
+    size_t at = 0;
+
+    message = text_trim(message);
+    while (at < message.len) {
+        struct text rest = {message.ptr + at, message.len - at};
+        bool word_starts =
+            at == 0 || !is_key_byte(message.ptr[at - 1]) || message.ptr[at - 1] == '=';
+        size_t lead = word_starts ? key_lead(target, rest) : 0;
+        size_t len = lead ? lead : sequence_length(rest);
+
+        if (used + (len ? len : 1) + (lead ? 3 : 0) >= size)
+            break;
+        if (lead) {
+            memcpy(out + used, rest.ptr, lead);
+            memcpy(out + used + lead, "***", 3);
+            used += lead + 3;
+            at += lead;
+            while (at < message.len && is_key_byte(message.ptr[at]))
+                at++;
+            continue;
+        }
+        if (len == 0)
+            out[used] = '?';
+        else if (len == 1 && ((unsigned char)rest.ptr[0] < 0x20 || rest.ptr[0] == 0x7F))
+            out[used] = ' ';
+        else
+            memcpy(out + used, rest.ptr, len);
+        used += len ? len : 1;
+        at += len ? len : 1;
+    }
+    out[used] = '\0';
+}
+
+/* "Please try again in 1m2.5s." of a rate limit's message; -1 when it does not say. */
+static int64_t wait_in_message(struct text message)
+{
+    static const char lead[] = "try again in ";
+    const char *at = message.len ? memmem(message.ptr, message.len, lead, sizeof(lead) - 1) : NULL;
+    struct text rest;
+    int64_t wait_ms;
+    size_t used;
+
+    if (!at)
+        return -1;
+    rest.ptr = at + sizeof(lead) - 1;
+    rest.len = message.len - (size_t)(rest.ptr - message.ptr);
+    return provider_duration_ms(rest, &wait_ms, &used) ? wait_ms : -1;
+}
+
+/* When an exhausted limit is there again: the later one of those that are at zero, else the sooner.
+ */
+static int64_t wait_for_reset(const struct provider_limits *limits)
+{
+    int64_t requests = limits->requests_reset_ms;
+    int64_t tokens = limits->tokens_reset_ms;
+    int64_t spent = -1;
+
+    if (limits->requests_remaining == 0)
+        spent = requests;
+    if (limits->tokens_remaining == 0 && tokens > spent)
+        spent = tokens;
+    if (spent >= 0)
+        return spent;
+    if (requests < 0 || tokens < 0)
+        return requests > tokens ? requests : tokens;
+    return requests < tokens ? requests : tokens;
+}
+
+static void init_info(struct provider_failure_info *out, const struct provider_response *response)
+{
+    static const struct provider_response none = {.status = 0};
+
+    memset(out, 0, sizeof(*out));
+    out->status = response ? response->status : 0;
+    out->retry_after_ms = response ? provider_retry_after_ms(response) : -1;
+    provider_limits_read(response ? response : &none, &out->limits);
+}
+
+/* The message for a body without words: some servers and most proxies reply in text or HTML. */
+static void describe_plain(const struct provider_target *target,
+                           const struct provider_response *response,
+                           struct provider_failure_info *out)
+{
+    struct text body = text_trim(response->body);
+
+    if (response->status >= 300 && response->status < 400)
+        snprintf(out->message, sizeof(out->message),
+                 "%s redirects (HTTP %d): its base_url is probably not right",
+                 target->provider_name, response->status);
+    else if (body.len == 0 || body.ptr[0] == '<' || body.ptr[0] == '{' || body.ptr[0] == '[')
+        snprintf(out->message, sizeof(out->message), "%s replied with HTTP %d and no message",
+                 target->provider_name, response->status);
+    else
+        provider_message_copy(target, body, out->message, 200);
+}
+
+void provider_failure_read_json(const struct provider_target *target,
+                                const struct provider_response *response, struct json_object *body,
+                                struct provider_failure_info *out)
+{
+    struct words words = {.number = 0};
+
+    init_info(out, response);
+    read_words(body, &words);
+    out->failure = class_of(response->status, &words);
+    provider_message_copy(target, words.message, out->message, sizeof(out->message));
+    provider_message_copy(target, words.code.len ? words.code : words.type, out->code,
+                          sizeof(out->code));
+    if (!out->message[0])
+        describe_plain(target, response, out);
+    if (out->failure == PROVIDER_RATE_LIMITED && out->retry_after_ms < 0)
+        out->retry_after_ms = wait_in_message(words.message);
+    if (out->failure == PROVIDER_RATE_LIMITED && out->retry_after_ms < 0)
+        out->retry_after_ms = wait_for_reset(&out->limits);
+}
+
+void provider_failure_read(const struct provider_target *target,
+                           const struct provider_response *response,
+                           struct provider_failure_info *out)
+{
+    CLEANUP(json_freep)
+    struct json_object *body = NULL;
+
+    if (response->body.len <= BODY_MAX_BYTES &&
+        json_decode(response->body, JSON_DEPTH_DEFAULT, &body, NULL) < 0)
+        body = NULL;
+    provider_failure_read_json(target, response, body, out);
+}
+
+void provider_failure_set(struct provider_failure_info *out, enum provider_failure failure,
+                          const struct provider_response *response, const char *format, ...)
+{
+    va_list args;
+
+    init_info(out, response);
+    out->failure = failure;
+    va_start(args, format);
+    vsnprintf(out->message, sizeof(out->message), format, args);
+    va_end(args);
+}
