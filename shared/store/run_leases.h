@@ -121,9 +121,6 @@ struct run_step_write {
 
 /* What a write of a worker carries. All parts may be empty. */
 struct run_changes {
-    struct uuid tenant; /* the claim's ids, for the new rows */
-    struct uuid thread;
-    struct uuid agent;
     int64_t prompt_tokens; /* used since the last write */
     int64_t completion_tokens;
     const struct run_message *messages; /* appended in this order */
@@ -139,18 +136,18 @@ SUSPENDS MUSTCHECK int run_leases_checkpoint(struct pg *pg, struct run_lease *le
                                              const struct run_changes *changes, struct error *err);
 
 struct run_ending {
-    enum run_status status;     /* terminal */
-    struct uuid result_message; /* zero: none */
-    struct text error_code;     /* TEXT_NONE: no last_error; e.g. "server_error" */
-    struct text error_message;  /* may be TEXT_NONE */
-    struct text
-        incomplete_reason; /* RUN_INCOMPLETE: "max_completion_tokens", "max_prompt_tokens", … */
+    enum run_status status;        /* terminal */
+    struct uuid result_message;    /* zero: none */
+    struct text error_code;        /* TEXT_NONE: no last_error; e.g. "server_error" */
+    struct text error_message;     /* may be TEXT_NONE */
+    struct text incomplete_reason; /* RUN_INCOMPLETE: "max_completion_tokens", … */
 };
 
-/* The last write: changes as in a checkpoint, the terminal status, its time, and the thread released.
- * From "cancelling" only RUN_CANCELLED, RUN_FAILED and RUN_EXPIRED are possible (else
- * LEASE_CANCELLING); RUN_CANCELLED only from there (else -E_INTERNAL: nobody asked for it). Steps still in progress end as the run does (completed ones of an incomplete run: failed).
- * `changes` may be NULL. */
+/* The last write: changes as in a checkpoint, the terminal status, its time, and the thread
+ * released. From "cancelling" only RUN_CANCELLED, RUN_FAILED and RUN_EXPIRED are possible (else
+ * LEASE_CANCELLING), and RUN_CANCELLED only from there (else -E_INTERNAL: nobody asked for it).
+ * Steps still in progress end as the run does (failed, when it is incomplete). `changes` may be
+ * NULL. */
 SUSPENDS MUSTCHECK int run_leases_finish(struct pg *pg, struct run_lease *lease,
                                          const struct run_changes *changes,
                                          const struct run_ending *ending, struct error *err);

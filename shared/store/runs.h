@@ -89,7 +89,8 @@ SUSPENDS MUSTCHECK int runs_update(const struct store *store, struct uuid thread
                                    struct text metadata, struct run *out, struct error *err);
 
 /* A queued or waiting run is cancelled at once (out->status RUN_CANCELLED) and its thread released;
- * one in progress becomes RUN_CANCELLING,
- * already is given as it is. RUN_MISSING; RUN_ENDED, *out filled too: it has come to its end. */
+ * one in progress becomes RUN_CANCELLING, and out->owner is the worker to nudge; one that is
+ * cancelling already is given as it is. RUN_MISSING; RUN_ENDED, *out filled too: it has come to its
+ * end. */
 SUSPENDS MUSTCHECK int runs_cancel(const struct store *store, struct uuid thread, struct uuid id,
                                    struct run *out, struct error *err);
