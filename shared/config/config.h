@@ -24,23 +24,23 @@ struct config_provider {
 };
 
 struct config_model {
-    char *name;     /* the bare name that agents may use: "gpt-4o-mini" */
-    char *provider; /* names a provider above */
-    char *model;    /* what the provider calls it */
+    char *name;             /* the bare name that agents may use: "gpt-4o-mini" */
+    char *provider;         /* names a provider above */
+    char *model;            /* what the provider calls it */
     int64_t context_tokens; /* 0: not known */
 };
 
 struct config {
-    char *database_url; /* DATABASE_URL */
-    char *redis_url;    /* REDIS_URL */
+    char *database_url; /* DATABASE_URL; default postgresql:///penstock */
+    char *redis_url;    /* REDIS_URL; default redis://127.0.0.1:6379 */
 
     enum log_level log_level;   /* PENSTOCK_LOG_LEVEL, log.level */
     enum log_format log_format; /* PENSTOCK_LOG_FORMAT, log.format */
 
     struct {
-        char *host;  /* PENSTOCK_HOST; default 127.0.0.1 */
-        int port;    /* PENSTOCK_PORT; default 8080 */
-        char *roles; /* --roles; default "api,dispatch,reap" */
+        char *host;              /* PENSTOCK_HOST; default 127.0.0.1 */
+        int port;                /* PENSTOCK_PORT; default 8080 */
+        char *roles;             /* PENSTOCK_ROLES, --roles; default "api,dispatch,reap" */
         int64_t drain_ms;        /* default 20 000 */
         int64_t run_ttl_ms;      /* a run not finished by then is expired; default 24 h */
         int64_t max_body_bytes;  /* default 4 MiB */
@@ -48,19 +48,20 @@ struct config {
     } scheduler;
 
     struct {
-        int slots;       /* PENSTOCK_SLOTS: runs at once; default 1 000 */
-        char *host;      /* health and metrics; default 127.0.0.1 */
-        int port;        /* PENSTOCK_WORKER_PORT; 0: any free one; default 0 */
+        int slots;            /* PENSTOCK_SLOTS: runs at once; default 1 000 */
+        char *host;           /* PENSTOCK_WORKER_HOST: health and metrics; default 127.0.0.1 */
+        int port;             /* PENSTOCK_WORKER_PORT; 0: any free one; default 0 */
         int64_t lease_ms;     /* default 10 000 */
         int64_t heartbeat_ms; /* default 2 000 */
         int64_t drain_ms;     /* default 20 000 */
         int max_iterations;   /* LLM calls in a run unless its agent says otherwise; default 32 */
-        int64_t tool_timeout_ms; /* default 30 000 */
-        char **private_addresses; /* exceptions to the SSRF guard: "127.0.0.1:9000", "10.0.0.0/8" */
+        int64_t tool_timeout_ms;  /* default 30 000 */
+        char **private_addresses; /* exceptions to the SSRF guard: "127.0.0.1:9000", "10.0.0.0/8";
+                                   * PENSTOCK_PRIVATE_ADDRESSES, with commas between */
         unsigned private_addresses_count;
     } worker;
 
-    int shards; /* of the queue; default 1 */
+    int shards; /* PENSTOCK_SHARDS: of the queue; default 1 */
 
     struct config_provider *providers;
     unsigned providers_count;
@@ -75,15 +76,16 @@ struct config_flags {
     const char *redis_url;
     const char *log_level;
     const char *log_format;
-    const char *host;
-    int port; /* -1: not given */
+    const char *host; /* of the program that reads it: set for scheduler and worker alike */
+    int port;         /* as host; -1: not given */
     const char *roles;
     int slots;
 };
 
-/* Built-in providers, present unless the file redefines them: openai (https://api.openai.com/v1,
- * OPENAI_API_KEY, OPENAI_BASE_URL), groq (GROQ_API_KEY), deepseek (DEEPSEEK_API_KEY), and local
- * (PENSTOCK_LOCAL_BASE_URL, default http://127.0.0.1:8000/v1; for vLLM, llama.cpp, LM Studio).
+/* Built-in providers: openai (https://api.openai.com/v1, OPENAI_API_KEY, OPENAI_BASE_URL), groq
+ * (GROQ_API_KEY, GROQ_BASE_URL), deepseek (DEEPSEEK_API_KEY, DEEPSEEK_BASE_URL), and local
+ * (PENSTOCK_LOCAL_API_KEY, PENSTOCK_LOCAL_BASE_URL, default http://127.0.0.1:8000/v1; for vLLM,
+ * llama.cpp, LM Studio). The file may change what it names of them; their variables outrank it.
  * Returns 0 with *out, or -E_INVALID or -E_NOT_FOUND (the file). `environment` is environ, or a
  * NULL-ended list in tests. */
 MUSTCHECK int config_load(const struct config_flags *flags, char *const *environment,
@@ -91,7 +93,8 @@ MUSTCHECK int config_load(const struct config_flags *flags, char *const *environ
 void config_free(struct config *config); /* accepts NULL */
 void config_freep(struct config **config);
 
-/* Replaces ${NAME} and ${NAME:-default}; "$$" is a dollar. Returns 0 with *out (the caller frees), or
- * -E_INVALID with line and column when NAME is not set or the brace is not closed. */
+/* Replaces ${NAME} and ${NAME:-default} (also when NAME is empty); "$$" is a dollar. Lines that are
+ * comments stay as they are. Returns 0 with *out (the caller frees), or
+ * -E_INVALID with line and column when NAME is not set or holds a line break, or the brace is not closed. */
 MUSTCHECK int config_substitute(const char *text, char *const *environment, char **out,
                                 struct error *err);

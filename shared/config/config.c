@@ -1,0 +1,93 @@
+/* Configuration as a whole: the sources in their order, and the end of it. */
+
+#include "shared/config/config.h"
+
+#include <stdlib.h>
+
+#include "shared/base/error.h"
+#include "shared/base/memory.h"
+#include "shared/config/config_internal.h"
+
+static int apply(struct config *config, struct config_file *file, char *const *environment,
+                 const struct config_flags *flags, struct error *err)
+{
+    const char *path = flags ? flags->file : NULL;
+    int r;
+
+    if (!path)
+        path = config_variable(environment, "PENSTOCK_CONFIG");
+    if (path) {
+        r = config_file_read(path, environment, file, err);
+        if (r < 0)
+            return r;
+    }
+    r = config_apply_scalars(config, file, environment, flags, err);
+    if (r == 0)
+        r = config_apply_private_addresses(config, file, environment, err);
+    if (r == 0)
+        r = config_apply_providers(config, file, environment, err);
+    if (r == 0)
+        r = config_apply_models(config, file, err);
+    return r;
+}
+
+int config_load(const struct config_flags *flags, char *const *environment, struct config **out,
+                struct error *err)
+{
+    struct config *config = xcalloc(1, sizeof(*config));
+    struct config_file file = {.path = "the configuration"};
+    int r = apply(config, &file, environment, flags, err);
+
+    config_file_deinit(&file);
+    if (r < 0) {
+        config_free(config);
+        return r;
+    }
+    *out = config;
+    return 0;
+}
+
+static void free_strings(char **strings, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        free(strings[i]);
+    free(strings);
+}
+
+static void free_provider(struct config_provider *provider)
+{
+    free(provider->name);
+    free(provider->kind);
+    free(provider->base_url);
+    if (provider->api_key)
+        explicit_bzero(provider->api_key, strlen(provider->api_key));
+    free(provider->api_key);
+    free_strings(provider->headers, provider->headers_count);
+}
+
+void config_free(struct config *config)
+{
+    if (!config)
+        return;
+    free(config->database_url);
+    free(config->redis_url);
+    free(config->scheduler.host);
+    free(config->scheduler.roles);
+    free(config->worker.host);
+    free_strings(config->worker.private_addresses, config->worker.private_addresses_count);
+    for (unsigned i = 0; i < config->providers_count; i++)
+        free_provider(&config->providers[i]);
+    free(config->providers);
+    for (unsigned i = 0; i < config->models_count; i++) {
+        free(config->models[i].name);
+        free(config->models[i].provider);
+        free(config->models[i].model);
+    }
+    free(config->models);
+    free(config);
+}
+
+void config_freep(struct config **config)
+{
+    config_free(*config);
+}

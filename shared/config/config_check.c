@@ -1,0 +1,193 @@
+/* What makes a single value right. Pure; each returns NULL, or a phrase that says what would be. */
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include "shared/config/config_internal.h"
+
+#define URL_MAX 2048
+
+static bool has_control_or_blank(const char *value)
+{
+    for (; *value; value++)
+        if ((unsigned char)*value <= 0x20 || *value == 0x7F)
+            return true;
+    return false;
+}
+
+static bool is_port(struct text text)
+{
+    int64_t port;
+
+    return text_to_int(text, &port) && port >= 1 && port <= 65535 && text.ptr[0] != '-';
+}
+
+/* "host", "host:port", "[::1]", "[::1]:port", with "user:password@" before it. */
+static const char *check_authority(struct text authority)
+{
+    struct text host;
+    struct text port;
+    const char *at = memrchr(authority.ptr, '@', authority.len);
+
+    if (at)
+        authority = (struct text){at + 1, (size_t)(authority.ptr + authority.len - at) - 1};
+    if (text_starts(authority, "[")) {
+        if (!text_cut(authority, ']', &host, &port))
+            return "has \"[\" without \"]\"; an IPv6 address is written [::1]";
+        if (port.len > 0 &&
+            (port.ptr[0] != ':' || !is_port((struct text){port.ptr + 1, port.len - 1})))
+            return "must have a port from 1 to 65535 after the host";
+        return NULL;
+    }
+    if (!text_cut(authority, ':', &host, &port))
+        host = authority;
+    else if (!is_port(port))
+        return "must have a port from 1 to 65535 after the host";
+    return host.len > 0 ? NULL : "must name a host";
+}
+
+static struct text authority_of(const char *after_scheme)
+{
+    return (struct text){after_scheme, strcspn(after_scheme, "/?#")};
+}
+
+const char *config_check_http_url(const char *value)
+{
+    const char *rest = NULL;
+
+    if (strncmp(value, "http://", 7) == 0)
+        rest = value + 7;
+    else if (strncmp(value, "https://", 8) == 0)
+        rest = value + 8;
+    if (!rest)
+        return "must begin with http:// or https://, as in https://api.openai.com/v1";
+    if (strlen(value) > URL_MAX)
+        return "must be shorter than 2048 bytes";
+    if (has_control_or_blank(value))
+        return "must have no blanks and no control characters";
+    if (strpbrk(value, "?#"))
+        return "must have no query (\"?\") and no fragment (\"#\"): paths are added to it";
+    return check_authority(authority_of(rest));
+}
+
+const char *config_check_database_url(const char *value)
+{
+    if (strlen(value) > URL_MAX)
+        return "must be shorter than 2048 bytes";
+    if (strncmp(value, "postgresql://", 13) == 0 || strncmp(value, "postgres://", 11) == 0)
+        return NULL;
+    if (!strstr(value, "://") && strchr(value, '='))
+        return NULL; /* "host=… dbname=…": libpq judges it */
+    return "must be postgresql://user:password@host:5432/database or \"host=... dbname=...\"";
+}
+
+const char *config_check_redis_url(const char *value)
+{
+    if (strlen(value) > URL_MAX)
+        return "must be shorter than 2048 bytes";
+    if (strncmp(value, "redis://", 8) == 0)
+        return check_authority(authority_of(value + 8));
+    if (strncmp(value, "unix:///", 8) == 0 && value[8])
+        return NULL;
+    if (strncmp(value, "rediss://", 9) == 0)
+        return "must begin with redis:// or unix://; TLS (rediss://) is not supported, use a "
+               "tunnel";
+    return "must be redis://[user:password@]host:6379[/0] or unix:///path/redis.sock";
+}
+
+const char *config_check_host(const char *value)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+
+    if (inet_pton(AF_INET, value, address) == 1 || inet_pton(AF_INET6, value, address) == 1)
+        return NULL;
+    if (*value == '/') /* a unix socket */
+        return NULL;
+    return "must be an address to listen on, as in 127.0.0.1 or 0.0.0.0 or ::1, not a name";
+}
+
+const char *config_check_roles(const char *value)
+{
+    static const char *const roles[] = {"api", "dispatch", "reap"};
+    struct text left = text_of(value);
+    bool more = true;
+
+    while (more) {
+        struct text role;
+        bool known = false;
+
+        more = text_cut(left, ',', &role, &left);
+        if (!more)
+            role = left;
+        role = text_trim(role);
+        for (size_t i = 0; i < ARRAY_LENGTH(roles); i++)
+            known = known || text_is(role, roles[i]);
+        if (!known)
+            return "must be some of api, dispatch and reap, with commas between them";
+    }
+    return NULL;
+}
+
+const char *config_check_name(const char *value)
+{
+    size_t len = strlen(value);
+
+    if (len == 0 || len > 128 || has_control_or_blank(value))
+        return "must be 1 to 128 characters without blanks";
+    return NULL;
+}
+
+const char *config_check_secret(const char *value)
+{
+    if (has_control_or_blank(value))
+        return "must have no blanks and no line breaks";
+    return NULL;
+}
+
+const char *config_check_header(const char *value)
+{
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789"
+                                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    size_t name = strspn(value, token);
+
+    if (name == 0 || value[name] != ':')
+        return "must be a header, as in \"X-Team: search\"";
+    for (const char *at = value + name; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7F)
+            return "must have no control characters";
+    return NULL;
+}
+
+static bool is_prefix(struct text address, struct text prefix)
+{
+    char name[64];
+    unsigned char bytes[sizeof(struct in6_addr)];
+    int64_t bits;
+
+    if (address.len >= sizeof(name) || !text_to_int(prefix, &bits) || bits < 0)
+        return false;
+    memcpy(name, address.ptr, address.len);
+    name[address.len] = '\0';
+    if (inet_pton(AF_INET, name, bytes) == 1)
+        return bits <= 32;
+    return inet_pton(AF_INET6, name, bytes) == 1 && bits <= 128;
+}
+
+const char *config_check_private_address(const char *value)
+{
+    static const char wanted[] = "must be host:port or address/prefix, as in 127.0.0.1:9000 or "
+                                 "10.0.0.0/8";
+    struct text text = text_of(value);
+    struct text head;
+    struct text rest;
+    const char *colon;
+
+    if (has_control_or_blank(value) || text.len == 0)
+        return wanted;
+    if (text_cut(text, '/', &head, &rest))
+        return is_prefix(head, rest) ? NULL : wanted;
+    colon = strrchr(value, ':');
+    if (!colon || colon == value || !is_port(text_of(colon + 1)))
+        return wanted;
+    return NULL;
+}

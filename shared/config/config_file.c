@@ -1,0 +1,382 @@
+/* The configuration file: read, substitute, check its syntax (libyaml), load it by its schema
+ * (libcyaml), and tell where in it a value stands, for checks that come later.
+ */
+
+#include <cyaml/cyaml.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shared/base/error.h"
+#include "shared/base/memory.h"
+#include "shared/config/config_internal.h"
+
+#define STRING_MAX 65536
+#define LIST_MAX   1000
+
+#define OPTIONAL (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
+#define STRING(type, member)                                                                       \
+    CYAML_FIELD_STRING_PTR(#member, OPTIONAL, struct config_file_##type, member, 0, STRING_MAX)
+#define INTEGER(type, member)                                                                      \
+    CYAML_FIELD_INT_PTR(#member, OPTIONAL, struct config_file_##type, member)
+#define SEQUENCE(type, member, entry)                                                              \
+    CYAML_FIELD_SEQUENCE(#member, OPTIONAL, struct config_file_##type, member, entry, 0, LIST_MAX)
+
+static const cyaml_schema_value_t string_schema = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, STRING_MAX),
+};
+
+static const cyaml_schema_field_t provider_fields[] = {
+    STRING(provider, name),
+    STRING(provider, kind),
+    STRING(provider, base_url),
+    STRING(provider, api_key),
+    SEQUENCE(provider, headers, &string_schema),
+    INTEGER(provider, connect_timeout_ms),
+    INTEGER(provider, first_byte_timeout_ms),
+    INTEGER(provider, total_timeout_ms),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t model_fields[] = {
+    STRING(model, name),  STRING(model, provider),
+    STRING(model, model), INTEGER(model, context_tokens),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t log_fields[] = {
+    STRING(log, level),
+    STRING(log, format),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t scheduler_fields[] = {
+    STRING(scheduler, host),
+    INTEGER(scheduler, port),
+    STRING(scheduler, roles),
+    INTEGER(scheduler, drain_ms),
+    INTEGER(scheduler, run_ttl_ms),
+    INTEGER(scheduler, max_body_bytes),
+    INTEGER(scheduler, max_connections),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t worker_fields[] = {
+    INTEGER(worker, slots),
+    STRING(worker, host),
+    INTEGER(worker, port),
+    INTEGER(worker, lease_ms),
+    INTEGER(worker, heartbeat_ms),
+    INTEGER(worker, drain_ms),
+    INTEGER(worker, max_iterations),
+    INTEGER(worker, tool_timeout_ms),
+    SEQUENCE(worker, private_addresses, &string_schema),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t provider_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_file_provider, provider_fields),
+};
+
+static const cyaml_schema_value_t model_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_file_model, model_fields),
+};
+
+static const cyaml_schema_field_t file_fields[] = {
+    STRING(data, database_url),
+    STRING(data, redis_url),
+    INTEGER(data, shards),
+    CYAML_FIELD_MAPPING("log", CYAML_FLAG_OPTIONAL, struct config_file_data, log, log_fields),
+    CYAML_FIELD_MAPPING("scheduler", CYAML_FLAG_OPTIONAL, struct config_file_data, scheduler,
+                        scheduler_fields),
+    CYAML_FIELD_MAPPING("worker", CYAML_FLAG_OPTIONAL, struct config_file_data, worker,
+                        worker_fields),
+    SEQUENCE(data, providers, &provider_schema),
+    SEQUENCE(data, models, &model_schema),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t file_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct config_file_data, file_fields),
+};
+
+/* What libcyaml logged about its first error: the message, then a line for each level, the innermost
+ * first, such as "  in mapping field 'port' (line: 3, column: 9)". */
+struct complaint {
+    char message[128];
+    char where[80];
+    unsigned line;
+    unsigned column;
+};
+
+static void put_before(struct complaint *complaint, const char *name, bool entry)
+{
+    char old[sizeof(complaint->where)];
+    const char *joint = !*complaint->where || *complaint->where == '[' ? "" : ".";
+
+    memcpy(old, complaint->where, sizeof(old));
+    if (entry) /* libcyaml counts from 1 */
+        (void)snprintf(complaint->where, sizeof(complaint->where), "[%d]%s%.60s", atoi(name) - 1,
+                       joint, old);
+    else
+        (void)snprintf(complaint->where, sizeof(complaint->where), "%s%s%.60s", name, joint, old);
+}
+
+static void hear_level(struct complaint *complaint, const char *text)
+{
+    const char *position = strstr(text, "(line: ");
+    char name[32] = "";
+    unsigned line;
+    unsigned column;
+
+    if (position && complaint->line == 0 &&
+        sscanf(position, "(line: %u, column: %u)", &line, &column) == 2) {
+        complaint->line = line;
+        complaint->column = column;
+    }
+    if (sscanf(text, " in mapping field '%31[^']'", name) == 1)
+        put_before(complaint, name, false);
+    else if (sscanf(text, " in sequence entry '%31[^']'", name) == 1)
+        put_before(complaint, name, true);
+}
+
+static void PRINTF(3, 0) hear(cyaml_log_t level, void *context, const char *format, va_list args)
+{
+    struct complaint *complaint = context;
+    char line[256];
+    char *text = line;
+
+    (void)level;
+    (void)vsnprintf(line, sizeof(line), format, args);
+    if (strncmp(text, "Load: ", 6) == 0)
+        text += 6;
+    line[strcspn(line, "\n")] = '\0';
+    if (strncmp(text, "  in ", 5) == 0)
+        hear_level(complaint, text);
+    else if (!*complaint->message)
+        (void)snprintf(complaint->message, sizeof(complaint->message), "%.120s", text);
+}
+
+/* libcyaml's words, and ours where those would not say what is right. */
+static const char *explain(const struct complaint *complaint, char *out, size_t size)
+{
+    static const struct {
+        const char *theirs;
+        const char *ours;
+    } words[] = {
+        {"Invalid INT value: ", "must be a whole number, not "},
+        {"Unexpected key: ", "there is no such setting: "},
+        {"Mapping field already seen: ", "is there twice: "},
+        {"Expecting MAPPING, got event: ", "must be a mapping (name: value), not "},
+        {"Expecting SEQUENCE, got event: ", "must be a list (lines that begin with \"- \"), not "},
+        {"Expecting STRING, got event: ", "must be a single value, not "},
+        {"Expecting INT, got event: ", "must be a whole number, not "},
+        {"STRING length > ", "is too long; longest length: "},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+        size_t len = strlen(words[i].theirs);
+
+        if (strncmp(complaint->message, words[i].theirs, len) != 0)
+            continue;
+        (void)snprintf(out, size, "%s%s", words[i].ours, complaint->message + len);
+        return out;
+    }
+    return complaint->message;
+}
+
+static yaml_node_t *find_member(struct config_file *file, yaml_node_t *node, struct text name)
+{
+    if (node->type != YAML_MAPPING_NODE)
+        return NULL;
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top; pair++) {
+        yaml_node_t *key = yaml_document_get_node(&file->document, pair->key);
+
+        if (key && key->type == YAML_SCALAR_NODE &&
+            text_equal((struct text){(char *)key->data.scalar.value, key->data.scalar.length},
+                       name))
+            return yaml_document_get_node(&file->document, pair->value);
+    }
+    return NULL;
+}
+
+static yaml_node_t *find_entry(struct config_file *file, yaml_node_t *node, unsigned long index)
+{
+    if (node->type != YAML_SEQUENCE_NODE ||
+        index >= (unsigned long)(node->data.sequence.items.top - node->data.sequence.items.start))
+        return NULL;
+    return yaml_document_get_node(&file->document, node->data.sequence.items.start[index]);
+}
+
+/* The node of a path, or the deepest one on the way to it that exists. */
+static yaml_node_t *find_node(struct config_file *file, const char *where)
+{
+    yaml_node_t *node = file->has_document ? yaml_document_get_root_node(&file->document) : NULL;
+
+    while (node && *where) {
+        yaml_node_t *next;
+
+        if (*where == '[') {
+            char *end;
+
+            next = find_entry(file, node, strtoul(where + 1, &end, 10));
+            where = end + 1;
+        } else {
+            size_t len = strcspn(where, ".[");
+
+            next = find_member(file, node, (struct text){where, len});
+            where += len;
+        }
+        if (!next)
+            break;
+        node = next;
+        if (*where == '.')
+            where++;
+    }
+    return node;
+}
+
+/* libcyaml gives the place of the value before a key it does not know: the nodes know the key's. */
+static void place_of_unknown_key(struct config_file *file, struct complaint *complaint)
+{
+    static const char unknown[] = "Unexpected key: ";
+    yaml_node_t *node;
+
+    if (strncmp(complaint->message, unknown, sizeof(unknown) - 1) != 0)
+        return;
+    node = find_node(file, complaint->where);
+    if (!node || node->type != YAML_MAPPING_NODE)
+        return;
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top; pair++) {
+        yaml_node_t *key = yaml_document_get_node(&file->document, pair->key);
+
+        if (key && key->type == YAML_SCALAR_NODE &&
+            strcmp((char *)key->data.scalar.value, complaint->message + sizeof(unknown) - 1) == 0) {
+            complaint->line = (unsigned)key->start_mark.line + 1;
+            complaint->column = (unsigned)key->start_mark.column + 1;
+        }
+    }
+}
+
+static int load(struct config_file *file, struct text text, struct error *err)
+{
+    struct complaint complaint = {0};
+    cyaml_config_t options = {
+        .log_fn = hear,
+        .log_ctx = &complaint,
+        .mem_fn = cyaml_mem,
+        .log_level = CYAML_LOG_ERROR,
+    };
+    char message[160];
+    cyaml_err_t result = cyaml_load_data((const uint8_t *)text.ptr, text.len, &options,
+                                         &file_schema, (cyaml_data_t **)&file->data, NULL);
+
+    if (result == CYAML_OK)
+        return 0;
+    file->data = NULL;
+    place_of_unknown_key(file, &complaint);
+    if (!*complaint.message)
+        (void)snprintf(complaint.message, sizeof(complaint.message), "%.120s",
+                       cyaml_strerror(result));
+    return error_set(err, E_INVALID, "%s:%u:%u: %s%s%s", file->path, complaint.line,
+                     complaint.column, complaint.where, *complaint.where ? ": " : "",
+                     explain(&complaint, message, sizeof(message)));
+}
+
+/* Parses the text into nodes; here wrong syntax shows. */
+static int parse_nodes(struct config_file *file, struct text text, struct error *err)
+{
+    yaml_parser_t parser;
+    int r = 0;
+
+    if (!yaml_parser_initialize(&parser))
+        return error_set(err, E_LIMIT, "no memory to parse %s", file->path);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text.ptr, text.len);
+    if (yaml_parser_load(&parser, &file->document))
+        file->has_document = true;
+    else
+        r = error_set(err, E_INVALID, "%s:%zu:%zu: %s", file->path, parser.problem_mark.line + 1,
+                      parser.problem_mark.column + 1,
+                      parser.problem ? parser.problem : "this is no YAML");
+    yaml_parser_delete(&parser);
+    return r;
+}
+
+static int read_text(const char *path, struct buf *out, struct error *err)
+{
+    FILE *stream = fopen(path, "re");
+    size_t count;
+    int r = 0;
+
+    if (!stream && errno == ENOENT)
+        return error_set(err, E_NOT_FOUND, "there is no configuration file %s", path);
+    if (!stream)
+        return error_set_errno(err, errno, "configuration file %s", path);
+    do {
+        char *room = buf_reserve(out, 4096);
+
+        if (!room)
+            break;
+        count = fread(room, 1, 4096, stream);
+        out->len += count;
+        room[count] = '\0';
+    } while (count > 0);
+    if (ferror(stream))
+        r = error_set_errno(err, errno, "configuration file %s", path);
+    (void)fclose(stream);
+    if (r == 0 && buf_check(out, NULL) < 0)
+        r = error_set(err, E_LIMIT, "configuration file %s is larger than %zu bytes", path,
+                      CONFIG_FILE_BYTES_MAX);
+    if (r == 0 && strlen(buf_string(out)) != out->len)
+        r = error_set(err, E_INVALID, "configuration file %s holds a zero byte: it is no YAML",
+                      path);
+    return r;
+}
+
+int config_file_read(const char *path, char *const *environment, struct config_file *out,
+                     struct error *err)
+{
+    CLEANUP(buf_deinit)
+    struct buf raw;
+    CLEANUP(freep)
+    char *text = NULL;
+    struct error inner;
+    int r;
+
+    *out = (struct config_file){.path = path};
+    buf_init(&raw, CONFIG_FILE_BYTES_MAX);
+    r = read_text(path, &raw, err);
+    if (r < 0)
+        return r;
+    r = config_substitute(buf_string(&raw), environment, &text, &inner);
+    if (r < 0)
+        return error_set(err, inner.code, "%s:%s", path, inner.text);
+    r = parse_nodes(out, text_of(text), err);
+    if (r < 0)
+        return r;
+    return load(out, text_of(text), err);
+}
+
+void config_file_deinit(struct config_file *file)
+{
+    cyaml_config_t options = {.mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR};
+
+    if (file->data)
+        (void)cyaml_free(&options, &file_schema, file->data, 0);
+    if (file->has_document)
+        yaml_document_delete(&file->document);
+    *file = (struct config_file){0};
+}
+
+void config_file_where(struct config_file *file, const char *where, char *out, size_t size)
+{
+    yaml_node_t *node = find_node(file, where);
+
+    if (node)
+        (void)snprintf(out, size, "%s:%zu:%zu: %s", file->path, node->start_mark.line + 1,
+                       node->start_mark.column + 1, where);
+    else
+        (void)snprintf(out, size, "%s: %s", file->path, where);
+}

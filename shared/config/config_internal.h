@@ -1,0 +1,116 @@
+#pragma once
+/* What the files of shared/config share. Nobody else includes it. */
+
+#include <yaml.h>
+
+#include "shared/base/text.h"
+#include "shared/config/config.h"
+
+#define CONFIG_FILE_BYTES_MAX ((size_t)1 << 20)
+
+/* The file as its schema has it: NULL where it says nothing. */
+struct config_file_provider {
+    char *name;
+    char *kind;
+    char *base_url;
+    char *api_key;
+    char **headers;
+    unsigned headers_count;
+    int64_t *connect_timeout_ms;
+    int64_t *first_byte_timeout_ms;
+    int64_t *total_timeout_ms;
+};
+
+struct config_file_model {
+    char *name;
+    char *provider;
+    char *model;
+    int64_t *context_tokens;
+};
+
+struct config_file_log {
+    char *level;
+    char *format;
+};
+
+struct config_file_scheduler {
+    char *host;
+    int64_t *port;
+    char *roles;
+    int64_t *drain_ms;
+    int64_t *run_ttl_ms;
+    int64_t *max_body_bytes;
+    int64_t *max_connections;
+};
+
+struct config_file_worker {
+    int64_t *slots;
+    char *host;
+    int64_t *port;
+    int64_t *lease_ms;
+    int64_t *heartbeat_ms;
+    int64_t *drain_ms;
+    int64_t *max_iterations;
+    int64_t *tool_timeout_ms;
+    char **private_addresses;
+    unsigned private_addresses_count;
+};
+
+struct config_file_data {
+    char *database_url;
+    char *redis_url;
+    int64_t *shards;
+    struct config_file_log log;
+    struct config_file_scheduler scheduler;
+    struct config_file_worker worker;
+    struct config_file_provider *providers;
+    unsigned providers_count;
+    struct config_file_model *models;
+    unsigned models_count;
+};
+
+/* A file that was read: its values, and its nodes for telling where a value stands. */
+struct config_file {
+    const char *path;
+    struct config_file_data *data; /* NULL: the file is empty */
+    yaml_document_t document;
+    bool has_document;
+};
+
+/* Reads, substitutes and parses. Returns 0, -E_NOT_FOUND (no such file), -E_INVALID, -E_LIMIT, or
+ * -E_SYSTEM. config_file_deinit also after a failure; `path` must live as long. */
+MUSTCHECK int config_file_read(const char *path, char *const *environment, struct config_file *out,
+                               struct error *err);
+void config_file_deinit(struct config_file *file);
+
+/* Writes "FILE:LINE:COLUMN: WHERE" (or without the numbers when there is no such node) for a path
+ * such as "scheduler.port" or "providers[1].base_url". */
+void config_file_where(struct config_file *file, const char *where, char *out, size_t size);
+
+/* The value of a variable, or NULL when it is unset or empty. */
+const char *config_variable(char *const *environment, const char *name);
+
+/* Scalars: defaults, file, environment and flags. Returns 0 or -E_INVALID. */
+MUSTCHECK int config_apply_scalars(struct config *config, struct config_file *file,
+                                   char *const *environment, const struct config_flags *flags,
+                                   struct error *err);
+
+/* Providers, models and private addresses. Returns 0 or -E_INVALID. */
+MUSTCHECK int config_apply_providers(struct config *config, struct config_file *file,
+                                     char *const *environment, struct error *err);
+MUSTCHECK int config_apply_models(struct config *config, struct config_file *file,
+                                  struct error *err);
+MUSTCHECK int config_apply_private_addresses(struct config *config, struct config_file *file,
+                                             char *const *environment, struct error *err);
+
+/* Checks of single values. Each returns NULL when it is right, or a phrase that says what would be:
+ * "must be …". They never show the value: it may hold a password. */
+const char *config_check_http_url(const char *value);
+const char *config_check_database_url(const char *value);
+const char *config_check_redis_url(const char *value);
+const char *config_check_host(const char *value);
+const char *config_check_roles(const char *value);
+const char *config_check_name(const char *value);
+const char *config_check_header(const char *value);
+const char *config_check_secret(const char *value);
+const char *config_check_private_address(const char *value);

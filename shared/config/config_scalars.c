@@ -1,0 +1,242 @@
+/* Settings that are one value: a table says for each its default, its place in the file, its
+ * variable, and what is right. The value of a later source replaces that of an earlier one.
+ *
+ * A new setting is a field of struct config, one line here, and (for the file) one in the schema of
+ * config_file.c.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shared/base/error.h"
+#include "shared/base/memory.h"
+#include "shared/config/config_internal.h"
+
+enum setting_type { SETTING_STRING, SETTING_INT, SETTING_INT64, SETTING_LEVEL, SETTING_FORMAT };
+
+struct setting {
+    const char *path;     /* in the file */
+    const char *variable; /* NULL: none */
+    enum setting_type type;
+    size_t offset;      /* in struct config */
+    size_t file_offset; /* in struct config_file_data: of a char * or an int64_t * */
+    const char *text_default;
+    const char *(*check)(const char *value);
+    int64_t number_default;
+    int64_t min;
+    int64_t max;
+};
+
+#define PLACES(member) offsetof(struct config, member), offsetof(struct config_file_data, member)
+#define TEXT_SETTING(member, variable, otherwise, check)                                           \
+    {                                                                                              \
+#member, variable, SETTING_STRING, PLACES(member), otherwise, check, 0, 0, 0               \
+    }
+#define NUMBER_SETTING(type, member, variable, otherwise, min, max)                                \
+    {                                                                                              \
+#member, variable, type, PLACES(member), NULL, NULL, otherwise, min, max                   \
+    }
+
+#define SECOND_MS ((int64_t)1000)
+#define HOUR_MS   (3600 * SECOND_MS)
+
+static const struct setting settings[] = {
+    TEXT_SETTING(database_url, "DATABASE_URL", "postgresql:///penstock", config_check_database_url),
+    TEXT_SETTING(redis_url, "REDIS_URL", "redis://127.0.0.1:6379", config_check_redis_url),
+    {"log.level", "PENSTOCK_LOG_LEVEL", SETTING_LEVEL, offsetof(struct config, log_level),
+     offsetof(struct config_file_data, log.level), "info", NULL, 0, 0, 0},
+    {"log.format", "PENSTOCK_LOG_FORMAT", SETTING_FORMAT, offsetof(struct config, log_format),
+     offsetof(struct config_file_data, log.format), "logfmt", NULL, 0, 0, 0},
+    NUMBER_SETTING(SETTING_INT, shards, "PENSTOCK_SHARDS", 1, 1, 1024),
+
+    TEXT_SETTING(scheduler.host, "PENSTOCK_HOST", "127.0.0.1", config_check_host),
+    NUMBER_SETTING(SETTING_INT, scheduler.port, "PENSTOCK_PORT", 8080, 0, 65535),
+    TEXT_SETTING(scheduler.roles, "PENSTOCK_ROLES", "api,dispatch,reap", config_check_roles),
+    NUMBER_SETTING(SETTING_INT64, scheduler.drain_ms, NULL, 20 * SECOND_MS, 0, HOUR_MS),
+    NUMBER_SETTING(SETTING_INT64, scheduler.run_ttl_ms, NULL, 24 * HOUR_MS, SECOND_MS,
+                   365 * 24 * HOUR_MS),
+    NUMBER_SETTING(SETTING_INT64, scheduler.max_body_bytes, NULL, 4 << 20, 1024, 256 << 20),
+    NUMBER_SETTING(SETTING_INT64, scheduler.max_connections, NULL, 10000, 1, 1000000),
+
+    NUMBER_SETTING(SETTING_INT, worker.slots, "PENSTOCK_SLOTS", 1000, 1, 100000),
+    TEXT_SETTING(worker.host, "PENSTOCK_WORKER_HOST", "127.0.0.1", config_check_host),
+    NUMBER_SETTING(SETTING_INT, worker.port, "PENSTOCK_WORKER_PORT", 0, 0, 65535),
+    NUMBER_SETTING(SETTING_INT64, worker.lease_ms, NULL, 10 * SECOND_MS, SECOND_MS, HOUR_MS),
+    NUMBER_SETTING(SETTING_INT64, worker.heartbeat_ms, NULL, 2 * SECOND_MS, 100, HOUR_MS),
+    NUMBER_SETTING(SETTING_INT64, worker.drain_ms, NULL, 20 * SECOND_MS, 0, HOUR_MS),
+    NUMBER_SETTING(SETTING_INT, worker.max_iterations, NULL, 32, 1, 1000),
+    NUMBER_SETTING(SETTING_INT64, worker.tool_timeout_ms, NULL, 30 * SECOND_MS, 1, HOUR_MS),
+};
+
+static void *place(struct config *config, const struct setting *setting)
+{
+    return (char *)config + setting->offset;
+}
+
+static int set_text(struct config *config, const struct setting *setting, const char *value,
+                    const char *where, struct error *err)
+{
+    char **at = place(config, setting);
+    const char *complaint = setting->check ? setting->check(value) : NULL;
+
+    if (complaint)
+        return error_set(err, E_INVALID, "%s %s", where, complaint);
+    free(*at);
+    *at = xstrdup(value);
+    return 0;
+}
+
+static int set_number(struct config *config, const struct setting *setting, int64_t value,
+                      const char *where, struct error *err)
+{
+    if (value < setting->min || value > setting->max)
+        return error_set(err, E_INVALID, "%s must be %lld to %lld, not %lld", where,
+                         (long long)setting->min, (long long)setting->max, (long long)value);
+    if (setting->type == SETTING_INT)
+        *(int *)place(config, setting) = (int)value;
+    else
+        *(int64_t *)place(config, setting) = value;
+    return 0;
+}
+
+/* A value given as text: by a variable, a flag, or (where the file has text too) the file. */
+static int set(struct config *config, const struct setting *setting, const char *value,
+               const char *where, struct error *err)
+{
+    int64_t number;
+
+    switch (setting->type) {
+    case SETTING_STRING:
+        return set_text(config, setting, value, where, err);
+    case SETTING_INT:
+    case SETTING_INT64:
+        if (!text_to_int(text_of(value), &number))
+            return error_set(err, E_INVALID, "%s must be a whole number, not \"%.40s\"", where,
+                             value);
+        return set_number(config, setting, number, where, err);
+    case SETTING_LEVEL:
+        if (!log_level_parse(value, place(config, setting)))
+            return error_set(err, E_INVALID,
+                             "%s must be debug, info, warn, error or off, not \"%.40s\"", where,
+                             value);
+        return 0;
+    case SETTING_FORMAT:
+        if (!log_format_parse(value, place(config, setting)))
+            return error_set(err, E_INVALID, "%s must be logfmt or json, not \"%.40s\"", where,
+                             value);
+        return 0;
+    }
+    return error_set(err, E_INTERNAL, "%s has no type", setting->path);
+}
+
+static bool is_number(const struct setting *setting)
+{
+    return setting->type == SETTING_INT || setting->type == SETTING_INT64;
+}
+
+static int apply_default(struct config *config, const struct setting *setting, struct error *err)
+{
+    if (is_number(setting))
+        return set_number(config, setting, setting->number_default, setting->path, err);
+    return set(config, setting, setting->text_default, setting->path, err);
+}
+
+static int apply_file(struct config *config, const struct setting *setting,
+                      struct config_file *file, struct error *err)
+{
+    char where[160];
+    const void *at;
+
+    if (!file->data)
+        return 0;
+    at = (const char *)file->data + setting->file_offset;
+    if (!*(void *const *)at)
+        return 0;
+    config_file_where(file, setting->path, where, sizeof(where));
+    if (is_number(setting))
+        return set_number(config, setting, **(int64_t *const *)at, where, err);
+    return set(config, setting, *(char *const *)at, where, err);
+}
+
+static const struct setting *find(const char *path)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(settings); i++)
+        if (strcmp(settings[i].path, path) == 0)
+            return &settings[i];
+    ASSERT(!"a setting of the table");
+    return NULL;
+}
+
+/* --host and --port are those of the program that reads them. */
+static int apply_flags(struct config *config, const struct config_flags *flags, struct error *err)
+{
+    char port[12];
+    char slots[12];
+    const struct {
+        const char *path;
+        const char *flag;
+        const char *value;
+    } given[] = {
+        {"database_url", "--database-url", flags->database_url},
+        {"redis_url", "--redis-url", flags->redis_url},
+        {"log.level", "--log-level", flags->log_level},
+        {"log.format", "--log-format", flags->log_format},
+        {"scheduler.host", "--host", flags->host},
+        {"worker.host", "--host", flags->host},
+        {"scheduler.port", "--port", flags->port == -1 ? NULL : port},
+        {"worker.port", "--port", flags->port == -1 ? NULL : port},
+        {"scheduler.roles", "--roles", flags->roles},
+        {"worker.slots", "--slots", flags->slots == 0 ? NULL : slots},
+    };
+
+    (void)snprintf(port, sizeof(port), "%d", flags->port);
+    (void)snprintf(slots, sizeof(slots), "%d", flags->slots);
+    for (size_t i = 0; i < ARRAY_LENGTH(given); i++) {
+        int r = given[i].value
+                    ? set(config, find(given[i].path), given[i].value, given[i].flag, err)
+                    : 0;
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* A worker must be able to miss two heartbeats before others take its runs. */
+static int check_lease(const struct config *config, struct config_file *file, struct error *err)
+{
+    char where[160];
+
+    if (config->worker.lease_ms >= 3 * config->worker.heartbeat_ms)
+        return 0;
+    config_file_where(file, "worker.lease_ms", where, sizeof(where));
+    return error_set(err, E_INVALID,
+                     "%s must be at least three times worker.heartbeat_ms (%lld), not %lld", where,
+                     (long long)config->worker.heartbeat_ms, (long long)config->worker.lease_ms);
+}
+
+int config_apply_scalars(struct config *config, struct config_file *file, char *const *environment,
+                         const struct config_flags *flags, struct error *err)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(settings); i++) {
+        const struct setting *setting = &settings[i];
+        const char *value = NULL;
+        int r = apply_default(config, setting, err);
+
+        if (r == 0)
+            r = apply_file(config, setting, file, err);
+        if (setting->variable)
+            value = config_variable(environment, setting->variable);
+        if (r == 0 && value)
+            r = set(config, setting, value, setting->variable, err);
+        if (r < 0)
+            return r;
+    }
+    if (flags) {
+        int r = apply_flags(config, flags, err);
+
+        if (r < 0)
+            return r;
+    }
+    return check_lease(config, file, err);
+}

@@ -1,0 +1,304 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "shared/base/error.h"
+#include "shared/config/config.h"
+
+static char *no_environment[] = {NULL};
+
+static char path[] = "/tmp/penstock-config-XXXXXX";
+
+static void write_file(const char *text)
+{
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "/tmp/penstock-config-XXXXXX");
+    fd = mkstemp(path);
+    cr_assert(fd >= 0);
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+static struct config *load(const char *text, char **environment, const struct config_flags *flags)
+{
+    struct config_flags given = flags ? *flags : (struct config_flags){.port = -1};
+    struct config *config = NULL;
+    struct error err;
+    int r;
+
+    if (text) {
+        write_file(text);
+        given.file = path;
+    }
+    r = config_load(&given, environment ? environment : no_environment, &config, &err);
+    if (text)
+        unlink(path);
+    cr_assert_eq(r, 0, "%s", err.text);
+    return config;
+}
+
+/* The error must hold `text`; "FILE" in it stands for the name of the file. */
+static void check_refused(const char *file, char **environment, const char *text)
+{
+    struct config_flags flags = {.port = -1};
+    struct config *config = NULL;
+    struct error err = {0};
+    char expected[300];
+    int r;
+
+    if (file) {
+        write_file(file);
+        flags.file = path;
+    }
+    r = config_load(&flags, environment ? environment : no_environment, &config, &err);
+    if (file)
+        unlink(path);
+    cr_assert_eq(r, -E_INVALID, "%d %s", r, err.text);
+    cr_assert(config == NULL);
+    if (strncmp(text, "FILE", 4) == 0)
+        (void)snprintf(expected, sizeof(expected), "%s%s", path, text + 4);
+    else
+        (void)snprintf(expected, sizeof(expected), "%s", text);
+    cr_assert(strncmp(err.text, expected, strlen(expected)) == 0, "got: %s\nexpected: %s", err.text,
+              expected);
+}
+
+static const struct config_provider *provider(const struct config *config, const char *name)
+{
+    for (unsigned i = 0; i < config->providers_count; i++)
+        if (strcmp(config->providers[i].name, name) == 0)
+            return &config->providers[i];
+    cr_assert_fail("no provider %s", name);
+    return NULL;
+}
+
+Test(load, gives_defaults_when_nothing_is_said)
+{
+    struct config *config = load(NULL, NULL, NULL);
+
+    cr_assert_str_eq(config->database_url, "postgresql:///penstock");
+    cr_assert_str_eq(config->redis_url, "redis://127.0.0.1:6379");
+    cr_assert_str_eq(config->scheduler.host, "127.0.0.1");
+    cr_assert_eq(config->scheduler.port, 8080);
+    cr_assert_str_eq(config->scheduler.roles, "api,dispatch,reap");
+    cr_assert_eq(config->scheduler.run_ttl_ms, 86400000);
+    cr_assert_eq(config->scheduler.max_body_bytes, 4 << 20);
+    cr_assert_eq(config->worker.slots, 1000);
+    cr_assert_eq(config->worker.max_iterations, 32);
+    cr_assert_eq(config->worker.port, 0);
+    cr_assert_eq(config->shards, 1);
+    cr_assert_eq(config->log_level, LOG_LEVEL_INFO);
+    cr_assert_eq(config->providers_count, 4);
+    cr_assert_str_eq(provider(config, "openai")->base_url, "https://api.openai.com/v1");
+    cr_assert_str_eq(provider(config, "openai")->api_key, "");
+    cr_assert_eq(provider(config, "openai")->total_timeout_ms, 600000);
+    cr_assert_eq(config->models_count, 0);
+    config_free(config);
+}
+
+Test(load, reads_every_part_of_a_file)
+{
+    struct config *config =
+        load("database_url: postgresql://u:p@db:5432/x\n"
+             "redis_url: redis://cache:6380/1\n"
+             "shards: 4\n"
+             "log: {level: debug, format: json}\n"
+             "scheduler:\n"
+             "  host: 0.0.0.0\n"
+             "  port: 9000\n"
+             "  max_connections: 5\n"
+             "worker:\n"
+             "  slots: 7\n"
+             "  private_addresses: ['127.0.0.1:9000', 10.0.0.0/8]\n"
+             "providers:\n"
+             "  - name: mine\n"
+             "    base_url: http://llm:8000/v1/\n"
+             "    api_key: secret\n"
+             "    headers: ['X-Team: search']\n"
+             "    total_timeout_ms: 1000\n"
+             "models:\n"
+             "  - {name: fast, provider: mine, model: tiny, context_tokens: 8192}\n",
+             NULL, NULL);
+
+    cr_assert_str_eq(config->database_url, "postgresql://u:p@db:5432/x");
+    cr_assert_str_eq(config->redis_url, "redis://cache:6380/1");
+    cr_assert_eq(config->shards, 4);
+    cr_assert_eq(config->log_level, LOG_LEVEL_DEBUG);
+    cr_assert_eq(config->log_format, LOG_FORMAT_JSON);
+    cr_assert_eq(config->scheduler.port, 9000);
+    cr_assert_eq(config->scheduler.max_connections, 5);
+    cr_assert_eq(config->worker.slots, 7);
+    cr_assert_eq(config->worker.private_addresses_count, 2);
+    cr_assert_str_eq(config->worker.private_addresses[1], "10.0.0.0/8");
+    cr_assert_str_eq(provider(config, "mine")->base_url, "http://llm:8000/v1");
+    cr_assert_str_eq(provider(config, "mine")->kind, "openai_chat");
+    cr_assert_str_eq(provider(config, "mine")->headers[0], "X-Team: search");
+    cr_assert_eq(provider(config, "mine")->total_timeout_ms, 1000);
+    cr_assert_eq(config->models_count, 1);
+    cr_assert_str_eq(config->models[0].model, "tiny");
+    cr_assert_eq(config->models[0].context_tokens, 8192);
+    config_free(config);
+}
+
+Test(load, lets_the_environment_outrank_the_file_and_flags_outrank_both)
+{
+    char *environment[] = {"PENSTOCK_PORT=9001", "PENSTOCK_SLOTS=11", "DATABASE_URL=host=x",
+                           "PENSTOCK_LOG_LEVEL=", NULL};
+    struct config_flags flags = {.port = 9002, .roles = "api"};
+    struct config *config = load(
+        "scheduler: {port: 9000}\nworker: {slots: 5}\nlog: {level: warn}\n", environment, &flags);
+
+    cr_assert_eq(config->scheduler.port, 9002);
+    cr_assert_eq(config->worker.port, 9002);
+    cr_assert_eq(config->worker.slots, 11);
+    cr_assert_str_eq(config->scheduler.roles, "api");
+    cr_assert_str_eq(config->database_url, "host=x");
+    cr_assert_eq(config->log_level, LOG_LEVEL_WARN);
+    config_free(config);
+}
+
+Test(load, finds_the_file_by_its_variable)
+{
+    char variable[80];
+    char *environment[] = {variable, "P=8123", NULL};
+    struct config *config = NULL;
+    struct error err;
+
+    write_file("scheduler: {port: \"${P}\"}\n");
+    (void)snprintf(variable, sizeof(variable), "PENSTOCK_CONFIG=%s", path);
+    cr_assert_eq(config_load(NULL, environment, &config, &err), 0);
+    unlink(path);
+    cr_assert_eq(config->scheduler.port, 8123);
+    config_free(config);
+}
+
+Test(load, takes_keys_and_urls_of_builtin_providers_from_the_environment)
+{
+    char *environment[] = {"OPENAI_API_KEY=sk-1", "OPENAI_BASE_URL=http://127.0.0.1:9/v1",
+                           "GROQ_API_KEY=g", NULL};
+    struct config *config =
+        load("providers: [{name: openai, headers: ['A: b'], api_key: other}]\n", environment, NULL);
+
+    cr_assert_eq(config->providers_count, 4);
+    cr_assert_str_eq(provider(config, "openai")->api_key, "sk-1");
+    cr_assert_str_eq(provider(config, "openai")->base_url, "http://127.0.0.1:9/v1");
+    cr_assert_eq(provider(config, "openai")->headers_count, 1);
+    cr_assert_str_eq(provider(config, "groq")->api_key, "g");
+    config_free(config);
+}
+
+Test(load, takes_private_addresses_from_the_environment_in_place_of_the_files)
+{
+    char *environment[] = {"PENSTOCK_PRIVATE_ADDRESSES=127.0.0.1:80, fd00::/8", NULL};
+    struct config *config = load("worker: {private_addresses: [10.0.0.0/8]}\n", environment, NULL);
+
+    cr_assert_eq(config->worker.private_addresses_count, 2);
+    cr_assert_str_eq(config->worker.private_addresses[1], "fd00::/8");
+    config_free(config);
+}
+
+Test(load, accepts_an_empty_file)
+{
+    config_free(load("", NULL, NULL));
+    config_free(load("# nothing\n", NULL, NULL));
+}
+
+Test(load, says_which_file_is_missing)
+{
+    struct config_flags flags = {.port = -1, .file = "/nonexistent/penstock.yaml"};
+    struct config *config;
+    struct error err;
+
+    cr_assert_eq(config_load(&flags, no_environment, &config, &err), -E_NOT_FOUND);
+    cr_assert(strstr(err.text, "/nonexistent/penstock.yaml"));
+}
+
+Test(load, says_where_the_syntax_of_a_file_is_wrong)
+{
+    check_refused("a: [1\nb: 2\n", NULL, "FILE:2:");
+    check_refused("scheduler:\n\tport: 1\n", NULL, "FILE:2:1: found character");
+}
+
+Test(load, says_where_a_value_has_the_wrong_type)
+{
+    check_refused("scheduler:\n  port: abc\n", NULL,
+                  "FILE:2:9: scheduler.port: must be a whole number, not 'abc'");
+    check_refused("models:\n - name: x\n   context_tokens: y\n", NULL,
+                  "FILE:3:20: models[0].context_tokens: must be a whole number");
+    check_refused("scheduler: 4\n", NULL, "FILE:1:12: scheduler: must be a mapping");
+    check_refused("providers: {a: b}\n", NULL, "FILE:1:12: providers: must be a list");
+}
+
+Test(load, says_where_an_unknown_setting_stands)
+{
+    check_refused("scheduler:\n  port: 1\n  prot: 1\n", NULL,
+                  "FILE:3:3: scheduler: there is no such setting: prot");
+    check_refused("shards: 1\nshards: 2\n", NULL, "FILE:1:9: shards: is there twice");
+}
+
+Test(load, says_where_a_variable_is_missing)
+{
+    check_refused("shards: 1\nredis_url: ${NOPE}\n", NULL,
+                  "FILE:2:12: the environment variable NOPE is not set");
+}
+
+Test(load, checks_ranges_and_names_the_place_or_the_variable)
+{
+    char *environment[] = {"PENSTOCK_PORT=99999", NULL};
+    char *word[] = {"PENSTOCK_SLOTS=many", NULL};
+
+    check_refused("scheduler:\n  port: 70000\n", NULL,
+                  "FILE:2:9: scheduler.port must be 0 to 65535, not 70000");
+    check_refused(NULL, environment, "PENSTOCK_PORT must be 0 to 65535, not 99999");
+    check_refused(NULL, word, "PENSTOCK_SLOTS must be a whole number, not \"many\"");
+    check_refused("worker: {lease_ms: 3000}\n", NULL,
+                  "FILE:1:20: worker.lease_ms must be at least three times");
+}
+
+Test(load, checks_urls_and_addresses_without_showing_them)
+{
+    char *database[] = {"DATABASE_URL=mysql://u:hunter2@x", NULL};
+    char *redis[] = {"REDIS_URL=rediss://x", NULL};
+    char *openai[] = {"OPENAI_BASE_URL=api.openai.com", NULL};
+    char *host[] = {"PENSTOCK_HOST=localhost", NULL};
+    char *level[] = {"PENSTOCK_LOG_LEVEL=loud", NULL};
+    char *roles[] = {"PENSTOCK_ROLES=api,", NULL};
+
+    check_refused(NULL, database, "DATABASE_URL must be postgresql://");
+    check_refused(NULL, redis, "REDIS_URL must begin with redis:// or unix://; TLS");
+    check_refused(NULL, openai, "OPENAI_BASE_URL must begin with http:// or https://");
+    check_refused(NULL, host, "PENSTOCK_HOST must be an address");
+    check_refused(NULL, level, "PENSTOCK_LOG_LEVEL must be debug, info");
+    check_refused(NULL, roles, "PENSTOCK_ROLES must be some of api");
+    check_refused("providers:\n - name: a\n   base_url: http://h:0/v1\n", NULL,
+                  "FILE:3:14: providers[0].base_url must have a port");
+    check_refused("worker:\n  private_addresses: [10.0.0.0/33]\n", NULL,
+                  "FILE:2:23: worker.private_addresses[0] must be host:port");
+}
+
+Test(load, checks_that_names_differ_and_providers_exist)
+{
+    check_refused(
+        "providers:\n - {name: a, base_url: 'http://x'}\n - {name: a, base_url: 'http://y'}\n",
+        NULL, "FILE:3:11: providers[1].name is there already");
+    check_refused("models:\n - {name: m, provider: nobody, model: x}\n", NULL,
+                  "FILE:2:24: models[0].provider names no provider; there are openai, groq");
+    check_refused("models:\n - {name: m, provider: openai}\n", NULL,
+                  "FILE:2:4: models[0] must have name, provider and model");
+    check_refused("providers:\n - {name: new}\n", NULL,
+                  "FILE:2:4: providers[0] must have a base_url");
+    check_refused("providers:\n - {base_url: 'http://x'}\n", NULL,
+                  "FILE:2:4: providers[0] must have a name");
+    check_refused("providers:\n - {name: a/b, base_url: 'http://x'}\n", NULL,
+                  "FILE:2:11: providers[0].name must have no \"/\"");
+}
+
+Test(load, checks_headers)
+{
+    check_refused("providers:\n - {name: openai, headers: [\"A: b\", \"X y\"]}\n", NULL,
+                  "FILE:2:37: providers[0].headers[1] must be a header");
+    check_refused("providers:\n - {name: openai, headers: [\"A: b\\r\\nC: d\"]}\n", NULL,
+                  "FILE:2:29: providers[0].headers[0] must have no control");
+}
