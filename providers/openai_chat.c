@@ -73,7 +73,7 @@ static int check_parts(struct json_object *parts, bool *out_images, struct error
 static void add_parts(struct buf *body, struct json_object *parts, bool images)
 {
     CLEANUP(buf_deinit)
-    struct buf text;
+    struct buf text = {0};
     size_t count = json_object_array_length(parts);
     bool any = false;
 
@@ -325,7 +325,7 @@ static int add_headers(struct provider_wire *wire, const struct provider_target 
                        const struct chat_request *request, struct error *err)
 {
     CLEANUP(buf_deinit)
-    struct buf bearer;
+    struct buf bearer = {0};
     int r = provider_wire_add_header(wire, TEXT("Content-Type"), TEXT("application/json"), err);
 
     buf_init(&bearer, 16384);

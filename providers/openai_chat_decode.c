@@ -44,7 +44,7 @@ static struct text keep(struct decoding *d, struct text text)
 static struct text read_content(struct decoding *d, struct json_object *content)
 {
     CLEANUP(buf_deinit)
-    struct buf joined;
+    struct buf joined = {0};
     struct text text = json_string(content);
 
     if (text.len)
@@ -158,7 +158,7 @@ static enum chat_finish read_finish(const struct chat_reply *reply, struct text 
 static void read_state(struct decoding *d, struct json_object *message)
 {
     CLEANUP(buf_deinit)
-    struct buf state;
+    struct buf state = {0};
     struct text reasoning = json_get_text(message, OPENAI_CHAT_STATE_FIELD);
 
     if (!reasoning.len || !d->reply.tool_calls_count)

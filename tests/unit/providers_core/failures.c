@@ -1,0 +1,276 @@
+/* Each class of failure from what servers really reply, waiting times, and messages without secrets. */
+
+#include <criterion/criterion.h>
+
+#include "providers/failure.h"
+#include "providers/headers.h"
+#include "support.h"
+
+static struct provider_failure_info failure;
+
+static enum provider_failure class_of(int status, const char *body)
+{
+    cr_assert_eq(support_decode_status(status, NULL, body, &failure), PROVIDER_FAILED);
+    cr_assert(failure.message[0], "a failure always has a message");
+    cr_assert_eq(failure.status, status);
+    return failure.failure;
+}
+
+Test(failures, rate_limits_and_quotas_are_told_apart)
+{
+    cr_assert_eq(class_of(429, "{\"error\":{\"message\":\"Rate limit reached for gpt-4o\",\"type\":"
+                               "\"tokens\",\"param\":null,\"code\":\"rate_limit_exceeded\"}}"),
+                 PROVIDER_RATE_LIMITED);
+    cr_assert_str_eq(failure.code, "rate_limit_exceeded");
+    cr_assert_eq(class_of(429, "{\"error\":{\"message\":\"You exceeded your current quota, please "
+                               "check your plan\",\"type\":\"insufficient_quota\",\"param\":null,"
+                               "\"code\":\"insufficient_quota\"}}"),
+                 PROVIDER_QUOTA);
+    cr_assert_eq(class_of(429, ""), PROVIDER_RATE_LIMITED);
+    cr_assert_eq(class_of(402,
+                          "{\"error\":{\"message\":\"Insufficient Balance\",\"type\":"
+                          "\"unknown_error\",\"param\":null,\"code\":\"invalid_request_error\"}}"),
+                 PROVIDER_QUOTA);
+}
+
+Test(failures, servers_in_trouble_are_overloaded)
+{
+    static const int statuses[] = {408, 409, 425, 498, 500, 502, 503, 504, 520, 529};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(statuses); i++)
+        cr_assert_eq(class_of(statuses[i], "<html><body>Bad gateway</body></html>"),
+                     PROVIDER_OVERLOADED, "%d", statuses[i]);
+    cr_assert_null(strchr(failure.message, '<'), "markup does not reach people");
+    cr_assert_eq(class_of(503, "{\"error\":{\"code\":503,\"message\":\"Loading model\",\"type\":"
+                               "\"unavailable_error\"}}"),
+                 PROVIDER_OVERLOADED);
+    cr_assert_str_eq(failure.message, "Loading model");
+}
+
+Test(failures, a_context_that_is_too_long_is_recognised_in_each_dialect)
+{
+    cr_assert_eq(class_of(400, "{\"error\":{\"message\":\"This model's maximum context length is "
+                               "128000 tokens. However, your messages resulted in 130001 tokens.\","
+                               "\"type\":\"invalid_request_error\",\"param\":\"messages\",\"code\":"
+                               "\"context_length_exceeded\"}}"),
+                 PROVIDER_CONTEXT_OVERFLOW);
+    cr_assert_eq(class_of(400,
+                          "{\"object\":\"error\",\"message\":\"This model's maximum context "
+                          "length is 4096 tokens.\",\"type\":\"BadRequestError\",\"param\":null,"
+                          "\"code\":400}"),
+                 PROVIDER_CONTEXT_OVERFLOW);
+    cr_assert_eq(class_of(400, "{\"error\":{\"code\":400,\"message\":\"the request exceeds the "
+                               "available context size\",\"type\":\"exceed_context_size_error\"}}"),
+                 PROVIDER_CONTEXT_OVERFLOW);
+    cr_assert_eq(class_of(413,
+                          "{\"error\":{\"message\":\"Request too large for model on tokens per "
+                          "minute\",\"type\":\"tokens\",\"code\":\"rate_limit_exceeded\"}}"),
+                 PROVIDER_CONTEXT_OVERFLOW);
+}
+
+Test(failures, what_is_wrong_with_the_request_is_not_retried)
+{
+    cr_assert_eq(class_of(400, "{\"error\":{\"message\":\"Unsupported parameter: 'max_tokens'\"}}"),
+                 PROVIDER_BAD_REQUEST);
+    cr_assert_eq(class_of(404, "{\"error\":{\"message\":\"The model `x` does not exist\",\"code\":"
+                               "\"model_not_found\"}}"),
+                 PROVIDER_BAD_REQUEST);
+    cr_assert_eq(class_of(422, "{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"field required\"}]}"),
+                 PROVIDER_BAD_REQUEST);
+    cr_assert(strstr(failure.message, "field required"), "%s", failure.message);
+    cr_assert_eq(class_of(501, ""), PROVIDER_BAD_REQUEST);
+    cr_assert_eq(class_of(301, ""), PROVIDER_BAD_REQUEST);
+    cr_assert(strstr(failure.message, "base_url"));
+    cr_assert_not(provider_failure_is_transient(PROVIDER_BAD_REQUEST));
+}
+
+Test(failures, keys_that_do_not_work_are_auth)
+{
+    cr_assert_eq(class_of(401,
+                          "{\"error\":{\"message\":\"Incorrect API key provided: "
+                          "sk-abcdefghijklmnop1234. You can find your API key at x.\",\"type\":"
+                          "\"invalid_request_error\",\"code\":\"invalid_api_key\"}}"),
+                 PROVIDER_AUTH);
+    cr_assert(strstr(failure.message, "sk-abc***"), "%s", failure.message);
+    cr_assert_null(strstr(failure.message, "sk-abcd"), "%s", failure.message);
+    cr_assert_eq(class_of(403, "Forbidden"), PROVIDER_AUTH);
+    cr_assert_str_eq(failure.message, "Forbidden");
+}
+
+Test(failures, a_tool_call_that_groq_cannot_read_is_worth_a_retry)
+{
+    cr_assert_eq(class_of(400, "{\"error\":{\"message\":\"Failed to call a function.\",\"type\":"
+                               "\"invalid_request_error\",\"code\":\"tool_use_failed\","
+                               "\"failed_generation\":\"<function=\"}}"),
+                 PROVIDER_MALFORMED_REPLY);
+    cr_assert(provider_failure_is_transient(failure.failure));
+}
+
+Test(failures, an_error_inside_a_200_is_a_failure_of_its_own_class)
+{
+    cr_assert_eq(class_of(200, "{\"error\":{\"message\":\"busy\",\"code\":429}}"),
+                 PROVIDER_RATE_LIMITED);
+    cr_assert_eq(class_of(200, "{\"error\":{\"message\":\"busy\",\"code\":502}}"),
+                 PROVIDER_OVERLOADED);
+    cr_assert_eq(class_of(200, "{\"error\":\"out of memory\"}"), PROVIDER_OVERLOADED);
+    cr_assert_eq(
+        class_of(200, "{\"error\":{\"type\":\"invalid_request_error\",\"message\":\"no\"}}"),
+        PROVIDER_BAD_REQUEST);
+    cr_assert_eq(class_of(200, "{\"error\":{\"code\":\"invalid_api_key\",\"message\":\"no\"}}"),
+                 PROVIDER_AUTH);
+    cr_assert_eq(class_of(200, "{\"error\":{\"type\":\"rate_limit_error\",\"message\":\"no\"}}"),
+                 PROVIDER_RATE_LIMITED);
+    cr_assert_eq(
+        class_of(200, "[{\"error\":{\"code\":\"insufficient_quota\",\"message\":\"no\"}}]"),
+        PROVIDER_QUOTA);
+}
+
+Test(failures, a_reply_broken_off_by_the_provider_is_overloaded)
+{
+    cr_assert_eq(class_of(200, "{\"choices\":[{\"message\":{\"content\":\"I\"},\"finish_reason\":"
+                               "\"insufficient_system_resource\"}]}"),
+                 PROVIDER_OVERLOADED);
+}
+
+Test(failures, each_class_has_a_name)
+{
+    for (int f = PROVIDER_OK; f <= PROVIDER_AUTH; f++)
+        cr_assert_str_neq(provider_failure_name((enum provider_failure)f), "unknown");
+}
+
+/* ---- waiting ---- */
+
+static int64_t wait_of(const char *headers, const char *body)
+{
+    cr_assert_eq(support_decode_status(429, headers, body, &failure), PROVIDER_FAILED);
+    return failure.retry_after_ms;
+}
+
+Test(waiting, headers_say_how_long)
+{
+    cr_assert_eq(wait_of("retry-after-ms: 250\nretry-after: 9\n", ""), 250);
+    cr_assert_eq(wait_of("Retry-After: 7\n", ""), 7000);
+    cr_assert_eq(wait_of("retry-after: 0.5\n", ""), 500);
+    cr_assert_eq(wait_of("retry-after: 0\n", ""), 0);
+    cr_assert_eq(wait_of("retry-after: 99999999999999\n", ""), PROVIDER_WAIT_MAX_MS);
+    cr_assert_eq(wait_of("retry-after: -3\n", ""), -1);
+    cr_assert_eq(wait_of("retry-after: soon\n", ""), -1);
+    cr_assert_eq(wait_of(NULL, ""), -1);
+}
+
+Test(waiting, the_message_and_reset_times_are_the_fallbacks)
+{
+    cr_assert_eq(wait_of(NULL, "{\"error\":{\"message\":\"Limit 3, Used 3. Please try again in "
+                               "1m2.5s. Visit x\"}}"),
+                 62500);
+    cr_assert_eq(wait_of("x-ratelimit-remaining-requests: 0\nx-ratelimit-reset-requests: 12ms\n"
+                         "x-ratelimit-remaining-tokens: 9\nx-ratelimit-reset-tokens: 1h\n",
+                         ""),
+                 12);
+    cr_assert_eq(wait_of("x-ratelimit-remaining-requests: 0\nx-ratelimit-reset-requests: 2s\n"
+                         "x-ratelimit-remaining-tokens: 0\nx-ratelimit-reset-tokens: 6s\n",
+                         ""),
+                 6000);
+    cr_assert_eq(wait_of("x-ratelimit-reset-requests: 8s\nx-ratelimit-reset-tokens: 3s\n", ""),
+                 3000);
+    cr_assert_eq(wait_of("x-ratelimit-reset-tokens: 3s\n", ""), 3000);
+}
+
+Test(waiting, dates_count_from_the_given_time)
+{
+    static const struct http_header header = {TEXT("retry-after"),
+                                              TEXT("Sun, 06 Nov 1994 08:49:37 GMT")};
+    struct provider_response response = {.headers = &header, .headers_count = 1};
+
+    response.now_wall_ms = 784111767000;
+    cr_assert_eq(provider_retry_after_ms(&response), 10000);
+    response.now_wall_ms = 784111787000;
+    cr_assert_eq(provider_retry_after_ms(&response), 0);
+    response.now_wall_ms = 0;
+    cr_assert_eq(provider_retry_after_ms(&response), PROVIDER_WAIT_MAX_MS);
+}
+
+Test(waiting, the_three_forms_of_a_date)
+{
+    int64_t ms = 0;
+
+    cr_assert(provider_http_date_ms(TEXT("Sun, 06 Nov 1994 08:49:37 GMT"), &ms));
+    cr_assert_eq(ms, 784111777000);
+    cr_assert(provider_http_date_ms(TEXT("Sunday, 06-Nov-94 08:49:37 GMT"), &ms));
+    cr_assert_eq(ms, 784111777000);
+    cr_assert(provider_http_date_ms(TEXT("Sun Nov  6 08:49:37 1994"), &ms));
+    cr_assert_eq(ms, 784111777000);
+    cr_assert_not(provider_http_date_ms(TEXT("Sun, 06 Nov 1994 08:49:37 CET"), &ms));
+    cr_assert_not(provider_http_date_ms(TEXT("Sun, 06 Foo 1994 08:49:37 GMT"), &ms));
+    cr_assert_not(provider_http_date_ms(TEXT("Sun, 66 Nov 1994 08:49:37 GMT"), &ms));
+    cr_assert_not(provider_http_date_ms(TEXT("Sun, 06 Nov 1994 28:49:37 GMT"), &ms));
+    cr_assert_not(provider_http_date_ms(TEXT(""), &ms));
+}
+
+static int64_t duration(const char *text)
+{
+    int64_t ms = -1;
+
+    return provider_duration_ms(text_of(text), &ms, NULL) ? ms : -1;
+}
+
+Test(waiting, durations)
+{
+    cr_assert_eq(duration("12ms"), 12);
+    cr_assert_eq(duration("6m0s"), 360000);
+    cr_assert_eq(duration("1h2m3s"), 3723000);
+    cr_assert_eq(duration("7.66s"), 7660);
+    cr_assert_eq(duration("2m59.56s"), 179560);
+    cr_assert_eq(duration("1d"), 86400000);
+    cr_assert_eq(duration("100us"), 1, "rounded up, never to nothing");
+    cr_assert_eq(duration("30"), 30000);
+    cr_assert_eq(duration("1000d"), PROVIDER_WAIT_MAX_MS);
+    cr_assert_eq(duration("99999999999999999999999999h"), PROVIDER_WAIT_MAX_MS);
+    cr_assert_eq(duration(""), -1);
+    cr_assert_eq(duration("s"), -1);
+    cr_assert_eq(duration("-5s"), -1);
+    cr_assert_eq(duration("5 s"), -1);
+    cr_assert_eq(duration("1h5"), -1);
+    cr_assert_eq(duration("5x"), -1);
+}
+
+/* ---- messages ---- */
+
+static const char *copied(const char *message, size_t size)
+{
+    static char out[256];
+    struct provider_target target = support_target("openai");
+
+    cr_assert(size <= sizeof(out));
+    provider_message_copy(&target, text_of(message), out, size);
+    return out;
+}
+
+Test(messages, keys_are_masked_wherever_they_stand)
+{
+    cr_assert_str_eq(copied("key sk-proj-abc_DEF123 is bad", 256), "key sk-pro*** is bad");
+    cr_assert_str_eq(copied("gsk_abcdefgh", 256), "gsk_abc***");
+    cr_assert_str_eq(copied("Authorization: Bearer eyJhbGciOi.x", 256),
+                     "Authorization: Bearer ***");
+    cr_assert_str_eq(copied("?api_key=sk-abcdefgh", 256), "?api_key=sk-abc***");
+    cr_assert_str_eq(copied("a task-based disk-usage", 256), "a task-based disk-usage");
+}
+
+Test(messages, the_targets_own_key_is_masked_whatever_it_looks_like)
+{
+    struct provider_target target = support_target("openai");
+    char out[64];
+
+    target.api_key = "hunter2hunter2";
+    provider_message_copy(&target, TEXT("no hunter2hunter2 here"), out, sizeof(out));
+    cr_assert_str_eq(out, "no hu*** here");
+}
+
+Test(messages, stay_one_line_of_whole_characters)
+{
+    cr_assert_str_eq(copied("  a\nb\tc\x01z ", 256), "a b c z");
+    cr_assert_str_eq(copied("ab\xE2\x82\xAC", 5), "ab", "no half of a character");
+    cr_assert_str_eq(copied("a\xFFz", 256), "a?z");
+    cr_assert_str_eq(copied("", 256), "");
+    cr_assert_eq(strlen(copied("abcdefgh", 4)), 3);
+}

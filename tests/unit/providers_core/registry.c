@@ -1,0 +1,167 @@
+/* From the name of a model to where it is served. */
+
+#include <stdio.h>
+
+#include <criterion/criterion.h>
+
+#include "providers/registry.h"
+#include "shared/base/error.h"
+#include "shared/config/config.h"
+
+static struct config_provider providers[] = {
+    {.name = "openai",
+     .kind = "openai_chat",
+     .base_url = "https://api.openai.com/v1",
+     .api_key = "sk-1",
+     .connect_timeout_ms = 1,
+     .first_byte_timeout_ms = 2,
+     .total_timeout_ms = 3},
+    {.name = "groq", .kind = "openai_chat", .base_url = "https://api.groq.com/openai/v1"},
+    {.name = "local", .kind = "openai_chat", .base_url = "http://127.0.0.1:8000/v1", .api_key = ""},
+};
+static struct config_model models[] = {
+    {.name = "fast", .provider = "groq", .model = "llama-3.1-8b-instant"},
+    {.name = "gpt-4o", .provider = "local", .model = "qwen", .context_tokens = 4096},
+};
+static struct config config = {.providers = providers,
+                               .providers_count = ARRAY_LENGTH(providers),
+                               .models = models,
+                               .models_count = ARRAY_LENGTH(models)};
+static struct provider_registry *registry;
+static struct provider_target target;
+static struct error err;
+
+static void open_registry(void)
+{
+    cr_assert_eq(provider_registry_new(&config, &registry, &err), 0, "%s", err.text);
+}
+
+static void close_registry(void)
+{
+    provider_registry_freep(&registry);
+    cr_assert_null(registry);
+}
+
+TestSuite(registry, .init = open_registry, .fini = close_registry);
+
+static bool resolves(const char *name, const char *provider, const char *model)
+{
+    memset(&target, 0, sizeof(target));
+    if (provider_registry_resolve(registry, text_of(name), &target, &err) < 0)
+        return false;
+    return strcmp(target.provider_name, provider) == 0 && strcmp(target.model, model) == 0;
+}
+
+Test(registry, the_configurations_models_come_first)
+{
+    cr_assert(resolves("fast", "groq", "llama-3.1-8b-instant"));
+    cr_assert_eq(target.context_tokens, 131072, "known by the provider's name for it");
+    cr_assert(resolves("gpt-4o", "local", "qwen"));
+    cr_assert_eq(target.context_tokens, 4096);
+}
+
+Test(registry, provider_slash_model_passes_the_rest_on_as_it_is)
+{
+    cr_assert(resolves("openai/gpt-4o", "openai", "gpt-4o"));
+    cr_assert(resolves("openai/gpt-99-ultra", "openai", "gpt-99-ultra"));
+    cr_assert(resolves("groq/meta-llama/llama-4-scout", "groq", "meta-llama/llama-4-scout"));
+    cr_assert_eq(target.context_tokens, 0);
+}
+
+Test(registry, well_known_names_and_their_variants_find_their_provider)
+{
+    cr_assert(resolves("gpt-4o-mini", "openai", "gpt-4o-mini"));
+    cr_assert_eq(target.context_tokens, 128000);
+    cr_assert(resolves("gpt-4o-2024-08-06", "openai", "gpt-4o-2024-08-06"));
+    cr_assert(resolves("gpt-4", "openai", "gpt-4"));
+    cr_assert_eq(target.context_tokens, 8192);
+    cr_assert(resolves("gpt-4-turbo-2024-04-09", "openai", "gpt-4-turbo-2024-04-09"));
+    cr_assert_eq(target.context_tokens, 128000, "the longest entry counts");
+    cr_assert(resolves("o3-mini", "openai", "o3-mini"));
+    cr_assert(resolves("llama-3.3-70b-versatile", "groq", "llama-3.3-70b-versatile"));
+}
+
+Test(registry, a_target_carries_what_a_call_needs)
+{
+    cr_assert(resolves("openai/gpt-4o", "openai", "gpt-4o"));
+    cr_assert_eq(target.provider, &provider_openai_chat);
+    cr_assert_str_eq(target.base_url, "https://api.openai.com/v1");
+    cr_assert_str_eq(target.api_key, "sk-1");
+    cr_assert_eq(target.connect_timeout_ms, 1);
+    cr_assert_eq(target.first_byte_timeout_ms, 2);
+    cr_assert_eq(target.total_timeout_ms, 3);
+    cr_assert(target.max_tokens_is_new);
+    cr_assert(resolves("groq/x", "groq", "x"));
+    cr_assert(target.max_tokens_is_new);
+    cr_assert_str_eq(target.api_key, "", "a key that is not set is empty, not NULL");
+    cr_assert(resolves("local/x", "local", "x"));
+    cr_assert_not(target.max_tokens_is_new);
+}
+
+static const char *refusal(const char *name)
+{
+    err.text[0] = '\0';
+    cr_assert_eq(provider_registry_resolve(registry, text_of(name), &target, &err), -E_NOT_FOUND);
+    return err.text;
+}
+
+Test(registry, an_unknown_model_is_told_what_would_be_right)
+{
+    cr_assert_str_eq(refusal("gpt-9"),
+                     "model 'gpt-9' is not known; name it provider/model, for example "
+                     "openai/gpt-9; providers here: openai, groq, local");
+    cr_assert_str_eq(refusal("mistral/large"),
+                     "model 'mistral/large' is not known: there is no such "
+                     "provider; providers here: openai, groq, local");
+    cr_assert(strstr(refusal("deepseek-chat"), "is not known"), "its provider is not configured");
+    cr_assert(strstr(refusal("openai/"), "is not known"));
+}
+
+Test(registry, names_that_are_no_names_are_refused)
+{
+    char longest[300];
+
+    memset(longest, 'a', sizeof(longest));
+    longest[299] = '\0';
+    cr_assert(strstr(refusal(""), "1 to 255 characters"));
+    cr_assert(strstr(refusal("gpt 4"), "1 to 255 characters"));
+    cr_assert(strstr(refusal("gpt\n4"), "1 to 255 characters"));
+    cr_assert(strstr(refusal("gpt\xFF"), "1 to 255 characters"));
+    cr_assert(strstr(refusal(longest), "1 to 255 characters"));
+}
+
+Test(registries, an_unknown_kind_is_refused)
+{
+    struct config_provider odd = {.name = "odd", .kind = "smoke_signals", .base_url = "http://x"};
+    struct config broken = {.providers = &odd, .providers_count = 1};
+
+    cr_assert_eq(provider_registry_new(&broken, &registry, &err), -E_INVALID);
+    cr_assert(strstr(err.text, "smoke_signals") && strstr(err.text, "openai_chat"), "%s", err.text);
+}
+
+Test(registries, a_model_of_a_missing_provider_is_refused)
+{
+    struct config_model model = {.name = "m", .provider = "nobody", .model = "x"};
+    struct config broken = {
+        .providers = providers, .providers_count = 1, .models = &model, .models_count = 1};
+
+    cr_assert_eq(provider_registry_new(&broken, &registry, &err), -E_INVALID);
+    cr_assert(strstr(err.text, "nobody"), "%s", err.text);
+}
+
+Test(registries, many_providers_do_not_overflow_the_message)
+{
+    static char names[40][32];
+    struct config_provider many[40] = {0};
+    struct config wide = {.providers = many, .providers_count = 40};
+
+    for (int i = 0; i < 40; i++) {
+        snprintf(names[i], sizeof(names[i]), "provider-number-%d", i);
+        many[i] = (struct config_provider){
+            .name = names[i], .kind = "openai_chat", .base_url = "http://127.0.0.1"};
+    }
+    cr_assert_eq(provider_registry_new(&wide, &registry, &err), 0);
+    cr_assert_eq(provider_registry_resolve(registry, TEXT("x"), &target, &err), -E_NOT_FOUND);
+    cr_assert(strstr(err.text, ", ..."), "%s", err.text);
+    provider_registry_free(registry);
+}

@@ -1,0 +1,82 @@
+/* Support for the tests of providers. */
+
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shared/base/error.h"
+
+struct provider_target support_target(const char *provider_name)
+{
+    return (struct provider_target){
+        .provider = &provider_openai_chat,
+        .provider_name = provider_name,
+        .model = "m-1",
+        .base_url = "https://llm.example/v1/",
+        .api_key = "sk-test-1234567890",
+    };
+}
+
+int support_decode(const char *provider_name, const char *body, struct chat_reply *out,
+                   struct provider_failure_info *failure)
+{
+    static struct arena
+        arena; /* a test is a process: freed before the next decode and by its end */
+    struct provider_target target = support_target(provider_name);
+    struct provider_response response = {.status = 200, .body = text_of(body)};
+
+    arena_deinit(&arena);
+    arena_init(&arena, 0);
+    out->arena = &arena;
+    return openai_chat_decode(&target, &response, out, failure);
+}
+
+int support_decode_status(int status, const char *headers, const char *body,
+                          struct provider_failure_info *failure)
+{
+    struct provider_target target = support_target("openai");
+    struct provider_response response = {.status = status, .body = text_of(body)};
+    struct http_header list[8];
+    struct text rest = text_of(headers ? headers : "");
+    struct text line;
+    struct arena arena;
+    struct chat_reply reply = {.arena = &arena};
+    int r;
+
+    arena_init(&arena, 0);
+    while (text_cut(rest, '\n', &line, &rest)) {
+        struct http_header *header = &list[response.headers_count++];
+
+        if (!text_cut(line, ':', &header->name, &header->value))
+            abort();
+    }
+    response.headers = list;
+    r = openai_chat_decode(&target, &response, &reply, failure);
+    arena_deinit(&arena);
+    return r;
+}
+
+bool support_encodes_to(const struct provider_target *target, const struct chat_request *request,
+                        const char *expected)
+{
+    CLEANUP(provider_wire_deinit)
+    struct provider_wire wire;
+    CLEANUP(json_freep)
+    struct json_object *want = NULL;
+    CLEANUP(json_freep)
+    struct json_object *have = NULL;
+    struct error err = {0};
+
+    provider_wire_init(&wire);
+    if (target->provider->encode(target, request, &wire, &err) < 0 ||
+        json_decode(text_of(expected), 64, &want, &err) < 0 ||
+        json_decode(buf_text(&wire.body), 64, &have, &err) < 0) {
+        fprintf(stderr, "error: %s\n%s\n", err.text, buf_string(&wire.body));
+        return false;
+    }
+    if (json_object_equal(want, have))
+        return true;
+    fprintf(stderr, "expected: %s\nencoded:  %s\n", expected, buf_string(&wire.body));
+    return false;
+}

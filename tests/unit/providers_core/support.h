@@ -1,0 +1,21 @@
+#pragma once
+/* Shared by the tests of providers: a target, and what stands between a value and its check. */
+
+#include "providers/openai_chat.h"
+#include "shared/base/json.h"
+
+/* A target of that name, key "sk-test-1234567890", model "m-1". */
+struct provider_target support_target(const char *provider_name);
+
+/* Decodes a response of status 200 without headers into an arena that lives until the test ends. */
+int support_decode(const char *provider_name, const char *body, struct chat_reply *out,
+                   struct provider_failure_info *failure);
+
+/* Decodes any response. `headers` is "Name: value\n…" or NULL. */
+int support_decode_status(int status, const char *headers, const char *body,
+                          struct provider_failure_info *failure);
+
+/* Whether the body that a request encodes to is the same JSON value as `expected`. Prints both when
+ * it is not. */
+bool support_encodes_to(const struct provider_target *target, const struct chat_request *request,
+                        const char *expected);
