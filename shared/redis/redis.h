@@ -19,16 +19,25 @@ struct redis;
 struct redis_conn;
 
 struct redis_options {
-    const char *url;            /* redis://[user:password@]host:port[/db] or unix:///path[?db=n] */
+    /* redis://[user:password@]host[:port][/db] or unix://[user:password@]/path[?db=n]; a password
+     * alone is ":password@"; special characters as %XX. Borrowed during the call. */
+    const char *url;
     int64_t command_timeout_ms; /* waiting for the connection and the reply; default 1 500 */
     size_t queue_max;           /* commands waiting at most, else -E_UNAVAILABLE; default 100 000 */
 };
 
 /* Starts connecting in the background. Returns 0 or -E_INVALID for a malformed url. */
-MUSTCHECK int redis_open(const struct redis_options *options, struct redis **out, struct error *err);
-SUSPENDS void redis_close(struct redis *redis); /* accepts NULL */
+MUSTCHECK int redis_open(const struct redis_options *options, struct redis **out,
+                         struct error *err);
 
-SUSPENDS MUSTCHECK int redis_wait_ready(struct redis *redis, int64_t deadline_ms, struct error *err);
+/* Sends what was posted, fails what is in flight (-E_AMBIGUOUS) and frees. Accepts NULL. No fiber may
+ * come to use it afterwards. */
+SUSPENDS void redis_close(struct redis *redis);
+
+/* Returns 0; -E_TIMEOUT with the reason in the text; -E_DENIED at once when the last attempt failed
+ * for its password; -E_CANCELED. */
+SUSPENDS MUSTCHECK int redis_wait_ready(struct redis *redis, int64_t deadline_ms,
+                                        struct error *err);
 bool redis_is_ready(const struct redis *redis);
 
 /* One command; argv are binary-safe texts. *out_reply (may be NULL if not wanted) is the caller's to
@@ -65,14 +74,19 @@ SUSPENDS MUSTCHECK int redis_conn_open(const struct redis_options *options, int6
 void redis_conn_close(struct redis_conn *conn); /* accepts NULL */
 
 /* Send and wait for the reply until the deadline. Any failure but -E_REJECTED breaks the connection:
- * close it. A nil reply (BLOCK elapsed) is 0 with a reply of type REDIS_REPLY_NIL. */
+ * close it (-E_CLOSED: nothing was sent; -E_AMBIGUOUS: no reply came; -E_TIMEOUT, -E_PROTOCOL,
+ * -E_LIMIT, -E_CANCELED). A nil reply (BLOCK elapsed) is 0 with a reply of type REDIS_REPLY_NIL.
+ * SUBSCRIBE returns when all its channels are confirmed. Messages that arrive meanwhile are kept for
+ * redis_conn_next. One fiber at a time is in redis_conn_command or redis_conn_next. */
 SUSPENDS MUSTCHECK int redis_conn_command(struct redis_conn *conn, const struct text *argv,
                                           size_t argc, int64_t deadline_ms, redisReply **out_reply,
                                           struct error *err);
 
-/* The next pushed message after SUBSCRIBE. -E_TIMEOUT leaves the connection usable. */
+/* The next pushed message after SUBSCRIBE: an array whose first element is "message" (then channel
+ * and payload) or the word of a confirmation. -E_TIMEOUT and -E_CANCELED leave the connection usable;
+ * -E_CLOSED, -E_PROTOCOL and -E_LIMIT do not. */
 SUSPENDS MUSTCHECK int redis_conn_next(struct redis_conn *conn, int64_t deadline_ms,
                                        redisReply **out_reply, struct error *err);
 /* Send without waiting for a reply (SUBSCRIBE while another fiber waits in redis_conn_next). */
-SUSPENDS MUSTCHECK int redis_conn_send(struct redis_conn *conn, const struct text *argv, size_t argc,
-                                       int64_t deadline_ms, struct error *err);
+SUSPENDS MUSTCHECK int redis_conn_send(struct redis_conn *conn, const struct text *argv,
+                                       size_t argc, int64_t deadline_ms, struct error *err);
