@@ -33,15 +33,23 @@ struct http_call {
     const char *url;    /* http or https only */
     const struct http_header *headers;
     size_t headers_count;
-    struct text body; /* borrowed until the call returns */
+    struct text body; /* borrowed until the call returns; with a HEAD it must be empty */
 
-    int64_t connect_timeout_ms;    /* default 10 000 */
-    int64_t first_byte_timeout_ms; /* from the start to the first byte of the reply; default: total */
-    int64_t total_timeout_ms;      /* default 600 000 */
-    size_t max_body_bytes;         /* of the reply; default 16 MiB */
-    size_t max_header_bytes;       /* of the reply; default 64 KiB */
+    int64_t connect_timeout_ms; /* default 10 000 */
+    int64_t
+        first_byte_timeout_ms; /* from the start to the first byte of the reply; default: total */
+    int64_t total_timeout_ms;  /* default 600 000 */
+    size_t max_body_bytes;     /* of the reply; default 16 MiB */
+    size_t max_header_bytes;   /* of the reply; default 64 KiB */
 
-    const struct address *pin; /* connect to this checked address, whatever the name resolves to now */
+    /* Connect to this checked address (IPv4 or IPv6), whatever the name resolves to now. A pinned call
+     * opens a connection of its own and closes it afterwards, so nobody else's is ever used. */
+    const struct address *pin;
+
+    /* Send it once at most, on a fresh connection. Without it, a request that went out on a kept-alive
+     * connection which the server closed without any byte of reply is sent again on a fresh one,
+     * whatever its method (a pinned call never is). */
+    bool once;
 
     /* When set, body bytes go here as they arrive instead of into the response; it runs on the loop's
      * stack and must not wait; returning false ends the transfer with -E_LIMIT. */
@@ -53,22 +61,25 @@ struct http_response {
     int status;
     struct http_header *headers; /* in order of arrival; names as received */
     size_t headers_count;
-    struct text body; /* ended by a zero that is not counted */
+    struct text body;      /* ended by a zero that is not counted */
     int64_t first_byte_ms; /* since the start */
     int64_t total_ms;
     char *storage; /* owns headers and body */
     char *body_storage;
 };
 
-/* Returns 0 or -E_SYSTEM. Close it from a fiber when no call is under way. */
+/* Returns 0 or -E_SYSTEM. `options` may be NULL; its strings are copied. Close it from a fiber of the
+ * loop on which it was used, when no call is under way. */
 MUSTCHECK int http_client_open(const struct http_client_options *options, struct http_client **out,
                                struct error *err);
 SUSPENDS void http_client_close(struct http_client *client); /* accepts NULL */
 
 /* Make one call. Returns 0 for any complete response, whatever its status; *out is the caller's to
- * http_response_deinit. Otherwise -E_UNAVAILABLE (could not connect, TLS failed: nothing was sent),
- * -E_CLOSED (closed before the response was complete), -E_TIMEOUT, -E_LIMIT (larger than the caps),
- * -E_PROTOCOL (not HTTP), -E_INVALID (the url), -E_CANCELED. */
+ * http_response_deinit. Otherwise -E_UNAVAILABLE (could not resolve or connect, also not within
+ * connect_timeout_ms, or TLS failed: nothing was sent), -E_CLOSED (closed before the response was
+ * complete), -E_TIMEOUT (of first byte or total), -E_LIMIT (larger than the caps), -E_PROTOCOL (not
+ * HTTP), -E_INVALID (url, method, headers or pin), -E_CANCELED. Texts name host and port, never the
+ * rest of the url. */
 SUSPENDS MUSTCHECK int http_call(struct http_client *client, const struct http_call *call,
                                  struct http_response *out, struct error *err);
 

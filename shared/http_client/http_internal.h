@@ -1,0 +1,99 @@
+#pragma once
+/* What the files of the HTTP client share: the client, its shards and a transfer.
+ *
+ *   http_client.c    open, close, admission, http_call: the fiber's side
+ *   http_shard.c     one curl multi handle on libev: the loop's side
+ *   http_transfer.c  an easy handle's options and callbacks
+ *   http_request.c   validation of a call; its header list
+ *   http_response.c  the reply: collecting headers, looking them up
+ *   http_failure.c   curl's results as errors
+ */
+
+#include <curl/curl.h>
+#include <ev.h>
+
+#include "shared/base/error.h"
+#include "shared/base/list.h"
+#include "shared/base/text.h"
+#include "shared/fiber/loop.h"
+#include "shared/http_client/http_client.h"
+#include "shared/io/io.h"
+
+struct fiber;
+
+#define HTTP_HOST_TEXT_SIZE 160
+
+struct http_shard {
+    struct http_client *client;
+    CURLM *multi;
+    size_t active;        /* transfers */
+    ev_timer timer;       /* curl's */
+    ev_timer unused;      /* closes the multi when nobody used it for long */
+    struct deferred kick; /* a curl time-out of 0 ms */
+};
+
+struct http_client {
+    struct http_client_options options;
+    char *user_agent;
+    char *ca_file;
+    CURLSH *share;
+    struct http_shard *shards;
+    size_t shards_count;
+    CURL **idle; /* easy handles */
+    size_t idle_count;
+    size_t idle_size;
+    size_t admitted;
+    struct list waiters; /* for admission, in order */
+    struct http_client_stats stats;
+};
+
+/* One http_call; lives on the stack of its fiber. */
+struct http_transfer {
+    struct http_client *client;
+    const struct http_call *call;
+    struct http_shard *shard; /* NULL: not in a multi */
+    CURL *easy;
+    struct fiber *fiber;
+    bool done;
+    CURLcode result;      /* when done */
+    struct error failure; /* raised by a callback; code 0: none */
+
+    int64_t start_ms;
+    int64_t first_byte_at_ms; /* 0: none yet */
+    bool connected;           /* the request may have left */
+
+    struct buf head; /* header lines of the last header block, each ended by \n */
+    size_t headers_count;
+    size_t header_bytes; /* of all blocks */
+    bool headers_done;
+    struct buf body;
+    size_t body_bytes;
+
+    void *request_headers; /* one block: nodes and their strings */
+    struct curl_slist connect_to;
+    char connect_to_text[ADDRESS_TEXT_SIZE + 2];
+    char host[HTTP_HOST_TEXT_SIZE]; /* host:port, for error texts */
+    bool secure;
+    char curl_text[CURL_ERROR_SIZE];
+};
+
+/* http_request.c. Checks method, url and headers, and fills host, secure and the header block.
+ * Returns 0, -E_INVALID or -E_LIMIT. */
+MUSTCHECK int http_request_prepare(struct http_transfer *transfer, struct error *err);
+struct curl_slist *http_request_headers(struct http_transfer *transfer);
+
+/* http_transfer.c. Never suspend. */
+CURL *http_easy_new(struct http_client *client); /* NULL: out of memory */
+void http_transfer_configure(struct http_transfer *transfer);
+
+/* http_shard.c */
+void http_shard_add(struct http_shard *shard, struct http_transfer *transfer);
+void http_shard_remove(struct http_transfer *transfer); /* closes its connection unless done */
+void http_shard_close(struct http_shard *shard);
+
+/* http_response.c */
+MUSTCHECK bool http_head_line(struct http_transfer *transfer, struct text line);
+void http_response_take(struct http_transfer *transfer, struct http_response *out);
+
+/* http_failure.c. Fills err for a transfer that is done and failed; returns its code. */
+int http_failure(const struct http_transfer *transfer, struct error *err);
