@@ -7,7 +7,7 @@
 
 #include "shared/store/store.h"
 
-struct worker {
+struct worker_row {
     int64_t id;       /* workers_new_id() */
     const char *host; /* shown to people */
     int64_t pid;
@@ -19,7 +19,7 @@ struct worker {
 int64_t workers_new_id(void);
 
 /* -E_CONFLICT when the id exists. */
-SUSPENDS MUSTCHECK int workers_register(struct pg *pg, const struct worker *worker,
+SUSPENDS MUSTCHECK int workers_register(struct pg *pg, const struct worker_row *worker,
                                         struct error *err);
 
 /* Parameters: $1 worker id, $2 lease in ms, $3 runs in hand (all int8, may be sent as text). One row:

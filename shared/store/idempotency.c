@@ -1,0 +1,120 @@
+/* Idempotency keys
+ *
+ * The primary key decides between requests that arrive at once: the second waits for the first's
+ * insert and then finds its row. A claim older than IDEMPOTENCY_CLAIM_MS belonged to a process that
+ * died; whoever renews its time has taken it over, together with the id that the first one used.
+ */
+
+#include "shared/store/idempotency.h"
+
+#include "shared/store/rows.h"
+
+static const struct pg_statement key_begin = {
+    .name = "idempotency_begin",
+    .sql = "INSERT INTO idempotency_keys AS k (tenant_id, key, request_hash, object_id)"
+           " VALUES ($1, $2, $3, $4) ON CONFLICT (tenant_id, key) DO UPDATE SET created_at = now()"
+           "   WHERE k.status_code IS NULL AND k.request_hash = excluded.request_hash"
+           "     AND k.created_at < now() - " SQL_STRING(
+               IDEMPOTENCY_CLAIM_MS) " * interval '1 ms'"
+                                     " RETURNING k.object_id",
+    .types = "utyu",
+};
+
+static const struct pg_statement key_look = {
+    .name = "idempotency_look",
+    .sql = "SELECT request_hash = $3, status_code, response, object_id FROM idempotency_keys"
+           " WHERE tenant_id = $1 AND key = $2",
+    .types = "uty",
+};
+
+static int look(const struct store *store, const struct pg_value *values,
+                struct idempotency_reply *out, struct error *err)
+{
+    CLEANUP(pg_result_freep)
+    struct pg_result *result = NULL;
+    struct idempotency_reply reply;
+    struct row row;
+    int r;
+
+    r = pg_exec(store->pg, &key_look, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return REQUEST_RUNNING; /* given free this moment: the client's next try gets it */
+    row = row_at(result, 0, store->arena);
+    if (!row_bool(&row))
+        return REQUEST_DIFFERS;
+    if (pg_is_null(result, 0, row.column))
+        return REQUEST_RUNNING;
+    reply.status_code = (int)row_int(&row);
+    reply.body = row_text(&row);
+    reply.object = row_uuid(&row);
+    r = row_check(&row, err);
+    if (r < 0)
+        return r;
+    *out = reply;
+    return REQUEST_REPLAYED;
+}
+
+static int key_check(struct text key, struct error *err)
+{
+    if (key.len == 0 || key.len > IDEMPOTENCY_KEY_MAX)
+        return error_set(err, E_INVALID, "an idempotency key is 1 to %d bytes long",
+                         IDEMPOTENCY_KEY_MAX);
+    return 0;
+}
+
+int idempotency_begin(const struct store *store, const struct idempotency_request *request,
+                      struct idempotency_reply *out, struct error *err)
+{
+    CLEANUP(pg_result_freep)
+    struct pg_result *result = NULL;
+    struct pg_value values[4] = {
+        pg_uuid(store->tenant),
+        pg_text(request->key),
+        pg_bytes((struct text){(const char *)request->hash, sizeof(request->hash)}),
+        pg_uuid(request->object),
+    };
+    int r;
+
+    r = key_check(request->key, err);
+    if (r < 0)
+        return r;
+    r = pg_exec(store->pg, &key_begin, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return look(store, values, out, err);
+    *out = (struct idempotency_reply){.object = pg_get_uuid(result, 0, 0)};
+    return 0;
+}
+
+static const struct pg_statement key_complete = {
+    .name = "idempotency_complete",
+    .sql = "UPDATE idempotency_keys SET status_code = $3, response = $4"
+           " WHERE tenant_id = $1 AND key = $2 AND status_code IS NULL",
+    .types = "utij",
+};
+
+int idempotency_complete(const struct store *store, struct text key, int status_code,
+                         struct text body, struct error *err)
+{
+    struct pg_value values[4] = {pg_uuid(store->tenant), pg_text(key), pg_int(status_code),
+                                 pg_json(body)};
+
+    return pg_exec(store->pg, &key_complete, values, NULL, err);
+}
+
+static const struct pg_statement key_abandon = {
+    .name = "idempotency_abandon",
+    .sql = "DELETE FROM idempotency_keys"
+           " WHERE tenant_id = $1 AND key = $2 AND status_code IS NULL",
+    .types = "ut",
+};
+
+int idempotency_abandon(const struct store *store, struct text key, struct error *err)
+{
+    struct pg_value values[2] = {pg_uuid(store->tenant), pg_text(key)};
+
+    return pg_exec(store->pg, &key_abandon, values, NULL, err);
+}

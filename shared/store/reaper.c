@@ -1,0 +1,171 @@
+/* Sweeping
+ *
+ * Declaring workers dead and taking their runs are two statements, since the parts of one statement
+ * all see the workers as they were before it. The second looks at the owners of runs under way (a
+ * loose index scan: one probe per owner, however many runs) and takes those who are not alive; so it
+ * also finds runs that a worker claimed in the very moment it was declared dead, and those whose
+ * owner's row is gone. Every statement raises the fence of what it takes away, so that a worker that
+ * only seemed dead can't write any more.
+ */
+
+#include "shared/store/reaper.h"
+
+#include "shared/store/rows.h"
+#include "shared/store/run_ends.h"
+
+/* alive counts what lapses too. */
+static const struct pg_statement reap_workers = {
+    .name = "reap_workers",
+    .sql = "WITH n AS MATERIALIZED (SELECT count(*) AS alive,"
+           "     count(*) FILTER (WHERE lease_until < now()) AS lapsed"
+           "   FROM workers WHERE state <> 'dead'),"
+           " d AS (UPDATE workers w SET state = 'dead' FROM n"
+           "   WHERE w.state <> 'dead' AND w.lease_until < now() AND (n.lapsed <= 2"
+           "     OR n.lapsed * 10 <= n.alive * 3 OR w.lease_until < now() - interval '10 s')"
+           "   RETURNING 1)"
+           " SELECT (SELECT count(*) FROM d), n.lapsed FROM n",
+    .types = "",
+};
+
+static const struct pg_statement reap_runs = {
+    .name = "reap_runs",
+    .sql =
+        "WITH RECURSIVE o (owner) AS ("
+        "   (SELECT owner FROM runs WHERE status IN ('in_progress', 'cancelling')"
+        "      AND owner IS NOT NULL ORDER BY owner LIMIT 1)"
+        "   UNION ALL SELECT (SELECT r.owner FROM runs r"
+        "      WHERE r.status IN ('in_progress', 'cancelling') AND r.owner > o.owner"
+        "      ORDER BY r.owner LIMIT 1) FROM o WHERE o.owner IS NOT NULL),"
+        " lost AS MATERIALIZED (SELECT o.owner FROM o WHERE o.owner IS NOT NULL AND NOT EXISTS"
+        "   (SELECT 1 FROM workers w WHERE w.worker_id = o.owner AND w.state <> 'dead')),"
+        " c AS MATERIALIZED (SELECT r.id FROM lost l JOIN runs r ON r.owner = l.owner"
+        "   WHERE r.status IN ('in_progress', 'cancelling')"
+        "   LIMIT " SQL_STRING(
+            REAPER_BATCH_RUNS) " FOR UPDATE OF r SKIP LOCKED),"
+                               " u AS (UPDATE runs r SET fence = r.fence + 1, owner = NULL, "
+                               "updated_at = now(),"
+                               "     crashes = r.crashes + 1, due_at = now() + random() * interval "
+                               "'1 s',"
+                               "     status = CASE WHEN r.status = 'cancelling' THEN 'cancelled'"
+                               "       WHEN r.crashes + 1 >= " SQL_STRING(
+                                   CRASHES_MAX) " THEN 'failed' ELSE 'queued' END,"
+                                                "     cancelled_at = CASE WHEN r.status = "
+                                                "'cancelling' THEN now() END,"
+                                                "     failed_at = CASE WHEN r.status <> "
+                                                "'cancelling'"
+                                                "       AND r.crashes + 1 >= " SQL_STRING(
+                                                    CRASHES_MAX) " THEN now() END,"
+                                                                 "     last_error = CASE WHEN "
+                                                                 "r.status <> 'cancelling'"
+                                                                 "       AND r.crashes + 1 "
+                                                                 ">= " SQL_STRING(
+                                                                     CRASHES_MAX) " THEN "
+                                                                                  "jsonb_build_"
+                                                                                  "object("
+                                                                                  "         "
+                                                                                  "'code', "
+                                                                                  "'server_error', "
+                                                                                  "'message', 'The "
+                                                                                  "run was given "
+                                                                                  "up after its "
+                                                                                  "workers"
+                                                                                  " failed"
+                                                                                  " " SQL_STRING(
+                                                                                      CRASHES_MAX) " times.') ELSE r.last_error END"
+                                                                                                   "   FROM c WHERE r.id = c.id AND r.status IN ('in_progress', 'cancelling')"
+                                                                                                   "   RETURNING r.id, r.thread_id, r.status),"
+                                                                                                   " ended AS (SELECT * FROM u WHERE status <> 'queued'),"
+                                                                                                   " t AS (" SQL_RELEASE_THREADS(
+                                                                                                       "ended") "),"
+                                                                                                                " s AS (" SQL_END_STEPS(
+                                                                                                                    "ended",
+                                                                                                                    "") ")"
+                                                                                                                        " SELECT count(*), count(*) FILTER (WHERE status = 'queued'),"
+                                                                                                                        "   count(*) FILTER (WHERE status = 'failed'),"
+                                                                                                                        "   count(*) FILTER (WHERE status = 'cancelled') FROM u",
+    .types = "",
+};
+
+static const struct pg_statement reap_expired = {
+    .name = "reap_expired",
+    .sql =
+        "WITH c AS MATERIALIZED (SELECT r.id FROM runs r WHERE r.expires_at < now()"
+        "     AND r.status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
+        "     AND (r.status IN ('queued', 'requires_action')"
+        "       OR r.expires_at < now() - interval '10 s')"
+        "   ORDER BY r.expires_at LIMIT " SQL_STRING(
+            REAPER_BATCH_RUNS) "   FOR UPDATE SKIP LOCKED),"
+                               " u AS (UPDATE runs r SET status = 'expired', fence = r.fence + 1, "
+                               "updated_at = now()"
+                               "   FROM c WHERE r.id = c.id RETURNING r.id, r.thread_id, r.status),"
+                               " t AS (" SQL_RELEASE_THREADS(
+                                   "u") "),"
+                                        " s AS (" SQL_END_STEPS("u", "") ")"
+                                                                         " SELECT count(*) FROM u",
+    .types = "",
+};
+
+static const struct pg_statement reap_rows = {
+    .name = "reap_rows",
+    .sql = "WITH w AS (DELETE FROM workers WHERE state = 'dead'"
+           "     AND lease_until < now() - interval '1 hour' RETURNING 1),"
+           " k AS (DELETE FROM idempotency_keys WHERE (tenant_id, key) IN"
+           "   (SELECT tenant_id, key FROM idempotency_keys"
+           "     WHERE created_at < now() - interval '1 day'"
+           "     ORDER BY created_at LIMIT 10000 FOR UPDATE SKIP LOCKED) RETURNING 1)"
+           " SELECT (SELECT count(*) FROM w) + (SELECT count(*) FROM k)",
+    .types = "",
+};
+
+int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err)
+{
+    CLEANUP(pg_result_freep)
+    struct pg_result *workers = NULL;
+    CLEANUP(pg_result_freep)
+    struct pg_result *runs = NULL;
+    CLEANUP(pg_result_freep)
+    struct pg_result *expired = NULL;
+    CLEANUP(pg_result_freep)
+    struct pg_result *rows = NULL;
+    int r;
+
+    *out = (struct reaper_report){0};
+    r = pg_exec(pg, &reap_workers, NULL, &workers, err);
+    if (r < 0)
+        return r;
+    out->workers_dead = pg_get_int(workers, 0, 0);
+    out->paused = pg_get_int(workers, 0, 1) > out->workers_dead;
+
+    r = pg_exec(pg, &reap_runs, NULL, &runs, err);
+    if (r < 0)
+        return r;
+    out->more = pg_get_int(runs, 0, 0) == REAPER_BATCH_RUNS;
+    out->requeued = pg_get_int(runs, 0, 1);
+    out->failed = pg_get_int(runs, 0, 2);
+    out->cancelled = pg_get_int(runs, 0, 3);
+
+    r = pg_exec(pg, &reap_expired, NULL, &expired, err);
+    if (r < 0)
+        return r;
+    out->expired = pg_get_int(expired, 0, 0);
+    out->more = out->more || out->expired == REAPER_BATCH_RUNS;
+
+    r = pg_exec(pg, &reap_rows, NULL, &rows, err);
+    if (r < 0)
+        return r;
+    out->rows_deleted = pg_get_int(rows, 0, 0);
+    return 0;
+}
+
+static const struct pg_statement declare_dead = {
+    .name = "declare_dead",
+    .sql = "UPDATE workers SET state = 'dead' WHERE worker_id = $1 AND state <> 'dead'",
+    .types = "i",
+};
+
+int reaper_declare_dead(struct pg *pg, int64_t worker, struct error *err)
+{
+    struct pg_value values[1] = {pg_int(worker)};
+
+    return pg_exec(pg, &declare_dead, values, NULL, err);
+}
