@@ -34,7 +34,7 @@ struct pg_options {
     int pool_size;                /* transaction connections; default 4 */
     int64_t statement_timeout_ms; /* the server's; default 10 000 */
     int64_t request_timeout_ms;   /* waiting for the connection and the answer; default 15 000 */
-    size_t queue_max;             /* requests waiting at most, else -E_UNAVAILABLE; default 100 000 */
+    size_t queue_max; /* requests waiting at most, else -E_UNAVAILABLE; default 100 000 */
 };
 
 /* A statement is a static constant. `types` has one letter per parameter, which fixes its type when
@@ -65,7 +65,8 @@ struct pg_value pg_null(void);
 
 /* Array literals: begin, add each, end. Then pg_array('T', &buf). */
 void pg_array_begin(struct buf *buf);
-void pg_array_add_text(struct buf *buf, struct text value); /* quoted and escaped; TEXT_NONE is NULL */
+void pg_array_add_text(struct buf *buf,
+                       struct text value); /* quoted and escaped; TEXT_NONE is NULL */
 void pg_array_add_uuid(struct buf *buf, struct uuid value);
 void pg_array_add_int(struct buf *buf, int64_t value);
 void pg_array_end(struct buf *buf);
@@ -115,7 +116,7 @@ int64_t pg_affected(const struct pg_result *result);
 bool pg_is_null(const struct pg_result *result, int row, int column);
 struct text pg_get_text(const struct pg_result *result, int row, int column); /* NULL: TEXT_NONE */
 const char *pg_get_string(const struct pg_result *result, int row, int column); /* NULL: NULL */
-int64_t pg_get_int(const struct pg_result *result, int row, int column); /* NULL: 0 */
+int64_t pg_get_int(const struct pg_result *result, int row, int column);        /* NULL: 0 */
 bool pg_get_bool(const struct pg_result *result, int row, int column);
 struct uuid pg_get_uuid(const struct pg_result *result, int row, int column); /* NULL: zero */
 void pg_result_free(struct pg_result *result);
@@ -124,10 +125,10 @@ void pg_result_freep(struct pg_result **result);
 struct pg_stats {
     uint64_t requests;
     uint64_t batches;
-    uint64_t reruns;     /* requests run again alone after their batch failed */
+    uint64_t reruns; /* requests run again alone after their batch failed */
     uint64_t ambiguous;
     uint64_t reconnects;
-    size_t queued;       /* waiting now */
-    size_t in_flight;    /* sent, not answered */
+    size_t queued;    /* waiting now */
+    size_t in_flight; /* sent, not answered */
 };
 void pg_stats_get(const struct pg *pg, struct pg_stats *out);

@@ -1,0 +1,55 @@
+#pragma once
+/* The shared connection: one driver fiber, one queue of requests. Internal to shared/postgres. */
+
+#include <ev.h>
+
+#include "shared/base/compiler.h"
+#include "shared/base/error.h"
+#include "shared/base/list.h"
+#include "shared/fiber/cond.h"
+#include "shared/postgres/flight.h"
+#include "shared/postgres/postgres.h"
+
+struct fiber;
+struct pg_conninfo;
+
+struct pg_mux_options {
+    const struct pg_conninfo *info; /* outlives the mux */
+    int64_t request_timeout_ms;
+    int64_t stall_ms; /* a connection that answers nothing for that long is given up */
+    size_t queue_max;
+};
+
+struct pg_mux {
+    struct pg_mux_options options;
+    struct list queue; /* of pg_request: not sent, or sent and known to be rolled back */
+    struct pg_flight flight;
+    struct pg_session *session; /* NULL while not connected */
+    struct fiber *driver;
+    ev_io reader; /* both on the session's socket, while there is one */
+    ev_io writer;
+    bool readable;
+    bool hungry; /* the driver waits for requests */
+    bool closing;
+    struct cond ready; /* connected, or closing */
+    struct cond idle;  /* signalled when running or users has become 0 */
+    size_t running;    /* requests whose callers have not left */
+    size_t users;      /* fibers inside the functions below */
+    unsigned failures; /* of connections, in a row */
+    struct error last_error;
+    struct pg_stats stats; /* queued and in_flight are counted when asked for */
+};
+
+void pg_mux_open(struct pg_mux *mux, const struct pg_mux_options *options);
+
+/* Gives what is running up to `grace_ms`; what is left then fails. */
+SUSPENDS void pg_mux_close(struct pg_mux *mux, int64_t grace_ms);
+
+SUSPENDS MUSTCHECK int pg_mux_wait_ready(struct pg_mux *mux, int64_t deadline_ms,
+                                         struct error *err);
+
+/* As pg_exec_all. */
+SUSPENDS MUSTCHECK int pg_mux_run(struct pg_mux *mux, const struct pg_query *queries, size_t count,
+                                  struct pg_result **out_results, struct error *err);
+
+void pg_mux_stats(const struct pg_mux *mux, struct pg_stats *out);

@@ -1,0 +1,91 @@
+/* What an answer of the server means, by its SQLSTATE:
+ * https://www.postgresql.org/docs/15/errcodes-appendix.html
+ *
+ * A FATAL error, class 08 and 57P0x end the connection. They do not say that the transaction was
+ * not committed: a backend may be told to stop between its commit and its answer. So they count as
+ * a lost connection, never as a refused statement.
+ */
+
+#include "shared/postgres/outcome.h"
+
+#include <string.h>
+
+#include "shared/base/error.h"
+
+static const char *field(const PGresult *result, int code)
+{
+    const char *value = PQresultErrorField(result, code);
+
+    return value ? value : "";
+}
+
+static bool ends_connection(const PGresult *result)
+{
+    const char *state = field(result, PG_DIAG_SQLSTATE);
+    const char *severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+    if (!state[0]) /* made by libpq itself */
+        return true;
+    return strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0 ||
+           strncmp(state, "08", 2) == 0 || strncmp(state, "57P0", 4) == 0;
+}
+
+enum pg_verdict pg_outcome_of(const PGresult *result)
+{
+    switch (PQresultStatus(result)) {
+    case PGRES_EMPTY_QUERY:
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+        return PG_DONE;
+    case PGRES_PIPELINE_ABORTED:
+        return PG_SKIPPED;
+    case PGRES_FATAL_ERROR:
+        return ends_connection(result) ? PG_LOST : PG_FAILED;
+    case PGRES_COPY_OUT:
+    case PGRES_COPY_IN:
+    case PGRES_COPY_BOTH:
+    case PGRES_BAD_RESPONSE:
+    case PGRES_NONFATAL_ERROR:
+    case PGRES_SINGLE_TUPLE:
+    case PGRES_PIPELINE_SYNC:
+        return PG_STRANGE;
+    }
+    return PG_STRANGE;
+}
+
+bool pg_outcome_is_transient(const PGresult *result)
+{
+    const char *state = field(result, PG_DIAG_SQLSTATE);
+
+    return strcmp(state, "40P01") == 0 || strcmp(state, "40001") == 0;
+}
+
+bool pg_outcome_is_statement_timeout(const PGresult *result)
+{
+    return strcmp(field(result, PG_DIAG_SQLSTATE), "57014") == 0;
+}
+
+int pg_outcome_error(const PGresult *result, struct error *err)
+{
+    const char *state = field(result, PG_DIAG_SQLSTATE);
+    const char *message = field(result, PG_DIAG_MESSAGE_PRIMARY);
+
+    if (strcmp(state, "23505") == 0 || strcmp(state, "23P01") == 0)
+        return error_set(err, E_CONFLICT, "%s: %s", state, message);
+    if (pg_outcome_is_statement_timeout(result))
+        return error_set(err, E_TIMEOUT, "%s: %s", state, message);
+    return error_set(err, E_REJECTED, "%s: %s", state, message);
+}
+
+void pg_outcome_line(const char *message, char *out, size_t size)
+{
+    size_t len = message ? strcspn(message, "\r\n") : 0;
+
+    while (len > 0 && message[len - 1] == ' ')
+        len--;
+    if (len >= size)
+        len = size - 1;
+    if (len > 0)
+        memcpy(out, message, len);
+    out[len] = '\0';
+}
