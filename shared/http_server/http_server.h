@@ -43,11 +43,11 @@ struct http_exchange {
     size_t headers_count;
     struct text body;
     char peer[ADDRESS_TEXT_SIZE];
-    struct arena arena;   /* of this request */
-    int64_t deadline_ms;  /* of the whole request */
+    struct arena arena;                       /* of this request */
+    int64_t deadline_ms;                      /* of the whole request */
     struct text params[HTTP_PATH_PARAMS_MAX]; /* what {…} of the route matched, decoded */
-    char request_id[48];  /* x-request-id of the reply: taken from the request when it is sane */
-    void *user;           /* the application's */
+    char request_id[48]; /* x-request-id of the reply: taken from the request when it is sane */
+    void *user;          /* the application's */
 
     struct http_connection *connection; /* the server's */
     struct buf extra_headers;
@@ -92,6 +92,9 @@ SUSPENDS void http_server_close(struct http_server *server, int64_t deadline_ms)
 
 /* True once http_server_close has begun: streams should end. */
 bool http_server_draining(const struct http_server *server);
+
+/* "GET", "HEAD", … */
+const char *http_method_name(enum http_method method);
 
 /* Fields of the request. The first header of that name, any case; TEXT_NONE when absent. */
 struct text http_header_get(const struct http_exchange *exchange, const char *name);

@@ -1,0 +1,54 @@
+#pragma once
+/* What the files of the server share: the server, and the connection with its fiber. */
+
+#include <sys/uio.h>
+
+#include "shared/base/compiler.h"
+#include "shared/base/list.h"
+#include "shared/fiber/cond.h"
+#include "shared/http_server/http_server.h"
+#include "shared/http_server/parse.h"
+
+struct error;
+struct fiber;
+
+struct http_server {
+    struct http_server_options options; /* with the defaults filled in */
+    struct http_limits limits;
+    int fd;
+    int port;
+    struct fiber *acceptor;
+    bool draining;
+    struct list connections;
+    struct cond ended; /* a connection has ended */
+    struct http_server_stats stats;
+};
+
+struct http_connection {
+    struct list link;
+    struct http_server *server;
+    struct fiber *fiber;
+    int fd;
+    bool idle;    /* waits for a request of which nothing has come */
+    bool closing; /* the reply said Connection: close */
+    bool broken;  /* a write failed, a reply was cut or aborted: nothing more can be sent */
+    bool chunked; /* the reply in work is */
+    bool small_send_buffer;
+    char peer[ADDRESS_TEXT_SIZE];
+    struct http_parse parse;
+    struct http_exchange exchange;
+};
+
+/* Serves the connection until it ends, then frees it; a fiber's function, `arg` is the connection. */
+SUSPENDS void http_connection_run(void *arg);
+
+/* Ask an idle connection to end; what it has received already it still answers. */
+void http_connection_end_idle(struct http_connection *connection);
+
+/* Writes all of it, with one system call when the socket takes it. Returns 0, or an error after
+ * which the connection is broken. */
+SUSPENDS MUSTCHECK int http_connection_write(struct http_connection *connection,
+                                             struct iovec *parts, size_t count, struct error *err);
+
+/* Replies with an error of the server's own, in the application's format. */
+SUSPENDS int http_reply_error(struct http_exchange *exchange, int status, const char *message);
