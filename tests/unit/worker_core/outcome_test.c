@@ -1,0 +1,73 @@
+/* The retry policy, class by class. */
+
+#include <criterion/criterion.h>
+
+#include "worker/outcome.h"
+
+static struct outcome decide(enum provider_failure failure, int64_t retry_after_ms, int attempts,
+                             uint32_t random)
+{
+    struct outcome_input input = {failure, retry_after_ms, attempts, random};
+
+    return outcome_decide(&input);
+}
+
+Test(outcome, transient_failures_back_off_exponentially_with_jitter)
+{
+    static const enum provider_failure transient[] = {PROVIDER_OVERLOADED, PROVIDER_TIMED_OUT,
+                                                      PROVIDER_STREAM_CUT};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(transient); i++) {
+        for (int attempts = 0; attempts < OUTCOME_ATTEMPTS_MAX - 1; attempts++) {
+            struct outcome low = decide(transient[i], -1, attempts, 0);
+            struct outcome high = decide(transient[i], -1, attempts, UINT32_MAX);
+
+            cr_assert_eq(low.wait_ms, (int64_t)125 << attempts);
+            cr_assert_leq(high.wait_ms, (int64_t)250 << attempts);
+            cr_assert_gt(high.wait_ms, low.wait_ms);
+            cr_assert(low.counts);
+        }
+    }
+}
+
+Test(outcome, short_waits_stay_in_the_fiber_and_long_ones_go_back_to_the_queue)
+{
+    cr_assert_eq(decide(PROVIDER_OVERLOADED, -1, 0, 0).action, OUTCOME_RETRY);
+    cr_assert_eq(decide(PROVIDER_OVERLOADED, -1, 6, 0).action, OUTCOME_HAND_BACK);
+    cr_assert_eq(decide(PROVIDER_RATE_LIMITED, 1000, 0, 0).action, OUTCOME_RETRY);
+    cr_assert_eq(decide(PROVIDER_RATE_LIMITED, 60000, 0, 0).action, OUTCOME_HAND_BACK);
+}
+
+Test(outcome, attempts_are_capped)
+{
+    struct outcome last = decide(PROVIDER_OVERLOADED, -1, OUTCOME_ATTEMPTS_MAX - 1, 0);
+
+    cr_assert_eq(last.action, OUTCOME_FAIL);
+    cr_assert_str_eq(last.code, "server_error");
+    cr_assert_eq(decide(PROVIDER_OVERLOADED, 5, 100, 0).action, OUTCOME_FAIL);
+    cr_assert_eq(decide(PROVIDER_MALFORMED_REPLY, -1, 1, 0).action, OUTCOME_RETRY);
+    cr_assert_eq(decide(PROVIDER_MALFORMED_REPLY, -1, 2, 0).action, OUTCOME_FAIL);
+}
+
+Test(outcome, a_rate_limit_never_counts_and_is_never_cut_short)
+{
+    for (int64_t asked_ms = 0; asked_ms < 200000; asked_ms += 777) {
+        struct outcome low = decide(PROVIDER_RATE_LIMITED, asked_ms, 1000, 0);
+        struct outcome high = decide(PROVIDER_RATE_LIMITED, asked_ms, 1000, UINT32_MAX);
+
+        cr_assert_not(low.counts);
+        cr_assert_geq(low.wait_ms, asked_ms);
+        cr_assert_leq(high.wait_ms, asked_ms + asked_ms / 10 + 5000);
+    }
+    cr_assert_geq(decide(PROVIDER_RATE_LIMITED, -1, 0, 0).wait_ms, 500);
+}
+
+Test(outcome, what_no_retry_cures_ends_the_run)
+{
+    cr_assert_eq(decide(PROVIDER_QUOTA, 1000, 0, 0).action, OUTCOME_FAIL);
+    cr_assert_str_eq(decide(PROVIDER_QUOTA, -1, 0, 0).code, "rate_limit_exceeded");
+    cr_assert_eq(decide(PROVIDER_AUTH, -1, 0, 0).action, OUTCOME_FAIL);
+    cr_assert_eq(decide(PROVIDER_BAD_REQUEST, -1, 0, 0).action, OUTCOME_FAIL);
+    cr_assert_eq(decide(PROVIDER_CONTEXT_OVERFLOW, -1, 0, 0).action, OUTCOME_INCOMPLETE);
+    cr_assert_str_eq(decide(PROVIDER_CONTEXT_OVERFLOW, -1, 0, 0).code, "max_prompt_tokens");
+}

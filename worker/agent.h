@@ -1,0 +1,47 @@
+#pragma once
+/* What a run is to do: its spec, parsed. The spec was frozen when the run was created, so an update of
+ * the agent never changes a run under way. */
+
+#include "providers/provider.h"
+#include "shared/base/arena.h"
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+
+struct error;
+struct tool;
+
+/* A tool that the model may call. `tool` is NULL for a function that the client runs. */
+struct agent_tool {
+    const struct tool *tool;
+    struct text name;
+};
+
+struct agent {
+    struct text model;
+    struct text instructions;
+    struct agent_tool *tools;
+    struct chat_tool *chat_tools; /* the same, as the model sees them */
+    size_t tools_count;
+    struct text tool_choice;     /* JSON text, or TEXT_NONE */
+    struct text response_format; /* JSON text, or TEXT_NONE */
+    struct text reasoning_effort;
+    enum chat_switch parallel_tool_calls;
+    bool has_temperature;
+    bool has_top_p;
+    double temperature;
+    double top_p;
+    int64_t max_prompt_tokens;     /* of the whole run; 0: no limit */
+    int64_t max_completion_tokens; /* of the whole run; 0: no limit */
+    int64_t last_messages;         /* of truncation_strategy; 0: auto */
+    int64_t max_iterations;        /* 0: the worker's default */
+    int64_t timeout_ms;            /* 0: none beside the run's expiry */
+    const char **http_allow;       /* hosts that http_request may talk to */
+    size_t http_allow_count;
+};
+
+/* All texts of *out live in the arena. Returns 0, or -E_INVALID with what is wrong in the spec. */
+MUSTCHECK int agent_parse(struct text spec, struct arena *arena, struct agent *out,
+                          struct error *err);
+
+/* The tool of that name, or NULL. */
+const struct agent_tool *agent_find_tool(const struct agent *agent, struct text name);

@@ -1,0 +1,202 @@
+/* Health and metrics of a worker. Live means progress: the loop answers, and hints or Postgres were read, or
+ * the lease renewed, within the last 15 seconds. */
+
+#include "worker/health.h"
+
+#include <inttypes.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+#include "shared/config/config.h"
+#include "shared/fiber/fiber.h"
+#include "shared/fiber/loop.h"
+#include "shared/http_client/http_client.h"
+#include "shared/http_server/router.h"
+#include "shared/postgres/postgres.h"
+#include "shared/redis/redis.h"
+#include "worker/heartbeat.h"
+#include "worker/worker.h"
+
+#define PROGRESS_MS   15000
+#define CLOSE_WAIT_MS 1000
+#define TEXT_PLAIN    "text/plain; charset=utf-8"
+#define PROMETHEUS    "text/plain; version=0.0.4; charset=utf-8"
+#define JSON_TYPE     "application/json"
+
+static bool makes_progress(const struct worker *worker)
+{
+    int64_t now_ms = clock_ms();
+    int64_t trusted_ms = heartbeat_trusted_until_ms(worker->heartbeat);
+
+    return now_ms - worker->last_poll_ms < PROGRESS_MS || now_ms - trusted_ms < PROGRESS_MS;
+}
+
+static void reply_healthz(struct http_exchange *exchange, void *arg)
+{
+    if (makes_progress(arg))
+        (void)http_reply(exchange, 200, TEXT_PLAIN, TEXT("ok\n"));
+    else
+        (void)http_reply(exchange, 503, TEXT_PLAIN, TEXT("no progress for 15 s\n"));
+}
+
+static void reply_readyz(struct http_exchange *exchange, void *arg)
+{
+    const struct worker *worker = arg;
+    CLEANUP(buf_deinit)
+    struct buf body;
+    bool pg = pg_is_ready(worker->pg);
+    bool lease = worker->id != 0 && heartbeat_trusted(worker->heartbeat);
+    bool redis = redis_is_ready(worker->redis);
+    bool ready = pg && lease && !worker->draining;
+
+    buf_init(&body, 0);
+    buf_printf(&body, "{\"status\":\"%s\",\"missing\":[", ready ? "ready" : "unavailable");
+    buf_add_string(&body, pg ? "" : "\"postgres\"");
+    if (!lease)
+        buf_printf(&body, "%s\"lease\"", pg ? "" : ",");
+    buf_printf(&body, "],\"degraded\":[%s],\"draining\":%s}\n", redis ? "" : "\"redis\"",
+               worker->draining ? "true" : "false");
+    (void)http_reply(exchange, ready ? 200 : 503, JSON_TYPE, buf_text(&body));
+}
+
+static void add_metric(struct buf *out, const char *type, const char *name, const char *help)
+{
+    buf_printf(out, "# HELP penstock_worker_%s %s\n# TYPE penstock_worker_%s %s\n", name, help,
+               name, type);
+}
+
+static void add_counter(struct buf *out, const char *name, const char *help, uint64_t value)
+{
+    add_metric(out, "counter", name, help);
+    buf_printf(out, "penstock_worker_%s %" PRIu64 "\n", name, value);
+}
+
+static void add_gauge(struct buf *out, const char *name, const char *help, int64_t value)
+{
+    add_metric(out, "gauge", name, help);
+    buf_printf(out, "penstock_worker_%s %" PRId64 "\n", name, value);
+}
+
+static void add_ended(struct buf *out, const struct worker_counters *counters)
+{
+    const struct {
+        const char *status;
+        uint64_t value;
+    } rows[] = {
+        {"completed", counters->completed},   {"failed", counters->failed},
+        {"cancelled", counters->cancelled},   {"expired", counters->expired},
+        {"incomplete", counters->incomplete},
+    };
+
+    add_metric(out, "counter", "runs_ended_total", "Runs that ended here, by status.");
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+        buf_printf(out, "penstock_worker_runs_ended_total{status=\"%s\"} %" PRIu64 "\n",
+                   rows[i].status, rows[i].value);
+}
+
+static void add_runs(struct buf *out, const struct worker *worker)
+{
+    const struct worker_counters *counters = &worker->counters;
+
+    add_gauge(out, "slots", "Runs at once.", worker->config->worker.slots);
+    add_gauge(out, "slots_busy", "Runs in work.", (int64_t)worker->busy);
+    add_counter(out, "runs_claimed_total", "Runs claimed.", counters->claimed);
+    add_ended(out, counters);
+    add_counter(out, "runs_handed_back_total", "Runs given back to the queue.",
+                counters->handed_back);
+    add_counter(out, "runs_fenced_total", "Runs dropped because their lease was lost.",
+                counters->fenced);
+    add_counter(out, "checkpoints_total", "Writes of runs.", counters->checkpoints);
+    add_counter(out, "model_calls_total", "Calls of models.", counters->model_calls);
+    add_counter(out, "model_failures_total", "Calls of models that failed.",
+                counters->model_failures);
+    add_counter(out, "tool_calls_total", "Tool calls.", counters->tool_calls);
+    add_counter(out, "tool_errors_total", "Tool calls that failed.", counters->tool_errors);
+    add_counter(out, "input_tokens_total", "Tokens sent to models.", counters->input_tokens);
+    add_counter(out, "output_tokens_total", "Tokens answered by models.", counters->output_tokens);
+}
+
+static void add_drivers(struct buf *out, const struct worker *worker)
+{
+    struct pg_stats pg;
+    struct http_client_stats http;
+    struct loop_stats loop;
+
+    pg_stats_get(worker->pg, &pg);
+    http_client_stats_get(worker->http, &http);
+    loop_stats_get(&loop);
+    add_counter(out, "pg_requests_total", "Requests to Postgres.", pg.requests);
+    add_counter(out, "pg_batches_total", "Batches that carried them.", pg.batches);
+    add_counter(out, "pg_reruns_total", "Requests run again alone.", pg.reruns);
+    add_counter(out, "pg_ambiguous_total", "Requests whose outcome was lost.", pg.ambiguous);
+    add_counter(out, "pg_reconnects_total", "Connections made anew.", pg.reconnects);
+    add_gauge(out, "pg_up", "Whether Postgres is connected.", pg_is_ready(worker->pg));
+    add_gauge(out, "redis_up", "Whether Redis is connected.", redis_is_ready(worker->redis));
+    add_gauge(out, "http_active", "Transfers under way.", (int64_t)http.active);
+    add_counter(out, "http_connections_total", "Connections opened.", http.connections_opened);
+    add_gauge(out, "fibers", "Fibers alive.", (int64_t)fiber_count());
+    add_gauge(out, "loop_longest_hold_us",
+              "Longest time that one fiber held the loop since the "
+              "last look.",
+              loop.longest_us);
+    add_counter(out, "loop_slow_holds_total", "Times that a fiber held the loop for over 100 ms.",
+                loop.slow_holds);
+    loop_stats_reset_longest();
+}
+
+static void reply_metrics(struct http_exchange *exchange, void *arg)
+{
+    CLEANUP(buf_deinit)
+    struct buf body;
+
+    buf_init(&body, 0);
+    add_runs(&body, arg);
+    add_drivers(&body, arg);
+    (void)http_reply(exchange, 200, PROMETHEUS, buf_text(&body));
+}
+
+static const struct route routes[] = {
+    {HTTP_METHOD_GET, "/healthz", reply_healthz},
+    {HTTP_METHOD_GET, "/readyz", reply_readyz},
+    {HTTP_METHOD_GET, "/metrics", reply_metrics},
+};
+
+static void handle(struct http_exchange *exchange, void *arg)
+{
+    const struct route *route = NULL;
+    char allow[64] = "";
+    struct error err;
+    int r = route_find(routes, ARRAY_LENGTH(routes), exchange, &route, allow, &err);
+
+    if (r == 0) {
+        route->handler(exchange, arg);
+        return;
+    }
+    if (r == ROUTE_WRONG_METHOD) {
+        http_add_header(exchange, "Allow", text_of(allow));
+        (void)http_reply(exchange, 405, TEXT_PLAIN, TEXT("method not allowed\n"));
+        return;
+    }
+    (void)http_reply(exchange, 404, TEXT_PLAIN, TEXT("here are /healthz, /readyz and /metrics\n"));
+}
+
+int health_open(struct worker *worker, struct error *err)
+{
+    struct http_server_options options = {
+        .host = worker->config->worker.host,
+        .port = worker->config->worker.port,
+        .handler = handle,
+        .arg = worker,
+        .max_connections = 64,
+        .max_body_bytes = 1024,
+    };
+
+    worker->last_poll_ms = clock_ms();
+    return http_server_open(&options, &worker->health, err);
+}
+
+void health_close(struct worker *worker)
+{
+    http_server_close(worker->health, deadline_in(CLOSE_WAIT_MS));
+    worker->health = NULL;
+}

@@ -1,0 +1,207 @@
+/* The worker process: opening, incarnations, draining, closing.
+ *
+ * An incarnation is a worker id with a lease. When Postgres says that it was declared dead, its runs
+ * belong to others: every fiber is dropped, and a new incarnation registers.
+ */
+
+#include "worker/worker.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "providers/registry.h"
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+#include "shared/base/id.h"
+#include "shared/base/log.h"
+#include "shared/config/config.h"
+#include "shared/fiber/fiber.h"
+#include "shared/http_client/http_client.h"
+#include "shared/postgres/postgres.h"
+#include "shared/queue/queue.h"
+#include "shared/redis/redis.h"
+#include "shared/store/workers.h"
+#include "worker/consume.h"
+#include "worker/health.h"
+#include "worker/heartbeat.h"
+#include "worker/run.h"
+#include "worker/watch.h"
+
+#define START_WAIT_MS    60000
+#define STOP_WAIT_MS     10000
+#define REGISTER_WAIT_MS 500
+
+static int open_stores(struct worker *worker, const struct config *config, struct error *err)
+{
+    struct pg_options pg = {.url = config->database_url, .application_name = "penstock-worker"};
+    struct redis_options redis = {.url = config->redis_url};
+    int r = pg_open(&pg, &worker->pg, err);
+
+    if (r == 0)
+        r = redis_open(&redis, &worker->redis, err);
+    if (r == 0)
+        worker->queue = queue_new(worker->redis);
+    return r;
+}
+
+static int open_parts(struct worker *worker, const struct config *config, struct error *err)
+{
+    struct http_client_options http = {.max_transfers = (size_t)config->worker.slots * 2 + 1000};
+    struct heartbeat_options heartbeat = {
+        .database_url = config->database_url,
+        .interval_ms = config->worker.heartbeat_ms,
+        .lease_ms = config->worker.lease_ms,
+    };
+    int r = provider_registry_new(config, &worker->registry, err);
+
+    if (r == 0)
+        r = open_stores(worker, config, err);
+    if (r == 0)
+        r = http_client_open(&http, &worker->http, err);
+    if (r == 0)
+        r = heartbeat_open(&heartbeat, &worker->heartbeat, err);
+    if (r == 0)
+        r = health_open(worker, err);
+    return r;
+}
+
+int worker_register(struct worker *worker, struct error *err)
+{
+    char host[256] = "";
+    struct worker_row row = {
+        .id = workers_new_id(),
+        .host = host,
+        .pid = getpid(),
+        .slots = worker->config->worker.slots,
+        .lease_ms = worker->config->worker.lease_ms,
+    };
+    int64_t sent_ms = clock_ms();
+    int r;
+
+    ASSERT(worker->busy == 0);
+    gethostname(host, sizeof(host) - 1);
+    r = workers_register(worker->pg, &row, err);
+    if (r < 0)
+        return r;
+    worker->id = row.id;
+    snprintf(worker->id_text, sizeof(worker->id_text), "%" PRId64, row.id);
+    heartbeat_watch(worker->heartbeat, row.id, sent_ms);
+    log_info("worker registered", LOG_STR("worker", worker->id_text), LOG_INT("slots", row.slots));
+    return 0;
+}
+
+int worker_open(struct worker *worker, const struct config *config, struct error *err)
+{
+    int r;
+
+    *worker = (struct worker){.config = config};
+    list_init(&worker->runs);
+    cond_init(&worker->changed);
+    r = open_parts(worker, config, err);
+    if (r < 0)
+        return r;
+    r = pg_wait_ready(worker->pg, deadline_in(START_WAIT_MS), err);
+    if (r < 0)
+        return error_wrap(err, "Postgres");
+    return worker_register(worker, err);
+}
+
+struct run_task *worker_find_run(struct worker *worker, struct uuid run)
+{
+    list_for_each (item, &worker->runs) {
+        struct run_task *task = CONTAINER_OF(item, struct run_task, link);
+
+        if (uuid_equal(task->claim.lease.run, run))
+            return task;
+    }
+    return NULL;
+}
+
+static void stop_all(struct worker *worker, enum run_stop why)
+{
+    list_for_each_safe (item, &worker->runs)
+        run_stop(CONTAINER_OF(item, struct run_task, link), why);
+}
+
+/* Waits until no run is in work. False: the deadline came first. */
+static bool wait_idle(struct worker *worker, int64_t deadline_ms)
+{
+    bool idle;
+
+    fiber_shield_enter();
+    while (worker->busy > 0)
+        if (cond_wait(&worker->changed, deadline_ms, NULL) < 0)
+            break;
+    fiber_shield_leave();
+    idle = worker->busy == 0;
+    return idle;
+}
+
+/* Declared dead: others have the runs. */
+static void begin_anew(struct worker *worker)
+{
+    struct error err;
+
+    log_warn("this worker was declared dead: its runs are dropped, it registers anew",
+             LOG_STR("worker", worker->id_text), LOG_INT("runs", worker->busy));
+    stop_all(worker, RUN_STOP_FENCED);
+    wait_idle(worker, DEADLINE_NONE);
+    while (!worker->draining && worker_register(worker, &err) < 0) {
+        log_warn("can't register", LOG_ERROR(&err));
+        if (fiber_sleep(REGISTER_WAIT_MS, &err) < 0)
+            return;
+    }
+}
+
+void worker_serve(struct worker *worker)
+{
+    struct watch watch;
+
+    watch_open(&watch, worker);
+    while (!worker->draining && !fiber_canceled()) {
+        consume(worker);
+        if (!worker->draining && heartbeat_dead(worker->heartbeat))
+            begin_anew(worker);
+    }
+    watch_close(&watch);
+}
+
+void worker_drain(struct worker *worker)
+{
+    worker->draining = true;
+    cond_broadcast(&worker->changed);
+}
+
+static void leave(struct worker *worker)
+{
+    struct error err;
+    int64_t left = 0;
+
+    IGNORE(workers_drain(worker->pg, worker->id, &err)); /* claims nothing any more either way */
+    if (!wait_idle(worker, deadline_in(worker->config->worker.drain_ms))) {
+        log_info("handing back what is left", LOG_INT("runs", worker->busy));
+        stop_all(worker, RUN_STOP_DRAIN);
+        wait_idle(worker, deadline_in(STOP_WAIT_MS));
+    }
+    heartbeat_watch(worker->heartbeat, 0, 0);
+    if (workers_deregister(worker->pg, worker->id, &left, &err) < 0)
+        log_warn("can't deregister; the lease will lapse", LOG_ERROR(&err));
+    log_info("worker left", LOG_STR("worker", worker->id_text), LOG_INT("handed_back", left));
+}
+
+void worker_close(struct worker *worker)
+{
+    if (worker->id != 0)
+        leave(worker);
+    stop_all(worker, RUN_STOP_FENCED);
+    wait_idle(worker, DEADLINE_NONE);
+    health_close(worker);
+    heartbeat_close(worker->heartbeat);
+    http_client_close(worker->http);
+    queue_free(worker->queue);
+    redis_close(worker->redis);
+    pg_close(worker->pg);
+    provider_registry_free(worker->registry);
+}
