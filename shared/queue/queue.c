@@ -1,0 +1,234 @@
+/* Writing to the queue: init, dispatch, ack. Each is one script per shard, so that what it checks
+ * still holds when it acts.
+ *
+ * Dispatch never creates a stream (NOMKSTREAM): a stream without its group would swallow hints. A
+ * missing one means the same as a missing generation.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shared/base/error.h"
+#include "shared/base/memory.h"
+#include "shared/queue/queue_internal.h"
+
+/* Per script call: a few hundred XADDs hold Redis for about a millisecond. */
+#define BATCH_MAX 256
+
+static struct redis_script init_script = {
+    "queue init",
+    /* KEYS: generation, lanes. ARGV: a new generation. Returns the one in force. */
+    "for i = 2, #KEYS do\n"
+    "  local made = redis.pcall('XGROUP', 'CREATE', KEYS[i], '" QUEUE_GROUP "', '0', 'MKSTREAM')\n"
+    "  if type(made) == 'table' and made.err and not string.find(made.err, 'BUSYGROUP') then\n"
+    "    return made\n"
+    "  end\n"
+    "end\n"
+    "redis.call('SET', KEYS[1], ARGV[1], 'NX')\n"
+    "return redis.call('GET', KEYS[1])\n",
+    ""};
+
+static struct redis_script dispatch_script = {
+    "queue dispatch",
+    /* KEYS: generation, lanes. ARGV: generation known, window, number of the lane, run and fence of
+     * each hint. Returns how many were added, or -1 when the shard was forgotten. */
+    "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end\n"
+    "local room = tonumber(ARGV[2])\n"
+    "for i = 2, #KEYS do room = room - redis.call('XLEN', KEYS[i]) end\n"
+    "local lane = KEYS[1 + tonumber(ARGV[3])]\n"
+    "local added = 0\n"
+    "for i = 4, #ARGV, 2 do\n"
+    "  if added >= room then break end\n"
+    "  if not redis.call('XADD', lane, 'NOMKSTREAM', '*', 'run', ARGV[i], 'fence', ARGV[i + 1])\n"
+    "  then return -1 end\n"
+    "  added = added + 1\n"
+    "end\n"
+    "return added\n",
+    ""};
+
+static struct redis_script ack_script = {
+    "queue ack",
+    /* KEYS: generation, lanes. ARGV: number of the lane and id of each entry. */
+    "for i = 1, #ARGV, 2 do\n"
+    "  local lane = KEYS[1 + tonumber(ARGV[i])]\n"
+    "  redis.call('XACK', lane, '" QUEUE_GROUP "', ARGV[i + 1])\n"
+    "  redis.call('XDEL', lane, ARGV[i + 1])\n"
+    "end\n"
+    "return #ARGV / 2\n",
+    ""};
+
+struct queue *queue_new(struct redis *redis)
+{
+    struct queue *queue = xcalloc(1, sizeof(*queue));
+
+    queue->redis = redis;
+    return queue;
+}
+
+struct queue *queue_free(struct queue *queue)
+{
+    free(queue);
+    return NULL;
+}
+
+static void random_generation(char out[GENERATION_SIZE])
+{
+    uint8_t bytes[16];
+
+    random_bytes(bytes, sizeof(bytes));
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
+int queue_init(struct queue *queue, int shard, struct error *err)
+{
+    CLEANUP(redis_reply_freep)
+    redisReply *reply = NULL;
+    char generation[GENERATION_SIZE];
+    struct queue_keys keys;
+    struct text args[1], present;
+    int r;
+
+    queue_keys_of(shard, &keys);
+    random_generation(generation);
+    args[0] = text_of(generation);
+    r = redis_script(queue->redis, &init_script, keys.texts, QUEUE_KEYS, args, 1, &reply, err);
+    if (r < 0)
+        return error_wrap(err, "initialising shard %d of the queue", shard);
+    present = redis_reply_text(reply);
+    if (present.len == 0 || present.len >= GENERATION_SIZE)
+        return error_set(err, E_PROTOCOL, "the generation of shard %d is no generation", shard);
+    memcpy(queue->generations[shard], present.ptr, present.len);
+    queue->generations[shard][present.len] = '\0';
+    return 0;
+}
+
+/* The texts of one script call. */
+struct call {
+    struct text args[3 + 2 * BATCH_MAX];
+    char window[24];
+    char numbers[BATCH_MAX][24];
+    char runs[BATCH_MAX][UUID_TEXT_SIZE];
+};
+
+static size_t write_hints(struct call *call, const struct queue_hint *hints, size_t count)
+{
+    size_t argc = 3;
+
+    for (size_t i = 0; i < count; i++) {
+        uuid_format(hints[i].run, call->runs[i]);
+        snprintf(call->numbers[i], sizeof(call->numbers[i]), "%" PRId64, hints[i].fence);
+        call->args[argc++] = text_of(call->runs[i]);
+        call->args[argc++] = text_of(call->numbers[i]);
+    }
+    return argc;
+}
+
+static struct text lane_number(int priority)
+{
+    static const char numbers[QUEUE_PRIORITIES][2] = {"1", "2", "3"};
+
+    ASSERT(priority >= 0 && priority < QUEUE_PRIORITIES);
+    return text_of(numbers[priority]);
+}
+
+SUSPENDS static int dispatch_some(struct queue *queue, const struct queue_batch *batch,
+                                  struct call *call, size_t *out_accepted, struct error *err)
+{
+    CLEANUP(redis_reply_freep)
+    redisReply *reply = NULL;
+    struct queue_keys keys;
+    size_t argc = write_hints(call, batch->hints, batch->count);
+    int r;
+
+    queue_keys_of(batch->shard, &keys);
+    snprintf(call->window, sizeof(call->window), "%zu", batch->window);
+    call->args[0] = text_of(queue->generations[batch->shard]);
+    call->args[1] = text_of(call->window);
+    call->args[2] = lane_number(batch->priority);
+    r = redis_script(queue->redis, &dispatch_script, keys.texts, QUEUE_KEYS, call->args, argc,
+                     &reply, err);
+    if (r < 0)
+        return error_wrap(err, "dispatching to shard %d", batch->shard);
+    if (reply->type != REDIS_REPLY_INTEGER || reply->integer > (long long)batch->count)
+        return error_set(err, E_PROTOCOL, "the dispatch script returned no count");
+    if (reply->integer < 0)
+        return QUEUE_FORGOTTEN;
+    *out_accepted = (size_t)reply->integer;
+    return 0;
+}
+
+int queue_dispatch(struct queue *queue, const struct queue_batch *batch, size_t *out_accepted,
+                   struct error *err)
+{
+    CLEANUP(freep)
+    struct call *call = NULL;
+    size_t done = 0;
+
+    ASSERT(batch->shard >= 0 && batch->shard < QUEUE_SHARDS_MAX);
+    if (!queue->generations[batch->shard][0])
+        return QUEUE_FORGOTTEN;
+    call = xmalloc(sizeof(*call));
+    while (done < batch->count) {
+        struct queue_batch part = *batch;
+        size_t accepted;
+        int r;
+
+        part.hints += done;
+        part.count = batch->count - done > BATCH_MAX ? BATCH_MAX : batch->count - done;
+        r = dispatch_some(queue, &part, call, &accepted, err);
+        if (r != 0)
+            return r;
+        done += accepted;
+        if (accepted < part.count)
+            break;
+    }
+    *out_accepted = done;
+    return 0;
+}
+
+/* The entries of one shard, from *at on, in one call; *at moves past those looked at. */
+SUSPENDS static int ack_some(struct queue *queue, const struct queue_entry *entries, size_t count,
+                             size_t *at, struct error *err)
+{
+    CLEANUP(freep)
+    struct text *args = xcalloc(2 * BATCH_MAX, sizeof(*args));
+    struct queue_keys keys;
+    int shard = entries[*at].shard;
+    size_t argc = 0;
+
+    while (*at < count && entries[*at].shard == shard && argc < 2 * BATCH_MAX) {
+        args[argc++] = lane_number(entries[*at].priority);
+        args[argc++] = text_of(entries[(*at)++].id);
+    }
+    queue_keys_of(shard, &keys);
+    return redis_script(queue->redis, &ack_script, keys.texts, QUEUE_KEYS, args, argc, NULL, err);
+}
+
+static int by_shard(const void *a, const void *b)
+{
+    const struct queue_entry *left = a, *right = b;
+
+    return (left->shard > right->shard) - (left->shard < right->shard);
+}
+
+int queue_ack(struct queue *queue, const struct queue_entry *entries, size_t count,
+              struct error *err)
+{
+    CLEANUP(freep)
+    struct queue_entry *sorted = NULL;
+
+    if (count == 0)
+        return 0;
+    sorted = xcalloc(count, sizeof(*sorted));
+    memcpy(sorted, entries, count * sizeof(*sorted));
+    qsort(sorted, count, sizeof(*sorted), by_shard);
+    for (size_t at = 0; at < count;) {
+        int r = ack_some(queue, sorted, count, &at, err);
+
+        if (r < 0)
+            return error_wrap(err, "removing %zu entries of the queue", count);
+    }
+    return 0;
+}

@@ -1,0 +1,311 @@
+/* Reading hints on a dedicated connection.
+ *
+ * XREADGROUP's COUNT is per stream, so one call over all lanes could return many times what there is
+ * room for. A read therefore asks lane by lane without blocking, for exactly what is left, and only
+ * when all lanes are empty blocks on all of them at once for a single entry each. What such a block
+ * brings beyond `max` (a few entries that came in between) is kept for the next read.
+ *
+ * Of 20 reads 16 begin with the most urgent lane, 3 with the second and 1 with the third: urgent work
+ * goes first, and no lane starves behind another. Shards take turns in being asked first.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+#include "shared/base/memory.h"
+#include "shared/queue/queue_internal.h"
+
+#define BLOCK_MAX_MS   1000
+#define REPLY_GRACE_MS 500
+#define ARGV_FIXED     9 /* XREADGROUP GROUP w name COUNT n BLOCK ms STREAMS */
+
+struct queue_reader {
+    struct redis_conn *conn;
+    char consumer[24];
+    int shards[QUEUE_SHARDS_MAX];
+    size_t shards_count;
+    char keys[QUEUE_SHARDS_MAX][QUEUE_PRIORITIES][QUEUE_KEY_SIZE];
+    uint64_t reads;
+    uint64_t malformed;
+    struct queue_entry kept[QUEUE_SHARDS_MAX * QUEUE_PRIORITIES];
+    size_t kept_count;
+    struct text argv[ARGV_FIXED + 2 * QUEUE_SHARDS_MAX * QUEUE_PRIORITIES];
+};
+
+/* Where one reply's entries go. */
+struct sink {
+    struct queue_entry *entries;
+    size_t count;
+    size_t max;
+};
+
+int queue_reader_open(const struct queue_reader_options *options, int64_t deadline_ms,
+                      struct queue_reader **out, struct error *err)
+{
+    struct redis_options redis_options = {.url = options->url};
+    struct queue_reader *reader;
+    int r;
+
+    ASSERT(options->shards_count > 0 && options->shards_count <= QUEUE_SHARDS_MAX);
+    reader = xcalloc(1, sizeof(*reader));
+    r = redis_conn_open(&redis_options, deadline_ms, &reader->conn, err);
+    if (r < 0) {
+        free(reader);
+        return r;
+    }
+    snprintf(reader->consumer, sizeof(reader->consumer), "%" PRId64, options->worker_id);
+    reader->shards_count = options->shards_count;
+    for (size_t i = 0; i < options->shards_count; i++) {
+        reader->shards[i] = options->shards[i];
+        for (int p = 0; p < QUEUE_PRIORITIES; p++)
+            queue_lane_key(options->shards[i], p, reader->keys[i][p]);
+    }
+    *out = reader;
+    return 0;
+}
+
+void queue_reader_close(struct queue_reader *reader)
+{
+    if (!reader)
+        return;
+    redis_conn_close(reader->conn);
+    free(reader);
+}
+
+uint64_t queue_reader_malformed(const struct queue_reader *reader)
+{
+    return reader->malformed;
+}
+
+static bool parse_fields(const redisReply *fields, struct queue_hint *out)
+{
+    struct queue_hint hint = {0};
+    bool has_run = false, has_fence = false;
+
+    if (fields->type != REDIS_REPLY_ARRAY)
+        return false;
+    for (size_t i = 0; i + 1 < (size_t)fields->elements; i += 2) {
+        struct text name = redis_reply_text(fields->element[i]);
+        struct text value = redis_reply_text(fields->element[i + 1]);
+
+        if (text_is(name, "run"))
+            has_run = uuid_parse(value, &hint.run);
+        else if (text_is(name, "fence"))
+            has_fence = text_to_int(value, &hint.fence);
+    }
+    if (!has_run || !has_fence || hint.fence < 0)
+        return false;
+    *out = hint;
+    return true;
+}
+
+/* Removes an entry that is no hint of ours. */
+SUSPENDS static int drop(struct queue_reader *reader, struct text key, struct text id,
+                         struct error *err)
+{
+    struct text ack[] = {TEXT("XACK"), key, TEXT(QUEUE_GROUP), id};
+    struct text del[] = {TEXT("XDEL"), key, id};
+    int64_t deadline_ms = deadline_in(REPLY_GRACE_MS);
+    int r = redis_conn_command(reader->conn, ack, 4, deadline_ms, NULL, err);
+
+    reader->malformed++;
+    if (r == 0)
+        r = redis_conn_command(reader->conn, del, 3, deadline_ms, NULL, err);
+    return r;
+}
+
+SUSPENDS static int take_entry(struct queue_reader *reader, struct text key,
+                               const redisReply *reply, struct sink *sink, struct error *err)
+{
+    struct queue_entry entry = {0};
+    struct text id;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        !queue_lane_parse(key, &entry.shard, &entry.priority))
+        return error_set(err, E_PROTOCOL, "an entry of the queue has a strange form");
+    id = redis_reply_text(reply->element[0]);
+    if (id.len == 0 || id.len >= sizeof(entry.id))
+        return error_set(err, E_PROTOCOL, "an entry of the queue has a strange id");
+    memcpy(entry.id, id.ptr, id.len);
+    if (!parse_fields(reply->element[1], &entry.hint))
+        return drop(reader, key, id, err);
+    if (sink->count < sink->max)
+        sink->entries[sink->count++] = entry;
+    else if (reader->kept_count < ARRAY_LENGTH(reader->kept))
+        reader->kept[reader->kept_count++] = entry;
+    return 0;
+}
+
+/* [[stream, [[id, [name, value, ...]], ...]], ...] */
+SUSPENDS static int take_reply(struct queue_reader *reader, const redisReply *reply,
+                               struct sink *sink, struct error *err)
+{
+    for (size_t i = 0; i < (size_t)reply->elements; i++) {
+        const redisReply *stream = reply->element[i];
+
+        if (stream->type != REDIS_REPLY_ARRAY || stream->elements != 2 ||
+            stream->element[1]->type != REDIS_REPLY_ARRAY)
+            return error_set(err, E_PROTOCOL, "what was read from the queue has a strange form");
+        for (size_t k = 0; k < (size_t)stream->element[1]->elements; k++) {
+            int r = take_entry(reader, redis_reply_text(stream->element[0]),
+                               stream->element[1]->element[k], sink, err);
+
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
+/* Redis forgot the group, or a stream went away under a block. */
+static bool means_forgotten(const struct error *err)
+{
+    struct text text = text_of(err->text);
+
+    return text_starts(text, "NOGROUP") || text_starts(text, "UNBLOCKED");
+}
+
+/* One XREADGROUP, whose words the caller wrote into reader->argv. */
+SUSPENDS static int read_streams(struct queue_reader *reader, size_t argc, int64_t deadline_ms,
+                                 struct sink *sink, struct error *err)
+{
+    CLEANUP(redis_reply_freep)
+    redisReply *reply = NULL;
+    struct error own = {0};
+    int r = redis_conn_command(reader->conn, reader->argv, argc, deadline_ms, &reply, &own);
+
+    if (r == -E_REJECTED && means_forgotten(&own))
+        return QUEUE_FORGOTTEN;
+    if (r == 0 && reply->type == REDIS_REPLY_ARRAY)
+        r = take_reply(reader, reply, sink, &own);
+    if (r < 0 && err)
+        *err = own;
+    return r;
+}
+
+static size_t write_head(struct queue_reader *reader, const char *count, const char *block)
+{
+    size_t argc = 0;
+
+    reader->argv[argc++] = TEXT("XREADGROUP");
+    reader->argv[argc++] = TEXT("GROUP");
+    reader->argv[argc++] = TEXT(QUEUE_GROUP);
+    reader->argv[argc++] = text_of(reader->consumer);
+    reader->argv[argc++] = TEXT("COUNT");
+    reader->argv[argc++] = text_of(count);
+    if (block) {
+        reader->argv[argc++] = TEXT("BLOCK");
+        reader->argv[argc++] = text_of(block);
+    }
+    reader->argv[argc++] = TEXT("STREAMS");
+    return argc;
+}
+
+/* One lane of some shards, no more of them than there is room for. */
+SUSPENDS static int read_slice(struct queue_reader *reader, int priority, size_t first,
+                               size_t shards, struct sink *sink, struct error *err)
+{
+    char count[24];
+    size_t argc;
+
+    snprintf(count, sizeof(count), "%zu", (sink->max - sink->count) / shards);
+    argc = write_head(reader, count, NULL);
+    for (size_t i = 0; i < shards; i++)
+        reader->argv[argc++] = text_of(reader->keys[(first + i) % reader->shards_count][priority]);
+    for (size_t i = 0; i < shards; i++)
+        reader->argv[argc++] = TEXT(">");
+    return read_streams(reader, argc, deadline_in(BLOCK_MAX_MS + REPLY_GRACE_MS), sink, err);
+}
+
+/* One lane of all shards, until there is no more room; doesn't block. */
+SUSPENDS static int read_lane(struct queue_reader *reader, int priority, struct sink *sink,
+                              struct error *err)
+{
+    size_t asked = 0;
+
+    while (asked < reader->shards_count && sink->count < sink->max) {
+        size_t left = sink->max - sink->count;
+        size_t shards = reader->shards_count - asked;
+        int r;
+
+        if (shards > left)
+            shards = left;
+        r = read_slice(reader, priority, reader->reads + asked, shards, sink, err);
+        if (r != 0)
+            return r;
+        asked += shards;
+    }
+    return 0;
+}
+
+SUSPENDS static int block_on_all(struct queue_reader *reader, int64_t block_ms, struct sink *sink,
+                                 struct error *err)
+{
+    char block[24];
+    size_t argc;
+
+    snprintf(block, sizeof(block), "%" PRId64, block_ms);
+    argc = write_head(reader, "1", block);
+    for (int p = 0; p < QUEUE_PRIORITIES; p++)
+        for (size_t i = 0; i < reader->shards_count; i++)
+            reader->argv[argc++] = text_of(reader->keys[i][p]);
+    for (size_t i = 0; i < reader->shards_count * QUEUE_PRIORITIES; i++)
+        reader->argv[argc++] = TEXT(">");
+    return read_streams(reader, argc, deadline_in(block_ms + REPLY_GRACE_MS), sink, err);
+}
+
+static int first_lane(uint64_t reads)
+{
+    uint64_t turn = reads % 20;
+
+    if (turn < 16)
+        return 0;
+    return turn < 19 ? 1 : 2;
+}
+
+SUSPENDS static int read_lanes(struct queue_reader *reader, struct sink *sink, struct error *err)
+{
+    int first = first_lane(reader->reads);
+    int r = read_lane(reader, first, sink, err);
+
+    for (int p = 0; p < QUEUE_PRIORITIES && r == 0 && sink->count < sink->max; p++)
+        if (p != first)
+            r = read_lane(reader, p, sink, err);
+    return r;
+}
+
+static void take_kept(struct queue_reader *reader, struct sink *sink)
+{
+    size_t count = reader->kept_count < sink->max ? reader->kept_count : sink->max;
+
+    memcpy(sink->entries, reader->kept, count * sizeof(*sink->entries));
+    reader->kept_count -= count;
+    memmove(reader->kept, reader->kept + count, reader->kept_count * sizeof(*reader->kept));
+    sink->count = count;
+}
+
+int queue_read(struct queue_reader *reader, struct queue_entry *out, size_t max, int64_t block_ms,
+               size_t *out_count, struct error *err)
+{
+    struct sink sink = {out, 0, max};
+    int r = 0;
+
+    ASSERT(max > 0);
+    if (block_ms > BLOCK_MAX_MS)
+        block_ms = BLOCK_MAX_MS;
+    take_kept(reader, &sink);
+    if (sink.count < max)
+        r = read_lanes(reader, &sink, err);
+    if (r == 0 && sink.count == 0 && block_ms > 0)
+        r = block_on_all(reader, block_ms, &sink, err);
+    reader->reads++;
+    /* What was read counts; the trouble, if it lasts, shows again at the next read. */
+    if (sink.count > 0) {
+        *out_count = sink.count;
+        return 0;
+    }
+    return r == 0 ? QUEUE_EMPTY : r;
+}
