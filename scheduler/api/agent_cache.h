@@ -1,0 +1,34 @@
+#pragma once
+/* Specs of assistants that runs were made from lately, so that making a run costs one query.
+ *
+ * At most AGENT_CACHE_MAX, the least recently used make room; specs over AGENT_CACHE_SPEC_MAX bytes
+ * are not kept. A cached spec is never trusted alone: runs_create refuses one whose version is not
+ * the latest any more (AGENT_CHANGED), and the caller then asks again.
+ */
+
+#include "scheduler/api/run_spec.h"
+#include "shared/base/compiler.h"
+#include "shared/base/id.h"
+
+struct agent_cache;
+struct error;
+struct store;
+
+#define AGENT_CACHE_MAX      1024
+#define AGENT_CACHE_SPEC_MAX 65536
+
+struct agent_cache *agent_cache_new(void);
+void agent_cache_free(struct agent_cache *cache); /* accepts NULL */
+
+struct agent_template {
+    int64_t version;
+    struct agent_spec spec;
+};
+
+/* Returns 0 with *out, whose texts live in store->arena; AGENT_MISSING; or what the store failed
+ * with. `fresh`: do not look into the cache. */
+SUSPENDS MUSTCHECK int agent_cache_find(struct agent_cache *cache, const struct store *store,
+                                        struct uuid id, bool fresh, struct agent_template *out,
+                                        struct error *err);
+
+void agent_cache_forget(struct agent_cache *cache, struct uuid tenant, struct uuid id);

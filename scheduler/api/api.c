@@ -1,0 +1,244 @@
+/* The way of a request: route, key, body, idempotency, endpoint, reply.
+ *
+ * Everything a client can do wrong is answered here or in the endpoint with a 4xx before anything
+ * is written; a 5xx means that it was not the client's doing. What is a 503 may be sent again, and
+ * says so in its headers. Failures of the server are logged once, here.
+ */
+
+#include "scheduler/api/api.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "scheduler/api/idempotency.h"
+#include "scheduler/api/request.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/base/memory.h"
+
+enum { REPLY_BYTES_MAX = 64 * 1024 * 1024, NO_ENDPOINT = METRICS_ENDPOINTS_MAX - 1 };
+
+struct api *api_new(const struct api_options *options)
+{
+    struct api *api = xcalloc(1, sizeof(*api));
+
+    ASSERT(options->pg && options->registry);
+    ASSERT(endpoints_count < NO_ENDPOINT);
+    api->options = *options;
+    if (api->options.shards < 1)
+        api->options.shards = 1;
+    if (api->options.run_ttl_ms < 1)
+        api->options.run_ttl_ms = INT64_C(24) * 3600 * 1000;
+    api->keys = key_cache_new();
+    api->agents = agent_cache_new();
+    api->poll.average_ms = 2000;
+    api->routes = xcalloc(endpoints_count, sizeof(*api->routes));
+    for (size_t i = 0; i < endpoints_count; i++)
+        api->routes[i] = (struct route){endpoints[i].method, endpoints[i].pattern, NULL};
+    return api;
+}
+
+void api_free(struct api *api)
+{
+    if (!api)
+        return;
+    key_cache_free(api->keys);
+    agent_cache_free(api->agents);
+    free(api->routes);
+    free(api);
+}
+
+void api_set_load(struct api *api, const struct api_load *load)
+{
+    api->poll.load = *load;
+}
+
+void api_metrics_render(const struct api *api, struct buf *out)
+{
+    api_metrics_write(&api->metrics, out);
+}
+
+const char *api_error_body(int status, const char *message, struct buf *body)
+{
+    struct failure failure;
+
+    (void)failure_param(&failure, status, NULL, NULL, "%s", message);
+    failure_render(&failure, body);
+    return "application/json";
+}
+
+static int find_endpoint(struct request *request)
+{
+    struct http_exchange *exchange = request->exchange;
+    const struct route *route = NULL;
+    struct error err;
+    char allow[64];
+    char path[160];
+    int r = route_find(request->api->routes, endpoints_count, exchange, &route, allow, &err);
+
+    if (r == 0) {
+        request->endpoint = &endpoints[route - request->api->routes];
+        return 0;
+    }
+    text_excerpt(exchange->path, path, sizeof(path));
+    if (r == ROUTE_NOT_FOUND)
+        return failure_param(&request->failure, 404, NULL, "unknown_url",
+                             "Unknown request URL: %s %s. Please check the URL for typos, or see "
+                             "docs/openapi.yaml for what is served.",
+                             api_method_name(exchange->method), path);
+    if (r < 0)
+        return failure_param(&request->failure, 400, NULL, NULL, "Malformed request URL: %s.",
+                             err.text);
+    http_add_header(exchange, "Allow", text_of(allow));
+    return failure_param(&request->failure, 405, NULL, "method_not_supported",
+                         "Not allowed to %s on %s. Allowed: %s.", api_method_name(exchange->method),
+                         path, allow);
+}
+
+static int unauthorized(struct request *request, const char *code, const char *message)
+{
+    http_add_header(request->exchange, "WWW-Authenticate", TEXT("Bearer"));
+    return failure_param(&request->failure, 401, NULL, code, "%s", message);
+}
+
+static int authenticate(struct request *request)
+{
+    struct text header = http_header_get(request->exchange, "authorization");
+    struct text scheme = TEXT_NONE;
+    struct text key = TEXT_NONE;
+    struct error err;
+    int r;
+
+    if (!text_cut(text_trim(header), ' ', &scheme, &key) || !text_is_nocase(scheme, "bearer") ||
+        text_trim(key).len == 0)
+        return unauthorized(request, NULL,
+                            "You didn't provide an API key. You need to provide your API key in an "
+                            "Authorization header using Bearer auth (i.e. Authorization: Bearer "
+                            "YOUR_KEY). Make one with `penstock keys create`.");
+    r = key_cache_find(request->api->keys, request->api->options.pg, text_trim(key),
+                       &request->store.tenant, &err);
+    if (r == KEY_MISSING)
+        return unauthorized(request, "invalid_api_key",
+                            "Incorrect API key provided. Make one with `penstock keys create`.");
+    return r < 0 ? request_failed(request, &err) : 0;
+}
+
+static bool is_json_type(struct text type)
+{
+    struct text head = type;
+    struct text rest;
+
+    (void)text_cut(type, ';', &head, &rest);
+    return text_is_nocase(text_trim(head), "application/json");
+}
+
+static int read_body(struct request *request)
+{
+    struct text body = request->exchange->body;
+    struct text type = http_header_get(request->exchange, "content-type");
+    char shown[64];
+    struct error err;
+    int r;
+
+    if (!request->endpoint->body)
+        return 0;
+    if (text_trim(body).len == 0)
+        body = TEXT("{}");
+    else if (type.ptr && !is_json_type(type)) {
+        text_excerpt(type, shown, sizeof(shown));
+        return failure_param(&request->failure, 415, NULL, "unsupported_content_type",
+                             "Unsupported content type: '%s'. This API accepts 'application/json'.",
+                             shown);
+    }
+    r = json_decode(body, JSON_DEPTH_DEFAULT, &request->body, &err);
+    if (r < 0)
+        return failure_param(&request->failure, 400, NULL, NULL,
+                             "We could not parse the JSON body of your request: %s. The body must "
+                             "be one JSON object in UTF-8.",
+                             err.text);
+    r = fields_expect(FIELD_OBJECT, request->body, NULL, &request->failure);
+    return r < 0 ? r
+                 : fields_check(*request->endpoint->body, request->body, NULL, &request->failure);
+}
+
+/* Returns the status of the reply, whose body is then in request->reply. */
+static int answer(struct request *request)
+{
+    int r = find_endpoint(request);
+
+    if (r == 0)
+        r = authenticate(request);
+    if (r == 0)
+        r = read_body(request);
+    if (r == 0)
+        r = idempotent_call(request);
+    if (r == 0 && buf_check(&request->reply, NULL) < 0)
+        r = failure_param(&request->failure, 400, "limit", NULL,
+                          "The reply would be too large: ask for less with a smaller 'limit'.");
+    if (r == 0)
+        return 200;
+    if (r > 0)
+        return r;
+    buf_reset(&request->reply);
+    failure_render(&request->failure, &request->reply);
+    return request->failure.status;
+}
+
+static void add_retry_headers(struct http_exchange *exchange, const struct failure *failure)
+{
+    char seconds[16];
+
+    if (failure->retry != RETRY_UNSAID)
+        http_add_header(exchange, "x-should-retry",
+                        failure->retry == RETRY_YES ? TEXT("true") : TEXT("false"));
+    if (failure->retry_after_s > 0) {
+        snprintf(seconds, sizeof(seconds), "%d", failure->retry_after_s);
+        http_add_header(exchange, "retry-after", text_of(seconds));
+    }
+}
+
+static void log_request(const struct request *request, int status, int64_t took_us)
+{
+    const char *route = request->endpoint ? request->endpoint->pattern : "other";
+
+    if (status >= 500)
+        log_error("request failed", LOG_STR("method", api_method_name(request->exchange->method)),
+                  LOG_STR("route", route), LOG_INT("status", status),
+                  LOG_STR("request", request->exchange->request_id),
+                  LOG_STR("error", request->failure.cause));
+    else
+        log_debug("request", LOG_STR("method", api_method_name(request->exchange->method)),
+                  LOG_STR("route", route), LOG_INT("status", status), LOG_INT("us", took_us),
+                  LOG_STR("request", request->exchange->request_id));
+}
+
+void api_handle(struct http_exchange *exchange, void *arg)
+{
+    struct api *api = arg;
+    int64_t start_us = clock_us();
+    struct request request = {
+        .api = api,
+        .exchange = exchange,
+        .store = {.pg = api->options.pg, .arena = &exchange->arena},
+    };
+    char took[24];
+    int64_t took_us;
+    int status;
+
+    buf_init(&request.reply, REPLY_BYTES_MAX);
+    status = answer(&request);
+    took_us = clock_us() - start_us;
+    snprintf(took, sizeof(took), "%" PRId64, took_us / 1000);
+    http_add_header(exchange, "openai-processing-ms", text_of(took));
+    http_add_header(exchange, "openai-version", TEXT("2020-10-01"));
+    if (status >= 400)
+        add_retry_headers(exchange, &request.failure);
+    api_metrics_count(&api->metrics,
+                      request.endpoint ? (size_t)(request.endpoint - endpoints) : NO_ENDPOINT,
+                      status, took_us);
+    log_request(&request, status, took_us);
+    (void)http_reply(exchange, status, "application/json", buf_text(&request.reply));
+    json_free(request.body);
+    buf_deinit(&request.reply);
+}

@@ -1,0 +1,43 @@
+#pragma once
+/* Checks of the members that have a shape of their own: tools, content, formats, lists of hosts.
+ * Pure; each is a field_check_fn of fields.h and returns 0, or -E_INVALID with *failure. */
+
+#include "scheduler/api/fields.h"
+
+/* An array of tools: calculator, current_time, http_request (run on the server), and function. No
+ * two with one name. */
+int check_tools(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* "none", "auto", "required", or {"type": …} naming one tool. */
+int check_tool_choice(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* "auto", {"type":"text"}, {"type":"json_object"}, or {"type":"json_schema","json_schema":{…}}. */
+int check_response_format(struct json_object *value, const struct path *path,
+                          struct failure *failure);
+
+int check_truncation(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* An array of "host", "*.host" or "host:port". */
+int check_http_allow(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* Files and vector stores are not offered: only empty resources pass. */
+int check_tool_resources(struct json_object *value, const struct path *path,
+                         struct failure *failure);
+
+/* A model's name: not empty, no blanks. Whether it is served is the registry's to say. */
+int check_model(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* A string, or an array of parts (text, image_url). */
+int check_content(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* Files are not offered: only an empty array passes. */
+int check_attachments(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* An array of messages. */
+int check_messages(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* The body of POST /v1/threads, inside that of POST /v1/threads/runs. */
+int check_thread(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* `stream: true` is not offered. */
+int check_stream(struct json_object *value, const struct path *path, struct failure *failure);

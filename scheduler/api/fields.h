@@ -1,0 +1,71 @@
+#pragma once
+/* Declarative checks of JSON bodies: a table says which members an object may have, of which kind
+ * and within which limits; fields_check compares and answers in OpenAI's words. Pure. */
+
+#include "shared/base/compiler.h"
+#include "shared/base/json.h"
+
+struct failure;
+struct path;
+
+enum field_kind {
+    FIELD_STRING,
+    FIELD_INTEGER,
+    FIELD_NUMBER,
+    FIELD_BOOLEAN,
+    FIELD_OBJECT,
+    FIELD_ARRAY,
+    FIELD_METADATA, /* at most 16 pairs of strings: keys of 64 characters, values of 512 */
+    FIELD_ANY,      /* the field's own check sees to it all, also to null */
+};
+
+enum { FIELD_REQUIRED = 1, FIELD_NULLABLE = 2 };
+
+/* Looks further into a value of the right kind, not null. Returns 0, or -E_INVALID with *failure.
+ */
+typedef int (*field_check_fn)(struct json_object *value, const struct path *path,
+                              struct failure *failure);
+
+struct field {
+    const char *name;
+    enum field_kind kind;
+    unsigned flags;
+    int64_t min;              /* of a number; the characters of a string; the items of an array */
+    int64_t max;              /* 0: no limits */
+    const char *const *words; /* the strings allowed, ended by NULL; NULL: any */
+    field_check_fn check;     /* NULL: nothing further */
+};
+
+struct fields {
+    const struct field *list;
+    size_t count;
+};
+
+#define FIELDS(array) ((struct fields){array, ARRAY_LENGTH(array)})
+
+/* Returns 0, or -E_INVALID with *failure when a member is unknown, of a wrong kind, out of limits
+ * or missing. `object` must be a JSON object (see fields_expect); `path` is where it is, NULL for
+ * the body itself. */
+MUSTCHECK int fields_check(struct fields fields, struct json_object *object,
+                           const struct path *path, struct failure *failure);
+
+/* Checks one value against one field, null included. */
+MUSTCHECK int fields_check_one(const struct field *field, struct json_object *value,
+                               const struct path *path, struct failure *failure);
+
+/* Returns 0 when the value is of this kind, else -E_INVALID with "Invalid type for …". */
+MUSTCHECK int fields_expect(enum field_kind kind, struct json_object *value,
+                            const struct path *path, struct failure *failure);
+
+/* Checks each item of an array. */
+MUSTCHECK int fields_each(struct json_object *array, const struct path *path, field_check_fn check,
+                          struct failure *failure);
+
+/* Free JSON, such as a schema: its numbers must be of a sane length and size. Postgres keeps them
+ * exactly, so that 1e131071, eight bytes long, comes back as 128 KiB of digits. */
+MUSTCHECK int fields_check_numbers(struct json_object *value, const struct path *path,
+                                   struct failure *failure);
+
+/* "Invalid value: 'x'. Supported values are: 'a', 'b', and 'c'." */
+MUSTCHECK int fields_word(struct text value, const char *const *words, const struct path *path,
+                          struct failure *failure);

@@ -1,0 +1,62 @@
+#pragma once
+/* Specs: what an assistant is, and what a run is to do, as JSON objects with every member present.
+ * Pure.
+ *
+ * An assistant's spec is what the API shows of it but id and times; a run's is frozen when the run
+ * is created: the assistant's, with what the request overrides. Members are kept as JSON texts, so
+ * a run's spec is put together without parsing the assistant's again.
+ */
+
+#include "shared/base/arena.h"
+#include "shared/base/compiler.h"
+#include "shared/base/json.h"
+#include "shared/base/text.h"
+
+struct failure;
+
+enum spec_member {
+    SPEC_MODEL,
+    SPEC_NAME,
+    SPEC_DESCRIPTION,
+    SPEC_INSTRUCTIONS,
+    SPEC_TOOLS,
+    SPEC_TOOL_RESOURCES,
+    SPEC_METADATA,
+    SPEC_TEMPERATURE,
+    SPEC_TOP_P,
+    SPEC_RESPONSE_FORMAT,
+    SPEC_REASONING_EFFORT,
+    SPEC_MAX_ITERATIONS,
+    SPEC_TIMEOUT_SECONDS,
+    SPEC_HTTP_ALLOW,
+    SPEC_MAX_PROMPT_TOKENS,
+    SPEC_MAX_COMPLETION_TOKENS,
+    SPEC_TRUNCATION_STRATEGY,
+    SPEC_TOOL_CHOICE,
+    SPEC_PARALLEL_TOOL_CALLS,
+    SPEC_MEMBER_COUNT, /* not a member */
+};
+
+struct agent_spec {
+    struct text members[SPEC_MEMBER_COUNT]; /* JSON; TEXT_NONE: null or absent */
+};
+
+/* The members of a spec that the store gave. The texts are copies in the arena. Returns 0;
+ * -E_INVALID when it is no JSON object, -E_LIMIT when the arena is full. */
+MUSTCHECK int agent_spec_parse(struct text spec, struct arena *arena, struct agent_spec *out,
+                               struct error *err);
+
+/* The members of a body (checked before) over those of `spec`, which may be NULL for a new
+ * assistant: what the body does not have stays, null makes it absent. Texts are borrowed from both.
+ */
+void agent_spec_merge(const struct agent_spec *spec, struct json_object *body,
+                      struct agent_spec *out);
+
+/* Append the assistant's members, `"model":…,"name":…`, without braces. */
+void agent_spec_write(const struct agent_spec *spec, struct buf *out);
+
+/* Append a run's spec as an object: the assistant's with the body's overrides, where null overrides
+ * nothing. Returns 0, or -E_INVALID with *failure when tool_choice names a tool that the run has
+ * not. */
+MUSTCHECK int run_spec_write(const struct agent_spec *spec, struct json_object *body,
+                             struct buf *out, struct failure *failure);

@@ -1,0 +1,127 @@
+/* Threads. The list of them is an extension: OpenAI has none. */
+
+#include "shared/store/threads.h"
+#include "scheduler/api/drafts.h"
+#include "scheduler/api/render.h"
+#include "scheduler/api/request.h"
+
+static int missing(struct request *request)
+{
+    return request_missing(request, "thread", request->exchange->params[0]);
+}
+
+int thread_create(struct request *request)
+{
+    struct thread_draft draft = {
+        .id = request->object,
+        .metadata = request_json(request, "metadata"),
+        .tool_resources = request_json(request, "tool_resources"),
+    };
+    struct message_drafts messages;
+    struct thread thread;
+    struct error err;
+    int r = draft_messages(request, json_get(request->body, "messages"), &messages);
+
+    if (r < 0)
+        return r;
+    draft.messages = messages.items;
+    draft.message_count = messages.count;
+    r = threads_create(&request->store, &draft, &thread, &err);
+    if (r == -E_CONFLICT || r == -E_AMBIGUOUS)
+        r = threads_get(&request->store, draft.id, &thread, &err);
+    if (r > 0)
+        r = error_set(&err, E_AMBIGUOUS, "not known whether the thread was created");
+    if (r < 0)
+        return request_failed(request, &err);
+    render_thread(&thread, &request->reply);
+    return 0;
+}
+
+int thread_list(struct request *request)
+{
+    struct thread_list list;
+    struct list_end end = {.kind = ID_THREAD};
+    struct page page;
+    struct error err;
+    int r = request_page(request, ID_THREAD, &page);
+
+    if (r < 0)
+        return r;
+    r = threads_list(&request->store, &page, &list, &err);
+    if (r < 0)
+        return request_failed(request, &err);
+    render_list_begin(&request->reply);
+    for (size_t i = 0; i < list.count; i++) {
+        render_list_next(&request->reply, i);
+        render_thread(&list.items[i], &request->reply);
+    }
+    if (list.count > 0) {
+        end.first = list.items[0].id;
+        end.last = list.items[list.count - 1].id;
+    }
+    end.has_more = list.has_more;
+    render_list_end(&end, &request->reply);
+    return 0;
+}
+
+int thread_get(struct request *request)
+{
+    struct thread thread;
+    struct uuid id;
+    struct error err;
+    int r = request_id(request, 0, ID_THREAD, "thread", &id);
+
+    if (r < 0)
+        return r;
+    r = threads_get(&request->store, id, &thread, &err);
+    if (r == THREAD_MISSING)
+        return missing(request);
+    if (r < 0)
+        return request_failed(request, &err);
+    render_thread(&thread, &request->reply);
+    return 0;
+}
+
+int thread_update(struct request *request)
+{
+    struct thread_change change = {
+        .metadata = request_json(request, "metadata"),
+        .tool_resources = request_json(request, "tool_resources"),
+    };
+    struct thread thread;
+    struct uuid id;
+    struct error err;
+    int r = request_id(request, 0, ID_THREAD, "thread", &id);
+
+    if (r < 0)
+        return r;
+    if (!change.metadata.ptr && json_has(request->body, "metadata"))
+        change.metadata = TEXT("{}");
+    if (!change.tool_resources.ptr && json_has(request->body, "tool_resources"))
+        change.tool_resources = TEXT("{}");
+    r = threads_update(&request->store, id, &change, &thread, &err);
+    if (r == THREAD_MISSING)
+        return missing(request);
+    if (r < 0)
+        return request_failed(request, &err);
+    render_thread(&thread, &request->reply);
+    return 0;
+}
+
+int thread_delete(struct request *request)
+{
+    struct uuid id;
+    int64_t owner = 0;
+    struct error err;
+    int r = request_id(request, 0, ID_THREAD, "thread", &id);
+
+    if (r < 0)
+        return r;
+    r = threads_delete(&request->store, id, &owner, &err);
+    if (r == THREAD_MISSING)
+        return missing(request);
+    if (r < 0)
+        return request_failed(request, &err);
+    render_deleted(ID_THREAD, id, "thread.deleted", &request->reply);
+    return 0;
+}
