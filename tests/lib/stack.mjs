@@ -1,0 +1,307 @@
+// A whole Penstock for a test: private Postgres and Redis, the rehearsal LLM, a scheduler and workers, all real
+// programs from $PENSTOCK_BIN, on free ports and unix sockets. No packages: node's own modules and psql.
+
+import { spawn, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, writeFileSync, readFileSync, rmSync, createWriteStream, existsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const bin = process.env.PENSTOCK_BIN ?? join(root, 'build/dev/bin');
+
+export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** Polls `check` until it gives something true, or fails after `ms` with `what`. */
+export async function until(what, check, ms = 15000) {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const value = await check();
+    if (value) return value;
+    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);
+    await sleep(20);
+  }
+}
+
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** A program of ours, with its log in a file that is shown when a test fails. */
+class Program {
+  constructor(name, args, env, dir) {
+    this.name = name;
+    this.logFile = join(dir, `${name}-${Program.count++}.log`);
+    const log = createWriteStream(this.logFile);
+    this.child = spawn(join(bin, name), args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child.stdout.pipe(log);
+    this.child.stderr.pipe(log);
+    this.exited = once(this.child, 'exit').then(([code, signal]) => ({ code, signal }));
+  }
+
+  static count = 0;
+
+  get pid() {
+    return this.child.pid;
+  }
+
+  get running() {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  log() {
+    return existsSync(this.logFile) ? readFileSync(this.logFile, 'utf8') : '';
+  }
+
+  kill(signal) {
+    if (this.running) this.child.kill(signal);
+    return this.exited;
+  }
+
+  /** SIGTERM, and the exit code. */
+  async stop(ms = 30000) {
+    if (!this.running) return this.exited;
+    this.child.kill('SIGTERM');
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), ms);
+    const result = await this.exited;
+    clearTimeout(timer);
+    return result;
+  }
+}
+
+export class Stack {
+  /** options: script (YAML text for the LLM), llmArgs, env, workers (1), slots, schedulerArgs */
+  static async start(options = {}) {
+    const stack = new Stack();
+    stack.options = options;
+    stack.dir = mkdtempSync(join(tmpdir(), 'penstock-it-'));
+    stack.workers = [];
+    stack.programs = [];
+    try {
+      await stack.#startServers();
+      await stack.#startLlm();
+      await stack.startScheduler();
+      for (let i = 0; i < (options.workers ?? 1); i++) await stack.startWorker();
+    } catch (error) {
+      stack.showLogs();
+      await stack.stop();
+      throw error;
+    }
+    return stack;
+  }
+
+  async #startServers() {
+    this.servers = spawn(join(root, 'tests/lib/with-servers'), ['bash', '-c', 'env; echo READY; exec cat >/dev/null'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let text = '';
+    for await (const chunk of this.servers.stdout) {
+      text += chunk;
+      if (text.includes('READY\n')) break;
+    }
+    const env = Object.fromEntries(text.split('\n').map((line) => [line.split('=')[0], line.slice(line.indexOf('=') + 1)]));
+    this.serversDir = env.PENSTOCK_TEST_SERVERS;
+    this.databaseUrl = env.DATABASE_URL;
+    this.redisUrl = env.REDIS_URL;
+    this.env = {
+      DATABASE_URL: env.DATABASE_URL,
+      REDIS_URL: env.REDIS_URL,
+      PENSTOCK_LOG_LEVEL: process.env.PENSTOCK_LOG_LEVEL ?? 'info',
+      ...this.options.env,
+    };
+    this.command('migrate');
+    this.command('tenants', 'create', 'test');
+    this.key = this.command('keys', 'create', '--tenant', 'test').match(/pk_[A-Za-z0-9_-]{43}/)[0];
+  }
+
+  async #startLlm() {
+    this.llmPort = await freePort();
+    this.ledgerFile = join(this.dir, 'ledger.jsonl');
+    const args = ['--port', String(this.llmPort), '--ledger', this.ledgerFile, ...(this.options.llmArgs ?? [])];
+    if (this.options.script) {
+      const file = join(this.dir, 'script.yaml');
+      writeFileSync(file, this.options.script);
+      args.push('--script', file);
+    }
+    this.llm = this.#program('penstock-rehearsal', args, {});
+    this.llmUrl = `http://127.0.0.1:${this.llmPort}`;
+    this.env.OPENAI_BASE_URL = `${this.llmUrl}/v1`;
+    this.env.OPENAI_API_KEY = 'rehearsal';
+    await this.#ready(this.llm, `${this.llmUrl}/healthz`);
+  }
+
+  #program(name, args, env) {
+    const program = new Program(name, args, { ...this.env, ...env }, this.dir);
+    this.programs.push(program);
+    return program;
+  }
+
+  async #ready(program, url) {
+    await until(`${program.name} ready`, async () => {
+      if (!program.running) throw new Error(`${program.name} ended:\n${program.log()}`);
+      return (await fetch(url).catch(() => null))?.ok;
+    });
+  }
+
+  async startScheduler() {
+    this.port ??= await freePort();
+    this.url = `http://127.0.0.1:${this.port}`;
+    this.scheduler = this.#program('penstock-scheduler', ['--port', String(this.port), ...(this.options.schedulerArgs ?? [])], {});
+    await this.#ready(this.scheduler, `${this.url}/readyz`);
+  }
+
+  async startWorker(env = {}) {
+    const port = await freePort();
+    const worker = this.#program('penstock-worker', ['--slots', String(this.options.slots ?? 200), '--port', String(port)], env);
+    worker.url = `http://127.0.0.1:${port}`;
+    this.workers.push(worker);
+    await this.#ready(worker, `${worker.url}/readyz`);
+    return worker;
+  }
+
+  /** Runs `penstock ARGS` and returns what it printed. */
+  command(...args) {
+    return execFileSync(join(bin, 'penstock'), args, {
+      env: { ...process.env, ...this.env, PENSTOCK_URL: this.url ?? '', PENSTOCK_API_KEY: this.key ?? '' },
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+  }
+
+  /** Rows of a query, as objects. */
+  sql(query) {
+    const text = execFileSync('psql', [this.databaseUrl, '-qAtc', `SELECT coalesce(json_agg(q), '[]') FROM (${query}) q`], {
+      encoding: 'utf8',
+    });
+    return JSON.parse(text);
+  }
+
+  exec(statement) {
+    return execFileSync('psql', [this.databaseUrl, '-qAtc', statement], { encoding: 'utf8' });
+  }
+
+  redis(...args) {
+    return execFileSync('redis-cli', ['-s', this.redisUrl.replace('unix://', ''), ...args], { encoding: 'utf8' });
+  }
+
+  /** pg_ctl on the private Postgres: 'restart -m immediate', 'stop -m fast', 'start'. */
+  postgres(...args) {
+    const binDir = execFileSync('bash', ['-c', 'ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1'], { encoding: 'utf8' }).trim();
+    const command = [join(binDir, 'pg_ctl'), '-D', join(this.serversDir, 'postgres'), '-w', '-s', '-l', join(this.serversDir, 'postgres.log'), ...args];
+    const as = process.getuid() === 0 ? ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups'] : [];
+    const [file, ...rest] = [...as, ...command];
+    execFileSync(file, rest, { stdio: 'ignore', cwd: '/' });
+  }
+
+  /** One API call. Returns {status, headers, body}. */
+  async call(method, path, body, headers = {}) {
+    const response = await fetch(this.url + path, {
+      method,
+      headers: {
+        authorization: `Bearer ${this.key}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      body: body === undefined || typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+    });
+    const text = await response.text();
+    let parsed = text;
+    try {
+      parsed = JSON.parse(text);
+    } catch {
+      // stays text
+    }
+    return { status: response.status, headers: response.headers, body: parsed };
+  }
+
+  /** As call, and throws unless it answered 2xx. Returns the body. */
+  async ok(method, path, body, headers) {
+    const reply = await this.call(method, path, body, headers);
+    if (reply.status >= 300) throw new Error(`${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`);
+    return reply.body;
+  }
+
+  assistant(fields = {}) {
+    return this.ok('POST', '/v1/assistants', {
+      model: 'openai/gpt-4o-mini',
+      name: 'assistant',
+      instructions: 'You are a careful assistant.',
+      tools: [{ type: 'calculator' }, { type: 'current_time' }],
+      ...fields,
+    });
+  }
+
+  submit(assistant, prompt, fields = {}) {
+    return this.ok('POST', '/v1/threads/runs', {
+      assistant_id: assistant.id,
+      thread: { messages: [{ role: 'user', content: prompt }] },
+      ...fields,
+    });
+  }
+
+  run(run) {
+    return this.ok('GET', `/v1/threads/${run.thread_id}/runs/${run.id}`);
+  }
+
+  async finished(run, ms = 30000) {
+    const live = ['queued', 'in_progress', 'cancelling'];
+    let seen;
+    await until(`${run.id} ends`, async () => {
+      seen = await this.run(run);
+      return !live.includes(seen.status);
+    }, ms).catch((error) => {
+      throw new Error(`${error.message}; its status is ${seen?.status}`);
+    });
+    return seen;
+  }
+
+  async answer(run) {
+    const list = await this.ok('GET', `/v1/threads/${run.thread_id}/messages?order=desc&limit=1`);
+    return list.data[0]?.content[0]?.text?.value;
+  }
+
+  /** What the LLM noted, one object per call. */
+  ledger() {
+    if (!existsSync(this.ledgerFile)) return [];
+    return readFileSync(this.ledgerFile, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
+  }
+
+  llmStats() {
+    return fetch(`${this.llmUrl}/rehearsal/stats`).then((reply) => reply.json());
+  }
+
+  showLogs() {
+    for (const program of this.programs ?? []) {
+      const lines = program.log().split('\n');
+      if (lines.length > 1) console.error(`--- ${program.name} ${program.pid}\n${lines.slice(-40).join('\n')}`);
+    }
+  }
+
+  async stop() {
+    for (const program of this.programs ?? []) if (program.running) program.child.kill('SIGCONT');
+    await Promise.all((this.programs ?? []).map((program) => program.stop(10000)));
+    this.servers?.stdin.end();
+    if (this.servers && this.servers.exitCode === null) await once(this.servers, 'exit');
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** Runs `body(stack)` on a fresh stack; shows the logs when it fails, and stops everything. */
+export async function withStack(options, body) {
+  const stack = await Stack.start(options);
+  try {
+    await body(stack);
+  } catch (error) {
+    stack.showLogs();
+    throw error;
+  } finally {
+    await stack.stop();
+  }
+}
