@@ -1,0 +1,74 @@
+#pragma once
+/* What the tests of shared/store share: a database of their own with a tenant in it, short ways to
+ * make things, and plain SQL to look behind the functions under test. */
+
+#include <criterion/criterion.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/compiler.h"
+#include "shared/base/error.h"
+#include "shared/fiber/fiber.h"
+#include "shared/fiber/loop.h"
+#include "shared/store/agents.h"
+#include "shared/store/messages.h"
+#include "shared/store/run_leases.h"
+#include "shared/store/runs.h"
+#include "shared/store/store.h"
+#include "shared/store/tenants.h"
+#include "shared/store/threads.h"
+#include "shared/store/workers.h"
+
+/* A 0 with its error's text when it is none. */
+#define MUST(call)                                                                                 \
+    do {                                                                                           \
+        int must_r_ = (call);                                                                      \
+        cr_assert_eq(must_r_, 0, "%s: %d %s", #call, must_r_, must_r_ < 0 ? test_err.text : "");   \
+    } while (0)
+
+/* An exact result. */
+#define GIVES(want, call)                                                                          \
+    do {                                                                                           \
+        int gives_r_ = (call);                                                                     \
+        cr_assert_eq(gives_r_, (want), "%s: %d instead of %d %s", #call, gives_r_, (int)(want),    \
+                     gives_r_ < 0 ? test_err.text : "");                                           \
+    } while (0)
+
+extern struct error test_err;
+
+/* Runs body on a loop with a store on a fresh, migrated database; store->tenant is "acme". */
+void with_store(void (*body)(struct store *store));
+
+/* The same without migrations and tenant. */
+void with_empty_database(void (*body)(struct store *store));
+
+/* Another connection to the same database; pg_close it. */
+struct pg *another_pg(void);
+
+/* The store seen by another tenant. */
+struct store other_tenant(const struct store *store, const char *name);
+
+/* Plain SQL over a blocking connection of its own: printf-like, for one statement or a script. */
+void sql_do(const char *format, ...) PRINTF(1, 2);
+int64_t sql_int(const char *format, ...) PRINTF(1, 2);
+
+/* A string that lives in the store's arena, as libpq gives it ("" for NULL or no row). */
+const char *sql_string(const struct store *store, const char *format, ...) PRINTF(2, 3);
+
+/* For %s in SQL: four at a time. */
+const char *show(struct uuid id);
+
+struct uuid must_agent(const struct store *store);
+struct uuid must_thread(const struct store *store);
+struct message_draft user_message(const char *content_json);
+struct run_draft run_of(struct uuid thread, struct uuid agent);
+
+/* A queued run on a new thread. */
+struct run must_run(const struct store *store);
+
+int64_t must_worker(const struct store *store);
+struct run_claim must_claim(const struct store *store, int64_t owner, struct uuid run);
+struct run must_get_run(const struct store *store, struct uuid run);
+struct thread must_get_thread(const struct store *store, struct uuid thread);
+
+/* The run is in this state, and its thread is released exactly if that is terminal. */
+void check_run(const struct store *store, struct uuid run, enum run_status status);
