@@ -11,7 +11,7 @@ int check_tools(struct json_object *value, const struct path *path, struct failu
 /* "none", "auto", "required", or {"type": …} naming one tool. */
 int check_tool_choice(struct json_object *value, const struct path *path, struct failure *failure);
 
-/* "auto", {"type":"text"}, {"type":"json_object"}, or {"type":"json_schema","json_schema":{…}}. */
+/* "auto", or an object of type text, json_object or json_schema. */
 int check_response_format(struct json_object *value, const struct path *path,
                           struct failure *failure);
 

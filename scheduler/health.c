@@ -1,0 +1,187 @@
+/* Health and metrics, on the API's listener and without a key: they say nothing about tenants.
+ *
+ *   /healthz  the process is alive: that it answers shows that the loop turns
+ *   /readyz   200 when it can take requests: Postgres answered within the last seconds. Redis is
+ * not needed for that (runs are stored, and workers find them more slowly), so without it the
+ * answer is still 200 and says so in "degraded" /metrics  Prometheus text
+ */
+
+#include <inttypes.h>
+
+#include "scheduler/api/api.h"
+#include "scheduler/census.h"
+#include "scheduler/dispatcher.h"
+#include "scheduler/reap.h"
+#include "scheduler/scheduler.h"
+#include "shared/base/log.h"
+#include "shared/fiber/loop.h"
+#include "shared/postgres/postgres.h"
+#include "shared/redis/redis.h"
+
+enum { STALE_MS = 10000 };
+
+static void reply_json(struct http_exchange *exchange, int status, struct buf *body)
+{
+    (void)http_reply(exchange, status, "application/json", buf_text(body));
+}
+
+static bool redis_answers(struct scheduler *scheduler, struct error *err)
+{
+    struct text ping = TEXT("PING");
+
+    return redis_command(scheduler->redis, &ping, 1, NULL, err) == 0;
+}
+
+static void reply_ready(struct scheduler *scheduler, struct http_exchange *exchange)
+{
+    struct buf body;
+    struct error err;
+    int64_t age_ms = census_age_ms(scheduler->census);
+    bool draining = http_server_draining(scheduler->server);
+    bool postgres = pg_is_ready(scheduler->pg) && age_ms < STALE_MS;
+    bool ready = postgres && !draining;
+
+    buf_init(&body, 0);
+    buf_printf(&body, "{\"status\":\"%s\",\"missing\":[", ready ? "ready" : "unavailable");
+    if (!postgres && age_ms == INT64_MAX)
+        buf_add_string(&body, "\"postgres: no answer yet\"");
+    else if (!postgres)
+        buf_printf(&body, "\"postgres: no answer for %" PRId64 " s\"", age_ms / 1000);
+    if (draining)
+        buf_printf(&body, "%s\"shutting down\"", postgres ? "" : ",");
+    buf_add_string(&body, "],\"degraded\":[");
+    if (!redis_answers(scheduler, &err)) {
+        buf_add_string(&body, "\"redis: ");
+        buf_add_string(&body, error_name(err.code));
+        buf_add_char(&body, '"');
+    }
+    buf_add_string(&body, "]}");
+    reply_json(exchange, ready ? 200 : 503, &body);
+    buf_deinit(&body);
+}
+
+static void gauge(struct buf *out, const char *name, const char *help, int64_t value)
+{
+    buf_printf(out, "# HELP %s %s\n# TYPE %s gauge\n%s %" PRId64 "\n", name, help, name, name,
+               value);
+}
+
+static void counter(struct buf *out, const char *name, const char *help, uint64_t value)
+{
+    buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n%s %" PRIu64 "\n", name, help, name, name,
+               value);
+}
+
+static void add_runs(const struct dispatch_counts *counts, struct buf *out)
+{
+    buf_printf(out,
+               "# HELP penstock_runs Runs that have not ended, by status.\n"
+               "# TYPE penstock_runs gauge\n"
+               "penstock_runs{status=\"queued\"} %" PRId64 "\n"
+               "penstock_runs{status=\"in_progress\"} %" PRId64 "\n"
+               "penstock_runs{status=\"requires_action\"} %" PRId64 "\n"
+               "penstock_runs{status=\"cancelling\"} %" PRId64 "\n",
+               counts->ready + counts->delayed, counts->in_progress, counts->requires_action,
+               counts->cancelling);
+    gauge(out, "penstock_runs_ready", "Runs that wait for a worker.", counts->ready);
+    gauge(out, "penstock_runs_delayed", "Runs that are due later.", counts->delayed);
+    buf_printf(out,
+               "# HELP penstock_oldest_ready_seconds How long the oldest ready run has waited.\n"
+               "# TYPE penstock_oldest_ready_seconds gauge\n"
+               "penstock_oldest_ready_seconds %.3f\n",
+               (double)counts->oldest_ready_ms / 1000);
+    gauge(out, "penstock_workers_up", "Workers with a good lease.", counts->workers_up);
+    gauge(out, "penstock_slots", "Runs that the workers can have in hand at once.", counts->slots);
+    gauge(out, "penstock_slots_busy", "Runs that the workers have in hand.",
+          counts->in_progress + counts->cancelling);
+}
+
+static void add_connections(struct scheduler *scheduler, struct buf *out)
+{
+    struct http_server_stats http = {0};
+    struct pg_stats pg;
+
+    pg_stats_get(scheduler->pg, &pg);
+    gauge(out, "penstock_postgres_up", "Whether Postgres is connected.",
+          pg_is_ready(scheduler->pg));
+    counter(out, "penstock_postgres_requests_total", "Statements asked for.", pg.requests);
+    counter(out, "penstock_postgres_batches_total", "Batches sent.", pg.batches);
+    counter(out, "penstock_postgres_reruns_total", "Statements run again alone.", pg.reruns);
+    counter(out, "penstock_postgres_ambiguous_total", "Statements with an unknown outcome.",
+            pg.ambiguous);
+    counter(out, "penstock_postgres_reconnects_total", "Connections made anew.", pg.reconnects);
+    gauge(out, "penstock_postgres_queued", "Statements that wait.", (int64_t)pg.queued);
+    gauge(out, "penstock_postgres_in_flight", "Statements sent and not answered.",
+          (int64_t)pg.in_flight);
+    gauge(out, "penstock_redis_up", "Whether Redis is connected.",
+          redis_is_ready(scheduler->redis));
+    if (scheduler->server)
+        http_server_stats_get(scheduler->server, &http);
+    gauge(out, "penstock_http_connections", "Open connections.", (int64_t)http.connections);
+    counter(out, "penstock_http_accepted_total", "Connections accepted.", http.accepted);
+    counter(out, "penstock_http_refused_total", "Requests malformed, too large or too slow.",
+            http.refused);
+}
+
+static void add_loop(struct buf *out)
+{
+    struct loop_stats loop;
+
+    loop_stats_get(&loop);
+    counter(out, "penstock_loop_turns_total", "Turns of the loop.", loop.turns);
+    counter(out, "penstock_loop_slow_holds_total", "Times a fiber held the loop for over 100 ms.",
+            loop.slow_holds);
+    buf_printf(out,
+               "# HELP penstock_loop_longest_seconds The longest that a fiber held the loop.\n"
+               "# TYPE penstock_loop_longest_seconds gauge\n"
+               "penstock_loop_longest_seconds %.6f\n",
+               (double)loop.longest_us / 1e6);
+    gauge(out, "penstock_fibers", "Fibers that have not ended.", (int64_t)fiber_count());
+    counter(out, "penstock_log_lines_dropped_total", "Log lines that nobody read in time.",
+            log_dropped());
+    buf_add_string(out, "# HELP penstock_build_info The version of this program.\n"
+                        "# TYPE penstock_build_info gauge\n"
+                        "penstock_build_info{version=\"" PENSTOCK_VERSION "\"} 1\n");
+}
+
+void health_metrics(struct scheduler *scheduler, struct buf *out)
+{
+    add_runs(census_counts(scheduler->census), out);
+    if (scheduler->api)
+        api_metrics_render(scheduler->api, out);
+    if (scheduler->dispatcher)
+        dispatcher_metrics_render(scheduler->dispatcher, out);
+    if (scheduler->reap)
+        reap_metrics_render(scheduler->reap, out);
+    add_connections(scheduler, out);
+    add_loop(out);
+}
+
+static void reply_metrics(struct scheduler *scheduler, struct http_exchange *exchange)
+{
+    struct buf body;
+
+    buf_init(&body, 0);
+    health_metrics(scheduler, &body);
+    (void)http_reply(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", buf_text(&body));
+    buf_deinit(&body);
+}
+
+bool health_handle(struct scheduler *scheduler, struct http_exchange *exchange)
+{
+    struct text path = exchange->path;
+
+    if (!text_is(path, "/healthz") && !text_is(path, "/readyz") && !text_is(path, "/metrics"))
+        return false;
+    if (exchange->method != HTTP_METHOD_GET && exchange->method != HTTP_METHOD_HEAD) {
+        http_add_header(exchange, "Allow", TEXT("GET, HEAD"));
+        (void)http_reply(exchange, 405, "text/plain", TEXT("Only GET is allowed here.\n"));
+    } else if (text_is(path, "/healthz")) {
+        (void)http_reply(exchange, 200, "application/json", TEXT("{\"status\":\"alive\"}"));
+    } else if (text_is(path, "/readyz")) {
+        reply_ready(scheduler, exchange);
+    } else {
+        reply_metrics(scheduler, exchange);
+    }
+    return true;
+}

@@ -1,0 +1,22 @@
+#pragma once
+/* Reaping: the sweeps of shared/store/reaper.h every second, and the queue's upkeep every minute.
+ * Any number of processes may do so at once. */
+
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+
+struct pg;
+struct queue;
+struct reap;
+
+struct reap_options {
+    struct pg *pg;       /* required */
+    struct queue *queue; /* required */
+    int shards;          /* default 1 */
+};
+
+/* Both must outlive it. */
+struct reap *reap_start(const struct reap_options *options);
+SUSPENDS void reap_stop(struct reap *reap); /* accepts NULL; frees */
+
+void reap_metrics_render(const struct reap *reap, struct buf *out);
