@@ -213,6 +213,16 @@ static int wait_done(struct http_transfer *transfer, struct error *err)
     return 0;
 }
 
+static bool is_complete(const struct http_transfer *transfer)
+{
+    if (transfer->failure.code)
+        return false;
+    if (transfer->truncated)
+        return true; /* our end of it was an error to curl */
+    /* curl takes a connection that ends amid the headers for a complete reply. */
+    return transfer->result == CURLE_OK && transfer->headers_done;
+}
+
 static int run_transfer(struct http_transfer *transfer, struct http_response *out,
                         struct error *err)
 {
@@ -226,9 +236,7 @@ static int run_transfer(struct http_transfer *transfer, struct http_response *ou
     r = wait_done(transfer, err);
     client->stats.active--;
     http_shard_remove(transfer);
-    /* curl takes a connection that ends amid the headers for a complete reply. */
-    if (r == 0 &&
-        (transfer->failure.code || transfer->result != CURLE_OK || !transfer->headers_done))
+    if (r == 0 && !is_complete(transfer))
         r = http_failure(transfer, err);
     if (r == 0)
         http_response_take(transfer, out);

@@ -41,6 +41,7 @@ struct http_call {
     int64_t total_timeout_ms;  /* default 600 000 */
     size_t max_body_bytes;     /* of the reply; default 16 MiB */
     size_t max_header_bytes;   /* of the reply; default 64 KiB */
+    bool truncate_body;        /* end a longer body at max_body_bytes instead of -E_LIMIT */
 
     /* Connect to this checked address (IPv4 or IPv6), whatever the name resolves to now. A pinned call
      * opens a connection of its own and closes it afterwards, so nobody else's is ever used. */
@@ -62,6 +63,7 @@ struct http_response {
     struct http_header *headers; /* in order of arrival; names as received */
     size_t headers_count;
     struct text body;      /* ended by a zero that is not counted */
+    bool truncated;        /* the server had more to send */
     int64_t first_byte_ms; /* since the start */
     int64_t total_ms;
     char *storage; /* owns headers and body */

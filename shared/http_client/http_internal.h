@@ -68,6 +68,7 @@ struct http_transfer {
     bool headers_done;
     struct buf body;
     size_t body_bytes;
+    bool truncated;
 
     void *request_headers; /* one block: nodes and their strings */
     struct curl_slist connect_to;

@@ -80,6 +80,7 @@ void http_response_take(struct http_transfer *transfer, struct http_response *ou
                                   .headers = headers,
                                   .headers_count = n,
                                   .storage = storage,
+                                  .truncated = transfer->truncated,
                                   .total_ms = clock_ms() - transfer->start_ms,
                                   .first_byte_ms = transfer->first_byte_at_ms - transfer->start_ms};
     out->body.len = transfer->body.len;

@@ -34,6 +34,22 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
     return http_head_line(transfer, (struct text){bytes, len}) ? len : 0;
 }
 
+/* A body over the cap: keep what fits where the call wants that, else fail. Ends the transfer. */
+static size_t end_body(struct http_transfer *transfer, struct text text)
+{
+    const struct http_call *call = transfer->call;
+
+    if (!call->truncate_body || call->on_body) {
+        error_set(&transfer->failure, E_LIMIT, "the reply from %s is larger than %zu bytes",
+                  transfer->host, call->max_body_bytes);
+        return 0;
+    }
+    buf_add(&transfer->body, text.ptr, call->max_body_bytes - transfer->body_bytes);
+    transfer->body_bytes = call->max_body_bytes;
+    transfer->truncated = true;
+    return 0;
+}
+
 static size_t on_write(char *bytes, size_t size, size_t count, void *arg)
 {
     struct http_transfer *transfer = arg;
@@ -42,11 +58,8 @@ static size_t on_write(char *bytes, size_t size, size_t count, void *arg)
 
     if (text.len == 0)
         return 0;
-    if (text.len > call->max_body_bytes - transfer->body_bytes) {
-        error_set(&transfer->failure, E_LIMIT, "the reply from %s is larger than %zu bytes",
-                  transfer->host, call->max_body_bytes);
-        return 0;
-    }
+    if (text.len > call->max_body_bytes - transfer->body_bytes)
+        return end_body(transfer, text);
     transfer->body_bytes += text.len;
     if (!call->on_body) {
         buf_add_text(&transfer->body, text);

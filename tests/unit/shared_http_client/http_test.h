@@ -25,11 +25,11 @@ void with_server(void (*body)(struct fixture *fixture), const struct http_client
 const char *url_of(const struct fixture *fixture, const char *path);
 
 /* http_call with what the fixture holds; `call` without a url gets one for `path`. */
-int do_call(struct fixture *fixture, struct http_call call, const char *path);
-int do_get(struct fixture *fixture, const char *path);
+SUSPENDS int do_call(struct fixture *fixture, struct http_call call, const char *path);
+SUSPENDS int do_get(struct fixture *fixture, const char *path);
 
 /* The response of the last successful call is dropped by the next one and at the end. */
 void assert_body(const struct fixture *fixture, const char *expected);
 
 /* Waits until `server.open` has fallen to `count`. */
-void wait_open(struct fixture *fixture, size_t count);
+SUSPENDS void wait_open(struct fixture *fixture, size_t count);

@@ -27,4 +27,4 @@ struct misbehaving_server {
 };
 
 void misbehaving_server_start(struct misbehaving_server *server);
-void misbehaving_server_stop(struct misbehaving_server *server);
+SUSPENDS void misbehaving_server_stop(struct misbehaving_server *server);

@@ -103,6 +103,29 @@ Test(http_client, caps_the_size_of_the_body)
     with_server(body_caps, NULL);
 }
 
+static void truncates(struct fixture *f)
+{
+    struct http_call call = {
+        .max_body_bytes = 1000, .truncate_body = true, .total_timeout_ms = 5000};
+
+    cr_assert_eq(do_call(f, call, "/endless"), 0, "%s", f->err.text);
+    cr_assert_eq(f->response.status, 200);
+    cr_assert(f->response.truncated);
+    cr_assert_eq(f->response.body.len, 1000);
+    cr_assert_eq(strncmp(f->response.body.ptr, "0123456789abcdef0123", 20), 0);
+    wait_open(f, 0);
+    cr_assert_eq(do_call(f, call, "/big/1001"), 0);
+    cr_assert(f->response.truncated);
+    cr_assert_eq(do_call(f, call, "/big/1000"), 0);
+    cr_assert(!f->response.truncated);
+    cr_assert_eq(f->response.body.len, 1000);
+}
+
+Test(http_client, truncates_a_body_that_is_too_long_when_asked_to)
+{
+    with_server(truncates, NULL);
+}
+
 static void header_caps(struct fixture *f)
 {
     struct http_call call = {.max_header_bytes = 2000, .total_timeout_ms = 5000};
