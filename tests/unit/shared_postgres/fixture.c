@@ -74,7 +74,8 @@ static void run_locked(const struct pg_options *options, void (*body)(struct pg 
     if (options)
         job.options = *options;
     snprintf(job.schema, sizeof(job.schema), "unit_%d", (int)getpid());
-    snprintf(url, sizeof(url), "%s&options=-c%%20search_path%%3D%s", database_url(), job.schema);
+    snprintf(url, sizeof(url), "%s&options=-c%%20search_path%%3D%s",
+             job.options.url ? job.options.url : database_url(), job.schema);
     job.options.url = url;
     job.options.application_name = "unit";
     lock_server(operation);
