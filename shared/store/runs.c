@@ -70,8 +70,8 @@ static int run_read_at(const struct store *store, const struct pg_result *result
     "   now() + $9 * interval '1 ms', now() + ($9 + $10) * interval '1 ms' FROM t RETURNING "
 
 #define AGENT_EXISTS                                                                               \
-    "EXISTS (SELECT 1 FROM agents a WHERE a.id = $3 AND a.tenant_id = $2 AND a.deleted_at IS "     \
-    "NULL)"
+    "EXISTS (SELECT 1 FROM agents a WHERE a.id = $3 AND a.tenant_id = $2 AND a.version = $4"       \
+    "   AND a.deleted_at IS NULL)"
 
 #define DRAFT_TYPES  "uuuiiijjiij"
 #define DRAFT_VALUES 11
@@ -106,9 +106,9 @@ static const struct pg_statement run_create = {
 static const struct pg_statement run_create_look = {
     .name = "run_create_look",
     .sql = "SELECT t.active_run, EXISTS (SELECT 1 FROM agents a"
-           "   WHERE a.id = $3 AND a.tenant_id = $2 AND a.deleted_at IS NULL)"
+           "   WHERE a.id = $3 AND a.tenant_id = $2 AND a.version = $4 AND a.deleted_at IS NULL)"
            " FROM threads t WHERE t.id = $1 AND t.tenant_id = $2",
-    .types = "uuu",
+    .types = "uuui",
 };
 
 /* Why was no run created? 0: it could be now. */
@@ -117,8 +117,8 @@ static int create_look(const struct store *store, const struct run_draft *draft,
 {
     CLEANUP(pg_result_freep)
     struct pg_result *result = NULL;
-    struct pg_value values[3] = {pg_uuid(draft->thread), pg_uuid(store->tenant),
-                                 pg_uuid(draft->agent)};
+    struct pg_value values[4] = {pg_uuid(draft->thread), pg_uuid(store->tenant),
+                                 pg_uuid(draft->agent), pg_int(draft->agent_version)};
     int r;
 
     r = pg_exec(store->pg, &run_create_look, values, &result, err);

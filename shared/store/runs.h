@@ -47,7 +47,7 @@ struct run_draft {
     struct uuid id;
     struct uuid thread; /* runs_create only */
     struct uuid agent;
-    int64_t agent_version; /* the one that spec was made from */
+    int64_t agent_version; /* that spec was made from: the latest one, else AGENT_MISSING */
     enum run_priority priority;
     int shard;                            /* 0..32767 */
     struct text spec;                     /* JSON object */
