@@ -1,0 +1,179 @@
+// Workers that die, drain and are cancelled; Postgres and Redis that go away under load.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { sleep, until, withStack } from '../lib/stack.mjs';
+
+const slowSecondStep = `
+rules:
+  - name: slow second step
+    steps:
+      - calls: [{name: calculator, arguments: {expression: '6 * 7'}}]
+      - {text: 'It is {{tool}}.', delay_ms: 2500}
+`;
+
+function checkOnce(stack, messagesPerRun) {
+  assert.equal(stack.sql('SELECT 1 FROM messages WHERE run_id IS NOT NULL GROUP BY run_id, seq HAVING count(*) > 1').length, 0);
+  const odd = stack.sql(
+    `SELECT r.id, count(m.id) FROM runs r LEFT JOIN messages m ON m.run_id = r.id GROUP BY r.id HAVING count(m.id) <> ${messagesPerRun}`,
+  );
+  assert.deepEqual(odd, []);
+  assert.equal(stack.sql('SELECT 1 FROM threads WHERE active_run IS NOT NULL').length, 0);
+}
+
+test('kill -9 of a worker in the middle of a run: taken over, finished, nothing twice', async () => {
+  await withStack({ script: slowSecondStep, workers: 1 }, async (stack) => {
+    const assistant = await stack.assistant();
+    const runs = await Promise.all(Array.from({ length: 5 }, () => stack.submit(assistant, 'go')));
+    await until('the first step is stored', () => stack.sql('SELECT 1 FROM runs WHERE step = 1').length === 5);
+    await until('the second call is under way', async () => (await stack.llmStats()).in_flight === 5);
+    await stack.workers[0].kill('SIGKILL');
+    await stack.startWorker();
+    for (const run of runs) {
+      const ended = await stack.finished(run, 40000);
+      assert.equal(ended.status, 'completed');
+      assert.equal(await stack.answer(ended), 'It is 42.');
+    }
+    checkOnce(stack, 3);
+    assert.equal(stack.sql('SELECT 1 FROM tool_calls').length, 5);
+    assert.deepEqual(stack.sql('SELECT DISTINCT crashes, errors FROM runs'), [{ crashes: 1, errors: 0 }]);
+    // 5 first steps, 5 second steps that were cut off, 5 second steps again: no first step again.
+    await until('the ledger is complete', () => stack.ledger().length === 15);
+  });
+});
+
+test('a run that kills its worker three times fails as poison', async () => {
+  await withStack({ script: slowSecondStep, workers: 0 }, async (stack) => {
+    const run = await stack.submit(await stack.assistant(), 'go');
+    for (let i = 0; i < 3; i++) {
+      const worker = await stack.startWorker();
+      await until('claimed', () => stack.sql(`SELECT 1 FROM runs WHERE status = 'in_progress'`).length === 1, 30000);
+      await worker.kill('SIGKILL');
+      await until('taken back', () => stack.sql(`SELECT 1 FROM runs WHERE crashes = ${i + 1}`).length === 1, 30000);
+    }
+    const ended = await stack.finished(run);
+    assert.equal(ended.status, 'failed');
+    assert.equal(ended.last_error.code, 'server_error');
+  });
+});
+
+test('SIGTERM drains: runs go on elsewhere, none fails, nothing counts as a crash or an error', async () => {
+  const script = `
+rules:
+  - steps:
+      - {calls: [{name: calculator, arguments: {expression: '1 + 1'}}], delay_ms: [50, 400]}
+      - {calls: [{name: calculator, arguments: {expression: '{{tool}} + 1'}}], delay_ms: [50, 400]}
+      - {text: 'It is {{tool}}.', delay_ms: [50, 400]}
+`;
+  await withStack({ script, workers: 2, slots: 50 }, async (stack) => {
+    const assistant = await stack.assistant();
+    const runs = await Promise.all(Array.from({ length: 80 }, () => stack.submit(assistant, 'go')));
+    await sleep(400);
+    const replacement = stack.startWorker();
+    const { code } = await stack.workers[0].stop();
+    assert.equal(code, 0);
+    await replacement;
+    for (const run of runs) assert.equal((await stack.finished(run)).status, 'completed');
+    checkOnce(stack, 5);
+    assert.deepEqual(stack.sql('SELECT DISTINCT crashes, errors FROM runs'), [{ crashes: 0, errors: 0 }]);
+    assert.equal(stack.ledger().length, 240, 'no step was repeated');
+    assert.equal(stack.sql('SELECT 1 FROM workers').length, 2, 'the drained worker took its row away');
+  });
+});
+
+test('cancel of a running run closes the connection to the model within a second', async () => {
+  const script = `
+rules:
+  - then: {text: 'too late', delay_ms: 60000}
+`;
+  await withStack({ script }, async (stack) => {
+    const assistant = await stack.assistant();
+    const run = await stack.submit(assistant, 'go');
+    await until('the model is called', async () => (await stack.llmStats()).in_flight === 1);
+    const start = Date.now();
+    const cancelled = await stack.ok('POST', `/v1/threads/${run.thread_id}/runs/${run.id}/cancel`);
+    assert.equal(cancelled.status, 'cancelling');
+    await until('the connection is closed', async () => (await stack.llmStats()).in_flight === 0, 1000);
+    assert.ok(Date.now() - start < 1000);
+    const ended = await stack.finished(run);
+    assert.equal(ended.status, 'cancelled');
+    assert.ok(ended.cancelled_at);
+    const again = await stack.call('POST', `/v1/threads/${run.thread_id}/runs/${run.id}/cancel`);
+    assert.equal(again.status, 400);
+    // The nudge over Redis is an accelerator: without it, Postgres tells.
+    stack.redis('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    const second = await stack.submit(assistant, 'go');
+    await until('the model is called', async () => (await stack.llmStats()).in_flight === 1);
+    await stack.ok('POST', `/v1/threads/${second.thread_id}/runs/${second.id}/cancel`);
+    assert.equal((await stack.finished(second, 5000)).status, 'cancelled');
+  });
+});
+
+async function load(stack, count, during) {
+  const assistant = await stack.assistant();
+  const runs = [];
+  let next = 0;
+  const one = async () => {
+    while (next++ < count) {
+      // Ids of our own make a lost answer no second run: the key is the same in every try.
+      const key = `load-${next}`;
+      for (;;) {
+        const reply = await stack
+          .call('POST', '/v1/threads/runs', { assistant_id: assistant.id, thread: { messages: [{ role: 'user', content: 'go' }] } }, { 'idempotency-key': key })
+          .catch(() => ({ status: 0 }));
+        if (reply.status === 200) {
+          runs.push(reply.body);
+          break;
+        }
+        assert.ok([0, 409, 500, 503].includes(reply.status), `status ${reply.status} ${JSON.stringify(reply.body)}`);
+        await sleep(100);
+      }
+      await sleep(5);
+    }
+  };
+  const submitting = Promise.all(Array.from({ length: 8 }, one));
+  await during();
+  await submitting;
+  for (const run of runs) {
+    let ended;
+    for (;;) {
+      ended = await stack.finished(run, 60000).catch((error) => {
+        if (/503|500/.test(error.message)) return null;
+        throw error;
+      });
+      if (ended) break;
+    }
+    assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+  }
+  assert.equal(stack.sql('SELECT 1 FROM runs').length, count, 'no submission became two runs');
+  checkOnce(stack, 3);
+}
+
+const steady = `
+rules:
+  - steps:
+      - {calls: [{name: calculator, arguments: {expression: '6 * 7'}}], delay_ms: [10, 120]}
+      - {text: 'It is {{tool}}.', delay_ms: [10, 120]}
+`;
+
+test('Postgres restarted under load, fast and at once: every run completed, nothing twice', async () => {
+  await withStack({ script: steady, workers: 2 }, async (stack) => {
+    await load(stack, 300, async () => {
+      await sleep(300);
+      stack.postgres('restart', '-m', 'fast');
+      await sleep(700);
+      stack.postgres('restart', '-m', 'immediate');
+    });
+  });
+});
+
+test('Redis FLUSHALL under load: work goes on', async () => {
+  await withStack({ script: steady, workers: 2 }, async (stack) => {
+    await load(stack, 300, async () => {
+      for (let i = 0; i < 4; i++) {
+        await sleep(250);
+        stack.redis('FLUSHALL');
+      }
+    });
+  });
+});

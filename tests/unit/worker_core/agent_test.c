@@ -1,0 +1,82 @@
+/* Specs of runs. */
+
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#include "shared/base/error.h"
+#include "worker/agent.h"
+#include "worker/tools/tool.h"
+
+static struct arena arena;
+
+static int parse(const char *spec, struct agent *out, struct error *err)
+{
+    arena_init(&arena, 0);
+    return agent_parse(text_of(spec), &arena, out, err);
+}
+
+Test(agent, reads_every_field)
+{
+    struct agent agent;
+    struct error err = {0};
+    int r = parse("{\"model\":\"openai/gpt-4o-mini\",\"instructions\":\"Be brief.\","
+                  "\"tools\":[{\"type\":\"calculator\"},{\"type\":\"function\",\"function\":"
+                  "{\"name\":\"f\",\"description\":\"d\",\"parameters\":{\"type\":\"object\"},"
+                  "\"strict\":true}}],\"tool_choice\":{\"type\":\"function\"},\"temperature\":0,"
+                  "\"top_p\":0.5,\"max_prompt_tokens\":1000,\"max_completion_tokens\":500,"
+                  "\"truncation_strategy\":{\"type\":\"last_messages\",\"last_messages\":7},"
+                  "\"parallel_tool_calls\":false,\"response_format\":\"auto\","
+                  "\"reasoning_effort\":\"low\",\"max_iterations\":5,\"timeout_seconds\":60,"
+                  "\"http_allow\":[\"api.example.com\",\"*.example.org\"]}",
+                  &agent, &err);
+
+    cr_assert_eq(r, 0, "%s", err.text);
+    cr_assert(text_is(agent.model, "openai/gpt-4o-mini"));
+    cr_assert(text_is(agent.instructions, "Be brief."));
+    cr_assert_eq(agent.tools_count, 2);
+    cr_assert_eq(agent.tools[0].tool, tool_find(TEXT("calculator")));
+    cr_assert_null(agent.tools[1].tool);
+    cr_assert(text_is(agent.chat_tools[1].parameters, "{\"type\":\"object\"}"));
+    cr_assert_eq(agent.chat_tools[1].strict, CHAT_SWITCH_ON);
+    cr_assert(text_is(agent.tool_choice, "{\"type\":\"function\"}"));
+    cr_assert(agent.has_temperature && agent.temperature == 0);
+    cr_assert(agent.has_top_p && agent.top_p == 0.5);
+    cr_assert_eq(agent.max_prompt_tokens, 1000);
+    cr_assert_eq(agent.max_completion_tokens, 500);
+    cr_assert_eq(agent.last_messages, 7);
+    cr_assert_eq(agent.parallel_tool_calls, CHAT_SWITCH_OFF);
+    cr_assert_eq(agent.max_iterations, 5);
+    cr_assert_eq(agent.timeout_ms, 60000);
+    cr_assert_eq(agent.http_allow_count, 2);
+    cr_assert_str_eq(agent.http_allow[1], "*.example.org");
+    cr_assert_not_null(agent_find_tool(&agent, TEXT("f")));
+    cr_assert_null(agent_find_tool(&agent, TEXT("g")));
+    arena_deinit(&arena);
+}
+
+Test(agent, what_is_absent_or_null_is_not_set)
+{
+    struct agent agent;
+
+    cr_assert_eq(parse("{\"model\":\"m\",\"temperature\":null,\"tools\":null}", &agent, NULL), 0);
+    cr_assert_not(agent.has_temperature);
+    cr_assert_eq(agent.tools_count, 0);
+    cr_assert_null(agent.tool_choice.ptr);
+    cr_assert_eq(agent.parallel_tool_calls, CHAT_SWITCH_UNSET);
+    arena_deinit(&arena);
+}
+
+Test(agent, a_spec_that_can_not_be_run_says_why)
+{
+    struct agent agent;
+    struct error err;
+
+    cr_assert_eq(parse("{}", &agent, &err), -E_INVALID);
+    cr_assert(strstr(err.text, "names no model"));
+    cr_assert_eq(parse("{\"model\":\"m\",\"tools\":[{\"type\":\"teleport\"}]}", &agent, &err),
+                 -E_INVALID);
+    cr_assert(strstr(err.text, "teleport"));
+    cr_assert_eq(parse("not json", &agent, &err), -E_INVALID);
+    arena_deinit(&arena);
+}

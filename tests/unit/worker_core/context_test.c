@@ -1,0 +1,149 @@
+/* From stored messages to what the model sees, and the repair of unpaired tool calls. */
+
+#include <criterion/criterion.h>
+
+#include "shared/base/error.h"
+#include "worker/context.h"
+
+#define PARTS(text)                                                                                \
+    TEXT("[{\"type\":\"text\",\"text\":{\"value\":\"" text "\",\"annotations\":[]}}]")
+#define CALL(id) "{\"id\":\"" id "\",\"name\":\"calculator\",\"arguments\":\"{}\"}"
+
+static struct uuid run_a = {{1}};
+static struct uuid run_b = {{2}};
+static struct arena arena;
+
+static struct context build(struct message *items, size_t count, struct uuid pending)
+{
+    struct message_list history = {.items = items, .count = count};
+    struct context context;
+    struct error err = {0};
+
+    arena_init(&arena, 0);
+    cr_assert_eq(context_build(&history, pending, &arena, &context, &err), 0, "%s", err.text);
+    return context;
+}
+
+static struct message user(void)
+{
+    return (struct message){.role = MESSAGE_USER, .content = PARTS("hello")};
+}
+
+static struct message calls(struct uuid run, const char *json)
+{
+    return (struct message){.role = MESSAGE_ASSISTANT,
+                            .run_id = run,
+                            .content = TEXT("[]"),
+                            .tool_calls = text_of(json)};
+}
+
+static struct message result(const char *id, struct text parts)
+{
+    return (struct message){.role = MESSAGE_TOOL, .tool_call_id = text_of(id), .content = parts};
+}
+
+Test(context, roles_and_texts_come_through)
+{
+    struct message items[] = {
+        user(),
+        calls(run_a, "[" CALL("c1") "]"),
+        result("c1", PARTS("42")),
+        {.role = MESSAGE_ASSISTANT, .run_id = run_a, .content = PARTS("It is 42.")},
+    };
+    struct context context = build(items, ARRAY_LENGTH(items), (struct uuid){{0}});
+
+    cr_assert_eq(context.count, 4);
+    cr_assert_eq(context.messages[0].role, CHAT_USER);
+    cr_assert(text_equal(context.messages[0].content_parts, items[0].content));
+    cr_assert_eq(context.messages[1].tool_calls_count, 1);
+    cr_assert(text_is(context.messages[1].tool_calls[0].name, "calculator"));
+    cr_assert(text_is(context.messages[2].text, "42"));
+    cr_assert(text_is(context.messages[2].tool_call_id, "c1"));
+    cr_assert(text_is(context.messages[3].text, "It is 42."));
+    arena_deinit(&arena);
+}
+
+Test(context, a_call_without_result_is_answered_so)
+{
+    struct message items[] = {user(), calls(run_a, "[" CALL("c1") "," CALL("c2") "]"),
+                              result("c2", PARTS("2")), user()};
+    struct context context = build(items, ARRAY_LENGTH(items), run_b);
+
+    cr_assert_eq(context.count, 5);
+    cr_assert(text_is(context.messages[2].tool_call_id, "c1"));
+    cr_assert(text_starts(context.messages[2].text, "This call was not completed"));
+    cr_assert(text_is(context.messages[3].tool_call_id, "c2"));
+    cr_assert(text_is(context.messages[3].text, "2"));
+    cr_assert_eq(context.messages[4].role, CHAT_USER);
+    arena_deinit(&arena);
+}
+
+Test(context, open_calls_of_the_run_itself_are_left_for_it)
+{
+    struct message items[] = {user(), calls(run_a, "[" CALL("c1") "]")};
+    struct context context = build(items, ARRAY_LENGTH(items), run_a);
+
+    cr_assert_eq(context.count, 2);
+    cr_assert_eq(context.messages[1].tool_calls_count, 1);
+    arena_deinit(&arena);
+}
+
+Test(context, results_take_the_order_of_the_calls)
+{
+    struct message items[] = {calls(run_a, "[" CALL("c1") "," CALL("c2") "]"),
+                              result("c2", PARTS("2")), result("c1", PARTS("1"))};
+    struct context context = build(items, ARRAY_LENGTH(items), run_b);
+
+    cr_assert_eq(context.count, 3);
+    cr_assert(text_is(context.messages[1].text, "1"));
+    cr_assert(text_is(context.messages[2].text, "2"));
+    arena_deinit(&arena);
+}
+
+Test(context, a_result_without_its_call_is_left_out)
+{
+    struct message items[] = {result("c9", PARTS("9")), user(), result("c8", PARTS("8")), user()};
+    struct context context = build(items, ARRAY_LENGTH(items), run_b);
+
+    cr_assert_eq(context.count, 2);
+    arena_deinit(&arena);
+}
+
+Test(context, a_result_behind_a_later_message_does_not_count)
+{
+    struct message items[] = {calls(run_a, "[" CALL("c1") "]"), user(),
+                              result("c1", PARTS("late"))};
+    struct context context = build(items, ARRAY_LENGTH(items), run_b);
+
+    cr_assert_eq(context.count, 3);
+    cr_assert(text_starts(context.messages[1].text, "This call was not completed"));
+    cr_assert_eq(context.messages[2].role, CHAT_USER);
+    arena_deinit(&arena);
+}
+
+Test(context, text_parts_are_joined_and_others_skipped)
+{
+    struct text out;
+
+    arena_init(&arena, 0);
+    cr_assert_eq(context_parts_text(TEXT("[{\"type\":\"text\",\"text\":\"a\"},"
+                                         "{\"type\":\"image_url\",\"image_url\":{\"url\":\"x\"}},"
+                                         "{\"type\":\"text\",\"text\":{\"value\":\"b\"}},"
+                                         "{\"type\":\"refusal\",\"refusal\":\"no\"}]"),
+                                    &arena, &out, NULL),
+                 0);
+    cr_assert(text_is(out, "a\nb\nno"));
+    cr_assert_eq(context_parts_text(TEXT("[}"), &arena, &out, NULL), -E_INVALID);
+    arena_deinit(&arena);
+}
+
+Test(context, unreadable_calls_are_an_error)
+{
+    struct message items[] = {calls(run_a, "{\"no\":\"list\"}")};
+    struct message_list history = {.items = items, .count = 1};
+    struct context context;
+
+    arena_init(&arena, 0);
+    cr_assert_eq(context_build(&history, run_b, &arena, &context, NULL), -E_INVALID);
+    arena_deinit(&arena);
+}
