@@ -18,6 +18,13 @@ static inline bool list_empty(const struct list *list)
     return list->next == list;
 }
 
+/* Waiters lie in the frames of those who wait and are taken off before they return, which gcc 12
+ * does not see across a suspension when it optimises. */
+#if !defined(__clang__) && __GNUC__ >= 12
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdangling-pointer"
+#endif
+
 static inline void list_insert(struct list *before, struct list *item)
 {
     item->next = before;
@@ -25,6 +32,10 @@ static inline void list_insert(struct list *before, struct list *item)
     before->prev->next = item;
     before->prev = item;
 }
+
+#if !defined(__clang__) && __GNUC__ >= 12
+#pragma GCC diagnostic pop
+#endif
 
 /* At the end. */
 static inline void list_add(struct list *head, struct list *item)
