@@ -1,0 +1,211 @@
+/* Tests of messages. */
+
+#include "fixture.h"
+
+static const struct uuid any = {{0}};
+
+static void adds(struct store *store)
+{
+    struct uuid thread = must_thread(store);
+    struct message_draft draft = user_message("[{\"type\": \"text\"}]");
+    struct message message;
+    struct message got;
+
+    MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+    cr_assert(uuid_equal(message.thread_id, thread));
+    cr_assert(uuid_is_zero(message.run_id));
+    cr_assert(text_is(message.status, "completed"));
+    cr_assert(text_is(message.metadata, "{}"));
+    MUST(messages_get(store, thread, draft.id, &got, &test_err));
+    cr_assert(text_is(got.content, "[{\"type\": \"text\"}]"));
+    cr_assert_eq(got.position, message.position);
+    GIVES(MESSAGE_MISSING, messages_get(store, must_thread(store), draft.id, &got, &test_err));
+    MUST(messages_update(store, thread, draft.id, TEXT("{\"a\": \"b\"}"), &got, &test_err));
+    cr_assert(text_is(got.metadata, "{\"a\": \"b\"}"));
+    GIVES(THREAD_MISSING, messages_create(store, uuid_new(), &draft, &got, NULL, &test_err));
+    MUST(messages_delete(store, thread, draft.id, NULL, &test_err));
+    GIVES(MESSAGE_MISSING, messages_delete(store, thread, draft.id, NULL, &test_err));
+    GIVES(MESSAGE_MISSING,
+          messages_update(store, thread, draft.id, TEXT("{}"), &message, &test_err));
+}
+
+Test(messages, are_added_got_updated_and_deleted)
+{
+    with_store(adds);
+}
+
+static void refuses_busy(struct store *store)
+{
+    struct uuid thread = must_thread(store);
+    struct message_draft before = user_message("[]");
+    struct message_draft draft = user_message("[]");
+    struct run_draft run = run_of(thread, must_agent(store));
+    struct uuid active = any;
+    struct message message;
+    struct run made;
+
+    MUST(messages_create(store, thread, &before, &message, NULL, &test_err));
+    MUST(runs_create(store, &run, &made, NULL, &test_err));
+    GIVES(THREAD_BUSY, messages_create(store, thread, &draft, &message, &active, &test_err));
+    cr_assert(uuid_equal(active, run.id));
+    active = any;
+    GIVES(THREAD_BUSY, messages_delete(store, thread, before.id, &active, &test_err));
+    cr_assert(uuid_equal(active, run.id));
+    cr_assert_eq(sql_int("SELECT count(*) FROM messages"), 1);
+}
+
+Test(messages, are_neither_added_nor_deleted_while_a_run_is_active)
+{
+    with_store(refuses_busy);
+}
+
+static void check_page(const struct store *store, struct uuid thread, struct page page,
+                       const char *want, bool has_more)
+{
+    struct message_list list;
+    char got[20] = "";
+
+    MUST(messages_list(store, thread, any, &page, &list, &test_err));
+    for (size_t i = 0; i < list.count; i++)
+        got[i] = list.items[i].content.ptr[1];
+    cr_assert_str_eq(got, want);
+    cr_assert_eq(list.has_more, has_more);
+}
+
+static void pages(struct store *store)
+{
+    struct uuid thread = must_thread(store);
+    struct uuid elsewhere = must_thread(store);
+    struct message_draft foreign = user_message("[9]");
+    struct message_list list;
+    struct message message;
+    struct uuid ids[5];
+    struct page page = {.limit = 2};
+
+    for (int i = 0; i < 5; i++) {
+        char content[] = {'[', (char)('0' + i), ']', '\0'};
+        struct message_draft draft = user_message(content);
+
+        /* The later the message, the smaller its id. */
+        draft.id = uuid_v7(1000000 - i, (uint8_t[10]){0});
+        MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+        ids[i] = draft.id;
+    }
+    MUST(messages_create(store, elsewhere, &foreign, &message, NULL, &test_err));
+    check_page(store, thread, page, "43", true);
+    check_page(store, thread, (struct page){.limit = 5}, "43210", false);
+    check_page(store, thread, (struct page){.limit = 2, .after = ids[3]}, "21", true);
+    check_page(store, thread, (struct page){.limit = 2, .after = ids[1]}, "0", false);
+    check_page(store, thread, (struct page){.limit = 2, .before = ids[1]}, "32", true);
+    check_page(store, thread, (struct page){.limit = 9, .before = ids[1]}, "432", false);
+    check_page(store, thread, (struct page){.limit = 3, .ascending = true}, "012", true);
+    check_page(store, thread, (struct page){.limit = 3, .ascending = true, .after = ids[2]}, "34",
+               false);
+    check_page(store, thread, (struct page){.limit = 2, .ascending = true, .before = ids[3]}, "12",
+               true);
+    page.after = foreign.id;
+    GIVES(CURSOR_MISSING, messages_list(store, thread, any, &page, &list, &test_err));
+    GIVES(THREAD_MISSING, messages_list(store, uuid_new(), any, &page, &list, &test_err));
+    page = (struct page){.limit = 2};
+    GIVES(THREAD_MISSING, messages_list(store, uuid_new(), any, &page, &list, &test_err));
+    MUST(messages_list(store, must_thread(store), any, &page, &list, &test_err));
+    cr_assert_eq(list.count, 0);
+}
+
+Test(messages, are_listed_by_position_whatever_their_ids)
+{
+    with_store(pages);
+}
+
+static void hides(struct store *store)
+{
+    struct run run = must_run(store);
+    struct run_claim claim = must_claim(store, must_worker(store), run.id);
+    struct run_message messages[3] = {
+        {.id = uuid_new(),
+         .seq = 1,
+         .role = MESSAGE_ASSISTANT,
+         .hidden = true,
+         .content = TEXT("[]"),
+         .tool_calls = TEXT("[{\"id\": \"c\", \"name\": \"f\", \"arguments\": \"{}\"}]")},
+        {.id = uuid_new(),
+         .seq = 2,
+         .role = MESSAGE_TOOL,
+         .hidden = true,
+         .content = TEXT("[{\"r\": 1}]"),
+         .tool_call_id = TEXT("c\"x")},
+        {.id = uuid_new(), .seq = 3, .role = MESSAGE_ASSISTANT, .content = TEXT("[{\"a\": 1}]")},
+    };
+    struct run_changes changes = {.messages = messages, .message_count = 3};
+    struct history_limits limits = {10, 100000};
+    struct page page = {.limit = 10};
+    struct message_list list;
+    struct message message;
+
+    MUST(run_leases_checkpoint(store->pg, &claim.lease, &changes, &test_err));
+    MUST(messages_list(store, run.thread_id, any, &page, &list, &test_err));
+    cr_assert_eq(list.count, 1);
+    cr_assert(uuid_equal(list.items[0].run_id, run.id));
+    cr_assert(uuid_equal(list.items[0].agent_id, run.agent_id));
+    MUST(messages_list(store, run.thread_id, run.id, &page, &list, &test_err));
+    cr_assert_eq(list.count, 1);
+    MUST(messages_list(store, run.thread_id, uuid_new(), &page, &list, &test_err));
+    cr_assert_eq(list.count, 0);
+    GIVES(MESSAGE_MISSING, messages_get(store, run.thread_id, messages[0].id, &message, &test_err));
+    MUST(messages_history(store, run.thread_id, &limits, &list, &test_err));
+    cr_assert_eq(list.count, 3);
+    cr_assert_not(list.has_more);
+    cr_assert(text_is(list.items[0].tool_calls,
+                      "[{\"id\": \"c\", \"name\": \"f\", \"arguments\": \"{}\"}]"));
+    cr_assert_eq(list.items[1].role, MESSAGE_TOOL);
+    cr_assert(text_is(list.items[1].tool_call_id, "c\"x"));
+    cr_assert(list.items[1].hidden);
+    cr_assert_eq(list.items[2].seq, 3);
+}
+
+Test(messages, that_are_hidden_are_in_the_history_only)
+{
+    with_store(hides);
+}
+
+static void bounds_history(struct store *store)
+{
+    struct uuid thread = must_thread(store);
+    struct history_limits limits = {3, 100000};
+    struct message_list list;
+    struct message message;
+
+    for (int i = 0; i < 5; i++) {
+        char content[] = "[0, \"0123456789\"]"; /* 17 bytes */
+        struct message_draft draft;
+
+        content[1] = (char)('0' + i);
+        draft = user_message(content);
+        MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+    }
+    MUST(messages_history(store, thread, &limits, &list, &test_err));
+    cr_assert_eq(list.count, 3);
+    cr_assert(list.has_more);
+    cr_assert_eq(list.items[0].content.ptr[1], '2');
+    cr_assert_eq(list.items[2].content.ptr[1], '4');
+    limits = (struct history_limits){5, 100000};
+    MUST(messages_history(store, thread, &limits, &list, &test_err));
+    cr_assert_eq(list.count, 5);
+    cr_assert_not(list.has_more);
+    limits = (struct history_limits){5, 34};
+    MUST(messages_history(store, thread, &limits, &list, &test_err));
+    cr_assert_eq(list.count, 2);
+    cr_assert(list.has_more);
+    cr_assert_eq(list.items[0].content.ptr[1], '3');
+    limits = (struct history_limits){5, 1};
+    MUST(messages_history(store, thread, &limits, &list, &test_err));
+    cr_assert_eq(list.count, 1);
+    cr_assert_eq(list.items[0].content.ptr[1], '4');
+    MUST(messages_history(store, uuid_new(), &limits, &list, &test_err));
+    cr_assert_eq(list.count, 0);
+}
+
+Test(messages, come_as_a_history_of_the_newest_within_both_limits)
+{
+    with_store(bounds_history);
+}
