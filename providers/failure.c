@@ -151,21 +151,37 @@ static bool is_key_byte(char c)
            c == '_' || c == '*' || c == '.' || c == '+' || c == '/' || c == '=';
 }
 
-/* How many bytes at `rest` stay before the stars when a key begins there; 0 when none does. */
-static size_t key_lead(const struct provider_target *target, struct text rest)
+static size_t key_bytes(struct text rest)
+{
+    size_t len = 0;
+
+    while (len < rest.len && is_key_byte(rest.ptr[len]))
+        len++;
+    return len;
+}
+
+/* A key at the start of `rest`: returns its length and how much of it may be shown. 0: there is none. */
+static size_t find_key(const struct provider_target *target, struct text rest, size_t *out_shown)
 {
     static const char *const leads[] = {"sk-",  "gsk_", "sk_",    "AIza",
                                         "xai-", "hf_",  "nvapi-", "pplx-"};
+    size_t len = key_bytes(rest);
+    struct text after;
 
+    *out_shown = 0;
     if (target && target->api_key && strlen(target->api_key) >= 4 &&
         text_starts(rest, target->api_key))
-        return 2;
-    for (size_t i = 0; i < ARRAY_LENGTH(leads); i++)
-        if (text_starts(rest, leads[i]) && rest.len > strlen(leads[i]) + 3)
-            return strlen(leads[i]) + 3;
-    if (text_starts(rest, "Bearer ") && rest.len > 10)
-        return 7;
-    return 0;
+        return len > strlen(target->api_key) ? len : strlen(target->api_key);
+    for (size_t i = 0; i < ARRAY_LENGTH(leads); i++) {
+        *out_shown = strlen(leads[i]) + 3;
+        if (text_starts(rest, leads[i]) && len > *out_shown)
+            return len;
+    }
+    if (!text_starts(rest, "Bearer "))
+        return 0;
+    *out_shown = strlen("Bearer ");
+    after = (struct text){rest.ptr + *out_shown, rest.len - *out_shown};
+    return key_bytes(after) > 3 ? *out_shown + key_bytes(after) : 0;
 }
 
 /* Length of the well-formed UTF-8 sequence at the start; 0: none. */
@@ -186,20 +202,18 @@ void provider_message_copy(const struct provider_target *target, struct text mes
     message = text_trim(message);
     while (at < message.len) {
         struct text rest = {message.ptr + at, message.len - at};
-        bool word_starts =
-            at == 0 || !is_key_byte(message.ptr[at - 1]) || message.ptr[at - 1] == '=';
-        size_t lead = word_starts ? key_lead(target, rest) : 0;
-        size_t len = lead ? lead : sequence_length(rest);
+        bool word_starts = at == 0 || !is_key_byte(rest.ptr[-1]) || rest.ptr[-1] == '=';
+        size_t shown = 0;
+        size_t key = word_starts ? find_key(target, rest, &shown) : 0;
+        size_t len = key ? shown : sequence_length(rest);
 
-        if (used + (len ? len : 1) + (lead ? 3 : 0) >= size)
+        if (used + (key ? shown + 3 : len ? len : 1) >= size)
             break;
-        if (lead) {
-            memcpy(out + used, rest.ptr, lead);
-            memcpy(out + used + lead, "***", 3);
-            used += lead + 3;
-            at += lead;
-            while (at < message.len && is_key_byte(message.ptr[at]))
-                at++;
+        if (key) {
+            memcpy(out + used, rest.ptr, shown);
+            memcpy(out + used + shown, "***", 3);
+            used += shown + 3;
+            at += key;
             continue;
         }
         if (len == 0)

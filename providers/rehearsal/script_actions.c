@@ -1,0 +1,267 @@
+/* What a script says to do: the right-hand side of a rule.
+ *
+ * Arguments of a tool call are written as YAML and kept as a template of JSON text, so that values are
+ * escaped when they are filled in; written as a plain string they go out as they are, which is how a
+ * script plays a model that writes broken arguments.
+ */
+
+#include <stdlib.h>
+
+#include "providers/rehearsal/script_yaml.h"
+#include "providers/rehearsal/template.h"
+
+#define ARGUMENTS_DEPTH 16
+
+static bool is_json_word(const yaml_node_t *node)
+{
+    const char *value = (const char *)node->data.scalar.value;
+    char *end;
+
+    if (node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+        return false;
+    if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0 || strcmp(value, "null") == 0)
+        return true;
+    if (value[0] != '-' && (value[0] < '0' || value[0] > '9'))
+        return false;
+    (void)strtod(value, &end);
+    return *end == '\0' && !strpbrk(value, "xXnNiI") && end[-1] != '.';
+}
+
+static int add_json(struct script_reader *reader, yaml_node_t *node, int depth, struct buf *out);
+
+static int add_json_mapping(struct script_reader *reader, yaml_node_t *node, int depth,
+                            struct buf *out)
+{
+    buf_add_char(out, '{');
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top; pair++) {
+        yaml_node_t *key = script_node(reader, pair->key);
+        int r;
+
+        if (key->type != YAML_SCALAR_NODE)
+            return script_fail(reader, key, "a key of arguments must be a text");
+        if (pair != node->data.mapping.pairs.start)
+            buf_add_char(out, ',');
+        buf_add_json(out, text_of((const char *)key->data.scalar.value));
+        buf_add_char(out, ':');
+        r = add_json(reader, script_node(reader, pair->value), depth - 1, out);
+        if (r < 0)
+            return r;
+    }
+    buf_add_char(out, '}');
+    return 0;
+}
+
+static int add_json_sequence(struct script_reader *reader, yaml_node_t *node, int depth,
+                             struct buf *out)
+{
+    int count = script_sequence_length(reader, node, "a list");
+
+    buf_add_char(out, '[');
+    for (int i = 0; i < count; i++) {
+        int r;
+
+        if (i)
+            buf_add_char(out, ',');
+        r = add_json(reader, script_item(reader, node, i), depth - 1, out);
+        if (r < 0)
+            return r;
+    }
+    buf_add_char(out, ']');
+    return 0;
+}
+
+/* Recursion is capped by `depth`. */
+static int add_json(struct script_reader *reader, yaml_node_t *node, int depth, struct buf *out)
+{
+    if (depth == 0)
+        return script_fail(reader, node, "arguments are nested too deeply");
+    switch (node->type) {
+    case YAML_MAPPING_NODE:
+        return add_json_mapping(reader, node, depth, out);
+    case YAML_SEQUENCE_NODE:
+        return add_json_sequence(reader, node, depth, out);
+    case YAML_SCALAR_NODE:
+    case YAML_NO_NODE:
+        break;
+    }
+    if (is_json_word(node))
+        buf_add_string(out, (const char *)node->data.scalar.value);
+    else
+        buf_add_json(out, text_of((const char *)node->data.scalar.value));
+    return 0;
+}
+
+static int read_arguments(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    struct script_call *call = to;
+    CLEANUP(buf_deinit)
+    struct buf json = {0};
+    struct error wrong;
+    int r;
+
+    call->raw = node->type == YAML_SCALAR_NODE;
+    if (call->raw)
+        return script_read_template(reader, node, &call->arguments);
+    buf_init(&json, 0);
+    r = add_json(reader, node, ARGUMENTS_DEPTH, &json);
+    if (r < 0)
+        return r;
+    if (template_check(reader->script, buf_string(&json), &wrong) < 0)
+        return script_fail(reader, node, "%s", wrong.text);
+    call->arguments = arena_string(&reader->script->arena, buf_string(&json));
+    ASSERT(call->arguments);
+    return 0;
+}
+
+static int read_calls(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    static const struct script_field fields[] = {
+        {"name", script_read_string, offsetof(struct script_call, name)},
+        {"arguments", read_arguments, 0},
+    };
+    struct script_action *action = to;
+    int count = script_sequence_length(reader, node, "calls");
+
+    if (count < 0)
+        return count;
+    action->calls = script_alloc(reader, (size_t)count, sizeof(*action->calls));
+    action->calls_count = (size_t)count;
+    for (int i = 0; i < count; i++) {
+        yaml_node_t *item = script_item(reader, node, i);
+        struct script_call *call = &action->calls[i];
+        int r = script_read_mapping(reader, item, "a call", fields, ARRAY_LENGTH(fields), call);
+
+        if (r < 0)
+            return r;
+        if (!call->name)
+            return script_fail(reader, item, "a call needs a name");
+        if (!call->arguments)
+            call->arguments = "{}";
+    }
+    return 0;
+}
+
+static int read_status(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    int64_t status;
+    int r = script_read_count(reader, node, &status);
+
+    if (r < 0)
+        return r;
+    if (status < 200 || status > 599)
+        return script_fail(reader, node, "a status is a number from 200 to 599");
+    *(int *)to = (int)status;
+    return 0;
+}
+
+static int read_delay(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    struct script_action *action = to;
+    int r;
+
+    if (node->type != YAML_SEQUENCE_NODE) {
+        r = script_read_count(reader, node, &action->delay_from_ms);
+        action->delay_to_ms = action->delay_from_ms;
+        return r;
+    }
+    if (script_sequence_length(reader, node, "delay_ms") != 2)
+        return script_fail(reader, node, "delay_ms is a number or [from, to]");
+    r = script_read_count(reader, script_item(reader, node, 0), &action->delay_from_ms);
+    if (r == 0)
+        r = script_read_count(reader, script_item(reader, node, 1), &action->delay_to_ms);
+    if (r == 0 && action->delay_to_ms < action->delay_from_ms)
+        return script_fail(reader, node, "delay_ms must not end before it begins");
+    return r;
+}
+
+static int read_close(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    struct script_action *action = to;
+    int r;
+
+    if (node->type == YAML_SCALAR_NODE && strcmp((char *)node->data.scalar.value, "before") == 0) {
+        action->fault = SCRIPT_FAULT_CLOSE_BEFORE;
+        return 0;
+    }
+    r = script_read_count(reader, node, &action->fault_bytes);
+    if (r < 0)
+        return script_fail(reader, node, "close is 'before' or a number of bytes of the body");
+    action->fault = SCRIPT_FAULT_CLOSE_WITHIN;
+    return 0;
+}
+
+static int read_malformed(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    struct script_action *action = to;
+    bool on = false;
+    int r = script_read_bool(reader, node, &on);
+
+    if (r == 0 && on)
+        action->fault = SCRIPT_FAULT_MALFORMED;
+    return r;
+}
+
+static int read_stall(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    struct script_action *action = to;
+    bool on = false;
+    int r = script_read_bool(reader, node, &on);
+
+    if (r == 0 && on)
+        action->fault = SCRIPT_FAULT_STALL;
+    return r;
+}
+
+static int read_usage(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    static const struct script_field fields[] = {
+        {"prompt_tokens", script_read_count, offsetof(struct script_action, prompt_tokens)},
+        {"completion_tokens", script_read_count, offsetof(struct script_action, completion_tokens)},
+    };
+
+    return script_read_mapping(reader, node, "usage", fields, ARRAY_LENGTH(fields), to);
+}
+
+static int read_headers(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    struct script_pairs *pairs = to;
+    int r = script_read_pairs(reader, node, pairs);
+
+    for (size_t i = 0; r == 0 && i < pairs->count; i++)
+        if (!pairs->items[i].key[0] || strpbrk(pairs->items[i].key, " :\r\n\t") ||
+            strpbrk(pairs->items[i].value, "\r\n"))
+            return script_fail(reader, node, "a header has no name, or a line break");
+    return r;
+}
+
+int script_read_action(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    static const struct script_field fields[] = {
+        {"text", script_read_template, offsetof(struct script_action, text)},
+        {"calls", read_calls, 0},
+        {"status", read_status, offsetof(struct script_action, status)},
+        {"body", script_read_template, offsetof(struct script_action, body)},
+        {"headers", read_headers, offsetof(struct script_action, headers)},
+        {"delay_ms", read_delay, 0},
+        {"finish_reason", script_read_string, offsetof(struct script_action, finish_reason)},
+        {"usage", read_usage, 0},
+        {"close", read_close, 0},
+        {"malformed", read_malformed, 0},
+        {"stall", read_stall, 0},
+    };
+    struct script_action *action = to;
+    int r;
+
+    *action = (struct script_action){
+        .status = 200, .delay_from_ms = -1, .prompt_tokens = -1, .completion_tokens = -1};
+    r = script_read_mapping(reader, node, "an action", fields, ARRAY_LENGTH(fields), action);
+    if (r < 0)
+        return r;
+    if (action->status == 200 && !action->text && !action->calls_count && !action->body &&
+        action->fault == SCRIPT_FAULT_NONE)
+        return script_fail(
+            reader, node,
+            "an action needs text, calls, a status, a body, close, malformed or stall");
+    return 0;
+}

@@ -1,0 +1,35 @@
+#pragma once
+/* The rehearsal LLM as a server:
+ *
+ *     POST /v1/chat/completions   as the script says (also without /v1)
+ *     GET  /v1/models, /healthz
+ *     GET  /rehearsal/stats       {"calls","in_flight","peak_in_flight","closed_by_client","refused",
+ *                                  "rules":{name: count}}
+ *
+ * `closed_by_client` counts calls whose client was gone before the reply. The ledger has one line of
+ * JSON for each call of a model, written when it is over:
+ *     {"time","model","messages" (SHA-256),"idempotency_key","rule","status","closed","ms"}
+ * status 0: no reply was begun.
+ */
+
+#include "providers/rehearsal/script.h"
+#include "shared/base/compiler.h"
+
+struct error;
+struct rehearsal;
+
+struct rehearsal_options {
+    const char *host;      /* numeric; default 127.0.0.1 */
+    int port;              /* 0: any free one */
+    struct script *script; /* borrowed */
+    const char *ledger;    /* file to append to; NULL: none */
+    int64_t delay_ms;      /* where the script says nothing */
+};
+
+/* Returns 0 with *out, or -E_SYSTEM. From a fiber. */
+MUSTCHECK int rehearsal_open(const struct rehearsal_options *options, struct rehearsal **out,
+                             struct error *err);
+int rehearsal_port(const struct rehearsal *rehearsal);
+
+/* Lets calls in work finish until the deadline; accepts NULL. */
+SUSPENDS void rehearsal_close(struct rehearsal *rehearsal, int64_t deadline_ms);

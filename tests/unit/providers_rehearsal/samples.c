@@ -1,0 +1,147 @@
+/* Every sample prompt is answered by the built-in script, through tools, and never by its fallback.
+ * PENSTOCK_SHOW_SAMPLES=1 prints the answers. */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <criterion/criterion.h>
+
+#include "shared/base/error.h"
+#include "support.h"
+
+static FILE *open_samples(void)
+{
+    char path[1024];
+    const char *slash = strrchr(__FILE__, '/');
+
+    snprintf(path, sizeof(path), "%.*s/../../../deploy/samples/prompts.jsonl",
+             slash ? (int)(slash - __FILE__) : 1, slash ? __FILE__ : ".");
+    return fopen(path, "r");
+}
+
+/* Plays a prompt to its final answer. False, with a line that says why, when it is not a proper one. */
+static bool is_answered(struct script *script, const char *id, const char *prompt)
+{
+    struct play play;
+    const char *why = "goes on for more than four rounds";
+    bool done = false;
+
+    play_begin(&play, prompt);
+    for (int round = 0; round < 5 && !done; round++) {
+        if (!play_ask(&play, script)) {
+            why = play.problem.message;
+            break;
+        }
+        if (!play.decision.rule || strcmp(play.decision.rule->name, "fallback") == 0) {
+            why = "reaches the fallback";
+            break;
+        }
+        if (play.decision.unfilled) {
+            why = "has unfilled variables";
+            break;
+        }
+        if (!play.decision.calls_count) {
+            done = round > 0 && play.decision.text.len && !strstr(play.decision.text.ptr, "{{");
+            why = "is answered without tools";
+            break;
+        }
+        if (!play_run_tools(&play)) {
+            why = "makes a call that the tools refuse";
+            break;
+        }
+    }
+    if (!done || getenv("PENSTOCK_SHOW_SAMPLES"))
+        fprintf(stderr, "%s %s\n    [%s] %.*s%s\n", id, prompt,
+                play.decision.rule ? play.decision.rule->name : "none",
+                TEXT_ARGS(play.decision.text), done ? "" : why);
+    play_end(&play);
+    return done;
+}
+
+Test(samples, every_prompt_is_answered_through_tools)
+{
+    CLEANUP(script_freep)
+    struct script *script = NULL;
+    FILE *file = open_samples();
+    struct error err;
+    char line[2048];
+    int count = 0;
+    int bad = 0;
+
+    cr_assert_not_null(file);
+    cr_assert_eq(script_parse_builtin(&script, &err), 0, "%s", err.text);
+    while (fgets(line, sizeof(line), file)) {
+        struct json_object *sample = NULL;
+        char id[32];
+
+        count++;
+        cr_assert_eq(json_decode(text_of(line), 4, &sample, &err), 0, "line %d: %s", count,
+                     err.text);
+        snprintf(id, sizeof(id), "sample-%03d", count);
+        cr_assert_str_eq(json_get_string(sample, "custom_id"), id);
+        bad += !is_answered(script, id, json_get_string(sample, "prompt"));
+        json_free(sample);
+    }
+    fclose(file);
+    cr_assert_eq(bad, 0, "%d prompts are not answered", bad);
+    cr_assert_geq(count, 240);
+    for (size_t i = 0; i < script->rules_count; i++)
+        cr_assert(script->rules[i].used > 0 || strcmp(script->rules[i].name, "fallback") == 0 ||
+                      strcmp(script->rules[i].name, "standard") == 0,
+                  "no sample plays the rule '%s'", script->rules[i].name);
+}
+
+static const char *answer(struct script *script, const char *prompt)
+{
+    static struct play play;
+    static bool begun;
+
+    if (begun)
+        play_end(&play);
+    begun = true;
+    play_begin(&play, prompt);
+    while (play_ask(&play, script) && play.decision.calls_count)
+        if (!play_run_tools(&play))
+            return NULL;
+    return play.decision.text.ptr;
+}
+
+Test(samples, answers_are_right)
+{
+    CLEANUP(script_freep)
+    struct script *script = NULL;
+
+    cr_assert_eq(script_parse_builtin(&script, NULL), 0);
+    cr_assert_str_eq(answer(script, "standard"), "The answer is 42.");
+    cr_assert_str_eq(answer(script, "What is 15% of 240?"), "15 percent of 240 is 36.");
+    cr_assert_str_eq(answer(script, "Use the calculator: 12*(3+4)"), "12*(3+4) = 84.");
+    cr_assert_str_eq(answer(script, "A jacket costs 120 euros and is now 25% off. What do I pay?"),
+                     "The reduction is 30, which leaves a price of 90.");
+    cr_assert_str_eq(answer(script, "How many days are there from 14 February 2026 to 9 May 2026?"),
+                     "From 14 February 2026 to 9 May 2026 it is 84 days.");
+    cr_assert(strstr(answer(script, "Tell me a story"), "rehearsal LLM"));
+}
+
+Test(samples, without_tools_on_offer_the_fallback_answers)
+{
+    CLEANUP(script_freep)
+    struct script *script = NULL;
+    CLEANUP(json_freep)
+    struct json_object *request = NULL;
+    struct conversation conversation;
+    struct conversation_problem problem;
+    struct decide_input input = {.conversation = &conversation};
+    struct decision decision;
+    struct arena arena;
+
+    arena_init(&arena, 0);
+    cr_assert_eq(script_parse_builtin(&script, NULL), 0);
+    cr_assert_eq(json_decode(TEXT("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":"
+                                  "\"What is 15% of 240?\"}]}"),
+                             8, &request, NULL),
+                 0);
+    cr_assert_eq(conversation_read(request, &arena, &conversation, &problem), 0);
+    cr_assert_eq(decide(script, &input, &arena, &decision, NULL), 0);
+    cr_assert_str_eq(decision.rule->name, "fallback");
+    arena_deinit(&arena);
+}
