@@ -1,0 +1,105 @@
+// `penstock dev` and the command line, as a person uses them.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { statSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Dev, bin } from './dev.mjs';
+
+const agents = `agents:
+  - name: helper
+    model: openai/gpt-4o-mini
+    instructions: Use your tools.
+    tools: [{type: calculator}, {type: current_time}]
+`;
+
+test('dev: starts, works, stops without leaving a process, and starts again on the same data', async () => {
+  const dev = await Dev.start();
+  try {
+    assert.equal(statSync(join(dev.data, 'dev.env')).mode & 0o777, 0o600);
+    assert.match(dev.env.DATABASE_URL, /^postgres/);
+    assert.ok(dev.env.REDIS_URL);
+    const file = join(dev.data, 'agents.yaml');
+    writeFileSync(file, agents);
+    assert.match(dev.command('apply', '--yes', '-f', file), /helper/);
+    assert.match(dev.command('run', 'helper', 'Use the calculator: 6 * 7'), /42/);
+    const json = JSON.parse(dev.command('run', 'helper', 'Use the calculator: 6 * 8', '--json'));
+    assert.equal(json.status, 'completed');
+    const id = dev.command('run', 'helper', 'standard', '--no-wait').trim();
+    assert.match(id, /run_[0-9a-f]{32}/);
+    assert.match(dev.command('runs', 'list'), /completed/);
+    assert.match(dev.command('runs', 'show', json.id ?? json.run_id), /completed/);
+    const prompts = join(dev.data, 'batch.jsonl');
+    writeFileSync(prompts, Array.from({ length: 20 }, (_, i) => JSON.stringify({ custom_id: `c${i}`, prompt: `Use the calculator: ${i} * 3` })).join('\n'));
+    const out = join(dev.data, 'results.jsonl');
+    dev.command('batch', 'run', prompts, '--agent', 'helper', '--out', out);
+    const results = readFileSync(out, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+    assert.equal(results.length, 20);
+    results.forEach((result, i) => {
+      assert.equal(result.custom_id, `c${i}`);
+      assert.equal(result.status, 'completed');
+      assert.match(result.answer, new RegExp(String(i * 3)));
+    });
+    dev.command('doctor');
+    assert.throws(() => execFileSync(join(bin, 'penstock'), ['dev', '--data', dev.data, '--port', '0'], { stdio: 'pipe' }), /./, 'a second one on the same data is refused');
+    const key = dev.key;
+    assert.equal(await dev.stop('SIGINT'), 0);
+    assert.deepEqual(dev.processes(), []);
+
+    const again = await Dev.start({ data: dev.data, args: ['--workers', '1'] });
+    assert.equal(again.key, key);
+    assert.match(again.command('runs', 'show', id), /completed/);
+    assert.equal(await again.stop(), 0);
+    assert.deepEqual(again.processes(), []);
+  } finally {
+    await dev.stop('SIGKILL');
+    dev.remove();
+  }
+});
+
+test('dev: kill -9 leaves no process behind, and the data can be used again', async () => {
+  const dev = await Dev.start();
+  try {
+    await dev.stop('SIGKILL');
+    for (let i = 0; i < 100 && dev.processes().length > 0; i++) await new Promise((done) => setTimeout(done, 100));
+    assert.deepEqual(dev.processes(), []);
+    const again = await Dev.start({ data: dev.data });
+    assert.equal(again.key, dev.key);
+    await again.stop();
+  } finally {
+    dev.remove();
+  }
+});
+
+test('dev: --llm-base-url takes another server for models named openai/…', async () => {
+  const seen = [];
+  const llm = createServer((request, response) => {
+    let body = '';
+    request.on('data', (chunk) => (body += chunk));
+    request.on('end', () => {
+      seen.push({ url: request.url, model: JSON.parse(body).model });
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({
+        id: 'x', object: 'chat.completion', created: 1, model: 'mine',
+        choices: [{ index: 0, message: { role: 'assistant', content: 'Hello from elsewhere.' }, finish_reason: 'stop' }],
+        usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 },
+      }));
+    });
+  }).listen(0, '127.0.0.1');
+  await once(llm, 'listening');
+  const dev = await Dev.start({ args: ['--llm-base-url', `http://127.0.0.1:${llm.address().port}/v1`] });
+  try {
+    const file = join(dev.data, 'agents.yaml');
+    writeFileSync(file, agents);
+    dev.command('apply', '--yes', '-f', file);
+    assert.match(dev.command('run', 'helper', 'hi'), /Hello from elsewhere/);
+    assert.deepEqual(seen, [{ url: '/v1/chat/completions', model: 'gpt-4o-mini' }]);
+  } finally {
+    await dev.stop();
+    llm.close();
+    dev.remove();
+  }
+});
