@@ -54,6 +54,7 @@ int http_client_open(const struct http_client_options *options, struct http_clie
     client->options = options ? *options : none;
     client->share = share;
     list_init(&client->waiters);
+    list_init(&client->names);
     if (!client->options.max_transfers)
         client->options.max_transfers = DEFAULT_MAX_TRANSFERS;
     if (!client->options.transfers_per_shard)
@@ -80,6 +81,7 @@ void http_client_close(struct http_client *client)
         http_shard_close(&client->shards[i]);
     for (size_t i = 0; i < client->idle_count; i++)
         curl_easy_cleanup(client->idle[i]);
+    http_names_clear(client);
     curl_share_cleanup(client->share);
     free(client->idle);
     free(client->shards);
@@ -227,8 +229,10 @@ static int run_transfer(struct http_transfer *transfer, struct http_response *ou
                         struct error *err)
 {
     struct http_client *client = transfer->client;
-    int r;
+    int r = http_names_resolve(transfer, err);
 
+    if (r < 0)
+        return r;
     transfer->easy = take_handle(client);
     http_transfer_configure(transfer);
     http_shard_add(choose_shard(client), transfer);
@@ -280,10 +284,12 @@ int http_call(struct http_client *client, const struct http_call *call, struct h
     if (r == 0) {
         buf_init(&transfer.head, effective.max_header_bytes);
         buf_init(&transfer.body, effective.max_body_bytes);
+        buf_init(&transfer.addresses, 0);
         r = run_transfer(&transfer, out, err);
         leave(client);
         buf_deinit(&transfer.head);
         buf_deinit(&transfer.body);
+        buf_deinit(&transfer.addresses);
     }
     free(transfer.request_headers);
     if (r < 0)

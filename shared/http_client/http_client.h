@@ -1,8 +1,11 @@
 #pragma once
 /* HTTP for fibers over curl_multi_socket_action: pooled handles, connection reuse, HTTP/2 where the
- * server offers it by ALPN, deadlines for connecting, for the first byte and in total, caps on header
- * and body sizes, redirects off, no proxy from the environment, no cookies. A cancel or a time-out
- * closes the transfer's connection at once.
+ * server offers it by ALPN, deadlines for connecting, for the first byte and in total, caps on
+ * header and body sizes, redirects off, no proxy from the environment, no cookies. A cancel or a
+ * time-out closes the transfer's connection at once.
+ *
+ * Names are resolved on the offload pool, once for all calls that need the same one at the same
+ * time, and kept for less than a minute.
  *
  * Transfers are spread over several multi handles once there are many (a multi walks all
  * connections of a host: 10,000 in one cost three to six times the CPU of 1,000).
@@ -43,17 +46,17 @@ struct http_call {
     size_t max_header_bytes;   /* of the reply; default 64 KiB */
     bool truncate_body;        /* end a longer body at max_body_bytes instead of -E_LIMIT */
 
-    /* Connect to this checked address (IPv4 or IPv6), whatever the name resolves to now. A pinned call
-     * opens a connection of its own and closes it afterwards, so nobody else's is ever used. */
+    /* Connect to this checked address (IPv4 or IPv6), whatever the name resolves to now. A pinned
+     * call opens a connection of its own and closes it afterwards: nobody else's is ever used. */
     const struct address *pin;
 
-    /* Send it once at most, on a fresh connection. Without it, a request that went out on a kept-alive
-     * connection which the server closed without any byte of reply is sent again on a fresh one,
-     * whatever its method (a pinned call never is). */
+    /* Send it once at most, on a fresh connection. Without it, a request that went out on a
+     * kept-alive connection which the server closed without any byte of reply is sent again on a
+     * fresh one, whatever its method (a pinned call never is). */
     bool once;
 
-    /* When set, body bytes go here as they arrive instead of into the response; it runs on the loop's
-     * stack and must not wait; returning false ends the transfer with -E_LIMIT. */
+    /* When set, body bytes go here as they arrive instead of into the response; it runs on the
+     * loop's stack and must not wait; returning false ends the transfer with -E_LIMIT. */
     bool (*on_body)(void *arg, struct text bytes);
     void *arg;
 };
@@ -70,8 +73,8 @@ struct http_response {
     char *body_storage;
 };
 
-/* Returns 0 or -E_SYSTEM. `options` may be NULL; its strings are copied. Close it from a fiber of the
- * loop on which it was used, when no call is under way. */
+/* Returns 0 or -E_SYSTEM. `options` may be NULL; its strings are copied. Close it from a fiber of
+ * the loop on which it was used, when no call is under way. */
 MUSTCHECK int http_client_open(const struct http_client_options *options, struct http_client **out,
                                struct error *err);
 SUSPENDS void http_client_close(struct http_client *client); /* accepts NULL */

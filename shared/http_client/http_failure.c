@@ -1,8 +1,9 @@
 /* curl's results as errors.
  *
- * What matters to a caller is whether the request may have reached the server. curl tells by calling
- * the pre-request function once a connection stands (TLS included) and before the first byte of the
- * request leaves: without that call, nothing was sent, and the error is E_UNAVAILABLE.
+ * What matters to a caller is whether the request may have reached the server. curl tells by
+ * calling the pre-request function once a connection stands (TLS included) and before the first
+ * byte of the request leaves: without that call, nothing was sent, and the error is
+ * E_UNAVAILABLE.
  *
  * curl's own text is shown for connection and TLS failures only, where it names no more than host,
  * port and certificate.

@@ -5,6 +5,7 @@
  *   http_shard.c     one curl multi handle on libev: the loop's side
  *   http_transfer.c  an easy handle's options and callbacks
  *   http_request.c   validation of a call; its header list
+ *   http_names.c     name resolution, once for all who wait for the same name
  *   http_response.c  the reply: collecting headers, looking them up
  *   http_failure.c   curl's results as errors
  */
@@ -15,6 +16,7 @@
 #include "shared/base/error.h"
 #include "shared/base/list.h"
 #include "shared/base/text.h"
+#include "shared/fiber/cond.h"
 #include "shared/fiber/loop.h"
 #include "shared/http_client/http_client.h"
 #include "shared/io/io.h"
@@ -32,6 +34,18 @@ struct http_shard {
     struct deferred kick; /* a curl time-out of 0 ms */
 };
 
+/* What is known of a host name. */
+struct http_name {
+    struct list link;
+    char key[HTTP_HOST_TEXT_SIZE]; /* host:port, as in http_transfer.host */
+    int64_t fresh_until_ms;        /* then somebody resolves it again */
+    int64_t known_until_ms;        /* until then curl's cache has it */
+    bool resolving;
+    size_t users; /* fibers that hold a pointer to it */
+    struct cond resolved;
+    struct error failure; /* of the last attempt; code 0: none */
+};
+
 struct http_client {
     struct http_client_options options;
     char *user_agent;
@@ -44,6 +58,8 @@ struct http_client {
     size_t idle_size;
     size_t admitted;
     struct list waiters; /* for admission, in order */
+    struct list names;   /* struct http_name, the latest used first */
+    size_t names_count;
     struct http_client_stats stats;
 };
 
@@ -74,6 +90,10 @@ struct http_transfer {
     struct curl_slist connect_to;
     char connect_to_text[ADDRESS_TEXT_SIZE + 2];
     char host[HTTP_HOST_TEXT_SIZE]; /* host:port, for error texts */
+    struct text name;               /* the host alone, in the url */
+    int port;                       /* 0: malformed, curl will say so */
+    struct buf addresses;           /* for curl's name cache: "+host:port:address,…" */
+    struct curl_slist resolve;
     bool secure;
     char curl_text[CURL_ERROR_SIZE];
 };
@@ -82,6 +102,11 @@ struct http_transfer {
  * Returns 0, -E_INVALID or -E_LIMIT. */
 MUSTCHECK int http_request_prepare(struct http_transfer *transfer, struct error *err);
 struct curl_slist *http_request_headers(struct http_transfer *transfer);
+
+/* http_names.c. Makes sure that curl's cache will know the host when this transfer is configured
+ * and added without another wait in between. Returns 0, -E_UNAVAILABLE, -E_TIMEOUT, -E_CANCELED. */
+SUSPENDS MUSTCHECK int http_names_resolve(struct http_transfer *transfer, struct error *err);
+void http_names_clear(struct http_client *client);
 
 /* http_transfer.c. Never suspend. */
 CURL *http_easy_new(struct http_client *client); /* NULL: out of memory */

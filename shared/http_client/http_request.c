@@ -1,8 +1,10 @@
-/* A call before it goes to curl: what would be smuggled in is refused, and the header list is built.
+/* A call before it goes to curl: what would be smuggled in is refused, and the header list is
+ * built.
  *
  * curl takes headers as a list of strings with meanings of its own ("Name:" removes a default,
- * "Name;" sends it empty) and does not look for line breaks in them, so names and values are checked
- * here. Nodes and strings share one block, since a curl_slist_append costs two allocations each.
+ * "Name;" sends it empty) and does not look for line breaks in them, so names and values are
+ * checked here. Nodes and strings share one block, since a curl_slist_append costs two
+ * allocations each.
  */
 
 #include <stdio.h>
@@ -43,6 +45,26 @@ static bool is_field_value(struct text text)
     return true;
 }
 
+/* Fills name and port of "host", "host:port" or "[v6]:port"; false: it has no port of its own. */
+static bool split_port(struct http_transfer *transfer, struct text authority)
+{
+    size_t at = authority.len;
+    int64_t port;
+
+    while (at > 0 && authority.ptr[at - 1] != ':' && authority.ptr[at - 1] != ']')
+        at--;
+    if (at == 0 || authority.ptr[at - 1] == ']') {
+        transfer->name = authority;
+        transfer->port = transfer->secure ? 443 : 80;
+        return false;
+    }
+    transfer->name = (struct text){authority.ptr, at - 1};
+    if (text_to_int((struct text){authority.ptr + at, authority.len - at}, &port) && port > 0 &&
+        port <= 65535)
+        transfer->port = (int)port;
+    return true;
+}
+
 /* Finds scheme, host and port, for the texts and for TLS; curl checks the rest of the url. */
 static int read_url(struct http_transfer *transfer, struct error *err)
 {
@@ -69,7 +91,7 @@ static int read_url(struct http_transfer *transfer, struct error *err)
         if (*at <= ' ' || *at >= 0x7f)
             return error_set(err, E_INVALID,
                              "the url holds a blank or another character that must be escaped");
-    has_port = memchr(host.ptr, ':', host.len) && host.ptr[host.len - 1] != ']';
+    has_port = split_port(transfer, host);
     if (host.len > HTTP_HOST_TEXT_SIZE - 8)
         host.len = HTTP_HOST_TEXT_SIZE - 8;
     snprintf(transfer->host, sizeof(transfer->host), "%.*s%s", TEXT_ARGS(host),

@@ -2,8 +2,8 @@
  *
  * curl says which sockets to watch and when to call it again; each event becomes one
  * curl_multi_socket_action on the loop's stack, after which finished transfers are taken off and
- * their fibers woken. A time-out of 0 ms, which every new transfer asks for, becomes a deferred call
- * of the same turn: transfers that start together are started by one call into curl.
+ * their fibers woken. A time-out of 0 ms, which every new transfer asks for, becomes a deferred
+ * call of the same turn: transfers that start together are started by one call into curl.
  *
  * A multi is made when its shard is first used and closed, with its idle connections, when nobody
  * used it for a while; so a burst of thousands leaves nothing behind.

@@ -193,6 +193,8 @@ static void configure_connection(struct http_transfer *transfer)
         address_format(call->pin, transfer->connect_to_text + 2);
         transfer->connect_to = (struct curl_slist){transfer->connect_to_text, NULL};
     }
+    transfer->resolve = (struct curl_slist){transfer->addresses.ptr, NULL};
+    curl_easy_setopt(easy, CURLOPT_RESOLVE, transfer->addresses.len ? &transfer->resolve : NULL);
     curl_easy_setopt(easy, CURLOPT_CONNECT_TO, pinned ? &transfer->connect_to : NULL);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, pinned || call->once ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, pinned ? 1L : 0L);

@@ -87,7 +87,7 @@ static int read_body(struct json_object *arguments, struct request *request, str
     return 0;
 }
 
-/* Headers that frame the message, belong to one connection (RFC 9110, section 7.6.1) or are ours. */
+/* Headers that frame the message, belong to one connection (RFC 9110, 7.6.1) or are ours. */
 static bool is_reserved(struct text name, const struct http_request_options *options)
 {
     static const char *const reserved[] = {"host",

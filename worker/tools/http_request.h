@@ -2,9 +2,9 @@
 /* The http_request tool: one HTTP request of the model's choosing, to a host that the agent's owner
  * listed.
  *
- * Three gates, in this order: the agent's allow-list (http_target.h), the SSRF guard on every address
- * the name resolves to, and a pin on the address that was checked. No redirect is followed: the model
- * sees it and asks again, through the same gates.
+ * Three gates, in this order: the agent's allow-list (http_target.h), the SSRF guard on every
+ * address the name resolves to, and a pin on the address that was checked. No redirect is
+ * followed: the model sees it and asks again, through the same gates.
  */
 
 #include <json-c/json.h>
@@ -33,10 +33,10 @@ struct http_request_options {
 extern const char http_request_description[];
 extern const char http_request_parameters[];
 
-/* Appends {"status":…,"headers":{…},"body":"…"} and, where something was left out, "note". Returns 0
- * for any complete reply, whatever its status; -E_INVALID (arguments, or no such host), -E_DENIED
- * (allow-list, address), -E_TIMEOUT, -E_LIMIT (the result does not fit into `out`), and what else
- * http_call returns. The text of each is for the model. */
+/* Appends {"status":…,"headers":{…},"body":"…"} and, where something was left out, "note".
+ * Returns 0 for any complete reply, whatever its status; -E_INVALID (arguments, or no such host),
+ * -E_DENIED (allow-list, address), -E_TIMEOUT, -E_LIMIT (the result does not fit into `out`), and
+ * what else http_call returns. The text of each is for the model. */
 SUSPENDS MUSTCHECK int http_request_run(struct http_client *client,
                                         const struct http_request_options *options,
                                         struct json_object *arguments, struct buf *out,

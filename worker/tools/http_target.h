@@ -15,15 +15,15 @@ struct http_target {
     int port;
 };
 
-/* Accepts http and https with a host; refuses credentials, zone ids, blanks, backslashes and whatever
- * libcurl's URL API refuses. Numeric IPv4 spellings become dotted ones. Returns 0 or -E_INVALID, with
- * a sentence for the model. */
+/* Accepts http and https with a host; refuses credentials, zone ids, blanks, backslashes and
+ * whatever libcurl's URL API refuses. Numeric IPv4 spellings become dotted ones. Returns 0 or
+ * -E_INVALID, with a sentence for the model. */
 MUSTCHECK int http_target_parse(const char *url, struct http_target *out, struct error *err);
 void http_target_deinit(struct http_target *target);
 
-/* Entries: "host" (ports 80 and 443), "host:port", and "*.host" or "*.host:port" for every subdomain
- * (not the host itself). IPv6 in brackets. Pure. Returns 0 or -E_DENIED, with a sentence for the
- * model. Entries that are malformed allow nothing. */
+/* Entries: "host" (ports 80 and 443), "host:port", and "*.host" or "*.host:port" for every
+ * subdomain (not the host itself). IPv6 in brackets. Pure. Returns 0 or -E_DENIED, with a
+ * sentence for the model. Entries that are malformed allow nothing. */
 MUSTCHECK int http_target_check(const struct http_target *target, const char *const *allow,
                                 size_t allow_count, struct error *err);
 

@@ -2,7 +2,13 @@
 
 #include "http_test.h"
 
+#include <dlfcn.h>
+#include <netdb.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <unistd.h>
+
+#include "shared/fiber/offload.h"
 
 static void reuse(struct fixture *f)
 {
@@ -47,7 +53,7 @@ Test(http_client, repeats_a_request_that_a_reused_connection_swallowed_unless_to
     with_server(died_on_reuse, NULL);
 }
 
-static void refused(struct fixture *f)
+static void connection_refused(struct fixture *f)
 {
     char url[64];
     struct address address;
@@ -69,11 +75,12 @@ static void refused(struct fixture *f)
                  -E_UNAVAILABLE);
     cr_assert(strstr(f->err.text, "nothing.invalid:80"), "%s", f->err.text);
     cr_assert_null(strstr(f->err.text, "hidden"), "%s", f->err.text);
+    offload_stop();
 }
 
 Test(http_client, says_unavailable_when_refused_or_unresolvable)
 {
-    with_server(refused, NULL);
+    with_server(connection_refused, NULL);
 }
 
 /* A listener whose backlog is full drops further connection attempts. */
@@ -334,4 +341,70 @@ static void pin_six(struct fixture *f)
 Test(http_client, takes_an_ipv6_pin)
 {
     with_server(pin_six, NULL);
+}
+
+static atomic_size_t lookups;
+
+/* Stands before the C library's, for libcurl's threads too: counts, takes its time, and knows
+ * one name more. */
+int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                struct addrinfo **out)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    atomic_fetch_add(&lookups, 1);
+    usleep(20000);
+    return real(strcasecmp(host, "one.test") == 0 ? "127.0.0.1" : host, service, hints, out);
+}
+
+static void names(struct fixture *f)
+{
+    static struct call_fiber calls[MANY];
+    char url[64];
+
+    snprintf(url, sizeof(url), "http://One.test:%d/slow/50", f->server.port);
+    for (int round = 0; round < 2; round++) {
+        run_many(f, url, calls);
+        for (size_t i = 0; i < MANY; i++) {
+            cr_assert_eq(calls[i].result, 0);
+            cr_assert_eq(calls[i].status, 200);
+        }
+    }
+    cr_assert_eq(lookups, 1, "%zu", (size_t)lookups);
+    offload_stop();
+}
+
+Test(http_client, resolves_a_name_once_for_all_who_ask)
+{
+    struct http_client_options options = {.transfers_per_shard = 100};
+
+    with_server(names, &options);
+}
+
+static void canceled_lookup(struct fixture *f)
+{
+    struct call_fiber calls[3];
+    struct fiber *fibers[3];
+    char url[64];
+
+    snprintf(url, sizeof(url), "http://one.test:%d/ok", f->server.port);
+    for (size_t i = 0; i < 3; i++) {
+        calls[i] = (struct call_fiber){.f = f, .url = url};
+        fibers[i] = fiber_start("call", call_in_fiber, &calls[i]);
+    }
+    fiber_yield();
+    fiber_cancel(fibers[0]); /* the one that resolves for all */
+    for (size_t i = 0; i < 3; i++)
+        fiber_join(fibers[i]);
+    cr_assert_eq(calls[0].result, -E_CANCELED);
+    cr_assert_eq(calls[1].result, 0);
+    cr_assert_eq(calls[2].result, 0);
+    cr_assert_eq(lookups, 2);
+    offload_stop();
+}
+
+Test(http_client, lets_another_call_resolve_when_the_first_is_cancelled)
+{
+    with_server(canceled_lookup, NULL);
 }

@@ -1,5 +1,5 @@
-/* The SSRF guard: each row of the IANA special-purpose registries at its first and last address, and
- * the public addresses just outside. */
+/* The SSRF guard: each row of the IANA special-purpose registries at its first and last address,
+ * and the public addresses just outside. */
 
 #include <criterion/criterion.h>
 

@@ -63,7 +63,7 @@ static void answer(struct server *server, int fd)
         return;
 }
 
-static void serve(void *arg)
+static void answer_each(void *arg)
 {
     struct server *server = arg;
     struct address peer;
@@ -84,7 +84,7 @@ static void set_up(struct fixture *f)
     cr_assert_eq(address_parse("127.0.0.1", 0, &address, NULL), 0);
     cr_assert_eq(io_listen(&address, 16, &f->server.listen_fd, NULL), 0);
     f->server.port = io_local_port(f->server.listen_fd);
-    f->server.fiber = fiber_start("server", serve, &f->server);
+    f->server.fiber = fiber_start("server", answer_each, &f->server);
     cr_assert_eq(http_client_open(NULL, &f->http, NULL), 0);
     snprintf(f->host_port[0], sizeof(f->host_port[0]), "127.0.0.1:%d", f->server.port);
     snprintf(f->host_port[1], sizeof(f->host_port[1]), "localhost:%d", f->server.port);
