@@ -1,0 +1,152 @@
+/* Replies in pieces, and readers that do not read. */
+
+#include "harness.h"
+
+#include <stdlib.h>
+
+#define HOST "Host: x\r\n"
+
+static void chunked(void)
+{
+    int fd = client_open();
+
+    for (int i = 0; i < 3; i++) {
+        struct reply reply;
+
+        client_send(fd, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
+        reply = client_read(fd);
+        cr_assert_eq(reply.status, 200);
+        cr_assert_not(reply.cut);
+        cr_assert_str_eq(reply_header(&reply, "Transfer-Encoding"), "chunked");
+        cr_assert_str_eq(reply_header(&reply, "Content-Length"), "");
+        cr_assert_str_eq(buf_string(&reply.body), "onetwothree");
+        reply_deinit(&reply);
+    }
+    client_close(&fd);
+}
+
+Test(streams, a_stream_is_chunked_and_the_connection_goes_on)
+{
+    serve(NULL, chunked);
+}
+
+static void until_close(void)
+{
+    struct reply reply = ask("GET /stream HTTP/1.0\r\n\r\n");
+
+    cr_assert_eq(reply.status, 200);
+    cr_assert_str_eq(reply_header(&reply, "Transfer-Encoding"), "");
+    cr_assert_str_eq(reply_header(&reply, "Connection"), "close");
+    cr_assert_str_eq(buf_string(&reply.body), "onetwothree");
+    reply_deinit(&reply);
+}
+
+Test(streams, for_http_1_0_a_stream_ends_with_the_connection)
+{
+    serve(NULL, until_close);
+}
+
+static void cut(void)
+{
+    struct reply reply = ask("GET /cut HTTP/1.1\r\n" HOST "\r\n");
+
+    cr_assert_eq(reply.status, 200);
+    cr_assert(reply.cut);
+    reply_deinit(&reply);
+}
+
+Test(streams, a_stream_that_its_handler_does_not_end_is_seen_as_cut)
+{
+    serve(NULL, cut);
+}
+
+/* A client that takes little into its own kernel buffer and reads nothing. */
+static int open_mute(void)
+{
+    int bytes = 65536;
+    int fd = client_open();
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+    client_send(fd, "GET /flood HTTP/1.1\r\n" HOST "\r\n");
+    return fd;
+}
+
+static void mute(void)
+{
+    int fd = open_mute();
+    size_t stuck_at;
+    struct reply other;
+
+    nap(100);
+    stuck_at = flooded_bytes;
+    cr_assert_lt(stuck_at, 512 * 1024, "%zu bytes are held for a mute reader", stuck_at);
+    nap(100);
+    cr_assert_eq(flooded_bytes, stuck_at);
+
+    /* The others go on meanwhile, and the writer when its reader reads. */
+    other = ask("GET /what HTTP/1.1\r\n" HOST "\r\n");
+    cr_assert_eq(other.status, 200);
+    reply_deinit(&other);
+    for (size_t total = 0; total < 4 * 1024 * 1024;) {
+        char bytes[8192];
+        size_t len;
+
+        cr_assert_eq(io_read(fd, bytes, sizeof(bytes), deadline_in(WAIT_MS), &len, NULL), 0);
+        total += len;
+    }
+    cr_assert_geq(flooded_bytes, stuck_at + 3 * 1024 * 1024);
+    client_close(&fd);
+    for (int i = 0; i < 200 && flood_error == 0; i++)
+        nap(5);
+    cr_assert_eq(flood_error, E_CLOSED);
+}
+
+Test(streams, a_slow_reader_suspends_the_writer_and_holds_little_memory)
+{
+    serve(NULL, mute);
+}
+
+static void mute_for_too_long(void)
+{
+    int64_t begun_ms = clock_ms();
+    int fd = open_mute();
+
+    while (flood_error == 0 && clock_ms() < begun_ms + 2000)
+        nap(5);
+    cr_assert_eq(flood_error, E_TIMEOUT);
+    cr_assert_geq(clock_ms() - begun_ms, 140);
+    client_close(&fd);
+}
+
+Test(streams, a_reader_that_never_reads_is_cut_at_the_replys_deadline)
+{
+    struct http_server_options options = {.reply_timeout_ms = 150};
+
+    serve(&options, mute_for_too_long);
+}
+
+static void large_handler(struct http_exchange *exchange, void *arg)
+{
+    static char body[3000000];
+
+    (void)arg;
+    memset(body, 'L', sizeof(body));
+    (void)http_reply(exchange, 200, "text/plain", (struct text){body, sizeof(body)});
+}
+
+static void large(void)
+{
+    struct reply reply = ask("GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+
+    cr_assert_eq(reply.status, 200);
+    cr_assert_not(reply.cut);
+    cr_assert_eq(reply.body.len, 3000000);
+    reply_deinit(&reply);
+}
+
+Test(streams, a_large_reply_arrives_whole_before_the_connection_closes)
+{
+    struct http_server_options options = {.handler = large_handler};
+
+    serve(&options, large);
+}
