@@ -13,7 +13,8 @@
 
 /* Parts of patterns: a number (one group), what is no number, the start and the end. */
 #define N "([0-9][0-9,.]*)"
-#define G "[^0-9]+"
+#define G "[^0-9.,][^0-9]*" /* so that 4.5 is one number and not two */
+#define SIGNED "(-?[0-9][0-9,.]*)"
 #define S "^[^0-9]*"
 #define E "[^0-9]*$"
 
@@ -65,6 +66,11 @@ static const char tables[] =
     "    istanbul: Europe/Istanbul, helsinki: Europe/Helsinki, lisbon: Europe/Lisbon,\n"
     "    buenos aires: America/Argentina/Buenos_Aires, vancouver: America/Vancouver,\n"
     "    rome: Europe/Rome}\n"
+    "  distance: {km/h: kilometres, kph: kilometres, mph: miles, kilometres per hour: kilometres,\n"
+    "    miles per hour: miles, kilometres an hour: kilometres, miles an hour: miles}\n"
+    "  period: {a day: days, per day: days, each day: days, every day: days, daily: days,\n"
+    "    a night: nights, a week: weeks, each week: weeks, per week: weeks, a minute: minutes,\n"
+    "    per minute: minutes}\n"
     "rules:\n";
 
 static const char explicit_work[] =
@@ -73,7 +79,7 @@ static const char explicit_work[] =
     SAY("The answer is {{tool}}.")
 
     RULE("expression", "^(please )?(use the calculator|calculate|compute|evaluate|work out)"
-         "( for| to work out)?:? ([-0-9(][-0-9 +*/().]*)[?.]*$")
+         "( for| to work out)?:? ([-0-9(][-0-9 +*/().]*[0-9)])[?. ]*$")
     CALC("{{4}}")
     SAY("{{4}} = {{tool}}.")
 
@@ -104,12 +110,12 @@ static const char times_and_dates[] =
     SAY("In {{1}} it is then {{tool.time}} on {{tool.weekday}}, {{tool.date}} "
         "(UTC{{tool.utc_offset}}).")
 
-    RULE("weeks between", "weeks[^0-9]*" DAY G DAY E)
+    RULE("weeks between", "weeks[^0-9]*" DAY "[^0-9]+" DAY E)
     BOTH(AT_("UTC", DATE("1", "2", "3") "T00:00:00Z"), AT_("UTC", DATE("4", "5", "6") "T00:00:00Z"))
     CALC("({{tool.2.unix}}-{{tool.1.unix}})/604800")
     SAY("From {{1}} {{2}} {{3}} to {{4}} {{5}} {{6}} it is {{tool}} weeks.")
 
-    RULE("days between", DAY G DAY E)
+    RULE("days between", DAY "[^0-9]+" DAY E)
     BOTH(AT_("UTC", DATE("1", "2", "3") "T00:00:00Z"), AT_("UTC", DATE("4", "5", "6") "T00:00:00Z"))
     CALC("({{tool.2.unix}}-{{tool.1.unix}})/86400")
     SAY("From {{1}} {{2}} {{3}} to {{4}} {{5}} {{6}} it is {{tool}} days.")
@@ -132,7 +138,7 @@ static const char times_and_dates[] =
     CALL(AT_("UTC", DATE("1", "2", "3") "T12:00:00Z"))
     SAY("{{1}} {{2}} {{3}} falls on a {{tool.weekday}}.")
 
-    RULE("two cities now", S "(time|clock)[^0-9]* in " CITY "[^0-9]*(and|or|than|versus)( it is)?( in)? "
+    RULE("two cities now", S "(time|clock)[^0-9]* in " CITY "[^0-9]*(and|or|than|as|versus)( it is)?( in)? "
          CITY E)
     BOTH(NOW_("{{2|zone}}"), NOW_("{{6|zone}}"))
     SAY("In {{2}} it is {{tool.1.time}} on {{tool.1.weekday}} (UTC{{tool.1.utc_offset}}); in {{6}} it "
@@ -159,17 +165,17 @@ static const char money[] =
     CALC("{{1|number}}-{{tool}}")
     SAY("The reduction is {{tool.1}}, which leaves a price of {{tool.2}}.")
 
-    RULE("discount first", S N " ?(%|percent) (off|discount|reduction)" G N E)
+    RULE("discount first", S N " ?(%|percent) (off|discount|reduction)[^0-9]*" N E)
     CALC("{{4|number}}*{{1|number}}/100")
     CALC("{{4|number}}-{{tool}}")
     SAY("The reduction is {{tool.1}}, which leaves a price of {{tool.2}}.")
 
-    RULE("bill with tip", S N "[^0-9]*tip[^0-9]*" N " ?(%|percent)" G N E)
+    RULE("bill with tip", S N "[^0-9]*tip[^0-9]*" N " ?(%|percent)[^0-9]*" N E)
     CALC("{{1|number}}*(100+{{2|number}})/100")
     CALC("{{tool}}/{{4|number}}")
     SAY("With the tip the bill is {{tool.1}}; each of the {{4|number}} pays {{tool.2}}.")
 
-    RULE("interest", S N "[^0-9]* " N " ?(%|percent)[^0-9]*interest" G N " years" E)
+    RULE("interest", S N "[^0-9]* " N " ?(%|percent)[^0-9]*interest[^0-9]*" N " years" E)
     CALC("{{1|number}}*{{2|number}}*{{4|number}}/100")
     CALC("{{1|number}}+{{tool}}")
     SAY("The interest is {{tool.1}}, so there will be {{tool.2}} in all.")
@@ -179,12 +185,12 @@ static const char money[] =
     CALC("{{2|number}}-{{tool}}")
     SAY("The purchase costs {{tool.1}}, so the change is {{tool.2}}.")
 
-    RULE("wages", S N "[^0-9]*(hour|hourly)[^0-9]*" N " hours" G N " (days|shifts|weeks)" E)
+    RULE("wages", S N "[^0-9]*(hour|hourly)[^0-9]*" N " hours[^0-9]*" N " (days|shifts|weeks)" E)
     CALC("{{3|number}}*{{4|number}}")
     CALC("{{1|number}}*{{tool}}")
     SAY("That is {{tool.1}} hours of work and {{tool.2}} in pay.")
 
-    RULE("fuel", S N " litres (per|for every|every) 100 (km|kilometres)" G N "[^0-9]+" N E)
+    RULE("fuel", S N " litres (per|for every|every) 100 (km|kilometres)[^0-9]*" N "[^0-9]+" N E)
     CALC("{{1|number}}*{{4|number}}/100")
     CALC("{{tool}}*{{5|number}}")
     SAY("The trip takes {{tool.1}} litres, which cost {{tool.2}}.")
@@ -196,6 +202,10 @@ static const char money[] =
 
     RULE("decrease", S N "[^0-9]*(fall|fell|drop|shrink|shrank|los|declin|cut)[^0-9]*" N " ?(%|percent)" E)
     CALC("{{1|number}}*(100-{{3|number}})/100")
+    SAY("After going down by {{3|number}} percent it is {{tool}}.")
+
+    RULE("decrease, verb first", S "(cut|reduc|lower|fell|fall|drop)[^0-9]*" N "[^0-9]* by " N " ?(%|percent)" E)
+    CALC("{{2|number}}*(100-{{3|number}})/100")
     SAY("After going down by {{3|number}} percent it is {{tool}}.")
 
     RULE("percent of", S N " ?(%|percent) of" G N E)
@@ -215,11 +225,11 @@ static const char money[] =
     SAY("That is {{tool}} percent.");
 
 static const char measures[] =
-    RULE("to Fahrenheit", S N " ?(degrees )?(celsius|centigrade)[^0-9]*fahrenheit" E)
+    RULE("to Fahrenheit", "^[^-0-9]*" SIGNED " ?(degrees )?(celsius|centigrade)[^0-9]*fahrenheit" E)
     CALC("{{1|number}}*9/5+32")
     SAY("{{1|number}} degrees Celsius are {{tool}} degrees Fahrenheit.")
 
-    RULE("to Celsius", S N " ?(degrees )?fahrenheit[^0-9]*(celsius|centigrade)" E)
+    RULE("to Celsius", "^[^-0-9]*" SIGNED " ?(degrees )?fahrenheit[^0-9]*(celsius|centigrade)" E)
     CALC("({{1|number}}-32)*5/9")
     SAY("{{1|number}} degrees Fahrenheit are {{tool}} degrees Celsius.")
 
@@ -227,7 +237,7 @@ static const char measures[] =
     CALC("{{2|number}}*{{3|span}}/{{1|span}}")
     SAY("{{2|number}} {{3}} are {{tool}} {{1}}.")
 
-    RULE("conversion", S N " " UNIT " (to|into|in|as) " UNIT E)
+    RULE("conversion", S N " " UNIT "[^0-9]* (to|into|in|as) " UNIT E)
     CALC("{{1|number}}*{{2|unit}}/{{4|unit}}")
     SAY("{{1|number}} {{2}} are {{tool}} {{4}}.")
 
@@ -237,7 +247,7 @@ static const char measures[] =
 
     RULE("distance", S N " ?" SPEED "[^0-9]* " N " hours" E)
     CALC("{{1|number}}*{{3|number}}")
-    SAY("The distance covered is {{tool}} in the unit of that speed.")
+    SAY("The distance is {{tool}} {{2|distance}}.")
 
     RULE("travel time", S N " (km|kilometres|miles)[^0-9]* " N " ?" SPEED E)
     CALC("{{1|number}}/{{3|number}}")
@@ -256,6 +266,15 @@ static const char measures[] =
     CALC("{{tool}}*{{4|number}}")
     SAY("The area is {{tool.1}}, and the cost for it {{tool.2}}.")
 
+    RULE("perimeter, asked first", S "(fence|perimeter|frame|border)[^0-9]*" N "[^0-9]*(by|wide|long)"
+         "[^0-9]*" N E)
+    CALC("2*({{2|number}}+{{4|number}})")
+    SAY("All the way around it measures {{tool}}.")
+
+    RULE("area, asked first", S "(area|square|surface|cover)[^0-9]*" N "[^0-9]*(by|wide|long)[^0-9]*" N E)
+    CALC("{{2|number}}*{{4|number}}")
+    SAY("The area is {{tool}} in square units.")
+
     RULE("area", S N "[^0-9]*(by|wide|long)[^0-9]*" N "[^0-9]*(area|square|surface|cover|floor)" E)
     CALC("{{1|number}}*{{3|number}}")
     SAY("The area is {{tool}} in square units.")
@@ -269,30 +288,35 @@ static const char quantities[] =
     RULE("recipe", S "(serves|feeds|enough for|for) " N G N "[^0-9]* (for|serve|feed) " N E)
     CALC("{{3|number}}/{{2|number}}")
     CALC("{{tool}}*{{5|number}}")
-    SAY("Each person takes {{tool.1}}, so {{5|number}} need {{tool.2}}.")
+    SAY("A single portion takes {{tool.1}}, so {{5|number}} of them take {{tool.2}}.")
 
-    RULE("average of five", S "(average|mean)" G N G N G N G N G N E)
+    RULE("average of five", S "(average|mean)[^0-9]*" N G N G N G N G N E)
     CALC("{{2|number}}+{{3|number}}+{{4|number}}+{{5|number}}+{{6|number}}")
     CALC("{{tool}}/5")
     SAY("The sum is {{tool.1}} and the average {{tool.2}}.")
 
-    RULE("average of four", S "(average|mean)" G N G N G N G N E)
+    RULE("average of four", S "(average|mean)[^0-9]*" N G N G N G N E)
     CALC("{{2|number}}+{{3|number}}+{{4|number}}+{{5|number}}")
     CALC("{{tool}}/4")
     SAY("The sum is {{tool.1}} and the average {{tool.2}}.")
 
-    RULE("average of three", S "(average|mean)" G N G N G N E)
+    RULE("average of three", S "(average|mean)[^0-9]*" N G N G N E)
     CALC("{{2|number}}+{{3|number}}+{{4|number}}")
     CALC("{{tool}}/3")
     SAY("The sum is {{tool.1}} and the average {{tool.2}}.")
 
-    RULE("layers of packing", S N G N G N "[^0-9]*(each|per|every|apiece|in all)" E)
+    RULE("share with a remainder", S N "[^0-9]*(sets? aside|keep|kept|broken|reserve|spoil)[^0-9]*" N G N E)
+    CALC("{{1|number}}-{{3|number}}")
+    CALC("{{tool}}/{{4|number}}")
+    SAY("There are {{tool.1}} to be shared, which makes {{tool.2}} for each.")
+
+    RULE("layers of packing", S N G N G N "[^0-9]*(each| per |every|apiece|in all)" E)
     CALC("{{1|number}}*{{2|number}}")
     CALC("{{tool}}*{{3|number}}")
-    SAY("There are {{tool.1}} in the middle layer and {{tool.2}} in all.")
+    SAY("The first two make {{tool.1}}, and with the third that is {{tool.2}} in all.")
 
     RULE("away and back", S N "[^0-9]*(give|gave|sell|sold|lose|lost|lend|lent|leave|left|eat|ate|"
-         "get off|got off|donate|use)[^0-9]*" N "[^0-9]*" N E)
+         "donate|use)[^0-9]*" N G N E)
     CALC("{{1|number}}-{{3|number}}")
     CALC("{{tool}}+{{4|number}}")
     SAY("First there remain {{tool.1}}; in the end there are {{tool.2}}.")
@@ -301,19 +325,14 @@ static const char quantities[] =
     CALC("{{1|number}}+{{2|number}}+{{3|number}}")
     SAY("Altogether that makes {{tool}}.")
 
-    RULE("share with a remainder", S N "[^0-9]*(set aside|keep|kept|broken|reserve|spoil)[^0-9]*" N G N E)
-    CALC("{{1|number}}-{{3|number}}")
-    CALC("{{tool}}/{{4|number}}")
-    SAY("There are {{tool.1}} to be shared, which makes {{tool.2}} for each.")
-
     RULE("share", S N "[^0-9]*(share|split|divid|among|between|equal|even)[^0-9]*" N E)
     CALC("{{1|number}}/{{3|number}}")
     SAY("Each gets {{tool}}.")
 
     RULE("how long it lasts", S N G N "[^0-9]*(a day|per day|daily|each day|every day|a night|a week|"
-         "each week|per week|each evening|a minute|per minute)" E)
+         "each week|per week|a minute|per minute)" E)
     CALC("{{1|number}}/{{2|number}}")
-    SAY("At that rate it takes {{tool}} such periods.")
+    SAY("At that rate it takes {{tool}} {{3|period}}.")
 
     RULE("left over", S N G N "[^0-9]*(left|remain|still)" E)
     CALC("{{1|number}}-{{2|number}}")
@@ -323,7 +342,7 @@ static const char quantities[] =
     CALC("{{1|number}}-{{2|number}}")
     SAY("The difference is {{tool}}.")
 
-    RULE("each", S N G N "[^0-9]*(each|apiece|per|every|a piece|a box|a row|a month|an hour)" E)
+    RULE("each", S N G N "[^0-9]*(each|apiece| per |every|a piece|a box|a row|a month|an hour)" E)
     CALC("{{1|number}}*{{2|number}}")
     SAY("That makes {{tool}} in all.")
 

@@ -152,7 +152,7 @@ static bool run_clock(struct json_object *arguments, char *out, size_t size)
     if (!zone || !is_like("^(UTC|[A-Z][a-z]+(/[A-Z][A-Za-z_]+)+)$", zone))
         return false;
     if (at &&
-        !is_like("^20?1?9?[0-9]{2}-(0[1-9]|1[0-2])-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:00Z$", at))
+        !is_like("^(19|20)[0-9]{2}-(0[1-9]|1[0-2])-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:00Z$", at))
         return false;
     if (at && !strptime(at, "%Y-%m-%dT%H:%M:%SZ", &tm))
         return false;
