@@ -7,7 +7,8 @@
  *
  *      queue --load--> sent --Sync, no error--------------------------> done (0)
  *        ^              |-- error, group of one ----------------------> done (its error)
- *        |              |-- deadlock, group of one --> caller sleeps --> queue, at most 3 times
+ *        |              |-- deadlock or stale statement, group of one --> caller sleeps --> queue,
+ *        |              |     at most 3 times
  *        +--- alone ----+-- error, group of several
  *                       `-- connection lost --------------------------> done (-E_AMBIGUOUS)
  *
@@ -15,6 +16,9 @@
  * their answer says so: Parse is not undone by a rollback, but it is skipped after an error. While
  * that answer is out, a second group can't know; so the flight is closed before a group that would
  * need to.
+ *
+ * A migration may change what a prepared statement returns, which Postgres then refuses to run:
+ * such a flight is `stale`, and the driver takes a new connection.
  */
 
 #include "shared/postgres/flight.h"
@@ -107,7 +111,7 @@ static void reset(struct pg_flight *flight)
     ASSERT(!flight->failure);
     flight->slot_count = flight->item_count = flight->at = 0;
     flight->group_item = flight->group_slot = 0;
-    flight->answered = false;
+    flight->answered = flight->stale = false;
 }
 
 int pg_flight_load(struct pg_flight *flight, struct list *queue, struct pg_session *session,
@@ -175,7 +179,9 @@ static void put_back(struct list *queue, struct pg_request *request)
 
 static void single_failed(struct pg_flight *flight, struct pg_request *request)
 {
-    if (pg_outcome_is_transient(flight->failure) && request->attempts < RERUNS_MAX) {
+    bool again = pg_outcome_is_transient(flight->failure) || pg_outcome_is_stale(flight->failure);
+
+    if (again && request->attempts < RERUNS_MAX) {
         request->state = PG_REQUEST_RERUN;
         ++*flight->reruns;
         fiber_wake(request->fiber);
@@ -254,6 +260,7 @@ static int on_result(struct pg_flight *flight, PGresult *result, struct pg_sessi
         if (flight->failure)
             break;
         flight->failure = result;
+        flight->stale |= pg_outcome_is_stale(result);
         flight->failed_slot = item->kind == PG_ITEM_SYNC ? flight->slot_count : item->slot;
         return 0;
     case PG_SKIPPED:

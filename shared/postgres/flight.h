@@ -16,7 +16,6 @@
 
 #define PG_FLIGHT_ITEMS_MAX 1536
 #define PG_FLIGHT_MAX_BYTES ((size_t)1024 * 1024)
-#define PG_QUERIES_MAX      512
 
 struct fiber;
 struct pg_session;
@@ -58,6 +57,7 @@ struct pg_flight {
     size_t item_count;
     size_t at;         /* the item that is answered next */
     bool answered;     /* item `at` has a result, its end is still to come */
+    bool stale;        /* the connection's statements must be prepared anew: replace it */
     size_t group_item; /* where the group of item `at` begins */
     size_t group_slot;
     PGresult *failure;  /* of that group: why it is rolled back */

@@ -60,6 +60,16 @@ bool pg_outcome_is_transient(const PGresult *result)
     return strcmp(state, "40P01") == 0 || strcmp(state, "40001") == 0;
 }
 
+bool pg_outcome_is_stale(const PGresult *result)
+{
+    const char *state = field(result, PG_DIAG_SQLSTATE);
+
+    if (strcmp(state, "26000") == 0)
+        return true;
+    return strcmp(state, "0A000") == 0 &&
+           strcmp(field(result, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery") == 0;
+}
+
 bool pg_outcome_is_statement_timeout(const PGresult *result)
 {
     return strcmp(field(result, PG_DIAG_SQLSTATE), "57014") == 0;

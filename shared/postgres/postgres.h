@@ -12,7 +12,8 @@
  * the connection until its deadline; one that was sent fails with -E_AMBIGUOUS: the caller decides, and
  * writes that are compare-and-sets may simply be sent again.
  *
- * Statements are prepared on first use per connection, by name. Names resolve on the offload pool;
+ * Statements are prepared on first use per connection, by name; when a migration has made one stale,
+ * a new connection is taken and the request is run again. Names resolve on the offload pool;
  * libpq is always given hostaddr or a socket directory, so it never blocks.
  */
 
@@ -22,11 +23,12 @@
 
 struct error;
 struct pg;
-struct pg_result;
+struct pg_result; /* libpq's own PGresult */
 struct pg_tx;
 
-#define PG_BATCH_MAX  128
-#define PG_VALUES_MAX 32
+#define PG_BATCH_MAX   128
+#define PG_VALUES_MAX  32
+#define PG_QUERIES_MAX 512 /* statements of one request */
 
 struct pg_options {
     const char *url;              /* postgresql://… or a conninfo string; required */
@@ -42,7 +44,7 @@ struct pg_options {
  *   u uuid   i int8   b bool   t text or whatever Postgres infers   j jsonb   y bytea
  *   U uuid[]   I int8[]   T text[]   J jsonb[]     (arrays: literals built with pg_array_*) */
 struct pg_statement {
-    const char *name; /* unique in the program */
+    const char *name; /* unique in the program, shorter than 64 bytes */
     const char *sql;
     const char *types;
 };
@@ -77,35 +79,48 @@ struct pg_query {
     const struct pg_value *values;
 };
 
-/* Starts connecting in the background; it never waits. Returns 0, or -E_INVALID for a url that libpq
- * can't parse. The pg is closed with pg_close, from a fiber, when no fiber uses it any more. */
+/* Starts connecting in the background; it never waits, but is for fibers only. The url may name
+ * several hosts, which are tried in order. Returns 0, or -E_INVALID for a url that is missing or
+ * that libpq can't parse. The pg is closed with pg_close, which gives what is running 5 s, and fails what
+ * is left. Calls that began before it may still return after it; a transaction that is open must
+ * still be ended. */
 MUSTCHECK int pg_open(const struct pg_options *options, struct pg **out, struct error *err);
 SUSPENDS void pg_close(struct pg *pg); /* accepts NULL */
 
-/* Waits until connected. Returns 0, -E_TIMEOUT (with the last connection error), -E_CANCELED. */
+/* Waits until connected. Returns 0, -E_TIMEOUT (with the last connection error), -E_CANCELED,
+ * -E_UNAVAILABLE (closing). */
 SUSPENDS MUSTCHECK int pg_wait_ready(struct pg *pg, int64_t deadline_ms, struct error *err);
 bool pg_is_ready(const struct pg *pg);
 
 /* Run one statement on the shared connection. *out (may be NULL if not wanted) is the caller's to
  * pg_result_free. Returns 0; -E_UNAVAILABLE (not sent); -E_AMBIGUOUS; -E_TIMEOUT (server's or ours: if
  * sent, ambiguous too); -E_CONFLICT (unique or exclusion violation); -E_REJECTED (any other SQL
- * error, with its SQLSTATE in the text); -E_CANCELED (ambiguous if sent). */
+ * error, with its SQLSTATE in the text); -E_LIMIT (values over 64 MiB, or an array literal that
+ * outgrew its buf); -E_CANCELED (ambiguous if sent). */
 SUSPENDS MUSTCHECK int pg_exec(struct pg *pg, const struct pg_statement *statement,
                                const struct pg_value *values, struct pg_result **out,
                                struct error *err);
 
 /* Several statements as one request: adjacent in one batch, so all or none. out_results (NULL, or an
- * array of count) is filled on 0 only. */
+ * array of count) is filled on 0 only. -E_LIMIT too for more than PG_QUERIES_MAX. */
 SUSPENDS MUSTCHECK int pg_exec_all(struct pg *pg, const struct pg_query *queries, size_t count,
                                    struct pg_result **out_results, struct error *err);
 
 /* A transaction on a pooled connection; waits for a free one. End it with pg_commit or pg_rollback,
- * both of which free it. A connection whose exchange was interrupted is closed, not reused. */
+ * both of which free it, whatever they return. A connection whose exchange was interrupted is closed,
+ * not reused; what follows in that transaction fails with -E_UNAVAILABLE.
+ *
+ * pg_begin returns 0, -E_UNAVAILABLE (no free or no working connection in time; nothing was done) or
+ * -E_CANCELED. pg_tx_exec returns what pg_exec does, but never -E_AMBIGUOUS: a lost connection is
+ * -E_UNAVAILABLE, since the server rolls back. A failed statement fails the whole transaction: then
+ * pg_commit is -E_REJECTED. pg_commit is -E_AMBIGUOUS, -E_TIMEOUT or -E_CANCELED when the answer to
+ * COMMIT did not come (in a fiber that is cancelled already it rolls back). */
 SUSPENDS MUSTCHECK int pg_begin(struct pg *pg, struct pg_tx **out, struct error *err);
 SUSPENDS MUSTCHECK int pg_tx_exec(struct pg_tx *tx, const struct pg_statement *statement,
                                   const struct pg_value *values, struct pg_result **out,
                                   struct error *err);
-/* SQL text that may hold several statements and no parameters (migrations). */
+/* SQL text that may hold several statements and no parameters (migrations); no COPY. As pg_tx_exec,
+ * but -E_AMBIGUOUS when the connection is lost, since the text may commit by itself. */
 SUSPENDS MUSTCHECK int pg_tx_script(struct pg_tx *tx, const char *sql, struct error *err);
 SUSPENDS MUSTCHECK int pg_commit(struct pg_tx *tx, struct error *err);
 SUSPENDS void pg_rollback(struct pg_tx *tx); /* accepts NULL */

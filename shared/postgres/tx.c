@@ -124,6 +124,8 @@ static int settle(struct pg_tx *tx, int r, PGresult *answer, int lost_code, stru
 {
     if (r == PG_SESSION_REFUSED) {
         r = pg_outcome_error(answer, err);
+        if (pg_outcome_is_stale(answer))
+            drop_session(tx);
         PQclear(answer);
         return r;
     }

@@ -173,7 +173,7 @@ static void check_full(struct pg *pg)
 
 Test(transaction, a_wait_for_a_full_pool_ends_at_its_deadline_or_by_a_cancel)
 {
-    struct pg_options options = {.pool_size = 1, .request_timeout_ms = 100};
+    struct pg_options options = {.pool_size = 1, .request_timeout_ms = 1000};
 
     with_pg(&options, check_full);
 }
@@ -196,7 +196,7 @@ static void check_interrupted(struct pg *pg)
 
 Test(transaction, an_interrupted_exchange_closes_its_connection)
 {
-    struct pg_options options = {.request_timeout_ms = 400};
+    struct pg_options options = {.request_timeout_ms = 1500};
 
     with_pg(&options, check_interrupted);
 }
@@ -252,6 +252,33 @@ static void check_dead_idle(struct pg *pg)
 Test(transaction, an_idle_connection_that_died_is_replaced)
 {
     with_pg(NULL, check_dead_idle);
+}
+
+static void check_stale(struct pg *pg)
+{
+    static const struct pg_statement all = {"all", "SELECT * FROM item", ""};
+    struct error err = {0};
+    struct pg_tx *tx;
+
+    make_items(pg);
+    tx = must_begin(pg);
+    cr_assert_eq(pg_tx_exec(tx, &all, NULL, NULL, &err), 0, "%s", err.text);
+    pg_rollback(tx);
+    must_script(pg, "ALTER TABLE item ADD COLUMN more int");
+    tx = must_begin(pg);
+    cr_assert_eq(pg_tx_exec(tx, &all, NULL, NULL, &err), -E_REJECTED);
+    cr_assert_eq(strncmp(err.text, "0A000: ", 7), 0, "%s", err.text);
+    cr_assert_eq(pg_commit(tx, &err), -E_UNAVAILABLE);
+    tx = must_begin(pg);
+    cr_assert_eq(pg_tx_exec(tx, &all, NULL, NULL, &err), 0, "%s", err.text);
+    pg_rollback(tx);
+}
+
+Test(transaction, a_statement_that_a_migration_made_stale_costs_one_transaction)
+{
+    struct pg_options options = {.pool_size = 1};
+
+    with_pg(&options, check_stale);
 }
 
 static void lose_it(void *arg)
