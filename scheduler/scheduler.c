@@ -90,6 +90,7 @@ static int connect_all(struct scheduler *scheduler, struct error *err)
     struct pg_options pg = {
         .url = config->database_url,
         .application_name = "penstock-scheduler",
+        .request_timeout_ms = 5000,
     };
     struct redis_options redis = {.url = config->redis_url};
     int r = pg_open(&pg, &scheduler->pg, err);

@@ -57,6 +57,14 @@ int64_t sql_int(struct fixture *fixture, const char *statement)
     return sql(database_url, statement);
 }
 
+void sql_admin(const char *statement)
+{
+    char url[1024];
+
+    url_of("postgres", url, sizeof(url));
+    (void)sql(url, statement);
+}
+
 static void must(int r, const struct error *err)
 {
     cr_assert_eq(r, 0, "%d %s", r, r < 0 ? err->text : "a condition");
@@ -117,7 +125,8 @@ static void run_body(void *arg)
 {
     static char *environment[] = {NULL};
     struct config_flags flags = {.port = -1};
-    struct pg_options options = {.url = database_url, .application_name = "unit"};
+    struct pg_options options = {
+        .url = database_url, .application_name = "unit", .request_timeout_ms = 2000};
     struct provider_registry *registry;
     struct fixture fixture = {0};
     struct config *config;
@@ -268,10 +277,10 @@ void refused(struct fixture *fixture, int status, const char *param, const char 
 
 const char *show(const char *format, ...)
 {
-    static char texts[16][1024];
+    static char texts[256][1024];
     static int next;
     va_list args;
-    char *text = texts[next++ % 16];
+    char *text = texts[next++ % 256];
 
     va_start(args, format);
     vsnprintf(text, sizeof(texts[0]), format, args);

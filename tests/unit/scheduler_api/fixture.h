@@ -52,11 +52,11 @@ const char *header(struct fixture *fixture, const char *name);
 void refused(struct fixture *fixture, int status, const char *param, const char *code,
              const char *message, struct call call);
 
-/* Ids of new things, in static storage: eight at a time. */
+/* Ids of new things, as show() keeps them. */
 const char *new_assistant(struct fixture *fixture);
 const char *new_thread(struct fixture *fixture);
 
-/* printf into static storage: sixteen at a time. */
+/* printf into static storage: 256 at a time. */
 const char *show(const char *format, ...) PRINTF(1, 2);
 
 const char *string_at(struct json_object *object, const char *name); /* asserts that it is one */
@@ -64,3 +64,6 @@ const char *string_at(struct json_object *object, const char *name); /* asserts 
 /* Plain SQL, for what only workers write. */
 void sql_do(struct fixture *fixture, const char *sql);
 int64_t sql_int(struct fixture *fixture, const char *sql);
+
+/* The same on another database of the server. */
+void sql_admin(const char *sql);

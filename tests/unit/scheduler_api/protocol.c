@@ -1,0 +1,206 @@
+/* What holds for all endpoints: keys, bodies, URLs, idempotency, the database away. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "shared/base/memory.h"
+
+static void keys(struct fixture *fixture)
+{
+    const char *path = "/v1/assistants";
+
+    refused(fixture, 401, NULL, NULL, "You didn't provide an API key.",
+            (struct call){"GET", path, NULL, NULL, ""});
+    refused(fixture, 401, NULL, NULL, "You didn't provide an API key.",
+            (struct call){"GET", path, NULL, "Authorization: Basic abc\r\n", ""});
+    refused(fixture, 401, NULL, "invalid_api_key", "Incorrect API key provided",
+            (struct call){"GET", path, NULL, NULL, "pk_wrong"});
+    cr_assert(header(fixture, "www-authenticate") && header(fixture, "x-request-id"));
+    expect(fixture, 200, "GET", path, NULL);
+    cr_assert_eq(
+        http(fixture, (struct call){"GET", path, NULL, "OpenAI-Beta: assistants=v2\r\n", NULL}),
+        200);
+}
+
+Test(api, asks_for_a_key_that_is_good)
+{
+    with_api(keys);
+}
+
+static void bodies(struct fixture *fixture)
+{
+    struct buf deep;
+    static const struct {
+        const char *body;
+        const char *message;
+    } broken[] = {
+        {"{\"name\":}", "line 1 column"},
+        {"{\"name\":\"a\\u0000\"}", "\\u0000"},
+        {"{\"name\":\"\xFF\"}", "UTF-8"},
+        {"{} x", "column 4"},
+        {"{\"a\":1", "end"},
+        {"{\"a\":NaN}", "column"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(broken); i++) {
+        refused(fixture, 400, NULL, NULL, "We could not parse the JSON body of your request",
+                (struct call){"POST", "/v1/threads", broken[i].body, NULL, NULL});
+        cr_assert(
+            strstr(json_get_string(json_get(fixture->body, "error"), "message"), broken[i].message),
+            "%s", json_text(fixture->body).ptr);
+    }
+    refused(fixture, 400, NULL, "invalid_type", "expected an object, but got an array",
+            (struct call){"POST", "/v1/threads", "[]", NULL, NULL});
+    refused(fixture, 400, NULL, "invalid_type", "got null",
+            (struct call){"POST", "/v1/threads", "null", NULL, NULL});
+    buf_init(&deep, 0);
+    for (int i = 0; i < 70; i++)
+        buf_add_string(&deep, "{\"a\":");
+    refused(fixture, 400, NULL, NULL, "deeper than 64",
+            (struct call){"POST", "/v1/threads", buf_string(&deep), NULL, NULL});
+    buf_deinit(&deep);
+    refused(fixture, 415, NULL, "unsupported_content_type", "'text/plain'",
+            (struct call){"POST", "/v1/threads", NULL,
+                          "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", NULL});
+    cr_assert_eq(http(fixture, (struct call){"POST", "/v1/threads", NULL,
+                                             "Content-Type: application/json; charset=utf-8\r\n"
+                                             "Content-Length: 2\r\n\r\n{}",
+                                             NULL}),
+                 200);
+    cr_assert_eq(http(fixture, (struct call){"GET", "/v1/threads", "not json", NULL, NULL}), 200);
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM threads"), 1);
+}
+
+Test(api, says_where_a_body_is_broken)
+{
+    with_api(bodies);
+}
+
+static void too_large(struct fixture *fixture)
+{
+    char *body = xmalloc(1100000);
+
+    memset(body, ' ', 1099999);
+    body[1099999] = '\0';
+    cr_assert_eq(http(fixture, (struct call){"POST", "/v1/threads", body, NULL, NULL}), 413);
+    cr_assert(json_path(fixture->body, "error", "message", NULL));
+    free(body);
+}
+
+Test(api, refuses_a_body_that_is_too_large_in_its_own_words)
+{
+    with_api(too_large);
+}
+
+static void urls(struct fixture *fixture)
+{
+    refused(fixture, 404, NULL, "unknown_url", "Unknown request URL: GET /v1/x.",
+            (struct call){"GET", "/v1/x", NULL, NULL, NULL});
+    refused(fixture, 405, NULL, "method_not_supported", "Not allowed to DELETE on /v1/threads",
+            (struct call){"DELETE", "/v1/threads", NULL, NULL, NULL});
+    cr_assert(strstr(header(fixture, "allow"), "POST"));
+    refused(fixture, 400, "limit", "integer_above_max_value", "<= 100, but got 101",
+            (struct call){"GET", "/v1/threads?limit=101", NULL, NULL, NULL});
+    refused(fixture, 400, "limit", "integer_below_min_value", ">= 1",
+            (struct call){"GET", "/v1/threads?limit=0", NULL, NULL, NULL});
+    refused(fixture, 400, "limit", "invalid_type", "an integer",
+            (struct call){"GET", "/v1/threads?limit=ten", NULL, NULL, NULL});
+    refused(fixture, 400, "order", "invalid_value", "'up'",
+            (struct call){"GET", "/v1/threads?order=up", NULL, NULL, NULL});
+    refused(fixture, 400, "after", "invalid_value", "begins with 'thread_'",
+            (struct call){"GET", "/v1/threads?after=run_1", NULL, NULL, NULL});
+}
+
+Test(api, says_what_is_wrong_with_a_url)
+{
+    with_api(urls);
+}
+
+static void idempotency(struct fixture *fixture)
+{
+    const char *assistant = new_assistant(fixture);
+    const char *body = show("{\"assistant_id\":\"%s\"}", assistant);
+    struct call call = {"POST", "/v1/threads/runs", body, "Idempotency-Key: k1\r\n", NULL};
+    const char *first;
+
+    cr_assert_eq(http(fixture, call), 200);
+    cr_assert(!header(fixture, "idempotency-replayed"));
+    first = show("%s", string_at(fixture->body, "id"));
+    cr_assert_eq(http(fixture, call), 200);
+    cr_assert_str_eq(string_at(fixture->body, "id"), first);
+    cr_assert_str_eq(header(fixture, "idempotency-replayed"), "true");
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM runs"), 1);
+
+    call.body = show("{\"assistant_id\":\"%s\",\"temperature\":1}", assistant);
+    refused(fixture, 409, NULL, "idempotency_key_in_use", "another request", call);
+    cr_assert_str_eq(header(fixture, "x-should-retry"), "false");
+    call.key = fixture->other_key; /* another tenant's key of the same name is another key */
+    refused(fixture, 404, NULL, NULL, "No assistant found", call);
+
+    /* What was refused gives the key free. */
+    call = (struct call){"POST", "/v1/threads", "{\"x\":1}", "Idempotency-Key: k2\r\n", NULL};
+    refused(fixture, 400, "x", "unknown_parameter", "'x'", call);
+    call.body = "{}";
+    cr_assert_eq(http(fixture, call), 200);
+    call = (struct call){"POST", "/v1/threads/runs",
+                         "{\"assistant_id\":\"asst_00000000000000000000000000000000\"}",
+                         "Idempotency-Key: k3\r\n", NULL};
+    refused(fixture, 404, NULL, NULL, "No assistant found", call);
+    call.body = body;
+    cr_assert_eq(http(fixture, call), 200);
+}
+
+Test(api, answers_a_repeated_request_once)
+{
+    with_api(idempotency);
+}
+
+static void taken_over(struct fixture *fixture)
+{
+    const char *assistant = new_assistant(fixture);
+    struct call call = {"POST", "/v1/threads/runs", show("{\"assistant_id\":\"%s\"}", assistant),
+                        "Idempotency-Key: k1\r\n", NULL};
+    const char *first;
+
+    /* The process died after the commit and before the reply was kept. */
+    cr_assert_eq(http(fixture, call), 200);
+    first = show("%s", string_at(fixture->body, "id"));
+    sql_do(fixture, "UPDATE idempotency_keys SET status_code = NULL, response = NULL");
+    refused(fixture, 409, NULL, "idempotency_key_in_use", "still being worked on", call);
+    cr_assert_str_eq(header(fixture, "x-should-retry"), "true");
+    sql_do(fixture, "UPDATE idempotency_keys SET created_at = now() - interval '2 minutes'");
+    cr_assert_eq(http(fixture, call), 200);
+    cr_assert_str_eq(string_at(fixture->body, "id"), first);
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM runs"), 1);
+}
+
+Test(api, finds_what_a_request_that_died_had_done)
+{
+    with_api(taken_over);
+}
+
+static void database_away(struct fixture *fixture)
+{
+    const char *name = show("api_%d", (int)getpid());
+    struct call call = {"POST", "/v1/threads", "{}", NULL, NULL};
+
+    cr_assert_eq(http(fixture, call), 200);
+    sql_admin(show("ALTER DATABASE %s ALLOW_CONNECTIONS false", name));
+    sql_admin(show("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = "
+                   "'%s'",
+                   name));
+    refused(fixture, 503, NULL, "service_unavailable", "can't be reached", call);
+    cr_assert_str_eq(header(fixture, "retry-after"), "1");
+    cr_assert_str_eq(header(fixture, "x-should-retry"), "true");
+    sql_admin(show("ALTER DATABASE %s ALLOW_CONNECTIONS true", name));
+    for (int i = 0; i < 20 && http(fixture, call) != 200; i++)
+        continue;
+    cr_assert_eq(http(fixture, call), 200);
+}
+
+Test(api, says_try_again_while_the_database_is_away)
+{
+    with_api(database_away);
+}
