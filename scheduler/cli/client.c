@@ -1,0 +1,351 @@
+/* Calls of the HTTP API with retries, and errors in words for people. */
+
+#include "scheduler/cli/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "scheduler/cli/environment_file.h"
+#include "scheduler/cli/files.h"
+#include "shared/base/error.h"
+#include "shared/base/id.h"
+#include "shared/base/memory.h"
+#include "shared/fiber/fiber.h"
+#include "shared/http_client/http_client.h"
+
+#define DEFAULT_URL      "http://127.0.0.1:8080"
+#define DEV_ENVIRONMENT  ".penstock/dev.env"
+#define CALL_TIMEOUT_MS  60000
+#define BACKOFF_FIRST_MS 200
+#define BACKOFF_LAST_MS  10000
+#define RETRY_AFTER_MAX  60000
+#define PAGE_ITEMS       100
+
+static char *setting_of(const char *name, struct text dev, bool *from_file)
+{
+    CLEANUP(buf_deinit)
+    struct buf value;
+    const char *variable = getenv(name);
+
+    *from_file = false;
+    if (variable && *variable)
+        return xstrdup(variable);
+    buf_init(&value, 4096);
+    if (!environment_find(dev, name, &value))
+        return NULL;
+    *from_file = true;
+    return buf_take(&value);
+}
+
+static bool is_url(const char *url)
+{
+    struct text text = text_of(url);
+
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)url[i] <= ' ')
+            return false;
+    return (text_starts(text, "http://") && text.len > 7) ||
+           (text_starts(text, "https://") && text.len > 8);
+}
+
+int client_settings_read(struct client_settings *out, struct error *err)
+{
+    CLEANUP(buf_deinit)
+    struct buf dev;
+    bool url_from_file;
+    bool key_from_file;
+    size_t len;
+
+    *out = (struct client_settings){0};
+    buf_init(&dev, 1 << 20);
+    if (file_read(DEV_ENVIRONMENT, &dev, NULL) < 0)
+        buf_reset(&dev);
+    out->url = setting_of("PENSTOCK_URL", buf_text(&dev), &url_from_file);
+    out->api_key = setting_of("PENSTOCK_API_KEY", buf_text(&dev), &key_from_file);
+    (void)snprintf(out->origin, sizeof(out->origin), "%s",
+                   !out->url       ? "the default; set PENSTOCK_URL"
+                   : url_from_file ? "from " DEV_ENVIRONMENT
+                                   : "from PENSTOCK_URL");
+    if (!out->url)
+        out->url = xstrdup(DEFAULT_URL);
+    for (len = strlen(out->url); len > 0 && out->url[len - 1] == '/';)
+        out->url[--len] = '\0';
+    if (!is_url(out->url))
+        return error_set(err, E_INVALID,
+                         "the server's address (%s) must be http://... or https://...",
+                         out->origin);
+    if (!out->api_key)
+        return error_set(
+            err, E_DENIED,
+            "there is no API key: set PENSTOCK_API_KEY, or start `penstock dev` in this "
+            "folder");
+    return 0;
+}
+
+void client_settings_deinit(struct client_settings *settings)
+{
+    free(settings->url);
+    free(settings->api_key);
+    *settings = (struct client_settings){0};
+}
+
+int client_open(struct client *out, struct error *err)
+{
+    struct http_client_options options = {.user_agent = "penstock-cli/" PENSTOCK_VERSION};
+    int r;
+
+    *out = (struct client){.retry_for_ms = 3000};
+    r = client_settings_read(&out->settings, err);
+    if (r < 0)
+        return r;
+    return http_client_open(&options, &out->http, err);
+}
+
+void client_close(struct client *client)
+{
+    http_client_close(client->http);
+    client_settings_deinit(&client->settings);
+    client->http = NULL;
+}
+
+int64_t client_backoff_ms(unsigned attempt, int64_t retry_after_ms, unsigned random)
+{
+    int64_t wait = BACKOFF_FIRST_MS;
+
+    for (unsigned i = 1; i < attempt && wait < BACKOFF_LAST_MS; i++)
+        wait *= 2;
+    if (wait > BACKOFF_LAST_MS)
+        wait = BACKOFF_LAST_MS;
+    wait = wait / 2 + wait * random / 2000;
+    if (retry_after_ms > RETRY_AFTER_MAX)
+        retry_after_ms = RETRY_AFTER_MAX;
+    return wait > retry_after_ms ? wait : retry_after_ms + wait / 10;
+}
+
+bool client_is_plain(const char *word)
+{
+    return *word && word[strspn(word, "abcdefghijklmnopqrstuvwxyz"
+                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] == '\0';
+}
+
+static int64_t header_number(const struct http_response *response, const char *name)
+{
+    int64_t value;
+
+    if (!text_to_int(text_trim(http_response_header(response, name)), &value) || value < 0)
+        return 0;
+    return value;
+}
+
+static int64_t retry_after_ms(const struct http_response *response)
+{
+    int64_t ms = header_number(response, "retry-after-ms");
+    int64_t seconds = header_number(response, "retry-after");
+
+    if (ms > 0)
+        return ms;
+    return seconds > RETRY_AFTER_MAX / 1000 ? RETRY_AFTER_MAX : seconds * 1000;
+}
+
+static int code_of_status(int status)
+{
+    switch (status) {
+    case 400:
+    case 413:
+    case 415:
+    case 422:
+        return E_INVALID;
+    case 401:
+    case 403:
+        return E_DENIED;
+    case 404:
+        return E_NOT_FOUND;
+    case 409:
+        return E_CONFLICT;
+    case 502:
+    case 503:
+        return E_UNAVAILABLE;
+    default:
+        return E_REJECTED;
+    }
+}
+
+static int refused(const struct client *client, const struct client_call *call,
+                   const struct http_response *response, struct error *err)
+{
+    CLEANUP(json_freep)
+    struct json_object *json = NULL;
+    struct text message = TEXT_NONE;
+
+    if (json_decode(response->body, JSON_DEPTH_DEFAULT, &json, NULL) == 0)
+        message = json_string(json_path(json, "error", "message", NULL));
+    if (response->status == 401)
+        return error_set(err, E_DENIED, "%s refused the API key (%s): %.*s", client->settings.url,
+                         client->settings.origin, TEXT_ARGS(message));
+    if (message.len == 0)
+        return error_set(err, code_of_status(response->status),
+                         "%s %s%s answered %d: is this a Penstock server?", call->method,
+                         client->settings.url, call->path, response->status);
+    if (response->status == 400 || response->status == 404 || response->status == 422)
+        return error_set(err, code_of_status(response->status), "%.*s", TEXT_ARGS(message));
+    return error_set(err, code_of_status(response->status), "%.*s (%d)", TEXT_ARGS(message),
+                     response->status);
+}
+
+static int read_reply(const struct client_call *call, const struct http_response *response,
+                      struct client_reply *out, struct error *err)
+{
+    struct json_object *json = NULL;
+    int r = json_decode(response->body, JSON_DEPTH_DEFAULT, &json, err);
+
+    if (r < 0)
+        return error_set(err, E_PROTOCOL, "%s %s: the reply is no JSON", call->method, call->path);
+    *out = (struct client_reply){json, header_number(response, "openai-poll-after-ms")};
+    return 0;
+}
+
+/* Whether the same call may be made again after this outcome. */
+static bool may_retry(const struct client_call *call, int r, int status)
+{
+    bool safe = strcmp(call->method, "GET") == 0 || call->idempotency_key;
+
+    if (r == 0)
+        return status == 429 || status == 503 || (safe && (status >= 500 || status == 408));
+    if (r == -E_UNAVAILABLE)
+        return true;
+    return safe && (r == -E_CLOSED || r == -E_TIMEOUT);
+}
+
+/* One attempt. The response is the caller's when 0 is returned. */
+static int attempt(struct client *client, const struct client_call *call,
+                   struct http_response *response, struct error *err)
+{
+    CLEANUP(freep)
+    char *url = xasprintf("%s%s", client->settings.url, call->path);
+    CLEANUP(freep)
+    char *authorization = xasprintf("Bearer %s", client->settings.api_key);
+    struct http_header headers[4] = {
+        {TEXT("Authorization"), text_of(authorization)},
+        {TEXT("OpenAI-Beta"), TEXT("assistants=v2")},
+    };
+    size_t count = 2;
+    struct http_call http = {
+        .method = call->method,
+        .url = url,
+        .headers = headers,
+        .body = call->body,
+        .connect_timeout_ms = 5000,
+        .total_timeout_ms = CALL_TIMEOUT_MS,
+    };
+    int r;
+
+    if (call->body.len > 0)
+        headers[count++] = (struct http_header){TEXT("Content-Type"), TEXT("application/json")};
+    if (call->idempotency_key)
+        headers[count++] =
+            (struct http_header){TEXT("Idempotency-Key"), text_of(call->idempotency_key)};
+    http.headers_count = count;
+    r = http_call(client->http, &http, response, err);
+    if (r < 0 && r != -E_CANCELED)
+        return error_wrap(err, "can't reach %s (%s)", client->settings.url,
+                          client->settings.origin);
+    return r;
+}
+
+int client_send(struct client *client, const struct client_call *call, struct client_reply *out,
+                struct error *err)
+{
+    int64_t give_up_ms = deadline_in(client->retry_for_ms);
+
+    for (unsigned tries = 1;; tries++) {
+        struct http_response response = {0};
+        int64_t wait_ms;
+        int r = attempt(client, call, &response, err);
+        bool again = may_retry(call, r, response.status);
+
+        wait_ms = client_backoff_ms(tries, r == 0 ? retry_after_ms(&response) : 0,
+                                    (unsigned)random_below(1000));
+        if (r == 0 && response.status >= 200 && response.status < 300) {
+            r = read_reply(call, &response, out, err);
+            again = false;
+        } else if (r == 0) {
+            r = refused(client, call, &response, err);
+        }
+        http_response_deinit(&response);
+        if (r == 0 || !again || clock_ms() + wait_ms > give_up_ms)
+            return r;
+        client->retries++;
+        r = fiber_sleep(wait_ms, err);
+        if (r < 0)
+            return r;
+    }
+}
+
+void client_reply_deinit(struct client_reply *reply)
+{
+    json_free(reply->json);
+    reply->json = NULL;
+}
+
+int client_get(struct client *client, const char *path, struct client_reply *out, struct error *err)
+{
+    struct client_call call = {.method = "GET", .path = path};
+
+    return client_send(client, &call, out, err);
+}
+
+int client_post(struct client *client, const char *path, struct json_object *body,
+                struct client_reply *out, struct error *err)
+{
+    struct client_call call = {.method = "POST", .path = path};
+
+    call.body = body ? json_text(body) : TEXT("{}");
+    return client_send(client, &call, out, err);
+}
+
+/* One page. Returns 0 with *out_after (the caller's; NULL: that was the last page). */
+static int walk_page(struct client *client, const struct client_walk *walk, size_t *seen,
+                     char **after, struct error *err)
+{
+    size_t left = walk->max_items - *seen;
+    CLEANUP(freep)
+    char *path = xasprintf("%s%climit=%zu%s%s", walk->path, strchr(walk->path, '?') ? '&' : '?',
+                           left < PAGE_ITEMS ? left : (size_t)PAGE_ITEMS, *after ? "&after=" : "",
+                           *after ? *after : "");
+    struct client_reply reply = {0};
+    struct json_object *data;
+    const char *last = NULL;
+    int r = client_get(client, path, &reply, err);
+
+    if (r < 0)
+        return r;
+    data = json_get(reply.json, "data");
+    if (!json_object_is_type(data, json_type_array))
+        r = error_set(err, E_PROTOCOL, "GET %s: the reply is no list", path);
+    for (size_t i = 0; r == 0 && i < json_object_array_length(data); i++) {
+        struct json_object *item = json_object_array_get_idx(data, i);
+
+        last = json_get_string(item, "id");
+        ++*seen;
+        r = walk->each(walk->arg, item, err);
+    }
+    free(*after);
+    *after = NULL;
+    if (r == 0 && last && json_get_bool(reply.json, "has_more", false) && *seen < walk->max_items)
+        *after = xstrdup(last);
+    client_reply_deinit(&reply);
+    return r;
+}
+
+int client_walk(struct client *client, const struct client_walk *walk, struct error *err)
+{
+    char *after = NULL;
+    size_t seen = 0;
+    int r;
+
+    do {
+        r = walk_page(client, walk, &seen, &after, err);
+    } while (r == 0 && after);
+    free(after);
+    return r < 0 ? r : 0;
+}

@@ -1,0 +1,83 @@
+#pragma once
+/* The client of the HTTP API that commands use: where the server is, the key, JSON in and out, and
+ * retries of what may be asked again.
+ */
+
+#include "shared/base/compiler.h"
+#include "shared/base/json.h"
+#include "shared/base/text.h"
+
+struct error;
+struct http_client;
+
+/* Where the server is: PENSTOCK_URL and PENSTOCK_API_KEY, and what is missing of them from
+ * ./.penstock/dev.env. */
+struct client_settings {
+    char *url; /* without a slash at the end */
+    char *api_key;
+    char origin[96]; /* for messages: where url came from */
+};
+
+/* Returns 0, or -E_INVALID for a malformed url, or -E_DENIED when there is no key. */
+MUSTCHECK int client_settings_read(struct client_settings *out, struct error *err);
+void client_settings_deinit(struct client_settings *settings);
+
+struct client {
+    struct http_client *http;
+    struct client_settings settings;
+    int64_t retry_for_ms; /* how long a call is tried again; default 3 000 */
+    uint64_t retries;     /* made so far */
+};
+
+/* Returns 0 or what client_settings_read returns. client_close also after a failure. */
+MUSTCHECK int client_open(struct client *out, struct error *err);
+SUSPENDS void client_close(struct client *client);
+
+struct client_call {
+    const char *method;
+    const char *path;            /* "/v1/runs?limit=20" */
+    struct text body;            /* JSON; TEXT_NONE: none */
+    const char *idempotency_key; /* NULL: none; with one, a POST may be sent again */
+};
+
+struct client_reply {
+    struct json_object *json;
+    int64_t poll_after_ms; /* of openai-poll-after-ms; 0: absent */
+};
+
+/* Makes a call, again where that is safe (GET, or with an idempotency key; or nothing was sent, or 429
+ * and 503) with capped, jittered backoff that honours retry-after. Returns 0 for a 2xx reply, *out being
+ * the caller's to client_reply_deinit. Otherwise, with a text for people: -E_UNAVAILABLE, -E_TIMEOUT,
+ * -E_CLOSED; -E_DENIED (401, 403); -E_NOT_FOUND (404); -E_INVALID (400, 422); -E_CONFLICT (409);
+ * -E_REJECTED (other statuses); -E_PROTOCOL (no JSON); -E_CANCELED. */
+SUSPENDS MUSTCHECK int client_send(struct client *client, const struct client_call *call,
+                                   struct client_reply *out, struct error *err);
+void client_reply_deinit(struct client_reply *reply);
+
+/* GET path. */
+SUSPENDS MUSTCHECK int client_get(struct client *client, const char *path, struct client_reply *out,
+                                  struct error *err);
+
+/* POST a body (which may be NULL). */
+SUSPENDS MUSTCHECK int client_post(struct client *client, const char *path,
+                                   struct json_object *body, struct client_reply *out,
+                                   struct error *err);
+
+/* Walks all pages of a list: path without `after` and `limit` ("/v1/assistants?order=asc"). each()
+ * borrows an element and returns 0 to go on, 1 to stop, or an error. At most max_items are asked for.
+ * Returns 0, or what failed. */
+struct client_walk {
+    const char *path;
+    size_t max_items;
+    int (*each)(void *arg, struct json_object *item, struct error *err);
+    void *arg;
+};
+SUSPENDS MUSTCHECK int client_walk(struct client *client, const struct client_walk *walk,
+                                   struct error *err);
+
+/* How long to wait before attempt `attempt` (1, 2, …): doubling from 200 ms to at most 10 s, half of it
+ * random; never less than what the server asked for (up to 60 s). Pure but for `random` below 1000. */
+int64_t client_backoff_ms(unsigned attempt, int64_t retry_after_ms, unsigned random);
+
+/* Whether an id or name can go into a path as it is. */
+bool client_is_plain(const char *word);

@@ -1,0 +1,58 @@
+#pragma once
+/* The commands of `penstock` and what they share: a table (command.c), exit codes, and how a command
+ * that waits runs on the loop.
+ */
+
+#include "scheduler/cli/options.h"
+#include "shared/base/compiler.h"
+
+struct config;
+struct error;
+
+enum command_exit {
+    COMMAND_OK = 0,
+    COMMAND_FAILED = 1,      /* it was done, and the outcome is bad */
+    COMMAND_USAGE = 2,       /* wrong arguments or a wrong file: nothing was done */
+    COMMAND_UNREACHABLE = 3, /* no server, database or key that lets us in */
+};
+
+struct command {
+    const char *name;      /* "run", "runs list" */
+    const char *arguments; /* for the help: "AGENT PROMPT" */
+    const char *summary;   /* one line */
+    const char *details;   /* more lines for its own help; may be NULL */
+    const struct option_spec *options;
+    size_t options_count;
+    size_t positional_min;
+    size_t positional_max;
+    int (*run)(const struct arguments *args); /* returns the exit code */
+};
+
+extern const struct command command_apply;
+extern const struct command command_run;
+extern const struct command command_runs_list;
+extern const struct command command_runs_show;
+extern const struct command command_runs_cancel;
+extern const struct command command_threads_show;
+extern const struct command command_batch_run;
+extern const struct command command_migrate;
+extern const struct command command_tenants_create;
+extern const struct command command_tenants_list;
+extern const struct command command_keys_create;
+extern const struct command command_keys_list;
+extern const struct command command_keys_revoke;
+extern const struct command command_doctor;
+extern const struct command command_dev;
+
+/* Finds the command, parses, runs it; returns the exit code. */
+int command_main(int argc, char **argv);
+
+/* Print "penstock: TEXT" to standard error and return the exit code that fits the error's code. */
+int command_fail(const struct error *err);
+
+/* Run fn(arg) as a fiber on the loop and return what it returned. */
+int command_on_loop(int (*fn)(void *arg), void *arg);
+
+/* Loads the configuration from `file` (NULL: PENSTOCK_CONFIG) and the environment. Returns 0, or
+ * the exit code after printing what is wrong. *out is the caller's. */
+MUSTCHECK int command_load_config(const char *file, struct config **out);

@@ -1,0 +1,144 @@
+#pragma once
+/* `penstock dev`: a whole Penstock on one machine, in the foreground. A plain blocking program, no loop:
+ * it forks, waits for signals and children, and asks the rest of its own program in child processes.
+ *
+ * dev_place.c     folders, the lock, the user that servers run as, where sockets go
+ * dev_programs.c  finding programs; preparing a Postgres data folder; command lines and environment
+ * dev_children.c  starting, restarting, and stopping child processes
+ * command_dev.c   the order of it all
+ *
+ * No process may outlive us: each child asks the kernel for a signal on our death, Postgres for a fast
+ * shutdown, the others for SIGKILL.
+ */
+
+#include <sys/types.h>
+
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+
+struct error;
+
+#define DEV_PATH_SIZE   512
+#define DEV_WORKERS_MAX 64
+
+struct dev_place {
+    char shown[DEV_PATH_SIZE];   /* the data folder as it was given */
+    char data[DEV_PATH_SIZE];    /* the same, absolute */
+    char sockets[DEV_PATH_SIZE]; /* short enough for a socket's address */
+    int lock_fd;
+    bool as_user; /* servers run as uid and gid, since we are root */
+    uid_t uid;
+    gid_t gid;
+};
+
+/* Makes the data folder with its parts, and takes its lock. Returns 0; -E_CONFLICT when another
+ * `penstock dev` holds it; -E_DENIED when the servers' user could not get to it; -E_SYSTEM. */
+MUSTCHECK int dev_place_open(const char *data, struct dev_place *out, struct error *err);
+void dev_place_close(struct dev_place *place);
+
+/* Whether a socket `name` fits in a folder: addresses of unix sockets have 107 bytes. Pure. */
+bool dev_socket_fits(const char *folder, const char *name);
+
+/* Removes a folder with all that is in it. */
+MUSTCHECK int dev_remove_folder(const char *path, struct error *err);
+
+/* Returns 0, or -E_CONFLICT when something listens on 127.0.0.1:port. */
+MUSTCHECK int dev_check_port(int port, struct error *err);
+
+/* A free port of 127.0.0.1, or -E_SYSTEM. */
+MUSTCHECK int dev_free_port(int *out, struct error *err);
+
+struct dev_programs {
+    char postgres_bin[DEV_PATH_SIZE]; /* the folder with postgres and initdb */
+    char redis[DEV_PATH_SIZE];
+    char penstock[DEV_PATH_SIZE]; /* ourselves */
+    char scheduler[DEV_PATH_SIZE];
+    char worker[DEV_PATH_SIZE];
+    char rehearsal[DEV_PATH_SIZE];
+};
+
+/* Finds all of them; a Postgres that fits the data folder, where there is one. Returns 0 or
+ * -E_NOT_FOUND with what to install. */
+MUSTCHECK int dev_programs_find(const struct dev_place *place, struct dev_programs *out,
+                                struct error *err);
+
+/* The major version in ".../15/bin", or 0. Pure. */
+int dev_postgres_major(const char *folder);
+
+/* One program to be run, in the data folder, with our environment. Owns nothing. */
+struct dev_command {
+    const char *name; /* of its log */
+    const char *argv[32];
+    bool as_server_user;
+    int death_signal; /* that it gets when we die; default SIGKILL */
+};
+
+/* Starts it in a process group of its own, standard output and error into `out_fd`, standard input
+ * from in_fd (-1: /dev/null). Returns 0 with *out_pid, or -E_SYSTEM. */
+struct dev_streams {
+    int in_fd;
+    int out_fd;
+    int err_fd;
+};
+MUSTCHECK int dev_spawn(const struct dev_place *place, const struct dev_command *command,
+                        const struct dev_streams *streams, pid_t *out_pid, struct error *err);
+
+/* Runs it to its end; its standard output into `out` (may be NULL), the rest into logs/NAME.log.
+ * Returns 0 when it exits with 0, DEV_INTERRUPTED when we were told to end, else -E_REJECTED with its
+ * exit code and last line. */
+enum { DEV_INTERRUPTED = 1 };
+MUSTCHECK int dev_run(const struct dev_place *place, const struct dev_command *command,
+                      struct text input, struct buf *out, struct error *err);
+
+/* Opens logs/NAME.log for appending; one that is larger than 16 MiB, or any with `rotate`, is first kept
+ * as NAME.log.1. */
+MUSTCHECK int dev_open_log(const struct dev_place *place, const char *name, bool rotate,
+                           int *out_fd, struct error *err);
+
+/* Makes postgres/ when it is not there: initdb and a database `penstock`, under another name until all
+ * is done. *out_new says whether. Returns 0, DEV_INTERRUPTED, or what dev_run returns. */
+MUSTCHECK int dev_prepare_postgres(const struct dev_place *place,
+                                   const struct dev_programs *programs, bool *out_new,
+                                   struct error *err);
+
+/* Ends a postmaster that is left from a dev that was killed. Returns 0 or -E_CONFLICT. */
+MUSTCHECK int dev_end_stale_postgres(const struct dev_place *place, struct error *err);
+
+/* A child that is kept alive. */
+struct dev_child {
+    struct dev_command command;
+    int stop_signal;
+    pid_t pid; /* 0: not running */
+    int64_t started_ms;
+    int64_t restart_at_ms; /* 0: not due */
+    unsigned restarts;     /* in a row */
+};
+
+struct dev_children {
+    const struct dev_place *place;
+    struct dev_child items[DEV_WORKERS_MAX + 8];
+    size_t count;
+    bool verbose; /* say when one ends */
+};
+
+/* Starts it. Returns 0 with *out, which is of `children`; or -E_SYSTEM. */
+MUSTCHECK int dev_child_start(struct dev_children *children, const struct dev_command *command,
+                              int stop_signal, struct dev_child **out, struct error *err);
+
+/* Waits up to wait_ms (less when something happens), takes in children that ended and starts those
+ * again whose time has come. Returns 0, or DEV_INTERRUPTED when we were told to end. */
+int dev_children_watch(struct dev_children *children, int64_t wait_ms);
+
+/* Stops children [first, count) at once by their signals, waits, then kills. A second signal to us cuts
+ * the wait short. */
+void dev_children_stop(struct dev_children *children, size_t first, int64_t wait_ms);
+
+/* Puts what the log of a child ends with into the error. Returns -E_REJECTED. */
+int dev_child_failed(const struct dev_children *children, const struct dev_child *child,
+                     struct error *err);
+
+/* How long to wait before the n-th restart in a row: doubling from 500 ms to 30 s. Pure. */
+int64_t dev_restart_ms(unsigned restarts);
+
+/* Blocks the signals that we wait for; to be called first. */
+void dev_signals_block(void);

@@ -1,0 +1,56 @@
+#pragma once
+/* Runs as a person sees them: their steps as they happen, the answer, a transcript. */
+
+#include <stdio.h>
+
+#include "scheduler/cli/client.h"
+
+/* completed, failed, incomplete, cancelled, expired; and requires_action, in which a run stays until
+ * somebody submits outputs. */
+bool run_is_over(const char *status);
+
+/* The exit code for a run that is over. */
+int run_exit_code(const char *status);
+
+/* "run failed: MESSAGE (server_error)"; nothing for one that completed. Pure. */
+void run_explain(struct json_object *run, struct buf *out);
+
+/* The text of an API message's content parts; pure. */
+void run_message_text(struct json_object *message, struct buf *out);
+
+/* The number of tool calls in a step; pure. */
+unsigned run_step_calls(struct json_object *step);
+
+/* Print a step's tool calls: name and arguments, then the output. */
+void run_print_step(FILE *out, struct json_object *step);
+
+/* Waits until the run is over. on_step (may be NULL) borrows each step once it has ended, in order.
+ * Returns 0 with *out_run (the caller's), or what client_send returns. */
+struct run_watch {
+    const char *thread;
+    const char *run;
+    void (*on_step)(void *arg, struct json_object *step);
+    void *arg;
+};
+SUSPENDS MUSTCHECK int run_watch(struct client *client, const struct run_watch *watch,
+                                 struct json_object **out_run, struct error *err);
+
+/* The text of the last assistant message that the run wrote; empty where it wrote none. */
+SUSPENDS MUSTCHECK int run_answer(struct client *client, const char *thread, const char *run,
+                                  struct buf *out, struct error *err);
+
+/* Counts the tool calls of a run. */
+SUSPENDS MUSTCHECK int run_count_calls(struct client *client, const char *thread, const char *run,
+                                       unsigned *out, struct error *err);
+
+/* Prompt, tool calls with outputs, answer. */
+SUSPENDS MUSTCHECK int run_print_transcript(struct client *client, const char *thread,
+                                            const char *run, FILE *out, struct error *err);
+
+/* Prints one message: role and text. */
+void run_print_message(FILE *out, struct json_object *message);
+
+/* Finds an agent by name, or takes an id as it is. Returns 0 with *out_id (the caller's);
+ * -E_NOT_FOUND; -E_CONFLICT when two have the name. */
+SUSPENDS MUSTCHECK int run_find_agent(struct client *client, const char *agent, char **out_id,
+                                      struct error *err);

@@ -1,0 +1,37 @@
+#pragma once
+/* What reaches a person's terminal: colours where they belong, and no control characters from
+ * elsewhere (a model's answer must not move the cursor or set the window's title).
+ */
+
+#include <stdio.h>
+
+#include "shared/base/text.h"
+
+enum terminal_colour {
+    TERMINAL_PLAIN,
+    TERMINAL_BOLD,
+    TERMINAL_DIM,
+    TERMINAL_RED,
+    TERMINAL_GREEN,
+    TERMINAL_YELLOW,
+    TERMINAL_CYAN,
+};
+
+/* Whether the stream is a terminal that takes colours (and NO_COLOR is not set). */
+bool terminal_has_colours(FILE *stream);
+
+/* The escape sequence, or "" where the stream takes none. TERMINAL_PLAIN ends all of them. */
+const char *terminal_colour(FILE *stream, enum terminal_colour colour);
+
+/* Print text from elsewhere: on a terminal without control characters (line breaks and tabs stay);
+ * into a file or pipe as it is. */
+void terminal_print(FILE *stream, struct text text);
+
+/* The same in one line of at most `width` characters: white space runs become one blank. */
+void terminal_print_line(FILE *stream, struct text text, size_t width);
+
+/* One line of at most `width` characters into `out`; pure. */
+void terminal_shorten(struct text text, size_t width, struct buf *out);
+
+/* Copies without control characters besides line break and tab; pure. */
+void terminal_clean(struct text text, struct buf *out);
