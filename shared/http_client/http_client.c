@@ -61,9 +61,11 @@ int http_client_open(const struct http_client_options *options, struct http_clie
         client->options.transfers_per_shard = DEFAULT_TRANSFERS_PER_SHARD;
     client->shards_count =
         (client->options.max_transfers - 1) / client->options.transfers_per_shard + 1;
-    client->shards = xcalloc(client->shards_count, sizeof(*client->shards));
-    for (size_t i = 0; i < client->shards_count; i++)
+    client->shards = xcalloc(2 * client->shards_count, sizeof(*client->shards));
+    for (size_t i = 0; i < 2 * client->shards_count; i++) {
         client->shards[i].client = client;
+        client->shards[i].capped = i >= client->shards_count;
+    }
     client->user_agent = xstrdup(client->options.user_agent ? client->options.user_agent
                                                             : "penstock/" PENSTOCK_VERSION);
     client->ca_file = client->options.ca_file ? xstrdup(client->options.ca_file) : NULL;
@@ -77,7 +79,7 @@ void http_client_close(struct http_client *client)
         return;
     ASSERT(client->admitted == 0);
     ASSERT(list_empty(&client->waiters));
-    for (size_t i = 0; i < client->shards_count; i++)
+    for (size_t i = 0; i < 2 * client->shards_count; i++)
         http_shard_close(&client->shards[i]);
     for (size_t i = 0; i < client->idle_count; i++)
         curl_easy_cleanup(client->idle[i]);
@@ -165,12 +167,18 @@ static void give_handle(struct http_client *client, CURL *easy)
     client->idle[client->idle_count++] = easy;
 }
 
-static struct http_shard *choose_shard(struct http_client *client)
+/* The first with room. Whoever needs a connection of its own is not to wait for the cap. */
+static struct http_shard *choose_shard(struct http_client *client,
+                                       const struct http_transfer *transfer)
 {
+    bool capped = client->options.max_host_connections > 0 && transfer->secure &&
+                  !transfer->call->pin && !transfer->call->once;
+    struct http_shard *first = client->shards + (capped ? client->shards_count : 0);
+
     for (size_t i = 0; i < client->shards_count; i++)
-        if (client->shards[i].active < client->options.transfers_per_shard)
-            return &client->shards[i];
-    return &client->shards[0]; /* admission leaves room somewhere */
+        if (first[i].active < client->options.transfers_per_shard)
+            return &first[i];
+    return first; /* not reached: admission leaves room in one of each kind */
 }
 
 static int64_t next_deadline(const struct http_transfer *transfer)
@@ -235,7 +243,7 @@ static int run_transfer(struct http_transfer *transfer, struct http_response *ou
         return r;
     transfer->easy = take_handle(client);
     http_transfer_configure(transfer);
-    http_shard_add(choose_shard(client), transfer);
+    http_shard_add(choose_shard(client, transfer), transfer);
     client->stats.active++;
     r = wait_done(transfer, err);
     client->stats.active--;

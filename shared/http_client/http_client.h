@@ -21,9 +21,13 @@ struct http_client;
 struct http_client_options {
     size_t max_transfers;       /* at once; more wait in order; default 20 000 */
     size_t transfers_per_shard; /* default 1 000 */
-    long max_host_connections;  /* for HTTP/2 hosts; 0: no cap; default 0 */
-    const char *user_agent;     /* default "penstock/VERSION" */
-    const char *ca_file;        /* NULL: the system's */
+    /* To one host by https, in each shard. With HTTP/2 a connection carries a hundred transfers,
+     * and a burst opens one each unless this says otherwise: 8 is plenty. A host that speaks
+     * HTTP/1.1 only gets no more at once than this. Plain http, pinned and once calls are not
+     * counted. 0, the default: no cap. */
+    long max_host_connections;
+    const char *user_agent; /* default "penstock/VERSION" */
+    const char *ca_file;    /* NULL: the system's */
 };
 
 struct http_header {

@@ -28,6 +28,7 @@ struct fiber;
 struct http_shard {
     struct http_client *client;
     CURLM *multi;
+    bool capped;          /* max_host_connections holds */
     size_t active;        /* transfers */
     ev_timer timer;       /* curl's */
     ev_timer unused;      /* closes the multi when nobody used it for long */
@@ -51,9 +52,9 @@ struct http_client {
     char *user_agent;
     char *ca_file;
     CURLSH *share;
-    struct http_shard *shards;
-    size_t shards_count;
-    CURL **idle; /* easy handles */
+    struct http_shard *shards; /* those without a cap, then as many with */
+    size_t shards_count;       /* of each kind */
+    CURL **idle;               /* easy handles */
     size_t idle_count;
     size_t idle_size;
     size_t admitted;

@@ -95,7 +95,7 @@ static int fail(const struct http_transfer *transfer, int code, struct error *er
                      transfer->host, (long long)transfer->call->connect_timeout_ms);
 }
 
-/* "+host:port:address,address": IPv6 in brackets; address_format adds the port, which is cut off. */
+/* "+host:port:address,address": IPv6 in brackets; the port of address_format is cut. */
 static void format_addresses(struct http_transfer *transfer, const struct resolved *resolved)
 {
     buf_printf(&transfer->addresses, "+%.*s:%d:", TEXT_ARGS(transfer->name), transfer->port);

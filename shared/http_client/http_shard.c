@@ -135,7 +135,9 @@ static void open_multi(struct http_shard *shard)
     curl_multi_setopt(shard->multi, CURLMOPT_TIMERDATA, shard);
     curl_multi_setopt(shard->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
     curl_multi_setopt(shard->multi, CURLMOPT_MAXCONNECTS, (long)options->transfers_per_shard);
-    curl_multi_setopt(shard->multi, CURLMOPT_MAX_HOST_CONNECTIONS, options->max_host_connections);
+    if (shard->capped)
+        curl_multi_setopt(shard->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                          options->max_host_connections);
 }
 
 void http_shard_add(struct http_shard *shard, struct http_transfer *transfer)
