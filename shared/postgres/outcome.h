@@ -19,11 +19,11 @@ enum pg_verdict pg_outcome_of(const PGresult *result);
 
 /* Deadlock or serialisation failure: the same statement may pass when it is run again. */
 bool pg_outcome_is_transient(const PGresult *result);
-/* The prepared statement does not fit the schema any more, or is gone: only a new connection helps. */
+/* The prepared statement does not fit the schema any more, or is gone: a new connection helps. */
 bool pg_outcome_is_stale(const PGresult *result);
 bool pg_outcome_is_statement_timeout(const PGresult *result);
 
-/* Fill *err from a PG_FAILED result: -E_CONFLICT, -E_TIMEOUT or -E_REJECTED, "SQLSTATE: message". */
+/* Fill *err from a PG_FAILED result: -E_CONFLICT, -E_TIMEOUT, -E_REJECTED: "SQLSTATE: message". */
 int pg_outcome_error(const PGresult *result, struct error *err);
 
 /* The first line of a message of libpq, which may be NULL, without white space at its end. */

@@ -2,20 +2,20 @@
 /* Postgres for fibers: one pipelined connection that all fibers share, and a small pool of
  * connections for transactions that need several round trips.
  *
- * Natural batching: what fibers ask for while the previous batch is in flight leaves together, up to
- * PG_BATCH_MAX requests, closed by one Sync: one implicit transaction, one fsync. A fiber is woken
- * only when its batch's Sync came back, so a 0 means "committed". When a statement of a batch fails,
- * Postgres has rolled the whole batch back, and the driver runs each request of it again with a Sync
- * of its own: the faulty one fails alone. Deadlocks and serialisation failures are run again (3 times).
+ * Natural batching: what fibers ask for while the previous batch is in flight leaves together, up
+ * to PG_BATCH_MAX requests, closed by one Sync: one implicit transaction, one fsync. A fiber is
+ * woken only when its batch's Sync came back, so a 0 means "committed". When a statement of a batch
+ * fails, Postgres has rolled the whole batch back, and the driver runs each request of it again
+ * with a Sync of its own: the faulty one fails alone. Deadlocks and serialisation failures are run
+ * again (3 times).
  *
  * Lost connections come back with capped, jittered backoff. A request that was not sent waits for
- * the connection until its deadline; one that was sent fails with -E_AMBIGUOUS: the caller decides, and
- * writes that are compare-and-sets may simply be sent again.
+ * the connection until its deadline; one that was sent fails with -E_AMBIGUOUS: the caller decides,
+ * and writes that are compare-and-sets may simply be sent again.
  *
- * Statements are prepared on first use per connection, by name; when a migration has made one stale,
- * a new connection is taken and the request is run again. Names resolve on the offload pool;
- * libpq is always given hostaddr or a socket directory, so it never blocks.
- */
+ * Statements are prepared on first use per connection, by name; when a migration has made one
+ * stale, a new connection is taken and the request is run again. Names resolve on the offload pool;
+ * libpq is always given hostaddr or a socket directory, so it never blocks. */
 
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
@@ -67,8 +67,7 @@ struct pg_value pg_null(void);
 
 /* Array literals: begin, add each, end. Then pg_array('T', &buf). */
 void pg_array_begin(struct buf *buf);
-void pg_array_add_text(struct buf *buf,
-                       struct text value); /* quoted and escaped; TEXT_NONE is NULL */
+void pg_array_add_text(struct buf *buf, struct text value); /* quoted; TEXT_NONE is NULL */
 void pg_array_add_uuid(struct buf *buf, struct uuid value);
 void pg_array_add_int(struct buf *buf, int64_t value);
 void pg_array_end(struct buf *buf);
@@ -81,9 +80,9 @@ struct pg_query {
 
 /* Starts connecting in the background; it never waits, but is for fibers only. The url may name
  * several hosts, which are tried in order. Returns 0, or -E_INVALID for a url that is missing or
- * that libpq can't parse. The pg is closed with pg_close, which gives what is running 5 s, and fails what
- * is left. Calls that began before it may still return after it; a transaction that is open must
- * still be ended. */
+ * that libpq can't parse. The pg is closed with pg_close, which gives what is running 5 s, and
+ * fails what is left. Calls that began before it may still return after it; a transaction that is
+ * open must still be ended. */
 MUSTCHECK int pg_open(const struct pg_options *options, struct pg **out, struct error *err);
 SUSPENDS void pg_close(struct pg *pg); /* accepts NULL */
 
@@ -93,28 +92,28 @@ SUSPENDS MUSTCHECK int pg_wait_ready(struct pg *pg, int64_t deadline_ms, struct 
 bool pg_is_ready(const struct pg *pg);
 
 /* Run one statement on the shared connection. *out (may be NULL if not wanted) is the caller's to
- * pg_result_free. Returns 0; -E_UNAVAILABLE (not sent); -E_AMBIGUOUS; -E_TIMEOUT (server's or ours: if
- * sent, ambiguous too); -E_CONFLICT (unique or exclusion violation); -E_REJECTED (any other SQL
+ * pg_result_free. Returns 0; -E_UNAVAILABLE (not sent); -E_AMBIGUOUS; -E_TIMEOUT (server's or ours:
+ * if sent, ambiguous too); -E_CONFLICT (unique or exclusion violation); -E_REJECTED (any other SQL
  * error, with its SQLSTATE in the text); -E_LIMIT (values over 64 MiB, or an array literal that
  * outgrew its buf); -E_CANCELED (ambiguous if sent). */
 SUSPENDS MUSTCHECK int pg_exec(struct pg *pg, const struct pg_statement *statement,
                                const struct pg_value *values, struct pg_result **out,
                                struct error *err);
 
-/* Several statements as one request: adjacent in one batch, so all or none. out_results (NULL, or an
- * array of count) is filled on 0 only. -E_LIMIT too for more than PG_QUERIES_MAX. */
+/* Several statements as one request: adjacent in one batch, so all or none. out_results (NULL, or
+ * an array of count) is filled on 0 only. -E_LIMIT too for more than PG_QUERIES_MAX. */
 SUSPENDS MUSTCHECK int pg_exec_all(struct pg *pg, const struct pg_query *queries, size_t count,
                                    struct pg_result **out_results, struct error *err);
 
 /* A transaction on a pooled connection; waits for a free one. End it with pg_commit or pg_rollback,
- * both of which free it, whatever they return. A connection whose exchange was interrupted is closed,
- * not reused; what follows in that transaction fails with -E_UNAVAILABLE.
+ * both of which free it, whatever they return. A connection whose exchange was interrupted is
+ * closed, not reused; what follows in that transaction fails with -E_UNAVAILABLE.
  *
- * pg_begin returns 0, -E_UNAVAILABLE (no free or no working connection in time; nothing was done) or
- * -E_CANCELED. pg_tx_exec returns what pg_exec does, but never -E_AMBIGUOUS: a lost connection is
- * -E_UNAVAILABLE, since the server rolls back. A failed statement fails the whole transaction: then
- * pg_commit is -E_REJECTED. pg_commit is -E_AMBIGUOUS, -E_TIMEOUT or -E_CANCELED when the answer to
- * COMMIT did not come (in a fiber that is cancelled already it rolls back). */
+ * pg_begin returns 0, -E_UNAVAILABLE (no free or no working connection in time; nothing was done)
+ * or -E_CANCELED. pg_tx_exec returns what pg_exec does, but never -E_AMBIGUOUS: a lost connection
+ * is -E_UNAVAILABLE, since the server rolls back. A failed statement fails the whole transaction:
+ * then pg_commit is -E_REJECTED. pg_commit is -E_AMBIGUOUS, -E_TIMEOUT or -E_CANCELED when the
+ * answer to COMMIT did not come (in a fiber that is cancelled already it rolls back). */
 SUSPENDS MUSTCHECK int pg_begin(struct pg *pg, struct pg_tx **out, struct error *err);
 SUSPENDS MUSTCHECK int pg_tx_exec(struct pg_tx *tx, const struct pg_statement *statement,
                                   const struct pg_value *values, struct pg_result **out,
