@@ -471,7 +471,7 @@ char *http_parse_space(struct http_parse *parse, size_t *out_size)
 
 bool http_parse_begun(const struct http_parse *parse)
 {
-    if (parse->state != HTTP_PARSE_HEAD)
+    if (parse->state != HTTP_PARSE_HEAD || parse->scan.headers_at > 0)
         return true;
     return parse->input.len > (parse->scan.skipped_blank ? parse->scan.line_at : 0);
 }
@@ -507,8 +507,11 @@ void http_parse_next(struct http_parse *parse)
 
 void http_parse_release(struct http_parse *parse)
 {
+    bool skipped_blank = parse->scan.skipped_blank;
+
     ASSERT(!http_parse_begun(parse));
     reset(parse);
+    parse->scan.skipped_blank = skipped_blank;
     buf_deinit(&parse->input);
 }
 
