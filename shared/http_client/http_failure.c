@@ -37,7 +37,6 @@ static int fail_after_sending(const struct http_transfer *transfer, struct error
     case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9: anything without a status line */
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING:
-    case CURLE_HTTP2:
         return error_set(err, E_PROTOCOL, "the reply from %s is not valid HTTP", transfer->host);
     case CURLE_OUT_OF_MEMORY: /* curl's own cap on one header line */
 #if LIBCURL_VERSION_NUM >= 0x080600

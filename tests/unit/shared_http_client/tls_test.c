@@ -2,93 +2,23 @@
 
 #include "http_test.h"
 
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-struct tls_server {
-    char folder[64];
-    char cert[96];
-    char key[96];
-    pid_t pid;
-    int port;
-};
+#include "tls_support.h"
 
 static struct tls_server tls;
 
-static pid_t start(char *const arguments[], int output_fd)
+static void set_up(void)
 {
-    pid_t pid = fork();
-
-    if (pid == 0) {
-        dup2(output_fd, 1);
-        execvp(arguments[0], arguments);
-        _exit(127);
-    }
-    return pid;
+    tls_server_start(&tls, TLS_S_SERVER);
 }
 
-static void make_certificate(void)
+static void tear_down(void)
 {
-    char *arguments[] = {"openssl",
-                         "req",
-                         "-x509",
-                         "-newkey",
-                         "ec",
-                         "-pkeyopt",
-                         "ec_paramgen_curve:prime256v1",
-                         "-nodes",
-                         "-subj",
-                         "/CN=localhost",
-                         "-addext",
-                         "subjectAltName=IP:127.0.0.1",
-                         "-days",
-                         "2",
-                         "-keyout",
-                         tls.key,
-                         "-out",
-                         tls.cert,
-                         NULL};
-    int status;
-
-    cr_assert_eq(waitpid(start(arguments, 2), &status, 0) > 0 && status == 0, 1);
+    tls_server_stop(&tls);
 }
 
-static void tls_start(void)
-{
-    char *arguments[] = {"openssl", "s_server", "-accept", "127.0.0.1:0", "-cert",
-                         tls.cert,  "-key",     tls.key,   "-www",        NULL};
-    char line[256];
-    int output[2];
-    FILE *lines;
-
-    snprintf(tls.folder, sizeof(tls.folder), "/tmp/http-client-tls-XXXXXX");
-    cr_assert_not_null(mkdtemp(tls.folder));
-    snprintf(tls.cert, sizeof(tls.cert), "%s/cert.pem", tls.folder);
-    snprintf(tls.key, sizeof(tls.key), "%s/key.pem", tls.folder);
-    make_certificate();
-    cr_assert_eq(pipe(output), 0);
-    tls.pid = start(arguments, output[1]);
-    close(output[1]);
-    lines = fdopen(output[0], "r");
-    while (tls.port == 0 && fgets(line, sizeof(line), lines))
-        if (sscanf(line, "ACCEPT 127.0.0.1:%d", &tls.port) == 1)
-            break;
-    cr_assert_gt(tls.port, 0);
-}
-
-static void tls_stop(void)
-{
-    kill(tls.pid, SIGKILL);
-    waitpid(tls.pid, NULL, 0);
-    unlink(tls.cert);
-    unlink(tls.key);
-    rmdir(tls.folder);
-}
-
-static int call_tls(struct fixture *f)
+SUSPENDS static int call_tls(struct fixture *f)
 {
     char url[64];
 
@@ -102,8 +32,7 @@ static void untrusted(struct fixture *f)
     cr_assert(strstr(f->err.text, "certificate"), "%s", f->err.text);
 }
 
-Test(http_client, refuses_a_certificate_that_nobody_vouches_for, .init = tls_start,
-     .fini = tls_stop)
+Test(http_client, refuses_a_certificate_that_nobody_vouches_for, .init = set_up, .fini = tear_down)
 {
     with_server(untrusted, NULL);
 }
@@ -115,11 +44,33 @@ static void trusted(struct fixture *f)
     cr_assert(strstr(f->response.body.ptr, "TLS"), "%s", f->response.body.ptr);
 }
 
-Test(http_client, trusts_what_the_ca_file_holds, .init = tls_start, .fini = tls_stop)
+Test(http_client, trusts_what_the_ca_file_holds, .init = set_up, .fini = tear_down)
 {
     struct http_client_options options = {.ca_file = tls.cert};
 
     with_server(trusted, &options);
+}
+
+/* The certificate is for 127.0.0.1; a pin does not change whom it must name. */
+static void pinned(struct fixture *f)
+{
+    struct address pin;
+    char url[64];
+    struct http_call call = {.pin = &pin, .total_timeout_ms = 5000, .url = url};
+
+    cr_assert_eq(address_parse("127.0.0.1", tls.port, &pin, NULL), 0);
+    snprintf(url, sizeof(url), "https://127.0.0.1:%d/", tls.port);
+    cr_assert_eq(do_call(f, call, NULL), 0, "%s", f->err.text);
+    snprintf(url, sizeof(url), "https://other.test:%d/", tls.port);
+    cr_assert_eq(do_call(f, call, NULL), -E_UNAVAILABLE, "%s", f->err.text);
+}
+
+Test(http_client, checks_the_name_in_the_certificate_of_a_pinned_server, .init = set_up,
+     .fini = tear_down)
+{
+    struct http_client_options options = {.ca_file = tls.cert};
+
+    with_server(pinned, &options);
 }
 
 static void plain_port(struct fixture *f)
