@@ -1,0 +1,25 @@
+#pragma once
+/* Time zones from the system's database (package tzdata), without touching the process's own TZ.
+ *
+ * A file is TZif, version 2 or later (RFC 8536): transitions, and a footer with the rule for the time
+ * after the last of them.
+ */
+
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+
+struct error;
+struct zone;
+
+#define ZONE_NAME_MAX 64
+
+/* The zone of an IANA name ("Europe/Berlin"); "UTC" needs no database. Returns 0 with *out (the
+ * caller's to free), or -E_INVALID: no such zone. Reads a file of some KiB. */
+MUSTCHECK int zone_load(struct text name, struct zone **out, struct error *err);
+void zone_freep(struct zone **zone);
+
+/* From the bytes of a TZif file; they are borrowed during the call. Returns 0 or -E_INVALID. Pure. */
+MUSTCHECK int zone_parse(struct text bytes, struct zone **out, struct error *err);
+
+/* Seconds east of UTC at an instant (seconds since 1970). */
+int32_t zone_offset(const struct zone *zone, int64_t unix_s);
