@@ -31,7 +31,7 @@ static enum message_role role_parse(struct text name)
         if (text_is(name, role_names[i]))
             return (enum message_role)i;
     }
-    ASSERT(!"a role that the table's CHECK does not allow");
+    ASSERT(!"a role that the database does not allow");
     return MESSAGE_USER;
 }
 

@@ -1,7 +1,7 @@
 /* The states of a run
  *
  * One table of moves. A new state needs: its name here, its rows here and in a migration
- * (run_transitions, and the CHECK on runs.status), and the statements that make the moves.
+ * (run_transitions, and the domain run_status), and the statements that make the moves.
  */
 
 #include "shared/store/run_state.h"

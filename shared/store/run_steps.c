@@ -34,7 +34,7 @@ static enum step_status status_parse(struct text name)
         if (text_is(name, status_names[i]))
             return (enum step_status)i;
     }
-    ASSERT(!"a status that the table's CHECK does not allow");
+    ASSERT(!"a status that the database does not allow");
     return STEP_FAILED;
 }
 

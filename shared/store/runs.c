@@ -28,7 +28,7 @@ static int run_read(struct row *row, struct run *out, struct error *err)
     run.agent_id = row_uuid(row);
     run.agent_version = row_int(row);
     if (!run_status_parse(pg_get_text(row->result, row->row, row->column++), &run.status))
-        ASSERT(!"a status that the table's CHECK does not allow");
+        ASSERT(!"a status that the database does not allow");
     run.priority = (enum run_priority)row_int(row);
     run.owner = row_int(row);
     run.step = row_int(row);
