@@ -16,11 +16,13 @@
 #include "shared/base/clock.h"
 #include "shared/http_client/http_internal.h"
 
-/* Buffers are per transfer in flight and only what is touched costs memory: 8 KiB carries streamed
- * replies, and bodies that do not leave with the headers get curl's default. */
+/* Buffers are per transfer in flight: 8 KiB carries streamed replies. Bodies that do not leave with
+ * the headers (from 64 KiB on) go through a buffer that stays until the reply is complete: a big one
+ * halves the CPU time, a small one saves 48 KiB, which counts when many are in flight. */
 #define RECEIVE_BUFFER_BYTES    8192L
 #define UPLOAD_BUFFER_BYTES     16384L
 #define UPLOAD_BUFFER_BIG_BYTES 65536L
+#define BIG_BUFFERS_MAX         512 /* transfers in flight */
 #define KEEPALIVE_IDLE_S        60L
 #define KEEPALIVE_INTERVAL_S    30L
 
@@ -177,9 +179,6 @@ static void configure_method(CURL *easy, const struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.len ? call->body.ptr : "");
     if (get)
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
-    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE,
-                     call->body.len > (size_t)UPLOAD_BUFFER_BIG_BYTES ? UPLOAD_BUFFER_BIG_BYTES
-                                                                      : UPLOAD_BUFFER_BYTES);
 }
 
 static void configure_connection(struct http_transfer *transfer)
@@ -217,6 +216,9 @@ void http_transfer_configure(struct http_transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http_request_headers(transfer));
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE,
+                     transfer->client->stats.active < BIG_BUFFERS_MAX ? UPLOAD_BUFFER_BIG_BYTES
+                                                                      : UPLOAD_BUFFER_BYTES);
     configure_method(easy, transfer->call);
     configure_connection(transfer);
 }
