@@ -6,23 +6,14 @@
 
 #include "shared/http_server/http_server.h"
 
+#include "shared/http_server/scan.h"
+
 struct text http_header_get(const struct http_exchange *exchange, const char *name)
 {
     for (size_t i = 0; i < exchange->headers_count; i++)
         if (text_is_nocase(exchange->headers[i].name, name))
             return exchange->headers[i].value;
     return TEXT_NONE;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }
 
 bool http_decode(struct arena *arena, struct text in, bool plus_is_blank, struct text *out)
@@ -38,8 +29,8 @@ bool http_decode(struct arena *arena, struct text in, bool plus_is_blank, struct
         if (c == '+' && plus_is_blank)
             c = ' ';
         if (c == '%') {
-            int high = in.len - i > 2 ? hex_digit(in.ptr[i + 1]) : -1;
-            int low = in.len - i > 2 ? hex_digit(in.ptr[i + 2]) : -1;
+            int high = in.len - i > 2 ? http_hex_digit(in.ptr[i + 1]) : -1;
+            int low = in.len - i > 2 ? http_hex_digit(in.ptr[i + 2]) : -1;
 
             if (high < 0 || low < 0 || (high == 0 && low == 0))
                 return false;
@@ -64,7 +55,8 @@ static bool name_matches(struct text received, const char *name)
         if (c == '+')
             c = ' ';
         if (c == '%' && received.len - i > 2) {
-            c = (char)(hex_digit(received.ptr[i + 1]) * 16 + hex_digit(received.ptr[i + 2]));
+            c = (char)(http_hex_digit(received.ptr[i + 1]) * 16 +
+                       http_hex_digit(received.ptr[i + 2]));
             i += 2;
         }
         if (name[at] == '\0' || name[at] != c)

@@ -302,11 +302,6 @@ static int take_body_apart(struct http_parse *parse)
     return finish(parse, buf_text(&parse->body));
 }
 
-static bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 /* The size line: hex digits, CR, LF, and nothing else. */
 static int take_chunk_line(struct http_parse *parse, struct error *err)
 {
@@ -325,7 +320,7 @@ static int take_chunk_line(struct http_parse *parse, struct error *err)
             continue;
         if (line[*i] == ';')
             return refuse(parse, 400, "chunk extensions are not accepted", err);
-        if (!is_hex(line[*i]) || *i == CHUNK_SIZE_DIGITS_MAX)
+        if (http_hex_digit(line[*i]) < 0 || *i == CHUNK_SIZE_DIGITS_MAX)
             return refuse(parse, 400, "chunk size must be a hexadecimal number", err);
     }
     if (*i == there)
