@@ -1,0 +1,336 @@
+/* What scripts can say, and what the engine does about it. */
+
+#include <stdio.h>
+
+#include <criterion/criterion.h>
+
+#include "shared/base/error.h"
+#include "support.h"
+
+static struct play play;
+
+static void begin(void)
+{
+    play_begin(&play, "Please add 1,200 apples at 3:30 pm in OSLO");
+}
+
+static void end(void)
+{
+    play_end(&play);
+}
+
+TestSuite(engine, .init = begin, .fini = end);
+
+/* The reply's text to the present conversation, by a script of these rules. */
+static const char *text_by(const char *yaml)
+{
+    struct script *script = play_script(yaml);
+    const char *text;
+
+    cr_assert(play_ask(&play, script), "%s", play.problem.message);
+    text = play.decision.text.ptr; /* in the play's arena */
+    script_free(script);
+    return text ? text : "";
+}
+
+static const char *chosen(struct script *script)
+{
+    cr_assert(play_ask(&play, script), "%s", play.problem.message);
+    return play.decision.rule ? play.decision.rule->name : "none";
+}
+
+Test(engine, the_first_rule_that_matches_wins)
+{
+    cr_assert_str_eq(text_by("rules:\n"
+                             "  - {when: {user: pears}, then: {text: a}}\n"
+                             "  - {when: {user: apples}, then: {text: b}}\n"
+                             "  - {then: {text: c}}\n"),
+                     "b");
+}
+
+Test(engine, without_a_match_the_reply_says_so)
+{
+    cr_assert(strstr(text_by("rules: [{when: {user: pears}, then: {text: a}}]"), "No rule"));
+}
+
+Test(engine, models_match_by_glob)
+{
+    cr_assert_str_eq(text_by("rules:\n"
+                             "  - {when: {model: 'llama*'}, then: {text: a}}\n"
+                             "  - {when: {model: 'gpt-4?-*'}, then: {text: '{{model}}'}}\n"),
+                     "gpt-4o-mini");
+}
+
+Test(engine, templates_fill_captures_through_filters_and_tables)
+{
+    cr_assert_str_eq(
+        text_by("tables: {zone: {oslo: Europe/Oslo}}\n"
+                "rules:\n"
+                "  - when: {user: '([0-9,]+) ([a-z]+) at ([0-9:]+ pm) in ([a-z]+)'}\n"
+                "    then: {text: '{{1|number}} {{2}} {{3|clock}} {{4|zone}} {{4|lower}}'}\n"),
+        "1200 apples 15:30 Europe/Oslo oslo");
+    cr_assert_eq(play.decision.unfilled, 0);
+}
+
+Test(engine, clocks_and_small_numbers)
+{
+    cr_assert_str_eq(text_by("rules: [{when: {user: '(1)'}, then: {text: '{{1|pad}} {{1|money}} "
+                             "{{1|clock}} {{2}}'}}]"),
+                     "01 1.00 01:00 ");
+    cr_assert_eq(play.decision.unfilled, 1, "a group that is not there");
+}
+
+Test(engine, a_value_that_a_table_lacks_makes_the_rule_not_match)
+{
+    cr_assert_str_eq(text_by("tables: {zone: {rome: Europe/Rome}}\n"
+                             "rules:\n"
+                             "  - {when: {user: 'in ([a-z]+)'}, then: {text: '{{1|zone}}'}}\n"
+                             "  - {then: {text: other}}\n"),
+                     "other");
+}
+
+Test(engine, steps_follow_the_rounds_of_tool_calls)
+{
+    struct script *script =
+        play_script("rules:\n"
+                    "  - steps:\n"
+                    "      - calls:\n"
+                    "          - {name: calculator, arguments: {expression: '6*7'}}\n"
+                    "          - {name: current_time, arguments: {timezone: Asia/Tokyo}}\n"
+                    "      - calls: [{name: calculator, arguments: {expression: '{{tool.1}}+1'}}]\n"
+                    "      - text: '{{tool}} {{tool.1}} {{tool.2.timezone}} {{tool.2.unix}}'\n");
+
+    cr_assert(play_ask(&play, script));
+    cr_assert_eq(play.decision.calls_count, 2);
+    cr_assert(play_run_tools(&play));
+    cr_assert(play_ask(&play, script));
+    cr_assert(text_is(play.decision.calls[0].arguments, "{\"expression\":\"42+1\"}"));
+    cr_assert(play_run_tools(&play));
+    cr_assert(play_ask(&play, script));
+    cr_assert_str_eq(play.decision.text.ptr, "43 42 Asia/Tokyo 1772000000");
+    script_free(script);
+}
+
+Test(engine, a_member_that_a_result_lacks_shows_the_result)
+{
+    play_add(&play,
+             "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"a\",\"type\":"
+             "\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}");
+    play_add(&play, "{\"role\":\"tool\",\"tool_call_id\":\"a\",\"content\":\"no such zone\"}");
+    cr_assert_str_eq(text_by("rules: [{then: {text: 'It said: {{tool.time}}'}}]"),
+                     "It said: no such zone");
+    cr_assert_eq(play.decision.unfilled, 1);
+}
+
+Test(engine, results_are_numbered_by_their_calls_not_by_their_order)
+{
+    play_add(&play,
+             "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":["
+             "{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":"
+             "\"{}\"}},{\"id\":\"b\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+             "\"arguments\":\"{}\"}}]}");
+    play_add(&play, "{\"role\":\"tool\",\"tool_call_id\":\"b\",\"content\":\"second\"}");
+    play_add(&play, "{\"role\":\"tool\",\"tool_call_id\":\"a\",\"content\":\"first\"}");
+    cr_assert_str_eq(text_by("rules: [{then: {text: '{{tool.1}} {{tool.2}}'}}]"), "first second");
+}
+
+Test(engine, conditions_on_tool_results)
+{
+    static const char yaml[] = "rules:\n"
+                               "  - {when: {after_tool: false}, then: {text: none yet}}\n"
+                               "  - {when: {tool_results: 2}, then: {text: two}}\n"
+                               "  - {when: {tool: '^error'}, then: {text: an error}}\n"
+                               "  - {when: {after_tool: true}, then: {text: fine}}\n";
+
+    cr_assert_str_eq(text_by(yaml), "none yet");
+    play_add(&play,
+             "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"a\",\"type\":"
+             "\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}");
+    play_add(&play, "{\"role\":\"tool\",\"tool_call_id\":\"a\",\"content\":\"Error: no\"}");
+    cr_assert_str_eq(text_by(yaml), "an error");
+}
+
+Test(engine, times_skip_and_every_count_matches)
+{
+    struct script *script =
+        play_script("rules:\n"
+                    "  - {name: first two, when: {times: 2}, then: {status: 500}}\n"
+                    "  - {name: third, when: {every: 3}, then: {status: 503}}\n"
+                    "  - {name: late, when: {skip: 4, times: 1}, then: {text: b}}\n"
+                    "  - {name: rest, then: {text: a}}\n");
+    static const char *const expected[] = {"first two", "first two", "rest",  "rest",
+                                           "third",     "rest",      "rest",  "third",
+                                           "late",      "rest",      "third", "rest"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(expected); i++)
+        cr_assert_str_eq(chosen(script), expected[i], "call %zu", i);
+    script_free(script);
+}
+
+Test(engine, probability_follows_the_seed)
+{
+    static const char yaml[] = "seed: 5\nrules:\n"
+                               "  - {name: bad, when: {probability: 0.3}, then: {status: 500}}\n"
+                               "  - {name: good, then: {text: a}}\n";
+    struct script *one = play_script(yaml);
+    struct script *two = play_script(yaml);
+    int bad = 0;
+
+    for (int i = 0; i < 400; i++) {
+        const char *name = chosen(one);
+
+        cr_assert_str_eq(name, chosen(two));
+        bad += strcmp(name, "bad") == 0;
+    }
+    cr_assert(bad > 80 && bad < 160, "%d of 400", bad);
+    script_free(one);
+    script_free(two);
+}
+
+static struct text one_header(void *arg, const char *name)
+{
+    return text_is_nocase(text_of(name), "x-tier") ? text_of(arg) : TEXT_NONE;
+}
+
+Test(engine, headers_of_the_request_are_a_condition)
+{
+    struct script *script = play_script(
+        "rules:\n"
+        "  - {name: free, when: {header: {name: X-Tier, matches: ^free}}, then: {text: a}}\n"
+        "  - {name: any, when: {header: {name: x-tier}}, then: {text: b}}\n"
+        "  - {name: none, then: {text: c}}\n");
+    struct decide_input input = {.conversation = &play.conversation, .header = one_header};
+
+    cr_assert_str_eq(chosen(script), "none");
+    input.header_arg = "free-1";
+    cr_assert_eq(decide(script, &input, &play.arena, &play.decision, NULL), 0);
+    cr_assert_str_eq(play.decision.rule->name, "free");
+    input.header_arg = "paid";
+    cr_assert_eq(decide(script, &input, &play.arena, &play.decision, NULL), 0);
+    cr_assert_str_eq(play.decision.rule->name, "any");
+    script_free(script);
+}
+
+Test(engine, arguments_are_json_whatever_is_filled_in)
+{
+    struct script *script = play_script("rules:\n"
+                                        "  - then:\n"
+                                        "      calls: [{name: f, arguments: {text: '{{user}}', n: "
+                                        "3, on: true, x: '3', list: [1, a]}}]\n");
+
+    play_end(&play);
+    play_begin(&play, "say \"hi\"\n\\o/");
+    cr_assert(play_ask(&play, script));
+    cr_assert(text_is(play.decision.calls[0].arguments,
+                      "{\"text\":\"say \\\"hi\\\"\\n\\\\o/\",\"n\":3,\"on\":true,\"x\":\"3\","
+                      "\"list\":[1,\"a\"]}"));
+    script_free(script);
+}
+
+Test(engine, arguments_given_as_text_go_out_as_they_are)
+{
+    struct script *script =
+        play_script("rules: [{then: {calls: [{name: f, arguments: '{broken'}]}}]");
+
+    cr_assert(play_ask(&play, script));
+    cr_assert(text_is(play.decision.calls[0].arguments, "{broken"));
+    script_free(script);
+}
+
+Test(engine, delays_stay_in_their_range)
+{
+    struct script *script = play_script("rules: [{then: {text: a, delay_ms: [10, 12]}}]");
+    bool seen[13] = {false};
+
+    for (int i = 0; i < 100; i++) {
+        cr_assert(play_ask(&play, script));
+        cr_assert(play.decision.delay_ms >= 10 && play.decision.delay_ms <= 12);
+        seen[play.decision.delay_ms] = true;
+    }
+    cr_assert(seen[10] && seen[11] && seen[12]);
+    script_free(script);
+}
+
+Test(engine, patterns_see_only_the_beginning_of_a_long_message)
+{
+    CLEANUP(buf_deinit)
+    struct buf text = {0};
+
+    buf_init(&text, 0);
+    for (int i = 0; i < 5000; i++)
+        buf_add_char(&text, 'x');
+    buf_add_string(&text, "apples");
+    play_end(&play);
+    play_begin(&play, buf_string(&text));
+    cr_assert(strstr(text_by("rules: [{when: {user: apples}, then: {text: a}}]"), "No rule"));
+}
+
+/* ---- errors ---- */
+
+static const char *error_of(const char *yaml)
+{
+    static struct error err;
+    struct script *script = NULL;
+
+    err.text[0] = '\0';
+    cr_assert_eq(script_parse("s.yaml", text_of(yaml), &script, &err), -E_INVALID, "%s", yaml);
+    cr_assert_null(script);
+    return err.text;
+}
+
+#define ERROR_BEGINS(yaml, expected)                                                               \
+    cr_assert(text_starts(text_of(error_of(yaml)), expected), "%s", error_of(yaml))
+
+Test(script, errors_name_file_line_and_column)
+{
+    ERROR_BEGINS("", "s.yaml:1:1: the script is empty");
+    ERROR_BEGINS("rules: [", "s.yaml:2:1: did not find");
+    ERROR_BEGINS("seed: 1\n", "s.yaml:1:1: a script needs rules");
+    ERROR_BEGINS("rules: 3\n", "s.yaml:1:8: rules must be a list");
+    ERROR_BEGINS("rules:\n  - {than: {text: a}}\n",
+                 "s.yaml:2:6: a rule has no key 'than'; known are: name, when, then, steps");
+    ERROR_BEGINS("rules:\n  - name: a\n", "s.yaml:2:5: a rule needs then or steps");
+    ERROR_BEGINS("rules:\n  - when: {user: '('}\n", "s.yaml:2:18: not a regular expression: ");
+    ERROR_BEGINS("rules:\n  - {then: {text: '{{tol}}'}}\n", "s.yaml:2:19: {{tol}} is no value");
+    ERROR_BEGINS("rules:\n  - {then: {text: '{{1'}}\n", "s.yaml:2:19: a {{ is not closed");
+    ERROR_BEGINS("rules:\n  - {then: {text: '{{1|zone}}'}}\n",
+                 "s.yaml:2:19: {{1|zone}} is no value");
+    ERROR_BEGINS("rules:\n  - {then: {status: 99}}\n", "s.yaml:2:21: a status is");
+    ERROR_BEGINS("rules:\n  - {then: {delay_ms: [5, 1], text: a}}\n",
+                 "s.yaml:2:23: delay_ms must not");
+    ERROR_BEGINS("rules:\n  - {then: {delay_ms: soon, text: a}}\n", "s.yaml:2:23: a whole number");
+    ERROR_BEGINS("rules:\n  - {then: {}}\n", "s.yaml:2:12: an action needs");
+    ERROR_BEGINS("rules:\n  - {then: {close: after}}\n", "s.yaml:2:20: close is");
+    ERROR_BEGINS("rules:\n  - {then: {calls: [{arguments: {}}]}}\n",
+                 "s.yaml:2:21: a call needs a name");
+    ERROR_BEGINS("rules:\n  - {steps: []}\n", "s.yaml:2:13: steps must not be empty");
+    ERROR_BEGINS("rules:\n  - {when: {every: 0}, then: {text: a}}\n", "s.yaml:2:20: every is");
+    ERROR_BEGINS("rules:\n  - {when: {probability: 2}, then: {text: a}}\n",
+                 "s.yaml:2:26: a probab");
+    ERROR_BEGINS("rules:\n  - {when: {header: {matches: a}}, then: {text: a}}\n",
+                 "s.yaml:2:21: header needs a name");
+    ERROR_BEGINS("rules:\n  - {when: {after_tool: maybe}, then: {text: a}}\n",
+                 "s.yaml:2:25: true or");
+    ERROR_BEGINS("rules:\n  - {then: {text: a, headers: {'a b': c}}}\n", "s.yaml:2:31: a header");
+    ERROR_BEGINS("rules:\n  - when: {user: '()()()()()()()()()()'}\n", "s.yaml:2:18: a regular");
+}
+
+Test(script, values_of_placeholders_are_checked)
+{
+    static const char *const wrong[] = {"{{10}}", "{{tool.}}", "{{tool.0}}", "{{tool.1.}}",
+                                        "{{}}",   "{{user|}}", "{{tool.2x}}"};
+    char yaml[100];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+        snprintf(yaml, sizeof(yaml), "rules: [{then: {text: '%s'}}]", wrong[i]);
+        cr_assert(strstr(error_of(yaml), "is no value"), "%s", wrong[i]);
+    }
+}
+
+Test(script, a_missing_file_is_not_found)
+{
+    struct script *script = NULL;
+    struct error err;
+
+    cr_assert_eq(script_load("/nonexistent/x.yaml", &script, &err), -E_NOT_FOUND);
+}
