@@ -17,8 +17,8 @@
 #include "shared/http_client/http_internal.h"
 
 /* Buffers are per transfer in flight: 8 KiB carries streamed replies. Bodies that do not leave with
- * the headers (from 64 KiB on) go through a buffer that stays until the reply is complete: a big one
- * halves the CPU time, a small one saves 48 KiB, which counts when many are in flight. */
+ * the headers (from 64 KiB on) go through a buffer that stays until the reply is complete: a big
+ * one halves the CPU time, a small one saves 48 KiB, which counts when many are in flight. */
 #define RECEIVE_BUFFER_BYTES    8192L
 #define UPLOAD_BUFFER_BYTES     16384L
 #define UPLOAD_BUFFER_BIG_BYTES 65536L
