@@ -110,7 +110,7 @@ static void say(const struct show *show, enum agents_line kind, const char *fiel
                 struct text value)
 {
     CLEANUP(buf_deinit)
-    struct buf line;
+    struct buf line = {0};
 
     buf_init(&line, 0);
     if (field)

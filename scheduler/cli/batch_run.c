@@ -112,7 +112,7 @@ static void write_results(struct flow *flow)
 
     for (; flow->written < end; flow->written++) {
         CLEANUP(buf_deinit)
-        struct buf line;
+        struct buf line = {0};
         struct batch_item *item = &items->items[flow->written];
 
         buf_init(&line, 4 * ANSWER_BYTES_MAX);
@@ -239,9 +239,9 @@ static int take_outcome(struct flow *flow, struct batch_item *item, struct json_
                         struct error *err)
 {
     CLEANUP(buf_deinit)
-    struct buf answer;
+    struct buf answer = {0};
     CLEANUP(buf_deinit)
-    struct buf why;
+    struct buf why = {0};
     unsigned calls = 0;
     int r;
 
@@ -330,7 +330,7 @@ static size_t terminal_width(void)
 static void show(struct flow *flow, bool bar)
 {
     CLEANUP(buf_deinit)
-    struct buf line;
+    struct buf line = {0};
     struct batch_progress *progress = &flow->run->progress;
 
     buf_init(&line, 4096);

@@ -24,7 +24,7 @@
 static char *setting_of(const char *name, struct text dev, bool *from_file)
 {
     CLEANUP(buf_deinit)
-    struct buf value;
+    struct buf value = {0};
     const char *variable = getenv(name);
 
     *from_file = false;
@@ -51,7 +51,7 @@ static bool is_url(const char *url)
 int client_settings_read(struct client_settings *out, struct error *err)
 {
     CLEANUP(buf_deinit)
-    struct buf dev;
+    struct buf dev = {0};
     bool url_from_file;
     bool key_from_file;
     size_t len;

@@ -27,7 +27,7 @@ static int read_wanted(struct apply *apply, struct error *err)
 {
     const char *path = arguments_get(apply->args, "file");
     CLEANUP(buf_deinit)
-    struct buf text;
+    struct buf text = {0};
     int r;
 
     if (!path)

@@ -27,7 +27,7 @@ static int read_items(struct batch_command *command, struct error *err)
 {
     const char *path = command->args->positional[0];
     CLEANUP(buf_deinit)
-    struct buf text;
+    struct buf text = {0};
     int r;
 
     buf_init(&text, BATCH_FILE_BYTES_MAX);
@@ -105,7 +105,7 @@ static int print_transcripts(struct batch_command *command, struct error *err)
 static void print_summary(const struct batch_command *command, const struct batch_run *run)
 {
     CLEANUP(buf_deinit)
-    struct buf text;
+    struct buf text = {0};
 
     buf_init(&text, 4096);
     batch_format_summary(&run->progress, &text);

@@ -117,7 +117,7 @@ static int choose_llm(struct dev *dev, struct error *err)
 static void set_environment(struct dev *dev)
 {
     CLEANUP(buf_deinit)
-    struct buf url;
+    struct buf url = {0};
 
     buf_init(&url, 4096);
     buf_add_string(&url, "postgresql:///penstock?host=");
@@ -286,7 +286,7 @@ static int make_key(struct dev *dev, struct error *err)
     CLEANUP(freep)
     char *path = xasprintf("%s/api-key", dev->place.data);
     CLEANUP(buf_deinit)
-    struct buf key;
+    struct buf key = {0};
     const char *const tenant[] = {"tenants", "create", "dev", "--if-missing", NULL};
     const char *const create[] = {"keys", "create", "--tenant", "dev", "--name", "dev", NULL};
     int r;
@@ -319,7 +319,7 @@ static int write_environment(struct dev *dev, struct error *err)
     CLEANUP(freep)
     char *path = xasprintf("%s/dev.env", dev->place.data);
     CLEANUP(buf_deinit)
-    struct buf text;
+    struct buf text = {0};
     const struct environment_entry entries[] = {
         {"PENSTOCK_URL", getenv("PENSTOCK_URL")},
         {"PENSTOCK_API_KEY", getenv("PENSTOCK_API_KEY")},

@@ -28,7 +28,7 @@ struct prompt_run {
 static int read_prompt(const char *given, char **out, struct error *err)
 {
     CLEANUP(buf_deinit)
-    struct buf text;
+    struct buf text = {0};
     int r;
 
     if (strcmp(given, "-") != 0) {
@@ -155,9 +155,9 @@ static void print_json(const struct prompt_run *prompt_run, struct json_object *
 static int finish(struct prompt_run *prompt_run, struct json_object *run, struct error *err)
 {
     CLEANUP(buf_deinit)
-    struct buf answer;
+    struct buf answer = {0};
     CLEANUP(buf_deinit)
-    struct buf why;
+    struct buf why = {0};
     int r;
 
     buf_init(&answer, 0);

@@ -148,7 +148,7 @@ static void print_run(struct json_object *run)
 static int show(struct client *client, const struct arguments *args, struct error *err)
 {
     CLEANUP(buf_deinit)
-    struct buf why;
+    struct buf why = {0};
     CLEANUP(freep)
     char *path = NULL;
     struct client_reply reply = {0};

@@ -85,7 +85,7 @@ static int data_version(const struct dev_place *place)
     CLEANUP(freep)
     char *path = xasprintf("%s/postgres/PG_VERSION", place->data);
     CLEANUP(buf_deinit)
-    struct buf text;
+    struct buf text = {0};
     int64_t version;
 
     buf_init(&text, 64);
@@ -221,7 +221,7 @@ static pid_t postmaster(const struct dev_place *place)
     CLEANUP(freep)
     char *link = NULL;
     CLEANUP(buf_deinit)
-    struct buf text;
+    struct buf text = {0};
     char cwd[DEV_PATH_SIZE] = "";
     struct text line;
     struct text rest;

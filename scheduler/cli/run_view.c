@@ -219,7 +219,7 @@ int run_count_calls(struct client *client, const char *thread, const char *run, 
 void run_print_message(FILE *out, struct json_object *message)
 {
     CLEANUP(buf_deinit)
-    struct buf text;
+    struct buf text = {0};
     struct text role = json_get_text(message, "role");
 
     buf_init(&text, 0);

@@ -339,7 +339,7 @@ int config_file_read(const char *path, char *const *environment, struct config_f
                      struct error *err)
 {
     CLEANUP(buf_deinit)
-    struct buf raw;
+    struct buf raw = {0};
     CLEANUP(freep)
     char *text = NULL;
     struct error inner;
