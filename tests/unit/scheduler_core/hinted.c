@@ -1,0 +1,70 @@
+/* The memory of hints, the window, the roles. */
+
+#include <criterion/criterion.h>
+
+#include "scheduler/dispatcher.h"
+#include "scheduler/hinted.h"
+#include "scheduler/scheduler.h"
+#include "shared/base/error.h"
+
+Test(hinted, remembers_for_three_seconds)
+{
+    struct hinted *hinted = hinted_new(10);
+    struct uuid run = uuid_new();
+
+    cr_assert_eq(hinted_age_ms(hinted, run, 0), -1);
+    hinted_add(hinted, run, 1000);
+    cr_assert_eq(hinted_age_ms(hinted, run, 1500), 500);
+    cr_assert_eq(hinted_age_ms(hinted, run, 1000 + HINTED_KEEP_MS), -1);
+    hinted_add(hinted, run, 3000);
+    cr_assert_eq(hinted_age_ms(hinted, run, 3010), 10);
+    hinted_expire(hinted, 1000 + HINTED_KEEP_MS);
+    cr_assert_eq(hinted_count(hinted), 1);
+    cr_assert_eq(hinted_age_ms(hinted, run, 4010), 1010);
+    hinted_clear(hinted);
+    cr_assert_eq(hinted_age_ms(hinted, run, 4010), -1);
+    hinted_free(hinted);
+}
+
+Test(hinted, forgets_the_oldest_when_it_is_full)
+{
+    struct hinted *hinted = hinted_new(50);
+    struct uuid runs[200];
+
+    for (int i = 0; i < 200; i++) {
+        runs[i] = uuid_new();
+        hinted_add(hinted, runs[i], i);
+    }
+    cr_assert_eq(hinted_count(hinted), 50);
+    for (int i = 0; i < 200; i++)
+        cr_assert_eq(hinted_age_ms(hinted, runs[i], 200), i < 150 ? -1 : 200 - i);
+    hinted_expire(hinted, HINTED_KEEP_MS + 1000);
+    cr_assert_eq(hinted_count(hinted), 0);
+    hinted_free(hinted);
+}
+
+Test(window, is_twice_the_free_slots_within_limits)
+{
+    cr_assert_eq(dispatcher_window(&(struct dispatch_counts){0}), 64);
+    cr_assert_eq(dispatcher_window(&(struct dispatch_counts){.slots = 1000}), 2000);
+    cr_assert_eq(dispatcher_window(&(struct dispatch_counts){.slots = 1000, .in_progress = 900}),
+                 250);
+    cr_assert_eq(dispatcher_window(&(struct dispatch_counts){.slots = 1000, .in_progress = 5000}),
+                 250);
+    cr_assert_eq(dispatcher_window(&(struct dispatch_counts){.slots = 1000000}), 10000);
+}
+
+Test(roles, are_words_with_commas_between)
+{
+    struct error err;
+    unsigned roles = 0;
+
+    cr_assert_eq(scheduler_roles("api, dispatch,reap", &roles, &err), 0);
+    cr_assert_eq(roles, ROLE_API | ROLE_DISPATCH | ROLE_REAP);
+    cr_assert_eq(scheduler_roles("reap", &roles, &err), 0);
+    cr_assert_eq(roles, ROLE_REAP);
+    cr_assert_eq(scheduler_roles("api,cook", &roles, &err), -E_INVALID);
+    cr_assert(strstr(err.text, "'cook'"));
+    cr_assert_eq(scheduler_roles("", &roles, &err), -E_INVALID);
+    cr_assert_eq(scheduler_roles("api,,reap", &roles, &err), -E_INVALID);
+}
