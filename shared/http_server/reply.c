@@ -241,11 +241,11 @@ int http_stream_begin(struct http_exchange *exchange, int status, const char *co
 
     ASSERT(exchange->status == 0);
     ASSERT(!has_no_body(status));
+    exchange->streaming = true; /* from here on writes and the end only report the failure */
     if (connection->broken)
         return error_set(err, E_CLOSED, "the connection is closed");
     shrink_send_buffer(connection);
     connection->chunked = !connection->parse.request.http_1_0;
-    exchange->streaming = true;
     begin_head(exchange, status, content_type, &head);
     if (connection->chunked)
         buf_add_string(&head, "Transfer-Encoding: chunked\r\n");
