@@ -1,0 +1,27 @@
+#pragma once
+/* What `penstock doctor` thinks of what it found. Pure. */
+
+#include "shared/base/compiler.h"
+
+enum doctor_verdict { DOCTOR_OK, DOCTOR_WARN, DOCTOR_FAIL };
+
+struct doctor_finding {
+    enum doctor_verdict verdict;
+    char text[320]; /* what is, and unless ok what to do */
+};
+
+struct doctor_finding doctor_ok(const char *format, ...) PRINTF(1, 2);
+struct doctor_finding doctor_warning(const char *format, ...) PRINTF(1, 2);
+struct doctor_finding doctor_failed(const char *format, ...) PRINTF(1, 2);
+
+struct doctor_finding doctor_judge_postgres(int64_t server_version_num); /* 150004 */
+struct doctor_finding doctor_judge_redis(const char *version);           /* "7.0.15" */
+struct doctor_finding doctor_judge_eviction(const char *policy, bool has_limit);
+struct doctor_finding doctor_judge_clock(int64_t ahead_ms); /* theirs minus ours */
+struct doctor_finding doctor_judge_descriptors(int64_t hard_limit);
+struct doctor_finding doctor_judge_maps(int64_t max_map_count);
+
+/* status 0: it could not be reached, for the reason in `error`. */
+struct doctor_finding doctor_judge_server(const char *url, const char *origin, int status,
+                                          const char *error);
+struct doctor_finding doctor_judge_provider(const char *base_url, int status, const char *error);
