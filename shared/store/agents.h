@@ -48,7 +48,7 @@ SUSPENDS MUSTCHECK int agents_get_version(const struct store *store, struct uuid
 SUSPENDS MUSTCHECK int agents_list(const struct store *store, const struct page *page,
                                    struct agent_list *out, struct error *err);
 
-/* Replaces name and spec as the next version. AGENT_MISSING; AGENT_CHANGED (nothing was written). */
+/* Replaces name and spec as the next version. AGENT_MISSING; AGENT_CHANGED: nothing was written. */
 SUSPENDS MUSTCHECK int agents_update(const struct store *store, const struct agent_draft *draft,
                                      struct agent *out, struct error *err);
 

@@ -3,7 +3,7 @@
  *
  * begin claims the key before the work, complete stores the reply after it, abandon gives the key
  * free when the work failed in a way that may be tried again. A claim whose process died is taken
- * over after IDEMPOTENCY_CLAIM_MS. Keys live for a day (reaper.h). Keep `object` = the id chosen for
+ * over after IDEMPOTENCY_CLAIM_MS. Keys live for a day (reaper.h). `object` is the id chosen for
  * what the request creates: whoever takes a claim over finds with it what was done.
  */
 

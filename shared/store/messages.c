@@ -1,7 +1,7 @@
 /* Messages of threads
  *
- * Adding one locks the thread row where it is idle, so a message never slips in beside a run that is
- * being created, and positions within a thread become visible in their order.
+ * Adding one locks the thread row where it is idle, so a message never slips in beside a run that
+ * is being created, and positions within a thread become visible in their order.
  */
 
 #include "shared/store/messages.h"

@@ -1,8 +1,8 @@
 /* Applies the migrations that are built into the program
  *
  * One transaction per migration: lock, look what is there, apply the next one, note it, commit. The
- * look is made again under the lock each time, so processes that migrate at once take turns and each
- * migration happens once. A process that dies in between leaves whole migrations only.
+ * look is made again under the lock each time, so processes that migrate at once take turns and
+ * each migration happens once. A process that dies in between leaves whole migrations only.
  */
 
 #include "shared/store/migrate.h"

@@ -2,8 +2,8 @@
 /* Applies migrations/NNNN_name.sql, which are built into the program.
  *
  * Each runs in a transaction of its own together with its row in schema_migrations, under an
- * advisory lock, so any number of processes may do so at once. A database with a migration that this
- * program does not know (it is older than the database), or whose text was changed after it was
+ * advisory lock, so any number of processes may do so at once. A database with a migration that
+ * this program does not know (it is older than the database), or whose text was changed after it was
  * applied, is refused before anything is done. Migrations are never edited, only added.
  */
 

@@ -1,11 +1,11 @@
 /* Sweeping
  *
  * Declaring workers dead and taking their runs are two statements, since the parts of one statement
- * all see the workers as they were before it. The second looks at the owners of runs under way (a
- * loose index scan: one probe per owner, however many runs) and takes those who are not alive; so it
- * also finds runs that a worker claimed in the very moment it was declared dead, and those whose
- * owner's row is gone. Every statement raises the fence of what it takes away, so that a worker that
- * only seemed dead can't write any more.
+ * all see the workers as they were before. The second looks at the owners of runs under way (a
+ * loose index scan: one probe per owner, however many runs) and takes those who are not alive; so
+ * it also finds runs that a worker claimed in the very moment it was declared dead, and those whose
+ * owner's row is gone. Every statement raises the fence of what it takes away, so that a worker
+ * that only seemed dead can't write any more.
  */
 
 #include "shared/store/reaper.h"
@@ -27,18 +27,28 @@ static const struct pg_statement reap_workers = {
     .types = "",
 };
 
+#define GIVEN_UP "r.status <> 'cancelling' AND r.crashes + 1 >= " SQL_STRING(CRASHES_MAX)
+
+#define GIVEN_UP_ERROR                                                                             \
+    "jsonb_build_object('code', 'server_error', 'message',"                                        \
+    " 'The run was given up after its workers failed ' || r.crashes + 1 || ' times.')"
+
+/* The owners of runs under way, and of them those who are not alive. */
+#define LOST_OWNERS                                                                                \
+    "o (owner) AS ("                                                                               \
+    "   (SELECT owner FROM runs WHERE status IN ('in_progress', 'cancelling')"                     \
+    "      AND owner IS NOT NULL ORDER BY owner LIMIT 1)"                                          \
+    "   UNION ALL SELECT (SELECT r.owner FROM runs r"                                              \
+    "      WHERE r.status IN ('in_progress', 'cancelling') AND r.owner > o.owner"                  \
+    "      ORDER BY r.owner LIMIT 1) FROM o WHERE o.owner IS NOT NULL),"                           \
+    " lost AS MATERIALIZED (SELECT o.owner FROM o WHERE o.owner IS NOT NULL AND NOT EXISTS"        \
+    "   (SELECT 1 FROM workers w WHERE w.worker_id = o.owner AND w.state <> 'dead'))"
+
 static const struct pg_statement reap_runs = {
     .name = "reap_runs",
     .sql =
-        "WITH RECURSIVE o (owner) AS ("
-        "   (SELECT owner FROM runs WHERE status IN ('in_progress', 'cancelling')"
-        "      AND owner IS NOT NULL ORDER BY owner LIMIT 1)"
-        "   UNION ALL SELECT (SELECT r.owner FROM runs r"
-        "      WHERE r.status IN ('in_progress', 'cancelling') AND r.owner > o.owner"
-        "      ORDER BY r.owner LIMIT 1) FROM o WHERE o.owner IS NOT NULL),"
-        " lost AS MATERIALIZED (SELECT o.owner FROM o WHERE o.owner IS NOT NULL AND NOT EXISTS"
-        "   (SELECT 1 FROM workers w WHERE w.worker_id = o.owner AND w.state <> 'dead')),"
-        " c AS MATERIALIZED (SELECT r.id FROM lost l JOIN runs r ON r.owner = l.owner"
+        "WITH RECURSIVE " LOST_OWNERS
+        ", c AS MATERIALIZED (SELECT r.id FROM lost l JOIN runs r ON r.owner = l.owner"
         "   WHERE r.status IN ('in_progress', 'cancelling')"
         "   LIMIT " SQL_STRING(
             REAPER_BATCH_RUNS) " FOR UPDATE OF r SKIP LOCKED),"
@@ -47,42 +57,26 @@ static const struct pg_statement reap_runs = {
                                "     crashes = r.crashes + 1, due_at = now() + random() * interval "
                                "'1 s',"
                                "     status = CASE WHEN r.status = 'cancelling' THEN 'cancelled'"
-                               "       WHEN r.crashes + 1 >= " SQL_STRING(
-                                   CRASHES_MAX) " THEN 'failed' ELSE 'queued' END,"
-                                                "     cancelled_at = CASE WHEN r.status = "
-                                                "'cancelling' THEN now() END,"
-                                                "     failed_at = CASE WHEN r.status <> "
-                                                "'cancelling'"
-                                                "       AND r.crashes + 1 >= " SQL_STRING(
-                                                    CRASHES_MAX) " THEN now() END,"
-                                                                 "     last_error = CASE WHEN "
-                                                                 "r.status <> 'cancelling'"
-                                                                 "       AND r.crashes + 1 "
-                                                                 ">= " SQL_STRING(
-                                                                     CRASHES_MAX) " THEN "
-                                                                                  "jsonb_build_"
-                                                                                  "object("
-                                                                                  "         "
-                                                                                  "'code', "
-                                                                                  "'server_error', "
-                                                                                  "'message', 'The "
-                                                                                  "run was given "
-                                                                                  "up after its "
-                                                                                  "workers"
-                                                                                  " failed"
-                                                                                  " " SQL_STRING(
-                                                                                      CRASHES_MAX) " times.') ELSE r.last_error END"
-                                                                                                   "   FROM c WHERE r.id = c.id AND r.status IN ('in_progress', 'cancelling')"
-                                                                                                   "   RETURNING r.id, r.thread_id, r.status),"
-                                                                                                   " ended AS (SELECT * FROM u WHERE status <> 'queued'),"
-                                                                                                   " t AS (" SQL_RELEASE_THREADS(
-                                                                                                       "ended") "),"
-                                                                                                                " s AS (" SQL_END_STEPS(
-                                                                                                                    "ended",
-                                                                                                                    "") ")"
-                                                                                                                        " SELECT count(*), count(*) FILTER (WHERE status = 'queued'),"
-                                                                                                                        "   count(*) FILTER (WHERE status = 'failed'),"
-                                                                                                                        "   count(*) FILTER (WHERE status = 'cancelled') FROM u",
+                               "       WHEN " GIVEN_UP " THEN 'failed' ELSE 'queued' END,"
+                               "     cancelled_at = CASE WHEN r.status = 'cancelling' THEN now() "
+                               "END,"
+                               "     failed_at = CASE WHEN " GIVEN_UP " THEN now() END,"
+                               "     last_error = CASE WHEN " GIVEN_UP " THEN " GIVEN_UP_ERROR
+                               "       ELSE r.last_error END"
+                               "   FROM c WHERE r.id = c.id AND r.status IN ('in_progress', "
+                               "'cancelling')"
+                               "   RETURNING r.id, r.thread_id, r.status),"
+                               " ended AS (SELECT * FROM u WHERE status <> 'queued'),"
+                               " t AS (" SQL_RELEASE_THREADS(
+                                   "ended") "),"
+                                            " s AS (" SQL_END_STEPS(
+                                                "ended",
+                                                "") ")"
+                                                    " SELECT count(*), count(*) FILTER (WHERE "
+                                                    "status = 'queued'),"
+                                                    "   count(*) FILTER (WHERE status = 'failed'),"
+                                                    "   count(*) FILTER (WHERE status = "
+                                                    "'cancelled') FROM u",
     .types = "",
 };
 

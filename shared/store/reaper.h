@@ -1,6 +1,6 @@
 #pragma once
-/* Sweeping: what nobody else will end. Each call is idempotent, may run in several processes at once
- * (they skip what another one is at), and is bounded; call again while it says `more`.
+/* Sweeping: what nobody else will end. Each call is idempotent, may run in several processes at
+ * once (they skip what another one is at), and is bounded; call again while it says `more`.
  *
  *   1. workers whose lease lapsed are declared dead; when over 30 % (and more than two) lapse at
  *      once, those that lapsed under 10 s ago are left alone: then it is rather the database or the

@@ -1,15 +1,15 @@
 #pragma once
 /* A worker's hold on runs: claim, checkpoint, finish, hand back.
  *
- * Every write carries the lease (owner, fence, step) and is a compare-and-set on the run's row: it is
- * applied as a whole or not at all. Each checkpoint adds one to step, so a write that is sent again
+ * Every write carries the lease (owner, fence, step) and is a compare-and-set on the run's row: it
+ * is applied as a whole or not at all. Each checkpoint adds one to step, so a write that is sent again
  * after a broken connection is recognised as applied and not done twice; these functions do so by
  * themselves (a few times), and callers may too after -E_AMBIGUOUS, -E_TIMEOUT or -E_CANCELED: call
  * again with the same arguments.
  *
  * Results common to checkpoint, finish and hand back:
  *   0               written (now, or by an earlier attempt of the same)
- *   LEASE_FENCED      the run is not this worker's any more: nothing was written, write nothing more
+ *   LEASE_FENCED      the run is not this worker's any more: nothing was written, nor may be
  *   LEASE_CANCELLING  a cancel was asked for: nothing was written; finish with RUN_CANCELLED
  */
 
@@ -53,8 +53,8 @@ struct run_claim_list {
     size_t count;
 };
 
-/* Of the hinted runs (at most CLAIM_BATCH_MAX, else -E_LIMIT) take those that are queued and due and
- * that nobody else is taking: these are in *out, the others' hints are void. None, too, when the
+/* Of the hinted runs (at most CLAIM_BATCH_MAX, else -E_LIMIT) take those that are queued and due
+ * and that nobody else is taking: these are in *out, the others' hints are void. None, too, when the
  * worker is not 'up' with a valid lease. Not sent again after -E_AMBIGUOUS: what was claimed then
  * is found with run_leases_held. */
 SUSPENDS MUSTCHECK int run_leases_claim(struct pg *pg, struct arena *arena, int64_t owner,

@@ -1,22 +1,19 @@
 #pragma once
 /* The states of a run and the moves between them. Pure.
  *
- *                  ┌────────────── handed back: crash, drain, backoff ─────────────┐
- *                  ▼                                                               │
- *   create ──► queued ───────────────── claim ───────────────────────► in_progress ┤
- *                │ ▲                                                    │  │       │
- *                │ └─ outputs given ── requires_action ◄── needs input ─┘  │       │
- *                │                        │      │                         │       │
- *                │         cancel         │      └──────── cancel ──┐      │ cancel│
- *                ▼                        ▼                         ▼      ▼       ▼
- *            cancelled, expired       cancelled, expired           cancelling   completed
- *            or failed                                              │           failed
- *                                                                   ▼           incomplete
- *                                                          cancelled, failed    expired
- *                                                          or expired
+ *   create --> queued ------ claim -----> in_progress --> completed, failed, incomplete, expired
+ *              |  ^ ^                     | |  |
+ *              |  | +--- handed back -----+ |  | cancel
+ *              |  |  (crash, drain, backoff)|  v
+ *              |  |                         |  cancelling --> cancelled, failed, expired
+ *              |  | outputs given           |  ^
+ *              |  |                         v  | cancel
+ *              |  +-------------- requires_action --> cancelled, expired
+ *              v
+ *              cancelled, expired, failed
  *
- * Terminal: completed, failed, incomplete, cancelled, expired. While a run is not terminal it is the
- * active run of its thread (threads.active_run); the statement that makes it terminal clears that.
+ * Terminal: completed, failed, incomplete, cancelled, expired. While a run is not terminal it is
+ * the active run of its thread (threads.active_run); the statement that makes it terminal clears that.
  * The table run_transitions in the database holds the same moves, for people and for the test that
  * compares the two; statements enforce them in their WHERE clauses.
  */

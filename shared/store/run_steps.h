@@ -1,6 +1,6 @@
 #pragma once
-/* The steps of runs, as the API lists them. Workers write them through run_leases.h. Order is `seq`.
- */
+/* The steps of runs, as the API lists them, in order of `seq`. Workers write them through
+ * run_leases.h. */
 
 #include "shared/store/store.h"
 

@@ -58,8 +58,8 @@ struct run_draft {
     size_t message_count;                 /* at most MESSAGE_DRAFTS_MAX, else -E_LIMIT */
 };
 
-/* Run and messages, all or none. THREAD_MISSING; THREAD_BUSY with the active run in *out_active (may
- * be NULL); AGENT_MISSING; -E_CONFLICT when an id exists. */
+/* Run and messages, all or none. THREAD_MISSING; THREAD_BUSY with the active run in *out_active
+ * (may be NULL); AGENT_MISSING; -E_CONFLICT when an id exists. */
 SUSPENDS MUSTCHECK int runs_create(const struct store *store, const struct run_draft *draft,
                                    struct run *out, struct uuid *out_active, struct error *err);
 

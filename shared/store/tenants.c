@@ -1,7 +1,7 @@
 /* Tenants and their API keys
  *
  * Authentication is one probe of a unique index; the note of the last use is part of the same
- * statement and writes at most once a minute and key, so that it does not make every request a write.
+ * statement and writes at most once a minute and key, so not every request is a write.
  */
 
 #include "shared/store/tenants.h"

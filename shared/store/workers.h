@@ -22,8 +22,8 @@ int64_t workers_new_id(void);
 SUSPENDS MUSTCHECK int workers_register(struct pg *pg, const struct worker_row *worker,
                                         struct error *err);
 
-/* Parameters: $1 worker id, $2 lease in ms, $3 runs in hand (all int8, may be sent as text). One row:
- * state ('up' or 'draining'), and the ids of this worker's runs whose cancel was asked for, as
+/* Parameters: $1 worker id, $2 lease in ms, $3 runs in hand (all int8, may be sent as text). One
+ * row: state ('up' or 'draining'), and the ids of this worker's runs whose cancel was asked for, as
  * "uuid,uuid,…" ("" for none). No row: it was declared dead, as in WORKER_DEAD. */
 extern const char *const workers_heartbeat_sql;
 
@@ -36,8 +36,8 @@ SUSPENDS MUSTCHECK int workers_cancelled_runs(struct pg *pg, struct arena *arena
 /* From now on it claims nothing. WORKER_DEAD. */
 SUSPENDS MUSTCHECK int workers_drain(struct pg *pg, int64_t id, struct error *err);
 
-/* Takes the row away. What the worker still had in hand is handed back as queued (counted as neither
- * crash nor error), and cancels are carried out. Returns 0 also when the row was gone; *out_runs (may
- * be NULL): how many were still in hand. */
+/* Takes the row away. What the worker still had in hand is handed back as queued (counted as
+ * neither crash nor error), and cancels are carried out. Returns 0 also when the row was gone;
+ * *out_runs (may be NULL): how many were still in hand. */
 SUSPENDS MUSTCHECK int workers_deregister(struct pg *pg, int64_t id, int64_t *out_runs,
                                           struct error *err);

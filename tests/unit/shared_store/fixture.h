@@ -42,10 +42,10 @@ void with_store(void (*body)(struct store *store));
 void with_empty_database(void (*body)(struct store *store));
 
 /* Another connection to the same database; pg_close it. */
-struct pg *another_pg(void);
+SUSPENDS struct pg *another_pg(void);
 
 /* The store seen by another tenant. */
-struct store other_tenant(const struct store *store, const char *name);
+SUSPENDS struct store other_tenant(const struct store *store, const char *name);
 
 /* Plain SQL over a blocking connection of its own: printf-like, for one statement or a script. */
 void sql_do(const char *format, ...) PRINTF(1, 2);
@@ -57,18 +57,18 @@ const char *sql_string(const struct store *store, const char *format, ...) PRINT
 /* For %s in SQL: four at a time. */
 const char *show(struct uuid id);
 
-struct uuid must_agent(const struct store *store);
-struct uuid must_thread(const struct store *store);
+SUSPENDS struct uuid must_agent(const struct store *store);
+SUSPENDS struct uuid must_thread(const struct store *store);
 struct message_draft user_message(const char *content_json);
 struct run_draft run_of(struct uuid thread, struct uuid agent);
 
 /* A queued run on a new thread. */
-struct run must_run(const struct store *store);
+SUSPENDS struct run must_run(const struct store *store);
 
-int64_t must_worker(const struct store *store);
-struct run_claim must_claim(const struct store *store, int64_t owner, struct uuid run);
-struct run must_get_run(const struct store *store, struct uuid run);
-struct thread must_get_thread(const struct store *store, struct uuid thread);
+SUSPENDS int64_t must_worker(const struct store *store);
+SUSPENDS struct run_claim must_claim(const struct store *store, int64_t owner, struct uuid run);
+SUSPENDS struct run must_get_run(const struct store *store, struct uuid run);
+SUSPENDS struct thread must_get_thread(const struct store *store, struct uuid thread);
 
 /* The run is in this state, and its thread is released exactly if that is terminal. */
-void check_run(const struct store *store, struct uuid run, enum run_status status);
+SUSPENDS void check_run(const struct store *store, struct uuid run, enum run_status status);
