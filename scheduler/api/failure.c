@@ -70,6 +70,7 @@ static const char *type_of(int status)
     }
 }
 
+PRINTF(4, 0)
 static int fill(struct failure *failure, int status, const char *code, const char *format,
                 va_list args)
 {

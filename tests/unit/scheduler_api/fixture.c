@@ -98,7 +98,7 @@ static void on_cancelling(int64_t worker, struct uuid run, void *arg)
     fixture->cancels_told++;
 }
 
-static void serve(struct fixture *fixture, const struct provider_registry *registry)
+static void run_api(struct fixture *fixture, const struct provider_registry *registry)
 {
     struct api_options options = {
         .pg = fixture->pg,
@@ -145,7 +145,7 @@ static void run_body(void *arg)
     make_tenant(&store, "rival", fixture.other_key);
     make_tenant(&store, "acme", fixture.key);
     fixture.tenant = store.tenant;
-    serve(&fixture, registry);
+    run_api(&fixture, registry);
     json_free(fixture.body);
     free(fixture.headers);
     pg_close(fixture.pg);
