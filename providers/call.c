@@ -1,8 +1,9 @@
 /* The HTTP call between encoding and decoding.
  *
  * The body of the reply is collected here and not by the client, because whether a first byte came
- * tells a server that is down or overloaded from a reply that was cut. JSON trees live only before and
- * after the wait, never across it: what a waiting call holds is the encoded request and a socket.
+ * tells a server that is down or overloaded from a reply that was cut. JSON trees live only before
+ * and after the wait, never across it: what a waiting call holds is the encoded request and a
+ * socket.
  */
 
 #include "providers/call.h"
@@ -22,7 +23,8 @@ static bool on_body(void *arg, struct text bytes)
     return !body->failed;
 }
 
-/* Of a time-out of the provider (0: the client's default) and what is left of the request's time. */
+/* Of a time-out of the provider (0: the client's default) and what is left of the request's
+ * time. */
 static int64_t shorter(int64_t timeout_ms, int64_t left_ms)
 {
     if (left_ms == DEADLINE_NONE || (timeout_ms > 0 && timeout_ms < left_ms))

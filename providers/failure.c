@@ -160,7 +160,8 @@ static size_t key_bytes(struct text rest)
     return len;
 }
 
-/* A key at the start of `rest`: returns its length and how much of it may be shown. 0: there is none. */
+/* A key at the start of `rest`: returns its length and how much of it may be shown. 0: there is
+ * none. */
 static size_t find_key(const struct provider_target *target, struct text rest, size_t *out_shown)
 {
     static const char *const leads[] = {"sk-",  "gsk_", "sk_",    "AIza",

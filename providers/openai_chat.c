@@ -118,7 +118,7 @@ static int add_user(struct buf *body, const struct chat_message *message, struct
 {
     CLEANUP(json_freep)
     struct json_object *parts = NULL;
-    bool images;
+    bool images = false;
     int r;
 
     buf_add_string(body, "{\"role\":\"user\",\"content\":");

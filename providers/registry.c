@@ -1,9 +1,9 @@
 /* Names of models to targets.
  *
  * The registry only indexes the configuration: a few dozen names, so it is walked, not hashed. The
- * table of well-known names lets an agent that was written for OpenAI's API ("gpt-4o") work as it is;
- * each name covers its dated variants ("gpt-4o-2024-08-06"). Add a well-known model there, a wire
- * format to `formats`, a server with other habits to has_new_max_tokens.
+ * table of well-known names lets an agent that was written for OpenAI's API ("gpt-4o") work as it
+ * is; each name covers its dated variants ("gpt-4o-2024-08-06"). Add a well-known model there, a
+ * wire format to `formats`, a server with other habits to has_new_max_tokens.
  */
 
 #include "providers/registry.h"

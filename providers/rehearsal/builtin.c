@@ -2,14 +2,17 @@
  *
  * Each family of prompts is a rule: a pattern that picks the numbers, places and dates out of the
  * user's message, then the tool calls, one line for each round, then the sentence that uses their
- * results. Patterns say how many numbers there are from the first to the last (S … E), so families do
- * not get in each other's way; the more special ones come first. deploy/samples/prompts.jsonl holds
- * prompts of all families, and a test sends each of them through here.
+ * results. Patterns say how many numbers there are from the first to the last (S to E), so families
+ * do not get in each other's way; the more special ones come first. deploy/samples/prompts.jsonl
+ * holds prompts of all families, and a test sends each of them through here.
  *
- * Written with macros, since a pattern is read more often than its YAML. --print-script shows the YAML.
+ * Written with macros, since a pattern is read more often than its YAML, which --print-script
+ * shows.
  */
 
 #include "providers/rehearsal/script.h"
+
+/* clang-format off */
 
 /* Parts of patterns: a number (one group), what is no number, the start and the end. */
 #define N "([0-9][0-9,.]*)"
@@ -18,16 +21,16 @@
 #define S "^[^0-9]*"
 #define E "[^0-9]*$"
 
-#define CITY                                                                                       \
-    "(tokyo|london|new york|paris|berlin|sydney|nairobi|sao paulo|mumbai|singapore|los angeles|"    \
-    "chicago|cairo|auckland|reykjavik|dubai|lagos|toronto|mexico city|seoul|kathmandu|oslo|madrid|" \
-    "denver|honolulu|johannesburg|bangkok|istanbul|helsinki|lisbon|buenos aires|vancouver|rome)"
-#define MONTH                                                                                      \
+#define CITY \
+    "(tokyo|london|new york|paris|berlin|sydney|nairobi|sao paulo|mumbai|singapore|los angeles|" \
+    "chicago|cairo|auckland|reykjavik|dubai|lagos|toronto|mexico city|seoul|kathmandu|oslo|" \
+    "madrid|denver|honolulu|johannesburg|bangkok|istanbul|helsinki|lisbon|buenos aires|vancouver|rome)"
+#define MONTH \
     "(january|february|march|april|may|june|july|august|september|october|november|december)"
 #define DAY   "([0-9]{1,2}) " MONTH " ([0-9]{4})" /* three groups */
 #define HOUR  "([0-9]{1,2}[:0-9]* ?[ap]?m?|noon|midnight)"
-#define UNIT                                                                                       \
-    "(kilometres|miles|metres|feet|inches|centimetres|yards|kilograms|pounds|ounces|grams|litres|"  \
+#define UNIT \
+    "(kilometres|miles|metres|feet|inches|centimetres|yards|kilograms|pounds|ounces|grams|litres|" \
     "gallons|pints)"
 #define SPAN  "(seconds|minutes|hours|days|weeks)"
 #define SPEED "(km/h|kph|mph|kilometres per hour|miles per hour|kilometres an hour|miles an hour)"
@@ -48,9 +51,11 @@ static const char tables[] =
     "offered_tools_only: true\n"
     "tables:\n"
     "  month: {january: '01', february: '02', march: '03', april: '04', may: '05', june: '06',\n"
-    "    july: '07', august: '08', september: '09', october: '10', november: '11', december: '12'}\n"
+    "    july: '07', august: '08', september: '09', october: '10', november: '11',\n"
+    "    december: '12'}\n"
     "  span: {seconds: '1', minutes: '60', hours: '3600', days: '86400', weeks: '604800'}\n"
-    "  unit: {kilometres: '1000', miles: '1609.344', metres: '1', feet: '0.3048', inches: '0.0254',\n"
+    "  unit: {kilometres: '1000', miles: '1609.344', metres: '1', feet: '0.3048',\n"
+    "    inches: '0.0254',\n"
     "    centimetres: '0.01', yards: '0.9144', kilograms: '1', pounds: '0.45359237',\n"
     "    ounces: '0.028349523125', grams: '0.001', litres: '1', gallons: '3.785411784',\n"
     "    pints: '0.473176473'}\n"
@@ -97,7 +102,8 @@ static const char times_and_dates[] =
     RULE("two cities at a time", HOUR " UTC on " DAY "[^0-9]* in " CITY " and( in)? " CITY E)
     BOTH(AT_("{{5|zone}}", "{{4}}-{{3|month}}-{{2|pad}}T{{1|clock}}:00Z"),
          AT_("{{7|zone}}", "{{4}}-{{3|month}}-{{2|pad}}T{{1|clock}}:00Z"))
-    SAY("At {{1}} UTC on {{2}} {{3}} {{4}} it is {{tool.1.time}} on {{tool.1.weekday}} in {{5}} and "
+    SAY("At {{1}} UTC on {{2}} {{3}} {{4}} it is {{tool.1.time}} on {{tool.1.weekday}} in {{5}} "
+        "and "
         "{{tool.2.time}} on {{tool.2.weekday}} in {{7}}.")
 
     RULE("city at a time", HOUR " UTC on " DAY "[^0-9]* in " CITY E)
@@ -138,11 +144,11 @@ static const char times_and_dates[] =
     CALL(AT_("UTC", DATE("1", "2", "3") "T12:00:00Z"))
     SAY("{{1}} {{2}} {{3}} falls on a {{tool.weekday}}.")
 
-    RULE("two cities now", S "(time|clock)[^0-9]* in " CITY "[^0-9]*(and|or|than|as|versus)( it is)?( in)? "
-         CITY E)
+    RULE("two cities now", S "(time|clock)[^0-9]* in " CITY
+         "[^0-9]*(and|or|than|as|versus)( it is)?( in)? " CITY E)
     BOTH(NOW_("{{2|zone}}"), NOW_("{{6|zone}}"))
-    SAY("In {{2}} it is {{tool.1.time}} on {{tool.1.weekday}} (UTC{{tool.1.utc_offset}}); in {{6}} it "
-        "is {{tool.2.time}} on {{tool.2.weekday}} (UTC{{tool.2.utc_offset}}).")
+    SAY("In {{2}} it is {{tool.1.time}} on {{tool.1.weekday}} (UTC{{tool.1.utc_offset}}); in {{6}} "
+        "it is {{tool.2.time}} on {{tool.2.weekday}} (UTC{{tool.2.utc_offset}}).")
 
     RULE("date in a city", S "(date|day|weekday)[^0-9]* in " CITY E)
     CALL(NOW_("{{2|zone}}"))
@@ -150,11 +156,12 @@ static const char times_and_dates[] =
 
     RULE("city now", S "(time|clock|o.clock|hour|late|early|awake|call)[^0-9]* in " CITY E)
     CALL(NOW_("{{2|zone}}"))
-    SAY("In {{2}} it is {{tool.time}} on {{tool.weekday}}, {{tool.date}} (UTC{{tool.utc_offset}}).");
+    SAY("In {{2}} it is {{tool.time}} on {{tool.weekday}}, {{tool.date}} "
+        "(UTC{{tool.utc_offset}}).");
 
 static const char money[] =
-    RULE("two purchases", S N G N " (euros |dollars |pounds |cents )?(each|apiece)[^0-9]* and " N G N
-         " (euros |dollars |pounds |cents )?(each|apiece)" E)
+    RULE("two purchases", S N G N " (euros |dollars |pounds |cents )?(each|apiece)[^0-9]* and "
+         N G N " (euros |dollars |pounds |cents )?(each|apiece)" E)
     BOTH(CALC_("{{1|number}}*{{2|number}}"), CALC_("{{5|number}}*{{6|number}}"))
     CALC("{{tool.1}}+{{tool.2}}")
     SAY("The first part comes to {{tool.1}} and the second to {{tool.2}}, so together that is "
@@ -180,7 +187,8 @@ static const char money[] =
     CALC("{{1|number}}+{{tool}}")
     SAY("The interest is {{tool.1}}, so there will be {{tool.2}} in all.")
 
-    RULE("change", S "(pay|paid|note|hand)[^0-9]*" N G N G N " (euros |dollars |pounds )?(each|apiece)" E)
+    RULE("change", S "(pay|paid|note|hand)[^0-9]*" N G N G N
+         " (euros |dollars |pounds )?(each|apiece)" E)
     CALC("{{3|number}}*{{4|number}}")
     CALC("{{2|number}}-{{tool}}")
     SAY("The purchase costs {{tool.1}}, so the change is {{tool.2}}.")
@@ -195,16 +203,18 @@ static const char money[] =
     CALC("{{tool}}*{{5|number}}")
     SAY("The trip takes {{tool.1}} litres, which cost {{tool.2}}.")
 
-    RULE("increase", S N "[^0-9]*(rais|ris|rose|grow|grew|increas|tax|plus|vat|added|surcharge|up by|"
-         "higher)[^0-9]*" N " ?(%|percent)" E)
+    RULE("increase", S N "[^0-9]*(rais|ris|rose|grow|grew|increas|tax|plus|vat|added|surcharge|"
+         "up by|higher)[^0-9]*" N " ?(%|percent)" E)
     CALC("{{1|number}}*(100+{{3|number}})/100")
     SAY("With the {{3|number}} percent on top it comes to {{tool}}.")
 
-    RULE("decrease", S N "[^0-9]*(fall|fell|drop|shrink|shrank|los|declin|cut)[^0-9]*" N " ?(%|percent)" E)
+    RULE("decrease", S N "[^0-9]*(fall|fell|drop|shrink|shrank|los|declin|cut)[^0-9]*" N
+         " ?(%|percent)" E)
     CALC("{{1|number}}*(100-{{3|number}})/100")
     SAY("After going down by {{3|number}} percent it is {{tool}}.")
 
-    RULE("decrease, verb first", S "(cut|reduc|lower|fell|fall|drop)[^0-9]*" N "[^0-9]* by " N " ?(%|percent)" E)
+    RULE("decrease, verb first", S "(cut|reduc|lower|fell|fall|drop)[^0-9]*" N "[^0-9]* by " N
+         " ?(%|percent)" E)
     CALC("{{2|number}}*(100-{{3|number}})/100")
     SAY("After going down by {{3|number}} percent it is {{tool}}.")
 
@@ -257,7 +267,8 @@ static const char measures[] =
     CALC("{{1|number}}/{{3|number}}")
     SAY("The average speed is {{tool}} {{2}} per hour.")
 
-    RULE("perimeter", S N "[^0-9]*(by|wide|long)[^0-9]*" N "[^0-9]*(fence|perimeter|around|border|edge)" E)
+    RULE("perimeter", S N "[^0-9]*(by|wide|long)[^0-9]*" N
+         "[^0-9]*(fence|perimeter|around|border|edge)" E)
     CALC("2*({{1|number}}+{{3|number}})")
     SAY("All the way around it measures {{tool}}.")
 
@@ -266,12 +277,13 @@ static const char measures[] =
     CALC("{{tool}}*{{4|number}}")
     SAY("The area is {{tool.1}}, and the cost for it {{tool.2}}.")
 
-    RULE("perimeter, asked first", S "(fence|perimeter|frame|border)[^0-9]*" N "[^0-9]*(by|wide|long)"
-         "[^0-9]*" N E)
+    RULE("perimeter, asked first", S "(fence|perimeter|frame|border)[^0-9]*" N
+         "[^0-9]*(by|wide|long)[^0-9]*" N E)
     CALC("2*({{2|number}}+{{4|number}})")
     SAY("All the way around it measures {{tool}}.")
 
-    RULE("area, asked first", S "(area|square|surface|cover)[^0-9]*" N "[^0-9]*(by|wide|long)[^0-9]*" N E)
+    RULE("area, asked first", S "(area|square|surface|cover)[^0-9]*" N
+         "[^0-9]*(by|wide|long)[^0-9]*" N E)
     CALC("{{2|number}}*{{4|number}}")
     SAY("The area is {{tool}} in square units.")
 
@@ -305,7 +317,8 @@ static const char quantities[] =
     CALC("{{tool}}/3")
     SAY("The sum is {{tool.1}} and the average {{tool.2}}.")
 
-    RULE("share with a remainder", S N "[^0-9]*(sets? aside|keep|kept|broken|reserve|spoil)[^0-9]*" N G N E)
+    RULE("share with a remainder", S N "[^0-9]*(sets? aside|keep|kept|broken|reserve|spoil)[^0-9]*"
+         N G N E)
     CALC("{{1|number}}-{{3|number}}")
     CALC("{{tool}}/{{4|number}}")
     SAY("There are {{tool.1}} to be shared, which makes {{tool.2}} for each.")
@@ -329,8 +342,8 @@ static const char quantities[] =
     CALC("{{1|number}}/{{3|number}}")
     SAY("Each gets {{tool}}.")
 
-    RULE("how long it lasts", S N G N "[^0-9]*(a day|per day|daily|each day|every day|a night|a week|"
-         "each week|per week|a minute|per minute)" E)
+    RULE("how long it lasts", S N G N "[^0-9]*(a day|per day|daily|each day|every day|a night|"
+         "a week|each week|per week|a minute|per minute)" E)
     CALC("{{1|number}}/{{2|number}}")
     SAY("At that rate it takes {{tool}} {{3|period}}.")
 
@@ -354,15 +367,18 @@ static const char fallback[] =
     "  - name: fallback\n"
     "    then:\n"
     "      text: >-\n"
-    "        This is the rehearsal LLM, a stand-in that follows a script and not a real model. With\n"
-    "        the tools calculator and current_time it can do arithmetic word problems, percentages,\n"
-    "        conversions, and times and dates around the world. Try \"Use the calculator: 12*(3+4)\",\n"
-    "        \"What time is it in Tokyo?\" or a prompt of deploy/samples/prompts.jsonl.\n";
+    "        This is the rehearsal LLM, a stand-in that follows a script and not a real model.\n"
+    "        With the tools calculator and current_time it can do arithmetic word problems,\n"
+    "        percentages, conversions, and times and dates around the world. Try\n"
+    "        \"Use the calculator: 12*(3+4)\", \"What time is it in Tokyo?\" or a prompt of\n"
+    "        deploy/samples/prompts.jsonl.\n";
+
+/* clang-format on */
 
 void script_builtin(struct buf *out)
 {
-    static const char *const parts[] = {tables, explicit_work, times_and_dates, money, measures,
-                                        quantities, fallback};
+    static const char *const parts[] = {tables,   explicit_work, times_and_dates, money,
+                                        measures, quantities,    fallback};
 
     for (size_t i = 0; i < ARRAY_LENGTH(parts); i++)
         buf_add_string(out, parts[i]);

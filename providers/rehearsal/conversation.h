@@ -1,5 +1,6 @@
 #pragma once
-/* A request for a chat completion, checked as OpenAI checks it and reduced to what rules look at. */
+/* A request for a chat completion, checked as OpenAI checks it and reduced to what rules look
+ * at. */
 
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"

@@ -1,8 +1,9 @@
 /* From a conversation to what to do: the rules in order, the first that matches and can be filled.
  *
- * A rule with steps plays a small dialogue: the step is the number of rounds of tool calls since the
- * user's last message. A rule's counter moves when all its other conditions hold, also when `times`,
- * `skip`, `every` or `probability` then say no; so "times: 2" means the first two such requests.
+ * A rule with steps plays a small dialogue: the step is the number of rounds of tool calls since
+ * the user's last message. A rule's counter moves when all its other conditions hold, also when
+ * `times`, `skip`, `every` or `probability` then say no; so "times: 2" means the first two such
+ * requests.
  */
 
 #include "providers/rehearsal/decide.h"

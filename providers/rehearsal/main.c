@@ -131,7 +131,7 @@ static int read_options(struct program *program, int argc, char **argv)
     return -1;
 }
 
-SUSPENDS static void serve(void *arg)
+SUSPENDS static void run_server(void *arg)
 {
     static const int signals[] = {SIGTERM, SIGINT};
     struct program *program = arg;
@@ -180,6 +180,6 @@ int main(int argc, char **argv)
     }
     program.options.script = script;
     io_raise_descriptor_limit();
-    loop_run(serve, &program);
+    loop_run(run_server, &program);
     return program.exit_code;
 }

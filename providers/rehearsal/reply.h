@@ -4,7 +4,8 @@
 #include "providers/rehearsal/decide.h"
 #include "shared/base/text.h"
 
-/* A chat.completion. Usage is estimated as a quarter of the bytes unless the script says otherwise. */
+/* A chat.completion. Usage is estimated as a quarter of the bytes unless the script says
+ * otherwise. */
 void reply_completion(struct buf *out, const struct conversation *conversation,
                       const struct decision *decision, uint64_t number, int64_t now_wall_ms);
 

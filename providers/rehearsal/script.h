@@ -4,7 +4,7 @@
  * In YAML:
  *
  *     seed: 7                        # of delays in a range and of probabilities
- *     offered_tools_only: true       # a rule whose step calls a tool the request lacks does not match
+ *     offered_tools_only: true       # a step that calls a tool not on offer does not match
  *     tables:                        # before the rules; for templates: {{1|zone}}
  *       zone: {tokyo: Asia/Tokyo}
  *     rules:
@@ -23,7 +23,8 @@
  * headers, finish_reason, usage {prompt_tokens, completion_tokens}, close (before, or a number of
  * bytes of the body), malformed, stall.
  *
- * A script owns all that it points to. Only its counters and its random state change after loading.
+ * A script owns all that it points to. Only its counters and its random state change after
+ * loading.
  */
 
 #include <regex.h>
@@ -113,8 +114,8 @@ struct script {
     size_t regexes_count;
 };
 
-/* Parses a script of at most 1 MiB. `name` stands for it in errors. Returns 0 with *out, or -E_INVALID
- * ("demo.yaml:12:7: …") or -E_LIMIT. */
+/* Parses a script of at most 1 MiB. `name` stands for it in errors. Returns 0 with *out, or
+ * -E_INVALID ("demo.yaml:12:7: …") or -E_LIMIT. */
 MUSTCHECK int script_parse(const char *name, struct text yaml, struct script **out,
                            struct error *err);
 

@@ -1,8 +1,8 @@
 /* What a script says to do: the right-hand side of a rule.
  *
- * Arguments of a tool call are written as YAML and kept as a template of JSON text, so that values are
- * escaped when they are filled in; written as a plain string they go out as they are, which is how a
- * script plays a model that writes broken arguments.
+ * Arguments of a tool call are written as YAML and kept as a template of JSON text, so that values
+ * are escaped when they are filled in; written as a plain string they go out as they are, which is
+ * how a script plays a model that writes broken arguments.
  */
 
 #include <stdlib.h>

@@ -3,11 +3,11 @@
  *
  *     POST /v1/chat/completions   as the script says (also without /v1)
  *     GET  /v1/models, /healthz
- *     GET  /rehearsal/stats       {"calls","in_flight","peak_in_flight","closed_by_client","refused",
- *                                  "rules":{name: count}}
+ *     GET  /rehearsal/stats       {"calls","in_flight","peak_in_flight","closed_by_client",
+ *                                  "refused","rules":{name: count}}
  *
- * `closed_by_client` counts calls whose client was gone before the reply. The ledger has one line of
- * JSON for each call of a model, written when it is over:
+ * `closed_by_client` counts calls whose client was gone before the reply. The ledger has one line
+ * of JSON for each call of a model, written when it is over:
  *     {"time","model","messages" (SHA-256),"idempotency_key","rule","status","closed","ms"}
  * status 0: no reply was begun.
  */

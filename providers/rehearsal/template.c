@@ -113,8 +113,8 @@ static bool parse_placeholder(const struct script *script, struct text inside,
     return parse_source(text_trim(name), out) && parse_filter(script, text_trim(filter), out);
 }
 
-/* Splits *rest before and after its next {{…}}. Returns 1 with *inside, 0 when there is none (all of
- * it is *literal), -1 when one is not closed. */
+/* Splits *rest before and after its next {{…}}. Returns 1 with *inside, 0 when there is none (all
+ * of it is *literal), -1 when one is not closed. */
 static int next(struct text *rest, struct text *literal, struct text *inside)
 {
     const char *open = rest->len ? memmem(rest->ptr, rest->len, "{{", 2) : NULL;

@@ -5,8 +5,8 @@
  *     {{tool}}, {{tool.2}}   the last tool result; the second one since the user's message
  *     {{tool.field}}, {{tool.2.a.b}}   a member of a tool result that is JSON
  *     {{user}}, {{model}}
- *     {{1|filter}}           number ("1,200" -> 1200), pad ("7" -> 07), clock ("3 pm" -> 15:00), money
- *                            ("7.5" -> 7.50), lower, or the name of a table
+ *     {{1|filter}}           number ("1,200" -> 1200), pad ("7" -> 07), clock ("3 pm" -> 15:00),
+ *                            money ("7.5" -> 7.50), lower, or the name of a table
  */
 
 #include "providers/rehearsal/script.h"

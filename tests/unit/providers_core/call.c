@@ -23,7 +23,7 @@ struct server {
     struct fiber *fiber;
 };
 
-static void serve(void *arg)
+static void accept_one(void *arg)
 {
     struct server *server = arg;
     struct address peer;
@@ -54,7 +54,7 @@ static void start(struct server *server)
     cr_assert_eq(address_parse("127.0.0.1", 0, &address, &err), 0);
     cr_assert_eq(io_listen(&address, 8, &server->fd, &err), 0, "%s", err.text);
     snprintf(server->url, sizeof(server->url), "http://127.0.0.1:%d/v1", io_local_port(server->fd));
-    server->fiber = fiber_start("server", serve, server);
+    server->fiber = fiber_start("server", accept_one, server);
 }
 
 static void stop(struct server *server)

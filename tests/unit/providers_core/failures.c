@@ -1,4 +1,5 @@
-/* Each class of failure from what servers really reply, waiting times, and messages without secrets. */
+/* Each class of failure from what servers really reply, waiting times, and messages without
+ * secrets. */
 
 #include <criterion/criterion.h>
 

@@ -19,7 +19,8 @@ static FILE *open_samples(void)
     return fopen(path, "r");
 }
 
-/* Plays a prompt to its final answer. False, with a line that says why, when it is not a proper one. */
+/* Plays a prompt to its final answer. False, with a line that says why, when it is not a proper
+ * one. */
 static bool is_answered(struct script *script, const char *id, const char *prompt)
 {
     struct play play;

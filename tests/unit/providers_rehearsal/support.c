@@ -1,4 +1,5 @@
-/* Playing the worker's part. The tools are stand-ins that check their arguments as the real ones do. */
+/* Playing the worker's part. The tools are stand-ins that check their arguments as the real ones
+ * do. */
 
 #include "support.h"
 

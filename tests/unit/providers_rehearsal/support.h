@@ -20,12 +20,12 @@ void play_end(struct play *play);
 /* Adds a message given as JSON. */
 void play_add(struct play *play, const char *message);
 
-/* Asks the script, with the tools calculator and current_time on offer. False: the request is refused
- * (play->problem) or the decision failed. */
+/* Asks the script, with the tools calculator and current_time on offer. False: the request is
+ * refused (play->problem) or the decision failed. */
 bool play_ask(struct play *play, struct script *script);
 
-/* Adds the decision's tool calls and what the tools would have returned. False: a call that the tools
- * would not accept; it is printed. */
+/* Adds the decision's tool calls and what the tools would have returned. False: a call that the
+ * tools would not accept; it is printed. */
 bool play_run_tools(struct play *play);
 
 /* What the calculator makes of an expression. False: none. */
