@@ -263,7 +263,7 @@ int assistants_versions(struct request *request)
 {
     struct agent agent;
     struct page page;
-    int64_t version;
+    int64_t version = 0;
     int64_t first;
     int64_t last = 0;
     struct error err;

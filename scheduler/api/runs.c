@@ -155,7 +155,7 @@ int run_list_all(struct request *request)
 {
     struct run_list list;
     struct page page;
-    unsigned statuses;
+    unsigned statuses = 0;
     struct error err;
     int r = request_page(request, ID_RUN, &page);
 

@@ -172,7 +172,7 @@ int queue_dispatch(struct queue *queue, const struct queue_batch *batch, size_t 
     call = xmalloc(sizeof(*call));
     while (done < batch->count) {
         struct queue_batch part = *batch;
-        size_t accepted;
+        size_t accepted = 0;
         int r;
 
         part.hints += done;

@@ -11,6 +11,7 @@
 
 #include "worker/tools/decimal.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "shared/base/error.h"
@@ -54,7 +55,7 @@ static void power_of_ten(mpz_t out, unsigned long exponent)
 }
 
 /* Multiply by 10^exponent, of either sign. */
-static void scale_by_ten(mpq_t q, long exponent)
+static void scale_by_ten(mpq_ptr q, long exponent)
 {
     mpz_t ten;
 
@@ -290,12 +291,20 @@ static void power_exactly(const struct decimal *base, unsigned long exponent, bo
         mpq_inv(out->q, out->q);
 }
 
+static double binary_log(const mpz_t of)
+{
+    long exponent;
+    double fraction = mpz_get_d_2exp(&exponent, of);
+
+    return fraction == 0 ? 0 : (double)exponent + log2(fabs(fraction));
+}
+
 int decimal_power(const struct decimal *base, const struct decimal *exponent, struct decimal *out,
                   struct error *err)
 {
     unsigned long count;
     bool inverse = mpq_sgn(exponent->q) < 0;
-    size_t bits = mpz_sizeinbase(mpq_numref(base->q), 2);
+    double bits; /* of the longer half of the result */
 
     if (!decimal_is_integer(exponent))
         return error_set(err, E_INVALID, "an exponent must be an integer; for roots there is sqrt");
@@ -304,9 +313,8 @@ int decimal_power(const struct decimal *base, const struct decimal *exponent, st
     if (mpz_cmpabs_ui(mpq_numref(exponent->q), DECIMAL_EXPONENT_MAX) > 0)
         return error_set(err, E_LIMIT, "an exponent is beyond %d", DECIMAL_EXPONENT_MAX);
     count = mpz_get_ui(mpq_numref(exponent->q));
-    if (mpz_sizeinbase(mpq_denref(base->q), 2) > bits)
-        bits = mpz_sizeinbase(mpq_denref(base->q), 2);
-    if (bits <= 1 || count == 0 || bits <= work_bits() / count) {
+    bits = fmax(binary_log(mpq_numref(base->q)), binary_log(mpq_denref(base->q))) * (double)count;
+    if (bits <= (double)work_bits()) {
         power_exactly(base, count, inverse, out);
         return 0;
     }

@@ -123,6 +123,7 @@ Test(context, a_result_behind_a_later_message_does_not_count)
 
 Test(context, text_parts_are_joined_and_others_skipped)
 {
+    struct error err;
     struct text out;
 
     arena_init(&arena, 0);
@@ -133,7 +134,7 @@ Test(context, text_parts_are_joined_and_others_skipped)
                                     &arena, &out, NULL),
                  0);
     cr_assert(text_is(out, "a\nb\nno"));
-    cr_assert_eq(context_parts_text(TEXT("[}"), &arena, &out, NULL), -E_INVALID);
+    cr_assert_eq(context_parts_text(TEXT("[}"), &arena, &out, &err), -E_INVALID);
     arena_deinit(&arena);
 }
 
@@ -142,8 +143,9 @@ Test(context, unreadable_calls_are_an_error)
     struct message items[] = {calls(run_a, "{\"no\":\"list\"}")};
     struct message_list history = {.items = items, .count = 1};
     struct context context;
+    struct error err;
 
     arena_init(&arena, 0);
-    cr_assert_eq(context_build(&history, run_b, &arena, &context, NULL), -E_INVALID);
+    cr_assert_eq(context_build(&history, run_b, &arena, &context, &err), -E_INVALID);
     arena_deinit(&arena);
 }
