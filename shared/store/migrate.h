@@ -3,8 +3,8 @@
  *
  * Each runs in a transaction of its own together with its row in schema_migrations, under an
  * advisory lock, so any number of processes may do so at once. A database with a migration that
- * this program does not know (it is older than the database), or whose text was changed after it was
- * applied, is refused before anything is done. Migrations are never edited, only added.
+ * this program does not know (it is older than the database), or whose text was changed after it
+ * was applied, is refused before anything is done. Migrations are never edited, only added.
  */
 
 #include "shared/store/store.h"

@@ -44,60 +44,50 @@ static const struct pg_statement reap_workers = {
     " lost AS MATERIALIZED (SELECT o.owner FROM o WHERE o.owner IS NOT NULL AND NOT EXISTS"        \
     "   (SELECT 1 FROM workers w WHERE w.worker_id = o.owner AND w.state <> 'dead'))"
 
+/* clang-format off */
 static const struct pg_statement reap_runs = {
     .name = "reap_runs",
-    .sql =
-        "WITH RECURSIVE " LOST_OWNERS
-        ", c AS MATERIALIZED (SELECT r.id FROM lost l JOIN runs r ON r.owner = l.owner"
-        "   WHERE r.status IN ('in_progress', 'cancelling')"
-        "   LIMIT " SQL_STRING(
-            REAPER_BATCH_RUNS) " FOR UPDATE OF r SKIP LOCKED),"
-                               " u AS (UPDATE runs r SET fence = r.fence + 1, owner = NULL, "
-                               "updated_at = now(),"
-                               "     crashes = r.crashes + 1, due_at = now() + random() * interval "
-                               "'1 s',"
-                               "     status = CASE WHEN r.status = 'cancelling' THEN 'cancelled'"
-                               "       WHEN " GIVEN_UP " THEN 'failed' ELSE 'queued' END,"
-                               "     cancelled_at = CASE WHEN r.status = 'cancelling' THEN now() "
-                               "END,"
-                               "     failed_at = CASE WHEN " GIVEN_UP " THEN now() END,"
-                               "     last_error = CASE WHEN " GIVEN_UP " THEN " GIVEN_UP_ERROR
-                               "       ELSE r.last_error END"
-                               "   FROM c WHERE r.id = c.id AND r.status IN ('in_progress', "
-                               "'cancelling')"
-                               "   RETURNING r.id, r.thread_id, r.status),"
-                               " ended AS (SELECT * FROM u WHERE status <> 'queued'),"
-                               " t AS (" SQL_RELEASE_THREADS(
-                                   "ended") "),"
-                                            " s AS (" SQL_END_STEPS(
-                                                "ended",
-                                                "") ")"
-                                                    " SELECT count(*), count(*) FILTER (WHERE "
-                                                    "status = 'queued'),"
-                                                    "   count(*) FILTER (WHERE status = 'failed'),"
-                                                    "   count(*) FILTER (WHERE status = "
-                                                    "'cancelled') FROM u",
+    .sql = "WITH RECURSIVE " LOST_OWNERS ","
+           " c AS MATERIALIZED (SELECT r.id FROM lost l JOIN runs r ON r.owner = l.owner"
+           "   WHERE r.status IN ('in_progress', 'cancelling')"
+           "   LIMIT " SQL_STRING(REAPER_BATCH_RUNS) " FOR UPDATE OF r SKIP LOCKED),"
+           " u AS (UPDATE runs r SET fence = r.fence + 1, owner = NULL, updated_at = now(),"
+           "     crashes = r.crashes + 1, due_at = now() + random() * interval '1 s',"
+           "     status = CASE WHEN r.status = 'cancelling' THEN 'cancelled'"
+           "       WHEN " GIVEN_UP " THEN 'failed' ELSE 'queued' END,"
+           "     cancelled_at = CASE WHEN r.status = 'cancelling' THEN now() END,"
+           "     failed_at = CASE WHEN " GIVEN_UP " THEN now() END,"
+           "     last_error = CASE WHEN " GIVEN_UP " THEN " GIVEN_UP_ERROR
+           "       ELSE r.last_error END"
+           "   FROM c WHERE r.id = c.id AND r.status IN ('in_progress', 'cancelling')"
+           "   RETURNING r.id, r.thread_id, r.status),"
+           " ended AS (SELECT * FROM u WHERE status <> 'queued'),"
+           " t AS (" SQL_RELEASE_THREADS("ended") "),"
+           " s AS (" SQL_END_STEPS("ended", "") ")"
+           " SELECT count(*), count(*) FILTER (WHERE status = 'queued'),"
+           "   count(*) FILTER (WHERE status = 'failed'),"
+           "   count(*) FILTER (WHERE status = 'cancelled') FROM u",
     .types = "",
 };
+/* clang-format on */
 
+/* clang-format off */
 static const struct pg_statement reap_expired = {
     .name = "reap_expired",
-    .sql =
-        "WITH c AS MATERIALIZED (SELECT r.id FROM runs r WHERE r.expires_at < now()"
-        "     AND r.status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
-        "     AND (r.status IN ('queued', 'requires_action')"
-        "       OR r.expires_at < now() - interval '10 s')"
-        "   ORDER BY r.expires_at LIMIT " SQL_STRING(
-            REAPER_BATCH_RUNS) "   FOR UPDATE SKIP LOCKED),"
-                               " u AS (UPDATE runs r SET status = 'expired', fence = r.fence + 1, "
-                               "updated_at = now()"
-                               "   FROM c WHERE r.id = c.id RETURNING r.id, r.thread_id, r.status),"
-                               " t AS (" SQL_RELEASE_THREADS(
-                                   "u") "),"
-                                        " s AS (" SQL_END_STEPS("u", "") ")"
-                                                                         " SELECT count(*) FROM u",
+    .sql = "WITH c AS MATERIALIZED (SELECT r.id FROM runs r WHERE r.expires_at < now()"
+           "     AND r.status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
+           "     AND (r.status IN ('queued', 'requires_action')"
+           "       OR r.expires_at < now() - interval '10 s')"
+           "   ORDER BY r.expires_at LIMIT " SQL_STRING(REAPER_BATCH_RUNS)
+           "   FOR UPDATE SKIP LOCKED),"
+           " u AS (UPDATE runs r SET status = 'expired', fence = r.fence + 1, updated_at = now()"
+           "   FROM c WHERE r.id = c.id RETURNING r.id, r.thread_id, r.status),"
+           " t AS (" SQL_RELEASE_THREADS("u") "),"
+           " s AS (" SQL_END_STEPS("u", "") ")"
+           " SELECT count(*) FROM u",
     .types = "",
 };
+/* clang-format on */
 
 static const struct pg_statement reap_rows = {
     .name = "reap_rows",

@@ -2,8 +2,8 @@
 /* A worker's hold on runs: claim, checkpoint, finish, hand back.
  *
  * Every write carries the lease (owner, fence, step) and is a compare-and-set on the run's row: it
- * is applied as a whole or not at all. Each checkpoint adds one to step, so a write that is sent again
- * after a broken connection is recognised as applied and not done twice; these functions do so by
+ * is applied as a whole or not at all. Each write adds one to step, so one that is sent again after
+ * a broken connection is recognised as applied and not done twice. These functions do so by
  * themselves (a few times), and callers may too after -E_AMBIGUOUS, -E_TIMEOUT or -E_CANCELED: call
  * again with the same arguments.
  *
@@ -54,8 +54,8 @@ struct run_claim_list {
 };
 
 /* Of the hinted runs (at most CLAIM_BATCH_MAX, else -E_LIMIT) take those that are queued and due
- * and that nobody else is taking: these are in *out, the others' hints are void. None, too, when the
- * worker is not 'up' with a valid lease. Not sent again after -E_AMBIGUOUS: what was claimed then
+ * and that nobody else is taking: these are in *out, the others' hints are void. None, too, when
+ * the worker is not 'up' with a valid lease. Not sent again after -E_AMBIGUOUS: what was claimed then
  * is found with run_leases_held. */
 SUSPENDS MUSTCHECK int run_leases_claim(struct pg *pg, struct arena *arena, int64_t owner,
                                         const struct uuid *runs, size_t count,
@@ -146,8 +146,8 @@ struct run_ending {
 /* The last write: changes as in a checkpoint, the terminal status, its time, and the thread
  * released. From "cancelling" only RUN_CANCELLED, RUN_FAILED and RUN_EXPIRED are possible (else
  * LEASE_CANCELLING), and RUN_CANCELLED only from there (else -E_INTERNAL: nobody asked for it).
- * Steps still in progress end as the run does (failed, when it is incomplete). `changes` may be
- * NULL. */
+ * Steps still in progress end as the run does (failed, when it is incomplete); of a run that is
+ * completed the caller has completed them. `changes` may be NULL. */
 SUSPENDS MUSTCHECK int run_leases_finish(struct pg *pg, struct run_lease *lease,
                                          const struct run_changes *changes,
                                          const struct run_ending *ending, struct error *err);

@@ -71,24 +71,26 @@ static const struct pg_statement run_checkpoint = {
     .types = CHANGE_TYPES,
 };
 
+#define NOT_WRITTEN_HERE                                                                           \
+    "AND $10::text <> 'completed'"                                                                 \
+    " AND s.seq NOT IN (SELECT y.seq FROM jsonb_to_recordset($9) AS y (seq int8))"
+
 /* $10 status, $11 the states that it may follow. */
+/* clang-format off */
 static const struct pg_statement run_finish = {
     .name = "run_finish",
-    .sql =
-        "WITH ok AS (UPDATE runs r SET " COUNT_UP ", status = $10::text, result_message = $12,"
-        "     last_error = $13, incomplete_reason = $14,"
-        "     completed_at = CASE WHEN $10::text IN ('completed', 'incomplete') THEN now() END,"
-        "     failed_at = CASE WHEN $10::text = 'failed' THEN now() END,"
-        "     cancelled_at = CASE WHEN $10::text = 'cancelled' THEN now() END"
-        "   WHERE " THE_LEASE " AND r.status = ANY($11) " RETURN_OK ")" WRITE_CHANGES
-        ", t AS (" SQL_RELEASE_THREADS(
-            "ok") "),"
-                  " s AS (" SQL_END_STEPS(
-                      "ok", "AND $10::text <> 'completed' AND s.seq NOT IN (SELECT y.seq"
-                            "  FROM jsonb_to_recordset($9) AS y (seq int8))") ")"
-                                                                              " SELECT 1 FROM ok",
+    .sql = "WITH ok AS (UPDATE runs r SET " COUNT_UP ", status = $10::text,"
+           "     result_message = $12, last_error = $13, incomplete_reason = $14,"
+           "     completed_at = CASE WHEN $10::text IN ('completed', 'incomplete') THEN now() END,"
+           "     failed_at = CASE WHEN $10::text = 'failed' THEN now() END,"
+           "     cancelled_at = CASE WHEN $10::text = 'cancelled' THEN now() END"
+           "   WHERE " THE_LEASE " AND r.status = ANY($11) " RETURN_OK ")" WRITE_CHANGES ","
+           " t AS (" SQL_RELEASE_THREADS("ok") "),"
+           " s AS (" SQL_END_STEPS("ok", NOT_WRITTEN_HERE) ")"
+           " SELECT 1 FROM ok",
     .types = CHANGE_TYPES "tTujt",
 };
+/* clang-format on */
 
 static const struct pg_statement run_hand_back = {
     .name = "run_hand_back",

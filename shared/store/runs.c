@@ -172,16 +172,17 @@ int runs_create(const struct store *store, const struct run_draft *draft, struct
 }
 
 /* The run's row first, then the thread's. */
+/* clang-format off */
 static const struct pg_statement run_create_with_thread = {
     .name = "run_create_with_thread",
     .sql = "WITH t AS (INSERT INTO threads (id, tenant_id, active_run, metadata, tool_resources)"
-           "   SELECT $12, $2, $1, coalesce($13, '{}'), $14 WHERE " AGENT_EXISTS "   RETURNING *),"
+           "   SELECT $12, $2, $1, coalesce($13, '{}'), $14 WHERE " AGENT_EXISTS " RETURNING *),"
            " m AS (" SQL_INSERT_DRAFTS("$11", "$2") "),"
-                                                    " r AS (" INSERT_RUN "r.*)"
-                                                    " SELECT " RUN_COLUMNS ", " THREAD_COLUMNS
-                                                    " FROM r, t",
+           " r AS (" INSERT_RUN "r.*)"
+           " SELECT " RUN_COLUMNS ", " THREAD_COLUMNS " FROM r, t",
     .types = DRAFT_TYPES "ujj",
 };
+/* clang-format on */
 
 int runs_create_with_thread(const struct store *store, const struct thread_draft *thread,
                             const struct run_draft *draft, struct thread *out_thread,
@@ -359,6 +360,7 @@ int runs_update(const struct store *store, struct uuid thread, struct uuid id, s
 }
 
 /* owner and fence of a run in progress stay: its worker still holds it and writes its end. */
+/* clang-format off */
 static const struct pg_statement run_cancel = {
     .name = "run_cancel",
     .sql = "WITH r AS (UPDATE runs r SET updated_at = now(),"
@@ -368,11 +370,11 @@ static const struct pg_statement run_cancel = {
            "   RETURNING r.*),"
            " ended AS (SELECT id, thread_id, status FROM r WHERE status = 'cancelled'),"
            " t AS (" SQL_RELEASE_THREADS("ended") "),"
-                                                  " s AS (" SQL_END_STEPS(
-                                                      "ended", "") ")"
-                                                                   " SELECT " RUN_COLUMNS " FROM r",
+           " s AS (" SQL_END_STEPS("ended", "") ")"
+           " SELECT " RUN_COLUMNS " FROM r",
     .types = "uuu",
 };
+/* clang-format on */
 
 int runs_cancel(const struct store *store, struct uuid thread, struct uuid id, struct run *out,
                 struct error *err)

@@ -35,14 +35,16 @@ static int thread_read_at(const struct store *store, const struct pg_result *res
     return thread_read(&row, out, err);
 }
 
+/* clang-format off */
 static const struct pg_statement thread_create = {
     .name = "thread_create",
     .sql = "WITH t AS (INSERT INTO threads (id, tenant_id, metadata, tool_resources)"
            "   VALUES ($1, $2, coalesce($3, '{}'), $4) RETURNING *),"
            " m AS (" SQL_INSERT_DRAFTS("$5", "$2") ")"
-                                                   " SELECT " THREAD_COLUMNS " FROM t",
+           " SELECT " THREAD_COLUMNS " FROM t",
     .types = "uujjj",
 };
+/* clang-format on */
 
 int threads_create(const struct store *store, const struct thread_draft *draft, struct thread *out,
                    struct error *err)

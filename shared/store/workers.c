@@ -113,6 +113,7 @@ static const struct pg_statement worker_delete = {
     .types = "i",
 };
 
+/* clang-format off */
 static const struct pg_statement worker_hand_back = {
     .name = "worker_hand_back",
     .sql = "WITH u AS (UPDATE runs r SET fence = r.fence + 1, owner = NULL, updated_at = now(),"
@@ -123,11 +124,11 @@ static const struct pg_statement worker_hand_back = {
            "   RETURNING r.id, r.thread_id, r.status),"
            " ended AS (SELECT * FROM u WHERE status = 'cancelled'),"
            " t AS (" SQL_RELEASE_THREADS("ended") "),"
-                                                  " s AS (" SQL_END_STEPS(
-                                                      "ended", "") ")"
-                                                                   " SELECT count(*) FROM u",
+           " s AS (" SQL_END_STEPS("ended", "") ")"
+           " SELECT count(*) FROM u",
     .types = "i",
 };
+/* clang-format on */
 
 int workers_deregister(struct pg *pg, int64_t id, int64_t *out_runs, struct error *err)
 {

@@ -114,6 +114,7 @@ struct store other_tenant(const struct store *store, const char *name)
     return other;
 }
 
+PRINTF(1, 0)
 static PGresult *query_format(const char *format, va_list args)
 {
     char sql[4000];
