@@ -20,9 +20,8 @@
 #include <stdio.h>
 
 #include "shared/base/error.h"
+#include "worker/tools/calculator_function.h"
 #include "worker/tools/decimal.h"
-
-#define ARGUMENTS_MAX 1000
 
 struct value {
     struct decimal number;
@@ -193,103 +192,9 @@ static int parse_number(struct parser *parser, struct value *out, struct error *
     return 0;
 }
 
-/* What a function does with each further argument, and at the end. */
-enum function { F_ABS, F_SQRT, F_ROUND, F_FLOOR, F_CEIL, F_MIN, F_MAX, F_SUM, F_AVG };
-
-static const struct {
-    const char *name;
-    enum function function;
-    size_t arguments_max;
-} functions[] = {
-    {"abs", F_ABS, 1},
-    {"sqrt", F_SQRT, 1},
-    {"round", F_ROUND, 2},
-    {"floor", F_FLOOR, 1},
-    {"ceil", F_CEIL, 1},
-    {"min", F_MIN, ARGUMENTS_MAX},
-    {"max", F_MAX, ARGUMENTS_MAX},
-    {"sum", F_SUM, ARGUMENTS_MAX},
-    {"avg", F_AVG, ARGUMENTS_MAX},
-};
-
-static int round_to(struct decimal *number, const struct decimal *places, struct error *err)
-{
-    if (!decimal_is_integer(places) ||
-        mpz_cmpabs_ui(mpq_numref(places->q), DECIMAL_ROUND_PLACES) > 0)
-        return error_set(err, E_INVALID,
-                         "round(x, places) wants an integer of -%d to %d as its places",
-                         DECIMAL_ROUND_PLACES, DECIMAL_ROUND_PLACES);
-    decimal_round(number, mpz_get_si(mpq_numref(places->q)));
-    return decimal_check(number, err);
-}
-
-/* A second or later argument. */
-static int fold(enum function function, struct decimal *all, const struct decimal *next,
-                struct error *err)
-{
-    switch (function) {
-    case F_MIN:
-        if (mpq_cmp(next->q, all->q) < 0)
-            mpq_set(all->q, next->q);
-        break;
-    case F_MAX:
-        if (mpq_cmp(next->q, all->q) > 0)
-            mpq_set(all->q, next->q);
-        break;
-    case F_SUM:
-    case F_AVG:
-        mpq_add(all->q, all->q, next->q);
-        break;
-    case F_ROUND:
-        return round_to(all, next, err);
-    case F_ABS:
-    case F_SQRT:
-    case F_FLOOR:
-    case F_CEIL:
-        break; /* one argument only */
-    }
-    return decimal_check(all, err);
-}
-
-static int finish(enum function function, struct decimal *all, size_t count, struct error *err)
-{
-    struct decimal divisor;
-    int r = 0;
-
-    switch (function) {
-    case F_ABS:
-        mpq_abs(all->q, all->q);
-        break;
-    case F_FLOOR:
-        decimal_floor(all);
-        break;
-    case F_CEIL:
-        decimal_ceil(all);
-        break;
-    case F_SQRT:
-        r = decimal_sqrt(all, all, err);
-        break;
-    case F_ROUND:
-        if (count == 1)
-            decimal_round(all, 0);
-        break;
-    case F_AVG:
-        decimal_init(&divisor);
-        mpq_set_ui(divisor.q, count, 1);
-        mpq_div(all->q, all->q, divisor.q);
-        decimal_deinit(&divisor);
-        break;
-    case F_MIN:
-    case F_MAX:
-    case F_SUM:
-        break;
-    }
-    return r < 0 ? r : decimal_check(all, err);
-}
-
 /* From after "(" to after ")"; `start` is where the name stands. */
-static int parse_arguments(struct parser *parser, size_t which, size_t start, struct value *out,
-                           struct error *err)
+static int parse_arguments(struct parser *parser, const struct calculator_function *function,
+                           size_t start, struct value *out, struct error *err)
 {
     size_t count = 1;
     int r = parse_sum(parser, out, err);
@@ -300,17 +205,16 @@ static int parse_arguments(struct parser *parser, size_t which, size_t start, st
         size_t next_start;
 
         value_init(&next);
-        if (count++ == functions[which].arguments_max)
+        if (count++ == function->arguments_max)
             return error_set(err, E_INVALID,
                              "too many arguments for %s at character %zu: %zu at most",
-                             functions[which].name, position(parser, parser->at),
-                             functions[which].arguments_max);
+                             function->name, position(parser, parser->at), function->arguments_max);
         advance(parser, 1);
         next_start = parser->at;
         r = parse_sum(parser, &next, err);
         if (r < 0)
             return r;
-        r = fold(functions[which].function, &out->number, &next.number, err);
+        r = calculator_fold(function, &out->number, &next.number, err);
         if (r < 0)
             return at_character(parser, next_start, err);
     }
@@ -320,12 +224,13 @@ static int parse_arguments(struct parser *parser, size_t which, size_t start, st
         return unexpected(parser, "',' or ')'", err);
     advance(parser, 1);
     out->percent = false;
-    r = finish(functions[which].function, &out->number, count, err);
+    r = calculator_finish(function, &out->number, count, err);
     return r < 0 ? at_character(parser, start, err) : 0;
 }
 
 static int parse_call(struct parser *parser, struct value *out, struct error *err)
 {
+    const struct calculator_function *function;
     size_t start = parser->at, len = 0;
     struct text name;
     int r;
@@ -333,25 +238,22 @@ static int parse_call(struct parser *parser, struct value *out, struct error *er
     while (isalnum((unsigned char)peek_after(parser, len)) || peek_after(parser, len) == '_')
         len++;
     name = (struct text){parser->in.ptr + start, len};
-    for (size_t i = 0; i < ARRAY_LENGTH(functions); i++) {
-        if (!text_is_nocase(name, functions[i].name))
-            continue;
-        advance(parser, len);
-        if (peek(parser) != '(')
-            return unexpected(parser, "'(' after the name of a function", err);
-        r = enter(parser, err);
-        if (r < 0)
-            return r;
-        advance(parser, 1);
-        r = parse_arguments(parser, i, start, out, err);
-        parser->depth--;
+    function = calculator_function_find(name);
+    if (!function)
+        return error_set(err, E_INVALID,
+                         "unknown name '%.*s' at character %zu: there are abs, sqrt, round, floor, "
+                         "ceil, min, max, sum and avg",
+                         (int)(len > 40 ? 40 : len), name.ptr, position(parser, start));
+    advance(parser, len);
+    if (peek(parser) != '(')
+        return unexpected(parser, "'(' after the name of a function", err);
+    r = enter(parser, err);
+    if (r < 0)
         return r;
-    }
-    return error_set(
-        err, E_INVALID,
-        "unknown name '%.*s' at character %zu: there are abs, sqrt, round, floor, ceil, "
-        "min, max, sum and avg",
-        (int)(len > 40 ? 40 : len), name.ptr, position(parser, start));
+    advance(parser, 1);
+    r = parse_arguments(parser, function, start, out, err);
+    parser->depth--;
+    return r;
 }
 
 static int parse_primary(struct parser *parser, struct value *out, struct error *err)
@@ -387,20 +289,45 @@ static bool word_of_follows(const struct parser *parser)
            !isalnum((unsigned char)peek_after(parser, 2));
 }
 
+/* The length of the operator at the parser, and the ASCII character that stands for it ('^' for
+ * "**"); '\0' for none. Typographic signs are taken for what they look like. */
+static char operator_at(const struct parser *parser, size_t *len)
+{
+    static const struct {
+        const char *sign;
+        char stands_for;
+    } signs[] = {
+        {"**", '^'},      {"+", '+'}, {"-", '-'},        {"*", '*'},        {"/", '/'},
+        {"%", '%'},       {"^", '^'}, {"\xc3\x97", '*'}, {"\xc3\xb7", '/'}, {"\xe2\x88\x92", '-'},
+        {"\xc2\xb7", '*'}};
+    struct text rest = {parser->in.ptr + parser->at, parser->in.len - parser->at};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(signs); i++) {
+        if (text_starts(rest, signs[i].sign)) {
+            *len = strlen(signs[i].sign);
+            return signs[i].stands_for;
+        }
+    }
+    *len = 2;
+    return word_of_follows(parser) ? 'o' : '\0';
+}
+
 /* At a '%': whether it makes a percentage (nothing follows that could be a divisor). */
 static int percent_or_remainder(const struct parser *parser, bool *out_percent, struct error *err)
 {
     struct parser after = *parser;
+    size_t len;
     char next;
 
     advance(&after, 1);
-    next = peek(&after);
+    next = operator_at(&after, &len);
     if (next == '-' || next == '+')
         return error_set(
             err, E_INVALID,
             "a '%%' before '%c' at character %zu may be read in two ways: write (10%%) "
             "%c 3 for a percentage, or 10 %% (%c3) for a remainder",
             next, position(parser, parser->at), next, next);
+    next = peek(&after);
     *out_percent = word_of_follows(&after) ||
                    !(is_digit(next) || next == '.' || next == '(' || isalpha((unsigned char)next));
     return 0;
@@ -423,29 +350,6 @@ static int parse_postfix(struct parser *parser, struct value *out, struct error 
     decimal_deinit(&hundred);
     out->percent = true;
     return decimal_check(&out->number, err);
-}
-
-/* The length of the operator at the parser, and the ASCII character that stands for it ('^' for
- * "**"); '\0' for none. Typographic signs are taken for what they look like. */
-static char operator_at(const struct parser *parser, size_t *len)
-{
-    static const struct {
-        const char *sign;
-        char stands_for;
-    } signs[] = {
-        {"**", '^'},      {"+", '+'}, {"-", '-'},        {"*", '*'},        {"/", '/'},
-        {"%", '%'},       {"^", '^'}, {"\xc3\x97", '*'}, {"\xc3\xb7", '/'}, {"\xe2\x88\x92", '-'},
-        {"\xc2\xb7", '*'}};
-    struct text rest = {parser->in.ptr + parser->at, parser->in.len - parser->at};
-
-    for (size_t i = 0; i < ARRAY_LENGTH(signs); i++) {
-        if (text_starts(rest, signs[i].sign)) {
-            *len = strlen(signs[i].sign);
-            return signs[i].stands_for;
-        }
-    }
-    *len = 2;
-    return word_of_follows(parser) ? 'o' : '\0';
 }
 
 static int parse_unary(struct parser *parser, struct value *out, struct error *err);
@@ -498,7 +402,7 @@ static int multiply(char op, struct value *left, const struct value *right, stru
     struct decimal *l = &left->number;
     const struct decimal *r = &right->number;
 
-    left->percent = false;
+    left->percent = op == 'o' && right->percent; /* 10% of 50% of 200 */
     if (op == '%')
         return decimal_remainder(l, r, l, err);
     if (op == '/' && mpq_sgn(r->q) == 0)
@@ -556,7 +460,8 @@ static int parse_sum(struct parser *parser, struct value *out, struct error *err
         r = parse_product(parser, &right, err);
         if (r < 0)
             return r;
-        if (right.percent && !out->percent)
+        /* With 1 before it, both readings agree. */
+        if (right.percent && mpq_cmp_ui(out->number.q, 1, 1) != 0)
             return error_set(err, E_INVALID,
                              "adding a percentage at character %zu may be read in two ways: write "
                              "200 * (1 + 10%%) or 200 + (10%%)",
