@@ -87,7 +87,7 @@ static int check_type(struct schema_walk *walk, struct json_object *schema,
         return 0;
     count = json_object_array_length(type);
     for (size_t i = 0; i < count; i++) {
-        const char *name = json_object_get_string(json_object_array_get_idx(type, i));
+        const char *name = json_string(json_object_array_get_idx(type, i)).ptr;
 
         if (!name || schema_is_type(value, name))
             return 0;
