@@ -150,11 +150,6 @@ static int64_t retry_after_ms(const struct http_response *response)
 static int code_of_status(int status)
 {
     switch (status) {
-    case 400:
-    case 413:
-    case 415:
-    case 422:
-        return E_INVALID;
     case 401:
     case 403:
         return E_DENIED;

@@ -48,7 +48,7 @@ struct client_reply {
 /* Makes a call, again where that is safe (GET, or with an idempotency key; or nothing was sent, or 429
  * and 503) with capped, jittered backoff that honours retry-after. Returns 0 for a 2xx reply, *out being
  * the caller's to client_reply_deinit. Otherwise, with a text for people: -E_UNAVAILABLE, -E_TIMEOUT,
- * -E_CLOSED; -E_DENIED (401, 403); -E_NOT_FOUND (404); -E_INVALID (400, 422); -E_CONFLICT (409);
+ * -E_CLOSED; -E_DENIED (401, 403); -E_NOT_FOUND (404); -E_CONFLICT (409);
  * -E_REJECTED (other statuses); -E_PROTOCOL (no JSON); -E_CANCELED. */
 SUSPENDS MUSTCHECK int client_send(struct client *client, const struct client_call *call,
                                    struct client_reply *out, struct error *err);

@@ -3,9 +3,12 @@
 #include "scheduler/cli/command.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "scheduler/cli/environment_file.h"
+#include "scheduler/cli/files.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
@@ -221,14 +224,36 @@ int command_on_loop(int (*fn)(void *arg), void *arg)
     return loop_call.result;
 }
 
+/* In a folder with a dev environment, what is not said elsewhere is meant to be that of `penstock dev`.
+ */
+static void use_dev_environment(void)
+{
+    static const char *const names[] = {"DATABASE_URL", "REDIS_URL"};
+    CLEANUP(buf_deinit) struct buf file = {0};
+
+    buf_init(&file, 1 << 20);
+    if (file_read(".penstock/dev.env", &file, NULL) < 0)
+        return;
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        CLEANUP(buf_deinit) struct buf value = {0};
+        const char *set = getenv(names[i]);
+
+        buf_init(&value, 4096);
+        if ((set && *set) || !environment_find(buf_text(&file), names[i], &value))
+            continue;
+        (void)setenv(names[i], buf_string(&value), 1);
+        (void)fprintf(stderr, "%s is that of .penstock/dev.env\n", names[i]);
+    }
+}
+
 int command_load_config(const char *file, struct config **out)
 {
     struct config_flags flags = {.file = file, .port = -1};
+    const char *other = getenv("PENSTOCK_CONFIG");
     struct error err;
 
-    if (config_load(&flags, environ, out, &err) < 0) {
-        (void)fprintf(stderr, "penstock: %s\n", err.text);
-        return COMMAND_USAGE;
-    }
-    return COMMAND_OK;
+    if (!file && (!other || !*other))
+        use_dev_environment();
+
+    return config_load(&flags, environ, out, &err) < 0 ? command_fail(&err) : COMMAND_OK;
 }

@@ -53,6 +53,7 @@ int command_fail(const struct error *err);
 /* Run fn(arg) as a fiber on the loop and return what it returned. */
 int command_on_loop(int (*fn)(void *arg), void *arg);
 
-/* Loads the configuration from `file` (NULL: PENSTOCK_CONFIG) and the environment. Returns 0, or
- * the exit code after printing what is wrong. *out is the caller's. */
+/* Loads the configuration from `file` (NULL: PENSTOCK_CONFIG) and the environment; without a file,
+ * DATABASE_URL and REDIS_URL may come from ./.penstock/dev.env. Returns 0 with *out (the caller's), or
+ * the exit code after printing what is wrong. */
 MUSTCHECK int command_load_config(const char *file, struct config **out);

@@ -291,14 +291,12 @@ static int examine(void *arg)
 
 static int run(const struct arguments *args)
 {
-    const struct config_flags flags = {.file = arguments_get(args, "config"), .port = -1};
     struct config *config = NULL;
     struct doctor doctor = {0};
-    struct error err;
     int result;
 
-    if (config_load(&flags, environ, &config, &err) < 0) {
-        say(&doctor, "configuration", doctor_failed("%s", err.text));
+    if (command_load_config(arguments_get(args, "config"), &config) != COMMAND_OK) {
+        say(&doctor, "configuration", doctor_failed("it can't be read; see above"));
         return COMMAND_FAILED;
     }
     say(&doctor, "configuration",

@@ -37,9 +37,12 @@ static int read_prompt(const char *given, char **out, struct error *err)
     }
     buf_init(&text, PROMPT_BYTES_MAX);
     r = file_read("-", &text, err);
-    if (r == 0)
-        *out = buf_take(&text);
-    return r;
+    if (r < 0)
+        return r;
+    *out = buf_take(&text);
+    for (size_t len = strlen(*out); len > 0 && (*out)[len - 1] == '\n'; len--)
+        (*out)[len - 1] = '\0'; /* which the shell added */
+    return 0;
 }
 
 static struct json_object *user_message(const char *prompt)
