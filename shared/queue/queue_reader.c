@@ -204,18 +204,26 @@ static size_t write_head(struct queue_reader *reader, const char *count, const c
     return argc;
 }
 
-/* One lane of some shards, no more of them than there is room for. */
-SUSPENDS static int read_slice(struct queue_reader *reader, int priority, size_t first,
-                               size_t shards, struct sink *sink, struct error *err)
+/* One lane of some shards, from the first on, around the end. */
+struct slice {
+    int priority;
+    size_t first;
+    size_t shards;
+};
+
+/* No more shards than there is room for. */
+SUSPENDS static int read_slice(struct queue_reader *reader, const struct slice *slice,
+                               struct sink *sink, struct error *err)
 {
     char count[24];
     size_t argc;
 
-    snprintf(count, sizeof(count), "%zu", (sink->max - sink->count) / shards);
+    snprintf(count, sizeof(count), "%zu", (sink->max - sink->count) / slice->shards);
     argc = write_head(reader, count, NULL);
-    for (size_t i = 0; i < shards; i++)
-        reader->argv[argc++] = text_of(reader->keys[(first + i) % reader->shards_count][priority]);
-    for (size_t i = 0; i < shards; i++)
+    for (size_t i = 0; i < slice->shards; i++)
+        reader->argv[argc++] =
+            text_of(reader->keys[(slice->first + i) % reader->shards_count][slice->priority]);
+    for (size_t i = 0; i < slice->shards; i++)
         reader->argv[argc++] = TEXT(">");
     return read_streams(reader, argc, deadline_in(BLOCK_MAX_MS + REPLY_GRACE_MS), sink, err);
 }
@@ -228,15 +236,15 @@ SUSPENDS static int read_lane(struct queue_reader *reader, int priority, struct 
 
     while (asked < reader->shards_count && sink->count < sink->max) {
         size_t left = sink->max - sink->count;
-        size_t shards = reader->shards_count - asked;
+        struct slice slice = {priority, reader->reads + asked, reader->shards_count - asked};
         int r;
 
-        if (shards > left)
-            shards = left;
-        r = read_slice(reader, priority, reader->reads + asked, shards, sink, err);
+        if (slice.shards > left)
+            slice.shards = left;
+        r = read_slice(reader, &slice, sink, err);
         if (r != 0)
             return r;
-        asked += shards;
+        asked += slice.shards;
     }
     return 0;
 }
