@@ -183,8 +183,8 @@ Test(current_time, wrong_arguments_are_told_with_what_would_be_right)
         "{\"timezone\":\"Europe/Berlin \"}",
         "{\"at\":\"tomorrow\"}",
         "{\"at\":12}",
-        "{\"timezone\":"
-        "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+        ("{\"timezone\":"
+         "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}"),
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(arguments); i++) {
