@@ -8,8 +8,8 @@
 struct json_object;
 
 /* Reads status, headers and the error in the body, in any of the shapes that OpenAI-compatible
- * servers use: {"error": {...}}, {"error": "..."}, {"message": ...}, {"detail": ...}, [{"error": ...}], plain
- * text. */
+ * servers use: {"error": {...}}, {"error": "..."}, {"message": ...}, {"detail": ...}, a list of
+ * such, plain text. */
 void provider_failure_read(const struct provider_target *target,
                            const struct provider_response *response,
                            struct provider_failure_info *out);

@@ -334,7 +334,9 @@ static int add_headers(struct provider_wire *wire, const struct provider_target 
     if (r == 0 && target->api_key && target->api_key[0]) {
         buf_add_string(&bearer, "Bearer ");
         buf_add_string(&bearer, target->api_key);
-        r = provider_wire_add_header(wire, TEXT("Authorization"), buf_text(&bearer), err);
+        r = buf_check(&bearer, err);
+        if (r == 0)
+            r = provider_wire_add_header(wire, TEXT("Authorization"), buf_text(&bearer), err);
     }
     if (r == 0 && request->idempotency_key.len)
         r = provider_wire_add_header(wire, TEXT("Idempotency-Key"), request->idempotency_key, err);

@@ -24,7 +24,8 @@
 #define CITY \
     "(tokyo|london|new york|paris|berlin|sydney|nairobi|sao paulo|mumbai|singapore|los angeles|" \
     "chicago|cairo|auckland|reykjavik|dubai|lagos|toronto|mexico city|seoul|kathmandu|oslo|" \
-    "madrid|denver|honolulu|johannesburg|bangkok|istanbul|helsinki|lisbon|buenos aires|vancouver|rome)"
+    "madrid|denver|honolulu|johannesburg|bangkok|istanbul|helsinki|lisbon|buenos aires|" \
+    "vancouver|rome)"
 #define MONTH \
     "(january|february|march|april|may|june|july|august|september|october|november|december)"
 #define DAY   "([0-9]{1,2}) " MONTH " ([0-9]{4})" /* three groups */

@@ -145,8 +145,9 @@ SUSPENDS static void run_server(void *arg)
         program->exit_code = 1;
         return;
     }
-    printf("rehearsal LLM ready at http://%s:%d/v1\n", program->options.host,
-           rehearsal_port(rehearsal));
+    printf(strchr(program->options.host, ':') ? "rehearsal LLM ready at http://[%s]:%d/v1\n"
+                                              : "rehearsal LLM ready at http://%s:%d/v1\n",
+           program->options.host, rehearsal_port(rehearsal));
     fflush(stdout);
     (void)(loop_signal_wait(DEADLINE_NONE, &signal, &err) < 0);
     log_info("draining");

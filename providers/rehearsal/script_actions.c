@@ -23,6 +23,8 @@ static bool is_json_word(const yaml_node_t *node)
         return true;
     if (value[0] != '-' && (value[0] < '0' || value[0] > '9'))
         return false;
+    if (value[0] == '0' && value[1] >= '0' && value[1] <= '9')
+        return false; /* 007 is a text */
     (void)strtod(value, &end);
     return *end == '\0' && !strpbrk(value, "xXnNiI") && end[-1] != '.';
 }

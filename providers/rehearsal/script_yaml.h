@@ -39,7 +39,7 @@ MUSTCHECK int script_sequence_length(struct script_reader *reader, yaml_node_t *
 yaml_node_t *script_item(struct script_reader *reader, yaml_node_t *node, int index);
 yaml_node_t *script_node(struct script_reader *reader, int id);
 
-/* Fields: a string (const char *), a template, a regex (regex_t *), a whole number from 0 (int64_t), a
+/* Fields: a string (const char *), a template, a regex (regex_t *), a whole number (int64_t), a
  * boolean (bool), pairs of strings. Each returns 0 or a negative error. */
 MUSTCHECK int script_read_string(struct script_reader *reader, yaml_node_t *node, void *to);
 MUSTCHECK int script_read_template(struct script_reader *reader, yaml_node_t *node, void *to);
