@@ -9,8 +9,8 @@ enum agents_change { AGENTS_SAME, AGENTS_CREATE, AGENTS_UPDATE };
 /* Whether two values say the same: null members count as absent, numbers by value. */
 bool agents_diff_same(struct json_object *a, struct json_object *b);
 
-/* Compares one wanted agent with the one there is (NULL: none). *out_body is what to POST (a field that
- * the file no longer has is null), the caller's; NULL when nothing changes. */
+/* Compares one wanted agent with the one there is (NULL: none). *out_body is what to POST (a field
+ * that the file no longer has is null), the caller's; NULL when nothing changes. */
 enum agents_change agents_diff(struct json_object *wanted, struct json_object *have,
                                struct json_object **out_body);
 
@@ -18,7 +18,7 @@ enum agents_change agents_diff(struct json_object *wanted, struct json_object *h
 enum agents_line { AGENTS_LINE_PLAIN, AGENTS_LINE_ADDED, AGENTS_LINE_REMOVED };
 typedef void (*agents_line_fn)(void *arg, enum agents_line kind, struct text line);
 
-/* Say field by field how `body` changes `have` (which may be NULL). Texts of several lines are compared
- * line by line, what they begin and end with alike left out. */
+/* Say field by field how `body` changes `have` (which may be NULL). Texts of several lines are
+ * compared line by line, what they begin and end with alike left out. */
 void agents_diff_show(struct json_object *have, struct json_object *body, agents_line_fn line,
                       void *arg);

@@ -39,7 +39,8 @@ struct batch_items {
 };
 
 /* Parses JSON lines: {"prompt", "custom_id"?, "metadata"?}; blank lines are left out. A bad line is
- * -E_INVALID with "PATH:LINE: …", unless skip_bad: then it is told on standard error and left out. */
+ * -E_INVALID with "PATH:LINE: ...", unless skip_bad: then it is told on standard error and left out.
+ */
 MUSTCHECK int batch_file_parse(const char *path, struct text text, bool skip_bad,
                                struct batch_items *out, struct error *err);
 void batch_items_deinit(struct batch_items *items);
@@ -56,7 +57,7 @@ struct batch_progress {
     int64_t elapsed_ms;
 };
 
-/* One line such as "[####------] 40/100  8.0/s  1 failed  …", bar and all at most `width` wide where
+/* One line such as "[####------] 40/100 8.0/s 1 failed ...", bar and all at most `width` wide where
  * that is possible (0: without the bar). Pure. */
 void batch_format_progress(const struct batch_progress *progress, size_t width, struct buf *out);
 
@@ -72,8 +73,8 @@ size_t batch_writable(const struct batch_items *items, size_t written);
 /* The idempotency key of a line: the same for the same batch and line. Pure. */
 void batch_key(const char *batch_id, unsigned line, char out[80]);
 
-/* How long to wait before the next look at a run; grows from 250 ms to 5 s, not below what the server
- * asked for (up to 30 s). Pure. */
+/* How long to wait before the next look at a run; grows from 250 ms to 5 s, not below what the
+ * server asked for (up to 30 s). Pure. */
 int64_t batch_poll_ms(unsigned polls, int64_t poll_after_ms);
 
 struct batch_run {
@@ -88,6 +89,6 @@ struct batch_run {
     struct batch_progress progress; /* out */
 };
 
-/* Submits all, polls all, writes results in order, shows progress on standard error. Returns 0 when all
- * items are done (well or not), or the failure that ended the batch early. */
+/* Submits all, polls all, writes results in order, shows progress on standard error. Returns 0
+ * when all items are done (well or not), or the failure that ended the batch early. */
 SUSPENDS MUSTCHECK int batch_run(struct batch_run *run, struct error *err);

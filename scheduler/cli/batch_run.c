@@ -1,11 +1,11 @@
 /* The flow of a batch: some fibers submit, some poll, one shows progress, and the caller's waits.
  *
- * Everything happens between suspensions on one thread, so the heap, the counters and the items need
- * no locks. Runs under way lie in a binary heap by the time of their next look; an idle poller waits
- * for that time, or for a new run to come in (`changed`).
+ * Everything happens between suspensions on one thread, so the heap, the counters and the items
+ * need no locks. Runs under way lie in a binary heap by the time of their next look; an idle
+ * poller waits for that time, or for a new run to come in (`changed`).
  *
- * One run's failure is that run's result. What would fail for all alike (the server can't be reached
- * for minutes, the key is refused) ends the batch: `fatal` keeps the first such error.
+ * One run's failure is that run's result. What would fail for all alike (the server can't be
+ * reached for minutes, the key is refused) ends the batch: `fatal` keeps the first such error.
  */
 
 #include <stdlib.h>
@@ -234,7 +234,8 @@ static void submitter(void *arg)
     end_work(flow);
 }
 
-/* Takes over what a run came to: status, usage, error; then its answer and the count of its calls. */
+/* Takes over what a run came to: status, usage, error; then its answer and the count of its calls.
+ */
 static int take_outcome(struct flow *flow, struct batch_item *item, struct json_object *run,
                         struct error *err)
 {

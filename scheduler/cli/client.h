@@ -45,11 +45,11 @@ struct client_reply {
     int64_t poll_after_ms; /* of openai-poll-after-ms; 0: absent */
 };
 
-/* Makes a call, again where that is safe (GET, or with an idempotency key; or nothing was sent, or 429
- * and 503) with capped, jittered backoff that honours retry-after. Returns 0 for a 2xx reply, *out being
- * the caller's to client_reply_deinit. Otherwise, with a text for people: -E_UNAVAILABLE, -E_TIMEOUT,
- * -E_CLOSED; -E_DENIED (401, 403); -E_NOT_FOUND (404); -E_CONFLICT (409);
- * -E_REJECTED (other statuses); -E_PROTOCOL (no JSON); -E_CANCELED. */
+/* Makes a call, again where that is safe (GET, or with an idempotency key; or nothing was sent, or
+ * 429 and 503) with capped, jittered backoff that honours retry-after. Returns 0 for a 2xx reply,
+ * *out being the caller's to client_reply_deinit. Otherwise, with a text for people:
+ * -E_UNAVAILABLE, -E_TIMEOUT, -E_CLOSED; -E_DENIED (401, 403); -E_NOT_FOUND (404); -E_CONFLICT
+ * (409); -E_REJECTED (other statuses); -E_PROTOCOL (no JSON); -E_CANCELED. */
 SUSPENDS MUSTCHECK int client_send(struct client *client, const struct client_call *call,
                                    struct client_reply *out, struct error *err);
 void client_reply_deinit(struct client_reply *reply);
@@ -64,8 +64,8 @@ SUSPENDS MUSTCHECK int client_post(struct client *client, const char *path,
                                    struct error *err);
 
 /* Walks all pages of a list: path without `after` and `limit` ("/v1/assistants?order=asc"). each()
- * borrows an element and returns 0 to go on, 1 to stop, or an error. At most max_items are asked for.
- * Returns 0, or what failed. */
+ * borrows an element and returns 0 to go on, 1 to stop, or an error. At most max_items are asked
+ * for. Returns 0, or what failed. */
 struct client_walk {
     const char *path;
     size_t max_items;
@@ -75,8 +75,9 @@ struct client_walk {
 SUSPENDS MUSTCHECK int client_walk(struct client *client, const struct client_walk *walk,
                                    struct error *err);
 
-/* How long to wait before attempt `attempt` (1, 2, …): doubling from 200 ms to at most 10 s, half of it
- * random; never less than what the server asked for (up to 60 s). Pure but for `random` below 1000. */
+/* How long to wait before attempt `attempt` (1, 2, …): doubling from 200 ms to at most 10 s, half
+ * of it random; never less than what the server asked for (up to 60 s). Pure but for `random`
+ * below 1000. */
 int64_t client_backoff_ms(unsigned attempt, int64_t retry_after_ms, unsigned random);
 
 /* Whether an id or name can go into a path as it is. */

@@ -224,7 +224,8 @@ int command_on_loop(int (*fn)(void *arg), void *arg)
     return loop_call.result;
 }
 
-/* In a folder with a dev environment, what is not said elsewhere is meant to be that of `penstock dev`.
+/* In a folder with a dev environment, what is not said elsewhere is meant to be that of `penstock
+ * dev`.
  */
 static void use_dev_environment(void)
 {

@@ -1,6 +1,6 @@
 #pragma once
-/* The commands of `penstock` and what they share: a table (command.c), exit codes, and how a command
- * that waits runs on the loop.
+/* The commands of `penstock` and what they share: a table (command.c), exit codes, and how a
+ * command that waits runs on the loop.
  */
 
 #include "scheduler/cli/options.h"
@@ -54,6 +54,6 @@ int command_fail(const struct error *err);
 int command_on_loop(int (*fn)(void *arg), void *arg);
 
 /* Loads the configuration from `file` (NULL: PENSTOCK_CONFIG) and the environment; without a file,
- * DATABASE_URL and REDIS_URL may come from ./.penstock/dev.env. Returns 0 with *out (the caller's), or
- * the exit code after printing what is wrong. */
+ * DATABASE_URL and REDIS_URL may come from ./.penstock/dev.env. Returns 0 with *out (the
+ * caller's), or the exit code after printing what is wrong. */
 MUSTCHECK int command_load_config(const char *file, struct config **out);

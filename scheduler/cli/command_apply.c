@@ -92,8 +92,8 @@ static void show(struct apply *apply, struct json_object *wanted)
         agents_diff_show(have, body, print_line, NULL);
 }
 
-/* Asks a person; elsewhere nobody is there to ask, and nothing is lost by an update: agents keep all
- * their versions. */
+/* Asks a person; elsewhere nobody is there to ask, and nothing is lost by an update: agents keep
+ * all their versions. */
 static bool confirmed(const struct apply *apply)
 {
     char answer[16] = "";

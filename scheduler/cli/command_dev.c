@@ -1,8 +1,9 @@
-/* `penstock dev`: Postgres, Redis, scheduler, workers, and where no provider is set the rehearsal LLM.
+/* `penstock dev`: Postgres, Redis, scheduler, workers, and where no provider is set the rehearsal
+ * LLM.
  *
  * Nothing is started before the port, the programs and the configuration are found to be right. The
- * pieces of set-up that need the loop (migrations, the tenant, the key) run as children: no fork after
- * a loop started, so there is none here.
+ * pieces of set-up that need the loop (migrations, the tenant, the key) run as children: no fork
+ * after a loop started, so there is none here.
  */
 
 #include <errno.h>
@@ -202,7 +203,8 @@ static int start_servers(struct dev *dev, struct error *err)
     return r;
 }
 
-/* Waits until ready(dev), while children may still fail. Returns 0, DEV_INTERRUPTED, or an error. */
+/* Waits until ready(dev), while children may still fail. Returns 0, DEV_INTERRUPTED, or an error.
+ */
 static int wait_until(struct dev *dev, bool (*ready)(struct dev *dev), const char *what,
                       struct error *err)
 {

@@ -1,5 +1,5 @@
-/* `penstock doctor`: looks at everything that Penstock stands on, one line each: ok, warn or fail, and
- * what to do. Judging what was found (doctor_judge.c) is apart from finding it.
+/* `penstock doctor`: looks at everything that Penstock stands on, one line each: ok, warn or fail,
+ * and what to do. Judging what was found (doctor_judge.c) is apart from finding it.
  */
 
 #include <stdio.h>

@@ -145,7 +145,7 @@ static void print_run(struct json_object *run)
                (long long)json_get_int(usage, "completion_tokens", 0));
 }
 
-static int show(struct client *client, const struct arguments *args, struct error *err)
+static int show_one_run(struct client *client, const struct arguments *args, struct error *err)
 {
     CLEANUP(buf_deinit)
     struct buf why = {0};
@@ -179,7 +179,7 @@ static int show(struct client *client, const struct arguments *args, struct erro
 
 static int run_show(const struct arguments *args)
 {
-    return run_with_client(args, show);
+    return run_with_client(args, show_one_run);
 }
 
 static int cancel(struct client *client, const struct arguments *args, struct error *err)
@@ -223,7 +223,7 @@ static int show_thread(struct client *client, const struct arguments *args, stru
     return client_walk(client, &walk, err);
 }
 
-static int run_show_thread(const struct arguments *args)
+static int run_threads_show(const struct arguments *args)
 {
     return run_with_client(args, show_thread);
 }
@@ -273,5 +273,5 @@ const struct command command_threads_show = {
     .summary = "Show the messages of a thread",
     .positional_min = 1,
     .positional_max = 1,
-    .run = run_show_thread,
+    .run = run_threads_show,
 };

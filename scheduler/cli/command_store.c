@@ -27,7 +27,7 @@ struct store_command {
     struct config *config;
 };
 
-static int with_store(void *arg)
+static int call_store(void *arg)
 {
     const struct store_command *command = arg;
     struct pg_options options = {
@@ -61,7 +61,7 @@ static int run_with_store(const struct arguments *args, store_fn fn)
 
     if (r != COMMAND_OK)
         return r;
-    r = command_on_loop(with_store, &command);
+    r = command_on_loop(call_store, &command);
     config_free(command.config);
     return r;
 }

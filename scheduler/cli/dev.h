@@ -1,14 +1,15 @@
 #pragma once
-/* `penstock dev`: a whole Penstock on one machine, in the foreground. A plain blocking program, no loop:
- * it forks, waits for signals and children, and asks the rest of its own program in child processes.
+/* `penstock dev`: a whole Penstock on one machine, in the foreground. A plain blocking program, no
+ * loop: it forks, waits for signals and children, and asks the rest of its own program in child
+ * processes.
  *
  * dev_place.c     folders, the lock, the user that servers run as, where sockets go
  * dev_programs.c  finding programs; preparing a Postgres data folder; command lines and environment
  * dev_children.c  starting, restarting, and stopping child processes
  * command_dev.c   the order of it all
  *
- * No process may outlive us: each child asks the kernel for a signal on our death, Postgres for a fast
- * shutdown, the others for SIGKILL.
+ * No process may outlive us: each child asks the kernel for a signal on our death, Postgres for a
+ * fast shutdown, the others for SIGKILL.
  */
 
 #include <sys/types.h>
@@ -84,19 +85,19 @@ MUSTCHECK int dev_spawn(const struct dev_place *place, const struct dev_command 
                         const struct dev_streams *streams, pid_t *out_pid, struct error *err);
 
 /* Runs it to its end; its standard output into `out` (may be NULL), the rest into logs/NAME.log.
- * Returns 0 when it exits with 0, DEV_INTERRUPTED when we were told to end, else -E_REJECTED with its
- * exit code and last line. */
+ * Returns 0 when it exits with 0, DEV_INTERRUPTED when we were told to end, else -E_REJECTED with
+ * its exit code and last line. */
 enum { DEV_INTERRUPTED = 1 };
 MUSTCHECK int dev_run(const struct dev_place *place, const struct dev_command *command,
                       struct text input, struct buf *out, struct error *err);
 
-/* Opens logs/NAME.log for appending; one that is larger than 16 MiB, or any with `rotate`, is first kept
- * as NAME.log.1. */
+/* Opens logs/NAME.log for appending; one that is larger than 16 MiB, or any with `rotate`, is
+ * first kept as NAME.log.1. */
 MUSTCHECK int dev_open_log(const struct dev_place *place, const char *name, bool rotate,
                            int *out_fd, struct error *err);
 
-/* Makes postgres/ when it is not there: initdb and a database `penstock`, under another name until all
- * is done. *out_new says whether. Returns 0, DEV_INTERRUPTED, or what dev_run returns. */
+/* Makes postgres/ when it is not there: initdb and a database `penstock`, under another name until
+ * all is done. *out_new says whether. Returns 0, DEV_INTERRUPTED, or what dev_run returns. */
 MUSTCHECK int dev_prepare_postgres(const struct dev_place *place,
                                    const struct dev_programs *programs, bool *out_new,
                                    struct error *err);
@@ -129,8 +130,8 @@ MUSTCHECK int dev_child_start(struct dev_children *children, const struct dev_co
  * again whose time has come. Returns 0, or DEV_INTERRUPTED when we were told to end. */
 int dev_children_watch(struct dev_children *children, int64_t wait_ms);
 
-/* Stops children [first, count) at once by their signals, waits, then kills. A second signal to us cuts
- * the wait short. */
+/* Stops children [first, count) at once by their signals, waits, then kills. A second signal to us
+ * cuts the wait short. */
 void dev_children_stop(struct dev_children *children, size_t first, int64_t wait_ms);
 
 /* Puts what the log of a child ends with into the error. Returns -E_REJECTED. */

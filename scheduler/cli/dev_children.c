@@ -1,7 +1,8 @@
-/* Child processes of `penstock dev`: started so that none outlives us, watched, started again, stopped.
+/* Child processes of `penstock dev`: started so that none outlives us, watched, started again,
+ * stopped.
  *
- * The signals that we wait for (SIGCHLD, SIGINT, SIGTERM, SIGHUP) are blocked all the time and taken by
- * sigtimedwait, so nothing runs in a handler. Children have them unblocked again.
+ * The signals that we wait for (SIGCHLD, SIGINT, SIGTERM, SIGHUP) are blocked all the time and
+ * taken by sigtimedwait, so nothing runs in a handler. Children have them unblocked again.
  */
 
 #include <errno.h>
@@ -87,8 +88,8 @@ static bool become(const struct dev_place *place)
     return setgroups(0, NULL) == 0 && setgid(place->gid) == 0 && setuid(place->uid) == 0;
 }
 
-/* In the child. A change of user clears the death signal, so it comes last; should our parent have died
- * before, we would not notice, so we look. */
+/* In the child. A change of user clears the death signal, so it comes last; should our parent have
+ * died before, we would not notice, so we look. */
 NORETURN static void exec_child(const struct dev_place *place, const struct dev_command *command,
                                 const struct dev_streams *streams, pid_t parent)
 {

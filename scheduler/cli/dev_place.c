@@ -1,4 +1,5 @@
-/* Where `penstock dev` lives: its data folder, the lock on it, the servers' user, sockets, ports. */
+/* Where `penstock dev` lives: its data folder, the lock on it, the servers' user, sockets, ports.
+ */
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,8 @@
 
 #include "scheduler/cli/client.h"
 
-/* completed, failed, incomplete, cancelled, expired; and requires_action, in which a run stays until
- * somebody submits outputs. */
+/* completed, failed, incomplete, cancelled, expired; and requires_action, in which a run stays
+ * until somebody submits outputs. */
 bool run_is_over(const char *status);
 
 /* The exit code for a run that is over. */

@@ -1,7 +1,7 @@
 #pragma once
-/* Configuration: defaults, then a YAML file (libcyaml, with ${ENV} and ${ENV:-default} substitution), then
- * the environment, then flags; the later wins. Every error names the file, line and column, or the
- * variable or flag, what is wrong and what would be right.
+/* Configuration: defaults, then a YAML file (libcyaml, with ${ENV} and ${ENV:-default}
+ * substitution), then the environment, then flags; the later wins. Every error names the file,
+ * line and column, or the variable or flag, what is wrong and what would be right.
  *
  * One struct for every program: each reads what concerns it. The config owns all its strings.
  */
@@ -95,6 +95,7 @@ void config_freep(struct config **config);
 
 /* Replaces ${NAME} and ${NAME:-default} (also when NAME is empty); "$$" is a dollar. Lines that are
  * comments stay as they are. Returns 0 with *out (the caller frees), or
- * -E_INVALID with line and column when NAME is not set or holds a line break, or the brace is not closed. */
+ * -E_INVALID with line and column when NAME is not set or holds a line break, or the brace is not
+ * closed. */
 MUSTCHECK int config_substitute(const char *text, char *const *environment, char **out,
                                 struct error *err);

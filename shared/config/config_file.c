@@ -100,8 +100,8 @@ static const cyaml_schema_value_t file_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct config_file_data, file_fields),
 };
 
-/* What libcyaml logged about its first error: the message, then a line for each level, the innermost
- * first, such as "  in mapping field 'port' (line: 3, column: 9)". */
+/* What libcyaml logged about its first error: the message, then a line for each level, the
+ * innermost first, such as " in mapping field 'port' (line: 3, column: 9)". */
 struct complaint {
     char message[128];
     char where[80];
