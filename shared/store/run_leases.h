@@ -55,8 +55,8 @@ struct run_claim_list {
 
 /* Of the hinted runs (at most CLAIM_BATCH_MAX, else -E_LIMIT) take those that are queued and due
  * and that nobody else is taking: these are in *out, the others' hints are void. None, too, when
- * the worker is not 'up' with a valid lease. Not sent again after -E_AMBIGUOUS: what was claimed then
- * is found with run_leases_held. */
+ * the worker is not 'up' with a valid lease. Not sent again after -E_AMBIGUOUS: what was claimed
+ * then is found with run_leases_held. */
 SUSPENDS MUSTCHECK int run_leases_claim(struct pg *pg, struct arena *arena, int64_t owner,
                                         const struct uuid *runs, size_t count,
                                         struct run_claim_list *out, struct error *err);

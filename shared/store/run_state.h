@@ -14,8 +14,8 @@
  *
  * Terminal: completed, failed, incomplete, cancelled, expired. While a run is not terminal it is
  * the active run of its thread (threads.active_run), which the statement that makes it terminal
- * clears. The table run_transitions in the database holds the same moves, for people and for the test that
- * compares the two; statements enforce them in their WHERE clauses.
+ * clears. The table run_transitions in the database holds the same moves, for people and for the
+ * test that compares the two; statements enforce them in their WHERE clauses.
  */
 
 #include "shared/base/compiler.h"

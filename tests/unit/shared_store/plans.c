@@ -197,3 +197,30 @@ Test(plans, keep_checkpoints_within_their_page)
 {
     with_store(stays_hot);
 }
+
+static void finds_by_id(struct store *store)
+{
+    int64_t before_sessions = sessions();
+    int64_t worker = must_worker(store);
+    struct run_changes changes = {.prompt_tokens = 1};
+    struct store used = *store;
+    struct run_claim claim = {0};
+    struct run_ending ending = {.status = RUN_COMPLETED};
+
+    used.pg = another_pg();
+    for (int i = 0; i < 40; i++)
+        claim = must_claim(&used, worker, must_run(&used).id);
+    for (int i = 0; i < 20; i++)
+        MUST(run_leases_checkpoint(used.pg, &claim.lease, &changes, &test_err));
+    MUST(run_leases_finish(used.pg, &claim.lease, NULL, &ending, &test_err));
+    pg_close(used.pg);
+    wait_for_sessions(before_sessions);
+    cr_assert_eq(sql_int("SELECT idx_tup_read FROM pg_stat_user_indexes"
+                         " WHERE indexrelname = 'runs_owned'"),
+                 0);
+}
+
+Test(plans, find_a_run_by_its_id_however_many_its_worker_has_in_hand)
+{
+    with_store(finds_by_id);
+}
