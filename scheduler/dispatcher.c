@@ -24,6 +24,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
+#include "shared/fiber/cond.h"
 #include "shared/fiber/fiber.h"
 #include "shared/queue/queue.h"
 
@@ -61,6 +62,7 @@ struct dispatcher {
     struct fiber *fast_fiber;
     struct fast_hint *fast;
     size_t fast_count;
+    struct cond fast_told;
     size_t window;
     uint64_t hints_fast;
     uint64_t hints_tick;
@@ -260,7 +262,7 @@ void dispatcher_hint(struct dispatcher *dispatcher, struct uuid run, int shard, 
     if (dispatcher->lanes[shard].backlog || dispatcher->fast_count == FAST_MAX)
         return;
     dispatcher->fast[dispatcher->fast_count++] = (struct fast_hint){run, shard, priority};
-    fiber_wake(dispatcher->fast_fiber);
+    cond_signal(&dispatcher->fast_told);
 }
 
 /* Takes the hints of the first one's shard and priority off the list. */
@@ -303,11 +305,12 @@ static void fast_run(void *arg)
 {
     struct dispatcher *dispatcher = arg;
     struct queue_hint *hints = xcalloc(FAST_MAX, sizeof(*hints));
+    struct error err;
 
     while (!fiber_canceled()) {
         if (dispatcher->fast_count > 0)
             send_fast(dispatcher, hints);
-        else if (fiber_wait("runs to hint", DEADLINE_NONE) == WAIT_CANCELED)
+        else if (cond_wait(&dispatcher->fast_told, DEADLINE_NONE, &err) < 0)
             break;
     }
     free(hints);
@@ -321,6 +324,7 @@ struct dispatcher *dispatcher_start(const struct dispatcher_options *options)
     if (dispatcher->options.shards < 1)
         dispatcher->options.shards = 1;
     dispatcher->window = WINDOW_MIN;
+    cond_init(&dispatcher->fast_told);
     dispatcher->hinted = hinted_new(HINTED_MAX);
     dispatcher->fast = xcalloc(FAST_MAX, sizeof(*dispatcher->fast));
     dispatcher->lanes = xcalloc((size_t)dispatcher->options.shards, sizeof(*dispatcher->lanes));

@@ -17,7 +17,8 @@
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 
-enum { REPLY_BYTES_MAX = 64 * 1024 * 1024, NO_ENDPOINT = METRICS_ENDPOINTS_MAX - 1 };
+enum { REPLY_BYTES_MAX = 64 * 1024 * 1024, ERROR_LINES_A_SECOND = 5 };
+enum { NO_ENDPOINT = METRICS_ENDPOINTS_MAX - 1 };
 
 struct api *api_new(const struct api_options *options)
 {
@@ -198,15 +199,40 @@ static void add_retry_headers(struct http_exchange *exchange, const struct failu
     }
 }
 
+/* While the database is away every request fails: some lines a second tell as much as all of them.
+ */
+static bool may_log_error(struct api *api)
+{
+    int64_t second = clock_ms() / 1000;
+
+    if (second != api->errors_second) {
+        api->errors_second = second;
+        api->errors_logged = 0;
+    }
+    if (api->errors_logged++ < ERROR_LINES_A_SECOND)
+        return true;
+    api->errors_unlogged++;
+    return false;
+}
+
+static void log_failure(const struct request *request, const char *route, int status)
+{
+    if (!may_log_error(request->api))
+        return;
+    log_error("request failed", LOG_STR("method", api_method_name(request->exchange->method)),
+              LOG_STR("route", route), LOG_INT("status", status),
+              LOG_STR("request", request->exchange->request_id),
+              LOG_STR("error", request->failure.cause),
+              LOG_INT("not_logged", request->api->errors_unlogged));
+    request->api->errors_unlogged = 0;
+}
+
 static void log_request(const struct request *request, int status, int64_t took_us)
 {
     const char *route = request->endpoint ? request->endpoint->pattern : "other";
 
     if (status >= 500)
-        log_error("request failed", LOG_STR("method", api_method_name(request->exchange->method)),
-                  LOG_STR("route", route), LOG_INT("status", status),
-                  LOG_STR("request", request->exchange->request_id),
-                  LOG_STR("error", request->failure.cause));
+        log_failure(request, route, status);
     else
         log_debug("request", LOG_STR("method", api_method_name(request->exchange->method)),
                   LOG_STR("route", route), LOG_INT("status", status), LOG_INT("us", took_us),

@@ -70,6 +70,16 @@ static const char *type_of(int status)
     }
 }
 
+/* What came from outside, or was cut on its way here, may not be UTF-8: then only ASCII stays. */
+static void repair(char *text)
+{
+    if (text_is_utf8(text_of(text)))
+        return;
+    for (; *text; text++)
+        if ((unsigned char)*text >= 0x80)
+            *text = '?';
+}
+
 PRINTF(4, 0)
 static int fill(struct failure *failure, int status, const char *code, const char *format,
                 va_list args)
@@ -77,6 +87,7 @@ static int fill(struct failure *failure, int status, const char *code, const cha
     char text[sizeof(failure->message) + 64];
 
     vsnprintf(text, sizeof(text), format, args);
+    repair(text);
     text_excerpt(text_of(text), failure->message, sizeof(failure->message));
     failure->status = status;
     failure->type = type_of(status);

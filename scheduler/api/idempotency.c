@@ -22,14 +22,16 @@ static int conflict(struct request *request, enum failure_retry retry, const cha
 
 static void fingerprint(struct request *request, struct text key, struct idempotency_request *out)
 {
+    char body[SHA256_TEXT_SIZE];
     struct buf all;
 
+    sha256_hex(request->exchange->body, body);
     buf_init(&all, 0);
     buf_add_string(&all, api_method_name(request->exchange->method));
     buf_add_char(&all, ' ');
     buf_add_text(&all, request->exchange->path);
     buf_add_char(&all, '\n');
-    buf_add_text(&all, request->exchange->body);
+    buf_add_string(&all, body);
     out->key = key;
     out->object = uuid_new();
     sha256(buf_text(&all), out->hash);

@@ -19,7 +19,10 @@ struct api {
     struct agent_cache *agents;
     struct poll poll;
     struct api_metrics metrics;
-    struct route *routes; /* for the router: endpoints[i] is routes[i] */
+    struct route *routes;  /* for the router: endpoints[i] is routes[i] */
+    int64_t errors_second; /* the second in which errors were logged last, and how many */
+    int errors_logged;
+    uint64_t errors_unlogged; /* since the last that was */
 };
 
 struct request {

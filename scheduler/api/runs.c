@@ -7,8 +7,8 @@
 #include "shared/base/clock.h"
 #include "shared/store/runs.h"
 
-    /* The thread and run of the path; on /v1/runs/{run_id} the thread is zero: any. */
-    struct run_path {
+/* The thread and run of the path; on /v1/runs/{run_id} the thread is zero: any. */
+struct run_path {
     struct uuid thread;
     struct uuid run;
     struct text run_text;

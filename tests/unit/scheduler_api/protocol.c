@@ -204,3 +204,29 @@ Test(api, says_try_again_while_the_database_is_away)
 {
     with_api(database_away);
 }
+
+static void foreign_bytes(struct fixture *fixture)
+{
+    struct buf body;
+
+    buf_init(&body, 0);
+    for (int skip = 0; skip < 2; skip++) {
+        buf_reset(&body);
+        buf_printf(&body, "{\"model\":\"%s", skip ? "x" : "");
+        for (int i = 0; i < 200; i++)
+            buf_add_string(&body, "é");
+        buf_add_string(&body, "\"}");
+        refused(fixture, 400, "model", "model_not_found", "model",
+                (struct call){"POST", "/v1/assistants", buf_string(&body), NULL, NULL});
+    }
+    refused(fixture, 404, NULL, NULL, "No thread found with id '",
+            (struct call){"GET", "/v1/threads/%FF%C3%28", NULL, NULL, NULL});
+    refused(fixture, 400, "order", "invalid_value", "Supported values",
+            (struct call){"GET", "/v1/threads?order=%FF", NULL, NULL, NULL});
+    buf_deinit(&body);
+}
+
+Test(api, answers_in_utf_8_whatever_bytes_came_in)
+{
+    with_api(foreign_bytes);
+}

@@ -46,9 +46,9 @@ static void message_life(struct fixture *fixture)
         "assistant_id", "run_id",        "metadata",   "attachments",
     };
     const char *list = show("/v1/threads/%s/messages", new_thread(fixture));
-    struct json_object *m =
-        expect(fixture, 200, "POST", list, "{\"role\":\"user\",\"content\":"
-                                           "\"Grüße 👋\\n\\\"\"}");
+    struct json_object *m = expect(fixture, 200, "POST", list,
+                                   "{\"role\":\"user\",\"content\":"
+                                   "\"Grüße 👋\\n\\\"\"}");
     struct json_object *part = json_object_array_get_idx(json_get(m, "content"), 0);
     const char *path;
     const char *first;
