@@ -3,9 +3,9 @@
  * hint may be lost or come twice, and Redis may forget everything at any moment.
  *
  * Each shard has a stream per priority, `q:{sNN}:p0` to `p2` (0 is the most urgent), read by the
- * consumer group `w`, and a random generation, `q:{sNN}:gen`: when it is gone or another, Redis lost
- * its memory (FLUSHALL, restart, eviction, stale replica), and whoever dispatches hints everything
- * again. Streams are kept short by a window; the backlog stays in Postgres.
+ * consumer group `w`, and a random generation, `q:{sNN}:gen`: when it is gone or another, Redis
+ * lost its memory (FLUSHALL, restart, eviction, stale replica), and whoever dispatches hints
+ * everything again. Streams are kept short by a window; the backlog stays in Postgres.
  *
  * Failures are those of redis_command: -E_UNAVAILABLE, -E_AMBIGUOUS, -E_TIMEOUT, -E_REJECTED,
  * -E_CANCELED. All calls may be repeated after any of them.
@@ -59,8 +59,8 @@ struct queue_batch {
 };
 
 /* Adds the first hints for which the window has room. Returns 0 with *out_accepted (0 to count), or
- * QUEUE_FORGOTTEN: queue_init, then hint everything again. After a failure part may have been added.
- */
+ * QUEUE_FORGOTTEN: queue_init, then hint everything again. After a failure part may have been
+ * added. */
 SUSPENDS MUSTCHECK int queue_dispatch(struct queue *queue, const struct queue_batch *batch,
                                       size_t *out_accepted, struct error *err);
 
@@ -102,10 +102,10 @@ SUSPENDS MUSTCHECK int queue_reader_open(const struct queue_reader_options *opti
                                          struct error *err);
 void queue_reader_close(struct queue_reader *reader); /* accepts NULL */
 
-/* Up to `max` entries (the free slots), urgent lanes first though none starves; waits up to block_ms
- * (1 000 at most) when there is none. Entries that are no hint of ours are removed and not shown.
- * Returns 0 with *out_count > 0; QUEUE_EMPTY; QUEUE_FORGOTTEN (queue_init each shard, then go on);
- * after a failure the reader must be closed. */
+/* Up to `max` entries (the free slots), urgent lanes first though none starves; waits up to
+ * block_ms (1 000 at most) when there is none. Entries that are no hint of ours are removed and not
+ * shown. Returns 0 with *out_count > 0; QUEUE_EMPTY; QUEUE_FORGOTTEN (queue_init each shard, then
+ * go on); after a failure the reader must be closed. */
 SUSPENDS MUSTCHECK int queue_read(struct queue_reader *reader, struct queue_entry *out, size_t max,
                                   int64_t block_ms, size_t *out_count, struct error *err);
 

@@ -1,12 +1,12 @@
 /* Reading hints on a dedicated connection.
  *
- * XREADGROUP's COUNT is per stream, so one call over all lanes could return many times what there is
- * room for. A read therefore asks lane by lane without blocking, for exactly what is left, and only
- * when all lanes are empty blocks on all of them at once for a single entry each. What such a block
- * brings beyond `max` (a few entries that came in between) is kept for the next read.
+ * XREADGROUP's COUNT is per stream, so one call over all lanes could return many times what there
+ * is room for. A read therefore asks lane by lane without blocking, for exactly what is left, and
+ * only when all lanes are empty blocks on all of them at once for a single entry each. What such a
+ * block brings beyond `max` (a few entries that came in between) is kept for the next read.
  *
- * Of 20 reads 16 begin with the most urgent lane, 3 with the second and 1 with the third: urgent work
- * goes first, and no lane starves behind another. Shards take turns in being asked first.
+ * Of 20 reads 16 begin with the most urgent lane, 3 with the second and 1 with the third: urgent
+ * work goes first, and no lane starves behind another. Shards take turns in being asked first.
  */
 
 #include <inttypes.h>

@@ -2,8 +2,8 @@
  *
  * Three parties touch it. Fibers that want something append their command to `out` and a struct
  * pending to `in_flight`, and wait. A deferred call flushes `out` once per turn of the loop. The
- * driver fiber connects, reads replies, hands each to the oldest pending command, and connects again
- * when the link breaks. A writer fiber exists only to wait for room in the socket.
+ * driver fiber connects, reads replies, hands each to the oldest pending command, and connects
+ * again when the link breaks. A writer fiber exists only to wait for room in the socket.
  *
  * Invariant: in_flight holds exactly one entry for each command of this link whose reply has not
  * come, in the order in which they were written. A waiter that gives up therefore leaves its entry
@@ -182,7 +182,7 @@ SUSPENDS static int read_replies(struct redis *redis, struct error *err)
 }
 
 /* From greeted to broken. Always returns an error, the reason. */
-SUSPENDS static int serve(struct redis *redis, struct error *err)
+SUSPENDS static int serve_link(struct redis *redis, struct error *err)
 {
     int r;
 
@@ -217,7 +217,7 @@ SUSPENDS static void drive(void *arg)
         r = redis_link_open(&redis->link, &redis->target, deadline_in(redis->command_timeout_ms),
                             &err);
         if (r == 0)
-            r = serve(redis, &err);
+            r = serve_link(redis, &err);
         redis->last = err;
         cond_broadcast(&redis->changed);
         if (r == -E_CANCELED)

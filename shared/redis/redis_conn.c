@@ -1,7 +1,7 @@
 /* Dedicated connections: blocking commands and subscriptions.
  *
- * A command owns the connection until its reply: when that does not come in time, the reply would be
- * taken for the next command's, so the connection is broken for good and only good for closing.
+ * A command owns the connection until its reply: when that does not come in time, the reply would
+ * be taken for the next command's, so the connection is broken for good and only good for closing.
  * Waiting for messages is different: nothing was asked, so a time-out leaves it as it was.
  *
  * One fiber at a time reads (redis_conn_command, redis_conn_next); any may send. On a subscribed

@@ -1,6 +1,6 @@
 /* Scripts by their SHA-1, which is Redis's name for them. Redis may forget scripts at any moment
- * (restart, SCRIPT FLUSH, failover), so NOSCRIPT is answered by sending the text itself: EVAL runs it
- * and keeps it. */
+ * (restart, SCRIPT FLUSH, failover), so NOSCRIPT is answered by sending the text itself: EVAL runs
+ * it and keeps it. */
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 #pragma once
 /* The `calculator` tool: arithmetic that is exact, and says where it did not understand.
  *
- *   + - * / ^ and **      the usual precedence; ^ binds to the right and tighter than a minus before it
+ *   + - * / ^ and **      the usual precedence; ^ binds to the right, tighter than a minus
  *   a % b                 remainder, with the sign of b
  *   15%, 15% of 80        percentages
  *   abs sqrt floor ceil min max sum avg, round(x) and round(x, places): halves away from zero
@@ -17,6 +17,6 @@ struct error;
 #define CALCULATOR_EXPRESSION_MAX 4096 /* bytes */
 #define CALCULATOR_NESTING_MAX    64
 
-/* Appends the result. Returns 0; -E_INVALID with what was expected and at which character; -E_LIMIT.
- * Never suspends; takes milliseconds at most. */
+/* Appends the result. Returns 0; -E_INVALID with what was expected and at which character;
+ * -E_LIMIT. Never suspends; takes milliseconds at most. */
 MUSTCHECK int calculator_evaluate(struct text expression, struct buf *out, struct error *err);

@@ -1,7 +1,7 @@
 /* Exact numbers on GMP's fractions.
  *
- * GMP aborts when it runs out of memory, so sizes are bounded before anything is computed that could
- * grow: literals by their digits, powers by an estimate of their length, everything else by
+ * GMP aborts when it runs out of memory, so sizes are bounded before anything is computed that
+ * could grow: literals by their digits, powers by an estimate of their length, everything else by
  * decimal_check on its operands (one operation at most doubles the length).
  *
  * Writing: a fraction whose denominator has no prime factors but 2 and 5 ends after as many places

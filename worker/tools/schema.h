@@ -1,13 +1,14 @@
 #pragma once
 /* JSON Schema (draft 2020-12) for the arguments of tools: the keywords that tools use.
  *
- *   type enum const                          properties patternProperties additionalProperties
- *   minimum maximum exclusiveMinimum         propertyNames required dependentRequired
- *   exclusiveMaximum multipleOf              minProperties maxProperties
- *   minLength maxLength pattern              items prefixItems minItems maxItems uniqueItems
- *   anyOf oneOf allOf not if then else       contains (without its counts)   $ref to "#..." and $defs
+ *   any value   type enum const anyOf oneOf allOf not if then else $ref (to "#...") $defs
+ *   objects     properties patternProperties additionalProperties propertyNames required
+ *               dependentRequired minProperties maxProperties
+ *   arrays      items prefixItems contains minItems maxItems uniqueItems
+ *   strings     minLength maxLength pattern
+ *   numbers     minimum maximum exclusiveMinimum exclusiveMaximum multipleOf
  *
- * Other keywords (format, title, …) are ignored, as the specification has it. Patterns are PCRE2's,
+ * Other keywords (format, title) are ignored, as the specification has it. Patterns are PCRE2's,
  * with limits on what a match may cost. Both functions are pure and bounded in time and depth.
  */
 

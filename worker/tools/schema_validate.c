@@ -1,5 +1,5 @@
-/* Whether a schema is one: a table of keywords and what each must look like. Keywords that are not in
- * the table are anybody's, so they are left alone. */
+/* Whether a schema is one: a table of keywords and what each must look like. Keywords that are not
+ * in the table are anybody's, so they are left alone. */
 
 #include "shared/base/error.h"
 #include "worker/tools/schema_internal.h"

@@ -1,8 +1,8 @@
 #pragma once
 /* Time zones from the system's database (package tzdata), without touching the process's own TZ.
  *
- * A file is TZif, version 2 or later (RFC 8536): transitions, and a footer with the rule for the time
- * after the last of them.
+ * A file is TZif, version 2 or later (RFC 8536): transitions, and a footer with the rule for the
+ * time after the last of them.
  */
 
 #include "shared/base/compiler.h"
@@ -18,7 +18,8 @@ struct zone;
 MUSTCHECK int zone_load(struct text name, struct zone **out, struct error *err);
 void zone_freep(struct zone **zone);
 
-/* From the bytes of a TZif file; they are borrowed during the call. Returns 0 or -E_INVALID. Pure. */
+/* From the bytes of a TZif file; they are borrowed during the call. Returns 0 or
+ * -E_INVALID. Pure. */
 MUSTCHECK int zone_parse(struct text bytes, struct zone **out, struct error *err);
 
 /* Seconds east of UTC at an instant (seconds since 1970). */

@@ -18,25 +18,25 @@ struct bench {
     struct queue *queue;
 };
 
-void bench_open(struct bench *bench, int db);
-void bench_close(struct bench *bench);
+SUSPENDS void bench_open(struct bench *bench, int db);
+SUSPENDS void bench_close(struct bench *bench);
 
 /* Everything of this test is gone, as after FLUSHALL or a restart. */
-void bench_flush(struct bench *bench);
+SUSPENDS void bench_flush(struct bench *bench);
 
 /* Words separated by single blanks; must succeed. */
-void bench_redis(struct bench *bench, const char *words);
+SUSPENDS void bench_redis(struct bench *bench, const char *words);
 
 /* The run whose last four bytes are this number. */
 struct uuid run_number(uint32_t number);
 uint32_t number_of_run(struct uuid run);
 
 /* Hints first, first + 1, …; returns what queue_dispatch returned. */
-int bench_dispatch(struct bench *bench, int shard, int priority, uint32_t first, size_t count,
-                   size_t window, size_t *out_accepted);
+SUSPENDS int bench_dispatch(struct bench *bench, int shard, int priority, uint32_t first,
+                            size_t count, size_t window, size_t *out_accepted);
 
 /* Must all be accepted. */
-void bench_add(struct bench *bench, int shard, int priority, uint32_t first, size_t count);
+SUSPENDS void bench_add(struct bench *bench, int shard, int priority, uint32_t first, size_t count);
 
-struct queue_reader *bench_reader(struct bench *bench, int64_t worker, const int *shards,
-                                  size_t count);
+SUSPENDS struct queue_reader *bench_reader(struct bench *bench, int64_t worker, const int *shards,
+                                           size_t count);

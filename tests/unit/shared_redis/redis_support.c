@@ -94,7 +94,7 @@ void ask_text(struct redis *redis, const char *words, char *out, size_t size)
     snprintf(out, size, "%.*s", TEXT_ARGS(redis_reply_text(reply)));
 }
 
-static void serve(void *arg)
+SUSPENDS static void serve_fake(void *arg)
 {
     struct fake *fake = arg;
     struct address peer;
@@ -115,7 +115,7 @@ void fake_start(struct fake *fake, void (*handler)(int fd, int connection))
     cr_assert_eq(address_parse("127.0.0.1", 0, &address, &err), 0, "%s", err.text);
     cr_assert_eq(io_listen(&address, 16, &fake->listen_fd, &err), 0, "%s", err.text);
     snprintf(fake->url, sizeof(fake->url), "redis://127.0.0.1:%d", io_local_port(fake->listen_fd));
-    fake->fiber = fiber_start("fake redis", serve, fake);
+    fake->fiber = fiber_start("fake redis", serve_fake, fake);
 }
 
 void fake_stop(struct fake *fake)

@@ -13,18 +13,18 @@
 const char *test_redis_url(void);
 
 /* Connected and ready. */
-struct redis *test_redis_open(int64_t command_timeout_ms);
-struct redis *test_redis_open_url(const char *url, int64_t command_timeout_ms);
-struct redis_conn *test_redis_conn(void);
+SUSPENDS struct redis *test_redis_open(int64_t command_timeout_ms);
+SUSPENDS struct redis *test_redis_open_url(const char *url, int64_t command_timeout_ms);
+SUSPENDS struct redis_conn *test_redis_conn(void);
 
 /* Words separated by single blanks. */
-int ask(struct redis *redis, const char *words, redisReply **out, struct error *err);
-int ask_conn(struct redis_conn *conn, const char *words, int64_t wait_ms, redisReply **out,
-             struct error *err);
+SUSPENDS int ask(struct redis *redis, const char *words, redisReply **out, struct error *err);
+SUSPENDS int ask_conn(struct redis_conn *conn, const char *words, int64_t wait_ms, redisReply **out,
+                      struct error *err);
 
 /* The command must succeed; its reply as an integer, or as a text copied to `out`. */
-long long ask_int(struct redis *redis, const char *words);
-void ask_text(struct redis *redis, const char *words, char *out, size_t size);
+SUSPENDS long long ask_int(struct redis *redis, const char *words);
+SUSPENDS void ask_text(struct redis *redis, const char *words, char *out, size_t size);
 
 /* Serves one connection at a time on 127.0.0.1; closes it when the handler returns. */
 struct fake {
@@ -36,9 +36,9 @@ struct fake {
 };
 
 void fake_start(struct fake *fake, void (*handler)(int fd, int connection));
-void fake_stop(struct fake *fake);
+SUSPENDS void fake_stop(struct fake *fake);
 
 /* For handlers: swallow one chunk of input (false at its end), and write a text. */
-bool fake_read(int fd);
-void fake_write(int fd, const char *string);
-void fake_greet(int fd); /* answers PING */
+SUSPENDS bool fake_read(int fd);
+SUSPENDS void fake_write(int fd, const char *string);
+SUSPENDS void fake_greet(int fd); /* answers PING */
