@@ -120,7 +120,7 @@ static const char times_and_dates[] =
     RULE("weeks between", "weeks[^0-9]*" DAY "[^0-9]+" DAY E)
     BOTH(AT_("UTC", DATE("1", "2", "3") "T00:00:00Z"), AT_("UTC", DATE("4", "5", "6") "T00:00:00Z"))
     CALC("({{tool.2.unix}}-{{tool.1.unix}})/604800")
-    SAY("From {{1}} {{2}} {{3}} to {{4}} {{5}} {{6}} it is {{tool}} weeks.")
+    SAY("From {{1}} {{2}} {{3}} to {{4}} {{5}} {{6}} it is {{tool|round}} weeks.")
 
     RULE("days between", DAY "[^0-9]+" DAY E)
     BOTH(AT_("UTC", DATE("1", "2", "3") "T00:00:00Z"), AT_("UTC", DATE("4", "5", "6") "T00:00:00Z"))
@@ -135,7 +135,7 @@ static const char times_and_dates[] =
     RULE("days until", "(until|till|left before|away is)[^0-9]*" DAY E)
     BOTH(NOW_("UTC"), AT_("UTC", DATE("2", "3", "4") "T00:00:00Z"))
     CALC("({{tool.2.unix}}-{{tool.1.unix}})/86400")
-    SAY("It is {{tool}} days from now to the beginning of {{2}} {{3}} {{4}} (UTC).")
+    SAY("It is {{tool|round}} days from now to the beginning of {{2}} {{3}} {{4}} (UTC).")
 
     RULE("weekday", "day[^0-9]*" DAY E)
     CALL(AT_("UTC", DATE("1", "2", "3") "T12:00:00Z"))
@@ -181,7 +181,8 @@ static const char money[] =
     RULE("bill with tip", S N "[^0-9]*tip[^0-9]*" N " ?(%|percent)[^0-9]*" N E)
     CALC("{{1|number}}*(100+{{2|number}})/100")
     CALC("{{tool}}/{{4|number}}")
-    SAY("With the tip the bill is {{tool.1}}; each of the {{4|number}} pays {{tool.2}}.")
+    SAY("With the tip the bill is {{tool.1|round}}; each of the {{4|number}} pays "
+        "{{tool.2|round}}.")
 
     RULE("interest", S N "[^0-9]* " N " ?(%|percent)[^0-9]*interest[^0-9]*" N " years" E)
     CALC("{{1|number}}*{{2|number}}*{{4|number}}/100")
@@ -202,17 +203,17 @@ static const char money[] =
     RULE("fuel", S N " litres (per|for every|every) 100 (km|kilometres)[^0-9]*" N "[^0-9]+" N E)
     CALC("{{1|number}}*{{4|number}}/100")
     CALC("{{tool}}*{{5|number}}")
-    SAY("The trip takes {{tool.1}} litres, which cost {{tool.2}}.")
+    SAY("The trip takes {{tool.1|round}} litres, which cost {{tool.2|round}}.")
 
     RULE("increase", S N "[^0-9]*(rais|ris|rose|grow|grew|increas|tax|plus|vat|added|surcharge|"
          "up by|higher)[^0-9]*" N " ?(%|percent)" E)
     CALC("{{1|number}}*(100+{{3|number}})/100")
-    SAY("With the {{3|number}} percent on top it comes to {{tool}}.")
+    SAY("With the {{3|number}} percent on top it comes to {{tool|round}}.")
 
     RULE("decrease", S N "[^0-9]*(fall|fell|drop|shrink|shrank|los|declin|cut)[^0-9]*" N
          " ?(%|percent)" E)
     CALC("{{1|number}}*(100-{{3|number}})/100")
-    SAY("After going down by {{3|number}} percent it is {{tool}}.")
+    SAY("After going down by {{3|number}} percent it is {{tool|round}}.")
 
     RULE("decrease, verb first", S "(cut|reduc|lower|fell|fall|drop)[^0-9]*" N "[^0-9]* by " N
          " ?(%|percent)" E)
@@ -221,7 +222,7 @@ static const char money[] =
 
     RULE("percent of", S N " ?(%|percent) of" G N E)
     CALC("{{3|number}}*{{1|number}}/100")
-    SAY("{{1|number}} percent of {{3|number}} is {{tool}}.")
+    SAY("{{1|number}} percent of {{3|number}} is {{tool|round}}.")
 
     RULE("percent of, number first", S N G N " ?(%|percent) of (them|it|these|those|which)" E)
     CALC("{{1|number}}*{{2|number}}/100")
@@ -229,44 +230,44 @@ static const char money[] =
 
     RULE("what percentage", S "(percent|percentage|per cent)[^0-9]* of " N G N E)
     CALC("{{3|number}}*100/{{2|number}}")
-    SAY("{{3|number}} is {{tool}} percent of {{2|number}}.")
+    SAY("{{3|number}} is {{tool|round}} percent of {{2|number}}.")
 
     RULE("out of", S N "[^0-9]*(out of|of the|of)[^0-9]*" N "[^0-9]*(percent|percentage)" E)
     CALC("{{1|number}}*100/{{3|number}}")
-    SAY("That is {{tool}} percent.");
+    SAY("That is {{tool|round}} percent.");
 
 static const char measures[] =
     RULE("to Fahrenheit", "^[^-0-9]*" SIGNED " ?(degrees )?(celsius|centigrade)[^0-9]*fahrenheit" E)
     CALC("{{1|number}}*9/5+32")
-    SAY("{{1|number}} degrees Celsius are {{tool}} degrees Fahrenheit.")
+    SAY("{{1|number}} degrees Celsius are {{tool|round}} degrees Fahrenheit.")
 
     RULE("to Celsius", "^[^-0-9]*" SIGNED " ?(degrees )?fahrenheit[^0-9]*(celsius|centigrade)" E)
     CALC("({{1|number}}-32)*5/9")
-    SAY("{{1|number}} degrees Fahrenheit are {{tool}} degrees Celsius.")
+    SAY("{{1|number}} degrees Fahrenheit are {{tool|round}} degrees Celsius.")
 
     RULE("spans", "how many " SPAN "[^0-9]* " N " " SPAN E)
     CALC("{{2|number}}*{{3|span}}/{{1|span}}")
-    SAY("{{2|number}} {{3}} are {{tool}} {{1}}.")
+    SAY("{{2|number}} {{3}} are {{tool|round}} {{1}}.")
 
     RULE("conversion", S N " " UNIT "[^0-9]* (to|into|in|as) " UNIT E)
     CALC("{{1|number}}*{{2|unit}}/{{4|unit}}")
-    SAY("{{1|number}} {{2}} are {{tool}} {{4}}.")
+    SAY("{{1|number}} {{2}} are {{tool|round}} {{4}}.")
 
     RULE("conversion, asked the other way", "how many " UNIT "[^0-9]* " N " " UNIT E)
     CALC("{{2|number}}*{{3|unit}}/{{1|unit}}")
-    SAY("{{2|number}} {{3}} are {{tool}} {{1}}.")
+    SAY("{{2|number}} {{3}} are {{tool|round}} {{1}}.")
 
     RULE("distance", S N " ?" SPEED "[^0-9]* " N " hours" E)
     CALC("{{1|number}}*{{3|number}}")
-    SAY("The distance is {{tool}} {{2|distance}}.")
+    SAY("The distance is {{tool|round}} {{2|distance}}.")
 
     RULE("travel time", S N " (km|kilometres|miles)[^0-9]* " N " ?" SPEED E)
     CALC("{{1|number}}/{{3|number}}")
-    SAY("That takes {{tool}} hours.")
+    SAY("That takes {{tool|round}} hours.")
 
     RULE("average speed", S N " (km|kilometres|miles)[^0-9]* in " N " hours" E)
     CALC("{{1|number}}/{{3|number}}")
-    SAY("The average speed is {{tool}} {{2}} per hour.")
+    SAY("The average speed is {{tool|round}} {{2}} per hour.")
 
     RULE("perimeter", S N "[^0-9]*(by|wide|long)[^0-9]*" N
          "[^0-9]*(fence|perimeter|around|border|edge)" E)
@@ -301,28 +302,28 @@ static const char quantities[] =
     RULE("recipe", S "(serves|feeds|enough for|for) " N G N "[^0-9]* (for|serve|feed) " N E)
     CALC("{{3|number}}/{{2|number}}")
     CALC("{{tool}}*{{5|number}}")
-    SAY("A single portion takes {{tool.1}}, so {{5|number}} of them take {{tool.2}}.")
+    SAY("A single portion takes {{tool.1|round}}, so {{5|number}} of them take {{tool.2|round}}.")
 
     RULE("average of five", S "(average|mean)[^0-9]*" N G N G N G N G N E)
     CALC("{{2|number}}+{{3|number}}+{{4|number}}+{{5|number}}+{{6|number}}")
     CALC("{{tool}}/5")
-    SAY("The sum is {{tool.1}} and the average {{tool.2}}.")
+    SAY("The sum is {{tool.1|round}} and the average {{tool.2|round}}.")
 
     RULE("average of four", S "(average|mean)[^0-9]*" N G N G N G N E)
     CALC("{{2|number}}+{{3|number}}+{{4|number}}+{{5|number}}")
     CALC("{{tool}}/4")
-    SAY("The sum is {{tool.1}} and the average {{tool.2}}.")
+    SAY("The sum is {{tool.1|round}} and the average {{tool.2|round}}.")
 
     RULE("average of three", S "(average|mean)[^0-9]*" N G N G N E)
     CALC("{{2|number}}+{{3|number}}+{{4|number}}")
     CALC("{{tool}}/3")
-    SAY("The sum is {{tool.1}} and the average {{tool.2}}.")
+    SAY("The sum is {{tool.1|round}} and the average {{tool.2|round}}.")
 
     RULE("share with a remainder", S N "[^0-9]*(sets? aside|keep|kept|broken|reserve|spoil)[^0-9]*"
          N G N E)
     CALC("{{1|number}}-{{3|number}}")
     CALC("{{tool}}/{{4|number}}")
-    SAY("There are {{tool.1}} to be shared, which makes {{tool.2}} for each.")
+    SAY("There are {{tool.1|round}} to be shared, which makes {{tool.2|round}} for each.")
 
     RULE("layers of packing", S N G N G N "[^0-9]*(each| per |every|apiece|in all)" E)
     CALC("{{1|number}}*{{2|number}}")
@@ -341,12 +342,12 @@ static const char quantities[] =
 
     RULE("share", S N "[^0-9]*(share|split|divid|among|between|equal|even)[^0-9]*" N E)
     CALC("{{1|number}}/{{3|number}}")
-    SAY("Each gets {{tool}}.")
+    SAY("Each gets {{tool|round}}.")
 
     RULE("how long it lasts", S N G N "[^0-9]*(a day|per day|daily|each day|every day|a night|"
          "a week|each week|per week|a minute|per minute)" E)
     CALC("{{1|number}}/{{2|number}}")
-    SAY("At that rate it takes {{tool}} {{3|period}}.")
+    SAY("At that rate it takes {{tool|round}} {{3|period}}.")
 
     RULE("left over", S N G N "[^0-9]*(left|remain|still)" E)
     CALC("{{1|number}}-{{2|number}}")

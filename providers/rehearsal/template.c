@@ -21,6 +21,7 @@ enum filter {
     FILTER_PAD,
     FILTER_CLOCK,
     FILTER_MONEY,
+    FILTER_ROUND,
     FILTER_LOWER,
     FILTER_TABLE,
 };
@@ -86,7 +87,7 @@ static bool parse_filter(const struct script *script, struct text name, struct p
         enum filter filter;
     } filters[] = {
         {"number", FILTER_NUMBER}, {"pad", FILTER_PAD},     {"clock", FILTER_CLOCK},
-        {"money", FILTER_MONEY},   {"lower", FILTER_LOWER},
+        {"money", FILTER_MONEY},   {"round", FILTER_ROUND}, {"lower", FILTER_LOWER},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(filters); i++) {
@@ -149,7 +150,7 @@ int template_check(const struct script *script, const char *template, struct err
                 err, E_INVALID,
                 "{{%.*s}} is no value; there are {{0}} to {{9}}, {{tool}}, {{tool.2}}, "
                 "{{tool.member}}, {{user}}, {{model}}, each with |number, |pad, |clock, "
-                "|money, |lower or a table",
+                "|money, |round, |lower or a table",
                 inside.len > 40 ? 40 : (int)inside.len, inside.ptr);
     if (r < 0)
         return error_set(err, E_INVALID, "a {{ is not closed by }}");
@@ -266,6 +267,21 @@ static void add_money(struct buf *out, const char *value)
         buf_printf(out, "%.2f", number);
 }
 
+/* At most two decimals. */
+static void add_rounded(struct buf *out, const char *value)
+{
+    size_t before = out->len;
+
+    add_money(out, value);
+    if (out->failed || !memchr(out->ptr + before, '.', out->len - before))
+        return;
+    while (out->ptr[out->len - 1] == '0')
+        out->len--;
+    if (out->ptr[out->len - 1] == '.')
+        out->len--;
+    out->ptr[out->len] = '\0';
+}
+
 /* Keys are looked up in lower case, without the blanks and dots around. */
 static bool add_from_table(struct buf *out, const struct script_table *table, const char *value)
 {
@@ -298,6 +314,9 @@ static bool add_filtered(struct buf *out, const struct placeholder *placeholder,
         break;
     case FILTER_MONEY:
         add_money(out, value);
+        break;
+    case FILTER_ROUND:
+        add_rounded(out, value);
         break;
     case FILTER_LOWER:
         for (; *value; value++)

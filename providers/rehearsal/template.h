@@ -6,7 +6,8 @@
  *     {{tool.field}}, {{tool.2.a.b}}   a member of a tool result that is JSON
  *     {{user}}, {{model}}
  *     {{1|filter}}           number ("1,200" -> 1200), pad ("7" -> 07), clock ("3 pm" -> 15:00),
- *                            money ("7.5" -> 7.50), lower, or the name of a table
+ *                            money ("7.5" -> 7.50), round (at most two decimals), lower, or
+ *                            the name of a table
  */
 
 #include "providers/rehearsal/script.h"

@@ -80,6 +80,23 @@ Test(engine, clocks_and_small_numbers)
     cr_assert_eq(play.decision.unfilled, 1, "a group that is not there");
 }
 
+Test(engine, results_are_rounded_for_people)
+{
+    play_add(&play,
+             "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"a\",\"type\":"
+             "\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}");
+    play_add(&play, "{\"role\":\"tool\",\"tool_call_id\":\"a\",\"content\":\"[1]\"}");
+    cr_assert_str_eq(text_by("rules: [{when: {user: '(1,200)'}, then: {text: '{{tool|round}}'}}]"),
+                     "[1]");
+    play_end(&play);
+    play_begin(&play, "50.70632 and 7.50 and 300 and 0.001");
+    cr_assert_str_eq(
+        text_by("rules:\n"
+                "  - when: {user: '([0-9.]+) and ([0-9.]+) and ([0-9]+) and ([0-9.]+)'}\n"
+                "    then: {text: '{{1|round}} {{2|round}} {{3|round}} {{4|round}}'}\n"),
+        "50.71 7.5 300 0");
+}
+
 Test(engine, a_value_that_a_table_lacks_makes_the_rule_not_match)
 {
     cr_assert_str_eq(text_by("tables: {zone: {rome: Europe/Rome}}\n"
