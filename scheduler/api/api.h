@@ -21,6 +21,7 @@ struct provider_registry;
  * suspend. Any may be NULL. */
 struct api_events {
     void (*run_ready)(struct uuid run, struct uuid tenant, int shard, int priority, void *arg);
+    /* A worker has a run in hand that it should stop (or that is gone). */
     void (*run_cancelling)(int64_t worker, struct uuid run, void *arg);
     void *arg;
 };

@@ -108,8 +108,12 @@ int thread_update(struct request *request)
     return 0;
 }
 
+/* Its active run ends with it: the worker that has it in hand is told, so that it stops at once and
+ * not when its next write is refused. */
 int thread_delete(struct request *request)
 {
+    const struct api_events *events = &request->api->options.events;
+    struct thread thread;
     struct uuid id;
     int64_t owner = 0;
     struct error err;
@@ -117,11 +121,15 @@ int thread_delete(struct request *request)
 
     if (r < 0)
         return r;
-    r = threads_delete(&request->store, id, &owner, &err);
+    r = threads_get(&request->store, id, &thread, &err);
+    if (r == 0)
+        r = threads_delete(&request->store, id, &owner, &err);
     if (r == THREAD_MISSING)
         return missing(request);
     if (r < 0)
         return request_failed(request, &err);
+    if (owner && !uuid_is_zero(thread.active_run) && events->run_cancelling)
+        events->run_cancelling(owner, thread.active_run, events->arg);
     render_deleted(ID_THREAD, id, "thread.deleted", &request->reply);
     return 0;
 }

@@ -240,3 +240,21 @@ Test(runs, in_progress_show_their_steps_and_are_cancelled_through_their_worker)
 {
     with_api(in_progress);
 }
+
+static void deleted_under_way(struct fixture *fixture)
+{
+    const char *assistant = new_assistant(fixture);
+    struct json_object *r =
+        expect(fixture, 200, "POST", "/v1/threads/runs", run_body(assistant, ""));
+    const char *thread = show("/v1/threads/%s", string_at(r, "thread_id"));
+
+    sql_do(fixture, "UPDATE runs SET status = 'in_progress', owner = 7, started_at = now()");
+    expect(fixture, 200, "DELETE", thread, NULL);
+    cr_assert_eq(fixture->cancels_told, 1);
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM runs"), 0);
+}
+
+Test(runs, whose_thread_is_deleted_are_stopped)
+{
+    with_api(deleted_under_way);
+}
