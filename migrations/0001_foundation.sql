@@ -70,6 +70,7 @@ CREATE TABLE threads (
 CREATE INDEX threads_tenant ON threads (tenant_id, id);
 
 -- Order within a thread is `position`: the clocks of two processes differ, so their ids do not sort.
+-- opaque: what the provider wants back with the message (reasoning, signatures), for it alone.
 CREATE TABLE messages (
     id            uuid PRIMARY KEY,
     tenant_id     uuid NOT NULL,
@@ -83,6 +84,7 @@ CREATE TABLE messages (
     content       jsonb NOT NULL,
     tool_calls    jsonb,
     tool_call_id  text,
+    opaque        jsonb,
     attachments   jsonb,
     metadata      jsonb NOT NULL DEFAULT '{}',
     status        text NOT NULL DEFAULT 'completed',

@@ -53,6 +53,7 @@ static int message_read(const struct store *store, const struct pg_result *resul
     message.hidden = row_bool(&row);
     message.tool_calls = row_text(&row);
     message.tool_call_id = row_text(&row);
+    message.opaque = TEXT_NONE;
     message.attachments = row_text(&row);
     message.metadata = row_text(&row);
     message.status = row_text(&row);
@@ -301,13 +302,15 @@ int messages_delete(const struct store *store, struct uuid thread, struct uuid i
  * levels), then sizes are summed from the newest on. */
 static const struct pg_statement message_history = {
     .name = "message_history",
-    .sql = "SELECT m.content, " MESSAGE_COLUMNS ", m.candidates FROM ("
-           "   SELECT n.*, sum(octet_length(n.content) + coalesce(octet_length(n.tool_calls), 0))"
+    .sql = "SELECT m.content, " MESSAGE_COLUMNS ", m.opaque, m.candidates FROM ("
+           "   SELECT n.*, sum(octet_length(n.content) + coalesce(octet_length(n.tool_calls), 0)"
+           "         + coalesce(octet_length(n.opaque), 0))"
            "       OVER (ORDER BY n.position DESC ROWS UNBOUNDED PRECEDING) AS bytes,"
            "     row_number() OVER (ORDER BY n.position DESC ROWS UNBOUNDED PRECEDING) AS place,"
            "     count(*) OVER () AS candidates"
-           "   FROM (SELECT o.content::text AS content, o.tool_calls::text AS tool_calls, o.id,"
-           "         o.thread_id, o.run_id, o.agent_id, o.position, o.seq, o.role, o.hidden,"
+           "   FROM (SELECT o.content::text AS content, o.tool_calls::text AS tool_calls,"
+           "         o.opaque::text AS opaque, o.id, o.thread_id, o.run_id, o.agent_id,"
+           "         o.position, o.seq, o.role, o.hidden,"
            "         o.tool_call_id, o.attachments, o.metadata, o.status, o.created_at"
            "       FROM messages o WHERE o.thread_id = $1 AND o.tenant_id = $2"
            "       ORDER BY o.position DESC LIMIT $3) n) m"
@@ -315,7 +318,19 @@ static const struct pg_statement message_history = {
     .types = "uuii",
 };
 
-#define HISTORY_COLUMN_CANDIDATES 15
+#define HISTORY_COLUMN_OPAQUE     15
+#define HISTORY_COLUMN_CANDIDATES 16
+
+/* Row `at` of the history is items[count - 1 - at]. */
+static int opaque_read(const struct store *store, const struct pg_result *result, int at,
+                       struct message_list *list, struct error *err)
+{
+    struct row row = row_at(result, at, store->arena);
+
+    row.column = HISTORY_COLUMN_OPAQUE;
+    list->items[list->count - 1 - (size_t)at].opaque = row_text(&row);
+    return row_check(&row, err);
+}
 
 int messages_history(const struct store *store, struct uuid thread,
                      const struct history_limits *limits, struct message_list *out,
@@ -338,6 +353,8 @@ int messages_history(const struct store *store, struct uuid thread,
     if (list.count > 0)
         list.has_more = pg_get_int(result, 0, HISTORY_COLUMN_CANDIDATES) > (int64_t)list.count;
     r = messages_read(store, result, &newest_first, &list, err);
+    for (size_t i = 0; r == 0 && i < list.count; i++)
+        r = opaque_read(store, result, (int)i, &list, err);
     if (r == 0)
         *out = list;
     return r;

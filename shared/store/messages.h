@@ -4,6 +4,9 @@
  * `content` is a JSON array of the API's content parts. `hidden` messages (tool results, and
  * assistant messages that carry only tool calls) are part of the history that the model sees, and
  * are left out of what the API lists. Workers write theirs through run_leases.h.
+ *
+ * `opaque` is what the provider that wrote a message wants back with it: a worker stores it and gives
+ * it back as it is, and nobody else sees it.
  */
 
 #include "shared/store/store.h"
@@ -22,6 +25,7 @@ struct message {
     struct text content;      /* JSON array of parts */
     struct text tool_calls;   /* JSON array [{id,name,arguments}] */
     struct text tool_call_id; /* role tool */
+    struct text opaque;       /* JSON; read by messages_history only. TEXT_NONE: none */
     struct text attachments;  /* JSON */
     struct text metadata;     /* JSON object */
     struct text status;       /* "completed" */
@@ -73,7 +77,7 @@ SUSPENDS MUSTCHECK int messages_delete(const struct store *store, struct uuid th
                                        struct uuid id, struct uuid *out_active, struct error *err);
 
 /* What a worker reads: the newest messages of a thread, hidden ones included, oldest first, as many
- * as fit both limits (content and tool calls count), and always at least the newest. An unknown
+ * as fit both limits (content, tool calls and opaque count), and always at least the newest. An unknown
  * thread gives none. */
 struct history_limits {
     int count;     /* 1..PAGE_LIMIT_MAX */

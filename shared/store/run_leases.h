@@ -104,6 +104,7 @@ struct run_message {
     struct text content;      /* JSON array of parts */
     struct text tool_calls;   /* JSON array; TEXT_NONE: none */
     struct text tool_call_id; /* role tool */
+    struct text opaque;       /* JSON for the provider (see messages.h); TEXT_NONE: none */
 };
 
 /* A step to insert, or, when the run has its seq already, to set status, tool_calls, usage,

@@ -33,11 +33,11 @@
 
 #define WRITE_MESSAGES                                                                             \
     "INSERT INTO messages (id, tenant_id, thread_id, run_id, agent_id, seq, role, hidden,"         \
-    "   content, tool_calls, tool_call_id)"                                                        \
+    "   content, tool_calls, tool_call_id, opaque)"                                                \
     " SELECT x.id, ok.tenant_id, ok.thread_id, ok.id, ok.agent_id, x.seq, x.role, x.hidden,"       \
-    "   x.content, x.tool_calls, x.tool_call_id"                                                   \
+    "   x.content, x.tool_calls, x.tool_call_id, x.opaque"                                         \
     " FROM ok, jsonb_to_recordset($7) AS x (id uuid, seq int8, role text, hidden bool,"            \
-    "   content jsonb, tool_calls jsonb, tool_call_id text) ORDER BY x.seq"
+    "   content jsonb, tool_calls jsonb, tool_call_id text, opaque jsonb) ORDER BY x.seq"
 
 #define WRITE_CALLS                                                                                \
     "INSERT INTO tool_calls (run_id, call_no, call_id, name, arguments, class, state,"             \
@@ -147,6 +147,7 @@ static void encode_message(struct buf *buf, const struct run_message *message)
     add_raw(buf, "content", message->content);
     add_raw(buf, "tool_calls", message->tool_calls);
     add_text(buf, "tool_call_id", message->tool_call_id);
+    add_raw(buf, "opaque", message->opaque);
     buf_add_char(buf, '}');
 }
 

@@ -168,6 +168,44 @@ Test(messages, that_are_hidden_are_in_the_history_only)
     with_store(hides);
 }
 
+static void keeps_opaque(struct store *store)
+{
+    const struct text opaque = TEXT("{\"m\": \"a \\\"b\\\" \\u0001\\n\"}");
+    struct run run = must_run(store);
+    struct run_claim claim = must_claim(store, must_worker(store), run.id);
+    struct run_message messages[2] = {
+        {.id = uuid_new(), .seq = 1, .role = MESSAGE_ASSISTANT, .content = TEXT("[1]")},
+        {.id = uuid_new(), .seq = 2, .role = MESSAGE_ASSISTANT, .content = TEXT("[2]")},
+    };
+    struct run_changes changes = {.messages = messages, .message_count = 2};
+    struct history_limits limits = {10, 100000};
+    struct page page = {.limit = 10};
+    struct message_list list;
+    struct message message;
+
+    messages[0].opaque = opaque;
+    MUST(run_leases_checkpoint(store->pg, &claim.lease, &changes, &test_err));
+    MUST(messages_history(store, run.thread_id, &limits, &list, &test_err));
+    cr_assert_eq(list.count, 2);
+    cr_assert(text_equal(list.items[0].opaque, opaque), "%s", list.items[0].opaque.ptr);
+    cr_assert_null(list.items[1].opaque.ptr);
+    MUST(messages_list(store, run.thread_id, any, &page, &list, &test_err));
+    cr_assert_eq(list.count, 2);
+    cr_assert_null(list.items[0].opaque.ptr);
+    cr_assert_null(list.items[1].opaque.ptr);
+    MUST(messages_get(store, run.thread_id, messages[0].id, &message, &test_err));
+    cr_assert_null(message.opaque.ptr);
+    limits.bytes = 10; /* both contents, but not what is opaque */
+    MUST(messages_history(store, run.thread_id, &limits, &list, &test_err));
+    cr_assert_eq(list.count, 1);
+    cr_assert(text_is(list.items[0].content, "[2]"));
+}
+
+Test(messages, keep_what_is_opaque_for_the_history_alone)
+{
+    with_store(keeps_opaque);
+}
+
 static void bounds_history(struct store *store)
 {
     struct uuid thread = must_thread(store);
