@@ -142,7 +142,7 @@ static int append_assistant(const struct message_list *history, size_t index,
                             struct error *err)
 {
     const struct message *stored = &history->items[index];
-    struct chat_message message = {.role = CHAT_ASSISTANT};
+    struct chat_message message = {.role = CHAT_ASSISTANT, .opaque_state = stored->opaque};
     struct chat_tool_call *calls = NULL;
     bool pending = !uuid_is_zero(pending_run) && uuid_equal(stored->run_id, pending_run);
     int r = context_parts_text(stored->content, arena, &message.text, err);

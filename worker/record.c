@@ -346,7 +346,11 @@ int record_calls(struct run_task *task, const struct chat_reply *reply,
     size_t count = reply->tool_calls_count;
     CLEANUP(draft_freep)
     struct draft *draft = draft_new(task, with_results ? count : 0);
-    struct run_message message = {.role = MESSAGE_ASSISTANT, .hidden = reply->text.len == 0};
+    struct run_message message = {
+        .role = MESSAGE_ASSISTANT,
+        .hidden = reply->text.len == 0,
+        .opaque = reply->opaque_state,
+    };
     int r;
 
     message.content = message.hidden ? TEXT("[]") : text_content(draft, reply->text, false);
@@ -430,6 +434,7 @@ int record_ending(struct run_task *task, const struct chat_reply *reply)
             (struct run_message){
                 .role = MESSAGE_ASSISTANT,
                 .content = text_content(draft, reply->text.ptr ? reply->text : TEXT(""), refusal),
+                .opaque = reply->opaque_state,
             },
             &reply->usage);
     if (draft->failed) {

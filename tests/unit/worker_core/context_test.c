@@ -149,3 +149,23 @@ Test(context, unreadable_calls_are_an_error)
     cr_assert_eq(context_build(&history, run_b, &arena, &context, &err), -E_INVALID);
     arena_deinit(&arena);
 }
+
+Test(context, what_a_provider_wants_back_stands_with_its_message_again)
+{
+    struct message items[] = {
+        user(),
+        calls(run_a, "[" CALL("c1") "]"),
+        result("c1", PARTS("42")),
+        {.role = MESSAGE_ASSISTANT, .run_id = run_a, .content = PARTS("It is 42.")},
+    };
+    struct context context;
+
+    items[1].opaque = TEXT("{\"message\": {\"reasoning_content\": \"Hm.\"}}");
+    context = build(items, ARRAY_LENGTH(items), run_b);
+    cr_assert_eq(context.count, 4);
+    cr_assert_null(context.messages[0].opaque_state.ptr);
+    cr_assert(text_equal(context.messages[1].opaque_state, items[1].opaque));
+    cr_assert_null(context.messages[2].opaque_state.ptr);
+    cr_assert_null(context.messages[3].opaque_state.ptr);
+    arena_deinit(&arena);
+}
