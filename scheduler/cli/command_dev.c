@@ -114,6 +114,16 @@ static int choose_llm(struct dev *dev, struct error *err)
     return 0;
 }
 
+/* Children run in the data folder, so a relative path would mean something else to them. */
+static void make_config_absolute(void)
+{
+    const char *path = getenv("PENSTOCK_CONFIG");
+    CLEANUP(freep) char *absolute = path && *path ? realpath(path, NULL) : NULL;
+
+    if (absolute)
+        set_variable("PENSTOCK_CONFIG", absolute);
+}
+
 /* What children find in their environment; it outranks a configuration file. */
 static void set_environment(struct dev *dev)
 {
@@ -149,7 +159,7 @@ static int check_all(struct dev *dev, struct error *err)
 
     dev->port = (int)arguments_number(dev->args, "port", 8080);
     dev->workers = (unsigned)arguments_number(dev->args, "workers", 2);
-    r = dev_check_port(dev->port, err);
+    r = dev->port ? dev_check_port(dev->port, err) : dev_free_port(&dev->port, err);
     if (r == 0) {
         const char *data = arguments_get(dev->args, "data");
 
@@ -164,6 +174,7 @@ static int check_all(struct dev *dev, struct error *err)
     (void)snprintf(dev->redis_socket, sizeof(dev->redis_socket), "%s/redis.sock",
                    dev->place.sockets);
     clear_postgres_variables();
+    make_config_absolute();
     set_environment(dev);
     r = config_load(&flags, environ, &config, err);
     config_free(config);
@@ -431,7 +442,7 @@ static int run(const struct arguments *args)
 }
 
 static const struct option_spec options[] = {
-    {"port", 'p', "PORT", "of the API (default 8080)", 1, 65535},
+    {"port", 'p', "PORT", "of the API; 0 takes a free one (default 8080)", 0, 65535},
     {"data", 'd', "FOLDER", "where everything is kept (default .penstock)", 0, 0},
     {"workers", 'w', "N", "worker processes (default 2)", 1, DEV_WORKERS_MAX},
     {"llm-base-url", 0, "URL", "of a server that speaks OpenAI's chat completions, for openai/...",

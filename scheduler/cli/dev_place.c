@@ -195,6 +195,8 @@ int dev_place_open(const char *data, struct dev_place *out, struct error *err)
     r = choose_user(out, err);
     if (r == 0)
         r = check_reachable(out, err);
+    if (r < 0)
+        (void)rmdir(out->data); /* goes only if it is empty */
     if (r == 0)
         r = take_lock(out, err);
     if (r == 0)
