@@ -15,6 +15,7 @@
 #include "shared/fiber/scheduler_internal.h"
 
 #define POOL_MAX   1024
+#define TRIM_ABOVE 2000 /* fibers */
 #define ALIGNED(n) (((n) + 63) / 64 * 64)
 #define TOP_BYTES  ALIGNED(sizeof(struct fiber))
 
@@ -271,6 +272,13 @@ void fiber_no_suspend_leave(void)
 {
     ASSERT(loop_state.no_suspend > 0);
     loop_state.no_suspend--;
+}
+
+void fiber_trim_stack(void)
+{
+    ASSERT(loop_state.current);
+    if (loop_state.count > TRIM_ABOVE)
+        switch_stack_trim(&loop_state.current->stack, __builtin_frame_address(0));
 }
 
 size_t fiber_count(void)

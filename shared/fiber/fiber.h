@@ -71,5 +71,10 @@ struct log_context *fiber_log_context(void);
 void fiber_no_suspend_enter(void);
 void fiber_no_suspend_leave(void);
 
+/* Before a long wait: gives the part of the running fiber's stack that deep calls have used and the
+ * present one does not back to the system, a page or two. Does nothing while there are few fibers,
+ * where memory matters less than the call. */
+void fiber_trim_stack(void);
+
 /* Fibers that have not ended. */
 size_t fiber_count(void);

@@ -38,7 +38,9 @@
 
 #define GUARD_BYTES        ((size_t)4096)
 #define GUARD_MAPPINGS     30000
-#define GUARD_INSTALL_CODE 102 /* MADV_GUARD_INSTALL, not in Debian 12's headers */
+#define PAGE_BYTES         ((uintptr_t)4096)
+#define FRAMES_OF_A_WAIT   ((uintptr_t)512) /* fiber_wait and what it calls */
+#define GUARD_INSTALL_CODE 102              /* MADV_GUARD_INSTALL, not in Debian 12's headers */
 
 static size_t guard_mappings;
 
@@ -85,6 +87,20 @@ void switch_stack_clean(struct switch_stack *stack, size_t keep_top_bytes)
 #else
     (void)stack;
     (void)keep_top_bytes;
+#endif
+}
+
+void switch_stack_trim(struct switch_stack *stack, const void *used_from)
+{
+#ifdef WITH_ASAN
+    (void)stack;
+    (void)used_from;
+#else
+    uintptr_t bottom = (uintptr_t)stack->bottom;
+    uintptr_t end = ((uintptr_t)used_from - FRAMES_OF_A_WAIT) & ~(PAGE_BYTES - 1);
+
+    if (end > bottom && end - bottom < stack->size)
+        madvise(stack->bottom, end - bottom, MADV_DONTNEED);
 #endif
 }
 

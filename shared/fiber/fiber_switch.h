@@ -29,6 +29,9 @@ void switch_stack_unmap(struct switch_stack *stack);
 /* Before a pooled stack is used again. */
 void switch_stack_clean(struct switch_stack *stack, size_t keep_top_bytes);
 
+/* Gives the pages below `used_from` back to the system. */
+void switch_stack_trim(struct switch_stack *stack, const void *used_from);
+
 /* Prepare `context` to run entry() on the stack, below its topmost keep_top_bytes. */
 void switch_prepare(struct switch_context *context, struct switch_stack *stack,
                     size_t keep_top_bytes, void (*entry)(void));

@@ -208,6 +208,7 @@ static int fail_late(const struct http_transfer *transfer, struct error *err)
 /* Returns 0 when the transfer is done. */
 static int wait_done(struct http_transfer *transfer, struct error *err)
 {
+    fiber_trim_stack();
     while (!transfer->done) {
         switch (fiber_wait("http", next_deadline(transfer))) {
         case WAIT_WOKEN:

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "shared/base/error.h"
 #include "shared/fiber/channel.h"
@@ -196,6 +197,56 @@ static void use_stack(void *arg)
 Test(fiber, a_stack_holds_100_kib)
 {
     loop_run(use_stack, NULL);
+}
+
+static void sleep_a_little(void *arg)
+{
+    (void)arg;
+    cr_assert_eq(fiber_sleep(200, NULL), 0);
+}
+
+static __attribute__((noinline)) char *use_deep_stack(void)
+{
+    volatile char bytes[32 * 1024];
+    char *volatile inside = (char *)&bytes[4096];
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = 1;
+    return inside;
+}
+
+static bool is_resident(char *address)
+{
+    unsigned char resident = 0;
+    char *page = (char *)((uintptr_t)address & ~(uintptr_t)4095);
+
+    cr_assert_eq(mincore(page, 4096, &resident), 0);
+    return resident & 1;
+}
+
+static void trim(void *arg)
+{
+    volatile char kept[1000];
+    char *deep;
+
+    (void)arg;
+    for (int i = 0; i < 3000; i++)
+        fiber_spawn("sleeper", sleep_a_little, NULL);
+    memset((char *)kept, 7, sizeof(kept));
+    deep = use_deep_stack();
+    cr_assert(is_resident(deep));
+    fiber_trim_stack();
+    cr_assert_eq(fiber_sleep(1, NULL), 0);
+#ifndef __SANITIZE_ADDRESS__
+    cr_assert_not(is_resident(deep));
+#endif
+    for (size_t i = 0; i < sizeof(kept); i++)
+        cr_assert_eq(kept[i], 7);
+}
+
+Test(fiber, trimming_gives_back_what_deep_calls_used_and_keeps_the_rest)
+{
+    loop_run(trim, NULL);
 }
 
 static void suspend_where_forbidden(void *arg)
