@@ -1,8 +1,8 @@
 /* Act: execute the tool calls of a step, several at once, and record what came of them.
  *
- * Whatever goes wrong in a call is told to the model as the call's result: an unknown tool, arguments that
- * do not fit, a tool that fails or takes too long. Only a cancel of the run, or a function that the client would
- * have to run, ends the step.
+ * Whatever goes wrong in a call is told to the model as the call's result: an unknown tool,
+ * arguments that do not fit, a tool that fails or takes too long. Only a cancel of the run, or a
+ * function that the client would have to run, ends the step.
  */
 
 #include <stdio.h>

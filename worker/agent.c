@@ -1,5 +1,6 @@
-/* Parsing of a run's spec into what the loop reads. The API has validated it when the run was made; what
- * is odd here all the same (a spec written by hand into the database) is an error, not a guess. */
+/* Parsing of a run's spec into what the loop reads. The API has validated it when the run was made;
+ * what is odd here all the same (a spec written by hand into the database) is an error, not a
+ * guess. */
 
 #include "worker/agent.h"
 

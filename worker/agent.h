@@ -1,6 +1,6 @@
 #pragma once
-/* What a run is to do: its spec, parsed. The spec was frozen when the run was created, so an update of
- * the agent never changes a run under way. */
+/* What a run is to do: its spec, parsed. The spec was frozen when the run was created, so an update
+ * of the agent never changes a run under way. */
 
 #include "providers/provider.h"
 #include "shared/base/arena.h"

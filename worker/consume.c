@@ -1,8 +1,8 @@
 /* Consume: one fiber reads hints and claims runs, batch by batch.
  *
- * Invariants: no claim is under way while strays are looked for, so a run that Postgres says is ours and
- * that nobody works on is one whose claim's answer was lost. Never more runs than slots. A hint that wins
- * nothing costs one row in one statement.
+ * Invariants: no claim is under way while strays are looked for, so a run that Postgres says is
+ * ours and that nobody works on is one whose claim's answer was lost. Never more runs than slots. A
+ * hint that wins nothing costs one row in one statement.
  */
 
 #include "worker/consume.h"

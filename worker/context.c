@@ -1,8 +1,8 @@
 /* Context: decoding of stored messages and the repair of unpaired tool calls.
  *
- * A thread can hold a call without its result: a run failed, was cancelled or expired between the two.
- * Every provider refuses such a history, for ever; so the repair runs before every model call that
- * starts from stored messages.
+ * A thread can hold a call without its result: a run failed, was cancelled or expired between the
+ * two. Every provider refuses such a history, for ever; so the repair runs before every model call
+ * that starts from stored messages.
  */
 
 #include "worker/context.h"
@@ -117,7 +117,8 @@ static int append(struct context *context, struct arena *arena, struct chat_mess
     return 0;
 }
 
-/* The stored result of a call: behind the assistant message, before the next message that is none. */
+/* The stored result of a call: behind the assistant message, before the next message that is none.
+ * */
 static const struct message *find_result(const struct message_list *history, size_t from,
                                          struct text call_id)
 {

@@ -4,8 +4,8 @@
  *                ▲             │   until the model answers without calling a tool, a budget or the
  *                └─────────────┘   deadline is reached, or the run is stopped
  *
- * However a stage ends, exactly one of four things is done at the end: finish, hand back, or drop (the
- * lease is lost: whoever took the run over goes on), or, after a cancel, finish as cancelled.
+ * However a stage ends, exactly one of four things is done at the end: finish, hand back, or drop
+ * (the lease is lost: whoever took the run over goes on), or, after a cancel, finish as cancelled.
  */
 
 #include <stdarg.h>
@@ -71,8 +71,8 @@ static int take_answer(struct run_task *task, struct chat_reply *reply)
     return RUN_FINISH;
 }
 
-/* Returns a verdict, or a negative error of a stage. On RUN_FINISH *out_answer says whether `reply` is
- * to be stored as the final message. */
+/* Returns a verdict, or a negative error of a stage. On RUN_FINISH *out_answer says whether `reply`
+ * is to be stored as the final message. */
 static int work(struct run_task *task, struct chat_reply *reply, bool *out_answer,
                 struct error *err)
 {

@@ -1,5 +1,5 @@
-/* Health and metrics of a worker. Live means progress: the loop answers, and hints or Postgres were read, or
- * the lease renewed, within the last 15 seconds. */
+/* Health and metrics of a worker. Live means progress: the loop answers, and hints or Postgres were
+ * read, or the lease renewed, within the last 15 seconds. */
 
 #include "worker/health.h"
 

@@ -1,5 +1,5 @@
-/* The heartbeat thread. It shares a few atomic numbers with the loop and nothing else, and may block:
- * on its connection (bounded by connect and statement time-outs) and on its condition. */
+/* The heartbeat thread. It shares a few atomic numbers with the loop and nothing else, and may
+ * block: on its connection (bounded by connect and statement time-outs) and on its condition. */
 
 #include "worker/heartbeat.h"
 

@@ -10,9 +10,9 @@
  *   context_overflow          no          -                      incomplete, max_prompt_tokens
  *   bad_request, auth         no          -                      failed, server_error
  *
- * A transient failure waits min(cap, base * 2^n) * U(0.5, 1), or what the provider asked for with up
- * to a tenth more, so that waiters do not return in step. A wait of up to OUTCOME_HOLD_MS is slept by
- * the fiber; for a longer one the run is handed back to the queue and holds nothing here.
+ * A transient failure waits min(cap, base * 2^n) * U(0.5, 1), or what the provider asked for with
+ * up to a tenth more, so that waiters do not return in step. A wait of up to OUTCOME_HOLD_MS is
+ * slept by the fiber; for a longer one the run is handed back to the queue and holds nothing here.
  */
 
 #include "providers/provider.h"

@@ -1,11 +1,11 @@
 /* Recording: one checkpoint per step of the loop.
  *
- * A step whose tools are all pure is one write: message, calls and results together, since repeating
- * such calls after a crash has no effect. Any other tool gets its intent recorded first, so that a crash
- * between effect and result is seen for what it is.
+ * A step whose tools are all pure is one write: message, calls and results together, since
+ * repeating such calls after a crash has no effect. Any other tool gets its intent recorded first,
+ * so that a crash between effect and result is seen for what it is.
  *
- * Writes are shielded from cancels: half a write is worse than a late stop. They end by themselves when
- * the lease is lost.
+ * Writes are shielded from cancels: half a write is worse than a late stop. They end by themselves
+ * when the lease is lost.
  */
 
 #include "worker/record.h"
@@ -279,7 +279,8 @@ static bool lease_is_lost(const struct run_task *task)
     return task->stop == RUN_STOP_FENCED || heartbeat_dead(task->worker->heartbeat);
 }
 
-/* Writes until it is known what became of it. Returns as run_leases_* do, without transient errors. */
+/* Writes until it is known what became of it. Returns as run_leases_* do, without transient errors.
+ * */
 static int write_until_known(struct run_task *task, enum write_kind kind,
                              const struct run_changes *changes, struct error *err)
 {

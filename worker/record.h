@@ -1,9 +1,9 @@
 #pragma once
-/* What a run writes: replies, tool calls and results as messages, steps and call rows, each step of the
- * loop as one checkpoint.
+/* What a run writes: replies, tool calls and results as messages, steps and call rows, each step of
+ * the loop as one checkpoint.
  *
- * Writing goes on through restarts of Postgres: what is unavailable or ambiguous is sent again, with
- * capped backoff, until it is known to be written or the lease is lost.
+ * Writing goes on through restarts of Postgres: what is unavailable or ambiguous is sent again,
+ * with capped backoff, until it is known to be written or the lease is lost.
  */
 
 #include "providers/provider.h"
@@ -24,8 +24,8 @@ struct tool_work {
     bool is_error;
 };
 
-/* Each returns RUN_GO_ON when written, RUN_DROP, RUN_FINISH (the run is to end: cancelled, or this row
- * can't be written), or -E_CANCELED. */
+/* Each returns RUN_GO_ON when written, RUN_DROP, RUN_FINISH (the run is to end: cancelled, or this
+ * row can't be written), or -E_CANCELED. */
 
 /* The assistant's message with its calls and, with `with_results`, the results too. */
 SUSPENDS MUSTCHECK int record_calls(struct run_task *task, const struct chat_reply *reply,

@@ -1,5 +1,6 @@
-/* Resume: from the stored thread to a conversation in memory. A run that was claimed for the first time and one
- * that another worker left are the same here; the latter may have tool calls without results. */
+/* Resume: from the stored thread to a conversation in memory. A run that was claimed for the first
+ * time and one that another worker left are the same here; the latter may have tool calls without
+ * results. */
 
 #include "shared/base/error.h"
 #include "worker/context.h"

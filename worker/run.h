@@ -3,9 +3,11 @@
  *
  * Its life, file by file:
  *
- *   agent.c    what to do: the spec frozen in the run        context.c  history -> what the model sees
+ *   agent.c    what to do: the spec frozen in the run        context.c  history -> what the model
+ *   sees
  *   think.c    call the model, with retries                  act.c      execute tool calls
- *   record.c   steps and messages -> checkpoints             execute.c  the loop through all of these
+ *   record.c   steps and messages -> checkpoints             execute.c  the loop through all of
+ *   these
  *
  * Lifetime: from claim to the last write; everything it needs lives in its arena.
  */
@@ -67,8 +69,8 @@ struct run_task {
     struct run_return give_back;
 };
 
-/* Starts a fiber for a claimed run; copies the claim. The task frees itself when it ended, after taking
- * itself off worker->runs. */
+/* Starts a fiber for a claimed run; copies the claim. The task frees itself when it ended, after
+ * taking itself off worker->runs. */
 void run_start(struct worker *worker, const struct run_claim *claim);
 
 /* Ask it to stop; the first reason counts. */

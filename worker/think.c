@@ -1,4 +1,5 @@
-/* Think: one model call, with the run's budgets before it and the retry policy (outcome.h) behind it. */
+/* Think: one model call, with the run's budgets before it and the retry policy (outcome.h) behind
+ * it. */
 
 #include <inttypes.h>
 

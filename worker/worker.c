@@ -1,7 +1,7 @@
 /* The worker process: opening, incarnations, draining, closing.
  *
- * An incarnation is a worker id with a lease. When Postgres says that it was declared dead, its runs
- * belong to others: every fiber is dropped, and a new incarnation registers.
+ * An incarnation is a worker id with a lease. When Postgres says that it was declared dead, its
+ * runs belong to others: every fiber is dropped, and a new incarnation registers.
  */
 
 #include "worker/worker.h"

@@ -178,8 +178,8 @@ static int read_rest(struct http_connection *connection, size_t received, struct
     }
 }
 
-/* Returns 0 with a complete request, CONNECTION_OVER, or an error: with parse.status when the client
- * is to be told. */
+/* Returns 0 with a complete request, CONNECTION_OVER, or an error: with parse.status when the
+ * client is to be told. */
 static int read_request(struct http_connection *connection, struct error *err)
 {
     for (;;) {

@@ -39,7 +39,8 @@ struct http_connection {
     struct http_exchange exchange;
 };
 
-/* Serves the connection until it ends, then frees it; a fiber's function, `arg` is the connection. */
+/* Serves the connection until it ends, then frees it; a fiber's function, `arg` is the connection.
+ * */
 SUSPENDS void http_connection_run(void *arg);
 
 /* Ask an idle connection to end; what it has received already it still answers. */

@@ -1,7 +1,7 @@
 /* Fields of a request: headers, query parameters, percent-decoding.
  *
- * Nothing is decoded ahead of time, and nothing twice: the target stays as received, and who asks for
- * a part gets that part decoded (RFC 3986, section 2.4).
+ * Nothing is decoded ahead of time, and nothing twice: the target stays as received, and who asks
+ * for a part gets that part decoded (RFC 3986, section 2.4).
  */
 
 #include "shared/http_server/http_server.h"

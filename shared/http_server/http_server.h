@@ -59,8 +59,8 @@ struct http_exchange {
  * http_stream_begin … http_stream_end). When it does not, the server replies 500. */
 typedef void (*http_handler_fn)(struct http_exchange *exchange, void *arg);
 
-/* Writes the body of an error that the server itself raises (400, 408, 413, 414, 431, 503, …) in the
- * application's format: append to `body`, return its content type. NULL: text/plain. */
+/* Writes the body of an error that the server itself raises (400, 408, 413, 414, 431, 503, …) in
+ * the application's format: append to `body`, return its content type. NULL: text/plain. */
 typedef const char *(*http_error_fn)(int status, const char *message, struct buf *body);
 
 struct http_server_options {

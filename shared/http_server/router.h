@@ -13,8 +13,8 @@ struct route {
 
 enum { ROUTE_NOT_FOUND = 1, ROUTE_WRONG_METHOD = 2 };
 
-/* Finds the route and fills exchange->params. HEAD matches GET. Returns 0 with *out; ROUTE_NOT_FOUND;
- * ROUTE_WRONG_METHOD (with the methods that would match in `allow`, for the Allow header: 64 bytes);
- * or -E_INVALID for a malformed percent escape in the path. */
+/* Finds the route and fills exchange->params. HEAD matches GET. Returns 0 with *out;
+ * ROUTE_NOT_FOUND; ROUTE_WRONG_METHOD (with the methods that would match in `allow`, for the Allow
+ * header: 64 bytes); or -E_INVALID for a malformed percent escape in the path. */
 MUSTCHECK int route_find(const struct route *routes, size_t count, struct http_exchange *exchange,
                          const struct route **out, char allow[64], struct error *err);

@@ -2,12 +2,12 @@
  *
  * http-parser is lax: it takes a bare LF for the end of a line, white space before the colon, folded
  * lines, any version number, and more. Where two parsers on the way disagree, requests are smuggled
- * (RFC 9112, section 11.2), so whatever is doubtful is refused here with 400, and its limits with 414
- * and 431, before anything is interpreted.
+ * (RFC 9112, section 11.2), so whatever is doubtful is refused here with 400, and its limits with
+ * 414 and 431, before anything is interpreted.
  *
- * The invariant: the verdict is a function of the bytes alone. Each byte is judged when it is looked
- * at, and a line when its LF is; nothing looks ahead. A limit outranks a malformed line that crosses
- * it, in one packet as in a hundred.
+ * The invariant: the verdict is a function of the bytes alone. Each byte is judged when it is
+ * looked at, and a line when its LF is; nothing looks ahead. A limit outranks a malformed line that
+ * crosses it, in one packet as in a hundred.
  */
 
 #include "shared/http_server/scan.h"

@@ -5,8 +5,8 @@
  * assistant messages that carry only tool calls) are part of the history that the model sees, and
  * are left out of what the API lists. Workers write theirs through run_leases.h.
  *
- * `opaque` is what the provider that wrote a message wants back with it: a worker stores it and gives
- * it back as it is, and nobody else sees it.
+ * `opaque` is what the provider that wrote a message wants back with it: a worker stores it and
+ * gives it back as it is, and nobody else sees it.
  */
 
 #include "shared/store/store.h"
@@ -77,8 +77,8 @@ SUSPENDS MUSTCHECK int messages_delete(const struct store *store, struct uuid th
                                        struct uuid id, struct uuid *out_active, struct error *err);
 
 /* What a worker reads: the newest messages of a thread, hidden ones included, oldest first, as many
- * as fit both limits (content, tool calls and opaque count), and always at least the newest. An unknown
- * thread gives none. */
+ * as fit both limits (content, tool calls and opaque count), and always at least the newest. An
+ * unknown thread gives none. */
 struct history_limits {
     int count;     /* 1..PAGE_LIMIT_MAX */
     int64_t bytes; /* > 0 */

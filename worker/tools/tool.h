@@ -1,6 +1,6 @@
 #pragma once
-/* The tools that the server runs itself. A tool is one row of the table in tool.c: its name, what the
- * model is told about it, the JSON Schema of its arguments, its class, and a function.
+/* The tools that the server runs itself. A tool is one row of the table in tool.c: its name, what
+ * the model is told about it, the JSON Schema of its arguments, its class, and a function.
  *
  * A new tool is one file with that function, and one row.
  */
@@ -40,8 +40,8 @@ struct tool {
     const char *parameters;  /* JSON Schema */
     enum tool_class class;
 
-    /* Appends the result for the model. Returns 0; -E_CANCELED; or an error whose text is told to the
-     * model, which may do better. */
+    /* Appends the result for the model. Returns 0; -E_CANCELED; or an error whose text is told to
+     * the model, which may do better. */
     SUSPENDS MUSTCHECK int (*run)(const struct tool_context *context, struct json_object *arguments,
                                   struct buf *out, struct error *err);
 };
@@ -53,7 +53,7 @@ const struct tool *tool_find(struct text name);
 extern const struct tool tools_all[];
 extern const size_t tools_all_count;
 
-/* Parse and check the arguments against the tool's schema, then run it. Returns as tool.run does; what
- * is wrong with the arguments is -E_INVALID. */
+/* Parse and check the arguments against the tool's schema, then run it. Returns as tool.run does;
+ * what is wrong with the arguments is -E_INVALID. */
 SUSPENDS MUSTCHECK int tool_call(const struct tool *tool, const struct tool_context *context,
                                  struct text arguments, struct buf *out, struct error *err);
