@@ -39,8 +39,8 @@ struct batch_items {
 };
 
 /* Parses JSON lines: {"prompt", "custom_id"?, "metadata"?}; blank lines are left out. A bad line is
- * -E_INVALID with "PATH:LINE: ...", unless skip_bad: then it is told on standard error and left out.
- */
+ * -E_INVALID with "PATH:LINE: ...", unless skip_bad: then it is told on standard error and left
+ * out. */
 MUSTCHECK int batch_file_parse(const char *path, struct text text, bool skip_bad,
                                struct batch_items *out, struct error *err);
 void batch_items_deinit(struct batch_items *items);
@@ -57,7 +57,7 @@ struct batch_progress {
     int64_t elapsed_ms;
 };
 
-/* One line such as "[####------] 40/100 8.0/s 1 failed ...", bar and all at most `width` wide where
+/* One line such as "[####------] 40/100  8.0/s  1 failed", bar and all at most `width` wide where
  * that is possible (0: without the bar). Pure. */
 void batch_format_progress(const struct batch_progress *progress, size_t width, struct buf *out);
 
