@@ -19,6 +19,8 @@
 #define ALIGNED(n) (((n) + 63) / 64 * 64)
 #define TOP_BYTES  ALIGNED(sizeof(struct fiber))
 
+static fiber_wait_fn wait_hook;
+
 static void make_ready(struct fiber *fiber)
 {
     if (fiber->ready)
@@ -206,6 +208,8 @@ enum wait_result fiber_wait(const char *reason, int64_t deadline_ms)
     self->wait_since_ms = clock_ms();
     self->waiting = true;
     start_timer(self, deadline_ms);
+    if (__builtin_expect(wait_hook != NULL, 0))
+        wait_hook(self);
     suspend(self);
     if (deadline_ms != DEADLINE_NONE)
         ev_timer_stop(loop_state.ev, &self->timer);
@@ -279,6 +283,11 @@ void fiber_trim_stack(void)
     ASSERT(loop_state.current);
     if (loop_state.count > TRIM_ABOVE)
         switch_stack_trim(&loop_state.current->stack, __builtin_frame_address(0));
+}
+
+void fiber_on_wait(fiber_wait_fn hook)
+{
+    wait_hook = hook;
 }
 
 size_t fiber_count(void)

@@ -424,3 +424,32 @@ Test(loop, dumps_name_and_wait_reason_of_each_fiber)
 {
     loop_run(dump, NULL);
 }
+
+static int waits_seen;
+
+static void cancel_third(struct fiber *fiber)
+{
+    if (++waits_seen == 3)
+        fiber_cancel(fiber);
+}
+
+static void sleep_until_canceled(void *arg)
+{
+    int *out_slept = arg;
+
+    fiber_on_wait(cancel_third);
+    while (fiber_sleep(1, NULL) == 0)
+        ++*out_slept;
+    cr_assert(fiber_canceled());
+    cr_assert(fiber_sleep(1, NULL) < 0); /* no wait at all: the hook does not see it */
+    fiber_on_wait(NULL);
+}
+
+Test(fiber, hook_sees_each_wait_and_may_cancel_it)
+{
+    int slept = 0;
+
+    loop_run(sleep_until_canceled, &slept);
+    cr_assert_eq(waits_seen, 3);
+    cr_assert_eq(slept, 2);
+}
