@@ -76,8 +76,9 @@ void fiber_no_suspend_leave(void);
  * where memory matters less than the call. */
 void fiber_trim_stack(void);
 
-/* For tests that inject faults: called with each fiber that is about to suspend in fiber_wait; NULL,
- * the default, calls nothing. The hook may wake and cancel fibers, that one too, and may not wait. */
+/* For tests that inject faults: called with each fiber that is about to suspend in fiber_wait.
+ * NULL, the default, calls nothing. It may wake and cancel fibers, that one too, and may not wait.
+ */
 typedef void (*fiber_wait_fn)(struct fiber *fiber);
 void fiber_on_wait(fiber_wait_fn hook);
 
