@@ -74,9 +74,11 @@ Test(agent, a_spec_that_can_not_be_run_says_why)
 
     cr_assert_eq(parse("{}", &agent, &err), -E_INVALID);
     cr_assert(strstr(err.text, "names no model"));
+    arena_deinit(&arena);
     cr_assert_eq(parse("{\"model\":\"m\",\"tools\":[{\"type\":\"teleport\"}]}", &agent, &err),
                  -E_INVALID);
     cr_assert(strstr(err.text, "teleport"));
+    arena_deinit(&arena);
     cr_assert_eq(parse("not json", &agent, &err), -E_INVALID);
     arena_deinit(&arena);
 }
