@@ -28,6 +28,7 @@
 /* The calls of a step while they run. */
 struct batch {
     struct run_task *task;
+    const struct log_context *log; /* the run's */
     struct tool_work *work;
     size_t count;
     size_t next; /* to be started */
@@ -115,7 +116,7 @@ static void batch_fiber(void *arg)
     struct batch *batch = arg;
     struct error err;
 
-    *fiber_log_context() = batch->task->fiber ? *log_context_get() : (struct log_context){0};
+    *fiber_log_context() = *batch->log;
     while (batch->next < batch->count && !fiber_canceled()) {
         struct tool_work *work = &batch->work[batch->next++];
 
@@ -129,7 +130,7 @@ static void batch_fiber(void *arg)
 /* Runs every call that has no result yet. Returns 0 or -E_CANCELED. */
 static int run_all(struct run_task *task, struct tool_work *work, size_t count, struct error *err)
 {
-    struct batch batch = {.task = task, .work = work, .count = count};
+    struct batch batch = {.task = task, .log = fiber_log_context(), .work = work, .count = count};
     size_t fibers = count < CALLS_AT_ONCE ? count : CALLS_AT_ONCE;
     int r = 0;
 

@@ -290,10 +290,14 @@ static int write_until_known(struct run_task *task, enum write_kind kind,
     for (int tries = 0;; tries++) {
         int64_t wait_ms = tries < 6 ? RETRY_BASE_MS << tries : RETRY_CAP_MS;
 
+        if (lease_is_lost(task)) {
+            r = LEASE_FENCED;
+            break;
+        }
         r = write_once(task, kind, changes, err);
         if (!is_transient(r))
             break;
-        if (lease_is_lost(task) || (task->stop != RUN_STOP_NONE && tries > RETRIES_WHILE_STOP)) {
+        if (task->stop != RUN_STOP_NONE && tries > RETRIES_WHILE_STOP) {
             r = LEASE_FENCED;
             break;
         }
@@ -402,19 +406,24 @@ int record_results(struct run_task *task, const struct tool_work *work, size_t c
     return r;
 }
 
+/* `changes` may be NULL. Where they can't be written (any more), the tokens used still are. */
 static int write_ending(struct run_task *task, const struct run_changes *changes)
 {
+    const struct run_changes usage = {
+        .prompt_tokens = task->unsaved.input_tokens,
+        .completion_tokens = task->unsaved.output_tokens,
+    };
     struct error err = {0};
-    int r = write_until_known(task, WRITE_ENDING, changes, &err);
+    int r = write_until_known(task, WRITE_ENDING, changes ? changes : &usage, &err);
 
     if (r == LEASE_CANCELLING) { /* a cancel came first */
         task->ending = (struct run_ending){.status = RUN_CANCELLED};
-        r = write_until_known(task, WRITE_ENDING, NULL, &err);
+        r = write_until_known(task, WRITE_ENDING, &usage, &err);
     }
     if (r < 0 && task->ending.status != RUN_FAILED) {
         log_error("the end of a run can't be stored as it is", LOG_ERROR(&err));
         run_end_failed(task, "server_error", "The result could not be stored: %s.", err.text);
-        r = write_until_known(task, WRITE_ENDING, NULL, &err);
+        r = write_until_known(task, WRITE_ENDING, &usage, &err);
     }
     if (r < 0)
         log_error("the end of a run can't be stored", LOG_ERROR(&err));

@@ -1,0 +1,247 @@
+/* A run that is struck at each of its suspensions in turn, until it ends before the next one. */
+
+#include "flow.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/base/compiler.h"
+#include "shared/fiber/loop.h"
+
+#define SUSPENSIONS_MIN 8 /* fewer, and the test has missed the run */
+#define SUSPENSIONS_MAX 200
+
+static enum run_status expected_end(const struct flow *flow)
+{
+    return flow->max_iterations ? RUN_INCOMPLETE : RUN_COMPLETED;
+}
+
+/* Strikes one run after the other, a suspension later each time; `after` sees what came of it. */
+static void each_suspension(struct flow *flow, flow_strike_fn strike,
+                            void (*after)(struct flow *flow, int at))
+{
+    for (int at = 1;; at++) {
+        cr_assert_lt(at, SUSPENSIONS_MAX);
+        flow_new_run(flow);
+        flow_attempt(flow, &flow->workers[0], at, strike);
+        if (!flow->struck) {
+            cr_assert_gt(at, SUSPENSIONS_MIN);
+            cr_assert_eq(flow_check(flow), expected_end(flow));
+            return;
+        }
+        after(flow, at);
+    }
+}
+
+static void check_tokens(struct flow *flow)
+{
+    cr_assert_eq(flow_sql_int(flow, "SELECT sum(prompt_tokens) FROM runs"), flow_tokens_used(flow));
+}
+
+static void undisturbed(struct flow *flow)
+{
+    flow_new_run(flow);
+    flow_attempt(flow, &flow->workers[0], 0, NULL);
+    cr_assert_eq(flow_check(flow), RUN_COMPLETED);
+    cr_assert_eq(flow_sql_int(flow, "SELECT prompt_tokens FROM runs"),
+                 FLOW_MODEL_CALLS * FLOW_CALL_TOKENS);
+    check_tokens(flow);
+}
+
+Test(flow, of_a_run_that_nothing_disturbs_stores_every_step_once)
+{
+    with_flow(undisturbed);
+}
+
+/* The row says so first, then the fiber hears of it. */
+static void cancel_now(struct flow *flow, struct run_task *task)
+{
+    flow_sql(flow,
+             "UPDATE runs SET status = 'cancelling' WHERE id = $1 AND status = 'in_progress'");
+    run_stop(task, RUN_STOP_CANCEL);
+}
+
+static void ended_in_time(struct flow *flow, int at)
+{
+    enum run_status status = flow_check(flow);
+
+    cr_assert(status == RUN_CANCELLED || status == RUN_COMPLETED, "%s after a cancel at %d",
+              run_status_name(status), at);
+    check_tokens(flow);
+}
+
+static void cancelled_now(struct flow *flow)
+{
+    each_suspension(flow, cancel_now, ended_in_time);
+}
+
+Test(flow, ends_as_cancelled_or_completed_wherever_a_cancel_comes)
+{
+    with_flow(cancelled_now);
+}
+
+/* The run goes on while Postgres is told. */
+static void cancel_meanwhile(struct flow *flow, struct run_task *task)
+{
+    (void)task;
+    flow->cancel_wanted = true;
+    cond_broadcast(&flow->worker->changed);
+}
+
+static void cancelled_meanwhile(struct flow *flow)
+{
+    each_suspension(flow, cancel_meanwhile, ended_in_time);
+}
+
+Test(flow, ends_as_cancelled_or_completed_while_a_cancel_is_on_its_way)
+{
+    with_flow(cancelled_meanwhile);
+}
+
+static void drain(struct flow *flow, struct run_task *task)
+{
+    (void)flow;
+    run_stop(task, RUN_STOP_DRAIN);
+}
+
+/* A run that went back to the queue is completed by the other worker. */
+static void finish_elsewhere(struct flow *flow, int at)
+{
+    enum run_status status = flow_check(flow);
+
+    cr_assert(status == RUN_QUEUED || status == RUN_COMPLETED, "%s at %d", run_status_name(status),
+              at);
+    if (status == RUN_COMPLETED)
+        return;
+    flow_sql(flow, "UPDATE runs SET due_at = now() WHERE id = $1");
+    flow_attempt(flow, &flow->workers[1], 0, NULL);
+    cr_assert_eq(flow_check(flow), RUN_COMPLETED, "after a strike at %d", at);
+}
+
+static void drained_at(struct flow *flow, int at)
+{
+    finish_elsewhere(flow, at);
+    cr_assert_eq(flow_sql_int(flow, "SELECT errors + crashes FROM runs WHERE id = $1"), 0);
+    check_tokens(flow);
+}
+
+static void drained(struct flow *flow)
+{
+    each_suspension(flow, drain, drained_at);
+}
+
+Test(flow, is_handed_back_wherever_a_drain_comes_and_finished_by_another_worker)
+{
+    with_flow(drained);
+}
+
+static int64_t step_when_fenced;
+
+/* Nothing is changed in the row: it is the worker itself that must keep still. */
+static void fence(struct flow *flow, struct run_task *task)
+{
+    step_when_fenced = flow_sql_int(flow, "SELECT step FROM runs WHERE id = $1");
+    run_stop(task, RUN_STOP_FENCED);
+}
+
+static void fenced_at(struct flow *flow, int at)
+{
+    enum run_status status = flow_check(flow);
+    int64_t written = flow_sql_int(flow, "SELECT step FROM runs WHERE id = $1") - step_when_fenced;
+
+    /* What was under way at that moment may still arrive. */
+    cr_assert(written == 0 || written == 1, "%d writes after a fence at %d", (int)written, at);
+    if (status == expected_end(flow))
+        return;
+    cr_assert_eq(status, RUN_IN_PROGRESS, "%s at %d", run_status_name(status), at);
+    if (flow->max_iterations)
+        return;
+    flow_sql(flow, "UPDATE runs SET status = 'queued', owner = NULL, fence = fence + 1,"
+                   " crashes = crashes + 1, due_at = now() WHERE id = $1");
+    finish_elsewhere(flow, at);
+}
+
+static void fenced(struct flow *flow)
+{
+    each_suspension(flow, fence, fenced_at);
+}
+
+Test(flow, writes_nothing_more_wherever_a_fence_comes_and_is_finished_by_another_worker)
+{
+    with_flow(fenced);
+}
+
+/* The fence comes while a step is written, and the next thing would be the end. */
+static void fenced_before_budget(struct flow *flow)
+{
+    flow->max_iterations = 2;
+    each_suspension(flow, fence, fenced_at);
+}
+
+Test(flow, writes_no_end_of_a_used_up_budget_after_a_fence)
+{
+    with_flow(fenced_before_budget);
+}
+
+/* Whatever is under way with Postgres breaks, its outcome unknown. */
+static void cut_connections(struct flow *flow, struct run_task *task)
+{
+    (void)task;
+    flow_sql(flow, "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity"
+                   " WHERE application_name = 'penstock-worker' AND datname = current_database()");
+}
+
+static void cut_at(struct flow *flow, int at)
+{
+    finish_elsewhere(flow, at);
+    cr_assert_eq(flow_sql_int(flow, "SELECT crashes FROM runs WHERE id = $1"), 0);
+    check_tokens(flow);
+}
+
+static void cut(struct flow *flow)
+{
+    each_suspension(flow, cut_connections, cut_at);
+}
+
+Test(flow, goes_on_wherever_the_connections_to_postgres_break)
+{
+    with_flow(cut);
+}
+
+/* How many fibers of tools wait, and how many of them have the run in their log's context. */
+static int tools_seen;
+static int tools_named;
+
+static void look_at_tools(struct fiber *fiber)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *dump = open_memstream(&text, &size);
+    char *save = NULL;
+
+    (void)fiber;
+    loop_dump(dump);
+    fclose(dump);
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        if (strncmp(line, "  tool ", 7) != 0 || strstr(line, "starting"))
+            continue;
+        tools_seen++;
+        tools_named += strstr(line, " run=run_") != NULL;
+    }
+    free(text);
+}
+
+static void logs_of_tools(struct flow *flow)
+{
+    flow_new_run(flow);
+    fiber_on_wait(look_at_tools);
+    flow_attempt(flow, &flow->workers[0], 0, NULL);
+    cr_assert_gt(tools_seen, 0);
+    cr_assert_eq(tools_named, tools_seen);
+}
+
+Test(flow, tells_the_logs_of_tools_at_once_which_run_they_are_of)
+{
+    with_flow(logs_of_tools);
+}
