@@ -391,6 +391,9 @@ static void say_ready(const struct dev *dev)
            dev->port, dev->place.shown, dev->place.shown);
     if (dev->rehearsal_port)
         printf("No provider key is set: models of openai are played by penstock-rehearsal.\n");
+    if (strcmp(dev->place.servers, dev->place.data) != 0)
+        printf("The databases are in %s: their user may not enter %s.\n", dev->place.servers,
+               dev->place.data);
     (void)fflush(stdout);
 }
 

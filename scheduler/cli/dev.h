@@ -25,6 +25,8 @@ struct error;
 struct dev_place {
     char shown[DEV_PATH_SIZE];   /* the data folder as it was given */
     char data[DEV_PATH_SIZE];    /* the same, absolute */
+    char servers[DEV_PATH_SIZE]; /* of postgres/ and redis/: `data`, where the servers' user can get
+                                  * there, else a folder of its own in /var/lib/penstock */
     char sockets[DEV_PATH_SIZE]; /* short enough for a socket's address */
     int lock_fd;
     bool as_user; /* servers run as uid and gid, since we are root */
@@ -33,7 +35,7 @@ struct dev_place {
 };
 
 /* Makes the data folder with its parts, and takes its lock. Returns 0; -E_CONFLICT when another
- * `penstock dev` holds it; -E_DENIED when the servers' user could not get to it; -E_SYSTEM. */
+ * `penstock dev` holds it; -E_SYSTEM. */
 MUSTCHECK int dev_place_open(const char *data, struct dev_place *out, struct error *err);
 void dev_place_close(struct dev_place *place);
 

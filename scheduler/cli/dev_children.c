@@ -101,7 +101,7 @@ NORETURN static void exec_child(const struct dev_place *place, const struct dev_
         _exit(126);
     if (command->as_server_user && place->as_user && !become(place))
         _exit(126);
-    if (chdir(place->data) < 0)
+    if (chdir(command->as_server_user ? place->servers : place->data) < 0)
         _exit(126);
     (void)prctl(PR_SET_PDEATHSIG, command->death_signal ? command->death_signal : SIGKILL);
     if (getppid() != parent)

@@ -18,9 +18,11 @@
 #include "scheduler/cli/dev.h"
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
+#include "shared/base/id.h"
 #include "shared/base/memory.h"
 
-#define LONGEST_SOCKET ".s.PGSQL.5432.lock"
+#define SERVERS_ELSEWHERE "/var/lib/penstock"
+#define LONGEST_SOCKET    ".s.PGSQL.5432.lock"
 
 bool dev_socket_fits(const char *folder, const char *name)
 {
@@ -84,30 +86,50 @@ static bool may_enter(const struct dev_place *place, const struct stat *info)
     return info->st_mode & S_IXOTH;
 }
 
-/* The servers' user must be able to walk down to the data folder. */
-static int check_reachable(const struct dev_place *place, struct error *err)
+/* Whether the servers' user can walk down to the data folder. */
+static bool is_reachable(const struct dev_place *place)
 {
     char part[DEV_PATH_SIZE + 1];
     struct stat info;
 
     if (!place->as_user)
-        return 0;
+        return true;
     (void)snprintf(part, sizeof(part), "%s/", place->data);
     for (char *at = part + 1; *at; at++) {
         if (*at != '/')
             continue;
         *at = '\0';
-        if (stat(part, &info) < 0)
-            return error_set_errno(err, errno, "look at %s", part);
-        if (!may_enter(place, &info))
-            return error_set(
-                err, E_DENIED,
-                "the servers run as user %u (not as root), who may not enter %s; choose "
-                "another place with --data",
-                place->uid, part);
+        if (stat(part, &info) < 0 || !may_enter(place, &info))
+            return false;
         *at = '/';
     }
-    return 0;
+    return true;
+}
+
+/* Root's own folders are closed to the servers' user, so theirs is then elsewhere, and a link in the
+ * data folder leads there. */
+static int choose_servers(struct dev_place *place, struct error *err)
+{
+    CLEANUP(freep) char *link = xasprintf("%s/servers", place->data);
+    char id[UUID_TEXT_SIZE];
+    ssize_t len;
+    int r;
+
+    if (is_reachable(place)) {
+        memcpy(place->servers, place->data, sizeof(place->servers));
+        return 0;
+    }
+    len = readlink(link, place->servers, sizeof(place->servers) - 1);
+    if (len > 0) {
+        place->servers[len] = '\0';
+        return make_folders(place->servers, err);
+    }
+    uuid_format(uuid_new(), id);
+    (void)snprintf(place->servers, sizeof(place->servers), "%s/dev-%s", SERVERS_ELSEWHERE, id);
+    r = make_folders(place->servers, err);
+    if (r == 0 && symlink(place->servers, link) < 0)
+        r = error_set_errno(err, errno, "make the link %s", link);
+    return r;
 }
 
 static int take_lock(struct dev_place *place, struct error *err)
@@ -162,7 +184,7 @@ static int make_sockets(struct dev_place *place, struct error *err)
     const char *base = runtime && *runtime == '/' && !place->as_user ? runtime : "/tmp";
 
     (void)snprintf(place->sockets, sizeof(place->sockets), "%.*s/run",
-                   (int)sizeof(place->sockets) - 8, place->data);
+                   (int)sizeof(place->sockets) - 8, place->servers);
     if (!dev_socket_fits(place->sockets, LONGEST_SOCKET)) {
         sha256_hex(text_of(place->data), digest);
         (void)snprintf(place->sockets, sizeof(place->sockets), "%.40s/penstock-%.16s", base,
@@ -190,15 +212,14 @@ int dev_place_open(const char *data, struct dev_place *out, struct error *err)
         return error_set(err, E_INVALID, "the name of the data folder is too long");
     (void)snprintf(out->data, sizeof(out->data), "%.*s", (int)sizeof(out->data) - 1, absolute);
     (void)snprintf(out->shown, sizeof(out->shown), "%s", data);
-    logs = xasprintf("%s/logs", out->data);
-    redis = xasprintf("%s/redis", out->data);
     r = choose_user(out, err);
     if (r == 0)
-        r = check_reachable(out, err);
+        r = choose_servers(out, err);
     if (r < 0)
-        (void)rmdir(out->data); /* goes only if it is empty */
-    if (r == 0)
-        r = take_lock(out, err);
+        return r;
+    logs = xasprintf("%s/logs", out->data);
+    redis = xasprintf("%s/redis", out->servers);
+    r = take_lock(out, err);
     if (r == 0)
         r = make_folder(logs, 0755, err);
     if (r == 0)

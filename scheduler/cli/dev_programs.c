@@ -83,7 +83,7 @@ static void look_in_root(const char *root, int only, int *best, char out[DEV_PAT
 static int data_version(const struct dev_place *place)
 {
     CLEANUP(freep)
-    char *path = xasprintf("%s/postgres/PG_VERSION", place->data);
+    char *path = xasprintf("%s/postgres/PG_VERSION", place->servers);
     CLEANUP(buf_deinit)
     struct buf text = {0};
     int64_t version;
@@ -183,11 +183,11 @@ int dev_prepare_postgres(const struct dev_place *place, const struct dev_program
                          bool *out_new, struct error *err)
 {
     CLEANUP(freep)
-    char *final = xasprintf("%s/postgres", place->data);
+    char *final = xasprintf("%s/postgres", place->servers);
     CLEANUP(freep)
     char *version = xasprintf("%s/PG_VERSION", final);
     CLEANUP(freep)
-    char *making = xasprintf("%s/postgres.new", place->data);
+    char *making = xasprintf("%s/postgres.new", place->servers);
     CLEANUP(freep)
     char *folder = xasprintf("%s/postgres", making);
     int r;
@@ -215,7 +215,7 @@ int dev_prepare_postgres(const struct dev_place *place, const struct dev_program
 static pid_t postmaster(const struct dev_place *place)
 {
     CLEANUP(freep)
-    char *folder = xasprintf("%s/postgres", place->data);
+    char *folder = xasprintf("%s/postgres", place->servers);
     CLEANUP(freep)
     char *path = xasprintf("%s/postmaster.pid", folder);
     CLEANUP(freep)
