@@ -1,7 +1,8 @@
 /* Strict JSON decoding on json-c, which by itself is laxer than the RFC.
  *
- * json-c does not see raw control characters in strings, turns lone surrogates into U+FFFD and
- * accepts \u0000, so a scan of the text comes first. Its STRICT flag refuses comments, single
+ * json-c does not see raw control characters in strings, turns lone surrogates into U+FFFD, accepts
+ * \u0000, leading zeros and unfinished numbers, and takes \v and \f for space, so a scan of the text
+ * comes first. Its STRICT flag refuses comments, single
  * quotes, NaN, trailing commas and trailing bytes, and VALIDATE_UTF8 what its name says.
  */
 
@@ -107,22 +108,76 @@ static int scan_string(struct text in, size_t *at, struct error *err)
     return fail_at(in, *at, E_INVALID, "unterminated string", err);
 }
 
+/* How many digits there are from `at` on. */
+static size_t count_digits(struct text in, size_t at)
+{
+    size_t end = at;
+
+    while (end < in.len && in.ptr[end] >= '0' && in.ptr[end] <= '9')
+        end++;
+    return end - at;
+}
+
+/* Scans the number whose first character is at *at, as RFC 8259 has it in section 6; *at ends behind
+ * it. */
+static int scan_number(struct text in, size_t *at, struct error *err)
+{
+    size_t i = *at;
+    size_t digits;
+    bool right;
+
+    i += in.ptr[i] == '-';
+    digits = count_digits(in, i);
+    right = digits == 1 || (digits > 1 && in.ptr[i] != '0');
+    i += digits;
+    if (right && i < in.len && in.ptr[i] == '.') {
+        digits = count_digits(in, ++i);
+        right = digits > 0;
+        i += digits;
+    }
+    if (right && i < in.len && (in.ptr[i] == 'e' || in.ptr[i] == 'E')) {
+        i++;
+        i += i < in.len && (in.ptr[i] == '+' || in.ptr[i] == '-');
+        digits = count_digits(in, i);
+        right = digits > 0;
+        i += digits;
+    }
+    if (!right || (i < in.len && memchr("0123456789+-.eE", in.ptr[i], 15)))
+        return fail_at(in, *at, E_INVALID, "malformed number", err);
+    *at = i;
+    return 0;
+}
+
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 && c != '\t' && c != '\n' && c != '\r';
+}
+
 static int scan(struct text in, int max_depth, struct error *err)
 {
     size_t at = 0;
     int depth = 0;
 
     while (at < in.len) {
-        char c = in.ptr[at++];
+        char c = in.ptr[at];
         int r = 0;
 
+        if (c == '-' || (c >= '0' && c <= '9')) {
+            r = scan_number(in, &at, err);
+            if (r < 0)
+                return r;
+            continue;
+        }
+        at++;
         if (c == '"')
             r = scan_string(in, &at, err);
-        else if (c == '\0')
-            r = fail_at(in, at - 1, E_INVALID, "unexpected NUL byte", err);
+        else if (c == '+' || c == '.')
+            r = fail_at(in, at - 1, E_INVALID, "malformed number", err);
+        else if (is_control(c))
+            r = fail_at(in, at - 1, E_INVALID, "unexpected control character", err);
         else if (c == '\'') /* json-c takes single-quoted member names, even when strict */
             r = fail_at(in, at - 1, E_INVALID, "strings take double quotes", err);
-        else if (c >= 'A' && c <= 'Z' && c != 'E') /* json-c takes NaN and Infinity */
+        else if (c >= 'A' && c <= 'Z') /* json-c takes NaN and Infinity */
             r = fail_at(in, at - 1, E_INVALID, "unexpected word", err);
         else if ((c == '{' || c == '[') && ++depth > max_depth)
             r = error_set(err, E_LIMIT, "nested deeper than %d levels", max_depth);

@@ -78,6 +78,23 @@ Test(json, refuses_what_the_rfc_refuses_and_says_where)
     }
 }
 
+Test(json, reads_numbers_and_space_as_the_rfc_has_them)
+{
+    static const char *const good[] = {"0",    "-0",     "0.0", "10",          "1e5",
+                                       "1E+2", "-1e-05", "0e0", "\t[ 1 ]\r\n", "[0.10,2]"};
+    static const char *const bad[] = {"01",    "-01",  "00",    "00000000000000000000",
+                                      "1.",    "1.e5", "[.5]",  "[+1]",
+                                      "1e",    "1e+",  "--1",   "-",
+                                      "1.5.2", "1-2",  "1e5.5", "[1,-]",
+                                      "\v1",   "1\f",  "[1\v]", "\x1f{}"};
+    struct error err = {0};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(good); i++)
+        cr_assert_eq(decode(good[i], &err), 0, "%s: %s", good[i], err.text);
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
+        cr_assert_eq(decode(bad[i], &err), -E_INVALID, "%s", bad[i]);
+}
+
 Test(json, names_line_and_column)
 {
     struct error err;
