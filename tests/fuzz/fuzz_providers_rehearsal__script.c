@@ -1,0 +1,55 @@
+/* Any bytes as a script: it is refused with the place of the mistake, or decides about a
+ * conversation. */
+
+#include <string.h>
+
+#include "providers/rehearsal/decide.h"
+#include "shared/base/error.h"
+#include "shared/base/json.h"
+
+static const char request_text[] =
+    "{\"model\":\"gpt-4o-mini\",\"messages\":[{\"role\":\"user\",\"content\":\"12 boxes at 2.50\"},"
+    "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\","
+    "\"function\":{\"name\":\"calculator\",\"arguments\":\"{}\"}}]},"
+    "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"{\\\"a\\\":{\\\"b\\\":7.5}}\"}],"
+    "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"calculator\"}}]}";
+
+static void play(struct script *script)
+{
+    CLEANUP(json_freep)
+    struct json_object *request = NULL;
+    struct conversation conversation;
+    struct conversation_problem problem;
+    struct decide_input input = {.conversation = &conversation};
+    struct decision decision;
+    struct arena arena;
+    struct error err = {0};
+    int r;
+
+    arena_init(&arena, 8 << 20);
+    ASSERT(json_decode(text_of(request_text), 16, &request, NULL) == 0);
+    ASSERT(conversation_read(request, &arena, &conversation, &problem) == 0);
+    r = decide(script, &input, &arena, &decision, &err);
+    ASSERT(r == 0 || r == -E_LIMIT);
+    if (r == 0)
+        ASSERT(decision.action);
+    arena_deinit(&arena);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct script *script = NULL;
+    struct error err = {0};
+    int r = script_parse("fuzz", (struct text){(const char *)data, size}, &script, &err);
+
+    if (r < 0) {
+        ASSERT(r == -E_INVALID || r == -E_LIMIT);
+        ASSERT(strncmp(err.text, "fuzz", 4) == 0);
+        return 0;
+    }
+    play(script);
+    script_free(script);
+    return 0;
+}
