@@ -66,7 +66,9 @@ int script_read_mapping(struct script_reader *reader, yaml_node_t *node, const c
                         const struct script_field *fields, size_t count, void *to)
 {
     char known[160];
+    uint64_t seen = 0; /* a bit for each field */
 
+    ASSERT(count <= 64);
     if (node->type != YAML_MAPPING_NODE)
         return script_fail(reader, node, "%s must be a mapping of keys to values", what);
     for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
@@ -83,6 +85,9 @@ int script_read_mapping(struct script_reader *reader, yaml_node_t *node, const c
             return script_fail(reader, key, "%s has no key '%.30s'; known are: %s", what,
                                name ? name : "?", known);
         }
+        if (seen & UINT64_C(1) << i)
+            return script_fail(reader, key, "%s has the key '%s' twice", what, name);
+        seen |= UINT64_C(1) << i;
         r = fields[i].read(reader, script_node(reader, pair->value), (char *)to + fields[i].offset);
         if (r < 0)
             return r;

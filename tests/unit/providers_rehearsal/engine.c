@@ -306,6 +306,10 @@ Test(script, errors_name_file_line_and_column)
     ERROR_BEGINS("rules: 3\n", "s.yaml:1:8: rules must be a list");
     ERROR_BEGINS("rules:\n  - {than: {text: a}}\n",
                  "s.yaml:2:6: a rule has no key 'than'; known are: name, when, then, steps");
+    ERROR_BEGINS("rules:\n  - then: {text: a}\nrules:\n  - then: {text: b}\n",
+                 "s.yaml:3:1: a script has the key 'rules' twice");
+    ERROR_BEGINS("rules:\n  - {then: {text: a, text: b}}\n",
+                 "s.yaml:2:22: an action has the key 'text' twice");
     ERROR_BEGINS("rules:\n  - name: a\n", "s.yaml:2:5: a rule needs then or steps");
     ERROR_BEGINS("rules:\n  - when: {user: '('}\n", "s.yaml:2:18: not a regular expression: ");
     ERROR_BEGINS("rules:\n  - {then: {text: '{{tol}}'}}\n", "s.yaml:2:19: {{tol}} is no value");
