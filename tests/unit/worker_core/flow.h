@@ -49,8 +49,9 @@ SUSPENDS void flow_new_run(struct flow *flow);
  * 0: never. */
 SUSPENDS void flow_attempt(struct flow *flow, struct worker *worker, int at, flow_strike_fn strike);
 
-/* Status of flow->run, and whether it and its thread are in order: no message twice or missing, no
- * step left open, the thread released if the run ended, no fiber left, and a completed run whole. */
+/* Status of flow->run. Asserts that the run and its thread are in order: no message twice or
+ * missing, no fiber left, no step left open and the thread released if the run ended, a completed
+ * run whole. */
 enum run_status flow_check(struct flow *flow);
 
 /* Tokens that the workers' models used so far, and those that the runs' rows tell. */

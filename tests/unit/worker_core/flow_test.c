@@ -136,6 +136,63 @@ Test(flow, is_handed_back_wherever_a_drain_comes_and_finished_by_another_worker)
     with_flow(drained);
 }
 
+/* A drain when somebody else has asked for a cancel, of which the fiber has not heard. */
+static void drain_cancelling(struct flow *flow, struct run_task *task)
+{
+    flow_sql(flow,
+             "UPDATE runs SET status = 'cancelling' WHERE id = $1 AND status = 'in_progress'");
+    run_stop(task, RUN_STOP_DRAIN);
+}
+
+static void drained_cancelling(struct flow *flow)
+{
+    each_suspension(flow, drain_cancelling, ended_in_time);
+}
+
+Test(flow, ends_as_cancelled_or_completed_when_a_drain_meets_a_cancel)
+{
+    with_flow(drained_cancelling);
+}
+
+static flow_strike_fn second_strike;
+
+/* Struck again in the first suspensions of the next attempt, where calls that were left open are
+ * made anew, and at last left alone. */
+static void strike_again(struct flow *flow, int at)
+{
+    if (flow_check(flow) == RUN_COMPLETED)
+        return;
+    flow_attempt(flow, &flow->workers[1], 1 + at % 7, second_strike);
+    if (second_strike == drain)
+        finish_elsewhere(flow, at);
+    else
+        ended_in_time(flow, at);
+}
+
+static void drained_twice(struct flow *flow)
+{
+    second_strike = drain;
+    each_suspension(flow, drain, strike_again);
+    cr_assert_eq(flow_sql_int(flow, "SELECT max(errors + crashes) FROM runs"), 0);
+    check_tokens(flow);
+}
+
+Test(flow, is_handed_back_while_it_resumes_and_loses_nothing)
+{
+    with_flow(drained_twice);
+}
+
+static void cancelled_while_resuming(struct flow *flow)
+{
+    second_strike = cancel_now;
+    each_suspension(flow, drain, strike_again);
+}
+
+Test(flow, ends_as_cancelled_or_completed_when_it_is_cancelled_while_it_resumes)
+{
+    with_flow(cancelled_while_resuming);
+}
+
 static int64_t step_when_fenced;
 
 /* Nothing is changed in the row: it is the worker itself that must keep still. */
