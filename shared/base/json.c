@@ -1,9 +1,9 @@
 /* Strict JSON decoding on json-c, which by itself is laxer than the RFC.
  *
- * json-c does not see raw control characters in strings, turns lone surrogates into U+FFFD, accepts
- * \u0000, leading zeros and unfinished numbers, and takes \v and \f for space, so a scan of the text
- * comes first. Its STRICT flag refuses comments, single
- * quotes, NaN, trailing commas and trailing bytes, and VALIDATE_UTF8 what its name says.
+ * json-c does not see raw control characters in strings, turns lone surrogates into U+FFFD,
+ * accepts \u0000, leading zeros and unfinished numbers, and takes \v and \f for space, so a scan of
+ * the text comes first. Its STRICT flag refuses comments, single quotes, NaN, trailing commas and
+ * trailing bytes, and VALIDATE_UTF8 what its name says.
  */
 
 #include "shared/base/json.h"
@@ -118,7 +118,7 @@ static size_t count_digits(struct text in, size_t at)
     return end - at;
 }
 
-/* Scans the number whose first character is at *at, as RFC 8259 has it in section 6; *at ends behind
+/* Scans the number whose first character is at *at, as RFC 8259 has it in section 6; *at ends after
  * it. */
 static int scan_number(struct text in, size_t *at, struct error *err)
 {
