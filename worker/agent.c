@@ -159,6 +159,8 @@ static int parse_texts(struct json_object *spec, struct arena *arena, struct age
         r = copy_text(arena, json_get_text(spec, "reasoning_effort"), &agent->reasoning_effort,
                       err);
     if (r == 0)
+        r = copy_text(arena, json_get_text(spec, "trace_id"), &agent->trace, err);
+    if (r == 0)
         r = copy_json(arena, json_get(spec, "tool_choice"), &agent->tool_choice, err);
     if (r == 0)
         r = copy_json(arena, json_get(spec, "response_format"), &agent->response_format, err);

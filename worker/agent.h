@@ -25,6 +25,7 @@ struct agent {
     struct text tool_choice;     /* JSON text, or TEXT_NONE */
     struct text response_format; /* JSON text, or TEXT_NONE */
     struct text reasoning_effort;
+    struct text trace; /* joins our log lines with those of who asked for the run */
     enum chat_switch parallel_tool_calls;
     bool has_temperature;
     bool has_top_p;

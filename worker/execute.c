@@ -183,6 +183,14 @@ static void set_log_context(const struct run_task *task)
     snprintf(context->worker, sizeof(context->worker), "%s", task->worker->id_text);
 }
 
+static void set_trace(const struct run_task *task)
+{
+    struct log_context *context = fiber_log_context();
+
+    if (task->agent.trace.len > 0)
+        snprintf(context->trace, sizeof(context->trace), "%.*s", TEXT_ARGS(task->agent.trace));
+}
+
 static int64_t deadline_of(const struct run_task *task)
 {
     int64_t left_ms = task->claim.expires_in_ms;
@@ -210,6 +218,7 @@ static void run_main(void *arg)
     if (verdict < 0) {
         verdict = run_end_failed(task, "server_error", "%s.", err.text);
     } else {
+        set_trace(task);
         task->deadline_ms = deadline_of(task);
         verdict = work(task, &reply, &answer, &err);
     }

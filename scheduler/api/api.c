@@ -13,9 +13,11 @@
 
 #include "scheduler/api/idempotency.h"
 #include "scheduler/api/request.h"
+#include "scheduler/api/trace.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
+#include "shared/fiber/fiber.h"
 
 enum { REPLY_BYTES_MAX = 64 * 1024 * 1024, ERROR_LINES_A_SECOND = 5 };
 enum { NO_ENDPOINT = METRICS_ENDPOINTS_MAX - 1 };
@@ -252,6 +254,7 @@ void api_handle(struct http_exchange *exchange, void *arg)
     int64_t took_us;
     int status;
 
+    trace_of(exchange, fiber_log_context()->trace);
     buf_init(&request.reply, REPLY_BYTES_MAX);
     status = answer(&request);
     took_us = clock_us() - start_us;

@@ -9,6 +9,8 @@
 #include "scheduler/api/drafts.h"
 #include "scheduler/api/render.h"
 #include "scheduler/api/request.h"
+#include "shared/base/log.h"
+#include "shared/fiber/fiber.h"
 #include "shared/store/runs.h"
 
 struct making {
@@ -48,6 +50,7 @@ static int freeze(struct making *making, const struct agent_template *template)
     buf_init(&spec, 0);
     r = run_spec_write(&template->spec, request->body, &spec, &request->failure);
     if (r == 0) {
+        run_spec_add_trace(&spec, fiber_log_context()->trace);
         making->draft.agent_version = template->version;
         making->draft.spec =
             (struct text){arena_copy(&request->exchange->arena, buf_text(&spec)), spec.len};

@@ -172,3 +172,14 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body, stru
     buf_add_char(out, '}');
     return check_choice(json_get(body, "tool_choice"), members[SPEC_TOOLS], failure);
 }
+
+void run_spec_add_trace(struct buf *spec, const char *trace)
+{
+    if (spec->failed)
+        return;
+    ASSERT(spec->len > 2 && spec->ptr[spec->len - 1] == '}');
+    spec->ptr[spec->len - 1] = ',';
+    buf_add_string(spec, "\"trace_id\":");
+    buf_add_json_string(spec, trace);
+    buf_add_char(spec, '}');
+}

@@ -60,3 +60,6 @@ void agent_spec_write(const struct agent_spec *spec, struct buf *out);
  * not. */
 MUSTCHECK int run_spec_write(const struct agent_spec *spec, struct json_object *body,
                              struct buf *out, struct failure *failure);
+
+/* Adds the id that joins the logs of caller, scheduler and worker to a spec that was written. */
+void run_spec_add_trace(struct buf *spec, const char *trace);

@@ -17,7 +17,12 @@ rules:
 test('a run with two tool calls goes from queued to its answer, and every step is stored once', async () => {
   await withStack({ script: twoCalls }, async (stack) => {
     const assistant = await stack.assistant();
-    const created = await stack.submit(assistant, 'What is the cost of 12 at 2.50?', { metadata: { ticket: 'A-1' } });
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    const created = await stack.ok('POST', '/v1/threads/runs', {
+      assistant_id: assistant.id,
+      thread: { messages: [{ role: 'user', content: 'What is the cost of 12 at 2.50?' }] },
+      metadata: { ticket: 'A-1' },
+    }, { traceparent });
     assert.equal(created.status, 'queued');
     assert.equal(created.object, 'thread.run');
     assert.equal(created.usage, null);
@@ -48,6 +53,7 @@ test('a run with two tool calls goes from queued to its answer, and every step i
     assert.equal(stack.sql(`SELECT * FROM tool_calls WHERE state = 'done'`).length, 2);
     assert.equal(stack.ledger().length, 3);
 
+    assert.match(stack.workers[0].log(), new RegExp(`run=${run.id} .*trace=4bf92f3577b34da6a3ce929d0e0e4736`));
     const view = stack.sql('SELECT * FROM run_results')[0];
     assert.equal(view.run_id, run.id);
     assert.equal(view.answer, 'With tax that is 35.7.');

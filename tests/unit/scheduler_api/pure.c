@@ -11,6 +11,7 @@
 #include "scheduler/api/poll.h"
 #include "scheduler/api/render.h"
 #include "scheduler/api/run_spec.h"
+#include "scheduler/api/trace.h"
 #include "shared/base/error.h"
 #include "shared/base/json.h"
 #include "shared/store/store.h"
@@ -307,4 +308,27 @@ Test(render, gives_null_for_the_ids_of_an_empty_list)
     cr_assert_str_eq(buf_string(&out), "{\"object\":\"list\",\"data\":[],\"first_id\":null,"
                                        "\"last_id\":null,\"has_more\":false}");
     buf_deinit(&out);
+}
+
+static const char *trace(const char *traceparent)
+{
+    static char out[TRACE_SIZE];
+    const struct http_field field = {TEXT("traceparent"), text_of(traceparent)};
+    struct http_exchange exchange = {.headers = &field, .headers_count = 1, .request_id = "req_1"};
+
+    trace_of(&exchange, out);
+    return out;
+}
+
+Test(trace, is_that_of_a_valid_traceparent_else_the_request_id)
+{
+    const char *id = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+    cr_assert_str_eq(trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), id);
+    cr_assert_str_eq(trace("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x"), id);
+    cr_assert_str_eq(trace("ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), "req_1");
+    cr_assert_str_eq(trace("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"), "req_1");
+    cr_assert_str_eq(trace("00-00000000000000000000000000000000-00f067aa0ba902b7-01"), "req_1");
+    cr_assert_str_eq(trace("00-4bf92f35"), "req_1");
+    cr_assert_str_eq(trace(""), "req_1");
 }
