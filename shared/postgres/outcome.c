@@ -75,6 +75,14 @@ bool pg_outcome_is_statement_timeout(const PGresult *result)
     return strcmp(field(result, PG_DIAG_SQLSTATE), "57014") == 0;
 }
 
+/* Rolled back for reasons that pass: deadlocks and conflicts that went on after the reruns, a lock not
+ * to be had, no disk or memory or connection slot, an I/O error (classes 40, 53, 55P03, 58). */
+static bool passes(const char *state)
+{
+    return strncmp(state, "40", 2) == 0 || strncmp(state, "53", 2) == 0 ||
+           strncmp(state, "58", 2) == 0 || strcmp(state, "55P03") == 0;
+}
+
 int pg_outcome_error(const PGresult *result, struct error *err)
 {
     const char *state = field(result, PG_DIAG_SQLSTATE);
@@ -84,6 +92,8 @@ int pg_outcome_error(const PGresult *result, struct error *err)
         return error_set(err, E_CONFLICT, "%s: %s", state, message);
     if (pg_outcome_is_statement_timeout(result))
         return error_set(err, E_TIMEOUT, "%s: %s", state, message);
+    if (passes(state))
+        return error_set(err, E_UNAVAILABLE, "%s: %s", state, message);
     return error_set(err, E_REJECTED, "%s: %s", state, message);
 }
 

@@ -357,3 +357,30 @@ Test(failure, the_server_may_be_killed_and_started_again)
 {
     with_own_server(NULL, check_restart);
 }
+
+static void check_passing(struct pg *pg)
+{
+    static const struct pg_statement no_lock = {
+        "no_lock", "SELECT 1 FROM item WHERE id = 1 FOR UPDATE NOWAIT", ""};
+    static const struct pg_statement full = {"full", "SELECT raise_full()", ""};
+    struct pg_tx *tx = NULL;
+    struct error err = {0};
+
+    make_items(pg);
+    cr_assert_eq(put_item(pg, 1, "a", &err), 0, "%s", err.text);
+    cr_assert_eq(pg_begin(pg, &tx, &err), 0, "%s", err.text);
+    cr_assert_eq(pg_tx_script(tx, "SELECT 1 FROM item WHERE id = 1 FOR UPDATE", &err), 0);
+    cr_assert_eq(run_statement(pg, &no_lock, &err), -E_UNAVAILABLE);
+    cr_assert_eq(strncmp(err.text, "55P03: ", 7), 0, "%s", err.text);
+    pg_rollback(tx);
+    cr_assert_eq(run_statement(pg, &no_lock, &err), 0, "%s", err.text);
+    must_script(pg, "CREATE FUNCTION raise_full() RETURNS int LANGUAGE plpgsql AS "
+                    "$$BEGIN RAISE EXCEPTION 'disk' USING ERRCODE = '53100'; END$$");
+    cr_assert_eq(run_statement(pg, &full, &err), -E_UNAVAILABLE);
+    cr_assert_eq(strncmp(err.text, "53100: ", 7), 0, "%s", err.text);
+}
+
+Test(failure, what_passes_by_itself_is_unavailable_and_not_rejected)
+{
+    with_pg(NULL, check_passing);
+}
