@@ -11,6 +11,7 @@
 #include "providers/rehearsal/template.h"
 
 #define ARGUMENTS_DEPTH 16
+#define ARGUMENTS_BYTES ((size_t)1 << 20)
 
 static bool is_json_word(const yaml_node_t *node)
 {
@@ -78,6 +79,8 @@ static int add_json(struct script_reader *reader, yaml_node_t *node, int depth, 
 {
     if (depth == 0)
         return script_fail(reader, node, "arguments are nested too deeply");
+    if (out->failed)
+        return script_too_large(reader, node);
     switch (node->type) {
     case YAML_MAPPING_NODE:
         return add_json_mapping(reader, node, depth, out);
@@ -105,15 +108,16 @@ static int read_arguments(struct script_reader *reader, yaml_node_t *node, void 
     call->raw = node->type == YAML_SCALAR_NODE;
     if (call->raw)
         return script_read_template(reader, node, &call->arguments);
-    buf_init(&json, 0);
+    buf_init(&json, ARGUMENTS_BYTES);
     r = add_json(reader, node, ARGUMENTS_DEPTH, &json);
+    if (r == 0 && json.failed)
+        r = script_too_large(reader, node);
     if (r < 0)
         return r;
     if (template_check(reader->script, buf_string(&json), &wrong) < 0)
         return script_fail(reader, node, "%s", wrong.text);
     call->arguments = arena_string(&reader->script->arena, buf_string(&json));
-    ASSERT(call->arguments);
-    return 0;
+    return call->arguments ? 0 : script_too_large(reader, node);
 }
 
 static int read_calls(struct script_reader *reader, yaml_node_t *node, void *to)
@@ -128,6 +132,8 @@ static int read_calls(struct script_reader *reader, yaml_node_t *node, void *to)
     if (count < 0)
         return count;
     action->calls = script_alloc(reader, (size_t)count, sizeof(*action->calls));
+    if (!action->calls)
+        return script_too_large(reader, node);
     action->calls_count = (size_t)count;
     for (int i = 0; i < count; i++) {
         yaml_node_t *item = script_item(reader, node, i);

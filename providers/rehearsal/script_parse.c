@@ -22,6 +22,8 @@ static int read_tables(struct script_reader *reader, yaml_node_t *node, void *to
         return script_fail(reader, node, "tables must be a mapping of names to tables");
     count = (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
     script->tables = script_alloc(reader, count, sizeof(*script->tables));
+    if (!script->tables)
+        return script_too_large(reader, node);
     for (size_t i = 0; i < count; i++) {
         int r = read_table(reader, &node->data.mapping.pairs.start[i], &script->tables[i]);
 
@@ -103,6 +105,8 @@ static int read_then(struct script_reader *reader, yaml_node_t *node, void *to)
     struct script_rule *rule = to;
 
     rule->steps = script_alloc(reader, 1, sizeof(*rule->steps));
+    if (!rule->steps)
+        return script_too_large(reader, node);
     rule->steps_count = 1;
     return script_read_action(reader, node, &rule->steps[0]);
 }
@@ -117,6 +121,8 @@ static int read_steps(struct script_reader *reader, yaml_node_t *node, void *to)
     if (count < 0)
         return count;
     rule->steps = script_alloc(reader, (size_t)count, sizeof(*rule->steps));
+    if (!rule->steps)
+        return script_too_large(reader, node);
     rule->steps_count = (size_t)count;
     for (int i = 0; i < count; i++) {
         int r = script_read_action(reader, script_item(reader, node, i), &rule->steps[i]);
@@ -146,9 +152,8 @@ static int read_rule(struct script_reader *reader, yaml_node_t *node, struct scr
         return script_fail(reader, node, "a rule needs then or steps");
     if (!rule->name) {
         rule->name = arena_printf(&reader->script->arena, "line %zu", node->start_mark.line + 1);
-        ASSERT(rule->name);
     }
-    return 0;
+    return rule->name ? 0 : script_too_large(reader, node);
 }
 
 static int read_rules(struct script_reader *reader, yaml_node_t *node, void *to)
@@ -159,6 +164,8 @@ static int read_rules(struct script_reader *reader, yaml_node_t *node, void *to)
     if (count < 0)
         return count;
     script->rules = script_alloc(reader, (size_t)count, sizeof(*script->rules));
+    if (!script->rules)
+        return script_too_large(reader, node);
     for (int i = 0; i < count; i++) {
         int r = read_rule(reader, script_item(reader, node, i), &script->rules[i]);
 

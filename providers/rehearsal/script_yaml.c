@@ -23,12 +23,16 @@ int script_fail_at(struct script_reader *reader, const yaml_node_t *node, const 
                      node->start_mark.line + 1, node->start_mark.column + 1, what);
 }
 
+int script_too_large(struct script_reader *reader, const yaml_node_t *node)
+{
+    return error_set(reader->err, E_LIMIT,
+                     "%s:%zu:%zu: the script says more than there is room for", reader->file,
+                     node->start_mark.line + 1, node->start_mark.column + 1);
+}
+
 void *script_alloc(struct script_reader *reader, size_t count, size_t size)
 {
-    void *memory = arena_calloc(&reader->script->arena, count ? count : 1, size);
-
-    ASSERT(memory);
-    return memory;
+    return arena_calloc(&reader->script->arena, count ? count : 1, size);
 }
 
 yaml_node_t *script_node(struct script_reader *reader, int id)
@@ -104,7 +108,8 @@ int script_read_string(struct script_reader *reader, yaml_node_t *node, void *to
     if (strlen(value) != node->data.scalar.length)
         return script_fail(reader, node, "a text must not contain a zero byte");
     value = arena_string(&reader->script->arena, value);
-    ASSERT(value);
+    if (!value)
+        return script_too_large(reader, node);
     *(const char **)to = value;
     return 0;
 }
@@ -183,6 +188,8 @@ int script_read_pairs(struct script_reader *reader, yaml_node_t *node, void *to)
         return script_fail(reader, node, "a mapping of texts to texts is expected here");
     count = (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
     pairs->items = script_alloc(reader, count, sizeof(*pairs->items));
+    if (!pairs->items)
+        return script_too_large(reader, node);
     pairs->count = count;
     for (size_t i = 0; i < count; i++) {
         yaml_node_pair_t *pair = &node->data.mapping.pairs.start[i];

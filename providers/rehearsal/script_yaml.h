@@ -49,7 +49,10 @@ MUSTCHECK int script_read_count(struct script_reader *reader, yaml_node_t *node,
 MUSTCHECK int script_read_bool(struct script_reader *reader, yaml_node_t *node, void *to);
 MUSTCHECK int script_read_pairs(struct script_reader *reader, yaml_node_t *node, void *to);
 
-/* Memory of the script; NULL never, as a script of 1 MiB can't exceed its arena: asserted. */
+/* -E_LIMIT at the node's place: a short script says much with aliases of aliases. */
+int script_too_large(struct script_reader *reader, const yaml_node_t *node);
+
+/* Cleared memory of the script. NULL: that is script_too_large. */
 void *script_alloc(struct script_reader *reader, size_t count, size_t size);
 
 /* An action: a mapping of what to do. `to` is a struct script_action. */

@@ -336,6 +336,47 @@ Test(script, errors_name_file_line_and_column)
     ERROR_BEGINS("rules:\n  - when: {user: '()()()()()()()()()()'}\n", "s.yaml:2:18: a regular");
 }
 
+/* Appends "text" so many times. */
+static void add_times(struct buf *out, const char *text, int times)
+{
+    for (int i = 0; i < times; i++)
+        buf_add_string(out, text);
+}
+
+static void check_too_large(struct buf *yaml)
+{
+    struct script *script = NULL;
+    struct error err = {0};
+
+    cr_assert_eq(script_parse("s.yaml", buf_text(yaml), &script, &err), -E_LIMIT, "%s", err.text);
+    cr_assert(strstr(err.text, "more than there is room for"), "%s", err.text);
+    cr_assert_null(script);
+    buf_deinit(yaml);
+}
+
+Test(script, aliases_that_say_too_much_are_refused_soon)
+{
+    struct buf yaml;
+
+    buf_init(&yaml, 0); /* aliases of aliases */
+    buf_add_string(&yaml, "rules:\n  - then:\n      calls:\n        - name: x\n          arguments:"
+                          "\n            a0: &a0 [b]\n");
+    for (int i = 1; i < 13; i++) {
+        buf_printf(&yaml, "            a%d: &a%d [*a%d", i, i, i - 1);
+        for (int n = 0; n < 9; n++)
+            buf_printf(&yaml, ", *a%d", i - 1);
+        buf_add_string(&yaml, "]\n");
+    }
+    check_too_large(&yaml);
+
+    buf_init(&yaml, 0); /* a long text, again and again */
+    buf_add_string(&yaml, "rules:\n  - then: {text: &long ");
+    add_times(&yaml, "0123456789", 10000);
+    buf_add_string(&yaml, "}\n");
+    add_times(&yaml, "  - then: {text: *long}\n", 1000);
+    check_too_large(&yaml);
+}
+
 Test(script, values_of_placeholders_are_checked)
 {
     static const char *const wrong[] = {"{{10}}", "{{tool.}}", "{{tool.0}}", "{{tool.1.}}",
