@@ -1,11 +1,12 @@
 // `penstock dev` for a test: started in a folder of its own, asked to stop, and checked to leave nothing behind.
 
-import { spawn, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, chmodSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { freePort } from '../lib/stack.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -50,6 +51,11 @@ export class Dev {
 
   command(...args) {
     return execFileSync(join(bin, 'penstock'), args, { env: { ...environment, ...this.env }, encoding: 'utf8', cwd: root });
+  }
+
+  /** As command, while this process goes on serving: returns {stdout, stderr}. */
+  commandAside(...args) {
+    return promisify(execFile)(join(bin, 'penstock'), args, { env: { ...environment, ...this.env }, encoding: 'utf8', cwd: root });
   }
 
   /** Processes whose command line or environment names the data folder. */

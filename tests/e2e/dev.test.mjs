@@ -95,10 +95,11 @@ test('dev: --llm-base-url takes another server for models named openai/…', asy
     const file = join(dev.data, 'agents.yaml');
     writeFileSync(file, agents);
     dev.command('apply', '--yes', '-f', file);
-    assert.match(dev.command('run', 'helper', 'hi'), /Hello from elsewhere/);
+    assert.match((await dev.commandAside('run', 'helper', 'hi')).stdout, /Hello from elsewhere/);
     assert.deepEqual(seen, [{ url: '/v1/chat/completions', model: 'gpt-4o-mini' }]);
   } finally {
     await dev.stop();
+    llm.closeAllConnections();
     llm.close();
     dev.remove();
   }
