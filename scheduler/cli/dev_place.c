@@ -106,8 +106,8 @@ static bool is_reachable(const struct dev_place *place)
     return true;
 }
 
-/* Root's own folders are closed to the servers' user, so theirs is then elsewhere, and a link in the
- * data folder leads there. */
+/* Root's own folders are closed to the servers' user, so theirs is then elsewhere, and a link
+ * in the data folder leads there. */
 static int choose_servers(struct dev_place *place, struct error *err)
 {
     CLEANUP(freep) char *link = xasprintf("%s/servers", place->data);

@@ -3,8 +3,8 @@
  * One implementation for the API, for health and metrics, and for the rehearsal LLM.
  *
  * http-parser parses, behind parse.c; what it is lax about is refused before the handler sees the
- * request (docs/http-server.md lists each point with its test). Limits: request line, header bytes and
- * count, body bytes, a deadline for the whole request, an idle deadline, connections at once.
+ * request (docs/http-server.md lists each point with its test). Limits: request line, header bytes
+ * and count, body bytes, a deadline for the whole request, an idle deadline, connections at once.
  *
  * Memory: a request lives in its exchange's arena and body buffer, freed when the handler returns.
  */

@@ -1,8 +1,8 @@
 /* Requests out of bytes, by http-parser behind this one file.
  *
- * The head is collected in `input` and scanned as it comes (scan.c). When it is complete http-parser
- * reads it in one go and its fields point into `input`, which has its final place by then. Framing
- * is decided in headers_complete: Host, Content-Length, Transfer-Encoding, Expect.
+ * The head is collected in `input` and scanned as it comes (scan.c). When it is complete
+ * http-parser reads it in one go and its fields point into `input`, which has its final place by
+ * then. Framing is decided in headers_complete: Host, Content-Length, Transfer-Encoding, Expect.
  *
  * A body with Content-Length stays behind the head when it fits into the room that is there, and is
  * received into a buffer of its own otherwise, which grows as bytes come, never ahead of them. A

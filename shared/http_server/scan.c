@@ -1,9 +1,9 @@
 /* The strict scan of a request's head.
  *
- * http-parser is lax: it takes a bare LF for the end of a line, white space before the colon, folded
- * lines, any version number, and more. Where two parsers on the way disagree, requests are smuggled
- * (RFC 9112, section 11.2), so whatever is doubtful is refused here with 400, and its limits with
- * 414 and 431, before anything is interpreted.
+ * http-parser is lax: it takes a bare LF for the end of a line, white space before the colon,
+ * folded lines, any version number, and more. Where two parsers on the way disagree, requests are
+ * smuggled (RFC 9112, section 11.2), so whatever is doubtful is refused here with 400, and its
+ * limits with 414 and 431, before anything is interpreted.
  *
  * The invariant: the verdict is a function of the bytes alone. Each byte is judged when it is
  * looked at, and a line when its LF is; nothing looks ahead. A limit outranks a malformed line that
@@ -157,7 +157,8 @@ static int check_header_line(struct http_scan *scan, struct text line, struct er
     return 0;
 }
 
-/* A line is complete. Returns 0 when it was the empty one after the headers, else as http_scan_head. */
+/* A line is complete. Returns 0 when it was the empty one after the headers, else as
+ * http_scan_head. */
 static int end_line(struct http_scan *scan, struct text line, const struct http_limits *limits,
                     struct error *err)
 {

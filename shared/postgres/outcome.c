@@ -75,8 +75,8 @@ bool pg_outcome_is_statement_timeout(const PGresult *result)
     return strcmp(field(result, PG_DIAG_SQLSTATE), "57014") == 0;
 }
 
-/* Rolled back for reasons that pass: deadlocks and conflicts that went on after the reruns, a lock not
- * to be had, no disk or memory or connection slot, an I/O error (classes 40, 53, 55P03, 58). */
+/* Rolled back for reasons that pass: deadlocks and conflicts that went on after the reruns, a lock
+ * not to be had, no disk or memory or connection slot, an I/O error (classes 40, 53, 55P03, 58). */
 static bool passes(const char *state)
 {
     return strncmp(state, "40", 2) == 0 || strncmp(state, "53", 2) == 0 ||

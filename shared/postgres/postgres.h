@@ -92,11 +92,11 @@ SUSPENDS MUSTCHECK int pg_wait_ready(struct pg *pg, int64_t deadline_ms, struct 
 bool pg_is_ready(const struct pg *pg);
 
 /* Run one statement on the shared connection. *out (may be NULL if not wanted) is the caller's to
- * pg_result_free. Returns 0; -E_UNAVAILABLE (nothing was done: not sent, or rolled back for a reason
- * that passes, such as a deadlock or a full disk); -E_AMBIGUOUS; -E_TIMEOUT (server's or ours: if
- * sent, ambiguous too); -E_CONFLICT (unique or exclusion violation); -E_REJECTED (any other SQL
- * error, with its SQLSTATE in the text); -E_LIMIT (values over 64 MiB, or an array literal that
- * outgrew its buf); -E_CANCELED (ambiguous if sent). */
+ * pg_result_free. Returns 0; -E_UNAVAILABLE (nothing was done: not sent, or rolled back for a
+ * reason that passes, such as a deadlock or a full disk); -E_AMBIGUOUS; -E_TIMEOUT (server's or
+ * ours: if sent, ambiguous too); -E_CONFLICT (unique or exclusion violation); -E_REJECTED (any
+ * other SQL error, with its SQLSTATE in the text); -E_LIMIT (values over 64 MiB, or an array
+ * literal that outgrew its buf); -E_CANCELED (ambiguous if sent). */
 SUSPENDS MUSTCHECK int pg_exec(struct pg *pg, const struct pg_statement *statement,
                                const struct pg_value *values, struct pg_result **out,
                                struct error *err);
