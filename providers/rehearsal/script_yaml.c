@@ -141,6 +141,8 @@ int script_read_regex(struct script_reader *reader, yaml_node_t *node, void *to)
         return r;
     if (strlen(value) > 2000)
         return script_fail(reader, node, "a regular expression is at most 2000 bytes");
+    if (!script_pattern_fits(value))
+        return script_fail(reader, node, "a regular expression must not repeat that much");
     regex = xcalloc(1, sizeof(*regex));
     code = regcomp(regex, value, REG_EXTENDED | REG_ICASE);
     if (code != 0) {

@@ -52,6 +52,9 @@ MUSTCHECK int script_read_pairs(struct script_reader *reader, yaml_node_t *node,
 /* -E_LIMIT at the node's place: a short script says much with aliases of aliases. */
 int script_too_large(struct script_reader *reader, const yaml_node_t *node);
 
+/* Whether a regular expression stays small when it is compiled. */
+bool script_pattern_fits(const char *pattern);
+
 /* Cleared memory of the script. NULL: that is script_too_large. */
 void *script_alloc(struct script_reader *reader, size_t count, size_t size);
 

@@ -377,6 +377,36 @@ Test(script, aliases_that_say_too_much_are_refused_soon)
     check_too_large(&yaml);
 }
 
+Test(script, patterns_that_grow_beyond_bounds_are_refused)
+{
+    static const char *const wrong[] = {
+        "a{200}{200}{200}",   "((a{99}b){99}c){99}",       "a{,30000}",
+        "[[:alpha:]]{30000}", "a++++++++++++++++++++++++", "(a|b{200}){200}",
+    };
+    static const char *const right[] = {
+        "[0-9]{4}-[0-9]{2}-[0-9]{2}",
+        "(a+b+c+d+e+f+g+h+i+j+k+l+m+n+o+p+q+)+",
+        "\\{9{200}",
+        "[]{9}{9}{9}{9}{9}]{9}",
+        "a{1,64}@b{1,255}",
+        "x*?{3}",
+    };
+    char yaml[200];
+    struct error err;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+        snprintf(yaml, sizeof(yaml), "rules: [{when: {user: '%s'}, then: {text: x}}]", wrong[i]);
+        cr_assert(strstr(error_of(yaml), "must not repeat that much"), "%s", wrong[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(right); i++) {
+        struct script *script = NULL;
+
+        snprintf(yaml, sizeof(yaml), "rules: [{when: {user: '%s'}, then: {text: x}}]", right[i]);
+        cr_assert_eq(script_parse("s", text_of(yaml), &script, &err), 0, "%s", right[i]);
+        script_free(script);
+    }
+}
+
 Test(script, values_of_placeholders_are_checked)
 {
     static const char *const wrong[] = {"{{10}}", "{{tool.}}", "{{tool.0}}", "{{tool.1.}}",
