@@ -284,12 +284,20 @@ export class Stack {
     }
   }
 
+  /** Stops what still runs. Returns what did not end well: a crash, a leak, a hang. */
   async stop() {
-    for (const program of this.programs ?? []) if (program.running) program.child.kill('SIGCONT');
-    await Promise.all((this.programs ?? []).map((program) => program.stop(10000)));
+    const running = (this.programs ?? []).filter((program) => program.running);
+    for (const program of running) program.child.kill('SIGCONT');
+    const ends = await Promise.all(running.map((program) => program.stop()));
+    const bad = running
+      .map((program, i) => ({ program, ...ends[i] }))
+      .filter((end) => end.code !== 0)
+      .map(({ program, code, signal }) => `${program.name} ${program.pid} ended with ${signal ?? code}`);
+    if (bad.length > 0) this.showLogs();
     this.servers?.stdin.end();
     if (this.servers && this.servers.exitCode === null) await once(this.servers, 'exit');
     rmSync(this.dir, { recursive: true, force: true });
+    return bad;
   }
 }
 
@@ -300,8 +308,9 @@ export async function withStack(options, body) {
     await body(stack);
   } catch (error) {
     stack.showLogs();
-    throw error;
-  } finally {
     await stack.stop();
+    throw error;
   }
+  const bad = await stack.stop();
+  if (bad.length > 0) throw new Error(bad.join('; '));
 }
