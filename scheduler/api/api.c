@@ -35,6 +35,7 @@ struct api *api_new(const struct api_options *options)
         api->options.run_ttl_ms = INT64_C(24) * 3600 * 1000;
     api->keys = key_cache_new();
     api->agents = agent_cache_new();
+    api->settler = settler_new();
     api->poll.average_ms = 2000;
     api->routes = xcalloc(endpoints_count, sizeof(*api->routes));
     for (size_t i = 0; i < endpoints_count; i++)
@@ -46,6 +47,7 @@ void api_free(struct api *api)
 {
     if (!api)
         return;
+    settler_free(api->settler);
     key_cache_free(api->keys);
     agent_cache_free(api->agents);
     free(api->routes);

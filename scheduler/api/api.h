@@ -42,7 +42,7 @@ struct api_options {
 
 /* The options' pointers must outlive the api. Free it after the server is closed. */
 struct api *api_new(const struct api_options *options);
-void api_free(struct api *api); /* accepts NULL */
+SUSPENDS void api_free(struct api *api); /* accepts NULL */
 
 /* A http_handler_fn; arg is a struct api. */
 SUSPENDS void api_handle(struct http_exchange *exchange, void *arg);

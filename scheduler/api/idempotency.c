@@ -2,8 +2,9 @@
  *
  * The key is claimed before the work, together with the id for what will be created, and the reply
  * is kept with it after the work. A failure that changed nothing gives the key free. Where it is
- * not known whether something was done, the claim stays: after a minute it is taken over with the
+ * not known whether something was done, the id stays: the next try takes the claim over with the
  * same id, and the endpoint (request->replaying) then looks for what that id may already name.
+ * While the database is away, a fiber goes on trying to give the claim back (settle.h).
  */
 
 #include "scheduler/api/idempotency.h"
@@ -39,17 +40,18 @@ static void fingerprint(struct request *request, struct text key, struct idempot
 }
 
 /* Returns 0 when the work is ours to do, else as idempotent_call. */
-static int claim(struct request *request, struct text key, bool *out_replayed)
+static int claim(struct request *request, const struct idempotency_request *ask, bool *out_replayed)
 {
-    struct idempotency_request ask;
     struct idempotency_reply reply;
     struct error err;
-    int r;
+    int r = idempotency_begin(&request->store, ask, &reply, &err);
 
-    fingerprint(request, key, &ask);
-    r = idempotency_begin(&request->store, &ask, &reply, &err);
-    if (r < 0)
-        return request_failed(request, &err);
+    if (r < 0) {
+        (void)request_failed(request, &err);
+        if (request->failure.ambiguous)
+            settler_give_back(request->api->settler, &request->store, ask, true);
+        return -E_INVALID;
+    }
     if (r == REQUEST_DIFFERS)
         return conflict(request, RETRY_NO,
                         "This Idempotency-Key was used for another request. Use a new key for each "
@@ -64,28 +66,34 @@ static int claim(struct request *request, struct text key, bool *out_replayed)
         *out_replayed = true;
         return reply.status_code == 200 ? 0 : reply.status_code;
     }
-    request->replaying = !uuid_equal(ask.object, reply.object);
+    request->replaying = !uuid_equal(ask->object, reply.object);
     request->object = reply.object;
     return 0;
 }
 
-/* The reply counts even when it can't be kept: the client has what it asked for. */
-static void settle(struct request *request, struct text key, int r)
+/* The reply counts even when it can't be kept: the client has what it asked for, and a next try
+ * finds it by its id. Nor is a claim that was taken over forgotten: its id may name something. */
+static void settle(struct request *request, const struct idempotency_request *ask, int r)
 {
+    bool done_unknown = r == 0 || request->replaying || request->failure.ambiguous;
     struct error err;
-    int kept = 0;
 
-    if (r == 0)
-        kept = idempotency_complete(&request->store, key, 200, buf_text(&request->reply), &err);
-    else if (!request->failure.ambiguous)
-        kept = idempotency_abandon(&request->store, key, &err);
-    if (kept < 0)
-        log_warn("could not settle an idempotency key", LOG_ERROR(&err));
+    if (r == 0) {
+        r = idempotency_complete(&request->store, ask->key, 200, buf_text(&request->reply), &err);
+        if (r == 0)
+            return;
+        log_warn("could not keep the reply of an idempotency key", LOG_ERROR(&err));
+    } else if (!done_unknown && request->failure.status < 500 &&
+               idempotency_abandon(&request->store, ask, &err) == 0) {
+        return;
+    }
+    settler_give_back(request->api->settler, &request->store, ask, done_unknown);
 }
 
 int idempotent_call(struct request *request)
 {
     struct text key = http_header_get(request->exchange, "idempotency-key");
+    struct idempotency_request ask;
     bool replayed = false;
     int r;
 
@@ -97,10 +105,11 @@ int idempotent_call(struct request *request)
         return failure_param(&request->failure, 400, "Idempotency-Key", "invalid_value",
                              "Invalid Idempotency-Key: expected 1 to %d characters.",
                              IDEMPOTENCY_KEY_MAX);
-    r = claim(request, key, &replayed);
+    fingerprint(request, key, &ask);
+    r = claim(request, &ask, &replayed);
     if (r != 0 || replayed)
         return r;
     r = request->endpoint->handle(request);
-    settle(request, key, r);
+    settle(request, &ask, r);
     return r;
 }

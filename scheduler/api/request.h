@@ -9,6 +9,7 @@
 #include "scheduler/api/key_cache.h"
 #include "scheduler/api/metrics.h"
 #include "scheduler/api/poll.h"
+#include "scheduler/api/settle.h"
 #include "shared/base/json.h"
 #include "shared/http_server/router.h"
 #include "shared/store/store.h"
@@ -17,6 +18,7 @@ struct api {
     struct api_options options;
     struct key_cache *keys;
     struct agent_cache *agents;
+    struct settler *settler;
     struct poll poll;
     struct api_metrics metrics;
     struct route *routes;  /* for the router: endpoints[i] is routes[i] */

@@ -2,21 +2,24 @@
  *
  * The primary key decides between requests that arrive at once: the second waits for the first's
  * insert and then finds its row. A claim older than IDEMPOTENCY_CLAIM_MS belonged to a process that
- * died; whoever renews its time has taken it over, together with the id that the first one used.
+ * died, or was released, which makes it as old; whoever renews its time has taken it over, together
+ * with the id that the first one used. claim_id tells whose it is.
  */
 
 #include "shared/store/idempotency.h"
 
 #include "shared/store/rows.h"
 
+#define CLAIM_AGE SQL_STRING(IDEMPOTENCY_CLAIM_MS) " * interval '1 ms'"
+
 static const struct pg_statement key_begin = {
     .name = "idempotency_begin",
-    .sql = "INSERT INTO idempotency_keys AS k (tenant_id, key, request_hash, object_id)"
-           " VALUES ($1, $2, $3, $4) ON CONFLICT (tenant_id, key) DO UPDATE SET created_at = now()"
+    .sql = "INSERT INTO idempotency_keys AS k (tenant_id, key, request_hash, object_id, claim_id)"
+           " VALUES ($1, $2, $3, $4, $4) ON CONFLICT (tenant_id, key)"
+           " DO UPDATE SET created_at = now(), claim_id = excluded.claim_id"
            "   WHERE k.status_code IS NULL AND k.request_hash = excluded.request_hash"
-           "     AND k.created_at < now() - " SQL_STRING(
-               IDEMPOTENCY_CLAIM_MS) " * interval '1 ms'"
-                                     " RETURNING k.object_id",
+           "     AND (k.claim_id = excluded.claim_id OR k.created_at <= now() - " CLAIM_AGE ")"
+           " RETURNING k.object_id",
     .types = "utyu",
 };
 
@@ -108,13 +111,34 @@ int idempotency_complete(const struct store *store, struct text key, int status_
 static const struct pg_statement key_abandon = {
     .name = "idempotency_abandon",
     .sql = "DELETE FROM idempotency_keys"
-           " WHERE tenant_id = $1 AND key = $2 AND status_code IS NULL",
-    .types = "ut",
+           " WHERE tenant_id = $1 AND key = $2 AND claim_id = $3 AND status_code IS NULL",
+    .types = "utu",
 };
 
-int idempotency_abandon(const struct store *store, struct text key, struct error *err)
-{
-    struct pg_value values[2] = {pg_uuid(store->tenant), pg_text(key)};
+static const struct pg_statement key_release = {
+    .name = "idempotency_release",
+    .sql = "UPDATE idempotency_keys SET created_at = now() - " CLAIM_AGE
+           " WHERE tenant_id = $1 AND key = $2 AND claim_id = $3 AND status_code IS NULL",
+    .types = "utu",
+};
 
-    return pg_exec(store->pg, &key_abandon, values, NULL, err);
+static int give_back(const struct store *store, const struct idempotency_request *request,
+                     const struct pg_statement *how, struct error *err)
+{
+    struct pg_value values[3] = {pg_uuid(store->tenant), pg_text(request->key),
+                                 pg_uuid(request->object)};
+
+    return pg_exec(store->pg, how, values, NULL, err);
+}
+
+int idempotency_abandon(const struct store *store, const struct idempotency_request *request,
+                        struct error *err)
+{
+    return give_back(store, request, &key_abandon, err);
+}
+
+int idempotency_release(const struct store *store, const struct idempotency_request *request,
+                        struct error *err)
+{
+    return give_back(store, request, &key_release, err);
 }

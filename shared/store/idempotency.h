@@ -1,10 +1,12 @@
 #pragma once
 /* Idempotency keys: a request that is sent again gets the first one's reply.
  *
- * begin claims the key before the work, complete stores the reply after it, abandon gives the key
- * free when the work failed in a way that may be tried again. A claim whose process died is taken
- * over after IDEMPOTENCY_CLAIM_MS. Keys live for a day (reaper.h). `object` is the id chosen for
- * what the request creates: whoever takes a claim over finds with it what was done.
+ * begin claims the key before the work, complete stores the reply after it. Work that failed gives
+ * its claim back: abandon forgets the key when nothing was done, release keeps the object's id for
+ * the next one when that is not known. A claim whose process died is taken over after
+ * IDEMPOTENCY_CLAIM_MS. Keys live for a day (reaper.h). `object` is the id chosen for what the
+ * request creates: whoever takes a claim over finds with it what was done. It also names the claim,
+ * so a begin whose answer was lost may be sent again, and nobody gives back another's claim.
  */
 
 #include "shared/base/digest.h"
@@ -16,7 +18,7 @@
 struct idempotency_request {
     struct text key;            /* 1..IDEMPOTENCY_KEY_MAX bytes, else -E_INVALID */
     uint8_t hash[SHA256_BYTES]; /* of method, path and body */
-    struct uuid object;         /* the id that will be used */
+    struct uuid object;         /* a new id, for what will be created; also names the claim */
 };
 
 struct idempotency_reply {
@@ -35,5 +37,11 @@ SUSPENDS MUSTCHECK int idempotency_begin(const struct store *store,
 SUSPENDS MUSTCHECK int idempotency_complete(const struct store *store, struct text key,
                                             int status_code, struct text body, struct error *err);
 
-SUSPENDS MUSTCHECK int idempotency_abandon(const struct store *store, struct text key,
+/* Give back the claim that a begin with this request made, or may have made; 0 too when there is
+ * none. Both may be repeated. */
+SUSPENDS MUSTCHECK int idempotency_abandon(const struct store *store,
+                                           const struct idempotency_request *request,
+                                           struct error *err);
+SUSPENDS MUSTCHECK int idempotency_release(const struct store *store,
+                                           const struct idempotency_request *request,
                                            struct error *err);

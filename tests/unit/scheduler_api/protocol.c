@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "shared/base/clock.h"
 #include "shared/base/memory.h"
 
 static void keys(struct fixture *fixture)
@@ -179,6 +180,32 @@ static void taken_over(struct fixture *fixture)
 Test(api, finds_what_a_request_that_died_had_done)
 {
     with_api(taken_over);
+}
+
+static void given_back(struct fixture *fixture)
+{
+    const char *assistant = new_assistant(fixture);
+    struct call call = {"POST", "/v1/threads/runs", show("{\"assistant_id\":\"%s\"}", assistant),
+                        "Idempotency-Key: k1\r\n", NULL};
+    int64_t deadline_ms;
+    int status;
+
+    /* Every try to make a run loses its connection, so that nobody knows what became of it. */
+    sql_do(fixture, "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS"
+                    " 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END'");
+    sql_do(fixture, "CREATE TRIGGER die BEFORE INSERT ON runs FOR EACH ROW EXECUTE FUNCTION die()");
+    refused(fixture, 503, NULL, "service_unavailable", "can't be reached", call);
+    sql_do(fixture, "DROP TRIGGER die ON runs");
+    deadline_ms = deadline_in(5000);
+    while ((status = http(fixture, call)) != 200 && clock_ms() < deadline_ms)
+        cr_assert(status == 409 || status == 503, "%d", status);
+    cr_assert_eq(status, 200);
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM runs"), 1);
+}
+
+Test(api, gives_a_key_back_soon_after_a_lost_connection)
+{
+    with_api(given_back);
 }
 
 static void database_away(struct fixture *fixture)

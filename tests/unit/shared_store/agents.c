@@ -208,7 +208,8 @@ static void replays(struct store *store)
     cr_assert(text_is(reply.body, "{\"id\": \"x\"}"));
     cr_assert(uuid_equal(reply.object, object));
     GIVES(REQUEST_DIFFERS, idempotency_begin(store, &differs, &reply, &test_err));
-    MUST(idempotency_abandon(store, TEXT("k1"), &test_err));
+    MUST(idempotency_abandon(store, &request, &test_err));
+    MUST(idempotency_release(store, &request, &test_err));
     GIVES(REQUEST_REPLAYED, idempotency_begin(store, &again, &reply, &test_err));
 }
 
@@ -228,8 +229,9 @@ static void takes_over(struct store *store)
     sql_do("UPDATE idempotency_keys SET created_at = now() - interval '61 s'");
     MUST(idempotency_begin(store, &again, &reply, &test_err));
     cr_assert(uuid_equal(reply.object, object), "the first one's id is used on");
-    GIVES(REQUEST_RUNNING, idempotency_begin(store, &again, &reply, &test_err));
-    MUST(idempotency_abandon(store, TEXT("k"), &test_err));
+    MUST(idempotency_abandon(store, &request, &test_err));
+    GIVES(REQUEST_RUNNING, idempotency_begin(store, &request, &reply, &test_err));
+    MUST(idempotency_abandon(store, &again, &test_err));
     MUST(idempotency_begin(store, &again, &reply, &test_err));
     cr_assert(uuid_equal(reply.object, again.object));
     again.key = TEXT("");
@@ -239,4 +241,35 @@ static void takes_over(struct store *store)
 Test(idempotency, gives_a_key_to_the_next_after_its_claimer_died_or_gave_up)
 {
     with_store(takes_over);
+}
+
+static void repeats(struct store *store)
+{
+    struct uuid object = uuid_new();
+    struct idempotency_request request = request_of("k", 1, object);
+    struct idempotency_request next = request_of("k", 1, uuid_new());
+    struct idempotency_request third = request_of("k", 1, uuid_new());
+    struct idempotency_reply reply;
+
+    for (int i = 0; i < 2; i++) {
+        MUST(idempotency_begin(store, &request, &reply, &test_err));
+        cr_assert(uuid_equal(reply.object, object));
+    }
+    GIVES(REQUEST_RUNNING, idempotency_begin(store, &next, &reply, &test_err));
+    MUST(idempotency_release(store, &next, &test_err));
+    GIVES(REQUEST_RUNNING, idempotency_begin(store, &next, &reply, &test_err));
+    MUST(idempotency_release(store, &request, &test_err));
+    for (int i = 0; i < 2; i++) {
+        MUST(idempotency_begin(store, &next, &reply, &test_err));
+        cr_assert(uuid_equal(reply.object, object), "what was done is found by the first id");
+    }
+    GIVES(REQUEST_RUNNING, idempotency_begin(store, &third, &reply, &test_err));
+    MUST(idempotency_complete(store, TEXT("k"), 200, TEXT("{}"), &test_err));
+    MUST(idempotency_release(store, &next, &test_err));
+    GIVES(REQUEST_REPLAYED, idempotency_begin(store, &third, &reply, &test_err));
+}
+
+Test(idempotency, knows_a_repeated_claim_and_takes_a_released_one_over_at_once)
+{
+    with_store(repeats);
 }
