@@ -27,10 +27,12 @@ test('kill -9 of a worker in the middle of a run: taken over, finished, nothing 
     const runs = await Promise.all(Array.from({ length: 5 }, () => stack.submit(assistant, 'go')));
     await until('the first step is stored', () => stack.sql('SELECT 1 FROM runs WHERE step = 1').length === 5);
     await until('the second call is under way', async () => (await stack.llmStats()).in_flight === 5);
+    const killed = Date.now();
     await stack.workers[0].kill('SIGKILL');
     await stack.startWorker();
     for (const run of runs) {
-      const ended = await stack.finished(run, 40000);
+      // At most the lease of 10 s, the reaper's turn, and the second step's 2.5 s again.
+      const ended = await stack.finished(run, killed + 16000 - Date.now());
       assert.equal(ended.status, 'completed');
       assert.equal(await stack.answer(ended), 'It is 42.');
     }
@@ -43,7 +45,8 @@ test('kill -9 of a worker in the middle of a run: taken over, finished, nothing 
 });
 
 test('a run that kills its worker three times fails as poison', async () => {
-  await withStack({ script: slowSecondStep, workers: 0 }, async (stack) => {
+  const config = 'worker: {lease_ms: 3000, heartbeat_ms: 500}\n';
+  await withStack({ script: slowSecondStep, config, workers: 0 }, async (stack) => {
     const run = await stack.submit(await stack.assistant(), 'go');
     for (let i = 0; i < 3; i++) {
       const worker = await stack.startWorker();

@@ -77,7 +77,7 @@ class Program {
 }
 
 export class Stack {
-  /** options: script (YAML text for the LLM), llmArgs, env, workers (1), slots, schedulerArgs */
+  /** options: script (YAML text for the LLM), config (YAML text of settings), llmArgs, env, workers (1), slots, schedulerArgs */
   static async start(options = {}) {
     const stack = new Stack();
     stack.options = options;
@@ -116,6 +116,10 @@ export class Stack {
       PENSTOCK_LOG_LEVEL: process.env.PENSTOCK_LOG_LEVEL ?? 'info',
       ...this.options.env,
     };
+    if (this.options.config) {
+      this.env.PENSTOCK_CONFIG = join(this.dir, 'penstock.yaml');
+      writeFileSync(this.env.PENSTOCK_CONFIG, this.options.config);
+    }
     this.command('migrate');
     this.command('tenants', 'create', 'test');
     this.key = this.command('keys', 'create', '--tenant', 'test').match(/pk_[A-Za-z0-9_-]{43}/)[0];
