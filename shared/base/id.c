@@ -106,17 +106,6 @@ static char *put_hex(char *to, const uint8_t *bytes, size_t len)
     return to;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 void uuid_format(struct uuid id, char out[UUID_TEXT_SIZE])
 {
     static const size_t groups[] = {4, 2, 2, 2, 6};
@@ -141,7 +130,7 @@ bool uuid_parse(struct text text, struct uuid *out)
         return false;
     for (size_t i = 0; i < text.len; i++) {
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        int value = dash ? 0 : hex_value(text.ptr[i]);
+        int value = dash ? 0 : text_hex_digit(text.ptr[i]);
 
         if (dash != (text.ptr[i] == '-') || value < 0)
             return false;
@@ -176,7 +165,7 @@ bool id_parse(enum id_kind kind, struct text text, struct uuid *out)
         return false;
     for (size_t i = 0; i < 32; i++) {
         char c = text.ptr[skip + i];
-        int value = isupper((unsigned char)c) ? -1 : hex_value(c);
+        int value = isupper((unsigned char)c) ? -1 : text_hex_digit(c);
 
         if (value < 0)
             return false;

@@ -46,11 +46,8 @@ static int hex4(struct text in, size_t at)
     if (in.len < at + 4)
         return -1;
     for (size_t i = at; i < at + 4; i++) {
-        char c = in.ptr[i];
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
+        int digit = text_hex_digit(in.ptr[i]);
+
         if (digit < 0)
             return -1;
         value = value * 16 + digit;

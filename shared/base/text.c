@@ -91,6 +91,17 @@ bool text_to_int(struct text a, int64_t *out)
     return true;
 }
 
+int text_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
 /* Length of the UTF-8 sequence at p, or 0 when it is malformed. Table 3-7 of the Unicode standard.
  */
 static size_t utf8_sequence(const unsigned char *p, size_t left)

@@ -44,6 +44,9 @@ bool text_cut(struct text a, char separator, struct text *head, struct text *res
 /* Whole text as a decimal number. False, output untouched, for anything else or on overflow. */
 MUSTCHECK bool text_to_int(struct text a, int64_t *out);
 
+/* 0 to 15 for a hexadecimal digit of either case, else -1. */
+int text_hex_digit(char c);
+
 /* Valid UTF-8 as RFC 3629 has it (no surrogates, no overlong forms). */
 bool text_is_utf8(struct text a);
 

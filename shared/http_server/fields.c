@@ -29,8 +29,8 @@ bool http_decode(struct arena *arena, struct text in, bool plus_is_blank, struct
         if (c == '+' && plus_is_blank)
             c = ' ';
         if (c == '%') {
-            int high = in.len - i > 2 ? http_hex_digit(in.ptr[i + 1]) : -1;
-            int low = in.len - i > 2 ? http_hex_digit(in.ptr[i + 2]) : -1;
+            int high = in.len - i > 2 ? text_hex_digit(in.ptr[i + 1]) : -1;
+            int low = in.len - i > 2 ? text_hex_digit(in.ptr[i + 2]) : -1;
 
             if (high < 0 || low < 0 || (high == 0 && low == 0))
                 return false;
@@ -55,8 +55,8 @@ static bool name_matches(struct text received, const char *name)
         if (c == '+')
             c = ' ';
         if (c == '%' && received.len - i > 2) {
-            c = (char)(http_hex_digit(received.ptr[i + 1]) * 16 +
-                       http_hex_digit(received.ptr[i + 2]));
+            c = (char)(text_hex_digit(received.ptr[i + 1]) * 16 +
+                       text_hex_digit(received.ptr[i + 2]));
             i += 2;
         }
         if (name[at] == '\0' || name[at] != c)

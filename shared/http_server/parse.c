@@ -320,7 +320,7 @@ static int take_chunk_line(struct http_parse *parse, struct error *err)
             continue;
         if (line[*i] == ';')
             return refuse(parse, 400, "chunk extensions are not accepted", err);
-        if (http_hex_digit(line[*i]) < 0 || *i == CHUNK_SIZE_DIGITS_MAX)
+        if (text_hex_digit(line[*i]) < 0 || *i == CHUNK_SIZE_DIGITS_MAX)
             return refuse(parse, 400, "chunk size must be a hexadecimal number", err);
     }
     if (*i == there)

@@ -82,17 +82,6 @@ static int check_version(struct http_scan *scan, struct text version, struct err
     return refuse(scan, 400, "request line must end with HTTP/1.1", err);
 }
 
-int http_hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static int check_target(struct http_scan *scan, struct text target, struct error *err)
 {
     for (size_t i = 0; i < target.len; i++) {
@@ -106,8 +95,8 @@ static int check_target(struct http_scan *scan, struct text target, struct error
             return refuse(scan, 400, "request target must not have a fragment", err);
         if (c != '%')
             continue;
-        high = i + 1 < target.len ? http_hex_digit(target.ptr[i + 1]) : -1;
-        low = i + 2 < target.len ? http_hex_digit(target.ptr[i + 2]) : -1;
+        high = i + 1 < target.len ? text_hex_digit(target.ptr[i + 1]) : -1;
+        low = i + 2 < target.len ? text_hex_digit(target.ptr[i + 2]) : -1;
         if (high < 0 || low < 0)
             return refuse(scan, 400, "request target has a malformed percent escape", err);
         if (high == 0 && low == 0)

@@ -35,6 +35,3 @@ MUSTCHECK int http_scan_head(struct http_scan *scan, struct text bytes,
 
 /* The method of that exact name. False, output untouched, for any other. */
 MUSTCHECK bool http_method_parse(struct text name, enum http_method *out);
-
-/* 0 to 15; -1 when it is no hexadecimal digit. */
-int http_hex_digit(char c);

@@ -16,14 +16,6 @@
 #define CREDENTIAL_MAX 1024
 #define DB_MAX         1000000
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* NULL when it is malformed, too long, or holds a zero byte. */
 static char *percent_decode(struct text in)
 {
@@ -37,8 +29,8 @@ static char *percent_decode(struct text in)
         char c = in.ptr[i];
 
         if (c == '%') {
-            int high = i + 2 < in.len ? hex_digit(in.ptr[i + 1]) : -1;
-            int low = i + 2 < in.len ? hex_digit(in.ptr[i + 2]) : -1;
+            int high = i + 2 < in.len ? text_hex_digit(in.ptr[i + 1]) : -1;
+            int low = i + 2 < in.len ? text_hex_digit(in.ptr[i + 2]) : -1;
 
             if (high < 0 || low < 0)
                 goto malformed;
