@@ -74,9 +74,10 @@ static int read_line(struct reading *reading, unsigned line, struct text text, s
                          line, BATCH_LINE_BYTES_MAX);
     r = json_decode(text, JSON_DEPTH_DEFAULT, &json, err);
     if (r < 0) {
-        (void)error_wrap(err, "%s:%u", reading->path, line);
-        err->code = E_INVALID;
-        return -E_INVALID;
+        struct error cause = *err;
+
+        return error_set(err, E_INVALID, "%s:%u: this line is no JSON object: %.100s",
+                         reading->path, line, cause.text);
     }
     r = check_members(reading, line, json, err);
     if (r < 0)

@@ -89,7 +89,10 @@ static int unknown_command(int argc, char **argv)
     (void)snprintf(words, sizeof(words), "%.38s%s%.38s", argv[0], group && argc > 1 ? " " : "",
                    group && argc > 1 ? argv[1] : "");
     if (group) {
-        (void)fprintf(stderr, "penstock: there is no command \"%s\"; there are:", words);
+        if (argc > 1)
+            (void)fprintf(stderr, "penstock: there is no command \"%s\"; there are:", words);
+        else
+            (void)fprintf(stderr, "penstock: \"%s\" needs one more word:", words);
         for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
             if (strncmp(names[i], argv[0], len) == 0 && names[i][len] == ' ')
                 (void)fprintf(stderr, " \"%s\"", names[i]);
