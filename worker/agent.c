@@ -56,7 +56,7 @@ static int parse_function(struct json_object *function, struct arena *arena, str
     return 0;
 }
 
-static int parse_tool(struct json_object *item, struct arena *arena, struct agent *agent,
+static int parse_tool(struct json_object *item, struct arena *arena, struct agent_setup *agent,
                       struct error *err)
 {
     struct agent_tool *tool = &agent->tools[agent->tools_count];
@@ -84,7 +84,7 @@ static int parse_tool(struct json_object *item, struct arena *arena, struct agen
     return 0;
 }
 
-static int parse_tools(struct json_object *list, struct arena *arena, struct agent *agent,
+static int parse_tools(struct json_object *list, struct arena *arena, struct agent_setup *agent,
                        struct error *err)
 {
     size_t count;
@@ -107,8 +107,8 @@ static int parse_tools(struct json_object *list, struct arena *arena, struct age
     return 0;
 }
 
-static int parse_http_allow(struct json_object *list, struct arena *arena, struct agent *agent,
-                            struct error *err)
+static int parse_http_allow(struct json_object *list, struct arena *arena,
+                            struct agent_setup *agent, struct error *err)
 {
     size_t count;
 
@@ -129,7 +129,7 @@ static int parse_http_allow(struct json_object *list, struct arena *arena, struc
     return 0;
 }
 
-static void parse_numbers(struct json_object *spec, struct agent *agent)
+static void parse_numbers(struct json_object *spec, struct agent_setup *agent)
 {
     struct json_object *truncation = json_get(spec, "truncation_strategy");
 
@@ -148,7 +148,7 @@ static void parse_numbers(struct json_object *spec, struct agent *agent)
             json_get_bool(spec, "parallel_tool_calls", true) ? CHAT_SWITCH_ON : CHAT_SWITCH_OFF;
 }
 
-static int parse_texts(struct json_object *spec, struct arena *arena, struct agent *agent,
+static int parse_texts(struct json_object *spec, struct arena *arena, struct agent_setup *agent,
                        struct error *err)
 {
     int r = copy_text(arena, json_get_text(spec, "model"), &agent->model, err);
@@ -167,11 +167,12 @@ static int parse_texts(struct json_object *spec, struct arena *arena, struct age
     return r;
 }
 
-int agent_parse(struct text spec_text, struct arena *arena, struct agent *out, struct error *err)
+int agent_parse(struct text spec_text, struct arena *arena, struct agent_setup *out,
+                struct error *err)
 {
     CLEANUP(json_freep)
     struct json_object *spec = NULL;
-    struct agent agent = {0};
+    struct agent_setup agent = {0};
     int r = json_decode(spec_text, JSON_DEPTH_DEFAULT * 2, &spec, err);
 
     if (r < 0)
@@ -190,7 +191,7 @@ int agent_parse(struct text spec_text, struct arena *arena, struct agent *out, s
     return 0;
 }
 
-const struct agent_tool *agent_find_tool(const struct agent *agent, struct text name)
+const struct agent_tool *agent_find_tool(const struct agent_setup *agent, struct text name)
 {
     for (size_t i = 0; i < agent->tools_count; i++)
         if (text_equal(agent->tools[i].name, name))

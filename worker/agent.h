@@ -16,7 +16,7 @@ struct agent_tool {
     struct text name;
 };
 
-struct agent {
+struct agent_setup {
     struct text model;
     struct text instructions;
     struct agent_tool *tools;
@@ -41,8 +41,8 @@ struct agent {
 };
 
 /* All texts of *out live in the arena. Returns 0, or -E_INVALID with what is wrong in the spec. */
-MUSTCHECK int agent_parse(struct text spec, struct arena *arena, struct agent *out,
+MUSTCHECK int agent_parse(struct text spec, struct arena *arena, struct agent_setup *out,
                           struct error *err);
 
 /* The tool of that name, or NULL. */
-const struct agent_tool *agent_find_tool(const struct agent *agent, struct text name);
+const struct agent_tool *agent_find_tool(const struct agent_setup *agent, struct text name);

@@ -47,7 +47,7 @@ struct run_task {
 
     struct arena arena;
     struct run_claim claim; /* its texts live in the arena */
-    struct agent agent;
+    struct agent_setup agent;
     int64_t deadline_ms;
 
     struct chat_message *messages; /* the conversation so far, oldest first */

@@ -67,7 +67,7 @@ static struct text tool_choice(const struct run_task *task)
 
 static void fill_request(const struct run_task *task, const char *key, struct chat_request *out)
 {
-    const struct agent *agent = &task->agent;
+    const struct agent_setup *agent = &task->agent;
     int64_t budget = output_budget(task);
 
     *out = (struct chat_request){

@@ -10,7 +10,7 @@
 
 static struct arena arena;
 
-static int parse(const char *spec, struct agent *out, struct error *err)
+static int parse(const char *spec, struct agent_setup *out, struct error *err)
 {
     arena_init(&arena, 0);
     return agent_parse(text_of(spec), &arena, out, err);
@@ -18,7 +18,7 @@ static int parse(const char *spec, struct agent *out, struct error *err)
 
 Test(agent, reads_every_field)
 {
-    struct agent agent;
+    struct agent_setup agent;
     struct error err = {0};
     int r = parse("{\"model\":\"openai/gpt-4o-mini\",\"instructions\":\"Be brief.\","
                   "\"tools\":[{\"type\":\"calculator\"},{\"type\":\"function\",\"function\":"
@@ -57,7 +57,7 @@ Test(agent, reads_every_field)
 
 Test(agent, what_is_absent_or_null_is_not_set)
 {
-    struct agent agent;
+    struct agent_setup agent;
 
     cr_assert_eq(parse("{\"model\":\"m\",\"temperature\":null,\"tools\":null}", &agent, NULL), 0);
     cr_assert_not(agent.has_temperature);
@@ -69,7 +69,7 @@ Test(agent, what_is_absent_or_null_is_not_set)
 
 Test(agent, a_spec_that_can_not_be_run_says_why)
 {
-    struct agent agent;
+    struct agent_setup agent;
     struct error err;
 
     cr_assert_eq(parse("{}", &agent, &err), -E_INVALID);

@@ -15,6 +15,7 @@
 #include "shared/config/config.h"
 #include "shared/fiber/loop.h"
 #include "shared/fiber/offload.h"
+#include "shared/store/agents.h"
 #include "shared/store/messages.h"
 #include "shared/store/migrate.h"
 #include "shared/store/runs.h"
@@ -181,6 +182,16 @@ static void on_wait(struct fiber *fiber)
     hooked->strike(hooked, task);
 }
 
+static struct uuid make_agent(const struct store *store)
+{
+    struct agent_draft draft = {.id = uuid_new(), .spec = TEXT("{}")};
+    struct agent agent;
+    struct error err = {0};
+
+    cr_assert_eq(agents_create(store, &draft, &agent, &err), 0, "%s", err.text);
+    return draft.id;
+}
+
 static void run_body(void *arg)
 {
     struct flow *flow = xcalloc(1, sizeof(*flow));
@@ -200,7 +211,7 @@ static void run_body(void *arg)
     model = open_model(script, &scripts[1]);
     config = load_config(rehearsal_port(model));
     open_store(flow);
-    flow->agent = flow_make_agent(&flow->store);
+    flow->agent = make_agent(&flow->store);
     for (size_t i = 0; i < ARRAY_LENGTH(flow->workers); i++)
         must(worker_open(&flow->workers[i], config, &err), &err);
     hooked = flow;

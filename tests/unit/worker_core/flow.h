@@ -39,9 +39,6 @@ struct flow {
 /* Runs body with two workers that are open and serve nothing by themselves. */
 void with_flow(void (*body)(struct flow *flow));
 
-/* In flow_agent.c. */
-SUSPENDS struct uuid flow_make_agent(const struct store *store);
-
 /* A queued run on a thread of its own. */
 SUSPENDS void flow_new_run(struct flow *flow);
 
