@@ -68,7 +68,7 @@ static int read_run_filter(struct request *request, struct uuid *out)
     struct text text = http_query_get(request->exchange, "run_id", 0);
 
     *out = (struct uuid){{0}};
-    if (text.len == 0 || id_parse(ID_RUN, text, out))
+    if (text.len == 0 || (id_parse(ID_RUN, text, out) && !uuid_is_zero(*out)))
         return 0;
     return request_missing(request, "run", text);
 }

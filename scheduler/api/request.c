@@ -67,7 +67,7 @@ static int read_cursor(struct request *request, const char *name, enum id_kind k
     struct text text = http_query_get(request->exchange, name, 0);
     char shown[64];
 
-    if (text.len == 0 || id_parse(kind, text, out))
+    if (text.len == 0 || (id_parse(kind, text, out) && !uuid_is_zero(*out)))
         return 0;
     text_excerpt(text, shown, sizeof(shown));
     return failure_param(&request->failure, 400, name, "invalid_value",

@@ -112,6 +112,13 @@ static void urls(struct fixture *fixture)
             (struct call){"GET", "/v1/threads?order=up", NULL, NULL, NULL});
     refused(fixture, 400, "after", "invalid_value", "begins with 'thread_'",
             (struct call){"GET", "/v1/threads?after=run_1", NULL, NULL, NULL});
+    refused(fixture, 400, "after", "invalid_value", "begins with 'thread_'",
+            (struct call){"GET", "/v1/threads?after=thread_00000000000000000000000000000000", NULL,
+                          NULL, NULL});
+    refused(fixture, 404, NULL, NULL, "No run found",
+            (struct call){"GET",
+                          show("/v1/threads/%s/messages?run_id=run_%032d", new_thread(fixture), 0),
+                          NULL, NULL, NULL});
 }
 
 Test(api, says_what_is_wrong_with_a_url)
