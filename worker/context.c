@@ -103,7 +103,7 @@ static int append(struct context *context, struct arena *arena, struct chat_mess
                   struct error *err)
 {
     if (context->count == context->room) {
-        size_t room = context->room ? context->room * 2 : 16;
+        size_t room = context->room ? context->room * 2 : 4;
         struct chat_message *moved = arena_calloc(arena, room, sizeof(*moved));
 
         if (!moved)

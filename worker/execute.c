@@ -214,9 +214,8 @@ static void run_main(void *arg)
     int verdict;
 
     set_log_context(task);
-    verdict = agent_parse(task->claim.spec, &task->arena, &task->agent, &err);
-    if (verdict < 0) {
-        verdict = run_end_failed(task, "server_error", "%s.", err.text);
+    if (task->unfit) {
+        verdict = run_end_failed(task, "server_error", "%s.", task->unfit);
     } else {
         set_trace(task);
         task->deadline_ms = deadline_of(task);
@@ -234,20 +233,23 @@ static void run_main(void *arg)
     free(task);
 }
 
-static bool copy_claim(struct run_task *task, const struct run_claim *claim)
+/* The spec is parsed here and now, so that no copy of its text needs to be kept. */
+static void read_claim(struct run_task *task, const struct run_claim *claim)
 {
-    char *spec = arena_copy(&task->arena, claim->spec);
+    struct error err = {0};
 
     task->claim = *claim;
-    task->claim.spec.ptr = spec;
-    task->claim.metadata = TEXT_NONE; /* the loop has no use for it */
-    return spec;
+    task->claim.spec = task->claim.metadata = TEXT_NONE;
+    if (agent_parse(claim->spec, &task->arena, &task->agent, &err) == 0)
+        return;
+    task->unfit = arena_string(&task->arena, err.text);
+    if (!task->unfit)
+        task->unfit = "the run's spec can't be read";
 }
 
 void run_start(struct worker *worker, const struct run_claim *claim)
 {
     struct run_task *task = xcalloc(1, sizeof(*task));
-    bool copied;
 
     task->worker = worker;
     task->next_message_seq = task->next_step_seq = task->next_call_no = 1;
@@ -255,8 +257,7 @@ void run_start(struct worker *worker, const struct run_claim *claim)
     task->prompt_tokens = claim->prompt_tokens;
     task->completion_tokens = claim->completion_tokens;
     arena_init(&task->arena, 0);
-    copied = copy_claim(task, claim);
-    ASSERT(copied); /* a spec is far below the arena's limit */
+    read_claim(task, claim);
     list_add(&worker->runs, &task->link);
     worker->busy++;
     worker->counters.claimed++;

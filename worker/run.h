@@ -46,8 +46,9 @@ struct run_task {
     enum run_stop stop;
 
     struct arena arena;
-    struct run_claim claim; /* its texts live in the arena */
+    struct run_claim claim; /* without its texts */
     struct agent_setup agent;
+    const char *unfit; /* what is wrong with its spec; NULL: nothing */
     int64_t deadline_ms;
 
     struct chat_message *messages; /* the conversation so far, oldest first */

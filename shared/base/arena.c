@@ -39,9 +39,11 @@ void arena_deinit(struct arena *arena)
 
 static struct arena_block *add_block(struct arena *arena, size_t size)
 {
-    size_t want = arena->blocks ? arena->blocks->size * 2 : FIRST_BLOCK_BYTES;
+    size_t want = arena->used / 2; /* so at most a third is ever unused */
     struct arena_block *block;
 
+    if (want < FIRST_BLOCK_BYTES)
+        want = FIRST_BLOCK_BYTES;
     if (want > LARGEST_BLOCK_BYTES)
         want = LARGEST_BLOCK_BYTES;
     if (want < size)

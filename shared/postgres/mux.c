@@ -302,6 +302,7 @@ static bool is_pending(const struct pg_request *request)
 static int await_answer(struct pg_mux *mux, struct pg_request *request, int64_t deadline_ms,
                         struct error *err)
 {
+    fiber_trim_stack();
     while (is_pending(request)) {
         enum wait_result result = fiber_wait("postgres", deadline_ms);
 
