@@ -138,27 +138,29 @@ async function baseline(runs) {
   }
 }
 
-/** Resident memory of a worker with `count` runs waiting for a model that takes long. */
+/**
+ * Resident memory of a worker with `count` runs in flight, all waiting for the model. It takes one second to answer; ten where
+ * one worker can't start that many calls in a second.
+ */
 async function memory(count) {
-  const seconds = count > 2000 ? 20 : 5;
-  const stack = await Stack.start({ workers: 0, slots: count + 100, llmArgs: ['--delay-ms', String(seconds * 1000)] });
+  const seconds = count > 2000 ? 10 : 1;
+  const runs = count > 2000 ? count : count * 5;
+  const stack = await Stack.start({ workers: 0, slots: count, llmArgs: ['--delay-ms', String(seconds * 1000)] });
   try {
     const assistant = await stack.assistant();
-    await submitAll(stack, assistant, count);
+    await submitAll(stack, assistant, runs);
     const worker = await stack.startWorker();
     const idle = rss(worker.pid);
-    let peak = 0;
-    let inFlight = 0;
     const start = sample(stack, worker.pid);
-    await until('all in flight', async () => {
-      const stats = await stack.llmStats();
-      inFlight = Math.max(inFlight, stats.in_flight ?? 0);
-      if ((stats.in_flight ?? 0) >= count) peak = rss(worker.pid);
-      return peak;
-    }, 120000);
-    await until('all runs end', () => ended(stack) >= count, 300000);
-    const work = perRun(start, sample(stack, worker.pid), count);
-    return { count, idle, peak, each: (peak - idle) / count, inFlight, worker: work.worker };
+    let inFlight = 0;
+    let peak = idle;
+    await until('all runs end', async () => {
+      inFlight = Math.max(inFlight, (await stack.llmStats()).in_flight);
+      peak = Math.max(peak, rss(worker.pid));
+      return (await stack.busy(worker)) === 0 && ended(stack) >= runs;
+    }, 300000);
+    const work = perRun(start, sample(stack, worker.pid), runs);
+    return { count, seconds, idle, peak, each: (peak - idle) / inFlight, inFlight, worker: work.worker };
   } finally {
     await stack.stop();
   }
@@ -188,6 +190,9 @@ if (!options['skip-throughput']) {
 for (const count of options.memory.split(',').map(Number).filter(Boolean)) {
   const of = await memory(count);
   result.memory.push(of);
-  console.log(`${count} runs in flight: ${of.each.toFixed(1)} KiB each (${of.idle} KiB idle, ${of.peak} KiB then), ${ms(of.worker)} ms of worker CPU a run`);
+  console.log(
+    `${of.inFlight} runs in flight, a model of ${of.seconds} s: ${of.each.toFixed(1)} KiB each (${of.idle} KiB idle, ${of.peak} KiB at most), ` +
+      `${ms(of.worker)} ms of worker CPU a run`,
+  );
 }
 if (options.json) writeFileSync(options.json, JSON.stringify(result, null, 2));

@@ -281,6 +281,12 @@ export class Stack {
     return fetch(`${this.llmUrl}/rehearsal/stats`).then((reply) => reply.json());
   }
 
+  /** Runs in work in a worker, as its metrics say. */
+  async busy(worker) {
+    const text = await (await fetch(`${worker.url}/metrics`)).text();
+    return Number(/^penstock_worker_slots_busy (\d+)$/m.exec(text)[1]);
+  }
+
   showLogs() {
     for (const program of this.programs ?? []) {
       const lines = program.log().split('\n');
