@@ -66,6 +66,7 @@ int client_settings_read(struct client_settings *out, struct error *err)
                    !out->url       ? "the default; set PENSTOCK_URL"
                    : url_from_file ? "from " DEV_ENVIRONMENT
                                    : "from PENSTOCK_URL");
+    out->key_origin = key_from_file ? "from " DEV_ENVIRONMENT : "from PENSTOCK_API_KEY";
     if (!out->url)
         out->url = xstrdup(DEFAULT_URL);
     for (len = strlen(out->url); len > 0 && out->url[len - 1] == '/';)
@@ -176,7 +177,7 @@ static int refused(const struct client *client, const struct client_call *call,
         message = json_string(json_path(json, "error", "message", NULL));
     if (response->status == 401)
         return error_set(err, E_DENIED, "%s refused the API key (%s): %.*s", client->settings.url,
-                         client->settings.origin, TEXT_ARGS(message));
+                         client->settings.key_origin, TEXT_ARGS(message));
     if (message.len == 0)
         return error_set(err, code_of_status(response->status),
                          "%s %s%s answered %d: is this a Penstock server?", call->method,

@@ -15,7 +15,8 @@ struct http_client;
 struct client_settings {
     char *url; /* without a slash at the end */
     char *api_key;
-    char origin[96]; /* for messages: where url came from */
+    char origin[96];        /* for messages: where url came from */
+    const char *key_origin; /* the same of api_key */
 };
 
 /* Returns 0, or -E_INVALID for a malformed url, or -E_DENIED when there is no key. */

@@ -143,7 +143,7 @@ static void key_is_refused(struct client *client)
     struct client_reply reply;
 
     cr_assert_eq(client_get(client, "/v1/x", &reply, &err), -E_DENIED);
-    cr_assert(strstr(err.text, "refused the API key (from PENSTOCK_URL): no"), "%s", err.text);
+    cr_assert(strstr(err.text, "refused the API key (from PENSTOCK_API_KEY): no"), "%s", err.text);
     cr_assert_eq(command_fail(&err), COMMAND_UNREACHABLE);
 }
 
