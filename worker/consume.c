@@ -40,7 +40,6 @@ struct consumer {
     struct queue_reader *reader;
     int64_t reopen_ms; /* not before */
     int64_t reopen_wait_ms;
-    bool claim_lost; /* a claim's answer may have been lost */
     struct queue_entry entries[BATCH_MAX];
 };
 
@@ -86,7 +85,8 @@ static void keep_strays(const struct worker *worker, struct run_claim_list *clai
     free(ids);
 }
 
-/* After a claim whose answer was lost: what Postgres says is ours and nobody works on. */
+/* After a claim whose answer was lost, or a cancel of a run that is not known here: what Postgres
+ * says is ours and nobody works on. */
 static int adopt_strays(struct consumer *consumer, struct error *err)
 {
     struct worker *worker = consumer->worker;
@@ -99,7 +99,7 @@ static int adopt_strays(struct consumer *consumer, struct error *err)
     if (r == 0) {
         keep_strays(worker, &claims);
         start_claimed(worker, &claims);
-        consumer->claim_lost = false;
+        worker->strays = false;
     }
     arena_deinit(&arena);
     return r;
@@ -120,7 +120,7 @@ static int claim(struct consumer *consumer, const struct uuid *runs, size_t coun
     arena_deinit(&arena);
     if (r < 0 && r != -E_CANCELED) {
         log_warn("claim failed", LOG_ERROR(err));
-        consumer->claim_lost = true;
+        worker->strays = true;
     }
     return r;
 }
@@ -253,7 +253,7 @@ static int consume_once(struct consumer *consumer, struct error *err)
 
     if (!heartbeat_trusted(worker->heartbeat))
         return fiber_sleep(TRUST_WAIT_MS, err);
-    if (consumer->claim_lost)
+    if (worker->strays)
         r = adopt_strays(consumer, err);
     if (r == -E_CANCELED)
         return r;

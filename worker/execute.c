@@ -262,6 +262,8 @@ void run_start(struct worker *worker, const struct run_claim *claim)
     worker->busy++;
     worker->counters.claimed++;
     task->fiber = fiber_spawn("run", run_main, task);
+    if (claim->cancelling)
+        run_stop(task, RUN_STOP_CANCEL);
 }
 
 void run_stop(struct run_task *task, enum run_stop why)

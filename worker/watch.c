@@ -26,6 +26,8 @@ static void cancel_run(struct worker *worker, struct uuid run)
 
     if (task)
         run_stop(task, RUN_STOP_CANCEL);
+    else
+        worker->strays = true;
 }
 
 /* One look into Postgres. */

@@ -13,7 +13,8 @@
     "r.id, r.owner, r.fence, r.step, r.tenant_id, r.thread_id, r.agent_id, r.agent_version,"       \
     " r.priority, r.spec, r.metadata, r.prompt_tokens, r.completion_tokens, r.errors, "            \
     "r.crashes, " SQL_SECONDS("r.created_at") ", " SQL_SECONDS("r.started_at") ", " SQL_SECONDS(   \
-        "r.expires_at") ", floor(date_part('epoch', r.expires_at - now()) * 1000)::int8"
+        "r.expires_at") ", floor(date_part('epoch', r.expires_at - now()) * 1000)::int8, "         \
+                        "r.status = 'cancelling'"
 
 static int claim_read(const struct pg_result *result, int at, struct arena *arena,
                       struct run_claim *out, struct error *err)
@@ -40,6 +41,7 @@ static int claim_read(const struct pg_result *result, int at, struct arena *aren
     claim.started_at = row_int(&row);
     claim.expires_at = row_int(&row);
     claim.expires_in_ms = row_int(&row);
+    claim.cancelling = row_bool(&row);
     if (row_check(&row, err) < 0)
         return -E_LIMIT;
     *out = claim;
@@ -110,7 +112,7 @@ int run_leases_claim(struct pg *pg, struct arena *arena, int64_t owner, const st
 
 static const struct pg_statement run_held = {
     .name = "run_held",
-    .sql = "SELECT " CLAIM_COLUMNS " FROM runs r WHERE r.owner = $1 AND r.status = 'in_progress'"
+    .sql = "SELECT " CLAIM_COLUMNS " FROM runs r WHERE r.owner = $1"
            "   AND r.status IN ('in_progress', 'cancelling') ORDER BY r.id",
     .types = "i",
 };

@@ -46,6 +46,7 @@ struct run_claim {
     int64_t started_at;
     int64_t expires_at;
     int64_t expires_in_ms; /* from now on, by the database's clock; may be negative */
+    bool cancelling;       /* its cancel was asked for (of run_leases_held only) */
 };
 
 struct run_claim_list {
@@ -61,8 +62,8 @@ SUSPENDS MUSTCHECK int run_leases_claim(struct pg *pg, struct arena *arena, int6
                                         const struct uuid *runs, size_t count,
                                         struct run_claim_list *out, struct error *err);
 
-/* All runs that this worker holds in_progress, as claims: to find those of a claim whose answer was
- * lost. */
+/* All runs that this worker holds, in_progress or cancelling, as claims: to find those of a claim
+ * whose answer was lost. */
 SUSPENDS MUSTCHECK int run_leases_held(struct pg *pg, struct arena *arena, int64_t owner,
                                        struct run_claim_list *out, struct error *err);
 

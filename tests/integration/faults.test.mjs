@@ -112,6 +112,20 @@ rules:
   });
 });
 
+test('a cancel ends a run that its worker does not know it has', async () => {
+  await withStack({ workers: 0 }, async (stack) => {
+    const run = await stack.submit(await stack.assistant(), 'standard');
+    stack.exec(`UPDATE runs SET due_at = now() + interval '1 hour'`);
+    await stack.startWorker();
+    // As after a claim whose answer was lost.
+    stack.exec(`UPDATE runs SET status = 'in_progress', owner = (SELECT worker_id FROM workers), fence = fence + 1`);
+    await stack.ok('POST', `/v1/threads/${run.thread_id}/runs/${run.id}/cancel`);
+    assert.equal((await stack.finished(run, 6000)).status, 'cancelled');
+    assert.equal(stack.ledger().length, 0, 'no model was called for it');
+    checkOnce(stack, 0);
+  });
+});
+
 async function load(stack, count, during) {
   const assistant = await stack.assistant();
   const runs = [];
