@@ -54,6 +54,7 @@ static const char tables[] =
     "  month: {january: '01', february: '02', march: '03', april: '04', may: '05', june: '06',\n"
     "    july: '07', august: '08', september: '09', october: '10', november: '11',\n"
     "    december: '12'}\n"
+    "  sign: {plus: '+', minus: '-', times: '*'}\n"
     "  span: {seconds: '1', minutes: '60', hours: '3600', days: '86400', weeks: '604800'}\n"
     "  unit: {kilometres: '1000', miles: '1609.344', metres: '1', feet: '0.3048',\n"
     "    inches: '0.0254',\n"
@@ -219,6 +220,12 @@ static const char money[] =
          " ?(%|percent)" E)
     CALC("{{2|number}}*(100-{{3|number}})/100")
     SAY("After going down by {{3|number}} percent it is {{tool}}.")
+
+    RULE("percent of, and more", S N " ?(%|percent) of" G N " (plus|minus|times) " N E)
+    CALC("{{3|number}}*{{1|number}}/100")
+    CALC("{{tool}}{{4|sign}}{{5|number}}")
+    SAY("{{1|number}} percent of {{3|number}} is {{tool.1|round}}, and {{4}} {{5|number}} it is "
+        "{{tool|round}}.")
 
     RULE("percent of", S N " ?(%|percent) of" G N E)
     CALC("{{3|number}}*{{1|number}}/100")
