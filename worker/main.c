@@ -42,40 +42,57 @@ static const char help[] =
 struct program {
     struct worker worker;
     struct config *config;
+    struct fiber *serving;
     int exit_code;
 };
 
 static void serve_main(void *arg)
 {
-    worker_serve(arg);
+    struct program *program = arg;
+    struct worker *worker = &program->worker;
+    struct error err = {0};
+    int r = worker_open(worker, program->config, &err);
+
+    if (r == -E_CANCELED)
+        return; /* told to end while it waited for Postgres */
+    if (r < 0) {
+        log_error("can't start", LOG_ERROR(&err));
+        program->exit_code = EXIT_FAILURE;
+        return;
+    }
+    log_info("worker ready", LOG_STR("worker", worker->id_text),
+             LOG_INT("port", http_server_port(worker->health)));
+    worker_serve(worker);
+}
+
+/* Drains on the first signal; the second one finds its default action and ends the process. */
+static void signals_main(void *arg)
+{
+    struct program *program = arg;
+    int number;
+
+    if (loop_signal_wait(DEADLINE_NONE, &number, NULL) < 0)
+        return;
+    log_info("draining", LOG_STR("signal", strsignal(number)));
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    worker_drain(&program->worker);
+    fiber_cancel(program->serving);
 }
 
 static void root(void *arg)
 {
     static const int signals[] = {SIGTERM, SIGINT};
     struct program *program = arg;
-    struct worker *worker = &program->worker;
-    struct error err = {0};
-    struct fiber *serving;
-    int number;
+    struct fiber *waiting;
 
     loop_signals(signals, ARRAY_LENGTH(signals));
-    if (worker_open(worker, program->config, &err) < 0) {
-        log_error("can't start", LOG_ERROR(&err));
-        program->exit_code = EXIT_FAILURE;
-    } else {
-        log_info("worker ready", LOG_STR("worker", worker->id_text),
-                 LOG_INT("port", http_server_port(worker->health)));
-        serving = fiber_start("serve", serve_main, worker);
-        if (loop_signal_wait(DEADLINE_NONE, &number, &err) == 0)
-            log_info("draining", LOG_STR("signal", strsignal(number)));
-        signal(SIGTERM, SIG_DFL);
-        signal(SIGINT, SIG_DFL);
-        worker_drain(worker);
-        fiber_cancel(serving);
-        fiber_join(serving);
-    }
-    worker_close(worker);
+    program->serving = fiber_start("serve", serve_main, program);
+    waiting = fiber_start("signals", signals_main, program);
+    fiber_join(program->serving);
+    fiber_cancel(waiting);
+    fiber_join(waiting);
+    worker_close(&program->worker);
     offload_stop();
 }
 

@@ -63,8 +63,8 @@ struct worker {
     struct worker_counters counters;
 };
 
-/* Opens everything and registers; waits for Postgres for a minute. Returns 0, or the error that a
- * person must mend. */
+/* Opens everything and registers; waits for Postgres for a minute. Returns 0, -E_CANCELED, or the
+ * error that a person must mend. Close it in any case. */
 SUSPENDS MUSTCHECK int worker_open(struct worker *worker, const struct config *config,
                                    struct error *err);
 

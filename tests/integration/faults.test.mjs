@@ -194,3 +194,13 @@ test('Redis FLUSHALL under load: work goes on', async () => {
     });
   });
 });
+
+test('a worker that waits for Postgres at its start ends at once when told to', async () => {
+  await withStack({ workers: 0 }, async (stack) => {
+    const worker = stack.program('penstock-worker', ['--port', '0'], { DATABASE_URL: 'postgresql:///none?host=/nonexistent' });
+    await sleep(500);
+    const start = Date.now();
+    assert.deepEqual(await worker.stop(), { code: 0, signal: null });
+    assert.ok(Date.now() - start < 3000);
+  });
+});

@@ -134,14 +134,15 @@ export class Stack {
       writeFileSync(file, this.options.script);
       args.push('--script', file);
     }
-    this.llm = this.#program('penstock-rehearsal', args, {});
+    this.llm = this.program('penstock-rehearsal', args, {});
     this.llmUrl = `http://127.0.0.1:${this.llmPort}`;
     this.env.OPENAI_BASE_URL = `${this.llmUrl}/v1`;
     this.env.OPENAI_API_KEY = 'rehearsal';
     await this.#ready(this.llm, `${this.llmUrl}/healthz`);
   }
 
-  #program(name, args, env) {
+  /** Starts a program with the stack's environment; stopped and checked with the stack. */
+  program(name, args, env) {
     const program = new Program(name, args, { ...this.env, ...env }, this.dir);
     this.programs.push(program);
     return program;
@@ -157,13 +158,13 @@ export class Stack {
   async startScheduler() {
     this.port ??= await freePort();
     this.url = `http://127.0.0.1:${this.port}`;
-    this.scheduler = this.#program('penstock-scheduler', ['--port', String(this.port), ...(this.options.schedulerArgs ?? [])], {});
+    this.scheduler = this.program('penstock-scheduler', ['--port', String(this.port), ...(this.options.schedulerArgs ?? [])], {});
     await this.#ready(this.scheduler, `${this.url}/readyz`);
   }
 
   async startWorker(env = {}) {
     const port = await freePort();
-    const worker = this.#program('penstock-worker', ['--slots', String(this.options.slots ?? 200), '--port', String(port)], env);
+    const worker = this.program('penstock-worker', ['--slots', String(this.options.slots ?? 200), '--port', String(port)], env);
     worker.url = `http://127.0.0.1:${port}`;
     this.workers.push(worker);
     await this.#ready(worker, `${worker.url}/readyz`);
