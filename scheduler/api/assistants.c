@@ -94,7 +94,7 @@ int assistants_create(struct request *request)
 int assistants_list(struct request *request)
 {
     struct agent_list list;
-    struct list_end end = {.kind = ID_ASSISTANT};
+    struct list_writer writer;
     struct page page;
     struct error err;
     int r = request_page(request, ID_ASSISTANT, &page);
@@ -104,19 +104,14 @@ int assistants_list(struct request *request)
     r = agents_list(&request->store, &page, &list, &err);
     if (r < 0)
         return request_failed(request, &err);
-    render_list_begin(&request->reply);
+    render_list_begin(&writer, ID_ASSISTANT, &request->reply);
     for (size_t i = 0; i < list.count; i++) {
-        render_list_next(&request->reply, i);
+        render_list_next(&writer, list.items[i].id);
         r = render(request, &list.items[i]);
         if (r < 0)
             return r;
     }
-    if (list.count > 0) {
-        end.first = list.items[0].id;
-        end.last = list.items[list.count - 1].id;
-    }
-    end.has_more = list.has_more;
-    render_list_end(&end, &request->reply);
+    render_list_end(&writer, list.has_more);
     return 0;
 }
 
@@ -261,6 +256,7 @@ static void end_versions(struct request *request, int64_t first, int64_t last, b
  */
 int assistants_versions(struct request *request)
 {
+    struct list_writer writer;
     struct agent agent;
     struct page page;
     int64_t version = 0;
@@ -276,14 +272,14 @@ int assistants_versions(struct request *request)
     if (r < 0)
         return r;
     first = version;
-    render_list_begin(&request->reply);
+    render_list_begin(&writer, ID_ASSISTANT, &request->reply);
     for (int i = 0; i < page.limit && version >= 1 && version <= agent.version; i++) {
         struct agent one;
 
         r = agents_get_version(&request->store, agent.id, version, &one, &err);
         if (r != 0)
             return r < 0 ? request_failed(request, &err) : missing(request);
-        render_list_next(&request->reply, (size_t)i);
+        render_list_next(&writer, one.id);
         r = render(request, &one);
         if (r < 0)
             return r;

@@ -76,7 +76,7 @@ static int read_run_filter(struct request *request, struct uuid *out)
 int message_list(struct request *request)
 {
     struct message_list list;
-    struct list_end end = {.kind = ID_MESSAGE};
+    struct list_writer writer;
     struct page page;
     struct uuid thread;
     struct uuid run;
@@ -96,17 +96,12 @@ int message_list(struct request *request)
         return request_cursor_missing(request);
     if (r < 0)
         return request_failed(request, &err);
-    render_list_begin(&request->reply);
+    render_list_begin(&writer, ID_MESSAGE, &request->reply);
     for (size_t i = 0; i < list.count; i++) {
-        render_list_next(&request->reply, i);
+        render_list_next(&writer, list.items[i].id);
         render_message(&list.items[i], &request->reply);
     }
-    if (list.count > 0) {
-        end.first = list.items[0].id;
-        end.last = list.items[list.count - 1].id;
-    }
-    end.has_more = list.has_more;
-    render_list_end(&end, &request->reply);
+    render_list_end(&writer, list.has_more);
     return 0;
 }
 

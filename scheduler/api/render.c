@@ -206,20 +206,24 @@ void render_deleted(enum id_kind kind, struct uuid id, const char *object, struc
     buf_add_string(out, ",\"deleted\":true}");
 }
 
-void render_list_begin(struct buf *out)
+void render_list_begin(struct list_writer *writer, enum id_kind kind, struct buf *out)
 {
+    *writer = (struct list_writer){.out = out, .kind = kind};
     buf_add_string(out, "{\"object\":\"list\",\"data\":[");
 }
 
-void render_list_next(struct buf *out, size_t index)
+void render_list_next(struct list_writer *writer, struct uuid id)
 {
-    if (index > 0)
-        buf_add_char(out, ',');
+    if (uuid_is_zero(writer->first))
+        writer->first = id;
+    else
+        buf_add_char(writer->out, ',');
+    writer->last = id;
 }
 
-void render_list_end(const struct list_end *end, struct buf *out)
+void render_list_end(const struct list_writer *writer, bool has_more)
 {
-    add_id(out, "],\"first_id\":", end->kind, end->first);
-    add_id(out, ",\"last_id\":", end->kind, end->last);
-    buf_add_string(out, end->has_more ? ",\"has_more\":true}" : ",\"has_more\":false}");
+    add_id(writer->out, "],\"first_id\":", writer->kind, writer->first);
+    add_id(writer->out, ",\"last_id\":", writer->kind, writer->last);
+    buf_add_string(writer->out, has_more ? ",\"has_more\":true}" : ",\"has_more\":false}");
 }

@@ -87,18 +87,14 @@ int run_get_any(struct request *request)
 
 static void render_runs(struct request *request, const struct run_list *list)
 {
-    struct list_end end = {.kind = ID_RUN, .has_more = list->has_more};
+    struct list_writer writer;
 
-    render_list_begin(&request->reply);
+    render_list_begin(&writer, ID_RUN, &request->reply);
     for (size_t i = 0; i < list->count; i++) {
-        render_list_next(&request->reply, i);
+        render_list_next(&writer, list->items[i].id);
         render_run(&list->items[i], &request->reply);
     }
-    if (list->count > 0) {
-        end.first = list->items[0].id;
-        end.last = list->items[list->count - 1].id;
-    }
-    render_list_end(&end, &request->reply);
+    render_list_end(&writer, list->has_more);
 }
 
 int run_list(struct request *request)

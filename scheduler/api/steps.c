@@ -27,7 +27,7 @@ static int find_run(struct request *request, bool any_thread, struct uuid *out)
 static int list(struct request *request, bool any_thread)
 {
     struct run_step_list steps;
-    struct list_end end = {.kind = ID_STEP};
+    struct list_writer writer;
     struct page page;
     struct uuid run;
     struct error err;
@@ -44,17 +44,12 @@ static int list(struct request *request, bool any_thread)
         return request_missing(request, "run", request->exchange->params[any_thread ? 0 : 1]);
     if (r < 0)
         return request_failed(request, &err);
-    render_list_begin(&request->reply);
+    render_list_begin(&writer, ID_STEP, &request->reply);
     for (size_t i = 0; i < steps.count; i++) {
-        render_list_next(&request->reply, i);
+        render_list_next(&writer, steps.items[i].id);
         render_step(&steps.items[i], &request->reply);
     }
-    if (steps.count > 0) {
-        end.first = steps.items[0].id;
-        end.last = steps.items[steps.count - 1].id;
-    }
-    end.has_more = steps.has_more;
-    render_list_end(&end, &request->reply);
+    render_list_end(&writer, steps.has_more);
     return 0;
 }
 

@@ -40,7 +40,7 @@ int thread_create(struct request *request)
 int thread_list(struct request *request)
 {
     struct thread_list list;
-    struct list_end end = {.kind = ID_THREAD};
+    struct list_writer writer;
     struct page page;
     struct error err;
     int r = request_page(request, ID_THREAD, &page);
@@ -50,17 +50,12 @@ int thread_list(struct request *request)
     r = threads_list(&request->store, &page, &list, &err);
     if (r < 0)
         return request_failed(request, &err);
-    render_list_begin(&request->reply);
+    render_list_begin(&writer, ID_THREAD, &request->reply);
     for (size_t i = 0; i < list.count; i++) {
-        render_list_next(&request->reply, i);
+        render_list_next(&writer, list.items[i].id);
         render_thread(&list.items[i], &request->reply);
     }
-    if (list.count > 0) {
-        end.first = list.items[0].id;
-        end.last = list.items[list.count - 1].id;
-    }
-    end.has_more = list.has_more;
-    render_list_end(&end, &request->reply);
+    render_list_end(&writer, list.has_more);
     return 0;
 }
 

@@ -299,12 +299,12 @@ Test(render, writes_every_member_of_a_run_that_has_only_begun)
 
 Test(render, gives_null_for_the_ids_of_an_empty_list)
 {
-    struct list_end end = {.kind = ID_RUN};
+    struct list_writer writer;
     struct buf out;
 
     buf_init(&out, 0);
-    render_list_begin(&out);
-    render_list_end(&end, &out);
+    render_list_begin(&writer, ID_RUN, &out);
+    render_list_end(&writer, false);
     cr_assert_str_eq(buf_string(&out), "{\"object\":\"list\",\"data\":[],\"first_id\":null,"
                                        "\"last_id\":null,\"has_more\":false}");
     buf_deinit(&out);
