@@ -14,6 +14,7 @@
 #include "scheduler/reap.h"
 #include "scheduler/scheduler.h"
 #include "shared/base/log.h"
+#include "shared/base/metric.h"
 #include "shared/fiber/loop.h"
 #include "shared/postgres/postgres.h"
 #include "shared/redis/redis.h"
@@ -60,18 +61,6 @@ static void reply_ready(struct scheduler *scheduler, struct http_exchange *excha
     buf_deinit(&body);
 }
 
-static void gauge(struct buf *out, const char *name, const char *help, int64_t value)
-{
-    buf_printf(out, "# HELP %s %s\n# TYPE %s gauge\n%s %" PRId64 "\n", name, help, name, name,
-               value);
-}
-
-static void counter(struct buf *out, const char *name, const char *help, uint64_t value)
-{
-    buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n%s %" PRIu64 "\n", name, help, name, name,
-               value);
-}
-
 static void add_runs(const struct dispatch_counts *counts, struct buf *out)
 {
     buf_printf(out,
@@ -83,17 +72,18 @@ static void add_runs(const struct dispatch_counts *counts, struct buf *out)
                "penstock_runs{status=\"cancelling\"} %" PRId64 "\n",
                counts->ready + counts->delayed, counts->in_progress, counts->requires_action,
                counts->cancelling);
-    gauge(out, "penstock_runs_ready", "Runs that wait for a worker.", counts->ready);
-    gauge(out, "penstock_runs_delayed", "Runs that are due later.", counts->delayed);
+    metric_gauge(out, "penstock_runs_ready", "Runs that wait for a worker.", counts->ready);
+    metric_gauge(out, "penstock_runs_delayed", "Runs that are due later.", counts->delayed);
     buf_printf(out,
                "# HELP penstock_oldest_ready_seconds How long the oldest ready run has waited.\n"
                "# TYPE penstock_oldest_ready_seconds gauge\n"
                "penstock_oldest_ready_seconds %.3f\n",
                (double)counts->oldest_ready_ms / 1000);
-    gauge(out, "penstock_workers_up", "Workers with a good lease.", counts->workers_up);
-    gauge(out, "penstock_slots", "Runs that the workers can have in hand at once.", counts->slots);
-    gauge(out, "penstock_slots_busy", "Runs that the workers have in hand.",
-          counts->in_progress + counts->cancelling);
+    metric_gauge(out, "penstock_workers_up", "Workers with a good lease.", counts->workers_up);
+    metric_gauge(out, "penstock_slots", "Runs that the workers can have in hand at once.",
+                 counts->slots);
+    metric_gauge(out, "penstock_slots_busy", "Runs that the workers have in hand.",
+                 counts->in_progress + counts->cancelling);
 }
 
 static void add_connections(struct scheduler *scheduler, struct buf *out)
@@ -102,25 +92,26 @@ static void add_connections(struct scheduler *scheduler, struct buf *out)
     struct pg_stats pg;
 
     pg_stats_get(scheduler->pg, &pg);
-    gauge(out, "penstock_postgres_up", "Whether Postgres is connected.",
-          pg_is_ready(scheduler->pg));
-    counter(out, "penstock_postgres_requests_total", "Statements asked for.", pg.requests);
-    counter(out, "penstock_postgres_batches_total", "Batches sent.", pg.batches);
-    counter(out, "penstock_postgres_reruns_total", "Statements run again alone.", pg.reruns);
-    counter(out, "penstock_postgres_ambiguous_total", "Statements with an unknown outcome.",
-            pg.ambiguous);
-    counter(out, "penstock_postgres_reconnects_total", "Connections made anew.", pg.reconnects);
-    gauge(out, "penstock_postgres_queued", "Statements that wait.", (int64_t)pg.queued);
-    gauge(out, "penstock_postgres_in_flight", "Statements sent and not answered.",
-          (int64_t)pg.in_flight);
-    gauge(out, "penstock_redis_up", "Whether Redis is connected.",
-          redis_is_ready(scheduler->redis));
+    metric_gauge(out, "penstock_postgres_up", "Whether Postgres is connected.",
+                 pg_is_ready(scheduler->pg));
+    metric_counter(out, "penstock_postgres_requests_total", "Statements asked for.", pg.requests);
+    metric_counter(out, "penstock_postgres_batches_total", "Batches sent.", pg.batches);
+    metric_counter(out, "penstock_postgres_reruns_total", "Statements run again alone.", pg.reruns);
+    metric_counter(out, "penstock_postgres_ambiguous_total", "Statements with an unknown outcome.",
+                   pg.ambiguous);
+    metric_counter(out, "penstock_postgres_reconnects_total", "Connections made anew.",
+                   pg.reconnects);
+    metric_gauge(out, "penstock_postgres_queued", "Statements that wait.", (int64_t)pg.queued);
+    metric_gauge(out, "penstock_postgres_in_flight", "Statements sent and not answered.",
+                 (int64_t)pg.in_flight);
+    metric_gauge(out, "penstock_redis_up", "Whether Redis is connected.",
+                 redis_is_ready(scheduler->redis));
     if (scheduler->server)
         http_server_stats_get(scheduler->server, &http);
-    gauge(out, "penstock_http_connections", "Open connections.", (int64_t)http.connections);
-    counter(out, "penstock_http_accepted_total", "Connections accepted.", http.accepted);
-    counter(out, "penstock_http_refused_total", "Requests malformed, too large or too slow.",
-            http.refused);
+    metric_gauge(out, "penstock_http_connections", "Open connections.", (int64_t)http.connections);
+    metric_counter(out, "penstock_http_accepted_total", "Connections accepted.", http.accepted);
+    metric_counter(out, "penstock_http_refused_total", "Requests malformed, too large or too slow.",
+                   http.refused);
 }
 
 static void add_loop(struct buf *out)
@@ -128,17 +119,17 @@ static void add_loop(struct buf *out)
     struct loop_stats loop;
 
     loop_stats_get(&loop);
-    counter(out, "penstock_loop_turns_total", "Turns of the loop.", loop.turns);
-    counter(out, "penstock_loop_slow_holds_total", "Times a fiber held the loop for over 100 ms.",
-            loop.slow_holds);
+    metric_counter(out, "penstock_loop_turns_total", "Turns of the loop.", loop.turns);
+    metric_counter(out, "penstock_loop_slow_holds_total",
+                   "Times a fiber held the loop for over 100 ms.", loop.slow_holds);
     buf_printf(out,
                "# HELP penstock_loop_longest_seconds The longest that a fiber held the loop.\n"
                "# TYPE penstock_loop_longest_seconds gauge\n"
                "penstock_loop_longest_seconds %.6f\n",
                (double)loop.longest_us / 1e6);
-    gauge(out, "penstock_fibers", "Fibers that have not ended.", (int64_t)fiber_count());
-    counter(out, "penstock_log_lines_dropped_total", "Log lines that nobody read in time.",
-            log_dropped());
+    metric_gauge(out, "penstock_fibers", "Fibers that have not ended.", (int64_t)fiber_count());
+    metric_counter(out, "penstock_log_lines_dropped_total", "Log lines that nobody read in time.",
+                   log_dropped());
     buf_add_string(out, "# HELP penstock_build_info The version of this program.\n"
                         "# TYPE penstock_build_info gauge\n"
                         "penstock_build_info{version=\"" PENSTOCK_VERSION "\"} 1\n");

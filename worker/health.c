@@ -7,6 +7,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/base/metric.h"
 #include "shared/config/config.h"
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
@@ -59,24 +60,6 @@ static void reply_readyz(struct http_exchange *exchange, void *arg)
     (void)http_reply(exchange, ready ? 200 : 503, JSON_TYPE, buf_text(&body));
 }
 
-static void add_metric(struct buf *out, const char *type, const char *name, const char *help)
-{
-    buf_printf(out, "# HELP penstock_worker_%s %s\n# TYPE penstock_worker_%s %s\n", name, help,
-               name, type);
-}
-
-static void add_counter(struct buf *out, const char *name, const char *help, uint64_t value)
-{
-    add_metric(out, "counter", name, help);
-    buf_printf(out, "penstock_worker_%s %" PRIu64 "\n", name, value);
-}
-
-static void add_gauge(struct buf *out, const char *name, const char *help, int64_t value)
-{
-    add_metric(out, "gauge", name, help);
-    buf_printf(out, "penstock_worker_%s %" PRId64 "\n", name, value);
-}
-
 static void add_ended(struct buf *out, const struct worker_counters *counters)
 {
     const struct {
@@ -88,7 +71,8 @@ static void add_ended(struct buf *out, const struct worker_counters *counters)
         {"incomplete", counters->incomplete},
     };
 
-    add_metric(out, "counter", "runs_ended_total", "Runs that ended here, by status.");
+    metric_head(out, "counter", "penstock_worker_runs_ended_total",
+                "Runs that ended here, by status.");
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
         buf_printf(out, "penstock_worker_runs_ended_total{status=\"%s\"} %" PRIu64 "\n",
                    rows[i].status, rows[i].value);
@@ -98,22 +82,27 @@ static void add_runs(struct buf *out, const struct worker *worker)
 {
     const struct worker_counters *counters = &worker->counters;
 
-    add_gauge(out, "slots", "Runs at once.", worker->config->worker.slots);
-    add_gauge(out, "slots_busy", "Runs in work.", (int64_t)worker->busy);
-    add_counter(out, "runs_claimed_total", "Runs claimed.", counters->claimed);
+    metric_gauge(out, "penstock_worker_slots", "Runs at once.", worker->config->worker.slots);
+    metric_gauge(out, "penstock_worker_slots_busy", "Runs in work.", (int64_t)worker->busy);
+    metric_counter(out, "penstock_worker_runs_claimed_total", "Runs claimed.", counters->claimed);
     add_ended(out, counters);
-    add_counter(out, "runs_handed_back_total", "Runs given back to the queue.",
-                counters->handed_back);
-    add_counter(out, "runs_fenced_total", "Runs dropped because their lease was lost.",
-                counters->fenced);
-    add_counter(out, "checkpoints_total", "Writes of runs.", counters->checkpoints);
-    add_counter(out, "model_calls_total", "Calls of models.", counters->model_calls);
-    add_counter(out, "model_failures_total", "Calls of models that failed.",
-                counters->model_failures);
-    add_counter(out, "tool_calls_total", "Tool calls.", counters->tool_calls);
-    add_counter(out, "tool_errors_total", "Tool calls that failed.", counters->tool_errors);
-    add_counter(out, "input_tokens_total", "Tokens sent to models.", counters->input_tokens);
-    add_counter(out, "output_tokens_total", "Tokens answered by models.", counters->output_tokens);
+    metric_counter(out, "penstock_worker_runs_handed_back_total", "Runs given back to the queue.",
+                   counters->handed_back);
+    metric_counter(out, "penstock_worker_runs_fenced_total",
+                   "Runs dropped because their lease was lost.", counters->fenced);
+    metric_counter(out, "penstock_worker_checkpoints_total", "Writes of runs.",
+                   counters->checkpoints);
+    metric_counter(out, "penstock_worker_model_calls_total", "Calls of models.",
+                   counters->model_calls);
+    metric_counter(out, "penstock_worker_model_failures_total", "Calls of models that failed.",
+                   counters->model_failures);
+    metric_counter(out, "penstock_worker_tool_calls_total", "Tool calls.", counters->tool_calls);
+    metric_counter(out, "penstock_worker_tool_errors_total", "Tool calls that failed.",
+                   counters->tool_errors);
+    metric_counter(out, "penstock_worker_input_tokens_total", "Tokens sent to models.",
+                   counters->input_tokens);
+    metric_counter(out, "penstock_worker_output_tokens_total", "Tokens answered by models.",
+                   counters->output_tokens);
 }
 
 static void add_drivers(struct buf *out, const struct worker *worker)
@@ -125,22 +114,28 @@ static void add_drivers(struct buf *out, const struct worker *worker)
     pg_stats_get(worker->pg, &pg);
     http_client_stats_get(worker->http, &http);
     loop_stats_get(&loop);
-    add_counter(out, "pg_requests_total", "Requests to Postgres.", pg.requests);
-    add_counter(out, "pg_batches_total", "Batches that carried them.", pg.batches);
-    add_counter(out, "pg_reruns_total", "Requests run again alone.", pg.reruns);
-    add_counter(out, "pg_ambiguous_total", "Requests whose outcome was lost.", pg.ambiguous);
-    add_counter(out, "pg_reconnects_total", "Connections made anew.", pg.reconnects);
-    add_gauge(out, "pg_up", "Whether Postgres is connected.", pg_is_ready(worker->pg));
-    add_gauge(out, "redis_up", "Whether Redis is connected.", redis_is_ready(worker->redis));
-    add_gauge(out, "http_active", "Transfers under way.", (int64_t)http.active);
-    add_counter(out, "http_connections_total", "Connections opened.", http.connections_opened);
-    add_gauge(out, "fibers", "Fibers alive.", (int64_t)fiber_count());
-    add_gauge(out, "loop_longest_hold_us",
-              "Longest time that one fiber held the loop since the "
-              "last look.",
-              loop.longest_us);
-    add_counter(out, "loop_slow_holds_total", "Times that a fiber held the loop for over 100 ms.",
-                loop.slow_holds);
+    metric_counter(out, "penstock_worker_pg_requests_total", "Requests to Postgres.", pg.requests);
+    metric_counter(out, "penstock_worker_pg_batches_total", "Batches that carried them.",
+                   pg.batches);
+    metric_counter(out, "penstock_worker_pg_reruns_total", "Requests run again alone.", pg.reruns);
+    metric_counter(out, "penstock_worker_pg_ambiguous_total", "Requests whose outcome was lost.",
+                   pg.ambiguous);
+    metric_counter(out, "penstock_worker_pg_reconnects_total", "Connections made anew.",
+                   pg.reconnects);
+    metric_gauge(out, "penstock_worker_pg_up", "Whether Postgres is connected.",
+                 pg_is_ready(worker->pg));
+    metric_gauge(out, "penstock_worker_redis_up", "Whether Redis is connected.",
+                 redis_is_ready(worker->redis));
+    metric_gauge(out, "penstock_worker_http_active", "Transfers under way.", (int64_t)http.active);
+    metric_counter(out, "penstock_worker_http_connections_total", "Connections opened.",
+                   http.connections_opened);
+    metric_gauge(out, "penstock_worker_fibers", "Fibers alive.", (int64_t)fiber_count());
+    metric_gauge(out, "penstock_worker_loop_longest_hold_us",
+                 "Longest time that one fiber held the loop since the "
+                 "last look.",
+                 loop.longest_us);
+    metric_counter(out, "penstock_worker_loop_slow_holds_total",
+                   "Times that a fiber held the loop for over 100 ms.", loop.slow_holds);
     loop_stats_reset_longest();
 }
 

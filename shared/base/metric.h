@@ -1,0 +1,14 @@
+#pragma once
+/* Lines of metrics in Prometheus's text format 0.0.4:
+ * https://prometheus.io/docs/instrumenting/exposition_formats/ */
+
+#include "shared/base/compiler.h"
+
+struct buf;
+
+/* What stands before the samples of a metric; `type` is "counter", "gauge", … */
+void metric_head(struct buf *out, const char *type, const char *name, const char *help);
+
+/* A metric of one sample without labels. */
+void metric_counter(struct buf *out, const char *name, const char *help, uint64_t value);
+void metric_gauge(struct buf *out, const char *name, const char *help, int64_t value);
