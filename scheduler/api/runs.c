@@ -56,20 +56,28 @@ static void advise_pollers(struct request *request, const struct run *run)
     http_add_header(request->exchange, "openai-poll-after-ms", text_of(value));
 }
 
-static int get(struct request *request, bool any_thread)
+/* The run that the path names. Returns 0, or -E_INVALID with request->failure. */
+static int find(struct request *request, bool any_thread, struct run *out)
 {
     struct run_path path;
-    struct run run;
     struct error err;
     int r = read_path(request, any_thread, &path);
 
     if (r < 0)
         return r;
-    r = runs_get(&request->store, path.thread, path.run, &run, &err);
+    r = runs_get(&request->store, path.thread, path.run, out, &err);
     if (r == RUN_MISSING)
         return request_missing(request, "run", path.run_text);
+    return r < 0 ? request_failed(request, &err) : 0;
+}
+
+static int get(struct request *request, bool any_thread)
+{
+    struct run run;
+    int r = find(request, any_thread, &run);
+
     if (r < 0)
-        return request_failed(request, &err);
+        return r;
     advise_pollers(request, &run);
     render_run(&run, &request->reply);
     return 0;
@@ -225,18 +233,11 @@ int run_cancel_any(struct request *request)
 
 int run_submit_outputs(struct request *request)
 {
-    struct run_path path;
     struct run run;
-    struct error err;
-    int r = read_path(request, false, &path);
+    int r = find(request, false, &run);
 
     if (r < 0)
         return r;
-    r = runs_get(&request->store, path.thread, path.run, &run, &err);
-    if (r == RUN_MISSING)
-        return request_missing(request, "run", path.run_text);
-    if (r < 0)
-        return request_failed(request, &err);
     return failure_param(&request->failure, 400, NULL, NULL,
                          "Runs in status '%s' do not accept tool outputs.",
                          run_status_name(run.status));
