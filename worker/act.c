@@ -37,6 +37,11 @@ struct batch {
     struct fiber *fibers[CALLS_AT_ONCE];
 };
 
+static int end_out_of_memory(struct run_task *task)
+{
+    return run_end_failed(task, "server_error", "The run needs too much memory.");
+}
+
 static void set_result(struct run_task *task, struct tool_work *work, struct text result,
                        bool is_error)
 {
@@ -157,7 +162,7 @@ static int append_results(struct run_task *task, const struct tool_work *work, s
             .role = CHAT_TOOL, .tool_call_id = work[i].call_id, .text = work[i].result};
 
         if (!run_append_message(task, &message))
-            return run_end_failed(task, "server_error", "The run needs too much memory.");
+            return end_out_of_memory(task);
     }
     return RUN_GO_ON;
 }
@@ -208,7 +213,7 @@ static int append_reply(struct run_task *task, const struct chat_reply *reply)
     };
 
     if (!run_append_message(task, &message))
-        return run_end_failed(task, "server_error", "The run needs too much memory.");
+        return end_out_of_memory(task);
     return RUN_GO_ON;
 }
 
@@ -225,7 +230,7 @@ int run_act(struct run_task *task, const struct chat_reply *reply, struct error 
                               count, CALLS_MAX);
     work = arena_calloc(&task->arena, count, sizeof(*work));
     if (!work)
-        return run_end_failed(task, "server_error", "The run needs too much memory.");
+        return end_out_of_memory(task);
     r = plan(task, reply, work);
     if (r == RUN_GO_ON)
         r = append_reply(task, reply);
@@ -272,7 +277,7 @@ int run_act_again(struct run_task *task, const struct run_progress *progress, st
     int r;
 
     if (!work)
-        return run_end_failed(task, "server_error", "The run needs too much memory.");
+        return end_out_of_memory(task);
     for (size_t i = 0; i < count; i++) {
         work[i] = recall(task, &progress->calls[i]);
         if (!work[i].tool && work[i].state == CALL_INTENT)

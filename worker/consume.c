@@ -262,7 +262,6 @@ static int consume_once(struct consumer *consumer, struct error *err)
     r = read_hints(consumer, &count, err);
     if (r == -E_CANCELED)
         return r;
-    worker->redis_polled = r == 0;
     if (r < 0) {
         if (poll_postgres(consumer, err) == -E_CANCELED)
             return -E_CANCELED;

@@ -58,7 +58,6 @@ struct worker {
     struct cond changed; /* a run ended, or draining began */
     bool draining;
     bool strays; /* Postgres may say that runs are ours which nobody works on: see consume.c */
-    bool redis_polled;    /* the last read of hints worked */
     int64_t last_poll_ms; /* of the last successful read of hints or of Postgres */
     struct worker_counters counters;
 };
