@@ -16,6 +16,7 @@ static const struct pg_statement ready_runs = {
            " FROM (VALUES (0::int2), (1::int2), (2::int2)) AS p (priority), LATERAL ("
            "   SELECT r.id, r.tenant_id, r.priority, r.fence, r.due_at FROM runs r"
            "   WHERE r.shard = $1::int8::int2 AND r.priority = p.priority AND r.status = 'queued'"
+           "     AND r.held IS NULL"
            "     AND r.due_at <= now() AND r.id NOT IN (SELECT unnest($3::uuid[]))"
            "   ORDER BY r.due_at, r.id LIMIT $2) x"
            " ORDER BY x.priority, x.due_at, x.id LIMIT $2",
@@ -71,7 +72,7 @@ static const struct pg_statement dispatch_counts = {
     .name = "dispatch_counts",
     .sql = "WITH q AS (SELECT count(*) FILTER (WHERE due_at <= now()) AS ready,"
            "     count(*) FILTER (WHERE due_at > now()) AS delayed, min(due_at) AS oldest"
-           "   FROM runs WHERE status = 'queued'),"
+           "   FROM runs WHERE status = 'queued' AND held IS NULL),"
            " o AS (SELECT count(*) FILTER (WHERE status = 'in_progress') AS in_progress,"
            "     count(*) FILTER (WHERE status = 'cancelling') AS cancelling"
            "   FROM runs WHERE status IN ('in_progress', 'cancelling')),"

@@ -72,7 +72,8 @@ static const struct pg_statement run_claim = {
     .name = "run_claim",
     .sql = "WITH c AS MATERIALIZED (SELECT r.id FROM unnest($1::uuid[]) i (id)"
            "     JOIN runs r ON r.id = i.id"
-           "   WHERE r.status = 'queued' AND r.due_at <= now() AND r.expires_at > now()"
+           "   WHERE r.status = 'queued' AND r.held IS NULL AND r.due_at <= now()"
+           "     AND r.expires_at > now()"
            "     AND EXISTS (SELECT 1 FROM workers w WHERE w.worker_id = $2 AND w.state = 'up'"
            "       AND w.lease_until > now())"
            "   ORDER BY r.id FOR UPDATE OF r SKIP LOCKED)"

@@ -20,7 +20,11 @@ static const char *const names[RUN_STATUS_COUNT] = {
 
 #define BIT(status) (1u << (status))
 
-/* For each state the set of states that may follow. Terminal states have none. */
+#define TERMINAL                                                                                   \
+    (BIT(RUN_COMPLETED) | BIT(RUN_FAILED) | BIT(RUN_INCOMPLETE) | BIT(RUN_CANCELLED) |             \
+     BIT(RUN_EXPIRED))
+
+/* For each state the set of states that may follow. */
 static const unsigned followers[RUN_STATUS_COUNT] = {
     [RUN_QUEUED] = BIT(RUN_IN_PROGRESS) | BIT(RUN_CANCELLED) | BIT(RUN_EXPIRED) | BIT(RUN_FAILED),
     [RUN_IN_PROGRESS] = BIT(RUN_COMPLETED) | BIT(RUN_FAILED) | BIT(RUN_INCOMPLETE) |
@@ -29,6 +33,8 @@ static const unsigned followers[RUN_STATUS_COUNT] = {
     [RUN_REQUIRES_ACTION] =
         BIT(RUN_QUEUED) | BIT(RUN_CANCELLING) | BIT(RUN_CANCELLED) | BIT(RUN_EXPIRED),
     [RUN_CANCELLING] = BIT(RUN_CANCELLED) | BIT(RUN_FAILED) | BIT(RUN_EXPIRED),
+    [RUN_FAILED] = BIT(RUN_QUEUED),
+    [RUN_EXPIRED] = BIT(RUN_QUEUED),
 };
 
 const char *run_status_name(enum run_status status)
@@ -51,7 +57,7 @@ bool run_status_parse(struct text word, enum run_status *out)
 bool run_status_terminal(enum run_status status)
 {
     ASSERT((unsigned)status < RUN_STATUS_COUNT);
-    return followers[status] == 0;
+    return (TERMINAL & BIT(status)) != 0;
 }
 
 bool run_transition_allowed(enum run_status from, enum run_status to)
