@@ -15,8 +15,9 @@
  * Terminal: completed, failed, incomplete, cancelled, expired. While a run is not terminal it is
  * the active run of its thread (threads.active_run), which the statement that makes it terminal
  * clears; or it is queued and held behind that (runs.held). Only a person moves a terminal run: one
- * that failed or expired may be redriven, which makes it queued. The table run_transitions in the database holds the same moves, for people and for the
- * test that compares the two; statements enforce them in their WHERE clauses.
+ * that failed or expired may be redriven, which makes it queued. The table run_transitions in the
+ * database holds the same moves, for people and for the test that compares the two; statements
+ * enforce them in their WHERE clauses.
  */
 
 #include "shared/base/compiler.h"
