@@ -39,6 +39,7 @@ static void add(struct reap *reap, const struct reaper_report *report)
     reap->total.failed += report->failed;
     reap->total.cancelled += report->cancelled;
     reap->total.expired += report->expired;
+    reap->total.promoted += report->promoted;
     reap->total.rows_deleted += report->rows_deleted;
     if (report->workers_dead || report->requeued || report->failed || report->cancelled ||
         report->expired)
@@ -131,7 +132,8 @@ void reap_metrics_render(const struct reap *reap, struct buf *out)
     } lines[] = {
         {"worker_dead", reap->total.workers_dead}, {"run_requeued", reap->total.requeued},
         {"run_failed", reap->total.failed},        {"run_cancelled", reap->total.cancelled},
-        {"run_expired", reap->total.expired},      {"row_deleted", reap->total.rows_deleted},
+        {"run_expired", reap->total.expired},      {"run_promoted", reap->total.promoted},
+        {"row_deleted", reap->total.rows_deleted},
     };
 
     buf_add_string(out, "# HELP penstock_reaped_total What the reaper ended or gave back.\n"

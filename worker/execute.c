@@ -102,7 +102,8 @@ static int settle_error(struct run_task *task, int r, const struct error *err)
         log_error("run could not be worked on", LOG_ERROR(err));
         if (task->claim.errors >= 8)
             return run_end_failed(task, "server_error", "%s.", err->text);
-        task->give_back = (struct run_return){.delay_ms = STORE_RETRY_MS, .count_error = true};
+        task->give_back = (struct run_return){
+            .delay_ms = STORE_RETRY_MS, .count_error = true, .wait_kind = RUN_WAIT_BACKOFF};
         return RUN_HAND_BACK;
     }
     switch (task->stop) {

@@ -259,13 +259,14 @@ static int write_once(struct run_task *task, enum write_kind kind,
 {
     switch (kind) {
     case WRITE_CHECKPOINT:
-        return run_leases_checkpoint(task->worker->pg, &task->claim.lease, changes, err);
+        return run_leases_checkpoint(task->worker->writer, &task->claim.lease, changes, err);
     case WRITE_ENDING:
-        return run_leases_finish(task->worker->pg, &task->claim.lease, changes, &task->ending, err);
+        return run_leases_finish(task->worker->writer, &task->claim.lease, changes, &task->ending,
+                                 err);
     case WRITE_HAND_BACK:
         break;
     }
-    return run_leases_hand_back(task->worker->pg, &task->claim.lease, changes, &task->give_back,
+    return run_leases_hand_back(task->worker->writer, &task->claim.lease, changes, &task->give_back,
                                 err);
 }
 

@@ -122,8 +122,10 @@ static int handle_failure(struct run_task *task, const struct provider_failure_i
     case OUTCOME_RETRY:
         return fiber_sleep(outcome.wait_ms, err);
     case OUTCOME_HAND_BACK:
-        task->give_back =
-            (struct run_return){.delay_ms = outcome.wait_ms, .count_error = outcome.counts};
+        task->give_back = (struct run_return){.delay_ms = outcome.wait_ms,
+                                              .count_error = outcome.counts,
+                                              .wait_kind = outcome.counts ? RUN_WAIT_BACKOFF
+                                                                          : RUN_WAIT_RATE_LIMIT};
         return RUN_HAND_BACK;
     case OUTCOME_FAIL:
         return run_end_failed(task, outcome.code, "%s", failure->message);

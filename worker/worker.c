@@ -22,6 +22,7 @@
 #include "shared/postgres/postgres.h"
 #include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
+#include "shared/store/run_writer.h"
 #include "shared/store/workers.h"
 #include "worker/consume.h"
 #include "worker/health.h"
@@ -39,8 +40,10 @@ static int open_stores(struct worker *worker, const struct config *config, struc
     struct redis_options redis = {.url = config->redis_url};
     int r = pg_open(&pg, &worker->pg, err);
 
-    if (r == 0)
+    if (r == 0) {
+        worker->writer = run_writer_new(worker->pg);
         r = redis_open(&redis, &worker->redis, err);
+    }
     if (r == 0)
         worker->queue = queue_new(worker->redis);
     return r;
@@ -202,6 +205,7 @@ void worker_close(struct worker *worker)
     http_client_close(worker->http);
     queue_free(worker->queue);
     redis_close(worker->redis);
+    run_writer_free(worker->writer);
     pg_close(worker->pg);
     provider_registry_free(worker->registry);
 }

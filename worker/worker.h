@@ -21,6 +21,7 @@ struct provider_registry;
 struct queue;
 struct redis;
 struct run_task;
+struct run_writer;
 struct uuid;
 
 struct worker_counters {
@@ -44,6 +45,7 @@ struct worker_counters {
 struct worker {
     const struct config *config;
     struct pg *pg;
+    struct run_writer *writer; /* of the runs, on pg */
     struct redis *redis;
     struct queue *queue;
     struct http_client *http;

@@ -10,6 +10,7 @@
 
 #include "shared/store/reaper.h"
 
+#include "shared/store/promotions.h"
 #include "shared/store/rows.h"
 #include "shared/store/run_ends.h"
 
@@ -110,6 +111,8 @@ int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err)
     CLEANUP(pg_result_freep)
     struct pg_result *expired = NULL;
     CLEANUP(pg_result_freep)
+    struct pg_result *promoted = NULL;
+    CLEANUP(pg_result_freep)
     struct pg_result *rows = NULL;
     int r;
 
@@ -133,6 +136,12 @@ int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err)
         return r;
     out->expired = pg_get_int(expired, 0, 0);
     out->more = out->more || out->expired == REAPER_BATCH_RUNS;
+
+    r = pg_exec(pg, &promote_all, NULL, &promoted, err);
+    if (r < 0)
+        return r;
+    out->promoted = pg_rows(promoted);
+    out->more = out->more || out->promoted == PROMOTE_BATCH;
 
     r = pg_exec(pg, &reap_rows, NULL, &rows, err);
     if (r < 0)

@@ -9,7 +9,8 @@
  *      cancel was asked for become cancelled. Runs of owners whose row is gone are treated alike.
  *   3. runs past expires_at become expired: waiting ones at once, running ones 10 s later (their
  *      worker does it in time, unless it hangs)
- *   4. dead worker rows older than an hour, and idempotency keys older than a day, are deleted
+ *   4. held runs whose thread is idle are promoted (promotions.h)
+ *   5. dead worker rows older than an hour, and idempotency keys older than a day, are deleted
  * The thread of every run that ends is released in the same statement.
  */
 
@@ -24,6 +25,7 @@ struct reaper_report {
     int64_t failed;
     int64_t cancelled;
     int64_t expired;
+    int64_t promoted;
     int64_t rows_deleted;
     bool paused;
     bool more; /* a batch was full */

@@ -78,6 +78,7 @@ static const struct pg_statement run_claim = {
            "       AND w.lease_until > now())"
            "   ORDER BY r.id FOR UPDATE OF r SKIP LOCKED)"
            " UPDATE runs r SET status = 'in_progress', owner = $2, fence = r.fence + 1,"
+           "   wait_kind = NULL, required_action = NULL,"
            "   started_at = coalesce(r.started_at, now()), updated_at = now()"
            " FROM c WHERE r.id = c.id AND r.status = 'queued' RETURNING " CLAIM_COLUMNS,
     .types = "Ui",

@@ -1,5 +1,5 @@
 #pragma once
-/* A worker's hold on runs: claim, checkpoint, finish, hand back.
+/* A worker's hold on runs: claim, checkpoint, finish, hand back, park.
  *
  * Every write carries the lease (owner, fence, step) and is a compare-and-set on the run's row: it
  * is applied as a whole or not at all. Each write adds one to step, so one that is sent again after
@@ -7,7 +7,7 @@
  * themselves (a few times), and callers may too after -E_AMBIGUOUS, -E_TIMEOUT or -E_CANCELED: call
  * again with the same arguments.
  *
- * Results common to checkpoint, finish and hand back:
+ * Results common to checkpoint, finish, hand back and park:
  *   0               written (now, or by an earlier attempt of the same)
  *   LEASE_FENCED      the run is not this worker's any more: nothing was written, nor may be
  *   LEASE_CANCELLING  a cancel was asked for: nothing was written; finish with RUN_CANCELLED
@@ -16,6 +16,7 @@
 #include "shared/store/messages.h"
 #include "shared/store/run_state.h"
 #include "shared/store/run_steps.h"
+#include "shared/store/run_writer.h"
 #include "shared/store/store.h"
 
 #define CLAIM_BATCH_MAX      1000
@@ -134,7 +135,7 @@ struct run_changes {
 };
 
 /* See the head of this file. -E_LIMIT: too many items, or over 16 MiB of one kind. */
-SUSPENDS MUSTCHECK int run_leases_checkpoint(struct pg *pg, struct run_lease *lease,
+SUSPENDS MUSTCHECK int run_leases_checkpoint(struct run_writer *writer, struct run_lease *lease,
                                              const struct run_changes *changes, struct error *err);
 
 struct run_ending {
@@ -150,16 +151,34 @@ struct run_ending {
  * LEASE_CANCELLING), and RUN_CANCELLED only from there (else -E_INTERNAL: nobody asked for it).
  * Steps still in progress end as the run does (failed, when it is incomplete); of a run that is
  * completed the caller has completed them. `changes` may be NULL. */
-SUSPENDS MUSTCHECK int run_leases_finish(struct pg *pg, struct run_lease *lease,
+SUSPENDS MUSTCHECK int run_leases_finish(struct run_writer *writer, struct run_lease *lease,
                                          const struct run_changes *changes,
                                          const struct run_ending *ending, struct error *err);
+
+/* What a run that no worker has waits for. A claim clears it. */
+enum run_wait { RUN_WAIT_NONE, RUN_WAIT_BACKOFF, RUN_WAIT_RATE_LIMIT, RUN_WAIT_TOOL_OUTPUTS };
+
+/* "backoff", …; NULL for RUN_WAIT_NONE. */
+const char *run_wait_name(enum run_wait wait);
 
 /* Gives the run back to the queue. `changes` may be NULL. */
 struct run_return {
     int64_t delay_ms; /* due that much later */
     bool count_error; /* errors + 1 (a drain counts as nothing) */
+    enum run_wait wait_kind;
 };
 
-SUSPENDS MUSTCHECK int run_leases_hand_back(struct pg *pg, struct run_lease *lease,
+SUSPENDS MUSTCHECK int run_leases_hand_back(struct run_writer *writer, struct run_lease *lease,
                                             const struct run_changes *changes,
                                             const struct run_return *how, struct error *err);
+
+/* Lets go of a run that waits for somebody outside: it becomes requires_action and holds no slot.
+ * Who brings what it waits for makes it queued again. `changes` may be NULL. */
+struct run_parking {
+    enum run_wait wait_kind;     /* not RUN_WAIT_NONE */
+    struct text required_action; /* JSON object, as the API shows it; TEXT_NONE: none */
+};
+
+SUSPENDS MUSTCHECK int run_leases_park(struct run_writer *writer, struct run_lease *lease,
+                                       const struct run_changes *changes,
+                                       const struct run_parking *how, struct error *err);

@@ -1,4 +1,4 @@
-/* A worker's writes: checkpoint, finish, hand back
+/* A worker's writes: checkpoint, finish, hand back, park
  *
  * Each is one statement whose first part, `ok`, is the compare-and-set on the run's row. Everything
  * else is selected FROM ok, so it happens together with it or not at all. The rows to write come as
@@ -11,10 +11,44 @@
 
 #include "shared/store/run_leases.h"
 
+#include <stdlib.h>
+
+#include "shared/base/memory.h"
+#include "shared/store/promotions.h"
 #include "shared/store/rows.h"
 #include "shared/store/run_ends.h"
 
 #define ATTEMPTS 4
+
+struct run_writer {
+    struct pg *pg;
+};
+
+struct run_writer *run_writer_new(struct pg *pg)
+{
+    struct run_writer *writer = xcalloc(1, sizeof(*writer));
+
+    writer->pg = pg;
+    return writer;
+}
+
+void run_writer_free(struct run_writer *writer)
+{
+    free(writer);
+}
+
+const char *run_wait_name(enum run_wait wait)
+{
+    static const char *const names[] = {
+        [RUN_WAIT_NONE] = NULL,
+        [RUN_WAIT_BACKOFF] = "backoff",
+        [RUN_WAIT_RATE_LIMIT] = "rate_limit",
+        [RUN_WAIT_TOOL_OUTPUTS] = "tool_outputs",
+    };
+
+    ASSERT((unsigned)wait < ARRAY_LENGTH(names));
+    return names[wait];
+}
 
 /* The parameters that all three have, $1 to $9: id, owner, fence, step, tokens, tokens, messages,
  * calls, steps. */
@@ -97,15 +131,26 @@ static const struct pg_statement run_finish = {
 static const struct pg_statement run_hand_back = {
     .name = "run_hand_back",
     .sql = "WITH ok AS (UPDATE runs r SET " COUNT_UP ", status = 'queued', owner = NULL,"
-           "     due_at = now() + $10 * interval '1 ms', errors = r.errors + $11::int8::int2"
+           "     due_at = now() + $10 * interval '1 ms', errors = r.errors + $11::int8::int2,"
+           "     wait_kind = $12"
            "   WHERE " THE_LEASE " AND r.status = 'in_progress' " RETURN_OK ")" WRITE_CHANGES
            " SELECT 1 FROM ok",
-    .types = CHANGE_TYPES "ii",
+    .types = CHANGE_TYPES "iit",
+};
+
+static const struct pg_statement run_park = {
+    .name = "run_park",
+    .sql = "WITH ok AS (UPDATE runs r SET " COUNT_UP ", status = 'requires_action', owner = NULL,"
+           "     wait_kind = $10, required_action = $11"
+           "   WHERE " THE_LEASE " AND r.status = 'in_progress' " RETURN_OK ")" WRITE_CHANGES
+           " SELECT 1 FROM ok",
+    .types = CHANGE_TYPES "tj",
 };
 
 /* What a write needs while it is being made. */
 struct write {
     const struct pg_statement *statement;
+    struct uuid run;
     struct pg_value values[CHANGE_VALUES + 5];
     enum run_status leaves; /* the state after it */
     struct buf messages;
@@ -222,6 +267,7 @@ static int write_init(struct write *write, const struct run_lease *lease,
         buf_add_char(&write->steps, i ? ',' : '[');
         encode_step(&write->steps, &c->steps[i]);
     }
+    write->run = lease->run;
     write->values[0] = pg_uuid(lease->run);
     write->values[1] = pg_int(lease->owner);
     write->values[2] = pg_int(lease->fence);
@@ -243,11 +289,17 @@ static const struct pg_statement run_look = {
     .types = "u",
 };
 
-/* Is this the state that a write which leaves `leaves` has left, perhaps with a cancel since? */
+/* Is this the state that a write which leaves `leaves` has left, perhaps with a cancel, or with
+ * what was waited for, since? */
 static bool state_left(enum run_status now, enum run_status leaves)
 {
-    return now == leaves || (leaves == RUN_IN_PROGRESS && now == RUN_CANCELLING) ||
-           (leaves == RUN_QUEUED && now == RUN_CANCELLED);
+    if (now == leaves)
+        return true;
+    if (leaves == RUN_IN_PROGRESS)
+        return now == RUN_CANCELLING;
+    if (leaves == RUN_QUEUED)
+        return now == RUN_CANCELLED;
+    return leaves == RUN_REQUIRES_ACTION && (now == RUN_QUEUED || now == RUN_CANCELLED);
 }
 
 /* The compare-and-set touched no row: why? */
@@ -270,7 +322,7 @@ static int write_look(struct pg *pg, const struct run_lease *lease, enum run_sta
         return error_set(err, E_INTERNAL, "the run has a status that this program does not know");
     mine = pg_get_int(result, 0, 0) == lease->owner;
     if (pg_get_int(result, 0, 2) == lease->step + 1 && state_left(status, leaves))
-        return mine || leaves == RUN_QUEUED ? 0 : LEASE_FENCED;
+        return mine || leaves == RUN_QUEUED || leaves == RUN_REQUIRES_ACTION ? 0 : LEASE_FENCED;
     if (!mine || pg_get_int(result, 0, 2) != lease->step)
         return LEASE_FENCED;
     if (status == RUN_CANCELLING)
@@ -280,7 +332,31 @@ static int write_look(struct pg *pg, const struct run_lease *lease, enum run_sta
     return LEASE_FENCED;
 }
 
-static int write_send(struct pg *pg, struct run_lease *lease, const struct write *write,
+/* Releases the thread and gives it to the next held run, when the run ends. */
+static int write_exec(struct pg *pg, const struct write *write, struct pg_result **out,
+                      struct error *err)
+{
+    CLEANUP(buf_deinit)
+    struct buf runs;
+    struct pg_result *results[2] = {NULL, NULL};
+    struct pg_value ended[1];
+    struct pg_query queries[2] = {{write->statement, write->values}, {&promote_behind, ended}};
+    size_t count = run_status_terminal(write->leaves) ? 2 : 1;
+    int r;
+
+    buf_init(&runs, 0);
+    pg_array_begin(&runs);
+    pg_array_add_uuid(&runs, write->run);
+    pg_array_end(&runs);
+    ended[0] = pg_array('U', &runs);
+    r = pg_exec_all(pg, queries, count, results, err);
+    pg_result_free(results[1]);
+    if (r == 0)
+        *out = results[0];
+    return r;
+}
+
+static int write_send(struct run_writer *writer, struct run_lease *lease, const struct write *write,
                       struct error *err)
 {
     int r = 0;
@@ -289,9 +365,9 @@ static int write_send(struct pg *pg, struct run_lease *lease, const struct write
         CLEANUP(pg_result_freep)
         struct pg_result *result = NULL;
 
-        r = pg_exec(pg, write->statement, write->values, &result, err);
+        r = write_exec(writer->pg, write, &result, err);
         if (r == 0 && pg_rows(result) == 0)
-            r = write_look(pg, lease, write->leaves, err);
+            r = write_look(writer->pg, lease, write->leaves, err);
         if (r != -E_AMBIGUOUS)
             break;
     }
@@ -300,8 +376,8 @@ static int write_send(struct pg *pg, struct run_lease *lease, const struct write
     return r;
 }
 
-int run_leases_checkpoint(struct pg *pg, struct run_lease *lease, const struct run_changes *changes,
-                          struct error *err)
+int run_leases_checkpoint(struct run_writer *writer, struct run_lease *lease,
+                          const struct run_changes *changes, struct error *err)
 {
     CLEANUP(write_deinit)
     struct write write = {.statement = &run_checkpoint, .leaves = RUN_IN_PROGRESS};
@@ -310,7 +386,7 @@ int run_leases_checkpoint(struct pg *pg, struct run_lease *lease, const struct r
     r = write_init(&write, lease, changes, err);
     if (r < 0)
         return r;
-    return write_send(pg, lease, &write, err);
+    return write_send(writer, lease, &write, err);
 }
 
 static void encode_last_error(struct buf *buf, const struct run_ending *ending)
@@ -335,8 +411,9 @@ static void encode_sources(struct buf *buf, enum run_status to)
     pg_array_end(buf);
 }
 
-int run_leases_finish(struct pg *pg, struct run_lease *lease, const struct run_changes *changes,
-                      const struct run_ending *ending, struct error *err)
+int run_leases_finish(struct run_writer *writer, struct run_lease *lease,
+                      const struct run_changes *changes, const struct run_ending *ending,
+                      struct error *err)
 {
     CLEANUP(write_deinit)
     struct write write = {.statement = &run_finish, .leaves = ending->status};
@@ -363,11 +440,12 @@ int run_leases_finish(struct pg *pg, struct run_lease *lease, const struct run_c
     write.values[11] = value_uuid_or_null(ending->result_message);
     write.values[12] = ending->error_code.ptr ? pg_json(buf_text(&last_error)) : pg_null();
     write.values[13] = pg_text(ending->incomplete_reason);
-    return write_send(pg, lease, &write, err);
+    return write_send(writer, lease, &write, err);
 }
 
-int run_leases_hand_back(struct pg *pg, struct run_lease *lease, const struct run_changes *changes,
-                         const struct run_return *how, struct error *err)
+int run_leases_hand_back(struct run_writer *writer, struct run_lease *lease,
+                         const struct run_changes *changes, const struct run_return *how,
+                         struct error *err)
 {
     CLEANUP(write_deinit)
     struct write write = {.statement = &run_hand_back, .leaves = RUN_QUEUED};
@@ -379,5 +457,23 @@ int run_leases_hand_back(struct pg *pg, struct run_lease *lease, const struct ru
         return r;
     write.values[9] = pg_int(how->delay_ms);
     write.values[10] = pg_int(how->count_error ? 1 : 0);
-    return write_send(pg, lease, &write, err);
+    write.values[11] = pg_string(run_wait_name(how->wait_kind));
+    return write_send(writer, lease, &write, err);
+}
+
+int run_leases_park(struct run_writer *writer, struct run_lease *lease,
+                    const struct run_changes *changes, const struct run_parking *how,
+                    struct error *err)
+{
+    CLEANUP(write_deinit)
+    struct write write = {.statement = &run_park, .leaves = RUN_REQUIRES_ACTION};
+    int r;
+
+    ASSERT(how->wait_kind != RUN_WAIT_NONE);
+    r = write_init(&write, lease, changes, err);
+    if (r < 0)
+        return r;
+    write.values[9] = pg_string(run_wait_name(how->wait_kind));
+    write.values[10] = pg_json(how->required_action);
+    return write_send(writer, lease, &write, err);
 }

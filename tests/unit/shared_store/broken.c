@@ -19,7 +19,8 @@ static void write_all(void *arg)
             .id = uuid_new(), .seq = i, .role = MESSAGE_ASSISTANT, .content = TEXT("[]")};
         struct run_changes changes = {.prompt_tokens = 1, .messages = &message, .message_count = 1};
 
-        MUST(run_leases_checkpoint(writer->store.pg, &writer->claim.lease, &changes, &test_err));
+        MUST(run_leases_checkpoint(writer_of(writer->store.pg), &writer->claim.lease, &changes,
+                                   &test_err));
     }
     writer->done = true;
 }

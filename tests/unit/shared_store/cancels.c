@@ -17,17 +17,18 @@ static void ends_cancelled(struct store *store)
         struct run_claim claim = must_claim(store, worker, run.id);
         struct run_ending ending = {.status = RUN_CANCELLED};
 
-        GIVES(-E_INTERNAL, run_leases_finish(store->pg, &claim.lease, NULL, &ending, &test_err));
+        GIVES(-E_INTERNAL,
+              run_leases_finish(writer_of(store->pg), &claim.lease, NULL, &ending, &test_err));
         MUST(runs_cancel(store, any, run.id, &run, &test_err));
         ending.status = RUN_COMPLETED;
         GIVES(LEASE_CANCELLING,
-              run_leases_finish(store->pg, &claim.lease, NULL, &ending, &test_err));
+              run_leases_finish(writer_of(store->pg), &claim.lease, NULL, &ending, &test_err));
         ending.status = RUN_INCOMPLETE;
         GIVES(LEASE_CANCELLING,
-              run_leases_finish(store->pg, &claim.lease, NULL, &ending, &test_err));
+              run_leases_finish(writer_of(store->pg), &claim.lease, NULL, &ending, &test_err));
         check_run(store, run.id, RUN_CANCELLING);
         ending.status = ends[i];
-        MUST(run_leases_finish(store->pg, &claim.lease, NULL, &ending, &test_err));
+        MUST(run_leases_finish(writer_of(store->pg), &claim.lease, NULL, &ending, &test_err));
         check_run(store, run.id, ends[i]);
         cr_assert_eq(must_get_run(store, run.id).cancelled_at > 0, ends[i] == RUN_CANCELLED);
     }
@@ -51,7 +52,8 @@ static void race_finish(void *arg)
     struct run_ending ending = {.status = RUN_COMPLETED};
     struct error err = {0};
 
-    race->finished = run_leases_finish(race->store.pg, &race->claim.lease, NULL, &ending, &err);
+    race->finished =
+        run_leases_finish(writer_of(race->store.pg), &race->claim.lease, NULL, &ending, &err);
 }
 
 static void race_cancel(void *arg)
@@ -121,7 +123,8 @@ static void leaves(struct store *store)
     kept = must_get_run(store, kept.id);
     cr_assert_eq(kept.crashes, 0);
     cr_assert_eq(kept.errors, 0);
-    GIVES(LEASE_FENCED, run_leases_checkpoint(store->pg, &claim.lease, &none, &test_err));
+    GIVES(LEASE_FENCED,
+          run_leases_checkpoint(writer_of(store->pg), &claim.lease, &none, &test_err));
     MUST(workers_deregister(store->pg, worker, &runs, &test_err));
     cr_assert_eq(runs, 0);
     cr_assert_eq(sql_int("SELECT count(*) FROM workers"), 0);

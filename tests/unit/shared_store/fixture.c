@@ -55,6 +55,32 @@ struct pg *another_pg(void)
     return open_pg();
 }
 
+static struct {
+    struct pg *pg;
+    struct run_writer *writer;
+} writers[8];
+
+struct run_writer *writer_of(struct pg *pg)
+{
+    size_t i = 0;
+
+    while (writers[i].pg != pg && writers[i].pg)
+        cr_assert_lt(++i, ARRAY_LENGTH(writers));
+    writers[i].pg = pg;
+    if (!writers[i].writer)
+        writers[i].writer = run_writer_new(pg);
+    return writers[i].writer;
+}
+
+static void free_writers(void)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(writers); i++) {
+        run_writer_free(writers[i].writer);
+        writers[i].writer = NULL;
+        writers[i].pg = NULL;
+    }
+}
+
 static void run_body(void *arg)
 {
     struct arena arena;
@@ -70,6 +96,7 @@ static void run_body(void *arg)
         store.tenant = tenant.id;
     }
     test_body(&store);
+    free_writers();
     pg_close(store.pg);
     arena_deinit(&arena);
 }

@@ -44,6 +44,9 @@ void with_empty_database(void (*body)(struct store *store));
 /* Another connection to the same database; pg_close it. */
 SUSPENDS struct pg *another_pg(void);
 
+/* The writer on this connection; it goes with the database. */
+struct run_writer *writer_of(struct pg *pg);
+
 /* The store seen by another tenant. */
 SUSPENDS struct store other_tenant(const struct store *store, const char *name);
 

@@ -142,7 +142,7 @@ static void hides(struct store *store)
     struct message_list list;
     struct message message;
 
-    MUST(run_leases_checkpoint(store->pg, &claim.lease, &changes, &test_err));
+    MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
     MUST(messages_list(store, run.thread_id, any, &page, &list, &test_err));
     cr_assert_eq(list.count, 1);
     cr_assert(uuid_equal(list.items[0].run_id, run.id));
@@ -184,7 +184,7 @@ static void keeps_opaque(struct store *store)
     struct message message;
 
     messages[0].opaque = opaque;
-    MUST(run_leases_checkpoint(store->pg, &claim.lease, &changes, &test_err));
+    MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
     MUST(messages_history(store, run.thread_id, &limits, &list, &test_err));
     cr_assert_eq(list.count, 2);
     cr_assert(text_equal(list.items[0].opaque, opaque), "%s", list.items[0].opaque.ptr);

@@ -144,7 +144,7 @@ static void shows(struct store *store)
     id_format(ID_RUN, run.id, run_id);
     cr_assert_str_eq(sql_string(store, "SELECT finished_at FROM run_results"), "");
     claim = must_claim(store, must_worker(store), run.id);
-    MUST(run_leases_finish(store->pg, &claim.lease, &changes, &ending, &test_err));
+    MUST(run_leases_finish(writer_of(store->pg), &claim.lease, &changes, &ending, &test_err));
     cr_assert_str_eq(
         sql_string(store, "SELECT answer FROM run_results WHERE id = penstock_uuid('%s')", run_id),
         "because");

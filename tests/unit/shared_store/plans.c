@@ -113,10 +113,10 @@ static void use_worker(const struct store *store)
     MUST(run_leases_held(store->pg, store->arena, worker, &held, &test_err));
     MUST(run_leases_progress(store->pg, store->arena, run.id, &progress, &test_err));
     MUST(messages_history(store, run.thread_id, &limits, &messages, &test_err));
-    MUST(run_leases_checkpoint(store->pg, &claim.lease, &changes, &test_err));
-    MUST(run_leases_hand_back(store->pg, &claim.lease, NULL, &how, &test_err));
+    MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
+    MUST(run_leases_hand_back(writer_of(store->pg), &claim.lease, NULL, &how, &test_err));
     claim = must_claim(store, worker, run.id);
-    MUST(run_leases_finish(store->pg, &claim.lease, NULL, &ending, &test_err));
+    MUST(run_leases_finish(writer_of(store->pg), &claim.lease, NULL, &ending, &test_err));
     MUST(dispatch_ready(store->pg, store->arena, &query, &ready, &test_err));
     MUST(dispatch_count(store->pg, &counts, &test_err));
     MUST(reaper_declare_dead(store->pg, worker, &test_err));
@@ -186,7 +186,7 @@ static void stays_hot(struct store *store)
 
     used.pg = another_pg();
     for (int i = 0; i < 100; i++)
-        MUST(run_leases_checkpoint(used.pg, &claim.lease, &changes, &test_err));
+        MUST(run_leases_checkpoint(writer_of(used.pg), &claim.lease, &changes, &test_err));
     pg_close(used.pg);
     wait_for_sessions(before_sessions);
     cr_assert(sql_int("SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'runs'") >=
@@ -211,8 +211,8 @@ static void finds_by_id(struct store *store)
     for (int i = 0; i < 40; i++)
         claim = must_claim(&used, worker, must_run(&used).id);
     for (int i = 0; i < 20; i++)
-        MUST(run_leases_checkpoint(used.pg, &claim.lease, &changes, &test_err));
-    MUST(run_leases_finish(used.pg, &claim.lease, NULL, &ending, &test_err));
+        MUST(run_leases_checkpoint(writer_of(used.pg), &claim.lease, &changes, &test_err));
+    MUST(run_leases_finish(writer_of(used.pg), &claim.lease, NULL, &ending, &test_err));
     pg_close(used.pg);
     wait_for_sessions(before_sessions);
     cr_assert_eq(sql_int("SELECT idx_tup_read FROM pg_stat_user_indexes"

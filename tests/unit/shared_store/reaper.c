@@ -51,7 +51,8 @@ static void requeues(struct store *store)
     run = must_get_run(store, run.id);
     cr_assert_eq(run.crashes, 1);
     cr_assert_eq(run.errors, 0);
-    GIVES(LEASE_FENCED, run_leases_checkpoint(store->pg, &claim.lease, &none, &test_err));
+    GIVES(LEASE_FENCED,
+          run_leases_checkpoint(writer_of(store->pg), &claim.lease, &none, &test_err));
     report = sweep(store);
     cr_assert_eq(report.requeued + report.workers_dead, 0);
     cr_assert_eq(must_get_run(store, run.id).crashes, 1);
@@ -74,7 +75,7 @@ static void fails(struct store *store)
         struct run_changes changes = {.steps = &step, .step_count = 1};
         struct reaper_report report;
 
-        MUST(run_leases_checkpoint(store->pg, &claim.lease, &changes, &test_err));
+        MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
         MUST(reaper_declare_dead(store->pg, worker, &test_err));
         report = sweep(store);
         cr_assert_eq(report.requeued, i < CRASHES_MAX ? 1 : 0);
@@ -132,7 +133,8 @@ static void expires(struct store *store)
     cr_assert_eq(sweep(store).expired, 1);
     check_run(store, running.id, RUN_EXPIRED);
     check_run(store, kept.id, RUN_QUEUED);
-    GIVES(LEASE_FENCED, run_leases_checkpoint(store->pg, &claim.lease, &none, &test_err));
+    GIVES(LEASE_FENCED,
+          run_leases_checkpoint(writer_of(store->pg), &claim.lease, &none, &test_err));
 }
 
 Test(reaper, expires_runs_past_their_time)

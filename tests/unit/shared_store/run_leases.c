@@ -149,7 +149,7 @@ static void writes(struct store *store)
     struct parts parts;
 
     parts_init(&parts, 1);
-    MUST(run_leases_checkpoint(store->pg, &claim.lease, &parts.changes, &test_err));
+    MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &parts.changes, &test_err));
     cr_assert_eq(claim.lease.step, 1);
     MUST(run_leases_progress(store->pg, store->arena, run.id, &progress, &test_err));
     cr_assert_eq(progress.next_message_seq, 2);
@@ -175,7 +175,7 @@ static void writes(struct store *store)
     parts.step.status = STEP_COMPLETED;
     parts.step.tool_calls = TEXT_NONE;
     parts.step.usage = TEXT("{\"n\": 1}");
-    MUST(run_leases_checkpoint(store->pg, &claim.lease, &parts.changes, &test_err));
+    MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &parts.changes, &test_err));
     MUST(run_leases_progress(store->pg, store->arena, run.id, &progress, &test_err));
     cr_assert_eq(progress.next_message_seq, 3);
     cr_assert_eq(progress.next_step_seq, 2);
@@ -211,18 +211,18 @@ static void recognises(struct store *store)
     struct parts parts;
 
     parts_init(&parts, 1);
-    MUST(run_leases_checkpoint(store->pg, &claim.lease, &parts.changes, &test_err));
-    MUST(run_leases_checkpoint(store->pg, &before, &parts.changes, &test_err));
+    MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &parts.changes, &test_err));
+    MUST(run_leases_checkpoint(writer_of(store->pg), &before, &parts.changes, &test_err));
     cr_assert_eq(before.step, 1);
     cr_assert_eq(must_get_run(store, run.id).step, 1);
     cr_assert_eq(must_get_run(store, run.id).prompt_tokens, 10);
     cr_assert_eq(sql_int("SELECT count(*) FROM messages"), 1);
 
-    MUST(run_leases_finish(store->pg, &claim.lease, NULL, &ending, &test_err));
-    MUST(run_leases_finish(store->pg, &before, NULL, &ending, &test_err));
+    MUST(run_leases_finish(writer_of(store->pg), &claim.lease, NULL, &ending, &test_err));
+    MUST(run_leases_finish(writer_of(store->pg), &before, NULL, &ending, &test_err));
     ending.status = RUN_FAILED;
     before.step = 1;
-    GIVES(LEASE_FENCED, run_leases_finish(store->pg, &before, NULL, &ending, &test_err));
+    GIVES(LEASE_FENCED, run_leases_finish(writer_of(store->pg), &before, NULL, &ending, &test_err));
     check_run(store, run.id, RUN_COMPLETED);
 }
 
@@ -243,9 +243,9 @@ static void check_fenced(const struct store *store, struct run_lease lease, int 
 
     parts_init(&parts, 7);
     used = lease;
-    GIVES(want, run_leases_checkpoint(store->pg, &used, &parts.changes, &test_err));
-    GIVES(want, run_leases_finish(store->pg, &used, &parts.changes, &ending, &test_err));
-    GIVES(want, run_leases_hand_back(store->pg, &used, &parts.changes, &how, &test_err));
+    GIVES(want, run_leases_checkpoint(writer_of(store->pg), &used, &parts.changes, &test_err));
+    GIVES(want, run_leases_finish(writer_of(store->pg), &used, &parts.changes, &ending, &test_err));
+    GIVES(want, run_leases_hand_back(writer_of(store->pg), &used, &parts.changes, &how, &test_err));
     cr_assert_eq(used.step, lease.step);
     cr_assert_str_eq(sql_string(store, "%s", state), before);
     cr_assert_eq(sql_int("SELECT (SELECT count(*) FROM messages WHERE seq = 7)"
@@ -261,8 +261,8 @@ static void fences(struct store *store)
     struct run_changes none = {0};
     struct run_lease wrong;
 
-    MUST(run_leases_checkpoint(store->pg, &claim.lease, &none, &test_err));
-    MUST(run_leases_checkpoint(store->pg, &claim.lease, &none, &test_err));
+    MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &none, &test_err));
+    MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &none, &test_err));
     wrong = claim.lease;
     wrong.owner = must_worker(store);
     check_fenced(store, wrong, LEASE_FENCED);
@@ -308,7 +308,7 @@ static void finishes(struct store *store)
         struct parts parts;
 
         parts_init(&parts, 1);
-        MUST(run_leases_checkpoint(store->pg, &claim.lease, &parts.changes, &test_err));
+        MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &parts.changes, &test_err));
         parts.changes.calls = NULL;
         parts.changes.call_count = 0;
         parts.message = (struct run_message){.id = ending.result_message,
@@ -326,7 +326,8 @@ static void finishes(struct store *store)
         }
         if (ends[i] == RUN_INCOMPLETE)
             ending.incomplete_reason = TEXT("max_completion_tokens");
-        MUST(run_leases_finish(store->pg, &claim.lease, &parts.changes, &ending, &test_err));
+        MUST(run_leases_finish(writer_of(store->pg), &claim.lease, &parts.changes, &ending,
+                               &test_err));
         check_run(store, run.id, ends[i]);
         run = must_get_run(store, run.id);
         cr_assert(uuid_equal(run.result_message, ending.result_message));
@@ -363,8 +364,8 @@ static void hands_back(struct store *store)
     struct parts parts;
 
     parts_init(&parts, 1);
-    MUST(run_leases_hand_back(store->pg, &claim.lease, &parts.changes, &how, &test_err));
-    MUST(run_leases_hand_back(store->pg, &before, &parts.changes, &how, &test_err));
+    MUST(run_leases_hand_back(writer_of(store->pg), &claim.lease, &parts.changes, &how, &test_err));
+    MUST(run_leases_hand_back(writer_of(store->pg), &before, &parts.changes, &how, &test_err));
     check_run(store, run.id, RUN_QUEUED);
     run = must_get_run(store, run.id);
     cr_assert_eq(run.errors, 1);
@@ -378,9 +379,9 @@ static void hands_back(struct store *store)
     cr_assert_eq(claim.lease.step, 1);
     cr_assert_eq(claim.errors, 1);
     before.step = 0;
-    GIVES(LEASE_FENCED, run_leases_hand_back(store->pg, &before, NULL, &how, &test_err));
+    GIVES(LEASE_FENCED, run_leases_hand_back(writer_of(store->pg), &before, NULL, &how, &test_err));
     how = (struct run_return){0};
-    MUST(run_leases_hand_back(store->pg, &claim.lease, NULL, &how, &test_err));
+    MUST(run_leases_hand_back(writer_of(store->pg), &claim.lease, NULL, &how, &test_err));
     cr_assert_eq(must_get_run(store, run.id).errors, 1);
     must_claim(store, worker, run.id);
 }

@@ -174,7 +174,7 @@ static void deletes(struct store *store)
     struct run kept = must_run(store);
     int64_t owner = 0;
 
-    MUST(run_leases_checkpoint(store->pg, &claim.lease, &changes, &test_err));
+    MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
     MUST(threads_delete(store, run.thread_id, &owner, &test_err));
     cr_assert_eq(owner, worker);
     GIVES(RUN_MISSING, runs_get(store, (struct uuid){{0}}, run.id, &run, &test_err));
@@ -182,7 +182,8 @@ static void deletes(struct store *store)
     cr_assert_eq(sql_int("SELECT count(*) FROM run_steps"), 0);
     cr_assert_eq(sql_int("SELECT count(*) FROM tool_calls"), 0);
     changes = (struct run_changes){0};
-    GIVES(LEASE_FENCED, run_leases_checkpoint(store->pg, &claim.lease, &changes, &test_err));
+    GIVES(LEASE_FENCED,
+          run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
     check_run(store, kept.id, RUN_QUEUED);
     GIVES(THREAD_MISSING, threads_delete(store, run.thread_id, &owner, &test_err));
     cr_assert_eq(owner, 0);
