@@ -1,110 +1,108 @@
-// The benchmark: throughput and CPU of a standard run, and memory of runs in flight.
+// The benchmark: throughput and CPU of a standard run, latency at half load, and memory of runs in flight.
 
 import { spawn, execFileSync } from 'node:child_process';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Stack, sleep, until } from '../lib/stack.mjs';
+import { Client } from './load.mjs';
+import { cpu, fold, median, percentiles, perRun, rss, sample, Sql } from './probe.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const { values: options } = parseArgs({
   options: {
     runs: { type: 'string', default: '10000' },
+    repeat: { type: 'string', default: '1' },
+    rate: { type: 'string' },
+    'latency-runs': { type: 'string', default: '5000' },
     memory: { type: 'string', default: '1000,10000' },
+    before: { type: 'string' },
     'skip-baseline': { type: 'boolean', default: false },
     'skip-throughput': { type: 'boolean', default: false },
+    'skip-latency': { type: 'boolean', default: false },
     json: { type: 'string' },
   },
 });
-const ticks = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+const WARM_UP = 500;
+const WATCHED = 25; // one run in so many is polled by the client
 process.env.PENSTOCK_LOG_LEVEL = 'warn';
 
-function stat(pid) {
-  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  return text.slice(text.lastIndexOf(')') + 2).split(' ');
+const LIVE = `status IN ('queued', 'in_progress')`;
+
+/** Polls `query` until it gives `count`, at most ten times a second. */
+async function reach(sql, what, query, count) {
+  await until(what, async () => (await sql.number(query)) >= count || (await sleep(80)), 600000);
 }
 
-/** CPU milliseconds of a process so far; with its children, the ended ones included, when `family`. */
-function cpu(pid, family = false) {
-  const fields = stat(pid);
-  let total = Number(fields[11]) + Number(fields[12]);
-  if (family) {
-    total += Number(fields[13]) + Number(fields[14]);
-    for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-      try {
-        const child = stat(name);
-        if (Number(child[1]) === pid) total += Number(child[11]) + Number(child[12]);
-      } catch {
-        // ended meanwhile: counted by its parent next time
-      }
-    }
-  }
-  return (total * 1000) / ticks;
-}
-
-function rss(pid) {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
-}
-
-function servers(stack) {
-  return {
-    postgres: Number(readFileSync(join(stack.serversDir, 'postgres/postmaster.pid'), 'utf8').split('\n')[0]),
-    redis: Number(readFileSync(join(stack.serversDir, 'redis.pid'), 'utf8')),
-  };
-}
-
-function sample(stack, worker) {
-  const { postgres, redis } = servers(stack);
-  return {
-    worker: worker ? cpu(worker) : 0,
-    scheduler: cpu(stack.scheduler.pid),
-    redis: cpu(redis),
-    postgres: cpu(postgres, true),
-    llm: cpu(stack.llm.pid),
-  };
-}
-
-const perRun = (before, after, runs) =>
-  Object.fromEntries(Object.keys(after).map((key) => [key, (after[key] - before[key]) / runs]));
-
-async function submitAll(stack, assistant, count, prompt = 'standard') {
-  let next = 0;
-  const one = async () => {
-    while (next++ < count) await stack.submit(assistant, prompt);
-  };
-  await Promise.all(Array.from({ length: 32 }, one));
-}
-
-const ended = (stack) => Number(stack.exec(`SELECT count(*) FROM runs WHERE status NOT IN ('queued', 'in_progress')`));
-
-/** Submit everything, then start a worker and let it work through the backlog. */
-async function penstock(runs) {
-  const stack = await Stack.start({ workers: 0, slots: 256 });
+async function withStack(bin, stackOptions, body) {
+  const stack = await Stack.start({ bin, workers: 0, slots: 256, ...stackOptions });
+  const sql = new Sql(stack.databaseUrl);
   try {
-    const assistant = await stack.assistant();
-    await submitAll(stack, assistant, 500);
-    const warm = await stack.startWorker();
-    await until('warm-up', () => ended(stack) >= 500, 60000);
-    await warm.stop();
-    const beforeSubmit = sample(stack);
-    await submitAll(stack, assistant, runs);
-    const submit = perRun(beforeSubmit, sample(stack), runs);
-    await sleep(500);
-    const start = Date.now();
-    const worker = await stack.startWorker();
-    const before = sample(stack, worker.pid);
-    await until('all runs end', () => ended(stack) >= runs + 500, 600000);
-    const seconds = (Date.now() - start) / 1000;
-    const work = perRun(before, sample(stack, worker.pid), runs);
-    const bad = Number(stack.exec(`SELECT count(*) FROM runs WHERE status <> 'completed'`));
-    const messages = Number(stack.exec(`SELECT count(*) FROM messages`));
-    if (bad || messages !== (runs + 500) * 4) throw new Error(`${bad} runs not completed, ${messages} messages`);
-    return { submit, work, rate: runs / seconds };
+    const client = new Client(stack, await stack.assistant());
+    return await body(stack, sql, client).finally(() => client.close());
   } finally {
+    sql.close();
     await stack.stop();
   }
 }
+
+async function check(sql, runs) {
+  const bad = await sql.number(`SELECT count(*) FROM runs WHERE status <> 'completed'`);
+  const messages = await sql.number('SELECT count(*) FROM messages');
+  if (bad || messages !== runs * 4) throw new Error(`${bad} runs not completed, ${messages} messages of ${runs * 4}`);
+}
+
+/**
+ * Three measurements on one stack: the CPU of submissions, with no worker; that of a worker which works through them; and how
+ * many runs a second come out when both happen at once.
+ */
+const throughput = (bin, runs) =>
+  withStack(bin, {}, async (stack, sql, client) => {
+    const ended = `SELECT count(*) FROM runs WHERE NOT ${LIVE}`;
+    const lastEnd = `SELECT extract(epoch FROM max(completed_at)) * 1000 FROM runs`;
+    await client.submitAll(WARM_UP);
+    const warm = await stack.startWorker();
+    await reach(sql, 'warm-up', ended, WARM_UP);
+    await warm.stop();
+
+    const beforeSubmit = sample(stack);
+    await client.submitAll(runs);
+    const submit = perRun(beforeSubmit, sample(stack), runs);
+    await sleep(500);
+
+    const start = Date.now();
+    const worker = await stack.startWorker();
+    const before = sample(stack, worker.pid);
+    await reach(sql, 'all runs end', ended, runs + WARM_UP);
+    const work = perRun(before, sample(stack, worker.pid), runs);
+    const rate = (runs * 1000) / ((await sql.number(lastEnd)) - start);
+
+    const startFull = Date.now();
+    await client.submitAll(runs);
+    await reach(sql, 'all runs end', ended, 2 * runs + WARM_UP);
+    const fullRate = (runs * 1000) / ((await sql.number(lastEnd)) - startFull);
+    await check(sql, 2 * runs + WARM_UP);
+    return { rate, fullRate, submit, work };
+  });
+
+/** From the row's creation to its completion, and as a client sees it, at a fixed rate. */
+const latency = (bin, runs, rate) =>
+  withStack(bin, {}, async (stack, sql, client) => {
+    const worker = await stack.startWorker();
+    await client.submitAtRate(WARM_UP, rate, WATCHED);
+    await reach(sql, 'warm-up', `SELECT count(*) FROM runs WHERE NOT ${LIVE}`, WARM_UP);
+    const before = sample(stack, worker.pid);
+    const seen = await client.submitAtRate(runs, rate, WATCHED);
+    await reach(sql, 'all runs end', `SELECT count(*) FROM runs WHERE NOT ${LIVE}`, runs + WARM_UP);
+    const work = perRun(before, sample(stack, worker.pid), runs);
+    await check(sql, runs + WARM_UP);
+    const rows = await sql.rows(
+      `SELECT extract(epoch FROM completed_at - created_at) * 1000 FROM runs ORDER BY created_at OFFSET ${WARM_UP}`,
+    );
+    return { rate, work, stored: percentiles(rows.map(([ms]) => Number(ms))), seen: percentiles(seen) };
+  });
 
 async function baseline(runs) {
   const stack = await Stack.start({ workers: 0 });
@@ -117,23 +115,22 @@ async function baseline(runs) {
     LLM_URL: `${stack.llmUrl}/v1/chat/completions`,
     NODE_ENV: 'production',
   };
+  let sql;
   try {
     stack.exec('CREATE DATABASE baseline');
+    sql = new Sql(database);
     execFileSync('node', ['submit.mjs'], { cwd: dir, env: { ...env, COUNT: String(runs) } });
     await stack.scheduler.stop();
-    const done = () =>
-      Number(execFileSync('psql', [database, '-qAtc', `SELECT count(*) FROM runs WHERE status = 'completed'`], { encoding: 'utf8' }));
     const start = Date.now();
     const worker = spawn('node', ['worker.mjs'], { cwd: dir, env, stdio: ['ignore', 'pipe', 'inherit'] });
-    const { postgres, redis } = servers(stack);
-    const read = () => ({ worker: cpu(worker.pid), redis: cpu(redis), postgres: cpu(postgres, true), llm: cpu(stack.llm.pid) });
-    const before = { ...read(), worker: 0 };
-    await until('all jobs end', () => done() >= runs, 600000);
-    const seconds = (Date.now() - start) / 1000;
-    const work = perRun(before, read(), runs);
+    const before = { ...sample(stack, worker.pid), worker: 0 };
+    await reach(sql, 'all jobs end', `SELECT count(*) FROM runs WHERE status = 'completed'`, runs);
+    const work = perRun(before, sample(stack, worker.pid), runs);
+    const end = await sql.number(`SELECT extract(epoch FROM max(completed_at)) * 1000 FROM runs`);
     worker.kill('SIGTERM');
-    return { work, rate: runs / seconds };
+    return { work, rate: (runs * 1000) / (end - start) };
   } finally {
+    sql?.close();
     await stack.stop();
   }
 }
@@ -142,13 +139,11 @@ async function baseline(runs) {
  * Resident memory of a worker with `count` runs in flight, all waiting for the model. It takes one second to answer; ten where
  * one worker can't start that many calls in a second.
  */
-async function memory(count) {
+function memory(bin, count) {
   const seconds = count > 2000 ? 10 : 1;
   const runs = count > 2000 ? count : count * 5;
-  const stack = await Stack.start({ workers: 0, slots: count, llmArgs: ['--delay-ms', String(seconds * 1000)] });
-  try {
-    const assistant = await stack.assistant();
-    await submitAll(stack, assistant, runs);
+  return withStack(bin, { slots: count, llmArgs: ['--delay-ms', String(seconds * 1000)] }, async (stack, sql, client) => {
+    await client.submitAll(runs);
     const worker = await stack.startWorker();
     const idle = rss(worker.pid);
     const start = sample(stack, worker.pid);
@@ -157,42 +152,118 @@ async function memory(count) {
     await until('all runs end', async () => {
       inFlight = Math.max(inFlight, (await stack.llmStats()).in_flight);
       peak = Math.max(peak, rss(worker.pid));
-      return (await stack.busy(worker)) === 0 && ended(stack) >= runs;
+      return (await stack.busy(worker)) === 0 && (await sql.number(`SELECT count(*) FROM runs WHERE NOT ${LIVE}`)) >= runs;
     }, 300000);
     const work = perRun(start, sample(stack, worker.pid), runs);
     return { count, seconds, idle, peak, each: (peak - idle) / inFlight, inFlight, worker: work.worker };
-  } finally {
-    await stack.stop();
+  });
+}
+
+/** Builds the programs of another commit in a worktree of their own. Returns its folder of programs, and how to remove it. */
+function buildBefore(ref) {
+  const root = join(here, '../..');
+  const dir = join(mkdtempSync(join(tmpdir(), 'penstock-before-')), 'tree');
+  const git = (...args) => execFileSync('git', ['-C', root, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const remove = () => {
+    git('worktree', 'remove', '--force', dir);
+    rmSync(dirname(dir), { recursive: true, force: true });
+  };
+  git('worktree', 'add', '--detach', dir, ref);
+  try {
+    const quiet = { cwd: dir, stdio: ['ignore', 'ignore', 'inherit'] };
+    execFileSync('cmake', ['--preset', 'release'], quiet);
+    const programs = ['penstock', 'penstock-scheduler', 'penstock-worker', 'penstock-rehearsal'];
+    execFileSync('cmake', ['--build', 'build/release', '--target', ...programs], quiet);
+  } catch (error) {
+    remove();
+    throw error;
   }
+  return { bin: join(dir, 'build/release/bin'), remove };
 }
 
 const ms = (value) => (value === undefined ? '' : value.toFixed(3));
 const together = (work) => work.worker + work.redis + work.postgres + (work.scheduler ?? 0);
+const print = (rows) => {
+  for (const row of rows) console.log(row.map((cell, i) => (i ? cell.padStart(10) : cell.padEnd(18))).join(' '));
+};
+const middle = (samples) => fold(samples, median);
+const spread = (values) => `${Math.min(...values).toFixed(3)}-${Math.max(...values).toFixed(3)}`;
 
-const runs = Number(options.runs);
-const result = { runs, memory: [] };
-if (!options['skip-throughput']) {
-  if (!options['skip-baseline']) result.baseline = await baseline(runs);
-  result.penstock = await penstock(runs);
+/** Everything that is measured in turn: [{name, throughput: [], latency: []}, …], the Node baseline without latency. */
+async function repeat(subjects, runs, times) {
+  for (let i = 0; i < times; i++) {
+    for (const subject of subjects) {
+      if (options['skip-throughput']) continue;
+      subject.throughput.push(subject.bin ? await throughput(subject.bin, runs) : await baseline(runs));
+    }
+    const ours = subjects.filter((subject) => subject.bin);
+    if (options['skip-latency']) continue;
+    if (!options.rate && options['skip-throughput']) throw new Error('--skip-throughput: then latency needs a --rate');
+    const rate = options.rate ? Number(options.rate) : Math.min(...ours.map((subject) => subject.throughput.at(-1).fullRate)) / 2;
+    for (const subject of ours) subject.latency.push(await latency(subject.bin, Number(options['latency-runs']), rate));
+  }
+}
+
+function printThroughput(subjects, runs) {
   const rows = [['', 'runs/s', 'worker', 'Redis', 'Postgres', 'scheduler', 'together']];
-  for (const [name, of] of [['Node baseline', result.baseline], ['Penstock', result.penstock]]) {
-    if (of) rows.push([name, of.rate.toFixed(0), ms(of.work.worker), ms(of.work.redis), ms(of.work.postgres), ms(of.work.scheduler), ms(together(of.work))]);
+  for (const { name, median: of } of subjects)
+    rows.push([name, of.rate.toFixed(0), ms(of.work.worker), ms(of.work.redis), ms(of.work.postgres), ms(of.work.scheduler), ms(together(of.work))]);
+  const b = subjects.at(-1).median;
+  for (const { name, median: a } of subjects.slice(0, -1))
+    rows.push([`${name}: ratio`, `${(b.rate / a.rate).toFixed(2)}x`, `${(a.work.worker / b.work.worker).toFixed(2)}x`, '',
+      `${(a.work.postgres / b.work.postgres).toFixed(2)}x`, '', `${(together(a.work) / together(b.work)).toFixed(2)}x`]);
+  console.log(`CPU milliseconds per standard run, ${runs} runs, medians of ${subjects[0].throughput.length}:`);
+  print(rows);
+  for (const { name, throughput: samples, median: of } of subjects) {
+    if (samples.length > 1)
+      console.log(`${name}: worker ${spread(samples.map((s) => s.work.worker))}, together ${spread(samples.map((s) => together(s.work)))}, ` +
+        `runs/s ${samples.map((s) => s.rate.toFixed(0)).join(' ')}`);
+    if (!of.submit) continue;
+    console.log(`${name}: submission by HTTP, ms of CPU each: scheduler ${ms(of.submit.scheduler)}, Postgres ${ms(of.submit.postgres)}, ` +
+      `Redis ${ms(of.submit.redis)}; ${of.fullRate.toFixed(0)} runs/s with their submission; the LLM ${ms(of.work.llm)} a run`);
   }
-  if (result.baseline) {
-    const [a, b] = [result.baseline, result.penstock];
-    rows.push(['ratio', `${(b.rate / a.rate).toFixed(1)}x`, `${(a.work.worker / b.work.worker).toFixed(1)}x`, '', '', '', `${(together(a.work) / together(b.work)).toFixed(1)}x`]);
+}
+
+function printLatency(subjects) {
+  const rows = [['', 'runs/s', 'p50', 'p95', 'p99', 'most', 'seen p50', 'seen p99']];
+  for (const { name, latencyMedian: of } of subjects)
+    rows.push([name, of.rate.toFixed(0), ...['p50', 'p95', 'p99', 'most'].map((p) => of.stored[p].toFixed(2)), of.seen.p50.toFixed(2), of.seen.p99.toFixed(2)]);
+  console.log('Milliseconds from submission to completion at half load, stored times; seen: by a client that polls every millisecond:');
+  print(rows);
+  for (const { name, latency: samples } of subjects)
+    if (samples.length > 1) console.log(`${name}: p50 ${spread(samples.map((s) => s.stored.p50))}, p99 ${spread(samples.map((s) => s.stored.p99))}`);
+}
+
+async function main() {
+  const runs = Number(options.runs);
+  const subjects = [{ name: 'Penstock', bin: process.env.PENSTOCK_BIN ?? join(here, '../../build/release/bin') }];
+  const before = options.before ? buildBefore(options.before) : null;
+  if (before) subjects.unshift({ name: `${options.before.slice(0, 10)}`, bin: before.bin });
+  if (!options['skip-baseline'] && !options['skip-throughput']) subjects.unshift({ name: 'Node baseline' });
+  for (const subject of subjects) Object.assign(subject, { throughput: [], latency: [], memory: [] });
+  try {
+    await repeat(subjects, runs, Number(options.repeat));
+    const ours = subjects.filter((subject) => subject.bin);
+    for (const subject of subjects) {
+      if (subject.throughput.length) subject.median = middle(subject.throughput);
+      if (subject.latency.length) subject.latencyMedian = middle(subject.latency);
+    }
+    if (!options['skip-throughput']) printThroughput(subjects, runs);
+    if (!options['skip-latency']) printLatency(ours);
+    for (const count of options.memory.split(',').map(Number).filter(Boolean)) {
+      for (const subject of ours) {
+        const of = await memory(subject.bin, count);
+        subject.memory.push(of);
+        console.log(`${subject.name}: ${of.inFlight} runs in flight, a model of ${of.seconds} s: ${of.each.toFixed(1)} KiB each ` +
+          `(${of.idle} KiB idle, ${of.peak} KiB at most), ${ms(of.worker)} ms of worker CPU a run`);
+      }
+    }
+  } finally {
+    before?.remove();
   }
-  console.log(`CPU milliseconds per standard run, ${runs} runs:`);
-  for (const row of rows) console.log(row.map((cell, i) => (i ? cell.padStart(10) : cell.padEnd(16))).join(' '));
-  const { submit } = result.penstock;
-  console.log(`submission by HTTP, ms of CPU each: scheduler ${ms(submit.scheduler)}, Postgres ${ms(submit.postgres)}, Redis ${ms(submit.redis)}`);
+  const [ours] = subjects.slice(-1);
+  const result = { runs, baseline: subjects.find((subject) => !subject.bin)?.median, penstock: ours.median, latency: ours.latencyMedian, memory: ours.memory, subjects };
+  if (options.json) writeFileSync(options.json, JSON.stringify(result, null, 2));
 }
-for (const count of options.memory.split(',').map(Number).filter(Boolean)) {
-  const of = await memory(count);
-  result.memory.push(of);
-  console.log(
-    `${of.inFlight} runs in flight, a model of ${of.seconds} s: ${of.each.toFixed(1)} KiB each (${of.idle} KiB idle, ${of.peak} KiB at most), ` +
-      `${ms(of.worker)} ms of worker CPU a run`,
-  );
-}
-if (options.json) writeFileSync(options.json, JSON.stringify(result, null, 2));
+
+await main();

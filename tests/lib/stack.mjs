@@ -36,7 +36,7 @@ export async function freePort() {
 
 /** A program of ours, with its log in a file that is shown when a test fails. */
 class Program {
-  constructor(name, args, env, dir) {
+  constructor(bin, name, args, env, dir) {
     this.name = name;
     this.logFile = join(dir, `${name}-${Program.count++}.log`);
     const log = createWriteStream(this.logFile);
@@ -77,10 +77,11 @@ class Program {
 }
 
 export class Stack {
-  /** options: script (YAML text for the LLM), config (YAML text of settings), llmArgs, env, workers (1), slots, schedulerArgs */
+  /** options: bin (folder of the programs), script (YAML text for the LLM), config (YAML text of settings), llmArgs, env, workers (1), slots, schedulerArgs */
   static async start(options = {}) {
     const stack = new Stack();
     stack.options = options;
+    stack.bin = options.bin ?? bin;
     stack.dir = mkdtempSync(join(tmpdir(), 'penstock-it-'));
     stack.workers = [];
     stack.programs = [];
@@ -143,7 +144,7 @@ export class Stack {
 
   /** Starts a program with the stack's environment; stopped and checked with the stack. */
   program(name, args, env) {
-    const program = new Program(name, args, { ...this.env, ...env }, this.dir);
+    const program = new Program(this.bin, name, args, { ...this.env, ...env }, this.dir);
     this.programs.push(program);
     return program;
   }
@@ -173,7 +174,7 @@ export class Stack {
 
   /** Runs `penstock ARGS` and returns what it printed. */
   command(...args) {
-    return execFileSync(join(bin, 'penstock'), args, {
+    return execFileSync(join(this.bin, 'penstock'), args, {
       env: { ...process.env, ...this.env, PENSTOCK_URL: this.url ?? '', PENSTOCK_API_KEY: this.key ?? '' },
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
