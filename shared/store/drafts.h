@@ -13,10 +13,12 @@
     " attachments jsonb, metadata jsonb)) WITH ORDINALITY"                                         \
     " AS d (id, role, content, attachments, metadata, place)"
 
-/* Insert them into the threads of `t` (a CTE with a column id) for tenant `tenant`, in order. */
-#define SQL_INSERT_DRAFTS(n, tenant)                                                               \
-    "INSERT INTO messages (id, tenant_id, thread_id, role, content, attachments, metadata)"        \
-    " SELECT d.id, " tenant ", t.id, d.role, d.content, d.attachments,"                            \
+/* Insert them into the threads of `t` (a CTE with a column id) for tenant `tenant`, in order, as
+ * submitted with run `run` ("NULL": with none). */
+#define SQL_INSERT_DRAFTS(n, tenant, run)                                                          \
+    "INSERT INTO messages (id, tenant_id, thread_id, submitted_with, role, content, attachments, " \
+    "metadata)"                                                                                    \
+    " SELECT d.id, " tenant ", t.id, " run "::uuid, d.role, d.content, d.attachments,"             \
     "   coalesce(d.metadata, '{}')"                                                                \
     " FROM t, " SQL_DRAFTS(n) " ORDER BY d.place"
 

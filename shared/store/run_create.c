@@ -6,25 +6,15 @@
  */
 
 #include "shared/store/drafts.h"
+#include "shared/store/run_drafts.h"
 #include "shared/store/run_rows.h"
 #include "shared/store/thread_rows.h"
 
-/* Insert the run of thread t. Parameters $1 to $11 as in draft_values. */
 #define INSERT_RUN                                                                                 \
-    "INSERT INTO runs AS r (id, tenant_id, thread_id, agent_id, agent_version, shard, priority,"   \
-    "   spec, metadata, due_at, expires_at)"                                                       \
-    " SELECT $1, $2, t.id, $3, $4, $5, $6, $7, coalesce($8, '{}'),"                                \
-    "   now() + $9 * interval '1 ms', now() + ($9 + $10) * interval '1 ms' FROM t RETURNING "
+    "INSERT INTO runs AS r (" SQL_RUN_DRAFT_COLUMNS ") SELECT " SQL_RUN_DRAFT " FROM t RETURNING "
 
-#define AGENT_EXISTS                                                                               \
-    "EXISTS (SELECT 1 FROM agents a WHERE a.id = $3 AND a.tenant_id = $2 AND a.version = $4"       \
-    "   AND a.deleted_at IS NULL)"
-
-#define DRAFT_TYPES  "uuuiiijjiij"
-#define DRAFT_VALUES 11
-
-static void draft_values(const struct store *store, const struct run_draft *draft,
-                         struct pg_value messages, struct pg_value out[DRAFT_VALUES])
+void run_draft_values(const struct store *store, const struct run_draft *draft,
+                      struct pg_value messages, struct pg_value out[RUN_DRAFT_VALUES])
 {
     ASSERT(draft->expires_in_ms > 0 && draft->delay_ms >= 0);
     ASSERT(draft->shard >= 0 && draft->shard <= INT16_MAX);
@@ -44,13 +34,13 @@ static void draft_values(const struct store *store, const struct run_draft *draf
 static const struct pg_statement run_create = {
     .name = "run_create",
     .sql = "WITH t AS (UPDATE threads SET active_run = $1"
-           "   WHERE id = $12 AND tenant_id = $2 AND active_run IS NULL AND " AGENT_EXISTS
+           "   WHERE id = $12 AND tenant_id = $2 AND active_run IS NULL AND " SQL_AGENT_EXISTS
            "   RETURNING id),"
-           " m AS (" SQL_INSERT_DRAFTS("$11", "$2") ") " INSERT_RUN RUN_COLUMNS,
-    .types = DRAFT_TYPES "u",
+           " m AS (" SQL_INSERT_DRAFTS("$11", "$2", "$1") ") " INSERT_RUN RUN_COLUMNS,
+    .types = RUN_DRAFT_TYPES "u",
 };
 
-static const struct pg_statement run_create_look = {
+static const struct pg_statement create_look = {
     .name = "run_create_look",
     .sql = "SELECT t.active_run, EXISTS (SELECT 1 FROM agents a"
            "   WHERE a.id = $3 AND a.tenant_id = $2 AND a.version = $4 AND a.deleted_at IS NULL)"
@@ -58,9 +48,8 @@ static const struct pg_statement run_create_look = {
     .types = "uuui",
 };
 
-/* Why was no run created? 0: it could be now. */
-static int create_look(const struct store *store, const struct run_draft *draft,
-                       struct uuid *out_active, struct error *err)
+int run_create_look(const struct store *store, const struct run_draft *draft,
+                    struct uuid *out_active, struct error *err)
 {
     CLEANUP(pg_result_freep)
     struct pg_result *result = NULL;
@@ -68,7 +57,7 @@ static int create_look(const struct store *store, const struct run_draft *draft,
                                  pg_uuid(draft->agent), pg_int(draft->agent_version)};
     int r;
 
-    r = pg_exec(store->pg, &run_create_look, values, &result, err);
+    r = pg_exec(store->pg, &create_look, values, &result, err);
     if (r < 0)
         return r;
     if (pg_rows(result) == 0)
@@ -89,15 +78,15 @@ int runs_create(const struct store *store, const struct run_draft *draft, struct
 {
     CLEANUP(buf_deinit)
     struct buf messages;
-    struct pg_value values[DRAFT_VALUES + 1];
+    struct pg_value values[RUN_DRAFT_VALUES + 1];
     int r;
 
     buf_init(&messages, 0);
     r = drafts_encode(&messages, draft->messages, draft->message_count, err);
     if (r < 0)
         return r;
-    draft_values(store, draft, drafts_value(&messages, draft->message_count), values);
-    values[DRAFT_VALUES] = pg_uuid(draft->thread);
+    run_draft_values(store, draft, drafts_value(&messages, draft->message_count), values);
+    values[RUN_DRAFT_VALUES] = pg_uuid(draft->thread);
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         CLEANUP(pg_result_freep)
         struct pg_result *result = NULL;
@@ -107,7 +96,7 @@ int runs_create(const struct store *store, const struct run_draft *draft, struct
             return r;
         if (pg_rows(result) > 0)
             return run_read_at(store, result, 0, out, err);
-        r = create_look(store, draft, out_active, err);
+        r = run_create_look(store, draft, out_active, err);
         if (r != 0)
             return r;
     }
@@ -119,11 +108,12 @@ int runs_create(const struct store *store, const struct run_draft *draft, struct
 static const struct pg_statement run_create_with_thread = {
     .name = "run_create_with_thread",
     .sql = "WITH t AS (INSERT INTO threads (id, tenant_id, active_run, metadata, tool_resources)"
-           "   SELECT $12, $2, $1, coalesce($13, '{}'), $14 WHERE " AGENT_EXISTS " RETURNING *),"
-           " m AS (" SQL_INSERT_DRAFTS("$11", "$2") "),"
+           "   SELECT $12, $2, $1, coalesce($13, '{}'), $14 WHERE " SQL_AGENT_EXISTS
+           "   RETURNING *),"
+           " m AS (" SQL_INSERT_DRAFTS("$11", "$2", "$1") "),"
            " r AS (" INSERT_RUN "r.*)"
            " SELECT " RUN_COLUMNS ", " THREAD_COLUMNS " FROM r, t",
-    .types = DRAFT_TYPES "ujj",
+    .types = RUN_DRAFT_TYPES "ujj",
 };
 /* clang-format on */
 
@@ -135,7 +125,7 @@ int runs_create_with_thread(const struct store *store, const struct thread_draft
     struct pg_result *result = NULL;
     CLEANUP(buf_deinit)
     struct buf messages;
-    struct pg_value values[DRAFT_VALUES + 3];
+    struct pg_value values[RUN_DRAFT_VALUES + 3];
     struct thread created;
     struct run run;
     struct row row;
@@ -145,10 +135,10 @@ int runs_create_with_thread(const struct store *store, const struct thread_draft
     r = drafts_encode(&messages, thread->messages, thread->message_count, err);
     if (r < 0)
         return r;
-    draft_values(store, draft, drafts_value(&messages, thread->message_count), values);
-    values[DRAFT_VALUES] = pg_uuid(thread->id);
-    values[DRAFT_VALUES + 1] = pg_json(thread->metadata);
-    values[DRAFT_VALUES + 2] = pg_json(thread->tool_resources);
+    run_draft_values(store, draft, drafts_value(&messages, thread->message_count), values);
+    values[RUN_DRAFT_VALUES] = pg_uuid(thread->id);
+    values[RUN_DRAFT_VALUES + 1] = pg_json(thread->metadata);
+    values[RUN_DRAFT_VALUES + 2] = pg_json(thread->tool_resources);
     r = pg_exec(store->pg, &run_create_with_thread, values, &result, err);
     if (r < 0)
         return r;

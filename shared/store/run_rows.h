@@ -12,7 +12,7 @@
     SQL_SECONDS("r.created_at") ", " SQL_SECONDS("r.started_at") ", "                              \
     SQL_SECONDS("r.completed_at") ", " SQL_SECONDS("r.failed_at") ", "                             \
     SQL_SECONDS("r.cancelled_at") ", " SQL_SECONDS("r.expires_at") ", "                            \
-    SQL_SECONDS("r.updated_at")
+    SQL_SECONDS("r.updated_at") ", r.status = 'queued' AND r.held IS NOT NULL"
 /* clang-format on */
 
 /* Reads RUN_COLUMNS. Returns 0, or -E_LIMIT. */

@@ -3,6 +3,7 @@
 
 #include "shared/store/runs.h"
 
+#include "shared/store/promotions.h"
 #include "shared/store/run_ends.h"
 #include "shared/store/run_rows.h"
 
@@ -35,6 +36,7 @@ int run_read(struct row *row, struct run *out, struct error *err)
     run.cancelled_at = row_int(row);
     run.expires_at = row_int(row);
     run.updated_at = row_int(row);
+    run.held = row_bool(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *out = run;
@@ -188,7 +190,9 @@ int runs_update(const struct store *store, struct uuid thread, struct uuid id, s
 
 #define ATTEMPTS 5
 
-/* owner and fence of a run in progress stay: its worker still holds it and writes its end. */
+/* owner and fence of a run in progress stay: its worker still holds it and writes its end. The run
+ * is locked by a statement of its own before: where it is being promoted at this moment, the cancel
+ * must see that it holds the thread. */
 /* clang-format off */
 static const struct pg_statement run_cancel = {
     .name = "run_cancel",
@@ -205,22 +209,41 @@ static const struct pg_statement run_cancel = {
 };
 /* clang-format on */
 
+static const struct pg_statement run_lock = {
+    .name = "run_lock",
+    .sql = "SELECT 1 FROM runs r WHERE " THIS_RUN " FOR NO KEY UPDATE",
+    .types = "uuu",
+};
+
+static const struct pg_statement run_cancel_promote = {
+    .name = "run_cancel_promote",
+    .sql = SQL_PROMOTE("SELECT r.thread_id FROM runs r WHERE " THIS_RUN),
+    .types = "uuu",
+};
+
 int runs_cancel(const struct store *store, struct uuid thread, struct uuid id, struct run *out,
                 struct error *err)
 {
     struct pg_value values[3] = {pg_uuid(id), pg_uuid(store->tenant), value_uuid_or_null(thread)};
+    const struct pg_query queries[3] = {
+        {&run_lock, values}, {&run_cancel, values}, {&run_cancel_promote, values}};
 
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        CLEANUP(pg_result_freep)
-        struct pg_result *result = NULL;
+        struct pg_result *results[3] = {NULL};
         struct run now;
+        bool found;
         int r;
 
-        r = pg_exec(store->pg, &run_cancel, values, &result, err);
+        r = pg_exec_all(store->pg, queries, 3, results, err);
         if (r < 0)
             return r;
-        if (pg_rows(result) > 0)
-            return run_read_at(store, result, 0, out, err);
+        found = pg_rows(results[1]) > 0;
+        if (found)
+            r = run_read_at(store, results[1], 0, out, err);
+        for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
+            pg_result_free(results[i]);
+        if (found)
+            return r;
         r = runs_get(store, thread, id, &now, err);
         if (r != 0)
             return r;

@@ -34,6 +34,7 @@ struct run {
     int64_t cancelled_at;
     int64_t expires_at;
     int64_t updated_at;
+    bool held; /* queued behind the active run of its thread */
 };
 
 struct run_list {
@@ -62,6 +63,25 @@ struct run_draft {
  * (may be NULL); AGENT_MISSING; -E_CONFLICT when an id exists. */
 SUSPENDS MUSTCHECK int runs_create(const struct store *store, const struct run_draft *draft,
                                    struct run *out, struct uuid *out_active, struct error *err);
+
+enum multitask { MULTITASK_ENQUEUE, MULTITASK_INTERRUPT, MULTITASK_ROLLBACK };
+
+#define HELD_RUNS_MAX 100 /* behind the active run of one thread */
+
+/* Run and messages, all or none, also where the thread has an active run: then out->held is set,
+ * and run and messages wait until that has ended. MULTITASK_INTERRUPT cancels the active run and
+ * those that wait, and joins the messages of the latter in front of the draft's;
+ * MULTITASK_ROLLBACK lets the messages of all of them leave the thread instead. On an idle thread
+ * all three do what runs_create does. *out_stopped is the active run that is RUN_CANCELLING now,
+ * with its owner to nudge; its id is zero: none. THREAD_MISSING; THREAD_FULL; AGENT_MISSING;
+ * -E_CONFLICT when an id exists. */
+struct run_stopped {
+    struct uuid id;
+    int64_t owner;
+};
+SUSPENDS MUSTCHECK int runs_enqueue(const struct store *store, const struct run_draft *draft,
+                                    enum multitask how, struct run *out,
+                                    struct run_stopped *out_stopped, struct error *err);
 
 /* Thread, its messages, and run, all or none. The messages are the thread draft's; those of `draft`
  * are not looked at. AGENT_MISSING; -E_CONFLICT when an id exists. */

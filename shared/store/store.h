@@ -44,6 +44,7 @@ enum store_condition {
     WORKER_DEAD = 15,      /* the worker row is gone or declared dead: register anew */
     REQUEST_REPLAYED = 16, /* idempotency: answered before, the reply is given */
     REQUEST_RUNNING = 17,  /* idempotency: the first request is still being worked on */
+    THREAD_FULL = 19,      /* too many runs or messages wait behind the thread's active run */
     REQUEST_DIFFERS = 18,  /* idempotency: the key was used for another request */
 };
 

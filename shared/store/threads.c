@@ -1,9 +1,9 @@
 /* Threads
  *
- * Deleting one takes two statements of one transaction: the first locks its runs (in the order run,
- * thread, as every other statement does), the second, with a fresh snapshot, sees all that their
- * workers wrote before and deletes it. Steps and tool calls have no foreign key, so they are named
- * here; messages and runs go with the thread.
+ * Deleting one takes two statements of one transaction: the first locks its active run (in the
+ * order active run, thread, held runs, as every other statement does), the second, with a fresh
+ * snapshot, sees all that its worker wrote before and deletes it. Steps and tool calls have no
+ * foreign key, so they are named here; messages and runs go with the thread.
  */
 
 #include "shared/store/threads.h"
@@ -40,7 +40,7 @@ static const struct pg_statement thread_create = {
     .name = "thread_create",
     .sql = "WITH t AS (INSERT INTO threads (id, tenant_id, metadata, tool_resources)"
            "   VALUES ($1, $2, coalesce($3, '{}'), $4) RETURNING *),"
-           " m AS (" SQL_INSERT_DRAFTS("$5", "$2") ")"
+           " m AS (" SQL_INSERT_DRAFTS("$5", "$2", "NULL") ")"
            " SELECT " THREAD_COLUMNS " FROM t",
     .types = "uujjj",
 };
@@ -162,6 +162,7 @@ static const struct pg_statement thread_lock_runs = {
     .name = "thread_lock_runs",
     .sql = "SELECT r.owner FROM runs r WHERE r.thread_id = $1 AND r.tenant_id = $2"
            "   AND r.status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
+           "   AND r.held IS NULL"
            " ORDER BY r.owner NULLS LAST FOR UPDATE",
     .types = "uu",
 };

@@ -53,6 +53,7 @@ static void use_api(const struct store *store)
     struct message_list messages;
     struct run_list runs;
     struct message got;
+    struct run_stopped stopped;
     struct thread thread;
     struct api_key key;
     struct run run;
@@ -73,6 +74,10 @@ static void use_api(const struct store *store)
     MUST(runs_list(store, draft.thread, &page, &runs, &test_err));
     MUST(runs_list_all(store, 0, &page, &runs, &test_err));
     MUST(runs_update(store, any, run.id, TEXT("{}"), &run, &test_err));
+    for (enum multitask how = MULTITASK_ENQUEUE; how <= MULTITASK_ROLLBACK; how++) {
+        draft.id = uuid_new();
+        MUST(runs_enqueue(store, &draft, how, &run, &stopped, &test_err));
+    }
     MUST(runs_cancel(store, any, run.id, &run, &test_err));
     draft = run_of(any, agent);
     MUST(runs_create_with_thread(store, &thread_draft, &draft, &thread, &run, &test_err));
