@@ -7,7 +7,7 @@
 static const char *const efforts[] = {"none", "minimal", "low", "medium",
                                       "high", "xhigh",   "max", NULL};
 static const char *const roles[] = {"user", "assistant", NULL};
-static const char *const multitask[] = {"reject", NULL};
+static const char *const multitask[] = {"reject", "enqueue", "interrupt", "rollback", NULL};
 
 #define REQUIRED FIELD_REQUIRED
 #define NULLABLE FIELD_NULLABLE

@@ -1,6 +1,7 @@
 /* Making runs: the spec is frozen from the assistant and the request, then thread, messages and run
- * are written in one statement, and the dispatcher is told. The reply never waits for the
- * dispatcher.
+ * are written in one request to the database, and the dispatcher is told. The reply never waits for
+ * the dispatcher. On a thread that has an active run, multitask_strategy says what happens
+ * (docs/runs.md).
  *
  * The assistant's spec usually comes from the cache. The store refuses one that is not the latest
  * (as AGENT_MISSING, which a deleted assistant gives too); then the spec is read again, once.
@@ -20,7 +21,8 @@ struct making {
     struct thread_draft thread_draft;
     struct run_draft draft;
     struct message_drafts messages;
-    struct uuid active; /* the run that is in the way */
+    struct uuid active;         /* the run that is in the way */
+    struct run_stopped stopped; /* the run that had to give way */
 };
 
 static int assistant_missing(struct request *request)
@@ -37,6 +39,17 @@ static int thread_busy(struct making *making)
     id_format(ID_THREAD, making->thread, thread);
     return failure_param(&making->request->failure, 400, NULL, NULL,
                          "Thread %s already has an active run %s.", thread, run);
+}
+
+static int thread_full(struct making *making)
+{
+    char thread[ID_TEXT_SIZE];
+
+    id_format(ID_THREAD, making->thread, thread);
+    return failure_param(&making->request->failure, 400, NULL, "thread_full",
+                         "Too much waits behind the active run of thread %s: at most %d runs, and "
+                         "%d messages that an interrupt joins.",
+                         thread, HELD_RUNS_MAX, MESSAGE_DRAFTS_MAX);
 }
 
 /* Freezes the spec into the arena. */
@@ -65,12 +78,20 @@ static int freeze(struct making *making, const struct agent_template *template)
 
 static int write_run(struct making *making, struct run *out, struct error *err)
 {
+    struct text strategy = json_get_text(making->request->body, "multitask_strategy");
     struct store *store = &making->request->store;
     struct thread thread;
 
-    if (!uuid_is_zero(making->thread))
-        return runs_create(store, &making->draft, out, &making->active, err);
-    return runs_create_with_thread(store, &making->thread_draft, &making->draft, &thread, out, err);
+    if (uuid_is_zero(making->thread))
+        return runs_create_with_thread(store, &making->thread_draft, &making->draft, &thread, out,
+                                       err);
+    if (text_is(strategy, "enqueue"))
+        return runs_enqueue(store, &making->draft, MULTITASK_ENQUEUE, out, &making->stopped, err);
+    if (text_is(strategy, "interrupt"))
+        return runs_enqueue(store, &making->draft, MULTITASK_INTERRUPT, out, &making->stopped, err);
+    if (text_is(strategy, "rollback"))
+        return runs_enqueue(store, &making->draft, MULTITASK_ROLLBACK, out, &making->stopped, err);
+    return runs_create(store, &making->draft, out, &making->active, err);
 }
 
 /* One attempt. Returns 0; AGENT_MISSING; -E_INVALID with request->failure. */
@@ -100,15 +121,19 @@ static int attempt(struct making *making, bool fresh, struct run *out)
         return request_missing(request, "thread", request->exchange->params[0]);
     if (r == THREAD_BUSY)
         return thread_busy(making);
+    if (r == THREAD_FULL)
+        return thread_full(making);
     return r < 0 ? request_failed(request, &err) : r;
 }
 
-static void announce(struct making *making)
+static void announce(struct making *making, const struct run *run)
 {
     const struct api_events *events = &making->request->api->options.events;
 
     making->request->api->metrics.runs_created++;
-    if (events->run_ready)
+    if (!uuid_is_zero(making->stopped.id) && events->run_cancelling)
+        events->run_cancelling(making->stopped.owner, making->stopped.id, events->arg);
+    if (!run->held && events->run_ready)
         events->run_ready(making->draft.id, making->request->store.tenant, making->draft.shard,
                           (int)making->draft.priority, events->arg);
 }
@@ -140,7 +165,7 @@ static int make(struct making *making)
         if (r == AGENT_MISSING)
             return assistant_missing(request);
         if (r == 0)
-            announce(making);
+            announce(making, &run);
     }
     if (r < 0)
         return r;

@@ -160,7 +160,7 @@ static void refusals(struct fixture *fixture)
         {",\"tool_choice\":7", "tool_choice", "invalid_type", "'required'"},
         {",\"truncation_strategy\":{\"type\":\"last_messages\"}",
          "truncation_strategy.last_messages", "missing_required_parameter", "needs it"},
-        {",\"multitask_strategy\":\"enqueue\"", "multitask_strategy", "invalid_value", "'reject'"},
+        {",\"multitask_strategy\":\"queue\"", "multitask_strategy", "invalid_value", "'rollback'"},
         {",\"additional_messages\":[{\"role\":\"user\",\"content\":\"\"}]",
          "additional_messages[0].content", "string_below_min_length", "empty"},
     };
