@@ -121,7 +121,7 @@ static int send(struct lane *lane, int priority, const struct queue_hint *hints,
     struct dispatcher *dispatcher = lane->dispatcher;
     struct queue_batch batch = {
         .shard = lane->shard,
-        .priority = priority,
+        .lane = priority,
         .hints = hints,
         .count = count,
         .window = dispatcher->window,

@@ -1,8 +1,15 @@
-/* Consume: one fiber reads hints and claims runs, batch by batch.
+/* Consume: one fiber reads hints and claims runs, batch by batch; a second one reads the express
+ * lane alone.
  *
- * Invariants: no claim is under way while strays are looked for, so a run that Postgres says is
- * ours and that nobody works on is one whose claim's answer was lost. Never more runs than slots. A
- * hint that wins nothing costs one row in one statement.
+ * A sixteenth of the slots is a reserve for express hints, which are those of tenants that have
+ * next to nothing in work: however many runs a tenant has, and however long they take, another's
+ * first run finds a slot. The second fiber exists so that its read can block while the first one
+ * waits for a slot. Without Redis the reserve stays empty: what is polled says nothing of express.
+ *
+ * Invariants: one claim at a time, and none while strays are looked for, so a run that Postgres
+ * says is ours and that nobody works on is one whose claim's answer was lost. Never more runs than
+ * slots: the first fiber reads as far as the ordinary slots are free, the second no more than the
+ * reserve and what the first has left. A hint that wins nothing costs one row in one statement.
  */
 
 #include "worker/consume.h"
@@ -34,9 +41,20 @@
 #define POLL_MAX_MS      1000
 #define RECONNECT_MIN_MS 250
 #define RECONNECT_MAX_MS 5000
+#define RESERVE_PART     16
+#define RESERVE_FROM     8 /* fewer slots have no reserve */
+
+/* What the two fibers share. */
+struct consumption {
+    bool claiming;
+    struct cond claimed;
+    size_t promised; /* slots for what the first fiber is reading */
+};
 
 struct consumer {
+    struct consumption *shared;
     struct worker *worker;
+    bool express; /* the second fiber */
     struct queue_reader *reader;
     int64_t reopen_ms; /* not before */
     int64_t reopen_wait_ms;
@@ -48,12 +66,43 @@ static bool may_go_on(const struct worker *worker)
     return !worker->draining && !fiber_canceled() && !heartbeat_dead(worker->heartbeat);
 }
 
-static size_t free_slots(const struct worker *worker)
+size_t consume_reserve(size_t slots)
 {
-    size_t slots = (size_t)worker->config->worker.slots;
-    size_t left = worker->busy < slots ? slots - worker->busy : 0;
+    size_t reserve = slots / RESERVE_PART;
 
-    return left < BATCH_MAX ? left : BATCH_MAX;
+    return slots < RESERVE_FROM ? 0 : (reserve ? reserve : 1);
+}
+
+/* How many runs this fiber may take now. */
+static size_t free_slots(const struct consumer *consumer)
+{
+    const struct worker *worker = consumer->worker;
+    size_t slots = (size_t)worker->config->worker.slots;
+    size_t reserve = consume_reserve(slots);
+    size_t taken = worker->busy + (consumer->express ? consumer->shared->promised : reserve);
+    size_t left = taken < slots ? slots - taken : 0;
+    size_t most = consumer->express && reserve < BATCH_MAX ? reserve : BATCH_MAX;
+
+    return left < most ? left : most;
+}
+
+/* Claims are made one at a time. Returns 0, or -E_CANCELED. */
+static int claim_begin(struct consumption *shared, struct error *err)
+{
+    while (shared->claiming) {
+        int r = cond_wait(&shared->claimed, DEADLINE_NONE, err);
+
+        if (r < 0)
+            return r;
+    }
+    shared->claiming = true;
+    return 0;
+}
+
+static void claim_end(struct consumption *shared)
+{
+    shared->claiming = false;
+    cond_signal(&shared->claimed);
 }
 
 static void start_claimed(struct worker *worker, const struct run_claim_list *claims)
@@ -92,8 +141,10 @@ static int adopt_strays(struct consumer *consumer, struct error *err)
     struct worker *worker = consumer->worker;
     struct run_claim_list claims = {0};
     struct arena arena;
-    int r;
+    int r = claim_begin(consumer->shared, err);
 
+    if (r < 0)
+        return r;
     arena_init(&arena, 0);
     r = run_leases_held(worker->pg, &arena, worker->id, &claims, err);
     if (r == 0) {
@@ -102,6 +153,7 @@ static int adopt_strays(struct consumer *consumer, struct error *err)
         worker->strays = false;
     }
     arena_deinit(&arena);
+    claim_end(consumer->shared);
     return r;
 }
 
@@ -111,13 +163,16 @@ static int claim(struct consumer *consumer, const struct uuid *runs, size_t coun
     struct worker *worker = consumer->worker;
     struct run_claim_list claims = {0};
     struct arena arena;
-    int r;
+    int r = claim_begin(consumer->shared, err);
 
+    if (r < 0)
+        return r;
     arena_init(&arena, 0);
     r = run_leases_claim(worker->pg, &arena, worker->id, runs, count, &claims, err);
     if (r == 0)
         start_claimed(worker, &claims);
     arena_deinit(&arena);
+    claim_end(consumer->shared);
     if (r < 0 && r != -E_CANCELED) {
         log_warn("claim failed", LOG_ERROR(err));
         worker->strays = true;
@@ -174,12 +229,18 @@ static int init_shards(struct worker *worker, struct error *err)
 static int read_hints(struct consumer *consumer, size_t *out_count, struct error *err)
 {
     int r = consumer->reader ? 0 : open_reader(consumer, err);
+    struct queue_room room;
 
     *out_count = 0;
     if (r < 0)
         return r;
-    r = queue_read(consumer->reader, consumer->entries, free_slots(consumer->worker), BLOCK_MS,
-                   out_count, err);
+    room.all = free_slots(consumer);
+    room.ordinary = consumer->express ? 0 : room.all;
+    if (room.all == 0) /* taken while the reader was opened */
+        return 0;
+    if (!consumer->express)
+        consumer->shared->promised = room.all;
+    r = queue_read(consumer->reader, consumer->entries, room, BLOCK_MS, out_count, err);
     if (r == QUEUE_FORGOTTEN)
         r = init_shards(consumer->worker, err);
     if (r < 0) {
@@ -214,7 +275,7 @@ static int poll_postgres(struct consumer *consumer, struct error *err)
 
     arena_init(&arena, 0);
     for (int shard = 0; r == 0 && shard < worker->config->shards; shard++) {
-        struct ready_query query = {.shard = shard, .limit = (int)(free_slots(worker) - count)};
+        struct ready_query query = {.shard = shard, .limit = (int)(free_slots(consumer) - count)};
         struct ready_list ready = {0};
 
         if (query.limit <= 0)
@@ -244,7 +305,28 @@ static int64_t poll_wait_ms(void)
     return POLL_MIN_MS + (int64_t)random_below(POLL_MAX_MS - POLL_MIN_MS);
 }
 
-/* One round. Returns a negative error only when cancelled. */
+/* A round of the second fiber. Returns a negative error only when cancelled. */
+static int consume_express(struct consumer *consumer, struct error *err)
+{
+    struct worker *worker = consumer->worker;
+    size_t count = 0;
+    int r;
+
+    if (!heartbeat_trusted(worker->heartbeat))
+        return fiber_sleep(TRUST_WAIT_MS, err);
+    if (free_slots(consumer) == 0) {
+        r = cond_wait(&worker->changed, deadline_in(FULL_WAIT_MS), err);
+        return r == -E_TIMEOUT ? 0 : r;
+    }
+    r = read_hints(consumer, &count, err);
+    if (r == 0 && count > 0)
+        r = claim_hints(consumer, count, err);
+    if (r < 0 && r != -E_CANCELED)
+        return fiber_sleep(poll_wait_ms(), err);
+    return r;
+}
+
+/* A round of the first fiber. Returns a negative error only when cancelled. */
 static int consume_once(struct consumer *consumer, struct error *err)
 {
     struct worker *worker = consumer->worker;
@@ -257,7 +339,7 @@ static int consume_once(struct consumer *consumer, struct error *err)
         r = adopt_strays(consumer, err);
     if (r == -E_CANCELED)
         return r;
-    if (free_slots(worker) == 0)
+    if (free_slots(consumer) == 0)
         return wait_for_slot(worker, err);
     r = read_hints(consumer, &count, err);
     if (r == -E_CANCELED)
@@ -276,15 +358,46 @@ static int consume_once(struct consumer *consumer, struct error *err)
     return r;
 }
 
+static void consume_rounds(struct consumer *consumer)
+{
+    struct error err;
+    int r = 0;
+
+    consumer->reopen_wait_ms = RECONNECT_MIN_MS;
+    while (r >= 0 && may_go_on(consumer->worker)) {
+        r = consumer->express ? consume_express(consumer, &err) : consume_once(consumer, &err);
+        if (!consumer->express)
+            consumer->shared->promised = 0;
+    }
+    close_reader(consumer);
+}
+
+static void express_run(void *arg)
+{
+    consume_rounds(arg);
+}
+
 void consume(struct worker *worker)
 {
-    struct consumer *consumer = xcalloc(1, sizeof(*consumer));
-    struct error err;
+    struct consumption shared = {.claiming = false};
+    struct consumer *consumers = xcalloc(2, sizeof(*consumers));
+    struct fiber *express = NULL;
 
-    consumer->worker = worker;
-    consumer->reopen_wait_ms = RECONNECT_MIN_MS;
-    while (may_go_on(worker) && consume_once(consumer, &err) >= 0)
-        ;
-    close_reader(consumer);
-    free(consumer);
+    cond_init(&shared.claimed);
+    for (int i = 0; i < 2; i++) {
+        consumers[i].shared = &shared;
+        consumers[i].worker = worker;
+        consumers[i].express = i == 1;
+    }
+    if (consume_reserve((size_t)worker->config->worker.slots) > 0)
+        express = fiber_start("express", express_run, &consumers[1]);
+    consume_rounds(&consumers[0]);
+    if (express) {
+        if (fiber_canceled())
+            fiber_cancel(express);
+        fiber_shield_enter();
+        fiber_join(express);
+        fiber_shield_leave();
+    }
+    free(consumers);
 }

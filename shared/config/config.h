@@ -61,7 +61,7 @@ struct config {
         unsigned private_addresses_count;
     } worker;
 
-    int shards; /* PENSTOCK_SHARDS: of the queue; default 1 */
+    int shards; /* PENSTOCK_SHARDS: of the queue, 1 to 100; default 1 */
 
     struct config_provider *providers;
     unsigned providers_count;

@@ -47,7 +47,7 @@ static const struct setting settings[] = {
      offsetof(struct config_file_data, log.level), "info", NULL, 0, 0, 0},
     {"log.format", "PENSTOCK_LOG_FORMAT", SETTING_FORMAT, offsetof(struct config, log_format),
      offsetof(struct config_file_data, log.format), "logfmt", NULL, 0, 0, 0},
-    NUMBER_SETTING(SETTING_INT, shards, "PENSTOCK_SHARDS", 1, 1, 1024),
+    NUMBER_SETTING(SETTING_INT, shards, "PENSTOCK_SHARDS", 1, 1, 100),
 
     TEXT_SETTING(scheduler.host, "PENSTOCK_HOST", "127.0.0.1", config_check_host),
     NUMBER_SETTING(SETTING_INT, scheduler.port, "PENSTOCK_PORT", 8080, 0, 65535),

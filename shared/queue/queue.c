@@ -31,12 +31,17 @@ static struct redis_script init_script = {
 
 static struct redis_script dispatch_script = {
     "queue dispatch",
-    /* KEYS: generation, lanes. ARGV: generation known, window, number of the lane, run and fence of
-     * each hint. Returns how many were added, or -1 when the shard was forgotten. */
+    /* KEYS: generation, lanes, the express lane last. ARGV: generation known, window, number of the
+     * lane, run and fence of each hint. Returns how many were added, or -1 when the shard was
+     * forgotten. */
     "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end\n"
     "local room = tonumber(ARGV[2])\n"
-    "for i = 2, #KEYS do room = room - redis.call('XLEN', KEYS[i]) end\n"
     "local lane = KEYS[1 + tonumber(ARGV[3])]\n"
+    "for i = 2, #KEYS do\n"
+    "  if (KEYS[i] == KEYS[#KEYS]) == (lane == KEYS[#KEYS]) then\n"
+    "    room = room - redis.call('XLEN', KEYS[i])\n"
+    "  end\n"
+    "end\n"
     "local added = 0\n"
     "for i = 4, #ARGV, 2 do\n"
     "  if added >= room then break end\n"
@@ -125,12 +130,12 @@ static size_t write_hints(struct call *call, const struct queue_hint *hints, siz
     return argc;
 }
 
-static struct text lane_number(int priority)
+static struct text lane_number(int lane)
 {
-    static const char numbers[QUEUE_PRIORITIES][2] = {"1", "2", "3"};
+    static const char numbers[QUEUE_LANES][2] = {"1", "2", "3", "4"};
 
-    ASSERT(priority >= 0 && priority < QUEUE_PRIORITIES);
-    return text_of(numbers[priority]);
+    ASSERT(lane >= 0 && lane < QUEUE_LANES);
+    return text_of(numbers[lane]);
 }
 
 SUSPENDS static int dispatch_some(struct queue *queue, const struct queue_batch *batch,
@@ -146,7 +151,7 @@ SUSPENDS static int dispatch_some(struct queue *queue, const struct queue_batch 
     snprintf(call->window, sizeof(call->window), "%zu", batch->window);
     call->args[0] = text_of(queue->generations[batch->shard]);
     call->args[1] = text_of(call->window);
-    call->args[2] = lane_number(batch->priority);
+    call->args[2] = lane_number(batch->lane);
     r = redis_script(queue->redis, &dispatch_script, keys.texts, QUEUE_KEYS, call->args, argc,
                      &reply, err);
     if (r < 0)
@@ -199,7 +204,7 @@ SUSPENDS static int ack_some(struct queue *queue, const struct queue_entry *entr
     size_t argc = 0;
 
     while (*at < count && entries[*at].shard == shard && argc < 2 * BATCH_MAX) {
-        args[argc++] = lane_number(entries[*at].priority);
+        args[argc++] = lane_number(entries[*at].lane);
         args[argc++] = text_of(entries[(*at)++].id);
     }
     queue_keys_of(shard, &keys);

@@ -2,10 +2,11 @@
 /* The queue: hints on Redis Streams that a run is ready. Postgres alone knows the truth, so every
  * hint may be lost or come twice, and Redis may forget everything at any moment.
  *
- * Each shard has a stream per priority, `q:{sNN}:p0` to `p2` (0 is the most urgent), read by the
- * consumer group `w`, and a random generation, `q:{sNN}:gen`: when it is gone or another, Redis
- * lost its memory (FLUSHALL, restart, eviction, stale replica), and whoever dispatches hints
- * everything again. Streams are kept short by a window; the backlog stays in Postgres.
+ * Each shard has a stream (lane) per priority, `q:{sNN}:p0` to `p2` (0 is the most urgent), one
+ * that overtakes them, `q:{sNN}:x`, for tenants that have next to nothing in work, and a random
+ * generation, `q:{sNN}:gen`: when it is gone or another, Redis lost its memory (FLUSHALL, restart,
+ * eviction, stale replica), and whoever dispatches hints everything again. The consumer group is
+ * `w`. Streams are kept short by a window; the backlog stays in Postgres.
  *
  * Failures are those of redis_command: -E_UNAVAILABLE, -E_AMBIGUOUS, -E_TIMEOUT, -E_REJECTED,
  * -E_CANCELED. All calls may be repeated after any of them.
@@ -20,8 +21,10 @@ struct queue_control;
 struct queue_reader;
 struct redis;
 
-#define QUEUE_SHARDS_MAX    100
+#define QUEUE_SHARDS_MAX    100 /* so is the most that the configuration allows */
 #define QUEUE_PRIORITIES    3
+#define QUEUE_EXPRESS       3 /* the lane after those of the priorities */
+#define QUEUE_LANES         4
 #define QUEUE_ENTRY_ID_SIZE 42 /* two 64-bit numbers, a dash, the zero */
 
 enum {
@@ -38,7 +41,7 @@ struct queue_hint {
 struct queue_entry {
     struct queue_hint hint;
     int shard;
-    int priority;
+    int lane; /* a priority or QUEUE_EXPRESS */
     char id[QUEUE_ENTRY_ID_SIZE];
 };
 
@@ -52,10 +55,11 @@ SUSPENDS MUSTCHECK int queue_init(struct queue *queue, int shard, struct error *
 
 struct queue_batch {
     int shard;
-    int priority;
+    int lane; /* a priority or QUEUE_EXPRESS */
     const struct queue_hint *hints;
     size_t count;
-    size_t window; /* entries that all lanes of the shard may hold together */
+    /* Entries that the lanes of priorities may hold together; for QUEUE_EXPRESS: it alone. */
+    size_t window;
 };
 
 /* Adds the first hints for which the window has room. Returns 0 with *out_accepted (0 to count), or
@@ -70,9 +74,9 @@ SUSPENDS MUSTCHECK int queue_ack(struct queue *queue, const struct queue_entry *
                                  size_t count, struct error *err);
 
 struct queue_stats {
-    int64_t length[QUEUE_PRIORITIES];  /* entries, those in pending included */
-    int64_t pending[QUEUE_PRIORITIES]; /* delivered and not yet removed */
-    int64_t consumers;                 /* of all lanes */
+    int64_t length[QUEUE_LANES];  /* entries, those in pending included */
+    int64_t pending[QUEUE_LANES]; /* delivered and not yet removed */
+    int64_t consumers;            /* of all lanes */
 };
 
 /* Returns 0; a forgotten shard is one of zeros. */
@@ -102,12 +106,20 @@ SUSPENDS MUSTCHECK int queue_reader_open(const struct queue_reader_options *opti
                                          struct error *err);
 void queue_reader_close(struct queue_reader *reader); /* accepts NULL */
 
-/* Up to `max` entries (the free slots), urgent lanes first though none starves; waits up to
- * block_ms (1 000 at most) when there is none. Entries that are no hint of ours are removed and not
- * shown. Returns 0 with *out_count > 0; QUEUE_EMPTY; QUEUE_FORGOTTEN (queue_init each shard, then
- * go on); after a failure the reader must be closed. */
-SUSPENDS MUSTCHECK int queue_read(struct queue_reader *reader, struct queue_entry *out, size_t max,
-                                  int64_t block_ms, size_t *out_count, struct error *err);
+/* What is wanted: `all` entries at most, of which at most `ordinary` not of QUEUE_EXPRESS. */
+struct queue_room {
+    size_t all; /* > 0 */
+    size_t ordinary;
+};
+
+/* Up to as many entries as there is room for: of QUEUE_EXPRESS first, then urgent lanes, though
+ * none of these starves; waits up to block_ms (1 000 at most) when there is none. Entries that are
+ * no hint of ours are removed and not shown. Returns 0 with *out_count > 0; QUEUE_EMPTY;
+ * QUEUE_FORGOTTEN (queue_init each shard, then go on); after a failure the reader must be
+ * closed. */
+SUSPENDS MUSTCHECK int queue_read(struct queue_reader *reader, struct queue_entry *out,
+                                  struct queue_room room, int64_t block_ms, size_t *out_count,
+                                  struct error *err);
 
 /* Entries so far that were no hint of ours. */
 uint64_t queue_reader_malformed(const struct queue_reader *reader);

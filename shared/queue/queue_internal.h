@@ -9,7 +9,7 @@
 #define QUEUE_GROUP        "w"
 #define QUEUE_KEY_SIZE     16
 #define QUEUE_CHANNEL_SIZE 32
-#define QUEUE_KEYS         (1 + QUEUE_PRIORITIES)
+#define QUEUE_KEYS         (1 + QUEUE_LANES)
 #define GENERATION_SIZE    33
 
 struct queue {
@@ -24,9 +24,9 @@ struct queue_keys {
 };
 
 void queue_keys_of(int shard, struct queue_keys *out);
-void queue_lane_key(int shard, int priority, char out[QUEUE_KEY_SIZE]);
+void queue_lane_key(int shard, int lane, char out[QUEUE_KEY_SIZE]);
 
 /* False for any name but those queue_lane_key gives. */
-MUSTCHECK bool queue_lane_parse(struct text key, int *out_shard, int *out_priority);
+MUSTCHECK bool queue_lane_parse(struct text key, int *out_shard, int *out_lane);
 
 void queue_control_channel(int64_t worker_id, char out[QUEUE_CHANNEL_SIZE]);

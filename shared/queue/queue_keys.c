@@ -4,18 +4,21 @@
 
 #include "shared/queue/queue_internal.h"
 
-void queue_lane_key(int shard, int priority, char out[QUEUE_KEY_SIZE])
+void queue_lane_key(int shard, int lane, char out[QUEUE_KEY_SIZE])
 {
     ASSERT(shard >= 0 && shard < QUEUE_SHARDS_MAX);
-    ASSERT(priority >= 0 && priority < QUEUE_PRIORITIES);
-    snprintf(out, QUEUE_KEY_SIZE, "q:{s%02d}:p%d", shard, priority);
+    ASSERT(lane >= 0 && lane < QUEUE_LANES);
+    if (lane == QUEUE_EXPRESS)
+        snprintf(out, QUEUE_KEY_SIZE, "q:{s%02d}:x", shard);
+    else
+        snprintf(out, QUEUE_KEY_SIZE, "q:{s%02d}:p%d", shard, lane);
 }
 
 void queue_keys_of(int shard, struct queue_keys *out)
 {
     ASSERT(shard >= 0 && shard < QUEUE_SHARDS_MAX);
     snprintf(out->names[0], QUEUE_KEY_SIZE, "q:{s%02d}:gen", shard);
-    for (int i = 0; i < QUEUE_PRIORITIES; i++)
+    for (int i = 0; i < QUEUE_LANES; i++)
         queue_lane_key(shard, i, out->names[1 + i]);
     for (int i = 0; i < QUEUE_KEYS; i++)
         out->texts[i] = text_of(out->names[i]);
@@ -26,22 +29,23 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-bool queue_lane_parse(struct text key, int *out_shard, int *out_priority)
+bool queue_lane_parse(struct text key, int *out_shard, int *out_lane)
 {
     char expected[QUEUE_KEY_SIZE];
-    int shard, priority;
+    int shard, lane = QUEUE_EXPRESS;
 
-    if (key.len != 10 || !is_digit(key.ptr[4]) || !is_digit(key.ptr[5]) || !is_digit(key.ptr[9]))
+    if (key.len < 9 || !is_digit(key.ptr[4]) || !is_digit(key.ptr[5]))
         return false;
     shard = (key.ptr[4] - '0') * 10 + (key.ptr[5] - '0');
-    priority = key.ptr[9] - '0';
-    if (priority >= QUEUE_PRIORITIES)
+    if (key.len == 10 && is_digit(key.ptr[9]))
+        lane = key.ptr[9] - '0';
+    if (lane >= QUEUE_LANES || (key.len == 10 && lane == QUEUE_EXPRESS))
         return false;
-    queue_lane_key(shard, priority, expected);
+    queue_lane_key(shard, lane, expected);
     if (!text_is(key, expected))
         return false;
     *out_shard = shard;
-    *out_priority = priority;
+    *out_lane = lane;
     return true;
 }
 

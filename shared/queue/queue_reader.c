@@ -3,10 +3,11 @@
  * XREADGROUP's COUNT is per stream, so one call over all lanes could return many times what there
  * is room for. A read therefore asks lane by lane without blocking, for exactly what is left, and
  * only when all lanes are empty blocks on all of them at once for a single entry each. What such a
- * block brings beyond `max` (a few entries that came in between) is kept for the next read.
+ * block brings beyond the room (a few entries that came in between) is kept for later.
  *
- * Of 20 reads 16 begin with the most urgent lane, 3 with the second and 1 with the third: urgent
- * work goes first, and no lane starves behind another. Shards take turns in being asked first.
+ * The express lane is asked first. Then, of 20 reads 16 begin with the most urgent lane, 3 with the
+ * second and 1 with the third: urgent work goes first, and no lane starves behind another. Shards
+ * take turns in being asked first.
  */
 
 #include <inttypes.h>
@@ -27,12 +28,12 @@ struct queue_reader {
     char consumer[24];
     int shards[QUEUE_SHARDS_MAX];
     size_t shards_count;
-    char keys[QUEUE_SHARDS_MAX][QUEUE_PRIORITIES][QUEUE_KEY_SIZE];
+    char keys[QUEUE_SHARDS_MAX][QUEUE_LANES][QUEUE_KEY_SIZE];
     uint64_t reads;
     uint64_t malformed;
-    struct queue_entry kept[QUEUE_SHARDS_MAX * QUEUE_PRIORITIES];
+    struct queue_entry kept[QUEUE_SHARDS_MAX * QUEUE_LANES];
     size_t kept_count;
-    struct text argv[ARGV_FIXED + 2 * QUEUE_SHARDS_MAX * QUEUE_PRIORITIES];
+    struct text argv[ARGV_FIXED + 2 * QUEUE_SHARDS_MAX * QUEUE_LANES];
 };
 
 /* Where one reply's entries go. */
@@ -60,8 +61,8 @@ int queue_reader_open(const struct queue_reader_options *options, int64_t deadli
     reader->shards_count = options->shards_count;
     for (size_t i = 0; i < options->shards_count; i++) {
         reader->shards[i] = options->shards[i];
-        for (int p = 0; p < QUEUE_PRIORITIES; p++)
-            queue_lane_key(options->shards[i], p, reader->keys[i][p]);
+        for (int lane = 0; lane < QUEUE_LANES; lane++)
+            queue_lane_key(options->shards[i], lane, reader->keys[i][lane]);
     }
     *out = reader;
     return 0;
@@ -124,7 +125,7 @@ SUSPENDS static int take_entry(struct queue_reader *reader, struct text key,
     struct text id;
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-        !queue_lane_parse(key, &entry.shard, &entry.priority))
+        !queue_lane_parse(key, &entry.shard, &entry.lane))
         return error_set(err, E_PROTOCOL, "an entry of the queue has a strange form");
     id = redis_reply_text(reply->element[0]);
     if (id.len == 0 || id.len >= sizeof(entry.id))
@@ -206,7 +207,7 @@ static size_t write_head(struct queue_reader *reader, const char *count, const c
 
 /* One lane of some shards, from the first on, around the end. */
 struct slice {
-    int priority;
+    int lane;
     size_t first;
     size_t shards;
 };
@@ -222,21 +223,21 @@ SUSPENDS static int read_slice(struct queue_reader *reader, const struct slice *
     argc = write_head(reader, count, NULL);
     for (size_t i = 0; i < slice->shards; i++)
         reader->argv[argc++] =
-            text_of(reader->keys[(slice->first + i) % reader->shards_count][slice->priority]);
+            text_of(reader->keys[(slice->first + i) % reader->shards_count][slice->lane]);
     for (size_t i = 0; i < slice->shards; i++)
         reader->argv[argc++] = TEXT(">");
     return read_streams(reader, argc, deadline_in(BLOCK_MAX_MS + REPLY_GRACE_MS), sink, err);
 }
 
 /* One lane of all shards, until there is no more room; doesn't block. */
-SUSPENDS static int read_lane(struct queue_reader *reader, int priority, struct sink *sink,
+SUSPENDS static int read_lane(struct queue_reader *reader, int lane, struct sink *sink,
                               struct error *err)
 {
     size_t asked = 0;
 
     while (asked < reader->shards_count && sink->count < sink->max) {
         size_t left = sink->max - sink->count;
-        struct slice slice = {priority, reader->reads + asked, reader->shards_count - asked};
+        struct slice slice = {lane, reader->reads + asked, reader->shards_count - asked};
         int r;
 
         if (slice.shards > left)
@@ -249,18 +250,20 @@ SUSPENDS static int read_lane(struct queue_reader *reader, int priority, struct 
     return 0;
 }
 
-SUSPENDS static int block_on_all(struct queue_reader *reader, int64_t block_ms, struct sink *sink,
-                                 struct error *err)
+/* On the express lanes alone, or on all. */
+SUSPENDS static int block_on(struct queue_reader *reader, bool express, int64_t block_ms,
+                             struct sink *sink, struct error *err)
 {
     char block[24];
-    size_t argc;
+    int first = express ? QUEUE_EXPRESS : 0;
+    size_t argc, head;
 
     snprintf(block, sizeof(block), "%" PRId64, block_ms);
-    argc = write_head(reader, "1", block);
-    for (int p = 0; p < QUEUE_PRIORITIES; p++)
+    argc = head = write_head(reader, "1", block);
+    for (int lane = first; lane < QUEUE_LANES; lane++)
         for (size_t i = 0; i < reader->shards_count; i++)
-            reader->argv[argc++] = text_of(reader->keys[i][p]);
-    for (size_t i = 0; i < reader->shards_count * QUEUE_PRIORITIES; i++)
+            reader->argv[argc++] = text_of(reader->keys[i][lane]);
+    for (size_t i = argc - head; i > 0; i--)
         reader->argv[argc++] = TEXT(">");
     return read_streams(reader, argc, deadline_in(block_ms + REPLY_GRACE_MS), sink, err);
 }
@@ -274,41 +277,68 @@ static int first_lane(uint64_t reads)
     return turn < 19 ? 1 : 2;
 }
 
-SUSPENDS static int read_lanes(struct queue_reader *reader, struct sink *sink, struct error *err)
+/* Sets how far the lanes of priorities may fill the sink. */
+static void allow_ordinary(struct sink *sink, const struct queue_room *room, size_t ordinary)
+{
+    size_t left = ordinary < room->ordinary ? room->ordinary - ordinary : 0;
+
+    sink->max = sink->count + left < room->all ? sink->count + left : room->all;
+}
+
+SUSPENDS static int read_lanes(struct queue_reader *reader, const struct queue_room *room,
+                               size_t ordinary, struct sink *sink, struct error *err)
 {
     int first = first_lane(reader->reads);
-    int r = read_lane(reader, first, sink, err);
+    int r = read_lane(reader, QUEUE_EXPRESS, sink, err);
 
-    for (int p = 0; p < QUEUE_PRIORITIES && r == 0 && sink->count < sink->max; p++)
-        if (p != first)
-            r = read_lane(reader, p, sink, err);
+    allow_ordinary(sink, room, ordinary);
+    if (r == 0 && sink->count < sink->max)
+        r = read_lane(reader, first, sink, err);
+    for (int lane = 0; lane < QUEUE_PRIORITIES && r == 0 && sink->count < sink->max; lane++)
+        if (lane != first)
+            r = read_lane(reader, lane, sink, err);
     return r;
 }
 
-static void take_kept(struct queue_reader *reader, struct sink *sink)
+/* What an earlier block brought too much of, as far as there is room. Returns how many of them are
+ * of lanes of priorities. */
+static size_t take_kept(struct queue_reader *reader, const struct queue_room *room,
+                        struct sink *sink)
 {
-    size_t count = reader->kept_count < sink->max ? reader->kept_count : sink->max;
+    size_t ordinary = 0;
+    size_t left = 0;
 
-    memcpy(sink->entries, reader->kept, count * sizeof(*sink->entries));
-    reader->kept_count -= count;
-    memmove(reader->kept, reader->kept + count, reader->kept_count * sizeof(*reader->kept));
-    sink->count = count;
+    for (size_t i = 0; i < reader->kept_count; i++) {
+        const struct queue_entry *entry = &reader->kept[i];
+        bool express = entry->lane == QUEUE_EXPRESS;
+
+        if (sink->count == sink->max || (!express && ordinary == room->ordinary)) {
+            reader->kept[left++] = *entry;
+            continue;
+        }
+        sink->entries[sink->count++] = *entry;
+        ordinary += !express;
+    }
+    reader->kept_count = left;
+    return ordinary;
 }
 
-int queue_read(struct queue_reader *reader, struct queue_entry *out, size_t max, int64_t block_ms,
-               size_t *out_count, struct error *err)
+int queue_read(struct queue_reader *reader, struct queue_entry *out, struct queue_room room,
+               int64_t block_ms, size_t *out_count, struct error *err)
 {
-    struct sink sink = {out, 0, max};
+    struct sink sink = {out, 0, room.all};
+    size_t ordinary;
     int r = 0;
 
-    ASSERT(max > 0);
+    ASSERT(room.all > 0);
     if (block_ms > BLOCK_MAX_MS)
         block_ms = BLOCK_MAX_MS;
-    take_kept(reader, &sink);
-    if (sink.count < max)
-        r = read_lanes(reader, &sink, err);
+    ordinary = take_kept(reader, &room, &sink);
+    if (sink.count < room.all)
+        r = read_lanes(reader, &room, ordinary, &sink, err);
+    sink.max = room.all;
     if (r == 0 && sink.count == 0 && block_ms > 0)
-        r = block_on_all(reader, block_ms, &sink, err);
+        r = block_on(reader, room.ordinary == 0, block_ms, &sink, err);
     reader->reads++;
     /* What was read counts; the trouble, if it lasts, shows again at the next read. */
     if (sink.count > 0) {

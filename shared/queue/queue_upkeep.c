@@ -61,13 +61,13 @@ int queue_stats(struct queue *queue, int shard, struct queue_stats *out, struct 
     r = redis_script(queue->redis, &stats_script, keys.texts, QUEUE_KEYS, NULL, 0, &reply, err);
     if (r < 0)
         return error_wrap(err, "figures of shard %d of the queue", shard);
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 * QUEUE_PRIORITIES + 1)
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 * QUEUE_LANES + 1)
         return error_set(err, E_PROTOCOL, "the figures of the queue have a strange form");
-    for (int i = 0; i < QUEUE_PRIORITIES; i++) {
+    for (int i = 0; i < QUEUE_LANES; i++) {
         stats.length[i] = reply->element[2 * i]->integer;
         stats.pending[i] = reply->element[2 * i + 1]->integer;
     }
-    stats.consumers = reply->element[2 * QUEUE_PRIORITIES]->integer;
+    stats.consumers = reply->element[2 * QUEUE_LANES]->integer;
     *out = stats;
     return 0;
 }

@@ -166,7 +166,7 @@ static size_t read_hints(struct scheduler *scheduler, const struct uuid *runs, s
     while (found < count && clock_ms() < deadline_ms) {
         struct queue_entry entries[64];
         size_t got = 0;
-        int r = queue_read(reader, entries, 64, 50, &got, &err);
+        int r = queue_read(reader, entries, (struct queue_room){64, 64}, 50, &got, &err);
 
         cr_assert(r >= 0, "%s", err.text);
         if (r == QUEUE_FORGOTTEN)

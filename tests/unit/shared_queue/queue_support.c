@@ -62,11 +62,11 @@ uint32_t number_of_run(struct uuid run)
     return number;
 }
 
-int bench_dispatch(struct bench *bench, int shard, int priority, uint32_t first, size_t count,
+int bench_dispatch(struct bench *bench, int shard, int lane, uint32_t first, size_t count,
                    size_t window, size_t *out_accepted)
 {
     struct queue_hint *hints = calloc(count + 1, sizeof(*hints));
-    struct queue_batch batch = {shard, priority, hints, count, window};
+    struct queue_batch batch = {shard, lane, hints, count, window};
     struct error err = {0};
     int r;
 
@@ -78,11 +78,11 @@ int bench_dispatch(struct bench *bench, int shard, int priority, uint32_t first,
     return r;
 }
 
-void bench_add(struct bench *bench, int shard, int priority, uint32_t first, size_t count)
+void bench_add(struct bench *bench, int shard, int lane, uint32_t first, size_t count)
 {
     size_t accepted = 0;
 
-    cr_assert_eq(bench_dispatch(bench, shard, priority, first, count, 10000, &accepted), 0);
+    cr_assert_eq(bench_dispatch(bench, shard, lane, first, count, 10000, &accepted), 0);
     cr_assert_eq(accepted, count);
 }
 

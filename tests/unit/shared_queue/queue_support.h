@@ -32,11 +32,11 @@ struct uuid run_number(uint32_t number);
 uint32_t number_of_run(struct uuid run);
 
 /* Hints first, first + 1, …; returns what queue_dispatch returned. */
-SUSPENDS int bench_dispatch(struct bench *bench, int shard, int priority, uint32_t first,
-                            size_t count, size_t window, size_t *out_accepted);
+SUSPENDS int bench_dispatch(struct bench *bench, int shard, int lane, uint32_t first, size_t count,
+                            size_t window, size_t *out_accepted);
 
 /* Must all be accepted. */
-SUSPENDS void bench_add(struct bench *bench, int shard, int priority, uint32_t first, size_t count);
+SUSPENDS void bench_add(struct bench *bench, int shard, int lane, uint32_t first, size_t count);
 
 SUSPENDS struct queue_reader *bench_reader(struct bench *bench, int64_t worker, const int *shards,
                                            size_t count);

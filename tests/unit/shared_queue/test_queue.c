@@ -11,9 +11,9 @@ static void init(struct bench *bench, int shard)
     cr_assert_eq(queue_init(bench->queue, shard, &err), 0, "%s", err.text);
 }
 
-static int64_t total(const int64_t values[QUEUE_PRIORITIES])
+static int64_t total(const int64_t values[QUEUE_LANES])
 {
-    return values[0] + values[1] + values[2];
+    return values[0] + values[1] + values[2] + values[QUEUE_EXPRESS];
 }
 
 static struct queue_stats stats_of(struct bench *bench, int shard)
@@ -39,13 +39,14 @@ static void whole_way(void *arg)
     init(&bench, 0);
     bench_add(&bench, 0, 1, 100, 3);
     reader = bench_reader(&bench, 42, shard_0, 1);
-    cr_assert_eq(queue_read(reader, entries, 8, 100, &count, &err), 0, "%s", err.text);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){8, 8}, 100, &count, &err), 0, "%s",
+                 err.text);
     cr_assert_eq(count, 3);
     for (uint32_t i = 0; i < 3; i++) {
         cr_assert_eq(number_of_run(entries[i].hint.run), 100 + i);
         cr_assert_eq(entries[i].hint.fence, 3);
         cr_assert_eq(entries[i].shard, 0);
-        cr_assert_eq(entries[i].priority, 1);
+        cr_assert_eq(entries[i].lane, 1);
     }
     stats = stats_of(&bench, 0);
     cr_assert_eq(stats.length[1], 3);
@@ -56,7 +57,8 @@ static void whole_way(void *arg)
     stats = stats_of(&bench, 0);
     cr_assert_eq(total(stats.length), 0);
     cr_assert_eq(total(stats.pending), 0);
-    cr_assert_eq(queue_read(reader, entries, 8, 20, &count, &err), QUEUE_EMPTY);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){8, 8}, 20, &count, &err),
+                 QUEUE_EMPTY);
     queue_reader_close(reader);
     bench_close(&bench);
 }
@@ -114,7 +116,8 @@ static void room(void *arg)
     }
     reader = bench_reader(&bench, 1, shards, 4);
     for (size_t max = 1; sum < 60; max = max % 7 + 1) {
-        cr_assert_eq(queue_read(reader, entries, max, 10, &count, &err), 0, "%s", err.text);
+        cr_assert_eq(queue_read(reader, entries, (struct queue_room){max, max}, 10, &count, &err),
+                     0, "%s", err.text);
         cr_assert(count >= 1 && count <= max, "%zu of %zu", count, max);
         for (size_t i = 0; i < count; i++) {
             uint32_t number = number_of_run(entries[i].hint.run);
@@ -125,7 +128,8 @@ static void room(void *arg)
         cr_assert_eq(queue_ack(bench.queue, entries, count, &err), 0, "%s", err.text);
         sum += count;
     }
-    cr_assert_eq(queue_read(reader, entries, 5, 10, &count, &err), QUEUE_EMPTY);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){5, 5}, 10, &count, &err),
+                 QUEUE_EMPTY);
     for (int i = 0; i < 4; i++)
         cr_assert_eq(total(stats_of(&bench, shards[i]).length), 0);
     queue_reader_close(reader);
@@ -137,12 +141,52 @@ Test(queue, a_read_takes_no_more_than_there_is_room_for_and_misses_nothing)
     loop_run(room, NULL);
 }
 
+static void express(void *arg)
+{
+    struct bench bench;
+    struct queue_reader *reader;
+    struct queue_entry entries[8];
+    size_t count = 0;
+    struct error err = {0};
+
+    (void)arg;
+    bench_open(&bench, 15);
+    init(&bench, 0);
+    bench_add(&bench, 0, 0, 100, 20);
+    cr_assert_eq(bench_dispatch(&bench, 0, QUEUE_EXPRESS, 1, 5, 3, &count), 0);
+    cr_assert_eq(count, 3, "its window is its own");
+    cr_assert_eq(bench_dispatch(&bench, 0, 1, 200, 5, 21, &count), 0);
+    cr_assert_eq(count, 1, "and takes nothing from the others'");
+    reader = bench_reader(&bench, 1, shard_0, 1);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){2, 0}, 10, &count, &err), 0);
+    cr_assert_eq(count, 2);
+    cr_assert_eq(number_of_run(entries[0].hint.run), 1);
+    cr_assert_eq(entries[1].lane, QUEUE_EXPRESS);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){8, 2}, 10, &count, &err), 0);
+    cr_assert_eq(count, 3, "%zu", count);
+    cr_assert_eq(entries[0].lane, QUEUE_EXPRESS);
+    cr_assert_eq(entries[1].lane, 0);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){8, 0}, 10, &count, &err),
+                 QUEUE_EMPTY, "only the express lane was wanted");
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){2, 2}, 10, &count, &err), 0);
+    cr_assert_eq(queue_ack(bench.queue, entries, count, &err), 0);
+    cr_assert_eq(stats_of(&bench, 0).length[0], 18);
+    cr_assert_eq(stats_of(&bench, 0).pending[QUEUE_EXPRESS], 3);
+    queue_reader_close(reader);
+    bench_close(&bench);
+}
+
+Test(queue, the_express_lane_overtakes_the_others_and_has_a_window_of_its_own)
+{
+    loop_run(express, NULL);
+}
+
 static void lanes(void *arg)
 {
     struct bench bench;
     struct queue_reader *reader;
     struct queue_entry entry;
-    size_t count, by_lane[QUEUE_PRIORITIES] = {0};
+    size_t count, by_lane[QUEUE_LANES] = {0};
     struct error err = {0};
 
     (void)arg;
@@ -152,8 +196,9 @@ static void lanes(void *arg)
         bench_add(&bench, 0, p, (uint32_t)p * 100, 50);
     reader = bench_reader(&bench, 1, shard_0, 1);
     for (int i = 0; i < 40; i++) {
-        cr_assert_eq(queue_read(reader, &entry, 1, 10, &count, &err), 0, "%s", err.text);
-        by_lane[entry.priority]++;
+        cr_assert_eq(queue_read(reader, &entry, (struct queue_room){1, 1}, 10, &count, &err), 0,
+                     "%s", err.text);
+        by_lane[entry.lane]++;
     }
     cr_assert_eq(by_lane[0], 32);
     cr_assert_eq(by_lane[1], 6);
@@ -201,7 +246,8 @@ static void blocking(void *arg)
     init(&bench, 0);
     reader = bench_reader(&bench, 1, shard_0, 1);
     fiber = fiber_start("later", act_later, &late);
-    cr_assert_eq(queue_read(reader, entries, 4, 1000, &count, &err), 0, "%s", err.text);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){4, 4}, 1000, &count, &err), 0,
+                 "%s", err.text);
     cr_assert_eq(count, 1);
     cr_assert_eq(number_of_run(entries[0].hint.run), 7);
     cr_assert(clock_ms() - start_ms < 900, "it came at once");
@@ -209,12 +255,14 @@ static void blocking(void *arg)
 
     late.flush = true;
     fiber = fiber_start("later", act_later, &late);
-    cr_assert_eq(queue_read(reader, entries, 4, 1000, &count, &err), QUEUE_FORGOTTEN, "%s",
-                 err.text);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){4, 4}, 1000, &count, &err),
+                 QUEUE_FORGOTTEN, "%s", err.text);
     fiber_join(fiber);
-    cr_assert_eq(queue_read(reader, entries, 4, 10, &count, &err), QUEUE_FORGOTTEN);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){4, 4}, 10, &count, &err),
+                 QUEUE_FORGOTTEN);
     init(&bench, 0);
-    cr_assert_eq(queue_read(reader, entries, 4, 10, &count, &err), QUEUE_EMPTY, "%s", err.text);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){4, 4}, 10, &count, &err),
+                 QUEUE_EMPTY, "%s", err.text);
     queue_reader_close(reader);
     bench_close(&bench);
 }
@@ -243,7 +291,8 @@ static void malformed(void *arg)
     bench_add(&bench, 0, 0, 5, 1);
     bench_redis(&bench, "XADD q:{s00}:p0 * fence 9 run 01020304-0506-7008-8000-000000000006 new 1");
     reader = bench_reader(&bench, 1, shard_0, 1);
-    cr_assert_eq(queue_read(reader, entries, 16, 10, &count, &err), 0, "%s", err.text);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){16, 16}, 10, &count, &err), 0,
+                 "%s", err.text);
     cr_assert_eq(count, 2);
     cr_assert_eq(number_of_run(entries[0].hint.run), 5);
     cr_assert_eq(number_of_run(entries[1].hint.run), 6, "unknown fields are passed over");
@@ -275,7 +324,9 @@ static void two_workers(void *arg)
     for (int i = 0; i < 2; i++)
         readers[i] = bench_reader(&bench, i + 1, shard_0, 1);
     for (int i = 0; i < 4; i++) {
-        cr_assert_eq(queue_read(readers[i % 2], entries, 5, 10, &count, &err), 0, "%s", err.text);
+        cr_assert_eq(
+            queue_read(readers[i % 2], entries, (struct queue_room){5, 5}, 10, &count, &err), 0,
+            "%s", err.text);
         cr_assert_eq(number_of_run(entries[0].hint.run), sum);
         sum += count;
     }

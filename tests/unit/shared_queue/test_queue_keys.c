@@ -12,20 +12,21 @@ Test(queue_keys, all_keys_of_a_shard_share_its_hash_tag)
     cr_assert_str_eq(keys.names[0], "q:{s07}:gen");
     cr_assert_str_eq(keys.names[1], "q:{s07}:p0");
     cr_assert_str_eq(keys.names[3], "q:{s07}:p2");
+    cr_assert_str_eq(keys.names[4], "q:{s07}:x");
     cr_assert_eq(keys.texts[0].len, 11);
 }
 
 Test(queue_keys, a_lane_key_is_read_back)
 {
     for (int shard = 0; shard < QUEUE_SHARDS_MAX; shard++) {
-        for (int priority = 0; priority < QUEUE_PRIORITIES; priority++) {
+        for (int lane = 0; lane < QUEUE_LANES; lane++) {
             char key[QUEUE_KEY_SIZE];
-            int got_shard = -1, got_priority = -1;
+            int got_shard = -1, got_lane = -1;
 
-            queue_lane_key(shard, priority, key);
-            cr_assert(queue_lane_parse(text_of(key), &got_shard, &got_priority));
+            queue_lane_key(shard, lane, key);
+            cr_assert(queue_lane_parse(text_of(key), &got_shard, &got_lane));
             cr_assert_eq(got_shard, shard);
-            cr_assert_eq(got_priority, priority);
+            cr_assert_eq(got_lane, lane);
         }
     }
 }
@@ -34,11 +35,12 @@ Test(queue_keys, other_names_are_no_lanes)
 {
     static const char *const names[] = {"",           "q:{s00}:p3", "q:{s00}:p",   "q:{s00}:gen",
                                         "q:{s0a}:p0", "Q:{s00}:p0", "q:{s000}:p0", "q:[s00]:p0",
-                                        "q:{s00}:q0", "q:{s-1}:p0"};
-    int shard = -1, priority = -1;
+                                        "q:{s00}:q0", "q:{s-1}:p0", "q:{s00}:",    "q:{s00}:xx",
+                                        "q:{s00}:y"};
+    int shard = -1, lane = -1;
 
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-        cr_assert(!queue_lane_parse(text_of(names[i]), &shard, &priority), "%s", names[i]);
+        cr_assert(!queue_lane_parse(text_of(names[i]), &shard, &lane), "%s", names[i]);
     cr_assert_eq(shard, -1);
 }
 

@@ -36,11 +36,13 @@ static void live_through(struct bench *bench, struct queue_reader *reader, int f
             dispatch_until_known(bench, 77);
             break;
         case AT_READ:
-            r = queue_read(reader, entries, 4, 10, &count, &err);
+            r = queue_read(reader, entries, (struct queue_room){4, 4}, 10, &count, &err);
             cr_assert_eq(r, flush_at == AT_READ ? QUEUE_FORGOTTEN : 0, "%s", err.text);
             if (r == QUEUE_FORGOTTEN) {
                 dispatch_until_known(bench, 77);
-                cr_assert_eq(queue_read(reader, entries, 4, 10, &count, &err), 0, "%s", err.text);
+                cr_assert_eq(
+                    queue_read(reader, entries, (struct queue_room){4, 4}, 10, &count, &err), 0,
+                    "%s", err.text);
             }
             cr_assert_eq(count, 1);
             cr_assert_eq(number_of_run(entries[0].hint.run), 77);
@@ -134,9 +136,11 @@ static void parts_lost(void *arg)
                  "a stream was evicted");
     cr_assert_eq(queue_init(bench.queue, 0, &err), 0);
     bench_redis(&bench, "XGROUP DESTROY q:{s00}:p0 w");
-    cr_assert_eq(queue_read(reader, entries, 4, 10, &count, &err), QUEUE_FORGOTTEN);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){4, 4}, 10, &count, &err),
+                 QUEUE_FORGOTTEN);
     cr_assert_eq(queue_init(bench.queue, 0, &err), 0);
-    cr_assert_eq(queue_read(reader, entries, 4, 10, &count, &err), 0, "%s", err.text);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){4, 4}, 10, &count, &err), 0, "%s",
+                 err.text);
     cr_assert_eq(count, 2, "a new group sees what was there before");
     queue_reader_close(reader);
     bench_close(&bench);
@@ -180,12 +184,12 @@ static void collect(void *arg)
     bench_add(&bench, 0, 0, 0, 151);
     dead = bench_reader(&bench, 1, shard_0, 1);
     alive = bench_reader(&bench, 2, shard_0, 1);
-    cr_assert_eq(queue_read(dead, entries, 150, 10, &count, &err), 0);
+    cr_assert_eq(queue_read(dead, entries, (struct queue_room){150, 150}, 10, &count, &err), 0);
     cr_assert_eq(count, 150);
     cr_assert_eq(queue_collect(bench.queue, 0, 60000, &dropped, &err), 0, "%s", err.text);
     cr_assert_eq(dropped, 0, "nobody was idle for so long");
     cr_assert_eq(fiber_sleep(120, &err), 0);
-    cr_assert_eq(queue_read(alive, entries, 150, 10, &count, &err), 0);
+    cr_assert_eq(queue_read(alive, entries, (struct queue_room){150, 150}, 10, &count, &err), 0);
     cr_assert_eq(count, 1);
     cr_assert_eq(queue_collect(bench.queue, 0, 100, &dropped, &err), 0, "%s", err.text);
     cr_assert_eq(dropped, 0, "50 of its entries are left for the next call");
@@ -196,7 +200,7 @@ static void collect(void *arg)
     cr_assert_eq(stats.length[0], 1);
     cr_assert_eq(stats.consumers, 1);
     bench_add(&bench, 0, 0, 500, 1);
-    cr_assert_eq(queue_read(dead, entries, 4, 10, &count, &err), 0,
+    cr_assert_eq(queue_read(dead, entries, (struct queue_room){4, 4}, 10, &count, &err), 0,
                  "one that was dropped in error");
     cr_assert_eq(number_of_run(entries[0].hint.run), 500, "goes on");
     queue_reader_close(dead);
@@ -223,9 +227,11 @@ static void broken_reader(void *arg)
     reader = bench_reader(&bench, 1, shard_0, 1);
     bench_redis(&bench, "CLIENT NO-EVICT off");
     fiber_cancel(fiber_self());
-    cr_assert_eq(queue_read(reader, entries, 4, 1000, &count, &err), -E_CANCELED);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){4, 4}, 1000, &count, &err),
+                 -E_CANCELED);
     fiber_shield_enter();
-    cr_assert_lt(queue_read(reader, entries, 4, 10, &count, &err), 0, "a cut read breaks it");
+    cr_assert_lt(queue_read(reader, entries, (struct queue_room){4, 4}, 10, &count, &err), 0,
+                 "a cut read breaks it");
     queue_reader_close(reader);
     bench_close(&bench);
     fiber_shield_leave();
