@@ -1,16 +1,10 @@
-/* Context: decoding of stored messages and the repair of unpaired tool calls.
- *
- * A thread can hold a call without its result: a run failed, was cancelled or expired between the
- * two. Every provider refuses such a history, for ever; so the repair runs before every model call
- * that starts from stored messages.
- */
+/* Context: decoding of stored messages, one by one, and then the repair of what does not pair. */
 
 #include "worker/context.h"
 
 #include "shared/base/error.h"
 #include "shared/base/json.h"
-
-#define UNANSWERED "This call was not completed, its result is not known."
+#include "worker/repair.h"
 
 static int no_room(struct error *err)
 {
@@ -99,91 +93,47 @@ int context_parse_calls(struct text json, struct arena *arena, struct chat_tool_
     return 0;
 }
 
-static int append(struct context *context, struct arena *arena, struct chat_message message,
+static int decode(const struct message *stored, struct arena *arena, struct chat_message *out,
                   struct error *err)
 {
-    if (context->count == context->room) {
-        size_t room = context->room ? context->room * 2 : 4;
-        struct chat_message *moved = arena_calloc(arena, room, sizeof(*moved));
-
-        if (!moved)
-            return no_room(err);
-        if (context->count > 0)
-            memcpy(moved, context->messages, context->count * sizeof(*moved));
-        context->messages = moved;
-        context->room = room;
-    }
-    context->messages[context->count++] = message;
-    return 0;
-}
-
-/* The stored result of a call: behind the assistant message, before the next message that is none.
- * */
-static const struct message *find_result(const struct message_list *history, size_t from,
-                                         struct text call_id)
-{
-    for (size_t i = from; i < history->count && history->items[i].role == MESSAGE_TOOL; i++)
-        if (text_equal(history->items[i].tool_call_id, call_id))
-            return &history->items[i];
-    return NULL;
-}
-
-static int append_result(struct context *context, struct arena *arena, const struct message *stored,
-                         struct text call_id, struct error *err)
-{
-    struct chat_message message = {
-        .role = CHAT_TOOL, .tool_call_id = call_id, .text = TEXT(UNANSWERED)};
-    int r = stored ? context_parts_text(stored->content, arena, &message.text, err) : 0;
-
-    return r < 0 ? r : append(context, arena, message, err);
-}
-
-static int append_assistant(const struct message_list *history, size_t index,
-                            struct uuid pending_run, struct arena *arena, struct context *context,
-                            struct error *err)
-{
-    const struct message *stored = &history->items[index];
-    struct chat_message message = {.role = CHAT_ASSISTANT, .opaque_state = stored->opaque};
     struct chat_tool_call *calls = NULL;
-    bool pending = !uuid_is_zero(pending_run) && uuid_equal(stored->run_id, pending_run);
-    int r = context_parts_text(stored->content, arena, &message.text, err);
+    int r;
 
-    if (r == 0 && stored->tool_calls.ptr)
-        r = context_parse_calls(stored->tool_calls, arena, &calls, &message.tool_calls_count, err);
-    message.tool_calls = calls;
-    if (r == 0)
-        r = append(context, arena, message, err);
-    for (size_t i = 0; r == 0 && i < message.tool_calls_count; i++) {
-        const struct message *result = find_result(history, index + 1, calls[i].id);
-
-        if (result || !pending)
-            r = append_result(context, arena, result, calls[i].id, err);
+    if (stored->role == MESSAGE_USER) {
+        *out = (struct chat_message){.role = CHAT_USER, .content_parts = stored->content};
+        return 0;
     }
+    *out = stored->role == MESSAGE_TOOL
+               ? (struct chat_message){.role = CHAT_TOOL, .tool_call_id = stored->tool_call_id}
+               : (struct chat_message){.role = CHAT_ASSISTANT, .opaque_state = stored->opaque};
+    r = context_parts_text(stored->content, arena, &out->text, err);
+    if (r == 0 && stored->role == MESSAGE_ASSISTANT && stored->tool_calls.ptr)
+        r = context_parse_calls(stored->tool_calls, arena, &calls, &out->tool_calls_count, err);
+    out->tool_calls = calls;
     return r;
 }
 
 int context_build(const struct message_list *history, struct uuid pending_run, struct arena *arena,
                   struct context *out, struct error *err)
 {
+    struct chat_message *messages = arena_calloc(arena, history->count + 1, sizeof(*messages));
     struct context context = {0};
+    size_t open = REPAIR_NONE;
     int r = 0;
 
+    if (!messages)
+        return no_room(err);
     for (size_t i = 0; r == 0 && i < history->count; i++) {
         const struct message *stored = &history->items[i];
 
-        switch (stored->role) {
-        case MESSAGE_USER:
-            r = append(&context, arena,
-                       (struct chat_message){.role = CHAT_USER, .content_parts = stored->content},
-                       err);
-            break;
-        case MESSAGE_ASSISTANT:
-            r = append_assistant(history, i, pending_run, arena, &context, err);
-            break;
-        case MESSAGE_TOOL: /* taken by the message with its call, or left out */
-            break;
-        }
+        r = decode(stored, arena, &messages[i], err);
+        if (stored->role == MESSAGE_ASSISTANT && !uuid_is_zero(pending_run) &&
+            uuid_equal(stored->run_id, pending_run))
+            open = i;
     }
+    if (r == 0)
+        r = repair_conversation(messages, history->count, open, arena, &context.messages,
+                                &context.count, err);
     if (r < 0)
         return r;
     *out = context;

@@ -11,17 +11,12 @@ struct error;
 struct context {
     struct chat_message *messages;
     size_t count;
-    size_t room;
 };
 
-/* Turns stored messages into chat messages, and repairs what a provider would refuse:
- *   - a tool call that nothing answers gets an answer that says so (unless it is of `pending_run`,
- *   whose
- *     open calls are about to be executed: those are left for run_resume)
- *   - a tool result that answers no call before it is left out
- *   - results stand right behind the message with their calls, in the order of the calls
- * The texts are borrowed from the history. Returns 0 with *out, or -E_INVALID for a message whose
- * JSON can't be read, or -E_LIMIT when the arena is full. */
+/* Turns stored messages into chat messages, and repairs what a provider would refuse (repair.h).
+ * Only the last message of `pending_run` may keep calls without results: they are about to be
+ * executed. The texts are borrowed from the history. Returns 0 with *out, or -E_INVALID for a
+ * message whose JSON can't be read, or -E_LIMIT when the arena is full. */
 MUSTCHECK int context_build(const struct message_list *history, struct uuid pending_run,
                             struct arena *arena, struct context *out, struct error *err);
 

@@ -39,16 +39,26 @@ static int count_answers(const struct message_list *history, struct uuid run)
     return count;
 }
 
+/* What the agent's truncation leaves of the thread is counted before the run: its own messages it
+ * always sees. */
+static int history_count(const struct run_task *task)
+{
+    int64_t own = task->next_message_seq - 1;
+    int64_t last = task->agent.last_messages;
+
+    if (last == 0 || last > HISTORY_MESSAGES - own)
+        return HISTORY_MESSAGES;
+    return (int)(last + own);
+}
+
 static int load_history(struct run_task *task, struct error *err)
 {
     struct store store = {task->worker->pg, task->claim.tenant_id, &task->arena};
-    struct history_limits limits = {HISTORY_MESSAGES, HISTORY_BYTES};
+    struct history_limits limits = {history_count(task), HISTORY_BYTES};
     struct message_list history;
     struct context context;
     int r;
 
-    if (task->agent.last_messages > 0 && task->agent.last_messages < limits.count)
-        limits.count = (int)task->agent.last_messages;
     r = messages_history(&store, task->claim.thread_id, &limits, &history, err);
     if (r < 0)
         return r;
@@ -57,7 +67,7 @@ static int load_history(struct run_task *task, struct error *err)
         return run_end_failed(task, "server_error", "%s.", err->text);
     task->messages = context.messages;
     task->message_count = context.count;
-    task->message_room = context.room;
+    task->message_room = context.count;
     task->iterations = count_answers(&history, task->claim.lease.run);
     return RUN_GO_ON;
 }
@@ -65,20 +75,20 @@ static int load_history(struct run_task *task, struct error *err)
 int run_resume(struct run_task *task, struct error *err)
 {
     struct run_progress progress = {.next_message_seq = 1, .next_step_seq = 1, .next_call_no = 1};
-    int r = load_history(task, err);
+    int r = 0;
 
-    if (r != RUN_GO_ON)
-        return r;
-    if (task->claim.lease.step > 0) {
+    if (task->claim.lease.step > 0)
         r = run_leases_progress(task->worker->pg, &task->arena, task->claim.lease.run, &progress,
                                 err);
-        if (r < 0)
-            return r;
-    }
+    if (r < 0)
+        return r;
     task->next_message_seq = progress.next_message_seq;
     task->next_step_seq = progress.next_step_seq;
     task->next_call_no = progress.next_call_no;
     task->open_step = progress.open_step.id;
     task->open_step_seq = progress.open_step.seq;
+    r = load_history(task, err);
+    if (r != RUN_GO_ON)
+        return r;
     return progress.call_count > 0 ? run_act_again(task, &progress, err) : RUN_GO_ON;
 }

@@ -85,6 +85,10 @@ SUSPENDS MUSTCHECK int run_resume(struct run_task *task, struct error *err);
 /* Calls the model; retries what may be retried. On RUN_GO_ON *out holds the reply. */
 SUSPENDS MUSTCHECK int run_think(struct run_task *task, struct chat_reply *out, struct error *err);
 
+/* A call to the outside may begin only while the lease is trusted: waits for that. Returns 0, or
+ * -E_CANCELED (also when the lease is lost). */
+SUSPENDS MUSTCHECK int run_wait_for_trust(struct run_task *task, struct error *err);
+
 /* Executes the calls of a reply and records them. */
 SUSPENDS MUSTCHECK int run_act(struct run_task *task, const struct chat_reply *reply,
                                struct error *err);

@@ -12,13 +12,13 @@
 #include "shared/fiber/fiber.h"
 #include "worker/heartbeat.h"
 #include "worker/outcome.h"
+#include "worker/repair.h"
 #include "worker/run.h"
 #include "worker/worker.h"
 
 #define TRUST_POLL_MS 100
 
-/* A call may begin only while the lease is trusted. Waits for that; ends by a cancel (fenced). */
-static int wait_for_trust(struct run_task *task, struct error *err)
+int run_wait_for_trust(struct run_task *task, struct error *err)
 {
     while (!heartbeat_trusted(task->worker->heartbeat)) {
         int r = fiber_sleep(TRUST_POLL_MS, err);
@@ -63,6 +63,25 @@ static struct text tool_choice(const struct run_task *task)
     if (task->iterations == 0 || text_is(choice, "\"none\"") || text_is(choice, "\"auto\""))
         return choice;
     return TEXT_NONE;
+}
+
+/* Whatever came together in memory, what is sent is well formed. */
+static int repair(struct run_task *task, struct error *err)
+{
+    struct chat_message *messages;
+    size_t count;
+    int r;
+
+    if (!repair_is_needed(task->messages, task->message_count))
+        return RUN_GO_ON;
+    log_warn("conversation repaired", LOG_INT("messages", (int64_t)task->message_count));
+    r = repair_conversation(task->messages, task->message_count, REPAIR_NONE, &task->arena,
+                            &messages, &count, err);
+    if (r < 0)
+        return run_end_failed(task, "server_error", "%s.", err->text);
+    task->messages = messages;
+    task->message_count = task->message_room = count;
+    return RUN_GO_ON;
 }
 
 static void fill_request(const struct run_task *task, const char *key, struct chat_request *out)
@@ -151,10 +170,12 @@ int run_think(struct run_task *task, struct chat_reply *out, struct error *err)
         struct chat_request request;
         int verdict;
 
-        r = wait_for_trust(task, err);
+        r = run_wait_for_trust(task, err);
         if (r < 0)
             return r;
         verdict = check_budgets(task);
+        if (verdict == RUN_GO_ON)
+            verdict = repair(task, err);
         if (verdict != RUN_GO_ON)
             return verdict;
         fill_request(task, key, &request);
