@@ -77,6 +77,11 @@ static int parse_tool(struct json_object *item, struct arena *arena, struct agen
         return error_set(err, E_INVALID, "there is no tool of the type '%.*s' here",
                          (int)(type.len < 64 ? type.len : 64), type.ptr ? type.ptr : "");
     tool->name = text_of(tool->tool->name);
+    if (json_get(item, "class")) {
+        if (!tool_class_parse(json_get_text(item, "class"), &tool->class))
+            return error_set(err, E_INVALID, "the class of the tool %s is none", tool->tool->name);
+        tool->has_class = true;
+    }
     shown->name = tool->name;
     shown->description = text_of(tool->tool->description);
     shown->parameters = text_of(tool->tool->parameters);

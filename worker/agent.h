@@ -6,14 +6,16 @@
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
+#include "worker/tools/tool.h"
 
 struct error;
-struct tool;
 
 /* A tool that the model may call. `tool` is NULL for a function that the client runs. */
 struct agent_tool {
     const struct tool *tool;
     struct text name;
+    bool has_class;        /* the agent says of which class its calls are */
+    enum tool_class class; /* if has_class */
 };
 
 struct agent_setup {

@@ -79,6 +79,18 @@ static int check_tool_type(struct json_object *value, const struct path *path,
     return fields_word(type, tool_types, path, failure);
 }
 
+/* For requests alone: what happens when the others are repeated is not the agent's to say. */
+static int check_class(struct json_object *tool, const struct path *path, struct failure *failure)
+{
+    static const char *const classes[] = {"idempotent", "once", NULL};
+    const struct field list[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_type},
+        {.name = "class", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .words = classes},
+    };
+
+    return fields_check(FIELDS(list), tool, path, failure);
+}
+
 static int check_tool(struct json_object *value, const struct path *path, struct failure *failure)
 {
     static const struct field server[] = {
@@ -103,6 +115,8 @@ static int check_tool(struct json_object *value, const struct path *path, struct
         if (r < 0)
             return r;
     }
+    if (text_is(json_get_text(value, "type"), "http_request"))
+        return check_class(value, path, failure);
     return fields_check(FIELDS(server), value, path, failure);
 }
 

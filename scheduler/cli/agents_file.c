@@ -290,6 +290,11 @@ static int texts_value(struct parse *parse, yaml_node_t *node, const struct fiel
     return 0;
 }
 
+static bool is_class(struct text word)
+{
+    return text_is(word, "idempotent") || text_is(word, "once");
+}
+
 static int check_tool(struct parse *parse, const yaml_node_t *node, struct json_object *tool)
 {
     static const char *const types[] = {"calculator", "current_time", "http_request", "function"};
@@ -311,6 +316,11 @@ static int check_tool(struct parse *parse, const yaml_node_t *node, struct json_
                       "there is no tool \"%.60s\"; there are calculator, current_time, "
                       "http_request and function",
                       type);
+    if (json_get(tool, "class") &&
+        (strcmp(type, "http_request") != 0 || !is_class(json_get_text(tool, "class"))))
+        return refuse(parse, node,
+                      "class is idempotent or once, and only http_request has one: see "
+                      "docs/tools.md");
     if (strcmp(type, "function") == 0 && !json_get_string(function, "name"))
         return refuse(parse, node, "a function tool must have function: {name: ...}");
     return 0;

@@ -52,6 +52,13 @@ struct request {
     struct address pin;
 };
 
+enum tool_class http_request_class(struct json_object *arguments)
+{
+    struct text method = json_get_text(arguments, "method");
+
+    return text_is(method, "POST") || text_is(method, "PATCH") ? TOOL_ONCE : TOOL_IDEMPOTENT;
+}
+
 static bool changes_something(const char *method)
 {
     return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0;

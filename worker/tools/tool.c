@@ -71,6 +71,7 @@ const struct tool tools_all[] = {
         .description = http_request_description,
         .parameters = http_request_parameters,
         .class = TOOL_IDEMPOTENT,
+        .classify = http_request_class,
         .run = run_http_request,
     },
 };
@@ -83,6 +84,31 @@ const struct tool *tool_find(struct text name)
         if (text_is(name, tools_all[i].name))
             return &tools_all[i];
     return NULL;
+}
+
+enum tool_class tool_class_of(const struct tool *tool, struct text text)
+{
+    CLEANUP(json_freep) struct json_object *arguments = NULL;
+
+    if (!tool->classify)
+        return tool->class;
+    if (text.len > ARGUMENTS_MAX || json_decode(text, JSON_DEPTH_DEFAULT, &arguments, NULL) < 0)
+        return TOOL_IDEMPOTENT;
+    return tool->classify(arguments);
+}
+
+bool tool_class_parse(struct text word, enum tool_class *out)
+{
+    static const char *const names[] = {
+        [TOOL_PURE] = "pure", [TOOL_IDEMPOTENT] = "idempotent", [TOOL_ONCE] = "once"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        if (text_is(word, names[i])) {
+            *out = (enum tool_class)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static int check_arguments(const struct tool *tool, struct json_object *arguments,

@@ -19,7 +19,7 @@ struct http_client;
 /* What may happen when a call is made twice. */
 enum tool_class {
     TOOL_PURE,       /* nothing: no effect outside, and it does not wait */
-    TOOL_IDEMPOTENT, /* nothing, thanks to the idempotency key that goes with it */
+    TOOL_IDEMPOTENT, /* nothing, or nothing thanks to the idempotency key that goes with it */
     TOOL_ONCE,       /* harm: never again without being told */
 };
 
@@ -40,6 +40,9 @@ struct tool {
     const char *parameters;  /* JSON Schema */
     enum tool_class class;
 
+    /* Of which class a call with these arguments is; NULL: always of `class`. Pure. */
+    enum tool_class (*classify)(struct json_object *arguments);
+
     /* Appends the result for the model. Returns 0; -E_CANCELED; or an error whose text is told to
      * the model, which may do better. */
     SUSPENDS MUSTCHECK int (*run)(const struct tool_context *context, struct json_object *arguments,
@@ -48,6 +51,12 @@ struct tool {
 
 /* NULL: the server has no such tool. */
 const struct tool *tool_find(struct text name);
+
+/* Of which class a call is. One that can't be read has no effect, so it may be repeated. Pure. */
+enum tool_class tool_class_of(const struct tool *tool, struct text arguments);
+
+/* "pure", "idempotent" or "once". False, output untouched, for another word. */
+MUSTCHECK bool tool_class_parse(struct text word, enum tool_class *out);
 
 /* Every tool, for lists and tests. */
 extern const struct tool tools_all[];

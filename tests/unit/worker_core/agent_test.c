@@ -55,6 +55,25 @@ Test(agent, reads_every_field)
     arena_deinit(&arena);
 }
 
+Test(agent, says_of_which_class_a_tools_calls_are)
+{
+    struct agent_setup agent;
+    struct error err = {0};
+
+    cr_assert_eq(parse("{\"model\":\"m\",\"tools\":[{\"type\":\"http_request\",\"class\":\"once\"},"
+                       "{\"type\":\"calculator\",\"class\":null}]}",
+                       &agent, &err),
+                 0, "%s", err.text);
+    cr_assert(agent.tools[0].has_class);
+    cr_assert_eq(agent.tools[0].class, TOOL_ONCE);
+    cr_assert_not(agent.tools[1].has_class);
+    arena_deinit(&arena);
+    cr_assert_eq(parse("{\"model\":\"m\",\"tools\":[{\"type\":\"http_request\",\"class\":\"x\"}]}",
+                       &agent, &err),
+                 -E_INVALID);
+    arena_deinit(&arena);
+}
+
 Test(agent, what_is_absent_or_null_is_not_set)
 {
     struct agent_setup agent;
