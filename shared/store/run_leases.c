@@ -161,6 +161,8 @@ static enum call_class class_parse(struct text word)
 {
     if (text_is(word, "pure"))
         return CALL_PURE;
+    if (text_is(word, "client"))
+        return CALL_CLIENT;
     return text_is(word, "idempotent") ? CALL_IDEMPOTENT : CALL_ONCE;
 }
 

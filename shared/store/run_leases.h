@@ -68,7 +68,8 @@ SUSPENDS MUSTCHECK int run_leases_claim(struct pg *pg, struct arena *arena, int6
 SUSPENDS MUSTCHECK int run_leases_held(struct pg *pg, struct arena *arena, int64_t owner,
                                        struct run_claim_list *out, struct error *err);
 
-enum call_class { CALL_PURE, CALL_IDEMPOTENT, CALL_ONCE };
+/* CALL_CLIENT: the client executes it; an intent until it gives the output (tool_outputs.h). */
+enum call_class { CALL_PURE, CALL_IDEMPOTENT, CALL_ONCE, CALL_CLIENT };
 enum call_state { CALL_INTENT, CALL_DONE, CALL_UNKNOWN };
 
 /* A tool call. Written first as an intent, later as done or unknown with its result. */

@@ -199,7 +199,11 @@ static void encode_message(struct buf *buf, const struct run_message *message)
 static void encode_call(struct buf *buf, const struct run_call *call)
 {
     static const char *const classes[] = {
-        [CALL_PURE] = "pure", [CALL_IDEMPOTENT] = "idempotent", [CALL_ONCE] = "once"};
+        [CALL_PURE] = "pure",
+        [CALL_IDEMPOTENT] = "idempotent",
+        [CALL_ONCE] = "once",
+        [CALL_CLIENT] = "client",
+    };
     static const char *const states[] = {
         [CALL_INTENT] = "intent", [CALL_DONE] = "done", [CALL_UNKNOWN] = "unknown"};
 

@@ -17,6 +17,7 @@ int run_read(struct row *row, struct run *out, struct error *err)
     run.agent_version = row_int(row);
     if (!run_status_parse(pg_get_text(row->result, row->row, row->column++), &run.status))
         ASSERT(!"a status that the database does not allow");
+    run.shard = (int)row_int(row);
     run.priority = (enum run_priority)row_int(row);
     run.owner = row_int(row);
     run.step = row_int(row);
@@ -28,6 +29,7 @@ int run_read(struct row *row, struct run *out, struct error *err)
     run.completion_tokens = row_int(row);
     run.last_error = row_text(row);
     run.incomplete_reason = row_text(row);
+    run.required_action = row_text(row);
     run.result_message = row_uuid(row);
     run.created_at = row_int(row);
     run.started_at = row_int(row);

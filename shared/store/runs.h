@@ -15,6 +15,7 @@ struct run {
     struct uuid agent_id;
     int64_t agent_version;
     enum run_status status;
+    int shard;
     enum run_priority priority;
     int64_t owner; /* the worker that has or last had it; 0: none */
     int64_t step;
@@ -26,6 +27,7 @@ struct run {
     int64_t completion_tokens;
     struct text last_error;        /* JSON {"code","message"}; TEXT_NONE: null */
     struct text incomplete_reason; /* TEXT_NONE: null */
+    struct text required_action;   /* JSON; of RUN_REQUIRES_ACTION only. TEXT_NONE: null */
     struct uuid result_message;    /* zero: none (yet) */
     int64_t created_at;
     int64_t started_at;

@@ -46,6 +46,9 @@ enum store_condition {
     REQUEST_RUNNING = 17,  /* idempotency: the first request is still being worked on */
     THREAD_FULL = 19,      /* too many runs or messages wait behind the thread's active run */
     REQUEST_DIFFERS = 18,  /* idempotency: the key was used for another request */
+    OUTPUTS_GIVEN = 19,    /* these tool outputs were given before */
+    OUTPUTS_UNFIT = 20,    /* the run waits for the outputs of other calls */
+    OUTPUTS_UNWANTED = 21, /* the run does not wait for tool outputs */
 };
 
 #define PAGE_LIMIT_MAX 10000
