@@ -1,11 +1,16 @@
 /* Act: execute the tool calls of a step, several at once, and record what came of them.
  *
  * Whatever goes wrong in a call is told to the model as the call's result: an unknown tool,
- * arguments that do not fit, a tool that fails or takes too long. Only a cancel of the run, or a
- * function that the client would have to run, ends the step.
+ * arguments that do not fit, a tool that fails or takes too long. Only a cancel of the run ends the
+ * step. Functions that the client runs come last: when all else of the step is done and recorded,
+ * the run is parked until their outputs are given.
+ *
+ * What a call's class says about repeating it is decided when the call is planned, recorded with
+ * its intent, and read from there after a crash.
  */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
@@ -97,6 +102,11 @@ static int execute(struct run_task *task, struct tool_work *work, struct error *
     };
     int r;
 
+    if (work->class != CALL_PURE) {
+        r = run_wait_for_trust(task, err);
+        if (r < 0)
+            return r;
+    }
     id_format(ID_RUN, task->claim.lease.run, id);
     snprintf(key, sizeof(key), "%s:%d", id, (int)work->call_no);
     context.idempotency_key = text_of(key);
@@ -116,6 +126,12 @@ static int execute(struct run_task *task, struct tool_work *work, struct error *
     return 0;
 }
 
+/* Is it to be executed here and now? */
+static bool is_due(const struct tool_work *work)
+{
+    return work->state == CALL_INTENT && work->class != CALL_CLIENT;
+}
+
 static void batch_fiber(void *arg)
 {
     struct batch *batch = arg;
@@ -125,7 +141,7 @@ static void batch_fiber(void *arg)
     while (batch->next < batch->count && !fiber_canceled()) {
         struct tool_work *work = &batch->work[batch->next++];
 
-        if (work->state == CALL_INTENT)
+        if (is_due(work))
             IGNORE(execute(batch->task, work, &err)); /* cancelled: its state stays an intent */
     }
     batch->running--;
@@ -140,7 +156,7 @@ static int run_all(struct run_task *task, struct tool_work *work, size_t count, 
     int r = 0;
 
     if (count == 1)
-        return work->state == CALL_INTENT ? execute(task, work, err) : 0;
+        return is_due(work) ? execute(task, work, err) : 0;
     cond_init(&batch.done);
     batch.running = fibers;
     for (size_t i = 0; i < fibers; i++)
@@ -167,38 +183,86 @@ static int append_results(struct run_task *task, const struct tool_work *work, s
     return RUN_GO_ON;
 }
 
-/* Fills work from the calls. Returns RUN_GO_ON, or RUN_FINISH when the client would have to act. */
-static int plan(struct run_task *task, const struct chat_reply *reply, struct tool_work *work)
+static enum call_class class_of(const struct agent_tool *known, struct text arguments)
+{
+    if (!known)
+        return CALL_PURE; /* it is refused */
+    if (!known->tool)
+        return CALL_CLIENT;
+    switch (known->has_class ? known->class : tool_class_of(known->tool, arguments)) {
+    case TOOL_PURE:
+        return CALL_PURE;
+    case TOOL_IDEMPOTENT:
+        return CALL_IDEMPOTENT;
+    case TOOL_ONCE:
+        break;
+    }
+    return CALL_ONCE;
+}
+
+static void plan(struct run_task *task, const struct chat_reply *reply, struct tool_work *work)
 {
     for (size_t i = 0; i < reply->tool_calls_count; i++) {
         const struct chat_tool_call *call = &reply->tool_calls[i];
         const struct agent_tool *known = agent_find_tool(&task->agent, call->name);
 
-        if (known && !known->tool)
-            return run_end_failed(task, "server_error",
-                                  "The model called the function '%.*s', which the client has to "
-                                  "run: functions are not offered here yet.",
-                                  (int)(call->name.len < 64 ? call->name.len : 64), call->name.ptr);
         work[i] = (struct tool_work){
             .tool = known ? known->tool : NULL,
             .call_id = call->id,
             .name = call->name,
             .arguments = call->arguments,
             .call_no = task->next_call_no + (int64_t)i,
+            .class = class_of(known, call->arguments),
             .state = CALL_INTENT,
         };
         if (!known)
             refuse_unknown(task, &work[i]);
     }
     task->next_call_no += (int64_t)reply->tool_calls_count;
-    return RUN_GO_ON;
 }
 
-static bool all_pure(const struct tool_work *work, size_t count)
+/* Is there anything whose repetition would have an effect? */
+static bool has_effects(const struct tool_work *work, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (work[i].tool && work[i].tool->class != TOOL_PURE)
+        if (work[i].class == CALL_IDEMPOTENT || work[i].class == CALL_ONCE)
+            return true;
+    return false;
+}
+
+static bool waits_for_client(const struct tool_work *work, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (work[i].class == CALL_CLIENT && work[i].state == CALL_INTENT)
+            return true;
+    return false;
+}
+
+static bool id_is_used(const struct run_task *task, struct text id)
+{
+    for (size_t i = 0; i < task->message_count; i++)
+        for (size_t k = 0; k < task->messages[i].tool_calls_count; k++)
+            if (text_equal(task->messages[i].tool_calls[k].id, id))
+                return true;
+    return false;
+}
+
+/* Calls and results find each other by id, and some servers begin anew with every reply: such a
+ * call gets an id of our own. False: the arena is full. */
+static bool make_ids_unique(struct run_task *task, struct chat_reply *reply)
+{
+    for (size_t i = 0; i < reply->tool_calls_count; i++) {
+        char id[ID_TEXT_SIZE];
+        const char *own;
+
+        if (!id_is_used(task, reply->tool_calls[i].id))
+            continue;
+        id_format(ID_RUN, uuid_new(), id);
+        own = arena_printf(&task->arena, "call_%s", strchr(id, '_') + 1);
+        if (!own)
             return false;
+        reply->tool_calls[i].id = text_of(own);
+    }
     return true;
 }
 
@@ -217,11 +281,24 @@ static int append_reply(struct run_task *task, const struct chat_reply *reply)
     return RUN_GO_ON;
 }
 
-int run_act(struct run_task *task, const struct chat_reply *reply, struct error *err)
+/* The calls of the last message, executed as far as they are the server's: their results to the
+ * record and to the conversation. `reply` is NULL when the calls themselves are recorded. */
+static int settle(struct run_task *task, const struct chat_reply *reply,
+                  const struct tool_work *work, size_t count, struct error *err)
+{
+    int r;
+
+    if (waits_for_client(work, count))
+        return record_park(task, reply, work, count, err);
+    r = reply ? record_calls(task, reply, work, true, err) : record_results(task, work, count, err);
+    return r == RUN_GO_ON ? append_results(task, work, count) : r;
+}
+
+int run_act(struct run_task *task, struct chat_reply *reply, struct error *err)
 {
     size_t count = reply->tool_calls_count;
+    bool recorded = false;
     struct tool_work *work;
-    bool pure;
     int r;
 
     if (count > CALLS_MAX)
@@ -229,22 +306,17 @@ int run_act(struct run_task *task, const struct chat_reply *reply, struct error 
                               "The model made %zu tool calls at once, at most %d are allowed.",
                               count, CALLS_MAX);
     work = arena_calloc(&task->arena, count, sizeof(*work));
-    if (!work)
+    if (!work || !make_ids_unique(task, reply))
         return end_out_of_memory(task);
-    r = plan(task, reply, work);
-    if (r == RUN_GO_ON)
-        r = append_reply(task, reply);
-    if (r != RUN_GO_ON)
-        return r;
-    pure = all_pure(work, count);
-    if (!pure)
+    plan(task, reply, work);
+    r = append_reply(task, reply);
+    if (r == RUN_GO_ON && has_effects(work, count)) {
         r = record_calls(task, reply, work, false, err);
+        recorded = true;
+    }
     if (r == RUN_GO_ON)
         r = run_all(task, work, count, err);
-    if (r == RUN_GO_ON)
-        r = pure ? record_calls(task, reply, work, true, err)
-                 : record_results(task, work, count, err);
-    return r == RUN_GO_ON ? append_results(task, work, count) : r;
+    return r == RUN_GO_ON ? settle(task, recorded ? NULL : reply, work, count, err) : r;
 }
 
 /* A call that an earlier attempt left: replayed when done, unknown when it may not be repeated. */
@@ -257,6 +329,7 @@ static struct tool_work recall(const struct run_task *task, const struct run_cal
         .name = call->name,
         .arguments = call->arguments,
         .call_no = call->call_no,
+        .class = call->class,
         .state = call->state,
         .result = call->result,
         .is_error = call->is_error,
@@ -280,11 +353,9 @@ int run_act_again(struct run_task *task, const struct run_progress *progress, st
         return end_out_of_memory(task);
     for (size_t i = 0; i < count; i++) {
         work[i] = recall(task, &progress->calls[i]);
-        if (!work[i].tool && work[i].state == CALL_INTENT)
+        if (!work[i].tool && is_due(&work[i]))
             refuse_unknown(task, &work[i]);
     }
     r = run_all(task, work, count, err);
-    if (r == 0)
-        r = record_results(task, work, count, err);
-    return r == RUN_GO_ON ? append_results(task, work, count) : r;
+    return r == 0 ? settle(task, NULL, work, count, err) : r;
 }

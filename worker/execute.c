@@ -4,8 +4,9 @@
  *                ▲             │   until the model answers without calling a tool, a budget or the
  *                └─────────────┘   deadline is reached, or the run is stopped
  *
- * However a stage ends, exactly one of four things is done at the end: finish, hand back, or drop
- * (the lease is lost: whoever took the run over goes on), or, after a cancel, finish as cancelled.
+ * However a stage ends, exactly one of four things is done at the end: finish (after a cancel: as
+ * cancelled), hand back, park (until the client gives tool outputs), or drop (the lease is lost:
+ * whoever took the run over goes on).
  */
 
 #include <stdarg.h>
@@ -160,6 +161,11 @@ static void conclude(struct run_task *task, int verdict, const struct chat_reply
     struct worker_counters *counters = &task->worker->counters;
     int r = LEASE_FENCED;
 
+    if (verdict == RUN_PARKED) {
+        counters->parked++;
+        log_info("run waits for tool outputs", LOG_INT("iterations", task->iterations));
+        return;
+    }
     if (verdict == RUN_FINISH)
         r = record_ending(task, answer);
     else if (verdict == RUN_HAND_BACK)

@@ -88,6 +88,8 @@ static void add_runs(struct buf *out, const struct worker *worker)
     add_ended(out, counters);
     metric_counter(out, "penstock_worker_runs_handed_back_total", "Runs given back to the queue.",
                    counters->handed_back);
+    metric_counter(out, "penstock_worker_runs_parked_total",
+                   "Runs that left to wait for tool outputs.", counters->parked);
     metric_counter(out, "penstock_worker_runs_fenced_total",
                    "Runs dropped because their lease was lost.", counters->fenced);
     metric_counter(out, "penstock_worker_checkpoints_total", "Writes of runs.",

@@ -125,7 +125,7 @@ static struct text message_calls(struct draft *draft, const struct chat_reply *r
     return keep(draft, &buf);
 }
 
-/* The calls as the API shows a step's. */
+/* The calls as the API shows a step's. `status` is ours: whether it took effect is not known. */
 static struct text step_calls(struct draft *draft, const struct tool_work *work, size_t count)
 {
     CLEANUP(buf_deinit)
@@ -144,25 +144,10 @@ static struct text step_calls(struct draft *draft, const struct tool_work *work,
             buf_add_string(&buf, "null");
         else
             buf_add_json(&buf, work[i].result);
-        buf_add_string(&buf, "}}");
+        buf_add_string(&buf, work[i].state == CALL_UNKNOWN ? "},\"status\":\"unknown\"}" : "}}");
     }
     buf_add_char(&buf, ']');
     return keep(draft, &buf);
-}
-
-static enum call_class call_class_of(const struct tool *tool)
-{
-    if (!tool)
-        return CALL_PURE;
-    switch (tool->class) {
-    case TOOL_PURE:
-        return CALL_PURE;
-    case TOOL_IDEMPOTENT:
-        return CALL_IDEMPOTENT;
-    case TOOL_ONCE:
-        break;
-    }
-    return CALL_ONCE;
 }
 
 static struct text call_key(struct run_task *task, struct draft *draft, int64_t call_no)
@@ -190,7 +175,7 @@ static void add_calls(struct run_task *task, struct draft *draft, const struct t
             .call_id = work[i].call_id,
             .name = work[i].name,
             .arguments = work[i].arguments,
-            .class = call_class_of(work[i].tool),
+            .class = work[i].class,
             .state = work[i].state,
             .idempotency_key = call_key(task, draft, work[i].call_no),
             .result = work[i].state == CALL_INTENT ? TEXT_NONE : work[i].result,
@@ -222,7 +207,9 @@ static void add_step(struct run_task *task, struct draft *draft, struct run_step
 static void add_results(struct run_task *task, struct draft *draft, const struct tool_work *work,
                         size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (work[i].state == CALL_INTENT)
+            continue;
         add_message(task, draft,
                     (struct run_message){
                         .role = MESSAGE_TOOL,
@@ -230,6 +217,7 @@ static void add_results(struct run_task *task, struct draft *draft, const struct
                         .content = text_content(draft, work[i].result, false),
                         .tool_call_id = work[i].call_id,
                     });
+    }
 }
 
 /* A message that people see has a step of its own. */
@@ -252,7 +240,7 @@ static struct uuid add_visible_message(struct run_task *task, struct draft *draf
     return id;
 }
 
-enum write_kind { WRITE_CHECKPOINT, WRITE_ENDING, WRITE_HAND_BACK };
+enum write_kind { WRITE_CHECKPOINT, WRITE_ENDING, WRITE_HAND_BACK, WRITE_PARK };
 
 static int write_once(struct run_task *task, enum write_kind kind,
                       const struct run_changes *changes, struct error *err)
@@ -263,6 +251,9 @@ static int write_once(struct run_task *task, enum write_kind kind,
     case WRITE_ENDING:
         return run_leases_finish(task->worker->writer, &task->claim.lease, changes, &task->ending,
                                  err);
+    case WRITE_PARK:
+        return run_leases_park(task->worker->writer, &task->claim.lease, changes, &task->parking,
+                               err);
     case WRITE_HAND_BACK:
         break;
     }
@@ -321,17 +312,18 @@ static void saved(struct run_task *task, const struct run_changes *changes)
             task->next_step_seq = changes->steps[i].seq + 1;
 }
 
-/* A checkpoint, and from its outcome the verdict. */
-static int checkpoint(struct run_task *task, struct draft *draft, struct error *err)
+/* A write after which the run goes on, here or later; and from its outcome the verdict. */
+static int write_step(struct run_task *task, struct draft *draft, enum write_kind kind,
+                      struct error *err)
 {
     int r;
 
     if (draft->failed)
         return run_end_failed(task, "server_error", "The step is too large to be stored.");
-    r = write_until_known(task, WRITE_CHECKPOINT, &draft->changes, err);
+    r = write_until_known(task, kind, &draft->changes, err);
     if (r == 0) {
         saved(task, &draft->changes);
-        return RUN_GO_ON;
+        return kind == WRITE_PARK ? RUN_PARKED : RUN_GO_ON;
     }
     if (r == LEASE_FENCED)
         return RUN_DROP;
@@ -346,18 +338,15 @@ static int checkpoint(struct run_task *task, struct draft *draft, struct error *
                           err->text);
 }
 
-int record_calls(struct run_task *task, const struct chat_reply *reply,
-                 const struct tool_work *work, bool with_results, struct error *err)
+/* The assistant's message, and the step of its calls. */
+static void add_reply(struct run_task *task, struct draft *draft, const struct chat_reply *reply,
+                      const struct tool_work *work, enum step_status status)
 {
-    size_t count = reply->tool_calls_count;
-    CLEANUP(draft_freep)
-    struct draft *draft = draft_new(task, with_results ? count : 0);
     struct run_message message = {
         .role = MESSAGE_ASSISTANT,
         .hidden = reply->text.len == 0,
         .opaque = reply->opaque_state,
     };
-    int r;
 
     message.content = message.hidden ? TEXT("[]") : text_content(draft, reply->text, false);
     message.tool_calls = message_calls(draft, reply);
@@ -368,16 +357,42 @@ int record_calls(struct run_task *task, const struct chat_reply *reply,
     add_step(task, draft,
              (struct run_step_write){
                  .type = STEP_TOOL_CALLS,
-                 .status = with_results ? STEP_COMPLETED : STEP_IN_PROGRESS,
-                 .tool_calls = step_calls(draft, work, count),
+                 .status = status,
+                 .tool_calls = step_calls(draft, work, reply->tool_calls_count),
                  .usage = usage_json(draft, &reply->usage),
              });
     task->open_step = draft->steps[draft->changes.step_count - 1].id;
     task->open_step_seq = draft->steps[draft->changes.step_count - 1].seq;
+}
+
+/* The open step, with what came of its calls so far. */
+static void update_step(struct run_task *task, struct draft *draft, const struct tool_work *work,
+                        size_t count, enum step_status status)
+{
+    ASSERT(draft->changes.step_count == 0);
+    draft->steps[0] = (struct run_step_write){
+        .id = task->open_step,
+        .seq = task->open_step_seq,
+        .type = STEP_TOOL_CALLS,
+        .status = status,
+        .tool_calls = step_calls(draft, work, count),
+    };
+    draft->changes.step_count = 1;
+}
+
+int record_calls(struct run_task *task, const struct chat_reply *reply,
+                 const struct tool_work *work, bool with_results, struct error *err)
+{
+    size_t count = reply->tool_calls_count;
+    CLEANUP(draft_freep)
+    struct draft *draft = draft_new(task, with_results ? count : 0);
+    int r;
+
+    add_reply(task, draft, reply, work, with_results ? STEP_COMPLETED : STEP_IN_PROGRESS);
     add_calls(task, draft, work, count);
     if (with_results)
         add_results(task, draft, work, count);
-    r = checkpoint(task, draft, err);
+    r = write_step(task, draft, WRITE_CHECKPOINT, err);
     if (with_results)
         task->open_step = (struct uuid){{0}};
     return r;
@@ -390,21 +405,65 @@ int record_results(struct run_task *task, const struct tool_work *work, size_t c
     struct draft *draft = draft_new(task, count);
     int r;
 
-    if (!uuid_is_zero(task->open_step)) {
-        draft->steps[0] = (struct run_step_write){
-            .id = task->open_step,
-            .seq = task->open_step_seq,
-            .type = STEP_TOOL_CALLS,
-            .status = STEP_COMPLETED,
-            .tool_calls = step_calls(draft, work, count),
-        };
-        draft->changes.step_count = 1;
-    }
+    if (!uuid_is_zero(task->open_step))
+        update_step(task, draft, work, count, STEP_COMPLETED);
     add_calls(task, draft, work, count);
     add_results(task, draft, work, count);
-    r = checkpoint(task, draft, err);
+    r = write_step(task, draft, WRITE_CHECKPOINT, err);
     task->open_step = (struct uuid){{0}};
     return r;
+}
+
+/* As the API shows it. */
+static struct text required_action(struct draft *draft, const struct tool_work *work, size_t count)
+{
+    CLEANUP(buf_deinit)
+    struct buf buf;
+    const char *before = "";
+
+    buf_init(&buf, 0);
+    buf_add_string(&buf,
+                   "{\"type\":\"submit_tool_outputs\",\"submit_tool_outputs\":{\"tool_calls\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (work[i].class != CALL_CLIENT || work[i].state != CALL_INTENT)
+            continue;
+        buf_printf(&buf, "%s{\"id\":", before);
+        buf_add_json(&buf, work[i].call_id);
+        buf_add_string(&buf, ",\"type\":\"function\",\"function\":{\"name\":");
+        buf_add_json(&buf, work[i].name);
+        buf_add_string(&buf, ",\"arguments\":");
+        buf_add_json(&buf, work[i].arguments);
+        buf_add_string(&buf, "}}");
+        before = ",";
+    }
+    buf_add_string(&buf, "]}}");
+    return keep(draft, &buf);
+}
+
+int record_park(struct run_task *task, const struct chat_reply *reply, const struct tool_work *work,
+                size_t count, struct error *err)
+{
+    CLEANUP(draft_freep)
+    struct draft *draft = draft_new(task, count);
+
+    if (reply)
+        add_reply(task, draft, reply, work, STEP_IN_PROGRESS);
+    else if (!uuid_is_zero(task->open_step))
+        update_step(task, draft, work, count, STEP_IN_PROGRESS);
+    else /* it ended with the run, which was given another chance */
+        add_step(task, draft,
+                 (struct run_step_write){
+                     .type = STEP_TOOL_CALLS,
+                     .status = STEP_IN_PROGRESS,
+                     .tool_calls = step_calls(draft, work, count),
+                 });
+    add_calls(task, draft, work, count);
+    add_results(task, draft, work, count);
+    task->parking = (struct run_parking){
+        .wait_kind = RUN_WAIT_TOOL_OUTPUTS,
+        .required_action = required_action(draft, work, count),
+    };
+    return write_step(task, draft, WRITE_PARK, err);
 }
 
 /* `changes` may be NULL. Where they can't be written (any more), the tokens used still are. */

@@ -19,6 +19,7 @@ struct tool_work {
     struct text name;
     struct text arguments;
     int64_t call_no;
+    enum call_class class;
     enum call_state state;
     struct text result;
     bool is_error;
@@ -35,6 +36,12 @@ SUSPENDS MUSTCHECK int record_calls(struct run_task *task, const struct chat_rep
 /* The results of calls whose intents were recorded before. */
 SUSPENDS MUSTCHECK int record_results(struct run_task *task, const struct tool_work *work,
                                       size_t count, struct error *err);
+
+/* What the server did of a step whose other calls the client executes, and the run parked until it
+ * has. `reply` is given when the step is not recorded yet. Returns RUN_PARKED instead of RUN_GO_ON.
+ */
+SUSPENDS MUSTCHECK int record_park(struct run_task *task, const struct chat_reply *reply,
+                                   const struct tool_work *work, size_t count, struct error *err);
 
 /* The last write, with the final message when `reply` is given. Returns 0 written or dropped. */
 SUSPENDS int record_ending(struct run_task *task, const struct chat_reply *reply);

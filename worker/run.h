@@ -36,6 +36,7 @@ enum run_verdict {
     RUN_GO_ON,     /* to the next stage */
     RUN_FINISH,    /* write task->ending */
     RUN_HAND_BACK, /* write task->give_back */
+    RUN_PARKED,    /* all is written: it waits for its client */
     RUN_DROP,      /* fenced: write nothing */
 };
 
@@ -68,6 +69,7 @@ struct run_task {
 
     struct run_ending ending;
     struct run_return give_back;
+    struct run_parking parking;
 };
 
 /* Starts a fiber for a claimed run; copies the claim. The task frees itself when it ended, after
@@ -89,9 +91,8 @@ SUSPENDS MUSTCHECK int run_think(struct run_task *task, struct chat_reply *out, 
  * -E_CANCELED (also when the lease is lost). */
 SUSPENDS MUSTCHECK int run_wait_for_trust(struct run_task *task, struct error *err);
 
-/* Executes the calls of a reply and records them. */
-SUSPENDS MUSTCHECK int run_act(struct run_task *task, const struct chat_reply *reply,
-                               struct error *err);
+/* Executes the calls of a reply and records them; may change their ids. */
+SUSPENDS MUSTCHECK int run_act(struct run_task *task, struct chat_reply *reply, struct error *err);
 
 /* Executes and records calls that an earlier attempt left without a result. */
 SUSPENDS MUSTCHECK int run_act_again(struct run_task *task, const struct run_progress *progress,

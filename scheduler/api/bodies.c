@@ -3,6 +3,7 @@
 #include "scheduler/api/bodies.h"
 
 #include "scheduler/api/checks.h"
+#include "shared/store/tool_outputs.h"
 
 static const char *const efforts[] = {"none", "minimal", "low", "medium",
                                       "high", "xhigh",   "max", NULL};
@@ -78,6 +79,11 @@ static const struct field update_metadata[] = {
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},
 };
 
+static const struct field submit_outputs[] = {
+    {"tool_outputs", FIELD_ARRAY, REQUIRED, 0, TOOL_OUTPUTS_MAX, NULL, check_tool_outputs},
+    {"stream", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, check_stream},
+};
+
 static const struct field create_run[] = {
     RUN,
     {"additional_instructions", FIELD_STRING, NULLABLE, 0, 256000, NULL, NULL},
@@ -104,4 +110,5 @@ const struct fields body_create_message = TABLE(create_message);
 const struct fields body_update_message = TABLE(update_metadata);
 const struct fields body_create_run = TABLE(create_run);
 const struct fields body_create_thread_and_run = TABLE(create_thread_and_run);
+const struct fields body_submit_outputs = TABLE(submit_outputs);
 const struct fields body_update_run = TABLE(update_metadata);

@@ -11,4 +11,5 @@ extern const struct fields body_create_message;
 extern const struct fields body_update_message;
 extern const struct fields body_create_run;
 extern const struct fields body_create_thread_and_run;
+extern const struct fields body_submit_outputs;
 extern const struct fields body_update_run;

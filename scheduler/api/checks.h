@@ -39,5 +39,8 @@ int check_messages(struct json_object *value, const struct path *path, struct fa
 /* The body of POST /v1/threads, inside that of POST /v1/threads/runs. */
 int check_thread(struct json_object *value, const struct path *path, struct failure *failure);
 
+/* An array of outputs, each of another call. */
+int check_tool_outputs(struct json_object *value, const struct path *path, struct failure *failure);
+
 /* `stream: true` is not offered. */
 int check_stream(struct json_object *value, const struct path *path, struct failure *failure);

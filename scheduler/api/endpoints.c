@@ -36,8 +36,8 @@ const struct endpoint endpoints[] = {
     {GET_, "/v1/threads/{thread_id}/runs/{run_id}", run_get, NULL, 0},
     {POST, "/v1/threads/{thread_id}/runs/{run_id}", run_update, &body_update_run, 0},
     {POST, "/v1/threads/{thread_id}/runs/{run_id}/cancel", run_cancel, NULL, 0},
-    {POST, "/v1/threads/{thread_id}/runs/{run_id}/submit_tool_outputs", run_submit_outputs, NULL,
-     0},
+    {POST, "/v1/threads/{thread_id}/runs/{run_id}/submit_tool_outputs", run_submit_outputs,
+     &body_submit_outputs, 0},
     {GET_, "/v1/threads/{thread_id}/runs/{run_id}/steps", step_list, NULL, 0},
     {GET_, "/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}", step_get, NULL, 0},
 

@@ -135,7 +135,8 @@ void render_run(const struct run *run, struct buf *out)
     add_id(out, ",\"assistant_id\":", ID_ASSISTANT, run->agent_id);
     buf_add_string(out, ",\"status\":");
     buf_add_json_string(out, run_status_name(run->status));
-    buf_add_string(out, ",\"required_action\":null");
+    add_raw(out, ",\"required_action\":",
+            run->status == RUN_REQUIRES_ACTION ? run->required_action : TEXT_NONE, "null");
     add_raw(out, ",\"last_error\":", run->last_error, "null");
     add_run_times(run, out);
     buf_add_string(out, ",\"incomplete_details\":");

@@ -230,15 +230,3 @@ int run_cancel_any(struct request *request)
 {
     return cancel(request, true);
 }
-
-int run_submit_outputs(struct request *request)
-{
-    struct run run;
-    int r = find(request, false, &run);
-
-    if (r < 0)
-        return r;
-    return failure_param(&request->failure, 400, NULL, NULL,
-                         "Runs in status '%s' do not accept tool outputs.",
-                         run_status_name(run.status));
-}

@@ -14,6 +14,7 @@ enum command_exit {
     COMMAND_FAILED = 1,      /* it was done, and the outcome is bad */
     COMMAND_USAGE = 2,       /* wrong arguments or a wrong file: nothing was done */
     COMMAND_UNREACHABLE = 3, /* no server, database or key that lets us in */
+    COMMAND_WAITS = 4,       /* a run waits for tool outputs, which somebody else gives */
 };
 
 struct command {

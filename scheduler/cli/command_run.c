@@ -152,6 +152,8 @@ static void print_json(const struct prompt_run *prompt_run, struct json_object *
     json_object_object_add(out, "error", json_object_get(json_get(run, "last_error")));
     json_object_object_add(out, "incomplete_details",
                            json_object_get(json_get(run, "incomplete_details")));
+    json_object_object_add(out, "required_action",
+                           json_object_get(json_get(run, "required_action")));
     printf("%.*s\n", TEXT_ARGS(json_text(out)));
 }
 
@@ -247,7 +249,7 @@ const struct command command_run = {
         "AGENT is a name or an id (asst_...). A PROMPT of - is read from standard input. Tool\n"
         "calls are shown on standard error as they happen.\n"
         "Exit code: 0 completed; 1 failed, incomplete, cancelled or expired; 2 wrong usage;\n"
-        "3 the server can't be reached or refuses the key.",
+        "3 the server can't be reached or refuses the key; 4 it waits for tool outputs.",
     .options = options,
     .options_count = ARRAY_LENGTH(options),
     .positional_min = 2,

@@ -30,7 +30,28 @@ bool run_is_over(const char *status)
 
 int run_exit_code(const char *status)
 {
+    if (status && strcmp(status, "requires_action") == 0)
+        return COMMAND_WAITS;
     return status && strcmp(status, "completed") == 0 ? COMMAND_OK : COMMAND_FAILED;
+}
+
+/* "it waits for tool outputs: get_weather {"city":"Rome"} (call_1), …" */
+static void explain_waiting(struct json_object *run, struct buf *out)
+{
+    struct json_object *calls =
+        json_path(run, "required_action", "submit_tool_outputs", "tool_calls", NULL);
+    size_t count =
+        json_object_is_type(calls, json_type_array) ? json_object_array_length(calls) : 0;
+
+    buf_add_string(out, ": it waits for tool outputs (submit_tool_outputs)");
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *call = json_object_array_get_idx(calls, i);
+        struct json_object *function = json_get(call, "function");
+
+        buf_printf(
+            out, "%s %.*s %.*s (%.*s)", i ? "," : " of", TEXT_ARGS(json_get_text(function, "name")),
+            TEXT_ARGS(json_get_text(function, "arguments")), TEXT_ARGS(json_get_text(call, "id")));
+    }
 }
 
 void run_explain(struct json_object *run, struct buf *out)
@@ -43,8 +64,7 @@ void run_explain(struct json_object *run, struct buf *out)
         return;
     buf_printf(out, "the run is %s", status);
     if (strcmp(status, "requires_action") == 0)
-        buf_add_string(out,
-                       ": it waits for the outputs of its function tools (submit_tool_outputs)");
+        explain_waiting(run, out);
     if (last_error)
         buf_printf(out, ": %.*s (%.*s)", TEXT_ARGS(json_get_text(last_error, "message")),
                    TEXT_ARGS(json_get_text(last_error, "code")));
@@ -98,7 +118,8 @@ static void print_call(FILE *out, struct json_object *call)
     (void)fprintf(out, "%s ", terminal_colour(out, TERMINAL_PLAIN));
     terminal_print_line(out, json_get_text(function, "arguments"), LINE_WIDTH);
     if (output.ptr) {
-        (void)fprintf(out, "\n%s\xE2\x86\x90 ", terminal_colour(out, TERMINAL_DIM));
+        (void)fprintf(out, "\n%s\xE2\x86\x90 %s", terminal_colour(out, TERMINAL_DIM),
+                      text_is(json_get_text(call, "status"), "unknown") ? "(unknown) " : "");
         terminal_print_line(out, output, LINE_WIDTH);
         (void)fprintf(out, "%s", terminal_colour(out, TERMINAL_PLAIN));
     }

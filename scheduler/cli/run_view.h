@@ -12,7 +12,7 @@ bool run_is_over(const char *status);
 /* The exit code for a run that is over. */
 int run_exit_code(const char *status);
 
-/* "run failed: MESSAGE (server_error)"; nothing for one that completed. Pure. */
+/* "the run is failed: MESSAGE (server_error)"; nothing for one that completed. Pure. */
 void run_explain(struct json_object *run, struct buf *out);
 
 /* The text of an API message's content parts; pure. */

@@ -92,21 +92,6 @@ rules:
   });
 });
 
-test('a function that the client would run ends the run as failed, and says so', async () => {
-  const script = `
-rules:
-  - steps:
-      - calls: [{name: get_weather, arguments: {city: Rome}}]
-`;
-  await withStack({ script }, async (stack) => {
-    const tools = [{ type: 'function', function: { name: 'get_weather', parameters: { type: 'object', properties: {} } } }];
-    const run = await stack.finished(await stack.submit(await stack.assistant({ tools }), 'weather?'));
-    assert.equal(run.status, 'failed');
-    assert.equal(run.last_error.code, 'server_error');
-    assert.match(run.last_error.message, /get_weather/);
-  });
-});
-
 test('500 runs on 3 workers: every one completed, each message once', async () => {
   await withStack({ workers: 3, slots: 100 }, async (stack) => {
     const assistant = await stack.assistant();

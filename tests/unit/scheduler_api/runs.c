@@ -258,3 +258,54 @@ Test(runs, whose_thread_is_deleted_are_stopped)
 {
     with_api(deleted_under_way);
 }
+
+static void waiting(struct fixture *fixture)
+{
+    const char *assistant = new_assistant(fixture);
+    struct json_object *r =
+        expect(fixture, 200, "POST", "/v1/threads/runs", run_body(assistant, ""));
+    const char *path =
+        show("/v1/threads/%s/runs/%s", string_at(r, "thread_id"), string_at(r, "id"));
+    const char *give = show("%s/submit_tool_outputs", path);
+
+    sql_do(fixture, "UPDATE runs SET status = 'requires_action', wait_kind = 'tool_outputs',"
+                    " required_action = '{\"type\":\"submit_tool_outputs\",\"submit_tool_outputs\":"
+                    "{\"tool_calls\":[{\"id\":\"call_1\"},{\"id\":\"call_2\"}]}}'");
+    r = expect(fixture, 200, "GET", path, NULL);
+    cr_assert_str_eq(string_at(r, "status"), "requires_action");
+    cr_assert_str_eq(string_at(json_get(r, "required_action"), "type"), "submit_tool_outputs");
+    cr_assert(!json_get(r, "usage"));
+    refused(fixture, 400, "tool_outputs", NULL,
+            "Expected tool outputs for call_ids ['call_1', 'call_2'], got ['call_1', 'call_3'].",
+            (struct call){"POST", give,
+                          "{\"tool_outputs\":[{\"tool_call_id\":\"call_1\",\"output\":\"x\"},"
+                          "{\"tool_call_id\":\"call_3\"}]}",
+                          NULL, NULL});
+    refused(fixture, 400, "tool_outputs", NULL, "got [].",
+            (struct call){"POST", give, "{\"tool_outputs\":[]}", NULL, NULL});
+    refused(fixture, 400, "tool_outputs[1]", "duplicate_value", "Duplicate tool output",
+            (struct call){"POST", give,
+                          "{\"tool_outputs\":[{\"tool_call_id\":\"call_1\"},"
+                          "{\"tool_call_id\":\"call_1\"}]}",
+                          NULL, NULL});
+    refused(fixture, 400, "tool_outputs[0].output", "invalid_type", "expected a string",
+            (struct call){"POST", give,
+                          "{\"tool_outputs\":[{\"tool_call_id\":\"call_1\",\"output\":1}]}", NULL,
+                          NULL});
+    refused(fixture, 400, "stream", "unsupported_value", "Streaming is not offered yet",
+            (struct call){"POST", give, "{\"tool_outputs\":[],\"stream\":true}", NULL, NULL});
+    refused(fixture, 404, NULL, NULL, "No run found",
+            (struct call){"POST", give, "{\"tool_outputs\":[]}", NULL, fixture->other_key});
+    cr_assert_eq(fixture->runs_told, 1);
+    r = expect(fixture, 200, "POST", give,
+               "{\"tool_outputs\":[{\"tool_call_id\":\"call_2\",\"output\":\"x\"},"
+               "{\"tool_call_id\":\"call_1\"}],\"stream\":false}");
+    cr_assert_str_eq(string_at(r, "status"), "queued");
+    cr_assert(json_has(r, "required_action") && !json_get(r, "required_action"));
+    cr_assert_eq(fixture->runs_told, 2);
+}
+
+Test(runs, that_wait_for_tool_outputs_say_so_and_take_exactly_those)
+{
+    with_api(waiting);
+}

@@ -122,6 +122,7 @@ Test(run_view, knows_when_a_run_is_over)
     cr_assert_not(run_is_over(NULL));
     cr_assert_eq(run_exit_code("completed"), 0);
     cr_assert_eq(run_exit_code("expired"), 1);
+    cr_assert_eq(run_exit_code("requires_action"), 4);
     cr_assert_eq(run_exit_code(NULL), 1);
 }
 
