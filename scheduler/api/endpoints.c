@@ -36,6 +36,7 @@ const struct endpoint endpoints[] = {
     {GET_, "/v1/threads/{thread_id}/runs/{run_id}", run_get, NULL, 0},
     {POST, "/v1/threads/{thread_id}/runs/{run_id}", run_update, &body_update_run, 0},
     {POST, "/v1/threads/{thread_id}/runs/{run_id}/cancel", run_cancel, NULL, 0},
+    {POST, "/v1/threads/{thread_id}/runs/{run_id}/redrive", run_redrive, NULL, 0},
     {POST, "/v1/threads/{thread_id}/runs/{run_id}/submit_tool_outputs", run_submit_outputs,
      &body_submit_outputs, 0},
     {GET_, "/v1/threads/{thread_id}/runs/{run_id}/steps", step_list, NULL, 0},
@@ -44,6 +45,7 @@ const struct endpoint endpoints[] = {
     {GET_, "/v1/runs", run_list_all, NULL, 0},
     {GET_, "/v1/runs/{run_id}", run_get_any, NULL, 0},
     {POST, "/v1/runs/{run_id}/cancel", run_cancel_any, NULL, 0},
+    {POST, "/v1/runs/{run_id}/redrive", run_redrive_any, NULL, 0},
     {GET_, "/v1/runs/{run_id}/steps", step_list_any, NULL, 0},
 };
 

@@ -112,6 +112,8 @@ SUSPENDS int run_get_any(struct request *request);
 SUSPENDS int run_update(struct request *request);
 SUSPENDS int run_cancel(struct request *request);
 SUSPENDS int run_cancel_any(struct request *request);
+SUSPENDS int run_redrive(struct request *request);
+SUSPENDS int run_redrive_any(struct request *request);
 SUSPENDS int run_submit_outputs(struct request *request);
 
 SUSPENDS int step_list(struct request *request);

@@ -1,4 +1,5 @@
-/* Runs: look, list, label, cancel. The routes without a thread serve who knows only the run. */
+/* Runs: look, list, label, cancel, redrive. The routes without a thread serve who knows only the
+ * run. */
 
 #include <stdio.h>
 
@@ -155,19 +156,36 @@ static int read_statuses(struct request *request, unsigned *out)
     return 0;
 }
 
+/* status, assistant_id and min_crashes of the query. */
+static int read_filter(struct request *request, struct run_filter *out)
+{
+    struct text agent = http_query_get(request->exchange, "assistant_id", 0);
+    struct text crashes = http_query_get(request->exchange, "min_crashes", 0);
+    int64_t crashes_min = 0;
+
+    if (agent.len > 0 && (!id_parse(ID_ASSISTANT, agent, &out->agent) || uuid_is_zero(out->agent)))
+        return request_missing(request, "assistant", agent);
+    if (crashes.len > 0 &&
+        (!text_to_int(crashes, &crashes_min) || crashes_min < 0 || crashes_min > INT16_MAX))
+        return failure_param(&request->failure, 400, "min_crashes", "invalid_value",
+                             "Invalid 'min_crashes': expected an integer of 0 or more.");
+    out->crashes_min = (int)crashes_min;
+    return read_statuses(request, &out->statuses);
+}
+
 int run_list_all(struct request *request)
 {
     struct run_list list;
     struct page page;
-    unsigned statuses = 0;
+    struct run_filter filter = {0};
     struct error err;
     int r = request_page(request, ID_RUN, &page);
 
     if (r == 0)
-        r = read_statuses(request, &statuses);
+        r = read_filter(request, &filter);
     if (r < 0)
         return r;
-    r = runs_list_all(&request->store, statuses, &page, &list, &err);
+    r = runs_list_all(&request->store, &filter, &page, &list, &err);
     if (r < 0)
         return request_failed(request, &err);
     render_runs(request, &list);
@@ -229,4 +247,64 @@ int run_cancel(struct request *request)
 int run_cancel_any(struct request *request)
 {
     return cancel(request, true);
+}
+
+/* Why a run can't be redriven, and what would be right. */
+static int unfit(struct request *request, const struct run *run)
+{
+    const char *status = run_status_name(run->status);
+
+    if (!run_status_terminal(run->status))
+        return failure_param(&request->failure, 400, NULL, NULL,
+                             "Cannot redrive run with status '%s': it is not over yet. Wait for "
+                             "its end, or cancel it.",
+                             status);
+    return failure_param(&request->failure, 400, NULL, NULL,
+                         "Cannot redrive run with status '%s': only failed and expired runs get "
+                         "another chance. Create a new run on its thread.",
+                         status);
+}
+
+static int redrive(struct request *request, bool any_thread)
+{
+    const struct api_options *options = &request->api->options;
+    char active_text[ID_TEXT_SIZE];
+    struct run_path path;
+    struct uuid active;
+    struct run run;
+    struct error err;
+    int r = read_path(request, any_thread, &path);
+
+    if (r < 0)
+        return r;
+    r = runs_redrive(&request->store, path.thread, path.run, options->run_ttl_ms, &run, &active,
+                     &err);
+    if (r == RUN_MISSING)
+        return request_missing(request, "run", path.run_text);
+    if (r == RUN_UNFIT)
+        return unfit(request, &run);
+    if (r == THREAD_BUSY) {
+        id_format(ID_RUN, active, active_text);
+        return failure_param(&request->failure, 400, NULL, NULL,
+                             "Cannot redrive run %.*s: its thread already has an active run %s. "
+                             "Try again when that has ended.",
+                             TEXT_ARGS(path.run_text), active_text);
+    }
+    if (r < 0)
+        return request_failed(request, &err);
+    if (options->events.run_ready)
+        options->events.run_ready(run.id, request->store.tenant, run.shard, (int)run.priority,
+                                  options->events.arg);
+    render_run(&run, &request->reply);
+    return 0;
+}
+
+int run_redrive(struct request *request)
+{
+    return redrive(request, false);
+}
+
+int run_redrive_any(struct request *request)
+{
+    return redrive(request, true);
 }

@@ -7,8 +7,7 @@
 /* clang-format off */
 #define RUN_COLUMNS                                                                                \
     "r.id, r.thread_id, r.agent_id, r.agent_version, r.status, r.shard, r.priority, r.owner,"      \
-    " r.step,"                                                                                     \
-    " r.errors, r.crashes, r.spec, r.metadata, r.prompt_tokens, r.completion_tokens,"              \
+    " r.step, r.errors, r.crashes, r.spec, r.metadata, r.prompt_tokens, r.completion_tokens,"      \
     " r.last_error, r.incomplete_reason, r.required_action, r.result_message, "                    \
     SQL_SECONDS("r.created_at") ", " SQL_SECONDS("r.started_at") ", "                              \
     SQL_SECONDS("r.completed_at") ", " SQL_SECONDS("r.failed_at") ", "                             \

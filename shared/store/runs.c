@@ -132,15 +132,17 @@ int runs_list(const struct store *store, struct uuid thread, const struct page *
 
 #define RUN_LIST_ALL(direction)                                                                    \
     "SELECT " RUN_COLUMNS " FROM runs r WHERE r.tenant_id = $1 AND r.id > $2 AND r.id < $3"        \
-    " AND ($4::text[] IS NULL OR r.status = ANY($4)) ORDER BY r.id " direction " LIMIT $5"
+    " AND ($4::text[] IS NULL OR r.status = ANY($4))"                                              \
+    " AND ($6 IS NULL OR r.agent_id = $6) AND r.crashes >= $7 ORDER BY r.id " direction            \
+    " LIMIT $5"
 
 static const struct pg_statement run_list_all_up = {"run_list_all_up", RUN_LIST_ALL("ASC"),
-                                                    "uuuTi"};
+                                                    "uuuTiui"};
 static const struct pg_statement run_list_all_down = {"run_list_all_down", RUN_LIST_ALL("DESC"),
-                                                      "uuuTi"};
+                                                      "uuuTiui"};
 
-int runs_list_all(const struct store *store, unsigned statuses, const struct page *page,
-                  struct run_list *out, struct error *err)
+int runs_list_all(const struct store *store, const struct run_filter *filter,
+                  const struct page *page, struct run_list *out, struct error *err)
 {
     CLEANUP(pg_result_freep)
     struct pg_result *result = NULL;
@@ -152,13 +154,16 @@ int runs_list_all(const struct store *store, unsigned statuses, const struct pag
     buf_init(&wanted, 0);
     pg_array_begin(&wanted);
     for (unsigned i = 0; i < RUN_STATUS_COUNT; i++) {
-        if (statuses & 1u << i)
+        if (filter->statuses & 1u << i)
             pg_array_add_text(&wanted, text_of(run_status_name((enum run_status)i)));
     }
     pg_array_end(&wanted);
 
-    struct pg_value values[5] = {pg_uuid(store->tenant), pg_uuid(plan.low), pg_uuid(plan.high),
-                                 statuses ? pg_array('T', &wanted) : pg_null(), pg_int(plan.limit)};
+    struct pg_value values[7] = {
+        pg_uuid(store->tenant),     pg_uuid(plan.low),
+        pg_uuid(plan.high),         filter->statuses ? pg_array('T', &wanted) : pg_null(),
+        pg_int(plan.limit),         value_uuid_or_null(filter->agent),
+        pg_int(filter->crashes_min)};
     r = pg_exec(store->pg, plan.ascending ? &run_list_all_up : &run_list_all_down, values, &result,
                 err);
     if (r < 0)

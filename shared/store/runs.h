@@ -101,8 +101,14 @@ SUSPENDS MUSTCHECK int runs_get(const struct store *store, struct uuid thread, s
 SUSPENDS MUSTCHECK int runs_list(const struct store *store, struct uuid thread,
                                  const struct page *page, struct run_list *out, struct error *err);
 
-/* All runs of the tenant; `statuses` is a set of bits 1 << enum run_status, 0: any. */
-SUSPENDS MUSTCHECK int runs_list_all(const struct store *store, unsigned statuses,
+/* Which runs of the tenant; all zero: every one. */
+struct run_filter {
+    unsigned statuses; /* a set of bits 1 << enum run_status; 0: any */
+    struct uuid agent; /* zero: any */
+    int crashes_min;
+};
+
+SUSPENDS MUSTCHECK int runs_list_all(const struct store *store, const struct run_filter *filter,
                                      const struct page *page, struct run_list *out,
                                      struct error *err);
 
@@ -116,3 +122,11 @@ SUSPENDS MUSTCHECK int runs_update(const struct store *store, struct uuid thread
  * end. */
 SUSPENDS MUSTCHECK int runs_cancel(const struct store *store, struct uuid thread, struct uuid id,
                                    struct run *out, struct error *err);
+
+/* A run that failed or expired is queued again, as the active run of its thread: crashes, errors
+ * and last_error are forgotten, and it may take expires_in_ms from now on. RUN_MISSING; RUN_UNFIT,
+ * *out filled: it is in another state; THREAD_BUSY, *out filled, with the active run in
+ * *out_active. */
+SUSPENDS MUSTCHECK int runs_redrive(const struct store *store, struct uuid thread, struct uuid id,
+                                    int64_t expires_in_ms, struct run *out, struct uuid *out_active,
+                                    struct error *err);

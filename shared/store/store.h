@@ -45,6 +45,7 @@ enum store_condition {
     REQUEST_REPLAYED = 16, /* idempotency: answered before, the reply is given */
     REQUEST_RUNNING = 17,  /* idempotency: the first request is still being worked on */
     THREAD_FULL = 19,      /* too many runs or messages wait behind the thread's active run */
+    RUN_UNFIT = 20,        /* the run is in a state in which this can not be done */
     REQUEST_DIFFERS = 18,  /* idempotency: the key was used for another request */
     OUTPUTS_GIVEN = 19,    /* these tool outputs were given before */
     OUTPUTS_UNFIT = 20,    /* the run waits for the outputs of other calls */

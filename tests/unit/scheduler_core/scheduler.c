@@ -241,7 +241,7 @@ static void reaps(struct scheduler *scheduler, struct store *store)
         struct page page = {.limit = 1};
 
         must(fiber_sleep(50, &err), &err);
-        must(runs_list_all(store, 0, &page, &list, &err), &err);
+        must(runs_list_all(store, &(struct run_filter){0}, &page, &list, &err), &err);
         run = list.items[0];
     }
     cr_assert_eq(run.status, RUN_EXPIRED);

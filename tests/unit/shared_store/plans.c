@@ -72,7 +72,7 @@ static void use_api(const struct store *store)
     MUST(runs_create(store, &draft, &run, NULL, &test_err));
     MUST(runs_get(store, any, run.id, &run, &test_err));
     MUST(runs_list(store, draft.thread, &page, &runs, &test_err));
-    MUST(runs_list_all(store, 0, &page, &runs, &test_err));
+    MUST(runs_list_all(store, &(struct run_filter){0}, &page, &runs, &test_err));
     MUST(runs_update(store, any, run.id, TEXT("{}"), &run, &test_err));
     for (enum multitask how = MULTITASK_ENQUEUE; how <= MULTITASK_ROLLBACK; how++) {
         draft.id = uuid_new();

@@ -126,7 +126,7 @@ static void isolates(struct store *store)
     GIVES(RUN_MISSING, runs_cancel(&other, any, run.id, &run, &test_err));
     GIVES(RUN_MISSING, runs_cancel(store, uuid_new(), run.id, &run, &test_err));
     GIVES(THREAD_MISSING, runs_list(&other, run.thread_id, &page, &list, &test_err));
-    MUST(runs_list_all(&other, 0, &page, &list, &test_err));
+    MUST(runs_list_all(&other, &(struct run_filter){0}, &page, &list, &test_err));
     cr_assert_eq(list.count, 0);
     check_run(store, run.id, RUN_QUEUED);
 }
@@ -164,10 +164,11 @@ static void lists(struct store *store)
     MUST(runs_list(store, thread, &page, &list, &test_err));
     cr_assert(uuid_equal(list.items[0].id, runs[1].id));
     page = (struct page){.limit = 10, .ascending = true};
-    MUST(runs_list_all(store, 0, &page, &list, &test_err));
+    MUST(runs_list_all(store, &(struct run_filter){0}, &page, &list, &test_err));
     cr_assert_eq(list.count, 4);
     cr_assert(uuid_equal(list.items[3].id, runs[3].id));
-    MUST(runs_list_all(store, 1u << RUN_CANCELLED | 1u << RUN_FAILED, &page, &list, &test_err));
+    MUST(runs_list_all(store, &(struct run_filter){1u << RUN_CANCELLED | 1u << RUN_FAILED, any, 0},
+                       &page, &list, &test_err));
     cr_assert_eq(list.count, 2);
     cr_assert(uuid_equal(list.items[0].id, runs[0].id));
     MUST(runs_list(store, must_thread(store), &page, &list, &test_err));
