@@ -18,10 +18,22 @@
 #include "shared/fiber/offload.h"
 
 static const struct command *const commands[] = {
-    &command_dev,         &command_apply,        &command_run,         &command_batch_run,
-    &command_runs_list,   &command_runs_show,    &command_runs_cancel, &command_threads_show,
-    &command_migrate,     &command_tenants_list, &command_keys_list,   &command_tenants_create,
-    &command_keys_create, &command_keys_revoke,  &command_doctor,
+    &command_dev,
+    &command_apply,
+    &command_run,
+    &command_batch_run,
+    &command_runs_list,
+    &command_runs_show,
+    &command_runs_cancel,
+    &command_runs_redrive,
+    &command_threads_show,
+    &command_migrate,
+    &command_tenants_list,
+    &command_keys_list,
+    &command_tenants_create,
+    &command_keys_create,
+    &command_keys_revoke,
+    &command_doctor,
 };
 
 static void print_usage(FILE *out)

@@ -8,7 +8,7 @@
 struct error;
 
 #define ARGUMENTS_OPTIONS_MAX    16
-#define ARGUMENTS_POSITIONAL_MAX 8
+#define ARGUMENTS_POSITIONAL_MAX 100
 
 struct option_spec {
     const char *name;

@@ -44,7 +44,7 @@ test('kill -9 of a worker in the middle of a run: taken over, finished, nothing 
   });
 });
 
-test('a run that kills its worker three times fails as poison', async () => {
+test('a run that kills its worker three times fails as poison, and completes when redriven', async () => {
   const config = 'worker: {lease_ms: 3000, heartbeat_ms: 500}\n';
   await withStack({ script: slowSecondStep, config, workers: 0 }, async (stack) => {
     const run = await stack.submit(await stack.assistant(), 'go');
@@ -57,6 +57,21 @@ test('a run that kills its worker three times fails as poison', async () => {
     const ended = await stack.finished(run);
     assert.equal(ended.status, 'failed');
     assert.equal(ended.last_error.code, 'server_error');
+    const calls = stack.ledger().length;
+
+    // Another chance: it goes on after its first step.
+    await stack.assistant({ name: 'other' });
+    assert.equal(stack.command('runs', 'redrive', '--poison', '--agent', 'other').trim(), '');
+    assert.equal(stack.command('runs', 'redrive', '--poison').trim(), `${run.id} is queued`);
+    assert.equal(stack.command('runs', 'redrive', '--poison').trim(), '');
+    await stack.startWorker();
+    assert.equal((await stack.finished(run)).status, 'completed');
+    assert.equal(await stack.answer(run), 'It is 42.');
+    checkOnce(stack, 3);
+    assert.equal(stack.ledger().length, calls + 1, 'the first step was not repeated');
+    const late = await stack.call('POST', `/v1/runs/${run.id}/redrive`);
+    assert.equal(late.status, 400);
+    assert.match(late.body.error.message, /^Cannot redrive run with status 'completed'/);
   });
 });
 

@@ -83,7 +83,17 @@ Test(options, that_are_wrong_are_refused)
     cr_assert_eq(PARSE("--limit", "1x"), -E_INVALID);
     cr_assert_eq(PARSE("-f", "a", "-f", "b"), -E_INVALID);
     cr_assert(strstr(err.text, "given twice"));
-    cr_assert_eq(PARSE("1", "2", "3", "4", "5", "6", "7", "8", "9"), -E_INVALID);
+}
+
+Test(options, leave_room_for_a_hundred_arguments_and_no_more)
+{
+    const char *argv[ARGUMENTS_POSITIONAL_MAX + 2] = {NULL};
+
+    for (size_t i = 0; i < ARGUMENTS_POSITIONAL_MAX; i++)
+        argv[i] = "x";
+    cr_assert_eq(parse(argv), 0);
+    argv[ARGUMENTS_POSITIONAL_MAX] = "x";
+    cr_assert_eq(parse(argv), -E_INVALID);
 }
 
 Test(suggest, finds_the_nearest_word_only_when_it_is_near)
