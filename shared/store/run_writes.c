@@ -17,6 +17,7 @@
 #include "shared/store/promotions.h"
 #include "shared/store/rows.h"
 #include "shared/store/run_ends.h"
+#include "shared/store/run_verdict.h"
 
 #define ATTEMPTS 4
 
@@ -293,19 +294,6 @@ static const struct pg_statement run_look = {
     .types = "u",
 };
 
-/* Is this the state that a write which leaves `leaves` has left, perhaps with a cancel, or with
- * what was waited for, since? */
-static bool state_left(enum run_status now, enum run_status leaves)
-{
-    if (now == leaves)
-        return true;
-    if (leaves == RUN_IN_PROGRESS)
-        return now == RUN_CANCELLING;
-    if (leaves == RUN_QUEUED)
-        return now == RUN_CANCELLED;
-    return leaves == RUN_REQUIRES_ACTION && (now == RUN_QUEUED || now == RUN_CANCELLED);
-}
-
 /* The compare-and-set touched no row: why? */
 static int write_look(struct pg *pg, const struct run_lease *lease, enum run_status leaves,
                       struct error *err)
@@ -313,27 +301,21 @@ static int write_look(struct pg *pg, const struct run_lease *lease, enum run_sta
     CLEANUP(pg_result_freep)
     struct pg_result *result = NULL;
     struct pg_value values[1] = {pg_uuid(lease->run)};
-    enum run_status status;
-    bool mine;
+    struct run_standing now;
     int r;
 
     r = pg_exec(pg, &run_look, values, &result, err);
     if (r < 0)
         return r;
-    if (pg_rows(result) == 0 || pg_get_int(result, 0, 1) != lease->fence)
+    if (pg_rows(result) == 0)
         return LEASE_FENCED;
-    if (!run_status_parse(pg_get_text(result, 0, 3), &status))
+    now.owner = pg_get_int(result, 0, 0);
+    now.fence = pg_get_int(result, 0, 1);
+    now.step = pg_get_int(result, 0, 2);
+    if (!run_status_parse(pg_get_text(result, 0, 3), &now.status))
         return error_set(err, E_INTERNAL, "the run has a status that this program does not know");
-    mine = pg_get_int(result, 0, 0) == lease->owner;
-    if (pg_get_int(result, 0, 2) == lease->step + 1 && state_left(status, leaves))
-        return mine || leaves == RUN_QUEUED || leaves == RUN_REQUIRES_ACTION ? 0 : LEASE_FENCED;
-    if (!mine || pg_get_int(result, 0, 2) != lease->step)
-        return LEASE_FENCED;
-    if (status == RUN_CANCELLING)
-        return LEASE_CANCELLING;
-    if (status == RUN_IN_PROGRESS && leaves == RUN_CANCELLED)
-        return error_set(err, E_INTERNAL, "nobody asked to cancel this run");
-    return LEASE_FENCED;
+    r = run_verdict(&now, lease, leaves);
+    return r < 0 ? error_set(err, E_INTERNAL, "nobody asked to cancel this run") : r;
 }
 
 /* Releases the thread and gives it to the next held run, when the run ends. */

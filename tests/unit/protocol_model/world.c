@@ -68,7 +68,7 @@ static void worker_suffers(struct world *world, struct world_worker *worker)
     }
 }
 
-/* A killed worker's place is taken by a new one once its row is dead, a drained one's when empty. */
+/* A killed worker is replaced once its row is dead, a drained one when it is empty. */
 static void replace(struct world *world, struct world_worker *worker)
 {
     bool empty = true;
