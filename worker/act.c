@@ -143,12 +143,22 @@ static void batch_fiber(void *arg)
 
         if (is_due(work))
             IGNORE(execute(batch->task, work, &err)); /* cancelled: its state stays an intent */
+        cond_broadcast(&batch->done);
     }
     batch->running--;
     cond_broadcast(&batch->done);
 }
 
-/* Runs every call that has no result yet. Returns 0 or -E_CANCELED. */
+static bool has_unrecorded(const struct tool_work *work, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (record_is_due(&work[i]))
+            return true;
+    return false;
+}
+
+/* Runs every call that has no result yet. What had an effect is recorded while others still run, so
+ * that a crash leaves as little as possible in doubt. Returns as record_calls does. */
 static int run_all(struct run_task *task, struct tool_work *work, size_t count, struct error *err)
 {
     struct batch batch = {.task = task, .log = fiber_log_context(), .work = work, .count = count};
@@ -161,13 +171,16 @@ static int run_all(struct run_task *task, struct tool_work *work, size_t count, 
     batch.running = fibers;
     for (size_t i = 0; i < fibers; i++)
         batch.fibers[i] = fiber_start("tool", batch_fiber, &batch);
-    while (batch.running > 0 && r == 0)
-        r = cond_wait(&batch.done, DEADLINE_NONE, err);
+    while (batch.running > 0 && r == RUN_GO_ON)
+        r = has_unrecorded(work, count) ? record_done(task, work, count, err)
+                                        : cond_wait(&batch.done, DEADLINE_NONE, err);
     for (size_t i = 0; i < fibers; i++) {
-        if (r < 0)
+        if (r != RUN_GO_ON)
             fiber_cancel(batch.fibers[i]);
         fiber_join(batch.fibers[i]);
     }
+    if (r == -E_CANCELED && has_unrecorded(work, count))
+        IGNORE(record_done(task, work, count, err)); /* that came at the same moment */
     return r;
 }
 
@@ -333,6 +346,7 @@ static struct tool_work recall(const struct run_task *task, const struct run_cal
         .state = call->state,
         .result = call->result,
         .is_error = call->is_error,
+        .recorded = call->state != CALL_INTENT,
     };
 
     if (call->state == CALL_INTENT && call->class == CALL_ONCE) {
@@ -357,5 +371,5 @@ int run_act_again(struct run_task *task, const struct run_progress *progress, st
             refuse_unknown(task, &work[i]);
     }
     r = run_all(task, work, count, err);
-    return r == 0 ? settle(task, NULL, work, count, err) : r;
+    return r == RUN_GO_ON ? settle(task, NULL, work, count, err) : r;
 }

@@ -162,15 +162,19 @@ static struct text call_key(struct run_task *task, struct draft *draft, int64_t 
 }
 
 static void add_calls(struct run_task *task, struct draft *draft, const struct tool_work *work,
-                      size_t count)
+                      size_t count, bool due_only)
 {
+    size_t used = 0;
+
     draft->calls = arena_calloc(&draft->arena, count, sizeof(*draft->calls));
     if (!draft->calls) {
         draft->failed = true;
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        draft->calls[i] = (struct run_call){
+        if (due_only && !record_is_due(&work[i]))
+            continue;
+        draft->calls[used++] = (struct run_call){
             .call_no = work[i].call_no,
             .call_id = work[i].call_id,
             .name = work[i].name,
@@ -183,7 +187,7 @@ static void add_calls(struct run_task *task, struct draft *draft, const struct t
         };
     }
     draft->changes.calls = draft->calls;
-    draft->changes.call_count = count;
+    draft->changes.call_count = used;
 }
 
 static void add_message(struct run_task *task, struct draft *draft, struct run_message message)
@@ -389,7 +393,7 @@ int record_calls(struct run_task *task, const struct chat_reply *reply,
     int r;
 
     add_reply(task, draft, reply, work, with_results ? STEP_COMPLETED : STEP_IN_PROGRESS);
-    add_calls(task, draft, work, count);
+    add_calls(task, draft, work, count, false);
     if (with_results)
         add_results(task, draft, work, count);
     r = write_step(task, draft, WRITE_CHECKPOINT, err);
@@ -407,11 +411,28 @@ int record_results(struct run_task *task, const struct tool_work *work, size_t c
 
     if (!uuid_is_zero(task->open_step))
         update_step(task, draft, work, count, STEP_COMPLETED);
-    add_calls(task, draft, work, count);
+    add_calls(task, draft, work, count, false);
     add_results(task, draft, work, count);
     r = write_step(task, draft, WRITE_CHECKPOINT, err);
     task->open_step = (struct uuid){{0}};
     return r;
+}
+
+bool record_is_due(const struct tool_work *work)
+{
+    return !work->recorded && work->state == CALL_DONE &&
+           (work->class == CALL_IDEMPOTENT || work->class == CALL_ONCE);
+}
+
+int record_done(struct run_task *task, struct tool_work *work, size_t count, struct error *err)
+{
+    CLEANUP(draft_freep)
+    struct draft *draft = draft_new(task, 0);
+
+    add_calls(task, draft, work, count, true);
+    for (size_t i = 0; i < count; i++)
+        work[i].recorded |= record_is_due(&work[i]);
+    return write_step(task, draft, WRITE_CHECKPOINT, err);
 }
 
 /* As the API shows it. */
@@ -457,7 +478,7 @@ int record_park(struct run_task *task, const struct chat_reply *reply, const str
                      .status = STEP_IN_PROGRESS,
                      .tool_calls = step_calls(draft, work, count),
                  });
-    add_calls(task, draft, work, count);
+    add_calls(task, draft, work, count, false);
     add_results(task, draft, work, count);
     task->parking = (struct run_parking){
         .wait_kind = RUN_WAIT_TOOL_OUTPUTS,

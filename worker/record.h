@@ -23,6 +23,7 @@ struct tool_work {
     enum call_state state;
     struct text result;
     bool is_error;
+    bool recorded; /* with its result */
 };
 
 /* Each returns RUN_GO_ON when written, RUN_DROP, RUN_FINISH (the run is to end: cancelled, or this
@@ -32,6 +33,13 @@ struct tool_work {
 SUSPENDS MUSTCHECK int record_calls(struct run_task *task, const struct chat_reply *reply,
                                     const struct tool_work *work, bool with_results,
                                     struct error *err);
+
+/* Whether it had an effect and its result is not recorded yet. */
+bool record_is_due(const struct tool_work *work);
+
+/* The results of those, while other calls of the step still run. */
+SUSPENDS MUSTCHECK int record_done(struct run_task *task, struct tool_work *work, size_t count,
+                                   struct error *err);
 
 /* The results of calls whose intents were recorded before. */
 SUSPENDS MUSTCHECK int record_results(struct run_task *task, const struct tool_work *work,
