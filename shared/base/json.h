@@ -1,5 +1,5 @@
 #pragma once
-/* JSON, by json-c: strict parsing with a depth limit, and getters that do not guess.
+/* JSON as json-c's objects: strict parsing with a depth limit, and getters that do not guess.
  *
  * json_decode is for what comes from outside: it refuses what RFC 8259 refuses, and besides invalid
  * UTF-8, raw control characters in strings, \u0000 (Postgres jsonb has no room for it), lone
@@ -18,6 +18,7 @@
 struct error;
 
 #define JSON_DEPTH_DEFAULT 64
+#define JSON_DEPTH_MAX     128
 
 /* Returns 0 and *out (the caller's; may be NULL for the document `null`), or -E_INVALID with what
  * is wrong and the line and column, or -E_LIMIT when too deep. */

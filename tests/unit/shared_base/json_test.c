@@ -136,3 +136,54 @@ Test(json, getters_do_not_guess)
     cr_assert_null(json_path(object, "s", "p", NULL));
     cr_assert_eq(json_text(object).len, strlen(text));
 }
+
+/* `text` read and written again. */
+static void expect_written(const char *text, const char *expected)
+{
+    CLEANUP(json_freep)
+    struct json_object *object = NULL;
+    struct error err = {0};
+
+    cr_assert_eq(json_decode(text_of(text), 8, &object, &err), 0, "%s: %s", text, err.text);
+    cr_assert_str_eq(json_text(object).ptr, expected);
+}
+
+Test(json, reads_every_escape)
+{
+    CLEANUP(json_freep)
+    struct json_object *object = NULL;
+
+    cr_assert_eq(
+        json_decode(TEXT("\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20ac\\ud83d\\ude80z\""), 8,
+                    &object, NULL),
+        0);
+    cr_assert_str_eq(json_object_get_string(object),
+                     "a\"\\/\b\f\n\r\tA\xc3\xa9\xe2\x82\xac\xf0\x9f\x9a\x80z");
+}
+
+Test(json, the_last_of_two_equal_keys_wins)
+{
+    expect_written("{\"a\":{\"b\":1},\"c\":2,\"a\":[3]}", "{\"a\":[3],\"c\":2}");
+    expect_written("{\"\\u0061\":1,\"a\":2}", "{\"a\":2}");
+    expect_written("{\"\":1}", "{\"\":1}");
+}
+
+Test(json, closes_what_it_opened_and_nothing_else)
+{
+    static const char *const bad[] = {
+        "[1}",  "{\"a\":1]", "[}",     "{]",        "]",      "{\"a\":}",         "{\"a\"}",
+        "[,1]", "{,}",       "[[1],]", "{\"a\":[}", "[1,,2]", "{\"a\":1 \"b\":2}"};
+
+    expect_written("[[],{},[{}],{\"a\":[]}]", "[[],{},[{}],{\"a\":[]}]");
+    expect_written(" [ [ ] , { } ] ", "[[],{}]");
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
+        cr_assert_eq(decode(bad[i], NULL), -E_INVALID, "%s", bad[i]);
+}
+
+Test(json, keeps_the_digits_of_numbers)
+{
+    expect_written("[0,-0,1.10,1e400,-9223372036854775808,18446744073709551615]",
+                   "[0,0,1.10,1e400,-9223372036854775808,18446744073709551615]");
+    cr_assert_eq(decode("18446744073709551616", NULL), -E_INVALID);
+    cr_assert_eq(decode("-9223372036854775809", NULL), -E_INVALID);
+}
