@@ -110,15 +110,18 @@ char *arena_string(struct arena *arena, const char *string)
 
 char *arena_printf(struct arena *arena, const char *format, ...)
 {
+    char small[128];
     va_list args;
     char *string;
     int len;
 
     va_start(args, format);
-    len = vsnprintf(NULL, 0, format, args);
+    len = vsnprintf(small, sizeof(small), format, args);
     va_end(args);
     if (len < 0)
         return NULL;
+    if ((size_t)len < sizeof(small))
+        return arena_copy(arena, (struct text){small, (size_t)len});
     string = arena_alloc(arena, (size_t)len + 1);
     if (!string)
         return NULL;

@@ -142,8 +142,18 @@ bool text_is_utf8(struct text a)
     size_t left = a.len;
 
     while (left > 0) {
-        size_t step = utf8_sequence(p, left);
+        uint64_t eight;
+        size_t step;
 
+        if (left >= sizeof(eight)) { /* mostly it is ASCII */
+            memcpy(&eight, p, sizeof(eight));
+            if (!(eight & 0x8080808080808080)) {
+                p += sizeof(eight);
+                left -= sizeof(eight);
+                continue;
+            }
+        }
+        step = utf8_sequence(p, left);
         if (step == 0)
             return false;
         p += step;
@@ -221,17 +231,21 @@ void buf_add_char(struct buf *buf, char c)
 
 void buf_vprintf(struct buf *buf, const char *format, va_list args)
 {
+    size_t room = buf->failed ? 0 : buf->size - buf->len; /* with that for the zero */
     va_list again;
     char *at;
     int len;
 
     va_copy(again, args);
-    len = vsnprintf(NULL, 0, format, args);
+    len = vsnprintf(room ? buf->ptr + buf->len : NULL, room, format, args);
     ASSERT(len >= 0);
     at = buf_reserve(buf, (size_t)len);
     if (at) {
-        vsnprintf(at, (size_t)len + 1, format, again);
+        if ((size_t)len >= room)
+            vsnprintf(at, (size_t)len + 1, format, again);
         buf->len += (size_t)len;
+    } else if (room) {
+        buf->ptr[buf->len] = '\0';
     }
     va_end(again);
 }

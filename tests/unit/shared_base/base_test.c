@@ -78,8 +78,29 @@ Test(text, numbers_are_whole_and_never_overflow)
     cr_assert_eq(value, INT64_MAX);
 }
 
+Test(text, printing_into_a_buf_fits_at_every_length)
+{
+    for (int already = 0; already < 70; already++) {
+        CLEANUP(buf_deinit)
+        struct buf buf;
+
+        buf_init(&buf, 100);
+        buf_add_char(&buf, 'x');
+        buf_printf(&buf, "%0*d", already + 1, 0);
+        buf_printf(&buf, "%s", "0123456789");
+        cr_assert_eq(buf.len, (size_t)already + 12);
+        cr_assert_str_eq(buf_string(&buf) + already + 2, "0123456789");
+        buf_printf(&buf, "%0200d", 0);
+        cr_assert(buf.failed);
+        cr_assert_str_eq(buf_string(&buf) + already + 2, "0123456789");
+    }
+}
+
 Test(text, utf8_is_what_rfc_3629_says)
 {
+    cr_assert(text_is_utf8(TEXT("in the ninth place \xC3\xAF")));
+    cr_assert_not(text_is_utf8(TEXT("12345678\x80 and more of it")));
+    cr_assert_not(text_is_utf8(TEXT("1234567\xC3")));
     cr_assert(text_is_utf8(TEXT("na\xC3\xAFve \xE2\x82\xAC \xF0\x9F\x9A\x80")));
     cr_assert_not(text_is_utf8(TEXT("\xC0\xAF")));         /* overlong */
     cr_assert_not(text_is_utf8(TEXT("\xE0\x80\x80")));     /* overlong */
