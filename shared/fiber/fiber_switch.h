@@ -1,10 +1,15 @@
 #pragma once
-/* Switching between stacks. The one place that knows how: ucontext, with the annotations that
- * AddressSanitizer wants. Assembly may replace it when a profile asks for it. */
+/* Switching between stacks. The one place that knows how: a few instructions on x86-64, ucontext
+ * elsewhere, with the annotations that AddressSanitizer wants. */
 
 #include <ucontext.h>
 
 #include "shared/base/compiler.h"
+
+/* Shadow stacks, where compiled for them, want the C library's help. */
+#if defined(__x86_64__) && !(defined(__CET__) && (__CET__ & 2))
+#define SWITCH_BY_ASSEMBLY 1
+#endif
 
 struct switch_stack {
     char *mapping; /* with the guard page below */
@@ -16,7 +21,11 @@ struct switch_stack {
 
 /* One side of a switch. */
 struct switch_context {
+#ifdef SWITCH_BY_ASSEMBLY
+    void *stack_pointer; /* while it is left; the registers lie there */
+#else
     ucontext_t context;
+#endif
     const void *stack_bottom; /* for the sanitizer: where this side's stack is */
     size_t stack_size;
     void *fake_stack;
