@@ -11,7 +11,6 @@
 
 #include "shared/base/json.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include "shared/base/error.h"
@@ -156,8 +155,8 @@ static size_t plain_end(struct text in, size_t at)
     return at;
 }
 
-/* Reads a string from its opening quote on. *out is a piece of the document, or of `unescaped` where
- * there are escapes. */
+/* Reads a string from its opening quote on. *out is a piece of the document, or of `unescaped`
+ * where there are escapes. */
 static int read_string(struct reader *reader, struct buf *unescaped, struct text *out,
                        struct error *err)
 {
@@ -231,7 +230,8 @@ static size_t number_length(struct text in, size_t at, bool *out_fraction)
     return right ? i - at : 0;
 }
 
-/* Whole numbers have 64 bits; others keep their digits, and are written as they were read. */
+/* Whole numbers have 64 bits, and beyond that the largest or least of those; others keep their
+ * digits, and are written as they were read. */
 static int read_number(struct reader *reader, struct json_object **out, struct error *err)
 {
     bool fraction;
@@ -245,7 +245,6 @@ static int read_number(struct reader *reader, struct json_object **out, struct e
     if (reader->scratch.failed)
         return no_memory(err);
     digits = buf_string(&reader->scratch);
-    errno = 0;
     if (fraction) {
         *out = json_object_new_double_s(strtod(digits, NULL), digits);
     } else if (digits[0] == '-') {
@@ -258,8 +257,6 @@ static int read_number(struct reader *reader, struct json_object **out, struct e
     }
     if (!*out)
         return no_memory(err);
-    if (!fraction && errno == ERANGE)
-        return fail_at(reader, reader->at, "whole number of more than 64 bits", err);
     reader->at += len;
     return 0;
 }
