@@ -2,9 +2,11 @@
  *
  * swapcontext makes two system calls to save a signal mask that is the same everywhere: about 0.25
  * us a switch, a thirtieth of what a run cost a worker. So on x86-64 the registers that a callee
- * must keep are pushed here, and the stack pointer is exchanged. The guard below a stack is MADV_GUARD_INSTALL where the kernel has it (6.13): it needs no
- * mapping of its own. Elsewhere it is a PROT_NONE page for the first GUARD_MAPPINGS stacks, since
- * each splits a mapping and vm.max_map_count is 65,530 by default; stacks beyond that have none.
+ * must keep are pushed here, and the stack pointer is exchanged.
+ *
+ * The guard below a stack is MADV_GUARD_INSTALL where the kernel has it (6.13): it needs no mapping
+ * of its own. Elsewhere it is a PROT_NONE page for the first GUARD_MAPPINGS stacks, since each
+ * splits a mapping and vm.max_map_count is 65,530 by default; stacks beyond that have none.
  */
 
 #include "shared/fiber/fiber_switch.h"
