@@ -26,22 +26,31 @@ static int64_t tokens(int64_t said, size_t bytes)
     return said >= 0 ? said : (int64_t)((bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN);
 }
 
-static void add_usage(struct buf *out, const struct conversation *conversation,
-                      const struct decision *decision)
+struct reply_usage reply_usage_of(const struct conversation *conversation,
+                                  const struct decision *decision)
 {
     size_t bytes = decision->text.len;
-    int64_t prompt = tokens(decision->action->prompt_tokens, conversation->text_bytes);
-    int64_t completion;
 
     for (size_t i = 0; i < decision->calls_count; i++)
         bytes += decision->calls[i].name.len + decision->calls[i].arguments.len;
-    completion = tokens(decision->action->completion_tokens, bytes);
+    return (struct reply_usage){
+        .prompt_tokens = tokens(decision->action->prompt_tokens, conversation->text_bytes),
+        .completion_tokens = tokens(decision->action->completion_tokens, bytes),
+    };
+}
+
+static void add_usage(struct buf *out, const struct conversation *conversation,
+                      const struct decision *decision)
+{
+    struct reply_usage usage = reply_usage_of(conversation, decision);
+
     buf_printf(
         out,
         ",\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,\"total_tokens\":%lld,"
         "\"prompt_tokens_details\":{\"cached_tokens\":0},"
         "\"completion_tokens_details\":{\"reasoning_tokens\":0}}",
-        (long long)prompt, (long long)completion, (long long)(prompt + completion));
+        (long long)usage.prompt_tokens, (long long)usage.completion_tokens,
+        (long long)(usage.prompt_tokens + usage.completion_tokens));
 }
 
 void reply_completion(struct buf *out, const struct conversation *conversation,

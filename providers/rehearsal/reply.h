@@ -4,8 +4,16 @@
 #include "providers/rehearsal/decide.h"
 #include "shared/base/text.h"
 
-/* A chat.completion. Usage is estimated as a quarter of the bytes unless the script says
- * otherwise. */
+struct reply_usage {
+    int64_t prompt_tokens;
+    int64_t completion_tokens;
+};
+
+/* Estimated as a quarter of the bytes unless the script says otherwise. */
+struct reply_usage reply_usage_of(const struct conversation *conversation,
+                                  const struct decision *decision);
+
+/* A chat.completion. */
 void reply_completion(struct buf *out, const struct conversation *conversation,
                       const struct decision *decision, uint64_t number, int64_t now_wall_ms);
 

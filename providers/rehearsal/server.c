@@ -49,9 +49,22 @@ struct call {
     struct decision decision;
     struct buf body;
     int64_t started_ms;
-    int status;  /* 0: no reply was begun */
-    bool closed; /* by the client, before the reply */
+    struct reply_usage usage; /* of a completion */
+    bool completion;          /* the body is one, and no script's own */
+    bool answered;            /* all of it was sent */
+    int status;               /* 0: no reply was begun */
+    bool closed;              /* by the client, before the reply */
 };
+
+/* What a whole answer said was used: a client that has read it owes as much. */
+static void write_usage(struct buf *line, const struct call *call)
+{
+    if (!call->answered)
+        buf_add_string(line, "null");
+    else
+        buf_printf(line, "{\"prompt_tokens\":%lld,\"completion_tokens\":%lld}",
+                   (long long)call->usage.prompt_tokens, (long long)call->usage.completion_tokens);
+}
 
 static void write_ledger(const struct call *call)
 {
@@ -75,8 +88,10 @@ static void write_ledger(const struct call *call)
     buf_add_json(&line, http_header_get(call->exchange, "idempotency-key"));
     buf_add_string(&line, ",\"rule\":");
     buf_add_json_string(&line, rule ? rule->name : NULL);
-    buf_printf(&line, ",\"status\":%d,\"closed\":%s,\"ms\":%lld}\n", call->status,
-               call->closed ? "true" : "false", (long long)(clock_ms() - call->started_ms));
+    buf_printf(&line, ",\"status\":%d,\"closed\":%s,\"usage\":", call->status,
+               call->closed ? "true" : "false");
+    write_usage(&line, call);
+    buf_printf(&line, ",\"ms\":%lld}\n", (long long)(clock_ms() - call->started_ms));
     if (line.failed)
         return;
     do
@@ -126,13 +141,16 @@ static void write_body(struct call *call)
     const struct decision *decision = &call->decision;
     struct buf *body = &call->body;
 
-    if (decision->body.ptr)
+    if (decision->body.ptr) {
         buf_add_text(body, decision->body);
-    else if (decision->action->status == 200)
+    } else if (decision->action->status == 200) {
         reply_completion(body, &call->conversation, decision, call->rehearsal->calls,
                          clock_wall_ms());
-    else
+        call->usage = reply_usage_of(&call->conversation, decision);
+        call->completion = true;
+    } else {
         reply_status(body, decision->action->status);
+    }
     if (decision->action->fault == SCRIPT_FAULT_MALFORMED)
         body->len -= body->len / 3;
 }
@@ -195,6 +213,8 @@ SUSPENDS static void send_reply(struct call *call)
         call->status = action->status;
         if (http_reply(call->exchange, action->status, JSON, buf_text(&call->body)) < 0)
             call->closed = true;
+        else
+            call->answered = call->completion && action->fault == SCRIPT_FAULT_NONE;
         break;
     }
 }

@@ -155,8 +155,28 @@ SERVER_TEST(replies_with_a_completion)
     cr_assert_eq(json_get_int(json_get(reply, "usage"), "completion_tokens", -1), 9);
     cr_assert(strstr(read_ledger(),
                      "\"idempotency_key\":\"k-1\",\"rule\":\"line 1\",\"status\":200,"
-                     "\"closed\":false"),
+                     "\"closed\":false,\"usage\":{\"prompt_tokens\":2,"
+                     "\"completion_tokens\":9}"),
               "%s", read_ledger());
+    close_server();
+}
+
+SERVER_TEST(the_ledger_has_usage_only_for_whole_answers)
+{
+    static const char *const prompts[] = {"cut", "odd", "status", "none", "some"};
+
+    open_server("rules:\n"
+                "  - {when: {user: cut}, then: {text: abc, malformed: true}}\n"
+                "  - {when: {user: odd}, then: {body: 'not JSON'}}\n"
+                "  - {when: {user: status}, then: {status: 529}}\n"
+                "  - {when: {user: none}, then: {close: before}}\n"
+                "  - {when: {user: some}, then: {text: abc, close: 12}}\n",
+                0);
+    for (size_t i = 0; i < ARRAY_LENGTH(prompts); i++) {
+        ask(prompts[i]);
+        cr_assert_null(strstr(read_ledger(), "prompt_tokens"), "%s", read_ledger());
+    }
+    cr_assert(strstr(read_ledger(), "\"usage\":null"), "%s", read_ledger());
     close_server();
 }
 
