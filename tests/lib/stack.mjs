@@ -77,7 +77,10 @@ class Program {
 }
 
 export class Stack {
-  /** options: bin (folder of the programs), script (YAML text for the LLM), config (YAML text of settings), llmArgs, env, workers (1), slots, schedulerArgs */
+  /**
+   * options: bin (folder of the programs), script (YAML text for the LLM), config (YAML text of settings), llmArgs, env, workers (1),
+   * slots, schedulerArgs; bare: only the servers and the LLM
+   */
   static async start(options = {}) {
     const stack = new Stack();
     stack.options = options;
@@ -88,8 +91,10 @@ export class Stack {
     try {
       await stack.#startServers();
       await stack.#startLlm();
-      await stack.startScheduler();
-      for (let i = 0; i < (options.workers ?? 1); i++) await stack.startWorker();
+      if (!options.bare) {
+        await stack.startScheduler();
+        for (let i = 0; i < (options.workers ?? 1); i++) await stack.startWorker();
+      }
     } catch (error) {
       stack.showLogs();
       await stack.stop();
@@ -139,7 +144,7 @@ export class Stack {
     this.llmUrl = `http://127.0.0.1:${this.llmPort}`;
     this.env.OPENAI_BASE_URL = `${this.llmUrl}/v1`;
     this.env.OPENAI_API_KEY = 'rehearsal';
-    await this.#ready(this.llm, `${this.llmUrl}/healthz`);
+    await this.ready(this.llm, `${this.llmUrl}/healthz`);
   }
 
   /** Starts a program with the stack's environment; stopped and checked with the stack. */
@@ -149,7 +154,8 @@ export class Stack {
     return program;
   }
 
-  async #ready(program, url) {
+  /** Waits until `url` answers 2xx; throws when the program ends before. */
+  async ready(program, url) {
     await until(`${program.name} ready`, async () => {
       if (!program.running) throw new Error(`${program.name} ended:\n${program.log()}`);
       return (await fetch(url).catch(() => null))?.ok;
@@ -160,7 +166,7 @@ export class Stack {
     this.port ??= await freePort();
     this.url = `http://127.0.0.1:${this.port}`;
     this.scheduler = this.program('penstock-scheduler', ['--port', String(this.port), ...(this.options.schedulerArgs ?? [])], {});
-    await this.#ready(this.scheduler, `${this.url}/readyz`);
+    await this.ready(this.scheduler, `${this.url}/readyz`);
   }
 
   async startWorker(env = {}) {
@@ -168,7 +174,7 @@ export class Stack {
     const worker = this.program('penstock-worker', ['--slots', String(this.options.slots ?? 200), '--port', String(port)], env);
     worker.url = `http://127.0.0.1:${port}`;
     this.workers.push(worker);
-    await this.#ready(worker, `${worker.url}/readyz`);
+    await this.ready(worker, `${worker.url}/readyz`);
     return worker;
   }
 

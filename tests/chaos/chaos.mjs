@@ -1,0 +1,87 @@
+// One run of the harness: a world, its load and its faults, all from one seed; then peace, and the checks.
+
+import { Faults, planFaults } from './faults.mjs';
+import { check, gather } from './invariants.mjs';
+import { Load, planLoad, probeFeatures } from './load.mjs';
+import { recoveries } from './report.mjs';
+import { World } from './world.mjs';
+import { sleep } from '../lib/stack.mjs';
+
+const TERMINAL = `'completed', 'failed', 'incomplete', 'cancelled', 'expired'`;
+
+export const shortLeases = { leaseMs: 3000, config: 'worker: {lease_ms: 3000, heartbeat_ms: 500, drain_ms: 4000}\n' };
+export const defaults = { leaseMs: 10000, config: '' };
+
+/** Waits until nothing is left to do. Returns what still was when the time was over. */
+async function settle(world, load, ms, say) {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const [[left]] = await world.rows(`SELECT count(*) FROM runs WHERE status NOT IN (${TERMINAL})`).catch(() => [[-1]]);
+    if (left === '0' && load.open === 0) return 0;
+    if (Date.now() > deadline) return Number(left) + load.open;
+    say(`waiting for ${left} runs and ${load.open} clients`);
+    await sleep(1000);
+  }
+}
+
+/**
+ * options: seed, seconds, rate (runs/s), gapMs (between faults), only and except (part of a fault's name), leaseMs and config (as
+ * shortLeases), settleMs, fairMs, say(text), keep(world): called before the end, with all still up.
+ * Returns the report; report.violations has what does not hold.
+ */
+export async function chaos(options) {
+  const { seed, seconds } = options;
+  const say = options.say ?? (() => {});
+  const started = Date.now();
+  const world = await World.open({ fairMs: 60000, ...options });
+  options.opened?.(world);
+  let facts;
+  try {
+    const features = await probeFeatures(world);
+    say(`features: ${JSON.stringify(features)}`);
+    const load = new Load(world, features);
+    await load.prepare();
+    const faults = new Faults(world, load);
+    const loadPlan = planLoad(seed, seconds, options.rate ?? 25, features);
+    const faultPlan = planFaults(seed, seconds, options.gapMs ?? 2500, options.leaseMs, options.only, options.except);
+    say(`seed ${seed}: ${loadPlan.length} submissions, ${faultPlan.length} faults in ${seconds} s`);
+    const ticker = setInterval(() => say(`${load.accepted.size} accepted, ${load.open} clients, ${faults.done.length} faults, ${load.lost} answers lost, ${world.surprises.length} surprises`), 10000);
+    await Promise.all([load.play(loadPlan), faults.play(faultPlan)]);
+    clearInterval(ticker);
+    say('peace');
+    const late = await world.heal();
+    const left = await settle(world, load, options.settleMs ?? 120000, say);
+    load.stop();
+    await sleep(500); // the ledger's last lines
+    facts = await gather(world, load);
+    const violations = await check(facts);
+    if (left > 0) violations['I1 every run ends'].push(`${left} runs or clients were not done in time`);
+    violations['no surprises'].push(...late, ...faults.errors.map((error) => `harness: ${error}`));
+    const report = {
+      seed, seconds, took: Math.round((Date.now() - started) / 1000), features, runs: facts.runs.size, counts: facts.counts,
+      statuses: countBy([...facts.runs.values()], (run) => run.status),
+      answers: load.statuses, answersLost: load.lost, givenUp: load.givenUp.length, skipped: faults.skipped,
+      faults: faults.done.map(({ kind, who, t0, t1, forMs, healing, number }) => ({ number, kind, who, forMs, at: t0 - started, healed: (healing ?? t1) - started })),
+      recoveries: recoveries(facts, faults), waits: facts.waits, violations,
+      halfOpen: Object.fromEntries(['postgres', 'redis', 'llm', 'front'].map((link) => [link, {
+        noticedMs: world.links(link).flatMap((proxy) => proxy.noticed.map((n) => n.afterMs)), notNoticed: world.links(link).reduce((n, proxy) => n + proxy.frozen, 0) }])),
+      surprises: world.surprises,
+    };
+    await options.keep?.(world, load, report, facts);
+    load.close();
+    const bad = await world.close();
+    violations['no surprises'].push(...bad);
+    report.ok = Object.values(violations).every((list) => list.length === 0);
+    return report;
+  } catch (error) {
+    world.killAll();
+    await world.close();
+    throw error;
+  }
+}
+
+function countBy(list, name) {
+  const counts = {};
+  for (const item of list) counts[name(item)] = (counts[name(item)] ?? 0) + 1;
+  return counts;
+}

@@ -1,0 +1,100 @@
+// Short seeded runs of the harness, and proof that its checks can fail.
+
+import assert from 'node:assert/strict';
+import { createServer, connect } from 'node:net';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { chaos, shortLeases } from './chaos.mjs';
+import { planFaults } from './faults.mjs';
+import { check, gather } from './invariants.mjs';
+import { planLoad } from './load.mjs';
+import { Proxy } from './proxy.mjs';
+import { sleep, until } from '../lib/stack.mjs';
+
+test('a seed decides load and faults', () => {
+  const features = { functions: true, enqueue: true };
+  assert.deepEqual(planLoad(7, 10, 20, features), planLoad(7, 10, 20, features));
+  assert.deepEqual(planFaults(7, 60, 1000, 3000), planFaults(7, 60, 1000, 3000));
+  assert.notDeepEqual(planLoad(7, 10, 20, features), planLoad(8, 10, 20, features));
+  assert.notDeepEqual(planFaults(7, 60, 1000, 3000), planFaults(8, 60, 1000, 3000));
+});
+
+test('the proxy cuts, delays, freezes and swallows', async () => {
+  const echo = createServer((socket) => socket.on('error', () => {}).pipe(socket)).listen(0, '127.0.0.1');
+  await once(echo, 'listening');
+  const proxy = await Proxy.open('echo', { host: '127.0.0.1', port: echo.address().port });
+  const open = () => {
+    const socket = connect(proxy.port, '127.0.0.1');
+    socket.got = '';
+    socket.on('data', (chunk) => (socket.got += chunk)).on('error', (error) => (socket.error = error.code));
+    return socket;
+  };
+  const first = open();
+  first.write('a');
+  await until('echo', () => first.got === 'a');
+  proxy.delayMs = 150;
+  const sent = Date.now();
+  first.write('b');
+  first.write('c');
+  await until('late echo', () => first.got === 'abc');
+  assert.ok(Date.now() - sent >= 300, 'there and back');
+  proxy.delayMs = 0;
+  proxy.freeze();
+  first.write('d');
+  const second = open();
+  second.write('x');
+  await until('new connections work', () => second.got === 'x');
+  assert.equal(first.got, 'abc');
+  assert.equal(first.error, undefined);
+  proxy.heal();
+  assert.equal(proxy.frozen, 1, 'a frozen connection stays frozen');
+  proxy.startBlackhole();
+  const third = open();
+  await once(third, 'connect');
+  third.write('y');
+  await sleep(100);
+  assert.equal(third.got, '');
+  proxy.heal();
+  proxy.cut();
+  await until('cut', () => first.error === 'ECONNRESET' && third.error === 'ECONNRESET');
+  await proxy.close();
+  echo.close();
+});
+
+/** Each spoils what one check looks at; the check must say so. */
+const spoiled = [
+  ['I1 every run ends', `UPDATE runs SET status = 'expired' WHERE id = (SELECT id FROM runs WHERE status = 'completed' AND metadata ->> 'chaos' LIKE 'c%' LIMIT 1)`],
+  ['I1 every run ends', `UPDATE runs SET metadata = '{"chaos":"c1"}' WHERE id = (SELECT id FROM runs WHERE metadata ->> 'chaos' = 'c2')`],
+  ['I2 messages whole and once', `DELETE FROM messages WHERE id = (SELECT id FROM messages WHERE seq = 2 LIMIT 1)`],
+  ['I2 messages whole and once', `INSERT INTO messages (id, tenant_id, thread_id, role, content)
+     SELECT gen_random_uuid(), tenant_id, thread_id, 'user', '[]' FROM runs WHERE metadata ->> 'chaos' = 'cprobe-0'`],
+  ['I3 one writer', `INSERT INTO messages (id, tenant_id, thread_id, run_id, seq, role, content)
+     SELECT gen_random_uuid(), tenant_id, thread_id, id, 900, 'assistant', '[]' FROM runs LIMIT 1`],
+  ['I3 one writer', `UPDATE runs SET fence = fence - 1 WHERE id = (SELECT id FROM runs WHERE fence > 0 LIMIT 1)`],
+  ['I4 tools once per claim', `DELETE FROM tool_calls WHERE idempotency_key = (SELECT idempotency_key FROM tool_calls WHERE name = 'http_request' AND state = 'done' LIMIT 1)`],
+  ['I5 order in a thread', `UPDATE messages SET run_id = (SELECT id FROM runs ORDER BY created_at DESC LIMIT 1), seq = 901,
+     thread_id = (SELECT thread_id FROM runs ORDER BY created_at DESC LIMIT 1) WHERE id = (SELECT id FROM messages WHERE run_id IS NOT NULL ORDER BY position LIMIT 1);
+     UPDATE runs SET thread_id = (SELECT thread_id FROM runs ORDER BY created_at DESC LIMIT 1) WHERE id = (SELECT run_id FROM messages WHERE run_id IS NOT NULL ORDER BY position DESC LIMIT 1)`],
+  ['I9 usage adds up', `UPDATE runs SET prompt_tokens = prompt_tokens + 1 WHERE id = (SELECT id FROM runs LIMIT 1)`],
+];
+
+async function spoil(world, load, report) {
+  const before = JSON.stringify(report.violations);
+  if (Object.values(report.violations).some((list) => list.length > 0)) return;
+  for (const [name, statement] of spoiled) {
+    world.stack.exec(statement);
+    const violations = await check(await gather(world, load));
+    assert.ok(violations[name].length > 0, `${name} did not notice: ${statement}`);
+  }
+  assert.equal(JSON.stringify(report.violations), before);
+}
+
+for (const [seed, keep] of [[11, undefined], [12, spoil]]) {
+  test(`seed ${seed}: 15 seconds of faults, and every invariant holds`, { timeout: 240000 }, async () => {
+    const lines = [];
+    const report = await chaos({ ...shortLeases, seed, seconds: 15, rate: 12, gapMs: 2000, keep, except: process.env.CHAOS_EXCEPT, say: (text) => lines.push(text) });
+    const said = Object.entries(report.violations).flatMap(([name, list]) => list.slice(0, 5).map((text) => `${name}: ${text}`));
+    assert.deepEqual(said, [], lines.join('\n'));
+    assert.ok(report.faults.length > 0 && report.counts.answersUsed > 100);
+  });
+}

@@ -1,0 +1,266 @@
+// What must hold, whatever happened. Each check returns a list of what does not, as text; an empty list is the proof.
+// docs/reliability.md says what each invariant means.
+
+import { readAudit } from './audit.mjs';
+
+const hex = (uuid) => uuid.replaceAll('-', '');
+const TERMINAL = new Set(['completed', 'failed', 'incomplete', 'cancelled', 'expired']);
+const HELD = new Set(['in_progress', 'cancelling']);
+export const isClaim = (change) => change.fence > change.oldFence && change.status === 'in_progress';
+const isStep = (change) => change.step > change.oldStep;
+
+/** Everything that the checks look at, read once. */
+export async function gather(world, load) {
+  const db = (query) => world.rows(query);
+  const runs = new Map();
+  const list = await db(
+    `SELECT id, tenant_id, thread_id, status, crashes, errors, step, prompt_tokens, completion_tokens,
+       metadata ->> 'chaos', coalesce(translate(last_error ->> 'message', E'\\t\\n', '  '), ''), extract(epoch FROM created_at) * 1000 FROM runs`,
+  );
+  for (const [id, tenant, thread, status, crashes, errors, step, prompt, completion, key, error, created] of list) {
+    runs.set(id, {
+      id, tenant, thread, status, crashes: Number(crashes), errors: Number(errors), step: Number(step), prompt: Number(prompt),
+      completion: Number(completion), key, error, created: Number(created),
+    });
+  }
+  const promises = new Map([...load.accepted.values()].map((run) => [run.id.replace('run_', ''), run]));
+  const transitions = new Set((await db('SELECT from_status, to_status FROM run_transitions')).map((row) => row.join('>')));
+  return { world, load, db, runs, promises, transitions, audit: await readAudit(world.stack.databaseUrl), ledger: world.stack.ledger() };
+}
+
+/** I1: what was accepted ended, once, and for a reason that is in the plan. */
+function everyRunEnds(facts) {
+  const bad = [];
+  const counts = { poison: 0, policy: 0 };
+  const keys = new Map();
+  for (const run of facts.runs.values()) {
+    if (run.key.startsWith('feature-')) continue;
+    if (keys.has(run.key)) bad.push(`submission ${run.key} became two runs, ${keys.get(run.key)} and ${run.id}`);
+    keys.set(run.key, run.id);
+    const promise = facts.promises.get(hex(run.id));
+    const cancelWanted = !promise || promise.cancelAsked || promise.displaced;
+    if (!TERMINAL.has(run.status)) bad.push(`${run.id} (${run.key}) is still ${run.status}`);
+    else if (run.status === 'cancelled' && !cancelWanted) bad.push(`${run.id} was cancelled, and nobody asked for it`);
+    else if (run.status === 'expired' || run.status === 'incomplete') bad.push(`${run.id} is ${run.status}`);
+    else if (run.status === 'failed') {
+      if (run.crashes >= 3 && /given up/.test(run.error)) counts.poison++;
+      else if (promise?.tag && !['limited', 'deferred', 'throttled'].includes(promise.tag.slice(2))) counts.policy++;
+      else bad.push(`${run.id} (${promise?.kind}${promise?.tag ?? ''}) failed: ${run.error}`);
+    }
+  }
+  for (const [id, promise] of facts.promises) {
+    const uuid = id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+    if (!facts.runs.has(uuid)) bad.push(`${promise.id} (${promise.key}) was accepted and is not there`);
+  }
+  facts.counts = { ...facts.counts, ...counts };
+  return bad;
+}
+
+const rowsOf = (query, say) => async (facts) => (await facts.db(query)).map(say);
+
+/** I2: what a run wrote is whole: nothing is missing, nothing is there twice. */
+const wholeSteps = [
+  rowsOf(
+    `SELECT run_id, min(seq), max(seq), count(*) FROM messages WHERE run_id IS NOT NULL AND seq IS NOT NULL GROUP BY run_id
+     HAVING min(seq) <> 1 OR max(seq) <> count(*) OR count(DISTINCT seq) <> count(*)`,
+    ([run, min, max, count]) => `messages of ${run}: ${count}, from ${min} to ${max}`,
+  ),
+  rowsOf(
+    `SELECT run_id, max(seq), count(*) FROM run_steps GROUP BY run_id HAVING max(seq) <> count(*)`,
+    ([run, max, count]) => `steps of ${run}: ${count}, up to ${max}`,
+  ),
+  rowsOf(
+    `SELECT r.id FROM runs r LEFT JOIN LATERAL (SELECT count(*) FILTER (WHERE role = 'assistant' AND tool_calls IS NULL) AS answers,
+       max(seq) AS last FROM messages m WHERE m.run_id = r.id) c ON true
+     LEFT JOIN messages f ON f.id = r.result_message
+     WHERE r.status = 'completed' AND (c.answers <> 1 OR f.id IS NULL OR f.run_id <> r.id OR f.seq <> c.last OR f.role <> 'assistant')`,
+    ([run]) => `${run} is completed and has not exactly one answer, as its last message`,
+  ),
+  rowsOf(
+    `WITH calls AS (SELECT m.run_id, c ->> 'id' AS call FROM messages m, jsonb_array_elements(m.tool_calls) c WHERE m.tool_calls IS NOT NULL),
+       results AS (SELECT run_id, tool_call_id AS call, count(*) AS n FROM messages WHERE role = 'tool' GROUP BY 1, 2)
+     SELECT coalesce(c.run_id, s.run_id), coalesce(c.call, s.call), coalesce(s.n, 0), r.status FROM calls c
+       FULL JOIN results s ON s.run_id = c.run_id AND s.call = c.call JOIN runs r ON r.id = coalesce(c.run_id, s.run_id)
+     WHERE c.call IS NULL OR s.n > 1 OR (s.n IS NULL AND r.status = 'completed')`,
+    ([run, call, n, status]) => `call ${call} of ${run} (${status}) has ${n} results`,
+  ),
+  rowsOf(
+    `SELECT c.run_id, c.call_no, c.state FROM tool_calls c JOIN runs r ON r.id = c.run_id WHERE r.status = 'completed' AND c.state = 'intent'`,
+    ([run, no, state]) => `${run} is completed and its call ${no} is an ${state}`,
+  ),
+  rowsOf(
+    `SELECT s.run_id, s.seq, s.status, r.status FROM run_steps s JOIN runs r ON r.id = s.run_id
+     WHERE s.status = 'in_progress' AND r.status IN ('completed', 'failed', 'incomplete', 'cancelled', 'expired')`,
+    ([run, seq, step, status]) => `step ${seq} of ${run} is ${step} though the run is ${status}`,
+  ),
+  rowsOf(
+    `SELECT t.id, t.active_run, r.status FROM threads t LEFT JOIN runs r ON r.id = t.active_run
+     WHERE t.active_run IS NOT NULL AND (r.id IS NULL OR r.status IN ('completed', 'failed', 'incomplete', 'cancelled', 'expired'))`,
+    ([thread, run, status]) => `thread ${thread} is held by ${run}, which is ${status || 'not there'}`,
+  ),
+];
+
+/** A submission's message is in its thread once. Threads where runs were displaced or cancelled lack some rightly. */
+async function inputsOnce(facts) {
+  const odd = new Set([...facts.promises.values()].filter((p) => p.displaced || p.cancelAsked).map((p) => p.thread.replace('thread_', '')));
+  const list = await facts.db(
+    `SELECT r.thread_id, count(*), (SELECT count(*) FROM messages m WHERE m.thread_id = r.thread_id AND m.role = 'user') FROM runs r
+     WHERE r.metadata ->> 'chaos' LIKE 'c%' GROUP BY 1`,
+  );
+  return list.filter(([thread, runs, messages]) => runs !== messages && !odd.has(hex(thread)))
+    .map(([thread, runs, messages]) => `thread ${thread}: ${runs} submissions left ${messages} messages`);
+}
+
+/** I3: one writer per (run, fence), each step one up, from one state to an allowed one, by the program that holds the claim. */
+function oneWriter(facts) {
+  const bad = [];
+  for (const [run, changes] of facts.audit) {
+    const owners = new Map();
+    let claimer = null;
+    let before = { fence: 0, owner: '', step: 0, status: 'queued' };
+    for (const c of changes) {
+      const say = (what) => bad.push(`${run}, fence ${c.oldFence}>${c.fence}, step ${c.oldStep}>${c.step}, ${c.oldStatus}>${c.status}, by ${c.app}: ${what}`);
+      if (c.oldFence !== before.fence || c.oldOwner !== before.owner || c.oldStep !== before.step || c.oldStatus !== before.status) say('does not follow from the change before');
+      before = c;
+      if (c.fence < c.oldFence || c.fence > c.oldFence + 1) say('the fence goes up by one or stays');
+      if (c.step < c.oldStep || c.step > c.oldStep + 1) say('a step goes up by one or stays');
+      if (c.status !== c.oldStatus && !facts.transitions.has(`${c.oldStatus}>${c.status}`)) say('no allowed move');
+      if (TERMINAL.has(c.oldStatus) && (isStep(c) || c.fence > c.oldFence)) say('an ended run was written');
+      if (isClaim(c)) claimer = c.app;
+      if (c.owner) {
+        const known = owners.get(c.fence);
+        if (known && known !== c.owner) say(`fence has two owners, ${known} and ${c.owner}`);
+        owners.set(c.fence, c.owner);
+      }
+      if (isStep(c) && HELD.has(c.oldStatus)) {
+        if (c.fence !== c.oldFence) say('a step was written together with a new fence');
+        if (c.app !== claimer) say(`a step was written while the claim was ${claimer}'s`);
+      }
+    }
+  }
+  return bad;
+}
+
+/** I3, the other half: whatever a run's worker stored came in a transaction in which its step was counted up. */
+const writesAreFenced = rowsOf(
+  `SELECT m.run_id, m.seq FROM messages m WHERE m.run_id IS NOT NULL AND m.seq IS NOT NULL AND NOT EXISTS
+     (SELECT 1 FROM chaos_audit a WHERE a.run = m.run_id AND (a.tx & 4294967295) = m.xmin::text::bigint AND a.step = a.old_step + 1)`,
+  ([run, seq]) => `message ${seq} of ${run} was stored without a step`,
+);
+
+/** I4: a tool is executed at least once for a result, and at most once for each claim of its run. */
+async function toolsOnce(facts) {
+  const bad = [];
+  const calls = new Map();
+  const list = await facts.db(`SELECT run_id, call_no, idempotency_key, state, is_error FROM tool_calls WHERE name = 'http_request'`);
+  for (const [run, , key, state, isError] of list) calls.set(key, { run, state, isError: isError === 't' });
+  facts.counts = { ...facts.counts, toolCalls: calls.size, toolRepeats: 0, toolExecutions: 0 };
+  for (const [key, call] of calls) {
+    const executions = facts.world.tools.ledger.get(key)?.length ?? 0;
+    const claims = (facts.audit.get(call.run) ?? []).filter(isClaim).length;
+    facts.counts.toolExecutions += executions;
+    facts.counts.toolRepeats += Math.max(0, executions - 1);
+    if (call.state === 'done' && !call.isError && executions < 1) bad.push(`call ${key} has a result and was never executed`);
+    if (executions > claims) bad.push(`call ${key} was executed ${executions} times, its run claimed ${claims} times`);
+  }
+  for (const key of facts.world.tools.ledger.keys()) if (!calls.has(key)) bad.push(`a tool was called with the key ${key}, of which there is no intent`);
+  if (facts.world.tools.withoutKey) bad.push(`${facts.world.tools.withoutKey} tool calls came without a key`);
+  return bad;
+}
+
+/** I5: in a thread, a run's messages come after those of the run before. */
+const threadsInOrder = rowsOf(
+  `SELECT a.thread_id, a.id, b.id FROM
+     (SELECT r.id, r.thread_id, row_number() OVER w AS place, (SELECT max(position) FROM messages m WHERE m.run_id = r.id) AS last FROM runs r
+      WHERE EXISTS (SELECT 1 FROM messages m WHERE m.run_id = r.id) WINDOW w AS (PARTITION BY thread_id ORDER BY coalesce(held, 0), created_at, id)) a
+   JOIN (SELECT r.id, r.thread_id, row_number() OVER w AS place, (SELECT min(position) FROM messages m WHERE m.run_id = r.id) AS first FROM runs r
+      WHERE EXISTS (SELECT 1 FROM messages m WHERE m.run_id = r.id) WINDOW w AS (PARTITION BY thread_id ORDER BY coalesce(held, 0), created_at, id)) b
+     ON b.thread_id = a.thread_id AND b.place = a.place + 1 WHERE b.first < a.last`,
+  ([thread, a, b]) => `in thread ${thread}, ${b} wrote before ${a} was done`,
+);
+
+/** I8: the quiet tenant waits no longer than the bound, whatever the flooder does. */
+function fairWait(facts) {
+  const bound = facts.world.options.fairMs;
+  const waits = { flooder: [], quiet: [] };
+  const bad = [];
+  for (const promise of facts.promises.values()) {
+    if (promise.kind === 'probe' || promise.displaced || promise.key.includes('.')) continue;
+    const uuid = promise.id.slice(4).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+    const claim = facts.audit.get(uuid)?.find(isClaim);
+    const run = facts.runs.get(uuid);
+    if (!claim || !run) continue;
+    waits[promise.tenant].push(claim.at - run.created);
+    if (promise.tenant === 'quiet' && claim.at - run.created > bound) bad.push(`${promise.id} of the quiet tenant waited ${Math.round(claim.at - run.created)} ms`);
+  }
+  facts.waits = waits;
+  return bad;
+}
+
+/** I9: what was accounted is what the model's own ledger says for the answer that was used. */
+function usageAddsUp(facts) {
+  const bad = [];
+  const answers = new Map();
+  let given = 0;
+  for (const line of facts.ledger) {
+    if (!line.usage) continue;
+    given++;
+    const list = answers.get(line.idempotency_key) ?? [];
+    list.push(line.usage);
+    answers.set(line.idempotency_key, list);
+  }
+  let used = 0;
+  for (const [run, changes] of facts.audit) {
+    let prompt = 0;
+    let completion = 0;
+    const keys = new Set();
+    for (const c of changes) {
+      prompt += c.prompt;
+      completion += c.completion;
+      if (c.prompt === 0 && c.completion === 0) continue;
+      const key = `run_${hex(run)}:step-${c.oldStep}`;
+      if (keys.has(key)) bad.push(`${key} was accounted twice`);
+      keys.add(key);
+      used++;
+      if (!answers.get(key)?.some((usage) => usage.prompt_tokens === c.prompt && usage.completion_tokens === c.completion)) {
+        bad.push(`${key} was accounted ${c.prompt} and ${c.completion} tokens, the model says ${JSON.stringify(answers.get(key) ?? null)}`);
+      }
+    }
+    const row = facts.runs.get(run);
+    if (row && (row.prompt !== prompt || row.completion !== completion)) bad.push(`${run} has ${row.prompt} and ${row.completion} tokens, its steps ${prompt} and ${completion}`);
+  }
+  let repeats = 0;
+  for (const list of answers.values()) repeats += list.length - 1;
+  facts.counts = { ...facts.counts, modelCalls: facts.ledger.length, answers: given, answersUsed: used, answersRepeated: repeats };
+  return bad;
+}
+
+/** Programs end only when told to, and what clients were told fits together. */
+function noSurprises(facts) {
+  const crashed = facts.world.surprises.filter((s) => !(s.code === 70 && s.pausedBefore));
+  return [
+    ...crashed.map((s) => `${s.who} ended by itself with ${s.signal ?? s.code}${s.drained ? ' when told to drain' : ''}:\n${s.log}`),
+    ...facts.load.unexpected,
+  ];
+}
+
+const checks = {
+  'I1 every run ends': everyRunEnds,
+  'I2 messages whole and once': [...wholeSteps, inputsOnce],
+  'I3 one writer': [oneWriter, writesAreFenced],
+  'I4 tools once per claim': toolsOnce,
+  'I5 order in a thread': threadsInOrder,
+  'I8 no tenant starves': fairWait,
+  'I9 usage adds up': usageAddsUp,
+  'no surprises': noSurprises,
+};
+
+/** Returns {name: [what does not hold]}. */
+export async function check(facts) {
+  const result = {};
+  for (const [name, parts] of Object.entries(checks)) {
+    result[name] = [];
+    for (const part of [parts].flat()) result[name].push(...(await part(facts)));
+  }
+  return result;
+}

@@ -1,0 +1,140 @@
+// From what happened to numbers: how long until work went on, and what was done twice.
+
+import { isClaim } from './invariants.mjs';
+
+const uuidOf = (id) => id.replace(/^[a-z]+_/, '').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+const TERMINAL = new Set(['completed', 'failed', 'incomplete', 'cancelled', 'expired']);
+
+export function percentile(values, p) {
+  if (values.length === 0) return null;
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(p * sorted.length) - 1)];
+}
+
+/** The runs that `app` had in hand at that time, as the audit shows. */
+function inHand(audit, app, at) {
+  const found = [];
+  for (const [run, changes] of audit) {
+    let holder = null;
+    for (const c of changes) {
+      if (c.at > at) break;
+      if (isClaim(c)) holder = c.app;
+      if (c.status !== 'in_progress' && c.status !== 'cancelling') holder = null;
+    }
+    if (holder === app) found.push([run, changes]);
+  }
+  return found;
+}
+
+/** Until the last of a worker's runs was claimed by another, or ended. Null: it had none. */
+function untilTakenOver(facts, fault) {
+  let last = null;
+  for (const [, changes] of inHand(facts.audit, fault.who, fault.t0)) {
+    const next = changes.find((c) => c.at > fault.t0 && (isClaim(c) || TERMINAL.has(c.status)));
+    if (next) last = Math.max(last ?? 0, next.at - fault.t0);
+  }
+  return last;
+}
+
+/** Until the last of a worker's runs made a step, anywhere. */
+function untilProgress(facts, fault) {
+  let last = null;
+  for (const [, changes] of inHand(facts.audit, fault.who, fault.t0)) {
+    const next = changes.find((c) => c.at > fault.t0 && (isClaim(c) || c.step > c.oldStep || TERMINAL.has(c.status)));
+    if (next) last = Math.max(last ?? 0, next.at - fault.t0);
+  }
+  return last;
+}
+
+/** A drain: from a run's hand-back to its next claim, the longest. */
+function handedOver(facts, fault) {
+  let longest = null;
+  for (const [, changes] of inHand(facts.audit, fault.who, fault.t0)) {
+    const back = changes.findIndex((c) => c.at > fault.t0 && c.app === fault.who && c.status === 'queued');
+    const next = back < 0 ? null : changes.slice(back + 1).find(isClaim);
+    if (next) longest = Math.max(longest ?? 0, next.at - changes[back].at);
+  }
+  return longest;
+}
+
+function firstStepAfter(facts, at) {
+  let first = null;
+  for (const changes of facts.audit.values())
+    for (const c of changes) if (c.at > at && c.step > c.oldStep && (first === null || c.at < first)) first = c.at;
+  return first === null ? null : first - at;
+}
+
+function probeStart(facts, fault) {
+  const claim = fault.probe && facts.audit.get(uuidOf(fault.probe))?.find(isClaim);
+  return claim ? claim.at - fault.t0 : null;
+}
+
+const measures = {
+  'worker kill -9': ['kill to the last of its runs claimed again', untilTakenOver],
+  'worker stopped': ['stop to the last of its runs claimed again', untilTakenOver],
+  'worker stopped shortly': ['stop to the next step of the last of its runs', untilProgress],
+  'worker drained': ['hand-back to claim, the longest of its runs', handedOver],
+  'Postgres restart, fast': ['server up to the first step stored', (facts, fault) => firstStepAfter(facts, fault.t1)],
+  'Postgres restart, immediate': ['server up to the first step stored', (facts, fault) => firstStepAfter(facts, fault.t1)],
+};
+
+export function recoveries(facts, faults) {
+  const kinds = {};
+  for (const fault of faults.done) {
+    const [what, measure] = measures[fault.kind] ?? ['a run submitted at the fault: to its start', probeStart];
+    const kind = (kinds[fault.kind] ??= { what, count: 0, ms: [], probeMs: [] });
+    kind.count++;
+    const ms = measure(facts, fault);
+    if (ms !== null) kind.ms.push(Math.round(ms));
+    const probe = probeStart(facts, fault);
+    if (probe !== null) kind.probeMs.push(Math.round(probe));
+  }
+  return kinds;
+}
+
+/** Adds up the reports of several seeds. */
+export function merge(reports) {
+  const sum = { seeds: reports.map((r) => r.seed), seconds: 0, runs: 0, counts: {}, recoveries: {}, violations: {}, waits: { flooder: [], quiet: [] }, noticed: {}, statuses: {} };
+  for (const report of reports) {
+    sum.seconds += report.seconds;
+    sum.runs += report.runs;
+    for (const [name, n] of Object.entries(report.counts)) sum.counts[name] = (sum.counts[name] ?? 0) + n;
+    for (const [name, n] of Object.entries(report.statuses)) sum.statuses[name] = (sum.statuses[name] ?? 0) + n;
+    for (const [name, list] of Object.entries(report.violations)) sum.violations[name] = [...(sum.violations[name] ?? []), ...list];
+    for (const tenant of Object.keys(sum.waits)) sum.waits[tenant].push(...report.waits[tenant]);
+    for (const [kind, r] of Object.entries(report.recoveries)) {
+      const into = (sum.recoveries[kind] ??= { what: r.what, count: 0, ms: [], probeMs: [] });
+      into.count += r.count;
+      into.ms.push(...r.ms);
+      into.probeMs.push(...r.probeMs);
+    }
+  }
+  return sum;
+}
+
+const seconds = (ms) => (ms === null ? '–' : (ms / 1000).toFixed(2));
+
+export function markdown(sum) {
+  const { counts } = sum;
+  const perMillion = (n, of) => (of ? Math.round((n / of) * 1e6) : 0);
+  const lines = [
+    '| Fault | Times | Measured | p50 s | p99 s | A run submitted at that moment starts: p50 s | p99 s |',
+    '|---|---|---|---|---|---|---|',
+    ...Object.entries(sum.recoveries).sort(([a], [b]) => a.localeCompare(b)).map(([kind, r]) =>
+      `| ${kind} | ${r.count} | ${r.what} | ${seconds(percentile(r.ms, 0.5))} | ${seconds(percentile(r.ms, 0.99))} | ${seconds(percentile(r.probeMs, 0.5))} | ${seconds(percentile(r.probeMs, 0.99))} |`),
+    '',
+    '| | |',
+    '|---|---|',
+    `| Runs | ${sum.runs} in ${Math.round(sum.seconds)} s: ${Object.entries(sum.statuses).map(([s, n]) => `${n} ${s}`).join(', ')} |`,
+    `| Faults | ${Object.values(sum.recoveries).reduce((n, r) => n + r.count, 0)} |`,
+    `| Messages stored twice | ${sum.violations['I2 messages whole and once'].length} |`,
+    `| Model calls; whole answers; of them used | ${counts.modelCalls}; ${counts.answers}; ${counts.answersUsed} |`,
+    `| Answers given more than once for a step | ${counts.answersRepeated}: ${perMillion(counts.answersRepeated, counts.answers)} per million |`,
+    `| Tool calls executed again | ${counts.toolRepeats} of ${counts.toolCalls}: ${perMillion(counts.toolRepeats, counts.toolCalls)} per million, all with the same key |`,
+    `| Runs given up after three workers failed | ${counts.poison} |`,
+    `| Runs failed by the retry policy, for the model's faults | ${counts.policy} |`,
+    `| Wait from submission to start, p50 / p99 / longest s | quiet tenant ${['quiet', 'flooder'].map((t) => [percentile(sum.waits[t], 0.5), percentile(sum.waits[t], 0.99), percentile(sum.waits[t], 1)].map(seconds).join(' / ')).join('; flooding tenant ')} |`,
+    `| Violations | ${Object.entries(sum.violations).map(([name, list]) => `${name}: ${list.length}`).join('; ')} |`,
+  ];
+  return lines.join('\n');
+}
