@@ -25,7 +25,7 @@ async function settle(world, load, ms, say) {
 }
 
 /**
- * options: seed, seconds, rate (runs/s), gapMs (between faults), only and except (part of a fault's name), leaseMs and config (as
+ * options: seed, seconds, rate (runs/s), gapMs (between faults), only (part of a fault's name), except (such parts), leaseMs and config (as
  * shortLeases), settleMs, fairMs, say(text), keep(world): called before the end, with all still up.
  * Returns the report; report.violations has what does not hold.
  */

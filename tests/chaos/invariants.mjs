@@ -12,6 +12,8 @@ const isStep = (change) => change.step > change.oldStep;
 /** Everything that the checks look at, read once. */
 export async function gather(world, load) {
   const db = (query) => world.rows(query);
+  await db('CREATE INDEX IF NOT EXISTS chaos_audit_run ON chaos_audit (run)');
+  await db('ANALYZE');
   const runs = new Map();
   const list = await db(
     `SELECT id, tenant_id, thread_id, status, crashes, errors, step, prompt_tokens, completion_tokens,
@@ -141,26 +143,30 @@ function oneWriter(facts) {
   return bad;
 }
 
-/** I3, the other half: whatever a run's worker stored came in a transaction in which its step was counted up. */
+/** I3, the other half: a run's messages came in a transaction in which its step was counted up, or the outputs it waited for were taken. */
 const writesAreFenced = rowsOf(
   `SELECT m.run_id, m.seq FROM messages m WHERE m.run_id IS NOT NULL AND m.seq IS NOT NULL AND NOT EXISTS
-     (SELECT 1 FROM chaos_audit a WHERE a.run = m.run_id AND (a.tx & 4294967295) = m.xmin::text::bigint AND a.step = a.old_step + 1)`,
+     (SELECT 1 FROM chaos_audit a WHERE a.run = m.run_id AND (a.tx & 4294967295) = m.xmin::text::bigint AND (a.step = a.old_step + 1 OR a.old_status = 'requires_action'))`,
   ([run, seq]) => `message ${seq} of ${run} was stored without a step`,
 );
 
-/** I4: a tool is executed at least once for a result, and at most once for each claim of its run. */
+/**
+ * I4: a call with a result was executed. One that may be repeated was executed at most once for each claim of its run, since
+ * only a new claim looks at intents again: that is 1 + crashes, and drains and lost leases beside. One that may not, once.
+ */
 async function toolsOnce(facts) {
   const bad = [];
   const calls = new Map();
-  const list = await facts.db(`SELECT run_id, call_no, idempotency_key, state, is_error FROM tool_calls WHERE name = 'http_request'`);
-  for (const [run, , key, state, isError] of list) calls.set(key, { run, state, isError: isError === 't' });
-  facts.counts = { ...facts.counts, toolCalls: calls.size, toolRepeats: 0, toolExecutions: 0 };
+  const list = await facts.db(`SELECT run_id, class, idempotency_key, state, is_error FROM tool_calls WHERE name = 'http_request'`);
+  for (const [run, kind, key, state, isError] of list) calls.set(key, { run, once: kind === 'once', state, isError: isError === 't' });
+  facts.counts = { ...facts.counts, toolCalls: calls.size, toolRepeats: 0, toolUnknown: 0 };
   for (const [key, call] of calls) {
     const executions = facts.world.tools.ledger.get(key)?.length ?? 0;
     const claims = (facts.audit.get(call.run) ?? []).filter(isClaim).length;
-    facts.counts.toolExecutions += executions;
+    facts.counts.toolUnknown += call.state === 'unknown' ? 1 : 0;
     facts.counts.toolRepeats += Math.max(0, executions - 1);
     if (call.state === 'done' && !call.isError && executions < 1) bad.push(`call ${key} has a result and was never executed`);
+    if (call.once && executions > 1) bad.push(`call ${key} may not be repeated and was executed ${executions} times`);
     if (executions > claims) bad.push(`call ${key} was executed ${executions} times, its run claimed ${claims} times`);
   }
   for (const key of facts.world.tools.ledger.keys()) if (!calls.has(key)) bad.push(`a tool was called with the key ${key}, of which there is no intent`);

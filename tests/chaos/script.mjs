@@ -21,8 +21,9 @@ export function script(seed, toolsPort) {
     ([name, then]) => `  - {name: ${name}, when: {user: '#${name}', probability: ${odds[name] ?? 0.3}}, then: ${then}}`,
   );
   const calculator = (expression) => `{calls: [{name: calculator, arguments: {expression: '${expression}'}}], delay_ms: [40, 300]}`;
-  const http = (path, more = '') =>
-    `{name: http_request, arguments: {method: POST, url: 'http://127.0.0.1:${toolsPort}/${path}?wait={{2}}', body: 'x'}}${more}`;
+  // PUT may be repeated with its key after a crash, POST may not.
+  const http = (method, path) =>
+    `{name: http_request, arguments: {method: ${method}, url: 'http://127.0.0.1:${toolsPort}/${path}?wait={{2}}', body: 'x'}}`;
   return `
 seed: ${(Number(seed) % 1000000) + 1}
 rules:
@@ -41,13 +42,13 @@ ${faults.join('\n')}
   - name: tool
     when: {user: 'tool ([0-9]+) wait ([0-9]+)'}
     steps:
-      - {calls: [${http('one/{{1}}')}], delay_ms: [40, 200]}
+      - {calls: [${http('PUT', 'one/{{1}}')}], delay_ms: [40, 200]}
       - {text: 'Done: {{tool}}', delay_ms: [40, 200]}
   - name: tools
     when: {user: 'tools ([0-9]+) wait ([0-9]+)'}
     steps:
-      - {calls: [${http('a/{{1}}')}, ${http('b/{{1}}')}], delay_ms: [40, 200]}
-      - {calls: [${http('c/{{1}}')}, {name: calculator, arguments: {expression: '{{1}} * 7'}}], delay_ms: [40, 200]}
+      - {calls: [${http('PUT', 'a/{{1}}')}, ${http('POST', 'b/{{1}}')}], delay_ms: [40, 200]}
+      - {calls: [${http('POST', 'c/{{1}}')}, {name: calculator, arguments: {expression: '{{1}} * 7'}}], delay_ms: [40, 200]}
       - {text: 'Done.', delay_ms: [40, 200]}
   - name: ask
     when: {user: 'ask'}
