@@ -9,8 +9,9 @@ import { sleep } from '../lib/stack.mjs';
 
 const TERMINAL = `'completed', 'failed', 'incomplete', 'cancelled', 'expired'`;
 
-export const shortLeases = { leaseMs: 3000, config: 'worker: {lease_ms: 3000, heartbeat_ms: 500, drain_ms: 4000}\n' };
-export const defaults = { leaseMs: 10000, config: '' };
+/** Where a run is to be short, and as Penstock is by default. silenceMs: how long a model may be silent before it is given up. */
+export const shortLeases = { leaseMs: 3000, slowMs: [500, 2500], silenceMs: 4000, config: 'worker: {lease_ms: 3000, heartbeat_ms: 500, drain_ms: 4000}\n' };
+export const defaults = { leaseMs: 10000, slowMs: [1000, 8000], silenceMs: 15000, config: '' };
 
 /** Waits until nothing is left to do. Returns what still was when the time was over. */
 async function settle(world, load, ms, say) {
@@ -25,8 +26,8 @@ async function settle(world, load, ms, say) {
 }
 
 /**
- * options: seed, seconds, rate (runs/s), gapMs (between faults), only (part of a fault's name), except (such parts), leaseMs and config (as
- * shortLeases), settleMs, fairMs, say(text), keep(world): called before the end, with all still up.
+ * options: seed, seconds, rate (runs/s), gapMs (between faults), only (part of a fault's name), except (such parts), all of
+ * shortLeases or defaults, settleMs, fairMs, say(text), keep(world): called before the end, with all still up.
  * Returns the report; report.violations has what does not hold.
  */
 export async function chaos(options) {

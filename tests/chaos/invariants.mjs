@@ -261,10 +261,11 @@ const checks = {
   'no surprises': noSurprises,
 };
 
-/** Returns {name: [what does not hold]}. */
-export async function check(facts) {
+/** Returns {name: [what does not hold]}, of all or of one. */
+export async function check(facts, only) {
   const result = {};
   for (const [name, parts] of Object.entries(checks)) {
+    if (only && name !== only) continue;
     result[name] = [];
     for (const part of [parts].flat()) result[name].push(...(await part(facts)));
   }

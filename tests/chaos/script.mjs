@@ -16,7 +16,8 @@ export const llmFaults = {
 
 const odds = { stalled: 0.15, garbled: 0.15 };
 
-export function script(seed, toolsPort) {
+/** slowMs: [from, to] of the prompts that are slow. */
+export function script(seed, toolsPort, slowMs) {
   const faults = Object.entries(llmFaults).map(
     ([name, then]) => `  - {name: ${name}, when: {user: '#${name}', probability: ${odds[name] ?? 0.3}}, then: ${then}}`,
   );
@@ -58,8 +59,8 @@ ${faults.join('\n')}
   - name: slow
     when: {user: 'slow ([0-9]+)'}
     steps:
-      - {calls: [{name: calculator, arguments: {expression: '{{1}} * 3'}}], delay_ms: [1000, 6000]}
-      - {text: 'After long thought: {{tool}}.', delay_ms: [1000, 6000]}
+      - {calls: [{name: calculator, arguments: {expression: '{{1}} * 3'}}], delay_ms: [${slowMs}]}
+      - {text: 'After long thought: {{tool}}.', delay_ms: [${slowMs}]}
   - name: plain
     then: {text: 'Yes.', delay_ms: [40, 400]}
 `;

@@ -97,7 +97,7 @@ class Member {
 }
 
 export class World {
-  /** options: seed, workers, schedulers, slots, config (YAML) */
+  /** options: seed, workers, schedulers, slots, config (YAML), slowMs, silenceMs */
   static async open(options) {
     const world = new World();
     world.options = { workers: 3, schedulers: 2, slots: 40, config: '', ...options };
@@ -118,8 +118,8 @@ export class World {
 
   async #start() {
     const { options } = this;
-    const provider = 'providers: [{name: openai, connect_timeout_ms: 3000, first_byte_timeout_ms: 12000, total_timeout_ms: 30000}]\n';
-    this.stack = await Stack.start({ bare: true, script: script(options.seed, this.toolsPort), config: provider + options.config });
+    const provider = `providers: [{name: openai, connect_timeout_ms: 3000, first_byte_timeout_ms: ${options.silenceMs}, total_timeout_ms: 30000}]\n`;
+    this.stack = await Stack.start({ bare: true, script: script(options.seed, this.toolsPort, options.slowMs), config: provider + options.config });
     this.killer = () => this.killAll();
     process.on('exit', this.killer);
     for (const name of ['flooder', 'quiet']) this.stack.command('tenants', 'create', name);
