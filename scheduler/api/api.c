@@ -20,6 +20,7 @@
 #include "shared/fiber/fiber.h"
 
 enum { REPLY_BYTES_MAX = 64 * 1024 * 1024, ERROR_LINES_A_SECOND = 5 };
+enum { DATABASE_WAIT_MS = 2000 };
 enum { NO_ENDPOINT = METRICS_ENDPOINTS_MAX - 1 };
 
 struct api *api_new(const struct api_options *options)
@@ -167,11 +168,24 @@ static int read_body(struct request *request)
                  : fields_check(*request->endpoint->body, request->body, NULL, &request->failure);
 }
 
+/* A short absence is waited for, a longer one told soon: many that wait long would only pile up. */
+static int wait_for_database(struct request *request)
+{
+    struct pg *pg = request->store.pg;
+    struct error err;
+
+    if (pg_is_ready(pg) || pg_wait_ready(pg, deadline_in(DATABASE_WAIT_MS), &err) == 0)
+        return 0;
+    return request_failed(request, &err);
+}
+
 /* Returns the status of the reply, whose body is then in request->reply. */
 static int answer(struct request *request)
 {
     int r = find_endpoint(request);
 
+    if (r == 0)
+        r = wait_for_database(request);
     if (r == 0)
         r = authenticate(request);
     if (r == 0)
