@@ -53,7 +53,8 @@ static int history_count(const struct run_task *task)
 
 static int load_history(struct run_task *task, struct error *err)
 {
-    struct store store = {task->worker->pg, task->claim.tenant_id, &task->arena};
+    struct store store = {
+        .pg = task->worker->pg, .tenant = task->claim.tenant_id, .arena = &task->arena};
     struct history_limits limits = {history_count(task), HISTORY_BYTES};
     struct message_list history;
     struct context context;

@@ -83,7 +83,11 @@ int assistants_create(struct request *request)
     r = make_draft(request, &spec, &draft);
     if (r < 0)
         return r;
-    r = agents_create(&request->store, &draft, &agent, &err);
+    r = request->replaying ? agents_get(&request->store, draft.id, &agent, &err) : AGENT_MISSING;
+    request->found = r == 0;
+    if (r == AGENT_MISSING)
+        r = agents_create(&request->store, &draft, &agent, &err);
+    request->found |= r == -E_CONFLICT;
     if (r == -E_CONFLICT || r == -E_AMBIGUOUS)
         r = agents_get(&request->store, draft.id, &agent, &err);
     if (r > 0)

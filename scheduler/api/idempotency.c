@@ -5,6 +5,11 @@
  * not known whether something was done, the id stays: the next try takes the claim over with the
  * same id, and the endpoint (request->replaying) then looks for what that id may already name.
  * While the database is away, a fiber goes on trying to give the claim back (settle.h).
+ *
+ * OpenAI's SDKs send no such key, but count their tries (x-stainless-retry-count). The first try
+ * leaves the id of what it creates with a hash of the request, as a part of the creation's own
+ * request to the database; a later one takes that id, so it creates what the first one did, or
+ * finds it (docs/runs.md says where this can err). The same first try again is another submission.
  */
 
 #include "scheduler/api/idempotency.h"
@@ -21,7 +26,7 @@ static int conflict(struct request *request, enum failure_retry retry, const cha
     return -E_INVALID;
 }
 
-static void fingerprint(struct request *request, struct text key, struct idempotency_request *out)
+static void fingerprint(struct request *request, uint8_t out[SHA256_BYTES])
 {
     char body[SHA256_TEXT_SIZE];
     struct buf all;
@@ -33,10 +38,14 @@ static void fingerprint(struct request *request, struct text key, struct idempot
     buf_add_text(&all, request->exchange->path);
     buf_add_char(&all, '\n');
     buf_add_string(&all, body);
-    out->key = key;
-    out->object = uuid_new();
-    sha256(buf_text(&all), out->hash);
+    sha256(buf_text(&all), out);
     buf_deinit(&all);
+}
+
+static void note_replay(struct request *request)
+{
+    http_add_header(request->exchange, "Idempotency-Replayed", TEXT("true"));
+    request->api->metrics.replays++;
 }
 
 /* Returns 0 when the work is ours to do, else as idempotent_call. */
@@ -60,8 +69,7 @@ static int claim(struct request *request, const struct idempotency_request *ask,
         return conflict(request, RETRY_YES,
                         "The first request with this Idempotency-Key is still being worked on.");
     if (r == REQUEST_REPLAYED) {
-        http_add_header(request->exchange, "Idempotency-Replayed", TEXT("true"));
-        request->api->metrics.replays++;
+        note_replay(request);
         buf_add_text(&request->reply, reply.body);
         *out_replayed = true;
         return reply.status_code == 200 ? 0 : reply.status_code;
@@ -90,26 +98,66 @@ static void settle(struct request *request, const struct idempotency_request *as
     settler_give_back(request->api->settler, &request->store, ask, done_unknown);
 }
 
-int idempotent_call(struct request *request)
+static int call_with_key(struct request *request, struct text key)
 {
-    struct text key = http_header_get(request->exchange, "idempotency-key");
-    struct idempotency_request ask;
+    struct idempotency_request ask = {.key = key, .object = request->object};
     bool replayed = false;
     int r;
 
-    request->object = uuid_new();
-    if (!(request->endpoint->flags & ENDPOINT_CREATES) || !key.ptr)
-        return request->endpoint->handle(request);
-    key = text_trim(key);
     if (key.len < 1 || key.len > IDEMPOTENCY_KEY_MAX || !text_is_utf8(key))
         return failure_param(&request->failure, 400, "Idempotency-Key", "invalid_value",
                              "Invalid Idempotency-Key: expected 1 to %d characters.",
                              IDEMPOTENCY_KEY_MAX);
-    fingerprint(request, key, &ask);
+    fingerprint(request, ask.hash);
     r = claim(request, &ask, &replayed);
     if (r != 0 || replayed)
         return r;
     r = request->endpoint->handle(request);
     settle(request, &ask, r);
+    return r;
+}
+
+static int call_try(struct request *request, int64_t tries_before)
+{
+    struct idempotency_trace trace;
+    uint8_t hash[SHA256_BYTES];
+    struct uuid object;
+    struct error err;
+    int r;
+
+    fingerprint(request, hash);
+    if (tries_before == 0) {
+        idempotency_trace_init(&trace, &request->store, hash, request->object);
+        request->store.rider = &trace.rider;
+        r = request->endpoint->handle(request);
+        request->store.rider = NULL;
+        return r;
+    }
+    r = idempotency_recall(&request->store, hash, request->object, &object, &err);
+    if (r < 0)
+        return request_failed(request, &err);
+    request->replaying = !uuid_equal(object, request->object);
+    request->object = object;
+    return request->endpoint->handle(request);
+}
+
+int idempotent_call(struct request *request)
+{
+    struct text key = http_header_get(request->exchange, "idempotency-key");
+    struct text tries = http_header_get(request->exchange, "x-stainless-retry-count");
+    int64_t tries_before;
+    int r;
+
+    request->object = uuid_new();
+    if (!(request->endpoint->flags & ENDPOINT_CREATES))
+        return request->endpoint->handle(request);
+    if (key.ptr)
+        r = call_with_key(request, text_trim(key));
+    else if (tries.ptr && text_to_int(text_trim(tries), &tries_before) && tries_before >= 0)
+        r = call_try(request, tries_before);
+    else
+        r = request->endpoint->handle(request);
+    if (r == 0 && request->found)
+        note_replay(request);
     return r;
 }

@@ -47,9 +47,11 @@ int message_create(struct request *request)
         return r;
     r = request->replaying ? messages_get(&request->store, thread, draft.id, &message, &err)
                            : MESSAGE_MISSING;
+    request->found = r == 0;
     if (r == MESSAGE_MISSING)
         r = messages_create(&request->store, thread, &draft, &message, &active, &err);
-    if (r == -E_AMBIGUOUS)
+    request->found |= r == -E_CONFLICT;
+    if (r == -E_AMBIGUOUS || r == -E_CONFLICT)
         r = messages_get(&request->store, thread, draft.id, &message, &err);
     if (r == THREAD_MISSING)
         return thread_missing(request);

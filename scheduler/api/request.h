@@ -35,7 +35,8 @@ struct request {
     struct json_object
         *body;          /* checked against the endpoint's table; never NULL where it has one */
     struct uuid object; /* the id for what the request creates */
-    bool replaying;     /* an earlier attempt with this key may have created `object` */
+    bool replaying;     /* an earlier attempt of this request may have created `object` */
+    bool found;         /* it has: the reply is about what was there already */
     struct buf reply;   /* JSON */
     struct failure failure;
 };

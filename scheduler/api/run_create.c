@@ -111,8 +111,9 @@ static int attempt(struct making *making, bool fresh, struct run *out)
     if (r < 0)
         return r;
     r = write_run(making, out, &err);
-    if (r == -E_AMBIGUOUS || r == -E_CONFLICT ||
-        (r == THREAD_BUSY && uuid_equal(making->active, making->draft.id))) {
+    request->found =
+        r == -E_CONFLICT || (r == THREAD_BUSY && uuid_equal(making->active, making->draft.id));
+    if (r == -E_AMBIGUOUS || request->found) {
         r = runs_get(&request->store, making->thread, making->draft.id, out, &err);
         if (r == RUN_MISSING)
             r = error_set(&err, E_AMBIGUOUS, "not known whether the run was created");
@@ -156,6 +157,7 @@ static int make(struct making *making)
     struct run run;
     int r = find_made(making, &run);
 
+    request->found = r == 0;
     if (r == RUN_MISSING) {
         r = attempt(making, false, &run);
         if (r == AGENT_MISSING) {

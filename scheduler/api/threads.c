@@ -26,7 +26,11 @@ int thread_create(struct request *request)
         return r;
     draft.messages = messages.items;
     draft.message_count = messages.count;
-    r = threads_create(&request->store, &draft, &thread, &err);
+    r = request->replaying ? threads_get(&request->store, draft.id, &thread, &err) : THREAD_MISSING;
+    request->found = r == 0;
+    if (r == THREAD_MISSING)
+        r = threads_create(&request->store, &draft, &thread, &err);
+    request->found |= r == -E_CONFLICT;
     if (r == -E_CONFLICT || r == -E_AMBIGUOUS)
         r = threads_get(&request->store, draft.id, &thread, &err);
     if (r > 0)

@@ -48,7 +48,7 @@ int agents_create(const struct store *store, const struct agent_draft *draft, st
                                  pg_json(draft->spec)};
     int r;
 
-    r = pg_exec(store->pg, &agent_create, values, &result, err);
+    r = exec_with_rider(store, &agent_create, values, &result, err);
     if (r < 0)
         return r;
     return agent_read(store, result, 0, out, err);

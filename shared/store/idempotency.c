@@ -8,6 +8,9 @@
 
 #include "shared/store/idempotency.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "shared/store/rows.h"
 
 #define CLAIM_AGE SQL_STRING(IDEMPOTENCY_CLAIM_MS) " * interval '1 ms'"
@@ -141,4 +144,57 @@ int idempotency_release(const struct store *store, const struct idempotency_requ
                         struct error *err)
 {
     return give_back(store, request, &key_release, err);
+}
+
+/* What is left of a try has a key that no client can give, since theirs are trimmed. All keys are
+ * deleted a day after created_at (reaper.h); these are to go sooner, so theirs is set back. */
+#define TRY_CREATED_AT                                                                             \
+    "now() - interval '1 day' + " SQL_STRING(IDEMPOTENCY_TRY_MS) " * interval '1 ms'"
+
+#define INSERT_TRY                                                                                 \
+    "INSERT INTO idempotency_keys AS k (tenant_id, key, request_hash, object_id, created_at)"      \
+    " VALUES ($1, $2, $3, $4, " TRY_CREATED_AT ") ON CONFLICT (tenant_id, key) DO UPDATE SET "     \
+    "created_at = excluded.created_at, object_id = "
+
+static const struct pg_statement try_leave = {
+    .name = "idempotency_try_leave",
+    .sql = INSERT_TRY "excluded.object_id",
+    .types = "utyu",
+};
+
+static const struct pg_statement try_recall = {
+    .name = "idempotency_try_recall",
+    .sql = INSERT_TRY "CASE WHEN k.created_at > now() - interval '1 day'"
+                      "   THEN k.object_id ELSE excluded.object_id END RETURNING object_id",
+    .types = "utyu",
+};
+
+void idempotency_trace_init(struct idempotency_trace *out, const struct store *store,
+                            const uint8_t hash[SHA256_BYTES], struct uuid object)
+{
+    char *at = out->key + snprintf(out->key, sizeof(out->key), " try ");
+
+    for (size_t i = 0; i < SHA256_BYTES; i++)
+        at += snprintf(at, 3, "%02x", hash[i]);
+    memcpy(out->hash, hash, sizeof(out->hash));
+    out->values[0] = pg_uuid(store->tenant);
+    out->values[1] = pg_string(out->key);
+    out->values[2] = pg_bytes((struct text){(const char *)out->hash, sizeof(out->hash)});
+    out->values[3] = pg_uuid(object);
+    out->rider = (struct pg_query){&try_leave, out->values};
+}
+
+int idempotency_recall(const struct store *store, const uint8_t hash[SHA256_BYTES],
+                       struct uuid object, struct uuid *out, struct error *err)
+{
+    CLEANUP(pg_result_freep)
+    struct pg_result *result = NULL;
+    struct idempotency_trace trace;
+    int r;
+
+    idempotency_trace_init(&trace, store, hash, object);
+    r = pg_exec(store->pg, &try_recall, trace.values, &result, err);
+    if (r == 0)
+        *out = pg_get_uuid(result, 0, 0);
+    return r;
 }

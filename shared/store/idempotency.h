@@ -7,6 +7,10 @@
  * IDEMPOTENCY_CLAIM_MS. Keys live for a day (reaper.h). `object` is the id chosen for what the
  * request creates: whoever takes a claim over finds with it what was done. It also names the claim,
  * so a begin whose answer was lost may be sent again, and nobody gives back another's claim.
+ *
+ * Without a key: a client that counts its tries is recognised by the same request. The first try
+ * leaves behind which object it creates, in the same request to the database as the creation; a
+ * later one finds it and creates that object, unless it is there. Nothing is claimed.
  */
 
 #include "shared/base/digest.h"
@@ -45,3 +49,22 @@ SUSPENDS MUSTCHECK int idempotency_abandon(const struct store *store,
 SUSPENDS MUSTCHECK int idempotency_release(const struct store *store,
                                            const struct idempotency_request *request,
                                            struct error *err);
+
+#define IDEMPOTENCY_TRY_MS (15 * 60 * 1000) /* so long after the last try the next is known */
+
+/* What a first try leaves behind: set store->rider = &trace.rider, while the trace lives. */
+struct idempotency_trace {
+    struct pg_value values[4];
+    struct pg_query rider;
+    char key[SHA256_TEXT_SIZE + 8];
+    uint8_t hash[SHA256_BYTES];
+};
+
+void idempotency_trace_init(struct idempotency_trace *out, const struct store *store,
+                            const uint8_t hash[SHA256_BYTES], struct uuid object);
+
+/* A later try: *out is the object of the one before, or `object`, which is left behind as by
+ * a first try. */
+SUSPENDS MUSTCHECK int idempotency_recall(const struct store *store,
+                                          const uint8_t hash[SHA256_BYTES], struct uuid object,
+                                          struct uuid *out, struct error *err);

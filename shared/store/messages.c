@@ -129,7 +129,7 @@ int messages_create(const struct store *store, struct uuid thread,
         struct pg_result *result = NULL;
         int r;
 
-        r = pg_exec(store->pg, &message_create, values, &result, err);
+        r = exec_with_rider(store, &message_create, values, &result, err);
         if (r < 0)
             return r;
         if (pg_rows(result) > 0)

@@ -100,3 +100,22 @@ size_t page_place(const struct page_plan *plan, size_t count, int row)
 {
     return plan->reversed ? count - 1 - (size_t)row : (size_t)row;
 }
+
+int exec_with_rider(const struct store *store, const struct pg_statement *statement,
+                    const struct pg_value *values, struct pg_result **out, struct error *err)
+{
+    struct pg_query queries[2];
+    struct pg_result *results[2] = {NULL, NULL};
+    int r;
+
+    if (!store->rider)
+        return pg_exec(store->pg, statement, values, out, err);
+    queries[0] = *store->rider;
+    queries[1] = (struct pg_query){statement, values};
+    r = pg_exec_all(store->pg, queries, 2, results, err);
+    if (r < 0)
+        return r;
+    pg_result_free(results[0]);
+    *out = results[1];
+    return 0;
+}

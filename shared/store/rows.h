@@ -29,6 +29,12 @@ MUSTCHECK int row_check(const struct row *row, struct error *err);
 MUSTCHECK int rows_alloc(struct arena *arena, size_t count, size_t size, void **out,
                          struct error *err);
 
+/* As pg_exec, for a statement that creates: the store's rider goes along in the same request. */
+SUSPENDS MUSTCHECK int exec_with_rider(const struct store *store,
+                                       const struct pg_statement *statement,
+                                       const struct pg_value *values, struct pg_result **out,
+                                       struct error *err);
+
 /* A number that C and SQL share. */
 #define SQL_STRING_(x) #x
 #define SQL_STRING(x)  SQL_STRING_(x)

@@ -91,7 +91,7 @@ int runs_create(const struct store *store, const struct run_draft *draft, struct
         CLEANUP(pg_result_freep)
         struct pg_result *result = NULL;
 
-        r = pg_exec(store->pg, &run_create, values, &result, err);
+        r = exec_with_rider(store, &run_create, values, &result, err);
         if (r < 0)
             return r;
         if (pg_rows(result) > 0)
@@ -139,7 +139,7 @@ int runs_create_with_thread(const struct store *store, const struct thread_draft
     values[RUN_DRAFT_VALUES] = pg_uuid(thread->id);
     values[RUN_DRAFT_VALUES + 1] = pg_json(thread->metadata);
     values[RUN_DRAFT_VALUES + 2] = pg_json(thread->tool_resources);
-    r = pg_exec(store->pg, &run_create_with_thread, values, &result, err);
+    r = exec_with_rider(store, &run_create_with_thread, values, &result, err);
     if (r < 0)
         return r;
     if (pg_rows(result) == 0)

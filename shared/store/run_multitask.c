@@ -107,7 +107,7 @@ static int refused(const struct store *store, const struct run_draft *draft, str
     return r == 0 || r == THREAD_BUSY ? THREAD_FULL : r;
 }
 
-static int read_made(const struct store *store, struct pg_result *const results[5],
+static int read_made(const struct store *store, struct pg_result *const *results,
                      const struct run_draft *draft, struct run *out,
                      struct run_stopped *out_stopped, struct error *err)
 {
@@ -133,13 +133,17 @@ int runs_enqueue(const struct store *store, const struct run_draft *draft, enum 
     struct pg_value thread[2] = {pg_uuid(draft->thread), pg_uuid(store->tenant)};
     struct pg_value id = pg_uuid(draft->id);
     struct pg_value values[RUN_DRAFT_VALUES + 2];
-    struct pg_query queries[5] = {{&lock_active, thread},
-                                  {&lock_thread, thread},
-                                  {how == MULTITASK_ENQUEUE ? &enqueue : &interrupt, values},
-                                  {&promote, thread},
-                                  {&made, &id}};
-    struct pg_result *results[5] = {NULL};
-    size_t skipped = how == MULTITASK_ENQUEUE ? 1 : 0; /* only who ends a run locks it */
+    const struct pg_query queries[] = {
+        {&lock_active, thread},
+        {&lock_thread, thread},
+        {how == MULTITASK_ENQUEUE ? &enqueue : &interrupt, values},
+        {&promote, thread},
+        {&made, &id},
+        store->rider ? *store->rider : (struct pg_query){NULL, NULL},
+    };
+    struct pg_result *results[ARRAY_LENGTH(queries)] = {NULL};
+    size_t first = how == MULTITASK_ENQUEUE ? 1 : 0; /* only who ends a run locks it */
+    size_t count = ARRAY_LENGTH(queries) - (store->rider ? 0 : 1) - first;
     CLEANUP(buf_deinit)
     struct buf messages;
     int r;
@@ -151,7 +155,7 @@ int runs_enqueue(const struct store *store, const struct run_draft *draft, enum 
     run_draft_values(store, draft, drafts_value(&messages, draft->message_count), values);
     values[RUN_DRAFT_VALUES] = pg_uuid(draft->thread);
     values[RUN_DRAFT_VALUES + 1] = pg_bool(how == MULTITASK_ROLLBACK);
-    r = pg_exec_all(store->pg, queries + skipped, 5 - skipped, results + skipped, err);
+    r = pg_exec_all(store->pg, queries + first, count, results + first, err);
     if (r < 0)
         return r;
     r = read_made(store, results, draft, out, out_stopped, err);

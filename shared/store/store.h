@@ -24,6 +24,8 @@ struct store {
     struct pg *pg;
     struct uuid tenant;
     struct arena *arena; /* for the texts and arrays of results */
+    /* Goes into the same request as what creates an object (see idempotency.h); NULL: none. */
+    const struct pg_query *rider;
 };
 
 enum store_condition {

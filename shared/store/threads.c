@@ -67,7 +67,7 @@ int threads_create(const struct store *store, const struct thread_draft *draft, 
         pg_json(draft->tool_resources),
         drafts_value(&messages, draft->message_count),
     };
-    r = pg_exec(store->pg, &thread_create, values, &result, err);
+    r = exec_with_rider(store, &thread_create, values, &result, err);
     if (r < 0)
         return r;
     return thread_read_at(store, result, 0, out, err);

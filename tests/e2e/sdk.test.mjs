@@ -76,6 +76,42 @@ for (const [major, shape] of Object.entries(shapes)) {
     assert.equal((await shape.remove(openai, assistant)).deleted, true);
   });
 
+  test(`openai ${major}: a lost answer is asked for again, and nothing is created twice`, async () => {
+    let losses = 0;
+    const losing = async (url, init) => {
+      const reply = await fetch(url, init);
+      if (init?.method?.toUpperCase() !== 'POST' || losses-- <= 0) return reply;
+      await reply.arrayBuffer();
+      throw new TypeError('fetch failed');
+    };
+    const openai = new shape.OpenAI({ apiKey: dev.key, baseURL: `${dev.url}/v1`, fetch: losing });
+    const assistant = await openai.beta.assistants.create({ model: 'openai/gpt-4o-mini', name: `lossy ${major}` });
+    const count = async (list) => {
+      let n = 0;
+      for await (const item of list) n += item ? 1 : 0;
+      return n;
+    };
+    for (losses of [1, 2]) {
+      const run = await openai.beta.threads.createAndRun({
+        assistant_id: assistant.id,
+        thread: { messages: [{ role: 'user', content: 'standard' }] },
+        metadata: { losses: String(losses) },
+      });
+      assert.equal((await shape.poll(openai, run)).status, 'completed');
+      losses = 1;
+      await openai.beta.threads.messages.create(run.thread_id, { role: 'user', content: 'more' });
+      losses = 1;
+      const second = await openai.beta.threads.runs.create(run.thread_id, { assistant_id: assistant.id });
+      assert.equal((await shape.poll(openai, second)).status, 'completed');
+      assert.equal(await count(openai.beta.threads.runs.list(run.thread_id)), 2);
+      const messages = await openai.beta.threads.messages.list(run.thread_id);
+      assert.equal(messages.data.filter((message) => message.role === 'user').length, 2);
+    }
+    const response = await fetch(`${dev.url}/v1/runs?assistant_id=${assistant.id}&limit=100`, { headers: { authorization: `Bearer ${dev.key}` } });
+    assert.equal((await response.json()).data.length, 4);
+    await shape.remove(openai, assistant);
+  });
+
   test(`openai ${major}: pages through lists and understands errors`, async () => {
     const openai = client();
     const ids = new Set();

@@ -181,12 +181,97 @@ static void taken_over(struct fixture *fixture)
     sql_do(fixture, "UPDATE idempotency_keys SET created_at = now() - interval '2 minutes'");
     cr_assert_eq(http(fixture, call), 200);
     cr_assert_str_eq(string_at(fixture->body, "id"), first);
+    cr_assert_str_eq(header(fixture, "idempotency-replayed"), "true");
     cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM runs"), 1);
 }
 
 Test(api, finds_what_a_request_that_died_had_done)
 {
     with_api(taken_over);
+}
+
+#define FIRST_TRY "x-stainless-retry-count: 0\r\n"
+#define NEXT_TRY  "x-stainless-retry-count: 1\r\n"
+
+/* The answer of the first try was lost: the second gets it, of whatever is made. */
+static void tried_again(struct fixture *fixture)
+{
+    const char *assistant = new_assistant(fixture);
+    const char *thread = new_thread(fixture);
+    const struct call calls[] = {
+        {"POST", "/v1/assistants", "{\"model\":\"gpt-4o-mini\"}", FIRST_TRY, NULL},
+        {"POST", "/v1/threads", "{}", FIRST_TRY, NULL},
+        {"POST", show("/v1/threads/%s/messages", thread), "{\"role\":\"user\",\"content\":\"x\"}",
+         FIRST_TRY, NULL},
+        {"POST", "/v1/threads/runs", show("{\"assistant_id\":\"%s\"}", assistant), FIRST_TRY, NULL},
+        {"POST", show("/v1/threads/%s/runs", thread), show("{\"assistant_id\":\"%s\"}", assistant),
+         FIRST_TRY, NULL},
+        {"POST", show("/v1/threads/%s/runs", thread),
+         show("{\"assistant_id\":\"%s\",\"multitask_strategy\":\"enqueue\"}", assistant), FIRST_TRY,
+         NULL},
+    };
+    int told;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(calls); i++) {
+        struct call call = calls[i];
+        const char *first;
+
+        cr_assert_eq(http(fixture, call), 200, "%zu", i);
+        cr_assert(!header(fixture, "idempotency-replayed"));
+        first = show("%s", string_at(fixture->body, "id"));
+        told = fixture->runs_told;
+        call.headers = NEXT_TRY;
+        for (int again = 0; again < 2; again++) {
+            cr_assert_eq(http(fixture, call), 200, "%zu", i);
+            cr_assert_str_eq(string_at(fixture->body, "id"), first);
+            cr_assert_str_eq(header(fixture, "idempotency-replayed"), "true");
+        }
+        cr_assert_eq(fixture->runs_told, told);
+    }
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM runs"), 3);
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM messages"), 2);
+}
+
+Test(api, recognises_the_next_try_of_an_sdk)
+{
+    with_api(tried_again);
+}
+
+static void tries_apart(struct fixture *fixture)
+{
+    struct call call = {"POST", "/v1/threads", "{}", FIRST_TRY, NULL};
+    const char *first;
+
+    /* Two first tries are two submissions; a next try alone is made. */
+    cr_assert_eq(http(fixture, call), 200);
+    first = show("%s", string_at(fixture->body, "id"));
+    cr_assert_eq(http(fixture, call), 200);
+    cr_assert_str_neq(string_at(fixture->body, "id"), first);
+    call.body = "{\"metadata\":{\"a\":\"b\"}}";
+    call.headers = NEXT_TRY;
+    cr_assert_eq(http(fixture, call), 200);
+    cr_assert(!header(fixture, "idempotency-replayed"));
+    first = show("%s", string_at(fixture->body, "id"));
+    cr_assert_eq(http(fixture, call), 200);
+    cr_assert_str_eq(string_at(fixture->body, "id"), first);
+    call.key = fixture->other_key;
+    cr_assert_eq(http(fixture, call), 200);
+    cr_assert_str_neq(string_at(fixture->body, "id"), first);
+
+    /* A key counts more, and nonsense counts nothing. */
+    call.key = NULL;
+    call.headers = NEXT_TRY "Idempotency-Key: k\r\n";
+    cr_assert_eq(http(fixture, call), 200);
+    cr_assert(!header(fixture, "idempotency-replayed"));
+    call.headers = "x-stainless-retry-count: many\r\n";
+    cr_assert_eq(http(fixture, call), 200);
+    cr_assert(!header(fixture, "idempotency-replayed"));
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM threads"), 6);
+}
+
+Test(api, takes_two_first_tries_for_two_submissions)
+{
+    with_api(tries_apart);
 }
 
 static void given_back(struct fixture *fixture)

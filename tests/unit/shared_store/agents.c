@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include "shared/store/idempotency.h"
+#include "shared/store/reaper.h"
 
 static void keeps_versions(struct store *store)
 {
@@ -272,4 +273,50 @@ static void repeats(struct store *store)
 Test(idempotency, knows_a_repeated_claim_and_takes_a_released_one_over_at_once)
 {
     with_store(repeats);
+}
+
+static void remembers_tries(struct store *store)
+{
+    const uint8_t hash[SHA256_BYTES] = {1};
+    const uint8_t other_hash[SHA256_BYTES] = {2};
+    struct store other = other_tenant(store, "globex");
+    struct thread_draft first = {.id = uuid_new()};
+    struct thread_draft second = {.id = uuid_new()};
+    struct idempotency_trace trace;
+    struct reaper_report report;
+    struct uuid fresh = uuid_new();
+    struct thread thread;
+    struct uuid found;
+
+    /* Of two first tries the latest counts. */
+    idempotency_trace_init(&trace, store, hash, first.id);
+    store->rider = &trace.rider;
+    MUST(threads_create(store, &first, &thread, &test_err));
+    idempotency_trace_init(&trace, store, hash, second.id);
+    MUST(threads_create(store, &second, &thread, &test_err));
+    GIVES(-E_CONFLICT, threads_create(store, &first, &thread, &test_err));
+    store->rider = NULL;
+    cr_assert_eq(sql_int("SELECT count(*) FROM threads"), 2);
+    MUST(idempotency_recall(store, hash, fresh, &found, &test_err));
+    cr_assert(uuid_equal(found, second.id));
+    MUST(idempotency_recall(&other, hash, fresh, &found, &test_err));
+    cr_assert(uuid_equal(found, fresh));
+    MUST(idempotency_recall(store, other_hash, fresh, &found, &test_err));
+    cr_assert(uuid_equal(found, fresh));
+    MUST(idempotency_recall(store, other_hash, uuid_new(), &found, &test_err));
+    cr_assert(uuid_equal(found, fresh), "what a later try leaves is found as well");
+
+    sql_do("UPDATE idempotency_keys SET created_at = created_at - interval '14 min'");
+    MUST(reaper_sweep(store->pg, &report, &test_err));
+    cr_assert_eq(sql_int("SELECT count(*) FROM idempotency_keys"), 3);
+    sql_do("UPDATE idempotency_keys SET created_at = created_at - interval '1 min'");
+    MUST(idempotency_recall(store, hash, fresh, &found, &test_err));
+    cr_assert(uuid_equal(found, fresh), "what is too old names nothing");
+    MUST(reaper_sweep(store->pg, &report, &test_err));
+    cr_assert_eq(sql_int("SELECT count(*) FROM idempotency_keys"), 1);
+}
+
+Test(idempotency, knows_the_next_try_of_a_request_without_a_key_for_some_minutes)
+{
+    with_store(remembers_tries);
 }

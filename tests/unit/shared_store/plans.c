@@ -62,6 +62,7 @@ static void use_api(const struct store *store)
           keys_authenticate(store->pg, TEXT("pk_0123456789012345678901234567890123456789012"), &key,
                             &test_err));
     MUST(idempotency_begin(store, &request, &reply, &test_err));
+    MUST(idempotency_recall(store, request.hash, request.object, &request.object, &test_err));
     MUST(idempotency_complete(store, request.key, 200, TEXT("{}"), &test_err));
     MUST(agents_list(store, &page, &agents, &test_err));
     MUST(threads_list(store, &page, &threads, &test_err));
