@@ -9,8 +9,9 @@
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
+#include "shared/fiber/watchdog.h"
 
-enum { PERIOD_MS = 1000, JITTER_MS = 500 };
+enum { PERIOD_MS = 1000, JITTER_MS = 500, STUCK_MS = 20000 };
 
 struct census {
     struct census_options options;
@@ -18,6 +19,7 @@ struct census {
     struct dispatch_counts counts;
     int64_t answered_ms; /* 0: not yet */
     bool trouble;
+    struct pulse pulse;
 };
 
 static void count(struct census *census)
@@ -46,9 +48,10 @@ static void census_run(void *arg)
     struct census *census = arg;
     struct error err;
 
-    do
+    do {
         count(census);
-    while (fiber_sleep(PERIOD_MS + (int64_t)random_below(JITTER_MS), &err) == 0);
+        pulse_beat(&census->pulse);
+    } while (fiber_sleep(PERIOD_MS + (int64_t)random_below(JITTER_MS), &err) == 0);
 }
 
 struct census *census_start(const struct census_options *options)
@@ -56,6 +59,7 @@ struct census *census_start(const struct census_options *options)
     struct census *census = xcalloc(1, sizeof(*census));
 
     census->options = *options;
+    pulse_start(&census->pulse, "census", STUCK_MS);
     census->fiber = fiber_start("census", census_run, census);
     return census;
 }
@@ -66,6 +70,7 @@ void census_stop(struct census *census)
         return;
     fiber_cancel(census->fiber);
     fiber_join(census->fiber);
+    pulse_stop(&census->pulse);
     free(census);
 }
 

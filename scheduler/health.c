@@ -1,9 +1,10 @@
 /* Health and metrics, on the API's listener and without a key: they say nothing about tenants.
  *
- *   /healthz  the process is alive: that it answers shows that the loop turns
+ *   /healthz  the process makes progress (shared/fiber/watchdog.h)
  *   /readyz   200 when it can take requests: Postgres answered within the last seconds. Redis is
- * not needed for that (runs are stored, and workers find them more slowly), so without it the
- * answer is still 200 and says so in "degraded" /metrics  Prometheus text
+ *             not needed for that (runs are stored, and workers find them more slowly), so without
+ *             it the answer is still 200 and says so in "degraded"
+ *   /metrics  Prometheus text
  */
 
 #include <inttypes.h>
@@ -16,6 +17,7 @@
 #include "shared/base/log.h"
 #include "shared/base/metric.h"
 #include "shared/fiber/loop.h"
+#include "shared/fiber/watchdog.h"
 #include "shared/postgres/postgres.h"
 #include "shared/redis/redis.h"
 
@@ -24,6 +26,20 @@ enum { STALE_MS = 10000 };
 static void reply_json(struct http_exchange *exchange, int status, struct buf *body)
 {
     (void)http_reply(exchange, status, "application/json", buf_text(body));
+}
+
+static void reply_health(struct http_exchange *exchange)
+{
+    const char *stuck = watchdog_stuck();
+    struct buf body;
+
+    buf_init(&body, 0);
+    if (stuck)
+        buf_printf(&body, "{\"status\":\"stuck\",\"part\":\"%s\"}", stuck);
+    else
+        buf_add_string(&body, "{\"status\":\"alive\"}");
+    reply_json(exchange, stuck ? 503 : 200, &body);
+    buf_deinit(&body);
 }
 
 static bool redis_answers(struct scheduler *scheduler, struct error *err)
@@ -119,6 +135,7 @@ static void add_loop(struct buf *out)
     struct loop_stats loop;
 
     loop_stats_get(&loop);
+    watchdog_metrics_render(out);
     metric_counter(out, "penstock_loop_turns_total", "Turns of the loop.", loop.turns);
     metric_counter(out, "penstock_loop_slow_holds_total",
                    "Times a fiber held the loop for over 100 ms.", loop.slow_holds);
@@ -168,7 +185,7 @@ bool health_handle(struct scheduler *scheduler, struct http_exchange *exchange)
         http_add_header(exchange, "Allow", TEXT("GET, HEAD"));
         (void)http_reply(exchange, 405, "text/plain", TEXT("Only GET is allowed here.\n"));
     } else if (text_is(path, "/healthz")) {
-        (void)http_reply(exchange, 200, "application/json", TEXT("{\"status\":\"alive\"}"));
+        reply_health(exchange);
     } else if (text_is(path, "/readyz")) {
         reply_ready(scheduler, exchange);
     } else {

@@ -13,6 +13,7 @@
 #include "shared/config/config.h"
 #include "shared/fiber/loop.h"
 #include "shared/fiber/offload.h"
+#include "shared/fiber/watchdog.h"
 
 enum { WAIT_FOR_POSTGRES_MS = 60000 };
 
@@ -95,11 +96,13 @@ static void root(void *arg)
 
     program->root = fiber_self();
     loop_signals(signals, ARRAY_LENGTH(signals));
+    watchdog_start(NULL);
     watcher = fiber_start("signals", watch_signals, program);
     run_scheduler(program);
     fiber_shield_enter();
     fiber_cancel(watcher);
     fiber_join(watcher);
+    watchdog_stop();
     offload_stop();
     fiber_shield_leave();
 }

@@ -1,30 +1,50 @@
-/* One fiber that sweeps. Periods have jitter, so that several schedulers do not sweep in step. What
- * it ended or gave back is logged, since it is what operators look for after a crash; the sweeps
- * that found nothing are not. */
+/* Two fibers: one sweeps, one looks at the locks of workers and sweeps at once when it found one
+ * dead. Periods have jitter, so that several schedulers do not sweep in step. What it ended or gave
+ * back is logged, since it is what operators look for after a crash; the sweeps that found nothing
+ * are not.
+ *
+ * The looks also show whether Postgres was there all along and its clock went evenly: only then
+ * does a lease that lapsed say that its worker died (evidence.h).
+ */
 
 #include "scheduler/reap.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "scheduler/evidence.h"
+#include "shared/base/arena.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
+#include "shared/fiber/watchdog.h"
+#include "shared/postgres/postgres.h"
 #include "shared/queue/queue.h"
 #include "shared/store/reaper.h"
+#include "shared/store/worker_locks.h"
 
 enum {
     PERIOD_MS = 800,
     JITTER_MS = 400,
+    LOOK_MS = 350,
+    LOOK_JITTER_MS = 100,
     UPKEEP_MS = 60000,
     CONSUMER_IDLE_MS = 120000,
+    STUCK_MS = 20000, /* each statement ends within 5 s, each command of Redis within 5 s */
 };
 
 struct reap {
     struct reap_options options;
-    struct fiber *fiber;
+    struct fiber *sweeper;
+    struct fiber *looker;
+    struct pulse sweeps_pulse;
+    struct pulse looks_pulse;
+    struct contact contact;
+    struct suspects suspects;
     struct reaper_report total;
+    int64_t lapsed; /* workers declared dead by their lease */
+    int64_t gone;   /* and by their lock */
     uint64_t sweeps;
     uint64_t failures;
     int64_t upkeep_ms; /* when the queue was looked after last */
@@ -34,22 +54,36 @@ struct reap {
 
 static void add(struct reap *reap, const struct reaper_report *report)
 {
-    reap->total.workers_dead += report->workers_dead;
     reap->total.requeued += report->requeued;
     reap->total.failed += report->failed;
     reap->total.cancelled += report->cancelled;
     reap->total.expired += report->expired;
     reap->total.promoted += report->promoted;
     reap->total.rows_deleted += report->rows_deleted;
-    if (report->workers_dead || report->requeued || report->failed || report->cancelled ||
-        report->expired)
-        log_info("reaped", LOG_INT("workers", report->workers_dead),
-                 LOG_INT("requeued", report->requeued), LOG_INT("failed", report->failed),
+    if (report->requeued || report->failed || report->cancelled || report->expired)
+        log_info("reaped", LOG_INT("requeued", report->requeued), LOG_INT("failed", report->failed),
                  LOG_INT("cancelled", report->cancelled), LOG_INT("expired", report->expired));
-    if (report->paused && !reap->paused)
-        log_warn("many workers lapsed at once; not reaping them yet, since it may be the database "
-                 "or its clock that stood still");
-    reap->paused = report->paused;
+    if (report->requeued && reap->options.requeued)
+        reap->options.requeued(reap->options.arg);
+}
+
+static int declare_lapsed(struct reap *reap, struct error *err)
+{
+    int64_t until_ms = contact_judge_until(&reap->contact, clock_ms());
+    int64_t dead = 0;
+    bool paused = false;
+    int r = reaper_declare_lapsed(reap->options.pg, until_ms, &dead, &paused, err);
+
+    if (r < 0)
+        return r;
+    if (dead)
+        log_warn("workers declared dead: their leases lapsed", LOG_INT("workers", dead));
+    if (paused && !reap->paused)
+        log_warn("leases lapsed that are not taken for deaths yet: it may be the database, its "
+                 "clock, or the way there that stood still");
+    reap->lapsed += dead;
+    reap->paused = paused;
+    return 0;
 }
 
 /* Returns 0, or what failed. */
@@ -63,6 +97,7 @@ static int sweep(struct reap *reap, struct error *err)
         r = reaper_sweep(reap->options.pg, &report, err);
         add(reap, &report);
         reap->sweeps++;
+        pulse_beat(&reap->sweeps_pulse);
     } while (r == 0 && report.more && !fiber_canceled());
     return r;
 }
@@ -87,20 +122,88 @@ static void look_after_queue(struct reap *reap)
     if (clock_ms() - reap->upkeep_ms < UPKEEP_MS)
         return;
     reap->upkeep_ms = clock_ms();
-    for (int shard = 0; shard < reap->options.shards; shard++)
+    for (int shard = 0; shard < reap->options.shards; shard++) {
         if (queue_collect(reap->options.queue, shard, CONSUMER_IDLE_MS, &dropped, &err) < 0)
             log_debug("upkeep of the queue failed", LOG_ERROR(&err));
+        pulse_beat(&reap->sweeps_pulse);
+    }
 }
 
-static void reap_run(void *arg)
+static void sweep_main(void *arg)
 {
     struct reap *reap = arg;
     struct error err;
 
     while (fiber_sleep(PERIOD_MS + (int64_t)random_below(JITTER_MS), &err) == 0) {
-        note(reap, sweep(reap, &err), &err);
+        int r = declare_lapsed(reap, &err);
+
+        pulse_beat(&reap->sweeps_pulse);
+        if (r == 0)
+            r = sweep(reap, &err);
+        note(reap, r, &err);
         look_after_queue(reap);
+        pulse_beat(&reap->sweeps_pulse);
     }
+}
+
+static int end_suspects(struct reap *reap, const struct worker_locks *locks, struct error *err)
+{
+    int64_t workers[SUSPECTS_MAX];
+    int64_t dead = 0;
+    size_t count = suspects_look(&reap->suspects, locks->free, locks->free_count, locks->alive,
+                                 clock_ms(), workers);
+    int r;
+
+    if (count == 0)
+        return 0;
+    r = worker_locks_declare_dead(reap->options.pg, workers, count, &dead, err);
+    if (r < 0)
+        return r;
+    if (dead == 0)
+        return 0;
+    reap->gone += dead;
+    log_warn("workers declared dead: their processes are gone", LOG_INT("workers", dead));
+    return sweep(reap, err);
+}
+
+/* What breaks the connection frees locks and stops renewals: what was seen before does not count.
+ */
+static int look(struct reap *reap, struct error *err)
+{
+    struct worker_locks locks;
+    struct pg_stats stats;
+    struct arena arena;
+    int r;
+
+    arena_init(&arena, 0);
+    r = worker_locks_look(reap->options.pg, &arena, &locks, err);
+    pg_stats_get(reap->options.pg, &stats);
+    if (r == 0) {
+        if (reap->contact.reconnects != stats.reconnects)
+            suspects_forget(&reap->suspects);
+        contact_note(&reap->contact, clock_ms(), locks.server_wall_ms, stats.reconnects);
+        r = end_suspects(reap, &locks, err);
+    } else {
+        suspects_forget(&reap->suspects);
+        contact_lost(&reap->contact);
+    }
+    arena_deinit(&arena);
+    return r;
+}
+
+static void look_main(void *arg)
+{
+    struct reap *reap = arg;
+    struct error err;
+    int64_t wait_ms;
+
+    do {
+        if (look(reap, &err) == -E_CANCELED)
+            return;
+        pulse_beat(&reap->looks_pulse);
+        wait_ms = suspects_wait_ms(&reap->suspects, clock_ms(),
+                                   LOOK_MS + (int64_t)random_below(LOOK_JITTER_MS));
+    } while (fiber_sleep(wait_ms, &err) == 0);
 }
 
 struct reap *reap_start(const struct reap_options *options)
@@ -111,7 +214,10 @@ struct reap *reap_start(const struct reap_options *options)
     if (reap->options.shards < 1)
         reap->options.shards = 1;
     reap->upkeep_ms = clock_ms();
-    reap->fiber = fiber_start("reap", reap_run, reap);
+    pulse_start(&reap->sweeps_pulse, "reaper", STUCK_MS);
+    pulse_start(&reap->looks_pulse, "look at the locks of workers", STUCK_MS);
+    reap->sweeper = fiber_start("reap", sweep_main, reap);
+    reap->looker = fiber_start("reap locks", look_main, reap);
     return reap;
 }
 
@@ -119,8 +225,12 @@ void reap_stop(struct reap *reap)
 {
     if (!reap)
         return;
-    fiber_cancel(reap->fiber);
-    fiber_join(reap->fiber);
+    fiber_cancel(reap->sweeper);
+    fiber_cancel(reap->looker);
+    fiber_join(reap->sweeper);
+    fiber_join(reap->looker);
+    pulse_stop(&reap->sweeps_pulse);
+    pulse_stop(&reap->looks_pulse);
     free(reap);
 }
 
@@ -130,10 +240,10 @@ void reap_metrics_render(const struct reap *reap, struct buf *out)
         const char *what;
         int64_t count;
     } lines[] = {
-        {"worker_dead", reap->total.workers_dead}, {"run_requeued", reap->total.requeued},
-        {"run_failed", reap->total.failed},        {"run_cancelled", reap->total.cancelled},
-        {"run_expired", reap->total.expired},      {"run_promoted", reap->total.promoted},
-        {"row_deleted", reap->total.rows_deleted},
+        {"worker_lapsed", reap->lapsed},          {"worker_gone", reap->gone},
+        {"run_requeued", reap->total.requeued},   {"run_failed", reap->total.failed},
+        {"run_cancelled", reap->total.cancelled}, {"run_expired", reap->total.expired},
+        {"run_promoted", reap->total.promoted},   {"row_deleted", reap->total.rows_deleted},
     };
 
     buf_add_string(out, "# HELP penstock_reaped_total What the reaper ended or gave back.\n"

@@ -1,6 +1,7 @@
 #pragma once
-/* Reaping: the sweeps of shared/store/reaper.h every second, and the queue's upkeep every minute.
- * Any number of processes may do so at once. */
+/* Reaping: the sweeps of shared/store/reaper.h every second, a look at the locks of workers
+ * (shared/store/worker_locks.h) every 400 ms, and the queue's upkeep every minute. Any number of
+ * processes may do so at once. */
 
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
@@ -13,6 +14,9 @@ struct reap_options {
     struct pg *pg;       /* required */
     struct queue *queue; /* required */
     int shards;          /* default 1 */
+
+    void (*requeued)(void *arg); /* runs went back to the queue; may be NULL, must not wait */
+    void *arg;
 };
 
 /* Both must outlive it. */

@@ -151,7 +151,7 @@ static void start_roles(struct scheduler *scheduler)
 {
     int shards = scheduler->config->shards;
     struct dispatcher_options dispatch = {scheduler->pg, scheduler->queue, shards};
-    struct reap_options reap = {scheduler->pg, scheduler->queue, shards};
+    struct reap_options reap = {.pg = scheduler->pg, .queue = scheduler->queue, .shards = shards};
     struct census_options census = {scheduler->pg, on_counted, scheduler};
     struct api_options api = {
         .pg = scheduler->pg,

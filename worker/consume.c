@@ -259,6 +259,7 @@ static int claim_hints(struct consumer *consumer, size_t count, struct error *er
     for (size_t i = 0; i < count; i++)
         runs[i] = consumer->entries[i].hint.run;
     r = claim(consumer, runs, count, err);
+    pulse_beat(&consumer->worker->pulse);
     /* Hints that could not be removed are found by queue_collect. */
     IGNORE(queue_ack(consumer->worker->queue, consumer->entries, count, &ignored));
     return r;
@@ -281,14 +282,13 @@ static int poll_postgres(struct consumer *consumer, struct error *err)
         if (query.limit <= 0)
             break;
         r = dispatch_ready(worker->pg, &arena, &query, &ready, err);
+        pulse_beat(&worker->pulse);
         for (size_t i = 0; r == 0 && i < ready.count; i++)
             runs[count++] = ready.items[i].id;
     }
     arena_deinit(&arena);
     if (r == 0 && count > 0)
         r = claim(consumer, runs, count, err);
-    if (r == 0)
-        worker->last_poll_ms = clock_ms();
     return r;
 }
 
@@ -296,7 +296,6 @@ static int wait_for_slot(struct worker *worker, struct error *err)
 {
     int r = cond_wait(&worker->changed, deadline_in(FULL_WAIT_MS), err);
 
-    worker->last_poll_ms = clock_ms(); /* full is progress, too */
     return r == -E_TIMEOUT ? 0 : r;
 }
 
@@ -333,15 +332,18 @@ static int consume_once(struct consumer *consumer, struct error *err)
     size_t count = 0;
     int r = 0;
 
+    pulse_beat(&worker->pulse);
     if (!heartbeat_trusted(worker->heartbeat))
         return fiber_sleep(TRUST_WAIT_MS, err);
     if (worker->strays)
         r = adopt_strays(consumer, err);
+    pulse_beat(&worker->pulse);
     if (r == -E_CANCELED)
         return r;
     if (free_slots(consumer) == 0)
         return wait_for_slot(worker, err);
     r = read_hints(consumer, &count, err);
+    pulse_beat(&worker->pulse);
     if (r == -E_CANCELED)
         return r;
     if (r < 0) {
@@ -349,7 +351,6 @@ static int consume_once(struct consumer *consumer, struct error *err)
             return -E_CANCELED;
         return fiber_sleep(poll_wait_ms(), err);
     }
-    worker->last_poll_ms = clock_ms();
     if (count == 0)
         return 0;
     r = claim_hints(consumer, count, err);

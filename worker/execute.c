@@ -114,6 +114,9 @@ static int settle_error(struct run_task *task, int r, const struct error *err)
     case RUN_STOP_DRAIN:
         task->give_back = (struct run_return){0};
         return RUN_HAND_BACK;
+    case RUN_STOP_UNTRUSTED:
+        task->worker->strays = true; /* still ours, perhaps: found again when that is known */
+        return RUN_DROP;
     case RUN_STOP_NONE:
     case RUN_STOP_FENCED:
         break;
@@ -170,7 +173,10 @@ static void conclude(struct run_task *task, int verdict, const struct chat_reply
         r = record_ending(task, answer);
     else if (verdict == RUN_HAND_BACK)
         r = record_hand_back(task);
-    if (r == LEASE_FENCED) {
+    if (verdict == RUN_DROP && task->stop == RUN_STOP_UNTRUSTED) {
+        counters->suspended++;
+        log_info("run dropped for now: whether its lease holds is not known");
+    } else if (r == LEASE_FENCED) {
         counters->fenced++;
         log_info("run dropped, its lease is lost");
     } else if (verdict == RUN_FINISH || task->ending.status == RUN_CANCELLED) {

@@ -1,5 +1,5 @@
-/* Health and metrics of a worker. Live means progress: the loop answers, and hints or Postgres were
- * read, or the lease renewed, within the last 15 seconds. */
+/* Health and metrics of a worker. Live means progress (shared/fiber/watchdog.h); ready means that
+ * it can claim runs and begin calls. */
 
 #include "worker/health.h"
 
@@ -11,6 +11,7 @@
 #include "shared/config/config.h"
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
+#include "shared/fiber/watchdog.h"
 #include "shared/http_client/http_client.h"
 #include "shared/http_server/router.h"
 #include "shared/postgres/postgres.h"
@@ -18,26 +19,21 @@
 #include "worker/heartbeat.h"
 #include "worker/worker.h"
 
-#define PROGRESS_MS   15000
 #define CLOSE_WAIT_MS 1000
 #define TEXT_PLAIN    "text/plain; charset=utf-8"
 #define PROMETHEUS    "text/plain; version=0.0.4; charset=utf-8"
 #define JSON_TYPE     "application/json"
 
-static bool makes_progress(const struct worker *worker)
-{
-    int64_t now_ms = clock_ms();
-    int64_t trusted_ms = heartbeat_trusted_until_ms(worker->heartbeat);
-
-    return now_ms - worker->last_poll_ms < PROGRESS_MS || now_ms - trusted_ms < PROGRESS_MS;
-}
-
 static void reply_healthz(struct http_exchange *exchange, void *arg)
 {
-    if (makes_progress(arg))
-        (void)http_reply(exchange, 200, TEXT_PLAIN, TEXT("ok\n"));
-    else
-        (void)http_reply(exchange, 503, TEXT_PLAIN, TEXT("no progress for 15 s\n"));
+    const char *stuck = watchdog_stuck();
+    CLEANUP(buf_deinit)
+    struct buf body;
+
+    (void)arg;
+    buf_init(&body, 0);
+    buf_printf(&body, "%s%s\n", stuck ? "stuck: " : "ok", stuck ? stuck : "");
+    (void)http_reply(exchange, stuck ? 503 : 200, TEXT_PLAIN, buf_text(&body));
 }
 
 static void reply_readyz(struct http_exchange *exchange, void *arg)
@@ -92,6 +88,9 @@ static void add_runs(struct buf *out, const struct worker *worker)
                    "Runs that left to wait for tool outputs.", counters->parked);
     metric_counter(out, "penstock_worker_runs_fenced_total",
                    "Runs dropped because their lease was lost.", counters->fenced);
+    metric_counter(out, "penstock_worker_runs_suspended_total",
+                   "Runs dropped for a while because their lease could not be renewed.",
+                   counters->suspended);
     metric_counter(out, "penstock_worker_checkpoints_total", "Writes of runs.",
                    counters->checkpoints);
     metric_counter(out, "penstock_worker_model_calls_total", "Calls of models.",
@@ -132,6 +131,7 @@ static void add_drivers(struct buf *out, const struct worker *worker)
     metric_counter(out, "penstock_worker_http_connections_total", "Connections opened.",
                    http.connections_opened);
     metric_gauge(out, "penstock_worker_fibers", "Fibers alive.", (int64_t)fiber_count());
+    watchdog_metrics_render(out);
     metric_gauge(out, "penstock_worker_loop_longest_hold_us",
                  "Longest time that one fiber held the loop since the "
                  "last look.",
@@ -188,7 +188,6 @@ int health_open(struct worker *worker, struct error *err)
         .max_body_bytes = 1024,
     };
 
-    worker->last_poll_ms = clock_ms();
     return http_server_open(&options, &worker->health, err);
 }
 

@@ -1,45 +1,53 @@
-/* The heartbeat thread. It shares a few atomic numbers with the loop and nothing else, and may
- * block: on its connection (bounded by connect and statement time-outs) and on its condition. */
+/* The heartbeat thread
+ *
+ * It shares a few numbers with the loop and nothing else, and may block: for seconds at most, in
+ * its connection (lease_session.h). Between beats it waits for the connection, too, so that one
+ * that the server closed is made anew at once: the worker's lock went with it, and a scheduler that
+ * sees the lock free for half a second believes that this process has died.
+ */
 
 #include "worker/heartbeat.h"
 
-#include <inttypes.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
-
-#include <libpq-fe.h>
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
-#include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/loop.h"
-#include "shared/store/workers.h"
+#include "shared/fiber/watchdog.h"
+#include "worker/lease_session.h"
 
-#define TRUST_MARGIN_MS   2000
-#define RETRY_MS          300
-#define LOOP_STALE_MS     5000
-#define LOOP_DEAD_MS      15000
-#define EXIT_LOOP_IS_DEAD 70 /* EX_SOFTWARE */
+#define RETRY_MS      300
+#define LOOP_STALE_MS 5000
+#define STUCK_MS      60000 /* looking up the server's name may take half a minute */
 
 struct heartbeat {
     struct heartbeat_options options;
     char *database_url;
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stopping; /* under lock */
+    pthread_mutex_t lock; /* of what changes together: worker, dead and trusted_until_ms */
+    int wake_fd;
+    struct pulse pulse;
 
     /* atomic */
+    bool stopping;
     int64_t worker;
     int64_t busy;
     int64_t trusted_until_ms;
     bool dead;
+};
+
+/* The thread's own. */
+struct beating {
+    struct heartbeat *heartbeat;
+    struct lease_session *session; /* NULL: not connected */
+    int64_t session_worker;        /* whose lock the session is about; 0: nobody's yet */
+    int64_t opened_ms;             /* when it was tried to connect last */
 };
 
 static int64_t load(const int64_t *from)
@@ -52,120 +60,138 @@ static void store(int64_t *to, int64_t value)
     __atomic_store_n(to, value, __ATOMIC_RELEASE);
 }
 
-/* Connects with short time-outs, whatever the url says. NULL: try again later. */
-static PGconn *connect_once(const struct heartbeat *heartbeat)
+static bool is_set(const bool *flag)
 {
-    const char *const keys[] = {"dbname",  "connect_timeout",  "application_name",
-                                "options", "tcp_user_timeout", NULL};
-    const char *const values[] = {heartbeat->database_url,     "3",    "penstock-heartbeat",
-                                  "-c statement_timeout=3000", "4000", NULL};
-    PGconn *conn = PQconnectdbParams(keys, values, 1);
-
-    if (PQstatus(conn) == CONNECTION_OK)
-        return conn;
-    PQfinish(conn);
-    return NULL;
+    return __atomic_load_n(flag, __ATOMIC_ACQUIRE);
 }
 
-/* Returns 1 renewed, 0 declared dead, -1 the connection failed. */
-static int renew(PGconn *conn, const struct heartbeat *heartbeat, int64_t worker)
+static void set(bool *flag, bool value)
 {
-    char id[24];
-    char lease[24];
-    char busy[24];
-    const char *values[] = {id, lease, busy};
-    PGresult *result;
-    int outcome = -1;
-
-    snprintf(id, sizeof(id), "%" PRId64, worker);
-    snprintf(lease, sizeof(lease), "%" PRId64, heartbeat->options.lease_ms);
-    snprintf(busy, sizeof(busy), "%" PRId64, load(&heartbeat->busy));
-    result = PQexecParams(conn, workers_heartbeat_sql, 3, NULL, values, NULL, NULL, 0);
-    if (PQresultStatus(result) == PGRES_TUPLES_OK)
-        outcome = PQntuples(result) > 0 ? 1 : 0;
-    PQclear(result);
-    return outcome;
+    __atomic_store_n(flag, value, __ATOMIC_RELEASE);
 }
 
+/* A dead loop must not keep a lease. */
 static bool loop_turns(void)
 {
     int64_t last_ms = loop_last_turn_ms();
-    int64_t still_ms = last_ms ? clock_ms() - last_ms : 0;
 
-    if (still_ms > LOOP_DEAD_MS) {
-        log_error("the loop stands still, ending the process", LOG_INT("still_ms", still_ms));
-        _exit(EXIT_LOOP_IS_DEAD);
+    return last_ms == 0 || clock_ms() - last_ms <= LOOP_STALE_MS;
+}
+
+static void drop_session(struct beating *beating)
+{
+    beating->session = lease_session_close(beating->session);
+    beating->session_worker = 0;
+}
+
+/* Four fifths of a lease are trusted: the rest is for the way and for what is under way. */
+static int64_t trusted_until(const struct heartbeat *heartbeat, int64_t sent_ms)
+{
+    return sent_ms + heartbeat->options.lease_ms / 5 * 4;
+}
+
+static int64_t left_ms(int64_t from_ms, int64_t wait_ms)
+{
+    int64_t left = from_ms + wait_ms - clock_ms();
+
+    return left > 0 ? left : 0;
+}
+
+static void note(struct heartbeat *heartbeat, int64_t worker, int64_t sent_ms, bool dead)
+{
+    pthread_mutex_lock(&heartbeat->lock);
+    if (worker == load(&heartbeat->worker)) { /* else another incarnation meanwhile */
+        if (dead)
+            set(&heartbeat->dead, true);
+        else
+            store(&heartbeat->trusted_until_ms, trusted_until(heartbeat, sent_ms));
     }
-    return still_ms <= LOOP_STALE_MS;
+    pthread_mutex_unlock(&heartbeat->lock);
 }
 
 /* One beat. Returns how long to wait for the next. */
-static int64_t beat(struct heartbeat *heartbeat, PGconn **conn)
+static int64_t beat(struct beating *beating)
 {
-    int64_t worker = load(&heartbeat->worker);
-    int64_t sent_ms;
-    int outcome;
+    struct heartbeat *heartbeat = beating->heartbeat;
+    struct lease_beat_values values = {
+        .worker = load(&heartbeat->worker),
+        .lease_ms = heartbeat->options.lease_ms,
+        .busy = load(&heartbeat->busy),
+    };
+    int64_t sent_ms = clock_ms();
+    enum lease_beat outcome;
 
-    if (!loop_turns() || worker == 0)
-        return RETRY_MS;
-    if (!*conn)
-        *conn = connect_once(heartbeat);
-    if (!*conn)
-        return RETRY_MS;
+    if (!loop_turns() || values.worker == 0)
+        return RETRY_MS; /* a lock that is held stays so until the worker has left */
+    if (beating->session && beating->session_worker != 0 &&
+        beating->session_worker != values.worker)
+        drop_session(beating);
+    if (!beating->session) {
+        beating->opened_ms = sent_ms;
+        beating->session = lease_session_open(heartbeat->database_url);
+    }
+    if (!beating->session)
+        return left_ms(beating->opened_ms, RETRY_MS);
+    beating->session_worker = values.worker;
     sent_ms = clock_ms();
-    outcome = renew(*conn, heartbeat, worker);
-    if (outcome < 0) {
-        PQfinish(*conn);
-        *conn = NULL;
+    outcome = lease_session_beat(beating->session, &values);
+    switch (outcome) {
+    case LEASE_BEAT_LOST:
+        drop_session(beating);
+        return left_ms(beating->opened_ms, RETRY_MS);
+    case LEASE_BEAT_UNLOCKED:
+        note(heartbeat, values.worker, sent_ms, false);
         return RETRY_MS;
+    case LEASE_BEAT_RENEWED:
+    case LEASE_BEAT_DEAD:
+        break;
     }
-    if (worker != load(&heartbeat->worker))
-        return 0; /* another incarnation meanwhile */
-    if (outcome == 0)
-        __atomic_store_n(&heartbeat->dead, true, __ATOMIC_RELEASE);
-    else
-        store(&heartbeat->trusted_until_ms,
-              sent_ms + heartbeat->options.lease_ms - TRUST_MARGIN_MS);
-    return heartbeat->options.interval_ms;
-}
-
-/* Returns false when it is time to stop. */
-static bool wait_for(struct heartbeat *heartbeat, int64_t wait_ms)
-{
-    struct timespec until;
-    bool stopping;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += wait_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    pthread_mutex_lock(&heartbeat->lock);
-    if (!heartbeat->stopping && wait_ms > 0)
-        pthread_cond_timedwait(&heartbeat->wake, &heartbeat->lock, &until);
-    stopping = heartbeat->stopping;
-    pthread_mutex_unlock(&heartbeat->lock);
-    return !stopping;
+    note(heartbeat, values.worker, sent_ms, outcome == LEASE_BEAT_DEAD);
+    return left_ms(sent_ms, heartbeat->options.interval_ms);
 }
 
 static void *thread_main(void *arg)
 {
+    struct beating beating = {.heartbeat = arg};
     struct heartbeat *heartbeat = arg;
-    PGconn *conn = NULL;
+    uint64_t told;
 
-    while (wait_for(heartbeat, beat(heartbeat, &conn)))
-        ;
-    PQfinish(conn);
+    while (!is_set(&heartbeat->stopping)) {
+        int64_t wait_ms = beat(&beating);
+
+        pulse_beat(&heartbeat->pulse);
+        if (!lease_session_wait(beating.session, heartbeat->wake_fd, wait_ms)) {
+            drop_session(&beating);
+            IGNORE(
+                lease_session_wait(NULL, heartbeat->wake_fd, left_ms(beating.opened_ms, RETRY_MS)));
+        }
+        IGNORE(read(heartbeat->wake_fd, &told, sizeof(told)));
+        pulse_beat(&heartbeat->pulse);
+    }
+    drop_session(&beating);
     return NULL;
+}
+
+static void tell(struct heartbeat *heartbeat)
+{
+    const uint64_t one = 1;
+
+    IGNORE(write(heartbeat->wake_fd, &one, sizeof(one)));
+}
+
+static void release(struct heartbeat *heartbeat)
+{
+    if (heartbeat->wake_fd >= 0)
+        close(heartbeat->wake_fd);
+    pthread_mutex_destroy(&heartbeat->lock);
+    free(heartbeat->database_url);
+    free(heartbeat);
 }
 
 int heartbeat_open(const struct heartbeat_options *options, struct heartbeat **out,
                    struct error *err)
 {
     struct heartbeat *heartbeat = xcalloc(1, sizeof(*heartbeat));
-    pthread_condattr_t attributes;
     sigset_t all;
     sigset_t before;
     int r;
@@ -173,19 +199,19 @@ int heartbeat_open(const struct heartbeat_options *options, struct heartbeat **o
     heartbeat->options = *options;
     heartbeat->database_url = xstrdup(options->database_url);
     pthread_mutex_init(&heartbeat->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&heartbeat->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    r = pthread_create(&heartbeat->thread, NULL, thread_main, heartbeat);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    heartbeat->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    r = heartbeat->wake_fd < 0 ? errno : 0;
+    if (r == 0) {
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, &before);
+        r = pthread_create(&heartbeat->thread, NULL, thread_main, heartbeat);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
     if (r != 0) {
-        free(heartbeat->database_url);
-        free(heartbeat);
+        release(heartbeat);
         return error_set_errno(err, r, "can't start the heartbeat thread");
     }
+    pulse_start(&heartbeat->pulse, "heartbeat", STUCK_MS);
     *out = heartbeat;
     return 0;
 }
@@ -194,23 +220,21 @@ void heartbeat_close(struct heartbeat *heartbeat)
 {
     if (!heartbeat)
         return;
-    pthread_mutex_lock(&heartbeat->lock);
-    heartbeat->stopping = true;
-    pthread_cond_signal(&heartbeat->wake);
-    pthread_mutex_unlock(&heartbeat->lock);
+    set(&heartbeat->stopping, true);
+    tell(heartbeat);
     pthread_join(heartbeat->thread, NULL);
-    pthread_mutex_destroy(&heartbeat->lock);
-    pthread_cond_destroy(&heartbeat->wake);
-    free(heartbeat->database_url);
-    free(heartbeat);
+    pulse_stop(&heartbeat->pulse);
+    release(heartbeat);
 }
 
 void heartbeat_watch(struct heartbeat *heartbeat, int64_t worker, int64_t sent_ms)
 {
+    pthread_mutex_lock(&heartbeat->lock);
     store(&heartbeat->worker, worker);
-    __atomic_store_n(&heartbeat->dead, false, __ATOMIC_RELEASE);
-    store(&heartbeat->trusted_until_ms,
-          worker ? sent_ms + heartbeat->options.lease_ms - TRUST_MARGIN_MS : 0);
+    set(&heartbeat->dead, false);
+    store(&heartbeat->trusted_until_ms, worker ? trusted_until(heartbeat, sent_ms) : 0);
+    pthread_mutex_unlock(&heartbeat->lock);
+    tell(heartbeat);
 }
 
 void heartbeat_set_busy(struct heartbeat *heartbeat, int64_t busy)
@@ -230,5 +254,5 @@ bool heartbeat_trusted(const struct heartbeat *heartbeat)
 
 bool heartbeat_dead(const struct heartbeat *heartbeat)
 {
-    return __atomic_load_n(&heartbeat->dead, __ATOMIC_ACQUIRE);
+    return is_set(&heartbeat->dead);
 }

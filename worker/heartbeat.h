@@ -1,10 +1,12 @@
 #pragma once
 /* The heartbeat: a thread with a blocking connection of its own that renews the worker's lease, so
  * that a busy loop never loses a healthy lease. It checks that the loop turns, too, so that a dead
- * loop never keeps one: after 5 s without a turn it stops renewing, after 15 s it ends the process.
+ * loop never keeps one: after 5 s without a turn it stops renewing. The connection holds the
+ * advisory lock of the worker's id, whose end a scheduler sees at once.
  *
- * Trust: a lease is trusted until 2 s before it would lapse, counted from when the last successful
- * renewal was sent, by CLOCK_BOOTTIME. No call to the outside may begin later than that.
+ * Trust: a lease is trusted for four fifths of its time (8 of 10 s), counted from when the last
+ * successful renewal was sent, by CLOCK_BOOTTIME. No call to the outside may begin later than that,
+ * and those under way are cut off (watch.h).
  */
 
 #include "shared/base/compiler.h"

@@ -14,6 +14,7 @@
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
 #include "shared/fiber/offload.h"
+#include "shared/fiber/watchdog.h"
 #include "shared/http_server/http_server.h"
 #include "shared/io/io.h"
 #include "worker/worker.h"
@@ -87,12 +88,14 @@ static void root(void *arg)
     struct fiber *waiting;
 
     loop_signals(signals, ARRAY_LENGTH(signals));
+    watchdog_start(NULL);
     program->serving = fiber_start("serve", serve_main, program);
     waiting = fiber_start("signals", signals_main, program);
     fiber_join(program->serving);
     fiber_cancel(waiting);
     fiber_join(waiting);
     worker_close(&program->worker);
+    watchdog_stop();
     offload_stop();
 }
 

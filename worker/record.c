@@ -5,7 +5,8 @@
  * so that a crash between effect and result is seen for what it is.
  *
  * Writes are shielded from cancels: half a write is worse than a late stop. They end by themselves
- * when the lease is lost.
+ * when the lease is lost. While the lease is only not trusted they go on: a write that lands
+ * carried a good fence.
  */
 
 #include "worker/record.h"
@@ -283,6 +284,7 @@ static int write_until_known(struct run_task *task, enum write_kind kind,
     int r;
 
     fiber_shield_enter();
+    task->writing = true;
     for (int tries = 0;; tries++) {
         int64_t wait_ms = tries < 6 ? RETRY_BASE_MS << tries : RETRY_CAP_MS;
 
@@ -300,6 +302,7 @@ static int write_until_known(struct run_task *task, enum write_kind kind,
         log_debug("write to be sent again", LOG_ERROR(err), LOG_INT("tries", tries + 1));
         IGNORE(fiber_sleep(wait_ms / 2 + (int64_t)random_below((uint64_t)wait_ms / 2 + 1), NULL));
     }
+    task->writing = false;
     fiber_shield_leave();
     return r;
 }

@@ -26,9 +26,10 @@ struct worker;
 /* Why the fiber was cancelled. The first reason stays. */
 enum run_stop {
     RUN_STOP_NONE,
-    RUN_STOP_CANCEL, /* somebody asked for it: end as cancelled */
-    RUN_STOP_DRAIN,  /* the worker leaves: hand back */
-    RUN_STOP_FENCED, /* the lease is lost: drop everything, write nothing */
+    RUN_STOP_CANCEL,    /* somebody asked for it: end as cancelled */
+    RUN_STOP_DRAIN,     /* the worker leaves: hand back */
+    RUN_STOP_FENCED,    /* the lease is lost: drop everything, write nothing */
+    RUN_STOP_UNTRUSTED, /* the lease may be lost: the same, and look again when it is trusted */
 };
 
 /* How a stage of the loop ended. */
@@ -37,7 +38,7 @@ enum run_verdict {
     RUN_FINISH,    /* write task->ending */
     RUN_HAND_BACK, /* write task->give_back */
     RUN_PARKED,    /* all is written: it waits for its client */
-    RUN_DROP,      /* fenced: write nothing */
+    RUN_DROP,      /* fenced or untrusted: write nothing */
 };
 
 struct run_task {
@@ -45,6 +46,7 @@ struct run_task {
     struct worker *worker;
     struct fiber *fiber;
     enum run_stop stop;
+    bool writing; /* a write waits for its outcome: record.c */
 
     struct arena arena;
     struct run_claim claim; /* without its texts */

@@ -1,25 +1,20 @@
 #pragma once
-/* The watch: fibers that look after the runs in work.
+/* The watch: fibers that look after the runs in work, until the last of them has ended.
  *
  *   cancels   a nudge over pub/sub stops a run at once; a look into Postgres every second finds
- *   what no
- *             nudge told (Redis may be away)
- *   lease     when the worker was declared dead, every run is dropped and a new worker id
- *   registered
- *   strays    runs that Postgres says are ours but that nobody works on (the answer to a claim was
- *             lost) are found by consume.c, after such a claim
+ *             what no nudge told (Redis may be away)
+ *   trust     when the lease is not trusted any more, what is under way outside is cut off: others
+ *             may be about to do the same. Runs that wait for a write stay. When the worker was
+ *             declared dead, all are dropped
+ *   strays    runs that Postgres says are ours but that nobody works on: looked for by consume.c
+ *             after a claim whose answer was lost and after lost trust, and when Postgres counts
+ *             more of them than there are here
  */
 
 #include "shared/base/compiler.h"
 
-struct fiber;
+struct watch;
 struct worker;
 
-struct watch {
-    struct worker *worker;
-    struct fiber *cancels;
-    struct fiber *nudges;
-};
-
-void watch_open(struct watch *watch, struct worker *worker);
-SUSPENDS void watch_close(struct watch *watch);
+struct watch *watch_open(struct worker *worker);
+SUSPENDS void watch_close(struct watch *watch); /* accepts NULL; frees */

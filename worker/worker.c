@@ -33,6 +33,7 @@
 #define START_WAIT_MS    60000
 #define STOP_WAIT_MS     10000
 #define REGISTER_WAIT_MS 500
+#define STUCK_MS         20000 /* what consuming waits for ends within 15 s */
 
 static int open_stores(struct worker *worker, const struct config *config, struct error *err)
 {
@@ -122,7 +123,7 @@ struct run_task *worker_find_run(struct worker *worker, struct uuid run)
     return NULL;
 }
 
-static void stop_all(struct worker *worker, enum run_stop why)
+void worker_stop_runs(struct worker *worker, int why)
 {
     list_for_each_safe (item, &worker->runs)
         run_stop(CONTAINER_OF(item, struct run_task, link), why);
@@ -131,15 +132,12 @@ static void stop_all(struct worker *worker, enum run_stop why)
 /* Waits until no run is in work. False: the deadline came first. */
 static bool wait_idle(struct worker *worker, int64_t deadline_ms)
 {
-    bool idle;
-
     fiber_shield_enter();
     while (worker->busy > 0)
         if (cond_wait(&worker->changed, deadline_ms, NULL) < 0)
             break;
     fiber_shield_leave();
-    idle = worker->busy == 0;
-    return idle;
+    return worker->busy == 0;
 }
 
 /* Declared dead: others have the runs. */
@@ -149,9 +147,10 @@ static void begin_anew(struct worker *worker)
 
     log_warn("this worker was declared dead: its runs are dropped, it registers anew",
              LOG_STR("worker", worker->id_text), LOG_INT("runs", worker->busy));
-    stop_all(worker, RUN_STOP_FENCED);
+    worker_stop_runs(worker, RUN_STOP_FENCED);
     wait_idle(worker, DEADLINE_NONE);
     while (!worker->draining && worker_register(worker, &err) < 0) {
+        pulse_beat(&worker->pulse);
         log_warn("can't register", LOG_ERROR(&err));
         if (fiber_sleep(REGISTER_WAIT_MS, &err) < 0)
             return;
@@ -160,15 +159,15 @@ static void begin_anew(struct worker *worker)
 
 void worker_serve(struct worker *worker)
 {
-    struct watch watch;
-
-    watch_open(&watch, worker);
+    worker->watch = watch_open(worker);
+    pulse_start(&worker->pulse, "consume", STUCK_MS);
     while (!worker->draining && !fiber_canceled()) {
         consume(worker);
         if (!worker->draining && heartbeat_dead(worker->heartbeat))
             begin_anew(worker);
+        pulse_beat(&worker->pulse);
     }
-    watch_close(&watch);
+    pulse_stop(&worker->pulse);
 }
 
 void worker_drain(struct worker *worker)
@@ -185,7 +184,7 @@ static void leave(struct worker *worker)
     IGNORE(workers_drain(worker->pg, worker->id, &err)); /* claims nothing any more either way */
     if (!wait_idle(worker, deadline_in(worker->config->worker.drain_ms))) {
         log_info("handing back what is left", LOG_INT("runs", worker->busy));
-        stop_all(worker, RUN_STOP_DRAIN);
+        worker_stop_runs(worker, RUN_STOP_DRAIN);
         wait_idle(worker, deadline_in(STOP_WAIT_MS));
     }
     heartbeat_watch(worker->heartbeat, 0, 0);
@@ -198,8 +197,9 @@ void worker_close(struct worker *worker)
 {
     if (worker->id != 0)
         leave(worker);
-    stop_all(worker, RUN_STOP_FENCED);
+    worker_stop_runs(worker, RUN_STOP_FENCED);
     wait_idle(worker, DEADLINE_NONE);
+    watch_close(worker->watch);
     health_close(worker);
     heartbeat_close(worker->heartbeat);
     http_client_close(worker->http);

@@ -10,6 +10,7 @@
 #include "shared/base/compiler.h"
 #include "shared/base/list.h"
 #include "shared/fiber/cond.h"
+#include "shared/fiber/watchdog.h"
 
 struct config;
 struct error;
@@ -23,6 +24,7 @@ struct redis;
 struct run_task;
 struct run_writer;
 struct uuid;
+struct watch;
 
 struct worker_counters {
     uint64_t claimed;
@@ -32,8 +34,9 @@ struct worker_counters {
     uint64_t expired;
     uint64_t incomplete;
     uint64_t handed_back;
-    uint64_t parked; /* until the client gives tool outputs */
-    uint64_t fenced; /* runs dropped because the lease was lost */
+    uint64_t parked;    /* until the client gives tool outputs */
+    uint64_t fenced;    /* runs dropped because the lease was lost */
+    uint64_t suspended; /* runs dropped for now, because the lease could not be trusted */
     uint64_t model_calls;
     uint64_t model_failures;
     uint64_t tool_calls;
@@ -61,7 +64,8 @@ struct worker {
     struct cond changed; /* a run ended, or draining began */
     bool draining;
     bool strays; /* Postgres may say that runs are ours which nobody works on: see consume.c */
-    int64_t last_poll_ms; /* of the last successful read of hints or of Postgres */
+    struct watch *watch;
+    struct pulse pulse; /* of the fiber that consumes */
     struct worker_counters counters;
 };
 
@@ -80,6 +84,9 @@ SUSPENDS void worker_close(struct worker *worker);
 
 /* The run that is in work here, or NULL. */
 struct run_task *worker_find_run(struct worker *worker, struct uuid run);
+
+/* Asks every run that was not asked before to stop; `why` is an enum run_stop (run.h). */
+void worker_stop_runs(struct worker *worker, int why);
 
 /* Takes a new id and registers it. Nobody may be running. */
 SUSPENDS MUSTCHECK int worker_register(struct worker *worker, struct error *err);

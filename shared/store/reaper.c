@@ -21,11 +21,12 @@ static const struct pg_statement reap_workers = {
            "     count(*) FILTER (WHERE lease_until < now()) AS lapsed"
            "   FROM workers WHERE state <> 'dead'),"
            " d AS (UPDATE workers w SET state = 'dead' FROM n"
-           "   WHERE w.state <> 'dead' AND w.lease_until < now() AND (n.lapsed <= 2"
+           "   WHERE w.state <> 'dead' AND w.lease_until < now()"
+           "     AND extract(epoch FROM now()) * 1000 <= $1 AND (n.lapsed <= 2"
            "     OR n.lapsed * 10 <= n.alive * 3 OR w.lease_until < now() - interval '10 s')"
            "   RETURNING 1)"
            " SELECT (SELECT count(*) FROM d), n.lapsed FROM n",
-    .types = "",
+    .types = "i",
 };
 
 #define GIVEN_UP "r.status <> 'cancelling' AND r.crashes + 1 >= " SQL_STRING(CRASHES_MAX)
@@ -33,6 +34,10 @@ static const struct pg_statement reap_workers = {
 #define GIVEN_UP_ERROR                                                                             \
     "jsonb_build_object('code', 'server_error', 'message',"                                        \
     " 'The run was given up after its workers failed ' || r.crashes + 1 || ' times.')"
+
+/* Up to 0.1 s after the first crash, 1 s after the second: a run that kills its workers shall not
+ * take the next one at once. */
+#define CRASH_JITTER "random() * power(10, least(r.crashes, 2)) * 0.1 * interval '1 s'"
 
 /* The owners of runs under way, and of them those who are not alive. */
 #define LOST_OWNERS                                                                                \
@@ -53,7 +58,7 @@ static const struct pg_statement reap_runs = {
            "   WHERE r.status IN ('in_progress', 'cancelling')"
            "   LIMIT " SQL_STRING(REAPER_BATCH_RUNS) " FOR UPDATE OF r SKIP LOCKED),"
            " u AS (UPDATE runs r SET fence = r.fence + 1, owner = NULL, updated_at = now(),"
-           "     crashes = r.crashes + 1, due_at = now() + random() * interval '1 s',"
+           "     crashes = r.crashes + 1, due_at = now() + " CRASH_JITTER ","
            "     status = CASE WHEN r.status = 'cancelling' THEN 'cancelled'"
            "       WHEN " GIVEN_UP " THEN 'failed' ELSE 'queued' END,"
            "     cancelled_at = CASE WHEN r.status = 'cancelling' THEN now() END,"
@@ -102,10 +107,24 @@ static const struct pg_statement reap_rows = {
     .types = "",
 };
 
-int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err)
+int reaper_declare_lapsed(struct pg *pg, int64_t judge_until_wall_ms, int64_t *out_dead,
+                          bool *out_paused, struct error *err)
 {
     CLEANUP(pg_result_freep)
-    struct pg_result *workers = NULL;
+    struct pg_result *result = NULL;
+    struct pg_value values[1] = {pg_int(judge_until_wall_ms)};
+    int r;
+
+    r = pg_exec(pg, &reap_workers, values, &result, err);
+    if (r < 0)
+        return r;
+    *out_dead = pg_get_int(result, 0, 0);
+    *out_paused = pg_get_int(result, 0, 1) > *out_dead;
+    return 0;
+}
+
+int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err)
+{
     CLEANUP(pg_result_freep)
     struct pg_result *runs = NULL;
     CLEANUP(pg_result_freep)
@@ -117,12 +136,6 @@ int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err)
     int r;
 
     *out = (struct reaper_report){0};
-    r = pg_exec(pg, &reap_workers, NULL, &workers, err);
-    if (r < 0)
-        return r;
-    out->workers_dead = pg_get_int(workers, 0, 0);
-    out->paused = pg_get_int(workers, 0, 1) > out->workers_dead;
-
     r = pg_exec(pg, &reap_runs, NULL, &runs, err);
     if (r < 0)
         return r;
@@ -148,17 +161,4 @@ int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err)
         return r;
     out->rows_deleted = pg_get_int(rows, 0, 0);
     return 0;
-}
-
-static const struct pg_statement declare_dead = {
-    .name = "declare_dead",
-    .sql = "UPDATE workers SET state = 'dead' WHERE worker_id = $1 AND state <> 'dead'",
-    .types = "i",
-};
-
-int reaper_declare_dead(struct pg *pg, int64_t worker, struct error *err)
-{
-    struct pg_value values[1] = {pg_int(worker)};
-
-    return pg_exec(pg, &declare_dead, values, NULL, err);
 }

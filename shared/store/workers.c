@@ -42,9 +42,13 @@ int workers_register(struct pg *pg, const struct worker_row *worker, struct erro
     "    AND r.status IN ('in_progress', 'cancelling'))"
 
 const char *const workers_heartbeat_sql =
-    "UPDATE workers w SET lease_until = now() + $2::int8 * interval '1 ms', busy = $3::int8"
+    "UPDATE workers w SET lease_until = now() + $2::int8 * interval '1 ms', busy = $3::int8,"
+    "   lock_boot = CASE $4::int8 WHEN pg_backend_pid() THEN pg_postmaster_start_time() END"
     " WHERE w.worker_id = $1::int8 AND w.state <> 'dead'"
     " RETURNING w.state, " CANCELLED_RUNS;
+
+const char *const workers_lock_sql =
+    "SELECT pg_try_advisory_lock($1::int8) WHERE $2::int8 = pg_backend_pid()";
 
 static const struct pg_statement worker_cancelled = {
     .name = "worker_cancelled",
@@ -85,6 +89,26 @@ int workers_cancelled_runs(struct pg *pg, struct arena *arena, int64_t id, struc
     *out_runs = items;
     *out_count = count;
     return 0;
+}
+
+static const struct pg_statement worker_count_runs = {
+    .name = "worker_count_runs",
+    .sql = "SELECT count(*) FROM runs WHERE owner = $1"
+           "   AND status IN ('in_progress', 'cancelling')",
+    .types = "i",
+};
+
+int workers_count_runs(struct pg *pg, int64_t id, int64_t *out, struct error *err)
+{
+    CLEANUP(pg_result_freep)
+    struct pg_result *result = NULL;
+    struct pg_value values[1] = {pg_int(id)};
+    int r;
+
+    r = pg_exec(pg, &worker_count_runs, values, &result, err);
+    if (r == 0)
+        *out = pg_get_int(result, 0, 0);
+    return r;
 }
 
 static const struct pg_statement worker_drain = {

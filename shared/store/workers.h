@@ -22,7 +22,14 @@ int64_t workers_new_id(void);
 SUSPENDS MUSTCHECK int workers_register(struct pg *pg, const struct worker_row *worker,
                                         struct error *err);
 
-/* Parameters: $1 worker id, $2 lease in ms, $3 runs in hand (all int8, may be sent as text). One
+/* Takes the session advisory lock of a worker. Parameters: $1 worker id, $2 the process id of the
+ * server that the connection reports. One row: whether it is held now. No row: the statement ran in
+ * another session than the connection's own (a pooler), and nothing was locked. */
+extern const char *const workers_lock_sql;
+
+/* Parameters: $1 worker id, $2 lease in ms, $3 runs in hand, $4 the process id of the server that
+ * the connection reports when this session holds the worker's lock, else NULL (all int8, may be
+ * sent as text). Records when the server that granted the lock was started (lock_boot). One
  * row: state ('up' or 'draining'), and the ids of this worker's runs whose cancel was asked for, as
  * "uuid,uuid,…" ("" for none). No row: it was declared dead, as in WORKER_DEAD. */
 extern const char *const workers_heartbeat_sql;
@@ -32,6 +39,10 @@ extern const char *const workers_heartbeat_sql;
 SUSPENDS MUSTCHECK int workers_cancelled_runs(struct pg *pg, struct arena *arena, int64_t id,
                                               struct uuid **out_runs, size_t *out_count,
                                               struct error *err);
+
+/* How many runs it has in hand, as Postgres sees it. */
+SUSPENDS MUSTCHECK int workers_count_runs(struct pg *pg, int64_t id, int64_t *out,
+                                          struct error *err);
 
 /* From now on it claims nothing. WORKER_DEAD. */
 SUSPENDS MUSTCHECK int workers_drain(struct pg *pg, int64_t id, struct error *err);

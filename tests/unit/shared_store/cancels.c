@@ -139,14 +139,8 @@ static void beats(struct store *store)
 {
     struct worker_row row = {
         .id = workers_new_id(), .host = "h", .pid = 7, .slots = 3, .lease_ms = 1000};
-    const char *url = arena_printf(
-        store->arena, "%s",
-        sql_string(
-            store,
-            "SELECT 'host=' || split_part(current_setting('unix_socket_directories'), ',', 1)"
-            " || ' user=' || current_user || ' dbname=' || current_database()"));
-    PGconn *conn = PQconnectdb(url);
-    const char *values[3] = {arena_printf(store->arena, "%lld", (long long)row.id), "60000", "2"};
+    PGconn *conn = PQconnectdb(conninfo(store));
+    const char *values[4] = {arena_printf(store->arena, "%lld", (long long)row.id), "60000", "2"};
     struct run run;
     PGresult *result;
 
@@ -155,16 +149,16 @@ static void beats(struct store *store)
     run = must_run(store);
     must_claim(store, row.id, run.id);
     MUST(runs_cancel(store, any, run.id, &run, &test_err));
-    result = PQexecParams(conn, workers_heartbeat_sql, 3, NULL, values, NULL, NULL, 0);
+    result = PQexecParams(conn, workers_heartbeat_sql, 4, NULL, values, NULL, NULL, 0);
     cr_assert_eq(PQntuples(result), 1, "%s", PQerrorMessage(conn));
     cr_assert_str_eq(PQgetvalue(result, 0, 0), "up");
     cr_assert_str_eq(PQgetvalue(result, 0, 1), show(run.id));
     PQclear(result);
-    cr_assert_eq(sql_int("SELECT count(*) FROM workers WHERE busy = 2"
+    cr_assert_eq(sql_int("SELECT count(*) FROM workers WHERE busy = 2 AND lock_boot IS NULL"
                          " AND lease_until > now() + interval '50 s'"),
                  1);
     sql_do("UPDATE workers SET state = 'dead'");
-    result = PQexecParams(conn, workers_heartbeat_sql, 3, NULL, values, NULL, NULL, 0);
+    result = PQexecParams(conn, workers_heartbeat_sql, 4, NULL, values, NULL, NULL, 0);
     cr_assert_eq(PQntuples(result), 0);
     PQclear(result);
     PQfinish(conn);

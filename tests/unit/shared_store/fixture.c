@@ -189,6 +189,13 @@ const char *sql_string(const struct store *store, const char *format, ...)
     return value;
 }
 
+const char *conninfo(const struct store *store)
+{
+    return sql_string(
+        store, "SELECT 'host=' || split_part(current_setting('unix_socket_directories'), ',', 1)"
+               " || ' user=' || current_user || ' dbname=' || current_database()");
+}
+
 const char *show(struct uuid id)
 {
     static char shown[4][UUID_TEXT_SIZE];

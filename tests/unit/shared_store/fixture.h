@@ -57,6 +57,9 @@ int64_t sql_int(const char *format, ...) PRINTF(1, 2);
 /* A string that lives in the store's arena, as libpq gives it ("" for NULL or no row). */
 const char *sql_string(const struct store *store, const char *format, ...) PRINTF(2, 3);
 
+/* How to connect to the test's database by libpq. */
+const char *conninfo(const struct store *store);
+
 /* For %s in SQL: four at a time. */
 const char *show(struct uuid id);
 

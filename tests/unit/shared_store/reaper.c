@@ -16,6 +16,19 @@ static struct reaper_report sweep(const struct store *store)
     return report;
 }
 
+struct lapses {
+    int64_t dead;
+    bool paused;
+};
+
+static struct lapses judge(const struct store *store, int64_t until_wall_ms)
+{
+    struct lapses out;
+
+    MUST(reaper_declare_lapsed(store->pg, until_wall_ms, &out.dead, &out.paused, &test_err));
+    return out;
+}
+
 static void lapse(int64_t worker, const char *ago)
 {
     sql_do("UPDATE workers SET lease_until = now() - interval '%s' WHERE worker_id = %lld", ago,
@@ -32,19 +45,21 @@ static void requeues(struct store *store)
     struct run_claim claim = must_claim(store, dead, run.id);
     struct run_changes none = {0};
     struct reaper_report report;
+    struct lapses lapses;
 
     must_claim(store, alive, kept.id);
     must_claim(store, dead, cancelled.id);
     MUST(runs_cancel(store, any, cancelled.id, &cancelled, &test_err));
-    report = sweep(store);
-    cr_assert_eq(report.workers_dead, 0);
-    cr_assert_eq(report.requeued, 0);
+    cr_assert_eq(judge(store, INT64_MAX).dead, 0);
+    cr_assert_eq(sweep(store).requeued, 0);
     lapse(dead, "1 ms");
+    lapses = judge(store, INT64_MAX);
+    cr_assert_eq(lapses.dead, 1);
+    cr_assert_not(lapses.paused);
     report = sweep(store);
-    cr_assert_eq(report.workers_dead, 1);
     cr_assert_eq(report.requeued, 1);
     cr_assert_eq(report.cancelled, 1);
-    cr_assert_not(report.paused);
+    cr_assert_eq(sql_int("SELECT count(*) FROM runs WHERE due_at > now() + interval '0.1 s'"), 0);
     check_run(store, run.id, RUN_QUEUED);
     check_run(store, cancelled.id, RUN_CANCELLED);
     check_run(store, kept.id, RUN_IN_PROGRESS);
@@ -53,8 +68,8 @@ static void requeues(struct store *store)
     cr_assert_eq(run.errors, 0);
     GIVES(LEASE_FENCED,
           run_leases_checkpoint(writer_of(store->pg), &claim.lease, &none, &test_err));
-    report = sweep(store);
-    cr_assert_eq(report.requeued + report.workers_dead, 0);
+    cr_assert_eq(judge(store, INT64_MAX).dead, 0);
+    cr_assert_eq(sweep(store).requeued, 0);
     cr_assert_eq(must_get_run(store, run.id).crashes, 1);
 }
 
@@ -76,7 +91,7 @@ static void fails(struct store *store)
         struct reaper_report report;
 
         MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
-        MUST(reaper_declare_dead(store->pg, worker, &test_err));
+        sql_do("UPDATE workers SET state = 'dead' WHERE worker_id = %lld", (long long)worker);
         report = sweep(store);
         cr_assert_eq(report.requeued, i < CRASHES_MAX ? 1 : 0);
         cr_assert_eq(report.failed, i < CRASHES_MAX ? 0 : 1);
@@ -144,30 +159,47 @@ Test(reaper, expires_runs_past_their_time)
 
 static void pauses(struct store *store)
 {
-    struct reaper_report report;
+    struct lapses lapses;
     int64_t workers[10];
 
     for (int i = 0; i < 10; i++)
         workers[i] = must_worker(store);
     for (int i = 0; i < 4; i++)
         lapse(workers[i], "1 s");
-    report = sweep(store);
-    cr_assert_eq(report.workers_dead, 0);
-    cr_assert(report.paused);
+    lapses = judge(store, INT64_MAX);
+    cr_assert_eq(lapses.dead, 0);
+    cr_assert(lapses.paused);
     lapse(workers[0], "11 s");
-    report = sweep(store);
-    cr_assert_eq(report.workers_dead, 1);
-    cr_assert(report.paused);
+    lapses = judge(store, INT64_MAX);
+    cr_assert_eq(lapses.dead, 1);
+    cr_assert(lapses.paused);
     sql_do("UPDATE workers SET lease_until = now() + interval '1 min' WHERE worker_id = %lld",
            (long long)workers[1]);
-    report = sweep(store);
-    cr_assert_eq(report.workers_dead, 2);
-    cr_assert_not(report.paused);
+    lapses = judge(store, INT64_MAX);
+    cr_assert_eq(lapses.dead, 2);
+    cr_assert_not(lapses.paused);
 }
 
 Test(reaper, holds_back_when_too_many_workers_lapse_at_once)
 {
     with_store(pauses);
+}
+
+static void waits_for_the_clock(struct store *store)
+{
+    int64_t worker = must_worker(store);
+    int64_t server_ms = sql_int("SELECT (extract(epoch FROM now()) * 1000)::int8");
+
+    lapse(worker, "1 hour");
+    cr_assert_eq(judge(store, 0).dead, 0);
+    cr_assert(judge(store, 0).paused);
+    cr_assert_eq(judge(store, server_ms - 1000).dead, 0);
+    cr_assert_eq(judge(store, server_ms + 60000).dead, 1);
+}
+
+Test(reaper, declares_nobody_dead_when_the_servers_clock_is_not_where_it_should_be)
+{
+    with_store(waits_for_the_clock);
 }
 
 static void tidies(struct store *store)
@@ -207,7 +239,7 @@ static void shares(struct store *store)
 
     for (int i = 0; i < 30; i++)
         must_claim(store, worker, must_run(store).id);
-    MUST(reaper_declare_dead(store->pg, worker, &test_err));
+    sql_do("UPDATE workers SET state = 'dead' WHERE worker_id = %lld", (long long)worker);
     for (int i = 0; i < 2; i++)
         fibers[i] = fiber_start("reaper", sweep_fiber, args[i]);
     for (int i = 0; i < 2; i++)
