@@ -17,6 +17,7 @@
 #include "shared/fiber/watchdog.h"
 #include "shared/http_server/http_server.h"
 #include "shared/io/io.h"
+#include "shared/net/guard.h"
 #include "worker/worker.h"
 
 #define EXIT_USAGE 2
@@ -192,6 +193,20 @@ static int parse_flags(int argc, char **argv, struct worker_flags *flags)
     return r ? r + 1 : 0;
 }
 
+/* What the guard would not understand would be no exception: better not to start. */
+static bool exceptions_are_good(const struct config *config)
+{
+    struct error err;
+
+    for (size_t i = 0; i < config->worker.private_addresses_count; i++) {
+        if (guard_check_exception(config->worker.private_addresses[i], &err) == 0)
+            continue;
+        fprintf(stderr, "penstock-worker: worker.private_addresses: %s\n", err.text);
+        return false;
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     static struct program program;
@@ -205,6 +220,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "penstock-worker: %s\n", err.text);
         return EXIT_USAGE;
     }
+    if (!exceptions_are_good(program.config))
+        return EXIT_USAGE;
     if (flags.port >= 0)
         program.config->worker.port = flags.port;
     if (flags.host) {

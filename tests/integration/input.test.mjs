@@ -119,3 +119,11 @@ test('health, readiness and metrics', async () => {
     assert.equal((await stack.call('POST', '/v1/threads', {})).status, 200);
   });
 });
+
+test('a worker does not start with an exception that its guard would not understand', async () => {
+  await withStack({ workers: 0 }, async (stack) => {
+    const worker = stack.program('penstock-worker', ['--port', '0'], { PENSTOCK_PRIVATE_ADDRESSES: '::1:80' });
+    assert.deepEqual(await worker.exited, { code: 2, signal: null });
+    assert.match(worker.log(), /worker\.private_addresses: '::1:80' is neither/);
+  });
+});
