@@ -12,6 +12,8 @@
 #include "scheduler/api/checks.h"
 #include "scheduler/api/failure.h"
 #include "shared/base/error.h"
+#include "shared/net/host_entry.h"
+#include "shared/schema/schema.h"
 
 static const char *const tool_types[] = {"calculator", "current_time", "http_request", "function",
                                          NULL};
@@ -50,6 +52,20 @@ static int check_name(struct json_object *value, const struct path *path, struct
                        where);
 }
 
+/* What the model's arguments will be checked against: better refused here than in each run. */
+static int check_schema(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    struct error err;
+    char where[192];
+    int r = fields_check_numbers(value, path, failure);
+
+    if (r < 0 || schema_validate_schema(value, &err) == 0)
+        return r;
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "invalid_value", "Invalid schema for '%s': %s.", where,
+                       err.text);
+}
+
 static int check_function(struct json_object *value, const struct path *path,
                           struct failure *failure)
 {
@@ -59,7 +75,7 @@ static int check_function(struct json_object *value, const struct path *path,
         {.name = "parameters",
          .kind = FIELD_OBJECT,
          .flags = FIELD_NULLABLE,
-         .check = fields_check_numbers},
+         .check = check_schema},
         {.name = "strict", .kind = FIELD_BOOLEAN, .flags = FIELD_NULLABLE},
     };
 
@@ -255,44 +271,13 @@ int check_truncation(struct json_object *value, const struct path *path, struct 
                        where);
 }
 
-static bool is_host(struct text host)
-{
-    bool dot = true; /* an empty label is none */
-
-    if (text_starts(host, "*.")) {
-        host.ptr += 2;
-        host.len -= 2;
-    }
-    for (size_t i = 0; i < host.len; i++) {
-        char c = host.ptr[i];
-        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                    c == '-' || c == '_';
-
-        if (!word && (c != '.' || dot))
-            return false;
-        dot = c == '.';
-    }
-    return host.len >= 1 && host.len <= 253 && !dot;
-}
-
-static bool is_host_and_port(struct text value)
-{
-    struct text host = value;
-    struct text port;
-    int64_t number;
-
-    if (!text_cut(value, ':', &host, &port))
-        return is_host(value);
-    return is_host(host) && port.len <= 5 && text_to_int(port, &number) && number >= 1 &&
-           number <= 65535;
-}
-
 static int check_host(struct json_object *value, const struct path *path, struct failure *failure)
 {
+    struct host_entry entry;
     char shown[64];
     int r = fields_expect(FIELD_STRING, value, path, failure);
 
-    if (r < 0 || is_host_and_port(json_string(value)))
+    if (r < 0 || host_entry_parse(json_string(value), &entry, NULL) == 0)
         return r;
     text_excerpt(json_string(value), shown, sizeof(shown));
     return failure_set(failure, 400, path, "invalid_value",

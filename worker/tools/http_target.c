@@ -16,12 +16,7 @@
 
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
-
-struct entry {
-    struct text host; /* without "*." */
-    bool subdomains;
-    int port; /* 0: 80 and 443 */
-};
+#include "shared/net/host_entry.h"
 
 static void url_cleanup(CURLU **url)
 {
@@ -140,91 +135,6 @@ void http_target_deinit(struct http_target *target)
     target->url = NULL;
 }
 
-/* A host without port may be an IPv6 address in brackets, which has colons of its own. */
-static bool split_port(struct text text, struct entry *out)
-{
-    size_t at = text.len;
-    int64_t port;
-
-    out->port = 0;
-    while (at > 0 && text.ptr[at - 1] != ':' && text.ptr[at - 1] != ']')
-        at--;
-    if (at > 0 && text.ptr[at - 1] == ':') {
-        if (!text_to_int((struct text){text.ptr + at, text.len - at}, &port) || port < 1 ||
-            port > 65535)
-            return false;
-        out->port = (int)port;
-        text.len = at - 1;
-    } else if (at != 0 && at != text.len) {
-        return false; /* something behind the bracket */
-    }
-    out->host = text;
-    return true;
-}
-
-static bool is_host(struct text host)
-{
-    for (size_t i = 0; i < host.len; i++) {
-        unsigned char c = (unsigned char)host.ptr[i];
-
-        if (c <= ' ' || c >= 0x7f || strchr("*/?#@:[]\\%", c))
-            return false;
-    }
-    return host.len > 0 && host.ptr[0] != '.';
-}
-
-static bool is_bracketed(struct text host)
-{
-    if (host.len < 4 || host.ptr[0] != '[' || host.ptr[host.len - 1] != ']')
-        return false;
-    for (size_t i = 1; i < host.len - 1; i++)
-        if (!strchr("0123456789abcdefABCDEF:.", host.ptr[i]))
-            return false;
-    return true;
-}
-
-static bool parse_entry(const char *text, struct entry *out)
-{
-    struct text rest = text_of(text);
-
-    out->subdomains = text_starts(rest, "*.");
-    if (out->subdomains) {
-        rest.ptr += 2;
-        rest.len -= 2;
-    }
-    if (!split_port(rest, out))
-        return false;
-    if (!out->subdomains && is_bracketed(out->host)) {
-        out->host.ptr++;
-        out->host.len -= 2;
-        return true;
-    }
-    if (out->host.len > 1 && out->host.ptr[out->host.len - 1] == '.')
-        out->host.len--;
-    return is_host(out->host);
-}
-
-static bool same_host(struct text a, const char *b, size_t len)
-{
-    return a.len == len && strncasecmp(a.ptr, b, len) == 0;
-}
-
-static bool entry_allows(const struct entry *entry, const struct http_target *target)
-{
-    size_t len = strlen(target->host);
-    size_t offset;
-
-    if (entry->port ? entry->port != target->port : target->port != 80 && target->port != 443)
-        return false;
-    if (!entry->subdomains)
-        return same_host(entry->host, target->host, len);
-    if (len < entry->host.len + 2)
-        return false;
-    offset = len - entry->host.len;
-    return target->host[offset - 1] == '.' &&
-           same_host(entry->host, target->host + offset, entry->host.len);
-}
-
 int http_target_check(const struct http_target *target, const char *const *allow,
                       size_t allow_count, struct error *err)
 {
@@ -234,25 +144,14 @@ int http_target_check(const struct http_target *target, const char *const *allow
                          "owner must add %.100s there",
                          target->host);
     for (size_t i = 0; i < allow_count; i++) {
-        struct entry entry;
+        struct host_entry entry;
 
-        if (parse_entry(allow[i], &entry) && entry_allows(&entry, target))
+        if (host_entry_parse(text_of(allow[i]), &entry, NULL) == 0 &&
+            host_entry_allows(&entry, text_of(target->host), target->port))
             return 0;
     }
     return error_set(err, E_DENIED,
                      "%.100s port %d is not in this agent's http_allow; only hosts listed there "
                      "can be reached",
                      target->host, target->port);
-}
-
-int http_target_check_entry(const char *entry, struct error *err)
-{
-    struct entry parsed;
-
-    if (parse_entry(entry, &parsed))
-        return 0;
-    return error_set(err, E_INVALID,
-                     "'%.100s' is no host: write \"api.example.com\" (ports 80 and 443), "
-                     "\"api.example.com:8443\" or \"*.example.com\"",
-                     entry);
 }

@@ -21,12 +21,7 @@ struct http_target {
 MUSTCHECK int http_target_parse(const char *url, struct http_target *out, struct error *err);
 void http_target_deinit(struct http_target *target);
 
-/* Entries: "host" (ports 80 and 443), "host:port", and "*.host" or "*.host:port" for every
- * subdomain (not the host itself). IPv6 in brackets. Pure. Returns 0 or -E_DENIED, with a
- * sentence for the model. Entries that are malformed allow nothing. */
+/* Entries are those of shared/net/host_entry.h; malformed ones allow nothing. Pure. Returns 0 or
+ * -E_DENIED, with a sentence for the model. */
 MUSTCHECK int http_target_check(const struct http_target *target, const char *const *allow,
                                 size_t allow_count, struct error *err);
-
-/* Whether an entry has one of these forms; for whoever accepts an agent. Pure. Returns 0, or
- * -E_INVALID with what would be right. */
-MUSTCHECK int http_target_check_entry(const char *entry, struct error *err);

@@ -8,7 +8,7 @@
 #include "worker/tools/calculator.h"
 #include "worker/tools/current_time.h"
 #include "worker/tools/http_request.h"
-#include "worker/tools/schema.h"
+#include "shared/schema/schema.h"
 
 #define ARGUMENTS_MAX ((size_t)1 << 20) /* bytes */
 

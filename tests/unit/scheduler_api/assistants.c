@@ -144,7 +144,16 @@ static void refusals(struct fixture *fixture)
         {"\"tools\":[{\"type\":\"calculator\"},{\"type\":\"calculator\"}]", "tools[1]",
          "duplicate_value", "Duplicate tool 'calculator'"},
         {"\"metadata\":{\"k\":1}", "metadata.k", "invalid_type", "expected a string"},
+        {"\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":"
+         "\"objekt\"}}}]",
+         "tools[0].function.parameters", "invalid_value", "Invalid schema"},
+        {"\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{"
+         "\"properties\":"
+         "{\"a\":{\"pattern\":\"(\"}}}}}]",
+         "tools[0].function.parameters", "invalid_value", "Invalid schema"},
         {"\"http_allow\":[\"https://x\"]", "http_allow[0]", "invalid_value", "Invalid host"},
+        {"\"http_allow\":[\"x.com\",\"x.com:0\"]", "http_allow[1]", "invalid_value",
+         "Invalid host"},
         {"\"response_format\":{\"type\":\"xml\"}", "response_format.type", "invalid_value",
          "'xml'"},
         {"\"reasoning_effort\":\"huge\"", "reasoning_effort", "invalid_value", "'huge'"},

@@ -160,6 +160,10 @@ static void refusals(struct fixture *fixture)
         {",\"tool_choice\":7", "tool_choice", "invalid_type", "'required'"},
         {",\"truncation_strategy\":{\"type\":\"last_messages\"}",
          "truncation_strategy.last_messages", "missing_required_parameter", "needs it"},
+        {",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{"
+         "\"required\":1}}}]",
+         "tools[0].function.parameters", "invalid_value", "Invalid schema"},
+        {",\"http_allow\":[\"*\"]", "http_allow[0]", "invalid_value", "Invalid host"},
         {",\"multitask_strategy\":\"queue\"", "multitask_strategy", "invalid_value", "'rollback'"},
         {",\"additional_messages\":[{\"role\":\"user\",\"content\":\"\"}]",
          "additional_messages[0].content", "string_below_min_length", "empty"},

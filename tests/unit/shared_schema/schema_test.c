@@ -5,7 +5,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/json.h"
-#include "worker/tools/schema.h"
+#include "shared/schema/schema.h"
 
 struct row {
     const char *schema;

@@ -2,7 +2,7 @@
  * in the table are anybody's, so they are left alone. */
 
 #include "shared/base/error.h"
-#include "worker/tools/schema_internal.h"
+#include "shared/schema/schema_internal.h"
 
 enum shape {
     SHAPE_SCHEMA,

@@ -8,14 +8,14 @@
  * A new keyword: a function here in `groups`, and a row in the table of schema_validate.c.
  */
 
-#include "worker/tools/schema.h"
+#include "shared/schema/schema.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
 #include "shared/base/error.h"
-#include "worker/tools/schema_internal.h"
+#include "shared/schema/schema_internal.h"
 
 #define SHOWN_MAX 100
 

@@ -2,7 +2,7 @@
 /* What the schema's files share. Nobody else includes it. */
 
 #include "shared/base/json.h"
-#include "worker/tools/schema.h"
+#include "shared/schema/schema.h"
 
 #define SCHEMA_DEPTH_MAX 64
 #define SCHEMA_STEPS_MAX 50000

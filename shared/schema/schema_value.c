@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "shared/base/error.h"
-#include "worker/tools/schema_internal.h"
+#include "shared/schema/schema_internal.h"
 
 #define POINTER_SEGMENT_MAX 256
 

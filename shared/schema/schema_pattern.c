@@ -7,7 +7,7 @@
 #include <pcre2.h>
 
 #include "shared/base/error.h"
-#include "worker/tools/schema_internal.h"
+#include "shared/schema/schema_internal.h"
 
 #define PATTERN_MAX_BYTES 1024
 #define MATCH_LIMIT       100000

@@ -6,7 +6,7 @@
 
 #include "shared/base/error.h"
 #include "shared/base/json.h"
-#include "worker/tools/schema.h"
+#include "shared/schema/schema.h"
 
 static int check(struct json_object *schema, struct json_object *value)
 {
