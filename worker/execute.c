@@ -18,6 +18,7 @@
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
+#include "worker/outcome.h"
 #include "worker/record.h"
 #include "worker/run.h"
 #include "worker/worker.h"
@@ -96,15 +97,23 @@ static int work(struct run_task *task, struct chat_reply *reply, bool *out_answe
     return r;
 }
 
+/* Postgres is away, which says nothing about the run. */
+static bool is_of_the_moment(int r)
+{
+    return r == -E_UNAVAILABLE || r == -E_AMBIGUOUS || r == -E_TIMEOUT;
+}
+
 /* From an error of a stage to a verdict. */
 static int settle_error(struct run_task *task, int r, const struct error *err)
 {
     if (r != -E_CANCELED) {
         log_error("run could not be worked on", LOG_ERROR(err));
-        if (task->claim.errors >= 8)
+        if (!is_of_the_moment(r) && ++task->attempts >= OUTCOME_ATTEMPTS_MAX)
             return run_end_failed(task, "server_error", "%s.", err->text);
         task->give_back = (struct run_return){
-            .delay_ms = STORE_RETRY_MS, .count_error = true, .wait_kind = RUN_WAIT_BACKOFF};
+            .delay_ms = STORE_RETRY_MS / 2 + (int64_t)random_below(STORE_RETRY_MS),
+            .wait_kind = RUN_WAIT_BACKOFF,
+        };
         return RUN_HAND_BACK;
     }
     switch (task->stop) {

@@ -2,10 +2,11 @@
 
 #include "worker/outcome.h"
 
-#define BASE_MS         250
-#define CAP_MS          60000
-#define MALFORMED_MAX   3
-#define RATE_LIMITED_MS 1000 /* when the provider does not say */
+#define BASE_MS              250
+#define CAP_MS               60000
+#define MALFORMED_MAX        3
+#define RATE_LIMITED_BASE_MS 1000 /* when the provider does not say */
+#define RATE_LIMITED_CAP_MS  30000
 
 /* value * U(from, 1), in thousandths. */
 static int64_t jitter(int64_t value_ms, uint32_t random, int64_t from_thousandths)
@@ -16,11 +17,11 @@ static int64_t jitter(int64_t value_ms, uint32_t random, int64_t from_thousandth
            1000;
 }
 
-static int64_t backoff_ms(int attempts, uint32_t random)
+static int64_t backoff_ms(int64_t base_ms, int64_t cap_ms, int times, uint32_t random)
 {
-    int64_t wait_ms = attempts < 16 ? (int64_t)BASE_MS << attempts : CAP_MS;
+    int64_t wait_ms = times < 16 ? base_ms << times : cap_ms;
 
-    return jitter(wait_ms < CAP_MS ? wait_ms : CAP_MS, random, 500);
+    return jitter(wait_ms < cap_ms ? wait_ms : cap_ms, random, 500);
 }
 
 /* Never before the provider said; up to a tenth (at most 5 s) after. */
@@ -40,9 +41,12 @@ static struct outcome wait_for(const struct outcome_input *input, bool counts, c
     if (input->retry_after_ms >= 0)
         outcome.wait_ms = asked_ms(input->retry_after_ms, input->random);
     else if (counts)
-        outcome.wait_ms = backoff_ms(input->attempts, input->random);
+        outcome.wait_ms = backoff_ms(BASE_MS, CAP_MS, input->attempts, input->random);
     else
-        outcome.wait_ms = jitter(RATE_LIMITED_MS, input->random, 500);
+        outcome.wait_ms =
+            backoff_ms(RATE_LIMITED_BASE_MS, RATE_LIMITED_CAP_MS, input->limited, input->random);
+    if (outcome.wait_ms > input->left_ms)
+        outcome.wait_ms = input->left_ms > 0 ? input->left_ms : 0;
     outcome.action = outcome.wait_ms <= OUTCOME_HOLD_MS ? OUTCOME_RETRY : OUTCOME_HAND_BACK;
     return outcome;
 }

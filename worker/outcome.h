@@ -11,8 +11,10 @@
  *   bad_request, auth         no          -                      failed, server_error
  *
  * A transient failure waits min(cap, base * 2^n) * U(0.5, 1), or what the provider asked for with
- * up to a tenth more, so that waiters do not return in step. A wait of up to OUTCOME_HOLD_MS is
- * slept by the fiber; for a longer one the run is handed back to the queue and holds nothing here.
+ * up to a tenth more, so that waiters do not return in step; but not beyond the run's deadline. A
+ * wait of up to OUTCOME_HOLD_MS is slept by the fiber; for a longer one the run is handed back to
+ * the queue and holds nothing here. Attempts are counted from the last call that succeeded, also
+ * where the run went to other workers in between.
  */
 
 #include "providers/provider.h"
@@ -31,7 +33,9 @@ enum outcome_action {
 struct outcome_input {
     enum provider_failure failure;
     int64_t retry_after_ms; /* of the provider; -1: none */
-    int attempts;           /* counted failures of this run so far, this one not included */
+    int64_t left_ms;        /* until the run's deadline */
+    int attempts;           /* counted failures since the last success, this one not included */
+    int limited;            /* rate limits in a row, of this worker, this one not included */
     uint32_t random;        /* uniform, for the jitter */
 };
 

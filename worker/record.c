@@ -543,7 +543,10 @@ int record_hand_back(struct run_task *task)
     CLEANUP(draft_freep)
     struct draft *draft = draft_new(task, 0);
     struct error err = {0};
-    int r = write_until_known(task, WRITE_HAND_BACK, &draft->changes, &err);
+    int r;
+
+    task->give_back.errors = task->attempts - task->claim.errors;
+    r = write_until_known(task, WRITE_HAND_BACK, &draft->changes, &err);
 
     if (r == LEASE_CANCELLING) {
         task->ending = (struct run_ending){.status = RUN_CANCELLED};

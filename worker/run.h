@@ -66,7 +66,8 @@ struct run_task {
     int64_t prompt_tokens; /* in all, this run */
     int64_t completion_tokens;
     struct chat_usage unsaved; /* since the last checkpoint */
-    int attempts;              /* counted failures of model calls, in all attempts of this run */
+    int attempts;              /* counted failures of model calls since the last that succeeded */
+    int limited;               /* rate limits of model calls since then, on this worker */
     int iterations;            /* model calls answered, in all attempts of this run */
 
     struct run_ending ending;

@@ -114,6 +114,7 @@ static void account(struct run_task *task, const struct chat_reply *reply)
     const struct chat_usage *usage = &reply->usage;
 
     task->iterations++;
+    task->attempts = task->limited = 0;
     task->prompt_tokens += usage->input_tokens;
     task->completion_tokens += usage->output_tokens;
     task->unsaved.input_tokens += usage->input_tokens;
@@ -126,12 +127,19 @@ static void account(struct run_task *task, const struct chat_reply *reply)
 static int handle_failure(struct run_task *task, const struct provider_failure_info *failure,
                           struct error *err)
 {
-    struct outcome_input input = {failure->failure, failure->retry_after_ms, task->attempts,
-                                  (uint32_t)random_below(UINT32_MAX)};
+    struct outcome_input input = {
+        .failure = failure->failure,
+        .retry_after_ms = failure->retry_after_ms,
+        .left_ms = task->deadline_ms - clock_ms(),
+        .attempts = task->attempts,
+        .limited = task->limited,
+        .random = (uint32_t)random_below(UINT32_MAX),
+    };
     struct outcome outcome = outcome_decide(&input);
 
     task->worker->counters.model_failures++;
     task->attempts += outcome.counts;
+    task->limited += failure->failure == PROVIDER_RATE_LIMITED;
     if (clock_ms() >= task->deadline_ms)
         return run_end_expired(task);
     log_info("model call failed", LOG_STR("class", provider_failure_name(failure->failure)),
@@ -142,7 +150,6 @@ static int handle_failure(struct run_task *task, const struct provider_failure_i
         return fiber_sleep(outcome.wait_ms, err);
     case OUTCOME_HAND_BACK:
         task->give_back = (struct run_return){.delay_ms = outcome.wait_ms,
-                                              .count_error = outcome.counts,
                                               .wait_kind = outcome.counts ? RUN_WAIT_BACKOFF
                                                                           : RUN_WAIT_RATE_LIMIT};
         return RUN_HAND_BACK;

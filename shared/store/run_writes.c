@@ -442,7 +442,7 @@ int run_leases_hand_back(struct run_writer *writer, struct run_lease *lease,
     if (r < 0)
         return r;
     write.values[9] = pg_int(how->delay_ms);
-    write.values[10] = pg_int(how->count_error ? 1 : 0);
+    write.values[10] = pg_int(how->errors);
     write.values[11] = pg_string(run_wait_name(how->wait_kind));
     return write_send(writer, lease, &write, err);
 }

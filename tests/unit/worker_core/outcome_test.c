@@ -7,7 +7,11 @@
 static struct outcome decide(enum provider_failure failure, int64_t retry_after_ms, int attempts,
                              uint32_t random)
 {
-    struct outcome_input input = {failure, retry_after_ms, attempts, random};
+    struct outcome_input input = {.failure = failure,
+                                  .retry_after_ms = retry_after_ms,
+                                  .left_ms = INT64_MAX,
+                                  .attempts = attempts,
+                                  .random = random};
 
     return outcome_decide(&input);
 }
@@ -70,4 +74,40 @@ Test(outcome, what_no_retry_cures_ends_the_run)
     cr_assert_eq(decide(PROVIDER_BAD_REQUEST, -1, 0, 0).action, OUTCOME_FAIL);
     cr_assert_eq(decide(PROVIDER_CONTEXT_OVERFLOW, -1, 0, 0).action, OUTCOME_INCOMPLETE);
     cr_assert_str_eq(decide(PROVIDER_CONTEXT_OVERFLOW, -1, 0, 0).code, "max_prompt_tokens");
+}
+
+Test(outcome, a_rate_limit_without_a_time_is_waited_for_longer_each_time_up_to_a_cap)
+{
+    struct outcome_input input = {
+        .failure = PROVIDER_RATE_LIMITED, .retry_after_ms = -1, .left_ms = INT64_MAX};
+
+    for (input.limited = 0; input.limited < 40; input.limited++) {
+        int64_t base_ms = input.limited < 5 ? (int64_t)1000 << input.limited : 30000;
+        struct outcome low;
+        struct outcome high;
+
+        input.random = 0;
+        low = outcome_decide(&input);
+        input.random = UINT32_MAX;
+        high = outcome_decide(&input);
+        cr_assert_eq(low.wait_ms, base_ms / 2);
+        cr_assert_leq(high.wait_ms, base_ms);
+        cr_assert_gt(high.wait_ms, low.wait_ms);
+        cr_assert_not(high.counts);
+    }
+}
+
+Test(outcome, no_wait_goes_beyond_the_deadline)
+{
+    struct outcome_input input = {
+        .failure = PROVIDER_RATE_LIMITED, .retry_after_ms = 86400000, .left_ms = 5000};
+
+    cr_assert_eq(outcome_decide(&input).wait_ms, 5000);
+    cr_assert_eq(outcome_decide(&input).action, OUTCOME_HAND_BACK);
+    input.left_ms = 700;
+    cr_assert_eq(outcome_decide(&input).action, OUTCOME_RETRY);
+    input.left_ms = -3;
+    cr_assert_eq(outcome_decide(&input).wait_ms, 0);
+    input.failure = PROVIDER_OVERLOADED;
+    cr_assert_eq(outcome_decide(&input).wait_ms, 0);
 }

@@ -1,0 +1,83 @@
+// Waits for a provider: short ones on the worker, long ones off it.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { until, withStack } from '../lib/stack.mjs';
+
+test('a storm of 429s with a retry-after of 3 s: the runs leave their worker, and return in time', async () => {
+  const script = `
+rules:
+  - name: step one
+    when: {after_tool: false}
+    then: {calls: [{name: calculator, arguments: {expression: '6 * 7'}}]}
+  - name: limited
+    when: {times: 10}
+    then: {status: 429, headers: {retry-after: 3}, body: '{"error":{"message":"slow down","code":"rate_limit_exceeded"}}'}
+  - name: answer
+    then: {text: 'It is {{tool}}.'}
+`;
+  await withStack({ script, slots: 10 }, async (stack) => {
+    const assistant = await stack.assistant();
+    const runs = await Promise.all(Array.from({ length: 10 }, () => stack.submit(assistant, 'go')));
+    await until('all wait', () => stack.sql(`SELECT 1 FROM runs WHERE wait_kind = 'rate_limit'`).length === 10);
+    const limited = Date.now();
+    const waits = stack.sql(`SELECT status, owner, extract(epoch FROM due_at - updated_at)::float8 AS seconds FROM runs`);
+    for (const wait of waits) {
+      assert.equal(wait.status, 'queued');
+      assert.equal(wait.owner, null);
+      assert.ok(wait.seconds >= 3 && wait.seconds <= 3.4, `${wait.seconds} s`);
+    }
+    assert.ok(new Set(waits.map((wait) => wait.seconds)).size > 1, 'they do not return in step');
+    await until('the slots are free', async () => (await stack.busy(stack.workers[0])) === 0, 1500);
+    for (const run of runs) {
+      const ended = await stack.finished(run, limited + 8000 - Date.now());
+      assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+      assert.equal(await stack.answer(ended), 'It is 42.');
+    }
+    assert.ok(Date.now() - limited >= 2500);
+    assert.deepEqual(stack.sql('SELECT DISTINCT errors, crashes, wait_kind FROM runs'), [{ errors: 0, crashes: 0, wait_kind: null }]);
+    assert.equal(stack.ledger().length, 30, 'the first step was not repeated, and nobody came too early');
+  });
+});
+
+test('failures in a row count across workers, and a success ends the row', async () => {
+  const script = `
+rules:
+  - name: step one
+    when: {after_tool: false}
+    then: {calls: [{name: calculator, arguments: {expression: '6 * 7'}}]}
+  - name: overloaded
+    when: {times: 5}
+    then: {status: 500, body: 'oops'}
+  - name: step two
+    when: {tool_results: 1}
+    then: {calls: [{name: calculator, arguments: {expression: '{{tool}} + 1'}}]}
+  - name: overloaded again
+    when: {times: 5}
+    then: {status: 503, body: 'oops'}
+  - name: answer
+    then: {text: 'It is {{tool}}.'}
+`;
+  await withStack({ script }, async (stack) => {
+    const run = await stack.submit(await stack.assistant(), 'go');
+    const waiting = await until('it waits off the worker', () => stack.sql(`SELECT errors FROM runs WHERE wait_kind = 'backoff'`)[0]);
+    assert.deepEqual(waiting, { errors: 5 });
+    const ended = await stack.finished(run, 40000);
+    assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+    assert.equal(await stack.answer(ended), 'It is 43.');
+    assert.equal(stack.ledger().length, 13, 'no step was repeated');
+  });
+});
+
+test('a wait ends with the run, however long the provider asks for', async () => {
+  const script = `
+rules:
+  - then: {status: 429, headers: {retry-after: 3600}, body: '{"error":{"message":"slow down","code":"rate_limit_exceeded"}}'}
+`;
+  await withStack({ script }, async (stack) => {
+    const run = await stack.submit(await stack.assistant({ timeout_seconds: 4 }), 'go');
+    const ended = await stack.finished(run, 10000);
+    assert.equal(ended.status, 'expired');
+    assert.equal(stack.ledger().length, 1);
+  });
+});
