@@ -464,6 +464,15 @@ static struct text required_action(struct draft *draft, const struct tool_work *
     return keep(draft, &buf);
 }
 
+/* What is left of a step that was parked before: the step itself says it all. */
+static bool all_of_client(const struct tool_work *work, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (work[i].class != CALL_CLIENT)
+            return false;
+    return true;
+}
+
 int record_park(struct run_task *task, const struct chat_reply *reply, const struct tool_work *work,
                 size_t count, struct error *err)
 {
@@ -472,15 +481,8 @@ int record_park(struct run_task *task, const struct chat_reply *reply, const str
 
     if (reply)
         add_reply(task, draft, reply, work, STEP_IN_PROGRESS);
-    else if (!uuid_is_zero(task->open_step))
+    else if (!uuid_is_zero(task->open_step) && !all_of_client(work, count))
         update_step(task, draft, work, count, STEP_IN_PROGRESS);
-    else /* it ended with the run, which was given another chance */
-        add_step(task, draft,
-                 (struct run_step_write){
-                     .type = STEP_TOOL_CALLS,
-                     .status = STEP_IN_PROGRESS,
-                     .tool_calls = step_calls(draft, work, count),
-                 });
     add_calls(task, draft, work, count, false);
     add_results(task, draft, work, count);
     task->parking = (struct run_parking){

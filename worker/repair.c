@@ -58,12 +58,23 @@ bool repair_is_needed(const struct chat_message *messages, size_t count)
     return false;
 }
 
+static bool makes_call(const struct chat_message *message, struct text call_id)
+{
+    for (size_t i = 0; i < message->tool_calls_count; i++)
+        if (text_equal(message->tool_calls[i].id, call_id))
+            return true;
+    return false;
+}
+
 static const struct chat_message *find_result(const struct chat_message *at,
                                               const struct chat_message *end, struct text call_id)
 {
-    for (; at < end && at->role == CHAT_TOOL; at++)
-        if (text_equal(at->tool_call_id, call_id))
+    for (; at < end; at++) {
+        if (at->role == CHAT_TOOL && text_equal(at->tool_call_id, call_id))
             return at;
+        if (makes_call(at, call_id))
+            break;
+    }
     return NULL;
 }
 

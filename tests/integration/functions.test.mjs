@@ -130,6 +130,28 @@ test('a run that waits is cancelled or expires at once, and its thread goes on',
   });
 });
 
+test('a run that expired while it waited and is redriven waits for the same calls again', async () => {
+  await withStack({ script }, async (stack) => {
+    const run = await parked(stack);
+    stack.exec(`UPDATE runs SET expires_at = now()`);
+    await until('expired', async () => (await stack.run(run)).status === 'expired');
+    await stack.ok('POST', `/v1/threads/${run.thread_id}/messages`, { role: 'user', content: 'and now?' });
+    await stack.ok('POST', `/v1/threads/${run.thread_id}/runs/${run.id}/redrive`);
+    const again = await stack.finished(run);
+    assert.equal(again.status, 'requires_action', JSON.stringify(again.last_error));
+    assert.deepEqual(again.required_action, run.required_action);
+    assert.equal((await submit(stack, again, outputsOf(again))).status, 200);
+    const ended = await stack.finished(run);
+    assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+    assert.equal(await stack.answer(ended), 'Now it is fine.', 'the newest message stands behind the outputs');
+    assert.equal(stack.ledger().length, 2);
+    assert.equal((await stack.llmStats()).refused, 0);
+    const steps = (await stack.ok('GET', `/v1/threads/${run.thread_id}/runs/${run.id}/steps?order=asc`)).data;
+    assert.deepEqual(steps.map((each) => each.status), ['completed', 'completed']);
+    assert.deepEqual(steps[0].step_details.tool_calls.map((call) => call.function.output), ['is sunny in Rome', '42', 'is sunny in Oslo']);
+  });
+});
+
 /** A model that gives each of its calls the same id, and answers when it has seen two results. */
 async function startForgetfulModel() {
   const model = { requests: [] };

@@ -68,7 +68,6 @@ struct world_hold {
     enum run_status leaves;
     enum run_status to;
     int64_t delay_ms;
-    bool counts;
 };
 
 struct world_worker {

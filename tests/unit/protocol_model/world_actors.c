@@ -85,7 +85,6 @@ static void decide(struct world_hold *hold, enum run_status to)
 {
     hold->to = hold->leaves = to;
     hold->delay_ms = 0;
-    hold->counts = false;
 }
 
 /* A model call that fails leads where outcome.h says. */
@@ -97,6 +96,7 @@ static void fail(struct world *world, struct world_hold *hold)
     struct outcome_input input = {
         .failure = failures[world_random(world, ARRAY_LENGTH(failures))],
         .retry_after_ms = world_random(world, 3) ? -1 : (int64_t)world_random(world, 8000),
+        .left_ms = INT64_MAX,
         .attempts = hold->attempts,
         .random = (uint32_t)world_random(world, UINT32_MAX),
     };
@@ -116,7 +116,6 @@ static void fail(struct world *world, struct world_hold *hold)
     case OUTCOME_HAND_BACK:
         decide(hold, RUN_QUEUED);
         hold->delay_ms = outcome.wait_ms;
-        hold->counts = outcome.counts;
         break;
     case OUTCOME_FAIL:
         decide(hold, RUN_FAILED);
@@ -125,6 +124,14 @@ static void fail(struct world *world, struct world_hold *hold)
         decide(hold, RUN_INCOMPLETE);
         break;
     }
+}
+
+static void succeed(const struct world *world, struct world_hold *hold)
+{
+    bool last = world->runs[hold->run].message_count + 1 >= WORLD_STEPS;
+
+    hold->attempts = 0;
+    decide(hold, last ? RUN_COMPLETED : RUN_IN_PROGRESS);
 }
 
 static void work_on(struct world *world, struct world_worker *worker, struct world_hold *hold)
@@ -143,8 +150,7 @@ static void work_on(struct world *world, struct world_worker *worker, struct wor
     else if (world->faults && world_random(world, 6) == 0)
         fail(world, hold);
     else
-        decide(hold, world->runs[hold->run].message_count + 1 >= WORLD_STEPS ? RUN_COMPLETED
-                                                                             : RUN_IN_PROGRESS);
+        succeed(world, hold);
 }
 
 static void take_hint(struct world *world, struct world_worker *worker)

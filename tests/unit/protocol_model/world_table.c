@@ -111,7 +111,7 @@ bool table_write(struct world *world, const struct world_hold *hold)
     table_move(world, run, hold->to);
     if (hold->to == RUN_QUEUED) {
         run->owner = 0;
-        run->errors += hold->counts;
+        run->errors = hold->attempts;
         run->due_ms = run->ready_ms = world->now_ms + hold->delay_ms;
     }
     return true;

@@ -107,38 +107,46 @@ static void check_kept(const struct history *history, const struct chat_message 
     }
 }
 
-/* A result that stands where it should is the one that is used. */
+/* Which result answers the call: the first behind it, before a call of the same id. */
+static const struct chat_message *result_of(const struct history *history, size_t message,
+                                            struct text id)
+{
+    for (size_t i = message + 1; i < history->count; i++) {
+        const struct chat_message *at = &history->messages[i];
+
+        if (at->role == CHAT_TOOL && text_equal(at->tool_call_id, id))
+            return at;
+        for (size_t k = 0; k < at->tool_calls_count; k++)
+            if (text_equal(at->tool_calls[k].id, id))
+                return NULL;
+    }
+    return NULL;
+}
+
+/* Each call that is kept is answered by its result, if there is one. */
 static void check_results(const struct history *history, const struct chat_message *made,
                           size_t count)
 {
-    size_t unanswered = 0;
-    size_t answered = 0;
+    size_t at = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        if (made[i].role != CHAT_TOOL)
-            continue;
-        if (text_is(made[i].text, REPAIR_UNANSWERED))
-            unanswered++;
-        else
-            answered++;
-    }
     for (size_t i = 0; i < history->count; i++) {
         const struct chat_message *message = &history->messages[i];
 
         for (size_t k = 0; k < message->tool_calls_count; k++) {
-            bool found = false;
+            struct text id = message->tool_calls[k].id;
+            const struct chat_message *result = result_of(history, i, id);
 
             if (is_repeated(message, k))
                 continue;
-            for (size_t m = i + 1;
-                 !found && m < history->count && history->messages[m].role == CHAT_TOOL; m++)
-                found = text_equal(history->messages[m].tool_call_id, message->tool_calls[k].id);
-            cr_assert((found ? answered : unanswered) > 0);
-            answered -= found;
-            unanswered -= !found;
+            while (at < count && made[at].role != CHAT_TOOL)
+                at++;
+            cr_assert_lt(at, count);
+            cr_assert(text_equal(made[at].text, result ? result->text : TEXT(REPAIR_UNANSWERED)));
+            at++;
         }
     }
-    cr_assert_eq(answered + unanswered, 0);
+    while (at < count)
+        cr_assert_neq(made[at++].role, CHAT_TOOL);
 }
 
 Test(repair, makes_any_history_well_formed_and_keeps_all_that_it_may)
