@@ -63,8 +63,6 @@ static void add(struct reap *reap, const struct reaper_report *report)
     if (report->requeued || report->failed || report->cancelled || report->expired)
         log_info("reaped", LOG_INT("requeued", report->requeued), LOG_INT("failed", report->failed),
                  LOG_INT("cancelled", report->cancelled), LOG_INT("expired", report->expired));
-    if (report->requeued && reap->options.requeued)
-        reap->options.requeued(reap->options.arg);
 }
 
 static int declare_lapsed(struct reap *reap, struct error *err)

@@ -14,9 +14,6 @@ struct reap_options {
     struct pg *pg;       /* required */
     struct queue *queue; /* required */
     int shards;          /* default 1 */
-
-    void (*requeued)(void *arg); /* runs went back to the queue; may be NULL, must not wait */
-    void *arg;
 };
 
 /* Both must outlive it. */
