@@ -24,7 +24,7 @@
 #define NUDGE_BACKOFF_MS  250
 #define NUDGE_BACKOFF_CAP 5000
 #define TRUST_POLL_MS     100
-#define STRAYS_MS         30000
+#define STRAYS_MS         10000
 #define STUCK_MS          20000 /* a request to Postgres ends within 15 s */
 
 struct watch {

@@ -261,3 +261,15 @@ test('kill -9 at any moment of the first half second of a worker: every run comp
     context.diagnostic(`crashes: ${JSON.stringify(counts)}`);
   });
 });
+
+test('a run that its worker was given without knowing is found within some seconds, uncounted', async () => {
+  await withStack({ workers: 0 }, async (stack) => {
+    const run = await stack.submit(await stack.assistant(), 'standard');
+    stack.exec(`UPDATE runs SET due_at = now() + interval '1 hour'`);
+    await stack.startWorker();
+    // As after a run whose last write failed for good: Postgres says that it is in work, and nobody works on it.
+    stack.exec(`UPDATE runs SET status = 'in_progress', owner = (SELECT worker_id FROM workers), fence = fence + 1`);
+    assert.equal((await stack.finished(run, 15000)).status, 'completed');
+    assert.deepEqual(stack.sql('SELECT crashes, errors FROM runs'), [{ crashes: 0, errors: 0 }]);
+  });
+});
