@@ -102,6 +102,7 @@ static int execute(struct run_task *task, struct tool_work *work, struct error *
     };
     int r;
 
+    buf_init(&out, TOOL_RESULT_MAX);
     if (work->class != CALL_PURE) {
         r = run_wait_for_trust(task, err);
         if (r < 0)
@@ -110,7 +111,6 @@ static int execute(struct run_task *task, struct tool_work *work, struct error *
     id_format(ID_RUN, task->claim.lease.run, id);
     snprintf(key, sizeof(key), "%s:%d", id, (int)work->call_no);
     context.idempotency_key = text_of(key);
-    buf_init(&out, TOOL_RESULT_MAX);
     task->worker->counters.tool_calls++;
     r = tool_call(work->tool, &context, work->arguments, &out, err);
     if (r == -E_CANCELED)

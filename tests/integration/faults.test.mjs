@@ -1,6 +1,7 @@
 // Workers that die, drain and are cancelled; Postgres and Redis that go away under load.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { test } from 'node:test';
 import { sleep, until, withStack } from '../lib/stack.mjs';
 
@@ -217,5 +218,35 @@ test('a worker that waits for Postgres at its start ends at once when told to', 
     const start = Date.now();
     assert.deepEqual(await worker.stop(), { code: 0, signal: null });
     assert.ok(Date.now() - start < 3000);
+  });
+});
+
+test('calls that are planned when the lease is trusted no more are made when it is again', async () => {
+  const script = `
+rules:
+  - steps:
+      - {calls: [{name: http_request, arguments: {method: PUT, url: 'http://127.0.0.1:9/'}}], delay_ms: 400}
+      - {text: 'done'}
+`;
+  const config = 'worker: {lease_ms: 3000, heartbeat_ms: 500}\n';
+  await withStack({ script, config, schedulerArgs: ['--roles', 'api,dispatch'] }, async (stack) => {
+    const assistant = await stack.assistant({ tools: [{ type: 'http_request' }] });
+    const runs = await Promise.all(Array.from({ length: 5 }, () => stack.submit(assistant, 'go')));
+    await until('the model is called', async () => (await stack.llmStats()).in_flight === 5);
+    // The calls are recorded when nobody can have renewed the lease for three seconds.
+    const hold = (table, seconds) =>
+      spawn('psql', [stack.databaseUrl, '-qc', 'BEGIN', '-c', `SELECT 1 FROM ${table} FOR UPDATE`, '-c', `SELECT pg_sleep(${seconds})`], { stdio: 'ignore' });
+    const locks = [hold('runs', 3), hold('workers', 60)];
+    try {
+      await until('the calls are recorded', () => stack.sql(`SELECT 1 FROM tool_calls WHERE state = 'intent'`).length === 5);
+      await sleep(300);
+      assert.equal(stack.sql(`SELECT 1 FROM tool_calls WHERE state = 'intent'`).length, 5, 'none is made meanwhile');
+    } finally {
+      stack.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%' AND pid <> pg_backend_pid()`);
+      for (const lock of locks) lock.kill();
+    }
+    for (const run of runs) assert.equal((await stack.finished(run)).status, 'completed');
+    assert.ok(stack.workers[0].running);
+    checkOnce(stack, 3);
   });
 });
