@@ -26,7 +26,7 @@ async function settle(world, load, ms, say) {
 }
 
 /**
- * options: seed, seconds, rate (runs/s), gapMs (between faults), only (part of a fault's name), except (such parts), all of
+ * options: seed, seconds, rate (runs/s), gapMs (between faults), only and except (parts of faults' names), all of
  * shortLeases or defaults, settleMs, fairMs, say(text), keep(world): called before the end, with all still up.
  * Returns the report; report.violations has what does not hold.
  */

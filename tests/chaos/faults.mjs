@@ -56,8 +56,8 @@ async function restartPostgres(world, fault, mode) {
 export function planFaults(seed, seconds, gapMs, leaseMs, only, except) {
   const random = new Random(seed, 'faults');
   const matches = (name, part) => name.toLowerCase().includes(part.toLowerCase());
-  const names = Object.keys(kinds).filter((name) => (!only || matches(name, only)) && !(except ?? []).some((part) => matches(name, part)));
-  if (names.length === 0) throw new Error(`no fault is named like '${only}': ${Object.keys(kinds).join(', ')}`);
+  const names = Object.keys(kinds).filter((name) => (!only || only.some((part) => matches(name, part))) && !(except ?? []).some((part) => matches(name, part)));
+  if (names.length === 0) throw new Error(`no fault is named like '${only.join("', '")}': ${Object.keys(kinds).join(', ')}`);
   const weights = Object.fromEntries(names.map((name) => [name, kinds[name].weight]));
   const plan = [];
   for (let at = 1500; at < seconds * 1000; at += 200 + random.exponential(gapMs)) {

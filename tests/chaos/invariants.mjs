@@ -33,11 +33,13 @@ export async function gather(world, load) {
 /** I1: what was accepted ended, once, and for a reason that is in the plan. */
 function everyRunEnds(facts) {
   const bad = [];
-  const counts = { poison: 0, policy: 0 };
+  const counts = { poison: 0, policy: 0, sdkTwins: 0 };
   const keys = new Map();
   for (const run of facts.runs.values()) {
     if (run.key.startsWith('feature-')) continue;
-    if (keys.has(run.key)) bad.push(`submission ${run.key} became two runs, ${keys.get(run.key)} and ${run.id}`);
+    // A first try that arrives after its second can't be told from another submission: only a key can.
+    if (keys.has(run.key) && facts.load.sdkKeys.has(run.key)) counts.sdkTwins++;
+    else if (keys.has(run.key)) bad.push(`submission ${run.key} became two runs, ${keys.get(run.key)} and ${run.id}`);
     keys.set(run.key, run.id);
     const promise = facts.promises.get(hex(run.id));
     const cancelWanted = !promise || promise.cancelAsked || promise.displaced;

@@ -65,7 +65,7 @@ function prompt(kind, number, random) {
 
 export class Load {
   constructor(world, features) {
-    Object.assign(this, { world, features, accepted: new Map(), unexpected: [], givenUp: [], open: 0, requests: 0, lost: 0, statuses: {} });
+    Object.assign(this, { world, features, accepted: new Map(), sdkKeys: new Set(), unexpected: [], givenUp: [], open: 0, requests: 0, lost: 0, statuses: {} });
     this.agent = new Agent({ keepAlive: true, maxSockets: 64 });
     this.random = new Random(world.options.seed, 'clients');
     this.assistants = {};
@@ -122,10 +122,10 @@ export class Load {
     return this.#once(tenant, method, path, body, headers, scheduler);
   }
 
-  /** Until there is an answer that is none of a fault's. With a key, the same one every time. */
-  async #sure(tenant, method, path, body, key, first) {
-    const headers = key ? { 'idempotency-key': key } : {};
+  /** Until there is an answer that is none of a fault's. With a key, the same one every time; or as OpenAI's SDKs do it. */
+  async #sure(tenant, method, path, body, key, first, asSdk) {
     for (let tries = 0; ; tries++) {
+      const headers = asSdk ? { 'x-stainless-retry-count': String(tries) } : key ? { 'idempotency-key': key } : {};
       const reply = await this.call(tenant, method, path, body, headers, tries === 0 ? first : undefined);
       const busy = reply.status === 409 && key; // the first request of this key is still at work
       if (reply.status !== 0 && reply.status < 500 && reply.status !== 429 && !busy) return { ...reply, tries: tries + 1 };
@@ -138,7 +138,9 @@ export class Load {
   async #submit(item, key, path, body, note = {}) {
     const { tenant } = item;
     const sent = Date.now();
-    const reply = await this.#sure(tenant, 'POST', path, { ...body, metadata: { chaos: key } }, key, note.scheduler);
+    const asSdk = this.features.sdkRetries && body.thread && this.random.chance(0.3);
+    if (asSdk) this.sdkKeys.add(key);
+    const reply = await this.#sure(tenant, 'POST', path, { ...body, metadata: { chaos: key } }, key, note.scheduler, asSdk);
     if (reply.status === 200) {
       const run = { id: reply.body.id, thread: reply.body.thread_id, key, tenant, kind: item.kind, tag: item.tag, sent, at: Date.now(), tries: reply.tries, ...note };
       this.accepted.set(run.id, run);
@@ -288,6 +290,10 @@ export async function probeFeatures(world) {
     await sleep(100);
   }
   if (features.functions) await load.call(tenant, 'POST', `/v1/threads/${run.thread}/runs/${run.id}/cancel`);
+  const twice = { assistant_id: load.assistants[tenant].plain, thread: { messages: [{ role: 'user', content: 'plain' }] }, metadata: { chaos: 'feature-sdk' } };
+  const tries = [];
+  for (const count of ['0', '1']) tries.push(await load.call(tenant, 'POST', '/v1/threads/runs', twice, { 'x-stainless-retry-count': count }));
+  features.sdkRetries = tries[0].body.id !== undefined && tries[0].body.id === tries[1].body.id;
   for (const strategy of ['enqueue', 'interrupt', 'rollback']) {
     const body = { assistant_id: load.assistants[tenant].plain, thread: { messages: [{ role: 'user', content: 'plain' }] } };
     const first = await load.call(tenant, 'POST', '/v1/threads/runs', { ...body, metadata: { chaos: `feature-${strategy}` } });

@@ -132,6 +132,7 @@ export function markdown(sum) {
     `| Answers given more than once for a step | ${counts.answersRepeated}: ${perMillion(counts.answersRepeated, counts.answers)} per million |`,
     `| Tool calls executed again | ${counts.toolRepeats} of ${counts.toolCalls}: ${perMillion(counts.toolRepeats, counts.toolCalls)} per million, all with the same key |`,
     `| Calls that may not be repeated, cut off by a crash: the model was told that their outcome is unknown | ${counts.toolUnknown} |`,
+    `| Submissions without a key that became two runs, their first try having arrived after the second | ${counts.sdkTwins} |`,
     `| Runs given up after three workers failed | ${counts.poison} |`,
     `| Runs failed by the retry policy, for the model's faults | ${counts.policy} |`,
     `| Wait from submission to start, p50 / p99 / longest s | quiet tenant ${['quiet', 'flooder'].map((t) => [percentile(sum.waits[t], 0.5), percentile(sum.waits[t], 0.99), percentile(sum.waits[t], 1)].map(seconds).join(' / ')).join('; flooding tenant ')} |`,
