@@ -71,7 +71,7 @@ const spoiled = [
   ['I3 one writer', `INSERT INTO messages (id, tenant_id, thread_id, run_id, seq, role, content)
      SELECT gen_random_uuid(), tenant_id, thread_id, id, 900, 'assistant', '[]' FROM runs LIMIT 1`],
   ['I3 one writer', `UPDATE runs SET fence = fence - 1 WHERE id = (SELECT id FROM runs WHERE fence > 0 LIMIT 1)`],
-  ['I4 tools once per claim', `DELETE FROM tool_calls WHERE idempotency_key = (SELECT idempotency_key FROM tool_calls WHERE name = 'http_request' AND state = 'done' LIMIT 1)`],
+  ['I4 tools once per attempt', `DELETE FROM tool_calls WHERE idempotency_key = (SELECT idempotency_key FROM tool_calls WHERE name = 'http_request' AND state = 'done' LIMIT 1)`],
   ['I5 order in a thread', `UPDATE messages SET position = DEFAULT WHERE id = (SELECT m.id FROM messages m JOIN runs a ON a.id = m.run_id
      WHERE EXISTS (SELECT 1 FROM runs b JOIN messages n ON n.run_id = b.id WHERE b.thread_id = a.thread_id AND b.created_at > a.created_at
        AND coalesce(b.held, 0) >= coalesce(a.held, 0)) LIMIT 1)`],

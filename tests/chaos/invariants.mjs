@@ -9,6 +9,15 @@ const HELD = new Set(['in_progress', 'cancelling']);
 export const isClaim = (change) => change.fence > change.oldFence && change.status === 'in_progress';
 const isStep = (change) => change.step > change.oldStep;
 
+/** How often a worker let go of a run without knowing whether its lease held: Postgres does not know of it, its log does. */
+function droppedForNow(world) {
+  const counts = new Map();
+  for (const program of world.stack.programs) {
+    for (const [, run] of program.log().matchAll(/msg="run dropped for now[^"]*" run=(run_[0-9a-f]{32})/g)) counts.set(run, (counts.get(run) ?? 0) + 1);
+  }
+  return counts;
+}
+
 /** Everything that the checks look at, read once. */
 export async function gather(world, load) {
   const db = (query) => world.rows(query);
@@ -27,7 +36,7 @@ export async function gather(world, load) {
   }
   const promises = new Map([...load.accepted.values()].map((run) => [run.id.replace('run_', ''), run]));
   const transitions = new Set((await db('SELECT from_status, to_status FROM run_transitions')).map((row) => row.join('>')));
-  return { world, load, db, runs, promises, transitions, audit: await readAudit(world.stack.databaseUrl), ledger: world.stack.ledger() };
+  return { dropped: droppedForNow(world), world, load, db, runs, promises, transitions, audit: await readAudit(world.stack.databaseUrl), ledger: world.stack.ledger() };
 }
 
 /** I1: what was accepted ended, once, and for a reason that is in the plan. */
@@ -153,8 +162,9 @@ const writesAreFenced = rowsOf(
 );
 
 /**
- * I4: a call with a result was executed. One that may be repeated was executed at most once for each claim of its run, since
- * only a new claim looks at intents again: that is 1 + crashes, and drains and lost leases beside. One that may not, once.
+ * I4: a call with a result was executed. One that may be repeated was executed at most once for each attempt at
+ * its run: a claim (the first, one after each crash, drain or lost lease), or a new start under the same claim, after the
+ * worker could not tell for a while whether it still held the lease. One that may not be repeated, once.
  */
 async function toolsOnce(facts) {
   const bad = [];
@@ -164,12 +174,12 @@ async function toolsOnce(facts) {
   facts.counts = { ...facts.counts, toolCalls: calls.size, toolRepeats: 0, toolUnknown: 0 };
   for (const [key, call] of calls) {
     const executions = facts.world.tools.ledger.get(key)?.length ?? 0;
-    const claims = (facts.audit.get(call.run) ?? []).filter(isClaim).length;
+    const attempts = (facts.audit.get(call.run) ?? []).filter(isClaim).length + (facts.dropped.get(`run_${hex(call.run)}`) ?? 0);
     facts.counts.toolUnknown += call.state === 'unknown' ? 1 : 0;
     facts.counts.toolRepeats += Math.max(0, executions - 1);
     if (call.state === 'done' && !call.isError && executions < 1) bad.push(`call ${key} has a result and was never executed`);
     if (call.once && executions > 1) bad.push(`call ${key} may not be repeated and was executed ${executions} times`);
-    if (executions > claims) bad.push(`call ${key} was executed ${executions} times, its run claimed ${claims} times`);
+    if (executions > attempts) bad.push(`call ${key} was executed ${executions} times in ${attempts} attempts`);
   }
   for (const key of facts.world.tools.ledger.keys()) if (!calls.has(key)) bad.push(`a tool was called with the key ${key}, of which there is no intent`);
   if (facts.world.tools.withoutKey) bad.push(`${facts.world.tools.withoutKey} tool calls came without a key`);
@@ -256,7 +266,7 @@ const checks = {
   'I1 every run ends': everyRunEnds,
   'I2 messages whole and once': [...wholeSteps, inputsOnce],
   'I3 one writer': [oneWriter, writesAreFenced],
-  'I4 tools once per claim': toolsOnce,
+  'I4 tools once per attempt': toolsOnce,
   'I5 order in a thread': threadsInOrder,
   'I8 no tenant starves': fairWait,
   'I9 usage adds up': usageAddsUp,
