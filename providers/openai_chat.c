@@ -14,6 +14,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "shared/base/error.h"
 #include "shared/base/json.h"
@@ -30,10 +31,11 @@ static void add_member(struct buf *body, const char *name, struct text json)
 static void add_double(struct buf *body, const char *name, double value)
 {
     char text[32];
-    double back = 0;
+    double back;
 
     snprintf(text, sizeof(text), "%.15g", value);
-    if (sscanf(text, "%lf", &back) != 1 || back < value || back > value)
+    back = strtod(text, NULL);
+    if (back < value || back > value)
         snprintf(text, sizeof(text), "%.17g", value);
     add_member(body, name, text_of(text));
 }

@@ -11,27 +11,31 @@ static int no_room(struct error *err)
     return error_set(err, E_LIMIT, "the conversation is too large for the run's memory");
 }
 
-int context_parts_text(struct text parts, struct arena *arena, struct text *out, struct error *err)
+/* The text of a part: of a refusal, too. TEXT_NONE: it has none. */
+static struct text part_text(struct json_object *part)
 {
-    CLEANUP(json_freep)
-    struct json_object *list = NULL;
+    struct json_object *text = json_get(part, "text");
+
+    if (!text)
+        return json_get_text(part, "refusal");
+    return json_object_is_type(text, json_type_object) ? json_get_text(text, "value")
+                                                       : json_string(text);
+}
+
+/* Texts with a line break between them. */
+static int join_texts(struct json_object *list, struct arena *arena, struct text *out,
+                      struct error *err)
+{
     CLEANUP(buf_deinit)
     struct buf buf;
     char *copy;
     int r;
 
     buf_init(&buf, 0);
-    r = json_decode(parts, JSON_DEPTH_DEFAULT, &list, err);
-    if (r < 0)
-        return error_wrap(err, "a message's content");
     for (size_t i = 0;
          json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
-        struct json_object *part = json_object_array_get_idx(list, i);
-        struct json_object *text = json_get(part, "text");
-        struct text value = text ? json_string(text) : json_get_text(part, "refusal");
+        struct text value = part_text(json_object_array_get_idx(list, i));
 
-        if (text && !value.ptr)
-            value = json_get_text(text, "value");
         if (!value.ptr)
             continue;
         if (buf.len > 0)
@@ -45,6 +49,45 @@ int context_parts_text(struct text parts, struct arena *arena, struct text *out,
     if (!copy)
         return no_room(err);
     *out = (struct text){copy, buf.len};
+    return 0;
+}
+
+int context_parts_text(struct text parts, struct arena *arena, struct text *out, struct error *err)
+{
+    CLEANUP(json_freep)
+    struct json_object *list = NULL;
+    int r = json_decode(parts, JSON_DEPTH_DEFAULT, &list, err);
+
+    if (r < 0)
+        return error_wrap(err, "a message's content");
+    return join_texts(list, arena, out, err);
+}
+
+static bool only_texts(struct json_object *list)
+{
+    if (!json_object_is_type(list, json_type_array))
+        return false;
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *part = json_object_array_get_idx(list, i);
+
+        if (!text_is(json_get_text(part, "type"), "text") || !part_text(part).ptr)
+            return false;
+    }
+    return true;
+}
+
+/* What is text alone becomes text here, once, and not before every call of the model. Anything else
+ * is the provider's, which may take it or refuse it. */
+static int decode_user(const struct message *stored, struct arena *arena, struct chat_message *out,
+                       struct error *err)
+{
+    CLEANUP(json_freep)
+    struct json_object *list = NULL;
+
+    *out = (struct chat_message){.role = CHAT_USER};
+    if (json_decode(stored->content, JSON_DEPTH_DEFAULT, &list, NULL) == 0 && only_texts(list))
+        return join_texts(list, arena, &out->text, err);
+    out->content_parts = stored->content;
     return 0;
 }
 
@@ -99,10 +142,8 @@ static int decode(const struct message *stored, struct arena *arena, struct chat
     struct chat_tool_call *calls = NULL;
     int r;
 
-    if (stored->role == MESSAGE_USER) {
-        *out = (struct chat_message){.role = CHAT_USER, .content_parts = stored->content};
-        return 0;
-    }
+    if (stored->role == MESSAGE_USER)
+        return decode_user(stored, arena, out, err);
     *out = stored->role == MESSAGE_TOOL
                ? (struct chat_message){.role = CHAT_TOOL, .tool_call_id = stored->tool_call_id}
                : (struct chat_message){.role = CHAT_ASSISTANT, .opaque_state = stored->opaque};

@@ -54,13 +54,44 @@ Test(context, roles_and_texts_come_through)
 
     cr_assert_eq(context.count, 4);
     cr_assert_eq(context.messages[0].role, CHAT_USER);
-    cr_assert(text_equal(context.messages[0].content_parts, items[0].content));
+    cr_assert(text_is(context.messages[0].text, "hello"));
+    cr_assert_eq(context.messages[0].content_parts.len, 0);
     cr_assert_eq(context.messages[1].tool_calls_count, 1);
     cr_assert(text_is(context.messages[1].tool_calls[0].name, "calculator"));
     cr_assert(text_is(context.messages[2].text, "42"));
     cr_assert(text_is(context.messages[2].tool_call_id, "c1"));
     cr_assert(text_is(context.messages[3].text, "It is 42."));
     arena_deinit(&arena);
+}
+
+Test(context, what_a_user_wrote_is_text_unless_it_is_more)
+{
+    static const char *const more[] = {
+        "[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image_url\",\"image_url\":{}}]",
+        "[{\"type\":\"text\"}]",
+        "[{\"type\":\"refusal\",\"refusal\":\"no\"}]",
+        "{}",
+        "[",
+    };
+    struct message texts[] = {
+        {.role = MESSAGE_USER,
+         .content = TEXT("[{\"type\":\"text\",\"text\":\"a\"},"
+                         "{\"type\":\"text\",\"text\":{\"value\":\"b\"}}]")},
+        {.role = MESSAGE_USER, .content = TEXT("[]")},
+    };
+    struct context context = build(texts, ARRAY_LENGTH(texts), (struct uuid){{0}});
+
+    cr_assert(text_is(context.messages[0].text, "a\nb"));
+    cr_assert_eq(context.messages[1].text.len + context.messages[1].content_parts.len, 0);
+    arena_deinit(&arena);
+    for (size_t i = 0; i < ARRAY_LENGTH(more); i++) {
+        struct message item = {.role = MESSAGE_USER, .content = text_of(more[i])};
+
+        context = build(&item, 1, (struct uuid){{0}});
+        cr_assert(text_is(context.messages[0].content_parts, more[i]));
+        cr_assert_null(context.messages[0].text.ptr);
+        arena_deinit(&arena);
+    }
 }
 
 Test(context, a_call_without_result_is_answered_so)
