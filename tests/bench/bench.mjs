@@ -168,7 +168,7 @@ function buildBefore(ref) {
     git('worktree', 'remove', '--force', dir);
     rmSync(dirname(dir), { recursive: true, force: true });
   };
-  git('worktree', 'add', '--detach', dir, ref);
+  git('worktree', 'add', '--quiet', '--detach', dir, ref);
   try {
     const quiet = { cwd: dir, stdio: ['ignore', 'ignore', 'inherit'] };
     execFileSync('cmake', ['--preset', 'release'], quiet);
