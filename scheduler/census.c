@@ -1,5 +1,6 @@
 /* One fiber that counts. It asks again a second or two after the last answer, so that a slow
- * database is not asked faster than it answers. */
+ * database is not asked faster than it answers; and for the backlog, which may be long, after ten
+ * times as long as the last answer took, so that counting never costs more than a tenth. */
 
 #include "scheduler/census.h"
 
@@ -11,16 +12,49 @@
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/watchdog.h"
 
-enum { PERIOD_MS = 1000, JITTER_MS = 500, STUCK_MS = 20000 };
+enum {
+    PERIOD_MS = 1000,
+    JITTER_MS = 500,
+    STUCK_MS = 20000,
+    WAITING_PART = 10,
+    WAITING_MAX_MS = 15000,
+};
 
 struct census {
     struct census_options options;
     struct fiber *fiber;
     struct dispatch_counts counts;
-    int64_t answered_ms; /* 0: not yet */
+    struct arena arena; /* of waiting */
+    struct dispatch_waiting waiting;
+    int64_t waiting_next_ms; /* when it is to be counted again */
+    int64_t answered_ms;     /* 0: not yet */
     bool trouble;
     struct pulse pulse;
 };
+
+static int count_waiting(struct census *census, struct error *err)
+{
+    struct dispatch_waiting waiting;
+    struct arena arena;
+    int64_t before_ms = clock_ms();
+    int64_t wait_ms;
+    int r;
+
+    if (before_ms < census->waiting_next_ms)
+        return 0;
+    arena_init(&arena, 0);
+    r = dispatch_count_waiting(census->options.pg, &arena, &waiting, err);
+    wait_ms = (clock_ms() - before_ms) * WAITING_PART;
+    census->waiting_next_ms = clock_ms() + (wait_ms < WAITING_MAX_MS ? wait_ms : WAITING_MAX_MS);
+    if (r < 0) {
+        arena_deinit(&arena);
+        return r;
+    }
+    arena_deinit(&census->arena);
+    census->arena = arena;
+    census->waiting = waiting;
+    return 0;
+}
 
 static void count(struct census *census)
 {
@@ -28,6 +62,8 @@ static void count(struct census *census)
     struct error err;
     int r = dispatch_count(census->options.pg, &counts, &err);
 
+    if (r == 0)
+        r = count_waiting(census, &err);
     if (r == -E_CANCELED)
         return;
     if (r < 0 && !census->trouble)
@@ -40,7 +76,7 @@ static void count(struct census *census)
     census->counts = counts;
     census->answered_ms = clock_ms();
     if (census->options.counted)
-        census->options.counted(&counts, census->options.arg);
+        census->options.counted(&counts, &census->waiting, census->options.arg);
 }
 
 static void census_run(void *arg)
@@ -60,6 +96,7 @@ struct census *census_start(const struct census_options *options)
 
     census->options = *options;
     pulse_start(&census->pulse, "census", STUCK_MS);
+    arena_init(&census->arena, 0);
     census->fiber = fiber_start("census", census_run, census);
     return census;
 }
@@ -71,12 +108,18 @@ void census_stop(struct census *census)
     fiber_cancel(census->fiber);
     fiber_join(census->fiber);
     pulse_stop(&census->pulse);
+    arena_deinit(&census->arena);
     free(census);
 }
 
 const struct dispatch_counts *census_counts(const struct census *census)
 {
     return &census->counts;
+}
+
+const struct dispatch_waiting *census_waiting(const struct census *census)
+{
+    return &census->waiting;
 }
 
 int64_t census_age_ms(const struct census *census)

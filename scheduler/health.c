@@ -77,29 +77,72 @@ static void reply_ready(struct scheduler *scheduler, struct http_exchange *excha
     buf_deinit(&body);
 }
 
-static void add_runs(const struct dispatch_counts *counts, struct buf *out)
+static void add_waiting(const struct dispatch_counts *counts,
+                        const struct dispatch_waiting *waiting, struct buf *out)
 {
+    const struct {
+        const char *kind;
+        int64_t count;
+    } kinds[] = {
+        {"backoff", waiting->backoff},
+        {"rate_limit", waiting->rate_limit},
+        {"tool_outputs", counts->requires_action},
+        {"held", waiting->held},
+        {"delayed", waiting->delayed - waiting->backoff - waiting->rate_limit},
+    };
+
+    metric_head(out, "gauge", "penstock_runs_waiting", "Runs that wait, by what for.");
+    for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++)
+        buf_printf(out, "penstock_runs_waiting{kind=\"%s\"} %" PRId64 "\n", kinds[i].kind,
+                   kinds[i].count > 0 ? kinds[i].count : 0);
+}
+
+static void add_lanes(const struct dispatch_waiting *waiting, struct buf *out)
+{
+    metric_head(out, "gauge", "penstock_shard_runs_ready",
+                "Runs that wait for a worker, by shard and priority.");
+    for (size_t i = 0; i < waiting->lane_count; i++)
+        buf_printf(out, "penstock_shard_runs_ready{shard=\"%d\",priority=\"%d\"} %" PRId64 "\n",
+                   waiting->lanes[i].shard, waiting->lanes[i].priority, waiting->lanes[i].ready);
+    metric_head(out, "gauge", "penstock_shard_oldest_ready_seconds",
+                "How long the oldest of them has waited.");
+    for (size_t i = 0; i < waiting->lane_count; i++)
+        buf_printf(out, "penstock_shard_oldest_ready_seconds{shard=\"%d\",priority=\"%d\"} %.3f\n",
+                   waiting->lanes[i].shard, waiting->lanes[i].priority,
+                   (double)waiting->lanes[i].oldest_ready_ms / 1000);
+}
+
+static void add_seconds(struct buf *out, const char *name, const char *help, int64_t ms)
+{
+    metric_head(out, "gauge", name, help);
+    buf_printf(out, "%s %.3f\n", name, (double)ms / 1000);
+}
+
+static void add_runs(const struct dispatch_counts *counts, const struct dispatch_waiting *waiting,
+                     struct buf *out)
+{
+    metric_head(out, "gauge", "penstock_runs", "Runs that have not ended, by status.");
     buf_printf(out,
-               "# HELP penstock_runs Runs that have not ended, by status.\n"
-               "# TYPE penstock_runs gauge\n"
                "penstock_runs{status=\"queued\"} %" PRId64 "\n"
                "penstock_runs{status=\"in_progress\"} %" PRId64 "\n"
                "penstock_runs{status=\"requires_action\"} %" PRId64 "\n"
                "penstock_runs{status=\"cancelling\"} %" PRId64 "\n",
-               counts->ready + counts->delayed, counts->in_progress, counts->requires_action,
-               counts->cancelling);
-    metric_gauge(out, "penstock_runs_ready", "Runs that wait for a worker.", counts->ready);
-    metric_gauge(out, "penstock_runs_delayed", "Runs that are due later.", counts->delayed);
-    buf_printf(out,
-               "# HELP penstock_oldest_ready_seconds How long the oldest ready run has waited.\n"
-               "# TYPE penstock_oldest_ready_seconds gauge\n"
-               "penstock_oldest_ready_seconds %.3f\n",
-               (double)counts->oldest_ready_ms / 1000);
+               waiting->ready + waiting->delayed + waiting->held, counts->in_progress,
+               counts->requires_action, counts->cancelling);
+    metric_gauge(out, "penstock_runs_ready", "Runs that wait for a worker.", waiting->ready);
+    metric_gauge(out, "penstock_runs_delayed", "Runs that are due later.", waiting->delayed);
+    add_seconds(out, "penstock_oldest_ready_seconds", "How long the oldest ready run has waited.",
+                waiting->oldest_ready_ms);
+    add_lanes(waiting, out);
+    add_waiting(counts, waiting, out);
     metric_gauge(out, "penstock_workers_up", "Workers with a good lease.", counts->workers_up);
     metric_gauge(out, "penstock_slots", "Runs that the workers can have in hand at once.",
                  counts->slots);
     metric_gauge(out, "penstock_slots_busy", "Runs that the workers have in hand.",
                  counts->in_progress + counts->cancelling);
+    add_seconds(out, "penstock_postgres_oldest_transaction_seconds",
+                "How long the oldest transaction in the database has been open.",
+                counts->oldest_transaction_ms);
 }
 
 static void add_connections(struct scheduler *scheduler, struct buf *out)
@@ -154,7 +197,7 @@ static void add_loop(struct buf *out)
 
 void health_metrics(struct scheduler *scheduler, struct buf *out)
 {
-    add_runs(census_counts(scheduler->census), out);
+    add_runs(census_counts(scheduler->census), census_waiting(scheduler->census), out);
     if (scheduler->api)
         api_metrics_render(scheduler->api, out);
     if (scheduler->dispatcher)

@@ -10,7 +10,7 @@
 enum { NONE = -1 };
 
 struct hint_entry {
-    struct uuid run;
+    struct hinted_run hint;
     int64_t at_ms;
     int32_t next; /* in its chain */
 };
@@ -68,7 +68,7 @@ static size_t chain_of(const struct hinted *hinted, struct uuid run)
 static void drop_oldest(struct hinted *hinted)
 {
     struct hint_entry *entry = &hinted->ring[hinted->first];
-    int32_t *at = &hinted->chains[chain_of(hinted, entry->run)];
+    int32_t *at = &hinted->chains[chain_of(hinted, entry->hint.run)];
 
     while (*at != (int32_t)hinted->first)
         at = &hinted->ring[*at].next;
@@ -79,19 +79,19 @@ static void drop_oldest(struct hinted *hinted)
 
 void hinted_expire(struct hinted *hinted, int64_t now_ms)
 {
-    while (hinted->count > 0 && hinted->ring[hinted->first].at_ms + HINTED_KEEP_MS <= now_ms)
+    while (hinted->count > 0 && hinted->ring[hinted->first].at_ms + HINTED_REMEMBER_MS <= now_ms)
         drop_oldest(hinted);
 }
 
-void hinted_add(struct hinted *hinted, struct uuid run, int64_t now_ms)
+void hinted_add(struct hinted *hinted, const struct hinted_run *run, int64_t now_ms)
 {
-    int32_t *chain = &hinted->chains[chain_of(hinted, run)];
+    int32_t *chain = &hinted->chains[chain_of(hinted, run->run)];
     size_t place;
 
     if (hinted->count == hinted->max)
         drop_oldest(hinted);
     place = (hinted->first + hinted->count) % hinted->max;
-    hinted->ring[place] = (struct hint_entry){run, now_ms, *chain};
+    hinted->ring[place] = (struct hint_entry){*run, now_ms, *chain};
     *chain = (int32_t)place;
     hinted->count++;
 }
@@ -103,8 +103,28 @@ int64_t hinted_age_ms(const struct hinted *hinted, struct uuid run, int64_t now_
          at = hinted->ring[at].next) {
         const struct hint_entry *entry = &hinted->ring[at];
 
-        if (uuid_equal(entry->run, run))
-            return now_ms - entry->at_ms < HINTED_KEEP_MS ? now_ms - entry->at_ms : -1;
+        if (uuid_equal(entry->hint.run, run))
+            return now_ms - entry->at_ms < HINTED_REMEMBER_MS ? now_ms - entry->at_ms : -1;
     }
     return -1;
+}
+
+size_t hinted_on_way(const struct hinted *hinted, const int64_t lengths[QUEUE_LANES],
+                     int64_t now_ms, struct hinted_run *out, size_t max)
+{
+    int64_t left[QUEUE_LANES];
+    size_t found = 0;
+
+    memcpy(left, lengths, sizeof(left));
+    for (size_t i = hinted->count; i-- > 0 && found < max;) {
+        const struct hint_entry *entry = &hinted->ring[(hinted->first + i) % hinted->max];
+
+        if (now_ms - entry->at_ms >= HINTED_KEEP_MS)
+            break;
+        if (left[entry->hint.lane] == 0)
+            continue;
+        left[entry->hint.lane]--;
+        out[found++] = entry->hint;
+    }
+    return found;
 }

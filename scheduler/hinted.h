@@ -1,24 +1,38 @@
 #pragma once
-/* Which runs were hinted in the last seconds: a bounded table keyed by run id, oldest first. When
- * it is full the oldest makes room, and is then merely hinted once too often. */
+/* Which runs of a shard were hinted lately: a bounded table keyed by run id, oldest first. When it
+ * is full the oldest makes room, and is then merely hinted once too often. */
 
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
+#include "shared/queue/queue.h"
 
 struct hinted;
 
-#define HINTED_MAX     50000
-#define HINTED_KEEP_MS 3000
+#define HINTED_MAX         12000
+#define HINTED_KEEP_MS     3000  /* a run that is still queued after that is hinted again */
+#define HINTED_REMEMBER_MS 10000 /* so that it is known to be again */
+
+struct hinted_run {
+    struct uuid run;
+    struct uuid tenant;
+    int lane;
+};
 
 struct hinted *hinted_new(size_t max);
 void hinted_free(struct hinted *hinted); /* accepts NULL */
 
-void hinted_add(struct hinted *hinted, struct uuid run, int64_t now_ms);
+void hinted_add(struct hinted *hinted, const struct hinted_run *run, int64_t now_ms);
 
-/* How long ago; -1: not within HINTED_KEEP_MS. */
+/* How long ago, the last time; -1: not that it is remembered. */
 int64_t hinted_age_ms(const struct hinted *hinted, struct uuid run, int64_t now_ms);
 
-/* Drops what is older than HINTED_KEEP_MS. */
+/* Hints that are still in the streams, newest first: streams are read in order, so of each lane it
+ * is the newest `lengths[lane]` ones; but none older than HINTED_KEEP_MS. Returns how many, at most
+ * `max`. A run that was hinted twice may be there twice. */
+size_t hinted_on_way(const struct hinted *hinted, const int64_t lengths[QUEUE_LANES],
+                     int64_t now_ms, struct hinted_run *out, size_t max);
+
+/* Drops what is older than HINTED_REMEMBER_MS. */
 void hinted_expire(struct hinted *hinted, int64_t now_ms);
 void hinted_clear(struct hinted *hinted);
 size_t hinted_count(const struct hinted *hinted);

@@ -108,9 +108,8 @@ static void on_run_ready(struct uuid run, struct uuid tenant, int shard, int pri
 {
     struct scheduler *scheduler = arg;
 
-    (void)tenant;
     if (scheduler->dispatcher)
-        dispatcher_hint(scheduler->dispatcher, run, shard, priority);
+        dispatcher_hint(scheduler->dispatcher, &(struct new_run){run, tenant, shard, priority});
 }
 
 static void on_run_cancelling(int64_t worker, struct uuid run, void *arg)
@@ -120,13 +119,14 @@ static void on_run_cancelling(int64_t worker, struct uuid run, void *arg)
     queue_nudge_cancel(scheduler->queue, worker, run);
 }
 
-static void on_counted(const struct dispatch_counts *counts, void *arg)
+static void on_counted(const struct dispatch_counts *counts, const struct dispatch_waiting *waiting,
+                       void *arg)
 {
     struct scheduler *scheduler = arg;
-    struct api_load load = {.ready = counts->ready, .slots = counts->slots};
+    struct api_load load = {.ready = waiting->ready, .slots = counts->slots};
 
     if (scheduler->dispatcher)
-        dispatcher_set_counts(scheduler->dispatcher, counts);
+        dispatcher_set_counts(scheduler->dispatcher, counts, waiting->ready);
     if (scheduler->api)
         api_set_load(scheduler->api, &load);
 }
@@ -150,7 +150,8 @@ static void handle(struct http_exchange *exchange, void *arg)
 static void start_roles(struct scheduler *scheduler)
 {
     int shards = scheduler->config->shards;
-    struct dispatcher_options dispatch = {scheduler->pg, scheduler->queue, shards};
+    struct dispatcher_options dispatch = {scheduler->pg, scheduler->queue, shards,
+                                          scheduler->roles & ROLE_DISPATCH};
     struct reap_options reap = {.pg = scheduler->pg, .queue = scheduler->queue, .shards = shards};
     struct census_options census = {scheduler->pg, on_counted, scheduler};
     struct api_options api = {
@@ -161,7 +162,7 @@ static void start_roles(struct scheduler *scheduler)
         .events = {on_run_ready, on_run_cancelling, scheduler},
     };
 
-    if (scheduler->roles & ROLE_DISPATCH)
+    if (scheduler->roles & (ROLE_DISPATCH | ROLE_API))
         scheduler->dispatcher = dispatcher_start(&dispatch);
     if (scheduler->roles & ROLE_REAP)
         scheduler->reap = reap_start(&reap);

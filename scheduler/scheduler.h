@@ -24,8 +24,8 @@ struct scheduler {
     struct redis *redis;
     struct queue *queue;
     struct provider_registry *registry;
-    struct api *api; /* NULL without its role; so are dispatcher and reap */
-    struct dispatcher *dispatcher;
+    struct api *api;               /* NULL without its role; so is reap */
+    struct dispatcher *dispatcher; /* NULL without both the roles api and dispatch */
     struct reap *reap;
     struct census *census;
     struct http_server *server;

@@ -270,23 +270,19 @@ static int poll_postgres(struct consumer *consumer, struct error *err)
 {
     struct worker *worker = consumer->worker;
     struct uuid runs[BATCH_MAX];
-    struct arena arena;
     size_t count = 0;
     int r = 0;
 
-    arena_init(&arena, 0);
     for (int shard = 0; r == 0 && shard < worker->config->shards; shard++) {
-        struct ready_query query = {.shard = shard, .limit = (int)(free_slots(consumer) - count)};
-        struct ready_list ready = {0};
+        size_t room = free_slots(consumer);
+        size_t found = 0;
 
-        if (query.limit <= 0)
+        if (room <= count)
             break;
-        r = dispatch_ready(worker->pg, &arena, &query, &ready, err);
+        r = dispatch_poll(worker->pg, shard, (int)(room - count), runs + count, &found, err);
         pulse_beat(&worker->pulse);
-        for (size_t i = 0; r == 0 && i < ready.count; i++)
-            runs[count++] = ready.items[i].id;
+        count += found;
     }
-    arena_deinit(&arena);
     if (r == 0 && count > 0)
         r = claim(consumer, runs, count, err);
     return r;

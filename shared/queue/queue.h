@@ -77,6 +77,7 @@ struct queue_stats {
     int64_t length[QUEUE_LANES];  /* entries, those in pending included */
     int64_t pending[QUEUE_LANES]; /* delivered and not yet removed */
     int64_t consumers;            /* of all lanes */
+    bool known;                   /* the generation is the one of queue_init */
 };
 
 /* Returns 0; a forgotten shard is one of zeros. */

@@ -8,7 +8,8 @@
 
 static struct redis_script stats_script = {
     "queue stats",
-    /* KEYS: generation, lanes. Returns length and pending of each lane, then all consumers. */
+    /* KEYS: generation, lanes. Returns length and pending of each lane, all consumers, the
+     * generation. */
     "local out, consumers = {}, 0\n"
     "for i = 2, #KEYS do\n"
     "  out[#out + 1] = redis.call('XLEN', KEYS[i])\n"
@@ -18,6 +19,7 @@ static struct redis_script stats_script = {
     "  if not all.err then consumers = consumers + #all end\n"
     "end\n"
     "out[#out + 1] = consumers\n"
+    "out[#out + 1] = redis.call('GET', KEYS[1]) or ''\n"
     "return out\n",
     ""};
 
@@ -55,19 +57,22 @@ int queue_stats(struct queue *queue, int shard, struct queue_stats *out, struct 
     redisReply *reply = NULL;
     struct queue_stats stats = {0};
     struct queue_keys keys;
+    struct text generation;
     int r;
 
     queue_keys_of(shard, &keys);
     r = redis_script(queue->redis, &stats_script, keys.texts, QUEUE_KEYS, NULL, 0, &reply, err);
     if (r < 0)
         return error_wrap(err, "figures of shard %d of the queue", shard);
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 * QUEUE_LANES + 1)
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 * QUEUE_LANES + 2)
         return error_set(err, E_PROTOCOL, "the figures of the queue have a strange form");
     for (int i = 0; i < QUEUE_LANES; i++) {
         stats.length[i] = reply->element[2 * i]->integer;
         stats.pending[i] = reply->element[2 * i + 1]->integer;
     }
     stats.consumers = reply->element[2 * QUEUE_LANES]->integer;
+    generation = redis_reply_text(reply->element[2 * QUEUE_LANES + 1]);
+    stats.known = generation.len > 0 && text_is(generation, queue->generations[shard]);
     *out = stats;
     return 0;
 }

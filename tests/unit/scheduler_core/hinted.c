@@ -7,18 +7,30 @@
 #include "scheduler/scheduler.h"
 #include "shared/base/error.h"
 
-Test(hinted, remembers_for_three_seconds)
+static struct hinted_run hint_of(struct uuid run, int lane)
+{
+    return (struct hinted_run){run, run, lane};
+}
+
+static void add(struct hinted *hinted, struct uuid run, int64_t now_ms)
+{
+    struct hinted_run hint = hint_of(run, 0);
+
+    hinted_add(hinted, &hint, now_ms);
+}
+
+Test(hinted, remembers_for_ten_seconds)
 {
     struct hinted *hinted = hinted_new(10);
     struct uuid run = uuid_new();
 
     cr_assert_eq(hinted_age_ms(hinted, run, 0), -1);
-    hinted_add(hinted, run, 1000);
+    add(hinted, run, 1000);
     cr_assert_eq(hinted_age_ms(hinted, run, 1500), 500);
-    cr_assert_eq(hinted_age_ms(hinted, run, 1000 + HINTED_KEEP_MS), -1);
-    hinted_add(hinted, run, 3000);
+    cr_assert_eq(hinted_age_ms(hinted, run, 1000 + HINTED_REMEMBER_MS), -1);
+    add(hinted, run, 3000);
     cr_assert_eq(hinted_age_ms(hinted, run, 3010), 10);
-    hinted_expire(hinted, 1000 + HINTED_KEEP_MS);
+    hinted_expire(hinted, 1000 + HINTED_REMEMBER_MS);
     cr_assert_eq(hinted_count(hinted), 1);
     cr_assert_eq(hinted_age_ms(hinted, run, 4010), 1010);
     hinted_clear(hinted);
@@ -33,13 +45,35 @@ Test(hinted, forgets_the_oldest_when_it_is_full)
 
     for (int i = 0; i < 200; i++) {
         runs[i] = uuid_new();
-        hinted_add(hinted, runs[i], i);
+        add(hinted, runs[i], i);
     }
     cr_assert_eq(hinted_count(hinted), 50);
     for (int i = 0; i < 200; i++)
         cr_assert_eq(hinted_age_ms(hinted, runs[i], 200), i < 150 ? -1 : 200 - i);
-    hinted_expire(hinted, HINTED_KEEP_MS + 1000);
+    hinted_expire(hinted, HINTED_REMEMBER_MS + 1000);
     cr_assert_eq(hinted_count(hinted), 0);
+    hinted_free(hinted);
+}
+
+Test(hinted, on_their_way_are_the_newest_of_each_lane_and_none_for_longer_than_three_seconds)
+{
+    struct hinted *hinted = hinted_new(50);
+    struct hinted_run hints[9], found[9];
+
+    for (int i = 0; i < 9; i++) {
+        hints[i] = hint_of(uuid_new(), i % 3);
+        hinted_add(hinted, &hints[i], 1000 + i);
+    }
+    cr_assert_eq(hinted_on_way(hinted, (int64_t[QUEUE_LANES]){0}, 1100, found, 9), 0);
+    cr_assert_eq(hinted_on_way(hinted, (int64_t[QUEUE_LANES]){2, 0, 1, 7}, 1100, found, 9), 3);
+    cr_assert(uuid_equal(found[0].run, hints[8].run));
+    cr_assert(uuid_equal(found[1].run, hints[6].run));
+    cr_assert(uuid_equal(found[2].run, hints[3].run));
+    cr_assert_eq(hinted_on_way(hinted, (int64_t[QUEUE_LANES]){9, 9, 9, 9}, 1100, found, 9), 9);
+    cr_assert_eq(hinted_on_way(hinted, (int64_t[QUEUE_LANES]){9, 9, 9, 9}, 1100, found, 4), 4);
+    cr_assert_eq(
+        hinted_on_way(hinted, (int64_t[QUEUE_LANES]){9, 9, 9, 9}, 1005 + HINTED_KEEP_MS, found, 9),
+        3);
     hinted_free(hinted);
 }
 

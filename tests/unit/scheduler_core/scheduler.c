@@ -293,7 +293,7 @@ static void health(struct scheduler *scheduler, struct store *store)
     cr_assert(strstr(reply, "penstock_http_requests_total{method=\"GET\",route=\"/v1/threads\","
                             "status=\"4xx\"} 1\n"),
               "%s", reply);
-    cr_assert(strstr(reply, "penstock_hints_total{way=\"tick\"} ") &&
+    cr_assert(strstr(reply, "penstock_hints_total{way=\"tick\",lane=\"p1\"} ") &&
                   strstr(reply, "penstock_postgres_up 1\n"),
               "%s", reply);
 }

@@ -87,8 +87,11 @@ static void use_api(const struct store *store)
 
 static void use_worker(const struct store *store)
 {
-    struct ready_query query = {
-        .limit = 100, .exclude = (struct uuid[1]){{{1}}}, .exclude_count = 1};
+    struct dispatch_query query = {.limit = 100,
+                                   .exclude = (struct uuid[1]){{{1}}},
+                                   .exclude_count = 1,
+                                   .owned_shards = (int64_t[1]){0},
+                                   .owned_count = 1};
     struct history_limits limits = {50, 100000};
     struct run run = must_run(store);
     int64_t worker = must_worker(store);
@@ -114,7 +117,11 @@ static void use_worker(const struct store *store)
     struct run_progress progress;
     struct run_claim_list held;
     struct message_list messages;
-    struct ready_list ready;
+    struct dispatch_tenants tenants;
+    struct dispatch_waiting waiting;
+    struct dispatch_offer ready;
+    struct uuid polled[10];
+    size_t polled_count;
 
     MUST(run_leases_held(store->pg, store->arena, worker, &held, &test_err));
     MUST(run_leases_progress(store->pg, store->arena, run.id, &progress, &test_err));
@@ -123,7 +130,10 @@ static void use_worker(const struct store *store)
     MUST(run_leases_hand_back(writer_of(store->pg), &claim.lease, NULL, &how, &test_err));
     claim = must_claim(store, worker, run.id);
     MUST(run_leases_finish(writer_of(store->pg), &claim.lease, NULL, &ending, &test_err));
-    MUST(dispatch_ready(store->pg, store->arena, &query, &ready, &test_err));
+    MUST(dispatch_offer(store->pg, store->arena, &query, &ready, &test_err));
+    MUST(dispatch_poll(store->pg, 0, 10, polled, &polled_count, &test_err));
+    MUST(dispatch_tenants(store->pg, store->arena, &tenants, &test_err));
+    MUST(dispatch_count_waiting(store->pg, store->arena, &waiting, &test_err));
     MUST(dispatch_count(store->pg, &counts, &test_err));
     sql_do("UPDATE workers SET state = 'dead' WHERE worker_id = %lld", (long long)worker);
     must_claim(store, must_worker(store), must_run(store).id);

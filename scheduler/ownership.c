@@ -1,0 +1,181 @@
+/* One fiber. Twice a second it looks who lives and what is free, and gives or takes a difference;
+ * every 2 s it renews the leases. A lease counts from before the request that renewed it was sent,
+ * so the database's never ends before ours does.
+ *
+ * What is owned may be wrong for a moment: a shard that was given up is ticked by its next owner
+ * at once, one that lapsed by us after a long pause as well. That costs a hint given twice.
+ */
+
+#include "scheduler/ownership.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/base/memory.h"
+#include "shared/base/metric.h"
+#include "shared/fiber/fiber.h"
+#include "shared/store/shards.h"
+#include "shared/store/workers.h"
+
+enum { LOOK_MS = 400, LOOK_JITTER_MS = 200 };
+
+struct ownership {
+    struct ownership_options options;
+    struct scheduler_row row;
+    char host[256];
+    struct fiber *fiber;
+    int64_t terms[SHARDS_MAX]; /* 0: not ours */
+    int count;
+    int64_t renewed_ms; /* when the last renewal was sent */
+    int64_t good_until_ms;
+    uint64_t taken;
+    uint64_t given;
+    bool trouble;
+};
+
+int ownership_share(int shards, int live, int rank)
+{
+    if (live < 1)
+        return 0;
+    return shards / live + (rank < shards % live);
+}
+
+bool ownership_has(const struct ownership *ownership, int shard)
+{
+    return ownership->terms[shard] > 0 && clock_ms() < ownership->good_until_ms;
+}
+
+int ownership_count(const struct ownership *ownership)
+{
+    return clock_ms() < ownership->good_until_ms ? ownership->count : 0;
+}
+
+static void set_owned(struct ownership *ownership, const struct shards_view *view)
+{
+    int64_t terms[SHARDS_MAX] = {0};
+    bool changed = false;
+
+    for (int i = 0; i < view->owned_count; i++)
+        terms[view->owned[i].shard] = view->owned[i].term;
+    for (int i = 0; i < ownership->options.shards; i++) {
+        bool was = ownership->terms[i] > 0;
+        bool is = terms[i] > 0;
+
+        ownership->taken += terms[i] != ownership->terms[i] && is;
+        ownership->given += was && !is;
+        changed = changed || was != is;
+        ownership->terms[i] = terms[i];
+    }
+    ownership->count = view->owned_count;
+    if (!changed)
+        return;
+    log_info("shards of this scheduler", LOG_INT("owned", view->owned_count),
+             LOG_INT("of", ownership->options.shards), LOG_INT("schedulers", view->live));
+    if (ownership->options.changed)
+        ownership->options.changed(ownership->options.arg);
+}
+
+static int renew(struct ownership *ownership, struct error *err)
+{
+    int64_t sent_ms = clock_ms();
+    int r;
+
+    if (ownership->good_until_ms > 0 && sent_ms - ownership->renewed_ms < SHARDS_RENEW_MS)
+        return 0;
+    r = shards_renew(ownership->options.pg, &ownership->row, err);
+    if (r < 0)
+        return r;
+    ownership->renewed_ms = sent_ms;
+    ownership->good_until_ms = sent_ms + SHARDS_LEASE_MS;
+    return 0;
+}
+
+/* Returns 0, or what failed. */
+static int look(struct ownership *ownership, struct error *err)
+{
+    struct pg *pg = ownership->options.pg;
+    struct shards_view view;
+    int share;
+    int r = renew(ownership, err);
+
+    if (r == 0)
+        r = shards_look(pg, &ownership->row, &view, err);
+    if (r < 0)
+        return r;
+    share = ownership_share(ownership->options.shards, view.live, view.rank);
+    if (view.owned_count == share || (view.owned_count < share && view.free == 0)) {
+        set_owned(ownership, &view);
+        return 0;
+    }
+    if (view.owned_count > share)
+        r = shards_give(pg, &ownership->row, view.owned_count - share, err);
+    else
+        r = shards_take(pg, &ownership->row, share - view.owned_count, err);
+    if (r == 0)
+        r = shards_look(pg, &ownership->row, &view, err);
+    if (r == 0)
+        set_owned(ownership, &view);
+    return r;
+}
+
+static void ownership_run(void *arg)
+{
+    struct ownership *ownership = arg;
+    struct error err;
+
+    do {
+        int r = look(ownership, &err);
+
+        if (r < 0 && r != -E_CANCELED && !ownership->trouble)
+            log_warn("the shards' leases can't be renewed", LOG_ERROR(&err));
+        if (r == 0 && ownership->trouble)
+            log_info("the shards' leases are renewed again");
+        if (r != -E_CANCELED)
+            ownership->trouble = r < 0;
+    } while (fiber_sleep(LOOK_MS + (int64_t)random_below(LOOK_JITTER_MS), &err) == 0);
+}
+
+struct ownership *ownership_start(const struct ownership_options *options)
+{
+    struct ownership *ownership = xcalloc(1, sizeof(*ownership));
+
+    ASSERT(options->shards >= 1 && options->shards <= SHARDS_MAX);
+    ownership->options = *options;
+    gethostname(ownership->host, sizeof(ownership->host) - 1);
+    ownership->row =
+        (struct scheduler_row){workers_new_id(), ownership->host, getpid(), options->shards};
+    ownership->fiber = fiber_start("ownership", ownership_run, ownership);
+    return ownership;
+}
+
+void ownership_stop(struct ownership *ownership)
+{
+    struct error err;
+
+    if (!ownership)
+        return;
+    fiber_cancel(ownership->fiber);
+    fiber_join(ownership->fiber);
+    /* Without Postgres the leases lapse by themselves. */
+    if (pg_is_ready(ownership->options.pg) &&
+        shards_leave(ownership->options.pg, &ownership->row, &err) < 0)
+        log_info("the shards could not be given back", LOG_ERROR(&err));
+    free(ownership);
+}
+
+void ownership_metrics_render(const struct ownership *ownership, struct buf *out)
+{
+    metric_gauge(out, "penstock_shards_owned", "Shards that this scheduler dispatches.",
+                 ownership_count(ownership));
+    metric_counter(out, "penstock_shards_taken_total", "Shards taken.", ownership->taken);
+    metric_counter(out, "penstock_shards_given_total", "Shards given up or lost.",
+                   ownership->given);
+    metric_head(out, "gauge", "penstock_shard_term", "How often a shard has changed its owner.");
+    for (int i = 0; i < ownership->options.shards; i++)
+        if (ownership_has(ownership, i))
+            buf_printf(out, "penstock_shard_term{shard=\"%d\"} %" PRId64 "\n", i,
+                       ownership->terms[i]);
+}
