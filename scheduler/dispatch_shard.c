@@ -9,7 +9,9 @@
  *
  * Order: a tenant that has next to nothing in work takes the express lane, as far as its small
  * share goes; all the rest goes through fair.c into the lanes of priorities. A tenant with a limit
- * gets what its limit leaves, counted with the hints that are on their way.
+ * gets what its limit leaves, counted with the hints that are on their way. That is only exact when
+ * no other shard gives out the same at the same time, so ticks with such tenants go one by one; one
+ * that meets the first of them gives it nothing and comes again at once, in that way.
  */
 
 #include "scheduler/dispatch_shard.h"
@@ -42,9 +44,10 @@ struct tick {
     struct uuid *owners;
     bool *taken;
     size_t run_count;
-    size_t left;  /* of these, without a hint */
-    bool sent;    /* some */
-    bool limited; /* something waits for a limit */
+    size_t left;   /* of these, without a hint */
+    bool sent;     /* some */
+    bool limited;  /* something waits for a limit */
+    bool counting; /* it alone gives out what limits leave */
 };
 
 static int initialise(struct dispatch_shard *shard, struct error *err)
@@ -78,6 +81,7 @@ void dispatch_shard_forget(struct dispatch_shard *shard)
     shard->hinted = NULL;
     shard->fair = NULL;
     shard->backlog = false;
+    shard->exact = false;
     shard->capped_count = 0;
     shard->waiting_count = 0;
     shard->asked_ms = 0;
@@ -161,6 +165,8 @@ static int64_t room_of(const struct tick *tick, const struct ready_tenant *tenan
 
     if (tenant->max_running == 0)
         return FAIR_NO_CAP;
+    if (!tick->counting)
+        return 0;
     view.turn = ownership_has(common->ownership,
                               cap_turn(tenant->id, common->shard_count, clock_wall_ms()));
     return cap_room(&view);
@@ -342,6 +348,7 @@ static void conclude(struct tick *tick)
     for (size_t i = 0; i < tick->tenant_count; i++)
         if (tick->tenants[i].room != FAIR_NO_CAP)
             shard->capped[shard->capped_count++] = tick->hinted[i];
+    shard->exact = shard->capped_count > 0;
     for (size_t i = 0; i < tick->offer.tenant_count; i++)
         work[tick->offer.tenants[i].priority] = true;
     for (int i = 0; i < FAIR_LANES; i++) {
@@ -350,7 +357,7 @@ static void conclude(struct tick *tick)
         shard->after[i] = tick->offer.after[i];
     }
     shard->backlog = tick->left > 0;
-    if (tick->sent || tick->left > 0)
+    if (tick->sent || tick->left > 0 || (shard->exact && !tick->counting))
         shard->wait_ms = TICK_BUSY_MS;
     else
         shard->wait_ms = tick->limited ? TICK_CAPPED_MS : TICK_IDLE_MS;
@@ -418,13 +425,14 @@ static bool worth_asking(const struct tick *tick)
 
     if (shard->told)
         return since_ms >= TICK_BUSY_MS;
-    return tick->room >= shard->common->window / 4 || since_ms >= TICK_IDLE_MS;
+    return tick->room >= shard->common->window / 4 ||
+           (tick->counting && since_ms >= TICK_CAPPED_MS) || since_ms >= TICK_IDLE_MS;
 }
 
-int dispatch_shard_tick(struct dispatch_shard *shard, struct error *err)
+SUSPENDS static int tick_once(struct dispatch_shard *shard, bool counting, struct error *err)
 {
     struct dispatch_common *common = shard->common;
-    struct tick tick = {.shard = shard, .now_ms = clock_ms()};
+    struct tick tick = {.shard = shard, .counting = counting, .now_ms = clock_ms()};
     struct queue_stats stats;
     int64_t ordinary = 0;
     int r = initialise(shard, err);
@@ -456,5 +464,26 @@ int dispatch_shard_tick(struct dispatch_shard *shard, struct error *err)
     arena_init(&tick.arena, 0);
     r = dispatch(&tick, &stats, err);
     arena_deinit(&tick.arena);
+    return r;
+}
+
+int dispatch_shard_tick(struct dispatch_shard *shard, struct error *err)
+{
+    struct dispatch_common *common = shard->common;
+    bool counting = shard->exact;
+    int r;
+
+    while (counting && common->counting) {
+        r = cond_wait(&common->counted, DEADLINE_NONE, err);
+        if (r < 0)
+            return r;
+    }
+    if (counting)
+        common->counting = true;
+    r = tick_once(shard, counting, err);
+    if (counting) {
+        common->counting = false;
+        cond_signal(&common->counted);
+    }
     return r;
 }

@@ -6,6 +6,7 @@
 #include "scheduler/hinted.h"
 #include "scheduler/loads.h"
 #include "shared/base/compiler.h"
+#include "shared/fiber/cond.h"
 #include "shared/queue/queue.h"
 #include "shared/store/dispatch.h"
 
@@ -27,6 +28,8 @@ struct dispatch_common {
     size_t window;         /* hints that a shard's lanes of priorities may hold */
     size_t express_window; /* and its express lane */
     int64_t small;         /* a tenant with fewer runs in work may use the express lane */
+    bool counting;         /* a shard is giving out what tenants' limits leave */
+    struct cond counted;
     uint64_t hints[HINT_WAYS][QUEUE_LANES];
 };
 
@@ -46,6 +49,7 @@ struct dispatch_shard {
     bool initialised; /* the queue's shard, as far as we know */
     bool backlog;     /* the last tick left ready runs without a hint, or could not hint at all */
     bool told;        /* of a run that the tick is to look for */
+    bool exact;       /* it has runs of tenants with a limit: see the .c file */
     int64_t wait_ms;  /* until the next tick */
     int64_t asked_ms; /* when Postgres was asked last */
     struct uuid after[DISPATCH_PRIORITIES];

@@ -316,6 +316,7 @@ struct dispatcher *dispatcher_start(const struct dispatcher_options *options)
     common->shards = xcalloc((size_t)common->shard_count, sizeof(*common->shards));
     dispatcher_set_counts(dispatcher, &(struct dispatch_counts){0}, 0);
     cond_init(&dispatcher->fast_told);
+    cond_init(&common->counted);
     dispatcher->fast = xcalloc(FAST_MAX, sizeof(*dispatcher->fast));
     dispatcher->tickers = xcalloc((size_t)common->shard_count, sizeof(*dispatcher->tickers));
     for (int i = 0; i < common->shard_count; i++) {

@@ -31,6 +31,7 @@ static const struct command *const commands[] = {
     &command_tenants_list,
     &command_keys_list,
     &command_tenants_create,
+    &command_tenants_set,
     &command_keys_create,
     &command_keys_revoke,
     &command_doctor,

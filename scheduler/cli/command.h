@@ -39,6 +39,7 @@ extern const struct command command_threads_show;
 extern const struct command command_batch_run;
 extern const struct command command_migrate;
 extern const struct command command_tenants_create;
+extern const struct command command_tenants_set;
 extern const struct command command_tenants_list;
 extern const struct command command_keys_create;
 extern const struct command command_keys_list;

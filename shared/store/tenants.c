@@ -11,7 +11,7 @@
 
 #define LIST_MAX "10000"
 
-#define TENANT_COLUMNS "id, name, " SQL_SECONDS("created_at")
+#define TENANT_COLUMNS "id, name, " SQL_SECONDS("created_at") ", weight, coalesce(max_running, 0)"
 
 #define KEY_COLUMNS                                                                                \
     "id, tenant_id, " SQL_SECONDS("created_at") ", " SQL_SECONDS("last_used_at") ", " SQL_SECONDS( \
@@ -30,6 +30,8 @@ static int tenant_read(const struct store *store, const struct pg_result *result
     tenant.id = row_uuid(&row);
     tenant.name = row_text(&row);
     tenant.created_at = row_int(&row);
+    tenant.weight = row_int(&row);
+    tenant.max_running = row_int(&row);
     if (row_check(&row, err) < 0)
         return -E_LIMIT;
     *out = tenant;
@@ -141,6 +143,35 @@ int tenants_find(const struct store *store, struct text name, struct tenant *out
     int r;
 
     r = pg_exec(store->pg, &tenant_find, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return TENANT_MISSING;
+    return tenant_read(store, result, 0, out, err);
+}
+
+static const struct pg_statement tenant_set = {
+    .name = "tenant_set",
+    .sql = "UPDATE tenants SET weight = CASE WHEN $2 = 0 THEN weight ELSE $2 END,"
+           "   max_running = CASE WHEN $3 = 0 THEN max_running WHEN $3 > 0 THEN $3 END"
+           " WHERE name = $1 RETURNING " TENANT_COLUMNS,
+    .types = "tii",
+};
+
+int tenants_set(const struct store *store, struct text name, const struct tenant_change *change,
+                struct tenant *out, struct error *err)
+{
+    CLEANUP(pg_result_freep)
+    struct pg_result *result = NULL;
+    struct pg_value values[3] = {pg_text(name), pg_int(change->weight),
+                                 pg_int(change->max_running)};
+    int r;
+
+    if (change->weight < 0 || change->weight > TENANT_WEIGHT_MAX)
+        return error_set(err, E_INVALID, "a tenant's weight is 1 to %d", TENANT_WEIGHT_MAX);
+    if (change->max_running < TENANT_UNLIMITED)
+        return error_set(err, E_INVALID, "a tenant's limit of running runs is 1 or more");
+    r = pg_exec(store->pg, &tenant_set, values, &result, err);
     if (r < 0)
         return r;
     if (pg_rows(result) == 0)

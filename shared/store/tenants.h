@@ -11,10 +11,14 @@
 #define KEY_TEXT_SIZE   47 /* "pk_", 43 characters and the zero */
 #define TENANT_NAME_MAX 64 /* characters: letters, digits, "-", "_", "." */
 
+#define TENANT_WEIGHT_MAX 1000
+
 struct tenant {
     struct uuid id;
     struct text name;
     int64_t created_at;
+    int64_t weight;      /* share of the workers beside others that wait: 1..TENANT_WEIGHT_MAX */
+    int64_t max_running; /* runs in work at once; 0: no limit */
 };
 
 struct tenant_list {
@@ -45,6 +49,18 @@ SUSPENDS MUSTCHECK int tenants_list(const struct store *store, struct tenant_lis
                                     struct error *err);
 SUSPENDS MUSTCHECK int tenants_find(const struct store *store, struct text name, struct tenant *out,
                                     struct error *err);
+
+struct tenant_change {
+    int64_t weight;      /* 0: as it is */
+    int64_t max_running; /* 0: as it is; TENANT_UNLIMITED: no limit */
+};
+
+#define TENANT_UNLIMITED (-1)
+
+/* By name. TENANT_MISSING; -E_INVALID. Dispatchers notice within seconds. */
+SUSPENDS MUSTCHECK int tenants_set(const struct store *store, struct text name,
+                                   const struct tenant_change *change, struct tenant *out,
+                                   struct error *err);
 
 /* Makes a key for store->tenant and writes it to out_key, its only showing. TENANT_MISSING. */
 SUSPENDS MUSTCHECK int keys_create(const struct store *store, struct text name, struct api_key *out,

@@ -203,6 +203,20 @@ export class Stack {
     return execFileSync('redis-cli', ['-s', this.redisUrl.replace('unix://', ''), ...args], { encoding: 'utf8' });
   }
 
+  stopRedis() {
+    this.redis('SHUTDOWN', 'NOSAVE');
+  }
+
+  /** Starts it again, empty, as tests/lib/with-servers does. */
+  startRedis() {
+    const socket = this.redisUrl.replace('unix://', '');
+    const command = ['redis-server', '--port', '0', '--unixsocket', socket, '--unixsocketperm', '777', '--save', '', '--appendonly', 'no', '--daemonize',
+      'yes', '--pidfile', join(this.serversDir, 'redis.pid'), '--logfile', join(this.serversDir, 'redis.log'), '--dir', this.serversDir];
+    const as = process.getuid() === 0 ? ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups'] : [];
+    const [file, ...rest] = [...as, ...command];
+    execFileSync(file, rest, { stdio: 'ignore', cwd: '/' });
+  }
+
   /** pg_ctl on the private Postgres: 'restart -m immediate', 'stop -m fast', 'start'. */
   postgres(...args) {
     const binDir = execFileSync('bash', ['-c', 'ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1'], { encoding: 'utf8' }).trim();

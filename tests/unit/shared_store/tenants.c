@@ -27,6 +27,34 @@ Test(tenants, are_created_once_found_by_name_and_listed)
     with_store(finds_tenants);
 }
 
+static void sets_shares(struct store *store)
+{
+    struct tenant_change change = {.weight = 5};
+    struct tenant tenant;
+
+    MUST(tenants_find(store, TEXT("acme"), &tenant, &test_err));
+    cr_assert_eq(tenant.weight, 1);
+    cr_assert_eq(tenant.max_running, 0);
+    MUST(tenants_set(store, TEXT("acme"), &change, &tenant, &test_err));
+    change = (struct tenant_change){.max_running = 7};
+    MUST(tenants_set(store, TEXT("acme"), &change, &tenant, &test_err));
+    cr_assert_eq(tenant.weight, 5, "what is not given stays");
+    cr_assert_eq(tenant.max_running, 7);
+    change.max_running = TENANT_UNLIMITED;
+    MUST(tenants_set(store, TEXT("acme"), &change, &tenant, &test_err));
+    cr_assert_eq(tenant.max_running, 0);
+    GIVES(TENANT_MISSING, tenants_set(store, TEXT("none"), &change, &tenant, &test_err));
+    change = (struct tenant_change){.weight = TENANT_WEIGHT_MAX + 1};
+    GIVES(-E_INVALID, tenants_set(store, TEXT("acme"), &change, &tenant, &test_err));
+    change = (struct tenant_change){.max_running = -2};
+    GIVES(-E_INVALID, tenants_set(store, TEXT("acme"), &change, &tenant, &test_err));
+}
+
+Test(tenants, have_a_share_and_a_limit)
+{
+    with_store(sets_shares);
+}
+
 static void makes_keys(struct store *store)
 {
     char text[KEY_TEXT_SIZE];

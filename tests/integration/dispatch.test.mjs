@@ -1,0 +1,231 @@
+// Dispatch: several schedulers, loss of Redis, order between tenants and priorities, limits, delays.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { freePort, sleep, until, withStack } from '../lib/stack.mjs';
+
+const quick = `
+rules:
+  - then: {text: 'done'}
+`;
+
+async function secondScheduler(stack, args = []) {
+  const port = await freePort();
+  const scheduler = stack.program('penstock-scheduler', ['--port', String(port), ...args], {});
+  scheduler.url = `http://127.0.0.1:${port}`;
+  await until('the second scheduler is ready', async () => (await fetch(`${scheduler.url}/readyz`).catch(() => null))?.ok);
+  return scheduler;
+}
+
+const owners = (stack) =>
+  stack.sql(`SELECT owner::text, count(*)::int AS shards FROM shard_leases WHERE lease_until > now() GROUP BY owner ORDER BY 2, 1`);
+
+const evenly = (stack, ...shards) => {
+  const now = owners(stack).map((row) => row.shards);
+  return now.length === shards.length && now.every((count, i) => count === shards[i]);
+};
+
+/** Runs written by SQL, as if their hints had been lost. Returns their ids, in order of due time. */
+function insertRuns(stack, count, fields = {}) {
+  const of = { tenant: 'test', due_at: 'now()', priority: 1, shard: 0, ...fields };
+  return stack
+    .exec(
+      `WITH i AS MATERIALIZED (SELECT n, gen_random_uuid() AS run, gen_random_uuid() AS thread FROM generate_series(1, ${count}) n),
+       a AS (SELECT * FROM agents LIMIT 1), e AS (SELECT id FROM tenants WHERE name = '${of.tenant}'),
+       t AS (INSERT INTO threads (id, tenant_id, active_run) SELECT i.thread, e.id, i.run FROM i, e),
+       m AS (INSERT INTO messages (id, tenant_id, thread_id, role, content)
+         SELECT gen_random_uuid(), e.id, i.thread, 'user', '[{"type":"text","text":{"value":"go","annotations":[]}}]' FROM i, e)
+       INSERT INTO runs (id, tenant_id, thread_id, agent_id, agent_version, shard, priority, spec, due_at, expires_at)
+         SELECT i.run, e.id, i.thread, a.id, 1, ${of.shard}, ${of.priority},
+           a.spec || '{"tool_choice":"auto","parallel_tool_calls":true}', ${of.due_at}, now() + interval '1 h' FROM i, a, e ORDER BY n
+         RETURNING id`,
+    )
+    .trim()
+    .split('\n');
+}
+
+const insertRun = (stack, fields) => insertRuns(stack, 1, fields)[0];
+
+const started = (stack, id) => stack.sql(`SELECT 1 FROM runs WHERE id = '${id}' AND started_at IS NOT NULL`).length === 1;
+const done = (stack) => Number(stack.exec(`SELECT count(*) FROM runs WHERE status = 'completed'`));
+
+async function metric(stack, pattern, url = stack.url) {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const found = text.match(pattern);
+  assert.ok(found, `no ${pattern} in\n${text}`);
+  return Number(found[1]);
+}
+
+test('four shards are shared 2 and 2, taken over when a scheduler dies, and given back at a stop', async () => {
+  await withStack({ script: quick, env: { PENSTOCK_SHARDS: '4' } }, async (stack) => {
+    await until('the first owns all', () => evenly(stack, 4));
+    const second = await secondScheduler(stack);
+    await until('2 and 2', () => evenly(stack, 2, 2), 3000);
+    await until('it says so', async () => (await metric(stack, /^penstock_shards_owned (\d+)$/m, second.url)) === 2);
+    await stack.assistant();
+    for (let shard = 0; shard < 4; shard++) {
+      const id = insertRun(stack, { shard });
+      await until(`a run of shard ${shard} starts`, () => started(stack, id), 2000);
+    }
+    await second.stop();
+    await until('given back at once', () => evenly(stack, 4), 1500);
+    const role = await secondScheduler(stack, ['--roles', 'api,reap']);
+    await sleep(1500);
+    assert.ok(evenly(stack, 4), 'who does not dispatch takes none');
+    await role.stop();
+    assert.equal(stack.sql('SELECT 1 FROM schedulers').length, 1);
+  });
+});
+
+test('kill -9 of the scheduler that owns the shard: new runs at once, the sure way within 7 s', async () => {
+  await withStack({ script: quick }, async (stack) => {
+    const second = await secondScheduler(stack);
+    const assistant = await stack.assistant();
+    const owner = owners(stack)[0].owner;
+    const ownerPid = stack.sql(`SELECT pid FROM schedulers WHERE scheduler_id = ${owner}`)[0].pid;
+    const [dead, alive] = stack.scheduler.pid === ownerPid ? [stack.scheduler, second] : [second, stack.scheduler];
+    const killed = Date.now();
+    await dead.kill('SIGKILL');
+    if (alive === second) stack.url = second.url;
+    const lost = insertRun(stack);
+    for (let i = 0; i < 3; i++) {
+      const run = await stack.submit(assistant, 'go');
+      await until('a new run goes on by the fast way', async () => (await stack.run(run)).status === 'completed', 1000);
+    }
+    assert.ok(Date.now() - killed < 4000, 'that was before the lease lapsed');
+    await until('the lost one, after the lease', () => started(stack, lost), killed + 7000 - Date.now());
+    assert.equal(stack.sql('SELECT term FROM shard_leases')[0].term, 2);
+  });
+});
+
+test('FLUSHALL: all that is ready is hinted again within a second', async () => {
+  await withStack({ script: quick, workers: 0 }, async (stack) => {
+    await stack.assistant();
+    insertRuns(stack, 50);
+    const hints = () => Number(stack.redis('XLEN', 'q:{s00}:p1')) + Number(stack.redis('XLEN', 'q:{s00}:x'));
+    await until('hinted', () => hints() === 50);
+    for (let i = 0; i < 3; i++) {
+      stack.redis('FLUSHALL');
+      await until('hinted again', () => hints() === 50, 1000);
+    }
+    assert.ok((await metric(stack, /^penstock_queue_forgotten_total\{shard="0"\} (\d+)$/m)) >= 3);
+  });
+});
+
+test('Redis away and back, empty: within a second the hints are there', async () => {
+  await withStack({ script: quick, workers: 0 }, async (stack) => {
+    await stack.assistant();
+    insertRuns(stack, 50);
+    const hints = () => Number(stack.redis('XLEN', 'q:{s00}:p1')) + Number(stack.redis('XLEN', 'q:{s00}:x'));
+    await until('hinted', () => hints() === 50);
+    stack.stopRedis();
+    await sleep(3000);
+    stack.startRedis();
+    await until('hinted again', () => hints() === 50, 1000);
+  });
+});
+
+test('without Redis the workers go on, tenants in turns and within their limits', async () => {
+  const script = `
+rules:
+  - then: {text: 'done', delay_ms: 300}
+`;
+  await withStack({ script, workers: 0, slots: 8 }, async (stack) => {
+    await stack.assistant();
+    stack.command('tenants', 'create', 'other');
+    stack.command('tenants', 'set', 'test', '--max-running', '2');
+    stack.stopRedis();
+    insertRuns(stack, 12);
+    const other = insertRun(stack, { tenant: 'other' });
+    await stack.startWorker();
+    await until('the other one starts', () => started(stack, other), 3000);
+    await until('all end', () => done(stack) === 13, 20000);
+  });
+});
+
+test('a run that is due later starts then, and not before', async () => {
+  await withStack({ script: quick }, async (stack) => {
+    await stack.assistant();
+    const ids = [];
+    for (let i = 0; i < 5; i++) ids.push(insertRun(stack, { due_at: `now() + interval '${1000 + 100 * i} ms'` }));
+    await until('all start', () => ids.every((id) => started(stack, id)), 4000);
+    const waits = stack.sql('SELECT extract(epoch FROM started_at - due_at)::float8 AS wait FROM runs').map((row) => row.wait);
+    assert.ok(Math.min(...waits) >= 0, `never early: ${waits}`);
+    assert.ok(Math.max(...waits) < 1, `and soon: ${waits}`);
+  });
+});
+
+test('priorities: the most urgent go first, and the others keep their part', async () => {
+  const script = `
+rules:
+  - then: {text: 'done', delay_ms: 20}
+`;
+  await withStack({ script, workers: 0, slots: 4 }, async (stack) => {
+    await stack.assistant();
+    insertRuns(stack, 210, { priority: 'i.n % 3' });
+    await until('hinted', () => Number(stack.redis('XLEN', 'q:{s00}:p0')) > 40);
+    await stack.startWorker();
+    await until('half is done', () => done(stack) >= 105, 30000);
+    const order = stack.sql('SELECT priority FROM runs WHERE started_at IS NOT NULL ORDER BY started_at, id LIMIT 80').map((row) => row.priority);
+    const count = [0, 1, 2].map((priority) => order.filter((of) => of === priority).length);
+    assert.ok(count[0] >= 50 && count[1] >= 5 && count[2] >= 1, `of the first 80: ${count}`);
+    assert.ok(count[1] > count[2], `${count}`);
+  });
+});
+
+test('a backlog of one tenant does not hold another up, and weights are shares', async () => {
+  const script = `
+rules:
+  - then: {text: 'done', delay_ms: 50}
+`;
+  await withStack({ script, workers: 0, slots: 7 }, async (stack) => {
+    await stack.assistant();
+    stack.command('tenants', 'create', 'small');
+    stack.command('tenants', 'create', 'heavy');
+    stack.command('tenants', 'set', 'heavy', '--weight', '3');
+    insertRuns(stack, 300);
+    insertRuns(stack, 20, { tenant: 'small' });
+    insertRuns(stack, 300, { tenant: 'heavy' });
+    await stack.startWorker();
+    await until('a part is done', () => done(stack) >= 150, 30000);
+    const rows = stack.sql(
+      `SELECT t.name, count(*)::int FROM (SELECT * FROM runs WHERE started_at IS NOT NULL ORDER BY started_at, id LIMIT 140) r
+       JOIN tenants t ON t.id = r.tenant_id GROUP BY 1`,
+    );
+    const count = Object.fromEntries(rows.map((row) => [row.name, row.count]));
+    // The first window was hinted before all of them were there.
+    assert.ok(count.small >= 14, `10 times as much of another, and it had its turn: ${JSON.stringify(count)}`);
+    const late = stack.sql(
+      `SELECT t.name, count(*)::int FROM (SELECT * FROM runs WHERE started_at IS NOT NULL ORDER BY started_at, id OFFSET 70 LIMIT 70) r
+       JOIN tenants t ON t.id = r.tenant_id WHERE t.name <> 'small' GROUP BY 1`,
+    );
+    const share = Object.fromEntries(late.map((row) => [row.name, row.count]));
+    assert.ok(share.heavy >= 2 * share.test, `3 to 1: ${JSON.stringify(share)}`);
+  });
+});
+
+test('a tenant never has more in work than its limit, and uses it', async () => {
+  const script = `
+rules:
+  - then: {text: 'done', delay_ms: 100}
+`;
+  await withStack({ script, workers: 2, slots: 20, env: { PENSTOCK_SHARDS: '4' } }, async (stack) => {
+    const second = await secondScheduler(stack);
+    await until('2 and 2', () => evenly(stack, 2, 2), 3000);
+    const assistant = await stack.assistant();
+    stack.command('tenants', 'set', 'test', '--max-running', '4');
+    await sleep(1600); // the count of tenants has seen it
+    const runs = await Promise.all(Array.from({ length: 60 }, () => stack.submit(assistant, 'go')));
+    let most = 0;
+    await until('all end', async () => {
+      most = Math.max(most, (await stack.llmStats()).in_flight);
+      return done(stack) === runs.length;
+    }, 30000);
+    const overlap = stack.sql(
+      `SELECT max((SELECT count(*) FROM runs o WHERE o.started_at <= r.started_at AND o.completed_at > r.started_at))::int AS most FROM runs r`,
+    )[0].most;
+    assert.ok(most <= 4, `${most} calls at once`);
+    assert.ok(overlap <= 5 && overlap >= 3, `${overlap} in work at once; completed_at is of the statement's begin`);
+    assert.ok(second.running);
+  });
+});
