@@ -24,6 +24,7 @@
 #include "shared/base/metric.h"
 #include "shared/fiber/cond.h"
 #include "shared/fiber/fiber.h"
+#include "shared/fiber/watchdog.h"
 
 enum {
     BACKOFF_MAX_MS = 500,
@@ -34,6 +35,7 @@ enum {
     EXPRESS_WINDOW_MIN = 16,
     EXPRESS_WINDOW_MAX = 1000,
     SMALL_MIN = 4,
+    STUCK_MS = 30000,
     FAST_MAX = 4096, /* the API's hints that wait to be sent */
 };
 
@@ -49,6 +51,7 @@ struct ticker {
     struct fiber *fiber;
     struct cond told; /* of a run, or that shards changed hands */
     bool trouble;     /* the last tick failed */
+    struct pulse pulse;
 };
 
 struct dispatcher {
@@ -136,6 +139,7 @@ static void ticker_run(void *arg)
     while (r != -E_CANCELED && !fiber_canceled()) {
         int64_t before_ms = shard->wait_ms;
 
+        pulse_beat(&ticker->pulse);
         if (!ownership_has(shard->common->ownership, shard->number)) {
             dispatch_shard_forget(shard);
             shard->wait_ms = TICK_IDLE_MS;
@@ -300,8 +304,10 @@ static void start_tickers(struct dispatcher *dispatcher)
     struct ownership_options options = {common->pg, common->shard_count, on_ownership, dispatcher};
 
     common->ownership = ownership_start(&options);
-    for (int i = 0; i < common->shard_count; i++)
+    for (int i = 0; i < common->shard_count; i++) {
+        pulse_start(&dispatcher->tickers[i].pulse, "dispatch", STUCK_MS);
         dispatcher->tickers[i].fiber = fiber_start("dispatch", ticker_run, &dispatcher->tickers[i]);
+    }
 }
 
 struct dispatcher *dispatcher_start(const struct dispatcher_options *options)
@@ -355,6 +361,8 @@ void dispatcher_stop(struct dispatcher *dispatcher)
     stop_fiber(dispatcher->count_fiber);
     for (int i = 0; i < common->shard_count; i++) {
         stop_fiber(dispatcher->tickers[i].fiber);
+        if (dispatcher->tickers[i].fiber)
+            pulse_stop(&dispatcher->tickers[i].pulse);
         dispatch_shard_forget(&common->shards[i]);
     }
     ownership_stop(common->ownership);

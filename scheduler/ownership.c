@@ -17,10 +17,11 @@
 #include "shared/base/memory.h"
 #include "shared/base/metric.h"
 #include "shared/fiber/fiber.h"
+#include "shared/fiber/watchdog.h"
 #include "shared/store/shards.h"
 #include "shared/store/workers.h"
 
-enum { LOOK_MS = 400, LOOK_JITTER_MS = 200 };
+enum { LOOK_MS = 400, LOOK_JITTER_MS = 200, STUCK_MS = 30000 };
 
 struct ownership {
     struct ownership_options options;
@@ -34,6 +35,7 @@ struct ownership {
     uint64_t taken;
     uint64_t given;
     bool trouble;
+    struct pulse pulse;
 };
 
 int ownership_share(int shards, int live, int rank)
@@ -129,6 +131,7 @@ static void ownership_run(void *arg)
     do {
         int r = look(ownership, &err);
 
+        pulse_beat(&ownership->pulse);
         if (r < 0 && r != -E_CANCELED && !ownership->trouble)
             log_warn("the shards' leases can't be renewed", LOG_ERROR(&err));
         if (r == 0 && ownership->trouble)
@@ -147,6 +150,7 @@ struct ownership *ownership_start(const struct ownership_options *options)
     gethostname(ownership->host, sizeof(ownership->host) - 1);
     ownership->row =
         (struct scheduler_row){workers_new_id(), ownership->host, getpid(), options->shards};
+    pulse_start(&ownership->pulse, "ownership", STUCK_MS);
     ownership->fiber = fiber_start("ownership", ownership_run, ownership);
     return ownership;
 }
@@ -159,6 +163,7 @@ void ownership_stop(struct ownership *ownership)
         return;
     fiber_cancel(ownership->fiber);
     fiber_join(ownership->fiber);
+    pulse_stop(&ownership->pulse);
     /* Without Postgres the leases lapse by themselves. */
     if (pg_is_ready(ownership->options.pg) &&
         shards_leave(ownership->options.pg, &ownership->row, &err) < 0)

@@ -145,6 +145,7 @@ static int adopt_strays(struct consumer *consumer, struct error *err)
 
     if (r < 0)
         return r;
+    pulse_beat(&worker->pulse);
     arena_init(&arena, 0);
     r = run_leases_held(worker->pg, &arena, worker->id, &claims, err);
     if (r == 0) {
@@ -167,6 +168,7 @@ static int claim(struct consumer *consumer, const struct uuid *runs, size_t coun
 
     if (r < 0)
         return r;
+    pulse_beat(&worker->pulse);
     arena_init(&arena, 0);
     r = run_leases_claim(worker->pg, &arena, worker->id, runs, count, &claims, err);
     if (r == 0)
