@@ -8,6 +8,7 @@
 static const char *const efforts[] = {"none", "minimal", "low", "medium",
                                       "high", "xhigh",   "max", NULL};
 static const char *const roles[] = {"user", "assistant", NULL};
+static const char *const priorities[] = {"high", "normal", "low", NULL};
 static const char *const multitask[] = {"reject", "enqueue", "interrupt", "rollback", NULL};
 
 #define REQUIRED FIELD_REQUIRED
@@ -45,6 +46,7 @@ static const char *const multitask[] = {"reject", "enqueue", "interrupt", "rollb
     {"tool_choice", FIELD_ANY, NULLABLE, 0, 0, NULL, check_tool_choice},                           \
     {"parallel_tool_calls", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},                            \
     {"multitask_strategy", FIELD_STRING, NULLABLE, 0, 0, multitask, NULL},                         \
+    {"priority", FIELD_STRING, NULLABLE, 0, 0, priorities, NULL},                                  \
     SAMPLING
 
 static const struct field create_assistant[] = {

@@ -175,6 +175,13 @@ static int make(struct making *making)
     return 0;
 }
 
+static enum run_priority priority_of(struct text word)
+{
+    if (text_is(word, "high"))
+        return RUN_PRIORITY_HIGH;
+    return text_is(word, "low") ? RUN_PRIORITY_LOW : RUN_PRIORITY_NORMAL;
+}
+
 /* What both ways of making a run have in common. */
 static int begin(struct request *request, struct making *making)
 {
@@ -182,7 +189,7 @@ static int begin(struct request *request, struct making *making)
 
     *making = (struct making){.request = request};
     making->draft.id = request->object;
-    making->draft.priority = RUN_PRIORITY_NORMAL;
+    making->draft.priority = priority_of(json_get_text(request->body, "priority"));
     making->draft.shard = request->object.bytes[15] % api->options.shards;
     making->draft.expires_in_ms = api->options.run_ttl_ms;
     making->draft.metadata = request_json(request, "metadata");

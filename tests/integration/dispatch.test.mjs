@@ -229,3 +229,14 @@ rules:
     assert.ok(second.running);
   });
 });
+
+test('the priority of a submission is that of its run', async () => {
+  await withStack({ script: quick }, async (stack) => {
+    const assistant = await stack.assistant();
+    for (const priority of ['high', undefined, 'low', null]) {
+      const run = await stack.submit(assistant, 'go', priority === undefined ? {} : { priority });
+      assert.equal((await stack.finished(run)).status, 'completed');
+    }
+    assert.deepEqual(stack.sql('SELECT priority FROM runs ORDER BY id').map((row) => row.priority), [0, 1, 2, 1]);
+  });
+});

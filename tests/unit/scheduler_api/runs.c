@@ -164,6 +164,7 @@ static void refusals(struct fixture *fixture)
          "\"required\":1}}}]",
          "tools[0].function.parameters", "invalid_value", "Invalid schema"},
         {",\"http_allow\":[\"*\"]", "http_allow[0]", "invalid_value", "Invalid host"},
+        {",\"priority\":\"urgent\"", "priority", "invalid_value", "'normal'"},
         {",\"multitask_strategy\":\"queue\"", "multitask_strategy", "invalid_value", "'rollback'"},
         {",\"additional_messages\":[{\"role\":\"user\",\"content\":\"\"}]",
          "additional_messages[0].content", "string_below_min_length", "empty"},
