@@ -77,15 +77,19 @@ static const struct pg_statement reap_runs = {
 };
 /* clang-format on */
 
+/* `s` is the run as this statement's snapshot has it, `r` as it was locked: one that was promoted
+ * in between is left for the next sweep, since the snapshot does not show yet that it holds the
+ * thread which must be released. */
 /* clang-format off */
 static const struct pg_statement reap_expired = {
     .name = "reap_expired",
-    .sql = "WITH c AS MATERIALIZED (SELECT r.id FROM runs r WHERE r.expires_at < now()"
+    .sql = "WITH c AS MATERIALIZED (SELECT r.id FROM runs r JOIN runs s ON s.id = r.id"
+           "     AND s.held IS NOT DISTINCT FROM r.held WHERE r.expires_at < now()"
            "     AND r.status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
            "     AND (r.status IN ('queued', 'requires_action')"
            "       OR r.expires_at < now() - interval '10 s')"
            "   ORDER BY r.expires_at LIMIT " SQL_STRING(REAPER_BATCH_RUNS)
-           "   FOR UPDATE SKIP LOCKED),"
+           "   FOR UPDATE OF r SKIP LOCKED),"
            " u AS (UPDATE runs r SET status = 'expired', fence = r.fence + 1, updated_at = now()"
            "   FROM c WHERE r.id = c.id RETURNING r.id, r.thread_id, r.status),"
            " t AS (" SQL_RELEASE_THREADS("u") "),"
