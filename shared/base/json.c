@@ -1,8 +1,236 @@
-/* Getters on json-c's objects, and writing them. Reading is json_read.c. */
+/* Strict JSON decoding on json-c, which by itself is laxer than the RFC.
+ *
+ * json-c does not see raw control characters in strings, turns lone surrogates into U+FFFD,
+ * accepts \u0000, leading zeros and unfinished numbers, and takes \v and \f for space, so a scan of
+ * the text comes first. Its STRICT flag refuses comments, single quotes, NaN, trailing commas and
+ * trailing bytes, and VALIDATE_UTF8 what its name says.
+ */
 
 #include "shared/base/json.h"
 
 #include <stdarg.h>
+
+#include "shared/base/error.h"
+
+struct place {
+    size_t line;
+    size_t column;
+};
+
+static struct place place_of(struct text in, size_t offset)
+{
+    struct place place = {1, 1};
+
+    for (size_t i = 0; i < offset && i < in.len; i++) {
+        if (in.ptr[i] == '\n') {
+            place.line++;
+            place.column = 1;
+        } else {
+            place.column++;
+        }
+    }
+    return place;
+}
+
+static int fail_at(struct text in, size_t offset, int code, const char *what, struct error *err)
+{
+    struct place place = place_of(in, offset);
+
+    return error_set(err, code, "%s at line %zu column %zu", what, place.line, place.column);
+}
+
+static int hex4(struct text in, size_t at)
+{
+    int value = 0;
+
+    if (in.len < at + 4)
+        return -1;
+    for (size_t i = at; i < at + 4; i++) {
+        int digit = text_hex_digit(in.ptr[i]);
+
+        if (digit < 0)
+            return -1;
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
+/* Checks the \u escape whose 'u' is at *at and moves *at past it (both halves of a pair). */
+static int scan_unicode_escape(struct text in, size_t *at, struct error *err)
+{
+    int unit = hex4(in, *at + 1);
+    int low;
+
+    if (unit < 0)
+        return fail_at(in, *at, E_INVALID, "malformed \\u escape", err);
+    if (unit == 0)
+        return fail_at(in, *at, E_INVALID, "the character \\u0000 is not accepted", err);
+    if (unit >= 0xDC00 && unit <= 0xDFFF)
+        return fail_at(in, *at, E_INVALID, "lone low surrogate in a \\u escape", err);
+    *at += 5;
+    if (unit < 0xD800 || unit > 0xDBFF)
+        return 0;
+    low =
+        in.len > *at + 1 && in.ptr[*at] == '\\' && in.ptr[*at + 1] == 'u' ? hex4(in, *at + 2) : -1;
+    if (low < 0xDC00 || low > 0xDFFF)
+        return fail_at(in, *at - 5, E_INVALID, "lone high surrogate in a \\u escape", err);
+    *at += 6;
+    return 0;
+}
+
+/* Scans the string whose first character after the quote is at *at; *at ends after the quote. */
+static int scan_string(struct text in, size_t *at, struct error *err)
+{
+    while (*at < in.len) {
+        unsigned char c = (unsigned char)in.ptr[*at];
+        int r;
+
+        if (c == '"') {
+            ++*at;
+            return 0;
+        }
+        if (c < 0x20)
+            return fail_at(in, *at, E_INVALID, "unescaped control character in a string", err);
+        ++*at;
+        if (c != '\\' || *at == in.len)
+            continue;
+        if (in.ptr[*at] != 'u') {
+            ++*at;
+            continue;
+        }
+        r = scan_unicode_escape(in, at, err);
+        if (r < 0)
+            return r;
+    }
+    return fail_at(in, *at, E_INVALID, "unterminated string", err);
+}
+
+/* How many digits there are from `at` on. */
+static size_t count_digits(struct text in, size_t at)
+{
+    size_t end = at;
+
+    while (end < in.len && in.ptr[end] >= '0' && in.ptr[end] <= '9')
+        end++;
+    return end - at;
+}
+
+/* Scans the number whose first character is at *at, as RFC 8259 has it in section 6; *at ends after
+ * it. */
+static int scan_number(struct text in, size_t *at, struct error *err)
+{
+    size_t i = *at;
+    size_t digits;
+    bool right;
+
+    i += in.ptr[i] == '-';
+    digits = count_digits(in, i);
+    right = digits == 1 || (digits > 1 && in.ptr[i] != '0');
+    i += digits;
+    if (right && i < in.len && in.ptr[i] == '.') {
+        digits = count_digits(in, ++i);
+        right = digits > 0;
+        i += digits;
+    }
+    if (right && i < in.len && (in.ptr[i] == 'e' || in.ptr[i] == 'E')) {
+        i++;
+        i += i < in.len && (in.ptr[i] == '+' || in.ptr[i] == '-');
+        digits = count_digits(in, i);
+        right = digits > 0;
+        i += digits;
+    }
+    if (!right || (i < in.len && memchr("0123456789+-.eE", in.ptr[i], 15)))
+        return fail_at(in, *at, E_INVALID, "malformed number", err);
+    *at = i;
+    return 0;
+}
+
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 && c != '\t' && c != '\n' && c != '\r';
+}
+
+static int scan(struct text in, int max_depth, struct error *err)
+{
+    size_t at = 0;
+    int depth = 0;
+
+    while (at < in.len) {
+        char c = in.ptr[at];
+        int r = 0;
+
+        if (c == '-' || (c >= '0' && c <= '9')) {
+            r = scan_number(in, &at, err);
+            if (r < 0)
+                return r;
+            continue;
+        }
+        at++;
+        if (c == '"')
+            r = scan_string(in, &at, err);
+        else if (c == '+' || c == '.')
+            r = fail_at(in, at - 1, E_INVALID, "malformed number", err);
+        else if (is_control(c))
+            r = fail_at(in, at - 1, E_INVALID, "unexpected control character", err);
+        else if (c == '\'') /* json-c takes single-quoted member names, even when strict */
+            r = fail_at(in, at - 1, E_INVALID, "strings take double quotes", err);
+        else if (c >= 'A' && c <= 'Z') /* json-c takes NaN and Infinity */
+            r = fail_at(in, at - 1, E_INVALID, "unexpected word", err);
+        else if ((c == '{' || c == '[') && ++depth > max_depth)
+            r = error_set(err, E_LIMIT, "nested deeper than %d levels", max_depth);
+        else if (c == '}' || c == ']')
+            depth--;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int json_decode(struct text in, int max_depth, struct json_object **out, struct error *err)
+{
+    struct json_tokener *tokener;
+    struct json_object *object;
+    enum json_tokener_error result;
+    size_t end;
+    int r;
+
+    if (in.len == 0)
+        return error_set(err, E_INVALID, "empty, where a JSON document was expected");
+    if (in.len > INT32_MAX / 2)
+        return error_set(err, E_LIMIT, "JSON document of %zu bytes is too large", in.len);
+    r = scan(in, max_depth, err);
+    if (r < 0)
+        return r;
+    if (!text_is_utf8(in))
+        return error_set(err, E_INVALID, "not valid UTF-8");
+    /* json-c counts scalars as a level of their own. */
+    tokener = json_tokener_new_ex(max_depth + 1);
+    if (!tokener)
+        return error_set(err, E_LIMIT, "no memory for a JSON parser");
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    object = json_tokener_parse_ex(tokener, in.ptr, (int)in.len);
+    result = json_tokener_get_error(tokener);
+    end = json_tokener_get_parse_end(tokener);
+    if (result == json_tokener_continue) {
+        /* A bare number at the end: one more byte tells json-c that it is complete. */
+        object = json_tokener_parse_ex(tokener, " ", 1);
+        result = json_tokener_get_error(tokener);
+        end = in.len;
+    }
+    json_tokener_free(tokener);
+    if (result == json_tokener_success &&
+        text_trim((struct text){in.ptr + end, in.len - end}).len) {
+        json_object_put(object);
+        return fail_at(in, end, E_INVALID, "unexpected text after the document", err);
+    }
+    if (result != json_tokener_success) {
+        if (result == json_tokener_continue)
+            return fail_at(in, in.len, E_INVALID, "unexpected end", err);
+        return fail_at(in, end, E_INVALID, json_tokener_error_desc(result), err);
+    }
+    *out = object;
+    return 0;
+}
 
 void json_free(struct json_object *object)
 {

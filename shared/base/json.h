@@ -1,10 +1,9 @@
 #pragma once
-/* JSON as json-c's objects: strict parsing with a depth limit, and getters that do not guess.
+/* JSON, by json-c: strict parsing with a depth limit, and getters that do not guess.
  *
  * json_decode is for what comes from outside: it refuses what RFC 8259 refuses, and besides invalid
  * UTF-8, raw control characters in strings, \u0000 (Postgres jsonb has no room for it), lone
- * surrogates, trailing bytes, and anything deeper than max_depth (at most JSON_DEPTH_MAX). Of
- * duplicate keys the last wins.
+ * surrogates, trailing bytes, and anything deeper than max_depth. Of duplicate keys the last wins.
  * Documents of a megabyte cost milliseconds: cap them before.
  *
  * Objects are reference counted by json-c: json_free (or CLEANUP(json_freep)) drops ours.
@@ -19,7 +18,6 @@
 struct error;
 
 #define JSON_DEPTH_DEFAULT 64
-#define JSON_DEPTH_MAX     256
 
 /* Returns 0 and *out (the caller's; may be NULL for the document `null`), or -E_INVALID with what
  * is wrong and the line and column, or -E_LIMIT when too deep. */
