@@ -56,12 +56,12 @@ Test(redis_faults, a_killed_connection_leaves_its_commands_ambiguous_and_comes_b
 /* BLPOP holds up what is behind it on the connection, and nobody else on the server. */
 static void late_reply(void *arg)
 {
-    struct redis *redis = test_redis_open(300);
+    struct redis *redis = test_redis_open(1000);
     struct error err = {0};
     char text[32];
 
     (void)arg;
-    cr_assert_eq(ask(redis, "BLPOP late:none 0.5", NULL, &err), -E_TIMEOUT, "%s", err.text);
+    cr_assert_eq(ask(redis, "BLPOP late:none 1.2", NULL, &err), -E_TIMEOUT, "%s", err.text);
     ask_text(redis, "ECHO right", text, sizeof(text));
     cr_assert_str_eq(text, "right", "the late reply belongs to nobody");
     for (int i = 1; i <= 5; i++)
