@@ -16,6 +16,7 @@
 #include "shared/http_server/router.h"
 #include "shared/postgres/postgres.h"
 #include "shared/redis/redis.h"
+#include "shared/store/run_writer.h"
 #include "worker/heartbeat.h"
 #include "worker/worker.h"
 
@@ -106,6 +107,24 @@ static void add_runs(struct buf *out, const struct worker *worker)
                    counters->output_tokens);
 }
 
+static void add_writes(struct buf *out, const struct worker *worker)
+{
+    const struct run_writer_stats *stats = run_writer_stats(worker->writer);
+
+    metric_histogram(out, "penstock_worker_checkpoint_seconds",
+                     "From asking for a write of a run to knowing what came of it.",
+                     &stats->commit_us, 1000000);
+    metric_histogram(out, "penstock_worker_group_size", "Writes that were sent as one.",
+                     &stats->size, 1);
+    metric_counter(out, "penstock_worker_fenced_writes_total",
+                   "Writes refused because the lease was lost.", stats->fenced);
+    metric_counter(out, "penstock_worker_ambiguous_commits_total",
+                   "Groups of writes that were sent again because the answer was lost.",
+                   stats->ambiguous);
+    metric_counter(out, "penstock_worker_group_bisections_total",
+                   "Groups of writes that were halved to find a bad one.", stats->bisections);
+}
+
 static void add_drivers(struct buf *out, const struct worker *worker)
 {
     struct pg_stats pg;
@@ -148,6 +167,7 @@ static void reply_metrics(struct http_exchange *exchange, void *arg)
 
     buf_init(&body, 0);
     add_runs(&body, arg);
+    add_writes(&body, arg);
     add_drivers(&body, arg);
     (void)http_reply(exchange, 200, PROMETHEUS, buf_text(&body));
 }

@@ -162,9 +162,12 @@ static void find_settings(struct pg_conninfo *info, const struct pg_options *opt
 
     /* Statements are prepared, and their plans do not depend on values: planned again for every
      * execution (what Postgres does when that seems a little cheaper to execute), some cost three
-     * times as much. Compiling a plan never pays for rows found by index. */
+     * times as much. Compiling a plan never pays for rows found by index. A plan is kept that was
+     * made when the tables were tiny, so none may read a whole table (where nothing else is
+     * possible, it still does). */
     info->settings = xasprintf("-c statement_timeout=%" PRId64 " -c timezone=UTC -c datestyle=ISO "
                                "-c plan_cache_mode=force_generic_plan -c jit=off "
+                               "-c enable_seqscan=off "
                                "-c idle_in_transaction_session_timeout=60000%s%s",
                                positive_or(options->statement_timeout_ms, 10000), theirs ? " " : "",
                                theirs ? theirs : "");

@@ -18,20 +18,24 @@
 
 #include "shared/store/drafts.h"
 
-/* Promotes in the idle ones of `threads`, a query of thread ids. Rows: the promoted runs. Threads
+/* Promotes in the idle ones of `threads`, a query of one column. Rows: the promoted runs. Threads
  * are locked in the order of their ids, then their runs; a run that was cancelled or promoted
- * meanwhile is found to be so. */
+ * meanwhile is found to be so. Each step probes an index by the rows of the one before, whatever
+ * the planner thinks of sizes: "= ANY" and LATERAL are made no hash or merge joins of, and the
+ * recheck of a run is written so that it does not serve the index of the held ones. */
 #define SQL_PROMOTE(threads)                                                                       \
-    "WITH t AS MATERIALIZED (SELECT t.id FROM threads t WHERE t.id IN (" threads ")"               \
-    "     AND t.active_run IS NULL AND EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = t.id"      \
-    "       AND r.status = 'queued' AND r.held IS NOT NULL)"                                       \
-    "   ORDER BY t.id FOR NO KEY UPDATE),"                                                         \
+    "WITH g (id) AS MATERIALIZED (" threads "),"                                                   \
+    " t AS MATERIALIZED (SELECT t.id FROM (SELECT DISTINCT g.id FROM g) g"                         \
+    "     CROSS JOIN LATERAL (SELECT r.id FROM runs r WHERE r.thread_id = g.id"                    \
+    "       AND r.status = 'queued' AND r.held IS NOT NULL LIMIT 1) f"                             \
+    "     JOIN threads t ON t.id = ANY (ARRAY[g.id]) AND t.active_run IS NULL"                     \
+    "   ORDER BY t.id FOR NO KEY UPDATE OF t),"                                                    \
     " n AS MATERIALIZED (SELECT f.* FROM t CROSS JOIN LATERAL (SELECT r.id, r.input, r.rolls_back" \
     "     FROM runs r WHERE r.thread_id = t.id AND r.status = 'queued' AND r.held IS NOT NULL"     \
     "     ORDER BY r.held LIMIT 1) f),"                                                            \
     " p AS (UPDATE runs r SET held = NULL, input = NULL, rolls_back = NULL, due_at = now(),"       \
     "     updated_at = now() FROM n"                                                               \
-    "   WHERE r.id = n.id AND r.status = 'queued' AND r.held IS NOT NULL"                          \
+    "   WHERE r.id = ANY (ARRAY[n.id]) AND r.status = 'queued' AND coalesce(r.held, 0) > 0"        \
     "   RETURNING r.id, r.tenant_id, r.thread_id, n.input, n.rolls_back),"                         \
     " a AS (UPDATE threads t SET active_run = p.id FROM p WHERE t.id = p.thread_id),"              \
     " x AS (DELETE FROM messages m USING p WHERE m.thread_id = p.thread_id"                        \

@@ -89,7 +89,7 @@ static const struct pg_statement interrupt = {
 
 static const struct pg_statement promote = {
     .name = "multitask_promote",
-    .sql = SQL_PROMOTE("$1"),
+    .sql = SQL_PROMOTE("SELECT $1"),
     .types = "u",
 };
 

@@ -4,11 +4,17 @@
 
 #include "shared/base/error.h"
 
-/* Is this the state that a write which leaves `leaves` has left, perhaps with a cancel since? */
+/* Is this the state that a write which leaves `leaves` has left, perhaps with a cancel, or with
+ * what was waited for, since? */
 static bool state_left(enum run_status now, enum run_status leaves)
 {
-    return now == leaves || (leaves == RUN_IN_PROGRESS && now == RUN_CANCELLING) ||
-           ((leaves == RUN_QUEUED || leaves == RUN_REQUIRES_ACTION) && now == RUN_CANCELLED);
+    if (now == leaves)
+        return true;
+    if (leaves == RUN_IN_PROGRESS)
+        return now == RUN_CANCELLING;
+    if (leaves == RUN_QUEUED)
+        return now == RUN_CANCELLED;
+    return leaves == RUN_REQUIRES_ACTION && (now == RUN_QUEUED || now == RUN_CANCELLED);
 }
 
 /* Whoever gives a run away has no owner afterwards. */

@@ -36,6 +36,7 @@ Test(run_verdict, the_step_after_mine_in_a_state_that_i_leave_is_my_own_write)
     cr_assert_eq(verdict(0, 3, 8, RUN_CANCELLED, RUN_QUEUED), 0);
     cr_assert_eq(verdict(0, 3, 8, RUN_REQUIRES_ACTION, RUN_REQUIRES_ACTION), 0);
     cr_assert_eq(verdict(0, 3, 8, RUN_CANCELLED, RUN_REQUIRES_ACTION), 0);
+    cr_assert_eq(verdict(0, 3, 8, RUN_QUEUED, RUN_REQUIRES_ACTION), 0);
     cr_assert_eq(verdict(6, 3, 8, RUN_COMPLETED, RUN_COMPLETED), LEASE_FENCED);
     cr_assert_eq(verdict(5, 3, 9, RUN_COMPLETED, RUN_COMPLETED), LEASE_FENCED);
     cr_assert_eq(verdict(5, 3, 8, RUN_FAILED, RUN_COMPLETED), LEASE_FENCED);

@@ -37,7 +37,7 @@ static void breaks(struct store *store)
     while (!writer.done && broken < 20) {
         MUST(fiber_sleep(1 + (int64_t)random_below(20), &test_err));
         broken += (int)sql_int("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                               " WHERE datname = current_database() AND query LIKE 'WITH ok%%'");
+                               " WHERE datname = current_database() AND query LIKE 'WITH i AS%%'");
     }
     fiber_join(fiber);
     pg_close(writer.store.pg);

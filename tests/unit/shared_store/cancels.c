@@ -52,6 +52,7 @@ static void race_finish(void *arg)
     struct run_ending ending = {.status = RUN_COMPLETED};
     struct error err = {0};
 
+    MUST(fiber_sleep((int64_t)random_below(10), &test_err));
     race->finished =
         run_leases_finish(writer_of(race->store.pg), &race->claim.lease, NULL, &ending, &err);
 }
@@ -62,6 +63,7 @@ static void race_cancel(void *arg)
     struct error err = {0};
     struct run run;
 
+    MUST(fiber_sleep((int64_t)random_below(10), &test_err));
     race->cancelled = runs_cancel(&race->store, any, race->claim.lease.run, &run, &err);
 }
 

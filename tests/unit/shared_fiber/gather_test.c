@@ -1,0 +1,136 @@
+/* Gathering, on the real loop. */
+
+#include <criterion/criterion.h>
+
+#include "shared/base/error.h"
+#include "shared/fiber/fiber.h"
+#include "shared/fiber/gather.h"
+#include "shared/fiber/loop.h"
+
+#define ASKERS 10
+
+struct asker {
+    struct gather_item item;
+    struct gather *gather;
+    struct fiber *fiber;
+    int served; /* by which batch */
+    int result;
+};
+
+static int batches;
+static size_t sizes[ASKERS];
+static bool wakes_early;
+
+static void serve(void *arg, struct gather_batch *batch)
+{
+    (void)arg;
+    sizes[batches++] = batch->count;
+    IGNORE(fiber_sleep(5, NULL));
+    for (size_t i = 0; i < batch->count; i++) {
+        if (!batch->items[i])
+            continue;
+        CONTAINER_OF(batch->items[i], struct asker, item)->served = batches;
+        if (wakes_early) {
+            gather_done(batch, i);
+            gather_done(batch, i);
+        }
+    }
+    IGNORE(fiber_sleep(5, NULL));
+}
+
+static void ask(void *arg)
+{
+    struct asker *asker = arg;
+    struct error err;
+
+    asker->result = gather_ask(asker->gather, &asker->item, &err);
+}
+
+static struct gather *make(size_t lanes)
+{
+    struct gather_options options = {
+        .name = "lane", .fn = serve, .lanes = lanes, .batch_max = 4, .batch_max_bytes = 100};
+
+    return gather_new(&options);
+}
+
+static void start(struct asker *askers, size_t count, struct gather *gather)
+{
+    for (size_t i = 0; i < count; i++) {
+        askers[i].gather = gather;
+        askers[i].fiber = fiber_start("asker", ask, &askers[i]);
+    }
+}
+
+static void gathers(void *arg)
+{
+    struct asker askers[ASKERS] = {0};
+    struct gather *gather = make(1);
+
+    (void)arg;
+    start(askers, 1, gather);
+    IGNORE(fiber_sleep(2, NULL));
+    start(askers + 1, 6, gather);
+    for (size_t i = 0; i < 7; i++)
+        fiber_join(askers[i].fiber);
+    cr_assert_eq(batches, 3);
+    cr_assert_eq(sizes[0], 1);
+    cr_assert_eq(sizes[1], 4);
+    cr_assert_eq(sizes[2], 2);
+    for (size_t i = 0; i < 7; i++)
+        cr_assert(askers[i].result == 0 && askers[i].served > 0);
+    gather_free(gather);
+}
+
+Test(gather, what_is_asked_for_meanwhile_becomes_the_next_batch)
+{
+    loop_run(gathers, NULL);
+    cr_assert_eq(fiber_count(), 0);
+}
+
+static void limits(void *arg)
+{
+    struct asker askers[3] = {{.item.bytes = 500}, {.item.bytes = 60}, {.item.bytes = 60}};
+    struct gather *gather = make(1);
+
+    (void)arg;
+    wakes_early = true;
+    start(askers, 3, gather);
+    for (size_t i = 0; i < 3; i++)
+        fiber_join(askers[i].fiber);
+    cr_assert_eq(batches, 3);
+    gather_free(gather);
+}
+
+Test(gather, batches_are_limited_in_bytes_but_never_empty)
+{
+    loop_run(limits, NULL);
+}
+
+static void gives_up(void *arg)
+{
+    struct asker askers[ASKERS] = {0};
+    struct gather *gather = make(2);
+
+    (void)arg;
+    start(askers, ASKERS, gather);
+    IGNORE(fiber_sleep(2, NULL)); /* 8 are with the lanes, 2 wait */
+    fiber_cancel(askers[1].fiber);
+    fiber_cancel(askers[9].fiber);
+    for (size_t i = 0; i < ASKERS; i++)
+        fiber_join(askers[i].fiber);
+    for (size_t i = 0; i < ASKERS; i++) {
+        bool gave_up = i == 1 || i == 9;
+
+        cr_assert_eq(askers[i].result, gave_up ? -E_CANCELED : 0);
+        cr_assert_eq(askers[i].served == 0, gave_up);
+    }
+    cr_assert_eq(batches, 3);
+    cr_assert_eq(sizes[2], 1);
+    gather_free(gather);
+}
+
+Test(gather, an_asker_may_give_up_at_any_time)
+{
+    loop_run(gives_up, NULL);
+}
