@@ -27,7 +27,7 @@
 #include "shared/fiber/watchdog.h"
 
 enum {
-    BACKOFF_MAX_MS = 500,
+    BACKOFF_MAX_MS = 250,
     COUNT_MS = 1000,
     COUNT_JITTER_MS = 500,
     WINDOW_MIN = 64,

@@ -31,7 +31,7 @@
 #include "shared/redis/redis_internal.h"
 
 #define BACKOFF_FIRST_MS  50
-#define BACKOFF_LAST_MS   2000
+#define BACKOFF_LAST_MS   400 /* one connection per process: a Redis that is back is seen at once */
 #define STABLE_MS         1000 /* a link that lived this long starts the backoff anew */
 #define OUTPUT_KEEP_BYTES ((size_t)1 << 20)
 #define LEAST_TICK_MS     20
