@@ -76,8 +76,7 @@ Test(dispatch, offers_ready_runs_of_a_shard_by_priority_tenant_and_due_time)
 /* Ready runs of a priority for `tenants` new tenants. */
 static void fill(int tenants, int runs, int priority)
 {
-    sql_do("ALTER TABLE runs DROP CONSTRAINT IF EXISTS runs_thread_id_fkey;"
-           "WITH t AS (SELECT gen_random_uuid() AS id FROM generate_series(1, %d))"
+    sql_do("WITH t AS (SELECT gen_random_uuid() AS id FROM generate_series(1, %d))"
            "INSERT INTO runs (id, tenant_id, thread_id, agent_id, agent_version, priority, spec,"
            "    expires_at) SELECT gen_random_uuid(), t.id, gen_random_uuid(), gen_random_uuid(),"
            "    1, %d, '{}', now() + interval '1 h' FROM t, generate_series(1, %d)",

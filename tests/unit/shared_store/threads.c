@@ -193,3 +193,83 @@ Test(threads, once_deleted_take_everything_along_and_fence_their_worker)
 {
     with_store(deletes);
 }
+
+/* A thread that is deleted while its run is written, while another waits behind that, and while
+ * messages come. */
+struct deletion {
+    struct store store;
+    struct store other; /* the same by another connection */
+    struct run_claim claim;
+    struct uuid thread;
+    int deleted;
+};
+
+static void delete_soon(void *arg)
+{
+    struct deletion *deletion = arg;
+    struct error err = {0};
+
+    MUST(fiber_sleep((int64_t)random_below(12), &test_err));
+    deletion->deleted = threads_delete(&deletion->other, deletion->thread, NULL, &err);
+}
+
+static void write_meanwhile(void *arg)
+{
+    struct deletion *deletion = arg;
+    struct run_message message = {.role = MESSAGE_ASSISTANT, .content = TEXT("[]")};
+    struct run_changes changes = {.messages = &message, .message_count = 1};
+    struct run_ending ending = {.status = RUN_COMPLETED};
+    struct message_draft draft = user_message("[]");
+    struct run_writer *writer = writer_of(deletion->store.pg);
+    struct message made;
+    struct error err = {0};
+
+    for (message.seq = 1; message.seq < 4; message.seq++) {
+        message.id = uuid_new();
+        IGNORE(run_leases_checkpoint(writer, &deletion->claim.lease, &changes, &err));
+    }
+    message.id = uuid_new();
+    IGNORE(run_leases_finish(writer, &deletion->claim.lease, &changes, &ending, &err));
+    IGNORE(messages_create(&deletion->store, deletion->thread, &draft, &made, NULL, &err));
+}
+
+static void deletes_while_written(struct store *store)
+{
+    enum { THREADS = 40 };
+    static struct deletion deletions[THREADS];
+    struct fiber *fibers[2 * THREADS];
+    struct pg *second = another_pg();
+    int64_t worker = must_worker(store);
+
+    for (int i = 0; i < THREADS; i++) {
+        struct run run = must_run(store);
+        struct run_draft behind = run_of(run.thread_id, must_agent(store));
+        struct message_draft said = user_message("[]");
+        struct run_stopped stopped;
+
+        deletions[i].store = deletions[i].other = *store;
+        deletions[i].other.pg = second;
+        deletions[i].claim = must_claim(store, worker, run.id);
+        deletions[i].thread = run.thread_id;
+        behind.messages = &said;
+        behind.message_count = 1;
+        MUST(runs_enqueue(store, &behind, MULTITASK_ENQUEUE, &run, &stopped, &test_err));
+    }
+    for (int i = 0; i < THREADS; i++) {
+        fibers[2 * i] = fiber_start("write", write_meanwhile, &deletions[i]);
+        fibers[2 * i + 1] = fiber_start("delete", delete_soon, &deletions[i]);
+    }
+    for (int i = 0; i < 2 * THREADS; i++)
+        fiber_join(fibers[i]);
+    for (int i = 0; i < THREADS; i++)
+        cr_assert_eq(deletions[i].deleted, 0);
+    cr_assert_eq(sql_int("SELECT count(*) FROM threads"), 0);
+    cr_assert_eq(sql_int("SELECT count(*) FROM runs"), 0);
+    cr_assert_eq(sql_int("SELECT count(*) FROM messages"), 0);
+    pg_close(second);
+}
+
+Test(threads, that_are_deleted_while_they_are_written_leave_nothing_behind)
+{
+    with_store(deletes_while_written);
+}
