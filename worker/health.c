@@ -107,6 +107,12 @@ static void add_runs(struct buf *out, const struct worker *worker)
                    counters->output_tokens);
 }
 
+static void add_queue_wait(struct buf *out, const struct worker *worker)
+{
+    metric_histogram(out, "penstock_worker_queue_wait_seconds",
+                     "From when a run was due to its claim here.", &worker->queue_wait_us, 1000000);
+}
+
 static void add_writes(struct buf *out, const struct worker *worker)
 {
     const struct run_writer_stats *stats = run_writer_stats(worker->writer);
@@ -167,6 +173,7 @@ static void reply_metrics(struct http_exchange *exchange, void *arg)
 
     buf_init(&body, 0);
     add_runs(&body, arg);
+    add_queue_wait(&body, arg);
     add_writes(&body, arg);
     add_drivers(&body, arg);
     (void)http_reply(exchange, 200, PROMETHEUS, buf_text(&body));

@@ -35,6 +35,12 @@
 #define REGISTER_WAIT_MS 500
 #define STUCK_MS         20000 /* what consuming waits for ends within 15 s */
 
+static const struct histogram_shape queue_wait_shape = {
+    .count = 13,
+    .bounds = {1000, 2000, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000,
+               10000000, 60000000},
+};
+
 static int open_stores(struct worker *worker, const struct config *config, struct error *err)
 {
     struct pg_options pg = {.url = config->database_url, .application_name = "penstock-worker"};
@@ -101,6 +107,7 @@ int worker_open(struct worker *worker, const struct config *config, struct error
     int r;
 
     *worker = (struct worker){.config = config};
+    worker->queue_wait_us.shape = &queue_wait_shape;
     list_init(&worker->runs);
     cond_init(&worker->changed);
     r = open_parts(worker, config, err);

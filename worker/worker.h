@@ -8,6 +8,7 @@
  */
 
 #include "shared/base/compiler.h"
+#include "shared/base/histogram.h"
 #include "shared/base/list.h"
 #include "shared/fiber/cond.h"
 #include "shared/fiber/watchdog.h"
@@ -67,6 +68,7 @@ struct worker {
     struct watch *watch;
     struct pulse pulse; /* of the fiber that consumes */
     struct worker_counters counters;
+    struct histogram queue_wait_us; /* from due to claimed */
 };
 
 /* Opens everything and registers; waits for Postgres for a minute. Returns 0, -E_CANCELED, or the

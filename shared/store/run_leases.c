@@ -14,7 +14,8 @@
     " r.priority, r.spec, r.metadata, r.prompt_tokens, r.completion_tokens, r.errors, "            \
     "r.crashes, " SQL_SECONDS("r.created_at") ", " SQL_SECONDS("r.started_at") ", " SQL_SECONDS(   \
         "r.expires_at") ", floor(date_part('epoch', r.expires_at - now()) * 1000)::int8, "         \
-                        "r.status = 'cancelling'"
+                        "r.status = 'cancelling',"                                                 \
+                        " floor(date_part('epoch', now() - r.due_at) * 1000000)::int8"
 
 static int claim_read(const struct pg_result *result, int at, struct arena *arena,
                       struct run_claim *out, struct error *err)
@@ -42,6 +43,7 @@ static int claim_read(const struct pg_result *result, int at, struct arena *aren
     claim.expires_at = row_int(&row);
     claim.expires_in_ms = row_int(&row);
     claim.cancelling = row_bool(&row);
+    claim.waited_us = row_int(&row);
     if (row_check(&row, err) < 0)
         return -E_LIMIT;
     *out = claim;

@@ -48,6 +48,7 @@ struct run_claim {
     int64_t expires_at;
     int64_t expires_in_ms; /* from now on, by the database's clock; may be negative */
     bool cancelling;       /* its cancel was asked for (of run_leases_held only) */
+    int64_t waited_us;     /* since it was due */
 };
 
 struct run_claim_list {

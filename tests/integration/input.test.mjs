@@ -106,6 +106,10 @@ test('health, readiness and metrics', async () => {
     assert.equal((await fetch(`${stack.url}/readyz`)).status, 200);
     assert.match(await (await fetch(`${stack.url}/metrics`)).text(), /^# HELP penstock_/m);
     assert.match(await (await fetch(`${stack.workers[0].url}/metrics`)).text(), /^penstock_worker_slots 200$/m);
+    await stack.finished(await stack.submit(await stack.assistant(), 'What is 2 + 2?'));
+    const metrics = await (await fetch(`${stack.workers[0].url}/metrics`)).text();
+    assert.match(metrics, /^penstock_worker_queue_wait_seconds_count 1$/m);
+    assert.ok(Number(/^penstock_worker_queue_wait_seconds_sum ([0-9.e+-]+)$/m.exec(metrics)[1]) < 10);
     stack.postgres('stop', '-m', 'fast');
     const ready = await fetch(`${stack.url}/readyz`);
     assert.equal(ready.status, 503);
