@@ -16,6 +16,7 @@
 #include "shared/http_server/router.h"
 #include "shared/postgres/postgres.h"
 #include "shared/redis/redis.h"
+#include "shared/store/histories.h"
 #include "shared/store/run_writer.h"
 #include "worker/heartbeat.h"
 #include "worker/worker.h"
@@ -131,6 +132,17 @@ static void add_writes(struct buf *out, const struct worker *worker)
                    "Groups of writes that were halved to find a bad one.", stats->bisections);
 }
 
+static void add_histories(struct buf *out, const struct worker *worker)
+{
+    const struct histories_stats *stats = histories_stats(worker->histories);
+
+    metric_histogram(out, "penstock_worker_history_group_size",
+                     "Histories of threads that were read as one.", &stats->size, 1);
+    metric_counter(out, "penstock_worker_histories_alone_total",
+                   "Histories that were read alone, most of them because they are long.",
+                   stats->alone);
+}
+
 static void add_drivers(struct buf *out, const struct worker *worker)
 {
     struct pg_stats pg;
@@ -175,6 +187,7 @@ static void reply_metrics(struct http_exchange *exchange, void *arg)
     add_runs(&body, arg);
     add_queue_wait(&body, arg);
     add_writes(&body, arg);
+    add_histories(&body, arg);
     add_drivers(&body, arg);
     (void)http_reply(exchange, 200, PROMETHEUS, buf_text(&body));
 }

@@ -3,6 +3,7 @@
  * results. */
 
 #include "shared/base/error.h"
+#include "shared/store/histories.h"
 #include "worker/context.h"
 #include "worker/run.h"
 #include "worker/worker.h"
@@ -60,7 +61,8 @@ static int load_history(struct run_task *task, struct error *err)
     struct context context;
     int r;
 
-    r = messages_history(&store, task->claim.thread_id, &limits, &history, err);
+    r = histories_get(task->worker->histories, &store, task->claim.thread_id, &limits, &history,
+                      err);
     if (r < 0)
         return r;
     r = context_build(&history, task->claim.lease.run, &task->arena, &context, err);

@@ -16,6 +16,7 @@
 struct config;
 struct error;
 struct heartbeat;
+struct histories;
 struct http_client;
 struct http_server;
 struct pg;
@@ -50,7 +51,8 @@ struct worker_counters {
 struct worker {
     const struct config *config;
     struct pg *pg;
-    struct run_writer *writer; /* of the runs, on pg */
+    struct run_writer *writer;   /* of the runs, on pg */
+    struct histories *histories; /* of their threads, on pg */
     struct redis *redis;
     struct queue *queue;
     struct http_client *http;

@@ -6,12 +6,8 @@
 
 #include "shared/store/messages.h"
 
-#include "shared/store/rows.h"
+#include "shared/store/message_rows.h"
 #include "shared/store/threads.h"
-
-#define MESSAGE_COLUMNS                                                                            \
-    "m.id, m.thread_id, m.run_id, m.agent_id, m.position, m.seq, m.role, m.hidden, m.tool_calls,"  \
-    " m.tool_call_id, m.attachments, m.metadata, m.status, " SQL_SECONDS("m.created_at")
 
 static const char *const role_names[] = {
     [MESSAGE_USER] = "user",
@@ -35,33 +31,39 @@ static enum message_role role_parse(struct text name)
     return MESSAGE_USER;
 }
 
-/* Columns: content, then MESSAGE_COLUMNS. */
-static int message_read(const struct store *store, const struct pg_result *result, int at,
-                        struct message *out, struct error *err)
+int message_read(struct row *row, struct message *out, struct error *err)
 {
-    struct row row = row_at(result, at, store->arena);
     struct message message;
 
-    message.content = row_text(&row);
-    message.id = row_uuid(&row);
-    message.thread_id = row_uuid(&row);
-    message.run_id = row_uuid(&row);
-    message.agent_id = row_uuid(&row);
-    message.position = row_int(&row);
-    message.seq = row_int(&row);
-    message.role = role_parse(pg_get_text(result, at, row.column++));
-    message.hidden = row_bool(&row);
-    message.tool_calls = row_text(&row);
-    message.tool_call_id = row_text(&row);
+    message.content = row_text(row);
+    message.id = row_uuid(row);
+    message.thread_id = row_uuid(row);
+    message.run_id = row_uuid(row);
+    message.agent_id = row_uuid(row);
+    message.position = row_int(row);
+    message.seq = row_int(row);
+    message.role = role_parse(pg_get_text(row->result, row->row, row->column++));
+    message.hidden = row_bool(row);
+    message.tool_calls = row_text(row);
+    message.tool_call_id = row_text(row);
     message.opaque = TEXT_NONE;
-    message.attachments = row_text(&row);
-    message.metadata = row_text(&row);
-    message.status = row_text(&row);
-    message.created_at = row_int(&row);
-    if (row_check(&row, err) < 0)
+    message.attachments = row_text(row);
+    message.metadata = row_text(row);
+    message.status = row_text(row);
+    message.created_at = row_int(row);
+    if (row_check(row, err) < 0)
         return -E_LIMIT;
     *out = message;
     return 0;
+}
+
+/* The same from a result's row that has nothing else. */
+static int message_read_at(const struct store *store, const struct pg_result *result, int at,
+                           struct message *out, struct error *err)
+{
+    struct row row = row_at(result, at, store->arena);
+
+    return message_read(&row, out, err);
 }
 
 /* Rows 0 to list->count - 1 of the result, put where `plan` says. */
@@ -76,8 +78,8 @@ static int messages_read(const struct store *store, const struct pg_result *resu
         return r;
     list->items = items;
     for (size_t i = 0; i < list->count; i++) {
-        r = message_read(store, result, (int)i, &list->items[page_place(plan, list->count, (int)i)],
-                         err);
+        r = message_read_at(store, result, (int)i,
+                            &list->items[page_place(plan, list->count, (int)i)], err);
         if (r < 0)
             return r;
     }
@@ -107,7 +109,7 @@ static const struct pg_statement message_create = {
            "   WHERE id = $2 AND tenant_id = $1 AND active_run IS NULL FOR NO KEY UPDATE)"
            " INSERT INTO messages AS m (id, tenant_id, thread_id, role, content, attachments,"
            "   metadata) SELECT $3, $1, t.id, $4, $5, $6, coalesce($7, '{}') FROM t"
-           " RETURNING m.content, " MESSAGE_COLUMNS,
+           " RETURNING " MESSAGE_COLUMNS,
     .types = "uuutjjj",
 };
 
@@ -133,7 +135,7 @@ int messages_create(const struct store *store, struct uuid thread,
         if (r < 0)
             return r;
         if (pg_rows(result) > 0)
-            return message_read(store, result, 0, out, err);
+            return message_read_at(store, result, 0, out, err);
         r = thread_look(store, thread, out_active, err);
         if (r != 0)
             return r;
@@ -143,7 +145,7 @@ int messages_create(const struct store *store, struct uuid thread,
 
 static const struct pg_statement message_get = {
     .name = "message_get",
-    .sql = "SELECT m.content, " MESSAGE_COLUMNS " FROM messages m"
+    .sql = "SELECT " MESSAGE_COLUMNS " FROM messages m"
            " WHERE m.id = $1 AND m.thread_id = $2 AND m.tenant_id = $3 AND NOT m.hidden",
     .types = "uuu",
 };
@@ -161,7 +163,7 @@ int messages_get(const struct store *store, struct uuid thread, struct uuid id, 
         return r;
     if (pg_rows(result) == 0)
         return MESSAGE_MISSING;
-    return message_read(store, result, 0, out, err);
+    return message_read_at(store, result, 0, out, err);
 }
 
 /* Where is this message in the thread? */
@@ -180,12 +182,12 @@ static int cursor_position(const struct store *store, struct uuid thread, struct
 }
 
 #define MESSAGE_LIST(direction)                                                                    \
-    "SELECT m.content, " MESSAGE_COLUMNS " FROM messages m WHERE m.thread_id = $1"                 \
+    "SELECT " MESSAGE_COLUMNS " FROM messages m WHERE m.thread_id = $1"                            \
     " AND m.tenant_id = $2 AND NOT m.hidden AND m.position > $3 AND m.position < $4"               \
     " ORDER BY m.position " direction " LIMIT $5"
 
 #define MESSAGE_LIST_RUN(direction)                                                                \
-    "SELECT m.content, " MESSAGE_COLUMNS " FROM messages m WHERE m.thread_id = $1"                 \
+    "SELECT " MESSAGE_COLUMNS " FROM messages m WHERE m.thread_id = $1"                            \
     " AND m.tenant_id = $2 AND NOT m.hidden AND m.position > $3 AND m.position < $4"               \
     " AND m.run_id = $6 ORDER BY m.position " direction " LIMIT $5"
 
@@ -242,7 +244,7 @@ static const struct pg_statement message_update = {
     .name = "message_update",
     .sql = "UPDATE messages m SET metadata = $4"
            " WHERE m.id = $1 AND m.thread_id = $2 AND m.tenant_id = $3 AND NOT m.hidden"
-           " RETURNING m.content, " MESSAGE_COLUMNS,
+           " RETURNING " MESSAGE_COLUMNS,
     .types = "uuuj",
 };
 
@@ -260,7 +262,7 @@ int messages_update(const struct store *store, struct uuid thread, struct uuid i
         return r;
     if (pg_rows(result) == 0)
         return MESSAGE_MISSING;
-    return message_read(store, result, 0, out, err);
+    return message_read_at(store, result, 0, out, err);
 }
 
 static const struct pg_statement message_delete = {
@@ -298,39 +300,48 @@ int messages_delete(const struct store *store, struct uuid thread, struct uuid i
     return error_set(err, E_UNAVAILABLE, "runs come and go too fast on this thread; try again");
 }
 
+int history_read(struct arena *arena, const struct pg_result *result, int from, size_t count,
+                 struct message **out, struct error *err)
+{
+    struct message *messages;
+    void *items;
+    int r;
+
+    r = rows_alloc(arena, count, sizeof(*messages), &items, err);
+    if (r < 0)
+        return r;
+    messages = items;
+    for (size_t i = 0; i < count; i++) {
+        struct row row = row_at(result, from + (int)i, arena);
+        struct message *message = &messages[count - 1 - i];
+
+        r = message_read(&row, message, err);
+        if (r < 0)
+            return r;
+        message->opaque = row_text(&row);
+        r = row_check(&row, err);
+        if (r < 0)
+            return r;
+    }
+    *out = messages;
+    return 0;
+}
+
 /* The newest $3 messages become text once (the inner LIMIT keeps the planner from merging the two
  * levels), then sizes are summed from the newest on. */
 static const struct pg_statement message_history = {
     .name = "message_history",
-    .sql = "SELECT m.content, " MESSAGE_COLUMNS ", m.opaque, m.candidates FROM ("
+    .sql = "SELECT " HISTORY_COLUMNS ", m.candidates FROM ("
            "   SELECT n.*, sum(octet_length(n.content) + coalesce(octet_length(n.tool_calls), 0)"
            "         + coalesce(octet_length(n.opaque), 0))"
            "       OVER (ORDER BY n.position DESC ROWS UNBOUNDED PRECEDING) AS bytes,"
            "     row_number() OVER (ORDER BY n.position DESC ROWS UNBOUNDED PRECEDING) AS place,"
            "     count(*) OVER () AS candidates"
-           "   FROM (SELECT o.content::text AS content, o.tool_calls::text AS tool_calls,"
-           "         o.opaque::text AS opaque, o.id, o.thread_id, o.run_id, o.agent_id,"
-           "         o.position, o.seq, o.role, o.hidden,"
-           "         o.tool_call_id, o.attachments, o.metadata, o.status, o.created_at"
-           "       FROM messages o WHERE o.thread_id = $1 AND o.tenant_id = $2"
+           "   FROM (SELECT " HISTORY_SOURCE " WHERE o.thread_id = $1 AND o.tenant_id = $2"
            "       ORDER BY o.position DESC LIMIT $3) n) m"
            " WHERE (m.bytes <= $4 OR m.place = 1) AND m.place < $3 ORDER BY m.position DESC",
     .types = "uuii",
 };
-
-#define HISTORY_COLUMN_OPAQUE     15
-#define HISTORY_COLUMN_CANDIDATES 16
-
-/* Row `at` of the history is items[count - 1 - at]. */
-static int opaque_read(const struct store *store, const struct pg_result *result, int at,
-                       struct message_list *list, struct error *err)
-{
-    struct row row = row_at(result, at, store->arena);
-
-    row.column = HISTORY_COLUMN_OPAQUE;
-    list->items[list->count - 1 - (size_t)at].opaque = row_text(&row);
-    return row_check(&row, err);
-}
 
 int messages_history(const struct store *store, struct uuid thread,
                      const struct history_limits *limits, struct message_list *out,
@@ -338,7 +349,6 @@ int messages_history(const struct store *store, struct uuid thread,
 {
     CLEANUP(pg_result_freep)
     struct pg_result *result = NULL;
-    const struct page_plan newest_first = {.reversed = true};
     struct pg_value values[4] = {pg_uuid(thread), pg_uuid(store->tenant),
                                  pg_int((int64_t)limits->count + 1), pg_int(limits->bytes)};
     struct message_list list = {.has_more = false};
@@ -351,10 +361,8 @@ int messages_history(const struct store *store, struct uuid thread,
         return r;
     list.count = (size_t)pg_rows(result);
     if (list.count > 0)
-        list.has_more = pg_get_int(result, 0, HISTORY_COLUMN_CANDIDATES) > (int64_t)list.count;
-    r = messages_read(store, result, &newest_first, &list, err);
-    for (size_t i = 0; r == 0 && i < list.count; i++)
-        r = opaque_read(store, result, (int)i, &list, err);
+        list.has_more = pg_get_int(result, 0, HISTORY_COLUMNS_COUNT) > (int64_t)list.count;
+    r = history_read(store->arena, result, 0, list.count, &list.items, err);
     if (r == 0)
         *out = list;
     return r;

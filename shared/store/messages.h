@@ -25,7 +25,7 @@ struct message {
     struct text content;      /* JSON array of parts */
     struct text tool_calls;   /* JSON array [{id,name,arguments}] */
     struct text tool_call_id; /* role tool */
-    struct text opaque;       /* JSON; read by messages_history only. TEXT_NONE: none */
+    struct text opaque;       /* JSON; read with histories only. TEXT_NONE: none */
     struct text attachments;  /* JSON */
     struct text metadata;     /* JSON object */
     struct text status;       /* "completed" */
@@ -84,7 +84,8 @@ struct history_limits {
     int64_t bytes; /* > 0 */
 };
 
-/* out->has_more: older messages were left out. store->tenant must be the thread's. */
+/* out->has_more: older messages were left out. store->tenant must be the thread's. For many at
+ * once: histories.h. */
 SUSPENDS MUSTCHECK int messages_history(const struct store *store, struct uuid thread,
                                         const struct history_limits *limits,
                                         struct message_list *out, struct error *err);

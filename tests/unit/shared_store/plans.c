@@ -4,6 +4,7 @@
 #include "fixture.h"
 
 #include "shared/store/dispatch.h"
+#include "shared/store/histories.h"
 #include "shared/store/idempotency.h"
 #include "shared/store/reaper.h"
 
@@ -112,6 +113,7 @@ static void use_worker(const struct store *store)
                                   .call_count = 1,
                                   .steps = &step,
                                   .step_count = 1};
+    struct histories *histories = histories_new(store->pg);
     struct dispatch_counts counts;
     struct reaper_report report;
     struct run_progress progress;
@@ -126,6 +128,8 @@ static void use_worker(const struct store *store)
     MUST(run_leases_held(store->pg, store->arena, worker, &held, &test_err));
     MUST(run_leases_progress(store->pg, store->arena, run.id, &progress, &test_err));
     MUST(messages_history(store, run.thread_id, &limits, &messages, &test_err));
+    MUST(histories_get(histories, store, run.thread_id, &limits, &messages, &test_err));
+    histories_free(histories);
     MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
     MUST(run_leases_hand_back(writer_of(store->pg), &claim.lease, NULL, &how, &test_err));
     claim = must_claim(store, worker, run.id);
@@ -239,4 +243,42 @@ static void finds_by_id(struct store *store)
 Test(plans, find_a_run_by_its_id_however_many_its_worker_has_in_hand)
 {
     with_store(finds_by_id);
+}
+
+/* A statement keeps the plan that it got while the tables were empty and never looked at. */
+static void finds_messages(struct store *store)
+{
+    struct history_limits limits = {50, 100000};
+    int64_t before_sessions = sessions();
+    struct store used = *store;
+    struct message_list messages;
+    struct histories *histories;
+    struct uuid thread;
+    struct uuid full;
+
+    sql_do("ALTER DATABASE %s SET plan_cache_mode = force_generic_plan",
+           sql_string(store, "SELECT current_database()"));
+    used.pg = another_pg();
+    histories = histories_new(used.pg);
+    thread = must_thread(store);
+    full = must_thread(store);
+    MUST(histories_get(histories, &used, thread, &limits, &messages, &test_err));
+    sql_do("INSERT INTO messages (id, tenant_id, thread_id, role, content)"
+           "  SELECT gen_random_uuid(), '%s', CASE WHEN n %% 1000 = 0 THEN '%s'::uuid ELSE"
+           "    '%s' END, 'user', '[]' FROM generate_series(1, 10000) n",
+           show(store->tenant), show(thread), show(full));
+    MUST(histories_get(histories, &used, thread, &limits, &messages, &test_err));
+    cr_assert_eq(messages.count, 10);
+    histories_free(histories);
+    pg_close(used.pg);
+    wait_for_sessions(before_sessions);
+    cr_assert_eq(sql_int("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'messages'"), 0);
+    cr_assert_eq(sql_int("SELECT idx_tup_read FROM pg_stat_user_indexes"
+                         " WHERE indexrelname = 'messages_thread'"),
+                 10);
+}
+
+Test(plans, find_the_messages_of_a_thread_in_a_database_that_was_young)
+{
+    with_store(finds_messages);
 }
