@@ -172,7 +172,8 @@ static int claim(struct consumer *consumer, const struct uuid *runs, size_t coun
     arena_init(&arena, 0);
     r = run_leases_claim(worker->pg, &arena, worker->id, runs, count, &claims, err);
     for (size_t i = 0; r == 0 && i < claims.count; i++)
-        histogram_add(&worker->queue_wait_us, claims.items[i].waited_us);
+        if (claims.items[i].lease.fence == 1)
+            histogram_add(&worker->queue_wait_us, claims.items[i].waited_us);
     if (r == 0)
         start_claimed(worker, &claims);
     arena_deinit(&arena);

@@ -70,7 +70,7 @@ struct worker {
     struct watch *watch;
     struct pulse pulse; /* of the fiber that consumes */
     struct worker_counters counters;
-    struct histogram queue_wait_us; /* from due to claimed */
+    struct histogram queue_wait_us; /* from due to claimed for the first time */
 };
 
 /* Opens everything and registers; waits for Postgres for a minute. Returns 0, -E_CANCELED, or the

@@ -35,9 +35,9 @@ static const struct pg_statement reap_workers = {
     "jsonb_build_object('code', 'server_error', 'message',"                                        \
     " 'The run was given up after its workers failed ' || r.crashes + 1 || ' times.')"
 
-/* Up to 0.1 s after the first crash, 1 s after the second: a run that kills its workers shall not
- * take the next one at once. */
-#define CRASH_JITTER "random() * power(10, least(r.crashes, 2)) * 0.1 * interval '1 s'"
+/* After its first crash a run keeps its place, before those that came later; after the second it
+ * waits up to 1 s: a run that kills its workers shall not take the next one at once. */
+#define DUE_AGAIN "CASE WHEN r.crashes = 0 THEN r.due_at ELSE now() + random() * interval '1 s' END"
 
 /* The owners of runs under way, and of them those who are not alive. */
 #define LOST_OWNERS                                                                                \
@@ -58,7 +58,8 @@ static const struct pg_statement reap_runs = {
            "   WHERE r.status IN ('in_progress', 'cancelling')"
            "   LIMIT " SQL_STRING(REAPER_BATCH_RUNS) " FOR UPDATE OF r SKIP LOCKED),"
            " u AS (UPDATE runs r SET fence = r.fence + 1, owner = NULL, updated_at = now(),"
-           "     crashes = r.crashes + 1, due_at = now() + " CRASH_JITTER ","
+           "     crashes = r.crashes + 1,"
+           "     due_at = " DUE_AGAIN ","
            "     status = CASE WHEN r.status = 'cancelling' THEN 'cancelled'"
            "       WHEN " GIVEN_UP " THEN 'failed' ELSE 'queued' END,"
            "     cancelled_at = CASE WHEN r.status = 'cancelling' THEN now() END,"

@@ -285,8 +285,9 @@ static void encode_head(struct buf *buf, size_t n, const struct run_write *write
     if (write->ending)
         encode_ending(buf, write->ending);
     if (write->back) {
-        buf_printf(buf, ",\"delay_ms\":\"%" PRId64 "\",\"errors\":\"%d\"", write->back->delay_ms,
-                   write->back->errors);
+        if (write->back->delay_ms > 0) /* else it keeps its place: before what came later */
+            buf_printf(buf, ",\"delay_ms\":\"%" PRId64 "\"", write->back->delay_ms);
+        buf_printf(buf, ",\"errors\":\"%d\"", write->back->errors);
         add_text(buf, "wait_kind", text_of(run_wait_name(write->back->wait_kind)));
     }
     if (write->parking) {

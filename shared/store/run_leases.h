@@ -165,7 +165,7 @@ const char *run_wait_name(enum run_wait wait);
 
 /* Gives the run back to the queue. `changes` may be NULL. */
 struct run_return {
-    int64_t delay_ms; /* due that much later */
+    int64_t delay_ms; /* due that much later; 0: it keeps its place before what came later */
     int errors;       /* added to the run's; negative where earlier ones were overcome */
     enum run_wait wait_kind;
 };

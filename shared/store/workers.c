@@ -142,8 +142,7 @@ static const struct pg_statement worker_hand_back = {
     .name = "worker_hand_back",
     .sql = "WITH u AS (UPDATE runs r SET fence = r.fence + 1, owner = NULL, updated_at = now(),"
            "     status = CASE r.status WHEN 'cancelling' THEN 'cancelled' ELSE 'queued' END,"
-           "     cancelled_at = CASE r.status WHEN 'cancelling' THEN now() END,"
-           "     due_at = now()"
+           "     cancelled_at = CASE r.status WHEN 'cancelling' THEN now() END"
            "   WHERE r.owner = $1 AND r.status IN ('in_progress', 'cancelling')"
            "   RETURNING r.id, r.thread_id, r.status),"
            " ended AS (SELECT * FROM u WHERE status = 'cancelled'),"

@@ -373,7 +373,7 @@ static void hands_back(struct store *store)
     cr_assert_eq(run.owner, 0);
     cr_assert_eq(run.prompt_tokens, 10);
     cr_assert_eq(try_claim(store, worker, run.id), 0);
-    sql_do("UPDATE runs SET due_at = now()");
+    sql_do("UPDATE runs SET due_at = '2026-01-01'");
     claim = must_claim(store, worker, run.id);
     cr_assert_eq(claim.lease.fence, 2);
     cr_assert_eq(claim.lease.step, 1);
@@ -383,6 +383,8 @@ static void hands_back(struct store *store)
     how = (struct run_return){0};
     MUST(run_leases_hand_back(writer_of(store->pg), &claim.lease, NULL, &how, &test_err));
     cr_assert_eq(must_get_run(store, run.id).errors, 1);
+    cr_assert_eq(sql_int("SELECT count(*) FROM runs WHERE due_at = '2026-01-01'"), 1,
+                 "without a delay it keeps its place");
     must_claim(store, worker, run.id);
 }
 
