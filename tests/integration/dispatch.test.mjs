@@ -183,20 +183,20 @@ rules:
     stack.command('tenants', 'create', 'small');
     stack.command('tenants', 'create', 'heavy');
     stack.command('tenants', 'set', 'heavy', '--weight', '3');
-    insertRuns(stack, 300);
-    insertRuns(stack, 20, { tenant: 'small' });
-    insertRuns(stack, 300, { tenant: 'heavy' });
+    const due_at = `'${new Date(Date.now() + 3000).toISOString()}'`; // ready at once, however long it takes to insert them
+    insertRuns(stack, 300, { due_at });
+    insertRuns(stack, 20, { tenant: 'small', due_at });
+    insertRuns(stack, 300, { tenant: 'heavy', due_at });
     await stack.startWorker();
-    await until('a part is done', () => done(stack) >= 150, 30000);
+    await until('a part is done', () => done(stack) >= 280, 30000);
     const rows = stack.sql(
       `SELECT t.name, count(*)::int FROM (SELECT * FROM runs WHERE started_at IS NOT NULL ORDER BY started_at, id LIMIT 140) r
        JOIN tenants t ON t.id = r.tenant_id GROUP BY 1`,
     );
     const count = Object.fromEntries(rows.map((row) => [row.name, row.count]));
-    // The first window was hinted before all of them were there.
     assert.ok(count.small >= 14, `10 times as much of another, and it had its turn: ${JSON.stringify(count)}`);
     const late = stack.sql(
-      `SELECT t.name, count(*)::int FROM (SELECT * FROM runs WHERE started_at IS NOT NULL ORDER BY started_at, id OFFSET 70 LIMIT 70) r
+      `SELECT t.name, count(*)::int FROM (SELECT * FROM runs WHERE started_at IS NOT NULL ORDER BY started_at, id OFFSET 130 LIMIT 140) r
        JOIN tenants t ON t.id = r.tenant_id WHERE t.name <> 'small' GROUP BY 1`,
     );
     const share = Object.fromEntries(late.map((row) => [row.name, row.count]));
