@@ -111,7 +111,8 @@ static void add_runs(struct buf *out, const struct worker *worker)
 static void add_queue_wait(struct buf *out, const struct worker *worker)
 {
     metric_histogram(out, "penstock_worker_queue_wait_seconds",
-                     "From when a run was due to its first claim, made here.", &worker->queue_wait_us, 1000000);
+                     "From when a run was due to its first claim, made here.",
+                     &worker->queue_wait_us, 1000000);
 }
 
 static void add_writes(struct buf *out, const struct worker *worker)
