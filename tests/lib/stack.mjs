@@ -3,7 +3,7 @@
 
 import { spawn, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, writeFileSync, readFileSync, rmSync, createWriteStream, existsSync } from 'node:fs';
+import { mkdtempSync, writeFileSync, readFileSync, rmSync, openSync, closeSync, existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -39,10 +39,9 @@ class Program {
   constructor(bin, name, args, env, dir) {
     this.name = name;
     this.logFile = join(dir, `${name}-${Program.count++}.log`);
-    const log = createWriteStream(this.logFile);
-    this.child = spawn(join(bin, name), args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-    this.child.stdout.pipe(log);
-    this.child.stderr.pipe(log);
+    const log = openSync(this.logFile, 'a'); // the program's own, so that nothing is missing when it has ended
+    this.child = spawn(join(bin, name), args, { env: { ...process.env, ...env }, stdio: ['ignore', log, log] });
+    closeSync(log);
     this.exited = once(this.child, 'exit').then(([code, signal]) => ({ code, signal }));
   }
 
