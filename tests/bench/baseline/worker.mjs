@@ -8,6 +8,7 @@ import { Agent, request } from 'undici';
 
 const concurrency = Number(process.env.CONCURRENCY ?? 256);
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 16 });
+pool.on('error', () => {}); // at the end the server goes away first
 const agent = new Agent({ connections: concurrency, pipelining: 1, headersTimeout: 0, bodyTimeout: 0 });
 
 const tools = [
