@@ -49,7 +49,6 @@ struct world_run {
     int64_t fence;
     int64_t step;
     int64_t due_ms;
-    int64_t ready_ms; /* since when it may be worked on */
     int errors;
     int crashes;
     struct world_message messages[WORLD_STEPS + 1];
@@ -101,10 +100,9 @@ struct world {
     int hint_count;
     int64_t next_worker_id;
     int64_t ended;
-    int64_t fenced;   /* writes refused to those who had lost their run */
-    int64_t replayed; /* writes in doubt that turned out to be applied */
-    int64_t dead;     /* workers declared dead */
-    int64_t longest_wait_ms;
+    int64_t fenced;     /* writes refused to those who had lost their run */
+    int64_t replayed;   /* writes in doubt that turned out to be applied */
+    int64_t dead;       /* workers declared dead */
     const char *broken; /* the invariant that does not hold; NULL: all do */
 };
 

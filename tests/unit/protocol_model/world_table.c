@@ -27,7 +27,7 @@ void table_move(struct world *world, struct world_run *run, enum run_status to)
         return;
     world->active[run->thread] = waiting;
     world->runs[waiting].held = false;
-    world->runs[waiting].due_ms = world->runs[waiting].ready_ms = world->now_ms;
+    world->runs[waiting].due_ms = world->now_ms;
 }
 
 int table_submit(struct world *world)
@@ -45,13 +45,12 @@ int table_submit(struct world *world)
         .thread = (int)world_random(world, WORLD_THREADS),
         .priority = (int)world_random(world, FAIR_LANES),
         .due_ms = world->now_ms,
-        .ready_ms = world->now_ms,
     };
     run->id.bytes[14] = (uint8_t)(at >> 8);
     run->id.bytes[15] = (uint8_t)at;
     run->id.bytes[0] = 1;
     if (world_random(world, 8) == 0)
-        run->due_ms = run->ready_ms = world->now_ms + (int64_t)world_random(world, 5000);
+        run->due_ms = world->now_ms + (int64_t)world_random(world, 5000);
     for (int i = 0; i < WORLD_SCHEDULERS; i++)
         run->hinted_ms[i] = -1;
     run->held = world->active[run->thread] >= 0;
@@ -76,8 +75,6 @@ bool table_claim(struct world *world, int at, int64_t owner, struct run_lease *o
     if (run->status != RUN_QUEUED || run->held || run->due_ms > world->now_ms || !worker ||
         worker->dead_row || worker->draining || worker->lease_until_ms <= world->now_ms)
         return false;
-    if (world->now_ms - run->ready_ms > world->longest_wait_ms)
-        world->longest_wait_ms = world->now_ms - run->ready_ms;
     table_move(world, run, RUN_IN_PROGRESS);
     run->owner = owner;
     run->fence++;
@@ -112,7 +109,7 @@ bool table_write(struct world *world, const struct world_hold *hold)
     if (hold->to == RUN_QUEUED) {
         run->owner = 0;
         run->errors = hold->attempts;
-        run->due_ms = run->ready_ms = world->now_ms + hold->delay_ms;
+        run->due_ms = world->now_ms + hold->delay_ms;
     }
     return true;
 }
@@ -141,7 +138,7 @@ void table_reap(struct world *world)
         run->fence++;
         run->owner = 0;
         run->crashes++;
-        run->due_ms = run->ready_ms = world->now_ms + (int64_t)world_random(world, 1000);
+        run->due_ms = world->now_ms + (int64_t)world_random(world, 1000);
         if (run->status == RUN_CANCELLING)
             table_move(world, run, RUN_CANCELLED);
         else
