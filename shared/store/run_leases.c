@@ -69,22 +69,25 @@ static int claims_read(const struct pg_result *result, struct arena *arena,
     return 0;
 }
 
-/* What has expired is left to the reaper. */
+/* What has expired is left to the reaper. A row that somebody else is at is no longer to be had. */
+/* clang-format off */
 static const struct pg_statement run_claim = {
     .name = "run_claim",
-    .sql = "WITH c AS MATERIALIZED (SELECT r.id FROM unnest($1::uuid[]) i (id)"
-           "     JOIN runs r ON r.id = i.id"
-           "   WHERE r.status = 'queued' AND r.held IS NULL AND r.due_at <= now()"
-           "     AND r.expires_at > now()"
-           "     AND EXISTS (SELECT 1 FROM workers w WHERE w.worker_id = $2 AND w.state = 'up'"
-           "       AND w.lease_until > now())"
-           "   ORDER BY r.id FOR UPDATE OF r SKIP LOCKED)"
+    .sql = "WITH c AS MATERIALIZED (SELECT f.id FROM unnest($1::uuid[]) i (id)"
+           "     CROSS JOIN LATERAL (SELECT r.id FROM runs r WHERE r.id = i.id AND "
+                     SQL_CHECKED("r.status = 'queued' AND r.held IS NULL AND r.due_at <= now()"
+                                 " AND r.expires_at > now()")
+           "       FOR NO KEY UPDATE SKIP LOCKED) f"
+           "   WHERE EXISTS (SELECT 1 FROM workers w WHERE w.worker_id = $2 AND w.state = 'up'"
+           "       AND w.lease_until > now()))"
            " UPDATE runs r SET status = 'in_progress', owner = $2, fence = r.fence + 1,"
            "   wait_kind = NULL, required_action = NULL,"
            "   started_at = coalesce(r.started_at, now()), updated_at = now()"
-           " FROM c WHERE r.id = c.id AND r.status = 'queued' RETURNING " CLAIM_COLUMNS,
+           " FROM c WHERE r.id = ANY (ARRAY[c.id]) AND " SQL_CHECKED("r.status = 'queued'")
+           " RETURNING " CLAIM_COLUMNS,
     .types = "Ui",
 };
+/* clang-format on */
 
 int run_leases_claim(struct pg *pg, struct arena *arena, int64_t owner, const struct uuid *runs,
                      size_t count, struct run_claim_list *out, struct error *err)

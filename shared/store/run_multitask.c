@@ -74,8 +74,9 @@ static const struct pg_statement interrupt = {
            " old AS (UPDATE runs r SET updated_at = now(),"
            "     status = CASE r.status WHEN 'in_progress' THEN 'cancelling' ELSE 'cancelled' END,"
            "     cancelled_at = CASE r.status WHEN 'in_progress' THEN NULL ELSE now() END"
-           "   FROM x WHERE r.id = x.id"
-           "     AND r.status IN ('queued', 'requires_action', 'in_progress') RETURNING r.*),"
+           "   FROM x WHERE r.id = ANY (ARRAY[x.id]) AND "
+                     SQL_CHECKED("r.status IN ('queued', 'requires_action', 'in_progress')")
+           "   RETURNING r.*),"
            " ended AS (SELECT id, thread_id, status FROM old WHERE status = 'cancelled'),"
            " f AS (" SQL_RELEASE_THREADS("ended") "),"
            " s AS (" SQL_END_STEPS("ended", "") "),"

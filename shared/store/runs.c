@@ -101,8 +101,8 @@ static int runs_read(const struct store *store, const struct pg_result *result,
 }
 
 #define RUN_LIST(direction)                                                                        \
-    "SELECT " RUN_COLUMNS " FROM runs r WHERE r.thread_id = $1 AND r.tenant_id = $2"               \
-    " AND r.id > $3 AND r.id < $4 ORDER BY r.id " direction " LIMIT $5"
+    "SELECT " RUN_COLUMNS " FROM runs r WHERE r.thread_id = $1 AND " SQL_CHECKED(                  \
+        "r.tenant_id = $2") " AND r.id > $3 AND r.id < $4 ORDER BY r.id " direction " LIMIT $5"
 
 static const struct pg_statement run_list_up = {"run_list_up", RUN_LIST("ASC"), "uuuui"};
 static const struct pg_statement run_list_down = {"run_list_down", RUN_LIST("DESC"), "uuuui"};

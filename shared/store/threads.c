@@ -160,12 +160,15 @@ int threads_update(const struct store *store, struct uuid id, const struct threa
     return thread_read_at(store, result, 0, out, err);
 }
 
+/* clang-format off */
+#define OF_THREAD "thread_id = $1 AND " SQL_CHECKED("tenant_id = $2")
+
+#define ALIVE SQL_CHECKED("status IN ('queued', 'in_progress', 'requires_action', 'cancelling')")
+
 static const struct pg_statement thread_lock_runs = {
     .name = "thread_lock_runs",
-    .sql = "SELECT r.owner FROM runs r WHERE r.thread_id = $1 AND r.tenant_id = $2"
-           "   AND r.status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
-           "   AND r.held IS NULL"
-           " ORDER BY r.owner NULLS LAST FOR UPDATE",
+    .sql = "SELECT owner FROM runs WHERE " OF_THREAD " AND " ALIVE " AND held IS NULL"
+           " ORDER BY owner NULLS LAST FOR UPDATE",
     .types = "uu",
 };
 
@@ -178,21 +181,20 @@ static const struct pg_statement thread_lock = {
 /* Those that were held, and one that was promoted while the first statement waited. */
 static const struct pg_statement thread_lock_rest = {
     .name = "thread_lock_rest",
-    .sql = "SELECT r.id FROM runs r WHERE r.thread_id = $1 AND r.tenant_id = $2"
-           "   AND r.status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
-           " ORDER BY r.id FOR UPDATE",
+    .sql = "SELECT id FROM runs WHERE " OF_THREAD " AND " ALIVE " ORDER BY id FOR UPDATE",
     .types = "uu",
 };
 
 static const struct pg_statement thread_delete = {
     .name = "thread_delete",
-    .sql = "WITH gone AS (DELETE FROM runs WHERE thread_id = $1 AND tenant_id = $2 RETURNING id),"
+    .sql = "WITH gone AS (DELETE FROM runs WHERE " OF_THREAD " RETURNING id),"
            " s AS (DELETE FROM run_steps WHERE run_id IN (SELECT id FROM gone)),"
            " c AS (DELETE FROM tool_calls WHERE run_id IN (SELECT id FROM gone)),"
-           " m AS (DELETE FROM messages WHERE thread_id = $1 AND tenant_id = $2)"
+           " m AS (DELETE FROM messages WHERE " OF_THREAD ")"
            " DELETE FROM threads WHERE id = $1 AND tenant_id = $2 RETURNING 1",
     .types = "uu",
 };
+/* clang-format on */
 
 int threads_delete(const struct store *store, struct uuid id, int64_t *out_owner, struct error *err)
 {
