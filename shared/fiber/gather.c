@@ -72,6 +72,10 @@ static void lane_main(void *arg)
             IGNORE(cond_wait(&gather->work, DEADLINE_NONE, NULL));
         if (list_empty(&gather->queue))
             return;
+        if (gather->options.await)
+            gather->options.await(gather->options.arg);
+        if (list_empty(&gather->queue)) /* given up meanwhile, or taken by the other lane */
+            continue;
         take(gather, &lane->batch);
         gather->options.fn(gather->options.arg, &lane->batch);
         for (size_t i = 0; i < lane->batch.count; i++)

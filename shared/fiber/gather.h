@@ -38,9 +38,13 @@ struct gather_batch {
  * memory. Askers are woken when it returns, or before, by gather_done. */
 typedef void (*gather_fn)(void *arg, struct gather_batch *batch);
 
+/* Suspends for as long as gathering more costs no time. */
+typedef void (*gather_await_fn)(void *arg);
+
 struct gather_options {
     const char *name; /* of the fibers */
     gather_fn fn;
+    gather_await_fn await; /* before a batch is taken; may be NULL */
     void *arg;
     size_t lanes;
     size_t batch_max;       /* items */

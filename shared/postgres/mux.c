@@ -78,10 +78,12 @@ static int take_input(struct pg_mux *mux, struct error *err)
 
 static int fly(struct pg_mux *mux, struct error *err)
 {
-    int r = pg_flight_load(&mux->flight, &mux->queue, mux->session, err);
     int64_t progress_ms = clock_ms();
     size_t at = 0;
+    int r;
 
+    mux->flying = true;
+    r = pg_flight_load(&mux->flight, &mux->queue, mux->session, err);
     mux->stats.batches++;
     while (r == 0) {
         bool unsent = PQflush(mux->session->conn) > 0;
@@ -102,6 +104,12 @@ static int fly(struct pg_mux *mux, struct error *err)
             r = PG_FLIGHT_LANDED;
     }
     return r;
+}
+
+static void land(struct pg_mux *mux)
+{
+    mux->flying = false;
+    cond_broadcast(&mux->landed);
 }
 
 /* Waits for requests; the connection may end meanwhile. */
@@ -130,6 +138,7 @@ static void serve(struct pg_mux *mux, struct error *err)
 
         if (r == 0)
             r = fly(mux, err);
+        land(mux);
         if (r > 0 && PQstatus(mux->session->conn) == CONNECTION_BAD)
             r = pg_session_broken(mux->session, err);
         if (r > 0 && mux->flight.stale)
@@ -198,6 +207,7 @@ void pg_mux_open(struct pg_mux *mux, const struct pg_mux_options *options)
     mux->options = *options;
     list_init(&mux->queue);
     cond_init(&mux->ready);
+    cond_init(&mux->landed);
     cond_init(&mux->idle);
     mux->flight.reruns = &mux->stats.reruns;
     mux->driver = fiber_start("postgres", driver_main, mux);
@@ -369,6 +379,16 @@ int pg_mux_run(struct pg_mux *mux, const struct pg_query *queries, size_t count,
     mux->running--;
     leave(mux);
     return r;
+}
+
+void pg_mux_await_turn(struct pg_mux *mux)
+{
+    enter(mux);
+    while (mux->flying && !mux->closing) {
+        if (cond_wait(&mux->landed, DEADLINE_NONE, NULL) < 0)
+            break;
+    }
+    leave(mux);
 }
 
 void pg_mux_stats(const struct pg_mux *mux, struct pg_stats *out)

@@ -30,8 +30,10 @@ struct pg_mux {
     ev_io writer;
     bool readable;
     bool hungry; /* the driver waits for requests */
+    bool flying; /* a flight is out */
     bool closing;
     struct cond ready; /* connected, or closing */
+    struct cond landed; /* or the connection is gone */
     struct cond idle;  /* signalled when running or users has become 0 */
     size_t running;    /* requests whose callers have not left */
     size_t users;      /* fibers inside the functions below */
@@ -51,5 +53,7 @@ SUSPENDS MUSTCHECK int pg_mux_wait_ready(struct pg_mux *mux, int64_t deadline_ms
 /* As pg_exec_all. */
 SUSPENDS MUSTCHECK int pg_mux_run(struct pg_mux *mux, const struct pg_query *queries, size_t count,
                                   struct pg_result **out_results, struct error *err);
+
+SUSPENDS void pg_mux_await_turn(struct pg_mux *mux); /* as pg_await_turn */
 
 void pg_mux_stats(const struct pg_mux *mux, struct pg_stats *out);

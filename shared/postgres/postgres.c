@@ -98,6 +98,11 @@ int pg_exec_all(struct pg *pg, const struct pg_query *queries, size_t count,
     return pg_mux_run(&pg->mux, queries, count, out_results, err);
 }
 
+void pg_await_turn(struct pg *pg)
+{
+    pg_mux_await_turn(&pg->mux);
+}
+
 void pg_stats_get(const struct pg *pg, struct pg_stats *out)
 {
     pg_mux_stats(&pg->mux, out);

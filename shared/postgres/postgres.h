@@ -106,6 +106,11 @@ SUSPENDS MUSTCHECK int pg_exec(struct pg *pg, const struct pg_statement *stateme
 SUSPENDS MUSTCHECK int pg_exec_all(struct pg *pg, const struct pg_query *queries, size_t count,
                                    struct pg_result **out_results, struct error *err);
 
+/* Waits while a batch is out on the shared connection: what is asked next leaves with the next one
+ * either way, so who gathers things for one statement may gather until then. At once while there is
+ * no connection. Returns early when cancelled. */
+SUSPENDS void pg_await_turn(struct pg *pg);
+
 /* A transaction on a pooled connection; waits for a free one. End it with pg_commit or pg_rollback,
  * both of which free it, whatever they return. A connection whose exchange was interrupted is
  * closed, not reused; what follows in that transaction fails with -E_UNAVAILABLE.

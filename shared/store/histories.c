@@ -209,12 +209,20 @@ static void read_batch(void *arg, struct gather_batch *batch)
     }
 }
 
+static void await_turn(void *arg)
+{
+    struct histories *histories = arg;
+
+    pg_await_turn(histories->pg);
+}
+
 struct histories *histories_new(struct pg *pg)
 {
     struct histories *histories = xcalloc(1, sizeof(*histories));
     struct gather_options options = {
         .name = "histories",
         .fn = read_batch,
+        .await = await_turn,
         .arg = histories,
         .lanes = LANES,
         .batch_max = GROUP_MAX,

@@ -131,12 +131,20 @@ static void write_batch(void *arg, struct gather_batch *batch)
     }
 }
 
+static void await_turn(void *arg)
+{
+    struct run_writer *writer = arg;
+
+    pg_await_turn(writer->pg);
+}
+
 struct run_writer *run_writer_new(struct pg *pg)
 {
     struct run_writer *writer = xcalloc(1, sizeof(*writer));
     struct gather_options options = {
         .name = "run_writer",
         .fn = write_batch,
+        .await = await_turn,
         .arg = writer,
         .lanes = LANES,
         .batch_max = GROUP_MAX,
