@@ -258,15 +258,13 @@ static int read_hints(struct consumer *consumer, size_t *out_count, struct error
 static int claim_hints(struct consumer *consumer, size_t count, struct error *err)
 {
     struct uuid runs[BATCH_MAX];
-    struct error ignored;
     int r;
 
     for (size_t i = 0; i < count; i++)
         runs[i] = consumer->entries[i].hint.run;
     r = claim(consumer, runs, count, err);
     pulse_beat(&consumer->worker->pulse);
-    /* Hints that could not be removed are found by queue_collect. */
-    IGNORE(queue_ack(consumer->worker->queue, consumer->entries, count, &ignored));
+    queue_ack(consumer->worker->queue, consumer->entries, count);
     return r;
 }
 

@@ -1,5 +1,5 @@
-/* Writing to the queue: init, dispatch, ack. Each is one script per shard, so that what it checks
- * still holds when it acts.
+/* Writing to the queue: init, dispatch, ack. The first two are one script per shard, so that what
+ * they check still holds when they act. An ack checks nothing and nobody waits for it.
  *
  * Dispatch never creates a stream (NOMKSTREAM): a stream without its group would swallow hints. A
  * missing one means the same as a missing generation.
@@ -50,17 +50,6 @@ static struct redis_script dispatch_script = {
     "  added = added + 1\n"
     "end\n"
     "return added\n",
-    ""};
-
-static struct redis_script ack_script = {
-    "queue ack",
-    /* KEYS: generation, lanes. ARGV: number of the lane and id of each entry. */
-    "for i = 1, #ARGV, 2 do\n"
-    "  local lane = KEYS[1 + tonumber(ARGV[i])]\n"
-    "  redis.call('XACK', lane, '" QUEUE_GROUP "', ARGV[i + 1])\n"
-    "  redis.call('XDEL', lane, ARGV[i + 1])\n"
-    "end\n"
-    "return #ARGV / 2\n",
     ""};
 
 struct queue *queue_new(struct redis *redis)
@@ -193,47 +182,50 @@ int queue_dispatch(struct queue *queue, const struct queue_batch *batch, size_t 
     return 0;
 }
 
-/* The entries of one shard, from *at on, in one call; *at moves past those looked at. */
-SUSPENDS static int ack_some(struct queue *queue, const struct queue_entry *entries, size_t count,
-                             size_t *at, struct error *err)
+/* The entries of one lane, from `at` on. What is deleted and not acknowledged, since the connection
+ * ended in between, takes no room any more; the other way round it would, for ever. Returns where
+ * those of another lane begin. */
+static size_t ack_lane(struct queue *queue, const struct queue_entry *entries, size_t count,
+                       size_t at, struct text *argv)
 {
-    CLEANUP(freep)
-    struct text *args = xcalloc(2 * BATCH_MAX, sizeof(*args));
-    struct queue_keys keys;
-    int shard = entries[*at].shard;
-    size_t argc = 0;
+    const struct queue_entry *first = &entries[at];
+    char key[QUEUE_KEY_SIZE];
+    size_t argc = 3;
 
-    while (*at < count && entries[*at].shard == shard && argc < 2 * BATCH_MAX) {
-        args[argc++] = lane_number(entries[*at].lane);
-        args[argc++] = text_of(entries[(*at)++].id);
-    }
-    queue_keys_of(shard, &keys);
-    return redis_script(queue->redis, &ack_script, keys.texts, QUEUE_KEYS, args, argc, NULL, err);
+    queue_lane_key(first->shard, first->lane, key);
+    for (; at < count && entries[at].shard == first->shard && entries[at].lane == first->lane; at++)
+        argv[argc++] = text_of(entries[at].id);
+    argv[1] = TEXT("XDEL");
+    argv[2] = text_of(key);
+    redis_post(queue->redis, argv + 1, argc - 1);
+    argv[0] = TEXT("XACK");
+    argv[1] = text_of(key);
+    argv[2] = TEXT(QUEUE_GROUP);
+    redis_post(queue->redis, argv, argc);
+    return at;
 }
 
-static int by_shard(const void *a, const void *b)
+static int by_lane(const void *a, const void *b)
 {
     const struct queue_entry *left = a, *right = b;
+    int order = (left->shard > right->shard) - (left->shard < right->shard);
 
-    return (left->shard > right->shard) - (left->shard < right->shard);
+    return order ? order : (left->lane > right->lane) - (left->lane < right->lane);
 }
 
-int queue_ack(struct queue *queue, const struct queue_entry *entries, size_t count,
-              struct error *err)
+void queue_ack(struct queue *queue, const struct queue_entry *entries, size_t count)
 {
     CLEANUP(freep)
     struct queue_entry *sorted = NULL;
+    CLEANUP(freep)
+    struct text *argv = NULL;
 
     if (count == 0)
-        return 0;
+        return;
     sorted = xcalloc(count, sizeof(*sorted));
+    argv = xcalloc(count + 3, sizeof(*argv));
     memcpy(sorted, entries, count * sizeof(*sorted));
-    qsort(sorted, count, sizeof(*sorted), by_shard);
-    for (size_t at = 0; at < count;) {
-        int r = ack_some(queue, sorted, count, &at, err);
-
-        if (r < 0)
-            return error_wrap(err, "removing %zu entries of the queue", count);
-    }
-    return 0;
+    qsort(sorted, count, sizeof(*sorted), by_lane);
+    for (size_t at = 0; at < count;)
+        at = ack_lane(queue, sorted, count, at, argv);
 }

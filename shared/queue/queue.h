@@ -68,10 +68,9 @@ struct queue_batch {
 SUSPENDS MUSTCHECK int queue_dispatch(struct queue *queue, const struct queue_batch *batch,
                                       size_t *out_accepted, struct error *err);
 
-/* Removes entries, whatever became of their claims. Returns 0. Entries that are gone already count
- * as removed. A failure may be ignored: queue_collect finds what was left. */
-SUSPENDS MUSTCHECK int queue_ack(struct queue *queue, const struct queue_entry *entries,
-                                 size_t count, struct error *err);
+/* Removes entries, whatever became of their claims; waits for nothing. What can't be removed now is
+ * found by queue_collect. */
+void queue_ack(struct queue *queue, const struct queue_entry *entries, size_t count);
 
 struct queue_stats {
     int64_t length[QUEUE_LANES];  /* entries, those in pending included */
@@ -84,9 +83,10 @@ struct queue_stats {
 SUSPENDS MUSTCHECK int queue_stats(struct queue *queue, int shard, struct queue_stats *out,
                                    struct error *err);
 
-/* Drops consumers that were idle for longer than idle_ms (60 s and more: workers read every second)
- * and what is pending with them. Bounded work per call: call it now and then. Returns 0 with the
- * number of consumers dropped. */
+/* Removes entries that were read longer than idle_ms ago (60 s and more) and are still there: their
+ * reader died, or could not say that it is done. Drops consumers that were idle for as long, since
+ * workers read every second. Bounded work per call: call it now and then. Returns 0 with the number
+ * of consumers dropped. */
 SUSPENDS MUSTCHECK int queue_collect(struct queue *queue, int shard, int64_t idle_ms,
                                      size_t *out_dropped, struct error *err);
 

@@ -25,10 +25,18 @@ static struct redis_script stats_script = {
 
 static struct redis_script collect_script = {
     "queue collect",
-    /* KEYS: generation, lanes. ARGV: idle time. At most 16 consumers and 100 of the entries of each
-     * per lane. A consumer with something left pending stays until the next call. */
+    /* KEYS: generation, lanes. ARGV: idle time. Of each lane 100 entries that were read so long ago,
+     * by whomever, and at most 16 consumers. One with something left pending stays until the next
+     * call. */
     "local dropped, idle = 0, tonumber(ARGV[1])\n"
     "for i = 2, #KEYS do\n"
+    "  local old = redis.pcall('XPENDING', KEYS[i], '" QUEUE_GROUP
+    "', 'IDLE', idle, '-', '+', 100)\n"
+    "  if old.err then old = {} end\n"
+    "  for _, entry in ipairs(old) do\n"
+    "    redis.call('XDEL', KEYS[i], entry[1])\n"
+    "    redis.call('XACK', KEYS[i], '" QUEUE_GROUP "', entry[1])\n"
+    "  end\n"
     "  local all, seen = redis.pcall('XINFO', 'CONSUMERS', KEYS[i], '" QUEUE_GROUP "'), 0\n"
     "  if all.err then all = {} end\n"
     "  for _, fields in ipairs(all) do\n"
@@ -36,12 +44,8 @@ static struct redis_script collect_script = {
     "    for k = 1, #fields, 2 do c[fields[k]] = fields[k + 1] end\n"
     "    if c.idle > idle and seen < 16 then\n"
     "      seen = seen + 1\n"
-    "      local left = redis.call('XPENDING', KEYS[i], '" QUEUE_GROUP "', '-', '+', 100, c.name)\n"
-    "      for _, entry in ipairs(left) do\n"
-    "        redis.call('XACK', KEYS[i], '" QUEUE_GROUP "', entry[1])\n"
-    "        redis.call('XDEL', KEYS[i], entry[1])\n"
-    "      end\n"
-    "      if c.pending <= #left then\n"
+    "      local left = redis.call('XPENDING', KEYS[i], '" QUEUE_GROUP "', '-', '+', 1, c.name)\n"
+    "      if #left == 0 then\n"
     "        redis.call('XGROUP', 'DELCONSUMER', KEYS[i], '" QUEUE_GROUP "', c.name)\n"
     "        dropped = dropped + 1\n"
     "      end\n"

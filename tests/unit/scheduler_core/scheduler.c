@@ -173,7 +173,7 @@ static size_t read_hints(struct scheduler *scheduler, const struct uuid *runs, s
             must(queue_init(scheduler->queue, 0, &err), &err);
         if (r != 0)
             continue;
-        must(queue_ack(scheduler->queue, entries, got, &err), &err);
+        queue_ack(scheduler->queue, entries, got);
         for (size_t i = 0; i < got; i++)
             for (size_t k = 0; k < count; k++)
                 if (uuid_equal(entries[i].hint.run, runs[k]) && !seen[k]) {
