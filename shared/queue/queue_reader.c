@@ -1,9 +1,11 @@
 /* Reading hints on a dedicated connection.
  *
  * XREADGROUP's COUNT is per stream, so one call over all lanes could return many times what there
- * is room for. A read therefore asks lane by lane without blocking, for exactly what is left, and
- * only when all lanes are empty blocks on all of them at once for a single entry each. What such a
- * block brings beyond the room (a few entries that came in between) is kept for later.
+ * is room for. While there is plenty of room a read is one blocking call that shares the room out
+ * among the streams: whatever is there is taken, so no order matters. When room is short a read
+ * asks lane by lane without blocking, for exactly what is left, and only when all lanes are empty
+ * blocks on all of them at once for a single entry each. What such a block brings beyond the room (a
+ * few entries that came in between) is kept for later.
  *
  * The express lane is asked first. Then, of 20 reads 16 begin with the most urgent lane, 3 with the
  * second and 1 with the third: urgent work goes first, and no lane starves behind another. Shards
@@ -21,6 +23,7 @@
 
 #define BLOCK_MAX_MS   1000
 #define REPLY_GRACE_MS 500
+#define PLENTY         8 /* room for so many entries of each stream */
 #define ARGV_FIXED     9 /* XREADGROUP GROUP w name COUNT n BLOCK ms STREAMS */
 
 struct queue_reader {
@@ -250,16 +253,17 @@ SUSPENDS static int read_lane(struct queue_reader *reader, int lane, struct sink
     return 0;
 }
 
-/* On the express lanes alone, or on all. */
-SUSPENDS static int block_on(struct queue_reader *reader, bool express, int64_t block_ms,
-                             struct sink *sink, struct error *err)
+/* On the express lanes alone, or on all; up to `each` entries of a stream. */
+SUSPENDS static int block_on(struct queue_reader *reader, bool express, size_t each,
+                             int64_t block_ms, struct sink *sink, struct error *err)
 {
-    char block[24];
+    char count[24], block[24];
     int first = express ? QUEUE_EXPRESS : 0;
     size_t argc, head;
 
+    snprintf(count, sizeof(count), "%zu", each);
     snprintf(block, sizeof(block), "%" PRId64, block_ms);
-    argc = head = write_head(reader, "1", block);
+    argc = head = write_head(reader, count, block);
     for (int lane = first; lane < QUEUE_LANES; lane++)
         for (size_t i = 0; i < reader->shards_count; i++)
             reader->argv[argc++] = text_of(reader->keys[i][lane]);
@@ -323,10 +327,40 @@ static size_t take_kept(struct queue_reader *reader, const struct queue_room *ro
     return ordinary;
 }
 
+static size_t count_ordinary(const struct sink *sink)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < sink->count; i++)
+        count += sink->entries[i].lane != QUEUE_EXPRESS;
+    return count;
+}
+
+/* Lane by lane, as far as there is room. */
+SUSPENDS static int read_rest(struct queue_reader *reader, const struct queue_room *room,
+                              size_t ordinary, struct sink *sink, struct error *err)
+{
+    int r = sink->count < room->all ? read_lanes(reader, room, ordinary, sink, err) : 0;
+
+    sink->max = room->all;
+    return r;
+}
+
+/* How many entries of every stream there is room for. */
+static size_t share_of(const struct queue_reader *reader, const struct queue_room *room)
+{
+    size_t lanes = room->ordinary == 0 ? 1 : QUEUE_LANES;
+    size_t least = room->ordinary == 0 || room->all < room->ordinary ? room->all : room->ordinary;
+
+    return least / (lanes * reader->shards_count);
+}
+
 int queue_read(struct queue_reader *reader, struct queue_entry *out, struct queue_room room,
                int64_t block_ms, size_t *out_count, struct error *err)
 {
     struct sink sink = {out, 0, room.all};
+    size_t each = share_of(reader, &room);
+    bool express = room.ordinary == 0;
     size_t ordinary;
     int r = 0;
 
@@ -334,11 +368,15 @@ int queue_read(struct queue_reader *reader, struct queue_entry *out, struct queu
     if (block_ms > BLOCK_MAX_MS)
         block_ms = BLOCK_MAX_MS;
     ordinary = take_kept(reader, &room, &sink);
-    if (sink.count < room.all)
-        r = read_lanes(reader, &room, ordinary, &sink, err);
-    sink.max = room.all;
-    if (r == 0 && sink.count == 0 && block_ms > 0)
-        r = block_on(reader, room.ordinary == 0, block_ms, &sink, err);
+    if (each < PLENTY || block_ms <= 0 || sink.count > 0) {
+        r = read_rest(reader, &room, ordinary, &sink, err);
+        each = 1;
+    }
+    if (r == 0 && sink.count == 0 && block_ms > 0) {
+        r = block_on(reader, express, each, block_ms, &sink, err);
+        if (r == 0 && each > 1 && sink.count >= each) /* a stream may have more */
+            r = read_rest(reader, &room, count_ordinary(&sink), &sink, err);
+    }
     reader->reads++;
     /* What was read counts; the trouble, if it lasts, shows again at the next read. */
     if (sink.count > 0) {
