@@ -27,6 +27,7 @@
 #include "shared/fiber/fiber.h"
 #include "shared/queue/queue.h"
 #include "shared/store/dispatch.h"
+#include "shared/store/histories.h"
 #include "shared/store/run_leases.h"
 #include "worker/heartbeat.h"
 #include "worker/run.h"
@@ -48,6 +49,7 @@
 struct consumption {
     bool claiming;
     struct cond claimed;
+    bool bare;       /* claims read no histories: the last one failed, perhaps for one of these */
     size_t promised; /* slots for what the first fiber is reading */
 };
 
@@ -105,10 +107,11 @@ static void claim_end(struct consumption *shared)
     cond_signal(&shared->claimed);
 }
 
-static void start_claimed(struct worker *worker, const struct run_claim_list *claims)
+static void start_claimed(struct worker *worker, const struct run_claim_list *claims,
+                          const struct histories *histories)
 {
     for (size_t i = 0; i < claims->count; i++)
-        run_start(worker, &claims->items[i]);
+        run_start(worker, &claims->items[i], histories);
     heartbeat_set_busy(worker->heartbeat, (int64_t)worker->busy);
 }
 
@@ -150,7 +153,7 @@ static int adopt_strays(struct consumer *consumer, struct error *err)
     r = run_leases_held(worker->pg, &arena, worker->id, &claims, err);
     if (r == 0) {
         keep_strays(worker, &claims);
-        start_claimed(worker, &claims);
+        start_claimed(worker, &claims, NULL);
         worker->strays = false;
     }
     arena_deinit(&arena);
@@ -162,22 +165,30 @@ static int claim(struct consumer *consumer, const struct uuid *runs, size_t coun
                  struct error *err)
 {
     struct worker *worker = consumer->worker;
+    struct consumption *shared = consumer->shared;
     struct run_claim_list claims = {0};
+    struct histories histories = {0};
     struct arena arena;
-    int r = claim_begin(consumer->shared, err);
+    int r = claim_begin(shared, err);
 
     if (r < 0)
         return r;
     pulse_beat(&worker->pulse);
     arena_init(&arena, 0);
-    r = run_leases_claim(worker->pg, &arena, worker->id, runs, count, &claims, err);
+    if (!shared->bare)
+        r = run_leases_claim_read(worker->pg, &arena, worker->id, runs, count, &claims, &histories,
+                                  err);
+    if (shared->bare || r == -E_REJECTED)
+        r = run_leases_claim(worker->pg, &arena, worker->id, runs, count, &claims, err);
+    shared->bare = r < 0;
     for (size_t i = 0; r == 0 && i < claims.count; i++)
         if (claims.items[i].lease.fence == 1)
             histogram_add(&worker->queue_wait_us, claims.items[i].waited_us);
     if (r == 0)
-        start_claimed(worker, &claims);
+        start_claimed(worker, &claims, &histories);
+    histories_deinit(&histories);
     arena_deinit(&arena);
-    claim_end(consumer->shared);
+    claim_end(shared);
     if (r < 0 && r != -E_CANCELED) {
         log_warn("claim failed", LOG_ERROR(err));
         worker->strays = true;

@@ -18,6 +18,7 @@
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
+#include "shared/store/histories.h"
 #include "worker/outcome.h"
 #include "worker/record.h"
 #include "worker/run.h"
@@ -269,7 +270,18 @@ static void read_claim(struct run_task *task, const struct run_claim *claim)
         task->unfit = "the run's spec can't be read";
 }
 
-void run_start(struct worker *worker, const struct run_claim *claim)
+/* One that can't be had here is read later. */
+static void take_history(struct run_task *task, size_t place, const struct histories *histories)
+{
+    struct error ignored;
+
+    if (histories && !task->unfit)
+        task->history_known =
+            histories_get(histories, place, &task->arena, &task->history, &ignored) == 0;
+}
+
+void run_start(struct worker *worker, const struct run_claim *claim,
+               const struct histories *histories)
 {
     struct run_task *task = xcalloc(1, sizeof(*task));
 
@@ -280,6 +292,7 @@ void run_start(struct worker *worker, const struct run_claim *claim)
     task->completion_tokens = claim->completion_tokens;
     arena_init(&task->arena, 0);
     read_claim(task, claim);
+    take_history(task, claim->place, histories);
     list_add(&worker->runs, &task->link);
     worker->busy++;
     worker->counters.claimed++;

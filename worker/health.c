@@ -16,7 +16,6 @@
 #include "shared/http_server/router.h"
 #include "shared/postgres/postgres.h"
 #include "shared/redis/redis.h"
-#include "shared/store/histories.h"
 #include "shared/store/run_writer.h"
 #include "worker/heartbeat.h"
 #include "worker/worker.h"
@@ -95,6 +94,10 @@ static void add_runs(struct buf *out, const struct worker *worker)
                    counters->suspended);
     metric_counter(out, "penstock_worker_checkpoints_total", "Writes of runs.",
                    counters->checkpoints);
+    metric_counter(
+        out, "penstock_worker_histories_alone_total",
+        "Histories that were read apart from their claim, most of them as they are long.",
+        counters->histories_alone);
     metric_counter(out, "penstock_worker_model_calls_total", "Calls of models.",
                    counters->model_calls);
     metric_counter(out, "penstock_worker_model_failures_total", "Calls of models that failed.",
@@ -131,17 +134,6 @@ static void add_writes(struct buf *out, const struct worker *worker)
                    stats->ambiguous);
     metric_counter(out, "penstock_worker_group_bisections_total",
                    "Groups of writes that were halved to find a bad one.", stats->bisections);
-}
-
-static void add_histories(struct buf *out, const struct worker *worker)
-{
-    const struct histories_stats *stats = histories_stats(worker->histories);
-
-    metric_histogram(out, "penstock_worker_history_group_size",
-                     "Histories of threads that were read as one.", &stats->size, 1);
-    metric_counter(out, "penstock_worker_histories_alone_total",
-                   "Histories that were read alone, most of them because they are long.",
-                   stats->alone);
 }
 
 static void add_drivers(struct buf *out, const struct worker *worker)
@@ -188,7 +180,6 @@ static void reply_metrics(struct http_exchange *exchange, void *arg)
     add_runs(&body, arg);
     add_queue_wait(&body, arg);
     add_writes(&body, arg);
-    add_histories(&body, arg);
     add_drivers(&body, arg);
     (void)http_reply(exchange, 200, PROMETHEUS, buf_text(&body));
 }

@@ -3,7 +3,6 @@
  * results. */
 
 #include "shared/base/error.h"
-#include "shared/store/histories.h"
 #include "worker/context.h"
 #include "worker/run.h"
 #include "worker/worker.h"
@@ -52,17 +51,40 @@ static int history_count(const struct run_task *task)
     return (int)(last + own);
 }
 
-static int load_history(struct run_task *task, struct error *err)
+/* What came with the claim serves when it is all there is, or all that is wanted. */
+static bool take_claimed(const struct run_task *task, size_t wanted, struct message_list *out)
+{
+    struct message_list history = task->history;
+
+    if (!task->history_known || (history.has_more && history.count < wanted))
+        return false;
+    if (history.count > wanted) {
+        history.items += history.count - wanted;
+        history.count = wanted;
+        history.has_more = true;
+    }
+    *out = history;
+    return true;
+}
+
+static int read_history(struct run_task *task, struct message_list *out, struct error *err)
 {
     struct store store = {
         .pg = task->worker->pg, .tenant = task->claim.tenant_id, .arena = &task->arena};
     struct history_limits limits = {history_count(task), HISTORY_BYTES};
+
+    if (take_claimed(task, (size_t)limits.count, out))
+        return 0;
+    task->worker->counters.histories_alone++;
+    return messages_history(&store, task->claim.thread_id, &limits, out, err);
+}
+
+static int load_history(struct run_task *task, struct error *err)
+{
     struct message_list history;
     struct context context;
-    int r;
+    int r = read_history(task, &history, err);
 
-    r = histories_get(task->worker->histories, &store, task->claim.thread_id, &limits, &history,
-                      err);
     if (r < 0)
         return r;
     r = context_build(&history, task->claim.lease.run, &task->arena, &context, err);

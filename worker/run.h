@@ -21,6 +21,7 @@
 
 struct error;
 struct fiber;
+struct histories;
 struct worker;
 
 /* Why the fiber was cancelled. The first reason stays. */
@@ -54,6 +55,8 @@ struct run_task {
     const char *unfit; /* what is wrong with its spec; NULL: nothing */
     int64_t deadline_ms;
 
+    struct message_list history; /* as it was claimed: newest messages of the thread */
+    bool history_known;
     struct chat_message *messages; /* the conversation so far, oldest first */
     size_t message_count;
     size_t message_room;
@@ -75,9 +78,11 @@ struct run_task {
     struct run_parking parking;
 };
 
-/* Starts a fiber for a claimed run; copies the claim. The task frees itself when it ended, after
- * taking itself off worker->runs. */
-void run_start(struct worker *worker, const struct run_claim *claim);
+/* Starts a fiber for a claimed run; copies the claim, and its history if it is among `histories` (of
+ * the claim; may be NULL). The task frees itself when it ended, after taking itself off
+ * worker->runs. */
+void run_start(struct worker *worker, const struct run_claim *claim,
+               const struct histories *histories);
 
 /* Ask it to stop; the first reason counts. */
 void run_stop(struct run_task *task, enum run_stop why);

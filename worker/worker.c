@@ -22,7 +22,6 @@
 #include "shared/postgres/postgres.h"
 #include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
-#include "shared/store/histories.h"
 #include "shared/store/run_writer.h"
 #include "shared/store/workers.h"
 #include "worker/consume.h"
@@ -50,7 +49,6 @@ static int open_stores(struct worker *worker, const struct config *config, struc
 
     if (r == 0) {
         worker->writer = run_writer_new(worker->pg);
-        worker->histories = histories_new(worker->pg);
         r = redis_open(&redis, &worker->redis, err);
     }
     if (r == 0)
@@ -214,7 +212,6 @@ void worker_close(struct worker *worker)
     http_client_close(worker->http);
     queue_free(worker->queue);
     redis_close(worker->redis);
-    histories_free(worker->histories);
     run_writer_free(worker->writer);
     pg_close(worker->pg);
     provider_registry_free(worker->registry);

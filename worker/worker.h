@@ -16,7 +16,6 @@
 struct config;
 struct error;
 struct heartbeat;
-struct histories;
 struct http_client;
 struct http_server;
 struct pg;
@@ -44,6 +43,7 @@ struct worker_counters {
     uint64_t tool_calls;
     uint64_t tool_errors;
     uint64_t checkpoints;
+    uint64_t histories_alone; /* read apart from the claim */
     uint64_t input_tokens;
     uint64_t output_tokens;
 };
@@ -51,8 +51,7 @@ struct worker_counters {
 struct worker {
     const struct config *config;
     struct pg *pg;
-    struct run_writer *writer;   /* of the runs, on pg */
-    struct histories *histories; /* of their threads, on pg */
+    struct run_writer *writer; /* of the runs, on pg */
     struct redis *redis;
     struct queue *queue;
     struct http_client *http;

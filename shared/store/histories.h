@@ -1,34 +1,39 @@
 #pragma once
-/* The histories of many threads, in as few statements as possible: what messages_history gives,
- * for the fibers of a worker.
+/* The histories of runs that are being claimed, read in the request that claims them: what a run
+ * needs to begin costs no trip of its own to the database.
  *
- * While one group is being read the next one gathers, and a group is one statement. It holds
- * HISTORY_GROUP_BYTES of each thread at most, so its memory is bounded whatever the threads hold; a
- * history that is longer is read by messages_history, alone. One per process.
+ * A history is given when it fits into HISTORY_CLAIM_COUNT messages and HISTORY_CLAIM_BYTES, or as
+ * many of its newest messages as do, so the memory of a claim is bounded whatever the threads hold.
+ * Who needs more of it reads it by messages_history.
  */
 
-#include "shared/base/histogram.h"
 #include "shared/store/messages.h"
 
-#define HISTORY_GROUP_BYTES 65536 /* of one history in a group */
-#define HISTORY_GROUP_COUNT 100   /* messages of it */
+struct pg_result;
 
-struct histories;
+#define HISTORY_CLAIM_COUNT 100
+#define HISTORY_CLAIM_BYTES 65536
 
-/* Borrows `pg`. To be called in a fiber. Free it before the pg is closed, when nobody reads any
- * more. */
-struct histories *histories_new(struct pg *pg);
-SUSPENDS void histories_free(struct histories *histories); /* accepts NULL */
-
-/* As messages_history, in what it gives and in what it returns. `store` is on the same pg; its
- * arena is filled before the answer of the group is freed. */
-SUSPENDS MUSTCHECK int histories_get(struct histories *histories, const struct store *store,
-                                     struct uuid thread, const struct history_limits *limits,
-                                     struct message_list *out, struct error *err);
-
-struct histories_stats {
-    struct histogram size; /* histories of a group */
-    uint64_t alone;        /* histories that were then read alone */
+/* Of the runs of one claim, in the order in which they were asked for. */
+struct histories {
+    struct pg_result *result;
+    struct history_span *spans;
+    size_t count;
 };
 
-const struct histories_stats *histories_stats(const struct histories *histories);
+/* The history of the run that was asked for at this place; has_more: there are older messages. It is
+ * copied to the arena. Returns 0; HISTORY_UNKNOWN (the run was not claimed, its thread is empty, or
+ * already its newest message is too long); -E_LIMIT. */
+enum { HISTORY_UNKNOWN = 1 };
+MUSTCHECK int histories_get(const struct histories *histories, size_t place, struct arena *arena,
+                            struct message_list *out, struct error *err);
+
+void histories_deinit(struct histories *histories);
+
+/* Inside the store. $1: the runs (U), $2: their owner (i). */
+extern const struct pg_statement histories_claimed;
+
+/* Takes over the result of histories_claimed for `count` runs; what is found in it is noted in the
+ * arena, which must outlive the histories. Returns 0, or -E_LIMIT. */
+MUSTCHECK int histories_read(struct pg_result *result, size_t count, struct arena *arena,
+                             struct histories *out, struct error *err);

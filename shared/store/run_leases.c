@@ -6,6 +6,7 @@
 
 #include "shared/store/run_leases.h"
 
+#include "shared/store/histories.h"
 #include "shared/store/rows.h"
 #include "shared/store/step_rows.h"
 
@@ -17,7 +18,7 @@
                         "r.status = 'cancelling',"                                                 \
                         " floor(date_part('epoch', now() - r.due_at) * 1000000)::int8"
 
-static int claim_read(const struct pg_result *result, int at, struct arena *arena,
+static int claim_read(const struct pg_result *result, int at, bool placed, struct arena *arena,
                       struct run_claim *out, struct error *err)
 {
     struct row row = row_at(result, at, arena);
@@ -44,13 +45,15 @@ static int claim_read(const struct pg_result *result, int at, struct arena *aren
     claim.expires_in_ms = row_int(&row);
     claim.cancelling = row_bool(&row);
     claim.waited_us = row_int(&row);
+    claim.place = placed ? (size_t)row_int(&row) : 0;
     if (row_check(&row, err) < 0)
         return -E_LIMIT;
     *out = claim;
     return 0;
 }
 
-static int claims_read(const struct pg_result *result, struct arena *arena,
+/* `placed`: a last column tells the place of each. */
+static int claims_read(const struct pg_result *result, bool placed, struct arena *arena,
                        struct run_claim_list *out, struct error *err)
 {
     size_t count = (size_t)pg_rows(result);
@@ -61,7 +64,7 @@ static int claims_read(const struct pg_result *result, struct arena *arena,
     if (r < 0)
         return r;
     for (size_t i = 0; i < count; i++) {
-        r = claim_read(result, (int)i, arena, (struct run_claim *)items + i, err);
+        r = claim_read(result, (int)i, placed, arena, (struct run_claim *)items + i, err);
         if (r < 0)
             return r;
     }
@@ -73,7 +76,8 @@ static int claims_read(const struct pg_result *result, struct arena *arena,
 /* clang-format off */
 static const struct pg_statement run_claim = {
     .name = "run_claim",
-    .sql = "WITH c AS MATERIALIZED (SELECT f.id FROM unnest($1::uuid[]) i (id)"
+    .sql = "WITH c AS MATERIALIZED (SELECT f.id, i.n"
+           "   FROM unnest($1::uuid[]) WITH ORDINALITY i (id, n)"
            "     CROSS JOIN LATERAL (SELECT r.id FROM runs r WHERE r.id = i.id AND "
                      SQL_CHECKED("r.status = 'queued' AND r.held IS NULL AND r.due_at <= now()"
                                  " AND r.expires_at > now()")
@@ -84,24 +88,25 @@ static const struct pg_statement run_claim = {
            "   wait_kind = NULL, required_action = NULL,"
            "   started_at = coalesce(r.started_at, now()), updated_at = now()"
            " FROM c WHERE r.id = ANY (ARRAY[c.id]) AND " SQL_CHECKED("r.status = 'queued'")
-           " RETURNING " CLAIM_COLUMNS,
+           " RETURNING " CLAIM_COLUMNS ", c.n - 1",
     .types = "Ui",
 };
 /* clang-format on */
 
-int run_leases_claim(struct pg *pg, struct arena *arena, int64_t owner, const struct uuid *runs,
-                     size_t count, struct run_claim_list *out, struct error *err)
+/* One request of one or two statements. */
+static int send_claim(struct pg *pg, int64_t owner, const struct uuid *runs, size_t count,
+                      struct pg_result *results[2], size_t statements, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
     CLEANUP(buf_deinit)
     struct buf ids;
+    struct pg_value values[2];
+    struct pg_query queries[2] = {{&run_claim, values}, {&histories_claimed, values}};
     int r;
 
+    buf_init(&ids, 0);
     if (count > CLAIM_BATCH_MAX)
         return error_set(err, E_LIMIT, "%zu runs to claim at once, where %d are allowed", count,
                          CLAIM_BATCH_MAX);
-    buf_init(&ids, 0);
     pg_array_begin(&ids);
     for (size_t i = 0; i < count; i++)
         pg_array_add_uuid(&ids, runs[i]);
@@ -109,12 +114,40 @@ int run_leases_claim(struct pg *pg, struct arena *arena, int64_t owner, const st
     r = buf_check(&ids, err);
     if (r < 0)
         return r;
+    values[0] = pg_array('U', &ids);
+    values[1] = pg_int(owner);
+    return pg_exec_all(pg, queries, statements, results, err);
+}
 
-    struct pg_value values[2] = {pg_array('U', &ids), pg_int(owner)};
-    r = pg_exec(pg, &run_claim, values, &result, err);
+int run_leases_claim(struct pg *pg, struct arena *arena, int64_t owner, const struct uuid *runs,
+                     size_t count, struct run_claim_list *out, struct error *err)
+{
+    struct pg_result *results[2] = {NULL, NULL};
+    int r = send_claim(pg, owner, runs, count, results, 1, err);
+
+    if (r == 0)
+        r = claims_read(results[0], true, arena, out, err);
+    pg_result_free(results[0]);
+    return r;
+}
+
+int run_leases_claim_read(struct pg *pg, struct arena *arena, int64_t owner,
+                          const struct uuid *runs, size_t count, struct run_claim_list *out,
+                          struct histories *histories, struct error *err)
+{
+    struct pg_result *results[2] = {NULL, NULL};
+    int r;
+
+    *histories = (struct histories){.result = NULL};
+    r = send_claim(pg, owner, runs, count, results, 2, err);
+    if (r == 0)
+        r = histories_read(results[1], count, arena, histories, err);
+    if (r == 0)
+        r = claims_read(results[0], true, arena, out, err);
+    pg_result_free(results[0]);
     if (r < 0)
-        return r;
-    return claims_read(result, arena, out, err);
+        histories_deinit(histories);
+    return r;
 }
 
 static const struct pg_statement run_held = {
@@ -135,7 +168,7 @@ int run_leases_held(struct pg *pg, struct arena *arena, int64_t owner, struct ru
     r = pg_exec(pg, &run_held, values, &result, err);
     if (r < 0)
         return r;
-    return claims_read(result, arena, out, err);
+    return claims_read(result, false, arena, out, err);
 }
 
 static const struct pg_statement run_counters = {

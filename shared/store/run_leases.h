@@ -22,6 +22,8 @@
 #define CLAIM_BATCH_MAX      1000
 #define CHECKPOINT_ITEMS_MAX 1000 /* messages, calls, steps: of each */
 
+struct histories;
+
 /* Held by exactly one fiber. */
 struct run_lease {
     struct uuid run;
@@ -49,6 +51,7 @@ struct run_claim {
     int64_t expires_in_ms; /* from now on, by the database's clock; may be negative */
     bool cancelling;       /* its cancel was asked for (of run_leases_held only) */
     int64_t waited_us;     /* since it was due */
+    size_t place;          /* among the runs that were asked for (of run_leases_claim only) */
 };
 
 struct run_claim_list {
@@ -63,6 +66,15 @@ struct run_claim_list {
 SUSPENDS MUSTCHECK int run_leases_claim(struct pg *pg, struct arena *arena, int64_t owner,
                                         const struct uuid *runs, size_t count,
                                         struct run_claim_list *out, struct error *err);
+
+/* As run_leases_claim, and reads the histories of those that are claimed, by the places of their
+ * runs: histories_deinit them, before the arena. After -E_REJECTED nothing was claimed; since one
+ * history that can't be read is enough for that, claim again without. After another failure
+ * *histories is empty. */
+SUSPENDS MUSTCHECK int run_leases_claim_read(struct pg *pg, struct arena *arena, int64_t owner,
+                                             const struct uuid *runs, size_t count,
+                                             struct run_claim_list *out,
+                                             struct histories *histories, struct error *err);
 
 /* All runs that this worker holds, in_progress or cancelling, as claims: to find those of a claim
  * whose answer was lost. */

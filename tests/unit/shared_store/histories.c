@@ -1,55 +1,13 @@
-/* Tests of histories read in groups: each is what messages_history gives, whoever else asks. */
+/* Tests of the histories that come with a claim: each is the newest part of what messages_history
+ * gives, as far as its bounds go, whatever runs are claimed with it. */
 
 #include "fixture.h"
 
 #include "shared/store/histories.h"
 
-#define MANY 150
+#define MANY 60
 
-struct reader {
-    struct histories *histories;
-    struct store store; /* its arena is this reader's */
-    struct arena arena;
-    struct uuid thread;
-    struct history_limits limits;
-    struct message_list list;
-    struct fiber *fiber;
-    int result;
-    struct error err;
-};
-
-static void reader_init(struct reader *reader, struct histories *histories,
-                        const struct store *store, struct uuid thread)
-{
-    *reader = (struct reader){
-        .histories = histories, .store = *store, .thread = thread, .limits = {4000, 1 << 23}};
-    arena_init(&reader->arena, 0);
-    reader->store.arena = &reader->arena;
-}
-
-static void read_one(void *arg)
-{
-    struct reader *reader = arg;
-
-    do
-        reader->result = histories_get(reader->histories, &reader->store, reader->thread,
-                                       &reader->limits, &reader->list, &reader->err);
-    while (reader->result == -E_AMBIGUOUS);
-    if (reader->result == -E_CANCELED)
-        arena_deinit(&reader->arena); /* nobody may write to it any more */
-}
-
-static void start_all(struct reader *readers, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        readers[i].fiber = fiber_start("reader", read_one, &readers[i]);
-}
-
-static void join_all(struct reader *readers, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        fiber_join(readers[i].fiber);
-}
+static const struct history_limits wide = {4000, 1 << 23};
 
 static bool same(struct text a, struct text b)
 {
@@ -74,27 +32,6 @@ static void check_message(const struct message *a, const struct message *b)
     cr_assert(same(a->metadata, b->metadata));
     cr_assert(same(a->status, b->status));
     cr_assert_eq(a->created_at, b->created_at);
-}
-
-/* What it read is what messages_history gives; also ends the reader. */
-static void check_reader(struct reader *reader)
-{
-    struct message_list want;
-
-    cr_assert_eq(reader->result, 0, "%d %s", reader->result, reader->err.text);
-    MUST(messages_history(&reader->store, reader->thread, &reader->limits, &want, &test_err));
-    cr_assert_eq(reader->list.count, want.count, "%zu of %zu messages", reader->list.count,
-                 want.count);
-    cr_assert_eq(reader->list.has_more, want.has_more);
-    for (size_t i = 0; i < want.count; i++)
-        check_message(&reader->list.items[i], &want.items[i]);
-    arena_deinit(&reader->arena);
-}
-
-static void check_all(struct reader *readers, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        check_reader(&readers[i]);
 }
 
 /* A thread with messages of `bytes` characters. */
@@ -134,206 +71,147 @@ static struct uuid any_thread(const struct store *store)
     return thread;
 }
 
-static struct history_limits any_limits(void)
+static struct uuid queued_on(const struct store *store, struct uuid thread)
 {
-    static const int counts[] = {1, 2, 4, 50, 99, 100, 101, 4000};
-    static const int64_t bytes[] = {1, 100, 5000, 60000, 65536, 100000, 1 << 23};
+    struct run_draft draft = run_of(thread, must_agent(store));
+    struct run run;
 
-    return (struct history_limits){counts[random_below(ARRAY_LENGTH(counts))],
-                                   bytes[random_below(ARRAY_LENGTH(bytes))]};
+    MUST(runs_create(store, &draft, &run, NULL, &test_err));
+    return run.id;
+}
+
+/* What the claim says of a thread is what messages_history does, or its newest part. Returns the
+ * number of messages; -1: nothing is said. */
+static int check_history(const struct store *store, const struct histories *histories,
+                         const struct run_claim *claim)
+{
+    struct store owner = *store;
+    struct message_list want;
+    struct message_list got;
+    int r = histories_get(histories, claim->place, store->arena, &got, &test_err);
+
+    owner.tenant = claim->tenant_id;
+    MUST(messages_history(&owner, claim->thread_id, &wide, &want, &test_err));
+    if (r == HISTORY_UNKNOWN)
+        return -1;
+    MUST(r);
+    cr_assert(got.count > 0 && got.count <= want.count);
+    cr_assert_eq(got.has_more, got.count < want.count, "%zu of %zu", got.count, want.count);
+    for (size_t i = 0; i < got.count; i++)
+        check_message(&got.items[i], &want.items[want.count - got.count + i]);
+    return (int)got.count;
 }
 
 static void is_the_same(struct store *store)
 {
-    static struct reader readers[MANY];
-    struct histories *histories = histories_new(store->pg);
     struct store other = other_tenant(store, "other");
-    struct uuid threads[60];
+    int64_t worker = must_worker(store);
+    struct uuid runs[MANY];
+    struct uuid threads[MANY];
+    struct run_claim_list claims;
+    struct histories histories;
+    int known = 0;
 
-    for (size_t i = 0; i < 60; i++)
-        threads[i] = i == 0 ? uuid_new() : any_thread(i % 5 == 1 ? &other : store);
-    for (int round = 0; round < 8; round++) {
-        for (size_t i = 0; i < MANY; i++) {
-            reader_init(&readers[i], histories, i % 7 == 0 ? &other : store,
-                        threads[random_below(60)]);
-            readers[i].limits = any_limits();
-        }
-        start_all(readers, MANY);
-        join_all(readers, MANY);
-        check_all(readers, MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        struct store *whose = i % 5 == 1 ? &other : store;
+
+        threads[i] = any_thread(whose);
+        runs[i] = i % 11 == 0 ? uuid_new() : queued_on(whose, threads[i]);
     }
-    cr_assert_eq(histories_stats(histories)->size.sum, 8 * MANY);
-    cr_assert_leq(histories_stats(histories)->size.count, 8 * 3);
-    cr_assert_gt(histories_stats(histories)->alone, 0);
-    histories_free(histories);
+    MUST(run_leases_claim_read(store->pg, store->arena, worker, runs, MANY, &claims, &histories,
+                               &test_err));
+    cr_assert_eq(claims.count, MANY - (MANY + 10) / 11);
+    for (size_t i = 0; i < claims.count; i++) {
+        cr_assert(uuid_equal(runs[claims.items[i].place], claims.items[i].lease.run));
+        known += check_history(store, &histories, &claims.items[i]) > 0;
+    }
+    cr_assert_gt(known, MANY / 4);
+    for (size_t i = 0; i < MANY; i += 11) {
+        struct message_list none;
+
+        GIVES(HISTORY_UNKNOWN, histories_get(&histories, i, store->arena, &none, &test_err));
+    }
+    histories_deinit(&histories);
 }
 
-Test(histories, are_what_messages_history_gives_whoever_else_asks)
+Test(histories, come_with_a_claim_as_messages_history_gives_them)
 {
     with_store(is_the_same);
 }
 
-/* Returns how many of two were read alone. */
-static uint64_t alone_of(const struct store *store, struct uuid thread,
-                         struct history_limits limits)
+static int claimed_of(const struct store *store, struct uuid thread)
 {
-    struct histories *histories = histories_new(store->pg);
-    struct reader readers[2];
-    uint64_t alone;
+    struct uuid runs[2] = {queued_on(store, thread), queued_on(store, thread_of(store, 3, 100))};
+    struct run_claim_list claims;
+    struct histories histories;
+    int count = -2;
 
-    reader_init(&readers[0], histories, store, thread);
-    readers[0].limits = limits;
-    reader_init(&readers[1], histories, store, thread_of(store, 3, 100));
-    start_all(readers, 2);
-    join_all(readers, 2);
-    check_all(readers, 2);
-    cr_assert_eq(histories_stats(histories)->size.count, 1);
-    alone = histories_stats(histories)->alone;
-    histories_free(histories);
-    return alone;
+    MUST(run_leases_claim_read(store->pg, store->arena, must_worker(store), runs, 2, &claims,
+                               &histories, &test_err));
+    cr_assert_eq(claims.count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        int found = check_history(store, &histories, &claims.items[i]);
+
+        if (claims.items[i].place == 0)
+            count = found;
+        else
+            cr_assert_eq(found, 3);
+    }
+    histories_deinit(&histories);
+    return count;
 }
 
-/* As many bytes as `["…"]` and `{}` leave of a group's share. */
+/* As many bytes as `["..."]` and `{}` leave of the bound. */
 static void bounds(struct store *store)
 {
-    const struct history_limits wide = {4000, 1 << 23};
-    struct uuid many = thread_of(store, HISTORY_GROUP_COUNT + 1, 10);
-
-    cr_assert_eq(alone_of(store, thread_of(store, HISTORY_GROUP_COUNT, 10), wide), 0);
-    cr_assert_eq(alone_of(store, many, wide), 1);
-    cr_assert_eq(alone_of(store, many, (struct history_limits){HISTORY_GROUP_COUNT, 1 << 23}), 0);
-    cr_assert_eq(alone_of(store, many, (struct history_limits){HISTORY_GROUP_COUNT + 1, 1 << 23}),
-                 1);
-    cr_assert_eq(alone_of(store, many, (struct history_limits){4000, 140}), 0);
-    cr_assert_eq(alone_of(store, thread_of(store, 1, HISTORY_GROUP_BYTES - 6), wide), 0);
-    cr_assert_eq(alone_of(store, thread_of(store, 1, HISTORY_GROUP_BYTES - 5), wide), 1);
-    cr_assert_eq(alone_of(store, thread_of(store, 2, HISTORY_GROUP_BYTES / 2 - 6), wide), 0);
-    cr_assert_eq(alone_of(store, thread_of(store, 2, HISTORY_GROUP_BYTES / 2 - 5), wide), 1);
-    cr_assert_eq(alone_of(store, thread_of(store, 1, 1000000), wide), 1);
-    cr_assert_eq(alone_of(store, must_thread(store), wide), 1);
+    cr_assert_eq(claimed_of(store, thread_of(store, HISTORY_CLAIM_COUNT, 10)), HISTORY_CLAIM_COUNT);
+    cr_assert_eq(claimed_of(store, thread_of(store, HISTORY_CLAIM_COUNT + 1, 10)),
+                 HISTORY_CLAIM_COUNT);
+    cr_assert_eq(claimed_of(store, thread_of(store, 1, HISTORY_CLAIM_BYTES - 6)), 1);
+    cr_assert_eq(claimed_of(store, thread_of(store, 1, HISTORY_CLAIM_BYTES - 5)), -1);
+    cr_assert_eq(claimed_of(store, thread_of(store, 2, HISTORY_CLAIM_BYTES / 2 - 6)), 2);
+    cr_assert_eq(claimed_of(store, thread_of(store, 2, HISTORY_CLAIM_BYTES / 2 - 5)), 1);
+    cr_assert_eq(claimed_of(store, thread_of(store, 1, 1000000)), -1);
+    cr_assert_eq(claimed_of(store, must_thread(store)), -1);
 }
 
-Test(histories, that_are_long_are_read_alone)
+Test(histories, of_a_claim_are_bounded)
 {
     with_store(bounds);
 }
 
-static void fills_arena(struct store *store)
+static void arena_full(struct store *store)
 {
-    struct histories *histories = histories_new(store->pg);
-    struct uuid thread = thread_of(store, 10, 1000);
-    struct reader readers[3];
+    struct uuid run = queued_on(store, thread_of(store, 10, 1000));
+    struct run_claim_list claims;
+    struct histories histories;
+    struct message_list list;
+    struct arena small;
 
-    for (size_t i = 0; i < 3; i++)
-        reader_init(&readers[i], histories, store, thread);
-    readers[1].arena.limit = 5000;
-    start_all(readers, 3);
-    join_all(readers, 3);
-    cr_assert_eq(readers[1].result, -E_LIMIT);
-    arena_deinit(&readers[1].arena);
-    check_reader(&readers[0]);
-    check_reader(&readers[2]);
-    histories_free(histories);
+    MUST(run_leases_claim_read(store->pg, store->arena, must_worker(store), &run, 1, &claims,
+                               &histories, &test_err));
+    arena_init(&small, 5000);
+    GIVES(-E_LIMIT, histories_get(&histories, 0, &small, &list, &test_err));
+    arena_deinit(&small);
+    MUST(histories_get(&histories, 0, store->arena, &list, &test_err));
+    cr_assert_eq(list.count, 10);
+    histories_deinit(&histories);
 }
 
-Test(histories, fail_alone_when_their_arena_is_full)
+Test(histories, say_when_an_arena_is_full)
 {
-    with_store(fills_arena);
+    with_store(arena_full);
 }
 
-/* At every moment: asked for, on its way, answered, asked for alone. */
-static void gives_up(struct store *store)
-{
-    static struct reader readers[MANY];
-    struct histories *histories = histories_new(store->pg);
-    struct uuid threads[] = {thread_of(store, 4, 100), thread_of(store, 110, 1000)};
-    size_t given_up = 0;
-
-    for (int round = 0; round < 10; round++) {
-        for (size_t i = 0; i < MANY; i++)
-            reader_init(&readers[i], histories, store, threads[i % 4 == 0]);
-        start_all(readers, MANY);
-        for (size_t i = 0; i < MANY; i += 2) {
-            if ((int)(i / 2 % 10) == round)
-                MUST(fiber_sleep(1, &test_err));
-            fiber_cancel(readers[i].fiber);
-        }
-        join_all(readers, MANY);
-        for (size_t i = 0; i < MANY; i++) {
-            if (i % 2 == 0 && readers[i].result == -E_CANCELED)
-                given_up++;
-            else
-                check_reader(&readers[i]);
-        }
-    }
-    cr_assert_gt(given_up, 0);
-    histories_free(histories);
-}
-
-Test(histories, let_a_fiber_give_up)
-{
-    with_store(gives_up);
-}
-
-static struct pg_tx *lock_messages(const struct store *store)
-{
-    static const struct pg_statement lock = {
-        .name = "lock_messages", .sql = "LOCK TABLE messages", .types = ""};
-    struct pg_tx *tx = NULL;
-
-    MUST(pg_begin(store->pg, &tx, &test_err));
-    MUST(pg_tx_exec(tx, &lock, NULL, NULL, &test_err));
-    return tx;
-}
-
-static int64_t kill_who_waits(void)
-{
-    return sql_int("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                   " WHERE datname = current_database() AND wait_event_type = 'Lock'");
-}
-
-static void breaks(struct store *store)
-{
-    static struct reader readers[MANY];
-    struct store used = *store;
-    struct histories *histories;
-    struct pg_tx *tx;
-    struct uuid thread = thread_of(store, 4, 100);
-    struct pg_stats stats;
-    int killed = 0;
-
-    used.pg = another_pg();
-    histories = histories_new(used.pg);
-    for (size_t i = 0; i < MANY; i++)
-        reader_init(&readers[i], histories, &used, thread);
-    tx = lock_messages(store);
-    start_all(readers, MANY);
-    while (killed < 2) {
-        MUST(fiber_sleep(2, &test_err));
-        killed += kill_who_waits() > 0;
-    }
-    pg_rollback(tx);
-    join_all(readers, MANY);
-    pg_stats_get(used.pg, &stats);
-    cr_assert_geq(stats.ambiguous, 1);
-    check_all(readers, MANY);
-    cr_assert_eq(histories_stats(histories)->alone, 0);
-    histories_free(histories);
-    pg_close(used.pg);
-}
-
-Test(histories, are_asked_for_again_when_the_answer_is_lost)
-{
-    with_store(breaks);
-}
-
+/* One that can't be read is no reason to lose a claim, or to make half of one. */
 static void spoils(struct store *store)
 {
-    static struct reader readers[20];
-    struct uuid good = thread_of(store, 4, 100);
+    int64_t worker = must_worker(store);
     struct uuid bad = thread_of(store, 1, 100);
+    struct uuid runs[2] = {queued_on(store, thread_of(store, 4, 100)), queued_on(store, bad)};
+    struct run_claim_list claims;
+    struct histories histories;
     struct store used = *store;
-    struct histories *histories;
 
     sql_do("ALTER TABLE messages RENAME TO stored;"
            "CREATE FUNCTION spoil(uuid, jsonb) RETURNS jsonb LANGUAGE plpgsql AS"
@@ -343,58 +221,17 @@ static void spoils(struct store *store)
            "  tool_call_id, opaque, attachments, metadata, status, created_at FROM stored",
            show(bad));
     used.pg = another_pg();
-    histories = histories_new(used.pg);
-    for (size_t i = 0; i < 20; i++)
-        reader_init(&readers[i], histories, &used, i == 7 ? bad : good);
-    start_all(readers, 20);
-    join_all(readers, 20);
-    cr_assert_eq(readers[7].result, -E_REJECTED);
-    cr_assert(strstr(readers[7].err.text, "spoilt"), "%s", readers[7].err.text);
-    arena_deinit(&readers[7].arena);
-    cr_assert_eq(histories_stats(histories)->alone, 20);
-    check_all(readers, 7);
-    check_all(&readers[8], 12);
-    histories_free(histories);
+    GIVES(-E_REJECTED, run_leases_claim_read(used.pg, used.arena, worker, runs, 2, &claims,
+                                             &histories, &test_err));
+    cr_assert(strstr(test_err.text, "spoilt"), "%s", test_err.text);
+    histories_deinit(&histories);
+    MUST(run_leases_claim(used.pg, used.arena, worker, runs, 2, &claims, &test_err));
+    cr_assert_eq(claims.count, 2);
+    cr_assert_eq(claims.items[0].lease.fence, 1, "the first one changed nothing");
     pg_close(used.pg);
 }
 
-Test(histories, that_can_not_be_read_fail_alone)
+Test(histories, that_can_not_be_read_leave_the_runs_to_a_claim_without)
 {
     with_store(spoils);
-}
-
-/* Names no server. */
-static struct pg *no_pg(void)
-{
-    struct pg_options options = {.url = "postgresql:///x?host=/nowhere",
-                                 .application_name = "unit",
-                                 .request_timeout_ms = 100};
-    struct pg *pg = NULL;
-
-    MUST(pg_open(&options, &pg, &test_err));
-    return pg;
-}
-
-static void is_away(struct store *store)
-{
-    static struct reader readers[20];
-    struct store used = *store;
-    struct histories *histories;
-
-    used.pg = no_pg();
-    histories = histories_new(used.pg);
-    for (size_t i = 0; i < 20; i++)
-        reader_init(&readers[i], histories, &used, uuid_new());
-    start_all(readers, 20);
-    join_all(readers, 20);
-    for (size_t i = 0; i < 20; i++)
-        cr_assert_eq(readers[i].result, -E_UNAVAILABLE);
-    cr_assert_eq(histories_stats(histories)->alone, 0);
-    histories_free(histories);
-    pg_close(used.pg);
-}
-
-Test(histories, fail_together_where_there_is_no_database)
-{
-    with_store(is_away);
 }

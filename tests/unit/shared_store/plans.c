@@ -99,7 +99,8 @@ static void use_worker(const struct store *store)
     struct history_limits limits = {50, 100000};
     struct run run = must_run(store);
     int64_t worker = must_worker(store);
-    struct run_claim claim = must_claim(store, worker, run.id);
+    struct run_claim claim;
+    struct run_claim_list claims;
     struct run_ending ending = {.status = RUN_FAILED};
     struct run_return how = {0};
     struct run_message message = {
@@ -116,7 +117,7 @@ static void use_worker(const struct store *store)
                                   .call_count = 1,
                                   .steps = &step,
                                   .step_count = 1};
-    struct histories *histories = histories_new(store->pg);
+    struct histories histories;
     struct dispatch_counts counts;
     struct reaper_report report;
     struct run_progress progress;
@@ -128,11 +129,14 @@ static void use_worker(const struct store *store)
     struct uuid polled[10];
     size_t polled_count;
 
+    MUST(run_leases_claim_read(store->pg, store->arena, worker, &run.id, 1, &claims, &histories,
+                               &test_err));
+    cr_assert_eq(claims.count, 1);
+    claim = claims.items[0];
+    histories_deinit(&histories);
     MUST(run_leases_held(store->pg, store->arena, worker, &held, &test_err));
     MUST(run_leases_progress(store->pg, store->arena, run.id, &progress, &test_err));
     MUST(messages_history(store, run.thread_id, &limits, &messages, &test_err));
-    MUST(histories_get(histories, store, run.thread_id, &limits, &messages, &test_err));
-    histories_free(histories);
     MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
     MUST(run_leases_hand_back(writer_of(store->pg), &claim.lease, NULL, &how, &test_err));
     claim = must_claim(store, worker, run.id);
@@ -294,28 +298,31 @@ Test(plans, find_a_run_by_its_id_however_many_its_worker_has_in_hand)
 /* A statement keeps the plan that it got while the tables were empty and never looked at. */
 static void finds_messages(struct store *store)
 {
-    struct history_limits limits = {50, 100000};
     int64_t before_sessions = sessions();
+    int64_t worker = must_worker(store);
     struct store used = *store;
+    struct histories histories;
     struct message_list messages;
-    struct histories *histories;
-    struct uuid thread;
-    struct uuid full;
+    struct run_claim_list claims;
+    struct run runs[2];
 
-    sql_do("ALTER DATABASE %s SET plan_cache_mode = force_generic_plan",
-           sql_string(store, "SELECT current_database()"));
     used.pg = another_pg();
-    histories = histories_new(used.pg);
-    thread = must_thread(store);
-    full = must_thread(store);
-    MUST(histories_get(histories, &used, thread, &limits, &messages, &test_err));
-    sql_do("INSERT INTO messages (id, tenant_id, thread_id, role, content)"
-           "  SELECT gen_random_uuid(), '%s', CASE WHEN n %% 1000 = 0 THEN '%s'::uuid ELSE"
-           "    '%s' END, 'user', '[]' FROM generate_series(1, 10000) n",
-           show(store->tenant), show(thread), show(full));
-    MUST(histories_get(histories, &used, thread, &limits, &messages, &test_err));
-    cr_assert_eq(messages.count, 10);
-    histories_free(histories);
+    for (int i = 0; i < 2; i++) {
+        runs[i] = must_run(store);
+        if (i == 1)
+            sql_do("INSERT INTO messages (id, tenant_id, thread_id, role, content)"
+                   "  SELECT gen_random_uuid(), '%s', CASE WHEN n %% 1000 = 0 THEN '%s'::uuid ELSE"
+                   "    '%s' END, 'user', '[]' FROM generate_series(1, 10000) n",
+                   show(store->tenant), show(runs[1].thread_id), show(uuid_new()));
+        MUST(run_leases_claim_read(used.pg, used.arena, worker, &runs[i].id, 1, &claims, &histories,
+                                   &test_err));
+        cr_assert_eq(claims.count, 1);
+        if (i == 1) {
+            MUST(histories_get(&histories, 0, used.arena, &messages, &test_err));
+            cr_assert_eq(messages.count, 10);
+        }
+        histories_deinit(&histories);
+    }
     pg_close(used.pg);
     wait_for_sessions(before_sessions);
     cr_assert_eq(sql_int("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'messages'"), 0);

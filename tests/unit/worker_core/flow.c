@@ -16,6 +16,7 @@
 #include "shared/fiber/loop.h"
 #include "shared/fiber/offload.h"
 #include "shared/store/agents.h"
+#include "shared/store/histories.h"
 #include "shared/store/messages.h"
 #include "shared/store/migrate.h"
 #include "shared/store/runs.h"
@@ -289,9 +290,11 @@ void flow_attempt(struct flow *flow, struct worker *worker, int at, flow_strike_
 {
     int64_t deadline_ms = deadline_in(ATTEMPT_MS);
     struct run_claim_list claims;
+    struct histories histories;
     struct error err = {0};
 
-    must(run_leases_claim(worker->pg, flow->store.arena, worker->id, &flow->run, 1, &claims, &err),
+    must(run_leases_claim_read(worker->pg, flow->store.arena, worker->id, &flow->run, 1, &claims,
+                               &histories, &err),
          &err);
     cr_assert_eq(claims.count, 1);
     flow->strike_at = at;
@@ -300,7 +303,8 @@ void flow_attempt(struct flow *flow, struct worker *worker, int at, flow_strike_
     flow->struck = false;
     flow->cancel_wanted = false;
     flow->worker = worker;
-    run_start(worker, &claims.items[0]);
+    run_start(worker, &claims.items[0], &histories);
+    histories_deinit(&histories);
     while (worker->busy > 0) {
         must(cond_wait(&worker->changed, deadline_ms, &err), &err);
         if (flow->cancel_wanted) {
