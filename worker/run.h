@@ -78,8 +78,8 @@ struct run_task {
     struct run_parking parking;
 };
 
-/* Starts a fiber for a claimed run; copies the claim, and its history if it is among `histories` (of
- * the claim; may be NULL). The task frees itself when it ended, after taking itself off
+/* Starts a fiber for a claimed run; copies the claim, and its history if it is among `histories`
+ * (of the claim; may be NULL). The task frees itself when it ended, after taking itself off
  * worker->runs. */
 void run_start(struct worker *worker, const struct run_claim *claim,
                const struct histories *histories);

@@ -4,8 +4,8 @@
  * is room for. While there is plenty of room a read is one blocking call that shares the room out
  * among the streams: whatever is there is taken, so no order matters. When room is short a read
  * asks lane by lane without blocking, for exactly what is left, and only when all lanes are empty
- * blocks on all of them at once for a single entry each. What such a block brings beyond the room (a
- * few entries that came in between) is kept for later.
+ * blocks on all of them at once for a single entry each. What such a block brings beyond the room
+ * (a few entries that came in between) is kept for later.
  *
  * The express lane is asked first. Then, of 20 reads 16 begin with the most urgent lane, 3 with the
  * second and 1 with the third: urgent work goes first, and no lane starves behind another. Shards

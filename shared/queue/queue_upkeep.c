@@ -25,9 +25,9 @@ static struct redis_script stats_script = {
 
 static struct redis_script collect_script = {
     "queue collect",
-    /* KEYS: generation, lanes. ARGV: idle time. Of each lane 100 entries that were read so long ago,
-     * by whomever, and at most 16 consumers. One with something left pending stays until the next
-     * call. */
+    /* KEYS: generation, lanes. ARGV: idle time. Of each lane 100 entries that were read so long
+     * ago, by whomever, and at most 16 consumers. One with something left pending stays until
+     * the next call. */
     "local dropped, idle = 0, tonumber(ARGV[1])\n"
     "for i = 2, #KEYS do\n"
     "  local old = redis.pcall('XPENDING', KEYS[i], '" QUEUE_GROUP

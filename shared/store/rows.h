@@ -39,9 +39,9 @@ SUSPENDS MUSTCHECK int exec_with_rider(const struct store *store,
 #define SQL_STRING_(x) #x
 #define SQL_STRING(x)  SQL_STRING_(x)
 
-/* A condition that rows found otherwise must meet, and that is no way to find them: no index serves
- * it, nor proves it. Where a prepared statement was planned while a table was empty, any index looks
- * as good as the right one, and the choice stays for as long as the session. */
+/* A condition that rows found otherwise must meet, and that is no way to find them: no index
+ * serves it, nor proves it. Where a prepared statement was planned while a table was empty, any
+ * index looks as good as the right one, and the choice stays for as long as the session. */
 #define SQL_CHECKED(condition) "((" condition ") IS TRUE)"
 
 /* A timestamptz column as unix seconds, rounded down, in SQL. */
