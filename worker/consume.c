@@ -6,6 +6,13 @@
  * first run finds a slot. The second fiber exists so that its read can block while the first one
  * waits for a slot. Without Redis the reserve stays empty: what is polled says nothing of express.
  *
+ * Claims have a connection of their own, whose commits are answered before they are on disk: a run
+ * begins without waiting for the writes of others, nor for the disk. A crash of Postgres may so
+ * undo a claim whose run is in work. That is as if the claim had never been: the run is queued, the
+ * first write of the worker finds that it is not the owner, and since a later claim has another
+ * owner, no write of the two can be taken for the other's. What such a run did until then was not
+ * stored.
+ *
  * Invariants: one claim at a time, and none while strays are looked for, so a run that Postgres
  * says is ours and that nobody works on is one whose claim's answer was lost. Never more runs than
  * slots: the first fiber reads as far as the ordinary slots are free, the second no more than the
@@ -176,10 +183,10 @@ static int claim(struct consumer *consumer, const struct uuid *runs, size_t coun
     pulse_beat(&worker->pulse);
     arena_init(&arena, 0);
     if (!shared->bare)
-        r = run_leases_claim_read(worker->pg, &arena, worker->id, runs, count, &claims, &histories,
-                                  err);
+        r = run_leases_claim_read(worker->intake, &arena, worker->id, runs, count, &claims,
+                                  &histories, err);
     if (shared->bare || r == -E_REJECTED)
-        r = run_leases_claim(worker->pg, &arena, worker->id, runs, count, &claims, err);
+        r = run_leases_claim(worker->intake, &arena, worker->id, runs, count, &claims, err);
     shared->bare = r < 0;
     for (size_t i = 0; r == 0 && i < claims.count; i++)
         if (claims.items[i].lease.fence == 1)

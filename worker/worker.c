@@ -45,8 +45,12 @@ static int open_stores(struct worker *worker, const struct config *config, struc
 {
     struct pg_options pg = {.url = config->database_url, .application_name = "penstock-worker"};
     struct redis_options redis = {.url = config->redis_url};
+    struct pg_options intake = {
+        .url = config->database_url, .application_name = "penstock-worker", .lazy_commits = true};
     int r = pg_open(&pg, &worker->pg, err);
 
+    if (r == 0)
+        r = pg_open(&intake, &worker->intake, err);
     if (r == 0) {
         worker->writer = run_writer_new(worker->pg);
         r = redis_open(&redis, &worker->redis, err);
@@ -213,6 +217,7 @@ void worker_close(struct worker *worker)
     queue_free(worker->queue);
     redis_close(worker->redis);
     run_writer_free(worker->writer);
+    pg_close(worker->intake);
     pg_close(worker->pg);
     provider_registry_free(worker->registry);
 }

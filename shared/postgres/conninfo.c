@@ -168,9 +168,10 @@ static void find_settings(struct pg_conninfo *info, const struct pg_options *opt
     info->settings = xasprintf("-c statement_timeout=%" PRId64 " -c timezone=UTC -c datestyle=ISO "
                                "-c plan_cache_mode=force_generic_plan -c jit=off "
                                "-c enable_seqscan=off "
-                               "-c idle_in_transaction_session_timeout=60000%s%s",
-                               positive_or(options->statement_timeout_ms, 10000), theirs ? " " : "",
-                               theirs ? theirs : "");
+                               "-c idle_in_transaction_session_timeout=60000%s%s%s",
+                               positive_or(options->statement_timeout_ms, 10000),
+                               options->lazy_commits ? " -c synchronous_commit=off" : "",
+                               theirs ? " " : "", theirs ? theirs : "");
     info->application_name = xstrdup(name && name[0] ? name : options->application_name);
     info->connect_timeout_ms = CONNECT_TIMEOUT_MS;
     if (timeout && text_to_int(text_of(timeout), &timeout_s) && timeout_s > 0)

@@ -36,6 +36,7 @@ struct pg_options {
     int pool_size;                /* transaction connections; default 4 */
     int64_t statement_timeout_ms; /* the server's; default 10 000 */
     int64_t request_timeout_ms;   /* waiting for the connection and the answer; default 15 000 */
+    bool lazy_commits; /* answered before they are on disk; a crash of the server may undo them */
     size_t queue_max; /* requests waiting at most, else -E_UNAVAILABLE; default 100 000 */
 };
 

@@ -226,6 +226,67 @@ Test(batch, requests_and_answers_larger_than_any_socket_buffer_pass)
     with_pg(NULL, check_large);
 }
 
+static void sleep_there(void *arg)
+{
+    static const struct pg_statement statement = {"sleep", "SELECT pg_sleep(0.05)", ""};
+    struct error err = {0};
+
+    (void)arg;
+    shared.failed += run_statement(shared.pg, &statement, &err) < 0;
+}
+
+static void check_turn(struct pg *pg)
+{
+    struct pg_stats stats;
+    struct fiber *fiber;
+    int64_t start_ms;
+
+    begin(pg);
+    pg_await_turn(pg);
+    fiber = fiber_start("test", sleep_there, NULL);
+    while (pg_stats_get(pg, &stats), stats.in_flight == 0)
+        fiber_yield();
+    start_ms = clock_ms();
+    pg_await_turn(pg);
+    pg_stats_get(pg, &stats);
+    cr_assert_eq(stats.in_flight, 0);
+    cr_assert_geq(clock_ms() - start_ms, 40);
+    start_ms = clock_ms();
+    pg_await_turn(pg);
+    cr_assert_lt(clock_ms() - start_ms, 40, "nothing is out");
+    fiber_join(fiber);
+    cr_assert_eq(shared.failed, 0);
+}
+
+Test(batch, a_turn_comes_when_the_batch_that_is_out_is_back)
+{
+    with_pg(NULL, check_turn);
+}
+
+static void check_lazy(struct pg *pg)
+{
+    begin(pg);
+    cr_assert_eq(query_int(pg, "SELECT (current_setting('synchronous_commit') = 'off')::int"), 1);
+}
+
+static void check_eager(struct pg *pg)
+{
+    begin(pg);
+    cr_assert_eq(query_int(pg, "SELECT (current_setting('synchronous_commit') = 'on')::int"), 1);
+}
+
+Test(batch, commits_are_on_disk_unless_asked_otherwise)
+{
+    with_pg(NULL, check_eager);
+}
+
+Test(batch, lazy_commits_are_answered_before_they_are_on_disk)
+{
+    struct pg_options lazy = {.lazy_commits = true};
+
+    with_pg(&lazy, check_lazy);
+}
+
 static void check_queue_limit(struct pg *pg)
 {
     begin(pg);
