@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "scheduler/ownership.h"
+#include "scheduler/window.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
@@ -31,6 +32,7 @@ struct tick {
     struct dispatch_shard *shard;
     struct arena arena;
     int64_t now_ms;
+    size_t ordinary; /* hints in the lanes of priorities */
     size_t room;
     size_t express_room;
     struct hinted_run *on_way;
@@ -46,6 +48,7 @@ struct tick {
     size_t run_count;
     size_t left;   /* of these, without a hint */
     bool sent;     /* some */
+    bool dry;      /* the window was empty before its time */
     bool limited;  /* something waits for a limit */
     bool counting; /* it alone gives out what limits leave */
 };
@@ -81,10 +84,18 @@ void dispatch_shard_forget(struct dispatch_shard *shard)
     shard->hinted = NULL;
     shard->fair = NULL;
     shard->backlog = false;
+    shard->window = 0;
+    shard->filled = 0;
     shard->exact = false;
     shard->capped_count = 0;
     shard->waiting_count = 0;
     shard->asked_ms = 0;
+}
+
+/* One that is not owned has no window of its own. */
+static size_t window_of(const struct dispatch_shard *shard)
+{
+    return shard->window > shard->common->window ? shard->window : shard->common->window;
 }
 
 /* Ticks and fast hints may send at the same time. */
@@ -97,7 +108,7 @@ int dispatch_shard_send(struct dispatch_shard *shard, const struct dispatch_batc
         .lane = batch->lane,
         .hints = batch->hints,
         .count = batch->count,
-        .window = batch->lane == QUEUE_EXPRESS ? common->express_window : common->window,
+        .window = batch->lane == QUEUE_EXPRESS ? common->express_window : window_of(shard),
     };
     int r;
 
@@ -259,6 +270,8 @@ static int send_some(struct tick *tick, int lane, const size_t *order, size_t co
         if (hinted_age_ms(shard->hinted, hints[i].run, tick->now_ms) >= 0)
             shard->repeated++;
     r = dispatch_shard_send(shard, &batch, &sent, err);
+    if (lane != QUEUE_EXPRESS)
+        tick->ordinary += sent;
     for (size_t i = 0; i < sent; i++) {
         tick->taken[places[i]] = true;
         tick->hinted[tick->runs[places[i]].tenant].hinted++;
@@ -357,6 +370,7 @@ static void conclude(struct tick *tick)
         shard->after[i] = tick->offer.after[i];
     }
     shard->backlog = tick->left > 0;
+    shard->filled = tick->ordinary;
     if (tick->sent || tick->left > 0 || (shard->exact && !tick->counting))
         shard->wait_ms = TICK_BUSY_MS;
     else
@@ -364,6 +378,8 @@ static void conclude(struct tick *tick)
     for (int i = 0; i < FAIR_LANES; i++)
         if (!uuid_is_zero(shard->after[i]))
             shard->wait_ms = TICK_BUSY_MS;
+    if (tick->dry && tick->left > 0)
+        shard->wait_ms = TICK_EAGER_MS;
 }
 
 static int ask(struct tick *tick, struct error *err)
@@ -423,10 +439,28 @@ static bool worth_asking(const struct tick *tick)
     const struct dispatch_shard *shard = tick->shard;
     int64_t since_ms = tick->now_ms - shard->asked_ms;
 
+    if (tick->dry)
+        return true;
     if (shard->told)
         return since_ms >= TICK_BUSY_MS;
-    return tick->room >= shard->common->window / 4 ||
+    return tick->room >= shard->window / 4 ||
            (tick->counting && since_ms >= TICK_CAPPED_MS) || since_ms >= TICK_IDLE_MS;
+}
+
+static void follow(struct tick *tick, size_t left)
+{
+    struct dispatch_shard *shard = tick->shard;
+    struct window_look look = {
+        .least = shard->common->window,
+        .most = shard->common->slots,
+        .filled = shard->filled,
+        .left = left,
+        .backlog = shard->backlog,
+    };
+
+    tick->dry = window_ran_dry(&look);
+    shard->window = window_follow(shard->window, &look);
+    tick->ordinary = left;
 }
 
 SUSPENDS static int tick_once(struct dispatch_shard *shard, bool counting, struct error *err)
@@ -452,7 +486,8 @@ SUSPENDS static int tick_once(struct dispatch_shard *shard, bool counting, struc
     }
     for (int lane = 0; lane < QUEUE_PRIORITIES; lane++)
         ordinary += stats.length[lane];
-    tick.room = (size_t)ordinary < common->window ? common->window - (size_t)ordinary : 0;
+    follow(&tick, (size_t)ordinary);
+    tick.room = (size_t)ordinary < shard->window ? shard->window - (size_t)ordinary : 0;
     tick.express_room = (size_t)stats.length[QUEUE_EXPRESS] < common->express_window
                             ? common->express_window - (size_t)stats.length[QUEUE_EXPRESS]
                             : 0;

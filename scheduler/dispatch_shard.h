@@ -25,7 +25,8 @@ struct dispatch_common {
     struct ownership *ownership; /* NULL: this process owns none */
     struct dispatch_shard *shards;
     int shard_count;
-    size_t window;         /* hints that a shard's lanes of priorities may hold */
+    size_t window;         /* hints that a shard's lanes of priorities may hold, at least */
+    size_t slots;          /* and at most */
     size_t express_window; /* and its express lane */
     int64_t small;         /* a tenant with fewer runs in work may use the express lane */
     bool counting;         /* a shard is giving out what tenants' limits leave */
@@ -50,6 +51,8 @@ struct dispatch_shard {
     bool backlog;     /* the last tick left ready runs without a hint, or could not hint at all */
     bool told;        /* of a run that the tick is to look for */
     bool exact;       /* it has runs of tenants with a limit: see the .c file */
+    size_t window;    /* hints that the lanes of priorities may hold: see window.h */
+    size_t filled;    /* that they held after the last tick that asked */
     int64_t wait_ms;  /* until the next tick */
     int64_t asked_ms; /* when Postgres was asked last */
     struct uuid after[DISPATCH_PRIORITIES];
@@ -64,6 +67,7 @@ struct dispatch_shard {
 };
 
 enum {
+    TICK_EAGER_MS = 5, /* the window ran dry */
     TICK_BUSY_MS = 25,
     TICK_CAPPED_MS = 50, /* something waits for a limit alone */
     TICK_IDLE_MS = 250,

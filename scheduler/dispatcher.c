@@ -92,6 +92,7 @@ void dispatcher_set_counts(struct dispatcher *dispatcher, const struct dispatch_
     struct dispatch_common *common = &dispatcher->common;
 
     common->window = dispatcher_window(counts);
+    common->slots = (size_t)clamp(counts->slots, 0, WINDOW_MAX);
     common->express_window =
         (size_t)clamp(counts->slots / 8, EXPRESS_WINDOW_MIN, EXPRESS_WINDOW_MAX);
     common->small = clamp(counts->slots / 32, SMALL_MIN, INT64_MAX);

@@ -5,6 +5,7 @@
 #include "scheduler/dispatcher.h"
 #include "scheduler/hinted.h"
 #include "scheduler/scheduler.h"
+#include "scheduler/window.h"
 #include "shared/base/error.h"
 
 static struct hinted_run hint_of(struct uuid run, int lane)
@@ -86,6 +87,39 @@ Test(window, is_twice_the_free_slots_within_limits)
     cr_assert_eq(dispatcher_window(&(struct dispatch_counts){.slots = 1000, .in_progress = 5000}),
                  250);
     cr_assert_eq(dispatcher_window(&(struct dispatch_counts){.slots = 1000000}), 10000);
+}
+
+static size_t after(size_t size, size_t filled, size_t left, bool backlog)
+{
+    struct window_look look = {
+        .least = 64, .most = 256, .filled = filled, .left = left, .backlog = backlog};
+
+    return window_follow(size, &look);
+}
+
+Test(window, doubles_while_it_runs_dry_and_there_is_more)
+{
+    cr_assert_eq(after(64, 64, 0, true), 128);
+    cr_assert_eq(after(128, 128, 30, true), 256);
+    cr_assert_eq(after(256, 256, 0, true), 256, "no more hints than slots");
+    cr_assert_eq(after(64, 64, 0, false), 64, "there is nothing more to hint");
+    cr_assert_eq(after(64, 64, 20, true), 64, "they last until the tick");
+    cr_assert_eq(after(64, 0, 0, true), 64, "the first tick says nothing of the pace");
+}
+
+Test(window, shrinks_slowly_while_half_of_it_is_left)
+{
+    cr_assert_eq(after(256, 256, 200, true), 224);
+    cr_assert_eq(after(256, 256, 100, true), 256);
+    cr_assert_eq(after(70, 70, 70, false), 64);
+    cr_assert_eq(after(0, 0, 0, false), 64, "never less than idle slots are worth");
+}
+
+Test(window, of_idle_slots_counts_where_it_is_more_than_all_slots)
+{
+    struct window_look look = {.least = 512, .most = 256, .filled = 512, .backlog = true};
+
+    cr_assert_eq(window_follow(512, &look), 512);
 }
 
 Test(roles, are_words_with_commas_between)
