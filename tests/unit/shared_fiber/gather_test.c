@@ -134,3 +134,67 @@ Test(gather, an_asker_may_give_up_at_any_time)
 {
     loop_run(gives_up, NULL);
 }
+
+static void wait_a_turn(void *arg)
+{
+    (void)arg;
+    IGNORE(fiber_sleep(5, NULL));
+}
+
+/* The lanes wait for their turn while more is asked for; one takes it all. */
+static void awaits(void *arg)
+{
+    struct gather_options options = {.name = "lane",
+                                     .fn = serve,
+                                     .await = wait_a_turn,
+                                     .lanes = 2,
+                                     .batch_max = 4,
+                                     .batch_max_bytes = 100};
+    struct gather *gather = gather_new(&options);
+    struct asker askers[4] = {0};
+
+    (void)arg;
+    start(askers, 2, gather);
+    IGNORE(fiber_sleep(2, NULL));
+    start(askers + 2, 2, gather);
+    fiber_cancel(askers[2].fiber);
+    for (size_t i = 0; i < 4; i++)
+        fiber_join(askers[i].fiber);
+    cr_assert_eq(batches, 1);
+    cr_assert_eq(sizes[0], 3);
+    cr_assert_eq(askers[2].result, -E_CANCELED);
+    cr_assert_eq(askers[2].served, 0);
+    gather_free(gather);
+}
+
+Test(gather, goes_on_gathering_until_it_is_a_lanes_turn)
+{
+    loop_run(awaits, NULL);
+    cr_assert_eq(fiber_count(), 0);
+}
+
+static void gives_up_before_its_turn(void *arg)
+{
+    struct gather_options options = {.name = "lane",
+                                     .fn = serve,
+                                     .await = wait_a_turn,
+                                     .lanes = 1,
+                                     .batch_max = 4,
+                                     .batch_max_bytes = 100};
+    struct gather *gather = gather_new(&options);
+    struct asker asker = {0};
+
+    (void)arg;
+    start(&asker, 1, gather);
+    IGNORE(fiber_sleep(2, NULL));
+    fiber_cancel(asker.fiber);
+    fiber_join(asker.fiber);
+    gather_free(gather);
+    cr_assert_eq(asker.result, -E_CANCELED);
+    cr_assert_eq(batches, 0);
+}
+
+Test(gather, makes_no_batch_of_nothing)
+{
+    loop_run(gives_up_before_its_turn, NULL);
+}
