@@ -46,7 +46,7 @@ struct tick {
     struct uuid *owners;
     bool *taken;
     size_t run_count;
-    size_t left;   /* of these, without a hint */
+    size_t left;   /* of these, without a hint, and tenants that have more of them */
     bool sent;     /* some */
     bool dry;      /* the window was empty before its time */
     bool limited;  /* something waits for a limit */
@@ -336,6 +336,25 @@ static int send_fair(struct tick *tick, struct error *err)
     return r;
 }
 
+static bool has_room(const struct tick *tick, struct uuid tenant)
+{
+    for (size_t i = 0; i < tick->tenant_count; i++)
+        if (uuid_equal(tick->tenants[i].id, tenant))
+            return tick->tenants[i].room != 0;
+    return false;
+}
+
+/* A tenant may be noted more than once. */
+static void note_waiting(struct dispatch_shard *shard, struct uuid tenant)
+{
+    size_t count = shard->waiting_count;
+
+    if (count > 0 && uuid_equal(shard->waiting[count - 1], tenant))
+        return;
+    if (count < ARRAY_LENGTH(shard->waiting))
+        shard->waiting[shard->waiting_count++] = tenant;
+}
+
 /* What the tick leaves behind for the next one and for the fast way. */
 static void conclude(struct tick *tick)
 {
@@ -352,10 +371,16 @@ static void conclude(struct tick *tick)
             tick->limited = true;
         else
             tick->left++;
-        if ((shard->waiting_count == 0 ||
-             !uuid_equal(shard->waiting[shard->waiting_count - 1], tenant->id)) &&
-            shard->waiting_count < SHARD_TENANTS_MAX)
-            shard->waiting[shard->waiting_count++] = tenant->id;
+        note_waiting(shard, tenant->id);
+    }
+    for (size_t i = 0; i < tick->offer.tenant_count; i++) {
+        const struct ready_tenant *tenant = &tick->offer.tenants[i];
+
+        if (!tenant->more)
+            continue;
+        if (has_room(tick, tenant->id))
+            tick->left++;
+        note_waiting(shard, tenant->id);
     }
     qsort(shard->waiting, shard->waiting_count, sizeof(*shard->waiting), compare);
     for (size_t i = 0; i < tick->tenant_count; i++)
@@ -443,8 +468,8 @@ static bool worth_asking(const struct tick *tick)
         return true;
     if (shard->told)
         return since_ms >= TICK_BUSY_MS;
-    return tick->room >= shard->window / 4 ||
-           (tick->counting && since_ms >= TICK_CAPPED_MS) || since_ms >= TICK_IDLE_MS;
+    return tick->room >= shard->window / 4 || (tick->counting && since_ms >= TICK_CAPPED_MS) ||
+           since_ms >= TICK_IDLE_MS;
 }
 
 static void follow(struct tick *tick, size_t left)

@@ -60,7 +60,8 @@ struct dispatch_shard {
     struct fair *fair;
     struct capped capped[SHARD_TENANTS_MAX];
     size_t capped_count;
-    struct uuid waiting[SHARD_TENANTS_MAX]; /* tenants that the last tick left runs of, sorted */
+    struct uuid
+        waiting[2 * SHARD_TENANTS_MAX]; /* tenants that the last tick left runs of, sorted */
     size_t waiting_count;
     uint64_t repeated;
     uint64_t resets;

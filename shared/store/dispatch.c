@@ -83,8 +83,18 @@ static void write_ints(struct buf *out, const int64_t *values, size_t count)
     pg_array_end(out);
 }
 
+/* As the statement says: how many runs of each tenant were asked for, where so many have work. */
+static size_t each(int limit, size_t tenants)
+{
+    size_t share = 2 * (size_t)limit / (tenants ? tenants : 1);
+
+    if (share < 4)
+        share = 4;
+    return share < (size_t)limit ? share : (size_t)limit;
+}
+
 /* Rows of one tenant and priority follow each other; one without a run has none. */
-static int offer_read(const struct pg_result *result, struct arena *arena,
+static int offer_read(const struct pg_result *result, int limit, struct arena *arena,
                       struct dispatch_offer *out, struct error *err)
 {
     struct dispatch_offer read = {.tenants = NULL};
@@ -127,6 +137,9 @@ static int offer_read(const struct pg_result *result, struct arena *arena,
         last[-1].run_count++;
         read.run_count++;
     }
+    for (size_t i = 0; i < read.tenant_count; i++)
+        read.tenants[i].more =
+            read.tenants[i].run_count >= each(limit, found[read.tenants[i].priority]);
     for (int i = 0; i < DISPATCH_PRIORITIES; i++)
         if (found[i] < DISPATCH_TENANTS_MAX)
             memset(&read.after[i], 0, sizeof(read.after[i]));
@@ -166,7 +179,7 @@ int dispatch_offer(struct pg *pg, struct arena *arena, const struct dispatch_que
     r = pg_exec(pg, &offer, values, &result, err);
     if (r < 0)
         return r;
-    return offer_read(result, arena, out, err);
+    return offer_read(result, query->limit, arena, out, err);
 }
 
 static const struct pg_statement poll = {

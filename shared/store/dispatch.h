@@ -25,6 +25,7 @@ struct ready_tenant {
     int64_t running_here; /* in the shards of the query's owned_shards */
     const struct ready_run *runs;
     size_t run_count; /* 0: due later, or excluded */
+    bool more;        /* as many as were asked for of each tenant: there may be others */
 };
 
 struct dispatch_offer {

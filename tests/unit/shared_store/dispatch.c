@@ -60,6 +60,9 @@ static void orders(struct store *store)
         offer(store, (struct dispatch_query){.limit = 2, .exclude = exclude, .exclude_count = 2});
     cr_assert_eq(found.run_count, 2);
     cr_assert_eq(found.tenants[0].run_count, 0, "it has a run, which is excluded");
+    cr_assert(!found.tenants[0].more && !found.tenants[1].more);
+    found = offer(store, (struct dispatch_query){.limit = 1, .exclude = exclude});
+    cr_assert(found.tenants[0].more && found.tenants[1].more, "there may be");
     cr_assert(uuid_equal(found.tenants[1].runs[0].id, early.id));
     found = offer(store, (struct dispatch_query){.shard = 1, .limit = 10});
     cr_assert_eq(found.run_count, 1);
@@ -98,6 +101,7 @@ static void rotates(struct store *store)
         for (size_t k = 0; k < found.tenant_count; k++) {
             of_this += found.tenants[k].priority == 1;
             cr_assert_eq(found.tenants[k].run_count, found.tenants[k].priority == 1 ? 3 : 4);
+            cr_assert_eq(found.tenants[k].more, found.tenants[k].priority == 2);
         }
         cr_assert_eq(of_this, i < 2 ? DISPATCH_TENANTS_MAX : 50);
         seen += of_this;
