@@ -1,6 +1,6 @@
 // One run of the harness: a world, its load and its faults, all from one seed; then peace, and the checks.
 
-import { Faults, planFaults } from './faults.mjs';
+import { Faults, planAlone, planFaults } from './faults.mjs';
 import { check, gather } from './invariants.mjs';
 import { Load, planLoad, probeFeatures } from './load.mjs';
 import { recoveries } from './report.mjs';
@@ -26,7 +26,8 @@ async function settle(world, load, ms, say) {
 }
 
 /**
- * options: seed, seconds, rate (runs/s), gapMs (between faults), only and except (parts of faults' names), all of
+ * options: seed, seconds, rate (runs/s), gapMs (between faults), alone (no fault before the system has recovered from the
+ * one before, nor bursts of the flooder: gapMs counts for nothing), only and except (parts of faults' names), all of
  * shortLeases or defaults, settleMs, fairMs, say(text), keep(world): called before the end, with all still up.
  * Returns the report; report.violations has what does not hold.
  */
@@ -43,11 +44,12 @@ export async function chaos(options) {
     const load = new Load(world, features);
     await load.prepare();
     const faults = new Faults(world, load);
-    const loadPlan = planLoad(seed, seconds, options.rate ?? 25, features);
-    const faultPlan = planFaults(seed, seconds, options.gapMs ?? 2500, options.leaseMs, options.only, options.except);
-    say(`seed ${seed}: ${loadPlan.length} submissions, ${faultPlan.length} faults in ${seconds} s`);
+    const loadPlan = planLoad(seed, seconds, options.rate ?? 25, features, !options.alone);
+    const faultPlan = options.alone ? null : planFaults(seed, seconds, options.gapMs ?? 2500, options.leaseMs, options.only, options.except);
+    say(`seed ${seed}: ${loadPlan.length} submissions, ${faultPlan ? `${faultPlan.length} faults` : 'one fault at a time'} in ${seconds} s`);
     const ticker = setInterval(() => say(`${load.accepted.size} accepted, ${load.open} clients, ${faults.done.length} faults, ${load.lost} answers lost, ${world.surprises.length} surprises`), 10000);
-    await Promise.all([load.play(loadPlan), faults.play(faultPlan)]);
+    const played = faultPlan ? faults.play(faultPlan) : faults.playAlone(planAlone(seed, options.leaseMs, options.only, options.except), seconds);
+    await Promise.all([load.play(loadPlan), played]);
     clearInterval(ticker);
     say('peace');
     const late = await world.heal();
@@ -61,7 +63,7 @@ export async function chaos(options) {
     const report = {
       seed, seconds, took: Math.round((Date.now() - started) / 1000), features, runs: facts.runs.size, counts: facts.counts,
       statuses: countBy([...facts.runs.values()], (run) => run.status),
-      answers: load.statuses, answersLost: load.lost, givenUp: load.givenUp.length, skipped: faults.skipped,
+      answers: load.statuses, answersLost: load.lost, givenUp: load.givenUp.length, skipped: faults.skipped, unrecovered: faults.unrecovered,
       faults: faults.done.map(({ kind, who, t0, t1, forMs, healing, number }) => ({ number, kind, who, forMs, at: t0 - started, healed: (healing ?? t1) - started })),
       recoveries: recoveries(facts, faults), waits: facts.waits, violations,
       halfOpen: Object.fromEntries(['postgres', 'redis', 'llm', 'front'].map((link) => [link, {

@@ -5,7 +5,7 @@ import { createServer, connect } from 'node:net';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { chaos, shortLeases } from './chaos.mjs';
-import { planFaults } from './faults.mjs';
+import { planAlone, planFaults } from './faults.mjs';
 import { check, gather } from './invariants.mjs';
 import { planLoad } from './load.mjs';
 import { Proxy } from './proxy.mjs';
@@ -17,6 +17,20 @@ test('a seed decides load and faults', () => {
   assert.deepEqual(planFaults(7, 60, 1000, 3000), planFaults(7, 60, 1000, 3000));
   assert.notDeepEqual(planLoad(7, 10, 20, features), planLoad(8, 10, 20, features));
   assert.notDeepEqual(planFaults(7, 60, 1000, 3000), planFaults(8, 60, 1000, 3000));
+});
+
+test('alone, every kind of fault comes before one comes again', () => {
+  const first = (count, seed) => {
+    const plan = planAlone(seed, 3000, ['worker']);
+    return Array.from({ length: count }, () => plan.next().value);
+  };
+  const kinds = (faults) => faults.map((fault) => fault.kind).sort();
+  const all = [...new Set(kinds(first(100, 7)))];
+  assert.ok(all.length > 2);
+  assert.deepEqual(kinds(first(all.length, 7)), all);
+  assert.deepEqual(kinds(first(3 * all.length, 7).slice(2 * all.length)), all);
+  assert.deepEqual(first(50, 7), first(50, 7));
+  assert.notDeepEqual(first(50, 7), first(50, 8));
 });
 
 test('the proxy cuts, delays, freezes and swallows', async () => {

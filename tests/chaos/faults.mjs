@@ -1,7 +1,11 @@
 // The faults: planned from the seed, each with a probe that is submitted as it strikes and tells when work goes on.
 
 import { Random } from './random.mjs';
+import { uuidOf } from './report.mjs';
 import { sleep } from '../lib/stack.mjs';
+
+const QUIET_MS = 1000; // between the recovery from one fault and the next, where they come alone
+const RECOVERY_MS = 45000; // then the next one strikes all the same
 
 const linkNames = { postgres: 'Postgres', redis: 'Redis', llm: 'LLM', front: 'client', tools: 'tool' };
 
@@ -52,26 +56,38 @@ async function restartPostgres(world, fault, mode) {
   fault.t1 = Date.now();
 }
 
+function names(only, except) {
+  const matches = (name, part) => name.toLowerCase().includes(part.toLowerCase());
+  const found = Object.keys(kinds).filter((name) => (!only || only.some((part) => matches(name, part))) && !(except ?? []).some((part) => matches(name, part)));
+  if (found.length === 0) throw new Error(`no fault is named like '${only.join("', '")}': ${Object.keys(kinds).join(', ')}`);
+  return found;
+}
+
+function planFault(random, kind, number, leaseMs) {
+  const { ms, lease } = kinds[kind];
+  const [from, to] = lease ? [lease[0] * leaseMs, lease[1] * leaseMs] : ms;
+  return { kind, number, place: random.int(0, 1000), all: random.chance(0.3), forMs: Math.round(from + random.next() * (to - from)), seed: random.int(1, 1e9) };
+}
+
 /** [{at, kind, for, …}] in order of time. gap: mean time between two, ms. */
 export function planFaults(seed, seconds, gapMs, leaseMs, only, except) {
   const random = new Random(seed, 'faults');
-  const matches = (name, part) => name.toLowerCase().includes(part.toLowerCase());
-  const names = Object.keys(kinds).filter((name) => (!only || only.some((part) => matches(name, part))) && !(except ?? []).some((part) => matches(name, part)));
-  if (names.length === 0) throw new Error(`no fault is named like '${only.join("', '")}': ${Object.keys(kinds).join(', ')}`);
-  const weights = Object.fromEntries(names.map((name) => [name, kinds[name].weight]));
+  const weights = Object.fromEntries(names(only, except).map((name) => [name, kinds[name].weight]));
   const plan = [];
-  for (let at = 1500; at < seconds * 1000; at += 200 + random.exponential(gapMs)) {
-    const kind = random.weighted(weights);
-    const { ms, lease } = kinds[kind];
-    const [from, to] = lease ? [lease[0] * leaseMs, lease[1] * leaseMs] : ms;
-    plan.push({ at, kind, number: plan.length, place: random.int(0, 1000), all: random.chance(0.3), forMs: Math.round(from + random.next() * (to - from)), seed: random.int(1, 1e9) });
-  }
+  for (let at = 1500; at < seconds * 1000; at += 200 + random.exponential(gapMs)) plan.push({ at, ...planFault(random, random.weighted(weights), plan.length, leaseMs) });
   return plan;
+}
+
+/** Faults without end, for one at a time: every kind once, in some order, then every kind again. */
+export function* planAlone(seed, leaseMs, only, except) {
+  const random = new Random(seed, 'faults alone');
+  const all = names(only, except);
+  for (let number = 0; ; ) for (const kind of random.shuffled(all)) yield planFault(random, kind, number++, leaseMs);
 }
 
 export class Faults {
   constructor(world, load) {
-    Object.assign(this, { world, load, done: [], skipped: 0, errors: [], open: new Set() });
+    Object.assign(this, { world, load, done: [], skipped: 0, errors: [], unrecovered: [], open: new Set() });
   }
 
   /** What it strikes: a member, proxies, or the world. Null: not now, something else has hold of it. */
@@ -148,5 +164,46 @@ export class Faults {
       this.open.add(struck);
     }
     await Promise.all(this.open);
+  }
+
+  /** What the fault still holds up, as text; '' when all has recovered from it. */
+  async #heldUp(fault) {
+    if (fault.member && !(await fault.member.ready(5000).then(() => true, () => false))) return `${fault.who} is not ready`;
+    if (!fault.probe) return 'the probe is not accepted';
+    const [[probe, lost, late]] = await this.world.rows(
+      `SELECT (SELECT count(*) FROM runs WHERE id = '${uuidOf(fault.probe)}' AND status = 'queued'),
+         (SELECT count(*) FROM runs r WHERE r.status IN ('in_progress', 'cancelling')
+            AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.worker_id = r.owner AND w.state <> 'dead' AND w.lease_until > now())),
+         (SELECT count(*) FROM runs WHERE status = 'queued' AND held IS NULL AND due_at < now() - interval '0.5 s')`,
+    );
+    if (probe !== '0') return 'the probe has not started';
+    if (lost !== '0') return `${lost} runs have an owner that is gone`;
+    return late === '0' ? '' : `${late} runs wait for a worker`;
+  }
+
+  async #recovered(fault) {
+    const deadline = Date.now() + RECOVERY_MS;
+    for (;;) {
+      const what = await this.#heldUp(fault).catch((error) => error.message);
+      if (what === '') break;
+      if (Date.now() > deadline) {
+        this.unrecovered.push(`${fault.kind} (${fault.who}, ${RECOVERY_MS / 1000} s after it was healed): ${what}`);
+        break;
+      }
+      await sleep(200);
+    }
+    fault.recovered = Date.now();
+    await sleep(QUIET_MS);
+  }
+
+  /** One at a time: the next strikes when the one before is healed and nothing is held up by it any more. */
+  async playAlone(plan, seconds) {
+    const end = Date.now() + seconds * 1000;
+    await sleep(1500);
+    for (const fault of plan) {
+      if (Date.now() + fault.forMs > end) break;
+      await this.#strike(fault).catch((error) => this.errors.push(`${fault.kind}: ${error.stack}`));
+      if (fault.t0) await this.#recovered(fault);
+    }
   }
 }

@@ -17,7 +17,7 @@ const weights = {
 };
 
 /** What is submitted when: [{at (ms from the start), tenant, kind, prompt, …}], in order of time. */
-export function planLoad(seed, seconds, rate, features) {
+export function planLoad(seed, seconds, rate, features, bursts = true) {
   const random = new Random(seed, 'load');
   const plan = [];
   const kinds = { ...weights };
@@ -31,7 +31,7 @@ export function planLoad(seed, seconds, rate, features) {
   };
   for (let at = 0; at < seconds * 1000; at += random.exponential(1000 / rate)) add(at, random.chance(0.25) ? 'quiet' : 'flooder');
   // The flooder's bursts: more at once than there are slots.
-  for (let at = random.int(2000, 8000); at < seconds * 1000; at += random.int(15000, 40000)) {
+  for (let at = random.int(2000, 8000); bursts && at < seconds * 1000; at += random.int(15000, 40000)) {
     for (let i = random.int(60, 200); i > 0; i--) add(at, 'flooder');
   }
   return plan.sort((a, b) => a.at - b.at);

@@ -44,6 +44,11 @@ export class Random {
     return list[this.int(0, list.length - 1)];
   }
 
+  shuffled(list) {
+    const rest = [...list];
+    return list.map(() => rest.splice(this.int(0, rest.length - 1), 1)[0]);
+  }
+
   /** {name: weight} */
   weighted(weights) {
     let left = this.next() * Object.values(weights).reduce((a, b) => a + b, 0);
