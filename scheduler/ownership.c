@@ -1,5 +1,5 @@
-/* One fiber. Twice a second it looks who lives and what is free, and gives or takes a difference;
- * every 2 s it renews the leases. A lease counts from before the request that renewed it was sent,
+/* One fiber. Twice a second it renews the leases, looks who lives and what is free, and gives or
+ * takes a difference. A lease counts from before the request that renewed it was sent,
  * so the database's never ends before ours does.
  *
  * What is owned may be wrong for a moment: a shard that was given up is ticked by its next owner
@@ -21,7 +21,7 @@
 #include "shared/store/shards.h"
 #include "shared/store/workers.h"
 
-enum { LOOK_MS = 400, LOOK_JITTER_MS = 200, STUCK_MS = 30000 };
+enum { LOOK_MS = 300, LOOK_JITTER_MS = 200, STUCK_MS = 30000 };
 
 struct ownership {
     struct ownership_options options;
@@ -30,7 +30,6 @@ struct ownership {
     struct fiber *fiber;
     int64_t terms[SHARDS_MAX]; /* 0: not ours */
     int count;
-    int64_t renewed_ms; /* when the last renewal was sent */
     int64_t good_until_ms;
     uint64_t taken;
     uint64_t given;
@@ -80,33 +79,18 @@ static void set_owned(struct ownership *ownership, const struct shards_view *vie
         ownership->options.changed(ownership->options.arg);
 }
 
-static int renew(struct ownership *ownership, struct error *err)
-{
-    int64_t sent_ms = clock_ms();
-    int r;
-
-    if (ownership->good_until_ms > 0 && sent_ms - ownership->renewed_ms < SHARDS_RENEW_MS)
-        return 0;
-    r = shards_renew(ownership->options.pg, &ownership->row, err);
-    if (r < 0)
-        return r;
-    ownership->renewed_ms = sent_ms;
-    ownership->good_until_ms = sent_ms + SHARDS_LEASE_MS;
-    return 0;
-}
-
 /* Returns 0, or what failed. */
 static int look(struct ownership *ownership, struct error *err)
 {
     struct pg *pg = ownership->options.pg;
+    int64_t sent_ms = clock_ms();
     struct shards_view view;
     int share;
-    int r = renew(ownership, err);
+    int r = shards_renew(pg, &ownership->row, &view, err);
 
-    if (r == 0)
-        r = shards_look(pg, &ownership->row, &view, err);
     if (r < 0)
         return r;
+    ownership->good_until_ms = sent_ms + SHARDS_LEASE_MS;
     share = ownership_share(ownership->options.shards, view.live, view.rank);
     if (view.owned_count == share || (view.owned_count < share && view.free == 0)) {
         set_owned(ownership, &view);

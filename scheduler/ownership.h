@@ -3,7 +3,7 @@
  *
  * It registers under a random id, with a lease, and takes as many shards as are its share among the
  * living; what it has too much of it gives back, so that who comes new gets its part. Shards of a
- * scheduler that died are free when their leases lapse, after 6 s. Without Postgres it keeps its
+ * scheduler that died are free when their leases lapse, after 2 s. Without Postgres it keeps its
  * shards as long as its own clock says that its lease is good, and no longer.
  */
 

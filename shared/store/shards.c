@@ -39,24 +39,6 @@ static const struct pg_statement schedulers_sweep = {
     .types = "",
 };
 
-int shards_renew(struct pg *pg, const struct scheduler_row *scheduler, struct error *err)
-{
-    struct pg_value row[3] = {pg_int(scheduler->id), pg_string(scheduler->host),
-                              pg_int(scheduler->pid)};
-    struct pg_value shards[1] = {pg_int(scheduler->shards)};
-    struct pg_value mine[2] = {pg_int(scheduler->id), pg_int(scheduler->shards)};
-    struct pg_query queries[4] = {
-        {&scheduler_renew, row},
-        {&shards_fill, shards},
-        {&shards_extend, mine},
-        {&schedulers_sweep, NULL},
-    };
-
-    ASSERT(scheduler->id > 0);
-    ASSERT(scheduler->shards >= 1 && scheduler->shards <= SHARDS_MAX);
-    return pg_exec_all(pg, queries, ARRAY_LENGTH(queries), NULL, err);
-}
-
 static const struct pg_statement shards_count = {
     .name = "shards_count",
     .sql = "SELECT (SELECT count(*) FROM schedulers WHERE lease_until > now()),"
@@ -72,6 +54,46 @@ static const struct pg_statement shards_owned = {
     .types = "ii",
 };
 
+/* Frees the results. */
+static void read_view(struct pg_result *counts, struct pg_result *owned, struct shards_view *out)
+{
+    out->live = (int)pg_get_int(counts, 0, 0);
+    out->rank = (int)pg_get_int(counts, 0, 1);
+    out->free = (int)pg_get_int(counts, 0, 2);
+    out->owned_count = pg_rows(owned) < SHARDS_MAX ? pg_rows(owned) : SHARDS_MAX;
+    for (int i = 0; i < out->owned_count; i++) {
+        out->owned[i].shard = (int)pg_get_int(owned, i, 0);
+        out->owned[i].term = pg_get_int(owned, i, 1);
+    }
+    pg_result_free(counts);
+    pg_result_free(owned);
+}
+
+int shards_renew(struct pg *pg, const struct scheduler_row *scheduler, struct shards_view *out,
+                 struct error *err)
+{
+    struct pg_value row[3] = {pg_int(scheduler->id), pg_string(scheduler->host),
+                              pg_int(scheduler->pid)};
+    struct pg_value shards[1] = {pg_int(scheduler->shards)};
+    struct pg_value mine[2] = {pg_int(scheduler->id), pg_int(scheduler->shards)};
+    struct pg_query queries[6] = {
+        {&scheduler_renew, row},   {&shards_fill, shards}, {&shards_extend, mine},
+        {&schedulers_sweep, NULL}, {&shards_count, mine},  {&shards_owned, mine},
+    };
+    struct pg_result *results[6] = {NULL};
+    int r;
+
+    ASSERT(scheduler->id > 0);
+    ASSERT(scheduler->shards >= 1 && scheduler->shards <= SHARDS_MAX);
+    r = pg_exec_all(pg, queries, ARRAY_LENGTH(queries), results, err);
+    if (r < 0)
+        return r;
+    for (int i = 0; i < 4; i++)
+        pg_result_free(results[i]);
+    read_view(results[4], results[5], out);
+    return 0;
+}
+
 int shards_look(struct pg *pg, const struct scheduler_row *scheduler, struct shards_view *out,
                 struct error *err)
 {
@@ -80,19 +102,9 @@ int shards_look(struct pg *pg, const struct scheduler_row *scheduler, struct sha
     struct pg_query queries[2] = {{&shards_count, values}, {&shards_owned, values}};
     int r = pg_exec_all(pg, queries, 2, results, err);
 
-    if (r < 0)
-        return r;
-    out->live = (int)pg_get_int(results[0], 0, 0);
-    out->rank = (int)pg_get_int(results[0], 0, 1);
-    out->free = (int)pg_get_int(results[0], 0, 2);
-    out->owned_count = pg_rows(results[1]) < SHARDS_MAX ? pg_rows(results[1]) : SHARDS_MAX;
-    for (int i = 0; i < out->owned_count; i++) {
-        out->owned[i].shard = (int)pg_get_int(results[1], i, 0);
-        out->owned[i].term = pg_get_int(results[1], i, 1);
-    }
-    pg_result_free(results[0]);
-    pg_result_free(results[1]);
-    return 0;
+    if (r == 0)
+        read_view(results[0], results[1], out);
+    return r;
 }
 
 static const struct pg_statement shard_take = {

@@ -1,15 +1,15 @@
 #pragma once
 /* Which scheduler dispatches which shard: leases, judged by the database's clock.
  *
- * A shard has one owner at a time, whose lease it renews every 2 s; a lapsed one may be taken by
- * anybody, which raises the term. Two owners for a moment do no harm: hints are only hints.
+ * A shard has one owner at a time, who renews its lease about twice a second; a lapsed one may be
+ * taken by anybody, which raises the term. Two owners for a moment do no harm: hints are only
+ * hints. So the lease is short: what counts is how soon a dead scheduler's shards are dispatched.
  */
 
 #include "shared/store/store.h"
 
 #define SHARDS_MAX          100
-#define SHARDS_LEASE_MS     6000
-#define SHARDS_RENEW_MS     2000
+#define SHARDS_LEASE_MS     2000
 #define SHARDS_KEEP_ROWS_MS 60000 /* how long a dead scheduler's row stays */
 
 struct scheduler_row {
@@ -18,11 +18,6 @@ struct scheduler_row {
     int64_t pid;
     int shards; /* how many the queue has: 1..SHARDS_MAX */
 };
-
-/* Renews the scheduler's own lease and those of its shards (also lapsed ones that nobody took), or
- * registers it; drops the rows of schedulers long dead. */
-SUSPENDS MUSTCHECK int shards_renew(struct pg *pg, const struct scheduler_row *scheduler,
-                                    struct error *err);
 
 struct shards_view {
     int live; /* schedulers with a good lease, this one included if it is */
@@ -34,6 +29,11 @@ struct shards_view {
         int64_t term;
     } owned[SHARDS_MAX]; /* by this one, with a good lease */
 };
+
+/* Renews the scheduler's own lease and those of its shards (also lapsed ones that nobody took), or
+ * registers it; drops the rows of schedulers long dead; and looks, all in one request. */
+SUSPENDS MUSTCHECK int shards_renew(struct pg *pg, const struct scheduler_row *scheduler,
+                                    struct shards_view *out, struct error *err);
 
 SUSPENDS MUSTCHECK int shards_look(struct pg *pg, const struct scheduler_row *scheduler,
                                    struct shards_view *out, struct error *err);
