@@ -8,6 +8,8 @@
 #define MANY         2 /* up to so many are few, whatever their share */
 #define MANY_PERCENT 30
 
+#define LAPSE_AFTER_MS 2 /* so that it is over, however times were rounded */
+
 void contact_lost(struct contact *contact)
 {
     contact->known = false;
@@ -81,4 +83,11 @@ int64_t suspects_wait_ms(const struct suspects *suspects, int64_t now_ms, int64_
             wait_ms = left_ms;
     }
     return wait_ms;
+}
+
+int64_t lapse_wait_ms(int64_t lapse_ms, int64_t usual_ms)
+{
+    if (lapse_ms < 0 || lapse_ms >= usual_ms)
+        return usual_ms;
+    return lapse_ms + LAPSE_AFTER_MS < usual_ms ? lapse_ms + LAPSE_AFTER_MS : usual_ms;
 }

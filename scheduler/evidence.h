@@ -62,3 +62,7 @@ size_t suspects_look(struct suspects *suspects, const int64_t *free, size_t free
 
 /* When to look again: at the moment that the first suspicion may be confirmed, or in usual_ms. */
 int64_t suspects_wait_ms(const struct suspects *suspects, int64_t now_ms, int64_t usual_ms);
+
+/* The same for leases: at the moment that the first of them lapses, lapse_ms from now (< 0: it did,
+ * and was judged), or in usual_ms. */
+int64_t lapse_wait_ms(int64_t lapse_ms, int64_t usual_ms);

@@ -1,7 +1,7 @@
-/* Two fibers: one sweeps, one looks at the locks of workers and sweeps at once when it found one
- * dead. Periods have jitter, so that several schedulers do not sweep in step. What it ended or gave
- * back is logged, since it is what operators look for after a crash; the sweeps that found nothing
- * are not.
+/* Two fibers: one sweeps, one looks at the locks and leases of workers and sweeps at once when it
+ * found one dead; it looks again at the very moment that a lease lapses. Periods have jitter, so
+ * that several schedulers do not sweep in step. What it ended or gave back is logged, since it is
+ * what operators look for after a crash; the sweeps that found nothing are not.
  *
  * The looks also show whether Postgres was there all along and its clock went evenly: only then
  * does a lease that lapsed say that its worker died (evidence.h).
@@ -42,6 +42,7 @@ struct reap {
     struct pulse looks_pulse;
     struct contact contact;
     struct suspects suspects;
+    int64_t lapse_ms; /* from the last look on, until the first lease lapses */
     struct reaper_report total;
     int64_t lapsed; /* workers declared dead by their lease */
     int64_t gone;   /* and by their lock */
@@ -63,25 +64,6 @@ static void add(struct reap *reap, const struct reaper_report *report)
     if (report->requeued || report->failed || report->cancelled || report->expired)
         log_info("reaped", LOG_INT("requeued", report->requeued), LOG_INT("failed", report->failed),
                  LOG_INT("cancelled", report->cancelled), LOG_INT("expired", report->expired));
-}
-
-static int declare_lapsed(struct reap *reap, struct error *err)
-{
-    int64_t until_ms = contact_judge_until(&reap->contact, clock_ms());
-    int64_t dead = 0;
-    bool paused = false;
-    int r = reaper_declare_lapsed(reap->options.pg, until_ms, &dead, &paused, err);
-
-    if (r < 0)
-        return r;
-    if (dead)
-        log_warn("workers declared dead: their leases lapsed", LOG_INT("workers", dead));
-    if (paused && !reap->paused)
-        log_warn("leases lapsed that are not taken for deaths yet: it may be the database, its "
-                 "clock, or the way there that stood still");
-    reap->lapsed += dead;
-    reap->paused = paused;
-    return 0;
 }
 
 /* Returns 0, or what failed. */
@@ -133,11 +115,8 @@ static void sweep_main(void *arg)
     struct error err;
 
     while (fiber_sleep(PERIOD_MS + (int64_t)random_below(JITTER_MS), &err) == 0) {
-        int r = declare_lapsed(reap, &err);
+        int r = sweep(reap, &err);
 
-        pulse_beat(&reap->sweeps_pulse);
-        if (r == 0)
-            r = sweep(reap, &err);
         note(reap, r, &err);
         look_after_queue(reap);
         pulse_beat(&reap->sweeps_pulse);
@@ -164,6 +143,31 @@ static int end_suspects(struct reap *reap, const struct worker_locks *locks, str
     return sweep(reap, err);
 }
 
+/* As the look saw it; who renewed since is spared. */
+static int end_lapsed(struct reap *reap, const struct worker_locks *locks, struct error *err)
+{
+    int64_t until_ms = contact_judge_until(&reap->contact, clock_ms());
+    int64_t dead = 0;
+    bool paused = false;
+    int r;
+
+    if (locks->lapse_ms >= 0) {
+        reap->paused = false;
+        return 0;
+    }
+    r = reaper_declare_lapsed(reap->options.pg, until_ms, &dead, &paused, err);
+    if (r < 0)
+        return r;
+    if (dead)
+        log_warn("workers declared dead: their leases lapsed", LOG_INT("workers", dead));
+    if (paused && !reap->paused)
+        log_warn("leases lapsed that are not taken for deaths yet: it may be the database, its "
+                 "clock, or the way there that stood still");
+    reap->lapsed += dead;
+    reap->paused = paused;
+    return dead ? sweep(reap, err) : 0;
+}
+
 /* What breaks the connection frees locks and stops renewals: what was seen before does not count.
  */
 static int look(struct reap *reap, struct error *err)
@@ -180,8 +184,12 @@ static int look(struct reap *reap, struct error *err)
         if (reap->contact.reconnects != stats.reconnects)
             suspects_forget(&reap->suspects);
         contact_note(&reap->contact, clock_ms(), locks.server_wall_ms, stats.reconnects);
+        reap->lapse_ms = locks.lapse_ms;
         r = end_suspects(reap, &locks, err);
+        if (r == 0)
+            r = end_lapsed(reap, &locks, err);
     } else {
+        reap->lapse_ms = INT64_MAX;
         suspects_forget(&reap->suspects);
         contact_lost(&reap->contact);
     }
@@ -199,8 +207,8 @@ static void look_main(void *arg)
         if (look(reap, &err) == -E_CANCELED)
             return;
         pulse_beat(&reap->looks_pulse);
-        wait_ms = suspects_wait_ms(&reap->suspects, clock_ms(),
-                                   LOOK_MS + (int64_t)random_below(LOOK_JITTER_MS));
+        wait_ms = lapse_wait_ms(reap->lapse_ms, LOOK_MS + (int64_t)random_below(LOOK_JITTER_MS));
+        wait_ms = suspects_wait_ms(&reap->suspects, clock_ms(), wait_ms);
     } while (fiber_sleep(wait_ms, &err) == 0);
 }
 

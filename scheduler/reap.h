@@ -1,7 +1,7 @@
 #pragma once
-/* Reaping: the sweeps of shared/store/reaper.h every second, a look at the locks of workers
- * (shared/store/worker_locks.h) every 400 ms, and the queue's upkeep every minute. Any number of
- * processes may do so at once. */
+/* Reaping: the sweeps of shared/store/reaper.h every second, a look at the locks and leases of
+ * workers (shared/store/worker_locks.h) every 400 ms, and the queue's upkeep every minute. Any
+ * number of processes may do so at once. */
 
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"

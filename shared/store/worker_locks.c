@@ -11,8 +11,10 @@ static const struct pg_statement locks_look = {
     .sql = "WITH c AS MATERIALIZED (SELECT w.worker_id FROM workers w WHERE " LOCKED_HERE "),"
            " f AS MATERIALIZED (SELECT c.worker_id FROM c"
            "   WHERE pg_try_advisory_xact_lock_shared(c.worker_id))"
-           " SELECT n.alive, f.worker_id, (extract(epoch FROM now()) * 1000)::int8"
-           "   FROM (SELECT count(*) AS alive FROM workers WHERE state <> 'dead') n"
+           " SELECT n.alive, f.worker_id, (extract(epoch FROM now()) * 1000)::int8,"
+           "     (extract(epoch FROM n.first - now()) * 1000)::int8"
+           "   FROM (SELECT count(*) AS alive, min(lease_until) AS first"
+           "     FROM workers WHERE state <> 'dead') n"
            "   LEFT JOIN f ON true",
     .types = "",
 };
@@ -35,6 +37,7 @@ int worker_locks_look(struct pg *pg, struct arena *arena, struct worker_locks *o
     locks.free = items;
     locks.alive = pg_get_int(result, 0, 0);
     locks.server_wall_ms = pg_get_int(result, 0, 2);
+    locks.lapse_ms = pg_is_null(result, 0, 3) ? INT64_MAX : pg_get_int(result, 0, 3);
     for (int i = 0; i < pg_rows(result); i++)
         if (!pg_is_null(result, i, 1))
             locks.free[locks.free_count++] = pg_get_int(result, i, 1);

@@ -147,3 +147,13 @@ Test(suspects, are_looked_at_again_when_they_may_be_confirmed)
     cr_assert_eq(suspects_wait_ms(&suspects, 10400, 400), 100);
     cr_assert_eq(suspects_wait_ms(&suspects, 10500, 400), 400);
 }
+
+Test(lapse, is_looked_at_when_it_comes)
+{
+    cr_assert_eq(lapse_wait_ms(INT64_MAX, 400), 400);
+    cr_assert_eq(lapse_wait_ms(400, 400), 400);
+    cr_assert_eq(lapse_wait_ms(399, 400), 400);
+    cr_assert(lapse_wait_ms(100, 400) > 100 && lapse_wait_ms(100, 400) < 110);
+    cr_assert_gt(lapse_wait_ms(0, 400), 0);
+    cr_assert_eq(lapse_wait_ms(-1, 400), 400, "judged already, or it may not be yet");
+}

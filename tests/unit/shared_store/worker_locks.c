@@ -102,6 +102,29 @@ Test(worker_locks, are_free_when_the_worker_is_gone)
     with_store(tells_free_locks);
 }
 
+static void tells_the_next_lapse(struct store *store)
+{
+    int64_t worker;
+
+    cr_assert_eq(look(store).lapse_ms, INT64_MAX, "nobody has a lease");
+    must_worker(store);
+    worker = must_worker(store);
+    sql_do("UPDATE workers SET lease_until = now() + interval '90 s'");
+    sql_do("UPDATE workers SET lease_until = now() + interval '30 s' WHERE worker_id = %" PRId64,
+           worker);
+    cr_assert(look(store).lapse_ms > 10000 && look(store).lapse_ms <= 30000);
+    sql_do("UPDATE workers SET lease_until = now() - interval '1 s' WHERE worker_id = %" PRId64,
+           worker);
+    cr_assert(look(store).lapse_ms <= -1000);
+    sql_do("UPDATE workers SET state = 'dead' WHERE worker_id = %" PRId64, worker);
+    cr_assert(look(store).lapse_ms > 30000, "the dead have none");
+}
+
+Test(worker_locks, come_with_the_time_to_the_next_lapse_of_a_lease)
+{
+    with_store(tells_the_next_lapse);
+}
+
 static void spares_earlier_boots(struct store *store)
 {
     struct holder holder;
