@@ -98,7 +98,24 @@ static size_t window_of(const struct dispatch_shard *shard)
     return shard->window > shard->common->window ? shard->window : shard->common->window;
 }
 
-/* Ticks and fast hints may send at the same time. */
+/* Returns 0, QUEUE_FORGOTTEN, or what failed. */
+SUSPENDS static int send_once(struct dispatch_shard *shard, const struct queue_batch *batch,
+                              size_t *out_sent, struct error *err)
+{
+    int r;
+
+    *out_sent = 0;
+    r = initialise(shard, err);
+    if (r < 0)
+        return r;
+    r = queue_dispatch(shard->common->queue, batch, out_sent, err);
+    if (r == QUEUE_FORGOTTEN)
+        lost_memory(shard);
+    return r;
+}
+
+/* Ticks and fast hints may send at the same time. When all is forgotten, the tick begins anew; a
+ * fast hint is sent again, since no tick follows while the shard's owner is dead. */
 int dispatch_shard_send(struct dispatch_shard *shard, const struct dispatch_batch *batch,
                         size_t *out_sent, struct error *err)
 {
@@ -110,17 +127,10 @@ int dispatch_shard_send(struct dispatch_shard *shard, const struct dispatch_batc
         .count = batch->count,
         .window = batch->lane == QUEUE_EXPRESS ? common->express_window : window_of(shard),
     };
-    int r;
+    int r = send_once(shard, &queued, out_sent, err);
 
-    *out_sent = 0;
-    r = initialise(shard, err);
-    if (r < 0)
-        return r;
-    r = queue_dispatch(common->queue, &queued, out_sent, err);
-    if (r == QUEUE_FORGOTTEN) {
-        lost_memory(shard);
-        return 0;
-    }
+    if (r == QUEUE_FORGOTTEN && batch->way == HINT_FAST)
+        r = send_once(shard, &queued, out_sent, err);
     if (r < 0)
         return r;
     common->hints[batch->way][batch->lane] += *out_sent;

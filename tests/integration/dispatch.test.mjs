@@ -110,6 +110,22 @@ test('FLUSHALL: all that is ready is hinted again within a second', async () => 
   });
 });
 
+test('FLUSHALL while nobody owns the shard: a new run is hinted at once', async () => {
+  await withStack({ script: quick }, async (stack) => {
+    const assistant = await stack.assistant();
+    const alone = await secondScheduler(stack, ['--roles', 'api']);
+    await stack.scheduler.stop();
+    stack.url = alone.url;
+    const hint = async () => {
+      const run = await stack.submit(assistant, 'go');
+      await until('it goes on by the fast way', async () => (await stack.run(run)).status === 'completed', 1000);
+    };
+    await hint();
+    stack.redis('FLUSHALL');
+    await hint();
+  });
+});
+
 test('Redis away and back, empty: within a second the hints are there', async () => {
   await withStack({ script: quick, workers: 0 }, async (stack) => {
     await stack.assistant();
