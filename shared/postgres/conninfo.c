@@ -20,6 +20,7 @@
 
 #define CONNECT_TIMEOUT_MS     10000
 #define CONNECT_TIMEOUT_MAX_MS 600000
+#define SILENCE_MS             2000
 #define PARAMETERS_MAX         80
 
 struct parameters {
@@ -173,6 +174,7 @@ static void find_settings(struct pg_conninfo *info, const struct pg_options *opt
                                options->lazy_commits ? " -c synchronous_commit=off" : "",
                                theirs ? " " : "", theirs ? theirs : "");
     info->application_name = xstrdup(name && name[0] ? name : options->application_name);
+    info->silence_ms = positive_or(options->silence_ms, SILENCE_MS);
     info->connect_timeout_ms = CONNECT_TIMEOUT_MS;
     if (timeout && text_to_int(text_of(timeout), &timeout_s) && timeout_s > 0)
         info->connect_timeout_ms =

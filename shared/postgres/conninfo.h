@@ -25,6 +25,7 @@ struct pg_conninfo {
     char *settings; /* the startup parameter "options" */
     char *application_name;
     int64_t connect_timeout_ms;
+    int64_t silence_ms; /* until the server is asked whether it works for us */
 };
 
 /* Returns 0 with *out, freed with pg_conninfo_free; -E_INVALID, with a text that quotes nothing of

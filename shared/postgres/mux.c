@@ -9,6 +9,14 @@
  * before anything is sent to it. libpq closes the socket as soon as it sees the end, so from an
  * error of libpq to disconnect() nothing may suspend.
  *
+ * A connection may be half-open: what is sent vanishes, and nobody is told. While a flight is out
+ * and nothing moves on the socket, a second fiber, the prober, asks the server over another
+ * connection whether it works on the flight (probe.h). Where it does not, the session is replaced
+ * after little more than `silence_ms`; where it does, its statement may take its time. Only where
+ * the server can't tell, the session is given up after `stall_ms`. The driver can't ask by itself,
+ * since an answer that comes meanwhile must be read. TCP's own time-outs see less: they know
+ * nothing of proxies, which acknowledge what they swallow.
+ *
  * Callers wait in pg_mux_run, each on its own deadline; they and the driver meet only in the queue
  * and in the flight.
  */
@@ -22,6 +30,7 @@
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
 #include "shared/postgres/conninfo.h"
+#include "shared/postgres/probe.h"
 #include "shared/postgres/session.h"
 
 #define RERUN_WAIT_MS 20 /* times 2 for each attempt, full jitter */
@@ -35,6 +44,7 @@ static void on_readable(struct ev_loop *ev, ev_io *watcher, int events)
     (void)ev;
     (void)events;
     mux->readable = true;
+    mux->sign_ms = clock_ms();
     fiber_wake(mux->driver);
 }
 
@@ -44,10 +54,11 @@ static void on_writable(struct ev_loop *ev, ev_io *watcher, int events)
 
     (void)events;
     ev_io_stop(ev, watcher);
+    mux->sign_ms = clock_ms();
     fiber_wake(mux->driver);
 }
 
-/* Returns 0 when something may have happened, -E_CLOSED at the deadline, -E_CANCELED. */
+/* Returns 0 when something may have happened or the deadline came, -E_CANCELED. */
 static int await_socket(struct pg_mux *mux, bool to_write, int64_t deadline_ms, struct error *err)
 {
     enum wait_result result;
@@ -56,16 +67,63 @@ static int await_socket(struct pg_mux *mux, bool to_write, int64_t deadline_ms, 
         ev_io_start(loop_ev(), &mux->writer);
     result = fiber_wait("postgres driver", deadline_ms);
     ev_io_stop(loop_ev(), &mux->writer);
-    switch (result) {
-    case WAIT_WOKEN:
+    if (result != WAIT_CANCELED)
         return 0;
-    case WAIT_TIMEOUT:
+    return error_set(err, E_CANCELED, "this program closed the connection");
+}
+
+static void prober_main(void *arg)
+{
+    struct pg_mux *mux = arg;
+    struct pg_suspect suspect = {mux->options.info, mux->backend, &mux->sign_ms};
+
+    mux->lost = pg_probe(&suspect, DEADLINE_NONE) == PG_STANDING_LOST;
+    mux->probing = false;
+    mux->probe_due_ms = deadline_in(mux->options.info->silence_ms);
+    fiber_wake(mux->driver);
+}
+
+/* The prober lives no longer than the session. */
+static void stop_prober(struct pg_mux *mux)
+{
+    if (!mux->prober)
+        return;
+    fiber_shield_enter();
+    fiber_cancel(mux->prober);
+    fiber_join(mux->prober);
+    fiber_shield_leave();
+    mux->prober = NULL;
+}
+
+/* When judge_silence has something to do, unless something moves before. */
+static int64_t silence_ends_ms(const struct pg_mux *mux)
+{
+    int64_t stalled_ms = mux->sign_ms + mux->options.stall_ms;
+    int64_t probe_ms = mux->sign_ms + mux->options.info->silence_ms;
+
+    if (mux->probing)
+        return stalled_ms;
+    return deadline_min(stalled_ms, probe_ms > mux->probe_due_ms ? probe_ms : mux->probe_due_ms);
+}
+
+/* Returns 0, or -E_CLOSED when the session has to be given up. */
+static int judge_silence(struct pg_mux *mux, struct error *err)
+{
+    int64_t now_ms = clock_ms();
+
+    if (mux->lost)
+        return error_set(err, E_CLOSED,
+                         "the connection is half-open: what was sent did not reach the database, "
+                         "or its answer not us");
+    if (now_ms < silence_ends_ms(mux))
+        return 0;
+    if (now_ms >= mux->sign_ms + mux->options.stall_ms)
         return error_set(err, E_CLOSED, "the database did not answer for %" PRId64 " ms",
                          mux->options.stall_ms);
-    case WAIT_CANCELED:
-        break;
-    }
-    return error_set(err, E_CANCELED, "this program closed the connection");
+    stop_prober(mux); /* one that has finished */
+    mux->probing = true;
+    mux->prober = fiber_start("postgres prober", prober_main, mux);
+    return 0;
 }
 
 static int take_input(struct pg_mux *mux, struct error *err)
@@ -78,11 +136,10 @@ static int take_input(struct pg_mux *mux, struct error *err)
 
 static int fly(struct pg_mux *mux, struct error *err)
 {
-    int64_t progress_ms = clock_ms();
-    size_t at = 0;
     int r;
 
     mux->flying = true;
+    mux->sign_ms = clock_ms();
     r = pg_flight_load(&mux->flight, &mux->queue, mux->session, err);
     mux->stats.batches++;
     while (r == 0) {
@@ -91,13 +148,11 @@ static int fly(struct pg_mux *mux, struct error *err)
         r = pg_flight_read(&mux->flight, &mux->queue, mux->session, err);
         if (r != 0)
             break;
-        if (mux->flight.at != at) {
-            at = mux->flight.at;
-            progress_ms = clock_ms();
-        }
-        r = await_socket(mux, unsent, progress_ms + mux->options.stall_ms, err);
+        r = await_socket(mux, unsent, silence_ends_ms(mux), err);
         if (r == 0)
             r = take_input(mux, err);
+        if (r == 0)
+            r = judge_silence(mux, err);
         /* What came before the end of the connection still counts. */
         if (r == -E_CLOSED &&
             pg_flight_read(&mux->flight, &mux->queue, mux->session, NULL) == PG_FLIGHT_LANDED)
@@ -164,6 +219,9 @@ static int connect_session(struct pg_mux *mux, struct error *err)
         return r;
     }
     mux->session = session;
+    mux->backend = PQbackendPID(session->conn);
+    mux->lost = false;
+    mux->probe_due_ms = 0;
     mux->readable = true; /* something may have come with the last answer of connecting */
     fd = PQsocket(session->conn);
     ev_io_init(&mux->reader, on_readable, fd, EV_READ);
@@ -195,6 +253,7 @@ static void driver_main(void *arg)
             connected_before = true;
             serve(mux, &err);
             disconnect(mux, &err);
+            stop_prober(mux);
         }
         mux->last_error = err;
         if (fiber_sleep(pg_backoff_ms(mux->failures++), NULL) < 0)

@@ -16,7 +16,7 @@ struct pg_conninfo;
 struct pg_mux_options {
     const struct pg_conninfo *info; /* outlives the mux */
     int64_t request_timeout_ms;
-    int64_t stall_ms; /* a connection that answers nothing for that long is given up */
+    int64_t stall_ms; /* a connection on which nothing moves for that long is given up */
     size_t queue_max;
 };
 
@@ -26,18 +26,24 @@ struct pg_mux {
     struct pg_flight flight;
     struct pg_session *session; /* NULL while not connected */
     struct fiber *driver;
+    struct fiber *prober; /* NULL until a flight of this session was silent */
+    int backend;          /* the session's process */
+    int64_t sign_ms;      /* when something moved on the socket last, or the flight left */
+    int64_t probe_due_ms; /* not asked about before */
+    bool probing;
+    bool lost;    /* what the prober found */
     ev_io reader; /* both on the session's socket, while there is one */
     ev_io writer;
     bool readable;
     bool hungry; /* the driver waits for requests */
     bool flying; /* a flight is out */
     bool closing;
-    struct cond ready; /* connected, or closing */
+    struct cond ready;  /* connected, or closing */
     struct cond landed; /* or the connection is gone */
-    struct cond idle;  /* signalled when running or users has become 0 */
-    size_t running;    /* requests whose callers have not left */
-    size_t users;      /* fibers inside the functions below */
-    unsigned failures; /* of connections, in a row */
+    struct cond idle;   /* signalled when running or users has become 0 */
+    size_t running;     /* requests whose callers have not left */
+    size_t users;       /* fibers inside the functions below */
+    unsigned failures;  /* of connections, in a row */
     struct error last_error;
     struct pg_stats stats; /* queued and in_flight are counted when asked for */
 };

@@ -3,6 +3,7 @@
  *   postgres.c   this        tx.c, pool.c   transactions, and the connections they take turns on
  *   mux.c        the shared connection's driver and queue      flight.c   one batch and its answers
  *   session.c    one connection      conninfo.c   the url      outcome.c   what an error means
+ *   probe.c      whether a silent connection is half-open
  *   statement.c  values to the wire  value.c, result.c         what callers give and get
  */
 

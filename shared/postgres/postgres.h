@@ -11,7 +11,8 @@
  *
  * Lost connections come back with capped, jittered backoff. A request that was not sent waits for
  * the connection until its deadline; one that was sent fails with -E_AMBIGUOUS: the caller decides,
- * and writes that are compare-and-sets may simply be sent again.
+ * and writes that are compare-and-sets may simply be sent again. A connection that keeps silent is
+ * lost when the server says that it does not work on what was sent (probe.h).
  *
  * Statements are prepared on first use per connection, by name; when a migration has made one
  * stale, a new connection is taken and the request is run again. Names resolve on the offload pool;
@@ -37,6 +38,9 @@ struct pg_options {
     int64_t statement_timeout_ms; /* the server's; default 10 000 */
     int64_t request_timeout_ms;   /* waiting for the connection and the answer; default 15 000 */
     bool lazy_commits; /* answered before they are on disk; a crash of the server may undo them */
+    /* A server that owes an answer and keeps silent for so long is asked over another connection
+     * whether it works on it; default 2000. */
+    int64_t silence_ms;
     size_t queue_max; /* requests waiting at most, else -E_UNAVAILABLE; default 100 000 */
 };
 
