@@ -2,6 +2,9 @@
  *
  * An exchange that ends early (time-out, cancel) leaves answers of the server on the way, and libpq
  * has no cancel that does not block: whoever drives the session closes it then.
+ *
+ * A statement may take long, and a half-open connection is silent, too. So of a session that is
+ * watched the server is asked (probe.h), by the fiber that waits and more and more rarely.
  */
 
 #include "shared/postgres/session.h"
@@ -17,6 +20,7 @@
 #include "shared/io/io.h"
 #include "shared/net/resolve.h"
 #include "shared/postgres/outcome.h"
+#include "shared/postgres/probe.h"
 
 #define BACKOFF_BASE_MS 50
 #define BACKOFF_CAP_MS  2000
@@ -170,6 +174,15 @@ int pg_session_broken(const struct pg_session *session, struct error *err)
                      line[0] ? line : "the connection to the database was lost");
 }
 
+static int judge_silence(const struct pg_session *session, int64_t deadline_ms, struct error *err)
+{
+    struct pg_suspect suspect = {session->watched, PQbackendPID(session->conn), NULL};
+
+    if (pg_probe(&suspect, deadline_ms) != PG_STANDING_LOST)
+        return 0;
+    return error_set(err, E_CLOSED, "the connection to the database was half-open");
+}
+
 /* Waits for the socket, to read and, while libpq has unsent bytes, to write. */
 static int turn(struct pg_session *session, int64_t deadline_ms, struct error *err)
 {
@@ -183,6 +196,25 @@ static int turn(struct pg_session *session, int64_t deadline_ms, struct error *e
         return r;
     if (!PQconsumeInput(session->conn))
         return pg_session_broken(session, err);
+    return 0;
+}
+
+/* Until there is an answer to be had. */
+static int await_answer(struct pg_session *session, int64_t deadline_ms, struct error *err)
+{
+    int64_t silence_ms = session->watched ? session->watched->silence_ms : 0;
+
+    while (PQisBusy(session->conn)) {
+        int64_t probe_ms = silence_ms ? deadline_in(silence_ms) : DEADLINE_NONE;
+        int r = turn(session, deadline_min(deadline_ms, probe_ms), err);
+
+        if (r == -E_TIMEOUT && clock_ms() < deadline_ms) {
+            r = judge_silence(session, deadline_ms, err);
+            silence_ms *= 2;
+        }
+        if (r < 0)
+            return r;
+    }
     return 0;
 }
 
@@ -203,13 +235,10 @@ static int collect(struct pg_session *session, int64_t deadline_ms, PGresult **k
 {
     for (;;) {
         PGresult *result;
+        int r = await_answer(session, deadline_ms, err);
 
-        while (PQisBusy(session->conn)) {
-            int r = turn(session, deadline_ms, err);
-
-            if (r < 0)
-                return r;
-        }
+        if (r < 0)
+            return r;
         result = PQgetResult(session->conn);
         if (!result)
             return 0;

@@ -20,6 +20,7 @@ struct pg_session {
     struct pg_prepared_set prepared;
     struct buf scratch; /* for pg_statement_send */
     int64_t idle_since_ms;
+    const struct pg_conninfo *watched; /* how to ask about it when it keeps silent; NULL: don't */
 };
 
 /* Tries each host of the url in order. Returns 0 with *out, the caller's to close; -E_UNAVAILABLE

@@ -66,8 +66,10 @@ static int try_begin(struct pg_tx *tx, int64_t deadline_ms, struct error *err)
 
     if (!tx->session)
         r = pg_session_open(tx->pg->info, deadline_ms, &tx->session, err);
-    if (r == 0)
+    if (r == 0) {
+        tx->session->watched = tx->pg->info;
         r = begin_on(tx->session, deadline_ms, err);
+    }
     if (r < 0)
         drop_session(tx);
     return r;

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+static const struct pg_statement own_pid = {"own_pid", "SELECT pg_backend_pid()", ""};
 static const struct pg_statement slow = {"slow", "SELECT pg_sleep(0.8)", ""};
 
 /* What is sent to a process that stands still before it was sent arrives nowhere, as over a
@@ -136,4 +137,62 @@ Test(silence, of_a_statement_that_waits_for_a_lock_is_borne)
     struct pg_options options = {.silence_ms = 50};
 
     with_pg(&options, check_lock);
+}
+
+/* The pid of the idle connection for transactions. */
+static pid_t pooled_pid(struct pg *pg)
+{
+    struct pg_result *result = NULL;
+    struct error err = {0};
+    struct pg_tx *tx = NULL;
+    pid_t pid;
+
+    cr_assert_eq(pg_begin(pg, &tx, &err), 0, "%s", err.text);
+    cr_assert_eq(pg_tx_exec(tx, &own_pid, NULL, &result, &err), 0, "%s", err.text);
+    pid = (pid_t)pg_get_int(result, 0, 0);
+    pg_result_free(result);
+    cr_assert_eq(pg_commit(tx, &err), 0, "%s", err.text);
+    return pid;
+}
+
+static void check_begin(struct pg *pg)
+{
+    int64_t start_ms;
+    pid_t pid = pooled_pid(pg);
+
+    silence(pid);
+    start_ms = clock_ms();
+    cr_assert_neq(pooled_pid(pg), pid);
+    cr_assert_lt(clock_ms() - start_ms, 4000);
+}
+
+Test(silence, of_an_idle_connection_of_the_pool_costs_seconds_and_no_transaction,
+     .fini = wake_silenced)
+{
+    with_pg(NULL, check_begin);
+}
+
+static void check_transaction(struct pg *pg)
+{
+    struct pg_result *result = NULL;
+    struct error err = {0};
+    struct pg_tx *tx = NULL;
+    int64_t start_ms;
+
+    cr_assert_eq(pg_begin(pg, &tx, &err), 0, "%s", err.text);
+    cr_assert_eq(pg_tx_exec(tx, &slow, NULL, NULL, &err), 0, "%s", err.text);
+    cr_assert_eq(pg_tx_exec(tx, &own_pid, NULL, &result, &err), 0, "%s", err.text);
+    silence((pid_t)pg_get_int(result, 0, 0));
+    pg_result_free(result);
+    start_ms = clock_ms();
+    cr_assert_eq(pg_tx_exec(tx, &own_pid, NULL, NULL, &err), -E_UNAVAILABLE, "%s", err.text);
+    cr_assert_lt(clock_ms() - start_ms, 4000);
+    pg_rollback(tx);
+}
+
+Test(silence, of_a_transaction_is_seen_within_seconds, .fini = wake_silenced)
+{
+    struct pg_options options = {.silence_ms = 300};
+
+    with_pg(&options, check_transaction);
 }
