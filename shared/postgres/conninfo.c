@@ -18,7 +18,7 @@
 #include "shared/io/io.h"
 #include "shared/postgres/postgres.h"
 
-#define CONNECT_TIMEOUT_MS     10000
+#define CONNECT_TIMEOUT_MS     5000
 #define CONNECT_TIMEOUT_MAX_MS 600000
 #define SILENCE_MS             2000
 #define PARAMETERS_MAX         80
@@ -34,9 +34,9 @@ static const struct {
     const char *keyword;
     const char *value;
 } defaults[] = {
-    {"client_encoding", "UTF8"},   {"gssencmode", "disable"},     {"keepalives", "1"},
-    {"keepalives_idle", "30"},     {"keepalives_interval", "10"}, {"keepalives_count", "3"},
-    {"tcp_user_timeout", "15000"},
+    {"client_encoding", "UTF8"},  {"gssencmode", "disable"},    {"keepalives", "1"},
+    {"keepalives_idle", "10"},    {"keepalives_interval", "5"}, {"keepalives_count", "3"},
+    {"tcp_user_timeout", "5000"},
 };
 
 static const char *lookup(const PQconninfoOption *options, const char *keyword)
