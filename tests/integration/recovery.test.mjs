@@ -246,6 +246,42 @@ test('a worker cut off from Postgres for longer than its lease: others have its 
   });
 });
 
+test('half-open connections to Postgres: scheduler and worker are at work again within seconds', async (context) => {
+  await withStack({ script: steady, workers: 0 }, async (stack) => {
+    const proxy = await TcpProxy.start(`${stack.serversDir}/.s.PGSQL.5432`);
+    const env = { DATABASE_URL: `postgresql://penstock@127.0.0.1:${proxy.port}/penstock` };
+    await stack.scheduler.stop();
+    stack.scheduler = stack.program('penstock-scheduler', ['--port', String(stack.port)], env);
+    await stack.ready(stack.scheduler, `${stack.url}/readyz`);
+    await stack.startWorker(env);
+    const assistant = await stack.assistant();
+    const before = await Promise.all(Array.from({ length: 10 }, () => stack.submit(assistant, 'go')));
+    await until('some are at their second step', () => stack.sql('SELECT 1 FROM runs WHERE step >= 1').length > 3);
+    proxy.strand();
+    const stranded = Date.now();
+    const body = { assistant_id: assistant.id, thread: { messages: [{ role: 'user', content: 'go' }] } };
+    let after;
+    await until('the API takes a run', async () => {
+      const reply = await stack.call('POST', '/v1/threads/runs', body, { 'idempotency-key': 'after' });
+      after = reply.body;
+      return reply.status === 200;
+    });
+    const taken = Date.now() - stranded;
+    for (const run of before) await until('it ends', () => stack.sql(`SELECT 1 FROM run_results WHERE run_id = '${run.id}' AND finished_at IS NOT NULL`).length === 1);
+    const done = Date.now() - stranded;
+    await allCompleted(stack, [after]);
+    context.diagnostic(`a run taken after ${taken} ms; those before ended within ${done} ms`);
+    assert.ok(taken < 5000, `${taken} ms`);
+    assert.ok(done < 8000, `${done} ms`);
+    assert.equal(dead(stack), 0);
+    assert.deepEqual(stack.sql('SELECT DISTINCT crashes, errors FROM runs'), [{ crashes: 0, errors: 0 }]);
+    checkOnce(stack, 5);
+    await stack.scheduler.stop();
+    await stack.workers[0].stop();
+    await proxy.stop();
+  });
+});
+
 test('kill -9 at any moment of the first half second of a worker: every run completes', async (context) => {
   await withStack({ script: steady.replaceAll('[200, 600]', '[20, 60]'), workers: 1, slots: 50 }, async (stack) => {
     const runs = await submit(stack, 20);

@@ -42,6 +42,11 @@ export class TcpProxy {
     for (const pair of this.pairs) for (const socket of pair) socket.resume();
   }
 
+  /** What there is of connections is half-open from now on, for good; new ones work. */
+  strand() {
+    for (const pair of this.pairs) for (const socket of pair) socket.pause();
+  }
+
   /** Ends every connection at once. */
   cut() {
     for (const pair of this.pairs) for (const socket of pair) socket.destroy();
