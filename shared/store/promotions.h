@@ -13,7 +13,8 @@
  *     struct pg_query queries[2] = {{&run_cancel, …}, {&promote_behind, ids}};
  *     pg_exec_all(pg, queries, 2, …)
  *
- * Whatever slips through is promoted by the reaper's sweep, every second.
+ * Rows that somebody else is at are not waited for. Whatever slips through is promoted by the
+ * reaper's sweep, every second.
  */
 
 #include "shared/store/drafts.h"
@@ -29,13 +30,16 @@
     "     CROSS JOIN LATERAL (SELECT r.id FROM runs r WHERE r.thread_id = g.id"                    \
     "       AND r.status = 'queued' AND r.held IS NOT NULL LIMIT 1) f"                             \
     "     JOIN threads t ON t.id = ANY (ARRAY[g.id]) AND t.active_run IS NULL"                     \
-    "   ORDER BY t.id FOR NO KEY UPDATE OF t),"                                                    \
-    " n AS MATERIALIZED (SELECT f.* FROM t CROSS JOIN LATERAL (SELECT r.id, r.input, r.rolls_back" \
+    "   ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED),"                                        \
+    " f AS MATERIALIZED (SELECT f.* FROM t CROSS JOIN LATERAL (SELECT r.id, r.input, r.rolls_back" \
     "     FROM runs r WHERE r.thread_id = t.id AND r.status = 'queued' AND r.held IS NOT NULL"     \
     "     ORDER BY r.held LIMIT 1) f),"                                                            \
+    " n AS MATERIALIZED (SELECT f.* FROM f JOIN runs r ON r.id = ANY (ARRAY[f.id])"                \
+    "   AND r.status = 'queued' AND coalesce(r.held, 0) > 0"                                       \
+    "   FOR NO KEY UPDATE OF r SKIP LOCKED),"                                                      \
     " p AS (UPDATE runs r SET held = NULL, input = NULL, rolls_back = NULL, due_at = now(),"       \
     "     updated_at = now() FROM n"                                                               \
-    "   WHERE r.id = ANY (ARRAY[n.id]) AND r.status = 'queued' AND coalesce(r.held, 0) > 0"        \
+    "   WHERE r.id = ANY (ARRAY[n.id])"                                                            \
     "   RETURNING r.id, r.tenant_id, r.thread_id, n.input, n.rolls_back),"                         \
     " a AS (UPDATE threads t SET active_run = p.id FROM p WHERE t.id = p.thread_id),"              \
     " x AS (DELETE FROM messages m USING p WHERE m.thread_id = p.thread_id"                        \

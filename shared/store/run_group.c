@@ -6,9 +6,9 @@
  * answer, and hurts nobody else; a second statement then looks why. A third one, in the same
  * transaction as the first, promotes behind runs that end.
  *
- * A group never waits for a run's row: whoever holds one (a cancel, a person at a prompt) delays
- * that run alone, and since cancels take several runs in an order of their own, waiting would be a
- * deadlock now and then.
+ * A group never waits for the row of a run, nor for that of a thread which it releases: whoever
+ * holds one (a cancel, a person at a prompt) delays that run alone, and since cancels take several
+ * runs in an order of their own, waiting would be a deadlock now and then.
  *
  * The rows come as one jsonb array per kind: five parameters whatever the number of rows and
  * columns. Each row names its write by `n`, the place in the batch. Numbers of heads are quoted:
@@ -68,12 +68,17 @@
 
 /* A row that somebody else is at is left out, not waited for. */
 #define LOCKED                                                                                     \
-    "l AS MATERIALIZED (SELECT i.* FROM i JOIN runs r ON " THE_LEASE                               \
-    "   FOR NO KEY UPDATE OF r SKIP LOCKED)"
+    "l AS MATERIALIZED (SELECT i.*, r.thread_id FROM i JOIN runs r ON " THE_LEASE                  \
+    "   FOR NO KEY UPDATE OF r SKIP LOCKED),"                                                      \
+    " ending AS (SELECT id, thread_id FROM l WHERE " ENDS(                                         \
+        "l.becomes") "),"                                                                          \
+                     " h AS MATERIALIZED (" SQL_LOCK_THREADS("ending") ")"
 
 #define OK                                                                                         \
     "ok AS (UPDATE runs r SET " SET " FROM l AS i WHERE r.id = ANY (ARRAY[i.id])"                  \
-    "   RETURNING i.n, r.id, r.tenant_id, r.thread_id, r.agent_id, r.status)"
+    "     AND (NOT (" ENDS("i.becomes") ") OR " SQL_MAY_END(                                       \
+        "i", "h") ")"                                                                              \
+                  "   RETURNING i.n, r.id, r.tenant_id, r.thread_id, r.agent_id, r.status)"
 
 #define MESSAGES                                                                                   \
     "m AS (INSERT INTO messages (id, tenant_id, thread_id, run_id, agent_id, seq, role, hidden,"   \

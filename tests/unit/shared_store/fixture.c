@@ -131,6 +131,26 @@ void with_empty_database(void (*body)(struct store *store))
     run_test(body, false);
 }
 
+static void hold_rows(void *arg)
+{
+    struct lock_holder *holder = arg;
+    struct pg_tx *tx = NULL;
+
+    MUST(pg_begin(holder->pg, &tx, &test_err));
+    MUST(pg_tx_script(tx, holder->locking, &test_err));
+    holder->holds = true;
+    MUST(fiber_sleep(holder->hold_ms, &test_err));
+    MUST(pg_commit(tx, &test_err));
+}
+
+void lock_rows(struct lock_holder *holder, struct pg *pg, const char *locking, int64_t hold_ms)
+{
+    *holder = (struct lock_holder){.pg = pg, .locking = locking, .hold_ms = hold_ms};
+    holder->fiber = fiber_start("lock holder", hold_rows, holder);
+    while (!holder->holds)
+        MUST(fiber_sleep(5, &test_err));
+}
+
 struct store other_tenant(const struct store *store, const char *name)
 {
     struct store other = *store;

@@ -47,6 +47,19 @@ SUSPENDS struct pg *another_pg(void);
 /* The writer on this connection; it goes with the database. */
 struct run_writer *writer_of(struct pg *pg);
 
+/* Somebody at a prompt: a transaction that holds what `locking` (a query) locks, for `hold_ms`. */
+struct lock_holder {
+    struct pg *pg;
+    const char *locking;
+    int64_t hold_ms;
+    bool holds;
+    struct fiber *fiber; /* to be joined */
+};
+
+/* Returns when it holds them. */
+SUSPENDS void lock_rows(struct lock_holder *holder, struct pg *pg, const char *locking,
+                        int64_t hold_ms);
+
 /* The store seen by another tenant. */
 SUSPENDS struct store other_tenant(const struct store *store, const char *name);
 

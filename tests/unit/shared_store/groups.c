@@ -413,38 +413,21 @@ static void long_ones(struct store *store)
     buf_deinit(&content);
 }
 
-static void hold_row(void *arg)
-{
-    struct store *store = arg;
-    static const struct pg_statement lock = {
-        .name = "lock_all",
-        .sql = "SELECT count(*) FROM (SELECT 1 FROM runs ORDER BY id LIMIT 1"
-               " FOR UPDATE) x",
-        .types = ""};
-    struct pg_tx *tx = NULL;
-
-    MUST(pg_begin(store->pg, &tx, &test_err));
-    MUST(pg_tx_exec(tx, &lock, NULL, NULL, &test_err));
-    MUST(fiber_sleep(300, &test_err));
-    MUST(pg_commit(tx, &test_err));
-}
-
-static void waits_alone(struct store *store)
+static void waits_alone_for(struct store *store, const char *locking, enum what what)
 {
     static struct writer writers[20];
     struct run_claim_list claims;
-    struct fiber *holder;
+    struct lock_holder holder;
     int64_t late_ms = 0;
 
     must_hold_many(store, 20, &claims);
-    holder = fiber_start("holder", hold_row, store);
-    while (sql_int("SELECT count(*) FROM pg_locks WHERE relation = 'runs'::regclass"
-                   " AND mode = 'RowShareLock'") == 0)
-        MUST(fiber_sleep(5, &test_err));
-    for (size_t i = 0; i < 20; i++)
+    lock_rows(&holder, store->pg, locking, 300);
+    for (size_t i = 0; i < 20; i++) {
         writer_init(&writers[i], writer_of(store->pg), &claims.items[i]);
+        writers[i].what = what;
+    }
     run_all(writers, 20);
-    fiber_join(holder);
+    fiber_join(holder.fiber);
     for (size_t i = 0; i < 20; i++) {
         cr_assert_eq(writers[i].result, 0);
         check_written(&writers[i], 1);
@@ -454,9 +437,62 @@ static void waits_alone(struct store *store)
     cr_assert_gt(writers[0].ended_ms - late_ms, 50, "nobody waited, or all did");
 }
 
+static void waits_alone(struct store *store)
+{
+    waits_alone_for(store, "SELECT 1 FROM runs ORDER BY id LIMIT 1 FOR UPDATE", WRITES);
+}
+
 Test(groups, do_not_wait_for_a_row_that_somebody_else_is_at)
 {
     with_store(waits_alone);
+}
+
+static void ends_alone(struct store *store)
+{
+    waits_alone_for(store,
+                    "SELECT 1 FROM threads t WHERE active_run = (SELECT id FROM runs ORDER BY id"
+                    " LIMIT 1) FOR UPDATE",
+                    ENDS);
+    cr_assert_eq(sql_int("SELECT count(*) FROM threads WHERE active_run IS NOT NULL"), 0);
+}
+
+Test(groups, of_endings_do_not_wait_for_a_thread_that_somebody_else_is_at)
+{
+    with_store(ends_alone);
+}
+
+static void ends_before(struct store *store)
+{
+    static struct writer writers[20];
+    struct run_claim_list claims;
+    struct lock_holder holder;
+    int64_t start_ms;
+
+    must_hold_many(store, 20, &claims);
+    sql_do("INSERT INTO runs (id, tenant_id, thread_id, agent_id, agent_version, spec, expires_at,"
+           "    held) SELECT gen_random_uuid(), tenant_id, thread_id, id, 1, '{}', expires_at,"
+           "    nextval('run_places') FROM runs ORDER BY id LIMIT 5");
+    lock_rows(&holder, store->pg,
+              "SELECT 1 FROM runs WHERE held IS NOT NULL ORDER BY held LIMIT 1 FOR UPDATE", 300);
+    start_ms = clock_ms();
+    for (size_t i = 0; i < 20; i++) {
+        writer_init(&writers[i], writer_of(store->pg), &claims.items[i]);
+        writers[i].what = ENDS;
+    }
+    run_all(writers, 20);
+    for (size_t i = 0; i < 20; i++) {
+        cr_assert_eq(writers[i].result, 0);
+        cr_assert_lt(writers[i].ended_ms - start_ms, 250);
+    }
+    cr_assert_eq(sql_int("SELECT count(*) FROM runs WHERE status = 'queued' AND held IS NULL"), 4);
+    fiber_join(holder.fiber);
+    MUST(pg_exec(store->pg, &promote_all, NULL, NULL, &test_err));
+    cr_assert_eq(sql_int("SELECT count(*) FROM runs WHERE status = 'queued' AND held IS NULL"), 5);
+}
+
+Test(groups, of_endings_do_not_wait_for_a_held_run_that_somebody_else_is_at)
+{
+    with_store(ends_before);
 }
 
 Test(groups, are_limited_in_bytes)
