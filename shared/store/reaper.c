@@ -5,7 +5,8 @@
  * loose index scan: one probe per owner, however many runs) and takes those who are not alive; so
  * it also finds runs that a worker claimed in the very moment it was declared dead, and those whose
  * owner's row is gone. Every statement raises the fence of what it takes away, so that a worker
- * that only seemed dead can't write any more.
+ * that only seemed dead can't write any more. Rows that somebody else is at are left for the next
+ * sweep.
  */
 
 #include "shared/store/reaper.h"
@@ -54,9 +55,13 @@ static const struct pg_statement reap_workers = {
 static const struct pg_statement reap_runs = {
     .name = "reap_runs",
     .sql = "WITH RECURSIVE " LOST_OWNERS ","
-           " c AS MATERIALIZED (SELECT r.id FROM lost l JOIN runs r ON r.owner = l.owner"
+           " c AS MATERIALIZED (SELECT r.id, r.thread_id,"
+           "     r.status = 'cancelling' OR " GIVEN_UP " AS ends"
+           "   FROM lost l JOIN runs r ON r.owner = l.owner"
            "   WHERE r.status IN ('in_progress', 'cancelling')"
            "   LIMIT " SQL_STRING(REAPER_BATCH_RUNS) " FOR UPDATE OF r SKIP LOCKED),"
+           " ending AS (SELECT id, thread_id FROM c WHERE ends),"
+           " h AS MATERIALIZED (" SQL_LOCK_THREADS("ending") "),"
            " u AS (UPDATE runs r SET fence = r.fence + 1, owner = NULL, updated_at = now(),"
            "     crashes = r.crashes + 1,"
            "     due_at = " DUE_AGAIN ","
@@ -67,6 +72,7 @@ static const struct pg_statement reap_runs = {
            "     last_error = CASE WHEN " GIVEN_UP " THEN " GIVEN_UP_ERROR
            "       ELSE r.last_error END"
            "   FROM c WHERE r.id = c.id AND r.status IN ('in_progress', 'cancelling')"
+           "     AND (NOT c.ends OR " SQL_MAY_END("c", "h") ")"
            "   RETURNING r.id, r.thread_id, r.status),"
            " ended AS (SELECT * FROM u WHERE status <> 'queued'),"
            " t AS (" SQL_RELEASE_THREADS("ended") "),"
@@ -84,15 +90,17 @@ static const struct pg_statement reap_runs = {
 /* clang-format off */
 static const struct pg_statement reap_expired = {
     .name = "reap_expired",
-    .sql = "WITH c AS MATERIALIZED (SELECT r.id FROM runs r JOIN runs s ON s.id = r.id"
+    .sql = "WITH c AS MATERIALIZED (SELECT r.id, r.thread_id FROM runs r JOIN runs s ON s.id = r.id"
            "     AND s.held IS NOT DISTINCT FROM r.held WHERE r.expires_at < now()"
            "     AND r.status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
            "     AND (r.status IN ('queued', 'requires_action')"
            "       OR r.expires_at < now() - interval '10 s')"
            "   ORDER BY r.expires_at LIMIT " SQL_STRING(REAPER_BATCH_RUNS)
            "   FOR UPDATE OF r SKIP LOCKED),"
+           " h AS MATERIALIZED (" SQL_LOCK_THREADS("c") "),"
            " u AS (UPDATE runs r SET status = 'expired', fence = r.fence + 1, updated_at = now()"
-           "   FROM c WHERE r.id = c.id RETURNING r.id, r.thread_id, r.status),"
+           "   FROM c WHERE r.id = c.id AND " SQL_MAY_END("c", "h")
+           "   RETURNING r.id, r.thread_id, r.status),"
            " t AS (" SQL_RELEASE_THREADS("u") "),"
            " s AS (" SQL_END_STEPS("u", "") ")"
            " SELECT count(*) FROM u",

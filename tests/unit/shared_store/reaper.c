@@ -254,3 +254,44 @@ Test(reaper, counts_each_crash_once_when_two_sweep_at_once)
 {
     with_store(shares);
 }
+
+/* Each of these runs would end in a sweep, and the thread of the last is in somebody's hands. */
+static void does_not_wait(struct store *store)
+{
+    int64_t dead = must_worker(store);
+    struct run expires = must_run(store);
+    struct run crashes = must_run(store);
+    struct run held = must_run(store);
+    struct lock_holder holder;
+    struct reaper_report report;
+    struct run out;
+    int64_t start_ms;
+
+    MUST(runs_cancel(store, any, held.id, &out, &test_err));
+    sql_do("INSERT INTO runs (id, tenant_id, thread_id, agent_id, agent_version, spec, expires_at,"
+           "    held) SELECT gen_random_uuid(), tenant_id, thread_id, agent_id, 1, '{}',"
+           "    now() + interval '1 h', 1 FROM runs WHERE id = '%s'",
+           show(held.id));
+    must_claim(store, dead, crashes.id);
+    MUST(runs_cancel(store, any, crashes.id, &out, &test_err));
+    lapse(dead, "1 ms");
+    cr_assert_eq(judge(store, INT64_MAX).dead, 1);
+    sql_do("UPDATE runs SET expires_at = now() - interval '1 s' WHERE id = '%s'", show(expires.id));
+    lock_rows(&holder, store->pg, "SELECT 1 FROM threads FOR UPDATE", 300);
+    start_ms = clock_ms();
+    report = sweep(store);
+    cr_assert_lt(clock_ms() - start_ms, 200);
+    cr_assert_eq(report.expired + report.cancelled + report.promoted, 0);
+    fiber_join(holder.fiber);
+    report = sweep(store);
+    cr_assert_eq(report.expired, 1);
+    cr_assert_eq(report.cancelled, 1);
+    cr_assert_eq(report.promoted, 1);
+    check_run(store, expires.id, RUN_EXPIRED);
+    check_run(store, crashes.id, RUN_CANCELLED);
+}
+
+Test(reaper, does_not_wait_for_a_thread_that_somebody_else_is_at)
+{
+    with_store(does_not_wait);
+}
