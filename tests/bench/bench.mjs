@@ -29,6 +29,11 @@ const WARM_UP = 500;
 const WATCHED = 25; // one run in so many is polled by the client
 process.env.PENSTOCK_LOG_LEVEL = 'warn';
 
+/** Milliseconds from the first run that started after `since` (ms) to the last that ended: programs that start up do not count. */
+async function duration(sql, since) {
+  return sql.number(`SELECT extract(epoch FROM max(completed_at) - min(started_at)) * 1000 FROM runs WHERE started_at >= to_timestamp(${since / 1000})`);
+}
+
 const LIVE = `status IN ('queued', 'in_progress')`;
 
 /** Polls `query` until it gives `count`, at most ten times a second. */
@@ -77,7 +82,7 @@ const throughput = (bin, runs) =>
     const before = sample(stack, worker.pid);
     await reach(sql, 'all runs end', ended, runs + WARM_UP);
     const work = perRun(before, sample(stack, worker.pid), runs);
-    const rate = (runs * 1000) / ((await sql.number(lastEnd)) - start);
+    const rate = (runs * 1000) / (await duration(sql, start));
 
     const startFull = Date.now();
     await client.submitAll(runs);
@@ -126,9 +131,9 @@ async function baseline(runs) {
     const before = { ...sample(stack, worker.pid), worker: 0 };
     await reach(sql, 'all jobs end', `SELECT count(*) FROM runs WHERE status = 'completed'`, runs);
     const work = perRun(before, sample(stack, worker.pid), runs);
-    const end = await sql.number(`SELECT extract(epoch FROM max(completed_at)) * 1000 FROM runs`);
+    const rate = (runs * 1000) / (await duration(sql, start));
     worker.kill('SIGTERM');
-    return { work, rate: (runs * 1000) / (end - start) };
+    return { work, rate };
   } finally {
     sql?.close();
     await stack.stop();
