@@ -359,6 +359,7 @@ static int parse_power(struct parser *parser, struct value *out, struct error *e
     CLEANUP(value_deinit)
     struct value exponent;
     size_t len, start = parser->at;
+    size_t exponent_at;
     int r;
 
     value_init(&exponent);
@@ -369,10 +370,13 @@ static int parse_power(struct parser *parser, struct value *out, struct error *e
     if (r < 0)
         return r;
     advance(parser, len);
+    exponent_at = parser->at;
     r = parse_unary(parser, &exponent, err);
     if (r < 0)
         return r;
     parser->depth--;
+    if (!decimal_is_integer(&exponent.number))
+        start = exponent_at;
     out->percent = false;
     r = decimal_power(&out->number, &exponent.number, &out->number, err);
     if (r == 0)

@@ -234,7 +234,7 @@ Test(calculator, errors_say_what_was_expected_and_where)
         {"1 / (2 - 2)", "division by zero"},
         {"5 % 0", "remainder of a division by zero"},
         {"0^-1", "division by zero"},
-        {"2^0.5", "an exponent must be an integer; for roots there is sqrt"},
+        {"2^0.5", "an exponent must be an integer; for roots there is sqrt (at character 3)"},
         {"sqrt(-1)", "a negative number has no square root (at character 1)"},
         {"round(1, 0.5)", "round(x, places) wants an integer"},
         {"round(1, 1001)", "round(x, places) wants an integer"},
