@@ -52,7 +52,8 @@ static int check_name(struct json_object *value, const struct path *path, struct
                        where);
 }
 
-/* What the model's arguments will be checked against: better refused here than in each run. */
+/* What the model's arguments or its answer have to look like: better refused here than in each
+ * run. */
 static int check_schema(struct json_object *value, const struct path *path, struct failure *failure)
 {
     struct error err;
@@ -209,10 +210,7 @@ static int check_json_schema(struct json_object *value, const struct path *path,
     static const struct field list[] = {
         {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_name},
         {.name = "description", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .max = 4096},
-        {.name = "schema",
-         .kind = FIELD_OBJECT,
-         .flags = FIELD_NULLABLE,
-         .check = fields_check_numbers},
+        {.name = "schema", .kind = FIELD_OBJECT, .flags = FIELD_NULLABLE, .check = check_schema},
         {.name = "strict", .kind = FIELD_BOOLEAN, .flags = FIELD_NULLABLE},
     };
 

@@ -156,6 +156,9 @@ static void refusals(struct fixture *fixture)
          "Invalid host"},
         {"\"response_format\":{\"type\":\"xml\"}", "response_format.type", "invalid_value",
          "'xml'"},
+        {"\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\","
+         "\"schema\":{\"type\":\"strange\"}}}",
+         "response_format.json_schema.schema", "invalid_value", "Invalid schema"},
         {"\"reasoning_effort\":\"huge\"", "reasoning_effort", "invalid_value", "'huge'"},
         {"\"tool_resources\":{\"file_search\":{\"vector_store_ids\":[\"vs_1\"]}}",
          "tool_resources.file_search.vector_store_ids", "unsupported_value", "not offered"},
