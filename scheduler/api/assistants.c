@@ -261,9 +261,11 @@ static void end_versions(struct request *request, int64_t first, int64_t last, b
 int assistants_versions(struct request *request)
 {
     struct list_writer writer;
+    struct agent_list list;
     struct agent agent;
     struct page page;
     int64_t version = 0;
+    int64_t from, to;
     int64_t first;
     int64_t last = 0;
     struct error err;
@@ -276,19 +278,21 @@ int assistants_versions(struct request *request)
     if (r < 0)
         return r;
     first = version;
+    to = page.ascending ? version + page.limit - 1 : version;
+    from = page.ascending ? version : version - page.limit + 1;
+    r = agents_list_versions(&request->store, agent.id, from, to, &list, &err);
+    if (r < 0)
+        return request_failed(request, &err);
     render_list_begin(&writer, ID_ASSISTANT, &request->reply);
-    for (int i = 0; i < page.limit && version >= 1 && version <= agent.version; i++) {
-        struct agent one;
+    for (size_t i = 0; i < list.count; i++) {
+        const struct agent *one = &list.items[page.ascending ? i : list.count - 1 - i];
 
-        r = agents_get_version(&request->store, agent.id, version, &one, &err);
-        if (r != 0)
-            return r < 0 ? request_failed(request, &err) : missing(request);
-        render_list_next(&writer, one.id);
-        r = render(request, &one);
+        render_list_next(&writer, one->id);
+        r = render(request, one);
         if (r < 0)
             return r;
-        last = version;
-        version += page.ascending ? 1 : -1;
+        last = one->version;
+        version = last + (page.ascending ? 1 : -1);
     }
     end_versions(request, first, last, version >= 1 && version <= agent.version);
     return 0;

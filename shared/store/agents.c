@@ -100,6 +100,48 @@ int agents_get_version(const struct store *store, struct uuid id, int64_t versio
     return agent_read(store, result, 0, out, err);
 }
 
+static const struct pg_statement agent_list_versions = {
+    .name = "agent_list_versions",
+    .sql = "SELECT a.id, v.version, NULL, v.spec, " SQL_SECONDS("a.created_at") ", " SQL_SECONDS(
+        "v.created_at") " FROM agents a JOIN agent_versions v ON v.agent_id = a.id"
+                        " WHERE a.id = $1 AND a.tenant_id = $2 AND v.version BETWEEN $3 AND $4"
+                        " ORDER BY v.version LIMIT " SQL_STRING(AGENT_VERSIONS_MAX),
+    .types = "uuii",
+};
+
+/* All rows, in their order. */
+static int agents_read(const struct store *store, const struct pg_result *result,
+                       struct agent_list *out, struct error *err)
+{
+    struct agent_list list = {.count = (size_t)pg_rows(result)};
+    void *items;
+    int r = rows_alloc(store->arena, list.count, sizeof(struct agent), &items, err);
+
+    if (r < 0)
+        return r;
+    list.items = items;
+    for (size_t i = 0; i < list.count; i++) {
+        r = agent_read(store, result, (int)i, &list.items[i], err);
+        if (r < 0)
+            return r;
+    }
+    *out = list;
+    return 0;
+}
+
+int agents_list_versions(const struct store *store, struct uuid id, int64_t from, int64_t to,
+                         struct agent_list *out, struct error *err)
+{
+    CLEANUP(pg_result_freep)
+    struct pg_result *result = NULL;
+    struct pg_value values[4] = {pg_uuid(id), pg_uuid(store->tenant), pg_int(from), pg_int(to)};
+    int r;
+
+    ASSERT(to - from < AGENT_VERSIONS_MAX);
+    r = pg_exec(store->pg, &agent_list_versions, values, &result, err);
+    return r < 0 ? r : agents_read(store, result, out, err);
+}
+
 #define AGENT_LIST(direction)                                                                      \
     "SELECT " AGENT_COLUMNS " FROM agents WHERE tenant_id = $1 AND deleted_at IS NULL"             \
     " AND id > $2 AND id < $3 ORDER BY id " direction " LIMIT $4"
