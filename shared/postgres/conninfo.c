@@ -21,6 +21,7 @@
 #define CONNECT_TIMEOUT_MS     5000
 #define CONNECT_TIMEOUT_MAX_MS 600000
 #define SILENCE_MS             2000
+#define LOCK_TIMEOUT_MS        1500
 #define PARAMETERS_MAX         80
 
 struct parameters {
@@ -165,12 +166,15 @@ static void find_settings(struct pg_conninfo *info, const struct pg_options *opt
      * execution (what Postgres does when that seems a little cheaper to execute), some cost three
      * times as much. Compiling a plan never pays for rows found by index. A plan is kept that was
      * made when the tables were tiny, so none may read a whole table (where nothing else is
-     * possible, it still does). */
-    info->settings = xasprintf("-c statement_timeout=%" PRId64 " -c timezone=UTC -c datestyle=ISO "
+     * possible, it still does). Nobody waits long for a lock: what waits on the shared connection
+     * holds up whatever was sent behind it. But it waits longer than the server's deadlock_timeout
+     * (1 s), since a deadlock that is recognised is run again. */
+    info->settings = xasprintf("-c statement_timeout=%" PRId64
+                               " -c lock_timeout=%d -c timezone=UTC -c datestyle=ISO "
                                "-c plan_cache_mode=force_generic_plan -c jit=off "
                                "-c enable_seqscan=off "
                                "-c idle_in_transaction_session_timeout=60000%s%s%s",
-                               positive_or(options->statement_timeout_ms, 10000),
+                               positive_or(options->statement_timeout_ms, 10000), LOCK_TIMEOUT_MS,
                                options->lazy_commits ? " -c synchronous_commit=off" : "",
                                theirs ? " " : "", theirs ? theirs : "");
     info->application_name = xstrdup(name && name[0] ? name : options->application_name);

@@ -191,7 +191,7 @@ static void single_failed(struct pg_flight *flight, struct pg_request *request)
 }
 
 /* Rolled back. Alone, the failure is the request's own; in company each runs again, alone. Only a
- * statement that used up its time does not: it would once more. */
+ * statement that used up its time, or that for a lock, does not: it would once more. */
 static void group_failed(struct pg_flight *flight, struct list *queue, size_t end_slot)
 {
     bool company = end_slot - flight->group_slot > 1;
@@ -203,7 +203,7 @@ static void group_failed(struct pg_flight *flight, struct list *queue, size_t en
         flight->slots[slot] = NULL;
         if (!request)
             continue;
-        if (!company || (guilty && pg_outcome_is_statement_timeout(flight->failure))) {
+        if (!company || (guilty && pg_outcome_is_timeout(flight->failure))) {
             single_failed(flight, request);
             continue;
         }

@@ -70,9 +70,21 @@ bool pg_outcome_is_stale(const PGresult *result)
            strcmp(field(result, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery") == 0;
 }
 
-bool pg_outcome_is_statement_timeout(const PGresult *result)
+static bool is_statement_timeout(const char *state)
 {
-    return strcmp(field(result, PG_DIAG_SQLSTATE), "57014") == 0;
+    return strcmp(state, "57014") == 0;
+}
+
+static bool is_lock_timeout(const char *state)
+{
+    return strcmp(state, "55P03") == 0;
+}
+
+bool pg_outcome_is_timeout(const PGresult *result)
+{
+    const char *state = field(result, PG_DIAG_SQLSTATE);
+
+    return is_statement_timeout(state) || is_lock_timeout(state);
 }
 
 /* Rolled back for reasons that pass: deadlocks and conflicts that went on after the reruns, a lock
@@ -80,7 +92,7 @@ bool pg_outcome_is_statement_timeout(const PGresult *result)
 static bool passes(const char *state)
 {
     return strncmp(state, "40", 2) == 0 || strncmp(state, "53", 2) == 0 ||
-           strncmp(state, "58", 2) == 0 || strcmp(state, "55P03") == 0;
+           strncmp(state, "58", 2) == 0 || is_lock_timeout(state);
 }
 
 int pg_outcome_error(const PGresult *result, struct error *err)
@@ -90,7 +102,7 @@ int pg_outcome_error(const PGresult *result, struct error *err)
 
     if (strcmp(state, "23505") == 0 || strcmp(state, "23P01") == 0)
         return error_set(err, E_CONFLICT, "%s: %s", state, message);
-    if (pg_outcome_is_statement_timeout(result))
+    if (is_statement_timeout(state))
         return error_set(err, E_TIMEOUT, "%s: %s", state, message);
     if (passes(state))
         return error_set(err, E_UNAVAILABLE, "%s: %s", state, message);

@@ -21,7 +21,8 @@ enum pg_verdict pg_outcome_of(const PGresult *result);
 bool pg_outcome_is_transient(const PGresult *result);
 /* The prepared statement does not fit the schema any more, or is gone: a new connection helps. */
 bool pg_outcome_is_stale(const PGresult *result);
-bool pg_outcome_is_statement_timeout(const PGresult *result);
+/* It used up its time, or that for waiting for locks: it would once more. */
+bool pg_outcome_is_timeout(const PGresult *result);
 
 /* Fill *err from a PG_FAILED result: -E_CONFLICT, -E_TIMEOUT, -E_REJECTED: "SQLSTATE: message". */
 int pg_outcome_error(const PGresult *result, struct error *err);

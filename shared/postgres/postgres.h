@@ -7,7 +7,8 @@
  * woken only when its batch's Sync came back, so a 0 means "committed". When a statement of a batch
  * fails, Postgres has rolled the whole batch back, and the driver runs each request of it again
  * with a Sync of its own: the faulty one fails alone. Deadlocks and serialisation failures are run
- * again (3 times).
+ * again (3 times). A statement that waits for somebody's lock holds up what was sent behind it: it
+ * waits for 1.5 s at most, and is not run again.
  *
  * Lost connections come back with capped, jittered backoff. A request that was not sent waits for
  * the connection until its deadline; one that was sent fails with -E_AMBIGUOUS: the caller decides,
@@ -98,10 +99,10 @@ bool pg_is_ready(const struct pg *pg);
 
 /* Run one statement on the shared connection. *out (may be NULL if not wanted) is the caller's to
  * pg_result_free. Returns 0; -E_UNAVAILABLE (nothing was done: not sent, or rolled back for a
- * reason that passes, such as a deadlock or a full disk); -E_AMBIGUOUS; -E_TIMEOUT (server's or
- * ours: if sent, ambiguous too); -E_CONFLICT (unique or exclusion violation); -E_REJECTED (any
- * other SQL error, with its SQLSTATE in the text); -E_LIMIT (values over 64 MiB, or an array
- * literal that outgrew its buf); -E_CANCELED (ambiguous if sent). */
+ * reason that passes, such as a deadlock, somebody's lock or a full disk); -E_AMBIGUOUS; -E_TIMEOUT
+ * (server's or ours: if sent, ambiguous too); -E_CONFLICT (unique or exclusion violation);
+ * -E_REJECTED (any other SQL error, with its SQLSTATE in the text); -E_LIMIT (values over 64 MiB,
+ * or an array literal that outgrew its buf); -E_CANCELED (ambiguous if sent). */
 SUSPENDS MUSTCHECK int pg_exec(struct pg *pg, const struct pg_statement *statement,
                                const struct pg_value *values, struct pg_result **out,
                                struct error *err);

@@ -33,6 +33,7 @@ static const struct pg_statement history_add = {
 
 static const char lock_script[] =
     "SET LOCAL statement_timeout = 0;"
+    "SET LOCAL lock_timeout = 0;"
     "SET LOCAL client_min_messages = warning;"
     "SELECT pg_advisory_xact_lock(" LOCK_KEY ");"
     "CREATE TABLE IF NOT EXISTS schema_migrations ("

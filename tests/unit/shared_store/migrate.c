@@ -2,6 +2,10 @@
 
 #include "fixture.h"
 
+#include <stdio.h>
+
+#include <stdio.h>
+
 #include "shared/store/migrate.h"
 
 #define MIGRATION(number, word, text)                                                              \
@@ -118,6 +122,30 @@ static void at_once(struct store *store)
 Test(migrate, applies_each_migration_once_when_four_do_it_at_once)
 {
     with_empty_database(at_once);
+}
+
+static void waits_its_turn(struct store *store)
+{
+    struct pg_options options = {.application_name = "unit"};
+    struct lock_holder holder;
+    struct store late = *store;
+    int64_t start_ms = clock_ms();
+    char url[1000];
+    int applied;
+
+    snprintf(url, sizeof(url), "%s options='-c lock_timeout=50'", conninfo(store));
+    options.url = url;
+    MUST(pg_open(&options, &late.pg, &test_err));
+    lock_rows(&holder, store->pg, "SELECT pg_advisory_xact_lock(8097874551225051499)", 300);
+    MUST(migrate_apply_list(&late, two, 2, &applied, &test_err));
+    cr_assert_geq(clock_ms() - start_ms, 300, "it is another lock");
+    fiber_join(holder.fiber);
+    pg_close(late.pg);
+}
+
+Test(migrate, waits_its_turn_for_longer_than_statements_wait_for_locks)
+{
+    with_empty_database(waits_its_turn);
 }
 
 static void shows(struct store *store)
