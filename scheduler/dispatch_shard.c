@@ -48,7 +48,6 @@ struct tick {
     size_t run_count;
     size_t left;   /* of these, without a hint, and tenants that have more of them */
     bool sent;     /* some */
-    bool dry;      /* the window was empty before its time */
     bool limited;  /* something waits for a limit */
     bool counting; /* it alone gives out what limits leave */
 };
@@ -86,6 +85,7 @@ void dispatch_shard_forget(struct dispatch_shard *shard)
     shard->backlog = false;
     shard->window = 0;
     shard->filled = 0;
+    shard->eager = false;
     shard->exact = false;
     shard->capped_count = 0;
     shard->waiting_count = 0;
@@ -413,7 +413,7 @@ static void conclude(struct tick *tick)
     for (int i = 0; i < FAIR_LANES; i++)
         if (!uuid_is_zero(shard->after[i]))
             shard->wait_ms = TICK_BUSY_MS;
-    if (tick->dry && tick->left > 0)
+    if (shard->eager && tick->left > 0)
         shard->wait_ms = TICK_EAGER_MS;
 }
 
@@ -474,7 +474,7 @@ static bool worth_asking(const struct tick *tick)
     const struct dispatch_shard *shard = tick->shard;
     int64_t since_ms = tick->now_ms - shard->asked_ms;
 
-    if (tick->dry)
+    if (shard->eager)
         return true;
     if (shard->told)
         return since_ms >= TICK_BUSY_MS;
@@ -493,7 +493,10 @@ static void follow(struct tick *tick, size_t left)
         .backlog = shard->backlog,
     };
 
-    tick->dry = window_ran_dry(&look);
+    if (window_ran_dry(&look))
+        shard->eager = true;
+    else if (window_lasts(&look))
+        shard->eager = false;
     shard->window = window_follow(shard->window, &look);
     tick->ordinary = left;
 }

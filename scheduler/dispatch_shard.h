@@ -53,6 +53,7 @@ struct dispatch_shard {
     bool exact;       /* it has runs of tenants with a limit: see the .c file */
     size_t window;    /* hints that the lanes of priorities may hold: see window.h */
     size_t filled;    /* that they held after the last tick that asked */
+    bool eager;       /* they were taken faster than ticks came, and are not yet known to last */
     int64_t wait_ms;  /* until the next tick */
     int64_t asked_ms; /* when Postgres was asked last */
     struct uuid after[DISPATCH_PRIORITIES];
@@ -68,7 +69,7 @@ struct dispatch_shard {
 };
 
 enum {
-    TICK_EAGER_MS = 5, /* the window ran dry */
+    TICK_EAGER_MS = 5,
     TICK_BUSY_MS = 25,
     TICK_CAPPED_MS = 50, /* something waits for a limit alone */
     TICK_IDLE_MS = 250,

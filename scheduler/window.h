@@ -22,5 +22,8 @@ struct window_look {
 /* Hints are taken faster than ticks bring them. */
 bool window_ran_dry(const struct window_look *look);
 
+/* There is no hurry: half of them are left, or there is nothing to add. */
+bool window_lasts(const struct window_look *look);
+
 /* The window's size from now on, where it was `size`. */
 size_t window_follow(size_t size, const struct window_look *look);

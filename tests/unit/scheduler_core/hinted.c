@@ -103,7 +103,7 @@ Test(window, doubles_while_it_runs_dry_and_there_is_more)
     cr_assert_eq(after(128, 128, 30, true), 256);
     cr_assert_eq(after(256, 256, 0, true), 256, "no more hints than slots");
     cr_assert_eq(after(64, 64, 0, false), 64, "there is nothing more to hint");
-    cr_assert_eq(after(64, 64, 20, true), 64, "they last until the tick");
+    cr_assert_eq(after(64, 64, 20, true), 64, "not dry, not full");
     cr_assert_eq(after(64, 0, 0, true), 64, "the first tick says nothing of the pace");
 }
 
@@ -113,6 +113,21 @@ Test(window, shrinks_slowly_while_half_of_it_is_left)
     cr_assert_eq(after(256, 256, 100, true), 256);
     cr_assert_eq(after(70, 70, 70, false), 64);
     cr_assert_eq(after(0, 0, 0, false), 64, "never less than idle slots are worth");
+}
+
+Test(window, lasts_when_half_of_it_is_left_or_nothing_waits)
+{
+    struct window_look look = {.least = 64, .most = 256, .filled = 100, .left = 51};
+
+    cr_assert(window_lasts(&look));
+    look.backlog = true;
+    cr_assert(window_lasts(&look));
+    look.left = 50;
+    cr_assert(!window_lasts(&look) && !window_ran_dry(&look), "not known");
+    look.left = 25;
+    cr_assert(window_ran_dry(&look) && !window_lasts(&look));
+    look.backlog = false;
+    cr_assert(!window_ran_dry(&look) && window_lasts(&look));
 }
 
 Test(window, of_idle_slots_counts_where_it_is_more_than_all_slots)
