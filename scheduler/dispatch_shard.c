@@ -32,7 +32,7 @@ struct tick {
     struct dispatch_shard *shard;
     struct arena arena;
     int64_t now_ms;
-    size_t ordinary; /* hints in the lanes of priorities */
+    size_t unread; /* hints in the lanes of priorities that no worker has read */
     size_t room;
     size_t express_room;
     struct hinted_run *on_way;
@@ -281,7 +281,7 @@ static int send_some(struct tick *tick, int lane, const size_t *order, size_t co
             shard->repeated++;
     r = dispatch_shard_send(shard, &batch, &sent, err);
     if (lane != QUEUE_EXPRESS)
-        tick->ordinary += sent;
+        tick->unread += sent;
     for (size_t i = 0; i < sent; i++) {
         tick->taken[places[i]] = true;
         tick->hinted[tick->runs[places[i]].tenant].hinted++;
@@ -405,7 +405,7 @@ static void conclude(struct tick *tick)
         shard->after[i] = tick->offer.after[i];
     }
     shard->backlog = tick->left > 0;
-    shard->filled = tick->ordinary;
+    shard->filled = tick->unread;
     if (tick->sent || tick->left > 0 || (shard->exact && !tick->counting))
         shard->wait_ms = TICK_BUSY_MS;
     else
@@ -498,7 +498,7 @@ static void follow(struct tick *tick, size_t left)
     else if (window_lasts(&look))
         shard->eager = false;
     shard->window = window_follow(shard->window, &look);
-    tick->ordinary = left;
+    tick->unread = left;
 }
 
 SUSPENDS static int tick_once(struct dispatch_shard *shard, bool counting, struct error *err)
@@ -507,6 +507,7 @@ SUSPENDS static int tick_once(struct dispatch_shard *shard, bool counting, struc
     struct tick tick = {.shard = shard, .counting = counting, .now_ms = clock_ms()};
     struct queue_stats stats;
     int64_t ordinary = 0;
+    int64_t unread = 0;
     int r = initialise(shard, err);
 
     if (!shard->hinted)
@@ -522,9 +523,11 @@ SUSPENDS static int tick_once(struct dispatch_shard *shard, bool counting, struc
         lost_memory(shard);
         return 0;
     }
-    for (int lane = 0; lane < QUEUE_PRIORITIES; lane++)
+    for (int lane = 0; lane < QUEUE_PRIORITIES; lane++) {
         ordinary += stats.length[lane];
-    follow(&tick, (size_t)ordinary);
+        unread += stats.length[lane] - stats.pending[lane];
+    }
+    follow(&tick, unread > 0 ? (size_t)unread : 0);
     tick.room = (size_t)ordinary < shard->window ? shard->window - (size_t)ordinary : 0;
     tick.express_room = (size_t)stats.length[QUEUE_EXPRESS] < common->express_window
                             ? common->express_window - (size_t)stats.length[QUEUE_EXPRESS]

@@ -14,7 +14,7 @@
 struct window_look {
     size_t least;  /* what idle slots alone are worth */
     size_t most;   /* slots */
-    size_t filled; /* hints there after the last tick */
+    size_t filled; /* hints that waited to be read after the last tick */
     size_t left;   /* of them now */
     bool backlog;  /* that tick left ready runs without a hint */
 };
