@@ -252,7 +252,7 @@ static void cut_connections(struct flow *flow, struct run_task *task)
 static void cut_at(struct flow *flow, int at)
 {
     finish_elsewhere(flow, at);
-    cr_assert_eq(flow_sql_int(flow, "SELECT crashes FROM runs WHERE id = $1"), 0);
+    cr_assert_eq(flow_sql_int(flow, "SELECT errors + crashes FROM runs WHERE id = $1"), 0);
     check_tokens(flow);
 }
 
@@ -264,6 +264,81 @@ static void cut(struct flow *flow)
 Test(flow, goes_on_wherever_the_connections_to_postgres_break)
 {
     with_flow(cut);
+}
+
+static const char *failing_with; /* a condition of a view */
+
+/* Whoever reads messages now fails; nothing but the run does before they are readable again. */
+static void make_unreadable(struct flow *flow, struct run_task *task)
+{
+    char statement[128];
+
+    (void)task;
+    snprintf(statement, sizeof(statement),
+             "CREATE VIEW messages AS SELECT * FROM kept_messages WHERE %s", failing_with);
+    flow_sql(flow, "ALTER TABLE messages RENAME TO kept_messages");
+    flow_sql(flow, statement);
+}
+
+static void make_readable(struct flow *flow)
+{
+    flow_sql(flow, "DROP VIEW messages");
+    flow_sql(flow, "ALTER TABLE kept_messages RENAME TO messages");
+}
+
+/* A claim does not bring a history as long as that. */
+static void lengthen_history(struct flow *flow)
+{
+    flow_sql(flow, "UPDATE messages SET content = jsonb_build_array(jsonb_build_object("
+                   "   'type', 'text', 'text', jsonb_build_object('value', repeat('x', 200000),"
+                   "   'annotations', '[]'::jsonb)))"
+                   " WHERE thread_id = (SELECT thread_id FROM runs WHERE id = $1)");
+}
+
+/* A run that another worker left after a step. */
+static void new_run_to_resume(struct flow *flow)
+{
+    for (int at = 1;; at++) {
+        flow_new_run(flow);
+        flow_attempt(flow, &flow->workers[0], at, drain);
+        cr_assert_eq(flow_check(flow), RUN_QUEUED);
+        if (flow_sql_int(flow, "SELECT step FROM runs WHERE id = $1") > 1)
+            return;
+    }
+}
+
+static void fail_to_resume(struct flow *flow, const char *with, int errors)
+{
+    failing_with = with;
+    for (int resumed = 0; resumed < 2; resumed++) {
+        if (resumed)
+            new_run_to_resume(flow);
+        else
+            flow_new_run(flow);
+        lengthen_history(flow);
+        flow_attempt(flow, &flow->workers[1], 1, make_unreadable);
+        make_readable(flow);
+        cr_assert(flow->struck);
+        cr_assert_eq(flow_check(flow), RUN_QUEUED);
+        cr_assert_eq(flow_sql_int(flow, "SELECT errors FROM runs WHERE id = $1"), errors, "%s %d",
+                     with, resumed);
+        cr_assert_eq(flow_sql_int(flow, "SELECT crashes FROM runs WHERE id = $1"), 0);
+    }
+}
+
+static void failing_resumes(struct flow *flow)
+{
+    flow_sql(flow, "CREATE FUNCTION fails(state text) RETURNS bool STABLE LANGUAGE plpgsql AS"
+                   " $$BEGIN RAISE EXCEPTION 'fails' USING ERRCODE = state; END$$");
+    fail_to_resume(flow, "fails('53100')", 0);                         /* unavailable */
+    fail_to_resume(flow, "fails('57014')", 0);                         /* timed out */
+    fail_to_resume(flow, "pg_terminate_backend(pg_backend_pid())", 0); /* ambiguous */
+    fail_to_resume(flow, "fails('42501')", 1);
+}
+
+Test(flow, counts_no_error_of_a_run_when_postgres_fails_while_it_resumes)
+{
+    with_flow(failing_resumes);
 }
 
 /* How many fibers of tools wait, and how many of them have the run in their log's context. */
