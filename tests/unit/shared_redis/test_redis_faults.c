@@ -53,15 +53,21 @@ Test(redis_faults, a_killed_connection_leaves_its_commands_ambiguous_and_comes_b
     loop_run(kill_in_flight, NULL);
 }
 
-/* BLPOP holds up what is behind it on the connection, and nobody else on the server. */
+/* BLPOP holds up what is behind it on the connection, and nobody else on the server. The second
+ * one's reply is late; the link is never silent for as long as would make it half-open. */
 static void late_reply(void *arg)
 {
     struct redis *redis = test_redis_open(1000);
+    struct blocked first = {.redis = redis, .words = "BLPOP late:none 0.6"};
+    struct fiber *fiber = fiber_start("blocked", wait_for_reply, &first);
     struct error err = {0};
     char text[32];
 
     (void)arg;
-    cr_assert_eq(ask(redis, "BLPOP late:none 1.2", NULL, &err), -E_TIMEOUT, "%s", err.text);
+    cr_assert_eq(fiber_sleep(30, &err), 0);
+    cr_assert_eq(ask(redis, "BLPOP late:none 0.6", NULL, &err), -E_TIMEOUT, "%s", err.text);
+    fiber_join(fiber);
+    cr_assert_eq(first.result, 0, "%s", first.err.text);
     ask_text(redis, "ECHO right", text, sizeof(text));
     cr_assert_str_eq(text, "right", "the late reply belongs to nobody");
     for (int i = 1; i <= 5; i++)
