@@ -138,7 +138,8 @@ export class Load {
   async #submit(item, key, path, body, note = {}) {
     const { tenant } = item;
     const sent = Date.now();
-    const asSdk = this.features.sdkRetries && body.thread && this.random.chance(0.3);
+    // Not where the client is asked for something: a twin that nobody knows of would wait for it forever.
+    const asSdk = this.features.sdkRetries && body.thread && !item.kind.startsWith('ask') && this.random.chance(0.3);
     if (asSdk) this.sdkKeys.add(key);
     const reply = await this.#sure(tenant, 'POST', path, { ...body, metadata: { chaos: key } }, key, note.scheduler, asSdk);
     if (reply.status === 200) {
