@@ -299,10 +299,18 @@ static void count_run(void *arg)
     } while (fiber_sleep(COUNT_MS + (int64_t)random_below(COUNT_JITTER_MS), &err) == 0);
 }
 
+static bool can_dispatch(void *arg)
+{
+    const struct dispatcher *dispatcher = arg;
+
+    return queue_is_connected(dispatcher->common.queue);
+}
+
 static void start_tickers(struct dispatcher *dispatcher)
 {
     struct dispatch_common *common = &dispatcher->common;
-    struct ownership_options options = {common->pg, common->shard_count, on_ownership, dispatcher};
+    struct ownership_options options = {common->pg, common->shard_count, on_ownership, can_dispatch,
+                                        dispatcher};
 
     common->ownership = ownership_start(&options);
     for (int i = 0; i < common->shard_count; i++) {

@@ -21,7 +21,13 @@
 #include "shared/store/shards.h"
 #include "shared/store/workers.h"
 
-enum { LOOK_MS = 300, LOOK_JITTER_MS = 200, STUCK_MS = 30000 };
+enum {
+    LOOK_MS = 300,
+    LOOK_JITTER_MS = 200,
+    UNABLE_MS = 500, /* Redis restarted, or a connection made anew, is no reason to leave */
+    UNABLE_LOOK_MS = 100,
+    STUCK_MS = 30000
+};
 
 struct ownership {
     struct ownership_options options;
@@ -31,6 +37,8 @@ struct ownership {
     int64_t terms[SHARDS_MAX]; /* 0: not ours */
     int count;
     int64_t good_until_ms;
+    int64_t able_ms; /* when it was able to dispatch, the last time */
+    int live;        /* schedulers, this one included */
     uint64_t taken;
     uint64_t given;
     bool trouble;
@@ -91,6 +99,7 @@ static int look(struct ownership *ownership, struct error *err)
     if (r < 0)
         return r;
     ownership->good_until_ms = sent_ms + SHARDS_LEASE_MS;
+    ownership->live = view.live;
     share = ownership_share(ownership->options.shards, view.live, view.rank);
     if (view.owned_count == share || (view.owned_count < share && view.free == 0)) {
         set_owned(ownership, &view);
@@ -107,13 +116,44 @@ static int look(struct ownership *ownership, struct error *err)
     return r;
 }
 
+/* Gives all up and takes no part, so that the others share all among them. Returns 0, or what
+ * failed. */
+static int stand_back(struct ownership *ownership, struct error *err)
+{
+    int r;
+
+    if (ownership->live == 0)
+        return 0;
+    r = shards_leave(ownership->options.pg, &ownership->row, err);
+    if (r < 0)
+        return r;
+    log_warn("Redis can't be reached: the other schedulers dispatch alone",
+             LOG_INT("schedulers", ownership->live - 1));
+    ownership->live = 0;
+    ownership->good_until_ms = 0;
+    set_owned(ownership, &(struct shards_view){0});
+    return 0;
+}
+
+/* Alone, it may as well keep what it has. */
+static bool stands_back(struct ownership *ownership)
+{
+    int64_t now_ms = clock_ms();
+
+    if (ownership->options.able(ownership->options.arg))
+        ownership->able_ms = now_ms;
+    return now_ms - ownership->able_ms >= UNABLE_MS && ownership->live != 1;
+}
+
 static void ownership_run(void *arg)
 {
     struct ownership *ownership = arg;
     struct error err;
+    int64_t wait_ms;
 
     do {
-        int r = look(ownership, &err);
+        bool back = stands_back(ownership);
+        int r = back ? stand_back(ownership, &err) : look(ownership, &err);
 
         pulse_beat(&ownership->pulse);
         if (r < 0 && r != -E_CANCELED && !ownership->trouble)
@@ -122,7 +162,8 @@ static void ownership_run(void *arg)
             log_info("the shards' leases are renewed again");
         if (r != -E_CANCELED)
             ownership->trouble = r < 0;
-    } while (fiber_sleep(LOOK_MS + (int64_t)random_below(LOOK_JITTER_MS), &err) == 0);
+        wait_ms = back ? UNABLE_LOOK_MS : LOOK_MS + (int64_t)random_below(LOOK_JITTER_MS);
+    } while (fiber_sleep(wait_ms, &err) == 0);
 }
 
 struct ownership *ownership_start(const struct ownership_options *options)
@@ -131,6 +172,7 @@ struct ownership *ownership_start(const struct ownership_options *options)
 
     ASSERT(options->shards >= 1 && options->shards <= SHARDS_MAX);
     ownership->options = *options;
+    ownership->able_ms = clock_ms();
     gethostname(ownership->host, sizeof(ownership->host) - 1);
     ownership->row =
         (struct scheduler_row){workers_new_id(), ownership->host, getpid(), options->shards};

@@ -4,7 +4,8 @@
  * It registers under a random id, with a lease, and takes as many shards as are its share among the
  * living; what it has too much of it gives back, so that who comes new gets its part. Shards of a
  * scheduler that died are free when their leases lapse, after 2 s. Without Postgres it keeps its
- * shards as long as its own clock says that its lease is good, and no longer.
+ * shards as long as its own clock says that its lease is good, and no longer. One that is not able
+ * to dispatch (Redis can't be reached) leaves them to others, if there are any, until it is.
  */
 
 #include "shared/base/compiler.h"
@@ -17,7 +18,8 @@ struct ownership_options {
     struct pg *pg; /* required */
     int shards;
     void (*changed)(void *arg); /* a shard was taken or given up; must not suspend */
-    void *arg;
+    bool (*able)(void *arg);    /* to dispatch; must not suspend */
+    void *arg;                  /* of both */
 };
 
 struct ownership *ownership_start(const struct ownership_options *options);

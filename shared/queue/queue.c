@@ -66,6 +66,11 @@ struct queue *queue_free(struct queue *queue)
     return NULL;
 }
 
+bool queue_is_connected(const struct queue *queue)
+{
+    return redis_is_ready(queue->redis);
+}
+
 static void random_generation(char out[GENERATION_SIZE])
 {
     uint8_t bytes[16];

@@ -49,6 +49,10 @@ struct queue_entry {
 struct queue *queue_new(struct redis *redis);
 struct queue *queue_free(struct queue *queue); /* accepts and returns NULL */
 
+/* Whether there is a connection. A half-open one counts until that is noticed, after a second or
+ * two. */
+bool queue_is_connected(const struct queue *queue);
+
 /* Makes sure that the shard's streams, their group and a generation exist, and remembers that
  * generation for queue_dispatch. Idempotent; nothing that is there is lost. Returns 0. */
 SUSPENDS MUSTCHECK int queue_init(struct queue *queue, int shard, struct error *err);

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { TcpProxy } from '../lib/proxy.mjs';
 import { freePort, sleep, until, withStack } from '../lib/stack.mjs';
 
 const quick = `
@@ -9,9 +10,9 @@ rules:
   - then: {text: 'done'}
 `;
 
-async function secondScheduler(stack, args = []) {
+async function secondScheduler(stack, args = [], env = {}) {
   const port = await freePort();
-  const scheduler = stack.program('penstock-scheduler', ['--port', String(port), ...args], {});
+  const scheduler = stack.program('penstock-scheduler', ['--port', String(port), ...args], env);
   scheduler.url = `http://127.0.0.1:${port}`;
   await until('the second scheduler is ready', async () => (await fetch(`${scheduler.url}/readyz`).catch(() => null))?.ok);
   return scheduler;
@@ -93,6 +94,27 @@ test('kill -9 of the scheduler that owns the shard: new runs at once, the sure w
     assert.equal(stack.sql('SELECT term FROM shard_leases')[0].term, 1, 'before the shard was taken over');
     await until('the lost one, after the lease', () => started(stack, lost), killed + 3000 - Date.now());
     assert.equal(stack.sql('SELECT term FROM shard_leases')[0].term, 2);
+  });
+});
+
+test('a scheduler that cannot reach Redis: another dispatches its shards until it can', async () => {
+  await withStack({ script: quick, env: { PENSTOCK_SHARDS: '2' } }, async (stack) => {
+    await stack.assistant();
+    const proxy = await TcpProxy.start(`${stack.serversDir}/redis.sock`);
+    try {
+      const cut = await secondScheduler(stack, [], { REDIS_URL: `redis://127.0.0.1:${proxy.port}` });
+      await until('1 and 1', () => evenly(stack, 1, 1), 3000);
+      const [{ shard }] = stack.sql(`SELECT shard FROM shard_leases l JOIN schedulers s ON s.scheduler_id = l.owner WHERE s.pid = ${cut.pid}`);
+      proxy.freeze();
+      const waiting = insertRun(stack, { shard });
+      await until('it starts all the same', () => started(stack, waiting), 4000);
+      assert.ok(evenly(stack, 2));
+      proxy.thaw();
+      await until('1 and 1 again', () => evenly(stack, 1, 1), 3000);
+      await cut.stop();
+    } finally {
+      await proxy.stop();
+    }
   });
 });
 
