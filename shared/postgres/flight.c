@@ -17,8 +17,9 @@
  * that answer is out, a second group can't know; so the flight is closed before a group that would
  * need to.
  *
- * A migration may change what a prepared statement returns, which Postgres then refuses to run:
- * such a flight is `stale`, and the driver takes a new connection.
+ * A migration may change what a prepared statement returns, which Postgres then refuses to run, and
+ * a server may have become a standby: such a flight is `stale`, and the driver takes a new
+ * connection.
  */
 
 #include "shared/postgres/flight.h"

@@ -60,11 +60,16 @@ bool pg_outcome_is_transient(const PGresult *result)
     return strcmp(state, "40P01") == 0 || strcmp(state, "40001") == 0;
 }
 
+static bool is_read_only(const char *state)
+{
+    return strcmp(state, "25006") == 0;
+}
+
 bool pg_outcome_is_stale(const PGresult *result)
 {
     const char *state = field(result, PG_DIAG_SQLSTATE);
 
-    if (strcmp(state, "26000") == 0)
+    if (strcmp(state, "26000") == 0 || is_read_only(state))
         return true;
     return strcmp(state, "0A000") == 0 &&
            strcmp(field(result, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery") == 0;
@@ -88,11 +93,12 @@ bool pg_outcome_is_timeout(const PGresult *result)
 }
 
 /* Rolled back for reasons that pass: deadlocks and conflicts that went on after the reruns, a lock
- * not to be had, no disk or memory or connection slot, an I/O error (classes 40, 53, 55P03, 58). */
+ * not to be had, no disk or memory or connection slot, an I/O error, a server that is no primary
+ * (classes 40, 53, 55P03, 58, 25006). */
 static bool passes(const char *state)
 {
     return strncmp(state, "40", 2) == 0 || strncmp(state, "53", 2) == 0 ||
-           strncmp(state, "58", 2) == 0 || is_lock_timeout(state);
+           strncmp(state, "58", 2) == 0 || is_lock_timeout(state) || is_read_only(state);
 }
 
 int pg_outcome_error(const PGresult *result, struct error *err)

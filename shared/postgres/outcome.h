@@ -19,7 +19,8 @@ enum pg_verdict pg_outcome_of(const PGresult *result);
 
 /* Deadlock or serialisation failure: the same statement may pass when it is run again. */
 bool pg_outcome_is_transient(const PGresult *result);
-/* The prepared statement does not fit the schema any more, or is gone: a new connection helps. */
+/* The prepared statement does not fit the schema any more, or is gone, or the server takes no
+ * writes (after a failover it is not the primary any more, or not yet): a new connection helps. */
 bool pg_outcome_is_stale(const PGresult *result);
 /* It used up its time, or that for waiting for locks: it would once more. */
 bool pg_outcome_is_timeout(const PGresult *result);

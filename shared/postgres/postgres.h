@@ -16,8 +16,9 @@
  * lost when the server says that it does not work on what was sent (probe.h).
  *
  * Statements are prepared on first use per connection, by name; when a migration has made one
- * stale, a new connection is taken and the request is run again. Names resolve on the offload pool;
- * libpq is always given hostaddr or a socket directory, so it never blocks. */
+ * stale, a new connection is taken and the request is run again. So it is when the server takes no
+ * writes, as during a failover. Names resolve on the offload pool; libpq is always given hostaddr
+ * or a socket directory, so it never blocks. */
 
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"

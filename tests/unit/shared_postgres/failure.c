@@ -327,6 +327,35 @@ Test(failure, a_statement_that_a_migration_made_stale_is_prepared_anew)
     with_pg(NULL, check_stale);
 }
 
+static void check_read_only(struct pg *pg)
+{
+    static const struct pg_statement demote = {"demote", "SET default_transaction_read_only = on",
+                                               ""};
+    struct pg_options options = {.application_name = "other"};
+    struct pg *standby;
+    struct error err = {0};
+    char url[1024];
+
+    make_items(pg);
+    cr_assert_eq(run_statement(pg, &demote, &err), 0, "%s", err.text);
+    cr_assert_eq(put_item(pg, 1, "another connection", &err), 0, "%s", err.text);
+    snprintf(url, sizeof(url),
+             "%s&options=-c%%20search_path%%3Dunit_%d%%20-c%%20default_transaction_read_only%%3Don",
+             database_url(), (int)getpid());
+    options.url = url;
+    cr_assert_eq(pg_open(&options, &standby, &err), 0, "%s", err.text);
+    cr_assert_eq(pg_wait_ready(standby, deadline_in(5000), &err), 0, "%s", err.text);
+    cr_assert_eq(put_item(standby, 2, "nowhere", &err), -E_UNAVAILABLE, "%s", err.text);
+    cr_assert_eq(strncmp(err.text, "25006: ", 7), 0, "%s", err.text);
+    cr_assert_eq(query_int(standby, "SELECT sum(id) FROM item"), 1);
+    pg_close(standby);
+}
+
+Test(failure, a_server_that_takes_no_writes_is_unavailable_and_another_is_looked_for)
+{
+    with_pg(NULL, check_read_only);
+}
+
 static void check_restart(struct pg *pg)
 {
     struct call sent = {.pg = pg, .statement = &long_nap};
