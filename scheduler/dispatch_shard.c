@@ -4,8 +4,9 @@
  *
  * Hints that are still in the streams are excluded from the question. What was hinted, is in no
  * stream and is still queued half a second later was lost, in Redis or in a reader, and is hinted
- * again; so is, after 3 s, whatever is queued, since a stream also holds what a dead worker read. A
- * generation that is not ours says outright that all is lost, and clears the memory of hints.
+ * again; so is, after a second, what was read and not claimed, since its reader may be gone; and
+ * after 3 s whatever is queued. A generation that is not ours says outright that all is lost, and
+ * clears the memory of hints.
  *
  * Order: a tenant that has next to nothing in work takes the express lane, as far as its small
  * share goes; all the rest goes through fair.c into the lanes of priorities. A tenant with a limit
@@ -454,8 +455,7 @@ static int dispatch(struct tick *tick, const struct queue_stats *stats, struct e
     tick->on_way = arena_calloc(&tick->arena, max + 1, sizeof(*tick->on_way));
     if (!tick->on_way)
         return error_set(err, E_LIMIT, "too many hints on their way");
-    tick->on_way_count =
-        hinted_on_way(shard->hinted, stats->length, tick->now_ms, tick->on_way, max);
+    tick->on_way_count = hinted_on_way(shard->hinted, stats, tick->now_ms, tick->on_way, max);
     r = ask(tick, err);
     if (r == 0)
         r = arrange(tick, err);
@@ -501,13 +501,21 @@ static void follow(struct tick *tick, size_t left)
     tick->unread = left;
 }
 
+/* What was read and not removed fills no window: its removal may have been lost. */
+static size_t unread_of(const struct queue_stats *stats, int lane)
+{
+    int64_t unread = stats->length[lane] - stats->pending[lane];
+
+    return unread > 0 ? (size_t)unread : 0;
+}
+
 SUSPENDS static int tick_once(struct dispatch_shard *shard, bool counting, struct error *err)
 {
     struct dispatch_common *common = shard->common;
     struct tick tick = {.shard = shard, .counting = counting, .now_ms = clock_ms()};
     struct queue_stats stats;
-    int64_t ordinary = 0;
-    int64_t unread = 0;
+    size_t unread = 0;
+    size_t express;
     int r = initialise(shard, err);
 
     if (!shard->hinted)
@@ -523,15 +531,12 @@ SUSPENDS static int tick_once(struct dispatch_shard *shard, bool counting, struc
         lost_memory(shard);
         return 0;
     }
-    for (int lane = 0; lane < QUEUE_PRIORITIES; lane++) {
-        ordinary += stats.length[lane];
-        unread += stats.length[lane] - stats.pending[lane];
-    }
-    follow(&tick, unread > 0 ? (size_t)unread : 0);
-    tick.room = (size_t)ordinary < shard->window ? shard->window - (size_t)ordinary : 0;
-    tick.express_room = (size_t)stats.length[QUEUE_EXPRESS] < common->express_window
-                            ? common->express_window - (size_t)stats.length[QUEUE_EXPRESS]
-                            : 0;
+    for (int lane = 0; lane < QUEUE_PRIORITIES; lane++)
+        unread += unread_of(&stats, lane);
+    express = unread_of(&stats, QUEUE_EXPRESS);
+    follow(&tick, unread);
+    tick.room = unread < shard->window ? shard->window - unread : 0;
+    tick.express_room = express < common->express_window ? common->express_window - express : 0;
     shard->wait_ms = shard->backlog || shard->told ? TICK_BUSY_MS : TICK_IDLE_MS;
     if (!worth_asking(&tick))
         return 0;

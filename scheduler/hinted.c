@@ -109,21 +109,24 @@ int64_t hinted_age_ms(const struct hinted *hinted, struct uuid run, int64_t now_
     return -1;
 }
 
-size_t hinted_on_way(const struct hinted *hinted, const int64_t lengths[QUEUE_LANES],
-                     int64_t now_ms, struct hinted_run *out, size_t max)
+size_t hinted_on_way(const struct hinted *hinted, const struct queue_stats *stats, int64_t now_ms,
+                     struct hinted_run *out, size_t max)
 {
     int64_t left[QUEUE_LANES];
     size_t found = 0;
 
-    memcpy(left, lengths, sizeof(left));
+    memcpy(left, stats->length, sizeof(left));
     for (size_t i = hinted->count; i-- > 0 && found < max;) {
         const struct hint_entry *entry = &hinted->ring[(hinted->first + i) % hinted->max];
+        int lane = entry->hint.lane;
+        int64_t age_ms = now_ms - entry->at_ms;
 
-        if (now_ms - entry->at_ms >= HINTED_KEEP_MS)
+        if (age_ms >= HINTED_KEEP_MS)
             break;
-        if (left[entry->hint.lane] == 0)
+        if (left[lane] == 0)
             continue;
-        left[entry->hint.lane]--;
+        if (--left[lane] < stats->pending[lane] && age_ms >= HINTED_READ_MS)
+            continue;
         out[found++] = entry->hint;
     }
     return found;

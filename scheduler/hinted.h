@@ -8,8 +8,10 @@
 
 struct hinted;
 
-#define HINTED_MAX         12000
-#define HINTED_KEEP_MS     3000  /* a run that is still queued after that is hinted again */
+#define HINTED_MAX     12000
+#define HINTED_KEEP_MS 3000 /* a run that is still queued after that is hinted again */
+#define HINTED_READ_MS                                                                             \
+    1000 /* so is one whose hint was read, and is not claimed: its reader is gone */
 #define HINTED_REMEMBER_MS 10000 /* so that it is known to be again */
 
 struct hinted_run {
@@ -26,11 +28,12 @@ void hinted_add(struct hinted *hinted, const struct hinted_run *run, int64_t now
 /* How long ago, the last time; -1: not that it is remembered. */
 int64_t hinted_age_ms(const struct hinted *hinted, struct uuid run, int64_t now_ms);
 
-/* Hints that are still in the streams, newest first: streams are read in order, so of each lane it
- * is the newest `lengths[lane]` ones; but none older than HINTED_KEEP_MS. Returns how many, at most
- * `max`. A run that was hinted twice may be there twice. */
-size_t hinted_on_way(const struct hinted *hinted, const int64_t lengths[QUEUE_LANES],
-                     int64_t now_ms, struct hinted_run *out, size_t max);
+/* Hints that are on their way, newest first: streams are read in order, so of each lane it is the
+ * newest that it holds, the oldest of which were read and not yet removed; none older than
+ * HINTED_KEEP_MS, or HINTED_READ_MS for those that were read. Returns how many, at most `max`. A
+ * run that was hinted twice may be there twice. */
+size_t hinted_on_way(const struct hinted *hinted, const struct queue_stats *stats, int64_t now_ms,
+                     struct hinted_run *out, size_t max);
 
 /* Drops what is older than HINTED_REMEMBER_MS. */
 void hinted_expire(struct hinted *hinted, int64_t now_ms);

@@ -33,13 +33,14 @@ static struct redis_script dispatch_script = {
     "queue dispatch",
     /* KEYS: generation, lanes, the express lane last. ARGV: generation known, window, number of the
      * lane, run and fence of each hint. Returns how many were added, or -1 when the shard was
-     * forgotten. */
+     * forgotten. What was read and not removed takes no room: its removal may have been lost. */
     "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end\n"
     "local room = tonumber(ARGV[2])\n"
     "local lane = KEYS[1 + tonumber(ARGV[3])]\n"
     "for i = 2, #KEYS do\n"
     "  if (KEYS[i] == KEYS[#KEYS]) == (lane == KEYS[#KEYS]) then\n"
-    "    room = room - redis.call('XLEN', KEYS[i])\n"
+    "    local read = redis.pcall('XPENDING', KEYS[i], '" QUEUE_GROUP "')\n"
+    "    room = room - redis.call('XLEN', KEYS[i]) + (read.err and 0 or read[1])\n"
     "  end\n"
     "end\n"
     "local added = 0\n"

@@ -62,7 +62,7 @@ struct queue_batch {
     int lane; /* a priority or QUEUE_EXPRESS */
     const struct queue_hint *hints;
     size_t count;
-    /* Entries that the lanes of priorities may hold together; for QUEUE_EXPRESS: it alone. */
+    /* Unread ones that the lanes of priorities may hold together; for QUEUE_EXPRESS: it alone. */
     size_t window;
 };
 

@@ -60,21 +60,37 @@ Test(hinted, on_their_way_are_the_newest_of_each_lane_and_none_for_longer_than_t
 {
     struct hinted *hinted = hinted_new(50);
     struct hinted_run hints[9], found[9];
+    struct queue_stats full = {.length = {9, 9, 9, 9}};
 
     for (int i = 0; i < 9; i++) {
         hints[i] = hint_of(uuid_new(), i % 3);
         hinted_add(hinted, &hints[i], 1000 + i);
     }
-    cr_assert_eq(hinted_on_way(hinted, (int64_t[QUEUE_LANES]){0}, 1100, found, 9), 0);
-    cr_assert_eq(hinted_on_way(hinted, (int64_t[QUEUE_LANES]){2, 0, 1, 7}, 1100, found, 9), 3);
+    cr_assert_eq(hinted_on_way(hinted, &(struct queue_stats){.known = true}, 1100, found, 9), 0);
+    cr_assert_eq(
+        hinted_on_way(hinted, &(struct queue_stats){.length = {2, 0, 1, 7}}, 1100, found, 9), 3);
     cr_assert(uuid_equal(found[0].run, hints[8].run));
     cr_assert(uuid_equal(found[1].run, hints[6].run));
     cr_assert(uuid_equal(found[2].run, hints[3].run));
-    cr_assert_eq(hinted_on_way(hinted, (int64_t[QUEUE_LANES]){9, 9, 9, 9}, 1100, found, 9), 9);
-    cr_assert_eq(hinted_on_way(hinted, (int64_t[QUEUE_LANES]){9, 9, 9, 9}, 1100, found, 4), 4);
-    cr_assert_eq(
-        hinted_on_way(hinted, (int64_t[QUEUE_LANES]){9, 9, 9, 9}, 1005 + HINTED_KEEP_MS, found, 9),
-        3);
+    cr_assert_eq(hinted_on_way(hinted, &full, 1100, found, 9), 9);
+    cr_assert_eq(hinted_on_way(hinted, &full, 1100, found, 4), 4);
+    cr_assert_eq(hinted_on_way(hinted, &full, 1005 + HINTED_KEEP_MS, found, 9), 3);
+    hinted_free(hinted);
+}
+
+Test(hinted, read_and_not_claimed_are_on_their_way_for_a_second)
+{
+    struct hinted *hinted = hinted_new(50);
+    struct queue_stats stats = {.length = {3}, .pending = {2}};
+    struct hinted_run hints[3], found[3];
+
+    for (int i = 0; i < 3; i++) {
+        hints[i] = hint_of(uuid_new(), 0);
+        hinted_add(hinted, &hints[i], 1000);
+    }
+    cr_assert_eq(hinted_on_way(hinted, &stats, 1000 + HINTED_READ_MS - 1, found, 3), 3);
+    cr_assert_eq(hinted_on_way(hinted, &stats, 1000 + HINTED_READ_MS, found, 3), 1);
+    cr_assert(uuid_equal(found[0].run, hints[2].run), "nobody has read it yet");
     hinted_free(hinted);
 }
 

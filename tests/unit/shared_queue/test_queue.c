@@ -97,6 +97,35 @@ Test(queue, the_window_bounds_all_lanes_of_a_shard_together)
     loop_run(window, NULL);
 }
 
+/* As when the connection broke under a removal. */
+static void never_removed(void *arg)
+{
+    struct bench bench;
+    struct queue_reader *reader;
+    struct queue_entry entries[8];
+    struct error err = {0};
+    int shards[1] = {0};
+    size_t count = 0;
+
+    (void)arg;
+    bench_open(&bench, 2);
+    init(&bench, 0);
+    bench_add(&bench, 0, 1, 1, 8);
+    reader = bench_reader(&bench, 7, shards, 1);
+    cr_assert_eq(queue_read(reader, entries, (struct queue_room){8, 8}, 100, &count, &err), 0, "%s",
+                 err.text);
+    cr_assert(count > 0);
+    cr_assert_eq(bench_dispatch(&bench, 0, 1, 9, 8, 8, &count), 0);
+    cr_assert_eq(count, (size_t)total(stats_of(&bench, 0).pending));
+    queue_reader_close(reader);
+    bench_close(&bench);
+}
+
+Test(queue, what_was_read_and_not_removed_takes_no_room)
+{
+    loop_run(never_removed, NULL);
+}
+
 static void room(void *arg)
 {
     struct bench bench;
