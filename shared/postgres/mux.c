@@ -197,7 +197,8 @@ static void serve(struct pg_mux *mux, struct error *err)
         if (r > 0 && PQstatus(mux->session->conn) == CONNECTION_BAD)
             r = pg_session_broken(mux->session, err);
         if (r > 0 && mux->flight.stale)
-            r = error_set(err, E_CLOSED, "a prepared statement was out of date");
+            r = error_set(err, E_CLOSED,
+                          "a prepared statement is out of date, or the server takes no writes");
         if (r < 0)
             return;
         mux->failures = 0;

@@ -13,7 +13,8 @@
  * A time limit alone can't do this: one that spares the slowest honest statement leaves everybody
  * waiting for that long on a dead connection. A process that lost its client is ended at once, for
  * it may hold the locks of a batch that came half, and what is still on its way to it must not be
- * executed after it was repeated elsewhere.
+ * executed after it was repeated elsewhere. After a failover the number may be that of a stranger's
+ * process on another server, so only one that looks like ours is ended.
  */
 
 #include "shared/postgres/probe.h"
@@ -41,7 +42,9 @@ static const struct pg_statement look_statement = {
 
 static const struct pg_statement end_statement = {
     .name = "probe_end",
-    .sql = "SELECT pg_terminate_backend($1::int4)",
+    .sql =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1"
+        "   AND usename = current_user AND application_name = current_setting('application_name')",
     .types = "i",
 };
 
