@@ -182,11 +182,15 @@ static int claim(struct consumer *consumer, const struct uuid *runs, size_t coun
         return r;
     pulse_beat(&worker->pulse);
     arena_init(&arena, 0);
+    /* A claim that was given up would hold its runs until the drain ends: it is waited for, and its
+     * runs are handed back at once. */
+    fiber_shield_enter();
     if (!shared->bare)
         r = run_leases_claim_read(worker->intake, &arena, worker->id, runs, count, &claims,
                                   &histories, err);
     if (shared->bare || r == -E_REJECTED)
         r = run_leases_claim(worker->intake, &arena, worker->id, runs, count, &claims, err);
+    fiber_shield_leave();
     shared->bare = r < 0;
     for (size_t i = 0; r == 0 && i < claims.count; i++)
         if (claims.items[i].lease.fence == 1)

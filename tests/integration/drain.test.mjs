@@ -151,3 +151,34 @@ rules:
     assert.deepEqual(await worker.exited, { code: 0, signal: null });
   });
 });
+
+/** Claims take a second from now on. */
+function slowClaims(stack) {
+  stack.exec(`CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF OLD.status = 'queued' AND NEW.status = 'in_progress' THEN PERFORM pg_sleep(1); END IF; RETURN NEW; END $$`);
+  stack.exec('CREATE TRIGGER dawdle BEFORE UPDATE ON runs FOR EACH ROW EXECUTE FUNCTION dawdle()');
+}
+
+test('a run that is being claimed when the worker is asked to leave does not wait for the others in its hands', async () => {
+  const slow = `
+rules:
+  - {when: {user: 'slow'}, then: {text: 'Done.', delay_ms: 7000}}
+  - {then: {text: 'Done.'}}
+`;
+  await withStack({ script: slow, workers: 1, slots: 10 }, async (stack) => {
+    const agent = await stack.assistant({});
+    const long = await stack.submit(agent, 'slow');
+    await until('the first run starts', () => stack.sql(`SELECT 1 FROM runs WHERE status = 'in_progress'`).length === 1);
+    slowClaims(stack);
+    const run = await stack.submit(agent, 'go');
+    await until('the second is being claimed', () => stack.sql(`SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'`).length === 1);
+    const start = Date.now();
+    const stopped = stack.workers[0].stop();
+    await stack.startWorker();
+    assert.equal((await stack.finished(run)).status, 'completed');
+    assert.ok(Date.now() - start < 5000, `it waited for ${Date.now() - start} ms`);
+    await stopped;
+    assert.equal((await stack.finished(long)).status, 'completed');
+    assert.deepEqual(stack.sql('SELECT DISTINCT crashes, errors FROM runs'), [{ crashes: 0, errors: 0 }]);
+  });
+});
