@@ -76,11 +76,14 @@ int agents_get(const struct store *store, struct uuid id, struct agent *out, str
     return agent_read(store, result, 0, out, err);
 }
 
+#define AGENT_VERSIONS                                                                             \
+    "SELECT a.id, v.version, NULL, v.spec, " SQL_SECONDS("a.created_at") ", " SQL_SECONDS(         \
+        "v.created_at") " FROM agents a JOIN agent_versions v ON v.agent_id = a.id"                \
+                        " WHERE a.id = $1 AND a.tenant_id = $2 AND v.version "
+
 static const struct pg_statement agent_get_version = {
     .name = "agent_get_version",
-    .sql = "SELECT a.id, v.version, NULL, v.spec, " SQL_SECONDS("a.created_at") ", " SQL_SECONDS(
-        "v.created_at") " FROM agents a JOIN agent_versions v ON v.agent_id = a.id"
-                        " WHERE a.id = $1 AND a.tenant_id = $2 AND v.version = $3",
+    .sql = AGENT_VERSIONS "= $3",
     .types = "uui",
 };
 
@@ -102,10 +105,8 @@ int agents_get_version(const struct store *store, struct uuid id, int64_t versio
 
 static const struct pg_statement agent_list_versions = {
     .name = "agent_list_versions",
-    .sql = "SELECT a.id, v.version, NULL, v.spec, " SQL_SECONDS("a.created_at") ", " SQL_SECONDS(
-        "v.created_at") " FROM agents a JOIN agent_versions v ON v.agent_id = a.id"
-                        " WHERE a.id = $1 AND a.tenant_id = $2 AND v.version BETWEEN $3 AND $4"
-                        " ORDER BY v.version LIMIT " SQL_STRING(AGENT_VERSIONS_MAX),
+    .sql =
+        AGENT_VERSIONS "BETWEEN $3 AND $4 ORDER BY v.version LIMIT " SQL_STRING(AGENT_VERSIONS_MAX),
     .types = "uuii",
 };
 
