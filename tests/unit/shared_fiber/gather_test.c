@@ -46,12 +46,21 @@ static void ask(void *arg)
     asker->result = gather_ask(asker->gather, &asker->item, &err);
 }
 
-static struct gather *make(size_t lanes)
+static struct gather *make_with(size_t lanes, gather_await_fn await)
 {
-    struct gather_options options = {
-        .name = "lane", .fn = serve, .lanes = lanes, .batch_max = 4, .batch_max_bytes = 100};
+    struct gather_options options = {.name = "lane",
+                                     .fn = serve,
+                                     .await = await,
+                                     .lanes = lanes,
+                                     .batch_max = 4,
+                                     .batch_max_bytes = 100};
 
     return gather_new(&options);
+}
+
+static struct gather *make(size_t lanes)
+{
+    return make_with(lanes, NULL);
 }
 
 static void start(struct asker *askers, size_t count, struct gather *gather)
@@ -144,13 +153,7 @@ static void wait_a_turn(void *arg)
 /* The lanes wait for their turn while more is asked for; one takes it all. */
 static void awaits(void *arg)
 {
-    struct gather_options options = {.name = "lane",
-                                     .fn = serve,
-                                     .await = wait_a_turn,
-                                     .lanes = 2,
-                                     .batch_max = 4,
-                                     .batch_max_bytes = 100};
-    struct gather *gather = gather_new(&options);
+    struct gather *gather = make_with(2, wait_a_turn);
     struct asker askers[4] = {0};
 
     (void)arg;
@@ -175,13 +178,7 @@ Test(gather, goes_on_gathering_until_it_is_a_lanes_turn)
 
 static void gives_up_before_its_turn(void *arg)
 {
-    struct gather_options options = {.name = "lane",
-                                     .fn = serve,
-                                     .await = wait_a_turn,
-                                     .lanes = 1,
-                                     .batch_max = 4,
-                                     .batch_max_bytes = 100};
-    struct gather *gather = gather_new(&options);
+    struct gather *gather = make_with(1, wait_a_turn);
     struct asker asker = {0};
 
     (void)arg;
