@@ -45,10 +45,10 @@ static int open_stores(struct worker *worker, const struct config *config, struc
 {
     struct pg_options pg = {.url = config->database_url, .application_name = "penstock-worker"};
     struct redis_options redis = {.url = config->redis_url};
-    struct pg_options intake = {
-        .url = config->database_url, .application_name = "penstock-worker", .lazy_commits = true};
+    struct pg_options intake = pg;
     int r = pg_open(&pg, &worker->pg, err);
 
+    intake.lazy_commits = true;
     if (r == 0)
         r = pg_open(&intake, &worker->intake, err);
     if (r == 0) {

@@ -18,7 +18,7 @@
                         "r.status = 'cancelling',"                                                 \
                         " floor(date_part('epoch', now() - r.due_at) * 1000000)::int8"
 
-static int claim_read(const struct pg_result *result, int at, bool placed, struct arena *arena,
+static int claim_read(const struct pg_result *result, int at, struct arena *arena,
                       struct run_claim *out, struct error *err)
 {
     struct row row = row_at(result, at, arena);
@@ -45,15 +45,15 @@ static int claim_read(const struct pg_result *result, int at, bool placed, struc
     claim.expires_in_ms = row_int(&row);
     claim.cancelling = row_bool(&row);
     claim.waited_us = row_int(&row);
-    claim.place = placed ? (size_t)row_int(&row) : 0;
+    claim.place = (size_t)row_int(&row);
     if (row_check(&row, err) < 0)
         return -E_LIMIT;
     *out = claim;
     return 0;
 }
 
-/* `placed`: a last column tells the place of each. */
-static int claims_read(const struct pg_result *result, bool placed, struct arena *arena,
+/* Columns: CLAIM_COLUMNS, the place. */
+static int claims_read(const struct pg_result *result, struct arena *arena,
                        struct run_claim_list *out, struct error *err)
 {
     size_t count = (size_t)pg_rows(result);
@@ -64,7 +64,7 @@ static int claims_read(const struct pg_result *result, bool placed, struct arena
     if (r < 0)
         return r;
     for (size_t i = 0; i < count; i++) {
-        r = claim_read(result, (int)i, placed, arena, (struct run_claim *)items + i, err);
+        r = claim_read(result, (int)i, arena, (struct run_claim *)items + i, err);
         if (r < 0)
             return r;
     }
@@ -126,7 +126,7 @@ int run_leases_claim(struct pg *pg, struct arena *arena, int64_t owner, const st
     int r = send_claim(pg, owner, runs, count, results, 1, err);
 
     if (r == 0)
-        r = claims_read(results[0], true, arena, out, err);
+        r = claims_read(results[0], arena, out, err);
     pg_result_free(results[0]);
     return r;
 }
@@ -143,7 +143,7 @@ int run_leases_claim_read(struct pg *pg, struct arena *arena, int64_t owner,
     if (r == 0)
         r = histories_read(results[1], count, arena, histories, err);
     if (r == 0)
-        r = claims_read(results[0], true, arena, out, err);
+        r = claims_read(results[0], arena, out, err);
     pg_result_free(results[0]);
     if (r < 0)
         histories_deinit(histories);
@@ -152,7 +152,7 @@ int run_leases_claim_read(struct pg *pg, struct arena *arena, int64_t owner,
 
 static const struct pg_statement run_held = {
     .name = "run_held",
-    .sql = "SELECT " CLAIM_COLUMNS " FROM runs r WHERE r.owner = $1"
+    .sql = "SELECT " CLAIM_COLUMNS ", 0 FROM runs r WHERE r.owner = $1"
            "   AND r.status IN ('in_progress', 'cancelling') ORDER BY r.id",
     .types = "i",
 };
@@ -168,7 +168,7 @@ int run_leases_held(struct pg *pg, struct arena *arena, int64_t owner, struct ru
     r = pg_exec(pg, &run_held, values, &result, err);
     if (r < 0)
         return r;
-    return claims_read(result, false, arena, out, err);
+    return claims_read(result, arena, out, err);
 }
 
 static const struct pg_statement run_counters = {
