@@ -188,8 +188,10 @@ static int claim(struct consumer *consumer, const struct uuid *runs, size_t coun
     if (!shared->bare)
         r = run_leases_claim_read(worker->intake, &arena, worker->id, runs, count, &claims,
                                   &histories, err);
-    if (shared->bare || r == -E_REJECTED)
+    if (shared->bare || r == -E_REJECTED) {
+        pulse_beat(&worker->pulse);
         r = run_leases_claim(worker->intake, &arena, worker->id, runs, count, &claims, err);
+    }
     fiber_shield_leave();
     shared->bare = r < 0;
     for (size_t i = 0; r == 0 && i < claims.count; i++)
