@@ -141,8 +141,7 @@ int provider_call(struct http_client *client, const struct provider_target *targ
                   const struct chat_request *request, struct chat_reply *out,
                   struct provider_failure_info *out_failure, struct error *err)
 {
-    CLEANUP(exchange_deinit)
-    struct exchange exchange;
+    CLEANUP(exchange_deinit) struct exchange exchange;
     struct error detail = {0};
     int64_t left_ms;
     int r;

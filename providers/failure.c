@@ -316,8 +316,7 @@ void provider_failure_read(const struct provider_target *target,
                            const struct provider_response *response,
                            struct provider_failure_info *out)
 {
-    CLEANUP(json_freep)
-    struct json_object *body = NULL;
+    CLEANUP(json_freep) struct json_object *body = NULL;
 
     if (response->body.len <= BODY_MAX_BYTES &&
         json_decode(response->body, JSON_DEPTH_DEFAULT, &body, NULL) < 0)

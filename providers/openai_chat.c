@@ -74,8 +74,7 @@ static int check_parts(struct json_object *parts, bool *out_images, struct error
 /* Text parts next to each other become one text, with a line break between them. */
 static void add_parts(struct buf *body, struct json_object *parts, bool images)
 {
-    CLEANUP(buf_deinit)
-    struct buf text = {0};
+    CLEANUP(buf_deinit) struct buf text = {0};
     size_t count = json_object_array_length(parts);
     bool any = false;
 
@@ -118,8 +117,7 @@ static void add_parts(struct buf *body, struct json_object *parts, bool images)
 
 static int add_user(struct buf *body, const struct chat_message *message, struct error *err)
 {
-    CLEANUP(json_freep)
-    struct json_object *parts = NULL;
+    CLEANUP(json_freep) struct json_object *parts = NULL;
     bool images = false;
     int r;
 
@@ -142,8 +140,7 @@ static int add_user(struct buf *body, const struct chat_message *message, struct
 /* State that is broken or another model's is left out: the reply is then merely less good. */
 static void add_state(struct buf *body, const struct provider_target *target, struct text state)
 {
-    CLEANUP(json_freep)
-    struct json_object *object = NULL;
+    CLEANUP(json_freep) struct json_object *object = NULL;
     struct text reasoning;
 
     if (!state.len || json_decode(state, JSON_DEPTH_DEFAULT, &object, NULL) < 0)
@@ -326,8 +323,7 @@ static size_t estimate(const struct chat_request *request)
 static int add_headers(struct provider_wire *wire, const struct provider_target *target,
                        const struct chat_request *request, struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf bearer = {0};
+    CLEANUP(buf_deinit) struct buf bearer = {0};
     int r = provider_wire_add_header(wire, TEXT("Content-Type"), TEXT("application/json"), err);
 
     buf_init(&bearer, 16384);

@@ -43,8 +43,7 @@ static struct text keep(struct decoding *d, struct text text)
 /* A string, or an array of text parts; TEXT_NONE when there is no text in it. */
 static struct text read_content(struct decoding *d, struct json_object *content)
 {
-    CLEANUP(buf_deinit)
-    struct buf joined = {0};
+    CLEANUP(buf_deinit) struct buf joined = {0};
     struct text text = json_string(content);
 
     if (text.len)
@@ -157,8 +156,7 @@ static enum chat_finish read_finish(const struct chat_reply *reply, struct text 
 
 static void read_state(struct decoding *d, struct json_object *message)
 {
-    CLEANUP(buf_deinit)
-    struct buf state = {0};
+    CLEANUP(buf_deinit) struct buf state = {0};
     struct text reasoning = json_get_text(message, OPENAI_CHAT_STATE_FIELD);
 
     if (!reasoning.len || !d->reply.tool_calls_count)
@@ -234,8 +232,7 @@ int openai_chat_decode(const struct provider_target *target,
                        struct provider_failure_info *out_failure)
 {
     struct decoding decoding = {target, response, {.arena = out->arena}, false};
-    CLEANUP(json_freep)
-    struct json_object *body = NULL;
+    CLEANUP(json_freep) struct json_object *body = NULL;
     struct error err;
     int r;
 

@@ -73,8 +73,7 @@ static int find_provider(const struct config *config, struct text name)
 int provider_registry_new(const struct config *config, struct provider_registry **out,
                           struct error *err)
 {
-    CLEANUP(provider_registry_freep)
-    struct provider_registry *registry = NULL;
+    CLEANUP(provider_registry_freep) struct provider_registry *registry = NULL;
 
     registry = xcalloc(1, sizeof(*registry));
     registry->config = config;

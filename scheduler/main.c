@@ -194,8 +194,7 @@ static void read_flags(int argc, char **argv, struct config_flags *flags)
 
 int main(int argc, char **argv)
 {
-    CLEANUP(config_freep)
-    struct config *config = NULL;
+    CLEANUP(config_freep) struct config *config = NULL;
     struct config_flags flags = {.port = -1};
     struct program program = {0};
     struct error err;

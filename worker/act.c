@@ -60,8 +60,7 @@ static void set_result(struct run_task *task, struct tool_work *work, struct tex
 
 static void set_error(struct run_task *task, struct tool_work *work, const char *text)
 {
-    CLEANUP(buf_deinit)
-    struct buf buf;
+    CLEANUP(buf_deinit) struct buf buf;
 
     buf_init(&buf, 4096);
     buf_printf(&buf, "Error: %s.", text);
@@ -70,8 +69,7 @@ static void set_error(struct run_task *task, struct tool_work *work, const char 
 
 static void refuse_unknown(struct run_task *task, struct tool_work *work)
 {
-    CLEANUP(buf_deinit)
-    struct buf buf;
+    CLEANUP(buf_deinit) struct buf buf;
 
     buf_init(&buf, 16384);
     buf_printf(&buf, "there is no tool named '%.*s'; tools here:",
@@ -87,8 +85,7 @@ static void refuse_unknown(struct run_task *task, struct tool_work *work)
 static int execute(struct run_task *task, struct tool_work *work, struct error *err)
 {
     const struct config *config = task->worker->config;
-    CLEANUP(buf_deinit)
-    struct buf out;
+    CLEANUP(buf_deinit) struct buf out;
     char id[ID_TEXT_SIZE];
     char key[80];
     struct tool_context context = {

@@ -175,8 +175,7 @@ static int parse_texts(struct json_object *spec, struct arena *arena, struct age
 int agent_parse(struct text spec_text, struct arena *arena, struct agent_setup *out,
                 struct error *err)
 {
-    CLEANUP(json_freep)
-    struct json_object *spec = NULL;
+    CLEANUP(json_freep) struct json_object *spec = NULL;
     struct agent_setup agent = {0};
     int r = json_decode(spec_text, JSON_DEPTH_DEFAULT * 2, &spec, err);
 

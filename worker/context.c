@@ -26,8 +26,7 @@ static struct text part_text(struct json_object *part)
 static int join_texts(struct json_object *list, struct arena *arena, struct text *out,
                       struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf buf;
+    CLEANUP(buf_deinit) struct buf buf;
     char *copy;
     int r;
 
@@ -54,8 +53,7 @@ static int join_texts(struct json_object *list, struct arena *arena, struct text
 
 int context_parts_text(struct text parts, struct arena *arena, struct text *out, struct error *err)
 {
-    CLEANUP(json_freep)
-    struct json_object *list = NULL;
+    CLEANUP(json_freep) struct json_object *list = NULL;
     int r = json_decode(parts, JSON_DEPTH_DEFAULT, &list, err);
 
     if (r < 0)
@@ -81,8 +79,7 @@ static bool only_texts(struct json_object *list)
 static int decode_user(const struct message *stored, struct arena *arena, struct chat_message *out,
                        struct error *err)
 {
-    CLEANUP(json_freep)
-    struct json_object *list = NULL;
+    CLEANUP(json_freep) struct json_object *list = NULL;
 
     *out = (struct chat_message){.role = CHAT_USER};
     if (json_decode(stored->content, JSON_DEPTH_DEFAULT, &list, NULL) == 0 && only_texts(list))
@@ -106,8 +103,7 @@ static int copy_member(struct json_object *item, const char *key, struct arena *
 int context_parse_calls(struct text json, struct arena *arena, struct chat_tool_call **out,
                         size_t *out_count, struct error *err)
 {
-    CLEANUP(json_freep)
-    struct json_object *list = NULL;
+    CLEANUP(json_freep) struct json_object *list = NULL;
     struct chat_tool_call *calls;
     size_t count;
     int r = json_decode(json, JSON_DEPTH_DEFAULT, &list, err);

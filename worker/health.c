@@ -28,8 +28,7 @@
 static void reply_healthz(struct http_exchange *exchange, void *arg)
 {
     const char *stuck = watchdog_stuck();
-    CLEANUP(buf_deinit)
-    struct buf body;
+    CLEANUP(buf_deinit) struct buf body;
 
     (void)arg;
     buf_init(&body, 0);
@@ -40,8 +39,7 @@ static void reply_healthz(struct http_exchange *exchange, void *arg)
 static void reply_readyz(struct http_exchange *exchange, void *arg)
 {
     const struct worker *worker = arg;
-    CLEANUP(buf_deinit)
-    struct buf body;
+    CLEANUP(buf_deinit) struct buf body;
     bool pg = pg_is_ready(worker->pg);
     bool lease = worker->id != 0 && heartbeat_trusted(worker->heartbeat);
     bool redis = redis_is_ready(worker->redis);
@@ -173,8 +171,7 @@ static void add_drivers(struct buf *out, const struct worker *worker)
 
 static void reply_metrics(struct http_exchange *exchange, void *arg)
 {
-    CLEANUP(buf_deinit)
-    struct buf body;
+    CLEANUP(buf_deinit) struct buf body;
 
     buf_init(&body, 0);
     add_runs(&body, arg);

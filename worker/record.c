@@ -76,8 +76,7 @@ static struct text keep(struct draft *draft, struct buf *buf)
 
 static struct text text_content(struct draft *draft, struct text text, bool refusal)
 {
-    CLEANUP(buf_deinit)
-    struct buf buf;
+    CLEANUP(buf_deinit) struct buf buf;
 
     buf_init(&buf, 0);
     if (refusal) {
@@ -94,8 +93,7 @@ static struct text text_content(struct draft *draft, struct text text, bool refu
 
 static struct text usage_json(struct draft *draft, const struct chat_usage *usage)
 {
-    CLEANUP(buf_deinit)
-    struct buf buf;
+    CLEANUP(buf_deinit) struct buf buf;
 
     buf_init(&buf, 0);
     buf_printf(&buf,
@@ -109,8 +107,7 @@ static struct text usage_json(struct draft *draft, const struct chat_usage *usag
 /* The calls as a message carries them. */
 static struct text message_calls(struct draft *draft, const struct chat_reply *reply)
 {
-    CLEANUP(buf_deinit)
-    struct buf buf;
+    CLEANUP(buf_deinit) struct buf buf;
 
     buf_init(&buf, 0);
     for (size_t i = 0; i < reply->tool_calls_count; i++) {
@@ -129,8 +126,7 @@ static struct text message_calls(struct draft *draft, const struct chat_reply *r
 /* The calls as the API shows a step's. `status` is ours: whether it took effect is not known. */
 static struct text step_calls(struct draft *draft, const struct tool_work *work, size_t count)
 {
-    CLEANUP(buf_deinit)
-    struct buf buf;
+    CLEANUP(buf_deinit) struct buf buf;
 
     buf_init(&buf, 0);
     for (size_t i = 0; i < count; i++) {
@@ -391,8 +387,7 @@ int record_calls(struct run_task *task, const struct chat_reply *reply,
                  const struct tool_work *work, bool with_results, struct error *err)
 {
     size_t count = reply->tool_calls_count;
-    CLEANUP(draft_freep)
-    struct draft *draft = draft_new(task, with_results ? count : 0);
+    CLEANUP(draft_freep) struct draft *draft = draft_new(task, with_results ? count : 0);
     int r;
 
     add_reply(task, draft, reply, work, with_results ? STEP_COMPLETED : STEP_IN_PROGRESS);
@@ -408,8 +403,7 @@ int record_calls(struct run_task *task, const struct chat_reply *reply,
 int record_results(struct run_task *task, const struct tool_work *work, size_t count,
                    struct error *err)
 {
-    CLEANUP(draft_freep)
-    struct draft *draft = draft_new(task, count);
+    CLEANUP(draft_freep) struct draft *draft = draft_new(task, count);
     int r;
 
     if (!uuid_is_zero(task->open_step))
@@ -429,8 +423,7 @@ bool record_is_due(const struct tool_work *work)
 
 int record_done(struct run_task *task, struct tool_work *work, size_t count, struct error *err)
 {
-    CLEANUP(draft_freep)
-    struct draft *draft = draft_new(task, 0);
+    CLEANUP(draft_freep) struct draft *draft = draft_new(task, 0);
 
     add_calls(task, draft, work, count, true);
     for (size_t i = 0; i < count; i++)
@@ -441,8 +434,7 @@ int record_done(struct run_task *task, struct tool_work *work, size_t count, str
 /* As the API shows it. */
 static struct text required_action(struct draft *draft, const struct tool_work *work, size_t count)
 {
-    CLEANUP(buf_deinit)
-    struct buf buf;
+    CLEANUP(buf_deinit) struct buf buf;
     const char *before = "";
 
     buf_init(&buf, 0);
@@ -476,8 +468,7 @@ static bool all_of_client(const struct tool_work *work, size_t count)
 int record_park(struct run_task *task, const struct chat_reply *reply, const struct tool_work *work,
                 size_t count, struct error *err)
 {
-    CLEANUP(draft_freep)
-    struct draft *draft = draft_new(task, count);
+    CLEANUP(draft_freep) struct draft *draft = draft_new(task, count);
 
     if (reply)
         add_reply(task, draft, reply, work, STEP_IN_PROGRESS);
@@ -520,8 +511,7 @@ static int write_ending(struct run_task *task, const struct run_changes *changes
 
 int record_ending(struct run_task *task, const struct chat_reply *reply)
 {
-    CLEANUP(draft_freep)
-    struct draft *draft = draft_new(task, 0);
+    CLEANUP(draft_freep) struct draft *draft = draft_new(task, 0);
     bool refusal = reply && reply->finish == CHAT_FINISH_REFUSAL;
 
     if (reply)
@@ -542,8 +532,7 @@ int record_ending(struct run_task *task, const struct chat_reply *reply)
 
 int record_hand_back(struct run_task *task)
 {
-    CLEANUP(draft_freep)
-    struct draft *draft = draft_new(task, 0);
+    CLEANUP(draft_freep) struct draft *draft = draft_new(task, 0);
     struct error err = {0};
     int r;
 

@@ -51,7 +51,7 @@ struct worker_counters {
 struct worker {
     const struct config *config;
     struct pg *pg;
-    struct pg *intake; /* for claims alone: see consume.c */
+    struct pg *intake;         /* for claims alone: see consume.c */
     struct run_writer *writer; /* of the runs, on pg */
     struct redis *redis;
     struct queue *queue;

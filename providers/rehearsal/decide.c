@@ -130,8 +130,7 @@ static int fill(struct deciding *d, const char *template, bool escape_json, stru
         .tools_count = conversation->tools_count,
         .escape_json = escape_json,
     };
-    CLEANUP(buf_deinit)
-    struct buf filled = {0};
+    CLEANUP(buf_deinit) struct buf filled = {0};
     int r;
 
     if (!template)

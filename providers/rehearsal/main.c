@@ -54,8 +54,7 @@ static int fail_usage(const char *format, ...)
 
 static void print_script(void)
 {
-    CLEANUP(buf_deinit)
-    struct buf yaml = {0};
+    CLEANUP(buf_deinit) struct buf yaml = {0};
 
     buf_init(&yaml, 0);
     script_builtin(&yaml);
@@ -156,8 +155,7 @@ SUSPENDS static void run_server(void *arg)
 
 int main(int argc, char **argv)
 {
-    CLEANUP(script_freep)
-    struct script *script = NULL;
+    CLEANUP(script_freep) struct script *script = NULL;
     struct program program = {.options = {.host = "127.0.0.1", .port = 8081},
                               .log_level = LOG_LEVEL_INFO};
     struct error err;

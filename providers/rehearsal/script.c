@@ -58,10 +58,8 @@ static void close_file(FILE **file)
 
 int script_load(const char *path, struct script **out, struct error *err)
 {
-    CLEANUP(close_file)
-    FILE *file = fopen(path, "rbe");
-    CLEANUP(buf_deinit)
-    struct buf text = {0};
+    CLEANUP(close_file) FILE *file = fopen(path, "rbe");
+    CLEANUP(buf_deinit) struct buf text = {0};
     char piece[4096];
     size_t len;
 
@@ -81,8 +79,7 @@ int script_load(const char *path, struct script **out, struct error *err)
 
 int script_parse_builtin(struct script **out, struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf yaml = {0};
+    CLEANUP(buf_deinit) struct buf yaml = {0};
 
     buf_init(&yaml, FILE_MAX_BYTES);
     script_builtin(&yaml);

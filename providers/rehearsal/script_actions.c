@@ -100,8 +100,7 @@ static int add_json(struct script_reader *reader, yaml_node_t *node, int depth, 
 static int read_arguments(struct script_reader *reader, yaml_node_t *node, void *to)
 {
     struct script_call *call = to;
-    CLEANUP(buf_deinit)
-    struct buf json = {0};
+    CLEANUP(buf_deinit) struct buf json = {0};
     struct error wrong;
     int r;
 

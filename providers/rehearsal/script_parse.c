@@ -207,8 +207,7 @@ static int read_root(struct script_reader *reader)
 
 int script_parse(const char *name, struct text yaml, struct script **out, struct error *err)
 {
-    CLEANUP(script_freep)
-    struct script *script = xcalloc(1, sizeof(*script));
+    CLEANUP(script_freep) struct script *script = xcalloc(1, sizeof(*script));
     struct script_reader reader = {.file = name, .script = script, .err = err};
     yaml_parser_t parser;
     int r;

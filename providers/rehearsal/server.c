@@ -68,8 +68,7 @@ static void write_usage(struct buf *line, const struct call *call)
 
 static void write_ledger(const struct call *call)
 {
-    CLEANUP(buf_deinit)
-    struct buf line = {0};
+    CLEANUP(buf_deinit) struct buf line = {0};
     const struct script_rule *rule = call->decision.rule;
     time_t now = (time_t)(clock_wall_ms() / 1000);
     struct tm tm;
@@ -118,8 +117,7 @@ SUSPENDS static bool prepare(struct call *call)
     struct decide_input input = {.conversation = &call->conversation,
                                  .header = request_header,
                                  .header_arg = call->exchange};
-    CLEANUP(json_freep)
-    struct json_object *request = NULL;
+    CLEANUP(json_freep) struct json_object *request = NULL;
     struct conversation_problem problem = {0};
     struct arena *arena = &call->exchange->arena;
     struct error err;
@@ -287,8 +285,7 @@ static void write_models(struct buf *out)
 SUSPENDS static void serve_get(struct rehearsal *rehearsal, struct http_exchange *exchange,
                                struct text path)
 {
-    CLEANUP(buf_deinit)
-    struct buf body = {0};
+    CLEANUP(buf_deinit) struct buf body = {0};
     int status = 200;
 
     buf_init(&body, 0);
@@ -312,8 +309,7 @@ SUSPENDS static void handle(struct http_exchange *exchange, void *arg)
 {
     struct rehearsal *rehearsal = arg;
     struct text path = exchange->path;
-    CLEANUP(buf_deinit)
-    struct buf body = {0};
+    CLEANUP(buf_deinit) struct buf body = {0};
 
     if (text_starts(path, "/v1/")) {
         path.ptr += 3;

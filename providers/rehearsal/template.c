@@ -160,8 +160,7 @@ int template_check(const struct script *script, const char *template, struct err
 /* The member at a path of names with dots between them; false when there is none. */
 static bool add_member(struct buf *out, struct text result, struct text path)
 {
-    CLEANUP(json_freep)
-    struct json_object *root = NULL;
+    CLEANUP(json_freep) struct json_object *root = NULL;
     struct json_object *at;
     struct text name;
     char key[64];
@@ -330,8 +329,7 @@ static bool add_filtered(struct buf *out, const struct placeholder *placeholder,
 
 static void add_escaped(struct buf *out, struct text value)
 {
-    CLEANUP(buf_deinit)
-    struct buf quoted = {0};
+    CLEANUP(buf_deinit) struct buf quoted = {0};
 
     buf_init(&quoted, out->limit);
     buf_add_json(&quoted, value);
@@ -343,10 +341,8 @@ static void add_escaped(struct buf *out, struct text value)
 static int fill_one(const struct placeholder *placeholder, const struct template_values *values,
                     struct buf *out, size_t *unfilled)
 {
-    CLEANUP(buf_deinit)
-    struct buf value = {0};
-    CLEANUP(buf_deinit)
-    struct buf filtered = {0};
+    CLEANUP(buf_deinit) struct buf value = {0};
+    CLEANUP(buf_deinit) struct buf filtered = {0};
 
     buf_init(&value, out->limit);
     buf_init(&filtered, out->limit);

@@ -29,8 +29,7 @@ static int render(struct request *request, const struct agent *agent)
 static int make_draft(struct request *request, const struct agent_spec *spec,
                       struct agent_draft *draft)
 {
-    CLEANUP(json_freep)
-    struct json_object *name = NULL;
+    CLEANUP(json_freep) struct json_object *name = NULL;
     struct arena *arena = &request->exchange->arena;
     struct buf text;
     struct error err;

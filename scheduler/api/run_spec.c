@@ -41,8 +41,7 @@ static const struct {
 int agent_spec_parse(struct text spec, struct arena *arena, struct agent_spec *out,
                      struct error *err)
 {
-    CLEANUP(json_freep)
-    struct json_object *object = NULL;
+    CLEANUP(json_freep) struct json_object *object = NULL;
     struct agent_spec found = {0};
     int r = json_decode(spec, JSON_DEPTH_DEFAULT + 4, &object, err);
 
@@ -119,8 +118,7 @@ static void write_instructions(struct buf *out, struct text instructions, struct
 
 static bool has_tool(struct text tools_text, struct text name)
 {
-    CLEANUP(json_freep)
-    struct json_object *tools = NULL;
+    CLEANUP(json_freep) struct json_object *tools = NULL;
 
     if (!tools_text.ptr || json_decode(tools_text, JSON_DEPTH_DEFAULT, &tools, NULL) < 0)
         return false;

@@ -109,8 +109,7 @@ struct show {
 static void say(const struct show *show, enum agents_line kind, const char *field,
                 struct text value)
 {
-    CLEANUP(buf_deinit)
-    struct buf line = {0};
+    CLEANUP(buf_deinit) struct buf line = {0};
 
     buf_init(&line, 0);
     if (field)

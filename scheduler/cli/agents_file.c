@@ -178,8 +178,7 @@ static int any_json(struct parse *parse, yaml_node_t *node, unsigned depth,
                     struct json_object **out)
 {
     bool list = node->type == YAML_SEQUENCE_NODE;
-    CLEANUP(json_freep)
-    struct json_object *into = NULL;
+    CLEANUP(json_freep) struct json_object *into = NULL;
     int r;
 
     if (depth > DEPTH_MAX)
@@ -241,8 +240,7 @@ static int number_value(struct parse *parse, yaml_node_t *node, const struct fie
 static int metadata_value(struct parse *parse, yaml_node_t *node, struct json_object **out)
 {
     static const struct field value_field = {"a value of metadata", KIND_TEXT, 0, 2048};
-    CLEANUP(json_freep)
-    struct json_object *into = json_object_new_object();
+    CLEANUP(json_freep) struct json_object *into = json_object_new_object();
 
     if (node->type != YAML_MAPPING_NODE)
         return refuse(parse, node, "metadata must be a mapping (key: value)");
@@ -269,8 +267,7 @@ static int texts_value(struct parse *parse, yaml_node_t *node, const struct fiel
                        struct json_object **out)
 {
     const struct field entry = {field->name, KIND_TEXT, 1, 512};
-    CLEANUP(json_freep)
-    struct json_object *into = json_object_new_array();
+    CLEANUP(json_freep) struct json_object *into = json_object_new_array();
 
     if (node->type != YAML_SEQUENCE_NODE)
         return refuse(parse, node, "%s must be a list, as in [a, b]", field->name);
@@ -328,8 +325,7 @@ static int check_tool(struct parse *parse, const yaml_node_t *node, struct json_
 
 static int tools_value(struct parse *parse, yaml_node_t *node, struct json_object **out)
 {
-    CLEANUP(json_freep)
-    struct json_object *into = json_object_new_array();
+    CLEANUP(json_freep) struct json_object *into = json_object_new_array();
 
     if (node->type != YAML_SEQUENCE_NODE)
         return refuse(parse, node, "tools must be a list, as in [{type: calculator}]");
@@ -440,8 +436,7 @@ static int agents_json(struct parse *parse, yaml_node_t *list, struct json_objec
         return refuse(parse, list, "there must be at most %d agents", AGENTS_MAX);
     for (yaml_node_item_t *item = list->data.sequence.items.start;
          item < list->data.sequence.items.top; item++) {
-        CLEANUP(json_freep)
-        struct json_object *agent = json_object_new_object();
+        CLEANUP(json_freep) struct json_object *agent = json_object_new_object();
         yaml_node_t *node = node_at(parse, *item);
         int r = agent_json(parse, node, agent);
 
@@ -480,8 +475,7 @@ static int root_json(struct parse *parse, struct json_object *agents)
 int agents_file_parse(const char *path, struct text text, struct json_object **out,
                       struct error *err)
 {
-    CLEANUP(json_freep)
-    struct json_object *agents = json_object_new_array();
+    CLEANUP(json_freep) struct json_object *agents = json_object_new_array();
     struct parse parse = {.path = path, .err = err};
     yaml_parser_t parser;
     int r;

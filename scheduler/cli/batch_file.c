@@ -63,10 +63,8 @@ static void add_item(struct reading *reading, unsigned line, struct json_object 
 
 static int read_line(struct reading *reading, unsigned line, struct text text, struct error *err)
 {
-    CLEANUP(json_freep)
-    struct json_object *json = NULL;
-    CLEANUP(freep)
-    char *custom_id = NULL;
+    CLEANUP(json_freep) struct json_object *json = NULL;
+    CLEANUP(freep) char *custom_id = NULL;
     int r;
 
     if (text.len > BATCH_LINE_BYTES_MAX)
@@ -100,8 +98,7 @@ static int read_line(struct reading *reading, unsigned line, struct text text, s
 int batch_file_parse(const char *path, struct text text, bool skip_bad, struct batch_items *out,
                      struct error *err)
 {
-    CLEANUP(json_freep)
-    struct json_object *custom_ids = json_object_new_object();
+    CLEANUP(json_freep) struct json_object *custom_ids = json_object_new_object();
     struct reading reading = {path, out, custom_ids, 0};
     bool more = true;
     int r = 0;

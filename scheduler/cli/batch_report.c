@@ -47,8 +47,7 @@ static void add_bar(const struct batch_progress *progress, size_t width, struct 
 
 void batch_format_progress(const struct batch_progress *progress, size_t width, struct buf *out)
 {
-    CLEANUP(buf_deinit)
-    struct buf words = {0};
+    CLEANUP(buf_deinit) struct buf words = {0};
     size_t bar;
 
     buf_init(&words, 1024);

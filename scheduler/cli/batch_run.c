@@ -111,8 +111,7 @@ static void write_results(struct flow *flow)
     size_t end = batch_writable(items, flow->written);
 
     for (; flow->written < end; flow->written++) {
-        CLEANUP(buf_deinit)
-        struct buf line = {0};
+        CLEANUP(buf_deinit) struct buf line = {0};
         struct batch_item *item = &items->items[flow->written];
 
         buf_init(&line, 4 * ANSWER_BYTES_MAX);
@@ -177,8 +176,7 @@ static struct json_object *submission(const struct flow *flow, const struct batc
 
 static int submit(struct flow *flow, struct batch_item *item, struct error *err)
 {
-    CLEANUP(json_freep)
-    struct json_object *body = submission(flow, item);
+    CLEANUP(json_freep) struct json_object *body = submission(flow, item);
     struct client_reply reply = {0};
     char key[80];
     struct client_call call = {"POST", "/v1/threads/runs", json_text(body), key};
@@ -239,10 +237,8 @@ static void submitter(void *arg)
 static int take_outcome(struct flow *flow, struct batch_item *item, struct json_object *run,
                         struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf answer = {0};
-    CLEANUP(buf_deinit)
-    struct buf why = {0};
+    CLEANUP(buf_deinit) struct buf answer = {0};
+    CLEANUP(buf_deinit) struct buf why = {0};
     unsigned calls = 0;
     int r;
 
@@ -271,8 +267,7 @@ static int take_outcome(struct flow *flow, struct batch_item *item, struct json_
 static int poll_item(struct flow *flow, size_t index, struct error *err)
 {
     struct batch_item *item = &flow->run->items->items[index];
-    CLEANUP(freep)
-    char *path = xasprintf("/v1/threads/%s/runs/%s", item->thread_id, item->run_id);
+    CLEANUP(freep) char *path = xasprintf("/v1/threads/%s/runs/%s", item->thread_id, item->run_id);
     struct client_reply reply = {0};
     int r = client_get(flow->run->client, path, &reply, err);
 
@@ -330,8 +325,7 @@ static size_t terminal_width(void)
 
 static void show(struct flow *flow, bool bar)
 {
-    CLEANUP(buf_deinit)
-    struct buf line = {0};
+    CLEANUP(buf_deinit) struct buf line = {0};
     struct batch_progress *progress = &flow->run->progress;
 
     buf_init(&line, 4096);
@@ -358,8 +352,7 @@ static void shower(void *arg)
 
 static void run_flow(struct flow *flow)
 {
-    CLEANUP(freep)
-    struct fiber **workers = xcalloc(WORKERS_MAX, sizeof(*workers));
+    CLEANUP(freep) struct fiber **workers = xcalloc(WORKERS_MAX, sizeof(*workers));
     size_t count = 0;
     size_t submitters = flow->run->concurrency;
     size_t items = flow->run->items->count;

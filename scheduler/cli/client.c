@@ -23,8 +23,7 @@
 
 static char *setting_of(const char *name, struct text dev, bool *from_file)
 {
-    CLEANUP(buf_deinit)
-    struct buf value = {0};
+    CLEANUP(buf_deinit) struct buf value = {0};
     const char *variable = getenv(name);
 
     *from_file = false;
@@ -50,8 +49,7 @@ static bool is_url(const char *url)
 
 int client_settings_read(struct client_settings *out, struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf dev = {0};
+    CLEANUP(buf_deinit) struct buf dev = {0};
     bool url_from_file;
     bool key_from_file;
     size_t len;
@@ -169,8 +167,7 @@ static int code_of_status(int status)
 static int refused(const struct client *client, const struct client_call *call,
                    const struct http_response *response, struct error *err)
 {
-    CLEANUP(json_freep)
-    struct json_object *json = NULL;
+    CLEANUP(json_freep) struct json_object *json = NULL;
     struct text message = TEXT_NONE;
 
     if (json_decode(response->body, JSON_DEPTH_DEFAULT, &json, NULL) == 0)
@@ -216,10 +213,8 @@ static bool may_retry(const struct client_call *call, int r, int status)
 static int attempt(struct client *client, const struct client_call *call,
                    struct http_response *response, struct error *err)
 {
-    CLEANUP(freep)
-    char *url = xasprintf("%s%s", client->settings.url, call->path);
-    CLEANUP(freep)
-    char *authorization = xasprintf("Bearer %s", client->settings.api_key);
+    CLEANUP(freep) char *url = xasprintf("%s%s", client->settings.url, call->path);
+    CLEANUP(freep) char *authorization = xasprintf("Bearer %s", client->settings.api_key);
     struct http_header headers[4] = {
         {TEXT("Authorization"), text_of(authorization)},
         {TEXT("OpenAI-Beta"), TEXT("assistants=v2")},

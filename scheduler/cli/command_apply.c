@@ -26,8 +26,7 @@ struct apply {
 static int read_wanted(struct apply *apply, struct error *err)
 {
     const char *path = arguments_get(apply->args, "file");
-    CLEANUP(buf_deinit)
-    struct buf text = {0};
+    CLEANUP(buf_deinit) struct buf text = {0};
     int r;
 
     if (!path)
@@ -79,8 +78,7 @@ static void show(struct apply *apply, struct json_object *wanted)
 {
     static const char *const words[] = {"= unchanged ", "+ create ", "~ update "};
     static const enum terminal_colour colours[] = {TERMINAL_DIM, TERMINAL_GREEN, TERMINAL_YELLOW};
-    CLEANUP(json_freep)
-    struct json_object *body = NULL;
+    CLEANUP(json_freep) struct json_object *body = NULL;
     struct json_object *have = json_get(apply->have, json_get_string(wanted, "name"));
     enum agents_change change = agents_diff(wanted, have, &body);
 
@@ -109,8 +107,7 @@ static bool confirmed(const struct apply *apply)
 
 static int change_one(struct apply *apply, struct json_object *wanted, struct error *err)
 {
-    CLEANUP(json_freep)
-    struct json_object *body = NULL;
+    CLEANUP(json_freep) struct json_object *body = NULL;
     const char *name = json_get_string(wanted, "name");
     struct json_object *have = json_get(apply->have, name);
     struct client_reply reply = {0};
@@ -119,8 +116,7 @@ static int change_one(struct apply *apply, struct json_object *wanted, struct er
     if (agents_diff(wanted, have, &body) == AGENTS_SAME)
         return 0;
     if (have) {
-        CLEANUP(freep)
-        char *path = xasprintf("/v1/assistants/%s", json_get_string(have, "id"));
+        CLEANUP(freep) char *path = xasprintf("/v1/assistants/%s", json_get_string(have, "id"));
 
         r = client_post(&apply->client, path, body, &reply, err);
     } else {

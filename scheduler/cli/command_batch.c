@@ -26,8 +26,7 @@ struct batch_command {
 static int read_items(struct batch_command *command, struct error *err)
 {
     const char *path = command->args->positional[0];
-    CLEANUP(buf_deinit)
-    struct buf text = {0};
+    CLEANUP(buf_deinit) struct buf text = {0};
     int r;
 
     buf_init(&text, BATCH_FILE_BYTES_MAX);
@@ -104,8 +103,7 @@ static int print_transcripts(struct batch_command *command, struct error *err)
 
 static void print_summary(const struct batch_command *command, const struct batch_run *run)
 {
-    CLEANUP(buf_deinit)
-    struct buf text = {0};
+    CLEANUP(buf_deinit) struct buf text = {0};
 
     buf_init(&text, 4096);
     batch_format_summary(&run->progress, &text);
@@ -119,8 +117,7 @@ static void print_summary(const struct batch_command *command, const struct batc
 
 static int run_all(struct batch_command *command, struct error *err)
 {
-    CLEANUP(freep)
-    char *agent_id = NULL;
+    CLEANUP(freep) char *agent_id = NULL;
     struct batch_run run = {.client = &command->client,
                             .items = &command->items,
                             .batch_id = command->batch_id,

@@ -127,8 +127,7 @@ static void make_config_absolute(void)
 /* What children find in their environment; it outranks a configuration file. */
 static void set_environment(struct dev *dev)
 {
-    CLEANUP(buf_deinit)
-    struct buf url = {0};
+    CLEANUP(buf_deinit) struct buf url = {0};
 
     buf_init(&url, 4096);
     buf_add_string(&url, "postgresql:///penstock?host=");
@@ -249,8 +248,7 @@ static bool redis_ready(struct dev *dev)
 
 static bool postgres_ready(struct dev *dev)
 {
-    CLEANUP(freep)
-    char *socket_path = xasprintf("%s/.s.PGSQL.5432", dev->place.sockets);
+    CLEANUP(freep) char *socket_path = xasprintf("%s/.s.PGSQL.5432", dev->place.sockets);
 
     return access(socket_path, F_OK) == 0;
 }
@@ -296,10 +294,8 @@ static int run_ours(struct dev *dev, const char *name, const char *const *words,
 /* The key is kept as long as its database. */
 static int make_key(struct dev *dev, struct error *err)
 {
-    CLEANUP(freep)
-    char *path = xasprintf("%s/api-key", dev->place.data);
-    CLEANUP(buf_deinit)
-    struct buf key = {0};
+    CLEANUP(freep) char *path = xasprintf("%s/api-key", dev->place.data);
+    CLEANUP(buf_deinit) struct buf key = {0};
     const char *const tenant[] = {"tenants", "create", "dev", "--if-missing", NULL};
     const char *const create[] = {"keys", "create", "--tenant", "dev", "--name", "dev", NULL};
     int r;
@@ -329,10 +325,8 @@ static int make_key(struct dev *dev, struct error *err)
 
 static int write_environment(struct dev *dev, struct error *err)
 {
-    CLEANUP(freep)
-    char *path = xasprintf("%s/dev.env", dev->place.data);
-    CLEANUP(buf_deinit)
-    struct buf text = {0};
+    CLEANUP(freep) char *path = xasprintf("%s/dev.env", dev->place.data);
+    CLEANUP(buf_deinit) struct buf text = {0};
     const struct environment_entry entries[] = {
         {"PENSTOCK_URL", getenv("PENSTOCK_URL")},
         {"PENSTOCK_API_KEY", getenv("PENSTOCK_API_KEY")},

@@ -27,8 +27,7 @@ struct prompt_run {
 
 static int read_prompt(const char *given, char **out, struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf text = {0};
+    CLEANUP(buf_deinit) struct buf text = {0};
     int r;
 
     if (strcmp(given, "-") != 0) {
@@ -69,14 +68,10 @@ static int post_once(struct client *client, const char *path, struct json_object
 static int continue_thread(struct prompt_run *prompt_run, const char *thread,
                            struct client_reply *out, struct error *err)
 {
-    CLEANUP(freep)
-    char *messages = xasprintf("/v1/threads/%s/messages", thread);
-    CLEANUP(freep)
-    char *runs = xasprintf("/v1/threads/%s/runs", thread);
-    CLEANUP(json_freep)
-    struct json_object *message = user_message(prompt_run->prompt);
-    CLEANUP(json_freep)
-    struct json_object *body = json_object_new_object();
+    CLEANUP(freep) char *messages = xasprintf("/v1/threads/%s/messages", thread);
+    CLEANUP(freep) char *runs = xasprintf("/v1/threads/%s/runs", thread);
+    CLEANUP(json_freep) struct json_object *message = user_message(prompt_run->prompt);
+    CLEANUP(json_freep) struct json_object *body = json_object_new_object();
     struct client_reply reply = {0};
     int r;
 
@@ -92,8 +87,7 @@ static int continue_thread(struct prompt_run *prompt_run, const char *thread,
 
 static int start_thread(struct prompt_run *prompt_run, struct client_reply *out, struct error *err)
 {
-    CLEANUP(json_freep)
-    struct json_object *body = json_object_new_object();
+    CLEANUP(json_freep) struct json_object *body = json_object_new_object();
     struct json_object *thread = json_object_new_object();
     struct json_object *messages = json_object_new_array();
 
@@ -141,8 +135,7 @@ static void on_step(void *arg, struct json_object *step)
 static void print_json(const struct prompt_run *prompt_run, struct json_object *run,
                        struct text answer)
 {
-    CLEANUP(json_freep)
-    struct json_object *out = json_object_new_object();
+    CLEANUP(json_freep) struct json_object *out = json_object_new_object();
 
     json_object_object_add(out, "id", json_object_new_string(prompt_run->run));
     json_object_object_add(out, "thread_id", json_object_new_string(prompt_run->thread));
@@ -159,10 +152,8 @@ static void print_json(const struct prompt_run *prompt_run, struct json_object *
 
 static int finish(struct prompt_run *prompt_run, struct json_object *run, struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf answer = {0};
-    CLEANUP(buf_deinit)
-    struct buf why = {0};
+    CLEANUP(buf_deinit) struct buf answer = {0};
+    CLEANUP(buf_deinit) struct buf why = {0};
     int r;
 
     buf_init(&answer, 0);
@@ -188,8 +179,7 @@ static int finish(struct prompt_run *prompt_run, struct json_object *run, struct
 
 static int watch(struct prompt_run *prompt_run, struct error *err)
 {
-    CLEANUP(json_freep)
-    struct json_object *run = NULL;
+    CLEANUP(json_freep) struct json_object *run = NULL;
     struct run_watch watch = {.thread = prompt_run->thread, .run = prompt_run->run};
     int r;
 

@@ -148,10 +148,8 @@ static void print_run(struct json_object *run)
 
 static int show_one_run(struct client *client, const struct arguments *args, struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf why = {0};
-    CLEANUP(freep)
-    char *path = NULL;
+    CLEANUP(buf_deinit) struct buf why = {0};
+    CLEANUP(freep) char *path = NULL;
     struct client_reply reply = {0};
     const char *thread;
     int r = run_path(args->positional[0], "", &path, err);
@@ -185,8 +183,7 @@ static int run_show(const struct arguments *args)
 
 static int cancel(struct client *client, const struct arguments *args, struct error *err)
 {
-    CLEANUP(freep)
-    char *path = NULL;
+    CLEANUP(freep) char *path = NULL;
     struct client_reply reply = {0};
     int r = run_path(args->positional[0], "/cancel", &path, err);
 
@@ -212,8 +209,7 @@ struct redriving {
 /* One that can't be redriven does not keep the others from it. */
 static int redrive(struct redriving *redriving, const char *id, struct error *err)
 {
-    CLEANUP(freep)
-    char *path = NULL;
+    CLEANUP(freep) char *path = NULL;
     struct client_reply reply = {0};
     int r = run_path(id, "/redrive", &path, err);
 
@@ -241,10 +237,8 @@ static int redrive_listed(void *arg, struct json_object *run, struct error *err)
 
 static int redrive_poison(struct redriving *redriving, const char *agent, struct error *err)
 {
-    CLEANUP(freep)
-    char *agent_id = NULL;
-    CLEANUP(freep)
-    char *path = NULL;
+    CLEANUP(freep) char *agent_id = NULL;
+    CLEANUP(freep) char *path = NULL;
     struct client_walk walk = {NULL, 100000, redrive_listed, redriving};
     int r = agent ? run_find_agent(redriving->client, agent, &agent_id, err) : 0;
 
@@ -291,8 +285,7 @@ static int show_message(void *arg, struct json_object *message, struct error *er
 static int show_thread(struct client *client, const struct arguments *args, struct error *err)
 {
     const char *thread = args->positional[0];
-    CLEANUP(freep)
-    char *path = xasprintf("/v1/threads/%s/messages?order=asc", thread);
+    CLEANUP(freep) char *path = xasprintf("/v1/threads/%s/messages?order=asc", thread);
     const struct client_walk walk = {path, 100000, show_message, NULL};
 
     if (!client_is_plain(thread))

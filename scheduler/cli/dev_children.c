@@ -71,10 +71,8 @@ int64_t dev_restart_ms(unsigned restarts)
 int dev_open_log(const struct dev_place *place, const char *name, bool rotate, int *out_fd,
                  struct error *err)
 {
-    CLEANUP(freep)
-    char *path = xasprintf("%s/logs/%s.log", place->data, name);
-    CLEANUP(freep)
-    char *old = xasprintf("%s.1", path);
+    CLEANUP(freep) char *path = xasprintf("%s/logs/%s.log", place->data, name);
+    CLEANUP(freep) char *old = xasprintf("%s.1", path);
     struct stat info;
 
     if (stat(path, &info) == 0 && info.st_size > (rotate ? 0 : LOG_BYTES_MAX))
@@ -131,8 +129,7 @@ int dev_spawn(const struct dev_place *place, const struct dev_command *command,
 /* The last line of a log, for a message. */
 static void last_line(const struct dev_place *place, const char *name, char *out, size_t size)
 {
-    CLEANUP(freep)
-    char *path = xasprintf("%s/logs/%s.log", place->data, name);
+    CLEANUP(freep) char *path = xasprintf("%s/logs/%s.log", place->data, name);
     char tail[512];
     struct text text;
     const char *line;

@@ -134,8 +134,7 @@ static int choose_servers(struct dev_place *place, struct error *err)
 
 static int take_lock(struct dev_place *place, struct error *err)
 {
-    CLEANUP(freep)
-    char *path = xasprintf("%s/lock", place->data);
+    CLEANUP(freep) char *path = xasprintf("%s/lock", place->data);
     char holder[16] = "?";
 
     place->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -195,10 +194,8 @@ static int make_sockets(struct dev_place *place, struct error *err)
 
 int dev_place_open(const char *data, struct dev_place *out, struct error *err)
 {
-    CLEANUP(freep)
-    char *logs = NULL;
-    CLEANUP(freep)
-    char *redis = NULL;
+    CLEANUP(freep) char *logs = NULL;
+    CLEANUP(freep) char *redis = NULL;
     char absolute[PATH_MAX];
     int r;
 

@@ -82,10 +82,8 @@ static void look_in_root(const char *root, int only, int *best, char out[DEV_PAT
 /* The version that the data folder is of, or 0. */
 static int data_version(const struct dev_place *place)
 {
-    CLEANUP(freep)
-    char *path = xasprintf("%s/postgres/PG_VERSION", place->servers);
-    CLEANUP(buf_deinit)
-    struct buf text = {0};
+    CLEANUP(freep) char *path = xasprintf("%s/postgres/PG_VERSION", place->servers);
+    CLEANUP(buf_deinit) struct buf text = {0};
     int64_t version;
 
     buf_init(&text, 64);
@@ -157,10 +155,8 @@ int dev_programs_find(const struct dev_place *place, struct dev_programs *out, s
 static int init_database(const struct dev_place *place, const struct dev_programs *programs,
                          const char *folder, struct error *err)
 {
-    CLEANUP(freep)
-    char *initdb = xasprintf("%s/initdb", programs->postgres_bin);
-    CLEANUP(freep)
-    char *postgres = xasprintf("%s/postgres", programs->postgres_bin);
+    CLEANUP(freep) char *initdb = xasprintf("%s/initdb", programs->postgres_bin);
+    CLEANUP(freep) char *postgres = xasprintf("%s/postgres", programs->postgres_bin);
     const struct dev_command init = {
         .name = "initdb",
         .argv = {initdb, "-D", folder, "-U", "penstock", "-A", "trust", "-E", "UTF8", "--locale=C",
@@ -182,14 +178,10 @@ static int init_database(const struct dev_place *place, const struct dev_program
 int dev_prepare_postgres(const struct dev_place *place, const struct dev_programs *programs,
                          bool *out_new, struct error *err)
 {
-    CLEANUP(freep)
-    char *final = xasprintf("%s/postgres", place->servers);
-    CLEANUP(freep)
-    char *version = xasprintf("%s/PG_VERSION", final);
-    CLEANUP(freep)
-    char *making = xasprintf("%s/postgres.new", place->servers);
-    CLEANUP(freep)
-    char *folder = xasprintf("%s/postgres", making);
+    CLEANUP(freep) char *final = xasprintf("%s/postgres", place->servers);
+    CLEANUP(freep) char *version = xasprintf("%s/PG_VERSION", final);
+    CLEANUP(freep) char *making = xasprintf("%s/postgres.new", place->servers);
+    CLEANUP(freep) char *folder = xasprintf("%s/postgres", making);
     int r;
 
     *out_new = access(version, F_OK) < 0;
@@ -214,14 +206,10 @@ int dev_prepare_postgres(const struct dev_place *place, const struct dev_program
 /* The process in postmaster.pid, if it lives and works in this data folder; else 0. */
 static pid_t postmaster(const struct dev_place *place)
 {
-    CLEANUP(freep)
-    char *folder = xasprintf("%s/postgres", place->servers);
-    CLEANUP(freep)
-    char *path = xasprintf("%s/postmaster.pid", folder);
-    CLEANUP(freep)
-    char *link = NULL;
-    CLEANUP(buf_deinit)
-    struct buf text = {0};
+    CLEANUP(freep) char *folder = xasprintf("%s/postgres", place->servers);
+    CLEANUP(freep) char *path = xasprintf("%s/postmaster.pid", folder);
+    CLEANUP(freep) char *link = NULL;
+    CLEANUP(buf_deinit) struct buf text = {0};
     char cwd[DEV_PATH_SIZE] = "";
     struct text line;
     struct text rest;

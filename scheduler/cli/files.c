@@ -56,8 +56,7 @@ static int write_all(int fd, struct text text)
 
 int file_write_private(const char *path, struct text text, struct error *err)
 {
-    CLEANUP(freep)
-    char *temporary = xasprintf("%s.new.%ld", path, (long)getpid());
+    CLEANUP(freep) char *temporary = xasprintf("%s.new.%ld", path, (long)getpid());
     int fd;
     int r = 0;
 

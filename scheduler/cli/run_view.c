@@ -170,8 +170,7 @@ static int tell_steps(struct client *client, struct progress *progress, struct e
 int run_watch(struct client *client, const struct run_watch *watch, struct json_object **out_run,
               struct error *err)
 {
-    CLEANUP(freep)
-    char *path = xasprintf("/v1/threads/%s/runs/%s", watch->thread, watch->run);
+    CLEANUP(freep) char *path = xasprintf("/v1/threads/%s/runs/%s", watch->thread, watch->run);
     struct progress progress = {watch, NULL};
     int r;
 
@@ -230,8 +229,7 @@ static int count_step(void *arg, struct json_object *step, struct error *err)
 int run_count_calls(struct client *client, const char *thread, const char *run, unsigned *out,
                     struct error *err)
 {
-    CLEANUP(freep)
-    char *path = xasprintf("/v1/threads/%s/runs/%s/steps?order=asc", thread, run);
+    CLEANUP(freep) char *path = xasprintf("/v1/threads/%s/runs/%s/steps?order=asc", thread, run);
     const struct client_walk walk = {path, LIST_MAX, count_step, out};
 
     return client_walk(client, &walk, err);
@@ -239,8 +237,7 @@ int run_count_calls(struct client *client, const char *thread, const char *run, 
 
 void run_print_message(FILE *out, struct json_object *message)
 {
-    CLEANUP(buf_deinit)
-    struct buf text = {0};
+    CLEANUP(buf_deinit) struct buf text = {0};
     struct text role = json_get_text(message, "role");
 
     buf_init(&text, 0);
@@ -287,10 +284,8 @@ static int print_step(void *arg, struct json_object *step, struct error *err)
 int run_print_transcript(struct client *client, const char *thread, const char *run, FILE *out,
                          struct error *err)
 {
-    CLEANUP(freep)
-    char *messages = xasprintf("/v1/threads/%s/messages?order=asc", thread);
-    CLEANUP(freep)
-    char *steps = xasprintf("/v1/threads/%s/runs/%s/steps?order=asc", thread, run);
+    CLEANUP(freep) char *messages = xasprintf("/v1/threads/%s/messages?order=asc", thread);
+    CLEANUP(freep) char *steps = xasprintf("/v1/threads/%s/runs/%s/steps?order=asc", thread, run);
     struct transcript transcript = {out, run, json_object_new_array(), NULL};
     const struct client_walk walk_messages = {messages, LIST_MAX, sort_message, &transcript};
     const struct client_walk walk_steps = {steps, LIST_MAX, print_step, &transcript};

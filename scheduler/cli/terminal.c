@@ -58,8 +58,7 @@ void terminal_clean(struct text text, struct buf *out)
 
 void terminal_print(FILE *stream, struct text text)
 {
-    CLEANUP(buf_deinit)
-    struct buf clean = {0};
+    CLEANUP(buf_deinit) struct buf clean = {0};
 
     if (!is_terminal(stream)) {
         (void)fwrite(text.ptr, 1, text.len, stream);
@@ -107,8 +106,7 @@ void terminal_shorten(struct text text, size_t width, struct buf *out)
 
 void terminal_print_line(FILE *stream, struct text text, size_t width)
 {
-    CLEANUP(buf_deinit)
-    struct buf line = {0};
+    CLEANUP(buf_deinit) struct buf line = {0};
 
     buf_init(&line, 0);
     terminal_shorten(text, width, &line);

@@ -338,10 +338,8 @@ static int read_text(const char *path, struct buf *out, struct error *err)
 int config_file_read(const char *path, char *const *environment, struct config_file *out,
                      struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf raw = {0};
-    CLEANUP(freep)
-    char *text = NULL;
+    CLEANUP(buf_deinit) struct buf raw = {0};
+    CLEANUP(freep) char *text = NULL;
     struct error inner;
     int r;
 

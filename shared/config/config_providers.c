@@ -234,8 +234,7 @@ static int check_model(const struct config *config, const struct place *place,
         if (strcmp(place->file->data->models[i].name, from->name) == 0)
             return complain(place, "name", "is there already: names of models must differ", err);
     if (!find_provider(config, from->provider)) {
-        CLEANUP(buf_deinit)
-        struct buf text = {0};
+        CLEANUP(buf_deinit) struct buf text = {0};
 
         buf_init(&text, 4096);
         buf_add_string(&text, "names no provider; there are");

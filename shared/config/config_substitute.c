@@ -130,8 +130,7 @@ static size_t plain_length(const struct cursor *cursor)
 
 int config_substitute(const char *text, char *const *environment, char **out, struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf result = {0};
+    CLEANUP(buf_deinit) struct buf result = {0};
     struct cursor cursor = {text_of(text), 1, 1};
     int r;
 

@@ -166,8 +166,7 @@ static int send_reply(struct http_exchange *exchange, int status, const char *co
                       struct text body)
 {
     bool bodyless = has_no_body(status);
-    CLEANUP(buf_deinit)
-    struct buf head;
+    CLEANUP(buf_deinit) struct buf head;
     struct error err = {0};
     struct iovec parts[2];
     size_t count = 1;
@@ -206,8 +205,7 @@ int http_reply_error(struct http_exchange *exchange, int status, const char *mes
 {
     http_error_fn error_body = exchange->connection->server->options.error_body;
     const char *content_type = "text/plain; charset=utf-8";
-    CLEANUP(buf_deinit)
-    struct buf body;
+    CLEANUP(buf_deinit) struct buf body;
 
     buf_init(&body, 0);
     buf_reset(&exchange->extra_headers);
@@ -234,8 +232,7 @@ int http_stream_begin(struct http_exchange *exchange, int status, const char *co
                       struct error *err)
 {
     struct http_connection *connection = exchange->connection;
-    CLEANUP(buf_deinit)
-    struct buf head;
+    CLEANUP(buf_deinit) struct buf head;
     struct iovec part;
     int r;
 

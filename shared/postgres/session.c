@@ -100,8 +100,7 @@ static int open_address(const struct attempt *attempt, const char *hostaddr,
 
 static int open_name(const struct attempt *attempt, struct pg_session **out, struct error *err)
 {
-    struct resolved *resolved CLEANUP(freep)
-    = xcalloc(1, sizeof(*resolved));
+    struct resolved *resolved CLEANUP(freep) = xcalloc(1, sizeof(*resolved));
     int64_t limit_ms = deadline_in(attempt->info->connect_timeout_ms);
     int r = resolve_host(attempt->target->host, PG_TARGET_PORT_FIRST,
                          deadline_min(attempt->deadline_ms, limit_ms), resolved, err);

@@ -83,8 +83,7 @@ static void random_generation(char out[GENERATION_SIZE])
 
 int queue_init(struct queue *queue, int shard, struct error *err)
 {
-    CLEANUP(redis_reply_freep)
-    redisReply *reply = NULL;
+    CLEANUP(redis_reply_freep) redisReply *reply = NULL;
     char generation[GENERATION_SIZE];
     struct queue_keys keys;
     struct text args[1], present;
@@ -136,8 +135,7 @@ static struct text lane_number(int lane)
 SUSPENDS static int dispatch_some(struct queue *queue, const struct queue_batch *batch,
                                   struct call *call, size_t *out_accepted, struct error *err)
 {
-    CLEANUP(redis_reply_freep)
-    redisReply *reply = NULL;
+    CLEANUP(redis_reply_freep) redisReply *reply = NULL;
     struct queue_keys keys;
     size_t argc = write_hints(call, batch->hints, batch->count);
     int r;
@@ -162,8 +160,7 @@ SUSPENDS static int dispatch_some(struct queue *queue, const struct queue_batch 
 int queue_dispatch(struct queue *queue, const struct queue_batch *batch, size_t *out_accepted,
                    struct error *err)
 {
-    CLEANUP(freep)
-    struct call *call = NULL;
+    CLEANUP(freep) struct call *call = NULL;
     size_t done = 0;
 
     ASSERT(batch->shard >= 0 && batch->shard < QUEUE_SHARDS_MAX);
@@ -221,10 +218,8 @@ static int by_lane(const void *a, const void *b)
 
 void queue_ack(struct queue *queue, const struct queue_entry *entries, size_t count)
 {
-    CLEANUP(freep)
-    struct queue_entry *sorted = NULL;
-    CLEANUP(freep)
-    struct text *argv = NULL;
+    CLEANUP(freep) struct queue_entry *sorted = NULL;
+    CLEANUP(freep) struct text *argv = NULL;
 
     if (count == 0)
         return;

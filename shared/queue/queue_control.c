@@ -58,8 +58,7 @@ int queue_control_next(struct queue_control *control, int64_t deadline_ms, struc
                        struct error *err)
 {
     for (;;) {
-        CLEANUP(redis_reply_freep)
-        redisReply *reply = NULL;
+        CLEANUP(redis_reply_freep) redisReply *reply = NULL;
         int r = redis_conn_next(control->conn, deadline_ms, &reply, err);
 
         if (r < 0)

@@ -176,8 +176,7 @@ static bool means_forgotten(const struct error *err)
 SUSPENDS static int read_streams(struct queue_reader *reader, size_t argc, int64_t deadline_ms,
                                  struct sink *sink, struct error *err)
 {
-    CLEANUP(redis_reply_freep)
-    redisReply *reply = NULL;
+    CLEANUP(redis_reply_freep) redisReply *reply = NULL;
     struct error own = {0};
     int r = redis_conn_command(reader->conn, reader->argv, argc, deadline_ms, &reply, &own);
 

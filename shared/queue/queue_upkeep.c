@@ -57,8 +57,7 @@ static struct redis_script collect_script = {
 
 int queue_stats(struct queue *queue, int shard, struct queue_stats *out, struct error *err)
 {
-    CLEANUP(redis_reply_freep)
-    redisReply *reply = NULL;
+    CLEANUP(redis_reply_freep) redisReply *reply = NULL;
     struct queue_stats stats = {0};
     struct queue_keys keys;
     struct text generation;
@@ -84,8 +83,7 @@ int queue_stats(struct queue *queue, int shard, struct queue_stats *out, struct 
 int queue_collect(struct queue *queue, int shard, int64_t idle_ms, size_t *out_dropped,
                   struct error *err)
 {
-    CLEANUP(redis_reply_freep)
-    redisReply *reply = NULL;
+    CLEANUP(redis_reply_freep) redisReply *reply = NULL;
     struct queue_keys keys;
     char number[24];
     struct text args[1];

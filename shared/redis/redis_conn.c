@@ -148,8 +148,7 @@ SUSPENDS static int receive(struct redis_conn *conn, int64_t deadline_ms, redisR
 int redis_conn_send(struct redis_conn *conn, const struct text *argv, size_t argc,
                     int64_t deadline_ms, struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf out;
+    CLEANUP(buf_deinit) struct buf out;
     int r = 0;
 
     buf_init(&out, REDIS_OUTPUT_MAX_BYTES);

@@ -83,10 +83,8 @@ SUSPENDS static int connect_any(const struct resolved *where, int64_t deadline_m
 SUSPENDS static int exchange(struct redis_link *link, const struct text *argv, size_t argc,
                              int64_t deadline_ms, struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf out;
-    CLEANUP(redis_reply_freep)
-    redisReply *reply = NULL;
+    CLEANUP(buf_deinit) struct buf out;
+    CLEANUP(redis_reply_freep) redisReply *reply = NULL;
     int r;
 
     buf_init(&out, 0);

@@ -31,8 +31,7 @@ int redis_script(struct redis *redis, struct redis_script *script, const struct 
                  size_t keys_count, const struct text *args, size_t args_count,
                  redisReply **out_reply, struct error *err)
 {
-    CLEANUP(freep)
-    struct text *argv = NULL;
+    CLEANUP(freep) struct text *argv = NULL;
     struct error own = {0};
     char count[24];
     size_t argc = 3;

@@ -70,8 +70,7 @@ static int check_type(struct schema_walk *walk, struct json_object *schema,
                       struct json_object *value, struct error *err)
 {
     struct json_object *type = json_get(schema, "type");
-    CLEANUP(buf_deinit)
-    struct buf expected;
+    CLEANUP(buf_deinit) struct buf expected;
     size_t count;
 
     buf_init(&expected, 0);
@@ -103,8 +102,7 @@ static int check_constants(struct schema_walk *walk, struct json_object *schema,
 {
     struct json_object *list = json_get(schema, "enum");
     struct json_object *constant;
-    CLEANUP(buf_deinit)
-    struct buf expected;
+    CLEANUP(buf_deinit) struct buf expected;
     char shown[SHOWN_MAX + 8];
 
     buf_init(&expected, 0);
@@ -318,8 +316,7 @@ static int check_member(struct schema_walk *walk, struct json_object *schema, co
 static int fail_unknown(struct schema_walk *walk, const char *key, struct json_object *properties,
                         struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf known;
+    CLEANUP(buf_deinit) struct buf known;
     size_t mark = schema_path_key(walk, key);
     int r;
 
@@ -565,8 +562,7 @@ static int check(struct schema_walk *walk, struct json_object *schema, struct js
 
 int schema_check(struct json_object *schema, struct json_object *value, struct error *err)
 {
-    CLEANUP(schema_walk_deinit)
-    struct schema_walk walk;
+    CLEANUP(schema_walk_deinit) struct schema_walk walk;
 
     schema_walk_init(&walk, schema);
     return check(&walk, schema, value, err);

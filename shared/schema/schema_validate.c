@@ -273,8 +273,7 @@ static int validate(struct schema_walk *walk, struct json_object *schema, struct
 
 int schema_validate_schema(struct json_object *schema, struct error *err)
 {
-    CLEANUP(schema_walk_deinit)
-    struct schema_walk walk;
+    CLEANUP(schema_walk_deinit) struct schema_walk walk;
 
     schema_walk_init(&walk, schema);
     return validate(&walk, schema, err);

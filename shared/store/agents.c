@@ -42,8 +42,7 @@ static const struct pg_statement agent_create = {
 int agents_create(const struct store *store, const struct agent_draft *draft, struct agent *out,
                   struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(draft->id), pg_uuid(store->tenant), pg_text(draft->name),
                                  pg_json(draft->spec)};
     int r;
@@ -63,8 +62,7 @@ static const struct pg_statement agent_get = {
 
 int agents_get(const struct store *store, struct uuid id, struct agent *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
     int r;
 
@@ -90,8 +88,7 @@ static const struct pg_statement agent_get_version = {
 int agents_get_version(const struct store *store, struct uuid id, int64_t version,
                        struct agent *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[3] = {pg_uuid(id), pg_uuid(store->tenant), pg_int(version)};
     int r;
 
@@ -133,8 +130,7 @@ static int agents_read(const struct store *store, const struct pg_result *result
 int agents_list_versions(const struct store *store, struct uuid id, int64_t from, int64_t to,
                          struct agent_list *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(id), pg_uuid(store->tenant), pg_int(from), pg_int(to)};
     int r;
 
@@ -153,8 +149,7 @@ static const struct pg_statement agent_list_down = {"agent_list_down", AGENT_LIS
 int agents_list(const struct store *store, const struct page *page, struct agent_list *out,
                 struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct page_plan plan = page_plan(page);
     struct pg_value values[4] = {pg_uuid(store->tenant), pg_uuid(plan.low), pg_uuid(plan.high),
                                  pg_int(plan.limit)};
@@ -196,8 +191,7 @@ static const struct pg_statement agent_update = {
 int agents_update(const struct store *store, const struct agent_draft *draft, struct agent *out,
                   struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[5] = {pg_uuid(draft->id), pg_uuid(store->tenant), pg_text(draft->name),
                                  pg_json(draft->spec), pg_int(draft->expected_version)};
     struct agent now;
@@ -221,8 +215,7 @@ static const struct pg_statement agent_delete = {
 
 int agents_delete(const struct store *store, struct uuid id, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
     int r;
 

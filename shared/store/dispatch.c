@@ -150,14 +150,10 @@ static int offer_read(const struct pg_result *result, int limit, struct arena *a
 int dispatch_offer(struct pg *pg, struct arena *arena, const struct dispatch_query *query,
                    struct dispatch_offer *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
-    CLEANUP(buf_deinit)
-    struct buf exclude;
-    CLEANUP(buf_deinit)
-    struct buf after;
-    CLEANUP(buf_deinit)
-    struct buf owned;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    CLEANUP(buf_deinit) struct buf exclude;
+    CLEANUP(buf_deinit) struct buf after;
+    CLEANUP(buf_deinit) struct buf owned;
     int r;
 
     ASSERT(query->limit >= 1 && query->limit <= DISPATCH_LIMIT_MAX);
@@ -203,8 +199,7 @@ static const struct pg_statement poll = {
 int dispatch_poll(struct pg *pg, int shard, int limit, struct uuid *out_runs, size_t *out_count,
                   struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[2] = {pg_int(shard), pg_int(limit)};
     int r;
 

@@ -26,8 +26,7 @@ static const struct pg_statement counts = {
 
 int dispatch_count(struct pg *pg, struct dispatch_counts *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct row row;
     int r;
 

@@ -36,8 +36,7 @@ static const struct pg_statement key_look = {
 static int look(const struct store *store, const struct pg_value *values,
                 struct idempotency_reply *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct idempotency_reply reply;
     struct row row;
     int r;
@@ -73,8 +72,7 @@ static int key_check(struct text key, struct error *err)
 int idempotency_begin(const struct store *store, const struct idempotency_request *request,
                       struct idempotency_reply *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {
         pg_uuid(store->tenant),
         pg_text(request->key),
@@ -187,8 +185,7 @@ void idempotency_trace_init(struct idempotency_trace *out, const struct store *s
 int idempotency_recall(const struct store *store, const uint8_t hash[SHA256_BYTES],
                        struct uuid object, struct uuid *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct idempotency_trace trace;
     int r;
 

@@ -127,8 +127,7 @@ int messages_create(const struct store *store, struct uuid thread,
     };
 
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        CLEANUP(pg_result_freep)
-        struct pg_result *result = NULL;
+        CLEANUP(pg_result_freep) struct pg_result *result = NULL;
         int r;
 
         r = exec_with_rider(store, &message_create, values, &result, err);
@@ -153,8 +152,7 @@ static const struct pg_statement message_get = {
 int messages_get(const struct store *store, struct uuid thread, struct uuid id, struct message *out,
                  struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[3] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant)};
     int r;
 
@@ -201,8 +199,7 @@ static const struct pg_statement message_lists[2][2] = {
 int messages_list(const struct store *store, struct uuid thread, struct uuid run,
                   const struct page *page, struct message_list *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct page_plan plan = page_plan(page);
     struct message_list list;
     int64_t low = 0;
@@ -251,8 +248,7 @@ static const struct pg_statement message_update = {
 int messages_update(const struct store *store, struct uuid thread, struct uuid id,
                     struct text metadata, struct message *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant),
                                  pg_json(metadata)};
     int r;
@@ -280,8 +276,7 @@ int messages_delete(const struct store *store, struct uuid thread, struct uuid i
     struct pg_value values[3] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant)};
 
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        CLEANUP(pg_result_freep)
-        struct pg_result *result = NULL;
+        CLEANUP(pg_result_freep) struct pg_result *result = NULL;
         struct message message;
         int r;
 
@@ -347,8 +342,7 @@ int messages_history(const struct store *store, struct uuid thread,
                      const struct history_limits *limits, struct message_list *out,
                      struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(thread), pg_uuid(store->tenant),
                                  pg_int((int64_t)limits->count + 1), pg_int(limits->bytes)};
     struct message_list list = {.has_more = false};

@@ -78,10 +78,8 @@ static int history_check(const struct pg_result *history, const struct migration
 
 int migrate_status(const struct store *store, struct migrate_status *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *exists = NULL;
-    CLEANUP(pg_result_freep)
-    struct pg_result *history = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *exists = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *history = NULL;
     struct migrate_status status = {.known = (int)migrations_embedded_count};
     size_t applied = 0;
     int r;
@@ -107,8 +105,7 @@ int migrate_status(const struct store *store, struct migrate_status *out, struct
 static int apply_next_locked(struct pg_tx *tx, const struct migration *list, size_t count,
                              bool *out_done, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *history = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *history = NULL;
     char checksum[SHA256_TEXT_SIZE];
     const struct migration *next;
     size_t applied;

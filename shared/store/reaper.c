@@ -123,8 +123,7 @@ static const struct pg_statement reap_rows = {
 int reaper_declare_lapsed(struct pg *pg, int64_t judge_until_wall_ms, int64_t *out_dead,
                           bool *out_paused, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[1] = {pg_int(judge_until_wall_ms)};
     int r;
 
@@ -138,14 +137,10 @@ int reaper_declare_lapsed(struct pg *pg, int64_t judge_until_wall_ms, int64_t *o
 
 int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *runs = NULL;
-    CLEANUP(pg_result_freep)
-    struct pg_result *expired = NULL;
-    CLEANUP(pg_result_freep)
-    struct pg_result *promoted = NULL;
-    CLEANUP(pg_result_freep)
-    struct pg_result *rows = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *runs = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *expired = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *promoted = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *rows = NULL;
     int r;
 
     *out = (struct reaper_report){0};

@@ -51,8 +51,7 @@ static const struct pg_statement create_look = {
 int run_create_look(const struct store *store, const struct run_draft *draft,
                     struct uuid *out_active, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(draft->thread), pg_uuid(store->tenant),
                                  pg_uuid(draft->agent), pg_int(draft->agent_version)};
     int r;
@@ -76,8 +75,7 @@ int run_create_look(const struct store *store, const struct run_draft *draft,
 int runs_create(const struct store *store, const struct run_draft *draft, struct run *out,
                 struct uuid *out_active, struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf messages;
+    CLEANUP(buf_deinit) struct buf messages;
     struct pg_value values[RUN_DRAFT_VALUES + 1];
     int r;
 
@@ -88,8 +86,7 @@ int runs_create(const struct store *store, const struct run_draft *draft, struct
     run_draft_values(store, draft, drafts_value(&messages, draft->message_count), values);
     values[RUN_DRAFT_VALUES] = pg_uuid(draft->thread);
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        CLEANUP(pg_result_freep)
-        struct pg_result *result = NULL;
+        CLEANUP(pg_result_freep) struct pg_result *result = NULL;
 
         r = exec_with_rider(store, &run_create, values, &result, err);
         if (r < 0)
@@ -121,10 +118,8 @@ int runs_create_with_thread(const struct store *store, const struct thread_draft
                             const struct run_draft *draft, struct thread *out_thread,
                             struct run *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
-    CLEANUP(buf_deinit)
-    struct buf messages;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    CLEANUP(buf_deinit) struct buf messages;
     struct pg_value values[RUN_DRAFT_VALUES + 3];
     struct thread created;
     struct run run;

@@ -412,10 +412,8 @@ static int look_verdict(const struct run_write *write, const struct pg_result *r
 /* Looks at all that are not known yet. */
 static int group_look(struct pg *pg, struct group *group, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
-    CLEANUP(buf_deinit)
-    struct buf absent;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    CLEANUP(buf_deinit) struct buf absent;
     struct pg_value values[1];
     struct run_write *write;
     int r;
@@ -453,8 +451,7 @@ static int group_look(struct pg *pg, struct group *group, struct error *err)
 int run_group_write(struct pg *pg, struct gather_batch *batch, size_t from, size_t to,
                     struct error *err)
 {
-    CLEANUP(group_deinit)
-    struct group group = {.batch = batch, .from = from, .to = to};
+    CLEANUP(group_deinit) struct group group = {.batch = batch, .from = from, .to = to};
     int r;
 
     group_init(&group);

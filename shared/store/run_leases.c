@@ -97,8 +97,7 @@ static const struct pg_statement run_claim = {
 static int send_claim(struct pg *pg, int64_t owner, const struct uuid *runs, size_t count,
                       struct pg_result *results[2], size_t statements, struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf ids;
+    CLEANUP(buf_deinit) struct buf ids;
     struct pg_value values[2];
     struct pg_query queries[2] = {{&run_claim, values}, {&histories_claimed, values}};
     int r;
@@ -160,8 +159,7 @@ static const struct pg_statement run_held = {
 int run_leases_held(struct pg *pg, struct arena *arena, int64_t owner, struct run_claim_list *out,
                     struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[1] = {pg_int(owner)};
     int r;
 

@@ -145,8 +145,7 @@ int runs_enqueue(const struct store *store, const struct run_draft *draft, enum 
     struct pg_result *results[ARRAY_LENGTH(queries)] = {NULL};
     size_t first = how == MULTITASK_ENQUEUE ? 1 : 0; /* only who ends a run locks it */
     size_t count = ARRAY_LENGTH(queries) - (store->rider ? 0 : 1) - first;
-    CLEANUP(buf_deinit)
-    struct buf messages;
+    CLEANUP(buf_deinit) struct buf messages;
     int r;
 
     buf_init(&messages, 0);

@@ -81,8 +81,7 @@ static const struct pg_statement run_step_get = {
 int run_steps_get(const struct store *store, struct uuid run, struct uuid id, struct run_step *out,
                   struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[3] = {pg_uuid(id), pg_uuid(run), pg_uuid(store->tenant)};
     int r;
 
@@ -141,8 +140,7 @@ static int steps_read(const struct store *store, const struct pg_result *result,
 int run_steps_list(const struct store *store, struct uuid run, const struct page *page,
                    struct run_step_list *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct page_plan plan = page_plan(page);
     int64_t low = INT64_MIN;
     int64_t high = INT64_MAX;

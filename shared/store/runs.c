@@ -65,8 +65,7 @@ static const struct pg_statement run_get = {
 int runs_get(const struct store *store, struct uuid thread, struct uuid id, struct run *out,
              struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[3] = {pg_uuid(id), pg_uuid(store->tenant), value_uuid_or_null(thread)};
     int r;
 
@@ -110,8 +109,7 @@ static const struct pg_statement run_list_down = {"run_list_down", RUN_LIST("DES
 int runs_list(const struct store *store, struct uuid thread, const struct page *page,
               struct run_list *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct page_plan plan = page_plan(page);
     struct pg_value values[5] = {pg_uuid(thread), pg_uuid(store->tenant), pg_uuid(plan.low),
                                  pg_uuid(plan.high), pg_int(plan.limit)};
@@ -144,10 +142,8 @@ static const struct pg_statement run_list_all_down = {"run_list_all_down", RUN_L
 int runs_list_all(const struct store *store, const struct run_filter *filter,
                   const struct page *page, struct run_list *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
-    CLEANUP(buf_deinit)
-    struct buf wanted;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    CLEANUP(buf_deinit) struct buf wanted;
     struct page_plan plan = page_plan(page);
     int r;
 
@@ -181,8 +177,7 @@ static const struct pg_statement run_update = {
 int runs_update(const struct store *store, struct uuid thread, struct uuid id, struct text metadata,
                 struct run *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(id), pg_uuid(store->tenant), value_uuid_or_null(thread),
                                  pg_json(metadata)};
     int r;

@@ -84,8 +84,7 @@ static const struct pg_statement tenant_create = {
 int tenants_create(const struct store *store, struct text name, struct tenant *out,
                    struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[2] = {pg_uuid(uuid_new()), pg_text(name)};
     int r;
 
@@ -109,8 +108,7 @@ static const struct pg_statement tenant_list_all = {
 
 int tenants_list(const struct store *store, struct tenant_list *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     void *items;
     int r;
 
@@ -137,8 +135,7 @@ static const struct pg_statement tenant_find = {
 
 int tenants_find(const struct store *store, struct text name, struct tenant *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[1] = {pg_text(name)};
     int r;
 
@@ -161,8 +158,7 @@ static const struct pg_statement tenant_set = {
 int tenants_set(const struct store *store, struct text name, const struct tenant_change *change,
                 struct tenant *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[3] = {pg_text(name), pg_int(change->weight),
                                  pg_int(change->max_running)};
     int r;
@@ -210,8 +206,7 @@ static const struct pg_statement key_create = {
 int keys_create(const struct store *store, struct text name, struct api_key *out,
                 char out_key[KEY_TEXT_SIZE], struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     uint8_t hash[SHA256_BYTES];
     char key[KEY_TEXT_SIZE];
     int r;
@@ -248,8 +243,7 @@ static const struct pg_statement key_list = {
 
 int keys_list(const struct store *store, struct api_key_list *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[1] = {pg_uuid(store->tenant)};
     void *items;
     int r;
@@ -278,8 +272,7 @@ static const struct pg_statement key_revoke = {
 
 int keys_revoke(const struct store *store, struct uuid id, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
     int r;
 
@@ -300,8 +293,7 @@ static const struct pg_statement key_authenticate = {
 
 int keys_authenticate(struct pg *pg, struct text key, struct api_key *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     uint8_t hash[SHA256_BYTES];
     int r;
 

@@ -51,10 +51,8 @@ static const struct pg_statement thread_create = {
 int threads_create(const struct store *store, const struct thread_draft *draft, struct thread *out,
                    struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
-    CLEANUP(buf_deinit)
-    struct buf messages;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    CLEANUP(buf_deinit) struct buf messages;
     int r;
 
     buf_init(&messages, 0);
@@ -83,8 +81,7 @@ static const struct pg_statement thread_get = {
 
 int threads_get(const struct store *store, struct uuid id, struct thread *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
     int r;
 
@@ -107,8 +104,7 @@ static const struct pg_statement thread_list_down = {"thread_list_down", THREAD_
 int threads_list(const struct store *store, const struct page *page, struct thread_list *out,
                  struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct page_plan plan = page_plan(page);
     struct pg_value values[4] = {pg_uuid(store->tenant), pg_uuid(plan.low), pg_uuid(plan.high),
                                  pg_int(plan.limit)};
@@ -146,8 +142,7 @@ static const struct pg_statement thread_update = {
 int threads_update(const struct store *store, struct uuid id, const struct thread_change *change,
                    struct thread *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(id), pg_uuid(store->tenant), pg_json(change->metadata),
                                  pg_json(change->tool_resources)};
     int r;

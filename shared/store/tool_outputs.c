@@ -106,8 +106,7 @@ static int encode(struct buf *buf, const struct tool_output *outputs, size_t cou
 static int look(const struct store *store, const struct pg_value *values, size_t count,
                 struct uuid thread, struct uuid run, struct run *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct run now;
     int r = runs_get(store, thread, run, &now, err);
 
@@ -140,8 +139,7 @@ int tool_outputs_give(const struct store *store, struct uuid thread, struct uuid
                       const struct tool_output *outputs, size_t count, struct run *out,
                       struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf json;
+    CLEANUP(buf_deinit) struct buf json;
     int r;
 
     buf_init(&json, 0);

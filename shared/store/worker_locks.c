@@ -22,8 +22,7 @@ static const struct pg_statement locks_look = {
 int worker_locks_look(struct pg *pg, struct arena *arena, struct worker_locks *out,
                       struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct worker_locks locks = {0};
     void *items;
     int r;
@@ -59,10 +58,8 @@ static const struct pg_statement locks_declare_dead = {
 int worker_locks_declare_dead(struct pg *pg, const int64_t *workers, size_t count,
                               int64_t *out_count, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
-    CLEANUP(buf_deinit)
-    struct buf ids;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    CLEANUP(buf_deinit) struct buf ids;
     struct pg_value values[1];
     int r;
 

@@ -59,8 +59,7 @@ static const struct pg_statement worker_cancelled = {
 int workers_cancelled_runs(struct pg *pg, struct arena *arena, int64_t id, struct uuid **out_runs,
                            size_t *out_count, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[1] = {pg_int(id)};
     struct text rest;
     struct text one;
@@ -100,8 +99,7 @@ static const struct pg_statement worker_count_runs = {
 
 int workers_count_runs(struct pg *pg, int64_t id, int64_t *out, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[1] = {pg_int(id)};
     int r;
 
@@ -120,8 +118,7 @@ static const struct pg_statement worker_drain = {
 
 int workers_drain(struct pg *pg, int64_t id, struct error *err)
 {
-    CLEANUP(pg_result_freep)
-    struct pg_result *result = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[1] = {pg_int(id)};
     int r;
 

@@ -16,8 +16,7 @@ static const char request_text[] =
 
 static void play(struct script *script)
 {
-    CLEANUP(json_freep)
-    struct json_object *request = NULL;
+    CLEANUP(json_freep) struct json_object *request = NULL;
     struct conversation conversation;
     struct conversation_problem problem;
     struct decide_input input = {.conversation = &conversation};

@@ -181,12 +181,9 @@ static bool is_json(struct reader *reader)
 
 static void check_again(struct json_object *object)
 {
-    CLEANUP(json_freep)
-    struct json_object *again = NULL;
-    CLEANUP(buf_deinit)
-    struct buf first;
-    CLEANUP(buf_deinit)
-    struct buf second;
+    CLEANUP(json_freep) struct json_object *again = NULL;
+    CLEANUP(buf_deinit) struct buf first;
+    CLEANUP(buf_deinit) struct buf second;
     struct error err;
 
     buf_init(&first, 0);
@@ -203,8 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct reader reader = {.in = {(const char *)data, size}};
-    CLEANUP(json_freep)
-    struct json_object *object = NULL;
+    CLEANUP(json_freep) struct json_object *object = NULL;
     struct error err = {0};
     bool expected = is_json(&reader);
     int r = json_decode(reader.in, JSON_DEPTH_DEFAULT, &object, &err);

@@ -13,8 +13,7 @@ static char *environment[] = {"A=1", "EMPTY=", "LINES=a\nb", "TEXT=some: $text",
 /* Comments stay as they are, dollars too. */
 static void check_doubled(const char *text)
 {
-    CLEANUP(buf_deinit)
-    struct buf doubled;
+    CLEANUP(buf_deinit) struct buf doubled;
     char *out = NULL;
 
     buf_init(&doubled, 0);

@@ -38,10 +38,8 @@ static void check_laws(struct text schema_text, struct json_object *schema,
     struct error err = {0};
     int valid = schema_validate_schema(schema, &err);
     int r = check(schema, value);
-    CLEANUP(json_freep)
-    struct json_object *negation = wrap("not", json_object_get(schema));
-    CLEANUP(json_freep)
-    struct json_object *listed = json_object_new_array();
+    CLEANUP(json_freep) struct json_object *negation = wrap("not", json_object_get(schema));
+    CLEANUP(json_freep) struct json_object *listed = json_object_new_array();
     int opposite = check(negation, value);
 
     ASSERT(valid == 0 || valid == -E_INVALID || valid == -E_LIMIT);
@@ -59,10 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const uint8_t *split = size ? memchr(data, '\n', size) : NULL;
-    CLEANUP(json_freep)
-    struct json_object *schema = NULL;
-    CLEANUP(json_freep)
-    struct json_object *value = NULL;
+    CLEANUP(json_freep) struct json_object *schema = NULL;
+    CLEANUP(json_freep) struct json_object *value = NULL;
     struct text schema_text;
     struct text value_text;
 

@@ -8,10 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    CLEANUP(buf_deinit)
-    struct buf first;
-    CLEANUP(buf_deinit)
-    struct buf second;
+    CLEANUP(buf_deinit) struct buf first;
+    CLEANUP(buf_deinit) struct buf second;
     struct error err = {0};
     int r;
 

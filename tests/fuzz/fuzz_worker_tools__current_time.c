@@ -16,8 +16,7 @@ static void add(struct json_object *arguments, const char *key, struct text valu
 
 static void check_result(struct text result, struct text at)
 {
-    CLEANUP(json_freep)
-    struct json_object *object = NULL;
+    CLEANUP(json_freep) struct json_object *object = NULL;
     int64_t asked = NOW_MS / 1000;
     int64_t told = 0;
 
@@ -38,10 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t *split = size ? memchr(data, '\n', size) : NULL;
     size_t zone_len = split ? (size_t)(split - data) : size;
     struct text at = {split ? (const char *)split + 1 : "", split ? size - zone_len - 1 : 0};
-    CLEANUP(json_freep)
-    struct json_object *arguments = json_object_new_object();
-    CLEANUP(buf_deinit)
-    struct buf out;
+    CLEANUP(json_freep) struct json_object *arguments = json_object_new_object();
+    CLEANUP(buf_deinit) struct buf out;
     struct error err = {0};
     int r;
 

@@ -28,8 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct text bytes = {(const char *)data, size};
-    CLEANUP(zone_freep)
-    struct zone *zone = NULL;
+    CLEANUP(zone_freep) struct zone *zone = NULL;
     struct error err = {0};
     int r = zone_parse(bytes, &zone, &err);
 

@@ -200,8 +200,7 @@ static int parse_arguments(struct parser *parser, const struct calculator_functi
     int r = parse_sum(parser, out, err);
 
     while (r == 0 && peek(parser) == ',') {
-        CLEANUP(value_deinit)
-        struct value next;
+        CLEANUP(value_deinit) struct value next;
         size_t next_start;
 
         value_init(&next);
@@ -356,8 +355,7 @@ static int parse_unary(struct parser *parser, struct value *out, struct error *e
 
 static int parse_power(struct parser *parser, struct value *out, struct error *err)
 {
-    CLEANUP(value_deinit)
-    struct value exponent;
+    CLEANUP(value_deinit) struct value exponent;
     size_t len, start = parser->at;
     size_t exponent_at;
     int r;
@@ -423,8 +421,7 @@ static int parse_product(struct parser *parser, struct value *out, struct error 
     int r = parse_unary(parser, out, err);
 
     while (r == 0) {
-        CLEANUP(value_deinit)
-        struct value right;
+        CLEANUP(value_deinit) struct value right;
         size_t len, start = parser->at;
         char op = operator_at(parser, &len);
 
@@ -452,8 +449,7 @@ static int parse_sum(struct parser *parser, struct value *out, struct error *err
     int r = parse_product(parser, out, err);
 
     while (r == 0) {
-        CLEANUP(value_deinit)
-        struct value right;
+        CLEANUP(value_deinit) struct value right;
         size_t len, start = parser->at;
         char op = operator_at(parser, &len);
 
@@ -483,8 +479,7 @@ static int parse_sum(struct parser *parser, struct value *out, struct error *err
 
 int calculator_evaluate(struct text expression, struct buf *out, struct error *err)
 {
-    CLEANUP(value_deinit)
-    struct value value;
+    CLEANUP(value_deinit) struct value value;
     struct parser parser = {.in = expression};
     struct error own = {0}; /* so that there is always one to add the place to */
     int r;

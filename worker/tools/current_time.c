@@ -132,8 +132,7 @@ static int text_argument(struct json_object *arguments, const char *name, struct
 int current_time_evaluate(struct json_object *arguments, int64_t now_wall_ms, struct buf *out,
                           struct error *err)
 {
-    CLEANUP(zone_freep)
-    struct zone *zone = NULL;
+    CLEANUP(zone_freep) struct zone *zone = NULL;
     struct text name = TEXT("UTC");
     struct text at = TEXT_NONE;
     int64_t unix_s = floor_divide(now_wall_ms, 1000);

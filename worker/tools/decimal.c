@@ -230,8 +230,7 @@ static void write_digits(struct buf *out, const char *digits, long places)
 
 int decimal_format(const struct decimal *decimal, struct buf *out, struct error *err)
 {
-    CLEANUP(freep)
-    char *digits = NULL;
+    CLEANUP(freep) char *digits = NULL;
     long places, magnitude;
     mpz_t integer;
 

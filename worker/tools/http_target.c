@@ -78,14 +78,10 @@ static int set_host(struct http_target *out, const char *host, struct error *err
 
 static int read_parts(CURLU *parsed, struct http_target *out, struct error *err)
 {
-    CLEANUP(curl_freep)
-    char *host = NULL;
-    CLEANUP(curl_freep)
-    char *port = NULL;
-    CLEANUP(curl_freep)
-    char *zone = NULL;
-    CLEANUP(curl_freep)
-    char *url = NULL;
+    CLEANUP(curl_freep) char *host = NULL;
+    CLEANUP(curl_freep) char *port = NULL;
+    CLEANUP(curl_freep) char *zone = NULL;
+    CLEANUP(curl_freep) char *url = NULL;
     int64_t number;
     int r;
 
@@ -108,8 +104,7 @@ static int read_parts(CURLU *parsed, struct http_target *out, struct error *err)
 
 int http_target_parse(const char *url, struct http_target *out, struct error *err)
 {
-    CLEANUP(url_cleanup)
-    CURLU *parsed = NULL;
+    CLEANUP(url_cleanup) CURLU *parsed = NULL;
     struct http_target target = {0};
     CURLUcode code;
     int r = check_spelling(url, err);

@@ -5,10 +5,10 @@
 #include "shared/base/error.h"
 #include "shared/base/json.h"
 #include "shared/fiber/fiber.h"
+#include "shared/schema/schema.h"
 #include "worker/tools/calculator.h"
 #include "worker/tools/current_time.h"
 #include "worker/tools/http_request.h"
-#include "shared/schema/schema.h"
 
 #define ARGUMENTS_MAX ((size_t)1 << 20) /* bytes */
 

@@ -128,8 +128,7 @@ static bool read_footer(struct text rest, struct zone *zone)
 
 int zone_parse(struct text bytes, struct zone **out, struct error *err)
 {
-    CLEANUP(zone_freep)
-    struct zone *zone = NULL;
+    CLEANUP(zone_freep) struct zone *zone = NULL;
     struct header header;
     size_t skip, len;
 
@@ -199,8 +198,7 @@ static bool read_file(const char *path, struct buf *out)
 
 int zone_load(struct text name, struct zone **out, struct error *err)
 {
-    CLEANUP(buf_deinit)
-    struct buf bytes;
+    CLEANUP(buf_deinit) struct buf bytes;
     char path[sizeof(DATABASE) + 1 + ZONE_NAME_MAX];
 
     buf_init(&bytes, FILE_MAX_BYTES);

@@ -271,8 +271,7 @@ Test(decode, what_is_no_reply_is_malformed)
 
 Test(decode, too_many_tool_calls_are_malformed)
 {
-    CLEANUP(buf_deinit)
-    struct buf body;
+    CLEANUP(buf_deinit) struct buf body;
 
     buf_init(&body, 0);
     buf_add_string(&body, "{\"choices\":[{\"message\":{\"tool_calls\":[{}");
@@ -285,8 +284,7 @@ Test(decode, too_many_tool_calls_are_malformed)
 Test(decode, a_reply_larger_than_its_arena_fails_and_leaves_the_reply_alone)
 {
     struct provider_target target = support_target("openai");
-    CLEANUP(buf_deinit)
-    struct buf body;
+    CLEANUP(buf_deinit) struct buf body;
     struct provider_response response = {.status = 200};
     struct arena arena;
     struct chat_reply out = {.arena = &arena, .usage.input_tokens = 77};

@@ -149,8 +149,7 @@ Test(encode, images_stay_parts_in_their_place)
 
 Test(encode, parts_that_cannot_be_passed_on_are_named)
 {
-    CLEANUP(provider_wire_deinit)
-    struct provider_wire wire;
+    CLEANUP(provider_wire_deinit) struct provider_wire wire;
     struct provider_target target = support_target("openai");
     struct chat_message message = {
         .role = CHAT_USER,
@@ -187,8 +186,7 @@ static bool replays(const char *provider, bool another_user_message)
     };
     struct chat_request request = {.messages = messages,
                                    .messages_count = another_user_message ? 4 : 3};
-    CLEANUP(provider_wire_deinit)
-    struct provider_wire wire;
+    CLEANUP(provider_wire_deinit) struct provider_wire wire;
     struct error err;
 
     provider_wire_init(&wire);
@@ -223,8 +221,7 @@ static const char *header(const struct provider_wire *wire, const char *name)
 
 Test(encode, url_key_idempotency_key_and_own_headers_are_set)
 {
-    CLEANUP(provider_wire_deinit)
-    struct provider_wire wire;
+    CLEANUP(provider_wire_deinit) struct provider_wire wire;
     struct provider_target target = support_target("openai");
     char *const own[] = {"OpenAI-Organization: org-1", "X-Empty:"};
     struct chat_message hello = {.role = CHAT_USER, .text = TEXT("Hi")};
@@ -246,8 +243,7 @@ Test(encode, url_key_idempotency_key_and_own_headers_are_set)
 
 Test(encode, no_key_means_no_authorization)
 {
-    CLEANUP(provider_wire_deinit)
-    struct provider_wire wire;
+    CLEANUP(provider_wire_deinit) struct provider_wire wire;
     struct provider_target target = support_target("local");
     struct chat_request request = {0};
     struct error err;
@@ -261,8 +257,7 @@ Test(encode, no_key_means_no_authorization)
 
 Test(encode, headers_with_line_breaks_are_refused_without_showing_them)
 {
-    CLEANUP(provider_wire_deinit)
-    struct provider_wire wire;
+    CLEANUP(provider_wire_deinit) struct provider_wire wire;
     struct provider_target target = support_target("openai");
     struct chat_request request = {0};
     struct error err;
@@ -275,10 +270,8 @@ Test(encode, headers_with_line_breaks_are_refused_without_showing_them)
 
 Test(encode, a_request_over_the_limit_is_an_error)
 {
-    CLEANUP(provider_wire_deinit)
-    struct provider_wire wire;
-    CLEANUP(buf_deinit)
-    struct buf large;
+    CLEANUP(provider_wire_deinit) struct provider_wire wire;
+    CLEANUP(buf_deinit) struct buf large;
     struct provider_target target = support_target("openai");
     struct chat_message message = {.role = CHAT_USER};
     struct chat_request request = {.messages = &message, .messages_count = 1};

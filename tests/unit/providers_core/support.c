@@ -60,12 +60,9 @@ int support_decode_status(int status, const char *headers, const char *body,
 bool support_encodes_to(const struct provider_target *target, const struct chat_request *request,
                         const char *expected)
 {
-    CLEANUP(provider_wire_deinit)
-    struct provider_wire wire;
-    CLEANUP(json_freep)
-    struct json_object *want = NULL;
-    CLEANUP(json_freep)
-    struct json_object *have = NULL;
+    CLEANUP(provider_wire_deinit) struct provider_wire wire;
+    CLEANUP(json_freep) struct json_object *want = NULL;
+    CLEANUP(json_freep) struct json_object *have = NULL;
     struct error err = {0};
 
     provider_wire_init(&wire);

@@ -17,8 +17,7 @@ static struct conversation_problem problem;
 static int read_body(const char *body)
 {
     static struct arena arena;
-    CLEANUP(json_freep)
-    struct json_object *request = NULL;
+    CLEANUP(json_freep) struct json_object *request = NULL;
 
     arena_deinit(&arena);
     arena_init(&arena, 0);
@@ -29,8 +28,7 @@ static int read_body(const char *body)
 
 static int read_messages(const char *messages)
 {
-    CLEANUP(buf_deinit)
-    struct buf body = {0};
+    CLEANUP(buf_deinit) struct buf body = {0};
 
     buf_init(&body, 0);
     buf_printf(&body, "{\"model\":\"m\",\"messages\":[%s]}", messages);
@@ -109,8 +107,7 @@ Test(conversations, parts_are_joined)
 
 static void body_refused(const char *rest, const char *param)
 {
-    CLEANUP(buf_deinit)
-    struct buf body = {0};
+    CLEANUP(buf_deinit) struct buf body = {0};
 
     buf_init(&body, 0);
     buf_printf(&body, "{\"model\":\"m\",\"messages\":[" USER "]%s}", rest);

@@ -270,8 +270,7 @@ Test(engine, delays_stay_in_their_range)
 
 Test(engine, patterns_see_only_the_beginning_of_a_long_message)
 {
-    CLEANUP(buf_deinit)
-    struct buf text = {0};
+    CLEANUP(buf_deinit) struct buf text = {0};
 
     buf_init(&text, 0);
     for (int i = 0; i < 5000; i++)

@@ -61,8 +61,7 @@ static bool is_answered(struct script *script, const char *id, const char *promp
 
 Test(samples, every_prompt_is_answered_through_tools)
 {
-    CLEANUP(script_freep)
-    struct script *script = NULL;
+    CLEANUP(script_freep) struct script *script = NULL;
     FILE *file = open_samples();
     struct error err;
     char line[2048];
@@ -109,8 +108,7 @@ static const char *answer(struct script *script, const char *prompt)
 
 Test(samples, answers_are_right)
 {
-    CLEANUP(script_freep)
-    struct script *script = NULL;
+    CLEANUP(script_freep) struct script *script = NULL;
 
     cr_assert_eq(script_parse_builtin(&script, NULL), 0);
     cr_assert_str_eq(answer(script, "standard"), "The answer is 42.");
@@ -125,10 +123,8 @@ Test(samples, answers_are_right)
 
 Test(samples, without_tools_on_offer_the_fallback_answers)
 {
-    CLEANUP(script_freep)
-    struct script *script = NULL;
-    CLEANUP(json_freep)
-    struct json_object *request = NULL;
+    CLEANUP(script_freep) struct script *script = NULL;
+    CLEANUP(json_freep) struct json_object *request = NULL;
     struct conversation conversation;
     struct conversation_problem problem;
     struct decide_input input = {.conversation = &conversation};

@@ -111,8 +111,7 @@ static const char *body_of(const char *reply)
 
 static int64_t stat_of(const char *name)
 {
-    CLEANUP(json_freep)
-    struct json_object *stats = NULL;
+    CLEANUP(json_freep) struct json_object *stats = NULL;
 
     cr_assert_eq(
         json_decode(text_of(body_of(request("GET /rehearsal/stats", ""))), 8, &stats, NULL), 0);
@@ -142,8 +141,7 @@ static const char *read_ledger(void)
 
 SERVER_TEST(replies_with_a_completion)
 {
-    CLEANUP(json_freep)
-    struct json_object *reply = NULL;
+    CLEANUP(json_freep) struct json_object *reply = NULL;
     struct json_object *choice;
 
     open_server("rules: [{then: {text: 'Hi from {{model}}', usage: {completion_tokens: 9}}}]", 0);

@@ -40,10 +40,8 @@ bool play_ask(struct play *play, struct script *script)
         "],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"calculator\"}},"
         "{\"type\":\"function\",\"function\":{\"name\":\"current_time\",\"parameters\":{}}}]}";
     struct decide_input input = {.conversation = &play->conversation};
-    CLEANUP(json_freep)
-    struct json_object *request = NULL;
-    CLEANUP(buf_deinit)
-    struct buf text = {0};
+    CLEANUP(json_freep) struct json_object *request = NULL;
+    CLEANUP(buf_deinit) struct buf text = {0};
     struct error err = {0};
 
     buf_init(&text, 0);
@@ -169,8 +167,7 @@ static bool run_clock(struct json_object *arguments, char *out, size_t size)
 
 static bool run_tool(const struct decision_call *call, char *out, size_t size)
 {
-    CLEANUP(json_freep)
-    struct json_object *arguments = NULL;
+    CLEANUP(json_freep) struct json_object *arguments = NULL;
     const char *expression;
     double value;
 
@@ -187,8 +184,7 @@ static bool run_tool(const struct decision_call *call, char *out, size_t size)
 
 bool play_run_tools(struct play *play)
 {
-    CLEANUP(buf_deinit)
-    struct buf results = {0};
+    CLEANUP(buf_deinit) struct buf results = {0};
     struct buf *messages = &play->messages;
 
     buf_init(&results, 0);

@@ -81,8 +81,7 @@ Test(text, numbers_are_whole_and_never_overflow)
 Test(text, printing_into_a_buf_fits_at_every_length)
 {
     for (int already = 0; already < 70; already++) {
-        CLEANUP(buf_deinit)
-        struct buf buf;
+        CLEANUP(buf_deinit) struct buf buf;
 
         buf_init(&buf, 100);
         buf_add_char(&buf, 'x');

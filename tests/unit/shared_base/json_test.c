@@ -116,8 +116,7 @@ Test(json, refuses_depth_beyond_the_limit_at_once)
 
 Test(json, getters_do_not_guess)
 {
-    CLEANUP(json_freep)
-    struct json_object *object = NULL;
+    CLEANUP(json_freep) struct json_object *object = NULL;
     const char *text =
         "{\"s\":\"x\",\"n\":5,\"d\":1.5,\"b\":true,\"z\":null,\"o\":{\"p\":{\"q\":7}}}";
 
@@ -140,8 +139,7 @@ Test(json, getters_do_not_guess)
 /* `text` read and written again. */
 static void expect_written(const char *text, const char *expected)
 {
-    CLEANUP(json_freep)
-    struct json_object *object = NULL;
+    CLEANUP(json_freep) struct json_object *object = NULL;
     struct error err = {0};
 
     cr_assert_eq(json_decode(text_of(text), 8, &object, &err), 0, "%s: %s", text, err.text);
@@ -150,8 +148,7 @@ static void expect_written(const char *text, const char *expected)
 
 Test(json, reads_every_escape)
 {
-    CLEANUP(json_freep)
-    struct json_object *object = NULL;
+    CLEANUP(json_freep) struct json_object *object = NULL;
 
     cr_assert_eq(
         json_decode(TEXT("\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20ac\\ud83d\\ude80z\""), 8,

@@ -45,8 +45,7 @@ Test(log, logfmt_quotes_what_needs_it)
 
 Test(log, json_lines_parse)
 {
-    CLEANUP(json_freep)
-    struct json_object *object = NULL;
+    CLEANUP(json_freep) struct json_object *object = NULL;
     struct error err;
 
     open_log(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
@@ -60,8 +59,7 @@ Test(log, json_lines_parse)
 
 Test(log, a_value_that_is_too_long_is_cut_and_the_line_stays_whole)
 {
-    CLEANUP(json_freep)
-    struct json_object *object = NULL;
+    CLEANUP(json_freep) struct json_object *object = NULL;
     char big[9000];
 
     memset(big, 'a', sizeof(big));

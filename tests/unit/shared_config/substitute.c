@@ -9,8 +9,7 @@ static char *environment[] = {"HOST=db.example", "EMPTY=", "HOSTNAME=other", "LI
 
 static void check(const char *in, const char *expected)
 {
-    CLEANUP(freep)
-    char *out = NULL;
+    CLEANUP(freep) char *out = NULL;
     struct error err;
     int r = config_substitute(in, environment, &out, &err);
 

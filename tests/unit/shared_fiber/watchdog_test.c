@@ -84,8 +84,7 @@ static void be_stopped(void *arg)
 {
     pid_t parent = getpid();
     pid_t child = fork();
-    CLEANUP(buf_deinit)
-    struct buf page;
+    CLEANUP(buf_deinit) struct buf page;
 
     (void)arg;
     if (child == 0) {

@@ -28,8 +28,7 @@ void nap(int64_t wait_ms)
 static void reply_what(struct http_exchange *exchange)
 {
     struct text host = http_header_get(exchange, "host");
-    CLEANUP(buf_deinit)
-    struct buf body;
+    CLEANUP(buf_deinit) struct buf body;
 
     buf_init(&body, 0);
     buf_printf(&body, "%s|%.*s|%.*s|", http_method_name(exchange->method),
@@ -233,8 +232,7 @@ static bool read_count(int fd, struct buf *to, size_t count)
 static bool read_chunks(int fd, struct buf *to)
 {
     for (;;) {
-        CLEANUP(buf_deinit)
-        struct buf line;
+        CLEANUP(buf_deinit) struct buf line;
         size_t size;
 
         buf_init(&line, 64);

@@ -63,8 +63,7 @@ Test(limits, headers_over_their_limit_are_refused_with_431)
 
 static void header_count(void)
 {
-    CLEANUP(buf_deinit)
-    struct buf request;
+    CLEANUP(buf_deinit) struct buf request;
 
     buf_init(&request, 0);
     buf_add_string(&request, "GET /what HTTP/1.1\r\n" HOST);
@@ -129,8 +128,7 @@ Test(limits, a_client_that_keeps_sending_can_read_its_413)
 
 static void body_chunked(void)
 {
-    CLEANUP(buf_deinit)
-    struct buf request;
+    CLEANUP(buf_deinit) struct buf request;
 
     buf_init(&request, 0);
     buf_add_string(&request, "POST /what HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");

@@ -67,8 +67,7 @@ static void check_every_type(struct pg *pg)
     struct buf numbers CLEANUP(buf_deinit);
     struct buf texts CLEANUP(buf_deinit);
     struct buf documents CLEANUP(buf_deinit);
-    struct pg_result *result CLEANUP(pg_result_freep)
-    = NULL;
+    struct pg_result *result CLEANUP(pg_result_freep) = NULL;
     struct uuid id;
     struct error err = {0};
 
@@ -126,8 +125,7 @@ Test(value, every_type_reaches_the_server_and_comes_back)
 static void check_nulls(struct pg *pg)
 {
     struct pg_value values[11];
-    struct pg_result *result CLEANUP(pg_result_freep)
-    = NULL;
+    struct pg_result *result CLEANUP(pg_result_freep) = NULL;
     struct error err = {0};
 
     for (size_t i = 0; i < ARRAY_LENGTH(values); i++)

@@ -75,8 +75,7 @@ int ask_conn(struct redis_conn *conn, const char *words, int64_t wait_ms, redisR
 
 long long ask_int(struct redis *redis, const char *words)
 {
-    CLEANUP(redis_reply_freep)
-    redisReply *reply = NULL;
+    CLEANUP(redis_reply_freep) redisReply *reply = NULL;
     struct error err = {0};
 
     cr_assert_eq(ask(redis, words, &reply, &err), 0, "%s: %s", words, err.text);
@@ -86,8 +85,7 @@ long long ask_int(struct redis *redis, const char *words)
 
 void ask_text(struct redis *redis, const char *words, char *out, size_t size)
 {
-    CLEANUP(redis_reply_freep)
-    redisReply *reply = NULL;
+    CLEANUP(redis_reply_freep) redisReply *reply = NULL;
     struct error err = {0};
 
     cr_assert_eq(ask(redis, words, &reply, &err), 0, "%s: %s", words, err.text);

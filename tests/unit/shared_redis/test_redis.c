@@ -16,8 +16,7 @@ static void values_and_keys_of_any_bytes(void *arg)
     struct text value = {"\0\r\n*3\r\n\xfe", 9};
     struct text set[] = {TEXT("SET"), key, value};
     struct text get[] = {TEXT("GET"), key};
-    CLEANUP(redis_reply_freep)
-    redisReply *reply = NULL;
+    CLEANUP(redis_reply_freep) redisReply *reply = NULL;
     struct error err = {0};
 
     (void)arg;
@@ -135,8 +134,7 @@ static void store_and_fetch(void *arg)
     struct text name = {key, 0};
     struct text set[] = {TEXT("SET"), TEXT_NONE, {big->bytes, big->size}};
     struct text get[] = {TEXT("GET"), TEXT_NONE};
-    CLEANUP(redis_reply_freep)
-    redisReply *reply = NULL;
+    CLEANUP(redis_reply_freep) redisReply *reply = NULL;
     struct error err = {0};
 
     name.len = (size_t)snprintf(key, sizeof(key), "big:%p", (void *)fiber_self());
@@ -200,8 +198,7 @@ static void script_flush(void *arg)
 
     (void)arg;
     for (int i = 1; i <= 3; i++) {
-        CLEANUP(redis_reply_freep)
-        redisReply *reply = NULL;
+        CLEANUP(redis_reply_freep) redisReply *reply = NULL;
 
         cr_assert_eq(redis_script(redis, &sum, keys, 1, args, 1, &reply, &err), 0, "%s", err.text);
         cr_assert_eq(reply->integer, 5 * i);

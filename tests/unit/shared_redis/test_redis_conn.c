@@ -88,8 +88,7 @@ Test(redis_conn, a_killed_connection_says_so)
 
 static void expect_message(struct redis_conn *conn, const char *channel, const char *payload)
 {
-    CLEANUP(redis_reply_freep)
-    redisReply *reply = NULL;
+    CLEANUP(redis_reply_freep) redisReply *reply = NULL;
     struct error err = {0};
 
     cr_assert_eq(redis_conn_next(conn, deadline_in(2000), &reply, &err), 0, "%s", err.text);
@@ -139,8 +138,7 @@ Test(redis_conn, messages_come_in_order_also_those_that_arrive_while_a_command_w
 static void listen_for_one(void *arg)
 {
     struct redis_conn *conn = arg;
-    CLEANUP(redis_reply_freep)
-    redisReply *reply = NULL;
+    CLEANUP(redis_reply_freep) redisReply *reply = NULL;
     struct error err = {0};
 
     cr_assert_eq(redis_conn_next(conn, deadline_in(2000), &reply, &err), 0, "%s", err.text);
