@@ -10,9 +10,9 @@
 #include <inttypes.h>
 
 #include "scheduler/api/api.h"
-#include "scheduler/census.h"
-#include "scheduler/dispatcher.h"
-#include "scheduler/reap.h"
+#include "scheduler/dispatch/census.h"
+#include "scheduler/dispatch/dispatcher.h"
+#include "scheduler/reap/reap.h"
 #include "scheduler/scheduler.h"
 #include "shared/base/log.h"
 #include "shared/base/metric.h"

@@ -7,9 +7,9 @@
 
 #include "providers/registry.h"
 #include "scheduler/api/api.h"
-#include "scheduler/census.h"
-#include "scheduler/dispatcher.h"
-#include "scheduler/reap.h"
+#include "scheduler/dispatch/census.h"
+#include "scheduler/dispatch/dispatcher.h"
+#include "scheduler/reap/reap.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/config/config.h"

@@ -16,8 +16,8 @@
 #include "shared/http_server/router.h"
 #include "shared/postgres/postgres.h"
 #include "shared/redis/redis.h"
-#include "shared/store/run_writer.h"
-#include "worker/heartbeat.h"
+#include "shared/store/leases/run_writer.h"
+#include "worker/lease/heartbeat.h"
 #include "worker/worker.h"
 
 #define CLOSE_WAIT_MS 1000

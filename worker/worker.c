@@ -22,13 +22,13 @@
 #include "shared/postgres/postgres.h"
 #include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
-#include "shared/store/run_writer.h"
-#include "shared/store/workers.h"
-#include "worker/consume.h"
+#include "shared/store/fleet/workers.h"
+#include "shared/store/leases/run_writer.h"
 #include "worker/health.h"
-#include "worker/heartbeat.h"
-#include "worker/run.h"
-#include "worker/watch.h"
+#include "worker/intake/consume.h"
+#include "worker/lease/heartbeat.h"
+#include "worker/lease/watch.h"
+#include "worker/run/run.h"
 
 #define START_WAIT_MS    60000
 #define STOP_WAIT_MS     10000

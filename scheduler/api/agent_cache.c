@@ -9,7 +9,7 @@
 
 #include "shared/base/list.h"
 #include "shared/base/memory.h"
-#include "shared/store/agents.h"
+#include "shared/store/agents/agents.h"
 
 enum { BUCKETS = 1024 };
 

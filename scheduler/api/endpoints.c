@@ -1,6 +1,6 @@
 /* The table of endpoints. docs/openapi.yaml lists the same routes; a test compares the two. */
 
-#include "scheduler/api/bodies.h"
+#include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/request.h"
 
 #define GET_   HTTP_METHOD_GET

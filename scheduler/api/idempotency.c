@@ -16,7 +16,7 @@
 
 #include "scheduler/api/request.h"
 #include "shared/base/log.h"
-#include "shared/store/idempotency.h"
+#include "shared/store/access/idempotency.h"
 
 static int conflict(struct request *request, enum failure_retry retry, const char *message)
 {

@@ -13,7 +13,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/list.h"
 #include "shared/base/memory.h"
-#include "shared/store/tenants.h"
+#include "shared/store/access/tenants.h"
 
 enum { BUCKETS = 4096, GRACE_MS = 1000 };
 

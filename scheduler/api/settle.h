@@ -2,7 +2,7 @@
 /* Giving claims of idempotency keys back in the background. Private to scheduler/api. */
 
 #include "shared/base/compiler.h"
-#include "shared/store/idempotency.h"
+#include "shared/store/access/idempotency.h"
 
 struct settler;
 

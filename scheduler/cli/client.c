@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "scheduler/cli/environment_file.h"
+#include "scheduler/cli/dev/environment_file.h"
 #include "scheduler/cli/files.h"
 #include "shared/base/error.h"
 #include "shared/base/id.h"

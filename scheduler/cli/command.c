@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "scheduler/cli/environment_file.h"
+#include "scheduler/cli/dev/environment_file.h"
 #include "scheduler/cli/files.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"

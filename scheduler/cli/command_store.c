@@ -14,9 +14,9 @@
 #include "shared/base/memory.h"
 #include "shared/config/config.h"
 #include "shared/postgres/postgres.h"
+#include "shared/store/access/tenants.h"
 #include "shared/store/migrate.h"
 #include "shared/store/store.h"
-#include "shared/store/tenants.h"
 
 #define READY_MS     10000
 #define STATEMENT_MS ((int64_t)30 * 60 * 1000) /* a migration may build an index */

@@ -2,7 +2,7 @@
  *
  * The first byte picks the status, the second how much is a header value; the rest is the body. */
 
-#include "providers/openai_chat.h"
+#include "providers/formats/openai_chat.h"
 #include "shared/base/compiler.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 
-#include "scheduler/api/bodies.h"
+#include "scheduler/api/assistants/bodies.h"
+#include "scheduler/api/assistants/run_spec.h"
 #include "scheduler/api/failure.h"
-#include "scheduler/api/run_spec.h"
 #include "shared/base/error.h"
 #include "shared/base/json.h"
 

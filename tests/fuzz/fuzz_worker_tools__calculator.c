@@ -2,7 +2,7 @@
  * told. */
 
 #include "shared/base/error.h"
-#include "worker/tools/calculator.h"
+#include "worker/tools/builtin/calculator.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,7 +5,7 @@
 
 #include "shared/base/error.h"
 #include "shared/base/json.h"
-#include "worker/tools/current_time.h"
+#include "worker/tools/builtin/current_time.h"
 
 #define NOW_MS INT64_C(1774747800000)
 

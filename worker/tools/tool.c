@@ -6,9 +6,9 @@
 #include "shared/base/json.h"
 #include "shared/fiber/fiber.h"
 #include "shared/schema/schema.h"
-#include "worker/tools/calculator.h"
-#include "worker/tools/current_time.h"
-#include "worker/tools/http_request.h"
+#include "worker/tools/builtin/calculator.h"
+#include "worker/tools/builtin/current_time.h"
+#include "worker/tools/http/http_request.h"
 
 #define ARGUMENTS_MAX ((size_t)1 << 20) /* bytes */
 

@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "shared/base/error.h"
-#include "shared/store/run_verdict.h"
+#include "shared/store/leases/run_verdict.h"
 
 static const struct run_lease mine = {.owner = 5, .fence = 3, .step = 7};
 

@@ -3,17 +3,17 @@
  * that crash, stop and come back as zombies, schedulers, a model that fails. Time is a number, and
  * chance is one seed, so a world that went wrong goes wrong again.
  *
- * What is pure in the programs is used as it is: the order of hints (scheduler/fair.h), the moves
- * between states (run_state.h), what a refused write means (run_verdict.h), what a failed model
- * call leads to (worker/outcome.h). What they do in SQL is written here as plain assignments, with
- * the same conditions. */
+ * What is pure in the programs is used as it is: the order of hints (scheduler/dispatch/fair.h),
+ * the moves between states (run_state.h), what a refused write means (run_verdict.h), what a failed
+ * model call leads to (worker/run/outcome.h). What they do in SQL is written here as plain
+ * assignments, with the same conditions. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "scheduler/fair.h"
-#include "shared/store/run_leases.h"
+#include "scheduler/dispatch/fair.h"
+#include "shared/store/leases/run_leases.h"
 
 enum {
     WORLD_RUNS = 120,

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "shared/store/run_verdict.h"
-#include "worker/outcome.h"
+#include "shared/store/leases/run_verdict.h"
+#include "worker/run/outcome.h"
 
 static void let_go(struct world_hold *hold)
 {

@@ -1,7 +1,7 @@
 #pragma once
 /* Shared by the tests of providers: a target, and what stands between a value and its check. */
 
-#include "providers/openai_chat.h"
+#include "providers/formats/openai_chat.h"
 #include "shared/base/json.h"
 
 /* A target of that name, key "sk-test-1234567890", model "m-1". */

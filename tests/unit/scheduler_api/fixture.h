@@ -7,7 +7,7 @@
 #include "scheduler/api/api.h"
 #include "shared/base/error.h"
 #include "shared/base/json.h"
-#include "shared/store/tenants.h"
+#include "shared/store/access/tenants.h"
 
 struct pg;
 

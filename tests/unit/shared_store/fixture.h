@@ -9,14 +9,14 @@
 #include "shared/base/error.h"
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
-#include "shared/store/agents.h"
-#include "shared/store/messages.h"
-#include "shared/store/run_leases.h"
-#include "shared/store/runs.h"
+#include "shared/store/access/tenants.h"
+#include "shared/store/agents/agents.h"
+#include "shared/store/fleet/workers.h"
+#include "shared/store/leases/run_leases.h"
+#include "shared/store/runs/runs.h"
 #include "shared/store/store.h"
-#include "shared/store/tenants.h"
-#include "shared/store/threads.h"
-#include "shared/store/workers.h"
+#include "shared/store/threads/messages.h"
+#include "shared/store/threads/threads.h"
 
 /* A 0 with its error's text when it is none. */
 #define MUST(call)                                                                                 \

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "shared/base/error.h"
-#include "worker/agent.h"
+#include "worker/run/agent.h"
 #include "worker/tools/tool.h"
 
 static struct arena arena;

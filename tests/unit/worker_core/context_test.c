@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "shared/base/error.h"
-#include "worker/context.h"
+#include "worker/context/context.h"
 
 #define PARTS(text)                                                                                \
     TEXT("[{\"type\":\"text\",\"text\":{\"value\":\"" text "\",\"annotations\":[]}}]")

@@ -15,13 +15,13 @@
 #include "shared/config/config.h"
 #include "shared/fiber/loop.h"
 #include "shared/fiber/offload.h"
-#include "shared/store/agents.h"
-#include "shared/store/histories.h"
-#include "shared/store/messages.h"
+#include "shared/store/access/tenants.h"
+#include "shared/store/agents/agents.h"
 #include "shared/store/migrate.h"
-#include "shared/store/runs.h"
-#include "shared/store/tenants.h"
-#include "shared/store/threads.h"
+#include "shared/store/runs/runs.h"
+#include "shared/store/threads/histories.h"
+#include "shared/store/threads/messages.h"
+#include "shared/store/threads/threads.h"
 
 #define ATTEMPT_MS 20000
 

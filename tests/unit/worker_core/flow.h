@@ -7,9 +7,9 @@
 
 #include <criterion/criterion.h>
 
-#include "shared/store/run_state.h"
+#include "shared/store/runs/run_state.h"
 #include "shared/store/store.h"
-#include "worker/run.h"
+#include "worker/run/run.h"
 #include "worker/worker.h"
 
 #define FLOW_MESSAGES    8 /* of a completed run */

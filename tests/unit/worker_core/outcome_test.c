@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-#include "worker/outcome.h"
+#include "worker/run/outcome.h"
 
 static struct outcome decide(enum provider_failure failure, int64_t retry_after_ms, int attempts,
                              uint32_t random)

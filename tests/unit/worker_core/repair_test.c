@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "shared/base/error.h"
-#include "worker/repair.h"
+#include "worker/context/repair.h"
 
 #define IDS          4
 #define MESSAGES_MAX 8

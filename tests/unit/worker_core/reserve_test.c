@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-#include "worker/consume.h"
+#include "worker/intake/consume.h"
 
 Test(consume, keeps_a_sixteenth_of_the_slots_but_none_of_a_few)
 {

@@ -13,7 +13,7 @@
 #include "shared/fiber/offload.h"
 #include "shared/http_client/http_client.h"
 #include "shared/io/io.h"
-#include "worker/tools/http_request.h"
+#include "worker/tools/http/http_request.h"
 
 /* Answers each connection once, with `reply`, and keeps the request. */
 struct server {

@@ -1,0 +1,298 @@
+/* Assistants: the store calls them agents and keeps every version of their spec. */
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "providers/registry.h"
+#include "scheduler/api/assistants/render.h"
+#include "scheduler/api/request.h"
+#include "shared/store/agents/agents.h"
+
+static int missing(struct request *request)
+{
+    return request_missing(request, "assistant", request->exchange->params[0]);
+}
+
+static int render(struct request *request, const struct agent *agent)
+{
+    struct agent_spec spec;
+    struct error err;
+    int r = agent_spec_parse(agent->spec, &request->exchange->arena, &spec, &err);
+
+    if (r < 0)
+        return request_failed(request, &err);
+    render_assistant(agent, &spec, &request->reply);
+    return 0;
+}
+
+/* Fills the draft from a merged spec; the text of the spec goes into the arena. */
+static int make_draft(struct request *request, const struct agent_spec *spec,
+                      struct agent_draft *draft)
+{
+    CLEANUP(json_freep) struct json_object *name = NULL;
+    struct arena *arena = &request->exchange->arena;
+    struct buf text;
+    struct error err;
+    int r = 0;
+
+    buf_init(&text, 0);
+    buf_add_char(&text, '{');
+    agent_spec_write(spec, &text);
+    buf_add_char(&text, '}');
+    draft->spec = (struct text){arena_copy(arena, buf_text(&text)), text.len};
+    if (text.failed || !draft->spec.ptr)
+        r = error_set(&err, E_LIMIT, "the assistant is too large");
+    buf_deinit(&text);
+    draft->name = TEXT_NONE;
+    if (r == 0 && spec->members[SPEC_NAME].ptr)
+        r = json_decode(spec->members[SPEC_NAME], 1, &name, &err);
+    if (name) {
+        draft->name = json_string(name);
+        draft->name.ptr = arena_copy(arena, draft->name);
+    }
+    return r < 0 ? request_failed(request, &err) : 0;
+}
+
+int request_check_model(struct request *request)
+{
+    struct text model = json_get_text(request->body, "model");
+    struct provider_target target;
+    struct error err;
+    int r;
+
+    if (!model.ptr)
+        return 0;
+    r = provider_registry_resolve(request->api->options.registry, model, &target, &err);
+    if (r < 0)
+        return failure_param(&request->failure, 400, "model", "model_not_found", "%s.", err.text);
+    return 0;
+}
+
+int assistants_create(struct request *request)
+{
+    struct agent_draft draft = {.id = request->object};
+    struct agent_spec spec;
+    struct agent agent;
+    struct error err;
+    int r = request_check_model(request);
+
+    if (r < 0)
+        return r;
+    agent_spec_merge(NULL, request->body, &spec);
+    r = make_draft(request, &spec, &draft);
+    if (r < 0)
+        return r;
+    r = request->replaying ? agents_get(&request->store, draft.id, &agent, &err) : AGENT_MISSING;
+    request->found = r == 0;
+    if (r == AGENT_MISSING)
+        r = agents_create(&request->store, &draft, &agent, &err);
+    request->found |= r == -E_CONFLICT;
+    if (r == -E_CONFLICT || r == -E_AMBIGUOUS)
+        r = agents_get(&request->store, draft.id, &agent, &err);
+    if (r > 0)
+        r = error_set(&err, E_AMBIGUOUS, "not known whether the assistant was created");
+    return r < 0 ? request_failed(request, &err) : render(request, &agent);
+}
+
+int assistants_list(struct request *request)
+{
+    struct agent_list list;
+    struct list_writer writer;
+    struct page page;
+    struct error err;
+    int r = request_page(request, ID_ASSISTANT, &page);
+
+    if (r < 0)
+        return r;
+    r = agents_list(&request->store, &page, &list, &err);
+    if (r < 0)
+        return request_failed(request, &err);
+    render_list_begin(&writer, ID_ASSISTANT, &request->reply);
+    for (size_t i = 0; i < list.count; i++) {
+        render_list_next(&writer, list.items[i].id);
+        r = render(request, &list.items[i]);
+        if (r < 0)
+            return r;
+    }
+    render_list_end(&writer, list.has_more);
+    return 0;
+}
+
+static int find(struct request *request, struct agent *out)
+{
+    struct uuid id;
+    struct error err;
+    int r = request_id(request, 0, ID_ASSISTANT, "assistant", &id);
+
+    if (r < 0)
+        return r;
+    r = agents_get(&request->store, id, out, &err);
+    if (r == AGENT_MISSING)
+        return missing(request);
+    return r < 0 ? request_failed(request, &err) : 0;
+}
+
+int assistants_get(struct request *request)
+{
+    struct agent agent;
+    int r = find(request, &agent);
+
+    return r < 0 ? r : render(request, &agent);
+}
+
+/* Reads, merges, writes if nobody else wrote in between; else once more, a few times. */
+int assistants_update(struct request *request)
+{
+    struct agent agent;
+    struct error err;
+    int r = request_check_model(request);
+
+    if (r < 0)
+        return r;
+    for (int attempt = 0; attempt < 5; attempt++) {
+        struct agent_draft draft = {0};
+        struct agent_spec spec;
+
+        r = find(request, &agent);
+        if (r < 0)
+            return r;
+        r = agent_spec_parse(agent.spec, &request->exchange->arena, &spec, &err);
+        if (r < 0)
+            return request_failed(request, &err);
+        agent_spec_merge(&spec, request->body, &spec);
+        draft.id = agent.id;
+        draft.expected_version = agent.version;
+        r = make_draft(request, &spec, &draft);
+        if (r < 0)
+            return r;
+        r = agents_update(&request->store, &draft, &agent, &err);
+        if (r != AGENT_CHANGED)
+            break;
+    }
+    if (r == AGENT_MISSING)
+        return missing(request);
+    if (r == AGENT_CHANGED) {
+        (void)failure_param(&request->failure, 409, NULL, NULL,
+                            "The assistant is being changed by others all the time: try again.");
+        return -E_INVALID;
+    }
+    if (r < 0)
+        return request_failed(request, &err);
+    agent_cache_forget(request->api->agents, request->store.tenant, agent.id);
+    return render(request, &agent);
+}
+
+int assistants_delete(struct request *request)
+{
+    struct uuid id;
+    struct error err;
+    int r = request_id(request, 0, ID_ASSISTANT, "assistant", &id);
+
+    if (r < 0)
+        return r;
+    r = agents_delete(&request->store, id, &err);
+    if (r == AGENT_MISSING)
+        return missing(request);
+    if (r < 0)
+        return request_failed(request, &err);
+    agent_cache_forget(request->api->agents, request->store.tenant, id);
+    render_deleted(ID_ASSISTANT, id, "assistant.deleted", &request->reply);
+    return 0;
+}
+
+static int version_missing(struct request *request)
+{
+    char version[24];
+
+    text_excerpt(request->exchange->params[1], version, sizeof(version));
+    return failure_param(&request->failure, 404, NULL, NULL,
+                         "No version '%s' found of the assistant with id '%.*s'.", version,
+                         TEXT_ARGS(request->exchange->params[0]));
+}
+
+int assistants_get_version(struct request *request)
+{
+    struct agent agent;
+    struct uuid id;
+    int64_t version;
+    struct error err;
+    int r = request_id(request, 0, ID_ASSISTANT, "assistant", &id);
+
+    if (r < 0)
+        return r;
+    if (!text_to_int(request->exchange->params[1], &version) || version < 1)
+        return version_missing(request);
+    r = agents_get_version(&request->store, id, version, &agent, &err);
+    if (r == AGENT_MISSING)
+        return version_missing(request);
+    return r < 0 ? request_failed(request, &err) : render(request, &agent);
+}
+
+/* The number of the first version to show: that after `after`, in the asked order. */
+static int first_version(struct request *request, bool ascending, int64_t latest, int64_t *out)
+{
+    struct text after = http_query_get(request->exchange, "after", 0);
+    int64_t number;
+
+    *out = ascending ? 1 : latest;
+    if (after.len == 0)
+        return 0;
+    if (!text_to_int(after, &number) || number < 1 || number > latest)
+        return failure_param(&request->failure, 400, "after", "invalid_value",
+                             "Invalid 'after': expected a version between 1 and %" PRId64 ".",
+                             latest);
+    *out = ascending ? number + 1 : number - 1;
+    return 0;
+}
+
+static void end_versions(struct request *request, int64_t first, int64_t last, bool has_more)
+{
+    if (last)
+        buf_printf(&request->reply, "],\"first_id\":\"%" PRId64 "\",\"last_id\":\"%" PRId64 "\"",
+                   first, last);
+    else
+        buf_add_string(&request->reply, "],\"first_id\":null,\"last_id\":null");
+    buf_printf(&request->reply, ",\"has_more\":%s}", has_more ? "true" : "false");
+}
+
+/* Versions are numbered without gaps, so a page is a range of numbers; its cursors are the numbers.
+ */
+int assistants_versions(struct request *request)
+{
+    struct list_writer writer;
+    struct agent_list list;
+    struct agent agent;
+    struct page page;
+    int64_t version = 0;
+    int64_t from, to;
+    int64_t first;
+    int64_t last = 0;
+    struct error err;
+    int r = find(request, &agent);
+
+    if (r == 0)
+        r = request_limit_and_order(request, &page);
+    if (r == 0)
+        r = first_version(request, page.ascending, agent.version, &version);
+    if (r < 0)
+        return r;
+    first = version;
+    to = page.ascending ? version + page.limit - 1 : version;
+    from = page.ascending ? version : version - page.limit + 1;
+    r = agents_list_versions(&request->store, agent.id, from, to, &list, &err);
+    if (r < 0)
+        return request_failed(request, &err);
+    render_list_begin(&writer, ID_ASSISTANT, &request->reply);
+    for (size_t i = 0; i < list.count; i++) {
+        const struct agent *one = &list.items[page.ascending ? i : list.count - 1 - i];
+
+        render_list_next(&writer, one->id);
+        r = render(request, one);
+        if (r < 0)
+            return r;
+        last = one->version;
+        version = last + (page.ascending ? 1 : -1);
+    }
+    end_versions(request, first, last, version >= 1 && version <= agent.version);
+    return 0;
+}

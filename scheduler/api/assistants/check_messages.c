@@ -1,0 +1,123 @@
+/* Checks of messages: their role, their content as a string or in parts, what is attached. */
+
+#include "scheduler/api/assistants/bodies.h"
+#include "scheduler/api/assistants/checks.h"
+#include "scheduler/api/failure.h"
+#include "shared/base/error.h"
+
+enum { TEXT_MAX = 256000, IMAGE_URL_MAX = 2000000 };
+
+static int check_image(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    static const char *const details[] = {"auto", "low", "high", NULL};
+    static const struct field list[] = {
+        {.name = "url",
+         .kind = FIELD_STRING,
+         .flags = FIELD_REQUIRED,
+         .min = 1,
+         .max = IMAGE_URL_MAX},
+        {.name = "detail", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .words = details},
+    };
+    struct path url = {path, "url", 0};
+    struct text text;
+    int r = fields_check(FIELDS(list), value, path, failure);
+
+    if (r < 0)
+        return r;
+    text = json_get_text(value, "url");
+    if (text_starts(text, "https://") || text_starts(text, "http://") ||
+        text_starts(text, "data:image/"))
+        return 0;
+    return failure_set(failure, 400, &url, "invalid_value",
+                       "Invalid image url: expected one that begins with 'https://', 'http://' or "
+                       "'data:image/'.");
+}
+
+static int check_part(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    static const char *const types[] = {"text", "image_url", NULL};
+    static const struct field text[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .words = types},
+        {.name = "text", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .min = 1, .max = TEXT_MAX},
+    };
+    static const struct field image[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+        {.name = "image_url", .kind = FIELD_OBJECT, .flags = FIELD_REQUIRED, .check = check_image},
+    };
+    struct path type = {path, "type", 0};
+    int r = fields_expect(FIELD_OBJECT, value, path, failure);
+
+    if (r < 0)
+        return r;
+    if (text_is(json_get_text(value, "type"), "image_file"))
+        return failure_set(failure, 400, &type, "unsupported_value",
+                           "Content of type 'image_file' is not offered here, since files are not. "
+                           "Supported values are: 'text' and 'image_url'.");
+    if (text_is(json_get_text(value, "type"), "image_url"))
+        return fields_check(FIELDS(image), value, path, failure);
+    if (json_get_text(value, "type").ptr) {
+        r = fields_word(json_get_text(value, "type"), types, &type, failure);
+        if (r < 0)
+            return r;
+    }
+    return fields_check(FIELDS(text), value, path, failure);
+}
+
+int check_content(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    static const struct field as_text = {
+        .name = "content", .kind = FIELD_STRING, .min = 1, .max = TEXT_MAX};
+    static const struct field as_parts = {
+        .name = "content", .kind = FIELD_ARRAY, .min = 1, .max = 100, .check = NULL};
+    char where[192];
+    int r;
+
+    if (json_object_is_type(value, json_type_string))
+        return fields_check_one(&as_text, value, path, failure);
+    if (json_object_is_type(value, json_type_array)) {
+        r = fields_check_one(&as_parts, value, path, failure);
+        return r < 0 ? r : fields_each(value, path, check_part, failure);
+    }
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "invalid_type",
+                       "Invalid type for '%s': expected a string or an array of objects.", where);
+}
+
+int check_attachments(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    char where[192];
+
+    if (json_object_array_length(value) == 0)
+        return 0;
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "unsupported_value",
+                       "'%s' must be empty: files are not offered here.", where);
+}
+
+static int check_message(struct json_object *value, const struct path *path,
+                         struct failure *failure)
+{
+    int r = fields_expect(FIELD_OBJECT, value, path, failure);
+
+    return r < 0 ? r : fields_check(body_create_message, value, path, failure);
+}
+
+int check_messages(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    return fields_each(value, path, check_message, failure);
+}
+
+int check_thread(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    return fields_check(body_create_thread, value, path, failure);
+}
+
+int check_stream(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    if (!json_object_get_boolean(value))
+        return 0;
+    return failure_set(
+        failure, 400, path, "unsupported_value",
+        "Streaming is not offered yet: leave out 'stream', and poll the run with GET "
+        "/v1/threads/{thread_id}/runs/{run_id} until its status is final.");
+}

@@ -1,0 +1,348 @@
+/* Checks of what a model may do and how it answers: tools, tool_choice, response_format and their
+ * kin.
+ *
+ * Kinds of tools that OpenAI has and this server has not are refused when the assistant is made,
+ * with a sentence that says so, and not when a run has already cost money.
+ *
+ * A new tool that runs on the server is one word in tool_types, and one in worker/tools.
+ */
+
+#include <string.h>
+
+#include "scheduler/api/assistants/checks.h"
+#include "scheduler/api/failure.h"
+#include "shared/base/error.h"
+#include "shared/net/host_entry.h"
+#include "shared/schema/schema.h"
+
+static const char *const tool_types[] = {"calculator", "current_time", "http_request", "function",
+                                         NULL};
+static const char *const not_offered[] = {"code_interpreter", "file_search", NULL};
+
+static bool is_one_of(struct text word, const char *const *words)
+{
+    for (size_t i = 0; words[i]; i++)
+        if (text_is(word, words[i]))
+            return true;
+    return false;
+}
+
+static bool is_name(struct text name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '-'))
+            return false;
+    }
+    return name.len >= 1 && name.len <= 64;
+}
+
+static int check_name(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    char where[192];
+
+    if (is_name(json_string(value)))
+        return 0;
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "invalid_value",
+                       "Invalid '%s': string does not match pattern. Expected a string that "
+                       "matches the pattern '^[a-zA-Z0-9_-]{1,64}$'.",
+                       where);
+}
+
+/* What the model's arguments or its answer have to look like: better refused here than in each
+ * run. */
+static int check_schema(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    struct error err;
+    char where[192];
+    int r = fields_check_numbers(value, path, failure);
+
+    if (r < 0 || schema_validate_schema(value, &err) == 0)
+        return r;
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "invalid_value", "Invalid schema for '%s': %s.", where,
+                       err.text);
+}
+
+static int check_function(struct json_object *value, const struct path *path,
+                          struct failure *failure)
+{
+    static const struct field list[] = {
+        {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_name},
+        {.name = "description", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .max = 4096},
+        {.name = "parameters",
+         .kind = FIELD_OBJECT,
+         .flags = FIELD_NULLABLE,
+         .check = check_schema},
+        {.name = "strict", .kind = FIELD_BOOLEAN, .flags = FIELD_NULLABLE},
+    };
+
+    return fields_check(FIELDS(list), value, path, failure);
+}
+
+static int check_tool_type(struct json_object *value, const struct path *path,
+                           struct failure *failure)
+{
+    struct text type = json_string(value);
+
+    if (is_one_of(type, not_offered))
+        return failure_set(failure, 400, path, "unsupported_value",
+                           "The tool '%.*s' is not offered here. Supported values are: "
+                           "'calculator', 'current_time', 'http_request', and 'function'.",
+                           TEXT_ARGS(type));
+    return fields_word(type, tool_types, path, failure);
+}
+
+/* For requests alone: what happens when the others are repeated is not the agent's to say. */
+static int check_class(struct json_object *tool, const struct path *path, struct failure *failure)
+{
+    static const char *const classes[] = {"idempotent", "once", NULL};
+    const struct field list[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_type},
+        {.name = "class", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .words = classes},
+    };
+
+    return fields_check(FIELDS(list), tool, path, failure);
+}
+
+static int check_tool(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    static const struct field server[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_type},
+    };
+    static const struct field function[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+        {.name = "function",
+         .kind = FIELD_OBJECT,
+         .flags = FIELD_REQUIRED,
+         .check = check_function},
+    };
+    struct path type = {path, "type", 0};
+    int r = fields_expect(FIELD_OBJECT, value, path, failure);
+
+    if (r < 0)
+        return r;
+    if (text_is(json_get_text(value, "type"), "function"))
+        return fields_check(FIELDS(function), value, path, failure);
+    if (json_get(value, "type") && json_get_text(value, "type").ptr) {
+        r = check_tool_type(json_get(value, "type"), &type, failure);
+        if (r < 0)
+            return r;
+    }
+    if (text_is(json_get_text(value, "type"), "http_request"))
+        return check_class(value, path, failure);
+    return fields_check(FIELDS(server), value, path, failure);
+}
+
+static struct text tool_name(struct json_object *tool)
+{
+    struct json_object *function = json_get(tool, "function");
+
+    return function ? json_get_text(function, "name") : json_get_text(tool, "type");
+}
+
+int check_tools(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    size_t count = json_object_array_length(value);
+    int r = fields_each(value, path, check_tool, failure);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 1; i < count; i++) {
+        struct text name = tool_name(json_object_array_get_idx(value, i));
+        struct path item = {path, NULL, i};
+
+        for (size_t k = 0; k < i; k++)
+            if (text_equal(name, tool_name(json_object_array_get_idx(value, k))))
+                return failure_set(failure, 400, &item, "duplicate_value",
+                                   "Duplicate tool '%.*s': the names of an assistant's tools must "
+                                   "differ.",
+                                   TEXT_ARGS(name));
+    }
+    return 0;
+}
+
+static int check_choice_function(struct json_object *value, const struct path *path,
+                                 struct failure *failure)
+{
+    static const struct field list[] = {
+        {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_name},
+    };
+
+    return fields_check(FIELDS(list), value, path, failure);
+}
+
+int check_tool_choice(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    static const char *const words[] = {"none", "auto", "required", NULL};
+    static const struct field server[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_type},
+    };
+    static const struct field function[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+        {.name = "function",
+         .kind = FIELD_OBJECT,
+         .flags = FIELD_REQUIRED,
+         .check = check_choice_function},
+    };
+    char where[192];
+
+    if (json_object_is_type(value, json_type_string))
+        return fields_word(json_string(value), words, path, failure);
+    if (!json_object_is_type(value, json_type_object)) {
+        path_format(path, where, sizeof(where));
+        return failure_set(failure, 400, path, "invalid_type",
+                           "Invalid type for '%s': expected one of 'none', 'auto', 'required' or "
+                           "an object.",
+                           where);
+    }
+    if (text_is(json_get_text(value, "type"), "function"))
+        return fields_check(FIELDS(function), value, path, failure);
+    return fields_check(FIELDS(server), value, path, failure);
+}
+
+static int check_json_schema(struct json_object *value, const struct path *path,
+                             struct failure *failure)
+{
+    static const struct field list[] = {
+        {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_name},
+        {.name = "description", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .max = 4096},
+        {.name = "schema", .kind = FIELD_OBJECT, .flags = FIELD_NULLABLE, .check = check_schema},
+        {.name = "strict", .kind = FIELD_BOOLEAN, .flags = FIELD_NULLABLE},
+    };
+
+    return fields_check(FIELDS(list), value, path, failure);
+}
+
+int check_response_format(struct json_object *value, const struct path *path,
+                          struct failure *failure)
+{
+    static const char *const words[] = {"auto", NULL};
+    static const char *const types[] = {"text", "json_object", "json_schema", NULL};
+    static const struct field plain[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .words = types},
+    };
+    static const struct field schema[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+        {.name = "json_schema",
+         .kind = FIELD_OBJECT,
+         .flags = FIELD_REQUIRED,
+         .check = check_json_schema},
+    };
+    char where[192];
+
+    if (json_object_is_type(value, json_type_string))
+        return fields_word(json_string(value), words, path, failure);
+    if (!json_object_is_type(value, json_type_object)) {
+        path_format(path, where, sizeof(where));
+        return failure_set(failure, 400, path, "invalid_type",
+                           "Invalid type for '%s': expected 'auto' or an object.", where);
+    }
+    if (text_is(json_get_text(value, "type"), "json_schema"))
+        return fields_check(FIELDS(schema), value, path, failure);
+    return fields_check(FIELDS(plain), value, path, failure);
+}
+
+int check_truncation(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    static const char *const types[] = {"auto", "last_messages", NULL};
+    static const struct field list[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .words = types},
+        {.name = "last_messages",
+         .kind = FIELD_INTEGER,
+         .flags = FIELD_NULLABLE,
+         .min = 1,
+         .max = INT32_MAX},
+    };
+    struct path member = {path, "last_messages", 0};
+    char where[192];
+    int r = fields_check(FIELDS(list), value, path, failure);
+
+    if (r < 0 || text_is(json_get_text(value, "type"), "auto") || json_get(value, "last_messages"))
+        return r;
+    path_format(&member, where, sizeof(where));
+    return failure_set(failure, 400, &member, "missing_required_parameter",
+                       "Missing required parameter: '%s'. The type 'last_messages' needs it.",
+                       where);
+}
+
+static int check_host(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    struct host_entry entry;
+    char shown[64];
+    int r = fields_expect(FIELD_STRING, value, path, failure);
+
+    if (r < 0 || host_entry_parse(json_string(value), &entry, NULL) == 0)
+        return r;
+    text_excerpt(json_string(value), shown, sizeof(shown));
+    return failure_set(failure, 400, path, "invalid_value",
+                       "Invalid host: '%s'. Expected 'host', '*.host' or 'host:port', without a "
+                       "scheme or a path.",
+                       shown);
+}
+
+int check_http_allow(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    return fields_each(value, path, check_host, failure);
+}
+
+static int check_no_files(struct json_object *value, const struct path *path,
+                          struct failure *failure)
+{
+    char where[192];
+
+    if (json_object_array_length(value) == 0)
+        return 0;
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "unsupported_value",
+                       "'%s' must be empty: files and vector stores are not offered here.", where);
+}
+
+static int check_resource(struct json_object *value, const struct path *path,
+                          struct failure *failure)
+{
+    static const struct field list[] = {
+        {.name = "file_ids", .kind = FIELD_ARRAY, .flags = FIELD_NULLABLE, .check = check_no_files},
+        {.name = "vector_store_ids",
+         .kind = FIELD_ARRAY,
+         .flags = FIELD_NULLABLE,
+         .check = check_no_files},
+        {.name = "vector_stores",
+         .kind = FIELD_ARRAY,
+         .flags = FIELD_NULLABLE,
+         .check = check_no_files},
+    };
+
+    return fields_check(FIELDS(list), value, path, failure);
+}
+
+int check_tool_resources(struct json_object *value, const struct path *path,
+                         struct failure *failure)
+{
+    static const struct field list[] = {
+        {.name = "code_interpreter",
+         .kind = FIELD_OBJECT,
+         .flags = FIELD_NULLABLE,
+         .check = check_resource},
+        {.name = "file_search",
+         .kind = FIELD_OBJECT,
+         .flags = FIELD_NULLABLE,
+         .check = check_resource},
+    };
+
+    return fields_check(FIELDS(list), value, path, failure);
+}
+
+int check_model(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    struct text model = json_string(value);
+
+    for (size_t i = 0; i < model.len; i++)
+        if ((unsigned char)model.ptr[i] <= ' ')
+            return failure_set(failure, 400, path, "invalid_value",
+                               "Invalid 'model': a model's name holds no blanks.");
+    return 0;
+}

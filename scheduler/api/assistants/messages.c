@@ -1,0 +1,172 @@
+/* Messages of a thread. What a run's tools exchange with the model stays hidden (see the store). */
+
+#include "shared/store/threads/messages.h"
+#include "scheduler/api/assistants/drafts.h"
+#include "scheduler/api/assistants/render.h"
+#include "scheduler/api/request.h"
+
+static int thread_missing(struct request *request)
+{
+    return request_missing(request, "thread", request->exchange->params[0]);
+}
+
+static int message_missing(struct request *request)
+{
+    return request_missing(request, "message", request->exchange->params[1]);
+}
+
+static int busy(struct request *request, const char *verb, struct uuid run)
+{
+    char text[ID_TEXT_SIZE];
+
+    id_format(ID_RUN, run, text);
+    return failure_param(&request->failure, 400, NULL, NULL,
+                         "Can't %s %.*s while a run %s is active.", verb,
+                         TEXT_ARGS(request->exchange->params[0]), text);
+}
+
+static int read_ids(struct request *request, struct uuid *thread, struct uuid *message)
+{
+    int r = request_id(request, 0, ID_THREAD, "thread", thread);
+
+    return r < 0 ? r : request_id(request, 1, ID_MESSAGE, "message", message);
+}
+
+int message_create(struct request *request)
+{
+    struct message_draft draft;
+    struct message message;
+    struct uuid active;
+    struct uuid thread;
+    struct error err;
+    int r = request_id(request, 0, ID_THREAD, "thread", &thread);
+
+    if (r == 0)
+        r = draft_message(request, request->body, request->object, &draft);
+    if (r < 0)
+        return r;
+    r = request->replaying ? messages_get(&request->store, thread, draft.id, &message, &err)
+                           : MESSAGE_MISSING;
+    request->found = r == 0;
+    if (r == MESSAGE_MISSING)
+        r = messages_create(&request->store, thread, &draft, &message, &active, &err);
+    request->found |= r == -E_CONFLICT;
+    if (r == -E_AMBIGUOUS || r == -E_CONFLICT)
+        r = messages_get(&request->store, thread, draft.id, &message, &err);
+    if (r == THREAD_MISSING)
+        return thread_missing(request);
+    if (r == THREAD_BUSY)
+        return busy(request, "add messages to", active);
+    if (r > 0)
+        r = error_set(&err, E_AMBIGUOUS, "not known whether the message was added");
+    if (r < 0)
+        return request_failed(request, &err);
+    render_message(&message, &request->reply);
+    return 0;
+}
+
+static int read_run_filter(struct request *request, struct uuid *out)
+{
+    struct text text = http_query_get(request->exchange, "run_id", 0);
+
+    *out = (struct uuid){{0}};
+    if (text.len == 0 || (id_parse(ID_RUN, text, out) && !uuid_is_zero(*out)))
+        return 0;
+    return request_missing(request, "run", text);
+}
+
+int message_list(struct request *request)
+{
+    struct message_list list;
+    struct list_writer writer;
+    struct page page;
+    struct uuid thread;
+    struct uuid run;
+    struct error err;
+    int r = request_id(request, 0, ID_THREAD, "thread", &thread);
+
+    if (r == 0)
+        r = request_page(request, ID_MESSAGE, &page);
+    if (r == 0)
+        r = read_run_filter(request, &run);
+    if (r < 0)
+        return r;
+    r = messages_list(&request->store, thread, run, &page, &list, &err);
+    if (r == THREAD_MISSING)
+        return thread_missing(request);
+    if (r == CURSOR_MISSING)
+        return request_cursor_missing(request);
+    if (r < 0)
+        return request_failed(request, &err);
+    render_list_begin(&writer, ID_MESSAGE, &request->reply);
+    for (size_t i = 0; i < list.count; i++) {
+        render_list_next(&writer, list.items[i].id);
+        render_message(&list.items[i], &request->reply);
+    }
+    render_list_end(&writer, list.has_more);
+    return 0;
+}
+
+int message_get(struct request *request)
+{
+    struct message message;
+    struct uuid thread;
+    struct uuid id;
+    struct error err;
+    int r = read_ids(request, &thread, &id);
+
+    if (r < 0)
+        return r;
+    r = messages_get(&request->store, thread, id, &message, &err);
+    if (r == MESSAGE_MISSING)
+        return message_missing(request);
+    if (r < 0)
+        return request_failed(request, &err);
+    render_message(&message, &request->reply);
+    return 0;
+}
+
+int message_update(struct request *request)
+{
+    struct text metadata = request_json(request, "metadata");
+    struct message message;
+    struct uuid thread;
+    struct uuid id;
+    struct error err;
+    int r = read_ids(request, &thread, &id);
+
+    if (r < 0)
+        return r;
+    if (json_has(request->body, "metadata"))
+        r = messages_update(&request->store, thread, id, metadata.ptr ? metadata : TEXT("{}"),
+                            &message, &err);
+    else
+        r = messages_get(&request->store, thread, id, &message, &err);
+    if (r == MESSAGE_MISSING)
+        return message_missing(request);
+    if (r < 0)
+        return request_failed(request, &err);
+    render_message(&message, &request->reply);
+    return 0;
+}
+
+int message_delete(struct request *request)
+{
+    struct uuid active;
+    struct uuid thread;
+    struct uuid id;
+    struct error err;
+    int r = read_ids(request, &thread, &id);
+
+    if (r < 0)
+        return r;
+    r = messages_delete(&request->store, thread, id, &active, &err);
+    if (r == MESSAGE_MISSING)
+        return message_missing(request);
+    if (r == THREAD_BUSY)
+        return busy(request, "delete messages from", active);
+    if (r < 0)
+        return request_failed(request, &err);
+    render_deleted(ID_MESSAGE, id, "thread.message.deleted", &request->reply);
+    return 0;
+}

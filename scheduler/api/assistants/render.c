@@ -1,0 +1,230 @@
+/* Rendering of the API's objects, member by member, in the order in which OpenAI's documents show
+ * them.
+ *
+ * Text is appended directly: no tree is built. The order of members and the lack of blanks carry no
+ * meaning; that every member is there does, since typed clients fail on a missing one.
+ */
+
+#include "scheduler/api/assistants/render.h"
+
+#include "scheduler/api/assistants/run_spec.h"
+
+static void add_id(struct buf *out, const char *before, enum id_kind kind, struct uuid id)
+{
+    char text[ID_TEXT_SIZE];
+
+    buf_add_string(out, before);
+    if (uuid_is_zero(id)) {
+        buf_add(out, "null", 4);
+        return;
+    }
+    id_format(kind, id, text);
+    buf_add_char(out, '"');
+    buf_add_string(out, text);
+    buf_add_char(out, '"');
+}
+
+static void add_int(struct buf *out, const char *before, int64_t value)
+{
+    char digits[24];
+    char *at = digits + sizeof(digits);
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+
+    do
+        *--at = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (value < 0)
+        *--at = '-';
+    buf_add_string(out, before);
+    buf_add(out, at, (size_t)(digits + sizeof(digits) - at));
+}
+
+static void add_time(struct buf *out, const char *before, int64_t seconds)
+{
+    if (seconds) {
+        add_int(out, before, seconds);
+        return;
+    }
+    buf_add_string(out, before);
+    buf_add(out, "null", 4);
+}
+
+/* JSON as the store gave it. */
+static void add_raw(struct buf *out, const char *before, struct text json, const char *otherwise)
+{
+    buf_add_string(out, before);
+    if (json.ptr)
+        buf_add_text(out, json);
+    else
+        buf_add_string(out, otherwise);
+}
+
+void render_assistant(const struct agent *agent, const struct agent_spec *spec, struct buf *out)
+{
+    add_id(out, "{\"id\":", ID_ASSISTANT, agent->id);
+    add_int(out, ",\"object\":\"assistant\",\"created_at\":", agent->created_at);
+    buf_add_char(out, ',');
+    agent_spec_write(spec, out);
+    add_int(out, ",\"version\":", agent->version);
+    buf_add_char(out, '}');
+}
+
+void render_thread(const struct thread *thread, struct buf *out)
+{
+    add_id(out, "{\"id\":", ID_THREAD, thread->id);
+    add_int(out, ",\"object\":\"thread\",\"created_at\":", thread->created_at);
+    add_raw(out, ",\"metadata\":", thread->metadata, "{}");
+    add_raw(out, ",\"tool_resources\":", thread->tool_resources, "null");
+    buf_add_char(out, '}');
+}
+
+void render_message(const struct message *message, struct buf *out)
+{
+    bool completed = !message->status.ptr || text_is(message->status, "completed");
+    bool incomplete = text_is(message->status, "incomplete");
+
+    add_id(out, "{\"id\":", ID_MESSAGE, message->id);
+    add_int(out, ",\"object\":\"thread.message\",\"created_at\":", message->created_at);
+    add_id(out, ",\"thread_id\":", ID_THREAD, message->thread_id);
+    buf_add_string(out, ",\"status\":");
+    buf_add_json(out, completed ? TEXT("completed") : message->status);
+    buf_add_string(out, ",\"incomplete_details\":");
+    buf_add_string(out, incomplete ? "{\"reason\":\"run_failed\"}" : "null");
+    add_time(out, ",\"completed_at\":", completed ? message->created_at : 0);
+    add_time(out, ",\"incomplete_at\":", incomplete ? message->created_at : 0);
+    buf_add_string(out, ",\"role\":");
+    buf_add_json_string(out, message_role_name(message->role));
+    add_raw(out, ",\"content\":", message->content, "[]");
+    add_id(out, ",\"assistant_id\":", ID_ASSISTANT, message->agent_id);
+    add_id(out, ",\"run_id\":", ID_RUN, message->run_id);
+    add_raw(out, ",\"attachments\":", message->attachments, "[]");
+    add_raw(out, ",\"metadata\":", message->metadata, "{}");
+    buf_add_char(out, '}');
+}
+
+static void add_run_times(const struct run *run, struct buf *out)
+{
+    bool ended = run_status_terminal(run->status);
+
+    add_time(out, ",\"expires_at\":", ended ? 0 : run->expires_at);
+    add_time(out, ",\"started_at\":", run->started_at);
+    add_time(out, ",\"cancelled_at\":", run->cancelled_at);
+    add_time(out, ",\"failed_at\":", run->failed_at);
+    add_time(out, ",\"completed_at\":", run->completed_at);
+}
+
+static void add_run_usage(const struct run *run, struct buf *out)
+{
+    if (!run_status_terminal(run->status)) {
+        buf_add_string(out, ",\"usage\":null");
+        return;
+    }
+    add_int(out, ",\"usage\":{\"prompt_tokens\":", run->prompt_tokens);
+    add_int(out, ",\"completion_tokens\":", run->completion_tokens);
+    add_int(out, ",\"total_tokens\":", run->prompt_tokens + run->completion_tokens);
+    buf_add_char(out, '}');
+}
+
+void render_run(const struct run *run, struct buf *out)
+{
+    struct text spec = text_trim(run->spec);
+
+    add_id(out, "{\"id\":", ID_RUN, run->id);
+    add_int(out, ",\"object\":\"thread.run\",\"created_at\":", run->created_at);
+    add_id(out, ",\"thread_id\":", ID_THREAD, run->thread_id);
+    add_id(out, ",\"assistant_id\":", ID_ASSISTANT, run->agent_id);
+    buf_add_string(out, ",\"status\":");
+    buf_add_json_string(out, run_status_name(run->status));
+    add_raw(out, ",\"required_action\":",
+            run->status == RUN_REQUIRES_ACTION ? run->required_action : TEXT_NONE, "null");
+    add_raw(out, ",\"last_error\":", run->last_error, "null");
+    add_run_times(run, out);
+    buf_add_string(out, ",\"incomplete_details\":");
+    if (run->incomplete_reason.ptr) {
+        buf_add_string(out, "{\"reason\":");
+        buf_add_json(out, run->incomplete_reason);
+        buf_add_char(out, '}');
+    } else {
+        buf_add(out, "null", 4);
+    }
+    add_raw(out, ",\"metadata\":", run->metadata, "{}");
+    add_run_usage(run, out);
+    /* model, instructions, tools, temperature, …: all that run_spec_write wrote */
+    if (spec.len > 2) {
+        buf_add_char(out, ',');
+        buf_add(out, spec.ptr + 1, spec.len - 1);
+    } else {
+        buf_add_char(out, '}');
+    }
+}
+
+static void add_step_details(const struct run_step *step, struct buf *out)
+{
+    switch (step->type) {
+    case STEP_MESSAGE_CREATION:
+        add_id(out,
+               ",\"step_details\":{\"type\":\"message_creation\",\"message_creation\":"
+               "{\"message_id\":",
+               ID_MESSAGE, step->message_id);
+        buf_add_string(out, "}}");
+        return;
+    case STEP_TOOL_CALLS:
+        add_raw(out, ",\"step_details\":{\"type\":\"tool_calls\",\"tool_calls\":", step->tool_calls,
+                "[]");
+        buf_add_char(out, '}');
+        return;
+    }
+}
+
+void render_step(const struct run_step *step, struct buf *out)
+{
+    int64_t ended = step->ended_at;
+
+    add_id(out, "{\"id\":", ID_STEP, step->id);
+    add_int(out, ",\"object\":\"thread.run.step\",\"created_at\":", step->created_at);
+    add_id(out, ",\"run_id\":", ID_RUN, step->run_id);
+    add_id(out, ",\"assistant_id\":", ID_ASSISTANT, step->agent_id);
+    add_id(out, ",\"thread_id\":", ID_THREAD, step->thread_id);
+    buf_add_string(out, ",\"type\":");
+    buf_add_json_string(out, step_type_name(step->type));
+    buf_add_string(out, ",\"status\":");
+    buf_add_json_string(out, step_status_name(step->status));
+    add_time(out, ",\"cancelled_at\":", step->status == STEP_CANCELLED ? ended : 0);
+    add_time(out, ",\"completed_at\":", step->status == STEP_COMPLETED ? ended : 0);
+    add_time(out, ",\"expired_at\":", step->status == STEP_EXPIRED ? ended : 0);
+    add_time(out, ",\"failed_at\":", step->status == STEP_FAILED ? ended : 0);
+    add_raw(out, ",\"last_error\":", step->last_error, "null");
+    add_step_details(step, out);
+    add_raw(out, ",\"usage\":", step->usage, "null");
+    buf_add_string(out, ",\"metadata\":{}}");
+}
+
+void render_deleted(enum id_kind kind, struct uuid id, const char *object, struct buf *out)
+{
+    add_id(out, "{\"id\":", kind, id);
+    buf_add_string(out, ",\"object\":");
+    buf_add_json_string(out, object);
+    buf_add_string(out, ",\"deleted\":true}");
+}
+
+void render_list_begin(struct list_writer *writer, enum id_kind kind, struct buf *out)
+{
+    *writer = (struct list_writer){.out = out, .kind = kind};
+    buf_add_string(out, "{\"object\":\"list\",\"data\":[");
+}
+
+void render_list_next(struct list_writer *writer, struct uuid id)
+{
+    if (uuid_is_zero(writer->first))
+        writer->first = id;
+    else
+        buf_add_char(writer->out, ',');
+    writer->last = id;
+}
+
+void render_list_end(const struct list_writer *writer, bool has_more)
+{
+    add_id(writer->out, "],\"first_id\":", writer->kind, writer->first);
+    add_id(writer->out, ",\"last_id\":", writer->kind, writer->last);
+    buf_add_string(writer->out, has_more ? ",\"has_more\":true}" : ",\"has_more\":false}");
+}

@@ -1,0 +1,34 @@
+#pragma once
+/* The API's objects as JSON text. Every member that the API has is always there, null where there
+ * is nothing. What the store keeps as JSON goes in as it is. Pure. */
+
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+#include "shared/store/agents/agents.h"
+#include "shared/store/runs/run_steps.h"
+#include "shared/store/runs/runs.h"
+#include "shared/store/threads/messages.h"
+#include "shared/store/threads/threads.h"
+
+struct agent_spec;
+
+/* `version` is shown as an extension; so are the members of the spec that OpenAI has not. */
+void render_assistant(const struct agent *agent, const struct agent_spec *spec, struct buf *out);
+void render_thread(const struct thread *thread, struct buf *out);
+void render_message(const struct message *message, struct buf *out);
+void render_run(const struct run *run, struct buf *out);
+void render_step(const struct run_step *step, struct buf *out);
+
+/* {"id":…,"object":"thread.deleted","deleted":true} */
+void render_deleted(enum id_kind kind, struct uuid id, const char *object, struct buf *out);
+
+/* A list: begin, then each element after render_list_next with its id, then end. */
+struct list_writer {
+    struct buf *out;
+    enum id_kind kind;
+    struct uuid first; /* zero: no element yet */
+    struct uuid last;
+};
+void render_list_begin(struct list_writer *writer, enum id_kind kind, struct buf *out);
+void render_list_next(struct list_writer *writer, struct uuid id);
+void render_list_end(const struct list_writer *writer, bool has_more);

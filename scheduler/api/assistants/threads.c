@@ -1,0 +1,134 @@
+/* Threads. The list of them is an extension: OpenAI has none. */
+
+#include "shared/store/threads/threads.h"
+#include "scheduler/api/assistants/drafts.h"
+#include "scheduler/api/assistants/render.h"
+#include "scheduler/api/request.h"
+
+static int missing(struct request *request)
+{
+    return request_missing(request, "thread", request->exchange->params[0]);
+}
+
+int thread_create(struct request *request)
+{
+    struct thread_draft draft = {
+        .id = request->object,
+        .metadata = request_json(request, "metadata"),
+        .tool_resources = request_json(request, "tool_resources"),
+    };
+    struct message_drafts messages;
+    struct thread thread;
+    struct error err;
+    int r = draft_messages(request, json_get(request->body, "messages"), &messages);
+
+    if (r < 0)
+        return r;
+    draft.messages = messages.items;
+    draft.message_count = messages.count;
+    r = request->replaying ? threads_get(&request->store, draft.id, &thread, &err) : THREAD_MISSING;
+    request->found = r == 0;
+    if (r == THREAD_MISSING)
+        r = threads_create(&request->store, &draft, &thread, &err);
+    request->found |= r == -E_CONFLICT;
+    if (r == -E_CONFLICT || r == -E_AMBIGUOUS)
+        r = threads_get(&request->store, draft.id, &thread, &err);
+    if (r > 0)
+        r = error_set(&err, E_AMBIGUOUS, "not known whether the thread was created");
+    if (r < 0)
+        return request_failed(request, &err);
+    render_thread(&thread, &request->reply);
+    return 0;
+}
+
+int thread_list(struct request *request)
+{
+    struct thread_list list;
+    struct list_writer writer;
+    struct page page;
+    struct error err;
+    int r = request_page(request, ID_THREAD, &page);
+
+    if (r < 0)
+        return r;
+    r = threads_list(&request->store, &page, &list, &err);
+    if (r < 0)
+        return request_failed(request, &err);
+    render_list_begin(&writer, ID_THREAD, &request->reply);
+    for (size_t i = 0; i < list.count; i++) {
+        render_list_next(&writer, list.items[i].id);
+        render_thread(&list.items[i], &request->reply);
+    }
+    render_list_end(&writer, list.has_more);
+    return 0;
+}
+
+int thread_get(struct request *request)
+{
+    struct thread thread;
+    struct uuid id;
+    struct error err;
+    int r = request_id(request, 0, ID_THREAD, "thread", &id);
+
+    if (r < 0)
+        return r;
+    r = threads_get(&request->store, id, &thread, &err);
+    if (r == THREAD_MISSING)
+        return missing(request);
+    if (r < 0)
+        return request_failed(request, &err);
+    render_thread(&thread, &request->reply);
+    return 0;
+}
+
+int thread_update(struct request *request)
+{
+    struct thread_change change = {
+        .metadata = request_json(request, "metadata"),
+        .tool_resources = request_json(request, "tool_resources"),
+    };
+    struct thread thread;
+    struct uuid id;
+    struct error err;
+    int r = request_id(request, 0, ID_THREAD, "thread", &id);
+
+    if (r < 0)
+        return r;
+    if (!change.metadata.ptr && json_has(request->body, "metadata"))
+        change.metadata = TEXT("{}");
+    if (!change.tool_resources.ptr && json_has(request->body, "tool_resources"))
+        change.tool_resources = TEXT("{}");
+    r = threads_update(&request->store, id, &change, &thread, &err);
+    if (r == THREAD_MISSING)
+        return missing(request);
+    if (r < 0)
+        return request_failed(request, &err);
+    render_thread(&thread, &request->reply);
+    return 0;
+}
+
+/* Its active run ends with it: the worker that has it in hand is told, so that it stops at once and
+ * not when its next write is refused. */
+int thread_delete(struct request *request)
+{
+    const struct api_events *events = &request->api->options.events;
+    struct thread thread;
+    struct uuid id;
+    int64_t owner = 0;
+    struct error err;
+    int r = request_id(request, 0, ID_THREAD, "thread", &id);
+
+    if (r < 0)
+        return r;
+    r = threads_get(&request->store, id, &thread, &err);
+    if (r == 0)
+        r = threads_delete(&request->store, id, &owner, &err);
+    if (r == THREAD_MISSING)
+        return missing(request);
+    if (r < 0)
+        return request_failed(request, &err);
+    if (owner && !uuid_is_zero(thread.active_run) && events->run_cancelling)
+        events->run_cancelling(owner, thread.active_run, events->arg);
+    render_deleted(ID_THREAD, id, "thread.deleted", &request->reply);
+    return 0;
+}

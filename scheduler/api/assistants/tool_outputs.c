@@ -1,0 +1,153 @@
+/* Tool outputs: the client gives what its functions returned, and the run goes on.
+ *
+ * All pending calls are answered in one request, as OpenAI has it. A client that sends a request
+ * again because the reply was lost gets the run again.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "scheduler/api/assistants/checks.h"
+#include "scheduler/api/assistants/render.h"
+#include "scheduler/api/request.h"
+#include "shared/store/runs/tool_outputs.h"
+
+#define OUTPUT_BYTES_MAX ((size_t)256 << 10)
+#define IDS_SHOWN_BYTES  256
+
+static int check_output(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    size_t bytes = json_string(value).len;
+    char where[192];
+
+    if (bytes <= OUTPUT_BYTES_MAX)
+        return 0;
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "string_above_max_length",
+                       "Invalid '%s': string too long. Expected at most %zu bytes, but got %zu.",
+                       where, OUTPUT_BYTES_MAX, bytes);
+}
+
+static int check_item(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    static const struct field list[] = {
+        {.name = "tool_call_id",
+         .kind = FIELD_STRING,
+         .flags = FIELD_REQUIRED,
+         .min = 1,
+         .max = 1024},
+        {.name = "output", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .check = check_output},
+    };
+    int r = fields_expect(FIELD_OBJECT, value, path, failure);
+
+    return r < 0 ? r : fields_check(FIELDS(list), value, path, failure);
+}
+
+int check_tool_outputs(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    size_t count = json_object_array_length(value);
+    int r = fields_each(value, path, check_item, failure);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 1; i < count; i++) {
+        struct text id = json_get_text(json_object_array_get_idx(value, i), "tool_call_id");
+        struct path item = {path, NULL, i};
+
+        for (size_t k = 0; k < i; k++)
+            if (text_equal(id, json_get_text(json_object_array_get_idx(value, k), "tool_call_id")))
+                return failure_set(failure, 400, &item, "duplicate_value",
+                                   "Duplicate tool output: each call is answered once.");
+    }
+    return 0;
+}
+
+/* "['call_a', 'call_b']", the end of a long list left out. */
+static void show_ids(struct json_object *list, const char *member, char out[IDS_SHOWN_BYTES])
+{
+    size_t count = list ? json_object_array_length(list) : 0;
+    size_t at = 1;
+
+    out[0] = '[';
+    for (size_t i = 0; i < count; i++) {
+        char id[64];
+
+        text_excerpt(json_get_text(json_object_array_get_idx(list, i), member), id, sizeof(id));
+        if (at + strlen(id) + 12 > IDS_SHOWN_BYTES) {
+            at += (size_t)snprintf(out + at, IDS_SHOWN_BYTES - at, ", …");
+            break;
+        }
+        at += (size_t)snprintf(out + at, IDS_SHOWN_BYTES - at, "%s'%s'", i ? ", " : "", id);
+    }
+    (void)snprintf(out + at, IDS_SHOWN_BYTES - at, "]");
+}
+
+static int refuse_unfit(struct request *request, const struct run *run)
+{
+    CLEANUP(json_freep) struct json_object *action = NULL;
+    char expected[IDS_SHOWN_BYTES];
+    char got[IDS_SHOWN_BYTES];
+    struct error err;
+
+    if (!run->required_action.ptr ||
+        json_decode(run->required_action, JSON_DEPTH_DEFAULT, &action, &err) < 0)
+        action = NULL;
+    show_ids(json_path(action, "submit_tool_outputs", "tool_calls", NULL), "id", expected);
+    show_ids(json_get(request->body, "tool_outputs"), "tool_call_id", got);
+    return failure_param(&request->failure, 400, "tool_outputs", NULL,
+                         "Expected tool outputs for call_ids %s, got %s. All calls that the run "
+                         "waits for are answered in one request.",
+                         expected, got);
+}
+
+static int give(struct request *request, struct uuid thread, struct uuid run, struct run *out)
+{
+    struct json_object *list = json_get(request->body, "tool_outputs");
+    size_t count = json_object_array_length(list);
+    struct tool_output *outputs =
+        arena_calloc(&request->exchange->arena, count + 1, sizeof(*outputs));
+    struct error err;
+    int r;
+
+    if (!outputs) {
+        IGNORE(error_set(&err, E_LIMIT, "the outputs are too large"));
+        return request_failed(request, &err);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *item = json_object_array_get_idx(list, i);
+        struct text output = json_get_text(item, "output");
+
+        outputs[i].call_id = json_get_text(item, "tool_call_id");
+        outputs[i].output = output.ptr ? output : TEXT("");
+    }
+    r = tool_outputs_give(&request->store, thread, run, outputs, count, out, &err);
+    if (r == RUN_MISSING)
+        return request_missing(request, "run", request->exchange->params[1]);
+    if (r == OUTPUTS_UNFIT)
+        return refuse_unfit(request, out);
+    if (r == OUTPUTS_UNWANTED)
+        return failure_param(&request->failure, 400, NULL, NULL,
+                             "Runs in status '%s' do not accept tool outputs.",
+                             run_status_name(out->status));
+    return r < 0 ? request_failed(request, &err) : 0;
+}
+
+int run_submit_outputs(struct request *request)
+{
+    const struct api_events *events = &request->api->options.events;
+    struct uuid thread;
+    struct uuid id;
+    struct run run;
+    int r = request_id(request, 0, ID_THREAD, "thread", &thread);
+
+    if (r == 0)
+        r = request_id(request, 1, ID_RUN, "run", &id);
+    if (r == 0)
+        r = give(request, thread, id, &run);
+    if (r < 0)
+        return r;
+    if (run.status == RUN_QUEUED && events->run_ready)
+        events->run_ready(run.id, request->store.tenant, run.shard, (int)run.priority, events->arg);
+    render_run(&run, &request->reply);
+    return 0;
+}

@@ -1,0 +1,501 @@
+/* agents.yaml: its syntax by libyaml, its fields by a table, values turned into JSON.
+ *
+ * What the server alone can judge (is there such a model?) is left to it. Plain scalars follow YAML
+ * 1.2's core schema (null, true, numbers); where a field is text, any scalar is text, so that
+ * `name: 007` is what it looks like.
+ */
+
+#include "scheduler/cli/agents/agents_file.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <yaml.h>
+
+#include "scheduler/cli/options.h"
+#include "shared/base/error.h"
+
+#define DEPTH_MAX 32
+#define NODES_MAX 100000 /* aliases count again each time */
+
+enum kind { KIND_TEXT, KIND_NUMBER, KIND_INTEGER, KIND_TOOLS, KIND_METADATA, KIND_TEXTS, KIND_ANY };
+
+struct field {
+    const char *name;
+    enum kind kind;
+    double min; /* of a number; of a text, its shortest length in bytes */
+    double max;
+};
+
+static const struct field fields[] = {
+    {"name", KIND_TEXT, 1, 256},
+    {"model", KIND_TEXT, 1, 256},
+    {"description", KIND_TEXT, 0, 2048},
+    {"instructions", KIND_TEXT, 0, 1024000},
+    {"tools", KIND_TOOLS, 0, 128},
+    {"temperature", KIND_NUMBER, 0, 2},
+    {"top_p", KIND_NUMBER, 0, 1},
+    {"response_format", KIND_ANY, 0, 0},
+    {"reasoning_effort", KIND_TEXT, 1, 16},
+    {"metadata", KIND_METADATA, 0, 16},
+    {"max_iterations", KIND_INTEGER, 1, 200},
+    {"timeout_seconds", KIND_INTEGER, 1, 86400},
+    {"http_allow", KIND_TEXTS, 0, 100},
+};
+
+struct parse {
+    const char *path;
+    yaml_document_t document;
+    unsigned nodes;
+    struct error *err;
+};
+
+static int PRINTF(3, 4)
+    refuse(struct parse *parse, const yaml_node_t *node, const char *format, ...)
+{
+    char text[180];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    return error_set(parse->err, E_INVALID, "%s:%zu:%zu: %s", parse->path,
+                     node->start_mark.line + 1, node->start_mark.column + 1, text);
+}
+
+static struct text scalar(const yaml_node_t *node)
+{
+    return (struct text){(const char *)node->data.scalar.value, node->data.scalar.length};
+}
+
+static bool is_plain(const yaml_node_t *node)
+{
+    return node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+}
+
+static bool is_null(const yaml_node_t *node)
+{
+    struct text text = scalar(node);
+
+    return node->type == YAML_SCALAR_NODE && is_plain(node) &&
+           (text.len == 0 || text_is(text, "null") || text_is(text, "~"));
+}
+
+static yaml_node_t *node_at(struct parse *parse, int index)
+{
+    return yaml_document_get_node(&parse->document, index);
+}
+
+/* A number as JSON has it (no hexadecimal, no infinity). */
+static bool to_double(struct text text, double *out)
+{
+    char copy[64];
+    char *end;
+
+    if (text.len == 0 || text.len >= sizeof(copy) ||
+        strspn(text.ptr, "0123456789+-.eE") < text.len || strchr("eE", text.ptr[0]))
+        return false;
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    *out = strtod(copy, &end);
+    return end == copy + text.len && isfinite(*out);
+}
+
+static struct json_object *text_json(struct text text)
+{
+    return json_object_new_string_len(text.ptr, (int)text.len);
+}
+
+static struct json_object *scalar_json(const yaml_node_t *node)
+{
+    struct text text = scalar(node);
+    int64_t integer;
+    double number;
+
+    if (!is_plain(node))
+        return text_json(text);
+    if (text_is(text, "true") || text_is(text, "false"))
+        return json_object_new_boolean(text_is(text, "true"));
+    if (text_to_int(text, &integer))
+        return json_object_new_int64(integer);
+    if (to_double(text, &number))
+        return json_object_new_double(number);
+    return text_json(text);
+}
+
+/* A key, after checking that it is text and new in its mapping. */
+static int take_key(struct parse *parse, yaml_node_t *key, struct json_object *into,
+                    const char **out)
+{
+    if (key->type != YAML_SCALAR_NODE)
+        return refuse(parse, key, "a key must be a word");
+    *out = (const char *)key->data.scalar.value;
+    if (strlen(*out) != key->data.scalar.length)
+        return refuse(parse, key, "a key must not hold a zero byte");
+    if (json_object_object_get_ex(into, *out, NULL))
+        return refuse(parse, key, "\"%.60s\" is there twice", *out);
+    return 0;
+}
+
+static int any_json(struct parse *parse, yaml_node_t *node, unsigned depth,
+                    struct json_object **out);
+
+static int sequence_json(struct parse *parse, yaml_node_t *node, unsigned depth,
+                         struct json_object *into)
+{
+    for (yaml_node_item_t *item = node->data.sequence.items.start;
+         item < node->data.sequence.items.top; item++) {
+        struct json_object *value = NULL;
+        int r = any_json(parse, node_at(parse, *item), depth + 1, &value);
+
+        if (r < 0)
+            return r;
+        json_object_array_add(into, value);
+    }
+    return 0;
+}
+
+static int mapping_json(struct parse *parse, yaml_node_t *node, unsigned depth,
+                        struct json_object *into)
+{
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top; pair++) {
+        struct json_object *value = NULL;
+        const char *key;
+        int r = take_key(parse, node_at(parse, pair->key), into, &key);
+
+        if (r == 0)
+            r = any_json(parse, node_at(parse, pair->value), depth + 1, &value);
+        if (r < 0)
+            return r;
+        json_object_object_add(into, key, value);
+    }
+    return 0;
+}
+
+/* Any YAML as JSON; at most DEPTH_MAX deep, which also ends aliases that hold themselves. */
+static int any_json(struct parse *parse, yaml_node_t *node, unsigned depth,
+                    struct json_object **out)
+{
+    bool list = node->type == YAML_SEQUENCE_NODE;
+    CLEANUP(json_freep) struct json_object *into = NULL;
+    int r;
+
+    if (depth > DEPTH_MAX)
+        return refuse(parse, node, "is nested more than %d levels deep", DEPTH_MAX);
+    if (++parse->nodes > NODES_MAX)
+        return refuse(parse, node, "the file has more than %d values", NODES_MAX);
+    if (is_null(node)) {
+        *out = NULL;
+        return 0;
+    }
+    if (node->type == YAML_SCALAR_NODE) {
+        *out = scalar_json(node);
+        return 0;
+    }
+    into = list ? json_object_new_array() : json_object_new_object();
+    r = list ? sequence_json(parse, node, depth, into) : mapping_json(parse, node, depth, into);
+    if (r < 0)
+        return r;
+    *out = into;
+    into = NULL;
+    return 0;
+}
+
+static int text_value(struct parse *parse, yaml_node_t *node, const struct field *field,
+                      struct json_object **out)
+{
+    struct text text;
+
+    if (node->type != YAML_SCALAR_NODE)
+        return refuse(parse, node, "%s must be text", field->name);
+    text = scalar(node);
+    if ((double)text.len < field->min || (double)text.len > field->max)
+        return refuse(parse, node, "%s must be %.0f to %.0f bytes long, not %zu", field->name,
+                      field->min, field->max, text.len);
+    if (memchr(text.ptr, '\0', text.len))
+        return refuse(parse, node, "%s must not hold a zero byte", field->name);
+    *out = text_json(text);
+    return 0;
+}
+
+static int number_value(struct parse *parse, yaml_node_t *node, const struct field *field,
+                        struct json_object **out)
+{
+    int64_t integer;
+    double number = 0;
+    bool whole =
+        node->type == YAML_SCALAR_NODE && is_plain(node) && text_to_int(scalar(node), &integer);
+    bool right =
+        node->type == YAML_SCALAR_NODE && is_plain(node) && to_double(scalar(node), &number);
+
+    if (!right || (field->kind == KIND_INTEGER && !whole) || number < field->min ||
+        number > field->max)
+        return refuse(parse, node, "%s must be a %snumber from %.0f to %.0f", field->name,
+                      field->kind == KIND_INTEGER ? "whole " : "", field->min, field->max);
+    *out = whole ? json_object_new_int64(integer) : json_object_new_double(number);
+    return 0;
+}
+
+static int metadata_value(struct parse *parse, yaml_node_t *node, struct json_object **out)
+{
+    static const struct field value_field = {"a value of metadata", KIND_TEXT, 0, 2048};
+    CLEANUP(json_freep) struct json_object *into = json_object_new_object();
+
+    if (node->type != YAML_MAPPING_NODE)
+        return refuse(parse, node, "metadata must be a mapping (key: value)");
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top; pair++) {
+        struct json_object *value;
+        const char *key;
+        int r = take_key(parse, node_at(parse, pair->key), into, &key);
+
+        if (r == 0)
+            r = text_value(parse, node_at(parse, pair->value), &value_field, &value);
+        if (r < 0)
+            return r;
+        json_object_object_add(into, key, value);
+    }
+    if (json_object_object_length(into) > 16)
+        return refuse(parse, node, "metadata must have at most 16 keys");
+    *out = into;
+    into = NULL;
+    return 0;
+}
+
+static int texts_value(struct parse *parse, yaml_node_t *node, const struct field *field,
+                       struct json_object **out)
+{
+    const struct field entry = {field->name, KIND_TEXT, 1, 512};
+    CLEANUP(json_freep) struct json_object *into = json_object_new_array();
+
+    if (node->type != YAML_SEQUENCE_NODE)
+        return refuse(parse, node, "%s must be a list, as in [a, b]", field->name);
+    for (yaml_node_item_t *item = node->data.sequence.items.start;
+         item < node->data.sequence.items.top; item++) {
+        struct json_object *value;
+        int r = text_value(parse, node_at(parse, *item), &entry, &value);
+
+        if (r < 0)
+            return r;
+        json_object_array_add(into, value);
+    }
+    if ((double)json_object_array_length(into) > field->max)
+        return refuse(parse, node, "%s must have at most %.0f entries", field->name, field->max);
+    *out = into;
+    into = NULL;
+    return 0;
+}
+
+static bool is_class(struct text word)
+{
+    return text_is(word, "idempotent") || text_is(word, "once");
+}
+
+static int check_tool(struct parse *parse, const yaml_node_t *node, struct json_object *tool)
+{
+    static const char *const types[] = {"calculator", "current_time", "http_request", "function"};
+    const char *type = json_get_string(tool, "type");
+    struct json_object *function = json_get(tool, "function");
+    const char *near;
+    bool known = false;
+
+    if (!type)
+        return refuse(parse, node,
+                      "a tool must be a mapping with a type, as in {type: calculator}");
+    for (size_t i = 0; i < ARRAY_LENGTH(types); i++)
+        known = known || strcmp(type, types[i]) == 0;
+    near = suggest(type, types, ARRAY_LENGTH(types));
+    if (!known && near)
+        return refuse(parse, node, "there is no tool \"%.60s\"; did you mean %s?", type, near);
+    if (!known)
+        return refuse(parse, node,
+                      "there is no tool \"%.60s\"; there are calculator, current_time, "
+                      "http_request and function",
+                      type);
+    if (json_get(tool, "class") &&
+        (strcmp(type, "http_request") != 0 || !is_class(json_get_text(tool, "class"))))
+        return refuse(parse, node,
+                      "class is idempotent or once, and only http_request has one: see "
+                      "docs/tools.md");
+    if (strcmp(type, "function") == 0 && !json_get_string(function, "name"))
+        return refuse(parse, node, "a function tool must have function: {name: ...}");
+    return 0;
+}
+
+static int tools_value(struct parse *parse, yaml_node_t *node, struct json_object **out)
+{
+    CLEANUP(json_freep) struct json_object *into = json_object_new_array();
+
+    if (node->type != YAML_SEQUENCE_NODE)
+        return refuse(parse, node, "tools must be a list, as in [{type: calculator}]");
+    for (yaml_node_item_t *item = node->data.sequence.items.start;
+         item < node->data.sequence.items.top; item++) {
+        yaml_node_t *entry = node_at(parse, *item);
+        struct json_object *tool = NULL;
+        int r = any_json(parse, entry, 1, &tool);
+
+        if (r == 0)
+            json_object_array_add(into, tool);
+        if (r == 0)
+            r = check_tool(parse, entry, tool);
+        if (r < 0)
+            return r;
+    }
+    if (json_object_array_length(into) > 128)
+        return refuse(parse, node, "tools must be at most 128");
+    *out = into;
+    into = NULL;
+    return 0;
+}
+
+static int field_value(struct parse *parse, yaml_node_t *node, const struct field *field,
+                       struct json_object **out)
+{
+    *out = NULL;
+    if (is_null(node) && strcmp(field->name, "name") != 0 && strcmp(field->name, "model") != 0)
+        return 0;
+    switch (field->kind) {
+    case KIND_TEXT:
+        return text_value(parse, node, field, out);
+    case KIND_NUMBER:
+    case KIND_INTEGER:
+        return number_value(parse, node, field, out);
+    case KIND_TOOLS:
+        return tools_value(parse, node, out);
+    case KIND_METADATA:
+        return metadata_value(parse, node, out);
+    case KIND_TEXTS:
+        return texts_value(parse, node, field, out);
+    case KIND_ANY:
+        return any_json(parse, node, 1, out);
+    }
+    return refuse(parse, node, "%s has no kind", field->name);
+}
+
+static int unknown_field(struct parse *parse, const yaml_node_t *node, const char *key)
+{
+    const char *names[ARRAY_LENGTH(fields)];
+    const char *near;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(fields); i++)
+        names[i] = fields[i].name;
+    near = suggest(key, names, ARRAY_LENGTH(fields));
+    if (near)
+        return refuse(parse, node, "an agent has no \"%.60s\"; did you mean \"%s\"?", key, near);
+    return refuse(parse, node, "an agent has no \"%.60s\"", key);
+}
+
+static int agent_json(struct parse *parse, yaml_node_t *node, struct json_object *agent)
+{
+    if (node->type != YAML_MAPPING_NODE)
+        return refuse(parse, node, "an agent must be a mapping with name and model");
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top; pair++) {
+        const struct field *field = NULL;
+        struct json_object *value;
+        const char *key;
+        int r = take_key(parse, node_at(parse, pair->key), agent, &key);
+
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < ARRAY_LENGTH(fields); i++)
+            if (strcmp(key, fields[i].name) == 0)
+                field = &fields[i];
+        if (!field)
+            return unknown_field(parse, node_at(parse, pair->key), key);
+        r = field_value(parse, node_at(parse, pair->value), field, &value);
+        if (r < 0)
+            return r;
+        json_object_object_add(agent, key, value);
+    }
+    if (!json_get(agent, "name"))
+        return refuse(parse, node, "this agent has no name");
+    if (!json_get(agent, "model"))
+        return refuse(parse, node, "agent \"%.60s\" has no model, as in model: openai/gpt-4o-mini",
+                      json_get_string(agent, "name"));
+    return 0;
+}
+
+static int check_new_name(struct parse *parse, const yaml_node_t *node, struct json_object *agents,
+                          struct json_object *agent)
+{
+    const char *name = json_get_string(agent, "name");
+
+    for (size_t i = 0; i < json_object_array_length(agents); i++)
+        if (strcmp(json_get_string(json_object_array_get_idx(agents, i), "name"), name) == 0)
+            return refuse(parse, node, "there are two agents with the name \"%.60s\"", name);
+    return 0;
+}
+
+static int agents_json(struct parse *parse, yaml_node_t *list, struct json_object *agents)
+{
+    if (list->type != YAML_SEQUENCE_NODE)
+        return refuse(parse, list, "agents must be a list (lines that begin with \"- \")");
+    if (list->data.sequence.items.top - list->data.sequence.items.start > AGENTS_MAX)
+        return refuse(parse, list, "there must be at most %d agents", AGENTS_MAX);
+    for (yaml_node_item_t *item = list->data.sequence.items.start;
+         item < list->data.sequence.items.top; item++) {
+        CLEANUP(json_freep) struct json_object *agent = json_object_new_object();
+        yaml_node_t *node = node_at(parse, *item);
+        int r = agent_json(parse, node, agent);
+
+        if (r == 0)
+            r = check_new_name(parse, node, agents, agent);
+        if (r < 0)
+            return r;
+        json_object_array_add(agents, json_object_get(agent));
+    }
+    return 0;
+}
+
+static int root_json(struct parse *parse, struct json_object *agents)
+{
+    yaml_node_t *root = yaml_document_get_root_node(&parse->document);
+    yaml_node_t *list = NULL;
+
+    if (!root || root->type != YAML_MAPPING_NODE)
+        return error_set(parse->err, E_INVALID, "%s:1:1: the file must begin with \"agents:\"",
+                         parse->path);
+    for (yaml_node_pair_t *pair = root->data.mapping.pairs.start;
+         pair < root->data.mapping.pairs.top; pair++) {
+        yaml_node_t *key = node_at(parse, pair->key);
+
+        if (key->type != YAML_SCALAR_NODE || !text_is(scalar(key), "agents"))
+            return refuse(parse, key, "the file may hold \"agents:\" alone");
+        if (list)
+            return refuse(parse, key, "\"agents\" is there twice");
+        list = node_at(parse, pair->value);
+    }
+    if (!list)
+        return refuse(parse, root, "the file has no \"agents:\"");
+    return agents_json(parse, list, agents);
+}
+
+int agents_file_parse(const char *path, struct text text, struct json_object **out,
+                      struct error *err)
+{
+    CLEANUP(json_freep) struct json_object *agents = json_object_new_array();
+    struct parse parse = {.path = path, .err = err};
+    yaml_parser_t parser;
+    int r;
+
+    if (!yaml_parser_initialize(&parser))
+        return error_set(err, E_LIMIT, "no memory to parse %s", path);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text.ptr, text.len);
+    if (!yaml_parser_load(&parser, &parse.document)) {
+        r = error_set(err, E_INVALID, "%s:%zu:%zu: %s", path, parser.problem_mark.line + 1,
+                      parser.problem_mark.column + 1,
+                      parser.problem ? parser.problem : "this is no YAML");
+        yaml_parser_delete(&parser);
+        return r;
+    }
+    yaml_parser_delete(&parser);
+    r = root_json(&parse, agents);
+    yaml_document_delete(&parse.document);
+    if (r < 0)
+        return r;
+    *out = agents;
+    agents = NULL;
+    return 0;
+}

@@ -1,0 +1,203 @@
+/* `penstock apply`: agents as code. Creates and updates agents by name; never deletes one. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "scheduler/cli/agents/agents_diff.h"
+#include "scheduler/cli/agents/agents_file.h"
+#include "scheduler/cli/client.h"
+#include "scheduler/cli/command.h"
+#include "scheduler/cli/files.h"
+#include "scheduler/cli/terminal.h"
+#include "shared/base/error.h"
+#include "shared/base/memory.h"
+
+#define LISTED_MAX 100000
+
+struct apply {
+    const struct arguments *args;
+    struct client client;
+    struct json_object *wanted; /* array */
+    struct json_object *have;   /* name -> agent, of the wanted names */
+    unsigned counts[3];         /* by enum agents_change */
+};
+
+static int read_wanted(struct apply *apply, struct error *err)
+{
+    const char *path = arguments_get(apply->args, "file");
+    CLEANUP(buf_deinit) struct buf text = {0};
+    int r;
+
+    if (!path)
+        return error_set(err, E_INVALID, "apply needs a file: penstock apply -f agents.yaml");
+    buf_init(&text, AGENTS_FILE_BYTES_MAX);
+    r = file_read(path, &text, err);
+    if (r < 0)
+        return r;
+    return agents_file_parse(path, buf_text(&text), &apply->wanted, err);
+}
+
+static bool is_wanted(const struct apply *apply, const char *name)
+{
+    for (size_t i = 0; i < json_object_array_length(apply->wanted); i++)
+        if (strcmp(json_get_string(json_object_array_get_idx(apply->wanted, i), "name"), name) == 0)
+            return true;
+    return false;
+}
+
+static int note_agent(void *arg, struct json_object *item, struct error *err)
+{
+    struct apply *apply = arg;
+    const char *name = json_get_string(item, "name");
+
+    if (!name || !is_wanted(apply, name))
+        return 0;
+    if (json_has(apply->have, name))
+        return error_set(
+            err, E_CONFLICT,
+            "there are two agents with the name \"%.60s\" (%s and %s): apply can't know "
+            "which is meant; delete or rename one",
+            name, json_get_string(json_get(apply->have, name), "id"), json_get_string(item, "id"));
+    json_object_object_add(apply->have, name, json_object_get(item));
+    return 0;
+}
+
+static void print_line(void *arg, enum agents_line kind, struct text line)
+{
+    static const enum terminal_colour colours[] = {TERMINAL_PLAIN, TERMINAL_GREEN, TERMINAL_RED};
+    static const char marks[] = {' ', '+', '-'};
+
+    (void)arg;
+    printf("%s    %c ", terminal_colour(stdout, colours[kind]), marks[kind]);
+    terminal_print(stdout, line);
+    printf("%s\n", terminal_colour(stdout, TERMINAL_PLAIN));
+}
+
+static void show(struct apply *apply, struct json_object *wanted)
+{
+    static const char *const words[] = {"= unchanged ", "+ create ", "~ update "};
+    static const enum terminal_colour colours[] = {TERMINAL_DIM, TERMINAL_GREEN, TERMINAL_YELLOW};
+    CLEANUP(json_freep) struct json_object *body = NULL;
+    struct json_object *have = json_get(apply->have, json_get_string(wanted, "name"));
+    enum agents_change change = agents_diff(wanted, have, &body);
+
+    apply->counts[change]++;
+    printf("%s%s", terminal_colour(stdout, colours[change]), words[change]);
+    terminal_print(stdout, json_get_text(wanted, "name"));
+    printf("%s\n", terminal_colour(stdout, TERMINAL_PLAIN));
+    if (body)
+        agents_diff_show(have, body, print_line, NULL);
+}
+
+/* Asks a person; elsewhere nobody is there to ask, and nothing is lost by an update: agents keep
+ * all their versions. */
+static bool confirmed(const struct apply *apply)
+{
+    char answer[16] = "";
+
+    if (arguments_has(apply->args, "yes") || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+        return true;
+    printf("Apply? [y/N] ");
+    (void)fflush(stdout);
+    if (!fgets(answer, sizeof(answer), stdin))
+        return false;
+    return answer[0] == 'y' || answer[0] == 'Y';
+}
+
+static int change_one(struct apply *apply, struct json_object *wanted, struct error *err)
+{
+    CLEANUP(json_freep) struct json_object *body = NULL;
+    const char *name = json_get_string(wanted, "name");
+    struct json_object *have = json_get(apply->have, name);
+    struct client_reply reply = {0};
+    int r;
+
+    if (agents_diff(wanted, have, &body) == AGENTS_SAME)
+        return 0;
+    if (have) {
+        CLEANUP(freep) char *path = xasprintf("/v1/assistants/%s", json_get_string(have, "id"));
+
+        r = client_post(&apply->client, path, body, &reply, err);
+    } else {
+        r = client_post(&apply->client, "/v1/assistants", body, &reply, err);
+    }
+    if (r < 0)
+        return error_wrap(err, "agent \"%.60s\"", name);
+    printf("%s ", have ? "updated" : "created");
+    terminal_print(stdout, text_of(name));
+    printf(" (%s)\n", json_get_string(reply.json, "id"));
+    client_reply_deinit(&reply);
+    return 0;
+}
+
+static int apply_all(struct apply *apply, struct error *err)
+{
+    const struct client_walk walk = {"/v1/assistants?order=asc", LISTED_MAX, note_agent, apply};
+    size_t count;
+    int r = read_wanted(apply, err);
+
+    if (r == 0)
+        r = client_open(&apply->client, err);
+    if (r == 0)
+        r = client_walk(&apply->client, &walk, err);
+    if (r < 0)
+        return r;
+    count = json_object_array_length(apply->wanted);
+    for (size_t i = 0; i < count; i++)
+        show(apply, json_object_array_get_idx(apply->wanted, i));
+    printf("%u to create, %u to update, %u unchanged\n", apply->counts[AGENTS_CREATE],
+           apply->counts[AGENTS_UPDATE], apply->counts[AGENTS_SAME]);
+    if (arguments_has(apply->args, "dry-run") || apply->counts[AGENTS_SAME] == count)
+        return 0;
+    if (!confirmed(apply)) {
+        printf("Nothing was changed.\n");
+        return 0;
+    }
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = change_one(apply, json_object_array_get_idx(apply->wanted, i), err);
+    return r;
+}
+
+static int apply_on_loop(void *arg)
+{
+    struct apply *apply = arg;
+    struct error err;
+    int r = apply_all(apply, &err);
+
+    client_close(&apply->client);
+    return r < 0 ? command_fail(&err) : COMMAND_OK;
+}
+
+static int run(const struct arguments *args)
+{
+    struct apply apply = {.args = args, .have = json_object_new_object()};
+    int result = command_on_loop(apply_on_loop, &apply);
+
+    json_free(apply.wanted);
+    json_free(apply.have);
+    return result;
+}
+
+static const struct option_spec options[] = {
+    {"file", 'f', "FILE", "the agents, in YAML; - reads standard input", 0, 0},
+    {"dry-run", 0, NULL, "show what would change, and change nothing", 0, 0},
+    {"yes", 'y', NULL, "don't ask", 0, 0},
+};
+
+const struct command command_apply = {
+    .name = "apply",
+    .arguments = "-f FILE",
+    .summary = "Create and update agents from a file",
+    .details =
+        "Agents are matched by name. What the file no longer says of an agent is reset; agents\n"
+        "that the file does not name are left alone. An example:\n\n"
+        "  agents:\n"
+        "    - name: assistant\n"
+        "      model: openai/gpt-4o-mini\n"
+        "      instructions: You answer briefly.\n"
+        "      tools: [{type: calculator}]",
+    .options = options,
+    .options_count = ARRAY_LENGTH(options),
+    .run = run,
+};

@@ -1,0 +1,322 @@
+/* `penstock doctor`: looks at everything that Penstock stands on, one line each: ok, warn or fail,
+ * and what to do. Judging what was found (doctor_judge.c) is apart from finding it.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "scheduler/cli/client.h"
+#include "scheduler/cli/command.h"
+#include "scheduler/cli/doctor/doctor_judge.h"
+#include "scheduler/cli/files.h"
+#include "scheduler/cli/terminal.h"
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+#include "shared/base/memory.h"
+#include "shared/config/config.h"
+#include "shared/http_client/http_client.h"
+#include "shared/postgres/postgres.h"
+#include "shared/redis/redis.h"
+#include "shared/store/migrate.h"
+
+#define READY_MS   3000
+#define REQUEST_MS 5000
+
+struct doctor {
+    const struct config *config;
+    struct http_client *http;
+    bool failed;
+};
+
+static void say(struct doctor *doctor, const char *name, struct doctor_finding finding)
+{
+    static const char *const words[] = {"ok", "warn", "fail"};
+    static const enum terminal_colour colours[] = {TERMINAL_GREEN, TERMINAL_YELLOW, TERMINAL_RED};
+
+    doctor->failed = doctor->failed || finding.verdict == DOCTOR_FAIL;
+    printf("%s%-4s%s  %-18s ", terminal_colour(stdout, colours[finding.verdict]),
+           words[finding.verdict], terminal_colour(stdout, TERMINAL_PLAIN), name);
+    terminal_print_line(stdout, text_of(finding.text), 400);
+    printf("\n");
+    (void)fflush(stdout);
+}
+
+static void check_postgres_facts(struct doctor *doctor, struct pg *pg)
+{
+    static const struct pg_statement facts = {
+        .name = "doctor_facts",
+        .sql = "SELECT current_setting('server_version_num')::int8,"
+               " (extract(epoch FROM clock_timestamp()) * 1000)::int8",
+        .types = "",
+    };
+    struct pg_result *result = NULL;
+    struct error err;
+    int64_t before_ms = clock_wall_ms();
+
+    if (pg_exec(pg, &facts, NULL, &result, &err) < 0) {
+        say(doctor, "postgres", doctor_failed("%s", err.text));
+        return;
+    }
+    say(doctor, "postgres", doctor_judge_postgres(pg_get_int(result, 0, 0)));
+    say(doctor, "postgres clock",
+        doctor_judge_clock(pg_get_int(result, 0, 1) - (before_ms + clock_wall_ms()) / 2));
+    pg_result_free(result);
+}
+
+static void check_schema(struct doctor *doctor, struct pg *pg)
+{
+    struct arena arena;
+    struct store store = {.pg = pg, .arena = &arena};
+    struct migrate_status status;
+    struct error err;
+
+    arena_init(&arena, 0);
+    if (migrate_status(&store, &status, &err) < 0)
+        say(doctor, "schema", doctor_failed("%s", err.text));
+    else if (status.pending > 0)
+        say(doctor, "schema",
+            doctor_failed("version %d of %d: run `penstock migrate`", status.applied,
+                          status.known));
+    else
+        say(doctor, "schema", doctor_ok("version %d", status.applied));
+    arena_deinit(&arena);
+}
+
+static void check_postgres(struct doctor *doctor)
+{
+    const struct pg_options options = {
+        .url = doctor->config->database_url,
+        .application_name = "penstock doctor",
+        .pool_size = 1,
+        .statement_timeout_ms = REQUEST_MS,
+        .request_timeout_ms = REQUEST_MS,
+    };
+    struct pg *pg = NULL;
+    struct error err;
+    int r = pg_open(&options, &pg, &err);
+
+    if (r == 0)
+        r = pg_wait_ready(pg, deadline_in(READY_MS), &err);
+    if (r < 0) {
+        say(doctor, "postgres",
+            doctor_failed("%s; is it running, and is DATABASE_URL right?", err.text));
+    } else {
+        check_postgres_facts(doctor, pg);
+        check_schema(doctor, pg);
+    }
+    pg_close(pg);
+}
+
+/* The value of "name:value" in what INFO replies. */
+static bool info_value(struct text info, const char *name, char *out, size_t size)
+{
+    struct text line;
+    bool more = true;
+
+    while (more) {
+        struct text key;
+        struct text value;
+
+        more = text_cut(info, '\n', &line, &info);
+        line = text_trim(more ? line : info);
+        if (text_cut(line, ':', &key, &value) && text_is(key, name)) {
+            (void)snprintf(out, size, "%.*s", TEXT_ARGS(value));
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_redis_clock(struct doctor *doctor, struct redis *redis)
+{
+    const struct text command[] = {TEXT("TIME")};
+    redisReply *reply = NULL;
+    int64_t before_ms = clock_wall_ms();
+    int64_t seconds;
+    int64_t micros;
+
+    if (redis_command(redis, command, ARRAY_LENGTH(command), &reply, NULL) < 0)
+        return;
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+        text_to_int(redis_reply_text(reply->element[0]), &seconds) &&
+        text_to_int(redis_reply_text(reply->element[1]), &micros))
+        say(doctor, "redis clock",
+            doctor_judge_clock(seconds * 1000 + micros / 1000 - (before_ms + clock_wall_ms()) / 2));
+    redis_reply_free(reply);
+}
+
+static void check_redis_facts(struct doctor *doctor, struct redis *redis)
+{
+    const struct text command[] = {TEXT("INFO")};
+    redisReply *reply = NULL;
+    char version[32] = "";
+    char policy[32] = "";
+    char limit[32] = "0";
+    struct error err;
+
+    if (redis_command(redis, command, ARRAY_LENGTH(command), &reply, &err) < 0) {
+        say(doctor, "redis", doctor_failed("%s", err.text));
+        return;
+    }
+    (void)info_value(redis_reply_text(reply), "redis_version", version, sizeof(version));
+    (void)info_value(redis_reply_text(reply), "maxmemory_policy", policy, sizeof(policy));
+    (void)info_value(redis_reply_text(reply), "maxmemory", limit, sizeof(limit));
+    redis_reply_free(reply);
+    say(doctor, "redis", doctor_judge_redis(version));
+    say(doctor, "redis memory", doctor_judge_eviction(policy, strcmp(limit, "0") != 0));
+    check_redis_clock(doctor, redis);
+}
+
+static void check_redis(struct doctor *doctor)
+{
+    const struct redis_options options = {.url = doctor->config->redis_url,
+                                          .command_timeout_ms = REQUEST_MS};
+    struct redis *redis = NULL;
+    struct error err;
+    int r = redis_open(&options, &redis, &err);
+
+    if (r == 0)
+        r = redis_wait_ready(redis, deadline_in(READY_MS), &err);
+    if (r < 0)
+        say(doctor, "redis", doctor_failed("%s; is it running, and is REDIS_URL right?", err.text));
+    else
+        check_redis_facts(doctor, redis);
+    redis_close(redis);
+}
+
+/* GET url; returns the status, or 0 with *err. */
+static int get_status(struct doctor *doctor, const char *url, const char *key, struct error *err)
+{
+    CLEANUP(freep) char *authorization = xasprintf("Bearer %s", key);
+    const struct http_header headers[] = {{TEXT("Authorization"), text_of(authorization)}};
+    const struct http_call call = {
+        .method = "GET",
+        .url = url,
+        .headers = headers,
+        .headers_count = *key ? 1 : 0,
+        .connect_timeout_ms = READY_MS,
+        .total_timeout_ms = REQUEST_MS,
+    };
+    struct http_response response = {0};
+    int r = http_call(doctor->http, &call, &response, err);
+    int status = r < 0 ? 0 : response.status;
+
+    http_response_deinit(&response);
+    return status;
+}
+
+static void check_server(struct doctor *doctor)
+{
+    struct client_settings settings;
+    CLEANUP(freep) char *ready = NULL;
+    CLEANUP(freep) char *list = NULL;
+    struct error err;
+    int r = client_settings_read(&settings, &err);
+    int status = 0;
+
+    if (settings.url) {
+        ready = xasprintf("%s/readyz", settings.url);
+        status = get_status(doctor, ready, "", &err);
+        say(doctor, "scheduler",
+            doctor_judge_server(settings.url, settings.origin, status, err.text));
+    }
+    if (r < 0) {
+        say(doctor, "api key", doctor_warning("%s", err.text));
+    } else if (status == 200) {
+        list = xasprintf("%s/v1/assistants?limit=1", settings.url);
+        status = get_status(doctor, list, settings.api_key, &err);
+        if (status == 200)
+            say(doctor, "api key", doctor_ok("it is accepted"));
+        else
+            say(doctor, "api key",
+                doctor_failed("it is refused (%d): make one with `penstock keys create`", status));
+    }
+    client_settings_deinit(&settings);
+}
+
+static void check_provider(struct doctor *doctor, const struct config_provider *provider)
+{
+    CLEANUP(freep) char *url = xasprintf("%s/models", provider->base_url);
+    CLEANUP(freep) char *name = xasprintf("provider %.40s", provider->name);
+    struct error err = {0};
+    int status;
+
+    if (!*provider->api_key)
+        return;
+    status = get_status(doctor, url, provider->api_key, &err);
+    say(doctor, name, doctor_judge_provider(provider->base_url, status, err.text));
+}
+
+static void check_machine(struct doctor *doctor)
+{
+    CLEANUP(buf_deinit) struct buf text = {0};
+    struct rlimit limit = {0};
+    int64_t maps = 0;
+
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    say(doctor, "descriptors",
+        doctor_judge_descriptors(limit.rlim_max == RLIM_INFINITY ? INT64_MAX
+                                                                 : (int64_t)limit.rlim_max));
+    buf_init(&text, 4096);
+    if (file_read("/proc/sys/vm/max_map_count", &text, NULL) == 0 &&
+        text_to_int(text_trim(buf_text(&text)), &maps))
+        say(doctor, "memory maps", doctor_judge_maps(maps));
+}
+
+static int examine(void *arg)
+{
+    struct doctor *doctor = arg;
+    struct error err;
+    bool any = false;
+
+    if (http_client_open(NULL, &doctor->http, &err) < 0)
+        return command_fail(&err);
+    check_postgres(doctor);
+    check_redis(doctor);
+    check_server(doctor);
+    for (unsigned i = 0; i < doctor->config->providers_count; i++) {
+        any = any || *doctor->config->providers[i].api_key;
+        check_provider(doctor, &doctor->config->providers[i]);
+    }
+    if (!any)
+        say(doctor, "providers",
+            doctor_warning("none has a key: set OPENAI_API_KEY or another provider's"));
+    check_machine(doctor);
+    http_client_close(doctor->http);
+    return doctor->failed ? COMMAND_FAILED : COMMAND_OK;
+}
+
+static int run(const struct arguments *args)
+{
+    struct config *config = NULL;
+    struct doctor doctor = {0};
+    int result;
+
+    if (command_load_config(arguments_get(args, "config"), &config) != COMMAND_OK) {
+        say(&doctor, "configuration", doctor_failed("it can't be read; see above"));
+        return COMMAND_FAILED;
+    }
+    say(&doctor, "configuration",
+        doctor_ok("%u providers, %u models", config->providers_count, config->models_count));
+    doctor.config = config;
+    result = command_on_loop(examine, &doctor);
+    config_free(config);
+    return result;
+}
+
+static const struct option_spec options[] = {
+    {"config", 'c', "FILE", "the configuration file (default: PENSTOCK_CONFIG)", 0, 0},
+};
+
+const struct command command_doctor = {
+    .name = "doctor",
+    .arguments = "",
+    .summary = "Check configuration, Postgres, Redis, server, key, providers and machine",
+    .details = "Exit code 1 when something fails.",
+    .options = options,
+    .options_count = ARRAY_LENGTH(options),
+    .run = run,
+};

@@ -1,0 +1,137 @@
+/* Verdicts, with what to do. The limits are those the documentation of operations names. */
+
+#include "scheduler/cli/doctor/doctor_judge.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define POSTGRES_MIN    150000
+#define DESCRIPTORS_MIN 20000
+#define MAPS_MIN        65530
+#define CLOCK_MAX_MS    1000
+#define REDIS_MIN_MAJOR 6
+#define REDIS_MIN_MINOR 2
+#define FINDING(verdict_)                                                                          \
+    {                                                                                              \
+        .verdict = (verdict_)                                                                      \
+    }
+#define FILL(finding, format)                                                                      \
+    do {                                                                                           \
+        va_list args;                                                                              \
+                                                                                                   \
+        va_start(args, format);                                                                    \
+        (void)vsnprintf((finding).text, sizeof((finding).text), format, args);                     \
+        va_end(args);                                                                              \
+    } while (0)
+
+struct doctor_finding doctor_ok(const char *format, ...)
+{
+    struct doctor_finding finding = FINDING(DOCTOR_OK);
+
+    FILL(finding, format);
+    return finding;
+}
+
+struct doctor_finding doctor_warning(const char *format, ...)
+{
+    struct doctor_finding finding = FINDING(DOCTOR_WARN);
+
+    FILL(finding, format);
+    return finding;
+}
+
+struct doctor_finding doctor_failed(const char *format, ...)
+{
+    struct doctor_finding finding = FINDING(DOCTOR_FAIL);
+
+    FILL(finding, format);
+    return finding;
+}
+
+struct doctor_finding doctor_judge_postgres(int64_t version)
+{
+    if (version < POSTGRES_MIN)
+        return doctor_failed("PostgreSQL %lld.%lld is too old: 15 or later is needed",
+                             (long long)(version / 10000), (long long)(version % 10000));
+    return doctor_ok("PostgreSQL %lld.%lld", (long long)(version / 10000),
+                     (long long)(version % 10000));
+}
+
+struct doctor_finding doctor_judge_redis(const char *version)
+{
+    int major = 0;
+    int minor = 0;
+
+    if (sscanf(version, "%d.%d", &major, &minor) != 2)
+        return doctor_warning("it does not tell its version; 6.2 or later is needed");
+    if (major < REDIS_MIN_MAJOR || (major == REDIS_MIN_MAJOR && minor < REDIS_MIN_MINOR))
+        return doctor_failed("Redis %.20s is too old: 6.2 or later is needed", version);
+    return doctor_ok("Redis %.20s", version);
+}
+
+struct doctor_finding doctor_judge_eviction(const char *policy, bool has_limit)
+{
+    if (!*policy || strcmp(policy, "noeviction") == 0)
+        return doctor_ok("%.30s", *policy ? policy : "no policy told");
+    if (!has_limit)
+        return doctor_ok("no limit is set (policy %.30s)", policy);
+    return doctor_warning(
+        "maxmemory-policy is %.30s: Redis may drop hints and rate limits, and runs "
+        "start late; set maxmemory-policy noeviction",
+        policy);
+}
+
+struct doctor_finding doctor_judge_clock(int64_t ahead_ms)
+{
+    if (llabs(ahead_ms) > CLOCK_MAX_MS)
+        return doctor_warning("it is %.1f s %s this machine's: keep clocks in step with NTP",
+                              (double)llabs(ahead_ms) / 1000, ahead_ms > 0 ? "ahead of" : "behind");
+    return doctor_ok("within %lld ms of this machine's", (long long)llabs(ahead_ms));
+}
+
+struct doctor_finding doctor_judge_descriptors(int64_t hard_limit)
+{
+    if (hard_limit < DESCRIPTORS_MIN)
+        return doctor_warning("%lld at most: a thousand runs at once may need more; raise it "
+                              "(LimitNOFILE=, ulimit -Hn) to %d",
+                              (long long)hard_limit, DESCRIPTORS_MIN);
+    if (hard_limit == INT64_MAX)
+        return doctor_ok("no limit");
+    return doctor_ok("%lld", (long long)hard_limit);
+}
+
+struct doctor_finding doctor_judge_maps(int64_t max_map_count)
+{
+    if (max_map_count < MAPS_MIN)
+        return doctor_warning("vm.max_map_count is %lld: each run takes two; set it to %d or more "
+                              "(sysctl -w vm.max_map_count=262144)",
+                              (long long)max_map_count, MAPS_MIN);
+    return doctor_ok("vm.max_map_count is %lld", (long long)max_map_count);
+}
+
+struct doctor_finding doctor_judge_server(const char *url, const char *origin, int status,
+                                          const char *error)
+{
+    if (status == 200)
+        return doctor_ok("%.80s is ready", url);
+    if (status == 0)
+        return doctor_failed("%.80s (%.60s) can't be reached: %.100s; start penstock-scheduler",
+                             url, origin, error);
+    if (status == 503)
+        return doctor_failed("%.80s runs, but is not ready: look at its log, and at Postgres", url);
+    return doctor_failed("%.80s (%.60s) answers %d on /readyz: is it Penstock?", url, origin,
+                         status);
+}
+
+struct doctor_finding doctor_judge_provider(const char *base_url, int status, const char *error)
+{
+    if (status >= 200 && status < 300)
+        return doctor_ok("%.100s accepts the key", base_url);
+    if (status == 401 || status == 403)
+        return doctor_failed("%.100s refuses the key (%d): check it", base_url, status);
+    if (status == 0)
+        return doctor_warning("%.100s can't be reached: %.150s", base_url, error);
+    return doctor_warning("%.100s answers %d on /models; runs may still work", base_url, status);
+}

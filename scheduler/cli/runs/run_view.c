@@ -1,0 +1,355 @@
+/* Watching runs, and printing what they did. */
+
+#include "scheduler/cli/runs/run_view.h"
+
+#include <stdlib.h>
+
+#include "scheduler/cli/command.h"
+#include "scheduler/cli/terminal.h"
+#include "shared/base/error.h"
+#include "shared/base/id.h"
+#include "shared/base/memory.h"
+#include "shared/fiber/fiber.h"
+
+#define POLL_MIN_MS     100
+#define POLL_DEFAULT_MS 250
+#define POLL_MAX_MS     500
+#define LIST_MAX        10000
+#define LINE_WIDTH      160
+
+bool run_is_over(const char *status)
+{
+    static const char *const over[] = {"completed", "failed",  "incomplete",
+                                       "cancelled", "expired", "requires_action"};
+
+    for (size_t i = 0; status && i < ARRAY_LENGTH(over); i++)
+        if (strcmp(status, over[i]) == 0)
+            return true;
+    return false;
+}
+
+int run_exit_code(const char *status)
+{
+    if (status && strcmp(status, "requires_action") == 0)
+        return COMMAND_WAITS;
+    return status && strcmp(status, "completed") == 0 ? COMMAND_OK : COMMAND_FAILED;
+}
+
+/* "it waits for tool outputs: get_weather {"city":"Rome"} (call_1), …" */
+static void explain_waiting(struct json_object *run, struct buf *out)
+{
+    struct json_object *calls =
+        json_path(run, "required_action", "submit_tool_outputs", "tool_calls", NULL);
+    size_t count =
+        json_object_is_type(calls, json_type_array) ? json_object_array_length(calls) : 0;
+
+    buf_add_string(out, ": it waits for tool outputs (submit_tool_outputs)");
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *call = json_object_array_get_idx(calls, i);
+        struct json_object *function = json_get(call, "function");
+
+        buf_printf(
+            out, "%s %.*s %.*s (%.*s)", i ? "," : " of", TEXT_ARGS(json_get_text(function, "name")),
+            TEXT_ARGS(json_get_text(function, "arguments")), TEXT_ARGS(json_get_text(call, "id")));
+    }
+}
+
+void run_explain(struct json_object *run, struct buf *out)
+{
+    const char *status = json_get_string(run, "status");
+    struct json_object *last_error = json_get(run, "last_error");
+    const char *reason = json_get_string(json_get(run, "incomplete_details"), "reason");
+
+    if (!status || strcmp(status, "completed") == 0)
+        return;
+    buf_printf(out, "the run is %s", status);
+    if (strcmp(status, "requires_action") == 0)
+        explain_waiting(run, out);
+    if (last_error)
+        buf_printf(out, ": %.*s (%.*s)", TEXT_ARGS(json_get_text(last_error, "message")),
+                   TEXT_ARGS(json_get_text(last_error, "code")));
+    if (reason)
+        buf_printf(out, ": %s", reason);
+}
+
+void run_message_text(struct json_object *message, struct buf *out)
+{
+    struct json_object *content = json_get(message, "content");
+    size_t count =
+        json_object_is_type(content, json_type_array) ? json_object_array_length(content) : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *part = json_object_array_get_idx(content, i);
+        struct text text = json_string(json_path(part, "text", "value", NULL));
+
+        if (!text.ptr)
+            text = json_get_text(part, "refusal");
+        if (out->len > 0 && i > 0)
+            buf_add_char(out, '\n');
+        if (text.ptr)
+            buf_add_text(out, text);
+        else
+            buf_printf(out, "[%.*s]", TEXT_ARGS(json_get_text(part, "type")));
+    }
+}
+
+static struct json_object *calls_of(struct json_object *step)
+{
+    struct json_object *calls = json_path(step, "step_details", "tool_calls", NULL);
+
+    return json_object_is_type(calls, json_type_array) ? calls : NULL;
+}
+
+unsigned run_step_calls(struct json_object *step)
+{
+    struct json_object *calls = calls_of(step);
+
+    return calls ? (unsigned)json_object_array_length(calls) : 0;
+}
+
+static void print_call(FILE *out, struct json_object *call)
+{
+    struct json_object *function = json_get(call, "function");
+    struct text name = json_get_text(function, "name");
+    struct text output = json_get_text(function, "output");
+
+    (void)fprintf(out, "%s\xE2\x86\x92 ", terminal_colour(out, TERMINAL_CYAN));
+    terminal_print_line(out, name.ptr ? name : json_get_text(call, "type"), LINE_WIDTH);
+    (void)fprintf(out, "%s ", terminal_colour(out, TERMINAL_PLAIN));
+    terminal_print_line(out, json_get_text(function, "arguments"), LINE_WIDTH);
+    if (output.ptr) {
+        (void)fprintf(out, "\n%s\xE2\x86\x90 %s", terminal_colour(out, TERMINAL_DIM),
+                      text_is(json_get_text(call, "status"), "unknown") ? "(unknown) " : "");
+        terminal_print_line(out, output, LINE_WIDTH);
+        (void)fprintf(out, "%s", terminal_colour(out, TERMINAL_PLAIN));
+    }
+    (void)fputc('\n', out);
+}
+
+void run_print_step(FILE *out, struct json_object *step)
+{
+    struct json_object *calls = calls_of(step);
+
+    for (size_t i = 0; calls && i < json_object_array_length(calls); i++)
+        print_call(out, json_object_array_get_idx(calls, i));
+    (void)fflush(out);
+}
+
+/* New steps since the last time, as far as they have ended. */
+struct progress {
+    const struct run_watch *watch;
+    char *last; /* id of the last step that was told */
+};
+
+static int tell_step(void *arg, struct json_object *step, struct error *err)
+{
+    struct progress *progress = arg;
+    const char *status = json_get_string(step, "status");
+    const char *id = json_get_string(step, "id");
+
+    (void)err;
+    if (!id || !status || strcmp(status, "in_progress") == 0)
+        return 1;
+    free(progress->last);
+    progress->last = xstrdup(id);
+    progress->watch->on_step(progress->watch->arg, step);
+    return 0;
+}
+
+static int tell_steps(struct client *client, struct progress *progress, struct error *err)
+{
+    CLEANUP(freep)
+    char *path = xasprintf("/v1/threads/%s/runs/%s/steps?order=asc%s%s", progress->watch->thread,
+                           progress->watch->run, progress->last ? "&after=" : "",
+                           progress->last ? progress->last : "");
+    const struct client_walk walk = {path, LIST_MAX, tell_step, progress};
+
+    return progress->watch->on_step ? client_walk(client, &walk, err) : 0;
+}
+
+int run_watch(struct client *client, const struct run_watch *watch, struct json_object **out_run,
+              struct error *err)
+{
+    CLEANUP(freep) char *path = xasprintf("/v1/threads/%s/runs/%s", watch->thread, watch->run);
+    struct progress progress = {watch, NULL};
+    int r;
+
+    for (;;) {
+        struct client_reply reply = {0};
+        int64_t wait_ms;
+
+        r = client_get(client, path, &reply, err);
+        if (r == 0)
+            r = tell_steps(client, &progress, err);
+        if (r == 0 && run_is_over(json_get_string(reply.json, "status"))) {
+            *out_run = reply.json;
+            break;
+        }
+        wait_ms = reply.poll_after_ms ? reply.poll_after_ms : POLL_DEFAULT_MS;
+        client_reply_deinit(&reply);
+        wait_ms = wait_ms < POLL_MIN_MS ? POLL_MIN_MS : wait_ms;
+        if (r == 0)
+            r = fiber_sleep(wait_ms > POLL_MAX_MS ? POLL_MAX_MS : wait_ms, err);
+        if (r < 0)
+            break;
+    }
+    free(progress.last);
+    return r;
+}
+
+static int take_answer(void *arg, struct json_object *message, struct error *err)
+{
+    struct buf *out = arg;
+    const char *role = json_get_string(message, "role");
+
+    (void)err;
+    if (!role || strcmp(role, "assistant") != 0)
+        return 0;
+    run_message_text(message, out);
+    return 1;
+}
+
+int run_answer(struct client *client, const char *thread, const char *run, struct buf *out,
+               struct error *err)
+{
+    CLEANUP(freep)
+    char *path = xasprintf("/v1/threads/%s/messages?order=desc&run_id=%s", thread, run);
+    const struct client_walk walk = {path, 100, take_answer, out};
+
+    return client_walk(client, &walk, err);
+}
+
+static int count_step(void *arg, struct json_object *step, struct error *err)
+{
+    (void)err;
+    *(unsigned *)arg += run_step_calls(step);
+    return 0;
+}
+
+int run_count_calls(struct client *client, const char *thread, const char *run, unsigned *out,
+                    struct error *err)
+{
+    CLEANUP(freep) char *path = xasprintf("/v1/threads/%s/runs/%s/steps?order=asc", thread, run);
+    const struct client_walk walk = {path, LIST_MAX, count_step, out};
+
+    return client_walk(client, &walk, err);
+}
+
+void run_print_message(FILE *out, struct json_object *message)
+{
+    CLEANUP(buf_deinit) struct buf text = {0};
+    struct text role = json_get_text(message, "role");
+
+    buf_init(&text, 0);
+    run_message_text(message, &text);
+    (void)fprintf(out, "%s%.*s%s: ",
+                  terminal_colour(out, text_is(role, "user") ? TERMINAL_GREEN : TERMINAL_BOLD),
+                  TEXT_ARGS(role), terminal_colour(out, TERMINAL_PLAIN));
+    terminal_print(out, buf_text(&text));
+    (void)fputc('\n', out);
+}
+
+/* What a run did lies between the messages before it and its own. */
+struct transcript {
+    FILE *out;
+    const char *run;
+    struct json_object *answers; /* messages of the run */
+    struct json_object *prompt;  /* the last one before it */
+};
+
+static int sort_message(void *arg, struct json_object *message, struct error *err)
+{
+    struct transcript *transcript = arg;
+    const char *run = json_get_string(message, "run_id");
+
+    (void)err;
+    if (run && strcmp(run, transcript->run) == 0) {
+        json_object_array_add(transcript->answers, json_object_get(message));
+    } else if (json_object_array_length(transcript->answers) == 0) {
+        json_free(transcript->prompt);
+        transcript->prompt = json_object_get(message);
+    }
+    return 0;
+}
+
+static int print_step(void *arg, struct json_object *step, struct error *err)
+{
+    struct transcript *transcript = arg;
+
+    (void)err;
+    run_print_step(transcript->out, step);
+    return 0;
+}
+
+int run_print_transcript(struct client *client, const char *thread, const char *run, FILE *out,
+                         struct error *err)
+{
+    CLEANUP(freep) char *messages = xasprintf("/v1/threads/%s/messages?order=asc", thread);
+    CLEANUP(freep) char *steps = xasprintf("/v1/threads/%s/runs/%s/steps?order=asc", thread, run);
+    struct transcript transcript = {out, run, json_object_new_array(), NULL};
+    const struct client_walk walk_messages = {messages, LIST_MAX, sort_message, &transcript};
+    const struct client_walk walk_steps = {steps, LIST_MAX, print_step, &transcript};
+    int r = client_walk(client, &walk_messages, err);
+
+    if (r == 0 && transcript.prompt)
+        run_print_message(out, transcript.prompt);
+    if (r == 0)
+        r = client_walk(client, &walk_steps, err);
+    for (size_t i = 0; r == 0 && i < json_object_array_length(transcript.answers); i++)
+        run_print_message(out, json_object_array_get_idx(transcript.answers, i));
+    json_free(transcript.answers);
+    json_free(transcript.prompt);
+    return r;
+}
+
+struct agent_search {
+    const char *name;
+    char *id;
+    char names[120]; /* of agents there are, for the message */
+};
+
+static int match_agent(void *arg, struct json_object *agent, struct error *err)
+{
+    struct agent_search *search = arg;
+    const char *name = json_get_string(agent, "name");
+    const char *id = json_get_string(agent, "id");
+    size_t used = strlen(search->names);
+
+    if (!name || !id)
+        return 0;
+    if (strcmp(name, search->name) != 0) {
+        if (used + strlen(name) + 3 < sizeof(search->names))
+            (void)snprintf(search->names + used, sizeof(search->names) - used, "%s%s",
+                           used ? ", " : "", name);
+        return 0;
+    }
+    if (search->id)
+        return error_set(err, E_CONFLICT,
+                         "two agents have the name \"%.60s\": %s and %s; use one of these ids",
+                         name, search->id, id);
+    search->id = xstrdup(id);
+    return 0;
+}
+
+int run_find_agent(struct client *client, const char *agent, char **out_id, struct error *err)
+{
+    struct agent_search search = {.name = agent};
+    const struct client_walk walk = {"/v1/assistants?order=asc", 100000, match_agent, &search};
+    struct uuid id;
+    int r;
+
+    if (id_parse(ID_ASSISTANT, text_of(agent), &id)) {
+        *out_id = xstrdup(agent);
+        return 0;
+    }
+    r = client_walk(client, &walk, err);
+    if (r == 0 && !search.id)
+        r = error_set(err, E_NOT_FOUND, "there is no agent with the name \"%.60s\"%s%s", agent,
+                      *search.names ? "; there are: " : "; create it with `penstock apply`",
+                      search.names);
+    if (r < 0)
+        free(search.id);
+    else
+        *out_id = search.id;
+    return r;
+}

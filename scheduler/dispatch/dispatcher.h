@@ -1,0 +1,69 @@
+#pragma once
+/* The dispatcher: hints on the queue for runs that are ready in Postgres.
+ *
+ * Two ways lead there. The fast one is dispatcher_hint, told by the API right after a run was
+ * committed. The sure one is a tick for each shard that this process owns (ownership.h): it reads
+ * what is ready and hints it in fair order (fair.h), as far as a bounded window allows. A hint that
+ * led to nothing is given again, so whatever is lost costs delay and nothing else.
+ */
+
+#include "shared/base/compiler.h"
+#include "shared/base/id.h"
+#include "shared/base/text.h"
+#include "shared/store/dispatch/dispatch.h"
+
+struct dispatcher;
+struct pg;
+struct queue;
+
+struct dispatcher_options {
+    struct pg *pg;       /* required */
+    struct queue *queue; /* required */
+    int shards;          /* default 1 */
+    bool owns;           /* take part in dispatching; false: fast hints alone */
+};
+
+/* Both must outlive it. */
+struct dispatcher *dispatcher_start(const struct dispatcher_options *options);
+SUSPENDS void dispatcher_stop(struct dispatcher *dispatcher); /* accepts NULL; frees */
+
+struct new_run {
+    struct uuid id;
+    struct uuid tenant;
+    int shard;
+    int priority;
+};
+
+/* A new run. Never waits; may do nothing, where the tick is the fairer way or the list is full. */
+void dispatcher_hint(struct dispatcher *dispatcher, const struct new_run *run);
+
+/* What is known of the workers, and of the backlog of all shards: sets the windows. */
+void dispatcher_set_counts(struct dispatcher *dispatcher, const struct dispatch_counts *counts,
+                           int64_t ready);
+
+/* Hints that the shard's lanes of priorities may hold together. Pure. */
+size_t dispatcher_window(const struct dispatch_counts *counts);
+
+/* How a new run is hinted. Pure. */
+enum fast_way {
+    FAST_NONE,     /* the tick finds it in time */
+    FAST_TICK,     /* the tick is to look for it at once */
+    FAST_ORDINARY, /* now, into the lane of its priority */
+    FAST_EXPRESS,  /* now, into the express lane */
+};
+
+struct fast_view {
+    bool owned;   /* its shard is dispatched here; else the next two are unknown */
+    bool backlog; /* the shard has runs without a hint */
+    bool waits;   /* so has the tenant */
+    bool capped;  /* the tenant has a limit */
+    int priority;
+    int64_t busy;  /* runs of the tenant that are in work or hinted */
+    int64_t small; /* fewer than this are next to nothing */
+    int64_t ready; /* runs that wait, in all shards, a while ago */
+    int64_t slots;
+};
+
+enum fast_way dispatcher_fast_way(const struct fast_view *view);
+
+void dispatcher_metrics_render(const struct dispatcher *dispatcher, struct buf *out);

@@ -1,0 +1,267 @@
+/* Two fibers: one sweeps, one looks at the locks and leases of workers and sweeps at once when it
+ * found one dead; it looks again at the very moment that a lease lapses. Periods have jitter, so
+ * that several schedulers do not sweep in step. What it ended or gave back is logged, since it is
+ * what operators look for after a crash; the sweeps that found nothing are not.
+ *
+ * The looks also show whether Postgres was there all along and its clock went evenly: only then
+ * does a lease that lapsed say that its worker died (evidence.h).
+ */
+
+#include "scheduler/reap/reap.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "scheduler/reap/evidence.h"
+#include "shared/base/arena.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/base/memory.h"
+#include "shared/fiber/fiber.h"
+#include "shared/fiber/watchdog.h"
+#include "shared/postgres/postgres.h"
+#include "shared/queue/queue.h"
+#include "shared/store/fleet/reaper.h"
+#include "shared/store/fleet/worker_locks.h"
+
+enum {
+    PERIOD_MS = 800,
+    JITTER_MS = 400,
+    LOOK_MS = 350,
+    LOOK_JITTER_MS = 100,
+    UPKEEP_MS = 60000,
+    CONSUMER_IDLE_MS = 120000,
+    STUCK_MS = 20000, /* each statement ends within 5 s, each command of Redis within 5 s */
+};
+
+struct reap {
+    struct reap_options options;
+    struct fiber *sweeper;
+    struct fiber *looker;
+    struct pulse sweeps_pulse;
+    struct pulse looks_pulse;
+    struct contact contact;
+    struct suspects suspects;
+    int64_t lapse_ms; /* from the last look on, until the first lease lapses */
+    struct reaper_report total;
+    int64_t lapsed; /* workers declared dead by their lease */
+    int64_t gone;   /* and by their lock */
+    uint64_t sweeps;
+    uint64_t failures;
+    int64_t upkeep_ms; /* when the queue was looked after last */
+    bool trouble;
+    bool paused;
+};
+
+static void add(struct reap *reap, const struct reaper_report *report)
+{
+    reap->total.requeued += report->requeued;
+    reap->total.failed += report->failed;
+    reap->total.cancelled += report->cancelled;
+    reap->total.expired += report->expired;
+    reap->total.promoted += report->promoted;
+    reap->total.rows_deleted += report->rows_deleted;
+    if (report->requeued || report->failed || report->cancelled || report->expired)
+        log_info("reaped", LOG_INT("requeued", report->requeued), LOG_INT("failed", report->failed),
+                 LOG_INT("cancelled", report->cancelled), LOG_INT("expired", report->expired));
+}
+
+/* Returns 0, or what failed. */
+static int sweep(struct reap *reap, struct error *err)
+{
+    struct reaper_report report;
+    int r;
+
+    do {
+        report = (struct reaper_report){0};
+        r = reaper_sweep(reap->options.pg, &report, err);
+        add(reap, &report);
+        reap->sweeps++;
+        pulse_beat(&reap->sweeps_pulse);
+    } while (r == 0 && report.more && !fiber_canceled());
+    return r;
+}
+
+static void note(struct reap *reap, int r, const struct error *err)
+{
+    if (r < 0)
+        reap->failures++;
+    if (r < 0 && r != -E_CANCELED && !reap->trouble)
+        log_warn("reaping has to wait", LOG_ERROR(err));
+    if (r == 0 && reap->trouble)
+        log_info("reaping goes on");
+    reap->trouble = r < 0;
+}
+
+/* Consumers of workers that are gone. Redis may be away: then there is nothing to look after. */
+static void look_after_queue(struct reap *reap)
+{
+    struct error err;
+    size_t dropped;
+
+    if (clock_ms() - reap->upkeep_ms < UPKEEP_MS)
+        return;
+    reap->upkeep_ms = clock_ms();
+    for (int shard = 0; shard < reap->options.shards; shard++) {
+        if (queue_collect(reap->options.queue, shard, CONSUMER_IDLE_MS, &dropped, &err) < 0)
+            log_debug("upkeep of the queue failed", LOG_ERROR(&err));
+        pulse_beat(&reap->sweeps_pulse);
+    }
+}
+
+static void sweep_main(void *arg)
+{
+    struct reap *reap = arg;
+    struct error err;
+
+    while (fiber_sleep(PERIOD_MS + (int64_t)random_below(JITTER_MS), &err) == 0) {
+        int r = sweep(reap, &err);
+
+        note(reap, r, &err);
+        look_after_queue(reap);
+        pulse_beat(&reap->sweeps_pulse);
+    }
+}
+
+static int end_suspects(struct reap *reap, const struct worker_locks *locks, struct error *err)
+{
+    int64_t workers[SUSPECTS_MAX];
+    int64_t dead = 0;
+    size_t count = suspects_look(&reap->suspects, locks->free, locks->free_count, locks->alive,
+                                 clock_ms(), workers);
+    int r;
+
+    if (count == 0)
+        return 0;
+    r = worker_locks_declare_dead(reap->options.pg, workers, count, &dead, err);
+    if (r < 0)
+        return r;
+    if (dead == 0)
+        return 0;
+    reap->gone += dead;
+    log_warn("workers declared dead: their processes are gone", LOG_INT("workers", dead));
+    return sweep(reap, err);
+}
+
+/* As the look saw it; who renewed since is spared. */
+static int end_lapsed(struct reap *reap, const struct worker_locks *locks, struct error *err)
+{
+    int64_t until_ms = contact_judge_until(&reap->contact, clock_ms());
+    int64_t dead = 0;
+    bool paused = false;
+    int r;
+
+    if (locks->lapse_ms >= 0) {
+        reap->paused = false;
+        return 0;
+    }
+    r = reaper_declare_lapsed(reap->options.pg, until_ms, &dead, &paused, err);
+    if (r < 0)
+        return r;
+    if (dead)
+        log_warn("workers declared dead: their leases lapsed", LOG_INT("workers", dead));
+    if (paused && !reap->paused)
+        log_warn("leases lapsed that are not taken for deaths yet: it may be the database, its "
+                 "clock, or the way there that stood still");
+    reap->lapsed += dead;
+    reap->paused = paused;
+    return dead ? sweep(reap, err) : 0;
+}
+
+/* What breaks the connection frees locks and stops renewals: what was seen before does not count.
+ */
+static int look(struct reap *reap, struct error *err)
+{
+    struct worker_locks locks;
+    struct pg_stats stats;
+    struct arena arena;
+    int r;
+
+    arena_init(&arena, 0);
+    r = worker_locks_look(reap->options.pg, &arena, &locks, err);
+    pg_stats_get(reap->options.pg, &stats);
+    if (r == 0) {
+        if (reap->contact.reconnects != stats.reconnects)
+            suspects_forget(&reap->suspects);
+        contact_note(&reap->contact, clock_ms(), locks.server_wall_ms, stats.reconnects);
+        reap->lapse_ms = locks.lapse_ms;
+        r = end_suspects(reap, &locks, err);
+        if (r == 0)
+            r = end_lapsed(reap, &locks, err);
+    } else {
+        reap->lapse_ms = INT64_MAX;
+        suspects_forget(&reap->suspects);
+        contact_lost(&reap->contact);
+    }
+    arena_deinit(&arena);
+    return r;
+}
+
+static void look_main(void *arg)
+{
+    struct reap *reap = arg;
+    struct error err;
+    int64_t wait_ms;
+
+    do {
+        if (look(reap, &err) == -E_CANCELED)
+            return;
+        pulse_beat(&reap->looks_pulse);
+        wait_ms = lapse_wait_ms(reap->lapse_ms, LOOK_MS + (int64_t)random_below(LOOK_JITTER_MS));
+        wait_ms = suspects_wait_ms(&reap->suspects, clock_ms(), wait_ms);
+    } while (fiber_sleep(wait_ms, &err) == 0);
+}
+
+struct reap *reap_start(const struct reap_options *options)
+{
+    struct reap *reap = xcalloc(1, sizeof(*reap));
+
+    reap->options = *options;
+    if (reap->options.shards < 1)
+        reap->options.shards = 1;
+    reap->upkeep_ms = clock_ms();
+    pulse_start(&reap->sweeps_pulse, "reaper", STUCK_MS);
+    pulse_start(&reap->looks_pulse, "look at the locks of workers", STUCK_MS);
+    reap->sweeper = fiber_start("reap", sweep_main, reap);
+    reap->looker = fiber_start("reap locks", look_main, reap);
+    return reap;
+}
+
+void reap_stop(struct reap *reap)
+{
+    if (!reap)
+        return;
+    fiber_cancel(reap->sweeper);
+    fiber_cancel(reap->looker);
+    fiber_join(reap->sweeper);
+    fiber_join(reap->looker);
+    pulse_stop(&reap->sweeps_pulse);
+    pulse_stop(&reap->looks_pulse);
+    free(reap);
+}
+
+void reap_metrics_render(const struct reap *reap, struct buf *out)
+{
+    const struct {
+        const char *what;
+        int64_t count;
+    } lines[] = {
+        {"worker_lapsed", reap->lapsed},          {"worker_gone", reap->gone},
+        {"run_requeued", reap->total.requeued},   {"run_failed", reap->total.failed},
+        {"run_cancelled", reap->total.cancelled}, {"run_expired", reap->total.expired},
+        {"run_promoted", reap->total.promoted},   {"row_deleted", reap->total.rows_deleted},
+    };
+
+    buf_add_string(out, "# HELP penstock_reaped_total What the reaper ended or gave back.\n"
+                        "# TYPE penstock_reaped_total counter\n");
+    for (size_t i = 0; i < ARRAY_LENGTH(lines); i++)
+        buf_printf(out, "penstock_reaped_total{what=\"%s\"} %" PRId64 "\n", lines[i].what,
+                   lines[i].count);
+    buf_printf(out,
+               "# HELP penstock_reaper_sweeps_total Sweeps, and those that failed.\n"
+               "# TYPE penstock_reaper_sweeps_total counter\n"
+               "penstock_reaper_sweeps_total %" PRIu64 "\n"
+               "# TYPE penstock_reaper_failures_total counter\n"
+               "penstock_reaper_failures_total %" PRIu64 "\n",
+               reap->sweeps, reap->failures);
+}

@@ -1,0 +1,23 @@
+#pragma once
+/* Reaping: the sweeps of shared/store/fleet/reaper.h every second, a look at the locks and leases
+ * of workers (shared/store/fleet/worker_locks.h) every 400 ms, and the queue's upkeep every minute.
+ * Any number of processes may do so at once. */
+
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+
+struct pg;
+struct queue;
+struct reap;
+
+struct reap_options {
+    struct pg *pg;       /* required */
+    struct queue *queue; /* required */
+    int shards;          /* default 1 */
+};
+
+/* Both must outlive it. */
+struct reap *reap_start(const struct reap_options *options);
+SUSPENDS void reap_stop(struct reap *reap); /* accepts NULL; frees */
+
+void reap_metrics_render(const struct reap *reap, struct buf *out);

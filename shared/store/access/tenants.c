@@ -1,0 +1,311 @@
+/* Tenants and their API keys
+ *
+ * Authentication is one probe of a unique index; the note of the last use is part of the same
+ * statement and writes at most once a minute and key, so not every request is a write.
+ */
+
+#include "shared/store/access/tenants.h"
+
+#include "shared/base/digest.h"
+#include "shared/store/rows.h"
+
+#define LIST_MAX "10000"
+
+#define TENANT_COLUMNS "id, name, " SQL_SECONDS("created_at") ", weight, coalesce(max_running, 0)"
+
+#define KEY_COLUMNS                                                                                \
+    "id, tenant_id, " SQL_SECONDS("created_at") ", " SQL_SECONDS("last_used_at") ", " SQL_SECONDS( \
+        "revoked_at") ", name, prefix"
+
+#define KEY_NAME_MAX     200 /* bytes */
+#define KEY_RANDOM_BYTES 32
+#define KEY_PREFIX_CHARS 12
+
+static int tenant_read(const struct store *store, const struct pg_result *result, int at,
+                       struct tenant *out, struct error *err)
+{
+    struct row row = row_at(result, at, store->arena);
+    struct tenant tenant;
+
+    tenant.id = row_uuid(&row);
+    tenant.name = row_text(&row);
+    tenant.created_at = row_int(&row);
+    tenant.weight = row_int(&row);
+    tenant.max_running = row_int(&row);
+    if (row_check(&row, err) < 0)
+        return -E_LIMIT;
+    *out = tenant;
+    return 0;
+}
+
+/* Without an arena only what is no text is read. */
+static int key_read(struct arena *arena, const struct pg_result *result, int at,
+                    struct api_key *out, struct error *err)
+{
+    struct row row = row_at(result, at, arena);
+    struct api_key key = {.name = TEXT_NONE};
+
+    key.id = row_uuid(&row);
+    key.tenant_id = row_uuid(&row);
+    key.created_at = row_int(&row);
+    key.last_used_at = row_int(&row);
+    key.revoked_at = row_int(&row);
+    if (arena) {
+        key.name = row_text(&row);
+        key.prefix = row_text(&row);
+    }
+    if (row_check(&row, err) < 0)
+        return -E_LIMIT;
+    *out = key;
+    return 0;
+}
+
+static bool name_valid(struct text name)
+{
+    if (name.len == 0 || name.len > TENANT_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '_' || c == '.'))
+            return false;
+    }
+    return true;
+}
+
+static const struct pg_statement tenant_create = {
+    .name = "tenant_create",
+    .sql = "INSERT INTO tenants (id, name) VALUES ($1, $2)"
+           " ON CONFLICT (name) DO NOTHING RETURNING " TENANT_COLUMNS,
+    .types = "ut",
+};
+
+int tenants_create(const struct store *store, struct text name, struct tenant *out,
+                   struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[2] = {pg_uuid(uuid_new()), pg_text(name)};
+    int r;
+
+    if (!name_valid(name))
+        return error_set(err, E_INVALID,
+                         "a tenant's name is 1 to %d letters, digits, '-', '_' or '.'",
+                         TENANT_NAME_MAX);
+    r = pg_exec(store->pg, &tenant_create, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return TENANT_EXISTS;
+    return tenant_read(store, result, 0, out, err);
+}
+
+static const struct pg_statement tenant_list_all = {
+    .name = "tenant_list",
+    .sql = "SELECT " TENANT_COLUMNS " FROM tenants ORDER BY created_at, id LIMIT " LIST_MAX,
+    .types = "",
+};
+
+int tenants_list(const struct store *store, struct tenant_list *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    void *items;
+    int r;
+
+    r = pg_exec(store->pg, &tenant_list_all, NULL, &result, err);
+    if (r < 0)
+        return r;
+    r = rows_alloc(store->arena, (size_t)pg_rows(result), sizeof(struct tenant), &items, err);
+    if (r < 0)
+        return r;
+    for (int i = 0; i < pg_rows(result); i++) {
+        r = tenant_read(store, result, i, (struct tenant *)items + i, err);
+        if (r < 0)
+            return r;
+    }
+    *out = (struct tenant_list){items, (size_t)pg_rows(result)};
+    return 0;
+}
+
+static const struct pg_statement tenant_find = {
+    .name = "tenant_find",
+    .sql = "SELECT " TENANT_COLUMNS " FROM tenants WHERE name = $1",
+    .types = "t",
+};
+
+int tenants_find(const struct store *store, struct text name, struct tenant *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[1] = {pg_text(name)};
+    int r;
+
+    r = pg_exec(store->pg, &tenant_find, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return TENANT_MISSING;
+    return tenant_read(store, result, 0, out, err);
+}
+
+static const struct pg_statement tenant_set = {
+    .name = "tenant_set",
+    .sql = "UPDATE tenants SET weight = CASE WHEN $2 = 0 THEN weight ELSE $2 END,"
+           "   max_running = CASE WHEN $3 = 0 THEN max_running WHEN $3 > 0 THEN $3 END"
+           " WHERE name = $1 RETURNING " TENANT_COLUMNS,
+    .types = "tii",
+};
+
+int tenants_set(const struct store *store, struct text name, const struct tenant_change *change,
+                struct tenant *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[3] = {pg_text(name), pg_int(change->weight),
+                                 pg_int(change->max_running)};
+    int r;
+
+    if (change->weight < 0 || change->weight > TENANT_WEIGHT_MAX)
+        return error_set(err, E_INVALID, "a tenant's weight is 1 to %d", TENANT_WEIGHT_MAX);
+    if (change->max_running < TENANT_UNLIMITED)
+        return error_set(err, E_INVALID, "a tenant's limit of running runs is 1 or more");
+    r = pg_exec(store->pg, &tenant_set, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return TENANT_MISSING;
+    return tenant_read(store, result, 0, out, err);
+}
+
+/* 32 bytes as 43 characters of base64url without padding (RFC 4648, section 5). */
+static void key_new(char out[KEY_TEXT_SIZE])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint8_t bytes[KEY_RANDOM_BYTES + 1] = {0};
+    size_t at = 0;
+
+    random_bytes(bytes, KEY_RANDOM_BYTES);
+    memcpy(out, "pk_", 3);
+    at = 3;
+    for (size_t i = 0; i < KEY_RANDOM_BYTES; i += 3) {
+        uint32_t group = (uint32_t)bytes[i] << 16 | (uint32_t)bytes[i + 1] << 8 | bytes[i + 2];
+
+        for (int shift = 18; shift >= 0 && at < KEY_TEXT_SIZE - 1; shift -= 6)
+            out[at++] = digits[group >> shift & 63];
+    }
+    out[at] = '\0';
+    ASSERT(at == KEY_TEXT_SIZE - 1);
+}
+
+static const struct pg_statement key_create = {
+    .name = "key_create",
+    .sql = "INSERT INTO api_keys (id, tenant_id, name, hash, prefix)"
+           " SELECT $1, t.id, $3, $4, $5 FROM tenants t WHERE t.id = $2"
+           " RETURNING " KEY_COLUMNS,
+    .types = "uutyt",
+};
+
+int keys_create(const struct store *store, struct text name, struct api_key *out,
+                char out_key[KEY_TEXT_SIZE], struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    uint8_t hash[SHA256_BYTES];
+    char key[KEY_TEXT_SIZE];
+    int r;
+
+    if (name.len == 0 || name.len > KEY_NAME_MAX)
+        return error_set(err, E_INVALID, "a key's name is 1 to %d bytes long", KEY_NAME_MAX);
+    key_new(key);
+    sha256(text_of(key), hash);
+
+    struct pg_value values[5] = {
+        pg_uuid(uuid_new()),
+        pg_uuid(store->tenant),
+        pg_text(name),
+        pg_bytes((struct text){(const char *)hash, sizeof(hash)}),
+        pg_text((struct text){key, KEY_PREFIX_CHARS}),
+    };
+    r = pg_exec(store->pg, &key_create, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return TENANT_MISSING;
+    r = key_read(store->arena, result, 0, out, err);
+    if (r < 0)
+        return r;
+    memcpy(out_key, key, sizeof(key));
+    return 0;
+}
+
+static const struct pg_statement key_list = {
+    .name = "key_list",
+    .sql = "SELECT " KEY_COLUMNS " FROM api_keys WHERE tenant_id = $1 ORDER BY id LIMIT " LIST_MAX,
+    .types = "u",
+};
+
+int keys_list(const struct store *store, struct api_key_list *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[1] = {pg_uuid(store->tenant)};
+    void *items;
+    int r;
+
+    r = pg_exec(store->pg, &key_list, values, &result, err);
+    if (r < 0)
+        return r;
+    r = rows_alloc(store->arena, (size_t)pg_rows(result), sizeof(struct api_key), &items, err);
+    if (r < 0)
+        return r;
+    for (int i = 0; i < pg_rows(result); i++) {
+        r = key_read(store->arena, result, i, (struct api_key *)items + i, err);
+        if (r < 0)
+            return r;
+    }
+    *out = (struct api_key_list){items, (size_t)pg_rows(result)};
+    return 0;
+}
+
+static const struct pg_statement key_revoke = {
+    .name = "key_revoke",
+    .sql = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now())"
+           " WHERE id = $1 AND tenant_id = $2 RETURNING 1",
+    .types = "uu",
+};
+
+int keys_revoke(const struct store *store, struct uuid id, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
+    int r;
+
+    r = pg_exec(store->pg, &key_revoke, values, &result, err);
+    if (r < 0)
+        return r;
+    return pg_rows(result) == 0 ? KEY_MISSING : 0;
+}
+
+static const struct pg_statement key_authenticate = {
+    .name = "key_authenticate",
+    .sql = "WITH k AS MATERIALIZED (SELECT * FROM api_keys WHERE hash = $1 AND revoked_at IS NULL),"
+           " used AS (UPDATE api_keys a SET last_used_at = now() FROM k WHERE a.id = k.id"
+           "   AND (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute'))"
+           " SELECT " KEY_COLUMNS " FROM k",
+    .types = "y",
+};
+
+int keys_authenticate(struct pg *pg, struct text key, struct api_key *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    uint8_t hash[SHA256_BYTES];
+    int r;
+
+    if (key.len != KEY_TEXT_SIZE - 1 || !text_starts(key, "pk_"))
+        return KEY_MISSING;
+    sha256(key, hash);
+
+    struct pg_value values[1] = {pg_bytes((struct text){(const char *)hash, sizeof(hash)})};
+    r = pg_exec(pg, &key_authenticate, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return KEY_MISSING;
+    return key_read(NULL, result, 0, out, err);
+}

@@ -1,0 +1,226 @@
+/* Agents with their versions
+ *
+ * The agents row is the latest version and the lock; agent_versions keeps all, written in the same
+ * statement. Deleting only marks, since runs and old versions still refer to it.
+ */
+
+#include "shared/store/agents/agents.h"
+
+#include "shared/store/rows.h"
+
+#define AGENT_COLUMNS                                                                              \
+    "id, version, name, spec, " SQL_SECONDS("created_at") ", " SQL_SECONDS("updated_at")
+
+static int agent_read(const struct store *store, const struct pg_result *result, int at,
+                      struct agent *out, struct error *err)
+{
+    struct row row = row_at(result, at, store->arena);
+    struct agent agent;
+
+    agent.id = row_uuid(&row);
+    agent.version = row_int(&row);
+    agent.name = row_text(&row);
+    agent.spec = row_text(&row);
+    agent.created_at = row_int(&row);
+    agent.updated_at = row_int(&row);
+    if (row_check(&row, err) < 0)
+        return -E_LIMIT;
+    *out = agent;
+    return 0;
+}
+
+static const struct pg_statement agent_create = {
+    .name = "agent_create",
+    .sql = "WITH a AS (INSERT INTO agents (id, tenant_id, name, spec) VALUES ($1, $2, $3, $4)"
+           "   RETURNING *),"
+           " v AS (INSERT INTO agent_versions (agent_id, version, spec)"
+           "   SELECT id, version, spec FROM a)"
+           " SELECT " AGENT_COLUMNS " FROM a",
+    .types = "uutj",
+};
+
+int agents_create(const struct store *store, const struct agent_draft *draft, struct agent *out,
+                  struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[4] = {pg_uuid(draft->id), pg_uuid(store->tenant), pg_text(draft->name),
+                                 pg_json(draft->spec)};
+    int r;
+
+    r = exec_with_rider(store, &agent_create, values, &result, err);
+    if (r < 0)
+        return r;
+    return agent_read(store, result, 0, out, err);
+}
+
+static const struct pg_statement agent_get = {
+    .name = "agent_get",
+    .sql = "SELECT " AGENT_COLUMNS " FROM agents"
+           " WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL",
+    .types = "uu",
+};
+
+int agents_get(const struct store *store, struct uuid id, struct agent *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
+    int r;
+
+    r = pg_exec(store->pg, &agent_get, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return AGENT_MISSING;
+    return agent_read(store, result, 0, out, err);
+}
+
+#define AGENT_VERSIONS                                                                             \
+    "SELECT a.id, v.version, NULL, v.spec, " SQL_SECONDS("a.created_at") ", " SQL_SECONDS(         \
+        "v.created_at") " FROM agents a JOIN agent_versions v ON v.agent_id = a.id"                \
+                        " WHERE a.id = $1 AND a.tenant_id = $2 AND v.version "
+
+static const struct pg_statement agent_get_version = {
+    .name = "agent_get_version",
+    .sql = AGENT_VERSIONS "= $3",
+    .types = "uui",
+};
+
+int agents_get_version(const struct store *store, struct uuid id, int64_t version,
+                       struct agent *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[3] = {pg_uuid(id), pg_uuid(store->tenant), pg_int(version)};
+    int r;
+
+    r = pg_exec(store->pg, &agent_get_version, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return AGENT_MISSING;
+    return agent_read(store, result, 0, out, err);
+}
+
+static const struct pg_statement agent_list_versions = {
+    .name = "agent_list_versions",
+    .sql =
+        AGENT_VERSIONS "BETWEEN $3 AND $4 ORDER BY v.version LIMIT " SQL_STRING(AGENT_VERSIONS_MAX),
+    .types = "uuii",
+};
+
+/* All rows, in their order. */
+static int agents_read(const struct store *store, const struct pg_result *result,
+                       struct agent_list *out, struct error *err)
+{
+    struct agent_list list = {.count = (size_t)pg_rows(result)};
+    void *items;
+    int r = rows_alloc(store->arena, list.count, sizeof(struct agent), &items, err);
+
+    if (r < 0)
+        return r;
+    list.items = items;
+    for (size_t i = 0; i < list.count; i++) {
+        r = agent_read(store, result, (int)i, &list.items[i], err);
+        if (r < 0)
+            return r;
+    }
+    *out = list;
+    return 0;
+}
+
+int agents_list_versions(const struct store *store, struct uuid id, int64_t from, int64_t to,
+                         struct agent_list *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[4] = {pg_uuid(id), pg_uuid(store->tenant), pg_int(from), pg_int(to)};
+    int r;
+
+    ASSERT(to - from < AGENT_VERSIONS_MAX);
+    r = pg_exec(store->pg, &agent_list_versions, values, &result, err);
+    return r < 0 ? r : agents_read(store, result, out, err);
+}
+
+#define AGENT_LIST(direction)                                                                      \
+    "SELECT " AGENT_COLUMNS " FROM agents WHERE tenant_id = $1 AND deleted_at IS NULL"             \
+    " AND id > $2 AND id < $3 ORDER BY id " direction " LIMIT $4"
+
+static const struct pg_statement agent_list_up = {"agent_list_up", AGENT_LIST("ASC"), "uuui"};
+static const struct pg_statement agent_list_down = {"agent_list_down", AGENT_LIST("DESC"), "uuui"};
+
+int agents_list(const struct store *store, const struct page *page, struct agent_list *out,
+                struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct page_plan plan = page_plan(page);
+    struct pg_value values[4] = {pg_uuid(store->tenant), pg_uuid(plan.low), pg_uuid(plan.high),
+                                 pg_int(plan.limit)};
+    struct agent_list list;
+    void *items;
+    int r;
+
+    r = pg_exec(store->pg, plan.ascending ? &agent_list_up : &agent_list_down, values, &result,
+                err);
+    if (r < 0)
+        return r;
+    list.count = page_count(&plan, pg_rows(result), &list.has_more);
+    r = rows_alloc(store->arena, list.count, sizeof(struct agent), &items, err);
+    if (r < 0)
+        return r;
+    list.items = items;
+    for (size_t i = 0; i < list.count; i++) {
+        r = agent_read(store, result, (int)i, &list.items[page_place(&plan, list.count, (int)i)],
+                       err);
+        if (r < 0)
+            return r;
+    }
+    *out = list;
+    return 0;
+}
+
+static const struct pg_statement agent_update = {
+    .name = "agent_update",
+    .sql = "WITH a AS (UPDATE agents SET version = version + 1, name = $3, spec = $4,"
+           "     updated_at = now()"
+           "   WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL"
+           "     AND ($5 = 0 OR version = $5) RETURNING *),"
+           " v AS (INSERT INTO agent_versions (agent_id, version, spec)"
+           "   SELECT id, version, spec FROM a)"
+           " SELECT " AGENT_COLUMNS " FROM a",
+    .types = "uutji",
+};
+
+int agents_update(const struct store *store, const struct agent_draft *draft, struct agent *out,
+                  struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[5] = {pg_uuid(draft->id), pg_uuid(store->tenant), pg_text(draft->name),
+                                 pg_json(draft->spec), pg_int(draft->expected_version)};
+    struct agent now;
+    int r;
+
+    r = pg_exec(store->pg, &agent_update, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) > 0)
+        return agent_read(store, result, 0, out, err);
+    r = agents_get(store, draft->id, &now, err);
+    return r == 0 ? AGENT_CHANGED : r;
+}
+
+static const struct pg_statement agent_delete = {
+    .name = "agent_delete",
+    .sql = "UPDATE agents SET deleted_at = now()"
+           " WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL RETURNING 1",
+    .types = "uu",
+};
+
+int agents_delete(const struct store *store, struct uuid id, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
+    int r;
+
+    r = pg_exec(store->pg, &agent_delete, values, &result, err);
+    if (r < 0)
+        return r;
+    return pg_rows(result) == 0 ? AGENT_MISSING : 0;
+}

@@ -1,0 +1,172 @@
+/* Sweeping
+ *
+ * Declaring workers dead and taking their runs are two statements, since the parts of one statement
+ * all see the workers as they were before. The second looks at the owners of runs under way (a
+ * loose index scan: one probe per owner, however many runs) and takes those who are not alive; so
+ * it also finds runs that a worker claimed in the very moment it was declared dead, and those whose
+ * owner's row is gone. Every statement raises the fence of what it takes away, so that a worker
+ * that only seemed dead can't write any more. Rows that somebody else is at are left for the next
+ * sweep.
+ */
+
+#include "shared/store/fleet/reaper.h"
+
+#include "shared/store/rows.h"
+#include "shared/store/runs/promotions.h"
+#include "shared/store/runs/run_ends.h"
+
+/* alive counts what lapses too. */
+static const struct pg_statement reap_workers = {
+    .name = "reap_workers",
+    .sql = "WITH n AS MATERIALIZED (SELECT count(*) AS alive,"
+           "     count(*) FILTER (WHERE lease_until < now()) AS lapsed"
+           "   FROM workers WHERE state <> 'dead'),"
+           " d AS (UPDATE workers w SET state = 'dead' FROM n"
+           "   WHERE w.state <> 'dead' AND w.lease_until < now()"
+           "     AND extract(epoch FROM now()) * 1000 <= $1 AND (n.lapsed <= 2"
+           "     OR n.lapsed * 10 <= n.alive * 3 OR w.lease_until < now() - interval '10 s')"
+           "   RETURNING 1)"
+           " SELECT (SELECT count(*) FROM d), n.lapsed FROM n",
+    .types = "i",
+};
+
+#define GIVEN_UP "r.status <> 'cancelling' AND r.crashes + 1 >= " SQL_STRING(CRASHES_MAX)
+
+#define GIVEN_UP_ERROR                                                                             \
+    "jsonb_build_object('code', 'server_error', 'message',"                                        \
+    " 'The run was given up after its workers failed ' || r.crashes + 1 || ' times.')"
+
+/* After its first crash a run keeps its place, before those that came later; after the second it
+ * waits up to 1 s: a run that kills its workers shall not take the next one at once. */
+#define DUE_AGAIN "CASE WHEN r.crashes = 0 THEN r.due_at ELSE now() + random() * interval '1 s' END"
+
+/* The owners of runs under way, and of them those who are not alive. */
+#define LOST_OWNERS                                                                                \
+    "o (owner) AS ("                                                                               \
+    "   (SELECT owner FROM runs WHERE status IN ('in_progress', 'cancelling')"                     \
+    "      AND owner IS NOT NULL ORDER BY owner LIMIT 1)"                                          \
+    "   UNION ALL SELECT (SELECT r.owner FROM runs r"                                              \
+    "      WHERE r.status IN ('in_progress', 'cancelling') AND r.owner > o.owner"                  \
+    "      ORDER BY r.owner LIMIT 1) FROM o WHERE o.owner IS NOT NULL),"                           \
+    " lost AS MATERIALIZED (SELECT o.owner FROM o WHERE o.owner IS NOT NULL AND NOT EXISTS"        \
+    "   (SELECT 1 FROM workers w WHERE w.worker_id = o.owner AND w.state <> 'dead'))"
+
+/* clang-format off */
+static const struct pg_statement reap_runs = {
+    .name = "reap_runs",
+    .sql = "WITH RECURSIVE " LOST_OWNERS ","
+           " c AS MATERIALIZED (SELECT r.id, r.thread_id,"
+           "     r.status = 'cancelling' OR " GIVEN_UP " AS ends"
+           "   FROM lost l JOIN runs r ON r.owner = l.owner"
+           "   WHERE r.status IN ('in_progress', 'cancelling')"
+           "   LIMIT " SQL_STRING(REAPER_BATCH_RUNS) " FOR UPDATE OF r SKIP LOCKED),"
+           " ending AS (SELECT id, thread_id FROM c WHERE ends),"
+           " h AS MATERIALIZED (" SQL_LOCK_THREADS("ending") "),"
+           " u AS (UPDATE runs r SET fence = r.fence + 1, owner = NULL, updated_at = now(),"
+           "     crashes = r.crashes + 1,"
+           "     due_at = " DUE_AGAIN ","
+           "     status = CASE WHEN r.status = 'cancelling' THEN 'cancelled'"
+           "       WHEN " GIVEN_UP " THEN 'failed' ELSE 'queued' END,"
+           "     cancelled_at = CASE WHEN r.status = 'cancelling' THEN now() END,"
+           "     failed_at = CASE WHEN " GIVEN_UP " THEN now() END,"
+           "     last_error = CASE WHEN " GIVEN_UP " THEN " GIVEN_UP_ERROR
+           "       ELSE r.last_error END"
+           "   FROM c WHERE r.id = c.id AND r.status IN ('in_progress', 'cancelling')"
+           "     AND (NOT c.ends OR " SQL_MAY_END("c", "h") ")"
+           "   RETURNING r.id, r.thread_id, r.status),"
+           " ended AS (SELECT * FROM u WHERE status <> 'queued'),"
+           " t AS (" SQL_RELEASE_THREADS("ended") "),"
+           " s AS (" SQL_END_STEPS("ended", "") ")"
+           " SELECT count(*), count(*) FILTER (WHERE status = 'queued'),"
+           "   count(*) FILTER (WHERE status = 'failed'),"
+           "   count(*) FILTER (WHERE status = 'cancelled') FROM u",
+    .types = "",
+};
+/* clang-format on */
+
+/* `s` is the run as this statement's snapshot has it, `r` as it was locked: one that was promoted
+ * in between is left for the next sweep, since the snapshot does not show yet that it holds the
+ * thread which must be released. */
+/* clang-format off */
+static const struct pg_statement reap_expired = {
+    .name = "reap_expired",
+    .sql = "WITH c AS MATERIALIZED (SELECT r.id, r.thread_id FROM runs r JOIN runs s ON s.id = r.id"
+           "     AND s.held IS NOT DISTINCT FROM r.held WHERE r.expires_at < now()"
+           "     AND r.status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
+           "     AND (r.status IN ('queued', 'requires_action')"
+           "       OR r.expires_at < now() - interval '10 s')"
+           "   ORDER BY r.expires_at LIMIT " SQL_STRING(REAPER_BATCH_RUNS)
+           "   FOR UPDATE OF r SKIP LOCKED),"
+           " h AS MATERIALIZED (" SQL_LOCK_THREADS("c") "),"
+           " u AS (UPDATE runs r SET status = 'expired', fence = r.fence + 1, updated_at = now()"
+           "   FROM c WHERE r.id = c.id AND " SQL_MAY_END("c", "h")
+           "   RETURNING r.id, r.thread_id, r.status),"
+           " t AS (" SQL_RELEASE_THREADS("u") "),"
+           " s AS (" SQL_END_STEPS("u", "") ")"
+           " SELECT count(*) FROM u",
+    .types = "",
+};
+/* clang-format on */
+
+static const struct pg_statement reap_rows = {
+    .name = "reap_rows",
+    .sql = "WITH w AS (DELETE FROM workers WHERE state = 'dead'"
+           "     AND lease_until < now() - interval '1 hour' RETURNING 1),"
+           " k AS (DELETE FROM idempotency_keys WHERE (tenant_id, key) IN"
+           "   (SELECT tenant_id, key FROM idempotency_keys"
+           "     WHERE created_at < now() - interval '1 day'"
+           "     ORDER BY created_at LIMIT 10000 FOR UPDATE SKIP LOCKED) RETURNING 1)"
+           " SELECT (SELECT count(*) FROM w) + (SELECT count(*) FROM k)",
+    .types = "",
+};
+
+int reaper_declare_lapsed(struct pg *pg, int64_t judge_until_wall_ms, int64_t *out_dead,
+                          bool *out_paused, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[1] = {pg_int(judge_until_wall_ms)};
+    int r;
+
+    r = pg_exec(pg, &reap_workers, values, &result, err);
+    if (r < 0)
+        return r;
+    *out_dead = pg_get_int(result, 0, 0);
+    *out_paused = pg_get_int(result, 0, 1) > *out_dead;
+    return 0;
+}
+
+int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *runs = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *expired = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *promoted = NULL;
+    CLEANUP(pg_result_freep) struct pg_result *rows = NULL;
+    int r;
+
+    *out = (struct reaper_report){0};
+    r = pg_exec(pg, &reap_runs, NULL, &runs, err);
+    if (r < 0)
+        return r;
+    out->more = pg_get_int(runs, 0, 0) == REAPER_BATCH_RUNS;
+    out->requeued = pg_get_int(runs, 0, 1);
+    out->failed = pg_get_int(runs, 0, 2);
+    out->cancelled = pg_get_int(runs, 0, 3);
+
+    r = pg_exec(pg, &reap_expired, NULL, &expired, err);
+    if (r < 0)
+        return r;
+    out->expired = pg_get_int(expired, 0, 0);
+    out->more = out->more || out->expired == REAPER_BATCH_RUNS;
+
+    r = pg_exec(pg, &promote_all, NULL, &promoted, err);
+    if (r < 0)
+        return r;
+    out->promoted = pg_rows(promoted);
+    out->more = out->more || out->promoted == PROMOTE_BATCH;
+
+    r = pg_exec(pg, &reap_rows, NULL, &rows, err);
+    if (r < 0)
+        return r;
+    out->rows_deleted = pg_get_int(rows, 0, 0);
+    return 0;
+}

@@ -1,0 +1,40 @@
+#pragma once
+/* Sweeping: what nobody else will end. Each call is idempotent, may run in several processes at
+ * once (they skip what another one is at), and is bounded; call again while it says `more`.
+ *
+ *   1. runs of dead workers go back to the queue, or fail after CRASHES_MAX crashes; those whose
+ *      cancel was asked for become cancelled. Runs of owners whose row is gone are treated alike.
+ *   2. runs past expires_at become expired: waiting ones at once, running ones 10 s later (their
+ *      worker does it in time, unless it hangs)
+ *   3. held runs whose thread is idle are promoted (promotions.h)
+ *   4. dead worker rows older than an hour, and idempotency keys older than a day, are deleted
+ * The thread of every run that ends is released in the same statement.
+ */
+
+#include "shared/store/store.h"
+
+#define CRASHES_MAX       3
+#define REAPER_BATCH_RUNS 1000
+
+struct reaper_report {
+    int64_t requeued;
+    int64_t failed;
+    int64_t cancelled;
+    int64_t expired;
+    int64_t promoted;
+    int64_t rows_deleted;
+    bool more; /* a batch was full */
+};
+
+/* Declares workers dead whose lease lapsed, *out_dead of them. When over 30 % (and more than two)
+ * lapse at once, those that lapsed under 10 s ago are left alone: then it is rather the database or
+ * the clock that stood still. Nobody is declared dead when the server's clock is past
+ * judge_until_wall_ms (see scheduler/reap/evidence.h; INT64_MAX: no matter). *out_paused: workers
+ * that lapsed were left alone. */
+SUSPENDS MUSTCHECK int reaper_declare_lapsed(struct pg *pg, int64_t judge_until_wall_ms,
+                                             int64_t *out_dead, bool *out_paused,
+                                             struct error *err);
+
+/* Ends and gives back what is left. *out is also filled as far as it went when a later statement
+ * fails. */
+SUSPENDS MUSTCHECK int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err);

@@ -1,0 +1,168 @@
+/* Worker processes and their leases
+ *
+ * Taking a worker away removes its row first, so that nothing more can be claimed for it, and then
+ * hands back what it held, in one request.
+ */
+
+#include "shared/store/fleet/workers.h"
+
+#include "shared/store/rows.h"
+#include "shared/store/runs/run_ends.h"
+
+int64_t workers_new_id(void)
+{
+    uint64_t id = 0;
+
+    while (id == 0) {
+        random_bytes(&id, sizeof(id));
+        id >>= 1;
+    }
+    return (int64_t)id;
+}
+
+static const struct pg_statement worker_register = {
+    .name = "worker_register",
+    .sql = "INSERT INTO workers (worker_id, host, pid, slots, lease_until)"
+           " VALUES ($1, $2, $3, $4, now() + $5 * interval '1 ms')",
+    .types = "itiii",
+};
+
+int workers_register(struct pg *pg, const struct worker_row *worker, struct error *err)
+{
+    struct pg_value values[5] = {pg_int(worker->id), pg_string(worker->host), pg_int(worker->pid),
+                                 pg_int(worker->slots), pg_int(worker->lease_ms)};
+
+    ASSERT(worker->id > 0 && worker->lease_ms > 0);
+    return pg_exec(pg, &worker_register, values, NULL, err);
+}
+
+#define CANCELLED_RUNS                                                                             \
+    "(SELECT coalesce(string_agg(r.id::text, ','), '') FROM runs r"                                \
+    "  WHERE r.owner = w.worker_id AND r.status = 'cancelling'"                                    \
+    "    AND r.status IN ('in_progress', 'cancelling'))"
+
+const char *const workers_heartbeat_sql =
+    "UPDATE workers w SET lease_until = now() + $2::int8 * interval '1 ms', busy = $3::int8,"
+    "   lock_boot = CASE $4::int8 WHEN pg_backend_pid() THEN pg_postmaster_start_time() END"
+    " WHERE w.worker_id = $1::int8 AND w.state <> 'dead'"
+    " RETURNING w.state, " CANCELLED_RUNS;
+
+const char *const workers_lock_sql =
+    "SELECT pg_try_advisory_lock($1::int8) WHERE $2::int8 = pg_backend_pid()";
+
+static const struct pg_statement worker_cancelled = {
+    .name = "worker_cancelled",
+    .sql = "SELECT " CANCELLED_RUNS " FROM workers w WHERE w.worker_id = $1 AND w.state <> 'dead'",
+    .types = "i",
+};
+
+int workers_cancelled_runs(struct pg *pg, struct arena *arena, int64_t id, struct uuid **out_runs,
+                           size_t *out_count, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[1] = {pg_int(id)};
+    struct text rest;
+    struct text one;
+    void *items;
+    size_t count = 0;
+    int r;
+
+    r = pg_exec(pg, &worker_cancelled, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return WORKER_DEAD;
+    rest = pg_get_text(result, 0, 0);
+    r = rows_alloc(arena, rest.len / (UUID_TEXT_SIZE - 1) + 1, sizeof(struct uuid), &items, err);
+    if (r < 0)
+        return r;
+    while (rest.len > 0) {
+        if (!text_cut(rest, ',', &one, &rest)) {
+            one = rest;
+            rest = TEXT_NONE;
+        }
+        if (!uuid_parse(one, (struct uuid *)items + count))
+            return error_set(err, E_INTERNAL, "the database gave a uuid that is none");
+        count++;
+    }
+    *out_runs = items;
+    *out_count = count;
+    return 0;
+}
+
+static const struct pg_statement worker_count_runs = {
+    .name = "worker_count_runs",
+    .sql = "SELECT count(*) FROM runs WHERE owner = $1"
+           "   AND status IN ('in_progress', 'cancelling')",
+    .types = "i",
+};
+
+int workers_count_runs(struct pg *pg, int64_t id, int64_t *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[1] = {pg_int(id)};
+    int r;
+
+    r = pg_exec(pg, &worker_count_runs, values, &result, err);
+    if (r == 0)
+        *out = pg_get_int(result, 0, 0);
+    return r;
+}
+
+static const struct pg_statement worker_drain = {
+    .name = "worker_drain",
+    .sql = "UPDATE workers SET state = 'draining' WHERE worker_id = $1 AND state <> 'dead'"
+           " RETURNING 1",
+    .types = "i",
+};
+
+int workers_drain(struct pg *pg, int64_t id, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[1] = {pg_int(id)};
+    int r;
+
+    r = pg_exec(pg, &worker_drain, values, &result, err);
+    if (r < 0)
+        return r;
+    return pg_rows(result) == 0 ? WORKER_DEAD : 0;
+}
+
+static const struct pg_statement worker_delete = {
+    .name = "worker_delete",
+    .sql = "DELETE FROM workers WHERE worker_id = $1",
+    .types = "i",
+};
+
+/* clang-format off */
+static const struct pg_statement worker_hand_back = {
+    .name = "worker_hand_back",
+    .sql = "WITH u AS (UPDATE runs r SET fence = r.fence + 1, owner = NULL, updated_at = now(),"
+           "     status = CASE r.status WHEN 'cancelling' THEN 'cancelled' ELSE 'queued' END,"
+           "     cancelled_at = CASE r.status WHEN 'cancelling' THEN now() END"
+           "   WHERE r.owner = $1 AND r.status IN ('in_progress', 'cancelling')"
+           "   RETURNING r.id, r.thread_id, r.status),"
+           " ended AS (SELECT * FROM u WHERE status = 'cancelled'),"
+           " t AS (" SQL_RELEASE_THREADS("ended") "),"
+           " s AS (" SQL_END_STEPS("ended", "") ")"
+           " SELECT count(*) FROM u",
+    .types = "i",
+};
+/* clang-format on */
+
+int workers_deregister(struct pg *pg, int64_t id, int64_t *out_runs, struct error *err)
+{
+    struct pg_result *results[2] = {NULL, NULL};
+    struct pg_value values[1] = {pg_int(id)};
+    struct pg_query queries[2] = {{&worker_delete, values}, {&worker_hand_back, values}};
+    int r;
+
+    r = pg_exec_all(pg, queries, 2, results, err);
+    if (r < 0)
+        return r;
+    if (out_runs)
+        *out_runs = pg_get_int(results[1], 0, 0);
+    pg_result_free(results[0]);
+    pg_result_free(results[1]);
+    return 0;
+}

@@ -1,0 +1,280 @@
+/* A worker's hold on runs: taking them, and finding out where they stand
+ *
+ * A claim is a batch of compare-and-sets. It never waits for a row that somebody else is at (SKIP
+ * LOCKED): a hint may be given twice, and the loser's loss is then already certain.
+ */
+
+#include "shared/store/leases/run_leases.h"
+
+#include "shared/store/rows.h"
+#include "shared/store/runs/step_rows.h"
+#include "shared/store/threads/histories.h"
+
+#define CLAIM_COLUMNS                                                                              \
+    "r.id, r.owner, r.fence, r.step, r.tenant_id, r.thread_id, r.agent_id, r.agent_version,"       \
+    " r.priority, r.spec, r.metadata, r.prompt_tokens, r.completion_tokens, r.errors, "            \
+    "r.crashes, " SQL_SECONDS("r.created_at") ", " SQL_SECONDS("r.started_at") ", " SQL_SECONDS(   \
+        "r.expires_at") ", floor(date_part('epoch', r.expires_at - now()) * 1000)::int8, "         \
+                        "r.status = 'cancelling',"                                                 \
+                        " floor(date_part('epoch', now() - r.due_at) * 1000000)::int8"
+
+static int claim_read(const struct pg_result *result, int at, struct arena *arena,
+                      struct run_claim *out, struct error *err)
+{
+    struct row row = row_at(result, at, arena);
+    struct run_claim claim;
+
+    claim.lease.run = row_uuid(&row);
+    claim.lease.owner = row_int(&row);
+    claim.lease.fence = row_int(&row);
+    claim.lease.step = row_int(&row);
+    claim.tenant_id = row_uuid(&row);
+    claim.thread_id = row_uuid(&row);
+    claim.agent_id = row_uuid(&row);
+    claim.agent_version = row_int(&row);
+    claim.priority = (int)row_int(&row);
+    claim.spec = row_text(&row);
+    claim.metadata = row_text(&row);
+    claim.prompt_tokens = row_int(&row);
+    claim.completion_tokens = row_int(&row);
+    claim.errors = (int)row_int(&row);
+    claim.crashes = (int)row_int(&row);
+    claim.created_at = row_int(&row);
+    claim.started_at = row_int(&row);
+    claim.expires_at = row_int(&row);
+    claim.expires_in_ms = row_int(&row);
+    claim.cancelling = row_bool(&row);
+    claim.waited_us = row_int(&row);
+    claim.place = (size_t)row_int(&row);
+    if (row_check(&row, err) < 0)
+        return -E_LIMIT;
+    *out = claim;
+    return 0;
+}
+
+/* Columns: CLAIM_COLUMNS, the place. */
+static int claims_read(const struct pg_result *result, struct arena *arena,
+                       struct run_claim_list *out, struct error *err)
+{
+    size_t count = (size_t)pg_rows(result);
+    void *items;
+    int r;
+
+    r = rows_alloc(arena, count, sizeof(struct run_claim), &items, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < count; i++) {
+        r = claim_read(result, (int)i, arena, (struct run_claim *)items + i, err);
+        if (r < 0)
+            return r;
+    }
+    *out = (struct run_claim_list){items, count};
+    return 0;
+}
+
+/* What has expired is left to the reaper. A row that somebody else is at is no longer to be had. */
+/* clang-format off */
+static const struct pg_statement run_claim = {
+    .name = "run_claim",
+    .sql = "WITH c AS MATERIALIZED (SELECT f.id, i.n"
+           "   FROM unnest($1::uuid[]) WITH ORDINALITY i (id, n)"
+           "     CROSS JOIN LATERAL (SELECT r.id FROM runs r WHERE r.id = i.id AND "
+                     SQL_CHECKED("r.status = 'queued' AND r.held IS NULL AND r.due_at <= now()"
+                                 " AND r.expires_at > now()")
+           "       FOR NO KEY UPDATE SKIP LOCKED) f"
+           "   WHERE EXISTS (SELECT 1 FROM workers w WHERE w.worker_id = $2 AND w.state = 'up'"
+           "       AND w.lease_until > now()))"
+           " UPDATE runs r SET status = 'in_progress', owner = $2, fence = r.fence + 1,"
+           "   wait_kind = NULL, required_action = NULL,"
+           "   started_at = coalesce(r.started_at, now()), updated_at = now()"
+           " FROM c WHERE r.id = ANY (ARRAY[c.id]) AND " SQL_CHECKED("r.status = 'queued'")
+           " RETURNING " CLAIM_COLUMNS ", c.n - 1",
+    .types = "Ui",
+};
+/* clang-format on */
+
+/* One request of one or two statements. */
+static int send_claim(struct pg *pg, int64_t owner, const struct uuid *runs, size_t count,
+                      struct pg_result *results[2], size_t statements, struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf ids;
+    struct pg_value values[2];
+    struct pg_query queries[2] = {{&run_claim, values}, {&histories_claimed, values}};
+    int r;
+
+    buf_init(&ids, 0);
+    if (count > CLAIM_BATCH_MAX)
+        return error_set(err, E_LIMIT, "%zu runs to claim at once, where %d are allowed", count,
+                         CLAIM_BATCH_MAX);
+    pg_array_begin(&ids);
+    for (size_t i = 0; i < count; i++)
+        pg_array_add_uuid(&ids, runs[i]);
+    pg_array_end(&ids);
+    r = buf_check(&ids, err);
+    if (r < 0)
+        return r;
+    values[0] = pg_array('U', &ids);
+    values[1] = pg_int(owner);
+    return pg_exec_all(pg, queries, statements, results, err);
+}
+
+int run_leases_claim(struct pg *pg, struct arena *arena, int64_t owner, const struct uuid *runs,
+                     size_t count, struct run_claim_list *out, struct error *err)
+{
+    struct pg_result *results[2] = {NULL, NULL};
+    int r = send_claim(pg, owner, runs, count, results, 1, err);
+
+    if (r == 0)
+        r = claims_read(results[0], arena, out, err);
+    pg_result_free(results[0]);
+    return r;
+}
+
+int run_leases_claim_read(struct pg *pg, struct arena *arena, int64_t owner,
+                          const struct uuid *runs, size_t count, struct run_claim_list *out,
+                          struct histories *histories, struct error *err)
+{
+    struct pg_result *results[2] = {NULL, NULL};
+    int r;
+
+    *histories = (struct histories){.result = NULL};
+    r = send_claim(pg, owner, runs, count, results, 2, err);
+    if (r == 0)
+        r = histories_read(results[1], count, arena, histories, err);
+    if (r == 0)
+        r = claims_read(results[0], arena, out, err);
+    pg_result_free(results[0]);
+    if (r < 0)
+        histories_deinit(histories);
+    return r;
+}
+
+static const struct pg_statement run_held = {
+    .name = "run_held",
+    .sql = "SELECT " CLAIM_COLUMNS ", 0 FROM runs r WHERE r.owner = $1"
+           "   AND r.status IN ('in_progress', 'cancelling') ORDER BY r.id",
+    .types = "i",
+};
+
+int run_leases_held(struct pg *pg, struct arena *arena, int64_t owner, struct run_claim_list *out,
+                    struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[1] = {pg_int(owner)};
+    int r;
+
+    r = pg_exec(pg, &run_held, values, &result, err);
+    if (r < 0)
+        return r;
+    return claims_read(result, arena, out, err);
+}
+
+static const struct pg_statement run_counters = {
+    .name = "run_counters",
+    .sql = "SELECT (SELECT coalesce(max(seq), 0) + 1 FROM messages WHERE run_id = $1),"
+           " (SELECT coalesce(max(seq), 0) + 1 FROM run_steps WHERE run_id = $1),"
+           " (SELECT coalesce(max(call_no), 0) + 1 FROM tool_calls WHERE run_id = $1)",
+    .types = "u",
+};
+
+static const struct pg_statement run_open_step = {
+    .name = "run_open_step",
+    .sql = "SELECT " STEP_COLUMNS " FROM run_steps s"
+           " WHERE s.run_id = $1 AND s.status = 'in_progress' ORDER BY s.seq DESC LIMIT 1",
+    .types = "u",
+};
+
+static const struct pg_statement run_open_calls = {
+    .name = "run_open_calls",
+    .sql = "SELECT c.call_no, c.call_id, c.name, c.arguments, c.class, c.state,"
+           "   c.idempotency_key, c.result, c.is_error FROM tool_calls c"
+           " WHERE c.run_id = $1 AND NOT EXISTS (SELECT 1 FROM messages m"
+           "   WHERE m.run_id = $1 AND m.tool_call_id = c.call_id) ORDER BY c.call_no",
+    .types = "u",
+};
+
+static enum call_class class_parse(struct text word)
+{
+    if (text_is(word, "pure"))
+        return CALL_PURE;
+    if (text_is(word, "client"))
+        return CALL_CLIENT;
+    return text_is(word, "idempotent") ? CALL_IDEMPOTENT : CALL_ONCE;
+}
+
+static enum call_state state_parse(struct text word)
+{
+    if (text_is(word, "intent"))
+        return CALL_INTENT;
+    return text_is(word, "done") ? CALL_DONE : CALL_UNKNOWN;
+}
+
+static int call_read(const struct pg_result *result, int at, struct arena *arena,
+                     struct run_call *out, struct error *err)
+{
+    struct row row = row_at(result, at, arena);
+    struct run_call call;
+
+    call.call_no = row_int(&row);
+    call.call_id = row_text(&row);
+    call.name = row_text(&row);
+    call.arguments = row_text(&row);
+    call.class = class_parse(pg_get_text(result, at, row.column++));
+    call.state = state_parse(pg_get_text(result, at, row.column++));
+    call.idempotency_key = row_text(&row);
+    call.result = row_text(&row);
+    call.is_error = row_bool(&row);
+    if (row_check(&row, err) < 0)
+        return -E_LIMIT;
+    *out = call;
+    return 0;
+}
+
+static int progress_read(struct pg_result *const results[3], struct arena *arena,
+                         struct run_progress *out, struct error *err)
+{
+    struct run_progress progress = {.calls = NULL};
+    void *items;
+    int r;
+
+    progress.next_message_seq = pg_get_int(results[0], 0, 0);
+    progress.next_step_seq = pg_get_int(results[0], 0, 1);
+    progress.next_call_no = pg_get_int(results[0], 0, 2);
+    if (pg_rows(results[1]) > 0) {
+        struct row row = row_at(results[1], 0, arena);
+
+        r = step_read(&row, &progress.open_step, err);
+        if (r < 0)
+            return r;
+    }
+    progress.call_count = (size_t)pg_rows(results[2]);
+    r = rows_alloc(arena, progress.call_count, sizeof(struct run_call), &items, err);
+    if (r < 0)
+        return r;
+    progress.calls = items;
+    for (size_t i = 0; i < progress.call_count; i++) {
+        r = call_read(results[2], (int)i, arena, &progress.calls[i], err);
+        if (r < 0)
+            return r;
+    }
+    *out = progress;
+    return 0;
+}
+
+int run_leases_progress(struct pg *pg, struct arena *arena, struct uuid run,
+                        struct run_progress *out, struct error *err)
+{
+    struct pg_result *results[3] = {NULL, NULL, NULL};
+    struct pg_value values[1] = {pg_uuid(run)};
+    struct pg_query queries[3] = {
+        {&run_counters, values}, {&run_open_step, values}, {&run_open_calls, values}};
+    int r;
+
+    r = pg_exec_all(pg, queries, 3, results, err);
+    if (r < 0)
+        return r;
+    r = progress_read(results, arena, out, err);
+    for (size_t i = 0; i < 3; i++)
+        pg_result_free(results[i]);
+    return r;
+}

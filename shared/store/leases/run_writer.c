@@ -1,0 +1,265 @@
+/* The writer
+ *
+ * What may become of a group:
+ *
+ *   committed           every write is known: done, fenced, cancelling
+ *   answer lost         sent again, a few times; what was applied is recognised by its step
+ *   refused             a write in it is bad (its own conflict, a value that can't be stored): the
+ *                       group is halved and each half written, until the bad ones stand alone
+ *   not possible now    all its fibers are told, and decide themselves whether to ask again
+ *
+ * A fiber that gives up meanwhile is left out of what is sent from then on; its write may have been
+ * applied, as after any interrupted request.
+ */
+
+#include "shared/store/leases/run_writer.h"
+
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/id.h"
+#include "shared/base/memory.h"
+#include "shared/fiber/fiber.h"
+#include "shared/store/leases/run_group.h"
+
+#define GROUP_MAX       256
+#define GROUP_MAX_BYTES ((size_t)1024 * 1024)
+#define LANES           2
+#define ATTEMPTS        4
+#define BUSY_TRIES      30 /* about 4 s in all */
+#define BUSY_CAP_MS     200
+#define HALVES_MAX      16 /* more than log2(GROUP_MAX) + 1 */
+
+static const struct histogram_shape commit_shape = {
+    .count = 14,
+    .bounds = {500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000, 1000000, 2000000,
+               5000000, 15000000},
+};
+
+static const struct histogram_shape size_shape = {
+    .count = 9,
+    .bounds = {1, 2, 4, 8, 16, 32, 64, 128, GROUP_MAX},
+};
+
+struct run_writer {
+    struct pg *pg;
+    struct gather *gather;
+    struct run_writer_stats stats;
+};
+
+/* A part of a batch. */
+struct range {
+    size_t from;
+    size_t to;
+};
+
+static size_t count_open(const struct gather_batch *batch, struct range range)
+{
+    size_t count = 0;
+
+    for (size_t i = range.from; i < range.to; i++)
+        count += batch->items[i] != NULL;
+    return count;
+}
+
+static int write_range(struct run_writer *writer, struct gather_batch *batch, struct range range,
+                       struct error *err)
+{
+    int r = 0;
+
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        r = run_group_write(writer->pg, batch, range.from, range.to, err);
+        if (r != -E_AMBIGUOUS)
+            return r;
+        writer->stats.ambiguous++;
+    }
+    return r;
+}
+
+/* Whether an error may be one write's own fault. */
+static bool is_refusal(int r)
+{
+    return r == -E_REJECTED || r == -E_CONFLICT || r == -E_LIMIT || r == -E_INVALID;
+}
+
+/* All of the range are known, or fail with `r`: their fibers go on. */
+static void release(struct run_writer *writer, struct gather_batch *batch, struct range range,
+                    int r, const struct error *why)
+{
+    int64_t now_us = clock_us();
+
+    for (size_t i = range.from; i < range.to; i++) {
+        struct gather_item *item = batch->items[i];
+        struct run_write *write;
+
+        if (!item)
+            continue;
+        write = CONTAINER_OF(item, struct run_write, item);
+        if (!write->known) {
+            ASSERT(r < 0);
+            write->status = r;
+            write->error = *why;
+        }
+        writer->stats.fenced += write->status == LEASE_FENCED;
+        histogram_add(&writer->stats.commit_us, now_us - item->asked_us);
+        gather_done(batch, i);
+    }
+}
+
+static void write_batch(void *arg, struct gather_batch *batch)
+{
+    struct run_writer *writer = arg;
+    struct range todo[HALVES_MAX] = {{0, batch->count}};
+    size_t depth = 1;
+
+    histogram_add(&writer->stats.size, (int64_t)batch->count);
+    while (depth > 0) {
+        struct range range = todo[--depth];
+        size_t middle = range.from + (range.to - range.from) / 2;
+        struct error err = {0};
+        int r;
+
+        r = write_range(writer, batch, range, &err);
+        if (is_refusal(r) && count_open(batch, range) > 1 && range.to - range.from > 1) {
+            ASSERT(depth + 2 <= HALVES_MAX);
+            todo[depth++] = (struct range){middle, range.to};
+            todo[depth++] = (struct range){range.from, middle};
+            writer->stats.bisections++;
+            continue;
+        }
+        release(writer, batch, range, r, &err);
+    }
+}
+
+static void await_turn(void *arg)
+{
+    struct run_writer *writer = arg;
+
+    pg_await_turn(writer->pg);
+}
+
+struct run_writer *run_writer_new(struct pg *pg)
+{
+    struct run_writer *writer = xcalloc(1, sizeof(*writer));
+    struct gather_options options = {
+        .name = "run_writer",
+        .fn = write_batch,
+        .await = await_turn,
+        .arg = writer,
+        .lanes = LANES,
+        .batch_max = GROUP_MAX,
+        .batch_max_bytes = GROUP_MAX_BYTES,
+    };
+
+    writer->pg = pg;
+    writer->stats.commit_us.shape = &commit_shape;
+    writer->stats.size.shape = &size_shape;
+    writer->gather = gather_new(&options);
+    return writer;
+}
+
+void run_writer_free(struct run_writer *writer)
+{
+    if (!writer)
+        return;
+    gather_free(writer->gather);
+    free(writer);
+}
+
+const struct run_writer_stats *run_writer_stats(const struct run_writer *writer)
+{
+    return &writer->stats;
+}
+
+/* Somebody else is at the row: the others of the group need not wait with it. */
+static int await_row(int tries, struct error *err)
+{
+    int64_t wait_ms = tries < 8 ? (int64_t)1 << tries : BUSY_CAP_MS;
+
+    return fiber_sleep(wait_ms / 2 + (int64_t)random_below((uint64_t)wait_ms / 2 + 1), err);
+}
+
+static int write_ask(struct run_writer *writer, struct run_lease *lease,
+                     const struct run_changes *changes, struct run_write *write, struct error *err)
+{
+    static const struct run_changes none = {0};
+    int r;
+
+    write->lease = *lease;
+    write->changes = changes ? changes : &none;
+    if (write->changes->message_count > CHECKPOINT_ITEMS_MAX ||
+        write->changes->call_count > CHECKPOINT_ITEMS_MAX ||
+        write->changes->step_count > CHECKPOINT_ITEMS_MAX)
+        return error_set(err, E_LIMIT, "more than %d messages, calls or steps in one checkpoint",
+                         CHECKPOINT_ITEMS_MAX);
+    write->item.bytes = run_write_bytes(write);
+    for (int tries = 1;; tries++) {
+        r = gather_ask(writer->gather, &write->item, err);
+        if (r < 0)
+            return r;
+        if (write->status != RUN_WRITE_BUSY)
+            break;
+        if (tries == BUSY_TRIES)
+            return error_set(err, E_UNAVAILABLE, "the run's row is locked by somebody else");
+        r = await_row(tries, err);
+        if (r < 0)
+            return r;
+        write->known = false;
+    }
+    if (write->status < 0 && err)
+        *err = write->error;
+    if (write->status == 0)
+        lease->step++;
+    return write->status;
+}
+
+int run_leases_checkpoint(struct run_writer *writer, struct run_lease *lease,
+                          const struct run_changes *changes, struct error *err)
+{
+    struct run_write write = {.leaves = RUN_IN_PROGRESS};
+
+    return write_ask(writer, lease, changes, &write, err);
+}
+
+int run_leases_finish(struct run_writer *writer, struct run_lease *lease,
+                      const struct run_changes *changes, const struct run_ending *ending,
+                      struct error *err)
+{
+    struct run_write write = {.leaves = ending->status, .ending = ending};
+
+    ASSERT(run_status_terminal(ending->status));
+    return write_ask(writer, lease, changes, &write, err);
+}
+
+int run_leases_hand_back(struct run_writer *writer, struct run_lease *lease,
+                         const struct run_changes *changes, const struct run_return *how,
+                         struct error *err)
+{
+    struct run_write write = {.leaves = RUN_QUEUED, .back = how};
+
+    ASSERT(how->delay_ms >= 0);
+    return write_ask(writer, lease, changes, &write, err);
+}
+
+int run_leases_park(struct run_writer *writer, struct run_lease *lease,
+                    const struct run_changes *changes, const struct run_parking *how,
+                    struct error *err)
+{
+    struct run_write write = {.leaves = RUN_REQUIRES_ACTION, .parking = how};
+
+    ASSERT(how->wait_kind != RUN_WAIT_NONE);
+    return write_ask(writer, lease, changes, &write, err);
+}
+
+const char *run_wait_name(enum run_wait wait)
+{
+    static const char *const names[] = {
+        [RUN_WAIT_NONE] = NULL,
+        [RUN_WAIT_BACKOFF] = "backoff",
+        [RUN_WAIT_RATE_LIMIT] = "rate_limit",
+        [RUN_WAIT_TOOL_OUTPUTS] = "tool_outputs",
+    };
+
+    ASSERT((unsigned)wait < ARRAY_LENGTH(names));
+    return names[wait];
+}

@@ -1,0 +1,40 @@
+/* Messages from outside as one jsonb parameter */
+
+#include "shared/store/runs/drafts.h"
+
+#include "shared/base/error.h"
+
+static void add_json_field(struct buf *buf, const char *name, struct text value)
+{
+    if (!value.ptr)
+        return;
+    buf_printf(buf, ",\"%s\":", name);
+    buf_add_text(buf, value);
+}
+
+int drafts_encode(struct buf *buf, const struct message_draft *drafts, size_t count,
+                  struct error *err)
+{
+    char id[UUID_TEXT_SIZE];
+
+    if (count > MESSAGE_DRAFTS_MAX)
+        return error_set(err, E_LIMIT, "%zu messages at once, where %d are allowed", count,
+                         MESSAGE_DRAFTS_MAX);
+    buf_add_char(buf, '[');
+    for (size_t i = 0; i < count; i++) {
+        uuid_format(drafts[i].id, id);
+        buf_printf(buf, "%s{\"id\":\"%s\",\"role\":\"%s\"", i ? "," : "", id,
+                   message_role_name(drafts[i].role));
+        add_json_field(buf, "content", drafts[i].content);
+        add_json_field(buf, "attachments", drafts[i].attachments);
+        add_json_field(buf, "metadata", drafts[i].metadata);
+        buf_add_char(buf, '}');
+    }
+    buf_add_char(buf, ']');
+    return buf_check(buf, err);
+}
+
+struct pg_value drafts_value(const struct buf *buf, size_t count)
+{
+    return count ? pg_json(buf_text(buf)) : pg_null();
+}

@@ -1,0 +1,30 @@
+#pragma once
+/* Inside the store: messages from outside as one jsonb parameter.
+ *
+ * A JSON array of records costs one parameter whatever its columns, needs escaping only for plain
+ * texts, and is cheap to take apart in SQL.
+ */
+
+#include "shared/store/threads/messages.h"
+
+/* Rows (id, role, content, attachments, metadata, place) from parameter `n` ("$5"). */
+#define SQL_DRAFTS(n)                                                                              \
+    "ROWS FROM (jsonb_to_recordset(" n ") AS (id uuid, role text, content jsonb,"                  \
+    " attachments jsonb, metadata jsonb)) WITH ORDINALITY"                                         \
+    " AS d (id, role, content, attachments, metadata, place)"
+
+/* Insert them into the threads of `t` (a CTE with a column id) for tenant `tenant`, in order, as
+ * submitted with run `run` ("NULL": with none). */
+#define SQL_INSERT_DRAFTS(n, tenant, run)                                                          \
+    "INSERT INTO messages (id, tenant_id, thread_id, submitted_with, role, content, attachments, " \
+    "metadata)"                                                                                    \
+    " SELECT d.id, " tenant ", t.id, " run "::uuid, d.role, d.content, d.attachments,"             \
+    "   coalesce(d.metadata, '{}')"                                                                \
+    " FROM t, " SQL_DRAFTS(n) " ORDER BY d.place"
+
+/* Encodes into `buf` (which the caller has initialised). Returns 0, or -E_LIMIT. */
+MUSTCHECK int drafts_encode(struct buf *buf, const struct message_draft *drafts, size_t count,
+                            struct error *err);
+
+/* The value for parameter `n`: NULL when there are none. */
+struct pg_value drafts_value(const struct buf *buf, size_t count);

@@ -1,0 +1,20 @@
+/* Promotion of held runs */
+
+#include "shared/store/runs/promotions.h"
+
+#include "shared/store/rows.h"
+
+const struct pg_statement promote_behind = {
+    .name = "promote_behind",
+    .sql = SQL_PROMOTE("SELECT e.thread_id FROM runs e WHERE e.id = ANY ($1)"),
+    .types = "U",
+};
+
+const struct pg_statement promote_all = {
+    .name = "promote_all",
+    .sql = SQL_PROMOTE("SELECT e.thread_id FROM runs e"
+                       " JOIN threads o ON o.id = ANY (ARRAY[e.thread_id])"
+                       " WHERE e.status = 'queued' AND e.held IS NOT NULL"
+                       "   AND o.active_run IS NULL LIMIT " SQL_STRING(PROMOTE_BATCH)),
+    .types = "",
+};

@@ -1,0 +1,165 @@
+/* Making runs on threads that have an active one
+ *
+ * The run is always inserted as a held one, and the promotion that follows makes it the active run
+ * at once where the thread is free: one way for all cases. The thread row is locked first, by a
+ * statement of its own, so what comes after sees the end of an active run whose worker was faster,
+ * and places (runs.held) are given in the order of commits.
+ *
+ * Locks: a worker's writes take the run, then its thread, then the next held run. So does an
+ * interrupt: it locks the active run before the thread. Should another one become active in
+ * between, the order is broken and Postgres may find a deadlock; the driver then runs the whole
+ * request again, as with any other (shared/postgres/postgres.h).
+ *
+ * The messages that wait in runs that an interrupt cancels go into the new run's input: what
+ * a person said is not lost. That run inherits what they were to roll back, too.
+ */
+
+#include "shared/store/runs/drafts.h"
+#include "shared/store/runs/promotions.h"
+#include "shared/store/runs/run_drafts.h"
+#include "shared/store/runs/run_ends.h"
+#include "shared/store/runs/run_rows.h"
+
+static const struct pg_statement lock_active = {
+    .name = "multitask_lock_active",
+    .sql = "SELECT 1 FROM runs r JOIN threads t ON t.active_run = r.id"
+           " WHERE t.id = $1 AND t.tenant_id = $2 FOR NO KEY UPDATE OF r",
+    .types = "uu",
+};
+
+static const struct pg_statement lock_thread = {
+    .name = "multitask_lock_thread",
+    .sql = "SELECT 1 FROM threads t WHERE t.id = $1 AND t.tenant_id = $2 FOR NO KEY UPDATE",
+    .types = "uu",
+};
+
+#define IS_HELD "h.status = 'queued' AND h.held IS NOT NULL"
+
+#define HELD_OF_THREAD "FROM runs h WHERE h.thread_id = $12 AND " IS_HELD
+
+/* $12 the thread. */
+static const struct pg_statement enqueue = {
+    .name = "multitask_enqueue",
+    .sql = "WITH t AS MATERIALIZED (SELECT t.id FROM threads t"
+           "   WHERE t.id = $12 AND t.tenant_id = $2 AND " SQL_AGENT_EXISTS
+           "     AND (SELECT count(*) " HELD_OF_THREAD ") < " SQL_STRING(
+               HELD_RUNS_MAX) ")"
+                              " INSERT INTO runs (" SQL_RUN_DRAFT_COLUMNS ", held, input)"
+                              " SELECT " SQL_RUN_DRAFT ", nextval('run_places'), $11 FROM t",
+    .types = RUN_DRAFT_TYPES "u",
+};
+
+#define MESSAGES_WAITING "(SELECT coalesce(sum(jsonb_array_length(h.input)), 0) " HELD_OF_THREAD ")"
+
+#define JOINED_INPUT                                                                               \
+    "nullif(coalesce((SELECT jsonb_agg(e.message ORDER BY o.held, e.place) FROM old o,"            \
+    "     jsonb_array_elements(o.input) WITH ORDINALITY AS e (message, place)"                     \
+    "   WHERE o.held IS NOT NULL), '[]') || coalesce($11, '[]'), '[]')"
+
+#define ROLLED_BACK                                                                                \
+    "nullif(array(SELECT t.active_run FROM t WHERE $13 AND t.active_run IS NOT NULL"               \
+    "   UNION SELECT unnest(o.rolls_back) FROM old o WHERE o.held IS NOT NULL), '{}')"
+
+/* $12 the thread, $13 whether to roll back. */
+/* clang-format off */
+static const struct pg_statement interrupt = {
+    .name = "multitask_interrupt",
+    .sql = "WITH t AS MATERIALIZED (SELECT t.id, t.active_run FROM threads t"
+           "   WHERE t.id = $12 AND t.tenant_id = $2 AND " SQL_AGENT_EXISTS
+           "     AND ($13 OR " MESSAGES_WAITING " + coalesce(jsonb_array_length($11), 0) <= "
+                     SQL_STRING(MESSAGE_DRAFTS_MAX) ")),"
+           " x AS MATERIALIZED (SELECT t.active_run AS id FROM t WHERE t.active_run IS NOT NULL"
+           "   UNION ALL SELECT h.id FROM t JOIN runs h ON h.thread_id = t.id"
+           "     WHERE " IS_HELD "),"
+           " old AS (UPDATE runs r SET updated_at = now(),"
+           "     status = CASE r.status WHEN 'in_progress' THEN 'cancelling' ELSE 'cancelled' END,"
+           "     cancelled_at = CASE r.status WHEN 'in_progress' THEN NULL ELSE now() END"
+           "   FROM x WHERE r.id = ANY (ARRAY[x.id]) AND "
+                     SQL_CHECKED("r.status IN ('queued', 'requires_action', 'in_progress')")
+           "   RETURNING r.*),"
+           " ended AS (SELECT id, thread_id, status FROM old WHERE status = 'cancelled'),"
+           " f AS (" SQL_RELEASE_THREADS("ended") "),"
+           " s AS (" SQL_END_STEPS("ended", "") "),"
+           " i AS (INSERT INTO runs (" SQL_RUN_DRAFT_COLUMNS ", held, input, rolls_back)"
+           "   SELECT " SQL_RUN_DRAFT ", nextval('run_places'),"
+           "     CASE WHEN $13 THEN $11 ELSE " JOINED_INPUT " END, " ROLLED_BACK " FROM t)"
+           " SELECT id, owner FROM old WHERE status = 'cancelling'",
+    .types = RUN_DRAFT_TYPES "ub",
+};
+/* clang-format on */
+
+static const struct pg_statement promote = {
+    .name = "multitask_promote",
+    .sql = SQL_PROMOTE("SELECT $1"),
+    .types = "u",
+};
+
+static const struct pg_statement made = {
+    .name = "multitask_made",
+    .sql = "SELECT " RUN_COLUMNS " FROM runs r WHERE r.id = $1",
+    .types = "u",
+};
+
+/* The reason, when neither thread nor agent are missing, can only be that there is no room. */
+static int refused(const struct store *store, const struct run_draft *draft, struct error *err)
+{
+    int r = run_create_look(store, draft, NULL, err);
+
+    return r == 0 || r == THREAD_BUSY ? THREAD_FULL : r;
+}
+
+static int read_made(const struct store *store, struct pg_result *const *results,
+                     const struct run_draft *draft, struct run *out,
+                     struct run_stopped *out_stopped, struct error *err)
+{
+    struct run_stopped stopped = {.owner = 0};
+    int r;
+
+    if (pg_rows(results[4]) == 0)
+        return refused(store, draft, err);
+    r = run_read_at(store, results[4], 0, out, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(results[2]) > 0) {
+        stopped.id = pg_get_uuid(results[2], 0, 0);
+        stopped.owner = pg_get_int(results[2], 0, 1);
+    }
+    *out_stopped = stopped;
+    return 0;
+}
+
+int runs_enqueue(const struct store *store, const struct run_draft *draft, enum multitask how,
+                 struct run *out, struct run_stopped *out_stopped, struct error *err)
+{
+    struct pg_value thread[2] = {pg_uuid(draft->thread), pg_uuid(store->tenant)};
+    struct pg_value id = pg_uuid(draft->id);
+    struct pg_value values[RUN_DRAFT_VALUES + 2];
+    const struct pg_query queries[] = {
+        {&lock_active, thread},
+        {&lock_thread, thread},
+        {how == MULTITASK_ENQUEUE ? &enqueue : &interrupt, values},
+        {&promote, thread},
+        {&made, &id},
+        store->rider ? *store->rider : (struct pg_query){NULL, NULL},
+    };
+    struct pg_result *results[ARRAY_LENGTH(queries)] = {NULL};
+    size_t first = how == MULTITASK_ENQUEUE ? 1 : 0; /* only who ends a run locks it */
+    size_t count = ARRAY_LENGTH(queries) - (store->rider ? 0 : 1) - first;
+    CLEANUP(buf_deinit) struct buf messages;
+    int r;
+
+    buf_init(&messages, 0);
+    r = drafts_encode(&messages, draft->messages, draft->message_count, err);
+    if (r < 0)
+        return r;
+    run_draft_values(store, draft, drafts_value(&messages, draft->message_count), values);
+    values[RUN_DRAFT_VALUES] = pg_uuid(draft->thread);
+    values[RUN_DRAFT_VALUES + 1] = pg_bool(how == MULTITASK_ROLLBACK);
+    r = pg_exec_all(store->pg, queries + first, count, results + first, err);
+    if (r < 0)
+        return r;
+    r = read_made(store, results, draft, out, out_stopped, err);
+    for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
+        pg_result_free(results[i]);
+    return r;
+}

@@ -1,0 +1,258 @@
+/* Runs as the API sees them: look, list, label, cancel. Making them is in run_create.c.
+ */
+
+#include "shared/store/runs/runs.h"
+
+#include "shared/store/runs/promotions.h"
+#include "shared/store/runs/run_ends.h"
+#include "shared/store/runs/run_rows.h"
+
+int run_read(struct row *row, struct run *out, struct error *err)
+{
+    struct run run;
+
+    run.id = row_uuid(row);
+    run.thread_id = row_uuid(row);
+    run.agent_id = row_uuid(row);
+    run.agent_version = row_int(row);
+    if (!run_status_parse(pg_get_text(row->result, row->row, row->column++), &run.status))
+        ASSERT(!"a status that the database does not allow");
+    run.shard = (int)row_int(row);
+    run.priority = (enum run_priority)row_int(row);
+    run.owner = row_int(row);
+    run.step = row_int(row);
+    run.errors = (int)row_int(row);
+    run.crashes = (int)row_int(row);
+    run.spec = row_text(row);
+    run.metadata = row_text(row);
+    run.prompt_tokens = row_int(row);
+    run.completion_tokens = row_int(row);
+    run.last_error = row_text(row);
+    run.incomplete_reason = row_text(row);
+    run.required_action = row_text(row);
+    run.result_message = row_uuid(row);
+    run.created_at = row_int(row);
+    run.started_at = row_int(row);
+    run.completed_at = row_int(row);
+    run.failed_at = row_int(row);
+    run.cancelled_at = row_int(row);
+    run.expires_at = row_int(row);
+    run.updated_at = row_int(row);
+    run.held = row_bool(row);
+    if (row_check(row, err) < 0)
+        return -E_LIMIT;
+    *out = run;
+    return 0;
+}
+
+int run_read_at(const struct store *store, const struct pg_result *result, int at, struct run *out,
+                struct error *err)
+{
+    struct row row = row_at(result, at, store->arena);
+
+    return run_read(&row, out, err);
+}
+
+/* `thread` may be NULL in SQL: whatever its thread. */
+#define THIS_RUN "r.id = $1 AND r.tenant_id = $2 AND r.thread_id = coalesce($3, r.thread_id)"
+
+static const struct pg_statement run_get = {
+    .name = "run_get",
+    .sql = "SELECT " RUN_COLUMNS " FROM runs r WHERE " THIS_RUN,
+    .types = "uuu",
+};
+
+int runs_get(const struct store *store, struct uuid thread, struct uuid id, struct run *out,
+             struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[3] = {pg_uuid(id), pg_uuid(store->tenant), value_uuid_or_null(thread)};
+    int r;
+
+    r = pg_exec(store->pg, &run_get, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return RUN_MISSING;
+    return run_read_at(store, result, 0, out, err);
+}
+
+static int runs_read(const struct store *store, const struct pg_result *result,
+                     const struct page_plan *plan, struct run_list *out, struct error *err)
+{
+    struct run_list list;
+    void *items;
+    int r;
+
+    list.count = page_count(plan, pg_rows(result), &list.has_more);
+    r = rows_alloc(store->arena, list.count, sizeof(struct run), &items, err);
+    if (r < 0)
+        return r;
+    list.items = items;
+    for (size_t i = 0; i < list.count; i++) {
+        r = run_read_at(store, result, (int)i, &list.items[page_place(plan, list.count, (int)i)],
+                        err);
+        if (r < 0)
+            return r;
+    }
+    *out = list;
+    return 0;
+}
+
+#define RUN_LIST(direction)                                                                        \
+    "SELECT " RUN_COLUMNS " FROM runs r WHERE r.thread_id = $1 AND " SQL_CHECKED(                  \
+        "r.tenant_id = $2") " AND r.id > $3 AND r.id < $4 ORDER BY r.id " direction " LIMIT $5"
+
+static const struct pg_statement run_list_up = {"run_list_up", RUN_LIST("ASC"), "uuuui"};
+static const struct pg_statement run_list_down = {"run_list_down", RUN_LIST("DESC"), "uuuui"};
+
+int runs_list(const struct store *store, struct uuid thread, const struct page *page,
+              struct run_list *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct page_plan plan = page_plan(page);
+    struct pg_value values[5] = {pg_uuid(thread), pg_uuid(store->tenant), pg_uuid(plan.low),
+                                 pg_uuid(plan.high), pg_int(plan.limit)};
+    int r;
+
+    r = pg_exec(store->pg, plan.ascending ? &run_list_up : &run_list_down, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0) {
+        struct thread now;
+
+        r = threads_get(store, thread, &now, err);
+        if (r != 0)
+            return r;
+    }
+    return runs_read(store, result, &plan, out, err);
+}
+
+#define RUN_LIST_ALL(direction)                                                                    \
+    "SELECT " RUN_COLUMNS " FROM runs r WHERE r.tenant_id = $1 AND r.id > $2 AND r.id < $3"        \
+    " AND ($4::text[] IS NULL OR r.status = ANY($4))"                                              \
+    " AND ($6 IS NULL OR r.agent_id = $6) AND r.crashes >= $7 ORDER BY r.id " direction            \
+    " LIMIT $5"
+
+static const struct pg_statement run_list_all_up = {"run_list_all_up", RUN_LIST_ALL("ASC"),
+                                                    "uuuTiui"};
+static const struct pg_statement run_list_all_down = {"run_list_all_down", RUN_LIST_ALL("DESC"),
+                                                      "uuuTiui"};
+
+int runs_list_all(const struct store *store, const struct run_filter *filter,
+                  const struct page *page, struct run_list *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    CLEANUP(buf_deinit) struct buf wanted;
+    struct page_plan plan = page_plan(page);
+    int r;
+
+    buf_init(&wanted, 0);
+    pg_array_begin(&wanted);
+    for (unsigned i = 0; i < RUN_STATUS_COUNT; i++) {
+        if (filter->statuses & 1u << i)
+            pg_array_add_text(&wanted, text_of(run_status_name((enum run_status)i)));
+    }
+    pg_array_end(&wanted);
+
+    struct pg_value values[7] = {
+        pg_uuid(store->tenant),     pg_uuid(plan.low),
+        pg_uuid(plan.high),         filter->statuses ? pg_array('T', &wanted) : pg_null(),
+        pg_int(plan.limit),         value_uuid_or_null(filter->agent),
+        pg_int(filter->crashes_min)};
+    r = pg_exec(store->pg, plan.ascending ? &run_list_all_up : &run_list_all_down, values, &result,
+                err);
+    if (r < 0)
+        return r;
+    return runs_read(store, result, &plan, out, err);
+}
+
+static const struct pg_statement run_update = {
+    .name = "run_update",
+    .sql = "UPDATE runs r SET metadata = $4, updated_at = now() WHERE " THIS_RUN
+           " RETURNING " RUN_COLUMNS,
+    .types = "uuuj",
+};
+
+int runs_update(const struct store *store, struct uuid thread, struct uuid id, struct text metadata,
+                struct run *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[4] = {pg_uuid(id), pg_uuid(store->tenant), value_uuid_or_null(thread),
+                                 pg_json(metadata)};
+    int r;
+
+    r = pg_exec(store->pg, &run_update, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return RUN_MISSING;
+    return run_read_at(store, result, 0, out, err);
+}
+
+#define ATTEMPTS 5
+
+/* owner and fence of a run in progress stay: its worker still holds it and writes its end. The run
+ * is locked by a statement of its own before: where it is being promoted at this moment, the cancel
+ * must see that it holds the thread. */
+/* clang-format off */
+static const struct pg_statement run_cancel = {
+    .name = "run_cancel",
+    .sql = "WITH r AS (UPDATE runs r SET updated_at = now(),"
+           "     status = CASE r.status WHEN 'in_progress' THEN 'cancelling' ELSE 'cancelled' END,"
+           "     cancelled_at = CASE r.status WHEN 'in_progress' THEN NULL ELSE now() END"
+           "   WHERE " THIS_RUN " AND r.status IN ('queued', 'requires_action', 'in_progress')"
+           "   RETURNING r.*),"
+           " ended AS (SELECT id, thread_id, status FROM r WHERE status = 'cancelled'),"
+           " t AS (" SQL_RELEASE_THREADS("ended") "),"
+           " s AS (" SQL_END_STEPS("ended", "") ")"
+           " SELECT " RUN_COLUMNS " FROM r",
+    .types = "uuu",
+};
+/* clang-format on */
+
+static const struct pg_statement run_lock = {
+    .name = "run_lock",
+    .sql = "SELECT 1 FROM runs r WHERE " THIS_RUN " FOR NO KEY UPDATE",
+    .types = "uuu",
+};
+
+static const struct pg_statement run_cancel_promote = {
+    .name = "run_cancel_promote",
+    .sql = SQL_PROMOTE("SELECT r.thread_id FROM runs r WHERE " THIS_RUN),
+    .types = "uuu",
+};
+
+int runs_cancel(const struct store *store, struct uuid thread, struct uuid id, struct run *out,
+                struct error *err)
+{
+    struct pg_value values[3] = {pg_uuid(id), pg_uuid(store->tenant), value_uuid_or_null(thread)};
+    const struct pg_query queries[3] = {
+        {&run_lock, values}, {&run_cancel, values}, {&run_cancel_promote, values}};
+
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        struct pg_result *results[3] = {NULL};
+        struct run now;
+        bool found;
+        int r;
+
+        r = pg_exec_all(store->pg, queries, 3, results, err);
+        if (r < 0)
+            return r;
+        found = pg_rows(results[1]) > 0;
+        if (found)
+            r = run_read_at(store, results[1], 0, out, err);
+        for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
+            pg_result_free(results[i]);
+        if (found)
+            return r;
+        r = runs_get(store, thread, id, &now, err);
+        if (r != 0)
+            return r;
+        if (now.status == RUN_CANCELLING || run_status_terminal(now.status)) {
+            *out = now;
+            return now.status == RUN_CANCELLING ? 0 : RUN_ENDED;
+        }
+    }
+    return error_set(err, E_UNAVAILABLE, "the run changes hands too fast; try again");
+}

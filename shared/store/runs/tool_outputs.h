@@ -1,0 +1,23 @@
+#pragma once
+/* What the client gives a run that waits for it (RUN_REQUIRES_ACTION): the outputs of the functions
+ * that the model called. */
+
+#include "shared/store/runs/runs.h"
+
+#define TOOL_OUTPUTS_MAX 128
+
+struct tool_output {
+    struct text call_id;
+    struct text output;
+};
+
+/* Gives the outputs of exactly the calls that the run waits for, all or none: they join the thread
+ * as tool messages in the order of the calls, the step is completed, and the run is queued and due
+ * again. Against a cancel, an expiry or another such request, the first wins. Ids must differ.
+ *
+ * RUN_MISSING. Of the others *out is the run, filled too: OUTPUTS_GIVEN (by an earlier attempt,
+ * exactly these), OUTPUTS_UNFIT (out->required_action tells what is waited for), OUTPUTS_UNWANTED.
+ * -E_LIMIT: more than TOOL_OUTPUTS_MAX. */
+SUSPENDS MUSTCHECK int tool_outputs_give(const struct store *store, struct uuid thread,
+                                         struct uuid run, const struct tool_output *outputs,
+                                         size_t count, struct run *out, struct error *err);

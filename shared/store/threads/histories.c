@@ -1,0 +1,96 @@
+/* Histories of claimed runs
+ *
+ * The statement follows the claim in the same transaction, so it sees which runs are the owner's
+ * now. Each history is one backward scan of messages_thread, cut where its bounds are reached; all
+ * texts count, since this is what bounds the memory.
+ */
+
+#include "shared/store/threads/histories.h"
+
+#include "shared/store/threads/message_rows.h"
+
+struct history_span {
+    int from; /* the rows, newest first */
+    int to;
+};
+
+/* `more`: there is an older message. */
+/* clang-format off */
+const struct pg_statement histories_claimed = {
+    .name = "histories_claimed",
+    .sql =
+        "SELECT " HISTORY_COLUMNS ", i.n, m.more"
+        " FROM unnest($1::uuid[]) WITH ORDINALITY AS i (id, n)"
+        " CROSS JOIN LATERAL (SELECT r.thread_id, r.tenant_id FROM runs r WHERE r.id = i.id AND "
+        SQL_CHECKED("r.owner = $2 AND r.status = 'in_progress'") " OFFSET 0) c"
+        " CROSS JOIN LATERAL ("
+        "   SELECT h.*, row_number() OVER w AS place, lead(true, 1, false) OVER w AS more,"
+        "     sum(octet_length(h.content) + coalesce(octet_length(h.tool_calls), 0)"
+        "       + coalesce(octet_length(h.opaque), 0) + coalesce(octet_length(h.tool_call_id), 0)"
+        "       + coalesce(octet_length(h.attachments::text), 0)"
+        "       + octet_length(h.metadata::text)) OVER w AS bytes"
+        "   FROM (SELECT " HISTORY_SOURCE
+        "       WHERE o.thread_id = c.thread_id AND " SQL_CHECKED("o.tenant_id = c.tenant_id")
+        "       ORDER BY o.position DESC LIMIT " SQL_STRING(HISTORY_CLAIM_COUNT) " + 1) h"
+        "   WINDOW w AS (ORDER BY h.position DESC ROWS UNBOUNDED PRECEDING)) m"
+        " WHERE m.bytes <= " SQL_STRING(HISTORY_CLAIM_BYTES)
+        "   AND m.place <= " SQL_STRING(HISTORY_CLAIM_COUNT)
+        " ORDER BY i.n, m.position DESC",
+    .types = "Ui",
+};
+/* clang-format on */
+
+#define COLUMN_PLACE HISTORY_COLUMNS_COUNT /* from 1 */
+#define COLUMN_MORE  (HISTORY_COLUMNS_COUNT + 1)
+
+int histories_read(struct pg_result *result, size_t count, struct arena *arena,
+                   struct histories *out, struct error *err)
+{
+    struct histories read = {.result = result, .count = count};
+    int rows = pg_rows(result);
+    void *spans;
+    int r = rows_alloc(arena, count, sizeof(struct history_span), &spans, err);
+
+    if (r < 0) {
+        pg_result_free(result);
+        return r;
+    }
+    read.spans = spans;
+    for (int row = 0; row < rows; row++) {
+        int64_t place = pg_get_int(result, row, COLUMN_PLACE) - 1;
+
+        ASSERT(place >= 0 && (size_t)place < count);
+        if (read.spans[place].to == 0)
+            read.spans[place].from = row;
+        read.spans[place].to = row + 1;
+    }
+    *out = read;
+    return 0;
+}
+
+int histories_get(const struct histories *histories, size_t place, struct arena *arena,
+                  struct message_list *out, struct error *err)
+{
+    struct message_list list = {.has_more = false};
+    struct history_span span;
+    int r;
+
+    if (!histories->result)
+        return HISTORY_UNKNOWN;
+    ASSERT(place < histories->count);
+    span = histories->spans[place];
+    if (span.from == span.to)
+        return HISTORY_UNKNOWN;
+    list.count = (size_t)(span.to - span.from);
+    list.has_more = pg_get_bool(histories->result, span.to - 1, COLUMN_MORE);
+    r = history_read(arena, histories->result, span.from, list.count, &list.items, err);
+    if (r == 0)
+        *out = list;
+    return r;
+}
+
+void histories_deinit(struct histories *histories)
+{
+    pg_result_free(histories->result);
+    *histories = (struct histories){.result = NULL};
+}

@@ -1,0 +1,32 @@
+#pragma once
+/* Inside the store: message rows, for the statements that give them. */
+
+#include "shared/store/rows.h"
+#include "shared/store/threads/messages.h"
+
+#define MESSAGE_COLUMNS                                                                            \
+    "m.content, m.id, m.thread_id, m.run_id, m.agent_id, m.position, m.seq, m.role, m.hidden,"     \
+    " m.tool_calls, m.tool_call_id, m.attachments, m.metadata, m.status, " SQL_SECONDS(            \
+        "m.created_at")
+
+/* Reads MESSAGE_COLUMNS. Returns 0, or -E_LIMIT. */
+MUSTCHECK int message_read(struct row *row, struct message *out, struct error *err);
+
+/* A message of a history. */
+#define HISTORY_COLUMNS MESSAGE_COLUMNS ", m.opaque"
+
+#define HISTORY_COLUMN_CONTENT    0
+#define HISTORY_COLUMN_TOOL_CALLS 9
+#define HISTORY_COLUMN_OPAQUE     15
+#define HISTORY_COLUMNS_COUNT     16
+
+/* What they are selected from: what counts by its size becomes text once. */
+#define HISTORY_SOURCE                                                                             \
+    "o.content::text AS content, o.tool_calls::text AS tool_calls, o.opaque::text AS opaque, o.id" \
+    ", o.thread_id, o.run_id, o.agent_id, o.position, o.seq, o.role, o.hidden, o.tool_call_id,"    \
+    " o.attachments, o.metadata, o.status, o.created_at FROM messages o"
+
+/* Rows `from` to `from` + count - 1 of a result, which begin with HISTORY_COLUMNS and are newest
+ * first, become a history. Returns 0, or -E_LIMIT. */
+MUSTCHECK int history_read(struct arena *arena, const struct pg_result *result, int from,
+                           size_t count, struct message **out, struct error *err);

@@ -1,0 +1,363 @@
+/* Messages of threads
+ *
+ * Adding one locks the thread row where it is idle, so a message never slips in beside a run that
+ * is being created, and positions within a thread become visible in their order.
+ */
+
+#include "shared/store/threads/messages.h"
+
+#include "shared/store/threads/message_rows.h"
+#include "shared/store/threads/threads.h"
+
+static const char *const role_names[] = {
+    [MESSAGE_USER] = "user",
+    [MESSAGE_ASSISTANT] = "assistant",
+    [MESSAGE_TOOL] = "tool",
+};
+
+const char *message_role_name(enum message_role role)
+{
+    ASSERT((unsigned)role < ARRAY_LENGTH(role_names));
+    return role_names[role];
+}
+
+static enum message_role role_parse(struct text name)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(role_names); i++) {
+        if (text_is(name, role_names[i]))
+            return (enum message_role)i;
+    }
+    ASSERT(!"a role that the database does not allow");
+    return MESSAGE_USER;
+}
+
+int message_read(struct row *row, struct message *out, struct error *err)
+{
+    struct message message;
+
+    message.content = row_text(row);
+    message.id = row_uuid(row);
+    message.thread_id = row_uuid(row);
+    message.run_id = row_uuid(row);
+    message.agent_id = row_uuid(row);
+    message.position = row_int(row);
+    message.seq = row_int(row);
+    message.role = role_parse(pg_get_text(row->result, row->row, row->column++));
+    message.hidden = row_bool(row);
+    message.tool_calls = row_text(row);
+    message.tool_call_id = row_text(row);
+    message.opaque = TEXT_NONE;
+    message.attachments = row_text(row);
+    message.metadata = row_text(row);
+    message.status = row_text(row);
+    message.created_at = row_int(row);
+    if (row_check(row, err) < 0)
+        return -E_LIMIT;
+    *out = message;
+    return 0;
+}
+
+/* The same from a result's row that has nothing else. */
+static int message_read_at(const struct store *store, const struct pg_result *result, int at,
+                           struct message *out, struct error *err)
+{
+    struct row row = row_at(result, at, store->arena);
+
+    return message_read(&row, out, err);
+}
+
+/* Rows 0 to list->count - 1 of the result, put where `plan` says. */
+static int messages_read(const struct store *store, const struct pg_result *result,
+                         const struct page_plan *plan, struct message_list *list, struct error *err)
+{
+    void *items;
+    int r;
+
+    r = rows_alloc(store->arena, list->count, sizeof(struct message), &items, err);
+    if (r < 0)
+        return r;
+    list->items = items;
+    for (size_t i = 0; i < list->count; i++) {
+        r = message_read_at(store, result, (int)i,
+                            &list->items[page_place(plan, list->count, (int)i)], err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Why did a statement that needs an idle thread touch nothing? 0: the thread is idle now. */
+static int thread_look(const struct store *store, struct uuid thread, struct uuid *out_active,
+                       struct error *err)
+{
+    struct thread now;
+    int r;
+
+    r = threads_get(store, thread, &now, err);
+    if (r != 0)
+        return r;
+    if (uuid_is_zero(now.active_run))
+        return 0;
+    if (out_active)
+        *out_active = now.active_run;
+    return THREAD_BUSY;
+}
+
+static const struct pg_statement message_create = {
+    .name = "message_create",
+    .sql = "WITH t AS MATERIALIZED (SELECT id FROM threads"
+           "   WHERE id = $2 AND tenant_id = $1 AND active_run IS NULL FOR NO KEY UPDATE)"
+           " INSERT INTO messages AS m (id, tenant_id, thread_id, role, content, attachments,"
+           "   metadata) SELECT $3, $1, t.id, $4, $5, $6, coalesce($7, '{}') FROM t"
+           " RETURNING " MESSAGE_COLUMNS,
+    .types = "uuutjjj",
+};
+
+#define ATTEMPTS 5
+
+int messages_create(const struct store *store, struct uuid thread,
+                    const struct message_draft *draft, struct message *out, struct uuid *out_active,
+                    struct error *err)
+{
+    struct pg_value values[7] = {
+        pg_uuid(store->tenant),   pg_uuid(thread),
+        pg_uuid(draft->id),       pg_string(message_role_name(draft->role)),
+        pg_json(draft->content),  pg_json(draft->attachments),
+        pg_json(draft->metadata),
+    };
+
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+        int r;
+
+        r = exec_with_rider(store, &message_create, values, &result, err);
+        if (r < 0)
+            return r;
+        if (pg_rows(result) > 0)
+            return message_read_at(store, result, 0, out, err);
+        r = thread_look(store, thread, out_active, err);
+        if (r != 0)
+            return r;
+    }
+    return error_set(err, E_UNAVAILABLE, "runs come and go too fast on this thread; try again");
+}
+
+static const struct pg_statement message_get = {
+    .name = "message_get",
+    .sql = "SELECT " MESSAGE_COLUMNS " FROM messages m"
+           " WHERE m.id = $1 AND m.thread_id = $2 AND m.tenant_id = $3 AND NOT m.hidden",
+    .types = "uuu",
+};
+
+int messages_get(const struct store *store, struct uuid thread, struct uuid id, struct message *out,
+                 struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[3] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant)};
+    int r;
+
+    r = pg_exec(store->pg, &message_get, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return MESSAGE_MISSING;
+    return message_read_at(store, result, 0, out, err);
+}
+
+/* Where is this message in the thread? */
+static int cursor_position(const struct store *store, struct uuid thread, struct uuid id,
+                           int64_t *out, struct error *err)
+{
+    struct message message;
+    int r;
+
+    r = messages_get(store, thread, id, &message, err);
+    if (r == MESSAGE_MISSING)
+        return CURSOR_MISSING;
+    if (r == 0)
+        *out = message.position;
+    return r;
+}
+
+#define MESSAGE_LIST(direction)                                                                    \
+    "SELECT " MESSAGE_COLUMNS " FROM messages m WHERE m.thread_id = $1"                            \
+    " AND m.tenant_id = $2 AND NOT m.hidden AND m.position > $3 AND m.position < $4"               \
+    " ORDER BY m.position " direction " LIMIT $5"
+
+#define MESSAGE_LIST_RUN(direction)                                                                \
+    "SELECT " MESSAGE_COLUMNS " FROM messages m WHERE m.thread_id = $1"                            \
+    " AND m.tenant_id = $2 AND NOT m.hidden AND m.position > $3 AND m.position < $4"               \
+    " AND m.run_id = $6 ORDER BY m.position " direction " LIMIT $5"
+
+static const struct pg_statement message_lists[2][2] = {
+    {{"message_list_down", MESSAGE_LIST("DESC"), "uuiii"},
+     {"message_list_up", MESSAGE_LIST("ASC"), "uuiii"}},
+    {{"message_list_run_down", MESSAGE_LIST_RUN("DESC"), "uuiiiu"},
+     {"message_list_run_up", MESSAGE_LIST_RUN("ASC"), "uuiiiu"}},
+};
+
+int messages_list(const struct store *store, struct uuid thread, struct uuid run,
+                  const struct page *page, struct message_list *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct page_plan plan = page_plan(page);
+    struct message_list list;
+    int64_t low = 0;
+    int64_t high = INT64_MAX;
+    int r = 0;
+
+    if (plan.low_given)
+        r = cursor_position(store, thread, plan.low, &low, err);
+    if (r == 0 && plan.high_given)
+        r = cursor_position(store, thread, plan.high, &high, err);
+    if (r != 0 && r != CURSOR_MISSING)
+        return r;
+    if (r == 0) {
+        struct pg_value values[6] = {pg_uuid(thread), pg_uuid(store->tenant), pg_int(low),
+                                     pg_int(high),    pg_int(plan.limit),     pg_uuid(run)};
+
+        r = pg_exec(store->pg, &message_lists[!uuid_is_zero(run)][plan.ascending], values, &result,
+                    err);
+        if (r < 0)
+            return r;
+    }
+    if (r == CURSOR_MISSING || pg_rows(result) == 0) {
+        struct thread now;
+        int missing = threads_get(store, thread, &now, err);
+
+        if (missing != 0)
+            return missing;
+    }
+    if (r == CURSOR_MISSING)
+        return r;
+    list.count = page_count(&plan, pg_rows(result), &list.has_more);
+    r = messages_read(store, result, &plan, &list, err);
+    if (r == 0)
+        *out = list;
+    return r;
+}
+
+static const struct pg_statement message_update = {
+    .name = "message_update",
+    .sql = "UPDATE messages m SET metadata = $4"
+           " WHERE m.id = $1 AND m.thread_id = $2 AND m.tenant_id = $3 AND NOT m.hidden"
+           " RETURNING " MESSAGE_COLUMNS,
+    .types = "uuuj",
+};
+
+int messages_update(const struct store *store, struct uuid thread, struct uuid id,
+                    struct text metadata, struct message *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[4] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant),
+                                 pg_json(metadata)};
+    int r;
+
+    r = pg_exec(store->pg, &message_update, values, &result, err);
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return MESSAGE_MISSING;
+    return message_read_at(store, result, 0, out, err);
+}
+
+static const struct pg_statement message_delete = {
+    .name = "message_delete",
+    .sql = "WITH t AS MATERIALIZED (SELECT id FROM threads"
+           "   WHERE id = $2 AND tenant_id = $3 AND active_run IS NULL FOR NO KEY UPDATE)"
+           " DELETE FROM messages m USING t WHERE m.id = $1 AND m.thread_id = t.id"
+           "   AND NOT m.hidden RETURNING 1",
+    .types = "uuu",
+};
+
+int messages_delete(const struct store *store, struct uuid thread, struct uuid id,
+                    struct uuid *out_active, struct error *err)
+{
+    struct pg_value values[3] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant)};
+
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+        struct message message;
+        int r;
+
+        r = pg_exec(store->pg, &message_delete, values, &result, err);
+        if (r < 0)
+            return r;
+        if (pg_rows(result) > 0)
+            return 0;
+        r = messages_get(store, thread, id, &message, err);
+        if (r != 0)
+            return r;
+        r = thread_look(store, thread, out_active, err);
+        if (r != 0)
+            return r == THREAD_MISSING ? MESSAGE_MISSING : r;
+    }
+    return error_set(err, E_UNAVAILABLE, "runs come and go too fast on this thread; try again");
+}
+
+int history_read(struct arena *arena, const struct pg_result *result, int from, size_t count,
+                 struct message **out, struct error *err)
+{
+    struct message *messages;
+    void *items;
+    int r;
+
+    r = rows_alloc(arena, count, sizeof(*messages), &items, err);
+    if (r < 0)
+        return r;
+    messages = items;
+    for (size_t i = 0; i < count; i++) {
+        struct row row = row_at(result, from + (int)i, arena);
+        struct message *message = &messages[count - 1 - i];
+
+        r = message_read(&row, message, err);
+        if (r < 0)
+            return r;
+        message->opaque = row_text(&row);
+        r = row_check(&row, err);
+        if (r < 0)
+            return r;
+    }
+    *out = messages;
+    return 0;
+}
+
+/* The newest $3 messages become text once (the inner LIMIT keeps the planner from merging the two
+ * levels), then sizes are summed from the newest on. */
+static const struct pg_statement message_history = {
+    .name = "message_history",
+    .sql = "SELECT " HISTORY_COLUMNS ", m.candidates FROM ("
+           "   SELECT n.*, sum(octet_length(n.content) + coalesce(octet_length(n.tool_calls), 0)"
+           "         + coalesce(octet_length(n.opaque), 0))"
+           "       OVER (ORDER BY n.position DESC ROWS UNBOUNDED PRECEDING) AS bytes,"
+           "     row_number() OVER (ORDER BY n.position DESC ROWS UNBOUNDED PRECEDING) AS place,"
+           "     count(*) OVER () AS candidates"
+           "   FROM (SELECT " HISTORY_SOURCE " WHERE o.thread_id = $1 AND o.tenant_id = $2"
+           "       ORDER BY o.position DESC LIMIT $3) n) m"
+           " WHERE (m.bytes <= $4 OR m.place = 1) AND m.place < $3 ORDER BY m.position DESC",
+    .types = "uuii",
+};
+
+int messages_history(const struct store *store, struct uuid thread,
+                     const struct history_limits *limits, struct message_list *out,
+                     struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[4] = {pg_uuid(thread), pg_uuid(store->tenant),
+                                 pg_int((int64_t)limits->count + 1), pg_int(limits->bytes)};
+    struct message_list list = {.has_more = false};
+    int r;
+
+    ASSERT(limits->count >= 1 && limits->count <= PAGE_LIMIT_MAX);
+    ASSERT(limits->bytes > 0);
+    r = pg_exec(store->pg, &message_history, values, &result, err);
+    if (r < 0)
+        return r;
+    list.count = (size_t)pg_rows(result);
+    if (list.count > 0)
+        list.has_more = pg_get_int(result, 0, HISTORY_COLUMNS_COUNT) > (int64_t)list.count;
+    r = history_read(store->arena, result, 0, list.count, &list.items, err);
+    if (r == 0)
+        *out = list;
+    return r;
+}

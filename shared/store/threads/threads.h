@@ -1,0 +1,60 @@
+#pragma once
+/* Threads: conversations, each with at most one active run.
+ *
+ * The thread row is the mutex: creating a run sets active_run where it is NULL, and the statement
+ * that makes the run terminal clears it.
+ */
+
+#include "shared/store/store.h"
+#include "shared/store/threads/messages.h"
+
+struct thread {
+    struct uuid id;
+    struct uuid active_run;     /* zero: idle */
+    struct text metadata;       /* JSON object */
+    struct text tool_resources; /* JSON; TEXT_NONE: null */
+    int64_t created_at;
+};
+
+struct thread_list {
+    struct thread *items;
+    size_t count;
+    bool has_more;
+};
+
+/* `id` is the caller's choice (uuid_new()). Messages get positions in the order of the array. */
+struct thread_draft {
+    struct uuid id;
+    struct text metadata;       /* TEXT_NONE: {} */
+    struct text tool_resources; /* TEXT_NONE: null */
+    const struct message_draft *messages;
+    size_t message_count; /* at most MESSAGE_DRAFTS_MAX, else -E_LIMIT */
+};
+
+/* Thread and messages, all or none. -E_CONFLICT when an id exists. */
+SUSPENDS MUSTCHECK int threads_create(const struct store *store, const struct thread_draft *draft,
+                                      struct thread *out, struct error *err);
+
+/* THREAD_MISSING. */
+SUSPENDS MUSTCHECK int threads_get(const struct store *store, struct uuid id, struct thread *out,
+                                   struct error *err);
+
+/* In order of creation (of ids). A cursor need not exist any more. */
+SUSPENDS MUSTCHECK int threads_list(const struct store *store, const struct page *page,
+                                    struct thread_list *out, struct error *err);
+
+/* TEXT_NONE leaves a field as it is. THREAD_MISSING. */
+struct thread_change {
+    struct text metadata;
+    struct text tool_resources;
+};
+
+SUSPENDS MUSTCHECK int threads_update(const struct store *store, struct uuid id,
+                                      const struct thread_change *change, struct thread *out,
+                                      struct error *err);
+
+/* Deletes the thread with its messages, runs, steps and tool calls, an active run included: its
+ * worker's next write is fenced. *out_owner (may be NULL) is the worker that had a run of it in
+ * hand, to be nudged; 0: none. THREAD_MISSING. */
+SUSPENDS MUSTCHECK int threads_delete(const struct store *store, struct uuid id, int64_t *out_owner,
+                                      struct error *err);

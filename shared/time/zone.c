@@ -1,0 +1,242 @@
+/* A TZif reader (RFC 8536).
+ *
+ * A name is checked by its characters before it becomes part of a path, so it cannot leave the
+ * database's folder; what is not a TZif file in there (zone.tab) is no zone either. Every count in
+ * the file is checked against the bytes that are there before anything is read by it. Files of
+ * version 1 alone, which end in 2037, and files with leap seconds ("right/") are refused.
+ */
+
+#include "shared/time/zone.h"
+
+#include <ctype.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "shared/base/error.h"
+#include "shared/base/memory.h"
+#include "shared/time/zone_rule.h"
+
+#define DATABASE       "/usr/share/zoneinfo"
+#define FILE_MAX_BYTES ((size_t)256 << 10)
+#define HEADER_BYTES   44
+#define TRANSITION_MAX 5000
+#define OFFSET_MAX_S   (26 * 3600)
+
+struct zone {
+    size_t count;
+    int64_t *transitions; /* ascending */
+    int32_t *offsets;     /* from the transition of the same index on */
+    int32_t before_s;     /* before the first one */
+    bool has_rule;
+    struct zone_rule rule; /* after the last one */
+};
+
+struct header {
+    char version;
+    uint32_t ut_count, standard_count, leap_count, time_count, type_count, char_count;
+};
+
+void zone_freep(struct zone **zone)
+{
+    if (*zone) {
+        free((*zone)->transitions);
+        free((*zone)->offsets);
+    }
+    free(*zone);
+    *zone = NULL;
+}
+
+static uint32_t read_32(const char *at)
+{
+    uint32_t value;
+
+    memcpy(&value, at, sizeof(value));
+    return be32toh(value);
+}
+
+static int64_t read_64(const char *at)
+{
+    uint64_t value;
+
+    memcpy(&value, at, sizeof(value));
+    return (int64_t)be64toh(value);
+}
+
+static bool read_header(struct text bytes, struct header *out)
+{
+    if (bytes.len < HEADER_BYTES || memcmp(bytes.ptr, "TZif", 4) != 0)
+        return false;
+    out->version = bytes.ptr[4];
+    out->ut_count = read_32(bytes.ptr + 20);
+    out->standard_count = read_32(bytes.ptr + 24);
+    out->leap_count = read_32(bytes.ptr + 28);
+    out->time_count = read_32(bytes.ptr + 32);
+    out->type_count = read_32(bytes.ptr + 36);
+    out->char_count = read_32(bytes.ptr + 40);
+    return out->ut_count <= 256 && out->standard_count <= 256 && out->leap_count <= 256 &&
+           out->time_count <= TRANSITION_MAX && out->type_count >= 1 && out->type_count <= 256 &&
+           out->char_count <= 4096;
+}
+
+/* Of the block after the header, with times of so many bytes. */
+static size_t block_bytes(const struct header *header, size_t time_bytes)
+{
+    return header->time_count * (time_bytes + 1) + header->type_count * 6 + header->char_count +
+           header->leap_count * (time_bytes + 4) + header->standard_count + header->ut_count;
+}
+
+/* Transitions and their offsets from the block at `at`. */
+static bool read_block(const char *at, const struct header *header, struct zone *zone)
+{
+    const char *indexes = at + header->time_count * 8;
+    const char *types = indexes + header->time_count;
+
+    zone->count = header->time_count;
+    zone->transitions = xcalloc(zone->count + 1, sizeof(*zone->transitions));
+    zone->offsets = xcalloc(zone->count + 1, sizeof(*zone->offsets));
+    zone->before_s = (int32_t)read_32(types);
+    for (size_t i = 0; i < zone->count; i++) {
+        unsigned type = (unsigned char)indexes[i];
+
+        if (type >= header->type_count)
+            return false;
+        zone->transitions[i] = read_64(at + i * 8);
+        zone->offsets[i] = (int32_t)read_32(types + type * 6);
+        if (i > 0 && zone->transitions[i] <= zone->transitions[i - 1])
+            return false;
+        if (abs(zone->offsets[i]) > OFFSET_MAX_S)
+            return false;
+    }
+    return abs(zone->before_s) <= OFFSET_MAX_S;
+}
+
+/* "\n" rule "\n"; an empty rule means that none is known. */
+static bool read_footer(struct text rest, struct zone *zone)
+{
+    struct text rule, behind;
+
+    if (!text_starts(rest, "\n") ||
+        !text_cut((struct text){rest.ptr + 1, rest.len - 1}, '\n', &rule, &behind))
+        return false;
+    zone->has_rule = rule.len > 0;
+    return !zone->has_rule || zone_rule_parse(rule, &zone->rule);
+}
+
+int zone_parse(struct text bytes, struct zone **out, struct error *err)
+{
+    CLEANUP(zone_freep) struct zone *zone = NULL;
+    struct header header;
+    size_t skip, len;
+
+    if (!read_header(bytes, &header) || header.version < '2')
+        return error_set(err, E_INVALID, "not a time zone file of version 2 or later");
+    skip = HEADER_BYTES + block_bytes(&header, 4);
+    if (skip > bytes.len)
+        return error_set(err, E_INVALID, "the time zone file is cut short");
+    bytes = (struct text){bytes.ptr + skip, bytes.len - skip};
+    if (!read_header(bytes, &header))
+        return error_set(err, E_INVALID, "the time zone file has no second header");
+    if (header.leap_count > 0)
+        return error_set(err, E_INVALID, "the time zone file counts leap seconds");
+    len = HEADER_BYTES + block_bytes(&header, 8);
+    if (len > bytes.len)
+        return error_set(err, E_INVALID, "the time zone file is cut short");
+    zone = xcalloc(1, sizeof(*zone));
+    if (!read_block(bytes.ptr + HEADER_BYTES, &header, zone))
+        return error_set(err, E_INVALID, "the time zone file has impossible transitions");
+    if (!read_footer((struct text){bytes.ptr + len, bytes.len - len}, zone))
+        return error_set(err, E_INVALID, "the time zone file has a malformed rule at its end");
+    *out = zone;
+    zone = NULL;
+    return 0;
+}
+
+/* Europe/Berlin, America/Argentina/Buenos_Aires, Etc/GMT+5. Segments begin with a letter, so there
+ * is no "..", no "//" and no path from the root. */
+static bool name_is_sound(struct text name)
+{
+    bool at_start = true;
+
+    if (name.len == 0 || name.len > ZONE_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+
+        if (at_start ? !isalpha((unsigned char)c)
+                     : !isalnum((unsigned char)c) && !strchr("_+-/", c))
+            return false;
+        if (c == '\0')
+            return false;
+        at_start = c == '/';
+    }
+    return !at_start && !text_starts(name, "right/") && !text_starts(name, "posix/");
+}
+
+static bool read_file(const char *path, struct buf *out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    ssize_t got = -1;
+
+    if (fd < 0)
+        return false;
+    do {
+        char *to = buf_reserve(out, 8192);
+
+        if (!to)
+            break;
+        got = read(fd, to, 8192);
+        if (got > 0)
+            out->len += (size_t)got;
+    } while (got > 0 || (got < 0 && errno == EINTR));
+    close(fd);
+    return got == 0;
+}
+
+int zone_load(struct text name, struct zone **out, struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf bytes;
+    char path[sizeof(DATABASE) + 1 + ZONE_NAME_MAX];
+
+    buf_init(&bytes, FILE_MAX_BYTES);
+    if (text_is(name, "UTC")) {
+        *out = xcalloc(1, sizeof(**out));
+        return 0;
+    }
+    if (name_is_sound(name)) {
+        snprintf(path, sizeof(path), DATABASE "/%.*s", TEXT_ARGS(name));
+        if (read_file(path, &bytes) && zone_parse(buf_text(&bytes), out, NULL) == 0)
+            return 0;
+        if (access(DATABASE, F_OK) != 0)
+            return error_set(err, E_INVALID,
+                             "this server has no time zone database: only UTC is known");
+    }
+    return error_set(err, E_INVALID,
+                     "unknown time zone \"%.*s\": expected an IANA name such as Europe/Berlin, "
+                     "America/New_York or UTC",
+                     (int)(name.len > ZONE_NAME_MAX ? ZONE_NAME_MAX : name.len),
+                     name.ptr ? name.ptr : "");
+}
+
+int32_t zone_offset(const struct zone *zone, int64_t unix_s)
+{
+    size_t low = 0, high = zone->count;
+
+    if (zone->count == 0 || unix_s >= zone->transitions[zone->count - 1]) {
+        if (zone->has_rule)
+            return zone_rule_offset(&zone->rule, unix_s);
+    }
+    /* The first transition after the instant. */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (zone->transitions[middle] <= unix_s)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low == 0 ? zone->before_s : zone->offsets[low - 1];
+}

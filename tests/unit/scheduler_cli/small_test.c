@@ -1,0 +1,244 @@
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "scheduler/cli/client.h"
+#include "scheduler/cli/dev/dev.h"
+#include "scheduler/cli/dev/environment_file.h"
+#include "scheduler/cli/doctor/doctor_judge.h"
+#include "scheduler/cli/files.h"
+#include "scheduler/cli/runs/run_view.h"
+#include "scheduler/cli/terminal.h"
+#include "shared/base/error.h"
+
+Test(environment_file, gives_back_what_was_put_in)
+{
+    const struct environment_entry entries[] = {{"A", "plain"}, {"B", "it's $x \\ \"y\""}};
+    CLEANUP(buf_deinit) struct buf file = {0};
+    CLEANUP(buf_deinit) struct buf value = {0};
+
+    buf_init(&file, 0);
+    buf_init(&value, 0);
+    environment_render(entries, 2, &file);
+    cr_assert_str_eq(buf_string(&file), "A='plain'\nB='it'\\''s $x \\ \"y\"'\n");
+    cr_assert(environment_find(buf_text(&file), "B", &value));
+    cr_assert_str_eq(buf_string(&value), "it's $x \\ \"y\"");
+    cr_assert_not(environment_find(buf_text(&file), "C", &value));
+    buf_reset(&value);
+    cr_assert(environment_find(TEXT("# x\nexport C=d"), "C", &value));
+    cr_assert_str_eq(buf_string(&value), "d");
+}
+
+Test(files, that_are_private_are_replaced_at_once)
+{
+    char folder[] = "/tmp/penstock-files-XXXXXX";
+    CLEANUP(buf_deinit) struct buf text = {0};
+    struct stat info;
+    char path[64];
+
+    cr_assert(mkdtemp(folder));
+    (void)snprintf(path, sizeof(path), "%s/f", folder);
+    cr_assert_eq(file_write_private(path, TEXT("old"), NULL), 0);
+    cr_assert_eq(chmod(path, 0644), 0);
+    cr_assert_eq(file_write_private(path, TEXT("new"), NULL), 0);
+    cr_assert_eq(stat(path, &info), 0);
+    cr_assert_eq(info.st_mode & 0777, 0600);
+    buf_init(&text, 2);
+    cr_assert_eq(file_read(path, &text, NULL), -E_LIMIT);
+    buf_deinit(&text);
+    buf_init(&text, 3);
+    cr_assert_eq(file_read(path, &text, NULL), 0);
+    cr_assert_str_eq(buf_string(&text), "new");
+    unlink(path);
+    cr_assert_eq(file_read(path, &text, NULL), -E_NOT_FOUND);
+    cr_assert_eq(rmdir(folder), 0); /* nothing else is left in it */
+}
+
+static void check_clean(const char *in, const char *expected)
+{
+    CLEANUP(buf_deinit) struct buf out = {0};
+
+    buf_init(&out, 0);
+    terminal_clean(text_of(in), &out);
+    cr_assert_str_eq(buf_string(&out), expected);
+}
+
+Test(terminal, gets_no_control_characters_from_elsewhere)
+{
+    check_clean("a\033[31mb\r\a\x7F", "a[31mb");
+    check_clean("l1\n\tl2 \xC3\xA4\xE2\x82\xAC", "l1\n\tl2 \xC3\xA4\xE2\x82\xAC");
+    check_clean("\xC2\x9B"
+                "31m\xC2\xA0x\xC2",
+                "31m\xC2\xA0x\xC2");
+}
+
+static void check_short(const char *in, size_t width, const char *expected)
+{
+    CLEANUP(buf_deinit) struct buf out = {0};
+
+    buf_init(&out, 0);
+    terminal_shorten(text_of(in), width, &out);
+    cr_assert_str_eq(buf_string(&out), expected);
+}
+
+Test(terminal, shows_long_texts_in_one_line)
+{
+    check_short("  a \n\n b\t\033c ", 20, "a b c");
+    check_short("abcdef", 6, "abcdef");
+    check_short("abcdefg", 6, "abcdef\xE2\x80\xA6");
+    check_short("\xC3\xA4\xC3\xA4\xC3\xA4", 2, "\xC3\xA4\xC3\xA4\xE2\x80\xA6");
+    check_short("", 5, "");
+}
+
+Test(client, backs_off_with_a_cap_and_honours_the_server)
+{
+    cr_assert_eq(client_backoff_ms(1, 0, 0), 100);
+    cr_assert_eq(client_backoff_ms(1, 0, 1000), 200);
+    cr_assert_eq(client_backoff_ms(4, 0, 1000), 1600);
+    cr_assert_eq(client_backoff_ms(1000, 0, 1000), 10000);
+    cr_assert_geq(client_backoff_ms(1, 3000, 0), 3000);
+    cr_assert_leq(client_backoff_ms(1, 999999999, 1000), 70000);
+}
+
+Test(client, puts_only_plain_words_into_paths)
+{
+    cr_assert(client_is_plain("run_01a-B"));
+    cr_assert_not(client_is_plain(""));
+    cr_assert_not(client_is_plain("../x"));
+    cr_assert_not(client_is_plain("a?b"));
+    cr_assert_not(client_is_plain("a b"));
+}
+
+Test(run_view, knows_when_a_run_is_over)
+{
+    cr_assert(run_is_over("completed"));
+    cr_assert(run_is_over("requires_action"));
+    cr_assert_not(run_is_over("queued"));
+    cr_assert_not(run_is_over("cancelling"));
+    cr_assert_not(run_is_over(NULL));
+    cr_assert_eq(run_exit_code("completed"), 0);
+    cr_assert_eq(run_exit_code("expired"), 1);
+    cr_assert_eq(run_exit_code("requires_action"), 4);
+    cr_assert_eq(run_exit_code(NULL), 1);
+}
+
+static struct json_object *decode(const char *text)
+{
+    struct json_object *json = NULL;
+
+    cr_assert_eq(json_decode(text_of(text), 64, &json, NULL), 0);
+    return json;
+}
+
+Test(run_view, explains_why_a_run_did_not_complete)
+{
+    CLEANUP(json_freep)
+    struct json_object *run = decode(
+        "{\"status\":\"failed\",\"last_error\":{\"code\":\"server_error\",\"message\":\"m\"}}");
+    CLEANUP(buf_deinit) struct buf out = {0};
+
+    buf_init(&out, 0);
+    run_explain(run, &out);
+    cr_assert_str_eq(buf_string(&out), "the run is failed: m (server_error)");
+}
+
+Test(run_view, takes_the_text_out_of_a_message)
+{
+    CLEANUP(json_freep)
+    struct json_object *message =
+        decode("{\"content\":[{\"type\":\"text\",\"text\":{\"value\":\"a\",\"annotations\":[]}},"
+               "{\"type\":\"image_url\"},{\"type\":\"refusal\",\"refusal\":\"no\"}]}");
+    CLEANUP(buf_deinit) struct buf out = {0};
+
+    buf_init(&out, 0);
+    run_message_text(message, &out);
+    cr_assert_str_eq(buf_string(&out), "a\n[image_url]\nno");
+}
+
+Test(dev, puts_sockets_only_where_their_address_fits)
+{
+    char folder[120];
+
+    memset(folder, 'a', sizeof(folder));
+    folder[0] = '/';
+    folder[100] = '\0';
+    cr_assert(dev_socket_fits(folder, "123456"));
+    cr_assert_not(dev_socket_fits(folder, "1234567"));
+}
+
+Test(dev, waits_longer_before_each_restart_up_to_a_cap)
+{
+    cr_assert_eq(dev_restart_ms(0), 500);
+    cr_assert_eq(dev_restart_ms(1), 1000);
+    cr_assert_eq(dev_restart_ms(1000000), 30000);
+}
+
+Test(dev, reads_the_version_of_postgres_from_its_folder)
+{
+    cr_assert_eq(dev_postgres_major("/usr/lib/postgresql/15/bin"), 15);
+    cr_assert_eq(dev_postgres_major("/usr/lib/postgresql/./bin"), 0);
+    cr_assert_eq(dev_postgres_major("/usr/bin"), 0);
+    cr_assert_eq(dev_postgres_major("/usr/lib/postgresql/15"), 0);
+}
+
+Test(dev, refuses_a_data_folder_that_is_in_use_and_a_port_that_is_taken)
+{
+    char folder[] = "/tmp/penstock-place-XXXXXX";
+    struct dev_place first;
+    struct dev_place second;
+    struct error err;
+    int fd;
+
+    cr_assert(mkdtemp(folder));
+    cr_assert_eq(chmod(folder, 0755), 0);
+    cr_assert_eq(dev_place_open(folder, &first, &err), 0, "%s", err.text);
+    cr_assert_eq(dev_place_open(folder, &second, &err), -E_CONFLICT);
+    cr_assert(strstr(err.text, folder) && strstr(err.text, "another `penstock dev` (process "));
+    dev_place_close(&first);
+    cr_assert_eq(dev_place_open(folder, &second, &err), 0, "%s", err.text);
+    dev_place_close(&second);
+    cr_assert_eq(dev_remove_folder(folder, &err), 0);
+    cr_assert(access(folder, F_OK) < 0);
+    cr_assert_eq(dev_free_port(&fd, &err), 0);
+    cr_assert_eq(dev_check_port(fd, &err), 0);
+}
+
+Test(doctor, judges_versions)
+{
+    cr_assert_eq(doctor_judge_postgres(150004).verdict, DOCTOR_OK);
+    cr_assert_eq(doctor_judge_postgres(140009).verdict, DOCTOR_FAIL);
+    cr_assert_eq(doctor_judge_redis("7.0.15").verdict, DOCTOR_OK);
+    cr_assert_eq(doctor_judge_redis("6.2.0").verdict, DOCTOR_OK);
+    cr_assert_eq(doctor_judge_redis("6.0.16").verdict, DOCTOR_FAIL);
+    cr_assert_eq(doctor_judge_redis("").verdict, DOCTOR_WARN);
+}
+
+Test(doctor, judges_settings)
+{
+    cr_assert_eq(doctor_judge_eviction("noeviction", true).verdict, DOCTOR_OK);
+    cr_assert_eq(doctor_judge_eviction("allkeys-lru", false).verdict, DOCTOR_OK);
+    cr_assert_eq(doctor_judge_eviction("allkeys-lru", true).verdict, DOCTOR_WARN);
+    cr_assert_eq(doctor_judge_clock(-900).verdict, DOCTOR_OK);
+    cr_assert_eq(doctor_judge_clock(-1001).verdict, DOCTOR_WARN);
+    cr_assert_str_eq(doctor_judge_clock(2500).text,
+                     "it is 2.5 s ahead of this machine's: keep clocks in step with NTP");
+    cr_assert_eq(doctor_judge_descriptors(1024).verdict, DOCTOR_WARN);
+    cr_assert_eq(doctor_judge_descriptors(INT64_MAX).verdict, DOCTOR_OK);
+    cr_assert_eq(doctor_judge_maps(65530).verdict, DOCTOR_OK);
+    cr_assert_eq(doctor_judge_maps(1000).verdict, DOCTOR_WARN);
+}
+
+Test(doctor, judges_servers_and_providers)
+{
+    cr_assert_eq(doctor_judge_server("u", "o", 200, "").verdict, DOCTOR_OK);
+    cr_assert_eq(doctor_judge_server("u", "o", 503, "").verdict, DOCTOR_FAIL);
+    cr_assert(strstr(doctor_judge_server("u", "o", 0, "refused").text, "refused"));
+    cr_assert_eq(doctor_judge_provider("u", 200, "").verdict, DOCTOR_OK);
+    cr_assert_eq(doctor_judge_provider("u", 401, "").verdict, DOCTOR_FAIL);
+    cr_assert_eq(doctor_judge_provider("u", 0, "x").verdict, DOCTOR_WARN);
+    cr_assert_eq(doctor_judge_provider("u", 404, "").verdict, DOCTOR_WARN);
+}

@@ -1,0 +1,337 @@
+/* Tests that no statement reads a whole table once tables are full, with the plans that prepared
+ * statements settle on: those of full tables that were analysed, and those that were made while the
+ * tables were empty, which a session keeps until somebody analyses them. */
+
+#include "fixture.h"
+
+#include "shared/store/access/idempotency.h"
+#include "shared/store/dispatch/dispatch.h"
+#include "shared/store/fleet/reaper.h"
+#include "shared/store/threads/histories.h"
+
+static const struct uuid any = {{0}};
+
+static void fill(const struct store *store)
+{
+    const char *tenant = show(store->tenant);
+
+    sql_do("INSERT INTO agents (id, tenant_id, spec) SELECT gen_random_uuid(), '%s', '{}'"
+           "  FROM generate_series(1, 5000);"
+           "INSERT INTO agent_versions SELECT id, 1, '{}' FROM agents"
+           "  ON CONFLICT DO NOTHING;"
+           "INSERT INTO threads (id, tenant_id) SELECT gen_random_uuid(), '%s'"
+           "  FROM generate_series(1, 10000);"
+           "INSERT INTO runs (id, tenant_id, thread_id, agent_id, agent_version, status, spec,"
+           "    expires_at) SELECT gen_random_uuid(), tenant_id, id, id, 1,"
+           "    CASE WHEN random() < 0.05 THEN 'queued' ELSE 'completed' END, '{}',"
+           "    now() + interval '1 h' FROM threads;"
+           "INSERT INTO messages (id, tenant_id, thread_id, run_id, seq, role, content)"
+           "  SELECT gen_random_uuid(), tenant_id, thread_id, id, n, 'user', '[]'"
+           "  FROM runs, generate_series(1, 3) n ON CONFLICT DO NOTHING;"
+           "INSERT INTO run_steps (id, tenant_id, thread_id, run_id, agent_id, seq, type, status)"
+           "  SELECT gen_random_uuid(), tenant_id, thread_id, id, id, n, 'tool_calls', 'completed'"
+           "  FROM runs, generate_series(1, 2) n ON CONFLICT DO NOTHING;"
+           "INSERT INTO tool_calls SELECT id, n, 'c', 'f', '{}', 'pure', 'done', 'k'"
+           "  FROM runs, generate_series(1, 2) n ON CONFLICT DO NOTHING;"
+           "INSERT INTO idempotency_keys (tenant_id, key, request_hash)"
+           "  SELECT '%s', n::text, ''::bytea FROM generate_series(1, 10000) n;"
+           "INSERT INTO api_keys (id, tenant_id, name, hash, prefix)"
+           "  SELECT gen_random_uuid(), '%s', 'n', gen_random_uuid()::text::bytea, ''"
+           "  FROM generate_series(1, 5000);"
+           "SELECT pg_stat_force_next_flush()",
+           tenant, tenant, tenant, tenant);
+}
+
+static void use_api(const struct store *store)
+{
+    struct page page = {.limit = 5};
+    struct idempotency_request request = {.object = uuid_new()};
+    struct message_draft message = user_message("[]");
+    struct uuid agent = must_agent(store);
+    struct run_draft draft = run_of(must_thread(store), agent);
+    struct thread_draft thread_draft = {.id = uuid_new()};
+    struct idempotency_reply reply;
+    struct agent_list agents;
+    struct thread_list threads;
+    struct message_list messages;
+    struct run_list runs;
+    struct message got;
+    struct run_stopped stopped;
+    struct thread thread;
+    struct api_key key;
+    struct run run;
+
+    request.key = text_of(show(request.object));
+    GIVES(KEY_MISSING,
+          keys_authenticate(store->pg, TEXT("pk_0123456789012345678901234567890123456789012"), &key,
+                            &test_err));
+    MUST(idempotency_begin(store, &request, &reply, &test_err));
+    MUST(idempotency_recall(store, request.hash, request.object, &request.object, &test_err));
+    MUST(idempotency_complete(store, request.key, 200, TEXT("{}"), &test_err));
+    MUST(agents_list(store, &page, &agents, &test_err));
+    MUST(threads_list(store, &page, &threads, &test_err));
+    MUST(messages_create(store, draft.thread, &message, &got, NULL, &test_err));
+    MUST(messages_list(store, draft.thread, any, &page, &messages, &test_err));
+    MUST(messages_list(store, draft.thread, uuid_new(), &page, &messages, &test_err));
+    MUST(messages_delete(store, draft.thread, message.id, NULL, &test_err));
+    MUST(runs_create(store, &draft, &run, NULL, &test_err));
+    MUST(runs_get(store, any, run.id, &run, &test_err));
+    MUST(runs_list(store, draft.thread, &page, &runs, &test_err));
+    MUST(runs_list_all(store, &(struct run_filter){.statuses = ~0U}, &page, &runs, &test_err));
+    MUST(runs_update(store, any, run.id, TEXT("{}"), &run, &test_err));
+    for (enum multitask how = MULTITASK_ENQUEUE; how <= MULTITASK_ROLLBACK; how++) {
+        draft.id = uuid_new();
+        MUST(runs_enqueue(store, &draft, how, &run, &stopped, &test_err));
+    }
+    MUST(runs_cancel(store, any, run.id, &run, &test_err));
+    draft = run_of(any, agent);
+    MUST(runs_create_with_thread(store, &thread_draft, &draft, &thread, &run, &test_err));
+    MUST(threads_delete(store, thread.id, NULL, &test_err));
+}
+
+static void use_worker(const struct store *store)
+{
+    struct dispatch_query query = {.limit = 100,
+                                   .exclude = (struct uuid[1]){{{1}}},
+                                   .exclude_count = 1,
+                                   .owned_shards = (int64_t[1]){0},
+                                   .owned_count = 1};
+    struct history_limits limits = {50, 100000};
+    struct run run = must_run(store);
+    int64_t worker = must_worker(store);
+    struct run_claim claim;
+    struct run_claim_list claims;
+    struct run_ending ending = {.status = RUN_FAILED};
+    struct run_return how = {0};
+    struct run_message message = {
+        .id = uuid_new(), .seq = 1, .role = MESSAGE_ASSISTANT, .content = TEXT("[]")};
+    struct run_call call = {.call_no = 1,
+                            .call_id = TEXT("c"),
+                            .name = TEXT("f"),
+                            .arguments = TEXT("{}"),
+                            .idempotency_key = TEXT("k")};
+    struct run_step_write step = {.id = uuid_new(), .seq = 1, .type = STEP_TOOL_CALLS};
+    struct run_changes changes = {.messages = &message,
+                                  .message_count = 1,
+                                  .calls = &call,
+                                  .call_count = 1,
+                                  .steps = &step,
+                                  .step_count = 1};
+    struct histories histories;
+    struct dispatch_counts counts;
+    struct reaper_report report;
+    struct run_progress progress;
+    struct run_claim_list held;
+    struct message_list messages;
+    struct dispatch_tenants tenants;
+    struct dispatch_waiting waiting;
+    struct dispatch_offer ready;
+    struct uuid polled[10];
+    size_t polled_count;
+
+    MUST(run_leases_claim_read(store->pg, store->arena, worker, &run.id, 1, &claims, &histories,
+                               &test_err));
+    cr_assert_eq(claims.count, 1);
+    claim = claims.items[0];
+    histories_deinit(&histories);
+    MUST(run_leases_held(store->pg, store->arena, worker, &held, &test_err));
+    MUST(run_leases_progress(store->pg, store->arena, run.id, &progress, &test_err));
+    MUST(messages_history(store, run.thread_id, &limits, &messages, &test_err));
+    MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
+    MUST(run_leases_hand_back(writer_of(store->pg), &claim.lease, NULL, &how, &test_err));
+    claim = must_claim(store, worker, run.id);
+    MUST(run_leases_finish(writer_of(store->pg), &claim.lease, NULL, &ending, &test_err));
+    MUST(dispatch_offer(store->pg, store->arena, &query, &ready, &test_err));
+    MUST(dispatch_poll(store->pg, 0, 10, polled, &polled_count, &test_err));
+    MUST(dispatch_tenants(store->pg, store->arena, &tenants, &test_err));
+    MUST(dispatch_count_waiting(store->pg, store->arena, &waiting, &test_err));
+    MUST(dispatch_count(store->pg, &counts, &test_err));
+    sql_do("UPDATE workers SET state = 'dead' WHERE worker_id = %lld", (long long)worker);
+    must_claim(store, must_worker(store), must_run(store).id);
+    MUST(reaper_sweep(store->pg, &report, &test_err));
+    MUST(workers_deregister(store->pg, worker, NULL, &test_err));
+}
+
+/* Sequential scans so far of all tables but `workers`, which has a handful of rows. */
+static int64_t seq_scans(void)
+{
+    return sql_int("SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname NOT IN"
+                   " ('workers', 'schema_migrations', 'tenants')");
+}
+
+static int64_t sessions(void)
+{
+    return sql_int("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                   " AND application_name = 'unit'");
+}
+
+/* A session's statistics are certain to be seen once it has ended. */
+static void wait_for_sessions(int64_t count)
+{
+    for (int i = 0; i < 500; i++) {
+        if (sessions() <= count)
+            return;
+        MUST(fiber_sleep(10, &test_err));
+    }
+    cr_assert(false, "sessions do not end");
+}
+
+static void scans_nothing(struct store *store)
+{
+    struct store used = *store;
+    int64_t before_sessions = sessions();
+    int64_t before;
+
+    fill(store);
+    sql_do("ANALYZE");
+    before = seq_scans();
+    used.pg = another_pg();
+    use_api(&used);
+    use_worker(&used);
+    pg_close(used.pg);
+    wait_for_sessions(before_sessions);
+    cr_assert_eq(seq_scans() - before, 0, "read as a whole: %s",
+                 sql_string(store, "SELECT string_agg(relname || ' ' || seq_scan, ', ')"
+                                   " FROM pg_stat_user_tables WHERE seq_scan > 0"));
+    sql_do("SELECT count(*) FROM runs WHERE metadata = '[]'; SELECT pg_stat_force_next_flush()");
+    cr_assert_eq(seq_scans() - before, 1, "a scan would be seen");
+}
+
+Test(plans, never_read_a_whole_table)
+{
+    with_store(scans_nothing);
+}
+
+/* Rows read so far by index or as a whole, of all tables but the small ones. */
+static int64_t rows_read(void)
+{
+    return sql_int("SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_user_tables"
+                   " WHERE relname NOT IN ('workers', 'schema_migrations', 'tenants')");
+}
+
+/* Entries of indexes read so far. */
+static int64_t entries_read(void)
+{
+    return sql_int("SELECT sum(idx_tup_read) FROM pg_stat_user_indexes");
+}
+
+static void was_young(struct store *store)
+{
+    int64_t before_sessions = sessions();
+    struct store used = *store;
+    int64_t rows;
+    int64_t entries;
+
+    used.pg = another_pg();
+    use_api(&used);
+    use_worker(&used);
+    fill(store);
+    rows = rows_read();
+    entries = entries_read();
+    use_api(&used);
+    use_worker(&used);
+    pg_close(used.pg);
+    wait_for_sessions(before_sessions);
+    rows = rows_read() - rows;
+    entries = entries_read() - entries;
+    cr_assert(rows < 2000 && entries < 2000, "%lld rows and %lld entries of indexes: %s",
+              (long long)rows, (long long)entries,
+              sql_string(store, "SELECT string_agg(relname || ' ' || seq_scan || ' ' ||"
+                                "   seq_tup_read, ', ') FROM pg_stat_user_tables"
+                                " WHERE seq_scan > 0"));
+}
+
+Test(plans, keep_probing_in_a_database_that_was_young)
+{
+    with_store(was_young);
+}
+
+static void stays_hot(struct store *store)
+{
+    struct run run = must_run(store);
+    struct run_claim claim = must_claim(store, must_worker(store), run.id);
+    struct run_changes changes = {.prompt_tokens = 1};
+    int64_t before_sessions = sessions();
+    struct store used = *store;
+
+    used.pg = another_pg();
+    for (int i = 0; i < 100; i++)
+        MUST(run_leases_checkpoint(writer_of(used.pg), &claim.lease, &changes, &test_err));
+    pg_close(used.pg);
+    wait_for_sessions(before_sessions);
+    cr_assert(sql_int("SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'runs'") >=
+              95);
+}
+
+Test(plans, keep_checkpoints_within_their_page)
+{
+    with_store(stays_hot);
+}
+
+static void finds_by_id(struct store *store)
+{
+    int64_t before_sessions = sessions();
+    int64_t worker = must_worker(store);
+    struct run_changes changes = {.prompt_tokens = 1};
+    struct store used = *store;
+    struct run_claim claim = {0};
+    struct run_ending ending = {.status = RUN_COMPLETED};
+
+    used.pg = another_pg();
+    for (int i = 0; i < 40; i++)
+        claim = must_claim(&used, worker, must_run(&used).id);
+    for (int i = 0; i < 20; i++)
+        MUST(run_leases_checkpoint(writer_of(used.pg), &claim.lease, &changes, &test_err));
+    MUST(run_leases_finish(writer_of(used.pg), &claim.lease, NULL, &ending, &test_err));
+    pg_close(used.pg);
+    wait_for_sessions(before_sessions);
+    cr_assert_eq(sql_int("SELECT idx_tup_read FROM pg_stat_user_indexes"
+                         " WHERE indexrelname = 'runs_owned'"),
+                 0);
+}
+
+Test(plans, find_a_run_by_its_id_however_many_its_worker_has_in_hand)
+{
+    with_store(finds_by_id);
+}
+
+/* A statement keeps the plan that it got while the tables were empty and never looked at. */
+static void finds_messages(struct store *store)
+{
+    int64_t before_sessions = sessions();
+    int64_t worker = must_worker(store);
+    struct store used = *store;
+    struct histories histories;
+    struct message_list messages;
+    struct run_claim_list claims;
+    struct run runs[2];
+
+    used.pg = another_pg();
+    for (int i = 0; i < 2; i++) {
+        runs[i] = must_run(store);
+        if (i == 1)
+            sql_do("INSERT INTO messages (id, tenant_id, thread_id, role, content)"
+                   "  SELECT gen_random_uuid(), '%s', CASE WHEN n %% 1000 = 0 THEN '%s'::uuid ELSE"
+                   "    '%s' END, 'user', '[]' FROM generate_series(1, 10000) n",
+                   show(store->tenant), show(runs[1].thread_id), show(uuid_new()));
+        MUST(run_leases_claim_read(used.pg, used.arena, worker, &runs[i].id, 1, &claims, &histories,
+                                   &test_err));
+        cr_assert_eq(claims.count, 1);
+        if (i == 1) {
+            MUST(histories_get(&histories, 0, used.arena, &messages, &test_err));
+            cr_assert_eq(messages.count, 10);
+        }
+        histories_deinit(&histories);
+    }
+    pg_close(used.pg);
+    wait_for_sessions(before_sessions);
+    cr_assert_eq(sql_int("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'messages'"), 0);
+    cr_assert_eq(sql_int("SELECT idx_tup_read FROM pg_stat_user_indexes"
+                         " WHERE indexrelname = 'messages_thread'"),
+                 10);
+}
+
+Test(plans, find_the_messages_of_a_thread_in_a_database_that_was_young)
+{
+    with_store(finds_messages);
+}

@@ -1,0 +1,178 @@
+/* Context: decoding of stored messages, one by one, and then the repair of what does not pair. */
+
+#include "worker/context/context.h"
+
+#include "shared/base/error.h"
+#include "shared/base/json.h"
+#include "worker/context/repair.h"
+
+static int no_room(struct error *err)
+{
+    return error_set(err, E_LIMIT, "the conversation is too large for the run's memory");
+}
+
+/* The text of a part: of a refusal, too. TEXT_NONE: it has none. */
+static struct text part_text(struct json_object *part)
+{
+    struct json_object *text = json_get(part, "text");
+
+    if (!text)
+        return json_get_text(part, "refusal");
+    return json_object_is_type(text, json_type_object) ? json_get_text(text, "value")
+                                                       : json_string(text);
+}
+
+/* Texts with a line break between them. */
+static int join_texts(struct json_object *list, struct arena *arena, struct text *out,
+                      struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf buf;
+    char *copy;
+    int r;
+
+    buf_init(&buf, 0);
+    for (size_t i = 0;
+         json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
+        struct text value = part_text(json_object_array_get_idx(list, i));
+
+        if (!value.ptr)
+            continue;
+        if (buf.len > 0)
+            buf_add_char(&buf, '\n');
+        buf_add_text(&buf, value);
+    }
+    r = buf_check(&buf, err);
+    if (r < 0)
+        return r;
+    copy = arena_copy(arena, buf_text(&buf));
+    if (!copy)
+        return no_room(err);
+    *out = (struct text){copy, buf.len};
+    return 0;
+}
+
+int context_parts_text(struct text parts, struct arena *arena, struct text *out, struct error *err)
+{
+    CLEANUP(json_freep) struct json_object *list = NULL;
+    int r = json_decode(parts, JSON_DEPTH_DEFAULT, &list, err);
+
+    if (r < 0)
+        return error_wrap(err, "a message's content");
+    return join_texts(list, arena, out, err);
+}
+
+static bool only_texts(struct json_object *list)
+{
+    if (!json_object_is_type(list, json_type_array))
+        return false;
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *part = json_object_array_get_idx(list, i);
+
+        if (!text_is(json_get_text(part, "type"), "text") || !part_text(part).ptr)
+            return false;
+    }
+    return true;
+}
+
+/* What is text alone becomes text here, once, and not before every call of the model. Anything else
+ * is the provider's, which may take it or refuse it. */
+static int decode_user(const struct message *stored, struct arena *arena, struct chat_message *out,
+                       struct error *err)
+{
+    CLEANUP(json_freep) struct json_object *list = NULL;
+
+    *out = (struct chat_message){.role = CHAT_USER};
+    if (json_decode(stored->content, JSON_DEPTH_DEFAULT, &list, NULL) == 0 && only_texts(list))
+        return join_texts(list, arena, &out->text, err);
+    out->content_parts = stored->content;
+    return 0;
+}
+
+static int copy_member(struct json_object *item, const char *key, struct arena *arena,
+                       struct text *out, struct error *err)
+{
+    struct text value = json_get_text(item, key);
+    char *copy = arena_copy(arena, value);
+
+    if (!copy)
+        return no_room(err);
+    *out = (struct text){copy, value.len};
+    return 0;
+}
+
+int context_parse_calls(struct text json, struct arena *arena, struct chat_tool_call **out,
+                        size_t *out_count, struct error *err)
+{
+    CLEANUP(json_freep) struct json_object *list = NULL;
+    struct chat_tool_call *calls;
+    size_t count;
+    int r = json_decode(json, JSON_DEPTH_DEFAULT, &list, err);
+
+    if (r < 0)
+        return error_wrap(err, "a message's tool calls");
+    if (!json_object_is_type(list, json_type_array))
+        return error_set(err, E_INVALID, "a message's tool calls are no list");
+    count = json_object_array_length(list);
+    calls = arena_calloc(arena, count, sizeof(*calls));
+    if (!calls)
+        return no_room(err);
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *item = json_object_array_get_idx(list, i);
+
+        r = copy_member(item, "id", arena, &calls[i].id, err);
+        if (r == 0)
+            r = copy_member(item, "name", arena, &calls[i].name, err);
+        if (r == 0)
+            r = copy_member(item, "arguments", arena, &calls[i].arguments, err);
+        if (r < 0)
+            return r;
+    }
+    *out = calls;
+    *out_count = count;
+    return 0;
+}
+
+static int decode(const struct message *stored, struct arena *arena, struct chat_message *out,
+                  struct error *err)
+{
+    struct chat_tool_call *calls = NULL;
+    int r;
+
+    if (stored->role == MESSAGE_USER)
+        return decode_user(stored, arena, out, err);
+    *out = stored->role == MESSAGE_TOOL
+               ? (struct chat_message){.role = CHAT_TOOL, .tool_call_id = stored->tool_call_id}
+               : (struct chat_message){.role = CHAT_ASSISTANT, .opaque_state = stored->opaque};
+    r = context_parts_text(stored->content, arena, &out->text, err);
+    if (r == 0 && stored->role == MESSAGE_ASSISTANT && stored->tool_calls.ptr)
+        r = context_parse_calls(stored->tool_calls, arena, &calls, &out->tool_calls_count, err);
+    out->tool_calls = calls;
+    return r;
+}
+
+int context_build(const struct message_list *history, struct uuid pending_run, struct arena *arena,
+                  struct context *out, struct error *err)
+{
+    struct chat_message *messages = arena_calloc(arena, history->count + 1, sizeof(*messages));
+    struct context context = {0};
+    size_t open = REPAIR_NONE;
+    int r = 0;
+
+    if (!messages)
+        return no_room(err);
+    for (size_t i = 0; r == 0 && i < history->count; i++) {
+        const struct message *stored = &history->items[i];
+
+        r = decode(stored, arena, &messages[i], err);
+        if (stored->role == MESSAGE_ASSISTANT && !uuid_is_zero(pending_run) &&
+            uuid_equal(stored->run_id, pending_run))
+            open = i;
+    }
+    if (r == 0)
+        r = repair_conversation(messages, history->count, open, arena, &context.messages,
+                                &context.count, err);
+    if (r < 0)
+        return r;
+    *out = context;
+    return 0;
+}

@@ -1,0 +1,196 @@
+/* The watch: pub/sub for speed, Postgres for certainty, and the clock for trust. */
+
+#include "worker/lease/watch.h"
+
+#include <stdlib.h>
+
+#include "shared/base/arena.h"
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+#include "shared/base/id.h"
+#include "shared/base/log.h"
+#include "shared/base/memory.h"
+#include "shared/config/config.h"
+#include "shared/fiber/fiber.h"
+#include "shared/queue/queue.h"
+#include "shared/store/fleet/workers.h"
+#include "worker/lease/heartbeat.h"
+#include "worker/run/run.h"
+#include "worker/worker.h"
+
+#define CANCEL_POLL_MS    1000
+#define OPEN_WAIT_MS      5000
+#define NUDGE_WAIT_MS     5000 /* then the worker's id is looked at again */
+#define NUDGE_BACKOFF_MS  250
+#define NUDGE_BACKOFF_CAP 5000
+#define TRUST_POLL_MS     100
+#define STRAYS_MS         10000
+#define STUCK_MS          20000 /* a request to Postgres ends within 15 s */
+
+struct watch {
+    struct worker *worker;
+    struct fiber *cancels;
+    struct fiber *nudges;
+    struct fiber *trust;
+    struct pulse pulse;
+    int64_t counted_ms; /* when the runs were counted last */
+};
+
+static void cancel_run(struct worker *worker, struct uuid run)
+{
+    struct run_task *task = worker_find_run(worker, run);
+
+    if (task)
+        run_stop(task, RUN_STOP_CANCEL);
+    else
+        worker->strays = true;
+}
+
+/* One look into Postgres. */
+static int poll_cancels(struct worker *worker, struct error *err)
+{
+    struct arena arena;
+    struct uuid *runs = NULL;
+    size_t count = 0;
+    int r;
+
+    arena_init(&arena, 0);
+    r = workers_cancelled_runs(worker->pg, &arena, worker->id, &runs, &count, err);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        cancel_run(worker, runs[i]);
+    arena_deinit(&arena);
+    return r;
+}
+
+/* Runs that ended here while Postgres could not be told, or that were lost in a way that nobody
+ * thought of: without this they would wait for their expiry. */
+static int count_runs(struct watch *watch, struct error *err)
+{
+    struct worker *worker = watch->worker;
+    uint64_t claimed = worker->counters.claimed;
+    size_t busy = worker->busy;
+    int64_t held = 0;
+    int r;
+
+    if (clock_ms() - watch->counted_ms < STRAYS_MS)
+        return 0;
+    watch->counted_ms = clock_ms();
+    r = workers_count_runs(worker->pg, worker->id, &held, err);
+    if (r == 0 && claimed == worker->counters.claimed && held > (int64_t)busy)
+        worker->strays = true;
+    return r;
+}
+
+static void cancels_main(void *arg)
+{
+    struct watch *watch = arg;
+    struct error err;
+    int r = 0;
+
+    while (r != -E_CANCELED && fiber_sleep(CANCEL_POLL_MS, &err) == 0) {
+        if (watch->worker->busy > 0)
+            r = poll_cancels(watch->worker, &err);
+        pulse_beat(&watch->pulse);
+        if (r != -E_CANCELED)
+            r = count_runs(watch, &err);
+        pulse_beat(&watch->pulse);
+    }
+}
+
+static void cut_off(struct worker *worker)
+{
+    size_t count = 0;
+
+    list_for_each_safe (item, &worker->runs) {
+        struct run_task *task = CONTAINER_OF(item, struct run_task, link);
+
+        if (task->writing || task->stop != RUN_STOP_NONE)
+            continue;
+        run_stop(task, RUN_STOP_UNTRUSTED);
+        count++;
+    }
+    if (count > 0)
+        log_warn("the lease could not be renewed in time: calls under way are cut off",
+                 LOG_STR("worker", worker->id_text), LOG_INT("runs", count));
+}
+
+static void trust_main(void *arg)
+{
+    struct worker *worker = ((struct watch *)arg)->worker;
+
+    while (fiber_sleep(TRUST_POLL_MS, NULL) == 0) {
+        heartbeat_set_busy(worker->heartbeat, (int64_t)worker->busy);
+        if (heartbeat_dead(worker->heartbeat))
+            worker_stop_runs(worker, RUN_STOP_FENCED);
+        else if (!heartbeat_trusted(worker->heartbeat))
+            cut_off(worker);
+    }
+}
+
+/* Nudges of one subscription, until it breaks. */
+static int follow_nudges(struct worker *worker, struct error *err)
+{
+    struct queue_control *control = NULL;
+    int64_t id = worker->id;
+    int r =
+        queue_control_open(worker->config->redis_url, id, deadline_in(OPEN_WAIT_MS), &control, err);
+
+    while (r >= 0 && id == worker->id) {
+        struct uuid run;
+
+        r = queue_control_next(control, deadline_in(NUDGE_WAIT_MS), &run, err);
+        if (r == 0)
+            cancel_run(worker, run);
+        else if (r == -E_TIMEOUT)
+            r = 0;
+    }
+    queue_control_close(control);
+    return r;
+}
+
+static void nudges_main(void *arg)
+{
+    struct watch *watch = arg;
+    struct error err;
+    int64_t wait_ms = NUDGE_BACKOFF_MS;
+
+    for (;;) {
+        int64_t start_ms = clock_ms();
+        int r = follow_nudges(watch->worker, &err);
+
+        if (r == -E_CANCELED)
+            return;
+        if (clock_ms() - start_ms > NUDGE_BACKOFF_CAP)
+            wait_ms = NUDGE_BACKOFF_MS;
+        if (fiber_sleep(wait_ms / 2 + (int64_t)random_below((uint64_t)wait_ms), &err) < 0)
+            return;
+        wait_ms = wait_ms * 2 < NUDGE_BACKOFF_CAP ? wait_ms * 2 : NUDGE_BACKOFF_CAP;
+    }
+}
+
+struct watch *watch_open(struct worker *worker)
+{
+    struct watch *watch = xcalloc(1, sizeof(*watch));
+
+    watch->worker = worker;
+    watch->counted_ms = clock_ms();
+    pulse_start(&watch->pulse, "watch", STUCK_MS);
+    watch->cancels = fiber_start("watch cancels", cancels_main, watch);
+    watch->nudges = fiber_start("watch nudges", nudges_main, watch);
+    watch->trust = fiber_start("watch trust", trust_main, watch);
+    return watch;
+}
+
+void watch_close(struct watch *watch)
+{
+    if (!watch)
+        return;
+    fiber_cancel(watch->cancels);
+    fiber_cancel(watch->nudges);
+    fiber_cancel(watch->trust);
+    fiber_join(watch->cancels);
+    fiber_join(watch->nudges);
+    fiber_join(watch->trust);
+    pulse_stop(&watch->pulse);
+    free(watch);
+}

@@ -1,0 +1,204 @@
+/* Parsing of a run's spec into what the loop reads. The API has validated it when the run was made;
+ * what is odd here all the same (a spec written by hand into the database) is an error, not a
+ * guess. */
+
+#include "worker/run/agent.h"
+
+#include <stdio.h>
+
+#include "shared/base/error.h"
+#include "shared/base/json.h"
+#include "worker/tools/tool.h"
+
+#define TOOLS_MAX 128
+
+static int out_of_room(struct error *err)
+{
+    return error_set(err, E_LIMIT, "the spec is too large for the run's memory");
+}
+
+static int copy_text(struct arena *arena, struct text text, struct text *out, struct error *err)
+{
+    char *copy;
+
+    if (!text.ptr)
+        return 0;
+    copy = arena_copy(arena, text);
+    if (!copy)
+        return out_of_room(err);
+    *out = (struct text){copy, text.len};
+    return 0;
+}
+
+/* A member's JSON text; absent and null stay TEXT_NONE. */
+static int copy_json(struct arena *arena, struct json_object *member, struct text *out,
+                     struct error *err)
+{
+    return member ? copy_text(arena, json_text(member), out, err) : 0;
+}
+
+static int parse_function(struct json_object *function, struct arena *arena, struct chat_tool *out,
+                          struct error *err)
+{
+    struct json_object *strict = json_get(function, "strict");
+    int r = copy_text(arena, json_get_text(function, "name"), &out->name, err);
+
+    if (r == 0)
+        r = copy_text(arena, json_get_text(function, "description"), &out->description, err);
+    if (r == 0)
+        r = copy_json(arena, json_get(function, "parameters"), &out->parameters, err);
+    if (r < 0)
+        return r;
+    if (strict)
+        out->strict = json_get_bool(function, "strict", false) ? CHAT_SWITCH_ON : CHAT_SWITCH_OFF;
+    if (!out->name.len)
+        return error_set(err, E_INVALID, "a function tool without a name");
+    return 0;
+}
+
+static int parse_tool(struct json_object *item, struct arena *arena, struct agent_setup *agent,
+                      struct error *err)
+{
+    struct agent_tool *tool = &agent->tools[agent->tools_count];
+    struct chat_tool *shown = &agent->chat_tools[agent->tools_count];
+    struct text type = json_get_text(item, "type");
+    int r;
+
+    if (text_is(type, "function")) {
+        r = parse_function(json_get(item, "function"), arena, shown, err);
+        if (r < 0)
+            return r;
+        tool->name = shown->name;
+        agent->tools_count++;
+        return 0;
+    }
+    tool->tool = tool_find(type);
+    if (!tool->tool)
+        return error_set(err, E_INVALID, "there is no tool of the type '%.*s' here",
+                         (int)(type.len < 64 ? type.len : 64), type.ptr ? type.ptr : "");
+    tool->name = text_of(tool->tool->name);
+    if (json_get(item, "class")) {
+        if (!tool_class_parse(json_get_text(item, "class"), &tool->class))
+            return error_set(err, E_INVALID, "the class of the tool %s is none", tool->tool->name);
+        tool->has_class = true;
+    }
+    shown->name = tool->name;
+    shown->description = text_of(tool->tool->description);
+    shown->parameters = text_of(tool->tool->parameters);
+    agent->tools_count++;
+    return 0;
+}
+
+static int parse_tools(struct json_object *list, struct arena *arena, struct agent_setup *agent,
+                       struct error *err)
+{
+    size_t count;
+
+    if (!json_object_is_type(list, json_type_array))
+        return 0;
+    count = json_object_array_length(list);
+    if (count > TOOLS_MAX)
+        return error_set(err, E_LIMIT, "more than %d tools", TOOLS_MAX);
+    agent->tools = arena_calloc(arena, count, sizeof(*agent->tools));
+    agent->chat_tools = arena_calloc(arena, count, sizeof(*agent->chat_tools));
+    if (!agent->tools || !agent->chat_tools)
+        return out_of_room(err);
+    for (size_t i = 0; i < count; i++) {
+        int r = parse_tool(json_object_array_get_idx(list, i), arena, agent, err);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int parse_http_allow(struct json_object *list, struct arena *arena,
+                            struct agent_setup *agent, struct error *err)
+{
+    size_t count;
+
+    if (!json_object_is_type(list, json_type_array))
+        return 0;
+    count = json_object_array_length(list);
+    agent->http_allow = arena_calloc(arena, count, sizeof(*agent->http_allow));
+    if (!agent->http_allow)
+        return out_of_room(err);
+    for (size_t i = 0; i < count; i++) {
+        struct text host = json_string(json_object_array_get_idx(list, i));
+        const char *copy = host.ptr ? arena_copy(arena, host) : NULL;
+
+        if (!copy)
+            return error_set(err, E_INVALID, "http_allow[%zu] is no host name", i);
+        agent->http_allow[agent->http_allow_count++] = copy;
+    }
+    return 0;
+}
+
+static void parse_numbers(struct json_object *spec, struct agent_setup *agent)
+{
+    struct json_object *truncation = json_get(spec, "truncation_strategy");
+
+    agent->has_temperature = json_get(spec, "temperature");
+    agent->temperature = json_get_double(spec, "temperature", 0);
+    agent->has_top_p = json_get(spec, "top_p");
+    agent->top_p = json_get_double(spec, "top_p", 0);
+    agent->max_prompt_tokens = json_get_int(spec, "max_prompt_tokens", 0);
+    agent->max_completion_tokens = json_get_int(spec, "max_completion_tokens", 0);
+    agent->max_iterations = json_get_int(spec, "max_iterations", 0);
+    agent->timeout_ms = json_get_int(spec, "timeout_seconds", 0) * 1000;
+    if (text_is(json_get_text(truncation, "type"), "last_messages"))
+        agent->last_messages = json_get_int(truncation, "last_messages", 0);
+    if (json_get(spec, "parallel_tool_calls"))
+        agent->parallel_tool_calls =
+            json_get_bool(spec, "parallel_tool_calls", true) ? CHAT_SWITCH_ON : CHAT_SWITCH_OFF;
+}
+
+static int parse_texts(struct json_object *spec, struct arena *arena, struct agent_setup *agent,
+                       struct error *err)
+{
+    int r = copy_text(arena, json_get_text(spec, "model"), &agent->model, err);
+
+    if (r == 0)
+        r = copy_text(arena, json_get_text(spec, "instructions"), &agent->instructions, err);
+    if (r == 0)
+        r = copy_text(arena, json_get_text(spec, "reasoning_effort"), &agent->reasoning_effort,
+                      err);
+    if (r == 0)
+        r = copy_text(arena, json_get_text(spec, "trace_id"), &agent->trace, err);
+    if (r == 0)
+        r = copy_json(arena, json_get(spec, "tool_choice"), &agent->tool_choice, err);
+    if (r == 0)
+        r = copy_json(arena, json_get(spec, "response_format"), &agent->response_format, err);
+    return r;
+}
+
+int agent_parse(struct text spec_text, struct arena *arena, struct agent_setup *out,
+                struct error *err)
+{
+    CLEANUP(json_freep) struct json_object *spec = NULL;
+    struct agent_setup agent = {0};
+    int r = json_decode(spec_text, JSON_DEPTH_DEFAULT * 2, &spec, err);
+
+    if (r < 0)
+        return error_wrap(err, "the run's spec");
+    r = parse_texts(spec, arena, &agent, err);
+    if (r == 0)
+        r = parse_tools(json_get(spec, "tools"), arena, &agent, err);
+    if (r == 0)
+        r = parse_http_allow(json_get(spec, "http_allow"), arena, &agent, err);
+    if (r < 0)
+        return r;
+    if (!agent.model.len)
+        return error_set(err, E_INVALID, "the run's spec names no model");
+    parse_numbers(spec, &agent);
+    *out = agent;
+    return 0;
+}
+
+const struct agent_tool *agent_find_tool(const struct agent_setup *agent, struct text name)
+{
+    for (size_t i = 0; i < agent->tools_count; i++)
+        if (text_equal(agent->tools[i].name, name))
+            return &agent->tools[i];
+    return NULL;
+}

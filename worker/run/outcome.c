@@ -1,0 +1,86 @@
+/* The retry policy for model calls. Reads classes and numbers, never texts. */
+
+#include "worker/run/outcome.h"
+
+#define BASE_MS              250
+#define CAP_MS               60000
+#define MALFORMED_MAX        3
+#define RATE_LIMITED_BASE_MS 1000 /* when the provider does not say */
+#define RATE_LIMITED_CAP_MS  30000
+
+/* value * U(from, 1), in thousandths. */
+static int64_t jitter(int64_t value_ms, uint32_t random, int64_t from_thousandths)
+{
+    int64_t span = 1000 - from_thousandths;
+
+    return value_ms * (from_thousandths + (int64_t)((uint64_t)random * (uint64_t)span >> 32)) /
+           1000;
+}
+
+static int64_t backoff_ms(int64_t base_ms, int64_t cap_ms, int times, uint32_t random)
+{
+    int64_t wait_ms = times < 16 ? base_ms << times : cap_ms;
+
+    return jitter(wait_ms < cap_ms ? wait_ms : cap_ms, random, 500);
+}
+
+/* Never before the provider said; up to a tenth (at most 5 s) after. */
+static int64_t asked_ms(int64_t retry_after_ms, uint32_t random)
+{
+    int64_t spread_ms = retry_after_ms / 10 + 50;
+
+    if (spread_ms > 5000)
+        spread_ms = 5000;
+    return retry_after_ms + jitter(spread_ms, random, 0);
+}
+
+static struct outcome wait_for(const struct outcome_input *input, bool counts, const char *code)
+{
+    struct outcome outcome = {.counts = counts, .code = code};
+
+    if (input->retry_after_ms >= 0)
+        outcome.wait_ms = asked_ms(input->retry_after_ms, input->random);
+    else if (counts)
+        outcome.wait_ms = backoff_ms(BASE_MS, CAP_MS, input->attempts, input->random);
+    else
+        outcome.wait_ms =
+            backoff_ms(RATE_LIMITED_BASE_MS, RATE_LIMITED_CAP_MS, input->limited, input->random);
+    if (outcome.wait_ms > input->left_ms)
+        outcome.wait_ms = input->left_ms > 0 ? input->left_ms : 0;
+    outcome.action = outcome.wait_ms <= OUTCOME_HOLD_MS ? OUTCOME_RETRY : OUTCOME_HAND_BACK;
+    return outcome;
+}
+
+static struct outcome fail(const char *code)
+{
+    return (struct outcome){.action = OUTCOME_FAIL, .code = code};
+}
+
+struct outcome outcome_decide(const struct outcome_input *input)
+{
+    int attempts_max = OUTCOME_ATTEMPTS_MAX;
+
+    switch (input->failure) {
+    case PROVIDER_RATE_LIMITED:
+        return wait_for(input, false, "rate_limit_exceeded");
+    case PROVIDER_MALFORMED_REPLY:
+        attempts_max = MALFORMED_MAX;
+        break;
+    case PROVIDER_OVERLOADED:
+    case PROVIDER_TIMED_OUT:
+    case PROVIDER_STREAM_CUT:
+        break;
+    case PROVIDER_QUOTA:
+        return fail("rate_limit_exceeded");
+    case PROVIDER_CONTEXT_OVERFLOW:
+        return (struct outcome){.action = OUTCOME_INCOMPLETE, .code = "max_prompt_tokens"};
+    case PROVIDER_BAD_REQUEST:
+    case PROVIDER_AUTH:
+        return fail("server_error");
+    case PROVIDER_OK:
+        ASSERT(input->failure != PROVIDER_OK);
+    }
+    if (input->attempts + 1 >= attempts_max)
+        return fail("server_error");
+    return wait_for(input, true, "server_error");
+}

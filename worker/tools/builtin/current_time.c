@@ -1,0 +1,153 @@
+/* The `current_time` tool. Pure but for the file of the time zone: the time is a parameter. */
+
+#include "worker/tools/builtin/current_time.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shared/base/error.h"
+#include "shared/base/json.h"
+#include "shared/time/zone.h"
+#include "shared/time/zone_rule.h"
+
+#define DAY_S 86400
+
+static bool digits_at(struct text text, size_t at, size_t count, int *out)
+{
+    int value = 0;
+
+    if (at + count > text.len)
+        return false;
+    for (size_t i = at; i < at + count; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+        value = value * 10 + (text.ptr[i] - '0');
+    }
+    *out = value;
+    return true;
+}
+
+static bool char_at(struct text text, size_t at, const char *any_of)
+{
+    return at < text.len && text.ptr[at] != '\0' && strchr(any_of, text.ptr[at]);
+}
+
+/* Z or +hh:mm, to the end. */
+static bool parse_offset(struct text text, size_t at, int *out_s)
+{
+    int hours, minutes;
+
+    if (char_at(text, at, "Zz") && text.len == at + 1) {
+        *out_s = 0;
+        return true;
+    }
+    if (!char_at(text, at, "+-") || text.len != at + 6 || !digits_at(text, at + 1, 2, &hours) ||
+        !char_at(text, at + 3, ":") || !digits_at(text, at + 4, 2, &minutes) || hours > 23 ||
+        minutes > 59)
+        return false;
+    *out_s = (hours * 60 + minutes) * 60 * (text.ptr[at] == '-' ? -1 : 1);
+    return true;
+}
+
+bool current_time_parse(struct text text, int64_t *out_unix_s)
+{
+    int year, month, day, hour, minute, second, offset_s;
+    size_t at = 19;
+
+    if (!digits_at(text, 0, 4, &year) || !char_at(text, 4, "-") || !digits_at(text, 5, 2, &month) ||
+        !char_at(text, 7, "-") || !digits_at(text, 8, 2, &day) || !char_at(text, 10, "Tt ") ||
+        !digits_at(text, 11, 2, &hour) || !char_at(text, 13, ":") ||
+        !digits_at(text, 14, 2, &minute) || !char_at(text, 16, ":") ||
+        !digits_at(text, 17, 2, &second))
+        return false;
+    if (year < 1 || month < 1 || month > 12 || day < 1 ||
+        day > calendar_month_length(year, month) || hour > 23 || minute > 59 || second > 60)
+        return false;
+    if (char_at(text, at, ".")) {
+        if (!char_at(text, ++at, "0123456789"))
+            return false;
+        while (char_at(text, at, "0123456789"))
+            at++;
+    }
+    if (!parse_offset(text, at, &offset_s))
+        return false;
+    *out_unix_s =
+        calendar_days(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second - offset_s;
+    return true;
+}
+
+static int64_t floor_divide(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0 ? 1 : 0);
+}
+
+/* "+05:30", with seconds where a zone of long ago has them. */
+static void format_offset(int32_t offset_s, char *out, size_t size)
+{
+    unsigned absolute = (unsigned)abs(offset_s);
+    int len = snprintf(out, size, "%c%02u:%02u", offset_s < 0 ? '-' : '+', absolute / 3600,
+                       absolute / 60 % 60);
+
+    if (absolute % 60 > 0)
+        snprintf(out + len, size - (size_t)len, ":%02u", absolute % 60);
+}
+
+static void write_time(struct buf *out, struct text zone_name, int64_t unix_s, int32_t offset_s)
+{
+    static const char *const weekdays[] = {"Thursday", "Friday",  "Saturday", "Sunday",
+                                           "Monday",   "Tuesday", "Wednesday"};
+    int64_t local_s = unix_s + offset_s;
+    int64_t days = floor_divide(local_s, DAY_S);
+    int seconds = (int)(local_s - days * DAY_S);
+    char date[32], time[16], offset[24];
+    int64_t year;
+    int month, day;
+
+    calendar_date(days, &year, &month, &day);
+    snprintf(date, sizeof(date), "%04" PRId64 "-%02d-%02d", year, month, day);
+    snprintf(time, sizeof(time), "%02d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format_offset(offset_s, offset, sizeof(offset));
+    buf_add_string(out, "{\"timezone\":");
+    buf_add_json(out, zone_name);
+    buf_printf(out,
+               ",\"iso8601\":\"%sT%s%s\",\"date\":\"%s\",\"time\":\"%s\",\"weekday\":\"%s\","
+               "\"utc_offset\":\"%s\",\"unix\":%" PRId64 "}",
+               date, time, offset, date, time, weekdays[(days % 7 + 7) % 7], offset, unix_s);
+}
+
+static int text_argument(struct json_object *arguments, const char *name, struct text *out,
+                         struct error *err)
+{
+    struct json_object *value = json_get(arguments, name);
+
+    if (!value)
+        return 0;
+    if (!json_string(value).ptr)
+        return error_set(err, E_INVALID, "\"%s\" must be a string", name);
+    *out = json_string(value);
+    return 0;
+}
+
+int current_time_evaluate(struct json_object *arguments, int64_t now_wall_ms, struct buf *out,
+                          struct error *err)
+{
+    CLEANUP(zone_freep) struct zone *zone = NULL;
+    struct text name = TEXT("UTC");
+    struct text at = TEXT_NONE;
+    int64_t unix_s = floor_divide(now_wall_ms, 1000);
+    int r = text_argument(arguments, "timezone", &name, err);
+
+    if (r == 0)
+        r = text_argument(arguments, "at", &at, err);
+    if (r == 0 && at.ptr && !current_time_parse(at, &unix_s))
+        r = error_set(err, E_INVALID,
+                      "\"at\" must be a time as in RFC 3339 with its offset, such as "
+                      "2026-03-29T01:30:00Z or 2026-03-29T03:30:00+02:00");
+    if (r == 0)
+        r = zone_load(name, &zone, err);
+    if (r < 0)
+        return r;
+    write_time(out, name, unix_s, zone_offset(zone, unix_s));
+    return buf_check(out, err);
+}
