@@ -17,7 +17,7 @@
  * reaper's sweep, every second.
  */
 
-#include "shared/store/runs/drafts.h"
+#include "shared/store/threads/drafts.h"
 
 /* Promotes in the idle ones of `threads`, a query of one column. Rows: the promoted runs. Threads
  * are locked in the order of their ids, then their runs; a run that was cancelled or promoted

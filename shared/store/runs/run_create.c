@@ -5,9 +5,9 @@
  * sees active_run set, and touches nothing; a second, cheap statement then tells why.
  */
 
-#include "shared/store/runs/drafts.h"
 #include "shared/store/runs/run_drafts.h"
 #include "shared/store/runs/run_rows.h"
+#include "shared/store/threads/drafts.h"
 #include "shared/store/threads/thread_rows.h"
 
 #define INSERT_RUN                                                                                 \

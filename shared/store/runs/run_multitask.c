@@ -14,11 +14,11 @@
  * a person said is not lost. That run inherits what they were to roll back, too.
  */
 
-#include "shared/store/runs/drafts.h"
 #include "shared/store/runs/promotions.h"
 #include "shared/store/runs/run_drafts.h"
 #include "shared/store/runs/run_ends.h"
 #include "shared/store/runs/run_rows.h"
+#include "shared/store/threads/drafts.h"
 
 static const struct pg_statement lock_active = {
     .name = "multitask_lock_active",

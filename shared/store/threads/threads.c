@@ -11,7 +11,7 @@
 #include "shared/store/threads/threads.h"
 
 #include "shared/store/rows.h"
-#include "shared/store/runs/drafts.h"
+#include "shared/store/threads/drafts.h"
 #include "shared/store/threads/thread_rows.h"
 
 int thread_read(struct row *row, struct thread *out, struct error *err)

@@ -1,6 +1,6 @@
 /* Messages from outside as one jsonb parameter */
 
-#include "shared/store/runs/drafts.h"
+#include "shared/store/threads/drafts.h"
 
 #include "shared/base/error.h"
 
