@@ -15,7 +15,7 @@
 #include <stdio.h>
 
 #include "providers/headers.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 
 #define BODY_MAX_BYTES ((size_t)256 << 10) /* of an error that is looked into */
 

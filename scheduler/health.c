@@ -15,9 +15,9 @@
 #include "scheduler/reap/reap.h"
 #include "scheduler/scheduler.h"
 #include "shared/base/log.h"
-#include "shared/base/metric.h"
 #include "shared/fiber/loop.h"
 #include "shared/fiber/watchdog.h"
+#include "shared/metrics/metric.h"
 #include "shared/postgres/postgres.h"
 #include "shared/redis/redis.h"
 

@@ -8,10 +8,10 @@
  */
 
 #include "shared/base/compiler.h"
-#include "shared/base/histogram.h"
 #include "shared/base/list.h"
 #include "shared/fiber/cond.h"
 #include "shared/fiber/watchdog.h"
+#include "shared/metrics/histogram.h"
 
 struct config;
 struct error;

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 
 #define IMAGE_DEPTH 8
 

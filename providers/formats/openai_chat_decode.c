@@ -15,7 +15,7 @@
 #include "providers/headers.h"
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 
 #define TOOL_CALLS_MAX 128
 

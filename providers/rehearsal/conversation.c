@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 
 #define MESSAGES_MAX 10000
 #define CALLS_MAX    128

@@ -18,10 +18,10 @@
 #include "providers/rehearsal/reply.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
-#include "shared/base/json.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
 #include "shared/http_server/http_server.h"
+#include "shared/json/json.h"
 
 #define BODY_MAX_BYTES  ((size_t)32 << 20)
 #define CALL_MAX_MS     ((int64_t)3600 * 1000)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 
 enum source { SOURCE_CAPTURE, SOURCE_TOOL, SOURCE_USER, SOURCE_MODEL };
 

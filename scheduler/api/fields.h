@@ -3,7 +3,7 @@
  * and within which limits; fields_check compares and answers in OpenAI's words. Pure. */
 
 #include "shared/base/compiler.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 
 struct failure;
 struct path;

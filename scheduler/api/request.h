@@ -10,8 +10,8 @@
 #include "scheduler/api/metrics.h"
 #include "scheduler/api/poll.h"
 #include "scheduler/api/settle.h"
-#include "shared/base/json.h"
 #include "shared/http_server/router.h"
+#include "shared/json/json.h"
 #include "shared/store/store.h"
 
 struct api {

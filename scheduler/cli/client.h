@@ -4,8 +4,8 @@
  */
 
 #include "shared/base/compiler.h"
-#include "shared/base/json.h"
 #include "shared/base/text.h"
+#include "shared/json/json.h"
 
 struct error;
 struct http_client;

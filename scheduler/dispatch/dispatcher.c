@@ -21,10 +21,10 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
-#include "shared/base/metric.h"
 #include "shared/fiber/cond.h"
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/watchdog.h"
+#include "shared/metrics/metric.h"
 
 enum {
     BACKOFF_MAX_MS = 250,

@@ -15,9 +15,9 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
-#include "shared/base/metric.h"
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/watchdog.h"
+#include "shared/metrics/metric.h"
 #include "shared/store/dispatch/shards.h"
 #include "shared/store/fleet/workers.h"
 

@@ -15,9 +15,9 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
-#include "shared/base/metric.h"
 #include "shared/base/text.h"
 #include "shared/fiber/fiber.h"
+#include "shared/metrics/metric.h"
 
 #define TICK_MS      250
 #define TICK_MAX_MS  500

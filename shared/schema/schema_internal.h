@@ -1,7 +1,7 @@
 #pragma once
 /* What the schema's files share. Nobody else includes it. */
 
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 #include "shared/schema/schema.h"
 
 #define SCHEMA_DEPTH_MAX 64

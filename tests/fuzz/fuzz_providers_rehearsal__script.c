@@ -5,7 +5,7 @@
 
 #include "providers/rehearsal/decide.h"
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 
 static const char request_text[] =
     "{\"model\":\"gpt-4o-mini\",\"messages\":[{\"role\":\"user\",\"content\":\"12 boxes at 2.50\"},"

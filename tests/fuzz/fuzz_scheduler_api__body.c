@@ -7,7 +7,7 @@
 #include "scheduler/api/assistants/run_spec.h"
 #include "scheduler/api/failure.h"
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

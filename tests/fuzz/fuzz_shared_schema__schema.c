@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 #include "shared/schema/schema.h"
 
 static int check(struct json_object *schema, struct json_object *value)

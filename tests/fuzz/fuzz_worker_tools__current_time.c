@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 #include "worker/tools/builtin/current_time.h"
 
 #define NOW_MS INT64_C(1774747800000)

@@ -3,7 +3,7 @@
 #include "worker/context/context.h"
 
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 #include "worker/context/repair.h"
 
 static int no_room(struct error *err)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 #include "worker/tools/tool.h"
 
 #define TOOLS_MAX 128

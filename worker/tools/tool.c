@@ -3,8 +3,8 @@
 #include "worker/tools/tool.h"
 
 #include "shared/base/error.h"
-#include "shared/base/json.h"
 #include "shared/fiber/fiber.h"
+#include "shared/json/json.h"
 #include "shared/schema/schema.h"
 #include "worker/tools/builtin/calculator.h"
 #include "worker/tools/builtin/current_time.h"

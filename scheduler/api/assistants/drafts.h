@@ -2,7 +2,7 @@
 /* Messages of a request's body as the store wants them: content in the API's output shape. */
 
 #include "shared/base/compiler.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 #include "shared/store/threads/messages.h"
 
 struct request;

@@ -9,8 +9,8 @@
 
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
-#include "shared/base/json.h"
 #include "shared/base/text.h"
+#include "shared/json/json.h"
 
 struct failure;
 

@@ -1,8 +1,8 @@
 #pragma once
 /* What `penstock apply` would change: the wanted agents against those that are there. Pure. */
 
-#include "shared/base/json.h"
 #include "shared/base/text.h"
+#include "shared/json/json.h"
 
 enum agents_change { AGENTS_SAME, AGENTS_CREATE, AGENTS_UPDATE };
 

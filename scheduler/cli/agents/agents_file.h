@@ -3,8 +3,8 @@
  * names file, line and column, what is wrong, and what would be right.
  */
 
-#include "shared/base/json.h"
 #include "shared/base/text.h"
+#include "shared/json/json.h"
 
 struct error;
 

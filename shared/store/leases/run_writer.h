@@ -10,7 +10,7 @@
  */
 
 #include "shared/base/compiler.h"
-#include "shared/base/histogram.h"
+#include "shared/metrics/histogram.h"
 
 struct pg;
 struct run_writer;

@@ -2,7 +2,7 @@
 /* Shared by the tests of providers: a target, and what stands between a value and its check. */
 
 #include "providers/formats/openai_chat.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 
 /* A target of that name, key "sk-test-1234567890", model "m-1". */
 struct provider_target support_target(const char *provider_name);

@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "providers/rehearsal/conversation.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 
 #define USER "{\"role\":\"user\",\"content\":\"hi\"}"
 #define CALL                                                                                       \

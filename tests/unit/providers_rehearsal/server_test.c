@@ -9,10 +9,10 @@
 #include "providers/rehearsal/server.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
-#include "shared/base/json.h"
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
 #include "shared/io/io.h"
+#include "shared/json/json.h"
 #include "support.h"
 
 #define MANY 2000

@@ -2,7 +2,7 @@
 /* Playing the worker's part against the script engine, without a server. */
 
 #include "providers/rehearsal/decide.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 
 /* A conversation that grows: JSON text of its messages, with commas between them. */
 struct play {

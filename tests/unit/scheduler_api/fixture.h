@@ -6,7 +6,7 @@
 
 #include "scheduler/api/api.h"
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 #include "shared/store/access/tenants.h"
 
 struct pg;

@@ -13,7 +13,7 @@
 #include "scheduler/api/poll.h"
 #include "scheduler/api/trace.h"
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 #include "shared/store/store.h"
 
 static struct json_object *parse(const char *text)

@@ -7,8 +7,8 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
-#include "shared/base/json.h"
 #include "shared/base/log.h"
+#include "shared/json/json.h"
 
 static int pipe_fds[2];
 

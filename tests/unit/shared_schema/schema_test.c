@@ -4,7 +4,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 #include "shared/schema/schema.h"
 
 struct row {

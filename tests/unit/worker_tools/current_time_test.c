@@ -7,8 +7,8 @@
 #include <criterion/criterion.h>
 
 #include "shared/base/error.h"
-#include "shared/base/json.h"
 #include "shared/base/memory.h"
+#include "shared/json/json.h"
 #include "shared/time/zone.h"
 #include "shared/time/zone_rule.h"
 #include "worker/tools/builtin/current_time.h"

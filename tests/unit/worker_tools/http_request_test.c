@@ -6,13 +6,13 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
-#include "shared/base/json.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
 #include "shared/fiber/offload.h"
 #include "shared/http_client/http_client.h"
 #include "shared/io/io.h"
+#include "shared/json/json.h"
 #include "worker/tools/http/http_request.h"
 
 /* Answers each connection once, with `reply`, and keeps the request. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 #include "shared/time/zone.h"
 #include "shared/time/zone_rule.h"
 

@@ -12,8 +12,8 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
-#include "shared/base/json.h"
 #include "shared/http_client/http_client.h"
+#include "shared/json/json.h"
 #include "worker/tools/http/http_target.h"
 
 #define HEADERS_MAX        32

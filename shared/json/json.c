@@ -6,7 +6,7 @@
  * trailing bytes, and VALIDATE_UTF8 what its name says.
  */
 
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 
 #include <stdarg.h>
 

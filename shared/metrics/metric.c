@@ -1,11 +1,11 @@
 /* Metrics as text. Names and help are ours, so nothing is escaped. */
 
-#include "shared/base/metric.h"
+#include "shared/metrics/metric.h"
 
 #include <inttypes.h>
 
-#include "shared/base/histogram.h"
 #include "shared/base/text.h"
+#include "shared/metrics/histogram.h"
 
 void metric_head(struct buf *out, const char *type, const char *name, const char *help)
 {

@@ -2,9 +2,9 @@
 
 #include <criterion/criterion.h>
 
-#include "shared/base/histogram.h"
-#include "shared/base/metric.h"
 #include "shared/base/text.h"
+#include "shared/metrics/histogram.h"
+#include "shared/metrics/metric.h"
 
 static const struct histogram_shape shape = {3, {500, 1000, 2500000}};
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 
 /* The grammar, letter by letter. json_decode refuses a little more than the RFC: escapes of NUL and
  * of lone surrogates, more than JSON_DEPTH_DEFAULT levels, and integers beyond 64 bits. */

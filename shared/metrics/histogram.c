@@ -1,6 +1,6 @@
 /* Histograms */
 
-#include "shared/base/histogram.h"
+#include "shared/metrics/histogram.h"
 
 void histogram_add(struct histogram *histogram, int64_t value)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "shared/base/error.h"
-#include "shared/base/json.h"
+#include "shared/json/json.h"
 
 static int decode(const char *text, struct error *err)
 {
