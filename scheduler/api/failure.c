@@ -12,18 +12,6 @@
 
 #include "shared/base/error.h"
 
-void text_excerpt(struct text text, char *out, size_t size)
-{
-    size_t len = text.len < size - 1 ? text.len : size - 1;
-
-    ASSERT(size > 0);
-    while (len > 0 && len < text.len && ((unsigned char)text.ptr[len] & 0xC0) == 0x80)
-        len--;
-    for (size_t i = 0; i < len; i++)
-        out[i] = (unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7F ? '?' : text.ptr[i];
-    out[len] = '\0';
-}
-
 size_t text_characters(struct text text)
 {
     size_t count = 0;

@@ -52,9 +52,5 @@ int failure_from_error(struct failure *failure, const struct error *err);
 /* Append the JSON body. */
 void failure_render(const struct failure *failure, struct buf *body);
 
-/* At most `size` - 1 bytes of a text, cut between characters, always ended by a zero. For names
- * from outside that a message repeats; control characters become '?'. */
-void text_excerpt(struct text text, char *out, size_t size);
-
 /* Characters (code points) in a text that is valid UTF-8. */
 size_t text_characters(struct text text);

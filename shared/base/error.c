@@ -6,12 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Cuts a text that did not fit with an ellipsis, so that the reader knows. */
-static void mark_cut(char *text, size_t size, int wanted)
-{
-    if (wanted >= (int)size)
-        memcpy(text + size - 4, "...", 4);
-}
+#include "shared/base/utf8.h"
 
 int error_set_at(struct error *err, int code, const char *origin, const char *format, ...)
 {
@@ -22,8 +17,8 @@ int error_set_at(struct error *err, int code, const char *origin, const char *fo
         err->code = code;
         err->origin = origin;
         va_start(args, format);
-        mark_cut(err->text, sizeof(err->text),
-                 vsnprintf(err->text, sizeof(err->text), format, args));
+        utf8_mark_cut(err->text, sizeof(err->text),
+                      vsnprintf(err->text, sizeof(err->text), format, args));
         va_end(args);
     }
     return -code;
@@ -37,7 +32,7 @@ int error_set_errno_at(struct error *err, int errno_value, const char *origin, c
     va_list args;
 
     va_start(args, format);
-    mark_cut(prefix, sizeof(prefix), vsnprintf(prefix, sizeof(prefix), format, args));
+    utf8_mark_cut(prefix, sizeof(prefix), vsnprintf(prefix, sizeof(prefix), format, args));
     va_end(args);
     return error_set_at(err, E_SYSTEM, origin, "%s: %s", prefix,
                         strerror_r(errno_value, reason, sizeof(reason)));
@@ -53,10 +48,10 @@ int error_wrap(struct error *err, const char *format, ...)
         return -E_INTERNAL;
     memcpy(old, err->text, sizeof(old));
     va_start(args, format);
-    mark_cut(prefix, sizeof(prefix), vsnprintf(prefix, sizeof(prefix), format, args));
+    utf8_mark_cut(prefix, sizeof(prefix), vsnprintf(prefix, sizeof(prefix), format, args));
     va_end(args);
-    mark_cut(err->text, sizeof(err->text),
-             snprintf(err->text, sizeof(err->text), "%s: %s", prefix, old));
+    utf8_mark_cut(err->text, sizeof(err->text),
+                  snprintf(err->text, sizeof(err->text), "%s: %s", prefix, old));
     return -err->code;
 }
 

@@ -8,6 +8,7 @@
 
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
+#include "shared/base/utf8.h"
 
 #define BUF_DEFAULT_LIMIT ((size_t)16 << 20)
 #define BUF_FIRST_SIZE    256
@@ -102,64 +103,25 @@ int text_hex_digit(char c)
     return -1;
 }
 
-/* Length of the UTF-8 sequence at p, or 0 when it is malformed. Table 3-7 of the Unicode standard.
- */
-static size_t utf8_sequence(const unsigned char *p, size_t left)
-{
-    unsigned char low = 0x80;
-    unsigned char high = 0xBF;
-    size_t len;
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] >= 0xC2 && p[0] <= 0xDF)
-        len = 2;
-    else if (p[0] >= 0xE0 && p[0] <= 0xEF)
-        len = 3;
-    else if (p[0] >= 0xF0 && p[0] <= 0xF4)
-        len = 4;
-    else
-        return 0;
-    if (p[0] == 0xE0)
-        low = 0xA0;
-    else if (p[0] == 0xED)
-        high = 0x9F;
-    else if (p[0] == 0xF0)
-        low = 0x90;
-    else if (p[0] == 0xF4)
-        high = 0x8F;
-    if (left < len || p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < len; i++)
-        if (p[i] < 0x80 || p[i] > 0xBF)
-            return 0;
-    return len;
-}
-
 bool text_is_utf8(struct text a)
 {
-    const unsigned char *p = (const unsigned char *)a.ptr;
-    size_t left = a.len;
+    return utf8_is_valid(a.ptr, a.len);
+}
 
-    while (left > 0) {
-        uint64_t eight;
-        size_t step;
+struct text text_prefix(struct text a, size_t max_bytes)
+{
+    return (struct text){a.ptr, utf8_prefix(a.ptr, a.len, max_bytes)};
+}
 
-        if (left >= sizeof(eight)) { /* mostly it is ASCII */
-            memcpy(&eight, p, sizeof(eight));
-            if (!(eight & 0x8080808080808080)) {
-                p += sizeof(eight);
-                left -= sizeof(eight);
-                continue;
-            }
-        }
-        step = utf8_sequence(p, left);
-        if (step == 0)
-            return false;
-        p += step;
-        left -= step;
-    }
-    return true;
+void text_excerpt(struct text text, char *out, size_t size)
+{
+    size_t len;
+
+    ASSERT(size > 0);
+    len = text_prefix(text, size - 1).len;
+    for (size_t i = 0; i < len; i++)
+        out[i] = (unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7F ? '?' : text.ptr[i];
+    out[len] = '\0';
 }
 
 void buf_init(struct buf *buf, size_t limit)

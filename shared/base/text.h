@@ -50,6 +50,14 @@ int text_hex_digit(char c);
 /* Valid UTF-8 as RFC 3629 has it (no surrogates, no overlong forms). */
 bool text_is_utf8(struct text a);
 
+/* The longest beginning of at most max_bytes that does not end within a character. Of a text that
+ * is UTF-8 the excerpt is UTF-8, too. */
+struct text text_prefix(struct text a, size_t max_bytes);
+
+/* At most `size` - 1 bytes of a text, cut between characters, always ended by a zero. For names
+ * from outside that a message repeats; control characters become '?'. */
+void text_excerpt(struct text text, char *out, size_t size);
+
 struct buf {
     char *ptr; /* NULL until the first append */
     size_t len;

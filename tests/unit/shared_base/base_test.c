@@ -110,6 +110,53 @@ Test(text, utf8_is_what_rfc_3629_says)
     cr_assert_not(text_is_utf8(TEXT("\x80")));
 }
 
+Test(text, a_prefix_never_splits_a_character)
+{
+    const char *all = "aé漢😀é漢";
+    struct text text = text_of(all);
+
+    for (size_t max = 0; max <= text.len + 1; max++) {
+        struct text cut = text_prefix(text, max);
+
+        cr_assert(cut.len <= max);
+        cr_assert(text_is_utf8(cut));
+        cr_assert(max >= text.len ? cut.len == text.len : max - cut.len < 4);
+    }
+    cr_assert_eq(text_prefix(text_of("\x80\x80\x80\x80\x80\x80"), 5).len, 5);
+}
+
+Test(text, an_excerpt_shows_no_control_characters)
+{
+    char shown[6];
+
+    text_excerpt(TEXT("a\n\x1b\x7f"
+                      "é"),
+                 shown, sizeof(shown));
+    cr_assert_str_eq(shown, "a???");
+    text_excerpt(TEXT_NONE, shown, sizeof(shown));
+    cr_assert_str_eq(shown, "");
+}
+
+Test(error, cuts_between_characters_wherever_the_limit_falls)
+{
+    struct error err;
+    char format[400];
+
+    for (int lead = 0; lead < 8; lead++) {
+        memset(format, 'x', (size_t)lead);
+        format[lead] = '\0';
+        for (int i = 0; i < 90; i++)
+            strcat(format, i % 2 ? "😀" : "é");
+        error_set(&err, E_INVALID, "%s", format);
+        cr_assert(text_is_utf8(text_of(err.text)));
+        cr_assert(text_ends(text_of(err.text), "..."));
+        error_wrap(&err, "%s", "wrapped é");
+        cr_assert(text_is_utf8(text_of(err.text)));
+        error_set_errno(&err, ENOENT, "%s", format);
+        cr_assert(text_is_utf8(text_of(err.text)));
+    }
+}
+
 Test(buf, grows_to_its_limit_and_then_fails_for_good)
 {
     struct buf buf;

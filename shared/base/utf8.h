@@ -1,0 +1,15 @@
+#pragma once
+/* UTF-8 as RFC 3629 has it: what is valid, and where a text may be cut. */
+
+#include "shared/base/compiler.h"
+
+/* No surrogates, no overlong forms, nothing above U+10FFFF. */
+bool utf8_is_valid(const char *text, size_t len);
+
+/* How many bytes the longest beginning of at most max_bytes has that does not end within a
+ * character. */
+size_t utf8_prefix(const char *text, size_t len, size_t max_bytes);
+
+/* After vsnprintf into `text` of `size` (>= 4) bytes said that it wanted `wanted`: where that was
+ * too much, ends the text with "..." in place of its last characters, never within one. */
+void utf8_mark_cut(char *text, size_t size, int wanted);
