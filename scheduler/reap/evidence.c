@@ -43,29 +43,30 @@ void suspects_forget(struct suspects *suspects)
     suspects->count = 0;
 }
 
-static int64_t since(const struct suspects *suspects, int64_t worker, int64_t now_ms)
+static struct suspect before(const struct suspects *suspects, int64_t worker, int64_t now_ms)
 {
     for (size_t i = 0; i < suspects->count; i++)
         if (suspects->items[i].worker == worker)
-            return suspects->items[i].since_ms;
-    return now_ms;
+            return suspects->items[i];
+    return (struct suspect){.worker = worker, .since_ms = now_ms};
 }
 
-size_t suspects_look(struct suspects *suspects, const int64_t *free, size_t free_count,
-                     int64_t alive, int64_t now_ms, int64_t *out_dead)
+size_t suspects_look(struct suspects *suspects, const struct locks_sight *sight, int64_t now_ms,
+                     int64_t *out_dead)
 {
-    bool many = free_count > MANY && (int64_t)free_count * 100 > alive * MANY_PERCENT;
-    int64_t patience_ms = many ? SUSPECT_MANY_MS : SUSPECT_FEW_MS;
+    int64_t shaken = (int64_t)sight->free_count + sight->back;
+    bool many = shaken > MANY && shaken * 100 > sight->alive * MANY_PERCENT;
     struct suspects next = {.looked_ms = now_ms};
     size_t dead = 0;
 
     if (now_ms - suspects->looked_ms > SUSPECTS_LOOK_MS)
         suspects_forget(suspects);
-    for (size_t i = 0; i < free_count && next.count < SUSPECTS_MAX; i++) {
-        struct suspect one = {free[i], since(suspects, free[i], now_ms)};
+    for (size_t i = 0; i < sight->free_count && next.count < SUSPECTS_MAX; i++) {
+        struct suspect one = before(suspects, sight->free[i], now_ms);
 
+        one.among_many = one.among_many || many;
         next.items[next.count++] = one;
-        if (now_ms - one.since_ms >= patience_ms)
+        if (now_ms - one.since_ms >= (one.among_many ? SUSPECT_MANY_MS : SUSPECT_FEW_MS))
             out_dead[dead++] = one.worker;
     }
     *suspects = next;

@@ -35,7 +35,11 @@ int64_t contact_judge_until(const struct contact *contact, int64_t now_ms);
 #define CONTACT_GAP_MS  3000 /* a longer silence is a break */
 #define CONTACT_JUMP_MS 2000 /* so is a jump of a clock */
 
-/* Workers whose lock was seen free. */
+/* Workers whose lock was seen free.
+ *
+ * Many at once are rather cut off than dead. "At once" has a memory: who came back within the last
+ * seconds counts (whatever cut those off may have cut off the rest), and who was once seen free
+ * among many keeps the longer patience. */
 #define SUSPECTS_MAX     256
 #define SUSPECT_FEW_MS   500  /* a worker that lives has its lock again by then */
 #define SUSPECT_MANY_MS  5000 /* many at once: it may be what lies between them and Postgres */
@@ -44,6 +48,7 @@ int64_t contact_judge_until(const struct contact *contact, int64_t now_ms);
 struct suspect {
     int64_t worker;
     int64_t since_ms;
+    bool among_many;
 };
 
 struct suspects {
@@ -55,10 +60,18 @@ struct suspects {
 /* What was seen does not count any more (the connection broke). */
 void suspects_forget(struct suspects *suspects);
 
-/* One look, at now_ms: of `alive` workers these have a free lock. Writes those that are believed to
- * be dead (free long enough) to out_dead, which has room for SUSPECTS_MAX, and returns how many. */
-size_t suspects_look(struct suspects *suspects, const int64_t *free, size_t free_count,
-                     int64_t alive, int64_t now_ms, int64_t *out_dead);
+/* What one look saw. */
+struct locks_sight {
+    const int64_t *free; /* workers with a free lock */
+    size_t free_count;
+    int64_t back;  /* others who came back within the last SUSPECT_MANY_MS */
+    int64_t alive; /* all who are not declared dead */
+};
+
+/* One look, at now_ms. Writes those that are believed to be dead (free long enough) to out_dead,
+ * which has room for SUSPECTS_MAX, and returns how many. */
+size_t suspects_look(struct suspects *suspects, const struct locks_sight *sight, int64_t now_ms,
+                     int64_t *out_dead);
 
 /* When to look again: at the moment that the first suspicion may be confirmed, or in usual_ms. */
 int64_t suspects_wait_ms(const struct suspects *suspects, int64_t now_ms, int64_t usual_ms);

@@ -127,8 +127,13 @@ static int end_suspects(struct reap *reap, const struct worker_locks *locks, str
 {
     int64_t workers[SUSPECTS_MAX];
     int64_t dead = 0;
-    size_t count = suspects_look(&reap->suspects, locks->free, locks->free_count, locks->alive,
-                                 clock_ms(), workers);
+    const struct locks_sight sight = {
+        .free = locks->free,
+        .free_count = locks->free_count,
+        .back = locks->back,
+        .alive = locks->alive,
+    };
+    size_t count = suspects_look(&reap->suspects, &sight, clock_ms(), workers);
     int r;
 
     if (count == 0)
@@ -262,6 +267,10 @@ void reap_metrics_render(const struct reap *reap, struct buf *out)
                "# TYPE penstock_reaper_sweeps_total counter\n"
                "penstock_reaper_sweeps_total %" PRIu64 "\n"
                "# TYPE penstock_reaper_failures_total counter\n"
-               "penstock_reaper_failures_total %" PRIu64 "\n",
-               reap->sweeps, reap->failures);
+               "penstock_reaper_failures_total %" PRIu64 "\n"
+               "# HELP penstock_reaper_judges_leases Whether a lease that lapsed is taken for the "
+               "death of its worker now: not before Postgres was there for 5 s.\n"
+               "# TYPE penstock_reaper_judges_leases gauge\n"
+               "penstock_reaper_judges_leases %d\n",
+               reap->sweeps, reap->failures, contact_judge_until(&reap->contact, clock_ms()) != 0);
 }

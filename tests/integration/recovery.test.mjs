@@ -23,6 +23,11 @@ const crashes = (stack) => stack.sql('SELECT coalesce(sum(crashes), 0)::int AS n
 const dead = (stack) => stack.sql(`SELECT 1 FROM workers WHERE state = 'dead'`).length;
 const locked = (stack) => stack.sql(`SELECT 1 FROM workers WHERE state <> 'dead' AND lock_boot = pg_postmaster_start_time()`).length;
 
+const metric = async (stack, name) =>
+  Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(await (await fetch(`${stack.url}/metrics`)).text())?.[1]);
+const sweeps = (stack) => metric(stack, 'penstock_reaper_sweeps_total');
+const judging = (stack) => until('lapsed leases are judged', async () => (await metric(stack, 'penstock_reaper_judges_leases')) === 1);
+
 function checkOnce(stack, messagesPerRun) {
   assert.equal(stack.sql('SELECT 1 FROM messages WHERE run_id IS NOT NULL GROUP BY run_id, seq HAVING count(*) > 1').length, 0);
   const odd = stack.sql(
@@ -101,7 +106,7 @@ rules:
       - {text: 'It is {{tool}}.', delay_ms: 2500}
 `;
   await withStack({ script, config, workers: 1, slots: 20 }, async (stack) => {
-    await sleep(5000); // the scheduler judges no lease before it knows Postgres for five seconds
+    await judging(stack);
     const runs = await submit(stack, 6);
     const [sleeper] = stack.workers;
     await until('the second call is under way', async () => (await stack.llmStats()).in_flight === 6);
@@ -164,16 +169,48 @@ test('an outage of Postgres longer than the leases: runs wait, nobody is declare
   });
 });
 
-test('the clock of Postgres jumps ahead: leases lapse, and nobody is declared dead', async () => {
-  // As if the clock had jumped: every lease lapsed in one moment. The workers renew theirs within two seconds.
+const alive = (stack) => stack.sql(`SELECT 1 FROM workers WHERE state <> 'dead' AND lease_until > now()`).length;
+
+test('the clock of Postgres jumps ahead: leases lapse, and nobody is declared dead, also not who renews late', async () => {
+  // As if the clock had jumped: every lease lapsed in one moment. Two workers renew theirs within two seconds, two stand still
+  // for two more.
   await withStack({ script: steady, workers: 4, slots: 20 }, async (stack) => {
     const runs = await submit(stack, 20);
-    await sleep(5500);
+    await judging(stack);
+    const late = stack.workers.slice(2);
+    for (const worker of late) worker.child.kill('SIGSTOP');
     stack.exec(`UPDATE workers SET lease_until = now() - interval '1 s'`);
+    await until('two are back', () => alive(stack) === 2);
+    const looks = await sweeps(stack);
+    await until('the scheduler has looked again and again', async () => (await sweeps(stack)) >= looks + 3);
+    assert.equal(dead(stack), 0);
+    for (const worker of late) worker.child.kill('SIGCONT');
+    await until('all are back', () => alive(stack) === 4);
     await allCompleted(stack, runs);
-    await sleep(1000);
     assert.equal(dead(stack), 0);
     assert.equal(crashes(stack), 0);
+  });
+});
+
+test('all workers stand still, and their leases lapse one after the other: nobody is declared dead', async () => {
+  const config = 'worker: {lease_ms: 3000, heartbeat_ms: 500}\n';
+  await withStack({ script: steady, config, workers: 4, slots: 20 }, async (stack) => {
+    await judging(stack);
+    const runs = await submit(stack, 20);
+    await until('all are in work', () => stack.sql(`SELECT 1 FROM runs WHERE status <> 'queued'`).length === runs.length);
+    for (const worker of stack.workers) {
+      worker.child.kill('SIGSTOP');
+      await sleep(100); // their beats are not in step
+    }
+    await until('all leases lapsed', () => alive(stack) === 0);
+    const looks = await sweeps(stack);
+    await until('the scheduler has looked again and again', async () => (await sweeps(stack)) >= looks + 3);
+    for (const worker of stack.workers) worker.child.kill('SIGCONT');
+    await until('all are back', () => alive(stack) === 4);
+    await allCompleted(stack, runs);
+    assert.equal(dead(stack), 0);
+    assert.equal(crashes(stack), 0);
+    checkOnce(stack, 5);
   });
 });
 

@@ -138,7 +138,7 @@ enum lease_beat lease_session_beat(struct lease_session *session,
     char lease[24];
     char busy[24];
     char backend[24];
-    const char *values[] = {id, lease, busy, NULL};
+    const char *values[] = {id, lease, busy, NULL, backend};
     PGresult *result;
     bool alive;
 
@@ -152,7 +152,7 @@ enum lease_beat lease_session_beat(struct lease_session *session,
         return LEASE_BEAT_LOST;
     if (session->lock == LOCK_HELD)
         values[3] = backend;
-    result = exchange(session->conn, workers_heartbeat_sql, 4, values);
+    result = exchange(session->conn, workers_heartbeat_sql, 5, values);
     if (!result)
         return LEASE_BEAT_LOST;
     alive = PQntuples(result) > 0;

@@ -15,20 +15,34 @@
 #include "shared/store/runs/promotions.h"
 #include "shared/store/runs/run_ends.h"
 
-/* alive counts what lapses too. */
+#define LAPSED "w.lease_until < now()"
+#define LATE   "w.renewed_at < now() - (w.lease_until - w.renewed_at) / 2"
+#define BACK   "w.back_at > now() - interval '10 s'"
+#define MANY   "(n.shaken > 2 AND n.shaken * 10 > n.alive * 3)"
+
+/* A lease that lapses is seen at that moment, the others' an instant or a beat later: so those who
+ * are late count, and are spared, too. A worker is spared once for each lease that lapses. The
+ * conditions on spared_until stand in the WHERE of the updates, where Postgres checks them again on
+ * a row that another scheduler has just changed. alive counts all who are not dead. */
+/* clang-format off */
 static const struct pg_statement reap_workers = {
     .name = "reap_workers",
     .sql = "WITH n AS MATERIALIZED (SELECT count(*) AS alive,"
-           "     count(*) FILTER (WHERE lease_until < now()) AS lapsed"
-           "   FROM workers WHERE state <> 'dead'),"
+           "     count(*) FILTER (WHERE " LAPSED ") AS lapsed,"
+           "     count(*) FILTER (WHERE " LAPSED " OR " LATE " OR " BACK ") AS shaken"
+           "   FROM workers w WHERE w.state <> 'dead'),"
+           " s AS (UPDATE workers w SET spared_until = now() + interval '10 s' FROM n"
+           "   WHERE w.state <> 'dead' AND (" LAPSED " OR " LATE ")"
+           "     AND w.spared_until IS NULL AND " MANY "),"
            " d AS (UPDATE workers w SET state = 'dead' FROM n"
-           "   WHERE w.state <> 'dead' AND w.lease_until < now()"
-           "     AND extract(epoch FROM now()) * 1000 <= $1 AND (n.lapsed <= 2"
-           "     OR n.lapsed * 10 <= n.alive * 3 OR w.lease_until < now() - interval '10 s')"
+           "   WHERE w.state <> 'dead' AND " LAPSED
+           "     AND (w.spared_until < now() OR (w.spared_until IS NULL AND NOT " MANY "))"
+           "     AND extract(epoch FROM now()) * 1000 <= $1"
            "   RETURNING 1)"
            " SELECT (SELECT count(*) FROM d), n.lapsed FROM n",
     .types = "i",
 };
+/* clang-format on */
 
 #define GIVEN_UP "r.status <> 'cancelling' AND r.crashes + 1 >= " SQL_STRING(CRASHES_MAX)
 

@@ -26,11 +26,17 @@ struct reaper_report {
     bool more; /* a batch was full */
 };
 
-/* Declares workers dead whose lease lapsed, *out_dead of them. When over 30 % (and more than two)
- * lapse at once, those that lapsed under 10 s ago are left alone: then it is rather the database or
- * the clock that stood still. Nobody is declared dead when the server's clock is past
- * judge_until_wall_ms (see scheduler/reap/evidence.h; INT64_MAX: no matter). *out_paused: workers
- * that lapsed were left alone. */
+/* Declares workers dead whose lease lapsed, *out_dead of them: at once where it lapsed alone or
+ * with one other, later where several workers were shaken at one moment, since then it is rather
+ * the database, its clock or the way there that stood still. Shaken are those whose lease lapsed,
+ * those who have not renewed theirs for half of its time, and those who came back within the last
+ * 10 s (workers.back_at). When they are more than two and over 30 % of the workers, those whose
+ * lease lapsed or who are late are spared for 10 s, whoever of the others comes back meanwhile. The
+ * rows remember it (workers.spared_until), so it does not matter who asks, nor how often.
+ *
+ * Nobody is declared dead when the server's clock is past judge_until_wall_ms (see
+ * scheduler/reap/evidence.h; INT64_MAX: no matter). *out_paused: workers that lapsed were left
+ * alone. */
 SUSPENDS MUSTCHECK int reaper_declare_lapsed(struct pg *pg, int64_t judge_until_wall_ms,
                                              int64_t *out_dead, bool *out_paused,
                                              struct error *err);

@@ -6,18 +6,22 @@
 
 #define LOCKED_HERE "w.state <> 'dead' AND w.lock_boot = pg_postmaster_start_time()"
 
+/* clang-format off */
 static const struct pg_statement locks_look = {
     .name = "worker_locks_look",
     .sql = "WITH c AS MATERIALIZED (SELECT w.worker_id FROM workers w WHERE " LOCKED_HERE "),"
            " f AS MATERIALIZED (SELECT c.worker_id FROM c"
            "   WHERE pg_try_advisory_xact_lock_shared(c.worker_id))"
            " SELECT n.alive, f.worker_id, (extract(epoch FROM now()) * 1000)::int8,"
-           "     (extract(epoch FROM n.first - now()) * 1000)::int8"
-           "   FROM (SELECT count(*) AS alive, min(lease_until) AS first"
-           "     FROM workers WHERE state <> 'dead') n"
+           "     (extract(epoch FROM n.first - now()) * 1000)::int8, n.back"
+           "   FROM (SELECT count(*) AS alive, min(w.lease_until) AS first,"
+           "       count(*) FILTER (WHERE w.back_at > now() - interval '5 s'"
+           "         AND w.worker_id NOT IN (SELECT worker_id FROM f)) AS back"
+           "     FROM workers w WHERE w.state <> 'dead') n"
            "   LEFT JOIN f ON true",
     .types = "",
 };
+/* clang-format on */
 
 int worker_locks_look(struct pg *pg, struct arena *arena, struct worker_locks *out,
                       struct error *err)
@@ -36,6 +40,7 @@ int worker_locks_look(struct pg *pg, struct arena *arena, struct worker_locks *o
     locks.free = items;
     locks.alive = pg_get_int(result, 0, 0);
     locks.server_wall_ms = pg_get_int(result, 0, 2);
+    locks.back = pg_get_int(result, 0, 4);
     locks.lapse_ms = pg_is_null(result, 0, 3) ? INT64_MAX : pg_get_int(result, 0, 3);
     for (int i = 0; i < pg_rows(result); i++)
         if (!pg_is_null(result, i, 1))

@@ -19,6 +19,7 @@ struct worker_locks {
     int64_t server_wall_ms; /* the server's clock */
     int64_t lapse_ms;       /* until the first lease lapses, < 0 since; INT64_MAX: nobody has one */
     int64_t alive;          /* workers not declared dead */
+    int64_t back;           /* of them, those who came back within 5 s and whose lock is not free */
     int64_t *free;          /* ids of those whose lock nobody holds; in the arena */
     size_t free_count;
 };

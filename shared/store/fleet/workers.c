@@ -41,11 +41,16 @@ int workers_register(struct pg *pg, const struct worker_row *worker, struct erro
     "  WHERE r.owner = w.worker_id AND r.status = 'cancelling'"                                    \
     "    AND r.status IN ('in_progress', 'cancelling'))"
 
+/* clang-format off */
 const char *const workers_heartbeat_sql =
-    "UPDATE workers w SET lease_until = now() + $2::int8 * interval '1 ms', busy = $3::int8,"
+    "UPDATE workers w SET lease_until = now() + $2::int8 * interval '1 ms', renewed_at = now(),"
+    "   busy = $3::int8, session = $5::int8, spared_until = NULL,"
+    "   back_at = CASE WHEN w.lease_until < now() OR w.session <> $5::int8 THEN now()"
+    "     ELSE w.back_at END,"
     "   lock_boot = CASE $4::int8 WHEN pg_backend_pid() THEN pg_postmaster_start_time() END"
     " WHERE w.worker_id = $1::int8 AND w.state <> 'dead'"
     " RETURNING w.state, " CANCELLED_RUNS;
+/* clang-format on */
 
 const char *const workers_lock_sql =
     "SELECT pg_try_advisory_lock($1::int8) WHERE $2::int8 = pg_backend_pid()";

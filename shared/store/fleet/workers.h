@@ -28,10 +28,12 @@ SUSPENDS MUSTCHECK int workers_register(struct pg *pg, const struct worker_row *
 extern const char *const workers_lock_sql;
 
 /* Parameters: $1 worker id, $2 lease in ms, $3 runs in hand, $4 the process id of the server that
- * the connection reports when this session holds the worker's lock, else NULL (all int8, may be
- * sent as text). Records when the server that granted the lock was started (lock_boot). One
- * row: state ('up' or 'draining'), and the ids of this worker's runs whose cancel was asked for, as
- * "uuid,uuid,…" ("" for none). No row: it was declared dead, as in WORKER_DEAD. */
+ * the connection reports when this session holds the worker's lock, else NULL, $5 the same process
+ * id always (all int8, may be sent as text). Records when the server that granted the lock was
+ * started (lock_boot), and whether the worker was away: its lease had lapsed, or it comes over
+ * another connection than before (back_at). One row: state ('up' or 'draining'), and the ids of
+ * this worker's runs whose cancel was asked for, as "uuid,uuid,…" ("" for none). No row: it was
+ * declared dead, as in WORKER_DEAD. */
 extern const char *const workers_heartbeat_sql;
 
 /* The same from a fiber (tests, and workers that want the cancels sooner). *out_runs lives in the

@@ -67,13 +67,20 @@ Test(contact, begins_anew_after_a_silence_a_reconnect_or_a_jump_of_the_clock)
 
 static int64_t dead[SUSPECTS_MAX];
 
-static size_t look(struct suspects *suspects, size_t free_count, int64_t alive, int64_t now_ms)
+static size_t look_beside(struct suspects *suspects, size_t free_count, int64_t back, int64_t alive,
+                          int64_t now_ms)
 {
     static int64_t workers[SUSPECTS_MAX + 10];
+    struct locks_sight sight = {workers, free_count, back, alive};
 
     for (size_t i = 0; i < ARRAY_LENGTH(workers); i++)
         workers[i] = (int64_t)i + 1;
-    return suspects_look(suspects, workers, free_count, alive, now_ms, dead);
+    return suspects_look(suspects, &sight, now_ms, dead);
+}
+
+static size_t look(struct suspects *suspects, size_t free_count, int64_t alive, int64_t now_ms)
+{
+    return look_beside(suspects, free_count, 0, alive, now_ms);
 }
 
 Test(suspects, are_believed_dead_when_their_lock_stays_free)
@@ -127,6 +134,26 @@ Test(suspects, need_longer_when_they_are_many)
                 first_ms = t - 10000;
         cr_assert_eq(first_ms, cases[i].many ? SUSPECT_MANY_MS : SUSPECT_FEW_MS, "case %zu", i);
     }
+}
+
+Test(suspects, need_longer_when_others_came_back_just_now)
+{
+    struct suspects suspects = {0};
+
+    cr_assert_eq(look_beside(&suspects, 2, 2, 4, 10000), 0);
+    for (int64_t t = 10400; t < 15000; t += 400)
+        cr_assert_eq(look_beside(&suspects, 2, 2, 4, t), 0);
+    cr_assert_eq(look(&suspects, 2, 4, 15000), 2);
+}
+
+Test(suspects, need_longer_when_they_were_seen_among_many)
+{
+    struct suspects suspects = {0};
+
+    cr_assert_eq(look(&suspects, 4, 4, 10000), 0);
+    for (int64_t t = 10400; t < 15000; t += 400)
+        cr_assert_eq(look(&suspects, 2, 4, t), 0);
+    cr_assert_eq(look(&suspects, 2, 4, 15000), 2);
 }
 
 Test(suspects, beyond_the_room_for_them_have_their_turn_later)

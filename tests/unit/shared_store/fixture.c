@@ -2,6 +2,7 @@
 
 #include "fixture.h"
 
+#include <inttypes.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,6 +280,20 @@ int64_t must_worker(const struct store *store)
     return worker.id;
 }
 
+bool beat(const struct store *store, int64_t worker, int64_t session)
+{
+    PGconn *conn = PQconnectdb(conninfo(store));
+    const char *values[5] = {arena_printf(store->arena, "%" PRId64, worker), "60000", "0", NULL,
+                             arena_printf(store->arena, "%" PRId64, session)};
+    PGresult *result = PQexecParams(conn, workers_heartbeat_sql, 5, NULL, values, NULL, NULL, 0);
+    bool alive = PQntuples(result) == 1;
+
+    cr_assert_eq(PQresultStatus(result), PGRES_TUPLES_OK, "%s", PQerrorMessage(conn));
+    PQclear(result);
+    PQfinish(conn);
+    return alive;
+}
+
 struct run_claim must_claim(const struct store *store, int64_t owner, struct uuid run)
 {
     struct run_claim_list claims;
@@ -286,6 +301,11 @@ struct run_claim must_claim(const struct store *store, int64_t owner, struct uui
     MUST(run_leases_claim(store->pg, store->arena, owner, &run, 1, &claims, &test_err));
     cr_assert_eq(claims.count, 1);
     return claims.items[0];
+}
+
+bool is_passing(int r)
+{
+    return r == -E_AMBIGUOUS || r == -E_UNAVAILABLE || r == -E_TIMEOUT;
 }
 
 struct run must_get_run(const struct store *store, struct uuid id)

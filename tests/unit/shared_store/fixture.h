@@ -85,7 +85,16 @@ struct run_draft run_of(struct uuid thread, struct uuid agent);
 SUSPENDS struct run must_run(const struct store *store);
 
 SUSPENDS int64_t must_worker(const struct store *store);
+
+/* What the worker's heartbeat says over the connection `session`, without its lock: the lease is
+ * renewed for 60 s. False: it was declared dead. */
+bool beat(const struct store *store, int64_t worker, int64_t session);
 SUSPENDS struct run_claim must_claim(const struct store *store, int64_t owner, struct uuid run);
+
+/* Whether a write that returned this is asked for again, as workers do until it is known what
+ * became of it: the writer itself stops after a few connections that broke one after the other. */
+bool is_passing(int r);
+
 SUSPENDS struct run must_get_run(const struct store *store, struct uuid run);
 SUSPENDS struct thread must_get_thread(const struct store *store, struct uuid thread);
 

@@ -158,32 +158,146 @@ Test(reaper, expires_runs_past_their_time)
     with_store(expires);
 }
 
+/* As many workers as there is room for, each with a lease that was renewed just now. */
+static void must_workers(struct store *store, int64_t *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        out[i] = must_worker(store);
+        cr_assert(beat(store, out[i], (int64_t)i));
+    }
+}
+
+/* As if the time that lapsed workers are spared for were over. */
+static void spared_enough(void)
+{
+    sql_do("UPDATE workers SET spared_until = now() - interval '1 ms' WHERE spared_until"
+           "   > now() + interval '9 s'");
+}
+
+static void check_judged(const struct store *store, int64_t dead, bool paused)
+{
+    struct lapses lapses = judge(store, INT64_MAX);
+
+    cr_assert_eq(lapses.dead, dead, "%lld instead of %lld", (long long)lapses.dead,
+                 (long long)dead);
+    cr_assert_eq(lapses.paused, paused);
+}
+
 static void pauses(struct store *store)
 {
-    struct lapses lapses;
     int64_t workers[10];
 
-    for (int i = 0; i < 10; i++)
-        workers[i] = must_worker(store);
+    must_workers(store, workers, 10);
     for (int i = 0; i < 4; i++)
-        lapse(workers[i], "1 s");
-    lapses = judge(store, INT64_MAX);
-    cr_assert_eq(lapses.dead, 0);
-    cr_assert(lapses.paused);
-    lapse(workers[0], "11 s");
-    lapses = judge(store, INT64_MAX);
-    cr_assert_eq(lapses.dead, 1);
-    cr_assert(lapses.paused);
-    sql_do("UPDATE workers SET lease_until = now() + interval '1 min' WHERE worker_id = %lld",
-           (long long)workers[1]);
-    lapses = judge(store, INT64_MAX);
-    cr_assert_eq(lapses.dead, 2);
-    cr_assert_not(lapses.paused);
+        lapse(workers[i], i ? "1 s" : "1 hour");
+    check_judged(store, 0, true);
+    cr_assert(beat(store, workers[1], 1));
+    check_judged(store, 0, true);
+    spared_enough();
+    check_judged(store, 3, false);
+    check_judged(store, 0, false);
 }
 
 Test(reaper, holds_back_when_too_many_workers_lapse_at_once)
 {
     with_store(pauses);
+}
+
+static void remembers(struct store *store)
+{
+    struct pg *second = another_pg();
+    struct store other = *store;
+    int64_t workers[4];
+
+    other.pg = second;
+    must_workers(store, workers, 4);
+    for (int i = 0; i < 4; i++)
+        lapse(workers[i], "1 ms");
+    cr_assert_eq(judge(store, 0).dead, 0, "its contact is young");
+    for (int i = 0; i < 2; i++)
+        cr_assert(beat(store, workers[i], i));
+    for (int i = 0; i < 3; i++) {
+        check_judged(store, 0, true);
+        check_judged(&other, 0, true);
+    }
+    cr_assert(beat(store, workers[2], 2));
+    check_judged(&other, 0, true);
+    spared_enough();
+    check_judged(&other, 1, false);
+    cr_assert_not(beat(store, workers[3], 3));
+    pg_close(second);
+}
+
+Test(reaper, remembers_that_workers_lapsed_together_when_some_of_them_are_back)
+{
+    with_store(remembers);
+}
+
+static void was_away(struct store *store)
+{
+    int64_t workers[4];
+
+    must_workers(store, workers, 4);
+    for (int i = 0; i < 4; i++)
+        lapse(workers[i], "1 ms");
+    for (int i = 0; i < 2; i++)
+        cr_assert(beat(store, workers[i], i));
+    check_judged(store, 0, true);
+    sql_do("UPDATE workers SET back_at = back_at - interval '10 s'");
+    check_judged(store, 0, true);
+    spared_enough();
+    check_judged(store, 2, false);
+}
+
+Test(reaper, sees_that_workers_lapsed_together_when_it_looks_only_later)
+{
+    with_store(was_away);
+}
+
+/* Their beats are not in step, so that the leases of workers that stand still lapse one by one. */
+static void counts_the_late(struct store *store)
+{
+    int64_t workers[4];
+
+    must_workers(store, workers, 4);
+    sql_do("UPDATE workers SET renewed_at = now() - interval '6 s',"
+           "   lease_until = now() + interval '4 s'");
+    lapse(workers[0], "1 ms");
+    check_judged(store, 0, true);
+    lapse(workers[1], "1 ms");
+    check_judged(store, 0, true);
+    for (int i = 0; i < 2; i++)
+        cr_assert(beat(store, workers[i], i));
+    sql_do("UPDATE workers SET lease_until = now() - interval '1 ms' WHERE spared_until > now()");
+    check_judged(store, 0, true);
+    spared_enough();
+    check_judged(store, 2, false);
+}
+
+Test(reaper, counts_who_is_late_beside_who_lapsed)
+{
+    with_store(counts_the_late);
+}
+
+static void judges_few(struct store *store)
+{
+    int64_t workers[4];
+
+    must_workers(store, workers, 4);
+    lapse(workers[0], "1 ms");
+    lapse(workers[1], "1 ms");
+    check_judged(store, 2, false);
+    sql_do("UPDATE workers SET renewed_at = now() - interval '4 s',"
+           "   lease_until = now() + interval '6 s' WHERE state <> 'dead'");
+    lapse(workers[2], "1 ms");
+    check_judged(store, 1, false);
+    lapse(workers[3], "1 ms");
+    check_judged(store, 1, false);
+}
+
+Test(reaper, declares_one_or_two_dead_at_once)
+{
+    with_store(judges_few);
 }
 
 static void waits_for_the_clock(struct store *store)

@@ -17,10 +17,12 @@ static PGresult *tell(struct holder *holder, const char *sql, const char *second
                       const char *fourth)
 {
     char id[24];
-    const char *values[4] = {id, second, "0", fourth};
+    char session[24];
+    const char *values[5] = {id, second, "0", fourth, session};
 
     snprintf(id, sizeof(id), "%" PRId64, holder->worker);
-    return PQexecParams(holder->conn, sql, sql == workers_lock_sql ? 2 : 4, NULL, values, NULL,
+    snprintf(session, sizeof(session), "%d", PQbackendPID(holder->conn));
+    return PQexecParams(holder->conn, sql, sql == workers_lock_sql ? 2 : 5, NULL, values, NULL,
                         NULL, 0);
 }
 
@@ -100,6 +102,33 @@ static void tells_free_locks(struct store *store)
 Test(worker_locks, are_free_when_the_worker_is_gone)
 {
     with_store(tells_free_locks);
+}
+
+static void tells_who_came_back(struct store *store)
+{
+    struct holder holder;
+    int64_t worker = must_worker(store);
+
+    cr_assert(beat(store, worker, 1));
+    cr_assert(beat(store, worker, 1));
+    cr_assert_eq(look(store).back, 0, "it was never away");
+    cr_assert(beat(store, worker, 2));
+    cr_assert_eq(look(store).back, 1, "over another connection");
+    must_hold(store, &holder);
+    let_go(&holder);
+    sql_do("UPDATE workers SET back_at = now()");
+    cr_assert_eq(look(store).back, 1, "the other one is away");
+    cr_assert_eq(look(store).free_count, 1);
+    sql_do("UPDATE workers SET back_at = now() - interval '5 s'");
+    cr_assert_eq(look(store).back, 0, "some time ago");
+    sql_do("UPDATE workers SET lease_until = now() - interval '1 s'");
+    cr_assert(beat(store, worker, 2));
+    cr_assert_eq(look(store).back, 1, "its lease had lapsed");
+}
+
+Test(worker_locks, come_with_how_many_workers_came_back_just_now)
+{
+    with_store(tells_who_came_back);
 }
 
 static void tells_the_next_lapse(struct store *store)
