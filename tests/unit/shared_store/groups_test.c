@@ -92,7 +92,7 @@ static void write_all(void *arg)
         writer->message.seq = writer->call.call_no = writer->claim->lease.step + 1;
         do
             writer->result = write_one(writer, &changes);
-        while (writer->result == -E_AMBIGUOUS);
+        while (is_passing(writer->result));
     }
     writer->ended_ms = clock_ms();
 }
