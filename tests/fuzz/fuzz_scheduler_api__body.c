@@ -5,8 +5,8 @@
 
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/run_spec.h"
-#include "scheduler/api/failure.h"
 #include "shared/base/error.h"
+#include "shared/check/failure.h"
 #include "shared/json/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,7 +1,7 @@
 #pragma once
 /* The bodies that the endpoints take, one table each. */
 
-#include "scheduler/api/fields.h"
+#include "shared/check/fields.h"
 
 extern const struct fields body_create_assistant;
 extern const struct fields body_update_assistant;

@@ -2,8 +2,8 @@
 
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/checks.h"
-#include "scheduler/api/failure.h"
 #include "shared/base/error.h"
+#include "shared/check/failure.h"
 
 enum { TEXT_MAX = 256000, IMAGE_URL_MAX = 2000000 };
 

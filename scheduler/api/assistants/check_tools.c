@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "scheduler/api/assistants/checks.h"
-#include "scheduler/api/failure.h"
 #include "shared/base/error.h"
+#include "shared/check/failure.h"
 #include "shared/net/host_entry.h"
 #include "shared/schema/schema.h"
 

@@ -2,7 +2,7 @@
 /* Checks of the members that have a shape of their own: tools, content, formats, lists of hosts.
  * Pure; each is a field_check_fn of fields.h and returns 0, or -E_INVALID with *failure. */
 
-#include "scheduler/api/fields.h"
+#include "shared/check/fields.h"
 
 /* An array of tools: calculator, current_time, http_request (run on the server), and function. No
  * two with one name. */

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-#include "scheduler/api/failure.h"
 #include "shared/base/error.h"
+#include "shared/check/failure.h"
 
 enum { OF_AGENT = 1, OF_RUN = 2 };
 

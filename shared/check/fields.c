@@ -7,13 +7,13 @@
  * Lengths count characters (code points), not bytes; the decoder has seen to valid UTF-8.
  */
 
-#include "scheduler/api/fields.h"
+#include "shared/check/fields.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "scheduler/api/failure.h"
 #include "shared/base/error.h"
+#include "shared/check/failure.h"
 
 enum { NUMBER_BYTES = 64, NUMBER_POWER = 99 };
 enum { METADATA_PAIRS = 16, METADATA_KEY = 64, METADATA_VALUE = 512 };

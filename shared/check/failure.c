@@ -5,7 +5,7 @@
  * says is for our log alone: it may hold SQL, and a client can do nothing with it.
  */
 
-#include "scheduler/api/failure.h"
+#include "shared/check/failure.h"
 
 #include <stdarg.h>
 #include <stdio.h>
