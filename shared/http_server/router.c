@@ -1,17 +1,36 @@
 /* Routes.
  *
- * The path is cut at its slashes as received, and each segment is decoded once, so that %2F stays
- * inside its segment. First the best pattern is found, whatever its method: at the first segment
- * where two matching patterns differ the literal one wins. Then a route of that pattern (or of one
- * that has literals in the same places) is sought with the method. So GET /threads/runs is "wrong
- * method" beside POST /threads/runs, and not thread "runs" of GET /threads/{id}.
+ * A node of the tree stands for a place in the path: which literal segments may follow there,
+ * which parameter, and the routes that end there, one a method. The path is cut at its slashes
+ * as received, and each segment is decoded once, so that %2F stays inside its segment. Looking
+ * up tries the literal segment first and the parameter where that leads nowhere, so at the first
+ * segment where two matching patterns differ the literal one wins, whatever the method. The
+ * method counts at the end only: GET /threads/runs is "wrong method" beside POST /threads/runs,
+ * and not thread "runs" of GET /threads/{id}.
  */
 
 #include "shared/http_server/router.h"
 
+#include <stdlib.h>
+
 #include "shared/base/error.h"
+#include "shared/base/memory.h"
 
 #define SEGMENTS_MAX 16
+#define METHODS      (HTTP_METHOD_OPTIONS + 1)
+
+struct node {
+    struct text segment;    /* of the pattern */
+    struct node *siblings;  /* the next literal of the same parent */
+    struct node *literals;  /* what may follow */
+    struct node *parameter; /* the same, for any segment that is not empty; NULL: none */
+    const struct route *routes[METHODS];
+    bool ends; /* a route does here */
+};
+
+struct router {
+    struct node root;
+};
 
 struct segments {
     struct text items[SEGMENTS_MAX]; /* decoded */
@@ -61,32 +80,84 @@ static struct text next_segment(struct text *pattern)
     return segment;
 }
 
-/* Whether the pattern matches; *literals has a bit for each literal segment, the first the highest,
- * so that the greater number is the better match. */
-static bool matches(const char *pattern, const struct segments *path, unsigned *literals)
+static struct node *child_of(struct node *node, struct text segment)
 {
-    struct text rest = text_of(pattern + 1);
-    unsigned bits = 0;
+    struct node *child;
 
-    for (size_t i = 0; i < path->count; i++) {
-        struct text want;
+    if (is_param(segment)) {
+        if (!node->parameter)
+            node->parameter = xcalloc(1, sizeof(*node));
+        return node->parameter;
+    }
+    for (child = node->literals; child; child = child->siblings)
+        if (text_equal(child->segment, segment))
+            return child;
+    child = xcalloc(1, sizeof(*child));
+    child->segment = segment;
+    child->siblings = node->literals;
+    node->literals = child;
+    return child;
+}
 
-        if (!rest.ptr)
-            return false;
-        want = next_segment(&rest);
-        if (is_param(want)) {
-            if (path->items[i].len == 0)
-                return false;
-        } else if (text_equal(want, path->items[i])) {
-            bits |= 1U << (SEGMENTS_MAX - 1 - i);
-        } else {
-            return false;
+struct router *router_new(const struct route *routes, size_t count)
+{
+    struct router *router = xcalloc(1, sizeof(*router));
+
+    for (size_t i = 0; i < count; i++) {
+        struct node *node = &router->root;
+        struct text rest = text_of(routes[i].pattern + 1);
+
+        ASSERT(routes[i].pattern[0] == '/');
+        while (rest.ptr)
+            node = child_of(node, next_segment(&rest));
+        ASSERT(!node->routes[routes[i].method]);
+        node->routes[routes[i].method] = &routes[i];
+        node->ends = true;
+    }
+    return router;
+}
+
+/* As deep as the longest pattern. */
+static void free_children(struct node *node)
+{
+    while (node->literals) {
+        struct node *child = node->literals;
+
+        node->literals = child->siblings;
+        free_children(child);
+        free(child);
+    }
+    if (node->parameter) {
+        free_children(node->parameter);
+        free(node->parameter);
+    }
+}
+
+void router_free(struct router *router)
+{
+    if (!router)
+        return;
+    free_children(&router->root);
+    free(router);
+}
+
+/* The node where the rest of the path ends, from segment number `at` on; NULL: none. No deeper than
+ * the longest pattern. */
+static const struct node *descend(const struct node *node, const struct segments *path, size_t at)
+{
+    const struct node *found = NULL;
+
+    if (at == path->count)
+        return node->ends ? node : NULL;
+    for (const struct node *child = node->literals; child; child = child->siblings) {
+        if (text_equal(child->segment, path->items[at])) {
+            found = descend(child, path, at + 1);
+            break;
         }
     }
-    if (rest.ptr)
-        return false;
-    *literals = bits;
-    return true;
+    if (!found && node->parameter && path->items[at].len > 0)
+        found = descend(node->parameter, path, at + 1);
+    return found;
 }
 
 static void fill_params(const struct route *route, const struct segments *path,
@@ -103,16 +174,14 @@ static void fill_params(const struct route *route, const struct segments *path,
     }
 }
 
-static void write_allow(unsigned methods, char allow[64])
+static void write_allow(const struct node *node, char allow[64])
 {
     size_t len = 0;
 
-    if (methods & 1U << HTTP_METHOD_GET)
-        methods |= 1U << HTTP_METHOD_HEAD;
-    for (int method = HTTP_METHOD_GET; method <= HTTP_METHOD_OPTIONS; method++) {
+    for (int method = HTTP_METHOD_GET; method < METHODS; method++) {
         struct text name = text_of(http_method_name((enum http_method)method));
 
-        if (!(methods & 1U << method))
+        if (!node->routes[method] && !(method == HTTP_METHOD_HEAD && node->routes[HTTP_METHOD_GET]))
             continue;
         if (len > 0) {
             allow[len++] = ',';
@@ -124,49 +193,37 @@ static void write_allow(unsigned methods, char allow[64])
     allow[len] = '\0';
 }
 
-/* The better of two routes of one pattern for this method; NULL is none. */
-static const struct route *choose(const struct route *have, const struct route *route,
-                                  enum http_method method)
+int router_find(const struct router *router, struct http_exchange *exchange,
+                const struct route **out, char allow[64], struct error *err)
 {
-    if (route->method == method && (!have || have->method != method))
-        return route;
-    if (!have && method == HTTP_METHOD_HEAD && route->method == HTTP_METHOD_GET)
-        return route;
-    return have;
+    const struct route *route;
+    const struct node *node;
+    struct segments path;
+    int r = split_path(exchange, &path, err);
+
+    if (r != 0)
+        return r;
+    node = descend(&router->root, &path, 0);
+    if (!node)
+        return ROUTE_NOT_FOUND;
+    route = node->routes[exchange->method];
+    if (!route && exchange->method == HTTP_METHOD_HEAD)
+        route = node->routes[HTTP_METHOD_GET];
+    if (!route) {
+        write_allow(node, allow);
+        return ROUTE_WRONG_METHOD;
+    }
+    fill_params(route, &path, exchange);
+    *out = route;
+    return 0;
 }
 
 int route_find(const struct route *routes, size_t count, struct http_exchange *exchange,
                const struct route **out, char allow[64], struct error *err)
 {
-    const struct route *found = NULL;
-    struct segments path;
-    unsigned methods = 0;
-    unsigned best = 0;
-    int r = split_path(exchange, &path, err);
+    struct router *router = router_new(routes, count);
+    int r = router_find(router, exchange, out, allow, err);
 
-    if (r != 0)
-        return r;
-    for (size_t i = 0; i < count; i++) {
-        unsigned literals;
-
-        ASSERT(routes[i].pattern[0] == '/');
-        if (!matches(routes[i].pattern, &path, &literals) || (methods != 0 && literals < best))
-            continue;
-        if (literals > best) {
-            found = NULL;
-            methods = 0;
-        }
-        best = literals;
-        methods |= 1U << routes[i].method;
-        found = choose(found, &routes[i], exchange->method);
-    }
-    if (methods == 0)
-        return ROUTE_NOT_FOUND;
-    if (!found) {
-        write_allow(methods, allow);
-        return ROUTE_WRONG_METHOD;
-    }
-    fill_params(found, &path, exchange);
-    *out = found;
-    return 0;
+    router_free(router);
+    return r;
 }

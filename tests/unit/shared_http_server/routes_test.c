@@ -20,6 +20,9 @@ static const struct route routes[] = {
     {HTTP_METHOD_GET, "/v1/threads/{thread}/runs/{run}", h_threads},
     {HTTP_METHOD_GET, "/v1/threads/{thread}/runs/last", h_threads},
     {HTTP_METHOD_GET, "/v1/{kind}/special/runs/{run}", h_threads},
+    {HTTP_METHOD_GET, "/a/{b}/c", h_threads},
+    {HTTP_METHOD_GET, "/a/b/d", h_threads},
+    {HTTP_METHOD_GET, "/{x}/b/e", h_threads},
     {HTTP_METHOD_HEAD, "/head", h_threads},
     {HTTP_METHOD_GET, "/head", h_threads},
 };
@@ -93,6 +96,19 @@ Test(routes, head_matches_get_unless_it_has_a_route_of_its_own)
     finds(HTTP_METHOD_HEAD, "/head", "/head");
     cr_assert_eq(found->method, HTTP_METHOD_HEAD);
     cr_assert_eq(find(HTTP_METHOD_HEAD, "/v1/threads/runs"), ROUTE_WRONG_METHOD);
+    arena_deinit(&exchange.arena);
+}
+
+/* /v1/threads is a literal that leads nowhere here: the parameter beside it is tried. */
+Test(routes, a_literal_that_leads_nowhere_gives_way_to_the_parameter)
+{
+    finds(HTTP_METHOD_GET, "/v1/threads/special/runs/x", "/v1/threads/{thread}/runs/{run}");
+    cr_assert_eq(find(HTTP_METHOD_GET, "/v1/threads/special/x"), ROUTE_NOT_FOUND);
+    finds(HTTP_METHOD_GET, "/a/b/c", "/a/{b}/c");
+    finds(HTTP_METHOD_GET, "/a/b/d", "/a/b/d");
+    finds(HTTP_METHOD_GET, "/x/b/e", "/{x}/b/e");
+    finds(HTTP_METHOD_GET, "/a/b/e", "/{x}/b/e");
+    param_is(0, "a");
     arena_deinit(&exchange.arena);
 }
 
