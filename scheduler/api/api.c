@@ -11,8 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "scheduler/api/claim_returns.h"
 #include "scheduler/api/idempotency.h"
+#include "scheduler/api/key_cache.h"
 #include "scheduler/api/request.h"
+#include "scheduler/api/surfaces.h"
 #include "scheduler/api/trace.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
@@ -21,26 +24,26 @@
 
 enum { REPLY_BYTES_MAX = 64 * 1024 * 1024, ERROR_LINES_A_SECOND = 5 };
 enum { DATABASE_WAIT_MS = 2000 };
-enum { NO_ENDPOINT = METRICS_ENDPOINTS_MAX - 1 };
 
 struct api *api_new(const struct api_options *options)
 {
     struct api *api = xcalloc(1, sizeof(*api));
 
     ASSERT(options->pg && options->registry);
-    ASSERT(endpoints_count < NO_ENDPOINT);
-    api->options = *options;
-    if (api->options.shards < 1)
-        api->options.shards = 1;
-    if (api->options.run_ttl_ms < 1)
-        api->options.run_ttl_ms = INT64_C(24) * 3600 * 1000;
+    api->pg = options->pg;
+    api->registry = options->registry;
+    api->shards = options->shards < 1 ? 1 : options->shards;
+    api->run_ttl_ms = options->run_ttl_ms < 1 ? INT64_C(24) * 3600 * 1000 : options->run_ttl_ms;
+    api->events = options->events;
+    if (options->tables)
+        endpoints_init(&api->endpoints, options->tables, options->tables_count);
+    else
+        endpoints_init(&api->endpoints, surfaces, surfaces_count);
+    api_metrics_init(&api->metrics, &api->endpoints);
     api->keys = key_cache_new();
     api->agents = agent_cache_new();
-    api->settler = settler_new();
+    api->claim_returns = claim_returns_new();
     api->poll.average_ms = 2000;
-    api->routes = xcalloc(endpoints_count, sizeof(*api->routes));
-    for (size_t i = 0; i < endpoints_count; i++)
-        api->routes[i] = (struct route){endpoints[i].method, endpoints[i].pattern, NULL};
     return api;
 }
 
@@ -48,10 +51,11 @@ void api_free(struct api *api)
 {
     if (!api)
         return;
-    settler_free(api->settler);
+    claim_returns_free(api->claim_returns);
     key_cache_free(api->keys);
     agent_cache_free(api->agents);
-    free(api->routes);
+    api_metrics_deinit(&api->metrics);
+    endpoints_deinit(&api->endpoints);
     free(api);
 }
 
@@ -77,29 +81,30 @@ const char *api_error_body(int status, const char *message, struct buf *body)
 static int find_endpoint(struct request *request)
 {
     struct http_exchange *exchange = request->exchange;
-    const struct route *route = NULL;
+    const struct endpoints *endpoints = &request->api->endpoints;
     struct error err;
     char allow[64];
     char path[160];
-    int r = route_find(request->api->routes, endpoints_count, exchange, &route, allow, &err);
+    int r = endpoints_find(endpoints, exchange, &request->endpoint_place, allow, &err);
 
     if (r == 0) {
-        request->endpoint = &endpoints[route - request->api->routes];
+        request->endpoint = endpoints->items[request->endpoint_place];
         return 0;
     }
+    request->endpoint_place = endpoints->count;
     text_excerpt(exchange->path, path, sizeof(path));
     if (r == ROUTE_NOT_FOUND)
         return failure_param(&request->failure, 404, NULL, "unknown_url",
                              "Unknown request URL: %s %s. Please check the URL for typos, or see "
                              "docs/openapi.yaml for what is served.",
-                             api_method_name(exchange->method), path);
+                             http_method_name(exchange->method), path);
     if (r < 0)
         return failure_param(&request->failure, 400, NULL, NULL, "Malformed request URL: %s.",
                              err.text);
     http_add_header(exchange, "Allow", text_of(allow));
     return failure_param(&request->failure, 405, NULL, "method_not_supported",
-                         "Not allowed to %s on %s. Allowed: %s.", api_method_name(exchange->method),
-                         path, allow);
+                         "Not allowed to %s on %s. Allowed: %s.",
+                         http_method_name(exchange->method), path, allow);
 }
 
 static int unauthorized(struct request *request, const char *code, const char *message)
@@ -122,8 +127,8 @@ static int authenticate(struct request *request)
                             "You didn't provide an API key. You need to provide your API key in an "
                             "Authorization header using Bearer auth (i.e. Authorization: Bearer "
                             "YOUR_KEY). Make one with `penstock keys create`.");
-    r = key_cache_find(request->api->keys, request->api->options.pg, text_trim(key),
-                       &request->store.tenant, &err);
+    r = key_cache_find(request->api->keys, request->api->pg, text_trim(key), &request->store.tenant,
+                       &err);
     if (r == KEY_MISSING)
         return unauthorized(request, "invalid_api_key",
                             "Incorrect API key provided. Make one with `penstock keys create`.");
@@ -147,7 +152,7 @@ static int read_body(struct request *request)
     struct error err;
     int r;
 
-    if (!request->endpoint->body)
+    if (request->endpoint->takes != TAKES_JSON)
         return 0;
     if (text_trim(body).len == 0)
         body = TEXT("{}");
@@ -179,7 +184,18 @@ static int wait_for_database(struct request *request)
     return request_failed(request, &err);
 }
 
-/* Returns the status of the reply, whose body is then in request->reply. */
+static int check_size(struct request *request)
+{
+    const struct endpoint *endpoint = request->endpoint;
+    size_t max = endpoint->takes == TAKES_NOTHING ? ENDPOINT_IGNORED_MAX : endpoint->body_bytes_max;
+
+    if (max == 0 || request->exchange->body.len <= max)
+        return 0;
+    return failure_param(&request->failure, 413, NULL, NULL,
+                         "The body of this request is larger than %zu bytes.", max);
+}
+
+/* Returns the status of the reply, whose body is then in request->reply, or was sent already. */
 static int answer(struct request *request)
 {
     int r = find_endpoint(request);
@@ -188,6 +204,8 @@ static int answer(struct request *request)
         r = wait_for_database(request);
     if (r == 0)
         r = authenticate(request);
+    if (r == 0)
+        r = check_size(request);
     if (r == 0)
         r = read_body(request);
     if (r == 0)
@@ -237,7 +255,7 @@ static void log_failure(const struct request *request, const char *route, int st
 {
     if (!may_log_error(request->api))
         return;
-    log_error("request failed", LOG_STR("method", api_method_name(request->exchange->method)),
+    log_error("request failed", LOG_STR("method", http_method_name(request->exchange->method)),
               LOG_STR("route", route), LOG_INT("status", status),
               LOG_STR("request", request->exchange->request_id),
               LOG_STR("error", request->failure.cause),
@@ -252,38 +270,47 @@ static void log_request(const struct request *request, int status, int64_t took_
     if (status >= 500)
         log_failure(request, route, status);
     else
-        log_debug("request", LOG_STR("method", api_method_name(request->exchange->method)),
+        log_debug("request", LOG_STR("method", http_method_name(request->exchange->method)),
                   LOG_STR("route", route), LOG_INT("status", status), LOG_INT("us", took_us),
                   LOG_STR("request", request->exchange->request_id));
+}
+
+static void reply(struct request *request, int status, int64_t took_us)
+{
+    struct http_exchange *exchange = request->exchange;
+    char took[24];
+
+    snprintf(took, sizeof(took), "%" PRId64, took_us / 1000);
+    http_add_header(exchange, "openai-processing-ms", text_of(took));
+    http_add_header(exchange, "openai-version", TEXT("2020-10-01"));
+    if (status >= 400)
+        add_retry_headers(exchange, &request->failure);
+    (void)http_reply(exchange, status, "application/json", buf_text(&request->reply));
 }
 
 void api_handle(struct http_exchange *exchange, void *arg)
 {
     struct api *api = arg;
-    int64_t start_us = clock_us();
     struct request request = {
         .api = api,
         .exchange = exchange,
-        .store = {.pg = api->options.pg, .arena = &exchange->arena},
+        .endpoint_place = api->endpoints.count,
+        .start_us = clock_us(),
+        .store = {.pg = api->pg, .arena = &exchange->arena},
     };
-    char took[24];
     int64_t took_us;
     int status;
 
     trace_of(exchange, fiber_log_context()->trace);
     buf_init(&request.reply, REPLY_BYTES_MAX);
     status = answer(&request);
-    took_us = clock_us() - start_us;
-    snprintf(took, sizeof(took), "%" PRId64, took_us / 1000);
-    http_add_header(exchange, "openai-processing-ms", text_of(took));
-    http_add_header(exchange, "openai-version", TEXT("2020-10-01"));
-    if (status >= 400)
-        add_retry_headers(exchange, &request.failure);
-    api_metrics_count(&api->metrics,
-                      request.endpoint ? (size_t)(request.endpoint - endpoints) : NO_ENDPOINT,
-                      status, took_us);
+    took_us = clock_us() - request.start_us;
+    if (exchange->status == 0)
+        reply(&request, status, took_us);
+    else
+        status = exchange->status; /* the endpoint has replied by itself */
+    api_metrics_count(&api->metrics, request.endpoint_place, status, took_us);
     log_request(&request, status, took_us);
-    (void)http_reply(exchange, status, "application/json", buf_text(&request.reply));
     json_free(request.body);
     buf_deinit(&request.reply);
 }

@@ -3,34 +3,21 @@
  *
  * api_handle is the handler of shared/http_server. A request passes, in this order: route (404,
  * 405), key (401), body (400, 413, 415), idempotency, the endpoint's own function, reply. The
- * endpoints are a table (endpoints.c) that also says which body each takes; docs/openapi.yaml
+ * endpoints are tables (endpoints.h) that also say which body each takes; docs/openapi.yaml
  * describes the same.
  */
 
+#include "scheduler/api/events.h"
+#include "scheduler/api/poll.h"
 #include "shared/base/compiler.h"
-#include "shared/base/id.h"
 #include "shared/base/text.h"
 #include "shared/http_server/http_server.h"
 
 struct api;
+struct endpoint_table;
 struct error;
 struct pg;
 struct provider_registry;
-
-/* What the rest of the process is told. Called in the request's fiber after the commit; none may
- * suspend. Any may be NULL. */
-struct api_events {
-    void (*run_ready)(struct uuid run, struct uuid tenant, int shard, int priority, void *arg);
-    /* A worker has a run in hand that it should stop (or that is gone). */
-    void (*run_cancelling)(int64_t worker, struct uuid run, void *arg);
-    void *arg;
-};
-
-/* What poll_after_ms knows of the queue; kept up to date by api_set_load. */
-struct api_load {
-    int64_t ready; /* runs that wait for a worker */
-    int64_t slots; /* of all workers */
-};
 
 struct api_options {
     struct pg *pg;                            /* required */
@@ -38,6 +25,8 @@ struct api_options {
     int shards;                               /* default 1 */
     int64_t run_ttl_ms;                       /* default 24 h */
     struct api_events events;
+    const struct endpoint_table *const *tables; /* what is served; NULL: surfaces.h */
+    size_t tables_count;
 };
 
 /* The options' pointers must outlive the api. Free it after the server is closed. */
@@ -54,11 +43,3 @@ void api_set_load(struct api *api, const struct api_load *load);
 
 /* Append the API's counters and latencies as Prometheus text. */
 void api_metrics_render(const struct api *api, struct buf *out);
-
-/* The table of endpoints, for tests and documents. */
-struct api_route {
-    enum http_method method;
-    const char *pattern;
-};
-size_t api_routes(const struct api_route **out);
-const char *api_method_name(enum http_method method);

@@ -4,7 +4,7 @@
  * is kept with it after the work. A failure that changed nothing gives the key free. Where it is
  * not known whether something was done, the id stays: the next try takes the claim over with the
  * same id, and the endpoint (request->replaying) then looks for what that id may already name.
- * While the database is away, a fiber goes on trying to give the claim back (settle.h).
+ * While the database is away, a fiber goes on trying to give the claim back (claim_returns.h).
  *
  * OpenAI's SDKs send no such key, but count their tries (x-stainless-retry-count). The first try
  * leaves the id of what it creates with a hash of the request, as a part of the creation's own
@@ -14,7 +14,9 @@
 
 #include "scheduler/api/idempotency.h"
 
+#include "scheduler/api/claim_returns.h"
 #include "scheduler/api/request.h"
+#include "shared/base/digest.h"
 #include "shared/base/log.h"
 #include "shared/store/access/idempotency.h"
 
@@ -33,7 +35,7 @@ static void fingerprint(struct request *request, uint8_t out[SHA256_BYTES])
 
     sha256_hex(request->exchange->body, body);
     buf_init(&all, 0);
-    buf_add_string(&all, api_method_name(request->exchange->method));
+    buf_add_string(&all, http_method_name(request->exchange->method));
     buf_add_char(&all, ' ');
     buf_add_text(&all, request->exchange->path);
     buf_add_char(&all, '\n');
@@ -58,7 +60,7 @@ static int claim(struct request *request, const struct idempotency_request *ask,
     if (r < 0) {
         (void)request_failed(request, &err);
         if (request->failure.ambiguous)
-            settler_give_back(request->api->settler, &request->store, ask, true);
+            claim_returns_add(request->api->claim_returns, &request->store, ask, true);
         return -E_INVALID;
     }
     if (r == REQUEST_DIFFERS)
@@ -81,7 +83,7 @@ static int claim(struct request *request, const struct idempotency_request *ask,
 
 /* The reply counts even when it can't be kept: the client has what it asked for, and a next try
  * finds it by its id. Nor is a claim that was taken over forgotten: its id may name something. */
-static void settle(struct request *request, const struct idempotency_request *ask, int r)
+static void keep_reply(struct request *request, const struct idempotency_request *ask, int r)
 {
     bool done_unknown = r == 0 || request->replaying || request->failure.ambiguous;
     struct error err;
@@ -95,7 +97,7 @@ static void settle(struct request *request, const struct idempotency_request *as
                idempotency_abandon(&request->store, ask, &err) == 0) {
         return;
     }
-    settler_give_back(request->api->settler, &request->store, ask, done_unknown);
+    claim_returns_add(request->api->claim_returns, &request->store, ask, done_unknown);
 }
 
 static int call_with_key(struct request *request, struct text key)
@@ -113,7 +115,7 @@ static int call_with_key(struct request *request, struct text key)
     if (r != 0 || replayed)
         return r;
     r = request->endpoint->handle(request);
-    settle(request, &ask, r);
+    keep_reply(request, &ask, r);
     return r;
 }
 

@@ -4,19 +4,32 @@
 #include "scheduler/api/metrics.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
-#include "scheduler/api/request.h"
+#include "scheduler/api/endpoints.h"
+#include "shared/base/memory.h"
 
 static const int64_t bounds_us[METRICS_BUCKETS] = {
     100,   250,   500,    1000,   2500,    5000,    10000,
     25000, 50000, 100000, 250000, 1000000, 5000000, 30000000,
 };
 
+void api_metrics_init(struct api_metrics *metrics, const struct endpoints *endpoints)
+{
+    *metrics = (struct api_metrics){.endpoints = endpoints};
+    metrics->requests = xcalloc(endpoints->count + 1, sizeof(*metrics->requests));
+}
+
+void api_metrics_deinit(struct api_metrics *metrics)
+{
+    free(metrics->requests);
+}
+
 void api_metrics_count(struct api_metrics *metrics, size_t endpoint, int status, int64_t took_us)
 {
     size_t bucket = 0;
 
-    ASSERT(endpoint < METRICS_ENDPOINTS_MAX);
+    ASSERT(endpoint <= metrics->endpoints->count);
     metrics->requests[endpoint][status >= 100 && status < 600 ? status / 100 : 0]++;
     while (bucket < METRICS_BUCKETS && took_us > bounds_us[bucket])
         bucket++;
@@ -27,7 +40,8 @@ void api_metrics_count(struct api_metrics *metrics, size_t endpoint, int status,
 
 static void write_requests(const struct api_metrics *metrics, size_t endpoint, struct buf *out)
 {
-    bool known = endpoint < endpoints_count;
+    const struct endpoint *known =
+        endpoint < metrics->endpoints->count ? metrics->endpoints->items[endpoint] : NULL;
 
     for (int class = 0; class < METRICS_CLASSES; class ++) {
         uint64_t count = metrics->requests[endpoint][class];
@@ -38,8 +52,8 @@ static void write_requests(const struct api_metrics *metrics, size_t endpoint, s
             out,
             "penstock_http_requests_total{method=\"%s\",route=\"%s\",status=\"%dxx\"} %" PRIu64
             "\n",
-            known ? api_method_name(endpoints[endpoint].method) : "other",
-            known ? endpoints[endpoint].pattern : "other", class, count);
+            known ? http_method_name(known->method) : "other", known ? known->pattern : "other",
+            class, count);
     }
 }
 
@@ -49,7 +63,7 @@ void api_metrics_write(const struct api_metrics *metrics, struct buf *out)
 
     buf_add_string(out, "# HELP penstock_http_requests_total Requests answered by the API.\n"
                         "# TYPE penstock_http_requests_total counter\n");
-    for (size_t i = 0; i < METRICS_ENDPOINTS_MAX; i++)
+    for (size_t i = 0; i <= metrics->endpoints->count; i++)
         write_requests(metrics, i, out);
     buf_add_string(out, "# HELP penstock_http_request_seconds Time to answer a request.\n"
                         "# TYPE penstock_http_request_seconds histogram\n");

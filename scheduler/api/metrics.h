@@ -4,12 +4,14 @@
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 
-#define METRICS_ENDPOINTS_MAX 64
-#define METRICS_CLASSES       6 /* index = status / 100 */
-#define METRICS_BUCKETS       14
+struct endpoints;
+
+#define METRICS_CLASSES 6 /* index = status / 100 */
+#define METRICS_BUCKETS 14
 
 struct api_metrics {
-    uint64_t requests[METRICS_ENDPOINTS_MAX][METRICS_CLASSES]; /* the last one: no endpoint */
+    const struct endpoints *endpoints;
+    uint64_t (*requests)[METRICS_CLASSES]; /* of endpoint i; the last one: no endpoint */
     uint64_t buckets[METRICS_BUCKETS + 1];
     uint64_t latency_count;
     uint64_t latency_us;
@@ -17,7 +19,11 @@ struct api_metrics {
     uint64_t replays; /* of idempotent requests */
 };
 
-/* endpoint: its index, or METRICS_ENDPOINTS_MAX - 1 where none was found. */
+/* Sized for these endpoints, which must outlive it. */
+void api_metrics_init(struct api_metrics *metrics, const struct endpoints *endpoints);
+void api_metrics_deinit(struct api_metrics *metrics);
+
+/* endpoint: its place, or endpoints->count where none was found. */
 void api_metrics_count(struct api_metrics *metrics, size_t endpoint, int status, int64_t took_us);
 
 void api_metrics_write(const struct api_metrics *metrics, struct buf *out);

@@ -7,8 +7,13 @@
  * that takes longer than expected is asked for ever less often.
  */
 
-#include "scheduler/api/api.h"
 #include "shared/base/compiler.h"
+
+/* What poll_after_ms knows of the queue. */
+struct api_load {
+    int64_t ready; /* runs that wait for a worker */
+    int64_t slots; /* of all workers */
+};
 
 struct poll {
     int64_t average_ms; /* of recent runs, from created to ended */

@@ -18,71 +18,33 @@
 enum { NUMBER_BYTES = 64, NUMBER_POWER = 99 };
 enum { METADATA_PAIRS = 16, METADATA_KEY = 64, METADATA_VALUE = 512 };
 
-static const char *kind_name(enum field_kind kind)
-{
-    switch (kind) {
-    case FIELD_STRING:
-        return "a string";
-    case FIELD_INTEGER:
-        return "an integer";
-    case FIELD_NUMBER:
-        return "a decimal";
-    case FIELD_BOOLEAN:
-        return "a boolean";
-    case FIELD_OBJECT:
-    case FIELD_METADATA:
-        return "an object";
-    case FIELD_ARRAY:
-        return "an array";
-    case FIELD_ANY:
-        break;
-    }
-    return "a value";
-}
+#define TYPE(name) (1U << json_type_##name)
 
-static const char *value_name(struct json_object *value)
-{
-    switch (json_object_get_type(value)) {
-    case json_type_null:
-        return "null";
-    case json_type_boolean:
-        return "a boolean";
-    case json_type_double:
-        return "a decimal";
-    case json_type_int:
-        return "an integer";
-    case json_type_object:
-        return "an object";
-    case json_type_array:
-        return "an array";
-    case json_type_string:
-        break;
-    }
-    return "a string";
-}
+/* What a value of a kind is called, and the JSON types that are one. */
+static const struct {
+    const char *name;
+    unsigned types;
+} kinds[] = {
+    [FIELD_STRING] = {"a string", TYPE(string)},
+    [FIELD_INTEGER] = {"an integer", TYPE(int)},
+    [FIELD_NUMBER] = {"a decimal", TYPE(int) | TYPE(double)},
+    [FIELD_BOOLEAN] = {"a boolean", TYPE(boolean)},
+    [FIELD_OBJECT] = {"an object", TYPE(object)},
+    [FIELD_ARRAY] = {"an array", TYPE(array)},
+    [FIELD_METADATA] = {"an object", TYPE(object)},
+    [FIELD_ANY] = {"a value", ~0U},
+};
+
+static const char *const type_names[] = {
+    [json_type_null] = "null",        [json_type_boolean] = "a boolean",
+    [json_type_double] = "a decimal", [json_type_int] = "an integer",
+    [json_type_object] = "an object", [json_type_array] = "an array",
+    [json_type_string] = "a string",
+};
 
 static bool kind_matches(enum field_kind kind, struct json_object *value)
 {
-    enum json_type type = json_object_get_type(value);
-
-    switch (kind) {
-    case FIELD_STRING:
-        return type == json_type_string;
-    case FIELD_INTEGER:
-        return type == json_type_int;
-    case FIELD_NUMBER:
-        return type == json_type_int || type == json_type_double;
-    case FIELD_BOOLEAN:
-        return type == json_type_boolean;
-    case FIELD_OBJECT:
-    case FIELD_METADATA:
-        return type == json_type_object;
-    case FIELD_ARRAY:
-        return type == json_type_array;
-    case FIELD_ANY:
-        break;
-    }
-    return true;
+    return kinds[kind].types & 1U << json_object_get_type(value);
 }
 
 static int wrong_kind(enum field_kind kind, bool nullable, struct json_object *value,
@@ -93,11 +55,12 @@ static int wrong_kind(enum field_kind kind, bool nullable, struct json_object *v
     if (!path)
         return failure_set(failure, 400, NULL, "invalid_type",
                            "Invalid type for the body: expected %s, but got %s instead.",
-                           kind_name(kind), value_name(value));
+                           kinds[kind].name, type_names[json_object_get_type(value)]);
     path_format(path, where, sizeof(where));
     return failure_set(failure, 400, path, "invalid_type",
                        "Invalid type for '%s': expected %s%s, but got %s instead.", where,
-                       kind_name(kind), nullable ? " or null" : "", value_name(value));
+                       kinds[kind].name, nullable ? " or null" : "",
+                       type_names[json_object_get_type(value)]);
 }
 
 int fields_expect(enum field_kind kind, struct json_object *value, const struct path *path,
@@ -141,48 +104,102 @@ int fields_word(struct text value, const char *const *words, const struct path *
                        "Invalid value: '%s'. Supported values are: %s.", shown, list);
 }
 
+/* "string", "array": too long or too short. */
+static int length_outside(const struct field *field, const char *noun, int64_t length,
+                          const struct path *path, struct failure *failure)
+{
+    const char *article = kinds[field->kind].name; /* with its noun */
+    bool above = length > field->max;
+    bool string = field->kind == FIELD_STRING;
+    char where[192];
+
+    path_format(path, where, sizeof(where));
+    if (length == 0)
+        return failure_set(failure, 400, path,
+                           string ? "string_below_min_length" : "array_below_min_length",
+                           "Invalid '%s': %s too short. Expected %s with minimum length %" PRId64
+                           ", but got an empty %s instead.",
+                           where, noun, article, field->min, noun);
+    return failure_set(failure, 400, path,
+                       above ? (string ? "string_above_max_length" : "array_above_max_length")
+                             : (string ? "string_below_min_length" : "array_below_min_length"),
+                       "Invalid '%s': %s too %s. Expected %s with %s length %" PRId64
+                       ", but got %s with length %" PRId64 " instead.",
+                       where, noun, above ? "long" : "short", article,
+                       above ? "maximum" : "minimum", above ? field->max : field->min, article,
+                       length);
+}
+
+/* "integer", "decimal": above or below its limits. */
+static int value_outside(const struct field *field, bool above, struct text value,
+                         const struct path *path, struct failure *failure)
+{
+    bool integer = field->kind == FIELD_INTEGER;
+    char where[192];
+    char shown[40];
+
+    path_format(path, where, sizeof(where));
+    text_excerpt(value, shown, sizeof(shown));
+    return failure_set(
+        failure, 400, path,
+        above ? (integer ? "integer_above_max_value" : "decimal_above_max_value")
+              : (integer ? "integer_below_min_value" : "decimal_below_min_value"),
+        "Invalid '%s': %s %s value. Expected a value %s %" PRId64 ", but got %s instead.", where,
+        integer ? "integer" : "decimal", above ? "above maximum" : "below minimum",
+        above ? "<=" : ">=", above ? field->max : field->min, shown);
+}
+
+static bool is_limited(const struct field *field)
+{
+    return field->max != 0;
+}
+
 static int check_string(const struct field *field, struct json_object *value,
                         const struct path *path, struct failure *failure)
 {
     struct text text = json_string(value);
     int64_t length;
-    char where[192];
 
     if (field->words)
         return fields_word(text, field->words, path, failure);
-    length = (int64_t)text_characters(text);
-    if (field->max == 0 || (length >= field->min && length <= field->max))
+    if (!is_limited(field))
         return 0;
-    path_format(path, where, sizeof(where));
-    if (length > field->max)
-        return failure_set(failure, 400, path, "string_above_max_length",
-                           "Invalid '%s': string too long. Expected a string with maximum length "
-                           "%" PRId64 ", but got a string with length %" PRId64 " instead.",
-                           where, field->max, length);
-    return failure_set(failure, 400, path, "string_below_min_length",
-                       "Invalid '%s': string too short. Expected a string with minimum length "
-                       "%" PRId64 ", but got %s instead.",
-                       where, field->min, length ? "a shorter string" : "an empty string");
+    length = (int64_t)text_characters(text);
+    if (length >= field->min && length <= field->max)
+        return 0;
+    return length_outside(field, "string", length, path, failure);
+}
+
+static int check_array(const struct field *field, struct json_object *value,
+                       const struct path *path, struct failure *failure)
+{
+    int64_t count = (int64_t)json_object_array_length(value);
+
+    if (!is_limited(field) || (count >= field->min && count <= field->max))
+        return 0;
+    return length_outside(field, "array", count, path, failure);
 }
 
 static int check_integer(const struct field *field, struct json_object *value,
                          const struct path *path, struct failure *failure)
 {
     int64_t number = json_object_get_int64(value); /* saturates, so what is too large stays so */
-    char where[192];
 
-    if (field->max == 0 || (number >= field->min && number <= field->max))
+    if (!is_limited(field) || (number >= field->min && number <= field->max))
         return 0;
-    path_format(path, where, sizeof(where));
-    if (number > field->max)
-        return failure_set(failure, 400, path, "integer_above_max_value",
-                           "Invalid '%s': integer above maximum value. Expected a value <= %" PRId64
-                           ", but got %s instead.",
-                           where, field->max, json_object_get_string(value));
-    return failure_set(failure, 400, path, "integer_below_min_value",
-                       "Invalid '%s': integer below minimum value. Expected a value >= %" PRId64
-                       ", but got %s instead.",
-                       where, field->min, json_object_get_string(value));
+    return value_outside(field, number > field->max, text_of(json_object_get_string(value)), path,
+                         failure);
+}
+
+int fields_check_integer(const struct field *field, int64_t number, struct failure *failure)
+{
+    struct path path = {NULL, field->name, 0};
+    char shown[24];
+
+    if (number >= field->min && number <= field->max)
+        return 0;
+    snprintf(shown, sizeof(shown), "%" PRId64, number);
+    return value_outside(field, number > field->max, text_of(shown), &path, failure);
 }
 
 static bool number_is_sane(struct text number)
@@ -243,42 +260,11 @@ static int check_number(const struct field *field, struct json_object *value,
                         const struct path *path, struct failure *failure)
 {
     double number = json_object_get_double(value);
-    char where[192];
-    char shown[40];
 
-    if (field->max == 0 || (number >= (double)field->min && number <= (double)field->max))
+    if (!is_limited(field) || (number >= (double)field->min && number <= (double)field->max))
         return json_object_is_type(value, json_type_double) ? check_sane(value, path, failure) : 0;
-    path_format(path, where, sizeof(where));
-    text_excerpt(text_of(json_object_get_string(value)), shown, sizeof(shown));
-    if (number > (double)field->max)
-        return failure_set(failure, 400, path, "decimal_above_max_value",
-                           "Invalid '%s': decimal above maximum value. Expected a value <= %" PRId64
-                           ", but got %s instead.",
-                           where, field->max, shown);
-    return failure_set(failure, 400, path, "decimal_below_min_value",
-                       "Invalid '%s': decimal below minimum value. Expected a value >= %" PRId64
-                       ", but got %s instead.",
-                       where, field->min, shown);
-}
-
-static int check_array(const struct field *field, struct json_object *value,
-                       const struct path *path, struct failure *failure)
-{
-    int64_t count = (int64_t)json_object_array_length(value);
-    char where[192];
-
-    if (field->max == 0 || (count >= field->min && count <= field->max))
-        return 0;
-    path_format(path, where, sizeof(where));
-    if (count > field->max)
-        return failure_set(failure, 400, path, "array_above_max_length",
-                           "Invalid '%s': array too long. Expected an array with maximum length "
-                           "%" PRId64 ", but got an array with length %" PRId64 " instead.",
-                           where, field->max, count);
-    return failure_set(failure, 400, path, "array_below_min_length",
-                       "Invalid '%s': array too short. Expected an array with minimum length "
-                       "%" PRId64 ", but got an array with length %" PRId64 " instead.",
-                       where, field->min, count);
+    return value_outside(field, number > (double)field->max, text_of(json_object_get_string(value)),
+                         path, failure);
 }
 
 static int check_pair(const char *key, struct json_object *value, const struct path *path,

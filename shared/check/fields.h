@@ -53,6 +53,10 @@ MUSTCHECK int fields_check(struct fields fields, struct json_object *object,
 MUSTCHECK int fields_check_one(const struct field *field, struct json_object *value,
                                const struct path *path, struct failure *failure);
 
+/* A number from elsewhere than a body, such as the query. */
+MUSTCHECK int fields_check_integer(const struct field *field, int64_t number,
+                                   struct failure *failure);
+
 /* Returns 0 when the value is of this kind, else -E_INVALID with "Invalid type for …". */
 MUSTCHECK int fields_expect(enum field_kind kind, struct json_object *value,
                             const struct path *path, struct failure *failure);

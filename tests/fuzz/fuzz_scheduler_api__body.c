@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "scheduler/api/assistants/bodies.h"
-#include "scheduler/api/assistants/run_spec.h"
+#include "shared/agent/spec.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 #include "shared/json/json.h"

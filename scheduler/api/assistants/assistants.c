@@ -4,7 +4,10 @@
 #include <stdio.h>
 
 #include "providers/registry.h"
+#include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
+#include "scheduler/api/assistants/resources.h"
+#include "scheduler/api/list.h"
 #include "scheduler/api/request.h"
 #include "shared/store/agents/agents.h"
 
@@ -62,13 +65,13 @@ int request_check_model(struct request *request)
 
     if (!model.ptr)
         return 0;
-    r = provider_registry_resolve(request->api->options.registry, model, &target, &err);
+    r = provider_registry_resolve(request->api->registry, model, &target, &err);
     if (r < 0)
         return failure_param(&request->failure, 400, "model", "model_not_found", "%s.", err.text);
     return 0;
 }
 
-int assistants_create(struct request *request)
+static int assistants_create(struct request *request)
 {
     struct agent_draft draft = {.id = request->object};
     struct agent_spec spec;
@@ -94,27 +97,25 @@ int assistants_create(struct request *request)
     return r < 0 ? request_failed(request, &err) : render(request, &agent);
 }
 
-int assistants_list(struct request *request)
+static int assistants_list(struct request *request)
 {
-    struct agent_list list;
-    struct list_writer writer;
-    struct page page;
+    struct agent_list agents;
+    struct list list;
     struct error err;
-    int r = request_page(request, ID_ASSISTANT, &page);
+    int r = list_begin(&list, request, ID_ASSISTANT);
 
     if (r < 0)
         return r;
-    r = agents_list(&request->store, &page, &list, &err);
+    r = agents_list(&request->store, &list.page, &agents, &err);
     if (r < 0)
         return request_failed(request, &err);
-    render_list_begin(&writer, ID_ASSISTANT, &request->reply);
-    for (size_t i = 0; i < list.count; i++) {
-        render_list_next(&writer, list.items[i].id);
-        r = render(request, &list.items[i]);
+    for (size_t i = 0; i < agents.count; i++) {
+        list_add(&list, agents.items[i].id);
+        r = render(request, &agents.items[i]);
         if (r < 0)
             return r;
     }
-    render_list_end(&writer, list.has_more);
+    list_end(&list, agents.has_more);
     return 0;
 }
 
@@ -132,7 +133,7 @@ static int find(struct request *request, struct agent *out)
     return r < 0 ? request_failed(request, &err) : 0;
 }
 
-int assistants_get(struct request *request)
+static int assistants_get(struct request *request)
 {
     struct agent agent;
     int r = find(request, &agent);
@@ -141,7 +142,7 @@ int assistants_get(struct request *request)
 }
 
 /* Reads, merges, writes if nobody else wrote in between; else once more, a few times. */
-int assistants_update(struct request *request)
+static int assistants_update(struct request *request)
 {
     struct agent agent;
     struct error err;
@@ -182,7 +183,7 @@ int assistants_update(struct request *request)
     return render(request, &agent);
 }
 
-int assistants_delete(struct request *request)
+static int assistants_delete(struct request *request)
 {
     struct uuid id;
     struct error err;
@@ -210,7 +211,7 @@ static int version_missing(struct request *request)
                          TEXT_ARGS(request->exchange->params[0]));
 }
 
-int assistants_get_version(struct request *request)
+static int assistants_get_version(struct request *request)
 {
     struct agent agent;
     struct uuid id;
@@ -245,54 +246,74 @@ static int first_version(struct request *request, bool ascending, int64_t latest
     return 0;
 }
 
-static void end_versions(struct request *request, int64_t first, int64_t last, bool has_more)
-{
-    if (last)
-        buf_printf(&request->reply, "],\"first_id\":\"%" PRId64 "\",\"last_id\":\"%" PRId64 "\"",
-                   first, last);
-    else
-        buf_add_string(&request->reply, "],\"first_id\":null,\"last_id\":null");
-    buf_printf(&request->reply, ",\"has_more\":%s}", has_more ? "true" : "false");
-}
-
 /* Versions are numbered without gaps, so a page is a range of numbers; its cursors are the numbers.
  */
-int assistants_versions(struct request *request)
+static int assistants_versions(struct request *request)
 {
-    struct list_writer writer;
-    struct agent_list list;
+    struct agent_list versions;
     struct agent agent;
-    struct page page;
+    struct list list;
     int64_t version = 0;
     int64_t from, to;
-    int64_t first;
-    int64_t last = 0;
     struct error err;
+    bool up;
     int r = find(request, &agent);
 
     if (r == 0)
-        r = request_limit_and_order(request, &page);
+        r = list_begin_numbers(&list, request);
     if (r == 0)
-        r = first_version(request, page.ascending, agent.version, &version);
+        r = first_version(request, list.page.ascending, agent.version, &version);
     if (r < 0)
         return r;
-    first = version;
-    to = page.ascending ? version + page.limit - 1 : version;
-    from = page.ascending ? version : version - page.limit + 1;
-    r = agents_list_versions(&request->store, agent.id, from, to, &list, &err);
+    up = list.page.ascending;
+    to = up ? version + list.page.limit - 1 : version;
+    from = up ? version : version - list.page.limit + 1;
+    r = agents_list_versions(&request->store, agent.id, from, to, &versions, &err);
     if (r < 0)
         return request_failed(request, &err);
-    render_list_begin(&writer, ID_ASSISTANT, &request->reply);
-    for (size_t i = 0; i < list.count; i++) {
-        const struct agent *one = &list.items[page.ascending ? i : list.count - 1 - i];
+    for (size_t i = 0; i < versions.count; i++) {
+        const struct agent *one = &versions.items[up ? i : versions.count - 1 - i];
 
-        render_list_next(&writer, one->id);
+        list_add_number(&list, one->version);
         r = render(request, one);
         if (r < 0)
             return r;
-        last = one->version;
-        version = last + (page.ascending ? 1 : -1);
+        version = one->version + (up ? 1 : -1);
     }
-    end_versions(request, first, last, version >= 1 && version <= agent.version);
+    list_end(&list, version >= 1 && version <= agent.version);
     return 0;
 }
+
+static const char *const versions_query[] = {"limit", "order", "after", NULL};
+
+/* clang-format off */
+static const struct endpoint table[] = {
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/assistants",
+     .handle = assistants_create,
+     .takes = TAKES_JSON, .body = &body_create_assistant, .flags = ENDPOINT_CREATES},
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/assistants",
+     .handle = assistants_list,
+     .query = list_query},
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/assistants/{assistant_id}",
+     .handle = assistants_get},
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/assistants/{assistant_id}",
+     .handle = assistants_update,
+     .takes = TAKES_JSON, .body = &body_update_assistant},
+    {.method = HTTP_METHOD_DELETE,
+     .pattern = "/v1/assistants/{assistant_id}",
+     .handle = assistants_delete},
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/assistants/{assistant_id}/versions",
+     .handle = assistants_versions,
+     .query = versions_query},
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/assistants/{assistant_id}/versions/{version}",
+     .handle = assistants_get_version},
+};
+/* clang-format on */
+
+const struct endpoint_table assistant_endpoints = ENDPOINT_TABLE(table);

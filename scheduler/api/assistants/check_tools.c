@@ -165,6 +165,31 @@ int check_tools(struct json_object *value, const struct path *path, struct failu
     return 0;
 }
 
+/* What is a word, or an object of one of these types. */
+struct word_or_object {
+    const char *const *words;
+    const char *expected; /* "… or an object" */
+    const char *type;     /* objects of this type have a table of their own */
+    struct fields of_type;
+    struct fields of_others;
+};
+
+static int check_word_or_object(const struct word_or_object *shape, struct json_object *value,
+                                const struct path *path, struct failure *failure)
+{
+    char where[192];
+
+    if (json_object_is_type(value, json_type_string))
+        return fields_word(json_string(value), shape->words, path, failure);
+    if (json_object_is_type(value, json_type_object))
+        return fields_check(text_is(json_get_text(value, "type"), shape->type) ? shape->of_type
+                                                                               : shape->of_others,
+                            value, path, failure);
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "invalid_type",
+                       "Invalid type for '%s': expected %s or an object.", where, shape->expected);
+}
+
 static int check_choice_function(struct json_object *value, const struct path *path,
                                  struct failure *failure)
 {
@@ -188,20 +213,10 @@ int check_tool_choice(struct json_object *value, const struct path *path, struct
          .flags = FIELD_REQUIRED,
          .check = check_choice_function},
     };
-    char where[192];
+    static const struct word_or_object shape = {
+        words, "one of 'none', 'auto', 'required'", "function", {function, 2}, {server, 1}};
 
-    if (json_object_is_type(value, json_type_string))
-        return fields_word(json_string(value), words, path, failure);
-    if (!json_object_is_type(value, json_type_object)) {
-        path_format(path, where, sizeof(where));
-        return failure_set(failure, 400, path, "invalid_type",
-                           "Invalid type for '%s': expected one of 'none', 'auto', 'required' or "
-                           "an object.",
-                           where);
-    }
-    if (text_is(json_get_text(value, "type"), "function"))
-        return fields_check(FIELDS(function), value, path, failure);
-    return fields_check(FIELDS(server), value, path, failure);
+    return check_word_or_object(&shape, value, path, failure);
 }
 
 static int check_json_schema(struct json_object *value, const struct path *path,
@@ -232,18 +247,10 @@ int check_response_format(struct json_object *value, const struct path *path,
          .flags = FIELD_REQUIRED,
          .check = check_json_schema},
     };
-    char where[192];
+    static const struct word_or_object shape = {
+        words, "'auto'", "json_schema", {schema, 2}, {plain, 1}};
 
-    if (json_object_is_type(value, json_type_string))
-        return fields_word(json_string(value), words, path, failure);
-    if (!json_object_is_type(value, json_type_object)) {
-        path_format(path, where, sizeof(where));
-        return failure_set(failure, 400, path, "invalid_type",
-                           "Invalid type for '%s': expected 'auto' or an object.", where);
-    }
-    if (text_is(json_get_text(value, "type"), "json_schema"))
-        return fields_check(FIELDS(schema), value, path, failure);
-    return fields_check(FIELDS(plain), value, path, failure);
+    return check_word_or_object(&shape, value, path, failure);
 }
 
 int check_truncation(struct json_object *value, const struct path *path, struct failure *failure)

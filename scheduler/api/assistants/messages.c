@@ -1,8 +1,11 @@
 /* Messages of a thread. What a run's tools exchange with the model stays hidden (see the store). */
 
 #include "shared/store/threads/messages.h"
-#include "scheduler/api/assistants/drafts.h"
+#include "scheduler/api/assistants/bodies.h"
+#include "scheduler/api/assistants/new_messages.h"
 #include "scheduler/api/assistants/render.h"
+#include "scheduler/api/assistants/resources.h"
+#include "scheduler/api/list.h"
 #include "scheduler/api/request.h"
 
 static int thread_missing(struct request *request)
@@ -32,7 +35,7 @@ static int read_ids(struct request *request, struct uuid *thread, struct uuid *m
     return r < 0 ? r : request_id(request, 1, ID_MESSAGE, "message", message);
 }
 
-int message_create(struct request *request)
+static int message_create(struct request *request)
 {
     struct message_draft draft;
     struct message message;
@@ -42,7 +45,7 @@ int message_create(struct request *request)
     int r = request_id(request, 0, ID_THREAD, "thread", &thread);
 
     if (r == 0)
-        r = draft_message(request, request->body, request->object, &draft);
+        r = new_message_read(request, request->body, request->object, &draft);
     if (r < 0)
         return r;
     r = request->replaying ? messages_get(&request->store, thread, draft.id, &message, &err)
@@ -75,39 +78,49 @@ static int read_run_filter(struct request *request, struct uuid *out)
     return request_missing(request, "run", text);
 }
 
-int message_list(struct request *request)
+static int message_list(struct request *request)
 {
-    struct message_list list;
-    struct list_writer writer;
-    struct page page;
+    struct message_list messages;
+    struct list list;
     struct uuid thread;
     struct uuid run;
     struct error err;
     int r = request_id(request, 0, ID_THREAD, "thread", &thread);
 
     if (r == 0)
-        r = request_page(request, ID_MESSAGE, &page);
+        r = list_begin(&list, request, ID_MESSAGE);
     if (r == 0)
         r = read_run_filter(request, &run);
     if (r < 0)
         return r;
-    r = messages_list(&request->store, thread, run, &page, &list, &err);
+    r = messages_list(&request->store, thread, run, &list.page, &messages, &err);
     if (r == THREAD_MISSING)
         return thread_missing(request);
     if (r == CURSOR_MISSING)
         return request_cursor_missing(request);
     if (r < 0)
         return request_failed(request, &err);
-    render_list_begin(&writer, ID_MESSAGE, &request->reply);
-    for (size_t i = 0; i < list.count; i++) {
-        render_list_next(&writer, list.items[i].id);
-        render_message(&list.items[i], &request->reply);
+    for (size_t i = 0; i < messages.count; i++) {
+        list_add(&list, messages.items[i].id);
+        render_message(&messages.items[i], &request->reply);
     }
-    render_list_end(&writer, list.has_more);
+    list_end(&list, messages.has_more);
     return 0;
 }
 
-int message_get(struct request *request)
+/* What the store found of the message in the path. */
+static int show_message(struct request *request, int r, const struct message *message,
+                        const struct error *err)
+{
+    if (r == MESSAGE_MISSING)
+        return message_missing(request);
+    if (r < 0)
+        return request_failed(request, err);
+    render_message(message, &request->reply);
+    return 0;
+}
+
+static int message_get(struct request *request)
 {
     struct message message;
     struct uuid thread;
@@ -118,15 +131,10 @@ int message_get(struct request *request)
     if (r < 0)
         return r;
     r = messages_get(&request->store, thread, id, &message, &err);
-    if (r == MESSAGE_MISSING)
-        return message_missing(request);
-    if (r < 0)
-        return request_failed(request, &err);
-    render_message(&message, &request->reply);
-    return 0;
+    return show_message(request, r, &message, &err);
 }
 
-int message_update(struct request *request)
+static int message_update(struct request *request)
 {
     struct text metadata = request_json(request, "metadata");
     struct message message;
@@ -137,20 +145,15 @@ int message_update(struct request *request)
 
     if (r < 0)
         return r;
-    if (json_has(request->body, "metadata"))
+    if (!json_has(request->body, "metadata"))
+        r = messages_get(&request->store, thread, id, &message, &err);
+    else
         r = messages_update(&request->store, thread, id, metadata.ptr ? metadata : TEXT("{}"),
                             &message, &err);
-    else
-        r = messages_get(&request->store, thread, id, &message, &err);
-    if (r == MESSAGE_MISSING)
-        return message_missing(request);
-    if (r < 0)
-        return request_failed(request, &err);
-    render_message(&message, &request->reply);
-    return 0;
+    return show_message(request, r, &message, &err);
 }
 
-int message_delete(struct request *request)
+static int message_delete(struct request *request)
 {
     struct uuid active;
     struct uuid thread;
@@ -170,3 +173,30 @@ int message_delete(struct request *request)
     render_deleted(ID_MESSAGE, id, "thread.message.deleted", &request->reply);
     return 0;
 }
+
+static const char *const messages_query[] = {LIST_QUERY, "run_id", NULL};
+
+/* clang-format off */
+static const struct endpoint table[] = {
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/threads/{thread_id}/messages",
+     .handle = message_create,
+     .takes = TAKES_JSON, .body = &body_create_message, .flags = ENDPOINT_CREATES},
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/threads/{thread_id}/messages",
+     .handle = message_list,
+     .query = messages_query},
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/threads/{thread_id}/messages/{message_id}",
+     .handle = message_get},
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/threads/{thread_id}/messages/{message_id}",
+     .handle = message_update,
+     .takes = TAKES_JSON, .body = &body_update_message},
+    {.method = HTTP_METHOD_DELETE,
+     .pattern = "/v1/threads/{thread_id}/messages/{message_id}",
+     .handle = message_delete},
+};
+/* clang-format on */
+
+const struct endpoint_table message_endpoints = ENDPOINT_TABLE(table);

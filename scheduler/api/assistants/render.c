@@ -7,7 +7,7 @@
 
 #include "scheduler/api/assistants/render.h"
 
-#include "scheduler/api/assistants/run_spec.h"
+#include "shared/agent/spec.h"
 
 static void add_id(struct buf *out, const char *before, enum id_kind kind, struct uuid id)
 {
@@ -205,26 +205,4 @@ void render_deleted(enum id_kind kind, struct uuid id, const char *object, struc
     buf_add_string(out, ",\"object\":");
     buf_add_json_string(out, object);
     buf_add_string(out, ",\"deleted\":true}");
-}
-
-void render_list_begin(struct list_writer *writer, enum id_kind kind, struct buf *out)
-{
-    *writer = (struct list_writer){.out = out, .kind = kind};
-    buf_add_string(out, "{\"object\":\"list\",\"data\":[");
-}
-
-void render_list_next(struct list_writer *writer, struct uuid id)
-{
-    if (uuid_is_zero(writer->first))
-        writer->first = id;
-    else
-        buf_add_char(writer->out, ',');
-    writer->last = id;
-}
-
-void render_list_end(const struct list_writer *writer, bool has_more)
-{
-    add_id(writer->out, "],\"first_id\":", writer->kind, writer->first);
-    add_id(writer->out, ",\"last_id\":", writer->kind, writer->last);
-    buf_add_string(writer->out, has_more ? ",\"has_more\":true}" : ",\"has_more\":false}");
 }

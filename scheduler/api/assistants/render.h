@@ -21,14 +21,3 @@ void render_step(const struct run_step *step, struct buf *out);
 
 /* {"id":…,"object":"thread.deleted","deleted":true} */
 void render_deleted(enum id_kind kind, struct uuid id, const char *object, struct buf *out);
-
-/* A list: begin, then each element after render_list_next with its id, then end. */
-struct list_writer {
-    struct buf *out;
-    enum id_kind kind;
-    struct uuid first; /* zero: no element yet */
-    struct uuid last;
-};
-void render_list_begin(struct list_writer *writer, enum id_kind kind, struct buf *out);
-void render_list_next(struct list_writer *writer, struct uuid id);
-void render_list_end(const struct list_writer *writer, bool has_more);

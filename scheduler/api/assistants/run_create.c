@@ -7,8 +7,10 @@
  * (as AGENT_MISSING, which a deleted assistant gives too); then the spec is read again, once.
  */
 
-#include "scheduler/api/assistants/drafts.h"
+#include "scheduler/api/assistants/bodies.h"
+#include "scheduler/api/assistants/new_messages.h"
 #include "scheduler/api/assistants/render.h"
+#include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/request.h"
 #include "shared/base/log.h"
 #include "shared/fiber/fiber.h"
@@ -20,7 +22,7 @@ struct making {
     struct uuid agent;
     struct thread_draft thread_draft;
     struct run_draft draft;
-    struct message_drafts messages;
+    struct new_messages messages;
     struct uuid active;         /* the run that is in the way */
     struct run_stopped stopped; /* the run that had to give way */
 };
@@ -129,7 +131,7 @@ static int attempt(struct making *making, bool fresh, struct run *out)
 
 static void announce(struct making *making, const struct run *run)
 {
-    const struct api_events *events = &making->request->api->options.events;
+    const struct api_events *events = &making->request->api->events;
 
     making->request->api->metrics.runs_created++;
     if (!uuid_is_zero(making->stopped.id) && events->run_cancelling)
@@ -190,8 +192,8 @@ static int begin(struct request *request, struct making *making)
     *making = (struct making){.request = request};
     making->draft.id = request->object;
     making->draft.priority = priority_of(json_get_text(request->body, "priority"));
-    making->draft.shard = request->object.bytes[15] % api->options.shards;
-    making->draft.expires_in_ms = api->options.run_ttl_ms;
+    making->draft.shard = request->object.bytes[15] % api->shards;
+    making->draft.expires_in_ms = api->run_ttl_ms;
     making->draft.metadata = request_json(request, "metadata");
     if (!id_parse(ID_ASSISTANT, json_get_text(request->body, "assistant_id"), &making->agent))
         return assistant_missing(request);
@@ -199,7 +201,7 @@ static int begin(struct request *request, struct making *making)
     return request_check_model(request);
 }
 
-int run_create(struct request *request)
+static int run_create(struct request *request)
 {
     struct making making;
     int r = begin(request, &making);
@@ -207,8 +209,8 @@ int run_create(struct request *request)
     if (r == 0)
         r = request_id(request, 0, ID_THREAD, "thread", &making.thread);
     if (r == 0)
-        r = draft_messages(request, json_get(request->body, "additional_messages"),
-                           &making.messages);
+        r = new_messages_read(request, json_get(request->body, "additional_messages"),
+                              &making.messages);
     if (r < 0)
         return r;
     making.draft.thread = making.thread;
@@ -217,7 +219,7 @@ int run_create(struct request *request)
     return make(&making);
 }
 
-int run_create_with_thread(struct request *request)
+static int run_create_with_thread(struct request *request)
 {
     struct json_object *thread = json_get(request->body, "thread");
     struct json_object *metadata = json_get(thread, "metadata");
@@ -226,7 +228,7 @@ int run_create_with_thread(struct request *request)
     int r = begin(request, &making);
 
     if (r == 0)
-        r = draft_messages(request, json_get(thread, "messages"), &making.messages);
+        r = new_messages_read(request, json_get(thread, "messages"), &making.messages);
     if (r < 0)
         return r;
     if (!resources)
@@ -238,3 +240,22 @@ int run_create_with_thread(struct request *request)
     making.thread_draft.message_count = making.messages.count;
     return make(&making);
 }
+
+/* What OpenAI shows more of when asked, there is none of here. */
+static const char *const run_create_query[] = {"include[]", NULL};
+
+/* clang-format off */
+static const struct endpoint table[] = {
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/threads/runs",
+     .handle = run_create_with_thread,
+     .takes = TAKES_JSON, .body = &body_create_thread_and_run, .flags = ENDPOINT_CREATES},
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/threads/{thread_id}/runs",
+     .handle = run_create,
+     .takes = TAKES_JSON, .body = &body_create_run,
+     .query = run_create_query, .flags = ENDPOINT_CREATES},
+};
+/* clang-format on */
+
+const struct endpoint_table run_create_endpoints = ENDPOINT_TABLE(table);

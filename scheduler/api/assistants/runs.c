@@ -3,7 +3,10 @@
 
 #include <stdio.h>
 
+#include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
+#include "scheduler/api/assistants/resources.h"
+#include "scheduler/api/list.h"
 #include "scheduler/api/request.h"
 #include "shared/base/clock.h"
 #include "shared/store/runs/runs.h"
@@ -84,46 +87,43 @@ static int get(struct request *request, bool any_thread)
     return 0;
 }
 
-int run_get(struct request *request)
+static int run_get(struct request *request)
 {
     return get(request, false);
 }
 
-int run_get_any(struct request *request)
+static int run_get_any(struct request *request)
 {
     return get(request, true);
 }
 
-static void render_runs(struct request *request, const struct run_list *list)
+static void render_runs(struct list *list, const struct run_list *runs)
 {
-    struct list_writer writer;
-
-    render_list_begin(&writer, ID_RUN, &request->reply);
-    for (size_t i = 0; i < list->count; i++) {
-        render_list_next(&writer, list->items[i].id);
-        render_run(&list->items[i], &request->reply);
+    for (size_t i = 0; i < runs->count; i++) {
+        list_add(list, runs->items[i].id);
+        render_run(&runs->items[i], list->out);
     }
-    render_list_end(&writer, list->has_more);
+    list_end(list, runs->has_more);
 }
 
-int run_list(struct request *request)
+static int run_list(struct request *request)
 {
-    struct run_list list;
-    struct page page;
+    struct run_list runs;
+    struct list list;
     struct uuid thread;
     struct error err;
     int r = request_id(request, 0, ID_THREAD, "thread", &thread);
 
     if (r == 0)
-        r = request_page(request, ID_RUN, &page);
+        r = list_begin(&list, request, ID_RUN);
     if (r < 0)
         return r;
-    r = runs_list(&request->store, thread, &page, &list, &err);
+    r = runs_list(&request->store, thread, &list.page, &runs, &err);
     if (r == THREAD_MISSING)
         return request_missing(request, "thread", request->exchange->params[0]);
     if (r < 0)
         return request_failed(request, &err);
-    render_runs(request, &list);
+    render_runs(&list, &runs);
     return 0;
 }
 
@@ -173,26 +173,26 @@ static int read_filter(struct request *request, struct run_filter *out)
     return read_statuses(request, &out->statuses);
 }
 
-int run_list_all(struct request *request)
+static int run_list_all(struct request *request)
 {
-    struct run_list list;
-    struct page page;
+    struct run_list runs;
+    struct list list;
     struct run_filter filter = {0};
     struct error err;
-    int r = request_page(request, ID_RUN, &page);
+    int r = list_begin(&list, request, ID_RUN);
 
     if (r == 0)
         r = read_filter(request, &filter);
     if (r < 0)
         return r;
-    r = runs_list_all(&request->store, &filter, &page, &list, &err);
+    r = runs_list_all(&request->store, &filter, &list.page, &runs, &err);
     if (r < 0)
         return request_failed(request, &err);
-    render_runs(request, &list);
+    render_runs(&list, &runs);
     return 0;
 }
 
-int run_update(struct request *request)
+static int run_update(struct request *request)
 {
     struct text metadata = request_json(request, "metadata");
     struct run_path path;
@@ -217,7 +217,7 @@ int run_update(struct request *request)
 
 static int cancel(struct request *request, bool any_thread)
 {
-    const struct api_events *events = &request->api->options.events;
+    const struct api_events *events = &request->api->events;
     struct run_path path;
     struct run run;
     struct error err;
@@ -239,12 +239,12 @@ static int cancel(struct request *request, bool any_thread)
     return 0;
 }
 
-int run_cancel(struct request *request)
+static int run_cancel(struct request *request)
 {
     return cancel(request, false);
 }
 
-int run_cancel_any(struct request *request)
+static int run_cancel_any(struct request *request)
 {
     return cancel(request, true);
 }
@@ -267,7 +267,7 @@ static int unfit(struct request *request, const struct run *run)
 
 static int redrive(struct request *request, bool any_thread)
 {
-    const struct api_options *options = &request->api->options;
+    const struct api_events *events = &request->api->events;
     char active_text[ID_TEXT_SIZE];
     struct run_path path;
     struct uuid active;
@@ -277,8 +277,8 @@ static int redrive(struct request *request, bool any_thread)
 
     if (r < 0)
         return r;
-    r = runs_redrive(&request->store, path.thread, path.run, options->run_ttl_ms, &run, &active,
-                     &err);
+    r = runs_redrive(&request->store, path.thread, path.run, request->api->run_ttl_ms, &run,
+                     &active, &err);
     if (r == RUN_MISSING)
         return request_missing(request, "run", path.run_text);
     if (r == RUN_UNFIT)
@@ -292,19 +292,57 @@ static int redrive(struct request *request, bool any_thread)
     }
     if (r < 0)
         return request_failed(request, &err);
-    if (options->events.run_ready)
-        options->events.run_ready(run.id, request->store.tenant, run.shard, (int)run.priority,
-                                  options->events.arg);
+    if (events->run_ready)
+        events->run_ready(run.id, request->store.tenant, run.shard, (int)run.priority, events->arg);
     render_run(&run, &request->reply);
     return 0;
 }
 
-int run_redrive(struct request *request)
+static int run_redrive(struct request *request)
 {
     return redrive(request, false);
 }
 
-int run_redrive_any(struct request *request)
+static int run_redrive_any(struct request *request)
 {
     return redrive(request, true);
 }
+
+static const char *const runs_query[] = {LIST_QUERY, "status", "assistant_id", "min_crashes", NULL};
+
+/* clang-format off */
+static const struct endpoint table[] = {
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/threads/{thread_id}/runs",
+     .handle = run_list,
+     .query = list_query},
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/threads/{thread_id}/runs/{run_id}",
+     .handle = run_get},
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/threads/{thread_id}/runs/{run_id}",
+     .handle = run_update,
+     .takes = TAKES_JSON, .body = &body_update_run},
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/threads/{thread_id}/runs/{run_id}/cancel",
+     .handle = run_cancel},
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/threads/{thread_id}/runs/{run_id}/redrive",
+     .handle = run_redrive},
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/runs",
+     .handle = run_list_all,
+     .query = runs_query},
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/runs/{run_id}",
+     .handle = run_get_any},
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/runs/{run_id}/cancel",
+     .handle = run_cancel_any},
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/runs/{run_id}/redrive",
+     .handle = run_redrive_any},
+};
+/* clang-format on */
+
+const struct endpoint_table run_endpoints = ENDPOINT_TABLE(table);

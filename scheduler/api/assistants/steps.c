@@ -1,6 +1,8 @@
 /* The steps of runs. */
 
 #include "scheduler/api/assistants/render.h"
+#include "scheduler/api/assistants/resources.h"
+#include "scheduler/api/list.h"
 #include "scheduler/api/request.h"
 #include "shared/store/runs/run_steps.h"
 #include "shared/store/runs/runs.h"
@@ -24,46 +26,44 @@ static int find_run(struct request *request, bool any_thread, struct uuid *out)
     return r < 0 ? request_failed(request, &err) : 0;
 }
 
-static int list(struct request *request, bool any_thread)
+static int list_steps(struct request *request, bool any_thread)
 {
     struct run_step_list steps;
-    struct list_writer writer;
-    struct page page;
+    struct list list;
     struct uuid run;
     struct error err;
-    int r = request_page(request, ID_STEP, &page);
+    int r = list_begin(&list, request, ID_STEP);
 
     if (r == 0)
         r = find_run(request, any_thread, &run);
     if (r < 0)
         return r;
-    r = run_steps_list(&request->store, run, &page, &steps, &err);
+    r = run_steps_list(&request->store, run, &list.page, &steps, &err);
     if (r == CURSOR_MISSING)
         return request_cursor_missing(request);
     if (r == RUN_MISSING)
         return request_missing(request, "run", request->exchange->params[any_thread ? 0 : 1]);
     if (r < 0)
         return request_failed(request, &err);
-    render_list_begin(&writer, ID_STEP, &request->reply);
     for (size_t i = 0; i < steps.count; i++) {
-        render_list_next(&writer, steps.items[i].id);
+        list_add(&list, steps.items[i].id);
         render_step(&steps.items[i], &request->reply);
     }
-    render_list_end(&writer, steps.has_more);
+    list_end(&list, steps.has_more);
     return 0;
 }
 
-int step_list(struct request *request)
+static int step_list(struct request *request)
 {
-    return list(request, false);
+    return list_steps(request, false);
 }
 
-int step_list_any(struct request *request)
+static int step_list_any(struct request *request)
 {
-    return list(request, true);
+    return list_steps(request, true);
 }
 
-int step_get(struct request *request)
+static int step_get(struct request *request)
 {
     struct run_step step;
     struct uuid run;
@@ -83,3 +83,26 @@ int step_get(struct request *request)
     render_step(&step, &request->reply);
     return 0;
 }
+
+/* What OpenAI shows more of when asked, there is none of here. */
+static const char *const steps_query[] = {LIST_QUERY, "include[]", NULL};
+static const char *const step_query[] = {"include[]", NULL};
+
+/* clang-format off */
+static const struct endpoint table[] = {
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/threads/{thread_id}/runs/{run_id}/steps",
+     .handle = step_list,
+     .query = steps_query},
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}",
+     .handle = step_get,
+     .query = step_query},
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/runs/{run_id}/steps",
+     .handle = step_list_any,
+     .query = steps_query},
+};
+/* clang-format on */
+
+const struct endpoint_table step_endpoints = ENDPOINT_TABLE(table);

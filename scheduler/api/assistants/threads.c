@@ -1,8 +1,11 @@
 /* Threads. The list of them is an extension: OpenAI has none. */
 
 #include "shared/store/threads/threads.h"
-#include "scheduler/api/assistants/drafts.h"
+#include "scheduler/api/assistants/bodies.h"
+#include "scheduler/api/assistants/new_messages.h"
 #include "scheduler/api/assistants/render.h"
+#include "scheduler/api/assistants/resources.h"
+#include "scheduler/api/list.h"
 #include "scheduler/api/request.h"
 
 static int missing(struct request *request)
@@ -10,17 +13,17 @@ static int missing(struct request *request)
     return request_missing(request, "thread", request->exchange->params[0]);
 }
 
-int thread_create(struct request *request)
+static int thread_create(struct request *request)
 {
     struct thread_draft draft = {
         .id = request->object,
         .metadata = request_json(request, "metadata"),
         .tool_resources = request_json(request, "tool_resources"),
     };
-    struct message_drafts messages;
+    struct new_messages messages;
     struct thread thread;
     struct error err;
-    int r = draft_messages(request, json_get(request->body, "messages"), &messages);
+    int r = new_messages_read(request, json_get(request->body, "messages"), &messages);
 
     if (r < 0)
         return r;
@@ -41,29 +44,27 @@ int thread_create(struct request *request)
     return 0;
 }
 
-int thread_list(struct request *request)
+static int thread_list(struct request *request)
 {
-    struct thread_list list;
-    struct list_writer writer;
-    struct page page;
+    struct thread_list threads;
+    struct list list;
     struct error err;
-    int r = request_page(request, ID_THREAD, &page);
+    int r = list_begin(&list, request, ID_THREAD);
 
     if (r < 0)
         return r;
-    r = threads_list(&request->store, &page, &list, &err);
+    r = threads_list(&request->store, &list.page, &threads, &err);
     if (r < 0)
         return request_failed(request, &err);
-    render_list_begin(&writer, ID_THREAD, &request->reply);
-    for (size_t i = 0; i < list.count; i++) {
-        render_list_next(&writer, list.items[i].id);
-        render_thread(&list.items[i], &request->reply);
+    for (size_t i = 0; i < threads.count; i++) {
+        list_add(&list, threads.items[i].id);
+        render_thread(&threads.items[i], &request->reply);
     }
-    render_list_end(&writer, list.has_more);
+    list_end(&list, threads.has_more);
     return 0;
 }
 
-int thread_get(struct request *request)
+static int thread_get(struct request *request)
 {
     struct thread thread;
     struct uuid id;
@@ -81,7 +82,7 @@ int thread_get(struct request *request)
     return 0;
 }
 
-int thread_update(struct request *request)
+static int thread_update(struct request *request)
 {
     struct thread_change change = {
         .metadata = request_json(request, "metadata"),
@@ -109,9 +110,9 @@ int thread_update(struct request *request)
 
 /* Its active run ends with it: the worker that has it in hand is told, so that it stops at once and
  * not when its next write is refused. */
-int thread_delete(struct request *request)
+static int thread_delete(struct request *request)
 {
-    const struct api_events *events = &request->api->options.events;
+    const struct api_events *events = &request->api->events;
     struct thread thread;
     struct uuid id;
     int64_t owner = 0;
@@ -132,3 +133,28 @@ int thread_delete(struct request *request)
     render_deleted(ID_THREAD, id, "thread.deleted", &request->reply);
     return 0;
 }
+
+/* clang-format off */
+static const struct endpoint table[] = {
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/threads",
+     .handle = thread_create,
+     .takes = TAKES_JSON, .body = &body_create_thread, .flags = ENDPOINT_CREATES},
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/threads",
+     .handle = thread_list,
+     .query = list_query},
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/threads/{thread_id}",
+     .handle = thread_get},
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/threads/{thread_id}",
+     .handle = thread_update,
+     .takes = TAKES_JSON, .body = &body_update_thread},
+    {.method = HTTP_METHOD_DELETE,
+     .pattern = "/v1/threads/{thread_id}",
+     .handle = thread_delete},
+};
+/* clang-format on */
+
+const struct endpoint_table thread_endpoints = ENDPOINT_TABLE(table);

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/checks.h"
 #include "scheduler/api/assistants/render.h"
+#include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/request.h"
 #include "shared/store/runs/tool_outputs.h"
 
@@ -132,9 +134,9 @@ static int give(struct request *request, struct uuid thread, struct uuid run, st
     return r < 0 ? request_failed(request, &err) : 0;
 }
 
-int run_submit_outputs(struct request *request)
+static int run_submit_outputs(struct request *request)
 {
-    const struct api_events *events = &request->api->options.events;
+    const struct api_events *events = &request->api->events;
     struct uuid thread;
     struct uuid id;
     struct run run;
@@ -151,3 +153,14 @@ int run_submit_outputs(struct request *request)
     render_run(&run, &request->reply);
     return 0;
 }
+
+/* clang-format off */
+static const struct endpoint table[] = {
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/threads/{thread_id}/runs/{run_id}/submit_tool_outputs",
+     .handle = run_submit_outputs,
+     .takes = TAKES_JSON, .body = &body_submit_outputs},
+};
+/* clang-format on */
+
+const struct endpoint_table tool_output_endpoints = ENDPOINT_TABLE(table);

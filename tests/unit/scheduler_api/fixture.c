@@ -17,6 +17,8 @@
 
 static char database_url[1024];
 static void (*test_body)(struct fixture *fixture);
+static const struct endpoint_table *const *test_tables; /* NULL: the API's own */
+static size_t test_tables_count;
 
 static void url_of(const char *database, char *out, size_t size)
 {
@@ -104,6 +106,8 @@ static void run_api(struct fixture *fixture, const struct provider_registry *reg
         .pg = fixture->pg,
         .registry = registry,
         .events = {on_ready, on_cancelling, fixture},
+        .tables = test_tables,
+        .tables_count = test_tables_count,
     };
     struct http_server_options http = {
         .host = "127.0.0.1",
@@ -171,6 +175,14 @@ void with_api(void (*body)(struct fixture *fixture))
     (void)sql(admin_url, statement);
 }
 
+void with_tables(const struct endpoint_table *const *tables, size_t count,
+                 void (*body)(struct fixture *fixture))
+{
+    test_tables = tables;
+    test_tables_count = count;
+    with_api(body);
+}
+
 static void exchange(struct fixture *fixture, const struct buf *request, struct buf *reply)
 {
     struct address address;
@@ -223,6 +235,28 @@ int http(struct fixture *fixture, struct call call)
     cr_assert(blank, "no reply to %s %s", call.method, call.path);
     if (blank[4] && json_decode(text_of(blank + 4), 100, &fixture->body, &err) < 0)
         cr_assert_fail("%s: %s", err.text, blank + 4);
+    fixture->headers = xstrndup(reply.ptr, (size_t)(blank + 2 - reply.ptr));
+    buf_deinit(&request);
+    buf_deinit(&reply);
+    return atoi(fixture->headers + strlen("HTTP/1.1 "));
+}
+
+int http_events(struct fixture *fixture, const char *path)
+{
+    struct buf request;
+    struct buf reply;
+    char *blank;
+
+    buf_init(&request, 0);
+    buf_init(&reply, 0);
+    buf_printf(&request,
+               "GET %s HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+               "Authorization: Bearer %s\r\n\r\n",
+               path, fixture->key);
+    exchange(fixture, &request, &reply);
+    blank = strstr(reply.ptr, "\r\n\r\n");
+    cr_assert(blank);
+    free(fixture->headers);
     fixture->headers = xstrndup(reply.ptr, (size_t)(blank + 2 - reply.ptr));
     buf_deinit(&request);
     buf_deinit(&reply);

@@ -29,6 +29,11 @@ struct fixture {
 /* Runs body on a loop. Needs DATABASE_URL (tests/lib/with-servers). */
 void with_api(void (*body)(struct fixture *fixture));
 
+/* The same with other endpoints than the API's own. */
+struct endpoint_table;
+void with_tables(const struct endpoint_table *const *tables, size_t count,
+                 void (*body)(struct fixture *fixture));
+
 struct call {
     const char *method;
     const char *path;
@@ -39,6 +44,9 @@ struct call {
 
 /* Returns the status; the answer is in the fixture. */
 int http(struct fixture *fixture, struct call call);
+
+/* GET of what is no JSON. Returns the status; the headers are in the fixture. */
+int http_events(struct fixture *fixture, const char *path);
 
 /* The same, must have this status; returns the body, borrowed until the next call. */
 struct json_object *expect(struct fixture *fixture, int status, const char *method,

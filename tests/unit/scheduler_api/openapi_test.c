@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "scheduler/api/api.h"
+#include "scheduler/api/surfaces.h"
 
 static FILE *open_document(void)
 {
@@ -24,24 +24,25 @@ static FILE *open_document(void)
     return file;
 }
 
-static size_t find(const struct api_route *routes, size_t count, const char *path,
-                   const char *method)
+static size_t find(const struct endpoints *endpoints, const char *path, const char *method)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(routes[i].pattern, path) == 0 &&
-            strcasecmp(api_method_name(routes[i].method), method) == 0)
+    for (size_t i = 0; i < endpoints->count; i++)
+        if (strcmp(endpoints->items[i]->pattern, path) == 0 &&
+            strcasecmp(http_method_name(endpoints->items[i]->method), method) == 0)
             return i;
-    return count;
+    return endpoints->count;
 }
 
 Test(openapi, document_names_the_routes_that_are_served)
 {
-    const struct api_route *routes;
-    size_t count = api_routes(&routes);
-    bool *named = calloc(count, sizeof(*named));
+    struct endpoints endpoints;
     FILE *file = open_document();
     char path[128] = "";
     char line[1024];
+    bool *named;
+
+    endpoints_init(&endpoints, surfaces, surfaces_count);
+    named = calloc(endpoints.count, sizeof(*named));
 
     while (fgets(line, sizeof(line), file)) {
         char word[128];
@@ -53,8 +54,8 @@ Test(openapi, document_names_the_routes_that_are_served)
             if (!path[0] || strncmp(line, "    ", 4) != 0 || line[4] == ' ' ||
                 sscanf(line, " %127[a-z]:", word) != 1 || strcmp(word, "parameters") == 0)
                 continue;
-            at = find(routes, count, path, word);
-            cr_assert(at < count, "%s %s is in the document and not served", word, path);
+            at = find(&endpoints, path, word);
+            cr_assert(at < endpoints.count, "%s %s is in the document and not served", word, path);
             cr_assert(!named[at], "%s %s is there twice", word, path);
             named[at] = true;
         } else {
@@ -62,8 +63,9 @@ Test(openapi, document_names_the_routes_that_are_served)
         }
     }
     fclose(file);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < endpoints.count; i++)
         cr_assert(named[i], "%s %s is served and not in the document",
-                  api_method_name(routes[i].method), routes[i].pattern);
+                  http_method_name(endpoints.items[i]->method), endpoints.items[i]->pattern);
     free(named);
+    endpoints_deinit(&endpoints);
 }

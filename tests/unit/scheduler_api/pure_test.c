@@ -4,12 +4,13 @@
 #include <stdio.h>
 
 #include "scheduler/api/assistants/bodies.h"
-#include "scheduler/api/assistants/drafts.h"
+#include "scheduler/api/assistants/new_messages.h"
 #include "scheduler/api/assistants/render.h"
-#include "scheduler/api/assistants/run_spec.h"
 #include "scheduler/api/key_cache.h"
+#include "scheduler/api/list.h"
 #include "scheduler/api/poll.h"
 #include "scheduler/api/trace.h"
+#include "shared/agent/spec.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 #include "shared/check/fields.h"
@@ -260,7 +261,7 @@ Test(drafts, turn_input_content_into_output_content)
     struct buf out;
 
     buf_init(&out, 0);
-    draft_content(content, &out);
+    new_message_content(content, &out);
     cr_assert_str_eq(buf_string(&out), "[{\"type\":\"text\",\"text\":{\"value\":\"a\\\"b\","
                                        "\"annotations\":[]}}]");
     json_free(content);
@@ -297,16 +298,20 @@ Test(render, writes_every_member_of_a_run_that_has_only_begun)
     buf_deinit(&out);
 }
 
-Test(render, gives_null_for_the_ids_of_an_empty_list)
+Test(list, of_nothing_has_null_cursors)
 {
-    struct list_writer writer;
     struct buf out;
+    struct list list = {.out = &out, .kind = ID_RUN};
 
     buf_init(&out, 0);
-    render_list_begin(&writer, ID_RUN, &out);
-    render_list_end(&writer, false);
-    cr_assert_str_eq(buf_string(&out), "{\"object\":\"list\",\"data\":[],\"first_id\":null,"
-                                       "\"last_id\":null,\"has_more\":false}");
+    list_end(&list, false);
+    cr_assert_str_eq(buf_string(&out), "],\"first_id\":null,\"last_id\":null,\"has_more\":false}");
+    buf_reset(&out);
+    list_add(&list, uuid_new());
+    list_add_number(&list, 7);
+    list_end(&list, true);
+    cr_assert(text_starts(buf_text(&out), ",],\"first_id\":\"run_"));
+    cr_assert(text_ends(buf_text(&out), "\"last_id\":\"7\",\"has_more\":true}"));
     buf_deinit(&out);
 }
 

@@ -2,7 +2,7 @@
  * tenant's assistant finds nothing; texts are copied out into the request's arena, so that an entry
  * may go while a request that found it still waits. */
 
-#include "scheduler/api/agent_cache.h"
+#include "shared/submit/agent_cache.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* Messages from the client. See drafts.h. */
+/* Messages from the client. See new_messages.h. */
 
-#include "scheduler/api/assistants/drafts.h"
+#include "scheduler/api/assistants/new_messages.h"
 
 #include "scheduler/api/request.h"
 
@@ -11,7 +11,7 @@ static void add_text_part(struct json_object *text, struct buf *out)
     buf_add_string(out, ",\"annotations\":[]}}");
 }
 
-void draft_content(struct json_object *content, struct buf *out)
+void new_message_content(struct json_object *content, struct buf *out)
 {
     buf_add_char(out, '[');
     if (json_object_is_type(content, json_type_string)) {
@@ -33,8 +33,8 @@ void draft_content(struct json_object *content, struct buf *out)
     buf_add_char(out, ']');
 }
 
-int draft_message(struct request *request, struct json_object *message, struct uuid id,
-                  struct message_draft *out)
+int new_message_read(struct request *request, struct json_object *message, struct uuid id,
+                     struct message_draft *out)
 {
     struct json_object *metadata = json_get(message, "metadata");
     struct buf content;
@@ -46,7 +46,7 @@ int draft_message(struct request *request, struct json_object *message, struct u
     out->attachments = TEXT_NONE;
     out->metadata = metadata ? json_text(metadata) : TEXT_NONE;
     buf_init(&content, 0);
-    draft_content(json_get(message, "content"), &content);
+    new_message_content(json_get(message, "content"), &content);
     out->content =
         (struct text){arena_copy(&request->exchange->arena, buf_text(&content)), content.len};
     if (content.failed || !out->content.ptr)
@@ -55,9 +55,9 @@ int draft_message(struct request *request, struct json_object *message, struct u
     return r < 0 ? request_failed(request, &err) : 0;
 }
 
-int draft_messages(struct request *request, struct json_object *array, struct message_drafts *out)
+int new_messages_read(struct request *request, struct json_object *array, struct new_messages *out)
 {
-    struct message_drafts drafts = {0};
+    struct new_messages drafts = {0};
     struct error err;
 
     if (array) {
@@ -70,8 +70,8 @@ int draft_messages(struct request *request, struct json_object *array, struct me
         }
     }
     for (size_t i = 0; i < drafts.count; i++) {
-        int r = draft_message(request, json_object_array_get_idx(array, i), uuid_new(),
-                              &drafts.items[i]);
+        int r = new_message_read(request, json_object_array_get_idx(array, i), uuid_new(),
+                                 &drafts.items[i]);
         if (r < 0)
             return r;
     }

@@ -1,7 +1,7 @@
 /* Putting specs together. A table says for each member whether assistants and runs have it, and
  * what stands there when nobody said anything. */
 
-#include "scheduler/api/assistants/run_spec.h"
+#include "shared/agent/spec.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
  * the latest any more (AGENT_CHANGED), and the caller then asks again.
  */
 
-#include "scheduler/api/assistants/run_spec.h"
+#include "shared/agent/spec.h"
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
 

@@ -1,0 +1,74 @@
+#pragma once
+/* Endpoints: what is served, as tables.
+ *
+ * A resource exports a table of its own (assistants/resources.h), surfaces.c lists the tables,
+ * and at start they become one list, which the router, the metrics and the documents read. An
+ * endpoint says what it takes and what it gives; the kernel (api.c) sees to both, so its
+ * function begins with a body that was checked.
+ */
+
+#include "shared/base/compiler.h"
+#include "shared/check/fields.h"
+#include "shared/http_server/router.h"
+
+struct request;
+
+/* TAKES_JSON, GIVES_JSON: returns 0 with the reply in request->reply (status 200), or -E_INVALID
+ * with request->failure. GIVES_BYTES and GIVES_EVENTS: the function replies by itself, with
+ * http_stream_begin or http_reply, and returns 0; or, while it has not, -E_INVALID with
+ * request->failure. */
+typedef int (*endpoint_fn)(struct request *request);
+
+enum endpoint_takes {
+    TAKES_NOTHING, /* a body is read up to ENDPOINT_IGNORED_MAX, and not looked at */
+    TAKES_JSON,    /* an object that the table `body` describes */
+    TAKES_RAW,     /* bytes of any type: exchange->body */
+};
+
+enum endpoint_gives { GIVES_JSON, GIVES_BYTES, GIVES_EVENTS };
+
+#define ENDPOINT_IGNORED_MAX ((size_t)64 << 10)
+
+enum endpoint_flags {
+    ENDPOINT_CREATES = 1, /* honours Idempotency-Key */
+};
+
+struct endpoint {
+    enum http_method method;
+    const char *pattern;
+    endpoint_fn handle;
+    enum endpoint_takes takes;
+    enum endpoint_gives gives;
+    const struct fields *body; /* of TAKES_JSON */
+    const char *const *query;  /* the query's members, ended by NULL; NULL: none */
+    size_t body_bytes_max;     /* 0: the server's */
+    unsigned flags;
+};
+
+struct endpoint_table {
+    const struct endpoint *items;
+    size_t count;
+};
+
+/* `const struct endpoint_table x = ENDPOINT_TABLE(array);` */
+#define ENDPOINT_TABLE(array)                                                                      \
+    {                                                                                              \
+        array, ARRAY_LENGTH(array)                                                                 \
+    }
+
+/* All endpoints of some tables, with their router. */
+struct endpoints {
+    const struct endpoint **items;
+    size_t count;
+    struct route *routes; /* routes[i] is that of items[i] */
+    struct router *router;
+};
+
+/* The tables are borrowed and must outlive it. Owns: endpoints_deinit. */
+void endpoints_init(struct endpoints *endpoints, const struct endpoint_table *const *tables,
+                    size_t count);
+void endpoints_deinit(struct endpoints *endpoints);
+
+/* As router_find, with the endpoint's place. */
+MUSTCHECK int endpoints_find(const struct endpoints *endpoints, struct http_exchange *exchange,
+                             size_t *out, char allow[64], struct error *err);

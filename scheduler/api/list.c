@@ -1,0 +1,101 @@
+/* Lists: their query, and the frame around their elements. */
+
+#include "scheduler/api/list.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+const char *const list_query[] = {LIST_QUERY, NULL};
+
+static int read_limit(struct request *request, int *out)
+{
+    static const struct field field = {
+        .name = "limit", .kind = FIELD_INTEGER, .min = 1, .max = 100};
+    struct text text = http_query_get(request->exchange, "limit", 0);
+    int64_t limit = 20;
+
+    if (text.ptr && !text_to_int(text, &limit))
+        return failure_param(&request->failure, 400, "limit", "invalid_type",
+                             "Invalid type for 'limit': expected an integer, but got a string "
+                             "instead.");
+    *out = (int)limit;
+    return fields_check_integer(&field, limit, &request->failure);
+}
+
+static int read_order(struct request *request, bool *out_ascending)
+{
+    static const char *const words[] = {"asc", "desc", NULL};
+    struct path path = {NULL, "order", 0};
+    struct text order = http_query_get(request->exchange, "order", 0);
+
+    *out_ascending = text_is(order, "asc");
+    return order.ptr ? fields_word(order, words, &path, &request->failure) : 0;
+}
+
+static int read_cursor(struct request *request, const char *name, enum id_kind kind,
+                       struct uuid *out)
+{
+    struct text text = http_query_get(request->exchange, name, 0);
+    char shown[64];
+
+    if (text.len == 0 || (id_parse(kind, text, out) && !uuid_is_zero(*out)))
+        return 0;
+    text_excerpt(text, shown, sizeof(shown));
+    return failure_param(&request->failure, 400, name, "invalid_value",
+                         "Invalid '%s': '%s'. Expected the id of an element of this list, which "
+                         "begins with '%s'.",
+                         name, shown, id_prefix(kind));
+}
+
+int list_begin_numbers(struct list *list, struct request *request)
+{
+    int r;
+
+    *list = (struct list){.out = &request->reply};
+    r = read_limit(request, &list->page.limit);
+    if (r == 0)
+        r = read_order(request, &list->page.ascending);
+    buf_add_string(list->out, "{\"object\":\"list\",\"data\":[");
+    return r;
+}
+
+int list_begin(struct list *list, struct request *request, enum id_kind kind)
+{
+    int r = list_begin_numbers(list, request);
+
+    list->kind = kind;
+    if (r == 0)
+        r = read_cursor(request, "after", kind, &list->page.after);
+    if (r == 0)
+        r = read_cursor(request, "before", kind, &list->page.before);
+    return r;
+}
+
+static void add(struct list *list)
+{
+    if (list->count++ == 0)
+        memcpy(list->first, list->last, sizeof(list->first));
+    else
+        buf_add_char(list->out, ',');
+}
+
+void list_add(struct list *list, struct uuid id)
+{
+    id_format(list->kind, id, list->last);
+    add(list);
+}
+
+void list_add_number(struct list *list, int64_t number)
+{
+    snprintf(list->last, sizeof(list->last), "%" PRId64, number);
+    add(list);
+}
+
+void list_end(struct list *list, bool has_more)
+{
+    buf_add_string(list->out, "],\"first_id\":");
+    buf_add_json_string(list->out, list->count ? list->first : NULL);
+    buf_add_string(list->out, ",\"last_id\":");
+    buf_add_json_string(list->out, list->count ? list->last : NULL);
+    buf_add_string(list->out, has_more ? ",\"has_more\":true}" : ",\"has_more\":false}");
+}

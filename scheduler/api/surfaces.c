@@ -1,0 +1,12 @@
+/* The tables of all resources. docs/openapi.yaml lists the same routes; a test compares the two. */
+
+#include "scheduler/api/surfaces.h"
+
+#include "scheduler/api/assistants/resources.h"
+
+const struct endpoint_table *const surfaces[] = {
+    &assistant_endpoints, &thread_endpoints, &message_endpoints,     &run_create_endpoints,
+    &run_endpoints,       &step_endpoints,   &tool_output_endpoints,
+};
+
+const size_t surfaces_count = ARRAY_LENGTH(surfaces);
