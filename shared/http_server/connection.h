@@ -29,10 +29,11 @@ struct http_connection {
     struct http_server *server;
     struct fiber *fiber;
     int fd;
-    bool idle;    /* waits for a request of which nothing has come */
-    bool closing; /* the reply said Connection: close */
-    bool broken;  /* a write failed, a reply was cut or aborted: nothing more can be sent */
-    bool chunked; /* the reply in work is */
+    bool idle;     /* waits for a request of which nothing has come */
+    bool closing;  /* the reply said Connection: close */
+    bool broken;   /* a write failed, a reply was cut or aborted: nothing more can be sent */
+    bool chunked;  /* the reply in work is */
+    bool upgraded; /* the handler has its bytes now */
     bool small_send_buffer;
     char peer[ADDRESS_TEXT_SIZE];
     struct http_parse parse;

@@ -493,6 +493,18 @@ static void reset(struct http_parse *parse)
     parse->left = 0;
 }
 
+struct text http_parse_behind(const struct http_parse *parse)
+{
+    ASSERT(parse->state == HTTP_PARSE_DONE);
+    return (struct text){parse->input.ptr + parse->at, parse->input.len - parse->at};
+}
+
+void http_parse_take_behind(struct http_parse *parse, size_t len)
+{
+    ASSERT(len <= parse->input.len - parse->at);
+    parse->at += len;
+}
+
 void http_parse_next(struct http_parse *parse)
 {
     ASSERT(parse->state == HTTP_PARSE_DONE);

@@ -80,6 +80,10 @@ bool http_parse_begun(const struct http_parse *parse);
 /* Whether the client waits for "100 Continue": the head is complete and nothing came after it. */
 bool http_parse_wants_continue(const struct http_parse *parse);
 
+/* What came behind the complete request, and how much of it was taken elsewhere. */
+struct text http_parse_behind(const struct http_parse *parse);
+void http_parse_take_behind(struct http_parse *parse, size_t len);
+
 /* Forget the complete request, keep what came after it. */
 void http_parse_next(struct http_parse *parse);
 

@@ -150,3 +150,81 @@ Test(streams, a_large_reply_arrives_whole_before_the_connection_closes)
 
     serve(&options, large);
 }
+
+/* Echoes in capitals, piece by piece, until the client ends or says "bye". */
+static void upgrading_handler(struct http_exchange *exchange, void *arg)
+{
+    struct error err = {0};
+    char bytes[4];
+    size_t len;
+
+    (void)arg;
+    if (!http_offers_upgrade(exchange, "capitals")) {
+        (void)http_reply(exchange, 426, "text/plain", TEXT("speak capitals"));
+        return;
+    }
+    http_add_header(exchange, "X-Loud", TEXT("yes"));
+    if (http_upgrade(exchange, "capitals", &err) < 0)
+        return;
+    while (http_upgraded_read(exchange, bytes, sizeof(bytes), deadline_in(WAIT_MS), &len, &err) ==
+           0) {
+        if (len == 3 && memcmp(bytes, "bye", 3) == 0)
+            return;
+        for (size_t i = 0; i < len; i++)
+            bytes[i] = (char)(bytes[i] & ~0x20);
+        if (http_upgraded_write(exchange, (struct text){bytes, len}, &err) < 0)
+            return;
+    }
+}
+
+static void read_exactly(int fd, const char *wanted)
+{
+    char bytes[256];
+    size_t have = 0;
+
+    while (have < strlen(wanted)) {
+        size_t len;
+
+        cr_assert_eq(
+            io_read(fd, bytes + have, strlen(wanted) - have, deadline_in(WAIT_MS), &len, NULL), 0);
+        have += len;
+    }
+    cr_assert_eq(memcmp(bytes, wanted, have), 0, "%.*s", (int)have, bytes);
+}
+
+static void upgraded(void)
+{
+    static const char *const others[] = {
+        "GET / HTTP/1.1\r\n" HOST "\r\n",
+        "GET / HTTP/1.1\r\n" HOST "Upgrade: capitals\r\n\r\n",
+        "GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: capitals\r\n\r\n",
+        "POST / HTTP/1.1\r\n" HOST
+        "Connection: upgrade\r\nUpgrade: capitals\r\nContent-Length: 0\r\n\r\n",
+    };
+    int fd = client_open();
+
+    client_send(fd, "GET / HTTP/1.1\r\n" HOST "Connection: keep-alive, Upgrade\r\n"
+                    "Upgrade: other, Capitals\r\n\r\nearly");
+    read_exactly(fd, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                     "Upgrade: capitals\r\nX-Loud: yes\r\n\r\nEARLY");
+    client_send(fd, "late");
+    read_exactly(fd, "LATE");
+    client_send(fd, "bye");
+    cr_assert(client_sees_end(fd, WAIT_MS));
+    client_close(&fd);
+
+    /* Who does not offer it, or may not, is answered as by any handler. */
+    for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
+        struct reply reply = ask(others[i]);
+
+        cr_assert_eq(reply.status, 426, "%s: %d", others[i], reply.status);
+        reply_deinit(&reply);
+    }
+}
+
+Test(streams, a_handler_can_take_the_connection_for_another_protocol)
+{
+    struct http_server_options options = {.handler = upgrading_handler};
+
+    serve(&options, upgraded);
+}
