@@ -1,23 +1,26 @@
 /* Groups of writes
  *
- * One statement whatever the kinds and the number of writes. Its first parts, `l` and `ok`, are the
- * compare-and-set on the rows of the runs; everything else is selected FROM ok, so it happens
- * together with it or not at all. A write whose compare-and-set fails is simply absent from the
- * answer, and hurts nobody else; a second statement then looks why. A third one, in the same
- * transaction as the first, promotes behind runs that end.
+ * One statement writes a group, whatever the kinds and the number of its writes. The first parts,
+ * `l` and `ok`, are the compare-and-set on the rows of the runs. Everything else is selected FROM
+ * ok, so it happens together with the compare-and-set or not at all. A write whose compare-and-set
+ * fails is absent from the answer; the other writes of the group are done all the same. A second
+ * statement then looks why it failed. A third one, in the same transaction as the first, promotes
+ * held runs behind the runs that end.
  *
- * A group never waits for the row of a run, nor for that of a thread which it releases: whoever
- * holds one (a cancel, a person at a prompt) delays that run alone, and since cancels take several
- * runs in an order of their own, waiting would be a deadlock now and then.
+ * A group never waits for the row of a run, nor for the row of a thread which it releases. A cancel
+ * or a person at a prompt may have locked such a row: this delays the write of that run alone.
+ * Cancels take several runs in an order of their own, so a group that waited for them would now and
+ * then be in a deadlock with one.
  *
- * The rows come as one jsonb array per kind: five parameters whatever the number of rows and
- * columns. Each row names its write by `n`, the place in the batch. Numbers of heads are quoted:
- * Postgres reads an int8 from a string at once, and from a JSON number by way of a numeric.
+ * The rows come as one jsonb array per kind: this makes four parameters, whatever the number of
+ * rows and columns. Each row names its write by `n`, the place in the batch. Numbers of heads are
+ * quoted: Postgres reads an int8 from a string at once, and from a JSON number by way of a numeric.
  *
- * The plan must not depend on how large the tables are thought to be: a prepared statement keeps
+ * The plan must not depend on how large Postgres thinks the tables are: a prepared statement keeps
  * the plan that it got in a young database, whose tables were never analysed. So a run is found by
- * a condition that can serve only as a probe of its primary key (no hash or merge join is made of
- * "= ANY"), and the rest of its row is compared in a way that serves no join and no other index.
+ * a condition that can serve only as a probe of its primary key (Postgres makes no hash or merge
+ * join of "= ANY"), and the rest of its row is compared in a way that serves no join and no other
+ * index.
  *
  * To write another column of a run, add it to HEADS, SET and encode_head.
  */
@@ -31,101 +34,144 @@
 #include "shared/store/runs/promotions.h"
 #include "shared/store/runs/run_ends.h"
 
+/* clang-format off */
 /* was, or_was: the states that the write may follow. */
-#define HEADS                                                                                      \
-    "i AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1) AS i (n int4, id uuid, owner int8,"   \
-    "   fence int8, step int8, becomes text, was text, or_was text, prompt int8,"                  \
-    "   completion int8, delay_ms int8, errors int2, wait_kind text, action jsonb, message uuid,"  \
-    "   error jsonb, reason text))"
+#define HEADS \
+    "i AS MATERIALIZED (" \
+    "    SELECT *" \
+    "    FROM jsonb_to_recordset($1) AS i (" \
+    "        n int4, id uuid, owner int8, fence int8, step int8, becomes text, was text," \
+    "        or_was text, prompt int8, completion int8, delay_ms int8, errors int2," \
+    "        wait_kind text, action jsonb, message uuid, error jsonb, reason text))"
 
-#define STEPS                                                                                      \
-    "y AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($4) AS y (n int4, id uuid, seq int8,"     \
-    "   type text, status text, message_id uuid, tool_calls jsonb, usage jsonb,"                   \
-    "   last_error jsonb))"
+#define STEPS \
+    "y AS MATERIALIZED (" \
+    "    SELECT *" \
+    "    FROM jsonb_to_recordset($4) AS y (" \
+    "        n int4, id uuid, seq int8, type text, status text, message_id uuid," \
+    "        tool_calls jsonb, usage jsonb, last_error jsonb))"
 
 #define ENDS(status) status " NOT IN ('in_progress', 'queued', 'requires_action')"
 
-#define SET                                                                                        \
-    "step = r.step + 1, prompt_tokens = r.prompt_tokens + i.prompt,"                               \
-    " completion_tokens = r.completion_tokens + i.completion, updated_at = now(),"                 \
-    " status = i.becomes, wait_kind = i.wait_kind, required_action = i.action,"                    \
-    " owner = CASE WHEN i.becomes IN ('queued', 'requires_action') THEN NULL ELSE r.owner END,"    \
-    " due_at = CASE WHEN i.delay_ms IS NULL THEN r.due_at"                                         \
-    "   ELSE now() + i.delay_ms * interval '1 ms' END,"                                            \
-    " errors = r.errors + coalesce(i.errors, 0::int2), result_message = i.message,"                \
-    " last_error = CASE WHEN " ENDS(                                                               \
-        "i.becomes") " THEN i.error ELSE r.last_error END,"                                        \
-                     " incomplete_reason = i.reason,"                                              \
-                     " completed_at = CASE WHEN i.becomes IN ('completed', 'incomplete') THEN "    \
-                     "now() END,"                                                                  \
-                     " failed_at = CASE WHEN i.becomes = 'failed' THEN now() END,"                 \
-                     " cancelled_at = CASE WHEN i.becomes = 'cancelled' THEN now() END"
+#define SET \
+    "step = r.step + 1," \
+    " prompt_tokens = r.prompt_tokens + i.prompt," \
+    " completion_tokens = r.completion_tokens + i.completion," \
+    " updated_at = now()," \
+    " status = i.becomes," \
+    " wait_kind = i.wait_kind," \
+    " required_action = i.action," \
+    " owner = CASE WHEN i.becomes IN ('queued', 'requires_action') THEN NULL ELSE r.owner END," \
+    " due_at = CASE WHEN i.delay_ms IS NULL THEN r.due_at" \
+    "     ELSE now() + i.delay_ms * interval '1 ms' END," \
+    " errors = r.errors + coalesce(i.errors, 0::int2)," \
+    " result_message = i.message," \
+    " last_error = CASE WHEN " ENDS("i.becomes") " THEN i.error ELSE r.last_error END," \
+    " incomplete_reason = i.reason," \
+    " completed_at = CASE WHEN i.becomes IN ('completed', 'incomplete') THEN now() END," \
+    " failed_at = CASE WHEN i.becomes = 'failed' THEN now() END," \
+    " cancelled_at = CASE WHEN i.becomes = 'cancelled' THEN now() END"
 
-#define THE_LEASE                                                                                  \
-    "r.id = ANY (ARRAY[i.id])"                                                                     \
-    " AND (r.owner, r.fence, r.step) IS NOT DISTINCT FROM (i.owner, i.fence, i.step)"              \
+#define THE_LEASE \
+    "r.id = ANY (ARRAY[i.id])" \
+    " AND (r.owner, r.fence, r.step) IS NOT DISTINCT FROM (i.owner, i.fence, i.step)" \
     " AND (r.status = i.was OR r.status = i.or_was)"
 
-/* A row that somebody else is at is left out, not waited for. */
-#define LOCKED                                                                                     \
-    "l AS MATERIALIZED (SELECT i.*, r.thread_id FROM i JOIN runs r ON " THE_LEASE                  \
-    "   FOR NO KEY UPDATE OF r SKIP LOCKED),"                                                      \
-    " ending AS (SELECT id, thread_id FROM l WHERE " ENDS(                                         \
-        "l.becomes") "),"                                                                          \
-                     " h AS MATERIALIZED (" SQL_LOCK_THREADS("ending") ")"
+/* A row that somebody else has locked is left out, not waited for. */
+#define LOCKED \
+    "l AS MATERIALIZED (" \
+    "    SELECT i.*, r.thread_id" \
+    "    FROM i" \
+    "    JOIN runs r ON " THE_LEASE \
+    "    FOR NO KEY UPDATE OF r SKIP LOCKED)," \
+    " ending AS (" \
+    "    SELECT id, thread_id" \
+    "    FROM l" \
+    "    WHERE " ENDS("l.becomes") ")," \
+    " h AS MATERIALIZED (" SQL_LOCK_THREADS("ending") ")"
 
-#define OK                                                                                         \
-    "ok AS (UPDATE runs r SET " SET " FROM l AS i WHERE r.id = ANY (ARRAY[i.id])"                  \
-    "     AND (NOT (" ENDS("i.becomes") ") OR " SQL_MAY_END(                                       \
-        "i", "h") ")"                                                                              \
-                  "   RETURNING i.n, r.id, r.tenant_id, r.thread_id, r.agent_id, r.status)"
+#define OK \
+    "ok AS (" \
+    "    UPDATE runs r" \
+    "    SET " SET \
+    "    FROM l AS i" \
+    "    WHERE r.id = ANY (ARRAY[i.id])" \
+    "      AND (NOT (" ENDS("i.becomes") ") OR " SQL_MAY_END("i", "h") ")" \
+    "    RETURNING i.n, r.id, r.tenant_id, r.thread_id, r.agent_id, r.status)"
 
-#define MESSAGES                                                                                   \
-    "m AS (INSERT INTO messages (id, tenant_id, thread_id, run_id, agent_id, seq, role, hidden,"   \
-    "     content, tool_calls, tool_call_id, opaque)"                                              \
-    "   SELECT x.id, ok.tenant_id, ok.thread_id, ok.id, ok.agent_id, x.seq, x.role, x.hidden,"     \
-    "     x.content, x.tool_calls, x.tool_call_id, x.opaque"                                       \
-    "   FROM ok JOIN jsonb_to_recordset($2) AS x (n int4, id uuid, seq int8, role text,"           \
-    "     hidden bool, content jsonb, tool_calls jsonb, tool_call_id text, opaque jsonb) USING "   \
-    "(n)"                                                                                          \
-    "   ORDER BY ok.n, x.seq)"
+#define MESSAGES \
+    "m AS (" \
+    "    INSERT INTO messages (" \
+    "        id, tenant_id, thread_id, run_id, agent_id, seq, role, hidden, content," \
+    "        tool_calls, tool_call_id, opaque)" \
+    "    SELECT x.id, ok.tenant_id, ok.thread_id, ok.id, ok.agent_id, x.seq, x.role, x.hidden," \
+    "        x.content, x.tool_calls, x.tool_call_id, x.opaque" \
+    "    FROM ok" \
+    "    JOIN jsonb_to_recordset($2) AS x (" \
+    "        n int4, id uuid, seq int8, role text, hidden bool, content jsonb," \
+    "        tool_calls jsonb, tool_call_id text, opaque jsonb) USING (n)" \
+    "    ORDER BY ok.n, x.seq)"
 
-#define CALLS                                                                                      \
-    "c AS (INSERT INTO tool_calls (run_id, call_no, call_id, name, arguments, class, state,"       \
-    "     idempotency_key, result, is_error)"                                                      \
-    "   SELECT ok.id, x.call_no, x.call_id, x.name, x.arguments, x.class, x.state,"                \
-    "     x.idempotency_key, x.result, x.is_error"                                                 \
-    "   FROM ok JOIN jsonb_to_recordset($3) AS x (n int4, call_no int8, call_id text, name text,"  \
-    "     arguments text, class text, state text, idempotency_key text, result text,"              \
-    "     is_error bool) USING (n)"                                                                \
-    "   ON CONFLICT (run_id, call_no) DO UPDATE SET state = excluded.state,"                       \
-    "     result = excluded.result, is_error = excluded.is_error)"
+#define CALLS \
+    "c AS (" \
+    "    INSERT INTO tool_calls (" \
+    "        run_id, call_no, call_id, name, arguments, class, state, idempotency_key," \
+    "        result, is_error)" \
+    "    SELECT ok.id, x.call_no, x.call_id, x.name, x.arguments, x.class, x.state," \
+    "        x.idempotency_key, x.result, x.is_error" \
+    "    FROM ok" \
+    "    JOIN jsonb_to_recordset($3) AS x (" \
+    "        n int4, call_no int8, call_id text, name text, arguments text, class text," \
+    "        state text, idempotency_key text, result text, is_error bool) USING (n)" \
+    "    ON CONFLICT (run_id, call_no) DO UPDATE" \
+    "    SET state = excluded.state," \
+    "        result = excluded.result," \
+    "        is_error = excluded.is_error)"
 
-#define WRITE_STEPS                                                                                \
-    " w AS (INSERT INTO run_steps AS s (id, tenant_id, thread_id, run_id, agent_id, seq, type,"    \
-    "     status, message_id, tool_calls, usage, last_error, ended_at)"                            \
-    "   SELECT y.id, ok.tenant_id, ok.thread_id, ok.id, ok.agent_id, y.seq, y.type, y.status,"     \
-    "     y.message_id, y.tool_calls, y.usage, y.last_error,"                                      \
-    "     CASE WHEN y.status <> 'in_progress' THEN now() END FROM ok JOIN y USING (n)"             \
-    "   ON CONFLICT (run_id, seq) DO UPDATE SET status = excluded.status,"                         \
-    "     message_id = coalesce(excluded.message_id, s.message_id),"                               \
-    "     tool_calls = coalesce(excluded.tool_calls, s.tool_calls),"                               \
-    "     usage = coalesce(excluded.usage, s.usage),"                                              \
-    "     last_error = coalesce(excluded.last_error, s.last_error), ended_at = excluded.ended_at)"
+#define WRITE_STEPS \
+    "w AS (" \
+    "    INSERT INTO run_steps AS s (" \
+    "        id, tenant_id, thread_id, run_id, agent_id, seq, type, status, message_id," \
+    "        tool_calls, usage, last_error, ended_at)" \
+    "    SELECT y.id, ok.tenant_id, ok.thread_id, ok.id, ok.agent_id, y.seq, y.type, y.status," \
+    "        y.message_id, y.tool_calls, y.usage, y.last_error," \
+    "        CASE WHEN y.status <> 'in_progress' THEN now() END" \
+    "    FROM ok" \
+    "    JOIN y USING (n)" \
+    "    ON CONFLICT (run_id, seq) DO UPDATE" \
+    "    SET status = excluded.status," \
+    "        message_id = coalesce(excluded.message_id, s.message_id)," \
+    "        tool_calls = coalesce(excluded.tool_calls, s.tool_calls)," \
+    "        usage = coalesce(excluded.usage, s.usage)," \
+    "        last_error = coalesce(excluded.last_error, s.last_error)," \
+    "        ended_at = excluded.ended_at)"
 
-/* Of a run that is completed the worker has completed the steps. */
+/* A step that `w` writes must not be updated a second time. */
 #define NOT_WRITTEN_HERE "AND NOT EXISTS (SELECT 1 FROM y WHERE y.n = e.n AND y.seq = s.seq)"
 
-/* clang-format off */
+/* A completed run is not among the `unfinished`: its worker has completed its steps. */
 static const struct pg_statement run_group = {
     .name = "run_group",
-    .sql = "WITH " HEADS ", " STEPS ", " LOCKED ", " OK ", " MESSAGES ", " CALLS ","
-           WRITE_STEPS ","
-           " ended AS (SELECT * FROM ok WHERE " ENDS("ok.status") "),"
-           " unfinished AS (SELECT * FROM ended WHERE status <> 'completed'),"
-           " t AS (" SQL_RELEASE_THREADS("ended") "),"
-           " s AS (" SQL_END_STEPS("unfinished", NOT_WRITTEN_HERE) ")"
-           " SELECT n FROM ok",
+    .sql =
+        "WITH " HEADS ","
+        " " STEPS ","
+        " " LOCKED ","
+        " " OK ","
+        " " MESSAGES ","
+        " " CALLS ","
+        " " WRITE_STEPS ","
+        " ended AS ("
+        "    SELECT *"
+        "    FROM ok"
+        "    WHERE " ENDS("ok.status") "),"
+        " unfinished AS ("
+        "    SELECT *"
+        "    FROM ended"
+        "    WHERE status <> 'completed'),"
+        " t AS (" SQL_RELEASE_THREADS("ended") "),"
+        " s AS (" SQL_END_STEPS("unfinished", NOT_WRITTEN_HERE) ")"
+        " SELECT n"
+        " FROM ok",
     .types = "jjjj",
 };
 /* clang-format on */
@@ -290,7 +336,7 @@ static void encode_head(struct buf *buf, size_t n, const struct run_write *write
     if (write->ending)
         encode_ending(buf, write->ending);
     if (write->back) {
-        if (write->back->delay_ms > 0) /* else it keeps its place: before what came later */
+        if (write->back->delay_ms > 0) /* else it keeps its due_at, so it stays before later ones */
             buf_printf(buf, ",\"delay_ms\":\"%" PRId64 "\"", write->back->delay_ms);
         buf_printf(buf, ",\"errors\":\"%d\"", write->back->errors);
         add_text(buf, "wait_kind", text_of(run_wait_name(write->back->wait_kind)));
@@ -347,7 +393,7 @@ static void settle(struct run_write *write, int status)
     write->known = true;
 }
 
-/* Those that the answer names are written. */
+/* Sends the group. The writes that the answer names are written. */
 static int group_send(struct pg *pg, struct group *group, struct error *err)
 {
     struct pg_value ended[1];
@@ -380,15 +426,18 @@ static int group_send(struct pg *pg, struct group *group, struct error *err)
     return 0;
 }
 
+/* clang-format off */
 static const struct pg_statement run_look = {
     .name = "run_look",
-    .sql = "SELECT i.n, r.owner, r.fence, r.step, r.status"
-           " FROM jsonb_to_recordset($1) AS i (n int4, id uuid), runs r"
-           " WHERE r.id = ANY (ARRAY[i.id])",
+    .sql =
+        "SELECT i.n, r.owner, r.fence, r.step, r.status"
+        " FROM jsonb_to_recordset($1) AS i (n int4, id uuid), runs r"
+        " WHERE r.id = ANY (ARRAY[i.id])",
     .types = "j",
 };
+/* clang-format on */
 
-/* The compare-and-set did not touch this row: why? */
+/* Why the compare-and-set did not touch this row. */
 static int look_verdict(const struct run_write *write, const struct pg_result *result, int row,
                         struct error *err)
 {

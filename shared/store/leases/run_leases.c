@@ -1,7 +1,8 @@
 /* A worker's hold on runs: taking them, and finding out where they stand
  *
- * A claim is a batch of compare-and-sets. It never waits for a row that somebody else is at (SKIP
- * LOCKED): a hint may be given twice, and the loser's loss is then already certain.
+ * A claim is a batch of compare-and-sets. It never waits for a row that somebody else has locked
+ * (SKIP LOCKED). The hint of a run may be given to two workers; the one that finds the row locked
+ * has lost the run already, so it has nothing to wait for.
  */
 
 #include "shared/store/leases/run_leases.h"
@@ -10,13 +11,17 @@
 #include "shared/store/runs/step_rows.h"
 #include "shared/store/threads/histories.h"
 
-#define CLAIM_COLUMNS                                                                              \
-    "r.id, r.owner, r.fence, r.step, r.tenant_id, r.thread_id, r.agent_id, r.agent_version,"       \
-    " r.priority, r.spec, r.metadata, r.prompt_tokens, r.completion_tokens, r.errors, "            \
-    "r.crashes, " SQL_SECONDS("r.created_at") ", " SQL_SECONDS("r.started_at") ", " SQL_SECONDS(   \
-        "r.expires_at") ", floor(date_part('epoch', r.expires_at - now()) * 1000)::int8, "         \
-                        "r.status = 'cancelling',"                                                 \
-                        " floor(date_part('epoch', now() - r.due_at) * 1000000)::int8"
+/* clang-format off */
+#define CLAIM_COLUMNS \
+    "r.id, r.owner, r.fence, r.step, r.tenant_id, r.thread_id, r.agent_id, r.agent_version," \
+    " r.priority, r.spec, r.metadata, r.prompt_tokens, r.completion_tokens, r.errors, r.crashes," \
+    " " SQL_SECONDS("r.created_at") "," \
+    " " SQL_SECONDS("r.started_at") "," \
+    " " SQL_SECONDS("r.expires_at") "," \
+    " floor(date_part('epoch', r.expires_at - now()) * 1000)::int8," \
+    " r.status = 'cancelling'," \
+    " floor(date_part('epoch', now() - r.due_at) * 1000000)::int8"
+/* clang-format on */
 
 static int claim_read(const struct pg_result *result, int at, struct arena *arena,
                       struct run_claim *out, struct error *err)
@@ -72,28 +77,44 @@ static int claims_read(const struct pg_result *result, struct arena *arena,
     return 0;
 }
 
-/* What has expired is left to the reaper. A row that somebody else is at is no longer to be had. */
+/* Expired runs are left to the reaper. A row that somebody else has locked is skipped: its run is
+ * being taken or changed. */
 /* clang-format off */
 static const struct pg_statement run_claim = {
     .name = "run_claim",
-    .sql = "WITH c AS MATERIALIZED (SELECT f.id, i.n"
-           "   FROM unnest($1::uuid[]) WITH ORDINALITY i (id, n)"
-           "     CROSS JOIN LATERAL (SELECT r.id FROM runs r WHERE r.id = i.id AND "
-                     SQL_CHECKED("r.status = 'queued' AND r.held IS NULL AND r.due_at <= now()"
-                                 " AND r.expires_at > now()")
-           "       FOR NO KEY UPDATE SKIP LOCKED) f"
-           "   WHERE EXISTS (SELECT 1 FROM workers w WHERE w.worker_id = $2 AND w.state = 'up'"
-           "       AND w.lease_until > now()))"
-           " UPDATE runs r SET status = 'in_progress', owner = $2, fence = r.fence + 1,"
-           "   wait_kind = NULL, required_action = NULL,"
-           "   started_at = coalesce(r.started_at, now()), updated_at = now()"
-           " FROM c WHERE r.id = ANY (ARRAY[c.id]) AND " SQL_CHECKED("r.status = 'queued'")
-           " RETURNING " CLAIM_COLUMNS ", c.n - 1",
+    .sql =
+        "WITH c AS MATERIALIZED ("
+        "    SELECT f.id, i.n"
+        "    FROM unnest($1::uuid[]) WITH ORDINALITY i (id, n)"
+        "    CROSS JOIN LATERAL ("
+        "        SELECT r.id"
+        "        FROM runs r"
+        "        WHERE r.id = i.id"
+        "          AND " SQL_CHECKED(
+        "              r.status = 'queued'"
+        "              AND r.held IS NULL"
+        "              AND r.due_at <= now()"
+        "              AND r.expires_at > now()")
+        "        FOR NO KEY UPDATE SKIP LOCKED) f"
+        "    WHERE EXISTS ("
+        "        SELECT 1"
+        "        FROM workers w"
+        "        WHERE w.worker_id = $2"
+        "          AND w.state = 'up'"
+        "          AND w.lease_until > now()))"
+        " UPDATE runs r"
+        " SET status = 'in_progress', owner = $2, fence = r.fence + 1,"
+        "     wait_kind = NULL, required_action = NULL,"
+        "     started_at = coalesce(r.started_at, now()), updated_at = now()"
+        " FROM c"
+        " WHERE r.id = ANY (ARRAY[c.id])"
+        "   AND " SQL_CHECKED("r.status = 'queued'")
+        " RETURNING " CLAIM_COLUMNS ", c.n - 1",
     .types = "Ui",
 };
 /* clang-format on */
 
-/* One request of one or two statements. */
+/* Sends the claim and, where `statements` is 2, what reads the histories, in one request. */
 static int send_claim(struct pg *pg, int64_t owner, const struct uuid *runs, size_t count,
                       struct pg_result *results[2], size_t statements, struct error *err)
 {
@@ -149,12 +170,18 @@ int run_leases_claim_read(struct pg *pg, struct arena *arena, int64_t owner,
     return r;
 }
 
+/* clang-format off */
 static const struct pg_statement run_held = {
     .name = "run_held",
-    .sql = "SELECT " CLAIM_COLUMNS ", 0 FROM runs r WHERE r.owner = $1"
-           "   AND r.status IN ('in_progress', 'cancelling') ORDER BY r.id",
+    .sql =
+        "SELECT " CLAIM_COLUMNS ", 0"
+        " FROM runs r"
+        " WHERE r.owner = $1"
+        "   AND r.status IN ('in_progress', 'cancelling')"
+        " ORDER BY r.id",
     .types = "i",
 };
+/* clang-format on */
 
 int run_leases_held(struct pg *pg, struct arena *arena, int64_t owner, struct run_claim_list *out,
                     struct error *err)
@@ -169,29 +196,44 @@ int run_leases_held(struct pg *pg, struct arena *arena, int64_t owner, struct ru
     return claims_read(result, arena, out, err);
 }
 
+/* clang-format off */
 static const struct pg_statement run_counters = {
     .name = "run_counters",
-    .sql = "SELECT (SELECT coalesce(max(seq), 0) + 1 FROM messages WHERE run_id = $1),"
-           " (SELECT coalesce(max(seq), 0) + 1 FROM run_steps WHERE run_id = $1),"
-           " (SELECT coalesce(max(call_no), 0) + 1 FROM tool_calls WHERE run_id = $1)",
+    .sql =
+        "SELECT (SELECT coalesce(max(seq), 0) + 1 FROM messages WHERE run_id = $1),"
+        "     (SELECT coalesce(max(seq), 0) + 1 FROM run_steps WHERE run_id = $1),"
+        "     (SELECT coalesce(max(call_no), 0) + 1 FROM tool_calls WHERE run_id = $1)",
     .types = "u",
 };
 
 static const struct pg_statement run_open_step = {
     .name = "run_open_step",
-    .sql = "SELECT " STEP_COLUMNS " FROM run_steps s"
-           " WHERE s.run_id = $1 AND s.status = 'in_progress' ORDER BY s.seq DESC LIMIT 1",
+    .sql =
+        "SELECT " STEP_COLUMNS
+        " FROM run_steps s"
+        " WHERE s.run_id = $1"
+        "   AND s.status = 'in_progress'"
+        " ORDER BY s.seq DESC"
+        " LIMIT 1",
     .types = "u",
 };
 
 static const struct pg_statement run_open_calls = {
     .name = "run_open_calls",
-    .sql = "SELECT c.call_no, c.call_id, c.name, c.arguments, c.class, c.state,"
-           "   c.idempotency_key, c.result, c.is_error FROM tool_calls c"
-           " WHERE c.run_id = $1 AND NOT EXISTS (SELECT 1 FROM messages m"
-           "   WHERE m.run_id = $1 AND m.tool_call_id = c.call_id) ORDER BY c.call_no",
+    .sql =
+        "SELECT c.call_no, c.call_id, c.name, c.arguments, c.class, c.state,"
+        "     c.idempotency_key, c.result, c.is_error"
+        " FROM tool_calls c"
+        " WHERE c.run_id = $1"
+        "   AND NOT EXISTS ("
+        "       SELECT 1"
+        "       FROM messages m"
+        "       WHERE m.run_id = $1"
+        "         AND m.tool_call_id = c.call_id)"
+        " ORDER BY c.call_no",
     .types = "u",
 };
+/* clang-format on */
 
 static enum call_class class_parse(struct text word)
 {

@@ -82,7 +82,7 @@ static bool is_refusal(int r)
     return r == -E_REJECTED || r == -E_CONFLICT || r == -E_LIMIT || r == -E_INVALID;
 }
 
-/* All of the range are known, or fail with `r`: their fibers go on. */
+/* Lets the fibers of the range go on. A write of which nothing is known fails with `r`. */
 static void release(struct run_writer *writer, struct gather_batch *batch, struct range range,
                     int r, const struct error *why)
 {
@@ -171,7 +171,8 @@ const struct run_writer_stats *run_writer_stats(const struct run_writer *writer)
     return &writer->stats;
 }
 
-/* Somebody else is at the row: the others of the group need not wait with it. */
+/* Waits before another try, because somebody else has locked the row. The fiber does so alone: the
+ * other writes of the group need not wait with it. */
 static int await_row(int tries, struct error *err)
 {
     int64_t wait_ms = tries < 8 ? (int64_t)1 << tries : BUSY_CAP_MS;

@@ -1,8 +1,9 @@
 /* Making runs
  *
- * Creating one is a single statement: take the thread (active_run, where it is NULL), add the
- * messages, insert the run. Of two at once on a thread, the second waits for the first's row lock,
- * sees active_run set, and touches nothing; a second, cheap statement then tells why.
+ * A single statement creates a run: it takes the thread (sets active_run, where it is NULL), adds
+ * the messages and inserts the run. Of two such statements at once on a thread, the second waits
+ * for the row lock of the first, sees that active_run is set, and changes nothing. A second, cheap
+ * statement then tells why.
  */
 
 #include "shared/store/runs/run_drafts.h"
@@ -10,8 +11,13 @@
 #include "shared/store/threads/drafts.h"
 #include "shared/store/threads/thread_rows.h"
 
-#define INSERT_RUN                                                                                 \
-    "INSERT INTO runs AS r (" SQL_RUN_DRAFT_COLUMNS ") SELECT " SQL_RUN_DRAFT " FROM t RETURNING "
+/* clang-format off */
+#define INSERT_RUN \
+    "INSERT INTO runs AS r (" SQL_RUN_DRAFT_COLUMNS ")" \
+    " SELECT " SQL_RUN_DRAFT \
+    " FROM t" \
+    " RETURNING "
+/* clang-format on */
 
 void run_draft_values(const struct store *store, const struct run_draft *draft,
                       struct pg_value messages, struct pg_value out[RUN_DRAFT_VALUES])
@@ -31,22 +37,40 @@ void run_draft_values(const struct store *store, const struct run_draft *draft,
     out[10] = messages;
 }
 
+/* clang-format off */
 static const struct pg_statement run_create = {
     .name = "run_create",
-    .sql = "WITH t AS (UPDATE threads SET active_run = $1"
-           "   WHERE id = $12 AND tenant_id = $2 AND active_run IS NULL AND " SQL_AGENT_EXISTS
-           "   RETURNING id),"
-           " m AS (" SQL_INSERT_DRAFTS("$11", "$2", "$1") ") " INSERT_RUN RUN_COLUMNS,
+    .sql =
+        "WITH t AS ("
+        "    UPDATE threads"
+        "    SET active_run = $1"
+        "    WHERE id = $12"
+        "      AND tenant_id = $2"
+        "      AND active_run IS NULL"
+        "      AND " SQL_AGENT_EXISTS
+        "    RETURNING id),"
+        " m AS (" SQL_INSERT_DRAFTS("$11", "$2", "$1") ")"
+        " " INSERT_RUN RUN_COLUMNS,
     .types = RUN_DRAFT_TYPES "u",
 };
 
 static const struct pg_statement create_look = {
     .name = "run_create_look",
-    .sql = "SELECT t.active_run, EXISTS (SELECT 1 FROM agents a"
-           "   WHERE a.id = $3 AND a.tenant_id = $2 AND a.version = $4 AND a.deleted_at IS NULL)"
-           " FROM threads t WHERE t.id = $1 AND t.tenant_id = $2",
+    .sql =
+        "SELECT t.active_run,"
+        "     EXISTS ("
+        "         SELECT 1"
+        "         FROM agents a"
+        "         WHERE a.id = $3"
+        "           AND a.tenant_id = $2"
+        "           AND a.version = $4"
+        "           AND a.deleted_at IS NULL)"
+        " FROM threads t"
+        " WHERE t.id = $1"
+        "   AND t.tenant_id = $2",
     .types = "uuui",
 };
+/* clang-format on */
 
 int run_create_look(const struct store *store, const struct run_draft *draft,
                     struct uuid *out_active, struct error *err)
@@ -100,16 +124,20 @@ int runs_create(const struct store *store, const struct run_draft *draft, struct
     return error_set(err, E_UNAVAILABLE, "runs come and go too fast on this thread; try again");
 }
 
-/* The run's row first, then the thread's. */
+/* Columns: those of the run, then those of the thread. */
 /* clang-format off */
 static const struct pg_statement run_create_with_thread = {
     .name = "run_create_with_thread",
-    .sql = "WITH t AS (INSERT INTO threads (id, tenant_id, active_run, metadata, tool_resources)"
-           "   SELECT $12, $2, $1, coalesce($13, '{}'), $14 WHERE " SQL_AGENT_EXISTS
-           "   RETURNING *),"
-           " m AS (" SQL_INSERT_DRAFTS("$11", "$2", "$1") "),"
-           " r AS (" INSERT_RUN "r.*)"
-           " SELECT " RUN_COLUMNS ", " THREAD_COLUMNS " FROM r, t",
+    .sql =
+        "WITH t AS ("
+        "    INSERT INTO threads (id, tenant_id, active_run, metadata, tool_resources)"
+        "    SELECT $12, $2, $1, coalesce($13, '{}'), $14"
+        "    WHERE " SQL_AGENT_EXISTS
+        "    RETURNING *),"
+        " m AS (" SQL_INSERT_DRAFTS("$11", "$2", "$1") "),"
+        " r AS (" INSERT_RUN "r.*)"
+        " SELECT " RUN_COLUMNS ", " THREAD_COLUMNS
+        " FROM r, t",
     .types = RUN_DRAFT_TYPES "ujj",
 };
 /* clang-format on */

@@ -1,17 +1,17 @@
 /* Making runs on threads that have an active one
  *
- * The run is always inserted as a held one, and the promotion that follows makes it the active run
- * at once where the thread is free: one way for all cases. The thread row is locked first, by a
- * statement of its own, so what comes after sees the end of an active run whose worker was faster,
- * and places (runs.held) are given in the order of commits.
+ * The run is always inserted as a held one. The promotion that follows makes it the active run at
+ * once where the thread is free, so all cases go one way. A statement of its own locks the thread's
+ * row first. So what comes after it sees the end of an active run whose worker was faster, and
+ * places (runs.held) are given in the order of commits.
  *
- * Locks: a worker's writes take the run, then its thread, then the next held run. So does an
- * interrupt: it locks the active run before the thread. Should another one become active in
- * between, the order is broken and Postgres may find a deadlock; the driver then runs the whole
- * request again, as with any other (shared/postgres/postgres.h).
+ * Locks: a worker's writes take the run, then its thread, then the next held run. An interrupt
+ * takes them in the same order: it locks the active run before the thread. Should another run
+ * become active in between, the order is broken and Postgres may find a deadlock; the driver then
+ * runs the whole request again, as with any other (shared/postgres/postgres.h).
  *
- * The messages that wait in runs that an interrupt cancels go into the new run's input: what
- * a person said is not lost. That run inherits what they were to roll back, too.
+ * An interrupt also cancels runs that wait. Their messages go into the input of the new run, so
+ * what a person said is not lost. The new run inherits what they were to roll back, too.
  */
 
 #include "shared/store/runs/promotions.h"
@@ -20,12 +20,19 @@
 #include "shared/store/runs/run_rows.h"
 #include "shared/store/threads/drafts.h"
 
+/* clang-format off */
 static const struct pg_statement lock_active = {
     .name = "multitask_lock_active",
-    .sql = "SELECT 1 FROM runs r JOIN threads t ON t.active_run = r.id"
-           " WHERE t.id = $1 AND t.tenant_id = $2 FOR NO KEY UPDATE OF r",
+    .sql =
+        "SELECT 1"
+        " FROM runs r"
+        " JOIN threads t ON t.active_run = r.id"
+        " WHERE t.id = $1"
+        "   AND t.tenant_id = $2"
+        " FOR NO KEY UPDATE OF r",
     .types = "uu",
 };
+/* clang-format on */
 
 static const struct pg_statement lock_thread = {
     .name = "multitask_lock_thread",
@@ -37,53 +44,90 @@ static const struct pg_statement lock_thread = {
 
 #define HELD_OF_THREAD "FROM runs h WHERE h.thread_id = $12 AND " IS_HELD
 
+/* clang-format off */
 /* $12 the thread. */
 static const struct pg_statement enqueue = {
     .name = "multitask_enqueue",
-    .sql = "WITH t AS MATERIALIZED (SELECT t.id FROM threads t"
-           "   WHERE t.id = $12 AND t.tenant_id = $2 AND " SQL_AGENT_EXISTS
-           "     AND (SELECT count(*) " HELD_OF_THREAD ") < " SQL_STRING(
-               HELD_RUNS_MAX) ")"
-                              " INSERT INTO runs (" SQL_RUN_DRAFT_COLUMNS ", held, input)"
-                              " SELECT " SQL_RUN_DRAFT ", nextval('run_places'), $11 FROM t",
+    .sql =
+        "WITH t AS MATERIALIZED ("
+        "    SELECT t.id"
+        "    FROM threads t"
+        "    WHERE t.id = $12"
+        "      AND t.tenant_id = $2"
+        "      AND " SQL_AGENT_EXISTS
+        "      AND (SELECT count(*) " HELD_OF_THREAD ") < " SQL_STRING(HELD_RUNS_MAX) ")"
+        " INSERT INTO runs (" SQL_RUN_DRAFT_COLUMNS ", held, input)"
+        " SELECT " SQL_RUN_DRAFT ", nextval('run_places'), $11"
+        " FROM t",
     .types = RUN_DRAFT_TYPES "u",
 };
 
 #define MESSAGES_WAITING "(SELECT coalesce(sum(jsonb_array_length(h.input)), 0) " HELD_OF_THREAD ")"
 
-#define JOINED_INPUT                                                                               \
-    "nullif(coalesce((SELECT jsonb_agg(e.message ORDER BY o.held, e.place) FROM old o,"            \
-    "     jsonb_array_elements(o.input) WITH ORDINALITY AS e (message, place)"                     \
-    "   WHERE o.held IS NOT NULL), '[]') || coalesce($11, '[]'), '[]')"
+#define JOINED_INPUT \
+    "nullif(" \
+    "    coalesce((" \
+    "        SELECT jsonb_agg(e.message ORDER BY o.held, e.place)" \
+    "        FROM old o, jsonb_array_elements(o.input) WITH ORDINALITY AS e (message, place)" \
+    "        WHERE o.held IS NOT NULL), '[]')" \
+    "    || coalesce($11, '[]'), '[]')"
 
-#define ROLLED_BACK                                                                                \
-    "nullif(array(SELECT t.active_run FROM t WHERE $13 AND t.active_run IS NOT NULL"               \
-    "   UNION SELECT unnest(o.rolls_back) FROM old o WHERE o.held IS NOT NULL), '{}')"
+#define ROLLED_BACK \
+    "nullif(array(" \
+    "    SELECT t.active_run" \
+    "    FROM t" \
+    "    WHERE $13" \
+    "      AND t.active_run IS NOT NULL" \
+    "    UNION" \
+    "    SELECT unnest(o.rolls_back)" \
+    "    FROM old o" \
+    "    WHERE o.held IS NOT NULL), '{}')"
 
 /* $12 the thread, $13 whether to roll back. */
-/* clang-format off */
 static const struct pg_statement interrupt = {
     .name = "multitask_interrupt",
-    .sql = "WITH t AS MATERIALIZED (SELECT t.id, t.active_run FROM threads t"
-           "   WHERE t.id = $12 AND t.tenant_id = $2 AND " SQL_AGENT_EXISTS
-           "     AND ($13 OR " MESSAGES_WAITING " + coalesce(jsonb_array_length($11), 0) <= "
-                     SQL_STRING(MESSAGE_DRAFTS_MAX) ")),"
-           " x AS MATERIALIZED (SELECT t.active_run AS id FROM t WHERE t.active_run IS NOT NULL"
-           "   UNION ALL SELECT h.id FROM t JOIN runs h ON h.thread_id = t.id"
-           "     WHERE " IS_HELD "),"
-           " old AS (UPDATE runs r SET updated_at = now(),"
-           "     status = CASE r.status WHEN 'in_progress' THEN 'cancelling' ELSE 'cancelled' END,"
-           "     cancelled_at = CASE r.status WHEN 'in_progress' THEN NULL ELSE now() END"
-           "   FROM x WHERE r.id = ANY (ARRAY[x.id]) AND "
-                     SQL_CHECKED("r.status IN ('queued', 'requires_action', 'in_progress')")
-           "   RETURNING r.*),"
-           " ended AS (SELECT id, thread_id, status FROM old WHERE status = 'cancelled'),"
-           " f AS (" SQL_RELEASE_THREADS("ended") "),"
-           " s AS (" SQL_END_STEPS("ended", "") "),"
-           " i AS (INSERT INTO runs (" SQL_RUN_DRAFT_COLUMNS ", held, input, rolls_back)"
-           "   SELECT " SQL_RUN_DRAFT ", nextval('run_places'),"
-           "     CASE WHEN $13 THEN $11 ELSE " JOINED_INPUT " END, " ROLLED_BACK " FROM t)"
-           " SELECT id, owner FROM old WHERE status = 'cancelling'",
+    .sql =
+        "WITH t AS MATERIALIZED ("
+        "    SELECT t.id, t.active_run"
+        "    FROM threads t"
+        "    WHERE t.id = $12"
+        "      AND t.tenant_id = $2"
+        "      AND " SQL_AGENT_EXISTS
+        "      AND ($13 OR " MESSAGES_WAITING " + coalesce(jsonb_array_length($11), 0)"
+        "          <= " SQL_STRING(MESSAGE_DRAFTS_MAX) ")),"
+        " x AS MATERIALIZED ("
+        "    SELECT t.active_run AS id"
+        "    FROM t"
+        "    WHERE t.active_run IS NOT NULL"
+        "    UNION ALL"
+        "    SELECT h.id"
+        "    FROM t"
+        "    JOIN runs h ON h.thread_id = t.id"
+        "    WHERE " IS_HELD "),"
+        " old AS ("
+        "    UPDATE runs r"
+        "    SET updated_at = now(),"
+        "        status = CASE r.status WHEN 'in_progress' THEN 'cancelling' ELSE 'cancelled' END,"
+        "        cancelled_at = CASE r.status WHEN 'in_progress' THEN NULL ELSE now() END"
+        "    FROM x"
+        "    WHERE r.id = ANY (ARRAY[x.id])"
+        "      AND " SQL_CHECKED("r.status IN ('queued', 'requires_action', 'in_progress')")
+        "    RETURNING r.*),"
+        " ended AS ("
+        "    SELECT id, thread_id, status"
+        "    FROM old"
+        "    WHERE status = 'cancelled'),"
+        " f AS (" SQL_RELEASE_THREADS("ended") "),"
+        " s AS (" SQL_END_STEPS("ended", "") "),"
+        " i AS ("
+        "    INSERT INTO runs (" SQL_RUN_DRAFT_COLUMNS ", held, input, rolls_back)"
+        "    SELECT " SQL_RUN_DRAFT ", nextval('run_places'),"
+        "        CASE WHEN $13 THEN $11 ELSE " JOINED_INPUT " END,"
+        "        " ROLLED_BACK
+        "    FROM t)"
+        " SELECT id, owner"
+        " FROM old"
+        " WHERE status = 'cancelling'",
     .types = RUN_DRAFT_TYPES "ub",
 };
 /* clang-format on */
@@ -100,7 +144,8 @@ static const struct pg_statement made = {
     .types = "u",
 };
 
-/* The reason, when neither thread nor agent are missing, can only be that there is no room. */
+/* Why no run was made. Where neither the thread nor the agent is missing, the only reason left is
+ * that the thread has no room. */
 static int refused(const struct store *store, const struct run_draft *draft, struct error *err)
 {
     int r = run_create_look(store, draft, NULL, err);
@@ -143,7 +188,7 @@ int runs_enqueue(const struct store *store, const struct run_draft *draft, enum 
         store->rider ? *store->rider : (struct pg_query){NULL, NULL},
     };
     struct pg_result *results[ARRAY_LENGTH(queries)] = {NULL};
-    size_t first = how == MULTITASK_ENQUEUE ? 1 : 0; /* only who ends a run locks it */
+    size_t first = how == MULTITASK_ENQUEUE ? 1 : 0; /* an enqueue ends no run, so it locks none */
     size_t count = ARRAY_LENGTH(queries) - (store->rider ? 0 : 1) - first;
     CLEANUP(buf_deinit) struct buf messages;
     int r;

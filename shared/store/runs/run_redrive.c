@@ -1,11 +1,12 @@
-/* Redriving a run: one that failed or expired gets another chance
+/* Redriving a run: one that failed or expired is tried again
  *
- * It becomes a held run, and the promotion that follows makes it the active one; so a run that
+ * The run becomes a held one, and the promotion that follows makes it the active one; so a run that
  * expired while it was held brings its messages along. It goes on where it stopped: its messages
- * and the results of its calls are stored, and the step that its end closed is opened again. Its
- * fence rises, so whoever had it before can't write, and its time begins anew.
+ * and the results of its calls are stored, and the step that was closed when it ended is opened
+ * again. Its fence is raised, so a worker that had the run before can't write. The time until it
+ * expires begins anew.
  *
- * Locks: the run, which nobody works on, and then its thread.
+ * Locks: first the run, which no worker has, and then its thread.
  */
 
 #include "shared/store/runs/promotions.h"
@@ -19,31 +20,52 @@ static const struct pg_statement redrive_lock_run = {
     .types = "uuu",
 };
 
+/* clang-format off */
 static const struct pg_statement redrive_lock_thread = {
     .name = "redrive_lock_thread",
-    .sql = "SELECT 1 FROM threads t JOIN runs r ON r.thread_id = t.id WHERE " THIS_RUN
-           " FOR NO KEY UPDATE OF t",
+    .sql =
+        "SELECT 1"
+        " FROM threads t"
+        " JOIN runs r ON r.thread_id = t.id"
+        " WHERE " THIS_RUN
+        " FOR NO KEY UPDATE OF t",
     .types = "uuu",
 };
 
-/* $4 how long it may take. */
+/* $4: in how many milliseconds the run expires. */
 static const struct pg_statement redrive = {
     .name = "redrive",
-    .sql = "WITH r AS (UPDATE runs r SET status = 'queued', fence = r.fence + 1, owner = NULL,"
-           "     crashes = 0, errors = 0, last_error = NULL, failed_at = NULL, started_at = NULL,"
-           "     wait_kind = NULL, required_action = NULL, held = nextval('run_places'),"
-           "     expires_at = now() + $4 * interval '1 ms', updated_at = now()"
-           "   FROM threads t WHERE " THIS_RUN " AND t.id = r.thread_id AND t.active_run IS NULL"
-           "     AND r.status IN ('failed', 'expired') AND NOT EXISTS (SELECT 1 FROM runs h"
-           "       WHERE h.thread_id = t.id AND h.status = 'queued' AND h.held IS NOT NULL)"
-           "   RETURNING r.id),"
-           " s AS (UPDATE run_steps s SET status = 'in_progress', ended_at = NULL,"
-           "     last_error = NULL"
-           "   FROM r WHERE s.run_id = r.id AND s.status IN ('failed', 'expired')"
-           "     AND s.seq = (SELECT max(o.seq) FROM run_steps o WHERE o.run_id = r.id))"
-           " SELECT 1 FROM r",
+    .sql =
+        "WITH r AS ("
+        "    UPDATE runs r"
+        "    SET status = 'queued', fence = r.fence + 1, owner = NULL, crashes = 0, errors = 0,"
+        "        last_error = NULL, failed_at = NULL, started_at = NULL,"
+        "        wait_kind = NULL, required_action = NULL, held = nextval('run_places'),"
+        "        expires_at = now() + $4 * interval '1 ms', updated_at = now()"
+        "    FROM threads t"
+        "    WHERE " THIS_RUN
+        "      AND t.id = r.thread_id"
+        "      AND t.active_run IS NULL"
+        "      AND r.status IN ('failed', 'expired')"
+        "      AND NOT EXISTS ("
+        "          SELECT 1"
+        "          FROM runs h"
+        "          WHERE h.thread_id = t.id"
+        "            AND h.status = 'queued'"
+        "            AND h.held IS NOT NULL)"
+        "    RETURNING r.id),"
+        " s AS ("
+        "    UPDATE run_steps s"
+        "    SET status = 'in_progress', ended_at = NULL, last_error = NULL"
+        "    FROM r"
+        "    WHERE s.run_id = r.id"
+        "      AND s.status IN ('failed', 'expired')"
+        "      AND s.seq = (SELECT max(o.seq) FROM run_steps o WHERE o.run_id = r.id))"
+        " SELECT 1"
+        " FROM r",
     .types = "uuui",
 };
+/* clang-format on */
 
 static const struct pg_statement redrive_promote = {
     .name = "redrive_promote",
@@ -51,16 +73,22 @@ static const struct pg_statement redrive_promote = {
     .types = "uuu",
 };
 
+/* clang-format off */
 static const struct pg_statement redrive_look = {
     .name = "redrive_look",
-    .sql = "SELECT " RUN_COLUMNS ", t.active_run FROM runs r JOIN threads t ON t.id = r.thread_id"
-           " WHERE " THIS_RUN,
+    .sql =
+        "SELECT " RUN_COLUMNS ", t.active_run"
+        " FROM runs r"
+        " JOIN threads t ON t.id = r.thread_id"
+        " WHERE " THIS_RUN,
     .types = "uuu",
 };
+/* clang-format on */
 
 #define ATTEMPTS 5
 
-/* From the run as it is now. 0: nothing is in the way, or it was redriven. */
+/* What became of the redrive, told from the run as it is now. 0: it was redriven, or nothing is in
+ * the way any more. */
 static int judge(const struct store *store, const struct pg_result *result, bool redriven,
                  struct run *out, struct uuid *out_active, struct error *err)
 {

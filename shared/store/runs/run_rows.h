@@ -5,14 +5,18 @@
 #include "shared/store/runs/runs.h"
 
 /* clang-format off */
-#define RUN_COLUMNS                                                                                \
-    "r.id, r.thread_id, r.agent_id, r.agent_version, r.status, r.shard, r.priority, r.owner,"      \
-    " r.step, r.errors, r.crashes, r.spec, r.metadata, r.prompt_tokens, r.completion_tokens,"      \
-    " r.last_error, r.incomplete_reason, r.required_action, r.result_message, "                    \
-    SQL_SECONDS("r.created_at") ", " SQL_SECONDS("r.started_at") ", "                              \
-    SQL_SECONDS("r.completed_at") ", " SQL_SECONDS("r.failed_at") ", "                             \
-    SQL_SECONDS("r.cancelled_at") ", " SQL_SECONDS("r.expires_at") ", "                            \
-    SQL_SECONDS("r.updated_at") ", r.status = 'queued' AND r.held IS NOT NULL"
+#define RUN_COLUMNS \
+    "r.id, r.thread_id, r.agent_id, r.agent_version, r.status, r.shard, r.priority, r.owner," \
+    " r.step, r.errors, r.crashes, r.spec, r.metadata, r.prompt_tokens, r.completion_tokens," \
+    " r.last_error, r.incomplete_reason, r.required_action, r.result_message," \
+    " " SQL_SECONDS("r.created_at") "," \
+    " " SQL_SECONDS("r.started_at") "," \
+    " " SQL_SECONDS("r.completed_at") "," \
+    " " SQL_SECONDS("r.failed_at") "," \
+    " " SQL_SECONDS("r.cancelled_at") "," \
+    " " SQL_SECONDS("r.expires_at") "," \
+    " " SQL_SECONDS("r.updated_at") "," \
+    " r.status = 'queued' AND r.held IS NOT NULL"
 /* clang-format on */
 
 /* Reads RUN_COLUMNS. Returns 0, or -E_LIMIT. */

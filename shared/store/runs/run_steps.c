@@ -71,12 +71,18 @@ static int step_read_at(const struct store *store, const struct pg_result *resul
     return step_read(&row, out, err);
 }
 
+/* clang-format off */
 static const struct pg_statement run_step_get = {
     .name = "run_step_get",
-    .sql = "SELECT " STEP_COLUMNS " FROM run_steps s"
-           " WHERE s.id = $1 AND s.run_id = $2 AND s.tenant_id = $3",
+    .sql =
+        "SELECT " STEP_COLUMNS
+        " FROM run_steps s"
+        " WHERE s.id = $1"
+        "   AND s.run_id = $2"
+        "   AND s.tenant_id = $3",
     .types = "uuu",
 };
+/* clang-format on */
 
 int run_steps_get(const struct store *store, struct uuid run, struct uuid id, struct run_step *out,
                   struct error *err)
@@ -107,9 +113,17 @@ static int cursor_seq(const struct store *store, struct uuid run, struct uuid id
     return r;
 }
 
-#define STEP_LIST(direction)                                                                       \
-    "SELECT " STEP_COLUMNS " FROM run_steps s WHERE s.run_id = $1 AND s.tenant_id = $2"            \
-    " AND s.seq > $3 AND s.seq < $4 ORDER BY s.seq " direction " LIMIT $5"
+/* clang-format off */
+#define STEP_LIST(direction) \
+    "SELECT " STEP_COLUMNS \
+    " FROM run_steps s" \
+    " WHERE s.run_id = $1" \
+    "   AND s.tenant_id = $2" \
+    "   AND s.seq > $3" \
+    "   AND s.seq < $4" \
+    " ORDER BY s.seq " direction \
+    " LIMIT $5"
+/* clang-format on */
 
 static const struct pg_statement step_list_up = {"run_step_list_up", STEP_LIST("ASC"), "uuiii"};
 static const struct pg_statement step_list_down = {"run_step_list_down", STEP_LIST("DESC"),

@@ -53,7 +53,7 @@ int run_read_at(const struct store *store, const struct pg_result *result, int a
     return run_read(&row, out, err);
 }
 
-/* `thread` may be NULL in SQL: whatever its thread. */
+/* $3, the thread, may be NULL in SQL: then the run may be of any thread. */
 #define THIS_RUN "r.id = $1 AND r.tenant_id = $2 AND r.thread_id = coalesce($3, r.thread_id)"
 
 static const struct pg_statement run_get = {
@@ -99,9 +99,17 @@ static int runs_read(const struct store *store, const struct pg_result *result,
     return 0;
 }
 
-#define RUN_LIST(direction)                                                                        \
-    "SELECT " RUN_COLUMNS " FROM runs r WHERE r.thread_id = $1 AND " SQL_CHECKED(                  \
-        "r.tenant_id = $2") " AND r.id > $3 AND r.id < $4 ORDER BY r.id " direction " LIMIT $5"
+/* clang-format off */
+#define RUN_LIST(direction) \
+    "SELECT " RUN_COLUMNS \
+    " FROM runs r" \
+    " WHERE r.thread_id = $1" \
+    "   AND " SQL_CHECKED("r.tenant_id = $2") \
+    "   AND r.id > $3" \
+    "   AND r.id < $4" \
+    " ORDER BY r.id " direction \
+    " LIMIT $5"
+/* clang-format on */
 
 static const struct pg_statement run_list_up = {"run_list_up", RUN_LIST("ASC"), "uuuui"};
 static const struct pg_statement run_list_down = {"run_list_down", RUN_LIST("DESC"), "uuuui"};
@@ -128,11 +136,19 @@ int runs_list(const struct store *store, struct uuid thread, const struct page *
     return runs_read(store, result, &plan, out, err);
 }
 
-#define RUN_LIST_ALL(direction)                                                                    \
-    "SELECT " RUN_COLUMNS " FROM runs r WHERE r.tenant_id = $1 AND r.id > $2 AND r.id < $3"        \
-    " AND ($4::text[] IS NULL OR r.status = ANY($4))"                                              \
-    " AND ($6 IS NULL OR r.agent_id = $6) AND r.crashes >= $7 ORDER BY r.id " direction            \
+/* clang-format off */
+#define RUN_LIST_ALL(direction) \
+    "SELECT " RUN_COLUMNS \
+    " FROM runs r" \
+    " WHERE r.tenant_id = $1" \
+    "   AND r.id > $2" \
+    "   AND r.id < $3" \
+    "   AND ($4::text[] IS NULL OR r.status = ANY($4))" \
+    "   AND ($6 IS NULL OR r.agent_id = $6)" \
+    "   AND r.crashes >= $7" \
+    " ORDER BY r.id " direction \
     " LIMIT $5"
+/* clang-format on */
 
 static const struct pg_statement run_list_all_up = {"run_list_all_up", RUN_LIST_ALL("ASC"),
                                                     "uuuTiui"};
@@ -167,12 +183,17 @@ int runs_list_all(const struct store *store, const struct run_filter *filter,
     return runs_read(store, result, &plan, out, err);
 }
 
+/* clang-format off */
 static const struct pg_statement run_update = {
     .name = "run_update",
-    .sql = "UPDATE runs r SET metadata = $4, updated_at = now() WHERE " THIS_RUN
-           " RETURNING " RUN_COLUMNS,
+    .sql =
+        "UPDATE runs r"
+        " SET metadata = $4, updated_at = now()"
+        " WHERE " THIS_RUN
+        " RETURNING " RUN_COLUMNS,
     .types = "uuuj",
 };
+/* clang-format on */
 
 int runs_update(const struct store *store, struct uuid thread, struct uuid id, struct text metadata,
                 struct run *out, struct error *err)
@@ -192,21 +213,29 @@ int runs_update(const struct store *store, struct uuid thread, struct uuid id, s
 
 #define ATTEMPTS 5
 
-/* owner and fence of a run in progress stay: its worker still holds it and writes its end. The run
- * is locked by a statement of its own before: where it is being promoted at this moment, the cancel
- * must see that it holds the thread. */
+/* owner and fence of a run in progress stay, because its worker still holds it and writes its end.
+ * A statement of its own (run_lock) locks the run before: the run may be being promoted at this
+ * moment, and then the cancel must see that it holds the thread. */
 /* clang-format off */
 static const struct pg_statement run_cancel = {
     .name = "run_cancel",
-    .sql = "WITH r AS (UPDATE runs r SET updated_at = now(),"
-           "     status = CASE r.status WHEN 'in_progress' THEN 'cancelling' ELSE 'cancelled' END,"
-           "     cancelled_at = CASE r.status WHEN 'in_progress' THEN NULL ELSE now() END"
-           "   WHERE " THIS_RUN " AND r.status IN ('queued', 'requires_action', 'in_progress')"
-           "   RETURNING r.*),"
-           " ended AS (SELECT id, thread_id, status FROM r WHERE status = 'cancelled'),"
-           " t AS (" SQL_RELEASE_THREADS("ended") "),"
-           " s AS (" SQL_END_STEPS("ended", "") ")"
-           " SELECT " RUN_COLUMNS " FROM r",
+    .sql =
+        "WITH r AS ("
+        "    UPDATE runs r"
+        "    SET updated_at = now(),"
+        "        status = CASE r.status WHEN 'in_progress' THEN 'cancelling' ELSE 'cancelled' END,"
+        "        cancelled_at = CASE r.status WHEN 'in_progress' THEN NULL ELSE now() END"
+        "    WHERE " THIS_RUN
+        "      AND r.status IN ('queued', 'requires_action', 'in_progress')"
+        "    RETURNING r.*),"
+        " ended AS ("
+        "    SELECT id, thread_id, status"
+        "    FROM r"
+        "    WHERE status = 'cancelled'),"
+        " t AS (" SQL_RELEASE_THREADS("ended") "),"
+        " s AS (" SQL_END_STEPS("ended", "") ")"
+        " SELECT " RUN_COLUMNS
+        " FROM r",
     .types = "uuu",
 };
 /* clang-format on */

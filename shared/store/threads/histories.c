@@ -1,8 +1,8 @@
 /* Histories of claimed runs
  *
  * The statement follows the claim in the same transaction, so it sees which runs are the owner's
- * now. Each history is one backward scan of messages_thread, cut where its bounds are reached; all
- * texts count, since this is what bounds the memory.
+ * now. Each history is one backward scan of messages_thread, cut where its bounds are reached. The
+ * bound in bytes counts all texts of a message, because it bounds the memory.
  */
 
 #include "shared/store/threads/histories.h"
@@ -21,18 +21,30 @@ const struct pg_statement histories_claimed = {
     .sql =
         "SELECT " HISTORY_COLUMNS ", i.n, m.more"
         " FROM unnest($1::uuid[]) WITH ORDINALITY AS i (id, n)"
-        " CROSS JOIN LATERAL (SELECT r.thread_id, r.tenant_id FROM runs r WHERE r.id = i.id AND "
-        SQL_CHECKED("r.owner = $2 AND r.status = 'in_progress'") " OFFSET 0) c"
         " CROSS JOIN LATERAL ("
-        "   SELECT h.*, row_number() OVER w AS place, lead(true, 1, false) OVER w AS more,"
-        "     sum(octet_length(h.content) + coalesce(octet_length(h.tool_calls), 0)"
-        "       + coalesce(octet_length(h.opaque), 0) + coalesce(octet_length(h.tool_call_id), 0)"
-        "       + coalesce(octet_length(h.attachments::text), 0)"
-        "       + octet_length(h.metadata::text)) OVER w AS bytes"
-        "   FROM (SELECT " HISTORY_SOURCE
-        "       WHERE o.thread_id = c.thread_id AND " SQL_CHECKED("o.tenant_id = c.tenant_id")
-        "       ORDER BY o.position DESC LIMIT " SQL_STRING(HISTORY_CLAIM_COUNT) " + 1) h"
-        "   WINDOW w AS (ORDER BY h.position DESC ROWS UNBOUNDED PRECEDING)) m"
+        "    SELECT r.thread_id, r.tenant_id"
+        "    FROM runs r"
+        "    WHERE r.id = i.id"
+        "      AND " SQL_CHECKED("r.owner = $2 AND r.status = 'in_progress'")
+        "    OFFSET 0) c"
+        " CROSS JOIN LATERAL ("
+        "    SELECT h.*,"
+        "        row_number() OVER w AS place,"
+        "        lead(true, 1, false) OVER w AS more,"
+        "        sum("
+        "            octet_length(h.content)"
+        "            + coalesce(octet_length(h.tool_calls), 0)"
+        "            + coalesce(octet_length(h.opaque), 0)"
+        "            + coalesce(octet_length(h.tool_call_id), 0)"
+        "            + coalesce(octet_length(h.attachments::text), 0)"
+        "            + octet_length(h.metadata::text)) OVER w AS bytes"
+        "    FROM ("
+        "        SELECT " HISTORY_SOURCE
+        "        WHERE o.thread_id = c.thread_id"
+        "          AND " SQL_CHECKED("o.tenant_id = c.tenant_id")
+        "        ORDER BY o.position DESC"
+        "        LIMIT " SQL_STRING(HISTORY_CLAIM_COUNT) " + 1) h"
+        "    WINDOW w AS (ORDER BY h.position DESC ROWS UNBOUNDED PRECEDING)) m"
         " WHERE m.bytes <= " SQL_STRING(HISTORY_CLAIM_BYTES)
         "   AND m.place <= " SQL_STRING(HISTORY_CLAIM_COUNT)
         " ORDER BY i.n, m.position DESC",
