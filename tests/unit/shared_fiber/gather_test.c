@@ -9,6 +9,11 @@
 
 #define ASKERS 10
 
+/* Lets the others run until it holds. */
+#define UNTIL(condition)                                                                           \
+    while (!(condition))                                                                           \
+    IGNORE(fiber_sleep(1, NULL))
+
 struct asker {
     struct gather_item item;
     struct gather *gather;
@@ -20,12 +25,14 @@ struct asker {
 static int batches;
 static size_t sizes[ASKERS];
 static bool wakes_early;
+static int asked; /* askers who have begun */
+static bool held; /* lanes wait while it is set */
 
 static void serve(void *arg, struct gather_batch *batch)
 {
     (void)arg;
     sizes[batches++] = batch->count;
-    IGNORE(fiber_sleep(5, NULL));
+    UNTIL(!held);
     for (size_t i = 0; i < batch->count; i++) {
         if (!batch->items[i])
             continue;
@@ -35,7 +42,7 @@ static void serve(void *arg, struct gather_batch *batch)
             gather_done(batch, i);
         }
     }
-    IGNORE(fiber_sleep(5, NULL));
+    IGNORE(fiber_sleep(1, NULL));
 }
 
 static void ask(void *arg)
@@ -43,6 +50,7 @@ static void ask(void *arg)
     struct asker *asker = arg;
     struct error err;
 
+    asked++;
     asker->result = gather_ask(asker->gather, &asker->item, &err);
 }
 
@@ -67,6 +75,7 @@ static void start(struct asker *askers, size_t count, struct gather *gather)
 {
     for (size_t i = 0; i < count; i++) {
         askers[i].gather = gather;
+        askers[i].result = 1; /* none yet */
         askers[i].fiber = fiber_start("asker", ask, &askers[i]);
     }
 }
@@ -77,9 +86,12 @@ static void gathers(void *arg)
     struct gather *gather = make(1);
 
     (void)arg;
+    held = true;
     start(askers, 1, gather);
-    IGNORE(fiber_sleep(2, NULL));
+    UNTIL(batches == 1);
     start(askers + 1, 6, gather);
+    UNTIL(asked == 7);
+    held = false;
     for (size_t i = 0; i < 7; i++)
         fiber_join(askers[i].fiber);
     cr_assert_eq(batches, 3);
@@ -122,10 +134,13 @@ static void gives_up(void *arg)
     struct gather *gather = make(2);
 
     (void)arg;
+    held = true;
     start(askers, ASKERS, gather);
-    IGNORE(fiber_sleep(2, NULL)); /* 8 are with the lanes, 2 wait */
+    UNTIL(asked == ASKERS && batches == 2); /* 8 are with the lanes, 2 wait */
     fiber_cancel(askers[1].fiber);
     fiber_cancel(askers[9].fiber);
+    UNTIL(askers[1].result != 1 && askers[9].result != 1);
+    held = false;
     for (size_t i = 0; i < ASKERS; i++)
         fiber_join(askers[i].fiber);
     for (size_t i = 0; i < ASKERS; i++) {
@@ -147,7 +162,7 @@ Test(gather, an_asker_may_give_up_at_any_time)
 static void wait_a_turn(void *arg)
 {
     (void)arg;
-    IGNORE(fiber_sleep(5, NULL));
+    UNTIL(!held);
 }
 
 /* The lanes wait for their turn while more is asked for; one takes it all. */
@@ -157,10 +172,14 @@ static void awaits(void *arg)
     struct asker askers[4] = {0};
 
     (void)arg;
+    held = true;
     start(askers, 2, gather);
-    IGNORE(fiber_sleep(2, NULL));
+    UNTIL(asked == 2);
     start(askers + 2, 2, gather);
+    UNTIL(asked == 4);
     fiber_cancel(askers[2].fiber);
+    UNTIL(askers[2].result != 1);
+    held = false;
     for (size_t i = 0; i < 4; i++)
         fiber_join(askers[i].fiber);
     cr_assert_eq(batches, 1);
@@ -182,10 +201,12 @@ static void gives_up_before_its_turn(void *arg)
     struct asker asker = {0};
 
     (void)arg;
+    held = true;
     start(&asker, 1, gather);
-    IGNORE(fiber_sleep(2, NULL));
+    UNTIL(asked == 1);
     fiber_cancel(asker.fiber);
     fiber_join(asker.fiber);
+    held = false;
     gather_free(gather);
     cr_assert_eq(asker.result, -E_CANCELED);
     cr_assert_eq(batches, 0);

@@ -84,11 +84,17 @@ Test(http_client, carries_many_calls_over_few_http2_connections, .init = set_up,
 static void cancels(struct fixture *f)
 {
     static struct call_fiber calls[CALLS];
+    struct call_fiber arrived = {.f = f, .path = "/arrived"};
+    struct call_fiber release = {.f = f, .path = "/release"};
 
-    begin(f, calls, "/slow");
-    cr_assert_eq(fiber_sleep(150, NULL), 0);
+    arrived.fiber = fiber_start("call", call_in_fiber, &arrived);
+    begin(f, calls, "/hold");
+    fiber_join(arrived.fiber);
+    cr_assert(arrived.body_right, "%d", arrived.result);
     for (size_t i = 0; i < CALLS; i += 2)
         fiber_cancel(calls[i].fiber);
+    call_in_fiber(&release);
+    cr_assert(release.body_right, "%d", release.result);
     for (size_t i = 0; i < CALLS; i++) {
         fiber_join(calls[i].fiber);
         if (i % 2 == 0)

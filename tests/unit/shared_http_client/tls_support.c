@@ -8,25 +8,33 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Says its port; counts sessions; /slow takes 300 ms, /reset and anything else speak for
- * themselves. */
+/* Says its port; counts sessions. /hold is answered after /release was asked for, /arrived when all 250
+ * are held; /slow takes 300 ms, /reset and anything else speak for themselves. */
 static char http2_script[] =
     "const fs = require('fs'), http2 = require('http2');"
-    "let sessions = 0;"
+    "let sessions = 0, held = [], arrived = () => {}, released = false;"
     "const server = http2.createSecureServer({cert: fs.readFileSync(process.argv[1]),"
     "  key: fs.readFileSync(process.argv[2]), settings: {maxConcurrentStreams: 100}});"
     "server.on('session', () => sessions++);"
     "server.on('stream', (stream, headers) => {"
     "  let bytes = 0;"
+    "  const answer = () => {"
+    "    if (stream.destroyed || stream.headersSent) return;"
+    "    stream.respond({':status': 200, 'x-sessions': String(sessions)});"
+    "    stream.end(String(bytes));"
+    "  };"
     "  stream.on('error', () => {});"
     "  stream.on('data', (data) => { bytes += data.length; });"
     "  stream.on('end', () => {"
-    "    if (headers[':path'] === '/reset') { stream.close(2); return; }"
-    "    setTimeout(() => {"
-    "      if (stream.destroyed) return;"
-    "      stream.respond({':status': 200, 'x-sessions': String(sessions)});"
-    "      stream.end(String(bytes));"
-    "    }, headers[':path'] === '/slow' ? 300 : 0);"
+    "    switch (headers[':path']) {"
+    "    case '/reset': stream.close(2); return;"
+    "    case '/slow': setTimeout(answer, 300); return;"
+    "    case '/arrived': arrived = answer; break;"
+    "    case '/release': released = true; held.forEach((one) => one()); answer(); return;"
+    "    case '/hold': if (released) answer(); else held.push(answer); break;"
+    "    default: answer();"
+    "    }"
+    "    if (held.length >= 250) arrived();"
     "  });"
     "});"
     "server.listen(0, '127.0.0.1', () => console.log('ACCEPT 127.0.0.1:' + "
