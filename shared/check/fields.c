@@ -44,7 +44,7 @@ static const char *const type_names[] = {
 
 static bool kind_matches(enum field_kind kind, struct json_object *value)
 {
-    return kinds[kind].types & 1U << json_object_get_type(value);
+    return kinds[kind].types & 1U << json_type_of(value);
 }
 
 static int wrong_kind(enum field_kind kind, bool nullable, struct json_object *value,
@@ -55,12 +55,12 @@ static int wrong_kind(enum field_kind kind, bool nullable, struct json_object *v
     if (!path)
         return failure_set(failure, 400, NULL, "invalid_type",
                            "Invalid type for the body: expected %s, but got %s instead.",
-                           kinds[kind].name, type_names[json_object_get_type(value)]);
+                           kinds[kind].name, type_names[json_type_of(value)]);
     path_format(path, where, sizeof(where));
     return failure_set(failure, 400, path, "invalid_type",
                        "Invalid type for '%s': expected %s%s, but got %s instead.", where,
                        kinds[kind].name, nullable ? " or null" : "",
-                       type_names[json_object_get_type(value)]);
+                       type_names[json_type_of(value)]);
 }
 
 int fields_expect(enum field_kind kind, struct json_object *value, const struct path *path,

@@ -1,16 +1,28 @@
-/* Strict JSON decoding on json-c, which by itself is laxer than the RFC.
+/* Strict JSON decoding on json-c, which by itself is laxer than the RFC, and in each version in
+ * another way.
  *
  * json-c does not see raw control characters in strings, turns lone surrogates into U+FFFD,
  * accepts \u0000, leading zeros and unfinished numbers, and takes \v and \f for space, so a scan of
  * the text comes first. Its STRICT flag refuses comments, single quotes, NaN, trailing commas and
- * trailing bytes, and VALIDATE_UTF8 what its name says.
+ * trailing bytes.
+ *
+ * Where versions differ, json-c is not asked:
+ *
+ *   UTF-8      json-c 0.18 refuses all beyond ASCII when it validates; text_is_utf8 does that
+ *   integers   beyond 64 bits json-c 0.16 takes the nearest that fits, and 0.18 refuses the
+ *              document. They are fed as if they had an exponent, so that they become doubles,
+ *              which keep their text, and get the text back that they came with
  */
 
 #include "shared/json/json.h"
 
 #include <stdarg.h>
+#include <string.h>
+
+#include <json-c/json_visit.h>
 
 #include "shared/base/error.h"
+#include "shared/base/memory.h"
 
 struct place {
     size_t line;
@@ -115,18 +127,31 @@ static size_t count_digits(struct text in, size_t at)
     return end - at;
 }
 
-/* Scans the number whose first character is at *at, as RFC 8259 has it in section 6; *at ends after
- * it. */
-static int scan_number(struct text in, size_t *at, struct error *err)
+/* Whether an integer fits what json-c keeps: int64, or uint64 when it is positive. */
+static bool fits_64_bits(struct text digits, bool negative)
 {
-    size_t i = *at;
-    size_t digits;
-    bool right;
+    static const char *const largest[] = {"18446744073709551615", "9223372036854775808"};
+    struct text most = text_of(largest[negative]);
 
-    i += in.ptr[i] == '-';
-    digits = count_digits(in, i);
-    right = digits == 1 || (digits > 1 && in.ptr[i] != '0');
+    return digits.len < most.len ||
+           (digits.len == most.len && memcmp(digits.ptr, most.ptr, most.len) <= 0);
+}
+
+#define NUMBER_MAX 1000 /* Postgres refuses those of some ten thousand digits */
+
+/* Scans the number whose first character is at *at, as RFC 8259 has it in section 6; *at ends after
+ * it. *out_large: it is an integer beyond 64 bits. */
+static int scan_number(struct text in, size_t *at, bool *out_large, struct error *err)
+{
+    bool negative = in.ptr[*at] == '-';
+    size_t i = *at + negative;
+    size_t digits = count_digits(in, i);
+    bool right = digits == 1 || (digits > 1 && in.ptr[i] != '0');
+    bool large = right && !fits_64_bits((struct text){in.ptr + i, digits}, negative);
+
     i += digits;
+    if (right && i < in.len && memchr(".eE", in.ptr[i], 3))
+        large = false;
     if (right && i < in.len && in.ptr[i] == '.') {
         digits = count_digits(in, ++i);
         right = digits > 0;
@@ -141,7 +166,10 @@ static int scan_number(struct text in, size_t *at, struct error *err)
     }
     if (!right || (i < in.len && memchr("0123456789+-.eE", in.ptr[i], 15)))
         return fail_at(in, *at, E_INVALID, "malformed number", err);
+    if (i - *at > NUMBER_MAX)
+        return fail_at(in, *at, E_INVALID, "number of too many digits", err);
     *at = i;
+    *out_large = large;
     return 0;
 }
 
@@ -150,86 +178,143 @@ static bool is_control(char c)
     return (unsigned char)c < 0x20 && c != '\t' && c != '\n' && c != '\r';
 }
 
-static int scan(struct text in, int max_depth, struct error *err)
+/* Scans on from *at, to the end or until after an integer beyond 64 bits (*out_large). */
+static int scan(struct text in, int max_depth, int *depth, size_t *at, bool *out_large,
+                struct error *err)
 {
-    size_t at = 0;
-    int depth = 0;
-
-    while (at < in.len) {
-        char c = in.ptr[at];
+    *out_large = false;
+    while (*at < in.len && !*out_large) {
+        char c = in.ptr[*at];
         int r = 0;
 
         if (c == '-' || (c >= '0' && c <= '9')) {
-            r = scan_number(in, &at, err);
+            r = scan_number(in, at, out_large, err);
             if (r < 0)
                 return r;
             continue;
         }
-        at++;
+        ++*at;
         if (c == '"')
-            r = scan_string(in, &at, err);
+            r = scan_string(in, at, err);
         else if (c == '+' || c == '.')
-            r = fail_at(in, at - 1, E_INVALID, "malformed number", err);
+            r = fail_at(in, *at - 1, E_INVALID, "malformed number", err);
         else if (is_control(c))
-            r = fail_at(in, at - 1, E_INVALID, "unexpected control character", err);
+            r = fail_at(in, *at - 1, E_INVALID, "unexpected control character", err);
         else if (c == '\'') /* json-c takes single-quoted member names, even when strict */
-            r = fail_at(in, at - 1, E_INVALID, "strings take double quotes", err);
+            r = fail_at(in, *at - 1, E_INVALID, "strings take double quotes", err);
         else if (c >= 'A' && c <= 'Z') /* json-c takes NaN and Infinity */
-            r = fail_at(in, at - 1, E_INVALID, "unexpected word", err);
-        else if ((c == '{' || c == '[') && ++depth > max_depth)
+            r = fail_at(in, *at - 1, E_INVALID, "unexpected word", err);
+        else if ((c == '{' || c == '[') && ++*depth > max_depth)
             r = error_set(err, E_LIMIT, "nested deeper than %d levels", max_depth);
         else if (c == '}' || c == ']')
-            depth--;
+            --*depth;
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-int json_decode(struct text in, int max_depth, struct json_object **out, struct error *err)
+/* What large integers are fed with behind them; nobody writes it so. */
+#define MARK "e000"
+
+/* For json_c_visit: gives a marked number its text back. */
+static int unmark(struct json_object *value, int flags, struct json_object *parent, const char *key,
+                  size_t *index, void *arg)
 {
+    struct text text;
+    size_t digits;
+
+    (void)flags;
+    (void)parent;
+    (void)key;
+    (void)index;
+    (void)arg;
+    if (!json_object_is_type(value, json_type_double) || !json_object_get_userdata(value))
+        return JSON_C_VISIT_RETURN_CONTINUE;
+    text = text_of(json_object_get_userdata(value));
+    if (text.len < sizeof(MARK))
+        return JSON_C_VISIT_RETURN_CONTINUE;
+    digits = text.len - (sizeof(MARK) - 1);
+    if (memcmp(text.ptr + digits, MARK, sizeof(MARK) - 1) != 0)
+        return JSON_C_VISIT_RETURN_CONTINUE;
+    json_object_set_serializer(value, json_object_userdata_to_json_string,
+                               xstrndup(text.ptr, digits), json_object_free_userdata);
+    return JSON_C_VISIT_RETURN_CONTINUE;
+}
+
+/* One document on its way through json-c. */
+struct parse {
     struct json_tokener *tokener;
     struct json_object *object;
     enum json_tokener_error result;
-    size_t end;
+};
+
+static void feed(struct parse *parse, const char *bytes, size_t count)
+{
+    parse->object = json_tokener_parse_ex(parse->tokener, bytes, (int)count);
+    parse->result = json_tokener_get_error(parse->tokener);
+}
+
+/* Scans and feeds piece by piece; each large integer is the end of one. */
+static int parse_pieces(struct parse *parse, struct text in, int max_depth, struct error *err)
+{
+    size_t at = 0;
+    size_t end = 0;
+    int depth = 0;
+    bool large = false;
+    bool marked = false;
+
+    do {
+        size_t from = at;
+        int r = scan(in, max_depth, &depth, &at, &large, err);
+
+        if (r < 0)
+            return r;
+        feed(parse, in.ptr + from, at - from);
+        end = from + json_tokener_get_parse_end(parse->tokener);
+        if (large && parse->result == json_tokener_continue)
+            feed(parse, MARK, sizeof(MARK) - 1);
+        marked = marked || large;
+    } while (at < in.len && parse->result == json_tokener_continue);
+    if (parse->result == json_tokener_continue) {
+        /* A bare number at the end: one more byte tells json-c that it is complete. */
+        feed(parse, " ", 1);
+        end = in.len;
+    }
+    if (parse->result == json_tokener_continue)
+        return fail_at(in, in.len, E_INVALID, "unexpected end", err);
+    if (parse->result != json_tokener_success)
+        return fail_at(in, end, E_INVALID, json_tokener_error_desc(parse->result), err);
+    if (text_trim((struct text){in.ptr + end, in.len - end}).len)
+        return fail_at(in, end, E_INVALID, "unexpected text after the document", err);
+    if (marked)
+        json_c_visit(parse->object, 0, unmark, NULL);
+    return 0;
+}
+
+int json_decode(struct text in, int max_depth, struct json_object **out, struct error *err)
+{
+    struct parse parse = {0};
     int r;
 
     if (in.len == 0)
         return error_set(err, E_INVALID, "empty, where a JSON document was expected");
     if (in.len > INT32_MAX / 2)
         return error_set(err, E_LIMIT, "JSON document of %zu bytes is too large", in.len);
-    r = scan(in, max_depth, err);
-    if (r < 0)
-        return r;
     if (!text_is_utf8(in))
         return error_set(err, E_INVALID, "not valid UTF-8");
     /* json-c counts scalars as a level of their own. */
-    tokener = json_tokener_new_ex(max_depth + 1);
-    if (!tokener)
+    parse.tokener = json_tokener_new_ex(max_depth + 1);
+    if (!parse.tokener)
         return error_set(err, E_LIMIT, "no memory for a JSON parser");
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    object = json_tokener_parse_ex(tokener, in.ptr, (int)in.len);
-    result = json_tokener_get_error(tokener);
-    end = json_tokener_get_parse_end(tokener);
-    if (result == json_tokener_continue) {
-        /* A bare number at the end: one more byte tells json-c that it is complete. */
-        object = json_tokener_parse_ex(tokener, " ", 1);
-        result = json_tokener_get_error(tokener);
-        end = in.len;
-    }
-    json_tokener_free(tokener);
-    if (result == json_tokener_success &&
-        text_trim((struct text){in.ptr + end, in.len - end}).len) {
-        json_object_put(object);
-        return fail_at(in, end, E_INVALID, "unexpected text after the document", err);
-    }
-    if (result != json_tokener_success) {
-        if (result == json_tokener_continue)
-            return fail_at(in, in.len, E_INVALID, "unexpected end", err);
-        return fail_at(in, end, E_INVALID, json_tokener_error_desc(result), err);
-    }
-    *out = object;
-    return 0;
+    json_tokener_set_flags(parse.tokener, JSON_TOKENER_STRICT);
+    r = parse_pieces(&parse, in, max_depth, err);
+    json_tokener_free(parse.tokener);
+    if (r < 0)
+        json_object_put(parse.object);
+    else
+        *out = parse.object;
+    return r;
 }
 
 void json_free(struct json_object *object)
@@ -293,11 +378,19 @@ const char *json_get_string(struct json_object *object, const char *key)
     return json_get_text(object, key).ptr;
 }
 
+enum json_type json_type_of(struct json_object *value)
+{
+    enum json_type type = json_object_get_type(value);
+    const char *text = type == json_type_double ? json_object_get_userdata(value) : NULL;
+
+    return text && !strpbrk(text, ".eE") ? json_type_int : type;
+}
+
 int64_t json_get_int(struct json_object *object, const char *key, int64_t otherwise)
 {
     struct json_object *value = json_get(object, key);
 
-    return json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : otherwise;
+    return json_type_of(value) == json_type_int ? json_object_get_int64(value) : otherwise;
 }
 
 double json_get_double(struct json_object *object, const char *key, double otherwise)

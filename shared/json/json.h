@@ -3,8 +3,12 @@
  *
  * json_decode is for what comes from outside: it refuses what RFC 8259 refuses, and besides invalid
  * UTF-8, raw control characters in strings, \u0000 (Postgres jsonb has no room for it), lone
- * surrogates, trailing bytes, and anything deeper than max_depth. Of duplicate keys the last wins.
- * Documents of a megabyte cost milliseconds: cap them before.
+ * surrogates, trailing bytes, numbers of more than 1000 characters (Postgres has no room for much
+ * longer ones), and anything deeper than max_depth. Of duplicate keys the last wins. Documents of a
+ * megabyte cost milliseconds: cap them before.
+ *
+ * Numbers are written again as they came. Integers that neither int64 nor uint64 has room for are
+ * json_type_double to json-c: ask json_type_of.
  *
  * Objects are reference counted by json-c: json_free (or CLEANUP(json_freep)) drops ours.
  */
@@ -39,12 +43,16 @@ struct json_object *json_get(struct json_object *object,
 bool json_has(struct json_object *object, const char *key);               /* present, may be null */
 struct text json_get_text(struct json_object *object, const char *key);   /* TEXT_NONE: no string */
 const char *json_get_string(struct json_object *object, const char *key); /* NULL: no string */
-int64_t json_get_int(struct json_object *object, const char *key, int64_t otherwise);
+int64_t json_get_int(struct json_object *object, const char *key,
+                     int64_t otherwise); /* what is beyond int64 is its nearest */
 double json_get_double(struct json_object *object, const char *key, double otherwise);
 bool json_get_bool(struct json_object *object, const char *key, bool otherwise);
 
 /* Walk nested objects: json_path(o, "usage", "prompt_tokens", NULL). NULL: something is absent. */
 struct json_object *json_path(struct json_object *object, ...) __attribute__((sentinel));
+
+/* The type, which is json_type_int for every number without point and exponent, however large. */
+enum json_type json_type_of(struct json_object *value);
 
 /* Text of a JSON string object; TEXT_NONE for anything else. */
 struct text json_string(struct json_object *object);

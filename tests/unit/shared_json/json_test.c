@@ -181,6 +181,76 @@ Test(json, keeps_the_digits_of_numbers)
 {
     expect_written("[0,-0,1.10,1e400,-9223372036854775808,18446744073709551615]",
                    "[0,0,1.10,1e400,-9223372036854775808,18446744073709551615]");
-    expect_written("[18446744073709551616,-9223372036854775809]",
-                   "[18446744073709551615,-9223372036854775808]");
+    expect_written("[1E2,1e+2,0.0,-0.0,100e000]", "[1E2,1e+2,0.0,-0.0,100e000]");
+}
+
+Test(json, keeps_the_digits_of_integers_beyond_64_bits)
+{
+    CLEANUP(json_freep) struct json_object *object = NULL;
+
+    expect_written("18446744073709551616", "18446744073709551616");
+    expect_written("-9223372036854775809", "-9223372036854775809");
+    expect_written("[9223372036854775808, 99999999999999999999 ,1]",
+                   "[9223372036854775808,99999999999999999999,1]");
+    expect_written(
+        "{\"a\":{\"maximum\":123456789012345678901234567890},\"b\":[1e5],\"c\":\"\u00e9\"}",
+        "{\"a\":{\"maximum\":123456789012345678901234567890},\"b\":[1e5],\"c\":\"\u00e9\"}");
+    cr_assert_eq(json_decode(TEXT("{\"n\":18446744073709551616}"), 8, &object, NULL), 0);
+    cr_assert_eq(json_get_int(object, "n", -1), INT64_MAX, "the nearest");
+    cr_assert_eq(json_type_of(json_get(object, "n")), json_type_int);
+    cr_assert_float_eq(json_get_double(object, "n", 0), 18446744073709551616.0, 1);
+}
+
+Test(json, names_the_place_of_an_error_behind_integers_beyond_64_bits)
+{
+    struct error err;
+
+    cr_assert_eq(decode("[18446744073709551616,18446744073709551617 x]", &err), -E_INVALID);
+    cr_assert(strstr(err.text, "line 1 column 44"), "%s", err.text);
+    cr_assert_eq(decode("18446744073709551616 1", &err), -E_INVALID);
+    cr_assert(strstr(err.text, "line 1 column 22"), "%s", err.text);
+    cr_assert_eq(decode("18446744073709551616,", &err), -E_INVALID);
+    cr_assert_eq(decode("[18446744073709551616", &err), -E_INVALID);
+    cr_assert(strstr(err.text, "unexpected end"), "%s", err.text);
+    cr_assert_eq(decode("{\"a\":1} 18446744073709551616", &err), -E_INVALID);
+    cr_assert_eq(decode("018446744073709551616", &err), -E_INVALID);
+}
+
+Test(json, tells_integers_from_decimals)
+{
+    static const char *const integers[] = {"0", "-5", "18446744073709551615",
+                                           "18446744073709551616", "-9223372036854775809"};
+    static const char *const others[] = {"1.0",   "1e2",   "18446744073709551616e0",
+                                         "1E400", "\"1\"", "null"};
+    struct json_object *value;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(integers); i++) {
+        cr_assert_eq(json_decode(text_of(integers[i]), 8, &value, NULL), 0);
+        cr_assert_eq(json_type_of(value), json_type_int, "%s", integers[i]);
+        json_free(value);
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
+        cr_assert_eq(json_decode(text_of(others[i]), 8, &value, NULL), 0);
+        cr_assert_neq(json_type_of(value), json_type_int, "%s", others[i]);
+        json_free(value);
+    }
+}
+
+Test(json, takes_no_number_of_endless_digits)
+{
+    char digits[1003];
+
+    memset(digits, '7', sizeof(digits) - 1);
+    digits[1001] = '\0';
+    cr_assert_eq(decode(digits, NULL), -E_INVALID);
+    digits[1000] = '\0';
+    cr_assert_eq(decode(digits, NULL), 0);
+}
+
+Test(json, takes_every_character)
+{
+    expect_written("{\"\xc3\xa9\":\"na\xc3\xafve \xe4\xb8\xad \xf0\x9f\x9a\x80 \x7f\"}",
+                   "{\"\xc3\xa9\":\"na\xc3\xafve \xe4\xb8\xad \xf0\x9f\x9a\x80 \x7f\"}");
+    expect_written("\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf4\x8f\xbf\xbf\"",
+                   "\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf4\x8f\xbf\xbf\"");
 }
