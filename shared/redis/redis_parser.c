@@ -22,9 +22,9 @@ typedef int element_count;
 static void *create_array(const redisReadTask *task, element_count elements)
 {
     struct redis_parser *parser = task->privdata;
-    size_t count = (size_t)elements;
+    size_t count = (size_t)elements; /* a negative one is too large */
 
-    if (elements < 0 || count > REDIS_REPLY_MAX_ELEMENTS - parser->elements)
+    if (count > REDIS_REPLY_MAX_ELEMENTS - parser->elements)
         return NULL; /* the reader fails with its out-of-memory error */
     parser->elements += count;
     return parser->original.createArray(task, elements);
