@@ -3,15 +3,17 @@
  * hiredis waits for as many bytes as a peer announces and allocates an array of any announced
  * length at once. So bytes are counted per reply, array elements are counted before they are
  * allocated (a createArray of ours asks first), and a line without an end is given up early, since
- * the reader would scan it anew with each piece. The nesting limit is hiredis's own (7).
+ * the reader would scan it anew with each piece.
  *
- * hiredis 0.14 and 1.x differ in the type of the element count; nothing else here.
+ * hiredis 0.14 and 1.x differ in the type of the element count, and in nesting, which the former
+ * limits to 7 and the latter not at all: so the limit is ours.
  */
 
 #include "shared/base/error.h"
 #include "shared/redis/redis_internal.h"
 
 #define LINE_MAX_BYTES ((size_t)64 << 10)
+#define DEPTH_MAX      7 /* arrays in arrays; what is asked for here has 5 at most */
 
 #if HIREDIS_MAJOR >= 1
 typedef size_t element_count;
@@ -19,12 +21,21 @@ typedef size_t element_count;
 typedef int element_count;
 #endif
 
+static int depth_of(const redisReadTask *task)
+{
+    int depth = 1;
+
+    while ((task = task->parent))
+        depth++;
+    return depth;
+}
+
 static void *create_array(const redisReadTask *task, element_count elements)
 {
     struct redis_parser *parser = task->privdata;
     size_t count = (size_t)elements; /* a negative one is too large */
 
-    if (count > REDIS_REPLY_MAX_ELEMENTS - parser->elements)
+    if (count > REDIS_REPLY_MAX_ELEMENTS - parser->elements || depth_of(task) > DEPTH_MAX)
         return NULL; /* the reader fails with its out-of-memory error */
     parser->elements += count;
     return parser->original.createArray(task, elements);

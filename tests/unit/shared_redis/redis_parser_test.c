@@ -83,6 +83,28 @@ Test(redis_parser, an_array_of_an_absurd_length_is_refused_before_it_is_allocate
     redis_parser_deinit(&parser);
 }
 
+Test(redis_parser, arrays_are_seven_deep_at_most)
+{
+    static const struct {
+        int depth;
+        int result;
+    } cases[] = {{1, 0}, {7, 0}, {8, -E_PROTOCOL}, {1000, -E_PROTOCOL}};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct redis_parser parser;
+        redisReply *reply = NULL;
+
+        redis_parser_init(&parser);
+        for (int depth = 0; depth < cases[i].depth; depth++)
+            cr_assert_eq(feed(&parser, "*1\r\n"), 0);
+        cr_assert_eq(feed(&parser, ":1\r\n"), 0);
+        cr_assert_eq(redis_parser_next(&parser, &reply, NULL), cases[i].result, "%d",
+                     cases[i].depth);
+        redis_reply_free(reply);
+        redis_parser_deinit(&parser);
+    }
+}
+
 Test(redis_parser, arrays_in_arrays_count_together)
 {
     struct redis_parser parser;
