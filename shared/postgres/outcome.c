@@ -32,8 +32,8 @@ static bool ends_connection(const PGresult *result)
 
 enum pg_verdict pg_outcome_of(const PGresult *result)
 {
-    /* As a number, since newer versions of libpq have states that older ones don't name. They answer
-     * what is not asked for here, as COPY and single rows do. */
+    /* As a number, since newer versions of libpq have states that older ones don't name. They
+     * answer what is not asked for here, as COPY and single rows do. */
     switch ((int)PQresultStatus(result)) {
     case PGRES_EMPTY_QUERY:
     case PGRES_COMMAND_OK:

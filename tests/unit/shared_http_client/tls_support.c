@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Says its port; counts sessions. /hold is answered after /release was asked for, /arrived when all 250
- * are held; /slow takes 300 ms, /reset and anything else speak for themselves. */
+/* Says its port; counts sessions. /hold is answered after /release was asked for, /arrived when all
+ * 250 are held; /slow takes 300 ms, /reset and anything else speak for themselves. */
 static char http2_script[] =
     "const fs = require('fs'), http2 = require('http2');"
     "let sessions = 0, held = [], arrived = () => {}, released = false;"
