@@ -28,30 +28,33 @@ struct store {
     const struct pg_query *rider;
 };
 
+/* All conditions of the store stand here, without numbers: so the compiler gives each its own. */
 enum store_condition {
-    TENANT_MISSING = 1,    /* no such tenant */
-    TENANT_EXISTS = 2,     /* the name is taken */
-    KEY_MISSING = 3,       /* no such API key, or it is revoked */
-    AGENT_MISSING = 4,     /* no such agent, or it is deleted */
-    AGENT_CHANGED = 5,     /* the agent has another version than expected */
-    THREAD_MISSING = 6,    /* no such thread */
-    THREAD_BUSY = 7,       /* the thread has an active run */
-    MESSAGE_MISSING = 8,   /* no such message (in this thread) */
-    RUN_MISSING = 9,       /* no such run (in this thread) */
-    RUN_ENDED = 10,        /* the run is in a terminal state */
-    LEASE_FENCED = 11,     /* the run is no longer this worker's: stop and write nothing more */
-    LEASE_CANCELLING = 12, /* a cancel was asked for: nothing was written, end it as cancelled */
-    STEP_MISSING = 13,     /* no such run step (in this run) */
-    CURSOR_MISSING = 14,   /* the object that `after` or `before` names is not in this list */
-    WORKER_DEAD = 15,      /* the worker row is gone or declared dead: register anew */
-    REQUEST_REPLAYED = 16, /* idempotency: answered before, the reply is given */
-    REQUEST_RUNNING = 17,  /* idempotency: the first request is still being worked on */
-    THREAD_FULL = 19,      /* too many runs or messages wait behind the thread's active run */
-    RUN_UNFIT = 20,        /* the run is in a state in which this can not be done */
-    REQUEST_DIFFERS = 18,  /* idempotency: the key was used for another request */
-    OUTPUTS_GIVEN = 19,    /* these tool outputs were given before */
-    OUTPUTS_UNFIT = 20,    /* the run waits for the outputs of other calls */
-    OUTPUTS_UNWANTED = 21, /* the run does not wait for tool outputs */
+    TENANT_MISSING = 1, /* no such tenant */
+    TENANT_EXISTS,      /* the name is taken */
+    KEY_MISSING,        /* no such API key, or it is revoked */
+    AGENT_MISSING,      /* no such agent, or it is deleted */
+    AGENT_CHANGED,      /* the agent has another version than expected */
+    THREAD_MISSING,     /* no such thread */
+    THREAD_BUSY,        /* the thread has an active run */
+    THREAD_FULL,        /* too many runs or messages wait behind the thread's active run */
+    MESSAGE_MISSING,    /* no such message (in this thread) */
+    HISTORY_UNKNOWN,    /* this history did not come with the claim */
+    RUN_MISSING,        /* no such run (in this thread) */
+    RUN_ENDED,          /* the run is in a terminal state */
+    RUN_UNFIT,          /* the run is in a state in which this can not be done */
+    RUN_BUSY,           /* somebody else is at the run's row: write again */
+    STEP_MISSING,       /* no such run step (in this run) */
+    CURSOR_MISSING,     /* the object that `after` or `before` names is not in this list */
+    LEASE_FENCED,       /* the run is no longer this worker's: stop and write nothing more */
+    LEASE_CANCELLING,   /* a cancel was asked for: nothing was written, end it as cancelled */
+    WORKER_DEAD,        /* the worker row is gone or declared dead: register anew */
+    REQUEST_REPLAYED,   /* idempotency: answered before, the reply is given */
+    REQUEST_RUNNING,    /* idempotency: the first request is still being worked on */
+    REQUEST_DIFFERS,    /* idempotency: the key was used for another request */
+    OUTPUTS_GIVEN,      /* these tool outputs were given before */
+    OUTPUTS_UNFIT,      /* the run waits for the outputs of other calls */
+    OUTPUTS_UNWANTED,   /* the run does not wait for tool outputs */
 };
 
 #define PAGE_LIMIT_MAX 10000

@@ -318,6 +318,19 @@ static bool may_follow(enum run_status now, enum run_status leaves)
     return (now == RUN_IN_PROGRESS || now == RUN_CANCELLING) && run_transition_allowed(now, leaves);
 }
 
+static const char *wait_name(enum run_wait wait)
+{
+    static const char *const names[] = {
+        [RUN_WAIT_NONE] = NULL,
+        [RUN_WAIT_BACKOFF] = "backoff",
+        [RUN_WAIT_RATE_LIMIT] = "rate_limit",
+        [RUN_WAIT_TOOL_OUTPUTS] = "tool_outputs",
+    };
+
+    ASSERT((unsigned)wait < ARRAY_LENGTH(names));
+    return names[wait];
+}
+
 static void encode_head(struct buf *buf, size_t n, const struct run_write *write)
 {
     const struct run_lease *lease = &write->lease;
@@ -339,10 +352,10 @@ static void encode_head(struct buf *buf, size_t n, const struct run_write *write
         if (write->back->delay_ms > 0) /* else it keeps its due_at, so it stays before later ones */
             buf_printf(buf, ",\"delay_ms\":\"%" PRId64 "\"", write->back->delay_ms);
         buf_printf(buf, ",\"errors\":\"%d\"", write->back->errors);
-        add_text(buf, "wait_kind", text_of(run_wait_name(write->back->wait_kind)));
+        add_text(buf, "wait_kind", text_of(wait_name(write->back->wait_kind)));
     }
     if (write->parking) {
-        add_text(buf, "wait_kind", text_of(run_wait_name(write->parking->wait_kind)));
+        add_text(buf, "wait_kind", text_of(wait_name(write->parking->wait_kind)));
         add_raw(buf, "action", write->parking->required_action);
     }
     buf_add_char(buf, '}');
@@ -453,7 +466,7 @@ static int look_verdict(const struct run_write *write, const struct pg_result *r
         return error_set(err, E_INTERNAL, "the run has a status that this program does not know");
     if (now.owner == lease->owner && now.fence == lease->fence && now.step == lease->step &&
         may_follow(now.status, write->leaves))
-        return RUN_WRITE_BUSY;
+        return RUN_BUSY;
     r = run_verdict(&now, lease, write->leaves);
     return r < 0 ? error_set(err, E_INTERNAL, "nobody asked to cancel this run") : r;
 }

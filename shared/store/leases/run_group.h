@@ -2,10 +2,7 @@
 /* Inside the store: many writes of workers as one statement. */
 
 #include "shared/fiber/gather.h"
-#include "shared/store/leases/run_leases.h"
-
-/* Beside LEASE_FENCED and LEASE_CANCELLING: somebody else is at the run's row; write again. */
-enum { RUN_WRITE_BUSY = 100 };
+#include "shared/store/leases/run_write.h"
 
 /* One fiber's write, as it is asked for. */
 struct run_write {
@@ -17,7 +14,7 @@ struct run_write {
     const struct run_return *back;     /* when that is RUN_QUEUED */
     const struct run_parking *parking; /* when that is RUN_REQUIRES_ACTION */
 
-    int status; /* when done: 0, LEASE_*, RUN_WRITE_BUSY, or a negative error */
+    int status; /* when done: 0, LEASE_*, RUN_BUSY, or a negative error */
     bool known; /* status is final; false: to be written yet */
     struct error error;
 };

@@ -1,36 +1,13 @@
 #pragma once
-/* A worker's hold on runs: claim, checkpoint, finish, hand back, park.
- *
- * Every write carries the lease (owner, fence, step) and is a compare-and-set on the run's row: it
- * is applied as a whole or not at all. Each write adds one to step, so one that is sent again after
- * a broken connection is recognised as applied and not done twice. These functions do so by
- * themselves (a few times), and callers may too after -E_AMBIGUOUS, -E_TIMEOUT or -E_CANCELED: call
- * again with the same arguments.
- *
- * Results common to checkpoint, finish, hand back and park:
- *   0               written (now, or by an earlier attempt of the same)
- *   LEASE_FENCED      the run is not this worker's any more: nothing was written, nor may be
- *   LEASE_CANCELLING  a cancel was asked for: nothing was written; finish with RUN_CANCELLED
- */
+/* A worker's hold on runs: taking them, and finding out where they stand. What it writes of them
+ * is in run_writer.h. */
 
+#include "shared/store/leases/run_write.h"
 #include "shared/store/leases/run_writer.h"
-#include "shared/store/runs/run_state.h"
-#include "shared/store/runs/run_steps.h"
-#include "shared/store/store.h"
-#include "shared/store/threads/messages.h"
 
-#define CLAIM_BATCH_MAX      1000
-#define CHECKPOINT_ITEMS_MAX 1000 /* messages, calls, steps: of each */
+#define CLAIM_BATCH_MAX 1000
 
 struct histories;
-
-/* Held by exactly one fiber. */
-struct run_lease {
-    struct uuid run;
-    int64_t owner;
-    int64_t fence;
-    int64_t step; /* raised by each successful write */
-};
 
 struct run_claim {
     struct run_lease lease;
@@ -81,23 +58,6 @@ SUSPENDS MUSTCHECK int run_leases_claim_read(struct pg *pg, struct arena *arena,
 SUSPENDS MUSTCHECK int run_leases_held(struct pg *pg, struct arena *arena, int64_t owner,
                                        struct run_claim_list *out, struct error *err);
 
-/* CALL_CLIENT: the client executes it; an intent until it gives the output (tool_outputs.h). */
-enum call_class { CALL_PURE, CALL_IDEMPOTENT, CALL_ONCE, CALL_CLIENT };
-enum call_state { CALL_INTENT, CALL_DONE, CALL_UNKNOWN };
-
-/* A tool call. Written first as an intent, later as done or unknown with its result. */
-struct run_call {
-    int64_t call_no; /* counts up within the run */
-    struct text call_id;
-    struct text name;
-    struct text arguments; /* as the model wrote them */
-    enum call_class class;
-    enum call_state state;
-    struct text idempotency_key;
-    struct text result; /* TEXT_NONE: none yet */
-    bool is_error;
-};
-
 /* Where a run that was claimed with step > 0 stands. */
 struct run_progress {
     int64_t next_message_seq;
@@ -110,89 +70,3 @@ struct run_progress {
 
 SUSPENDS MUSTCHECK int run_leases_progress(struct pg *pg, struct arena *arena, struct uuid run,
                                            struct run_progress *out, struct error *err);
-
-/* A message that the run appends to its thread. */
-struct run_message {
-    struct uuid id;
-    int64_t seq;            /* counts up within the run, from 1 */
-    enum message_role role; /* assistant or tool */
-    bool hidden;
-    struct text content;      /* JSON array of parts */
-    struct text tool_calls;   /* JSON array; TEXT_NONE: none */
-    struct text tool_call_id; /* role tool */
-    struct text opaque;       /* JSON for the provider (see messages.h); TEXT_NONE: none */
-};
-
-/* A step to insert, or, when the run has its seq already, to set status, tool_calls, usage,
- * last_error and message_id of (absent ones stay). */
-struct run_step_write {
-    struct uuid id;
-    int64_t seq; /* counts up within the run, from 1 */
-    enum step_type type;
-    enum step_status status;
-    struct uuid message_id; /* zero: none */
-    struct text tool_calls; /* JSON array; TEXT_NONE */
-    struct text usage;      /* JSON object; TEXT_NONE */
-    struct text last_error; /* JSON object; TEXT_NONE */
-};
-
-/* What a write of a worker carries. All parts may be empty. */
-struct run_changes {
-    int64_t prompt_tokens; /* used since the last write */
-    int64_t completion_tokens;
-    const struct run_message *messages; /* appended in this order */
-    size_t message_count;
-    const struct run_call *calls; /* inserted, or state, result and is_error of known ones set */
-    size_t call_count;
-    const struct run_step_write *steps;
-    size_t step_count;
-};
-
-/* See the head of this file. -E_LIMIT: too many items, or over 16 MiB of one kind. */
-SUSPENDS MUSTCHECK int run_leases_checkpoint(struct run_writer *writer, struct run_lease *lease,
-                                             const struct run_changes *changes, struct error *err);
-
-struct run_ending {
-    enum run_status status;        /* terminal */
-    struct uuid result_message;    /* zero: none */
-    struct text error_code;        /* TEXT_NONE: no last_error; e.g. "server_error" */
-    struct text error_message;     /* may be TEXT_NONE */
-    struct text incomplete_reason; /* RUN_INCOMPLETE: "max_completion_tokens", … */
-};
-
-/* The last write: changes as in a checkpoint, the terminal status, its time, and the thread
- * released. From "cancelling" only RUN_CANCELLED, RUN_FAILED and RUN_EXPIRED are possible (else
- * LEASE_CANCELLING), and RUN_CANCELLED only from there (else -E_INTERNAL: nobody asked for it).
- * Steps still in progress end as the run does (failed, when it is incomplete); of a run that is
- * completed the caller has completed them. `changes` may be NULL. */
-SUSPENDS MUSTCHECK int run_leases_finish(struct run_writer *writer, struct run_lease *lease,
-                                         const struct run_changes *changes,
-                                         const struct run_ending *ending, struct error *err);
-
-/* What a run that no worker has waits for. A claim clears it. */
-enum run_wait { RUN_WAIT_NONE, RUN_WAIT_BACKOFF, RUN_WAIT_RATE_LIMIT, RUN_WAIT_TOOL_OUTPUTS };
-
-/* "backoff", …; NULL for RUN_WAIT_NONE. */
-const char *run_wait_name(enum run_wait wait);
-
-/* Gives the run back to the queue. `changes` may be NULL. */
-struct run_return {
-    int64_t delay_ms; /* due that much later; 0: it keeps its place before what came later */
-    int errors;       /* added to the run's; negative where earlier ones were overcome */
-    enum run_wait wait_kind;
-};
-
-SUSPENDS MUSTCHECK int run_leases_hand_back(struct run_writer *writer, struct run_lease *lease,
-                                            const struct run_changes *changes,
-                                            const struct run_return *how, struct error *err);
-
-/* Lets go of a run that waits for somebody outside: it becomes requires_action and holds no slot.
- * Who brings what it waits for makes it queued again. `changes` may be NULL. */
-struct run_parking {
-    enum run_wait wait_kind;     /* not RUN_WAIT_NONE */
-    struct text required_action; /* JSON object, as the API shows it; TEXT_NONE: none */
-};
-
-SUSPENDS MUSTCHECK int run_leases_park(struct run_writer *writer, struct run_lease *lease,
-                                       const struct run_changes *changes,
-                                       const struct run_parking *how, struct error *err);

@@ -4,7 +4,7 @@
  * A write adds one to the run's step, so its own trace is known: the step after it, under the same
  * fence, in a state that it leaves. */
 
-#include "shared/store/leases/run_leases.h"
+#include "shared/store/leases/run_write.h"
 
 /* A run's row as it stands. */
 struct run_standing {

@@ -198,7 +198,7 @@ static int write_ask(struct run_writer *writer, struct run_lease *lease,
         r = gather_ask(writer->gather, &write->item, err);
         if (r < 0)
             return r;
-        if (write->status != RUN_WRITE_BUSY)
+        if (write->status != RUN_BUSY)
             break;
         if (tries == BUSY_TRIES)
             return error_set(err, E_UNAVAILABLE, "the run's row is locked by somebody else");
@@ -250,17 +250,4 @@ int run_leases_park(struct run_writer *writer, struct run_lease *lease,
 
     ASSERT(how->wait_kind != RUN_WAIT_NONE);
     return write_ask(writer, lease, changes, &write, err);
-}
-
-const char *run_wait_name(enum run_wait wait)
-{
-    static const char *const names[] = {
-        [RUN_WAIT_NONE] = NULL,
-        [RUN_WAIT_BACKOFF] = "backoff",
-        [RUN_WAIT_RATE_LIMIT] = "rate_limit",
-        [RUN_WAIT_TOOL_OUTPUTS] = "tool_outputs",
-    };
-
-    ASSERT((unsigned)wait < ARRAY_LENGTH(names));
-    return names[wait];
 }

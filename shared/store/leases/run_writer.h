@@ -6,13 +6,30 @@
  * fiber's own: a run that is fenced or cancelled is left out and its fiber told so, and a write
  * that Postgres refuses fails alone, since the group is then halved until it stands alone.
  *
- * run_leases.h is how to write through it. One per process.
+ * Every write carries the lease (owner, fence, step) and is a compare-and-set on the run's row: it
+ * is applied as a whole or not at all. Each write adds one to step, so one that is sent again after
+ * a broken connection is recognised as applied and not done twice. These functions do so by
+ * themselves (a few times), and callers may too after -E_AMBIGUOUS, -E_TIMEOUT or -E_CANCELED: call
+ * again with the same arguments.
+ *
+ * Results common to checkpoint, finish, hand back and park:
+ *   0                 written (now, or by an earlier attempt of the same)
+ *   LEASE_FENCED      the run is not this worker's any more: nothing was written, nor may be
+ *   LEASE_CANCELLING  a cancel was asked for: nothing was written; finish with RUN_CANCELLED
+ *
+ * One writer per process.
  */
 
 #include "shared/base/compiler.h"
 #include "shared/metrics/histogram.h"
 
+struct error;
 struct pg;
+struct run_changes;
+struct run_ending;
+struct run_lease;
+struct run_parking;
+struct run_return;
 struct run_writer;
 
 /* Borrows `pg`. To be called in a fiber. Free it before the pg is closed, when nobody writes any
@@ -29,3 +46,26 @@ struct run_writer_stats {
 };
 
 const struct run_writer_stats *run_writer_stats(const struct run_writer *writer);
+
+/* -E_LIMIT: too many items, or over 16 MiB of one kind. */
+SUSPENDS MUSTCHECK int run_leases_checkpoint(struct run_writer *writer, struct run_lease *lease,
+                                             const struct run_changes *changes, struct error *err);
+
+/* The last write: changes as in a checkpoint, the terminal status, its time, and the thread
+ * released. From "cancelling" only RUN_CANCELLED, RUN_FAILED and RUN_EXPIRED are possible (else
+ * LEASE_CANCELLING), and RUN_CANCELLED only from there (else -E_INTERNAL: nobody asked for it).
+ * Steps still in progress end as the run does (failed, when it is incomplete); of a run that is
+ * completed the caller has completed them. `changes` may be NULL. */
+SUSPENDS MUSTCHECK int run_leases_finish(struct run_writer *writer, struct run_lease *lease,
+                                         const struct run_changes *changes,
+                                         const struct run_ending *ending, struct error *err);
+
+/* Gives the run back to the queue. `changes` may be NULL. */
+SUSPENDS MUSTCHECK int run_leases_hand_back(struct run_writer *writer, struct run_lease *lease,
+                                            const struct run_changes *changes,
+                                            const struct run_return *how, struct error *err);
+
+/* Lets go of a run that waits for somebody outside. `changes` may be NULL. */
+SUSPENDS MUSTCHECK int run_leases_park(struct run_writer *writer, struct run_lease *lease,
+                                       const struct run_changes *changes,
+                                       const struct run_parking *how, struct error *err);

@@ -1,8 +1,20 @@
-/* Messages from outside as one jsonb parameter */
+/* Drafts of messages as one jsonb parameter */
 
 #include "shared/store/threads/drafts.h"
 
 #include "shared/base/error.h"
+
+static const char *const role_names[] = {
+    [MESSAGE_USER] = "user",
+    [MESSAGE_ASSISTANT] = "assistant",
+    [MESSAGE_TOOL] = "tool",
+};
+
+const char *message_role_name(enum message_role role)
+{
+    ASSERT((unsigned)role < ARRAY_LENGTH(role_names));
+    return role_names[role];
+}
 
 static void add_json_field(struct buf *buf, const char *name, struct text value)
 {

@@ -1,11 +1,27 @@
 #pragma once
-/* Inside the store: messages from outside as one jsonb parameter.
+/* Drafts of messages, and inside the store: many of them as one jsonb parameter.
  *
  * A JSON array of records costs one parameter whatever its columns, needs escaping only for plain
  * texts, and is cheap to take apart in SQL.
  */
 
-#include "shared/store/threads/messages.h"
+#include "shared/postgres/postgres.h"
+#include "shared/store/store.h"
+
+enum message_role { MESSAGE_USER, MESSAGE_ASSISTANT, MESSAGE_TOOL };
+
+const char *message_role_name(enum message_role role);
+
+/* A message from outside. `id` is the caller's choice (uuid_new()). */
+struct message_draft {
+    struct uuid id;
+    enum message_role role; /* user or assistant */
+    struct text content;
+    struct text attachments; /* TEXT_NONE: none */
+    struct text metadata;    /* TEXT_NONE: {} */
+};
+
+#define MESSAGE_DRAFTS_MAX 1000
 
 /* Rows (id, role, content, attachments, metadata, place) from parameter `n` ("$5"). */
 #define SQL_DRAFTS(n)                                                                              \

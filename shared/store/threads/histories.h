@@ -24,7 +24,6 @@ struct histories {
 /* The history of the run that was asked for at this place; has_more: there are older messages.
  * It is copied to the arena. Returns 0; HISTORY_UNKNOWN (the run was not claimed, its thread is
  * empty, or already its newest message is too long); -E_LIMIT. */
-enum { HISTORY_UNKNOWN = 1 };
 MUSTCHECK int histories_get(const struct histories *histories, size_t place, struct arena *arena,
                             struct message_list *out, struct error *err);
 

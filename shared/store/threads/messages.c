@@ -9,24 +9,11 @@
 #include "shared/store/threads/message_rows.h"
 #include "shared/store/threads/threads.h"
 
-static const char *const role_names[] = {
-    [MESSAGE_USER] = "user",
-    [MESSAGE_ASSISTANT] = "assistant",
-    [MESSAGE_TOOL] = "tool",
-};
-
-const char *message_role_name(enum message_role role)
-{
-    ASSERT((unsigned)role < ARRAY_LENGTH(role_names));
-    return role_names[role];
-}
-
 static enum message_role role_parse(struct text name)
 {
-    for (size_t i = 0; i < ARRAY_LENGTH(role_names); i++) {
-        if (text_is(name, role_names[i]))
-            return (enum message_role)i;
-    }
+    for (enum message_role role = MESSAGE_USER; role <= MESSAGE_TOOL; role++)
+        if (text_is(name, message_role_name(role)))
+            return role;
     ASSERT(!"a role that the database does not allow");
     return MESSAGE_USER;
 }

@@ -10,8 +10,7 @@
  */
 
 #include "shared/store/store.h"
-
-enum message_role { MESSAGE_USER, MESSAGE_ASSISTANT, MESSAGE_TOOL };
+#include "shared/store/threads/drafts.h"
 
 struct message {
     struct uuid id;
@@ -37,19 +36,6 @@ struct message_list {
     size_t count;
     bool has_more;
 };
-
-/* A message from outside. `id` is the caller's choice (uuid_new()). */
-struct message_draft {
-    struct uuid id;
-    enum message_role role; /* user or assistant */
-    struct text content;
-    struct text attachments; /* TEXT_NONE: none */
-    struct text metadata;    /* TEXT_NONE: {} */
-};
-
-#define MESSAGE_DRAFTS_MAX 1000
-
-const char *message_role_name(enum message_role role);
 
 /* Adds one. THREAD_MISSING; THREAD_BUSY with the active run in *out_active (may be NULL). */
 SUSPENDS MUSTCHECK int messages_create(const struct store *store, struct uuid thread,

@@ -6,7 +6,7 @@
  */
 
 #include "shared/store/store.h"
-#include "shared/store/threads/messages.h"
+#include "shared/store/threads/drafts.h"
 
 struct thread {
     struct uuid id;
