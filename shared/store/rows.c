@@ -1,4 +1,4 @@
-/* Reading result rows, and pages
+/* Reading result rows, one row, and pages
  *
  * Pages are fetched by exclusive bounds on a sort key, never by offset, with one row more than
  * asked for. "before" alone means the elements nearest before the cursor, so the statement runs
@@ -90,32 +90,81 @@ struct page_plan page_plan(const struct page *page)
     return plan;
 }
 
-size_t page_count(const struct page_plan *plan, int rows, bool *out_has_more)
+int row_read_at(const struct store *store, const struct row_kind *kind,
+                const struct pg_result *result, int at, void *out, struct error *err)
 {
-    *out_has_more = rows >= plan->limit;
-    return (size_t)(*out_has_more ? plan->limit - 1 : rows);
+    struct row row = row_at(result, at, store->arena);
+
+    return kind->read(&row, out, err);
 }
 
-size_t page_place(const struct page_plan *plan, size_t count, int row)
+static int one(const struct store *store, const struct row_kind *kind,
+               const struct pg_result *result, void *out, struct error *err)
 {
-    return plan->reversed ? count - 1 - (size_t)row : (size_t)row;
+    if (pg_rows(result) == 0)
+        return kind->missing;
+    return kind->read ? row_read_at(store, kind, result, 0, out, err) : 0;
 }
 
-int exec_with_rider(const struct store *store, const struct pg_statement *statement,
-                    const struct pg_value *values, struct pg_result **out, struct error *err)
+int store_one(const struct store *store, const struct row_kind *kind, const struct pg_query *query,
+              void *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    int r = pg_exec(store->pg, query->statement, query->values, &result, err);
+
+    return r < 0 ? r : one(store, kind, result, out, err);
+}
+
+int store_create(const struct store *store, const struct row_kind *kind,
+                 const struct pg_query *query, void *out, struct error *err)
 {
     struct pg_query queries[2];
     struct pg_result *results[2] = {NULL, NULL};
+    size_t count = 0;
     int r;
 
-    if (!store->rider)
-        return pg_exec(store->pg, statement, values, out, err);
-    queries[0] = *store->rider;
-    queries[1] = (struct pg_query){statement, values};
-    r = pg_exec_all(store->pg, queries, 2, results, err);
-    if (r < 0)
-        return r;
-    pg_result_free(results[0]);
-    *out = results[1];
-    return 0;
+    if (store->rider)
+        queries[count++] = *store->rider;
+    queries[count++] = *query;
+    r = pg_exec_all(store->pg, queries, count, results, err);
+    if (r == 0)
+        r = one(store, kind, results[count - 1], out, err);
+    for (size_t i = 0; i < count; i++)
+        pg_result_free(results[i]);
+    return r;
+}
+
+/* Which item row `at` is. */
+static size_t place(const struct page_plan *plan, size_t count, size_t at)
+{
+    return plan && plan->reversed ? count - 1 - at : at;
+}
+
+int rows_read(struct arena *arena, const struct row_kind *kind, const struct pg_result *result,
+              const struct page_plan *plan, struct rows *out, struct error *err)
+{
+    struct rows rows = {.count = (size_t)pg_rows(result)};
+    int r;
+
+    rows.has_more = plan && rows.count >= (size_t)plan->limit;
+    if (rows.has_more)
+        rows.count = (size_t)plan->limit - 1;
+    r = rows_alloc(arena, rows.count, kind->size, &rows.items, err);
+    for (size_t i = 0; r == 0 && i < rows.count; i++) {
+        struct row row = row_at(result, (int)i, arena);
+
+        r = kind->read(&row, (char *)rows.items + place(plan, rows.count, i) * kind->size, err);
+    }
+    if (r == 0)
+        *out = rows;
+    return r;
+}
+
+int rows_page(const struct store *store, const struct row_kind *kind, const struct pg_query *query,
+              const struct page_plan *plan, struct rows *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    int r = pg_exec(store->pg, query->statement, query->values, &result, err);
+
+    return r < 0 ? r : rows_read(store->arena, kind, result, plan, out, err);
 }

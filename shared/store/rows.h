@@ -1,5 +1,5 @@
 #pragma once
-/* Inside the store: reading result rows column by column, and pages.
+/* Inside the store: reading result rows column by column, one row, and pages.
  *
  * A row hands out its columns from left to right, so that a list of columns in SQL and the function
  * that reads it stand next to each other in the same order. Texts are copied to the arena; when it
@@ -29,11 +29,46 @@ MUSTCHECK int row_check(const struct row *row, struct error *err);
 MUSTCHECK int rows_alloc(struct arena *arena, size_t count, size_t size, void **out,
                          struct error *err);
 
-/* As pg_exec, for a statement that creates: the store's rider goes along in the same request. */
-SUSPENDS MUSTCHECK int exec_with_rider(const struct store *store,
-                                       const struct pg_statement *statement,
-                                       const struct pg_value *values, struct pg_result **out,
-                                       struct error *err);
+/* A kind of rows: how one is read into its struct, and which condition says that there is none. */
+struct row_kind {
+    /* Reads its columns into *out, a struct of `size` bytes. Returns 0, or -E_LIMIT. NULL: nothing
+     * of the row is wanted. */
+    int (*read)(struct row *row, void *out, struct error *err);
+    size_t size;
+    int missing;
+};
+
+/* The row of a statement that gives one at most. Returns 0, kind->missing, or what pg_exec does. */
+SUSPENDS MUSTCHECK int store_one(const struct store *store, const struct row_kind *kind,
+                                 const struct pg_query *query, void *out, struct error *err);
+
+/* The same for a statement that creates: the store's rider goes along in the same request. */
+SUSPENDS MUSTCHECK int store_create(const struct store *store, const struct row_kind *kind,
+                                    const struct pg_query *query, void *out, struct error *err);
+
+/* Row `at` of a result that has such rows and nothing else. Returns 0, or -E_LIMIT. */
+MUSTCHECK int row_read_at(const struct store *store, const struct row_kind *kind,
+                          const struct pg_result *result, int at, void *out, struct error *err);
+
+/* Items of a kind, in the arena. */
+struct rows {
+    void *items;
+    size_t count;
+    bool has_more; /* of a page */
+};
+
+struct page_plan;
+
+/* All rows of a result as items; with a plan (may be NULL) those of its page, in its order. Returns
+ * 0, or -E_LIMIT. */
+MUSTCHECK int rows_read(struct arena *arena, const struct row_kind *kind,
+                        const struct pg_result *result, const struct page_plan *plan,
+                        struct rows *out, struct error *err);
+
+/* All rows of a statement; with a plan (may be NULL) the page that it was fetched for. */
+SUSPENDS MUSTCHECK int rows_page(const struct store *store, const struct row_kind *kind,
+                                 const struct pg_query *query, const struct page_plan *plan,
+                                 struct rows *out, struct error *err);
 
 /* A number that C and SQL share. */
 #define SQL_STRING_(x) #x
@@ -63,9 +98,3 @@ struct page_plan {
 };
 
 struct page_plan page_plan(const struct page *page);
-
-/* Of `rows` fetched rows: how many belong to the page, and whether there are more. */
-size_t page_count(const struct page_plan *plan, int rows, bool *out_has_more);
-
-/* Which item of the page row `row` is. */
-size_t page_place(const struct page_plan *plan, size_t count, int row);

@@ -21,44 +21,43 @@
 #define KEY_RANDOM_BYTES 32
 #define KEY_PREFIX_CHARS 12
 
-static int tenant_read(const struct store *store, const struct pg_result *result, int at,
-                       struct tenant *out, struct error *err)
+static int tenant_read(struct row *row, void *out, struct error *err)
 {
-    struct row row = row_at(result, at, store->arena);
-    struct tenant tenant;
+    struct tenant tenant = {.weight = 0};
 
-    tenant.id = row_uuid(&row);
-    tenant.name = row_text(&row);
-    tenant.created_at = row_int(&row);
-    tenant.weight = row_int(&row);
-    tenant.max_running = row_int(&row);
-    if (row_check(&row, err) < 0)
+    tenant.id = row_uuid(row);
+    tenant.name = row_text(row);
+    tenant.created_at = row_int(row);
+    tenant.weight = row_int(row);
+    tenant.max_running = row_int(row);
+    if (row_check(row, err) < 0)
         return -E_LIMIT;
-    *out = tenant;
+    *(struct tenant *)out = tenant;
     return 0;
 }
 
 /* Without an arena only what is no text is read. */
-static int key_read(struct arena *arena, const struct pg_result *result, int at,
-                    struct api_key *out, struct error *err)
+static int key_read(struct row *row, void *out, struct error *err)
 {
-    struct row row = row_at(result, at, arena);
     struct api_key key = {.name = TEXT_NONE};
 
-    key.id = row_uuid(&row);
-    key.tenant_id = row_uuid(&row);
-    key.created_at = row_int(&row);
-    key.last_used_at = row_int(&row);
-    key.revoked_at = row_int(&row);
-    if (arena) {
-        key.name = row_text(&row);
-        key.prefix = row_text(&row);
+    key.id = row_uuid(row);
+    key.tenant_id = row_uuid(row);
+    key.created_at = row_int(row);
+    key.last_used_at = row_int(row);
+    key.revoked_at = row_int(row);
+    if (row->arena) {
+        key.name = row_text(row);
+        key.prefix = row_text(row);
     }
-    if (row_check(&row, err) < 0)
+    if (row_check(row, err) < 0)
         return -E_LIMIT;
-    *out = key;
+    *(struct api_key *)out = key;
     return 0;
 }
+
+static const struct row_kind tenant_rows = {tenant_read, sizeof(struct tenant), TENANT_MISSING};
+static const struct row_kind key_rows = {key_read, sizeof(struct api_key), KEY_MISSING};
 
 static bool name_valid(struct text name)
 {
@@ -84,20 +83,14 @@ static const struct pg_statement tenant_create = {
 int tenants_create(const struct store *store, struct text name, struct tenant *out,
                    struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    static const struct row_kind created = {tenant_read, sizeof(struct tenant), TENANT_EXISTS};
     struct pg_value values[2] = {pg_uuid(uuid_new()), pg_text(name)};
-    int r;
 
     if (!name_valid(name))
         return error_set(err, E_INVALID,
                          "a tenant's name is 1 to %d letters, digits, '-', '_' or '.'",
                          TENANT_NAME_MAX);
-    r = pg_exec(store->pg, &tenant_create, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return TENANT_EXISTS;
-    return tenant_read(store, result, 0, out, err);
+    return store_one(store, &created, &(struct pg_query){&tenant_create, values}, out, err);
 }
 
 static const struct pg_statement tenant_list_all = {
@@ -108,23 +101,13 @@ static const struct pg_statement tenant_list_all = {
 
 int tenants_list(const struct store *store, struct tenant_list *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-    void *items;
-    int r;
+    struct rows rows;
+    int r = rows_page(store, &tenant_rows, &(struct pg_query){&tenant_list_all, NULL}, NULL, &rows,
+                      err);
 
-    r = pg_exec(store->pg, &tenant_list_all, NULL, &result, err);
-    if (r < 0)
-        return r;
-    r = rows_alloc(store->arena, (size_t)pg_rows(result), sizeof(struct tenant), &items, err);
-    if (r < 0)
-        return r;
-    for (int i = 0; i < pg_rows(result); i++) {
-        r = tenant_read(store, result, i, (struct tenant *)items + i, err);
-        if (r < 0)
-            return r;
-    }
-    *out = (struct tenant_list){items, (size_t)pg_rows(result)};
-    return 0;
+    if (r == 0)
+        *out = (struct tenant_list){rows.items, rows.count};
+    return r;
 }
 
 static const struct pg_statement tenant_find = {
@@ -135,16 +118,9 @@ static const struct pg_statement tenant_find = {
 
 int tenants_find(const struct store *store, struct text name, struct tenant *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[1] = {pg_text(name)};
-    int r;
 
-    r = pg_exec(store->pg, &tenant_find, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return TENANT_MISSING;
-    return tenant_read(store, result, 0, out, err);
+    return store_one(store, &tenant_rows, &(struct pg_query){&tenant_find, values}, out, err);
 }
 
 static const struct pg_statement tenant_set = {
@@ -158,21 +134,14 @@ static const struct pg_statement tenant_set = {
 int tenants_set(const struct store *store, struct text name, const struct tenant_change *change,
                 struct tenant *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[3] = {pg_text(name), pg_int(change->weight),
                                  pg_int(change->max_running)};
-    int r;
 
     if (change->weight < 0 || change->weight > TENANT_WEIGHT_MAX)
         return error_set(err, E_INVALID, "a tenant's weight is 1 to %d", TENANT_WEIGHT_MAX);
     if (change->max_running < TENANT_UNLIMITED)
         return error_set(err, E_INVALID, "a tenant's limit of running runs is 1 or more");
-    r = pg_exec(store->pg, &tenant_set, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return TENANT_MISSING;
-    return tenant_read(store, result, 0, out, err);
+    return store_one(store, &tenant_rows, &(struct pg_query){&tenant_set, values}, out, err);
 }
 
 /* 32 bytes as 43 characters of base64url without padding (RFC 4648, section 5). */
@@ -206,7 +175,7 @@ static const struct pg_statement key_create = {
 int keys_create(const struct store *store, struct text name, struct api_key *out,
                 char out_key[KEY_TEXT_SIZE], struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    static const struct row_kind created = {key_read, sizeof(struct api_key), TENANT_MISSING};
     uint8_t hash[SHA256_BYTES];
     char key[KEY_TEXT_SIZE];
     int r;
@@ -223,16 +192,10 @@ int keys_create(const struct store *store, struct text name, struct api_key *out
         pg_bytes((struct text){(const char *)hash, sizeof(hash)}),
         pg_text((struct text){key, KEY_PREFIX_CHARS}),
     };
-    r = pg_exec(store->pg, &key_create, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return TENANT_MISSING;
-    r = key_read(store->arena, result, 0, out, err);
-    if (r < 0)
-        return r;
-    memcpy(out_key, key, sizeof(key));
-    return 0;
+    r = store_one(store, &created, &(struct pg_query){&key_create, values}, out, err);
+    if (r == 0)
+        memcpy(out_key, key, sizeof(key));
+    return r;
 }
 
 static const struct pg_statement key_list = {
@@ -243,24 +206,13 @@ static const struct pg_statement key_list = {
 
 int keys_list(const struct store *store, struct api_key_list *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[1] = {pg_uuid(store->tenant)};
-    void *items;
-    int r;
+    struct rows rows;
+    int r = rows_page(store, &key_rows, &(struct pg_query){&key_list, values}, NULL, &rows, err);
 
-    r = pg_exec(store->pg, &key_list, values, &result, err);
-    if (r < 0)
-        return r;
-    r = rows_alloc(store->arena, (size_t)pg_rows(result), sizeof(struct api_key), &items, err);
-    if (r < 0)
-        return r;
-    for (int i = 0; i < pg_rows(result); i++) {
-        r = key_read(store->arena, result, i, (struct api_key *)items + i, err);
-        if (r < 0)
-            return r;
-    }
-    *out = (struct api_key_list){items, (size_t)pg_rows(result)};
-    return 0;
+    if (r == 0)
+        *out = (struct api_key_list){rows.items, rows.count};
+    return r;
 }
 
 static const struct pg_statement key_revoke = {
@@ -272,14 +224,10 @@ static const struct pg_statement key_revoke = {
 
 int keys_revoke(const struct store *store, struct uuid id, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    static const struct row_kind revoked = {.missing = KEY_MISSING};
     struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
-    int r;
 
-    r = pg_exec(store->pg, &key_revoke, values, &result, err);
-    if (r < 0)
-        return r;
-    return pg_rows(result) == 0 ? KEY_MISSING : 0;
+    return store_one(store, &revoked, &(struct pg_query){&key_revoke, values}, NULL, err);
 }
 
 static const struct pg_statement key_authenticate = {
@@ -293,19 +241,13 @@ static const struct pg_statement key_authenticate = {
 
 int keys_authenticate(struct pg *pg, struct text key, struct api_key *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct store store = {.pg = pg};
     uint8_t hash[SHA256_BYTES];
-    int r;
 
     if (key.len != KEY_TEXT_SIZE - 1 || !text_starts(key, "pk_"))
         return KEY_MISSING;
     sha256(key, hash);
 
     struct pg_value values[1] = {pg_bytes((struct text){(const char *)hash, sizeof(hash)})};
-    r = pg_exec(pg, &key_authenticate, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return KEY_MISSING;
-    return key_read(NULL, result, 0, out, err);
+    return store_one(&store, &key_rows, &(struct pg_query){&key_authenticate, values}, out, err);
 }

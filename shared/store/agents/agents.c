@@ -11,23 +11,23 @@
 #define AGENT_COLUMNS                                                                              \
     "id, version, name, spec, " SQL_SECONDS("created_at") ", " SQL_SECONDS("updated_at")
 
-static int agent_read(const struct store *store, const struct pg_result *result, int at,
-                      struct agent *out, struct error *err)
+static int agent_read(struct row *row, void *out, struct error *err)
 {
-    struct row row = row_at(result, at, store->arena);
-    struct agent agent;
+    struct agent agent = {.version = 0};
 
-    agent.id = row_uuid(&row);
-    agent.version = row_int(&row);
-    agent.name = row_text(&row);
-    agent.spec = row_text(&row);
-    agent.created_at = row_int(&row);
-    agent.updated_at = row_int(&row);
-    if (row_check(&row, err) < 0)
+    agent.id = row_uuid(row);
+    agent.version = row_int(row);
+    agent.name = row_text(row);
+    agent.spec = row_text(row);
+    agent.created_at = row_int(row);
+    agent.updated_at = row_int(row);
+    if (row_check(row, err) < 0)
         return -E_LIMIT;
-    *out = agent;
+    *(struct agent *)out = agent;
     return 0;
 }
+
+static const struct row_kind agent_rows = {agent_read, sizeof(struct agent), AGENT_MISSING};
 
 static const struct pg_statement agent_create = {
     .name = "agent_create",
@@ -42,15 +42,10 @@ static const struct pg_statement agent_create = {
 int agents_create(const struct store *store, const struct agent_draft *draft, struct agent *out,
                   struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(draft->id), pg_uuid(store->tenant), pg_text(draft->name),
                                  pg_json(draft->spec)};
-    int r;
 
-    r = exec_with_rider(store, &agent_create, values, &result, err);
-    if (r < 0)
-        return r;
-    return agent_read(store, result, 0, out, err);
+    return store_create(store, &agent_rows, &(struct pg_query){&agent_create, values}, out, err);
 }
 
 static const struct pg_statement agent_get = {
@@ -62,16 +57,9 @@ static const struct pg_statement agent_get = {
 
 int agents_get(const struct store *store, struct uuid id, struct agent *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
-    int r;
 
-    r = pg_exec(store->pg, &agent_get, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return AGENT_MISSING;
-    return agent_read(store, result, 0, out, err);
+    return store_one(store, &agent_rows, &(struct pg_query){&agent_get, values}, out, err);
 }
 
 #define AGENT_VERSIONS                                                                             \
@@ -88,16 +76,9 @@ static const struct pg_statement agent_get_version = {
 int agents_get_version(const struct store *store, struct uuid id, int64_t version,
                        struct agent *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[3] = {pg_uuid(id), pg_uuid(store->tenant), pg_int(version)};
-    int r;
 
-    r = pg_exec(store->pg, &agent_get_version, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return AGENT_MISSING;
-    return agent_read(store, result, 0, out, err);
+    return store_one(store, &agent_rows, &(struct pg_query){&agent_get_version, values}, out, err);
 }
 
 static const struct pg_statement agent_list_versions = {
@@ -107,36 +88,24 @@ static const struct pg_statement agent_list_versions = {
     .types = "uuii",
 };
 
-/* All rows, in their order. */
-static int agents_read(const struct store *store, const struct pg_result *result,
-                       struct agent_list *out, struct error *err)
+static int list(const struct store *store, const struct pg_query *query,
+                const struct page_plan *plan, struct agent_list *out, struct error *err)
 {
-    struct agent_list list = {.count = (size_t)pg_rows(result)};
-    void *items;
-    int r = rows_alloc(store->arena, list.count, sizeof(struct agent), &items, err);
+    struct rows rows;
+    int r = rows_page(store, &agent_rows, query, plan, &rows, err);
 
-    if (r < 0)
-        return r;
-    list.items = items;
-    for (size_t i = 0; i < list.count; i++) {
-        r = agent_read(store, result, (int)i, &list.items[i], err);
-        if (r < 0)
-            return r;
-    }
-    *out = list;
-    return 0;
+    if (r == 0)
+        *out = (struct agent_list){rows.items, rows.count, rows.has_more};
+    return r;
 }
 
 int agents_list_versions(const struct store *store, struct uuid id, int64_t from, int64_t to,
                          struct agent_list *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(id), pg_uuid(store->tenant), pg_int(from), pg_int(to)};
-    int r;
 
     ASSERT(to - from < AGENT_VERSIONS_MAX);
-    r = pg_exec(store->pg, &agent_list_versions, values, &result, err);
-    return r < 0 ? r : agents_read(store, result, out, err);
+    return list(store, &(struct pg_query){&agent_list_versions, values}, NULL, out, err);
 }
 
 #define AGENT_LIST(direction)                                                                      \
@@ -149,31 +118,12 @@ static const struct pg_statement agent_list_down = {"agent_list_down", AGENT_LIS
 int agents_list(const struct store *store, const struct page *page, struct agent_list *out,
                 struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct page_plan plan = page_plan(page);
     struct pg_value values[4] = {pg_uuid(store->tenant), pg_uuid(plan.low), pg_uuid(plan.high),
                                  pg_int(plan.limit)};
-    struct agent_list list;
-    void *items;
-    int r;
+    struct pg_query query = {plan.ascending ? &agent_list_up : &agent_list_down, values};
 
-    r = pg_exec(store->pg, plan.ascending ? &agent_list_up : &agent_list_down, values, &result,
-                err);
-    if (r < 0)
-        return r;
-    list.count = page_count(&plan, pg_rows(result), &list.has_more);
-    r = rows_alloc(store->arena, list.count, sizeof(struct agent), &items, err);
-    if (r < 0)
-        return r;
-    list.items = items;
-    for (size_t i = 0; i < list.count; i++) {
-        r = agent_read(store, result, (int)i, &list.items[page_place(&plan, list.count, (int)i)],
-                       err);
-        if (r < 0)
-            return r;
-    }
-    *out = list;
-    return 0;
+    return list(store, &query, &plan, out, err);
 }
 
 static const struct pg_statement agent_update = {
@@ -191,17 +141,13 @@ static const struct pg_statement agent_update = {
 int agents_update(const struct store *store, const struct agent_draft *draft, struct agent *out,
                   struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[5] = {pg_uuid(draft->id), pg_uuid(store->tenant), pg_text(draft->name),
                                  pg_json(draft->spec), pg_int(draft->expected_version)};
     struct agent now;
-    int r;
+    int r = store_one(store, &agent_rows, &(struct pg_query){&agent_update, values}, out, err);
 
-    r = pg_exec(store->pg, &agent_update, values, &result, err);
-    if (r < 0)
+    if (r != AGENT_MISSING)
         return r;
-    if (pg_rows(result) > 0)
-        return agent_read(store, result, 0, out, err);
     r = agents_get(store, draft->id, &now, err);
     return r == 0 ? AGENT_CHANGED : r;
 }
@@ -215,12 +161,8 @@ static const struct pg_statement agent_delete = {
 
 int agents_delete(const struct store *store, struct uuid id, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    static const struct row_kind deleted = {.missing = AGENT_MISSING};
     struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
-    int r;
 
-    r = pg_exec(store->pg, &agent_delete, values, &result, err);
-    if (r < 0)
-        return r;
-    return pg_rows(result) == 0 ? AGENT_MISSING : 0;
+    return store_one(store, &deleted, &(struct pg_query){&agent_delete, values}, NULL, err);
 }

@@ -23,58 +23,50 @@
     " floor(date_part('epoch', now() - r.due_at) * 1000000)::int8"
 /* clang-format on */
 
-static int claim_read(const struct pg_result *result, int at, struct arena *arena,
-                      struct run_claim *out, struct error *err)
+static int claim_read(struct row *row, void *out, struct error *err)
 {
-    struct row row = row_at(result, at, arena);
-    struct run_claim claim;
+    struct run_claim claim = {.place = 0};
 
-    claim.lease.run = row_uuid(&row);
-    claim.lease.owner = row_int(&row);
-    claim.lease.fence = row_int(&row);
-    claim.lease.step = row_int(&row);
-    claim.tenant_id = row_uuid(&row);
-    claim.thread_id = row_uuid(&row);
-    claim.agent_id = row_uuid(&row);
-    claim.agent_version = row_int(&row);
-    claim.priority = (int)row_int(&row);
-    claim.spec = row_text(&row);
-    claim.metadata = row_text(&row);
-    claim.prompt_tokens = row_int(&row);
-    claim.completion_tokens = row_int(&row);
-    claim.errors = (int)row_int(&row);
-    claim.crashes = (int)row_int(&row);
-    claim.created_at = row_int(&row);
-    claim.started_at = row_int(&row);
-    claim.expires_at = row_int(&row);
-    claim.expires_in_ms = row_int(&row);
-    claim.cancelling = row_bool(&row);
-    claim.waited_us = row_int(&row);
-    claim.place = (size_t)row_int(&row);
-    if (row_check(&row, err) < 0)
+    claim.lease.run = row_uuid(row);
+    claim.lease.owner = row_int(row);
+    claim.lease.fence = row_int(row);
+    claim.lease.step = row_int(row);
+    claim.tenant_id = row_uuid(row);
+    claim.thread_id = row_uuid(row);
+    claim.agent_id = row_uuid(row);
+    claim.agent_version = row_int(row);
+    claim.priority = (int)row_int(row);
+    claim.spec = row_text(row);
+    claim.metadata = row_text(row);
+    claim.prompt_tokens = row_int(row);
+    claim.completion_tokens = row_int(row);
+    claim.errors = (int)row_int(row);
+    claim.crashes = (int)row_int(row);
+    claim.created_at = row_int(row);
+    claim.started_at = row_int(row);
+    claim.expires_at = row_int(row);
+    claim.expires_in_ms = row_int(row);
+    claim.cancelling = row_bool(row);
+    claim.waited_us = row_int(row);
+    claim.place = (size_t)row_int(row);
+    if (row_check(row, err) < 0)
         return -E_LIMIT;
-    *out = claim;
+    *(struct run_claim *)out = claim;
     return 0;
 }
+
+static const struct row_kind claim_rows = {claim_read, sizeof(struct run_claim), RUN_MISSING};
 
 /* Columns: CLAIM_COLUMNS, the place. */
 static int claims_read(const struct pg_result *result, struct arena *arena,
                        struct run_claim_list *out, struct error *err)
 {
-    size_t count = (size_t)pg_rows(result);
-    void *items;
-    int r;
+    struct rows rows;
+    int r = rows_read(arena, &claim_rows, result, NULL, &rows, err);
 
-    r = rows_alloc(arena, count, sizeof(struct run_claim), &items, err);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < count; i++) {
-        r = claim_read(result, (int)i, arena, (struct run_claim *)items + i, err);
-        if (r < 0)
-            return r;
-    }
-    *out = (struct run_claim_list){items, count};
-    return 0;
+    if (r == 0)
+        *out = (struct run_claim_list){rows.items, rows.count};
+    return r;
 }
 
 /* Expired runs are left to the reaper. A row that somebody else has locked is skipped: its run is
@@ -251,32 +243,31 @@ static enum call_state state_parse(struct text word)
     return text_is(word, "done") ? CALL_DONE : CALL_UNKNOWN;
 }
 
-static int call_read(const struct pg_result *result, int at, struct arena *arena,
-                     struct run_call *out, struct error *err)
+static int call_read(struct row *row, void *out, struct error *err)
 {
-    struct row row = row_at(result, at, arena);
-    struct run_call call;
+    struct run_call call = {.call_no = row_int(row)};
 
-    call.call_no = row_int(&row);
-    call.call_id = row_text(&row);
-    call.name = row_text(&row);
-    call.arguments = row_text(&row);
-    call.class = class_parse(pg_get_text(result, at, row.column++));
-    call.state = state_parse(pg_get_text(result, at, row.column++));
-    call.idempotency_key = row_text(&row);
-    call.result = row_text(&row);
-    call.is_error = row_bool(&row);
-    if (row_check(&row, err) < 0)
+    call.call_id = row_text(row);
+    call.name = row_text(row);
+    call.arguments = row_text(row);
+    call.class = class_parse(pg_get_text(row->result, row->row, row->column++));
+    call.state = state_parse(pg_get_text(row->result, row->row, row->column++));
+    call.idempotency_key = row_text(row);
+    call.result = row_text(row);
+    call.is_error = row_bool(row);
+    if (row_check(row, err) < 0)
         return -E_LIMIT;
-    *out = call;
+    *(struct run_call *)out = call;
     return 0;
 }
+
+static const struct row_kind call_rows = {call_read, sizeof(struct run_call), RUN_MISSING};
 
 static int progress_read(struct pg_result *const results[3], struct arena *arena,
                          struct run_progress *out, struct error *err)
 {
     struct run_progress progress = {.calls = NULL};
-    void *items;
+    struct rows rows;
     int r;
 
     progress.next_message_seq = pg_get_int(results[0], 0, 0);
@@ -289,16 +280,11 @@ static int progress_read(struct pg_result *const results[3], struct arena *arena
         if (r < 0)
             return r;
     }
-    progress.call_count = (size_t)pg_rows(results[2]);
-    r = rows_alloc(arena, progress.call_count, sizeof(struct run_call), &items, err);
+    r = rows_read(arena, &call_rows, results[2], NULL, &rows, err);
     if (r < 0)
         return r;
-    progress.calls = items;
-    for (size_t i = 0; i < progress.call_count; i++) {
-        r = call_read(results[2], (int)i, arena, &progress.calls[i], err);
-        if (r < 0)
-            return r;
-    }
+    progress.calls = rows.items;
+    progress.call_count = rows.count;
     *out = progress;
     return 0;
 }

@@ -110,13 +110,9 @@ int runs_create(const struct store *store, const struct run_draft *draft, struct
     run_draft_values(store, draft, drafts_value(&messages, draft->message_count), values);
     values[RUN_DRAFT_VALUES] = pg_uuid(draft->thread);
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-
-        r = exec_with_rider(store, &run_create, values, &result, err);
-        if (r < 0)
+        r = store_create(store, &run_rows, &(struct pg_query){&run_create, values}, out, err);
+        if (r != RUN_MISSING)
             return r;
-        if (pg_rows(result) > 0)
-            return run_read_at(store, result, 0, out, err);
         r = run_create_look(store, draft, out_active, err);
         if (r != 0)
             return r;
@@ -142,16 +138,28 @@ static const struct pg_statement run_create_with_thread = {
 };
 /* clang-format on */
 
+struct created {
+    struct run run;
+    struct thread thread;
+};
+
+static int created_read(struct row *row, void *out, struct error *err)
+{
+    struct created *created = out;
+    int r = run_read(row, &created->run, err);
+
+    return r < 0 ? r : thread_read(row, &created->thread, err);
+}
+
 int runs_create_with_thread(const struct store *store, const struct thread_draft *thread,
                             const struct run_draft *draft, struct thread *out_thread,
                             struct run *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    static const struct row_kind kind = {created_read, sizeof(struct created), AGENT_MISSING};
     CLEANUP(buf_deinit) struct buf messages;
     struct pg_value values[RUN_DRAFT_VALUES + 3];
-    struct thread created;
-    struct run run;
-    struct row row;
+    struct pg_query query = {&run_create_with_thread, values};
+    struct created created;
     int r;
 
     buf_init(&messages, 0);
@@ -162,18 +170,10 @@ int runs_create_with_thread(const struct store *store, const struct thread_draft
     values[RUN_DRAFT_VALUES] = pg_uuid(thread->id);
     values[RUN_DRAFT_VALUES + 1] = pg_json(thread->metadata);
     values[RUN_DRAFT_VALUES + 2] = pg_json(thread->tool_resources);
-    r = exec_with_rider(store, &run_create_with_thread, values, &result, err);
-    if (r < 0)
+    r = store_create(store, &kind, &query, &created, err);
+    if (r != 0)
         return r;
-    if (pg_rows(result) == 0)
-        return AGENT_MISSING;
-    row = row_at(result, 0, store->arena);
-    r = run_read(&row, &run, err);
-    if (r == 0)
-        r = thread_read(&row, &created, err);
-    if (r < 0)
-        return r;
-    *out = run;
-    *out_thread = created;
+    *out = created.run;
+    *out_thread = created.thread;
     return 0;
 }

@@ -140,8 +140,8 @@ static const struct pg_statement promote = {
 
 static const struct pg_statement made = {
     .name = "multitask_made",
-    .sql = "SELECT " RUN_COLUMNS " FROM runs r WHERE r.id = $1",
-    .types = "u",
+    .sql = "SELECT " RUN_COLUMNS " FROM runs r WHERE r.id = $1 AND r.tenant_id = $2",
+    .types = "uu",
 };
 
 /* Why no run was made. Where neither the thread nor the agent is missing, the only reason left is
@@ -162,7 +162,7 @@ static int read_made(const struct store *store, struct pg_result *const *results
 
     if (pg_rows(results[4]) == 0)
         return refused(store, draft, err);
-    r = run_read_at(store, results[4], 0, out, err);
+    r = row_read_at(store, &run_rows, results[4], 0, out, err);
     if (r < 0)
         return r;
     if (pg_rows(results[2]) > 0) {
@@ -177,14 +177,14 @@ int runs_enqueue(const struct store *store, const struct run_draft *draft, enum 
                  struct run *out, struct run_stopped *out_stopped, struct error *err)
 {
     struct pg_value thread[2] = {pg_uuid(draft->thread), pg_uuid(store->tenant)};
-    struct pg_value id = pg_uuid(draft->id);
+    struct pg_value run[2] = {pg_uuid(draft->id), pg_uuid(store->tenant)};
     struct pg_value values[RUN_DRAFT_VALUES + 2];
     const struct pg_query queries[] = {
         {&lock_active, thread},
         {&lock_thread, thread},
         {how == MULTITASK_ENQUEUE ? &enqueue : &interrupt, values},
         {&promote, thread},
-        {&made, &id},
+        {&made, run},
         store->rider ? *store->rider : (struct pg_query){NULL, NULL},
     };
     struct pg_result *results[ARRAY_LENGTH(queries)] = {NULL};

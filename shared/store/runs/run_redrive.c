@@ -12,11 +12,9 @@
 #include "shared/store/runs/promotions.h"
 #include "shared/store/runs/run_rows.h"
 
-#define THIS_RUN "r.id = $1 AND r.tenant_id = $2 AND r.thread_id = coalesce($3, r.thread_id)"
-
 static const struct pg_statement redrive_lock_run = {
     .name = "redrive_lock_run",
-    .sql = "SELECT 1 FROM runs r WHERE " THIS_RUN " FOR NO KEY UPDATE",
+    .sql = "SELECT 1 FROM runs r WHERE " SQL_THIS_RUN " FOR NO KEY UPDATE",
     .types = "uuu",
 };
 
@@ -27,7 +25,7 @@ static const struct pg_statement redrive_lock_thread = {
         "SELECT 1"
         " FROM threads t"
         " JOIN runs r ON r.thread_id = t.id"
-        " WHERE " THIS_RUN
+        " WHERE " SQL_THIS_RUN
         " FOR NO KEY UPDATE OF t",
     .types = "uuu",
 };
@@ -43,7 +41,7 @@ static const struct pg_statement redrive = {
         "        wait_kind = NULL, required_action = NULL, held = nextval('run_places'),"
         "        expires_at = now() + $4 * interval '1 ms', updated_at = now()"
         "    FROM threads t"
-        "    WHERE " THIS_RUN
+        "    WHERE " SQL_THIS_RUN
         "      AND t.id = r.thread_id"
         "      AND t.active_run IS NULL"
         "      AND r.status IN ('failed', 'expired')"
@@ -69,7 +67,7 @@ static const struct pg_statement redrive = {
 
 static const struct pg_statement redrive_promote = {
     .name = "redrive_promote",
-    .sql = SQL_PROMOTE("SELECT r.thread_id FROM runs r WHERE " THIS_RUN),
+    .sql = SQL_PROMOTE("SELECT r.thread_id FROM runs r WHERE " SQL_THIS_RUN),
     .types = "uuu",
 };
 
@@ -80,7 +78,7 @@ static const struct pg_statement redrive_look = {
         "SELECT " RUN_COLUMNS ", t.active_run"
         " FROM runs r"
         " JOIN threads t ON t.id = r.thread_id"
-        " WHERE " THIS_RUN,
+        " WHERE " SQL_THIS_RUN,
     .types = "uuu",
 };
 /* clang-format on */

@@ -20,8 +20,9 @@
 /* clang-format on */
 
 /* Reads RUN_COLUMNS. Returns 0, or -E_LIMIT. */
-MUSTCHECK int run_read(struct row *row, struct run *out, struct error *err);
+MUSTCHECK int run_read(struct row *row, void *out, struct error *err);
 
-/* The same from a result's row that has nothing else. */
-MUSTCHECK int run_read_at(const struct store *store, const struct pg_result *result, int at,
-                          struct run *out, struct error *err);
+extern const struct row_kind run_rows; /* RUN_MISSING */
+
+/* $1 is a run's id, $2 its tenant, $3 its thread, or NULL: whatever its thread. */
+#define SQL_THIS_RUN "r.id = $1 AND r.tenant_id = $2 AND r.thread_id = coalesce($3, r.thread_id)"

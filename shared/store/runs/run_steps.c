@@ -38,9 +38,9 @@ static enum step_status status_parse(struct text name)
     return STEP_FAILED;
 }
 
-int step_read(struct row *row, struct run_step *out, struct error *err)
+int step_read(struct row *row, void *out, struct error *err)
 {
-    struct run_step step;
+    struct run_step step = {.seq = 0};
 
     step.id = row_uuid(row);
     step.run_id = row_uuid(row);
@@ -59,17 +59,11 @@ int step_read(struct row *row, struct run_step *out, struct error *err)
     step.ended_at = row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
-    *out = step;
+    *(struct run_step *)out = step;
     return 0;
 }
 
-static int step_read_at(const struct store *store, const struct pg_result *result, int at,
-                        struct run_step *out, struct error *err)
-{
-    struct row row = row_at(result, at, store->arena);
-
-    return step_read(&row, out, err);
-}
+static const struct row_kind step_rows = {step_read, sizeof(struct run_step), STEP_MISSING};
 
 /* clang-format off */
 static const struct pg_statement run_step_get = {
@@ -87,16 +81,9 @@ static const struct pg_statement run_step_get = {
 int run_steps_get(const struct store *store, struct uuid run, struct uuid id, struct run_step *out,
                   struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[3] = {pg_uuid(id), pg_uuid(run), pg_uuid(store->tenant)};
-    int r;
 
-    r = pg_exec(store->pg, &run_step_get, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return STEP_MISSING;
-    return step_read_at(store, result, 0, out, err);
+    return store_one(store, &step_rows, &(struct pg_query){&run_step_get, values}, out, err);
 }
 
 static int cursor_seq(const struct store *store, struct uuid run, struct uuid id, int64_t *out,
@@ -129,33 +116,11 @@ static const struct pg_statement step_list_up = {"run_step_list_up", STEP_LIST("
 static const struct pg_statement step_list_down = {"run_step_list_down", STEP_LIST("DESC"),
                                                    "uuiii"};
 
-static int steps_read(const struct store *store, const struct pg_result *result,
-                      const struct page_plan *plan, struct run_step_list *out, struct error *err)
-{
-    struct run_step_list list;
-    void *items;
-    int r;
-
-    list.count = page_count(plan, pg_rows(result), &list.has_more);
-    r = rows_alloc(store->arena, list.count, sizeof(struct run_step), &items, err);
-    if (r < 0)
-        return r;
-    list.items = items;
-    for (size_t i = 0; i < list.count; i++) {
-        r = step_read_at(store, result, (int)i, &list.items[page_place(plan, list.count, (int)i)],
-                         err);
-        if (r < 0)
-            return r;
-    }
-    *out = list;
-    return 0;
-}
-
 int run_steps_list(const struct store *store, struct uuid run, const struct page *page,
                    struct run_step_list *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct page_plan plan = page_plan(page);
+    struct rows rows = {.count = 0};
     int64_t low = INT64_MIN;
     int64_t high = INT64_MAX;
     int r = 0;
@@ -164,25 +129,23 @@ int run_steps_list(const struct store *store, struct uuid run, const struct page
         r = cursor_seq(store, run, plan.low, &low, err);
     if (r == 0 && plan.high_given)
         r = cursor_seq(store, run, plan.high, &high, err);
-    if (r != 0 && r != CURSOR_MISSING)
-        return r;
     if (r == 0) {
         struct pg_value values[5] = {pg_uuid(run), pg_uuid(store->tenant), pg_int(low),
                                      pg_int(high), pg_int(plan.limit)};
+        struct pg_query query = {plan.ascending ? &step_list_up : &step_list_down, values};
 
-        r = pg_exec(store->pg, plan.ascending ? &step_list_up : &step_list_down, values, &result,
-                    err);
-        if (r < 0)
-            return r;
+        r = rows_page(store, &step_rows, &query, &plan, &rows, err);
     }
-    if (r == CURSOR_MISSING || pg_rows(result) == 0) {
+    if (r < 0)
+        return r;
+    if (rows.count == 0) { /* is it that there is no such run? */
         struct run now;
         int missing = runs_get(store, (struct uuid){{0}}, run, &now, err);
 
         if (missing != 0)
             return missing;
     }
-    if (r == CURSOR_MISSING)
-        return r;
-    return steps_read(store, result, &plan, out, err);
+    if (r == 0)
+        *out = (struct run_step_list){rows.items, rows.count, rows.has_more};
+    return r;
 }

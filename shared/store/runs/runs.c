@@ -7,9 +7,9 @@
 #include "shared/store/runs/run_ends.h"
 #include "shared/store/runs/run_rows.h"
 
-int run_read(struct row *row, struct run *out, struct error *err)
+int run_read(struct row *row, void *out, struct error *err)
 {
-    struct run run;
+    struct run run = {.step = 0};
 
     run.id = row_uuid(row);
     run.thread_id = row_uuid(row);
@@ -41,62 +41,35 @@ int run_read(struct row *row, struct run *out, struct error *err)
     run.held = row_bool(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
-    *out = run;
+    *(struct run *)out = run;
     return 0;
 }
 
-int run_read_at(const struct store *store, const struct pg_result *result, int at, struct run *out,
-                struct error *err)
-{
-    struct row row = row_at(result, at, store->arena);
-
-    return run_read(&row, out, err);
-}
-
-/* $3, the thread, may be NULL in SQL: then the run may be of any thread. */
-#define THIS_RUN "r.id = $1 AND r.tenant_id = $2 AND r.thread_id = coalesce($3, r.thread_id)"
+const struct row_kind run_rows = {run_read, sizeof(struct run), RUN_MISSING};
 
 static const struct pg_statement run_get = {
     .name = "run_get",
-    .sql = "SELECT " RUN_COLUMNS " FROM runs r WHERE " THIS_RUN,
+    .sql = "SELECT " RUN_COLUMNS " FROM runs r WHERE " SQL_THIS_RUN,
     .types = "uuu",
 };
 
 int runs_get(const struct store *store, struct uuid thread, struct uuid id, struct run *out,
              struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[3] = {pg_uuid(id), pg_uuid(store->tenant), value_uuid_or_null(thread)};
-    int r;
 
-    r = pg_exec(store->pg, &run_get, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return RUN_MISSING;
-    return run_read_at(store, result, 0, out, err);
+    return store_one(store, &run_rows, &(struct pg_query){&run_get, values}, out, err);
 }
 
-static int runs_read(const struct store *store, const struct pg_result *result,
-                     const struct page_plan *plan, struct run_list *out, struct error *err)
+static int list(const struct store *store, const struct pg_query *query,
+                const struct page_plan *plan, struct run_list *out, struct error *err)
 {
-    struct run_list list;
-    void *items;
-    int r;
+    struct rows rows;
+    int r = rows_page(store, &run_rows, query, plan, &rows, err);
 
-    list.count = page_count(plan, pg_rows(result), &list.has_more);
-    r = rows_alloc(store->arena, list.count, sizeof(struct run), &items, err);
-    if (r < 0)
-        return r;
-    list.items = items;
-    for (size_t i = 0; i < list.count; i++) {
-        r = run_read_at(store, result, (int)i, &list.items[page_place(plan, list.count, (int)i)],
-                        err);
-        if (r < 0)
-            return r;
-    }
-    *out = list;
-    return 0;
+    if (r == 0)
+        *out = (struct run_list){rows.items, rows.count, rows.has_more};
+    return r;
 }
 
 /* clang-format off */
@@ -117,23 +90,19 @@ static const struct pg_statement run_list_down = {"run_list_down", RUN_LIST("DES
 int runs_list(const struct store *store, struct uuid thread, const struct page *page,
               struct run_list *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct page_plan plan = page_plan(page);
     struct pg_value values[5] = {pg_uuid(thread), pg_uuid(store->tenant), pg_uuid(plan.low),
                                  pg_uuid(plan.high), pg_int(plan.limit)};
-    int r;
+    struct pg_query query = {plan.ascending ? &run_list_up : &run_list_down, values};
+    struct thread now;
+    struct run_list runs;
+    int r = list(store, &query, &plan, &runs, err);
 
-    r = pg_exec(store->pg, plan.ascending ? &run_list_up : &run_list_down, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0) {
-        struct thread now;
-
+    if (r == 0 && runs.count == 0) /* is it that there is no such thread? */
         r = threads_get(store, thread, &now, err);
-        if (r != 0)
-            return r;
-    }
-    return runs_read(store, result, &plan, out, err);
+    if (r == 0)
+        *out = runs;
+    return r;
 }
 
 /* clang-format off */
@@ -158,10 +127,8 @@ static const struct pg_statement run_list_all_down = {"run_list_all_down", RUN_L
 int runs_list_all(const struct store *store, const struct run_filter *filter,
                   const struct page *page, struct run_list *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     CLEANUP(buf_deinit) struct buf wanted;
     struct page_plan plan = page_plan(page);
-    int r;
 
     buf_init(&wanted, 0);
     pg_array_begin(&wanted);
@@ -176,11 +143,9 @@ int runs_list_all(const struct store *store, const struct run_filter *filter,
         pg_uuid(plan.high),         filter->statuses ? pg_array('T', &wanted) : pg_null(),
         pg_int(plan.limit),         value_uuid_or_null(filter->agent),
         pg_int(filter->crashes_min)};
-    r = pg_exec(store->pg, plan.ascending ? &run_list_all_up : &run_list_all_down, values, &result,
-                err);
-    if (r < 0)
-        return r;
-    return runs_read(store, result, &plan, out, err);
+    struct pg_query query = {plan.ascending ? &run_list_all_up : &run_list_all_down, values};
+
+    return list(store, &query, &plan, out, err);
 }
 
 /* clang-format off */
@@ -189,7 +154,7 @@ static const struct pg_statement run_update = {
     .sql =
         "UPDATE runs r"
         " SET metadata = $4, updated_at = now()"
-        " WHERE " THIS_RUN
+        " WHERE " SQL_THIS_RUN
         " RETURNING " RUN_COLUMNS,
     .types = "uuuj",
 };
@@ -198,17 +163,10 @@ static const struct pg_statement run_update = {
 int runs_update(const struct store *store, struct uuid thread, struct uuid id, struct text metadata,
                 struct run *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(id), pg_uuid(store->tenant), value_uuid_or_null(thread),
                                  pg_json(metadata)};
-    int r;
 
-    r = pg_exec(store->pg, &run_update, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return RUN_MISSING;
-    return run_read_at(store, result, 0, out, err);
+    return store_one(store, &run_rows, &(struct pg_query){&run_update, values}, out, err);
 }
 
 #define ATTEMPTS 5
@@ -225,7 +183,7 @@ static const struct pg_statement run_cancel = {
         "    SET updated_at = now(),"
         "        status = CASE r.status WHEN 'in_progress' THEN 'cancelling' ELSE 'cancelled' END,"
         "        cancelled_at = CASE r.status WHEN 'in_progress' THEN NULL ELSE now() END"
-        "    WHERE " THIS_RUN
+        "    WHERE " SQL_THIS_RUN
         "      AND r.status IN ('queued', 'requires_action', 'in_progress')"
         "    RETURNING r.*),"
         " ended AS ("
@@ -242,13 +200,13 @@ static const struct pg_statement run_cancel = {
 
 static const struct pg_statement run_lock = {
     .name = "run_lock",
-    .sql = "SELECT 1 FROM runs r WHERE " THIS_RUN " FOR NO KEY UPDATE",
+    .sql = "SELECT 1 FROM runs r WHERE " SQL_THIS_RUN " FOR NO KEY UPDATE",
     .types = "uuu",
 };
 
 static const struct pg_statement run_cancel_promote = {
     .name = "run_cancel_promote",
-    .sql = SQL_PROMOTE("SELECT r.thread_id FROM runs r WHERE " THIS_RUN),
+    .sql = SQL_PROMOTE("SELECT r.thread_id FROM runs r WHERE " SQL_THIS_RUN),
     .types = "uuu",
 };
 
@@ -270,7 +228,7 @@ int runs_cancel(const struct store *store, struct uuid thread, struct uuid id, s
             return r;
         found = pg_rows(results[1]) > 0;
         if (found)
-            r = run_read_at(store, results[1], 0, out, err);
+            r = row_read_at(store, &run_rows, results[1], 0, out, err);
         for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
             pg_result_free(results[i]);
         if (found)

@@ -13,4 +13,4 @@
 /* clang-format on */
 
 /* Reads STEP_COLUMNS. Returns 0, or -E_LIMIT. */
-MUSTCHECK int step_read(struct row *row, struct run_step *out, struct error *err);
+MUSTCHECK int step_read(struct row *row, void *out, struct error *err);

@@ -20,13 +20,12 @@
 #define OUTPUT_TYPES  "uuuj"
 #define OUTPUT_VALUES 4
 
-#define THIS_RUN "r.id = $1 AND r.tenant_id = $2 AND r.thread_id = coalesce($3, r.thread_id)"
-
 #define OUTPUTS "jsonb_to_recordset($4) AS o (id uuid, call_id text, output text)"
 
 static const struct pg_statement outputs_lock = {
     .name = "outputs_lock",
-    .sql = "SELECT 1 FROM runs r WHERE " THIS_RUN " AND $4::jsonb IS NOT NULL FOR NO KEY UPDATE",
+    .sql =
+        "SELECT 1 FROM runs r WHERE " SQL_THIS_RUN " AND $4::jsonb IS NOT NULL FOR NO KEY UPDATE",
     .types = OUTPUT_TYPES,
 };
 
@@ -80,7 +79,7 @@ static const struct pg_statement outputs_give = {
         "    UPDATE runs r"
         "    SET status = 'queued', owner = NULL, fence = r.fence + 1, wait_kind = NULL,"
         "        required_action = NULL, due_at = now(), updated_at = now()"
-        "    WHERE " THIS_RUN
+        "    WHERE " SQL_THIS_RUN
         "      AND r.status = 'requires_action'"
         "      AND " OUTPUTS_FIT
         "    RETURNING r.*),"
@@ -108,7 +107,7 @@ static const struct pg_statement outputs_look = {
         " FROM runs r"
         " JOIN tool_calls c ON c.run_id = r.id"
         " JOIN " OUTPUTS " ON o.call_id = c.call_id AND o.output = c.result"
-        " WHERE " THIS_RUN
+        " WHERE " SQL_THIS_RUN
         "   AND c.class = 'client'"
         "   AND c.state = 'done'",
     .types = OUTPUT_TYPES,
@@ -162,7 +161,7 @@ static int give(const struct store *store, const struct pg_value *values, struct
     int r = pg_exec_all(store->pg, queries, 2, results, err);
 
     if (r == 0)
-        r = pg_rows(results[1]) > 0 ? run_read_at(store, results[1], 0, out, err)
+        r = pg_rows(results[1]) > 0 ? row_read_at(store, &run_rows, results[1], 0, out, err)
                                     : OUTPUTS_UNWANTED;
     pg_result_free(results[0]);
     pg_result_free(results[1]);

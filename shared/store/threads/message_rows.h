@@ -10,7 +10,7 @@
         "m.created_at")
 
 /* Reads MESSAGE_COLUMNS. Returns 0, or -E_LIMIT. */
-MUSTCHECK int message_read(struct row *row, struct message *out, struct error *err);
+MUSTCHECK int message_read(struct row *row, void *out, struct error *err);
 
 /* A message of a history. */
 #define HISTORY_COLUMNS MESSAGE_COLUMNS ", m.opaque"

@@ -18,9 +18,9 @@ static enum message_role role_parse(struct text name)
     return MESSAGE_USER;
 }
 
-int message_read(struct row *row, struct message *out, struct error *err)
+int message_read(struct row *row, void *out, struct error *err)
 {
-    struct message message;
+    struct message message = {.seq = 0};
 
     message.content = row_text(row);
     message.id = row_uuid(row);
@@ -40,38 +40,11 @@ int message_read(struct row *row, struct message *out, struct error *err)
     message.created_at = row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
-    *out = message;
+    *(struct message *)out = message;
     return 0;
 }
 
-/* The same from a result's row that has nothing else. */
-static int message_read_at(const struct store *store, const struct pg_result *result, int at,
-                           struct message *out, struct error *err)
-{
-    struct row row = row_at(result, at, store->arena);
-
-    return message_read(&row, out, err);
-}
-
-/* Rows 0 to list->count - 1 of the result, put where `plan` says. */
-static int messages_read(const struct store *store, const struct pg_result *result,
-                         const struct page_plan *plan, struct message_list *list, struct error *err)
-{
-    void *items;
-    int r;
-
-    r = rows_alloc(store->arena, list->count, sizeof(struct message), &items, err);
-    if (r < 0)
-        return r;
-    list->items = items;
-    for (size_t i = 0; i < list->count; i++) {
-        r = message_read_at(store, result, (int)i,
-                            &list->items[page_place(plan, list->count, (int)i)], err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
+static const struct row_kind message_rows = {message_read, sizeof(struct message), MESSAGE_MISSING};
 
 /* Why did a statement that needs an idle thread touch nothing? 0: the thread is idle now. */
 static int thread_look(const struct store *store, struct uuid thread, struct uuid *out_active,
@@ -114,14 +87,11 @@ int messages_create(const struct store *store, struct uuid thread,
     };
 
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-        int r;
+        int r = store_create(store, &message_rows, &(struct pg_query){&message_create, values}, out,
+                             err);
 
-        r = exec_with_rider(store, &message_create, values, &result, err);
-        if (r < 0)
+        if (r != MESSAGE_MISSING)
             return r;
-        if (pg_rows(result) > 0)
-            return message_read_at(store, result, 0, out, err);
         r = thread_look(store, thread, out_active, err);
         if (r != 0)
             return r;
@@ -139,16 +109,9 @@ static const struct pg_statement message_get = {
 int messages_get(const struct store *store, struct uuid thread, struct uuid id, struct message *out,
                  struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[3] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant)};
-    int r;
 
-    r = pg_exec(store->pg, &message_get, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return MESSAGE_MISSING;
-    return message_read_at(store, result, 0, out, err);
+    return store_one(store, &message_rows, &(struct pg_query){&message_get, values}, out, err);
 }
 
 /* Where is this message in the thread? */
@@ -186,9 +149,8 @@ static const struct pg_statement message_lists[2][2] = {
 int messages_list(const struct store *store, struct uuid thread, struct uuid run,
                   const struct page *page, struct message_list *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct page_plan plan = page_plan(page);
-    struct message_list list;
+    struct rows rows = {.count = 0};
     int64_t low = 0;
     int64_t high = INT64_MAX;
     int r = 0;
@@ -197,30 +159,24 @@ int messages_list(const struct store *store, struct uuid thread, struct uuid run
         r = cursor_position(store, thread, plan.low, &low, err);
     if (r == 0 && plan.high_given)
         r = cursor_position(store, thread, plan.high, &high, err);
-    if (r != 0 && r != CURSOR_MISSING)
-        return r;
     if (r == 0) {
         struct pg_value values[6] = {pg_uuid(thread), pg_uuid(store->tenant), pg_int(low),
                                      pg_int(high),    pg_int(plan.limit),     pg_uuid(run)};
+        struct pg_query query = {&message_lists[!uuid_is_zero(run)][plan.ascending], values};
 
-        r = pg_exec(store->pg, &message_lists[!uuid_is_zero(run)][plan.ascending], values, &result,
-                    err);
-        if (r < 0)
-            return r;
+        r = rows_page(store, &message_rows, &query, &plan, &rows, err);
     }
-    if (r == CURSOR_MISSING || pg_rows(result) == 0) {
+    if (r < 0)
+        return r;
+    if (rows.count == 0) { /* is it that there is no such thread? */
         struct thread now;
         int missing = threads_get(store, thread, &now, err);
 
         if (missing != 0)
             return missing;
     }
-    if (r == CURSOR_MISSING)
-        return r;
-    list.count = page_count(&plan, pg_rows(result), &list.has_more);
-    r = messages_read(store, result, &plan, &list, err);
     if (r == 0)
-        *out = list;
+        *out = (struct message_list){rows.items, rows.count, rows.has_more};
     return r;
 }
 
@@ -235,17 +191,10 @@ static const struct pg_statement message_update = {
 int messages_update(const struct store *store, struct uuid thread, struct uuid id,
                     struct text metadata, struct message *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant),
                                  pg_json(metadata)};
-    int r;
 
-    r = pg_exec(store->pg, &message_update, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return MESSAGE_MISSING;
-    return message_read_at(store, result, 0, out, err);
+    return store_one(store, &message_rows, &(struct pg_query){&message_update, values}, out, err);
 }
 
 static const struct pg_statement message_delete = {
@@ -260,18 +209,15 @@ static const struct pg_statement message_delete = {
 int messages_delete(const struct store *store, struct uuid thread, struct uuid id,
                     struct uuid *out_active, struct error *err)
 {
+    static const struct row_kind deleted = {.missing = MESSAGE_MISSING};
     struct pg_value values[3] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant)};
 
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        CLEANUP(pg_result_freep) struct pg_result *result = NULL;
         struct message message;
-        int r;
+        int r = store_one(store, &deleted, &(struct pg_query){&message_delete, values}, NULL, err);
 
-        r = pg_exec(store->pg, &message_delete, values, &result, err);
-        if (r < 0)
+        if (r != MESSAGE_MISSING)
             return r;
-        if (pg_rows(result) > 0)
-            return 0;
         r = messages_get(store, thread, id, &message, err);
         if (r != 0)
             return r;

@@ -8,4 +8,4 @@
     "t.id, t.active_run, t.metadata, t.tool_resources, " SQL_SECONDS("t.created_at")
 
 /* Reads THREAD_COLUMNS. Returns 0, or -E_LIMIT. */
-MUSTCHECK int thread_read(struct row *row, struct thread *out, struct error *err);
+MUSTCHECK int thread_read(struct row *row, void *out, struct error *err);

@@ -14,9 +14,9 @@
 #include "shared/store/threads/drafts.h"
 #include "shared/store/threads/thread_rows.h"
 
-int thread_read(struct row *row, struct thread *out, struct error *err)
+int thread_read(struct row *row, void *out, struct error *err)
 {
-    struct thread thread;
+    struct thread thread = {.created_at = 0};
 
     thread.id = row_uuid(row);
     thread.active_run = row_uuid(row);
@@ -25,17 +25,11 @@ int thread_read(struct row *row, struct thread *out, struct error *err)
     thread.created_at = row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
-    *out = thread;
+    *(struct thread *)out = thread;
     return 0;
 }
 
-static int thread_read_at(const struct store *store, const struct pg_result *result, int at,
-                          struct thread *out, struct error *err)
-{
-    struct row row = row_at(result, at, store->arena);
-
-    return thread_read(&row, out, err);
-}
+static const struct row_kind thread_rows = {thread_read, sizeof(struct thread), THREAD_MISSING};
 
 /* clang-format off */
 static const struct pg_statement thread_create = {
@@ -51,7 +45,6 @@ static const struct pg_statement thread_create = {
 int threads_create(const struct store *store, const struct thread_draft *draft, struct thread *out,
                    struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     CLEANUP(buf_deinit) struct buf messages;
     int r;
 
@@ -67,10 +60,7 @@ int threads_create(const struct store *store, const struct thread_draft *draft, 
         pg_json(draft->tool_resources),
         drafts_value(&messages, draft->message_count),
     };
-    r = exec_with_rider(store, &thread_create, values, &result, err);
-    if (r < 0)
-        return r;
-    return thread_read_at(store, result, 0, out, err);
+    return store_create(store, &thread_rows, &(struct pg_query){&thread_create, values}, out, err);
 }
 
 static const struct pg_statement thread_get = {
@@ -81,16 +71,9 @@ static const struct pg_statement thread_get = {
 
 int threads_get(const struct store *store, struct uuid id, struct thread *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
-    int r;
 
-    r = pg_exec(store->pg, &thread_get, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return THREAD_MISSING;
-    return thread_read_at(store, result, 0, out, err);
+    return store_one(store, &thread_rows, &(struct pg_query){&thread_get, values}, out, err);
 }
 
 #define THREAD_LIST(direction)                                                                     \
@@ -104,31 +87,16 @@ static const struct pg_statement thread_list_down = {"thread_list_down", THREAD_
 int threads_list(const struct store *store, const struct page *page, struct thread_list *out,
                  struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct page_plan plan = page_plan(page);
     struct pg_value values[4] = {pg_uuid(store->tenant), pg_uuid(plan.low), pg_uuid(plan.high),
                                  pg_int(plan.limit)};
-    struct thread_list list;
-    void *items;
-    int r;
+    struct pg_query query = {plan.ascending ? &thread_list_up : &thread_list_down, values};
+    struct rows rows;
+    int r = rows_page(store, &thread_rows, &query, &plan, &rows, err);
 
-    r = pg_exec(store->pg, plan.ascending ? &thread_list_up : &thread_list_down, values, &result,
-                err);
-    if (r < 0)
-        return r;
-    list.count = page_count(&plan, pg_rows(result), &list.has_more);
-    r = rows_alloc(store->arena, list.count, sizeof(struct thread), &items, err);
-    if (r < 0)
-        return r;
-    list.items = items;
-    for (size_t i = 0; i < list.count; i++) {
-        r = thread_read_at(store, result, (int)i,
-                           &list.items[page_place(&plan, list.count, (int)i)], err);
-        if (r < 0)
-            return r;
-    }
-    *out = list;
-    return 0;
+    if (r == 0)
+        *out = (struct thread_list){rows.items, rows.count, rows.has_more};
+    return r;
 }
 
 static const struct pg_statement thread_update = {
@@ -142,17 +110,10 @@ static const struct pg_statement thread_update = {
 int threads_update(const struct store *store, struct uuid id, const struct thread_change *change,
                    struct thread *out, struct error *err)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(id), pg_uuid(store->tenant), pg_json(change->metadata),
                                  pg_json(change->tool_resources)};
-    int r;
 
-    r = pg_exec(store->pg, &thread_update, values, &result, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return THREAD_MISSING;
-    return thread_read_at(store, result, 0, out, err);
+    return store_one(store, &thread_rows, &(struct pg_query){&thread_update, values}, out, err);
 }
 
 /* clang-format off */
