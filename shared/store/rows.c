@@ -31,6 +31,19 @@ int64_t row_int(struct row *row)
     return pg_get_int(row->result, row->row, row->column++);
 }
 
+int64_t row_int_or(struct row *row, int64_t absent)
+{
+    bool null = pg_is_null(row->result, row->row, row->column);
+    int64_t value = row_int(row);
+
+    return null ? absent : value;
+}
+
+struct text row_word(struct row *row)
+{
+    return pg_get_text(row->result, row->row, row->column++);
+}
+
 bool row_bool(struct row *row)
 {
     return pg_get_bool(row->result, row->row, row->column++);

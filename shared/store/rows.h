@@ -19,6 +19,8 @@ struct row {
 struct row row_at(const struct pg_result *result, int row, struct arena *arena);
 struct text row_text(struct row *row);
 int64_t row_int(struct row *row);
+int64_t row_int_or(struct row *row, int64_t absent); /* `absent` for NULL */
+struct text row_word(struct row *row);               /* not copied: it lives in the result */
 bool row_bool(struct row *row);
 struct uuid row_uuid(struct row *row);
 

@@ -48,11 +48,12 @@ test('the run waits for its functions, holds nothing, and goes on with their out
     assert.equal(run.usage, null);
     assert.ok(run.expires_at);
     await until('the slot is free', async () => (await stack.busy(stack.workers[0])) === 0);
-    assert.deepEqual(stack.sql(`SELECT class, state FROM tool_calls ORDER BY call_no`), [
-      { class: 'client', state: 'intent' },
-      { class: 'pure', state: 'done' },
-      { class: 'client', state: 'intent' },
+    assert.deepEqual(stack.sql(`SELECT kind, state FROM tool_calls ORDER BY call_no`), [
+      { kind: 'client', state: 'open' },
+      { kind: null, state: 'done' },
+      { kind: 'client', state: 'open' },
     ]);
+    assert.deepEqual(stack.sql('SELECT open_calls, wait_kind FROM runs'), [{ open_calls: 2, wait_kind: 'calls' }]);
     const step = (await stack.ok('GET', `/v1/threads/${run.thread_id}/runs/${run.id}/steps`)).data[0];
     assert.equal(step.status, 'in_progress');
     assert.deepEqual(step.step_details.tool_calls.map((call) => call.function.output), [null, '42', null]);

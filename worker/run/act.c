@@ -126,7 +126,7 @@ static int execute(struct run_task *task, struct tool_work *work, struct error *
 /* Is it to be executed here and now? */
 static bool is_due(const struct tool_work *work)
 {
-    return work->state == CALL_INTENT && work->class != CALL_CLIENT;
+    return work->state == CALL_INTENT && work->kind == WAIT_NONE;
 }
 
 static void batch_fiber(void *arg)
@@ -198,7 +198,7 @@ static enum call_class class_of(const struct agent_tool *known, struct text argu
     if (!known)
         return CALL_PURE; /* it is refused */
     if (!known->tool)
-        return CALL_CLIENT;
+        return CALL_PURE; /* the client executes it */
     switch (known->has_class ? known->class : tool_class_of(known->tool, arguments)) {
     case TOOL_PURE:
         return CALL_PURE;
@@ -224,6 +224,8 @@ static void plan(struct run_task *task, const struct chat_reply *reply, struct t
             .call_no = task->next_call_no + (int64_t)i,
             .class = class_of(known, call->arguments),
             .state = CALL_INTENT,
+            .kind = known && !known->tool ? WAIT_CLIENT : WAIT_NONE,
+            .due_in_ms = CALL_NEVER_DUE,
         };
         if (!known)
             refuse_unknown(task, &work[i]);
@@ -240,10 +242,10 @@ static bool has_effects(const struct tool_work *work, size_t count)
     return false;
 }
 
-static bool waits_for_client(const struct tool_work *work, size_t count)
+static bool waits(const struct tool_work *work, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (work[i].class == CALL_CLIENT && work[i].state == CALL_INTENT)
+        if (work[i].kind != WAIT_NONE && work[i].state == CALL_INTENT)
             return true;
     return false;
 }
@@ -298,7 +300,7 @@ static int settle(struct run_task *task, const struct chat_reply *reply,
 {
     int r;
 
-    if (waits_for_client(work, count))
+    if (waits(work, count))
         return record_park(task, reply, work, count, err);
     r = reply ? record_calls(task, reply, work, true, err) : record_results(task, work, count, err);
     return r == RUN_GO_ON ? append_results(task, work, count) : r;
@@ -340,11 +342,16 @@ static struct tool_work recall(const struct run_task *task, const struct run_cal
         .arguments = call->arguments,
         .call_no = call->call_no,
         .class = call->class,
-        .state = call->state,
+        .state = call->state == CALL_CANCELLED ? CALL_INTENT : call->state,
+        .kind = call->kind,
+        .due_in_ms = call->due_in_ms,
         .result = call->result,
         .is_error = call->is_error,
         .recorded = call->state != CALL_INTENT,
     };
+
+    if (known && !known->tool && work.state == CALL_INTENT)
+        work.kind = WAIT_CLIENT;
 
     if (call->state == CALL_INTENT && call->class == CALL_ONCE) {
         work.state = CALL_UNKNOWN;

@@ -220,7 +220,8 @@ static int64_t deadline_of(const struct run_task *task)
     int64_t now_ms = task->claim.expires_at * 1000 - task->claim.expires_in_ms;
 
     if (task->agent.timeout_ms > 0) {
-        int64_t of_timeout_ms = task->claim.started_at * 1000 + task->agent.timeout_ms - now_ms;
+        int64_t of_timeout_ms =
+            task->claim.started_at * 1000 + task->claim.parked_ms + task->agent.timeout_ms - now_ms;
 
         left_ms = left_ms < of_timeout_ms ? left_ms : of_timeout_ms;
     }
@@ -262,7 +263,7 @@ static void read_claim(struct run_task *task, const struct run_claim *claim)
     struct error err = {0};
 
     task->claim = *claim;
-    task->claim.spec = task->claim.metadata = TEXT_NONE;
+    task->claim.spec = task->claim.metadata = task->claim.kind = TEXT_NONE;
     if (agent_parse(claim->spec, &task->arena, &task->agent, &err) == 0)
         return;
     task->unfit = arena_string(&task->arena, err.text);
@@ -287,7 +288,7 @@ void run_start(struct worker *worker, const struct run_claim *claim,
 
     task->worker = worker;
     task->next_message_seq = task->next_step_seq = task->next_call_no = 1;
-    task->attempts = claim->errors;
+    task->attempts = task->attempts_told = claim->errors;
     task->prompt_tokens = claim->prompt_tokens;
     task->completion_tokens = claim->completion_tokens;
     arena_init(&task->arena, 0);

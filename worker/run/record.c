@@ -49,6 +49,7 @@ static struct draft *draft_new(struct run_task *task, size_t results)
     draft->changes = (struct run_changes){
         .prompt_tokens = task->unsaved.input_tokens,
         .completion_tokens = task->unsaved.output_tokens,
+        .errors = task->attempts - task->attempts_told,
         .messages = draft->messages,
         .steps = draft->steps,
     };
@@ -178,6 +179,8 @@ static void add_calls(struct run_task *task, struct draft *draft, const struct t
             .arguments = work[i].arguments,
             .class = work[i].class,
             .state = work[i].state,
+            .kind = work[i].kind,
+            .due_in_ms = work[i].due_in_ms,
             .idempotency_key = call_key(task, draft, work[i].call_no),
             .result = work[i].state == CALL_INTENT ? TEXT_NONE : work[i].result,
             .is_error = work[i].is_error,
@@ -306,6 +309,7 @@ static int write_until_known(struct run_task *task, enum write_kind kind,
 static void saved(struct run_task *task, const struct run_changes *changes)
 {
     task->unsaved = (struct chat_usage){0};
+    task->attempts_told = task->attempts;
     task->worker->counters.checkpoints++;
     if (!changes)
         return;
@@ -431,7 +435,7 @@ int record_done(struct run_task *task, struct tool_work *work, size_t count, str
     return write_step(task, draft, WRITE_CHECKPOINT, err);
 }
 
-/* As the API shows it. */
+/* As the API shows it; TEXT_NONE when the client has nothing to do. */
 static struct text required_action(struct draft *draft, const struct tool_work *work, size_t count)
 {
     CLEANUP(buf_deinit) struct buf buf;
@@ -441,7 +445,7 @@ static struct text required_action(struct draft *draft, const struct tool_work *
     buf_add_string(&buf,
                    "{\"type\":\"submit_tool_outputs\",\"submit_tool_outputs\":{\"tool_calls\":[");
     for (size_t i = 0; i < count; i++) {
-        if (work[i].class != CALL_CLIENT || work[i].state != CALL_INTENT)
+        if (work[i].kind != WAIT_CLIENT || work[i].state != CALL_INTENT)
             continue;
         buf_printf(&buf, "%s{\"id\":", before);
         buf_add_json(&buf, work[i].call_id);
@@ -452,15 +456,17 @@ static struct text required_action(struct draft *draft, const struct tool_work *
         buf_add_string(&buf, "}}");
         before = ",";
     }
+    if (before[0] == '\0')
+        return TEXT_NONE;
     buf_add_string(&buf, "]}}");
     return keep(draft, &buf);
 }
 
 /* What is left of a step that was parked before: the step itself says it all. */
-static bool all_of_client(const struct tool_work *work, size_t count)
+static bool all_of_others(const struct tool_work *work, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (work[i].class != CALL_CLIENT)
+        if (work[i].kind == WAIT_NONE)
             return false;
     return true;
 }
@@ -472,12 +478,14 @@ int record_park(struct run_task *task, const struct chat_reply *reply, const str
 
     if (reply)
         add_reply(task, draft, reply, work, STEP_IN_PROGRESS);
-    else if (!uuid_is_zero(task->open_step) && !all_of_client(work, count))
+    else if (!uuid_is_zero(task->open_step) && !all_of_others(work, count))
         update_step(task, draft, work, count, STEP_IN_PROGRESS);
     add_calls(task, draft, work, count, false);
+    for (size_t i = 0; !draft->failed && i < draft->changes.call_count; i++)
+        if (draft->calls[i].kind != WAIT_NONE && draft->calls[i].state == CALL_INTENT)
+            draft->calls[i].state = CALL_OPEN;
     add_results(task, draft, work, count);
     task->parking = (struct run_parking){
-        .wait_kind = RUN_WAIT_TOOL_OUTPUTS,
         .required_action = required_action(draft, work, count),
     };
     return write_step(task, draft, WRITE_PARK, err);
@@ -536,7 +544,6 @@ int record_hand_back(struct run_task *task)
     struct error err = {0};
     int r;
 
-    task->give_back.errors = task->attempts - task->claim.errors;
     r = write_until_known(task, WRITE_HAND_BACK, &draft->changes, &err);
 
     if (r == LEASE_CANCELLING) {

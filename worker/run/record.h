@@ -21,6 +21,8 @@ struct tool_work {
     int64_t call_no;
     enum call_class class;
     enum call_state state;
+    enum wait_kind kind; /* who else settles it; WAIT_NONE: the worker executes it */
+    int64_t due_in_ms;   /* of one with a kind */
     struct text result;
     bool is_error;
     bool recorded; /* with its result */

@@ -70,6 +70,7 @@ struct run_task {
     int64_t completion_tokens;
     struct chat_usage unsaved; /* since the last checkpoint */
     int attempts;              /* counted failures of model calls since the last that succeeded */
+    int attempts_told;         /* what the run's row says of them */
     int limited;               /* rate limits of model calls since then, on this worker */
     int iterations;            /* model calls answered, in all attempts of this run */
 

@@ -148,7 +148,7 @@ static int run_submit_outputs(struct request *request)
         r = give(request, thread, id, &run);
     if (r < 0)
         return r;
-    if (run.status == RUN_QUEUED && events->run_ready)
+    if (run.status == RUN_QUEUED && run.open_calls == 0 && events->run_ready)
         events->run_ready(run.id, request->store.tenant, run.shard, (int)run.priority, events->arg);
     render_run(&run, &request->reply);
     return 0;

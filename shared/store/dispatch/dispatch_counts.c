@@ -57,6 +57,7 @@ static const struct pg_statement waiting_kinds = {
     .name = "dispatch_waiting_kinds",
     .sql = "SELECT count(*) FILTER (WHERE wait_kind = 'backoff'),"
            "   count(*) FILTER (WHERE wait_kind = 'rate_limit'),"
+           "   count(*) FILTER (WHERE wait_kind = 'calls'),"
            "   (SELECT count(*) FROM runs WHERE status = 'queued' AND held IS NOT NULL)"
            " FROM runs WHERE status = 'queued' AND wait_kind IS NOT NULL AND due_at > now()",
     .types = "",
@@ -69,7 +70,8 @@ static int waiting_read(struct pg_result *const results[2], struct arena *arena,
         .lane_count = (size_t)pg_rows(results[0]),
         .backoff = pg_get_int(results[1], 0, 0),
         .rate_limit = pg_get_int(results[1], 0, 1),
-        .held = pg_get_int(results[1], 0, 2),
+        .calls = pg_get_int(results[1], 0, 2),
+        .held = pg_get_int(results[1], 0, 3),
     };
     void *room;
     int r = rows_alloc(arena, read.lane_count, sizeof(*read.lanes), &room, err);

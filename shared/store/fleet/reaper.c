@@ -12,6 +12,7 @@
 #include "shared/store/fleet/reaper.h"
 
 #include "shared/store/rows.h"
+#include "shared/store/runs/open_calls.h"
 #include "shared/store/runs/promotions.h"
 #include "shared/store/runs/run_ends.h"
 
@@ -44,80 +45,123 @@ static const struct pg_statement reap_workers = {
 };
 /* clang-format on */
 
+/* clang-format off */
 #define GIVEN_UP "r.status <> 'cancelling' AND r.crashes + 1 >= " SQL_STRING(CRASHES_MAX)
 
-#define GIVEN_UP_ERROR                                                                             \
-    "jsonb_build_object('code', 'server_error', 'message',"                                        \
-    " 'The run was given up after its workers failed ' || r.crashes + 1 || ' times.')"
+#define AFTER_A_CRASH \
+    "CASE WHEN r.status = 'cancelling' THEN 'cancelled' WHEN " GIVEN_UP " THEN 'failed'" \
+    "     ELSE 'queued' END"
+
+#define GIVEN_UP_ERROR \
+    "CASE WHEN l.becomes = 'failed' THEN jsonb_build_object('code', 'server_error', 'message'," \
+    "    'The run was given up after its workers failed ' || r.crashes + 1 || ' times.') END"
 
 /* After its first crash a run keeps its place, before those that came later; after the second it
  * waits up to 1 s: a run that kills its workers shall not take the next one at once. */
 #define DUE_AGAIN "CASE WHEN r.crashes = 0 THEN r.due_at ELSE now() + random() * interval '1 s' END"
 
 /* The owners of runs under way, and of them those who are not alive. */
-#define LOST_OWNERS                                                                                \
-    "o (owner) AS ("                                                                               \
-    "   (SELECT owner FROM runs WHERE status IN ('in_progress', 'cancelling')"                     \
-    "      AND owner IS NOT NULL ORDER BY owner LIMIT 1)"                                          \
-    "   UNION ALL SELECT (SELECT r.owner FROM runs r"                                              \
-    "      WHERE r.status IN ('in_progress', 'cancelling') AND r.owner > o.owner"                  \
-    "      ORDER BY r.owner LIMIT 1) FROM o WHERE o.owner IS NOT NULL),"                           \
-    " lost AS MATERIALIZED (SELECT o.owner FROM o WHERE o.owner IS NOT NULL AND NOT EXISTS"        \
-    "   (SELECT 1 FROM workers w WHERE w.worker_id = o.owner AND w.state <> 'dead'))"
+#define LOST_OWNERS \
+    "o (owner) AS (" \
+    "    (SELECT owner" \
+    "     FROM runs" \
+    "     WHERE status IN ('in_progress', 'cancelling')" \
+    "       AND owner IS NOT NULL" \
+    "     ORDER BY owner" \
+    "     LIMIT 1)" \
+    "    UNION ALL" \
+    "    SELECT (" \
+    "        SELECT r.owner" \
+    "        FROM runs r" \
+    "        WHERE r.status IN ('in_progress', 'cancelling')" \
+    "          AND r.owner > o.owner" \
+    "        ORDER BY r.owner" \
+    "        LIMIT 1)" \
+    "    FROM o" \
+    "    WHERE o.owner IS NOT NULL)," \
+    " lost AS MATERIALIZED (" \
+    "    SELECT o.owner" \
+    "    FROM o" \
+    "    WHERE o.owner IS NOT NULL" \
+    "      AND NOT EXISTS (" \
+    "          SELECT 1" \
+    "          FROM workers w" \
+    "          WHERE w.worker_id = o.owner" \
+    "            AND w.state <> 'dead'))"
 
-/* clang-format off */
 static const struct pg_statement reap_runs = {
     .name = "reap_runs",
-    .sql = "WITH RECURSIVE " LOST_OWNERS ","
-           " c AS MATERIALIZED (SELECT r.id, r.thread_id,"
-           "     r.status = 'cancelling' OR " GIVEN_UP " AS ends"
-           "   FROM lost l JOIN runs r ON r.owner = l.owner"
-           "   WHERE r.status IN ('in_progress', 'cancelling')"
-           "   LIMIT " SQL_STRING(REAPER_BATCH_RUNS) " FOR UPDATE OF r SKIP LOCKED),"
-           " ending AS (SELECT id, thread_id FROM c WHERE ends),"
-           " h AS MATERIALIZED (" SQL_LOCK_THREADS("ending") "),"
-           " u AS (UPDATE runs r SET fence = r.fence + 1, owner = NULL, updated_at = now(),"
-           "     crashes = r.crashes + 1,"
-           "     due_at = " DUE_AGAIN ","
-           "     status = CASE WHEN r.status = 'cancelling' THEN 'cancelled'"
-           "       WHEN " GIVEN_UP " THEN 'failed' ELSE 'queued' END,"
-           "     cancelled_at = CASE WHEN r.status = 'cancelling' THEN now() END,"
-           "     failed_at = CASE WHEN " GIVEN_UP " THEN now() END,"
-           "     last_error = CASE WHEN " GIVEN_UP " THEN " GIVEN_UP_ERROR
-           "       ELSE r.last_error END"
-           "   FROM c WHERE r.id = c.id AND r.status IN ('in_progress', 'cancelling')"
-           "     AND (NOT c.ends OR " SQL_MAY_END("c", "h") ")"
-           "   RETURNING r.id, r.thread_id, r.status),"
-           " ended AS (SELECT * FROM u WHERE status <> 'queued'),"
-           " t AS (" SQL_RELEASE_THREADS("ended") "),"
-           " s AS (" SQL_END_STEPS("ended", "") ")"
-           " SELECT count(*), count(*) FILTER (WHERE status = 'queued'),"
-           "   count(*) FILTER (WHERE status = 'failed'),"
-           "   count(*) FILTER (WHERE status = 'cancelled') FROM u",
+    .sql =
+        "WITH RECURSIVE " LOST_OWNERS ","
+        " l AS MATERIALIZED ("
+        "    SELECT r.id, r.thread_id, " AFTER_A_CRASH " AS becomes"
+        "    FROM lost o"
+        "    JOIN runs r ON r.owner = o.owner"
+        "    WHERE r.status IN ('in_progress', 'cancelling')"
+        "    LIMIT " SQL_STRING(REAPER_BATCH_RUNS)
+        "    FOR UPDATE OF r SKIP LOCKED),"
+        " " SQL_LOCK_ENDING("l") ","
+        " u AS ("
+        "    UPDATE runs r"
+        "    SET fence = r.fence + 1, owner = NULL, crashes = r.crashes + 1,"
+        "        due_at = " DUE_AGAIN ","
+        "        " SQL_BECOMES("l.becomes", GIVEN_UP_ERROR) ","
+        "        " SQL_WAITS_NO_MORE
+        "    FROM l"
+        "    WHERE r.id = l.id"
+        "      AND r.status IN ('in_progress', 'cancelling')"
+        "      AND " SQL_MAY_BECOME("l")
+        "    RETURNING r.id, r.thread_id, r.status, r.open_calls),"
+        " ended AS ("
+        "    SELECT *"
+        "    FROM u"
+        "    WHERE " SQL_IS_END("status") "),"
+        " " SQL_AFTER_END("ended", "")
+        " SELECT count(*), count(*) FILTER (WHERE status = 'queued'),"
+        "     count(*) FILTER (WHERE status = 'failed'),"
+        "     count(*) FILTER (WHERE status = 'cancelled')"
+        " FROM u",
     .types = "",
 };
-/* clang-format on */
+
+/* What people are told of a run that had calls open. */
+#define EXPIRED_ERROR \
+    "CASE WHEN r.open_calls > 0 THEN jsonb_build_object('code', 'wait_expired', 'message'," \
+    "    CASE r.status WHEN 'requires_action'" \
+    "        THEN 'The run expired while it waited for the outputs of its tool calls.'" \
+    "        ELSE 'The run expired while it waited.' END) END"
 
 /* `s` is the run as this statement's snapshot has it, `r` as it was locked: one that was promoted
  * in between is left for the next sweep, since the snapshot does not show yet that it holds the
  * thread which must be released. */
-/* clang-format off */
 static const struct pg_statement reap_expired = {
     .name = "reap_expired",
-    .sql = "WITH c AS MATERIALIZED (SELECT r.id, r.thread_id FROM runs r JOIN runs s ON s.id = r.id"
-           "     AND s.held IS NOT DISTINCT FROM r.held WHERE r.expires_at < now()"
-           "     AND r.status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
-           "     AND (r.status IN ('queued', 'requires_action')"
-           "       OR r.expires_at < now() - interval '10 s')"
-           "   ORDER BY r.expires_at LIMIT " SQL_STRING(REAPER_BATCH_RUNS)
-           "   FOR UPDATE OF r SKIP LOCKED),"
-           " h AS MATERIALIZED (" SQL_LOCK_THREADS("c") "),"
-           " u AS (UPDATE runs r SET status = 'expired', fence = r.fence + 1, updated_at = now()"
-           "   FROM c WHERE r.id = c.id AND " SQL_MAY_END("c", "h")
-           "   RETURNING r.id, r.thread_id, r.status),"
-           " t AS (" SQL_RELEASE_THREADS("u") "),"
-           " s AS (" SQL_END_STEPS("u", "") ")"
-           " SELECT count(*) FROM u",
+    .sql =
+        "WITH l AS MATERIALIZED ("
+        "    SELECT r.id, r.thread_id, 'expired' AS becomes"
+        "    FROM runs r"
+        "    JOIN runs s ON s.id = r.id"
+        "      AND s.held IS NOT DISTINCT FROM r.held"
+        "    WHERE r.expires_at < now()"
+        "      AND r.status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
+        "      AND (r.status IN ('queued', 'requires_action')"
+        "          OR r.expires_at < now() - interval '10 s')"
+        "    ORDER BY r.expires_at"
+        "    LIMIT " SQL_STRING(REAPER_BATCH_RUNS)
+        "    FOR UPDATE OF r SKIP LOCKED),"
+        " " SQL_LOCK_ENDING("l") ","
+        " ended AS ("
+        "    UPDATE runs r"
+        "    SET fence = r.fence + 1,"
+        "        " SQL_BECOMES("l.becomes", EXPIRED_ERROR) ","
+        "        " SQL_WAITS_NO_MORE
+        "    FROM l"
+        "    WHERE r.id = l.id"
+        "      AND " SQL_MAY_BECOME("l")
+        "    RETURNING r.id, r.thread_id, r.status, r.open_calls),"
+        " " SQL_AFTER_END("ended", "")
+        " SELECT count(*)"
+        " FROM ended",
     .types = "",
 };
 /* clang-format on */
@@ -155,6 +199,7 @@ int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err)
     CLEANUP(pg_result_freep) struct pg_result *expired = NULL;
     CLEANUP(pg_result_freep) struct pg_result *promoted = NULL;
     CLEANUP(pg_result_freep) struct pg_result *rows = NULL;
+    bool more = false;
     int r;
 
     *out = (struct reaper_report){0};
@@ -171,6 +216,11 @@ int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err)
         return r;
     out->expired = pg_get_int(expired, 0, 0);
     out->more = out->more || out->expired == REAPER_BATCH_RUNS;
+
+    r = open_calls_sweep(pg, &out->settled, &more, err);
+    if (r < 0)
+        return r;
+    out->more = out->more || more;
 
     r = pg_exec(pg, &promote_all, NULL, &promoted, err);
     if (r < 0)

@@ -6,8 +6,9 @@
  *      cancel was asked for become cancelled. Runs of owners whose row is gone are treated alike.
  *   2. runs past expires_at become expired: waiting ones at once, running ones 10 s later (their
  *      worker does it in time, unless it hangs)
- *   3. held runs whose thread is idle are promoted (promotions.h)
- *   4. dead worker rows older than an hour, and idempotency keys older than a day, are deleted
+ *   3. open calls whose time has come are settled (runs/open_calls.h)
+ *   4. held runs whose thread is idle are promoted (promotions.h), also behind those of 1 and 2
+ *   5. dead worker rows older than an hour, and idempotency keys older than a day, are deleted
  * The thread of every run that ends is released in the same statement.
  */
 
@@ -21,6 +22,7 @@ struct reaper_report {
     int64_t failed;
     int64_t cancelled;
     int64_t expired;
+    int64_t settled; /* open calls */
     int64_t promoted;
     int64_t rows_deleted;
     bool more; /* a batch was full */

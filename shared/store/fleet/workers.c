@@ -6,7 +6,9 @@
 
 #include "shared/store/fleet/workers.h"
 
+#include "shared/fiber/fiber.h"
 #include "shared/store/rows.h"
+#include "shared/store/runs/promotions.h"
 #include "shared/store/runs/run_ends.h"
 
 int64_t workers_new_id(void)
@@ -142,32 +144,85 @@ static const struct pg_statement worker_delete = {
 /* clang-format off */
 static const struct pg_statement worker_hand_back = {
     .name = "worker_hand_back",
-    .sql = "WITH u AS (UPDATE runs r SET fence = r.fence + 1, owner = NULL, updated_at = now(),"
-           "     status = CASE r.status WHEN 'cancelling' THEN 'cancelled' ELSE 'queued' END,"
-           "     cancelled_at = CASE r.status WHEN 'cancelling' THEN now() END"
-           "   WHERE r.owner = $1 AND r.status IN ('in_progress', 'cancelling')"
-           "   RETURNING r.id, r.thread_id, r.status),"
-           " ended AS (SELECT * FROM u WHERE status = 'cancelled'),"
-           " t AS (" SQL_RELEASE_THREADS("ended") "),"
-           " s AS (" SQL_END_STEPS("ended", "") ")"
-           " SELECT count(*) FROM u",
+    .sql =
+        "WITH l AS MATERIALIZED ("
+        "    SELECT r.id, r.thread_id,"
+        "        CASE r.status WHEN 'cancelling' THEN 'cancelled' ELSE 'queued' END AS becomes"
+        "    FROM runs r"
+        "    WHERE r.owner = $1"
+        "      AND r.status IN ('in_progress', 'cancelling')"
+        "    FOR NO KEY UPDATE OF r SKIP LOCKED),"
+        " " SQL_LOCK_ENDING("l") ","
+        " u AS ("
+        "    UPDATE runs r"
+        "    SET fence = r.fence + 1, owner = NULL,"
+        "        " SQL_BECOMES("l.becomes", "NULL::jsonb") ","
+        "        " SQL_WAITS_NO_MORE
+        "    FROM l"
+        "    WHERE r.id = ANY (ARRAY[l.id])"
+        "      AND " SQL_MAY_BECOME("l")
+        "    RETURNING r.id, r.thread_id, r.status, r.open_calls),"
+        " ended AS ("
+        "    SELECT *"
+        "    FROM u"
+        "    WHERE " SQL_IS_END("status") "),"
+        " " SQL_AFTER_END("ended", "")
+        " SELECT u.id, " SQL_IS_END("u.status")
+        " FROM u",
     .types = "i",
 };
 /* clang-format on */
 
+/* Promotes behind those of the result that ended. */
+static int promote_ended(struct pg *pg, const struct pg_result *handed_back, struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf ids;
+    struct pg_value values[1];
+    bool any = false;
+
+    buf_init(&ids, 0);
+    pg_array_begin(&ids);
+    for (int i = 0; i < pg_rows(handed_back); i++) {
+        if (!pg_get_bool(handed_back, i, 1))
+            continue;
+        pg_array_add_uuid(&ids, pg_get_uuid(handed_back, i, 0));
+        any = true;
+    }
+    pg_array_end(&ids);
+    values[0] = pg_array('U', &ids);
+    return any ? pg_exec(pg, &promote_behind, values, NULL, err) : 0;
+}
+
+/* Rows that somebody else is at are tried again for a while. What is left then is taken back by
+ * the reaper, as after a crash. */
+#define HAND_BACK_TRIES   20
+#define HAND_BACK_WAIT_MS 50
+
 int workers_deregister(struct pg *pg, int64_t id, int64_t *out_runs, struct error *err)
 {
-    struct pg_result *results[2] = {NULL, NULL};
     struct pg_value values[1] = {pg_int(id)};
     struct pg_query queries[2] = {{&worker_delete, values}, {&worker_hand_back, values}};
-    int r;
+    int64_t handed_back = 0;
+    int64_t left = 1;
 
-    r = pg_exec_all(pg, queries, 2, results, err);
-    if (r < 0)
-        return r;
+    for (int tries = 0; left > 0 && tries < HAND_BACK_TRIES; tries++) {
+        struct pg_result *results[2] = {NULL, NULL};
+        int r = tries > 0 ? fiber_sleep(HAND_BACK_WAIT_MS, err) : 0;
+
+        if (r == 0)
+            r = pg_exec_all(pg, queries, 2, results, err);
+        if (r < 0)
+            return r;
+        handed_back += pg_rows(results[1]);
+        r = promote_ended(pg, results[1], err);
+        pg_result_free(results[0]);
+        pg_result_free(results[1]);
+        if (r == 0)
+            r = workers_count_runs(pg, id, &left, err);
+        if (r < 0)
+            return r;
+    }
     if (out_runs)
-        *out_runs = pg_get_int(results[1], 0, 0);
-    pg_result_free(results[0]);
-    pg_result_free(results[1]);
+        *out_runs = handed_back;
     return 0;
 }

@@ -42,7 +42,8 @@
     "    FROM jsonb_to_recordset($1) AS i (" \
     "        n int4, id uuid, owner int8, fence int8, step int8, becomes text, was text," \
     "        or_was text, prompt int8, completion int8, delay_ms int8, errors int2," \
-    "        wait_kind text, action jsonb, message uuid, error jsonb, reason text))"
+    "        wait_kind text, open int2, wakes_ms int8, action jsonb, message uuid, error jsonb," \
+    "        reason text))"
 
 #define STEPS \
     "y AS MATERIALIZED (" \
@@ -51,26 +52,23 @@
     "        n int4, id uuid, seq int8, type text, status text, message_id uuid," \
     "        tool_calls jsonb, usage jsonb, last_error jsonb))"
 
-#define ENDS(status) status " NOT IN ('in_progress', 'queued', 'requires_action')"
-
 #define SET \
     "step = r.step + 1," \
     " prompt_tokens = r.prompt_tokens + i.prompt," \
     " completion_tokens = r.completion_tokens + i.completion," \
-    " updated_at = now()," \
-    " status = i.becomes," \
+    " " SQL_BECOMES("i.becomes", "i.error") "," \
     " wait_kind = i.wait_kind," \
     " required_action = i.action," \
+    " open_calls = coalesce(i.open, 0::int2)," \
+    " wakes_at = now() + i.wakes_ms * interval '1 ms'," \
+    " parked_at = CASE WHEN i.open > 0 THEN now() END," \
     " owner = CASE WHEN i.becomes IN ('queued', 'requires_action') THEN NULL ELSE r.owner END," \
-    " due_at = CASE WHEN i.delay_ms IS NULL THEN r.due_at" \
+    " due_at = CASE WHEN i.open > 0 THEN r.expires_at" \
+    "     WHEN i.delay_ms IS NULL THEN r.due_at" \
     "     ELSE now() + i.delay_ms * interval '1 ms' END," \
     " errors = r.errors + coalesce(i.errors, 0::int2)," \
     " result_message = i.message," \
-    " last_error = CASE WHEN " ENDS("i.becomes") " THEN i.error ELSE r.last_error END," \
-    " incomplete_reason = i.reason," \
-    " completed_at = CASE WHEN i.becomes IN ('completed', 'incomplete') THEN now() END," \
-    " failed_at = CASE WHEN i.becomes = 'failed' THEN now() END," \
-    " cancelled_at = CASE WHEN i.becomes = 'cancelled' THEN now() END"
+    " incomplete_reason = i.reason"
 
 #define THE_LEASE \
     "r.id = ANY (ARRAY[i.id])" \
@@ -84,11 +82,7 @@
     "    FROM i" \
     "    JOIN runs r ON " THE_LEASE \
     "    FOR NO KEY UPDATE OF r SKIP LOCKED)," \
-    " ending AS (" \
-    "    SELECT id, thread_id" \
-    "    FROM l" \
-    "    WHERE " ENDS("l.becomes") ")," \
-    " h AS MATERIALIZED (" SQL_LOCK_THREADS("ending") ")"
+    " " SQL_LOCK_ENDING("l")
 
 #define OK \
     "ok AS (" \
@@ -96,8 +90,8 @@
     "    SET " SET \
     "    FROM l AS i" \
     "    WHERE r.id = ANY (ARRAY[i.id])" \
-    "      AND (NOT (" ENDS("i.becomes") ") OR " SQL_MAY_END("i", "h") ")" \
-    "    RETURNING i.n, r.id, r.tenant_id, r.thread_id, r.agent_id, r.status)"
+    "      AND " SQL_MAY_BECOME("i") \
+    "    RETURNING i.n, r.id, r.tenant_id, r.thread_id, r.agent_id, r.status, r.open_calls)"
 
 #define MESSAGES \
     "m AS (" \
@@ -116,17 +110,21 @@
     "c AS (" \
     "    INSERT INTO tool_calls (" \
     "        run_id, call_no, call_id, name, arguments, class, state, idempotency_key," \
-    "        result, is_error)" \
+    "        result, is_error, kind, due_at)" \
     "    SELECT ok.id, x.call_no, x.call_id, x.name, x.arguments, x.class, x.state," \
-    "        x.idempotency_key, x.result, x.is_error" \
+    "        x.idempotency_key, x.result, x.is_error, x.kind," \
+    "        now() + x.due_ms * interval '1 ms'" \
     "    FROM ok" \
     "    JOIN jsonb_to_recordset($3) AS x (" \
     "        n int4, call_no int8, call_id text, name text, arguments text, class text," \
-    "        state text, idempotency_key text, result text, is_error bool) USING (n)" \
+    "        state text, idempotency_key text, result text, is_error bool, kind text," \
+    "        due_ms int8) USING (n)" \
     "    ON CONFLICT (run_id, call_no) DO UPDATE" \
     "    SET state = excluded.state," \
     "        result = excluded.result," \
-    "        is_error = excluded.is_error)"
+    "        is_error = excluded.is_error," \
+    "        kind = excluded.kind," \
+    "        due_at = excluded.due_at)"
 
 #define WRITE_STEPS \
     "w AS (" \
@@ -149,7 +147,6 @@
 /* A step that `w` writes must not be updated a second time. */
 #define NOT_WRITTEN_HERE "AND NOT EXISTS (SELECT 1 FROM y WHERE y.n = e.n AND y.seq = s.seq)"
 
-/* A completed run is not among the `unfinished`: its worker has completed its steps. */
 static const struct pg_statement run_group = {
     .name = "run_group",
     .sql =
@@ -163,13 +160,8 @@ static const struct pg_statement run_group = {
         " ended AS ("
         "    SELECT *"
         "    FROM ok"
-        "    WHERE " ENDS("ok.status") "),"
-        " unfinished AS ("
-        "    SELECT *"
-        "    FROM ended"
-        "    WHERE status <> 'completed'),"
-        " t AS (" SQL_RELEASE_THREADS("ended") "),"
-        " s AS (" SQL_END_STEPS("unfinished", NOT_WRITTEN_HERE) ")"
+        "    WHERE " SQL_IS_END("ok.status") "),"
+        " " SQL_AFTER_END("ended", NOT_WRITTEN_HERE)
         " SELECT n"
         " FROM ok",
     .types = "jjjj",
@@ -260,22 +252,15 @@ static void encode_message(struct buf *buf, size_t n, const struct run_message *
 
 static void encode_call(struct buf *buf, size_t n, const struct run_call *call)
 {
-    static const char *const classes[] = {
-        [CALL_PURE] = "pure",
-        [CALL_IDEMPOTENT] = "idempotent",
-        [CALL_ONCE] = "once",
-        [CALL_CLIENT] = "client",
-    };
-    static const char *const states[] = {
-        [CALL_INTENT] = "intent", [CALL_DONE] = "done", [CALL_UNKNOWN] = "unknown"};
-
-    ASSERT((unsigned)call->class < ARRAY_LENGTH(classes));
-    ASSERT((unsigned)call->state < ARRAY_LENGTH(states));
     begin_row(buf, n);
     buf_printf(buf,
                ",\"call_no\":\"%" PRId64 "\",\"class\":\"%s\",\"state\":\"%s\",\"is_error\":%s",
-               call->call_no, classes[call->class], states[call->state],
+               call->call_no, call_class_name(call->class), call_state_name(call->state),
                call->is_error ? "true" : "false");
+    if (call->kind != WAIT_NONE)
+        buf_printf(buf, ",\"kind\":\"%s\"", wait_of(call->kind)->name);
+    if (call->kind != WAIT_NONE && call->due_in_ms != CALL_NEVER_DUE)
+        buf_printf(buf, ",\"due_ms\":\"%" PRId64 "\"", call->due_in_ms);
     add_text(buf, "call_id", call->call_id);
     add_text(buf, "name", call->name);
     add_text(buf, "arguments", call->arguments);
@@ -324,11 +309,32 @@ static const char *wait_name(enum run_wait wait)
         [RUN_WAIT_NONE] = NULL,
         [RUN_WAIT_BACKOFF] = "backoff",
         [RUN_WAIT_RATE_LIMIT] = "rate_limit",
-        [RUN_WAIT_TOOL_OUTPUTS] = "tool_outputs",
     };
 
     ASSERT((unsigned)wait < ARRAY_LENGTH(names));
     return names[wait];
+}
+
+/* The calls that are open from now on, and when the first of them is due. */
+static void encode_parking(struct buf *buf, const struct run_changes *changes,
+                           const struct run_parking *parking)
+{
+    int64_t wakes_ms = CALL_NEVER_DUE;
+    int open = 0;
+
+    for (size_t i = 0; i < changes->call_count; i++) {
+        const struct run_call *call = &changes->calls[i];
+
+        if (call->state != CALL_OPEN)
+            continue;
+        open++;
+        if (call->due_in_ms < wakes_ms)
+            wakes_ms = call->due_in_ms;
+    }
+    buf_printf(buf, ",\"wait_kind\":\"calls\",\"open\":\"%d\"", open);
+    if (wakes_ms != CALL_NEVER_DUE)
+        buf_printf(buf, ",\"wakes_ms\":\"%" PRId64 "\"", wakes_ms);
+    add_raw(buf, "action", parking->required_action);
 }
 
 static void encode_head(struct buf *buf, size_t n, const struct run_write *write)
@@ -346,18 +352,17 @@ static void encode_head(struct buf *buf, size_t n, const struct run_write *write
         buf_add_string(buf, ",\"was\":\"in_progress\"");
     if (may_follow(RUN_CANCELLING, write->leaves))
         buf_add_string(buf, ",\"or_was\":\"cancelling\"");
+    if (write->changes->errors != 0)
+        buf_printf(buf, ",\"errors\":\"%d\"", write->changes->errors);
     if (write->ending)
         encode_ending(buf, write->ending);
     if (write->back) {
         if (write->back->delay_ms > 0) /* else it keeps its due_at, so it stays before later ones */
             buf_printf(buf, ",\"delay_ms\":\"%" PRId64 "\"", write->back->delay_ms);
-        buf_printf(buf, ",\"errors\":\"%d\"", write->back->errors);
         add_text(buf, "wait_kind", text_of(wait_name(write->back->wait_kind)));
     }
-    if (write->parking) {
-        add_text(buf, "wait_kind", text_of(wait_name(write->parking->wait_kind)));
-        add_raw(buf, "action", write->parking->required_action);
-    }
+    if (write->parking)
+        encode_parking(buf, write->changes, write->parking);
     buf_add_char(buf, '}');
 }
 

@@ -12,7 +12,7 @@ struct run_write {
     enum run_status leaves;            /* the state after it */
     const struct run_ending *ending;   /* when that is terminal */
     const struct run_return *back;     /* when that is RUN_QUEUED */
-    const struct run_parking *parking; /* when that is RUN_REQUIRES_ACTION */
+    const struct run_parking *parking; /* when calls are open after it */
 
     int status; /* when done: 0, LEASE_*, RUN_BUSY, or a negative error */
     bool known; /* status is final; false: to be written yet */

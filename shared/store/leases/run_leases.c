@@ -20,7 +20,8 @@
     " " SQL_SECONDS("r.expires_at") "," \
     " floor(date_part('epoch', r.expires_at - now()) * 1000)::int8," \
     " r.status = 'cancelling'," \
-    " floor(date_part('epoch', now() - r.due_at) * 1000000)::int8"
+    " floor(date_part('epoch', now() - r.due_at) * 1000000)::int8," \
+    " r.kind, coalesce(r.parked_ms, 0)"
 /* clang-format on */
 
 static int claim_read(struct row *row, void *out, struct error *err)
@@ -48,6 +49,8 @@ static int claim_read(struct row *row, void *out, struct error *err)
     claim.expires_in_ms = row_int(row);
     claim.cancelling = row_bool(row);
     claim.waited_us = row_int(row);
+    claim.kind = row_text(row);
+    claim.parked_ms = row_int(row);
     claim.place = (size_t)row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
@@ -72,6 +75,11 @@ static int claims_read(const struct pg_result *result, struct arena *arena,
 /* Expired runs are left to the reaper. A row that somebody else has locked is skipped: its run is
  * being taken or changed. */
 /* clang-format off */
+#define PARKED_MS \
+    "CASE WHEN r.parked_at IS NULL THEN r.parked_ms" \
+    "     ELSE coalesce(r.parked_ms, 0)" \
+    "         + floor(date_part('epoch', now() - r.parked_at) * 1000)::int8 END"
+
 static const struct pg_statement run_claim = {
     .name = "run_claim",
     .sql =
@@ -97,6 +105,7 @@ static const struct pg_statement run_claim = {
         " UPDATE runs r"
         " SET status = 'in_progress', owner = $2, fence = r.fence + 1,"
         "     wait_kind = NULL, required_action = NULL,"
+        "     parked_ms = " PARKED_MS ", parked_at = NULL,"
         "     started_at = coalesce(r.started_at, now()), updated_at = now()"
         " FROM c"
         " WHERE r.id = ANY (ARRAY[c.id])"
@@ -214,6 +223,7 @@ static const struct pg_statement run_open_calls = {
     .name = "run_open_calls",
     .sql =
         "SELECT c.call_no, c.call_id, c.name, c.arguments, c.class, c.state,"
+        "     c.kind, floor(date_part('epoch', c.due_at - now()) * 1000)::int8,"
         "     c.idempotency_key, c.result, c.is_error"
         " FROM tool_calls c"
         " WHERE c.run_id = $1"
@@ -227,22 +237,6 @@ static const struct pg_statement run_open_calls = {
 };
 /* clang-format on */
 
-static enum call_class class_parse(struct text word)
-{
-    if (text_is(word, "pure"))
-        return CALL_PURE;
-    if (text_is(word, "client"))
-        return CALL_CLIENT;
-    return text_is(word, "idempotent") ? CALL_IDEMPOTENT : CALL_ONCE;
-}
-
-static enum call_state state_parse(struct text word)
-{
-    if (text_is(word, "intent"))
-        return CALL_INTENT;
-    return text_is(word, "done") ? CALL_DONE : CALL_UNKNOWN;
-}
-
 static int call_read(struct row *row, void *out, struct error *err)
 {
     struct run_call call = {.call_no = row_int(row)};
@@ -250,8 +244,13 @@ static int call_read(struct row *row, void *out, struct error *err)
     call.call_id = row_text(row);
     call.name = row_text(row);
     call.arguments = row_text(row);
-    call.class = class_parse(pg_get_text(row->result, row->row, row->column++));
-    call.state = state_parse(pg_get_text(row->result, row->row, row->column++));
+    if (!call_class_parse(row_word(row), &call.class) ||
+        !call_state_parse(row_word(row), &call.state) ||
+        !wait_kind_parse(row_word(row), &call.kind))
+        return error_set(err, E_INTERNAL,
+                         "a call is of a class, state or kind that this program "
+                         "does not know");
+    call.due_in_ms = row_int_or(row, CALL_NEVER_DUE);
     call.idempotency_key = row_text(row);
     call.result = row_text(row);
     call.is_error = row_bool(row);

@@ -28,6 +28,8 @@ struct run_claim {
     int64_t expires_in_ms; /* from now on, by the database's clock; may be negative */
     bool cancelling;       /* its cancel was asked for (of run_leases_held only) */
     int64_t waited_us;     /* since it was due */
+    struct text kind;      /* which kind of work it is: "agent" */
+    int64_t parked_ms;     /* how long it waited for open calls, in all; no time of work */
     size_t place;          /* among the runs that were asked for (of run_leases_claim only) */
 };
 

@@ -1,8 +1,10 @@
 #pragma once
 /* What a worker writes of a run that it holds. run_writer.h writes it. */
 
+#include "shared/store/runs/call_state.h"
 #include "shared/store/runs/run_state.h"
 #include "shared/store/runs/run_steps.h"
+#include "shared/store/runs/waits.h"
 #include "shared/store/store.h"
 #include "shared/store/threads/messages.h"
 
@@ -16,11 +18,9 @@ struct run_lease {
     int64_t step; /* raised by each successful write */
 };
 
-/* CALL_CLIENT: the client executes it; an intent until it gives the output (tool_outputs.h). */
-enum call_class { CALL_PURE, CALL_IDEMPOTENT, CALL_ONCE, CALL_CLIENT };
-enum call_state { CALL_INTENT, CALL_DONE, CALL_UNKNOWN };
+#define CALL_NEVER_DUE INT64_MAX
 
-/* A tool call. Written first as an intent, later as done or unknown with its result. */
+/* A tool call (call_state.h). One with a kind is parked as open, and others settle it. */
 struct run_call {
     int64_t call_no; /* counts up within the run */
     struct text call_id;
@@ -28,6 +28,8 @@ struct run_call {
     struct text arguments; /* as the model wrote them */
     enum call_class class;
     enum call_state state;
+    enum wait_kind kind; /* WAIT_NONE: the worker executes it */
+    int64_t due_in_ms;   /* of one with a kind: from now on, may be negative; CALL_NEVER_DUE */
     struct text idempotency_key;
     struct text result; /* TEXT_NONE: none yet */
     bool is_error;
@@ -62,6 +64,7 @@ struct run_step_write {
 struct run_changes {
     int64_t prompt_tokens; /* used since the last write */
     int64_t completion_tokens;
+    int errors; /* added to the run's; negative where earlier ones were overcome */
     const struct run_message *messages; /* appended in this order */
     size_t message_count;
     const struct run_call *calls; /* inserted, or state, result and is_error of known ones set */
@@ -79,19 +82,16 @@ struct run_ending {
     struct text incomplete_reason; /* RUN_INCOMPLETE: "max_completion_tokens", … */
 };
 
-/* What a run that no worker has waits for. A claim clears it. */
-enum run_wait { RUN_WAIT_NONE, RUN_WAIT_BACKOFF, RUN_WAIT_RATE_LIMIT, RUN_WAIT_TOOL_OUTPUTS };
+/* Why a run that is given back is not due at once. A claim clears it. */
+enum run_wait { RUN_WAIT_NONE, RUN_WAIT_BACKOFF, RUN_WAIT_RATE_LIMIT };
 
 /* How a run is given back to the queue. */
 struct run_return {
     int64_t delay_ms; /* due that much later; 0: it keeps its place before what came later */
-    int errors;       /* added to the run's; negative where earlier ones were overcome */
     enum run_wait wait_kind;
 };
 
-/* Lets go of a run that waits for somebody outside: it becomes requires_action and holds no slot.
- * Who brings what it waits for makes it queued again. */
+/* How a run is parked, which waits for the open calls of the same write. */
 struct run_parking {
-    enum run_wait wait_kind;     /* not RUN_WAIT_NONE */
     struct text required_action; /* JSON object, as the API shows it; TEXT_NONE: none */
 };

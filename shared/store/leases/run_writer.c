@@ -242,12 +242,28 @@ int run_leases_hand_back(struct run_writer *writer, struct run_lease *lease,
     return write_ask(writer, lease, changes, &write, err);
 }
 
+/* What clients see of a run whose calls are open. */
+static enum run_status parked_status(const struct run_changes *changes)
+{
+    enum run_status status = RUN_QUEUED;
+    size_t open = 0;
+
+    for (size_t i = 0; i < changes->call_count; i++) {
+        if (changes->calls[i].state != CALL_OPEN)
+            continue;
+        open++;
+        if (wait_of(changes->calls[i].kind)->needs_action)
+            status = RUN_REQUIRES_ACTION;
+    }
+    ASSERT(open > 0);
+    return status;
+}
+
 int run_leases_park(struct run_writer *writer, struct run_lease *lease,
                     const struct run_changes *changes, const struct run_parking *how,
                     struct error *err)
 {
-    struct run_write write = {.leaves = RUN_REQUIRES_ACTION, .parking = how};
+    struct run_write write = {.leaves = parked_status(changes), .parking = how};
 
-    ASSERT(how->wait_kind != RUN_WAIT_NONE);
     return write_ask(writer, lease, changes, &write, err);
 }

@@ -65,7 +65,8 @@ SUSPENDS MUSTCHECK int run_leases_hand_back(struct run_writer *writer, struct ru
                                             const struct run_changes *changes,
                                             const struct run_return *how, struct error *err);
 
-/* Lets go of a run that waits for somebody outside. `changes` may be NULL. */
+/* Lets go of a run that waits for its open calls, of which `changes` has one at least: it becomes
+ * requires_action or queued, as their kinds say, and holds nothing (see runs/waits.h). */
 SUSPENDS MUSTCHECK int run_leases_park(struct run_writer *writer, struct run_lease *lease,
                                        const struct run_changes *changes,
                                        const struct run_parking *how, struct error *err);

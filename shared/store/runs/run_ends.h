@@ -1,51 +1,92 @@
 #pragma once
-/* Inside the store: what every statement that ends runs must do beside, as parts of its WITH.
+/* Inside the store: the end of a run, said once.
  *
- * Ending a run takes its row and its thread's, in this order. A statement that ends many runs at
- * once waits for neither row, since a person at a prompt may hold one for hours. It locks the runs,
- * then what SQL_LOCK_THREADS finds, and ends those runs of which SQL_MAY_END is true; the others
- * are left as they are.
+ * Six statements end runs: run_group (a worker's last write), run_cancel and the interrupt of
+ * run_multitask.c (a person), the reaper's two, and the hand back of a worker that leaves. They
+ * all do it alike, with the parts below:
  *
- * `ended` is a CTE with columns id, thread_id, status (the new, terminal one). A thread is released
- * only if this run is its active one. A row can't be updated twice in one statement, so a statement
- * that writes steps itself names them in `except` ("AND s.seq NOT IN (…)", or "").
+ *   lock      the run, then its thread. A statement that ends many runs at once waits for neither
+ *             row, since a person at a prompt may hold one for hours: it takes what SQL_LOCK_ENDING
+ *             gets, and leaves out the runs of which SQL_MAY_BECOME is false
+ *   columns   SQL_BECOMES: status, times, error; SQL_WAITS_NO_MORE
+ *   after     SQL_AFTER_END: the thread is released, steps end, open calls are cancelled
+ *   promote   the next held run of the thread, by a statement of its own (promotions.h), in the
+ *             same transaction where it is known before which runs end, else right after it
+ *
+ * What follows from an ending is another part of SQL_AFTER_END, set-based over all runs that end.
  */
 
 /* clang-format off */
-#define SQL_STEP_STATUS_OF(status) \
-    "CASE " status " WHEN 'incomplete' THEN 'failed' ELSE " status " END"
+#define SQL_IS_END(status) \
+    status " IN ('completed', 'failed', 'incomplete', 'cancelled', 'expired')"
 
-/* Locks the threads of runs that are about to end (`ending` has columns id, thread_id). Threads
- * that somebody else has locked are left out. Gives the ids of the runs. */
-#define SQL_LOCK_THREADS(ending) \
-    "SELECT e.id" \
-    " FROM " ending " e" \
-    " JOIN threads its ON its.id = ANY (ARRAY[e.thread_id])" \
-    "   AND its.active_run = e.id" \
-    " FOR NO KEY UPDATE OF its SKIP LOCKED"
+/* What a run becomes when somebody cancels it: one in progress ends by its worker. */
+#define SQL_CANCELLED(status) \
+    "CASE " status " WHEN 'in_progress' THEN 'cancelling' ELSE 'cancelled' END"
 
-/* Of a run `r` of those: its thread is locked by this statement, or the run has no thread to
- * release. `locked` is what SQL_LOCK_THREADS gave. */
-#define SQL_MAY_END(r, locked) \
-    "(" r ".id IN (SELECT id FROM " locked ")" \
+/* The columns of a run `r` that gets the status `becomes`, which may be an end. */
+#define SQL_BECOMES(becomes, error) \
+    "status = " becomes "," \
+    " updated_at = now()," \
+    " last_error = CASE WHEN " SQL_IS_END(becomes) " THEN " error " ELSE r.last_error END," \
+    " completed_at = CASE WHEN " becomes " IN ('completed', 'incomplete') THEN now() END," \
+    " failed_at = CASE WHEN " becomes " = 'failed' THEN now() END," \
+    " cancelled_at = CASE WHEN " becomes " = 'cancelled' THEN now() END"
+
+/* open_calls stays: SQL_AFTER_END looks at it. */
+#define SQL_WAITS_NO_MORE \
+    "wait_kind = NULL, required_action = NULL, wakes_at = NULL, parked_at = NULL"
+
+/* CTEs behind `l`, the locked runs with columns id, thread_id and becomes: locks the threads of
+ * those that end, as far as nobody else has locked them. */
+#define SQL_LOCK_ENDING(l) \
+    "ending AS (" \
+    "    SELECT id, thread_id" \
+    "    FROM " l \
+    "    WHERE " SQL_IS_END("becomes") ")," \
+    " h AS MATERIALIZED (" \
+    "    SELECT e.id" \
+    "    FROM ending e" \
+    "    JOIN threads its ON its.id = ANY (ARRAY[e.thread_id])" \
+    "      AND its.active_run = e.id" \
+    "    FOR NO KEY UPDATE OF its SKIP LOCKED)"
+
+/* Of a row of `l`, after SQL_LOCK_ENDING: the run does not end, or its thread is locked by this
+ * statement, or it has no thread to release. */
+#define SQL_MAY_BECOME(l) \
+    "(NOT (" SQL_IS_END(l ".becomes") ")" \
+    " OR " l ".id IN (SELECT id FROM h)" \
     " OR NOT EXISTS (" \
     "     SELECT 1" \
     "     FROM threads its" \
-    "     WHERE its.id = ANY (ARRAY[" r ".thread_id])" \
-    "       AND its.active_run = " r ".id))"
+    "     WHERE its.id = ANY (ARRAY[" l ".thread_id])" \
+    "       AND its.active_run = " l ".id))"
 
-#define SQL_RELEASE_THREADS(ended) \
-    "UPDATE threads t" \
-    " SET active_run = NULL" \
-    " FROM " ended " e" \
-    " WHERE t.id = e.thread_id" \
-    "   AND t.active_run = e.id"
-
-#define SQL_END_STEPS(ended, except) \
-    "UPDATE run_steps s" \
-    " SET status = " SQL_STEP_STATUS_OF("e.status") ", ended_at = now()" \
-    " FROM " ended " e" \
-    " WHERE s.run_id = e.id" \
-    "   AND s.status = 'in_progress'" \
-    "   " except
+/* CTEs behind `ended`, the runs that ended, with columns id, thread_id, status (the new one) and
+ * open_calls. A thread is released only if this run is its active one. The steps of a completed
+ * run were completed by its worker. A row can't be updated twice in one statement, so a statement
+ * that writes steps itself names them in `except` ("AND s.seq NOT IN (…)", or ""). */
+#define SQL_AFTER_END(ended, except) \
+    "released AS (" \
+    "    UPDATE threads t" \
+    "    SET active_run = NULL" \
+    "    FROM " ended " e" \
+    "    WHERE t.id = e.thread_id" \
+    "      AND t.active_run = e.id)," \
+    " steps_ended AS (" \
+    "    UPDATE run_steps s" \
+    "    SET status = CASE e.status WHEN 'incomplete' THEN 'failed' ELSE e.status END," \
+    "        ended_at = now()" \
+    "    FROM " ended " e" \
+    "    WHERE e.status <> 'completed'" \
+    "      AND s.run_id = ANY (ARRAY[e.id])" \
+    "      AND s.status = 'in_progress'" \
+    "      " except ")," \
+    " calls_cancelled AS (" \
+    "    UPDATE tool_calls c" \
+    "    SET state = 'cancelled'" \
+    "    FROM " ended " e" \
+    "    WHERE e.open_calls > 0" \
+    "      AND c.run_id = ANY (ARRAY[e.id])" \
+    "      AND c.state = 'open')"
 /* clang-format on */

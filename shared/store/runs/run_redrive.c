@@ -10,6 +10,7 @@
  */
 
 #include "shared/store/runs/promotions.h"
+#include "shared/store/runs/run_ends.h"
 #include "shared/store/runs/run_rows.h"
 
 static const struct pg_statement redrive_lock_run = {
@@ -38,7 +39,8 @@ static const struct pg_statement redrive = {
         "    UPDATE runs r"
         "    SET status = 'queued', fence = r.fence + 1, owner = NULL, crashes = 0, errors = 0,"
         "        last_error = NULL, failed_at = NULL, started_at = NULL,"
-        "        wait_kind = NULL, required_action = NULL, held = nextval('run_places'),"
+        "        " SQL_WAITS_NO_MORE ", open_calls = 0, parked_ms = NULL,"
+        "        held = nextval('run_places'),"
         "        expires_at = now() + $4 * interval '1 ms', updated_at = now()"
         "    FROM threads t"
         "    WHERE " SQL_THIS_RUN

@@ -16,7 +16,7 @@
     " " SQL_SECONDS("r.cancelled_at") "," \
     " " SQL_SECONDS("r.expires_at") "," \
     " " SQL_SECONDS("r.updated_at") "," \
-    " r.status = 'queued' AND r.held IS NOT NULL"
+    " r.status = 'queued' AND r.held IS NOT NULL, r.open_calls"
 /* clang-format on */
 
 /* Reads RUN_COLUMNS. Returns 0, or -E_LIMIT. */

@@ -39,6 +39,7 @@ int run_read(struct row *row, void *out, struct error *err)
     run.expires_at = row_int(row);
     run.updated_at = row_int(row);
     run.held = row_bool(row);
+    run.open_calls = (int)row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct run *)out = run;
@@ -180,18 +181,16 @@ static const struct pg_statement run_cancel = {
     .sql =
         "WITH r AS ("
         "    UPDATE runs r"
-        "    SET updated_at = now(),"
-        "        status = CASE r.status WHEN 'in_progress' THEN 'cancelling' ELSE 'cancelled' END,"
-        "        cancelled_at = CASE r.status WHEN 'in_progress' THEN NULL ELSE now() END"
+        "    SET " SQL_BECOMES(SQL_CANCELLED("r.status"), "NULL::jsonb") ","
+        "        " SQL_WAITS_NO_MORE
         "    WHERE " SQL_THIS_RUN
         "      AND r.status IN ('queued', 'requires_action', 'in_progress')"
         "    RETURNING r.*),"
         " ended AS ("
-        "    SELECT id, thread_id, status"
+        "    SELECT id, thread_id, status, open_calls"
         "    FROM r"
-        "    WHERE status = 'cancelled'),"
-        " t AS (" SQL_RELEASE_THREADS("ended") "),"
-        " s AS (" SQL_END_STEPS("ended", "") ")"
+        "    WHERE " SQL_IS_END("status") "),"
+        " " SQL_AFTER_END("ended", "")
         " SELECT " RUN_COLUMNS
         " FROM r",
     .types = "uuu",

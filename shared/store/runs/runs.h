@@ -36,7 +36,8 @@ struct run {
     int64_t cancelled_at;
     int64_t expires_at;
     int64_t updated_at;
-    bool held; /* queued behind the active run of its thread */
+    bool held;      /* queued behind the active run of its thread */
+    int open_calls; /* that it waits for (waits.h); of one that ended: still waited for */
 };
 
 struct run_list {

@@ -1,10 +1,9 @@
 /* What the client gives a run that waits for it
  *
  * Two statements in one transaction. The first locks the row of the run, so the snapshot of the
- * second is newer than whatever held the row, and sees the messages and calls that came with it.
- * Everything in the second is selected FROM r, the compare-and-set on the run: it happens as a
- * whole or not at all. The fence is raised, so that no worker that had the run before can write any
- * more.
+ * second is newer than whatever held the row, and sees the calls that came with it. The second
+ * settles the run's open calls of the kind 'client' (open_calls.h) if these are the calls whose
+ * outputs were given, and else nothing.
  *
  * When the reply to an attempt is lost, the ledger tells what became of it: outputs that it has
  * already, word for word, were given by an earlier attempt.
@@ -12,6 +11,7 @@
 
 #include "shared/store/runs/tool_outputs.h"
 
+#include "shared/store/runs/open_calls.h"
 #include "shared/store/runs/run_rows.h"
 
 #define ATTEMPTS 4
@@ -20,7 +20,7 @@
 #define OUTPUT_TYPES  "uuuj"
 #define OUTPUT_VALUES 4
 
-#define OUTPUTS "jsonb_to_recordset($4) AS o (id uuid, call_id text, output text)"
+#define OUTPUTS "jsonb_to_recordset($4) AS o (call_id text, output text)"
 
 static const struct pg_statement outputs_lock = {
     .name = "outputs_lock",
@@ -30,70 +30,33 @@ static const struct pg_statement outputs_lock = {
 };
 
 /* clang-format off */
-/* The ids that the run waits for are those that are given. */
-#define OUTPUTS_FIT \
-    "(" \
-    "    SELECT array_agg(w.call ->> 'id' ORDER BY w.call ->> 'id')" \
-    "    FROM jsonb_array_elements(" \
-    "        r.required_action #> '{submit_tool_outputs,tool_calls}') AS w (call)" \
-    " ) = (" \
-    "    SELECT array_agg(o.call_id ORDER BY o.call_id)" \
-    "    FROM " OUTPUTS ")"
-
-#define OUTPUT_CONTENT \
-    "jsonb_build_array(jsonb_build_object(" \
-    "    'type', 'text'," \
-    "    'text', jsonb_build_object('value', o.output, 'annotations', '[]'::jsonb)))"
-
-#define WRITE_OUTPUTS \
-    "INSERT INTO messages (" \
-    "    id, tenant_id, thread_id, run_id, agent_id, seq, role, hidden, content, tool_call_id)" \
-    " SELECT o.id, r.tenant_id, r.thread_id, r.id, r.agent_id," \
-    "     (SELECT coalesce(max(seq), 0) FROM messages WHERE run_id = $1)" \
-    "         + row_number() OVER (ORDER BY c.call_no)," \
-    "     'tool', true, " OUTPUT_CONTENT ", c.call_id" \
-    " FROM r, c" \
-    " JOIN " OUTPUTS " ON o.call_id = c.call_id" \
-    " ORDER BY c.call_no"
-
-#define COMPLETE_STEP \
-    "UPDATE run_steps s" \
-    " SET status = 'completed'," \
-    "     ended_at = now()," \
-    "     tool_calls = (" \
-    "         SELECT jsonb_agg(" \
-    "             CASE WHEN o.call_id IS NULL THEN e.call" \
-    "                 ELSE jsonb_set(e.call, '{function,output}', to_jsonb(o.output)) END" \
-    "             ORDER BY e.place)" \
-    "         FROM jsonb_array_elements(s.tool_calls) WITH ORDINALITY AS e (call, place)" \
-    "         LEFT JOIN " OUTPUTS " ON o.call_id = e.call ->> 'id')" \
-    " FROM r" \
-    " WHERE s.run_id = r.id" \
-    "   AND s.status = 'in_progress'" \
-    "   AND s.type = 'tool_calls'"
-
+/* w: the open calls of the client. */
 static const struct pg_statement outputs_give = {
     .name = "outputs_give",
     .sql =
-        "WITH r AS ("
-        "    UPDATE runs r"
-        "    SET status = 'queued', owner = NULL, fence = r.fence + 1, wait_kind = NULL,"
-        "        required_action = NULL, due_at = now(), updated_at = now()"
+        "WITH w AS MATERIALIZED ("
+        "    SELECT c.run_id, c.call_no, c.call_id"
+        "    FROM runs r"
+        "    JOIN tool_calls c ON c.run_id = ANY (ARRAY[r.id])"
+        "      AND " SQL_CHECKED("c.state = 'open' AND c.kind = 'client'")
         "    WHERE " SQL_THIS_RUN
-        "      AND r.status = 'requires_action'"
-        "      AND " OUTPUTS_FIT
-        "    RETURNING r.*),"
-        " c AS ("
-        "    UPDATE tool_calls c"
-        "    SET state = 'done', result = o.output"
-        "    FROM r, " OUTPUTS
-        "    WHERE c.run_id = r.id"
-        "      AND c.call_id = o.call_id"
-        "      AND c.class = 'client'"
-        "      AND c.state = 'intent'"
-        "    RETURNING c.call_no, c.call_id),"
-        " m AS (" WRITE_OUTPUTS "),"
-        " s AS (" COMPLETE_STEP ")"
+        "      AND r.status = 'requires_action'),"
+        " o AS MATERIALIZED ("
+        "    SELECT *"
+        "    FROM " OUTPUTS "),"
+        " found AS MATERIALIZED ("
+        "    SELECT w.run_id, w.call_no, o.output AS result"
+        "    FROM w"
+        "    JOIN o USING (call_id)),"
+        " given AS MATERIALIZED ("
+        "    SELECT *"
+        "    FROM found"
+        "    WHERE (SELECT count(*) FROM found) = (SELECT count(*) FROM w)"
+        "      AND (SELECT count(*) FROM found) = (SELECT count(*) FROM o)),"
+        " l AS MATERIALIZED ("
+        "    SELECT DISTINCT run_id AS id"
+        "    FROM given),"
+        " " SQL_SETTLE
         " SELECT " RUN_COLUMNS
         " FROM r",
     .types = OUTPUT_TYPES,
@@ -108,7 +71,7 @@ static const struct pg_statement outputs_look = {
         " JOIN tool_calls c ON c.run_id = r.id"
         " JOIN " OUTPUTS " ON o.call_id = c.call_id AND o.output = c.result"
         " WHERE " SQL_THIS_RUN
-        "   AND c.class = 'client'"
+        "   AND c.kind = 'client'"
         "   AND c.state = 'done'",
     .types = OUTPUT_TYPES,
 };
@@ -117,15 +80,12 @@ static const struct pg_statement outputs_look = {
 static int encode(struct buf *buf, const struct tool_output *outputs, size_t count,
                   struct error *err)
 {
-    char id[UUID_TEXT_SIZE];
-
     if (count > TOOL_OUTPUTS_MAX)
         return error_set(err, E_LIMIT, "%zu tool outputs, where %d are allowed", count,
                          TOOL_OUTPUTS_MAX);
     buf_add_char(buf, '[');
     for (size_t i = 0; i < count; i++) {
-        uuid_format(uuid_new(), id);
-        buf_printf(buf, "%s{\"id\":\"%s\",\"call_id\":", i ? "," : "", id);
+        buf_add_string(buf, i ? ",{\"call_id\":" : "{\"call_id\":");
         buf_add_json(buf, outputs[i].call_id);
         buf_add_string(buf, ",\"output\":");
         buf_add_json(buf, outputs[i].output);

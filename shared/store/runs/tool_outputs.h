@@ -11,9 +11,10 @@ struct tool_output {
     struct text output;
 };
 
-/* Gives the outputs of exactly the calls that the run waits for, all or none: they join the thread
- * as tool messages in the order of the calls, the step is completed, and the run is queued and due
- * again. Against a cancel, an expiry or another such request, the first wins. Ids must differ.
+/* Gives the outputs of exactly the calls of the client that the run waits for, all or none: they
+ * are settled (open_calls.h), and the run is queued; due, too, when it waits for nothing else
+ * (out->open_calls is 0). Against a cancel, an expiry or another such request, the first wins. Ids
+ * must differ.
  *
  * RUN_MISSING. Of the others *out is the run, filled too: OUTPUTS_GIVEN (by an earlier attempt,
  * exactly these), OUTPUTS_UNFIT (out->required_action tells what is waited for), OUTPUTS_UNWANTED.

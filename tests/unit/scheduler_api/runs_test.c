@@ -273,7 +273,7 @@ static void waiting(struct fixture *fixture)
         show("/v1/threads/%s/runs/%s", string_at(r, "thread_id"), string_at(r, "id"));
     const char *give = show("%s/submit_tool_outputs", path);
 
-    sql_do(fixture, "UPDATE runs SET status = 'requires_action', wait_kind = 'tool_outputs',"
+    sql_do(fixture, "UPDATE runs SET status = 'requires_action', wait_kind = 'calls',"
                     " required_action = '{\"type\":\"submit_tool_outputs\",\"submit_tool_outputs\":"
                     "{\"tool_calls\":[{\"id\":\"call_1\"},{\"id\":\"call_2\"}]}}'");
     r = expect(fixture, 200, "GET", path, NULL);

@@ -60,9 +60,8 @@ static int write_one(struct writer *writer, const struct run_changes *changes)
 {
     struct run_lease *lease = &writer->claim->lease;
     struct run_ending ending = {.status = RUN_COMPLETED};
-    struct run_return back = {.delay_ms = 1000, .errors = 1};
-    struct run_parking parking = {.wait_kind = RUN_WAIT_TOOL_OUTPUTS,
-                                  .required_action = TEXT("{}")};
+    struct run_return back = {.delay_ms = 1000};
+    struct run_parking parking = {.required_action = TEXT("{}")};
 
     switch (writer->what) {
     case WRITES:
@@ -72,6 +71,9 @@ static int write_one(struct writer *writer, const struct run_changes *changes)
     case HANDS_BACK:
         return run_leases_hand_back(writer->writer, lease, changes, &back, &writer->err);
     case PARKS:
+        writer->call.state = CALL_OPEN;
+        writer->call.kind = WAIT_CLIENT;
+        writer->call.due_in_ms = CALL_NEVER_DUE;
         return run_leases_park(writer->writer, lease, changes, &parking, &writer->err);
     }
     return run_leases_checkpoint(writer->writer, lease, changes, &writer->err);

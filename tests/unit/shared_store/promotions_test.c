@@ -155,9 +155,16 @@ static void parks(struct store *store)
     struct run run = must_run(store);
     struct run_claim claim = must_claim(store, worker, run.id);
     struct run_lease before = claim.lease;
-    struct run_parking how = {.wait_kind = RUN_WAIT_TOOL_OUTPUTS,
-                              .required_action = TEXT("{\"type\": \"x\"}")};
-    struct run_changes changes = {.prompt_tokens = 3};
+    struct run_parking how = {.required_action = TEXT("{\"type\": \"x\"}")};
+    struct run_call call = {.call_no = 1,
+                            .call_id = TEXT("c"),
+                            .name = TEXT("f"),
+                            .arguments = TEXT("{}"),
+                            .state = CALL_OPEN,
+                            .kind = WAIT_CLIENT,
+                            .due_in_ms = CALL_NEVER_DUE,
+                            .idempotency_key = TEXT("k")};
+    struct run_changes changes = {.prompt_tokens = 3, .calls = &call, .call_count = 1};
     struct run_claim_list held;
 
     MUST(run_leases_park(writer_of(store->pg), &claim.lease, &changes, &how, &test_err));
@@ -167,11 +174,12 @@ static void parks(struct store *store)
     cr_assert_eq(must_get_run(store, run.id).owner, 0);
     cr_assert_str_eq(
         sql_string(store, "SELECT concat(wait_kind, ' ', required_action::text) FROM runs"),
-        "tool_outputs {\"type\": \"x\"}");
+        "calls {\"type\": \"x\"}");
     MUST(run_leases_held(store->pg, store->arena, worker, &held, &test_err));
     cr_assert_eq(held.count, 0);
     before = claim.lease;
-    GIVES(LEASE_FENCED, run_leases_park(writer_of(store->pg), &claim.lease, NULL, &how, &test_err));
+    GIVES(LEASE_FENCED,
+          run_leases_park(writer_of(store->pg), &claim.lease, &changes, &how, &test_err));
     sql_do("UPDATE runs SET status = 'queued', due_at = now()");
     claim = must_claim(store, worker, run.id);
     cr_assert_eq(claim.lease.step, 1);
@@ -181,7 +189,7 @@ static void parks(struct store *store)
                  1);
     sql_do("UPDATE runs SET status = 'cancelling'");
     GIVES(LEASE_CANCELLING,
-          run_leases_park(writer_of(store->pg), &claim.lease, NULL, &how, &test_err));
+          run_leases_park(writer_of(store->pg), &claim.lease, &changes, &how, &test_err));
 }
 
 Test(run_leases, are_let_go_of_while_a_run_waits_for_somebody_outside)

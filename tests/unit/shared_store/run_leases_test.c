@@ -235,7 +235,7 @@ Test(run_leases, recognise_a_write_that_was_applied_before)
 static void check_fenced(const struct store *store, struct run_lease lease, int want)
 {
     struct run_ending ending = {.status = RUN_COMPLETED};
-    struct run_return how = {.errors = 1};
+    struct run_return how = {.delay_ms = 1};
     const char *state = "SELECT string_agg(r::text, '') FROM runs r";
     const char *before = sql_string(store, "%s", state);
     struct run_lease used;
@@ -360,10 +360,11 @@ static void hands_back(struct store *store)
     struct run run = must_run(store);
     struct run_claim claim = must_claim(store, worker, run.id);
     struct run_lease before = claim.lease;
-    struct run_return how = {.delay_ms = 60000, .errors = 1};
+    struct run_return how = {.delay_ms = 60000};
     struct parts parts;
 
     parts_init(&parts, 1);
+    parts.changes.errors = 1;
     MUST(run_leases_hand_back(writer_of(store->pg), &claim.lease, &parts.changes, &how, &test_err));
     MUST(run_leases_hand_back(writer_of(store->pg), &before, &parts.changes, &how, &test_err));
     check_run(store, run.id, RUN_QUEUED);
