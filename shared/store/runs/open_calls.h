@@ -1,30 +1,30 @@
 #pragma once
 /* Settling the calls that a parked run waits for (waits.h), by one statement whoever settles them.
  *
- * A settlement writes the result into the ledger and into the run's step, and counts the run's open
- * calls down. When it was the last one the run is queued and due at once, and its step completed;
- * the worker that claims it adds the results to the thread. The fence is raised, so that no worker
- * that had the run before can write any more. */
+ * A settlement writes the result into the ledger and into the run's step, and counts the open
+ * calls of the run down. When it was the last one the run is queued and due at once, and its step
+ * completed; the worker that claims it adds the results to the thread. The fence is raised, so that
+ * no worker that had the run before can write any more. */
 
 #include "shared/store/runs/waits.h"
 #include "shared/store/store.h"
 
 #define OPEN_CALLS_BATCH 500
 
-/* Settles the calls whose due_at has come, of at most OPEN_CALLS_BATCH runs. *out_settled: how many
- * calls. *out_more: there may be others. May run in several processes at once, and be cut off at any
- * moment: what was not settled is found again. A run that somebody else is at is left for the next
- * time. */
+/* Settles the calls whose due_at has come, of at most OPEN_CALLS_BATCH runs. *out_settled: how
+ * many calls. *out_more: there may be others. It may run in several processes at once, and be cut
+ * off at any moment: what was not settled is found again. A run that somebody else is at is left
+ * for the next time. */
 SUSPENDS MUSTCHECK int open_calls_sweep(struct pg *pg, int64_t *out_settled, bool *out_more,
                                         struct error *err);
 
 /* Inside the store.
  *
- * CTEs behind `l` (id), locked and parked runs, and `given` (run_id, call_no, result), open calls of
- * theirs with what they give: settles these, and gives the runs of `l` as `r`. The number of open
- * calls is counted down on the row itself, so it does not matter what else was settled since the
- * statement's snapshot. What clients must do they do in one request, so required_action goes with
- * it. */
+ * CTEs behind `l` (id), locked and parked runs, and `given` (run_id, call_no, result), open calls
+ * of theirs with what they give: settles these, and gives the runs of `l` as `r`. The number of
+ * open calls is counted down on the row itself, so it does not matter what else was settled since
+ * the statement's snapshot. What clients must do they do in one request, so required_action goes
+ * with it. */
 /* clang-format off */
 #define SQL_SETTLE \
     "settled AS (" \
@@ -36,7 +36,8 @@ SUSPENDS MUSTCHECK int open_calls_sweep(struct pg *pg, int64_t *out_settled, boo
     "      AND c.state = 'open'" \
     "    RETURNING c.run_id, c.call_no, c.call_id, c.kind, c.result)," \
     " n AS MATERIALIZED (" \
-    "    SELECT l.id, count(x.call_no) AS calls, coalesce(bool_or(x.kind = 'client'), false) AS acted" \
+    "    SELECT l.id, count(x.call_no) AS calls," \
+    "        coalesce(bool_or(x.kind = 'client'), false) AS acted" \
     "    FROM l" \
     "    LEFT JOIN settled x ON x.run_id = l.id" \
     "    GROUP BY l.id)," \

@@ -2,8 +2,8 @@
 /* What a run waits for outside of itself: the kinds of open calls. Pure.
  *
  * Whatever a run waits for is a call in its ledger (tool_calls) that is open: a function of the
- * client, a time. The write that opens the calls parks the run: from then on it holds no worker, no
- * slot and no lease, and runs.open_calls says how many are open.
+ * client, a time. The write that opens the calls parks the run: from then on it holds no worker,
+ * no slot and no lease, and runs.open_calls says how many are open.
  *
  *                                                    +-- settled, others are open --+
  *                                                    v                              |
@@ -61,10 +61,11 @@ const struct wait *wait_of(enum wait_kind kind);
 /* WAIT_NONE for TEXT_NONE. False, output untouched, for an unknown word. */
 MUSTCHECK bool wait_kind_parse(struct text name, enum wait_kind *out);
 
-/* Inside the store: the result of a call of a kind with WAIT_LAPSES_SETTLED, when its time comes. */
+/* Inside the store: the result of a call with WAIT_LAPSES_SETTLED, when its time comes. */
 /* clang-format off */
 #define SQL_WAIT_LAPSED(kind) \
     "CASE " kind " WHEN 'time' THEN" \
-    "    'It is now ' || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') || '.'" \
+    "    'It is now '" \
+    "        || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') || '.'" \
     " ELSE 'Error: the time for this call is over.' END"
 /* clang-format on */

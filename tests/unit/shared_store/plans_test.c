@@ -7,6 +7,8 @@
 #include "shared/store/access/idempotency.h"
 #include "shared/store/dispatch/dispatch.h"
 #include "shared/store/fleet/reaper.h"
+#include "shared/store/runs/open_calls.h"
+#include "shared/store/runs/tool_outputs.h"
 #include "shared/store/threads/histories.h"
 
 static const struct uuid any = {{0}};
@@ -89,6 +91,32 @@ static void use_api(const struct store *store)
     MUST(threads_delete(store, thread.id, NULL, &test_err));
 }
 
+static void use_waits(const struct store *store, int64_t worker)
+{
+    struct run run = must_run(store);
+    struct run_claim claim = must_claim(store, worker, run.id);
+    const struct tool_output output = {TEXT("c"), TEXT("sunny")};
+    struct run_call calls[2] = {{.call_no = 1, .call_id = TEXT("c"), .kind = WAIT_CLIENT},
+                                {.call_no = 2, .call_id = TEXT("t"), .kind = WAIT_TIME}};
+    struct run_changes changes = {.calls = calls, .call_count = 2};
+    struct run_parking how = {.required_action = TEXT("{}")};
+    int64_t settled = 0;
+    bool more;
+
+    for (int i = 0; i < 2; i++) {
+        calls[i].name = TEXT("f");
+        calls[i].arguments = TEXT("{}");
+        calls[i].idempotency_key = TEXT("k");
+        calls[i].state = CALL_OPEN;
+        calls[i].due_in_ms = i ? 0 : CALL_NEVER_DUE;
+    }
+    MUST(run_leases_park(writer_of(store->pg), &claim.lease, &changes, &how, &test_err));
+    MUST(open_calls_sweep(store->pg, &settled, &more, &test_err));
+    cr_assert_eq(settled, 1);
+    MUST(tool_outputs_give(store, any, run.id, &output, 1, &run, &test_err));
+    GIVES(OUTPUTS_GIVEN, tool_outputs_give(store, any, run.id, &output, 1, &run, &test_err));
+}
+
 static void use_worker(const struct store *store)
 {
     struct dispatch_query query = {.limit = 100,
@@ -141,6 +169,7 @@ static void use_worker(const struct store *store)
     MUST(run_leases_hand_back(writer_of(store->pg), &claim.lease, NULL, &how, &test_err));
     claim = must_claim(store, worker, run.id);
     MUST(run_leases_finish(writer_of(store->pg), &claim.lease, NULL, &ending, &test_err));
+    use_waits(store, worker);
     MUST(dispatch_offer(store->pg, store->arena, &query, &ready, &test_err));
     MUST(dispatch_poll(store->pg, 0, 10, polled, &polled_count, &test_err));
     MUST(dispatch_tenants(store->pg, store->arena, &tenants, &test_err));
@@ -295,9 +324,15 @@ Test(plans, find_a_run_by_its_id_however_many_its_worker_has_in_hand)
     with_store(finds_by_id);
 }
 
+static int64_t message_scans(void)
+{
+    return sql_int("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'messages'");
+}
+
 /* A statement keeps the plan that it got while the tables were empty and never looked at. */
 static void finds_messages(struct store *store)
 {
+    int64_t before = message_scans(); /* by the migrations */
     int64_t before_sessions = sessions();
     int64_t worker = must_worker(store);
     struct store used = *store;
@@ -325,7 +360,7 @@ static void finds_messages(struct store *store)
     }
     pg_close(used.pg);
     wait_for_sessions(before_sessions);
-    cr_assert_eq(sql_int("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'messages'"), 0);
+    cr_assert_eq(message_scans(), before);
     cr_assert_eq(sql_int("SELECT idx_tup_read FROM pg_stat_user_indexes"
                          " WHERE indexrelname = 'messages_thread'"),
                  10);
