@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "providers/registry.h"
 #include "scheduler/api/claim_returns.h"
 #include "scheduler/api/idempotency.h"
 #include "scheduler/api/key_cache.h"
@@ -25,14 +26,38 @@
 enum { REPLY_BYTES_MAX = 64 * 1024 * 1024, ERROR_LINES_A_SECOND = 5 };
 enum { DATABASE_WAIT_MS = 2000 };
 
+static int check_model(void *arg, struct text model, struct failure *failure)
+{
+    const struct api *api = arg;
+    struct provider_target target;
+    struct error err;
+
+    if (provider_registry_resolve(api->registry, model, &target, &err) < 0)
+        return failure_param(failure, 400, "model", "model_not_found", "%s.", err.text);
+    return 0;
+}
+
+int request_check_model(struct request *request)
+{
+    struct text model = json_get_text(request->body, "model");
+
+    return model.ptr ? check_model(request->api, model, &request->failure) : 0;
+}
+
 struct api *api_new(const struct api_options *options)
 {
     struct api *api = xcalloc(1, sizeof(*api));
+    struct submit_options submit = {
+        .shards = options->shards,
+        .run_ttl_ms = options->run_ttl_ms,
+        .events = options->events,
+        .check_model = check_model,
+        .arg = api,
+    };
 
     ASSERT(options->pg && options->registry);
     api->pg = options->pg;
     api->registry = options->registry;
-    api->shards = options->shards < 1 ? 1 : options->shards;
     api->run_ttl_ms = options->run_ttl_ms < 1 ? INT64_C(24) * 3600 * 1000 : options->run_ttl_ms;
     api->events = options->events;
     if (options->tables)
@@ -41,7 +66,7 @@ struct api *api_new(const struct api_options *options)
         endpoints_init(&api->endpoints, surfaces, surfaces_count);
     api_metrics_init(&api->metrics, &api->endpoints);
     api->keys = key_cache_new();
-    api->agents = agent_cache_new();
+    api->submitter = submitter_new(&submit);
     api->claim_returns = claim_returns_new();
     api->poll.average_ms = 2000;
     return api;
@@ -53,7 +78,7 @@ void api_free(struct api *api)
         return;
     claim_returns_free(api->claim_returns);
     key_cache_free(api->keys);
-    agent_cache_free(api->agents);
+    submitter_free(api->submitter);
     api_metrics_deinit(&api->metrics);
     endpoints_deinit(&api->endpoints);
     free(api);

@@ -7,11 +7,11 @@
  * describes the same.
  */
 
-#include "scheduler/api/events.h"
 #include "scheduler/api/poll.h"
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 #include "shared/http_server/http_server.h"
+#include "shared/submit/run_events.h"
 
 struct api;
 struct endpoint_table;
@@ -24,7 +24,7 @@ struct api_options {
     const struct provider_registry *registry; /* required */
     int shards;                               /* default 1 */
     int64_t run_ttl_ms;                       /* default 24 h */
-    struct api_events events;
+    struct run_events events;
     const struct endpoint_table *const *tables; /* what is served; NULL: surfaces.h */
     size_t tables_count;
 };

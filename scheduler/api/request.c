@@ -2,27 +2,14 @@
 
 #include "scheduler/api/request.h"
 
-#include <stdio.h>
-
 int request_failed(struct request *request, const struct error *err)
 {
-    if (err->code == E_LIMIT) {
-        (void)failure_param(&request->failure, 400, NULL, NULL,
-                            "This is too large for one request: ask for less at once, with a "
-                            "smaller 'limit' or fewer messages.");
-        snprintf(request->failure.cause, sizeof(request->failure.cause), "%s", err->text);
-        return -E_INVALID;
-    }
     return failure_from_error(&request->failure, err);
 }
 
 int request_missing(struct request *request, const char *what, struct text id)
 {
-    char shown[64];
-
-    text_excerpt(id, shown, sizeof(shown));
-    return failure_param(&request->failure, 404, NULL, NULL, "No %s found with id '%s'.", what,
-                         shown);
+    return failure_missing(&request->failure, what, id);
 }
 
 int request_id(struct request *request, size_t index, enum id_kind kind, const char *what,

@@ -3,7 +3,6 @@
  * scheduler/api. */
 
 #include "scheduler/api/endpoints.h"
-#include "scheduler/api/events.h"
 #include "scheduler/api/metrics.h"
 #include "scheduler/api/poll.h"
 #include "shared/check/failure.h"
@@ -11,7 +10,7 @@
 #include "shared/http_server/http_server.h"
 #include "shared/json/json.h"
 #include "shared/store/store.h"
-#include "shared/submit/agent_cache.h"
+#include "shared/submit/submit.h"
 
 struct claim_returns;
 struct key_cache;
@@ -22,13 +21,12 @@ struct provider_registry;
 struct api {
     struct pg *pg;
     const struct provider_registry *registry;
-    int shards;
     int64_t run_ttl_ms;
-    struct api_events events;
+    struct run_events events;
     struct endpoints endpoints;
     struct api_metrics metrics;
     struct key_cache *keys;
-    struct agent_cache *agents;
+    struct submitter *submitter;
     struct claim_returns *claim_returns;
     struct poll poll;
     int64_t errors_second; /* the second in which errors were logged last, and how many */

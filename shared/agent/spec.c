@@ -1,42 +1,99 @@
-/* Putting specs together. A table says for each member whether assistants and runs have it, and
- * what stands there when nobody said anything. */
+/* The members of agents, and putting specs together. */
 
 #include "shared/agent/spec.h"
 
 #include <string.h>
 
+#include "shared/agent/checks.h"
+#include "shared/agent/narrow.h"
+#include "shared/agent/tools.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 
-enum { OF_AGENT = 1, OF_RUN = 2 };
+static const char *const efforts[] = {"none", "minimal", "low", "medium",
+                                      "high", "xhigh",   "max", NULL};
 
-static const struct {
-    const char *name;
-    unsigned where;
-    const char *otherwise;     /* in an assistant */
-    const char *run_otherwise; /* in a run; NULL: as in an assistant */
-} table[SPEC_MEMBER_COUNT] = {
-    [SPEC_MODEL] = {"model", OF_AGENT | OF_RUN, "null", NULL},
-    [SPEC_NAME] = {"name", OF_AGENT, "null", NULL},
-    [SPEC_DESCRIPTION] = {"description", OF_AGENT, "null", NULL},
-    [SPEC_INSTRUCTIONS] = {"instructions", OF_AGENT | OF_RUN, "null", "\"\""},
-    [SPEC_TOOLS] = {"tools", OF_AGENT | OF_RUN, "[]", NULL},
-    [SPEC_TOOL_RESOURCES] = {"tool_resources", OF_AGENT, "null", NULL},
-    [SPEC_METADATA] = {"metadata", OF_AGENT, "{}", NULL},
-    [SPEC_TEMPERATURE] = {"temperature", OF_AGENT | OF_RUN, "null", NULL},
-    [SPEC_TOP_P] = {"top_p", OF_AGENT | OF_RUN, "null", NULL},
-    [SPEC_RESPONSE_FORMAT] = {"response_format", OF_AGENT | OF_RUN, "\"auto\"", NULL},
-    [SPEC_REASONING_EFFORT] = {"reasoning_effort", OF_AGENT | OF_RUN, "null", NULL},
-    [SPEC_MAX_ITERATIONS] = {"max_iterations", OF_AGENT | OF_RUN, "null", NULL},
-    [SPEC_TIMEOUT_SECONDS] = {"timeout_seconds", OF_AGENT | OF_RUN, "null", NULL},
-    [SPEC_HTTP_ALLOW] = {"http_allow", OF_AGENT | OF_RUN, "[]", NULL},
-    [SPEC_MAX_PROMPT_TOKENS] = {"max_prompt_tokens", OF_RUN, "null", NULL},
-    [SPEC_MAX_COMPLETION_TOKENS] = {"max_completion_tokens", OF_RUN, "null", NULL},
-    [SPEC_TRUNCATION_STRATEGY] = {"truncation_strategy", OF_RUN,
-                                  "{\"type\":\"auto\",\"last_messages\":null}", NULL},
-    [SPEC_TOOL_CHOICE] = {"tool_choice", OF_RUN, "\"auto\"", NULL},
-    [SPEC_PARALLEL_TOOL_CALLS] = {"parallel_tool_calls", OF_RUN, "true", NULL},
+#define NULLABLE FIELD_NULLABLE
+#define AGENT    FIELD_OF_AGENT
+#define RUN      FIELD_OF_RUN
+/* clang-format off */
+
+/* The member of the API, its kind, who has it, its limits, its words, its check; the rule for runs;
+ * what stands there when nobody said anything, in an agent and in a run. */
+const struct agent_member agent_members[SPEC_MEMBER_COUNT] = {
+    [SPEC_MODEL] = {
+        {"model", FIELD_STRING, NULLABLE | AGENT | RUN, 1, AGENT_MODEL_MAX, NULL, check_model},
+        MEMBER_REPLACED, "null", NULL},
+    [SPEC_NAME] = {
+        {"name", FIELD_STRING, NULLABLE | AGENT, 0, 256, NULL, NULL},
+        MEMBER_REPLACED, "null", NULL},
+    [SPEC_DESCRIPTION] = {
+        {"description", FIELD_STRING, NULLABLE | AGENT, 0, 512, NULL, NULL},
+        MEMBER_REPLACED, "null", NULL},
+    [SPEC_INSTRUCTIONS] = {
+        {"instructions", FIELD_STRING, NULLABLE | AGENT | RUN, 0, 256000, NULL, NULL},
+        MEMBER_REPLACED, "null", "\"\""},
+    [SPEC_TOOLS] = {
+        {"tools", FIELD_ARRAY, NULLABLE | AGENT | RUN, 0, 128, NULL, check_tools},
+        MEMBER_NARROWED, "[]", NULL},
+    [SPEC_TOOL_RESOURCES] = {
+        {"tool_resources", FIELD_OBJECT, NULLABLE | AGENT, 0, 0, NULL, check_tool_resources},
+        MEMBER_REPLACED, "null", NULL},
+    [SPEC_METADATA] = {
+        {"metadata", FIELD_METADATA, NULLABLE | AGENT, 0, 0, NULL, NULL},
+        MEMBER_REPLACED, "{}", NULL},
+    [SPEC_TEMPERATURE] = {
+        {"temperature", FIELD_NUMBER, NULLABLE | AGENT | RUN, 0, 2, NULL, NULL},
+        MEMBER_REPLACED, "null", NULL},
+    [SPEC_TOP_P] = {
+        {"top_p", FIELD_NUMBER, NULLABLE | AGENT | RUN, 0, 1, NULL, NULL},
+        MEMBER_REPLACED, "null", NULL},
+    [SPEC_RESPONSE_FORMAT] = {
+        {"response_format", FIELD_ANY, NULLABLE | AGENT | RUN, 0, 0, NULL, check_response_format},
+        MEMBER_REPLACED, "\"auto\"", NULL},
+    [SPEC_REASONING_EFFORT] = {
+        {"reasoning_effort", FIELD_STRING, NULLABLE | AGENT | RUN, 0, 0, efforts, NULL},
+        MEMBER_REPLACED, "null", NULL},
+    [SPEC_MAX_ITERATIONS] = {
+        {"max_iterations", FIELD_INTEGER, NULLABLE | AGENT | RUN, 1, 200, NULL, NULL},
+        MEMBER_REPLACED, "null", NULL},
+    [SPEC_TIMEOUT_SECONDS] = {
+        {"timeout_seconds", FIELD_INTEGER, NULLABLE | AGENT | RUN, 1, 86400, NULL, NULL},
+        MEMBER_REPLACED, "null", NULL},
+    [SPEC_HTTP_ALLOW] = {
+        {"http_allow", FIELD_ARRAY, NULLABLE | AGENT | RUN, 0, 100, NULL, check_http_allow},
+        MEMBER_NARROWED, "[]", NULL},
+    [SPEC_MAX_PROMPT_TOKENS] = {
+        {"max_prompt_tokens", FIELD_INTEGER, NULLABLE | RUN, 256, INT32_MAX, NULL, NULL},
+        MEMBER_REPLACED, "null", NULL},
+    [SPEC_MAX_COMPLETION_TOKENS] = {
+        {"max_completion_tokens", FIELD_INTEGER, NULLABLE | RUN, 256, INT32_MAX, NULL, NULL},
+        MEMBER_REPLACED, "null", NULL},
+    [SPEC_TRUNCATION_STRATEGY] = {
+        {"truncation_strategy", FIELD_OBJECT, NULLABLE | RUN, 0, 0, NULL, check_truncation},
+        MEMBER_REPLACED, "{\"type\":\"auto\",\"last_messages\":null}", NULL},
+    [SPEC_TOOL_CHOICE] = {
+        {"tool_choice", FIELD_ANY, NULLABLE | RUN, 0, 0, NULL, check_tool_choice},
+        MEMBER_REPLACED, "\"auto\"", NULL},
+    /* Only what was said goes out to a provider; the API shows true for null. */
+    [SPEC_PARALLEL_TOOL_CALLS] = {
+        {"parallel_tool_calls", FIELD_BOOLEAN, NULLABLE | RUN, 0, 0, NULL, NULL},
+        MEMBER_REPLACED, "null", NULL},
 };
+/* clang-format on */
+
+const struct fields agent_fields = {&agent_members[0].field, SPEC_MEMBER_COUNT,
+                                    sizeof(agent_members[0]), NULL, 0};
+
+static const char *name_of(enum spec_member member)
+{
+    return agent_members[member].field.name;
+}
+
+static bool is_of(enum spec_member member, unsigned whose)
+{
+    return agent_members[member].field.flags & whose;
+}
 
 int agent_spec_parse(struct text spec, struct arena *arena, struct agent_spec *out,
                      struct error *err)
@@ -49,8 +106,8 @@ int agent_spec_parse(struct text spec, struct arena *arena, struct agent_spec *o
         return error_wrap(err, "spec of an assistant");
     if (!json_object_is_type(object, json_type_object))
         return error_set(err, E_INVALID, "the spec of an assistant is no object");
-    for (size_t i = 0; i < SPEC_MEMBER_COUNT; i++) {
-        struct json_object *value = json_get(object, table[i].name);
+    for (enum spec_member i = 0; i < SPEC_MEMBER_COUNT; i++) {
+        struct json_object *value = json_get(object, name_of(i));
         struct text text;
 
         if (!value)
@@ -67,13 +124,13 @@ int agent_spec_parse(struct text spec, struct arena *arena, struct agent_spec *o
 void agent_spec_merge(const struct agent_spec *spec, struct json_object *body,
                       struct agent_spec *out)
 {
-    for (size_t i = 0; i < SPEC_MEMBER_COUNT; i++) {
-        struct json_object *value = json_get(body, table[i].name);
+    for (enum spec_member i = 0; i < SPEC_MEMBER_COUNT; i++) {
+        struct json_object *value = json_get(body, name_of(i));
 
         out->members[i] = spec ? spec->members[i] : TEXT_NONE;
-        if (!(table[i].where & OF_AGENT))
+        if (!is_of(i, FIELD_OF_AGENT))
             out->members[i] = TEXT_NONE;
-        else if (json_has(body, table[i].name))
+        else if (json_has(body, name_of(i)))
             out->members[i] = value ? json_text(value) : TEXT_NONE;
     }
 }
@@ -82,7 +139,7 @@ static void write_member(struct buf *out, enum spec_member member, struct text v
                          const char *otherwise)
 {
     buf_add_char(out, '"');
-    buf_add_string(out, table[member].name);
+    buf_add_string(out, name_of(member));
     buf_add(out, "\":", 2);
     if (value.ptr)
         buf_add_text(out, value);
@@ -95,12 +152,12 @@ void agent_spec_write(const struct agent_spec *spec, struct buf *out)
     bool first = true;
 
     for (enum spec_member i = 0; i < SPEC_MEMBER_COUNT; i++) {
-        if (!(table[i].where & OF_AGENT))
+        if (!is_of(i, FIELD_OF_AGENT))
             continue;
         if (!first)
             buf_add_char(out, ',');
         first = false;
-        write_member(out, i, spec->members[i], table[i].otherwise);
+        write_member(out, i, spec->members[i], agent_members[i].otherwise);
     }
 }
 
@@ -122,21 +179,15 @@ static bool has_tool(struct text tools_text, struct text name)
 
     if (!tools_text.ptr || json_decode(tools_text, JSON_DEPTH_DEFAULT, &tools, NULL) < 0)
         return false;
-    for (size_t i = 0; i < json_object_array_length(tools); i++) {
-        struct json_object *tool = json_object_array_get_idx(tools, i);
-        struct json_object *function = json_get(tool, "function");
-
-        if (text_equal(function ? json_get_text(function, "name") : json_get_text(tool, "type"),
-                       name))
+    for (size_t i = 0; i < json_object_array_length(tools); i++)
+        if (text_equal(tool_spec_name(json_object_array_get_idx(tools, i)), name))
             return true;
-    }
     return false;
 }
 
 static int check_choice(struct json_object *choice, struct text tools, struct failure *failure)
 {
-    struct json_object *function = json_get(choice, "function");
-    struct text name = function ? json_get_text(function, "name") : json_get_text(choice, "type");
+    struct text name = tool_spec_name(choice);
 
     if (!json_object_is_type(choice, json_type_object) || has_tool(tools, name))
         return 0;
@@ -145,27 +196,54 @@ static int check_choice(struct json_object *choice, struct text tools, struct fa
                          TEXT_ARGS(name));
 }
 
+/* A run's member: the agent's, the body's, or of a permission what both say (into `narrowed`). */
+static int choose(enum spec_member member, struct text agents, struct json_object *said,
+                  struct buf *narrowed, struct text *out, struct failure *failure)
+{
+    int r;
+
+    if (!said) {
+        *out = agents;
+        return 0;
+    }
+    *out = json_text(said);
+    if (agent_members[member].rule != MEMBER_NARROWED)
+        return 0;
+    r = member == SPEC_TOOLS ? narrow_tools(agents, said, narrowed, failure)
+                             : narrow_hosts(agents, said, narrowed, failure);
+    if (r == 0 && narrowed->len > 0)
+        *out = buf_text(narrowed);
+    return r;
+}
+
 int run_spec_write(const struct agent_spec *spec, struct json_object *body, struct buf *out,
                    struct failure *failure)
 {
     struct json_object *additional = json_get(body, "additional_instructions");
+    CLEANUP(buf_deinit) struct buf tools;
+    CLEANUP(buf_deinit) struct buf hosts;
     struct text members[SPEC_MEMBER_COUNT];
     char between = '{';
 
+    buf_init(&tools, 0);
+    buf_init(&hosts, 0);
     for (enum spec_member i = 0; i < SPEC_MEMBER_COUNT; i++) {
-        struct json_object *value = json_get(body, table[i].name);
-        const char *otherwise =
-            table[i].run_otherwise ? table[i].run_otherwise : table[i].otherwise;
+        const struct agent_member *member = &agent_members[i];
+        int r;
 
-        if (!(table[i].where & OF_RUN))
+        if (!is_of(i, FIELD_OF_RUN))
             continue;
-        members[i] = value ? json_text(value) : spec->members[i];
+        r = choose(i, spec->members[i], json_get(body, name_of(i)),
+                   i == SPEC_TOOLS ? &tools : &hosts, &members[i], failure);
+        if (r < 0)
+            return r;
         buf_add_char(out, between);
         between = ',';
         if (i == SPEC_INSTRUCTIONS && additional)
             write_instructions(out, members[i], json_text(additional));
         else
-            write_member(out, i, members[i], otherwise);
+            write_member(out, i, members[i],
+                         member->run_otherwise ? member->run_otherwise : member->otherwise);
     }
     buf_add_char(out, '}');
     return check_choice(json_get(body, "tool_choice"), members[SPEC_TOOLS], failure);

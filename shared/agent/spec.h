@@ -1,15 +1,19 @@
 #pragma once
-/* Specs: what an assistant is, and what a run is to do, as JSON objects with every member present.
- * Pure.
+/* What an agent is, described once; and specs: what an agent is, and what a run is to do, as JSON
+ * objects with every member present. Pure.
  *
- * An assistant's spec is what the API shows of it but id and times; a run's is frozen when the run
- * is created: the assistant's, with what the request overrides. Members are kept as JSON texts, so
- * a run's spec is put together without parsing the assistant's again.
+ * The table of members is what the API's bodies, the agents' YAML file, a run's spec and the tests
+ * of docs/openapi.yaml read. A new member is one row there, and what the worker does with it.
+ *
+ * An assistant's spec is what the API shows of it but id and times; a run's is frozen when the
+ * run is created: the assistant's, with what the request overrides. Members are kept as JSON
+ * texts, so a run's spec is put together without parsing the assistant's again.
  */
 
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
+#include "shared/check/fields.h"
 #include "shared/json/json.h"
 
 struct failure;
@@ -37,6 +41,29 @@ enum spec_member {
     SPEC_MEMBER_COUNT, /* not a member */
 };
 
+#define AGENT_MODEL_MAX 256 /* characters */
+
+/* In a field's flags: who has the member. */
+enum { FIELD_OF_AGENT = FIELD_GROUP, FIELD_OF_RUN = FIELD_GROUP << 1 };
+
+/* What the request for a run may do with a member of its agent. */
+enum member_rule {
+    MEMBER_REPLACED, /* say another value */
+    MEMBER_NARROWED, /* say a part of it: it is a permission */
+};
+
+struct agent_member {
+    struct field field; /* first: the rows are a table of fields */
+    enum member_rule rule;
+    const char *otherwise;     /* JSON of an agent's member that nobody said */
+    const char *run_otherwise; /* of a run's; NULL: the same */
+};
+
+extern const struct agent_member agent_members[SPEC_MEMBER_COUNT];
+
+/* The same, for fields_check: `only` FIELD_OF_AGENT or FIELD_OF_RUN. */
+extern const struct fields agent_fields;
+
 struct agent_spec {
     struct text members[SPEC_MEMBER_COUNT]; /* JSON; TEXT_NONE: null or absent */
 };
@@ -55,9 +82,10 @@ void agent_spec_merge(const struct agent_spec *spec, struct json_object *body,
 /* Append the assistant's members, `"model":…,"name":…`, without braces. */
 void agent_spec_write(const struct agent_spec *spec, struct buf *out);
 
-/* Append a run's spec as an object: the assistant's with the body's overrides, where null overrides
- * nothing. Returns 0, or -E_INVALID with *failure when tool_choice names a tool that the run has
- * not. */
+/* Append a run's spec as an object: the agent's with the body's overrides, where null overrides
+ * nothing. Permissions are those of the agent that the body names too (narrow.h). Returns 0, or
+ * -E_INVALID with *failure when the body asks for more than the agent may, or tool_choice names a
+ * tool that the run has not. */
 MUSTCHECK int run_spec_write(const struct agent_spec *spec, struct json_object *body,
                              struct buf *out, struct failure *failure);
 

@@ -113,6 +113,14 @@ int failure_param(struct failure *failure, int status, const char *param, const 
     return -E_INVALID;
 }
 
+int failure_missing(struct failure *failure, const char *what, struct text id)
+{
+    char shown[64];
+
+    text_excerpt(id, shown, sizeof(shown));
+    return failure_param(failure, 404, NULL, NULL, "No %s found with id '%s'.", what, shown);
+}
+
 static bool passes_by_itself(int code)
 {
     return code == E_UNAVAILABLE || code == E_TIMEOUT || code == E_AMBIGUOUS ||
@@ -121,7 +129,11 @@ static bool passes_by_itself(int code)
 
 int failure_from_error(struct failure *failure, const struct error *err)
 {
-    if (passes_by_itself(err->code)) {
+    if (err->code == E_LIMIT) {
+        failure_param(failure, 400, NULL, NULL,
+                      "This is too large for one request: ask for less at once, with a smaller "
+                      "'limit' or fewer messages.");
+    } else if (passes_by_itself(err->code)) {
         failure_param(failure, 503, NULL, "service_unavailable",
                       "The database can't be reached at the moment. Please try again.");
         failure->retry = RETRY_YES;

@@ -45,8 +45,11 @@ int failure_set(struct failure *failure, int status, const struct path *path, co
 int failure_param(struct failure *failure, int status, const char *param, const char *code,
                   const char *format, ...) PRINTF(5, 6);
 
-/* A failure of the store as a reply: 503 to be tried again when Postgres can't be reached or did
- * not answer, 500 otherwise. Returns -E_INVALID. */
+/* "No run found with id 'x'.", 404. Returns -E_INVALID. */
+int failure_missing(struct failure *failure, const char *what, struct text id);
+
+/* A failure of the store as a reply: 400 for what is too large for one request, 503 to be tried
+ * again when Postgres can't be reached or did not answer, 500 otherwise. Returns -E_INVALID. */
 int failure_from_error(struct failure *failure, const struct error *err);
 
 /* Append the JSON body. */

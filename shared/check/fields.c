@@ -16,7 +16,6 @@
 #include "shared/check/failure.h"
 
 enum { NUMBER_BYTES = 64, NUMBER_POWER = 99 };
-enum { METADATA_PAIRS = 16, METADATA_KEY = 64, METADATA_VALUE = 512 };
 
 #define TYPE(name) (1U << json_type_##name)
 
@@ -84,21 +83,28 @@ int fields_each(struct json_object *array, const struct path *path, field_check_
     return 0;
 }
 
+void words_format(const char *const *words, char *out, size_t size)
+{
+    size_t at = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; words[i] && at < size; i++) {
+        const char *between = i == 0 ? "" : words[i + 1] ? ", " : i == 1 ? " and " : ", and ";
+
+        at += (size_t)snprintf(out + at, size - at, "%s'%s'", between, words[i]);
+    }
+}
+
 int fields_word(struct text value, const char *const *words, const struct path *path,
                 struct failure *failure)
 {
     char list[320];
     char shown[64];
-    size_t at = 0;
 
     for (size_t i = 0; words[i]; i++)
         if (text_is(value, words[i]))
             return 0;
-    for (size_t i = 0; words[i] && at < sizeof(list); i++) {
-        const char *between = i == 0 ? "" : words[i + 1] ? ", " : i == 1 ? " and " : ", and ";
-
-        at += (size_t)snprintf(list + at, sizeof(list) - at, "%s'%s'", between, words[i]);
-    }
+    words_format(words, list, sizeof(list));
     text_excerpt(value, shown, sizeof(shown));
     return failure_set(failure, 400, path, "invalid_value",
                        "Invalid value: '%s'. Supported values are: %s.", shown, list);
@@ -271,16 +277,16 @@ static int check_pair(const char *key, struct json_object *value, const struct p
                       struct failure *failure)
 {
     static const struct field value_field = {
-        .name = "", .kind = FIELD_STRING, .max = METADATA_VALUE};
+        .name = "", .kind = FIELD_STRING, .max = METADATA_VALUE_MAX};
     struct path member = {path, key, 0};
     size_t length = text_characters(text_of(key));
     int r;
 
-    if (length > METADATA_KEY)
+    if (length > METADATA_KEY_MAX)
         return failure_set(failure, 400, path, "string_above_max_length",
                            "Invalid '%s': key too long. Expected keys with maximum length %d, but "
                            "got a key with length %zu instead.",
-                           path->name, METADATA_KEY, length);
+                           path->name, METADATA_KEY_MAX, length);
     r = fields_expect(FIELD_STRING, value, &member, failure);
     if (r < 0)
         return r;
@@ -294,11 +300,11 @@ static int check_metadata(struct json_object *value, const struct path *path,
     struct json_object_iterator end = json_object_iter_end(value);
     int count = json_object_object_length(value);
 
-    if (count > METADATA_PAIRS)
+    if (count > METADATA_PAIRS_MAX)
         return failure_set(failure, 400, path, "object_above_max_properties",
                            "Invalid '%s': too many properties. Expected an object with at most %d "
                            "properties, but got an object with %d properties instead.",
-                           path->name, METADATA_PAIRS, count);
+                           path->name, METADATA_PAIRS_MAX, count);
     for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
         int r = check_pair(json_object_iter_peek_name(&at), json_object_iter_peek_value(&at), path,
                            failure);
@@ -346,39 +352,51 @@ int fields_check_one(const struct field *field, struct json_object *value, const
     return field->check(value, path, failure);
 }
 
-static const struct field *find(struct fields fields, const char *name)
+static const struct field *field_at(const struct fields *fields, size_t place)
 {
-    for (size_t i = 0; i < fields.count; i++)
-        if (strcmp(fields.list[i].name, name) == 0)
-            return &fields.list[i];
+    return (const struct field *)(const void *)((const char *)fields->list +
+                                                place * fields->stride);
+}
+
+static const struct field *find_among(const struct fields *fields, const char *name, unsigned only)
+{
+    for (size_t i = 0; i < fields->count; i++) {
+        const struct field *field = field_at(fields, i);
+
+        if (strcmp(field->name, name) == 0)
+            return only == 0 || field->flags & only ? field : NULL;
+    }
     return NULL;
 }
 
-int fields_check(struct fields fields, struct json_object *object, const struct path *path,
-                 struct failure *failure)
+const struct field *fields_find(const struct fields *fields, const char *name)
 {
-    struct json_object_iterator at = json_object_iter_begin(object);
-    struct json_object_iterator end = json_object_iter_end(object);
+    const struct field *field = find_among(fields, name, 0);
+
+    if (!field && fields->base)
+        field = find_among(fields->base, name, fields->only);
+    return field;
+}
+
+static int unknown(const struct path *member, struct failure *failure)
+{
     char where[192];
 
-    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
-        struct path member = {path, json_object_iter_peek_name(&at), 0};
-        const struct field *field = find(fields, member.name);
-        int r;
+    path_format(member, where, sizeof(where));
+    return failure_set(failure, 400, member, "unknown_parameter", "Unknown parameter: '%s'.",
+                       where);
+}
 
-        if (!field) {
-            path_format(&member, where, sizeof(where));
-            return failure_set(failure, 400, &member, "unknown_parameter",
-                               "Unknown parameter: '%s'.", where);
-        }
-        r = fields_check_one(field, json_object_iter_peek_value(&at), &member, failure);
-        if (r < 0)
-            return r;
-    }
-    for (size_t i = 0; i < fields.count; i++) {
-        struct path member = {path, fields.list[i].name, 0};
+static int check_required(const struct fields *fields, struct json_object *object,
+                          const struct path *path, struct failure *failure)
+{
+    char where[192];
 
-        if (!(fields.list[i].flags & FIELD_REQUIRED) ||
+    for (size_t i = 0; i < fields->count; i++) {
+        const struct field *field = field_at(fields, i);
+        struct path member = {path, field->name, 0};
+
+        if (!(field->flags & FIELD_REQUIRED) ||
             json_object_object_get_ex(object, member.name, NULL))
             continue;
         path_format(&member, where, sizeof(where));
@@ -386,4 +404,22 @@ int fields_check(struct fields fields, struct json_object *object, const struct 
                            "Missing required parameter: '%s'.", where);
     }
     return 0;
+}
+
+int fields_check(struct fields fields, struct json_object *object, const struct path *path,
+                 struct failure *failure)
+{
+    struct json_object_iterator at = json_object_iter_begin(object);
+    struct json_object_iterator end = json_object_iter_end(object);
+
+    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+        struct path member = {path, json_object_iter_peek_name(&at), 0};
+        const struct field *field = fields_find(&fields, member.name);
+        int r = field ? fields_check_one(field, json_object_iter_peek_value(&at), &member, failure)
+                      : unknown(&member, failure);
+
+        if (r < 0)
+            return r;
+    }
+    return check_required(&fields, object, path, failure);
 }

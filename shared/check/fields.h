@@ -15,11 +15,14 @@ enum field_kind {
     FIELD_BOOLEAN,
     FIELD_OBJECT,
     FIELD_ARRAY,
-    FIELD_METADATA, /* at most 16 pairs of strings: keys of 64 characters, values of 512 */
+    FIELD_METADATA, /* pairs of strings, within the limits below */
     FIELD_ANY,      /* the field's own check sees to it all, also to null */
 };
 
-enum { FIELD_REQUIRED = 1, FIELD_NULLABLE = 2 };
+enum { METADATA_PAIRS_MAX = 16, METADATA_KEY_MAX = 64, METADATA_VALUE_MAX = 512 }; /* characters */
+
+/* Bits from FIELD_GROUP on are for the users of tables: see `only`. */
+enum { FIELD_REQUIRED = 1, FIELD_NULLABLE = 2, FIELD_GROUP = 1 << 8 };
 
 /* Looks further into a value of the right kind, not null. Returns 0, or -E_INVALID with *failure.
  */
@@ -36,12 +39,19 @@ struct field {
     field_check_fn check;     /* NULL: nothing further */
 };
 
+/* A table. Its rows may be larger than a field, which they begin with then. */
 struct fields {
     const struct field *list;
     size_t count;
+    size_t stride;             /* bytes of a row */
+    const struct fields *base; /* further members, of which those here come first; NULL: none */
+    unsigned only;             /* of the base: the rows that have one of these flags */
 };
 
-#define FIELDS(array) ((struct fields){array, ARRAY_LENGTH(array)})
+#define FIELDS(array) ((struct fields){array, ARRAY_LENGTH(array), sizeof((array)[0]), NULL, 0})
+
+/* The field of that name; NULL: there is none. */
+const struct field *fields_find(const struct fields *fields, const char *name);
 
 /* Returns 0, or -E_INVALID with *failure when a member is unknown, of a wrong kind, out of limits
  * or missing. `object` must be a JSON object (see fields_expect); `path` is where it is, NULL for
@@ -73,3 +83,6 @@ MUSTCHECK int fields_check_numbers(struct json_object *value, const struct path 
 /* "Invalid value: 'x'. Supported values are: 'a', 'b', and 'c'." */
 MUSTCHECK int fields_word(struct text value, const char *const *words, const struct path *path,
                           struct failure *failure);
+
+/* Writes "'a', 'b', and 'c'", cut at `size`. */
+void words_format(const char *const *words, char *out, size_t size);

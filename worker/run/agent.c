@@ -6,11 +6,13 @@
 
 #include <stdio.h>
 
+#include "shared/agent/spec.h"
+#include "shared/agent/tools.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
 #include "worker/tools/tool.h"
 
-#define TOOLS_MAX 128
+#define TOOLS_MAX (size_t) agent_members[SPEC_TOOLS].field.max
 
 static int out_of_room(struct error *err)
 {
@@ -62,9 +64,10 @@ static int parse_tool(struct json_object *item, struct arena *arena, struct agen
     struct agent_tool *tool = &agent->tools[agent->tools_count];
     struct chat_tool *shown = &agent->chat_tools[agent->tools_count];
     struct text type = json_get_text(item, "type");
+    const struct tool_kind *kind = tool_kind_find(type);
     int r;
 
-    if (text_is(type, "function")) {
+    if (kind && kind->executor == TOOL_BY_CLIENT) {
         r = parse_function(json_get(item, "function"), arena, shown, err);
         if (r < 0)
             return r;
@@ -98,7 +101,7 @@ static int parse_tools(struct json_object *list, struct arena *arena, struct age
         return 0;
     count = json_object_array_length(list);
     if (count > TOOLS_MAX)
-        return error_set(err, E_LIMIT, "more than %d tools", TOOLS_MAX);
+        return error_set(err, E_LIMIT, "more than %zu tools", TOOLS_MAX);
     agent->tools = arena_calloc(arena, count, sizeof(*agent->tools));
     agent->chat_tools = arena_calloc(arena, count, sizeof(*agent->chat_tools));
     if (!agent->tools || !agent->chat_tools)

@@ -3,12 +3,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "providers/registry.h"
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/list.h"
 #include "scheduler/api/request.h"
+#include "shared/agent/spec.h"
 #include "shared/store/agents/agents.h"
 
 static int missing(struct request *request)
@@ -54,21 +54,6 @@ static int make_draft(struct request *request, const struct agent_spec *spec,
         draft->name.ptr = arena_copy(arena, draft->name);
     }
     return r < 0 ? request_failed(request, &err) : 0;
-}
-
-int request_check_model(struct request *request)
-{
-    struct text model = json_get_text(request->body, "model");
-    struct provider_target target;
-    struct error err;
-    int r;
-
-    if (!model.ptr)
-        return 0;
-    r = provider_registry_resolve(request->api->registry, model, &target, &err);
-    if (r < 0)
-        return failure_param(&request->failure, 400, "model", "model_not_found", "%s.", err.text);
-    return 0;
 }
 
 static int assistants_create(struct request *request)
@@ -179,7 +164,7 @@ static int assistants_update(struct request *request)
     }
     if (r < 0)
         return request_failed(request, &err);
-    agent_cache_forget(request->api->agents, request->store.tenant, agent.id);
+    submitter_agent_changed(request->api->submitter, request->store.tenant, agent.id);
     return render(request, &agent);
 }
 
@@ -196,7 +181,7 @@ static int assistants_delete(struct request *request)
         return missing(request);
     if (r < 0)
         return request_failed(request, &err);
-    agent_cache_forget(request->api->agents, request->store.tenant, id);
+    submitter_agent_changed(request->api->submitter, request->store.tenant, id);
     render_deleted(ID_ASSISTANT, id, "assistant.deleted", &request->reply);
     return 0;
 }

@@ -1,15 +1,16 @@
 #pragma once
-/* The bodies that the endpoints take, one table each. */
+/* The bodies that the endpoints take, one table each. Those from which threads, messages and
+ * runs are made are in shared/submit/bodies.h. */
 
 #include "shared/check/fields.h"
+#include "shared/submit/bodies.h"
 
 extern const struct fields body_create_assistant;
 extern const struct fields body_update_assistant;
-extern const struct fields body_create_thread;
 extern const struct fields body_update_thread;
-extern const struct fields body_create_message;
 extern const struct fields body_update_message;
-extern const struct fields body_create_run;
-extern const struct fields body_create_thread_and_run;
-extern const struct fields body_submit_outputs;
 extern const struct fields body_update_run;
+extern const struct fields body_submit_outputs;
+
+/* An array of outputs, each of another call. */
+int check_tool_outputs(struct json_object *value, const struct path *path, struct failure *failure);

@@ -1,12 +1,12 @@
 /* Messages of a thread. What a run's tools exchange with the model stays hidden (see the store). */
 
-#include "shared/store/threads/messages.h"
 #include "scheduler/api/assistants/bodies.h"
-#include "scheduler/api/assistants/new_messages.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/list.h"
 #include "scheduler/api/request.h"
+#include "shared/store/threads/messages.h"
+#include "shared/submit/new_messages.h"
 
 static int thread_missing(struct request *request)
 {
@@ -44,10 +44,11 @@ static int message_create(struct request *request)
     struct error err;
     int r = request_id(request, 0, ID_THREAD, "thread", &thread);
 
-    if (r == 0)
-        r = new_message_read(request, request->body, request->object, &draft);
     if (r < 0)
         return r;
+    r = new_message_read(request->body, request->object, &request->exchange->arena, &draft, &err);
+    if (r < 0)
+        return request_failed(request, &err);
     r = request->replaying ? messages_get(&request->store, thread, draft.id, &message, &err)
                            : MESSAGE_MISSING;
     request->found = r == 0;

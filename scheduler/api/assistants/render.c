@@ -7,6 +7,8 @@
 
 #include "scheduler/api/assistants/render.h"
 
+#include <string.h>
+
 #include "shared/agent/spec.h"
 
 static void add_id(struct buf *out, const char *before, enum id_kind kind, struct uuid id)
@@ -125,6 +127,30 @@ static void add_run_usage(const struct run *run, struct buf *out)
     buf_add_char(out, '}');
 }
 
+/* model, instructions, tools, temperature, …: all that run_spec_write wrote. Whether calls may be
+ * made in parallel is stored when it was said, and shown always. The bytes sought can't stand in a
+ * string, where the quotes would be escaped. */
+static void add_run_spec(struct text spec, struct buf *out)
+{
+    static const char unsaid[] = "\"parallel_tool_calls\": null";
+    const char *at;
+
+    if (spec.len <= 2) {
+        buf_add_char(out, '}');
+        return;
+    }
+    buf_add_char(out, ',');
+    at = memmem(spec.ptr, spec.len, unsaid, sizeof(unsaid) - 1);
+    if (at) {
+        buf_add(out, spec.ptr + 1, (size_t)(at - spec.ptr) - 1);
+        buf_add_string(out, "\"parallel_tool_calls\": true");
+        at += sizeof(unsaid) - 1;
+        buf_add(out, at, (size_t)(spec.ptr + spec.len - at));
+    } else {
+        buf_add(out, spec.ptr + 1, spec.len - 1);
+    }
+}
+
 void render_run(const struct run *run, struct buf *out)
 {
     struct text spec = text_trim(run->spec);
@@ -149,13 +175,7 @@ void render_run(const struct run *run, struct buf *out)
     }
     add_raw(out, ",\"metadata\":", run->metadata, "{}");
     add_run_usage(run, out);
-    /* model, instructions, tools, temperature, …: all that run_spec_write wrote */
-    if (spec.len > 2) {
-        buf_add_char(out, ',');
-        buf_add(out, spec.ptr + 1, spec.len - 1);
-    } else {
-        buf_add_char(out, '}');
-    }
+    add_run_spec(spec, out);
 }
 
 static void add_step_details(const struct run_step *step, struct buf *out)

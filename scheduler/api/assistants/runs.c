@@ -217,7 +217,7 @@ static int run_update(struct request *request)
 
 static int cancel(struct request *request, bool any_thread)
 {
-    const struct api_events *events = &request->api->events;
+    const struct run_events *events = &request->api->events;
     struct run_path path;
     struct run run;
     struct error err;
@@ -267,7 +267,7 @@ static int unfit(struct request *request, const struct run *run)
 
 static int redrive(struct request *request, bool any_thread)
 {
-    const struct api_events *events = &request->api->events;
+    const struct run_events *events = &request->api->events;
     char active_text[ID_TEXT_SIZE];
     struct run_path path;
     struct uuid active;

@@ -1,12 +1,12 @@
 /* Threads. The list of them is an extension: OpenAI has none. */
 
-#include "shared/store/threads/threads.h"
 #include "scheduler/api/assistants/bodies.h"
-#include "scheduler/api/assistants/new_messages.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/list.h"
 #include "scheduler/api/request.h"
+#include "shared/store/threads/threads.h"
+#include "shared/submit/new_messages.h"
 
 static int missing(struct request *request)
 {
@@ -23,10 +23,11 @@ static int thread_create(struct request *request)
     struct new_messages messages;
     struct thread thread;
     struct error err;
-    int r = new_messages_read(request, json_get(request->body, "messages"), &messages);
+    int r = new_messages_read(json_get(request->body, "messages"), &request->exchange->arena,
+                              &messages, &err);
 
     if (r < 0)
-        return r;
+        return request_failed(request, &err);
     draft.messages = messages.items;
     draft.message_count = messages.count;
     r = request->replaying ? threads_get(&request->store, draft.id, &thread, &err) : THREAD_MISSING;
@@ -112,7 +113,7 @@ static int thread_update(struct request *request)
  * not when its next write is refused. */
 static int thread_delete(struct request *request)
 {
-    const struct api_events *events = &request->api->events;
+    const struct run_events *events = &request->api->events;
     struct thread thread;
     struct uuid id;
     int64_t owner = 0;

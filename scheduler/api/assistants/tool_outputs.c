@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "scheduler/api/assistants/bodies.h"
-#include "scheduler/api/assistants/checks.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/request.h"
@@ -136,7 +135,7 @@ static int give(struct request *request, struct uuid thread, struct uuid run, st
 
 static int run_submit_outputs(struct request *request)
 {
-    const struct api_events *events = &request->api->events;
+    const struct run_events *events = &request->api->events;
     struct uuid thread;
     struct uuid id;
     struct run run;

@@ -1,47 +1,27 @@
-/* agents.yaml: its syntax by libyaml, its fields by a table, values turned into JSON.
+/* agents.yaml: its syntax by libyaml, its members by the table of shared/agent/spec.h, values
+ * turned into JSON.
  *
- * What the server alone can judge (is there such a model?) is left to it. Plain scalars follow YAML
- * 1.2's core schema (null, true, numbers); where a field is text, any scalar is text, so that
- * `name: 007` is what it looks like.
+ * What the server alone can judge (is there such a model?) is left to it. Plain scalars follow
+ * YAML 1.2's core schema (null, true, numbers); where a field is text, any scalar is text, so
+ * that `name: 007` is what it looks like.
  */
 
 #include "scheduler/cli/agents/agents_file.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <yaml.h>
 
 #include "scheduler/cli/options.h"
+#include "shared/agent/spec.h"
+#include "shared/agent/tools.h"
 #include "shared/base/error.h"
+#include "shared/check/failure.h"
 
 #define DEPTH_MAX 32
 #define NODES_MAX 100000 /* aliases count again each time */
-
-enum kind { KIND_TEXT, KIND_NUMBER, KIND_INTEGER, KIND_TOOLS, KIND_METADATA, KIND_TEXTS, KIND_ANY };
-
-struct field {
-    const char *name;
-    enum kind kind;
-    double min; /* of a number; of a text, its shortest length in bytes */
-    double max;
-};
-
-static const struct field fields[] = {
-    {"name", KIND_TEXT, 1, 256},
-    {"model", KIND_TEXT, 1, 256},
-    {"description", KIND_TEXT, 0, 2048},
-    {"instructions", KIND_TEXT, 0, 1024000},
-    {"tools", KIND_TOOLS, 0, 128},
-    {"temperature", KIND_NUMBER, 0, 2},
-    {"top_p", KIND_NUMBER, 0, 1},
-    {"response_format", KIND_ANY, 0, 0},
-    {"reasoning_effort", KIND_TEXT, 1, 16},
-    {"metadata", KIND_METADATA, 0, 16},
-    {"max_iterations", KIND_INTEGER, 1, 200},
-    {"timeout_seconds", KIND_INTEGER, 1, 86400},
-    {"http_allow", KIND_TEXTS, 0, 100},
-};
 
 struct parse {
     const char *path;
@@ -206,13 +186,16 @@ static int text_value(struct parse *parse, yaml_node_t *node, const struct field
                       struct json_object **out)
 {
     struct text text;
+    int64_t length;
 
     if (node->type != YAML_SCALAR_NODE)
         return refuse(parse, node, "%s must be text", field->name);
     text = scalar(node);
-    if ((double)text.len < field->min || (double)text.len > field->max)
-        return refuse(parse, node, "%s must be %.0f to %.0f bytes long, not %zu", field->name,
-                      field->min, field->max, text.len);
+    length = (int64_t)text_characters(text);
+    if (field->max && (length < field->min || length > field->max))
+        return refuse(parse, node,
+                      "%s must be %" PRId64 " to %" PRId64 " characters long, not %" PRId64,
+                      field->name, field->min, field->max, length);
     if (memchr(text.ptr, '\0', text.len))
         return refuse(parse, node, "%s must not hold a zero byte", field->name);
     *out = text_json(text);
@@ -229,17 +212,19 @@ static int number_value(struct parse *parse, yaml_node_t *node, const struct fie
     bool right =
         node->type == YAML_SCALAR_NODE && is_plain(node) && to_double(scalar(node), &number);
 
-    if (!right || (field->kind == KIND_INTEGER && !whole) || number < field->min ||
-        number > field->max)
-        return refuse(parse, node, "%s must be a %snumber from %.0f to %.0f", field->name,
-                      field->kind == KIND_INTEGER ? "whole " : "", field->min, field->max);
+    if (!right || (field->kind == FIELD_INTEGER && !whole) || number < (double)field->min ||
+        number > (double)field->max)
+        return refuse(parse, node, "%s must be a %snumber from %" PRId64 " to %" PRId64,
+                      field->name, field->kind == FIELD_INTEGER ? "whole " : "", field->min,
+                      field->max);
     *out = whole ? json_object_new_int64(integer) : json_object_new_double(number);
     return 0;
 }
 
 static int metadata_value(struct parse *parse, yaml_node_t *node, struct json_object **out)
 {
-    static const struct field value_field = {"a value of metadata", KIND_TEXT, 0, 2048};
+    static const struct field value_field = {
+        .name = "a value of metadata", .kind = FIELD_STRING, .max = METADATA_VALUE_MAX};
     CLEANUP(json_freep) struct json_object *into = json_object_new_object();
 
     if (node->type != YAML_MAPPING_NODE)
@@ -256,8 +241,8 @@ static int metadata_value(struct parse *parse, yaml_node_t *node, struct json_ob
             return r;
         json_object_object_add(into, key, value);
     }
-    if (json_object_object_length(into) > 16)
-        return refuse(parse, node, "metadata must have at most 16 keys");
+    if (json_object_object_length(into) > METADATA_PAIRS_MAX)
+        return refuse(parse, node, "metadata must have at most %d keys", METADATA_PAIRS_MAX);
     *out = into;
     into = NULL;
     return 0;
@@ -266,7 +251,7 @@ static int metadata_value(struct parse *parse, yaml_node_t *node, struct json_ob
 static int texts_value(struct parse *parse, yaml_node_t *node, const struct field *field,
                        struct json_object **out)
 {
-    const struct field entry = {field->name, KIND_TEXT, 1, 512};
+    const struct field entry = {.name = field->name, .kind = FIELD_STRING, .min = 1, .max = 512};
     CLEANUP(json_freep) struct json_object *into = json_object_new_array();
 
     if (node->type != YAML_SEQUENCE_NODE)
@@ -280,45 +265,40 @@ static int texts_value(struct parse *parse, yaml_node_t *node, const struct fiel
             return r;
         json_object_array_add(into, value);
     }
-    if ((double)json_object_array_length(into) > field->max)
-        return refuse(parse, node, "%s must have at most %.0f entries", field->name, field->max);
+    if ((int64_t)json_object_array_length(into) > field->max)
+        return refuse(parse, node, "%s must have at most %" PRId64 " entries", field->name,
+                      field->max);
     *out = into;
     into = NULL;
     return 0;
 }
 
-static bool is_class(struct text word)
-{
-    return text_is(word, "idempotent") || text_is(word, "once");
-}
-
 static int check_tool(struct parse *parse, const yaml_node_t *node, struct json_object *tool)
 {
-    static const char *const types[] = {"calculator", "current_time", "http_request", "function"};
+    const char *const *types = tool_types_offered();
     const char *type = json_get_string(tool, "type");
-    struct json_object *function = json_get(tool, "function");
+    struct json_object *class = json_get(tool, "class");
+    const struct tool_kind *kind = tool_kind_find(text_of(type));
+    char list[160];
     const char *near;
-    bool known = false;
+    size_t count = 0;
 
     if (!type)
         return refuse(parse, node,
                       "a tool must be a mapping with a type, as in {type: calculator}");
-    for (size_t i = 0; i < ARRAY_LENGTH(types); i++)
-        known = known || strcmp(type, types[i]) == 0;
-    near = suggest(type, types, ARRAY_LENGTH(types));
-    if (!known && near)
+    while (types[count])
+        count++;
+    near = suggest(type, types, count);
+    if (!kind && near)
         return refuse(parse, node, "there is no tool \"%.60s\"; did you mean %s?", type, near);
-    if (!known)
-        return refuse(parse, node,
-                      "there is no tool \"%.60s\"; there are calculator, current_time, "
-                      "http_request and function",
-                      type);
-    if (json_get(tool, "class") &&
-        (strcmp(type, "http_request") != 0 || !is_class(json_get_text(tool, "class"))))
-        return refuse(parse, node,
-                      "class is idempotent or once, and only http_request has one: see "
-                      "docs/tools.md");
-    if (strcmp(type, "function") == 0 && !json_get_string(function, "name"))
+    words_format(types, list, sizeof(list));
+    if (!kind || kind->executor == TOOL_BY_NOBODY)
+        return refuse(parse, node, "there is no tool \"%.60s\"; there are %s", type, list);
+    words_format(tool_classes, list, sizeof(list));
+    if (class && !kind->has_class)
+        return refuse(parse, node, "class is %s, and only http_request has one: see docs/tools.md",
+                      list);
+    if (kind->executor == TOOL_BY_CLIENT && !json_get_string(json_get(tool, "function"), "name"))
         return refuse(parse, node, "a function tool must have function: {name: ...}");
     return 0;
 }
@@ -342,45 +322,67 @@ static int tools_value(struct parse *parse, yaml_node_t *node, struct json_objec
         if (r < 0)
             return r;
     }
-    if (json_object_array_length(into) > 128)
-        return refuse(parse, node, "tools must be at most 128");
     *out = into;
     into = NULL;
     return 0;
 }
 
+/* By its kind, with errors that say where in the file. */
+static int syntax_value(struct parse *parse, yaml_node_t *node, const struct field *field,
+                        struct json_object **out)
+{
+    switch (field->kind) {
+    case FIELD_STRING:
+        return text_value(parse, node, field, out);
+    case FIELD_NUMBER:
+    case FIELD_INTEGER:
+        return number_value(parse, node, field, out);
+    case FIELD_METADATA:
+        return metadata_value(parse, node, out);
+    case FIELD_ARRAY:
+        if (strcmp(field->name, agent_members[SPEC_TOOLS].field.name) == 0)
+            return tools_value(parse, node, out);
+        return texts_value(parse, node, field, out);
+    case FIELD_BOOLEAN:
+    case FIELD_OBJECT:
+    case FIELD_ANY:
+        break;
+    }
+    return any_json(parse, node, 1, out);
+}
+
 static int field_value(struct parse *parse, yaml_node_t *node, const struct field *field,
                        struct json_object **out)
 {
+    struct path path = {NULL, field->name, 0};
+    struct json_object *value = NULL;
+    struct failure failure;
+    int r;
+
     *out = NULL;
     if (is_null(node) && strcmp(field->name, "name") != 0 && strcmp(field->name, "model") != 0)
         return 0;
-    switch (field->kind) {
-    case KIND_TEXT:
-        return text_value(parse, node, field, out);
-    case KIND_NUMBER:
-    case KIND_INTEGER:
-        return number_value(parse, node, field, out);
-    case KIND_TOOLS:
-        return tools_value(parse, node, out);
-    case KIND_METADATA:
-        return metadata_value(parse, node, out);
-    case KIND_TEXTS:
-        return texts_value(parse, node, field, out);
-    case KIND_ANY:
-        return any_json(parse, node, 1, out);
+    r = syntax_value(parse, node, field, &value);
+    if (r < 0)
+        return r;
+    if (fields_check_one(field, value, &path, &failure) < 0) {
+        json_free(value);
+        return refuse(parse, node, "%s", failure.message);
     }
-    return refuse(parse, node, "%s has no kind", field->name);
+    *out = value;
+    return 0;
 }
 
 static int unknown_field(struct parse *parse, const yaml_node_t *node, const char *key)
 {
-    const char *names[ARRAY_LENGTH(fields)];
+    const char *names[SPEC_MEMBER_COUNT];
     const char *near;
+    size_t count = 0;
 
-    for (size_t i = 0; i < ARRAY_LENGTH(fields); i++)
-        names[i] = fields[i].name;
-    near = suggest(key, names, ARRAY_LENGTH(fields));
+    for (size_t i = 0; i < SPEC_MEMBER_COUNT; i++)
+        if (agent_members[i].field.flags & FIELD_OF_AGENT)
+            names[count++] = agent_members[i].field.name;
+    near = suggest(key, names, count);
     if (near)
         return refuse(parse, node, "an agent has no \"%.60s\"; did you mean \"%s\"?", key, near);
     return refuse(parse, node, "an agent has no \"%.60s\"", key);
@@ -392,24 +394,22 @@ static int agent_json(struct parse *parse, yaml_node_t *node, struct json_object
         return refuse(parse, node, "an agent must be a mapping with name and model");
     for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
          pair < node->data.mapping.pairs.top; pair++) {
-        const struct field *field = NULL;
+        const struct field *field;
         struct json_object *value;
         const char *key;
         int r = take_key(parse, node_at(parse, pair->key), agent, &key);
 
         if (r < 0)
             return r;
-        for (size_t i = 0; i < ARRAY_LENGTH(fields); i++)
-            if (strcmp(key, fields[i].name) == 0)
-                field = &fields[i];
-        if (!field)
+        field = fields_find(&agent_fields, key);
+        if (!field || !(field->flags & FIELD_OF_AGENT))
             return unknown_field(parse, node_at(parse, pair->key), key);
         r = field_value(parse, node_at(parse, pair->value), field, &value);
         if (r < 0)
             return r;
         json_object_object_add(agent, key, value);
     }
-    if (!json_get(agent, "name"))
+    if (json_get_text(agent, "name").len == 0)
         return refuse(parse, node, "this agent has no name");
     if (!json_get(agent, "model"))
         return refuse(parse, node, "agent \"%.60s\" has no model, as in model: openai/gpt-4o-mini",

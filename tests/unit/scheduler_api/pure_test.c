@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "scheduler/api/assistants/bodies.h"
-#include "scheduler/api/assistants/new_messages.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/key_cache.h"
 #include "scheduler/api/list.h"
@@ -16,6 +15,7 @@
 #include "shared/check/fields.h"
 #include "shared/json/json.h"
 #include "shared/store/store.h"
+#include "shared/submit/new_messages.h"
 
 static struct json_object *parse(const char *text)
 {

@@ -102,7 +102,11 @@ Test(runs, are_made_read_labelled_listed_and_cancelled)
 
 static void with_thread(struct fixture *fixture)
 {
-    const char *assistant = new_assistant(fixture);
+    const char *assistant = show(
+        "%s", string_at(expect(fixture, 200, "POST", "/v1/assistants",
+                               "{\"model\":\"gpt-4o-mini\",\"tools\":[{\"type\":\"calculator\"},"
+                               "{\"type\":\"current_time\"}]}"),
+                        "id"));
     struct json_object *r = expect(
         fixture, 200, "POST", "/v1/threads/runs",
         run_body(assistant, ",\"thread\":{\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]},"
@@ -113,6 +117,7 @@ static void with_thread(struct fixture *fixture)
     int64_t requests;
 
     cr_assert_str_eq(string_at(r, "instructions"), "Other.");
+    cr_assert_str_eq(json_text(json_get(r, "tools")).ptr, "[{\"type\":\"calculator\"}]");
     cr_assert_str_eq(string_at(r, "model"), "groq/llama-3.1-8b-instant");
     r = expect(fixture, 200, "GET", show("/v1/threads/%s/messages", thread), NULL);
     cr_assert_eq(json_object_array_length(json_get(r, "data")), 1);
@@ -164,6 +169,10 @@ static void refusals(struct fixture *fixture)
          "\"required\":1}}}]",
          "tools[0].function.parameters", "invalid_value", "Invalid schema"},
         {",\"http_allow\":[\"*\"]", "http_allow[0]", "invalid_value", "Invalid host"},
+        {",\"http_allow\":[\"a.com\"]", "http_allow[0]", "not_permitted",
+         "does not include 'a.com'"},
+        {",\"tools\":[{\"type\":\"http_request\"}]", "tools[0]", "not_permitted",
+         "does not have the tool 'http_request'"},
         {",\"priority\":\"urgent\"", "priority", "invalid_value", "'normal'"},
         {",\"multitask_strategy\":\"queue\"", "multitask_strategy", "invalid_value", "'rollback'"},
         {",\"additional_messages\":[{\"role\":\"user\",\"content\":\"\"}]",

@@ -67,8 +67,8 @@ Test(agents_file, is_refused_with_line_and_column)
                   "a.yaml:3:4: there are two agents with the name \"a\"");
     check_refused("agents:\n - {name: a, name: b, model: m}\n", "a.yaml:2:14: \"name\" is there");
     check_refused("agents:\n - {name: a, model: m, tools: [{type: calculator, class: once}]}\n",
-                  "a.yaml:2:32: class is idempotent or once, and only http_request has one: see "
-                  "docs/tools.md");
+                  "a.yaml:2:32: class is 'idempotent' and 'once', and only http_request has one: "
+                  "see docs/tools.md");
     check_refused("agents:\n - {name: a, model: m, tools: [{type: calculater}]}\n",
                   "a.yaml:2:32: there is no tool \"calculater\"; did you mean calculator?");
     check_refused("agents:\n - {name: a, model: m, tools: [calculator]}\n",

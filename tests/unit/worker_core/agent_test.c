@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "shared/agent/tools.h"
 #include "shared/base/error.h"
 #include "worker/run/agent.h"
 #include "worker/tools/tool.h"
@@ -100,4 +101,21 @@ Test(agent, a_spec_that_can_not_be_run_says_why)
     arena_deinit(&arena);
     cr_assert_eq(parse("not json", &agent, &err), -E_INVALID);
     arena_deinit(&arena);
+}
+
+Test(agent, catalogue_of_tools_has_what_the_worker_implements_and_nothing_else)
+{
+    for (size_t i = 0; i < tools_all_count; i++) {
+        const struct tool_kind *kind = tool_kind_find(text_of(tools_all[i].name));
+
+        cr_assert(kind && kind->executor == TOOL_BY_SERVER, "%s", tools_all[i].name);
+    }
+    for (size_t i = 0; i < tool_kinds_count; i++)
+        cr_assert_eq(tool_find(text_of(tool_kinds[i].type)) != NULL,
+                     tool_kinds[i].executor == TOOL_BY_SERVER, "%s", tool_kinds[i].type);
+    for (size_t i = 0; tool_classes[i]; i++) {
+        enum tool_class class;
+
+        cr_assert(tool_class_parse(text_of(tool_classes[i]), &class), "%s", tool_classes[i]);
+    }
 }

@@ -1,7 +1,7 @@
 /* Checks of messages: their role, their content as a string or in parts, what is attached. */
 
-#include "scheduler/api/assistants/bodies.h"
-#include "scheduler/api/assistants/checks.h"
+#include "shared/submit/bodies.h"
+
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 

@@ -1,5 +1,5 @@
 #pragma once
-/* Checks of the members that have a shape of their own: tools, content, formats, lists of hosts.
+/* Checks of the members of an agent that have a shape of their own: tools, formats, lists of hosts.
  * Pure; each is a field_check_fn of fields.h and returns 0, or -E_INVALID with *failure. */
 
 #include "shared/check/fields.h"
@@ -26,21 +26,3 @@ int check_tool_resources(struct json_object *value, const struct path *path,
 
 /* A model's name: not empty, no blanks. Whether it is served is the registry's to say. */
 int check_model(struct json_object *value, const struct path *path, struct failure *failure);
-
-/* A string, or an array of parts (text, image_url). */
-int check_content(struct json_object *value, const struct path *path, struct failure *failure);
-
-/* Files are not offered: only an empty array passes. */
-int check_attachments(struct json_object *value, const struct path *path, struct failure *failure);
-
-/* An array of messages. */
-int check_messages(struct json_object *value, const struct path *path, struct failure *failure);
-
-/* The body of POST /v1/threads, inside that of POST /v1/threads/runs. */
-int check_thread(struct json_object *value, const struct path *path, struct failure *failure);
-
-/* An array of outputs, each of another call. */
-int check_tool_outputs(struct json_object *value, const struct path *path, struct failure *failure);
-
-/* `stream: true` is not offered. */
-int check_stream(struct json_object *value, const struct path *path, struct failure *failure);

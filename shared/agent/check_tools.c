@@ -3,29 +3,16 @@
  *
  * Kinds of tools that OpenAI has and this server has not are refused when the assistant is made,
  * with a sentence that says so, and not when a run has already cost money.
- *
- * A new tool that runs on the server is one word in tool_types, and one in worker/tools.
  */
 
-#include <string.h>
+#include "shared/agent/checks.h"
 
-#include "scheduler/api/assistants/checks.h"
+#include "shared/agent/tools.h"
+
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 #include "shared/net/host_entry.h"
 #include "shared/schema/schema.h"
-
-static const char *const tool_types[] = {"calculator", "current_time", "http_request", "function",
-                                         NULL};
-static const char *const not_offered[] = {"code_interpreter", "file_search", NULL};
-
-static bool is_one_of(struct text word, const char *const *words)
-{
-    for (size_t i = 0; words[i]; i++)
-        if (text_is(word, words[i]))
-            return true;
-    return false;
-}
 
 static bool is_name(struct text name)
 {
@@ -87,31 +74,27 @@ static int check_tool_type(struct json_object *value, const struct path *path,
                            struct failure *failure)
 {
     struct text type = json_string(value);
+    const struct tool_kind *kind = tool_kind_find(type);
+    char list[160];
 
-    if (is_one_of(type, not_offered))
-        return failure_set(failure, 400, path, "unsupported_value",
-                           "The tool '%.*s' is not offered here. Supported values are: "
-                           "'calculator', 'current_time', 'http_request', and 'function'.",
-                           TEXT_ARGS(type));
-    return fields_word(type, tool_types, path, failure);
+    if (!kind || kind->executor != TOOL_BY_NOBODY)
+        return fields_word(type, tool_types_offered(), path, failure);
+    words_format(tool_types_offered(), list, sizeof(list));
+    return failure_set(failure, 400, path, "unsupported_value",
+                       "The tool '%s' is not offered here. Supported values are: %s.", kind->type,
+                       list);
 }
 
-/* For requests alone: what happens when the others are repeated is not the agent's to say. */
-static int check_class(struct json_object *tool, const struct path *path, struct failure *failure)
-{
-    static const char *const classes[] = {"idempotent", "once", NULL};
-    const struct field list[] = {
-        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_type},
-        {.name = "class", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .words = classes},
-    };
-
-    return fields_check(FIELDS(list), tool, path, failure);
-}
-
+/* A tool of one of these types. What happens when a call is repeated is for those to say that have
+ * a class. */
 static int check_tool(struct json_object *value, const struct path *path, struct failure *failure)
 {
     static const struct field server[] = {
         {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_type},
+    };
+    const struct field with_class[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_type},
+        {.name = "class", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .words = tool_classes},
     };
     static const struct field function[] = {
         {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
@@ -121,27 +104,21 @@ static int check_tool(struct json_object *value, const struct path *path, struct
          .check = check_function},
     };
     struct path type = {path, "type", 0};
+    const struct tool_kind *kind = tool_kind_find(json_get_text(value, "type"));
     int r = fields_expect(FIELD_OBJECT, value, path, failure);
 
     if (r < 0)
         return r;
-    if (text_is(json_get_text(value, "type"), "function"))
+    if (kind && kind->executor == TOOL_BY_CLIENT)
         return fields_check(FIELDS(function), value, path, failure);
-    if (json_get(value, "type") && json_get_text(value, "type").ptr) {
+    if (json_get_text(value, "type").ptr) {
         r = check_tool_type(json_get(value, "type"), &type, failure);
         if (r < 0)
             return r;
     }
-    if (text_is(json_get_text(value, "type"), "http_request"))
-        return check_class(value, path, failure);
+    if (kind && kind->has_class)
+        return fields_check(FIELDS(with_class), value, path, failure);
     return fields_check(FIELDS(server), value, path, failure);
-}
-
-static struct text tool_name(struct json_object *tool)
-{
-    struct json_object *function = json_get(tool, "function");
-
-    return function ? json_get_text(function, "name") : json_get_text(tool, "type");
 }
 
 int check_tools(struct json_object *value, const struct path *path, struct failure *failure)
@@ -152,11 +129,11 @@ int check_tools(struct json_object *value, const struct path *path, struct failu
     if (r < 0)
         return r;
     for (size_t i = 1; i < count; i++) {
-        struct text name = tool_name(json_object_array_get_idx(value, i));
+        struct text name = tool_spec_name(json_object_array_get_idx(value, i));
         struct path item = {path, NULL, i};
 
         for (size_t k = 0; k < i; k++)
-            if (text_equal(name, tool_name(json_object_array_get_idx(value, k))))
+            if (text_equal(name, tool_spec_name(json_object_array_get_idx(value, k))))
                 return failure_set(failure, 400, &item, "duplicate_value",
                                    "Duplicate tool '%.*s': the names of an assistant's tools must "
                                    "differ.",
@@ -213,8 +190,8 @@ int check_tool_choice(struct json_object *value, const struct path *path, struct
          .flags = FIELD_REQUIRED,
          .check = check_choice_function},
     };
-    static const struct word_or_object shape = {
-        words, "one of 'none', 'auto', 'required'", "function", {function, 2}, {server, 1}};
+    const struct word_or_object shape = {words, "one of 'none', 'auto', 'required'", "function",
+                                         FIELDS(function), FIELDS(server)};
 
     return check_word_or_object(&shape, value, path, failure);
 }
@@ -247,8 +224,8 @@ int check_response_format(struct json_object *value, const struct path *path,
          .flags = FIELD_REQUIRED,
          .check = check_json_schema},
     };
-    static const struct word_or_object shape = {
-        words, "'auto'", "json_schema", {schema, 2}, {plain, 1}};
+    const struct word_or_object shape = {words, "'auto'", "json_schema", FIELDS(schema),
+                                         FIELDS(plain)};
 
     return check_word_or_object(&shape, value, path, failure);
 }

@@ -1,0 +1,160 @@
+/* Narrowing a run's permissions to those of its agent.
+ *
+ * What is refused is said: a request that names more than its agent may was written by somebody who
+ * counts on it, and a run that quietly lacks a tool would fail later, and cost money.
+ */
+
+#include "shared/agent/narrow.h"
+
+#include <strings.h>
+
+#include "shared/agent/tools.h"
+#include "shared/base/error.h"
+#include "shared/check/failure.h"
+#include "shared/json/json_write.h"
+#include "shared/net/host_entry.h"
+
+/* NULL when the agent has none. */
+static struct json_object *decode_list(struct text list)
+{
+    struct json_object *object = NULL;
+
+    if (!list.ptr || json_decode(list, JSON_DEPTH_DEFAULT, &object, NULL) < 0)
+        return NULL;
+    return object;
+}
+
+static size_t length_of(struct json_object *list)
+{
+    return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+}
+
+static bool is_of_client(struct json_object *tool)
+{
+    const struct tool_kind *kind = tool_kind_find(json_get_text(tool, "type"));
+
+    return kind && kind->executor == TOOL_BY_CLIENT;
+}
+
+/* The agent's tool of this type; NULL: it has none. */
+static struct json_object *find_tool(struct json_object *agents, struct text type)
+{
+    for (size_t i = 0; i < length_of(agents); i++) {
+        struct json_object *tool = json_object_array_get_idx(agents, i);
+
+        if (!is_of_client(tool) && text_equal(json_get_text(tool, "type"), type))
+            return tool;
+    }
+    return NULL;
+}
+
+int narrow_tools(struct text agents_text, struct json_object *said, struct buf *out,
+                 struct failure *failure)
+{
+    CLEANUP(json_freep) struct json_object *agents = decode_list(agents_text);
+    struct path list = {NULL, "tools", 0};
+    struct json_write write;
+
+    json_write_init(&write, out);
+    json_write_open_array(&write, NULL);
+    for (size_t i = 0; i < length_of(said); i++) {
+        struct json_object *tool = json_object_array_get_idx(said, i);
+        struct text type = json_get_text(tool, "type");
+        struct path item = {&list, NULL, i};
+
+        if (!is_of_client(tool))
+            tool = find_tool(agents, type);
+        if (!tool)
+            return failure_set(failure, 400, &item, "not_permitted",
+                               "The assistant does not have the tool '%.*s'. A run may leave out "
+                               "tools of its assistant and bring functions of its own; give the "
+                               "assistant the tool, or leave it out.",
+                               TEXT_ARGS(type));
+        json_write_raw(&write, NULL, json_text(tool));
+    }
+    json_write_close(&write);
+    return 0;
+}
+
+static struct text host_at(struct json_object *list, size_t place, struct host_entry *out)
+{
+    struct text text = json_string(json_object_array_get_idx(list, place));
+
+    if (!text.ptr || host_entry_parse(text, out, NULL) < 0)
+        return TEXT_NONE;
+    return text;
+}
+
+static bool same_host(struct text a, struct text b)
+{
+    return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
+}
+
+/* Whether `wide` allows all that `narrow` does. */
+static bool covers(const struct host_entry *wide, const struct host_entry *narrow)
+{
+    if (wide->port != narrow->port && !(wide->port == 0 && narrow->port == 80) &&
+        !(wide->port == 0 && narrow->port == 443))
+        return false;
+    if (!wide->subdomains)
+        return !narrow->subdomains && same_host(wide->host, narrow->host);
+    if (narrow->host.len < wide->host.len)
+        return false;
+    if (narrow->host.len == wide->host.len)
+        return narrow->subdomains && same_host(wide->host, narrow->host);
+    return narrow->host.ptr[narrow->host.len - wide->host.len - 1] == '.' &&
+           same_host(wide->host, (struct text){narrow->host.ptr + narrow->host.len - wide->host.len,
+                                               wide->host.len});
+}
+
+/* Writes what one entry of the request and the agent's entries have in common. Returns how much. */
+static size_t write_common(struct json_write *write, struct json_object *agents, struct text said,
+                           const struct host_entry *wanted)
+{
+    size_t common = 0;
+
+    for (size_t i = 0; i < length_of(agents); i++) {
+        struct host_entry entry;
+        struct text text = host_at(agents, i, &entry);
+
+        if (!text.ptr)
+            continue;
+        if (covers(&entry, wanted)) {
+            json_write_text(write, NULL, said);
+            return common + 1;
+        }
+        if (covers(wanted, &entry)) {
+            json_write_text(write, NULL, text);
+            common++;
+        }
+    }
+    return common;
+}
+
+int narrow_hosts(struct text agents_text, struct json_object *said, struct buf *out,
+                 struct failure *failure)
+{
+    CLEANUP(json_freep) struct json_object *agents = decode_list(agents_text);
+    struct path list = {NULL, "http_allow", 0};
+    struct json_write write;
+
+    json_write_init(&write, out);
+    json_write_open_array(&write, NULL);
+    for (size_t i = 0; i < length_of(said); i++) {
+        struct path item = {&list, NULL, i};
+        struct host_entry wanted;
+        struct text text = host_at(said, i, &wanted);
+        char shown[64];
+
+        if (text.ptr && write_common(&write, agents, text, &wanted) > 0)
+            continue;
+        text_excerpt(json_string(json_object_array_get_idx(said, i)), shown, sizeof(shown));
+        return failure_set(
+            failure, 400, &item, "not_permitted",
+            "The assistant's 'http_allow' does not include '%s'. A run may name some "
+            "of the hosts of its assistant, and no others.",
+            shown);
+    }
+    json_write_close(&write);
+    return 0;
+}

@@ -1,0 +1,25 @@
+#pragma once
+/* Permissions of a run: what its agent may and its request names. Pure.
+ *
+ * The tools that a worker executes and the hosts that http_request may talk to are permissions
+ * of the agent, given by whoever made it. A request for a run may leave some out, and not add
+ * any. Functions are executed by the client itself, so they are free.
+ */
+
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+#include "shared/json/json.h"
+
+struct failure;
+
+/* `agents`: the agent's member as JSON text, TEXT_NONE for none; `said`: the checked member of
+ * the request. Appends a JSON array to `out`, or leaves it empty where it is what was said. Of a
+ * tool that the server executes, what the agent says about it counts. Returns 0, or -E_INVALID
+ * with *failure (code "not_permitted") for a tool that the agent has not. */
+MUSTCHECK int narrow_tools(struct text agents, struct json_object *said, struct buf *out,
+                           struct failure *failure);
+
+/* The same for http_allow, an intersection of patterns: "*.a.com" and "x.a.com" are "x.a.com". An
+ * entry that has nothing in common with the agent's is refused. */
+MUSTCHECK int narrow_hosts(struct text agents, struct json_object *said, struct buf *out,
+                           struct failure *failure);

@@ -1,0 +1,40 @@
+/* The catalogue of tools. */
+
+#include "shared/agent/tools.h"
+
+const struct tool_kind tool_kinds[] = {
+    {"calculator", TOOL_BY_SERVER, false},       {"current_time", TOOL_BY_SERVER, false},
+    {"http_request", TOOL_BY_SERVER, true},      {"function", TOOL_BY_CLIENT, false},
+    {"code_interpreter", TOOL_BY_NOBODY, false}, {"file_search", TOOL_BY_NOBODY, false},
+};
+
+const size_t tool_kinds_count = ARRAY_LENGTH(tool_kinds);
+
+const char *const tool_classes[] = {"idempotent", "once", NULL};
+
+const struct tool_kind *tool_kind_find(struct text type)
+{
+    for (size_t i = 0; i < tool_kinds_count; i++)
+        if (text_is(type, tool_kinds[i].type))
+            return &tool_kinds[i];
+    return NULL;
+}
+
+const char *const *tool_types_offered(void)
+{
+    static const char *types[ARRAY_LENGTH(tool_kinds) + 1];
+    size_t count = 0;
+
+    for (size_t i = 0; i < tool_kinds_count; i++)
+        if (tool_kinds[i].executor != TOOL_BY_NOBODY)
+            types[count++] = tool_kinds[i].type;
+    types[count] = NULL;
+    return types;
+}
+
+struct text tool_spec_name(struct json_object *tool)
+{
+    struct json_object *function = json_get(tool, "function");
+
+    return function ? json_get_text(function, "name") : json_get_text(tool, "type");
+}

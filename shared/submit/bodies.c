@@ -1,0 +1,56 @@
+/* The tables of bodies from which things are made. OpenAI's members come first, ours after them.
+ * What a run has of its agent is described once, in shared/agent/spec.c. */
+
+#include "shared/submit/bodies.h"
+
+#include "shared/agent/checks.h"
+#include "shared/agent/spec.h"
+
+static const char *const roles[] = {"user", "assistant", NULL};
+static const char *const priorities[] = {"high", "normal", "low", NULL};
+static const char *const multitask[] = {"reject", "enqueue", "interrupt", "rollback", NULL};
+
+#define REQUIRED FIELD_REQUIRED
+#define NULLABLE FIELD_NULLABLE
+/* clang-format off */
+
+#define RUN                                                                                        \
+    {"assistant_id", FIELD_STRING, REQUIRED, 0, 0, NULL, NULL},                                    \
+    {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},                                      \
+    {"stream", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, check_stream},                                 \
+    {"multitask_strategy", FIELD_STRING, NULLABLE, 0, 0, multitask, NULL},                         \
+    {"priority", FIELD_STRING, NULLABLE, 0, 0, priorities, NULL}
+
+static const struct field create_thread[] = {
+    {"messages", FIELD_ARRAY, NULLABLE, 0, 1000, NULL, check_messages},
+    {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},
+    {"tool_resources", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_tool_resources},
+};
+
+static const struct field create_message[] = {
+    {"role", FIELD_STRING, REQUIRED, 0, 0, roles, NULL},
+    {"content", FIELD_ANY, REQUIRED, 0, 0, NULL, check_content},
+    {"attachments", FIELD_ARRAY, NULLABLE, 0, 0, NULL, check_attachments},
+    {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},
+};
+
+static const struct field create_run[] = {
+    RUN,
+    {"additional_instructions", FIELD_STRING, NULLABLE, 0, 256000, NULL, NULL},
+    {"additional_messages", FIELD_ARRAY, NULLABLE, 0, 1000, NULL, check_messages},
+};
+
+static const struct field create_thread_and_run[] = {
+    RUN,
+    {"thread", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_thread},
+    {"tool_resources", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_tool_resources},
+};
+
+/* clang-format on */
+#define TABLE(name)           name, ARRAY_LENGTH(name), sizeof(name[0]), NULL, 0
+#define TABLE_WITH_SPEC(name) name, ARRAY_LENGTH(name), sizeof(name[0]), &agent_fields, FIELD_OF_RUN
+
+const struct fields body_create_thread = {TABLE(create_thread)};
+const struct fields body_create_message = {TABLE(create_message)};
+const struct fields body_create_run = {TABLE_WITH_SPEC(create_run)};
+const struct fields body_create_thread_and_run = {TABLE_WITH_SPEC(create_thread_and_run)};

@@ -1,0 +1,25 @@
+#pragma once
+/* The bodies from which threads, messages and runs are made, one table each, and the checks of
+ * their members. Pure. */
+
+#include "shared/check/fields.h"
+
+extern const struct fields body_create_thread;
+extern const struct fields body_create_message;
+extern const struct fields body_create_run;
+extern const struct fields body_create_thread_and_run;
+
+/* A string, or an array of parts (text, image_url). */
+int check_content(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* Files are not offered: only an empty array passes. */
+int check_attachments(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* An array of messages. */
+int check_messages(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* The body of POST /v1/threads, inside that of POST /v1/threads/runs. */
+int check_thread(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* `stream: true` is not offered. */
+int check_stream(struct json_object *value, const struct path *path, struct failure *failure);

@@ -1,0 +1,28 @@
+#pragma once
+/* Messages of a body as the store wants them: content in the API's output shape. */
+
+#include "shared/base/arena.h"
+#include "shared/base/compiler.h"
+#include "shared/json/json.h"
+#include "shared/store/threads/messages.h"
+
+struct error;
+
+struct new_messages {
+    struct message_draft *items; /* in the arena */
+    size_t count;
+};
+
+/* One checked message (body_create_message). Texts are in the arena or borrowed from the message.
+ * Returns 0, or -E_LIMIT when there is no room. */
+MUSTCHECK int new_message_read(struct json_object *message, struct uuid id, struct arena *arena,
+                               struct message_draft *out, struct error *err);
+
+/* A checked array of messages, or NULL for none. */
+MUSTCHECK int new_messages_read(struct json_object *array, struct arena *arena,
+                                struct new_messages *out, struct error *err);
+
+/* The content as stored: input {"type":"text","text":"x"} becomes
+ * {"type":"text","text":{"value":"x", "annotations":[]}}; a plain string is one such part; images
+ * stay as they are. Pure. */
+void new_message_content(struct json_object *content, struct buf *out);

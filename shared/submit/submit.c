@@ -1,0 +1,303 @@
+/* Making runs. On a thread that has an active run, multitask_strategy says what happens
+ * (docs/runs.md).
+ *
+ * The agent's spec usually comes from the cache. The store refuses one that is not the latest (as
+ * AGENT_MISSING, which a deleted agent gives too); then the spec is read again, once.
+ */
+
+#include "shared/submit/submit.h"
+
+#include <stdlib.h>
+
+#include "shared/base/memory.h"
+#include "shared/submit/agent_cache.h"
+#include "shared/submit/bodies.h"
+#include "shared/submit/new_messages.h"
+
+struct submitter {
+    struct submit_options options;
+    struct agent_cache *agents;
+};
+
+struct making {
+    struct submitter *submitter;
+    const struct store *store;
+    const struct submission *submission;
+    struct failure *failure;
+    struct thread_draft thread_draft;
+    struct run_draft draft;
+    struct uuid active;         /* the run that is in the way */
+    struct run_stopped stopped; /* the run that had to give way */
+};
+
+struct submitter *submitter_new(const struct submit_options *options)
+{
+    struct submitter *submitter = xcalloc(1, sizeof(*submitter));
+
+    submitter->options = *options;
+    if (submitter->options.shards < 1)
+        submitter->options.shards = 1;
+    if (submitter->options.run_ttl_ms < 1)
+        submitter->options.run_ttl_ms = INT64_C(24) * 3600 * 1000;
+    submitter->agents = agent_cache_new();
+    return submitter;
+}
+
+void submitter_free(struct submitter *submitter)
+{
+    if (!submitter)
+        return;
+    agent_cache_free(submitter->agents);
+    free(submitter);
+}
+
+void submitter_agent_changed(struct submitter *submitter, struct uuid tenant, struct uuid agent)
+{
+    agent_cache_forget(submitter->agents, tenant, agent);
+}
+
+int submission_check(struct json_object *request, bool new_thread, struct failure *failure)
+{
+    int r = fields_expect(FIELD_OBJECT, request, NULL, failure);
+
+    if (r < 0)
+        return r;
+    return fields_check(new_thread ? body_create_thread_and_run : body_create_run, request, NULL,
+                        failure);
+}
+
+static int assistant_missing(const struct making *making)
+{
+    return failure_missing(making->failure, "assistant",
+                           json_get_text(making->submission->request, "assistant_id"));
+}
+
+static int thread_missing(const struct making *making)
+{
+    char thread[ID_TEXT_SIZE];
+
+    id_format(ID_THREAD, making->draft.thread, thread);
+    return failure_missing(making->failure, "thread", text_of(thread));
+}
+
+static int thread_busy(const struct making *making)
+{
+    char run[ID_TEXT_SIZE];
+    char thread[ID_TEXT_SIZE];
+
+    id_format(ID_RUN, making->active, run);
+    id_format(ID_THREAD, making->draft.thread, thread);
+    return failure_param(making->failure, 400, NULL, NULL,
+                         "Thread %s already has an active run %s.", thread, run);
+}
+
+static int thread_full(const struct making *making)
+{
+    char thread[ID_TEXT_SIZE];
+
+    id_format(ID_THREAD, making->draft.thread, thread);
+    return failure_param(making->failure, 400, NULL, "thread_full",
+                         "Too much waits behind the active run of thread %s: at most %d runs, and "
+                         "%d messages that an interrupt joins.",
+                         thread, HELD_RUNS_MAX, MESSAGE_DRAFTS_MAX);
+}
+
+/* Freezes the spec into the arena. */
+static int freeze(struct making *making, const struct agent_template *template)
+{
+    CLEANUP(buf_deinit) struct buf spec;
+    struct error err;
+    int r;
+
+    buf_init(&spec, 0);
+    r = run_spec_write(&template->spec, making->submission->request, &spec, making->failure);
+    if (r < 0)
+        return r;
+    if (making->submission->trace)
+        run_spec_add_trace(&spec, making->submission->trace);
+    making->draft.agent_version = template->version;
+    making->draft.spec = (struct text){arena_copy(making->store->arena, buf_text(&spec)), spec.len};
+    if (!spec.failed && making->draft.spec.ptr)
+        return 0;
+    (void)error_set(&err, E_LIMIT, "the run is too large");
+    return failure_from_error(making->failure, &err);
+}
+
+static int write_run(struct making *making, struct run *out, struct error *err)
+{
+    struct text strategy = json_get_text(making->submission->request, "multitask_strategy");
+    const struct store *store = making->store;
+    struct thread thread;
+
+    if (uuid_is_zero(making->submission->thread))
+        return runs_create_with_thread(store, &making->thread_draft, &making->draft, &thread, out,
+                                       err);
+    if (text_is(strategy, "enqueue"))
+        return runs_enqueue(store, &making->draft, MULTITASK_ENQUEUE, out, &making->stopped, err);
+    if (text_is(strategy, "interrupt"))
+        return runs_enqueue(store, &making->draft, MULTITASK_INTERRUPT, out, &making->stopped, err);
+    if (text_is(strategy, "rollback"))
+        return runs_enqueue(store, &making->draft, MULTITASK_ROLLBACK, out, &making->stopped, err);
+    return runs_create(store, &making->draft, out, &making->active, err);
+}
+
+/* One attempt. Returns 0; AGENT_MISSING; -E_INVALID with the failure. */
+static int attempt(struct making *making, bool fresh, struct submitted *out)
+{
+    struct agent_template template;
+    struct error err;
+    int r = agent_cache_find(making->submitter->agents, making->store, making->draft.agent, fresh,
+                             &template, &err);
+
+    if (r < 0)
+        return failure_from_error(making->failure, &err);
+    if (r == AGENT_MISSING)
+        return r;
+    r = freeze(making, &template);
+    if (r < 0)
+        return r;
+    r = write_run(making, &out->run, &err);
+    out->found =
+        r == -E_CONFLICT || (r == THREAD_BUSY && uuid_equal(making->active, making->draft.id));
+    if (r == -E_AMBIGUOUS || out->found) {
+        r = runs_get(making->store, making->submission->thread, making->draft.id, &out->run, &err);
+        if (r == RUN_MISSING)
+            r = error_set(&err, E_AMBIGUOUS, "not known whether the run was created");
+    }
+    if (r == THREAD_MISSING)
+        return thread_missing(making);
+    if (r == THREAD_BUSY)
+        return thread_busy(making);
+    if (r == THREAD_FULL)
+        return thread_full(making);
+    return r < 0 ? failure_from_error(making->failure, &err) : r;
+}
+
+static void announce(const struct making *making, const struct run *run)
+{
+    const struct run_events *events = &making->submitter->options.events;
+
+    if (!uuid_is_zero(making->stopped.id) && events->run_cancelling)
+        events->run_cancelling(making->stopped.owner, making->stopped.id, events->arg);
+    if (!run->held && making->draft.delay_ms == 0 && events->run_ready)
+        events->run_ready(making->draft.id, making->store->tenant, making->draft.shard,
+                          (int)making->draft.priority, events->arg);
+}
+
+/* Was the run made by an earlier attempt? */
+static int find_made(const struct making *making, struct submitted *out)
+{
+    struct error err;
+    int r;
+
+    if (!making->submission->replaying)
+        return RUN_MISSING;
+    r = runs_get(making->store, making->submission->thread, making->draft.id, &out->run, &err);
+    out->found = r == 0;
+    return r < 0 ? failure_from_error(making->failure, &err) : r;
+}
+
+static int make(struct making *making, struct submitted *out)
+{
+    int r = find_made(making, out);
+
+    if (r != RUN_MISSING)
+        return r;
+    r = attempt(making, false, out);
+    if (r == AGENT_MISSING) {
+        agent_cache_forget(making->submitter->agents, making->store->tenant, making->draft.agent);
+        r = attempt(making, true, out);
+    }
+    if (r == AGENT_MISSING)
+        return assistant_missing(making);
+    if (r == 0)
+        announce(making, &out->run);
+    return r;
+}
+
+static enum run_priority priority_of(struct text word)
+{
+    if (text_is(word, "high"))
+        return RUN_PRIORITY_HIGH;
+    return text_is(word, "low") ? RUN_PRIORITY_LOW : RUN_PRIORITY_NORMAL;
+}
+
+static struct text member_text(struct json_object *object, const char *name)
+{
+    struct json_object *value = json_get(object, name);
+
+    return value ? json_text(value) : TEXT_NONE;
+}
+
+/* The run, but for its spec and its messages. */
+static int begin(struct making *making)
+{
+    const struct submit_options *options = &making->submitter->options;
+    struct json_object *request = making->submission->request;
+    struct text model = json_get_text(request, "model");
+    struct run_draft *draft = &making->draft;
+
+    draft->id = making->submission->id;
+    draft->thread = making->submission->thread;
+    draft->priority = priority_of(json_get_text(request, "priority"));
+    draft->shard = draft->id.bytes[15] % options->shards;
+    draft->delay_ms = making->submission->delay_ms;
+    draft->expires_in_ms = options->run_ttl_ms;
+    draft->metadata = member_text(request, "metadata");
+    if (!id_parse(ID_ASSISTANT, json_get_text(request, "assistant_id"), &draft->agent))
+        return assistant_missing(making);
+    if (!model.ptr || !options->check_model)
+        return 0;
+    return options->check_model(options->arg, model, making->failure);
+}
+
+/* The messages, and the thread where it is a new one. */
+static int add_messages(struct making *making)
+{
+    struct json_object *request = making->submission->request;
+    bool new_thread = uuid_is_zero(making->submission->thread);
+    struct json_object *thread = json_get(request, "thread");
+    struct new_messages messages;
+    struct error err;
+    int r = new_messages_read(new_thread ? json_get(thread, "messages")
+                                         : json_get(request, "additional_messages"),
+                              making->store->arena, &messages, &err);
+
+    if (r < 0)
+        return failure_from_error(making->failure, &err);
+    making->draft.messages = messages.items;
+    making->draft.message_count = messages.count;
+    if (!new_thread)
+        return 0;
+    making->thread_draft = (struct thread_draft){
+        .id = uuid_new(),
+        .metadata = member_text(thread, "metadata"),
+        .tool_resources = member_text(thread, "tool_resources"),
+        .messages = messages.items,
+        .message_count = messages.count,
+    };
+    if (!making->thread_draft.tool_resources.ptr)
+        making->thread_draft.tool_resources = member_text(request, "tool_resources");
+    return 0;
+}
+
+int submit(struct submitter *submitter, const struct store *store,
+           const struct submission *submission, struct submitted *out, struct failure *failure)
+{
+    struct making making = {
+        .submitter = submitter,
+        .store = store,
+        .submission = submission,
+        .failure = failure,
+    };
+    struct submitted made = {.found = false};
+    int r = begin(&making);
+
+    if (r == 0)
+        r = add_messages(&making);
+    if (r == 0)
+        r = make(&making, &made);
+    if (r == 0)
+        *out = made;
+    return r;
+}

@@ -1,0 +1,85 @@
+/* Submission without HTTP, as a clock or a batch would do it. */
+
+#include "fixture.h"
+#include "shared/submit/submit.h"
+
+static int told;
+
+static void on_ready(struct uuid run, struct uuid tenant, int shard, int priority, void *arg)
+{
+    (void)run;
+    (void)tenant;
+    (void)arg;
+    cr_assert(shard == 0 && priority == 1);
+    told++;
+}
+
+static struct json_object *request_of(const char *assistant, const char *more)
+{
+    struct json_object *request;
+    struct error err;
+
+    cr_assert_eq(json_decode(text_of(show("{\"assistant_id\":\"%s\"%s}", assistant, more)), 20,
+                             &request, &err),
+                 0);
+    return request;
+}
+
+static void without_http(struct fixture *fixture)
+{
+    const struct submit_options options = {.events = {.run_ready = on_ready}};
+    struct submitter *submitter = submitter_new(&options);
+    const char *assistant = new_assistant(fixture);
+    struct arena arena;
+    struct store store = {.pg = fixture->pg, .tenant = fixture->tenant, .arena = &arena};
+    struct submission submission = {.id = uuid_new()};
+    struct submitted first;
+    struct submitted again;
+    struct failure failure;
+
+    arena_init(&arena, 0);
+    submission.request =
+        request_of(assistant, ",\"thread\":{\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]}");
+    cr_assert_eq(submission_check(submission.request, true, &failure), 0);
+    cr_assert_eq(submit(submitter, &store, &submission, &first, &failure), 0);
+    cr_assert(!first.found && uuid_equal(first.run.id, submission.id));
+    cr_assert_eq(told, 1);
+
+    /* The same id again makes nothing, whether or not it is known to be a repetition. */
+    for (int i = 0; i < 2; i++) {
+        submission.replaying = i == 0;
+        cr_assert_eq(submit(submitter, &store, &submission, &again, &failure), 0);
+        cr_assert(again.found && uuid_equal(again.run.thread_id, first.run.thread_id));
+    }
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM runs"), 1);
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM messages"), 1);
+    json_free(submission.request);
+
+    /* A later run is stored, due later, and nobody is told yet. */
+    submission = (struct submission){
+        .id = uuid_new(), .request = request_of(assistant, ""), .delay_ms = 60000};
+    told = 0;
+    cr_assert_eq(submit(submitter, &store, &submission, &first, &failure), 0);
+    cr_assert_eq(told, 0);
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM runs WHERE due_at > now()"), 1);
+    json_free(submission.request);
+
+    /* What is wrong is a value. */
+    submission = (struct submission){.id = uuid_new(), .request = request_of("asst_x", "")};
+    cr_assert_lt(submit(submitter, &store, &submission, &first, &failure), 0);
+    cr_assert_eq(failure.status, 404);
+    cr_assert_str_eq(failure.message, "No assistant found with id 'asst_x'.");
+    json_free(submission.request);
+    submission.request = request_of(assistant, ",\"thraed\":{}");
+    cr_assert_lt(submission_check(submission.request, true, &failure), 0);
+    cr_assert_str_eq(failure.param, "thraed");
+    cr_assert_str_eq(failure.code, "unknown_parameter");
+    json_free(submission.request);
+    submitter_free(submitter);
+    arena_deinit(&arena);
+}
+
+Test(submission, needs_no_http_and_makes_each_id_once)
+{
+    with_api(without_http);
+}

@@ -1,0 +1,106 @@
+/* What a run's request makes of its agent's permissions. */
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "shared/agent/narrow.h"
+#include "shared/base/error.h"
+#include "shared/check/failure.h"
+
+typedef int (*narrow_fn)(struct text agents, struct json_object *said, struct buf *out,
+                         struct failure *failure);
+
+static struct failure failure;
+
+/* What both say, as text; NULL: refused. */
+static const char *narrowed(narrow_fn narrow, const char *agents, const char *said)
+{
+    static char shown[1024];
+    CLEANUP(json_freep) struct json_object *list = NULL;
+    struct error err;
+    struct buf out;
+    int r;
+
+    cr_assert_eq(json_decode(text_of(said), 20, &list, &err), 0, "%s", said);
+    buf_init(&out, 0);
+    r = narrow(agents ? text_of(agents) : TEXT_NONE, list, &out, &failure);
+    snprintf(shown, sizeof(shown), "%s", buf_string(&out));
+    buf_deinit(&out);
+    return r < 0 ? NULL : shown;
+}
+
+#define CALCULATOR "{\"type\":\"calculator\"}"
+#define REQUEST    "{\"type\":\"http_request\",\"class\":\"once\"}"
+#define FUNCTION   "{\"type\":\"function\",\"function\":{\"name\":\"f\"}}"
+
+Test(narrow, a_run_may_leave_out_tools_and_bring_functions)
+{
+    const char *agents = "[" CALCULATOR "," REQUEST "]";
+
+    cr_assert_str_eq(narrowed(narrow_tools, agents, "[]"), "[]");
+    cr_assert_str_eq(narrowed(narrow_tools, agents, "[" CALCULATOR "]"), "[" CALCULATOR "]");
+    cr_assert_str_eq(narrowed(narrow_tools, agents, "[" FUNCTION "]"), "[" FUNCTION "]");
+    cr_assert_str_eq(narrowed(narrow_tools, NULL, "[" FUNCTION "]"), "[" FUNCTION "]");
+}
+
+Test(narrow, a_tool_that_the_agent_has_not_is_refused)
+{
+    cr_assert_null(narrowed(narrow_tools, "[" CALCULATOR "]", "[" FUNCTION "," REQUEST "]"));
+    cr_assert_eq(failure.status, 400);
+    cr_assert_str_eq(failure.param, "tools[1]");
+    cr_assert_str_eq(failure.code, "not_permitted");
+    cr_assert(strstr(failure.message, "'http_request'"), "%s", failure.message);
+    cr_assert_null(narrowed(narrow_tools, NULL, "[" CALCULATOR "]"));
+    /* A function of the client that has a tool's name is no permission for the tool. */
+    cr_assert_null(narrowed(narrow_tools,
+                            "[{\"type\":\"function\",\"function\":{\"name\":\"calculator\"}}]",
+                            "[" CALCULATOR "]"));
+}
+
+Test(narrow, what_the_agent_says_about_a_tool_counts)
+{
+    cr_assert_str_eq(narrowed(narrow_tools, "[" REQUEST "]",
+                              "[{\"type\":\"http_request\",\"class\":\"idempotent\"}]"),
+                     "[" REQUEST "]");
+}
+
+Test(narrow, hosts_are_what_both_patterns_allow)
+{
+    static const struct {
+        const char *agents;
+        const char *said;
+        const char *both; /* NULL: nothing */
+    } cases[] = {
+        {"[\"a.com\"]", "[]", "[]"},
+        {"[\"a.com\",\"b.com\"]", "[\"b.com\"]", "[\"b.com\"]"},
+        {"[\"a.com\"]", "[\"A.com\"]", "[\"A.com\"]"},
+        {"[\"a.com\"]", "[\"b.com\"]", NULL},
+        {"[\"*.a.com\"]", "[\"x.a.com\"]", "[\"x.a.com\"]"},
+        {"[\"*.a.com\"]", "[\"*.x.a.com\"]", "[\"*.x.a.com\"]"},
+        {"[\"*.a.com\"]", "[\"*.a.com\"]", "[\"*.a.com\"]"},
+        {"[\"*.a.com\"]", "[\"a.com\"]", NULL},
+        {"[\"*.a.com\"]", "[\"xa.com\"]", NULL},
+        {"[\"a.com\"]", "[\"*.a.com\"]", NULL},
+        {"[\"x.a.com\",\"y.a.com\",\"z.com\"]", "[\"*.a.com\"]", "[\"x.a.com\",\"y.a.com\"]"},
+        {"[\"a.com\"]", "[\"a.com:443\"]", "[\"a.com:443\"]"},
+        {"[\"a.com\"]", "[\"a.com:80\"]", "[\"a.com:80\"]"},
+        {"[\"a.com\"]", "[\"a.com:8080\"]", NULL},
+        {"[\"a.com:443\"]", "[\"a.com\"]", "[\"a.com:443\"]"},
+        {"[\"a.com:8080\"]", "[\"a.com\"]", NULL},
+        {"[\"*.a.com:8080\"]", "[\"x.a.com:8080\"]", "[\"x.a.com:8080\"]"},
+        {"[\"[::1]:8080\"]", "[\"[::1]:8080\"]", "[\"[::1]:8080\"]"},
+        {"[]", "[\"a.com\"]", NULL},
+        {NULL, "[\"a.com\"]", NULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        const char *both = narrowed(narrow_hosts, cases[i].agents, cases[i].said);
+
+        if (cases[i].both)
+            cr_assert_str_eq(both ? both : "refused", cases[i].both, "%zu: %s", i, both);
+        else
+            cr_assert_null(both, "%zu: %s", i, both);
+    }
+    cr_assert_str_eq(failure.param, "http_allow[0]");
+    cr_assert_str_eq(failure.code, "not_permitted");
+}
