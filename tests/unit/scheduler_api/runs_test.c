@@ -283,8 +283,12 @@ static void waiting(struct fixture *fixture)
     const char *give = show("%s/submit_tool_outputs", path);
 
     sql_do(fixture, "UPDATE runs SET status = 'requires_action', wait_kind = 'calls',"
+                    " open_calls = 2, parked_at = now(),"
                     " required_action = '{\"type\":\"submit_tool_outputs\",\"submit_tool_outputs\":"
                     "{\"tool_calls\":[{\"id\":\"call_1\"},{\"id\":\"call_2\"}]}}'");
+    sql_do(fixture, "INSERT INTO tool_calls (run_id, call_no, call_id, name, arguments, class,"
+                    " state, idempotency_key, kind) SELECT r.id, n, 'call_' || n, 'f', '{}',"
+                    " 'pure', 'open', n::text, 'client' FROM runs r, generate_series(1, 2) n");
     r = expect(fixture, 200, "GET", path, NULL);
     cr_assert_str_eq(string_at(r, "status"), "requires_action");
     cr_assert_str_eq(string_at(json_get(r, "required_action"), "type"), "submit_tool_outputs");
