@@ -29,24 +29,32 @@
 #define PROBE_MS 2500
 #define AGAIN_MS 200
 
+/* clang-format off */
 static const struct pg_statement look_statement = {
     .name = "probe_look",
-    .sql = "SELECT pg_backend_pid(), coalesce((SELECT CASE"
-           "     WHEN state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' THEN 'works'"
-           "     WHEN state IN ('active', 'idle', 'idle in transaction',"
-           "       'idle in transaction (aborted)') THEN 'lost'"
-           "     ELSE 'unknown' END"
-           "   FROM pg_stat_activity WHERE pid = $1), 'lost')",
+    .sql =
+        "SELECT pg_backend_pid(), coalesce(("
+        "    SELECT CASE"
+        "        WHEN state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' THEN 'works'"
+        "        WHEN state IN ('active', 'idle', 'idle in transaction',"
+        "            'idle in transaction (aborted)') THEN 'lost'"
+        "        ELSE 'unknown' END"
+        "    FROM pg_stat_activity"
+        "    WHERE pid = $1), 'lost')",
     .types = "i",
 };
 
 static const struct pg_statement end_statement = {
     .name = "probe_end",
     .sql =
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1"
-        "   AND usename = current_user AND application_name = current_setting('application_name')",
+        "SELECT pg_terminate_backend(pid)"
+        " FROM pg_stat_activity"
+        " WHERE pid = $1"
+        "   AND usename = current_user"
+        "   AND application_name = current_setting('application_name')",
     .types = "i",
 };
+/* clang-format on */
 
 /* NULL when it failed. */
 static PGresult *ask(struct pg_session *session, const struct pg_statement *statement, int backend,

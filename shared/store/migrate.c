@@ -31,14 +31,18 @@ static const struct pg_statement history_add = {
     .types = "itt",
 };
 
+/* clang-format off */
 static const char lock_script[] =
     "SET LOCAL statement_timeout = 0;"
     "SET LOCAL lock_timeout = 0;"
     "SET LOCAL client_min_messages = warning;"
     "SELECT pg_advisory_xact_lock(" LOCK_KEY ");"
     "CREATE TABLE IF NOT EXISTS schema_migrations ("
-    "  version int8 PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
-    "  applied_at timestamptz NOT NULL DEFAULT now())";
+    "    version int8 PRIMARY KEY,"
+    "    name text NOT NULL,"
+    "    checksum text NOT NULL,"
+    "    applied_at timestamptz NOT NULL DEFAULT now())";
+/* clang-format on */
 
 static void checksum_of(const struct migration *migration, char out[SHA256_TEXT_SIZE])
 {

@@ -46,12 +46,15 @@ static void say(struct doctor *doctor, const char *name, struct doctor_finding f
 
 static void check_postgres_facts(struct doctor *doctor, struct pg *pg)
 {
+    /* clang-format off */
     static const struct pg_statement facts = {
         .name = "doctor_facts",
-        .sql = "SELECT current_setting('server_version_num')::int8,"
-               " (extract(epoch FROM clock_timestamp()) * 1000)::int8",
+        .sql =
+            "SELECT current_setting('server_version_num')::int8,"
+            "     (extract(epoch FROM clock_timestamp()) * 1000)::int8",
         .types = "",
     };
+    /* clang-format on */
     struct pg_result *result = NULL;
     struct error err;
     int64_t before_ms = clock_wall_ms();

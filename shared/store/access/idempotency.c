@@ -15,23 +15,31 @@
 
 #define CLAIM_AGE SQL_STRING(IDEMPOTENCY_CLAIM_MS) " * interval '1 ms'"
 
+/* clang-format off */
 static const struct pg_statement key_begin = {
     .name = "idempotency_begin",
-    .sql = "INSERT INTO idempotency_keys AS k (tenant_id, key, request_hash, object_id, claim_id)"
-           " VALUES ($1, $2, $3, $4, $4) ON CONFLICT (tenant_id, key)"
-           " DO UPDATE SET created_at = now(), claim_id = excluded.claim_id"
-           "   WHERE k.status_code IS NULL AND k.request_hash = excluded.request_hash"
-           "     AND (k.claim_id = excluded.claim_id OR k.created_at <= now() - " CLAIM_AGE ")"
-           " RETURNING k.object_id",
+    .sql =
+        "INSERT INTO idempotency_keys AS k (tenant_id, key, request_hash, object_id, claim_id)"
+        " VALUES ($1, $2, $3, $4, $4)"
+        " ON CONFLICT (tenant_id, key) DO UPDATE"
+        " SET created_at = now(), claim_id = excluded.claim_id"
+        " WHERE k.status_code IS NULL"
+        "   AND k.request_hash = excluded.request_hash"
+        "   AND (k.claim_id = excluded.claim_id OR k.created_at <= now() - " CLAIM_AGE ")"
+        " RETURNING k.object_id",
     .types = "utyu",
 };
 
 static const struct pg_statement key_look = {
     .name = "idempotency_look",
-    .sql = "SELECT request_hash = $3, status_code, response, object_id FROM idempotency_keys"
-           " WHERE tenant_id = $1 AND key = $2",
+    .sql =
+        "SELECT request_hash = $3, status_code, response, object_id"
+        " FROM idempotency_keys"
+        " WHERE tenant_id = $1"
+        "   AND key = $2",
     .types = "uty",
 };
+/* clang-format on */
 
 static int look(const struct store *store, const struct pg_value *values,
                 struct idempotency_reply *out, struct error *err)
@@ -93,12 +101,18 @@ int idempotency_begin(const struct store *store, const struct idempotency_reques
     return 0;
 }
 
+/* clang-format off */
 static const struct pg_statement key_complete = {
     .name = "idempotency_complete",
-    .sql = "UPDATE idempotency_keys SET status_code = $3, response = $4"
-           " WHERE tenant_id = $1 AND key = $2 AND status_code IS NULL",
+    .sql =
+        "UPDATE idempotency_keys"
+        " SET status_code = $3, response = $4"
+        " WHERE tenant_id = $1"
+        "   AND key = $2"
+        "   AND status_code IS NULL",
     .types = "utij",
 };
+/* clang-format on */
 
 int idempotency_complete(const struct store *store, struct text key, int status_code,
                          struct text body, struct error *err)
@@ -109,19 +123,30 @@ int idempotency_complete(const struct store *store, struct text key, int status_
     return pg_exec(store->pg, &key_complete, values, NULL, err);
 }
 
+/* clang-format off */
 static const struct pg_statement key_abandon = {
     .name = "idempotency_abandon",
-    .sql = "DELETE FROM idempotency_keys"
-           " WHERE tenant_id = $1 AND key = $2 AND claim_id = $3 AND status_code IS NULL",
+    .sql =
+        "DELETE FROM idempotency_keys"
+        " WHERE tenant_id = $1"
+        "   AND key = $2"
+        "   AND claim_id = $3"
+        "   AND status_code IS NULL",
     .types = "utu",
 };
 
 static const struct pg_statement key_release = {
     .name = "idempotency_release",
-    .sql = "UPDATE idempotency_keys SET created_at = now() - " CLAIM_AGE
-           " WHERE tenant_id = $1 AND key = $2 AND claim_id = $3 AND status_code IS NULL",
+    .sql =
+        "UPDATE idempotency_keys"
+        " SET created_at = now() - " CLAIM_AGE
+        " WHERE tenant_id = $1"
+        "   AND key = $2"
+        "   AND claim_id = $3"
+        "   AND status_code IS NULL",
     .types = "utu",
 };
+/* clang-format on */
 
 static int give_back(const struct store *store, const struct idempotency_request *request,
                      const struct pg_statement *how, struct error *err)
@@ -146,26 +171,33 @@ int idempotency_release(const struct store *store, const struct idempotency_requ
 
 /* What is left of a try has a key that no client can give, since theirs are trimmed. All keys are
  * deleted a day after created_at (reaper.h); these are to go sooner, so theirs is set back. */
-#define TRY_CREATED_AT                                                                             \
+/* clang-format off */
+#define TRY_CREATED_AT \
     "now() - interval '1 day' + " SQL_STRING(IDEMPOTENCY_TRY_MS) " * interval '1 ms'"
 
-#define INSERT_TRY                                                                                 \
-    "INSERT INTO idempotency_keys AS k (tenant_id, key, request_hash, object_id, created_at)"      \
-    " VALUES ($1, $2, $3, $4, " TRY_CREATED_AT ") ON CONFLICT (tenant_id, key) DO UPDATE SET "     \
-    "created_at = excluded.created_at, object_id = "
+#define INSERT_TRY \
+    "INSERT INTO idempotency_keys AS k (tenant_id, key, request_hash, object_id, created_at)" \
+    " VALUES ($1, $2, $3, $4, " TRY_CREATED_AT ")" \
+    " ON CONFLICT (tenant_id, key) DO UPDATE" \
+    " SET created_at = excluded.created_at," \
+    "     object_id ="
 
 static const struct pg_statement try_leave = {
     .name = "idempotency_try_leave",
-    .sql = INSERT_TRY "excluded.object_id",
+    .sql = INSERT_TRY " excluded.object_id",
     .types = "utyu",
 };
 
 static const struct pg_statement try_recall = {
     .name = "idempotency_try_recall",
-    .sql = INSERT_TRY "CASE WHEN k.created_at > now() - interval '1 day'"
-                      "   THEN k.object_id ELSE excluded.object_id END RETURNING object_id",
+    .sql =
+        INSERT_TRY
+        " CASE WHEN k.created_at > now() - interval '1 day' THEN k.object_id"
+        "     ELSE excluded.object_id END"
+        " RETURNING object_id",
     .types = "utyu",
 };
+/* clang-format on */
 
 void idempotency_trace_init(struct idempotency_trace *out, const struct store *store,
                             const uint8_t hash[SHA256_BYTES], struct uuid object)

@@ -13,9 +13,14 @@
 
 #define TENANT_COLUMNS "id, name, " SQL_SECONDS("created_at") ", weight, coalesce(max_running, 0)"
 
-#define KEY_COLUMNS                                                                                \
-    "id, tenant_id, " SQL_SECONDS("created_at") ", " SQL_SECONDS("last_used_at") ", " SQL_SECONDS( \
-        "revoked_at") ", name, prefix"
+/* clang-format off */
+#define KEY_COLUMNS \
+    "id, tenant_id," \
+    " " SQL_SECONDS("created_at") "," \
+    " " SQL_SECONDS("last_used_at") "," \
+    " " SQL_SECONDS("revoked_at") "," \
+    " name, prefix"
+/* clang-format on */
 
 #define KEY_NAME_MAX     200 /* bytes */
 #define KEY_RANDOM_BYTES 32
@@ -73,12 +78,17 @@ static bool name_valid(struct text name)
     return true;
 }
 
+/* clang-format off */
 static const struct pg_statement tenant_create = {
     .name = "tenant_create",
-    .sql = "INSERT INTO tenants (id, name) VALUES ($1, $2)"
-           " ON CONFLICT (name) DO NOTHING RETURNING " TENANT_COLUMNS,
+    .sql =
+        "INSERT INTO tenants (id, name)"
+        " VALUES ($1, $2)"
+        " ON CONFLICT (name) DO NOTHING"
+        " RETURNING " TENANT_COLUMNS,
     .types = "ut",
 };
+/* clang-format on */
 
 int tenants_create(const struct store *store, struct text name, struct tenant *out,
                    struct error *err)
@@ -123,13 +133,18 @@ int tenants_find(const struct store *store, struct text name, struct tenant *out
     return store_one(store, &tenant_rows, &(struct pg_query){&tenant_find, values}, out, err);
 }
 
+/* clang-format off */
 static const struct pg_statement tenant_set = {
     .name = "tenant_set",
-    .sql = "UPDATE tenants SET weight = CASE WHEN $2 = 0 THEN weight ELSE $2 END,"
-           "   max_running = CASE WHEN $3 = 0 THEN max_running WHEN $3 > 0 THEN $3 END"
-           " WHERE name = $1 RETURNING " TENANT_COLUMNS,
+    .sql =
+        "UPDATE tenants"
+        " SET weight = CASE WHEN $2 = 0 THEN weight ELSE $2 END,"
+        "     max_running = CASE WHEN $3 = 0 THEN max_running WHEN $3 > 0 THEN $3 END"
+        " WHERE name = $1"
+        " RETURNING " TENANT_COLUMNS,
     .types = "tii",
 };
+/* clang-format on */
 
 int tenants_set(const struct store *store, struct text name, const struct tenant_change *change,
                 struct tenant *out, struct error *err)
@@ -164,13 +179,18 @@ static void key_new(char out[KEY_TEXT_SIZE])
     ASSERT(at == KEY_TEXT_SIZE - 1);
 }
 
+/* clang-format off */
 static const struct pg_statement key_create = {
     .name = "key_create",
-    .sql = "INSERT INTO api_keys (id, tenant_id, name, hash, prefix)"
-           " SELECT $1, t.id, $3, $4, $5 FROM tenants t WHERE t.id = $2"
-           " RETURNING " KEY_COLUMNS,
+    .sql =
+        "INSERT INTO api_keys (id, tenant_id, name, hash, prefix)"
+        " SELECT $1, t.id, $3, $4, $5"
+        " FROM tenants t"
+        " WHERE t.id = $2"
+        " RETURNING " KEY_COLUMNS,
     .types = "uutyt",
 };
+/* clang-format on */
 
 int keys_create(const struct store *store, struct text name, struct api_key *out,
                 char out_key[KEY_TEXT_SIZE], struct error *err)
@@ -215,12 +235,18 @@ int keys_list(const struct store *store, struct api_key_list *out, struct error 
     return r;
 }
 
+/* clang-format off */
 static const struct pg_statement key_revoke = {
     .name = "key_revoke",
-    .sql = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now())"
-           " WHERE id = $1 AND tenant_id = $2 RETURNING 1",
+    .sql =
+        "UPDATE api_keys"
+        " SET revoked_at = coalesce(revoked_at, now())"
+        " WHERE id = $1"
+        "   AND tenant_id = $2"
+        " RETURNING 1",
     .types = "uu",
 };
+/* clang-format on */
 
 int keys_revoke(const struct store *store, struct uuid id, struct error *err)
 {
@@ -230,14 +256,26 @@ int keys_revoke(const struct store *store, struct uuid id, struct error *err)
     return store_one(store, &revoked, &(struct pg_query){&key_revoke, values}, NULL, err);
 }
 
+/* clang-format off */
 static const struct pg_statement key_authenticate = {
     .name = "key_authenticate",
-    .sql = "WITH k AS MATERIALIZED (SELECT * FROM api_keys WHERE hash = $1 AND revoked_at IS NULL),"
-           " used AS (UPDATE api_keys a SET last_used_at = now() FROM k WHERE a.id = k.id"
-           "   AND (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute'))"
-           " SELECT " KEY_COLUMNS " FROM k",
+    .sql =
+        "WITH k AS MATERIALIZED ("
+        "    SELECT *"
+        "    FROM api_keys"
+        "    WHERE hash = $1"
+        "      AND revoked_at IS NULL),"
+        " used AS ("
+        "    UPDATE api_keys a"
+        "    SET last_used_at = now()"
+        "    FROM k"
+        "    WHERE a.id = k.id"
+        "      AND (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute'))"
+        " SELECT " KEY_COLUMNS
+        " FROM k",
     .types = "y",
 };
+/* clang-format on */
 
 int keys_authenticate(struct pg *pg, struct text key, struct api_key *out, struct error *err)
 {

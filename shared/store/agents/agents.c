@@ -8,8 +8,12 @@
 
 #include "shared/store/rows.h"
 
-#define AGENT_COLUMNS                                                                              \
-    "id, version, name, spec, " SQL_SECONDS("created_at") ", " SQL_SECONDS("updated_at")
+/* clang-format off */
+#define AGENT_COLUMNS \
+    "id, version, name, spec," \
+    " " SQL_SECONDS("created_at") "," \
+    " " SQL_SECONDS("updated_at")
+/* clang-format on */
 
 static int agent_read(struct row *row, void *out, struct error *err)
 {
@@ -29,15 +33,23 @@ static int agent_read(struct row *row, void *out, struct error *err)
 
 static const struct row_kind agent_rows = {agent_read, sizeof(struct agent), AGENT_MISSING};
 
+/* clang-format off */
 static const struct pg_statement agent_create = {
     .name = "agent_create",
-    .sql = "WITH a AS (INSERT INTO agents (id, tenant_id, name, spec) VALUES ($1, $2, $3, $4)"
-           "   RETURNING *),"
-           " v AS (INSERT INTO agent_versions (agent_id, version, spec)"
-           "   SELECT id, version, spec FROM a)"
-           " SELECT " AGENT_COLUMNS " FROM a",
+    .sql =
+        "WITH a AS ("
+        "    INSERT INTO agents (id, tenant_id, name, spec)"
+        "    VALUES ($1, $2, $3, $4)"
+        "    RETURNING *),"
+        " v AS ("
+        "    INSERT INTO agent_versions (agent_id, version, spec)"
+        "    SELECT id, version, spec"
+        "    FROM a)"
+        " SELECT " AGENT_COLUMNS
+        " FROM a",
     .types = "uutj",
 };
+/* clang-format on */
 
 int agents_create(const struct store *store, const struct agent_draft *draft, struct agent *out,
                   struct error *err)
@@ -48,12 +60,18 @@ int agents_create(const struct store *store, const struct agent_draft *draft, st
     return store_create(store, &agent_rows, &(struct pg_query){&agent_create, values}, out, err);
 }
 
+/* clang-format off */
 static const struct pg_statement agent_get = {
     .name = "agent_get",
-    .sql = "SELECT " AGENT_COLUMNS " FROM agents"
-           " WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL",
+    .sql =
+        "SELECT " AGENT_COLUMNS
+        " FROM agents"
+        " WHERE id = $1"
+        "   AND tenant_id = $2"
+        "   AND deleted_at IS NULL",
     .types = "uu",
 };
+/* clang-format on */
 
 int agents_get(const struct store *store, struct uuid id, struct agent *out, struct error *err)
 {
@@ -62,16 +80,23 @@ int agents_get(const struct store *store, struct uuid id, struct agent *out, str
     return store_one(store, &agent_rows, &(struct pg_query){&agent_get, values}, out, err);
 }
 
-#define AGENT_VERSIONS                                                                             \
-    "SELECT a.id, v.version, NULL, v.spec, " SQL_SECONDS("a.created_at") ", " SQL_SECONDS(         \
-        "v.created_at") " FROM agents a JOIN agent_versions v ON v.agent_id = a.id"                \
-                        " WHERE a.id = $1 AND a.tenant_id = $2 AND v.version "
+/* clang-format off */
+#define AGENT_VERSIONS \
+    "SELECT a.id, v.version, NULL, v.spec," \
+    "     " SQL_SECONDS("a.created_at") "," \
+    "     " SQL_SECONDS("v.created_at") \
+    " FROM agents a" \
+    " JOIN agent_versions v ON v.agent_id = a.id" \
+    " WHERE a.id = $1" \
+    "   AND a.tenant_id = $2" \
+    "   AND v.version"
 
 static const struct pg_statement agent_get_version = {
     .name = "agent_get_version",
-    .sql = AGENT_VERSIONS "= $3",
+    .sql = AGENT_VERSIONS " = $3",
     .types = "uui",
 };
+/* clang-format on */
 
 int agents_get_version(const struct store *store, struct uuid id, int64_t version,
                        struct agent *out, struct error *err)
@@ -81,12 +106,16 @@ int agents_get_version(const struct store *store, struct uuid id, int64_t versio
     return store_one(store, &agent_rows, &(struct pg_query){&agent_get_version, values}, out, err);
 }
 
+/* clang-format off */
 static const struct pg_statement agent_list_versions = {
     .name = "agent_list_versions",
     .sql =
-        AGENT_VERSIONS "BETWEEN $3 AND $4 ORDER BY v.version LIMIT " SQL_STRING(AGENT_VERSIONS_MAX),
+        AGENT_VERSIONS " BETWEEN $3 AND $4"
+        " ORDER BY v.version"
+        " LIMIT " SQL_STRING(AGENT_VERSIONS_MAX),
     .types = "uuii",
 };
+/* clang-format on */
 
 static int list(const struct store *store, const struct pg_query *query,
                 const struct page_plan *plan, struct agent_list *out, struct error *err)
@@ -108,9 +137,17 @@ int agents_list_versions(const struct store *store, struct uuid id, int64_t from
     return list(store, &(struct pg_query){&agent_list_versions, values}, NULL, out, err);
 }
 
-#define AGENT_LIST(direction)                                                                      \
-    "SELECT " AGENT_COLUMNS " FROM agents WHERE tenant_id = $1 AND deleted_at IS NULL"             \
-    " AND id > $2 AND id < $3 ORDER BY id " direction " LIMIT $4"
+/* clang-format off */
+#define AGENT_LIST(direction) \
+    "SELECT " AGENT_COLUMNS \
+    " FROM agents" \
+    " WHERE tenant_id = $1" \
+    "   AND deleted_at IS NULL" \
+    "   AND id > $2" \
+    "   AND id < $3" \
+    " ORDER BY id " direction \
+    " LIMIT $4"
+/* clang-format on */
 
 static const struct pg_statement agent_list_up = {"agent_list_up", AGENT_LIST("ASC"), "uuui"};
 static const struct pg_statement agent_list_down = {"agent_list_down", AGENT_LIST("DESC"), "uuui"};
@@ -126,17 +163,27 @@ int agents_list(const struct store *store, const struct page *page, struct agent
     return list(store, &query, &plan, out, err);
 }
 
+/* clang-format off */
 static const struct pg_statement agent_update = {
     .name = "agent_update",
-    .sql = "WITH a AS (UPDATE agents SET version = version + 1, name = $3, spec = $4,"
-           "     updated_at = now()"
-           "   WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL"
-           "     AND ($5 = 0 OR version = $5) RETURNING *),"
-           " v AS (INSERT INTO agent_versions (agent_id, version, spec)"
-           "   SELECT id, version, spec FROM a)"
-           " SELECT " AGENT_COLUMNS " FROM a",
+    .sql =
+        "WITH a AS ("
+        "    UPDATE agents"
+        "    SET version = version + 1, name = $3, spec = $4, updated_at = now()"
+        "    WHERE id = $1"
+        "      AND tenant_id = $2"
+        "      AND deleted_at IS NULL"
+        "      AND ($5 = 0 OR version = $5)"
+        "    RETURNING *),"
+        " v AS ("
+        "    INSERT INTO agent_versions (agent_id, version, spec)"
+        "    SELECT id, version, spec"
+        "    FROM a)"
+        " SELECT " AGENT_COLUMNS
+        " FROM a",
     .types = "uutji",
 };
+/* clang-format on */
 
 int agents_update(const struct store *store, const struct agent_draft *draft, struct agent *out,
                   struct error *err)
@@ -152,12 +199,19 @@ int agents_update(const struct store *store, const struct agent_draft *draft, st
     return r == 0 ? AGENT_CHANGED : r;
 }
 
+/* clang-format off */
 static const struct pg_statement agent_delete = {
     .name = "agent_delete",
-    .sql = "UPDATE agents SET deleted_at = now()"
-           " WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL RETURNING 1",
+    .sql =
+        "UPDATE agents"
+        " SET deleted_at = now()"
+        " WHERE id = $1"
+        "   AND tenant_id = $2"
+        "   AND deleted_at IS NULL"
+        " RETURNING 1",
     .types = "uu",
 };
+/* clang-format on */
 
 int agents_delete(const struct store *store, struct uuid id, struct error *err)
 {

@@ -12,60 +12,71 @@
 
 #include "shared/store/rows.h"
 
-#define READY                                                                                      \
-    "r.shard = $1::int8::int2 AND r.status = 'queued' AND r.held IS NULL"                          \
-    " AND r.priority = "
+/* clang-format off */
+#define READY(priority) \
+    "r.shard = $1::int8::int2" \
+    " AND r.status = 'queued'" \
+    " AND r.held IS NULL" \
+    " AND r.priority = " priority
 
 /* t: tenants by priority, from `after` on; u: those found, with their settings. */
-#define TENANTS_WITH_WORK(after, running)                                                          \
-    "WITH RECURSIVE t (priority, tenant_id, n) AS ("                                               \
-    "   SELECT p.priority, p.after, 0"                                                             \
-    "   FROM unnest('{0,1,2}'::int2[], " after ") AS p (priority, after)"                          \
-    "   UNION ALL SELECT t.priority, (SELECT r.tenant_id FROM runs r"                              \
-    "      WHERE " READY "t.priority AND r.tenant_id > t.tenant_id"                                \
-    "      ORDER BY r.tenant_id LIMIT 1), t.n + 1"                                                 \
-    "   FROM t WHERE t.tenant_id IS NOT NULL AND t.n < " SQL_STRING(                               \
-        DISPATCH_TENANTS_MAX) "),"                                                                 \
-                              " u AS MATERIALIZED (SELECT t.priority, t.tenant_id, t.n,"           \
-                              "     count(*) OVER (PARTITION BY t.priority) AS tenants, "          \
-                              "e.weight, e.max_running" running                                    \
-                              "   FROM t LEFT JOIN LATERAL (SELECT weight, max_running FROM "      \
-                              "tenants"                                                            \
-                              "     WHERE id = t.tenant_id OFFSET 0) e ON true"                    \
-                              "   WHERE t.n > 0 AND t.tenant_id IS NOT NULL)"
+#define TENANTS_WITH_WORK(after, running) \
+    "WITH RECURSIVE t (priority, tenant_id, n) AS (" \
+    "    SELECT p.priority, p.after, 0" \
+    "    FROM unnest('{0,1,2}'::int2[], " after ") AS p (priority, after)" \
+    "    UNION ALL" \
+    "    SELECT t.priority, (" \
+    "        SELECT r.tenant_id" \
+    "        FROM runs r" \
+    "        WHERE " READY("t.priority") \
+    "          AND r.tenant_id > t.tenant_id" \
+    "        ORDER BY r.tenant_id" \
+    "        LIMIT 1), t.n + 1" \
+    "    FROM t" \
+    "    WHERE t.tenant_id IS NOT NULL" \
+    "      AND t.n < " SQL_STRING(DISPATCH_TENANTS_MAX) ")," \
+    " u AS MATERIALIZED (" \
+    "    SELECT t.priority, t.tenant_id, t.n," \
+    "        count(*) OVER (PARTITION BY t.priority) AS tenants," \
+    "        e.weight, e.max_running" running \
+    "    FROM t" \
+    "    LEFT JOIN LATERAL (" \
+    "        SELECT weight, max_running" \
+    "        FROM tenants" \
+    "        WHERE id = t.tenant_id" \
+    "        OFFSET 0) e ON true" \
+    "    WHERE t.n > 0" \
+    "      AND t.tenant_id IS NOT NULL)"
 
-#define RUNNING(more)                                                                              \
-    "CASE WHEN e.max_running IS NOT NULL THEN (SELECT count(*) FROM runs r"                        \
-    "  WHERE r.tenant_id = t.tenant_id AND r.status IN ('in_progress', 'cancelling')" more ") END"
+#define RUNNING(more) \
+    "CASE WHEN e.max_running IS NOT NULL THEN (" \
+    "    SELECT count(*)" \
+    "    FROM runs r" \
+    "    WHERE r.tenant_id = t.tenant_id" \
+    "      AND r.status IN ('in_progress', 'cancelling')" more ") END"
 
 static const struct pg_statement offer = {
     .name = "dispatch_offer",
-    .sql = TENANTS_WITH_WORK(
-        "$4",
-        ", " RUNNING("") " AS running, " RUNNING(
-            " AND r.shard = ANY ($5::int2[])") " AS running_here") " SELECT u.priority, "
-                                                                   "u.tenant_id, "
-                                                                   "coalesce(u.weight, 1), "
-                                                                   "coalesce(u.max_running, 0),"
-                                                                   "   coalesce(u.running, 0), "
-                                                                   "coalesce(u.running_here, 0), "
-                                                                   "x.id, x.fence"
-                                                                   " FROM u LEFT JOIN LATERAL "
-                                                                   "(SELECT r.id, r.fence, "
-                                                                   "r.due_at FROM runs r"
-                                                                   "   WHERE " READY
-                                                                   "u.priority AND r.tenant_id = "
-                                                                   "u.tenant_id"
-                                                                   "     AND r.due_at <= now() AND "
-                                                                   "r.id NOT IN (SELECT "
-                                                                   "unnest($3::uuid[]))"
-                                                                   "   ORDER BY r.due_at, r.id "
-                                                                   "LIMIT least($2, greatest(4, 2 "
-                                                                   "* $2 / u.tenants))) x ON true"
-                                                                   " ORDER BY u.priority, u.n, "
-                                                                   "x.due_at, x.id",
+    .sql =
+        TENANTS_WITH_WORK("$4",
+            ", " RUNNING("") " AS running"
+            ", " RUNNING(" AND r.shard = ANY ($5::int2[])") " AS running_here")
+        " SELECT u.priority, u.tenant_id, coalesce(u.weight, 1), coalesce(u.max_running, 0),"
+        "     coalesce(u.running, 0), coalesce(u.running_here, 0), x.id, x.fence"
+        " FROM u"
+        " LEFT JOIN LATERAL ("
+        "    SELECT r.id, r.fence, r.due_at"
+        "    FROM runs r"
+        "    WHERE " READY("u.priority")
+        "      AND r.tenant_id = u.tenant_id"
+        "      AND r.due_at <= now()"
+        "      AND r.id NOT IN (SELECT unnest($3::uuid[]))"
+        "    ORDER BY r.due_at, r.id"
+        "    LIMIT least($2, greatest(4, 2 * $2 / u.tenants))) x ON true"
+        " ORDER BY u.priority, u.n, x.due_at, x.id",
     .types = "iiUUI",
 };
+/* clang-format on */
 
 static void write_uuids(struct buf *out, const struct uuid *ids, size_t count)
 {
@@ -178,23 +189,28 @@ int dispatch_offer(struct pg *pg, struct arena *arena, const struct dispatch_que
     return offer_read(result, query->limit, arena, out, err);
 }
 
+/* clang-format off */
 static const struct pg_statement poll = {
     .name = "dispatch_poll",
-    .sql = TENANTS_WITH_WORK(
-        "array_fill('00000000-0000-0000-0000-000000000000'::uuid, '{3}')",
-        ", " RUNNING(
-            "") " AS running") " SELECT x.id FROM u, LATERAL (SELECT r.id, r.due_at,"
-                               "     row_number() OVER (ORDER BY r.due_at, r.id) AS place FROM "
-                               "runs r"
-                               "   WHERE " READY
-                               "u.priority AND r.tenant_id = u.tenant_id AND r.due_at <= now()"
-                               "   ORDER BY r.due_at, r.id LIMIT least($2, greatest(4, 2 * $2 / "
-                               "u.tenants))) x"
-                               " WHERE u.max_running IS NULL OR x.place <= u.max_running - "
-                               "u.running"
-                               " ORDER BY u.priority, x.place, x.due_at, x.id LIMIT $2",
+    .sql =
+        TENANTS_WITH_WORK("array_fill('00000000-0000-0000-0000-000000000000'::uuid, '{3}')",
+            ", " RUNNING("") " AS running")
+        " SELECT x.id"
+        " FROM u, LATERAL ("
+        "    SELECT r.id, r.due_at,"
+        "        row_number() OVER (ORDER BY r.due_at, r.id) AS place"
+        "    FROM runs r"
+        "    WHERE " READY("u.priority")
+        "      AND r.tenant_id = u.tenant_id"
+        "      AND r.due_at <= now()"
+        "    ORDER BY r.due_at, r.id"
+        "    LIMIT least($2, greatest(4, 2 * $2 / u.tenants))) x"
+        " WHERE u.max_running IS NULL OR x.place <= u.max_running - u.running"
+        " ORDER BY u.priority, x.place, x.due_at, x.id"
+        " LIMIT $2",
     .types = "ii",
 };
+/* clang-format on */
 
 int dispatch_poll(struct pg *pg, int shard, int limit, struct uuid *out_runs, size_t *out_count,
                   struct error *err)
@@ -213,20 +229,30 @@ int dispatch_poll(struct pg *pg, int shard, int limit, struct uuid *out_runs, si
     return 0;
 }
 
+/* clang-format off */
 static const struct pg_statement tenants_running = {
     .name = "dispatch_tenants_running",
-    .sql = "SELECT tenant_id, count(*) FROM runs WHERE status IN ('in_progress', 'cancelling')"
-           " GROUP BY tenant_id ORDER BY 2 DESC LIMIT " SQL_STRING(DISPATCH_SETTINGS_MAX),
+    .sql =
+        "SELECT tenant_id, count(*)"
+        " FROM runs"
+        " WHERE status IN ('in_progress', 'cancelling')"
+        " GROUP BY tenant_id"
+        " ORDER BY 2 DESC"
+        " LIMIT " SQL_STRING(DISPATCH_SETTINGS_MAX),
     .types = "",
 };
 
 static const struct pg_statement tenants_special = {
     .name = "dispatch_tenants_special",
-    .sql = "SELECT id, weight, coalesce(max_running, 0) FROM tenants"
-           " WHERE weight <> 1 OR max_running IS NOT NULL"
-           " ORDER BY id LIMIT " SQL_STRING(DISPATCH_SETTINGS_MAX),
+    .sql =
+        "SELECT id, weight, coalesce(max_running, 0)"
+        " FROM tenants"
+        " WHERE weight <> 1 OR max_running IS NOT NULL"
+        " ORDER BY id"
+        " LIMIT " SQL_STRING(DISPATCH_SETTINGS_MAX),
     .types = "",
 };
+/* clang-format on */
 
 static int tenants_read(struct pg_result *const results[2], struct arena *arena,
                         struct dispatch_tenants *out, struct error *err)

@@ -7,22 +7,36 @@
 #include "shared/store/dispatch/dispatch.h"
 #include "shared/store/rows.h"
 
+/* clang-format off */
 static const struct pg_statement counts = {
     .name = "dispatch_counts",
-    .sql = "WITH o AS (SELECT count(*) FILTER (WHERE status = 'in_progress') AS in_progress,"
-           "     count(*) FILTER (WHERE status = 'cancelling') AS cancelling"
-           "   FROM runs WHERE status IN ('in_progress', 'cancelling')),"
-           " a AS (SELECT count(*) AS waiting FROM runs WHERE status = 'requires_action'"
-           "   AND status IN ('queued', 'in_progress', 'requires_action', 'cancelling')),"
-           " w AS (SELECT count(*) AS up, coalesce(sum(slots), 0)::int8 AS slots FROM workers"
-           "   WHERE state = 'up' AND lease_until > now()),"
-           " x AS (SELECT coalesce(max(floor(date_part('epoch', now() - xact_start) * 1000)), 0)"
-           "     ::int8 AS oldest FROM pg_stat_activity"
-           "   WHERE datname = current_database() AND pid <> pg_backend_pid())"
-           " SELECT o.in_progress, a.waiting, o.cancelling, w.up, w.slots, x.oldest"
-           " FROM o, a, w, x",
+    .sql =
+        "WITH o AS ("
+        "    SELECT count(*) FILTER (WHERE status = 'in_progress') AS in_progress,"
+        "        count(*) FILTER (WHERE status = 'cancelling') AS cancelling"
+        "    FROM runs"
+        "    WHERE status IN ('in_progress', 'cancelling')),"
+        " a AS ("
+        "    SELECT count(*) AS waiting"
+        "    FROM runs"
+        "    WHERE status = 'requires_action'"
+        "      AND status IN ('queued', 'in_progress', 'requires_action', 'cancelling')),"
+        " w AS ("
+        "    SELECT count(*) AS up, coalesce(sum(slots), 0)::int8 AS slots"
+        "    FROM workers"
+        "    WHERE state = 'up'"
+        "      AND lease_until > now()),"
+        " x AS ("
+        "    SELECT coalesce(max(floor(date_part('epoch', now() - xact_start) * 1000)), 0)"
+        "        ::int8 AS oldest"
+        "    FROM pg_stat_activity"
+        "    WHERE datname = current_database()"
+        "      AND pid <> pg_backend_pid())"
+        " SELECT o.in_progress, a.waiting, o.cancelling, w.up, w.slots, x.oldest"
+        " FROM o, a, w, x",
     .types = "",
 };
+/* clang-format on */
 
 int dispatch_count(struct pg *pg, struct dispatch_counts *out, struct error *err)
 {
@@ -43,25 +57,36 @@ int dispatch_count(struct pg *pg, struct dispatch_counts *out, struct error *err
     return 0;
 }
 
+/* clang-format off */
 static const struct pg_statement waiting_lanes = {
     .name = "dispatch_waiting_lanes",
-    .sql = "SELECT shard, priority, count(*) FILTER (WHERE due_at <= now()),"
-           "   count(*) FILTER (WHERE due_at > now()),"
-           "   greatest(0, floor(date_part('epoch', now() - min(due_at)) * 1000)::int8)"
-           " FROM runs WHERE status = 'queued' AND held IS NULL"
-           " GROUP BY shard, priority ORDER BY shard, priority",
+    .sql =
+        "SELECT shard, priority,"
+        "     count(*) FILTER (WHERE due_at <= now()),"
+        "     count(*) FILTER (WHERE due_at > now()),"
+        "     greatest(0, floor(date_part('epoch', now() - min(due_at)) * 1000)::int8)"
+        " FROM runs"
+        " WHERE status = 'queued'"
+        "   AND held IS NULL"
+        " GROUP BY shard, priority"
+        " ORDER BY shard, priority",
     .types = "",
 };
 
 static const struct pg_statement waiting_kinds = {
     .name = "dispatch_waiting_kinds",
-    .sql = "SELECT count(*) FILTER (WHERE wait_kind = 'backoff'),"
-           "   count(*) FILTER (WHERE wait_kind = 'rate_limit'),"
-           "   count(*) FILTER (WHERE wait_kind = 'calls'),"
-           "   (SELECT count(*) FROM runs WHERE status = 'queued' AND held IS NOT NULL)"
-           " FROM runs WHERE status = 'queued' AND wait_kind IS NOT NULL AND due_at > now()",
+    .sql =
+        "SELECT count(*) FILTER (WHERE wait_kind = 'backoff'),"
+        "     count(*) FILTER (WHERE wait_kind = 'rate_limit'),"
+        "     count(*) FILTER (WHERE wait_kind = 'calls'),"
+        "     (SELECT count(*) FROM runs WHERE status = 'queued' AND held IS NOT NULL)"
+        " FROM runs"
+        " WHERE status = 'queued'"
+        "   AND wait_kind IS NOT NULL"
+        "   AND due_at > now()",
     .types = "",
 };
+/* clang-format on */
 
 static int waiting_read(struct pg_result *const results[2], struct arena *arena,
                         struct dispatch_waiting *out, struct error *err)

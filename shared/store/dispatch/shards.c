@@ -10,21 +10,31 @@
 
 #define LEASE "now() + interval '" SQL_STRING(SHARDS_LEASE_MS) " ms'"
 
+/* clang-format off */
 static const struct pg_statement scheduler_renew = {
     .name = "scheduler_renew",
-    .sql = "INSERT INTO schedulers (scheduler_id, host, pid, lease_until)"
-           " VALUES ($1, $2, $3, " LEASE ")"
-           " ON CONFLICT (scheduler_id) DO UPDATE SET lease_until = EXCLUDED.lease_until",
+    .sql =
+        "INSERT INTO schedulers (scheduler_id, host, pid, lease_until)"
+        " VALUES ($1, $2, $3, " LEASE ")"
+        " ON CONFLICT (scheduler_id) DO UPDATE"
+        " SET lease_until = EXCLUDED.lease_until",
     .types = "iti",
 };
 
 static const struct pg_statement shards_fill = {
     .name = "shards_fill",
-    .sql = "INSERT INTO shard_leases (shard) SELECT s FROM generate_series(0, $1::int8::int4 - 1) s"
-           " WHERE NOT EXISTS (SELECT 1 FROM shard_leases l WHERE l.shard = s)"
-           " ON CONFLICT DO NOTHING",
+    .sql =
+        "INSERT INTO shard_leases (shard)"
+        " SELECT s"
+        " FROM generate_series(0, $1::int8::int4 - 1) s"
+        " WHERE NOT EXISTS ("
+        "     SELECT 1"
+        "     FROM shard_leases l"
+        "     WHERE l.shard = s)"
+        " ON CONFLICT DO NOTHING",
     .types = "i",
 };
+/* clang-format on */
 
 static const struct pg_statement shards_extend = {
     .name = "shards_extend",
@@ -32,27 +42,36 @@ static const struct pg_statement shards_extend = {
     .types = "ii",
 };
 
+/* clang-format off */
 static const struct pg_statement schedulers_sweep = {
     .name = "schedulers_sweep",
-    .sql = "DELETE FROM schedulers WHERE lease_until < now()"
-           " - interval '" SQL_STRING(SHARDS_KEEP_ROWS_MS) " ms'",
+    .sql =
+        "DELETE FROM schedulers"
+        " WHERE lease_until < now() - interval '" SQL_STRING(SHARDS_KEEP_ROWS_MS) " ms'",
     .types = "",
 };
 
 static const struct pg_statement shards_count = {
     .name = "shards_count",
-    .sql = "SELECT (SELECT count(*) FROM schedulers WHERE lease_until > now()),"
-           " (SELECT count(*) FROM schedulers WHERE lease_until > now() AND scheduler_id < $1),"
-           " (SELECT count(*) FROM shard_leases WHERE shard < $2 AND lease_until <= now())",
+    .sql =
+        "SELECT (SELECT count(*) FROM schedulers WHERE lease_until > now()),"
+        "     (SELECT count(*) FROM schedulers WHERE lease_until > now() AND scheduler_id < $1),"
+        "     (SELECT count(*) FROM shard_leases WHERE shard < $2 AND lease_until <= now())",
     .types = "ii",
 };
 
 static const struct pg_statement shards_owned = {
     .name = "shards_owned",
-    .sql = "SELECT shard, term FROM shard_leases"
-           " WHERE owner = $1 AND shard < $2 AND lease_until > now() ORDER BY shard",
+    .sql =
+        "SELECT shard, term"
+        " FROM shard_leases"
+        " WHERE owner = $1"
+        "   AND shard < $2"
+        "   AND lease_until > now()"
+        " ORDER BY shard",
     .types = "ii",
 };
+/* clang-format on */
 
 /* Frees the results. */
 static void read_view(struct pg_result *counts, struct pg_result *owned, struct shards_view *out)
@@ -107,15 +126,29 @@ int shards_look(struct pg *pg, const struct scheduler_row *scheduler, struct sha
     return r;
 }
 
+/* clang-format off */
 static const struct pg_statement shard_take = {
     .name = "shard_take",
-    .sql = "UPDATE shard_leases l SET owner = $1, term = l.term + 1, lease_until = " LEASE
-           " FROM (SELECT shard FROM shard_leases WHERE shard < $2 AND lease_until <= now()"
-           "     AND EXISTS (SELECT 1 FROM schedulers s"
-           "       WHERE s.scheduler_id = $1 AND s.lease_until > now())"
-           "   ORDER BY shard LIMIT $3 FOR UPDATE SKIP LOCKED) f WHERE l.shard = f.shard",
+    .sql =
+        "UPDATE shard_leases l"
+        " SET owner = $1, term = l.term + 1, lease_until = " LEASE
+        " FROM ("
+        "     SELECT shard"
+        "     FROM shard_leases"
+        "     WHERE shard < $2"
+        "       AND lease_until <= now()"
+        "       AND EXISTS ("
+        "           SELECT 1"
+        "           FROM schedulers s"
+        "           WHERE s.scheduler_id = $1"
+        "             AND s.lease_until > now())"
+        "     ORDER BY shard"
+        "     LIMIT $3"
+        "     FOR UPDATE SKIP LOCKED) f"
+        " WHERE l.shard = f.shard",
     .types = "iii",
 };
+/* clang-format on */
 
 int shards_take(struct pg *pg, const struct scheduler_row *scheduler, int count, struct error *err)
 {
@@ -124,13 +157,22 @@ int shards_take(struct pg *pg, const struct scheduler_row *scheduler, int count,
     return pg_exec(pg, &shard_take, values, NULL, err);
 }
 
+/* clang-format off */
 static const struct pg_statement shard_give = {
     .name = "shard_give",
-    .sql = "UPDATE shard_leases SET owner = NULL, lease_until = 'epoch' WHERE owner = $1"
-           " AND shard IN (SELECT shard FROM shard_leases WHERE owner = $1"
-           "   ORDER BY shard DESC LIMIT $2)",
+    .sql =
+        "UPDATE shard_leases"
+        " SET owner = NULL, lease_until = 'epoch'"
+        " WHERE owner = $1"
+        "   AND shard IN ("
+        "       SELECT shard"
+        "       FROM shard_leases"
+        "       WHERE owner = $1"
+        "       ORDER BY shard DESC"
+        "       LIMIT $2)",
     .types = "ii",
 };
+/* clang-format on */
 
 int shards_give(struct pg *pg, const struct scheduler_row *scheduler, int count, struct error *err)
 {

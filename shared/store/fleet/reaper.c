@@ -28,24 +28,35 @@
 /* clang-format off */
 static const struct pg_statement reap_workers = {
     .name = "reap_workers",
-    .sql = "WITH n AS MATERIALIZED (SELECT count(*) AS alive,"
-           "     count(*) FILTER (WHERE " LAPSED ") AS lapsed,"
-           "     count(*) FILTER (WHERE " LAPSED " OR " LATE " OR " BACK ") AS shaken"
-           "   FROM workers w WHERE w.state <> 'dead'),"
-           " s AS (UPDATE workers w SET spared_until = now() + interval '10 s' FROM n"
-           "   WHERE w.state <> 'dead' AND (" LAPSED " OR " LATE ")"
-           "     AND w.spared_until IS NULL AND " MANY "),"
-           " d AS (UPDATE workers w SET state = 'dead' FROM n"
-           "   WHERE w.state <> 'dead' AND " LAPSED
-           "     AND (w.spared_until < now() OR (w.spared_until IS NULL AND NOT " MANY "))"
-           "     AND extract(epoch FROM now()) * 1000 <= $1"
-           "   RETURNING 1)"
-           " SELECT (SELECT count(*) FROM d), n.lapsed FROM n",
+    .sql =
+        "WITH n AS MATERIALIZED ("
+        "    SELECT count(*) AS alive,"
+        "        count(*) FILTER (WHERE " LAPSED ") AS lapsed,"
+        "        count(*) FILTER (WHERE " LAPSED " OR " LATE " OR " BACK ") AS shaken"
+        "    FROM workers w"
+        "    WHERE w.state <> 'dead'),"
+        " s AS ("
+        "    UPDATE workers w"
+        "    SET spared_until = now() + interval '10 s'"
+        "    FROM n"
+        "    WHERE w.state <> 'dead'"
+        "      AND (" LAPSED " OR " LATE ")"
+        "      AND w.spared_until IS NULL"
+        "      AND " MANY "),"
+        " d AS ("
+        "    UPDATE workers w"
+        "    SET state = 'dead'"
+        "    FROM n"
+        "    WHERE w.state <> 'dead'"
+        "      AND " LAPSED
+        "      AND (w.spared_until < now() OR (w.spared_until IS NULL AND NOT " MANY "))"
+        "      AND extract(epoch FROM now()) * 1000 <= $1"
+        "    RETURNING 1)"
+        " SELECT (SELECT count(*) FROM d), n.lapsed"
+        " FROM n",
     .types = "i",
 };
-/* clang-format on */
 
-/* clang-format off */
 #define GIVEN_UP "r.status <> 'cancelling' AND r.crashes + 1 >= " SQL_STRING(CRASHES_MAX)
 
 #define AFTER_A_CRASH \
@@ -164,19 +175,29 @@ static const struct pg_statement reap_expired = {
         " FROM ended",
     .types = "",
 };
-/* clang-format on */
 
 static const struct pg_statement reap_rows = {
     .name = "reap_rows",
-    .sql = "WITH w AS (DELETE FROM workers WHERE state = 'dead'"
-           "     AND lease_until < now() - interval '1 hour' RETURNING 1),"
-           " k AS (DELETE FROM idempotency_keys WHERE (tenant_id, key) IN"
-           "   (SELECT tenant_id, key FROM idempotency_keys"
-           "     WHERE created_at < now() - interval '1 day'"
-           "     ORDER BY created_at LIMIT 10000 FOR UPDATE SKIP LOCKED) RETURNING 1)"
-           " SELECT (SELECT count(*) FROM w) + (SELECT count(*) FROM k)",
+    .sql =
+        "WITH w AS ("
+        "    DELETE FROM workers"
+        "    WHERE state = 'dead'"
+        "      AND lease_until < now() - interval '1 hour'"
+        "    RETURNING 1),"
+        " k AS ("
+        "    DELETE FROM idempotency_keys"
+        "    WHERE (tenant_id, key) IN ("
+        "        SELECT tenant_id, key"
+        "        FROM idempotency_keys"
+        "        WHERE created_at < now() - interval '1 day'"
+        "        ORDER BY created_at"
+        "        LIMIT 10000"
+        "        FOR UPDATE SKIP LOCKED)"
+        "    RETURNING 1)"
+        " SELECT (SELECT count(*) FROM w) + (SELECT count(*) FROM k)",
     .types = "",
 };
+/* clang-format on */
 
 int reaper_declare_lapsed(struct pg *pg, int64_t judge_until_wall_ms, int64_t *out_dead,
                           bool *out_paused, struct error *err)

@@ -9,16 +9,27 @@
 /* clang-format off */
 static const struct pg_statement locks_look = {
     .name = "worker_locks_look",
-    .sql = "WITH c AS MATERIALIZED (SELECT w.worker_id FROM workers w WHERE " LOCKED_HERE "),"
-           " f AS MATERIALIZED (SELECT c.worker_id FROM c"
-           "   WHERE pg_try_advisory_xact_lock_shared(c.worker_id))"
-           " SELECT n.alive, f.worker_id, (extract(epoch FROM now()) * 1000)::int8,"
-           "     (extract(epoch FROM n.first - now()) * 1000)::int8, n.back"
-           "   FROM (SELECT count(*) AS alive, min(w.lease_until) AS first,"
-           "       count(*) FILTER (WHERE w.back_at > now() - interval '5 s'"
-           "         AND w.worker_id NOT IN (SELECT worker_id FROM f)) AS back"
-           "     FROM workers w WHERE w.state <> 'dead') n"
-           "   LEFT JOIN f ON true",
+    .sql =
+        "WITH c AS MATERIALIZED ("
+        "    SELECT w.worker_id"
+        "    FROM workers w"
+        "    WHERE " LOCKED_HERE "),"
+        " f AS MATERIALIZED ("
+        "    SELECT c.worker_id"
+        "    FROM c"
+        "    WHERE pg_try_advisory_xact_lock_shared(c.worker_id))"
+        " SELECT n.alive, f.worker_id,"
+        "     (extract(epoch FROM now()) * 1000)::int8,"
+        "     (extract(epoch FROM n.first - now()) * 1000)::int8,"
+        "     n.back"
+        " FROM ("
+        "     SELECT count(*) AS alive,"
+        "         min(w.lease_until) AS first,"
+        "         count(*) FILTER (WHERE w.back_at > now() - interval '5 s'"
+        "           AND w.worker_id NOT IN (SELECT worker_id FROM f)) AS back"
+        "     FROM workers w"
+        "     WHERE w.state <> 'dead') n"
+        " LEFT JOIN f ON true",
     .types = "",
 };
 /* clang-format on */
@@ -49,16 +60,28 @@ int worker_locks_look(struct pg *pg, struct arena *arena, struct worker_locks *o
     return 0;
 }
 
+/* clang-format off */
 static const struct pg_statement locks_declare_dead = {
     .name = "worker_locks_declare_dead",
-    .sql = "WITH c AS MATERIALIZED (SELECT w.worker_id FROM unnest($1) i (id)"
-           "     JOIN workers w ON w.worker_id = i.id WHERE " LOCKED_HERE "),"
-           " d AS (UPDATE workers w SET state = 'dead' FROM c"
-           "   WHERE w.worker_id = c.worker_id AND w.state <> 'dead'"
-           "     AND pg_try_advisory_xact_lock_shared(c.worker_id) RETURNING 1)"
-           " SELECT count(*) FROM d",
+    .sql =
+        "WITH c AS MATERIALIZED ("
+        "    SELECT w.worker_id"
+        "    FROM unnest($1) i (id)"
+        "    JOIN workers w ON w.worker_id = i.id"
+        "    WHERE " LOCKED_HERE "),"
+        " d AS ("
+        "    UPDATE workers w"
+        "    SET state = 'dead'"
+        "    FROM c"
+        "    WHERE w.worker_id = c.worker_id"
+        "      AND w.state <> 'dead'"
+        "      AND pg_try_advisory_xact_lock_shared(c.worker_id)"
+        "    RETURNING 1)"
+        " SELECT count(*)"
+        " FROM d",
     .types = "I",
 };
+/* clang-format on */
 
 int worker_locks_declare_dead(struct pg *pg, const int64_t *workers, size_t count,
                               int64_t *out_count, struct error *err)

@@ -22,12 +22,15 @@ int64_t workers_new_id(void)
     return (int64_t)id;
 }
 
+/* clang-format off */
 static const struct pg_statement worker_register = {
     .name = "worker_register",
-    .sql = "INSERT INTO workers (worker_id, host, pid, slots, lease_until)"
-           " VALUES ($1, $2, $3, $4, now() + $5 * interval '1 ms')",
+    .sql =
+        "INSERT INTO workers (worker_id, host, pid, slots, lease_until)"
+        " VALUES ($1, $2, $3, $4, now() + $5 * interval '1 ms')",
     .types = "itiii",
 };
+/* clang-format on */
 
 int workers_register(struct pg *pg, const struct worker_row *worker, struct error *err)
 {
@@ -38,19 +41,23 @@ int workers_register(struct pg *pg, const struct worker_row *worker, struct erro
     return pg_exec(pg, &worker_register, values, NULL, err);
 }
 
-#define CANCELLED_RUNS                                                                             \
-    "(SELECT coalesce(string_agg(r.id::text, ','), '') FROM runs r"                                \
-    "  WHERE r.owner = w.worker_id AND r.status = 'cancelling'"                                    \
-    "    AND r.status IN ('in_progress', 'cancelling'))"
-
 /* clang-format off */
+#define CANCELLED_RUNS \
+    "(SELECT coalesce(string_agg(r.id::text, ','), '')" \
+    " FROM runs r" \
+    " WHERE r.owner = w.worker_id" \
+    "   AND r.status = 'cancelling'" \
+    "   AND r.status IN ('in_progress', 'cancelling'))"
+
 const char *const workers_heartbeat_sql =
-    "UPDATE workers w SET lease_until = now() + $2::int8 * interval '1 ms', renewed_at = now(),"
-    "   busy = $3::int8, session = $5::int8, spared_until = NULL,"
-    "   back_at = CASE WHEN w.lease_until < now() OR w.session <> $5::int8 THEN now()"
-    "     ELSE w.back_at END,"
-    "   lock_boot = CASE $4::int8 WHEN pg_backend_pid() THEN pg_postmaster_start_time() END"
-    " WHERE w.worker_id = $1::int8 AND w.state <> 'dead'"
+    "UPDATE workers w"
+    " SET lease_until = now() + $2::int8 * interval '1 ms', renewed_at = now(),"
+    "     busy = $3::int8, session = $5::int8, spared_until = NULL,"
+    "     back_at = CASE WHEN w.lease_until < now() OR w.session <> $5::int8 THEN now()"
+    "         ELSE w.back_at END,"
+    "     lock_boot = CASE $4::int8 WHEN pg_backend_pid() THEN pg_postmaster_start_time() END"
+    " WHERE w.worker_id = $1::int8"
+    "   AND w.state <> 'dead'"
     " RETURNING w.state, " CANCELLED_RUNS;
 /* clang-format on */
 
@@ -97,12 +104,17 @@ int workers_cancelled_runs(struct pg *pg, struct arena *arena, int64_t id, struc
     return 0;
 }
 
+/* clang-format off */
 static const struct pg_statement worker_count_runs = {
     .name = "worker_count_runs",
-    .sql = "SELECT count(*) FROM runs WHERE owner = $1"
-           "   AND status IN ('in_progress', 'cancelling')",
+    .sql =
+        "SELECT count(*)"
+        " FROM runs"
+        " WHERE owner = $1"
+        "   AND status IN ('in_progress', 'cancelling')",
     .types = "i",
 };
+/* clang-format on */
 
 int workers_count_runs(struct pg *pg, int64_t id, int64_t *out, struct error *err)
 {
@@ -116,12 +128,18 @@ int workers_count_runs(struct pg *pg, int64_t id, int64_t *out, struct error *er
     return r;
 }
 
+/* clang-format off */
 static const struct pg_statement worker_drain = {
     .name = "worker_drain",
-    .sql = "UPDATE workers SET state = 'draining' WHERE worker_id = $1 AND state <> 'dead'"
-           " RETURNING 1",
+    .sql =
+        "UPDATE workers"
+        " SET state = 'draining'"
+        " WHERE worker_id = $1"
+        "   AND state <> 'dead'"
+        " RETURNING 1",
     .types = "i",
 };
+/* clang-format on */
 
 int workers_drain(struct pg *pg, int64_t id, struct error *err)
 {

@@ -24,19 +24,22 @@ struct message_draft {
 #define MESSAGE_DRAFTS_MAX 1000
 
 /* Rows (id, role, content, attachments, metadata, place) from parameter `n` ("$5"). */
-#define SQL_DRAFTS(n)                                                                              \
-    "ROWS FROM (jsonb_to_recordset(" n ") AS (id uuid, role text, content jsonb,"                  \
-    " attachments jsonb, metadata jsonb)) WITH ORDINALITY"                                         \
-    " AS d (id, role, content, attachments, metadata, place)"
+/* clang-format off */
+#define SQL_DRAFTS(n) \
+    "ROWS FROM (jsonb_to_recordset(" n ") AS (" \
+    "    id uuid, role text, content jsonb, attachments jsonb, metadata jsonb))" \
+    " WITH ORDINALITY AS d (id, role, content, attachments, metadata, place)"
 
 /* Insert them into the threads of `t` (a CTE with a column id) for tenant `tenant`, in order, as
  * submitted with run `run` ("NULL": with none). */
-#define SQL_INSERT_DRAFTS(n, tenant, run)                                                          \
-    "INSERT INTO messages (id, tenant_id, thread_id, submitted_with, role, content, attachments, " \
-    "metadata)"                                                                                    \
-    " SELECT d.id, " tenant ", t.id, " run "::uuid, d.role, d.content, d.attachments,"             \
-    "   coalesce(d.metadata, '{}')"                                                                \
-    " FROM t, " SQL_DRAFTS(n) " ORDER BY d.place"
+#define SQL_INSERT_DRAFTS(n, tenant, run) \
+    "INSERT INTO messages (" \
+    "    id, tenant_id, thread_id, submitted_with, role, content, attachments, metadata)" \
+    " SELECT d.id, " tenant ", t.id, " run "::uuid, d.role, d.content, d.attachments," \
+    "     coalesce(d.metadata, '{}')" \
+    " FROM t, " SQL_DRAFTS(n) \
+    " ORDER BY d.place"
+/* clang-format on */
 
 /* Encodes into `buf` (which the caller has initialised). Returns 0, or -E_LIMIT. */
 MUSTCHECK int drafts_encode(struct buf *buf, const struct message_draft *drafts, size_t count,

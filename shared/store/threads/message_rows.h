@@ -4,10 +4,12 @@
 #include "shared/store/rows.h"
 #include "shared/store/threads/messages.h"
 
-#define MESSAGE_COLUMNS                                                                            \
-    "m.content, m.id, m.thread_id, m.run_id, m.agent_id, m.position, m.seq, m.role, m.hidden,"     \
-    " m.tool_calls, m.tool_call_id, m.attachments, m.metadata, m.status, " SQL_SECONDS(            \
-        "m.created_at")
+/* clang-format off */
+#define MESSAGE_COLUMNS \
+    "m.content, m.id, m.thread_id, m.run_id, m.agent_id, m.position, m.seq, m.role, m.hidden," \
+    " m.tool_calls, m.tool_call_id, m.attachments, m.metadata, m.status," \
+    " " SQL_SECONDS("m.created_at")
+/* clang-format on */
 
 /* Reads MESSAGE_COLUMNS. Returns 0, or -E_LIMIT. */
 MUSTCHECK int message_read(struct row *row, void *out, struct error *err);
@@ -21,10 +23,13 @@ MUSTCHECK int message_read(struct row *row, void *out, struct error *err);
 #define HISTORY_COLUMNS_COUNT     16
 
 /* What they are selected from: what counts by its size becomes text once. */
-#define HISTORY_SOURCE                                                                             \
-    "o.content::text AS content, o.tool_calls::text AS tool_calls, o.opaque::text AS opaque, o.id" \
-    ", o.thread_id, o.run_id, o.agent_id, o.position, o.seq, o.role, o.hidden, o.tool_call_id,"    \
-    " o.attachments, o.metadata, o.status, o.created_at FROM messages o"
+/* clang-format off */
+#define HISTORY_SOURCE \
+    "o.content::text AS content, o.tool_calls::text AS tool_calls, o.opaque::text AS opaque," \
+    " o.id, o.thread_id, o.run_id, o.agent_id, o.position, o.seq, o.role, o.hidden," \
+    " o.tool_call_id, o.attachments, o.metadata, o.status, o.created_at" \
+    " FROM messages o"
+/* clang-format on */
 
 /* Rows `from` to `from` + count - 1 of a result, which begin with HISTORY_COLUMNS and are newest
  * first, become a history. Returns 0, or -E_LIMIT. */

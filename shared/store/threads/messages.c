@@ -63,15 +63,25 @@ static int thread_look(const struct store *store, struct uuid thread, struct uui
     return THREAD_BUSY;
 }
 
+/* clang-format off */
 static const struct pg_statement message_create = {
     .name = "message_create",
-    .sql = "WITH t AS MATERIALIZED (SELECT id FROM threads"
-           "   WHERE id = $2 AND tenant_id = $1 AND active_run IS NULL FOR NO KEY UPDATE)"
-           " INSERT INTO messages AS m (id, tenant_id, thread_id, role, content, attachments,"
-           "   metadata) SELECT $3, $1, t.id, $4, $5, $6, coalesce($7, '{}') FROM t"
-           " RETURNING " MESSAGE_COLUMNS,
+    .sql =
+        "WITH t AS MATERIALIZED ("
+        "    SELECT id"
+        "    FROM threads"
+        "    WHERE id = $2"
+        "      AND tenant_id = $1"
+        "      AND active_run IS NULL"
+        "    FOR NO KEY UPDATE)"
+        " INSERT INTO messages AS m ("
+        "     id, tenant_id, thread_id, role, content, attachments, metadata)"
+        " SELECT $3, $1, t.id, $4, $5, $6, coalesce($7, '{}')"
+        " FROM t"
+        " RETURNING " MESSAGE_COLUMNS,
     .types = "uuutjjj",
 };
+/* clang-format on */
 
 #define ATTEMPTS 5
 
@@ -99,12 +109,19 @@ int messages_create(const struct store *store, struct uuid thread,
     return error_set(err, E_UNAVAILABLE, "runs come and go too fast on this thread; try again");
 }
 
+/* clang-format off */
 static const struct pg_statement message_get = {
     .name = "message_get",
-    .sql = "SELECT " MESSAGE_COLUMNS " FROM messages m"
-           " WHERE m.id = $1 AND m.thread_id = $2 AND m.tenant_id = $3 AND NOT m.hidden",
+    .sql =
+        "SELECT " MESSAGE_COLUMNS
+        " FROM messages m"
+        " WHERE m.id = $1"
+        "   AND m.thread_id = $2"
+        "   AND m.tenant_id = $3"
+        "   AND NOT m.hidden",
     .types = "uuu",
 };
+/* clang-format on */
 
 int messages_get(const struct store *store, struct uuid thread, struct uuid id, struct message *out,
                  struct error *err)
@@ -129,15 +146,30 @@ static int cursor_position(const struct store *store, struct uuid thread, struct
     return r;
 }
 
-#define MESSAGE_LIST(direction)                                                                    \
-    "SELECT " MESSAGE_COLUMNS " FROM messages m WHERE m.thread_id = $1"                            \
-    " AND m.tenant_id = $2 AND NOT m.hidden AND m.position > $3 AND m.position < $4"               \
-    " ORDER BY m.position " direction " LIMIT $5"
+/* clang-format off */
+#define MESSAGE_LIST(direction) \
+    "SELECT " MESSAGE_COLUMNS \
+    " FROM messages m" \
+    " WHERE m.thread_id = $1" \
+    "   AND m.tenant_id = $2" \
+    "   AND NOT m.hidden" \
+    "   AND m.position > $3" \
+    "   AND m.position < $4" \
+    " ORDER BY m.position " direction \
+    " LIMIT $5"
 
-#define MESSAGE_LIST_RUN(direction)                                                                \
-    "SELECT " MESSAGE_COLUMNS " FROM messages m WHERE m.thread_id = $1"                            \
-    " AND m.tenant_id = $2 AND NOT m.hidden AND m.position > $3 AND m.position < $4"               \
-    " AND m.run_id = $6 ORDER BY m.position " direction " LIMIT $5"
+#define MESSAGE_LIST_RUN(direction) \
+    "SELECT " MESSAGE_COLUMNS \
+    " FROM messages m" \
+    " WHERE m.thread_id = $1" \
+    "   AND m.tenant_id = $2" \
+    "   AND NOT m.hidden" \
+    "   AND m.position > $3" \
+    "   AND m.position < $4" \
+    "   AND m.run_id = $6" \
+    " ORDER BY m.position " direction \
+    " LIMIT $5"
+/* clang-format on */
 
 static const struct pg_statement message_lists[2][2] = {
     {{"message_list_down", MESSAGE_LIST("DESC"), "uuiii"},
@@ -180,13 +212,20 @@ int messages_list(const struct store *store, struct uuid thread, struct uuid run
     return r;
 }
 
+/* clang-format off */
 static const struct pg_statement message_update = {
     .name = "message_update",
-    .sql = "UPDATE messages m SET metadata = $4"
-           " WHERE m.id = $1 AND m.thread_id = $2 AND m.tenant_id = $3 AND NOT m.hidden"
-           " RETURNING " MESSAGE_COLUMNS,
+    .sql =
+        "UPDATE messages m"
+        " SET metadata = $4"
+        " WHERE m.id = $1"
+        "   AND m.thread_id = $2"
+        "   AND m.tenant_id = $3"
+        "   AND NOT m.hidden"
+        " RETURNING " MESSAGE_COLUMNS,
     .types = "uuuj",
 };
+/* clang-format on */
 
 int messages_update(const struct store *store, struct uuid thread, struct uuid id,
                     struct text metadata, struct message *out, struct error *err)
@@ -197,14 +236,26 @@ int messages_update(const struct store *store, struct uuid thread, struct uuid i
     return store_one(store, &message_rows, &(struct pg_query){&message_update, values}, out, err);
 }
 
+/* clang-format off */
 static const struct pg_statement message_delete = {
     .name = "message_delete",
-    .sql = "WITH t AS MATERIALIZED (SELECT id FROM threads"
-           "   WHERE id = $2 AND tenant_id = $3 AND active_run IS NULL FOR NO KEY UPDATE)"
-           " DELETE FROM messages m USING t WHERE m.id = $1 AND m.thread_id = t.id"
-           "   AND NOT m.hidden RETURNING 1",
+    .sql =
+        "WITH t AS MATERIALIZED ("
+        "    SELECT id"
+        "    FROM threads"
+        "    WHERE id = $2"
+        "      AND tenant_id = $3"
+        "      AND active_run IS NULL"
+        "    FOR NO KEY UPDATE)"
+        " DELETE FROM messages m"
+        " USING t"
+        " WHERE m.id = $1"
+        "   AND m.thread_id = t.id"
+        "   AND NOT m.hidden"
+        " RETURNING 1",
     .types = "uuu",
 };
+/* clang-format on */
 
 int messages_delete(const struct store *store, struct uuid thread, struct uuid id,
                     struct uuid *out_active, struct error *err)
@@ -257,19 +308,32 @@ int history_read(struct arena *arena, const struct pg_result *result, int from, 
 
 /* The newest $3 messages become text once (the inner LIMIT keeps the planner from merging the two
  * levels), then sizes are summed from the newest on. */
+/* clang-format off */
 static const struct pg_statement message_history = {
     .name = "message_history",
-    .sql = "SELECT " HISTORY_COLUMNS ", m.candidates FROM ("
-           "   SELECT n.*, sum(octet_length(n.content) + coalesce(octet_length(n.tool_calls), 0)"
-           "         + coalesce(octet_length(n.opaque), 0))"
-           "       OVER (ORDER BY n.position DESC ROWS UNBOUNDED PRECEDING) AS bytes,"
-           "     row_number() OVER (ORDER BY n.position DESC ROWS UNBOUNDED PRECEDING) AS place,"
-           "     count(*) OVER () AS candidates"
-           "   FROM (SELECT " HISTORY_SOURCE " WHERE o.thread_id = $1 AND o.tenant_id = $2"
-           "       ORDER BY o.position DESC LIMIT $3) n) m"
-           " WHERE (m.bytes <= $4 OR m.place = 1) AND m.place < $3 ORDER BY m.position DESC",
+    .sql =
+        "SELECT " HISTORY_COLUMNS ", m.candidates"
+        " FROM ("
+        "     SELECT n.*,"
+        "         sum("
+        "             octet_length(n.content)"
+        "             + coalesce(octet_length(n.tool_calls), 0)"
+        "             + coalesce(octet_length(n.opaque), 0))"
+        "             OVER (ORDER BY n.position DESC ROWS UNBOUNDED PRECEDING) AS bytes,"
+        "         row_number() OVER (ORDER BY n.position DESC ROWS UNBOUNDED PRECEDING) AS place,"
+        "         count(*) OVER () AS candidates"
+        "     FROM ("
+        "         SELECT " HISTORY_SOURCE
+        "         WHERE o.thread_id = $1"
+        "           AND o.tenant_id = $2"
+        "         ORDER BY o.position DESC"
+        "         LIMIT $3) n) m"
+        " WHERE (m.bytes <= $4 OR m.place = 1)"
+        "   AND m.place < $3"
+        " ORDER BY m.position DESC",
     .types = "uuii",
 };
+/* clang-format on */
 
 int messages_history(const struct store *store, struct uuid thread,
                      const struct history_limits *limits, struct message_list *out,

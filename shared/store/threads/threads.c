@@ -34,10 +34,14 @@ static const struct row_kind thread_rows = {thread_read, sizeof(struct thread), 
 /* clang-format off */
 static const struct pg_statement thread_create = {
     .name = "thread_create",
-    .sql = "WITH t AS (INSERT INTO threads (id, tenant_id, metadata, tool_resources)"
-           "   VALUES ($1, $2, coalesce($3, '{}'), $4) RETURNING *),"
-           " m AS (" SQL_INSERT_DRAFTS("$5", "$2", "NULL") ")"
-           " SELECT " THREAD_COLUMNS " FROM t",
+    .sql =
+        "WITH t AS ("
+        "    INSERT INTO threads (id, tenant_id, metadata, tool_resources)"
+        "    VALUES ($1, $2, coalesce($3, '{}'), $4)"
+        "    RETURNING *),"
+        " m AS (" SQL_INSERT_DRAFTS("$5", "$2", "NULL") ")"
+        " SELECT " THREAD_COLUMNS
+        " FROM t",
     .types = "uujjj",
 };
 /* clang-format on */
@@ -76,9 +80,16 @@ int threads_get(const struct store *store, struct uuid id, struct thread *out, s
     return store_one(store, &thread_rows, &(struct pg_query){&thread_get, values}, out, err);
 }
 
-#define THREAD_LIST(direction)                                                                     \
-    "SELECT " THREAD_COLUMNS " FROM threads t WHERE t.tenant_id = $1"                              \
-    " AND t.id > $2 AND t.id < $3 ORDER BY t.id " direction " LIMIT $4"
+/* clang-format off */
+#define THREAD_LIST(direction) \
+    "SELECT " THREAD_COLUMNS \
+    " FROM threads t" \
+    " WHERE t.tenant_id = $1" \
+    "   AND t.id > $2" \
+    "   AND t.id < $3" \
+    " ORDER BY t.id " direction \
+    " LIMIT $4"
+/* clang-format on */
 
 static const struct pg_statement thread_list_up = {"thread_list_up", THREAD_LIST("ASC"), "uuui"};
 static const struct pg_statement thread_list_down = {"thread_list_down", THREAD_LIST("DESC"),
@@ -99,13 +110,19 @@ int threads_list(const struct store *store, const struct page *page, struct thre
     return r;
 }
 
+/* clang-format off */
 static const struct pg_statement thread_update = {
     .name = "thread_update",
-    .sql = "UPDATE threads t SET metadata = coalesce($3, t.metadata),"
-           "   tool_resources = coalesce($4, t.tool_resources)"
-           " WHERE t.id = $1 AND t.tenant_id = $2 RETURNING " THREAD_COLUMNS,
+    .sql =
+        "UPDATE threads t"
+        " SET metadata = coalesce($3, t.metadata),"
+        "     tool_resources = coalesce($4, t.tool_resources)"
+        " WHERE t.id = $1"
+        "   AND t.tenant_id = $2"
+        " RETURNING " THREAD_COLUMNS,
     .types = "uujj",
 };
+/* clang-format on */
 
 int threads_update(const struct store *store, struct uuid id, const struct thread_change *change,
                    struct thread *out, struct error *err)
@@ -123,8 +140,14 @@ int threads_update(const struct store *store, struct uuid id, const struct threa
 
 static const struct pg_statement thread_lock_runs = {
     .name = "thread_lock_runs",
-    .sql = "SELECT owner FROM runs WHERE " OF_THREAD " AND " ALIVE " AND held IS NULL"
-           " ORDER BY owner NULLS LAST FOR UPDATE",
+    .sql =
+        "SELECT owner"
+        " FROM runs"
+        " WHERE " OF_THREAD
+        "   AND " ALIVE
+        "   AND held IS NULL"
+        " ORDER BY owner NULLS LAST"
+        " FOR UPDATE",
     .types = "uu",
 };
 
@@ -143,11 +166,15 @@ static const struct pg_statement thread_lock_rest = {
 
 static const struct pg_statement thread_delete = {
     .name = "thread_delete",
-    .sql = "WITH gone AS (DELETE FROM runs WHERE " OF_THREAD " RETURNING id),"
-           " s AS (DELETE FROM run_steps WHERE run_id IN (SELECT id FROM gone)),"
-           " c AS (DELETE FROM tool_calls WHERE run_id IN (SELECT id FROM gone)),"
-           " m AS (DELETE FROM messages WHERE " OF_THREAD ")"
-           " DELETE FROM threads WHERE id = $1 AND tenant_id = $2 RETURNING 1",
+    .sql =
+        "WITH gone AS (DELETE FROM runs WHERE " OF_THREAD " RETURNING id),"
+        " s AS (DELETE FROM run_steps WHERE run_id IN (SELECT id FROM gone)),"
+        " c AS (DELETE FROM tool_calls WHERE run_id IN (SELECT id FROM gone)),"
+        " m AS (DELETE FROM messages WHERE " OF_THREAD ")"
+        " DELETE FROM threads"
+        " WHERE id = $1"
+        "   AND tenant_id = $2"
+        " RETURNING 1",
     .types = "uu",
 };
 /* clang-format on */
