@@ -6,17 +6,27 @@
 #include "shared/base/error.h"
 #include "shared/queue/queue_internal.h"
 
+/* A reader of several lanes is a consumer of each: Redis 7.2 and later make it one at its first
+ * look, earlier versions when it is given something. So consumers are counted by their names. */
+
+/* clang-format off */
 static struct redis_script stats_script = {
     "queue stats",
     /* KEYS: generation, lanes. Returns length and pending of each lane, all consumers, the
      * generation. */
-    "local out, consumers = {}, 0\n"
+    "local out, consumers, known = {}, 0, {}\n"
     "for i = 2, #KEYS do\n"
     "  out[#out + 1] = redis.call('XLEN', KEYS[i])\n"
     "  local pending = redis.pcall('XPENDING', KEYS[i], '" QUEUE_GROUP "')\n"
     "  out[#out + 1] = pending.err and 0 or pending[1]\n"
     "  local all = redis.pcall('XINFO', 'CONSUMERS', KEYS[i], '" QUEUE_GROUP "')\n"
-    "  if not all.err then consumers = consumers + #all end\n"
+    "  if all.err then all = {} end\n"
+    "  for _, fields in ipairs(all) do\n"
+    "    local c = {}\n"
+    "    for k = 1, #fields, 2 do c[fields[k]] = fields[k + 1] end\n"
+    "    if not known[c.name] then consumers = consumers + 1 end\n"
+    "    known[c.name] = true\n"
+    "  end\n"
     "end\n"
     "out[#out + 1] = consumers\n"
     "out[#out + 1] = redis.call('GET', KEYS[1]) or ''\n"
@@ -27,8 +37,8 @@ static struct redis_script collect_script = {
     "queue collect",
     /* KEYS: generation, lanes. ARGV: idle time. Of each lane 100 entries that were read so long
      * ago, by whomever, and at most 16 consumers. One with something left pending stays until
-     * the next call. */
-    "local dropped, idle = 0, tonumber(ARGV[1])\n"
+     * the next call. Returns how many are gone from all lanes. */
+    "local gone, stay, idle = {}, {}, tonumber(ARGV[1])\n"
     "for i = 2, #KEYS do\n"
     "  local old = redis.pcall('XPENDING', KEYS[i], '" QUEUE_GROUP
     "', 'IDLE', idle, '-', '+', 100)\n"
@@ -42,18 +52,26 @@ static struct redis_script collect_script = {
     "  for _, fields in ipairs(all) do\n"
     "    local c = {}\n"
     "    for k = 1, #fields, 2 do c[fields[k]] = fields[k + 1] end\n"
-    "    if c.idle > idle and seen < 16 then\n"
+    "    local drop = c.idle > idle and seen < 16\n"
+    "    if drop then\n"
     "      seen = seen + 1\n"
-    "      local left = redis.call('XPENDING', KEYS[i], '" QUEUE_GROUP "', '-', '+', 1, c.name)\n"
-    "      if #left == 0 then\n"
-    "        redis.call('XGROUP', 'DELCONSUMER', KEYS[i], '" QUEUE_GROUP "', c.name)\n"
-    "        dropped = dropped + 1\n"
-    "      end\n"
+    "      drop = #redis.call('XPENDING', KEYS[i], '" QUEUE_GROUP "', '-', '+', 1, c.name) == 0\n"
+    "    end\n"
+    "    if drop then\n"
+    "      redis.call('XGROUP', 'DELCONSUMER', KEYS[i], '" QUEUE_GROUP "', c.name)\n"
+    "      gone[c.name] = true\n"
+    "    else\n"
+    "      stay[c.name] = true\n"
     "    end\n"
     "  end\n"
     "end\n"
+    "local dropped = 0\n"
+    "for name in pairs(gone) do\n"
+    "  if not stay[name] then dropped = dropped + 1 end\n"
+    "end\n"
     "return dropped\n",
     ""};
+/* clang-format on */
 
 int queue_stats(struct queue *queue, int shard, struct queue_stats *out, struct error *err)
 {
