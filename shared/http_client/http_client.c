@@ -306,6 +306,33 @@ int http_call(struct http_client *client, const struct http_call *call, struct h
     return r;
 }
 
+int http_call_pinned(struct http_client *client, const struct http_call *call,
+                     const struct address *pins, size_t count, struct http_response *out,
+                     struct error *err)
+{
+    struct http_call one = *call;
+    int64_t start_ms = clock_ms();
+    int r = -E_UNAVAILABLE;
+
+    ASSERT(count > 0);
+    set_defaults(&one);
+    for (size_t i = 0; r == -E_UNAVAILABLE && i < count; i++) {
+        int64_t spent_ms = clock_ms() - start_ms;
+        bool last = i + 1 == count || spent_ms >= one.total_timeout_ms;
+        struct http_call next = one;
+
+        next.pin = &pins[i];
+        next.total_timeout_ms =
+            one.total_timeout_ms > spent_ms ? one.total_timeout_ms - spent_ms : 1;
+        if (!last && next.connect_timeout_ms > HTTP_PIN_CONNECT_MS)
+            next.connect_timeout_ms = HTTP_PIN_CONNECT_MS;
+        r = http_call(client, &next, out, err);
+        if (last)
+            break;
+    }
+    return r;
+}
+
 void http_client_stats_get(const struct http_client *client, struct http_client_stats *out)
 {
     *out = client->stats;

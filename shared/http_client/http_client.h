@@ -92,6 +92,14 @@ SUSPENDS void http_client_close(struct http_client *client); /* accepts NULL */
 SUSPENDS MUSTCHECK int http_call(struct http_client *client, const struct http_call *call,
                                  struct http_response *out, struct error *err);
 
+/* The same over the first of these addresses that takes a connection, in their order: each becomes
+ * call->pin, and all but the last have HTTP_PIN_CONNECT_MS to connect. Time limits hold for all
+ * together. */
+SUSPENDS MUSTCHECK int http_call_pinned(struct http_client *client, const struct http_call *call,
+                                        const struct address *pins, size_t count,
+                                        struct http_response *out, struct error *err);
+#define HTTP_PIN_CONNECT_MS 3000
+
 void http_response_deinit(struct http_response *response);
 
 /* The first header of that name (any case); TEXT_NONE when absent. */

@@ -23,7 +23,6 @@
 
 #include "shared/base/error.h"
 #include "shared/base/text.h"
-#include "shared/net/resolve.h"
 
 struct range4 {
     uint32_t network;
@@ -286,7 +285,7 @@ int guard_check_address(const struct guard_options *options, const struct addres
 }
 
 int guard_resolve(const struct guard_options *options, const char *host, int port,
-                  int64_t deadline_ms, struct address *out, struct error *err)
+                  int64_t deadline_ms, struct resolved *out, struct error *err)
 {
     struct resolved resolved;
     int r;
@@ -305,6 +304,6 @@ int guard_resolve(const struct guard_options *options, const char *host, int por
             }
         }
     }
-    *out = resolved.addresses[0];
+    *out = resolved;
     return 0;
 }

@@ -10,6 +10,7 @@
 
 #include "shared/base/compiler.h"
 #include "shared/io/io.h"
+#include "shared/net/resolve.h"
 
 struct error;
 
@@ -30,8 +31,9 @@ MUSTCHECK int guard_check_exception(const char *entry, struct error *err);
 MUSTCHECK int guard_check_address(const struct guard_options *options,
                                   const struct address *address, struct error *err);
 
-/* Resolve `host` (IPv6 without brackets) and check every address found; all must pass. *out is one
- * to pin. Returns 0, -E_DENIED, or what resolve_host returns. Unix paths are refused. */
+/* Resolve `host` (IPv6 without brackets) and check every address found; all must pass. *out has
+ * those to pin, in the system's order of preference. Returns 0, -E_DENIED, or what resolve_host
+ * returns. Unix paths are refused. */
 SUSPENDS MUSTCHECK int guard_resolve(const struct guard_options *options, const char *host,
-                                     int port, int64_t deadline_ms, struct address *out,
+                                     int port, int64_t deadline_ms, struct resolved *out,
                                      struct error *err);

@@ -328,6 +328,46 @@ Test(http_client, connects_to_the_pinned_address_and_shares_no_connection)
     with_server(pins, NULL);
 }
 
+/* A port of 127.0.0.1 that nobody listens on. */
+static int closed_port(void)
+{
+    struct address address;
+    int port;
+    int fd;
+
+    cr_assert_eq(address_parse("127.0.0.1", 0, &address, NULL), 0);
+    cr_assert_eq(io_listen(&address, 1, &fd, NULL), 0);
+    port = io_local_port(fd);
+    io_close(&fd);
+    return port;
+}
+
+static void several_pins(struct fixture *f)
+{
+    struct http_call call = {.method = "GET", .url = url_of(f, "/ok"), .once = true};
+    struct http_call refused = {.method = "GET", .url = url_of(f, "/close-before"), .once = true};
+    struct address pins[3];
+    int closed = closed_port();
+
+    cr_assert_eq(address_parse("::1", closed, &pins[0], NULL), 0);
+    cr_assert_eq(address_parse("127.0.0.1", closed, &pins[1], NULL), 0);
+    cr_assert_eq(address_parse("127.0.0.1", f->server.port, &pins[2], NULL), 0);
+    cr_assert_eq(http_call_pinned(f->client, &call, pins, 3, &f->response, &f->err), 0, "%s",
+                 f->err.text);
+    cr_assert_eq(f->response.status, 200);
+    cr_assert_eq(f->server.accepted, 1);
+    cr_assert_eq(http_call_pinned(f->client, &call, pins, 2, &f->response, &f->err),
+                 -E_UNAVAILABLE);
+    pins[0] = pins[2];
+    cr_assert_eq(http_call_pinned(f->client, &refused, pins, 3, &f->response, &f->err), -E_CLOSED);
+    cr_assert_eq(f->server.accepted, 2, "what may have been sent goes to no other address");
+}
+
+Test(http_client, goes_on_to_the_next_pin_when_one_takes_no_connection)
+{
+    with_server(several_pins, NULL);
+}
+
 static void pin_six(struct fixture *f)
 {
     struct address pin;

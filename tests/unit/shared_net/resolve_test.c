@@ -125,7 +125,7 @@ static void guard_spellings(void *arg)
     static const char *const hosts[] = {
         "localhost", "LOCALHOST", "127.0.0.1",        "2130706433",  "0x7f.1", "0177.0.0.1",
         "127.1",     "::1",       "::ffff:127.0.0.1", "/run/x.sock", "0"};
-    struct address out;
+    struct resolved out;
     struct error err;
 
     (void)arg;
@@ -133,7 +133,7 @@ static void guard_spellings(void *arg)
         cr_assert_eq(guard_resolve(NULL, hosts[i], 80, deadline_in(5000), &out, &err), -E_DENIED,
                      "%s", hosts[i]);
     cr_assert_eq(guard_resolve(NULL, "0x08080808", 80, deadline_in(5000), &out, &err), 0);
-    assert_text(&out, "8.8.8.8:80");
+    assert_text(&out.addresses[0], "8.8.8.8:80");
     offload_stop();
 }
 
@@ -145,7 +145,7 @@ Test(guard_resolve, refuses_loopback_in_every_spelling)
 static int guarded(const char *exception, const char *host, int port)
 {
     struct guard_options options = {&exception, 1};
-    struct address out;
+    struct resolved out;
 
     return guard_resolve(&options, host, port, deadline_in(5000), &out, NULL);
 }

@@ -49,7 +49,7 @@ struct request {
     struct http_header headers[HEADERS_MAX + OWN_HEADERS];
     size_t headers_count;
     struct text body;
-    struct address pin;
+    struct resolved pins;
 };
 
 enum tool_class http_request_class(struct json_object *arguments)
@@ -241,13 +241,13 @@ static int read_arguments(struct json_object *arguments, const struct http_reque
     return r;
 }
 
-/* The address to pin, checked; without telling the model what internal names resolve to. */
-static int find_address(struct request *request, const struct http_request_options *options,
-                        int64_t deadline_ms, struct error *err)
+/* The addresses to pin, checked; without telling the model what internal names resolve to. */
+static int find_addresses(struct request *request, const struct http_request_options *options,
+                          int64_t deadline_ms, struct error *err)
 {
     const char *host = request->target.host;
-    int r =
-        guard_resolve(&options->guard, host, request->target.port, deadline_ms, &request->pin, err);
+    int r = guard_resolve(&options->guard, host, request->target.port, deadline_ms, &request->pins,
+                          err);
 
     if (r == -E_DENIED)
         return error_set(err, E_DENIED, "%.100s has no public address, and others are not allowed",
@@ -358,10 +358,9 @@ static int send_request(struct http_client *client, const struct http_request_op
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .max_header_bytes = REPLY_HEADER_BYTES,
         .truncate_body = true,
-        .pin = &request->pin,
         .once = true,
     };
-    int r = find_address(request, options, deadline_ms, err);
+    int r = find_addresses(request, options, deadline_ms, err);
 
     if (r < 0)
         return r;
@@ -370,7 +369,8 @@ static int send_request(struct http_client *client, const struct http_request_op
     call.total_timeout_ms = deadline_ms - clock_ms();
     if (call.total_timeout_ms <= 0)
         return error_set(err, E_TIMEOUT, "no time was left for the request");
-    r = http_call(client, &call, &response, err);
+    r = http_call_pinned(client, &call, request->pins.addresses, request->pins.count, &response,
+                         err);
     if (r < 0)
         return r;
     r = write_result(&response, out, err);
