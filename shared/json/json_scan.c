@@ -1,4 +1,4 @@
-/* The scan. Containers are a stack of kinds, what may come next is one state; json_scan.h draws it. */
+/* The scan: containers are a stack, and what may come next is one state, as json_scan.h draws. */
 
 #include "shared/json/json_scan.h"
 
