@@ -16,7 +16,9 @@
 #define DRAIN_MS 10000
 
 static const char usage[] =
-    "penstock-rehearsal: a stand-in LLM with the API of OpenAI's chat completions\n"
+    "Usage: penstock-rehearsal [OPTION...]\n"
+    "\n"
+    "A stand-in for an LLM, with the API of OpenAI's chat completions.\n"
     "\n"
     "  --script FILE     what to reply, as YAML; without it a small assistant that can use the\n"
     "                    tools calculator and current_time\n"

@@ -39,7 +39,9 @@ static const struct command *const commands[] = {
 
 static void print_usage(FILE *out)
 {
-    (void)fprintf(out, "Usage: penstock COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:\n");
+    (void)fprintf(out,
+                  "Usage: penstock COMMAND [OPTION...] [ARGUMENT...]\n\n"
+                  "Start Penstock, give it agents and prompts, and look after it.\n\nCommands:\n");
     for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
         (void)fprintf(out, "  %-16s %s\n", commands[i]->name, commands[i]->summary);
     (void)fprintf(
