@@ -109,10 +109,14 @@ static void expect_unreachable(void *arg)
     cr_assert(!pg_is_ready(pg));
     cr_assert_eq(run_statement(pg, &one, &err), -E_UNAVAILABLE);
     cr_assert(strstr(err.text, attempt->expected), "%s", err.text);
-    cr_assert_eq(pg_begin(pg, &tx, &err), -E_UNAVAILABLE);
-    cr_assert_eq(err.code, E_UNAVAILABLE);
+    /* A connection that is still being tried when the time is over has no reason yet. */
+    err = (struct error){0};
+    for (int i = 0; i < 100 && !strstr(err.text, attempt->expected); i++) {
+        cr_assert_eq(pg_begin(pg, &tx, &err), -E_UNAVAILABLE);
+        cr_assert_eq(err.code, E_UNAVAILABLE);
+        cr_assert(!strstr(err.text, PASSWORD), "%s", err.text);
+    }
     cr_assert(strstr(err.text, attempt->expected), "%s", err.text);
-    cr_assert(!strstr(err.text, PASSWORD), "%s", err.text);
     pg_close(pg);
     offload_stop();
 }
