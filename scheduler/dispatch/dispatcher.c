@@ -79,8 +79,7 @@ size_t dispatcher_window(const struct dispatch_counts *counts)
     int64_t free_slots = counts->slots - counts->in_progress - counts->cancelling;
     int64_t window = counts->slots / 4;
 
-    /* The counts are a second old: what runs now may be done, so a part of the busy slots counts.
-     */
+    /* The counts are a second old. What ran then may be done, so some busy slots count, too. */
     if (window < 2 * free_slots)
         window = 2 * free_slots;
     return (size_t)clamp(window, WINDOW_MIN, WINDOW_MAX);

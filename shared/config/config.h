@@ -94,8 +94,7 @@ void config_free(struct config *config); /* accepts NULL */
 void config_freep(struct config **config);
 
 /* Replaces ${NAME} and ${NAME:-default} (also when NAME is empty); "$$" is a dollar. Lines that are
- * comments stay as they are. Returns 0 with *out (the caller frees), or
- * -E_INVALID with line and column when NAME is not set or holds a line break, or the brace is not
- * closed. */
+ * comments stay as they are. Returns 0 with *out (the caller frees), or -E_INVALID with line and
+ * column when NAME is not set or holds a line break, or the brace is not closed. */
 MUSTCHECK int config_substitute(const char *text, char *const *environment, char **out,
                                 struct error *err);

@@ -1,6 +1,6 @@
 #pragma once
-/* What the files of this folder share: names of keys and the queue itself. Nobody else includes it.
- */
+/* What the files of this folder share: names of keys, and the queue itself. Nobody else includes
+ * this. */
 
 #include "shared/base/text.h"
 #include "shared/queue/queue.h"

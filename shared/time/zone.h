@@ -18,8 +18,7 @@ struct zone;
 MUSTCHECK int zone_load(struct text name, struct zone **out, struct error *err);
 void zone_freep(struct zone **zone);
 
-/* From the bytes of a TZif file; they are borrowed during the call. Returns 0 or
- * -E_INVALID. Pure. */
+/* From the bytes of a TZif file, borrowed during the call. Returns 0 or -E_INVALID. Pure. */
 MUSTCHECK int zone_parse(struct text bytes, struct zone **out, struct error *err);
 
 /* Seconds east of UTC at an instant (seconds since 1970). */

@@ -213,8 +213,7 @@ static int start_servers(struct dev *dev, struct error *err)
     return r;
 }
 
-/* Waits until ready(dev), while children may still fail. Returns 0, DEV_INTERRUPTED, or an error.
- */
+/* Waits until ready(dev), while children may still fail. Returns 0, DEV_INTERRUPTED or an error. */
 static int wait_until(struct dev *dev, bool (*ready)(struct dev *dev), const char *what,
                       struct error *err)
 {
