@@ -1,6 +1,6 @@
-/* One fiber. Twice a second it renews the leases, looks who lives and what is free, and gives or
- * takes a difference. A lease counts from before the request that renewed it was sent,
- * so the database's never ends before ours does.
+/* Two or three times a second it renews the leases, looks who lives and what is free, and gives or
+ * takes a difference. A lease counts from before the request that renewed it was sent, so the
+ * database's never ends before ours does.
  *
  * What is owned may be wrong for a moment: a shard that was given up is ticked by its next owner
  * at once, one that lapsed by us after a long pause as well. That costs a hint given twice.
@@ -15,15 +15,13 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
-#include "shared/fiber/fiber.h"
-#include "shared/fiber/watchdog.h"
+#include "shared/fiber/service.h"
 #include "shared/metrics/metric.h"
 #include "shared/store/dispatch/shards.h"
 #include "shared/store/fleet/workers.h"
 
 enum {
-    LOOK_MS = 300,
-    LOOK_JITTER_MS = 200,
+    LOOK_MS = 400,
     UNABLE_MS = 500, /* Redis restarted, or a connection made anew, is no reason to leave */
     UNABLE_LOOK_MS = 100,
     STUCK_MS = 30000
@@ -33,7 +31,7 @@ struct ownership {
     struct ownership_options options;
     struct scheduler_row row;
     char host[256];
-    struct fiber *fiber;
+    struct service service;
     int64_t terms[SHARDS_MAX]; /* 0: not ours */
     int count;
     int64_t good_until_ms;
@@ -41,8 +39,7 @@ struct ownership {
     int live;        /* schedulers, this one included */
     uint64_t taken;
     uint64_t given;
-    bool trouble;
-    struct pulse pulse;
+    bool back; /* it left the shards to others */
 };
 
 int ownership_share(int shards, int live, int rank)
@@ -145,30 +142,33 @@ static bool stands_back(struct ownership *ownership)
     return now_ms - ownership->able_ms >= UNABLE_MS && ownership->live != 1;
 }
 
-static void ownership_run(void *arg)
+static int ownership_round(void *arg, struct error *err)
 {
     struct ownership *ownership = arg;
-    struct error err;
-    int64_t wait_ms;
 
-    do {
-        bool back = stands_back(ownership);
-        int r = back ? stand_back(ownership, &err) : look(ownership, &err);
+    ownership->back = stands_back(ownership);
+    return ownership->back ? stand_back(ownership, err) : look(ownership, err);
+}
 
-        pulse_beat(&ownership->pulse);
-        if (r < 0 && r != -E_CANCELED && !ownership->trouble)
-            log_warn("the shards' leases can't be renewed", LOG_ERROR(&err));
-        if (r == 0 && ownership->trouble)
-            log_info("the shards' leases are renewed again");
-        if (r != -E_CANCELED)
-            ownership->trouble = r < 0;
-        wait_ms = back ? UNABLE_LOOK_MS : LOOK_MS + (int64_t)random_below(LOOK_JITTER_MS);
-    } while (fiber_sleep(wait_ms, &err) == 0);
+static int64_t ownership_wait_ms(void *arg)
+{
+    const struct ownership *ownership = arg;
+
+    return ownership->back ? UNABLE_LOOK_MS : service_spread_ms(LOOK_MS);
 }
 
 struct ownership *ownership_start(const struct ownership_options *options)
 {
     struct ownership *ownership = xcalloc(1, sizeof(*ownership));
+    struct service_options service = {
+        .name = "ownership",
+        .round = ownership_round,
+        .arg = ownership,
+        .wait_ms = ownership_wait_ms,
+        .stuck_ms = STUCK_MS,
+        .trouble = "the shards' leases can't be renewed",
+        .recovered = "the shards' leases are renewed again",
+    };
 
     ASSERT(options->shards >= 1 && options->shards <= SHARDS_MAX);
     ownership->options = *options;
@@ -176,8 +176,7 @@ struct ownership *ownership_start(const struct ownership_options *options)
     gethostname(ownership->host, sizeof(ownership->host) - 1);
     ownership->row =
         (struct scheduler_row){workers_new_id(), ownership->host, getpid(), options->shards};
-    pulse_start(&ownership->pulse, "ownership", STUCK_MS);
-    ownership->fiber = fiber_start("ownership", ownership_run, ownership);
+    service_start(&ownership->service, &service);
     return ownership;
 }
 
@@ -187,9 +186,7 @@ void ownership_stop(struct ownership *ownership)
 
     if (!ownership)
         return;
-    fiber_cancel(ownership->fiber);
-    fiber_join(ownership->fiber);
-    pulse_stop(&ownership->pulse);
+    service_stop(&ownership->service);
     /* Without Postgres the leases lapse by themselves. */
     if (pg_is_ready(ownership->options.pg) &&
         shards_leave(ownership->options.pg, &ownership->row, &err) < 0)
