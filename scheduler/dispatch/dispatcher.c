@@ -1,8 +1,9 @@
 /* One service per shard ticks while the shard is owned, one sends the API's hints on (fast.h), and
  * one counts what tenants have in work.
  *
- * While Redis or Postgres is away the ticks back off a little and a change is logged once. Nothing
- * is lost by that: Postgres has the runs, and workers poll it themselves when Redis is gone.
+ * While Redis takes no hints (queue_state) or Postgres is away the ticks back off a little and a
+ * change is logged once. Nothing is lost by that: Postgres has the runs, and workers poll it
+ * themselves then.
  */
 
 #include "scheduler/dispatch/dispatcher.h"
@@ -13,6 +14,7 @@
 #include "scheduler/dispatch/dispatch_shard.h"
 #include "scheduler/dispatch/fast.h"
 #include "scheduler/dispatch/ownership.h"
+#include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/cond.h"
 #include "shared/fiber/service.h"
@@ -77,6 +79,7 @@ SUSPENDS static int ticker_round(void *arg, struct error *err)
 {
     struct ticker *ticker = arg;
     struct dispatch_shard *shard = ticker->shard;
+    const struct queue *queue = shard->common->queue;
     int64_t before_ms = shard->wait_ms;
     int r;
 
@@ -85,7 +88,11 @@ SUSPENDS static int ticker_round(void *arg, struct error *err)
         shard->wait_ms = TICK_IDLE_MS;
         return 0;
     }
-    r = dispatch_shard_tick(shard, err);
+    if (queue_serves(queue))
+        r = dispatch_shard_tick(shard, err);
+    else
+        r = error_set(err, E_UNAVAILABLE, "Redis takes no hints, it %s",
+                      redis_state_word(queue_state(queue)));
     if (r < 0) {
         shard->backlog = true;
         shard->wait_ms = clamp(2 * before_ms, TICK_BUSY_MS, BACKOFF_MAX_MS);
@@ -111,7 +118,8 @@ void dispatcher_hint(struct dispatcher *dispatcher, const struct new_run *run)
     struct dispatch_shard *shard;
 
     /* A run that was made when there were more shards is moved first (shards.h). */
-    if (run->shard < 0 || run->shard >= dispatcher->common.shard_count)
+    if (run->shard < 0 || run->shard >= dispatcher->common.shard_count ||
+        !queue_serves(dispatcher->common.queue))
         return;
     shard = &dispatcher->common.shards[run->shard];
     if (fast_hint(dispatcher->fast, run) != FAST_TICK || shard->told)
@@ -140,7 +148,7 @@ static bool can_dispatch(void *arg)
 {
     const struct dispatcher *dispatcher = arg;
 
-    return queue_is_connected(dispatcher->common.queue);
+    return queue_serves(dispatcher->common.queue);
 }
 
 static void start_ticker(struct dispatcher *dispatcher, int number)

@@ -90,6 +90,16 @@ bool pg_is_ready(const struct pg *pg)
     return pg->mux.session != NULL;
 }
 
+enum pg_state pg_state(const struct pg *pg, struct error *out_why)
+{
+    struct error why;
+    enum pg_state state = pg_mux_state(&pg->mux, &why);
+
+    if (out_why && state != PG_SERVES)
+        *out_why = why;
+    return state;
+}
+
 int pg_exec(struct pg *pg, const struct pg_statement *statement, const struct pg_value *values,
             struct pg_result **out, struct error *err)
 {

@@ -4,7 +4,8 @@
  * A sixteenth of the slots is a reserve for express hints, which are those of tenants that have
  * next to nothing in work: however many runs a tenant has, and however long they take, another's
  * first run finds a slot. The second fiber exists so that its read can block while the first one
- * waits for a slot. Without Redis the reserve stays empty: what is polled says nothing of express.
+ * waits for a slot. While Redis does not serve (queue_state) the first fiber polls Postgres, and the
+ * reserve stays empty: what is polled says nothing of express.
  *
  * Claims have a connection of their own, whose commits are answered before they are on disk: a run
  * begins without waiting for the writes of others, nor for the disk. A crash of Postgres may so
@@ -47,6 +48,9 @@
 #define TRUST_WAIT_MS    100
 #define POLL_MIN_MS      250
 #define POLL_MAX_MS      1000
+#define POLL_FULL_MS     50   /* after a poll that found as much as there was room for */
+#define QUIET_MS         5000 /* without a hint: then Postgres is asked, whatever the reason */
+#define QUIET_SHARDS     8    /* so many shards at a time */
 #define RECONNECT_MIN_MS 250
 #define RECONNECT_MAX_MS 5000
 #define RESERVE_PART     16
@@ -63,7 +67,10 @@ struct consumption {
 struct consumer {
     struct consumption *shared;
     struct worker *worker;
-    bool express; /* the second fiber */
+    bool express;     /* the second fiber */
+    bool full;        /* the last poll found as many runs as there was room for */
+    int64_t quiet_ms; /* when a hint was read last, or Postgres was asked instead */
+    int quiet_shard;  /* where the next quiet poll begins */
     struct queue_reader *reader;
     int64_t reopen_ms; /* not before */
     int64_t reopen_wait_ms;
@@ -292,27 +299,60 @@ static int claim_hints(struct consumer *consumer, size_t count, struct error *er
     return r;
 }
 
-/* Without Redis: what is ready, from Postgres. */
-static int poll_postgres(struct consumer *consumer, struct error *err)
+static int64_t poll_wait_ms(void)
+{
+    return POLL_MIN_MS + (int64_t)random_below(POLL_MAX_MS - POLL_MIN_MS);
+}
+
+/* Without hints: what is ready in so many shards from `first` on, from Postgres. */
+static int poll_postgres(struct consumer *consumer, int first, int shards, struct error *err)
 {
     struct worker *worker = consumer->worker;
     struct uuid runs[BATCH_MAX];
     size_t count = 0;
     int r = 0;
 
-    for (int shard = 0; r == 0 && shard < worker->config->shards; shard++) {
+    consumer->full = false;
+    for (int i = 0; r == 0 && i < shards && !consumer->full; i++) {
         size_t room = free_slots(consumer);
         size_t found = 0;
 
-        if (room <= count)
-            break;
-        r = dispatch_poll(worker->pg, shard, (int)(room - count), runs + count, &found, err);
-        pulse_beat(&worker->pulse);
+        if (room > count) {
+            r = dispatch_poll(worker->pg, (first + i) % worker->config->shards, (int)(room - count),
+                              runs + count, &found, err);
+            pulse_beat(&worker->pulse);
+        }
         count += found;
+        consumer->full = r == 0 && count >= room;
     }
     if (r == 0 && count > 0)
         r = claim(consumer, runs, count, err);
     return r;
+}
+
+/* No hint for a while, although there are free slots: mostly there is nothing to do. But should
+ * hints not reach this worker for a reason that neither side can see (rights in Redis that only one
+ * of them lacks, no scheduler at all), runs must not wait for ever. */
+static int poll_quietly(struct consumer *consumer, struct error *err)
+{
+    int shards = consumer->worker->config->shards;
+    int count = shards < QUIET_SHARDS ? shards : QUIET_SHARDS;
+
+    if (clock_ms() < consumer->quiet_ms + QUIET_MS)
+        return 0;
+    consumer->quiet_ms = clock_ms() + (int64_t)random_below(QUIET_MS / 4);
+    consumer->quiet_shard = (consumer->quiet_shard + count) % shards;
+    return poll_postgres(consumer, consumer->quiet_shard, count, err);
+}
+
+/* While Redis does not serve. Returns a negative error only when cancelled. */
+static int consume_polled(struct consumer *consumer, struct error *err)
+{
+    int r = poll_postgres(consumer, 0, consumer->worker->config->shards, err);
+
+    if (r == -E_CANCELED)
+        return r;
+    return fiber_sleep(r == 0 && consumer->full ? POLL_FULL_MS : poll_wait_ms(), err);
 }
 
 static int wait_for_slot(struct worker *worker, struct error *err)
@@ -320,11 +360,6 @@ static int wait_for_slot(struct worker *worker, struct error *err)
     int r = cond_wait(&worker->changed, deadline_in(FULL_WAIT_MS), err);
 
     return r == -E_TIMEOUT ? 0 : r;
-}
-
-static int64_t poll_wait_ms(void)
-{
-    return POLL_MIN_MS + (int64_t)random_below(POLL_MAX_MS - POLL_MIN_MS);
 }
 
 /* A round of the second fiber. Returns a negative error only when cancelled. */
@@ -365,17 +400,17 @@ static int consume_once(struct consumer *consumer, struct error *err)
         return r;
     if (free_slots(consumer) == 0)
         return wait_for_slot(worker, err);
+    if (!queue_serves(worker->queue))
+        return consume_polled(consumer, err);
     r = read_hints(consumer, &count, err);
     pulse_beat(&worker->pulse);
     if (r == -E_CANCELED)
         return r;
-    if (r < 0) {
-        if (poll_postgres(consumer, err) == -E_CANCELED)
-            return -E_CANCELED;
-        return fiber_sleep(poll_wait_ms(), err);
-    }
+    if (r < 0)
+        return consume_polled(consumer, err);
     if (count == 0)
-        return 0;
+        return poll_quietly(consumer, err) == -E_CANCELED ? -E_CANCELED : 0;
+    consumer->quiet_ms = clock_ms();
     r = claim_hints(consumer, count, err);
     if (r < 0 && r != -E_CANCELED) /* Postgres is away: the hints come again */
         return fiber_sleep(poll_wait_ms(), err);
@@ -388,6 +423,7 @@ static void consume_rounds(struct consumer *consumer)
     int r = 0;
 
     consumer->reopen_wait_ms = RECONNECT_MIN_MS;
+    consumer->quiet_ms = clock_ms() + (int64_t)random_below(QUIET_MS / 4);
     while (r >= 0 && may_go_on(consumer->worker)) {
         r = consumer->express ? consume_express(consumer, &err) : consume_once(consumer, &err);
         if (!consumer->express)
