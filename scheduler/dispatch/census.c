@@ -38,7 +38,7 @@ static int count_waiting(struct census *census, struct error *err)
     if (before_ms < census->waiting_next_ms)
         return 0;
     arena_init(&arena, 0);
-    r = dispatch_count_waiting(census->options.pg, &arena, &waiting, err);
+    r = dispatch_count_waiting(census->options.backlog, &arena, &waiting, err);
     wait_ms = (clock_ms() - before_ms) * WAITING_PART;
     census->waiting_next_ms = clock_ms() + (wait_ms < WAITING_MAX_MS ? wait_ms : WAITING_MAX_MS);
     if (r < 0) {

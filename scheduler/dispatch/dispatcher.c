@@ -8,17 +8,15 @@
 
 #include "scheduler/dispatch/dispatcher.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "scheduler/dispatch/dispatch_shard.h"
 #include "scheduler/dispatch/fast.h"
 #include "scheduler/dispatch/ownership.h"
-#include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/cond.h"
 #include "shared/fiber/service.h"
-#include "shared/metrics/metric.h"
 
 enum {
     BACKOFF_MAX_MS = 250,
@@ -41,6 +39,7 @@ struct dispatcher {
     struct ticker *tickers; /* of each shard */
     struct fast *fast;
     struct service counter;
+    struct pg *leases;
 };
 
 static int64_t clamp(int64_t value, int64_t least, int64_t most)
@@ -74,14 +73,15 @@ void dispatcher_set_counts(struct dispatcher *dispatcher, const struct dispatch_
     fast_set_counts(dispatcher->fast, &(struct fast_counts){ready, counts->slots});
 }
 
-/* A tick that failed leaves the shard as one with a backlog. */
+/* A tick that failed leaves the shard as one with a backlog. That Redis does not serve is told
+ * elsewhere, once for all shards, and no failure of theirs. */
 SUSPENDS static int ticker_round(void *arg, struct error *err)
 {
     struct ticker *ticker = arg;
     struct dispatch_shard *shard = ticker->shard;
     const struct queue *queue = shard->common->queue;
     int64_t before_ms = shard->wait_ms;
-    int r;
+    int r = 0;
 
     if (!ownership_has(shard->common->ownership, shard->number)) {
         dispatch_shard_forget(shard);
@@ -90,14 +90,11 @@ SUSPENDS static int ticker_round(void *arg, struct error *err)
     }
     if (queue_serves(queue))
         r = dispatch_shard_tick(shard, err);
-    else
-        r = error_set(err, E_UNAVAILABLE, "Redis takes no hints, it %s",
-                      redis_state_word(queue_state(queue)));
-    if (r < 0) {
-        shard->backlog = true;
-        shard->wait_ms = clamp(2 * before_ms, TICK_BUSY_MS, BACKOFF_MAX_MS);
-    }
-    return r;
+    if (r == 0 && queue_serves(queue))
+        return 0;
+    shard->backlog = true;
+    shard->wait_ms = clamp(2 * before_ms, TICK_BUSY_MS, BACKOFF_MAX_MS);
+    return queue_serves(queue) ? r : 0;
 }
 
 static int64_t ticker_wait_ms(void *arg)
@@ -172,8 +169,8 @@ static void start_ticker(struct dispatcher *dispatcher, int number)
 static void start_tickers(struct dispatcher *dispatcher)
 {
     struct dispatch_common *common = &dispatcher->common;
-    struct ownership_options options = {common->pg, common->shard_count, on_ownership, can_dispatch,
-                                        dispatcher};
+    struct ownership_options options = {dispatcher->leases, common->shard_count, on_ownership,
+                                        can_dispatch, dispatcher};
 
     common->ownership = ownership_start(&options);
     for (int i = 0; i < common->shard_count; i++)
@@ -207,6 +204,7 @@ struct dispatcher *dispatcher_start(const struct dispatcher_options *options)
     };
 
     init_common(common, options);
+    dispatcher->leases = options->leases;
     dispatcher->fast = fast_start(common);
     dispatcher_set_counts(dispatcher, &(struct dispatch_counts){0}, 0);
     dispatcher->tickers = xcalloc((size_t)common->shard_count, sizeof(*dispatcher->tickers));
@@ -238,53 +236,71 @@ void dispatcher_stop(struct dispatcher *dispatcher)
     free(dispatcher);
 }
 
-static uint64_t count_failures(const struct dispatcher *dispatcher)
+static void add_hints(struct buf *out, const char *name, const void *from)
 {
+    static const char *const ways[HINT_WAYS] = {"fast", "tick"};
+    static const char *const lanes[QUEUE_LANES] = {"p0", "p1", "p2", "express"};
+    const struct dispatcher *dispatcher = from;
+
+    for (int way = 0; way < HINT_WAYS; way++)
+        for (int lane = 0; lane < QUEUE_LANES; lane++)
+            metric_sample(out, name, (int64_t)dispatcher->common.hints[way][lane], "way", ways[way],
+                          "lane", lanes[lane], NULL);
+}
+
+/* One sample of each shard that this process may own. */
+static void add_shards(struct buf *out, const char *name, const struct dispatcher *dispatcher,
+                       size_t offset)
+{
+    const struct dispatch_common *common = &dispatcher->common;
+
+    for (int i = 0; common->ownership && i < common->shard_count; i++) {
+        const uint64_t *count = (const void *)((const char *)&common->shards[i] + offset);
+        char shard[12];
+
+        snprintf(shard, sizeof(shard), "%d", i);
+        metric_sample(out, name, (int64_t)*count, "shard", shard, NULL);
+    }
+}
+
+static void add_repeated(struct buf *out, const char *name, const void *from)
+{
+    add_shards(out, name, from, offsetof(struct dispatch_shard, repeated));
+}
+
+static void add_resets(struct buf *out, const char *name, const void *from)
+{
+    add_shards(out, name, from, offsetof(struct dispatch_shard, resets));
+}
+
+static void add_failures(struct buf *out, const char *name, const void *from)
+{
+    const struct dispatcher *dispatcher = from;
     uint64_t sum = 0;
 
     for (int i = 0; i < dispatcher->common.shard_count; i++)
         sum += dispatcher->tickers[i].service.failures;
-    return sum;
+    metric_sample(out, name, (int64_t)sum, NULL);
 }
 
-static void add_hints(const struct dispatch_common *common, struct buf *out)
-{
-    static const char *const ways[HINT_WAYS] = {"fast", "tick"};
-    static const char *const lanes[QUEUE_LANES] = {"p0", "p1", "p2", "express"};
+static const struct metric rows[] = {
+    METRIC_LABELLED(METRIC_COUNTER, "penstock_hints_total", "way, lane",
+                    "Hints put onto the queue, by way and lane.", add_hints),
+    METRIC_LABELLED(METRIC_COUNTER, "penstock_hints_repeated_total", "shard",
+                    "Runs hinted again, since their hint had led to nothing.", add_repeated),
+    METRIC_LABELLED(METRIC_COUNTER, "penstock_queue_forgotten_total", "shard",
+                    "Times that Redis had lost the queue.", add_resets),
+    METRIC_LABELLED(METRIC_COUNTER, "penstock_dispatch_failures_total", NULL, "Ticks that failed.",
+                    add_failures),
+    METRIC_SHOWS(dispatcher, METRIC_SIZE, common.window, "penstock_dispatch_window",
+                 "Hints that a shard may hold."),
+};
 
-    metric_head(out, "counter", "penstock_hints_total",
-                "Hints put onto the queue, by way and lane.");
-    for (int way = 0; way < HINT_WAYS; way++)
-        for (int lane = 0; lane < QUEUE_LANES; lane++)
-            buf_printf(out, "penstock_hints_total{way=\"%s\",lane=\"%s\"} %" PRIu64 "\n", ways[way],
-                       lanes[lane], common->hints[way][lane]);
-}
-
-static void add_shards(const struct dispatch_common *common, struct buf *out)
-{
-    metric_head(out, "counter", "penstock_hints_repeated_total",
-                "Runs hinted again, since their hint had led to nothing.");
-    for (int i = 0; i < common->shard_count; i++)
-        buf_printf(out, "penstock_hints_repeated_total{shard=\"%d\"} %" PRIu64 "\n", i,
-                   common->shards[i].repeated);
-    metric_head(out, "counter", "penstock_queue_forgotten_total",
-                "Times that Redis had lost the queue.");
-    for (int i = 0; i < common->shard_count; i++)
-        buf_printf(out, "penstock_queue_forgotten_total{shard=\"%d\"} %" PRIu64 "\n", i,
-                   common->shards[i].resets);
-}
+const struct metric_table dispatcher_metrics = METRIC_TABLE(rows);
 
 void dispatcher_metrics_render(const struct dispatcher *dispatcher, struct buf *out)
 {
-    const struct dispatch_common *common = &dispatcher->common;
-
-    add_hints(common, out);
-    if (common->ownership) {
-        add_shards(common, out);
-        ownership_metrics_render(common->ownership, out);
-    }
-    metric_counter(out, "penstock_dispatch_failures_total", "Ticks that failed.",
-                   count_failures(dispatcher));
-    metric_gauge(out, "penstock_dispatch_window", "Hints that a shard may hold.",
-                 (int64_t)common->window);
+    metric_table_render(&dispatcher_metrics, dispatcher, out);
+    if (dispatcher->common.ownership)
+        ownership_metrics_render(dispatcher->common.ownership, out);
 }

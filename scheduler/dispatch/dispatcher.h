@@ -10,6 +10,7 @@
 #include "scheduler/dispatch/new_run.h"
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
+#include "shared/metrics/metric_table.h"
 #include "shared/store/dispatch/dispatch.h"
 
 struct dispatcher;
@@ -17,7 +18,8 @@ struct pg;
 struct queue;
 
 struct dispatcher_options {
-    struct pg *pg;       /* required */
+    struct pg *pg;       /* for ticks; required */
+    struct pg *leases;   /* of shards: nothing that is slow; required */
     struct queue *queue; /* required */
     int shards;          /* default 1 */
     bool owns;           /* take part in dispatching; false: fast hints alone */
@@ -37,4 +39,5 @@ void dispatcher_set_counts(struct dispatcher *dispatcher, const struct dispatch_
 /* Hints that the shard's lanes of priorities may hold together. Pure. */
 size_t dispatcher_window(const struct dispatch_counts *counts);
 
+extern const struct metric_table dispatcher_metrics;
 void dispatcher_metrics_render(const struct dispatcher *dispatcher, struct buf *out);

@@ -8,7 +8,7 @@
 
 #include "scheduler/dispatch/ownership.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,7 +16,6 @@
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/service.h"
-#include "shared/metrics/metric.h"
 #include "shared/store/dispatch/shards.h"
 #include "shared/store/fleet/workers.h"
 
@@ -194,16 +193,38 @@ void ownership_stop(struct ownership *ownership)
     free(ownership);
 }
 
+static void add_owned(struct buf *out, const char *name, const void *from)
+{
+    metric_sample(out, name, ownership_count(from), NULL);
+}
+
+static void add_terms(struct buf *out, const char *name, const void *from)
+{
+    const struct ownership *ownership = from;
+
+    for (int i = 0; i < ownership->options.shards; i++) {
+        char shard[12];
+
+        if (!ownership_has(ownership, i))
+            continue;
+        snprintf(shard, sizeof(shard), "%d", i);
+        metric_sample(out, name, ownership->terms[i], "shard", shard, NULL);
+    }
+}
+
+static const struct metric rows[] = {
+    METRIC_LABELLED(METRIC_GAUGE, "penstock_shards_owned", NULL,
+                    "Shards that this scheduler dispatches.", add_owned),
+    METRIC_COUNTS(ownership, METRIC_UINT64, taken, "penstock_shards_taken_total", "Shards taken."),
+    METRIC_COUNTS(ownership, METRIC_UINT64, given, "penstock_shards_given_total",
+                  "Shards given up or lost."),
+    METRIC_LABELLED(METRIC_GAUGE, "penstock_shard_term", "shard",
+                    "How often a shard has changed its owner.", add_terms),
+};
+
+const struct metric_table ownership_metrics = METRIC_TABLE(rows);
+
 void ownership_metrics_render(const struct ownership *ownership, struct buf *out)
 {
-    metric_gauge(out, "penstock_shards_owned", "Shards that this scheduler dispatches.",
-                 ownership_count(ownership));
-    metric_counter(out, "penstock_shards_taken_total", "Shards taken.", ownership->taken);
-    metric_counter(out, "penstock_shards_given_total", "Shards given up or lost.",
-                   ownership->given);
-    metric_head(out, "gauge", "penstock_shard_term", "How often a shard has changed its owner.");
-    for (int i = 0; i < ownership->options.shards; i++)
-        if (ownership_has(ownership, i))
-            buf_printf(out, "penstock_shard_term{shard=\"%d\"} %" PRId64 "\n", i,
-                       ownership->terms[i]);
+    metric_table_render(&ownership_metrics, ownership, out);
 }

@@ -9,7 +9,6 @@
 
 #include "scheduler/reap/reap.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "scheduler/reap/evidence.h"
@@ -68,7 +67,7 @@ static int sweep(struct reap *reap, struct error *err)
 
     do {
         report = (struct reaper_report){0};
-        r = reaper_sweep(reap->options.pg, &report, err);
+        r = reaper_sweep(reap->options.sweeps, &report, err);
         add(reap, &report);
         reap->sweeps++;
         service_beat(&reap->sweeper);
@@ -116,7 +115,7 @@ static int end_suspects(struct reap *reap, const struct worker_locks *locks, str
 
     if (count == 0)
         return 0;
-    r = worker_locks_declare_dead(reap->options.pg, workers, count, &dead, err);
+    r = worker_locks_declare_dead(reap->options.looks, workers, count, &dead, err);
     if (r < 0)
         return r;
     if (dead == 0)
@@ -138,7 +137,7 @@ static int end_lapsed(struct reap *reap, const struct worker_locks *locks, struc
         reap->paused = false;
         return 0;
     }
-    r = reaper_declare_lapsed(reap->options.pg, until_ms, &dead, &paused, err);
+    r = reaper_declare_lapsed(reap->options.looks, until_ms, &dead, &paused, err);
     if (r < 0)
         return r;
     if (dead)
@@ -162,8 +161,8 @@ static int look(void *arg, struct error *err)
     int r;
 
     arena_init(&arena, 0);
-    r = worker_locks_look(reap->options.pg, &arena, &locks, err);
-    pg_stats_get(reap->options.pg, &stats);
+    r = worker_locks_look(reap->options.looks, &arena, &locks, err);
+    pg_stats_get(reap->options.looks, &stats);
     if (r == 0) {
         if (reap->contact.reconnects != stats.reconnects)
             suspects_forget(&reap->suspects);
@@ -228,8 +227,9 @@ void reap_stop(struct reap *reap)
     free(reap);
 }
 
-void reap_metrics_render(const struct reap *reap, struct buf *out)
+static void add_reaped(struct buf *out, const char *name, const void *from)
 {
+    const struct reap *reap = from;
     const struct {
         const char *what;
         int64_t count;
@@ -240,21 +240,32 @@ void reap_metrics_render(const struct reap *reap, struct buf *out)
         {"run_promoted", reap->total.promoted},   {"row_deleted", reap->total.rows_deleted},
     };
 
-    buf_add_string(out, "# HELP penstock_reaped_total What the reaper ended or gave back.\n"
-                        "# TYPE penstock_reaped_total counter\n");
     for (size_t i = 0; i < ARRAY_LENGTH(lines); i++)
-        buf_printf(out, "penstock_reaped_total{what=\"%s\"} %" PRId64 "\n", lines[i].what,
-                   lines[i].count);
-    buf_printf(out,
-               "# HELP penstock_reaper_sweeps_total Sweeps, and those that failed.\n"
-               "# TYPE penstock_reaper_sweeps_total counter\n"
-               "penstock_reaper_sweeps_total %" PRIu64 "\n"
-               "# TYPE penstock_reaper_failures_total counter\n"
-               "penstock_reaper_failures_total %" PRIu64 "\n"
-               "# HELP penstock_reaper_judges_leases Whether a lease that lapsed is taken for the "
-               "death of its worker now: not before Postgres was there for 5 s.\n"
-               "# TYPE penstock_reaper_judges_leases gauge\n"
-               "penstock_reaper_judges_leases %d\n",
-               reap->sweeps, reap->sweeper.failures,
-               contact_judge_until(&reap->contact, clock_ms()) != 0);
+        metric_sample(out, name, lines[i].count, "what", lines[i].what, NULL);
+}
+
+static void add_judges(struct buf *out, const char *name, const void *from)
+{
+    const struct reap *reap = from;
+
+    metric_sample(out, name, contact_judge_until(&reap->contact, clock_ms()) != 0, NULL);
+}
+
+static const struct metric rows[] = {
+    METRIC_LABELLED(METRIC_COUNTER, "penstock_reaped_total", "what",
+                    "What the reaper ended or gave back.", add_reaped),
+    METRIC_COUNTS(reap, METRIC_UINT64, sweeps, "penstock_reaper_sweeps_total", "Sweeps."),
+    METRIC_COUNTS(reap, METRIC_UINT64, sweeper.failures, "penstock_reaper_failures_total",
+                  "Sweeps that failed."),
+    METRIC_LABELLED(METRIC_GAUGE, "penstock_reaper_judges_leases", NULL,
+                    "Whether a lease that lapsed is taken for the death of its worker now: not "
+                    "before Postgres was there for 5 s.",
+                    add_judges),
+};
+
+const struct metric_table reap_metrics = METRIC_TABLE(rows);
+
+void reap_metrics_render(const struct reap *reap, struct buf *out)
+{
+    metric_table_render(&reap_metrics, reap, out);
 }

@@ -14,15 +14,14 @@
 #include <unistd.h>
 
 #include "shared/base/clock.h"
+#include "shared/base/error.h"
 #include "shared/base/log.h"
-#include "shared/base/text.h"
 #include "shared/fiber/fiber.h"
-#include "shared/metrics/metric.h"
+#include "shared/metrics/worst.h"
 
 #define TICK_MS      250
 #define TICK_MAX_MS  500
 #define LOOP_BEAT_MS 100
-#define LAG_WINDOW   15000
 #define LAG_LIMIT_MS 5000
 #define GRACE_MS     2000
 
@@ -34,9 +33,7 @@ static struct {
     struct watchdog_options options;
     struct fiber *fiber;
     struct pulse loop;
-    int64_t window_ms; /* when the present window of lags began */
-    int64_t lag_ms;    /* the worst of the present window */
-    int64_t lag_before_ms;
+    struct worst lag_ms;
 } dog;
 
 /* These outlive a run of it: parts may start before it and stop after it. */
@@ -150,17 +147,6 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static void note_lag(int64_t now_ms, int64_t lag_ms)
-{
-    if (now_ms - dog.window_ms >= LAG_WINDOW) {
-        dog.window_ms = now_ms;
-        dog.lag_before_ms = dog.lag_ms;
-        dog.lag_ms = 0;
-    }
-    if (lag_ms > dog.lag_ms)
-        dog.lag_ms = lag_ms;
-}
-
 static void fiber_main(void *arg)
 {
     struct error *unused = arg;
@@ -170,17 +156,18 @@ static void fiber_main(void *arg)
         int64_t now_ms = clock_ms();
 
         pulse_beat(&dog.loop);
-        note_lag(now_ms, now_ms - start_ms - LOOP_BEAT_MS);
+        worst_note(&dog.lag_ms, now_ms - start_ms - LOOP_BEAT_MS, now_ms);
         start_ms = now_ms;
     }
 }
 
-void watchdog_start(const struct watchdog_options *options)
+int watchdog_start(const struct watchdog_options *options, struct error *err)
 {
     const struct watchdog_options defaults = {0};
     pthread_condattr_t attributes;
     sigset_t all;
     sigset_t before;
+    int failed;
 
     ASSERT(!dog.running);
     dog.options = options ? *options : defaults;
@@ -189,7 +176,6 @@ void watchdog_start(const struct watchdog_options *options)
     if (dog.options.grace_ms == 0)
         dog.options.grace_ms = GRACE_MS;
     dog.stopping = false;
-    dog.window_ms = clock_ms();
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&dog.wake, &attributes);
@@ -198,9 +184,16 @@ void watchdog_start(const struct watchdog_options *options)
     dog.fiber = fiber_start("watchdog", fiber_main, NULL);
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    dog.running = pthread_create(&dog.thread, NULL, thread_main, NULL) == 0;
+    failed = pthread_create(&dog.thread, NULL, thread_main, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    ASSERT(dog.running);
+    dog.running = failed == 0;
+    if (dog.running)
+        return 0;
+    fiber_cancel(dog.fiber);
+    fiber_join(dog.fiber);
+    pthread_cond_destroy(&dog.wake);
+    pulse_stop(&dog.loop);
+    return error_set_errno(err, failed, "can't start the thread of the watchdog");
 }
 
 void watchdog_stop(void)
@@ -221,12 +214,5 @@ void watchdog_stop(void)
 
 int64_t watchdog_lag_ms(void)
 {
-    return dog.lag_ms > dog.lag_before_ms ? dog.lag_ms : dog.lag_before_ms;
-}
-
-void watchdog_metrics_render(struct buf *out)
-{
-    metric_head(out, "gauge", "penstock_loop_lag_seconds",
-                "How late the loop came to a timer: the worst of the last half minute.");
-    buf_printf(out, "penstock_loop_lag_seconds %.3f\n", (double)watchdog_lag_ms() / 1000);
+    return worst_of(&dog.lag_ms, clock_ms());
 }

@@ -18,8 +18,8 @@ enum pg_state {
  * 23505) and for what is no SQLSTATE. Pure. */
 enum pg_state pg_state_of(const char *sqlstate);
 
-/* Why a connection could not be made: by the first SQLSTATE within the text that says it, else it is
- * away. Pure. */
+/* Why a connection could not be made: by the first SQLSTATE within the text that says it, else it
+ * is away. Pure. */
 enum pg_state pg_state_of_connecting(const char *text);
 
 /* What the error of a call says: `code` as postgres.h returns it (0, or negative), `text` the

@@ -50,8 +50,8 @@ struct queue_entry {
 struct queue *queue_new(struct redis *redis);
 struct queue *queue_free(struct queue *queue); /* accepts and returns NULL */
 
-/* What Redis is to the queue (redis_state.h), as its last answer to a call below had it. At first it
- * serves. Whoever hints or reads hints does so only while it serves; else work goes on from
+/* What Redis is to the queue (redis_state.h), as its last answer to a call below had it. At first
+ * it serves. Whoever hints or reads hints does so only while it serves; else work goes on from
  * Postgres. */
 enum redis_state queue_state(const struct queue *queue);
 bool queue_serves(const struct queue *queue);

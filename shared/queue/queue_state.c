@@ -41,6 +41,9 @@ int queue_note(struct queue *queue, int r, const struct error *err)
     state = redis_state_of(r, err->text);
     if (state == REDIS_SERVES)
         return r;
+    /* A slow one whose connection is given up is slow still. */
+    if (r == -E_AMBIGUOUS && queue->state == REDIS_SLOW)
+        return r;
     queue->state = state;
     queue->complaint = *err;
     return r;

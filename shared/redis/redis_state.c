@@ -1,6 +1,6 @@
 /* From answers to states, as a table of words: Redis names the kind of an error in its first word.
- * A script's error has it behind a prefix ("ERR Error running script …: -OOM command …" before Redis
- * 7), and ours are wrapped, so it is looked for anywhere, as a whole word in capitals.
+ * A script's error has it behind a prefix ("ERR Error running script …: -OOM command …" before
+ * Redis 7), and ours are wrapped, so it is looked for anywhere, as a whole word in capitals.
  * https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
  */
 
@@ -23,6 +23,9 @@ static const struct {
     {"NOPERM", REDIS_REFUSES_US},
     {"DENIED", REDIS_REFUSES_US}, /* protected mode */
     {"max number of clients", REDIS_REFUSES_US},
+    {"The user executing the script", REDIS_REFUSES_US}, /* "can't run this command …" */
+    {"refused to let us in", REDIS_REFUSES_US},
+    {"taken for half-open", REDIS_SLOW},
     {"LOADING", REDIS_NOT_READY},
     {"MASTERDOWN", REDIS_NOT_READY},
     {"CLUSTERDOWN", REDIS_NOT_READY},

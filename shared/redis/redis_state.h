@@ -1,7 +1,8 @@
 #pragma once
-/* In what state Redis is for us, judged by what it answers: each answer that is no success is one of
- * a few states. Redis is disposable (docs/architecture.md), so all of them but the first have the
- * same behaviour: nobody counts on Redis, and work goes on from Postgres until it serves again. */
+/* In what state Redis is for us, judged by what it answers: each answer that is no success is one
+ * of a few states. Redis is disposable (docs/architecture.md), so all of them but the first have
+ * the same behaviour: nobody counts on Redis, and work goes on from Postgres until it serves
+ * again. */
 
 enum redis_state {
     REDIS_SERVES,

@@ -4,8 +4,8 @@
  * A sixteenth of the slots is a reserve for express hints, which are those of tenants that have
  * next to nothing in work: however many runs a tenant has, and however long they take, another's
  * first run finds a slot. The second fiber exists so that its read can block while the first one
- * waits for a slot. While Redis does not serve (queue_state) the first fiber polls Postgres, and the
- * reserve stays empty: what is polled says nothing of express.
+ * waits for a slot. While Redis does not serve (queue_state) the first fiber polls Postgres, and
+ * the reserve stays empty: what is polled says nothing of express.
  *
  * Claims have a connection of their own, whose commits are answered before they are on disk: a run
  * begins without waiting for the writes of others, nor for the disk. A crash of Postgres may so

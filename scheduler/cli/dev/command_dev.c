@@ -152,7 +152,7 @@ static void set_environment(struct dev *dev)
 /* All that can be wrong before anything is started. */
 static int check_all(struct dev *dev, struct error *err)
 {
-    struct config_flags flags = {.port = -1};
+    struct config_flags flags = {0};
     struct config *config = NULL;
     int r;
 

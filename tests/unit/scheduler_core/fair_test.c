@@ -321,8 +321,8 @@ Test(fair, forgets_one_who_is_least_ahead_when_its_memory_is_full)
     fair_free(fair);
 }
 
-/* More tenants than dispatch ever offers, so that the cost of each of them shows: looked through for
- * every place they take a quarter of a second. Counted is the time of this process, which other
+/* More tenants than dispatch ever offers, so that the cost of each of them shows: looked through
+ * for every place they take a quarter of a second. Counted is the time of this process, which other
  * load does not change. */
 Test(fair, a_place_costs_little_however_many_tenants_there_are)
 {
