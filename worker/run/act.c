@@ -214,20 +214,24 @@ static void plan(struct run_task *task, const struct chat_reply *reply, struct t
 {
     for (size_t i = 0; i < reply->tool_calls_count; i++) {
         const struct chat_tool_call *call = &reply->tool_calls[i];
-        const struct agent_tool *known = agent_find_tool(&task->agent, call->name);
+        const struct agent_tool *known =
+            call->problem.len ? NULL : agent_find_tool(&task->agent, call->name);
 
         work[i] = (struct tool_work){
             .tool = known ? known->tool : NULL,
             .call_id = call->id,
             .name = call->name,
             .arguments = call->arguments,
+            .said = call->said,
             .call_no = task->next_call_no + (int64_t)i,
             .class = class_of(known, call->arguments),
             .state = CALL_INTENT,
             .kind = known && !known->tool ? WAIT_CLIENT : WAIT_NONE,
             .due_in_ms = CALL_NEVER_DUE,
         };
-        if (!known)
+        if (call->problem.len)
+            set_error(task, &work[i], call->problem.ptr);
+        else if (!known)
             refuse_unknown(task, &work[i]);
     }
     task->next_call_no += (int64_t)reply->tool_calls_count;

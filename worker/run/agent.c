@@ -6,10 +6,12 @@
 
 #include <stdio.h>
 
+#include "providers/chat_read.h"
 #include "shared/agent/spec.h"
 #include "shared/agent/tools.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
+#include "shared/json/json_raw.h"
 #include "worker/tools/tool.h"
 
 #define TOOLS_MAX (size_t) agent_members[SPEC_TOOLS].field.max
@@ -32,34 +34,9 @@ static int copy_text(struct arena *arena, struct text text, struct text *out, st
     return 0;
 }
 
-/* A member's JSON text; absent and null stay TEXT_NONE. */
-static int copy_json(struct arena *arena, struct json_object *member, struct text *out,
-                     struct error *err)
-{
-    return member ? copy_text(arena, json_text(member), out, err) : 0;
-}
-
-static int parse_function(struct json_object *function, struct arena *arena, struct chat_tool *out,
-                          struct error *err)
-{
-    struct json_object *strict = json_get(function, "strict");
-    int r = copy_text(arena, json_get_text(function, "name"), &out->name, err);
-
-    if (r == 0)
-        r = copy_text(arena, json_get_text(function, "description"), &out->description, err);
-    if (r == 0)
-        r = copy_json(arena, json_get(function, "parameters"), &out->parameters, err);
-    if (r < 0)
-        return r;
-    if (strict)
-        out->strict = json_get_bool(function, "strict", false) ? CHAT_SWITCH_ON : CHAT_SWITCH_OFF;
-    if (!out->name.len)
-        return error_set(err, E_INVALID, "a function tool without a name");
-    return 0;
-}
-
-static int parse_tool(struct json_object *item, struct arena *arena, struct agent_setup *agent,
-                      struct error *err)
+/* `raw` is the text of `item`: a function's parameters are kept as they were written. */
+static int parse_tool(struct json_object *item, struct text raw, struct arena *arena,
+                      struct agent_setup *agent, struct error *err)
 {
     struct agent_tool *tool = &agent->tools[agent->tools_count];
     struct chat_tool *shown = &agent->chat_tools[agent->tools_count];
@@ -68,7 +45,7 @@ static int parse_tool(struct json_object *item, struct arena *arena, struct agen
     int r;
 
     if (kind && kind->executor == TOOL_BY_CLIENT) {
-        r = parse_function(json_get(item, "function"), arena, shown, err);
+        r = chat_read_function(json_raw_get(raw, "function"), arena, shown, err);
         if (r < 0)
             return r;
         tool->name = shown->name;
@@ -92,9 +69,11 @@ static int parse_tool(struct json_object *item, struct arena *arena, struct agen
     return 0;
 }
 
-static int parse_tools(struct json_object *list, struct arena *arena, struct agent_setup *agent,
-                       struct error *err)
+static int parse_tools(struct json_object *list, struct text raw, struct arena *arena,
+                       struct agent_setup *agent, struct error *err)
 {
+    struct json_raw_walk walk;
+    struct text item;
     size_t count;
 
     if (!json_object_is_type(list, json_type_array))
@@ -106,8 +85,9 @@ static int parse_tools(struct json_object *list, struct arena *arena, struct age
     agent->chat_tools = arena_calloc(arena, count, sizeof(*agent->chat_tools));
     if (!agent->tools || !agent->chat_tools)
         return out_of_room(err);
-    for (size_t i = 0; i < count; i++) {
-        int r = parse_tool(json_object_array_get_idx(list, i), arena, agent, err);
+    json_raw_begin(raw, &walk);
+    for (size_t i = 0; i < count && json_raw_next(&walk, &item); i++) {
+        int r = parse_tool(json_object_array_get_idx(list, i), item, arena, agent, err);
 
         if (r < 0)
             return r;
@@ -168,10 +148,6 @@ static int parse_texts(struct json_object *spec, struct arena *arena, struct age
                       err);
     if (r == 0)
         r = copy_text(arena, json_get_text(spec, "trace_id"), &agent->trace, err);
-    if (r == 0)
-        r = copy_json(arena, json_get(spec, "tool_choice"), &agent->tool_choice, err);
-    if (r == 0)
-        r = copy_json(arena, json_get(spec, "response_format"), &agent->response_format, err);
     return r;
 }
 
@@ -180,13 +156,21 @@ int agent_parse(struct text spec_text, struct arena *arena, struct agent_setup *
 {
     CLEANUP(json_freep) struct json_object *spec = NULL;
     struct agent_setup agent = {0};
+    struct text raw = TEXT_NONE; /* the same, as it was written */
     int r = json_decode(spec_text, JSON_DEPTH_DEFAULT * 2, &spec, err);
 
+    if (r == 0)
+        r = json_raw_check(spec_text, JSON_RAW_DEPTH_MAX, &raw, err);
     if (r < 0)
         return error_wrap(err, "the run's spec");
     r = parse_texts(spec, arena, &agent, err);
     if (r == 0)
-        r = parse_tools(json_get(spec, "tools"), arena, &agent, err);
+        r = chat_read_tool_choice(json_raw_get(raw, "tool_choice"), arena, &agent.tool_choice, err);
+    if (r == 0)
+        r = chat_read_format(json_raw_get(raw, "response_format"), arena, &agent.response_format,
+                             err);
+    if (r == 0)
+        r = parse_tools(json_get(spec, "tools"), json_raw_get(raw, "tools"), arena, &agent, err);
     if (r == 0)
         r = parse_http_allow(json_get(spec, "http_allow"), arena, &agent, err);
     if (r < 0)

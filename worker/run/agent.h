@@ -24,8 +24,8 @@ struct agent_setup {
     struct agent_tool *tools;
     struct chat_tool *chat_tools; /* the same, as the model sees them */
     size_t tools_count;
-    struct text tool_choice;     /* JSON text, or TEXT_NONE */
-    struct text response_format; /* JSON text, or TEXT_NONE */
+    struct chat_tool_choice tool_choice;
+    struct chat_format response_format;
     struct text reasoning_effort;
     struct text trace; /* joins our log lines with those of who asked for the run */
     enum chat_switch parallel_tool_calls;

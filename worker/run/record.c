@@ -105,6 +105,15 @@ static struct text usage_json(struct draft *draft, const struct chat_usage *usag
     return keep(draft, &buf);
 }
 
+/* What the model wrote, where the call differs from it: for people, no program reads it. */
+static void add_said(struct buf *buf, struct text said)
+{
+    if (!said.len)
+        return;
+    buf_add_string(buf, ",\"said\":");
+    buf_add_text(buf, said);
+}
+
 /* The calls as a message carries them. */
 static struct text message_calls(struct draft *draft, const struct chat_reply *reply)
 {
@@ -118,6 +127,7 @@ static struct text message_calls(struct draft *draft, const struct chat_reply *r
         buf_add_json(&buf, reply->tool_calls[i].name);
         buf_add_string(&buf, ",\"arguments\":");
         buf_add_json(&buf, reply->tool_calls[i].arguments);
+        add_said(&buf, reply->tool_calls[i].said);
         buf_add_char(&buf, '}');
     }
     buf_add_char(&buf, ']');
@@ -142,7 +152,9 @@ static struct text step_calls(struct draft *draft, const struct tool_work *work,
             buf_add_string(&buf, "null");
         else
             buf_add_json(&buf, work[i].result);
-        buf_add_string(&buf, work[i].state == CALL_UNKNOWN ? "},\"status\":\"unknown\"}" : "}}");
+        buf_add_string(&buf, work[i].state == CALL_UNKNOWN ? "},\"status\":\"unknown\"" : "}");
+        add_said(&buf, work[i].said);
+        buf_add_char(&buf, '}');
     }
     buf_add_char(&buf, ']');
     return keep(draft, &buf);

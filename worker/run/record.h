@@ -18,6 +18,7 @@ struct tool_work {
     struct text call_id;
     struct text name;
     struct text arguments;
+    struct text said; /* as of chat_tool_call */
     int64_t call_no;
     enum call_class class;
     enum call_state state;

@@ -56,13 +56,14 @@ static int check_budgets(struct run_task *task)
 }
 
 /* A forced tool holds for the first call only: forced again and again it would never answer. */
-static struct text tool_choice(const struct run_task *task)
+static struct chat_tool_choice tool_choice(const struct run_task *task)
 {
-    struct text choice = task->agent.tool_choice;
+    struct chat_tool_choice choice = task->agent.tool_choice;
 
-    if (task->iterations == 0 || text_is(choice, "\"none\"") || text_is(choice, "\"auto\""))
+    if (task->iterations == 0 || choice.kind == CHAT_TOOL_CHOICE_NONE ||
+        choice.kind == CHAT_TOOL_CHOICE_AUTO)
         return choice;
-    return TEXT_NONE;
+    return (struct chat_tool_choice){.kind = CHAT_TOOL_CHOICE_UNSET};
 }
 
 /* Whatever came together in memory, what is sent is well formed. */
@@ -106,21 +107,26 @@ static void fill_request(const struct run_task *task, const char *key, struct ch
         .reasoning_effort = agent->reasoning_effort,
         .idempotency_key = text_of(key),
         .deadline_ms = task->deadline_ms,
+        .answer_bytes_max = (size_t)task->worker->config->worker.answer_max_bytes,
     };
 }
 
-static void account(struct run_task *task, const struct chat_reply *reply)
+/* What a call cost, whatever came of it. */
+static void pay(struct run_task *task, const struct chat_usage *usage)
 {
-    const struct chat_usage *usage = &reply->usage;
-
-    task->iterations++;
-    task->attempts = task->limited = 0;
     task->prompt_tokens += usage->input_tokens;
     task->completion_tokens += usage->output_tokens;
     task->unsaved.input_tokens += usage->input_tokens;
     task->unsaved.output_tokens += usage->output_tokens;
     task->worker->counters.input_tokens += (uint64_t)usage->input_tokens;
     task->worker->counters.output_tokens += (uint64_t)usage->output_tokens;
+}
+
+static void account(struct run_task *task, const struct chat_reply *reply)
+{
+    task->iterations++;
+    task->attempts = task->limited = 0;
+    pay(task, &reply->usage);
 }
 
 /* Decides on a failure; sleeps when that is the decision. Returns RUN_GO_ON to call again. */
@@ -138,6 +144,7 @@ static int handle_failure(struct run_task *task, const struct provider_failure_i
     struct outcome outcome = outcome_decide(&input);
 
     task->worker->counters.model_failures++;
+    pay(task, &failure->usage);
     task->attempts += outcome.counts;
     task->limited += failure->failure == PROVIDER_RATE_LIMITED;
     if (clock_ms() >= task->deadline_ms)

@@ -24,7 +24,7 @@ Test(agent, reads_every_field)
     int r = parse("{\"model\":\"openai/gpt-4o-mini\",\"instructions\":\"Be brief.\","
                   "\"tools\":[{\"type\":\"calculator\"},{\"type\":\"function\",\"function\":"
                   "{\"name\":\"f\",\"description\":\"d\",\"parameters\":{\"type\":\"object\"},"
-                  "\"strict\":true}}],\"tool_choice\":{\"type\":\"function\"},\"temperature\":0,"
+                  "\"strict\":true}}],\"tool_choice\":{\"type\":\"calculator\"},\"temperature\":0,"
                   "\"top_p\":0.5,\"max_prompt_tokens\":1000,\"max_completion_tokens\":500,"
                   "\"truncation_strategy\":{\"type\":\"last_messages\",\"last_messages\":7},"
                   "\"parallel_tool_calls\":false,\"response_format\":\"auto\","
@@ -40,7 +40,8 @@ Test(agent, reads_every_field)
     cr_assert_null(agent.tools[1].tool);
     cr_assert(text_is(agent.chat_tools[1].parameters, "{\"type\":\"object\"}"));
     cr_assert_eq(agent.chat_tools[1].strict, CHAT_SWITCH_ON);
-    cr_assert(text_is(agent.tool_choice, "{\"type\":\"function\"}"));
+    cr_assert_eq(agent.tool_choice.kind, CHAT_TOOL_CHOICE_FUNCTION);
+    cr_assert(text_is(agent.tool_choice.name, "calculator"));
     cr_assert(agent.has_temperature && agent.temperature == 0);
     cr_assert(agent.has_top_p && agent.top_p == 0.5);
     cr_assert_eq(agent.max_prompt_tokens, 1000);
@@ -82,7 +83,8 @@ Test(agent, what_is_absent_or_null_is_not_set)
     cr_assert_eq(parse("{\"model\":\"m\",\"temperature\":null,\"tools\":null}", &agent, NULL), 0);
     cr_assert_not(agent.has_temperature);
     cr_assert_eq(agent.tools_count, 0);
-    cr_assert_null(agent.tool_choice.ptr);
+    cr_assert_eq(agent.tool_choice.kind, CHAT_TOOL_CHOICE_UNSET);
+    cr_assert_eq(agent.response_format.kind, CHAT_FORMAT_UNSET);
     cr_assert_eq(agent.parallel_tool_calls, CHAT_SWITCH_UNSET);
     arena_deinit(&arena);
 }
@@ -100,6 +102,32 @@ Test(agent, a_spec_that_can_not_be_run_says_why)
     cr_assert(strstr(err.text, "teleport"));
     arena_deinit(&arena);
     cr_assert_eq(parse("not json", &agent, &err), -E_INVALID);
+    arena_deinit(&arena);
+    cr_assert_eq(parse("{\"model\":\"m\",\"tool_choice\":{\"type\":\"function\"}}", &agent, &err),
+                 -E_INVALID);
+    cr_assert(strstr(err.text, "tool_choice"));
+    arena_deinit(&arena);
+    cr_assert_eq(parse("{\"model\":\"m\",\"response_format\":{\"type\":\"xml\"}}", &agent, &err),
+                 -E_INVALID);
+    cr_assert(strstr(err.text, "response_format"));
+    arena_deinit(&arena);
+}
+
+Test(agent, schemas_stay_as_they_were_written)
+{
+    struct agent_setup agent;
+    struct error err = {0};
+    int r = parse("{\"model\":\"m\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\","
+                  "\"parameters\":{\"z\": 1.50,\"a\":18446744073709551616}}}],\"response_format\":"
+                  "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"strict\":true,"
+                  "\"schema\":{\"b\":1e400,\"a\":2}}}}",
+                  &agent, &err);
+
+    cr_assert_eq(r, 0, "%s", err.text);
+    cr_assert(text_is(agent.chat_tools[0].parameters, "{\"z\": 1.50,\"a\":18446744073709551616}"));
+    cr_assert_eq(agent.response_format.kind, CHAT_FORMAT_JSON_SCHEMA);
+    cr_assert(text_is(agent.response_format.schema, "{\"b\":1e400,\"a\":2}"));
+    cr_assert_eq(agent.response_format.strict, CHAT_SWITCH_ON);
     arena_deinit(&arena);
 }
 
