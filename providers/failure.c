@@ -304,8 +304,7 @@ static int64_t wait_in_message(struct text message)
     return -1;
 }
 
-/* When an exhausted limit is there again: the later one of those that are at zero, else the sooner.
- */
+/* When an exhausted limit is there again: the later of those at zero, else the sooner. */
 static int64_t wait_for_reset(const struct provider_limits *limits)
 {
     int64_t requests = limits->requests_reset_ms;

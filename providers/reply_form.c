@@ -205,8 +205,7 @@ static int form_name(struct chat_tool_call *call, struct arena *arena)
                        shown, CALL_NAME_MAX);
 }
 
-/* The value that arguments are: itself, or what a string says that holds an object. `buf` owns it.
- */
+/* The value that arguments are: itself, or what a string says that holds one, which `buf` owns. */
 static bool read_arguments(struct text said, struct buf *buf, struct text *out)
 {
     if (json_raw_check(said, JSON_DEPTH_DEFAULT, out, NULL) < 0)

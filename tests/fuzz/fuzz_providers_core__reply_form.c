@@ -1,5 +1,5 @@
-/* Whatever bytes a server sends, a reply that is taken passes a strict validator. The validator says
- * the rules of reply_form.h a second time, in its own words, and asks json-c what is JSON.
+/* Whatever bytes a server sends, a reply that is taken passes a strict validator. The validator
+ * says the rules of reply_form.h a second time, in its own words, and asks json-c what is JSON.
  *
  * The first byte says into which pieces the body is cut, the second how long an answer may be. */
 

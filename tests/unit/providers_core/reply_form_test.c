@@ -1,4 +1,5 @@
-/* What a model said, in form. The validator below says the rules a second time, in its own words. */
+/* What a model said, in form. The validator below says the rules a second time, in its own
+ * words. */
 
 #include <stdio.h>
 

@@ -12,7 +12,8 @@ struct provider_target support_target(const char *provider_name);
 int support_decode(const char *provider_name, const char *body, struct chat_reply *out,
                    struct provider_failure_info *failure);
 
-/* Feeds a response's body to a decoder, in pieces of `piece` bytes (0: at once), and finishes it. */
+/* Feeds a response's body to a decoder, in pieces of `piece` bytes (0: at once), and finishes
+ * it. */
 int support_finish(const struct provider_target *target, const struct provider_response *response,
                    size_t piece, struct chat_reply *out, struct provider_failure_info *failure);
 
