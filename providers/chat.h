@@ -91,8 +91,8 @@ struct chat_request {
     const struct chat_tool *tools;
     size_t tools_count;
 
-    struct chat_tool_choice tool_choice;  /* this and the next are sent beside tools only */
-    enum chat_switch parallel_tool_calls; /* ON is every provider's default: OFF alone is sent */
+    struct chat_tool_choice tool_choice; /* this and the next are sent beside tools only */
+    enum chat_switch parallel_tool_calls;
     struct chat_format response_format;
     bool has_temperature;
     bool has_top_p;

@@ -258,8 +258,7 @@ static void write_tools(struct json_write *write, const struct chat_request *req
         write_tool(write, &request->tools[i]);
     json_write_close(write);
     write_tool_choice(write, &request->tool_choice);
-    if (request->parallel_tool_calls == CHAT_SWITCH_OFF)
-        json_write_bool(write, "parallel_tool_calls", false);
+    write_switch(write, "parallel_tool_calls", request->parallel_tool_calls);
 }
 
 static void write_response_format(struct json_write *write, const struct chat_format *format)

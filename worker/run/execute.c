@@ -89,8 +89,8 @@ static int work(struct run_task *task, struct chat_reply *reply, bool *out_answe
         r = run_think(task, reply, err);
         if (r != RUN_GO_ON)
             return r;
-        if (reply->tool_calls_count == 0 || reply->finish == CHAT_FINISH_LENGTH) {
-            *out_answer = reply->text.len > 0 || reply->finish != CHAT_FINISH_LENGTH;
+        if (reply->tool_calls_count == 0) {
+            *out_answer = reply->text.len > 0;
             return take_answer(task, reply);
         }
         r = run_act(task, reply, err);

@@ -529,6 +529,22 @@ static int write_ending(struct run_task *task, const struct run_changes *changes
     return r == 0 ? 0 : LEASE_FENCED;
 }
 
+/* Why a message is not whole, in the words of the API. */
+static struct text incomplete_reason(enum chat_finish finish)
+{
+    switch (finish) {
+    case CHAT_FINISH_LENGTH:
+        return TEXT("max_tokens");
+    case CHAT_FINISH_FILTER:
+        return TEXT("content_filter");
+    case CHAT_FINISH_STOP:
+    case CHAT_FINISH_TOOL:
+    case CHAT_FINISH_REFUSAL:
+        break;
+    }
+    return TEXT_NONE;
+}
+
 int record_ending(struct run_task *task, const struct chat_reply *reply)
 {
     CLEANUP(draft_freep) struct draft *draft = draft_new(task, 0);
@@ -541,6 +557,7 @@ int record_ending(struct run_task *task, const struct chat_reply *reply)
                 .role = MESSAGE_ASSISTANT,
                 .content = text_content(draft, reply->text.ptr ? reply->text : TEXT(""), refusal),
                 .opaque = reply->opaque_state,
+                .incomplete = incomplete_reason(reply->finish),
             },
             &reply->usage);
     if (draft->failed) {

@@ -167,9 +167,12 @@ static const char *sent_behind_tools(const struct chat_request *settings)
 
 Test(encode, tool_choice_and_parallel_calls_are_sent_where_they_say_something)
 {
-    struct chat_request request = {.parallel_tool_calls = CHAT_SWITCH_ON};
+    struct chat_request request = {.parallel_tool_calls = CHAT_SWITCH_UNSET};
 
     cr_assert_str_eq(sent_behind_tools(&request), ",\"stream\":false}");
+    request.parallel_tool_calls = CHAT_SWITCH_ON;
+    cr_assert_str_eq(sent_behind_tools(&request),
+                     ",\"parallel_tool_calls\":true,\"stream\":false}");
     request.parallel_tool_calls = CHAT_SWITCH_OFF;
     request.tool_choice.kind = CHAT_TOOL_CHOICE_NONE;
     cr_assert_str_eq(sent_behind_tools(&request),
