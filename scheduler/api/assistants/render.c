@@ -144,8 +144,7 @@ static struct text find_unsaid(struct text spec)
 
     json_raw_begin(spec, &walk);
     while (json_raw_next(&walk, &value))
-        if (json_raw_type(value) == JSON_RAW_NULL &&
-            json_raw_is(walk.name, "parallel_tool_calls"))
+        if (json_raw_type(value) == JSON_RAW_NULL && json_raw_is(walk.name, "parallel_tool_calls"))
             return value;
     return TEXT_NONE;
 }
