@@ -53,15 +53,16 @@ static void read_documents(struct text whole, size_t cut, struct buf *out)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    CLEANUP(buf_deinit) struct buf one;
-    CLEANUP(buf_deinit) struct buf two;
-    CLEANUP(buf_deinit) struct buf written;
-    CLEANUP(buf_deinit) struct buf read_back;
-    struct text whole = {(const char *)data + 1, size - 1};
+    CLEANUP(buf_deinit) struct buf one = {0};
+    CLEANUP(buf_deinit) struct buf two = {0};
+    CLEANUP(buf_deinit) struct buf written = {0};
+    CLEANUP(buf_deinit) struct buf read_back = {0};
+    struct text whole;
     size_t cut;
 
     if (size < 1)
         return 0;
+    whole = (struct text){(const char *)data + 1, size - 1};
     buf_init(&one, 0);
     buf_init(&two, 0);
     buf_init(&written, 0);

@@ -25,13 +25,15 @@ class Hostile {
   violations = [];
   statuses = {};
 
-  constructor(stack, provider) {
+  constructor(stack, provider, say) {
     this.stack = stack;
     this.provider = provider;
+    this.say = say;
   }
 
   blame(number, text) {
     this.violations.push(`case ${number}: ${text}`);
+    this.say(this.violations.at(-1));
   }
 
   checkCalls(number, calls) {
@@ -77,11 +79,10 @@ class Hostile {
     if (first.usage && !(first.usage.prompt_tokens >= 0 && first.usage.completion_tokens >= 0)) this.blame(number, `usage ${JSON.stringify(first.usage)}`);
     const steps = await this.stack.ok('GET', `/v1/threads/${run.thread_id}/runs/${run.id}/steps?limit=100`);
     for (const step of steps.data) this.checkCalls(number, step.step_details.tool_calls ?? []);
-    const messages = await this.stack.ok('GET', `/v1/threads/${run.thread_id}/messages`);
+    const messages = await this.stack.ok('GET', `/v1/threads/${run.thread_id}/messages?limit=100`);
     for (const message of messages.data) {
-      if (message.role === 'assistant' && message.run_id === run.id && first.status === 'incomplete' && message.id === messages.data[0].id && message.status !== 'incomplete') {
-        this.blame(number, 'a run that is incomplete has a last message that is completed');
-      }
+      for (const part of message.content) if (typeof (part.text?.value ?? part.refusal) !== 'string') this.blame(number, `a message is shown as ${JSON.stringify(part)}`);
+      if ((message.status === 'incomplete') !== (message.incomplete_details !== null)) this.blame(number, `an incomplete message: ${JSON.stringify(message.incomplete_details)}`);
     }
 
     const body = { assistant_id: (number % 4 === 0 ? this.strictWithout : this.strict).id, additional_messages: [{ role: 'user', content: 'again' }] };
@@ -102,7 +103,7 @@ export async function hostileModels({ runs, seed, atOnce = 40, first = 0, say = 
   const began = Date.now();
   const provider = await Provider.start(seed);
   const stack = await Stack.start({ env: { GROQ_BASE_URL: provider.url, GROQ_API_KEY: 'key', PENSTOCK_LOG_LEVEL: 'error' }, slots: 500 });
-  const hostile = new Hostile(stack, provider);
+  const hostile = new Hostile(stack, provider, say);
   try {
     hostile.nonsense = await stack.assistant({ model: 'groq/nonsense', tools });
     hostile.strict = await stack.assistant({ model: 'groq/strict', tools });
