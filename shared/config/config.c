@@ -40,6 +40,7 @@ int config_load(const struct config_flags *flags, char *const *environment, stru
 
     config_file_deinit(&file);
     if (r < 0) {
+        (void)error_clean(err);
         config_free(config);
         return r;
     }
