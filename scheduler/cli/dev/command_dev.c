@@ -326,15 +326,14 @@ static int write_environment(struct dev *dev, struct error *err)
 {
     CLEANUP(freep) char *path = xasprintf("%s/dev.env", dev->place.data);
     CLEANUP(buf_deinit) struct buf text = {0};
-    const struct environment_entry entries[] = {
-        {"PENSTOCK_URL", getenv("PENSTOCK_URL")},
-        {"PENSTOCK_API_KEY", getenv("PENSTOCK_API_KEY")},
-        {"DATABASE_URL", getenv("DATABASE_URL")},
-        {"REDIS_URL", getenv("REDIS_URL")},
-    };
+    static const char *const names[] = {ENVIRONMENT_NAMES};
 
     buf_init(&text, 65536);
-    environment_render(entries, ARRAY_LENGTH(entries), &text);
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        const struct environment_entry entry = {names[i], getenv(names[i])};
+
+        environment_render(&entry, 1, &text);
+    }
     return file_write_private(path, buf_text(&text), err);
 }
 
@@ -434,7 +433,9 @@ static int run(const struct arguments *args)
     dev_children_stop(&dev->children, 0, SERVERS_STOP_MS);
     dev_place_close(&dev->place);
     free(dev);
-    return r < 0 ? (command_fail(&err), COMMAND_FAILED) : COMMAND_OK;
+    if (r >= 0)
+        return COMMAND_OK;
+    return command_fail(&err) == COMMAND_USAGE ? COMMAND_USAGE : COMMAND_FAILED;
 }
 
 static const struct option_spec options[] = {
