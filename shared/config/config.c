@@ -48,6 +48,13 @@ int config_load(const struct config_flags *flags, char *const *environment, stru
     return 0;
 }
 
+bool config_reads(const char *variable, const char *file_text)
+{
+    return strcmp(variable, "PENSTOCK_CONFIG") == 0 ||
+           strcmp(variable, "PENSTOCK_PRIVATE_ADDRESSES") == 0 || config_scalars_read(variable) ||
+           config_providers_read(variable) || config_text_names(text_of(file_text), variable);
+}
+
 static void free_strings(char **strings, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)

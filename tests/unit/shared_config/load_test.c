@@ -336,3 +336,19 @@ Test(load, checks_headers)
     check_refused("providers:\n - {name: openai, headers: [\"A: b\\r\\nC: d\"]}\n", NULL,
                   "FILE:2:29: providers[0].headers[0] must have no control");
 }
+
+Test(config_reads, knows_the_variables_that_matter)
+{
+    static const char *const read[] = {"DATABASE_URL",    "PENSTOCK_SLOTS",
+                                       "OPENAI_API_KEY",  "GROQ_BASE_URL",
+                                       "PENSTOCK_CONFIG", "PENSTOCK_PRIVATE_ADDRESSES"};
+    const char *file = "a: ${ONE}\nb: ${TWO:-2} ${THREE\nc: $FOUR";
+
+    for (size_t i = 0; i < ARRAY_LENGTH(read); i++)
+        cr_assert(config_reads(read[i], ""), "%s", read[i]);
+    cr_assert_not(config_reads("PENSTOCK_API_KEY", ""));
+    cr_assert_not(config_reads("AWS_SECRET_ACCESS_KEY", ""));
+    cr_assert(config_reads("ONE", file) && config_reads("TWO", file));
+    cr_assert_not(config_reads("THREE", file) || config_reads("FOUR", file));
+    cr_assert_not(config_reads("ON", file));
+}
