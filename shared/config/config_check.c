@@ -81,18 +81,30 @@ const char *config_check_database_url(const char *value)
     return "must be postgresql://user:password@host:5432/database or \"host=... dbname=...\"";
 }
 
+/* "/path", with "user:password@" before it. */
+static bool is_socket_path(const char *rest)
+{
+    const char *slash = strchr(rest, '/');
+    const char *at = strchr(rest, '@');
+
+    if (at && at < slash)
+        rest = at + 1;
+    return rest[0] == '/' && rest[1];
+}
+
 const char *config_check_redis_url(const char *value)
 {
     if (strlen(value) > URL_MAX)
         return "must be shorter than 2048 bytes";
     if (strncmp(value, "redis://", 8) == 0)
         return check_authority(authority_of(value + 8));
-    if (strncmp(value, "unix:///", 8) == 0 && value[8])
+    if (strncmp(value, "unix://", 7) == 0 && is_socket_path(value + 7))
         return NULL;
     if (strncmp(value, "rediss://", 9) == 0)
         return "must begin with redis:// or unix://; TLS (rediss://) is not supported, use a "
                "tunnel";
-    return "must be redis://[user:password@]host:6379[/0] or unix:///path/redis.sock";
+    return "must be redis://[user:password@]host:6379[/0] or "
+           "unix://[user:password@]/path/redis.sock";
 }
 
 const char *config_check_host(const char *value)

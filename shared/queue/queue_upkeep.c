@@ -83,7 +83,7 @@ int queue_stats(struct queue *queue, int shard, struct queue_stats *out, struct 
 
     queue_keys_of(shard, &keys);
     r = redis_script(queue->redis, &stats_script, keys.texts, QUEUE_KEYS, NULL, 0, &reply, err);
-    if (r < 0)
+    if (queue_note(queue, r, err) < 0)
         return error_wrap(err, "figures of shard %d of the queue", shard);
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 * QUEUE_LANES + 2)
         return error_set(err, E_PROTOCOL, "the figures of the queue have a strange form");
@@ -111,7 +111,7 @@ int queue_collect(struct queue *queue, int shard, int64_t idle_ms, size_t *out_d
     snprintf(number, sizeof(number), "%" PRId64, idle_ms);
     args[0] = text_of(number);
     r = redis_script(queue->redis, &collect_script, keys.texts, QUEUE_KEYS, args, 1, &reply, err);
-    if (r < 0)
+    if (queue_note(queue, r, err) < 0)
         return error_wrap(err, "collecting dead consumers of shard %d", shard);
     if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0)
         return error_set(err, E_PROTOCOL, "the collect script returned no count");

@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "shared/base/arena.h"
+#include "shared/base/backoff.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/id.h"
@@ -48,7 +49,7 @@
 #define TRUST_WAIT_MS    100
 #define POLL_MIN_MS      250
 #define POLL_MAX_MS      1000
-#define POLL_FULL_MS     50   /* after a poll that found as much as there was room for */
+#define POLL_SOON_MS     25   /* after a poll that found something; then twice as long each time */
 #define QUIET_MS         5000 /* without a hint: then Postgres is asked, whatever the reason */
 #define QUIET_SHARDS     8    /* so many shards at a time */
 #define RECONNECT_MIN_MS 250
@@ -67,10 +68,10 @@ struct consumption {
 struct consumer {
     struct consumption *shared;
     struct worker *worker;
-    bool express;     /* the second fiber */
-    bool full;        /* the last poll found as many runs as there was room for */
-    int64_t quiet_ms; /* when a hint was read last, or Postgres was asked instead */
-    int quiet_shard;  /* where the next quiet poll begins */
+    bool express;         /* the second fiber */
+    struct backoff polls; /* while Redis does not serve */
+    int64_t quiet_ms;     /* when a hint was read last, or Postgres was asked instead */
+    int quiet_shard;      /* where the next quiet poll begins */
     struct queue_reader *reader;
     int64_t reopen_ms; /* not before */
     int64_t reopen_wait_ms;
@@ -304,27 +305,28 @@ static int64_t poll_wait_ms(void)
     return POLL_MIN_MS + (int64_t)random_below(POLL_MAX_MS - POLL_MIN_MS);
 }
 
-/* Without hints: what is ready in so many shards from `first` on, from Postgres. */
-static int poll_postgres(struct consumer *consumer, int first, int shards, struct error *err)
+/* Without hints: what is ready in so many shards from `first` on, from Postgres. Returns 0 and how
+ * many were found, or what failed. */
+static int poll_postgres(struct consumer *consumer, int first, int shards, size_t *out_found,
+                         struct error *err)
 {
     struct worker *worker = consumer->worker;
     struct uuid runs[BATCH_MAX];
     size_t count = 0;
     int r = 0;
 
-    consumer->full = false;
-    for (int i = 0; r == 0 && i < shards && !consumer->full; i++) {
+    for (int i = 0; r == 0 && i < shards; i++) {
         size_t room = free_slots(consumer);
         size_t found = 0;
 
-        if (room > count) {
-            r = dispatch_poll(worker->pg, (first + i) % worker->config->shards, (int)(room - count),
-                              runs + count, &found, err);
-            pulse_beat(&worker->pulse);
-        }
+        if (room <= count)
+            break;
+        r = dispatch_poll(worker->pg, (first + i) % worker->config->shards, (int)(room - count),
+                          runs + count, &found, err);
+        pulse_beat(&worker->pulse);
         count += found;
-        consumer->full = r == 0 && count >= room;
     }
+    *out_found = count;
     if (r == 0 && count > 0)
         r = claim(consumer, runs, count, err);
     return r;
@@ -337,22 +339,28 @@ static int poll_quietly(struct consumer *consumer, struct error *err)
 {
     int shards = consumer->worker->config->shards;
     int count = shards < QUIET_SHARDS ? shards : QUIET_SHARDS;
+    size_t found;
 
     if (clock_ms() < consumer->quiet_ms + QUIET_MS)
         return 0;
     consumer->quiet_ms = clock_ms() + (int64_t)random_below(QUIET_MS / 4);
     consumer->quiet_shard = (consumer->quiet_shard + count) % shards;
-    return poll_postgres(consumer, consumer->quiet_shard, count, err);
+    return poll_postgres(consumer, consumer->quiet_shard, count, &found, err);
 }
 
 /* While Redis does not serve. Returns a negative error only when cancelled. */
 static int consume_polled(struct consumer *consumer, struct error *err)
 {
-    int r = poll_postgres(consumer, 0, consumer->worker->config->shards, err);
+    size_t found = 0;
+    int r = poll_postgres(consumer, 0, consumer->worker->config->shards, &found, err);
 
     if (r == -E_CANCELED)
         return r;
-    return fiber_sleep(r == 0 && consumer->full ? POLL_FULL_MS : poll_wait_ms(), err);
+    if (r < 0)
+        return fiber_sleep(poll_wait_ms(), err);
+    if (found > 0)
+        backoff_reset(&consumer->polls);
+    return fiber_sleep(backoff_next_ms(&consumer->polls), err);
 }
 
 static int wait_for_slot(struct worker *worker, struct error *err)
@@ -423,6 +431,7 @@ static void consume_rounds(struct consumer *consumer)
     int r = 0;
 
     consumer->reopen_wait_ms = RECONNECT_MIN_MS;
+    consumer->polls.policy = (struct backoff_policy){POLL_SOON_MS, POLL_MAX_MS};
     consumer->quiet_ms = clock_ms() + (int64_t)random_below(QUIET_MS / 4);
     while (r >= 0 && may_go_on(consumer->worker)) {
         r = consumer->express ? consume_express(consumer, &err) : consume_once(consumer, &err);
