@@ -122,6 +122,8 @@ int scheduler_open(const struct config *config, int64_t wait_ms, struct schedule
         r = provider_registry_new(config, &out->registry, err);
     if (r == 0)
         r = servers_await_postgres(out->links.core, wait_ms, err);
+    if (r == 0)
+        r = servers_agree_on_shards(out->links.core, config->shards, err);
     if (r == 0) {
         out->servers = servers_start(out->links.core, out->links.queue);
         roles_start(out);

@@ -132,6 +132,8 @@ int worker_open(struct worker *worker, const struct config *config, struct error
     if (r < 0)
         return r;
     r = servers_await_postgres(worker->pg, START_WAIT_MS, err);
+    if (r == 0)
+        r = servers_agree_on_shards(worker->pg, config->shards, err);
     if (r < 0)
         return r;
     return worker_register(worker, err);

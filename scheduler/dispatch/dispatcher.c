@@ -14,9 +14,11 @@
 #include "scheduler/dispatch/dispatch_shard.h"
 #include "scheduler/dispatch/fast.h"
 #include "scheduler/dispatch/ownership.h"
+#include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/cond.h"
 #include "shared/fiber/service.h"
+#include "shared/store/dispatch/shards.h"
 
 enum {
     BACKOFF_MAX_MS = 250,
@@ -125,6 +127,17 @@ void dispatcher_hint(struct dispatcher *dispatcher, const struct new_run *run)
     service_wake(&dispatcher->tickers[run->shard].service);
 }
 
+/* Queued runs of shards that are no more. */
+SUSPENDS static int gather(struct dispatcher *dispatcher, struct error *err)
+{
+    int64_t moved = 0;
+    int r = shards_gather(dispatcher->common.pg, dispatcher->common.shard_count, &moved, err);
+
+    if (r == 0 && moved > 0)
+        log_info("runs of shards that are no more were moved", LOG_INT("runs", moved));
+    return r;
+}
+
 /* Failures need no word: the tick meets them as well. */
 SUSPENDS static int count_round(void *arg, struct error *err)
 {
@@ -138,7 +151,7 @@ SUSPENDS static int count_round(void *arg, struct error *err)
     if (r == 0)
         loads_set(dispatcher->common.loads, &tenants);
     arena_deinit(&arena);
-    return r;
+    return r == 0 && dispatcher->common.ownership ? gather(dispatcher, err) : r;
 }
 
 static bool can_dispatch(void *arg)

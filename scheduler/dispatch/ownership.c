@@ -38,7 +38,8 @@ struct ownership {
     int live;        /* schedulers, this one included */
     uint64_t taken;
     uint64_t given;
-    bool back; /* it left the shards to others */
+    bool agreed; /* on the number of shards, with the others */
+    bool back;   /* it left the shards to others */
 };
 
 int ownership_share(int shards, int live, int rank)
@@ -90,10 +91,13 @@ static int look(struct ownership *ownership, struct error *err)
     int64_t sent_ms = clock_ms();
     struct shards_view view;
     int share;
-    int r = shards_renew(pg, &ownership->row, &view, err);
+    int r = ownership->agreed ? 0 : shards_agree(pg, &ownership->row, err);
 
+    if (r == 0)
+        r = shards_renew(pg, &ownership->row, &view, err);
     if (r < 0)
         return r;
+    ownership->agreed = true;
     ownership->good_until_ms = sent_ms + SHARDS_LEASE_MS;
     ownership->live = view.live;
     share = ownership_share(ownership->options.shards, view.live, view.rank);

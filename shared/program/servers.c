@@ -12,15 +12,18 @@
 #include "shared/base/error.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
+#include "shared/fiber/fiber.h"
 #include "shared/fiber/service.h"
 #include "shared/postgres/postgres.h"
 #include "shared/program/health.h"
 #include "shared/queue/queue.h"
+#include "shared/store/dispatch/shards.h"
 #include "shared/store/migrate.h"
 #include "shared/store/store.h"
 
 enum {
     TELL_EVERY_MS = 5000,
+    AGREE_AGAIN_MS = 200,
     POSTGRES_LOOK_MS = 250,
     REDIS_PROBE_MS = 500,
     REDIS_TROUBLE_MS = 250,
@@ -172,6 +175,20 @@ int servers_await_postgres(struct pg *pg, int64_t wait_ms, struct error *err)
     if (waited)
         log_info("Postgres is there");
     return check_schema(pg, err);
+}
+
+int servers_agree_on_shards(struct pg *pg, int shards, struct error *err)
+{
+    const struct scheduler_row nobody = {.shards = shards};
+    int64_t deadline_ms = deadline_in(SHARDS_LEASE_MS + 500);
+    int r = shards_agree(pg, &nobody, err);
+
+    while (r == -E_CONFLICT && clock_ms() < deadline_ms) {
+        r = fiber_sleep(AGREE_AGAIN_MS, err);
+        if (r == 0)
+            r = shards_agree(pg, &nobody, err);
+    }
+    return r;
 }
 
 void servers_judge(const struct servers *servers, struct readiness *out)

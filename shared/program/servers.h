@@ -23,6 +23,11 @@ SUSPENDS void servers_stop(struct servers *servers); /* accepts NULL; frees */
  * -E_CONFLICT (the text says what to run); -E_CANCELED. */
 SUSPENDS MUSTCHECK int servers_await_postgres(struct pg *pg, int64_t wait_ms, struct error *err);
 
+/* Whether so many shards are what the living schedulers use; where they differ it looks again for
+ * some seconds, since one that was killed counts as alive as long. Returns 0; -E_CONFLICT, with a
+ * sentence; what Postgres failed with. */
+SUSPENDS MUSTCHECK int servers_agree_on_shards(struct pg *pg, int shards, struct error *err);
+
 /* What is missing (Postgres) and what is degraded (Redis). */
 void servers_judge(const struct servers *servers, struct readiness *out);
 

@@ -127,6 +127,76 @@ int shards_look(struct pg *pg, const struct scheduler_row *scheduler, struct sha
 }
 
 /* clang-format off */
+static const struct pg_statement shards_others = {
+    .name = "shards_others",
+    .sql =
+        "SELECT (SELECT coalesce(max(shard) + 1, 0) FROM shard_leases), s.host, s.pid"
+        " FROM schedulers s"
+        " WHERE s.lease_until > now() AND s.scheduler_id <> $1"
+        " ORDER BY s.scheduler_id LIMIT 1",
+    .types = "i",
+};
+
+/* Only while nobody is alive, as the condition says once more. */
+static const struct pg_statement shards_trim = {
+    .name = "shards_trim",
+    .sql =
+        "DELETE FROM shard_leases WHERE shard >= $2"
+        " AND NOT EXISTS (SELECT 1 FROM schedulers"
+        "   WHERE lease_until > now() AND scheduler_id <> $1)",
+    .types = "ii",
+};
+
+/* By index: (shard, ...) of the queued ones that are not held. */
+static const struct pg_statement shards_move = {
+    .name = "shards_move",
+    .sql =
+        "WITH stray AS ("
+        "   SELECT id FROM runs"
+        "   WHERE status = 'queued' AND held IS NULL AND shard >= $1::int8::int2"
+        "   LIMIT 500 FOR UPDATE SKIP LOCKED),"
+        " moved AS ("
+        "   UPDATE runs r SET shard = r.shard % $1::int8::int2 FROM stray WHERE r.id = stray.id"
+        "   RETURNING 1)"
+        " SELECT count(*) FROM moved",
+    .types = "i",
+};
+/* clang-format on */
+
+int shards_agree(struct pg *pg, const struct scheduler_row *scheduler, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *others = NULL;
+    struct pg_value values[2] = {pg_int(scheduler->id), pg_int(scheduler->shards)};
+    int used;
+    int r = pg_exec(pg, &shards_others, values, &others, err);
+
+    if (r < 0)
+        return r;
+    if (pg_rows(others) == 0)
+        return pg_exec(pg, &shards_trim, values, NULL, err);
+    used = (int)pg_get_int(others, 0, 0);
+    if (used == 0 || used == scheduler->shards)
+        return 0;
+    return error_set(err, E_CONFLICT,
+                     "shards (PENSTOCK_SHARDS) is %d here, but the scheduler of process %lld on "
+                     "%.60s uses %d: it must be the same for all; to change it, stop all "
+                     "schedulers and workers first",
+                     scheduler->shards, (long long)pg_get_int(others, 0, 2),
+                     pg_get_string(others, 0, 1), used);
+}
+
+int shards_gather(struct pg *pg, int shards, int64_t *out_moved, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[1] = {pg_int(shards)};
+    int r = pg_exec(pg, &shards_move, values, &result, err);
+
+    if (r == 0)
+        *out_moved = pg_get_int(result, 0, 0);
+    return r;
+}
+
+/* clang-format off */
 static const struct pg_statement shard_take = {
     .name = "shard_take",
     .sql =

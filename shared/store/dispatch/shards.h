@@ -38,6 +38,17 @@ SUSPENDS MUSTCHECK int shards_renew(struct pg *pg, const struct scheduler_row *s
 SUSPENDS MUSTCHECK int shards_look(struct pg *pg, const struct scheduler_row *scheduler,
                                    struct shards_view *out, struct error *err);
 
+/* Whether so many shards are what the schedulers use that are alive, those of the id left out (0:
+ * none). With none alive they are taken as agreed, and the leases of others go. Returns 0, or
+ * -E_CONFLICT with a sentence that says who uses how many. */
+SUSPENDS MUSTCHECK int shards_agree(struct pg *pg, const struct scheduler_row *scheduler,
+                                    struct error *err);
+
+/* Moves some of the queued runs of shards that are no more, since there were more of them once, to
+ * shards that are. *out_moved: how many; call it again while there are. */
+SUSPENDS MUSTCHECK int shards_gather(struct pg *pg, int shards, int64_t *out_moved,
+                                     struct error *err);
+
 /* Takes up to `count` free shards; none when its own lease has lapsed. */
 SUSPENDS MUSTCHECK int shards_take(struct pg *pg, const struct scheduler_row *scheduler, int count,
                                    struct error *err);
