@@ -19,7 +19,9 @@
 #include "shared/config/config.h"
 #include "shared/http_client/http_client.h"
 #include "shared/postgres/postgres.h"
+#include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
+#include "shared/store/dispatch/dispatch.h"
 #include "shared/store/migrate.h"
 
 #define READY_MS   3000
@@ -69,11 +71,12 @@ static void check_postgres_facts(struct doctor *doctor, struct pg *pg)
     pg_result_free(result);
 }
 
-static void check_schema(struct doctor *doctor, struct pg *pg)
+/* Returns whether it is what the programs need. */
+static bool check_schema(struct doctor *doctor, struct pg *pg)
 {
     struct arena arena;
     struct store store = {.pg = pg, .arena = &arena};
-    struct migrate_status status;
+    struct migrate_status status = {.pending = 1};
     struct error err;
 
     arena_init(&arena, 0);
@@ -86,6 +89,18 @@ static void check_schema(struct doctor *doctor, struct pg *pg)
     else
         say(doctor, "schema", doctor_ok("version %d", status.applied));
     arena_deinit(&arena);
+    return status.pending == 0;
+}
+
+static void check_workers(struct doctor *doctor, struct pg *pg)
+{
+    struct dispatch_counts counts;
+    struct error err;
+
+    if (dispatch_count(pg, &counts, &err) < 0)
+        say(doctor, "workers", doctor_failed("%s", err.text));
+    else
+        say(doctor, "workers", doctor_judge_workers(counts.workers_up, counts.slots));
 }
 
 static void check_postgres(struct doctor *doctor)
@@ -108,7 +123,8 @@ static void check_postgres(struct doctor *doctor)
             doctor_failed("%s; is it running, and is DATABASE_URL right?", err.text));
     } else {
         check_postgres_facts(doctor, pg);
-        check_schema(doctor, pg);
+        if (check_schema(doctor, pg))
+            check_workers(doctor, pg);
     }
     pg_close(pg);
 }
@@ -173,6 +189,18 @@ static void check_redis_facts(struct doctor *doctor, struct redis *redis)
     check_redis_clock(doctor, redis);
 }
 
+/* What hinting needs, which a Redis that answers may refuse all the same. */
+static void check_redis_hints(struct doctor *doctor, struct redis *redis)
+{
+    struct queue *queue = queue_new(redis);
+    struct error err = {0};
+    int r = queue_probe(queue, &err);
+
+    say(doctor, "redis hints",
+        doctor_judge_hints(r == 0 ? NULL : redis_state_word(queue_state(queue)), err.text));
+    queue_free(queue);
+}
+
 static void check_redis(struct doctor *doctor)
 {
     const struct redis_options options = {.url = doctor->config->redis_url,
@@ -185,8 +213,10 @@ static void check_redis(struct doctor *doctor)
         r = redis_wait_ready(redis, deadline_in(READY_MS), &err);
     if (r < 0)
         say(doctor, "redis", doctor_failed("%s; is it running, and is REDIS_URL right?", err.text));
-    else
+    if (r == 0) {
         check_redis_facts(doctor, redis);
+        check_redis_hints(doctor, redis);
+    }
     redis_close(redis);
 }
 

@@ -83,6 +83,20 @@ struct doctor_finding doctor_judge_eviction(const char *policy, bool has_limit)
         policy);
 }
 
+struct doctor_finding doctor_judge_hints(const char *state, const char *error)
+{
+    if (!state)
+        return doctor_ok("it takes them");
+    return doctor_failed("it %.30s: %.140s; work goes on from Postgres, more slowly", state, error);
+}
+
+struct doctor_finding doctor_judge_workers(int64_t up, int64_t slots)
+{
+    if (up == 0)
+        return doctor_failed("no worker is up, so runs stay queued: start penstock-worker");
+    return doctor_ok("%lld up, with %lld slots", (long long)up, (long long)slots);
+}
+
 struct doctor_finding doctor_judge_clock(int64_t ahead_ms)
 {
     if (llabs(ahead_ms) > CLOCK_MAX_MS)

@@ -17,6 +17,9 @@ struct doctor_finding doctor_failed(const char *format, ...) PRINTF(1, 2);
 struct doctor_finding doctor_judge_postgres(int64_t server_version_num); /* 150004 */
 struct doctor_finding doctor_judge_redis(const char *version);           /* "7.0.15" */
 struct doctor_finding doctor_judge_eviction(const char *policy, bool has_limit);
+/* state: the word for what Redis is, NULL when it takes hints; `error` is what it said. */
+struct doctor_finding doctor_judge_hints(const char *state, const char *error);
+struct doctor_finding doctor_judge_workers(int64_t up, int64_t slots);
 struct doctor_finding doctor_judge_clock(int64_t ahead_ms); /* theirs minus ours */
 struct doctor_finding doctor_judge_descriptors(int64_t hard_limit);
 struct doctor_finding doctor_judge_maps(int64_t max_map_count);

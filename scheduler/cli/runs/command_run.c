@@ -133,6 +133,14 @@ static void on_step(void *arg, struct json_object *step)
     run_print_step(stderr, step);
 }
 
+static void on_wait(void *arg, struct text why)
+{
+    (void)arg;
+    (void)fprintf(stderr, "penstock: the run is queued: ");
+    terminal_print_line(stderr, why, 400);
+    (void)fprintf(stderr, "\n");
+}
+
 static void print_json(const struct prompt_run *prompt_run, struct json_object *run,
                        struct text answer)
 {
@@ -184,6 +192,7 @@ static int watch(struct prompt_run *prompt_run, struct error *err)
 
     if (!arguments_has(prompt_run->args, "json"))
         watch.on_step = on_step;
+    watch.on_wait = on_wait;
     prompt_run->client.retry_for_ms = WATCH_RETRY_MS;
     r = run_watch(&prompt_run->client, &watch, &run, err);
     return r < 0 ? r : finish(prompt_run, run, err);

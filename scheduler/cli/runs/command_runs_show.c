@@ -51,6 +51,17 @@ static void print_run(struct json_object *run)
                (long long)json_get_int(usage, "completion_tokens", 0));
 }
 
+/* "the run is queued" and what for. */
+SUSPENDS static void run_add_wait(struct client *client, struct json_object *run, struct buf *why)
+{
+    CLEANUP(buf_deinit) struct buf reason = {0};
+
+    buf_init(&reason, 0);
+    run_explain_wait(client, run, &reason);
+    if (reason.len > 0)
+        buf_printf(why, ": %.*s", TEXT_ARGS(buf_text(&reason)));
+}
+
 static int show_one_run(struct client *client, const struct arguments *args, struct error *err)
 {
     CLEANUP(buf_deinit) struct buf why = {0};
@@ -72,6 +83,7 @@ static int show_one_run(struct client *client, const struct arguments *args, str
     } else {
         print_run(reply.json);
         run_explain(reply.json, &why);
+        run_add_wait(client, reply.json, &why);
         if (why.len > 0)
             print_fact("outcome", buf_text(&why));
         printf("\n");

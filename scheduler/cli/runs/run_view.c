@@ -6,16 +6,19 @@
 
 #include "scheduler/cli/command.h"
 #include "scheduler/cli/terminal.h"
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/id.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
 
-#define POLL_MIN_MS     100
-#define POLL_DEFAULT_MS 250
-#define POLL_MAX_MS     500
-#define LIST_MAX        10000
-#define LINE_WIDTH      160
+#define WAIT_TELL_MS       2000
+#define WAIT_TELL_AGAIN_MS 60000
+#define POLL_MIN_MS        100
+#define POLL_DEFAULT_MS    250
+#define POLL_MAX_MS        500
+#define LIST_MAX           10000
+#define LINE_WIDTH         160
 
 bool run_is_over(const char *status)
 {
@@ -112,6 +115,30 @@ void run_explain(struct json_object *run, struct buf *out)
         buf_printf(out, ": %s", reason);
 }
 
+/* From what /readyz says is degraded: "workers: no worker is up" and others. */
+void run_explain_wait(struct client *client, struct json_object *run, struct buf *out)
+{
+    const char *status = json_get_string(run, "status");
+    struct client_reply reply = {0};
+    struct json_object *degraded;
+
+    if (!status || strcmp(status, "queued") != 0 || client_get(client, "/readyz", &reply, NULL) < 0)
+        return;
+    degraded = json_get(reply.json, "degraded");
+    for (size_t i = 0; json_object_is_type(degraded, json_type_array) &&
+                       i < json_object_array_length(degraded) && i < 8;
+         i++) {
+        struct text reason = json_string(json_object_array_get_idx(degraded, i));
+        struct text name = TEXT_NONE;
+        struct text words = reason;
+
+        if (text_cut(reason, ':', &name, &words) && text_is(name, "workers"))
+            reason = text_trim(words);
+        buf_printf(out, "%s%.*s", out->len > 0 ? "; " : "", TEXT_ARGS(reason));
+    }
+    client_reply_deinit(&reply);
+}
+
 void run_message_text(struct json_object *message, struct buf *out)
 {
     struct json_object *content = json_get(message, "content");
@@ -178,8 +205,26 @@ void run_print_step(FILE *out, struct json_object *step)
 /* New steps since the last time, as far as they have ended. */
 struct progress {
     const struct run_watch *watch;
-    char *last; /* id of the last step that was told */
+    char *last;           /* id of the last step that was told */
+    int64_t wait_told_ms; /* when it is told again what the run waits for */
 };
+
+/* One "queued" after another: what for? Told after a while, and again as long as it lasts. */
+SUSPENDS static void tell_wait(struct client *client, struct progress *progress,
+                               struct json_object *run)
+{
+    const char *status = json_get_string(run, "status");
+    CLEANUP(buf_deinit) struct buf why = {0};
+
+    if (!progress->watch->on_wait || !status || strcmp(status, "queued") != 0 ||
+        clock_ms() < progress->wait_told_ms)
+        return;
+    buf_init(&why, 0);
+    run_explain_wait(client, run, &why);
+    if (why.len > 0)
+        progress->watch->on_wait(progress->watch->arg, buf_text(&why));
+    progress->wait_told_ms = clock_ms() + WAIT_TELL_AGAIN_MS;
+}
 
 static int tell_step(void *arg, struct json_object *step, struct error *err)
 {
@@ -211,7 +256,7 @@ int run_watch(struct client *client, const struct run_watch *watch, struct json_
               struct error *err)
 {
     CLEANUP(freep) char *path = xasprintf("/v1/threads/%s/runs/%s", watch->thread, watch->run);
-    struct progress progress = {watch, NULL};
+    struct progress progress = {watch, NULL, clock_ms() + WAIT_TELL_MS};
     int r;
 
     for (;;) {
@@ -225,6 +270,8 @@ int run_watch(struct client *client, const struct run_watch *watch, struct json_
             *out_run = reply.json;
             break;
         }
+        if (r == 0)
+            tell_wait(client, &progress, reply.json);
         wait_ms = reply.poll_after_ms ? reply.poll_after_ms : POLL_DEFAULT_MS;
         client_reply_deinit(&reply);
         wait_ms = wait_ms < POLL_MIN_MS ? POLL_MIN_MS : wait_ms;

@@ -26,6 +26,10 @@ int run_exit_code(const char *status);
 /* "the run is failed: MESSAGE (server_error)"; nothing for one that completed. Pure. */
 void run_explain(struct json_object *run, struct buf *out);
 
+/* Adds to `out` what keeps a queued run from beginning, as far as the server knows: "no worker is
+ * up". Adds nothing when it knows nothing, or can't be asked. */
+SUSPENDS void run_explain_wait(struct client *client, struct json_object *run, struct buf *out);
+
 /* The text of an API message's content parts; pure. */
 void run_message_text(struct json_object *message, struct buf *out);
 
@@ -41,6 +45,8 @@ struct run_watch {
     const char *thread;
     const char *run;
     void (*on_step)(void *arg, struct json_object *step);
+    /* Told what the run waits for, when it has been queued for a while; NULL: not wanted. */
+    void (*on_wait)(void *arg, struct text why);
     void *arg;
 };
 SUSPENDS MUSTCHECK int run_watch(struct client *client, const struct run_watch *watch,

@@ -259,6 +259,11 @@ Test(doctor, judges_versions)
 
 Test(doctor, judges_settings)
 {
+    cr_assert_eq(doctor_judge_hints(NULL, "").verdict, DOCTOR_OK);
+    cr_assert(strstr(doctor_judge_hints("refuses writes", "OOM command not allowed").text,
+                     "refuses writes: OOM"));
+    cr_assert_eq(doctor_judge_workers(2, 20).verdict, DOCTOR_OK);
+    cr_assert(strstr(doctor_judge_workers(0, 0).text, "no worker is up"));
     cr_assert_eq(doctor_judge_eviction("noeviction", true).verdict, DOCTOR_OK);
     cr_assert_eq(doctor_judge_eviction("allkeys-lru", false).verdict, DOCTOR_OK);
     cr_assert_eq(doctor_judge_eviction("allkeys-lru", true).verdict, DOCTOR_WARN);
