@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 void sha256(struct text in, uint8_t out[SHA256_BYTES])
@@ -21,9 +20,4 @@ void sha256_hex(struct text in, char out[SHA256_TEXT_SIZE])
     sha256(in, digest);
     for (size_t i = 0; i < sizeof(digest); i++)
         snprintf(out + 2 * i, 3, "%02x", digest[i]);
-}
-
-bool bytes_equal_secret(const void *a, const void *b, size_t len)
-{
-    return CRYPTO_memcmp(a, b, len) == 0;
 }

@@ -9,6 +9,3 @@
 
 void sha256(struct text in, uint8_t out[SHA256_BYTES]);
 void sha256_hex(struct text in, char out[SHA256_TEXT_SIZE]);
-
-/* In constant time. */
-bool bytes_equal_secret(const void *a, const void *b, size_t len);

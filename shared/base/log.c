@@ -56,11 +56,6 @@ struct log_context *log_context_swap(struct log_context *context)
     return before;
 }
 
-struct log_context *log_context_get(void)
-{
-    return current;
-}
-
 uint64_t log_dropped(void)
 {
     return __atomic_load_n(&state.dropped, __ATOMIC_RELAXED);

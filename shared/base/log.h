@@ -50,7 +50,6 @@ bool log_enabled(enum log_level level);
 
 /* Sets the context in force and returns the one before; NULL is an empty one. Borrowed. */
 struct log_context *log_context_swap(struct log_context *context);
-struct log_context *log_context_get(void);
 
 void log_write(enum log_level level, const char *message, const struct log_field *fields);
 

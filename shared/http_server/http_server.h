@@ -47,7 +47,6 @@ struct http_exchange {
     int64_t deadline_ms;                      /* of the whole request */
     struct text params[HTTP_PATH_PARAMS_MAX]; /* what {…} of the route matched, decoded */
     char request_id[48]; /* x-request-id of the reply: taken from the request when it is sane */
-    void *user;          /* the application's */
 
     struct http_connection *connection; /* the server's */
     struct buf extra_headers;

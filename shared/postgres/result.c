@@ -22,17 +22,6 @@ int pg_rows(const struct pg_result *result)
     return PQntuples(result);
 }
 
-int64_t pg_affected(const struct pg_result *result)
-{
-    /* PQcmdTuples only reads, but its parameter is not const. */
-    const char *tuples = PQcmdTuples((PGresult *)result);
-    int64_t count = 0;
-
-    if (!text_to_int(text_of(tuples), &count))
-        return 0; /* a command that counts no rows */
-    return count;
-}
-
 bool pg_is_null(const struct pg_result *result, int row, int column)
 {
     return !column_text(result, row, column).ptr;

@@ -1,4 +1,4 @@
-/* Fibers, conditions and channels on the real loop. */
+/* Fibers and conditions on the real loop. */
 
 #include <criterion/criterion.h>
 
@@ -8,7 +8,6 @@
 #include <sys/mman.h>
 
 #include "shared/base/error.h"
-#include "shared/fiber/channel.h"
 #include "shared/fiber/cond.h"
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
@@ -316,42 +315,6 @@ Test(cond, a_signal_to_a_waiter_that_gave_up_goes_to_the_next)
 {
     cond_init(&cond);
     loop_run(hand_over, NULL);
-}
-
-static struct channel channel;
-static int values[10];
-
-static void producer(void *arg)
-{
-    (void)arg;
-    for (size_t i = 0; i < ARRAY_LENGTH(values); i++) {
-        values[i] = (int)i;
-        cr_assert_eq(channel_send(&channel, &values[i], DEADLINE_NONE, NULL), 0);
-    }
-    channel_close(&channel);
-    cr_assert_eq(channel_send(&channel, &values[0], DEADLINE_NONE, NULL), CHANNEL_CLOSED);
-}
-
-static void consume(void *arg)
-{
-    struct fiber *fiber;
-    void *item;
-    int expected = 0;
-
-    (void)arg;
-    channel_init(&channel, 3);
-    cr_assert_eq(channel_receive(&channel, &item, deadline_in(5), NULL), -E_TIMEOUT);
-    fiber = fiber_start("producer", producer, NULL);
-    while (channel_receive(&channel, &item, DEADLINE_NONE, NULL) == 0)
-        cr_assert_eq(*(int *)item, expected++);
-    cr_assert_eq(expected, 10);
-    fiber_join(fiber);
-    channel_deinit(&channel);
-}
-
-Test(channel, carries_all_in_order_through_a_small_ring)
-{
-    loop_run(consume, NULL);
 }
 
 static int deferred_runs;
