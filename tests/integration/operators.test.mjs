@@ -1,0 +1,161 @@
+// What operators are told: no worker, a database that is away or unmigrated, shards that differ, metrics and where they are.
+
+import assert from 'node:assert/strict';
+import { spawn, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { freePort, sleep, until, withStack } from '../lib/stack.mjs';
+
+const script = `
+rules:
+  - name: quick
+    steps: [{text: 'done'}]
+`;
+
+const readyz = async (url) => (await fetch(`${url}/readyz`)).json();
+
+/** `penstock ARGS` and what it printed, whatever its exit code. */
+function tried(stack, ...args) {
+  try {
+    return stack.command(...args);
+  } catch (error) {
+    return error.stdout;
+  }
+}
+
+test('no worker is up: readiness, doctor, the run and who waits for it say so', async () => {
+  await withStack({ script, workers: 0 }, async (stack) => {
+    await until('readiness says it', async () => (await readyz(stack.url)).degraded.includes('workers: no worker is up'));
+    assert.match(tried(stack, 'doctor'), /fail +workers +no worker is up/);
+    const assistant = await stack.assistant({ name: 'waits', tools: [] });
+    const run = await stack.submit(assistant, 'hello');
+    assert.match(stack.command('runs', 'show', run.id), /outcome +the run is queued: no worker is up/);
+
+    const waiting = spawn(join(stack.bin, 'penstock'), ['run', 'waits', 'hello'], {
+      env: { ...process.env, ...stack.env, PENSTOCK_URL: stack.url, PENSTOCK_API_KEY: stack.key },
+    });
+    let said = '';
+    waiting.stderr.on('data', (chunk) => (said += chunk));
+    await until('the command says it', () => said.includes('the run is queued: no worker is up'));
+    await stack.startWorker();
+    const [code] = await once(waiting, 'exit');
+    assert.equal(code, 0);
+    await until('readiness is content', async () => (await readyz(stack.url)).degraded.length === 0);
+    assert.match(stack.command('doctor'), /ok +workers +1 up/);
+  });
+});
+
+test('Postgres away under a worker is a line when it is lost and one when it is back', async () => {
+  await withStack({ script }, async (stack) => {
+    const worker = stack.workers[0];
+    stack.postgres('stop', '-m', 'fast');
+    await until('the worker tells', () => /Postgres does not serve/.test(worker.log()));
+    await until('the scheduler tells', () => /Postgres does not serve/.test(stack.scheduler.log()));
+    assert.ok((await readyz(worker.url)).missing.some((reason) => /^postgres: (away|not ready)$/.test(reason)));
+    stack.postgres('start');
+    await until('the worker is content', async () => (await readyz(worker.url)).status === 'ready', 30000);
+    await until('it says so', () => /Postgres serves again/.test(worker.log()));
+    assert.equal(worker.log().match(/Postgres serves again/g).length, 1);
+    const run = await stack.finished(await stack.submit(await stack.assistant({ tools: [] }), 'hello'));
+    assert.equal(run.status, 'completed');
+  });
+});
+
+test('a worker that is started without Postgres says that it waits, and begins when it comes', async () => {
+  await withStack({ script, workers: 0 }, async (stack) => {
+    stack.postgres('stop', '-m', 'fast');
+    const starting = stack.startWorker();
+    await until('it says that it waits', () => /waiting for Postgres/.test(stack.workers[0]?.log() ?? ''));
+    stack.postgres('start');
+    await starting;
+    assert.match(stack.workers[0].log(), /Postgres is there/);
+  });
+});
+
+test('a database that is not migrated: both programs say what to run', async () => {
+  await withStack({ script, bare: true }, async (stack) => {
+    execFileSync('psql', [stack.databaseUrl, '-qc', 'CREATE DATABASE empty'], { stdio: 'ignore' });
+    const DATABASE_URL = stack.databaseUrl.replace(/(dbname=|\/)penstock(?=$|[?& ])/, '$1empty');
+    assert.notEqual(DATABASE_URL, stack.databaseUrl, stack.databaseUrl);
+    for (const name of ['penstock-scheduler', 'penstock-worker']) {
+      const program = stack.program(name, ['--port', '0'], { DATABASE_URL });
+      assert.equal((await program.exited).code, 1, name);
+      assert.match(program.log(), /run `penstock migrate`/, name);
+      assert.doesNotMatch(program.log(), /42P01/, name);
+    }
+  });
+});
+
+test('another number of shards than the others use is refused with a sentence', async () => {
+  await withStack({ script }, async (stack) => {
+    for (const name of ['penstock-scheduler', 'penstock-worker']) {
+      const program = stack.program(name, ['--port', '0'], { PENSTOCK_SHARDS: '4' });
+      assert.equal((await program.exited).code, 1, name);
+      assert.match(program.log(), /shards \(PENSTOCK_SHARDS\) is 4 here, but the scheduler of process \d+ on .* uses 1/, name);
+    }
+  });
+});
+
+test('runs of shards that are no more are dispatched, those too that come back from waiting', async () => {
+  const waits = `
+rules:
+  - name: asks
+    when: {user: 'weather'}
+    steps: [{calls: [{name: get_weather, arguments: {}}]}, {text: 'sunny'}]
+  - name: quick
+    steps: [{text: 'done'}]
+`;
+  await withStack({ script: waits, env: { PENSTOCK_SHARDS: '16' } }, async (stack) => {
+    const asks = await stack.assistant({ tools: [{ type: 'function', function: { name: 'get_weather', parameters: { type: 'object', properties: {} } } }] });
+    const plain = await stack.assistant({ tools: [] });
+    const parked = [];
+    for (let i = 0; i < 12; i++) parked.push(await stack.finished(await stack.submit(asks, 'weather?')));
+    await stack.workers[0].stop();
+    const queued = [];
+    for (let i = 0; i < 12; i++) queued.push(await stack.submit(plain, 'hello'));
+    assert.ok(stack.sql('SELECT 1 FROM runs WHERE shard > 0').length > 5, 'they are spread over the shards');
+    await stack.scheduler.stop();
+
+    stack.env.PENSTOCK_SHARDS = '1';
+    await stack.startScheduler();
+    await stack.startWorker();
+    for (const run of queued) assert.equal((await stack.finished(run)).status, 'completed');
+    for (const run of parked) {
+      const { tool_calls: calls } = run.required_action.submit_tool_outputs;
+      await stack.ok('POST', `/v1/threads/${run.thread_id}/runs/${run.id}/submit_tool_outputs`, { tool_outputs: [{ tool_call_id: calls[0].id, output: 'sunny' }] });
+      assert.equal((await stack.finished(run)).status, 'completed');
+    }
+    assert.ok(stack.scheduler.running);
+  });
+});
+
+test('metrics may have a port of their own, or none', async () => {
+  const port = await freePort();
+  await withStack({ script, workers: 0, env: { PENSTOCK_METRICS: `127.0.0.1:${port}` } }, async (stack) => {
+    assert.equal((await fetch(`${stack.url}/metrics`)).status, 404, 'it is no page of the API');
+    assert.match(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text(), /^penstock_workers_up 0$/m);
+    await stack.scheduler.stop();
+    stack.env.PENSTOCK_METRICS = 'off';
+    await stack.startScheduler();
+    assert.equal((await fetch(`${stack.url}/metrics`)).status, 404);
+    await assert.rejects(fetch(`http://127.0.0.1:${port}/metrics`));
+  });
+});
+
+test('every metric of both pages is in the tables that they say they have, and in docs/metrics.md', async () => {
+  await withStack({ script }, async (stack) => {
+    const docs = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
+    await stack.finished(await stack.submit(await stack.assistant({ tools: [] }), 'hello'));
+    await sleep(100);
+    for (const [name, url] of [['penstock-scheduler', stack.url], ['penstock-worker', stack.workers[0].url]]) {
+      const listed = execFileSync(join(stack.bin, name), ['--list-metrics'], { encoding: 'utf8' });
+      const page = await (await fetch(`${url}/metrics`)).text();
+      const families = [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
+      assert.ok(families.length > 20, name);
+      for (const [, family, type] of families) assert.ok(listed.includes(`| \`${family}\` | ${type} |`), `${name} lists ${family}`);
+      assert.ok(docs.includes(listed), `docs/metrics.md has what ${name} --list-metrics prints: run docs/make-metrics`);
+    }
+  });
+});
