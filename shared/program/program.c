@@ -179,7 +179,8 @@ static void signals_main(void *arg)
 
     if (loop_signal_wait(DEADLINE_NONE, &number, NULL) < 0)
         return;
-    log_info("shutting down", LOG_STR("signal", strsignal(number)));
+    log_info(run->program->drain ? "draining" : "shutting down",
+             LOG_STR("signal", strsignal(number)));
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     if (run->program->drain)

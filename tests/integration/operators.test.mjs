@@ -159,3 +159,36 @@ test('every metric of both pages is in the tables that they say they have, and i
     }
   });
 });
+
+test('requests that hold up the connection of the API delay no lease of a shard and no readiness', async () => {
+  await withStack({ script }, async (stack) => {
+    const assistant = await stack.assistant({ tools: [] });
+    const held = await stack.finished(await stack.submit(assistant, 'hello'));
+    const thread = stack.sql('SELECT id FROM threads')[0].id;
+    const terms = async () => /^penstock_shard_term\{shard="0"\} (\d+)$/m.exec(await (await fetch(`${stack.url}/metrics`)).text())?.[1];
+    const term = await until('the shard has an owner', terms);
+    const holder = spawn('psql', [stack.databaseUrl, '-qAt'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    holder.stdin.write(`BEGIN; SELECT 'held' FROM threads WHERE id = '${thread}' FOR UPDATE;\n`);
+    await once(holder.stdout, 'data');
+
+    let going = true;
+    let refused = 0;
+    const blocked = Array.from({ length: 4 }, async () => {
+      while (going) {
+        const reply = await stack.call('POST', `/v1/threads/${held.thread_id}/messages`, { role: 'user', content: 'more' });
+        if (reply.status === 503) refused++;
+      }
+    });
+    const ready = [];
+    for (let i = 0; i < 20; i++) {
+      ready.push((await fetch(`${stack.url}/readyz`)).status);
+      assert.equal(await terms(), term, 'the lease of the shard did not lapse');
+      await sleep(200);
+    }
+    going = false;
+    holder.stdin.end('ROLLBACK;\n');
+    await Promise.all(blocked);
+    assert.ok(refused > 0, 'requests were held up');
+    assert.deepEqual([...new Set(ready)], [200]);
+  });
+});
