@@ -225,18 +225,18 @@ test('calls that are planned when the lease is trusted no more are made when it 
   const script = `
 rules:
   - steps:
-      - {calls: [{name: http_request, arguments: {method: PUT, url: 'http://127.0.0.1:9/'}}], delay_ms: 400}
+      - {calls: [{name: http_request, arguments: {method: PUT, url: 'http://127.0.0.1:9/'}}], delay_ms: 5000}
       - {text: 'done'}
 `;
-  const config = 'worker: {lease_ms: 3000, heartbeat_ms: 500}\n';
+  const config = 'worker: {lease_ms: 12000, heartbeat_ms: 500}\n';
   await withStack({ script, config, schedulerArgs: ['--roles', 'api,dispatch'] }, async (stack) => {
     const assistant = await stack.assistant({ tools: [{ type: 'http_request' }] });
     const runs = await Promise.all(Array.from({ length: 5 }, () => stack.submit(assistant, 'go')));
     await until('the model is called', async () => (await stack.llmStats()).in_flight === 5);
-    // The calls are recorded when nobody can have renewed the lease for three seconds.
+    // The model answers while the lease is trusted (9.6 s after the last renewal), and the calls are recorded when it is not any more.
     const hold = (table, seconds) =>
       spawn('psql', [stack.databaseUrl, '-qc', 'BEGIN', '-c', `SELECT 1 FROM ${table} FOR UPDATE`, '-c', `SELECT pg_sleep(${seconds})`], { stdio: 'ignore' });
-    const locks = [hold('runs', 3), hold('workers', 60)];
+    const locks = [hold('runs', 11), hold('workers', 60)];
     try {
       await until('the calls are recorded', () => stack.sql(`SELECT 1 FROM tool_calls WHERE state = 'intent'`).length === 5);
       await sleep(300);
