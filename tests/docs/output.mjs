@@ -1,6 +1,6 @@
 // What a command printed, beside what the document shows.
 
-const id = /\b(?:run|thread|asst|msg|step|call|key|tenant)_[0-9a-f]{12,32}\b/g;
+export const id = /\b(?:run|thread|asst|msg|step|call|key|tenant)_[0-9a-f]{12,32}\b/g;
 
 /** What differs from run to run, by pattern. */
 const patterns = [
@@ -11,7 +11,7 @@ const patterns = [
   [/(?<=TIME +)(?:\d+[smhd](?:\d\d[smh])?|-)(?= )/g, 'SPAN'],
   [/^(took +)\S+$/g, '$1SPAN'],
   [/\b(PostgreSQL|Redis|penstock) \d+(?:\.\d+)*/g, '$1 VERSION'],
-  [/"ms":\d+/g, '"ms":N'],
+  [/"(ms|\w+_at)":\d+/g, '"$1":N'],
   [/\bpk_[A-Za-z0-9_-]+/g, 'pk_KEY'],
   [/\b(database|program|version) \d+/g, '$1 N'],
   [/^(?:ok|warn) +(descriptors|memory maps) .*$/g, '$1 of this machine'],
@@ -40,7 +40,11 @@ export function difference(shown, printed, ids, begins = false) {
     }
     if (at >= printed.length || !matches(shown[i], printed[at])) return { shown: shown[i], printed: printed[at] ?? '(nothing)' };
     const theirs = printed[at++].match(id) ?? [];
-    (shown[i].match(id) ?? []).forEach((one, n) => theirs[n] && ids.set(one, theirs[n]));
+    for (const [n, one] of (shown[i].match(id) ?? []).entries()) {
+      if (!theirs[n]) continue;
+      if (ids.has(one) && ids.get(one) !== theirs[n]) return { shown: `${shown[i]} (${one} was ${ids.get(one)} before)`, printed: printed[at - 1] };
+      ids.set(one, theirs[n]);
+    }
   }
   if (!begins && at < printed.length) return { shown: '(nothing)', printed: printed[at] };
   return null;

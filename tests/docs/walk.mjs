@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, sleep } from '../lib/stack.mjs';
+import { id } from './output.mjs';
 
 const BACKGROUND_MS = 120000;
 const COMMAND_MS = 120000;
@@ -59,7 +60,7 @@ export class Walk {
 
   /** A command as it must be typed here: other ports, and the ids that were shown here. */
   typed(command, ids = new Map()) {
-    let text = command.replace(/\b(?:run|thread|asst|key|tenant)_[0-9a-f]{32}\b/g, (one) => ids.get(one) ?? one);
+    let text = command.replace(id, (one) => ids.get(one) ?? one);
     for (const [theirs, ours] of this.ports) text = text.replaceAll(`:${theirs}`, `:${ours}`);
     if (/\bpenstock dev\b/.test(text)) text = text.replace(/\bpenstock dev\b/, `penstock dev --port ${this.ports.get('8080')}`);
     if (/^penstock-rehearsal .*--script/.test(text) && !text.includes('--check')) text = text.replace('penstock-rehearsal', `penstock-rehearsal --port ${this.ports.get('8081')}`);
@@ -83,22 +84,26 @@ export class Walk {
     return { code: Number(code), lines: this.told(text.slice(0, text.indexOf(all))) };
   }
 
-  /** Starts a command that goes on; judge(lines) is asked until it gives true. */
+  async stop(child) {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  }
+
+  /** Starts a command that goes on, in place of an earlier one of the same program; judge(lines) is asked until it gives true. */
   async start(command, ids, judge) {
+    const program = command.split(' ').slice(0, 2).join(' ').replace(/ -.*/, '');
+    for (const earlier of this.background) if (earlier.program === program) await this.stop(earlier.child);
     const child = spawn('bash', ['--norc', '--noprofile', '-c', `exec ${this.typed(command, ids)}`], { cwd: this.folder, env: this.environment, stdio: ['ignore', 'pipe', 'pipe'] });
     const lines = new Lines(child.stdout, child.stderr);
-    this.background.push(child);
+    this.background.push({ program, child });
     await lines.wait(`is not ready: ${command}`, (text) => judge(this.told(text)), BACKGROUND_MS, () => child.exitCode === null);
     return this.told(lines.text);
   }
 
   async end() {
     this.script.end('exit 0\n');
-    for (const child of this.background.reverse()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      child.kill('SIGTERM');
-      await once(child, 'exit');
-    }
+    for (const { child } of this.background.reverse()) await this.stop(child);
     if (this.shell.exitCode === null) await once(this.shell, 'exit');
     rmSync(this.folder, { recursive: true, force: true });
   }

@@ -267,32 +267,35 @@ static bool postgres_ready(struct dev *dev)
     return access(socket_path, F_OK) == 0;
 }
 
-/* One request to 127.0.0.1, to its end or for PROBE_MS. */
-static bool probe(int port, const char *path)
+/* What 127.0.0.1 replies to one GET, as far as it fits; "" when it does not within PROBE_MS. */
+static void probe(int port, const char *path, char *reply, size_t size)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                                   .sin_port = htons((uint16_t)port)};
     const struct timeval timeout = {PROBE_MS / 1000, 0};
-    char reply[16] = "";
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool right = false;
+    ssize_t len = -1;
 
+    *reply = '\0';
     if (fd < 0)
-        return false;
+        return;
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-        dprintf(fd, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", path) > 0 &&
-        recv(fd, reply, sizeof(reply) - 1, MSG_WAITALL) >= 12)
-        right = strncmp(reply, "HTTP/1.1 200", 12) == 0;
+        dprintf(fd, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", path) > 0)
+        len = recv(fd, reply, size - 1, MSG_WAITALL);
+    reply[len > 0 ? len : 0] = '\0';
     (void)close(fd);
-    return right;
 }
 
-static bool scheduler_ready(struct dev *dev)
+/* The scheduler takes requests, and knows of a worker. */
+static bool all_ready(struct dev *dev)
 {
-    return probe(dev->port, "/readyz");
+    char reply[2048];
+
+    probe(dev->port, "/readyz", reply, sizeof(reply));
+    return strncmp(reply, "HTTP/1.1 200", 12) == 0 && !strstr(reply, "no worker is up");
 }
 
 static int run_ours(struct dev *dev, const char *name, const char *const *words, struct buf *out,
@@ -421,7 +424,7 @@ static int serve(struct dev *dev, struct error *err)
     if (r == 0)
         r = start_ours(dev, err);
     if (r == 0)
-        r = wait_until(dev, scheduler_ready, "the scheduler", err);
+        r = wait_until(dev, all_ready, "the scheduler or a worker", err);
     if (r == 0)
         r = write_environment(dev, err);
     if (r != 0)

@@ -181,6 +181,9 @@ static int finish(struct prompt_run *prompt_run, struct json_object *run, struct
         output_flush();
         terminal_complain("%s", buf_string(&why));
     }
+    if (run_exit_code(json_get_string(run, "status")) == COMMAND_WAITS)
+        terminal_complain("the outputs go to POST /v1/threads/%s/runs/%s/submit_tool_outputs",
+                          prompt_run->thread, prompt_run->run);
     return run_exit_code(json_get_string(run, "status"));
 }
 
