@@ -31,7 +31,7 @@
 #define LINGER_MAX_BYTES   ((size_t)64 << 20)
 #define REQUEST_ID_MAX     40
 
-enum { CONNECTION_OVER = 2 }; /* beside HTTP_PARSE_MORE, which is 1 */
+enum { CONNECTION_OVER = 2, CONNECTION_ANSWERED = 3 }; /* beside HTTP_PARSE_MORE, which is 1 */
 
 _Static_assert((int)CONNECTION_OVER != (int)HTTP_PARSE_MORE, "two conditions");
 
@@ -113,20 +113,142 @@ static int receive(struct http_connection *connection, int64_t deadline_ms, size
  * CONNECTION_OVER (closed, drained, idle for too long), or an error. */
 static int await_request(struct http_connection *connection, size_t *out_len, struct error *err)
 {
-    int64_t deadline_ms = deadline_in(connection->server->options.idle_timeout_ms);
+    const struct http_server_options *options = &connection->server->options;
+    int64_t deadline_ms =
+        deadline_in(connection->served ? options->idle_timeout_ms : options->first_byte_timeout_ms);
     int r;
 
     http_parse_release(&connection->parse);
     if (connection->server->draining)
         return CONNECTION_OVER;
     connection->idle = true;
+    http_connection_waits(connection, connection->served ? WAITING_NEXT : WAITING_FIRST);
     r = io_wait(connection->fd, IO_READ, deadline_ms, err);
     connection->idle = false;
+    http_connection_waits(connection, WAITING_NOTHING);
     if (r == -E_TIMEOUT)
         return CONNECTION_OVER;
     if (r < 0)
         return r;
     return receive(connection, deadline_ms, out_len, err);
+}
+
+/* ---- one exchange ---- */
+
+static bool is_sane_id(struct text id)
+{
+    for (size_t i = 0; i < id.len; i++) {
+        char c = id.ptr[i];
+
+        if ((c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '_' &&
+            c != '-')
+            return false;
+    }
+    return id.len > 0 && id.len <= REQUEST_ID_MAX;
+}
+
+/* Does nothing when it has begun already, with the head. */
+static void begin_exchange(struct http_connection *connection)
+{
+    struct http_exchange *exchange = &connection->exchange;
+    const struct http_request *request = &connection->parse.request;
+
+    if (connection->begun)
+        return;
+    connection->begun = true;
+    *exchange = (struct http_exchange){
+        .method = request->method,
+        .target = request->target,
+        .path = request->target,
+        .headers = request->headers,
+        .headers_count = request->headers ? request->headers_count : 0,
+        .body_bytes_max = connection->server->options.max_body_bytes,
+        .deadline_ms = deadline_in(connection->server->options.reply_timeout_ms),
+        .connection = connection,
+    };
+    (void)text_cut(request->target, '?', &exchange->path, &exchange->query);
+    memcpy(exchange->peer, connection->peer, sizeof(exchange->peer));
+    arena_init(&exchange->arena, 0);
+    buf_init(&exchange->extra_headers, 0);
+    if (is_sane_id(request->request_id))
+        memcpy(exchange->request_id, request->request_id.ptr, request->request_id.len);
+    else
+        id_format(ID_REQUEST, uuid_new(), exchange->request_id);
+}
+
+static void end_exchange(struct http_connection *connection)
+{
+    struct http_exchange *exchange = &connection->exchange;
+
+    if (!connection->begun)
+        return;
+    connection->begun = false;
+    if (exchange->charged > 0) {
+        budget_give(&connection->server->held, exchange->charged);
+        if (exchange->share)
+            budget_give(exchange->share, exchange->charged);
+    }
+    if (exchange->on_end)
+        exchange->on_end(exchange);
+    arena_deinit(&exchange->arena);
+    buf_deinit(&exchange->extra_headers);
+}
+
+/* Shows the application the head. Returns 0, CONNECTION_ANSWERED, or an error with parse.status. */
+static int show_head(struct http_connection *connection, int64_t deadline_ms, struct error *err)
+{
+    struct http_exchange *exchange = &connection->exchange;
+    const struct http_server_options *options = &connection->server->options;
+
+    begin_exchange(connection);
+    exchange->deadline_ms = deadline_ms;
+    if (!options->head)
+        return 0;
+    http_connection_waits(connection, WAITING_NOTHING); /* it is our turn */
+    options->head(exchange, options->arg);
+    http_connection_waits(connection, WAITING_REST);
+    if (exchange->status != 0)
+        return CONNECTION_ANSWERED;
+    return http_parse_limit_body(&connection->parse, exchange->body_bytes_max, err);
+}
+
+static int take_room(struct budget *budget, size_t bytes, int64_t deadline_ms,
+                     struct http_connection *connection, struct error *err)
+{
+    int r = budget_take(budget, bytes, deadline_ms, err);
+
+    if (r == -E_TIMEOUT)
+        return http_parse_refuse(&connection->parse, 503,
+                                 "there is no room for the body at the moment: too many bytes of "
+                                 "requests are being held; try again",
+                                 err);
+    return r;
+}
+
+/* Charges what the body takes, of its sender's share first, so that who waits for that holds
+ * nothing of what all share. */
+static int charge_body(struct http_connection *connection, struct error *err)
+{
+    struct http_exchange *exchange = &connection->exchange;
+    struct http_server *server = connection->server;
+    size_t bytes = http_parse_body_bytes(&connection->parse);
+    size_t more = bytes > exchange->charged ? bytes - exchange->charged : 0;
+    int64_t deadline_ms = deadline_in(server->options.body_room_timeout_ms);
+    int r;
+
+    if (more == 0)
+        return 0;
+    if (exchange->share) {
+        r = take_room(exchange->share, more, deadline_ms, connection, err);
+        if (r < 0)
+            return r;
+    }
+    r = take_room(&server->held, more, deadline_ms, connection, err);
+    if (r < 0 && exchange->share)
+        budget_give(exchange->share, more);
+    if (r == 0)
+        exchange->charged += more;
+    return r;
 }
 
 static int send_continue(struct http_connection *connection, struct error *err)
@@ -151,9 +273,15 @@ static int read_rest(struct http_connection *connection, size_t received, struct
             return r;
         if (!http_parse_begun(parse))
             return HTTP_PARSE_MORE;
+        if (http_parse_awaits_body(parse)) {
+            r = connection->begun ? 0 : show_head(connection, deadline_ms, err);
+            if (r == 0)
+                r = charge_body(connection, err);
+            if (r != 0)
+                return r;
+        }
         if (!continued && http_parse_wants_continue(parse)) {
             continued = true;
-            connection->exchange.deadline_ms = deadline_ms;
             r = send_continue(connection, err);
             if (r < 0)
                 return r;
@@ -188,56 +316,14 @@ static int read_request(struct http_connection *connection, struct error *err)
 
         if (!http_parse_begun(&connection->parse))
             r = await_request(connection, &received, err);
-        if (r == 0)
+        if (r == 0) {
+            http_connection_waits(connection, WAITING_REST);
             r = read_rest(connection, received, err);
+            http_connection_waits(connection, WAITING_NOTHING);
+        }
         if (r != HTTP_PARSE_MORE)
             return r;
     }
-}
-
-/* ---- one exchange ---- */
-
-static bool is_sane_id(struct text id)
-{
-    for (size_t i = 0; i < id.len; i++) {
-        char c = id.ptr[i];
-
-        if ((c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '_' &&
-            c != '-')
-            return false;
-    }
-    return id.len > 0 && id.len <= REQUEST_ID_MAX;
-}
-
-static void begin_exchange(struct http_connection *connection)
-{
-    struct http_exchange *exchange = &connection->exchange;
-    const struct http_request *request = &connection->parse.request;
-
-    *exchange = (struct http_exchange){
-        .method = request->method,
-        .target = request->target,
-        .path = request->target,
-        .headers = request->headers,
-        .headers_count = request->headers ? request->headers_count : 0,
-        .body = request->body,
-        .deadline_ms = deadline_in(connection->server->options.reply_timeout_ms),
-        .connection = connection,
-    };
-    (void)text_cut(request->target, '?', &exchange->path, &exchange->query);
-    memcpy(exchange->peer, connection->peer, sizeof(exchange->peer));
-    arena_init(&exchange->arena, 0);
-    buf_init(&exchange->extra_headers, 0);
-    if (is_sane_id(request->request_id))
-        memcpy(exchange->request_id, request->request_id.ptr, request->request_id.len);
-    else
-        id_format(ID_REQUEST, uuid_new(), exchange->request_id);
-}
-
-static void end_exchange(struct http_connection *connection)
-{
-    arena_deinit(&connection->exchange.arena);
-    buf_deinit(&connection->exchange.extra_headers);
 }
 
 /* Tells the client why its request is refused. */
@@ -249,10 +335,12 @@ static void refuse(struct http_connection *connection, const struct error *err)
     log_debug("request refused", LOG_STR("peer", connection->peer),
               LOG_INT("status", connection->parse.status), LOG_STR("why", err->text));
     begin_exchange(connection);
+    buf_reset(&connection->exchange.extra_headers);
     connection->closing = true;
     connection->exchange.deadline_ms = deadline_in(server->options.linger_timeout_ms);
+    if (connection->parse.status == 503)
+        http_add_header(&connection->exchange, "Retry-After", TEXT("1"));
     (void)http_reply_error(&connection->exchange, connection->parse.status, err->text);
-    end_exchange(connection);
 }
 
 static void handle(struct http_connection *connection)
@@ -262,12 +350,20 @@ static void handle(struct http_connection *connection)
 
     server->stats.requests++;
     begin_exchange(connection);
+    exchange->body = connection->parse.request.body;
+    exchange->deadline_ms = deadline_in(server->options.reply_timeout_ms);
+    if (connection->spare && !server->options.spare(exchange)) {
+        connection->parse.status = 503;
+        refuse(connection, &(struct error){.text = "the server has no place for more connections"});
+        return;
+    }
     server->options.handler(exchange, server->options.arg);
-    if (exchange->status == 0 && !connection->broken)
+    if (exchange->status == 0 && !connection->broken) {
+        buf_reset(&exchange->extra_headers);
         (void)http_reply_error(exchange, 500, "the request was not answered");
+    }
     if (exchange->streaming) /* never ended: the client must not take it for whole */
         connection->broken = true;
-    end_exchange(connection);
 }
 
 /* ---- the life of a connection ---- */
@@ -301,11 +397,12 @@ static bool serve_one(struct http_connection *connection)
         refuse(connection, &err);
     else if (r == 0)
         handle(connection);
-    else
+    end_exchange(connection);
+    if (r < 0 ? connection->parse.status == 0 : r != 0 && r != CONNECTION_ANSWERED)
         return false;
     if (connection->broken)
         return false;
-    if (connection->closing || connection->server->draining) {
+    if (connection->closing || connection->spare || connection->server->draining) {
         linger(connection);
         return false;
     }
@@ -318,9 +415,11 @@ void http_connection_run(void *arg)
     struct http_connection *connection = arg;
     struct http_server *server = connection->server;
 
-    for (size_t served = 1; serve_one(connection); served++)
-        if (served % REQUESTS_PER_YIELD == 0 || http_parse_begun(&connection->parse))
+    while (serve_one(connection)) {
+        connection->served++;
+        if (connection->served % REQUESTS_PER_YIELD == 0 || http_parse_begun(&connection->parse))
             fiber_yield();
+    }
     http_parse_deinit(&connection->parse);
     io_close(&connection->fd);
     list_remove(&connection->link);

@@ -5,12 +5,22 @@
 
 #include "shared/base/compiler.h"
 #include "shared/base/list.h"
+#include "shared/fiber/budget.h"
 #include "shared/fiber/cond.h"
 #include "shared/http_server/http_server.h"
 #include "shared/http_server/parse.h"
 
 struct error;
 struct fiber;
+
+/* What a connection waits for from its client. Those that wait are on a list each, the longest
+ * waiting first: who gives way when a further client comes (server.c). */
+enum http_waiting {
+    WAITING_FIRST, /* the first byte of the first request */
+    WAITING_NEXT,  /* the first byte of a further one */
+    WAITING_REST,  /* the rest of a request */
+    WAITING_NOTHING,
+};
 
 struct http_server {
     struct http_server_options options; /* with the defaults filled in */
@@ -20,16 +30,23 @@ struct http_server {
     struct fiber *acceptor;
     bool draining;
     struct list connections;
-    struct cond ended; /* a connection has ended */
+    struct list waiting[WAITING_NOTHING]; /* the connections that wait, by what for */
+    struct cond ended;                    /* a connection has ended */
+    struct budget held;                   /* bytes of bodies */
     struct http_server_stats stats;
 };
 
 struct http_connection {
     struct list link;
+    struct list waiting; /* in server->waiting */
+    int64_t waiting_since_ms;
+    uint64_t served; /* requests */
+    bool spare;      /* over the limit of connections: for what options.spare says only */
     struct http_server *server;
     struct fiber *fiber;
     int fd;
     bool idle;     /* waits for a request of which nothing has come */
+    bool begun;    /* the exchange has */
     bool closing;  /* the reply said Connection: close */
     bool broken;   /* a write failed, a reply was cut or aborted: nothing more can be sent */
     bool chunked;  /* the reply in work is */
@@ -43,6 +60,9 @@ struct http_connection {
 /* Serves the connection until it ends, then frees it; a fiber's function, `arg` is the connection.
  * */
 SUSPENDS void http_connection_run(void *arg);
+
+/* Puts it on the list of those that wait for this, or on none. */
+void http_connection_waits(struct http_connection *connection, enum http_waiting what);
 
 /* Ask an idle connection to end; what it has received already it still answers. */
 void http_connection_end_idle(struct http_connection *connection);

@@ -14,6 +14,7 @@
 #include "shared/base/text.h"
 #include "shared/io/io.h"
 
+struct budget;
 struct error;
 struct http_server;
 
@@ -42,21 +43,33 @@ struct http_exchange {
     const struct http_field *headers;
     size_t headers_count;
     struct text body;
+    size_t body_bytes_max; /* of this request: see http_head_fn */
+    struct budget *share;  /* the same; NULL: none */
     char peer[ADDRESS_TEXT_SIZE];
     struct arena arena;                       /* of this request */
     int64_t deadline_ms;                      /* of the whole request */
     struct text params[HTTP_PATH_PARAMS_MAX]; /* what {…} of the route matched, decoded */
     char request_id[48]; /* x-request-id of the reply: taken from the request when it is sane */
+    void *user;          /* the application's */
+    void (*on_end)(struct http_exchange *exchange); /* called last, whatever came of it; or NULL */
 
     struct http_connection *connection; /* the server's */
     struct buf extra_headers;
-    int status; /* of the reply, 0 until it is begun */
+    size_t charged; /* bytes of the body, in the server's budget and in the share */
+    int status;     /* of the reply, 0 until it is begun */
     bool streaming;
 };
 
 /* Handles one request in the connection's fiber: it must reply exactly once (http_reply, or
  * http_stream_begin … http_stream_end). When it does not, the server replies 500. */
 typedef void (*http_handler_fn)(struct http_exchange *exchange, void *arg);
+
+/* Looks at a request whose head has come and whose body has not, before "100 Continue" is sent
+ * and before memory is taken for the body. It may reply, as when the sender may not send: then
+ * the body is not read, and the connection is closed. It may lower exchange->body_bytes_max
+ * (413), and name a budget of the sender's group in exchange->share. A request whose body came
+ * along with its head goes to the handler at once, so that must look at all of this, too. */
+typedef void (*http_head_fn)(struct http_exchange *exchange, void *arg);
 
 /* Writes the body of an error that the server itself raises (400, 408, 413, 414, 431, 503, …) in
  * the application's format: append to `body`, return its content type. NULL: text/plain. */
@@ -66,15 +79,22 @@ struct http_server_options {
     const char *host; /* numeric address or unix path; required */
     int port;         /* 0: any free one */
     http_handler_fn handler;
+    http_head_fn head; /* NULL: bodies are read whoever sends them */
     void *arg;
     http_error_fn error_body;
+    /* Which requests are served on the few connections that are taken beyond max_connections,
+     * such as health checks; others get 503 there. NULL: there are no such connections. */
+    bool (*spare)(const struct http_exchange *exchange);
 
-    size_t max_connections;        /* default 10 000; further ones wait in the backlog */
+    size_t max_connections;        /* default 10 000; further ones: see server.c */
+    size_t max_held_bytes;         /* of all bodies together; default 128 MiB; 503 */
     size_t max_request_line_bytes; /* default 8 KiB; 414 */
     size_t max_header_bytes;       /* default 32 KiB; 431 */
     size_t max_headers;            /* default 100; 431 */
     size_t max_body_bytes;         /* default 4 MiB; 413 */
+    int64_t first_byte_timeout_ms; /* of a new connection to its first byte; default 10 000, or idle */
     int64_t request_timeout_ms;    /* first byte to the last of the request; default 30 000; 408 */
+    int64_t body_room_timeout_ms;  /* waiting for room for a body; default 2 000; 503 */
     int64_t reply_timeout_ms;      /* handler and writing the reply; default 120 000 */
     int64_t idle_timeout_ms;       /* between requests; default 75 000 */
     int64_t linger_timeout_ms;     /* draining input after an early error reply; default 1 000 */
@@ -145,6 +165,7 @@ struct http_server_stats {
     size_t connections;
     uint64_t accepted;
     uint64_t requests;
+    uint64_t evicted; /* closed to make room for another client */
     uint64_t refused; /* malformed, too large, too slow */
 };
 void http_server_stats_get(const struct http_server *server, struct http_server_stats *out);

@@ -48,8 +48,7 @@ static int refuse_large(struct http_parse *parse, struct error *err)
 {
     parse->state = HTTP_PARSE_REFUSED;
     parse->status = 413;
-    return error_set(err, E_LIMIT, "request body is larger than %zu bytes",
-                     parse->limits->body_bytes);
+    return error_set(err, E_LIMIT, "request body is larger than %zu bytes", parse->body_bytes_max);
 }
 
 static int on_url(struct http_parser *parser, const char *at, size_t len)
@@ -254,6 +253,7 @@ static int take_head(struct http_parse *parse, struct error *err)
     }
     /* Room for what follows is made before fields point into the input. */
     parse->head_bytes = parse->at = parse->scan.at;
+    parse->body_bytes_max = parse->limits->body_bytes;
     if (parse->head_bytes + BODY_ROOM_BYTES >= parse->input.size &&
         !buf_reserve(&parse->input, BODY_ROOM_BYTES))
         return refuse(parse, 503, "no memory for the request", err);
@@ -331,7 +331,7 @@ static int take_chunk_line(struct http_parse *parse, struct error *err)
     parse->at += *i + 1;
     parse->chunk_line_at = 0;
     parse->left = parse->work->parser.content_length;
-    if (parse->left > parse->limits->body_bytes - parse->body.len)
+    if (parse->left > parse->body_bytes_max - parse->body.len)
         return refuse_large(parse, err);
     parse->last_chunk = parse->left == 0;
     parse->state = parse->last_chunk ? HTTP_PARSE_CHUNK_END : HTTP_PARSE_CHUNK_DATA;
@@ -491,6 +491,53 @@ static void reset(struct http_parse *parse)
     parse->request = (struct http_request){0};
     parse->head_bytes = parse->at = 0;
     parse->left = 0;
+}
+
+bool http_parse_awaits_body(const struct http_parse *parse)
+{
+    switch (parse->state) {
+    case HTTP_PARSE_BODY_IN_PLACE:
+    case HTTP_PARSE_BODY_APART:
+    case HTTP_PARSE_CHUNK_LINE:
+    case HTTP_PARSE_CHUNK_DATA:
+    case HTTP_PARSE_CHUNK_END:
+        return true;
+    case HTTP_PARSE_HEAD:
+    case HTTP_PARSE_DONE:
+    case HTTP_PARSE_REFUSED:
+        break;
+    }
+    return false;
+}
+
+static bool has_length(const struct http_parse *parse)
+{
+    return parse->state == HTTP_PARSE_BODY_IN_PLACE || parse->state == HTTP_PARSE_BODY_APART;
+}
+
+int http_parse_limit_body(struct http_parse *parse, size_t bytes_max, struct error *err)
+{
+    ASSERT(http_parse_awaits_body(parse));
+    if (bytes_max >= parse->body_bytes_max)
+        return 0;
+    parse->body_bytes_max = bytes_max;
+    if (has_length(parse) ? parse->left > bytes_max : parse->body.len + parse->left > bytes_max)
+        return refuse_large(parse, err);
+    return 0;
+}
+
+size_t http_parse_body_bytes(const struct http_parse *parse)
+{
+    if (parse->state == HTTP_PARSE_BODY_APART)
+        return (size_t)parse->left;
+    return parse->body.size;
+}
+
+int http_parse_refuse(struct http_parse *parse, int status, const char *why, struct error *err)
+{
+    parse->state = HTTP_PARSE_REFUSED;
+    parse->status = status;
+    return error_set(err, E_LIMIT, "%s", why);
 }
 
 struct text http_parse_behind(const struct http_parse *parse)

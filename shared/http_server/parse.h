@@ -58,9 +58,10 @@ struct http_parse {
     struct buf input; /* from the first byte of the request on; stays in place behind a head */
     struct buf body;
     size_t head_bytes;
-    size_t at;            /* bytes of the input that are dealt with */
-    uint64_t left;        /* bytes of the body or of the chunk still to come */
-    size_t chunk_line_at; /* bytes of the chunk's size line that are looked at */
+    size_t at;             /* bytes of the input that are dealt with */
+    size_t body_bytes_max; /* of this request; the limits' unless it was lowered */
+    uint64_t left;         /* bytes of the body or of the chunk still to come */
+    size_t chunk_line_at;  /* bytes of the chunk's size line that are looked at */
     bool last_chunk;
     struct http_parse_work *work; /* http-parser's state and the fields, while there is a head */
     struct http_request request;
@@ -85,6 +86,20 @@ bool http_parse_begun(const struct http_parse *parse);
 
 /* Whether the client waits for "100 Continue": the head is complete and nothing came after it. */
 bool http_parse_wants_continue(const struct http_parse *parse);
+
+/* The head is there and the body is not (complete). */
+bool http_parse_awaits_body(const struct http_parse *parse);
+
+/* Lowers the limit of this body, whose head is there. Returns 0, or -E_LIMIT as http_parse_advance
+ * when the body is known to be larger. */
+MUSTCHECK int http_parse_limit_body(struct http_parse *parse, size_t bytes_max, struct error *err);
+
+/* How much memory the body takes beside the head's: all of it, where its length is known, else what
+ * has come. */
+size_t http_parse_body_bytes(const struct http_parse *parse);
+
+/* Refuse the request for a reason of the caller's. Returns -E_LIMIT. */
+int http_parse_refuse(struct http_parse *parse, int status, const char *why, struct error *err);
 
 /* What came behind the complete request, and how much of it was taken elsewhere. */
 struct text http_parse_behind(const struct http_parse *parse);

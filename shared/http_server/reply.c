@@ -138,7 +138,8 @@ static void begin_head(struct http_exchange *exchange, int status, const char *c
     ASSERT(status >= 200 && status <= 599);
     ASSERT(!content_type || is_one_line(text_of(content_type)));
     exchange->status = status;
-    if (!request->keep_alive || connection->server->draining)
+    if (!request->keep_alive || connection->server->draining ||
+        http_parse_awaits_body(&connection->parse))
         connection->closing = true;
 
     buf_init(head, HEAD_BYTES + EXTRA_HEADERS_BYTES);
@@ -209,7 +210,8 @@ int http_reply_error(struct http_exchange *exchange, int status, const char *mes
     CLEANUP(buf_deinit) struct buf body;
 
     buf_init(&body, 0);
-    buf_reset(&exchange->extra_headers);
+    if (exchange->extra_headers.failed)
+        buf_reset(&exchange->extra_headers);
     if (error_body) {
         content_type = error_body(status, message, &body);
     } else {

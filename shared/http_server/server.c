@@ -1,8 +1,12 @@
 /* The server: listens, accepts, and ends.
  *
- * One fiber accepts. At the limit of connections it waits until one ends, and further clients stay
- * in the kernel's backlog; out of descriptors it pauses a little, since what is free a moment later
- * nobody announces.
+ * One fiber accepts. At the limit of connections, one that waits for its client gives way to the
+ * new one: first those that never said anything, the longest silent first; then those whose request
+ * does not come to its end (for a second and more); then those between requests. So a client that
+ * opens connections and keeps silent takes the places of its own kind, and nobody waits for it.
+ * Where all are at work, further clients stay in the kernel's backlog until one ends, but for a few
+ * spare places, where health checks are answered. Out of descriptors the fiber pauses a little,
+ * since what is free a moment later nobody announces.
  *
  * http_server_close: the acceptor is cancelled, idle connections see an end of input, the others
  * finish what they do; at the deadline they are cancelled. It returns when the last fiber is gone.
@@ -19,6 +23,47 @@
 
 #define BACKLOG         1024
 #define ACCEPT_PAUSE_MS 50
+#define FULL_PAUSE_MS   100  /* until those that wait are looked at again */
+#define SLOW_REQUEST_MS 1000 /* a request that takes longer to arrive may be given up for others */
+#define SPARE_PLACES    16
+
+void http_connection_waits(struct http_connection *connection, enum http_waiting what)
+{
+    list_remove(&connection->waiting);
+    connection->waiting_since_ms = clock_ms();
+    if (what != WAITING_NOTHING)
+        list_add(&connection->server->waiting[what], &connection->waiting);
+}
+
+/* The connection that has waited longest, if that is at least so long; NULL: none. */
+static struct http_connection *longest_waiting(struct http_server *server, enum http_waiting what,
+                                               int64_t least_ms)
+{
+    struct list *list = &server->waiting[what];
+    struct http_connection *first;
+
+    if (list_empty(list))
+        return NULL;
+    first = CONTAINER_OF(list->next, struct http_connection, waiting);
+    return clock_ms() - first->waiting_since_ms >= least_ms ? first : NULL;
+}
+
+/* Ends one that waits for its client. False: there is none. */
+static bool make_room(struct http_server *server)
+{
+    struct http_connection *victim = longest_waiting(server, WAITING_FIRST, 0);
+
+    if (!victim)
+        victim = longest_waiting(server, WAITING_REST, SLOW_REQUEST_MS);
+    if (!victim)
+        victim = longest_waiting(server, WAITING_NEXT, 0);
+    if (!victim)
+        return false;
+    http_connection_waits(victim, WAITING_NOTHING);
+    server->stats.evicted++;
+    fiber_cancel(victim->fiber);
+    return true;
+}
 
 static void start_connection(struct http_server *server, int fd, const struct address *peer)
 {
@@ -29,27 +74,44 @@ static void start_connection(struct http_server *server, int fd, const struct ad
     address_format(peer, connection->peer);
     http_parse_init(&connection->parse, &server->limits);
     list_add(&server->connections, &connection->link);
+    list_init(&connection->waiting);
+    connection->spare = server->stats.connections >= server->options.max_connections;
     server->stats.connections++;
     server->stats.accepted++;
     connection->fiber = fiber_spawn("http connection", http_connection_run, connection);
 }
 
+/* One that was cancelled ends within a turn of the loop. */
+static void await_end(struct http_server *server)
+{
+    (void)!cond_wait(&server->ended, deadline_in(FULL_PAUSE_MS), NULL);
+}
+
 /* Returns 0, or -E_CANCELED when the server is closing. */
 static int accept_one(struct http_server *server, struct error *err)
 {
+    size_t places = server->options.max_connections + (server->options.spare ? SPARE_PLACES : 0);
     struct address peer;
     int fd;
-    int r;
+    int r = io_wait(server->fd, IO_READ, DEADLINE_NONE, err);
 
-    while (server->stats.connections >= server->options.max_connections) {
-        r = cond_wait(&server->ended, DEADLINE_NONE, err);
-        if (r < 0)
-            return r;
+    while (r == 0 && server->stats.connections >= places) {
+        if (!make_room(server))
+            r = cond_wait(&server->ended, deadline_in(FULL_PAUSE_MS), err);
+        else
+            await_end(server);
+        r = r == -E_TIMEOUT ? 0 : r;
+        if (fiber_canceled())
+            return error_set(err, E_CANCELED, "the server is closing");
     }
-    r = io_accept(server->fd, DEADLINE_NONE, &fd, &peer, err);
     if (r == 0)
-        start_connection(server, fd, &peer);
-    return r;
+        r = io_accept(server->fd, DEADLINE_NONE, &fd, &peer, err);
+    if (r != 0)
+        return r;
+    if (server->stats.connections >= server->options.max_connections && make_room(server))
+        await_end(server);
+    start_connection(server, fd, &peer);
+    return 0;
 }
 
 static void accept_run(void *arg)
@@ -87,9 +149,13 @@ static void fill_defaults(struct http_server_options *options)
     options->max_header_bytes = or_default(options->max_header_bytes, 32 << 10);
     options->max_headers = or_default(options->max_headers, 100);
     options->max_body_bytes = or_default(options->max_body_bytes, 4 << 20);
+    options->max_held_bytes = or_default(options->max_held_bytes, 128 << 20);
+    options->body_room_timeout_ms = or_default_ms(options->body_room_timeout_ms, 2000);
     options->request_timeout_ms = or_default_ms(options->request_timeout_ms, 30000);
     options->reply_timeout_ms = or_default_ms(options->reply_timeout_ms, 120000);
     options->idle_timeout_ms = or_default_ms(options->idle_timeout_ms, 75000);
+    options->first_byte_timeout_ms =
+        or_default_ms(options->first_byte_timeout_ms, deadline_min(10000, options->idle_timeout_ms));
     options->linger_timeout_ms = or_default_ms(options->linger_timeout_ms, 1000);
 }
 
@@ -121,7 +187,10 @@ int http_server_open(const struct http_server_options *options, struct http_serv
     server->fd = fd;
     server->port = io_local_port(fd);
     list_init(&server->connections);
+    for (size_t i = 0; i < ARRAY_LENGTH(server->waiting); i++)
+        list_init(&server->waiting[i]);
     cond_init(&server->ended);
+    budget_init(&server->held, server->options.max_held_bytes);
     server->acceptor = fiber_start("http accept", accept_run, server);
     *out = server;
     return 0;
