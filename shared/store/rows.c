@@ -84,6 +84,7 @@ struct page_plan page_plan(const struct page *page)
 
     ASSERT(page->limit >= 1 && page->limit <= PAGE_LIMIT_MAX);
     plan.limit = page->limit + 1;
+    plan.bytes = page->bytes_max > 0 ? page->bytes_max : PAGE_BYTES_MAX;
     memset(plan.high.bytes, 0xff, sizeof(plan.high.bytes));
     if (page->ascending) {
         plan.low_given = !uuid_is_zero(after);
@@ -159,14 +160,14 @@ int rows_read(struct arena *arena, const struct row_kind *kind, const struct pg_
     struct rows rows = {.count = (size_t)pg_rows(result)};
     int r;
 
-    rows.has_more = plan && rows.count >= (size_t)plan->limit;
-    if (rows.has_more)
+    if (plan && rows.count >= (size_t)plan->limit)
         rows.count = (size_t)plan->limit - 1;
     r = rows_alloc(arena, rows.count, kind->size, &rows.items, err);
     for (size_t i = 0; r == 0 && i < rows.count; i++) {
         struct row row = row_at(result, (int)i, arena);
 
         r = kind->read(&row, (char *)rows.items + place(plan, rows.count, i) * kind->size, err);
+        rows.has_more = r == 0 && plan && (size_t)row_int(&row) > rows.count;
     }
     if (r == 0)
         *out = rows;

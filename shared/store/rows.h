@@ -61,8 +61,8 @@ struct rows {
 
 struct page_plan;
 
-/* All rows of a result as items; with a plan (may be NULL) those of its page, in its order. Returns
- * 0, or -E_LIMIT. */
+/* All rows of a result as items; with a plan (may be NULL) those of its page, in its order, which
+ * SQL_PAGE gave. Returns 0, or -E_LIMIT. */
 MUSTCHECK int rows_read(struct arena *arena, const struct row_kind *kind,
                         const struct pg_result *result, const struct page_plan *plan,
                         struct rows *out, struct error *err);
@@ -93,6 +93,7 @@ struct page_plan {
     bool ascending;
     bool reversed;
     int limit; /* one more than asked for, to know whether there is more */
+    int64_t bytes;
     bool low_given;
     bool high_given;
     struct uuid low; /* exclusive bounds; the least and the greatest id where none is given */
@@ -100,3 +101,36 @@ struct page_plan {
 };
 
 struct page_plan page_plan(const struct page *page);
+
+/* A page, cut by `limit` and `bytes` (plan.limit, plan.bytes). `source` is what stands behind FROM
+ * up to its conditions, with `alias` as the name of the table; `columns` are what a row_kind reads.
+ * The last column tells rows_page how many rows there were before the cut.
+ *
+ * Sizes are asked before anything is fetched, in two steps. What the rows take on disk is known
+ * without reading them, and bounds what is read at all: compression makes a text up to about 80
+ * times smaller, so for a page of 4 MiB at most 340 MB pass through a statement that somebody
+ * prepares for it, and then not beyond. What is left is measured as it will be sent. The first row
+ * is always given, or nobody could go on behind it. */
+/* clang-format off */
+#define SQL_PAGE(columns, alias, source, order, limit, bytes, stored, sent) \
+    "SELECT " columns ", " alias ".page_rows" \
+    " FROM (" \
+    "    SELECT " alias ".*, sum(" sent ") OVER w AS page_sent, row_number() OVER w AS page_place" \
+    "    FROM (" \
+    "        SELECT " alias ".*, sum(" stored ") OVER v AS page_stored," \
+    "            row_number() OVER v AS page_at, count(*) OVER () AS page_rows" \
+    "        FROM (" \
+    "            SELECT " alias ".*" \
+    "            FROM " source \
+    "            ORDER BY " order \
+    "            LIMIT " limit ") " alias \
+    "        WINDOW v AS (ORDER BY " order " ROWS UNBOUNDED PRECEDING)) " alias \
+    "    WHERE " alias ".page_stored <= " bytes " OR " alias ".page_at = 1" \
+    "    WINDOW w AS (ORDER BY " order " ROWS UNBOUNDED PRECEDING)) " alias \
+    " WHERE " alias ".page_sent <= " bytes " OR " alias ".page_place = 1" \
+    " ORDER BY " order
+/* clang-format on */
+
+/* What a column takes on disk, and as text; 0 for NULL. */
+#define SQL_STORED(column) "coalesce(pg_column_size(" column "), 0)"
+#define SQL_SENT(column)   "coalesce(octet_length(" column "::text), 0)"

@@ -58,6 +58,7 @@ enum store_condition {
 };
 
 #define PAGE_LIMIT_MAX 10000
+#define PAGE_BYTES_MAX ((int64_t)32 << 20)
 
 /* A page of a list, as the API's query has it. `after` and `before` are ids of elements (zero: not
  * given). With `before` alone the page holds the elements nearest before it, in the asked order. */
@@ -66,4 +67,6 @@ struct page {
     bool ascending; /* false: newest first */
     struct uuid after;
     struct uuid before;
+    int64_t bytes_max; /* of what its elements hold, the first excepted: then it ends, and has more.
+                          0: PAGE_BYTES_MAX */
 };

@@ -107,15 +107,24 @@ int agents_get_version(const struct store *store, struct uuid id, int64_t versio
 }
 
 /* clang-format off */
-static const struct pg_statement agent_list_versions = {
-    .name = "agent_list_versions",
-    .sql =
-        AGENT_VERSIONS " BETWEEN $3 AND $4"
-        " ORDER BY v.version"
-        " LIMIT " SQL_STRING(AGENT_VERSIONS_MAX),
-    .types = "uuii",
-};
+#define AGENT_VERSION_LIST(direction) \
+    SQL_PAGE("v.id, v.version, NULL, v.spec, v.created_at, v.updated_at", "v", \
+        "(" \
+        "    SELECT a.id, v.version, v.spec," \
+        "        " SQL_SECONDS("a.created_at") " AS created_at," \
+        "        " SQL_SECONDS("v.created_at") " AS updated_at" \
+        "    FROM agents a" \
+        "    JOIN agent_versions v ON v.agent_id = a.id" \
+        "    WHERE a.id = $1" \
+        "      AND a.tenant_id = $2" \
+        "      AND v.version BETWEEN $3 AND $4) v", \
+        "v.version " direction, "$5", "$6", SQL_STORED("v.spec"), SQL_SENT("v.spec"))
 /* clang-format on */
+
+static const struct pg_statement version_list_up = {"agent_version_list_up",
+                                                    AGENT_VERSION_LIST("ASC"), "uuiiii"};
+static const struct pg_statement version_list_down = {"agent_version_list_down",
+                                                      AGENT_VERSION_LIST("DESC"), "uuiiii"};
 
 static int list(const struct store *store, const struct pg_query *query,
                 const struct page_plan *plan, struct agent_list *out, struct error *err)
@@ -129,35 +138,38 @@ static int list(const struct store *store, const struct pg_query *query,
 }
 
 int agents_list_versions(const struct store *store, struct uuid id, int64_t from, int64_t to,
-                         struct agent_list *out, struct error *err)
+                         const struct page *page, struct agent_list *out, struct error *err)
 {
-    struct pg_value values[4] = {pg_uuid(id), pg_uuid(store->tenant), pg_int(from), pg_int(to)};
+    struct page_plan plan = page_plan(page);
+    struct pg_value values[6] = {pg_uuid(id), pg_uuid(store->tenant), pg_int(from),
+                                 pg_int(to),  pg_int(plan.limit),     pg_int(plan.bytes)};
+    struct pg_query query = {plan.ascending ? &version_list_up : &version_list_down, values};
 
-    ASSERT(to - from < AGENT_VERSIONS_MAX);
-    return list(store, &(struct pg_query){&agent_list_versions, values}, NULL, out, err);
+    return list(store, &query, &plan, out, err);
 }
 
 /* clang-format off */
 #define AGENT_LIST(direction) \
-    "SELECT " AGENT_COLUMNS \
-    " FROM agents" \
-    " WHERE tenant_id = $1" \
-    "   AND deleted_at IS NULL" \
-    "   AND id > $2" \
-    "   AND id < $3" \
-    " ORDER BY id " direction \
-    " LIMIT $4"
+    SQL_PAGE(AGENT_COLUMNS, "agents", \
+        "agents" \
+        " WHERE tenant_id = $1" \
+        "   AND deleted_at IS NULL" \
+        "   AND id > $2" \
+        "   AND id < $3", \
+        "id " direction, "$4", "$5", \
+        SQL_STORED("spec"), \
+        SQL_SENT("spec"))
 /* clang-format on */
 
-static const struct pg_statement agent_list_up = {"agent_list_up", AGENT_LIST("ASC"), "uuui"};
-static const struct pg_statement agent_list_down = {"agent_list_down", AGENT_LIST("DESC"), "uuui"};
+static const struct pg_statement agent_list_up = {"agent_list_up", AGENT_LIST("ASC"), "uuuii"};
+static const struct pg_statement agent_list_down = {"agent_list_down", AGENT_LIST("DESC"), "uuuii"};
 
 int agents_list(const struct store *store, const struct page *page, struct agent_list *out,
                 struct error *err)
 {
     struct page_plan plan = page_plan(page);
-    struct pg_value values[4] = {pg_uuid(store->tenant), pg_uuid(plan.low), pg_uuid(plan.high),
-                                 pg_int(plan.limit)};
+    struct pg_value values[5] = {pg_uuid(store->tenant), pg_uuid(plan.low), pg_uuid(plan.high),
+                                 pg_int(plan.limit), pg_int(plan.bytes)};
     struct pg_query query = {plan.ascending ? &agent_list_up : &agent_list_down, values};
 
     return list(store, &query, &plan, out, err);

@@ -44,11 +44,12 @@ SUSPENDS MUSTCHECK int agents_get(const struct store *store, struct uuid id, str
 SUSPENDS MUSTCHECK int agents_get_version(const struct store *store, struct uuid id,
                                           int64_t version, struct agent *out, struct error *err);
 
-/* The versions `from` to `to` (100 at most) that there are, as agents_get_version gives them, the
- * least first. An agent that does not exist has none. */
-#define AGENT_VERSIONS_MAX 100
+/* The versions `from` to `to` that there are, as agents_get_version gives them, in the order and
+ * within the limits of the page, whose cursors are not looked at. An agent that does not exist has
+ * none. */
 SUSPENDS MUSTCHECK int agents_list_versions(const struct store *store, struct uuid id, int64_t from,
-                                            int64_t to, struct agent_list *out, struct error *err);
+                                            int64_t to, const struct page *page,
+                                            struct agent_list *out, struct error *err);
 
 /* In order of creation (of ids). A cursor need not exist any more. */
 SUSPENDS MUSTCHECK int agents_list(const struct store *store, const struct page *page,

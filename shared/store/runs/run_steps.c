@@ -102,19 +102,20 @@ static int cursor_seq(const struct store *store, struct uuid run, struct uuid id
 
 /* clang-format off */
 #define STEP_LIST(direction) \
-    "SELECT " STEP_COLUMNS \
-    " FROM run_steps s" \
-    " WHERE s.run_id = $1" \
-    "   AND s.tenant_id = $2" \
-    "   AND s.seq > $3" \
-    "   AND s.seq < $4" \
-    " ORDER BY s.seq " direction \
-    " LIMIT $5"
+    SQL_PAGE(STEP_COLUMNS, "s", \
+        "run_steps s" \
+        " WHERE s.run_id = $1" \
+        "   AND s.tenant_id = $2" \
+        "   AND s.seq > $3" \
+        "   AND s.seq < $4", \
+        "s.seq " direction, "$5", "$6", \
+        SQL_STORED("s.tool_calls"), \
+        SQL_SENT("s.tool_calls"))
 /* clang-format on */
 
-static const struct pg_statement step_list_up = {"run_step_list_up", STEP_LIST("ASC"), "uuiii"};
+static const struct pg_statement step_list_up = {"run_step_list_up", STEP_LIST("ASC"), "uuiiii"};
 static const struct pg_statement step_list_down = {"run_step_list_down", STEP_LIST("DESC"),
-                                                   "uuiii"};
+                                                   "uuiiii"};
 
 int run_steps_list(const struct store *store, struct uuid run, const struct page *page,
                    struct run_step_list *out, struct error *err)
@@ -130,8 +131,8 @@ int run_steps_list(const struct store *store, struct uuid run, const struct page
     if (r == 0 && plan.high_given)
         r = cursor_seq(store, run, plan.high, &high, err);
     if (r == 0) {
-        struct pg_value values[5] = {pg_uuid(run), pg_uuid(store->tenant), pg_int(low),
-                                     pg_int(high), pg_int(plan.limit)};
+        struct pg_value values[6] = {pg_uuid(run), pg_uuid(store->tenant), pg_int(low),
+                                     pg_int(high), pg_int(plan.limit),     pg_int(plan.bytes)};
         struct pg_query query = {plan.ascending ? &step_list_up : &step_list_down, values};
 
         r = rows_page(store, &step_rows, &query, &plan, &rows, err);

@@ -74,25 +74,26 @@ static int list(const struct store *store, const struct pg_query *query,
 
 /* clang-format off */
 #define RUN_LIST(direction) \
-    "SELECT " RUN_COLUMNS \
-    " FROM runs r" \
-    " WHERE r.thread_id = $1" \
-    "   AND " SQL_CHECKED("r.tenant_id = $2") \
-    "   AND r.id > $3" \
-    "   AND r.id < $4" \
-    " ORDER BY r.id " direction \
-    " LIMIT $5"
+    SQL_PAGE(RUN_COLUMNS, "r", \
+        "runs r" \
+        " WHERE r.thread_id = $1" \
+        "   AND " SQL_CHECKED("r.tenant_id = $2") \
+        "   AND r.id > $3" \
+        "   AND r.id < $4", \
+        "r.id " direction, "$5", "$6", \
+        SQL_STORED("r.spec") " + " SQL_STORED("r.metadata") " + " SQL_STORED("r.required_action"), \
+        SQL_SENT("r.spec") " + " SQL_SENT("r.metadata") " + " SQL_SENT("r.required_action"))
 /* clang-format on */
 
-static const struct pg_statement run_list_up = {"run_list_up", RUN_LIST("ASC"), "uuuui"};
-static const struct pg_statement run_list_down = {"run_list_down", RUN_LIST("DESC"), "uuuui"};
+static const struct pg_statement run_list_up = {"run_list_up", RUN_LIST("ASC"), "uuuuii"};
+static const struct pg_statement run_list_down = {"run_list_down", RUN_LIST("DESC"), "uuuuii"};
 
 int runs_list(const struct store *store, struct uuid thread, const struct page *page,
               struct run_list *out, struct error *err)
 {
     struct page_plan plan = page_plan(page);
-    struct pg_value values[5] = {pg_uuid(thread), pg_uuid(store->tenant), pg_uuid(plan.low),
-                                 pg_uuid(plan.high), pg_int(plan.limit)};
+    struct pg_value values[6] = {pg_uuid(thread),    pg_uuid(store->tenant), pg_uuid(plan.low),
+                                 pg_uuid(plan.high), pg_int(plan.limit),     pg_int(plan.bytes)};
     struct pg_query query = {plan.ascending ? &run_list_up : &run_list_down, values};
     struct thread now;
     struct run_list runs;
@@ -107,22 +108,23 @@ int runs_list(const struct store *store, struct uuid thread, const struct page *
 
 /* clang-format off */
 #define RUN_LIST_ALL(direction) \
-    "SELECT " RUN_COLUMNS \
-    " FROM runs r" \
-    " WHERE r.tenant_id = $1" \
-    "   AND r.id > $2" \
-    "   AND r.id < $3" \
-    "   AND ($4::text[] IS NULL OR r.status = ANY($4))" \
-    "   AND ($6 IS NULL OR r.agent_id = $6)" \
-    "   AND r.crashes >= $7" \
-    " ORDER BY r.id " direction \
-    " LIMIT $5"
+    SQL_PAGE(RUN_COLUMNS, "r", \
+        "runs r" \
+        " WHERE r.tenant_id = $1" \
+        "   AND r.id > $2" \
+        "   AND r.id < $3" \
+        "   AND ($4::text[] IS NULL OR r.status = ANY($4))" \
+        "   AND ($6 IS NULL OR r.agent_id = $6)" \
+        "   AND r.crashes >= $7", \
+        "r.id " direction, "$5", "$8", \
+        SQL_STORED("r.spec") " + " SQL_STORED("r.metadata") " + " SQL_STORED("r.required_action"), \
+        SQL_SENT("r.spec") " + " SQL_SENT("r.metadata") " + " SQL_SENT("r.required_action"))
 /* clang-format on */
 
 static const struct pg_statement run_list_all_up = {"run_list_all_up", RUN_LIST_ALL("ASC"),
-                                                    "uuuTiui"};
+                                                    "uuuTiuii"};
 static const struct pg_statement run_list_all_down = {"run_list_all_down", RUN_LIST_ALL("DESC"),
-                                                      "uuuTiui"};
+                                                      "uuuTiuii"};
 
 int runs_list_all(const struct store *store, const struct run_filter *filter,
                   const struct page *page, struct run_list *out, struct error *err)
@@ -138,11 +140,11 @@ int runs_list_all(const struct store *store, const struct run_filter *filter,
     }
     pg_array_end(&wanted);
 
-    struct pg_value values[7] = {
-        pg_uuid(store->tenant),     pg_uuid(plan.low),
-        pg_uuid(plan.high),         filter->statuses ? pg_array('T', &wanted) : pg_null(),
-        pg_int(plan.limit),         value_uuid_or_null(filter->agent),
-        pg_int(filter->crashes_min)};
+    struct pg_value values[8] = {
+        pg_uuid(store->tenant),      pg_uuid(plan.low),
+        pg_uuid(plan.high),          filter->statuses ? pg_array('T', &wanted) : pg_null(),
+        pg_int(plan.limit),          value_uuid_or_null(filter->agent),
+        pg_int(filter->crashes_min), pg_int(plan.bytes)};
     struct pg_query query = {plan.ascending ? &run_list_all_up : &run_list_all_down, values};
 
     return list(store, &query, &plan, out, err);

@@ -132,51 +132,71 @@ int messages_get(const struct store *store, struct uuid thread, struct uuid id, 
     return store_one(store, &message_rows, &(struct pg_query){&message_get, values}, out, err);
 }
 
-/* Where is this message in the thread? */
-static int cursor_position(const struct store *store, struct uuid thread, struct uuid id,
-                           int64_t *out, struct error *err)
-{
-    struct message message;
-    int r;
+/* Where a message is in the thread, or was before it was deleted: between those that are older and
+ * those that are newer, since ids are given in the order of time. */
+/* clang-format off */
+static const struct pg_statement message_cursor = {
+    .name = "message_cursor",
+    .sql =
+        "SELECT CASE"
+        "    WHEN c.id IS NOT NULL THEN CASE WHEN c.thread_id = $1 THEN c.position END"
+        "    WHEN $4 THEN ("
+        "        SELECT coalesce(max(m.position), 0)"
+        "        FROM messages m"
+        "        WHERE m.thread_id = $1"
+        "          AND m.tenant_id = $2"
+        "          AND m.id < $3)"
+        "    ELSE ("
+        "        SELECT coalesce(min(m.position), 9223372036854775807)"
+        "        FROM messages m"
+        "        WHERE m.thread_id = $1"
+        "          AND m.tenant_id = $2"
+        "          AND m.id > $3) END"
+        " FROM (VALUES (1)) one"
+        " LEFT JOIN messages c ON c.id = $3 AND c.tenant_id = $2",
+    .types = "uuub",
+};
+/* clang-format on */
 
-    r = messages_get(store, thread, id, &message, err);
-    if (r == MESSAGE_MISSING)
+/* The position that bounds a page at this cursor, from below or from above. */
+static int cursor_position(const struct store *store, struct uuid thread, struct uuid id,
+                           bool below, int64_t *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[4] = {pg_uuid(thread), pg_uuid(store->tenant), pg_uuid(id),
+                                 pg_bool(below)};
+    int r = pg_exec(store->pg, &message_cursor, values, &result, err);
+
+    if (r < 0)
+        return r;
+    if (pg_is_null(result, 0, 0))
         return CURSOR_MISSING;
-    if (r == 0)
-        *out = message.position;
-    return r;
+    *out = pg_get_int(result, 0, 0);
+    return 0;
 }
 
 /* clang-format off */
-#define MESSAGE_LIST(direction) \
-    "SELECT " MESSAGE_COLUMNS \
-    " FROM messages m" \
-    " WHERE m.thread_id = $1" \
-    "   AND m.tenant_id = $2" \
-    "   AND NOT m.hidden" \
-    "   AND m.position > $3" \
-    "   AND m.position < $4" \
-    " ORDER BY m.position " direction \
-    " LIMIT $5"
-
-#define MESSAGE_LIST_RUN(direction) \
-    "SELECT " MESSAGE_COLUMNS \
-    " FROM messages m" \
-    " WHERE m.thread_id = $1" \
-    "   AND m.tenant_id = $2" \
-    "   AND NOT m.hidden" \
-    "   AND m.position > $3" \
-    "   AND m.position < $4" \
-    "   AND m.run_id = $6" \
-    " ORDER BY m.position " direction \
-    " LIMIT $5"
+#define MESSAGE_PAGE(more, direction) \
+    SQL_PAGE(MESSAGE_COLUMNS, "m", \
+        "messages m" \
+        " WHERE m.thread_id = $1" \
+        "   AND m.tenant_id = $2" \
+        "   AND NOT m.hidden" \
+        "   AND m.position > $3" \
+        "   AND m.position < $4" more, \
+        "m.position " direction, "$5", "$6", \
+        SQL_STORED("m.content") " + " SQL_STORED("m.metadata"), \
+        SQL_SENT("m.content") " + " SQL_SENT("m.metadata"))
 /* clang-format on */
 
+#define MESSAGE_LIST(direction)     MESSAGE_PAGE("", direction)
+#define MESSAGE_LIST_RUN(direction) MESSAGE_PAGE(" AND m.run_id = $7", direction)
+
 static const struct pg_statement message_lists[2][2] = {
-    {{"message_list_down", MESSAGE_LIST("DESC"), "uuiii"},
-     {"message_list_up", MESSAGE_LIST("ASC"), "uuiii"}},
-    {{"message_list_run_down", MESSAGE_LIST_RUN("DESC"), "uuiiiu"},
-     {"message_list_run_up", MESSAGE_LIST_RUN("ASC"), "uuiiiu"}},
+    {{"message_list_down", MESSAGE_LIST("DESC"), "uuiiii"},
+     {"message_list_up", MESSAGE_LIST("ASC"), "uuiiii"}},
+    {{"message_list_run_down", MESSAGE_LIST_RUN("DESC"), "uuiiiiu"},
+     {"message_list_run_up", MESSAGE_LIST_RUN("ASC"), "uuiiiiu"}},
 };
 
 int messages_list(const struct store *store, struct uuid thread, struct uuid run,
@@ -189,12 +209,13 @@ int messages_list(const struct store *store, struct uuid thread, struct uuid run
     int r = 0;
 
     if (plan.low_given)
-        r = cursor_position(store, thread, plan.low, &low, err);
+        r = cursor_position(store, thread, plan.low, true, &low, err);
     if (r == 0 && plan.high_given)
-        r = cursor_position(store, thread, plan.high, &high, err);
+        r = cursor_position(store, thread, plan.high, false, &high, err);
     if (r == 0) {
-        struct pg_value values[6] = {pg_uuid(thread), pg_uuid(store->tenant), pg_int(low),
-                                     pg_int(high),    pg_int(plan.limit),     pg_uuid(run)};
+        struct pg_value values[7] = {pg_uuid(thread), pg_uuid(store->tenant), pg_int(low),
+                                     pg_int(high),    pg_int(plan.limit),     pg_int(plan.bytes),
+                                     pg_uuid(run)};
         struct pg_query query = {&message_lists[!uuid_is_zero(run)][plan.ascending], values};
 
         r = rows_page(store, &message_rows, &query, &plan, &rows, err);

@@ -47,8 +47,8 @@ SUSPENDS MUSTCHECK int messages_create(const struct store *store, struct uuid th
 SUSPENDS MUSTCHECK int messages_get(const struct store *store, struct uuid thread, struct uuid id,
                                     struct message *out, struct error *err);
 
-/* Without hidden ones; `run` not zero: only those that this run wrote. THREAD_MISSING,
- * CURSOR_MISSING. */
+/* Without hidden ones; `run` not zero: only those that this run wrote. A cursor need not exist any
+ * more. THREAD_MISSING; CURSOR_MISSING: it is in another thread. */
 SUSPENDS MUSTCHECK int messages_list(const struct store *store, struct uuid thread, struct uuid run,
                                      const struct page *page, struct message_list *out,
                                      struct error *err);

@@ -82,25 +82,26 @@ int threads_get(const struct store *store, struct uuid id, struct thread *out, s
 
 /* clang-format off */
 #define THREAD_LIST(direction) \
-    "SELECT " THREAD_COLUMNS \
-    " FROM threads t" \
-    " WHERE t.tenant_id = $1" \
-    "   AND t.id > $2" \
-    "   AND t.id < $3" \
-    " ORDER BY t.id " direction \
-    " LIMIT $4"
+    SQL_PAGE(THREAD_COLUMNS, "t", \
+        "threads t" \
+        " WHERE t.tenant_id = $1" \
+        "   AND t.id > $2" \
+        "   AND t.id < $3", \
+        "t.id " direction, "$4", "$5", \
+        SQL_STORED("t.metadata"), \
+        SQL_SENT("t.metadata"))
 /* clang-format on */
 
-static const struct pg_statement thread_list_up = {"thread_list_up", THREAD_LIST("ASC"), "uuui"};
+static const struct pg_statement thread_list_up = {"thread_list_up", THREAD_LIST("ASC"), "uuuii"};
 static const struct pg_statement thread_list_down = {"thread_list_down", THREAD_LIST("DESC"),
-                                                     "uuui"};
+                                                     "uuuii"};
 
 int threads_list(const struct store *store, const struct page *page, struct thread_list *out,
                  struct error *err)
 {
     struct page_plan plan = page_plan(page);
-    struct pg_value values[4] = {pg_uuid(store->tenant), pg_uuid(plan.low), pg_uuid(plan.high),
-                                 pg_int(plan.limit)};
+    struct pg_value values[5] = {pg_uuid(store->tenant), pg_uuid(plan.low), pg_uuid(plan.high),
+                                 pg_int(plan.limit), pg_int(plan.bytes)};
     struct pg_query query = {plan.ascending ? &thread_list_up : &thread_list_down, values};
     struct rows rows;
     int r = rows_page(store, &thread_rows, &query, &plan, &rows, err);

@@ -9,6 +9,7 @@ static void keeps_versions(struct store *store)
 {
     struct agent_draft draft = {
         .id = uuid_new(), .name = TEXT("Ada"), .spec = TEXT("{\"model\": \"one\"}")};
+    struct page page = {.limit = 100, .ascending = true};
     struct agent_list versions;
     struct agent agent;
 
@@ -34,11 +35,16 @@ static void keeps_versions(struct store *store)
     MUST(agents_get_version(store, draft.id, 1, &agent, &test_err));
     cr_assert(text_is(agent.spec, "{\"model\": \"one\"}"));
     GIVES(AGENT_MISSING, agents_get_version(store, draft.id, 4, &agent, &test_err));
-    MUST(agents_list_versions(store, draft.id, -7, 2, &versions, &test_err));
+    MUST(agents_list_versions(store, draft.id, -7, 2, &page, &versions, &test_err));
     cr_assert_eq(versions.count, 2);
     cr_assert_eq(versions.items[0].version, 1);
     cr_assert_eq(versions.items[1].version, 2);
-    MUST(agents_list_versions(store, uuid_new(), 1, 9, &versions, &test_err));
+    page = (struct page){.limit = 1};
+    MUST(agents_list_versions(store, draft.id, 1, 3, &page, &versions, &test_err));
+    cr_assert_eq(versions.count, 1);
+    cr_assert_eq(versions.items[0].version, 3);
+    cr_assert(versions.has_more);
+    MUST(agents_list_versions(store, uuid_new(), 1, 9, &page, &versions, &test_err));
     cr_assert_eq(versions.count, 0);
 }
 
@@ -82,7 +88,7 @@ static void isolates(struct store *store)
 
     GIVES(AGENT_MISSING, agents_get(&other, id, &agent, &test_err));
     GIVES(AGENT_MISSING, agents_get_version(&other, id, 1, &agent, &test_err));
-    MUST(agents_list_versions(&other, id, 1, 9, &versions, &test_err));
+    MUST(agents_list_versions(&other, id, 1, 9, &page, &versions, &test_err));
     cr_assert_eq(versions.count, 0);
     GIVES(AGENT_MISSING, agents_update(&other, &draft, &agent, &test_err));
     GIVES(AGENT_MISSING, agents_delete(&other, id, &test_err));

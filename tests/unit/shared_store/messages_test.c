@@ -1,5 +1,7 @@
 /* Tests of messages. */
 
+#include <stdio.h>
+
 #include "fixture.h"
 
 static const struct uuid any = {{0}};
@@ -115,6 +117,75 @@ static void pages(struct store *store)
 Test(messages, are_listed_by_position_whatever_their_ids)
 {
     with_store(pages);
+}
+
+static void deleted_cursors(struct store *store)
+{
+    struct uuid thread = must_thread(store);
+    struct uuid ids[5];
+    struct message message;
+
+    for (int i = 0; i < 5; i++) {
+        char content[] = {'[', (char)('0' + i), ']', '\0'};
+        struct message_draft draft = user_message(content);
+
+        draft.id = uuid_v7(1000000 + i, (uint8_t[10]){0});
+        MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+        ids[i] = draft.id;
+    }
+    /* Paging goes on where the deleted one was, in either order and direction. */
+    MUST(messages_delete(store, thread, ids[2], NULL, &test_err));
+    check_page(store, thread, (struct page){.limit = 5, .after = ids[2]}, "10", false);
+    check_page(store, thread, (struct page){.limit = 5, .before = ids[2]}, "43", false);
+    check_page(store, thread, (struct page){.limit = 5, .ascending = true, .after = ids[2]}, "34",
+               false);
+    check_page(store, thread, (struct page){.limit = 5, .ascending = true, .before = ids[2]}, "01",
+               false);
+    for (int i = 0; i < 5; i++)
+        if (i != 2)
+            MUST(messages_delete(store, thread, ids[i], NULL, &test_err));
+    check_page(store, thread, (struct page){.limit = 5, .after = ids[2]}, "", false);
+    check_page(store, thread, (struct page){.limit = 5, .before = ids[2]}, "", false);
+}
+
+Test(messages, can_be_deleted_while_they_are_paged_through)
+{
+    with_store(deleted_cursors);
+}
+
+/* 1,000 characters that do not compress well, or do. */
+static void add_sized(struct store *store, struct uuid thread, char digit, bool random)
+{
+    char content[1100];
+    struct message_draft draft;
+    struct message message;
+    size_t at = (size_t)snprintf(content, sizeof(content), "[%c,\"", digit);
+
+    for (size_t i = 0; i < 1000; i++)
+        content[at++] = random ? (char)('a' + random_below(26)) : 'x';
+    snprintf(content + at, sizeof(content) - at, "\"]");
+    draft = user_message(content);
+    MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+}
+
+static void cut_pages(struct store *store)
+{
+    struct uuid thread = must_thread(store);
+
+    for (int i = 0; i < 6; i++)
+        add_sized(store, thread, (char)('0' + i), i % 2);
+    check_page(store, thread, (struct page){.limit = 10}, "543210", false);
+    check_page(store, thread, (struct page){.limit = 10, .bytes_max = 4500}, "5432", true);
+    check_page(store, thread, (struct page){.limit = 3, .bytes_max = 4500}, "543", true);
+    check_page(store, thread, (struct page){.limit = 10, .ascending = true, .bytes_max = 2500},
+               "01", true);
+    /* The first is given whatever its size, so that one can go on behind it. */
+    check_page(store, thread, (struct page){.limit = 10, .bytes_max = 10}, "5", true);
+}
+
+Test(messages, pages_are_cut_by_bytes_and_say_that_there_is_more)
+{
+    with_store(cut_pages);
 }
 
 static void hides(struct store *store)
