@@ -56,6 +56,15 @@ static void close_links(struct scheduler_links *links)
     pg_close(links->core);
 }
 
+/* Of bodies, before they are read. */
+SUSPENDS static void judge_head(struct http_exchange *exchange, void *arg)
+{
+    struct scheduler *scheduler = arg;
+
+    if (scheduler->api && !health_is_path(exchange))
+        api_head(exchange, scheduler->api);
+}
+
 SUSPENDS static void handle(struct http_exchange *exchange, void *arg)
 {
     struct scheduler *scheduler = arg;
@@ -100,6 +109,8 @@ static int listen_http(struct scheduler *scheduler, struct error *err)
         .host = config->scheduler.host,
         .port = config->scheduler.port,
         .handler = handle,
+        .head = judge_head,
+        .spare = health_is_path,
         .arg = scheduler,
         .error_body = api_error_body,
         .max_body_bytes = (size_t)config->scheduler.max_body_bytes,

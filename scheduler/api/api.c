@@ -1,4 +1,4 @@
-/* The way of a request: route, key, body, idempotency, endpoint, reply.
+/* The way of a request: head (admit.c), body, room, idempotency, endpoint, reply.
  *
  * Everything a client can do wrong is answered here or in the endpoint with a 4xx before anything
  * is written; a 5xx means that it was not the client's doing. What is a 503 may be sent again, and
@@ -12,9 +12,12 @@
 #include <stdlib.h>
 
 #include "providers/registry.h"
+#include "scheduler/api/access/key_cache.h"
+#include "scheduler/api/access/shares.h"
+#include "scheduler/api/admit.h"
 #include "scheduler/api/claim_returns.h"
 #include "scheduler/api/idempotency.h"
-#include "scheduler/api/key_cache.h"
+#include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
 #include "scheduler/api/surfaces.h"
 #include "scheduler/api/trace.h"
@@ -23,8 +26,13 @@
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
 
-enum { REPLY_BYTES_MAX = 64 * 1024 * 1024, ERROR_LINES_A_SECOND = 5 };
-enum { DATABASE_WAIT_MS = 2000 };
+#define REPLY_BYTES_MAX ((size_t)64 << 20)
+#define HELD_BYTES_MAX  ((size_t)512 << 20) /* of all tenants' replies */
+/* A page: as the database gives it, as rows, as JSON. */
+#define LIST_ROOM   (3 * LISTING_BYTES_MAX)
+#define OBJECT_ROOM ((size_t)256 << 10)
+
+enum { ERROR_LINES_A_SECOND = 5, ROOM_WAIT_MS = 2000 };
 
 static int check_model(void *arg, struct text model, struct failure *failure)
 {
@@ -65,7 +73,10 @@ struct api *api_new(const struct api_options *options)
     else
         endpoints_init(&api->endpoints, surfaces, surfaces_count);
     api_metrics_init(&api->metrics, &api->endpoints);
+    api->pg_large = options->pg_large ? options->pg_large : options->pg;
     api->keys = key_cache_new();
+    api->shares = shares_new();
+    budget_init(&api->replies, HELD_BYTES_MAX);
     api->submitter = submitter_new(&submit);
     api->claim_returns = claim_returns_new();
     api->poll.average_ms = 2000;
@@ -78,6 +89,7 @@ void api_free(struct api *api)
         return;
     claim_returns_free(api->claim_returns);
     key_cache_free(api->keys);
+    shares_free(api->shares);
     submitter_free(api->submitter);
     api_metrics_deinit(&api->metrics);
     endpoints_deinit(&api->endpoints);
@@ -103,90 +115,20 @@ const char *api_error_body(int status, const char *message, struct buf *body)
     return "application/json";
 }
 
-static int find_endpoint(struct request *request)
-{
-    struct http_exchange *exchange = request->exchange;
-    const struct endpoints *endpoints = &request->api->endpoints;
-    struct error err;
-    char allow[64];
-    char path[160];
-    int r = endpoints_find(endpoints, exchange, &request->endpoint_place, allow, &err);
-
-    if (r == 0) {
-        request->endpoint = endpoints->items[request->endpoint_place];
-        return 0;
-    }
-    request->endpoint_place = endpoints->count;
-    text_excerpt(exchange->path, path, sizeof(path));
-    if (r == ROUTE_NOT_FOUND)
-        return failure_param(&request->failure, 404, NULL, "unknown_url",
-                             "Unknown request URL: %s %s. Please check the URL for typos, or see "
-                             "docs/openapi.yaml for what is served.",
-                             http_method_name(exchange->method), path);
-    if (r < 0)
-        return failure_param(&request->failure, 400, NULL, NULL, "Malformed request URL: %s.",
-                             err.text);
-    http_add_header(exchange, "Allow", text_of(allow));
-    return failure_param(&request->failure, 405, NULL, "method_not_supported",
-                         "Not allowed to %s on %s. Allowed: %s.",
-                         http_method_name(exchange->method), path, allow);
-}
-
-static int unauthorized(struct request *request, const char *code, const char *message)
-{
-    http_add_header(request->exchange, "WWW-Authenticate", TEXT("Bearer"));
-    return failure_param(&request->failure, 401, NULL, code, "%s", message);
-}
-
-static int authenticate(struct request *request)
-{
-    struct text header = http_header_get(request->exchange, "authorization");
-    struct text scheme = TEXT_NONE;
-    struct text key = TEXT_NONE;
-    struct error err;
-    int r;
-
-    if (!text_cut(text_trim(header), ' ', &scheme, &key) || !text_is_nocase(scheme, "bearer") ||
-        text_trim(key).len == 0)
-        return unauthorized(request, NULL,
-                            "You didn't provide an API key. You need to provide your API key in an "
-                            "Authorization header using Bearer auth (i.e. Authorization: Bearer "
-                            "YOUR_KEY). Make one with `penstock keys create`.");
-    r = key_cache_find(request->api->keys, request->api->pg, text_trim(key), &request->store.tenant,
-                       &err);
-    if (r == KEY_MISSING)
-        return unauthorized(request, "invalid_api_key",
-                            "Incorrect API key provided. Make one with `penstock keys create`.");
-    return r < 0 ? request_failed(request, &err) : 0;
-}
-
-static bool is_json_type(struct text type)
-{
-    struct text head = type;
-    struct text rest;
-
-    (void)text_cut(type, ';', &head, &rest);
-    return text_is_nocase(text_trim(head), "application/json");
-}
-
 static int read_body(struct request *request)
 {
     struct text body = request->exchange->body;
-    struct text type = http_header_get(request->exchange, "content-type");
-    char shown[64];
+    size_t max = request_body_max(request, SIZE_MAX);
     struct error err;
     int r;
 
+    if (body.len > max)
+        return failure_param(&request->failure, 413, NULL, NULL,
+                             "The body of this request is larger than %zu bytes.", max);
     if (request->endpoint->takes != TAKES_JSON)
         return 0;
     if (text_trim(body).len == 0)
         body = TEXT("{}");
-    else if (type.ptr && !is_json_type(type)) {
-        text_excerpt(type, shown, sizeof(shown));
-        return failure_param(&request->failure, 415, NULL, "unsupported_content_type",
-                             "Unsupported content type: '%s'. This API accepts 'application/json'.",
-                             shown);
-    }
     r = json_decode(body, JSON_DEPTH_DEFAULT, &request->body, &err);
     if (r < 0)
         return failure_param(&request->failure, 400, NULL, NULL,
@@ -198,46 +140,72 @@ static int read_body(struct request *request)
                  : fields_check(*request->endpoint->body, request->body, NULL, &request->failure);
 }
 
-/* A short absence is waited for, a longer one told soon: many that wait long would only pile up. */
-static int wait_for_database(struct request *request)
+static int crowded(struct request *request, const struct error *err, int status,
+                   const char *message)
 {
-    struct pg *pg = request->store.pg;
+    if (err->code != E_TIMEOUT)
+        return request_failed(request, err);
+    (void)failure_param(&request->failure, status, NULL,
+                        status == 429 ? "rate_limit_exceeded" : "service_unavailable", "%s",
+                        message);
+    request->failure.retry = RETRY_YES;
+    request->failure.retry_after_s = 1;
+    return -E_INVALID;
+}
+
+/* Room for what the request will make of memory, guessed before and set right after it: of the
+ * tenant's share first, so that who waits for that holds nothing of what all share. */
+static int take_room(struct request *request)
+{
+    size_t bytes = request->endpoint->flags & ENDPOINT_LISTS ? LIST_ROOM : OBJECT_ROOM;
+    struct share *share = request->share;
+    int64_t deadline_ms = deadline_in(ROOM_WAIT_MS);
     struct error err;
 
-    if (pg_is_ready(pg) || pg_wait_ready(pg, deadline_in(DATABASE_WAIT_MS), &err) == 0)
-        return 0;
-    return request_failed(request, &err);
+    if (budget_take(&share->replies, bytes, deadline_ms, &err) < 0)
+        return crowded(request, &err, 429,
+                       "Too many of your requests are being worked on at once. Please try again.");
+    if (budget_take(&request->api->replies, bytes, deadline_ms, &err) < 0) {
+        budget_give(&share->replies, bytes);
+        return crowded(request, &err, 503,
+                       "Too many requests are being worked on at once. Please try again.");
+    }
+    request->held = bytes;
+    return 0;
 }
 
-static int check_size(struct request *request)
+static void set_room(struct request *request, size_t bytes)
 {
-    const struct endpoint *endpoint = request->endpoint;
-    size_t max = endpoint->takes == TAKES_NOTHING ? ENDPOINT_IGNORED_MAX : endpoint->body_bytes_max;
-
-    if (max == 0 || request->exchange->body.len <= max)
-        return 0;
-    return failure_param(&request->failure, 413, NULL, NULL,
-                         "The body of this request is larger than %zu bytes.", max);
+    if (!request->share)
+        return;
+    if (bytes > request->held) {
+        budget_charge(&request->share->replies, bytes - request->held);
+        budget_charge(&request->api->replies, bytes - request->held);
+    } else if (bytes < request->held) {
+        budget_give(&request->share->replies, request->held - bytes);
+        budget_give(&request->api->replies, request->held - bytes);
+    }
+    request->held = bytes;
 }
 
-/* Returns the status of the reply, whose body is then in request->reply, or was sent already. */
-static int answer(struct request *request)
+static int call(struct request *request)
 {
-    int r = find_endpoint(request);
+    int r = read_body(request);
 
     if (r == 0)
-        r = wait_for_database(request);
-    if (r == 0)
-        r = authenticate(request);
-    if (r == 0)
-        r = check_size(request);
-    if (r == 0)
-        r = read_body(request);
+        r = take_room(request);
     if (r == 0)
         r = idempotent_call(request);
     if (r == 0 && buf_check(&request->reply, NULL) < 0)
         r = failure_param(&request->failure, 400, "limit", NULL,
                           "The reply would be too large: ask for less with a smaller 'limit'.");
+    return r;
+}
+
+/* Of what came of it: the status of the reply, whose body is then in request->reply, or was sent
+ * already. */
+static int status_of(struct request *request, int r)
+{
     if (r == 0)
         return 200;
     if (r > 0)
@@ -300,42 +268,84 @@ static void log_request(const struct request *request, int status, int64_t took_
                   LOG_STR("request", request->exchange->request_id));
 }
 
-static void reply(struct request *request, int status, int64_t took_us)
+static void reply(struct request *request, int r)
 {
     struct http_exchange *exchange = request->exchange;
+    int status = status_of(request, r);
+    int64_t took_us = clock_us() - request->start_us;
     char took[24];
 
-    snprintf(took, sizeof(took), "%" PRId64, took_us / 1000);
-    http_add_header(exchange, "openai-processing-ms", text_of(took));
-    http_add_header(exchange, "openai-version", TEXT("2020-10-01"));
-    if (status >= 400)
-        add_retry_headers(exchange, &request->failure);
-    (void)http_reply(exchange, status, "application/json", buf_text(&request->reply));
+    set_room(request, request->reply.len + exchange->arena.used);
+    if (exchange->status != 0) {
+        status = exchange->status; /* the endpoint has replied by itself */
+    } else {
+        snprintf(took, sizeof(took), "%" PRId64, took_us / 1000);
+        http_add_header(exchange, "openai-processing-ms", text_of(took));
+        http_add_header(exchange, "openai-version", TEXT("2020-10-01"));
+        if (status >= 400)
+            add_retry_headers(exchange, &request->failure);
+    }
+    api_metrics_count(&request->api->metrics, request->endpoint_place, status, took_us);
+    log_request(request, status, took_us);
+    if (exchange->status == 0)
+        (void)http_reply(exchange, status, "application/json", buf_text(&request->reply));
+}
+
+static void end(struct http_exchange *exchange)
+{
+    struct request *request = exchange->user;
+
+    json_free(request->body);
+    buf_deinit(&request->reply);
+    set_room(request, 0);
+    if (request->share)
+        share_release(request->share);
+}
+
+/* NULL, and the exchange is answered: there is no memory. */
+static struct request *begin(struct http_exchange *exchange, struct api *api)
+{
+    struct request *request = arena_calloc(&exchange->arena, 1, sizeof(*request));
+
+    ASSERT(request); /* the first of the arena's bytes */
+    request->api = api;
+    request->exchange = exchange;
+    request->endpoint_place = api->endpoints.count;
+    request->start_us = clock_us();
+    request->store = (struct store){.pg = api->pg, .arena = &exchange->arena};
+    buf_init(&request->reply, REPLY_BYTES_MAX);
+    exchange->user = request;
+    exchange->on_end = end;
+    trace_of(exchange, fiber_log_context()->trace);
+    return request;
+}
+
+void api_head(struct http_exchange *exchange, void *arg)
+{
+    struct request *request = begin(exchange, arg);
+    int r;
+
+    request->head_only = true;
+    r = request_admit(request);
+    if (r < 0) {
+        reply(request, r);
+        return;
+    }
+    request->head_only = false;
+    exchange->share = &request->share->bodies;
+    exchange->body_bytes_max = request_body_max(request, exchange->body_bytes_max);
 }
 
 void api_handle(struct http_exchange *exchange, void *arg)
 {
-    struct api *api = arg;
-    struct request request = {
-        .api = api,
-        .exchange = exchange,
-        .endpoint_place = api->endpoints.count,
-        .start_us = clock_us(),
-        .store = {.pg = api->pg, .arena = &exchange->arena},
-    };
-    int64_t took_us;
-    int status;
+    struct request *request = exchange->user;
+    int r = 0;
 
-    trace_of(exchange, fiber_log_context()->trace);
-    buf_init(&request.reply, REPLY_BYTES_MAX);
-    status = answer(&request);
-    took_us = clock_us() - request.start_us;
-    if (exchange->status == 0)
-        reply(&request, status, took_us);
-    else
-        status = exchange->status; /* the endpoint has replied by itself */
-    api_metrics_count(&api->metrics, request.endpoint_place, status, took_us);
-    log_request(&request, status, took_us);
-    json_free(request.body);
-    buf_deinit(&request.reply);
+    if (!request) {
+        request = begin(exchange, arg);
+        r = request_admit(request);
+    }
+    if (r == 0)
+        r = call(request);
+    reply(request, r);
 }

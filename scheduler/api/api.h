@@ -2,7 +2,8 @@
 /* The HTTP API: OpenAI's Assistants v2 under /v1, and a few routes of ours in the same style.
  *
  * api_handle is the handler of shared/http_server. A request passes, in this order: route (404,
- * 405), key (401), body (400, 413, 415), idempotency, the endpoint's own function, reply. The
+ * 405), key (401), form of the body (415), query (400), which its head decides; body (413, 400),
+ * room for the reply (429, 503), idempotency, the endpoint's own function, reply. The
  * endpoints are tables (endpoints.h) that also say which body each takes; docs/openapi.yaml
  * describes the same.
  */
@@ -21,6 +22,7 @@ struct provider_registry;
 
 struct api_options {
     struct pg *pg;                            /* required */
+    struct pg *pg_large;                      /* for pages of lists; default: the same */
     const struct provider_registry *registry; /* required */
     int shards;                               /* default 1 */
     int64_t run_ttl_ms;                       /* default 24 h */
@@ -33,8 +35,9 @@ struct api_options {
 struct api *api_new(const struct api_options *options);
 SUSPENDS void api_free(struct api *api); /* accepts NULL */
 
-/* A http_handler_fn; arg is a struct api. */
+/* A http_handler_fn, and its http_head_fn; arg is a struct api. */
 SUSPENDS void api_handle(struct http_exchange *exchange, void *arg);
+SUSPENDS void api_head(struct http_exchange *exchange, void *arg);
 
 /* A http_error_fn: the server's own errors as OpenAI's error body. */
 const char *api_error_body(int status, const char *message, struct buf *body);

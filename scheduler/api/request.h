@@ -7,12 +7,15 @@
 #include "scheduler/api/poll.h"
 #include "shared/check/failure.h"
 #include "shared/check/fields.h"
+#include "shared/fiber/budget.h"
 #include "shared/http_server/http_server.h"
 #include "shared/json/json.h"
 #include "shared/store/store.h"
 #include "shared/submit/submit.h"
 
 struct claim_returns;
+struct share;
+struct shares;
 struct key_cache;
 struct pg;
 struct provider_registry;
@@ -20,12 +23,15 @@ struct provider_registry;
 /* What the requests of a process share. */
 struct api {
     struct pg *pg;
+    struct pg *pg_large; /* for statements that take long: the same, or another connection */
     const struct provider_registry *registry;
     int64_t run_ttl_ms;
     struct run_events events;
     struct endpoints endpoints;
     struct api_metrics metrics;
     struct key_cache *keys;
+    struct shares *shares;
+    struct budget replies; /* bytes of what was asked for and not yet sent, by all tenants */
     struct submitter *submitter;
     struct claim_returns *claim_returns;
     struct poll poll;
@@ -45,6 +51,9 @@ struct request {
     struct uuid object;       /* the id for what the request creates */
     bool replaying;           /* an earlier attempt of this request may have created `object` */
     bool found;               /* it has: the reply is about what was there already */
+    struct share *share;      /* of the tenant; NULL until he is known */
+    size_t held;              /* bytes in both budgets of replies */
+    bool head_only;           /* its body is still to come */
     struct buf reply;         /* JSON */
     struct failure failure;
 };

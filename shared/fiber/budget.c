@@ -19,6 +19,11 @@ void budget_init(struct budget *budget, size_t max)
     list_init(&budget->waiters);
 }
 
+void budget_charge(struct budget *budget, size_t amount)
+{
+    budget->used += amount;
+}
+
 static size_t capped(const struct budget *budget, size_t amount)
 {
     return amount < budget->max ? amount : budget->max;

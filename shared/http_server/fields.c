@@ -87,3 +87,20 @@ struct text http_query_get(struct http_exchange *exchange, const char *name, siz
     }
     return TEXT_NONE;
 }
+
+bool http_query_next(struct http_exchange *exchange, struct text *rest, struct text *out_name)
+{
+    struct text pair = *rest;
+    struct text key;
+    struct text value;
+
+    if (rest->len == 0)
+        return false;
+    if (!text_cut(*rest, '&', &pair, rest))
+        *rest = TEXT_NONE;
+    if (!text_cut(pair, '=', &key, &value))
+        key = pair;
+    if (!http_decode(&exchange->arena, key, true, out_name))
+        *out_name = key;
+    return true;
+}

@@ -92,12 +92,13 @@ struct http_server_options {
     size_t max_header_bytes;       /* default 32 KiB; 431 */
     size_t max_headers;            /* default 100; 431 */
     size_t max_body_bytes;         /* default 4 MiB; 413 */
-    int64_t first_byte_timeout_ms; /* of a new connection to its first byte; default 10 000, or idle */
-    int64_t request_timeout_ms;    /* first byte to the last of the request; default 30 000; 408 */
-    int64_t body_room_timeout_ms;  /* waiting for room for a body; default 2 000; 503 */
-    int64_t reply_timeout_ms;      /* handler and writing the reply; default 120 000 */
-    int64_t idle_timeout_ms;       /* between requests; default 75 000 */
-    int64_t linger_timeout_ms;     /* draining input after an early error reply; default 1 000 */
+    int64_t
+        first_byte_timeout_ms;  /* of a new connection to its first byte; default 10 000, or idle */
+    int64_t request_timeout_ms; /* first byte to the last of the request; default 30 000; 408 */
+    int64_t body_room_timeout_ms; /* waiting for room for a body; default 2 000; 503 */
+    int64_t reply_timeout_ms;     /* handler and writing the reply; default 120 000 */
+    int64_t idle_timeout_ms;      /* between requests; default 75 000 */
+    int64_t linger_timeout_ms;    /* draining input after an early error reply; default 1 000 */
 };
 
 /* Listens and serves in the background. Returns 0 with *out, or -E_SYSTEM (address in use, …). */
@@ -121,6 +122,10 @@ struct text http_header_get(const struct http_exchange *exchange, const char *na
 /* The first query parameter of that name, percent-decoded into the arena; TEXT_NONE when absent.
  * `index` walks repeated ones (limit[]=…): 0, 1, … */
 struct text http_query_get(struct http_exchange *exchange, const char *name, size_t index);
+
+/* The name of the next query parameter, decoded into the arena (as received where that can't be).
+ * *rest begins as exchange->query. False: there are no more. */
+bool http_query_next(struct http_exchange *exchange, struct text *rest, struct text *out_name);
 
 /* Percent-decode into the arena ('+' is a blank when plus_is_blank). False: malformed or %00. */
 MUSTCHECK bool http_decode(struct arena *arena, struct text in, bool plus_is_blank,

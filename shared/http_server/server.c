@@ -154,8 +154,8 @@ static void fill_defaults(struct http_server_options *options)
     options->request_timeout_ms = or_default_ms(options->request_timeout_ms, 30000);
     options->reply_timeout_ms = or_default_ms(options->reply_timeout_ms, 120000);
     options->idle_timeout_ms = or_default_ms(options->idle_timeout_ms, 75000);
-    options->first_byte_timeout_ms =
-        or_default_ms(options->first_byte_timeout_ms, deadline_min(10000, options->idle_timeout_ms));
+    options->first_byte_timeout_ms = or_default_ms(options->first_byte_timeout_ms,
+                                                   deadline_min(10000, options->idle_timeout_ms));
     options->linger_timeout_ms = or_default_ms(options->linger_timeout_ms, 1000);
 }
 

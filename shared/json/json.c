@@ -95,6 +95,9 @@ int json_decode(struct text in, int max_depth, struct json_object **out, struct 
     struct json_scan scan;
     int r;
 
+    /* A byte order mark is no part of the document (RFC 8259, section 8.1). */
+    if (text_starts(in, "\xEF\xBB\xBF"))
+        in = (struct text){in.ptr + 3, in.len - 3};
     if (in.len == 0)
         return error_set(err, E_INVALID, "empty, where a JSON document was expected");
     if (in.len > INT32_MAX / 2)

@@ -87,6 +87,13 @@ SUSPENDS static void reply_metrics(const struct health_pages *pages, struct http
     (void)http_reply(exchange, 200, PROMETHEUS, buf_text(&body));
 }
 
+bool health_is_path(const struct http_exchange *exchange)
+{
+    struct text path = exchange->path;
+
+    return text_is(path, "/healthz") || text_is(path, "/readyz") || text_is(path, "/metrics");
+}
+
 bool health_handle(const struct health_pages *pages, struct http_exchange *exchange)
 {
     struct text path = exchange->path;

@@ -29,6 +29,9 @@ struct health_pages {
     void *arg;
 };
 
+/* Whether the path is one of the pages. */
+bool health_is_path(const struct http_exchange *exchange);
+
 /* False: the path is none of the pages, and nothing was done. */
 SUSPENDS MUSTCHECK bool health_handle(const struct health_pages *pages,
                                       struct http_exchange *exchange);

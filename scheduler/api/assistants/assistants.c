@@ -6,7 +6,7 @@
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
-#include "scheduler/api/list.h"
+#include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
 #include "shared/agent/spec.h"
 #include "shared/store/agents/agents.h"
@@ -102,9 +102,9 @@ static int assistants_check(struct request *request)
 static int assistants_list(struct request *request)
 {
     struct agent_list agents;
-    struct list list;
+    struct listing list;
     struct error err;
-    int r = list_begin(&list, request, ID_ASSISTANT);
+    int r = listing_begin(&list, request, ID_ASSISTANT);
 
     if (r < 0)
         return r;
@@ -112,12 +112,12 @@ static int assistants_list(struct request *request)
     if (r < 0)
         return request_failed(request, &err);
     for (size_t i = 0; i < agents.count; i++) {
-        list_add(&list, agents.items[i].id);
+        listing_add(&list, agents.items[i].id);
         r = render(request, &agents.items[i]);
         if (r < 0)
             return r;
     }
-    list_end(&list, agents.has_more);
+    listing_end(&list, agents.has_more);
     return 0;
 }
 
@@ -254,7 +254,7 @@ static int assistants_versions(struct request *request)
 {
     struct agent_list versions;
     struct agent agent;
-    struct list list;
+    struct listing list;
     int64_t version = 0;
     int64_t from, to;
     struct error err;
@@ -262,7 +262,7 @@ static int assistants_versions(struct request *request)
     int r = find(request, &agent);
 
     if (r == 0)
-        r = list_begin_numbers(&list, request);
+        r = listing_begin_numbers(&list, request);
     if (r == 0)
         r = first_version(request, list.page.ascending, agent.version, &version);
     if (r < 0)
@@ -270,19 +270,19 @@ static int assistants_versions(struct request *request)
     up = list.page.ascending;
     to = up ? version + list.page.limit - 1 : version;
     from = up ? version : version - list.page.limit + 1;
-    r = agents_list_versions(&request->store, agent.id, from, to, &versions, &err);
+    r = agents_list_versions(&request->store, agent.id, from, to, &list.page, &versions, &err);
     if (r < 0)
         return request_failed(request, &err);
     for (size_t i = 0; i < versions.count; i++) {
-        const struct agent *one = &versions.items[up ? i : versions.count - 1 - i];
+        const struct agent *one = &versions.items[i];
 
-        list_add_number(&list, one->version);
+        listing_add_number(&list, one->version);
         r = render(request, one);
         if (r < 0)
             return r;
         version = one->version + (up ? 1 : -1);
     }
-    list_end(&list, version >= 1 && version <= agent.version);
+    listing_end(&list, version >= 1 && version <= agent.version);
     return 0;
 }
 
@@ -301,7 +301,8 @@ static const struct endpoint table[] = {
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/assistants",
      .handle = assistants_list,
-     .query = list_query},
+     .query = listing_query,
+     .flags = ENDPOINT_LISTS},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/assistants/{assistant_id}",
      .handle = assistants_get},
@@ -315,7 +316,8 @@ static const struct endpoint table[] = {
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/assistants/{assistant_id}/versions",
      .handle = assistants_versions,
-     .query = versions_query},
+     .query = versions_query,
+     .flags = ENDPOINT_LISTS},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/assistants/{assistant_id}/versions/{version}",
      .handle = assistants_get_version},

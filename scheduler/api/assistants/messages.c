@@ -4,7 +4,7 @@
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
-#include "scheduler/api/list.h"
+#include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
 #include "shared/submit/new_messages.h"
 
@@ -82,14 +82,14 @@ static int read_run_filter(struct request *request, struct uuid *out)
 static int message_list(struct request *request)
 {
     struct message_list messages;
-    struct list list;
+    struct listing list;
     struct uuid thread;
     struct uuid run;
     struct error err;
     int r = request_id(request, 0, ID_THREAD, "thread", &thread);
 
     if (r == 0)
-        r = list_begin(&list, request, ID_MESSAGE);
+        r = listing_begin(&list, request, ID_MESSAGE);
     if (r == 0)
         r = read_run_filter(request, &run);
     if (r < 0)
@@ -102,10 +102,10 @@ static int message_list(struct request *request)
     if (r < 0)
         return request_failed(request, &err);
     for (size_t i = 0; i < messages.count; i++) {
-        list_add(&list, messages.items[i].id);
+        listing_add(&list, messages.items[i].id);
         render_message(&messages.items[i], &request->reply);
     }
-    list_end(&list, messages.has_more);
+    listing_end(&list, messages.has_more);
     return 0;
 }
 
@@ -175,7 +175,7 @@ static int message_delete(struct request *request)
     return 0;
 }
 
-static const char *const messages_query[] = {LIST_QUERY, "run_id", NULL};
+static const char *const messages_query[] = {LISTING_QUERY, "run_id", NULL};
 
 /* clang-format off */
 static const struct endpoint table[] = {
@@ -186,7 +186,8 @@ static const struct endpoint table[] = {
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/threads/{thread_id}/messages",
      .handle = message_list,
-     .query = messages_query},
+     .query = messages_query,
+     .flags = ENDPOINT_LISTS},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/threads/{thread_id}/messages/{message_id}",
      .handle = message_get},

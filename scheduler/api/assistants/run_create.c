@@ -44,9 +44,6 @@ static int run_create_with_thread(struct request *request)
     return make(request, (struct uuid){{0}});
 }
 
-/* What OpenAI shows more of when asked, there is none of here. */
-static const char *const run_create_query[] = {"include[]", NULL};
-
 /* clang-format off */
 static const struct endpoint table[] = {
     {.method = HTTP_METHOD_POST,
@@ -56,8 +53,7 @@ static const struct endpoint table[] = {
     {.method = HTTP_METHOD_POST,
      .pattern = "/v1/threads/{thread_id}/runs",
      .handle = run_create,
-     .takes = TAKES_JSON, .body = &body_create_run,
-     .query = run_create_query, .flags = ENDPOINT_CREATES},
+     .takes = TAKES_JSON, .body = &body_create_run, .flags = ENDPOINT_CREATES},
 };
 /* clang-format on */
 

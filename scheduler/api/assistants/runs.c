@@ -6,7 +6,7 @@
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
-#include "scheduler/api/list.h"
+#include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
 #include "shared/base/clock.h"
 #include "shared/store/runs/runs.h"
@@ -97,25 +97,25 @@ static int run_get_any(struct request *request)
     return get(request, true);
 }
 
-static void render_runs(struct list *list, const struct run_list *runs)
+static void render_runs(struct listing *list, const struct run_list *runs)
 {
     for (size_t i = 0; i < runs->count; i++) {
-        list_add(list, runs->items[i].id);
+        listing_add(list, runs->items[i].id);
         render_run(&runs->items[i], list->out);
     }
-    list_end(list, runs->has_more);
+    listing_end(list, runs->has_more);
 }
 
 static int run_list(struct request *request)
 {
     struct run_list runs;
-    struct list list;
+    struct listing list;
     struct uuid thread;
     struct error err;
     int r = request_id(request, 0, ID_THREAD, "thread", &thread);
 
     if (r == 0)
-        r = list_begin(&list, request, ID_RUN);
+        r = listing_begin(&list, request, ID_RUN);
     if (r < 0)
         return r;
     r = runs_list(&request->store, thread, &list.page, &runs, &err);
@@ -176,10 +176,10 @@ static int read_filter(struct request *request, struct run_filter *out)
 static int run_list_all(struct request *request)
 {
     struct run_list runs;
-    struct list list;
+    struct listing list;
     struct run_filter filter = {0};
     struct error err;
-    int r = list_begin(&list, request, ID_RUN);
+    int r = listing_begin(&list, request, ID_RUN);
 
     if (r == 0)
         r = read_filter(request, &filter);
@@ -308,14 +308,16 @@ static int run_redrive_any(struct request *request)
     return redrive(request, true);
 }
 
-static const char *const runs_query[] = {LIST_QUERY, "status", "assistant_id", "min_crashes", NULL};
+static const char *const runs_query[] = {LISTING_QUERY, "status", "assistant_id", "min_crashes",
+                                         NULL};
 
 /* clang-format off */
 static const struct endpoint table[] = {
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/threads/{thread_id}/runs",
      .handle = run_list,
-     .query = list_query},
+     .query = listing_query,
+     .flags = ENDPOINT_LISTS},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/threads/{thread_id}/runs/{run_id}",
      .handle = run_get},
@@ -332,7 +334,8 @@ static const struct endpoint table[] = {
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/runs",
      .handle = run_list_all,
-     .query = runs_query},
+     .query = runs_query,
+     .flags = ENDPOINT_LISTS},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/runs/{run_id}",
      .handle = run_get_any},

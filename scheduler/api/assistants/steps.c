@@ -2,7 +2,7 @@
 
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
-#include "scheduler/api/list.h"
+#include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
 #include "shared/store/runs/run_steps.h"
 #include "shared/store/runs/runs.h"
@@ -29,10 +29,10 @@ static int find_run(struct request *request, bool any_thread, struct uuid *out)
 static int list_steps(struct request *request, bool any_thread)
 {
     struct run_step_list steps;
-    struct list list;
+    struct listing list;
     struct uuid run;
     struct error err;
-    int r = list_begin(&list, request, ID_STEP);
+    int r = listing_begin(&list, request, ID_STEP);
 
     if (r == 0)
         r = find_run(request, any_thread, &run);
@@ -46,10 +46,10 @@ static int list_steps(struct request *request, bool any_thread)
     if (r < 0)
         return request_failed(request, &err);
     for (size_t i = 0; i < steps.count; i++) {
-        list_add(&list, steps.items[i].id);
+        listing_add(&list, steps.items[i].id);
         render_step(&steps.items[i], &request->reply);
     }
-    list_end(&list, steps.has_more);
+    listing_end(&list, steps.has_more);
     return 0;
 }
 
@@ -84,24 +84,21 @@ static int step_get(struct request *request)
     return 0;
 }
 
-/* What OpenAI shows more of when asked, there is none of here. */
-static const char *const steps_query[] = {LIST_QUERY, "include[]", NULL};
-static const char *const step_query[] = {"include[]", NULL};
-
 /* clang-format off */
 static const struct endpoint table[] = {
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/threads/{thread_id}/runs/{run_id}/steps",
      .handle = step_list,
-     .query = steps_query},
+     .query = listing_query,
+     .flags = ENDPOINT_LISTS},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}",
-     .handle = step_get,
-     .query = step_query},
+     .handle = step_get},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/runs/{run_id}/steps",
      .handle = step_list_any,
-     .query = steps_query},
+     .query = listing_query,
+     .flags = ENDPOINT_LISTS},
 };
 /* clang-format on */
 

@@ -4,7 +4,7 @@
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
-#include "scheduler/api/list.h"
+#include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
 #include "shared/submit/new_messages.h"
 
@@ -48,9 +48,9 @@ static int thread_create(struct request *request)
 static int thread_list(struct request *request)
 {
     struct thread_list threads;
-    struct list list;
+    struct listing list;
     struct error err;
-    int r = list_begin(&list, request, ID_THREAD);
+    int r = listing_begin(&list, request, ID_THREAD);
 
     if (r < 0)
         return r;
@@ -58,10 +58,10 @@ static int thread_list(struct request *request)
     if (r < 0)
         return request_failed(request, &err);
     for (size_t i = 0; i < threads.count; i++) {
-        list_add(&list, threads.items[i].id);
+        listing_add(&list, threads.items[i].id);
         render_thread(&threads.items[i], &request->reply);
     }
-    list_end(&list, threads.has_more);
+    listing_end(&list, threads.has_more);
     return 0;
 }
 
@@ -144,7 +144,8 @@ static const struct endpoint table[] = {
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/threads",
      .handle = thread_list,
-     .query = list_query},
+     .query = listing_query,
+     .flags = ENDPOINT_LISTS},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/threads/{thread_id}",
      .handle = thread_get},

@@ -112,6 +112,7 @@ static void run_api(struct fixture *fixture, const struct provider_registry *reg
     struct http_server_options http = {
         .host = "127.0.0.1",
         .handler = api_handle,
+        .head = api_head,
         .error_body = api_error_body,
         .max_body_bytes = 1024 * 1024,
     };

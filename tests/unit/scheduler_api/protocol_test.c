@@ -349,3 +349,156 @@ Test(api, answers_in_utf_8_whatever_bytes_came_in)
 {
     with_api(foreign_bytes);
 }
+
+static void unknown_query(struct fixture *fixture)
+{
+    const char *thread = new_thread(fixture);
+
+    refused(fixture, 400, "assistant_id", "unknown_parameter", "'assistant_id'",
+            (struct call){"GET", "/v1/threads?assistant_id=asst_1", NULL, NULL, NULL});
+    refused(fixture, 400, "limt", "unknown_parameter", "Did you mean 'limit'?",
+            (struct call){"GET", "/v1/threads?limt=5", NULL, NULL, NULL});
+    refused(fixture, 400, "assistant", "unknown_parameter", "Did you mean 'assistant_id'?",
+            (struct call){"GET", "/v1/runs?assistant=x", NULL, NULL, NULL});
+    refused(fixture, 400, "x y", "unknown_parameter", "takes none",
+            (struct call){"GET", show("/v1/threads/%s?x%%20y=1", thread), NULL, NULL, NULL});
+    refused(fixture, 400, "limit", "unknown_parameter", "takes none",
+            (struct call){"POST", "/v1/threads?limit=1", "{}", NULL, NULL});
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM threads"), 1);
+    expect(fixture, 200, "GET", show("/v1/threads/%s?api-version=2024-05-01-preview", thread),
+           NULL);
+    expect(fixture, 200, "GET", "/v1/runs?status=queued&status=failed&&limit=1", NULL);
+}
+
+Test(api, refuses_members_of_the_query_that_it_does_not_know)
+{
+    with_api(unknown_query);
+}
+
+static void azure(struct fixture *fixture)
+{
+    static const char *const paths[] = {"/openai/v1/threads?api-version=v1",
+                                        "/openai/threads?api-version=2024-05-01-preview"};
+    const char *key = show("api-key: %s\r\n", fixture->key);
+    const char *id;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+        cr_assert_eq(http(fixture, (struct call){"POST", paths[i], "{}", key, ""}), 200);
+        id = show("%s", string_at(fixture->body, "id"));
+        cr_assert_eq(
+            http(fixture, (struct call){"GET", show("/openai/threads/%s", id), NULL, key, ""}),
+            200);
+    }
+    refused(fixture, 401, NULL, "invalid_api_key", "Incorrect API key",
+            (struct call){"GET", paths[0], NULL, "api-key: pk_wrong\r\n", ""});
+    refused(fixture, 404, NULL, "unknown_url", "GET /v1/x",
+            (struct call){"GET", "/openai/x", NULL, key, ""});
+    refused(fixture, 404, NULL, "unknown_url", "/openaix",
+            (struct call){"GET", "/openaix/threads", NULL, key, ""});
+}
+
+Test(api, takes_the_paths_and_the_key_of_azures_clients)
+{
+    with_api(azure);
+}
+
+static int post_typed(struct fixture *fixture, const char *headers, const char *body)
+{
+    return http(fixture,
+                (struct call){"POST", "/v1/threads", NULL,
+                              show("%sContent-Length: %zu\r\n\r\n%s", headers, strlen(body), body),
+                              NULL});
+}
+
+static void media(struct fixture *fixture)
+{
+    static const struct {
+        const char *headers;
+        int status;
+    } cases[] = {
+        {"Content-Type: application/json; charset=utf-8\r\n", 200},
+        {"Content-Type: application/json;charset=\"UTF-8\"\r\n", 200},
+        {"Content-Type: application/json; profile=x; charset=utf-16\r\n", 415},
+        {"Content-Type: application/json; charset=latin1\r\n", 415},
+        {"Content-Type: application/json\r\nContent-Encoding: gzip\r\n", 415},
+        {"Content-Type: application/json\r\nContent-Encoding: identity\r\n", 200},
+        {"Content-Type: text/plain\r\n", 415},
+        {"", 200},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        cr_assert_eq(post_typed(fixture, cases[i].headers, "{}"), cases[i].status, "%s",
+                     cases[i].headers);
+    cr_assert_eq(post_typed(fixture, "", "\xEF\xBB\xBF{\"metadata\":{\"a\":\"b\"}}"), 200);
+    cr_assert_str_eq(string_at(json_get(fixture->body, "metadata"), "a"), "b");
+    cr_assert_eq(post_typed(fixture, "", "{\xEF\xBB\xBF}"), 400);
+}
+
+Test(api, takes_bodies_in_plain_utf_8_only)
+{
+    with_api(media);
+}
+
+/* The body never comes: what the head says is answered. */
+static void heads(struct fixture *fixture)
+{
+    static const struct {
+        const char *path;
+        const char *headers;
+        const char *key; /* "": none */
+        int status;
+    } cases[] = {
+        {"/v1/threads", "Content-Length: 1000000\r\nExpect: 100-continue\r\n", "", 401},
+        {"/v1/threads", "Content-Length: 1000000\r\n", "pk_wrong", 401},
+        {"/v1/threads", "Transfer-Encoding: chunked\r\n", "", 401},
+        {"/v1/x", "Content-Length: 1000000\r\n", NULL, 404},
+        {"/v1/threads", "Content-Length: 1000000\r\nContent-Encoding: br\r\n", NULL, 415},
+        {"/v1/threads", "Content-Length: 1000000\r\nContent-Type: text/csv\r\n", NULL, 415},
+        {"/v1/threads?x=1", "Content-Length: 1000000\r\n", NULL, 400},
+        {"/v1/runs/run_00000000000000000000000000000000/cancel", "Content-Length: 1000000\r\n",
+         NULL, 413},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        cr_assert_eq(http(fixture, (struct call){"POST", cases[i].path, NULL, cases[i].headers,
+                                                 cases[i].key}),
+                     cases[i].status, "%s", cases[i].headers);
+}
+
+Test(api, answers_by_the_head_before_a_body_is_sent)
+{
+    with_api(heads);
+}
+
+/* 12 messages of 1 MB: a page holds those that fit, and paging reaches them all. */
+static void large_pages(struct fixture *fixture)
+{
+    const char *thread = new_thread(fixture);
+    const char *path = show("/v1/threads/%s/messages?limit=100", thread);
+    const char *after = "";
+    size_t seen = 0;
+    int pages = 0;
+    bool more;
+
+    sql_do(fixture, "INSERT INTO messages (id, tenant_id, thread_id, role, content)"
+                    " SELECT gen_random_uuid(), t.tenant_id, t.id, 'user', jsonb_build_array("
+                    "   jsonb_build_object('type', 'text', 'text', jsonb_build_object('value',"
+                    "     repeat(md5(i::text), 32768), 'annotations', '[]'::jsonb)))"
+                    " FROM threads t, generate_series(1, 12) i");
+    do {
+        struct json_object *page = expect(fixture, 200, "GET", show("%s%s", path, after), NULL);
+
+        more = json_get_bool(page, "has_more", false);
+        cr_assert_leq(json_text(page).len, (size_t)5 << 20);
+        seen += json_object_array_length(json_get(page, "data"));
+        after = show("&after=%s", string_at(page, "last_id"));
+        pages++;
+    } while (more && pages < 20);
+    cr_assert_eq(seen, 13);
+    cr_assert_geq(pages, 4);
+}
+
+Test(api, gives_pages_that_end_where_they_would_become_too_large)
+{
+    with_api(large_pages);
+}

@@ -3,10 +3,10 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "scheduler/api/access/key_cache.h"
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
-#include "scheduler/api/key_cache.h"
-#include "scheduler/api/list.h"
+#include "scheduler/api/listing.h"
 #include "scheduler/api/poll.h"
 #include "scheduler/api/trace.h"
 #include "shared/agent/spec.h"
@@ -301,15 +301,15 @@ Test(render, writes_every_member_of_a_run_that_has_only_begun)
 Test(list, of_nothing_has_null_cursors)
 {
     struct buf out;
-    struct list list = {.out = &out, .kind = ID_RUN};
+    struct listing list = {.out = &out, .kind = ID_RUN};
 
     buf_init(&out, 0);
-    list_end(&list, false);
+    listing_end(&list, false);
     cr_assert_str_eq(buf_string(&out), "],\"first_id\":null,\"last_id\":null,\"has_more\":false}");
     buf_reset(&out);
-    list_add(&list, uuid_new());
-    list_add_number(&list, 7);
-    list_end(&list, true);
+    listing_add(&list, uuid_new());
+    listing_add_number(&list, 7);
+    listing_end(&list, true);
     cr_assert(text_starts(buf_text(&out), ",],\"first_id\":\"run_"));
     cr_assert(text_ends(buf_text(&out), "\"last_id\":\"7\",\"has_more\":true}"));
     buf_deinit(&out);

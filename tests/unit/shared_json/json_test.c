@@ -254,3 +254,16 @@ Test(json, takes_every_character)
     expect_written("\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf4\x8f\xbf\xbf\"",
                    "\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf4\x8f\xbf\xbf\"");
 }
+
+Test(json, skips_a_byte_order_mark_in_front_and_nowhere_else)
+{
+    struct json_object *object = NULL;
+    struct error err;
+
+    cr_assert_eq(json_decode(TEXT("\xEF\xBB\xBF{\"a\":1}"), 10, &object, &err), 0);
+    cr_assert_eq(json_get_int(object, "a", 0), 1);
+    json_free(object);
+    cr_assert_lt(json_decode(TEXT("\xEF\xBB\xBF"), 10, &object, &err), 0);
+    cr_assert_lt(json_decode(TEXT("{\xEF\xBB\xBF}"), 10, &object, &err), 0);
+    cr_assert_lt(json_decode(TEXT("\xEF\xBB\xBF\xEF\xBB\xBF{}"), 10, &object, &err), 0);
+}

@@ -5,7 +5,7 @@
  * busy key costs one query each few seconds and not one per request in flight.
  */
 
-#include "scheduler/api/key_cache.h"
+#include "scheduler/api/access/key_cache.h"
 
 #include <stdlib.h>
 #include <string.h>

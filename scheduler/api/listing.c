@@ -1,11 +1,11 @@
 /* Lists: their query, and the frame around their elements. */
 
-#include "scheduler/api/list.h"
+#include "scheduler/api/listing.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-const char *const list_query[] = {LIST_QUERY, NULL};
+const char *const listing_query[] = {LISTING_QUERY, NULL};
 
 static int read_limit(struct request *request, int *out)
 {
@@ -47,11 +47,11 @@ static int read_cursor(struct request *request, const char *name, enum id_kind k
                          name, shown, id_prefix(kind));
 }
 
-int list_begin_numbers(struct list *list, struct request *request)
+int listing_begin_numbers(struct listing *list, struct request *request)
 {
     int r;
 
-    *list = (struct list){.out = &request->reply};
+    *list = (struct listing){.out = &request->reply, .page.bytes_max = LISTING_BYTES_MAX};
     r = read_limit(request, &list->page.limit);
     if (r == 0)
         r = read_order(request, &list->page.ascending);
@@ -59,9 +59,9 @@ int list_begin_numbers(struct list *list, struct request *request)
     return r;
 }
 
-int list_begin(struct list *list, struct request *request, enum id_kind kind)
+int listing_begin(struct listing *list, struct request *request, enum id_kind kind)
 {
-    int r = list_begin_numbers(list, request);
+    int r = listing_begin_numbers(list, request);
 
     list->kind = kind;
     if (r == 0)
@@ -71,7 +71,7 @@ int list_begin(struct list *list, struct request *request, enum id_kind kind)
     return r;
 }
 
-static void add(struct list *list)
+static void add(struct listing *list)
 {
     if (list->count++ == 0)
         memcpy(list->first, list->last, sizeof(list->first));
@@ -79,19 +79,19 @@ static void add(struct list *list)
         buf_add_char(list->out, ',');
 }
 
-void list_add(struct list *list, struct uuid id)
+void listing_add(struct listing *list, struct uuid id)
 {
     id_format(list->kind, id, list->last);
     add(list);
 }
 
-void list_add_number(struct list *list, int64_t number)
+void listing_add_number(struct listing *list, int64_t number)
 {
     snprintf(list->last, sizeof(list->last), "%" PRId64, number);
     add(list);
 }
 
-void list_end(struct list *list, bool has_more)
+void listing_end(struct listing *list, bool has_more)
 {
     buf_add_string(list->out, "],\"first_id\":");
     buf_add_json_string(list->out, list->count ? list->first : NULL);

@@ -1,0 +1,28 @@
+#pragma once
+/* What each tenant may hold of the API's memory at once, so that one who asks for much waits for
+ * himself and not the others for him. Entries live as long as somebody uses them. */
+
+#include "shared/base/compiler.h"
+#include "shared/base/id.h"
+#include "shared/base/list.h"
+#include "shared/fiber/budget.h"
+
+#define SHARE_BODY_BYTES  ((size_t)32 << 20) /* of bodies that are being read or worked on */
+#define SHARE_REPLY_BYTES ((size_t)32 << 20) /* of what was asked for and not yet sent */
+
+struct share {
+    struct list bucket;
+    struct uuid tenant;
+    size_t users;
+    struct budget bodies;
+    struct budget replies;
+};
+
+struct shares;
+
+struct shares *shares_new(void);
+void shares_free(struct shares *shares); /* accepts NULL; nobody may use one any more */
+
+/* The tenant's share, until it is released. */
+struct share *share_acquire(struct shares *shares, struct uuid tenant);
+void share_release(struct share *share);

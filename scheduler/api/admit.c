@@ -1,0 +1,253 @@
+/* Admitting requests.
+ *
+ * Whoever has no key is told so before anything is kept for him or asked of the database. Azure's
+ * clients put "/openai" in front of the paths, leave out "/v1" or not, send the key in a header of
+ * its own, and say which version of the API they mean: all of it is taken, and means the same.
+ */
+
+#include "scheduler/api/admit.h"
+
+#include <stdio.h>
+
+#include "scheduler/api/access/key_cache.h"
+#include "scheduler/api/access/shares.h"
+#include "scheduler/api/request.h"
+#include "shared/base/clock.h"
+#include "shared/check/nearest.h"
+
+enum { DATABASE_WAIT_MS = 2000, QUERY_MEMBERS_MAX = 16 };
+
+/* Taken on every endpoint, and not looked at. */
+static const char *const ignored_members[] = {"api-version", "include", "include[]", NULL};
+
+/* "/openai/v1/threads" and "/openai/threads" are "/v1/threads". False: no room. */
+static bool strip_prefix(struct http_exchange *exchange)
+{
+    static const char prefix[] = "/openai/";
+    struct text rest = exchange->path;
+    char *path;
+
+    if (!text_starts(rest, prefix))
+        return true;
+    rest = (struct text){rest.ptr + sizeof(prefix) - 2, rest.len - sizeof(prefix) + 2};
+    if (!text_starts(rest, "/v1/")) {
+        path = arena_printf(&exchange->arena, "/v1%.*s", TEXT_ARGS(rest));
+        if (!path)
+            return false;
+        rest = text_of(path);
+    }
+    exchange->path = rest;
+    return true;
+}
+
+static int find_endpoint(struct request *request)
+{
+    struct http_exchange *exchange = request->exchange;
+    const struct endpoints *endpoints = &request->api->endpoints;
+    struct error err;
+    char allow[64];
+    char path[160];
+    int r = strip_prefix(exchange) ? 0 : error_set(&err, E_LIMIT, "it is too long");
+
+    if (r == 0)
+        r = endpoints_find(endpoints, exchange, &request->endpoint_place, allow, &err);
+    if (r == 0) {
+        request->endpoint = endpoints->items[request->endpoint_place];
+        return 0;
+    }
+    request->endpoint_place = endpoints->count;
+    text_excerpt(exchange->path, path, sizeof(path));
+    if (r == ROUTE_NOT_FOUND)
+        return failure_param(&request->failure, 404, NULL, "unknown_url",
+                             "Unknown request URL: %s %s. Please check the URL for typos, or see "
+                             "docs/openapi.yaml for what is served.",
+                             http_method_name(exchange->method), path);
+    if (r < 0)
+        return failure_param(&request->failure, 400, NULL, NULL, "Malformed request URL: %s.",
+                             err.text);
+    http_add_header(exchange, "Allow", text_of(allow));
+    return failure_param(&request->failure, 405, NULL, "method_not_supported",
+                         "Not allowed to %s on %s. Allowed: %s.",
+                         http_method_name(exchange->method), path, allow);
+}
+
+static int unauthorized(struct request *request, const char *code, const char *message)
+{
+    http_add_header(request->exchange, "WWW-Authenticate", TEXT("Bearer"));
+    return failure_param(&request->failure, 401, NULL, code, "%s", message);
+}
+
+/* TEXT_NONE: there is none. */
+static struct text key_of(const struct http_exchange *exchange)
+{
+    struct text header = text_trim(http_header_get(exchange, "authorization"));
+    struct text scheme;
+    struct text key;
+
+    if (text_cut(header, ' ', &scheme, &key) && text_is_nocase(scheme, "bearer"))
+        return text_trim(key);
+    return text_trim(http_header_get(exchange, "api-key"));
+}
+
+/* A short absence is waited for, a longer one told soon: many that wait long would only pile up. */
+static int wait_for_database(struct request *request)
+{
+    struct pg *pg = request->store.pg;
+    struct error err;
+
+    if (pg_is_ready(pg) || pg_wait_ready(pg, deadline_in(DATABASE_WAIT_MS), &err) == 0)
+        return 0;
+    return request_failed(request, &err);
+}
+
+static int authenticate(struct request *request)
+{
+    struct text key = key_of(request->exchange);
+    struct error err;
+    int r;
+
+    if (key.len == 0)
+        return unauthorized(request, NULL,
+                            "You didn't provide an API key. You need to provide your API key in an "
+                            "Authorization header using Bearer auth (i.e. Authorization: Bearer "
+                            "YOUR_KEY). Make one with `penstock keys create`.");
+    r = wait_for_database(request);
+    if (r < 0)
+        return r;
+    r = key_cache_find(request->api->keys, request->api->pg, key, &request->store.tenant, &err);
+    if (r == KEY_MISSING)
+        return unauthorized(request, "invalid_api_key",
+                            "Incorrect API key provided. Make one with `penstock keys create`.");
+    return r < 0 ? request_failed(request, &err) : 0;
+}
+
+static bool is_known(const char *const *names, struct text name)
+{
+    for (; names && *names; names++)
+        if (text_is(name, *names))
+            return true;
+    return false;
+}
+
+static int unknown_member(struct request *request, struct text name)
+{
+    const char *names[QUERY_MEMBERS_MAX];
+    const char *const *known = request->endpoint->query;
+    const char *near;
+    char shown[64];
+    char list[256];
+    size_t count = 0;
+
+    for (; known && *known; known++) {
+        ASSERT(count < QUERY_MEMBERS_MAX);
+        names[count++] = *known;
+    }
+    text_excerpt(name, shown, sizeof(shown));
+    near = nearest_word(shown, names, count);
+    if (near)
+        return failure_param(&request->failure, 400, shown, "unknown_parameter",
+                             "Unknown query parameter: '%s'. Did you mean '%s'?", shown, near);
+    if (count == 0)
+        return failure_param(&request->failure, 400, shown, "unknown_parameter",
+                             "Unknown query parameter: '%s'. This endpoint takes none.", shown);
+    words_format(request->endpoint->query, list, sizeof(list));
+    return failure_param(&request->failure, 400, shown, "unknown_parameter",
+                         "Unknown query parameter: '%s'. This endpoint takes %s.", shown, list);
+}
+
+static int check_query(struct request *request)
+{
+    struct http_exchange *exchange = request->exchange;
+    struct text rest = exchange->query;
+    struct text name;
+
+    while (http_query_next(exchange, &rest, &name))
+        if (name.len > 0 && !is_known(request->endpoint->query, name) &&
+            !is_known(ignored_members, name))
+            return unknown_member(request, name);
+    return 0;
+}
+
+/* Whether the parameters of a media type leave it in UTF-8. */
+static bool is_utf8_type(struct text parameters)
+{
+    while (parameters.len > 0) {
+        struct text one = parameters;
+        struct text name;
+        struct text value;
+
+        if (!text_cut(parameters, ';', &one, &parameters))
+            parameters = TEXT_NONE;
+        if (!text_cut(one, '=', &name, &value) || !text_is_nocase(text_trim(name), "charset"))
+            continue;
+        value = text_trim(value);
+        if (value.len >= 2 && value.ptr[0] == '"')
+            value = (struct text){value.ptr + 1, value.len - 2};
+        if (!text_is_nocase(value, "utf-8") && !text_is_nocase(value, "utf8") &&
+            !text_is_nocase(value, "us-ascii"))
+            return false;
+    }
+    return true;
+}
+
+static int unsupported(struct request *request, const char *what, struct text value,
+                       const char *right)
+{
+    char shown[64];
+
+    text_excerpt(value, shown, sizeof(shown));
+    return failure_param(&request->failure, 415, NULL, "unsupported_content_type",
+                         "Unsupported %s: '%s'. This API accepts %s.", what, shown, right);
+}
+
+/* Whether a body that has come, or is to come, has a form that is read. */
+static int check_media(struct request *request)
+{
+    struct http_exchange *exchange = request->exchange;
+    struct text coding = text_trim(http_header_get(exchange, "content-encoding"));
+    struct text type = text_trim(http_header_get(exchange, "content-type"));
+    struct text head = type;
+    struct text parameters = TEXT_NONE;
+
+    if (request->endpoint->takes == TAKES_NOTHING)
+        return 0;
+    if (coding.len > 0 && !text_is_nocase(coding, "identity"))
+        return unsupported(request, "content encoding", coding, "bodies without one");
+    if (request->endpoint->takes != TAKES_JSON || type.len == 0)
+        return 0;
+    (void)text_cut(type, ';', &head, &parameters);
+    if (!is_utf8_type(parameters))
+        return unsupported(request, "charset", type, "'application/json' in UTF-8");
+    if (!text_is_nocase(text_trim(head), "application/json") &&
+        (!request->head_only && text_trim(exchange->body).len == 0))
+        return 0; /* there is no body */
+    if (!text_is_nocase(text_trim(head), "application/json"))
+        return unsupported(request, "content type", type, "'application/json'");
+    return 0;
+}
+
+int request_admit(struct request *request)
+{
+    int r = find_endpoint(request);
+
+    if (r < 0)
+        return r;
+    if (request->endpoint->flags & ENDPOINT_LISTS)
+        request->store.pg = request->api->pg_large;
+    r = authenticate(request);
+    if (r == 0)
+        r = check_media(request);
+    if (r == 0)
+        r = check_query(request);
+    if (r == 0)
+        request->share = share_acquire(request->api->shares, request->store.tenant);
+    return r;
+}
+
+size_t request_body_max(const struct request *request, size_t otherwise)
+{
+    const struct endpoint *endpoint = request->endpoint;
+    size_t max = endpoint->takes == TAKES_NOTHING ? ENDPOINT_IGNORED_MAX : endpoint->body_bytes_max;
+
+    return max > 0 && max < otherwise ? max : otherwise;
+}
