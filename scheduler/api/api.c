@@ -25,6 +25,7 @@
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
+#include "shared/store/polls/run_reader.h"
 
 #define REPLY_BYTES_MAX ((size_t)64 << 20)
 #define HELD_BYTES_MAX  ((size_t)512 << 20) /* of all tenants' replies */
@@ -78,6 +79,7 @@ struct api *api_new(const struct api_options *options)
     api->shares = shares_new();
     budget_init(&api->replies, HELD_BYTES_MAX);
     api->submitter = submitter_new(&submit);
+    api->run_reader = run_reader_new(options->pg);
     api->claim_returns = claim_returns_new();
     api->poll.average_ms = 2000;
     return api;
@@ -88,6 +90,7 @@ void api_free(struct api *api)
     if (!api)
         return;
     claim_returns_free(api->claim_returns);
+    run_reader_free(api->run_reader);
     key_cache_free(api->keys);
     shares_free(api->shares);
     submitter_free(api->submitter);

@@ -19,6 +19,7 @@ struct shares;
 struct key_cache;
 struct pg;
 struct provider_registry;
+struct run_reader;
 
 /* What the requests of a process share. */
 struct api {
@@ -33,6 +34,7 @@ struct api {
     struct shares *shares;
     struct budget replies; /* bytes of what was asked for and not yet sent, by all tenants */
     struct submitter *submitter;
+    struct run_reader *run_reader;
     struct claim_returns *claim_returns;
     struct poll poll;
     int64_t errors_second; /* the second in which errors were logged last, and how many */

@@ -19,6 +19,7 @@ const { values: options } = parseArgs({
     'latency-runs': { type: 'string', default: '5000' },
     memory: { type: 'string', default: '1000,10000' },
     before: { type: 'string' },
+    'before-bin': { type: 'string' },
     'skip-baseline': { type: 'boolean', default: false },
     'skip-throughput': { type: 'boolean', default: false },
     'skip-latency': { type: 'boolean', default: false },
@@ -27,6 +28,7 @@ const { values: options } = parseArgs({
 });
 const WARM_UP = 500;
 const WATCHED = 25; // one run in so many is polled by the client
+const POLLED = 100; // runs that are polled in turn
 process.env.PENSTOCK_LOG_LEVEL = 'warn';
 
 /** Milliseconds from the first run that started after `since` (ms) to the last that ended: programs that start up do not count. */
@@ -60,8 +62,8 @@ async function check(sql, runs) {
 }
 
 /**
- * Three measurements on one stack: the CPU of submissions, with no worker; that of a worker which works through them; and how
- * many runs a second come out when both happen at once.
+ * Four measurements on one stack: the CPU of submissions, with no worker; that of polls; that of a worker which works through
+ * the runs; and how many runs a second come out when both happen at once.
  */
 const throughput = (bin, runs) =>
   withStack(bin, {}, async (stack, sql, client) => {
@@ -77,6 +79,13 @@ const throughput = (bin, runs) =>
     const submit = perRun(beforeSubmit, sample(stack), runs);
     await sleep(500);
 
+    const rows = await sql.rows(`SELECT 'run_' || replace(id::text, '-', ''), 'thread_' || replace(thread_id::text, '-', '') FROM runs LIMIT ${POLLED}`);
+    const polled = rows.map(([id, thread_id]) => ({ id, thread_id }));
+    await client.pollAll(polled, POLLED);
+    const beforePoll = sample(stack);
+    await client.pollAll(polled, 2 * runs);
+    const poll = perRun(beforePoll, sample(stack), 2 * runs);
+
     const start = Date.now();
     const worker = await stack.startWorker();
     const before = sample(stack, worker.pid);
@@ -89,7 +98,7 @@ const throughput = (bin, runs) =>
     await reach(sql, 'all runs end', ended, 2 * runs + WARM_UP);
     const fullRate = (runs * 1000) / ((await sql.number(lastEnd)) - startFull);
     await check(sql, 2 * runs + WARM_UP);
-    return { rate, fullRate, submit, work };
+    return { rate, fullRate, submit, poll, work };
   });
 
 /** From the row's creation to its completion, and as a client sees it, at a fixed rate. */
@@ -214,9 +223,12 @@ function printThroughput(subjects, runs) {
   for (const { name, median: of } of subjects)
     rows.push([name, of.rate.toFixed(0), ms(of.work.worker), ms(of.work.redis), ms(of.work.postgres), ms(of.work.scheduler), ms(together(of.work))]);
   const b = subjects.at(-1).median;
+  const shares = (what, a) => ['scheduler', 'postgres'].map((part) => `${part} ${(b[what][part] / a[what][part]).toFixed(2)}x`).join(', ');
   for (const { name, median: a } of subjects.slice(0, -1))
     rows.push([`${name}: ratio`, `${(b.rate / a.rate).toFixed(2)}x`, `${(a.work.worker / b.work.worker).toFixed(2)}x`, '',
       `${(a.work.postgres / b.work.postgres).toFixed(2)}x`, '', `${(together(a.work) / together(b.work)).toFixed(2)}x`]);
+  for (const { name, median: a } of subjects.slice(0, -1))
+    if (a.submit && b.submit) console.log(`${name}: ratio of a submission: ${shares('submit', a)}; of a poll: ${shares('poll', a)}`);
   console.log(`CPU milliseconds per standard run, ${runs} runs, medians of ${subjects[0].throughput.length}:`);
   print(rows);
   for (const { name, throughput: samples, median: of } of subjects) {
@@ -225,7 +237,7 @@ function printThroughput(subjects, runs) {
         `runs/s ${samples.map((s) => s.rate.toFixed(0)).join(' ')}`);
     if (!of.submit) continue;
     console.log(`${name}: submission by HTTP, ms of CPU each: scheduler ${ms(of.submit.scheduler)}, Postgres ${ms(of.submit.postgres)}, ` +
-      `Redis ${ms(of.submit.redis)}; ${of.fullRate.toFixed(0)} runs/s with their submission; the LLM ${ms(of.work.llm)} a run`);
+      `Redis ${ms(of.submit.redis)}; a poll: scheduler ${ms(of.poll.scheduler)}, Postgres ${ms(of.poll.postgres)}; ${of.fullRate.toFixed(0)} runs/s with their submission; the LLM ${ms(of.work.llm)} a run`);
   }
 }
 
@@ -243,6 +255,7 @@ async function main() {
   const runs = Number(options.runs);
   const subjects = [{ name: 'Penstock', bin: process.env.PENSTOCK_BIN ?? join(here, '../../build/release/bin') }];
   const before = options.before ? buildBefore(options.before) : null;
+  if (options['before-bin']) subjects.unshift({ name: 'before', bin: options['before-bin'] });
   if (before) subjects.unshift({ name: `${options.before.slice(0, 10)}`, bin: before.bin });
   if (!options['skip-baseline'] && !options['skip-throughput']) subjects.unshift({ name: 'Node baseline' });
   for (const subject of subjects) Object.assign(subject, { throughput: [], latency: [], memory: [] });

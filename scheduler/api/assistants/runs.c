@@ -9,6 +9,7 @@
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
 #include "shared/base/clock.h"
+#include "shared/store/polls/run_reader.h"
 #include "shared/store/runs/runs.h"
 
 /* The thread and run of the path; on /v1/runs/{run_id} the thread is zero: any. */
@@ -69,7 +70,7 @@ static int find(struct request *request, bool any_thread, struct run *out)
 
     if (r < 0)
         return r;
-    r = runs_get(&request->store, path.thread, path.run, out, &err);
+    r = run_reader_get(request->api->run_reader, &request->store, path.thread, path.run, out, &err);
     if (r == RUN_MISSING)
         return request_missing(request, "run", path.run_text);
     return r < 0 ? request_failed(request, &err) : 0;

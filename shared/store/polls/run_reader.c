@@ -1,0 +1,272 @@
+/* One statement for the runs of a batch.
+ *
+ * A run whose row is large is left out of the answer and read alone, so that the memory of a
+ * batch is bounded: what it takes on disk is known without reading it, and is at most
+ * LARGE_STORED for those that are given. Runs that do not exist are absent, too; who asks for
+ * one of those pays for a second statement.
+ */
+
+#include "shared/store/polls/run_reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/base/lru.h"
+#include "shared/base/memory.h"
+#include "shared/fiber/gather.h"
+#include "shared/store/runs/run_rows.h"
+
+enum { BATCH_MAX = 128, LANES = 2 };
+
+#define LARGE_STORED "16384" /* bytes */
+
+struct known_spec {
+    struct lru_entry entry;
+    struct uuid run;
+    struct text spec; /* behind the struct */
+};
+
+struct run_reader {
+    struct pg *pg;
+    struct gather *gather;
+    struct lru specs;
+    struct run_reader_stats stats;
+};
+
+struct run_ask {
+    struct gather_item item;
+    const struct store *store;
+    struct uuid thread;
+    struct uuid id;
+    struct run *out;
+    bool answered;
+    int result;
+    struct error error;
+};
+
+/* $1 runs, $2 their tenants, $3 their threads (NULL: any), $4 whether the spec is known. */
+/* clang-format off */
+static const struct pg_statement run_get_many = {
+    .name = "run_get_many",
+    .sql =
+        "SELECT " RUN_COLUMNS ", i.n"
+        " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[])"
+        "    WITH ORDINALITY AS i (id, tenant_id, thread_id, known, n)"
+        " CROSS JOIN LATERAL ("
+        "    SELECT q.id, q.tenant_id, q.thread_id, q.agent_id, q.agent_version, q.status, q.shard,"
+        "        q.priority, q.owner, q.step, q.errors, q.crashes,"
+        "        CASE WHEN NOT i.known THEN q.spec END AS spec,"
+        "        q.metadata, q.prompt_tokens, q.completion_tokens, q.last_error,"
+        "        q.incomplete_reason, q.required_action, q.result_message, q.created_at,"
+        "        q.started_at, q.completed_at, q.failed_at, q.cancelled_at, q.expires_at,"
+        "        q.updated_at, q.held, q.open_calls"
+        "    FROM runs q"
+        "    WHERE q.id = i.id"
+        "      AND " SQL_CHECKED("q.tenant_id = i.tenant_id")
+        "      AND " SQL_CHECKED("q.thread_id = coalesce(i.thread_id, q.thread_id)")
+        "      AND pg_column_size(q.spec) <= " LARGE_STORED
+        "      AND " SQL_STORED("q.required_action") " <= " LARGE_STORED
+        "    OFFSET 0) r",
+    .types = "UUUT",
+};
+/* clang-format on */
+
+#define COLUMN_PLACE 28 /* behind RUN_COLUMNS */
+
+static bool spec_is_of(const struct lru_entry *entry, const void *key)
+{
+    return uuid_equal(CONTAINER_OF(entry, struct known_spec, entry)->run,
+                      *(const struct uuid *)key);
+}
+
+static void spec_drop(struct lru_entry *entry)
+{
+    free(CONTAINER_OF(entry, struct known_spec, entry));
+}
+
+static struct known_spec *spec_find(struct run_reader *reader, struct uuid run)
+{
+    struct lru_entry *entry =
+        lru_find(&reader->specs, lru_hash_bytes(run.bytes, sizeof(run.bytes)), &run);
+
+    return entry ? CONTAINER_OF(entry, struct known_spec, entry) : NULL;
+}
+
+static void spec_keep(struct run_reader *reader, struct uuid run, struct text spec)
+{
+    struct known_spec *known;
+
+    if (!spec.ptr || spec.len > RUN_READER_SPEC_MAX || spec_find(reader, run))
+        return;
+    known = xmalloc(sizeof(*known) + spec.len);
+    known->run = run;
+    known->spec = (struct text){(char *)(known + 1), spec.len};
+    memcpy(known + 1, spec.ptr, spec.len);
+    lru_add(&reader->specs, lru_hash_bytes(run.bytes, sizeof(run.bytes)), &known->entry);
+}
+
+struct parameters {
+    struct buf ids;
+    struct buf tenants;
+    struct buf threads;
+    struct buf known;
+};
+
+static void add(struct run_reader *reader, struct parameters *parameters, const struct run_ask *ask)
+{
+    bool known = spec_find(reader, ask->id) != NULL;
+
+    pg_array_add_uuid(&parameters->ids, ask->id);
+    pg_array_add_uuid(&parameters->tenants, ask->store->tenant);
+    if (uuid_is_zero(ask->thread))
+        pg_array_add_text(&parameters->threads, TEXT_NONE);
+    else
+        pg_array_add_uuid(&parameters->threads, ask->thread);
+    pg_array_add_text(&parameters->known, known ? TEXT("t") : TEXT("f"));
+    reader->stats.runs++;
+    reader->stats.specs_known += known;
+}
+
+static int query(struct run_reader *reader, struct gather_batch *batch, struct pg_result **out,
+                 struct error *err)
+{
+    struct parameters parameters;
+    struct buf *const bufs[] = {&parameters.ids, &parameters.tenants, &parameters.threads,
+                                &parameters.known};
+    int r;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(bufs); i++) {
+        buf_init(bufs[i], 0);
+        pg_array_begin(bufs[i]);
+    }
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->items[i])
+            add(reader, &parameters, CONTAINER_OF(batch->items[i], struct run_ask, item));
+    for (size_t i = 0; i < ARRAY_LENGTH(bufs); i++)
+        pg_array_end(bufs[i]);
+    struct pg_value values[4] = {pg_array('U', &parameters.ids), pg_array('U', &parameters.tenants),
+                                 pg_array('U', &parameters.threads),
+                                 pg_array('T', &parameters.known)};
+
+    reader->stats.statements++;
+    r = pg_exec(reader->pg, &run_get_many, values, out, err);
+    for (size_t i = 0; i < ARRAY_LENGTH(bufs); i++)
+        buf_deinit(bufs[i]);
+    return r;
+}
+
+/* The spec is in the row, or in the memory of those read lately. It may have gone from there while
+ * the statement was out: then the run is read alone. */
+static void answer(struct run_reader *reader, struct run_ask *ask, const struct pg_result *result,
+                   int at)
+{
+    struct known_spec *known;
+    struct run run;
+    int r = row_read_at(ask->store, &run_rows, result, at, &run, &ask->error);
+
+    if (r == 0 && run.spec.ptr) {
+        spec_keep(reader, run.id, run.spec);
+    } else if (r == 0) {
+        known = spec_find(reader, run.id);
+        if (!known)
+            return;
+        run.spec = (struct text){arena_copy(ask->store->arena, known->spec), known->spec.len};
+        if (!run.spec.ptr)
+            r = error_set(&ask->error, E_LIMIT, "no room for the run");
+    }
+    ask->answered = true;
+    ask->result = r;
+    if (r == 0)
+        *ask->out = run;
+}
+
+/* Who asked may give up while the statement is out; `asked` are the places that were sent. */
+static void read_batch(void *arg, struct gather_batch *batch)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct run_reader *reader = arg;
+    size_t asked[BATCH_MAX];
+    struct error err = {0};
+    size_t count = 0;
+    int r;
+
+    ASSERT(batch->count <= BATCH_MAX);
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->items[i])
+            asked[count++] = i;
+    r = query(reader, batch, &result, &err);
+    for (size_t i = 0; r < 0 && i < count; i++) {
+        struct gather_item *item = batch->items[asked[i]];
+        struct run_ask *ask = item ? CONTAINER_OF(item, struct run_ask, item) : NULL;
+
+        if (ask) {
+            ask->answered = true;
+            ask->result = r;
+            ask->error = err;
+        }
+    }
+    for (int i = 0; r == 0 && i < pg_rows(result); i++) {
+        int64_t place = pg_get_int(result, i, COLUMN_PLACE) - 1;
+        struct gather_item *item;
+
+        ASSERT(place >= 0 && (size_t)place < count);
+        item = batch->items[asked[place]];
+        if (item)
+            answer(reader, CONTAINER_OF(item, struct run_ask, item), result, i);
+    }
+}
+
+static void await_turn(void *arg)
+{
+    struct run_reader *reader = arg;
+
+    pg_await_turn(reader->pg);
+}
+
+struct run_reader *run_reader_new(struct pg *pg)
+{
+    struct run_reader *reader = xcalloc(1, sizeof(*reader));
+    struct gather_options options = {
+        .name = "run_reader",
+        .fn = read_batch,
+        .await = await_turn,
+        .arg = reader,
+        .lanes = LANES,
+        .batch_max = BATCH_MAX,
+        .batch_max_bytes = SIZE_MAX,
+    };
+
+    reader->pg = pg;
+    lru_init(&reader->specs, RUN_READER_SPECS, spec_is_of, spec_drop);
+    reader->gather = gather_new(&options);
+    return reader;
+}
+
+void run_reader_free(struct run_reader *reader)
+{
+    if (!reader)
+        return;
+    gather_free(reader->gather);
+    lru_deinit(&reader->specs);
+    free(reader);
+}
+
+int run_reader_get(struct run_reader *reader, const struct store *store, struct uuid thread,
+                   struct uuid id, struct run *out, struct error *err)
+{
+    struct run_ask ask = {.store = store, .thread = thread, .id = id, .out = out};
+    int r = gather_ask(reader->gather, &ask.item, err);
+
+    if (r < 0)
+        return r;
+    if (!ask.answered)
+        return runs_get(store, thread, id, out, err);
+    if (ask.result < 0 && err)
+        *err = ask.error;
+    return ask.result;
+}
+
+struct run_reader_stats run_reader_stats(const struct run_reader *reader)
+{
+    return reader->stats;
+}
