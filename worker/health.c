@@ -18,7 +18,7 @@
 #include "shared/redis/redis.h"
 #include "shared/store/leases/run_writer.h"
 #include "worker/lease/heartbeat.h"
-#include "worker/worker.h"
+#include "worker/state.h"
 
 #define CLOSE_WAIT_MS 1000
 #define TEXT_PLAIN    "text/plain; charset=utf-8"

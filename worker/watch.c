@@ -1,6 +1,6 @@
 /* The watch: pub/sub for speed, Postgres for certainty, and the clock for trust. */
 
-#include "worker/lease/watch.h"
+#include "worker/watch.h"
 
 #include <stdlib.h>
 
@@ -16,7 +16,7 @@
 #include "shared/store/fleet/workers.h"
 #include "worker/lease/heartbeat.h"
 #include "worker/run/run.h"
-#include "worker/worker.h"
+#include "worker/state.h"
 
 #define CANCEL_POLL_MS    1000
 #define OPEN_WAIT_MS      5000
@@ -38,7 +38,7 @@ struct watch {
 
 static void cancel_run(struct worker *worker, struct uuid run)
 {
-    struct run_task *task = worker_find_run(worker, run);
+    struct run_task *task = run_find(worker, run);
 
     if (task)
         run_stop(task, RUN_STOP_CANCEL);
@@ -121,7 +121,7 @@ static void trust_main(void *arg)
     while (fiber_sleep(TRUST_POLL_MS, NULL) == 0) {
         heartbeat_set_busy(worker->heartbeat, (int64_t)worker->busy);
         if (heartbeat_dead(worker->heartbeat))
-            worker_stop_runs(worker, RUN_STOP_FENCED);
+            run_stop_all(worker, RUN_STOP_FENCED);
         else if (!heartbeat_trusted(worker->heartbeat))
             cut_off(worker);
     }
