@@ -225,7 +225,7 @@ test('calls that are planned when the lease is trusted no more are made when it 
   const script = `
 rules:
   - steps:
-      - {calls: [{name: http_request, arguments: {method: PUT, url: 'http://127.0.0.1:9/'}}], delay_ms: 400}
+      - {calls: [{name: http_request, arguments: {method: PUT, url: 'http://127.0.0.1:9/'}}], delay_ms: 1500}
       - {text: 'done'}
 `;
   const config = 'worker: {lease_ms: 3000, heartbeat_ms: 500}\n';
