@@ -161,12 +161,10 @@ static void add_drivers(struct buf *out, const struct worker *worker)
     metric_gauge(out, "penstock_worker_fibers", "Fibers alive.", (int64_t)fiber_count());
     watchdog_metrics_render(out);
     metric_gauge(out, "penstock_worker_loop_longest_hold_us",
-                 "Longest time that one fiber held the loop since the "
-                 "last look.",
+                 "Longest time that one fiber held the loop in the last half minute.",
                  loop.longest_us);
     metric_counter(out, "penstock_worker_loop_slow_holds_total",
                    "Times that a fiber held the loop for over 100 ms.", loop.slow_holds);
-    loop_stats_reset_longest();
 }
 
 static void reply_metrics(struct http_exchange *exchange, void *arg)

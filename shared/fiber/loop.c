@@ -32,17 +32,11 @@ static struct {
     struct cond arrived;
 } watch;
 
-static void note_hold(const struct fiber *fiber, const char *name, int64_t held_us)
+static void note_hold(int64_t held_us, int64_t end_us)
 {
-    struct loop_stats *stats = &loop_state.stats;
-
-    (void)fiber;
     if (held_us > SLOW_HOLD_US)
-        stats->slow_holds++;
-    if (held_us <= stats->longest_us)
-        return;
-    stats->longest_us = held_us;
-    memcpy(stats->slowest_fiber, name, sizeof(stats->slowest_fiber));
+        loop_state.stats.slow_holds++;
+    peak_note(&loop_state.longest_us, end_us / 1000, held_us);
 }
 
 /* Runs those that are ready now; those that become ready meanwhile wait for the next turn, so that
@@ -68,7 +62,7 @@ static void run_ready(void)
         memcpy(name, fiber->name, sizeof(name));
         fiber_resume(fiber);
         end_us = clock_us();
-        note_hold(fiber, name, end_us - start_us);
+        note_hold(end_us - start_us, end_us);
         start_us = end_us;
     }
     fiber_reap();
@@ -236,12 +230,7 @@ int loop_signal_wait(int64_t deadline_ms, int *out, struct error *err)
 void loop_stats_get(struct loop_stats *out)
 {
     *out = loop_state.stats;
-}
-
-void loop_stats_reset_longest(void)
-{
-    loop_state.stats.longest_us = 0;
-    memset(loop_state.stats.slowest_fiber, 0, sizeof(loop_state.stats.slowest_fiber));
+    out->longest_us = peak_get(&loop_state.longest_us, clock_us() / 1000);
 }
 
 int64_t loop_last_turn_ms(void)

@@ -43,14 +43,12 @@ struct loop_stats {
     uint64_t turns;
     uint64_t switches;
     int64_t last_turn_ms; /* clock_ms of the last turn; readable from any thread */
-    int64_t longest_us;   /* the longest that one fiber held the loop since the last reset */
+    int64_t longest_us;   /* the longest that one fiber held the loop, of the last 15 to 30 s */
     uint64_t slow_holds;  /* times that a fiber held the loop for over 100 ms */
-    char slowest_fiber[32];
 };
 
 void loop_stats_get(struct loop_stats *out); /* from the loop's thread */
-void loop_stats_reset_longest(void);
-int64_t loop_last_turn_ms(void); /* from any thread; 0 before the first turn */
+int64_t loop_last_turn_ms(void);             /* from any thread; 0 before the first turn */
 
 /* One line per fiber: name, wait reason, how long it has waited. loop_run also does so to standard
  * error on SIGUSR1. */

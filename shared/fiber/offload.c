@@ -32,6 +32,7 @@ static struct {
     bool running;
     bool stopping; /* under lock */
     pthread_t threads[THREADS];
+    int started; /* of them */
     pthread_mutex_t lock;
     pthread_cond_t work;
     struct list queue;    /* under lock */
@@ -97,14 +98,33 @@ static void on_finished(struct ev_loop *ev, ev_async *async, int events)
     }
 }
 
-static void start(void)
+/* Fills up to THREADS. Returns 0 when there is one at least, else -E_SYSTEM: the next job tries
+ * again. Signals are the loop's. */
+static int start_threads(struct error *err)
 {
     sigset_t all;
     sigset_t before;
+    int r = 0;
 
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    while (pool.started < THREADS && r == 0) {
+        r = pthread_create(&pool.threads[pool.started], NULL, thread_main, NULL);
+        if (r == 0)
+            pool.started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (pool.started > 0)
+        return 0;
+    return error_set_errno(err, r, "can't start a thread of the offload pool");
+}
+
+static void start(void)
+{
     if (pool.running)
         return;
     pool.running = true;
+    pool.started = 0;
     pool.stopping = false;
     pool.entries = 0;
     pthread_mutex_init(&pool.lock, NULL);
@@ -114,15 +134,6 @@ static void start(void)
     cond_init(&pool.idle);
     ev_async_init(&pool.wake, on_finished);
     ev_async_start(loop_ev(), &pool.wake);
-    /* Signals are the loop's. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    for (int i = 0; i < THREADS; i++) {
-        int r = pthread_create(&pool.threads[i], NULL, thread_main, NULL);
-
-        ASSERT(r == 0);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void submit(struct offload_entry *entry)
@@ -140,6 +151,14 @@ int offload_run(struct offload_job *job, int64_t deadline_ms, struct error *err)
     enum wait_result result = WAIT_WOKEN;
 
     start();
+    if (pool.started < THREADS) {
+        int r = start_threads(err);
+
+        if (r < 0) {
+            job->free_job(job);
+            return r;
+        }
+    }
     if (pool.entries >= QUEUE_MAX) {
         job->free_job(job);
         return error_set(err, E_LIMIT, "more than %d jobs wait for the offload pool", QUEUE_MAX);
@@ -181,7 +200,7 @@ void offload_stop(void)
     pool.stopping = true;
     pthread_cond_broadcast(&pool.work);
     pthread_mutex_unlock(&pool.lock);
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < pool.started; i++)
         pthread_join(pool.threads[i], NULL);
     ev_async_stop(loop_ev(), &pool.wake);
     pthread_mutex_destroy(&pool.lock);

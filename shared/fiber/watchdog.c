@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,25 +19,24 @@
 #include "shared/base/text.h"
 #include "shared/fiber/fiber.h"
 #include "shared/metrics/metric.h"
+#include "shared/metrics/peak.h"
 
 #define TICK_MS      250
 #define TICK_MAX_MS  500
 #define LOOP_BEAT_MS 100
-#define LAG_WINDOW   15000
 #define LAG_LIMIT_MS 5000
 #define GRACE_MS     2000
 
 static struct {
     bool running;
+    bool watching; /* the thread runs */
     bool stopping; /* under lock */
     pthread_t thread;
     pthread_cond_t wake;
     struct watchdog_options options;
     struct fiber *fiber;
     struct pulse loop;
-    int64_t window_ms; /* when the present window of lags began */
-    int64_t lag_ms;    /* the worst of the present window */
-    int64_t lag_before_ms;
+    struct peak lag_ms;
 } dog;
 
 /* These outlive a run of it: parts may start before it and stop after it. */
@@ -150,17 +150,6 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static void note_lag(int64_t now_ms, int64_t lag_ms)
-{
-    if (now_ms - dog.window_ms >= LAG_WINDOW) {
-        dog.window_ms = now_ms;
-        dog.lag_before_ms = dog.lag_ms;
-        dog.lag_ms = 0;
-    }
-    if (lag_ms > dog.lag_ms)
-        dog.lag_ms = lag_ms;
-}
-
 static void fiber_main(void *arg)
 {
     struct error *unused = arg;
@@ -170,7 +159,7 @@ static void fiber_main(void *arg)
         int64_t now_ms = clock_ms();
 
         pulse_beat(&dog.loop);
-        note_lag(now_ms, now_ms - start_ms - LOOP_BEAT_MS);
+        peak_note(&dog.lag_ms, now_ms, now_ms - start_ms - LOOP_BEAT_MS);
         start_ms = now_ms;
     }
 }
@@ -181,6 +170,7 @@ void watchdog_start(const struct watchdog_options *options)
     pthread_condattr_t attributes;
     sigset_t all;
     sigset_t before;
+    int r;
 
     ASSERT(!dog.running);
     dog.options = options ? *options : defaults;
@@ -189,7 +179,7 @@ void watchdog_start(const struct watchdog_options *options)
     if (dog.options.grace_ms == 0)
         dog.options.grace_ms = GRACE_MS;
     dog.stopping = false;
-    dog.window_ms = clock_ms();
+    dog.lag_ms = (struct peak){.begun_ms = clock_ms()};
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&dog.wake, &attributes);
@@ -198,9 +188,13 @@ void watchdog_start(const struct watchdog_options *options)
     dog.fiber = fiber_start("watchdog", fiber_main, NULL);
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    dog.running = pthread_create(&dog.thread, NULL, thread_main, NULL) == 0;
+    r = pthread_create(&dog.thread, NULL, thread_main, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    ASSERT(dog.running);
+    dog.running = true;
+    dog.watching = r == 0;
+    if (!dog.watching)
+        log_warn("no thread for the watchdog: a stuck loop will not end the process",
+                 LOG_STR("reason", strerror(r)));
 }
 
 void watchdog_stop(void)
@@ -213,7 +207,8 @@ void watchdog_stop(void)
     dog.stopping = true;
     pthread_cond_signal(&dog.wake);
     pthread_mutex_unlock(&lock);
-    pthread_join(dog.thread, NULL);
+    if (dog.watching)
+        pthread_join(dog.thread, NULL);
     pthread_cond_destroy(&dog.wake);
     pulse_stop(&dog.loop);
     dog.running = false;
@@ -221,7 +216,7 @@ void watchdog_stop(void)
 
 int64_t watchdog_lag_ms(void)
 {
-    return dog.lag_ms > dog.lag_before_ms ? dog.lag_ms : dog.lag_before_ms;
+    return peak_get(&dog.lag_ms, clock_ms());
 }
 
 void watchdog_metrics_render(struct buf *out)

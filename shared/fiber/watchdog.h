@@ -21,7 +21,9 @@ struct watchdog_options {
 };
 
 /* Starts a thread that watches and a fiber that shows it that the loop turns; once per process,
- * from a fiber. Stop it before the process ends. NULL options: the defaults. */
+ * from a fiber. Stop it before the process ends. NULL options: the defaults. Where the system has
+ * no thread to give, a warning is logged and the process goes on unwatched: a moment without
+ * threads is no reason to be down. */
 void watchdog_start(const struct watchdog_options *options);
 SUSPENDS void watchdog_stop(void); /* does nothing when it was not started */
 
