@@ -65,6 +65,41 @@ Test(tools, answer_an_error_in_words_for_the_model)
     box_close(&box);
 }
 
+/* Models write null for what they leave out. */
+Test(tools, take_null_for_what_may_be_left_out_and_refuse_it_for_the_rest)
+{
+    static const struct {
+        const char *tool;
+        const char *arguments;
+        enum tool_end end;
+        const char *says;
+    } cases[] = {
+        {"current_time", "{\"timezone\":null,\"at\":null}", TOOL_DONE, "\"timezone\":\"UTC\""},
+        {"current_time", "{\"timezone\":\"UTC\",\"at\":null}", TOOL_DONE, "\"UTC\""},
+        {"current_time", "{\"nothing\":null}", TOOL_DONE, "\"UTC\""},
+        {"calculator", "{\"expression\":null}", TOOL_ERROR, "expression"},
+        {"http_request", "{\"method\":null,\"url\":\"http://a.example/\"}", TOOL_ERROR, "method"},
+        /* The list of hosts is empty: as far as that it must come. */
+        {"http_request",
+         "{\"method\":\"GET\",\"url\":\"http://a.example/\",\"headers\":null,\"body\":null}",
+         TOOL_ERROR, "http_allow"},
+    };
+    struct box box;
+
+    box_open(&box, "{\"tools\":[{\"type\":\"calculator\"},{\"type\":\"current_time\"},"
+                   "{\"type\":\"http_request\"}]}");
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        CLEANUP(buf_deinit) struct buf out;
+
+        buf_init(&out, TOOL_RESULT_MAX);
+        cr_assert_eq(box_call(&box, cases[i].tool, cases[i].arguments, &out).end, cases[i].end,
+                     "%s: %s", cases[i].arguments, buf_string(&out));
+        cr_assert(strstr(buf_string(&out), cases[i].says), "%s: %s", cases[i].arguments,
+                  buf_string(&out));
+    }
+    box_close(&box);
+}
+
 Test(tools, of_the_client_park_the_run)
 {
     struct box box;
