@@ -32,6 +32,8 @@ struct watch {
     struct fiber *cancels;
     struct fiber *nudges;
     struct fiber *trust;
+    struct cond nudge; /* one came */
+    bool nudged;
     struct pulse pulse;
     int64_t counted_ms; /* when the runs were counted last */
 };
@@ -81,13 +83,22 @@ static int count_runs(struct watch *watch, struct error *err)
     return r;
 }
 
+/* Until a second has passed, or a nudge came. Returns 0, or -E_CANCELED. */
+static int wait_to_look(struct watch *watch, struct error *err)
+{
+    int r = watch->nudged ? 0 : cond_wait(&watch->nudge, deadline_in(CANCEL_POLL_MS), err);
+
+    return r == -E_TIMEOUT ? 0 : r;
+}
+
 static void cancels_main(void *arg)
 {
     struct watch *watch = arg;
     struct error err;
     int r = 0;
 
-    while (r != -E_CANCELED && fiber_sleep(CANCEL_POLL_MS, &err) == 0) {
+    while (r != -E_CANCELED && wait_to_look(watch, &err) == 0) {
+        watch->nudged = false;
         if (watch->worker->busy > 0)
             r = poll_cancels(watch->worker, &err);
         pulse_beat(&watch->pulse);
@@ -127,9 +138,11 @@ static void trust_main(void *arg)
     }
 }
 
-/* Nudges of one subscription, until it breaks. */
-static int follow_nudges(struct worker *worker, struct error *err)
+/* Nudges of one subscription, until it breaks. A nudge is a hint: it may be stale, or come from
+ * anybody who can write to Redis. So Postgres is asked; nudges that come meanwhile are one look. */
+static int follow_nudges(struct watch *watch, struct error *err)
 {
+    struct worker *worker = watch->worker;
     struct queue_control *control = NULL;
     int64_t id = worker->id;
     int r =
@@ -139,10 +152,12 @@ static int follow_nudges(struct worker *worker, struct error *err)
         struct uuid run;
 
         r = queue_control_next(control, deadline_in(NUDGE_WAIT_MS), &run, err);
-        if (r == 0)
-            cancel_run(worker, run);
-        else if (r == -E_TIMEOUT)
+        if (r == 0) {
+            watch->nudged = true;
+            cond_signal(&watch->nudge);
+        } else if (r == -E_TIMEOUT) {
             r = 0;
+        }
     }
     queue_control_close(control);
     return r;
@@ -156,7 +171,7 @@ static void nudges_main(void *arg)
 
     for (;;) {
         int64_t start_ms = clock_ms();
-        int r = follow_nudges(watch->worker, &err);
+        int r = follow_nudges(watch, &err);
 
         if (r == -E_CANCELED)
             return;
@@ -173,6 +188,7 @@ struct watch *watch_open(struct worker *worker)
     struct watch *watch = xcalloc(1, sizeof(*watch));
 
     watch->worker = worker;
+    cond_init(&watch->nudge);
     watch->counted_ms = clock_ms();
     pulse_start(&watch->pulse, "watch", STUCK_MS);
     watch->cancels = fiber_start("watch cancels", cancels_main, watch);

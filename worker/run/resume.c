@@ -10,18 +10,6 @@
 #define HISTORY_MESSAGES 4000
 #define HISTORY_BYTES    ((int64_t)8 << 20)
 
-/* How many answers of the model this run has already: its iterations so far. */
-static int count_answers(const struct message_list *history, struct uuid run)
-{
-    int count = 0;
-
-    for (size_t i = 0; i < history->count; i++)
-        if (history->items[i].role == MESSAGE_ASSISTANT &&
-            uuid_equal(history->items[i].run_id, run))
-            count++;
-    return count;
-}
-
 /* What the agent's truncation leaves of the thread is counted before the run: its own messages it
  * always sees. */
 static int history_count(const struct run_task *task)
@@ -48,15 +36,13 @@ static int read_history(struct run_task *task, struct message_list *out, struct 
 
 static int load_history(struct run_task *task, struct error *err)
 {
-    struct uuid run = task->claim.row.lease.run;
     struct message_list history;
     int r = read_history(task, &history, err);
 
     if (r < 0)
         return r;
-    if (conversation_load(&task->conversation, &history, run, err) < 0)
+    if (conversation_load(&task->conversation, &history, task->claim.row.lease.run, err) < 0)
         return ending_failed(&task->ending, "server_error", "%s.", err->text);
-    task->meter.iterations = count_answers(&history, run);
     return RUN_GO_ON;
 }
 
@@ -73,6 +59,7 @@ static int read_progress(struct run_task *task, struct error *err)
     if (r < 0)
         return r;
     task->conversation.next_seq = progress.next_message_seq;
+    task->meter.iterations = (int)progress.answers; /* whatever of them the history still shows */
     if (ledger_recall(&task->ledger, &progress, &task->setup.tools, err) < 0)
         return ending_out_of_memory(&task->ending);
     return RUN_GO_ON;

@@ -64,7 +64,7 @@ static void fill_request(const struct run_task *task, const char *key, struct ch
     };
 }
 
-static void account(struct run_task *task, const struct chat_usage *usage)
+static void account(struct run_task *task, struct chat_usage *usage)
 {
     struct worker_counters *counters = &task->worker->counters;
 

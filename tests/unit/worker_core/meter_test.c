@@ -8,7 +8,7 @@ static const struct run_claim claim = {.prompt_tokens = 100, .completion_tokens 
 
 Test(meter, goes_on_from_what_the_row_says)
 {
-    const struct chat_usage usage = {.input_tokens = 10, .output_tokens = 5};
+    struct chat_usage usage = {.input_tokens = 10, .output_tokens = 5};
     struct meter meter;
 
     meter_begin(&meter, &claim);
@@ -56,7 +56,7 @@ Test(meter, names_the_budget_that_is_used_up)
 Test(meter, counts_model_calls_against_their_budget)
 {
     const struct run_budgets budgets = {.max_iterations = 2};
-    const struct chat_usage usage = {.input_tokens = 1};
+    struct chat_usage usage = {.input_tokens = 1};
     struct meter meter;
 
     meter_begin(&meter, &claim);
@@ -64,4 +64,21 @@ Test(meter, counts_model_calls_against_their_budget)
     cr_assert_null(meter_used_up(&meter, &budgets));
     meter_add_reply(&meter, &usage);
     cr_assert_str_eq(meter_used_up(&meter, &budgets), "max_iterations");
+}
+
+Test(meter, takes_no_number_from_outside_that_a_row_could_not_hold)
+{
+    static const int64_t numbers[] = {INT64_MIN, -1, 0, 1, METER_TOKENS_MAX, INT64_MAX};
+    struct meter meter;
+
+    meter_begin(&meter, &claim);
+    for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
+        struct chat_usage usage = {.input_tokens = numbers[i], .output_tokens = numbers[i]};
+        int64_t before = meter.prompt_tokens;
+
+        meter_add_reply(&meter, &usage);
+        cr_assert(usage.input_tokens >= 0 && usage.input_tokens <= METER_TOKENS_MAX);
+        cr_assert_eq(usage.output_tokens, usage.input_tokens);
+        cr_assert_eq(meter.prompt_tokens, before + usage.input_tokens);
+    }
 }

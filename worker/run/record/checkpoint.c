@@ -37,7 +37,8 @@ static int write(struct run_task *task, struct changes *changes, enum persist_ki
         return r;
     log_error("a step can't be stored", LOG_ERROR(err));
     return ending_failed(&task->ending, "server_error",
-                         "A step of the run could not be stored: %s.", err->text);
+                         "A step of the run could not be stored%s%s.", r == -E_LIMIT ? ": " : "",
+                         r == -E_LIMIT ? err->text : "");
 }
 
 static void add_reply(struct run_task *task, struct changes *changes, enum step_status status)

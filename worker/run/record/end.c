@@ -1,5 +1,6 @@
 /* The last write of a run: exactly one of finish, hand back, park (which is written already) and
- * drop. A cancel that came first turns a finish or a hand back into the end as cancelled. */
+ * drop. A cancel that came first turns a finish or a hand back into the end as cancelled; one that
+ * Postgres knows nothing of turns the end as cancelled into a hand back. */
 
 #include "worker/run/record/end.h"
 
@@ -27,25 +28,50 @@ static struct run_changes counts_alone(const struct run_task *task)
     };
 }
 
-/* `changes` may be NULL: the counts alone. Returns 0 or LEASE_FENCED. */
-static int write_ending(struct run_task *task, const struct run_changes *changes)
+/* The ending as it is can't be stored, whatever is wrong with it: what is stored then is bare, a
+ * status, a code and a text of ours. What the database said is for the log alone. The counts are
+ * tried with it, since they were paid for, and left out when they are what is wrong. */
+static int write_bare(struct run_task *task, const struct error *why)
 {
     const struct run_changes counts = counts_alone(task);
-    struct error err = {0};
-    int r = persist(task, PERSIST_ENDING, changes ? changes : &counts, &err);
+    const struct run_changes nothing = {.prompt_tokens = 0};
+    struct error err = *why;
+    int r;
 
-    if (r == LEASE_CANCELLING) { /* a cancel came first */
-        ending_cancelled(&task->ending);
-        r = persist(task, PERSIST_ENDING, &counts, &err);
-    }
-    if (r < 0 && task->ending.end.status != RUN_FAILED) {
-        log_error("the end of a run can't be stored as it is", LOG_ERROR(&err));
-        ending_failed(&task->ending, "server_error", "The result could not be stored: %s.",
-                      err.text);
-        r = persist(task, PERSIST_ENDING, &counts, &err);
-    }
+    log_error("the end of a run can't be stored as it is", LOG_ERROR(why));
+    ending_failed(&task->ending, "server_error", "The result of the run could not be stored.");
+    r = persist(task, PERSIST_ENDING, &counts, &err);
+    if (r < 0)
+        r = persist(task, PERSIST_ENDING, &nothing, &err);
     if (r < 0)
         log_error("the end of a run can't be stored", LOG_ERROR(&err));
+    return r;
+}
+
+/* A cancel came before the ending could be written. */
+static int write_cancelled(struct run_task *task, struct error *err)
+{
+    const struct run_changes counts = counts_alone(task);
+
+    ending_cancelled(&task->ending);
+    return persist(task, PERSIST_ENDING, &counts, err);
+}
+
+/* Returns 0, LEASE_FENCED, or END_NOT_ASKED: it was to end as cancelled, and nobody asked for that.
+ */
+enum { END_NOT_ASKED = 100 };
+
+static int write_ending(struct run_task *task, const struct run_changes *changes)
+{
+    struct error err = {0};
+    int r = persist(task, PERSIST_ENDING, changes, &err);
+
+    if (r == LEASE_CANCELLING)
+        r = write_cancelled(task, &err);
+    if (r < 0 && task->ending.end.status == RUN_CANCELLED)
+        return END_NOT_ASKED;
+    if (r < 0)
+        r = write_bare(task, &err);
     return r == 0 ? 0 : LEASE_FENCED;
 }
 
@@ -53,6 +79,7 @@ static int finish(struct run_task *task)
 {
     CLEANUP(changes_freep) struct changes *changes = NULL;
     struct changes_base base = base_of(task);
+    struct run_changes counts;
 
     changes = changes_new(&base, 0);
     if (task->ending.with_reply)
@@ -60,24 +87,24 @@ static int finish(struct run_task *task)
     if (!changes->failed)
         return write_ending(task, &changes->rows);
     ending_failed(&task->ending, "server_error", "The answer is too large to be stored.");
-    return write_ending(task, NULL);
+    counts = counts_alone(task);
+    return write_ending(task, &counts);
 }
 
-/* *out_cancelled: it was to end as cancelled instead. */
-static int hand_back(struct run_task *task, bool *out_cancelled)
+/* *out_ended: it ended instead, as cancelled or because it can't even be given back. */
+static int hand_back(struct run_task *task, bool *out_ended)
 {
     const struct run_changes counts = counts_alone(task);
     struct error err = {0};
-    int r;
+    int r = persist(task, PERSIST_HAND_BACK, &counts, &err);
 
-    r = persist(task, PERSIST_HAND_BACK, &counts, &err);
-    if (r == LEASE_CANCELLING) {
-        *out_cancelled = true;
-        ending_cancelled(&task->ending);
-        return write_ending(task, &counts);
-    }
+    if (r == LEASE_FENCED)
+        return r;
+    *out_ended = r != 0;
+    if (r == LEASE_CANCELLING)
+        r = write_cancelled(task, &err);
     if (r < 0)
-        log_error("a run can't be handed back", LOG_ERROR(&err));
+        r = write_bare(task, &err);
     return r == 0 ? 0 : LEASE_FENCED;
 }
 
@@ -134,25 +161,32 @@ static void count_drop(struct run_task *task)
     log_info("run dropped for now: whether its lease holds is not known");
 }
 
-static void end_finished(struct run_task *task)
-{
-    if (finish(task) == 0)
-        count_ending(task);
-    else
-        count_fenced(task);
-}
-
 static void end_handed_back(struct run_task *task)
 {
-    bool cancelled = false;
+    bool ended = false;
 
-    if (hand_back(task, &cancelled) != 0) {
+    if (hand_back(task, &ended) != 0) {
         count_fenced(task);
-    } else if (cancelled) {
+    } else if (ended) {
         count_ending(task);
     } else {
         task->worker->counters.handed_back++;
         log_debug("run handed back", LOG_INT("delay_ms", task->ending.back.delay_ms));
+    }
+}
+
+static void end_finished(struct run_task *task)
+{
+    int r = finish(task);
+
+    if (r == END_NOT_ASKED) {
+        log_warn("a cancel that nobody asked for: the run goes back to the queue");
+        ending_hand_back(&task->ending, 0, RUN_WAIT_NONE);
+        end_handed_back(task);
+    } else if (r == 0) {
+        count_ending(task);
+    } else {
+        count_fenced(task);
     }
 }
 

@@ -12,8 +12,17 @@ void meter_begin(struct meter *meter, const struct run_claim *claim)
     };
 }
 
-void meter_add_reply(struct meter *meter, const struct chat_usage *usage)
+static int64_t clamp(int64_t tokens)
 {
+    if (tokens < 0)
+        return 0;
+    return tokens < METER_TOKENS_MAX ? tokens : METER_TOKENS_MAX;
+}
+
+void meter_add_reply(struct meter *meter, struct chat_usage *usage)
+{
+    usage->input_tokens = clamp(usage->input_tokens);
+    usage->output_tokens = clamp(usage->output_tokens);
     meter->iterations++;
     meter->attempts = meter->limited = 0;
     meter->prompt_tokens += usage->input_tokens;

@@ -5,6 +5,8 @@
 #include "shared/base/compiler.h"
 #include "shared/store/leases/run_leases.h"
 
+#define METER_TOKENS_MAX ((int64_t)1 << 40) /* of one call; contexts have millions */
+
 /* Of the whole run, all its attempts together; 0: no limit. */
 struct run_budgets {
     int64_t max_prompt_tokens;
@@ -26,7 +28,9 @@ struct meter {
 /* Where the run stands, as its row says. */
 void meter_begin(struct meter *meter, const struct run_claim *claim);
 
-void meter_add_reply(struct meter *meter, const struct chat_usage *usage);
+/* Counts a call that was answered. Its numbers come from outside: they are clamped in place, to 0
+ * and METER_TOKENS_MAX, so that no sum of a run overflows and no row is refused for one. */
+void meter_add_reply(struct meter *meter, struct chat_usage *usage);
 
 /* What was used is stored. */
 void meter_saved(struct meter *meter);
