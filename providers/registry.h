@@ -22,7 +22,7 @@ MUSTCHECK int provider_registry_new(const struct config *config, struct provider
 void provider_registry_free(struct provider_registry *registry); /* accepts NULL */
 void provider_registry_freep(struct provider_registry **registry);
 
-/* Returns 0 with *out, which is valid as long as the registry is, or
- * -E_NOT_FOUND, whose text says what would be right and is fit for an API error. */
+/* Returns 0 with *out, which is valid as long as the registry is, or -E_NOT_FOUND, whose text says
+ * what would be right and is fit for an API error. */
 MUSTCHECK int provider_registry_resolve(const struct provider_registry *registry, struct text model,
                                         struct provider_target *out, struct error *err);

@@ -3,139 +3,66 @@
 
 #include "scheduler/scheduler.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "providers/registry.h"
 #include "scheduler/api/api.h"
-#include "scheduler/dispatch/census.h"
-#include "scheduler/dispatch/dispatcher.h"
-#include "scheduler/reap/reap.h"
+#include "scheduler/health.h"
+#include "scheduler/roles.h"
 #include "shared/base/clock.h"
+#include "shared/base/error.h"
 #include "shared/base/log.h"
+#include "shared/base/memory.h"
 #include "shared/config/config.h"
 #include "shared/fiber/fiber.h"
+#include "shared/postgres/postgres.h"
+#include "shared/program/servers.h"
 #include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
-#include "shared/store/migrate.h"
 
-enum { TELL_EVERY_MS = 5000 };
+enum { REQUEST_TIMEOUT_MS = 5000 };
 
-int scheduler_roles(const char *words, unsigned *out, struct error *err)
+static int open_links(struct scheduler_links *links, const struct config *config, struct error *err)
 {
-    struct text rest = text_of(words);
-    unsigned roles = 0;
-
-    while (rest.len > 0) {
-        struct text word = rest;
-
-        if (!text_cut(rest, ',', &word, &rest))
-            rest = TEXT_NONE;
-        word = text_trim(word);
-        if (text_is(word, "api"))
-            roles |= ROLE_API;
-        else if (text_is(word, "dispatch"))
-            roles |= ROLE_DISPATCH;
-        else if (text_is(word, "reap"))
-            roles |= ROLE_REAP;
-        else
-            return error_set(err, E_INVALID,
-                             "unknown role '%.*s': roles are api, dispatch and reap", (int)word.len,
-                             word.ptr ? word.ptr : "");
-    }
-    if (!roles)
-        return error_set(err, E_INVALID, "no role: roles are api, dispatch and reap");
-    *out = roles;
-    return 0;
-}
-
-static int wait_for_postgres(struct scheduler *scheduler, int64_t wait_ms, struct error *err)
-{
-    int64_t deadline_ms = deadline_in(wait_ms);
-    int r;
-
-    for (;;) {
-        r = pg_wait_ready(scheduler->pg, deadline_min(deadline_ms, deadline_in(TELL_EVERY_MS)),
-                          err);
-        if (r != -E_TIMEOUT)
-            return r;
-        if (clock_ms() >= deadline_ms)
-            return error_wrap(err, "Postgres (DATABASE_URL)");
-        log_warn("waiting for Postgres", LOG_ERROR(err));
-    }
-}
-
-static int check_schema(struct scheduler *scheduler, struct error *err)
-{
-    struct migrate_status status;
-    struct arena arena;
-    struct store store = {.pg = scheduler->pg, .arena = &arena};
-    int r;
-
-    arena_init(&arena, 0);
-    r = migrate_status(&store, &status, err);
-    arena_deinit(&arena);
-    if (r < 0)
-        return error_wrap(err, "the database's schema");
-    if (status.pending > 0)
-        return error_set(err, E_CONFLICT,
-                         "the database's schema is at version %d and this program needs %d: run "
-                         "`penstock migrate`",
-                         status.applied, status.known);
-    return 0;
-}
-
-static int connect_all(struct scheduler *scheduler, struct error *err)
-{
-    const struct config *config = scheduler->config;
-    struct pg_options pg = {
+    const struct pg_options pg = {
         .url = config->database_url,
         .application_name = "penstock-scheduler",
-        .request_timeout_ms = 5000,
+        .request_timeout_ms = REQUEST_TIMEOUT_MS,
     };
-    struct redis_options redis = {.url = config->redis_url};
-    int r = pg_open(&pg, &scheduler->pg, err);
+    const struct redis_options redis = {.url = config->redis_url};
+    int r = pg_open(&pg, &links->core, err);
 
+    if (r == 0)
+        r = pg_open(&pg, &links->dispatch, err);
+    if (r == 0)
+        r = pg_open(&pg, &links->api, err);
     if (r < 0)
         return error_wrap(err, "DATABASE_URL");
-    r = redis_open(&redis, &scheduler->redis, err);
+    r = redis_open(&redis, &links->redis, err);
     if (r < 0)
         return error_wrap(err, "REDIS_URL");
-    scheduler->queue = queue_new(scheduler->redis);
-    return provider_registry_new(config, &scheduler->registry, err);
+    links->queue = queue_new(links->redis);
+    return 0;
 }
 
-static void on_run_ready(struct uuid run, struct uuid tenant, int shard, int priority, void *arg)
+static void close_links(struct scheduler_links *links)
 {
-    struct scheduler *scheduler = arg;
-
-    if (scheduler->dispatcher)
-        dispatcher_hint(scheduler->dispatcher, &(struct new_run){run, tenant, shard, priority});
+    if (links->queue)
+        queue_free(links->queue);
+    redis_close(links->redis);
+    pg_close(links->api);
+    pg_close(links->dispatch);
+    pg_close(links->core);
 }
 
-static void on_run_cancelling(int64_t worker, struct uuid run, void *arg)
+SUSPENDS static void handle(struct http_exchange *exchange, void *arg)
 {
     struct scheduler *scheduler = arg;
+    bool metrics_here = strcmp(scheduler->config->scheduler.metrics, "on") == 0;
+    struct health_pages pages = scheduler_pages(scheduler, metrics_here);
 
-    queue_nudge_cancel(scheduler->queue, worker, run);
-}
-
-static void on_counted(const struct dispatch_counts *counts, const struct dispatch_waiting *waiting,
-                       void *arg)
-{
-    struct scheduler *scheduler = arg;
-    struct api_load load = {.ready = waiting->ready, .slots = counts->slots};
-
-    if (scheduler->dispatcher)
-        dispatcher_set_counts(scheduler->dispatcher, counts, waiting->ready);
-    if (scheduler->api)
-        api_set_load(scheduler->api, &load);
-}
-
-static void handle(struct http_exchange *exchange, void *arg)
-{
-    struct scheduler *scheduler = arg;
-
-    if (health_handle(scheduler, exchange))
+    if (health_handle(&pages, exchange))
         return;
     if (scheduler->api) {
         api_handle(exchange, scheduler->api);
@@ -147,28 +74,23 @@ static void handle(struct http_exchange *exchange, void *arg)
                           "\"param\":null,\"code\":\"unknown_url\"}}"));
 }
 
-static void start_roles(struct scheduler *scheduler)
+/* The page of metrics on a port of its own, where `where` is ADDRESS:PORT and not a word. */
+static int listen_metrics(struct scheduler *scheduler, struct error *err)
 {
-    int shards = scheduler->config->shards;
-    struct dispatcher_options dispatch = {scheduler->pg, scheduler->queue, shards,
-                                          scheduler->roles & ROLE_DISPATCH};
-    struct reap_options reap = {.pg = scheduler->pg, .queue = scheduler->queue, .shards = shards};
-    struct census_options census = {scheduler->pg, on_counted, scheduler};
-    struct api_options api = {
-        .pg = scheduler->pg,
-        .registry = scheduler->registry,
-        .shards = shards,
-        .run_ttl_ms = scheduler->config->scheduler.run_ttl_ms,
-        .events = {on_run_ready, on_run_cancelling, scheduler},
-    };
+    const char *where = scheduler->config->scheduler.metrics;
+    const char *colon = strrchr(where, ':');
+    CLEANUP(freep) char *host = NULL;
+    struct health_listen_options options = {.pages = scheduler_pages(scheduler, true)};
+    int r;
 
-    if (scheduler->roles & (ROLE_DISPATCH | ROLE_API))
-        scheduler->dispatcher = dispatcher_start(&dispatch);
-    if (scheduler->roles & ROLE_REAP)
-        scheduler->reap = reap_start(&reap);
-    if (scheduler->roles & ROLE_API)
-        scheduler->api = api_new(&api);
-    scheduler->census = census_start(&census);
+    if (!colon)
+        return 0;
+    host = xstrdup(where);
+    host[colon - where] = '\0';
+    options.host = host;
+    options.port = atoi(colon + 1);
+    r = health_listen(&options, &scheduler->metrics, err);
+    return r < 0 ? error_wrap(err, "scheduler.metrics") : 0;
 }
 
 static int listen_http(struct scheduler *scheduler, struct error *err)
@@ -195,15 +117,18 @@ int scheduler_open(const struct config *config, int64_t wait_ms, struct schedule
     *out = (struct scheduler){.config = config};
     r = scheduler_roles(config->scheduler.roles, &out->roles, err);
     if (r == 0)
-        r = connect_all(out, err);
+        r = open_links(&out->links, config, err);
     if (r == 0)
-        r = wait_for_postgres(out, wait_ms, err);
+        r = provider_registry_new(config, &out->registry, err);
     if (r == 0)
-        r = check_schema(out, err);
+        r = servers_await_postgres(out->links.core, wait_ms, err);
     if (r == 0) {
-        start_roles(out);
+        out->servers = servers_start(out->links.core, out->links.queue);
+        roles_start(out);
         r = listen_http(out, err);
     }
+    if (r == 0)
+        r = listen_metrics(out, err);
     if (r < 0)
         scheduler_close(out, clock_ms());
     return r;
@@ -212,16 +137,12 @@ int scheduler_open(const struct config *config, int64_t wait_ms, struct schedule
 void scheduler_close(struct scheduler *scheduler, int64_t deadline_ms)
 {
     fiber_shield_enter();
+    health_close(scheduler->metrics);
     http_server_close(scheduler->server, deadline_ms);
-    census_stop(scheduler->census);
-    reap_stop(scheduler->reap);
-    dispatcher_stop(scheduler->dispatcher);
-    api_free(scheduler->api);
+    roles_stop(scheduler);
+    servers_stop(scheduler->servers);
     provider_registry_free(scheduler->registry);
-    if (scheduler->queue)
-        queue_free(scheduler->queue);
-    redis_close(scheduler->redis);
-    pg_close(scheduler->pg);
+    close_links(&scheduler->links);
     fiber_shield_leave();
     *scheduler = (struct scheduler){0};
 }

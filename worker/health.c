@@ -1,62 +1,27 @@
-/* Health and metrics of a worker. Live means progress (shared/fiber/watchdog.h); ready means that
- * it can claim runs and begin calls. */
-
 #include "worker/health.h"
 
-#include <inttypes.h>
-
-#include "shared/base/clock.h"
-#include "shared/base/error.h"
 #include "shared/config/config.h"
-#include "shared/fiber/fiber.h"
-#include "shared/fiber/loop.h"
-#include "shared/fiber/watchdog.h"
 #include "shared/http_client/http_client.h"
-#include "shared/http_server/router.h"
-#include "shared/metrics/metric.h"
-#include "shared/postgres/postgres.h"
-#include "shared/redis/redis.h"
+#include "shared/program/process.h"
+#include "shared/program/servers.h"
 #include "shared/store/leases/run_writer.h"
 #include "worker/lease/heartbeat.h"
 #include "worker/state.h"
 
-#define CLOSE_WAIT_MS 1000
-#define TEXT_PLAIN    "text/plain; charset=utf-8"
-#define PROMETHEUS    "text/plain; version=0.0.4; charset=utf-8"
-#define JSON_TYPE     "application/json"
-
-static void reply_healthz(struct http_exchange *exchange, void *arg)
-{
-    const char *stuck = watchdog_stuck();
-    CLEANUP(buf_deinit) struct buf body;
-
-    (void)arg;
-    buf_init(&body, 0);
-    buf_printf(&body, "%s%s\n", stuck ? "stuck: " : "ok", stuck ? stuck : "");
-    (void)http_reply(exchange, stuck ? 503 : 200, TEXT_PLAIN, buf_text(&body));
-}
-
-static void reply_readyz(struct http_exchange *exchange, void *arg)
+static void judge(void *arg, struct readiness *out)
 {
     const struct worker *worker = arg;
-    CLEANUP(buf_deinit) struct buf body;
-    bool pg = pg_is_ready(worker->pg);
-    bool lease = worker->id != 0 && heartbeat_trusted(worker->heartbeat);
-    bool redis = redis_is_ready(worker->redis);
-    bool ready = pg && lease && !worker->draining;
 
-    buf_init(&body, 0);
-    buf_printf(&body, "{\"status\":\"%s\",\"missing\":[", ready ? "ready" : "unavailable");
-    buf_add_string(&body, pg ? "" : "\"postgres\"");
-    if (!lease)
-        buf_printf(&body, "%s\"lease\"", pg ? "" : ",");
-    buf_printf(&body, "],\"degraded\":[%s],\"draining\":%s}\n", redis ? "" : "\"redis\"",
-               worker->draining ? "true" : "false");
-    (void)http_reply(exchange, ready ? 200 : 503, JSON_TYPE, buf_text(&body));
+    if (worker->servers)
+        servers_judge(worker->servers, out);
+    if (worker->id == 0 || !heartbeat_trusted(worker->heartbeat))
+        readiness_missing(out, "lease");
+    out->draining = worker->draining;
 }
 
-static void add_ended(struct buf *out, const struct worker_counters *counters)
+static void add_ended(struct buf *out, const char *name, const void *from)
 {
+    const struct worker_counters *counters = &((const struct worker *)from)->counters;
     const struct {
         const char *status;
         uint64_t value;
@@ -66,160 +31,87 @@ static void add_ended(struct buf *out, const struct worker_counters *counters)
         {"incomplete", counters->incomplete},
     };
 
-    metric_head(out, "counter", "penstock_worker_runs_ended_total",
-                "Runs that ended here, by status.");
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
-        buf_printf(out, "penstock_worker_runs_ended_total{status=\"%s\"} %" PRIu64 "\n",
-                   rows[i].status, rows[i].value);
+        metric_sample(out, name, (int64_t)rows[i].value, "status", rows[i].status, NULL);
 }
 
-static void add_runs(struct buf *out, const struct worker *worker)
+static void add_slots(struct buf *out, const char *name, const void *from)
 {
-    const struct worker_counters *counters = &worker->counters;
-
-    metric_gauge(out, "penstock_worker_slots", "Runs at once.", worker->config->worker.slots);
-    metric_gauge(out, "penstock_worker_slots_busy", "Runs in work.", (int64_t)worker->busy);
-    metric_counter(out, "penstock_worker_runs_claimed_total", "Runs claimed.", counters->claimed);
-    add_ended(out, counters);
-    metric_counter(out, "penstock_worker_runs_handed_back_total", "Runs given back to the queue.",
-                   counters->handed_back);
-    metric_counter(out, "penstock_worker_runs_parked_total",
-                   "Runs that left to wait for tool outputs.", counters->parked);
-    metric_counter(out, "penstock_worker_runs_fenced_total",
-                   "Runs dropped because their lease was lost.", counters->fenced);
-    metric_counter(out, "penstock_worker_runs_suspended_total",
-                   "Runs dropped for a while because their lease could not be renewed.",
-                   counters->suspended);
-    metric_counter(out, "penstock_worker_checkpoints_total", "Writes of runs.",
-                   counters->checkpoints);
-    metric_counter(
-        out, "penstock_worker_histories_alone_total",
-        "Histories that were read apart from their claim, most of them as they are long.",
-        counters->histories_alone);
-    metric_counter(out, "penstock_worker_model_calls_total", "Calls of models.",
-                   counters->model_calls);
-    metric_counter(out, "penstock_worker_model_failures_total", "Calls of models that failed.",
-                   counters->model_failures);
-    metric_counter(out, "penstock_worker_tool_calls_total", "Tool calls.", counters->tool_calls);
-    metric_counter(out, "penstock_worker_tool_errors_total", "Tool calls that failed.",
-                   counters->tool_errors);
-    metric_counter(out, "penstock_worker_input_tokens_total", "Tokens sent to models.",
-                   counters->input_tokens);
-    metric_counter(out, "penstock_worker_output_tokens_total", "Tokens answered by models.",
-                   counters->output_tokens);
+    metric_sample(out, name, ((const struct worker *)from)->config->worker.slots, NULL);
 }
 
-static void add_queue_wait(struct buf *out, const struct worker *worker)
-{
-    metric_histogram(out, "penstock_worker_queue_wait_seconds",
-                     "From when a run was due to its first claim, made here.",
-                     &worker->queue_wait_us, 1000000);
-}
+#define COUNTS(member, name, help) METRIC_COUNTS(worker, METRIC_UINT64, counters.member, name, help)
 
-static void add_writes(struct buf *out, const struct worker *worker)
-{
-    const struct run_writer_stats *stats = run_writer_stats(worker->writer);
-
-    metric_histogram(out, "penstock_worker_checkpoint_seconds",
-                     "From asking for a write of a run to knowing what came of it.",
-                     &stats->commit_us, 1000000);
-    metric_histogram(out, "penstock_worker_group_size", "Writes that were sent as one.",
-                     &stats->size, 1);
-    metric_counter(out, "penstock_worker_fenced_writes_total",
-                   "Writes refused because the lease was lost.", stats->fenced);
-    metric_counter(out, "penstock_worker_ambiguous_commits_total",
-                   "Groups of writes that were sent again because the answer was lost.",
-                   stats->ambiguous);
-    metric_counter(out, "penstock_worker_group_bisections_total",
-                   "Groups of writes that were halved to find a bad one.", stats->bisections);
-}
-
-static void add_drivers(struct buf *out, const struct worker *worker)
-{
-    struct pg_stats pg;
-    struct http_client_stats http;
-    struct loop_stats loop;
-
-    pg_stats_get(worker->pg, &pg);
-    http_client_stats_get(worker->http, &http);
-    loop_stats_get(&loop);
-    metric_counter(out, "penstock_worker_pg_requests_total", "Requests to Postgres.", pg.requests);
-    metric_counter(out, "penstock_worker_pg_batches_total", "Batches that carried them.",
-                   pg.batches);
-    metric_counter(out, "penstock_worker_pg_reruns_total", "Requests run again alone.", pg.reruns);
-    metric_counter(out, "penstock_worker_pg_ambiguous_total", "Requests whose outcome was lost.",
-                   pg.ambiguous);
-    metric_counter(out, "penstock_worker_pg_reconnects_total", "Connections made anew.",
-                   pg.reconnects);
-    metric_gauge(out, "penstock_worker_pg_up", "Whether Postgres is connected.",
-                 pg_is_ready(worker->pg));
-    metric_gauge(out, "penstock_worker_redis_up", "Whether Redis is connected.",
-                 redis_is_ready(worker->redis));
-    metric_gauge(out, "penstock_worker_http_active", "Transfers under way.", (int64_t)http.active);
-    metric_counter(out, "penstock_worker_http_connections_total", "Connections opened.",
-                   http.connections_opened);
-    metric_gauge(out, "penstock_worker_fibers", "Fibers alive.", (int64_t)fiber_count());
-    watchdog_metrics_render(out);
-    metric_gauge(out, "penstock_worker_loop_longest_hold_us",
-                 "Longest time that one fiber held the loop in the last half minute.",
-                 loop.longest_us);
-    metric_counter(out, "penstock_worker_loop_slow_holds_total",
-                   "Times that a fiber held the loop for over 100 ms.", loop.slow_holds);
-}
-
-static void reply_metrics(struct http_exchange *exchange, void *arg)
-{
-    CLEANUP(buf_deinit) struct buf body;
-
-    buf_init(&body, 0);
-    add_runs(&body, arg);
-    add_queue_wait(&body, arg);
-    add_writes(&body, arg);
-    add_drivers(&body, arg);
-    (void)http_reply(exchange, 200, PROMETHEUS, buf_text(&body));
-}
-
-static const struct route routes[] = {
-    {HTTP_METHOD_GET, "/healthz", reply_healthz},
-    {HTTP_METHOD_GET, "/readyz", reply_readyz},
-    {HTTP_METHOD_GET, "/metrics", reply_metrics},
+static const struct metric run_rows[] = {
+    METRIC_LABELLED(METRIC_GAUGE, "penstock_worker_slots", NULL, "Runs at once.", add_slots),
+    METRIC_SHOWS(worker, METRIC_SIZE, busy, "penstock_worker_slots_busy", "Runs in work."),
+    COUNTS(claimed, "penstock_worker_runs_claimed_total", "Runs claimed."),
+    METRIC_LABELLED(METRIC_COUNTER, "penstock_worker_runs_ended_total", "status",
+                    "Runs that ended here, by status.", add_ended),
+    COUNTS(handed_back, "penstock_worker_runs_handed_back_total", "Runs given back to the queue."),
+    COUNTS(parked, "penstock_worker_runs_parked_total", "Runs that left to wait for tool outputs."),
+    COUNTS(fenced, "penstock_worker_runs_fenced_total",
+           "Runs dropped because their lease was lost."),
+    COUNTS(suspended, "penstock_worker_runs_suspended_total",
+           "Runs dropped for a while because their lease could not be renewed."),
+    COUNTS(checkpoints, "penstock_worker_checkpoints_total", "Writes of runs."),
+    COUNTS(histories_alone, "penstock_worker_histories_alone_total",
+           "Histories that were read apart from their claim, most of them as they are long."),
+    COUNTS(model_calls, "penstock_worker_model_calls_total", "Calls of models."),
+    COUNTS(model_failures, "penstock_worker_model_failures_total", "Calls of models that failed."),
+    COUNTS(tool_calls, "penstock_worker_tool_calls_total", "Tool calls."),
+    COUNTS(tool_errors, "penstock_worker_tool_errors_total", "Tool calls that failed."),
+    COUNTS(input_tokens, "penstock_worker_input_tokens_total", "Tokens sent to models."),
+    COUNTS(output_tokens, "penstock_worker_output_tokens_total", "Tokens answered by models."),
+    METRIC_SPREADS(worker, METRIC_TIMES, queue_wait_us, "penstock_worker_queue_wait_seconds",
+                   "From when a run was due to its first claim, made here."),
 };
 
-static void handle(struct http_exchange *exchange, void *arg)
-{
-    const struct route *route = NULL;
-    char allow[64] = "";
-    struct error err;
-    int r = route_find(routes, ARRAY_LENGTH(routes), exchange, &route, allow, &err);
+static const struct metric write_rows[] = {
+    METRIC_SPREADS(run_writer_stats, METRIC_TIMES, commit_us, "penstock_worker_checkpoint_seconds",
+                   "From asking for a write of a run to knowing what came of it."),
+    METRIC_SPREADS(run_writer_stats, METRIC_SIZES, size, "penstock_worker_group_size",
+                   "Writes that were sent as one."),
+    METRIC_COUNTS(run_writer_stats, METRIC_UINT64, fenced, "penstock_worker_fenced_writes_total",
+                  "Writes refused because the lease was lost."),
+    METRIC_COUNTS(run_writer_stats, METRIC_UINT64, ambiguous,
+                  "penstock_worker_ambiguous_commits_total",
+                  "Groups of writes that were sent again because the answer was lost."),
+    METRIC_COUNTS(run_writer_stats, METRIC_UINT64, bisections,
+                  "penstock_worker_group_bisections_total",
+                  "Groups of writes that were halved to find a bad one."),
+};
 
-    if (r == 0) {
-        route->handler(exchange, arg);
-        return;
-    }
-    if (r == ROUTE_WRONG_METHOD) {
-        http_add_header(exchange, "Allow", text_of(allow));
-        (void)http_reply(exchange, 405, TEXT_PLAIN, TEXT("method not allowed\n"));
-        return;
-    }
-    (void)http_reply(exchange, 404, TEXT_PLAIN, TEXT("here are /healthz, /readyz and /metrics\n"));
+static const struct metric http_rows[] = {
+    METRIC_SHOWS(http_client_stats, METRIC_SIZE, active, "penstock_worker_http_active",
+                 "Transfers under way."),
+    METRIC_COUNTS(http_client_stats, METRIC_UINT64, connections_opened,
+                  "penstock_worker_http_connections_total", "Connections opened."),
+};
+
+static const struct metric_table runs_table = METRIC_TABLE(run_rows);
+static const struct metric_table writes_table = METRIC_TABLE(write_rows);
+static const struct metric_table http_table = METRIC_TABLE(http_rows);
+
+const struct metric_table *const worker_metrics[] = {
+    &runs_table, &writes_table, &http_table, &servers_metrics, &process_metrics,
+};
+const size_t worker_metrics_count = ARRAY_LENGTH(worker_metrics);
+
+static void render(void *arg, struct buf *out)
+{
+    struct worker *worker = arg;
+    struct http_client_stats http;
+
+    http_client_stats_get(worker->http, &http);
+    metric_table_render(&runs_table, worker, out);
+    metric_table_render(&writes_table, run_writer_stats(worker->writer), out);
+    metric_table_render(&http_table, &http, out);
+    servers_metrics_render(worker->servers, out);
+    process_metrics_render(out);
 }
 
-int health_open(struct worker *worker, struct error *err)
+struct health_pages worker_pages(struct worker *worker)
 {
-    struct http_server_options options = {
-        .host = worker->config->worker.host,
-        .port = worker->config->worker.port,
-        .handler = handle,
-        .arg = worker,
-        .max_connections = 64,
-        .max_body_bytes = 1024,
-    };
-
-    return http_server_open(&options, &worker->health, err);
-}
-
-void health_close(struct worker *worker)
-{
-    http_server_close(worker->health, deadline_in(CLOSE_WAIT_MS));
-    worker->health = NULL;
+    return (struct health_pages){judge, render, worker};
 }

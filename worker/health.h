@@ -1,12 +1,14 @@
 #pragma once
-/* The worker's /healthz (it makes progress), /readyz (it can take runs, or what is missing) and
- * /metrics (Prometheus), on a port of their own. */
+/* What a worker shows on its pages (shared/program/health.h), on a port of their own: whether it
+ * can claim runs and begin calls, and what it has done. */
 
-#include "shared/base/compiler.h"
+#include "shared/metrics/metric_table.h"
+#include "shared/program/health.h"
 
-struct error;
 struct worker;
 
-/* Starts listening. Returns 0, or -E_SYSTEM when the address is taken. */
-MUSTCHECK int health_open(struct worker *worker, struct error *err);
-SUSPENDS void health_close(struct worker *worker);
+struct health_pages worker_pages(struct worker *worker);
+
+/* The tables of all its metrics. */
+extern const struct metric_table *const worker_metrics[];
+extern const size_t worker_metrics_count;

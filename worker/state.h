@@ -15,14 +15,15 @@
 #include "worker/tools/tools.h"
 
 struct config;
+struct health_listener;
 struct heartbeat;
 struct http_client;
-struct http_server;
 struct pg;
 struct provider_registry;
 struct queue;
 struct redis;
 struct run_writer;
+struct servers;
 struct watch;
 
 struct worker_counters {
@@ -56,7 +57,8 @@ struct worker {
     struct redis *redis;
     struct queue *queue;
     struct http_client *http;
-    struct http_server *health;
+    struct health_listener *health;
+    struct servers *servers; /* pg and queue, watched */
     struct provider_registry *registry;
     struct heartbeat *heartbeat;
     struct tool_services tools; /* lent to every call */

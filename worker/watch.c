@@ -5,13 +5,14 @@
 #include <stdlib.h>
 
 #include "shared/base/arena.h"
+#include "shared/base/backoff.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/id.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/config/config.h"
-#include "shared/fiber/fiber.h"
+#include "shared/fiber/service.h"
 #include "shared/queue/queue.h"
 #include "shared/store/fleet/workers.h"
 #include "worker/lease/heartbeat.h"
@@ -29,12 +30,10 @@
 
 struct watch {
     struct worker *worker;
-    struct fiber *cancels;
-    struct fiber *nudges;
-    struct fiber *trust;
-    struct cond nudge; /* one came */
-    bool nudged;
-    struct pulse pulse;
+    struct service cancels;
+    struct service nudges;
+    struct service trust;
+    struct backoff nudges_backoff;
     int64_t counted_ms; /* when the runs were counted last */
 };
 
@@ -83,29 +82,17 @@ static int count_runs(struct watch *watch, struct error *err)
     return r;
 }
 
-/* Until a second has passed, or a nudge came. Returns 0, or -E_CANCELED. */
-static int wait_to_look(struct watch *watch, struct error *err)
-{
-    int r = watch->nudged ? 0 : cond_wait(&watch->nudge, deadline_in(CANCEL_POLL_MS), err);
-
-    return r == -E_TIMEOUT ? 0 : r;
-}
-
-static void cancels_main(void *arg)
+static int cancels_round(void *arg, struct error *err)
 {
     struct watch *watch = arg;
-    struct error err;
     int r = 0;
 
-    while (r != -E_CANCELED && wait_to_look(watch, &err) == 0) {
-        watch->nudged = false;
-        if (watch->worker->busy > 0)
-            r = poll_cancels(watch->worker, &err);
-        pulse_beat(&watch->pulse);
-        if (r != -E_CANCELED)
-            r = count_runs(watch, &err);
-        pulse_beat(&watch->pulse);
-    }
+    if (watch->worker->busy > 0)
+        r = poll_cancels(watch->worker, err);
+    service_beat(&watch->cancels);
+    if (r != -E_CANCELED)
+        r = count_runs(watch, err);
+    return r;
 }
 
 static void cut_off(struct worker *worker)
@@ -125,23 +112,25 @@ static void cut_off(struct worker *worker)
                  LOG_STR("worker", worker->id_text), LOG_INT("runs", count));
 }
 
-static void trust_main(void *arg)
+static int trust_round(void *arg, struct error *err)
 {
     struct worker *worker = ((struct watch *)arg)->worker;
 
-    while (fiber_sleep(TRUST_POLL_MS, NULL) == 0) {
-        heartbeat_set_busy(worker->heartbeat, (int64_t)worker->busy);
-        if (heartbeat_dead(worker->heartbeat))
-            run_stop_all(worker, RUN_STOP_FENCED);
-        else if (!heartbeat_trusted(worker->heartbeat))
-            cut_off(worker);
-    }
+    (void)err;
+    heartbeat_set_busy(worker->heartbeat, (int64_t)worker->busy);
+    if (heartbeat_dead(worker->heartbeat))
+        run_stop_all(worker, RUN_STOP_FENCED);
+    else if (!heartbeat_trusted(worker->heartbeat))
+        cut_off(worker);
+    return 0;
 }
 
-/* Nudges of one subscription, until it breaks. A nudge is a hint: it may be stale, or come from
- * anybody who can write to Redis. So Postgres is asked; nudges that come meanwhile are one look. */
-static int follow_nudges(struct watch *watch, struct error *err)
+/* Nudges of one subscription, until it breaks or the worker has another id. A nudge is a hint: it
+ * may be stale, or come from anybody who can write to Redis. So Postgres is asked; nudges that come
+ * meanwhile are one look. */
+static int nudges_round(void *arg, struct error *err)
 {
+    struct watch *watch = arg;
     struct worker *worker = watch->worker;
     struct queue_control *control = NULL;
     int64_t id = worker->id;
@@ -152,48 +141,53 @@ static int follow_nudges(struct watch *watch, struct error *err)
         struct uuid run;
 
         r = queue_control_next(control, deadline_in(NUDGE_WAIT_MS), &run, err);
-        if (r == 0) {
-            watch->nudged = true;
-            cond_signal(&watch->nudge);
-        } else if (r == -E_TIMEOUT) {
+        if (r == 0)
+            service_wake(&watch->cancels);
+        else if (r == -E_TIMEOUT)
             r = 0;
-        }
+        if (r == 0)
+            backoff_reset(&watch->nudges_backoff);
     }
     queue_control_close(control);
     return r;
 }
 
-static void nudges_main(void *arg)
+static int64_t nudges_wait_ms(void *arg)
 {
-    struct watch *watch = arg;
-    struct error err;
-    int64_t wait_ms = NUDGE_BACKOFF_MS;
-
-    for (;;) {
-        int64_t start_ms = clock_ms();
-        int r = follow_nudges(watch, &err);
-
-        if (r == -E_CANCELED)
-            return;
-        if (clock_ms() - start_ms > NUDGE_BACKOFF_CAP)
-            wait_ms = NUDGE_BACKOFF_MS;
-        if (fiber_sleep(wait_ms / 2 + (int64_t)random_below((uint64_t)wait_ms), &err) < 0)
-            return;
-        wait_ms = wait_ms * 2 < NUDGE_BACKOFF_CAP ? wait_ms * 2 : NUDGE_BACKOFF_CAP;
-    }
+    return backoff_next_ms(&((struct watch *)arg)->nudges_backoff);
 }
 
 struct watch *watch_open(struct worker *worker)
 {
     struct watch *watch = xcalloc(1, sizeof(*watch));
+    struct service_options cancels = {
+        .name = "watch",
+        .round = cancels_round,
+        .arg = watch,
+        .period_ms = CANCEL_POLL_MS,
+        .stuck_ms = STUCK_MS,
+        .late = true,
+    };
+    struct service_options nudges = {
+        .name = "watch nudges",
+        .round = nudges_round,
+        .arg = watch,
+        .wait_ms = nudges_wait_ms,
+    };
+    struct service_options trust = {
+        .name = "watch trust",
+        .round = trust_round,
+        .arg = watch,
+        .period_ms = TRUST_POLL_MS,
+        .late = true,
+    };
 
     watch->worker = worker;
-    cond_init(&watch->nudge);
     watch->counted_ms = clock_ms();
-    pulse_start(&watch->pulse, "watch", STUCK_MS);
-    watch->cancels = fiber_start("watch cancels", cancels_main, watch);
-    watch->nudges = fiber_start("watch nudges", nudges_main, watch);
-    watch->trust = fiber_start("watch trust", trust_main, watch);
+    watch->nudges_backoff.policy = (struct backoff_policy){NUDGE_BACKOFF_MS, NUDGE_BACKOFF_CAP};
+    service_start(&watch->cancels, &cancels);
+    service_start(&watch->nudges, &nudges);
+    service_start(&watch->trust, &trust);
     return watch;
 }
 
@@ -201,12 +195,8 @@ void watch_close(struct watch *watch)
 {
     if (!watch)
         return;
-    fiber_cancel(watch->cancels);
-    fiber_cancel(watch->nudges);
-    fiber_cancel(watch->trust);
-    fiber_join(watch->cancels);
-    fiber_join(watch->nudges);
-    fiber_join(watch->trust);
-    pulse_stop(&watch->pulse);
+    service_stop(&watch->cancels);
+    service_stop(&watch->nudges);
+    service_stop(&watch->trust);
     free(watch);
 }

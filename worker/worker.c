@@ -20,6 +20,7 @@
 #include "shared/fiber/fiber.h"
 #include "shared/http_client/http_client.h"
 #include "shared/postgres/postgres.h"
+#include "shared/program/servers.h"
 #include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
 #include "shared/store/fleet/workers.h"
@@ -55,9 +56,22 @@ static int open_stores(struct worker *worker, const struct config *config, struc
         worker->writer = run_writer_new(worker->pg);
         r = redis_open(&redis, &worker->redis, err);
     }
-    if (r == 0)
-        worker->queue = queue_new(worker->redis);
-    return r;
+    if (r < 0)
+        return r;
+    worker->queue = queue_new(worker->redis);
+    worker->servers = servers_start(worker->pg, worker->queue);
+    return 0;
+}
+
+static int listen_health(struct worker *worker, struct error *err)
+{
+    struct health_listen_options options = {
+        .host = worker->config->worker.host,
+        .port = worker->config->worker.port,
+        .pages = worker_pages(worker),
+    };
+
+    return health_listen(&options, &worker->health, err);
 }
 
 static int open_parts(struct worker *worker, const struct config *config, struct error *err)
@@ -84,7 +98,7 @@ static int open_parts(struct worker *worker, const struct config *config, struct
     if (r == 0)
         r = heartbeat_open(&heartbeat, &worker->heartbeat, err);
     if (r == 0)
-        r = health_open(worker, err);
+        r = listen_health(worker, err);
     return r;
 }
 
@@ -125,9 +139,9 @@ int worker_open(struct worker *worker, const struct config *config, struct error
     r = open_parts(worker, config, err);
     if (r < 0)
         return r;
-    r = pg_wait_ready(worker->pg, deadline_in(START_WAIT_MS), err);
+    r = servers_await_postgres(worker->pg, START_WAIT_MS, err);
     if (r < 0)
-        return error_wrap(err, "Postgres");
+        return r;
     return register_anew(worker, err);
 }
 
@@ -202,9 +216,10 @@ void worker_close(struct worker *worker)
     run_stop_all(worker, RUN_STOP_FENCED);
     wait_idle(worker, DEADLINE_NONE);
     watch_close(worker->watch);
-    health_close(worker);
+    health_close(worker->health);
     heartbeat_close(worker->heartbeat);
     http_client_close(worker->http);
+    servers_stop(worker->servers);
     queue_free(worker->queue);
     redis_close(worker->redis);
     run_writer_free(worker->writer);

@@ -29,8 +29,8 @@ struct script_field {
 PRINTF(3, 4)
 int script_fail_at(struct script_reader *reader, const yaml_node_t *node, const char *format, ...);
 
-/* Reads a mapping by its fields; an unknown key is an error that lists the known ones, and
- * so is a key that is there twice. */
+/* Reads a mapping by its fields. An unknown key is an error, whose text lists the known ones. So is
+ * a key that is there twice. */
 MUSTCHECK int script_read_mapping(struct script_reader *reader, yaml_node_t *node, const char *what,
                                   const struct script_field *fields, size_t count, void *to);
 

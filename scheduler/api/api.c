@@ -260,8 +260,8 @@ static void add_retry_headers(struct http_exchange *exchange, const struct failu
     }
 }
 
-/* While the database is away every request fails: some lines a second tell as much as all of them.
- */
+/* While the database is away every request fails. Some lines a second tell as much as all of them
+ * would. */
 static bool may_log_error(struct api *api)
 {
     int64_t second = clock_ms() / 1000;

@@ -25,8 +25,8 @@ void key_cache_free(struct key_cache *cache); /* accepts NULL */
 SUSPENDS MUSTCHECK int key_cache_find(struct key_cache *cache, struct pg *pg, struct text key,
                                       struct uuid *out_tenant, struct error *err);
 
-/* The two halves, for tests. lookup: 0, or KEY_MISSING when there is no answer that is still good.
- */
+/* The two halves, for tests. lookup: 0, or KEY_MISSING when no answer is there that is still
+ * good. */
 MUSTCHECK int key_cache_lookup(struct key_cache *cache, const uint8_t hash[SHA256_BYTES],
                                int64_t now_ms, struct uuid *out_tenant);
 void key_cache_insert(struct key_cache *cache, const uint8_t hash[SHA256_BYTES], int64_t now_ms,

@@ -3,18 +3,17 @@
 
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
+#include "shared/metrics/histogram.h"
+#include "shared/metrics/metric_table.h"
 
 struct endpoints;
 
 #define METRICS_CLASSES 6 /* index = status / 100 */
-#define METRICS_BUCKETS 14
 
 struct api_metrics {
     const struct endpoints *endpoints;
     uint64_t (*requests)[METRICS_CLASSES]; /* of endpoint i; the last one: no endpoint */
-    uint64_t buckets[METRICS_BUCKETS + 1];
-    uint64_t latency_count;
-    uint64_t latency_us;
+    struct histogram latency_us;
     uint64_t runs_created;
     uint64_t replays; /* of idempotent requests */
 };
@@ -26,4 +25,5 @@ void api_metrics_deinit(struct api_metrics *metrics);
 /* endpoint: its place, or endpoints->count where none was found. */
 void api_metrics_count(struct api_metrics *metrics, size_t endpoint, int status, int64_t took_us);
 
+extern const struct metric_table api_metrics_table;
 void api_metrics_write(const struct api_metrics *metrics, struct buf *out);

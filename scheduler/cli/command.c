@@ -267,7 +267,7 @@ static void use_dev_environment(void)
 
 int command_load_config(const char *file, struct config **out)
 {
-    struct config_flags flags = {.file = file, .port = -1};
+    struct config_flags flags = {.file = file};
     const char *other = getenv("PENSTOCK_CONFIG");
     struct error err;
 

@@ -1,6 +1,6 @@
 #pragma once
 /* One shard's dispatch: what is hinted of it, in which order, and what is on its way. The part that
- * dispatcher.c runs once per shard; nobody else includes it. */
+ * dispatcher.c runs once per shard. */
 
 #include "scheduler/dispatch/fair.h"
 #include "scheduler/dispatch/hinted.h"
@@ -44,26 +44,36 @@ struct capped {
 
 #define SHARD_TENANTS_MAX (DISPATCH_PRIORITIES * DISPATCH_TENANTS_MAX)
 
+/* How many hints the lanes of priorities may hold: see window.h. */
+struct shard_window {
+    size_t size;
+    size_t filled; /* that they held after the last tick that asked */
+    bool eager;    /* they were taken faster than ticks came, and are not yet known to last */
+};
+
+/* What a tick leaves behind for the next one. It goes when the shard has another owner. */
+struct shard_memory {
+    struct hinted *hinted; /* NULL while the shard is not owned */
+    struct fair *fair;
+    struct uuid after[DISPATCH_PRIORITIES];
+    int64_t asked_ms; /* when Postgres was asked last */
+    bool exact;       /* it has runs of tenants with a limit: see the .c file */
+    struct capped capped[SHARD_TENANTS_MAX];
+    size_t capped_count;
+    struct uuid
+        waiting[2 * SHARD_TENANTS_MAX]; /* tenants that the last tick left runs of, sorted */
+    size_t waiting_count;
+};
+
 struct dispatch_shard {
     struct dispatch_common *common;
     int number;
     bool initialised; /* the queue's shard, as far as we know */
     bool backlog;     /* the last tick left ready runs without a hint, or could not hint at all */
     bool told;        /* of a run that the tick is to look for */
-    bool exact;       /* it has runs of tenants with a limit: see the .c file */
-    size_t window;    /* hints that the lanes of priorities may hold: see window.h */
-    size_t filled;    /* that they held after the last tick that asked */
-    bool eager;       /* they were taken faster than ticks came, and are not yet known to last */
     int64_t wait_ms;  /* until the next tick */
-    int64_t asked_ms; /* when Postgres was asked last */
-    struct uuid after[DISPATCH_PRIORITIES];
-    struct hinted *hinted; /* NULL while the shard is not owned */
-    struct fair *fair;
-    struct capped capped[SHARD_TENANTS_MAX];
-    size_t capped_count;
-    struct uuid
-        waiting[2 * SHARD_TENANTS_MAX]; /* tenants that the last tick left runs of, sorted */
-    size_t waiting_count;
+    struct shard_window window;
+    struct shard_memory memory;
     uint64_t repeated;
     uint64_t resets;
 };

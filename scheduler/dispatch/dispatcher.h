@@ -7,9 +7,10 @@
  * led to nothing is given again, so whatever is lost costs delay and nothing else.
  */
 
+#include "scheduler/dispatch/new_run.h"
 #include "shared/base/compiler.h"
-#include "shared/base/id.h"
 #include "shared/base/text.h"
+#include "shared/metrics/metric_table.h"
 #include "shared/store/dispatch/dispatch.h"
 
 struct dispatcher;
@@ -17,7 +18,8 @@ struct pg;
 struct queue;
 
 struct dispatcher_options {
-    struct pg *pg;       /* required */
+    struct pg *pg;       /* for ticks; required */
+    struct pg *leases;   /* of shards: nothing that is slow; required */
     struct queue *queue; /* required */
     int shards;          /* default 1 */
     bool owns;           /* take part in dispatching; false: fast hints alone */
@@ -26,13 +28,6 @@ struct dispatcher_options {
 /* Both must outlive it. */
 struct dispatcher *dispatcher_start(const struct dispatcher_options *options);
 SUSPENDS void dispatcher_stop(struct dispatcher *dispatcher); /* accepts NULL; frees */
-
-struct new_run {
-    struct uuid id;
-    struct uuid tenant;
-    int shard;
-    int priority;
-};
 
 /* A new run. Never waits; may do nothing, where the tick is the fairer way or the list is full. */
 void dispatcher_hint(struct dispatcher *dispatcher, const struct new_run *run);
@@ -44,26 +39,5 @@ void dispatcher_set_counts(struct dispatcher *dispatcher, const struct dispatch_
 /* Hints that the shard's lanes of priorities may hold together. Pure. */
 size_t dispatcher_window(const struct dispatch_counts *counts);
 
-/* How a new run is hinted. Pure. */
-enum fast_way {
-    FAST_NONE,     /* the tick finds it in time */
-    FAST_TICK,     /* the tick is to look for it at once */
-    FAST_ORDINARY, /* now, into the lane of its priority */
-    FAST_EXPRESS,  /* now, into the express lane */
-};
-
-struct fast_view {
-    bool owned;   /* its shard is dispatched here; else the next two are unknown */
-    bool backlog; /* the shard has runs without a hint */
-    bool waits;   /* so has the tenant */
-    bool capped;  /* the tenant has a limit */
-    int priority;
-    int64_t busy;  /* runs of the tenant that are in work or hinted */
-    int64_t small; /* fewer than this are next to nothing */
-    int64_t ready; /* runs that wait, in all shards, a while ago */
-    int64_t slots;
-};
-
-enum fast_way dispatcher_fast_way(const struct fast_view *view);
-
+extern const struct metric_table dispatcher_metrics;
 void dispatcher_metrics_render(const struct dispatcher *dispatcher, struct buf *out);

@@ -8,11 +8,17 @@
 
 struct hinted;
 
-#define HINTED_MAX     12000
-#define HINTED_KEEP_MS 3000 /* a run that is still queued after that is hinted again */
-#define HINTED_READ_MS                                                                             \
-    1000 /* so is one whose hint was read, and is not claimed: its reader is gone */
-#define HINTED_REMEMBER_MS 10000 /* so that it is known to be again */
+#define HINTED_MAX 12000
+
+/* A run that is still queued after this time is hinted again. */
+#define HINTED_KEEP_MS 3000
+
+/* A run whose hint was read, and that is not claimed after this time, is hinted again: the reader
+ * is gone. */
+#define HINTED_READ_MS 1000
+
+/* A hint is remembered for this time, so that a second hint of the same run is known to be one. */
+#define HINTED_REMEMBER_MS 10000
 
 struct hinted_run {
     struct uuid run;

@@ -1,6 +1,6 @@
-/* One fiber. Twice a second it renews the leases, looks who lives and what is free, and gives or
- * takes a difference. A lease counts from before the request that renewed it was sent,
- * so the database's never ends before ours does.
+/* Two or three times a second it renews the leases, looks who lives and what is free, and gives or
+ * takes a difference. A lease counts from before the request that renewed it was sent, so the
+ * database's never ends before ours does.
  *
  * What is owned may be wrong for a moment: a shard that was given up is ticked by its next owner
  * at once, one that lapsed by us after a long pause as well. That costs a hint given twice.
@@ -8,22 +8,19 @@
 
 #include "scheduler/dispatch/ownership.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
-#include "shared/fiber/fiber.h"
-#include "shared/fiber/watchdog.h"
-#include "shared/metrics/metric.h"
+#include "shared/fiber/service.h"
 #include "shared/store/dispatch/shards.h"
 #include "shared/store/fleet/workers.h"
 
 enum {
-    LOOK_MS = 300,
-    LOOK_JITTER_MS = 200,
+    LOOK_MS = 400,
     UNABLE_MS = 500, /* Redis restarted, or a connection made anew, is no reason to leave */
     UNABLE_LOOK_MS = 100,
     STUCK_MS = 30000
@@ -33,7 +30,7 @@ struct ownership {
     struct ownership_options options;
     struct scheduler_row row;
     char host[256];
-    struct fiber *fiber;
+    struct service service;
     int64_t terms[SHARDS_MAX]; /* 0: not ours */
     int count;
     int64_t good_until_ms;
@@ -41,8 +38,7 @@ struct ownership {
     int live;        /* schedulers, this one included */
     uint64_t taken;
     uint64_t given;
-    bool trouble;
-    struct pulse pulse;
+    bool back; /* it left the shards to others */
 };
 
 int ownership_share(int shards, int live, int rank)
@@ -145,30 +141,33 @@ static bool stands_back(struct ownership *ownership)
     return now_ms - ownership->able_ms >= UNABLE_MS && ownership->live != 1;
 }
 
-static void ownership_run(void *arg)
+static int ownership_round(void *arg, struct error *err)
 {
     struct ownership *ownership = arg;
-    struct error err;
-    int64_t wait_ms;
 
-    do {
-        bool back = stands_back(ownership);
-        int r = back ? stand_back(ownership, &err) : look(ownership, &err);
+    ownership->back = stands_back(ownership);
+    return ownership->back ? stand_back(ownership, err) : look(ownership, err);
+}
 
-        pulse_beat(&ownership->pulse);
-        if (r < 0 && r != -E_CANCELED && !ownership->trouble)
-            log_warn("the shards' leases can't be renewed", LOG_ERROR(&err));
-        if (r == 0 && ownership->trouble)
-            log_info("the shards' leases are renewed again");
-        if (r != -E_CANCELED)
-            ownership->trouble = r < 0;
-        wait_ms = back ? UNABLE_LOOK_MS : LOOK_MS + (int64_t)random_below(LOOK_JITTER_MS);
-    } while (fiber_sleep(wait_ms, &err) == 0);
+static int64_t ownership_wait_ms(void *arg)
+{
+    const struct ownership *ownership = arg;
+
+    return ownership->back ? UNABLE_LOOK_MS : service_spread_ms(LOOK_MS);
 }
 
 struct ownership *ownership_start(const struct ownership_options *options)
 {
     struct ownership *ownership = xcalloc(1, sizeof(*ownership));
+    struct service_options service = {
+        .name = "ownership",
+        .round = ownership_round,
+        .arg = ownership,
+        .wait_ms = ownership_wait_ms,
+        .stuck_ms = STUCK_MS,
+        .trouble = "the shards' leases can't be renewed",
+        .recovered = "the shards' leases are renewed again",
+    };
 
     ASSERT(options->shards >= 1 && options->shards <= SHARDS_MAX);
     ownership->options = *options;
@@ -176,8 +175,7 @@ struct ownership *ownership_start(const struct ownership_options *options)
     gethostname(ownership->host, sizeof(ownership->host) - 1);
     ownership->row =
         (struct scheduler_row){workers_new_id(), ownership->host, getpid(), options->shards};
-    pulse_start(&ownership->pulse, "ownership", STUCK_MS);
-    ownership->fiber = fiber_start("ownership", ownership_run, ownership);
+    service_start(&ownership->service, &service);
     return ownership;
 }
 
@@ -187,9 +185,7 @@ void ownership_stop(struct ownership *ownership)
 
     if (!ownership)
         return;
-    fiber_cancel(ownership->fiber);
-    fiber_join(ownership->fiber);
-    pulse_stop(&ownership->pulse);
+    service_stop(&ownership->service);
     /* Without Postgres the leases lapse by themselves. */
     if (pg_is_ready(ownership->options.pg) &&
         shards_leave(ownership->options.pg, &ownership->row, &err) < 0)
@@ -197,16 +193,38 @@ void ownership_stop(struct ownership *ownership)
     free(ownership);
 }
 
+static void add_owned(struct buf *out, const char *name, const void *from)
+{
+    metric_sample(out, name, ownership_count(from), NULL);
+}
+
+static void add_terms(struct buf *out, const char *name, const void *from)
+{
+    const struct ownership *ownership = from;
+
+    for (int i = 0; i < ownership->options.shards; i++) {
+        char shard[12];
+
+        if (!ownership_has(ownership, i))
+            continue;
+        snprintf(shard, sizeof(shard), "%d", i);
+        metric_sample(out, name, ownership->terms[i], "shard", shard, NULL);
+    }
+}
+
+static const struct metric rows[] = {
+    METRIC_LABELLED(METRIC_GAUGE, "penstock_shards_owned", NULL,
+                    "Shards that this scheduler dispatches.", add_owned),
+    METRIC_COUNTS(ownership, METRIC_UINT64, taken, "penstock_shards_taken_total", "Shards taken."),
+    METRIC_COUNTS(ownership, METRIC_UINT64, given, "penstock_shards_given_total",
+                  "Shards given up or lost."),
+    METRIC_LABELLED(METRIC_GAUGE, "penstock_shard_term", "shard",
+                    "How often a shard has changed its owner.", add_terms),
+};
+
+const struct metric_table ownership_metrics = METRIC_TABLE(rows);
+
 void ownership_metrics_render(const struct ownership *ownership, struct buf *out)
 {
-    metric_gauge(out, "penstock_shards_owned", "Shards that this scheduler dispatches.",
-                 ownership_count(ownership));
-    metric_counter(out, "penstock_shards_taken_total", "Shards taken.", ownership->taken);
-    metric_counter(out, "penstock_shards_given_total", "Shards given up or lost.",
-                   ownership->given);
-    metric_head(out, "gauge", "penstock_shard_term", "How often a shard has changed its owner.");
-    for (int i = 0; i < ownership->options.shards; i++)
-        if (ownership_has(ownership, i))
-            buf_printf(out, "penstock_shard_term{shard=\"%d\"} %" PRId64 "\n", i,
-                       ownership->terms[i]);
+    metric_table_render(&ownership_metrics, ownership, out);
 }

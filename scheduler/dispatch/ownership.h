@@ -9,6 +9,7 @@
  */
 
 #include "shared/base/compiler.h"
+#include "shared/metrics/metric_table.h"
 
 struct buf;
 struct ownership;
@@ -34,4 +35,5 @@ int ownership_count(const struct ownership *ownership);
  * more where it does not come out even. Pure. */
 int ownership_share(int shards, int live, int rank);
 
+extern const struct metric_table ownership_metrics;
 void ownership_metrics_render(const struct ownership *ownership, struct buf *out);

@@ -1,7 +1,7 @@
-/* Two fibers: one sweeps, one looks at the locks and leases of workers and sweeps at once when it
- * found one dead; it looks again at the very moment that a lease lapses. Periods have jitter, so
- * that several schedulers do not sweep in step. What it ended or gave back is logged, since it is
- * what operators look for after a crash; the sweeps that found nothing are not.
+/* Two services: one sweeps, one looks at the locks and leases of workers and sweeps at once when it
+ * found one dead; it looks again at the very moment that a lease lapses. What it ended or gave back
+ * is logged, since it is what operators look for after a crash; the sweeps that found nothing are
+ * not.
  *
  * The looks also show whether Postgres was there all along and its clock went evenly: only then
  * does a lease that lapsed say that its worker died (evidence.h).
@@ -9,7 +9,6 @@
 
 #include "scheduler/reap/reap.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "scheduler/reap/evidence.h"
@@ -18,17 +17,15 @@
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
-#include "shared/fiber/watchdog.h"
+#include "shared/fiber/service.h"
 #include "shared/postgres/postgres.h"
 #include "shared/queue/queue.h"
 #include "shared/store/fleet/reaper.h"
 #include "shared/store/fleet/worker_locks.h"
 
 enum {
-    PERIOD_MS = 800,
-    JITTER_MS = 400,
-    LOOK_MS = 350,
-    LOOK_JITTER_MS = 100,
+    PERIOD_MS = 1000,
+    LOOK_MS = 400,
     UPKEEP_MS = 60000,
     CONSUMER_IDLE_MS = 120000,
     STUCK_MS = 20000, /* each statement ends within 5 s, each command of Redis within 5 s */
@@ -36,10 +33,8 @@ enum {
 
 struct reap {
     struct reap_options options;
-    struct fiber *sweeper;
-    struct fiber *looker;
-    struct pulse sweeps_pulse;
-    struct pulse looks_pulse;
+    struct service sweeper;
+    struct service looker;
     struct contact contact;
     struct suspects suspects;
     int64_t lapse_ms; /* from the last look on, until the first lease lapses */
@@ -47,9 +42,7 @@ struct reap {
     int64_t lapsed; /* workers declared dead by their lease */
     int64_t gone;   /* and by their lock */
     uint64_t sweeps;
-    uint64_t failures;
     int64_t upkeep_ms; /* when the queue was looked after last */
-    bool trouble;
     bool paused;
 };
 
@@ -74,23 +67,12 @@ static int sweep(struct reap *reap, struct error *err)
 
     do {
         report = (struct reaper_report){0};
-        r = reaper_sweep(reap->options.pg, &report, err);
+        r = reaper_sweep(reap->options.sweeps, &report, err);
         add(reap, &report);
         reap->sweeps++;
-        pulse_beat(&reap->sweeps_pulse);
+        service_beat(&reap->sweeper);
     } while (r == 0 && report.more && !fiber_canceled());
     return r;
-}
-
-static void note(struct reap *reap, int r, const struct error *err)
-{
-    if (r < 0)
-        reap->failures++;
-    if (r < 0 && r != -E_CANCELED && !reap->trouble)
-        log_warn("reaping has to wait", LOG_ERROR(err));
-    if (r == 0 && reap->trouble)
-        log_info("reaping goes on");
-    reap->trouble = r < 0;
 }
 
 /* Consumers of workers that are gone. Redis may be away: then there is nothing to look after. */
@@ -105,22 +87,17 @@ static void look_after_queue(struct reap *reap)
     for (int shard = 0; shard < reap->options.shards; shard++) {
         if (queue_collect(reap->options.queue, shard, CONSUMER_IDLE_MS, &dropped, &err) < 0)
             log_debug("upkeep of the queue failed", LOG_ERROR(&err));
-        pulse_beat(&reap->sweeps_pulse);
+        service_beat(&reap->sweeper);
     }
 }
 
-static void sweep_main(void *arg)
+static int sweep_round(void *arg, struct error *err)
 {
     struct reap *reap = arg;
-    struct error err;
+    int r = sweep(reap, err);
 
-    while (fiber_sleep(PERIOD_MS + (int64_t)random_below(JITTER_MS), &err) == 0) {
-        int r = sweep(reap, &err);
-
-        note(reap, r, &err);
-        look_after_queue(reap);
-        pulse_beat(&reap->sweeps_pulse);
-    }
+    look_after_queue(reap);
+    return r;
 }
 
 static int end_suspects(struct reap *reap, const struct worker_locks *locks, struct error *err)
@@ -138,7 +115,7 @@ static int end_suspects(struct reap *reap, const struct worker_locks *locks, str
 
     if (count == 0)
         return 0;
-    r = worker_locks_declare_dead(reap->options.pg, workers, count, &dead, err);
+    r = worker_locks_declare_dead(reap->options.looks, workers, count, &dead, err);
     if (r < 0)
         return r;
     if (dead == 0)
@@ -160,7 +137,7 @@ static int end_lapsed(struct reap *reap, const struct worker_locks *locks, struc
         reap->paused = false;
         return 0;
     }
-    r = reaper_declare_lapsed(reap->options.pg, until_ms, &dead, &paused, err);
+    r = reaper_declare_lapsed(reap->options.looks, until_ms, &dead, &paused, err);
     if (r < 0)
         return r;
     if (dead)
@@ -175,16 +152,17 @@ static int end_lapsed(struct reap *reap, const struct worker_locks *locks, struc
 
 /* What breaks the connection frees locks and stops renewals: what was seen before does not count.
  */
-static int look(struct reap *reap, struct error *err)
+static int look(void *arg, struct error *err)
 {
+    struct reap *reap = arg;
     struct worker_locks locks;
     struct pg_stats stats;
     struct arena arena;
     int r;
 
     arena_init(&arena, 0);
-    r = worker_locks_look(reap->options.pg, &arena, &locks, err);
-    pg_stats_get(reap->options.pg, &stats);
+    r = worker_locks_look(reap->options.looks, &arena, &locks, err);
+    pg_stats_get(reap->options.looks, &stats);
     if (r == 0) {
         if (reap->contact.reconnects != stats.reconnects)
             suspects_forget(&reap->suspects);
@@ -202,33 +180,41 @@ static int look(struct reap *reap, struct error *err)
     return r;
 }
 
-static void look_main(void *arg)
+static int64_t look_wait_ms(void *arg)
 {
-    struct reap *reap = arg;
-    struct error err;
-    int64_t wait_ms;
+    const struct reap *reap = arg;
+    int64_t wait_ms = lapse_wait_ms(reap->lapse_ms, service_spread_ms(LOOK_MS));
 
-    do {
-        if (look(reap, &err) == -E_CANCELED)
-            return;
-        pulse_beat(&reap->looks_pulse);
-        wait_ms = lapse_wait_ms(reap->lapse_ms, LOOK_MS + (int64_t)random_below(LOOK_JITTER_MS));
-        wait_ms = suspects_wait_ms(&reap->suspects, clock_ms(), wait_ms);
-    } while (fiber_sleep(wait_ms, &err) == 0);
+    return suspects_wait_ms(&reap->suspects, clock_ms(), wait_ms);
 }
 
 struct reap *reap_start(const struct reap_options *options)
 {
     struct reap *reap = xcalloc(1, sizeof(*reap));
+    struct service_options sweeper = {
+        .name = "reaper",
+        .round = sweep_round,
+        .arg = reap,
+        .period_ms = PERIOD_MS,
+        .stuck_ms = STUCK_MS,
+        .late = true,
+        .trouble = "reaping has to wait",
+        .recovered = "reaping goes on",
+    };
+    struct service_options looker = {
+        .name = "look at the locks of workers",
+        .round = look,
+        .arg = reap,
+        .wait_ms = look_wait_ms,
+        .stuck_ms = STUCK_MS,
+    };
 
     reap->options = *options;
     if (reap->options.shards < 1)
         reap->options.shards = 1;
     reap->upkeep_ms = clock_ms();
-    pulse_start(&reap->sweeps_pulse, "reaper", STUCK_MS);
-    pulse_start(&reap->looks_pulse, "look at the locks of workers", STUCK_MS);
-    reap->sweeper = fiber_start("reap", sweep_main, reap);
-    reap->looker = fiber_start("reap locks", look_main, reap);
+    service_start(&reap->sweeper, &sweeper);
+    service_start(&reap->looker, &looker);
     return reap;
 }
 
@@ -236,17 +222,14 @@ void reap_stop(struct reap *reap)
 {
     if (!reap)
         return;
-    fiber_cancel(reap->sweeper);
-    fiber_cancel(reap->looker);
-    fiber_join(reap->sweeper);
-    fiber_join(reap->looker);
-    pulse_stop(&reap->sweeps_pulse);
-    pulse_stop(&reap->looks_pulse);
+    service_stop(&reap->sweeper);
+    service_stop(&reap->looker);
     free(reap);
 }
 
-void reap_metrics_render(const struct reap *reap, struct buf *out)
+static void add_reaped(struct buf *out, const char *name, const void *from)
 {
+    const struct reap *reap = from;
     const struct {
         const char *what;
         int64_t count;
@@ -257,20 +240,32 @@ void reap_metrics_render(const struct reap *reap, struct buf *out)
         {"run_promoted", reap->total.promoted},   {"row_deleted", reap->total.rows_deleted},
     };
 
-    buf_add_string(out, "# HELP penstock_reaped_total What the reaper ended or gave back.\n"
-                        "# TYPE penstock_reaped_total counter\n");
     for (size_t i = 0; i < ARRAY_LENGTH(lines); i++)
-        buf_printf(out, "penstock_reaped_total{what=\"%s\"} %" PRId64 "\n", lines[i].what,
-                   lines[i].count);
-    buf_printf(out,
-               "# HELP penstock_reaper_sweeps_total Sweeps, and those that failed.\n"
-               "# TYPE penstock_reaper_sweeps_total counter\n"
-               "penstock_reaper_sweeps_total %" PRIu64 "\n"
-               "# TYPE penstock_reaper_failures_total counter\n"
-               "penstock_reaper_failures_total %" PRIu64 "\n"
-               "# HELP penstock_reaper_judges_leases Whether a lease that lapsed is taken for the "
-               "death of its worker now: not before Postgres was there for 5 s.\n"
-               "# TYPE penstock_reaper_judges_leases gauge\n"
-               "penstock_reaper_judges_leases %d\n",
-               reap->sweeps, reap->failures, contact_judge_until(&reap->contact, clock_ms()) != 0);
+        metric_sample(out, name, lines[i].count, "what", lines[i].what, NULL);
+}
+
+static void add_judges(struct buf *out, const char *name, const void *from)
+{
+    const struct reap *reap = from;
+
+    metric_sample(out, name, contact_judge_until(&reap->contact, clock_ms()) != 0, NULL);
+}
+
+static const struct metric rows[] = {
+    METRIC_LABELLED(METRIC_COUNTER, "penstock_reaped_total", "what",
+                    "What the reaper ended or gave back.", add_reaped),
+    METRIC_COUNTS(reap, METRIC_UINT64, sweeps, "penstock_reaper_sweeps_total", "Sweeps."),
+    METRIC_COUNTS(reap, METRIC_UINT64, sweeper.failures, "penstock_reaper_failures_total",
+                  "Sweeps that failed."),
+    METRIC_LABELLED(METRIC_GAUGE, "penstock_reaper_judges_leases", NULL,
+                    "Whether a lease that lapsed is taken for the death of its worker now: not "
+                    "before Postgres was there for 5 s.",
+                    add_judges),
+};
+
+const struct metric_table reap_metrics = METRIC_TABLE(rows);
+
+void reap_metrics_render(const struct reap *reap, struct buf *out)
+{
+    metric_table_render(&reap_metrics, reap, out);
 }

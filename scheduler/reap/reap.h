@@ -5,13 +5,15 @@
 
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
+#include "shared/metrics/metric_table.h"
 
 struct pg;
 struct queue;
 struct reap;
 
 struct reap_options {
-    struct pg *pg;       /* required */
+    struct pg *looks;    /* at workers and their leases: nothing that is slow; required */
+    struct pg *sweeps;   /* required */
     struct queue *queue; /* required */
     int shards;          /* default 1 */
 };
@@ -20,4 +22,5 @@ struct reap_options {
 struct reap *reap_start(const struct reap_options *options);
 SUSPENDS void reap_stop(struct reap *reap); /* accepts NULL; frees */
 
+extern const struct metric_table reap_metrics;
 void reap_metrics_render(const struct reap *reap, struct buf *out);

@@ -74,8 +74,8 @@ MUSTCHECK int agent_spec_parse(struct text spec, struct arena *arena, struct age
                                struct error *err);
 
 /* The members of a body (checked before) over those of `spec`, which may be NULL for a new
- * assistant: what the body does not have stays, null makes it absent. Texts are borrowed from both.
- */
+ * assistant. What the body does not have stays; null makes it absent. Texts are borrowed from
+ * both. */
 void agent_spec_merge(const struct agent_spec *spec, struct json_object *body,
                       struct agent_spec *out);
 

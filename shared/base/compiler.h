@@ -1,14 +1,15 @@
 #pragma once
 /* Attributes and small macros that every file may use.
  *
- * MUSTCHECK   the caller must look at the result (built with -Werror=unused-result)
- * SUSPENDS    the function may suspend the calling fiber: whatever it reached through shared
- *             pointers may have changed when it returns. A mark for the reader and for the lint in
- *             tests/lib; the compiler ignores it.
- * CLEANUP(fn) calls fn(&variable) when the variable leaves its scope.
- * IGNORE(call) drops the result of a MUSTCHECK function, where that is right and a comment says
- * why. ASSERT(c)   always on, for programmer errors only; never for what the outside world can
- * cause.
+ *   MUSTCHECK     the caller must look at the result (built with -Werror=unused-result)
+ *   SUSPENDS      the function may suspend the calling fiber: whatever it reached through shared
+ *                 pointers may have changed when it returns. A mark for the reader and for the lint
+ *                 in tests/lib; the compiler ignores it
+ *   CLEANUP(fn)   calls fn(&variable) when the variable leaves its scope
+ *   IGNORE(call)  drops the result of a MUSTCHECK function, where that is right and a comment says
+ *                 why
+ *   ASSERT(c)     always on. It is for programmer errors only, never for what the outside world can
+ *                 cause
  */
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 #pragma once
-/* Heap allocation for small, fixed sizes: running out of memory aborts with a message.
- * Whatever is sized by input has a limit of its own and goes through a buf or an arena. */
+/* Heap allocation for small, fixed sizes: running out of memory aborts with a message. Whatever is
+ * sized by input has a limit of its own and goes through a buf or an arena. */
 
 #include <stddef.h>
 

@@ -73,6 +73,7 @@ void config_free(struct config *config)
     free(config->redis_url);
     free(config->scheduler.host);
     free(config->scheduler.roles);
+    free(config->scheduler.metrics);
     free(config->worker.host);
     free_strings(config->worker.private_addresses, config->worker.private_addresses_count);
     for (unsigned i = 0; i < config->providers_count; i++)

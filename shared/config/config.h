@@ -41,6 +41,8 @@ struct config {
         char *host;              /* PENSTOCK_HOST; default 127.0.0.1 */
         int port;                /* PENSTOCK_PORT; default 8080 */
         char *roles;             /* PENSTOCK_ROLES, --roles; default "api,dispatch,reap" */
+        char *metrics;           /* PENSTOCK_METRICS: the page is on the API's port ("on", the
+                                  * default), nowhere ("off"), or at "ADDRESS:PORT" */
         int64_t drain_ms;        /* default 20 000 */
         int64_t run_ttl_ms;      /* a run not finished by then is expired; default 24 h */
         int64_t max_body_bytes;  /* default 4 MiB */
@@ -69,18 +71,22 @@ struct config {
     unsigned models_count;
 };
 
-/* What flags said; NULL or 0 where they said nothing. */
+/* What flags said. */
+#define CONFIG_FLAGS_MAX 16
+
 struct config_flags {
     const char *file; /* --config; else PENSTOCK_CONFIG; else none */
-    const char *database_url;
-    const char *redis_url;
-    const char *log_level;
-    const char *log_format;
-    const char *host; /* of the program that reads it: set for scheduler and worker alike */
-    int port;         /* as host; -1: not given */
-    const char *roles;
-    int slots;
+    struct {
+        const char *path; /* what it sets, as in the file: "scheduler.port" */
+        const char *name; /* without the dashes: "port" */
+        const char *value;
+    } items[CONFIG_FLAGS_MAX];
+    size_t count;
 };
+
+/* Adds what a flag said; of two for one path the later counts. The strings are borrowed. */
+void config_flags_set(struct config_flags *flags, const char *path, const char *name,
+                      const char *value);
 
 /* Built-in providers: openai (https://api.openai.com/v1, OPENAI_API_KEY, OPENAI_BASE_URL), groq
  * (GROQ_API_KEY, GROQ_BASE_URL), deepseek (DEEPSEEK_API_KEY, DEEPSEEK_BASE_URL), and local
@@ -94,8 +100,7 @@ void config_free(struct config *config); /* accepts NULL */
 void config_freep(struct config **config);
 
 /* Replaces ${NAME} and ${NAME:-default} (also when NAME is empty); "$$" is a dollar. Lines that are
- * comments stay as they are. Returns 0 with *out (the caller frees), or
- * -E_INVALID with line and column when NAME is not set or holds a line break, or the brace is not
- * closed. */
+ * comments stay as they are. Returns 0 with *out (the caller frees), or -E_INVALID with line and
+ * column when NAME is not set or holds a line break, or the brace is not closed. */
 MUSTCHECK int config_substitute(const char *text, char *const *environment, char **out,
                                 struct error *err);

@@ -128,6 +128,24 @@ const char *config_check_roles(const char *value)
     return NULL;
 }
 
+const char *config_check_metrics(const char *value)
+{
+    const char *colon = strrchr(value, ':');
+    char host[INET6_ADDRSTRLEN];
+    int64_t port;
+
+    if (strcmp(value, "on") == 0 || strcmp(value, "off") == 0)
+        return NULL;
+    if (colon && (size_t)(colon - value) < sizeof(host) && text_to_int(text_of(colon + 1), &port) &&
+        port >= 0 && port <= 65535) {
+        memcpy(host, value, (size_t)(colon - value));
+        host[colon - value] = '\0';
+        if (!config_check_host(host))
+            return NULL;
+    }
+    return "must be on, off, or an address and a port, as in 127.0.0.1:9090";
+}
+
 const char *config_check_name(const char *value)
 {
     size_t len = strlen(value);

@@ -54,6 +54,7 @@ static const cyaml_schema_field_t scheduler_fields[] = {
     STRING(scheduler, host),
     INTEGER(scheduler, port),
     STRING(scheduler, roles),
+    STRING(scheduler, metrics),
     INTEGER(scheduler, drain_ms),
     INTEGER(scheduler, run_ttl_ms),
     INTEGER(scheduler, max_body_bytes),

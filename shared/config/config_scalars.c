@@ -52,6 +52,7 @@ static const struct setting settings[] = {
     TEXT_SETTING(scheduler.host, "PENSTOCK_HOST", "127.0.0.1", config_check_host),
     NUMBER_SETTING(SETTING_INT, scheduler.port, "PENSTOCK_PORT", 8080, 0, 65535),
     TEXT_SETTING(scheduler.roles, "PENSTOCK_ROLES", "api,dispatch,reap", config_check_roles),
+    TEXT_SETTING(scheduler.metrics, "PENSTOCK_METRICS", "on", config_check_metrics),
     NUMBER_SETTING(SETTING_INT64, scheduler.drain_ms, NULL, 20 * SECOND_MS, 0, HOUR_MS),
     NUMBER_SETTING(SETTING_INT64, scheduler.run_ttl_ms, NULL, 24 * HOUR_MS, SECOND_MS,
                    365 * 24 * HOUR_MS),
@@ -167,35 +168,29 @@ static const struct setting *find(const char *path)
     return NULL;
 }
 
-/* --host and --port are those of the program that reads them. */
+void config_flags_set(struct config_flags *flags, const char *path, const char *name,
+                      const char *value)
+{
+    size_t at = 0;
+
+    while (at < flags->count && strcmp(flags->items[at].path, path) != 0)
+        at++;
+    ASSERT(at < CONFIG_FLAGS_MAX);
+    flags->items[at].path = path;
+    flags->items[at].name = name;
+    flags->items[at].value = value;
+    if (at == flags->count)
+        flags->count++;
+}
+
 static int apply_flags(struct config *config, const struct config_flags *flags, struct error *err)
 {
-    char port[12];
-    char slots[12];
-    const struct {
-        const char *path;
-        const char *flag;
-        const char *value;
-    } given[] = {
-        {"database_url", "--database-url", flags->database_url},
-        {"redis_url", "--redis-url", flags->redis_url},
-        {"log.level", "--log-level", flags->log_level},
-        {"log.format", "--log-format", flags->log_format},
-        {"scheduler.host", "--host", flags->host},
-        {"worker.host", "--host", flags->host},
-        {"scheduler.port", "--port", flags->port == -1 ? NULL : port},
-        {"worker.port", "--port", flags->port == -1 ? NULL : port},
-        {"scheduler.roles", "--roles", flags->roles},
-        {"worker.slots", "--slots", flags->slots == 0 ? NULL : slots},
-    };
+    for (size_t i = 0; i < flags->count; i++) {
+        char where[64];
+        int r;
 
-    (void)snprintf(port, sizeof(port), "%d", flags->port);
-    (void)snprintf(slots, sizeof(slots), "%d", flags->slots);
-    for (size_t i = 0; i < ARRAY_LENGTH(given); i++) {
-        int r = given[i].value
-                    ? set(config, find(given[i].path), given[i].value, given[i].flag, err)
-                    : 0;
-
+        (void)snprintf(where, sizeof(where), "--%s", flags->items[i].name);
+        r = set(config, find(flags->items[i].path), flags->items[i].value, where, err);
         if (r < 0)
             return r;
     }

@@ -27,8 +27,8 @@ enum wait_result { WAIT_WOKEN, WAIT_TIMEOUT, WAIT_CANCELED };
 
 /* Start a fiber that runs fn(arg) from the next turn of the loop on. `name` is copied (31 chars).
  * It frees itself when fn returns: the pointer is valid until then, so keep it only where the fiber
- * itself clears it. Never fails; running out of memory or mappings aborts, so cap what you spawn.
- */
+ * itself clears it. Never fails: running out of memory or mappings aborts, so cap what you
+ * spawn. */
 struct fiber *fiber_spawn(const char *name, fiber_fn fn, void *arg);
 
 /* As fiber_spawn, but its owner must fiber_join() it, exactly once. */
@@ -77,8 +77,8 @@ void fiber_no_suspend_leave(void);
 void fiber_trim_stack(void);
 
 /* For tests that inject faults: called with each fiber that is about to suspend in fiber_wait.
- * NULL, the default, calls nothing. It may wake and cancel fibers, that one too, and may not wait.
- */
+ * NULL, the default, calls nothing. It may wake and cancel fibers, that one too. It may not
+ * wait. */
 typedef void (*fiber_wait_fn)(struct fiber *fiber);
 void fiber_on_wait(fiber_wait_fn hook);
 

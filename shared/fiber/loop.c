@@ -32,11 +32,13 @@ static struct {
     struct cond arrived;
 } watch;
 
-static void note_hold(int64_t held_us, int64_t end_us)
+static void note_hold(int64_t start_us, int64_t end_us)
 {
+    int64_t held_us = end_us - start_us;
+
     if (held_us > SLOW_HOLD_US)
         loop_state.stats.slow_holds++;
-    peak_note(&loop_state.longest_us, end_us / 1000, held_us);
+    worst_note(&loop_state.longest_us, held_us, end_us / 1000);
 }
 
 /* Runs those that are ready now; those that become ready meanwhile wait for the next turn, so that
@@ -56,13 +58,11 @@ static void run_ready(void)
     list_init(&loop_state.ready);
     while ((item = list_pop(&batch))) {
         struct fiber *fiber = CONTAINER_OF(item, struct fiber, ready_link);
-        char name[FIBER_NAME_SIZE];
         int64_t end_us;
 
-        memcpy(name, fiber->name, sizeof(name));
         fiber_resume(fiber);
         end_us = clock_us();
-        note_hold(end_us - start_us, end_us);
+        note_hold(start_us, end_us);
         start_us = end_us;
     }
     fiber_reap();
@@ -230,7 +230,7 @@ int loop_signal_wait(int64_t deadline_ms, int *out, struct error *err)
 void loop_stats_get(struct loop_stats *out)
 {
     *out = loop_state.stats;
-    out->longest_us = peak_get(&loop_state.longest_us, clock_us() / 1000);
+    out->longest_us = worst_of(&loop_state.longest_us, clock_ms());
 }
 
 int64_t loop_last_turn_ms(void)

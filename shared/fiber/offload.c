@@ -32,7 +32,7 @@ static struct {
     bool running;
     bool stopping; /* under lock */
     pthread_t threads[THREADS];
-    int started; /* of them */
+    int thread_count;
     pthread_mutex_t lock;
     pthread_cond_t work;
     struct list queue;    /* under lock */
@@ -98,34 +98,25 @@ static void on_finished(struct ev_loop *ev, ev_async *async, int events)
     }
 }
 
-/* Fills up to THREADS. Returns 0 when there is one at least, else -E_SYSTEM: the next job tries
- * again. Signals are the loop's. */
-static int start_threads(struct error *err)
+static void close_pool(void)
+{
+    ev_async_stop(loop_ev(), &pool.wake);
+    pthread_mutex_destroy(&pool.lock);
+    pthread_cond_destroy(&pool.work);
+}
+
+/* Threads that can't be had are done without, as long as there is one. Returns 0, or
+ * -E_UNAVAILABLE. */
+static int start(struct error *err)
 {
     sigset_t all;
     sigset_t before;
-    int r = 0;
+    int failed = 0;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    while (pool.started < THREADS && r == 0) {
-        r = pthread_create(&pool.threads[pool.started], NULL, thread_main, NULL);
-        if (r == 0)
-            pool.started++;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (pool.started > 0)
-        return 0;
-    return error_set_errno(err, r, "can't start a thread of the offload pool");
-}
-
-static void start(void)
-{
     if (pool.running)
-        return;
-    pool.running = true;
-    pool.started = 0;
+        return 0;
     pool.stopping = false;
+    pool.thread_count = 0;
     pool.entries = 0;
     pthread_mutex_init(&pool.lock, NULL);
     pthread_cond_init(&pool.work, NULL);
@@ -134,6 +125,22 @@ static void start(void)
     cond_init(&pool.idle);
     ev_async_init(&pool.wake, on_finished);
     ev_async_start(loop_ev(), &pool.wake);
+    /* Signals are the loop's. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    while (pool.thread_count < THREADS && failed == 0) {
+        failed = pthread_create(&pool.threads[pool.thread_count], NULL, thread_main, NULL);
+        pool.thread_count += failed == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pool.running = pool.thread_count > 0;
+    if (pool.running)
+        return 0;
+    close_pool();
+    (void)error_set_errno(err, failed, "can't start a thread for what would block");
+    if (err)
+        err->code = E_UNAVAILABLE;
+    return -E_UNAVAILABLE;
 }
 
 static void submit(struct offload_entry *entry)
@@ -150,14 +157,9 @@ int offload_run(struct offload_job *job, int64_t deadline_ms, struct error *err)
     struct offload_entry *entry;
     enum wait_result result = WAIT_WOKEN;
 
-    start();
-    if (pool.started < THREADS) {
-        int r = start_threads(err);
-
-        if (r < 0) {
-            job->free_job(job);
-            return r;
-        }
+    if (start(err) < 0) {
+        job->free_job(job);
+        return -E_UNAVAILABLE;
     }
     if (pool.entries >= QUEUE_MAX) {
         job->free_job(job);
@@ -200,10 +202,8 @@ void offload_stop(void)
     pool.stopping = true;
     pthread_cond_broadcast(&pool.work);
     pthread_mutex_unlock(&pool.lock);
-    for (int i = 0; i < pool.started; i++)
+    for (int i = 0; i < pool.thread_count; i++)
         pthread_join(pool.threads[i], NULL);
-    ev_async_stop(loop_ev(), &pool.wake);
-    pthread_mutex_destroy(&pool.lock);
-    pthread_cond_destroy(&pool.work);
+    close_pool();
     pool.running = false;
 }

@@ -18,9 +18,7 @@ struct offload_job {
 };
 
 /* Returns 0 when run() has returned; -E_TIMEOUT or -E_CANCELED (abandoned: do not touch the job);
- * -E_LIMIT when more than 1,024 jobs wait already, or -E_SYSTEM when the system has no thread to
- * give (abandoned too). Threads start on first use; a pool that could start some of them works with
- * these. */
+ * -E_LIMIT when more than 1,024 jobs wait already (abandoned too). Threads start on first use. */
 SUSPENDS MUSTCHECK int offload_run(struct offload_job *job, int64_t deadline_ms, struct error *err);
 
 /* Waits for running jobs and ends the threads. Before loop_run returns, or never. */

@@ -8,7 +8,7 @@
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/fiber_switch.h"
 #include "shared/fiber/loop.h"
-#include "shared/metrics/peak.h"
+#include "shared/metrics/worst.h"
 
 #define FIBER_NAME_SIZE 32
 
@@ -49,8 +49,8 @@ struct loop {
     struct fiber *current;
     struct switch_context main; /* the loop's own stack */
     unsigned no_suspend;
-    struct loop_stats stats; /* without longest_us */
-    struct peak longest_us;
+    struct loop_stats stats;
+    struct worst longest_us; /* that one fiber held the loop */
 };
 
 extern struct loop loop_state;

@@ -10,16 +10,14 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "shared/base/clock.h"
+#include "shared/base/error.h"
 #include "shared/base/log.h"
-#include "shared/base/text.h"
 #include "shared/fiber/fiber.h"
-#include "shared/metrics/metric.h"
-#include "shared/metrics/peak.h"
+#include "shared/metrics/worst.h"
 
 #define TICK_MS      250
 #define TICK_MAX_MS  500
@@ -29,14 +27,13 @@
 
 static struct {
     bool running;
-    bool watching; /* the thread runs */
     bool stopping; /* under lock */
     pthread_t thread;
     pthread_cond_t wake;
     struct watchdog_options options;
     struct fiber *fiber;
     struct pulse loop;
-    struct peak lag_ms;
+    struct worst lag_ms;
 } dog;
 
 /* These outlive a run of it: parts may start before it and stop after it. */
@@ -159,18 +156,18 @@ static void fiber_main(void *arg)
         int64_t now_ms = clock_ms();
 
         pulse_beat(&dog.loop);
-        peak_note(&dog.lag_ms, now_ms, now_ms - start_ms - LOOP_BEAT_MS);
+        worst_note(&dog.lag_ms, now_ms - start_ms - LOOP_BEAT_MS, now_ms);
         start_ms = now_ms;
     }
 }
 
-void watchdog_start(const struct watchdog_options *options)
+int watchdog_start(const struct watchdog_options *options, struct error *err)
 {
     const struct watchdog_options defaults = {0};
     pthread_condattr_t attributes;
     sigset_t all;
     sigset_t before;
-    int r;
+    int failed;
 
     ASSERT(!dog.running);
     dog.options = options ? *options : defaults;
@@ -179,7 +176,6 @@ void watchdog_start(const struct watchdog_options *options)
     if (dog.options.grace_ms == 0)
         dog.options.grace_ms = GRACE_MS;
     dog.stopping = false;
-    dog.lag_ms = (struct peak){.begun_ms = clock_ms()};
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&dog.wake, &attributes);
@@ -188,13 +184,16 @@ void watchdog_start(const struct watchdog_options *options)
     dog.fiber = fiber_start("watchdog", fiber_main, NULL);
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    r = pthread_create(&dog.thread, NULL, thread_main, NULL);
+    failed = pthread_create(&dog.thread, NULL, thread_main, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    dog.running = true;
-    dog.watching = r == 0;
-    if (!dog.watching)
-        log_warn("no thread for the watchdog: a stuck loop will not end the process",
-                 LOG_STR("reason", strerror(r)));
+    dog.running = failed == 0;
+    if (dog.running)
+        return 0;
+    fiber_cancel(dog.fiber);
+    fiber_join(dog.fiber);
+    pthread_cond_destroy(&dog.wake);
+    pulse_stop(&dog.loop);
+    return error_set_errno(err, failed, "can't start the thread of the watchdog");
 }
 
 void watchdog_stop(void)
@@ -207,8 +206,7 @@ void watchdog_stop(void)
     dog.stopping = true;
     pthread_cond_signal(&dog.wake);
     pthread_mutex_unlock(&lock);
-    if (dog.watching)
-        pthread_join(dog.thread, NULL);
+    pthread_join(dog.thread, NULL);
     pthread_cond_destroy(&dog.wake);
     pulse_stop(&dog.loop);
     dog.running = false;
@@ -216,12 +214,5 @@ void watchdog_stop(void)
 
 int64_t watchdog_lag_ms(void)
 {
-    return peak_get(&dog.lag_ms, clock_ms());
-}
-
-void watchdog_metrics_render(struct buf *out)
-{
-    metric_head(out, "gauge", "penstock_loop_lag_seconds",
-                "How late the loop came to a timer: the worst of the last half minute.");
-    buf_printf(out, "penstock_loop_lag_seconds %.3f\n", (double)watchdog_lag_ms() / 1000);
+    return worst_of(&dog.lag_ms, clock_ms());
 }

@@ -11,7 +11,7 @@
 
 #include "shared/base/compiler.h"
 
-struct buf;
+struct error;
 
 #define WATCHDOG_EXIT 70 /* EX_SOFTWARE */
 
@@ -21,10 +21,9 @@ struct watchdog_options {
 };
 
 /* Starts a thread that watches and a fiber that shows it that the loop turns; once per process,
- * from a fiber. Stop it before the process ends. NULL options: the defaults. Where the system has
- * no thread to give, a warning is logged and the process goes on unwatched: a moment without
- * threads is no reason to be down. */
-void watchdog_start(const struct watchdog_options *options);
+ * from a fiber. Stop it before the process ends. NULL options: the defaults. Returns 0, or
+ * -E_SYSTEM when there is no thread to be had. */
+SUSPENDS MUSTCHECK int watchdog_start(const struct watchdog_options *options, struct error *err);
 SUSPENDS void watchdog_stop(void); /* does nothing when it was not started */
 
 /* A part that must go on. Owner's storage; `name` is static; beat from any thread. Zeroed memory is
@@ -45,6 +44,3 @@ const char *watchdog_stuck(void);
 
 /* How late the loop came to a timer: the worst of the last 15 to 30 seconds. */
 int64_t watchdog_lag_ms(void);
-
-/* penstock_loop_lag_seconds. */
-void watchdog_metrics_render(struct buf *out);

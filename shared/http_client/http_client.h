@@ -42,13 +42,12 @@ struct http_call {
     size_t headers_count;
     struct text body; /* borrowed until the call returns; with a HEAD it must be empty */
 
-    int64_t connect_timeout_ms; /* default 10 000 */
-    int64_t
-        first_byte_timeout_ms; /* from the start to the first byte of the reply; default: total */
-    int64_t total_timeout_ms;  /* default 600 000 */
-    size_t max_body_bytes;     /* of the reply; default 16 MiB */
-    size_t max_header_bytes;   /* of the reply; default 64 KiB */
-    bool truncate_body;        /* end a longer body at max_body_bytes instead of -E_LIMIT */
+    int64_t connect_timeout_ms;    /* default 10 000 */
+    int64_t first_byte_timeout_ms; /* from the start to the reply's first byte; default: total */
+    int64_t total_timeout_ms;      /* default 600 000 */
+    size_t max_body_bytes;         /* of the reply; default 16 MiB */
+    size_t max_header_bytes;       /* of the reply; default 64 KiB */
+    bool truncate_body;            /* end a longer body at max_body_bytes instead of -E_LIMIT */
 
     /* Connect to this checked address (IPv4 or IPv6), whatever the name resolves to now. A pinned
      * call opens a connection of its own and closes it afterwards: nobody else's is ever used. */

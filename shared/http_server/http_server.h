@@ -124,9 +124,9 @@ SUSPENDS int http_stream_end(struct http_exchange *exchange, struct error *err);
 
 /* Another protocol on the connection, such as a WebSocket: where the client offers it (GET of
  * HTTP/1.1 without a body, "Connection: Upgrade", "Upgrade: PROTOCOL"), http_upgrade answers 101
- * with the headers added so far, and from then on the handler reads and writes bytes as they
- * are. The connection is closed when it returns. Each write has until exchange->deadline_ms,
- * which the handler moves on as long as it likes. An offer that no handler takes is ignored. */
+ * with the headers added so far, and from then on the handler reads and writes bytes as they are.
+ * The connection is closed when it returns. Each write has until exchange->deadline_ms, which the
+ * handler moves on as long as it likes. An offer that no handler takes is ignored. */
 bool http_offers_upgrade(const struct http_exchange *exchange, const char *protocol);
 SUSPENDS MUSTCHECK int http_upgrade(struct http_exchange *exchange, const char *protocol,
                                     struct error *err);

@@ -27,12 +27,19 @@ struct http_request {
     bool expects_continue;
 };
 
-/*          ┌───────────────► HTTP_PARSE_DONE ◄──────────────┬─────────────┐
- *          │ no body               ▲                        │             │ last chunk
- * HTTP_PARSE_HEAD ──► BODY_IN_PLACE or BODY_APART           │             │
- *          └────────► CHUNK_LINE ──► CHUNK_DATA ──► CHUNK_END ┘ ──► CHUNK_LINE
+/* How the states follow each other. A request without a body has one of 0 bytes.
  *
- * Any of them ──► REFUSED. */
+ *   HEAD ──┬─ no body, or a length ──► BODY_IN_PLACE ── all is there ────────────────► DONE
+ *          │                                 │                                        ▲  ▲
+ *          │                                 └─ no room ──► BODY_APART ─ all is there ┘  │
+ *          │                                                                             │
+ *          │                                                        after the last chunk │
+ *          └─ chunked ──► CHUNK_LINE ── a size ──► CHUNK_DATA ──► CHUNK_END ─────────────┘
+ *                            ▲  │                                    ▲  │
+ *                            │  └─ size 0: the last chunk ───────────┘  │
+ *                            └──────────── after another chunk ─────────┘
+ *
+ * All but DONE lead to REFUSED, too. */
 enum http_parse_state {
     HTTP_PARSE_HEAD,
     HTTP_PARSE_BODY_IN_PLACE, /* with Content-Length, behind the head in `input` */
@@ -48,8 +55,7 @@ struct http_parse {
     const struct http_limits *limits; /* borrowed */
     enum http_parse_state state;
     struct http_scan scan;
-    struct buf
-        input; /* from the first byte of the request on; never moves once the head is there */
+    struct buf input; /* from the first byte of the request on; stays in place behind a head */
     struct buf body;
     size_t head_bytes;
     size_t at;            /* bytes of the input that are dealt with */

@@ -33,8 +33,8 @@ MUSTCHECK int address_parse(const char *host, int port, struct address *out, str
 /* Waits until the descriptor is ready for `events` (IO_READ, IO_WRITE or both). Returns 0. */
 SUSPENDS MUSTCHECK int io_wait(int fd, int events, int64_t deadline_ms, struct error *err);
 
-/* Reads at least one byte. Returns 0 with *out_len > 0, IO_EOF, or -E_CLOSED when the peer reset.
- */
+/* Reads at least one byte. Returns 0 with *out_len > 0, IO_EOF, or -E_CLOSED when the peer reset
+ * the connection. */
 SUSPENDS MUSTCHECK int io_read(int fd, void *to, size_t size, int64_t deadline_ms, size_t *out_len,
                                struct error *err);
 

@@ -14,7 +14,7 @@ void metric_head(struct buf *out, const char *type, const char *name, const char
 void metric_counter(struct buf *out, const char *name, const char *help, uint64_t value);
 void metric_gauge(struct buf *out, const char *name, const char *help, int64_t value);
 
-/* A histogram without labels. Values are divided by `unit` (1000000: from microseconds to seconds).
- */
+/* A histogram without labels. Values are divided by `unit`; 1000000 makes seconds of
+ * microseconds. */
 void metric_histogram(struct buf *out, const char *name, const char *help,
                       const struct histogram *histogram, int64_t unit);

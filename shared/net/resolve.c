@@ -101,8 +101,6 @@ static int look_up(const char *host, int port, int64_t deadline_ms, struct resol
     r = offload_run(&lookup->job, deadline_ms, err);
     if (r == -E_LIMIT)
         return error_set(err, E_UNAVAILABLE, "too many names wait to be resolved already");
-    if (r == -E_SYSTEM)
-        return error_set(err, E_UNAVAILABLE, "no thread can be started to resolve names");
     if (r < 0) {
         error_wrap(err, "resolving '%s'", host);
         return r;

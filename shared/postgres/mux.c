@@ -33,7 +33,8 @@
 #include "shared/postgres/probe.h"
 #include "shared/postgres/session.h"
 
-#define RERUN_WAIT_MS 20 /* times 2 for each attempt, full jitter */
+#define REFUSAL_MS    5000 /* a state that statements met lasts as long as they keep meeting it */
+#define RERUN_WAIT_MS 20   /* times 2 for each attempt, full jitter */
 
 enum { RERUN = 1 };
 
@@ -412,11 +413,21 @@ static int run(struct pg_mux *mux, struct pg_request *request, struct error *err
     }
 }
 
+static void note_state(struct pg_mux *mux, int r, const struct error *err)
+{
+    enum pg_state state = r < 0 ? pg_state_of_error(r, err->text) : PG_SERVES;
+
+    if (state == PG_SERVES || state == PG_AWAY) /* away is what has no session */
+        return;
+    mux->refusal = (struct pg_refusal){state, clock_ms(), *err};
+}
+
 int pg_mux_run(struct pg_mux *mux, const struct pg_query *queries, size_t count,
                struct pg_result **out_results, struct error *err)
 {
     struct pg_request request = {
         .fiber = fiber_self(), .queries = queries, .count = count, .out_results = out_results};
+    struct error own;
     int r;
 
     ASSERT(count > 0);
@@ -435,7 +446,10 @@ int pg_mux_run(struct pg_mux *mux, const struct pg_query *queries, size_t count,
     enter(mux);
     mux->running++;
     mux->stats.requests++;
-    r = run(mux, &request, err);
+    r = run(mux, &request, &own);
+    note_state(mux, r, &own);
+    if (r < 0 && err)
+        *err = own;
     mux->running--;
     leave(mux);
     return r;
@@ -449,6 +463,18 @@ void pg_mux_await_turn(struct pg_mux *mux)
             break;
     }
     leave(mux);
+}
+
+enum pg_state pg_mux_state(const struct pg_mux *mux, struct error *out_why)
+{
+    const struct pg_refusal *refusal = &mux->refusal;
+
+    if (!mux->session) {
+        *out_why = mux->last_error;
+        return pg_state_of_connecting(mux->last_error.text);
+    }
+    *out_why = refusal->why;
+    return clock_ms() - refusal->at_ms < REFUSAL_MS ? refusal->state : PG_SERVES;
 }
 
 void pg_mux_stats(const struct pg_mux *mux, struct pg_stats *out)

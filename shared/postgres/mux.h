@@ -9,6 +9,7 @@
 #include "shared/fiber/cond.h"
 #include "shared/postgres/flight.h"
 #include "shared/postgres/postgres.h"
+#include "shared/postgres/state.h"
 
 struct fiber;
 struct pg_conninfo;
@@ -18,6 +19,13 @@ struct pg_mux_options {
     int64_t request_timeout_ms;
     int64_t stall_ms; /* a connection on which nothing moves for that long is given up */
     size_t queue_max;
+};
+
+/* What a statement met that says something of the server. */
+struct pg_refusal {
+    enum pg_state state;
+    int64_t at_ms;
+    struct error why;
 };
 
 struct pg_mux {
@@ -45,7 +53,8 @@ struct pg_mux {
     size_t users;       /* fibers inside the functions below */
     unsigned failures;  /* of connections, in a row */
     struct error last_error;
-    struct pg_stats stats; /* queued and in_flight are counted when asked for */
+    struct pg_refusal refusal; /* the last one */
+    struct pg_stats stats;     /* queued and in_flight are counted when asked for */
 };
 
 void pg_mux_open(struct pg_mux *mux, const struct pg_mux_options *options);
@@ -61,5 +70,7 @@ SUSPENDS MUSTCHECK int pg_mux_run(struct pg_mux *mux, const struct pg_query *que
                                   struct pg_result **out_results, struct error *err);
 
 SUSPENDS void pg_mux_await_turn(struct pg_mux *mux); /* as pg_await_turn */
+
+enum pg_state pg_mux_state(const struct pg_mux *mux, struct error *out_why); /* as pg_state */
 
 void pg_mux_stats(const struct pg_mux *mux, struct pg_stats *out);

@@ -1,10 +1,15 @@
 /* Postgres for fibers: opening, closing, and the calls on the shared connection.
  *
- *   postgres.c   this        tx.c, pool.c   transactions, and the connections they take turns on
- *   mux.c        the shared connection's driver and queue      flight.c   one batch and its answers
- *   session.c    one connection      conninfo.c   the url      outcome.c   what an error means
- *   probe.c      whether a silent connection is half-open
- *   statement.c  values to the wire  value.c, result.c         what callers give and get
+ *   postgres.c         this
+ *   tx.c, pool.c       transactions, and the connections on which they take turns
+ *   mux.c              the driver and the queue of the shared connection
+ *   flight.c           one batch and its answers
+ *   session.c          one connection
+ *   probe.c            whether a silent connection is half-open
+ *   conninfo.c         the url
+ *   outcome.c          what an error means
+ *   statement.c        values to the wire
+ *   value.c, result.c  what callers give and get
  */
 
 #include "shared/postgres/postgres.h"
@@ -83,6 +88,16 @@ int pg_wait_ready(struct pg *pg, int64_t deadline_ms, struct error *err)
 bool pg_is_ready(const struct pg *pg)
 {
     return pg->mux.session != NULL;
+}
+
+enum pg_state pg_state(const struct pg *pg, struct error *out_why)
+{
+    struct error why;
+    enum pg_state state = pg_mux_state(&pg->mux, &why);
+
+    if (out_why && state != PG_SERVES)
+        *out_why = why;
+    return state;
 }
 
 int pg_exec(struct pg *pg, const struct pg_statement *statement, const struct pg_value *values,

@@ -23,6 +23,7 @@
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
 #include "shared/base/text.h"
+#include "shared/postgres/state.h"
 
 struct error;
 struct pg;
@@ -97,6 +98,10 @@ SUSPENDS void pg_close(struct pg *pg); /* accepts NULL */
  * -E_UNAVAILABLE (closing). */
 SUSPENDS MUSTCHECK int pg_wait_ready(struct pg *pg, int64_t deadline_ms, struct error *err);
 bool pg_is_ready(const struct pg *pg);
+
+/* What Postgres is to this connection (state.h): why there is none, or what its statements met in
+ * the last seconds. *out_why (may be NULL) is set when it does not serve. */
+enum pg_state pg_state(const struct pg *pg, struct error *out_why);
 
 /* Run one statement on the shared connection. *out (may be NULL if not wanted) is the caller's to
  * pg_result_free. Returns 0; -E_UNAVAILABLE (nothing was done: not sent, or rolled back for a

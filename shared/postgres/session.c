@@ -87,6 +87,7 @@ static int open_address(const struct attempt *attempt, const char *hostaddr,
     if (!conn)
         return error_set(err, E_UNAVAILABLE, "out of memory for a database connection");
     PQsetNoticeReceiver(conn, ignore_notice, NULL);
+    (void)PQsetErrorVerbosity(conn, PQERRORS_VERBOSE); /* a refusal then says its SQLSTATE */
     r = poll_until_connected(conn, deadline_min(attempt->deadline_ms, limit_ms), err);
     if (r == 0 && PQsetnonblocking(conn, 1) < 0)
         r = connect_failure(conn, err);
@@ -94,6 +95,7 @@ static int open_address(const struct attempt *attempt, const char *hostaddr,
         PQfinish(conn);
         return r;
     }
+    (void)PQsetErrorVerbosity(conn, PQERRORS_DEFAULT);
     *out = wrap(conn);
     return 0;
 }

@@ -67,11 +67,6 @@ struct queue *queue_free(struct queue *queue)
     return NULL;
 }
 
-bool queue_is_connected(const struct queue *queue)
-{
-    return redis_is_ready(queue->redis);
-}
-
 static void random_generation(char out[GENERATION_SIZE])
 {
     uint8_t bytes[16];
@@ -93,7 +88,7 @@ int queue_init(struct queue *queue, int shard, struct error *err)
     random_generation(generation);
     args[0] = text_of(generation);
     r = redis_script(queue->redis, &init_script, keys.texts, QUEUE_KEYS, args, 1, &reply, err);
-    if (r < 0)
+    if (queue_note(queue, r, err) < 0)
         return error_wrap(err, "initialising shard %d of the queue", shard);
     present = redis_reply_text(reply);
     if (present.len == 0 || present.len >= GENERATION_SIZE)
@@ -147,7 +142,7 @@ SUSPENDS static int dispatch_some(struct queue *queue, const struct queue_batch 
     call->args[2] = lane_number(batch->lane);
     r = redis_script(queue->redis, &dispatch_script, keys.texts, QUEUE_KEYS, call->args, argc,
                      &reply, err);
-    if (r < 0)
+    if (queue_note(queue, r, err) < 0)
         return error_wrap(err, "dispatching to shard %d", batch->shard);
     if (reply->type != REDIS_REPLY_INTEGER || reply->integer > (long long)batch->count)
         return error_set(err, E_PROTOCOL, "the dispatch script returned no count");

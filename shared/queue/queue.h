@@ -14,6 +14,7 @@
 
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
+#include "shared/redis/redis_state.h"
 
 struct error;
 struct queue;
@@ -49,9 +50,19 @@ struct queue_entry {
 struct queue *queue_new(struct redis *redis);
 struct queue *queue_free(struct queue *queue); /* accepts and returns NULL */
 
-/* Whether there is a connection. A half-open one counts until that is noticed, after a second or
- * two. */
-bool queue_is_connected(const struct queue *queue);
+/* What Redis is to the queue (redis_state.h), as its last answer to a call below had it. At first
+ * it serves. Whoever hints or reads hints does so only while it serves; else work goes on from
+ * Postgres. */
+enum redis_state queue_state(const struct queue *queue);
+bool queue_serves(const struct queue *queue);
+
+/* Why it does not serve; "" while it does. */
+const char *queue_complaint(const struct queue *queue);
+
+/* Asks Redis to do what hinting does (a script that writes to a stream), so that a Redis which can
+ * be read and not written to is known for what it is. To be called every second or so, whatever the
+ * state: only this finds out that Redis serves again. Returns 0. */
+SUSPENDS MUSTCHECK int queue_probe(struct queue *queue, struct error *err);
 
 /* Makes sure that the shard's streams, their group and a generation exist, and remembers that
  * generation for queue_dispatch. Idempotent; nothing that is there is lost. Returns 0. */

@@ -1,7 +1,8 @@
 #pragma once
-/* What the files of this folder share: names of keys and the queue itself. Nobody else includes it.
- */
+/* What the files of this folder share: names of keys, and the queue itself. Nobody else includes
+ * this. */
 
+#include "shared/base/error.h"
 #include "shared/base/text.h"
 #include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
@@ -15,6 +16,8 @@
 struct queue {
     struct redis *redis;
     char generations[QUEUE_SHARDS_MAX][GENERATION_SIZE]; /* "": not initialised by us */
+    enum redis_state state;
+    struct error complaint; /* while the state is not REDIS_SERVES */
 };
 
 /* The keys of one shard, all with the shard's hash tag: the generation, then the lanes. */
@@ -25,6 +28,9 @@ struct queue_keys {
 
 void queue_keys_of(int shard, struct queue_keys *out);
 void queue_lane_key(int shard, int lane, char out[QUEUE_KEY_SIZE]);
+
+/* Notes the state that a failure shows. Returns r. */
+int queue_note(struct queue *queue, int r, const struct error *err);
 
 /* False for any name but those queue_lane_key gives. */
 MUSTCHECK bool queue_lane_parse(struct text key, int *out_shard, int *out_lane);

@@ -42,8 +42,8 @@ void redis_parser_deinit(struct redis_parser *parser);
 MUSTCHECK int redis_parser_feed(struct redis_parser *parser, const char *bytes, size_t len,
                                 struct error *err);
 
-/* Returns 0 with *out (the caller's), REDIS_PARSER_MORE when no whole reply is there, -E_PROTOCOL.
- */
+/* Returns 0 with *out (the caller's), REDIS_PARSER_MORE when no whole reply is there, or
+ * -E_PROTOCOL. */
 MUSTCHECK int redis_parser_next(struct redis_parser *parser, redisReply **out, struct error *err);
 
 /* redis_link.c: one socket, greeted and authenticated. */

@@ -7,9 +7,9 @@
  *
  * Reading a zone's file holds the loop. What bounds that: the largest file of the database has
  * 4 KiB (64 KiB are the most that is read), and a zone that was read stays in memory (the last
- * ZONE_CACHE_MAX of them). All 435 zones read one after the other, on a busy machine of two cores:
- * 7 us each and 58 us at most where the kernel has the file in memory, 0.45 ms each and 7 ms at most
- * where it has not; 0.07 us from our memory.
+ * ZONE_CACHE_MAX of them). All 435 zones read one after another, on a busy machine of two cores:
+ * 7 us each and 58 us at most where the kernel has the file in memory, 0.45 ms each and 7 ms at
+ * most where it has not; 0.07 us from our memory.
  */
 
 #include "shared/time/zone.h"

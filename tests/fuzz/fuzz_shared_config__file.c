@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char *environment[] = {"OPENAI_API_KEY=sk-1", NULL};
     char path[64];
-    struct config_flags flags = {.file = path, .port = -1};
+    struct config_flags flags = {.file = path};
     struct config *config = NULL;
     struct error err = {0};
     int fd = memfd_create("config", 0);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TcpProxy } from '../lib/proxy.mjs';
-import { freePort, sleep, until, withStack } from '../lib/stack.mjs';
+import { checkTook, freePort, sleep, until, withStack } from '../lib/stack.mjs';
 
 const quick = `
 rules:
@@ -91,7 +91,10 @@ test('kill -9 of the scheduler that owns the shard: new runs at once, the sure w
     const lost = insertRun(stack);
     const run = await stack.submit(assistant, 'go');
     await until('a new run goes on by the fast way', async () => (await stack.run(run)).status === 'completed', 1000);
-    assert.equal(stack.sql('SELECT term FROM shard_leases')[0].term, 1, 'before the shard was taken over');
+    const [{ term }] = stack.sql('SELECT term FROM shard_leases');
+    if (Date.now() - killed < 1500) assert.equal(term, 1, 'before the shard was taken over');
+    const [{ wait }] = stack.sql(`SELECT extract(epoch FROM started_at - created_at)::float8 AS wait FROM runs WHERE id <> '${lost}'`);
+    checkTook(wait * 1000, 1000, 'the start of a new run');
     await until('the lost one, after the lease', () => started(stack, lost), killed + 3000 - Date.now());
     assert.equal(stack.sql('SELECT term FROM shard_leases')[0].term, 2);
   });
@@ -187,7 +190,7 @@ test('a run that is due later starts then, and not before', async () => {
     await until('all start', () => ids.every((id) => started(stack, id)), 4000);
     const waits = stack.sql('SELECT extract(epoch FROM started_at - due_at)::float8 AS wait FROM runs').map((row) => row.wait);
     assert.ok(Math.min(...waits) >= 0, `never early: ${waits}`);
-    assert.ok(Math.max(...waits) < 1, `and soon: ${waits}`);
+    checkTook(Math.max(...waits) * 1000, 1000, 'the start of one that is due');
   });
 });
 
@@ -246,11 +249,13 @@ rules:
   - then: {text: 'done', delay_ms: 100}
 `;
   await withStack({ script, workers: 2, slots: 20, env: { PENSTOCK_SHARDS: '4' } }, async (stack) => {
+    // Both count the tenants after that, at their start.
+    stack.command('tenants', 'set', 'test', '--max-running', '4');
+    await stack.scheduler.stop();
+    await stack.startScheduler();
     const second = await secondScheduler(stack);
     await until('2 and 2', () => evenly(stack, 2, 2), 3000);
     const assistant = await stack.assistant();
-    stack.command('tenants', 'set', 'test', '--max-running', '4');
-    await sleep(1600); // the count of tenants has seen it
     const runs = await Promise.all(Array.from({ length: 60 }, () => stack.submit(assistant, 'go')));
     let most = 0;
     await until('all end', async () => {

@@ -1,6 +1,7 @@
 // A whole Penstock for a test: private Postgres and Redis, the rehearsal LLM, a scheduler and workers, all real
 // programs from $PENSTOCK_BIN, on free ports and unix sockets. No packages: node's own modules and psql.
 
+import assert from 'node:assert/strict';
 import { spawn, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, writeFileSync, readFileSync, rmSync, openSync, closeSync, existsSync } from 'node:fs';
@@ -8,21 +9,28 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { slowness } from './pace.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const bin = process.env.PENSTOCK_BIN ?? join(root, 'build/dev/bin');
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** Polls `check` until it gives something true, or fails after `ms` with `what`. */
+/** Polls `check` until it gives something true, or fails after `ms` (as slow as the machine is) with `what`. */
 export async function until(what, check, ms = 15000) {
-  const deadline = Date.now() + ms;
+  const start = Date.now();
   for (;;) {
     const value = await check();
     if (value) return value;
-    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);
+    const took = Date.now() - start;
+    if (took > ms && took > ms * slowness()) throw new Error(`not within ${ms} ms, nor within ${took}: ${what}`);
     await sleep(20);
   }
+}
+
+/** What took so long is promised within `ms` on a machine that has nothing else to do. */
+export function checkTook(took, ms, what = 'it') {
+  assert.ok(took < ms || took < ms * slowness(), `${what} took ${took} ms, promised within ${ms}`);
 }
 
 export async function freePort() {
@@ -65,7 +73,7 @@ class Program {
   }
 
   /** SIGTERM, and the exit code. */
-  async stop(ms = 30000) {
+  async stop(ms = 60000) {
     if (!this.running) return this.exited;
     this.child.kill('SIGTERM');
     const timer = setTimeout(() => this.child.kill('SIGKILL'), ms);

@@ -21,10 +21,10 @@ bool repair_is_needed(const struct chat_message *messages, size_t count);
  *   - puts results behind the message with their calls, in the order of the calls
  *   - leaves out results of no call, second results, second calls of one id, and assistant messages
  *     that say nothing and call nothing
+ *
  * A result may stand anywhere behind its call, as long as no call of the same id comes before it: a
  * run that got another chance answers calls to which others have already written. Texts are
- * borrowed.
- * Returns 0, or -E_LIMIT when the arena is full. */
+ * borrowed. Returns 0, or -E_LIMIT when the arena is full. */
 MUSTCHECK int repair_conversation(const struct chat_message *messages, size_t count, size_t open,
                                   struct arena *arena, struct chat_message **out, size_t *out_count,
                                   struct error *err);

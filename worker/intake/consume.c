@@ -4,11 +4,12 @@
  *     round:   trusted? ── no ──► wait        strays? ──► adopt them
  *              a free slot? ── no ──► wait
  *              read hints ──► claim ──► acknowledge
- *                  └─ Redis can't be read ──► what is ready, from Postgres ──► claim ──► wait
+ *                  ├─ Redis does not serve ──► what is ready, from Postgres ──► claim ──► wait
+ *                  └─ none for a while ──► the same, of some shards
  *
  * Never more runs than slots: the first fiber reads as far as the ordinary slots are free, the
- * second no more than the reserve and what the first has left. Without Redis the reserve stays
- * empty: what is polled says nothing of express.
+ * second no more than the reserve and what the first has left. While Redis does not serve
+ * (queue_state) the reserve stays empty: what is polled says nothing of express.
  */
 
 #include "worker/intake/consume.h"
@@ -21,6 +22,7 @@
 #include "shared/base/memory.h"
 #include "shared/config/config.h"
 #include "shared/fiber/fiber.h"
+#include "shared/queue/queue.h"
 #include "shared/store/dispatch/dispatch.h"
 #include "worker/intake/claims.h"
 #include "worker/intake/hints.h"
@@ -32,6 +34,9 @@
 #define TRUST_WAIT_MS 100
 #define POLL_MIN_MS   250
 #define POLL_MAX_MS   1000
+#define POLL_FULL_MS  50   /* after a poll that found as much as there was room for */
+#define QUIET_MS      5000 /* without a hint: then Postgres is asked, whatever the reason */
+#define QUIET_SHARDS  8    /* so many shards at a time */
 
 /* What the two fibers share. */
 struct consumption {
@@ -42,7 +47,10 @@ struct consumption {
 
 struct consumer {
     struct consumption *shared;
-    bool express; /* the second fiber */
+    bool express;     /* the second fiber */
+    bool full;        /* the last poll found as many runs as there was room for */
+    int64_t quiet_ms; /* when a hint was read last, or Postgres was asked instead */
+    int quiet_shard;  /* where the next quiet poll begins */
     struct hints hints;
 };
 
@@ -92,8 +100,6 @@ static int claim_hints(struct consumer *consumer, struct error *err)
     struct uuid runs[HINTS_MAX];
     int r;
 
-    if (hints->count == 0)
-        return 0;
     for (size_t i = 0; i < hints->count; i++)
         runs[i] = hints->entries[i].hint.run;
     r = claims_take(&consumer->shared->claims, runs, hints->count, err);
@@ -101,32 +107,74 @@ static int claim_hints(struct consumer *consumer, struct error *err)
     return r;
 }
 
-/* Without Redis: what is ready, from Postgres. */
-static int poll_postgres(struct consumer *consumer, struct error *err)
+static int wait_to_poll(struct error *err)
+{
+    return fiber_sleep(POLL_MIN_MS + (int64_t)random_below(POLL_MAX_MS - POLL_MIN_MS), err);
+}
+
+/* Without hints: what is ready in so many shards from `first` on, from Postgres. */
+static int poll_postgres(struct consumer *consumer, int first, int shards, struct error *err)
 {
     struct worker *worker = consumer->shared->worker;
     struct uuid runs[HINTS_MAX];
     size_t count = 0;
     int r = 0;
 
-    for (int shard = 0; r == 0 && shard < worker->config->shards; shard++) {
+    consumer->full = false;
+    for (int i = 0; r == 0 && i < shards && !consumer->full; i++) {
         size_t room = free_slots(consumer);
         size_t found = 0;
 
-        if (room <= count)
-            break;
-        r = dispatch_poll(worker->pg, shard, (int)(room - count), runs + count, &found, err);
-        pulse_beat(&worker->pulse);
+        if (room > count) {
+            r = dispatch_poll(worker->pg, (first + i) % worker->config->shards, (int)(room - count),
+                              runs + count, &found, err);
+            pulse_beat(&worker->pulse);
+        }
         count += found;
+        consumer->full = r == 0 && count >= room;
     }
     if (r == 0 && count > 0)
         r = claims_take(&consumer->shared->claims, runs, count, err);
     return r;
 }
 
-static int wait_to_poll(struct error *err)
+/* While Redis does not serve. Returns 0, or -E_CANCELED. */
+static int consume_polled(struct consumer *consumer, struct error *err)
 {
-    return fiber_sleep(POLL_MIN_MS + (int64_t)random_below(POLL_MAX_MS - POLL_MIN_MS), err);
+    int r = poll_postgres(consumer, 0, consumer->shared->worker->config->shards, err);
+
+    if (r == -E_CANCELED)
+        return r;
+    return r == 0 && consumer->full ? fiber_sleep(POLL_FULL_MS, err) : wait_to_poll(err);
+}
+
+/* No hint for a while, although there are free slots: mostly there is nothing to do. But should
+ * hints not reach this worker for a reason that neither side can see (rights in Redis that only one
+ * of them lacks, no scheduler at all), runs must not wait for ever. Returns 0, or -E_CANCELED. */
+static int poll_quietly(struct consumer *consumer, struct error *err)
+{
+    int shards = consumer->shared->worker->config->shards;
+    int count = shards < QUIET_SHARDS ? shards : QUIET_SHARDS;
+
+    if (consumer->express || clock_ms() < consumer->quiet_ms + QUIET_MS)
+        return 0;
+    consumer->quiet_ms = clock_ms() + (int64_t)random_below(QUIET_MS / 4);
+    consumer->quiet_shard = (consumer->quiet_shard + count) % shards;
+    return poll_postgres(consumer, consumer->quiet_shard, count, err) == -E_CANCELED ? -E_CANCELED
+                                                                                     : 0;
+}
+
+/* Returns 0, or -E_CANCELED. */
+static int consume_hints(struct consumer *consumer, struct error *err)
+{
+    int r;
+
+    if (consumer->hints.count == 0)
+        return poll_quietly(consumer, err);
+    consumer->quiet_ms = clock_ms();
+    r = claim_hints(consumer, err);
+    /* Postgres is away: the hints come again. */
+    return r == 0 || r == -E_CANCELED ? r : wait_to_poll(err);
 }
 
 /* Returns 0, or -E_CANCELED. */
@@ -143,12 +191,14 @@ static int consume_round(struct consumer *consumer, struct error *err)
         return r;
     if (free_slots(consumer) == 0)
         return wait_for_slot(worker, err);
+    if (!queue_serves(worker->queue) && !consumer->express)
+        return consume_polled(consumer, err);
     r = read_hints(consumer, err);
     if (r == 0)
-        r = claim_hints(consumer, err);
-    else if (r != -E_CANCELED && !consumer->express)
-        r = poll_postgres(consumer, err) == -E_CANCELED ? -E_CANCELED : r;
-    return r == 0 || r == -E_CANCELED ? r : wait_to_poll(err);
+        return consume_hints(consumer, err);
+    if (r == -E_CANCELED)
+        return r;
+    return consumer->express ? wait_to_poll(err) : consume_polled(consumer, err);
 }
 
 static void consume_rounds(void *arg)
@@ -158,6 +208,7 @@ static void consume_rounds(void *arg)
     struct error err;
     int r = 0;
 
+    consumer->quiet_ms = clock_ms() + (int64_t)random_below(QUIET_MS / 4);
     while (r >= 0 && may_go_on(worker)) {
         if (!consumer->express)
             pulse_beat(&worker->pulse);

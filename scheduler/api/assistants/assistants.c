@@ -231,8 +231,8 @@ static int first_version(struct request *request, bool ascending, int64_t latest
     return 0;
 }
 
-/* Versions are numbered without gaps, so a page is a range of numbers; its cursors are the numbers.
- */
+/* Versions are numbered without gaps. So a page is a range of numbers, and its cursors are
+ * numbers. */
 static int assistants_versions(struct request *request)
 {
     struct agent_list versions;

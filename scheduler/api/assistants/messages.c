@@ -1,11 +1,11 @@
 /* Messages of a thread. What a run's tools exchange with the model stays hidden (see the store). */
 
+#include "shared/store/threads/messages.h"
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/list.h"
 #include "scheduler/api/request.h"
-#include "shared/store/threads/messages.h"
 #include "shared/submit/new_messages.h"
 
 static int thread_missing(struct request *request)

@@ -1,11 +1,11 @@
 /* Threads. The list of them is an extension: OpenAI has none. */
 
+#include "shared/store/threads/threads.h"
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/list.h"
 #include "scheduler/api/request.h"
-#include "shared/store/threads/threads.h"
 #include "shared/submit/new_messages.h"
 
 static int missing(struct request *request)

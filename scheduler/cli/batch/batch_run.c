@@ -232,8 +232,8 @@ static void submitter(void *arg)
     end_work(flow);
 }
 
-/* Takes over what a run came to: status, usage, error; then its answer and the count of its calls.
- */
+/* Takes over what a run came to: status, usage and error, then its answer and the number of its
+ * calls. */
 static int take_outcome(struct flow *flow, struct batch_item *item, struct json_object *run,
                         struct error *err)
 {

@@ -152,7 +152,7 @@ static void set_environment(struct dev *dev)
 /* All that can be wrong before anything is started. */
 static int check_all(struct dev *dev, struct error *err)
 {
-    struct config_flags flags = {.port = -1};
+    struct config_flags flags = {0};
     struct config *config = NULL;
     int r;
 
@@ -213,8 +213,7 @@ static int start_servers(struct dev *dev, struct error *err)
     return r;
 }
 
-/* Waits until ready(dev), while children may still fail. Returns 0, DEV_INTERRUPTED, or an error.
- */
+/* Waits until ready(dev), while children may still fail. Returns 0, DEV_INTERRUPTED or an error. */
 static int wait_until(struct dev *dev, bool (*ready)(struct dev *dev), const char *what,
                       struct error *err)
 {

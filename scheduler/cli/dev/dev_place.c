@@ -1,5 +1,4 @@
-/* Where `penstock dev` lives: its data folder, the lock on it, the servers' user, sockets, ports.
- */
+/* Where `penstock dev` lives: its data folder with a lock, the servers' user, sockets, ports. */
 
 #include <errno.h>
 #include <fcntl.h>

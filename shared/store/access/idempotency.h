@@ -63,8 +63,8 @@ struct idempotency_trace {
 void idempotency_trace_init(struct idempotency_trace *out, const struct store *store,
                             const uint8_t hash[SHA256_BYTES], struct uuid object);
 
-/* A later try: *out is the object of the one before, or `object`, which is left behind as by
- * a first try. */
+/* A later try: *out is the object of the one before, or `object`, which is left behind as by a
+ * first try. */
 SUSPENDS MUSTCHECK int idempotency_recall(const struct store *store,
                                           const uint8_t hash[SHA256_BYTES], struct uuid object,
                                           struct uuid *out, struct error *err);

@@ -32,8 +32,7 @@ struct dispatch_offer {
     struct ready_tenant *tenants; /* by priority and id; a tenant once per priority */
     size_t tenant_count;
     size_t run_count;
-    struct uuid
-        after[DISPATCH_PRIORITIES]; /* for the next query: where this one stopped, or zero */
+    struct uuid after[DISPATCH_PRIORITIES]; /* for the next query: where this one stopped, or 0 */
 };
 
 struct dispatch_query {

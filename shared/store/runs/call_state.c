@@ -1,5 +1,5 @@
-/* The words, moves and properties of tool calls, as tables. A new class or state is a row in each.
- */
+/* The words, moves and properties of tool calls, as tables. A new class or state is a row in
+ * each. */
 
 #include "shared/store/runs/call_state.h"
 

@@ -55,6 +55,5 @@ void call_move(enum call_class class, enum call_state *state, enum call_state to
 /* Whether making it twice could be seen outside: its intent is recorded before it is executed. */
 bool call_has_effect(enum call_class class);
 
-/* Whether an intent of this class may be executed by another worker than the one that planned it.
- */
+/* Whether an intent of this class may be executed by a worker that did not plan it. */
 bool call_may_repeat(enum call_class class);

@@ -1,5 +1,4 @@
-/* Runs as the API sees them: look, list, label, cancel. Making them is in run_create.c.
- */
+/* Runs as the API sees them: look, list, label, cancel. Making them is in run_create.c. */
 
 #include "shared/store/runs/runs.h"
 

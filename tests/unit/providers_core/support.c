@@ -21,8 +21,8 @@ struct provider_target support_target(const char *provider_name)
 int support_decode(const char *provider_name, const char *body, struct chat_reply *out,
                    struct provider_failure_info *failure)
 {
-    static struct arena
-        arena; /* a test is a process: freed before the next decode and by its end */
+    /* A test is a process: the arena is freed before the next decode and by the end of it. */
+    static struct arena arena;
     struct provider_target target = support_target(provider_name);
     struct provider_response response = {.status = 200, .body = text_of(body)};
 

@@ -128,7 +128,7 @@ static void run_api(struct fixture *fixture, const struct provider_registry *reg
 static void run_body(void *arg)
 {
     static char *environment[] = {NULL};
-    struct config_flags flags = {.port = -1};
+    struct config_flags flags = {0};
     struct pg_options options = {
         .url = database_url, .application_name = "unit", .request_timeout_ms = 2000};
     struct provider_registry *registry;

@@ -5,6 +5,7 @@
 #include "scheduler/dispatch/dispatcher.h"
 #include "scheduler/dispatch/hinted.h"
 #include "scheduler/dispatch/window.h"
+#include "scheduler/roles.h"
 #include "scheduler/scheduler.h"
 #include "shared/base/error.h"
 

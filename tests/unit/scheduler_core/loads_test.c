@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "scheduler/dispatch/dispatcher.h"
+#include "scheduler/dispatch/fast.h"
 #include "scheduler/dispatch/loads.h"
 #include "scheduler/dispatch/ownership.h"
 
@@ -126,33 +127,33 @@ Test(fast_way, is_open_to_who_would_be_next_anyway)
 {
     struct fast_view view = {.owned = true, .priority = 1, .small = 4, .slots = 100};
 
-    cr_assert_eq(dispatcher_fast_way(&view), FAST_EXPRESS, "nothing in work");
+    cr_assert_eq(fast_way_of(&view), FAST_EXPRESS, "nothing in work");
     view.busy = 4;
-    cr_assert_eq(dispatcher_fast_way(&view), FAST_ORDINARY, "nobody waits");
+    cr_assert_eq(fast_way_of(&view), FAST_ORDINARY, "nobody waits");
     view.backlog = true;
-    cr_assert_eq(dispatcher_fast_way(&view), FAST_TICK, "others wait");
+    cr_assert_eq(fast_way_of(&view), FAST_TICK, "others wait");
     view.waits = true;
-    cr_assert_eq(dispatcher_fast_way(&view), FAST_NONE, "it is behind its own");
+    cr_assert_eq(fast_way_of(&view), FAST_NONE, "it is behind its own");
     view.busy = 0;
-    cr_assert_eq(dispatcher_fast_way(&view), FAST_NONE, "its runs keep their order");
+    cr_assert_eq(fast_way_of(&view), FAST_NONE, "its runs keep their order");
     view.waits = false;
-    cr_assert_eq(dispatcher_fast_way(&view), FAST_EXPRESS, "a flood of others does not matter");
+    cr_assert_eq(fast_way_of(&view), FAST_EXPRESS, "a flood of others does not matter");
     view.priority = 2;
-    cr_assert_eq(dispatcher_fast_way(&view), FAST_TICK, "low priority is not for the express lane");
+    cr_assert_eq(fast_way_of(&view), FAST_TICK, "low priority is not for the express lane");
     view.capped = true;
     view.priority = 1;
-    cr_assert_eq(dispatcher_fast_way(&view), FAST_TICK, "a limit is counted by the tick");
+    cr_assert_eq(fast_way_of(&view), FAST_TICK, "a limit is counted by the tick");
 }
 
 Test(fast_way, of_who_does_not_own_the_shard_is_narrower)
 {
     struct fast_view view = {.priority = 1, .small = 4, .busy = 1, .ready = 1000, .slots = 100};
 
-    cr_assert_eq(dispatcher_fast_way(&view), FAST_EXPRESS);
+    cr_assert_eq(fast_way_of(&view), FAST_EXPRESS);
     view.busy = 2;
-    cr_assert_eq(dispatcher_fast_way(&view), FAST_NONE);
+    cr_assert_eq(fast_way_of(&view), FAST_NONE);
     view.ready = 25;
-    cr_assert_eq(dispatcher_fast_way(&view), FAST_ORDINARY);
+    cr_assert_eq(fast_way_of(&view), FAST_ORDINARY);
     view.capped = true;
-    cr_assert_eq(dispatcher_fast_way(&view), FAST_NONE);
+    cr_assert_eq(fast_way_of(&view), FAST_NONE);
 }

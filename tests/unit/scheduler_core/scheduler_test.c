@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "scheduler/roles.h"
 #include "scheduler/scheduler.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
@@ -55,11 +56,13 @@ static void sql_admin(const char *statement)
 static struct config *load(void)
 {
     static char *environment[] = {NULL};
-    struct config_flags flags = {
-        .database_url = database_url, .redis_url = redis_url, .host = "127.0.0.1", .port = 0};
+    struct config_flags flags = {0};
     struct config *config;
     struct error err;
 
+    config_flags_set(&flags, "database_url", "database-url", database_url);
+    config_flags_set(&flags, "redis_url", "redis-url", redis_url);
+    config_flags_set(&flags, "scheduler.port", "port", "0");
     must(config_load(&flags, environment, &config, &err), &err);
     return config;
 }
@@ -170,10 +173,10 @@ static size_t read_hints(struct scheduler *scheduler, const struct uuid *runs, s
 
         cr_assert(r >= 0, "%s", err.text);
         if (r == QUEUE_FORGOTTEN)
-            must(queue_init(scheduler->queue, 0, &err), &err);
+            must(queue_init(scheduler->links.queue, 0, &err), &err);
         if (r != 0)
             continue;
-        queue_ack(scheduler->queue, entries, got);
+        queue_ack(scheduler->links.queue, entries, got);
         for (size_t i = 0; i < got; i++)
             for (size_t k = 0; k < count; k++)
                 if (uuid_equal(entries[i].hint.run, runs[k]) && !seen[k]) {
@@ -190,7 +193,7 @@ static void flush_redis(struct scheduler *scheduler)
     struct text flush = TEXT("FLUSHDB");
     struct error err;
 
-    must(redis_command(scheduler->redis, &flush, 1, NULL, &err), &err);
+    must(redis_command(scheduler->links.redis, &flush, 1, NULL, &err), &err);
 }
 
 static void dispatches(struct scheduler *scheduler, struct store *store)
@@ -284,8 +287,9 @@ static void health(struct scheduler *scheduler, struct store *store)
     reply = get(scheduler, "/healthz");
     cr_assert(strstr(reply, "200 OK") && strstr(reply, "alive"), "%s", reply);
     reply = get(scheduler, "/readyz");
-    cr_assert(strstr(reply, "200 OK") && strstr(reply, "\"missing\":[],\"degraded\":[]"), "%s",
-              reply);
+    cr_assert(strstr(reply, "200 OK") &&
+                  strstr(reply, "\"missing\":[],\"degraded\":[\"workers: no worker is up\"]"),
+              "%s", reply);
     reply = get(scheduler, "/v1/threads");
     cr_assert(strstr(reply, " 401 "), "%s", reply);
     reply = get(scheduler, "/metrics");

@@ -23,7 +23,7 @@ static void write_file(const char *text)
 
 static struct config *load(const char *text, char **environment, const struct config_flags *flags)
 {
-    struct config_flags given = flags ? *flags : (struct config_flags){.port = -1};
+    struct config_flags given = flags ? *flags : (struct config_flags){0};
     struct config *config = NULL;
     struct error err;
     int r;
@@ -42,7 +42,7 @@ static struct config *load(const char *text, char **environment, const struct co
 /* The error must hold `text`; "FILE" in it stands for the name of the file. */
 static void check_refused(const char *file, char **environment, const char *text)
 {
-    struct config_flags flags = {.port = -1};
+    struct config_flags flags = {0};
     struct config *config = NULL;
     struct error err = {0};
     char expected[300];
@@ -146,12 +146,17 @@ Test(load, lets_the_environment_outrank_the_file_and_flags_outrank_both)
 {
     char *environment[] = {"PENSTOCK_PORT=9001", "PENSTOCK_SLOTS=11", "DATABASE_URL=host=x",
                            "PENSTOCK_LOG_LEVEL=", NULL};
-    struct config_flags flags = {.port = 9002, .roles = "api"};
-    struct config *config = load(
-        "scheduler: {port: 9000}\nworker: {slots: 5}\nlog: {level: warn}\n", environment, &flags);
+    struct config_flags flags = {0};
+    struct config *config;
+
+    config_flags_set(&flags, "scheduler.port", "port", "9001");
+    config_flags_set(&flags, "scheduler.port", "port", "9002");
+    config_flags_set(&flags, "scheduler.roles", "roles", "api");
+    config = load("scheduler: {port: 9000}\nworker: {slots: 5}\nlog: {level: warn}\n", environment,
+                  &flags);
 
     cr_assert_eq(config->scheduler.port, 9002);
-    cr_assert_eq(config->worker.port, 9002);
+    cr_assert_eq(config->worker.port, 0);
     cr_assert_eq(config->worker.slots, 11);
     cr_assert_str_eq(config->scheduler.roles, "api");
     cr_assert_str_eq(config->database_url, "host=x");
@@ -207,7 +212,7 @@ Test(load, accepts_an_empty_file)
 
 Test(load, says_which_file_is_missing)
 {
-    struct config_flags flags = {.port = -1, .file = "/nonexistent/penstock.yaml"};
+    struct config_flags flags = {.file = "/nonexistent/penstock.yaml"};
     struct config *config;
     struct error err;
 

@@ -135,14 +135,15 @@ static struct config *load_config(int model_port)
     char private[80];
     char *environment[] = {base, "OPENAI_API_KEY=rehearsal", private, NULL};
     char database_url[1024];
-    struct config_flags flags = {
-        .database_url = database_url, .redis_url = getenv("REDIS_URL"), .host = "127.0.0.1"};
+    struct config_flags flags = {0};
     struct config *config;
     struct error err;
 
     snprintf(base, sizeof(base), "OPENAI_BASE_URL=http://127.0.0.1:%d/v1", model_port);
     snprintf(private, sizeof(private), "PENSTOCK_PRIVATE_ADDRESSES=127.0.0.1:%d", site_port);
     url_of(database, database_url, sizeof(database_url));
+    config_flags_set(&flags, "database_url", "database-url", database_url);
+    config_flags_set(&flags, "redis_url", "redis-url", getenv("REDIS_URL"));
     must(config_load(&flags, environment, &config, &err), &err);
     config->worker.port = 0;
     return config;

@@ -13,8 +13,8 @@
 struct error;
 struct json_object;
 
-/* Appends JSON. `arguments` may be NULL (none). Returns 0 or -E_INVALID with what
- * would be right. */
+/* Appends JSON. `arguments` may be NULL (none). Returns 0, or -E_INVALID with what would be
+ * right. */
 MUSTCHECK int current_time_evaluate(struct json_object *arguments, int64_t now_wall_ms,
                                     struct buf *out, struct error *err);
 

@@ -1,0 +1,41 @@
+#pragma once
+/* A scheduler: what its parts share. Lifetime: process. */
+
+#include "shared/base/compiler.h"
+
+struct api;
+struct census;
+struct config;
+struct dispatcher;
+struct health_listener;
+struct http_server;
+struct pg;
+struct provider_registry;
+struct queue;
+struct reap;
+struct redis;
+struct servers;
+
+/* Connections by what they are for, so that what is slow delays its like alone. Answers of a
+ * connection come in the order of its questions: behind a page of 15 MB a lease would lapse. */
+struct scheduler_links {
+    struct pg *core;     /* leases of shards, looks at workers, counts: small statements, at once */
+    struct pg *dispatch; /* ticks and sweeps, whose statements may take tenths of a second */
+    struct pg *api;
+    struct redis *redis;
+    struct queue *queue;
+};
+
+struct scheduler {
+    const struct config *config;
+    unsigned roles;
+    struct scheduler_links links;
+    struct servers *servers;
+    struct provider_registry *registry;
+    struct api *api;               /* NULL without its role; so is reap */
+    struct dispatcher *dispatcher; /* NULL without both the roles api and dispatch */
+    struct reap *reap;
+    struct census *census;
+    struct http_server *server;
+    struct health_listener *metrics; /* NULL: the page is on the API's port, or off */
+};
