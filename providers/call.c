@@ -1,27 +1,22 @@
 /* The HTTP call between encoding and decoding.
  *
- * The body of the reply is collected here and not by the client, because whether a first byte came
- * tells a server that is down or overloaded from a reply that was cut. JSON trees live only before
- * and after the wait, never across it: what a waiting call holds is the encoded request and a
- * socket.
+ * The body of the reply goes to the format's decoder as it arrives, and whether a first byte came
+ * tells a server that is down or overloaded from a reply that was cut. What a waiting call holds is
+ * the encoded request and a socket.
  */
 
 #include "providers/call.h"
 
 #include "providers/failure.h"
+#include "providers/reply_form.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/http_client/http_client.h"
 
-#define REPLY_MAX_BYTES ((size_t)16 << 20)
-
-static bool on_body(void *arg, struct text bytes)
-{
-    struct buf *body = arg;
-
-    buf_add_text(body, bytes);
-    return !body->failed;
-}
+/* A reply may take this much for an answer: each byte of it may be an escape ("\\u00e9" for two
+ * bytes), and there is more in a reply than the answer: reasoning, log probabilities. */
+#define BODY_PER_ANSWER_BYTE 4
+#define BODY_MORE_BYTES      ((size_t)1 << 20)
 
 /* Of a time-out of the provider (0: the client's default) and what is left of the request's
  * time. */
@@ -50,8 +45,8 @@ static int transport_failed(const struct provider_target *target, int code, bool
                      : "closed the connection without a reply";
         break;
     case -E_LIMIT:
-        failure = PROVIDER_MALFORMED_REPLY;
-        what = "sent a reply over 16 MiB";
+        failure = PROVIDER_REPLY_TOO_LARGE;
+        what = "sent a reply that is too large";
         break;
     case -E_PROTOCOL:
         failure = PROVIDER_MALFORMED_REPLY;
@@ -82,24 +77,37 @@ struct exchange {
     struct http_client *client;
     const struct provider_target *target;
     struct provider_wire wire;
-    struct buf body; /* of the reply, as it arrives */
+    struct provider_decoder decoder;
+    size_t body_bytes; /* of the reply so far */
     struct http_response response;
 };
 
-static void exchange_init(struct exchange *exchange, struct http_client *client,
-                          const struct provider_target *target)
+static bool on_body(void *arg, struct text bytes)
 {
-    exchange->client = client;
-    exchange->target = target;
+    struct exchange *exchange = arg;
+
+    exchange->body_bytes += bytes.len;
+    return provider_decoder_feed(&exchange->decoder, bytes);
+}
+
+static size_t answer_max(const struct chat_request *request)
+{
+    return request->answer_bytes_max ? request->answer_bytes_max : CHAT_ANSWER_BYTES_MAX;
+}
+
+static void exchange_init(struct exchange *exchange, struct http_client *client,
+                          const struct provider_target *target, const struct chat_request *request)
+{
+    *exchange = (struct exchange){.client = client, .target = target};
     provider_wire_init(&exchange->wire);
-    buf_init(&exchange->body, REPLY_MAX_BYTES);
-    exchange->response = (struct http_response){0};
+    provider_decoder_init(&exchange->decoder, target,
+                          answer_max(request) * BODY_PER_ANSWER_BYTE + BODY_MORE_BYTES);
 }
 
 static void exchange_deinit(struct exchange *exchange)
 {
     http_response_deinit(&exchange->response);
-    buf_deinit(&exchange->body);
+    provider_decoder_deinit(&exchange->decoder);
     provider_wire_deinit(&exchange->wire);
 }
 
@@ -115,26 +123,60 @@ SUSPENDS static int exchange_run(struct exchange *exchange, int64_t left_ms, str
         .connect_timeout_ms = shorter(target->connect_timeout_ms, left_ms),
         .first_byte_timeout_ms = shorter(target->first_byte_timeout_ms, left_ms),
         .total_timeout_ms = shorter(target->total_timeout_ms, left_ms),
-        .max_body_bytes = REPLY_MAX_BYTES,
+        .max_body_bytes = exchange->decoder.body.limit,
+        .decode_body = true,
         .on_body = on_body,
-        .arg = &exchange->body,
+        .arg = exchange,
     };
 
     return http_call(exchange->client, &call, &exchange->response, err);
 }
 
-static int decode(const struct exchange *exchange, struct chat_reply *out,
-                  struct provider_failure_info *out_failure)
+static int empty_reply(const struct exchange *exchange, const struct provider_response *head,
+                       const struct chat_reply *reply, struct provider_failure_info *out)
 {
-    struct provider_response raw = {
+    provider_failure_set(out, PROVIDER_EMPTY_REPLY, head,
+                         "%s gave an empty answer: no text and no tool call",
+                         exchange->target->provider_name);
+    out->usage = reply->usage;
+    return PROVIDER_FAILED;
+}
+
+/* Decodes what came, and puts it into form. */
+static int finish(struct exchange *exchange, const struct chat_request *request,
+                  struct chat_reply *out, struct provider_failure_info *out_failure)
+{
+    struct provider_response head = {
         .status = exchange->response.status,
         .headers = exchange->response.headers,
         .headers_count = exchange->response.headers_count,
-        .body = buf_text(&exchange->body),
         .now_wall_ms = clock_wall_ms(),
     };
+    struct chat_reply reply = {.arena = out->arena};
+    struct error err;
+    int r = provider_decoder_finish(&exchange->decoder, &head, &reply, out_failure);
 
-    return exchange->target->provider->decode(exchange->target, &raw, out, out_failure);
+    if (r != 0)
+        return r;
+    r = reply_form(&reply, answer_max(request), buf_text(&exchange->decoder.body), &err);
+    if (r == REPLY_EMPTY)
+        return empty_reply(exchange, &head, &reply, out_failure);
+    if (r < 0) {
+        provider_failure_set(out_failure, PROVIDER_REPLY_TOO_LARGE, &head, "%s: %s",
+                             exchange->target->provider_name, err.text);
+        return PROVIDER_FAILED;
+    }
+    *out = reply;
+    return 0;
+}
+
+static int no_key(const struct provider_target *target, struct provider_failure_info *out)
+{
+    provider_failure_set(out, PROVIDER_AUTH, NULL,
+                         "provider '%s' has no API key: set %s for the worker, or api_key of the "
+                         "provider in its configuration file",
+                         target->provider_name, target->key_variable);
+    return PROVIDER_FAILED;
 }
 
 int provider_call(struct http_client *client, const struct provider_target *target,
@@ -146,7 +188,9 @@ int provider_call(struct http_client *client, const struct provider_target *targ
     int64_t left_ms;
     int r;
 
-    exchange_init(&exchange, client, target);
+    exchange_init(&exchange, client, target, request);
+    if (target->key_variable)
+        return no_key(target, out_failure);
     r = target->provider->encode(target, request, &exchange.wire, err);
     if (r < 0)
         return r;
@@ -156,13 +200,13 @@ int provider_call(struct http_client *client, const struct provider_target *targ
 
     r = exchange_run(&exchange, left_ms, &detail);
     if (r == 0)
-        return decode(&exchange, out, out_failure);
+        return finish(&exchange, request, out, out_failure);
     if (r == -E_CANCELED || r == -E_INVALID || r == -E_INTERNAL || r == -E_SYSTEM) {
         if (err)
             *err = detail;
         return error_wrap(err, "%s", target->provider_name);
     }
-    r = transport_failed(target, r, exchange.body.len > 0, out_failure);
+    r = transport_failed(target, r, exchange.body_bytes > 0, out_failure);
     add_detail(out_failure, target, &detail);
     return r;
 }

@@ -8,9 +8,11 @@
 struct error;
 struct http_client;
 
-/* Calls the target's model and waits for the complete reply (at most 16 MiB), within the provider's
- * time-outs and the request's deadline. `out->arena` must be set. Returns
- *   0                with *out
+/* Calls the target's model and waits for the complete reply, within the provider's time-outs and
+ * the request's deadline. `out->arena` must be set. A reply may have four times the bytes of
+ * request->answer_bytes_max and 1 MiB more; one that is compressed is decoded, and counted then.
+ * Returns
+ *   0                with *out, in form (reply_form.h)
  *   PROVIDER_FAILED  with *out_failure: whatever the provider or the way to it did wrong
  *   -E_CANCELED      the fiber was cancelled; the transfer is closed
  *   -E_INVALID       the request can't be encoded for this provider, or its base_url is no url

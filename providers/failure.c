@@ -15,15 +15,20 @@
 #include <stdio.h>
 
 #include "providers/headers.h"
-#include "shared/json/json.h"
+#include "shared/base/utf8.h"
+#include "shared/json/json_raw.h"
 
-#define BODY_MAX_BYTES ((size_t)256 << 10) /* of an error that is looked into */
+#define BODY_MAX_BYTES    ((size_t)256 << 10) /* of an error that is looked into */
+#define WORDS_ARENA_BYTES ((size_t)2 << 20)   /* texts take three times their bytes at most */
+#define SOON_MS           ((int64_t)3600 * 1000)
 
 struct words {
     struct text code;
     struct text type;
     struct text message;
-    int64_t number; /* a numeric code; 0: none */
+    struct text delay;  /* until it may be tried again, as a duration */
+    int64_t number;     /* a numeric code; 0: none */
+    bool is_of_the_day; /* what is used up is a day's */
 };
 
 static bool contains(struct text text, const char *needle)
@@ -66,6 +71,15 @@ static bool is_context_overflow(const struct words *words)
            contains_one_of(words->message, phrases);
 }
 
+/* A limit of tokens a minute that this one request is over by itself: it never fits. */
+static bool is_too_large(const struct words *words)
+{
+    static const char *const phrases[] = {"Request too large", "tokens must be reduced",
+                                          "reduce your message size", NULL};
+
+    return contains_one_of(words->message, phrases);
+}
+
 /* For errors that carry no status of their own. */
 static enum provider_failure class_of_words(const struct words *words)
 {
@@ -99,6 +113,8 @@ static enum provider_failure class_of(int status, const struct words *words)
     case 413:
         return PROVIDER_CONTEXT_OVERFLOW;
     case 429:
+        if (is_too_large(words))
+            return PROVIDER_CONTEXT_OVERFLOW;
         return is_quota(words) ? PROVIDER_QUOTA : PROVIDER_RATE_LIMITED;
     case 408:
     case 409:
@@ -115,34 +131,71 @@ static enum provider_failure class_of(int status, const struct words *words)
         return PROVIDER_CONTEXT_OVERFLOW;
     if (status >= 500)
         return PROVIDER_OVERLOADED;
-    if (contains(words->code,
-                 "tool_use_failed")) /* Groq: the model wrote a tool call it can't read */
+    if (contains(words->code, "tool_use_failed")) /* Groq can't read a call that the model wrote */
         return PROVIDER_MALFORMED_REPLY;
     return PROVIDER_BAD_REQUEST;
 }
 
-static void read_words(struct json_object *body, struct words *out)
+/* What a string says, in the arena; empty for anything else. */
+static struct text string_at(struct text object, const char *name, struct arena *arena)
 {
-    struct json_object *error;
-    struct json_object *code;
+    CLEANUP(buf_deinit) struct buf buf;
+    char *copy;
 
-    if (json_object_is_type(body, json_type_array))
-        body = json_object_array_length(body) ? json_object_array_get_idx(body, 0) : NULL;
-    error = json_get(body, "error");
-    if (json_object_is_type(error, json_type_string))
-        out->message = json_string(error);
-    if (!json_object_is_type(error, json_type_object))
+    buf_init(&buf, 0);
+    if (!json_raw_add_string(json_raw_get(object, name), &buf))
+        return TEXT_NONE;
+    copy = arena_copy(arena, buf_text(&buf));
+    return copy ? (struct text){copy, buf.len} : TEXT_NONE;
+}
+
+/* Google's errors have a list of details; of interest are a quota's period and when to try
+ * again. */
+static void read_details(struct text details, struct arena *arena, struct words *out)
+{
+    struct json_raw_walk walk;
+    struct text detail;
+
+    json_raw_begin(details, &walk);
+    while (json_raw_next(&walk, &detail)) {
+        struct text violations = json_raw_get(detail, "violations");
+
+        if (contains(violations, "PerDay"))
+            out->is_of_the_day = true;
+        if (json_raw_get(detail, "retryDelay").ptr)
+            out->delay = string_at(detail, "retryDelay", arena);
+    }
+}
+
+/* In any of the shapes that failure.h names. The texts live in the arena. */
+static void read_words(struct text body, struct arena *arena, struct words *out)
+{
+    struct json_raw_walk walk;
+    struct text error;
+    struct text code;
+    int64_t number;
+
+    if (json_raw_type(body) == JSON_RAW_ARRAY) {
+        json_raw_begin(body, &walk);
+        if (!json_raw_next(&walk, &body))
+            body = TEXT_NONE;
+    }
+    error = json_raw_get(body, "error");
+    out->message = string_at(body, "error", arena);
+    if (json_raw_type(error) != JSON_RAW_OBJECT)
         error = body;
-    code = json_get(error, "code");
-    out->code = json_string(code);
-    out->number = json_object_is_type(code, json_type_int) ? json_object_get_int64(code) : 0;
-    out->type = json_get_text(error, "type");
+    code = json_raw_get(error, "code");
+    out->code = string_at(error, "code", arena);
+    if (json_raw_type(code) == JSON_RAW_NUMBER && json_raw_int(code, &number))
+        out->number = number;
+    out->type = string_at(error, "type", arena);
     if (!out->message.len)
-        out->message = json_get_text(error, "message");
+        out->message = string_at(error, "message", arena);
     if (!out->message.len)
-        out->message = json_get_text(error, "detail");
-    if (!out->message.len && json_has(error, "detail"))
-        out->message = json_text(json_get(error, "detail"));
+        out->message = string_at(error, "detail", arena);
+    if (!out->message.len)
+        out->message = json_raw_get(error, "detail");
+    read_details(json_raw_get(error, "details"), arena, out);
 }
 
 static bool is_key_byte(char c)
@@ -232,21 +285,26 @@ void provider_message_copy(const struct provider_target *target, struct text mes
 /* "Please try again in 1m2.5s." of a rate limit's message; -1 when it does not say. */
 static int64_t wait_in_message(struct text message)
 {
-    static const char lead[] = "try again in ";
-    const char *at = message.len ? memmem(message.ptr, message.len, lead, sizeof(lead) - 1) : NULL;
-    struct text rest;
-    int64_t wait_ms;
-    size_t used;
+    static const char *const leads[] = {"try again in ", "retry in ", "retry after "};
 
-    if (!at)
-        return -1;
-    rest.ptr = at + sizeof(lead) - 1;
-    rest.len = message.len - (size_t)(rest.ptr - message.ptr);
-    return provider_duration_ms(rest, &wait_ms, &used) ? wait_ms : -1;
+    for (size_t i = 0; i < ARRAY_LENGTH(leads); i++) {
+        size_t len = strlen(leads[i]);
+        const char *at = message.len ? memmem(message.ptr, message.len, leads[i], len) : NULL;
+        struct text rest;
+        int64_t wait_ms;
+        size_t used;
+
+        if (!at)
+            continue;
+        rest.ptr = at + len;
+        rest.len = message.len - (size_t)(rest.ptr - message.ptr);
+        if (provider_duration_ms(rest, &wait_ms, &used))
+            return wait_ms;
+    }
+    return -1;
 }
 
-/* When an exhausted limit is there again: the later one of those that are at zero, else the sooner.
- */
+/* When an exhausted limit is there again: the later of those at zero, else the sooner. */
 static int64_t wait_for_reset(const struct provider_limits *limits)
 {
     int64_t requests = limits->requests_reset_ms;
@@ -292,46 +350,66 @@ static void describe_plain(const struct provider_target *target,
         provider_message_copy(target, body, out->message, 200);
 }
 
-void provider_failure_read_json(const struct provider_target *target,
-                                const struct provider_response *response, struct json_object *body,
-                                struct provider_failure_info *out)
+/* How long the words or the limits in the headers say to wait; -1: they do not. */
+static int64_t wait_of(const struct words *words, const struct provider_limits *limits)
 {
-    struct words words = {.number = 0};
+    int64_t wait_ms = wait_in_message(words->message);
 
-    init_info(out, response);
-    read_words(body, &words);
-    out->failure = class_of(response->status, &words);
-    provider_message_copy(target, words.message, out->message, sizeof(out->message));
-    provider_message_copy(target, words.code.len ? words.code : words.type, out->code,
-                          sizeof(out->code));
-    if (!out->message[0])
-        describe_plain(target, response, out);
-    if (out->failure == PROVIDER_RATE_LIMITED && out->retry_after_ms < 0)
-        out->retry_after_ms = wait_in_message(words.message);
-    if (out->failure == PROVIDER_RATE_LIMITED && out->retry_after_ms < 0)
-        out->retry_after_ms = wait_for_reset(&out->limits);
+    if (wait_ms < 0 && !provider_duration_ms(words->delay, &wait_ms, NULL))
+        wait_ms = -1;
+    return wait_ms >= 0 ? wait_ms : wait_for_reset(limits);
+}
+
+/* A 429 that names a quota and says to come back soon means a quota of the minute: some providers
+ * have those, under the same words as credit that is used up. */
+static bool passes_soon(const struct words *words, const struct provider_failure_info *info)
+{
+    int64_t wait_ms = info->retry_after_ms;
+
+    if (info->failure != PROVIDER_QUOTA || info->status != 429 || words->is_of_the_day)
+        return false;
+    if (wait_ms < 0 && !provider_duration_ms(words->delay, &wait_ms, NULL))
+        wait_ms = wait_in_message(words->message);
+    return wait_ms >= 0 && wait_ms <= SOON_MS;
 }
 
 void provider_failure_read(const struct provider_target *target,
                            const struct provider_response *response,
                            struct provider_failure_info *out)
 {
-    CLEANUP(json_freep) struct json_object *body = NULL;
+    struct words words = {.number = 0};
+    struct text body = TEXT_NONE;
+    struct arena arena;
 
-    if (response->body.len <= BODY_MAX_BYTES &&
-        json_decode(response->body, JSON_DEPTH_DEFAULT, &body, NULL) < 0)
-        body = NULL;
-    provider_failure_read_json(target, response, body, out);
+    arena_init(&arena, WORDS_ARENA_BYTES);
+    if (response->body.len > BODY_MAX_BYTES ||
+        json_raw_check(response->body, JSON_RAW_DEPTH_MAX, &body, NULL) < 0)
+        body = TEXT_NONE;
+    init_info(out, response);
+    read_words(body, &arena, &words);
+    out->failure = class_of(response->status, &words);
+    if (passes_soon(&words, out))
+        out->failure = PROVIDER_RATE_LIMITED;
+    provider_message_copy(target, words.message, out->message, sizeof(out->message));
+    provider_message_copy(target, words.code.len ? words.code : words.type, out->code,
+                          sizeof(out->code));
+    if (!out->message[0])
+        describe_plain(target, response, out);
+    if (out->failure == PROVIDER_RATE_LIMITED && out->retry_after_ms < 0)
+        out->retry_after_ms = wait_of(&words, &out->limits);
+    arena_deinit(&arena);
 }
 
 void provider_failure_set(struct provider_failure_info *out, enum provider_failure failure,
                           const struct provider_response *response, const char *format, ...)
 {
     va_list args;
+    int wanted;
 
     init_info(out, response);
     out->failure = failure;
     va_start(args, format);
-    vsnprintf(out->message, sizeof(out->message), format, args);
+    wanted = vsnprintf(out->message, sizeof(out->message), format, args);
     va_end(args);
+    utf8_mark_cut(out->message, sizeof(out->message), wanted);
 }

@@ -5,19 +5,12 @@
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 
-struct json_object;
-
 /* Reads status, headers and the error in the body, in any of the shapes that OpenAI-compatible
  * servers use: {"error": {...}}, {"error": "..."}, {"message": ...}, {"detail": ...}, a list of
- * such, plain text. */
+ * such, plain text. The body may be any bytes. */
 void provider_failure_read(const struct provider_target *target,
                            const struct provider_response *response,
                            struct provider_failure_info *out);
-
-/* As above, for a body that is parsed already (NULL: it is no JSON). */
-void provider_failure_read_json(const struct provider_target *target,
-                                const struct provider_response *response, struct json_object *body,
-                                struct provider_failure_info *out);
 
 /* A failure of our own finding, with the status and headers of the response (which may be NULL). */
 PRINTF(4, 5)

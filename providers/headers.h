@@ -14,8 +14,7 @@ struct text provider_header(const struct provider_response *response, const char
  * anything that can be understood. A date in the past is 0. */
 int64_t provider_retry_after_ms(const struct provider_response *response);
 
-/* x-ratelimit-{limit,remaining,reset}-{requests,tokens}; negative and odd values count as absent.
- */
+/* x-ratelimit-{limit,remaining,reset}-{requests,tokens}; negative and odd values are absent. */
 void provider_limits_read(const struct provider_response *response, struct provider_limits *out);
 
 /* "12ms", "6m0s", "1h2m3s", "7.66s", "2d", or a bare number of seconds; capped at 24 h. False,
@@ -23,6 +22,6 @@ void provider_limits_read(const struct provider_response *response, struct provi
  * length. */
 MUSTCHECK bool provider_duration_ms(struct text text, int64_t *out_ms, size_t *used);
 
-/* The three forms of RFC 9110, section 5.6.7, as ms since 1970. False, output untouched, otherwise.
- */
+/* The three forms of RFC 9110, section 5.6.7, as ms since 1970. False, output untouched, for
+ * anything else. */
 MUSTCHECK bool provider_http_date_ms(struct text text, int64_t *out_ms);

@@ -1,4 +1,5 @@
-/* What every wire format shares: the names of failures, and the request as it goes over the wire.
+/* What every wire format shares: the names of failures, the request as it goes over the wire, and
+ * the reply as it arrives.
  *
  * A wire copies its headers and url into an arena of its own, since some are composed (the bearer
  * token) and some are slices of configuration lines. No value with a line break or another control
@@ -27,6 +28,10 @@ const char *provider_failure_name(enum provider_failure failure)
         return "stream_cut";
     case PROVIDER_MALFORMED_REPLY:
         return "malformed_reply";
+    case PROVIDER_EMPTY_REPLY:
+        return "empty_reply";
+    case PROVIDER_REPLY_TOO_LARGE:
+        return "reply_too_large";
     case PROVIDER_QUOTA:
         return "quota";
     case PROVIDER_CONTEXT_OVERFLOW:
@@ -37,25 +42,6 @@ const char *provider_failure_name(enum provider_failure failure)
         return "auth";
     }
     return "unknown";
-}
-
-bool provider_failure_is_transient(enum provider_failure failure)
-{
-    switch (failure) {
-    case PROVIDER_RATE_LIMITED:
-    case PROVIDER_OVERLOADED:
-    case PROVIDER_TIMED_OUT:
-    case PROVIDER_STREAM_CUT:
-    case PROVIDER_MALFORMED_REPLY:
-        return true;
-    case PROVIDER_OK:
-    case PROVIDER_QUOTA:
-    case PROVIDER_CONTEXT_OVERFLOW:
-    case PROVIDER_BAD_REQUEST:
-    case PROVIDER_AUTH:
-        return false;
-    }
-    return false;
 }
 
 void provider_wire_init(struct provider_wire *wire)
@@ -100,4 +86,38 @@ int provider_wire_add_header(struct provider_wire *wire, struct text name, struc
                          WIRE_ARENA_BYTES);
     wire->headers_count++;
     return 0;
+}
+
+void provider_decoder_init(struct provider_decoder *decoder, const struct provider_target *target,
+                           size_t body_bytes_max)
+{
+    *decoder = (struct provider_decoder){.target = target};
+    buf_init(&decoder->body, body_bytes_max);
+    if (target->provider->begin)
+        target->provider->begin(decoder);
+}
+
+void provider_decoder_deinit(struct provider_decoder *decoder)
+{
+    if (decoder->target->provider->end)
+        decoder->target->provider->end(decoder);
+    buf_deinit(&decoder->body);
+}
+
+bool provider_decoder_feed(struct provider_decoder *decoder, struct text bytes)
+{
+    if (decoder->target->provider->feed)
+        return decoder->target->provider->feed(decoder, bytes);
+    buf_add_text(&decoder->body, bytes);
+    return !decoder->body.failed;
+}
+
+int provider_decoder_finish(struct provider_decoder *decoder,
+                            const struct provider_response *response, struct chat_reply *out,
+                            struct provider_failure_info *out_failure)
+{
+    struct provider_response whole = *response;
+
+    whole.body = buf_text(&decoder->body);
+    return decoder->target->provider->finish(decoder, &whole, out, out_failure);
 }

@@ -1,160 +1,52 @@
 #pragma once
-/* Language models behind one shape: a request and a reply that no wire format shows through, and
- * one vtable per wire format (openai_chat.c, …) whose two functions are pure: values in, values
- * out.
+/* Language models behind one shape (chat.h), and one vtable per wire format (formats/formats.h has
+ * the table) whose functions are pure: values in, values out.
  *
  *     chat_request --encode--> provider_wire (url, headers, body)
- *     status, headers, body --decode--> chat_reply, or provider_failure_info
+ *     body, piece by piece, then status and headers
+ *                  --begin, feed, finish--> chat_reply, or provider_failure_info
  *
- * call.h makes the HTTP call between the two; registry.h finds the target of a model's name.
+ * call.h makes the HTTP call between the two and puts the reply into form (reply_form.h);
+ * registry.h finds the target of a model's name.
  *
- * Ownership: a request borrows all that it points to. What a reply points to lives in the arena
- * that the caller put into it. A target borrows from the configuration and lives as long.
- *
- * A new wire format is one file with a `struct provider`, named in the table of registry.c.
+ * Ownership: a target borrows from the configuration and lives as long.
  */
 
-#include "shared/base/arena.h"
-#include "shared/base/compiler.h"
-#include "shared/base/text.h"
+#include "providers/chat.h"
 #include "shared/http_client/http_client.h"
 
 struct error;
 
-enum chat_role { CHAT_USER, CHAT_ASSISTANT, CHAT_TOOL };
-
-/* Zero is "not set": then nothing is sent and the provider's default holds. */
-enum chat_switch { CHAT_SWITCH_UNSET, CHAT_SWITCH_OFF, CHAT_SWITCH_ON };
-
-struct chat_tool_call {
-    struct text id;
-    struct text name;
-    struct text arguments; /* as the model wrote them: JSON, if it did well; never checked here */
-};
-
-struct chat_message {
-    enum chat_role role;
-    struct text text;          /* of a tool message: the result */
-    struct text content_parts; /* of a user message, instead of text: a JSON array of API content
-                                * parts (type text, as a string or {"value"}, and type image_url) */
-    const struct chat_tool_call *tool_calls; /* of an assistant message */
-    size_t tool_calls_count;
-    struct text tool_call_id; /* of a tool message: the call it answers */
-    struct text
-        opaque_state; /* of an assistant message: chat_reply.opaque_state of the reply it came
-                       * from. Encoding drops it when the target is another provider or model */
-};
-
-struct chat_tool {
-    struct text name;
-    struct text description; /* may be empty */
-    struct text parameters;  /* JSON Schema text; empty: no parameters */
-    enum chat_switch strict;
-};
-
-struct chat_request {
-    struct text instructions; /* the system message; empty: none */
-    const struct chat_message *messages;
-    size_t messages_count;
-    const struct chat_tool *tools;
-    size_t tools_count;
-
-    struct text
-        tool_choice; /* JSON text as in the API: "auto" with its quotes, or {"type":"function",…};
-                      * empty: not sent. Like parallel_tool_calls sent only beside tools */
-    enum chat_switch parallel_tool_calls;
-    struct text
-        response_format; /* JSON text as in the API; empty or "auto" with its quotes: not sent */
-    bool has_temperature;
-    bool has_top_p;
-    double temperature;
-    double top_p;
-    int64_t max_completion_tokens; /* 0: not sent */
-    struct text reasoning_effort;  /* empty: not sent */
-    struct text user;              /* end user's id for the provider; empty: not sent */
-
-    struct text idempotency_key; /* sent as a header; empty: none */
-    int64_t deadline_ms; /* clock_ms by which the call must be over; 0: the provider's time-outs
-                          * alone */
-};
-
-enum chat_finish {
-    CHAT_FINISH_STOP,
-    CHAT_FINISH_LENGTH, /* cut off: the text, or the arguments of the last tool call, may be partial
-                         */
-    CHAT_FINISH_TOOL,   /* there is at least one tool call */
-    CHAT_FINISH_FILTER, /* the provider's content filter stopped it */
-    CHAT_FINISH_REFUSAL, /* the model refused; `text` says why */
-};
-
-struct chat_usage {
-    int64_t input_tokens;  /* cached ones included; all are 0 where the provider did not say */
-    int64_t output_tokens; /* reasoning ones included */
-    int64_t cached_input_tokens;
-    int64_t reasoning_tokens;
-};
-
-/* What the provider's headers say about its limits; -1 where they say nothing. */
-struct provider_limits {
-    int64_t requests_limit;
-    int64_t requests_remaining;
-    int64_t requests_reset_ms; /* from now */
-    int64_t tokens_limit;
-    int64_t tokens_remaining;
-    int64_t tokens_reset_ms;
-};
-
-struct chat_reply {
-    struct arena *arena; /* the caller sets it; owns the rest */
-    struct text text;    /* TEXT_NONE: none */
-    struct chat_tool_call *tool_calls;
-    size_t tool_calls_count;
-    enum chat_finish finish;
-    struct chat_usage usage;
-    struct text opaque_state; /* JSON to be stored with the message and given back with it, or
-                               * TEXT_NONE. It survives a round trip through jsonb */
-    struct text model;        /* as the provider names what answered; may be empty */
-    struct provider_limits limits;
-};
-
-/* Why a call failed, by what is to be done about it:
- *
- *   RATE_LIMITED     wait retry_after_ms, then try again; counts as no attempt
- *   OVERLOADED       back off with jitter, try again, then fall back (5xx, 408, 409, refused,
- * reset) TIMED_OUT        as OVERLOADED: no complete reply within the deadline STREAM_CUT       as
- * OVERLOADED: the connection closed in the midst of the reply MALFORMED_REPLY  as OVERLOADED, a few
- * times: a reply that no retry may cure is a defect there QUOTA            no retry: out of credit
- * or over the day's quota CONTEXT_OVERFLOW shorten the context once, then try again BAD_REQUEST no
- * retry: the provider refuses the request as it is (also: no such model) AUTH             no retry:
- * the key is missing, wrong, or not allowed to
- */
+/* Why a call failed, by what is to be done about it: */
+/* clang-format off */
 enum provider_failure {
     PROVIDER_OK,
-    PROVIDER_RATE_LIMITED,
-    PROVIDER_OVERLOADED,
-    PROVIDER_TIMED_OUT,
-    PROVIDER_STREAM_CUT,
-    PROVIDER_MALFORMED_REPLY,
-    PROVIDER_QUOTA,
-    PROVIDER_CONTEXT_OVERFLOW,
-    PROVIDER_BAD_REQUEST,
-    PROVIDER_AUTH,
+    PROVIDER_RATE_LIMITED,     /* wait retry_after_ms, then try again; counts as no attempt */
+    PROVIDER_OVERLOADED,       /* back off with jitter, try again (5xx, 408, 409, refused, reset) */
+    PROVIDER_TIMED_OUT,        /* as overloaded: no complete reply within the deadline */
+    PROVIDER_STREAM_CUT,       /* as overloaded: the connection closed in the midst of the reply */
+    PROVIDER_MALFORMED_REPLY,  /* as overloaded, a few times: a reply that can't be read */
+    PROVIDER_EMPTY_REPLY,      /* once more: a reply that says nothing and calls nothing */
+    PROVIDER_REPLY_TOO_LARGE,  /* no retry: the next one would cost as much and be as large */
+    PROVIDER_QUOTA,            /* no retry: out of credit, or over the day's quota */
+    PROVIDER_CONTEXT_OVERFLOW, /* shorten the context once, then try again */
+    PROVIDER_BAD_REQUEST,      /* no retry: it refuses the request (also: no such model) */
+    PROVIDER_AUTH,             /* no retry: the key is missing, wrong, or not allowed to */
 };
+/* clang-format on */
 
 struct provider_failure_info {
     enum provider_failure failure;
-    int status;             /* of HTTP; 0: there was none */
-    int64_t retry_after_ms; /* as the provider asked, capped at 24 h; -1: it did not */
-    char code[64];          /* the provider's word for it ("insufficient_quota"); may be empty */
-    char message[512];      /* one sentence for people; what looks like a key is masked */
+    int status;              /* of HTTP; 0: there was none */
+    int64_t retry_after_ms;  /* as the provider asked, capped at 24 h; -1: it did not */
+    char code[64];           /* the provider's word for it ("insufficient_quota"); may be empty */
+    char message[512];       /* one sentence for people; what looks like a key is masked */
+    struct chat_usage usage; /* what it cost all the same: of PROVIDER_EMPTY_REPLY */
     struct provider_limits limits;
 };
 
 /* "rate_limited", "overloaded", … */
 const char *provider_failure_name(enum provider_failure failure);
-
-/* Whether the same request may succeed later (the first five failures above). */
-bool provider_failure_is_transient(enum provider_failure failure);
 
 struct provider;
 
@@ -166,14 +58,17 @@ struct provider_target {
     const char *provider_name;       /* "openai" */
     char model[PROVIDER_MODEL_SIZE]; /* what that provider calls it */
     const char *base_url;
-    const char *api_key;  /* "": none. Never logged, never shown */
-    char *const *headers; /* "Name: value" */
+    const char *api_key;      /* "": none. Never logged, never shown */
+    const char *key_variable; /* the environment's variable of a key that is needed and not set;
+                                * NULL: no key is missed */
+    char *const *headers;     /* "Name: value" */
     size_t headers_count;
     int64_t connect_timeout_ms;
     int64_t first_byte_timeout_ms;
     int64_t total_timeout_ms;
-    int64_t context_tokens; /* 0: not known */
-    bool max_tokens_is_new; /* limits output by "max_completion_tokens", not "max_tokens" */
+    int64_t context_tokens;    /* 0: not known */
+    int64_t output_tokens_max; /* of one reply; 0: not known */
+    bool max_tokens_is_new;    /* limits output by "max_completion_tokens", not "max_tokens" */
 };
 
 enum { PROVIDER_WIRE_HEADERS_MAX = 32 };
@@ -200,11 +95,19 @@ struct provider_response {
     int status;
     const struct http_header *headers;
     size_t headers_count;
-    struct text body;
+    struct text body;    /* as far as it was kept */
     int64_t now_wall_ms; /* for dates in headers */
 };
 
 enum { PROVIDER_FAILED = 1 };
+
+/* Reads one reply while it arrives. A format that reads replies as a whole has no begin, feed and
+ * end: then all that comes is kept in `body`. */
+struct provider_decoder {
+    const struct provider_target *target;
+    struct buf body;
+    void *state; /* the format's own */
+};
 
 struct provider {
     const char *kind; /* of the configuration: "openai_chat" */
@@ -215,11 +118,33 @@ struct provider {
                             const struct chat_request *request, struct provider_wire *wire,
                             struct error *err);
 
-    /* Returns 0 with *out, or PROVIDER_FAILED with *out_failure. Never fails for reasons of our
-     * own: a reply too large for its arena is PROVIDER_MALFORMED_REPLY. */
-    MUSTCHECK int (*decode)(const struct provider_target *target,
+    void (*begin)(struct provider_decoder *decoder);
+
+    /* A piece of the body. False: no more of it is wanted, finish says why. May not wait. */
+    MUSTCHECK bool (*feed)(struct provider_decoder *decoder, struct text bytes);
+
+    /* After the last piece, with status and headers. Returns 0 with *out, or PROVIDER_FAILED with
+     * *out_failure. Never fails for reasons of our own: a reply too large for its arena is
+     * PROVIDER_REPLY_TOO_LARGE. */
+    MUSTCHECK int (*finish)(struct provider_decoder *decoder,
                             const struct provider_response *response, struct chat_reply *out,
                             struct provider_failure_info *out_failure);
+
+    void (*end)(struct provider_decoder *decoder); /* frees what begin and feed made */
+
+    /* Texts to vectors: the url, headers and body of a request. NULL: this format has none. */
+    MUSTCHECK int (*embed)(const struct provider_target *target, const struct text *texts,
+                           size_t count, struct provider_wire *wire, struct error *err);
 };
 
-extern const struct provider provider_openai_chat;
+/* Begins a reply of at most body_bytes_max; provider_decoder_deinit in any case. */
+void provider_decoder_init(struct provider_decoder *decoder, const struct provider_target *target,
+                           size_t body_bytes_max);
+void provider_decoder_deinit(struct provider_decoder *decoder);
+
+/* As feed and finish of the target's format. `response` comes without its body. */
+MUSTCHECK bool provider_decoder_feed(struct provider_decoder *decoder, struct text bytes);
+MUSTCHECK int provider_decoder_finish(struct provider_decoder *decoder,
+                                      const struct provider_response *response,
+                                      struct chat_reply *out,
+                                      struct provider_failure_info *out_failure);

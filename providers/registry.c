@@ -1,65 +1,38 @@
 /* Names of models to targets.
  *
- * The registry only indexes the configuration: a few dozen names, so it is walked, not hashed. The
- * table of well-known names lets an agent that was written for OpenAI's API ("gpt-4o") work as it
- * is; each name covers its dated variants ("gpt-4o-2024-08-06"). Add a well-known model there, a
- * wire format to `formats`, a server with other habits to has_new_max_tokens.
- */
+ * The registry only indexes the configuration: a few dozen names, so it is walked, not hashed.
+ * What is known of models by name is in models.c, wire formats are in formats/formats.c, and
+ * servers with habits of their own in `servers` below. / */
 
 #include "providers/registry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "providers/formats/formats.h"
+#include "providers/models.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/config/config.h"
 
 #define NAME_SHOWN_MAX 60 /* bytes of a name in an error */
 
-static const struct provider *const formats[] = {&provider_openai_chat};
-
-static const struct {
-    const char *name;
-    const char *provider;
-    int64_t context_tokens;
-} well_known[] = {
-    {"gpt-5", "openai", 400000},
-    {"gpt-4.1", "openai", 1047576},
-    {"gpt-4.5-preview", "openai", 128000},
-    {"gpt-4o", "openai", 128000},
-    {"chatgpt-4o", "openai", 128000},
-    {"gpt-4-turbo", "openai", 128000},
-    {"gpt-4-1106-preview", "openai", 128000},
-    {"gpt-4-0125-preview", "openai", 128000},
-    {"gpt-4-32k", "openai", 32768},
-    {"gpt-4", "openai", 8192},
-    {"gpt-3.5-turbo", "openai", 16385},
-    {"o1-mini", "openai", 128000},
-    {"o1", "openai", 200000},
-    {"o3", "openai", 200000},
-    {"o4-mini", "openai", 200000},
-    {"deepseek-chat", "deepseek", 128000},
-    {"deepseek-reasoner", "deepseek", 128000},
-    {"llama-3.3-70b-versatile", "groq", 131072},
-    {"llama-3.1-8b-instant", "groq", 131072},
-    {"llama3-70b-8192", "groq", 8192},
-    {"llama3-8b-8192", "groq", 8192},
-    {"gemma2-9b-it", "groq", 8192},
+/* Servers whose habits are known, by host. OpenAI's newer models refuse max_tokens, and smaller
+ * servers do not know max_completion_tokens. */
+static const struct server {
+    const char *host;
+    const char *key_variable; /* it serves nobody without a key */
+    bool max_tokens_is_new;
+} servers[] = {
+    {"api.openai.com", "OPENAI_API_KEY", true},
+    {"api.groq.com", "GROQ_API_KEY", true},
+    {"api.deepseek.com", "DEEPSEEK_API_KEY", false},
 };
 
 struct provider_registry {
     const struct config *config;
     const struct provider **formats; /* of each provider of the configuration */
 };
-
-static const struct provider *find_format(const char *kind)
-{
-    for (size_t i = 0; i < ARRAY_LENGTH(formats); i++)
-        if (strcmp(formats[i]->kind, kind) == 0)
-            return formats[i];
-    return NULL;
-}
 
 /* Index of the provider of that name, or -1. */
 static int find_provider(const struct config *config, struct text name)
@@ -81,11 +54,11 @@ int provider_registry_new(const struct config *config, struct provider_registry 
     for (unsigned i = 0; i < config->providers_count; i++) {
         const struct config_provider *provider = &config->providers[i];
 
-        registry->formats[i] = find_format(provider->kind ? provider->kind : "openai_chat");
+        registry->formats[i] = format_find(provider->kind ? provider->kind : "openai_chat");
         if (!registry->formats[i])
             return error_set(err, E_INVALID,
                              "provider '%.60s' has kind '%.60s', which is not known; known is: %s",
-                             provider->name, provider->kind, provider_openai_chat.kind);
+                             provider->name, provider->kind, format_kinds());
     }
     for (unsigned i = 0; i < config->models_count; i++) {
         const struct config_model *model = &config->models[i];
@@ -98,6 +71,10 @@ int provider_registry_new(const struct config *config, struct provider_registry 
             return error_set(err, E_INVALID, "the provider's name for model '%.60s' is too long",
                              model->name);
     }
+    if (config->default_provider && config->default_provider[0] &&
+        find_provider(config, text_of(config->default_provider)) < 0)
+        return error_set(err, E_INVALID, "default_provider '%.60s' is no configured provider",
+                         config->default_provider);
     *out = registry;
     registry = NULL;
     return 0;
@@ -132,20 +109,53 @@ static struct text url_host(const char *url)
     return host;
 }
 
-/* OpenAI's newer models refuse max_tokens, and smaller servers do not know max_completion_tokens. A
- * provider named openai is taken for OpenAI behind a gateway wherever it lives. */
-static bool has_new_max_tokens(const struct config_provider *provider)
+static const struct server *find_server(struct text host)
 {
-    struct text host = url_host(provider->base_url);
+    for (size_t i = 0; i < ARRAY_LENGTH(servers); i++)
+        if (text_is_nocase(host, servers[i].host))
+            return &servers[i];
+    return NULL;
+}
 
-    return strcmp(provider->name, "openai") == 0 || text_is_nocase(host, "api.openai.com") ||
-           text_is_nocase(host, "api.groq.com") || text_ends(host, ".openai.azure.com");
+/* A provider named openai is taken for OpenAI behind a gateway wherever it lives. */
+static bool has_new_max_tokens(const struct config_provider *provider, struct text host)
+{
+    const struct server *server = find_server(host);
+
+    return strcmp(provider->name, "openai") == 0 || (server && server->max_tokens_is_new) ||
+           text_ends(host, ".openai.azure.com");
+}
+
+static bool has_key(const struct config_provider *provider)
+{
+    if (provider->api_key && provider->api_key[0])
+        return true;
+    for (size_t i = 0; i < provider->headers_count; i++) {
+        struct text name;
+        struct text value;
+
+        if (text_cut(text_of(provider->headers[i]), ':', &name, &value) &&
+            (text_is_nocase(text_trim(name), "authorization") ||
+             text_is_nocase(text_trim(name), "api-key")))
+            return true;
+    }
+    return false;
+}
+
+/* The variable of a key that the provider needs and has not; NULL: none is missed. */
+static const char *missed_key(const struct config_provider *provider, struct text host)
+{
+    const struct server *server = find_server(host);
+
+    return server && !has_key(provider) ? server->key_variable : NULL;
 }
 
 static void fill(const struct provider_registry *registry, int index, struct text model,
                  struct provider_target *out)
 {
     const struct config_provider *provider = &registry->config->providers[index];
+    const struct model_info *known = model_find(model);
+    struct text host = url_host(provider->base_url);
 
     *out = (struct provider_target){
         .provider = registry->formats[index],
@@ -157,35 +167,13 @@ static void fill(const struct provider_registry *registry, int index, struct tex
         .connect_timeout_ms = provider->connect_timeout_ms,
         .first_byte_timeout_ms = provider->first_byte_timeout_ms,
         .total_timeout_ms = provider->total_timeout_ms,
-        .max_tokens_is_new = has_new_max_tokens(provider),
+        .key_variable = missed_key(provider, host),
+        .context_tokens = known ? known->context_tokens : 0,
+        .output_tokens_max = known ? known->output_tokens_max : 0,
+        .max_tokens_is_new = has_new_max_tokens(provider, host),
     };
     memcpy(out->model, model.ptr, model.len);
     out->model[model.len] = '\0';
-}
-
-/* The entry for the name itself, or for the name before a "-suffix"; the longest wins. -1: none. */
-static int find_well_known(struct text model)
-{
-    size_t longest = 0;
-    int found = -1;
-
-    for (size_t i = 0; i < ARRAY_LENGTH(well_known); i++) {
-        size_t len = strlen(well_known[i].name);
-
-        if (len <= longest || !text_starts(model, well_known[i].name) ||
-            (model.len > len && model.ptr[len] != '-'))
-            continue;
-        longest = len;
-        found = (int)i;
-    }
-    return found;
-}
-
-static int64_t context_of(struct text model)
-{
-    int known = find_well_known(model);
-
-    return known >= 0 ? well_known[known].context_tokens : 0;
 }
 
 static bool is_sane(struct text model)
@@ -225,13 +213,28 @@ static int not_found(const struct provider_registry *registry, struct text model
                      shown, model.ptr, example, shown > 24 ? 24 : shown, model.ptr, names);
 }
 
+static bool has_default(const struct config *config)
+{
+    return config->default_provider && config->default_provider[0];
+}
+
+/* The provider of a bare name: of a known model its own, else the default one. -1: none. */
+static int find_bare(const struct config *config, struct text model)
+{
+    const struct model_info *known = model_find(model);
+    int index = known ? find_provider(config, text_of(known->provider)) : -1;
+
+    if (index < 0 && has_default(config) && !memchr(model.ptr, '/', model.len))
+        index = find_provider(config, text_of(config->default_provider));
+    return index;
+}
+
 int provider_registry_resolve(const struct provider_registry *registry, struct text model,
                               struct provider_target *out, struct error *err)
 {
     const struct config *config = registry->config;
     struct text provider;
     struct text rest;
-    int known;
     int index;
 
     if (!is_sane(model))
@@ -247,23 +250,20 @@ int provider_registry_resolve(const struct provider_registry *registry, struct t
         index = find_provider(config, text_of(found->provider));
         ASSERT(index >= 0);
         fill(registry, index, text_of(found->model), out);
-        out->context_tokens =
-            found->context_tokens ? found->context_tokens : context_of(text_of(found->model));
+        if (found->context_tokens)
+            out->context_tokens = found->context_tokens;
         return 0;
     }
     if (text_cut(model, '/', &provider, &rest) && rest.len) {
         index = find_provider(config, provider);
         if (index >= 0) {
             fill(registry, index, rest, out);
-            out->context_tokens = context_of(rest);
             return 0;
         }
     }
-    known = find_well_known(model);
-    index = known >= 0 ? find_provider(config, text_of(well_known[known].provider)) : -1;
+    index = find_bare(config, model);
     if (index < 0)
         return not_found(registry, model, err);
     fill(registry, index, model, out);
-    out->context_tokens = well_known[known].context_tokens;
     return 0;
 }

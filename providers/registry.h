@@ -4,7 +4,8 @@
  * In this order:
  *   1. a name of the configuration's models          "fast" -> groq, "llama-3.1-8b-instant"
  *   2. "provider/model", provider of the configuration  "groq/openai/gpt-oss-120b"
- *   3. a well-known name, or one of its dated variants   "gpt-4o-2024-08-06" -> openai
+ *   3. a name of models.h, or one of its dated variants   "gpt-4o-2024-08-06" -> openai
+ *   4. any other bare name, where the configuration has a default provider
  */
 
 #include "providers/provider.h"
@@ -16,7 +17,7 @@ struct error;
 struct provider_registry;
 
 /* The configuration must outlive the registry. Returns 0 with *out, or -E_INVALID when a provider's
- * kind is not known, or a model names a provider that is not there. */
+ * kind is not known, or a model or the default names a provider that is not there. */
 MUSTCHECK int provider_registry_new(const struct config *config, struct provider_registry **out,
                                     struct error *err);
 void provider_registry_free(struct provider_registry *registry); /* accepts NULL */

@@ -2,9 +2,9 @@
  *
  * One format for OpenAI, Groq, DeepSeek, vLLM, llama.cpp, LM Studio and many others. The body is
  * written straight into a text that was sized beforehand, since 10,000 of them are in flight in one
- * process: no JSON tree is built, but for two rare cases (user content that comes as parts, and
- * state of a reasoning model). Nothing is sent that the request did not set: reasoning models
- * reject even a temperature of 1, and small servers reject what they do not know.
+ * process: no JSON tree is built, but for the state of a reasoning model. Nothing is sent that the
+ * request did not set, but for "stream": reasoning models reject even a temperature of 1, and small
+ * servers reject what they do not know.
  *
  * Reasoning state: DeepSeek wants `reasoning_content` back within the present turn's tool calls and
  * rejects it elsewhere, so it is replayed for messages with tool calls after the last user message.
@@ -13,187 +13,110 @@
 #include "providers/formats/openai_chat.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
+#include "providers/formats/formats.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
+#include "shared/json/json_write.h"
 
-#define IMAGE_DEPTH 8
+#define PAST_TOOLS_MAX 128
+#define ANY_OBJECT     "{\"type\":\"object\"}"
 
-static void add_member(struct buf *body, const char *name, struct text json)
+static struct text text_or_empty(struct text text)
 {
-    buf_printf(body, ",\"%s\":", name);
-    buf_add_text(body, json);
+    return text.ptr ? text : TEXT("");
 }
 
-/* The shortest of two forms that reads back as the same number. */
-static void add_double(struct buf *body, const char *name, double value)
+static void write_part(struct json_write *write, const struct chat_part *part)
 {
-    char text[32];
-    double back;
-
-    snprintf(text, sizeof(text), "%.15g", value);
-    back = strtod(text, NULL);
-    if (back < value || back > value)
-        snprintf(text, sizeof(text), "%.17g", value);
-    add_member(body, name, text_of(text));
-}
-
-/* Text of a text part, which is a string or an object with "value". TEXT_NONE: it has neither. */
-static struct text part_text(struct json_object *part)
-{
-    struct json_object *text = json_get(part, "text");
-
-    return json_object_is_type(text, json_type_object) ? json_get_text(text, "value")
-                                                       : json_string(text);
-}
-
-static int check_parts(struct json_object *parts, bool *out_images, struct error *err)
-{
-    bool images = false;
-
-    if (!json_object_is_type(parts, json_type_array))
-        return error_set(err, E_INVALID, "the content parts of a message are not a JSON array");
-    for (size_t i = 0; i < json_object_array_length(parts); i++) {
-        struct json_object *part = json_object_array_get_idx(parts, i);
-        struct text type = json_get_text(part, "type");
-
-        if (text_is(type, "image_url") && json_get(part, "image_url"))
-            images = true;
-        else if (!text_is(type, "text") || !part_text(part).ptr)
-            return error_set(err, E_INVALID,
-                             "content part %zu is of type '%.40s'; this provider takes text and "
-                             "image_url parts",
-                             i, type.ptr ? type.ptr : "");
+    json_write_open_object(write, NULL);
+    switch (part->kind) {
+    case CHAT_PART_TEXT:
+        json_write_string(write, "type", "text");
+        json_write_text(write, "text", part->text);
+        break;
+    case CHAT_PART_IMAGE_URL:
+        json_write_string(write, "type", "image_url");
+        json_write_open_object(write, "image_url");
+        json_write_text(write, "url", part->url);
+        if (part->detail.len)
+            json_write_text(write, "detail", part->detail);
+        json_write_close(write);
+        break;
     }
-    *out_images = images;
-    return 0;
+    json_write_close(write);
 }
 
-/* Text parts next to each other become one text, with a line break between them. */
-static void add_parts(struct buf *body, struct json_object *parts, bool images)
+/* One text alone is sent as a string, which servers without images understand, too. */
+static void write_user(struct json_write *write, const struct chat_message *message)
 {
-    CLEANUP(buf_deinit) struct buf text = {0};
-    size_t count = json_object_array_length(parts);
-    bool any = false;
+    bool is_text = message->parts_count == 1 && message->parts[0].kind == CHAT_PART_TEXT;
 
-    buf_init(&text, body->limit);
-    if (images)
-        buf_add_char(body, '[');
-    for (size_t i = 0; i <= count; i++) {
-        struct json_object *part = i < count ? json_object_array_get_idx(parts, i) : NULL;
-        bool is_image = part && text_is(json_get_text(part, "type"), "image_url");
-
-        if (part && !is_image) {
-            if (text.len)
-                buf_add_char(&text, '\n');
-            buf_add_text(&text, part_text(part));
-            continue;
-        }
-        if (images && text.len) {
-            buf_add_string(body,
-                           any ? ",{\"type\":\"text\",\"text\":" : "{\"type\":\"text\",\"text\":");
-            buf_add_json(body, buf_text(&text));
-            buf_add_char(body, '}');
-            buf_reset(&text);
-            any = true;
-        }
-        if (is_image) {
-            if (any)
-                buf_add_char(body, ',');
-            buf_add_string(body, "{\"type\":\"image_url\",\"image_url\":");
-            json_encode(body, json_get(part, "image_url"));
-            buf_add_char(body, '}');
-            any = true;
-        }
+    json_write_string(write, "role", "user");
+    if (message->parts_count == 0 || is_text) {
+        json_write_text(write, "content",
+                        is_text ? message->parts[0].text : text_or_empty(message->text));
+        return;
     }
-    if (images)
-        buf_add_char(body, ']');
-    else
-        buf_add_json(body, buf_text(&text));
-    body->failed |= text.failed;
-}
-
-static int add_user(struct buf *body, const struct chat_message *message, struct error *err)
-{
-    CLEANUP(json_freep) struct json_object *parts = NULL;
-    bool images = false;
-    int r;
-
-    buf_add_string(body, "{\"role\":\"user\",\"content\":");
-    if (!message->content_parts.len) {
-        buf_add_json(body, message->text);
-    } else {
-        r = json_decode(message->content_parts, IMAGE_DEPTH, &parts, err);
-        if (r < 0)
-            return error_wrap(err, "content parts of a user message");
-        r = check_parts(parts, &images, err);
-        if (r < 0)
-            return r;
-        add_parts(body, parts, images);
-    }
-    buf_add_char(body, '}');
-    return 0;
+    json_write_open_array(write, "content");
+    for (size_t i = 0; i < message->parts_count; i++)
+        write_part(write, &message->parts[i]);
+    json_write_close(write);
 }
 
 /* State that is broken or another model's is left out: the reply is then merely less good. */
-static void add_state(struct buf *body, const struct provider_target *target, struct text state)
+static void write_state(struct json_write *write, const struct provider_target *target,
+                        struct text state)
 {
     CLEANUP(json_freep) struct json_object *object = NULL;
-    struct text reasoning;
 
     if (!state.len || json_decode(state, JSON_DEPTH_DEFAULT, &object, NULL) < 0)
         return;
     if (!text_is(json_get_text(object, "provider"), target->provider_name) ||
         !text_is(json_get_text(object, "model"), target->model))
         return;
-    reasoning = json_string(json_path(object, "message", OPENAI_CHAT_STATE_FIELD, NULL));
-    if (!reasoning.ptr)
-        return;
-    buf_add_string(body, ",\"" OPENAI_CHAT_STATE_FIELD "\":");
-    buf_add_json(body, reasoning);
+    json_write_text_if(write, OPENAI_CHAT_STATE_FIELD,
+                       json_string(json_path(object, "message", OPENAI_CHAT_STATE_FIELD, NULL)));
 }
 
-static void add_tool_calls(struct buf *body, const struct chat_message *message)
+static void write_tool_calls(struct json_write *write, const struct chat_message *message)
 {
-    buf_add_string(body, ",\"tool_calls\":[");
+    json_write_open_array(write, "tool_calls");
     for (size_t i = 0; i < message->tool_calls_count; i++) {
         const struct chat_tool_call *call = &message->tool_calls[i];
 
-        buf_add_string(body, i ? ",{\"id\":" : "{\"id\":");
-        buf_add_json(body, call->id);
-        buf_add_string(body, ",\"type\":\"function\",\"function\":{\"name\":");
-        buf_add_json(body, call->name);
-        buf_add_string(body, ",\"arguments\":");
-        buf_add_json(body, call->arguments.len ? call->arguments : TEXT("{}"));
-        buf_add_string(body, "}}");
+        json_write_open_object(write, NULL);
+        json_write_text(write, "id", call->id);
+        json_write_string(write, "type", "function");
+        json_write_open_object(write, "function");
+        json_write_text(write, "name", call->name);
+        json_write_text(write, "arguments", call->arguments.len ? call->arguments : TEXT("{}"));
+        json_write_close(write);
+        json_write_close(write);
     }
-    buf_add_char(body, ']');
+    json_write_close(write);
 }
 
-static void add_assistant(struct buf *body, const struct provider_target *target,
-                          const struct chat_message *message, bool with_state)
+static void write_assistant(struct json_write *write, const struct provider_target *target,
+                            const struct chat_message *message, bool with_state)
 {
-    buf_add_string(body, "{\"role\":\"assistant\",\"content\":");
+    json_write_string(write, "role", "assistant");
     if (message->text.len || !message->tool_calls_count)
-        buf_add_json(body, message->text);
+        json_write_text(write, "content", text_or_empty(message->text));
     else
-        buf_add_string(body, "null");
-    if (message->tool_calls_count)
-        add_tool_calls(body, message);
-    if (with_state && message->tool_calls_count)
-        add_state(body, target, message->opaque_state);
-    buf_add_char(body, '}');
+        json_write_null(write, "content");
+    if (!message->tool_calls_count)
+        return;
+    write_tool_calls(write, message);
+    if (with_state)
+        write_state(write, target, message->opaque_state);
 }
 
-static void add_tool_result(struct buf *body, const struct chat_message *message)
+static void write_tool_result(struct json_write *write, const struct chat_message *message)
 {
-    buf_add_string(body, "{\"role\":\"tool\",\"tool_call_id\":");
-    buf_add_json(body, message->tool_call_id);
-    buf_add_string(body, ",\"content\":");
-    buf_add_json(body, message->text);
-    buf_add_char(body, '}');
+    json_write_string(write, "role", "tool");
+    json_write_text(write, "tool_call_id", message->tool_call_id);
+    json_write_text(write, "content", text_or_empty(message->text));
 }
 
 /* Index after the last user message. */
@@ -206,115 +129,214 @@ static size_t present_turn(const struct chat_request *request)
     return i;
 }
 
-static int add_messages(struct buf *body, const struct provider_target *target,
-                        const struct chat_request *request, struct error *err)
+static void write_messages(struct json_write *write, const struct provider_target *target,
+                           const struct chat_request *request)
 {
     size_t turn = present_turn(request);
-    bool first = true;
 
-    buf_add_string(body, ",\"messages\":[");
+    json_write_open_array(write, "messages");
     if (request->instructions.len) {
-        buf_add_string(body, "{\"role\":\"system\",\"content\":");
-        buf_add_json(body, request->instructions);
-        buf_add_char(body, '}');
-        first = false;
+        json_write_open_object(write, NULL);
+        json_write_string(write, "role", "system");
+        json_write_text(write, "content", request->instructions);
+        json_write_close(write);
     }
     for (size_t i = 0; i < request->messages_count; i++) {
         const struct chat_message *message = &request->messages[i];
-        int r = 0;
 
-        if (!first)
-            buf_add_char(body, ',');
-        first = false;
+        json_write_open_object(write, NULL);
         switch (message->role) {
         case CHAT_USER:
-            r = add_user(body, message, err);
+            write_user(write, message);
             break;
         case CHAT_ASSISTANT:
-            add_assistant(body, target, message, i >= turn);
+            write_assistant(write, target, message, i >= turn);
             break;
         case CHAT_TOOL:
-            add_tool_result(body, message);
+            write_tool_result(write, message);
             break;
         }
-        if (r < 0)
-            return error_wrap(err, "message %zu", i);
+        json_write_close(write);
     }
-    buf_add_char(body, ']');
-    return 0;
+    json_write_close(write);
 }
 
-static void add_switch(struct buf *body, const char *name, enum chat_switch value)
+static void write_switch(struct json_write *write, const char *name, enum chat_switch value)
 {
     if (value != CHAT_SWITCH_UNSET)
-        buf_printf(body, ",\"%s\":%s", name, value == CHAT_SWITCH_ON ? "true" : "false");
+        json_write_bool(write, name, value == CHAT_SWITCH_ON);
 }
 
-static void add_tools(struct buf *body, const struct chat_request *request)
+static void write_tool(struct json_write *write, const struct chat_tool *tool)
 {
-    if (!request->tools_count)
-        return;
-    buf_add_string(body, ",\"tools\":[");
-    for (size_t i = 0; i < request->tools_count; i++) {
-        const struct chat_tool *tool = &request->tools[i];
-
-        buf_add_string(body, i ? ",{\"type\":\"function\",\"function\":{\"name\":"
-                               : "{\"type\":\"function\",\"function\":{\"name\":");
-        buf_add_json(body, tool->name);
-        if (tool->description.len) {
-            buf_add_string(body, ",\"description\":");
-            buf_add_json(body, tool->description);
-        }
-        if (tool->parameters.len)
-            add_member(body, "parameters", tool->parameters);
-        add_switch(body, "strict", tool->strict);
-        buf_add_string(body, "}}");
-    }
-    buf_add_char(body, ']');
-    if (request->tool_choice.len)
-        add_member(body, "tool_choice", request->tool_choice);
-    add_switch(body, "parallel_tool_calls", request->parallel_tool_calls);
+    json_write_open_object(write, NULL);
+    json_write_string(write, "type", "function");
+    json_write_open_object(write, "function");
+    json_write_text(write, "name", tool->name);
+    if (tool->description.len)
+        json_write_text(write, "description", tool->description);
+    if (tool->parameters.len)
+        json_write_raw(write, "parameters", tool->parameters);
+    write_switch(write, "strict", tool->strict);
+    json_write_close(write);
+    json_write_close(write);
 }
 
-static int add_settings(struct buf *body, const struct provider_target *target,
-                        const struct chat_request *request, struct error *err)
+static void write_tool_choice(struct json_write *write, const struct chat_tool_choice *choice)
+{
+    switch (choice->kind) {
+    case CHAT_TOOL_CHOICE_UNSET:
+        break;
+    case CHAT_TOOL_CHOICE_AUTO:
+        json_write_string(write, "tool_choice", "auto");
+        break;
+    case CHAT_TOOL_CHOICE_NONE:
+        json_write_string(write, "tool_choice", "none");
+        break;
+    case CHAT_TOOL_CHOICE_REQUIRED:
+        json_write_string(write, "tool_choice", "required");
+        break;
+    case CHAT_TOOL_CHOICE_FUNCTION:
+        json_write_open_object(write, "tool_choice");
+        json_write_string(write, "type", "function");
+        json_write_open_object(write, "function");
+        json_write_text(write, "name", choice->name);
+        json_write_close(write);
+        json_write_close(write);
+        break;
+    }
+}
+
+/* Whether a call of that name stands before call `n` of message `m`. */
+static bool was_called_before(const struct chat_request *request, size_t m, size_t n)
+{
+    struct text name = request->messages[m].tool_calls[n].name;
+
+    for (size_t i = 0; i <= m; i++) {
+        const struct chat_message *message = &request->messages[i];
+        size_t count = i < m ? message->tool_calls_count : n;
+
+        for (size_t k = 0; k < count; k++)
+            if (text_equal(message->tool_calls[k].name, name))
+                return true;
+    }
+    return false;
+}
+
+/* A run without tools on a thread whose earlier runs called some: servers want to know what was
+ * called. It is named, and may not be called again. */
+static void write_tools_of_the_past(struct json_write *write, const struct chat_request *request)
+{
+    size_t named = 0;
+
+    for (size_t m = 0; m < request->messages_count; m++)
+        for (size_t n = 0; n < request->messages[m].tool_calls_count && named < PAST_TOOLS_MAX;
+             n++) {
+            struct chat_tool tool = {.name = request->messages[m].tool_calls[n].name,
+                                     .parameters = TEXT(ANY_OBJECT)};
+
+            if (was_called_before(request, m, n))
+                continue;
+            if (named++ == 0)
+                json_write_open_array(write, "tools");
+            write_tool(write, &tool);
+        }
+    if (named == 0)
+        return;
+    json_write_close(write);
+    json_write_string(write, "tool_choice", "none");
+}
+
+static void write_tools(struct json_write *write, const struct chat_request *request)
+{
+    if (!request->tools_count) {
+        write_tools_of_the_past(write, request);
+        return;
+    }
+    json_write_open_array(write, "tools");
+    for (size_t i = 0; i < request->tools_count; i++)
+        write_tool(write, &request->tools[i]);
+    json_write_close(write);
+    write_tool_choice(write, &request->tool_choice);
+    write_switch(write, "parallel_tool_calls", request->parallel_tool_calls);
+}
+
+static void write_response_format(struct json_write *write, const struct chat_format *format)
+{
+    if (format->kind == CHAT_FORMAT_UNSET)
+        return;
+    json_write_open_object(write, "response_format");
+    switch (format->kind) {
+    case CHAT_FORMAT_UNSET:
+        break;
+    case CHAT_FORMAT_TEXT:
+        json_write_string(write, "type", "text");
+        break;
+    case CHAT_FORMAT_JSON_OBJECT:
+        json_write_string(write, "type", "json_object");
+        break;
+    case CHAT_FORMAT_JSON_SCHEMA:
+        json_write_string(write, "type", "json_schema");
+        json_write_open_object(write, "json_schema");
+        json_write_text(write, "name", format->name);
+        json_write_text_if(write, "description", format->description);
+        if (format->schema.len)
+            json_write_raw(write, "schema", format->schema);
+        write_switch(write, "strict", format->strict);
+        json_write_close(write);
+        break;
+    }
+    json_write_close(write);
+}
+
+/* More than a model can give is refused by some servers. */
+static int64_t output_tokens(const struct provider_target *target,
+                             const struct chat_request *request)
+{
+    int64_t most = target->output_tokens_max;
+
+    return most > 0 && request->max_completion_tokens > most ? most
+                                                             : request->max_completion_tokens;
+}
+
+static int write_settings(struct json_write *write, const struct provider_target *target,
+                          const struct chat_request *request, struct error *err)
 {
     if ((request->has_temperature && !isfinite(request->temperature)) ||
         (request->has_top_p && !isfinite(request->top_p)))
         return error_set(err, E_INVALID, "temperature and top_p must be finite numbers");
     if (request->has_temperature)
-        add_double(body, "temperature", request->temperature);
+        json_write_double(write, "temperature", request->temperature);
     if (request->has_top_p)
-        add_double(body, "top_p", request->top_p);
+        json_write_double(write, "top_p", request->top_p);
     if (request->max_completion_tokens > 0)
-        buf_printf(body, ",\"%s\":%lld",
-                   target->max_tokens_is_new ? "max_completion_tokens" : "max_tokens",
-                   (long long)request->max_completion_tokens);
-    if (request->response_format.len && !text_is(request->response_format, "\"auto\""))
-        add_member(body, "response_format", request->response_format);
-    if (request->reasoning_effort.len) {
-        buf_add_string(body, ",\"reasoning_effort\":");
-        buf_add_json(body, request->reasoning_effort);
-    }
-    if (request->user.len) {
-        buf_add_string(body, ",\"user\":");
-        buf_add_json(body, request->user);
-    }
+        json_write_int(write, target->max_tokens_is_new ? "max_completion_tokens" : "max_tokens",
+                       output_tokens(target, request));
+    write_response_format(write, &request->response_format);
+    if (request->reasoning_effort.len)
+        json_write_text(write, "reasoning_effort", request->reasoning_effort);
+    json_write_bool(write, "stream", false); /* some servers stream unless told not to */
     return 0;
+}
+
+static size_t message_bytes(const struct chat_message *message)
+{
+    size_t bytes = 96 + message->text.len + message->opaque_state.len;
+
+    for (size_t i = 0; i < message->parts_count; i++)
+        bytes += 64 + message->parts[i].text.len + message->parts[i].url.len;
+    for (size_t i = 0; i < message->tool_calls_count; i++)
+        bytes += 128 + message->tool_calls[i].arguments.len;
+    return bytes;
 }
 
 /* About what the body will take, so that it is allocated once: texts grow a little by escapes. */
 static size_t estimate(const struct chat_request *request)
 {
-    size_t bytes = 512 + request->instructions.len + request->response_format.len;
+    size_t bytes = 512 + request->instructions.len + request->response_format.schema.len;
 
-    for (size_t i = 0; i < request->messages_count; i++) {
-        const struct chat_message *message = &request->messages[i];
-
-        bytes += 96 + message->text.len + message->content_parts.len + message->opaque_state.len;
-        for (size_t n = 0; n < message->tool_calls_count; n++)
-            bytes += 128 + message->tool_calls[n].arguments.len;
-    }
+    for (size_t i = 0; i < request->messages_count; i++)
+        bytes += message_bytes(&request->messages[i]);
     for (size_t i = 0; i < request->tools_count; i++)
         bytes += 128 + request->tools[i].description.len + request->tools[i].parameters.len;
     return bytes + bytes / 16;
@@ -356,6 +378,7 @@ int openai_chat_encode(const struct provider_target *target, const struct chat_r
     struct text base = text_of(target->base_url);
     struct buf *body = &wire->body;
     size_t size = estimate(request);
+    struct json_write write;
     int r;
 
     while (text_ends(base, "/"))
@@ -369,16 +392,15 @@ int openai_chat_encode(const struct provider_target *target, const struct chat_r
         return r;
 
     (void)buf_reserve(body, size < body->limit ? size : body->limit);
-    buf_add_string(body, "{\"model\":");
-    buf_add_json(body, text_of(target->model));
-    r = add_messages(body, target, request, err);
+    json_write_init(&write, body);
+    json_write_open_object(&write, NULL);
+    json_write_string(&write, "model", target->model);
+    write_messages(&write, target, request);
+    write_tools(&write, request);
+    r = write_settings(&write, target, request, err);
     if (r < 0)
         return r;
-    add_tools(body, request);
-    r = add_settings(body, target, request, err);
-    if (r < 0)
-        return r;
-    buf_add_char(body, '}');
+    json_write_close(&write);
     r = buf_check(body, err);
     return r < 0 ? error_wrap(err, "request to %s", target->provider_name) : 0;
 }
@@ -386,5 +408,5 @@ int openai_chat_encode(const struct provider_target *target, const struct chat_r
 const struct provider provider_openai_chat = {
     .kind = "openai_chat",
     .encode = openai_chat_encode,
-    .decode = openai_chat_decode,
+    .finish = openai_chat_finish,
 };

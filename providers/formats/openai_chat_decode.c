@@ -1,23 +1,20 @@
 /* Chat Completions, from the wire to a reply.
  *
- * Lenient in what servers are known to leave out or spell differently (ids of tool calls, usage,
- * the finish reason, arguments as an object, content as parts, blank lines before the document),
- * strict in what can't be guessed: no choice or no message is a malformed reply. An error object is
- * a failure whatever the status says. What the model wrote as arguments is passed on as text,
- * unchecked.
- *
- * Ids that are missing, or given twice, are replaced by ones made from a digest of the body:
- * decoding the same reply again gives the same ids.
- */
+ * Lenient in all that servers leave out, spell differently or write badly (ids of tool calls,
+ * usage, the finish reason, arguments as an object, content as parts, blank lines or a byte
+ * order mark before the document, text that is no UTF-8), strict in what can't be guessed: no
+ * choice with a message is a malformed reply. An error object is a failure whatever the status
+ * says. What comes out still has to be put into form (reply_form.h), which provider_call does:
+ * here nothing is judged that another format would have to judge as well. / */
 
 #include "providers/failure.h"
 #include "providers/formats/openai_chat.h"
 #include "providers/headers.h"
-#include "shared/base/digest.h"
+#include "providers/reply_form.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
-
-#define TOOL_CALLS_MAX 128
+#include "shared/json/json_raw.h"
+#include "shared/json/json_write.h"
 
 struct decoding {
     const struct provider_target *target;
@@ -26,229 +23,281 @@ struct decoding {
     bool out_of_memory;
 };
 
-static struct text keep(struct decoding *d, struct text text)
+static struct text keep(struct decoding *d, const struct buf *buf)
 {
-    char *copy;
+    char *copy = buf->failed ? NULL : arena_copy(d->reply.arena, buf_text(buf));
 
-    if (!text.ptr)
-        return TEXT_NONE;
-    copy = arena_copy(d->reply.arena, text);
     if (!copy) {
         d->out_of_memory = true;
         return TEXT_NONE;
     }
-    return (struct text){copy, text.len};
+    return (struct text){copy, buf->len};
 }
 
-/* A string, or an array of text parts; TEXT_NONE when there is no text in it. */
-static struct text read_content(struct decoding *d, struct json_object *content)
+/* What a value says: a string's text, and of anything else its JSON. TEXT_NONE of none. */
+static struct text read_text(struct decoding *d, struct text value)
+{
+    CLEANUP(buf_deinit) struct buf buf = {0};
+
+    if (json_raw_type(value) == JSON_RAW_NONE || json_raw_type(value) == JSON_RAW_NULL)
+        return TEXT_NONE;
+    buf_init(&buf, value.len * 3 + 64);
+    if (!json_raw_add_string(value, &buf))
+        json_raw_write(value, &buf);
+    return keep(d, &buf);
+}
+
+/* The text of a part of content, which is a string or has one at "text", or at "text.value". */
+static struct text part_text(struct text part)
+{
+    struct text text = json_raw_get(part, "text");
+
+    if (json_raw_type(part) == JSON_RAW_STRING)
+        return part;
+    return json_raw_type(text) == JSON_RAW_OBJECT ? json_raw_get(text, "value") : text;
+}
+
+static struct text join_parts(struct decoding *d, struct text parts)
 {
     CLEANUP(buf_deinit) struct buf joined = {0};
-    struct text text = json_string(content);
+    struct json_raw_walk walk;
+    struct text part;
 
-    if (text.len)
-        return keep(d, text);
-    if (!json_object_is_type(content, json_type_array))
-        return TEXT_NONE;
-    buf_init(&joined, 0);
-    for (size_t i = 0; i < json_object_array_length(content); i++) {
-        struct json_object *part = json_object_array_get_idx(content, i);
+    buf_init(&joined, parts.len * 3 + 64);
+    json_raw_begin(parts, &walk);
+    while (json_raw_next(&walk, &part))
+        (void)json_raw_add_string(part_text(part), &joined);
+    return joined.len > 0 || joined.failed ? keep(d, &joined) : TEXT_NONE;
+}
 
-        if (text_is(json_get_text(part, "type"), "text"))
-            buf_add_text(&joined, json_get_text(part, "text"));
+/* A string, an array of parts, one part; a number or a word is taken by its letters. */
+static struct text read_content(struct decoding *d, struct text content)
+{
+    struct text text = part_text(content);
+
+    switch (json_raw_type(content)) {
+    case JSON_RAW_ARRAY:
+        return join_parts(d, content);
+    case JSON_RAW_OBJECT:
+        return read_text(d, json_raw_type(text) == JSON_RAW_STRING ? text : content);
+    case JSON_RAW_NONE:
+    case JSON_RAW_NULL:
+    case JSON_RAW_BOOL:
+    case JSON_RAW_NUMBER:
+    case JSON_RAW_STRING:
+        break;
     }
-    d->out_of_memory |= joined.failed;
-    return joined.len ? keep(d, buf_text(&joined)) : TEXT_NONE;
+    return read_text(d, content);
 }
 
-static bool id_is_taken(const struct chat_reply *reply, struct text id)
+/* The object that holds name and arguments: "function", the "custom" of custom tools, or the call
+ * itself. */
+static struct text function_of(struct text call)
 {
-    for (size_t i = 0; i < reply->tool_calls_count; i++)
-        if (text_equal(reply->tool_calls[i].id, id))
-            return true;
-    return false;
+    struct text function = json_raw_get(call, "function");
+
+    if (json_raw_type(function) != JSON_RAW_OBJECT)
+        function = json_raw_get(call, "custom");
+    return json_raw_type(function) == JSON_RAW_OBJECT ? function : call;
 }
 
-static struct text make_id(struct decoding *d)
+static void read_call(struct decoding *d, struct text call)
 {
-    char digest[SHA256_TEXT_SIZE];
-    char *id;
+    struct chat_tool_call *out = &d->reply.tool_calls[d->reply.tool_calls_count++];
+    struct text function = function_of(call);
+    struct text arguments = json_raw_get(function, "arguments");
 
-    sha256_hex(d->response->body, digest);
-    id = arena_printf(d->reply.arena, "call_%.20s%02zx", digest, d->reply.tool_calls_count);
-    d->out_of_memory |= !id;
-    return text_of(id);
+    if (!arguments.ptr)
+        arguments = json_raw_get(function, "input");
+    *out = (struct chat_tool_call){
+        .id = read_text(d, json_raw_get(call, "id")),
+        .name = read_text(d, json_raw_get(function, "name")),
+        .arguments = read_text(d, arguments),
+    };
 }
 
-static void read_tool_call(struct decoding *d, struct text id, struct json_object *function)
+static size_t count_of(struct text array)
 {
-    struct json_object *arguments = json_get(function, "arguments");
-    struct chat_tool_call *out = &d->reply.tool_calls[d->reply.tool_calls_count];
+    struct json_raw_walk walk;
+    struct text value;
+    size_t count = 0;
 
-    out->name = keep(d, json_get_text(function, "name"));
-    if (json_object_is_type(arguments, json_type_string))
-        out->arguments = keep(d, json_string(arguments));
-    else
-        out->arguments = keep(d, arguments ? json_text(arguments) : TEXT(""));
-    out->id = id.len && !id_is_taken(&d->reply, id) ? keep(d, id) : make_id(d);
-    d->reply.tool_calls_count++;
+    json_raw_begin(array, &walk);
+    while (json_raw_next(&walk, &value))
+        count++;
+    return count;
 }
 
-/* Reads "tool_calls", or the one "function_call" of older servers. False: there are too many. */
-static bool read_tool_calls(struct decoding *d, struct json_object *message)
+/* "tool_calls", a list or the one call itself, or the "function_call" of older servers. More than
+ * can be carried out are not read. */
+static void read_calls(struct decoding *d, struct text message)
 {
-    struct json_object *calls = json_get(message, "tool_calls");
-    struct json_object *old = json_get(message, "function_call");
-    size_t count =
-        json_object_is_type(calls, json_type_array) ? json_object_array_length(calls) : 0;
+    struct text calls = json_raw_get(message, "tool_calls");
+    struct text old = json_raw_get(message, "function_call");
+    bool is_list = json_raw_type(calls) == JSON_RAW_ARRAY;
+    struct json_raw_walk walk;
+    struct text call;
+    size_t count = count_of(calls);
 
-    if (count > TOOL_CALLS_MAX)
-        return false;
-    if (count == 0 && !json_object_is_type(old, json_type_object))
-        return true;
-    d->reply.tool_calls =
-        arena_calloc(d->reply.arena, count ? count : 1, sizeof(*d->reply.tool_calls));
-    if (!d->reply.tool_calls) {
-        d->out_of_memory = true;
-        return true;
+    if (count == 0) {
+        calls = json_raw_type(old) == JSON_RAW_OBJECT ? old : TEXT_NONE;
+        is_list = false;
+        count = count_of(calls);
     }
     if (count == 0)
-        read_tool_call(d, TEXT_NONE, old);
-    for (size_t i = 0; i < count; i++) {
-        struct json_object *call = json_object_array_get_idx(calls, i);
-
-        read_tool_call(d, json_get_text(call, "id"), json_get(call, "function"));
+        return;
+    count = !is_list ? 1 : count < REPLY_CALLS_MAX ? count : REPLY_CALLS_MAX;
+    d->reply.tool_calls = arena_calloc(d->reply.arena, count, sizeof(*d->reply.tool_calls));
+    if (!d->reply.tool_calls) {
+        d->out_of_memory = true;
+        return;
     }
-    return true;
+    if (!is_list) {
+        read_call(d, calls);
+        return;
+    }
+    json_raw_begin(calls, &walk);
+    while (d->reply.tool_calls_count < count && json_raw_next(&walk, &call))
+        read_call(d, call);
 }
 
-static int64_t count_at(struct json_object *object, const char *key)
+static int64_t tokens_at(struct text object, const char *name)
 {
-    int64_t value = json_get_int(object, key, 0);
+    int64_t value = 0;
 
-    return value > 0 ? value : 0;
+    return json_raw_int(json_raw_get(object, name), &value) ? value : 0;
 }
 
-static void read_usage(struct json_object *usage, struct chat_usage *out)
+static void read_usage(struct text usage, struct chat_usage *out)
 {
-    struct json_object *input = json_get(usage, "prompt_tokens_details");
-    struct json_object *output = json_get(usage, "completion_tokens_details");
+    struct text input = json_raw_get(usage, "prompt_tokens_details");
+    struct text output = json_raw_get(usage, "completion_tokens_details");
 
-    out->input_tokens = count_at(usage, "prompt_tokens");
-    out->output_tokens = count_at(usage, "completion_tokens");
-    out->cached_input_tokens = json_has(input, "cached_tokens")
-                                   ? count_at(input, "cached_tokens")
-                                   : count_at(usage, "prompt_cache_hit_tokens");
-    out->reasoning_tokens = count_at(output, "reasoning_tokens");
+    out->input_tokens = tokens_at(usage, "prompt_tokens");
+    out->output_tokens = tokens_at(usage, "completion_tokens");
+    out->cached_input_tokens = json_raw_get(input, "cached_tokens").ptr
+                                   ? tokens_at(input, "cached_tokens")
+                                   : tokens_at(usage, "prompt_cache_hit_tokens");
+    out->reasoning_tokens = tokens_at(output, "reasoning_tokens");
 }
 
 static enum chat_finish read_finish(const struct chat_reply *reply, struct text reason,
                                     bool refused)
 {
-    if (text_is(reason, "length") || text_is(reason, "max_tokens"))
+    if (json_raw_is(reason, "length") || json_raw_is(reason, "max_tokens"))
         return CHAT_FINISH_LENGTH;
-    if (text_is(reason, "content_filter"))
+    if (json_raw_is(reason, "content_filter"))
         return CHAT_FINISH_FILTER;
     if (reply->tool_calls_count)
         return CHAT_FINISH_TOOL;
     return refused ? CHAT_FINISH_REFUSAL : CHAT_FINISH_STOP;
 }
 
-static void read_state(struct decoding *d, struct json_object *message)
+static void read_state(struct decoding *d, struct text message)
 {
     CLEANUP(buf_deinit) struct buf state = {0};
-    struct text reasoning = json_get_text(message, OPENAI_CHAT_STATE_FIELD);
+    struct text reasoning = json_raw_get(message, OPENAI_CHAT_STATE_FIELD);
+    struct json_write write;
 
-    if (!reasoning.len || !d->reply.tool_calls_count)
+    if (json_raw_type(reasoning) != JSON_RAW_STRING || reasoning.len <= 2 ||
+        d->reply.tool_calls_count == 0)
         return;
+    reasoning = read_text(d, reasoning);
     buf_init(&state, 0);
-    buf_add_string(&state, "{\"provider\":");
-    buf_add_json(&state, text_of(d->target->provider_name));
-    buf_add_string(&state, ",\"model\":");
-    buf_add_json(&state, text_of(d->target->model));
-    buf_add_string(&state, ",\"message\":{\"" OPENAI_CHAT_STATE_FIELD "\":");
-    buf_add_json(&state, reasoning);
-    buf_add_string(&state, "}}");
-    d->out_of_memory |= state.failed;
-    d->reply.opaque_state = keep(d, buf_text(&state));
+    json_write_init(&write, &state);
+    json_write_open_object(&write, NULL);
+    json_write_string(&write, "provider", d->target->provider_name);
+    json_write_string(&write, "model", d->target->model);
+    json_write_open_object(&write, "message");
+    json_write_text(&write, OPENAI_CHAT_STATE_FIELD, reasoning);
+    json_write_close(&write);
+    json_write_close(&write);
+    d->reply.opaque_state = keep(d, &state);
 }
 
-static int fail(const struct decoding *d, const char *what, struct provider_failure_info *out)
+static int fail(const struct decoding *d, enum provider_failure failure, const char *what,
+                struct provider_failure_info *out)
 {
-    provider_failure_set(out, PROVIDER_MALFORMED_REPLY, d->response, "the reply of %s %s",
-                         d->target->provider_name, what);
+    provider_failure_set(out, failure, d->response, "the reply of %s %s", d->target->provider_name,
+                         what);
     return PROVIDER_FAILED;
 }
 
-static int read_reply(struct decoding *d, struct json_object *body,
+/* The first choice that has a message. */
+static struct text find_choice(struct text body)
+{
+    struct text choices = json_raw_get(body, "choices");
+    struct json_raw_walk walk;
+    struct text choice;
+
+    if (json_raw_type(choices) != JSON_RAW_ARRAY)
+        return TEXT_NONE;
+    json_raw_begin(choices, &walk);
+    while (json_raw_next(&walk, &choice))
+        if (json_raw_type(json_raw_get(choice, "message")) == JSON_RAW_OBJECT)
+            return choice;
+    return TEXT_NONE;
+}
+
+static int read_reply(struct decoding *d, struct text body,
                       struct provider_failure_info *out_failure)
 {
-    struct json_object *choices = json_get(body, "choices");
-    struct json_object *choice;
-    struct json_object *message;
-    struct text reason;
-    struct text refusal;
+    struct text choice = find_choice(body);
+    struct text message = json_raw_get(choice, "message");
+    struct text reason = json_raw_get(choice, "finish_reason");
+    struct text refusal = TEXT_NONE;
 
-    if (!json_object_is_type(choices, json_type_array) || !json_object_array_length(choices))
-        return fail(d, "has no choices", out_failure);
-    choice = json_object_array_get_idx(choices, 0);
-    message = json_get(choice, "message");
-    reason = json_get_text(choice, "finish_reason");
-    refusal = json_get_text(message, "refusal");
-    if (!json_object_is_type(message, json_type_object))
-        return fail(d, "has a choice without a message", out_failure);
-    if (text_is(reason, "insufficient_system_resource") || text_is(reason, "error")) {
-        provider_failure_set(out_failure, PROVIDER_OVERLOADED, d->response,
-                             "%s broke off its reply (finish_reason '%s')",
-                             d->target->provider_name, reason.ptr);
-        return PROVIDER_FAILED;
+    if (!choice.ptr)
+        return fail(d, PROVIDER_MALFORMED_REPLY, "has no choice with a message", out_failure);
+    if (json_raw_is(reason, "insufficient_system_resource") || json_raw_is(reason, "error"))
+        return fail(d, PROVIDER_OVERLOADED, "was broken off: its finish_reason says so",
+                    out_failure);
+    d->reply.text = read_content(d, json_raw_get(message, "content"));
+    read_calls(d, message);
+    if (!d->reply.text.len) {
+        refusal = read_content(d, json_raw_get(message, "refusal"));
+        d->reply.text = refusal.len ? refusal : TEXT_NONE;
     }
-
-    d->reply.text = read_content(d, json_get(message, "content"));
-    if (!read_tool_calls(d, message))
-        return fail(d, "has more than 128 tool calls", out_failure);
-    if (!d->reply.text.len && refusal.len)
-        d->reply.text = keep(d, refusal);
     d->reply.finish = read_finish(&d->reply, reason, refusal.len > 0);
     read_state(d, message);
-    read_usage(json_get(body, "usage"), &d->reply.usage);
-    d->reply.model = keep(d, json_get_text(body, "model"));
+    read_usage(json_raw_get(body, "usage"), &d->reply.usage);
+    d->reply.model = read_text(d, json_raw_get(body, "model"));
     provider_limits_read(d->response, &d->reply.limits);
     if (d->out_of_memory)
-        return fail(d, "is too large", out_failure);
+        return fail(d, PROVIDER_REPLY_TOO_LARGE, "is too large for the run's memory", out_failure);
     return 0;
 }
 
-static bool holds_error(struct json_object *body)
+static bool holds_error(struct text body)
 {
-    struct json_object *error = json_get(body, "error");
+    struct text error = json_raw_get(body, "error");
 
-    return json_object_is_type(error, json_type_object) || json_string(error).len > 0 ||
-           json_object_is_type(body, json_type_array);
+    return json_raw_type(body) == JSON_RAW_ARRAY ||
+           ((json_raw_type(error) == JSON_RAW_OBJECT || json_raw_type(error) == JSON_RAW_STRING) &&
+            error.len > 2);
 }
 
-int openai_chat_decode(const struct provider_target *target,
-                       const struct provider_response *response, struct chat_reply *out,
-                       struct provider_failure_info *out_failure)
+int openai_chat_finish(struct provider_decoder *decoder, const struct provider_response *response,
+                       struct chat_reply *out, struct provider_failure_info *out_failure)
 {
-    struct decoding decoding = {target, response, {.arena = out->arena}, false};
-    CLEANUP(json_freep) struct json_object *body = NULL;
-    struct error err;
+    struct decoding decoding = {decoder->target, response, {.arena = out->arena}, false};
+    struct error err = {0};
+    struct text body;
     int r;
 
     ASSERT(out->arena);
     if (response->status < 200 || response->status > 299) {
-        provider_failure_read(target, response, out_failure);
+        provider_failure_read(decoder->target, response, out_failure);
         return PROVIDER_FAILED;
     }
-    if (json_decode(text_trim(response->body), JSON_DEPTH_DEFAULT, &body, &err) < 0) {
+    if (json_raw_check(response->body, JSON_RAW_DEPTH_MAX, &body, &err) < 0) {
         provider_failure_set(out_failure, PROVIDER_MALFORMED_REPLY, response,
-                             "the reply of %s is no valid JSON: %s", target->provider_name,
+                             "the reply of %s is no valid JSON: %s", decoder->target->provider_name,
                              err.text);
         return PROVIDER_FAILED;
     }
     if (holds_error(body)) {
-        provider_failure_read_json(target, response, body, out_failure);
+        provider_failure_read(decoder->target, response, out_failure);
         return PROVIDER_FAILED;
     }
     r = read_reply(&decoding, body, out_failure);

@@ -1,25 +1,14 @@
-/* The bodies of replies, written straight as text. Shapes:
- * https://platform.openai.com/docs/api-reference/chat/object */
+/* The bodies of replies. What a model says is written by the format's own module, which workers
+ * read it with, too. */
 
 #include "providers/rehearsal/reply.h"
 
 #include <stdio.h>
 
-#define BYTES_PER_TOKEN 4
+#include "providers/formats/openai_chat.h"
+#include "shared/base/error.h"
 
-static void add_calls(struct buf *out, const struct decision *decision, const char *id)
-{
-    buf_add_string(out, ",\"tool_calls\":[");
-    for (size_t i = 0; i < decision->calls_count; i++) {
-        buf_printf(out, "%s{\"id\":\"call_%s%02zu\",\"type\":\"function\",\"function\":{\"name\":",
-                   i ? "," : "", id, i);
-        buf_add_json(out, decision->calls[i].name);
-        buf_add_string(out, ",\"arguments\":");
-        buf_add_json(out, decision->calls[i].arguments);
-        buf_add_string(out, "}}");
-    }
-    buf_add_char(out, ']');
-}
+#define BYTES_PER_TOKEN 4
 
 static int64_t tokens(int64_t said, size_t bytes)
 {
@@ -39,48 +28,52 @@ struct reply_usage reply_usage_of(const struct conversation *conversation,
     };
 }
 
-static void add_usage(struct buf *out, const struct conversation *conversation,
-                      const struct decision *decision)
+/* The decision as what a model says; the calls and their ids are in the arena. */
+static int as_reply(const struct conversation *conversation, const struct decision *decision,
+                    const char *id, struct arena *arena, struct chat_reply *out)
 {
     struct reply_usage usage = reply_usage_of(conversation, decision);
 
-    buf_printf(
-        out,
-        ",\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,\"total_tokens\":%lld,"
-        "\"prompt_tokens_details\":{\"cached_tokens\":0},"
-        "\"completion_tokens_details\":{\"reasoning_tokens\":0}}",
-        (long long)usage.prompt_tokens, (long long)usage.completion_tokens,
-        (long long)(usage.prompt_tokens + usage.completion_tokens));
+    *out = (struct chat_reply){
+        .text = decision->text,
+        .tool_calls = arena_calloc(arena, decision->calls_count, sizeof(*out->tool_calls)),
+        .tool_calls_count = decision->calls_count,
+        .finish = decision->calls_count ? CHAT_FINISH_TOOL : CHAT_FINISH_STOP,
+        .usage = {.input_tokens = usage.prompt_tokens, .output_tokens = usage.completion_tokens},
+        .model = conversation->model,
+    };
+    for (size_t i = 0; i < decision->calls_count; i++) {
+        char *call_id = arena_printf(arena, "call_%s%02zu", id, i);
+
+        if (!out->tool_calls || !call_id)
+            return -E_LIMIT;
+        out->tool_calls[i] = (struct chat_tool_call){.id = text_of(call_id),
+                                                     .name = decision->calls[i].name,
+                                                     .arguments = decision->calls[i].arguments};
+    }
+    return 0;
 }
 
 void reply_completion(struct buf *out, const struct conversation *conversation,
                       const struct decision *decision, uint64_t number, int64_t now_wall_ms)
 {
-    const char *finish = decision->action->finish_reason;
     char id[40];
+    char completion_id[64];
+    struct openai_chat_stamp stamp = {.id = completion_id,
+                                      .created = now_wall_ms / 1000,
+                                      .finish = decision->action->finish_reason};
+    struct chat_reply reply;
+    struct arena arena;
 
-    if (!finish)
-        finish = decision->calls_count ? "tool_calls" : "stop";
     snprintf(id, sizeof(id), "%.12s%010llx", conversation->messages_sha256,
              (unsigned long long)number);
-    buf_printf(out,
-               "{\"id\":\"chatcmpl-%s\",\"object\":\"chat.completion\",\"created\":%lld,\"model\":",
-               id, (long long)(now_wall_ms / 1000));
-    buf_add_json(out, conversation->model);
-    buf_add_string(out,
-                   ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
-    if (decision->text.ptr || !decision->calls_count)
-        buf_add_json(out, decision->text);
+    snprintf(completion_id, sizeof(completion_id), "chatcmpl-%s", id);
+    arena_init(&arena, 0);
+    if (as_reply(conversation, decision, id, &arena, &reply) == 0)
+        openai_chat_write_reply(&reply, &stamp, out);
     else
-        buf_add_string(out, "null");
-    buf_add_string(out, ",\"refusal\":null");
-    if (decision->calls_count)
-        add_calls(out, decision, id);
-    buf_add_string(out, "},\"logprobs\":null,\"finish_reason\":");
-    buf_add_json_string(out, finish);
-    buf_add_string(out, "}]");
-    add_usage(out, conversation, decision);
-    buf_add_string(out, ",\"system_fingerprint\":\"fp_rehearsal\"}");
+        out->failed = true;
+    arena_deinit(&arena);
 }
 
 static const char *type_of(int status)

@@ -244,6 +244,34 @@ static void add_json_escape(struct buf *buf, char c)
     }
 }
 
+void buf_add_utf8(struct buf *buf, struct text text)
+{
+    size_t start = 0;
+    size_t at = 0;
+
+    if (text.len == 0)
+        return;
+    if (!memchr(text.ptr, '\0', text.len) && utf8_is_valid(text.ptr, text.len)) {
+        buf_add_text(buf, text);
+        return;
+    }
+    while (at < text.len) {
+        size_t step = text.ptr[at] ? utf8_sequence(text.ptr + at, text.len - at) : 0;
+
+        if (step > 0) {
+            at += step;
+            continue;
+        }
+        buf_add(buf, text.ptr + start, at - start);
+        buf_add_string(buf, "\xEF\xBF\xBD");
+        at++;
+        while (at < text.len && ((unsigned char)text.ptr[at] & 0xC0) == 0x80)
+            at++;
+        start = at;
+    }
+    buf_add(buf, text.ptr + start, text.len - start);
+}
+
 void buf_add_json(struct buf *buf, struct text text)
 {
     size_t start = 0;

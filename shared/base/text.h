@@ -77,6 +77,10 @@ void buf_add_char(struct buf *buf, char c);
 void buf_printf(struct buf *buf, const char *format, ...) PRINTF(2, 3);
 void buf_vprintf(struct buf *buf, const char *format, va_list args) PRINTF(2, 0);
 
+/* Append as valid UTF-8 without NUL: what is none of it becomes U+FFFD, one for a wrong byte and
+ * the continuation bytes right behind it. */
+void buf_add_utf8(struct buf *buf, struct text text);
+
 /* Append as a JSON string, quotes included. The text must be UTF-8. */
 void buf_add_json(struct buf *buf, struct text text);
 void buf_add_json_string(struct buf *buf, const char *string); /* NULL becomes null */

@@ -6,7 +6,7 @@
 
 /* Length of the UTF-8 sequence at p, or 0 when it is malformed. Table 3-7 of the Unicode standard.
  */
-static size_t utf8_sequence(const unsigned char *p, size_t left)
+static size_t sequence(const unsigned char *p, size_t left)
 {
     unsigned char low = 0x80;
     unsigned char high = 0xBF;
@@ -38,6 +38,11 @@ static size_t utf8_sequence(const unsigned char *p, size_t left)
     return len;
 }
 
+size_t utf8_sequence(const char *text, size_t len)
+{
+    return sequence((const unsigned char *)text, len);
+}
+
 bool utf8_is_valid(const char *text, size_t len)
 {
     const unsigned char *p = (const unsigned char *)text;
@@ -55,7 +60,7 @@ bool utf8_is_valid(const char *text, size_t len)
                 continue;
             }
         }
-        step = utf8_sequence(p, left);
+        step = sequence(p, left);
         if (step == 0)
             return false;
         p += step;
@@ -95,7 +100,7 @@ void utf8_drop_broken(char *text)
     if (utf8_is_valid(text, len))
         return;
     for (size_t at = 0; at < len;) {
-        size_t step = utf8_sequence((const unsigned char *)text + at, len - at);
+        size_t step = utf8_sequence(text + at, len - at);
 
         memmove(text + kept, text + at, step);
         kept += step;

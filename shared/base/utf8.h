@@ -6,6 +6,10 @@
 /* No surrogates, no overlong forms, nothing above U+10FFFF. */
 bool utf8_is_valid(const char *text, size_t len);
 
+/* Bytes of the well-formed character at the start of `text`, which has at least one byte. 0: there
+ * is none. */
+size_t utf8_sequence(const char *text, size_t len);
+
 /* How many bytes the longest beginning of at most max_bytes has that does not end within a
  * character. */
 size_t utf8_prefix(const char *text, size_t len, size_t max_bytes);

@@ -72,6 +72,7 @@ void config_free(struct config *config)
     free(config->database_url);
     free(config->redis_url);
     free(config->scheduler.host);
+    free(config->default_provider);
     free(config->scheduler.roles);
     free(config->scheduler.metrics);
     free(config->worker.host);

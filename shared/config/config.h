@@ -58,12 +58,15 @@ struct config {
         int64_t drain_ms;     /* default 20 000 */
         int max_iterations;   /* LLM calls in a run unless its agent says otherwise; default 32 */
         int64_t tool_timeout_ms;  /* default 30 000 */
+        int64_t answer_max_bytes; /* of what a model says in one reply; default 1 MiB */
         char **private_addresses; /* exceptions to the SSRF guard: "127.0.0.1:9000", "10.0.0.0/8";
                                    * PENSTOCK_PRIVATE_ADDRESSES, with commas between */
         unsigned private_addresses_count;
     } worker;
 
-    int shards; /* PENSTOCK_SHARDS: of the queue, 1 to 100; default 1 */
+    char *default_provider; /* PENSTOCK_DEFAULT_PROVIDER: serves models that are named barely and
+                             * not known; default "": none */
+    int shards;             /* PENSTOCK_SHARDS: of the queue, 1 to 100; default 1 */
 
     struct config_provider *providers;
     unsigned providers_count;

@@ -71,6 +71,7 @@ static const cyaml_schema_field_t worker_fields[] = {
     INTEGER(worker, drain_ms),
     INTEGER(worker, max_iterations),
     INTEGER(worker, tool_timeout_ms),
+    INTEGER(worker, answer_max_bytes),
     SEQUENCE(worker, private_addresses, &string_schema),
     CYAML_FIELD_END,
 };
@@ -86,6 +87,7 @@ static const cyaml_schema_value_t model_schema = {
 static const cyaml_schema_field_t file_fields[] = {
     STRING(data, database_url),
     STRING(data, redis_url),
+    STRING(data, default_provider),
     INTEGER(data, shards),
     CYAML_FIELD_MAPPING("log", CYAML_FLAG_OPTIONAL, struct config_file_data, log, log_fields),
     CYAML_FIELD_MAPPING("scheduler", CYAML_FLAG_OPTIONAL, struct config_file_data, scheduler,

@@ -53,6 +53,7 @@ struct config_file_worker {
     int64_t *drain_ms;
     int64_t *max_iterations;
     int64_t *tool_timeout_ms;
+    int64_t *answer_max_bytes;
     char **private_addresses;
     unsigned private_addresses_count;
 };
@@ -60,6 +61,7 @@ struct config_file_worker {
 struct config_file_data {
     char *database_url;
     char *redis_url;
+    char *default_provider;
     int64_t *shards;
     struct config_file_log log;
     struct config_file_scheduler scheduler;

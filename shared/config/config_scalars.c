@@ -47,6 +47,7 @@ static const struct setting settings[] = {
      offsetof(struct config_file_data, log.level), "info", NULL, 0, 0, 0},
     {"log.format", "PENSTOCK_LOG_FORMAT", SETTING_FORMAT, offsetof(struct config, log_format),
      offsetof(struct config_file_data, log.format), "logfmt", NULL, 0, 0, 0},
+    TEXT_SETTING(default_provider, "PENSTOCK_DEFAULT_PROVIDER", "", NULL),
     NUMBER_SETTING(SETTING_INT, shards, "PENSTOCK_SHARDS", 1, 1, 100),
 
     TEXT_SETTING(scheduler.host, "PENSTOCK_HOST", "127.0.0.1", config_check_host),
@@ -67,6 +68,7 @@ static const struct setting settings[] = {
     NUMBER_SETTING(SETTING_INT64, worker.drain_ms, NULL, 20 * SECOND_MS, 0, HOUR_MS),
     NUMBER_SETTING(SETTING_INT, worker.max_iterations, NULL, 32, 1, 1000),
     NUMBER_SETTING(SETTING_INT64, worker.tool_timeout_ms, NULL, 30 * SECOND_MS, 1, HOUR_MS),
+    NUMBER_SETTING(SETTING_INT64, worker.answer_max_bytes, NULL, 1 << 20, 1024, 16 << 20),
 };
 
 static void *place(struct config *config, const struct setting *setting)

@@ -49,6 +49,11 @@ struct http_call {
     size_t max_header_bytes;       /* of the reply; default 64 KiB */
     bool truncate_body;            /* end a longer body at max_body_bytes instead of -E_LIMIT */
 
+    /* Decode a body that comes as gzip, deflate, br or zstd although none of them is asked for
+     * ("Accept-Encoding: identity"): max_body_bytes and on_body are about what it decodes to. What
+     * can't be decoded is -E_PROTOCOL. */
+    bool decode_body;
+
     /* Connect to this checked address (IPv4 or IPv6), whatever the name resolves to now. A pinned
      * call opens a connection of its own and closes it afterwards: nobody else's is ever used. */
     const struct address *pin;

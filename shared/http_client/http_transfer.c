@@ -216,6 +216,9 @@ void http_transfer_configure(struct http_transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http_request_headers(transfer));
+    /* Any value makes curl decode whatever encoding comes. */
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING,
+                     transfer->call->decode_body ? "identity" : NULL);
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE,
                      transfer->client->stats.active < BIG_BUFFERS_MAX ? UPLOAD_BUFFER_BIG_BYTES
                                                                       : UPLOAD_BUFFER_BYTES);

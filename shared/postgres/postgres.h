@@ -67,8 +67,9 @@ struct pg_value pg_uuid(struct uuid value);
 struct pg_value pg_int(int64_t value);
 struct pg_value pg_bool(bool value);
 struct pg_value pg_text(struct text value); /* borrowed until the call returns; TEXT_NONE is NULL */
-struct pg_value pg_string(const char *value); /* NULL is NULL */
-struct pg_value pg_json(struct text value);   /* must be valid JSON; TEXT_NONE is NULL */
+struct pg_value pg_string(const char *value);          /* NULL is NULL */
+struct pg_value pg_json(struct text value);            /* must be valid JSON; TEXT_NONE is NULL */
+struct pg_value pg_json_as_written(struct text value); /* the same, for a column of the type json */
 struct pg_value pg_bytes(struct text value);
 struct pg_value pg_array(char type, const struct buf *literal); /* type: one of U I T J */
 struct pg_value pg_null(void);

@@ -38,6 +38,8 @@ static Oid type_oid(char letter)
         return 0; /* inferred */
     case 'j':
         return 3802;
+    case 'w':
+        return 114;
     case 'y':
         return 17;
     case 'U':

@@ -61,6 +61,11 @@ struct pg_value pg_json(struct text value)
     return borrow('j', value);
 }
 
+struct pg_value pg_json_as_written(struct text value)
+{
+    return borrow('w', value);
+}
+
 struct pg_value pg_bytes(struct text value)
 {
     return borrow('y', value);

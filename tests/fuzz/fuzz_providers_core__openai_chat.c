@@ -2,7 +2,7 @@
  *
  * The first byte picks the status, the second how much is a header value; the rest is the body. */
 
-#include "providers/formats/openai_chat.h"
+#include "providers/formats/formats.h"
 #include "shared/base/compiler.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -12,7 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const int statuses[] = {200, 200, 200, 400, 401, 402, 413, 429, 500, 302};
     static const char *const names[] = {"retry-after", "retry-after-ms",
                                         "x-ratelimit-reset-tokens"};
-    struct provider_target target = {.provider_name = "fuzz", .model = "m", .api_key = "sk-1234"};
+    struct provider_target target = {.provider = &provider_openai_chat,
+                                     .provider_name = "fuzz",
+                                     .model = "m",
+                                     .api_key = "sk-1234"};
+    struct provider_decoder decoder;
     struct provider_failure_info failure = {.failure = PROVIDER_OK};
     struct provider_response response = {.now_wall_ms = 784111777000};
     struct arena arena;
@@ -33,15 +37,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     response.body = (struct text){(const char *)data + 2 + split, size - 2 - split};
 
     arena_init(&arena, 1 << 20);
-    if (openai_chat_decode(&target, &response, &reply, &failure) == 0) {
-        for (size_t i = 0; i < reply.tool_calls_count; i++)
-            ASSERT(reply.tool_calls[i].id.len > 0);
+    provider_decoder_init(&decoder, &target, 1 << 20);
+    ASSERT(provider_decoder_feed(&decoder, response.body));
+    if (provider_decoder_finish(&decoder, &response, &reply, &failure) == 0) {
+        ASSERT(reply.tool_calls_count <= 128);
     } else {
         ASSERT(failure.failure != PROVIDER_OK);
         ASSERT(failure.message[0]);
         ASSERT(text_is_utf8(text_of(failure.message)));
         ASSERT(failure.retry_after_ms >= -1 && failure.retry_after_ms <= 86400000);
     }
+    provider_decoder_deinit(&decoder);
     arena_deinit(&arena);
     return 0;
 }

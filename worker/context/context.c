@@ -2,6 +2,8 @@
 
 #include "worker/context/context.h"
 
+#include "providers/chat_read.h"
+#include "providers/reply_form.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
 #include "worker/context/repair.h"
@@ -61,30 +63,23 @@ int context_parts_text(struct text parts, struct arena *arena, struct text *out,
     return join_texts(list, arena, out, err);
 }
 
-static bool only_texts(struct json_object *list)
-{
-    if (!json_object_is_type(list, json_type_array))
-        return false;
-    for (size_t i = 0; i < json_object_array_length(list); i++) {
-        struct json_object *part = json_object_array_get_idx(list, i);
-
-        if (!text_is(json_get_text(part, "type"), "text") || !part_text(part).ptr)
-            return false;
-    }
-    return true;
-}
-
-/* What is text alone becomes text here, once, and not before every call of the model. Anything else
- * is the provider's, which may take it or refuse it. */
+/* What is text alone becomes text here, once, and not before every call of the model. */
 static int decode_user(const struct message *stored, struct arena *arena, struct chat_message *out,
                        struct error *err)
 {
-    CLEANUP(json_freep) struct json_object *list = NULL;
+    struct chat_part *parts;
+    size_t count;
+    int r = chat_read_parts(stored->content, arena, &parts, &count, err);
 
+    if (r < 0)
+        return error_wrap(err, "a user's message");
     *out = (struct chat_message){.role = CHAT_USER};
-    if (json_decode(stored->content, JSON_DEPTH_DEFAULT, &list, NULL) == 0 && only_texts(list))
-        return join_texts(list, arena, &out->text, err);
-    out->content_parts = stored->content;
+    if (count == 1 && parts[0].kind == CHAT_PART_TEXT) {
+        out->text = parts[0].text;
+        return 0;
+    }
+    out->parts = parts;
+    out->parts_count = count;
     return 0;
 }
 
@@ -124,6 +119,8 @@ int context_parse_calls(struct text json, struct arena *arena, struct chat_tool_
             r = copy_member(item, "name", arena, &calls[i].name, err);
         if (r == 0)
             r = copy_member(item, "arguments", arena, &calls[i].arguments, err);
+        if (r == 0) /* it may have been stored by an earlier version, as it was said */
+            r = reply_form_call(&calls[i], arena, err);
         if (r < 0)
             return r;
     }
@@ -144,6 +141,8 @@ static int decode(const struct message *stored, struct arena *arena, struct chat
                ? (struct chat_message){.role = CHAT_TOOL, .tool_call_id = stored->tool_call_id}
                : (struct chat_message){.role = CHAT_ASSISTANT, .opaque_state = stored->opaque};
     r = context_parts_text(stored->content, arena, &out->text, err);
+    if (r == 0 && stored->role == MESSAGE_TOOL)
+        r = reply_form_id(out->tool_call_id, arena, &out->tool_call_id, err);
     if (r == 0 && stored->role == MESSAGE_ASSISTANT && stored->tool_calls.ptr)
         r = context_parse_calls(stored->tool_calls, arena, &calls, &out->tool_calls_count, err);
     out->tool_calls = calls;

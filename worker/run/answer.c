@@ -10,7 +10,7 @@ static int take_answer(struct run_task *task)
     const struct chat_reply *reply = &task->reply;
     struct ending *ending = &task->ending;
 
-    ending->with_reply = reply->text.len > 0 || reply->finish != CHAT_FINISH_LENGTH;
+    ending->with_reply = reply->text.len > 0;
     switch (reply->finish) {
     case CHAT_FINISH_LENGTH:
         return ending_incomplete(ending, "max_completion_tokens");
@@ -28,7 +28,7 @@ int stage_answer(struct run_task *task, struct error *err)
 {
     struct chat_reply *reply = &task->reply;
 
-    if (reply->tool_calls_count == 0 || reply->finish == CHAT_FINISH_LENGTH)
+    if (reply->tool_calls_count == 0)
         return take_answer(task);
     if (reply->tool_calls_count > LEDGER_CALLS_MAX)
         return ending_failed(&task->ending, "server_error",

@@ -5,6 +5,7 @@
 #define BASE_MS              250
 #define CAP_MS               60000
 #define MALFORMED_MAX        3
+#define EMPTY_MAX            2
 #define RATE_LIMITED_BASE_MS 1000 /* when the provider does not say */
 #define RATE_LIMITED_CAP_MS  30000
 
@@ -66,6 +67,9 @@ struct outcome outcome_decide(const struct outcome_input *input)
     case PROVIDER_MALFORMED_REPLY:
         attempts_max = MALFORMED_MAX;
         break;
+    case PROVIDER_EMPTY_REPLY:
+        attempts_max = EMPTY_MAX;
+        break;
     case PROVIDER_OVERLOADED:
     case PROVIDER_TIMED_OUT:
     case PROVIDER_STREAM_CUT:
@@ -74,6 +78,7 @@ struct outcome outcome_decide(const struct outcome_input *input)
         return fail("rate_limit_exceeded");
     case PROVIDER_CONTEXT_OVERFLOW:
         return (struct outcome){.action = OUTCOME_INCOMPLETE, .code = "max_prompt_tokens"};
+    case PROVIDER_REPLY_TOO_LARGE:
     case PROVIDER_BAD_REQUEST:
     case PROVIDER_AUTH:
         return fail("server_error");

@@ -6,6 +6,8 @@
  *   overloaded, timed_out,    yes         yes                    failed, server_error
  *   stream_cut
  *   malformed_reply           3 times     yes                    failed, server_error
+ *   empty_reply               twice       yes                    failed, server_error
+ *   reply_too_large           no          -                      failed, server_error
  *   quota                     no          -                      failed, rate_limit_exceeded
  *   context_overflow          no          -                      incomplete, max_prompt_tokens
  *   bad_request, auth         no          -                      failed, server_error

@@ -30,13 +30,14 @@ static int check_budgets(struct run_task *task)
 }
 
 /* A forced tool holds for the first call only: forced again and again it would never answer. */
-static struct text tool_choice(const struct run_task *task)
+static struct chat_tool_choice tool_choice(const struct run_task *task)
 {
-    struct text choice = task->setup.options.tool_choice;
+    struct chat_tool_choice choice = task->setup.options.tool_choice;
 
-    if (task->meter.iterations == 0 || text_is(choice, "\"none\"") || text_is(choice, "\"auto\""))
+    if (task->meter.iterations == 0 || choice.kind == CHAT_TOOL_CHOICE_NONE ||
+        choice.kind == CHAT_TOOL_CHOICE_AUTO)
         return choice;
-    return TEXT_NONE;
+    return (struct chat_tool_choice){.kind = CHAT_TOOL_CHOICE_UNSET};
 }
 
 static void fill_request(const struct run_task *task, const char *key, struct chat_request *out)
@@ -61,20 +62,18 @@ static void fill_request(const struct run_task *task, const char *key, struct ch
         .reasoning_effort = options->reasoning_effort,
         .idempotency_key = text_of(key),
         .deadline_ms = task->deadline_ms,
+        .answer_bytes_max = (size_t)task->worker->config->worker.answer_max_bytes,
     };
 }
 
-static void account(struct run_task *task, struct chat_usage *usage)
+static void count_tokens(struct worker *worker, const struct chat_usage *usage)
 {
-    struct worker_counters *counters = &task->worker->counters;
-
-    meter_add_reply(&task->meter, usage);
-    counters->input_tokens += (uint64_t)usage->input_tokens;
-    counters->output_tokens += (uint64_t)usage->output_tokens;
+    worker->counters.input_tokens += (uint64_t)usage->input_tokens;
+    worker->counters.output_tokens += (uint64_t)usage->output_tokens;
 }
 
 /* Decides on a failure; sleeps when that is the decision. Returns RUN_GO_ON to call again. */
-static int handle_failure(struct run_task *task, const struct provider_failure_info *failure,
+static int handle_failure(struct run_task *task, struct provider_failure_info *failure,
                           struct error *err)
 {
     struct outcome_input input = {
@@ -88,6 +87,8 @@ static int handle_failure(struct run_task *task, const struct provider_failure_i
     struct outcome outcome = outcome_decide(&input);
 
     task->worker->counters.model_failures++;
+    meter_add_failure(&task->meter, &failure->usage);
+    count_tokens(task->worker, &failure->usage);
     task->meter.attempts += outcome.counts;
     task->meter.limited += failure->failure == PROVIDER_RATE_LIMITED;
     if (clock_ms() >= task->deadline_ms)
@@ -137,7 +138,8 @@ static int call_model(struct run_task *task, const struct provider_target *targe
         return r;
     if (r < 0)
         return ending_failed(&task->ending, "server_error", "%s", err->text);
-    account(task, &task->reply.usage);
+    meter_add_reply(&task->meter, &task->reply.usage);
+    count_tokens(task->worker, &task->reply.usage);
     *out_replied = true;
     return RUN_GO_ON;
 }

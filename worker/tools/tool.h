@@ -70,13 +70,19 @@ struct tool_outcome {
     int64_t due_in_ms;   /* of TOOL_PARKED: when its time comes; CALL_NEVER_DUE */
 };
 
+/* A member of a spec's `tools`. */
+struct tool_member {
+    struct json_object *item;
+    struct text raw; /* the same, as it was written: schemas stay so */
+};
+
 struct tool_source {
     const char *name;
 
     /* Is this member of the spec's `tools` one of the source's? Fills `name` and `own` of *tool and
      * what the model is told; texts are static or in the arena. Returns 0, TOOL_NOT_HERE,
      * -E_INVALID or -E_LIMIT. */
-    MUSTCHECK int (*find)(struct json_object *item, struct arena *arena, struct tool *tool,
+    MUSTCHECK int (*find)(const struct tool_member *member, struct arena *arena, struct tool *tool,
                           struct chat_tool *shown, struct error *err);
 
     /* Of which class a call is when the agent does not say. One that can't be read has no effect,

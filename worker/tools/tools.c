@@ -7,6 +7,7 @@
 #include "shared/agent/spec.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
+#include "shared/json/json_raw.h"
 
 #define TOOLS_MAX  ((size_t)agent_members[SPEC_TOOLS].field.max)
 #define NAME_SHOWN 65 /* bytes of an invented name that are repeated, with the final zero */
@@ -37,14 +38,14 @@ static int read_class(struct json_object *item, struct tool *tool, struct error 
     return 0;
 }
 
-static int read_tool(struct json_object *item, struct arena *arena, struct toolbox *box,
+static int read_tool(const struct tool_member *member, struct arena *arena, struct toolbox *box,
                      struct error *err)
 {
     struct tool *tool = &box->tools[box->count];
     char type[NAME_SHOWN];
 
     for (size_t i = 0; i < ARRAY_LENGTH(sources); i++) {
-        int r = sources[i]->find(item, arena, tool, &box->shown[box->count], err);
+        int r = sources[i]->find(member, arena, tool, &box->shown[box->count], err);
 
         if (r < 0)
             return r;
@@ -52,9 +53,9 @@ static int read_tool(struct json_object *item, struct arena *arena, struct toolb
             continue;
         tool->source = sources[i];
         box->count++;
-        return read_class(item, tool, err);
+        return read_class(member->item, tool, err);
     }
-    text_excerpt(json_get_text(item, "type"), type, sizeof(type));
+    text_excerpt(json_get_text(member->item, "type"), type, sizeof(type));
     return error_set(err, E_INVALID, "there is no tool of the type '%s' here", type);
 }
 
@@ -83,12 +84,13 @@ static int read_permissions(struct json_object *list, struct arena *arena,
     return 0;
 }
 
-int toolbox_read(struct json_object *spec, struct arena *arena, struct toolbox *out,
-                 struct error *err)
+int toolbox_read(struct json_object *spec, struct text raw, struct arena *arena,
+                 struct toolbox *out, struct error *err)
 {
     struct json_object *list = json_get(spec, "tools");
     size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
     struct toolbox box = {.count = 0};
+    struct json_raw_walk walk;
     int r = read_permissions(json_get(spec, "http_allow"), arena, &box.permissions, err);
 
     if (r < 0)
@@ -101,8 +103,13 @@ int toolbox_read(struct json_object *spec, struct arena *arena, struct toolbox *
         if (!box.tools || !box.shown)
             return out_of_room(err);
     }
+    json_raw_begin(json_raw_get(raw, "tools"), &walk);
     for (size_t i = 0; i < count; i++) {
-        r = read_tool(json_object_array_get_idx(list, i), arena, &box, err);
+        struct tool_member member = {.item = json_object_array_get_idx(list, i)};
+
+        if (!json_raw_next(&walk, &member.raw))
+            break;
+        r = read_tool(&member, arena, &box, err);
         if (r < 0)
             return r;
     }
@@ -156,6 +163,11 @@ int tool_run(const struct tool_call *call, struct buf *out, struct tool_outcome 
     }
     *outcome = made;
     return 0;
+}
+
+void tool_reproach(struct text problem, struct buf *out)
+{
+    buf_printf(out, "Error: %.*s.", TEXT_ARGS(problem));
 }
 
 void tool_refuse(const struct toolbox *box, struct text name, struct buf *out)

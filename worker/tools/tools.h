@@ -13,10 +13,10 @@ struct toolbox {
     struct tool_permissions permissions;
 };
 
-/* From the members `tools` and `http_allow` of a run's spec. Returns 0; -E_INVALID with what is
- * wrong, or -E_LIMIT. */
-MUSTCHECK int toolbox_read(struct json_object *spec, struct arena *arena, struct toolbox *out,
-                           struct error *err);
+/* From the members `tools` and `http_allow` of a run's spec; `raw` is the same, as it was written
+ * (json_raw.h). Returns 0; -E_INVALID with what is wrong, or -E_LIMIT. */
+MUSTCHECK int toolbox_read(struct json_object *spec, struct text raw, struct arena *arena,
+                           struct toolbox *out, struct error *err);
 
 /* The tool of that name, or NULL. */
 const struct tool *toolbox_find(const struct toolbox *box, struct text name);
@@ -32,6 +32,9 @@ void tool_describe(const struct tool *tool, struct text arguments, struct buf *o
  * whose limit is the limit of results. Returns 0 with *out and *outcome, or -E_CANCELED. */
 SUSPENDS MUSTCHECK int tool_run(const struct tool_call *call, struct buf *out,
                                 struct tool_outcome *outcome, struct error *err);
+
+/* What the model is told of a call that it made in a wrong form. */
+void tool_reproach(struct text problem, struct buf *out);
 
 /* What the model is told of a tool that is not in the box. */
 void tool_refuse(const struct toolbox *box, struct text name, struct buf *out);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "shared/agent/spec.h"
+#include "shared/json/json_raw.h"
 
 static void add_id(struct buf *out, const char *before, enum id_kind kind, struct uuid id)
 {
@@ -91,7 +92,14 @@ void render_message(const struct message *message, struct buf *out)
     buf_add_string(out, ",\"status\":");
     buf_add_json(out, completed ? TEXT("completed") : message->status);
     buf_add_string(out, ",\"incomplete_details\":");
-    buf_add_string(out, incomplete ? "{\"reason\":\"run_failed\"}" : "null");
+    if (incomplete) {
+        buf_add_string(out, "{\"reason\":");
+        buf_add_json(out, message->incomplete_reason.ptr ? message->incomplete_reason
+                                                         : TEXT("run_failed"));
+        buf_add_char(out, '}');
+    } else {
+        buf_add_string(out, "null");
+    }
     add_time(out, ",\"completed_at\":", completed ? message->created_at : 0);
     add_time(out, ",\"incomplete_at\":", incomplete ? message->created_at : 0);
     buf_add_string(out, ",\"role\":");
@@ -127,25 +135,38 @@ static void add_run_usage(const struct run *run, struct buf *out)
     buf_add_char(out, '}');
 }
 
+/* The value of a spec's member parallel_tool_calls when nobody said it; TEXT_NONE when somebody
+ * did. */
+static struct text find_unsaid(struct text spec)
+{
+    struct json_raw_walk walk;
+    struct text value;
+
+    json_raw_begin(spec, &walk);
+    while (json_raw_next(&walk, &value))
+        if (json_raw_type(value) == JSON_RAW_NULL && json_raw_is(walk.name, "parallel_tool_calls"))
+            return value;
+    return TEXT_NONE;
+}
+
 /* model, instructions, tools, temperature, …: all that run_spec_write wrote. Whether calls may be
- * made in parallel is stored when it was said, and shown always. The bytes sought can't stand in a
- * string, where the quotes would be escaped. */
+ * made in parallel is stored when it was said, and shown always. */
 static void add_run_spec(struct text spec, struct buf *out)
 {
-    static const char unsaid[] = "\"parallel_tool_calls\": null";
-    const char *at;
+    struct text unsaid;
 
     if (spec.len <= 2) {
         buf_add_char(out, '}');
         return;
     }
+    unsaid = find_unsaid(spec);
     buf_add_char(out, ',');
-    at = memmem(spec.ptr, spec.len, unsaid, sizeof(unsaid) - 1);
-    if (at) {
-        buf_add(out, spec.ptr + 1, (size_t)(at - spec.ptr) - 1);
-        buf_add_string(out, "\"parallel_tool_calls\": true");
-        at += sizeof(unsaid) - 1;
-        buf_add(out, at, (size_t)(spec.ptr + spec.len - at));
+    if (unsaid.ptr) {
+        buf_add(out, spec.ptr + 1, (size_t)(unsaid.ptr - spec.ptr) - 1);
+        buf_add_string(out, "true");
+        spec.len -= (size_t)(unsaid.ptr + unsaid.len - spec.ptr);
+        spec.ptr = unsaid.ptr + unsaid.len;
+        buf_add_text(out, spec);
     } else {
         buf_add(out, spec.ptr + 1, spec.len - 1);
     }

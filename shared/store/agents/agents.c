@@ -47,7 +47,7 @@ static const struct pg_statement agent_create = {
         "    FROM a)"
         " SELECT " AGENT_COLUMNS
         " FROM a",
-    .types = "uutj",
+    .types = "uutw",
 };
 /* clang-format on */
 
@@ -55,7 +55,7 @@ int agents_create(const struct store *store, const struct agent_draft *draft, st
                   struct error *err)
 {
     struct pg_value values[4] = {pg_uuid(draft->id), pg_uuid(store->tenant), pg_text(draft->name),
-                                 pg_json(draft->spec)};
+                                 pg_json_as_written(draft->spec)};
 
     return store_create(store, &agent_rows, &(struct pg_query){&agent_create, values}, out, err);
 }
@@ -181,7 +181,7 @@ static const struct pg_statement agent_update = {
         "    FROM a)"
         " SELECT " AGENT_COLUMNS
         " FROM a",
-    .types = "uutji",
+    .types = "uutwi",
 };
 /* clang-format on */
 
@@ -189,7 +189,7 @@ int agents_update(const struct store *store, const struct agent_draft *draft, st
                   struct error *err)
 {
     struct pg_value values[5] = {pg_uuid(draft->id), pg_uuid(store->tenant), pg_text(draft->name),
-                                 pg_json(draft->spec), pg_int(draft->expected_version)};
+                                 pg_json_as_written(draft->spec), pg_int(draft->expected_version)};
     struct agent now;
     int r = store_one(store, &agent_rows, &(struct pg_query){&agent_update, values}, out, err);
 

@@ -97,13 +97,14 @@
     "m AS (" \
     "    INSERT INTO messages (" \
     "        id, tenant_id, thread_id, run_id, agent_id, seq, role, hidden, content," \
-    "        tool_calls, tool_call_id, opaque)" \
+    "        tool_calls, tool_call_id, opaque, status, incomplete_reason)" \
     "    SELECT x.id, ok.tenant_id, ok.thread_id, ok.id, ok.agent_id, x.seq, x.role, x.hidden," \
-    "        x.content, x.tool_calls, x.tool_call_id, x.opaque" \
+    "        x.content, x.tool_calls, x.tool_call_id, x.opaque," \
+    "        CASE WHEN x.incomplete IS NULL THEN 'completed' ELSE 'incomplete' END, x.incomplete" \
     "    FROM ok" \
     "    JOIN jsonb_to_recordset($2) AS x (" \
     "        n int4, id uuid, seq int8, role text, hidden bool, content jsonb," \
-    "        tool_calls jsonb, tool_call_id text, opaque jsonb) USING (n)" \
+    "        tool_calls jsonb, tool_call_id text, opaque jsonb, incomplete text) USING (n)" \
     "    ORDER BY ok.n, x.seq)"
 
 #define CALLS \
@@ -247,6 +248,7 @@ static void encode_message(struct buf *buf, size_t n, const struct run_message *
     add_raw(buf, "tool_calls", message->tool_calls);
     add_text(buf, "tool_call_id", message->tool_call_id);
     add_raw(buf, "opaque", message->opaque);
+    add_text(buf, "incomplete", message->incomplete);
     buf_add_char(buf, '}');
 }
 

@@ -45,6 +45,7 @@ struct run_message {
     struct text tool_calls;   /* JSON array; TEXT_NONE: none */
     struct text tool_call_id; /* role tool */
     struct text opaque;       /* JSON for the provider (see messages.h); TEXT_NONE: none */
+    struct text incomplete;   /* why it is not whole: "max_tokens", …; TEXT_NONE: it is */
 };
 
 /* A step to insert, or, when the run has its seq already, to set status, tool_calls, usage,

@@ -30,7 +30,7 @@ void run_draft_values(const struct store *store, const struct run_draft *draft,
     out[3] = pg_int(draft->agent_version);
     out[4] = pg_int(draft->shard);
     out[5] = pg_int(draft->priority);
-    out[6] = pg_json(draft->spec);
+    out[6] = pg_json_as_written(draft->spec);
     out[7] = pg_json(draft->metadata);
     out[8] = pg_int(draft->delay_ms);
     out[9] = pg_int(draft->expires_in_ms);

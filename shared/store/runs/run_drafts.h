@@ -3,7 +3,7 @@
 
 #include "shared/store/runs/runs.h"
 
-#define RUN_DRAFT_TYPES  "uuuiiijjiij"
+#define RUN_DRAFT_TYPES  "uuuiiiwjiij"
 #define RUN_DRAFT_VALUES 11 /* $11 are the messages */
 
 /* clang-format off */

@@ -7,7 +7,7 @@
 /* clang-format off */
 #define MESSAGE_COLUMNS \
     "m.content, m.id, m.thread_id, m.run_id, m.agent_id, m.position, m.seq, m.role, m.hidden," \
-    " m.tool_calls, m.tool_call_id, m.attachments, m.metadata, m.status," \
+    " m.tool_calls, m.tool_call_id, m.attachments, m.metadata, m.status, m.incomplete_reason," \
     " " SQL_SECONDS("m.created_at")
 /* clang-format on */
 
@@ -19,15 +19,15 @@ MUSTCHECK int message_read(struct row *row, void *out, struct error *err);
 
 #define HISTORY_COLUMN_CONTENT    0
 #define HISTORY_COLUMN_TOOL_CALLS 9
-#define HISTORY_COLUMN_OPAQUE     15
-#define HISTORY_COLUMNS_COUNT     16
+#define HISTORY_COLUMN_OPAQUE     16
+#define HISTORY_COLUMNS_COUNT     17
 
 /* What they are selected from: what counts by its size becomes text once. */
 /* clang-format off */
 #define HISTORY_SOURCE \
     "o.content::text AS content, o.tool_calls::text AS tool_calls, o.opaque::text AS opaque," \
     " o.id, o.thread_id, o.run_id, o.agent_id, o.position, o.seq, o.role, o.hidden," \
-    " o.tool_call_id, o.attachments, o.metadata, o.status, o.created_at" \
+    " o.tool_call_id, o.attachments, o.metadata, o.status, o.incomplete_reason, o.created_at" \
     " FROM messages o"
 /* clang-format on */
 

@@ -37,6 +37,7 @@ int message_read(struct row *row, void *out, struct error *err)
     message.attachments = row_text(row);
     message.metadata = row_text(row);
     message.status = row_text(row);
+    message.incomplete_reason = row_text(row);
     message.created_at = row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;

@@ -21,13 +21,14 @@ struct message {
     int64_t seq; /* place among its run's messages; 0 when not written by a run */
     enum message_role role;
     bool hidden;
-    struct text content;      /* JSON array of parts */
-    struct text tool_calls;   /* JSON array [{id,name,arguments}] */
-    struct text tool_call_id; /* role tool */
-    struct text opaque;       /* JSON; read with histories only. TEXT_NONE: none */
-    struct text attachments;  /* JSON */
-    struct text metadata;     /* JSON object */
-    struct text status;       /* "completed" */
+    struct text content;           /* JSON array of parts */
+    struct text tool_calls;        /* JSON array [{id,name,arguments}] */
+    struct text tool_call_id;      /* role tool */
+    struct text opaque;            /* JSON; read with histories only. TEXT_NONE: none */
+    struct text attachments;       /* JSON */
+    struct text metadata;          /* JSON object */
+    struct text status;            /* "completed", "incomplete" */
+    struct text incomplete_reason; /* of an incomplete one: "max_tokens", …; TEXT_NONE: none */
     int64_t created_at;
 };
 

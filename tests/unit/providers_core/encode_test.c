@@ -16,15 +16,15 @@ Test(encode, the_smallest_request_sends_nothing_that_was_not_set)
 
     cr_assert(support_encodes_to(&target, &request,
                                  "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":"
-                                 "\"Hello \\\"you\\\"\\n\xE2\x82\xAC\"}]}"));
+                                 "\"Hello \\\"you\\\"\\n\xE2\x82\xAC\"}],\"stream\":false}"));
 }
 
 Test(encode, a_conversation_with_tools_keeps_ids_order_and_arguments)
 {
     struct provider_target target = support_target("openai");
     struct chat_tool_call calls[] = {
-        {TEXT("call_a"), TEXT("weather"), TEXT("{\"city\":\"Oslo\"}")},
-        {TEXT("call_b"), TEXT("clock"), TEXT_NONE},
+        {.id = TEXT("call_a"), .name = TEXT("weather"), .arguments = TEXT("{\"city\":\"Oslo\"}")},
+        {.id = TEXT("call_b"), .name = TEXT("clock")},
     };
     struct chat_message messages[] = {
         {.role = CHAT_USER, .text = TEXT("Oslo?")},
@@ -43,7 +43,7 @@ Test(encode, a_conversation_with_tools_keeps_ids_order_and_arguments)
         .messages_count = 5,
         .tools = tools,
         .tools_count = 2,
-        .tool_choice = TEXT("\"required\""),
+        .tool_choice = {CHAT_TOOL_CHOICE_REQUIRED, TEXT_NONE},
         .parallel_tool_calls = CHAT_SWITCH_OFF,
     };
 
@@ -63,7 +63,7 @@ Test(encode, a_conversation_with_tools_keeps_ids_order_and_arguments)
         "\"The weather\",\"parameters\":{\"type\":\"object\",\"properties\":{\"city\":{\"type\":"
         "\"string\"}},\"required\":[\"city\"]},\"strict\":true}},"
         "{\"type\":\"function\",\"function\":{\"name\":\"clock\"}}],"
-        "\"tool_choice\":\"required\",\"parallel_tool_calls\":false}"));
+        "\"tool_choice\":\"required\",\"parallel_tool_calls\":false,\"stream\":false}"));
 }
 
 Test(encode, settings_are_sent_under_their_names)
@@ -78,10 +78,9 @@ Test(encode, settings_are_sent_under_their_names)
         .has_top_p = true,
         .top_p = 1,
         .max_completion_tokens = 300,
-        .response_format = TEXT("{\"type\":\"json_object\"}"),
+        .response_format = {.kind = CHAT_FORMAT_JSON_OBJECT},
         .reasoning_effort = TEXT("low"),
-        .user = TEXT("u-1"),
-        .tool_choice = TEXT("\"auto\""),
+        .tool_choice = {CHAT_TOOL_CHOICE_AUTO, TEXT_NONE},
         .parallel_tool_calls = CHAT_SWITCH_ON,
     };
 
@@ -91,7 +90,7 @@ Test(encode, settings_are_sent_under_their_names)
         "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],"
         "\"temperature\":0.1,\"top_p\":1,\"max_completion_tokens\":300,"
         "\"response_format\":{\"type\":\"json_object\"},\"reasoning_effort\":\"low\","
-        "\"user\":\"u-1\"}"));
+        "\"stream\":false}"));
 }
 
 Test(encode, smaller_servers_get_max_tokens_and_no_response_format_of_auto)
@@ -103,66 +102,135 @@ Test(encode, smaller_servers_get_max_tokens_and_no_response_format_of_auto)
         .messages_count = 1,
         .has_temperature = true,
         .max_completion_tokens = 5,
-        .response_format = TEXT("\"auto\""),
     };
 
     cr_assert(support_encodes_to(&target, &request,
                                  "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":"
-                                 "\"Hi\"}],\"temperature\":0,\"max_tokens\":5}"));
+                                 "\"Hi\"}],\"temperature\":0,\"max_tokens\":5,\"stream\":false}"));
 }
 
-Test(encode, text_parts_alone_become_one_string)
+Test(encode, a_text_part_alone_becomes_a_string)
 {
     struct provider_target target = support_target("openai");
-    struct chat_message message = {
-        .role = CHAT_USER,
-        .content_parts =
-            TEXT("[{\"type\":\"text\",\"text\":{\"value\":\"one\",\"annotations\":[]}},"
-                 "{\"type\":\"text\",\"text\":\"two\"}]"),
-    };
+    struct chat_part part = {.kind = CHAT_PART_TEXT, .text = TEXT("one\ntwo")};
+    struct chat_message message = {.role = CHAT_USER, .parts = &part, .parts_count = 1};
     struct chat_request request = {.messages = &message, .messages_count = 1};
 
-    cr_assert(support_encodes_to(
-        &target, &request,
-        "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":\"one\\ntwo\"}]}"));
+    cr_assert(support_encodes_to(&target, &request,
+                                 "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":"
+                                 "\"one\\ntwo\"}],\"stream\":false}"));
 }
 
 Test(encode, images_stay_parts_in_their_place)
 {
     struct provider_target target = support_target("openai");
-    struct chat_message message = {
-        .role = CHAT_USER,
-        .content_parts =
-            TEXT("[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"},"
-                 "{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x/y.png\","
-                 "\"detail\":\"low\"}},{\"type\":\"text\",\"text\":\"c\"}]"),
+    struct chat_part parts[] = {
+        {.kind = CHAT_PART_TEXT, .text = TEXT("a")},
+        {.kind = CHAT_PART_IMAGE_URL, .url = TEXT("https://x/y.png"), .detail = TEXT("low")},
+        {.kind = CHAT_PART_IMAGE_URL, .url = TEXT("data:image/png;base64,AA==")},
+        {.kind = CHAT_PART_TEXT, .text = TEXT("c")},
     };
+    struct chat_message message = {
+        .role = CHAT_USER, .parts = parts, .parts_count = ARRAY_LENGTH(parts)};
     struct chat_request request = {.messages = &message, .messages_count = 1};
 
     cr_assert(support_encodes_to(
         &target, &request,
         "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":["
-        "{\"type\":\"text\",\"text\":\"a\\nb\"},"
+        "{\"type\":\"text\",\"text\":\"a\"},"
         "{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x/y.png\",\"detail\":\"low\"}},"
-        "{\"type\":\"text\",\"text\":\"c\"}]}]}"));
+        "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AA==\"}},"
+        "{\"type\":\"text\",\"text\":\"c\"}]}],\"stream\":false}"));
 }
 
-Test(encode, parts_that_cannot_be_passed_on_are_named)
+/* What a request with one tool and these settings sends behind its tools. */
+static const char *sent_behind_tools(const struct chat_request *settings)
 {
-    CLEANUP(provider_wire_deinit) struct provider_wire wire;
+    static struct provider_wire wire;
     struct provider_target target = support_target("openai");
-    struct chat_message message = {
-        .role = CHAT_USER,
-        .content_parts =
-            TEXT("[{\"type\":\"image_file\",\"image_file\":{\"file_id\":\"file-1\"}}]"),
+    struct chat_message hello = {.role = CHAT_USER, .text = TEXT("Hi")};
+    struct chat_tool tool = {.name = TEXT("f")};
+    struct chat_request request = *settings;
+    struct error err;
+    const char *at;
+
+    request.messages = &hello;
+    request.messages_count = request.tools_count = 1;
+    request.tools = &tool;
+    provider_wire_deinit(&wire);
+    provider_wire_init(&wire);
+    cr_assert_eq(openai_chat_encode(&target, &request, &wire, &err), 0, "%s", err.text);
+    at = strstr(buf_string(&wire.body), "}}]");
+    cr_assert_not_null(at);
+    return at + 3;
+}
+
+Test(encode, tool_choice_and_parallel_calls_are_sent_where_they_say_something)
+{
+    struct chat_request request = {.parallel_tool_calls = CHAT_SWITCH_UNSET};
+
+    cr_assert_str_eq(sent_behind_tools(&request), ",\"stream\":false}");
+    request.parallel_tool_calls = CHAT_SWITCH_ON;
+    cr_assert_str_eq(sent_behind_tools(&request),
+                     ",\"parallel_tool_calls\":true,\"stream\":false}");
+    request.parallel_tool_calls = CHAT_SWITCH_OFF;
+    request.tool_choice.kind = CHAT_TOOL_CHOICE_NONE;
+    cr_assert_str_eq(sent_behind_tools(&request),
+                     ",\"tool_choice\":\"none\",\"parallel_tool_calls\":false,\"stream\":false}");
+    request = (struct chat_request){.tool_choice = {CHAT_TOOL_CHOICE_FUNCTION, TEXT("calculator")}};
+    cr_assert_str_eq(sent_behind_tools(&request),
+                     ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":"
+                     "\"calculator\"}},\"stream\":false}");
+}
+
+Test(encode, schemas_are_sent_as_they_were_written)
+{
+    struct chat_request request = {
+        .response_format = {.kind = CHAT_FORMAT_JSON_SCHEMA,
+                            .name = TEXT("n"),
+                            .schema = TEXT("{\"z\":1,\"a\":18446744073709551616}"),
+                            .strict = CHAT_SWITCH_ON}};
+
+    cr_assert_str_eq(
+        sent_behind_tools(&request),
+        ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\","
+        "\"schema\":{\"z\":1,\"a\":18446744073709551616},\"strict\":true}},"
+        "\"stream\":false}");
+}
+
+Test(encode, no_more_output_is_asked_for_than_the_model_can_give)
+{
+    struct provider_target target = support_target("local");
+    struct chat_request request = {.max_completion_tokens = 5000};
+
+    target.output_tokens_max = 4096;
+    cr_assert(support_encodes_to(
+        &target, &request,
+        "{\"model\":\"m-1\",\"messages\":[],\"max_tokens\":4096,\"stream\":false}"));
+}
+
+Test(encode, tools_of_earlier_runs_are_named_where_a_run_has_none)
+{
+    struct provider_target target = support_target("openai");
+    struct chat_tool_call calls[] = {
+        {.id = TEXT("1"), .name = TEXT("f"), .arguments = TEXT("{}")},
+        {.id = TEXT("2"), .name = TEXT("g"), .arguments = TEXT("{}")},
+        {.id = TEXT("3"), .name = TEXT("f"), .arguments = TEXT("{}")},
     };
+    struct chat_message message = {
+        .role = CHAT_ASSISTANT, .tool_calls = calls, .tool_calls_count = 3};
     struct chat_request request = {.messages = &message, .messages_count = 1};
+    CLEANUP(provider_wire_deinit) struct provider_wire wire;
     struct error err;
 
     provider_wire_init(&wire);
-    cr_assert_eq(openai_chat_encode(&target, &request, &wire, &err), -E_INVALID);
-    cr_assert(strstr(err.text, "message 0"), "%s", err.text);
-    cr_assert(strstr(err.text, "image_file"), "%s", err.text);
+    cr_assert_eq(openai_chat_encode(&target, &request, &wire, &err), 0);
+    cr_assert(
+        strstr(buf_string(&wire.body),
+               ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":"
+               "{\"type\":\"object\"}}},{\"type\":\"function\",\"function\":{\"name\":\"g\","
+               "\"parameters\":{\"type\":\"object\"}}}],\"tool_choice\":\"none\","),
+        "%s", buf_string(&wire.body));
 }
 
 /* ---- reasoning state ---- */
@@ -174,7 +242,7 @@ static const char state[] =
 static bool replays(const char *provider, bool another_user_message)
 {
     struct provider_target target = support_target(provider);
-    struct chat_tool_call call = {TEXT("c1"), TEXT("f"), TEXT("{}")};
+    struct chat_tool_call call = {.id = TEXT("c1"), .name = TEXT("f"), .arguments = TEXT("{}")};
     struct chat_message messages[] = {
         {.role = CHAT_USER, .text = TEXT("q")},
         {.role = CHAT_ASSISTANT,

@@ -34,6 +34,64 @@ Test(failures, rate_limits_and_quotas_are_told_apart)
                  PROVIDER_QUOTA);
 }
 
+Test(failures, a_quota_that_is_there_again_soon_is_a_rate_limit)
+{
+    cr_assert_eq(
+        class_of(429,
+                 "{\"error\":{\"code\":429,\"message\":\"You exceeded your current quota. Please "
+                 "retry in 22.5s.\",\"status\":\"RESOURCE_EXHAUSTED\"}}"),
+        PROVIDER_RATE_LIMITED);
+    cr_assert_eq(failure.retry_after_ms, 22500);
+    cr_assert_eq(
+        class_of(
+            429,
+            "{\"error\":{\"code\":429,\"message\":\"You exceeded your current quota\",\"details\":"
+            "[{\"violations\":[{\"quotaId\":\"RequestsPerMinute\"}]},{\"retryDelay\":\"7s\"}]}}"),
+        PROVIDER_RATE_LIMITED);
+    cr_assert_eq(failure.retry_after_ms, 7000);
+    cr_assert_eq(
+        class_of(
+            429,
+            "{\"error\":{\"code\":429,\"message\":\"You exceeded your current quota\",\"details\":"
+            "[{\"violations\":[{\"quotaId\":\"RequestsPerDay\"}]},{\"retryDelay\":\"7s\"}]}}"),
+        PROVIDER_QUOTA);
+    cr_assert_eq(support_decode_status(429, "retry-after: 3\n",
+                                       "{\"error\":{\"code\":\"insufficient_quota\"}}", &failure),
+                 PROVIDER_FAILED);
+    cr_assert_eq(failure.failure, PROVIDER_RATE_LIMITED);
+    cr_assert_eq(failure.retry_after_ms, 3000);
+    cr_assert_eq(support_decode_status(429, "retry-after: 86400\n",
+                                       "{\"error\":{\"code\":\"insufficient_quota\"}}", &failure),
+                 PROVIDER_FAILED);
+    cr_assert_eq(failure.failure, PROVIDER_QUOTA, "tomorrow is not soon");
+    cr_assert_eq(class_of(402, "{\"error\":{\"message\":\"Insufficient Balance, retry in 5s\"}}"),
+                 PROVIDER_QUOTA, "what must be paid for does not pass");
+}
+
+Test(failures, a_request_over_the_minutes_limit_by_itself_is_too_long)
+{
+    cr_assert_eq(
+        class_of(429,
+                 "{\"error\":{\"message\":\"Request too large for gpt-4o in organization org-x on "
+                 "tokens per min (TPM): Limit 30000, Requested 40000. The input or output "
+                 "tokens must be reduced in order to run successfully.\",\"type\":\"tokens\","
+                 "\"code\":\"rate_limit_exceeded\"}}"),
+        PROVIDER_CONTEXT_OVERFLOW);
+}
+
+Test(failures, errors_are_read_whatever_they_are_made_of)
+{
+    cr_assert_eq(
+        class_of(400, "{\"error\":{\"message\":\"a\\u0000b\\ud800\",\"code\":7.5,\"type\":[]}}"),
+        PROVIDER_BAD_REQUEST);
+    cr_assert(text_is_utf8(text_of(failure.message)));
+    cr_assert_eq(class_of(500, "\xEF\xBB\xBF{\"error\":\"down \xFF\"}"), PROVIDER_OVERLOADED);
+    cr_assert(text_starts(text_of(failure.message), "down "));
+    cr_assert_eq(class_of(503, "[]"), PROVIDER_OVERLOADED);
+    cr_assert_eq(class_of(503, "[[]]"), PROVIDER_OVERLOADED);
+    cr_assert_eq(class_of(400, "{\"error\":null,\"detail\":{\"a\":1}}"), PROVIDER_BAD_REQUEST);
+}
+
 Test(failures, servers_in_trouble_are_overloaded)
 {
     static const int statuses[] = {408, 409, 425, 498, 500, 502, 503, 504, 520, 529};
@@ -82,7 +140,6 @@ Test(failures, what_is_wrong_with_the_request_is_not_retried)
     cr_assert_eq(class_of(501, ""), PROVIDER_BAD_REQUEST);
     cr_assert_eq(class_of(301, ""), PROVIDER_BAD_REQUEST);
     cr_assert(strstr(failure.message, "base_url"));
-    cr_assert_not(provider_failure_is_transient(PROVIDER_BAD_REQUEST));
 }
 
 Test(failures, keys_that_do_not_work_are_auth)
@@ -104,7 +161,6 @@ Test(failures, a_tool_call_that_groq_cannot_read_is_worth_a_retry)
                                "\"invalid_request_error\",\"code\":\"tool_use_failed\","
                                "\"failed_generation\":\"<function=\"}}"),
                  PROVIDER_MALFORMED_REPLY);
-    cr_assert(provider_failure_is_transient(failure.failure));
 }
 
 Test(failures, an_error_inside_a_200_is_a_failure_of_its_own_class)

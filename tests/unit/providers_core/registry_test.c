@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 
+#include "providers/formats/formats.h"
 #include "providers/registry.h"
 #include "shared/base/error.h"
 #include "shared/config/config.h"
@@ -164,4 +165,46 @@ Test(registries, many_providers_do_not_overflow_the_message)
     cr_assert_eq(provider_registry_resolve(registry, TEXT("x"), &target, &err), -E_NOT_FOUND);
     cr_assert(strstr(err.text, ", ..."), "%s", err.text);
     provider_registry_free(registry);
+}
+
+Test(registry, a_key_that_is_missed_is_named)
+{
+    cr_assert(resolves("openai/x", "openai", "x"));
+    cr_assert_null(target.key_variable, "it has one");
+    cr_assert(resolves("groq/x", "groq", "x"));
+    cr_assert_str_eq(target.key_variable, "GROQ_API_KEY");
+    cr_assert(resolves("local/x", "local", "x"));
+    cr_assert_null(target.key_variable, "servers of one's own need none");
+}
+
+Test(registries, a_key_may_stand_in_a_header)
+{
+    char *headers[] = {"X-Team: a", "Authorization: Bearer x"};
+    struct config_provider provider = {.name = "openai",
+                                       .base_url = "https://api.openai.com/v1",
+                                       .headers = headers,
+                                       .headers_count = 2};
+    struct config one = {.providers = &provider, .providers_count = 1};
+
+    cr_assert_eq(provider_registry_new(&one, &registry, &err), 0);
+    cr_assert(resolves("openai/x", "openai", "x"));
+    cr_assert_null(target.key_variable);
+    provider_registry_free(registry);
+}
+
+Test(registries, a_default_provider_serves_bare_names)
+{
+    struct config with_default = config;
+
+    with_default.default_provider = (char *)(uintptr_t) "local";
+    cr_assert_eq(provider_registry_new(&with_default, &registry, &err), 0);
+    cr_assert(resolves("gpt-9", "local", "gpt-9"));
+    cr_assert(resolves("ft:gpt-4o:acme::1", "local", "ft:gpt-4o:acme::1"));
+    cr_assert(resolves("deepseek-chat", "local", "deepseek-chat"), "its own is not configured");
+    cr_assert(resolves("gpt-4", "openai", "gpt-4"), "a known name has its own provider");
+    cr_assert(strstr(refusal("mistral/large"), "no such provider"));
+    provider_registry_free(registry);
+    with_default.default_provider = (char *)(uintptr_t) "nobody";
+    cr_assert_eq(provider_registry_new(&with_default, &registry, &err), -E_INVALID);
+    cr_assert(strstr(err.text, "default_provider 'nobody'"), "%s", err.text);
 }

@@ -18,6 +18,27 @@ struct provider_target support_target(const char *provider_name)
     };
 }
 
+int support_finish(const struct provider_target *target, const struct provider_response *response,
+                   size_t piece, struct chat_reply *out, struct provider_failure_info *failure)
+{
+    struct provider_decoder decoder;
+    struct text rest = response->body;
+    int r;
+
+    provider_decoder_init(&decoder, target, (size_t)4 << 20);
+    while (rest.len > 0) {
+        struct text bytes = {rest.ptr, piece && piece < rest.len ? piece : rest.len};
+
+        if (!provider_decoder_feed(&decoder, bytes))
+            abort();
+        rest.ptr += bytes.len;
+        rest.len -= bytes.len;
+    }
+    r = provider_decoder_finish(&decoder, response, out, failure);
+    provider_decoder_deinit(&decoder);
+    return r;
+}
+
 int support_decode(const char *provider_name, const char *body, struct chat_reply *out,
                    struct provider_failure_info *failure)
 {
@@ -29,7 +50,7 @@ int support_decode(const char *provider_name, const char *body, struct chat_repl
     arena_deinit(&arena);
     arena_init(&arena, 0);
     out->arena = &arena;
-    return openai_chat_decode(&target, &response, out, failure);
+    return support_finish(&target, &response, 0, out, failure);
 }
 
 int support_decode_status(int status, const char *headers, const char *body,
@@ -52,7 +73,7 @@ int support_decode_status(int status, const char *headers, const char *body,
             abort();
     }
     response.headers = list;
-    r = openai_chat_decode(&target, &response, &reply, failure);
+    r = support_finish(&target, &response, 0, &reply, failure);
     arena_deinit(&arena);
     return r;
 }

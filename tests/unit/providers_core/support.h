@@ -1,6 +1,7 @@
 #pragma once
 /* Shared by the tests of providers: a target, and what stands between a value and its check. */
 
+#include "providers/formats/formats.h"
 #include "providers/formats/openai_chat.h"
 #include "shared/json/json.h"
 
@@ -10,6 +11,11 @@ struct provider_target support_target(const char *provider_name);
 /* Decodes a response of status 200 without headers into an arena that lives until the test ends. */
 int support_decode(const char *provider_name, const char *body, struct chat_reply *out,
                    struct provider_failure_info *failure);
+
+/* Feeds a response's body to a decoder, in pieces of `piece` bytes (0: at once), and finishes
+ * it. */
+int support_finish(const struct provider_target *target, const struct provider_response *response,
+                   size_t piece, struct chat_reply *out, struct provider_failure_info *failure);
 
 /* Decodes any response. `headers` is "Name: value\n…" or NULL. */
 int support_decode_status(int status, const char *headers, const char *body,

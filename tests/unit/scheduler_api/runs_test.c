@@ -136,8 +136,9 @@ static void with_thread(struct fixture *fixture)
     cr_assert_eq(requests, 1, "%d requests", (int)requests);
 
     /* An update elsewhere is noticed at once. */
-    sql_do(fixture, "UPDATE agents SET version = 2, spec = jsonb_set(spec, '{instructions}', "
-                    "'\"New.\"')");
+    sql_do(fixture,
+           "UPDATE agents SET version = 2, spec = jsonb_set(spec::jsonb, '{instructions}', "
+           "'\"New.\"')");
     r = expect(fixture, 200, "POST", "/v1/threads/runs", run_body(assistant, ""));
     cr_assert_str_eq(string_at(r, "instructions"), "New.");
 }

@@ -218,7 +218,8 @@ static void spoils(struct store *store)
            "  $$ BEGIN IF $1 = '%s' THEN RAISE 'spoilt'; END IF; RETURN $2; END $$;"
            "CREATE VIEW messages AS SELECT id, tenant_id, thread_id, position, run_id, seq,"
            "  agent_id, role, hidden, spoil(thread_id, content) AS content, tool_calls,"
-           "  tool_call_id, opaque, attachments, metadata, status, created_at FROM stored",
+           "  tool_call_id, opaque, attachments, metadata, status, incomplete_reason, created_at "
+           "FROM stored",
            show(bad));
     used.pg = another_pg();
     GIVES(-E_REJECTED, run_leases_claim_read(used.pg, used.arena, worker, runs, 2, &claims,

@@ -64,8 +64,9 @@ static void expect_shape(struct buf *out, const char *expected)
 
 Test(shapes, are_the_json_that_is_stored_and_shown, .init = begin, .fini = end)
 {
-    const struct chat_tool_call said[] = {{TEXT("a"), TEXT("f"), TEXT("{}")},
-                                          {TEXT("b"), TEXT(""), TEXT("")}};
+    const struct chat_tool_call said[] = {
+        {.id = TEXT("a"), .name = TEXT("f"), .arguments = TEXT("{}")},
+        {.id = TEXT("b"), .name = TEXT(""), .arguments = TEXT("")}};
     const struct chat_usage usage = {.input_tokens = 7, .output_tokens = 3};
     CLEANUP(buf_deinit) struct buf out;
 

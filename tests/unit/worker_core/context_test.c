@@ -55,7 +55,7 @@ Test(context, roles_and_texts_come_through)
     cr_assert_eq(context.count, 4);
     cr_assert_eq(context.messages[0].role, CHAT_USER);
     cr_assert(text_is(context.messages[0].text, "hello"));
-    cr_assert_eq(context.messages[0].content_parts.len, 0);
+    cr_assert_eq(context.messages[0].parts_count, 0);
     cr_assert_eq(context.messages[1].tool_calls_count, 1);
     cr_assert(text_is(context.messages[1].tool_calls[0].name, "calculator"));
     cr_assert(text_is(context.messages[2].text, "42"));
@@ -66,32 +66,81 @@ Test(context, roles_and_texts_come_through)
 
 Test(context, what_a_user_wrote_is_text_unless_it_is_more)
 {
-    static const char *const more[] = {
-        "[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image_url\",\"image_url\":{}}]",
-        "[{\"type\":\"text\"}]",
-        "[{\"type\":\"refusal\",\"refusal\":\"no\"}]",
-        "{}",
-        "[",
-    };
     struct message texts[] = {
         {.role = MESSAGE_USER,
          .content = TEXT("[{\"type\":\"text\",\"text\":\"a\"},"
                          "{\"type\":\"text\",\"text\":{\"value\":\"b\"}}]")},
         {.role = MESSAGE_USER, .content = TEXT("[]")},
+        {.role = MESSAGE_USER,
+         .content = TEXT("[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image_url\","
+                         "\"image_url\":{\"url\":\"https://x/y.png\",\"detail\":\"low\"}}]")},
     };
     struct context context = build(texts, ARRAY_LENGTH(texts), (struct uuid){{0}});
 
     cr_assert(text_is(context.messages[0].text, "a\nb"));
-    cr_assert_eq(context.messages[1].text.len + context.messages[1].content_parts.len, 0);
+    cr_assert_eq(context.messages[1].text.len + context.messages[1].parts_count, 0);
+    cr_assert_eq(context.messages[2].parts_count, 2);
+    cr_assert(text_is(context.messages[2].parts[0].text, "a"));
+    cr_assert(text_is(context.messages[2].parts[1].url, "https://x/y.png"));
+    cr_assert(text_is(context.messages[2].parts[1].detail, "low"));
     arena_deinit(&arena);
-    for (size_t i = 0; i < ARRAY_LENGTH(more); i++) {
-        struct message item = {.role = MESSAGE_USER, .content = text_of(more[i])};
+}
 
-        context = build(&item, 1, (struct uuid){{0}});
-        cr_assert(text_is(context.messages[0].content_parts, more[i]));
-        cr_assert_null(context.messages[0].text.ptr);
+Test(context, a_users_message_that_can_not_be_sent_is_an_error)
+{
+    static const char *const wrong[] = {
+        "[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image_url\",\"image_url\":{}}]",
+        "[{\"type\":\"text\"}]",
+        "[{\"type\":\"image_file\",\"image_file\":{\"file_id\":\"f\"}}]",
+        "{}",
+        "[",
+    };
+    struct context context;
+    struct error err;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+        struct message item = {.role = MESSAGE_USER, .content = text_of(wrong[i])};
+        struct message_list history = {.items = &item, .count = 1};
+
+        arena_init(&arena, 0);
+        cr_assert_eq(context_build(&history, run_b, &arena, &context, &err), -E_INVALID, "%s",
+                     wrong[i]);
         arena_deinit(&arena);
     }
+    cr_assert(strstr(err.text, "a user's message"), "%s", err.text);
+}
+
+Test(context, calls_that_were_stored_as_they_were_said_are_sent_in_form)
+{
+    struct message items[] = {
+        {.role = MESSAGE_ASSISTANT,
+         .run_id = run_a,
+         .content = TEXT("[]"),
+         .tool_calls =
+             TEXT("[{\"id\":\"a b\",\"name\":\"get weather\",\"arguments\":\"{\\\"a\\\"\"},"
+                  "{\"id\":\"c\",\"name\":\"\",\"arguments\":\"\"}]")},
+        {.role = MESSAGE_TOOL,
+         .run_id = run_a,
+         .content = TEXT("[{\"type\":\"text\",\"text\":\"x\"}]"),
+         .tool_call_id = TEXT("a b")},
+        {.role = MESSAGE_TOOL,
+         .run_id = run_a,
+         .content = TEXT("[{\"type\":\"text\",\"text\":\"y\"}]"),
+         .tool_call_id = TEXT("c")},
+    };
+    struct context context = build(items, ARRAY_LENGTH(items), (struct uuid){{0}});
+    const struct chat_tool_call *sent = context.messages[0].tool_calls;
+
+    cr_assert_eq(context.count, 3);
+    cr_assert(text_is(sent[0].name, "get_weather"));
+    cr_assert(text_is(sent[0].arguments, "{}"));
+    cr_assert(text_is(sent[1].name, "unnamed"));
+    cr_assert(text_is(sent[1].arguments, "{}"));
+    cr_assert_eq(sent[0].id.len, 37);
+    cr_assert(text_equal(context.messages[1].tool_call_id, sent[0].id));
+    cr_assert(text_is(context.messages[1].text, "x"));
+    cr_assert(text_is(context.messages[2].tool_call_id, "c"));
+    arena_deinit(&arena);
 }
 
 Test(context, a_call_without_result_is_answered_so)

@@ -15,6 +15,8 @@ static const struct uuid run = {{1, 2, 3, 4, 5, 6, 0x70, 8, 0x80, 10, 11, 12, 13
 
 static void begin(void)
 {
+    static const char text[] = "{\"tools\":[{\"type\":\"calculator\"},{\"type\":\"http_request\"},"
+                               "{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}";
     CLEANUP(json_freep) struct json_object *spec = NULL;
     struct error err = {0};
 
@@ -24,7 +26,7 @@ static void begin(void)
                     JSON_DEPTH_DEFAULT, &spec, &err),
         0);
     arena_init(&arena, 0);
-    cr_assert_eq(toolbox_read(spec, &arena, &tools, &err), 0, "%s", err.text);
+    cr_assert_eq(toolbox_read(spec, text_of(text), &arena, &tools, &err), 0, "%s", err.text);
     ledger_begin(&ledger, run, &arena);
 }
 
@@ -43,10 +45,10 @@ static void plan(const struct chat_tool_call *calls, size_t count)
 }
 
 static const struct chat_tool_call one_of_each[] = {
-    {TEXT("a"), TEXT("calculator"), TEXT("{}")},
-    {TEXT("b"), TEXT("http_request"), TEXT("{\"method\":\"POST\"}")},
-    {TEXT("c"), TEXT("f"), TEXT("{}")},
-    {TEXT("d"), TEXT("nowhere"), TEXT("{}")},
+    {.id = TEXT("a"), .name = TEXT("calculator"), .arguments = TEXT("{}")},
+    {.id = TEXT("b"), .name = TEXT("http_request"), .arguments = TEXT("{\"method\":\"POST\"}")},
+    {.id = TEXT("c"), .name = TEXT("f"), .arguments = TEXT("{}")},
+    {.id = TEXT("d"), .name = TEXT("nowhere"), .arguments = TEXT("{}")},
 };
 
 Test(ledger, plans_what_a_model_asks_for, .init = begin, .fini = end)

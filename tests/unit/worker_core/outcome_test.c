@@ -51,6 +51,9 @@ Test(outcome, attempts_are_capped)
     cr_assert_eq(decide(PROVIDER_OVERLOADED, 5, 100, 0).action, OUTCOME_FAIL);
     cr_assert_eq(decide(PROVIDER_MALFORMED_REPLY, -1, 1, 0).action, OUTCOME_RETRY);
     cr_assert_eq(decide(PROVIDER_MALFORMED_REPLY, -1, 2, 0).action, OUTCOME_FAIL);
+    cr_assert_eq(decide(PROVIDER_EMPTY_REPLY, -1, 0, 0).action, OUTCOME_RETRY);
+    cr_assert_eq(decide(PROVIDER_EMPTY_REPLY, -1, 1, 0).action, OUTCOME_FAIL);
+    cr_assert_eq(decide(PROVIDER_REPLY_TOO_LARGE, -1, 0, 0).action, OUTCOME_FAIL);
 }
 
 Test(outcome, a_rate_limit_never_counts_and_is_never_cut_short)

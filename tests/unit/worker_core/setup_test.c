@@ -22,7 +22,7 @@ Test(setup, reads_every_field)
     int r = parse("{\"model\":\"openai/gpt-4o-mini\",\"instructions\":\"Be brief.\","
                   "\"tools\":[{\"type\":\"calculator\"},{\"type\":\"function\",\"function\":"
                   "{\"name\":\"f\",\"description\":\"d\",\"parameters\":{\"type\":\"object\"},"
-                  "\"strict\":true}}],\"tool_choice\":{\"type\":\"function\"},\"temperature\":0,"
+                  "\"strict\":true}}],\"tool_choice\":{\"type\":\"calculator\"},\"temperature\":0,"
                   "\"top_p\":0.5,\"max_prompt_tokens\":1000,\"max_completion_tokens\":500,"
                   "\"truncation_strategy\":{\"type\":\"last_messages\",\"last_messages\":7},"
                   "\"parallel_tool_calls\":false,\"response_format\":\"auto\","
@@ -38,7 +38,8 @@ Test(setup, reads_every_field)
     cr_assert_eq(setup.tools.tools[1].source, &tool_source_client);
     cr_assert(text_is(setup.tools.shown[1].parameters, "{\"type\":\"object\"}"));
     cr_assert_eq(setup.tools.shown[1].strict, CHAT_SWITCH_ON);
-    cr_assert(text_is(setup.options.tool_choice, "{\"type\":\"function\"}"));
+    cr_assert_eq(setup.options.tool_choice.kind, CHAT_TOOL_CHOICE_FUNCTION);
+    cr_assert(text_is(setup.options.tool_choice.name, "calculator"));
     cr_assert(setup.options.has_temperature && setup.options.temperature == 0);
     cr_assert(setup.options.has_top_p && setup.options.top_p == 0.5);
     cr_assert_eq(setup.budgets.max_prompt_tokens, 1000);
@@ -80,7 +81,8 @@ Test(setup, what_is_absent_or_null_is_not_set)
     cr_assert_eq(parse("{\"model\":\"m\",\"temperature\":null,\"tools\":null}", &setup, NULL), 0);
     cr_assert_not(setup.options.has_temperature);
     cr_assert_eq(setup.tools.count, 0);
-    cr_assert_null(setup.options.tool_choice.ptr);
+    cr_assert_eq(setup.options.tool_choice.kind, CHAT_TOOL_CHOICE_UNSET);
+    cr_assert_eq(setup.options.response_format.kind, CHAT_FORMAT_UNSET);
     cr_assert_eq(setup.options.parallel_tool_calls, CHAT_SWITCH_UNSET);
     arena_deinit(&arena);
 }
@@ -98,5 +100,32 @@ Test(setup, a_spec_that_can_not_be_run_says_why)
     cr_assert(strstr(err.text, "teleport"));
     arena_deinit(&arena);
     cr_assert_eq(parse("not json", &setup, &err), -E_INVALID);
+    arena_deinit(&arena);
+    cr_assert_eq(parse("{\"model\":\"m\",\"tool_choice\":{\"type\":\"function\"}}", &setup, &err),
+                 -E_INVALID);
+    cr_assert(strstr(err.text, "tool_choice"));
+    arena_deinit(&arena);
+    cr_assert_eq(parse("{\"model\":\"m\",\"response_format\":{\"type\":\"xml\"}}", &setup, &err),
+                 -E_INVALID);
+    cr_assert(strstr(err.text, "response_format"));
+    arena_deinit(&arena);
+}
+
+Test(setup, leaves_schemas_as_they_were_written)
+{
+    struct run_setup setup;
+    struct error err = {0};
+    int r = parse("{\"model\":\"m\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\","
+                  "\"parameters\":{\"z\": 1.50,\"a\":18446744073709551616}}}],\"response_format\":"
+                  "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"strict\":true,"
+                  "\"schema\":{\"b\":1e400,\"a\":2}}}}",
+                  &setup, &err);
+    const struct chat_format *format = &setup.options.response_format;
+
+    cr_assert_eq(r, 0, "%s", err.text);
+    cr_assert(text_is(setup.tools.shown[0].parameters, "{\"z\": 1.50,\"a\":18446744073709551616}"));
+    cr_assert_eq(format->kind, CHAT_FORMAT_JSON_SCHEMA);
+    cr_assert(text_is(format->schema, "{\"b\":1e400,\"a\":2}"));
+    cr_assert_eq(format->strict, CHAT_SWITCH_ON);
     arena_deinit(&arena);
 }

@@ -15,7 +15,7 @@ static int read(const char *text, struct box *box, struct error *err)
 
     cr_assert_eq(json_decode(text_of(text), JSON_DEPTH_DEFAULT, &spec, err), 0, "%s", err->text);
     arena_init(&box->arena, 0);
-    return toolbox_read(spec, &box->arena, &box->tools, err);
+    return toolbox_read(spec, text_of(text), &box->arena, &box->tools, err);
 }
 
 void box_open(struct box *box, const char *spec)

@@ -161,6 +161,22 @@ const struct run_step_write *changes_add_reply(struct changes *changes,
                              });
 }
 
+/* Why a message is not whole, in the words of the API. */
+static struct text incomplete_reason(enum chat_finish finish)
+{
+    switch (finish) {
+    case CHAT_FINISH_LENGTH:
+        return TEXT("max_tokens");
+    case CHAT_FINISH_FILTER:
+        return TEXT("content_filter");
+    case CHAT_FINISH_STOP:
+    case CHAT_FINISH_TOOL:
+    case CHAT_FINISH_REFUSAL:
+        break;
+    }
+    return TEXT_NONE;
+}
+
 struct uuid changes_add_answer(struct changes *changes, const struct chat_reply *reply)
 {
     struct text text = reply->text.ptr ? reply->text : TEXT("");
@@ -171,6 +187,7 @@ struct uuid changes_add_answer(struct changes *changes, const struct chat_reply 
             .role = MESSAGE_ASSISTANT,
             .content = content(changes, text, reply->finish == CHAT_FINISH_REFUSAL),
             .opaque = reply->opaque_state,
+            .incomplete = incomplete_reason(reply->finish),
         },
         &reply->usage);
 }

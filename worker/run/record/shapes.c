@@ -37,6 +37,13 @@ void shape_usage(struct buf *out, const struct chat_usage *usage)
     json_write_close(&w);
 }
 
+/* What the model wrote, where the call differs from it: for people, no program reads it. */
+static void write_said(struct json_write *w, struct text said)
+{
+    if (said.len > 0)
+        json_write_raw(w, "said", said);
+}
+
 void shape_message_calls(struct buf *out, const struct chat_tool_call *calls, size_t count)
 {
     struct json_write w;
@@ -48,6 +55,7 @@ void shape_message_calls(struct buf *out, const struct chat_tool_call *calls, si
         json_write_text(&w, "id", calls[i].id);
         json_write_text(&w, "name", calls[i].name);
         json_write_text(&w, "arguments", calls[i].arguments);
+        write_said(&w, calls[i].said);
         json_write_close(&w);
     }
     json_write_close(&w);
@@ -76,6 +84,7 @@ void shape_step_calls(struct buf *out, const struct ledger_call *calls, size_t c
         json_write_close(&w);
         if (calls[i].state == CALL_UNKNOWN)
             json_write_string(&w, "status", "unknown");
+        write_said(&w, calls[i].said);
         json_write_close(&w);
     }
     json_write_close(&w);

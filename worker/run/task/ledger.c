@@ -63,6 +63,15 @@ static void refuse(struct ledger *ledger, struct ledger_call *call, const struct
     ledger_note(ledger, call, buf_text(&text), true);
 }
 
+static void reproach(struct ledger *ledger, struct ledger_call *call, struct text problem)
+{
+    CLEANUP(buf_deinit) struct buf text;
+
+    buf_init(&text, TOOL_RESULT_MAX);
+    tool_reproach(problem, &text);
+    ledger_note(ledger, call, buf_text(&text), true);
+}
+
 int ledger_plan(struct ledger *ledger, const struct chat_reply *reply, const struct toolbox *tools,
                 struct error *err)
 {
@@ -75,10 +84,11 @@ int ledger_plan(struct ledger *ledger, const struct chat_reply *reply, const str
         struct ledger_call *call = &ledger->calls[i];
 
         *call = (struct ledger_call){
-            .tool = toolbox_find(tools, asked->name),
+            .tool = asked->problem.len ? NULL : toolbox_find(tools, asked->name),
             .call_id = asked->id,
             .name = asked->name,
             .arguments = asked->arguments,
+            .said = asked->said,
             .call_no = ledger->next_call_no + (int64_t)i,
             .state = CALL_INTENT,
             .due_in_ms = CALL_NEVER_DUE,
@@ -87,7 +97,9 @@ int ledger_plan(struct ledger *ledger, const struct chat_reply *reply, const str
         call->key = make_key(ledger, call->call_no);
         if (!call->key.ptr)
             return no_room(err);
-        if (!call->tool)
+        if (asked->problem.len)
+            reproach(ledger, call, asked->problem);
+        else if (!call->tool)
             refuse(ledger, call, tools);
     }
     ledger->next_call_no += (int64_t)count;

@@ -21,7 +21,8 @@ struct ledger_call {
     struct text call_id;
     struct text name;
     struct text arguments;
-    struct text key; /* for whoever is called: the same in every attempt */
+    struct text said; /* as of chat_tool_call */
+    struct text key;  /* for whoever is called: the same in every attempt */
     int64_t call_no;
     enum call_class class;
     enum call_state state;

@@ -19,16 +19,26 @@ static int64_t clamp(int64_t tokens)
     return tokens < METER_TOKENS_MAX ? tokens : METER_TOKENS_MAX;
 }
 
-void meter_add_reply(struct meter *meter, struct chat_usage *usage)
+static void pay(struct meter *meter, struct chat_usage *usage)
 {
     usage->input_tokens = clamp(usage->input_tokens);
     usage->output_tokens = clamp(usage->output_tokens);
-    meter->iterations++;
-    meter->attempts = meter->limited = 0;
     meter->prompt_tokens += usage->input_tokens;
     meter->completion_tokens += usage->output_tokens;
     meter->unsaved_prompt_tokens += usage->input_tokens;
     meter->unsaved_completion_tokens += usage->output_tokens;
+}
+
+void meter_add_reply(struct meter *meter, struct chat_usage *usage)
+{
+    meter->iterations++;
+    meter->attempts = meter->limited = 0;
+    pay(meter, usage);
+}
+
+void meter_add_failure(struct meter *meter, struct chat_usage *usage)
+{
+    pay(meter, usage);
 }
 
 void meter_saved(struct meter *meter)

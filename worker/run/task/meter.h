@@ -32,6 +32,9 @@ void meter_begin(struct meter *meter, const struct run_claim *claim);
  * and METER_TOKENS_MAX, so that no sum of a run overflows and no row is refused for one. */
 void meter_add_reply(struct meter *meter, struct chat_usage *usage);
 
+/* The same of a call that failed, and cost something all the same. */
+void meter_add_failure(struct meter *meter, struct chat_usage *usage);
+
 /* What was used is stored. */
 void meter_saved(struct meter *meter);
 

@@ -4,8 +4,10 @@
 
 #include "worker/run/task/setup.h"
 
+#include "providers/chat_read.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
+#include "shared/json/json_raw.h"
 
 static int out_of_room(struct error *err)
 {
@@ -23,13 +25,6 @@ static int copy_text(struct arena *arena, struct text text, struct text *out, st
         return out_of_room(err);
     *out = (struct text){copy, text.len};
     return 0;
-}
-
-/* A member's JSON text; absent and null stay TEXT_NONE. */
-static int copy_json(struct arena *arena, struct json_object *member, struct text *out,
-                     struct error *err)
-{
-    return member ? copy_text(arena, json_text(member), out, err) : 0;
 }
 
 static void parse_options(struct json_object *spec, struct model_options *options)
@@ -70,10 +65,19 @@ static int parse_texts(struct json_object *spec, struct arena *arena, struct run
                       err);
     if (r == 0)
         r = copy_text(arena, json_get_text(spec, "trace_id"), &setup->trace, err);
+    return r;
+}
+
+/* What goes to the model as it was written. */
+static int parse_raw(struct text raw, struct arena *arena, struct model_options *options,
+                     struct error *err)
+{
+    int r =
+        chat_read_tool_choice(json_raw_get(raw, "tool_choice"), arena, &options->tool_choice, err);
+
     if (r == 0)
-        r = copy_json(arena, json_get(spec, "tool_choice"), &options->tool_choice, err);
-    if (r == 0)
-        r = copy_json(arena, json_get(spec, "response_format"), &options->response_format, err);
+        r = chat_read_format(json_raw_get(raw, "response_format"), arena, &options->response_format,
+                             err);
     return r;
 }
 
@@ -82,13 +86,18 @@ int setup_parse(struct text spec_text, struct arena *arena, struct run_setup *ou
 {
     CLEANUP(json_freep) struct json_object *spec = NULL;
     struct run_setup setup = {.last_messages = 0};
+    struct text raw = TEXT_NONE; /* the same, as it was written */
     int r = json_decode(spec_text, JSON_DEPTH_DEFAULT * 2, &spec, err);
 
+    if (r == 0)
+        r = json_raw_check(spec_text, JSON_RAW_DEPTH_MAX, &raw, err);
     if (r < 0)
         return error_wrap(err, "the run's spec");
     r = parse_texts(spec, arena, &setup, err);
     if (r == 0)
-        r = toolbox_read(spec, arena, &setup.tools, err);
+        r = parse_raw(raw, arena, &setup.options, err);
+    if (r == 0)
+        r = toolbox_read(spec, raw, arena, &setup.tools, err);
     if (r < 0)
         return r;
     if (!setup.model.len)

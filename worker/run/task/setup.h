@@ -13,8 +13,8 @@ struct error;
 
 /* How the model is to answer. */
 struct model_options {
-    struct text tool_choice;     /* JSON text, or TEXT_NONE */
-    struct text response_format; /* JSON text, or TEXT_NONE */
+    struct chat_tool_choice tool_choice;
+    struct chat_format response_format;
     struct text reasoning_effort;
     enum chat_switch parallel_tool_calls;
     bool has_temperature;

@@ -103,10 +103,10 @@ const char *builtin_name(size_t at)
     return at < ARRAY_LENGTH(builtins) ? builtins[at].name : NULL;
 }
 
-static int find(struct json_object *item, struct arena *arena, struct tool *tool,
+static int find(const struct tool_member *member, struct arena *arena, struct tool *tool,
                 struct chat_tool *shown, struct error *err)
 {
-    struct text type = json_get_text(item, "type");
+    struct text type = json_get_text(member->item, "type");
 
     (void)arena;
     (void)err;

@@ -1,0 +1,155 @@
+#pragma once
+/* A conversation with a language model: what is asked of it and what it answers, in one shape that
+ * no wire format shows through.
+ *
+ * Ownership: a request borrows all that it points to. What a reply points to lives in the arena
+ * that the caller put into it.
+ */
+
+#include "shared/base/arena.h"
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+
+enum chat_role { CHAT_USER, CHAT_ASSISTANT, CHAT_TOOL };
+
+/* Zero is "not set": then nothing is sent and the provider's default holds. */
+enum chat_switch { CHAT_SWITCH_UNSET, CHAT_SWITCH_OFF, CHAT_SWITCH_ON };
+
+/* A piece of a user's message. Each new kind is a case in every format's encoder, which either
+ * says it or refuses it. */
+enum chat_part_kind { CHAT_PART_TEXT, CHAT_PART_IMAGE_URL };
+
+struct chat_part {
+    enum chat_part_kind kind;
+    struct text text;   /* of CHAT_PART_TEXT */
+    struct text url;    /* of CHAT_PART_IMAGE_URL: http(s) or data */
+    struct text detail; /* of CHAT_PART_IMAGE_URL: "low", "high", …; empty: not set */
+};
+
+/* A call of a tool. In a reply of provider_call, and in all that is sent, id, name and arguments
+ * keep the rules of reply_form.h. */
+struct chat_tool_call {
+    struct text id;
+    struct text name;
+    struct text arguments; /* a JSON object */
+    struct text problem;   /* why it can't be carried out, for the model; TEXT_NONE: it can */
+    struct text said; /* what the model wrote where that differs: a JSON object with "id", "name"
+                            * or "arguments", shortened; TEXT_NONE: nothing differs */
+};
+
+struct chat_message {
+    enum chat_role role;
+    struct text text;              /* of a tool message: the result */
+    const struct chat_part *parts; /* of a user message, instead of text */
+    size_t parts_count;
+    const struct chat_tool_call *tool_calls; /* of an assistant message */
+    size_t tool_calls_count;
+    struct text tool_call_id; /* of a tool message: the call it answers */
+    struct text opaque_state; /* of an assistant message: chat_reply.opaque_state of the reply it
+                               * came from. Dropped when the target is another provider or model */
+};
+
+struct chat_tool {
+    struct text name;
+    struct text description; /* may be empty */
+    struct text parameters;  /* JSON Schema text; empty: no parameters */
+    enum chat_switch strict;
+};
+
+enum chat_tool_choice_kind {
+    CHAT_TOOL_CHOICE_UNSET,
+    CHAT_TOOL_CHOICE_AUTO,
+    CHAT_TOOL_CHOICE_NONE,
+    CHAT_TOOL_CHOICE_REQUIRED,
+    CHAT_TOOL_CHOICE_FUNCTION, /* the one of that name */
+};
+
+struct chat_tool_choice {
+    enum chat_tool_choice_kind kind;
+    struct text name; /* of CHAT_TOOL_CHOICE_FUNCTION */
+};
+
+enum chat_format_kind {
+    CHAT_FORMAT_UNSET,
+    CHAT_FORMAT_TEXT,
+    CHAT_FORMAT_JSON_OBJECT,
+    CHAT_FORMAT_JSON_SCHEMA,
+};
+
+struct chat_format {
+    enum chat_format_kind kind;
+    struct text name; /* the rest is of CHAT_FORMAT_JSON_SCHEMA */
+    struct text description;
+    struct text schema; /* JSON Schema text, as it was written; may be empty */
+    enum chat_switch strict;
+};
+
+struct chat_request {
+    struct text instructions; /* the system message; empty: none */
+    const struct chat_message *messages;
+    size_t messages_count;
+    const struct chat_tool *tools;
+    size_t tools_count;
+
+    struct chat_tool_choice tool_choice; /* this and the next are sent beside tools only */
+    enum chat_switch parallel_tool_calls;
+    struct chat_format response_format;
+    bool has_temperature;
+    bool has_top_p;
+    double temperature;
+    double top_p;
+    int64_t max_completion_tokens; /* 0: not sent */
+    struct text reasoning_effort;  /* empty: not sent */
+
+    struct text idempotency_key; /* sent as a header; empty: none */
+    int64_t deadline_ms;     /* clock_ms by which the call must be over; 0: the provider's time-outs
+                              * alone */
+    size_t answer_bytes_max; /* of the reply's text and arguments; 0: CHAT_ANSWER_BYTES_MAX */
+};
+
+/* What a model says in one reply has at most this many bytes unless the caller wants otherwise. The
+ * longest answers of today's models have about 128,000 tokens, half a megabyte. */
+#define CHAT_ANSWER_BYTES_MAX ((size_t)1 << 20)
+
+enum chat_finish {
+    CHAT_FINISH_STOP,
+    CHAT_FINISH_LENGTH,  /* cut off: the text, or the arguments of the last call, may be partial */
+    CHAT_FINISH_TOOL,    /* there is at least one tool call */
+    CHAT_FINISH_FILTER,  /* the provider's content filter stopped it */
+    CHAT_FINISH_REFUSAL, /* the model refused; `text` says why */
+};
+
+/* No less than 0 and no more than CHAT_TOKENS_MAX each; 0 where the provider did not say. */
+struct chat_usage {
+    int64_t input_tokens;  /* cached ones included */
+    int64_t output_tokens; /* reasoning ones included */
+    int64_t cached_input_tokens;
+    int64_t reasoning_tokens;
+};
+
+/* A thousand times the largest context there is, and so little that the sum of a billion calls is
+ * an int64_t. */
+#define CHAT_TOKENS_MAX ((int64_t)1000000000)
+
+/* What the provider's headers say about its limits; -1 where they say nothing. */
+struct provider_limits {
+    int64_t requests_limit;
+    int64_t requests_remaining;
+    int64_t requests_reset_ms; /* from now */
+    int64_t tokens_limit;
+    int64_t tokens_remaining;
+    int64_t tokens_reset_ms;
+};
+
+struct chat_reply {
+    struct arena *arena; /* the caller sets it; owns the rest */
+    struct text text;    /* TEXT_NONE: none */
+    struct chat_tool_call *tool_calls;
+    size_t tool_calls_count;
+    enum chat_finish finish;
+    struct chat_usage usage;
+    struct text opaque_state; /* JSON to be stored with the message and given back with it, or
+                               * TEXT_NONE. It survives a round trip through jsonb */
+    struct text model;        /* as the provider names what answered; may be empty */
+    struct provider_limits limits;
+};

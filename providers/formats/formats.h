@@ -1,0 +1,13 @@
+#pragma once
+/* The table of wire formats. A new one is a family of files here (encode, decode, …) with a `struct
+ * provider`, and a row in formats.c. */
+
+#include "providers/provider.h"
+
+extern const struct provider provider_openai_chat;
+
+/* The format of that kind, or NULL. */
+const struct provider *format_find(const char *kind);
+
+/* All kinds, for messages: "openai_chat, …". */
+const char *format_kinds(void);
