@@ -21,6 +21,10 @@
 #define S "^[^0-9]*"
 #define E "[^0-9]*$"
 
+#define ASK /* two groups; nothing will do, too */ \
+    "(what is|what.{1,3}s|how much is|(calculate|compute|solve|work out|use the calculator)" \
+    "|tell me)?:?"
+
 #define CITY \
     "(tokyo|london|new york|paris|berlin|sydney|nairobi|sao paulo|mumbai|singapore|los angeles|" \
     "chicago|cairo|auckland|reykjavik|dubai|lagos|toronto|mexico city|seoul|kathmandu|oslo|" \
@@ -54,7 +58,8 @@ static const char tables[] =
     "  month: {january: '01', february: '02', march: '03', april: '04', may: '05', june: '06',\n"
     "    july: '07', august: '08', september: '09', october: '10', november: '11',\n"
     "    december: '12'}\n"
-    "  sign: {plus: '+', minus: '-', times: '*'}\n"
+    "  sign: {plus: '+', minus: '-', times: '*', multiplied by: '*', x: '*', ×: '*',\n"
+    "    divided by: '/', over: '/', ÷: '/'}\n"
     "  span: {seconds: '1', minutes: '60', hours: '3600', days: '86400', weeks: '604800'}\n"
     "  unit: {kilometres: '1000', miles: '1609.344', metres: '1', feet: '0.3048',\n"
     "    inches: '0.0254',\n"
@@ -89,6 +94,16 @@ static const char explicit_work[] =
          "( for| to work out)?:? ([-0-9(][-0-9 +*/().]*[0-9)])[?. ]*$")
     CALC("{{4}}")
     SAY("{{4}} = {{tool}}.")
+
+    RULE("bare expression", "^ *(please |hi,? |hello,? |hey,? )?" ASK " *(-?[0-9(][-0-9 +*/^%().]*"
+         "[-+*/^%][-0-9 +*/^%().]*[0-9)%]) *(=|equals)? *[?.! ]*$")
+    CALC("{{4}}")
+    SAY("{{4}} = {{tool}}.")
+
+    RULE("two numbers", "^ *(please |hi,? |hello,? |hey,? )?" ASK " *" SIGNED
+         " *(plus|minus|times|multiplied by|x|×|divided by|over|÷) *" SIGNED " *[?.! ]*$")
+    CALC("{{4|number}}{{5|sign}}({{6|number}})")
+    SAY("{{4|number}} {{5}} {{6|number}} is {{tool|round}}.")
 
     RULE("calculator and clock", S "(times|multipl)[^0-9]*" N G N "[^0-9]*time[^0-9]* in " CITY E)
     BOTH(CALC_("{{2|number}}*{{3|number}}"), NOW_("{{4|zone}}"))

@@ -173,7 +173,7 @@ int main(int argc, char **argv)
         r = script_parse_builtin(&script, &err);
     if (r < 0) {
         fprintf(stderr, "penstock-rehearsal: %s\n", err.text);
-        return 1;
+        return 2;
     }
     if (program.check) {
         printf("%zu rules, no errors\n", script->rules_count);

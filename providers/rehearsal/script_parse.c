@@ -4,6 +4,7 @@
 
 #include "providers/rehearsal/script_yaml.h"
 #include "shared/base/memory.h"
+#include "shared/yaml/yaml_load.h"
 
 static int read_table(struct script_reader *reader, yaml_node_pair_t *pair,
                       struct script_table *table)
@@ -209,22 +210,17 @@ int script_parse(const char *name, struct text yaml, struct script **out, struct
 {
     CLEANUP(script_freep) struct script *script = xcalloc(1, sizeof(*script));
     struct script_reader reader = {.file = name, .script = script, .err = err};
-    yaml_parser_t parser;
     int r;
 
     arena_init(&script->arena, 0);
     script->random = 0x9E3779B97F4A7C15ULL;
-    if (!yaml_parser_initialize(&parser))
-        return error_set(err, E_LIMIT, "no memory for a YAML parser");
-    yaml_parser_set_input_string(&parser, (const unsigned char *)yaml.ptr, yaml.len);
-    if (!yaml_parser_load(&parser, &reader.document)) {
-        r = error_set(err, E_INVALID, "%s:%zu:%zu: %s", name, parser.problem_mark.line + 1,
-                      parser.problem_mark.column + 1, parser.problem ? parser.problem : "not YAML");
-    } else {
+    r = yaml_load(name, yaml, &reader.document, err);
+    if (r == 0) {
         r = read_root(&reader);
         yaml_document_delete(&reader.document);
     }
-    yaml_parser_delete(&parser);
+    if (r < 0)
+        (void)error_clean(err);
     if (r == 0) {
         *out = script;
         script = NULL;

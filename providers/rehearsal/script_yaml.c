@@ -10,6 +10,7 @@
 
 #include "providers/rehearsal/template.h"
 #include "shared/base/memory.h"
+#include "shared/yaml/yaml_load.h"
 
 int script_fail_at(struct script_reader *reader, const yaml_node_t *node, const char *format, ...)
 {
@@ -164,7 +165,7 @@ int script_read_count(struct script_reader *reader, yaml_node_t *node, void *to)
     const char *value = scalar(node);
     int64_t number;
 
-    if (!value || !text_to_int(text_of(value), &number) || number < 0 || number > INT32_MAX)
+    if (!value || !yaml_integer(text_of(value), &number) || number < 0 || number > INT32_MAX)
         return script_fail(reader, node, "a whole number from 0 to %d is expected here", INT32_MAX);
     *(int64_t *)to = number;
     return 0;

@@ -36,6 +36,21 @@ static char *setting_of(const char *name, struct text dev, bool *from_file)
     return buf_take(&value);
 }
 
+/* Paths begin with "/v1" themselves; the address for an SDK ends with it, and is taken, too. */
+static void trim_url(char *url)
+{
+    size_t len = strlen(url);
+
+    for (;;) {
+        if (len > 0 && url[len - 1] == '/')
+            url[--len] = '\0';
+        else if (len > 3 && strcmp(url + len - 3, "/v1") == 0)
+            url[len -= 3] = '\0';
+        else
+            return;
+    }
+}
+
 static bool is_url(const char *url)
 {
     struct text text = text_of(url);
@@ -52,7 +67,6 @@ int client_settings_read(struct client_settings *out, struct error *err)
     CLEANUP(buf_deinit) struct buf dev = {0};
     bool url_from_file;
     bool key_from_file;
-    size_t len;
 
     *out = (struct client_settings){0};
     buf_init(&dev, 1 << 20);
@@ -67,8 +81,7 @@ int client_settings_read(struct client_settings *out, struct error *err)
     out->key_origin = key_from_file ? "from " DEV_ENVIRONMENT : "from PENSTOCK_API_KEY";
     if (!out->url)
         out->url = xstrdup(DEFAULT_URL);
-    for (len = strlen(out->url); len > 0 && out->url[len - 1] == '/';)
-        out->url[--len] = '\0';
+    trim_url(out->url);
     if (!is_url(out->url))
         return error_set(err, E_INVALID,
                          "the server's address (%s) must be http://... or https://...",

@@ -13,7 +13,7 @@ struct http_client;
 /* Where the server is: PENSTOCK_URL and PENSTOCK_API_KEY, and what is missing of them from
  * ./.penstock/dev.env. */
 struct client_settings {
-    char *url; /* without a slash at the end */
+    char *url; /* without "/v1" and without a slash at the end */
     char *api_key;
     char origin[96];        /* for messages: where url came from */
     const char *key_origin; /* the same of api_key */

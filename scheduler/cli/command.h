@@ -1,6 +1,6 @@
 #pragma once
-/* The commands of `penstock` and what they share: a table (command.c), exit codes, and how a
- * command that waits runs on the loop.
+/* A command of `penstock`, and what commands share: exit codes, and how one that waits runs on the
+ * loop. commands.c has the table of them.
  */
 
 #include "scheduler/cli/options.h"
@@ -46,9 +46,7 @@ extern const struct command command_keys_list;
 extern const struct command command_keys_revoke;
 extern const struct command command_doctor;
 extern const struct command command_dev;
-
-/* Finds the command, parses, runs it; returns the exit code. */
-int command_main(int argc, char **argv);
+extern const struct command command_env;
 
 /* Print "penstock: TEXT" to standard error and return the exit code that fits the error's code. */
 int command_fail(const struct error *err);

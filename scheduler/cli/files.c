@@ -39,6 +39,19 @@ int file_read(const char *path, struct buf *out, struct error *err)
     return r;
 }
 
+int file_read_named(const char *path, struct buf *out, struct error *err)
+{
+    static const char mark[] = "\xEF\xBB\xBF";
+    size_t start = out->len;
+    int r = file_read(path, out, err);
+
+    if (r == -E_NOT_FOUND)
+        return error_set(err, E_INVALID, "there is no file %s", path);
+    if (r == 0 && start == 0 && text_starts(buf_text(out), mark))
+        buf_consume(out, sizeof(mark) - 1);
+    return r;
+}
+
 static int write_all(int fd, struct text text)
 {
     while (text.len > 0) {

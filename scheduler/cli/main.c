@@ -1,8 +1,8 @@
-/* The `penstock` command: what a person types. All of it is in command.c. */
+/* The `penstock` command: what a person types. All of it is behind commands.c. */
 
-#include "scheduler/cli/command.h"
+#include "scheduler/cli/commands.h"
 
 int main(int argc, char **argv)
 {
-    return command_main(argc, argv);
+    return commands_main(argc, argv);
 }

@@ -60,6 +60,21 @@ const char *suggest(const char *word, const char *const *words, size_t count)
     return found;
 }
 
+/* One that only looks like an option. */
+static bool is_positional(const struct arguments *args, const char *word)
+{
+    size_t name = strcspn(word, "= \t\n");
+    char c = word[0] == '-' ? word[1] : '\0';
+
+    if (c != '-' && !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
+        return true;
+    if (c != '-')
+        for (size_t i = 0; i < args->specs_count; i++)
+            if (args->specs[i].letter == c)
+                return false;
+    return word[name] != '\0' && word[name] != '=';
+}
+
 static int unknown(const struct arguments *args, struct text name, struct error *err)
 {
     const char *words[ARGUMENTS_OPTIONS_MAX + 1];
@@ -73,7 +88,10 @@ static int unknown(const struct arguments *args, struct text name, struct error 
     near = suggest(word, words, args->specs_count + 1);
     if (near)
         return error_set(err, E_INVALID, "there is no option --%s; did you mean --%s?", word, near);
-    return error_set(err, E_INVALID, "there is no option --%s", word);
+    return error_set(err, E_INVALID,
+                     "there is no option --%s; what is none and begins with a dash goes behind "
+                     "\"--\"",
+                     word);
 }
 
 static int take_value(struct arguments *out, size_t index, const char *value, struct error *err)
@@ -133,7 +151,10 @@ static int parse_short(struct arguments *out, char *const **at, struct error *er
     for (size_t i = 0; i < out->specs_count; i++)
         if (out->specs[i].letter && out->specs[i].letter == word[1])
             return take_option(out, i, word[2] ? word + 2 : NULL, at, err);
-    return error_set(err, E_INVALID, "there is no option -%c", word[1]);
+    return error_set(err, E_INVALID,
+                     "there is no option -%c; what is none and begins with a dash goes behind "
+                     "\"--\"",
+                     word[1]);
 }
 
 static bool wants_help(int argc, char *const *argv)
@@ -157,7 +178,7 @@ int arguments_parse(struct arguments *out, const struct option_spec *specs, size
     for (char *const *at = argv; at < argv + argc; at++) {
         int r = 0;
 
-        if (only_positional || (*at)[0] != '-' || strcmp(*at, "-") == 0) {
+        if (only_positional || is_positional(out, *at)) {
             if (out->positional_count == ARGUMENTS_POSITIONAL_MAX)
                 return error_set(err, E_INVALID, "there are too many arguments");
             out->positional[out->positional_count++] = *at;

@@ -1,6 +1,9 @@
 #pragma once
 /* Options and arguments of a command line, by a table per command: "--name VALUE", "--name=VALUE",
- * "-n VALUE", switches, "--" and positional arguments ("-" is one). Pure.
+ * "-n VALUE", switches, "--" and positional arguments. Pure.
+ *
+ * A word that begins with a dash and can be no option is positional, so that a prompt needs no
+ * "--": "-", "-5+3?" (no letter follows the dash) and "--really? yes" (a blank before any "=").
  */
 
 #include "shared/base/compiler.h"

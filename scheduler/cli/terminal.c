@@ -2,6 +2,7 @@
 
 #include "scheduler/cli/terminal.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -111,4 +112,19 @@ void terminal_print_line(FILE *stream, struct text text, size_t width)
     buf_init(&line, 0);
     terminal_shorten(text, width, &line);
     (void)fwrite(buf_string(&line), 1, line.len, stream);
+}
+
+void terminal_complain(const char *format, ...)
+{
+    CLEANUP(buf_deinit) struct buf text = {0};
+    CLEANUP(buf_deinit) struct buf clean = {0};
+    va_list args;
+
+    buf_init(&text, 0);
+    buf_init(&clean, 0);
+    va_start(args, format);
+    buf_vprintf(&text, format, args);
+    va_end(args);
+    terminal_clean(buf_text(&text), &clean);
+    (void)fprintf(stderr, "penstock: %s\n", buf_string(&clean));
 }

@@ -33,5 +33,9 @@ void terminal_print_line(FILE *stream, struct text text, size_t width);
 /* One line of at most `width` characters into `out`; pure. */
 void terminal_shorten(struct text text, size_t width, struct buf *out);
 
+/* Print "penstock: TEXT" to standard error, in one line and without control characters: a message
+ * repeats what stood in a file or came from a server. */
+void terminal_complain(const char *format, ...) PRINTF(1, 2);
+
 /* Copies without control characters besides line break and tab; pure. */
 void terminal_clean(struct text text, struct buf *out);

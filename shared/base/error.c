@@ -57,6 +57,19 @@ int error_wrap(struct error *err, const char *format, ...)
     return -err->code;
 }
 
+int error_clean(struct error *err)
+{
+    if (!err)
+        return -E_INTERNAL;
+    for (char *c = err->text; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7F)
+            *c = '?';
+        else if ((unsigned char)*c == 0xC2 && (unsigned char)c[1] >= 0x80 &&
+                 (unsigned char)c[1] < 0xA0)
+            c[0] = c[1] = '?'; /* C1 */
+    return -err->code;
+}
+
 const char *error_name(int code)
 {
     static const char *const names[] = {

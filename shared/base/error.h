@@ -56,5 +56,9 @@ int error_set_errno_at(struct error *err, int errno_value, const char *origin, c
 /* Put "prefix: " before the text; returns -err->code. err may be NULL (then -E_INTERNAL). */
 int error_wrap(struct error *err, const char *format, ...) PRINTF(2, 3);
 
+/* Control characters of the text become '?': it may repeat what stood in a file, and go to a
+ * terminal. Returns -err->code. err may be NULL (then -E_INTERNAL). */
+int error_clean(struct error *err);
+
 /* A short static word for a code: "timeout", "unavailable", … */
 const char *error_name(int code);

@@ -40,11 +40,19 @@ int config_load(const struct config_flags *flags, char *const *environment, stru
 
     config_file_deinit(&file);
     if (r < 0) {
+        (void)error_clean(err);
         config_free(config);
         return r;
     }
     *out = config;
     return 0;
+}
+
+bool config_reads(const char *variable, const char *file_text)
+{
+    return strcmp(variable, "PENSTOCK_CONFIG") == 0 ||
+           strcmp(variable, "PENSTOCK_PRIVATE_ADDRESSES") == 0 || config_scalars_read(variable) ||
+           config_providers_read(variable) || config_text_names(text_of(file_text), variable);
 }
 
 static void free_strings(char **strings, unsigned count)

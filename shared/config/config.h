@@ -102,6 +102,10 @@ MUSTCHECK int config_load(const struct config_flags *flags, char *const *environ
 void config_free(struct config *config); /* accepts NULL */
 void config_freep(struct config **config);
 
+/* Whether the configuration reads a variable: one of its own, or one that the text of a file (may
+ * be "") names in ${...}. Pure. */
+bool config_reads(const char *variable, const char *file_text);
+
 /* Replaces ${NAME} and ${NAME:-default} (also when NAME is empty); "$$" is a dollar. Lines that are
  * comments stay as they are. Returns 0 with *out (the caller frees), or -E_INVALID with line and
  * column when NAME is not set or holds a line break, or the brace is not closed. */

@@ -10,6 +10,7 @@
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/config/config_internal.h"
+#include "shared/yaml/yaml_load.h"
 
 #define STRING_MAX 65536
 #define LIST_MAX   1000
@@ -288,22 +289,47 @@ static int load(struct config_file *file, struct text text, struct error *err)
                      explain(&complaint, message, sizeof(message)));
 }
 
-/* Parses the text into nodes; here wrong syntax shows. */
-static int parse_nodes(struct config_file *file, struct text text, struct error *err)
+static int check_value(struct config_file *file, const yaml_node_t *node,
+                       const cyaml_schema_value_t *schema, const char *name, struct error *err);
+
+static int check_members(struct config_file *file, yaml_node_t *node,
+                         const cyaml_schema_field_t *fields, struct error *err)
 {
-    yaml_parser_t parser;
+    for (const cyaml_schema_field_t *field = fields; field->key; field++) {
+        const yaml_node_t *value = find_member(file, node, text_of(field->key));
+        int r = value ? check_value(file, value, &field->value, field->key, err) : 0;
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* libcyaml reads integers as C does: 1.5 as 1, 010 as 8. So those of the schema are looked at once
+ * more, after the load, when the nodes are known to have the schema's shape. */
+static int check_value(struct config_file *file, const yaml_node_t *node,
+                       const cyaml_schema_value_t *schema, const char *name, struct error *err)
+{
+    int64_t number;
     int r = 0;
 
-    if (!yaml_parser_initialize(&parser))
-        return error_set(err, E_LIMIT, "no memory to parse %s", file->path);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text.ptr, text.len);
-    if (yaml_parser_load(&parser, &file->document))
-        file->has_document = true;
-    else
-        r = error_set(err, E_INVALID, "%s:%zu:%zu: %s", file->path, parser.problem_mark.line + 1,
-                      parser.problem_mark.column + 1,
-                      parser.problem ? parser.problem : "this is no YAML");
-    yaml_parser_delete(&parser);
+    if (!node)
+        return 0;
+    if (schema->type == CYAML_INT && node->type == YAML_SCALAR_NODE &&
+        !yaml_integer(
+            (struct text){(const char *)node->data.scalar.value, node->data.scalar.length},
+            &number))
+        return error_set(err, E_INVALID,
+                         "%s:%zu:%zu: %s: must be a whole number without leading zeros, not %.40s",
+                         file->path, node->start_mark.line + 1, node->start_mark.column + 1, name,
+                         node->data.scalar.value);
+    if (schema->type == CYAML_MAPPING && node->type == YAML_MAPPING_NODE)
+        return check_members(file, (yaml_node_t *)node, schema->mapping.fields, err);
+    if (schema->type == CYAML_SEQUENCE && node->type == YAML_SEQUENCE_NODE)
+        for (const yaml_node_item_t *item = node->data.sequence.items.start;
+             r == 0 && item < node->data.sequence.items.top; item++)
+            r = check_value(file, yaml_document_get_node(&file->document, *item),
+                            schema->sequence.entry, name, err);
     return r;
 }
 
@@ -354,10 +380,14 @@ int config_file_read(const char *path, char *const *environment, struct config_f
     r = config_substitute(buf_string(&raw), environment, &text, &inner);
     if (r < 0)
         return error_set(err, inner.code, "%s:%s", path, inner.text);
-    r = parse_nodes(out, text_of(text), err);
+    r = yaml_load(path, text_of(text), &out->document, err);
     if (r < 0)
         return r;
-    return load(out, text_of(text), err);
+    out->has_document = true;
+    r = load(out, text_of(text), err);
+    if (r < 0)
+        return r;
+    return check_value(out, yaml_document_get_root_node(&out->document), &file_schema, "", err);
 }
 
 void config_file_deinit(struct config_file *file)

@@ -118,3 +118,10 @@ const char *config_check_name(const char *value);
 const char *config_check_header(const char *value);
 const char *config_check_secret(const char *value);
 const char *config_check_private_address(const char *value);
+
+/* Whether a variable is that of a scalar setting; of a built-in provider. */
+bool config_scalars_read(const char *variable);
+bool config_providers_read(const char *variable);
+
+/* Whether a text names a variable, as in ${NAME} or ${NAME:-default}. */
+bool config_text_names(struct text text, const char *variable);

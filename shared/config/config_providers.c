@@ -322,3 +322,12 @@ int config_apply_private_addresses(struct config *config, struct config_file *fi
     }
     return 0;
 }
+
+bool config_providers_read(const char *variable)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(builtins); i++)
+        if ((builtins[i].key_variable && strcmp(builtins[i].key_variable, variable) == 0) ||
+            strcmp(builtins[i].url_variable, variable) == 0)
+            return true;
+    return false;
+}

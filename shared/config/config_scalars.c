@@ -237,3 +237,11 @@ int config_apply_scalars(struct config *config, struct config_file *file, char *
     }
     return check_lease(config, file, err);
 }
+
+bool config_scalars_read(const char *variable)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(settings); i++)
+        if (settings[i].variable && strcmp(settings[i].variable, variable) == 0)
+            return true;
+    return false;
+}

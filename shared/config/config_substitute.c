@@ -157,3 +157,20 @@ int config_substitute(const char *text, char *const *environment, char **out, st
     *out = buf_take(&result);
     return 0;
 }
+
+bool config_text_names(struct text text, const char *variable)
+{
+    size_t len = strlen(variable);
+
+    while (text.len > 0) {
+        const char *at = memmem(text.ptr, text.len, "${", 2);
+
+        if (!at)
+            return false;
+        text = (struct text){at + 2, (size_t)(text.ptr + text.len - at) - 2};
+        if (text_starts(text, variable) && text.len > len &&
+            (text.ptr[len] == '}' || text.ptr[len] == ':'))
+            return true;
+    }
+    return false;
+}

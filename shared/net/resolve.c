@@ -5,6 +5,10 @@
  * and the pool frees it when getaddrinfo returns at last. What is left out on purpose: a cache (the
  * callers that repeat themselves, libcurl and the pools, keep connections or caches of their own)
  * and AI_ADDRCONFIG (on a machine with nothing but loopback it hides what /etc/hosts says).
+ *
+ * localhost and what ends in .localhost is never looked up (RFC 6761, section 6.3): some machines
+ * have no such line in /etc/hosts, some resolvers answer with other addresses, and whoever listens
+ * at one loopback address alone mostly does so at the IPv4 one, which therefore comes first.
  */
 
 #include "shared/net/resolve.h"
@@ -112,6 +116,31 @@ static int look_up(const char *host, int port, int64_t deadline_ms, struct resol
     return r;
 }
 
+static bool is_localhost(const char *host)
+{
+    static const char name[] = "localhost";
+    size_t len = strlen(host);
+
+    if (len > 0 && host[len - 1] == '.')
+        len--;
+    if (len < sizeof(name) - 1 ||
+        strncasecmp(host + len - (sizeof(name) - 1), name, sizeof(name) - 1))
+        return false;
+    return len == sizeof(name) - 1 || host[len - sizeof(name)] == '.';
+}
+
+static int loopback(int port, struct resolved *out, struct error *err)
+{
+    struct resolved resolved = {.count = 2};
+    int r = address_parse("127.0.0.1", port, &resolved.addresses[0], err);
+
+    if (r == 0)
+        r = address_parse("::1", port, &resolved.addresses[1], err);
+    if (r == 0)
+        *out = resolved;
+    return r;
+}
+
 int resolve_host(const char *host, int port, int64_t deadline_ms, struct resolved *out,
                  struct error *err)
 {
@@ -131,5 +160,7 @@ int resolve_host(const char *host, int port, int64_t deadline_ms, struct resolve
     if (strlen(host) > HOST_MAX_LENGTH)
         return error_set(err, E_NOT_FOUND, "a host name has at most %d characters",
                          HOST_MAX_LENGTH);
+    if (is_localhost(host))
+        return loopback(port, out, err);
     return look_up(host, port, deadline_ms, out, err);
 }

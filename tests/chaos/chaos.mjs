@@ -26,7 +26,7 @@ async function settle(world, load, ms, say) {
 }
 
 /**
- * options: seed, seconds, rate (runs/s), gapMs (between faults), alone (no fault before the system has recovered from the
+ * options: seed, seconds, rate (runs/s), bursts (of the flooder), callMs (of a client's call), gapMs (between faults), alone (no fault before the system has recovered from the
  * one before, nor bursts of the flooder: gapMs counts for nothing), only and except (parts of faults' names), all of
  * shortLeases or defaults, settleMs, fairMs, say(text), keep(world): called before the end, with all still up.
  * Returns the report; report.violations has what does not hold.
@@ -44,7 +44,7 @@ export async function chaos(options) {
     const load = new Load(world, features);
     await load.prepare();
     const faults = new Faults(world, load);
-    const loadPlan = planLoad(seed, seconds, options.rate ?? 25, features, !options.alone);
+    const loadPlan = planLoad(seed, seconds, options.rate ?? 25, features, options.bursts ?? !options.alone);
     const faultPlan = options.alone ? null : planFaults(seed, seconds, options.gapMs ?? 2500, options.leaseMs, options.only, options.except);
     say(`seed ${seed}: ${loadPlan.length} submissions, ${faultPlan ? `${faultPlan.length} faults` : 'one fault at a time'} in ${seconds} s`);
     const ticker = setInterval(() => say(`${load.accepted.size} accepted, ${load.open} clients, ${faults.done.length} faults, ${load.lost} answers lost, ${world.surprises.length} surprises`), 10000);

@@ -89,7 +89,7 @@ export class Load {
     return new Promise((done) => {
       const data = body === undefined ? undefined : JSON.stringify(body);
       const options = {
-        host: '127.0.0.1', port: scheduler.front.port, method, path, agent: this.agent, timeout: CALL_MS,
+        host: '127.0.0.1', port: scheduler.front.port, method, path, agent: this.agent, timeout: this.world.options.callMs ?? CALL_MS,
         headers: { authorization: `Bearer ${this.world.keys[tenant]}`, ...(data ? { 'content-type': 'application/json', 'content-length': Buffer.byteLength(data) } : {}), ...headers },
       };
       const fail = () => {
@@ -112,7 +112,7 @@ export class Load {
           done({ status: response.statusCode, body: parsed });
         });
       });
-      const timer = setTimeout(() => request.destroy(new Error('too slow')), CALL_MS);
+      const timer = setTimeout(() => request.destroy(new Error('too slow')), this.world.options.callMs ?? CALL_MS);
       request.on('error', fail);
       request.end(data);
     });

@@ -22,7 +22,7 @@ export class Dev {
     chmodSync(dev.data, 0o755);
     dev.port = await freePort();
     dev.child = spawn(join(bin, 'penstock'), ['dev', '--port', String(dev.port), '--data', dev.data, ...(options.args ?? [])], {
-      env: environment,
+      env: { ...environment, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     dev.output = '';

@@ -60,6 +60,40 @@ test('dev: starts, works, stops without leaving a process, and starts again on t
   }
 });
 
+/** What the children of a process, and theirs, have in their environment: [{name, variables}]. */
+function environments(pid) {
+  const children = execFileSync('ps', ['-eo', 'pid,ppid,comm', '--no-headers'], { encoding: 'utf8' }).trim().split('\n').map((line) => line.trim().split(/\s+/));
+  const found = [];
+  const walk = (parent) => {
+    for (const [child, of, name] of children) {
+      if (Number(of) !== parent) continue;
+      const text = readFileSync(`/proc/${child}/environ`, 'utf8');
+      found.push({ name, variables: text.split('\0').map((entry) => entry.split('=')[0]) });
+      walk(Number(child));
+    }
+  };
+  walk(pid);
+  return found;
+}
+
+test('dev: programs find those variables alone that they read', async () => {
+  const dev = await Dev.start({ args: ['--workers', '1'], env: { MY_SECRET: 'x', PENSTOCK_API_KEY: 'pk_mine', AWS_SECRET_ACCESS_KEY: 'x', GROQ_API_KEY: 'gsk_x' } });
+  try {
+    const all = environments(dev.child.pid);
+    assert.ok(all.length >= 5, JSON.stringify(all));
+    for (const { name, variables } of all) {
+      for (const secret of ['MY_SECRET', 'PENSTOCK_API_KEY', 'AWS_SECRET_ACCESS_KEY']) assert.ok(!variables.includes(secret), `${name} has ${secret}`);
+      const calls = name.startsWith('penstock-schedu') || name.startsWith('penstock-worker');
+      assert.equal(variables.includes('GROQ_API_KEY'), calls, name);
+    }
+    assert.ok(all.some(({ name }) => name === 'postgres') && all.some(({ name }) => name.startsWith('redis')));
+    assert.match(dev.output, /starting Postgres and Redis[^]*schema[^]*starting the scheduler and 1 worker\n[^]*penstock ready/);
+  } finally {
+    await dev.stop();
+    dev.remove();
+  }
+});
+
 test('dev: kill -9 leaves no process behind, and the data can be used again', async () => {
   const dev = await Dev.start();
   try {

@@ -82,6 +82,23 @@ static int assistants_create(struct request *request)
     return r < 0 ? request_failed(request, &err) : render(request, &agent);
 }
 
+/* All that a creation would refuse is refused, and nothing is written: who applies many at once
+ * learns of the last one's mistake before the first is made. */
+static int assistants_check(struct request *request)
+{
+    struct agent_draft draft = {0};
+    struct agent_spec spec;
+    int r = request_check_model(request);
+
+    if (r < 0)
+        return r;
+    agent_spec_merge(NULL, request->body, &spec);
+    r = make_draft(request, &spec, &draft);
+    if (r == 0)
+        buf_add_string(&request->reply, "{\"object\":\"assistant.check\",\"valid\":true}");
+    return r;
+}
+
 static int assistants_list(struct request *request)
 {
     struct agent_list agents;
@@ -277,6 +294,10 @@ static const struct endpoint table[] = {
      .pattern = "/v1/assistants",
      .handle = assistants_create,
      .takes = TAKES_JSON, .body = &body_create_assistant, .flags = ENDPOINT_CREATES},
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/assistants/check",
+     .handle = assistants_check,
+     .takes = TAKES_JSON, .body = &body_create_assistant},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/assistants",
      .handle = assistants_list,

@@ -12,21 +12,23 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <yaml.h>
 
 #include "scheduler/cli/options.h"
 #include "shared/agent/spec.h"
 #include "shared/agent/tools.h"
 #include "shared/base/error.h"
+#include "shared/base/memory.h"
 #include "shared/check/failure.h"
+#include "shared/yaml/yaml_load.h"
 
-#define DEPTH_MAX 32
+#define DEPTH_MAX 32     /* of a value; less than YAML_DEPTH_MAX, and ends aliases in themselves */
 #define NODES_MAX 100000 /* aliases count again each time */
 
 struct parse {
     const char *path;
     yaml_document_t document;
     unsigned nodes;
+    struct agents_place *places;
     struct error *err;
 };
 
@@ -66,19 +68,59 @@ static yaml_node_t *node_at(struct parse *parse, int index)
     return yaml_document_get_node(&parse->document, index);
 }
 
-/* A number as JSON has it (no hexadecimal, no infinity). */
+static size_t digits_at(struct text text, size_t at)
+{
+    size_t count = 0;
+
+    while (at + count < text.len && text.ptr[at + count] >= '0' && text.ptr[at + count] <= '9')
+        count++;
+    return count;
+}
+
+/* Whether a scalar is written as JSON writes numbers. */
+static bool is_number(struct text text)
+{
+    size_t at = text_starts(text, "-") ? 1 : 0;
+    size_t whole = digits_at(text, at);
+
+    if (whole == 0 || (whole > 1 && text.ptr[at] == '0'))
+        return false;
+    at += whole;
+    if (at < text.len && text.ptr[at] == '.') {
+        if (digits_at(text, at + 1) == 0)
+            return false;
+        at += 1 + digits_at(text, at + 1);
+    }
+    if (at < text.len && (text.ptr[at] == 'e' || text.ptr[at] == 'E')) {
+        at++;
+        if (at < text.len && (text.ptr[at] == '+' || text.ptr[at] == '-'))
+            at++;
+        if (digits_at(text, at) == 0)
+            return false;
+        at += digits_at(text, at);
+    }
+    return at == text.len;
+}
+
+/* "010", "+7": a number, but which one depends on who reads it. */
+static bool is_doubtful(struct text text)
+{
+    size_t at = text_starts(text, "-") || text_starts(text, "+") ? 1 : 0;
+    size_t digits = digits_at(text, at);
+
+    return digits > 0 && at + digits == text.len && !is_number(text);
+}
+
 static bool to_double(struct text text, double *out)
 {
     char copy[64];
-    char *end;
 
-    if (text.len == 0 || text.len >= sizeof(copy) ||
-        strspn(text.ptr, "0123456789+-.eE") < text.len || strchr("eE", text.ptr[0]))
+    if (text.len >= sizeof(copy) || !is_number(text))
         return false;
     memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
-    *out = strtod(copy, &end);
-    return end == copy + text.len && isfinite(*out);
+    *out = strtod(copy, NULL);
+    return isfinite(*out);
 }
 
 static struct json_object *text_json(struct text text)
@@ -96,7 +138,7 @@ static struct json_object *scalar_json(const yaml_node_t *node)
         return text_json(text);
     if (text_is(text, "true") || text_is(text, "false"))
         return json_object_new_boolean(text_is(text, "true"));
-    if (text_to_int(text, &integer))
+    if (yaml_integer(text, &integer))
         return json_object_new_int64(integer);
     if (to_double(text, &number))
         return json_object_new_double(number);
@@ -169,6 +211,10 @@ static int any_json(struct parse *parse, yaml_node_t *node, unsigned depth,
         *out = NULL;
         return 0;
     }
+    if (node->type == YAML_SCALAR_NODE && is_plain(node) && is_doubtful(scalar(node)))
+        return refuse(parse, node,
+                      "%.40s: a number has no \"+\" and no leading zeros; quote a text",
+                      node->data.scalar.value);
     if (node->type == YAML_SCALAR_NODE) {
         *out = scalar_json(node);
         return 0;
@@ -208,7 +254,7 @@ static int number_value(struct parse *parse, yaml_node_t *node, const struct fie
     int64_t integer;
     double number = 0;
     bool whole =
-        node->type == YAML_SCALAR_NODE && is_plain(node) && text_to_int(scalar(node), &integer);
+        node->type == YAML_SCALAR_NODE && is_plain(node) && yaml_integer(scalar(node), &integer);
     bool right =
         node->type == YAML_SCALAR_NODE && is_plain(node) && to_double(scalar(node), &number);
 
@@ -444,6 +490,8 @@ static int agents_json(struct parse *parse, yaml_node_t *list, struct json_objec
             r = check_new_name(parse, node, agents, agent);
         if (r < 0)
             return r;
+        parse->places[json_object_array_length(agents)] =
+            (struct agents_place){node->start_mark.line + 1, node->start_mark.column + 1};
         json_object_array_add(agents, json_object_get(agent));
     }
     return 0;
@@ -472,30 +520,30 @@ static int root_json(struct parse *parse, struct json_object *agents)
     return agents_json(parse, list, agents);
 }
 
-int agents_file_parse(const char *path, struct text text, struct json_object **out,
+int agents_file_parse(const char *path, struct text text, struct agents_file *out,
                       struct error *err)
 {
     CLEANUP(json_freep) struct json_object *agents = json_object_new_array();
     struct parse parse = {.path = path, .err = err};
-    yaml_parser_t parser;
-    int r;
+    int r = yaml_load(path, text, &parse.document, err);
 
-    if (!yaml_parser_initialize(&parser))
-        return error_set(err, E_LIMIT, "no memory to parse %s", path);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text.ptr, text.len);
-    if (!yaml_parser_load(&parser, &parse.document)) {
-        r = error_set(err, E_INVALID, "%s:%zu:%zu: %s", path, parser.problem_mark.line + 1,
-                      parser.problem_mark.column + 1,
-                      parser.problem ? parser.problem : "this is no YAML");
-        yaml_parser_delete(&parser);
-        return r;
+    if (r == 0) {
+        parse.places = xcalloc(AGENTS_MAX, sizeof(*parse.places));
+        r = root_json(&parse, agents);
+        yaml_document_delete(&parse.document);
     }
-    yaml_parser_delete(&parser);
-    r = root_json(&parse, agents);
-    yaml_document_delete(&parse.document);
-    if (r < 0)
-        return r;
-    *out = agents;
+    if (r < 0) {
+        free(parse.places);
+        return error_clean(err);
+    }
+    *out = (struct agents_file){agents, parse.places};
     agents = NULL;
     return 0;
+}
+
+void agents_file_deinit(struct agents_file *file)
+{
+    json_free(file->agents);
+    free(file->places);
+    *file = (struct agents_file){0};
 }

@@ -11,7 +11,18 @@ struct error;
 #define AGENTS_FILE_BYTES_MAX ((size_t)8 << 20)
 #define AGENTS_MAX            1000
 
-/* Parses the text of the file `path` (a name for messages). Returns 0 with *out, an array of
- * objects, each with a name of its own and a model, which the caller frees; or -E_INVALID. */
-MUSTCHECK int agents_file_parse(const char *path, struct text text, struct json_object **out,
+struct agents_place {
+    size_t line;
+    size_t column;
+};
+
+struct agents_file {
+    struct json_object *agents;  /* an array of objects, each with a name of its own and a model */
+    struct agents_place *places; /* where each of them begins */
+};
+
+/* Parses the text of the file `path` (a name for messages). Returns 0 with *out, for the caller to
+ * agents_file_deinit; or -E_INVALID. */
+MUSTCHECK int agents_file_parse(const char *path, struct text text, struct agents_file *out,
                                 struct error *err);
+void agents_file_deinit(struct agents_file *file);

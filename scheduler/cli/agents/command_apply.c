@@ -9,33 +9,39 @@
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/command.h"
 #include "scheduler/cli/files.h"
+#include "scheduler/cli/output.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 
 #define LISTED_MAX 100000
 
+#define COMPLAINTS_MAX 20
+
 struct apply {
     const struct arguments *args;
+    const char *path;
     struct client client;
-    struct json_object *wanted; /* array */
+    struct agents_file file;
+    struct json_object *wanted; /* file.agents */
     struct json_object *have;   /* name -> agent, of the wanted names */
     unsigned counts[3];         /* by enum agents_change */
 };
 
 static int read_wanted(struct apply *apply, struct error *err)
 {
-    const char *path = arguments_get(apply->args, "file");
     CLEANUP(buf_deinit) struct buf text = {0};
     int r;
 
-    if (!path)
+    apply->path = arguments_get(apply->args, "file");
+    if (!apply->path)
         return error_set(err, E_INVALID, "apply needs a file: penstock apply -f agents.yaml");
     buf_init(&text, AGENTS_FILE_BYTES_MAX);
-    r = file_read(path, &text, err);
-    if (r < 0)
-        return r;
-    return agents_file_parse(path, buf_text(&text), &apply->wanted, err);
+    r = file_read_named(apply->path, &text, err);
+    if (r == 0)
+        r = agents_file_parse(apply->path, buf_text(&text), &apply->file, err);
+    apply->wanted = apply->file.agents;
+    return r;
 }
 
 static bool is_wanted(const struct apply *apply, const char *name)
@@ -90,18 +96,72 @@ static void show(struct apply *apply, struct json_object *wanted)
         agents_diff_show(have, body, print_line, NULL);
 }
 
-/* Asks a person; elsewhere nobody is there to ask, and nothing is lost by an update: agents keep
- * all their versions. */
-static bool confirmed(const struct apply *apply)
+/* Asks the server whether it would take an agent. Returns 0 or 1 (it would not: the reason is in
+ * *err), or what made asking fail. */
+static int check_one(struct apply *apply, size_t index, struct error *err)
+{
+    struct json_object *wanted = json_object_array_get_idx(apply->wanted, index);
+    const struct agents_place *place = &apply->file.places[index];
+    CLEANUP(json_freep) struct json_object *body = NULL;
+    struct client_reply reply = {0};
+    int r;
+
+    if (agents_diff(wanted, json_get(apply->have, json_get_string(wanted, "name")), &body) ==
+        AGENTS_SAME)
+        return 0;
+    json_free(body);
+    (void)agents_diff(wanted, NULL, &body);
+    r = client_post(&apply->client, "/v1/assistants/check", body, &reply, err);
+    client_reply_deinit(&reply);
+    if (r == -E_NOT_FOUND)
+        return error_set(err, E_PROTOCOL,
+                         "the server can't check agents: it is older than this program (%s), so "
+                         "nothing was changed",
+                         PENSTOCK_VERSION);
+    if (r != -E_REJECTED)
+        return r;
+    (void)error_wrap(err, "%s:%zu:%zu: agent \"%.60s\"", apply->path, place->line, place->column,
+                     json_get_string(wanted, "name"));
+    return 1;
+}
+
+/* All of the file is right for the server, too, before any of it is done. */
+static int check_all(struct apply *apply, struct error *err)
+{
+    size_t count = json_object_array_length(apply->wanted);
+    unsigned wrong = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        int r = check_one(apply, i, err);
+
+        if (r < 0)
+            return r;
+        if (r > 0 && ++wrong <= COMPLAINTS_MAX)
+            terminal_complain("%s", err->text);
+    }
+    if (wrong == 0)
+        return 0;
+    return error_set(err, E_INVALID,
+                     "the server refuses %u agent%s of this file; nothing was changed", wrong,
+                     wrong == 1 ? "" : "s");
+}
+
+/* Asks a person. Where nobody can be asked, only -y says that changes are meant. Returns 1 for yes,
+ * 0 for no. */
+static int confirm(const struct apply *apply, struct error *err)
 {
     char answer[16] = "";
 
-    if (arguments_has(apply->args, "yes") || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
-        return true;
-    printf("Apply? [y/N] ");
-    (void)fflush(stdout);
+    if (arguments_has(apply->args, "yes"))
+        return 1;
+    if (isatty(STDIN_FILENO) != 1)
+        return error_set(err, E_INVALID,
+                         "apply asks before it changes anything, and standard input is no "
+                         "terminal: say -y to change without being asked, or --dry-run to look");
+    output_flush();
+    (void)fprintf(stderr, "Apply? [y/N] ");
     if (!fgets(answer, sizeof(answer), stdin))
-        return false;
+        return 0;
     return answer[0] == 'y' || answer[0] == 'Y';
 }
 
@@ -131,32 +191,53 @@ static int change_one(struct apply *apply, struct json_object *wanted, struct er
     return 0;
 }
 
+static int change_all(struct apply *apply, struct error *err)
+{
+    size_t count = json_object_array_length(apply->wanted);
+
+    for (size_t i = 0; i < count; i++) {
+        int r = change_one(apply, json_object_array_get_idx(apply->wanted, i), err);
+
+        if (r < 0) {
+            terminal_complain("%zu of %zu agents are as the file says; the same command goes on", i,
+                              count);
+            return r;
+        }
+    }
+    return COMMAND_OK;
+}
+
+static void show_all(struct apply *apply)
+{
+    for (size_t i = 0; i < json_object_array_length(apply->wanted); i++)
+        show(apply, json_object_array_get_idx(apply->wanted, i));
+    printf("%u to create, %u to update, %u unchanged\n", apply->counts[AGENTS_CREATE],
+           apply->counts[AGENTS_UPDATE], apply->counts[AGENTS_SAME]);
+}
+
 static int apply_all(struct apply *apply, struct error *err)
 {
     const struct client_walk walk = {"/v1/assistants?order=asc", LISTED_MAX, note_agent, apply};
-    size_t count;
     int r = read_wanted(apply, err);
 
     if (r == 0)
         r = client_open(&apply->client, err);
     if (r == 0)
         r = client_walk(&apply->client, &walk, err);
+    if (r == 0)
+        r = check_all(apply, err);
     if (r < 0)
         return r;
-    count = json_object_array_length(apply->wanted);
-    for (size_t i = 0; i < count; i++)
-        show(apply, json_object_array_get_idx(apply->wanted, i));
-    printf("%u to create, %u to update, %u unchanged\n", apply->counts[AGENTS_CREATE],
-           apply->counts[AGENTS_UPDATE], apply->counts[AGENTS_SAME]);
-    if (arguments_has(apply->args, "dry-run") || apply->counts[AGENTS_SAME] == count)
-        return 0;
-    if (!confirmed(apply)) {
+    show_all(apply);
+    if (arguments_has(apply->args, "dry-run") ||
+        apply->counts[AGENTS_CREATE] + apply->counts[AGENTS_UPDATE] == 0)
+        return COMMAND_OK;
+    r = confirm(apply, err);
+    if (r == 0) {
         printf("Nothing was changed.\n");
-        return 0;
+        return COMMAND_FAILED;
     }
-    for (size_t i = 0; r == 0 && i < count; i++)
-        r = change_one(apply, json_object_array_get_idx(apply->wanted, i), err);
-    return r;
+    return r < 0 ? r : change_all(apply, err);
 }
 
 static int apply_on_loop(void *arg)
@@ -166,7 +247,7 @@ static int apply_on_loop(void *arg)
     int r = apply_all(apply, &err);
 
     client_close(&apply->client);
-    return r < 0 ? command_fail(&err) : COMMAND_OK;
+    return r < 0 ? command_fail(&err) : r;
 }
 
 static int run(const struct arguments *args)
@@ -174,15 +255,16 @@ static int run(const struct arguments *args)
     struct apply apply = {.args = args, .have = json_object_new_object()};
     int result = command_on_loop(apply_on_loop, &apply);
 
-    json_free(apply.wanted);
+    agents_file_deinit(&apply.file);
     json_free(apply.have);
     return result;
 }
 
 static const struct option_spec options[] = {
     {"file", 'f', "FILE", "the agents, in YAML; - reads standard input", 0, 0},
-    {"dry-run", 0, NULL, "show what would change, and change nothing", 0, 0},
-    {"yes", 'y', NULL, "don't ask", 0, 0},
+    {"dry-run", 0, NULL,
+     "show what would change, after the server has checked it, and change nothing", 0, 0},
+    {"yes", 'y', NULL, "don't ask; needed where standard input is no terminal", 0, 0},
 };
 
 const struct command command_apply = {
@@ -190,7 +272,8 @@ const struct command command_apply = {
     .arguments = "-f FILE",
     .summary = "Create and update agents from a file",
     .details =
-        "Agents are matched by name. What the file no longer says of an agent is reset; agents\n"
+        "The server checks the whole file first: a mistake in one agent changes none. Agents are\n"
+        "matched by name. What the file no longer says of an agent is reset; agents\n"
         "that the file does not name are left alone. An example:\n\n"
         "  agents:\n"
         "    - name: assistant\n"

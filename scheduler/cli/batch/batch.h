@@ -38,10 +38,20 @@ struct batch_items {
     size_t skipped; /* bad lines, with skip_bad */
 };
 
-/* Parses JSON lines: {"prompt", "custom_id"?, "metadata"?}; blank lines are left out. A bad line is
- * -E_INVALID with "PATH:LINE: ...", unless skip_bad: then it is told on standard error and left
- * out. */
-MUSTCHECK int batch_file_parse(const char *path, struct text text, bool skip_bad,
+#define BATCH_COMPLAINTS_MAX 20
+
+/* How a file is read. tell(arg, text) is called for each of the first BATCH_COMPLAINTS_MAX bad
+ * lines, with "PATH:LINE: ...". */
+struct batch_reading {
+    const char *path; /* a name for messages */
+    bool skip_bad;    /* bad lines are left out, and counted in out->skipped */
+    void (*tell)(void *arg, const char *complaint);
+    void *arg;
+};
+
+/* Parses JSON lines: {"prompt", "custom_id"?, "metadata"?}; blank lines are left out. Returns 0, or
+ * -E_INVALID (with how many lines are bad, or that there is no prompt). */
+MUSTCHECK int batch_file_parse(const struct batch_reading *how, struct text text,
                                struct batch_items *out, struct error *err);
 void batch_items_deinit(struct batch_items *items);
 
@@ -50,7 +60,8 @@ struct batch_progress {
     size_t total;
     size_t submitted;
     size_t done;
-    size_t failed; /* of done */
+    size_t failed;  /* of done */
+    size_t waiting; /* of done: for tool outputs, which somebody else gives */
     uint64_t tool_calls;
     uint64_t input_tokens;
     uint64_t output_tokens;

@@ -95,31 +95,47 @@ static int read_line(struct reading *reading, unsigned line, struct text text, s
     return 0;
 }
 
-int batch_file_parse(const char *path, struct text text, bool skip_bad, struct batch_items *out,
+/* What the lines come to, after the last of them. */
+static int judge(const struct batch_reading *how, size_t bad, size_t lines, struct error *err)
+{
+    char more[48];
+
+    (void)snprintf(more, sizeof(more), "and %zu more", bad - BATCH_COMPLAINTS_MAX);
+    if (bad > BATCH_COMPLAINTS_MAX)
+        how->tell(how->arg, more);
+    if (bad > 0 && !how->skip_bad)
+        return error_set(err, E_INVALID,
+                         "%s has %zu bad line%s of %zu, and nothing was submitted; --skip-bad "
+                         "leaves them out",
+                         how->path, bad, bad == 1 ? "" : "s", lines);
+    return 0;
+}
+
+int batch_file_parse(const struct batch_reading *how, struct text text, struct batch_items *out,
                      struct error *err)
 {
     CLEANUP(json_freep) struct json_object *custom_ids = json_object_new_object();
-    struct reading reading = {path, out, custom_ids, 0};
+    struct reading reading = {how->path, out, custom_ids, 0};
+    size_t lines = 0;
     bool more = true;
-    int r = 0;
+    int r;
 
     *out = (struct batch_items){0};
-    for (unsigned line = 1; more && r == 0; line++) {
+    for (unsigned line = 1; more; line++) {
         struct text one;
+        struct error bad;
 
         more = text_cut(text, '\n', &one, &text);
         one = text_trim(more ? one : text);
         if (one.len == 0)
             continue;
-        r = read_line(&reading, line, one, err);
-        if (r < 0 && skip_bad) {
-            (void)fprintf(stderr, "penstock: left out: %s\n", err->text);
-            out->skipped++;
-            r = 0;
-        }
+        lines++;
+        if (read_line(&reading, line, one, &bad) < 0 && out->skipped++ < BATCH_COMPLAINTS_MAX)
+            how->tell(how->arg, bad.text);
     }
+    r = judge(how, out->skipped, lines, err);
     if (r == 0 && out->count == 0)
-        r = error_set(err, E_INVALID, "%s has no prompts", path);
+        r = error_set(err, E_INVALID, "%s has no prompts", how->path);
     if (r < 0)
         batch_items_deinit(out);
     return r;

@@ -56,6 +56,8 @@ void batch_format_progress(const struct batch_progress *progress, size_t width, 
         buf_printf(&words, "  %zu submitted", progress->submitted);
     if (progress->failed > 0)
         buf_printf(&words, "  %zu failed", progress->failed);
+    if (progress->waiting > 0)
+        buf_printf(&words, "  %zu waiting", progress->waiting);
     buf_add_string(&words, "  ");
     add_count(&words, progress->input_tokens + progress->output_tokens);
     buf_add_string(&words, " tokens");
@@ -69,7 +71,9 @@ void batch_format_progress(const struct batch_progress *progress, size_t width, 
 void batch_format_summary(const struct batch_progress *progress, struct buf *out)
 {
     buf_printf(out, "runs        %zu (%zu completed, %zu failed", progress->total,
-               progress->done - progress->failed, progress->failed);
+               progress->done - progress->failed - progress->waiting, progress->failed);
+    if (progress->waiting > 0)
+        buf_printf(out, ", %zu wait for tool outputs", progress->waiting);
     if (progress->done < progress->total)
         buf_printf(out, ", %zu not finished", progress->total - progress->done);
     buf_printf(out,

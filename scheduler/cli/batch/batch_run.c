@@ -14,6 +14,7 @@
 
 #include "scheduler/cli/batch/batch.h"
 #include "scheduler/cli/interrupt.h"
+#include "scheduler/cli/output.h"
 #include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/id.h"
@@ -104,6 +105,21 @@ static void stop_for(struct flow *flow, const struct error *err)
     cond_broadcast(&flow->changed);
 }
 
+/* Results that can't be written are no use: the batch ends, and can be gone on with. */
+static void check_results(struct flow *flow)
+{
+    struct error err;
+
+    if (flow->run->results == stdout)
+        output_flush();
+    else
+        (void)fflush(flow->run->results);
+    if (!ferror(flow->run->results))
+        return;
+    (void)error_set(&err, E_SYSTEM, "the results can't be written");
+    stop_for(flow, &err);
+}
+
 /* The text of an item that is written is needed no more. */
 static void write_results(struct flow *flow)
 {
@@ -121,7 +137,7 @@ static void write_results(struct flow *flow)
         free(item->prompt);
         item->answer = item->prompt = NULL;
     }
-    (void)fflush(flow->run->results);
+    check_results(flow);
 }
 
 static void finish_item(struct flow *flow, struct batch_item *item)
@@ -130,7 +146,10 @@ static void finish_item(struct flow *flow, struct batch_item *item)
 
     item->done = true;
     progress->done++;
-    progress->failed += strcmp(item->status, "completed") != 0;
+    if (strcmp(item->status, "requires_action") == 0)
+        progress->waiting++;
+    else
+        progress->failed += strcmp(item->status, "completed") != 0;
     progress->input_tokens += (uint64_t)json_get_int(item->usage, "prompt_tokens", 0);
     progress->output_tokens += (uint64_t)json_get_int(item->usage, "completion_tokens", 0);
     write_results(flow);

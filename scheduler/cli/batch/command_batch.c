@@ -8,6 +8,7 @@
 #include "scheduler/cli/command.h"
 #include "scheduler/cli/files.h"
 #include "scheduler/cli/runs/run_view.h"
+#include "scheduler/cli/terminal.h"
 #include "shared/base/id.h"
 #include "shared/base/memory.h"
 
@@ -23,18 +24,22 @@ struct batch_command {
     FILE *report;
 };
 
+static void tell_bad_line(void *arg, const char *complaint)
+{
+    terminal_complain("%s%s", arg ? "left out: " : "", complaint);
+}
+
 static int read_items(struct batch_command *command, struct error *err)
 {
     const char *path = command->args->positional[0];
+    bool skip = arguments_has(command->args, "skip-bad");
+    const struct batch_reading how = {path, skip, tell_bad_line, skip ? command : NULL};
     CLEANUP(buf_deinit) struct buf text = {0};
     int r;
 
     buf_init(&text, BATCH_FILE_BYTES_MAX);
-    r = file_read(path, &text, err);
-    if (r < 0)
-        return r;
-    return batch_file_parse(path, buf_text(&text), arguments_has(command->args, "skip-bad"),
-                            &command->items, err);
+    r = file_read_named(path, &text, err);
+    return r < 0 ? r : batch_file_parse(&how, buf_text(&text), &command->items, err);
 }
 
 static int open_results(struct batch_command *command, struct error *err)
@@ -57,15 +62,12 @@ static int close_results(struct batch_command *command, struct error *err)
     bool failed = ferror(command->results) != 0;
 
     if (command->results == stdout)
-        failed = fflush(stdout) != 0 || failed;
-    else
-        failed = fclose(command->results) != 0 || failed;
+        return 0; /* output_close sees to it */
+    failed = fclose(command->results) != 0 || failed;
     command->results = NULL;
-    return failed
-               ? error_set(err, E_SYSTEM, "the results could not be written: %s",
-                           arguments_has(command->args, "out") ? arguments_get(command->args, "out")
-                                                               : "standard output")
-               : 0;
+    return failed ? error_set(err, E_SYSTEM, "the results could not be written to %s",
+                              arguments_get(command->args, "out"))
+                  : 0;
 }
 
 static int choose_batch_id(struct batch_command *command, struct error *err)
@@ -113,6 +115,21 @@ static void print_summary(const struct batch_command *command, const struct batc
                       "Runs that were submitted go on. The same command with --batch-id %s\n"
                       "collects them and submits the rest, none twice.\n",
                       command->batch_id);
+    if (run->progress.waiting > 0)
+        (void)fprintf(
+            stderr,
+            "%zu runs wait for the outputs of functions, which a program of yours gives:\n"
+            "POST /v1/threads/THREAD/runs/RUN/submit_tool_outputs (docs/tools.md); the\n"
+            "results name thread, run and calls. The same command with --batch-id %s\n"
+            "then collects the answers.\n",
+            run->progress.waiting, command->batch_id);
+}
+
+static int exit_code(const struct batch_command *command, const struct batch_run *run)
+{
+    if (run->progress.failed > 0 || command->items.skipped > 0)
+        return COMMAND_FAILED;
+    return run->progress.waiting > 0 ? COMMAND_WAITS : COMMAND_OK;
 }
 
 static int run_all(struct batch_command *command, struct error *err)
@@ -143,7 +160,7 @@ static int run_all(struct batch_command *command, struct error *err)
         return 128 + run.signal;
     if (r < 0)
         return r;
-    return run.progress.failed > 0 || command->items.skipped > 0 ? COMMAND_FAILED : COMMAND_OK;
+    return exit_code(command, &run);
 }
 
 static int batch_on_loop(void *arg)
@@ -198,7 +215,8 @@ const struct command command_batch_run = {
         "Each line of the results is {custom_id, run_id, thread_id, status, answer, usage, "
         "error}.\n"
         "Exit code: 0 all completed; 1 some did not; 2 wrong usage or a bad line; 3 the server\n"
-        "can't be reached or refuses the key.",
+        "can't be reached or refuses the key; 4 all others completed, and some wait for tool\n"
+        "outputs.",
     .options = options,
     .options_count = ARRAY_LENGTH(options),
     .positional_min = 1,

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -180,6 +181,18 @@ static int check_all(struct dev *dev, struct error *err)
     return r;
 }
 
+/* What happens until all is ready: a first start makes a database, and takes some seconds. */
+static void PRINTF(1, 2) say(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)fprintf(stderr, "penstock dev: ");
+    (void)vfprintf(stderr, format, args);
+    (void)fprintf(stderr, "\n");
+    va_end(args);
+}
+
 /* Their folders are relative to the data folder, in which children run. */
 static int start_servers(struct dev *dev, struct error *err)
 {
@@ -201,6 +214,8 @@ static int start_servers(struct dev *dev, struct error *err)
     struct dev_child *child;
     int r = dev_end_stale_postgres(&dev->place, err);
 
+    if (r == 0)
+        say("starting Postgres and Redis in %s", dev->place.shown);
     if (r == 0)
         r = dev_prepare_postgres(&dev->place, &dev->programs, &dev->new_database, err);
     if (r != 0)
@@ -283,7 +298,8 @@ static bool scheduler_ready(struct dev *dev)
 static int run_ours(struct dev *dev, const char *name, const char *const *words, struct buf *out,
                     struct error *err)
 {
-    struct dev_command command = {.name = name, .argv = {dev->programs.penstock}};
+    struct dev_command command = {
+        .name = name, .argv = {dev->programs.penstock}, .needs = DEV_NEEDS_SETTINGS};
 
     for (size_t i = 0; words[i]; i++)
         command.argv[i + 1] = words[i];
@@ -326,15 +342,14 @@ static int write_environment(struct dev *dev, struct error *err)
 {
     CLEANUP(freep) char *path = xasprintf("%s/dev.env", dev->place.data);
     CLEANUP(buf_deinit) struct buf text = {0};
-    const struct environment_entry entries[] = {
-        {"PENSTOCK_URL", getenv("PENSTOCK_URL")},
-        {"PENSTOCK_API_KEY", getenv("PENSTOCK_API_KEY")},
-        {"DATABASE_URL", getenv("DATABASE_URL")},
-        {"REDIS_URL", getenv("REDIS_URL")},
-    };
+    static const char *const names[] = {ENVIRONMENT_NAMES};
 
     buf_init(&text, 65536);
-    environment_render(entries, ARRAY_LENGTH(entries), &text);
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        const struct environment_entry entry = {names[i], getenv(names[i])};
+
+        environment_render(&entry, 1, &text);
+    }
     return file_write_private(path, buf_text(&text), err);
 }
 
@@ -346,6 +361,8 @@ static int set_up(struct dev *dev, struct error *err)
 
     if (r == 0)
         r = wait_until(dev, redis_ready, "Redis", err);
+    if (r == 0)
+        say("bringing the database's schema up to date");
     if (r == 0)
         r = run_ours(dev, "setup", migrate, NULL, err);
     if (r == 0)
@@ -359,10 +376,14 @@ static int start_ours(struct dev *dev, struct error *err)
         .name = "rehearsal",
         .argv = {dev->programs.rehearsal, "--port", dev->rehearsal_port_text, NULL},
     };
-    const struct dev_command scheduler = {.name = "scheduler", .argv = {dev->programs.scheduler}};
+    const struct dev_command scheduler = {
+        .name = "scheduler", .argv = {dev->programs.scheduler}, .needs = DEV_NEEDS_SETTINGS};
     struct dev_child *child;
     int r = 0;
 
+    say("starting %sthe scheduler and %u worker%s",
+        dev->rehearsal_port ? "penstock-rehearsal, " : "", dev->workers,
+        dev->workers == 1 ? "" : "s");
     (void)snprintf(dev->rehearsal_port_text, sizeof(dev->rehearsal_port_text), "%d",
                    dev->rehearsal_port);
     if (dev->rehearsal_port)
@@ -370,7 +391,8 @@ static int start_ours(struct dev *dev, struct error *err)
     if (r == 0)
         r = dev_child_start(&dev->children, &scheduler, SIGTERM, &child, err);
     for (unsigned i = 0; r == 0 && i < dev->workers; i++) {
-        const struct dev_command worker = {.name = dev->names[i], .argv = {dev->programs.worker}};
+        const struct dev_command worker = {
+            .name = dev->names[i], .argv = {dev->programs.worker}, .needs = DEV_NEEDS_SETTINGS};
 
         (void)snprintf(dev->names[i], sizeof(dev->names[i]), "worker-%u", i + 1);
         r = dev_child_start(&dev->children, &worker, SIGTERM, &child, err);
@@ -434,7 +456,9 @@ static int run(const struct arguments *args)
     dev_children_stop(&dev->children, 0, SERVERS_STOP_MS);
     dev_place_close(&dev->place);
     free(dev);
-    return r < 0 ? (command_fail(&err), COMMAND_FAILED) : COMMAND_OK;
+    if (r >= 0)
+        return COMMAND_OK;
+    return command_fail(&err) == COMMAND_USAGE ? COMMAND_USAGE : COMMAND_FAILED;
 }
 
 static const struct option_spec options[] = {
@@ -452,7 +476,9 @@ const struct command command_dev = {
     .details =
         "A private Postgres and Redis on unix sockets, the scheduler, and workers. Without a\n"
         "provider's key in the environment (OPENAI_API_KEY, ...) penstock-rehearsal stands in for\n"
-        "the LLM. Ctrl-C stops all of it; the data stay, and the next start goes on with them.",
+        "the LLM. Programs find those variables alone that they read (docs/cli.md). Ctrl-C stops "
+        "all\n"
+        "of it; the data stay, and the next start goes on with them.",
     .options = options,
     .options_count = ARRAY_LENGTH(options),
     .run = run,

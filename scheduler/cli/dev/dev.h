@@ -4,7 +4,8 @@
  * processes.
  *
  * dev_place.c     folders, the lock, the user that servers run as, where sockets go
- * dev_programs.c  finding programs; preparing a Postgres data folder; command lines and environment
+ * dev_programs.c  finding programs; preparing a Postgres data folder
+ * dev_environment.c  which variables children find
  * dev_children.c  starting, restarting, and stopping child processes
  * command_dev.c   the order of it all
  *
@@ -68,10 +69,23 @@ MUSTCHECK int dev_programs_find(const struct dev_place *place, struct dev_progra
 /* The major version in ".../15/bin", or 0. Pure. */
 int dev_postgres_major(const char *folder);
 
-/* One program to be run, in the data folder, with our environment. Owns nothing. */
+/* What a program needs of our environment: where programs are, language and time zone; or beside
+ * these all that the configuration reads, keys included, and what libraries read that call
+ * providers. */
+enum dev_needs { DEV_NEEDS_BASE, DEV_NEEDS_SETTINGS };
+
+/* Whether a variable is for such a program. config_text is that of the configuration file, whose
+ * ${NAME} count; may be "". Pure. */
+bool dev_environment_passes(enum dev_needs needs, const char *name, const char *config_text);
+
+/* Our environment without what is not needed, ended by NULL. The caller frees the array alone. */
+char **dev_environment_new(enum dev_needs needs);
+
+/* One program to be run, in the data folder. Owns nothing. */
 struct dev_command {
     const char *name; /* of its log */
     const char *argv[32];
+    enum dev_needs needs;
     bool as_server_user;
     int death_signal; /* that it gets when we die; default SIGKILL */
 };

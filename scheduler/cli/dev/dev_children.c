@@ -86,11 +86,22 @@ static bool become(const struct dev_place *place)
     return setgroups(0, NULL) == 0 && setgid(place->gid) == 0 && setuid(place->uid) == 0;
 }
 
+/* What a child needs to become its program. */
+struct birth {
+    const struct dev_place *place;
+    const struct dev_command *command;
+    const struct dev_streams *streams;
+    char **environment;
+    pid_t parent;
+};
+
 /* In the child. A change of user clears the death signal, so it comes last; should our parent have
  * died before, we would not notice, so we look. */
-NORETURN static void exec_child(const struct dev_place *place, const struct dev_command *command,
-                                const struct dev_streams *streams, pid_t parent)
+NORETURN static void exec_child(const struct birth *birth)
 {
+    const struct dev_place *place = birth->place;
+    const struct dev_command *command = birth->command;
+    const struct dev_streams *streams = birth->streams;
     sigset_t none;
 
     (void)setpgid(0, 0); /* Ctrl-C is for us alone: we stop them in order */
@@ -102,12 +113,12 @@ NORETURN static void exec_child(const struct dev_place *place, const struct dev_
     if (chdir(command->as_server_user ? place->servers : place->data) < 0)
         _exit(126);
     (void)prctl(PR_SET_PDEATHSIG, command->death_signal ? command->death_signal : SIGKILL);
-    if (getppid() != parent)
+    if (getppid() != birth->parent)
         _exit(126);
     (void)sigemptyset(&none);
     (void)signal(SIGPIPE, SIG_DFL);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)execv(command->argv[0], (char *const *)command->argv);
+    (void)execve(command->argv[0], (char *const *)command->argv, birth->environment);
     (void)dprintf(STDERR_FILENO, "can't execute %s: %s\n", command->argv[0], strerror(errno));
     _exit(127);
 }
@@ -115,15 +126,18 @@ NORETURN static void exec_child(const struct dev_place *place, const struct dev_
 int dev_spawn(const struct dev_place *place, const struct dev_command *command,
               const struct dev_streams *streams, pid_t *out_pid, struct error *err)
 {
-    pid_t parent = getpid();
+    char **environment = dev_environment_new(command->needs);
+    const struct birth birth = {place, command, streams, environment, getpid()};
     pid_t pid = fork();
+    int r = 0;
 
-    if (pid < 0)
-        return error_set_errno(err, errno, "start %s", command->name);
     if (pid == 0)
-        exec_child(place, command, streams, parent);
+        exec_child(&birth);
+    if (pid < 0)
+        r = error_set_errno(err, errno, "start %s", command->name);
+    free(environment);
     *out_pid = pid;
-    return 0;
+    return r;
 }
 
 /* The last line of a log, for a message. */

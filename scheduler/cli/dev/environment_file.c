@@ -5,7 +5,7 @@
 void environment_render(const struct environment_entry *entries, size_t count, struct buf *out)
 {
     for (size_t i = 0; i < count; i++) {
-        buf_printf(out, "%s='", entries[i].name);
+        buf_printf(out, "export %s='", entries[i].name);
         for (const char *c = entries[i].value; *c; c++)
             if (*c == '\'')
                 buf_add_string(out, "'\\''");

@@ -298,9 +298,10 @@ static int run(const struct arguments *args)
     struct doctor doctor = {0};
     int result;
 
-    if (command_load_config(arguments_get(args, "config"), &config) != COMMAND_OK) {
+    result = command_load_config(arguments_get(args, "config"), &config);
+    if (result != COMMAND_OK) {
         say(&doctor, "configuration", doctor_failed("it can't be read; see above"));
-        return COMMAND_FAILED;
+        return result;
     }
     say(&doctor, "configuration",
         doctor_ok("%u providers, %u models", config->providers_count, config->models_count));
@@ -318,7 +319,7 @@ const struct command command_doctor = {
     .name = "doctor",
     .arguments = "",
     .summary = "Check configuration, Postgres, Redis, server, key, providers and machine",
-    .details = "Exit code 1 when something fails.",
+    .details = "Exit code: 0 nothing fails, 1 something does, 2 the configuration is wrong.",
     .options = options,
     .options_count = ARRAY_LENGTH(options),
     .run = run,

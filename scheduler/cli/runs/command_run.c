@@ -7,6 +7,7 @@
 #include "scheduler/cli/command.h"
 #include "scheduler/cli/files.h"
 #include "scheduler/cli/interrupt.h"
+#include "scheduler/cli/output.h"
 #include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
@@ -169,10 +170,8 @@ static int finish(struct prompt_run *prompt_run, struct json_object *run, struct
     }
     run_explain(run, &why);
     if (why.len > 0) {
-        (void)fflush(stdout);
-        (void)fprintf(stderr, "penstock: ");
-        terminal_print(stderr, buf_text(&why));
-        (void)fprintf(stderr, "\n");
+        output_flush();
+        terminal_complain("%s", buf_string(&why));
     }
     return run_exit_code(json_get_string(run, "status"));
 }

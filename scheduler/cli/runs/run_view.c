@@ -28,6 +28,46 @@ bool run_is_over(const char *status)
     return false;
 }
 
+static const char *const statuses[] = {"queued",     "in_progress", "requires_action",
+                                       "cancelling", "cancelled",   "failed",
+                                       "completed",  "incomplete",  "expired"};
+
+bool run_is_status(const char *status)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(statuses); i++)
+        if (strcmp(status, statuses[i]) == 0)
+            return true;
+    return false;
+}
+
+const char *run_statuses(void)
+{
+    return "queued, in_progress, requires_action, cancelling, cancelled, failed, completed, "
+           "incomplete and expired";
+}
+
+int run_path(const char *id, const char *suffix, char **out, struct error *err)
+{
+    if (!client_is_plain(id))
+        return error_set(err, E_INVALID, "\"%.60s\" is no id of a run", id);
+    *out = xasprintf("/v1/runs/%s%s", id, suffix);
+    return 0;
+}
+
+int64_t run_took_seconds(struct json_object *run)
+{
+    static const char *const ends[] = {"completed_at", "failed_at", "cancelled_at"};
+    int64_t started = json_get_int(run, "started_at", 0);
+
+    for (size_t i = 0; started > 0 && i < ARRAY_LENGTH(ends); i++) {
+        int64_t ended = json_get_int(run, ends[i], 0);
+
+        if (ended >= started)
+            return ended - started;
+    }
+    return -1;
+}
+
 int run_exit_code(const char *status)
 {
     if (status && strcmp(status, "requires_action") == 0)

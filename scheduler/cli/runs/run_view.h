@@ -9,6 +9,17 @@
  * until somebody submits outputs. */
 bool run_is_over(const char *status);
 
+/* Whether a run can have this status; and all of them, with commas between, for a message. Pure. */
+bool run_is_status(const char *status);
+const char *run_statuses(void);
+
+/* "/v1/runs/ID" and the suffix, the caller's; -E_INVALID for what can be no id. */
+MUSTCHECK int run_path(const char *id, const char *suffix, char **out, struct error *err);
+
+/* From its start to its end in whole seconds; -1 while it has not ended, or when that is not known.
+ * Pure. */
+int64_t run_took_seconds(struct json_object *run);
+
 /* The exit code for a run that is over. */
 int run_exit_code(const char *status);
 

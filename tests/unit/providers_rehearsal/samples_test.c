@@ -118,6 +118,18 @@ Test(samples, answers_are_right)
                      "The reduction is 30, which leaves a price of 90.");
     cr_assert_str_eq(answer(script, "How many days are there from 14 February 2026 to 9 May 2026?"),
                      "From 14 February 2026 to 9 May 2026 it is 84 days.");
+    cr_assert_str_eq(answer(script, "What is 6*7?"), "6*7 = 42.");
+    cr_assert_str_eq(answer(script, "what's 6 * 7"), "6 * 7 = 42.");
+    cr_assert_str_eq(answer(script, "6*7"), "6*7 = 42.");
+    cr_assert_str_eq(answer(script, "-5+3?"), "-5+3 = -2.");
+    cr_assert_str_eq(answer(script, "2+2=?"), "2+2 = 4.");
+    cr_assert_str_eq(answer(script, "Hello, how much is (1+2)*3?"), "(1+2)*3 = 9.");
+    cr_assert_str_eq(answer(script, "What is 6 times 7?"), "6 times 7 is 42.");
+    cr_assert_str_eq(answer(script, "6 \u00D7 7."), "6 \u00D7 7 is 42.");
+    cr_assert_str_eq(answer(script, "6x7"), "6 x 7 is 42.");
+    cr_assert_str_eq(answer(script, "Calculate 10 minus -2"), "10 minus -2 is 12.");
+    cr_assert_str_eq(answer(script, "What is 1,000 divided by 8?"), "1000 divided by 8 is 125.");
+    cr_assert(strstr(answer(script, "What is 6?"), "rehearsal LLM"));
     cr_assert(strstr(answer(script, "Tell me a story"), "rehearsal LLM"));
 }
 

@@ -184,6 +184,27 @@ Test(assistants, that_are_wrong_are_refused_with_what_is_wrong)
     with_api(refusals);
 }
 
+static void checks(struct fixture *fixture)
+{
+    struct json_object *reply = expect(fixture, 200, "POST", "/v1/assistants/check",
+                                       "{\"model\":\"gpt-4o\",\"name\":\"a\"}");
+
+    cr_assert_str_eq(string_at(reply, "object"), "assistant.check");
+    cr_assert(json_get_bool(reply, "valid", false));
+    refused(
+        fixture, 400, "model", "model_not_found", "no-such-model",
+        (struct call){"POST", "/v1/assistants/check", "{\"model\":\"no-such-model\"}", NULL, NULL});
+    refused(fixture, 400, "temperature", "decimal_above_max_value", "<= 2",
+            (struct call){"POST", "/v1/assistants/check",
+                          "{\"model\":\"gpt-4o\",\"temperature\":3}", NULL, NULL});
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM agents"), 0);
+}
+
+Test(assistants, are_checked_without_being_made)
+{
+    with_api(checks);
+}
+
 static void by_rivals(struct fixture *fixture)
 {
     const char *path = show("/v1/assistants/%s", new_assistant(fixture));

@@ -7,21 +7,24 @@
 
 static struct json_object *parse(const char *text)
 {
-    struct json_object *agents = NULL;
+    struct agents_file file = {0};
+    struct json_object *agents;
     struct error err;
-    int r = agents_file_parse("a.yaml", text_of(text), &agents, &err);
+    int r = agents_file_parse("a.yaml", text_of(text), &file, &err);
 
     cr_assert_eq(r, 0, "%s", err.text);
+    agents = json_object_get(file.agents);
+    agents_file_deinit(&file);
     return agents;
 }
 
 static void check_refused(const char *text, const char *message)
 {
-    struct json_object *agents = NULL;
+    struct agents_file file = {0};
     struct error err;
 
-    cr_assert_eq(agents_file_parse("a.yaml", text_of(text), &agents, &err), -E_INVALID);
-    cr_assert(agents == NULL);
+    cr_assert_eq(agents_file_parse("a.yaml", text_of(text), &file, &err), -E_INVALID);
+    cr_assert(file.agents == NULL && file.places == NULL);
     cr_assert(strncmp(err.text, message, strlen(message)) == 0, "got: %s", err.text);
 }
 
@@ -63,6 +66,15 @@ Test(agents_file, is_refused_with_line_and_column)
     check_refused("agents:\n - {name: a, model: m, max_iterations: 1.5}\n",
                   "a.yaml:2:40: max_iterations must be a whole number from 1 to 200");
     check_refused("agents:\n - {name: a, model: m, temperature: \"1\"}\n", "a.yaml:2:37:");
+    check_refused("agents:\n - {name: a, model: m, max_iterations: 010}\n",
+                  "a.yaml:2:40: max_iterations must be a whole number from 1 to 200");
+    check_refused("agents:\n - {name: a, model: m, temperature: 01.5}\n",
+                  "a.yaml:2:37: temperature must be a number from 0 to 2");
+    check_refused("agents:\n - {name: a, model: m, response_format: {a: 010}}\n",
+                  "a.yaml:2:45: 010: a number has no \"+\" and no leading zeros");
+    check_refused("agents: []\n---\nagents: []\n", "a.yaml:2:1: there is a second document");
+    check_refused("agents:\n - {name: \"\\e[31ma\", model: m}\n - {name: \"\\e[31ma\", model: m}\n",
+                  "a.yaml:3:4: there are two agents with the name \"?[31ma\"");
     check_refused("agents:\n - {name: a, model: m}\n - {name: a, model: m}\n",
                   "a.yaml:3:4: there are two agents with the name \"a\"");
     check_refused("agents:\n - {name: a, name: b, model: m}\n", "a.yaml:2:14: \"name\" is there");

@@ -8,16 +8,31 @@
 static struct batch_items items;
 static struct error err;
 
+static char told[64][240];
+static size_t told_count;
+
+static void tell(void *arg, const char *complaint)
+{
+    (void)arg;
+    (void)snprintf(told[told_count++], sizeof(told[0]), "%s", complaint);
+}
+
 static int parse(const char *text, bool skip_bad)
 {
-    return batch_file_parse("b.jsonl", text_of(text), skip_bad, &items, &err);
+    const struct batch_reading how = {"b.jsonl", skip_bad, tell, NULL};
+
+    told_count = 0;
+    return batch_file_parse(&how, text_of(text), &items, &err);
 }
 
 static void check_refused(const char *text, const char *message)
 {
+    const char *said;
+
     cr_assert_eq(parse(text, false), -E_INVALID);
     cr_assert_eq(items.count, 0);
-    cr_assert(strncmp(err.text, message, strlen(message)) == 0, "got: %s", err.text);
+    said = told_count > 0 ? told[0] : err.text;
+    cr_assert(strncmp(said, message, strlen(message)) == 0, "got: %s", said);
 }
 
 Test(batch_file, gives_an_item_for_each_line)
@@ -50,6 +65,22 @@ Test(batch_file, is_refused_with_the_line)
     check_refused("{\"prompt\":\"a\",\"custom_id\":\"line-2\"}\n{\"prompt\":\"b\"}",
                   "b.jsonl:2: the custom_id \"line-2\" is that of line 1 too");
     check_refused("\n\n", "b.jsonl has no prompts");
+}
+
+Test(batch_file, tells_of_all_bad_lines_up_to_a_number)
+{
+    CLEANUP(buf_deinit) struct buf text = {0};
+
+    cr_assert_eq(parse("bad\n{\"prompt\":\"a\"}\n{\"promt\":1}\n", false), -E_INVALID);
+    cr_assert_eq(told_count, 2);
+    cr_assert(strncmp(told[1], "b.jsonl:3: there is no", 22) == 0);
+    cr_assert(strstr(err.text, "2 bad lines of 3"));
+    buf_init(&text, 0);
+    for (int i = 0; i < 100; i++)
+        buf_add_string(&text, "bad\n");
+    cr_assert_eq(parse(buf_string(&text), false), -E_INVALID);
+    cr_assert_eq(told_count, BATCH_COMPLAINTS_MAX + 1);
+    cr_assert_str_eq(told[BATCH_COMPLAINTS_MAX], "and 80 more");
 }
 
 Test(batch_file, leaves_bad_lines_out_when_asked_to)
@@ -142,6 +173,20 @@ Test(batch_summary, tells_what_is_not_finished)
                                        "tool calls  4\n"
                                        "tokens      5 in, 6 out\n"
                                        "time        2.0 s, 4.0 runs a second\n");
+}
+
+Test(batch_summary, counts_what_waits_for_tool_outputs_by_itself)
+{
+    struct batch_progress progress = {.total = 3, .done = 3, .waiting = 2};
+    CLEANUP(buf_deinit) struct buf out = {0};
+
+    buf_init(&out, 0);
+    batch_format_summary(&progress, &out);
+    cr_assert(strstr(buf_string(&out),
+                     "runs        3 (1 completed, 0 failed, 2 wait for tool outputs)\n"));
+    buf_reset(&out);
+    batch_format_progress(&progress, 0, &out);
+    cr_assert(strstr(buf_string(&out), "2 waiting"));
 }
 
 Test(batch_key, is_the_same_for_the_same_line_and_differs_otherwise)

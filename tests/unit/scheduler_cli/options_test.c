@@ -55,6 +55,25 @@ Test(options, end_at_a_double_dash_and_a_dash_is_an_argument)
     cr_assert_not(arguments_has(&args, "json"));
 }
 
+Test(options, leave_words_that_only_look_like_one)
+{
+    static const char *const words[] = {"-5+3?",        "-",       "-1", "- a list", "-- a list",
+                                        "--really? so", "-x and y"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+        cr_assert_eq(PARSE(words[i], "--json"), 0, "%s: %s", words[i], err.text);
+        cr_assert_eq(args.positional_count, 1);
+        cr_assert_str_eq(args.positional[0], words[i]);
+        cr_assert(arguments_has(&args, "json"));
+    }
+    cr_assert_eq(PARSE("--file=a b"), 0);
+    cr_assert_str_eq(arguments_get(&args, "file"), "a b");
+    cr_assert_eq(PARSE("-fa b"), 0);
+    cr_assert_str_eq(arguments_get(&args, "file"), "a b");
+    cr_assert_eq(PARSE("--really?"), -E_INVALID);
+    cr_assert_eq(PARSE("-x"), -E_INVALID);
+}
+
 Test(options, ask_for_help_before_all_else)
 {
     cr_assert_eq(PARSE("--wrong", "--help"), 0);
@@ -68,7 +87,9 @@ Test(options, that_are_unknown_are_refused_with_a_suggestion)
     cr_assert_eq(PARSE("--fiel", "a"), -E_INVALID);
     cr_assert_str_eq(err.text, "there is no option --fiel; did you mean --file?");
     cr_assert_eq(PARSE("--zebra"), -E_INVALID);
-    cr_assert_str_eq(err.text, "there is no option --zebra");
+    cr_assert_str_eq(err.text,
+                     "there is no option --zebra; what is none and begins with a dash goes "
+                     "behind \"--\"");
     cr_assert_eq(PARSE("-x"), -E_INVALID);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "scheduler/cli/client.h"
@@ -13,6 +14,7 @@
 #include "scheduler/cli/files.h"
 #include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
+#include "scheduler/cli/when.h"
 #include "shared/base/error.h"
 
 Test(environment_file, gives_back_what_was_put_in)
@@ -24,13 +26,39 @@ Test(environment_file, gives_back_what_was_put_in)
     buf_init(&file, 0);
     buf_init(&value, 0);
     environment_render(entries, 2, &file);
-    cr_assert_str_eq(buf_string(&file), "A='plain'\nB='it'\\''s $x \\ \"y\"'\n");
+    cr_assert_str_eq(buf_string(&file), "export A='plain'\nexport B='it'\\''s $x \\ \"y\"'\n");
     cr_assert(environment_find(buf_text(&file), "B", &value));
     cr_assert_str_eq(buf_string(&value), "it's $x \\ \"y\"");
     cr_assert_not(environment_find(buf_text(&file), "C", &value));
     buf_reset(&value);
-    cr_assert(environment_find(TEXT("# x\nexport C=d"), "C", &value));
+    cr_assert(environment_find(TEXT("# x\nC=d"), "C", &value));
     cr_assert_str_eq(buf_string(&value), "d");
+}
+
+Test(when, shows_times_with_their_zone_and_spans_in_two_units)
+{
+    char out[WHEN_SIZE];
+
+    setenv("TZ", "Asia/Kolkata", 1);
+    tzset();
+    when_format(1000, true, out);
+    cr_assert_str_eq(out, "1970-01-01 05:46:40+05:30");
+    setenv("TZ", "America/St_Johns", 1);
+    tzset();
+    when_format(1767225600, false, out);
+    cr_assert_str_eq(out, "2025-12-31 20:30-03:30");
+    when_format(0, true, out);
+    cr_assert_str_eq(out, "-");
+    when_format_span(-1, out);
+    cr_assert_str_eq(out, "-");
+    when_format_span(0, out);
+    cr_assert_str_eq(out, "0s");
+    when_format_span(65, out);
+    cr_assert_str_eq(out, "1m05s");
+    when_format_span(7380, out);
+    cr_assert_str_eq(out, "2h03m");
+    when_format_span(4 * 86400 + 7 * 3600, out);
+    cr_assert_str_eq(out, "4d07h");
 }
 
 Test(files, that_are_private_are_replaced_at_once)
@@ -175,6 +203,18 @@ Test(dev, waits_longer_before_each_restart_up_to_a_cap)
     cr_assert_eq(dev_restart_ms(0), 500);
     cr_assert_eq(dev_restart_ms(1), 1000);
     cr_assert_eq(dev_restart_ms(1000000), 30000);
+}
+
+Test(dev, hands_on_only_what_a_child_needs)
+{
+    cr_assert(dev_environment_passes(DEV_NEEDS_BASE, "PATH", ""));
+    cr_assert(dev_environment_passes(DEV_NEEDS_BASE, "LC_ALL", ""));
+    cr_assert_not(dev_environment_passes(DEV_NEEDS_BASE, "OPENAI_API_KEY", "${OPENAI_API_KEY}"));
+    cr_assert_not(dev_environment_passes(DEV_NEEDS_BASE, "PGPASSWORD", ""));
+    cr_assert(dev_environment_passes(DEV_NEEDS_SETTINGS, "OPENAI_API_KEY", ""));
+    cr_assert(dev_environment_passes(DEV_NEEDS_SETTINGS, "MY_KEY", "api_key: ${MY_KEY}"));
+    cr_assert_not(dev_environment_passes(DEV_NEEDS_SETTINGS, "MY_KEY", ""));
+    cr_assert_not(dev_environment_passes(DEV_NEEDS_SETTINGS, "PENSTOCK_API_KEY", ""));
 }
 
 Test(dev, reads_the_version_of_postgres_from_its_folder)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "shared/base/error.h"
+#include "shared/base/text.h"
 #include "shared/config/config.h"
 
 static char *no_environment[] = {NULL};
@@ -262,6 +263,34 @@ Test(load, checks_ranges_and_names_the_place_or_the_variable)
                   "FILE:1:20: worker.lease_ms must be at least three times");
 }
 
+Test(load, takes_whole_numbers_only_in_the_one_way_all_read_alike)
+{
+    check_refused("worker: {slots: 1.5}\n", NULL,
+                  "FILE:1:17: slots: must be a whole number without leading zeros, not 1.5");
+    check_refused("worker:\n  slots: 010\n", NULL, "FILE:2:10: slots: must be a whole number");
+    check_refused("shards: 0x10\n", NULL, "FILE:1:9: shards: must be a whole number");
+    check_refused("providers:\n - {name: openai, total_timeout_ms: 1e3}\n", NULL,
+                  "FILE:2:37: total_timeout_ms: must be a whole number");
+    check_refused("models:\n - {name: m, provider: openai, model: x, context_tokens: 32_000}\n",
+                  NULL, "FILE:2:");
+}
+
+Test(load, bounds_depth_and_takes_one_document_alone)
+{
+    CLEANUP(buf_deinit) struct buf text = {0};
+
+    buf_init(&text, 0);
+    for (int i = 0; i < 100000; i++)
+        buf_add_char(&text, '[');
+    check_refused(buf_string(&text), NULL, "FILE:1:65: this is nested more than 64 levels deep");
+    check_refused("shards: 1\n---\nshards: 2\n", NULL, "FILE:2:1: there is a second document");
+}
+
+Test(load, repeats_no_control_characters)
+{
+    check_refused("\"\\e[31mslots\": 1\n", NULL, "FILE:1:1: there is no such setting: ?[31mslots");
+}
+
 Test(load, checks_urls_and_addresses_without_showing_them)
 {
     char *database[] = {"DATABASE_URL=mysql://u:hunter2@x", NULL};
@@ -306,4 +335,20 @@ Test(load, checks_headers)
                   "FILE:2:37: providers[0].headers[1] must be a header");
     check_refused("providers:\n - {name: openai, headers: [\"A: b\\r\\nC: d\"]}\n", NULL,
                   "FILE:2:29: providers[0].headers[0] must have no control");
+}
+
+Test(config_reads, knows_the_variables_that_matter)
+{
+    static const char *const read[] = {"DATABASE_URL",    "PENSTOCK_SLOTS",
+                                       "OPENAI_API_KEY",  "GROQ_BASE_URL",
+                                       "PENSTOCK_CONFIG", "PENSTOCK_PRIVATE_ADDRESSES"};
+    const char *file = "a: ${ONE}\nb: ${TWO:-2} ${THREE\nc: $FOUR";
+
+    for (size_t i = 0; i < ARRAY_LENGTH(read); i++)
+        cr_assert(config_reads(read[i], ""), "%s", read[i]);
+    cr_assert_not(config_reads("PENSTOCK_API_KEY", ""));
+    cr_assert_not(config_reads("AWS_SECRET_ACCESS_KEY", ""));
+    cr_assert(config_reads("ONE", file) && config_reads("TWO", file));
+    cr_assert_not(config_reads("THREE", file) || config_reads("FOUR", file));
+    cr_assert_not(config_reads("ON", file));
 }

@@ -1,0 +1,153 @@
+/* `penstock runs list`. */
+
+#include <stdio.h>
+
+#include "scheduler/cli/client_command.h"
+#include "scheduler/cli/output.h"
+#include "scheduler/cli/runs/run_view.h"
+#include "scheduler/cli/terminal.h"
+#include "scheduler/cli/when.h"
+#include "shared/base/error.h"
+#include "shared/base/memory.h"
+
+static enum terminal_colour status_colour(struct text status)
+{
+    if (text_is(status, "completed"))
+        return TERMINAL_GREEN;
+    if (text_is(status, "failed") || text_is(status, "expired") || text_is(status, "incomplete"))
+        return TERMINAL_RED;
+    return text_is(status, "cancelled") ? TERMINAL_DIM : TERMINAL_YELLOW;
+}
+
+/* A list as it is printed: its head comes with its first row, so that an error stands alone. */
+struct listing {
+    struct client *client;
+    const struct arguments *args;
+    struct json_object *names; /* agents that were seen: id -> name, or the id itself */
+    bool headed;
+};
+
+static void print_head(struct listing *listing)
+{
+    if (!listing->headed)
+        printf("%-36s  %-15s  %-25s  %6s  %8s  %-20s  %s\n", "RUN", "STATUS", "CREATED", "TOOK",
+               "TOKENS", "AGENT", "MODEL");
+    listing->headed = true;
+}
+
+/* The name of an agent, asked for once; its id where it has none or is gone. */
+static int find_name(struct listing *listing, const char *id, struct text *out, struct error *err)
+{
+    CLEANUP(freep) char *path = NULL;
+    struct client_reply reply = {0};
+    struct text name;
+    int r;
+
+    *out = text_of(id);
+    if (!client_is_plain(id))
+        return 0;
+    if (!json_has(listing->names, id)) {
+        path = xasprintf("/v1/assistants/%s", id);
+        r = client_get(listing->client, path, &reply, err);
+        if (r < 0 && r != -E_NOT_FOUND)
+            return r;
+        name = json_get_text(reply.json, "name");
+        name = name.len > 0 ? name : text_of(id);
+        json_object_object_add(listing->names, id,
+                               json_object_new_string_len(name.ptr, (int)name.len));
+        client_reply_deinit(&reply);
+    }
+    *out = json_get_text(listing->names, id);
+    return 0;
+}
+
+/* Prints a text in a column that is `width` characters wide. */
+static void print_column(struct text text, size_t width)
+{
+    CLEANUP(buf_deinit) struct buf line = {0};
+    size_t shown = 0;
+
+    buf_init(&line, 0);
+    terminal_shorten(text, width, &line);
+    for (size_t i = 0; i < line.len; i++)
+        shown += ((unsigned char)line.ptr[i] & 0xC0) != 0x80;
+    printf("%s%*s", buf_string(&line), shown < width ? (int)(width - shown) : 0, "");
+}
+
+static int print_row(struct listing *listing, struct json_object *run, struct error *err)
+{
+    struct text status = json_get_text(run, "status");
+    const char *agent_id = json_get_string(run, "assistant_id");
+    struct text agent = TEXT_NONE;
+    char created[WHEN_SIZE];
+    char took[WHEN_SIZE];
+    int r = find_name(listing, agent_id ? agent_id : "", &agent, err);
+
+    if (r < 0)
+        return r;
+    print_head(listing);
+    when_format(json_get_int(run, "created_at", 0), true, created);
+    when_format_span(run_took_seconds(run), took);
+    printf("%.*s  %s%-15.*s%s  %-25s  %6s  %8lld  ", TEXT_ARGS(json_get_text(run, "id")),
+           terminal_colour(stdout, status_colour(status)), TEXT_ARGS(status),
+           terminal_colour(stdout, TERMINAL_PLAIN), created, took,
+           (long long)json_get_int(json_get(run, "usage"), "total_tokens", 0));
+    print_column(agent, 20);
+    printf("  ");
+    terminal_print_line(stdout, json_get_text(run, "model"), 40);
+    printf("\n");
+    return 0;
+}
+
+static int list_one(void *arg, struct json_object *run, struct error *err)
+{
+    struct listing *listing = arg;
+    int r = 0;
+
+    if (arguments_has(listing->args, "json"))
+        printf("%.*s\n", TEXT_ARGS(json_text(run)));
+    else
+        r = print_row(listing, run, err);
+    return r < 0 ? r : output_check(err);
+}
+
+static int list(struct client *client, const struct arguments *args, struct error *err)
+{
+    const char *status = arguments_get(args, "status");
+    CLEANUP(freep)
+    char *path = xasprintf("/v1/runs%s%s", status ? "?status=" : "", status ? status : "");
+    struct listing listing = {client, args, json_object_new_object(), false};
+    const struct client_walk walk = {path, (size_t)arguments_number(args, "limit", 20), list_one,
+                                     &listing};
+    int r;
+
+    if (status && !run_is_status(status))
+        r = error_set(err, E_INVALID, "there is no status \"%.40s\"; there are %s", status,
+                      run_statuses());
+    else
+        r = client_walk(client, &walk, err);
+    if (r == 0 && !arguments_has(args, "json"))
+        print_head(&listing);
+    json_free(listing.names);
+    return r;
+}
+
+static int run_list(const struct arguments *args)
+{
+    return client_command(args, list);
+}
+
+static const struct option_spec list_options[] = {
+    {"status", 's', "STATUS", "only runs in this state (queued, in_progress, failed, ...)", 0, 0},
+    {"limit", 'n', "N", "how many, the newest first (default 20)", 1, 100000},
+    {"json", 0, NULL, "one JSON object a line", 0, 0},
+};
+
+const struct command command_runs_list = {
+    .name = "runs list",
+    .arguments = "",
+    .summary = "List runs, the newest first",
+    .options = list_options,
+    .options_count = ARRAY_LENGTH(list_options),
+    .run = run_list,
+};

@@ -1,0 +1,53 @@
+// What a command printed, beside what the document shows.
+
+const id = /\b(?:run|thread|asst|msg|step|call|key|tenant)_[0-9a-f]{12,32}\b/g;
+
+/** What differs from run to run, by pattern. */
+const patterns = [
+  [id, (text) => `${text.split('_')[0]}_ID`],
+  [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, 'UUID'],
+  [/\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?/g, 'TIME'],
+  [/\b\d+(?:\.\d+)? (?:ms|s|runs a second|MB)\b/g, (text) => `N ${text.replace(/^\S+ /, '')}`],
+  [/(?<=TIME +)(?:\d+[smhd](?:\d\d[smh])?|-)(?= )/g, 'SPAN'],
+  [/^(took +)\S+$/g, '$1SPAN'],
+  [/\b(PostgreSQL|Redis|penstock) \d+(?:\.\d+)*/g, '$1 VERSION'],
+  [/"ms":\d+/g, '"ms":N'],
+  [/\bpk_[A-Za-z0-9_-]+/g, 'pk_KEY'],
+  [/\b(database|program|version) \d+/g, '$1 N'],
+  [/^(?:ok|warn) +(descriptors|memory maps) .*$/g, '$1 of this machine'],
+];
+
+function plain(line) {
+  let text = line;
+  for (const [pattern, name] of patterns) text = text.replace(pattern, name);
+  return text.replace(/ +/g, ' ').trimEnd();
+}
+
+function matches(shown, printed) {
+  if (!shown.includes('…')) return plain(shown) === plain(printed);
+  const parts = plain(shown).split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${parts.join('.*')}$`).test(plain(printed));
+}
+
+/** The first line that differs, or null; notes which printed ids stand for the document's. With `begins`, more may follow. */
+export function difference(shown, printed, ids, begins = false) {
+  let at = 0;
+  for (let i = 0; i < shown.length; i++) {
+    if (shown[i] === '…') {
+      if (i === shown.length - 1) return null;
+      while (at < printed.length && !matches(shown[i + 1], printed[at])) at++;
+      continue;
+    }
+    if (at >= printed.length || !matches(shown[i], printed[at])) return { shown: shown[i], printed: printed[at] ?? '(nothing)' };
+    const theirs = printed[at++].match(id) ?? [];
+    (shown[i].match(id) ?? []).forEach((one, n) => theirs[n] && ids.set(one, theirs[n]));
+  }
+  if (!begins && at < printed.length) return { shown: '(nothing)', printed: printed[at] };
+  return null;
+}
+
+/** What was printed as a document may show it: without keys, and with the ids that it has for the same things. */
+export function forDocument(printed, ids) {
+  const theirs = new Map([...ids].map(([shown, real]) => [real, shown]));
+  return printed.map((line) => line.replace(/\bpk_[A-Za-z0-9_-]{20,}/g, 'pk_…').replace(id, (one) => theirs.get(one) ?? one));
+}

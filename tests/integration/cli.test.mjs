@@ -1,0 +1,362 @@
+// The command line against a server that is played here: what is asked before anything changes, what is said of mistakes,
+// exit codes, and what becomes of output that can't be written. No database: these tests need the program alone.
+
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { after, before, beforeEach, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const bin = process.env.PENSTOCK_BIN ?? join(root, 'build/dev/bin');
+const hex = (n) => n.toString(16).padStart(32, '0');
+
+let folder;
+let server;
+let url;
+let api; // what the server is told to answer, and what it was asked
+
+function reset() {
+  api = { agents: [], asked: [], known: ['openai/gpt-4o-mini'], runs: [], hasCheck: true };
+}
+
+function refuse(response, status, message) {
+  response.statusCode = status;
+  response.end(JSON.stringify({ error: { message, type: 'invalid_request_error', param: null, code: null } }));
+}
+
+const list = (data) => JSON.stringify({ object: 'list', data, first_id: data[0]?.id, last_id: data.at(-1)?.id, has_more: false });
+
+function answer(request, response, text) {
+  const { pathname, searchParams } = new URL(request.url, url);
+  const body = text ? JSON.parse(text) : {};
+  api.asked.push(`${request.method} ${pathname}`);
+  response.setHeader('content-type', 'application/json');
+  if (request.headers.authorization !== 'Bearer pk_test') return refuse(response, 401, 'Incorrect API key.');
+  if (request.method === 'GET' && pathname === '/v1/assistants') return response.end(list(api.agents));
+  if (pathname === '/v1/assistants/check' && !api.hasCheck) return refuse(response, 404, "No assistant found with id 'check'.");
+  const agent = api.agents.find((one) => pathname === `/v1/assistants/${one.id}`);
+  if (agent && request.method === 'GET') return response.end(JSON.stringify(agent));
+  if (pathname.startsWith('/v1/assistants') && request.method === 'POST') {
+    if (body.model && !api.known.includes(body.model)) return refuse(response, 400, `The model '${body.model}' does not exist.`);
+    if (pathname === '/v1/assistants/check') return response.end('{"object":"assistant.check","valid":true}');
+    const made = { id: `asst_${hex(api.agents.length + 1)}`, object: 'assistant', tools: [], metadata: {}, ...body };
+    api.agents.push(made);
+    return response.end(JSON.stringify(made));
+  }
+  if (pathname === '/v1/threads/runs') {
+    const prompt = body.thread.messages[0].content;
+    const n = api.runs.length + 1;
+    const run = { id: `run_${hex(n)}`, object: 'thread.run', thread_id: `thread_${hex(n)}`, assistant_id: body.assistant_id, created_at: 1000, started_at: 1000, prompt };
+    run.status = prompt.includes('weather') ? 'requires_action' : 'completed';
+    if (run.status === 'completed') run.completed_at = 1065;
+    if (run.status === 'requires_action')
+      run.required_action = { type: 'submit_tool_outputs', submit_tool_outputs: { tool_calls: [{ id: 'call_1', type: 'function', function: { name: 'get_weather', arguments: '{"city":"Rome"}' } }] } };
+    run.usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 };
+    run.model = 'openai/gpt-4o-mini';
+    api.runs.push(run);
+    return response.end(JSON.stringify(run));
+  }
+  const run = api.runs.find((one) => pathname.includes(one.id) || pathname.includes(one.thread_id));
+  if (pathname === '/v1/runs') return response.end(list(searchParams.has('min_crashes') ? [] : [...api.runs].reverse()));
+  if (run && pathname.endsWith('/messages'))
+    return response.end(list(run.status === 'completed' ? [{ id: `msg_${hex(1)}`, role: 'assistant', run_id: run.id, content: [{ type: 'text', text: { value: `answer to ${run.prompt}` } }] }] : []));
+  if (run && pathname.endsWith('/steps')) return response.end(list([]));
+  if (run) return response.end(JSON.stringify(run));
+  return refuse(response, 404, `No such thing: ${pathname}`);
+}
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'penstock-cli-'));
+  server = createServer((request, response) => {
+    let text = '';
+    request.on('data', (chunk) => (text += chunk));
+    request.on('end', () => answer(request, response, text));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  url = `http://127.0.0.1:${server.address().port}`;
+});
+
+beforeEach(reset);
+
+after(() => {
+  server.closeAllConnections();
+  server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs a program of ours to its end: {code, stdout, stderr}. */
+async function run(args, { program = 'penstock', input = '', stdout = 'pipe', env = {}, cwd = folder } = {}) {
+  const child = spawn(join(bin, program), args, {
+    cwd,
+    env: { PATH: process.env.PATH, HOME: folder, TZ: 'UTC', PENSTOCK_URL: url, PENSTOCK_API_KEY: 'pk_test', ...env },
+    stdio: ['pipe', stdout, 'pipe'],
+  });
+  let out = '';
+  let err = '';
+  child.stdout?.on('data', (chunk) => (out += chunk));
+  child.stderr.on('data', (chunk) => (err += chunk));
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  const [code, signal] = await once(child, 'close');
+  return { code: code ?? signal, stdout: out, stderr: err };
+}
+
+function file(name, text) {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const agents = (...models) => `agents:\n${models.map((model, i) => `  - {name: agent-${i + 1}, model: ${model}}\n`).join('')}`;
+
+test('apply: refuses to change anything where nobody can be asked, unless -y', async () => {
+  const path = file('agents.yaml', agents('openai/gpt-4o-mini'));
+  const asked = await run(['apply', '-f', path]);
+  assert.equal(asked.code, 2);
+  assert.match(asked.stderr, /standard input is no terminal.*-y.*--dry-run/s);
+  assert.equal(api.agents.length, 0);
+  const piped = await run(['apply', '-f', '-'], { input: agents('openai/gpt-4o-mini') });
+  assert.equal(piped.code, 2);
+  assert.equal(api.agents.length, 0);
+  const told = await run(['apply', '-y', '-f', path]);
+  assert.equal(told.code, 0, told.stderr);
+  assert.equal(api.agents.length, 1);
+  assert.equal((await run(['apply', '-f', path])).code, 0, 'nothing is to be changed, so nothing is to be asked');
+});
+
+test('apply: a file is checked whole by the server before anything is made', async () => {
+  const path = file('agents.yaml', agents('openai/gpt-4o-mini', 'openai/none', 'openai/gpt-4o-mini', 'openai/nothing'));
+  for (const how of ['-y', '--dry-run']) {
+    const wrong = await run(['apply', how, '-f', path]);
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.stderr, /agents\.yaml:3:5: agent "agent-2": The model 'openai\/none' does not exist/);
+    assert.match(wrong.stderr, /agents\.yaml:5:5: agent "agent-4": The model 'openai\/nothing'/, 'the second mistake is told, too');
+    assert.match(wrong.stderr, /2 agents.*nothing was changed/);
+    assert.equal(wrong.stdout, '');
+  }
+  assert.equal(api.agents.length, 0);
+  assert.equal((await run(['apply', '--dry-run', '-f', file('agents.yaml', agents('openai/gpt-4o-mini'))])).code, 0);
+  assert.equal(api.agents.length, 0);
+});
+
+test('apply: a server that can not check is not tried out', async () => {
+  api.hasCheck = false;
+  const refused = await run(['apply', '-y', '-f', file('agents.yaml', agents('openai/gpt-4o-mini'))]);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /older/);
+  assert.equal(api.agents.length, 0);
+});
+
+/** All commands that print something and need no database. */
+const printing = () => [
+  ['--help'],
+  ['--version'],
+  ['help'],
+  ['version'],
+  ['run', '--help'],
+  ['runs', '--help'],
+  ['runs', 'list'],
+  ['runs', 'list', '--json'],
+  ['runs', 'show', api.runs[0].id],
+  ['threads', 'show', api.runs[0].thread_id],
+  ['run', 'agent-1', 'hello'],
+  ['run', 'agent-1', 'hello', '--json'],
+  ['run', 'agent-1', 'hello', '--no-wait'],
+  ['batch', 'run', file('one.jsonl', '{"prompt":"a"}\n'), '--agent', 'agent-1'],
+  ['batch', 'run', file('one.jsonl', '{"prompt":"a"}\n'), '--agent', 'agent-1', '--out', '/dev/null'],
+  ['apply', '-f', file('agents.yaml', agents('openai/gpt-4o-mini')), '--dry-run'],
+];
+
+async function oneRun() {
+  await run(['apply', '-y', '-f', file('agents.yaml', agents('openai/gpt-4o-mini'))]);
+  assert.equal((await run(['run', 'agent-1', 'first'])).code, 0);
+}
+
+test('output: what can not be written to a full device is a failure of every command', async () => {
+  await oneRun();
+  for (const args of printing()) {
+    assert.equal((await run(args)).code, 0, args.join(' '));
+    const full = openSync('/dev/full', 'w');
+    const { code, stderr } = await run(args, { stdout: full });
+    closeSync(full);
+    assert.equal(code, 1, args.join(' '));
+    assert.match(stderr, /penstock: standard output: No space left on device/, args.join(' '));
+  }
+});
+
+test('output: a pipe that nobody reads, and none at all, are a failure of every command', async () => {
+  await oneRun();
+  const quoted = (args) => args.map((arg) => `'${arg}'`).join(' ');
+  for (const args of printing()) {
+    for (const to of ['| (exec <&-; sleep 0.2)', '>&-']) {
+      const script = `( sleep ${to === '>&-' ? 0 : 0.1}; '${join(bin, 'penstock')}' ${quoted(args)}; echo $? >'${folder}/code' ) ${to}`;
+      const child = spawn('bash', ['-c', script], {
+        cwd: folder,
+        env: { PATH: process.env.PATH, HOME: folder, PENSTOCK_URL: url, PENSTOCK_API_KEY: 'pk_test' },
+        stdio: ['ignore', 'ignore', 'ignore'],
+      });
+      await once(child, 'close');
+      assert.equal(readFileSync(join(folder, 'code'), 'utf8').trim(), '1', `${args.join(' ')} ${to}`);
+    }
+  }
+});
+
+test('batch: all bad lines are told, up to twenty', async () => {
+  await oneRun();
+  const submitted = api.runs.length;
+  const lines = Array.from({ length: 30 }, (_, i) => (i % 3 === 0 ? '{"prompt":"fine"}' : '{"promt":"bad"}'));
+  const path = file('bad.jsonl', lines.join('\n'));
+  const { code, stderr } = await run(['batch', 'run', path, '--agent', 'agent-1']);
+  assert.equal(code, 2);
+  assert.match(stderr, /bad\.jsonl:2: there is no "promt"/);
+  assert.match(stderr, /bad\.jsonl:3: /);
+  assert.equal(stderr.match(/bad\.jsonl:\d+: /g).length, 20);
+  assert.match(stderr, /bad\.jsonl has 20 bad lines of 30.*--skip-bad/);
+  assert.equal(api.runs.length, submitted);
+  const more = file('bad.jsonl', Array.from({ length: 25 }, () => 'bad').join('\n'));
+  assert.match((await run(['batch', 'run', more, '--agent', 'agent-1'])).stderr, /5 more/);
+  const one = await run(['batch', 'run', file('bad.jsonl', '{"prompt":"a"}\nbad\n'), '--agent', 'agent-1', '--skip-bad']);
+  assert.equal(one.code, 1);
+  assert.match(one.stderr, /left out: .*bad\.jsonl:2: /);
+});
+
+test('batch: a byte order mark before the first line is no part of it', async () => {
+  await oneRun();
+  const { code, stdout } = await run(['batch', 'run', file('bom.jsonl', '\uFEFF{"prompt":"a"}\r\n{"prompt":"b"}\r\n'), '--agent', 'agent-1']);
+  assert.equal(code, 0);
+  assert.equal(stdout.trim().split('\n').length, 2);
+});
+
+test('batch: runs that wait for a function are counted by themselves, with what to do', async () => {
+  await oneRun();
+  const path = file('waits.jsonl', '{"prompt":"weather?"}\n{"prompt":"b"}\n{"prompt":"weather!"}\n');
+  const { code, stdout, stderr } = await run(['batch', 'run', path, '--agent', 'agent-1', '--out', join(folder, 'out.jsonl')]);
+  assert.equal(code, 4);
+  assert.match(stdout, /runs +3 \(1 completed, 0 failed, 2 wait for tool outputs\)/);
+  assert.match(stderr, /submit_tool_outputs/);
+  assert.match(stderr, /--batch-id [0-9a-f-]+/);
+  const results = readFileSync(join(folder, 'out.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+  assert.deepEqual(results.map((result) => result.status), ['requires_action', 'completed', 'requires_action']);
+  assert.match(results[0].error.message, /get_weather/);
+});
+
+test('usage: what is wrong with it is exit code 2 of every program', async () => {
+  const wrong = [
+    ['penstock', ['nonsense']],
+    ['penstock', ['runs']],
+    ['penstock', ['run']],
+    ['penstock', ['runs', 'show']],
+    ['penstock', ['runs', 'list', '--limit', '0']],
+    ['penstock', ['runs', 'list', '--nonsense']],
+    ['penstock', ['runs', 'list', '--status', 'strange']],
+    ['penstock', ['help', 'nonsense']],
+    ['penstock', ['apply', '-f', 'not-there.yaml']],
+    ['penstock', ['batch', 'run', 'not-there.jsonl', '--agent', 'x']],
+    ['penstock', ['dev', '--workers', '0']],
+    ['penstock', ['doctor', '--config', 'not-there.yaml']],
+    ['penstock-scheduler', ['--nonsense']],
+    ['penstock-scheduler', ['word']],
+    ['penstock-scheduler', ['--roles', 'foo']],
+    ['penstock-scheduler', ['--port', '99999']],
+    ['penstock-scheduler', ['--config', 'not-there.yaml']],
+    ['penstock-worker', ['--nonsense']],
+    ['penstock-worker', ['word']],
+    ['penstock-worker', ['--slots', '0']],
+    ['penstock-worker', ['--config', 'not-there.yaml']],
+    ['penstock-rehearsal', ['--nonsense']],
+    ['penstock-rehearsal', ['word']],
+    ['penstock-rehearsal', ['--script', 'not-there.yaml']],
+  ];
+  for (const [program, args] of wrong) {
+    const { code, stderr, stdout } = await run(args, { program });
+    assert.equal(code, 2, `${program} ${args.join(' ')}: ${code} ${stderr}`);
+    assert.notEqual(stderr, '', `${program} ${args.join(' ')}`);
+    assert.equal(stdout, program === 'penstock' && args[0] === 'doctor' ? stdout : '');
+  }
+  assert.match((await run(['--roles', 'foo'], { program: 'penstock-scheduler' })).stderr, /--roles .*api, dispatch and reap/);
+});
+
+test('usage: help and version are asked for in every form', async () => {
+  const usage = (await run(['--help'])).stdout;
+  assert.match(usage, /^Usage: penstock COMMAND/);
+  assert.equal((await run(['help'])).stdout, usage);
+  assert.equal((await run(['-h'])).stdout, usage);
+  const own = (await run(['runs', 'list', '--help'])).stdout;
+  assert.match(own, /^Usage: penstock runs list/);
+  assert.equal((await run(['help', 'runs', 'list'])).stdout, own);
+  assert.match((await run(['help', 'runs'])).stdout, /penstock runs show RUN/);
+  assert.match((await run(['help', 'help'])).stdout, /Usage: penstock help/);
+  const version = (await run(['--version'])).stdout;
+  assert.match(version, /^penstock \d+\.\d+\.\d+\n$/);
+  assert.equal((await run(['version'])).stdout, version);
+});
+
+test('usage: a prompt may begin with a dash', async () => {
+  await oneRun();
+  for (const prompt of ['-5+3?', '- is this a list?', '--really? yes, with blanks']) {
+    const { code, stdout, stderr } = await run(['run', 'agent-1', prompt]);
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, `answer to ${prompt}\n`);
+  }
+  const wrong = await run(['run', 'agent-1', '--really']);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /behind "--"/);
+  assert.equal((await run(['run', 'agent-1', '--', '--really'])).stdout, 'answer to --really\n');
+});
+
+test('client: an address that ends with a slash or with /v1 is the same server', async () => {
+  await oneRun();
+  for (const end of ['/', '/v1', '/v1/', '//']) {
+    const { code, stderr } = await run(['runs', 'list'], { env: { PENSTOCK_URL: `${url}${end}` } });
+    assert.equal(code, 0, `${end}: ${stderr}`);
+  }
+});
+
+test('runs list: no head before an error; agent, time with zone, and how long it took', async () => {
+  await oneRun();
+  const refused = await run(['runs', 'list'], { env: { PENSTOCK_API_KEY: 'pk_other' } });
+  assert.equal(refused.code, 3);
+  assert.equal(refused.stdout, '');
+  const [head, row] = (await run(['runs', 'list'])).stdout.split('\n');
+  assert.match(head, /^RUN +STATUS +CREATED +TOOK +TOKENS +AGENT +MODEL$/);
+  assert.match(row, /completed +1970-01-01 00:16:40\+00:00 +1m05s +3 +agent-1 +openai\/gpt-4o-mini$/);
+  const there = await run(['runs', 'list'], { env: { TZ: 'Asia/Kolkata' } });
+  assert.match(there.stdout, /1970-01-01 05:46:40\+05:30/);
+  assert.match((await run(['runs', 'show', api.runs[0].id])).stdout, /^took +1m05s$/m);
+});
+
+test('runs redrive: with nothing to do says so', async () => {
+  await oneRun();
+  const { code, stdout } = await run(['runs', 'redrive', '--poison']);
+  assert.equal(code, 0);
+  assert.match(stdout, /nothing to redrive/);
+});
+
+test('terminal: messages carry no control characters of a file to the terminal', async () => {
+  const path = file('esc.yaml', 'agents:\n  - {name: "\\e]0;owned\\a\\e[31mred", model: 3, modle: x}\n');
+  const { code, stderr } = await run(['apply', '-y', '-f', path]);
+  assert.equal(code, 2);
+  assert.doesNotMatch(stderr, /[\x00-\x08\x0B-\x1F\x7F]/);
+  const name = file('twice.yaml', 'agents:\n  - {name: "\\e[31mred", model: m}\n  - {name: "\\e[31mred", model: m}\n');
+  const twice = await run(['apply', '-y', '-f', name]);
+  assert.match(twice.stderr, /red/);
+  assert.doesNotMatch(twice.stderr, /[\x00-\x08\x0B-\x1F\x7F]/);
+});
+
+test('env: prints what a shell takes over, with the programs on its path', async () => {
+  const place = join(folder, 'place');
+  mkdirSync(join(place, '.penstock'), { recursive: true });
+  writeFileSync(join(place, '.penstock/dev.env'), "export PENSTOCK_URL='http://127.0.0.1:1'\nexport PENSTOCK_API_KEY='it'\\''s'\n");
+  const script = `eval "$('${join(bin, 'penstock')}' env)" && echo "$PENSTOCK_URL $PENSTOCK_API_KEY" && sh -c 'echo $PENSTOCK_URL' && command -v penstock && eval "$(penstock env)" && echo "$PATH"`;
+  const shell = spawnSync('sh', ['-c', script], { cwd: place, encoding: 'utf8', env: { PATH: '/usr/bin:/bin' } });
+  assert.equal(shell.stdout, `http://127.0.0.1:1 it's\nhttp://127.0.0.1:1\n${join(bin, 'penstock')}\n${bin}:/usr/bin:/bin\n`, shell.stderr);
+  const none = await run(['env']);
+  assert.equal(none.code, 1);
+  assert.match(none.stderr, /penstock dev/);
+  assert.equal(none.stdout, '');
+});
