@@ -41,9 +41,9 @@ static int copy_json(struct text value, struct arena *arena, struct text *out, s
     CLEANUP(buf_deinit) struct buf buf;
     char *copy;
 
+    buf_init(&buf, 0);
     if (!value.ptr)
         return 0;
-    buf_init(&buf, 0);
     json_raw_write(value, &buf);
     copy = buf.failed ? NULL : arena_copy(arena, buf_text(&buf));
     if (!copy)

@@ -6,7 +6,7 @@
 #include "shared/program/servers.h"
 #include "shared/store/leases/run_writer.h"
 #include "worker/lease/heartbeat.h"
-#include "worker/worker.h"
+#include "worker/state.h"
 
 static void judge(void *arg, struct readiness *out)
 {

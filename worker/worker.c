@@ -28,8 +28,8 @@
 #include "worker/health.h"
 #include "worker/intake/consume.h"
 #include "worker/lease/heartbeat.h"
-#include "worker/lease/watch.h"
 #include "worker/run/run.h"
+#include "worker/watch.h"
 
 #define START_WAIT_MS    60000
 #define STOP_WAIT_MS     10000
@@ -89,13 +89,21 @@ static int open_parts(struct worker *worker, const struct config *config, struct
     if (r == 0)
         r = http_client_open(&http, &worker->http, err);
     if (r == 0)
+        worker->tools = (struct tool_services){
+            .http = worker->http,
+            .guard = {(const char *const *)config->worker.private_addresses,
+                      config->worker.private_addresses_count},
+            .now_wall_ms = clock_wall_ms,
+        };
+    if (r == 0)
         r = heartbeat_open(&heartbeat, &worker->heartbeat, err);
     if (r == 0)
         r = listen_health(worker, err);
     return r;
 }
 
-int worker_register(struct worker *worker, struct error *err)
+/* Takes a new id and registers it. Nobody may be running. */
+static int register_anew(struct worker *worker, struct error *err)
 {
     char host[256] = "";
     struct worker_row row = {
@@ -136,24 +144,7 @@ int worker_open(struct worker *worker, const struct config *config, struct error
         r = servers_agree_on_shards(worker->pg, config->shards, err);
     if (r < 0)
         return r;
-    return worker_register(worker, err);
-}
-
-struct run_task *worker_find_run(struct worker *worker, struct uuid run)
-{
-    list_for_each (item, &worker->runs) {
-        struct run_task *task = CONTAINER_OF(item, struct run_task, link);
-
-        if (uuid_equal(task->claim.lease.run, run))
-            return task;
-    }
-    return NULL;
-}
-
-void worker_stop_runs(struct worker *worker, int why)
-{
-    list_for_each_safe (item, &worker->runs)
-        run_stop(CONTAINER_OF(item, struct run_task, link), why);
+    return register_anew(worker, err);
 }
 
 /* Waits until no run is in work. False: the deadline came first. */
@@ -174,9 +165,9 @@ static void begin_anew(struct worker *worker)
 
     log_warn("this worker was declared dead: its runs are dropped, it registers anew",
              LOG_STR("worker", worker->id_text), LOG_INT("runs", worker->busy));
-    worker_stop_runs(worker, RUN_STOP_FENCED);
+    run_stop_all(worker, RUN_STOP_FENCED);
     wait_idle(worker, DEADLINE_NONE);
-    while (!worker->draining && worker_register(worker, &err) < 0) {
+    while (!worker->draining && register_anew(worker, &err) < 0) {
         pulse_beat(&worker->pulse);
         log_warn("can't register", LOG_ERROR(&err));
         if (fiber_sleep(REGISTER_WAIT_MS, &err) < 0)
@@ -211,7 +202,7 @@ static void leave(struct worker *worker)
     IGNORE(workers_drain(worker->pg, worker->id, &err)); /* claims nothing any more either way */
     if (!wait_idle(worker, deadline_in(worker->config->worker.drain_ms))) {
         log_info("handing back what is left", LOG_INT("runs", worker->busy));
-        worker_stop_runs(worker, RUN_STOP_DRAIN);
+        run_stop_all(worker, RUN_STOP_DRAIN);
         wait_idle(worker, deadline_in(STOP_WAIT_MS));
     }
     heartbeat_watch(worker->heartbeat, 0, 0);
@@ -224,7 +215,7 @@ void worker_close(struct worker *worker)
 {
     if (worker->id != 0)
         leave(worker);
-    worker_stop_runs(worker, RUN_STOP_FENCED);
+    run_stop_all(worker, RUN_STOP_FENCED);
     wait_idle(worker, DEADLINE_NONE);
     watch_close(worker->watch);
     health_close(worker->health);

@@ -3,8 +3,8 @@
  * it.
  *
  * The API refuses what is not here when an agent is made, the worker finds its implementation by
- * the same names (worker/tools/tool.c; a test compares the two), and a run's request may give a
- * run those only that the client executes itself. A new tool that the server runs is one row
+ * the same names (worker/tools/builtin/builtin.c; a test compares the two), and a run's request may
+ * give a run those only that the client executes itself. A new tool that the server runs is one row
  * here and one there. Pure.
  */
 

@@ -20,6 +20,7 @@ int error_set_at(struct error *err, int code, const char *origin, const char *fo
         utf8_mark_cut(err->text, sizeof(err->text),
                       vsnprintf(err->text, sizeof(err->text), format, args));
         va_end(args);
+        utf8_drop_broken(err->text);
     }
     return -code;
 }
@@ -52,6 +53,7 @@ int error_wrap(struct error *err, const char *format, ...)
     va_end(args);
     utf8_mark_cut(err->text, sizeof(err->text),
                   snprintf(err->text, sizeof(err->text), "%s: %s", prefix, old));
+    utf8_drop_broken(err->text);
     return -err->code;
 }
 

@@ -32,7 +32,8 @@ enum error_code {
 struct error {
     int code;           /* enum error_code */
     const char *origin; /* static string: file:line of the error_set */
-    char text[240];     /* one human sentence, no final stop, never a secret */
+    char text[240]; /* one human sentence, no final stop, never a secret; always UTF-8, even where
+                         * a format cut what it repeats within a character */
 };
 
 #define ERROR_STRINGIFY_(x) #x

@@ -91,3 +91,20 @@ void utf8_mark_cut(char *text, size_t size, int wanted)
     if (wanted >= 0 && (size_t)wanted >= size)
         strcpy(text + utf8_prefix(text, size - 1, size - 4), "...");
 }
+
+void utf8_drop_broken(char *text)
+{
+    size_t len = strlen(text);
+    size_t kept = 0;
+
+    if (utf8_is_valid(text, len))
+        return;
+    for (size_t at = 0; at < len;) {
+        size_t step = utf8_sequence(text + at, len - at);
+
+        memmove(text + kept, text + at, step);
+        kept += step;
+        at += step ? step : 1;
+    }
+    text[kept] = '\0';
+}

@@ -17,3 +17,7 @@ size_t utf8_prefix(const char *text, size_t len, size_t max_bytes);
 /* After vsnprintf into `text` of `size` (>= 4) bytes said that it wanted `wanted`: where that was
  * too much, ends the text with "..." in place of its last characters, never within one. */
 void utf8_mark_cut(char *text, size_t size, int wanted);
+
+/* Drops the bytes that are no UTF-8, in place: what a format such as "%.80s" has cut within a
+ * character. `text` is ended by a zero. */
+void utf8_drop_broken(char *text);

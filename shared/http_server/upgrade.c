@@ -47,13 +47,13 @@ int http_upgrade(struct http_exchange *exchange, const char *protocol, struct er
 
     ASSERT(exchange->status == 0);
     ASSERT(http_offers_upgrade(exchange, protocol));
+    buf_init(&head, 0);
     if (connection->broken)
         return error_set(err, E_CLOSED, "the connection is closed");
     exchange->status = 101;
     connection->closing = true;
     connection->chunked = false;
     connection->upgraded = true;
-    buf_init(&head, 0);
     buf_printf(&head, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n",
                protocol);
     buf_add_text(&head, buf_text(&exchange->extra_headers));

@@ -175,3 +175,14 @@ int context_build(const struct message_list *history, struct uuid pending_run, s
     *out = context;
     return 0;
 }
+
+bool context_is_sound(const struct context *context)
+{
+    return !repair_is_needed(context->messages, context->count);
+}
+
+int context_repair(struct context *context, struct arena *arena, struct error *err)
+{
+    return repair_conversation(context->messages, context->count, REPAIR_NONE, arena,
+                               &context->messages, &context->count, err);
+}

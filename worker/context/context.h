@@ -1,5 +1,6 @@
 #pragma once
-/* From the history of a thread to the conversation that the model sees. Pure. */
+/* From the history of a thread to the conversation that the model sees: the one header of this
+ * folder that the life of a run knows. Pure. */
 
 #include "providers/provider.h"
 #include "shared/base/arena.h"
@@ -28,3 +29,9 @@ MUSTCHECK int context_parts_text(struct text parts, struct arena *arena, struct 
 MUSTCHECK int context_parse_calls(struct text json, struct arena *arena,
                                   struct chat_tool_call **out, size_t *out_count,
                                   struct error *err);
+
+/* Whether every provider takes it (repair.h). */
+bool context_is_sound(const struct context *context);
+
+/* Makes it so. Returns 0, or -E_LIMIT when the arena is full. */
+MUSTCHECK int context_repair(struct context *context, struct arena *arena, struct error *err);

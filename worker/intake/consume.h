@@ -10,9 +10,6 @@
 
 struct worker;
 
-/* Slots that are kept for express hints; of `slots` in all. Pure. */
-size_t consume_reserve(size_t slots);
-
 /* Reads, claims and starts runs until the worker drains, is declared dead, or the fiber is
  * cancelled. */
 SUSPENDS void consume(struct worker *worker);

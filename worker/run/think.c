@@ -10,202 +10,161 @@
 #include "shared/base/log.h"
 #include "shared/config/config.h"
 #include "shared/fiber/fiber.h"
-#include "worker/context/repair.h"
-#include "worker/lease/heartbeat.h"
+#include "worker/lease/trust.h"
 #include "worker/run/outcome.h"
-#include "worker/run/run.h"
-#include "worker/worker.h"
-
-#define TRUST_POLL_MS 100
-
-int run_wait_for_trust(struct run_task *task, struct error *err)
-{
-    while (!heartbeat_trusted(task->worker->heartbeat)) {
-        int r = fiber_sleep(TRUST_POLL_MS, err);
-
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-/* What is left of the run's output budget; 0: no limit, negative: nothing. */
-static int64_t output_budget(const struct run_task *task)
-{
-    int64_t left = task->agent.max_completion_tokens - task->completion_tokens;
-
-    if (task->agent.max_completion_tokens == 0)
-        return 0;
-    return left > 0 ? left : -1;
-}
+#include "worker/run/stages.h"
+#include "worker/run/task/task.h"
+#include "worker/state.h"
 
 static int check_budgets(struct run_task *task)
 {
-    int64_t most = task->agent.max_iterations ? task->agent.max_iterations
-                                              : task->worker->config->worker.max_iterations;
+    struct run_budgets budgets = task->setup.budgets;
+    const char *used_up;
 
+    if (budgets.max_iterations == 0)
+        budgets.max_iterations = task->worker->config->worker.max_iterations;
     if (clock_ms() >= task->deadline_ms)
-        return run_end_expired(task);
-    if (output_budget(task) < 0)
-        return run_end_incomplete(task, "max_completion_tokens");
-    if (task->agent.max_prompt_tokens > 0 && task->prompt_tokens >= task->agent.max_prompt_tokens)
-        return run_end_incomplete(task, "max_prompt_tokens");
-    if (task->iterations >= most)
-        return run_end_incomplete(task, "max_iterations");
-    return RUN_GO_ON;
+        return ending_expired(&task->ending);
+    used_up = meter_used_up(&task->meter, &budgets);
+    return used_up ? ending_incomplete(&task->ending, used_up) : RUN_GO_ON;
 }
 
 /* A forced tool holds for the first call only: forced again and again it would never answer. */
 static struct chat_tool_choice tool_choice(const struct run_task *task)
 {
-    struct chat_tool_choice choice = task->agent.tool_choice;
+    struct chat_tool_choice choice = task->setup.options.tool_choice;
 
-    if (task->iterations == 0 || choice.kind == CHAT_TOOL_CHOICE_NONE ||
+    if (task->meter.iterations == 0 || choice.kind == CHAT_TOOL_CHOICE_NONE ||
         choice.kind == CHAT_TOOL_CHOICE_AUTO)
         return choice;
     return (struct chat_tool_choice){.kind = CHAT_TOOL_CHOICE_UNSET};
 }
 
-/* Whatever came together in memory, what is sent is well formed. */
-static int repair(struct run_task *task, struct error *err)
-{
-    struct chat_message *messages;
-    size_t count;
-    int r;
-
-    if (!repair_is_needed(task->messages, task->message_count))
-        return RUN_GO_ON;
-    log_warn("conversation repaired", LOG_INT("messages", (int64_t)task->message_count));
-    r = repair_conversation(task->messages, task->message_count, REPAIR_NONE, &task->arena,
-                            &messages, &count, err);
-    if (r < 0)
-        return run_end_failed(task, "server_error", "%s.", err->text);
-    task->messages = messages;
-    task->message_count = task->message_room = count;
-    return RUN_GO_ON;
-}
-
 static void fill_request(const struct run_task *task, const char *key, struct chat_request *out)
 {
-    const struct agent_setup *agent = &task->agent;
-    int64_t budget = output_budget(task);
+    const struct run_setup *setup = &task->setup;
+    const struct model_options *options = &setup->options;
 
     *out = (struct chat_request){
-        .instructions = agent->instructions,
-        .messages = task->messages,
-        .messages_count = task->message_count,
-        .tools = agent->chat_tools,
-        .tools_count = agent->tools_count,
+        .instructions = setup->instructions,
+        .messages = task->conversation.messages,
+        .messages_count = task->conversation.count,
+        .tools = setup->tools.shown,
+        .tools_count = setup->tools.count,
         .tool_choice = tool_choice(task),
-        .parallel_tool_calls = agent->parallel_tool_calls,
-        .response_format = agent->response_format,
-        .has_temperature = agent->has_temperature,
-        .has_top_p = agent->has_top_p,
-        .temperature = agent->temperature,
-        .top_p = agent->top_p,
-        .max_completion_tokens = budget,
-        .reasoning_effort = agent->reasoning_effort,
+        .parallel_tool_calls = options->parallel_tool_calls,
+        .response_format = options->response_format,
+        .has_temperature = options->has_temperature,
+        .has_top_p = options->has_top_p,
+        .temperature = options->temperature,
+        .top_p = options->top_p,
+        .max_completion_tokens = meter_output_left(&task->meter, &setup->budgets),
+        .reasoning_effort = options->reasoning_effort,
         .idempotency_key = text_of(key),
         .deadline_ms = task->deadline_ms,
         .answer_bytes_max = (size_t)task->worker->config->worker.answer_max_bytes,
     };
 }
 
-/* What a call cost, whatever came of it. */
-static void pay(struct run_task *task, const struct chat_usage *usage)
+static void count_tokens(struct worker *worker, const struct chat_usage *usage)
 {
-    task->prompt_tokens += usage->input_tokens;
-    task->completion_tokens += usage->output_tokens;
-    task->unsaved.input_tokens += usage->input_tokens;
-    task->unsaved.output_tokens += usage->output_tokens;
-    task->worker->counters.input_tokens += (uint64_t)usage->input_tokens;
-    task->worker->counters.output_tokens += (uint64_t)usage->output_tokens;
-}
-
-static void account(struct run_task *task, const struct chat_reply *reply)
-{
-    task->iterations++;
-    task->attempts = task->limited = 0;
-    pay(task, &reply->usage);
+    worker->counters.input_tokens += (uint64_t)usage->input_tokens;
+    worker->counters.output_tokens += (uint64_t)usage->output_tokens;
 }
 
 /* Decides on a failure; sleeps when that is the decision. Returns RUN_GO_ON to call again. */
-static int handle_failure(struct run_task *task, const struct provider_failure_info *failure,
+static int handle_failure(struct run_task *task, struct provider_failure_info *failure,
                           struct error *err)
 {
     struct outcome_input input = {
         .failure = failure->failure,
         .retry_after_ms = failure->retry_after_ms,
         .left_ms = task->deadline_ms - clock_ms(),
-        .attempts = task->attempts,
-        .limited = task->limited,
+        .attempts = task->meter.attempts,
+        .limited = task->meter.limited,
         .random = (uint32_t)random_below(UINT32_MAX),
     };
     struct outcome outcome = outcome_decide(&input);
 
     task->worker->counters.model_failures++;
-    pay(task, &failure->usage);
-    task->attempts += outcome.counts;
-    task->limited += failure->failure == PROVIDER_RATE_LIMITED;
+    meter_add_failure(&task->meter, &failure->usage);
+    count_tokens(task->worker, &failure->usage);
+    task->meter.attempts += outcome.counts;
+    task->meter.limited += failure->failure == PROVIDER_RATE_LIMITED;
     if (clock_ms() >= task->deadline_ms)
-        return run_end_expired(task);
+        return ending_expired(&task->ending);
     log_info("model call failed", LOG_STR("class", provider_failure_name(failure->failure)),
              LOG_INT("status", failure->status), LOG_STR("message", failure->message),
-             LOG_INT("wait_ms", outcome.wait_ms), LOG_INT("attempts", task->attempts));
+             LOG_INT("wait_ms", outcome.wait_ms), LOG_INT("attempts", task->meter.attempts));
     switch (outcome.action) {
     case OUTCOME_RETRY:
         return fiber_sleep(outcome.wait_ms, err);
     case OUTCOME_HAND_BACK:
-        task->give_back = (struct run_return){.delay_ms = outcome.wait_ms,
-                                              .wait_kind = outcome.counts ? RUN_WAIT_BACKOFF
-                                                                          : RUN_WAIT_RATE_LIMIT};
-        return RUN_HAND_BACK;
+        return ending_hand_back(&task->ending, outcome.wait_ms,
+                                outcome.counts ? RUN_WAIT_BACKOFF : RUN_WAIT_RATE_LIMIT);
     case OUTCOME_FAIL:
-        return run_end_failed(task, outcome.code, "%s", failure->message);
+        return ending_failed(&task->ending, outcome.code, "%s", failure->message);
     case OUTCOME_INCOMPLETE:
         break;
     }
-    return run_end_incomplete(task, outcome.code);
+    return ending_incomplete(&task->ending, outcome.code);
 }
 
-int run_think(struct run_task *task, struct chat_reply *out, struct error *err)
+/* The same key for each try of a step. NULL: the arena is full. */
+static const char *step_key(struct run_task *task)
+{
+    const struct run_lease *lease = &task->claim.row.lease;
+    char id[ID_TEXT_SIZE];
+
+    id_format(ID_RUN, lease->run, id);
+    return arena_printf(&task->arena, "%s:step-%" PRId64, id, lease->step);
+}
+
+/* One try. Returns RUN_GO_ON with *out_replied. */
+static int call_model(struct run_task *task, const struct provider_target *target, const char *key,
+                      bool *out_replied, struct error *err)
+{
+    struct provider_failure_info failure;
+    struct chat_request request;
+    int r;
+
+    fill_request(task, key, &request);
+    task->reply = (struct chat_reply){.arena = &task->arena};
+    task->worker->counters.model_calls++;
+    r = provider_call(task->worker->http, target, &request, &task->reply, &failure, err);
+    if (r == PROVIDER_FAILED)
+        return handle_failure(task, &failure, err);
+    if (r == -E_CANCELED)
+        return r;
+    if (r < 0)
+        return ending_failed(&task->ending, "server_error", "%s", err->text);
+    meter_add_reply(&task->meter, &task->reply.usage);
+    count_tokens(task->worker, &task->reply.usage);
+    *out_replied = true;
+    return RUN_GO_ON;
+}
+
+int stage_think(struct run_task *task, struct error *err)
 {
     struct provider_target target;
-    char id[ID_TEXT_SIZE];
+    bool replied = false;
     const char *key;
-    int r = provider_registry_resolve(task->worker->registry, task->agent.model, &target, err);
+    int r = provider_registry_resolve(task->worker->registry, task->setup.model, &target, err);
 
     if (r < 0)
-        return run_end_failed(task, "server_error", "%s", err->text);
-    id_format(ID_RUN, task->claim.lease.run, id);
-    key = arena_printf(&task->arena, "%s:step-%" PRId64, id, task->claim.lease.step);
-    for (;;) {
-        struct provider_failure_info failure;
-        struct chat_request request;
-        int verdict;
-
-        r = run_wait_for_trust(task, err);
-        if (r < 0)
+        return ending_failed(&task->ending, "server_error", "%s", err->text);
+    key = step_key(task);
+    while (!replied) {
+        r = trust_wait(task->worker->heartbeat, err);
+        if (r == 0)
+            r = check_budgets(task);
+        if (r != RUN_GO_ON)
             return r;
-        verdict = check_budgets(task);
-        if (verdict == RUN_GO_ON)
-            verdict = repair(task, err);
-        if (verdict != RUN_GO_ON)
-            return verdict;
-        fill_request(task, key, &request);
-        *out = (struct chat_reply){.arena = &task->arena};
-        task->worker->counters.model_calls++;
-        r = provider_call(task->worker->http, &target, &request, out, &failure, err);
-        if (r == 0) {
-            account(task, out);
-            return RUN_GO_ON;
-        }
-        if (r == -E_CANCELED)
+        if (conversation_repair(&task->conversation, err) < 0)
+            return ending_failed(&task->ending, "server_error", "%s.", err->text);
+        r = call_model(task, &target, key, &replied, err);
+        if (r != RUN_GO_ON)
             return r;
-        if (r < 0)
-            return run_end_failed(task, "server_error", "%s", err->text);
-        verdict = handle_failure(task, &failure, err);
-        if (verdict != RUN_GO_ON)
-            return verdict;
     }
+    return RUN_GO_ON;
 }

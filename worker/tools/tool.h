@@ -1,68 +1,104 @@
 #pragma once
-/* The tools that the server runs itself. A tool is one row of the table in tool.c: its name, what
- * the model is told about it, the JSON Schema of its arguments, its class, and a function.
+/* A tool, and where tools come from.
  *
- * A new tool is one file with that function, and one row.
+ * A source is one struct of functions: what it finds for a run, of which class a call is, how a
+ * call is described to people, and how it is made. The tools of a run are found when its spec is
+ * read (tools.h), so two runs need not have the same ones, and a source may ask elsewhere what it
+ * has.
+ *
+ * A new source is a folder with one `struct tool_source`, and a row of the table in tools.c.
  */
 
-#include <json-c/json.h>
-
+#include "providers/provider.h"
+#include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 #include "shared/net/guard.h"
+#include "shared/store/leases/run_write.h"
+#include "shared/store/runs/call_state.h"
+#include "shared/store/runs/waits.h"
 
 struct error;
 struct http_client;
+struct json_object;
+struct tool_source;
 
-#define TOOL_RESULT_MAX ((size_t)256 << 10) /* bytes */
+#define TOOL_RESULT_MAX    ((size_t)256 << 10) /* bytes */
+#define TOOL_ARGUMENTS_MAX ((size_t)1 << 20)   /* bytes */
 
-/* What may happen when a call is made twice. */
-enum tool_class {
-    TOOL_PURE,       /* nothing: no effect outside, and it does not wait */
-    TOOL_IDEMPOTENT, /* nothing, or nothing thanks to the idempotency key that goes with it */
-    TOOL_ONCE,       /* harm: never again without being told */
-};
-
-/* What a tool may use, beside its arguments. */
-struct tool_context {
-    struct http_client *http;
-    const char *const *http_allow; /* the agent's allow-list */
-    size_t http_allow_count;
-    struct guard_options guard;
-    struct text idempotency_key;
-    int64_t deadline_ms; /* clock_ms */
-    int64_t now_wall_ms;
-};
-
+/* A tool that the model of a run may call. */
 struct tool {
-    const char *name;
-    const char *description; /* for the model */
-    const char *parameters;  /* JSON Schema */
-    enum tool_class class;
-
-    /* Of which class a call with these arguments is; NULL: always of `class`. Pure. */
-    enum tool_class (*classify)(struct json_object *arguments);
-
-    /* Appends the result for the model. Returns 0; -E_CANCELED; or an error whose text is told to
-     * the model, which may do better. */
-    SUSPENDS MUSTCHECK int (*run)(const struct tool_context *context, struct json_object *arguments,
-                                  struct buf *out, struct error *err);
+    const struct tool_source *source;
+    struct text name;
+    const void *own;       /* what the source knows it by */
+    bool has_class;        /* the agent says of which class its calls are */
+    enum call_class class; /* if has_class */
 };
 
-/* NULL: the server has no such tool. */
-const struct tool *tool_find(struct text name);
+/* What the worker lends to every call. Process lifetime. */
+struct tool_services {
+    struct http_client *http;
+    struct guard_options guard;
+    int64_t (*now_wall_ms)(void);
+};
 
-/* Of which class a call is. One that can't be read has no effect, so it may be repeated. Pure. */
-enum tool_class tool_class_of(const struct tool *tool, struct text arguments);
+/* What the agent allows its tools. Lives as long as the run. */
+struct tool_permissions {
+    const char *const *http_allow; /* hosts that http_request may talk to */
+    size_t http_allow_count;
+};
 
-/* "pure", "idempotent" or "once". False, output untouched, for another word. */
-MUSTCHECK bool tool_class_parse(struct text word, enum tool_class *out);
+/* One call, and what it may use. */
+struct tool_call {
+    const struct tool *tool;
+    struct text arguments; /* as the model wrote them */
+    struct text key;       /* the same in every attempt of this call */
+    int64_t deadline_ms;   /* clock_ms */
+    const struct tool_services *services;
+    const struct tool_permissions *permissions;
+};
 
-/* Every tool, for lists and tests. */
-extern const struct tool tools_all[];
-extern const size_t tools_all_count;
+enum tool_end {
+    TOOL_DONE,   /* with the result */
+    TOOL_ERROR,  /* with what went wrong, in words for the model, which may do better */
+    TOOL_PARKED, /* somebody outside brings the result: the run is parked until then */
+};
 
-/* Parse and check the arguments against the tool's schema, then run it. Returns as tool.run does;
- * what is wrong with the arguments is -E_INVALID. */
-SUSPENDS MUSTCHECK int tool_call(const struct tool *tool, const struct tool_context *context,
-                                 struct text arguments, struct buf *out, struct error *err);
+struct tool_outcome {
+    enum tool_end end;
+    enum wait_kind wait; /* of TOOL_PARKED: who settles the call */
+    int64_t due_in_ms;   /* of TOOL_PARKED: when its time comes; CALL_NEVER_DUE */
+};
+
+/* A member of a spec's `tools`. */
+struct tool_member {
+    struct json_object *item;
+    struct text raw; /* the same, as it was written: schemas stay so */
+};
+
+struct tool_source {
+    const char *name;
+
+    /* Is this member of the spec's `tools` one of the source's? Fills `name` and `own` of *tool and
+     * what the model is told; texts are static or in the arena. Returns 0, TOOL_NOT_HERE,
+     * -E_INVALID or -E_LIMIT. */
+    MUSTCHECK int (*find)(const struct tool_member *member, struct arena *arena, struct tool *tool,
+                          struct chat_tool *shown, struct error *err);
+
+    /* Of which class a call is when the agent does not say. One that can't be read has no effect,
+     * so it may be repeated. Pure. */
+    enum call_class (*classify)(const struct tool *tool, struct text arguments);
+
+    /* Appends a few words for people and logs: "http_request GET example.com". No payload. Pure. */
+    void (*describe)(const struct tool *tool, struct text arguments, struct buf *out);
+
+    /* Makes the call: `out` takes the result. Returns 0 with *outcome, -E_CANCELED, or another
+     * error whose text the model is told, as for TOOL_ERROR. */
+    SUSPENDS MUSTCHECK int (*call)(const struct tool_call *call, struct buf *out,
+                                   struct tool_outcome *outcome, struct error *err);
+};
+
+enum { TOOL_NOT_HERE = 1 };
+
+extern const struct tool_source tool_source_builtin;
+extern const struct tool_source tool_source_client;

@@ -168,11 +168,11 @@ int dispatch_offer(struct pg *pg, struct arena *arena, const struct dispatch_que
     int r;
 
     ASSERT(query->limit >= 1 && query->limit <= DISPATCH_LIMIT_MAX);
-    if (query->exclude_count > DISPATCH_EXCLUDE_MAX)
-        return error_set(err, E_LIMIT, "more than %d runs to exclude", DISPATCH_EXCLUDE_MAX);
     buf_init(&exclude, 0);
     buf_init(&after, 0);
     buf_init(&owned, 0);
+    if (query->exclude_count > DISPATCH_EXCLUDE_MAX)
+        return error_set(err, E_LIMIT, "more than %d runs to exclude", DISPATCH_EXCLUDE_MAX);
     write_uuids(&exclude, query->exclude, query->exclude_count);
     write_uuids(&after, query->after, DISPATCH_PRIORITIES);
     write_ints(&owned, query->owned_shards, query->owned_count);

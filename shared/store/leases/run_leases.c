@@ -203,7 +203,8 @@ static const struct pg_statement run_counters = {
     .sql =
         "SELECT (SELECT coalesce(max(seq), 0) + 1 FROM messages WHERE run_id = $1),"
         "     (SELECT coalesce(max(seq), 0) + 1 FROM run_steps WHERE run_id = $1),"
-        "     (SELECT coalesce(max(call_no), 0) + 1 FROM tool_calls WHERE run_id = $1)",
+        "     (SELECT coalesce(max(call_no), 0) + 1 FROM tool_calls WHERE run_id = $1),"
+        "     (SELECT count(*) FROM messages WHERE run_id = $1 AND role = 'assistant')",
     .types = "u",
 };
 
@@ -272,6 +273,7 @@ static int progress_read(struct pg_result *const results[3], struct arena *arena
     progress.next_message_seq = pg_get_int(results[0], 0, 0);
     progress.next_step_seq = pg_get_int(results[0], 0, 1);
     progress.next_call_no = pg_get_int(results[0], 0, 2);
+    progress.answers = pg_get_int(results[0], 0, 3);
     if (pg_rows(results[1]) > 0) {
         struct row row = row_at(results[1], 0, arena);
 

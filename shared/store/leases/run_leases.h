@@ -65,6 +65,7 @@ struct run_progress {
     int64_t next_message_seq;
     int64_t next_step_seq;
     int64_t next_call_no;
+    int64_t answers;           /* of a model, that the run has stored */
     struct run_step open_step; /* in progress; id zero: none */
     struct run_call *calls;    /* not answered by a message yet, by call_no */
     size_t call_count;

@@ -2,6 +2,8 @@
 
 #include <criterion/criterion.h>
 
+#include <stdio.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include "shared/base/error.h"
 #include "shared/base/id.h"
 #include "shared/base/text.h"
+#include "shared/base/utf8.h"
 
 Test(error, set_returns_the_negative_code_and_wrap_keeps_it)
 {
@@ -291,4 +294,46 @@ Test(clock, deadlines_saturate)
     cr_assert_eq(clock_wall_ms(), 5000);
     clock_thaw();
     cr_assert_gt(clock_wall_ms(), 1600000000000);
+}
+
+/* Whatever is repeated in an error, and wherever a format cuts it. */
+Test(error, is_utf8_wherever_a_format_cuts)
+{
+    static const char text[] = "a\xc3\xa9\xe5\xa4\xa9\xf0\x9f\x98\x80z\xff\xc3";
+
+    for (int cut = 0; cut <= (int)sizeof(text); cut++) {
+        struct error err;
+
+        error_set(&err, E_INVALID, "unknown '%.*s' here", cut, text);
+        cr_assert(text_is_utf8(text_of(err.text)), "%d", cut);
+        cr_assert(text_ends(text_of(err.text), "' here"));
+        cr_assert(strlen(err.text) <= strlen("unknown '' here") + (size_t)cut);
+        error_wrap(&err, "in '%.*s'", cut, text);
+        cr_assert(text_is_utf8(text_of(err.text)), "%d", cut);
+    }
+}
+
+Test(utf8, drops_what_is_broken_and_nothing_else)
+{
+    static const struct {
+        const char *in;
+        const char *out;
+    } cases[] = {
+        {"", ""},
+        {"plain", "plain"},
+        {"\xe5\xa4\xa9", "\xe5\xa4\xa9"},
+        {"\xe5\xa4", ""},
+        {"a\xe5\xa4z", "az"},
+        {"\xf0\x9f\x98\x80\xf0\x9f", "\xf0\x9f\x98\x80"},
+        {"\xed\xa0\x80x", "x"},
+        {"\x80\x80\xff", ""},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        char text[32];
+
+        snprintf(text, sizeof(text), "%s", cases[i].in);
+        utf8_drop_broken(text);
+        cr_assert_str_eq(text, cases[i].out, "%zu", i);
+    }
 }

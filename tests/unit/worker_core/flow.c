@@ -22,6 +22,7 @@
 #include "shared/store/threads/histories.h"
 #include "shared/store/threads/messages.h"
 #include "shared/store/threads/threads.h"
+#include "worker/kinds/kinds.h"
 
 #define ATTEMPT_MS 20000
 
@@ -282,7 +283,7 @@ static void cancel(struct flow *flow)
     int r = runs_cancel(&flow->store, (struct uuid){{0}}, flow->run, &run, &err);
 
     cr_assert(r == 0 || r == RUN_ENDED, "%d %s", r, err.text);
-    task = worker_find_run(flow->worker, flow->run);
+    task = run_find(flow->worker, flow->run);
     if (task)
         run_stop(task, RUN_STOP_CANCEL);
 }
@@ -304,7 +305,7 @@ void flow_attempt(struct flow *flow, struct worker *worker, int at, flow_strike_
     flow->struck = false;
     flow->cancel_wanted = false;
     flow->worker = worker;
-    run_start(worker, &claims.items[0], &histories);
+    kinds_start(worker, &claims.items[0], &histories);
     histories_deinit(&histories);
     while (worker->busy > 0) {
         must(cond_wait(&worker->changed, deadline_ms, &err), &err);

@@ -377,3 +377,145 @@ Test(flow, tells_the_logs_of_tools_at_once_which_run_they_are_of)
 {
     with_flow(logs_of_tools);
 }
+
+/* A cancel of which Postgres knows nothing: a nudge that was stale, or forged. */
+static void cancel_unasked(struct flow *flow, struct run_task *task)
+{
+    (void)flow;
+    run_stop(task, RUN_STOP_CANCEL);
+}
+
+static void cancelled_unasked_at(struct flow *flow, int at)
+{
+    finish_elsewhere(flow, at);
+    cr_assert_eq(flow_sql_int(flow, "SELECT errors + crashes FROM runs WHERE id = $1"), 0);
+}
+
+static void cancelled_unasked(struct flow *flow)
+{
+    each_suspension(flow, cancel_unasked, cancelled_unasked_at);
+}
+
+Test(flow, goes_back_to_the_queue_when_it_is_to_be_cancelled_and_nobody_asked_for_it)
+{
+    with_flow(cancelled_unasked);
+}
+
+/* Two answers are stored, and of them the history shows none any more. */
+static void hidden_iterations(struct flow *flow)
+{
+    flow->max_iterations = 2;
+    for (int at = 1;; at++) {
+        flow_new_run(flow);
+        flow_attempt(flow, &flow->workers[0], at, drain);
+        cr_assert_eq(flow_check(flow), RUN_QUEUED, "at %d", at);
+        if (flow_sql_int(flow, "SELECT count(*) FROM messages WHERE run_id = $1"
+                               " AND role = 'assistant'") == 2)
+            break;
+    }
+    flow_sql(flow, "UPDATE messages SET content = jsonb_build_array(jsonb_build_object("
+                   "   'type', 'text', 'text', jsonb_build_object('value', repeat('x', 9000000),"
+                   "   'annotations', '[]'::jsonb)))"
+                   " WHERE run_id = $1 AND role = 'tool'"
+                   "   AND seq = (SELECT max(seq) FROM messages WHERE run_id = $1)");
+    flow_attempt(flow, &flow->workers[1], 0, NULL);
+    cr_assert_eq(flow_check(flow), RUN_INCOMPLETE);
+    cr_assert_eq(flow_sql_int(flow, "SELECT prompt_tokens FROM runs WHERE id = $1"),
+                 2 * FLOW_CALL_TOKENS);
+}
+
+Test(flow, counts_the_answers_of_a_run_that_its_history_shows_no_more)
+{
+    with_flow(hidden_iterations);
+}
+
+/* Errors that were overcome before the worker was lost do not count in the next attempt. */
+static void overcome_errors(struct flow *flow)
+{
+    flow_new_run(flow);
+    flow_sql(flow, "UPDATE runs SET errors = 5 WHERE id = $1");
+    for (int at = 2; flow_sql_int(flow, "SELECT step FROM runs WHERE id = $1") < 1; at++) {
+        flow_attempt(flow, &flow->workers[0], at, fence);
+        flow_sql(flow, "UPDATE runs SET status = 'queued', owner = NULL, fence = fence + 1,"
+                       " crashes = crashes + 1, due_at = now() WHERE id = $1");
+    }
+    cr_assert_eq(flow_sql_int(flow, "SELECT errors FROM runs WHERE id = $1"), 0);
+}
+
+Test(flow, has_its_errors_settled_by_the_first_checkpoint_after_them)
+{
+    with_flow(overcome_errors);
+}
+
+/* The database refuses the answer for what it holds. */
+static void refuse_answers(struct flow *flow, const char *condition)
+{
+    char statement[400];
+
+    snprintf(statement, sizeof(statement),
+             "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+             " IF %s THEN RAISE EXCEPTION 'no such thing' USING ERRCODE = '22P05';"
+             " END IF; RETURN NEW; END$$",
+             condition);
+    flow_sql(flow, statement);
+}
+
+static void refused_endings(struct flow *flow)
+{
+    static const char *const conditions[] = {
+        "NEW.status = 'completed'",                           /* the ending */
+        "NEW.status = 'completed' OR NEW.prompt_tokens > 39", /* and its counts */
+        "NEW.status = 'failed' AND NEW.last_error->>'message' NOT LIKE 'The result of%'"
+        " OR NEW.status = 'completed'",
+    };
+
+    flow_sql(flow, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+                   " $$BEGIN RETURN NEW; END$$");
+    flow_sql(flow, "CREATE TRIGGER refuse BEFORE UPDATE ON runs FOR EACH ROW"
+                   " EXECUTE FUNCTION refuse()");
+    for (size_t i = 0; i < ARRAY_LENGTH(conditions); i++) {
+        flow_new_run(flow);
+        refuse_answers(flow, conditions[i]);
+        flow_attempt(flow, &flow->workers[0], 0, NULL);
+        refuse_answers(flow, "false");
+        cr_assert_eq(flow_check(flow), RUN_FAILED, "%s", conditions[i]);
+        cr_assert_eq(flow_sql_int(flow, "SELECT count(*) FROM runs WHERE id = $1"
+                                        " AND last_error->>'code' = 'server_error'"
+                                        " AND last_error->>'message'"
+                                        "   = 'The result of the run could not be stored.'"),
+                     1, "%s", conditions[i]);
+    }
+}
+
+Test(flow, ends_bare_when_the_database_refuses_its_end)
+{
+    with_flow(refused_endings);
+}
+
+/* Neither a step nor a hand back can be stored. */
+static void refused_steps(struct flow *flow)
+{
+    flow_sql(flow,
+             "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+             " $$BEGIN IF NEW.status IN ('in_progress', 'queued') AND OLD.status = 'in_progress'"
+             " THEN RAISE EXCEPTION 'no such thing' USING ERRCODE = '22P05'; END IF;"
+             " RETURN NEW; END$$");
+    flow_sql(flow, "CREATE TRIGGER refuse BEFORE UPDATE ON runs FOR EACH ROW"
+                   " EXECUTE FUNCTION refuse()");
+    flow_new_run(flow);
+    flow_attempt(flow, &flow->workers[0], 0, NULL);
+    cr_assert_eq(flow_check(flow), RUN_FAILED);
+    cr_assert_eq(flow_sql_int(flow, "SELECT count(*) FROM runs WHERE id = $1"
+                                    " AND last_error->>'message'"
+                                    "   = 'A step of the run could not be stored.'"),
+                 1);
+    flow_new_run(flow);
+    flow_attempt(flow, &flow->workers[0], 1, drain);
+    cr_assert(flow->struck);
+    cr_assert_eq(flow_check(flow), RUN_FAILED);
+}
+
+Test(flow, ends_when_the_database_refuses_its_steps_and_says_no_sql)
+{
+    with_flow(refused_steps);
+}

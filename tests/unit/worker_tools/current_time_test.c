@@ -303,3 +303,50 @@ Test(zone, damaged_files_are_refused_or_harmless)
     buf_deinit(&bytes);
     buf_deinit(&broken);
 }
+
+/* Names of every length and width of character, refused with the name in the text. */
+Test(current_time, says_which_zone_is_unknown_in_whole_characters)
+{
+    static const char *const characters[] = {"a", "\xc3\xa9", "\xe5\xa4\xa9", "\xf0\x9f\x98\x80"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(characters); i++) {
+        for (int count = 1; count < 100; count++) {
+            struct buf name, arguments, out;
+            struct error err;
+
+            buf_init(&name, 0);
+            buf_init(&arguments, 0);
+            buf_init(&out, 0);
+            for (int k = 0; k < count; k++)
+                buf_add_string(&name, characters[i]);
+            buf_add_string(&arguments, "{\"timezone\":");
+            buf_add_json(&arguments, buf_text(&name));
+            buf_add_char(&arguments, '}');
+            cr_assert_eq(evaluate(buf_string(&arguments), 0, &out, &err), -E_INVALID);
+            cr_assert(text_is_utf8(text_of(err.text)), "%d", count);
+            cr_assert(text_starts(text_of(err.text), "unknown time zone \""), "%s", err.text);
+            buf_deinit(&name);
+            buf_deinit(&arguments);
+            buf_deinit(&out);
+        }
+    }
+}
+
+/* More zones than stay in memory, each asked for twice. */
+Test(zone, are_the_same_from_memory_as_from_the_database)
+{
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 27; i++) {
+            char name[32];
+            const struct zone *zone;
+            struct error err;
+            int hours = i - 12; /* Etc/GMT-14 is the farthest */
+
+            snprintf(name, sizeof(name), "Etc/GMT%+d", hours);
+            if (hours < -14 || hours > 12)
+                continue;
+            cr_assert_eq(zone_get(text_of(name), &zone, &err), 0, "%s", err.text);
+            cr_assert_eq(zone_offset(zone, 0), -hours * 3600, "%s", name);
+        }
+    }
+}

@@ -2,47 +2,68 @@
 
 #include <criterion/criterion.h>
 
-#include "worker/tools/tool.h"
+#include "box.h"
 
 Test(tool_class, of_a_request_comes_from_its_method)
 {
     static const struct {
         const char *arguments;
-        enum tool_class class;
+        enum call_class class;
     } cases[] = {
-        {"{\"method\":\"GET\"}", TOOL_IDEMPOTENT},
-        {"{\"method\":\"HEAD\"}", TOOL_IDEMPOTENT},
-        {"{\"method\":\"PUT\"}", TOOL_IDEMPOTENT},
-        {"{\"method\":\"DELETE\"}", TOOL_IDEMPOTENT},
-        {"{\"method\":\"POST\"}", TOOL_ONCE},
-        {"{\"method\":\"PATCH\"}", TOOL_ONCE},
+        {"{\"method\":\"GET\"}", CALL_IDEMPOTENT},
+        {"{\"method\":\"HEAD\"}", CALL_IDEMPOTENT},
+        {"{\"method\":\"PUT\"}", CALL_IDEMPOTENT},
+        {"{\"method\":\"DELETE\"}", CALL_IDEMPOTENT},
+        {"{\"method\":\"POST\"}", CALL_ONCE},
+        {"{\"method\":\"PATCH\"}", CALL_ONCE},
         /* Refused before anything is sent. */
-        {"{\"method\":\"post\"}", TOOL_IDEMPOTENT},
-        {"{\"method\":", TOOL_IDEMPOTENT},
-        {"[]", TOOL_IDEMPOTENT},
-        {"", TOOL_IDEMPOTENT},
+        {"{\"method\":\"post\"}", CALL_IDEMPOTENT},
+        {"{\"method\":", CALL_IDEMPOTENT},
+        {"[]", CALL_IDEMPOTENT},
+        {"", CALL_IDEMPOTENT},
     };
-    const struct tool *tool = tool_find(TEXT("http_request"));
+    struct box box;
+    const struct tool *tool;
 
+    box_open(&box, "{\"tools\":[{\"type\":\"http_request\"}]}");
+    tool = toolbox_find(&box.tools, TEXT("http_request"));
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
         cr_assert_eq(tool_class_of(tool, text_of(cases[i].arguments)), cases[i].class, "%s",
                      cases[i].arguments);
+    box_close(&box);
 }
 
 Test(tool_class, of_tools_without_effect_is_pure)
 {
-    cr_assert_eq(tool_class_of(tool_find(TEXT("calculator")), TEXT("{}")), TOOL_PURE);
-    cr_assert_eq(tool_class_of(tool_find(TEXT("current_time")), TEXT("{")), TOOL_PURE);
+    struct box box;
+
+    box_open(&box, "{\"tools\":[{\"type\":\"calculator\"},{\"type\":\"current_time\"}]}");
+    cr_assert_eq(tool_class_of(&box.tools.tools[0], TEXT("{}")), CALL_PURE);
+    cr_assert_eq(tool_class_of(&box.tools.tools[1], TEXT("{")), CALL_PURE);
+    box_close(&box);
 }
 
-Test(tool_class, has_a_name)
+Test(tool_class, is_what_the_agent_says_where_it_says_it)
 {
-    enum tool_class class = TOOL_PURE;
+    struct box box;
 
-    cr_assert(tool_class_parse(TEXT("once"), &class));
-    cr_assert_eq(class, TOOL_ONCE);
-    cr_assert(tool_class_parse(TEXT("idempotent"), &class));
-    cr_assert_eq(class, TOOL_IDEMPOTENT);
-    cr_assert_not(tool_class_parse(TEXT("twice"), &class));
-    cr_assert_eq(class, TOOL_IDEMPOTENT);
+    box_open(&box, "{\"tools\":[{\"type\":\"http_request\",\"class\":\"idempotent\"}]}");
+    cr_assert_eq(tool_class_of(&box.tools.tools[0], TEXT("{\"method\":\"POST\"}")),
+                 CALL_IDEMPOTENT);
+    box_close(&box);
+}
+
+Test(tool_class, of_a_function_is_pure_here_whatever_the_agent_says)
+{
+    struct box box;
+
+    box_open(&box, "{\"tools\":[{\"type\":\"function\",\"class\":\"once\","
+                   "\"function\":{\"name\":\"f\"}}]}");
+    cr_assert_eq(tool_class_of(&box.tools.tools[0], TEXT("{}")), CALL_PURE);
+    box_close(&box);
+}
+
+Test(tool_class, of_a_tool_that_is_not_there_is_pure)
+{
+    cr_assert_eq(tool_class_of(NULL, TEXT("{}")), CALL_PURE);
 }

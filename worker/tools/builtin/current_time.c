@@ -132,7 +132,7 @@ static int text_argument(struct json_object *arguments, const char *name, struct
 int current_time_evaluate(struct json_object *arguments, int64_t now_wall_ms, struct buf *out,
                           struct error *err)
 {
-    CLEANUP(zone_freep) struct zone *zone = NULL;
+    const struct zone *zone = NULL;
     struct text name = TEXT("UTC");
     struct text at = TEXT_NONE;
     int64_t unix_s = floor_divide(now_wall_ms, 1000);
@@ -145,7 +145,7 @@ int current_time_evaluate(struct json_object *arguments, int64_t now_wall_ms, st
                       "\"at\" must be a time as in RFC 3339 with its offset, such as "
                       "2026-03-29T01:30:00Z or 2026-03-29T03:30:00+02:00");
     if (r == 0)
-        r = zone_load(name, &zone, err);
+        r = zone_get(name, &zone, err);
     if (r < 0)
         return r;
     write_time(out, name, unix_s, zone_offset(zone, unix_s));

@@ -52,11 +52,24 @@ struct request {
     struct resolved pins;
 };
 
-enum tool_class http_request_class(struct json_object *arguments)
+enum call_class http_request_class(struct json_object *arguments)
 {
     struct text method = json_get_text(arguments, "method");
 
-    return text_is(method, "POST") || text_is(method, "PATCH") ? TOOL_ONCE : TOOL_IDEMPOTENT;
+    return text_is(method, "POST") || text_is(method, "PATCH") ? CALL_ONCE : CALL_IDEMPOTENT;
+}
+
+void http_request_describe(struct json_object *arguments, struct buf *out)
+{
+    struct text url = json_get_text(arguments, "url");
+    struct http_target target = {.url = NULL};
+    char method[16];
+
+    text_excerpt(json_get_text(arguments, "method"), method, sizeof(method));
+    buf_printf(out, " %s", method);
+    if (url.ptr && strlen(url.ptr) == url.len && http_target_parse(url.ptr, &target, NULL) == 0)
+        buf_printf(out, " %s", target.host);
+    http_target_deinit(&target);
 }
 
 static bool changes_something(const char *method)

@@ -12,7 +12,7 @@
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 #include "shared/net/guard.h"
-#include "worker/tools/tool.h"
+#include "shared/store/runs/call_state.h"
 
 struct error;
 struct http_client;
@@ -34,9 +34,12 @@ struct http_request_options {
 extern const char http_request_description[];
 extern const char http_request_parameters[];
 
-/* What RFC 9110 (9.2.2) says of the method: POST and PATCH are TOOL_ONCE, since nobody knows
+/* What RFC 9110 (9.2.2) says of the method: POST and PATCH are CALL_ONCE, since nobody knows
  * whether the server heeds the idempotency key; all others may be repeated. Pure. */
-enum tool_class http_request_class(struct json_object *arguments);
+enum call_class http_request_class(struct json_object *arguments);
+
+/* Appends " GET example.com", as far as it can be read. Pure. */
+void http_request_describe(struct json_object *arguments, struct buf *out);
 
 /* Appends {"status":…,"headers":{…},"body":"…"} and, where something was left out, "note".
  * Returns 0 for any complete reply, whatever its status; -E_INVALID (arguments, or no such host),

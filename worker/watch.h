@@ -1,8 +1,8 @@
 #pragma once
 /* The watch: fibers that look after the runs in work, until the last of them has ended.
  *
- *   cancels   a nudge over pub/sub stops a run at once; a look into Postgres every second finds
- *             what no nudge told (Redis may be away)
+ *   cancels   a look into Postgres at every nudge over pub/sub, and every second for what no nudge
+ *             told (Redis may be away): it alone says that a run is to be cancelled
  *   trust     when the lease is not trusted any more, what is under way outside is cut off: others
  *             may be about to do the same. Runs that wait for a write stay. When the worker was
  *             declared dead, all are dropped

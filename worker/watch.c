@@ -1,6 +1,6 @@
 /* The watch: pub/sub for speed, Postgres for certainty, and the clock for trust. */
 
-#include "worker/lease/watch.h"
+#include "worker/watch.h"
 
 #include <stdlib.h>
 
@@ -17,7 +17,7 @@
 #include "shared/store/fleet/workers.h"
 #include "worker/lease/heartbeat.h"
 #include "worker/run/run.h"
-#include "worker/worker.h"
+#include "worker/state.h"
 
 #define CANCEL_POLL_MS    1000
 #define OPEN_WAIT_MS      5000
@@ -39,7 +39,7 @@ struct watch {
 
 static void cancel_run(struct worker *worker, struct uuid run)
 {
-    struct run_task *task = worker_find_run(worker, run);
+    struct run_task *task = run_find(worker, run);
 
     if (task)
         run_stop(task, RUN_STOP_CANCEL);
@@ -119,13 +119,15 @@ static int trust_round(void *arg, struct error *err)
     (void)err;
     heartbeat_set_busy(worker->heartbeat, (int64_t)worker->busy);
     if (heartbeat_dead(worker->heartbeat))
-        worker_stop_runs(worker, RUN_STOP_FENCED);
+        run_stop_all(worker, RUN_STOP_FENCED);
     else if (!heartbeat_trusted(worker->heartbeat))
         cut_off(worker);
     return 0;
 }
 
-/* Nudges of one subscription, until it breaks or the worker has another id. */
+/* Nudges of one subscription, until it breaks or the worker has another id. A nudge is a hint: it
+ * may be stale, or come from anybody who can write to Redis. So Postgres is asked; nudges that come
+ * meanwhile are one look. */
 static int nudges_round(void *arg, struct error *err)
 {
     struct watch *watch = arg;
@@ -140,7 +142,7 @@ static int nudges_round(void *arg, struct error *err)
 
         r = queue_control_next(control, deadline_in(NUDGE_WAIT_MS), &run, err);
         if (r == 0)
-            cancel_run(worker, run);
+            service_wake(&watch->cancels);
         else if (r == -E_TIMEOUT)
             r = 0;
         if (r == 0)

@@ -1,0 +1,186 @@
+/* The rows of a write, without a database. */
+
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#include "worker/run/record/changes.h"
+#include "worker/run/record/shapes.h"
+
+static struct arena arena;
+static struct ledger_call calls[3];
+static struct ledger ledger;
+
+static const struct changes_base base = {.prompt_tokens = 7,
+                                         .completion_tokens = 3,
+                                         .errors = -1,
+                                         .next_message_seq = 5,
+                                         .next_step_seq = 2};
+
+static void begin(void)
+{
+    arena_init(&arena, 0);
+    calls[0] = (struct ledger_call){.call_id = TEXT("a"),
+                                    .name = TEXT("f"),
+                                    .arguments = TEXT("{\"q\":\"\xc3\xa9\"}"),
+                                    .key = TEXT("k:1"),
+                                    .call_no = 1,
+                                    .class = CALL_IDEMPOTENT,
+                                    .state = CALL_DONE,
+                                    .result = TEXT("say \"hi\"\n")};
+    calls[1] = (struct ledger_call){.call_id = TEXT("b"),
+                                    .name = TEXT("g"),
+                                    .arguments = TEXT(""),
+                                    .key = TEXT("k:2"),
+                                    .call_no = 2,
+                                    .class = CALL_ONCE,
+                                    .state = CALL_UNKNOWN,
+                                    .result = TEXT("?"),
+                                    .is_error = true};
+    calls[2] = (struct ledger_call){.call_id = TEXT("c"),
+                                    .name = TEXT("h"),
+                                    .arguments = TEXT("{}"),
+                                    .key = TEXT("k:3"),
+                                    .call_no = 3,
+                                    .class = CALL_PURE,
+                                    .state = CALL_OPEN,
+                                    .kind = WAIT_CLIENT,
+                                    .due_in_ms = CALL_NEVER_DUE};
+    ledger = (struct ledger){.arena = &arena, .calls = calls, .count = 3};
+}
+
+static void end(void)
+{
+    arena_deinit(&arena);
+}
+
+#define EXPECT(text, expected) cr_assert(text_is(text, expected), "%.*s", TEXT_ARGS(text))
+
+static void expect_shape(struct buf *out, const char *expected)
+{
+    cr_assert_str_eq(buf_string(out), expected);
+    buf_reset(out);
+}
+
+Test(shapes, are_the_json_that_is_stored_and_shown, .init = begin, .fini = end)
+{
+    const struct chat_tool_call said[] = {
+        {.id = TEXT("a"), .name = TEXT("f"), .arguments = TEXT("{}")},
+        {.id = TEXT("b"), .name = TEXT(""), .arguments = TEXT("")}};
+    const struct chat_usage usage = {.input_tokens = 7, .output_tokens = 3};
+    CLEANUP(buf_deinit) struct buf out;
+
+    buf_init(&out, 0);
+    shape_content(&out, TEXT("a\"b"), false);
+    expect_shape(&out, "[{\"type\":\"text\",\"text\":{\"value\":\"a\\\"b\",\"annotations\":[]}}]");
+    shape_content(&out, TEXT("no"), true);
+    expect_shape(&out, "[{\"type\":\"refusal\",\"refusal\":\"no\"}]");
+    shape_usage(&out, &usage);
+    expect_shape(&out, "{\"prompt_tokens\":7,\"completion_tokens\":3,\"total_tokens\":10}");
+    shape_message_calls(&out, said, 2);
+    expect_shape(&out, "[{\"id\":\"a\",\"name\":\"f\",\"arguments\":\"{}\"},"
+                       "{\"id\":\"b\",\"name\":\"\",\"arguments\":\"\"}]");
+    shape_step_calls(&out, calls, 3);
+    expect_shape(&out,
+                 "[{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":"
+                 "\"{\\\"q\\\":\\\"\xc3\xa9\\\"}\",\"output\":\"say \\\"hi\\\"\\n\"}},"
+                 "{\"id\":\"b\",\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":"
+                 "\"\",\"output\":\"?\"},\"status\":\"unknown\"},"
+                 "{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"h\",\"arguments\":"
+                 "\"{}\",\"output\":null}}]");
+    cr_assert(shape_required_action(&out, calls, 3));
+    expect_shape(&out, "{\"type\":\"submit_tool_outputs\",\"submit_tool_outputs\":{\"tool_calls\":"
+                       "[{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"h\","
+                       "\"arguments\":\"{}\"}}]}}");
+}
+
+Test(shapes, ask_nothing_of_the_client_when_another_settles_the_call, .init = begin, .fini = end)
+{
+    CLEANUP(buf_deinit) struct buf out;
+
+    buf_init(&out, 0);
+    calls[2].kind = WAIT_TIME;
+    cr_assert_not(shape_required_action(&out, calls, 3));
+}
+
+Test(changes, of_a_reply_are_a_message_and_the_step_of_its_calls, .init = begin, .fini = end)
+{
+    CLEANUP(changes_freep) struct changes *changes = changes_new(&base, 0);
+    struct chat_reply reply = {.text = TEXT_NONE};
+    const struct run_step_write *step =
+        changes_add_reply(changes, &reply, &ledger, STEP_IN_PROGRESS);
+
+    cr_assert_eq(changes->rows.message_count, 1);
+    cr_assert(changes->rows.messages[0].hidden);
+    EXPECT(changes->rows.messages[0].content, "[]");
+    EXPECT(changes->rows.messages[0].tool_calls, "[]");
+    cr_assert_eq(changes->rows.messages[0].seq, 5);
+    cr_assert_eq(changes->rows.step_count, 1);
+    cr_assert_eq(step->seq, 2);
+    cr_assert_eq(step->type, STEP_TOOL_CALLS);
+    cr_assert_eq(changes_next_message_seq(changes), 6);
+    cr_assert_eq(changes_next_step_seq(changes), 3);
+    cr_assert_eq(changes->rows.prompt_tokens, 7);
+    cr_assert_eq(changes->rows.errors, -1);
+    cr_assert_not(changes->failed);
+}
+
+Test(changes, of_a_reply_that_also_speaks_have_a_step_for_each, .init = begin, .fini = end)
+{
+    CLEANUP(changes_freep) struct changes *changes = changes_new(&base, 0);
+    struct chat_reply reply = {.text = TEXT("Let me see.")};
+
+    cr_assert_eq(changes_add_reply(changes, &reply, &ledger, STEP_IN_PROGRESS)->seq, 3);
+    cr_assert_not(changes->rows.messages[0].hidden);
+    cr_assert_eq(changes->rows.step_count, 2);
+    cr_assert(uuid_equal(changes->rows.steps[0].message_id, changes->rows.messages[0].id));
+    cr_assert_eq(changes_next_step_seq(changes), 4);
+}
+
+Test(changes, tell_the_results_that_are_there, .init = begin, .fini = end)
+{
+    CLEANUP(changes_freep) struct changes *changes = changes_new(&base, 3);
+
+    changes_add_calls(changes, &ledger, false);
+    changes_add_results(changes, &ledger);
+    cr_assert_eq(changes->rows.call_count, 3);
+    EXPECT(changes->rows.calls[0].idempotency_key, "k:1");
+    cr_assert_null(changes->rows.calls[2].result.ptr);
+    cr_assert_eq(changes->rows.calls[2].kind, WAIT_CLIENT);
+    cr_assert_eq(changes->rows.message_count, 2);
+    EXPECT(changes->rows.messages[1].tool_call_id, "b");
+    cr_assert_eq(changes_next_message_seq(changes), 7);
+}
+
+Test(changes, may_be_of_results_alone_that_are_not_recorded, .init = begin, .fini = end)
+{
+    CLEANUP(changes_freep) struct changes *changes = changes_new(&base, 0);
+
+    changes_add_calls(changes, &ledger, true);
+    cr_assert_eq(changes->rows.call_count, 1);
+    cr_assert_eq(changes->rows.calls[0].call_no, 1);
+}
+
+Test(changes, of_an_answer_are_a_message_and_its_step, .init = begin, .fini = end)
+{
+    CLEANUP(changes_freep) struct changes *changes = changes_new(&base, 0);
+    struct chat_reply reply = {.text = TEXT_NONE, .finish = CHAT_FINISH_STOP};
+    struct uuid id = changes_add_answer(changes, &reply);
+
+    cr_assert(uuid_equal(id, changes->rows.messages[0].id));
+    cr_assert(strstr(changes->rows.messages[0].content.ptr, "\"value\":\"\""));
+    cr_assert_eq(changes->rows.steps[0].type, STEP_MESSAGE_CREATION);
+}
+
+Test(changes, that_do_not_fit_are_failed, .init = begin, .fini = end)
+{
+    CLEANUP(changes_freep) struct changes *changes = changes_new(&base, 0);
+    struct chat_reply reply = {.finish = CHAT_FINISH_STOP};
+    size_t len = (size_t)17 << 20; /* JSON is built in 16 MiB at most */
+    char *text = arena_alloc(&arena, len);
+
+    memset(text, 'x', len);
+    reply.text = (struct text){text, len};
+    cr_assert(uuid_is_zero(changes_add_answer(changes, &reply)));
+    cr_assert(changes->failed);
+}

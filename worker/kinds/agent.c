@@ -1,0 +1,31 @@
+/* An agent's run.
+ *
+ *   resume ──► act ──► pause ──► think ──► answer ──┐
+ *               ▲                                   │   until the model answers without calling a
+ *               └───────────────────────────────────┘   tool, a budget or the deadline is reached,
+ *                                                       or the run is stopped
+ *
+ * A crash means nothing to it: the next attempt goes on behind the last checkpoint, and calls that
+ * were left open come first (worker/run/ledger.h). What is to happen before a model call or behind
+ * its reply is one more stage in this list.
+ */
+
+#include "worker/kinds/kinds.h"
+#include "worker/run/stages.h"
+
+static const struct run_stage first[] = {
+    {"resume", stage_resume},
+    {NULL, NULL},
+};
+
+static const struct run_stage every_round[] = {
+    {"act", stage_act},       {"pause", stage_pause}, {"think", stage_think},
+    {"answer", stage_answer}, {NULL, NULL},
+};
+
+const struct run_kind kind_agent = {
+    .name = "agent",
+    .crash = RUN_CRASH_RESUMES,
+    .begin = first,
+    .round = every_round,
+};

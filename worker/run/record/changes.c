@@ -1,0 +1,280 @@
+/* The rows of one write. To store another thing of a run, add it here and to shapes.h. */
+
+#include "worker/run/record/changes.h"
+
+#include <stdlib.h>
+
+#include "shared/base/memory.h"
+#include "worker/run/record/shapes.h"
+
+struct changes_base changes_base_of(const struct meter *meter,
+                                    const struct conversation *conversation,
+                                    const struct ledger *ledger)
+{
+    return (struct changes_base){
+        .prompt_tokens = meter->unsaved_prompt_tokens,
+        .completion_tokens = meter->unsaved_completion_tokens,
+        .errors = meter->attempts - meter->attempts_told,
+        .next_message_seq = conversation->next_seq,
+        .next_step_seq = ledger->next_step_seq,
+    };
+}
+
+struct changes *changes_new(const struct changes_base *base, size_t results)
+{
+    struct changes *changes = xcalloc(1, sizeof(*changes));
+
+    arena_init(&changes->arena, 0);
+    changes->base = *base;
+    changes->message_room = results + 1;
+    changes->messages =
+        arena_calloc(&changes->arena, changes->message_room, sizeof(*changes->messages));
+    changes->failed = !changes->messages;
+    changes->rows = (struct run_changes){
+        .prompt_tokens = base->prompt_tokens,
+        .completion_tokens = base->completion_tokens,
+        .errors = base->errors,
+        .messages = changes->messages,
+        .steps = changes->steps,
+    };
+    return changes;
+}
+
+void changes_freep(struct changes **changes)
+{
+    arena_deinit(&(*changes)->arena);
+    free(*changes);
+    *changes = NULL;
+}
+
+/* The JSON that was built, kept with the rows. */
+static struct text keep(struct changes *changes, const struct buf *buf)
+{
+    char *copy = buf->failed ? NULL : arena_copy(&changes->arena, buf_text(buf));
+
+    if (copy)
+        return (struct text){copy, buf->len};
+    changes->failed = true;
+    return TEXT("[]");
+}
+
+static struct text content(struct changes *changes, struct text text, bool refusal)
+{
+    CLEANUP(buf_deinit) struct buf json;
+
+    buf_init(&json, 0);
+    shape_content(&json, text, refusal);
+    return keep(changes, &json);
+}
+
+static struct text usage(struct changes *changes, const struct chat_usage *used)
+{
+    CLEANUP(buf_deinit) struct buf json;
+
+    buf_init(&json, 0);
+    shape_usage(&json, used);
+    return keep(changes, &json);
+}
+
+static struct text message_calls(struct changes *changes, const struct chat_reply *reply)
+{
+    CLEANUP(buf_deinit) struct buf json;
+
+    buf_init(&json, 0);
+    shape_message_calls(&json, reply->tool_calls, reply->tool_calls_count);
+    return keep(changes, &json);
+}
+
+static struct text step_calls(struct changes *changes, const struct ledger *ledger)
+{
+    CLEANUP(buf_deinit) struct buf json;
+
+    buf_init(&json, 0);
+    shape_step_calls(&json, ledger->calls, ledger->count);
+    return keep(changes, &json);
+}
+
+static const struct run_message *add_message(struct changes *changes, struct run_message message)
+{
+    struct run_message *added;
+
+    if (changes->failed)
+        return NULL;
+    ASSERT(changes->rows.message_count < changes->message_room);
+    message.id = uuid_new();
+    message.seq = changes_next_message_seq(changes);
+    added = &changes->messages[changes->rows.message_count++];
+    *added = message;
+    return added;
+}
+
+static const struct run_step_write *add_step(struct changes *changes, struct run_step_write step)
+{
+    struct run_step_write *added;
+
+    ASSERT(changes->rows.step_count < ARRAY_LENGTH(changes->steps));
+    step.id = uuid_new();
+    step.seq = changes->base.next_step_seq + (int64_t)changes->rows.step_count;
+    added = &changes->steps[changes->rows.step_count++];
+    *added = step;
+    return added;
+}
+
+/* A message that people see has a step of its own. Returns the message's id; zero: failed. */
+static struct uuid add_visible_message(struct changes *changes, struct run_message message,
+                                       const struct chat_usage *used)
+{
+    const struct run_message *added = add_message(changes, message);
+
+    if (!added)
+        return (struct uuid){{0}};
+    add_step(changes, (struct run_step_write){
+                          .type = STEP_MESSAGE_CREATION,
+                          .status = STEP_COMPLETED,
+                          .message_id = added->id,
+                          .usage = used ? usage(changes, used) : TEXT_NONE,
+                      });
+    return added->id;
+}
+
+const struct run_step_write *changes_add_reply(struct changes *changes,
+                                               const struct chat_reply *reply,
+                                               const struct ledger *ledger, enum step_status status)
+{
+    struct run_message message = {
+        .role = MESSAGE_ASSISTANT,
+        .hidden = reply->text.len == 0,
+        .opaque = reply->opaque_state,
+    };
+
+    message.content = message.hidden ? TEXT("[]") : content(changes, reply->text, false);
+    message.tool_calls = message_calls(changes, reply);
+    if (message.hidden)
+        (void)add_message(changes, message);
+    else
+        (void)add_visible_message(changes, message, NULL);
+    return add_step(changes, (struct run_step_write){
+                                 .type = STEP_TOOL_CALLS,
+                                 .status = status,
+                                 .tool_calls = step_calls(changes, ledger),
+                                 .usage = usage(changes, &reply->usage),
+                             });
+}
+
+/* Why a message is not whole, in the words of the API. */
+static struct text incomplete_reason(enum chat_finish finish)
+{
+    switch (finish) {
+    case CHAT_FINISH_LENGTH:
+        return TEXT("max_tokens");
+    case CHAT_FINISH_FILTER:
+        return TEXT("content_filter");
+    case CHAT_FINISH_STOP:
+    case CHAT_FINISH_TOOL:
+    case CHAT_FINISH_REFUSAL:
+        break;
+    }
+    return TEXT_NONE;
+}
+
+struct uuid changes_add_answer(struct changes *changes, const struct chat_reply *reply)
+{
+    struct text text = reply->text.ptr ? reply->text : TEXT("");
+
+    return add_visible_message(
+        changes,
+        (struct run_message){
+            .role = MESSAGE_ASSISTANT,
+            .content = content(changes, text, reply->finish == CHAT_FINISH_REFUSAL),
+            .opaque = reply->opaque_state,
+            .incomplete = incomplete_reason(reply->finish),
+        },
+        &reply->usage);
+}
+
+void changes_update_step(struct changes *changes, const struct ledger *ledger,
+                         enum step_status status)
+{
+    ASSERT(changes->rows.step_count == 0);
+    changes->steps[0] = (struct run_step_write){
+        .id = ledger->step,
+        .seq = ledger->step_seq,
+        .type = STEP_TOOL_CALLS,
+        .status = status,
+        .tool_calls = step_calls(changes, ledger),
+    };
+    changes->rows.step_count = 1;
+}
+
+void changes_add_calls(struct changes *changes, const struct ledger *ledger, bool unrecorded_only)
+{
+    size_t used = 0;
+
+    changes->calls = arena_calloc(&changes->arena, ledger->count, sizeof(*changes->calls));
+    if (!changes->calls) {
+        changes->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < ledger->count; i++) {
+        const struct ledger_call *call = &ledger->calls[i];
+
+        if (unrecorded_only && !ledger_is_unrecorded(call))
+            continue;
+        changes->calls[used++] = (struct run_call){
+            .call_no = call->call_no,
+            .call_id = call->call_id,
+            .name = call->name,
+            .arguments = call->arguments,
+            .class = call->class,
+            .state = call->state,
+            .kind = call->kind,
+            .due_in_ms = call->due_in_ms,
+            .idempotency_key = call->key,
+            .result = call->result,
+            .is_error = call->is_error,
+        };
+    }
+    changes->rows.calls = changes->calls;
+    changes->rows.call_count = used;
+}
+
+void changes_add_results(struct changes *changes, const struct ledger *ledger)
+{
+    for (size_t i = 0; i < ledger->count; i++) {
+        const struct ledger_call *call = &ledger->calls[i];
+
+        if (!call->result.ptr)
+            continue;
+        (void)add_message(changes, (struct run_message){
+                                       .role = MESSAGE_TOOL,
+                                       .hidden = true,
+                                       .content = content(changes, call->result, false),
+                                       .tool_call_id = call->call_id,
+                                   });
+    }
+}
+
+struct text changes_required_action(struct changes *changes, const struct ledger *ledger)
+{
+    CLEANUP(buf_deinit) struct buf json;
+
+    buf_init(&json, 0);
+    if (!shape_required_action(&json, ledger->calls, ledger->count))
+        return TEXT_NONE;
+    return keep(changes, &json);
+}
+
+int64_t changes_next_message_seq(const struct changes *changes)
+{
+    return changes->base.next_message_seq + (int64_t)changes->rows.message_count;
+}
+
+int64_t changes_next_step_seq(const struct changes *changes)
+{
+    int64_t next = changes->base.next_step_seq;
+
+    for (size_t i = 0; i < changes->rows.step_count; i++)
+        if (changes->steps[i].seq >= next)
+            next = changes->steps[i].seq + 1;
+    return next;
+}

@@ -1,0 +1,211 @@
+/* The last write of a run: exactly one of finish, hand back, park (which is written already) and
+ * drop. A cancel that came first turns a finish or a hand back into the end as cancelled; one that
+ * Postgres knows nothing of turns the end as cancelled into a hand back. */
+
+#include "worker/run/record/end.h"
+
+#include "shared/base/error.h"
+#include "shared/base/log.h"
+#include "worker/run/record/changes.h"
+#include "worker/run/record/persist.h"
+#include "worker/run/task/task.h"
+#include "worker/state.h"
+
+static struct changes_base base_of(const struct run_task *task)
+{
+    return changes_base_of(&task->meter, &task->conversation, &task->ledger);
+}
+
+/* What is stored even where nothing else can be: the tokens that no checkpoint has told yet. */
+static struct run_changes counts_alone(const struct run_task *task)
+{
+    const struct changes_base base = base_of(task);
+
+    return (struct run_changes){
+        .prompt_tokens = base.prompt_tokens,
+        .completion_tokens = base.completion_tokens,
+        .errors = base.errors,
+    };
+}
+
+/* The ending as it is can't be stored, whatever is wrong with it: what is stored then is bare, a
+ * status, a code and a text of ours. What the database said is for the log alone. The counts are
+ * tried with it, since they were paid for, and left out when they are what is wrong. */
+static int write_bare(struct run_task *task, const struct error *why)
+{
+    const struct run_changes counts = counts_alone(task);
+    const struct run_changes nothing = {.prompt_tokens = 0};
+    struct error err = *why;
+    int r;
+
+    log_error("the end of a run can't be stored as it is", LOG_ERROR(why));
+    ending_failed(&task->ending, "server_error", "The result of the run could not be stored.");
+    r = persist(task, PERSIST_ENDING, &counts, &err);
+    if (r < 0)
+        r = persist(task, PERSIST_ENDING, &nothing, &err);
+    if (r < 0)
+        log_error("the end of a run can't be stored", LOG_ERROR(&err));
+    return r;
+}
+
+/* A cancel came before the ending could be written. */
+static int write_cancelled(struct run_task *task, struct error *err)
+{
+    const struct run_changes counts = counts_alone(task);
+
+    ending_cancelled(&task->ending);
+    return persist(task, PERSIST_ENDING, &counts, err);
+}
+
+/* Returns 0, LEASE_FENCED, or END_NOT_ASKED: it was to end as cancelled, and nobody asked for that.
+ */
+enum { END_NOT_ASKED = 100 };
+
+static int write_ending(struct run_task *task, const struct run_changes *changes)
+{
+    struct error err = {0};
+    int r = persist(task, PERSIST_ENDING, changes, &err);
+
+    if (r == LEASE_CANCELLING)
+        r = write_cancelled(task, &err);
+    if (r < 0 && task->ending.end.status == RUN_CANCELLED)
+        return END_NOT_ASKED;
+    if (r < 0)
+        r = write_bare(task, &err);
+    return r == 0 ? 0 : LEASE_FENCED;
+}
+
+static int finish(struct run_task *task)
+{
+    CLEANUP(changes_freep) struct changes *changes = NULL;
+    struct changes_base base = base_of(task);
+    struct run_changes counts;
+
+    changes = changes_new(&base, 0);
+    if (task->ending.with_reply)
+        task->ending.end.result_message = changes_add_answer(changes, &task->reply);
+    if (!changes->failed)
+        return write_ending(task, &changes->rows);
+    ending_failed(&task->ending, "server_error", "The answer is too large to be stored.");
+    counts = counts_alone(task);
+    return write_ending(task, &counts);
+}
+
+/* *out_ended: it ended instead, as cancelled or because it can't even be given back. */
+static int hand_back(struct run_task *task, bool *out_ended)
+{
+    const struct run_changes counts = counts_alone(task);
+    struct error err = {0};
+    int r = persist(task, PERSIST_HAND_BACK, &counts, &err);
+
+    if (r == LEASE_FENCED)
+        return r;
+    *out_ended = r != 0;
+    if (r == LEASE_CANCELLING)
+        r = write_cancelled(task, &err);
+    if (r < 0)
+        r = write_bare(task, &err);
+    return r == 0 ? 0 : LEASE_FENCED;
+}
+
+static void count_ending(struct run_task *task)
+{
+    struct worker_counters *counters = &task->worker->counters;
+    const struct run_ending *end = &task->ending.end;
+
+    switch (end->status) {
+    case RUN_COMPLETED:
+        counters->completed++;
+        break;
+    case RUN_FAILED:
+        counters->failed++;
+        break;
+    case RUN_CANCELLED:
+        counters->cancelled++;
+        break;
+    case RUN_EXPIRED:
+        counters->expired++;
+        break;
+    case RUN_INCOMPLETE:
+        counters->incomplete++;
+        break;
+    case RUN_QUEUED:
+    case RUN_IN_PROGRESS:
+    case RUN_REQUIRES_ACTION:
+    case RUN_CANCELLING:
+    case RUN_STATUS_COUNT:
+        break;
+    }
+    log_info("run ended", LOG_STR("status", run_status_name(end->status)),
+             LOG_INT("iterations", task->meter.iterations),
+             LOG_INT("input_tokens", task->meter.prompt_tokens),
+             LOG_INT("output_tokens", task->meter.completion_tokens));
+    if (end->status == RUN_FAILED)
+        log_warn("run failed", LOG_STR("error_code", end->error_code.ptr),
+                 LOG_STR("error_message", end->error_message.ptr));
+}
+
+static void count_fenced(struct run_task *task)
+{
+    task->worker->counters.fenced++;
+    log_info("run dropped, its lease is lost");
+}
+
+static void count_drop(struct run_task *task)
+{
+    if (task->stop != RUN_STOP_UNTRUSTED) {
+        count_fenced(task);
+        return;
+    }
+    task->worker->counters.suspended++;
+    log_info("run dropped for now: whether its lease holds is not known");
+}
+
+static void end_handed_back(struct run_task *task)
+{
+    bool ended = false;
+
+    if (hand_back(task, &ended) != 0) {
+        count_fenced(task);
+    } else if (ended) {
+        count_ending(task);
+    } else {
+        task->worker->counters.handed_back++;
+        log_debug("run handed back", LOG_INT("delay_ms", task->ending.back.delay_ms));
+    }
+}
+
+static void end_finished(struct run_task *task)
+{
+    int r = finish(task);
+
+    if (r == END_NOT_ASKED) {
+        log_warn("a cancel that nobody asked for: the run goes back to the queue");
+        ending_hand_back(&task->ending, 0, RUN_WAIT_NONE);
+        end_handed_back(task);
+    } else if (r == 0) {
+        count_ending(task);
+    } else {
+        count_fenced(task);
+    }
+}
+
+void end_run(struct run_task *task, int next)
+{
+    switch ((enum run_next)next) {
+    case RUN_FINISH:
+        end_finished(task);
+        break;
+    case RUN_HAND_BACK:
+        end_handed_back(task);
+        break;
+    case RUN_PARKED:
+        task->worker->counters.parked++;
+        log_info("run waits for tool outputs", LOG_INT("iterations", task->meter.iterations));
+        break;
+    case RUN_GO_ON:
+    case RUN_DROP:
+        count_drop(task);
+        break;
+    }
+}

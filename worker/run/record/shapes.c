@@ -1,0 +1,120 @@
+/* The JSON of a run's rows. */
+
+#include "worker/run/record/shapes.h"
+
+#include "shared/json/json_write.h"
+
+void shape_content(struct buf *out, struct text text, bool refusal)
+{
+    struct json_write w;
+
+    json_write_init(&w, out);
+    json_write_open_array(&w, NULL);
+    json_write_open_object(&w, NULL);
+    if (refusal) {
+        json_write_string(&w, "type", "refusal");
+        json_write_text(&w, "refusal", text);
+    } else {
+        json_write_string(&w, "type", "text");
+        json_write_open_object(&w, "text");
+        json_write_text(&w, "value", text);
+        json_write_raw(&w, "annotations", TEXT("[]"));
+        json_write_close(&w);
+    }
+    json_write_close(&w);
+    json_write_close(&w);
+}
+
+void shape_usage(struct buf *out, const struct chat_usage *usage)
+{
+    struct json_write w;
+
+    json_write_init(&w, out);
+    json_write_open_object(&w, NULL);
+    json_write_int(&w, "prompt_tokens", usage->input_tokens);
+    json_write_int(&w, "completion_tokens", usage->output_tokens);
+    json_write_int(&w, "total_tokens", usage->input_tokens + usage->output_tokens);
+    json_write_close(&w);
+}
+
+/* What the model wrote, where the call differs from it: for people, no program reads it. */
+static void write_said(struct json_write *w, struct text said)
+{
+    if (said.len > 0)
+        json_write_raw(w, "said", said);
+}
+
+void shape_message_calls(struct buf *out, const struct chat_tool_call *calls, size_t count)
+{
+    struct json_write w;
+
+    json_write_init(&w, out);
+    json_write_open_array(&w, NULL);
+    for (size_t i = 0; i < count; i++) {
+        json_write_open_object(&w, NULL);
+        json_write_text(&w, "id", calls[i].id);
+        json_write_text(&w, "name", calls[i].name);
+        json_write_text(&w, "arguments", calls[i].arguments);
+        write_said(&w, calls[i].said);
+        json_write_close(&w);
+    }
+    json_write_close(&w);
+}
+
+/* Opens {"id","type","function":{"name","arguments"; both objects are left open. */
+static void open_call(struct json_write *w, const struct ledger_call *call)
+{
+    json_write_open_object(w, NULL);
+    json_write_text(w, "id", call->call_id);
+    json_write_string(w, "type", "function");
+    json_write_open_object(w, "function");
+    json_write_text(w, "name", call->name);
+    json_write_text(w, "arguments", call->arguments);
+}
+
+void shape_step_calls(struct buf *out, const struct ledger_call *calls, size_t count)
+{
+    struct json_write w;
+
+    json_write_init(&w, out);
+    json_write_open_array(&w, NULL);
+    for (size_t i = 0; i < count; i++) {
+        open_call(&w, &calls[i]);
+        json_write_text(&w, "output", calls[i].result);
+        json_write_close(&w);
+        if (calls[i].state == CALL_UNKNOWN)
+            json_write_string(&w, "status", "unknown");
+        write_said(&w, calls[i].said);
+        json_write_close(&w);
+    }
+    json_write_close(&w);
+}
+
+static bool is_for_client(const struct ledger_call *call)
+{
+    return call->state == CALL_OPEN && wait_of(call->kind)->settler == WAIT_SETTLED_BY_CLIENT;
+}
+
+bool shape_required_action(struct buf *out, const struct ledger_call *calls, size_t count)
+{
+    struct json_write w;
+    bool any = false;
+
+    json_write_init(&w, out);
+    json_write_open_object(&w, NULL);
+    json_write_string(&w, "type", "submit_tool_outputs");
+    json_write_open_object(&w, "submit_tool_outputs");
+    json_write_open_array(&w, "tool_calls");
+    for (size_t i = 0; i < count; i++) {
+        if (!is_for_client(&calls[i]))
+            continue;
+        any = true;
+        open_call(&w, &calls[i]);
+        json_write_close(&w);
+        json_write_close(&w);
+    }
+    json_write_close(&w);
+    json_write_close(&w);
+    json_write_close(&w);
+    return any;
+}

@@ -1,0 +1,24 @@
+#pragma once
+/* The JSON in which a run's messages, calls and usage are stored and shown. Pure: each appends to
+ * `out`, which is the caller's. Texts must be UTF-8. */
+
+#include "providers/provider.h"
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+#include "worker/run/task/ledger.h"
+
+/* The content parts of a message: one text, or one refusal. */
+void shape_content(struct buf *out, struct text text, bool refusal);
+
+void shape_usage(struct buf *out, const struct chat_usage *usage);
+
+/* The calls as a message carries them: [{id,name,arguments}]. */
+void shape_message_calls(struct buf *out, const struct chat_tool_call *calls, size_t count);
+
+/* The calls as the API shows those of a step: "output" is null until there is one; of a call whose
+ * effect is not known, "status" says so. */
+void shape_step_calls(struct buf *out, const struct ledger_call *calls, size_t count);
+
+/* What the client is to do, as the API shows it: the open calls that it settles. False: there is
+ * none. */
+bool shape_required_action(struct buf *out, const struct ledger_call *calls, size_t count);

@@ -1,0 +1,23 @@
+#pragma once
+/* The stages of an agent's run. Each takes what the one before left in the parts of the task, and
+ * none calls another: worker/kinds/agent.c says in which order they come.
+ *
+ *   resume   the thread's messages -> conversation; calls that an earlier attempt left -> ledger
+ *   act      the ledger's calls -> executed, recorded, told to the conversation
+ *   pause    a worker that leaves hands the run back here
+ *   think    budgets, then a model call with its retries -> reply
+ *   answer   the reply -> the end of the run, or calls in the ledger
+ *
+ * Each returns an enum run_next (ending.h), or a negative error.
+ */
+
+#include "shared/base/compiler.h"
+
+struct error;
+struct run_task;
+
+SUSPENDS MUSTCHECK int stage_resume(struct run_task *task, struct error *err);
+SUSPENDS MUSTCHECK int stage_act(struct run_task *task, struct error *err);
+MUSTCHECK int stage_pause(struct run_task *task, struct error *err);
+SUSPENDS MUSTCHECK int stage_think(struct run_task *task, struct error *err);
+MUSTCHECK int stage_answer(struct run_task *task, struct error *err);

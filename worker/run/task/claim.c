@@ -1,0 +1,48 @@
+/* What came with the claim of a run. */
+
+#include "worker/run/task/claim.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+#include "shared/store/threads/histories.h"
+
+void claim_take(struct claim *claim, const struct run_claim *row, const struct histories *histories,
+                struct arena *arena)
+{
+    struct error ignored;
+
+    *claim = (struct claim){.row = *row};
+    claim->row.spec = claim->row.metadata = claim->row.kind = TEXT_NONE;
+    if (histories)
+        claim->history_known =
+            histories_get(histories, row->place, arena, &claim->history, &ignored) == 0;
+}
+
+bool claim_history(const struct claim *claim, size_t wanted, struct message_list *out)
+{
+    struct message_list history = claim->history;
+
+    if (!claim->history_known || (history.has_more && history.count < wanted))
+        return false;
+    if (history.count > wanted) {
+        history.items += history.count - wanted;
+        history.count = wanted;
+        history.has_more = true;
+    }
+    *out = history;
+    return true;
+}
+
+int64_t claim_deadline_ms(const struct claim *claim, int64_t timeout_ms)
+{
+    const struct run_claim *row = &claim->row;
+    int64_t left_ms = row->expires_in_ms;
+    int64_t now_ms = row->expires_at * 1000 - row->expires_in_ms; /* of the database */
+
+    if (timeout_ms > 0) {
+        int64_t of_timeout_ms = row->started_at * 1000 + row->parked_ms + timeout_ms - now_ms;
+
+        left_ms = left_ms < of_timeout_ms ? left_ms : of_timeout_ms;
+    }
+    return deadline_in(left_ms > 0 ? left_ms : 0);
+}

@@ -1,0 +1,29 @@
+#pragma once
+/* What came with the claim of a run: the lease, the row as it stood, and the beginning of the
+ * thread's history. */
+
+#include "shared/base/arena.h"
+#include "shared/base/compiler.h"
+#include "shared/store/leases/run_leases.h"
+#include "shared/store/threads/messages.h"
+
+struct histories;
+
+struct claim {
+    struct run_claim row;        /* without its texts; row.lease moves on with every write */
+    struct message_list history; /* newest messages of the thread */
+    bool history_known;
+};
+
+/* Copies the row, and the run's history if it is among `histories` (of the same claim; may be NULL)
+ * into the arena. A history that can't be had here is read later. */
+void claim_take(struct claim *claim, const struct run_claim *row, const struct histories *histories,
+                struct arena *arena);
+
+/* The history that came with the claim serves when it is all there is, or all that is wanted: its
+ * newest `wanted` messages. False: it must be read. */
+MUSTCHECK bool claim_history(const struct claim *claim, size_t wanted, struct message_list *out);
+
+/* When the run must be over, by clock_ms: its expiry, or its own time-out (0: none), for which the
+ * time that it was parked does not count. To be asked right behind the claim. */
+int64_t claim_deadline_ms(const struct claim *claim, int64_t timeout_ms);

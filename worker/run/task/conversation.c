@@ -1,0 +1,119 @@
+/* The conversation of a run: an array that grows in its arena. */
+
+#include "worker/run/task/conversation.h"
+
+#include <string.h>
+
+#include "shared/base/id.h"
+#include "shared/base/log.h"
+#include "worker/context/context.h"
+
+#define ROOM_MIN 8
+
+static bool add(struct conversation *conversation, const struct chat_message *message)
+{
+    if (conversation->count == conversation->room) {
+        size_t room = conversation->room ? conversation->room * 2 : ROOM_MIN;
+        struct chat_message *moved = arena_calloc(conversation->arena, room, sizeof(*moved));
+
+        if (!moved)
+            return false;
+        if (conversation->count > 0)
+            memcpy(moved, conversation->messages, conversation->count * sizeof(*moved));
+        conversation->messages = moved;
+        conversation->room = room;
+    }
+    conversation->messages[conversation->count++] = *message;
+    return true;
+}
+
+static void take(struct conversation *conversation, const struct context *context)
+{
+    conversation->messages = context->messages;
+    conversation->count = conversation->room = context->count;
+}
+
+int conversation_load(struct conversation *conversation, const struct message_list *history,
+                      struct uuid run, struct error *err)
+{
+    struct context context;
+    int r = context_build(history, run, conversation->arena, &context, err);
+
+    if (r == 0)
+        take(conversation, &context);
+    return r;
+}
+
+bool conversation_add_reply(struct conversation *conversation, const struct chat_reply *reply)
+{
+    struct chat_message message = {
+        .role = CHAT_ASSISTANT,
+        .text = reply->text,
+        .tool_calls = reply->tool_calls,
+        .tool_calls_count = reply->tool_calls_count,
+        .opaque_state = reply->opaque_state,
+    };
+
+    return add(conversation, &message);
+}
+
+bool conversation_add_result(struct conversation *conversation, struct text call_id,
+                             struct text result)
+{
+    struct chat_message message = {.role = CHAT_TOOL, .tool_call_id = call_id, .text = result};
+
+    return add(conversation, &message);
+}
+
+static bool id_is_used(const struct conversation *conversation, struct text id)
+{
+    for (size_t i = 0; i < conversation->count; i++) {
+        const struct chat_message *message = &conversation->messages[i];
+
+        for (size_t k = 0; k < message->tool_calls_count; k++)
+            if (text_equal(message->tool_calls[k].id, id))
+                return true;
+    }
+    return false;
+}
+
+static void fill(struct text *text)
+{
+    if (!text->ptr)
+        *text = TEXT("");
+}
+
+bool conversation_tidy_calls(const struct conversation *conversation, struct chat_reply *reply)
+{
+    for (size_t i = 0; i < reply->tool_calls_count; i++) {
+        struct chat_tool_call *call = &reply->tool_calls[i];
+        char id[ID_TEXT_SIZE];
+        const char *own;
+
+        fill(&call->id);
+        fill(&call->name);
+        fill(&call->arguments);
+        if (!id_is_used(conversation, call->id))
+            continue;
+        id_format(ID_RUN, uuid_new(), id);
+        own = arena_printf(conversation->arena, "call_%s", strchr(id, '_') + 1);
+        if (!own)
+            return false;
+        call->id = text_of(own);
+    }
+    return true;
+}
+
+int conversation_repair(struct conversation *conversation, struct error *err)
+{
+    struct context context = {conversation->messages, conversation->count};
+    int r;
+
+    if (context_is_sound(&context))
+        return 0;
+    log_warn("conversation repaired", LOG_INT("messages", (int64_t)conversation->count));
+    r = context_repair(&context, conversation->arena, err);
+    if (r == 0)
+        take(conversation, &context);
+    return r;
+}

@@ -1,0 +1,41 @@
+#pragma once
+/* The conversation of a run: what the model has been told so far, oldest first, and what the run
+ * has stored of it. Texts live in the run's arena, or are borrowed from what is there.
+ */
+
+#include "providers/provider.h"
+#include "shared/base/arena.h"
+#include "shared/base/compiler.h"
+#include "shared/store/threads/messages.h"
+
+struct error;
+
+struct conversation {
+    struct arena *arena;
+    struct chat_message *messages;
+    size_t count;
+    size_t room;
+    int64_t next_seq; /* of the next message that the run stores */
+};
+
+/* From the history of the thread. Only the last message of `run` may have calls without a result:
+ * they are about to be made. Returns 0, or as context_build does. */
+MUSTCHECK int conversation_load(struct conversation *conversation,
+                                const struct message_list *history, struct uuid run,
+                                struct error *err);
+
+/* What the model said, and the result of a call. False: the arena is full. */
+MUSTCHECK bool conversation_add_reply(struct conversation *conversation,
+                                      const struct chat_reply *reply);
+MUSTCHECK bool conversation_add_result(struct conversation *conversation, struct text call_id,
+                                       struct text result);
+
+/* Calls and results find each other by id, and some servers begin anew with every reply: a call
+ * whose id was used before gets one of our own. What the model left out of a call is empty. False:
+ * the arena is full. */
+MUSTCHECK bool conversation_tidy_calls(const struct conversation *conversation,
+                                       struct chat_reply *reply);
+
+/* Whatever came together in memory, what is sent is well formed (worker/context/repair.h). Returns
+ * 0, or -E_LIMIT when the arena is full. */
+MUSTCHECK int conversation_repair(struct conversation *conversation, struct error *err);

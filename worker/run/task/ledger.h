@@ -1,0 +1,84 @@
+#pragma once
+/* The tool calls of a run: those of the step in progress, with what came of each, and the numbers
+ * of the next ones. The same calls stand in Postgres (tool_calls); call_state.h draws their life.
+ *
+ * A step begins when the model asks for calls, or when an earlier attempt left some without a
+ * result; it ends when all are recorded and told to the model, or the run is parked.
+ */
+
+#include "providers/provider.h"
+#include "shared/base/arena.h"
+#include "shared/base/compiler.h"
+#include "shared/base/id.h"
+#include "shared/store/leases/run_leases.h"
+#include "worker/tools/tools.h"
+
+#define LEDGER_CALLS_MAX 128 /* that a model may make at once */
+
+/* A call of the step. */
+struct ledger_call {
+    const struct tool *tool; /* NULL: there is none of that name */
+    struct text call_id;
+    struct text name;
+    struct text arguments;
+    struct text said; /* as of chat_tool_call */
+    struct text key;  /* for whoever is called: the same in every attempt */
+    int64_t call_no;
+    enum call_class class;
+    enum call_state state;
+    enum wait_kind kind; /* who else settles it; WAIT_NONE: the worker executes it */
+    int64_t due_in_ms;   /* of one with a kind: when its time comes, or CALL_NEVER_DUE */
+    struct text result;
+    bool is_error;
+    bool recorded; /* with its result */
+};
+
+struct ledger {
+    struct arena *arena;
+    struct uuid run;
+    struct ledger_call *calls; /* of the step in progress */
+    size_t count;              /* 0: none is */
+    bool opened;               /* the step and its intents are stored */
+    struct uuid step; /* its id once it is stored; zero: the step of other calls than these */
+    int64_t step_seq;
+    int64_t next_step_seq;
+    int64_t next_call_no;
+};
+
+void ledger_begin(struct ledger *ledger, struct uuid run, struct arena *arena);
+
+/* Plans the calls of a reply; those of tools that are not there are refused at once. Returns 0, or
+ * -E_LIMIT: the arena is full. */
+MUSTCHECK int ledger_plan(struct ledger *ledger, const struct chat_reply *reply,
+                          const struct toolbox *tools, struct error *err);
+
+/* Where an earlier attempt left the run: its numbers, and the calls that no message answers. One
+ * that is done is taken as it is; one that may not be repeated becomes unknown. Returns as
+ * ledger_plan does. */
+MUSTCHECK int ledger_recall(struct ledger *ledger, const struct run_progress *progress,
+                            const struct toolbox *tools, struct error *err);
+
+/* Notes what came of a call; the result is copied. */
+void ledger_note(struct ledger *ledger, struct ledger_call *call, struct text result,
+                 bool is_error);
+
+/* The call is for somebody outside, who settles it while the run is parked. */
+void ledger_park(struct ledger_call *call, enum wait_kind kind, int64_t due_in_ms);
+
+/* The step is over. */
+void ledger_close(struct ledger *ledger);
+
+/* Is the call to be executed here and now? */
+bool ledger_is_due(const struct ledger_call *call);
+
+/* Whether it had an effect and its result is not recorded yet. */
+bool ledger_is_unrecorded(const struct ledger_call *call);
+
+/* Has any call of the step an effect, so that the intents are recorded first? */
+bool ledger_has_effects(const struct ledger *ledger);
+
+/* Is there a result that ledger_is_unrecorded? */
+bool ledger_has_unrecorded(const struct ledger *ledger);
+
+/* Is there a call for which the run is to be parked? */
+bool ledger_waits(const struct ledger *ledger);

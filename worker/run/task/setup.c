@@ -1,0 +1,109 @@
+/* Parsing of a run's spec into what the loop reads. The API has validated it when the run was made;
+ * what is odd here all the same (a spec written by hand into the database) is an error, not a
+ * guess. */
+
+#include "worker/run/task/setup.h"
+
+#include "providers/chat_read.h"
+#include "shared/base/error.h"
+#include "shared/json/json.h"
+#include "shared/json/json_raw.h"
+
+static int out_of_room(struct error *err)
+{
+    return error_set(err, E_LIMIT, "the spec is too large for the run's memory");
+}
+
+static int copy_text(struct arena *arena, struct text text, struct text *out, struct error *err)
+{
+    char *copy;
+
+    if (!text.ptr)
+        return 0;
+    copy = arena_copy(arena, text);
+    if (!copy)
+        return out_of_room(err);
+    *out = (struct text){copy, text.len};
+    return 0;
+}
+
+static void parse_options(struct json_object *spec, struct model_options *options)
+{
+    options->has_temperature = json_get(spec, "temperature");
+    options->temperature = json_get_double(spec, "temperature", 0);
+    options->has_top_p = json_get(spec, "top_p");
+    options->top_p = json_get_double(spec, "top_p", 0);
+    if (json_get(spec, "parallel_tool_calls"))
+        options->parallel_tool_calls =
+            json_get_bool(spec, "parallel_tool_calls", true) ? CHAT_SWITCH_ON : CHAT_SWITCH_OFF;
+}
+
+static void parse_limits(struct json_object *spec, struct run_setup *setup)
+{
+    struct json_object *truncation = json_get(spec, "truncation_strategy");
+
+    setup->budgets = (struct run_budgets){
+        .max_prompt_tokens = json_get_int(spec, "max_prompt_tokens", 0),
+        .max_completion_tokens = json_get_int(spec, "max_completion_tokens", 0),
+        .max_iterations = json_get_int(spec, "max_iterations", 0),
+    };
+    setup->timeout_ms = json_get_int(spec, "timeout_seconds", 0) * 1000;
+    if (text_is(json_get_text(truncation, "type"), "last_messages"))
+        setup->last_messages = json_get_int(truncation, "last_messages", 0);
+}
+
+static int parse_texts(struct json_object *spec, struct arena *arena, struct run_setup *setup,
+                       struct error *err)
+{
+    struct model_options *options = &setup->options;
+    int r = copy_text(arena, json_get_text(spec, "model"), &setup->model, err);
+
+    if (r == 0)
+        r = copy_text(arena, json_get_text(spec, "instructions"), &setup->instructions, err);
+    if (r == 0)
+        r = copy_text(arena, json_get_text(spec, "reasoning_effort"), &options->reasoning_effort,
+                      err);
+    if (r == 0)
+        r = copy_text(arena, json_get_text(spec, "trace_id"), &setup->trace, err);
+    return r;
+}
+
+/* What goes to the model as it was written. */
+static int parse_raw(struct text raw, struct arena *arena, struct model_options *options,
+                     struct error *err)
+{
+    int r =
+        chat_read_tool_choice(json_raw_get(raw, "tool_choice"), arena, &options->tool_choice, err);
+
+    if (r == 0)
+        r = chat_read_format(json_raw_get(raw, "response_format"), arena, &options->response_format,
+                             err);
+    return r;
+}
+
+int setup_parse(struct text spec_text, struct arena *arena, struct run_setup *out,
+                struct error *err)
+{
+    CLEANUP(json_freep) struct json_object *spec = NULL;
+    struct run_setup setup = {.last_messages = 0};
+    struct text raw = TEXT_NONE; /* the same, as it was written */
+    int r = json_decode(spec_text, JSON_DEPTH_DEFAULT * 2, &spec, err);
+
+    if (r == 0)
+        r = json_raw_check(spec_text, JSON_RAW_DEPTH_MAX, &raw, err);
+    if (r < 0)
+        return error_wrap(err, "the run's spec");
+    r = parse_texts(spec, arena, &setup, err);
+    if (r == 0)
+        r = parse_raw(raw, arena, &setup.options, err);
+    if (r == 0)
+        r = toolbox_read(spec, raw, arena, &setup.tools, err);
+    if (r < 0)
+        return r;
+    if (!setup.model.len)
+        return error_set(err, E_INVALID, "the run's spec names no model");
+    parse_options(spec, &setup.options);
+    parse_limits(spec, &setup);
+    *out = setup;
+    return 0;
+}

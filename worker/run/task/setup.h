@@ -1,0 +1,40 @@
+#pragma once
+/* What a run is to do: its spec, parsed. The spec was frozen when the run was created, so an update
+ * of the agent never changes a run under way. */
+
+#include "providers/provider.h"
+#include "shared/base/arena.h"
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+#include "worker/run/task/meter.h"
+#include "worker/tools/tools.h"
+
+struct error;
+
+/* How the model is to answer. */
+struct model_options {
+    struct chat_tool_choice tool_choice;
+    struct chat_format response_format;
+    struct text reasoning_effort;
+    enum chat_switch parallel_tool_calls;
+    bool has_temperature;
+    bool has_top_p;
+    double temperature;
+    double top_p;
+};
+
+struct run_setup {
+    struct text model;
+    struct text instructions;
+    struct text trace; /* joins our log lines with those of who asked for the run */
+    struct toolbox tools;
+    struct model_options options;
+    struct run_budgets budgets; /* max_iterations 0: the worker's default */
+    int64_t last_messages;      /* of truncation_strategy; 0: auto */
+    int64_t timeout_ms;         /* 0: none beside the run's expiry */
+};
+
+/* All texts of *out live in the arena. Returns 0, -E_INVALID with what is wrong in the spec, or
+ * -E_LIMIT when the arena is full. */
+MUSTCHECK int setup_parse(struct text spec, struct arena *arena, struct run_setup *out,
+                          struct error *err);

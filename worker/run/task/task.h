@@ -1,0 +1,55 @@
+#pragma once
+/* A run in work: one fiber, one arena, one lease.
+ *
+ * Its parts, each with a header and an owner of its own, none of which knows another stage:
+ *
+ *   claim         the lease, and what came with it        setup    what it is to do
+ *   conversation  what the model has been told            ledger   tool calls and their step
+ *   meter         tokens, attempts, iterations            ending   how it leaves this worker
+ *
+ * Lifetime: from claim to the last write; everything that a part needs lives in the arena.
+ */
+
+#include "providers/provider.h"
+#include "shared/base/arena.h"
+#include "shared/base/compiler.h"
+#include "shared/base/list.h"
+#include "worker/run/task/claim.h"
+#include "worker/run/task/conversation.h"
+#include "worker/run/task/ending.h"
+#include "worker/run/task/ledger.h"
+#include "worker/run/task/meter.h"
+#include "worker/run/task/setup.h"
+
+struct fiber;
+struct run_kind;
+struct worker;
+
+/* Why the fiber was cancelled. The first reason stays. */
+enum run_stop {
+    RUN_STOP_NONE,
+    RUN_STOP_CANCEL,    /* somebody asked for it: end as cancelled */
+    RUN_STOP_DRAIN,     /* the worker leaves: hand back */
+    RUN_STOP_FENCED,    /* the lease is lost: drop everything, write nothing */
+    RUN_STOP_UNTRUSTED, /* the lease may be lost: the same, and look again when it is trusted */
+};
+
+struct run_task {
+    struct list link; /* on worker.runs */
+    struct worker *worker;
+    struct fiber *fiber;
+    const struct run_kind *kind;
+    enum run_stop stop;
+    bool writing;        /* a write waits for its outcome: persist.c */
+    const char *unfit;   /* why it can't be worked on; NULL: it can */
+    int64_t deadline_ms; /* clock_ms */
+
+    struct arena arena;
+    struct claim claim;
+    struct run_setup setup;
+    struct conversation conversation;
+    struct ledger ledger;
+    struct meter meter;
+    struct chat_reply reply; /* the newest of the model */
+    struct ending ending;
+};

@@ -1,0 +1,236 @@
+/* The built-in source: tools that are functions of this program. A new one is a row of the table
+ * below, a file with its function, and a row of the catalogue (shared/agent/tools.h). Its name is
+ * the `type` in an agent's tools. */
+
+#include "worker/tools/builtin/builtin.h"
+
+#include <json-c/json.h>
+
+#include "shared/base/error.h"
+#include "shared/fiber/fiber.h"
+#include "shared/json/json.h"
+#include "shared/schema/schema.h"
+#include "worker/tools/builtin/calculator.h"
+#include "worker/tools/builtin/current_time.h"
+#include "worker/tools/http/http_request.h"
+#include "worker/tools/tool.h"
+
+struct builtin {
+    const char *name;
+    const char *description; /* for the model */
+    const char *parameters;  /* JSON Schema */
+    enum call_class class;
+
+    /* Of which class a call with these arguments is; NULL: always of `class`. Pure. */
+    enum call_class (*classify)(struct json_object *arguments);
+
+    /* Appends to a description of a call; NULL: nothing. Pure. */
+    void (*describe)(struct json_object *arguments, struct buf *out);
+
+    /* Appends the result. The arguments fit the schema. Returns as tool_source.call does. Does not
+     * suspend when the class is CALL_PURE. */
+    SUSPENDS MUSTCHECK int (*run)(const struct tool_call *call, struct json_object *arguments,
+                                  struct buf *out, struct error *err);
+};
+
+static int run_calculator(const struct tool_call *call, struct json_object *arguments,
+                          struct buf *out, struct error *err)
+{
+    (void)call;
+    return calculator_evaluate(json_get_text(arguments, "expression"), out, err);
+}
+
+static int run_current_time(const struct tool_call *call, struct json_object *arguments,
+                            struct buf *out, struct error *err)
+{
+    return current_time_evaluate(arguments, call->services->now_wall_ms(), out, err);
+}
+
+static int run_http_request(const struct tool_call *call, struct json_object *arguments,
+                            struct buf *out, struct error *err)
+{
+    struct http_request_options options = {
+        .allow = call->permissions->http_allow,
+        .allow_count = call->permissions->http_allow_count,
+        .guard = call->services->guard,
+        .idempotency_key = call->key,
+        .deadline_ms = call->deadline_ms,
+    };
+
+    return http_request_run(call->services->http, &options, arguments, out, err);
+}
+
+static const struct builtin builtins[] = {
+    {
+        .name = "calculator",
+        .description =
+            "Evaluates an arithmetic expression exactly, for whole numbers and decimals. "
+            "Operators: "
+            "+ - * / % (remainder) ^ (power), parentheses; 15% of 80. Functions: abs, sqrt, "
+            "round(x, places), floor, ceil, min, max, sum, avg. Example: (12.5 + 7) * 3^2",
+        .parameters = "{\"type\":\"object\",\"properties\":{\"expression\":{\"type\":\"string\","
+                      "\"description\":\"The expression, for example 240 * 1.19\",\"minLength\":1,"
+                      "\"maxLength\":4096}},\"required\":[\"expression\"],"
+                      "\"additionalProperties\":false}",
+        .class = CALL_PURE,
+        .run = run_calculator,
+    },
+    {
+        .name = "current_time",
+        .description = "Tells the date and time in a time zone: now, or, with `at`, what a given "
+                       "instant is there.",
+        .parameters =
+            "{\"type\":\"object\",\"properties\":{\"timezone\":{\"type\":\"string\","
+            "\"description\":\"IANA name, for example Europe/Berlin; UTC when absent\"},"
+            "\"at\":{\"type\":\"string\",\"description\":\"RFC 3339 with an offset, for example "
+            "2026-03-29T01:30:00Z; now when absent\"}},\"additionalProperties\":false}",
+        .class = CALL_PURE,
+        .run = run_current_time,
+    },
+    {
+        .name = "http_request",
+        .description = http_request_description,
+        .parameters = http_request_parameters,
+        .class = CALL_IDEMPOTENT,
+        .classify = http_request_class,
+        .describe = http_request_describe,
+        .run = run_http_request,
+    },
+};
+
+const char *builtin_name(size_t at)
+{
+    return at < ARRAY_LENGTH(builtins) ? builtins[at].name : NULL;
+}
+
+static int find(const struct tool_member *member, struct arena *arena, struct tool *tool,
+                struct chat_tool *shown, struct error *err)
+{
+    struct text type = json_get_text(member->item, "type");
+
+    (void)arena;
+    (void)err;
+    for (size_t i = 0; i < ARRAY_LENGTH(builtins); i++) {
+        const struct builtin *builtin = &builtins[i];
+
+        if (!text_is(type, builtin->name))
+            continue;
+        tool->own = builtin;
+        tool->name = text_of(builtin->name);
+        *shown = (struct chat_tool){
+            .name = tool->name,
+            .description = text_of(builtin->description),
+            .parameters = text_of(builtin->parameters),
+        };
+        return 0;
+    }
+    return TOOL_NOT_HERE;
+}
+
+/* NULL: they can't be read. */
+static struct json_object *read_arguments(struct text arguments)
+{
+    struct json_object *read = NULL;
+
+    if (arguments.len > TOOL_ARGUMENTS_MAX)
+        return NULL;
+    return json_decode(arguments, JSON_DEPTH_DEFAULT, &read, NULL) == 0 ? read : NULL;
+}
+
+static enum call_class classify(const struct tool *tool, struct text text)
+{
+    const struct builtin *builtin = tool->own;
+    CLEANUP(json_freep) struct json_object *arguments = NULL;
+
+    if (!builtin->classify)
+        return builtin->class;
+    arguments = read_arguments(text);
+    return arguments ? builtin->classify(arguments) : CALL_IDEMPOTENT;
+}
+
+static void describe(const struct tool *tool, struct text text, struct buf *out)
+{
+    const struct builtin *builtin = tool->own;
+    CLEANUP(json_freep) struct json_object *arguments = NULL;
+
+    buf_add_string(out, builtin->name);
+    if (!builtin->describe)
+        return;
+    arguments = read_arguments(text);
+    if (arguments)
+        builtin->describe(arguments, out);
+}
+
+static bool is_required(struct json_object *schema, const char *name)
+{
+    struct json_object *required = json_get(schema, "required");
+    size_t count = required ? json_object_array_length(required) : 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (text_is(json_string(json_object_array_get_idx(required, i)), name))
+            return true;
+    return false;
+}
+
+/* Models write null for what they leave out: the same as if it were not there. */
+static void drop_nulls(struct json_object *schema, struct json_object *arguments)
+{
+    json_object_object_foreach(arguments, name, value)
+    {
+        if (!value && !is_required(schema, name))
+            json_object_object_del(arguments, name);
+    }
+}
+
+static int check_arguments(const struct builtin *builtin, struct json_object *arguments,
+                           struct error *err)
+{
+    static struct json_object *schemas[ARRAY_LENGTH(builtins)]; /* parsed once per process */
+    struct json_object **schema = &schemas[builtin - builtins];
+
+    if (!*schema) {
+        int r = json_decode(text_of(builtin->parameters), JSON_DEPTH_DEFAULT, schema, err);
+
+        ASSERT(r == 0);
+    }
+    if (!json_object_is_type(arguments, json_type_object))
+        return error_set(err, E_INVALID, "the arguments of %s must be a JSON object",
+                         builtin->name);
+    drop_nulls(*schema, arguments);
+    return schema_check(*schema, arguments, err);
+}
+
+static int call(const struct tool_call *call, struct buf *out, struct tool_outcome *outcome,
+                struct error *err)
+{
+    const struct builtin *builtin = call->tool->own;
+    CLEANUP(json_freep) struct json_object *arguments = NULL;
+    struct text text = call->arguments;
+    int r;
+
+    if (text_trim(text).len == 0)
+        text = TEXT("{}"); /* what models write for "no arguments" */
+    if (text.len > TOOL_ARGUMENTS_MAX)
+        return error_set(err, E_LIMIT, "the arguments are over %zu bytes", TOOL_ARGUMENTS_MAX);
+    r = json_decode(text, JSON_DEPTH_DEFAULT, &arguments, err);
+    if (r < 0)
+        return error_wrap(err, "the arguments are not valid JSON");
+    r = check_arguments(builtin, arguments, err);
+    if (r < 0)
+        return error_wrap(err, "the arguments do not fit");
+    if (builtin->class == CALL_PURE)
+        fiber_no_suspend_enter();
+    r = builtin->run(call, arguments, out, err);
+    if (builtin->class == CALL_PURE)
+        fiber_no_suspend_leave();
+    *outcome = (struct tool_outcome){.end = TOOL_DONE};
+    return r;
+}
+
+const struct tool_source tool_source_builtin = {
+    .name = "built in",
+    .find = find,
+    .classify = classify,
+    .describe = describe,
+    .call = call,
+};

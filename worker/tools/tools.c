@@ -1,0 +1,182 @@
+/* The table of sources, and the one way to find and call a tool. */
+
+#include "worker/tools/tools.h"
+
+#include <stdio.h>
+
+#include "shared/agent/spec.h"
+#include "shared/base/error.h"
+#include "shared/json/json.h"
+#include "shared/json/json_raw.h"
+
+#define TOOLS_MAX  ((size_t)agent_members[SPEC_TOOLS].field.max)
+#define NAME_SHOWN 65 /* bytes of an invented name that are repeated, with the final zero */
+
+static const struct tool_source *const sources[] = {
+    &tool_source_builtin,
+    &tool_source_client,
+};
+
+static int out_of_room(struct error *err)
+{
+    return error_set(err, E_LIMIT, "the spec is too large for the run's memory");
+}
+
+static int read_class(struct json_object *item, struct tool *tool, struct error *err)
+{
+    struct json_object *member = json_get(item, "class");
+    enum call_class class;
+
+    if (!member || tool->source == &tool_source_client)
+        return 0;
+    if (!call_class_parse(json_string(member), &class))
+        return error_set(err, E_INVALID,
+                         "the class of the tool %.*s must be pure, idempotent or once",
+                         TEXT_ARGS(tool->name));
+    tool->has_class = true;
+    tool->class = class;
+    return 0;
+}
+
+static int read_tool(const struct tool_member *member, struct arena *arena, struct toolbox *box,
+                     struct error *err)
+{
+    struct tool *tool = &box->tools[box->count];
+    char type[NAME_SHOWN];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(sources); i++) {
+        int r = sources[i]->find(member, arena, tool, &box->shown[box->count], err);
+
+        if (r < 0)
+            return r;
+        if (r == TOOL_NOT_HERE)
+            continue;
+        tool->source = sources[i];
+        box->count++;
+        return read_class(member->item, tool, err);
+    }
+    text_excerpt(json_get_text(member->item, "type"), type, sizeof(type));
+    return error_set(err, E_INVALID, "there is no tool of the type '%s' here", type);
+}
+
+static int read_permissions(struct json_object *list, struct arena *arena,
+                            struct tool_permissions *out, struct error *err)
+{
+    const char **hosts;
+    size_t count;
+
+    if (!json_object_is_type(list, json_type_array))
+        return 0;
+    count = json_object_array_length(list);
+    hosts = arena_calloc(arena, count, sizeof(*hosts));
+    if (!hosts)
+        return out_of_room(err);
+    for (size_t i = 0; i < count; i++) {
+        struct text host = json_string(json_object_array_get_idx(list, i));
+
+        if (!host.ptr)
+            return error_set(err, E_INVALID, "http_allow[%zu] is no host name", i);
+        hosts[i] = arena_copy(arena, host);
+        if (!hosts[i])
+            return out_of_room(err);
+    }
+    *out = (struct tool_permissions){hosts, count};
+    return 0;
+}
+
+int toolbox_read(struct json_object *spec, struct text raw, struct arena *arena,
+                 struct toolbox *out, struct error *err)
+{
+    struct json_object *list = json_get(spec, "tools");
+    size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    struct toolbox box = {.count = 0};
+    struct json_raw_walk walk;
+    int r = read_permissions(json_get(spec, "http_allow"), arena, &box.permissions, err);
+
+    if (r < 0)
+        return r;
+    if (count > TOOLS_MAX)
+        return error_set(err, E_LIMIT, "more than %zu tools", TOOLS_MAX);
+    if (count > 0) {
+        box.tools = arena_calloc(arena, count, sizeof(*box.tools));
+        box.shown = arena_calloc(arena, count, sizeof(*box.shown));
+        if (!box.tools || !box.shown)
+            return out_of_room(err);
+    }
+    json_raw_begin(json_raw_get(raw, "tools"), &walk);
+    for (size_t i = 0; i < count; i++) {
+        struct tool_member member = {.item = json_object_array_get_idx(list, i)};
+
+        if (!json_raw_next(&walk, &member.raw))
+            break;
+        r = read_tool(&member, arena, &box, err);
+        if (r < 0)
+            return r;
+    }
+    *out = box;
+    return 0;
+}
+
+const struct tool *toolbox_find(const struct toolbox *box, struct text name)
+{
+    for (size_t i = 0; i < box->count; i++)
+        if (text_equal(box->tools[i].name, name))
+            return &box->tools[i];
+    return NULL;
+}
+
+enum call_class tool_class_of(const struct tool *tool, struct text arguments)
+{
+    if (!tool)
+        return CALL_PURE;
+    return tool->has_class ? tool->class : tool->source->classify(tool, arguments);
+}
+
+void tool_describe(const struct tool *tool, struct text arguments, struct buf *out)
+{
+    if (tool)
+        tool->source->describe(tool, arguments, out);
+    else
+        buf_add_string(out, "a tool that is not there");
+}
+
+static void write_error(struct buf *out, const char *text)
+{
+    buf_reset(out);
+    buf_printf(out, "Error: %s.", text);
+}
+
+int tool_run(const struct tool_call *call, struct buf *out, struct tool_outcome *outcome,
+             struct error *err)
+{
+    struct tool_outcome made = {.end = TOOL_DONE};
+    int r = call->tool->source->call(call, out, &made, err);
+
+    if (r == -E_CANCELED)
+        return r;
+    if (r == 0)
+        r = buf_check(out, err);
+    if (r < 0) {
+        made.end = TOOL_ERROR;
+        buf_reset(out);
+        write_error(out, err->text);
+    }
+    *outcome = made;
+    return 0;
+}
+
+void tool_reproach(struct text problem, struct buf *out)
+{
+    buf_printf(out, "Error: %.*s.", TEXT_ARGS(problem));
+}
+
+void tool_refuse(const struct toolbox *box, struct text name, struct buf *out)
+{
+    char shown[NAME_SHOWN];
+
+    text_excerpt(name, shown, sizeof(shown));
+    buf_printf(out, "Error: there is no tool named '%s'; tools here:", shown);
+    for (size_t i = 0; i < box->count; i++)
+        buf_printf(out, "%s %.*s", i ? "," : "", TEXT_ARGS(box->tools[i].name));
+    buf_add_string(out, box->count ? "." : " none.");
+}

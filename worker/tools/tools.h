@@ -1,0 +1,40 @@
+#pragma once
+/* The tools of a run, whatever their source: the one header that the life of a run knows.
+ *
+ * Texts of a toolbox live in the arena that was given for it.
+ */
+
+#include "worker/tools/tool.h"
+
+struct toolbox {
+    struct tool *tools;
+    struct chat_tool *shown; /* the same, as the model is told of them */
+    size_t count;
+    struct tool_permissions permissions;
+};
+
+/* From the members `tools` and `http_allow` of a run's spec; `raw` is the same, as it was written
+ * (json_raw.h). Returns 0; -E_INVALID with what is wrong, or -E_LIMIT. */
+MUSTCHECK int toolbox_read(struct json_object *spec, struct text raw, struct arena *arena,
+                           struct toolbox *out, struct error *err);
+
+/* The tool of that name, or NULL. */
+const struct tool *toolbox_find(const struct toolbox *box, struct text name);
+
+/* Of which class a call is: as the agent says, else its source. NULL is a tool that is not there,
+ * whose calls are refused and have no effect. Pure. */
+enum call_class tool_class_of(const struct tool *tool, struct text arguments);
+
+/* Appends a few words for logs. NULL: of a tool that is not there. */
+void tool_describe(const struct tool *tool, struct text arguments, struct buf *out);
+
+/* Makes a call. Whatever goes wrong in it is TOOL_ERROR, with "Error: …" for the model in `out`,
+ * whose limit is the limit of results. Returns 0 with *out and *outcome, or -E_CANCELED. */
+SUSPENDS MUSTCHECK int tool_run(const struct tool_call *call, struct buf *out,
+                                struct tool_outcome *outcome, struct error *err);
+
+/* What the model is told of a call that it made in a wrong form. */
+void tool_reproach(struct text problem, struct buf *out);
+
+/* What the model is told of a tool that is not in the box. */
+void tool_refuse(const struct toolbox *box, struct text name, struct buf *out);
