@@ -311,6 +311,7 @@ int http_call_pinned(struct http_client *client, const struct http_call *call,
                      struct error *err)
 {
     struct http_call one = *call;
+    struct error why = {0}; /* of the last; err is filled on failure alone */
     int64_t start_ms = clock_ms();
     int r = -E_UNAVAILABLE;
 
@@ -326,10 +327,12 @@ int http_call_pinned(struct http_client *client, const struct http_call *call,
             one.total_timeout_ms > spent_ms ? one.total_timeout_ms - spent_ms : 1;
         if (!last && next.connect_timeout_ms > HTTP_PIN_CONNECT_MS)
             next.connect_timeout_ms = HTTP_PIN_CONNECT_MS;
-        r = http_call(client, &next, out, err);
+        r = http_call(client, &next, out, &why);
         if (last)
             break;
     }
+    if (r < 0 && err)
+        *err = why;
     return r;
 }
 

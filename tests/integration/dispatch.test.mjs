@@ -82,7 +82,10 @@ test('kill -9 of the scheduler that owns the shard: new runs at once, the sure w
   await withStack({ script: quick }, async (stack) => {
     const second = await secondScheduler(stack);
     const assistant = await stack.assistant();
-    const owner = owners(stack)[0].owner;
+    const [{ owner }] = await until('somebody owns it', () => {
+      const list = owners(stack);
+      return list.length > 0 && list;
+    });
     const ownerPid = stack.sql(`SELECT pid FROM schedulers WHERE scheduler_id = ${owner}`)[0].pid;
     const [dead, alive] = stack.scheduler.pid === ownerPid ? [stack.scheduler, second] : [second, stack.scheduler];
     const killed = Date.now();

@@ -355,6 +355,7 @@ static void several_pins(struct fixture *f)
     cr_assert_eq(http_call_pinned(f->client, &call, pins, 3, &f->response, &f->err), 0, "%s",
                  f->err.text);
     cr_assert_eq(f->response.status, 200);
+    cr_assert_eq(f->err.code, 0, "the first pins are nobody's business");
     cr_assert_eq(f->server.accepted, 1);
     cr_assert_eq(http_call_pinned(f->client, &call, pins, 2, &f->response, &f->err),
                  -E_UNAVAILABLE);
