@@ -38,7 +38,7 @@ function insertRuns(stack, count, fields = {}) {
          SELECT gen_random_uuid(), e.id, i.thread, 'user', '[{"type":"text","text":{"value":"go","annotations":[]}}]' FROM i, e)
        INSERT INTO runs (id, tenant_id, thread_id, agent_id, agent_version, shard, priority, spec, due_at, expires_at)
          SELECT i.run, e.id, i.thread, a.id, 1, ${of.shard}, ${of.priority},
-           a.spec || '{"tool_choice":"auto","parallel_tool_calls":true}', ${of.due_at}, now() + interval '1 h' FROM i, a, e ORDER BY n
+           (a.spec::jsonb || '{"tool_choice":"auto","parallel_tool_calls":true}')::json, ${of.due_at}, now() + interval '1 h' FROM i, a, e ORDER BY n
          RETURNING id`,
     )
     .trim()
