@@ -52,6 +52,7 @@ static void add(struct reap *reap, const struct reaper_report *report)
     reap->total.failed += report->failed;
     reap->total.cancelled += report->cancelled;
     reap->total.expired += report->expired;
+    reap->total.settled += report->settled;
     reap->total.promoted += report->promoted;
     reap->total.rows_deleted += report->rows_deleted;
     if (report->requeued || report->failed || report->cancelled || report->expired)
@@ -238,6 +239,7 @@ static void add_reaped(struct buf *out, const char *name, const void *from)
         {"run_requeued", reap->total.requeued},   {"run_failed", reap->total.failed},
         {"run_cancelled", reap->total.cancelled}, {"run_expired", reap->total.expired},
         {"run_promoted", reap->total.promoted},   {"row_deleted", reap->total.rows_deleted},
+        {"call_settled", reap->total.settled},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(lines); i++)

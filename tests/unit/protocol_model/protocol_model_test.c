@@ -8,7 +8,7 @@
 enum { WORLDS = 400, EVENTS_WITH_FAULTS = 3000, EVENTS_TO_SETTLE = 60000 };
 
 struct totals {
-    int64_t runs, fenced, replayed, dead;
+    int64_t runs, fenced, replayed, dead, settled;
 };
 
 static void play(uint64_t seed, struct totals *totals)
@@ -30,6 +30,7 @@ static void play(uint64_t seed, struct totals *totals)
     totals->fenced += world.fenced;
     totals->replayed += world.replayed;
     totals->dead += world.dead;
+    totals->settled += world.settled;
     world_deinit(&world);
 }
 
@@ -46,6 +47,7 @@ Test(protocol_model, every_run_ends_once_whatever_fails)
     cr_assert_gt(totals.fenced, WORLDS);
     cr_assert_gt(totals.replayed, WORLDS);
     cr_assert_gt(totals.dead, WORLDS);
+    cr_assert_gt(totals.settled, WORLDS);
 }
 
 Test(protocol_model, the_same_seed_gives_the_same_world)

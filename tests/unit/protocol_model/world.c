@@ -106,10 +106,15 @@ void world_step(struct world *world)
     world->now_ms += (int64_t)world_random(world, 40);
     if (world->faults)
         fault(world);
-    switch (world_random(world, 6)) {
+    switch (world_random(world, 7)) {
     case 0:
         if (world->faults)
             (void)table_submit(world);
+        break;
+    case 6:
+        table_settle_due(world);
+        if (world->run_count > 0)
+            table_give_output(world, (int)world_random(world, (uint64_t)world->run_count));
         break;
     case 1:
         scheduler_tick(world, (int)world_random(world, WORLD_SCHEDULERS));
@@ -148,6 +153,15 @@ static void check_run(struct world *world, const struct world_run *run)
         world->broken = "a completed run lacks messages or has too many";
     if (run->held && run->owner)
         world->broken = "a held run has an owner";
+    if (run->open_calls != run->waits.client + run->waits.time)
+        world->broken = "the number of open calls is not what is open";
+    if (run->status == RUN_IN_PROGRESS && run->open_calls > 0)
+        world->broken = "a run is worked on that waits for calls";
+    if ((run->status == RUN_REQUIRES_ACTION) != run->waits.client &&
+        !run_status_terminal(run->status))
+        world->broken = "somebody must act, and the status does not say so";
+    if (run->status == RUN_QUEUED && run->open_calls == 0 && run->due_ms == INT64_MAX)
+        world->broken = "a run waits for nothing and is never due";
 }
 
 void world_check(struct world *world)

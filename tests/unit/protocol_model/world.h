@@ -37,6 +37,13 @@ struct world_message {
     int64_t step;
 };
 
+/* Open calls of a parked run: at most one of the client, and one of a time. */
+struct world_waits {
+    bool client;
+    bool time;
+    int64_t time_due_ms;
+};
+
 /* A row of the table of runs. */
 struct world_run {
     struct uuid id;
@@ -49,6 +56,8 @@ struct world_run {
     int64_t fence;
     int64_t step;
     int64_t due_ms;
+    struct world_waits waits;
+    int open_calls;
     int errors;
     int crashes;
     struct world_message messages[WORLD_STEPS + 1];
@@ -67,6 +76,7 @@ struct world_hold {
     enum run_status leaves;
     enum run_status to;
     int64_t delay_ms;
+    struct world_waits opens; /* the write parks the run */
 };
 
 struct world_worker {
@@ -103,6 +113,7 @@ struct world {
     int64_t fenced;     /* writes refused to those who had lost their run */
     int64_t replayed;   /* writes in doubt that turned out to be applied */
     int64_t dead;       /* workers declared dead */
+    int64_t settled;    /* open calls */
     const char *broken; /* the invariant that does not hold; NULL: all do */
 };
 
@@ -127,6 +138,8 @@ bool table_claim(struct world *world, int run, int64_t owner, struct run_lease *
 bool table_write(struct world *world, const struct world_hold *hold);
 void table_reap(struct world *world);
 void table_cancel(struct world *world, int run);
+void table_give_output(struct world *world, int run); /* of the client's call, if it is open */
+void table_settle_due(struct world *world);           /* the clock's sweep */
 void table_expire_workers(struct world *world);
 struct world_worker *table_worker(struct world *world, int64_t id);
 

@@ -70,6 +70,7 @@ static void send(struct world *world, struct world_hold *hold)
     hold->in_doubt = false;
     if (verdict == LEASE_CANCELLING) {
         hold->to = hold->leaves = RUN_CANCELLED;
+        hold->opens = (struct world_waits){0};
         return;
     }
     if (verdict != 0 || hold->to != RUN_IN_PROGRESS) {
@@ -126,12 +127,28 @@ static void fail(struct world *world, struct world_hold *hold)
     }
 }
 
-static void succeed(const struct world *world, struct world_hold *hold)
+/* The model called a function of the client, or waits for a time, or both. */
+static void park(struct world *world, struct world_hold *hold)
+{
+    uint64_t what = 1 + world_random(world, 3);
+
+    decide(hold, what & 1 ? RUN_REQUIRES_ACTION : RUN_QUEUED);
+    hold->opens = (struct world_waits){
+        .client = what & 1,
+        .time = what & 2,
+        .time_due_ms = world->now_ms + (int64_t)world_random(world, 10000),
+    };
+}
+
+static void succeed(struct world *world, struct world_hold *hold)
 {
     bool last = world->runs[hold->run].message_count + 1 >= WORLD_STEPS;
 
     hold->attempts = 0;
-    decide(hold, last ? RUN_COMPLETED : RUN_IN_PROGRESS);
+    if (!last && world_random(world, 5) == 0)
+        park(world, hold);
+    else
+        decide(hold, last ? RUN_COMPLETED : RUN_IN_PROGRESS);
 }
 
 static void work_on(struct world *world, struct world_worker *worker, struct world_hold *hold)

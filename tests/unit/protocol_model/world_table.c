@@ -82,7 +82,12 @@ bool table_claim(struct world *world, int at, int64_t owner, struct run_lease *o
     return true;
 }
 
-/* Checkpoint, finish and hand back: a compare-and-set. */
+static bool is_parking(const struct world_hold *hold)
+{
+    return hold->opens.client || hold->opens.time;
+}
+
+/* Checkpoint, finish, hand back and park: a compare-and-set. */
 bool table_write(struct world *world, const struct world_hold *hold)
 {
     struct world_run *run = &world->runs[hold->run];
@@ -95,7 +100,7 @@ bool table_write(struct world *world, const struct world_hold *hold)
         return false;
     if (hold->to == RUN_CANCELLED && run->status != RUN_CANCELLING)
         return false;
-    if (hold->to == RUN_IN_PROGRESS || hold->to == RUN_COMPLETED) {
+    if (hold->to == RUN_IN_PROGRESS || hold->to == RUN_COMPLETED || is_parking(hold)) {
         if (run->message_count > WORLD_STEPS)
             world->broken = "a run has more messages than steps";
         else
@@ -106,12 +111,48 @@ bool table_write(struct world *world, const struct world_hold *hold)
     if (hold->to == RUN_IN_PROGRESS)
         return true;
     table_move(world, run, hold->to);
-    if (hold->to == RUN_QUEUED) {
+    if (hold->to == RUN_QUEUED || hold->to == RUN_REQUIRES_ACTION) {
         run->owner = 0;
         run->errors = hold->attempts;
-        run->due_ms = world->now_ms + hold->delay_ms;
+        run->due_ms = is_parking(hold) ? INT64_MAX : world->now_ms + hold->delay_ms;
+        run->waits = hold->opens;
+        run->open_calls = hold->opens.client + hold->opens.time;
     }
     return true;
+}
+
+/* One call is settled. The last one makes the run ready. */
+static void settled(struct world *world, struct world_run *run)
+{
+    world->settled++;
+    run->fence++;
+    run->open_calls--;
+    if (run->open_calls == 0)
+        run->due_ms = world->now_ms;
+}
+
+void table_give_output(struct world *world, int at)
+{
+    struct world_run *run = &world->runs[at];
+
+    if (run->status != RUN_REQUIRES_ACTION || !run->waits.client)
+        return;
+    run->waits.client = false;
+    table_move(world, run, RUN_QUEUED);
+    settled(world, run);
+}
+
+void table_settle_due(struct world *world)
+{
+    for (int i = 0; i < world->run_count; i++) {
+        struct world_run *run = &world->runs[i];
+
+        if ((run->status != RUN_REQUIRES_ACTION && run->status != RUN_QUEUED) || !run->waits.time ||
+            run->waits.time_due_ms > world->now_ms)
+            continue;
+        run->waits.time = false;
+        settled(world, run);
+    }
 }
 
 void table_expire_workers(struct world *world)
@@ -150,7 +191,7 @@ void table_cancel(struct world *world, int at)
 {
     struct world_run *run = &world->runs[at];
 
-    if (run->status == RUN_QUEUED)
+    if (run->status == RUN_QUEUED || run->status == RUN_REQUIRES_ACTION)
         table_move(world, run, RUN_CANCELLED);
     else if (run->status == RUN_IN_PROGRESS)
         table_move(world, run, RUN_CANCELLING);
