@@ -38,6 +38,7 @@ int command_fail(const struct error *err)
     case E_NOT_FOUND:
     case E_REJECTED:
     case E_INTERNAL:
+    case E_CONTENT:
         break;
     }
     return COMMAND_FAILED;

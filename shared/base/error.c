@@ -78,6 +78,7 @@ const char *error_name(int code)
         [E_INVALID] = "invalid",     [E_PROTOCOL] = "protocol", [E_UNAVAILABLE] = "unavailable",
         [E_AMBIGUOUS] = "ambiguous", [E_CONFLICT] = "conflict", [E_NOT_FOUND] = "not_found",
         [E_DENIED] = "denied",       [E_REJECTED] = "rejected", [E_INTERNAL] = "internal",
+        [E_CONTENT] = "content",
     };
 
     if (code < 0)

@@ -27,6 +27,7 @@ enum error_code {
     E_DENIED = 12,     /* not allowed (authentication, allow-list, SSRF guard) */
     E_REJECTED = 13,   /* the database or the provider refused the statement or request */
     E_INTERNAL = 14,   /* a defect of ours */
+    E_CONTENT = 15,    /* the database can't store what it was given, and never will */
 };
 
 struct error {

@@ -95,6 +95,19 @@ static bool passes(const char *state)
            strncmp(state, "58", 2) == 0 || is_lock_timeout(state) || is_read_only(state);
 }
 
+/* What was to be stored is no good, now or later: a value that is out of range or no text, a
+ * constraint, a row met twice, over a limit of the server's, refused by a trigger (classes 21, 22,
+ * 23, 44, 54, P0). */
+static bool is_content(const char *state)
+{
+    static const char *const classes[] = {"21", "22", "23", "44", "54", "P0"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(classes); i++)
+        if (strncmp(state, classes[i], 2) == 0)
+            return true;
+    return false;
+}
+
 int pg_outcome_error(const PGresult *result, struct error *err)
 {
     const char *state = field(result, PG_DIAG_SQLSTATE);
@@ -106,7 +119,7 @@ int pg_outcome_error(const PGresult *result, struct error *err)
         return error_set(err, E_TIMEOUT, "%s: %s", state, message);
     if (passes(state))
         return error_set(err, E_UNAVAILABLE, "%s: %s", state, message);
-    return error_set(err, E_REJECTED, "%s: %s", state, message);
+    return error_set(err, is_content(state) ? E_CONTENT : E_REJECTED, "%s: %s", state, message);
 }
 
 void pg_outcome_line(const char *message, char *out, size_t size)

@@ -25,7 +25,8 @@ bool pg_outcome_is_stale(const PGresult *result);
 /* It used up its time, or that for waiting for locks: it would once more. */
 bool pg_outcome_is_timeout(const PGresult *result);
 
-/* Fill *err from a PG_FAILED result: -E_CONFLICT, -E_TIMEOUT, -E_REJECTED: "SQLSTATE: message". */
+/* Fill *err from a PG_FAILED result: -E_CONFLICT, -E_TIMEOUT, -E_UNAVAILABLE, -E_CONTENT,
+ * -E_REJECTED: "SQLSTATE: message". */
 int pg_outcome_error(const PGresult *result, struct error *err);
 
 /* The first line of a message of libpq, which may be NULL, without white space at its end. */

@@ -108,8 +108,9 @@ enum pg_state pg_state(const struct pg *pg, struct error *out_why);
  * pg_result_free. Returns 0; -E_UNAVAILABLE (nothing was done: not sent, or rolled back for a
  * reason that passes, such as a deadlock, somebody's lock or a full disk); -E_AMBIGUOUS; -E_TIMEOUT
  * (server's or ours: if sent, ambiguous too); -E_CONFLICT (unique or exclusion violation);
- * -E_REJECTED (any other SQL error, with its SQLSTATE in the text); -E_LIMIT (values over 64 MiB,
- * or an array literal that outgrew its buf); -E_CANCELED (ambiguous if sent). */
+ * -E_CONTENT (what was given can't be stored, now or later); -E_REJECTED (any other SQL error);
+ * the text of both begins with the SQLSTATE; -E_LIMIT (values over 64 MiB, or an array literal that
+ * outgrew its buf); -E_CANCELED (ambiguous if sent). */
 SUSPENDS MUSTCHECK int pg_exec(struct pg *pg, const struct pg_statement *statement,
                                const struct pg_value *values, struct pg_result **out,
                                struct error *err);

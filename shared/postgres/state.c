@@ -71,6 +71,7 @@ enum pg_state pg_state_of_error(int code, const char *text)
     case E_CANCELED:
     case E_LIMIT:
     case E_CONFLICT:
+    case E_CONTENT:
         return PG_SERVES;
     case E_TIMEOUT: /* with a SQLSTATE it was the statement's own */
         return has_sqlstate ? PG_SERVES : PG_SLOW;

@@ -100,7 +100,7 @@ int pg_statement_check(const struct pg_query *query, size_t *bytes, struct error
                              statement->name);
         if (is_text_format(value) && value->text.len > 0 &&
             memchr(value->text.ptr, 0, value->text.len))
-            return error_set(err, E_REJECTED, "22021: value %zu of statement %s has a zero byte",
+            return error_set(err, E_CONTENT, "22021: value %zu of statement %s has a zero byte",
                              i + 1, statement->name);
         sum += value->text.len;
     }

@@ -11,7 +11,7 @@
 #define PG_LENGTH_OVERFLOWN  SIZE_MAX /* the text.len of an array literal that outgrew its buf */
 
 /* Asserts that types and values agree. Returns 0 and adds the size of the query to *bytes; -E_LIMIT
- * when that is over PG_REQUEST_MAX_BYTES; -E_REJECTED for a zero byte in a text. */
+ * when that is over PG_REQUEST_MAX_BYTES; -E_CONTENT for a zero byte in a text. */
 MUSTCHECK int pg_statement_check(const struct pg_query *query, size_t *bytes, struct error *err);
 
 /* Hand to libpq, which copies everything. False when libpq refuses: the connection is of no use. */

@@ -75,6 +75,7 @@ enum redis_state redis_state_of(int code, const char *text)
         return by_text(text, REDIS_STRANGE);
     case E_PROTOCOL:
     case E_LIMIT:
+    case E_CONTENT:
         return REDIS_STRANGE;
     case E_UNAVAILABLE: /* not connected, and the text may say why */
     case E_AMBIGUOUS:

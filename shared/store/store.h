@@ -42,6 +42,7 @@ enum store_condition {
     HISTORY_UNKNOWN,    /* this history did not come with the claim */
     RUN_MISSING,        /* no such run (in this thread) */
     RUN_ENDED,          /* the run is in a terminal state */
+    RUN_ENDED_BARE,     /* what was to be stored with its end could not be */
     RUN_UNFIT,          /* the run is in a state in which this can not be done */
     RUN_BUSY,           /* somebody else is at the run's row: write again */
     STEP_MISSING,       /* no such run step (in this run) */

@@ -107,7 +107,7 @@ static int ask(struct claims *claims, struct arena *arena, const struct uuid *ru
     if (!claims->bare)
         r = run_leases_claim_read(worker->intake, arena, worker->id, runs, count, list, histories,
                                   err);
-    if (claims->bare || r == -E_REJECTED) {
+    if (claims->bare || r == -E_CONTENT || r == -E_REJECTED) {
         pulse_beat(&worker->pulse);
         r = run_leases_claim(worker->intake, arena, worker->id, runs, count, list, err);
     }

@@ -38,7 +38,9 @@ static bool is_of_the_moment(int r)
 /* For the run's last_error. What the database said is for the log alone. */
 static const char *words_for(int r, const struct error *err)
 {
-    return r == -E_REJECTED ? "The database refused what the run needs" : err->text;
+    bool of_database = r == -E_REJECTED || r == -E_CONTENT;
+
+    return of_database ? "The database refused what the run needs" : err->text;
 }
 
 /* The run goes to another worker, or to this one again, after a while. Too many such failures end

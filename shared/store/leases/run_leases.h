@@ -47,9 +47,9 @@ SUSPENDS MUSTCHECK int run_leases_claim(struct pg *pg, struct arena *arena, int6
                                         struct run_claim_list *out, struct error *err);
 
 /* As run_leases_claim, and reads the histories of those that are claimed, by the places of their
- * runs: histories_deinit them, before the arena. After -E_REJECTED nothing was claimed; since one
- * history that can't be read is enough for that, claim again without. After another failure
- * *histories is empty. */
+ * runs: histories_deinit them, before the arena. After -E_CONTENT or -E_REJECTED nothing was
+ * claimed; since one history that can't be read is enough for that, claim again without. After
+ * another failure *histories is empty. */
 SUSPENDS MUSTCHECK int run_leases_claim_read(struct pg *pg, struct arena *arena, int64_t owner,
                                              const struct uuid *runs, size_t count,
                                              struct run_claim_list *out,

@@ -79,7 +79,7 @@ static int write_range(struct run_writer *writer, struct gather_batch *batch, st
 /* Whether an error may be one write's own fault. */
 static bool is_refusal(int r)
 {
-    return r == -E_REJECTED || r == -E_CONFLICT || r == -E_LIMIT || r == -E_INVALID;
+    return r == -E_CONTENT || r == -E_CONFLICT || r == -E_LIMIT || r == -E_INVALID;
 }
 
 /* Lets the fibers of the range go on. A write of which nothing is known fails with `r`. */
@@ -209,6 +209,8 @@ static int write_ask(struct run_writer *writer, struct run_lease *lease,
     }
     if (write->status < 0 && err)
         *err = write->error;
+    if (write->status == -E_REJECTED) /* the server refuses us, whatever we write, until mended */
+        return error_wrap(err, "the server refuses the write") < 0 ? -E_UNAVAILABLE : 0;
     if (write->status == 0)
         lease->step++;
     return write->status;
@@ -222,14 +224,54 @@ int run_leases_checkpoint(struct run_writer *writer, struct run_lease *lease,
     return write_ask(writer, lease, changes, &write, err);
 }
 
+/* What is left of an ending whose content can't be stored: nothing that came from outside. */
+static struct run_ending bare_ending(const struct run_ending *ending)
+{
+    struct run_ending bare = {.status = ending->status};
+
+    if (ending->status == RUN_CANCELLED || ending->status == RUN_EXPIRED)
+        return bare;
+    bare.status = RUN_FAILED;
+    bare.error_code = TEXT("server_error");
+    bare.error_message = TEXT("The result of the run could not be stored.");
+    return bare;
+}
+
+/* The tokens were paid for, whatever came of them. */
+static struct run_changes counts_of(const struct run_changes *changes)
+{
+    if (!changes)
+        return (struct run_changes){0};
+    return (struct run_changes){
+        .prompt_tokens = changes->prompt_tokens,
+        .completion_tokens = changes->completion_tokens,
+        .errors = changes->errors,
+    };
+}
+
 int run_leases_finish(struct run_writer *writer, struct run_lease *lease,
                       const struct run_changes *changes, const struct run_ending *ending,
                       struct error *err)
 {
     struct run_write write = {.leaves = ending->status, .ending = ending};
+    struct run_ending bare = bare_ending(ending);
+    struct run_changes counts = counts_of(changes);
+    struct error again;
+    int r;
 
     ASSERT(run_status_terminal(ending->status));
-    return write_ask(writer, lease, changes, &write, err);
+    r = write_ask(writer, lease, changes, &write, err);
+    if (!is_refusal(r))
+        return r;
+    write = (struct run_write){.leaves = bare.status, .ending = &bare};
+    r = write_ask(writer, lease, &counts, &write, &again);
+    if (is_refusal(r)) { /* even these */
+        write = (struct run_write){.leaves = bare.status, .ending = &bare};
+        r = write_ask(writer, lease, NULL, &write, &again);
+    }
+    if (r < 0)
+        *err = again;
+    return r == 0 ? RUN_ENDED_BARE : r;
 }
 
 int run_leases_hand_back(struct run_writer *writer, struct run_lease *lease,

@@ -47,7 +47,8 @@ struct run_writer_stats {
 
 const struct run_writer_stats *run_writer_stats(const struct run_writer *writer);
 
-/* -E_LIMIT: too many items, or over 16 MiB of one kind. */
+/* -E_CONTENT, -E_CONFLICT: Postgres can never store this, for its content: end the run. -E_LIMIT:
+ * too many items, or over 16 MiB of one kind. */
 SUSPENDS MUSTCHECK int run_leases_checkpoint(struct run_writer *writer, struct run_lease *lease,
                                              const struct run_changes *changes, struct error *err);
 
@@ -55,7 +56,11 @@ SUSPENDS MUSTCHECK int run_leases_checkpoint(struct run_writer *writer, struct r
  * released. From "cancelling" only RUN_CANCELLED, RUN_FAILED and RUN_EXPIRED are possible (else
  * LEASE_CANCELLING), and RUN_CANCELLED only from there (else -E_INTERNAL: nobody asked for it).
  * Steps still in progress end as the run does (failed, when it is incomplete); of a run that is
- * completed the caller has completed them. `changes` may be NULL. */
+ * completed the caller has completed them. `changes` may be NULL.
+ *
+ * An ending that Postgres can never store, for its content, is written again without anything that
+ * came from outside: RUN_ENDED_BARE, with *err saying why. A run that was to be cancelled or to
+ * expire is so; any other is RUN_FAILED, server_error, with a fixed sentence. */
 SUSPENDS MUSTCHECK int run_leases_finish(struct run_writer *writer, struct run_lease *lease,
                                          const struct run_changes *changes,
                                          const struct run_ending *ending, struct error *err);

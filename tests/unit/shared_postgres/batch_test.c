@@ -74,7 +74,7 @@ static void put_sometimes_bad(void *arg)
     if (r == -E_CONFLICT) {
         shared.conflicts++;
         cr_assert_eq(id, 70);
-    } else if (r == -E_REJECTED) {
+    } else if (r == -E_CONTENT) {
         shared.rejected++;
         cr_assert_eq(id, 50);
         memcpy(shared.text, err.text, sizeof(shared.text));
@@ -112,7 +112,7 @@ static void check_unprepared(struct pg *pg)
         cr_assert_eq(run_statement(pg, &missing, &err), -E_REJECTED);
         cr_assert_eq(strncmp(err.text, "42P01: ", 7), 0, "%s", err.text);
     }
-    cr_assert_eq(put_item(pg, 1, "bad", &err), -E_REJECTED);
+    cr_assert_eq(put_item(pg, 1, "bad", &err), -E_CONTENT);
     cr_assert_eq(put_item(pg, 1, "good", &err), 0, "%s", err.text);
 }
 
@@ -162,7 +162,7 @@ static void check_all_or_none(struct pg *pg)
     struct error err = {0};
 
     begin(pg);
-    cr_assert_eq(pg_exec_all(pg, failing, 2, results, &err), -E_REJECTED);
+    cr_assert_eq(pg_exec_all(pg, failing, 2, results, &err), -E_CONTENT);
     cr_assert(!results[0] && !results[1]);
     cr_assert_eq(query_int(pg, "SELECT count(*) FROM item"), 0);
     cr_assert_eq(pg_exec_all(pg, passing, 2, results, &err), 0, "%s", err.text);
@@ -187,7 +187,7 @@ static void check_deferred(struct pg *pg)
     begin(pg);
     must_script(pg, "CREATE TABLE child (item int8 REFERENCES item DEFERRABLE INITIALLY DEFERRED)");
     cr_assert_eq(put_item(pg, 1, "parent", &err), 0, "%s", err.text);
-    cr_assert_eq(pg_exec(pg, &insert_child, orphan, NULL, &err), -E_REJECTED);
+    cr_assert_eq(pg_exec(pg, &insert_child, orphan, NULL, &err), -E_CONTENT);
     cr_assert_eq(strncmp(err.text, "23503: ", 7), 0, "%s", err.text);
     cr_assert_eq(pg_exec(pg, &insert_child, fine, NULL, &err), 0, "%s", err.text);
     cr_assert_eq(query_int(pg, "SELECT count(*) FROM child"), 1);

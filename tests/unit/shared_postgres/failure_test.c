@@ -167,7 +167,7 @@ static void check_detached_no_rerun(struct pg *pg)
     fiber_join(failing.fiber);
     fiber_join(stayed.fiber);
     cr_assert_eq(left.result, -E_CANCELED);
-    cr_assert_eq(failing.result, -E_REJECTED);
+    cr_assert_eq(failing.result, -E_CONTENT);
     cr_assert_eq(stayed.result, 0, "%s", stayed.err.text);
     cr_assert_eq(query_int(pg, "SELECT count(*) FROM item WHERE id = 1"), 0);
 }

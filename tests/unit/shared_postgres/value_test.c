@@ -182,11 +182,11 @@ static void check_refused_values(struct pg *pg)
     struct error err = {0};
 
     make_items(pg);
-    cr_assert_eq(pg_exec(pg, &insert_item, zero, NULL, &err), -E_REJECTED);
+    cr_assert_eq(pg_exec(pg, &insert_item, zero, NULL, &err), -E_CONTENT);
     cr_assert_eq(strncmp(err.text, "22021: ", 7), 0, "%s", err.text);
-    cr_assert_eq(pg_exec(pg, &insert_item, latin, NULL, &err), -E_REJECTED);
+    cr_assert_eq(pg_exec(pg, &insert_item, latin, NULL, &err), -E_CONTENT);
     cr_assert_eq(strncmp(err.text, "22021: ", 7), 0, "%s", err.text);
-    cr_assert_eq(pg_exec(pg, &as_json, zero_in_json, NULL, &err), -E_REJECTED);
+    cr_assert_eq(pg_exec(pg, &as_json, zero_in_json, NULL, &err), -E_CONTENT);
     cr_assert_eq(strncmp(err.text, "22P05: ", 7), 0, "%s", err.text);
     buf_init(&small, 8);
     pg_array_begin(&small);

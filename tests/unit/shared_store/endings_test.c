@@ -281,3 +281,84 @@ Test(endings, do_not_wait_for_a_row_and_come_back_to_it)
 {
     with_store(waits_for_row);
 }
+
+/* Something that Postgres can never store, in one place of an ending. */
+struct unstorable {
+    const char *where;
+    struct run_changes changes;
+    struct run_ending ending;
+    enum run_status becomes;
+};
+
+static void bare(struct store *store)
+{
+    static const struct run_message zero = {
+        .id = {{1}}, .seq = 1, .role = MESSAGE_ASSISTANT, .content = {"[\"\\u0000\"]", 10}};
+    const struct unstorable list[] = {
+        {"tokens", {.prompt_tokens = INT64_MAX}, {.status = RUN_COMPLETED}, RUN_FAILED},
+        {"a message",
+         {.messages = &zero, .message_count = 1},
+         {.status = RUN_COMPLETED},
+         RUN_FAILED},
+        {"the error",
+         {.prompt_tokens = 1},
+         {.status = RUN_FAILED, .error_code = TEXT("x"), .error_message = {"a\0b", 3}},
+         RUN_FAILED},
+        {"the reason",
+         {.prompt_tokens = 1},
+         {.status = RUN_INCOMPLETE, .incomplete_reason = {"a\0b", 3}},
+         RUN_FAILED},
+        {"tokens of an expired run",
+         {.completion_tokens = INT64_MAX},
+         {.status = RUN_EXPIRED},
+         RUN_EXPIRED},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(list); i++) {
+        struct run_changes used = {.prompt_tokens = 1, .completion_tokens = 1};
+        struct run_claim claim;
+        struct uuid next;
+        struct run run = make(store, IN_HAND, &claim, &next);
+        int r;
+
+        MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &used, &test_err));
+        r = run_leases_finish(writer_of(store->pg), &claim.lease, &list[i].changes, &list[i].ending,
+                              &test_err);
+        cr_assert_eq(r, RUN_ENDED_BARE, "%s: %d", list[i].where, r);
+        run = must_get_run(store, run.id);
+        cr_assert_eq(run.status, list[i].becomes, "%s", list[i].where);
+        cr_assert_eq(run.prompt_tokens, list[i].changes.prompt_tokens == 1 ? 2 : 1);
+        if (run.status == RUN_FAILED)
+            cr_assert(text_is(run.last_error,
+                              "{\"code\": \"server_error\", \"message\": \"The result of the run "
+                              "could not be stored.\"}"),
+                      "%s: %.*s", list[i].where, TEXT_ARGS(run.last_error));
+        cr_assert(uuid_equal(must_get_thread(store, run.thread_id).active_run, next));
+    }
+}
+
+Test(endings, that_can_not_be_stored_are_stored_bare)
+{
+    with_store(bare);
+}
+
+/* The server refuses us whatever we write: nothing is lost, and the write is to be sent again. */
+static void refused(struct store *store)
+{
+    struct run run = must_run(store);
+    struct run_claim claim = must_claim(store, must_worker(store), run.id);
+    struct run_ending ending = {.status = RUN_COMPLETED};
+
+    sql_do("ALTER TABLE run_steps RENAME TO away");
+    GIVES(-E_UNAVAILABLE,
+          run_leases_finish(writer_of(store->pg), &claim.lease, NULL, &ending, &test_err));
+    check_run(store, run.id, RUN_IN_PROGRESS);
+    sql_do("ALTER TABLE away RENAME TO run_steps");
+    MUST(run_leases_finish(writer_of(store->pg), &claim.lease, NULL, &ending, &test_err));
+    check_run(store, run.id, RUN_COMPLETED);
+}
+
+Test(endings, are_sent_again_when_the_server_refuses_every_write)
+{
+    with_store(refused);
+}

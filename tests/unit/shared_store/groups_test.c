@@ -180,7 +180,7 @@ static void poisoned(struct store *store)
            show(writers[7].message.id));
     run_all(writers, 50);
     for (size_t i = 0; i < 50; i++) {
-        int want = i == 7 ? -E_CONFLICT : i == 17 || i == 18 || i == 49 ? -E_REJECTED : 0;
+        int want = i == 7 ? -E_CONFLICT : i == 17 || i == 18 || i == 49 ? -E_CONTENT : 0;
 
         cr_assert_eq(writers[i].result, want, "%zu: %d %s", i, writers[i].result,
                      writers[i].err.text);

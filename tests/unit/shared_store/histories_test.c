@@ -222,8 +222,8 @@ static void spoils(struct store *store)
            "FROM stored",
            show(bad));
     used.pg = another_pg();
-    GIVES(-E_REJECTED, run_leases_claim_read(used.pg, used.arena, worker, runs, 2, &claims,
-                                             &histories, &test_err));
+    GIVES(-E_CONTENT, run_leases_claim_read(used.pg, used.arena, worker, runs, 2, &claims,
+                                            &histories, &test_err));
     cr_assert(strstr(test_err.text, "spoilt"), "%s", test_err.text);
     histories_deinit(&histories);
     MUST(run_leases_claim(used.pg, used.arena, worker, runs, 2, &claims, &test_err));

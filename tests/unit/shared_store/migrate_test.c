@@ -75,7 +75,7 @@ static void rolls_back(struct store *store)
     };
     int applied;
 
-    GIVES(-E_REJECTED, migrate_apply_list(store, broken, 2, &applied, &test_err));
+    GIVES(-E_CONTENT, migrate_apply_list(store, broken, 2, &applied, &test_err));
     cr_assert(strstr(test_err.text, "migration 2 (broken)"), "%s", test_err.text);
     cr_assert_eq(sql_int("SELECT count(*) FROM schema_migrations"), 1);
     cr_assert_eq(sql_int("SELECT count(*) FROM pg_tables WHERE tablename = 'b'"), 0);

@@ -48,6 +48,17 @@ static int write_bare(struct run_task *task, const struct error *why)
     return r;
 }
 
+/* The store wrote it bare at once (RUN_ENDED_BARE in run_leases.h). */
+static int ended_bare(struct run_task *task, const struct error *why)
+{
+    enum run_status status = task->ending.end.status;
+
+    log_error("the end of a run can't be stored as it is", LOG_ERROR(why));
+    if (status != RUN_CANCELLED && status != RUN_EXPIRED)
+        ending_failed(&task->ending, "server_error", "The result of the run could not be stored.");
+    return 0;
+}
+
 /* A cancel came before the ending could be written. */
 static int write_cancelled(struct run_task *task, struct error *err)
 {
@@ -68,6 +79,8 @@ static int write_ending(struct run_task *task, const struct run_changes *changes
 
     if (r == LEASE_CANCELLING)
         r = write_cancelled(task, &err);
+    if (r == RUN_ENDED_BARE)
+        r = ended_bare(task, &err);
     if (r < 0 && task->ending.end.status == RUN_CANCELLED)
         return END_NOT_ASKED;
     if (r < 0)
@@ -103,6 +116,8 @@ static int hand_back(struct run_task *task, bool *out_ended)
     *out_ended = r != 0;
     if (r == LEASE_CANCELLING)
         r = write_cancelled(task, &err);
+    if (r == RUN_ENDED_BARE)
+        r = ended_bare(task, &err);
     if (r < 0)
         r = write_bare(task, &err);
     return r == 0 ? 0 : LEASE_FENCED;
