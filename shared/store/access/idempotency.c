@@ -169,15 +169,10 @@ int idempotency_release(const struct store *store, const struct idempotency_requ
     return give_back(store, request, &key_release, err);
 }
 
-/* What is left of a try has a key that no client can give, since theirs are trimmed. All keys are
- * deleted a day after created_at (reaper.h); these are to go sooner, so theirs is set back. */
 /* clang-format off */
-#define TRY_CREATED_AT \
-    "now() - interval '1 day' + " SQL_STRING(IDEMPOTENCY_TRY_MS) " * interval '1 ms'"
-
 #define INSERT_TRY \
     "INSERT INTO idempotency_keys AS k (tenant_id, key, request_hash, object_id, created_at)" \
-    " VALUES ($1, $2, $3, $4, " TRY_CREATED_AT ")" \
+    " VALUES ($1, $2, $3, $4, " SQL_TRY_CREATED_AT ")" \
     " ON CONFLICT (tenant_id, key) DO UPDATE" \
     " SET created_at = excluded.created_at," \
     "     object_id ="
@@ -211,6 +206,7 @@ void idempotency_trace_init(struct idempotency_trace *out, const struct store *s
     out->values[1] = pg_string(out->key);
     out->values[2] = pg_bytes((struct text){(const char *)out->hash, sizeof(out->hash)});
     out->values[3] = pg_uuid(object);
+    out->object = object;
     out->rider = (struct pg_query){&try_leave, out->values};
 }
 

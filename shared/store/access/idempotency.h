@@ -58,7 +58,16 @@ struct idempotency_trace {
     struct pg_query rider;
     char key[SHA256_TEXT_SIZE + 8];
     uint8_t hash[SHA256_BYTES];
+    struct uuid object;
 };
+
+/* Inside the store. What is left of a try has a key that no client can give, since theirs are
+ * trimmed. All keys are deleted a day after created_at (reaper.h); these are to go sooner, so
+ * theirs is set back. */
+/* clang-format off */
+#define SQL_TRY_CREATED_AT \
+    "now() - interval '1 day' + " SQL_STRING(IDEMPOTENCY_TRY_MS) " * interval '1 ms'"
+/* clang-format on */
 
 void idempotency_trace_init(struct idempotency_trace *out, const struct store *store,
                             const uint8_t hash[SHA256_BYTES], struct uuid object);

@@ -8,7 +8,7 @@
 #include "shared/store/leases/run_leases.h"
 
 #include "shared/store/rows.h"
-#include "shared/store/runs/step_rows.h"
+#include "shared/store/runs/run_rows.h"
 #include "shared/store/threads/histories.h"
 
 /* clang-format off */

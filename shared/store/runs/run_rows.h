@@ -1,7 +1,8 @@
 #pragma once
-/* Inside the store: run rows, for the statements that give them. */
+/* Inside the store: rows of runs and of their steps, for the statements that give them. */
 
 #include "shared/store/rows.h"
+#include "shared/store/runs/run_steps.h"
 #include "shared/store/runs/runs.h"
 
 /* clang-format off */
@@ -26,3 +27,14 @@ extern const struct row_kind run_rows; /* RUN_MISSING */
 
 /* $1 is a run's id, $2 its tenant, $3 its thread, or NULL: whatever its thread. */
 #define SQL_THIS_RUN "r.id = $1 AND r.tenant_id = $2 AND r.thread_id = coalesce($3, r.thread_id)"
+
+/* clang-format off */
+#define STEP_COLUMNS \
+    "s.id, s.run_id, s.thread_id, s.agent_id, s.seq, s.type, s.status, s.message_id," \
+    " s.tool_calls, s.usage, s.last_error," \
+    " " SQL_SECONDS("s.created_at") "," \
+    " " SQL_SECONDS("s.ended_at")
+/* clang-format on */
+
+/* Reads STEP_COLUMNS. Returns 0, or -E_LIMIT. */
+MUSTCHECK int step_read(struct row *row, void *out, struct error *err);

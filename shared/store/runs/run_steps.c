@@ -4,7 +4,7 @@
 
 #include "shared/store/rows.h"
 #include "shared/store/runs/runs.h"
-#include "shared/store/runs/step_rows.h"
+#include "shared/store/runs/run_rows.h"
 
 static const char *const type_names[] = {
     [STEP_MESSAGE_CREATION] = "message_creation",

@@ -8,6 +8,7 @@
 #include "shared/store/dispatch/dispatch.h"
 #include "shared/store/fleet/reaper.h"
 #include "shared/store/runs/open_calls.h"
+#include "shared/store/runs/run_batches.h"
 #include "shared/store/runs/tool_outputs.h"
 #include "shared/store/threads/histories.h"
 
@@ -91,6 +92,25 @@ static void use_api(const struct store *store)
     MUST(threads_delete(store, thread.id, NULL, &test_err));
 }
 
+static void use_batches(const struct store *store)
+{
+    struct uuid agent = must_agent(store);
+    struct run_draft drafts[2] = {run_of(must_thread(store), agent), run_of(any, agent)};
+    struct thread_draft fresh = {.id = uuid_new()};
+    struct run_making makings[2] = {
+        {.tenant = store->tenant, .draft = &drafts[0]},
+        {.tenant = store->tenant, .draft = &drafts[1], .new_thread = &fresh}};
+    struct run_key keys[2] = {{store->tenant, any, drafts[0].id},
+                              {store->tenant, any, drafts[1].id}};
+    struct pg_result *result = NULL;
+
+    MUST(run_batch_make(store->pg, makings, 2, &result, &test_err));
+    cr_assert_eq(run_batch_made_count(result), 2);
+    pg_result_free(result);
+    MUST(run_batch_look(store->pg, keys, 2, &result, &test_err));
+    pg_result_free(result);
+}
+
 static void use_waits(const struct store *store, int64_t worker)
 {
     struct run run = must_run(store);
@@ -170,6 +190,7 @@ static void use_worker(const struct store *store)
     claim = must_claim(store, worker, run.id);
     MUST(run_leases_finish(writer_of(store->pg), &claim.lease, NULL, &ending, &test_err));
     use_waits(store, worker);
+    use_batches(store);
     MUST(dispatch_offer(store->pg, store->arena, &query, &ready, &test_err));
     MUST(dispatch_poll(store->pg, 0, 10, polled, &polled_count, &test_err));
     MUST(dispatch_tenants(store->pg, store->arena, &tenants, &test_err));

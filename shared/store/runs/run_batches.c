@@ -1,0 +1,279 @@
+/* What many requests ask of runs, as one statement
+ *
+ * Rows come as arrays or as one jsonb array, and each names its place in the batch. The plan must
+ * not depend on how large the tables are thought to be: see the head of leases/run_group.c. A batch
+ * never waits for the row of a thread, since whoever holds it would hold up all of the others.
+ *
+ * To store another column of a run, add it to HEADS, the INSERT and encode_making.
+ */
+
+#include "shared/store/runs/run_batches.h"
+
+#include <stdio.h>
+
+#include "shared/json/json_write.h"
+#include "shared/store/runs/run_drafts.h"
+#include "shared/store/runs/run_rows.h"
+#include "shared/store/threads/drafts.h"
+#include "shared/store/threads/thread_rows.h"
+
+/* clang-format off */
+static const struct pg_statement batch_look = {
+    .name = "run_batch_look",
+    .sql =
+        "SELECT r.id IS NOT NULL, " RUN_COLUMNS
+        " FROM ROWS FROM (unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]))"
+        "     WITH ORDINALITY AS i (id, tenant, thread, n)"
+        " LEFT JOIN runs r ON r.id = ANY (ARRAY[i.id])"
+        "   AND " SQL_CHECKED(
+        "       r.tenant_id = i.tenant"
+        "       AND (r.thread_id = i.thread OR i.thread = '00000000-0000-0000-0000-000000000000')")
+        " ORDER BY i.n",
+    .types = "UUU",
+};
+/* clang-format on */
+
+int run_batch_look(struct pg *pg, const struct run_key *keys, size_t count, struct pg_result **out,
+                   struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf ids;
+    CLEANUP(buf_deinit) struct buf tenants;
+    CLEANUP(buf_deinit) struct buf threads;
+    struct buf *arrays[3] = {&ids, &tenants, &threads};
+    struct pg_value values[3];
+
+    ASSERT(count <= RUN_BATCH_MAX);
+    for (size_t i = 0; i < 3; i++) {
+        buf_init(arrays[i], 0);
+        pg_array_begin(arrays[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        pg_array_add_uuid(&ids, keys[i].id);
+        pg_array_add_uuid(&tenants, keys[i].tenant);
+        pg_array_add_uuid(&threads, keys[i].thread);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        pg_array_end(arrays[i]);
+        values[i] = pg_array('U', arrays[i]);
+    }
+    return pg_exec(pg, &batch_look, values, out, err);
+}
+
+int run_batch_found(const struct pg_result *result, size_t place, struct arena *arena,
+                    struct run *out, struct error *err)
+{
+    struct row row = row_at(result, (int)place, arena);
+
+    return row_bool(&row) ? run_read(&row, out, err) : RUN_MISSING;
+}
+
+/* clang-format off */
+#define HEADS \
+    "i AS MATERIALIZED (" \
+    "    SELECT *, row_number() OVER (PARTITION BY i.thread ORDER BY i.n) AS turn" \
+    "    FROM jsonb_to_recordset($1) AS i (" \
+    "        n int4, id uuid, tenant uuid, agent uuid, version int8, shard int2, priority int2," \
+    "        spec jsonb, metadata jsonb, delay_ms int8, expires_ms int8, messages jsonb," \
+    "        thread uuid, is_new bool, labels jsonb, resources jsonb, try_key text," \
+    "        try_hash text, try_object uuid)" \
+    "    WHERE EXISTS (" \
+    "        SELECT 1" \
+    "        FROM agents a" \
+    "        WHERE a.id = ANY (ARRAY[i.agent])" \
+    "          AND " SQL_CHECKED( \
+    "              a.tenant_id = i.tenant" \
+    "              AND a.version = i.version" \
+    "              AND a.deleted_at IS NULL") "))"
+
+/* free: the threads that are there and idle. */
+#define THREADS \
+    "free AS MATERIALIZED (" \
+    "    SELECT t.id, i.n" \
+    "    FROM i" \
+    "    JOIN threads t ON t.id = ANY (ARRAY[i.thread])" \
+    "      AND " SQL_CHECKED("t.tenant_id = i.tenant AND t.active_run IS NULL") \
+    "    WHERE NOT i.is_new" \
+    "      AND i.turn = 1" \
+    "    ORDER BY t.id" \
+    "    FOR NO KEY UPDATE OF t SKIP LOCKED)," \
+    " taken AS (" \
+    "    UPDATE threads t" \
+    "    SET active_run = i.id" \
+    "    FROM free" \
+    "    JOIN i ON i.n = free.n" \
+    "    WHERE t.id = ANY (ARRAY[free.id])" \
+    "    RETURNING i.n, t.*)," \
+    " fresh AS (" \
+    "    INSERT INTO threads (id, tenant_id, active_run, metadata, tool_resources)" \
+    "    SELECT i.thread, i.tenant, i.id, coalesce(i.labels, '{}'), i.resources" \
+    "    FROM i" \
+    "    WHERE i.is_new" \
+    "    RETURNING *)," \
+    " t AS MATERIALIZED (" \
+    "    SELECT taken.n, taken.id, taken.active_run, taken.metadata, taken.tool_resources," \
+    "        taken.created_at" \
+    "    FROM taken" \
+    "    UNION ALL" \
+    "    SELECT i.n, f.id, f.active_run, f.metadata, f.tool_resources, f.created_at" \
+    "    FROM fresh f" \
+    "    JOIN i ON i.thread = f.id)"
+
+#define MESSAGES \
+    "m AS (" \
+    "    INSERT INTO messages (" \
+    "        id, tenant_id, thread_id, submitted_with, role, content, attachments, metadata)" \
+    "    SELECT d.id, i.tenant, t.id, i.id, d.role, d.content, d.attachments," \
+    "        coalesce(d.metadata, '{}')" \
+    "    FROM t" \
+    "    JOIN i ON i.n = t.n" \
+    "    CROSS JOIN LATERAL " SQL_DRAFTS("i.messages") \
+    "    ORDER BY t.n, d.place)"
+
+#define TRIES \
+    "k AS (" \
+    "    INSERT INTO idempotency_keys AS k (tenant_id, key, request_hash, object_id, created_at)" \
+    "    SELECT i.tenant, i.try_key, decode(i.try_hash, 'hex'), i.try_object," \
+    "        " SQL_TRY_CREATED_AT \
+    "    FROM t" \
+    "    JOIN i ON i.n = t.n" \
+    "    WHERE i.try_key IS NOT NULL" \
+    "    ON CONFLICT (tenant_id, key) DO UPDATE" \
+    "    SET created_at = excluded.created_at, object_id = excluded.object_id)"
+
+#define RUNS \
+    "r AS (" \
+    "    INSERT INTO runs AS r (" SQL_RUN_DRAFT_COLUMNS ")" \
+    "    SELECT i.id, i.tenant, t.id, i.agent, i.version, i.shard, i.priority, i.spec," \
+    "        coalesce(i.metadata, '{}'), now() + i.delay_ms * interval '1 ms'," \
+    "        now() + (i.delay_ms + i.expires_ms) * interval '1 ms'" \
+    "    FROM t" \
+    "    JOIN i ON i.n = t.n" \
+    "    RETURNING r.*)"
+
+static const struct pg_statement batch_make = {
+    .name = "run_batch_make",
+    .sql =
+        "WITH " HEADS ","
+        " " THREADS ","
+        " " MESSAGES ","
+        " " TRIES ","
+        " " RUNS
+        " SELECT t.n, " RUN_COLUMNS ", " THREAD_COLUMNS
+        " FROM r"
+        " JOIN t ON t.id = r.thread_id",
+    .types = "j",
+};
+/* clang-format on */
+
+static void write_trace(struct json_write *w, const struct idempotency_trace *trace)
+{
+    char hex[2 * SHA256_BYTES + 1];
+
+    for (size_t i = 0; i < SHA256_BYTES; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", trace->hash[i]);
+    json_write_string(w, "try_key", trace->key);
+    json_write_string(w, "try_hash", hex);
+    json_write_uuid(w, "try_object", trace->object);
+}
+
+static int write_messages(struct json_write *w, const struct message_draft *drafts, size_t count,
+                          struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf messages;
+    int r;
+
+    buf_init(&messages, 0);
+    r = drafts_encode(&messages, drafts, count, err);
+    if (r == 0 && count > 0)
+        json_write_raw(w, "messages", buf_text(&messages));
+    return r;
+}
+
+static int write_making(struct json_write *w, size_t n, const struct run_making *making,
+                        struct error *err)
+{
+    const struct run_draft *draft = making->draft;
+    const struct thread_draft *thread = making->new_thread;
+    int r;
+
+    ASSERT(draft->expires_in_ms > 0 && draft->delay_ms >= 0);
+    ASSERT(draft->shard >= 0 && draft->shard <= INT16_MAX);
+    json_write_open_object(w, NULL);
+    json_write_int_text(w, "n", (int64_t)n);
+    json_write_uuid(w, "id", draft->id);
+    json_write_uuid(w, "tenant", making->tenant);
+    json_write_uuid(w, "agent", draft->agent);
+    json_write_int_text(w, "version", draft->agent_version);
+    json_write_int_text(w, "shard", draft->shard);
+    json_write_int_text(w, "priority", draft->priority);
+    json_write_raw(w, "spec", draft->spec);
+    json_write_raw_if(w, "metadata", draft->metadata);
+    json_write_int_text(w, "delay_ms", draft->delay_ms);
+    json_write_int_text(w, "expires_ms", draft->expires_in_ms);
+    json_write_bool(w, "is_new", thread != NULL);
+    json_write_uuid(w, "thread", thread ? thread->id : draft->thread);
+    if (thread) {
+        json_write_raw_if(w, "labels", thread->metadata);
+        json_write_raw_if(w, "resources", thread->tool_resources);
+        r = write_messages(w, thread->messages, thread->message_count, err);
+    } else {
+        r = write_messages(w, draft->messages, draft->message_count, err);
+    }
+    if (making->trace)
+        write_trace(w, making->trace);
+    json_write_close(w);
+    return r;
+}
+
+int run_batch_make(struct pg *pg, const struct run_making *makings, size_t count,
+                   struct pg_result **out, struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf heads;
+    struct pg_value values[1];
+    struct json_write w;
+    int r = 0;
+
+    ASSERT(count <= RUN_BATCH_MAX);
+    buf_init(&heads, 0);
+    json_write_init(&w, &heads);
+    json_write_open_array(&w, NULL);
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = write_making(&w, i, &makings[i], err);
+    json_write_close(&w);
+    if (r == 0)
+        r = buf_check(&heads, err);
+    if (r < 0)
+        return r;
+    values[0] = pg_json(buf_text(&heads));
+    return pg_exec(pg, &batch_make, values, out, err);
+}
+
+size_t run_batch_made_count(const struct pg_result *result)
+{
+    return (size_t)pg_rows(result);
+}
+
+size_t run_batch_made_place(const struct pg_result *result, size_t n)
+{
+    return (size_t)pg_get_int(result, (int)n, 0);
+}
+
+int run_batch_made(const struct pg_result *result, size_t n, struct arena *arena, struct run *out,
+                   struct thread *out_thread, struct error *err)
+{
+    struct row row = row_at(result, (int)n, arena);
+    struct thread thread;
+    struct run run;
+    int r;
+
+    row.column = 1;
+    r = run_read(&row, &run, err);
+    if (r == 0 && out_thread) {
+        r = thread_read(&row, &thread, err);
+        if (r == 0)
+            *out_thread = thread;
+    }
+    if (r == 0)
+        *out = run;
+    return r;
+}
