@@ -51,9 +51,11 @@ static int open_stores(struct worker *worker, const struct config *config, struc
 
     intake.lazy_commits = true;
     if (r == 0)
+        r = pg_open(&pg, &worker->large, err);
+    if (r == 0)
         r = pg_open(&intake, &worker->intake, err);
     if (r == 0) {
-        worker->writer = run_writer_new(worker->pg);
+        worker->writer = run_writer_new(worker->pg, worker->large);
         r = redis_open(&redis, &worker->redis, err);
     }
     if (r < 0)
@@ -226,6 +228,7 @@ void worker_close(struct worker *worker)
     redis_close(worker->redis);
     run_writer_free(worker->writer);
     pg_close(worker->intake);
+    pg_close(worker->large);
     pg_close(worker->pg);
     provider_registry_free(worker->registry);
 }

@@ -8,6 +8,9 @@
  *                       group is halved and each half written, until the bad ones stand alone
  *   not possible now    all its fibers are told, and decide themselves whether to ask again
  *
+ * A large write goes alone and over a connection of its own: what is sent behind it on the same one
+ * would wait until Postgres has stored it.
+ *
  * A fiber that gives up meanwhile is left out of what is sent from then on; its write may have been
  * applied, as after any interrupted request.
  */
@@ -24,6 +27,7 @@
 
 #define GROUP_MAX       256
 #define GROUP_MAX_BYTES ((size_t)1024 * 1024)
+#define LARGE_BYTES     ((size_t)256 * 1024) /* some 2 ms of Postgres */
 #define LANES           2
 #define ATTEMPTS        4
 #define BUSY_TRIES      30 /* about 4 s in all */
@@ -41,9 +45,16 @@ static const struct histogram_shape size_shape = {
     .bounds = {1, 2, 4, 8, 16, 32, 64, 128, GROUP_MAX},
 };
 
-struct run_writer {
+/* Writes of one size, over a connection of their own. */
+struct channel {
+    struct run_writer *writer;
     struct pg *pg;
     struct gather *gather;
+};
+
+struct run_writer {
+    struct channel common;
+    struct channel large; /* those over LARGE_BYTES */
     struct run_writer_stats stats;
 };
 
@@ -62,16 +73,16 @@ static size_t count_open(const struct gather_batch *batch, struct range range)
     return count;
 }
 
-static int write_range(struct run_writer *writer, struct gather_batch *batch, struct range range,
+static int write_range(struct channel *channel, struct gather_batch *batch, struct range range,
                        struct error *err)
 {
     int r = 0;
 
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        r = run_group_write(writer->pg, batch, range.from, range.to, err);
+        r = run_group_write(channel->pg, batch, range.from, range.to, err);
         if (r != -E_AMBIGUOUS)
             return r;
-        writer->stats.ambiguous++;
+        channel->writer->stats.ambiguous++;
     }
     return r;
 }
@@ -108,7 +119,8 @@ static void release(struct run_writer *writer, struct gather_batch *batch, struc
 
 static void write_batch(void *arg, struct gather_batch *batch)
 {
-    struct run_writer *writer = arg;
+    struct channel *channel = arg;
+    struct run_writer *writer = channel->writer;
     struct range todo[HALVES_MAX] = {{0, batch->count}};
     size_t depth = 1;
 
@@ -119,7 +131,7 @@ static void write_batch(void *arg, struct gather_batch *batch)
         struct error err = {0};
         int r;
 
-        r = write_range(writer, batch, range, &err);
+        r = write_range(channel, batch, range, &err);
         if (is_refusal(r) && count_open(batch, range) > 1 && range.to - range.from > 1) {
             ASSERT(depth + 2 <= HALVES_MAX);
             todo[depth++] = (struct range){middle, range.to};
@@ -133,28 +145,38 @@ static void write_batch(void *arg, struct gather_batch *batch)
 
 static void await_turn(void *arg)
 {
-    struct run_writer *writer = arg;
+    struct channel *channel = arg;
 
-    pg_await_turn(writer->pg);
+    pg_await_turn(channel->pg);
 }
 
-struct run_writer *run_writer_new(struct pg *pg)
+static void channel_open(struct channel *channel, struct run_writer *writer, struct pg *pg,
+                         struct gather_options options)
+{
+    options.fn = write_batch;
+    options.await = await_turn;
+    options.arg = channel;
+    channel->writer = writer;
+    channel->pg = pg;
+    channel->gather = gather_new(&options);
+}
+
+struct run_writer *run_writer_new(struct pg *pg, struct pg *large)
 {
     struct run_writer *writer = xcalloc(1, sizeof(*writer));
-    struct gather_options options = {
-        .name = "run_writer",
-        .fn = write_batch,
-        .await = await_turn,
-        .arg = writer,
-        .lanes = LANES,
-        .batch_max = GROUP_MAX,
-        .batch_max_bytes = GROUP_MAX_BYTES,
-    };
 
-    writer->pg = pg;
     writer->stats.commit_us.shape = &commit_shape;
     writer->stats.size.shape = &size_shape;
-    writer->gather = gather_new(&options);
+    channel_open(&writer->common, writer, pg,
+                 (struct gather_options){.name = "run_writer",
+                                         .lanes = LANES,
+                                         .batch_max = GROUP_MAX,
+                                         .batch_max_bytes = GROUP_MAX_BYTES});
+    channel_open(&writer->large, writer, large,
+                 (struct gather_options){.name = "run_writer large",
+                                         .lanes = 1,
+                                         .batch_max = 1,
+                                         .batch_max_bytes = GROUP_MAX_BYTES});
     return writer;
 }
 
@@ -162,7 +184,8 @@ void run_writer_free(struct run_writer *writer)
 {
     if (!writer)
         return;
-    gather_free(writer->gather);
+    gather_free(writer->common.gather);
+    gather_free(writer->large.gather);
     free(writer);
 }
 
@@ -184,6 +207,7 @@ static int write_ask(struct run_writer *writer, struct run_lease *lease,
                      const struct run_changes *changes, struct run_write *write, struct error *err)
 {
     static const struct run_changes none = {0};
+    const struct channel *channel = &writer->common;
     int r;
 
     write->lease = *lease;
@@ -194,8 +218,10 @@ static int write_ask(struct run_writer *writer, struct run_lease *lease,
         return error_set(err, E_LIMIT, "more than %d messages, calls or steps in one checkpoint",
                          CHECKPOINT_ITEMS_MAX);
     write->item.bytes = run_write_bytes(write);
+    if (write->item.bytes > LARGE_BYTES)
+        channel = &writer->large;
     for (int tries = 1;; tries++) {
-        r = gather_ask(writer->gather, &write->item, err);
+        r = gather_ask(channel->gather, &write->item, err);
         if (r < 0)
             return r;
         if (write->status != RUN_BUSY)

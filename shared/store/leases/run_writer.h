@@ -32,9 +32,9 @@ struct run_parking;
 struct run_return;
 struct run_writer;
 
-/* Borrows `pg`. To be called in a fiber. Free it before the pg is closed, when nobody writes any
- * more. */
-struct run_writer *run_writer_new(struct pg *pg);
+/* Borrows `pg`, and `large` for writes over 256 KiB (it may be the same, for tests). To be called in
+ * a fiber. Free it before these are closed, when nobody writes any more. */
+struct run_writer *run_writer_new(struct pg *pg, struct pg *large);
 SUSPENDS void run_writer_free(struct run_writer *writer); /* accepts NULL */
 
 struct run_writer_stats {

@@ -69,7 +69,7 @@ struct run_writer *writer_of(struct pg *pg)
         cr_assert_lt(++i, ARRAY_LENGTH(writers));
     writers[i].pg = pg;
     if (!writers[i].writer)
-        writers[i].writer = run_writer_new(pg);
+        writers[i].writer = run_writer_new(pg, pg);
     return writers[i].writer;
 }
 

@@ -501,3 +501,48 @@ Test(groups, are_limited_in_bytes)
 {
     with_store(long_ones);
 }
+
+/* Somebody's statement that takes its time, on the connection of large writes. */
+static void dawdle(void *arg)
+{
+    static const struct pg_statement slow = {"slow", "SELECT pg_sleep(1)", ""};
+    struct error err;
+
+    IGNORE(pg_exec(arg, &slow, NULL, NULL, &err));
+}
+
+static void large(struct store *store)
+{
+    static char content[300 * 1024];
+    struct pg *pg = another_pg();
+    struct run_writer *on = run_writer_new(store->pg, pg);
+    struct run_claim_list claims;
+    struct writer writers[5];
+    struct fiber *fiber;
+
+    memset(content, 'x', sizeof(content));
+    memcpy(content, "[\"", 2);
+    memcpy(content + sizeof(content) - 2, "\"]", 2);
+    must_hold_many(store, 5, &claims);
+    for (size_t i = 0; i < 5; i++)
+        writer_init(&writers[i], on, &claims.items[i]);
+    writers[0].message.content = (struct text){content, sizeof(content)};
+    MUST(pg_wait_ready(pg, deadline_in(10000), &test_err));
+    fiber = fiber_start("dawdle", dawdle, pg);
+    MUST(fiber_sleep(20, &test_err));
+    run_all(writers, 5);
+    fiber_join(fiber);
+    for (size_t i = 0; i < 5; i++) {
+        cr_assert_eq(writers[i].result, 0, "%s", writers[i].err.text);
+        check_written(&writers[i], 1);
+        if (i > 0)
+            cr_assert_lt(writers[i].ended_ms, writers[0].ended_ms);
+    }
+    run_writer_free(on);
+    pg_close(pg);
+}
+
+Test(groups, do_not_wait_behind_a_large_write)
+{
+    with_store(large);
+}
