@@ -4,8 +4,8 @@
 
 #include "shared/check/fields.h"
 
-/* An array of tools: calculator, current_time, http_request (run on the server), and function. No
- * two with one name. */
+/* An array of tools: calculator, current_time, wait, http_request (run on the server), and
+ * function. No two with one name. */
 int check_tools(struct json_object *value, const struct path *path, struct failure *failure);
 
 /* "none", "auto", "required", or {"type": …} naming one tool. */

@@ -81,3 +81,66 @@ rules:
     assert.equal(stack.ledger().length, 1);
   });
 });
+
+const tools = [{ type: 'wait' }, { type: 'function', function: { name: 'ask', parameters: { type: 'object', properties: {} } } }];
+const waiting = (arguments_, more = '') => `
+rules:
+  - name: wait
+    when: {after_tool: false}
+    then: {calls: [{name: wait, arguments: ${arguments_}}${more}]}
+  - name: answer
+    then: {text: 'Then: {{tool.1}}'}
+`;
+const parked = (stack) => until('it waits', () => stack.sql(`SELECT status, owner, open_calls FROM runs WHERE wait_kind = 'calls'`)[0]);
+
+test('a run waits for a time, holds nothing, and goes on when it has come', async () => {
+  await withStack({ script: waiting('{seconds: 3}') }, async (stack) => {
+    const started = Date.now();
+    const run = await stack.submit(await stack.assistant({ tools, timeout_seconds: 2 }), 'go');
+    assert.deepEqual(await parked(stack), { status: 'queued', owner: null, open_calls: 1 });
+    await until('the slot is free', async () => (await stack.busy(stack.workers[0])) === 0);
+    await stack.workers[0].kill('SIGKILL');
+    const refused = await stack.call('POST', `/v1/threads/${run.thread_id}/runs/${run.id}/submit_tool_outputs`, { tool_outputs: [{ tool_call_id: 'call_x', output: 'x' }] });
+    assert.equal(refused.status, 400);
+    assert.match(refused.body.error.message, /Runs in status 'queued' do not accept tool outputs/);
+    await stack.startWorker();
+    const ended = await stack.finished(run, 20000);
+    assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+    assert.ok(Date.now() - started >= 3000, 'timeout_seconds counts the time of work alone');
+    assert.match(await stack.answer(ended), /^Then: It is now 20\d\d-.*Z\.$/);
+    assert.deepEqual(stack.sql('SELECT crashes, errors, open_calls FROM runs'), [{ crashes: 0, errors: 0, open_calls: 0 }]);
+    const steps = (await stack.ok('GET', `/v1/threads/${run.thread_id}/runs/${run.id}/steps?order=asc`)).data;
+    assert.deepEqual(steps.map((step) => step.status), ['completed', 'completed']);
+    assert.match(steps[0].step_details.tool_calls[0].function.output, /^It is now /);
+    assert.equal(stack.ledger().length, 2);
+  });
+});
+
+test('a run that waits for a time and for its client goes on after the later of the two', async () => {
+  await withStack({ script: waiting('{seconds: 1}', ', {name: ask, arguments: {}}') }, async (stack) => {
+    const run = await stack.finished(await stack.submit(await stack.assistant({ tools }), 'go'));
+    assert.equal(run.status, 'requires_action');
+    const calls = run.required_action.submit_tool_outputs.tool_calls;
+    assert.deepEqual(calls.map((call) => call.function.name), ['ask'], 'the time is none of the client\'s business');
+    await until('the time has come', () => stack.sql('SELECT open_calls FROM runs')[0].open_calls === 1);
+    assert.equal((await stack.run(run)).status, 'requires_action');
+    await stack.ok('POST', `/v1/threads/${run.thread_id}/runs/${run.id}/submit_tool_outputs`, { tool_outputs: [{ tool_call_id: calls[0].id, output: 'yes' }] });
+    const ended = await stack.finished(run);
+    assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+    assert.equal(stack.ledger().length, 2);
+  });
+});
+
+test('a run that waits for a time is cancelled at once, and a wait beyond its end is refused', async () => {
+  await withStack({ script: waiting('{seconds: 3600}') }, async (stack) => {
+    const run = await stack.submit(await stack.assistant({ tools }), 'go');
+    await parked(stack);
+    assert.equal((await stack.ok('POST', `/v1/threads/${run.thread_id}/runs/${run.id}/cancel`)).status, 'cancelled');
+    assert.deepEqual(stack.sql('SELECT state FROM tool_calls'), [{ state: 'cancelled' }]);
+  });
+  await withStack({ script: waiting('{seconds: 90000}') }, async (stack) => { // more than the day that a run has
+    const ended = await stack.finished(await stack.submit(await stack.assistant({ tools }), 'go'));
+    assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+    assert.match(await stack.answer(ended), /Error: this run ends in \d+ seconds, before that time comes/);
+  });
+});

@@ -49,6 +49,7 @@ static int execute(struct run_task *task, struct ledger_call *call, struct error
         .key = call->key,
         .deadline_ms =
             deadline_min(deadline_in(worker->config->worker.tool_timeout_ms), task->deadline_ms),
+        .expires_ms = task->expires_ms,
         .services = &worker->tools,
         .permissions = &task->setup.tools.permissions,
     };

@@ -132,5 +132,6 @@ void execute_run(struct run_task *task)
         return;
     }
     task->deadline_ms = claim_deadline_ms(&task->claim, task->setup.timeout_ms);
+    task->expires_ms = claim_deadline_ms(&task->claim, 0);
     end_run(task, work(task));
 }

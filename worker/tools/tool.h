@@ -54,6 +54,7 @@ struct tool_call {
     struct text arguments; /* as the model wrote them */
     struct text key;       /* the same in every attempt of this call */
     int64_t deadline_ms;   /* clock_ms */
+    int64_t expires_ms;    /* clock_ms, of the run: no wait is longer */
     const struct tool_services *services;
     const struct tool_permissions *permissions;
 };

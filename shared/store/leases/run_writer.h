@@ -32,8 +32,8 @@ struct run_parking;
 struct run_return;
 struct run_writer;
 
-/* Borrows `pg`, and `large` for writes over 256 KiB (it may be the same, for tests). To be called in
- * a fiber. Free it before these are closed, when nobody writes any more. */
+/* Borrows `pg`, and `large` for writes over 256 KiB (it may be the same, for tests). To be called
+ * in a fiber. Free it before these are closed, when nobody writes any more. */
 struct run_writer *run_writer_new(struct pg *pg, struct pg *large);
 SUSPENDS void run_writer_free(struct run_writer *writer); /* accepts NULL */
 

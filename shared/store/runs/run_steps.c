@@ -3,8 +3,8 @@
 #include "shared/store/runs/run_steps.h"
 
 #include "shared/store/rows.h"
-#include "shared/store/runs/runs.h"
 #include "shared/store/runs/run_rows.h"
+#include "shared/store/runs/runs.h"
 
 static const char *const type_names[] = {
     [STEP_MESSAGE_CREATION] = "message_creation",

@@ -223,7 +223,7 @@ static void spoils(struct store *store)
            show(bad));
     used.pg = another_pg();
     GIVES(-E_CONTENT, run_leases_claim_read(used.pg, used.arena, worker, runs, 2, &claims,
-                                             &histories, &test_err));
+                                            &histories, &test_err));
     cr_assert(strstr(test_err.text, "spoilt"), "%s", test_err.text);
     histories_deinit(&histories);
     MUST(run_leases_claim(used.pg, used.arena, worker, runs, 2, &claims, &test_err));

@@ -216,7 +216,7 @@ void end_run(struct run_task *task, int next)
         break;
     case RUN_PARKED:
         task->worker->counters.parked++;
-        log_info("run waits for tool outputs", LOG_INT("iterations", task->meter.iterations));
+        log_info("run waits for open calls", LOG_INT("iterations", task->meter.iterations));
         break;
     case RUN_GO_ON:
     case RUN_DROP:

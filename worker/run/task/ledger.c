@@ -109,6 +109,18 @@ int ledger_plan(struct ledger *ledger, const struct chat_reply *reply, const str
     return 0;
 }
 
+/* The run was redriven, and what it waited for is to be made anew; but a time that was fixed stays
+ * as it is, and the clock settles one that has come at once. */
+static void revive(struct ledger_call *call)
+{
+    bool timed = call->kind == WAIT_TIME && call->due_in_ms != CALL_NEVER_DUE;
+
+    call_move(call->class, &call->state, CALL_INTENT);
+    call->result = TEXT_NONE;
+    if (timed)
+        ledger_park(call, WAIT_TIME, call->due_in_ms > 0 ? call->due_in_ms : 0);
+}
+
 static int recall(struct ledger *ledger, const struct run_call *stored, const struct toolbox *tools,
                   struct ledger_call *call, struct error *err)
 {
@@ -131,10 +143,8 @@ static int recall(struct ledger *ledger, const struct run_call *stored, const st
         call->key = make_key(ledger, call->call_no);
     if (!call->key.ptr)
         return no_room(err);
-    if (call->state == CALL_CANCELLED) { /* the run was redriven */
-        call_move(call->class, &call->state, CALL_INTENT);
-        call->result = TEXT_NONE;
-    }
+    if (call->state == CALL_CANCELLED)
+        revive(call);
     if (call->state != CALL_INTENT)
         return 0;
     if (!call_may_repeat(call->class)) {

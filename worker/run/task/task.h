@@ -42,7 +42,8 @@ struct run_task {
     enum run_stop stop;
     bool writing;        /* a write waits for its outcome: persist.c */
     const char *unfit;   /* why it can't be worked on; NULL: it can */
-    int64_t deadline_ms; /* clock_ms */
+    int64_t deadline_ms; /* clock_ms, of its work */
+    int64_t expires_ms;  /* clock_ms, of the run */
 
     struct arena arena;
     struct claim claim;

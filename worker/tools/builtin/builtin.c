@@ -6,12 +6,14 @@
 
 #include <json-c/json.h>
 
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/fiber/fiber.h"
 #include "shared/json/json.h"
 #include "shared/schema/schema.h"
 #include "worker/tools/builtin/calculator.h"
 #include "worker/tools/builtin/current_time.h"
+#include "worker/tools/builtin/wait.h"
 #include "worker/tools/http/http_request.h"
 #include "worker/tools/tool.h"
 
@@ -31,6 +33,10 @@ struct builtin {
      * suspend when the class is CALL_PURE. */
     SUSPENDS MUSTCHECK int (*run)(const struct tool_call *call, struct json_object *arguments,
                                   struct buf *out, struct error *err);
+
+    /* Instead of `run`, of a tool whose result others bring: fills *outcome. Pure. */
+    MUSTCHECK int (*park)(const struct tool_call *call, struct json_object *arguments,
+                          struct tool_outcome *outcome, struct error *err);
 };
 
 static int run_calculator(const struct tool_call *call, struct json_object *arguments,
@@ -60,6 +66,20 @@ static int run_http_request(const struct tool_call *call, struct json_object *ar
     return http_request_run(call->services->http, &options, arguments, out, err);
 }
 
+static int park_wait(const struct tool_call *call, struct json_object *arguments,
+                     struct tool_outcome *outcome, struct error *err)
+{
+    int64_t due_in_ms;
+    int r = wait_evaluate(arguments, call->services->now_wall_ms(), call->expires_ms - clock_ms(),
+                          &due_in_ms, err);
+
+    if (r < 0)
+        return r;
+    *outcome = (struct tool_outcome){
+        .end = TOOL_PARKED, .wait = WAIT_TIME, .due_in_ms = due_in_ms > 0 ? due_in_ms : 0};
+    return 0;
+}
+
 static const struct builtin builtins[] = {
     {
         .name = "calculator",
@@ -86,6 +106,13 @@ static const struct builtin builtins[] = {
             "2026-03-29T01:30:00Z; now when absent\"}},\"additionalProperties\":false}",
         .class = CALL_PURE,
         .run = run_current_time,
+    },
+    {
+        .name = "wait",
+        .description = wait_description,
+        .parameters = wait_parameters,
+        .class = CALL_PURE,
+        .park = park_wait,
     },
     {
         .name = "http_request",
@@ -218,6 +245,8 @@ static int call(const struct tool_call *call, struct buf *out, struct tool_outco
     r = check_arguments(builtin, arguments, err);
     if (r < 0)
         return error_wrap(err, "the arguments do not fit");
+    if (builtin->park)
+        return builtin->park(call, arguments, outcome, err);
     if (builtin->class == CALL_PURE)
         fiber_no_suspend_enter();
     r = builtin->run(call, arguments, out, err);

@@ -9,11 +9,11 @@
 #include "shared/json/json.h"
 #include "worker/tools/builtin/current_time.h"
 
-const char *const wait_description =
+const char wait_description[] =
     "Waits, and tells the time when it is over: for a number of seconds, or until an instant. Give "
     "exactly one of the two. Example: {\"seconds\": 3600}";
 
-const char *const wait_parameters =
+const char wait_parameters[] =
     "{\"type\":\"object\",\"properties\":{\"seconds\":{\"type\":\"integer\",\"description\":"
     "\"How long to wait\",\"minimum\":0,\"maximum\":31536000},\"until\":{\"type\":\"string\","
     "\"description\":\"RFC 3339 with an offset, for example 2026-03-29T01:30:00Z\"}},"

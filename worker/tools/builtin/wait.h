@@ -11,8 +11,8 @@ struct error;
 
 #define WAIT_SECONDS_MAX 31536000 /* a year */
 
-extern const char *const wait_description;
-extern const char *const wait_parameters;
+extern const char wait_description[];
+extern const char wait_parameters[];
 
 /* *out_due_in_ms: from now on; 0 or less: the time has come. `left_ms`: until the run expires.
  * Returns 0, or -E_INVALID with what the model is told. */
