@@ -7,6 +7,7 @@ import { sleep, Stack } from '../lib/stack.mjs';
 const ended = ['completed', 'failed', 'incomplete', 'cancelled', 'expired'];
 const ATTEMPTS_MAX = 8; // OUTCOME_ATTEMPTS_MAX of worker/run/outcome.h
 const sqlWords = /\b(INSERT|UPDATE|SELECT|DELETE FROM|SQLSTATE|jsonb?|relation|column|null value|constraint|invalid byte sequence|type json|unsupported Unicode|out of range|22\w{3}|23\w{3}|42\w{3})\b/;
+const LIMIT_MS = 900000; // the machine may be slow, a model may be asked eight times, and each call may wait two minutes
 const word = /^[a-zA-Z0-9_-]{1,64}$/;
 
 const lookup = { type: 'function', function: { name: 'lookup', parameters: { type: 'object', properties: { city: { type: 'string' } } } } };
@@ -73,7 +74,7 @@ class Hostile {
 
   async one(number) {
     const run = await this.stack.submit(this.nonsense, `case ${number}`);
-    const first = await this.finish(number, run, 180000);
+    const first = await this.finish(number, run, LIMIT_MS);
     this.statuses[first.status] = (this.statuses[first.status] ?? 0) + 1;
     if (sqlWords.test(first.last_error?.message ?? '')) this.blame(number, `SQL in its error: ${first.last_error.message}`);
     if (first.usage && !(first.usage.prompt_tokens >= 0 && first.usage.completion_tokens >= 0)) this.blame(number, `usage ${JSON.stringify(first.usage)}`);
@@ -87,7 +88,7 @@ class Hostile {
 
     const body = { assistant_id: (number % 4 === 0 ? this.strictWithout : this.strict).id, additional_messages: [{ role: 'user', content: 'again' }] };
     const again = await this.stack.ok('POST', `/v1/threads/${run.thread_id}/runs`, body);
-    const second = await this.finish(number, again, 180000);
+    const second = await this.finish(number, again, LIMIT_MS);
     if (second.status !== 'completed') this.blame(number, `its thread is unusable: ${second.status} ${second.last_error?.message}`);
   }
 
@@ -102,7 +103,7 @@ class Hostile {
 export async function hostileModels({ runs, seed, atOnce = 40, first = 0, say = () => {} }) {
   const began = Date.now();
   const provider = await Provider.start(seed);
-  const stack = await Stack.start({ env: { GROQ_BASE_URL: provider.url, GROQ_API_KEY: 'key', PENSTOCK_LOG_LEVEL: 'error' }, slots: 500 });
+  const stack = await Stack.start({ env: { GROQ_BASE_URL: provider.url, GROQ_API_KEY: 'key', PENSTOCK_LOG_LEVEL: process.env.PENSTOCK_LOG_LEVEL ?? 'error' }, slots: 500 });
   const hostile = new Hostile(stack, provider, say);
   try {
     hostile.nonsense = await stack.assistant({ model: 'groq/nonsense', tools });
