@@ -6,7 +6,7 @@ import { sleep, Stack } from '../lib/stack.mjs';
 
 const ended = ['completed', 'failed', 'incomplete', 'cancelled', 'expired'];
 const ATTEMPTS_MAX = 8; // OUTCOME_ATTEMPTS_MAX of worker/run/outcome.h
-const sqlWords = /\b(INSERT|UPDATE|SELECT|DELETE FROM|SQLSTATE|jsonb?|relation|column|null value|constraint|invalid byte sequence|type json|unsupported Unicode|out of range|22\w{3}|23\w{3}|42\w{3})\b/;
+const sqlWords = /\b(INSERT|UPDATE|SELECT|DELETE FROM|SQLSTATE|jsonb?|relation|column|null value|constraint|invalid byte sequence|type json|unsupported Unicode|out of range)\b|\b(22|23|42)[0-9A-Z]{3}: /;
 const LIMIT_MS = 900000; // the machine may be slow, a model may be asked eight times, and each call may wait two minutes
 const word = /^[a-zA-Z0-9_-]{1,64}$/;
 
