@@ -6,6 +6,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/memory.h"
+#include "shared/base/utf8.h"
 #include "shared/fiber/watchdog.h"
 
 #define CLOSE_WAIT_MS   1000
@@ -14,11 +15,11 @@
 #define JSON            "application/json"
 #define PROMETHEUS      "text/plain; version=0.0.4; charset=utf-8"
 
-static void add_reason(struct buf *out, const char *format, va_list args)
+PRINTF(2, 0) static void add_reason(struct buf *out, const char *format, va_list args)
 {
     char reason[200];
 
-    (void)vsnprintf(reason, sizeof(reason), format, args);
+    utf8_mark_cut(reason, sizeof(reason), vsnprintf(reason, sizeof(reason), format, args));
     if (out->len > 0)
         buf_add_char(out, ',');
     buf_add_json_string(out, reason);
