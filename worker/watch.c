@@ -35,6 +35,7 @@ struct watch {
     struct service trust;
     struct backoff nudges_backoff;
     int64_t counted_ms; /* when the runs were counted last */
+    bool nudged;        /* somebody said that there is something to be looked for */
 };
 
 static void cancel_run(struct worker *worker, struct uuid run)
@@ -85,9 +86,11 @@ static int count_runs(struct watch *watch, struct error *err)
 static int cancels_round(void *arg, struct error *err)
 {
     struct watch *watch = arg;
+    bool nudged = watch->nudged;
     int r = 0;
 
-    if (watch->worker->busy > 0)
+    watch->nudged = false;
+    if (nudged || watch->worker->busy > 0) /* a nudge may be about a run that is not known here */
         r = poll_cancels(watch->worker, err);
     service_beat(&watch->cancels);
     if (r != -E_CANCELED)
@@ -141,10 +144,12 @@ static int nudges_round(void *arg, struct error *err)
         struct uuid run;
 
         r = queue_control_next(control, deadline_in(NUDGE_WAIT_MS), &run, err);
-        if (r == 0)
+        if (r == 0) {
+            watch->nudged = true;
             service_wake(&watch->cancels);
-        else if (r == -E_TIMEOUT)
+        } else if (r == -E_TIMEOUT) {
             r = 0;
+        }
         if (r == 0)
             backoff_reset(&watch->nudges_backoff);
     }

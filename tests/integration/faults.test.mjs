@@ -62,9 +62,9 @@ test('a run that kills its worker three times fails as poison, and completes whe
 
     // Another chance: it goes on after its first step.
     await stack.assistant({ name: 'other' });
-    assert.equal(stack.command('runs', 'redrive', '--poison', '--agent', 'other').trim(), '');
+    assert.match(stack.command('runs', 'redrive', '--poison', '--agent', 'other'), /nothing to redrive/);
     assert.equal(stack.command('runs', 'redrive', '--poison').trim(), `${run.id} is queued`);
-    assert.equal(stack.command('runs', 'redrive', '--poison').trim(), '');
+    assert.match(stack.command('runs', 'redrive', '--poison'), /nothing to redrive/);
     await stack.startWorker();
     assert.equal((await stack.finished(run)).status, 'completed');
     assert.equal(await stack.answer(run), 'It is 42.');

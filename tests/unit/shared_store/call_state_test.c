@@ -40,13 +40,13 @@ Test(call_state, has_words_that_are_read_back)
         enum call_class class = CALL_CLASS_COUNT;
 
         cr_assert(call_class_parse(text_of(call_class_name((enum call_class)i)), &class));
-        cr_assert_eq(class, i);
+        cr_assert_eq((int)class, i);
     }
     for (int i = 0; i < CALL_STATE_COUNT; i++) {
         enum call_state state = CALL_STATE_COUNT;
 
         cr_assert(call_state_parse(text_of(call_state_name((enum call_state)i)), &state));
-        cr_assert_eq(state, i);
+        cr_assert_eq((int)state, i);
     }
 }
 

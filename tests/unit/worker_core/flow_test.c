@@ -462,11 +462,13 @@ static void refuse_answers(struct flow *flow, const char *condition)
 
 static void refused_endings(struct flow *flow)
 {
+    static const char own_sentence[] =
+        "NEW.status = 'failed' AND NEW.last_error->>'message' NOT LIKE 'The result of%'"
+        " OR NEW.status = 'completed'";
     static const char *const conditions[] = {
         "NEW.status = 'completed'",                           /* the ending */
         "NEW.status = 'completed' OR NEW.prompt_tokens > 39", /* and its counts */
-        "NEW.status = 'failed' AND NEW.last_error->>'message' NOT LIKE 'The result of%'"
-        " OR NEW.status = 'completed'",
+        own_sentence,
     };
 
     flow_sql(flow, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
