@@ -9,15 +9,17 @@
 
 #include <stdlib.h>
 
+#include "shared/base/backoff.h"
 #include "shared/base/clock.h"
-#include "shared/base/id.h"
 #include "shared/base/list.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/cond.h"
 #include "shared/fiber/fiber.h"
 
-enum { RETURNS_MAX = 1000, FIRST_WAIT_MS = 20, WAIT_MS_MAX = 1000 };
+#define RETURNS_MAX 1000
+
+static const struct backoff_policy again = {.base_ms = 20, .cap_ms = 1000};
 
 struct claim_returns {
     struct list items;
@@ -62,7 +64,7 @@ void claim_returns_free(struct claim_returns *returns)
 static int give_back(const struct claim_return *item, struct error *err)
 {
     int64_t deadline_ms = deadline_in(IDEMPOTENCY_CLAIM_MS);
-    int64_t wait_ms = FIRST_WAIT_MS;
+    struct backoff backoff = {.policy = again};
 
     for (;;) {
         int r = item->done_unknown ? idempotency_release(&item->store, &item->request, err)
@@ -70,10 +72,9 @@ static int give_back(const struct claim_return *item, struct error *err)
 
         if (r == 0 || r == -E_CANCELED || clock_ms() >= deadline_ms)
             return r;
-        r = fiber_sleep(wait_ms / 2 + (int64_t)random_below((uint64_t)wait_ms), err);
+        r = fiber_sleep(backoff_next_ms(&backoff), err);
         if (r < 0)
             return r;
-        wait_ms = wait_ms * 2 < WAIT_MS_MAX ? wait_ms * 2 : WAIT_MS_MAX;
     }
 }
 

@@ -31,8 +31,3 @@ void backoff_reset(struct backoff *backoff)
 {
     backoff->tries = 0;
 }
-
-int64_t backoff_period_ms(int64_t period_ms, int64_t jitter_ms)
-{
-    return period_ms + (int64_t)random_below((uint64_t)jitter_ms + 1);
-}

@@ -3,9 +3,6 @@
  * a random factor between a half and one ("equal jitter"; the reason for jitter: Marc Brooker,
  * "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). The half that is sure keeps a
  * single waiter from trying at once, the half that is random keeps many waiters apart.
- *
- * Also the period of whatever is done again and again: with jitter, so that processes which were
- * started in one moment do not act in one moment for ever.
  */
 
 #include "shared/base/compiler.h"
@@ -30,6 +27,3 @@ int64_t backoff_next_ms(struct backoff *backoff);
 
 /* It went well: the next failure is a first one. */
 void backoff_reset(struct backoff *backoff);
-
-/* period_ms, or up to jitter_ms more. */
-int64_t backoff_period_ms(int64_t period_ms, int64_t jitter_ms);

@@ -2,28 +2,15 @@
 
 #include "worker/run/outcome.h"
 
-#define BASE_MS              250
-#define CAP_MS               60000
-#define MALFORMED_MAX        3
-#define EMPTY_MAX            2
-#define RATE_LIMITED_BASE_MS 1000 /* when the provider does not say */
-#define RATE_LIMITED_CAP_MS  30000
+#include "shared/base/backoff.h"
 
-/* value * U(from, 1), in thousandths. */
-static int64_t jitter(int64_t value_ms, uint32_t random, int64_t from_thousandths)
-{
-    int64_t span = 1000 - from_thousandths;
+#define MALFORMED_MAX 3
+#define EMPTY_MAX     2
 
-    return value_ms * (from_thousandths + (int64_t)((uint64_t)random * (uint64_t)span >> 32)) /
-           1000;
-}
+static const struct backoff_policy failed = {.base_ms = 250, .cap_ms = 60000};
 
-static int64_t backoff_ms(int64_t base_ms, int64_t cap_ms, int times, uint32_t random)
-{
-    int64_t wait_ms = times < 16 ? base_ms << times : cap_ms;
-
-    return jitter(wait_ms < cap_ms ? wait_ms : cap_ms, random, 500);
-}
+/* When the provider does not say how long. */
+static const struct backoff_policy rate_limited = {.base_ms = 1000, .cap_ms = 30000};
 
 /* Never before the provider said; up to a tenth (at most 5 s) after. */
 static int64_t asked_ms(int64_t retry_after_ms, uint32_t random)
@@ -32,7 +19,7 @@ static int64_t asked_ms(int64_t retry_after_ms, uint32_t random)
 
     if (spread_ms > 5000)
         spread_ms = 5000;
-    return retry_after_ms + jitter(spread_ms, random, 0);
+    return retry_after_ms + (int64_t)((uint64_t)random * (uint64_t)spread_ms >> 32);
 }
 
 static struct outcome wait_for(const struct outcome_input *input, bool counts, const char *code)
@@ -42,10 +29,9 @@ static struct outcome wait_for(const struct outcome_input *input, bool counts, c
     if (input->retry_after_ms >= 0)
         outcome.wait_ms = asked_ms(input->retry_after_ms, input->random);
     else if (counts)
-        outcome.wait_ms = backoff_ms(BASE_MS, CAP_MS, input->attempts, input->random);
+        outcome.wait_ms = backoff_wait_ms(&failed, input->attempts, input->random);
     else
-        outcome.wait_ms =
-            backoff_ms(RATE_LIMITED_BASE_MS, RATE_LIMITED_CAP_MS, input->limited, input->random);
+        outcome.wait_ms = backoff_wait_ms(&rate_limited, input->limited, input->random);
     if (outcome.wait_ms > input->left_ms)
         outcome.wait_ms = input->left_ms > 0 ? input->left_ms : 0;
     outcome.action = outcome.wait_ms <= OUTCOME_HOLD_MS ? OUTCOME_RETRY : OUTCOME_HAND_BACK;

@@ -19,6 +19,7 @@
 
 #include <stdlib.h>
 
+#include "shared/base/backoff.h"
 #include "shared/base/clock.h"
 #include "shared/base/id.h"
 #include "shared/base/memory.h"
@@ -31,7 +32,6 @@
 #define LANES           2
 #define ATTEMPTS        4
 #define BUSY_TRIES      30 /* about 4 s in all */
-#define BUSY_CAP_MS     200
 #define HALVES_MAX      16 /* more than log2(GROUP_MAX) + 1 */
 
 static const struct histogram_shape commit_shape = {
@@ -198,9 +198,10 @@ const struct run_writer_stats *run_writer_stats(const struct run_writer *writer)
  * other writes of the group need not wait with it. */
 static int await_row(int tries, struct error *err)
 {
-    int64_t wait_ms = tries < 8 ? (int64_t)1 << tries : BUSY_CAP_MS;
+    static const struct backoff_policy busy = {.base_ms = 2, .cap_ms = 200};
+    uint32_t random = (uint32_t)random_below((uint64_t)1 << 32);
 
-    return fiber_sleep(wait_ms / 2 + (int64_t)random_below((uint64_t)wait_ms / 2 + 1), err);
+    return fiber_sleep(backoff_wait_ms(&busy, tries - 1, random), err);
 }
 
 static int write_ask(struct run_writer *writer, struct run_lease *lease,

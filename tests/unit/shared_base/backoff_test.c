@@ -28,12 +28,3 @@ Test(backoff, counts_failures_until_one_went_well)
     backoff_reset(&backoff);
     cr_assert(backoff_next_ms(&backoff) <= 10);
 }
-
-Test(backoff, a_period_is_never_shorter_than_asked)
-{
-    for (int i = 0; i < 1000; i++) {
-        int64_t period_ms = backoff_period_ms(50, 5);
-
-        cr_assert(period_ms >= 50 && period_ms <= 55);
-    }
-}
