@@ -5,72 +5,70 @@
 #include "shared/submit/agent_cache.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "shared/base/list.h"
+#include "shared/base/lru.h"
 #include "shared/base/memory.h"
 #include "shared/store/agents/agents.h"
 
-enum { BUCKETS = 1024 };
-
-struct cached_agent {
-    struct list bucket;
-    struct list use;
+struct agent_key {
     struct uuid tenant;
     struct uuid id;
+};
+
+struct cached_agent {
+    struct lru_entry entry;
+    struct agent_key key;
     struct agent_template template;
     struct arena arena;
 };
 
 struct agent_cache {
-    struct list buckets[BUCKETS];
-    struct list uses; /* least recently used first */
-    size_t count;
+    struct lru agents;
 };
+
+static bool matches(const struct lru_entry *entry, const void *arg)
+{
+    const struct cached_agent *agent = CONTAINER_OF(entry, struct cached_agent, entry);
+    const struct agent_key *key = arg;
+
+    return uuid_equal(agent->key.id, key->id) && uuid_equal(agent->key.tenant, key->tenant);
+}
+
+static void drop(struct lru_entry *entry)
+{
+    struct cached_agent *agent = CONTAINER_OF(entry, struct cached_agent, entry);
+
+    arena_deinit(&agent->arena);
+    free(agent);
+}
 
 struct agent_cache *agent_cache_new(void)
 {
     struct agent_cache *cache = xcalloc(1, sizeof(*cache));
 
-    for (size_t i = 0; i < BUCKETS; i++)
-        list_init(&cache->buckets[i]);
-    list_init(&cache->uses);
+    lru_init(&cache->agents, AGENT_CACHE_MAX, matches, drop);
     return cache;
-}
-
-static void drop(struct agent_cache *cache, struct cached_agent *agent)
-{
-    list_remove(&agent->bucket);
-    list_remove(&agent->use);
-    arena_deinit(&agent->arena);
-    free(agent);
-    cache->count--;
 }
 
 void agent_cache_free(struct agent_cache *cache)
 {
     if (!cache)
         return;
-    while (!list_empty(&cache->uses))
-        drop(cache, CONTAINER_OF(cache->uses.next, struct cached_agent, use));
+    lru_deinit(&cache->agents);
     free(cache);
 }
 
-/* The last bytes of an id are random. */
-static struct list *bucket_of(struct agent_cache *cache, struct uuid id)
+static uint64_t hash_of(struct uuid id)
 {
-    return &cache->buckets[(id.bytes[15] | id.bytes[14] << 8) % BUCKETS];
+    return lru_hash_bytes(id.bytes, sizeof(id.bytes));
 }
 
 static struct cached_agent *find(struct agent_cache *cache, struct uuid tenant, struct uuid id)
 {
-    list_for_each (item, bucket_of(cache, id)) {
-        struct cached_agent *agent = CONTAINER_OF(item, struct cached_agent, bucket);
+    struct agent_key key = {tenant, id};
+    struct lru_entry *entry = lru_find(&cache->agents, hash_of(id), &key);
 
-        if (uuid_equal(agent->id, id) && uuid_equal(agent->tenant, tenant))
-            return agent;
-    }
-    return NULL;
+    return entry ? CONTAINER_OF(entry, struct cached_agent, entry) : NULL;
 }
 
 static bool copy_spec(const struct agent_spec *spec, struct arena *arena, struct agent_spec *out)
@@ -91,27 +89,22 @@ void agent_cache_forget(struct agent_cache *cache, struct uuid tenant, struct uu
     struct cached_agent *agent = find(cache, tenant, id);
 
     if (agent)
-        drop(cache, agent);
+        lru_remove(&cache->agents, &agent->entry);
 }
 
 static void insert(struct agent_cache *cache, const struct store *store, struct uuid id,
                    const struct agent_template *template)
 {
-    struct cached_agent *agent;
+    struct cached_agent *agent = xcalloc(1, sizeof(*agent));
 
-    agent_cache_forget(cache, store->tenant, id);
-    if (cache->count == AGENT_CACHE_MAX)
-        drop(cache, CONTAINER_OF(cache->uses.next, struct cached_agent, use));
-    agent = xcalloc(1, sizeof(*agent));
-    agent->tenant = store->tenant;
-    agent->id = id;
+    agent->key = (struct agent_key){store->tenant, id};
     agent->template.version = template->version;
     arena_init(&agent->arena, 2 * AGENT_CACHE_SPEC_MAX);
-    list_add(bucket_of(cache, id), &agent->bucket);
-    list_add(&cache->uses, &agent->use);
-    cache->count++;
-    if (!copy_spec(&template->spec, &agent->arena, &agent->template.spec))
-        drop(cache, agent);
+    agent_cache_forget(cache, store->tenant, id);
+    if (copy_spec(&template->spec, &agent->arena, &agent->template.spec))
+        lru_add(&cache->agents, hash_of(id), &agent->entry);
+    else
+        drop(&agent->entry);
 }
 
 int agent_cache_find(struct agent_cache *cache, const struct store *store, struct uuid id,
@@ -123,8 +116,6 @@ int agent_cache_find(struct agent_cache *cache, const struct store *store, struc
     int r;
 
     if (cached) {
-        list_remove(&cached->use);
-        list_add(&cache->uses, &cached->use);
         out->version = cached->template.version;
         if (!copy_spec(&cached->template.spec, store->arena, &out->spec))
             return error_set(err, E_LIMIT, "no room for the spec of an assistant");
