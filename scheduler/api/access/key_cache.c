@@ -1,4 +1,4 @@
-/* The cache of API keys: a hash table of lists, and one list in order of use.
+/* The cache of API keys
  *
  * Keys are held by their SHA-256, never in clear. When an answer gets too old, the first request
  * that meets it asks Postgres; those beside it may use the old answer for one more second, so a
@@ -11,15 +11,14 @@
 #include <string.h>
 
 #include "shared/base/clock.h"
-#include "shared/base/list.h"
+#include "shared/base/lru.h"
 #include "shared/base/memory.h"
 #include "shared/store/access/tenants.h"
 
-enum { BUCKETS = 4096, GRACE_MS = 1000 };
+enum { GRACE_MS = 1000 };
 
 struct cached_key {
-    struct list bucket;
-    struct list use;
+    struct lru_entry entry;
     uint8_t hash[SHA256_BYTES];
     struct uuid tenant;
     int64_t good_until_ms;
@@ -27,57 +26,45 @@ struct cached_key {
 };
 
 struct key_cache {
-    struct list buckets[BUCKETS];
-    struct list uses; /* least recently used first */
-    size_t count;
+    struct lru keys;
 };
+
+static bool matches(const struct lru_entry *entry, const void *hash)
+{
+    return memcmp(CONTAINER_OF(entry, struct cached_key, entry)->hash, hash, SHA256_BYTES) == 0;
+}
+
+static void drop(struct lru_entry *entry)
+{
+    free(CONTAINER_OF(entry, struct cached_key, entry));
+}
 
 struct key_cache *key_cache_new(void)
 {
     struct key_cache *cache = xcalloc(1, sizeof(*cache));
 
-    for (size_t i = 0; i < BUCKETS; i++)
-        list_init(&cache->buckets[i]);
-    list_init(&cache->uses);
+    lru_init(&cache->keys, KEY_CACHE_MAX, matches, drop);
     return cache;
-}
-
-static void drop(struct key_cache *cache, struct cached_key *key)
-{
-    list_remove(&key->bucket);
-    list_remove(&key->use);
-    free(key);
-    cache->count--;
 }
 
 void key_cache_free(struct key_cache *cache)
 {
     if (!cache)
         return;
-    while (!list_empty(&cache->uses))
-        drop(cache, CONTAINER_OF(cache->uses.next, struct cached_key, use));
+    lru_deinit(&cache->keys);
     free(cache);
 }
 
 size_t key_cache_count(const struct key_cache *cache)
 {
-    return cache->count;
-}
-
-static struct list *bucket_of(struct key_cache *cache, const uint8_t *hash)
-{
-    return &cache->buckets[(hash[0] | hash[1] << 8) % BUCKETS];
+    return cache->keys.count;
 }
 
 static struct cached_key *find(struct key_cache *cache, const uint8_t *hash)
 {
-    list_for_each (item, bucket_of(cache, hash)) {
-        struct cached_key *key = CONTAINER_OF(item, struct cached_key, bucket);
+    struct lru_entry *entry = lru_find(&cache->keys, lru_hash_bytes(hash, SHA256_BYTES), hash);
 
-        if (memcmp(key->hash, hash, SHA256_BYTES) == 0)
-            return key;
-    }
-    return NULL;
+    return entry ? CONTAINER_OF(entry, struct cached_key, entry) : NULL;
 }
 
 int key_cache_lookup(struct key_cache *cache, const uint8_t hash[SHA256_BYTES], int64_t now_ms,
@@ -93,8 +80,6 @@ int key_cache_lookup(struct key_cache *cache, const uint8_t hash[SHA256_BYTES], 
             return KEY_MISSING;
         }
     }
-    list_remove(&key->use);
-    list_add(&cache->uses, &key->use);
     *out_tenant = key->tenant;
     return 0;
 }
@@ -105,13 +90,9 @@ void key_cache_insert(struct key_cache *cache, const uint8_t hash[SHA256_BYTES],
     struct cached_key *key = find(cache, hash);
 
     if (!key) {
-        if (cache->count == KEY_CACHE_MAX)
-            drop(cache, CONTAINER_OF(cache->uses.next, struct cached_key, use));
         key = xcalloc(1, sizeof(*key));
         memcpy(key->hash, hash, SHA256_BYTES);
-        list_add(bucket_of(cache, hash), &key->bucket);
-        list_add(&cache->uses, &key->use);
-        cache->count++;
+        lru_add(&cache->keys, lru_hash_bytes(hash, SHA256_BYTES), &key->entry);
     }
     key->tenant = tenant;
     key->asking = false;
@@ -123,7 +104,7 @@ static void forget(struct key_cache *cache, const uint8_t *hash)
     struct cached_key *key = find(cache, hash);
 
     if (key)
-        drop(cache, key);
+        lru_remove(&cache->keys, &key->entry);
 }
 
 int key_cache_find(struct key_cache *cache, struct pg *pg, struct text key, struct uuid *out_tenant,
