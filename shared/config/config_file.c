@@ -305,8 +305,15 @@ static int check_members(struct config_file *file, yaml_node_t *node,
     return 0;
 }
 
-/* libcyaml reads integers as C does: 1.5 as 1, 010 as 8. So those of the schema are looked at once
- * more, after the load, when the nodes are known to have the schema's shape. */
+static bool begins_as_number(const char *word)
+{
+    word += *word == '-' || *word == '+';
+    return *word >= '0' && *word <= '9';
+}
+
+/* libcyaml reads integers as C does, 010 as 8, and in some versions also 1.5 as 1. So all that
+ * begin as a number are looked at before it reads them; of other words it tells what is wrong. What
+ * has not the schema's shape is passed over here: libcyaml refuses it. */
 static int check_value(struct config_file *file, const yaml_node_t *node,
                        const cyaml_schema_value_t *schema, const char *name, struct error *err)
 {
@@ -316,6 +323,7 @@ static int check_value(struct config_file *file, const yaml_node_t *node,
     if (!node)
         return 0;
     if (schema->type == CYAML_INT && node->type == YAML_SCALAR_NODE &&
+        begins_as_number((const char *)node->data.scalar.value) &&
         !yaml_integer(
             (struct text){(const char *)node->data.scalar.value, node->data.scalar.length},
             &number))
@@ -384,10 +392,8 @@ int config_file_read(const char *path, char *const *environment, struct config_f
     if (r < 0)
         return r;
     out->has_document = true;
-    r = load(out, text_of(text), err);
-    if (r < 0)
-        return r;
-    return check_value(out, yaml_document_get_root_node(&out->document), &file_schema, "", err);
+    r = check_value(out, yaml_document_get_root_node(&out->document), &file_schema, "", err);
+    return r < 0 ? r : load(out, text_of(text), err);
 }
 
 void config_file_deinit(struct config_file *file)
