@@ -28,35 +28,15 @@ static struct run_changes counts_alone(const struct run_task *task)
     };
 }
 
-/* The ending as it is can't be stored, whatever is wrong with it: what is stored then is bare, a
- * status, a code and a text of ours. What the database said is for the log alone. The counts are
- * tried with it, since they were paid for, and left out when they are what is wrong. */
-static int write_bare(struct run_task *task, const struct error *why)
-{
-    const struct run_changes counts = counts_alone(task);
-    const struct run_changes nothing = {.prompt_tokens = 0};
-    struct error err = *why;
-    int r;
-
-    log_error("the end of a run can't be stored as it is", LOG_ERROR(why));
-    ending_failed(&task->ending, "server_error", "The result of the run could not be stored.");
-    r = persist(task, PERSIST_ENDING, &counts, &err);
-    if (r < 0)
-        r = persist(task, PERSIST_ENDING, &nothing, &err);
-    if (r < 0)
-        log_error("the end of a run can't be stored", LOG_ERROR(&err));
-    return r;
-}
-
-/* The store wrote it bare at once (RUN_ENDED_BARE in run_leases.h). */
-static int ended_bare(struct run_task *task, const struct error *why)
+/* Whatever is wrong with the ending, the store wrote it bare instead (run_leases_finish): a status,
+ * a code and a text of its own. What the database said is for the log alone. */
+static void note_bare(struct run_task *task, const struct error *why)
 {
     enum run_status status = task->ending.end.status;
 
     log_error("the end of a run can't be stored as it is", LOG_ERROR(why));
     if (status != RUN_CANCELLED && status != RUN_EXPIRED)
         ending_failed(&task->ending, "server_error", "The result of the run could not be stored.");
-    return 0;
 }
 
 /* A cancel came before the ending could be written. */
@@ -79,12 +59,14 @@ static int write_ending(struct run_task *task, const struct run_changes *changes
 
     if (r == LEASE_CANCELLING)
         r = write_cancelled(task, &err);
-    if (r == RUN_ENDED_BARE)
-        r = ended_bare(task, &err);
+    if (r == RUN_ENDED_BARE) {
+        note_bare(task, &err);
+        return 0;
+    }
     if (r < 0 && task->ending.end.status == RUN_CANCELLED)
         return END_NOT_ASKED;
     if (r < 0)
-        r = write_bare(task, &err);
+        log_error("the end of a run can't be stored", LOG_ERROR(&err));
     return r == 0 ? 0 : LEASE_FENCED;
 }
 
@@ -111,16 +93,16 @@ static int hand_back(struct run_task *task, bool *out_ended)
     struct error err = {0};
     int r = persist(task, PERSIST_HAND_BACK, &counts, &err);
 
-    if (r == LEASE_FENCED)
+    if (r == 0 || r == LEASE_FENCED)
         return r;
-    *out_ended = r != 0;
-    if (r == LEASE_CANCELLING)
-        r = write_cancelled(task, &err);
-    if (r == RUN_ENDED_BARE)
-        r = ended_bare(task, &err);
-    if (r < 0)
-        r = write_bare(task, &err);
-    return r == 0 ? 0 : LEASE_FENCED;
+    *out_ended = true;
+    if (r == LEASE_CANCELLING) {
+        ending_cancelled(&task->ending);
+    } else {
+        log_error("a run can't be handed back", LOG_ERROR(&err));
+        ending_failed(&task->ending, "server_error", "The result of the run could not be stored.");
+    }
+    return write_ending(task, &counts);
 }
 
 static void count_ending(struct run_task *task)
