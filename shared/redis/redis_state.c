@@ -23,7 +23,8 @@ static const struct {
     {"NOPERM", REDIS_REFUSES_US},
     {"DENIED", REDIS_REFUSES_US}, /* protected mode */
     {"max number of clients", REDIS_REFUSES_US},
-    {"The user executing the script", REDIS_REFUSES_US}, /* "can't run this command …" */
+    {"The user executing the script", REDIS_REFUSES_US}, /* Redis 7.0: "can't run this …" */
+    {"ACL failure in script", REDIS_REFUSES_US},         /* Redis 8 */
     {"refused to let us in", REDIS_REFUSES_US},
     {"taken for half-open", REDIS_SLOW},
     {"LOADING", REDIS_NOT_READY},

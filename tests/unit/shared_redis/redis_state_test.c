@@ -45,6 +45,12 @@ Test(redis_state, each_error_reply_of_redis_is_one_state)
          REDIS_REFUSES_US},
         {-E_REJECTED, "NOPERM No permissions to access a key", REDIS_REFUSES_US},
         {-E_REJECTED,
+         "ERR ACL failure in script: User default has no permissions to run the 'xadd' command "
+         "script: e81023de, on @user_script:1.",
+         REDIS_REFUSES_US},
+        {-E_REJECTED, "ERR ACL failure in script: No permissions to access a key script: b0a79c08",
+         REDIS_REFUSES_US},
+        {-E_REJECTED,
          "ERR The user executing the script can't run this command or subcommand script: 5a4f8a36",
          REDIS_REFUSES_US},
         {-E_REJECTED, "DENIED Redis is running in protected mode", REDIS_REFUSES_US},
