@@ -98,8 +98,18 @@ const wholeSteps = [
     ([run, call, n, status]) => `call ${call} of ${run} (${status}) has ${n} results`,
   ),
   rowsOf(
-    `SELECT c.run_id, c.call_no, c.state FROM tool_calls c JOIN runs r ON r.id = c.run_id WHERE r.status = 'completed' AND c.state = 'intent'`,
-    ([run, no, state]) => `${run} is completed and its call ${no} is an ${state}`,
+    `SELECT c.run_id, c.call_no, c.state FROM tool_calls c JOIN runs r ON r.id = c.run_id WHERE r.status = 'completed' AND c.state NOT IN ('done', 'unknown')`,
+    ([run, no, state]) => `${run} is completed and its call ${no} is ${state}`,
+  ),
+  rowsOf(
+    `SELECT c.run_id, c.call_no, r.status FROM tool_calls c JOIN runs r ON r.id = c.run_id
+     WHERE c.state = 'open' AND r.status IN ('completed', 'failed', 'incomplete', 'cancelled', 'expired')`,
+    ([run, no, status]) => `${run} is ${status} and its call ${no} is open`,
+  ),
+  rowsOf(
+    `SELECT run_id, call_no, result, due_at FROM tool_calls
+     WHERE kind = 'time' AND state = 'done' AND substring(result FROM 'It is now (.*)[.]$')::timestamptz < date_trunc('second', due_at)`,
+    ([run, no, result, due]) => `call ${no} of ${run} was due at ${due} and given ${result}`,
   ),
   rowsOf(
     `SELECT s.run_id, s.seq, s.status, r.status FROM run_steps s JOIN runs r ON r.id = s.run_id

@@ -13,7 +13,7 @@ const TERMINAL = new Set(['completed', 'failed', 'incomplete', 'cancelled', 'exp
 
 const weights = {
   plain: 20, calc2: 15, calc4: 8, tool: 18, tools: 10, slow: 8, conversation: 5, cancel: 8,
-  ask: 8, askCancel: 2, enqueue: 3, interrupt: 2, rollback: 2,
+  ask: 8, askCancel: 2, nap: 6, askNap: 4, enqueue: 3, interrupt: 2, rollback: 2,
 };
 
 /** What is submitted when: [{at (ms from the start), tenant, kind, prompt, …}], in order of time. */
@@ -22,6 +22,7 @@ export function planLoad(seed, seconds, rate, features, bursts = true) {
   const plan = [];
   const kinds = { ...weights };
   if (!features.functions) kinds.ask = kinds.askCancel = 0;
+  if (!features.waits) kinds.nap = kinds.askNap = 0;
   for (const strategy of ['enqueue', 'interrupt', 'rollback']) if (!features[strategy]) kinds[strategy] = 0;
   const add = (at, tenant) => {
     const kind = random.weighted(kinds);
@@ -58,6 +59,10 @@ function prompt(kind, number, random) {
     case 'ask':
     case 'askCancel':
       return `ask ${number}`;
+    case 'nap':
+      return `nap ${random.int(0, 4)}`;
+    case 'askNap':
+      return `ask and nap ${random.int(0, 4)}`;
     default:
       return `plain ${number}`;
   }
@@ -79,7 +84,9 @@ export class Load {
       const body = { model: 'openai/gpt-4o-mini', instructions: 'You are careful.', tools, http_allow: [`127.0.0.1:${this.world.toolsPort}`] };
       const made = await this.#sure(tenant, 'POST', '/v1/assistants', body, `assistant-${tenant}`);
       const asking = await this.#sure(tenant, 'POST', '/v1/assistants', { ...body, tools: [...tools, weather] }, `asking-${tenant}`);
-      this.assistants[tenant] = { plain: made.body.id, asking: asking.body.id };
+      const waits = [...tools, weather, { type: 'wait' }];
+      const waiting = await this.#sure(tenant, 'POST', '/v1/assistants', { ...body, tools: waits }, `waiting-${tenant}`);
+      this.assistants[tenant] = { plain: made.body.id, asking: asking.body.id, waiting: waiting.body.id };
     }
   }
 
@@ -154,7 +161,9 @@ export class Load {
 
   first(item, note) {
     const assistant = this.assistants[item.tenant];
-    const body = { assistant_id: item.kind.startsWith('ask') ? assistant.asking : assistant.plain, thread: { messages: [{ role: 'user', content: item.prompt }] } };
+    const waits = item.kind === 'nap' || item.kind === 'askNap';
+    const assistant_id = waits ? assistant.waiting : item.kind.startsWith('ask') ? assistant.asking : assistant.plain;
+    const body = { assistant_id, thread: { messages: [{ role: 'user', content: item.prompt }] } };
     return this.#submit(item, item.key ?? `c${item.number}`, '/v1/threads/runs', body, note);
   }
 
@@ -230,6 +239,7 @@ export class Load {
       case 'conversation':
         return this.#converse(item);
       case 'ask':
+      case 'askNap':
       case 'askCancel': {
         const run = await this.first(item);
         if (!run) return undefined;
@@ -281,7 +291,7 @@ export async function probeFeatures(world) {
   const load = new Load(world, {});
   await load.prepare();
   const tenant = 'quiet';
-  const features = {};
+  const features = { waits: load.assistants[tenant].waiting !== undefined };
   const ask = { tenant, kind: 'ask', key: 'feature-ask', tag: '', prompt: 'ask 1' };
   const run = await load.first(ask);
   for (let i = 0; run && i < 100; i++) {

@@ -51,6 +51,16 @@ ${faults.join('\n')}
       - {calls: [${http('PUT', 'a/{{1}}')}, ${http('POST', 'b/{{1}}')}], delay_ms: [40, 200]}
       - {calls: [${http('POST', 'c/{{1}}')}, {name: calculator, arguments: {expression: '{{1}} * 7'}}], delay_ms: [40, 200]}
       - {text: 'Done.', delay_ms: [40, 200]}
+  - name: nap
+    when: {user: '^nap ([0-9]+)'}
+    steps:
+      - {calls: [{name: wait, arguments: '{"seconds": {{1}}}'}], delay_ms: [40, 200]}
+      - {text: 'Rested. {{tool}}', delay_ms: [40, 200]}
+  - name: ask and nap
+    when: {user: 'ask and nap ([0-9]+)'}
+    steps:
+      - {calls: [{name: get_weather, arguments: {city: Oslo}}, {name: wait, arguments: '{"seconds": {{1}}}'}], delay_ms: [40, 200]}
+      - {text: 'They say {{tool.1}}. {{tool.2}}', delay_ms: [40, 200]}
   - name: ask
     when: {user: 'ask'}
     steps:
