@@ -1,4 +1,4 @@
-/* What many requests ask of runs, as one statement
+/* Runs that many requests make, as one statement
  *
  * Rows come as arrays or as one jsonb array, and each names its place in the batch. The plan must
  * not depend on how large the tables are thought to be: see the head of leases/run_group.c. A batch
@@ -16,56 +16,6 @@
 #include "shared/store/runs/run_rows.h"
 #include "shared/store/threads/drafts.h"
 #include "shared/store/threads/thread_rows.h"
-
-/* clang-format off */
-static const struct pg_statement batch_look = {
-    .name = "run_batch_look",
-    .sql =
-        "SELECT r.id IS NOT NULL, " RUN_COLUMNS
-        " FROM ROWS FROM (unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]))"
-        "     WITH ORDINALITY AS i (id, tenant, thread, n)"
-        " LEFT JOIN runs r ON r.id = ANY (ARRAY[i.id])"
-        "   AND " SQL_CHECKED(
-        "       r.tenant_id = i.tenant"
-        "       AND (r.thread_id = i.thread OR i.thread = '00000000-0000-0000-0000-000000000000')")
-        " ORDER BY i.n",
-    .types = "UUU",
-};
-/* clang-format on */
-
-int run_batch_look(struct pg *pg, const struct run_key *keys, size_t count, struct pg_result **out,
-                   struct error *err)
-{
-    CLEANUP(buf_deinit) struct buf ids;
-    CLEANUP(buf_deinit) struct buf tenants;
-    CLEANUP(buf_deinit) struct buf threads;
-    struct buf *arrays[3] = {&ids, &tenants, &threads};
-    struct pg_value values[3];
-
-    ASSERT(count <= RUN_BATCH_MAX);
-    for (size_t i = 0; i < 3; i++) {
-        buf_init(arrays[i], 0);
-        pg_array_begin(arrays[i]);
-    }
-    for (size_t i = 0; i < count; i++) {
-        pg_array_add_uuid(&ids, keys[i].id);
-        pg_array_add_uuid(&tenants, keys[i].tenant);
-        pg_array_add_uuid(&threads, keys[i].thread);
-    }
-    for (size_t i = 0; i < 3; i++) {
-        pg_array_end(arrays[i]);
-        values[i] = pg_array('U', arrays[i]);
-    }
-    return pg_exec(pg, &batch_look, values, out, err);
-}
-
-int run_batch_found(const struct pg_result *result, size_t place, struct arena *arena,
-                    struct run *out, struct error *err)
-{
-    struct row row = row_at(result, (int)place, arena);
-
-    return row_bool(&row) ? run_read(&row, out, err) : RUN_MISSING;
-}
 
 /* clang-format off */
 #define HEADS \

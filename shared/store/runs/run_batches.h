@@ -11,21 +11,6 @@
 
 #define RUN_BATCH_MAX 256
 
-/* Which run a request looks for. */
-struct run_key {
-    struct uuid tenant;
-    struct uuid thread; /* zero: whatever its thread */
-    struct uuid id;
-};
-
-/* Looks for all of them (RUN_BATCH_MAX at most). *out is the caller's to pg_result_free. */
-SUSPENDS MUSTCHECK int run_batch_look(struct pg *pg, const struct run_key *keys, size_t count,
-                                      struct pg_result **out, struct error *err);
-
-/* Key `place` of them, its texts copied to the arena. Returns 0, RUN_MISSING, or -E_LIMIT. */
-MUSTCHECK int run_batch_found(const struct pg_result *result, size_t place, struct arena *arena,
-                              struct run *out, struct error *err);
-
 /* A run to be made, with the draft's messages: on draft->thread, or with a new thread. */
 struct run_making {
     struct uuid tenant;

@@ -6,9 +6,12 @@
 #include "shared/store/runs/runs.h"
 
 /* clang-format off */
-#define RUN_COLUMNS \
+#define RUN_COLUMNS RUN_COLUMNS_WITH("r.spec")
+
+/* The same, with something else in the place of the spec. */
+#define RUN_COLUMNS_WITH(spec) \
     "r.id, r.thread_id, r.agent_id, r.agent_version, r.status, r.shard, r.priority, r.owner," \
-    " r.step, r.errors, r.crashes, r.spec, r.metadata, r.prompt_tokens, r.completion_tokens," \
+    " r.step, r.errors, r.crashes, " spec ", r.metadata, r.prompt_tokens, r.completion_tokens," \
     " r.last_error, r.incomplete_reason, r.required_action, r.result_message," \
     " " SQL_SECONDS("r.created_at") "," \
     " " SQL_SECONDS("r.started_at") "," \

@@ -8,6 +8,7 @@
 #include "shared/store/dispatch/dispatch.h"
 #include "shared/store/fleet/reaper.h"
 #include "shared/store/runs/open_calls.h"
+#include "shared/store/polls/run_reader.h"
 #include "shared/store/runs/run_batches.h"
 #include "shared/store/runs/tool_outputs.h"
 #include "shared/store/threads/histories.h"
@@ -100,15 +101,15 @@ static void use_batches(const struct store *store)
     struct run_making makings[2] = {
         {.tenant = store->tenant, .draft = &drafts[0]},
         {.tenant = store->tenant, .draft = &drafts[1], .new_thread = &fresh}};
-    struct run_key keys[2] = {{store->tenant, any, drafts[0].id},
-                              {store->tenant, any, drafts[1].id}};
+    struct run_reader *reader = run_reader_new(store->pg);
     struct pg_result *result = NULL;
+    struct run run;
 
     MUST(run_batch_make(store->pg, makings, 2, &result, &test_err));
     cr_assert_eq(run_batch_made_count(result), 2);
     pg_result_free(result);
-    MUST(run_batch_look(store->pg, keys, 2, &result, &test_err));
-    pg_result_free(result);
+    MUST(run_reader_get(reader, store, any, drafts[0].id, &run, &test_err));
+    run_reader_free(reader);
 }
 
 static void use_waits(const struct store *store, int64_t worker)

@@ -6,44 +6,6 @@
 
 static const struct uuid any = {{0}};
 
-static void looks(struct store *store)
-{
-    struct store stranger = other_tenant(store, "globex");
-    struct run runs[3] = {must_run(store), must_run(store), must_run(&stranger)};
-    const struct {
-        struct run_key key;
-        int want;
-    } list[] = {
-        {{store->tenant, any, runs[0].id}, 0},
-        {{store->tenant, runs[1].thread_id, runs[1].id}, 0},
-        {{store->tenant, runs[0].thread_id, runs[1].id}, RUN_MISSING},
-        {{store->tenant, any, runs[2].id}, RUN_MISSING},
-        {{stranger.tenant, any, runs[2].id}, 0},
-        {{store->tenant, any, uuid_new()}, RUN_MISSING},
-        {{store->tenant, any, runs[0].id}, 0},
-    };
-    struct run_key keys[ARRAY_LENGTH(list)];
-    struct pg_result *result = NULL;
-
-    for (size_t i = 0; i < ARRAY_LENGTH(list); i++)
-        keys[i] = list[i].key;
-    MUST(run_batch_look(store->pg, keys, ARRAY_LENGTH(list), &result, &test_err));
-    for (size_t i = 0; i < ARRAY_LENGTH(list); i++) {
-        struct run run;
-        int r = run_batch_found(result, i, store->arena, &run, &test_err);
-
-        cr_assert_eq(r, list[i].want, "%zu: %d", i, r);
-        if (r == 0)
-            cr_assert(uuid_equal(run.id, keys[i].id));
-    }
-    pg_result_free(result);
-}
-
-Test(run_batches, find_each_tenant_its_own_runs)
-{
-    with_store(looks);
-}
-
 /* The place of a run among those that were made; -1: it was not. */
 static int made_at(const struct pg_result *result, size_t place)
 {
