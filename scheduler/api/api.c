@@ -57,6 +57,7 @@ struct api *api_new(const struct api_options *options)
 {
     struct api *api = xcalloc(1, sizeof(*api));
     struct submit_options submit = {
+        .pg = options->pg,
         .shards = options->shards,
         .run_ttl_ms = options->run_ttl_ms,
         .events = options->events,

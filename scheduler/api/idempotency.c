@@ -130,9 +130,11 @@ static int call_try(struct request *request, int64_t tries_before)
     fingerprint(request, hash);
     if (tries_before == 0) {
         idempotency_trace_init(&trace, &request->store, hash, request->object);
+        request->first_try = &trace;
         request->store.rider = &trace.rider;
         r = request->endpoint->handle(request);
         request->store.rider = NULL;
+        request->first_try = NULL;
         return r;
     }
     r = idempotency_recall(&request->store, hash, request->object, &object, &err);

@@ -53,6 +53,8 @@ struct request {
     struct uuid object;       /* the id for what the request creates */
     bool replaying;           /* an earlier attempt of this request may have created `object` */
     bool found;               /* it has: the reply is about what was there already */
+    /* What this try leaves behind for the next one; NULL: nothing. */
+    const struct idempotency_trace *first_try;
     struct share *share;      /* of the tenant; NULL until he is known */
     size_t held;              /* bytes in both budgets of replies */
     bool head_only;           /* its body is still to come */

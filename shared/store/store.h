@@ -41,6 +41,7 @@ enum store_condition {
     MESSAGE_MISSING,    /* no such message (in this thread) */
     HISTORY_UNKNOWN,    /* this history did not come with the claim */
     RUN_MISSING,        /* no such run (in this thread) */
+    RUN_NOT_MADE,       /* not as one of a batch: ask for it alone */
     RUN_ENDED,          /* the run is in a terminal state */
     RUN_ENDED_BARE,     /* what was to be stored with its end could not be */
     RUN_UNFIT,          /* the run is in a state in which this can not be done */

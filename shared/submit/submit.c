@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "shared/base/memory.h"
+#include "shared/store/runs/run_maker.h"
 #include "shared/submit/agent_cache.h"
 #include "shared/submit/bodies.h"
 #include "shared/submit/new_messages.h"
@@ -17,6 +18,7 @@
 struct submitter {
     struct submit_options options;
     struct agent_cache *agents;
+    struct run_maker *maker; /* NULL: runs are made one by one */
 };
 
 struct making {
@@ -40,6 +42,8 @@ struct submitter *submitter_new(const struct submit_options *options)
     if (submitter->options.run_ttl_ms < 1)
         submitter->options.run_ttl_ms = INT64_C(24) * 3600 * 1000;
     submitter->agents = agent_cache_new();
+    if (options->pg)
+        submitter->maker = run_maker_new(options->pg);
     return submitter;
 }
 
@@ -47,6 +51,7 @@ void submitter_free(struct submitter *submitter)
 {
     if (!submitter)
         return;
+    run_maker_free(submitter->maker);
     agent_cache_free(submitter->agents);
     free(submitter);
 }
@@ -123,21 +128,49 @@ static int freeze(struct making *making, const struct agent_template *template)
     return failure_from_error(making->failure, &err);
 }
 
+/* As one of many, unless the thread's active run is to give way. Else RUN_NOT_MADE. */
+static int make_with_others(const struct making *making, bool new_thread, struct run *out,
+                            struct error *err)
+{
+    struct run_making one = {
+        .tenant = making->store->tenant,
+        .draft = &making->draft,
+        .new_thread = new_thread ? &making->thread_draft : NULL,
+        .trace = making->submission->first_try,
+    };
+
+    if (!making->submitter->maker)
+        return RUN_NOT_MADE;
+    return run_maker_make(making->submitter->maker, &one, out, err);
+}
+
+/* MULTITASK_COUNT: the run is refused while another is active. */
+static enum multitask strategy_of(struct text word)
+{
+    if (text_is(word, "enqueue"))
+        return MULTITASK_ENQUEUE;
+    if (text_is(word, "interrupt"))
+        return MULTITASK_INTERRUPT;
+    return text_is(word, "rollback") ? MULTITASK_ROLLBACK : MULTITASK_COUNT;
+}
+
 static int write_run(struct making *making, struct run *out, struct error *err)
 {
-    struct text strategy = json_get_text(making->submission->request, "multitask_strategy");
+    enum multitask strategy =
+        strategy_of(json_get_text(making->submission->request, "multitask_strategy"));
+    bool new_thread = uuid_is_zero(making->submission->thread);
     const struct store *store = making->store;
     struct thread thread;
+    int r;
 
-    if (uuid_is_zero(making->submission->thread))
+    if (!new_thread && strategy < MULTITASK_COUNT)
+        return runs_enqueue(store, &making->draft, strategy, out, &making->stopped, err);
+    r = make_with_others(making, new_thread, out, err);
+    if (r != RUN_NOT_MADE)
+        return r;
+    if (new_thread)
         return runs_create_with_thread(store, &making->thread_draft, &making->draft, &thread, out,
                                        err);
-    if (text_is(strategy, "enqueue"))
-        return runs_enqueue(store, &making->draft, MULTITASK_ENQUEUE, out, &making->stopped, err);
-    if (text_is(strategy, "interrupt"))
-        return runs_enqueue(store, &making->draft, MULTITASK_INTERRUPT, out, &making->stopped, err);
-    if (text_is(strategy, "rollback"))
-        return runs_enqueue(store, &making->draft, MULTITASK_ROLLBACK, out, &making->stopped, err);
     return runs_create(store, &making->draft, out, &making->active, err);
 }
 

@@ -20,6 +20,9 @@
 struct submitter;
 
 struct submit_options {
+    /* Over which runs are made that are asked for at the same time, as one statement. NULL: each is
+     * made alone, over its store's. */
+    struct pg *pg;
     int shards;         /* default 1 */
     int64_t run_ttl_ms; /* default 24 h */
     struct run_events events;
@@ -29,7 +32,7 @@ struct submit_options {
 };
 
 struct submitter *submitter_new(const struct submit_options *options);
-void submitter_free(struct submitter *submitter); /* accepts NULL */
+SUSPENDS void submitter_free(struct submitter *submitter); /* accepts NULL */
 
 struct submission {
     struct json_object *request; /* checked: submission_check */
@@ -38,6 +41,9 @@ struct submission {
     bool replaying;              /* an earlier attempt may have made this run */
     int64_t delay_ms;            /* due that much later; 0: at once */
     const char *trace;           /* joins the log lines of all who work on it */
+    /* What is left behind with the run for a second try of a client that sends no key; NULL:
+     * nothing. Then store->rider is that trace's. */
+    const struct idempotency_trace *first_try;
 };
 
 struct submitted {
@@ -50,8 +56,7 @@ MUSTCHECK int submission_check(struct json_object *request, bool new_thread,
                                struct failure *failure);
 
 /* Returns 0 with *out; or -E_INVALID with *failure: 400 and 404 are the request's doing, and
- * nothing was written; of a 5xx `ambiguous` says whether the run may be there. store->rider goes
- * along. */
+ * nothing was written; of a 5xx `ambiguous` says whether the run may be there. */
 SUSPENDS MUSTCHECK int submit(struct submitter *submitter, const struct store *store,
                               const struct submission *submission, struct submitted *out,
                               struct failure *failure);

@@ -17,6 +17,7 @@ static int make(struct request *request, struct uuid thread)
         .thread = thread,
         .replaying = request->replaying,
         .trace = fiber_log_context()->trace,
+        .first_try = request->first_try,
     };
     struct submitted submitted;
     int r = submit(request->api->submitter, &request->store, &submission, &submitted,

@@ -1,10 +1,11 @@
 /* Runs that many requests make, as one statement
  *
- * Rows come as arrays or as one jsonb array, and each names its place in the batch. The plan must
- * not depend on how large the tables are thought to be: see the head of leases/run_group.c. A batch
- * never waits for the row of a thread, since whoever holds it would hold up all of the others.
+ * They come as one JSON array. The plan must not depend on how large the tables are thought to be:
+ * see the head of leases/run_group.c. A batch never waits for the row of a thread, since whoever
+ * holds it would hold up all of the others. What is given back is what the database alone knows: to
+ * read a row that was just written costs as much as a poll.
  *
- * To store another column of a run, add it to HEADS, the INSERT and encode_making.
+ * To store another column of a run, add it to HEADS, the INSERT, write_making and run_batch_made.
  */
 
 #include "shared/store/runs/run_batches.h"
@@ -12,18 +13,17 @@
 #include <stdio.h>
 
 #include "shared/json/json_write.h"
+#include "shared/store/rows.h"
 #include "shared/store/runs/run_drafts.h"
-#include "shared/store/runs/run_rows.h"
 #include "shared/store/threads/drafts.h"
-#include "shared/store/threads/thread_rows.h"
 
 /* clang-format off */
 #define HEADS \
     "i AS MATERIALIZED (" \
     "    SELECT *, row_number() OVER (PARTITION BY i.thread ORDER BY i.n) AS turn" \
-    "    FROM jsonb_to_recordset($1) AS i (" \
+    "    FROM json_to_recordset($1) AS i (" \
     "        n int4, id uuid, tenant uuid, agent uuid, version int8, shard int2, priority int2," \
-    "        spec jsonb, metadata jsonb, delay_ms int8, expires_ms int8, messages jsonb," \
+    "        spec json, metadata jsonb, delay_ms int8, expires_ms int8, messages jsonb," \
     "        thread uuid, is_new bool, labels jsonb, resources jsonb, try_key text," \
     "        try_hash text, try_object uuid)" \
     "    WHERE EXISTS (" \
@@ -52,19 +52,18 @@
     "    FROM free" \
     "    JOIN i ON i.n = free.n" \
     "    WHERE t.id = ANY (ARRAY[free.id])" \
-    "    RETURNING i.n, t.*)," \
+    "    RETURNING i.n, t.id)," \
     " fresh AS (" \
     "    INSERT INTO threads (id, tenant_id, active_run, metadata, tool_resources)" \
     "    SELECT i.thread, i.tenant, i.id, coalesce(i.labels, '{}'), i.resources" \
     "    FROM i" \
     "    WHERE i.is_new" \
-    "    RETURNING *)," \
+    "    RETURNING id)," \
     " t AS MATERIALIZED (" \
-    "    SELECT taken.n, taken.id, taken.active_run, taken.metadata, taken.tool_resources," \
-    "        taken.created_at" \
+    "    SELECT taken.n, taken.id" \
     "    FROM taken" \
     "    UNION ALL" \
-    "    SELECT i.n, f.id, f.active_run, f.metadata, f.tool_resources, f.created_at" \
+    "    SELECT i.n, f.id" \
     "    FROM fresh f" \
     "    JOIN i ON i.thread = f.id)"
 
@@ -79,14 +78,16 @@
     "    CROSS JOIN LATERAL " SQL_DRAFTS("i.messages") \
     "    ORDER BY t.n, d.place)"
 
+/* The same request several times in one batch: the last one counts, as it does one by one. */
 #define TRIES \
     "k AS (" \
     "    INSERT INTO idempotency_keys AS k (tenant_id, key, request_hash, object_id, created_at)" \
-    "    SELECT i.tenant, i.try_key, decode(i.try_hash, 'hex'), i.try_object," \
-    "        " SQL_TRY_CREATED_AT \
+    "    SELECT DISTINCT ON (i.tenant, i.try_key) i.tenant, i.try_key," \
+    "        decode(i.try_hash, 'hex'), i.try_object, " SQL_TRY_CREATED_AT \
     "    FROM t" \
     "    JOIN i ON i.n = t.n" \
     "    WHERE i.try_key IS NOT NULL" \
+    "    ORDER BY i.tenant, i.try_key, t.n DESC" \
     "    ON CONFLICT (tenant_id, key) DO UPDATE" \
     "    SET created_at = excluded.created_at, object_id = excluded.object_id)"
 
@@ -98,7 +99,7 @@
     "        now() + (i.delay_ms + i.expires_ms) * interval '1 ms'" \
     "    FROM t" \
     "    JOIN i ON i.n = t.n" \
-    "    RETURNING r.*)"
+    "    RETURNING r.thread_id, r.created_at, r.expires_at)"
 
 static const struct pg_statement batch_make = {
     .name = "run_batch_make",
@@ -108,10 +109,10 @@ static const struct pg_statement batch_make = {
         " " MESSAGES ","
         " " TRIES ","
         " " RUNS
-        " SELECT t.n, " RUN_COLUMNS ", " THREAD_COLUMNS
+        " SELECT t.n, " SQL_SECONDS("r.created_at") ", " SQL_SECONDS("r.expires_at")
         " FROM r"
         " JOIN t ON t.id = r.thread_id",
-    .types = "j",
+    .types = "w",
 };
 /* clang-format on */
 
@@ -194,7 +195,7 @@ int run_batch_make(struct pg *pg, const struct run_making *makings, size_t count
         r = buf_check(&heads, err);
     if (r < 0)
         return r;
-    values[0] = pg_json(buf_text(&heads));
+    values[0] = pg_json_as_written(buf_text(&heads));
     return pg_exec(pg, &batch_make, values, out, err);
 }
 
@@ -208,22 +209,24 @@ size_t run_batch_made_place(const struct pg_result *result, size_t n)
     return (size_t)pg_get_int(result, (int)n, 0);
 }
 
-int run_batch_made(const struct pg_result *result, size_t n, struct arena *arena, struct run *out,
-                   struct thread *out_thread, struct error *err)
+void run_batch_made(const struct pg_result *result, size_t n, const struct run_making *making,
+                    struct run *out)
 {
-    struct row row = row_at(result, (int)n, arena);
-    struct thread thread;
-    struct run run;
-    int r;
+    const struct run_draft *draft = making->draft;
+    int64_t created_at = pg_get_int(result, (int)n, 1);
 
-    row.column = 1;
-    r = run_read(&row, &run, err);
-    if (r == 0 && out_thread) {
-        r = thread_read(&row, &thread, err);
-        if (r == 0)
-            *out_thread = thread;
-    }
-    if (r == 0)
-        *out = run;
-    return r;
+    *out = (struct run){
+        .id = draft->id,
+        .thread_id = making->new_thread ? making->new_thread->id : draft->thread,
+        .agent_id = draft->agent,
+        .agent_version = draft->agent_version,
+        .status = RUN_QUEUED,
+        .shard = draft->shard,
+        .priority = draft->priority,
+        .spec = draft->spec,
+        .metadata = draft->metadata.ptr ? draft->metadata : TEXT("{}"),
+        .created_at = created_at,
+        .updated_at = created_at,
+        .expires_at = pg_get_int(result, (int)n, 2),
+    };
 }

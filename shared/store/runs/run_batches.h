@@ -1,15 +1,13 @@
 #pragma once
-/* What many requests ask of runs at the same time, as one statement: looking, and making.
+/* Runs that many requests make at the same time, as one statement, of whatever tenants.
  *
- * Both are for a gather (shared/fiber/gather.h): the cost of a statement is shared by all that are
- * in it, while each row stands for itself. The requests may be of different tenants; each sees what
- * is its own tenant's.
- */
+ * For a gather (run_maker.h): the cost of a statement is shared by all that are in it, while each
+ * row stands for itself. */
 
 #include "shared/store/access/idempotency.h"
 #include "shared/store/runs/runs.h"
 
-#define RUN_BATCH_MAX 256
+#define RUN_BATCH_MAX 128
 
 /* A run to be made, with the draft's messages: on draft->thread, or with a new thread. */
 struct run_making {
@@ -27,11 +25,10 @@ struct run_making {
 SUSPENDS MUSTCHECK int run_batch_make(struct pg *pg, const struct run_making *makings, size_t count,
                                       struct pg_result **out, struct error *err);
 
-/* How many were made. */
+/* How many were made, and the place of the `n`th of them in the batch. */
 size_t run_batch_made_count(const struct pg_result *result);
-
-/* The `n`th of them: *out_place is its place in the batch. With a new thread *out_thread (may be
- * NULL) is that. Texts are copied to the arena. Returns 0, or -E_LIMIT. */
 size_t run_batch_made_place(const struct pg_result *result, size_t n);
-MUSTCHECK int run_batch_made(const struct pg_result *result, size_t n, struct arena *arena,
-                             struct run *out, struct thread *out_thread, struct error *err);
+
+/* The `n`th of them, as runs_get would give it now; its texts are those of the draft. */
+void run_batch_made(const struct pg_result *result, size_t n, const struct run_making *making,
+                    struct run *out);

@@ -67,7 +67,7 @@ struct run_draft {
 SUSPENDS MUSTCHECK int runs_create(const struct store *store, const struct run_draft *draft,
                                    struct run *out, struct uuid *out_active, struct error *err);
 
-enum multitask { MULTITASK_ENQUEUE, MULTITASK_INTERRUPT, MULTITASK_ROLLBACK };
+enum multitask { MULTITASK_ENQUEUE, MULTITASK_INTERRUPT, MULTITASK_ROLLBACK, MULTITASK_COUNT };
 
 #define HELD_RUNS_MAX 100 /* behind the active run of one thread */
 

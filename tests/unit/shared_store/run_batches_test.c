@@ -15,6 +15,31 @@ static int made_at(const struct pg_result *result, size_t place)
     return -1;
 }
 
+/* What is told of a run that was made is what is read of it. */
+static struct run check_made(const struct store *store, const struct pg_result *result,
+                             const struct run_making *makings, size_t place)
+{
+    struct run made;
+    struct run read;
+
+    run_batch_made(result, (size_t)made_at(result, place), &makings[place], &made);
+    MUST(runs_get(store, made.thread_id, made.id, &read, &test_err));
+    cr_assert(uuid_equal(made.agent_id, read.agent_id));
+    cr_assert_eq(made.agent_version, read.agent_version);
+    cr_assert_eq(made.status, read.status);
+    cr_assert_eq(made.shard, read.shard);
+    cr_assert_eq(made.priority, read.priority);
+    cr_assert(text_equal(made.spec, read.spec));
+    cr_assert(text_equal(made.metadata, read.metadata));
+    cr_assert_eq(made.created_at, read.created_at);
+    cr_assert_eq(made.updated_at, read.updated_at);
+    cr_assert_eq(made.expires_at, read.expires_at);
+    cr_assert(!read.owner && !read.step && !read.errors && !read.crashes && !read.prompt_tokens &&
+              !read.completion_tokens && !read.started_at && !read.held && !read.open_calls);
+    cr_assert(!read.last_error.ptr && !read.incomplete_reason.ptr && !read.required_action.ptr);
+    return made;
+}
+
 static void makes(struct store *store)
 {
     struct store stranger = other_tenant(store, "globex");
@@ -50,7 +75,7 @@ static void makes(struct store *store)
     for (size_t i = 0; i < 6; i++)
         cr_assert_eq(made_at(result, i) >= 0, i == 0 || i == 2, "%zu", i);
 
-    MUST(run_batch_made(result, (size_t)made_at(result, 0), store->arena, &run, NULL, &test_err));
+    run = check_made(store, result, makings, 0);
     cr_assert(uuid_equal(run.id, drafts[0].id));
     check_run(store, run.id, RUN_QUEUED);
     cr_assert(uuid_equal(must_get_thread(store, drafts[0].thread).active_run, run.id));
@@ -61,10 +86,9 @@ static void makes(struct store *store)
     cr_assert_eq(
         sql_int("SELECT count(*) FROM idempotency_keys WHERE object_id = '%s'", show(run.id)), 1);
 
-    MUST(
-        run_batch_made(result, (size_t)made_at(result, 2), store->arena, &run, &thread, &test_err));
+    run = check_made(store, result, makings, 2);
     cr_assert(uuid_equal(run.thread_id, fresh.id));
-    cr_assert(uuid_equal(thread.id, fresh.id));
+    thread = must_get_thread(store, fresh.id);
     cr_assert(uuid_equal(thread.active_run, run.id));
     cr_assert(text_is(thread.metadata, "{\"a\": 1}"));
     cr_assert_str_eq(sql_string(store,
@@ -102,6 +126,36 @@ static void nothing(struct store *store)
 Test(run_batches, make_nothing_where_one_can_not_be_stored)
 {
     with_store(nothing);
+}
+
+/* The same request several times is several runs, of which the last is what a second try finds. */
+static void same_tries(struct store *store)
+{
+    struct uuid agent = must_agent(store);
+    struct run_draft drafts[3];
+    struct thread_draft threads[3];
+    struct run_making makings[3];
+    struct idempotency_trace traces[3];
+    uint8_t hash[SHA256_BYTES] = {8};
+    struct pg_result *result = NULL;
+    struct uuid found;
+
+    for (int i = 0; i < 3; i++) {
+        drafts[i] = run_of(any, agent);
+        threads[i] = (struct thread_draft){.id = uuid_new()};
+        idempotency_trace_init(&traces[i], store, hash, drafts[i].id);
+        makings[i] = (struct run_making){store->tenant, &drafts[i], &threads[i], &traces[i]};
+    }
+    MUST(run_batch_make(store->pg, makings, 3, &result, &test_err));
+    cr_assert_eq(run_batch_made_count(result), 3);
+    MUST(idempotency_recall(store, hash, uuid_new(), &found, &test_err));
+    cr_assert(uuid_equal(found, drafts[2].id));
+    pg_result_free(result);
+}
+
+Test(run_batches, keep_the_last_of_the_same_tries)
+{
+    with_store(same_tries);
 }
 
 /* A thread whose row somebody holds is left, and the others do not wait for it. */

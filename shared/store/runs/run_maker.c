@@ -1,0 +1,155 @@
+/* One statement for the runs of a batch.
+ *
+ * What can't be made as one of many is left to its asker: a run whose thread is in use, one that
+ * is large, one that is the only one of its batch (a statement for one costs less), and all of a
+ * batch of which one could not be stored, since nobody knows which.
+ */
+
+#include "shared/store/runs/run_maker.h"
+
+#include <stdlib.h>
+
+#include "shared/base/memory.h"
+#include "shared/fiber/gather.h"
+
+#define LANES           2 /* one batch is written down while another is stored */
+#define BATCH_MAX_BYTES ((size_t)1024 * 1024)
+#define LARGE_BYTES     ((size_t)64 * 1024)
+
+struct run_maker {
+    struct pg *pg;
+    struct gather *gather;
+    struct run_maker_stats stats;
+};
+
+struct run_ask {
+    struct gather_item item;
+    const struct run_making *making;
+    struct run *out;
+    int result;
+    struct error error;
+};
+
+static size_t bytes_of(const struct run_making *making)
+{
+    const struct thread_draft *thread = making->new_thread;
+    const struct message_draft *messages = thread ? thread->messages : making->draft->messages;
+    size_t count = thread ? thread->message_count : making->draft->message_count;
+    size_t bytes = making->draft->spec.len + making->draft->metadata.len;
+
+    if (thread)
+        bytes += thread->metadata.len + thread->tool_resources.len;
+    for (size_t i = 0; i < count; i++)
+        bytes += messages[i].content.len + messages[i].attachments.len + messages[i].metadata.len;
+    return bytes;
+}
+
+static struct run_ask *ask_at(const struct gather_batch *batch, size_t place)
+{
+    struct gather_item *item = batch->items[place];
+
+    return item ? CONTAINER_OF(item, struct run_ask, item) : NULL;
+}
+
+/* The makings are copies: who asked may give up while the statement is out. */
+static void make_batch(void *arg, struct gather_batch *batch)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct run_maker *maker = arg;
+    struct run_making makings[RUN_BATCH_MAX];
+    size_t asked[RUN_BATCH_MAX];
+    struct error err = {0};
+    struct run_ask *ask;
+    size_t count = 0;
+    size_t made;
+    int r;
+
+    ASSERT(batch->count <= RUN_BATCH_MAX);
+    for (size_t i = 0; i < batch->count; i++) {
+        ask = ask_at(batch, i);
+        if (!ask)
+            continue;
+        makings[count] = *ask->making;
+        asked[count++] = i;
+    }
+    if (count < 2)
+        return;
+    maker->stats.statements++;
+    r = run_batch_make(maker->pg, makings, count, &result, &err);
+    if (r == -E_CONFLICT || r == -E_CONTENT || r == -E_LIMIT)
+        return;
+    for (size_t i = 0; r < 0 && i < count; i++) {
+        ask = ask_at(batch, asked[i]);
+        if (ask) {
+            ask->result = r;
+            ask->error = err;
+        }
+    }
+    made = r < 0 ? 0 : run_batch_made_count(result);
+    maker->stats.made += made;
+    for (size_t n = 0; n < made; n++) {
+        size_t place = run_batch_made_place(result, n);
+
+        ASSERT(place < count);
+        ask = ask_at(batch, asked[place]);
+        if (!ask)
+            continue;
+        run_batch_made(result, n, &makings[place], ask->out);
+        ask->result = 0;
+    }
+}
+
+static void await_turn(void *arg)
+{
+    struct run_maker *maker = arg;
+
+    pg_await_turn(maker->pg);
+}
+
+struct run_maker *run_maker_new(struct pg *pg)
+{
+    struct run_maker *maker = xcalloc(1, sizeof(*maker));
+    struct gather_options options = {
+        .name = "run_maker",
+        .fn = make_batch,
+        .await = await_turn,
+        .arg = maker,
+        .lanes = LANES,
+        .batch_max = RUN_BATCH_MAX,
+        .batch_max_bytes = BATCH_MAX_BYTES,
+    };
+
+    maker->pg = pg;
+    maker->gather = gather_new(&options);
+    return maker;
+}
+
+void run_maker_free(struct run_maker *maker)
+{
+    if (!maker)
+        return;
+    gather_free(maker->gather);
+    free(maker);
+}
+
+int run_maker_make(struct run_maker *maker, const struct run_making *making, struct run *out,
+                   struct error *err)
+{
+    struct run_ask ask = {.making = making, .out = out, .result = RUN_NOT_MADE};
+    int r;
+
+    ask.item.bytes = bytes_of(making);
+    if (ask.item.bytes > LARGE_BYTES)
+        return RUN_NOT_MADE;
+    r = gather_ask(maker->gather, &ask.item, err);
+    if (r < 0)
+        return error_set(err, E_CANCELED, "cancelled while the run was being made");
+    if (ask.result < 0 && err)
+        *err = ask.error;
+    return ask.result;
+}
+
+struct run_maker_stats run_maker_stats(const struct run_maker *maker)
+{
+    return maker->stats;
+}
