@@ -18,7 +18,8 @@ struct offload_job {
 };
 
 /* Returns 0 when run() has returned; -E_TIMEOUT or -E_CANCELED (abandoned: do not touch the job);
- * -E_LIMIT when more than 1,024 jobs wait already (abandoned too). Threads start on first use. */
+ * -E_LIMIT when more than 1,024 jobs wait already, -E_UNAVAILABLE when the system gives no thread
+ * (both: abandoned too). Threads start on first use. */
 SUSPENDS MUSTCHECK int offload_run(struct offload_job *job, int64_t deadline_ms, struct error *err);
 
 /* Waits for running jobs and ends the threads. Before loop_run returns, or never. */

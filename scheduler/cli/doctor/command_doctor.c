@@ -299,17 +299,10 @@ static void check_machine(struct doctor *doctor)
         say(doctor, "memory maps", doctor_judge_maps(maps));
 }
 
-static int examine(void *arg)
+static void check_providers(struct doctor *doctor)
 {
-    struct doctor *doctor = arg;
-    struct error err;
     bool any = false;
 
-    if (http_client_open(NULL, &doctor->http, &err) < 0)
-        return command_fail(&err);
-    check_postgres(doctor);
-    check_redis(doctor);
-    check_server(doctor);
     for (unsigned i = 0; i < doctor->config->providers_count; i++) {
         any = any || *doctor->config->providers[i].api_key;
         check_provider(doctor, &doctor->config->providers[i]);
@@ -317,7 +310,21 @@ static int examine(void *arg)
     if (!any)
         say(doctor, "providers",
             doctor_warning("none has a key: set OPENAI_API_KEY or another provider's"));
-    check_machine(doctor);
+}
+
+static void (*const checks[])(struct doctor *doctor) = {
+    check_postgres, check_redis, check_server, check_providers, check_machine,
+};
+
+static int examine(void *arg)
+{
+    struct doctor *doctor = arg;
+    struct error err;
+
+    if (http_client_open(NULL, &doctor->http, &err) < 0)
+        return command_fail(&err);
+    for (size_t i = 0; i < ARRAY_LENGTH(checks); i++)
+        checks[i](doctor);
     http_client_close(doctor->http);
     return doctor->failed ? COMMAND_FAILED : COMMAND_OK;
 }
