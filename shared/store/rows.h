@@ -107,28 +107,36 @@ struct page_plan page_plan(const struct page *page);
  * The last column tells rows_page how many rows there were before the cut.
  *
  * Sizes are asked before anything is fetched, in two steps. What the rows take on disk is known
- * without reading them, and bounds what is read at all: compression makes a text up to about 80
- * times smaller, so for a page of 4 MiB at most 340 MB pass through a statement that somebody
- * prepares for it, and then not beyond. What is left is measured as it will be sent. The first row
- * is always given, or nobody could go on behind it. */
+ * without reading them, and bounds what is read at all. What is left is measured as it will be
+ * sent, row after row until the page is full: compression makes a text up to about 80 times
+ * smaller, so a hundred rows that take 4 MiB on disk may be 340 MB, and to measure them all takes
+ * seconds. The first row is always given, or nobody could go on behind it. */
 /* clang-format off */
 #define SQL_PAGE(columns, alias, source, order, limit, bytes, stored, sent) \
-    "SELECT " columns ", " alias ".page_rows" \
-    " FROM (" \
-    "    SELECT " alias ".*, sum(" sent ") OVER w AS page_sent, row_number() OVER w AS page_place" \
+    "WITH RECURSIVE page AS MATERIALIZED (" \
+    "    SELECT " alias ".*, sum(" stored ") OVER v AS page_stored," \
+    "        row_number() OVER v AS page_at, count(*) OVER () AS page_rows" \
     "    FROM (" \
-    "        SELECT " alias ".*, sum(" stored ") OVER v AS page_stored," \
-    "            row_number() OVER v AS page_at, count(*) OVER () AS page_rows" \
-    "        FROM (" \
-    "            SELECT " alias ".*" \
-    "            FROM " source \
-    "            ORDER BY " order \
-    "            LIMIT " limit ") " alias \
-    "        WINDOW v AS (ORDER BY " order " ROWS UNBOUNDED PRECEDING)) " alias \
-    "    WHERE " alias ".page_stored <= " bytes " OR " alias ".page_at = 1" \
-    "    WINDOW w AS (ORDER BY " order " ROWS UNBOUNDED PRECEDING)) " alias \
-    " WHERE " alias ".page_sent <= " bytes " OR " alias ".page_place = 1" \
-    " ORDER BY " order
+    "        SELECT " alias ".*" \
+    "        FROM " source \
+    "        ORDER BY " order \
+    "        LIMIT " limit ") " alias \
+    "    WINDOW v AS (ORDER BY " order " ROWS UNBOUNDED PRECEDING))," \
+    " measured AS (" \
+    "    SELECT " alias ".page_at AS page_place, (" sent ")::int8 AS page_sent" \
+    "    FROM page " alias \
+    "    WHERE " alias ".page_at = 1" \
+    "    UNION ALL" \
+    "    SELECT " alias ".page_at, measured.page_sent + " sent \
+    "    FROM measured" \
+    "    JOIN page " alias " ON " alias ".page_at = measured.page_place + 1" \
+    "    WHERE measured.page_sent <= " bytes \
+    "      AND " alias ".page_stored <= " bytes ")" \
+    " SELECT " columns ", " alias ".page_rows" \
+    " FROM page " alias \
+    " JOIN measured ON measured.page_place = " alias ".page_at" \
+    " WHERE measured.page_sent <= " bytes " OR " alias ".page_at = 1" \
+    " ORDER BY " alias ".page_at"
 /* clang-format on */
 
 /* What a column takes on disk, and as text; 0 for NULL. */
