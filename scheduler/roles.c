@@ -117,6 +117,7 @@ static void start_api(struct scheduler *scheduler)
 {
     struct api_options options = {
         .pg = scheduler->links.api,
+        .pg_large = scheduler->links.large,
         .registry = scheduler->registry,
         .shards = scheduler->config->shards,
         .run_ttl_ms = scheduler->config->scheduler.run_ttl_ms,

@@ -23,8 +23,11 @@
 
 enum { REQUEST_TIMEOUT_MS = 5000 };
 
-static int open_links(struct scheduler_links *links, const struct config *config, struct error *err)
+static int open_links(struct scheduler *scheduler, struct error *err)
 {
+    struct scheduler_links *links = &scheduler->links;
+    const struct config *config = scheduler->config;
+    bool serves = scheduler->roles & ROLE_API;
     const struct pg_options pg = {
         .url = config->database_url,
         .application_name = "penstock-scheduler",
@@ -35,8 +38,10 @@ static int open_links(struct scheduler_links *links, const struct config *config
 
     if (r == 0)
         r = pg_open(&pg, &links->dispatch, err);
-    if (r == 0)
+    if (r == 0 && serves)
         r = pg_open(&pg, &links->api, err);
+    if (r == 0 && serves)
+        r = pg_open(&pg, &links->large, err);
     if (r < 0)
         return error_wrap(err, "DATABASE_URL");
     r = redis_open(&redis, &links->redis, err);
@@ -51,9 +56,26 @@ static void close_links(struct scheduler_links *links)
     if (links->queue)
         queue_free(links->queue);
     redis_close(links->redis);
+    pg_close(links->large);
     pg_close(links->api);
     pg_close(links->dispatch);
     pg_close(links->core);
+}
+
+static struct servers *watch_servers(const struct scheduler_links *links)
+{
+    const struct servers_options options = {
+        .postgres =
+            {
+                {"core", links->core},
+                {"dispatch", links->dispatch},
+                {"api", links->api},
+                {"large", links->large},
+            },
+        .queue = links->queue,
+    };
+
+    return servers_start(&options);
 }
 
 /* Of bodies, before they are read. */
@@ -128,7 +150,7 @@ int scheduler_open(const struct config *config, int64_t wait_ms, struct schedule
     *out = (struct scheduler){.config = config};
     r = scheduler_roles(config->scheduler.roles, &out->roles, err);
     if (r == 0)
-        r = open_links(&out->links, config, err);
+        r = open_links(out, err);
     if (r == 0)
         r = provider_registry_new(config, &out->registry, err);
     if (r == 0)
@@ -136,7 +158,7 @@ int scheduler_open(const struct config *config, int64_t wait_ms, struct schedule
     if (r == 0)
         r = servers_agree_on_shards(out->links.core, config->shards, err);
     if (r == 0) {
-        out->servers = servers_start(out->links.core, out->links.queue);
+        out->servers = watch_servers(&out->links);
         roles_start(out);
         r = listen_http(out, err);
     }

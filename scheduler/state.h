@@ -21,7 +21,8 @@ struct servers;
 struct scheduler_links {
     struct pg *core;     /* leases of shards, looks at workers, counts: small statements, at once */
     struct pg *dispatch; /* ticks and sweeps, whose statements may take tenths of a second */
-    struct pg *api;
+    struct pg *api;      /* of requests: small statements; NULL without the role api, as large */
+    struct pg *large;    /* of requests: pages of lists, and what has a large body */
     struct redis *redis;
     struct queue *queue;
 };

@@ -42,6 +42,21 @@ static const struct histogram_shape queue_wait_shape = {
                10000000, 60000000},
 };
 
+static struct servers *watch_servers(const struct worker *worker)
+{
+    const struct servers_options options = {
+        .postgres =
+            {
+                {"writes", worker->pg},
+                {"large", worker->large},
+                {"claims", worker->intake},
+            },
+        .queue = worker->queue,
+    };
+
+    return servers_start(&options);
+}
+
 static int open_stores(struct worker *worker, const struct config *config, struct error *err)
 {
     struct pg_options pg = {.url = config->database_url, .application_name = "penstock-worker"};
@@ -61,7 +76,7 @@ static int open_stores(struct worker *worker, const struct config *config, struc
     if (r < 0)
         return r;
     worker->queue = queue_new(worker->redis);
-    worker->servers = servers_start(worker->pg, worker->queue);
+    worker->servers = watch_servers(worker);
     return 0;
 }
 

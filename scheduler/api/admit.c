@@ -232,7 +232,7 @@ int request_admit(struct request *request)
 
     if (r < 0)
         return r;
-    if (request->endpoint->flags & ENDPOINT_LISTS)
+    if (request->endpoint->flags & ENDPOINT_LARGE)
         request->store.pg = request->api->pg_large;
     r = authenticate(request);
     if (r == 0)

@@ -29,9 +29,11 @@
 
 #define REPLY_BYTES_MAX ((size_t)64 << 20)
 #define HELD_BYTES_MAX  ((size_t)512 << 20) /* of all tenants' replies */
-/* A page: as the database gives it, as rows, as JSON. */
-#define LIST_ROOM   (3 * LISTING_BYTES_MAX)
-#define OBJECT_ROOM ((size_t)256 << 10)
+/* What may be large is held three times: as the database has it, as rows, as JSON. */
+#define COPIES           3
+#define LARGE_ROOM       (COPIES * LISTING_BYTES_MAX)
+#define OBJECT_ROOM      ((size_t)256 << 10)
+#define LARGE_BODY_BYTES ((size_t)64 << 10) /* hundreds of them a second fill a connection */
 
 enum { ERROR_LINES_A_SECOND = 5, ROOM_WAIT_MS = 2000 };
 
@@ -157,11 +159,18 @@ static int crowded(struct request *request, const struct error *err, int status,
     return -E_INVALID;
 }
 
+static size_t room_of(const struct request *request)
+{
+    if (request->endpoint->flags & ENDPOINT_LARGE)
+        return LARGE_ROOM;
+    return OBJECT_ROOM + COPIES * request->exchange->body.len;
+}
+
 /* Room for what the request will make of memory, guessed before and set right after it: of the
  * tenant's share first, so that who waits for that holds nothing of what all share. */
 static int take_room(struct request *request)
 {
-    size_t bytes = request->endpoint->flags & ENDPOINT_LISTS ? LIST_ROOM : OBJECT_ROOM;
+    size_t bytes = room_of(request);
     struct share *share = request->share;
     int64_t deadline_ms = deadline_in(ROOM_WAIT_MS);
     struct error err;
@@ -194,10 +203,12 @@ static void set_room(struct request *request, size_t bytes)
 
 static int call(struct request *request)
 {
-    int r = read_body(request);
+    int r = take_room(request);
 
+    if (request->exchange->body.len >= LARGE_BODY_BYTES)
+        request->store.pg = request->api->pg_large;
     if (r == 0)
-        r = take_room(request);
+        r = read_body(request);
     if (r == 0)
         r = idempotent_call(request);
     if (r == 0 && buf_check(&request->reply, NULL) < 0)

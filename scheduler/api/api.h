@@ -22,7 +22,7 @@ struct provider_registry;
 
 struct api_options {
     struct pg *pg;                            /* required */
-    struct pg *pg_large;                      /* for pages of lists; default: the same */
+    struct pg *pg_large;                      /* for what may be megabytes; default: the same */
     const struct provider_registry *registry; /* required */
     int shards;                               /* default 1 */
     int64_t run_ttl_ms;                       /* default 24 h */

@@ -24,7 +24,7 @@ struct run_reader;
 /* What the requests of a process share. */
 struct api {
     struct pg *pg;
-    struct pg *pg_large; /* for statements that take long: the same, or another connection */
+    struct pg *pg_large; /* for what may be megabytes: the same, or another connection */
     const struct provider_registry *registry;
     int64_t run_ttl_ms;
     struct run_events events;

@@ -30,7 +30,9 @@ enum {
 };
 
 struct servers {
-    struct pg *pg;
+    struct pg *pg; /* the first of the links */
+    struct servers_link links[SERVERS_LINKS_MAX];
+    size_t links_count;
     struct queue *queue;
     struct service postgres;
     struct service redis;
@@ -103,7 +105,7 @@ static int64_t redis_wait_ms(void *arg)
     return service_spread_ms(queue_serves(servers->queue) ? REDIS_PROBE_MS : REDIS_TROUBLE_MS);
 }
 
-struct servers *servers_start(struct pg *pg, struct queue *queue)
+struct servers *servers_start(const struct servers_options *options)
 {
     struct servers *servers = xcalloc(1, sizeof(*servers));
     struct service_options postgres = {
@@ -120,8 +122,12 @@ struct servers *servers_start(struct pg *pg, struct queue *queue)
         .late = true, /* the connection is in the making */
     };
 
-    servers->pg = pg;
-    servers->queue = queue;
+    for (size_t i = 0; i < SERVERS_LINKS_MAX; i++)
+        if (options->postgres[i].pg)
+            servers->links[servers->links_count++] = options->postgres[i];
+    ASSERT(servers->links_count > 0);
+    servers->pg = servers->links[0].pg;
+    servers->queue = options->queue;
     service_start(&servers->postgres, &postgres);
     service_start(&servers->redis, &redis);
     return servers;
@@ -198,18 +204,46 @@ void servers_judge(const struct servers *servers, struct readiness *out)
 
     if (postgres != PG_SERVES)
         readiness_missing(out, "postgres: %s", pg_state_word(postgres));
+    for (size_t i = 1; i < servers->links_count && postgres == PG_SERVES; i++) {
+        enum pg_state state = pg_state(servers->links[i].pg, NULL);
+
+        if (state != PG_SERVES)
+            readiness_degraded(out, "postgres: %s (connection %s)", pg_state_word(state),
+                               servers->links[i].name);
+    }
     if (redis != REDIS_SERVES)
         readiness_degraded(out, "redis: %s", redis_state_word(redis));
 }
 
 /* As the page shows them. */
 struct shown {
-    struct pg_stats pg;
+    const struct servers_link *links;
+    struct pg_stats stats[SERVERS_LINKS_MAX]; /* of the links */
+    size_t links_count;
     enum pg_state postgres;
     enum redis_state redis;
     bool postgres_up;
     bool redis_up;
 };
+
+/* A sample for each connection to Postgres: `value` is an expression of its number i. */
+#define EACH_LINK(function, value)                                                                 \
+    static void function(struct buf *out, const char *name, const void *from)                      \
+    {                                                                                              \
+        const struct shown *shown = from;                                                          \
+                                                                                                   \
+        for (size_t i = 0; i < shown->links_count; i++)                                            \
+            metric_sample(out, name, (int64_t)(value), "connection", shown->links[i].name, NULL);  \
+    }
+
+EACH_LINK(add_links_up, pg_is_ready(shown->links[i].pg))
+EACH_LINK(add_requests, shown->stats[i].requests)
+EACH_LINK(add_batches, shown->stats[i].batches)
+EACH_LINK(add_reruns, shown->stats[i].reruns)
+EACH_LINK(add_ambiguous, shown->stats[i].ambiguous)
+EACH_LINK(add_reconnects, shown->stats[i].reconnects)
+EACH_LINK(add_queued, shown->stats[i].queued)
+EACH_LINK(add_in_flight, shown->stats[i].in_flight)
 
 static void add_postgres_states(struct buf *out, const char *name, const void *from)
 {
@@ -234,19 +268,22 @@ static const struct metric rows[] = {
                  "Whether Postgres serves."),
     METRIC_LABELLED(METRIC_GAUGE, "penstock_postgres_state", "state",
                     "1 for the state that Postgres is in.", add_postgres_states),
-    METRIC_COUNTS(shown, METRIC_UINT64, pg.requests, "penstock_postgres_requests_total",
-                  "Requests to Postgres."),
-    METRIC_COUNTS(shown, METRIC_UINT64, pg.batches, "penstock_postgres_batches_total",
-                  "Batches that carried them."),
-    METRIC_COUNTS(shown, METRIC_UINT64, pg.reruns, "penstock_postgres_reruns_total",
-                  "Requests run again alone."),
-    METRIC_COUNTS(shown, METRIC_UINT64, pg.ambiguous, "penstock_postgres_ambiguous_total",
-                  "Requests whose outcome was lost."),
-    METRIC_COUNTS(shown, METRIC_UINT64, pg.reconnects, "penstock_postgres_reconnects_total",
-                  "Connections made anew."),
-    METRIC_SHOWS(shown, METRIC_SIZE, pg.queued, "penstock_postgres_queued", "Requests that wait."),
-    METRIC_SHOWS(shown, METRIC_SIZE, pg.in_flight, "penstock_postgres_in_flight",
-                 "Requests sent and not answered."),
+    METRIC_LABELLED(METRIC_GAUGE, "penstock_postgres_connection_up", "connection",
+                    "Whether the connection is there, by what it is for.", add_links_up),
+    METRIC_LABELLED(METRIC_COUNTER, "penstock_postgres_requests_total", "connection",
+                    "Requests to Postgres.", add_requests),
+    METRIC_LABELLED(METRIC_COUNTER, "penstock_postgres_batches_total", "connection",
+                    "Batches that carried them.", add_batches),
+    METRIC_LABELLED(METRIC_COUNTER, "penstock_postgres_reruns_total", "connection",
+                    "Requests run again alone.", add_reruns),
+    METRIC_LABELLED(METRIC_COUNTER, "penstock_postgres_ambiguous_total", "connection",
+                    "Requests whose outcome was lost.", add_ambiguous),
+    METRIC_LABELLED(METRIC_COUNTER, "penstock_postgres_reconnects_total", "connection",
+                    "Connections made anew.", add_reconnects),
+    METRIC_LABELLED(METRIC_GAUGE, "penstock_postgres_queued", "connection", "Requests that wait.",
+                    add_queued),
+    METRIC_LABELLED(METRIC_GAUGE, "penstock_postgres_in_flight", "connection",
+                    "Requests sent and not answered.", add_in_flight),
     METRIC_SHOWS(shown, METRIC_BOOL, redis_up, "penstock_redis_up",
                  "Whether Redis serves: 0 also when it answers but takes no hints."),
     METRIC_LABELLED(METRIC_GAUGE, "penstock_redis_state", "state",
@@ -258,12 +295,15 @@ const struct metric_table servers_metrics = METRIC_TABLE(rows);
 void servers_metrics_render(const struct servers *servers, struct buf *out)
 {
     struct shown shown = {
+        .links = servers->links,
+        .links_count = servers->links_count,
         .postgres = pg_state(servers->pg, NULL),
         .redis = queue_state(servers->queue),
     };
 
     shown.postgres_up = shown.postgres == PG_SERVES;
     shown.redis_up = shown.redis == REDIS_SERVES;
-    pg_stats_get(servers->pg, &shown.pg);
+    for (size_t i = 0; i < servers->links_count; i++)
+        pg_stats_get(servers->links[i].pg, &shown.stats[i]);
     metric_table_render(&servers_metrics, &shown, out);
 }

@@ -14,8 +14,22 @@ struct queue;
 struct readiness;
 struct servers;
 
-/* Both must outlive it. */
-struct servers *servers_start(struct pg *pg, struct queue *queue);
+#define SERVERS_LINKS_MAX 4
+
+/* A connection to Postgres, by what it is for. */
+struct servers_link {
+    const char *name;
+    struct pg *pg;
+};
+
+struct servers_options {
+    /* The first is what the program can't do without; those without a pg are left out. */
+    struct servers_link postgres[SERVERS_LINKS_MAX];
+    struct queue *queue;
+};
+
+/* The connections and the names must outlive it; the options need not. */
+struct servers *servers_start(const struct servers_options *options);
 SUSPENDS void servers_stop(struct servers *servers); /* accepts NULL; frees */
 
 /* Waits for Postgres, wait_ms at most, with a line every 5 s that says why; then looks whether the
@@ -28,7 +42,8 @@ SUSPENDS MUSTCHECK int servers_await_postgres(struct pg *pg, int64_t wait_ms, st
  * sentence; what Postgres failed with. */
 SUSPENDS MUSTCHECK int servers_agree_on_shards(struct pg *pg, int shards, struct error *err);
 
-/* What is missing (Postgres) and what is degraded (Redis). */
+/* What is missing (Postgres) and what is degraded (Redis, and connections to Postgres beside the
+ * first). */
 void servers_judge(const struct servers *servers, struct readiness *out);
 
 extern const struct metric_table servers_metrics;

@@ -192,3 +192,22 @@ test('requests that hold up the connection of the API delay no lease of a shard 
     assert.deepEqual([...new Set(ready)], [200]);
   });
 });
+
+test('a connection that Postgres does not grant is told, and what the others carry goes on', async () => {
+  await withStack({ script, workers: 0, bare: true }, async (stack) => {
+    stack.exec('CREATE ROLE bounded LOGIN IN ROLE pg_read_all_data, pg_write_all_data');
+    stack.env.DATABASE_URL = stack.databaseUrl.replace('user=penstock', 'user=bounded');
+    await stack.startScheduler();
+    await until('all are there', async () => (await (await fetch(`${stack.url}/metrics`)).text()).match(/^penstock_postgres_connection_up.* 1$/gm)?.length === 4);
+    stack.exec('ALTER ROLE bounded CONNECTION LIMIT 1');
+    // Leases and ticks ask something every second: who has been silent for longest carries requests.
+    stack.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bounded' ORDER BY state_change LIMIT 1`);
+    const away = await until('it is told', async () => (await readyz(stack.url)).degraded.find((reason) => /^postgres: .+ \(connection \w+\)$/.test(reason)));
+    const name = /connection (\w+)/.exec(away)[1];
+    assert.ok(['api', 'large'].includes(name), away);
+    assert.equal((await readyz(stack.url)).status, 'ready');
+    const page = await (await fetch(`${stack.url}/metrics`)).text();
+    assert.match(page, new RegExp(`^penstock_postgres_connection_up\\{connection="${name}"\\} 0$`, 'm'));
+    assert.match(page, /^penstock_postgres_connection_up\{connection="core"\} 1$/m);
+  });
+});

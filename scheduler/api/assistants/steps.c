@@ -90,15 +90,16 @@ static const struct endpoint table[] = {
      .pattern = "/v1/threads/{thread_id}/runs/{run_id}/steps",
      .handle = step_list,
      .query = listing_query,
-     .flags = ENDPOINT_LISTS},
+     .flags = ENDPOINT_LARGE},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}",
-     .handle = step_get},
+     .handle = step_get,
+     .flags = ENDPOINT_LARGE},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/runs/{run_id}/steps",
      .handle = step_list_any,
      .query = listing_query,
-     .flags = ENDPOINT_LISTS},
+     .flags = ENDPOINT_LARGE},
 };
 /* clang-format on */
 
