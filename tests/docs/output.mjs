@@ -14,7 +14,7 @@ const patterns = [
   [/"(ms|\w+_at)":\d+/g, '"$1":N'],
   [/\bpk_[A-Za-z0-9_-]+/g, 'pk_KEY'],
   [/\b(database|program|version) \d+/g, '$1 N'],
-  [/^(?:ok|warn) +(descriptors|memory maps) .*$/g, '$1 of this machine'],
+  [/^(?:ok|warn) +(postgres links|descriptors|memory maps) .*$/g, '$1 of this machine'],
 ];
 
 function plain(line) {

@@ -53,7 +53,10 @@ static void check_postgres_facts(struct doctor *doctor, struct pg *pg)
         .name = "doctor_facts",
         .sql =
             "SELECT current_setting('server_version_num')::int8,"
-            "     (extract(epoch FROM clock_timestamp()) * 1000)::int8",
+            "     (extract(epoch FROM clock_timestamp()) * 1000)::int8,"
+            "     (SELECT sum(numbackends) FROM pg_stat_database)::int8,"
+            "     current_setting('max_connections')::int8"
+            "         - current_setting('superuser_reserved_connections')::int8",
         .types = "",
     };
     /* clang-format on */
@@ -68,6 +71,8 @@ static void check_postgres_facts(struct doctor *doctor, struct pg *pg)
     say(doctor, "postgres", doctor_judge_postgres(pg_get_int(result, 0, 0)));
     say(doctor, "postgres clock",
         doctor_judge_clock(pg_get_int(result, 0, 1) - (before_ms + clock_wall_ms()) / 2));
+    say(doctor, "postgres links",
+        doctor_judge_connections(pg_get_int(result, 0, 2), pg_get_int(result, 0, 3)));
     pg_result_free(result);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define POSTGRES_MIN    150000
+#define CONNECTIONS_MIN 10 /* free ones: what two programs keep, and one more each for a moment */
 #define DESCRIPTORS_MIN 20000
 #define MAPS_MIN        65530
 #define CLOCK_MAX_MS    1000
@@ -57,6 +58,16 @@ struct doctor_finding doctor_judge_postgres(int64_t version)
                              (long long)(version / 10000), (long long)(version % 10000));
     return doctor_ok("PostgreSQL %lld.%lld", (long long)(version / 10000),
                      (long long)(version % 10000));
+}
+
+struct doctor_finding doctor_judge_connections(int64_t open, int64_t max)
+{
+    if (max - open < CONNECTIONS_MIN)
+        return doctor_warning(
+            "%lld of at most %lld connections are open: each scheduler and worker "
+            "keeps four, and takes another for a moment; raise max_connections",
+            (long long)open, (long long)max);
+    return doctor_ok("%lld of at most %lld connections are open", (long long)open, (long long)max);
 }
 
 struct doctor_finding doctor_judge_redis(const char *version)

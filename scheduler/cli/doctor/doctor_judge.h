@@ -15,7 +15,8 @@ struct doctor_finding doctor_warning(const char *format, ...) PRINTF(1, 2);
 struct doctor_finding doctor_failed(const char *format, ...) PRINTF(1, 2);
 
 struct doctor_finding doctor_judge_postgres(int64_t server_version_num); /* 150004 */
-struct doctor_finding doctor_judge_redis(const char *version);           /* "7.0.15" */
+struct doctor_finding doctor_judge_connections(int64_t open, int64_t max);
+struct doctor_finding doctor_judge_redis(const char *version); /* "7.0.15" */
 struct doctor_finding doctor_judge_eviction(const char *policy, bool has_limit);
 /* state: the word for what Redis is, NULL when it takes hints; `error` is what it said. */
 struct doctor_finding doctor_judge_hints(const char *state, const char *error);

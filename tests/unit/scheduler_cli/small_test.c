@@ -259,6 +259,9 @@ Test(doctor, judges_versions)
 
 Test(doctor, judges_settings)
 {
+    cr_assert_eq(doctor_judge_connections(12, 97).verdict, DOCTOR_OK);
+    cr_assert_eq(doctor_judge_connections(87, 97).verdict, DOCTOR_OK);
+    cr_assert_eq(doctor_judge_connections(88, 97).verdict, DOCTOR_WARN);
     cr_assert_eq(doctor_judge_hints(NULL, "").verdict, DOCTOR_OK);
     cr_assert(strstr(doctor_judge_hints("refuses writes", "OOM command not allowed").text,
                      "refuses writes: OOM"));
