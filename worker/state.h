@@ -52,7 +52,7 @@ struct worker_counters {
 struct worker {
     const struct config *config;
     struct pg *pg;
-    struct pg *large;          /* for writes of runs that are large: see run_writer.h */
+    struct pg *large;          /* for histories that are read alone, and writes that are large */
     struct pg *intake;         /* for claims alone: see claims.h */
     struct run_writer *writer; /* of the runs, on pg */
     struct redis *redis;

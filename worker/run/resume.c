@@ -25,7 +25,9 @@ static int history_count(const struct run_task *task)
 static int read_history(struct run_task *task, struct message_list *out, struct error *err)
 {
     const struct run_claim *row = &task->claim.row;
-    struct store store = {.pg = task->worker->pg, .tenant = row->tenant_id, .arena = &task->arena};
+    /* Where no checkpoint waits behind it. */
+    struct store store = {
+        .pg = task->worker->large, .tenant = row->tenant_id, .arena = &task->arena};
     struct history_limits limits = {history_count(task), HISTORY_BYTES};
 
     if (claim_history(&task->claim, (size_t)limits.count, out))

@@ -3,6 +3,11 @@
  * The statement follows the claim in the same transaction, so it sees which runs are the owner's
  * now. Each history is one backward scan of messages_thread, cut where its bounds are reached. The
  * bound in bytes counts all texts of a message, because it bounds the memory.
+ *
+ * To measure texts takes reading them: of a thread with megabytes as long as a hundred claims. So
+ * what they take on disk, which is known without, is looked at first. What is compressed counts
+ * four times there: texts of people become two to four times smaller, and what becomes smaller by
+ * more is worth no reading.
  */
 
 #include "shared/store/threads/histories.h"
@@ -16,6 +21,27 @@ struct history_span {
 
 /* `more`: there is an older message. */
 /* clang-format off */
+#define ON_DISK(column) \
+    "coalesce(pg_column_size(q." column ")" \
+    " * CASE WHEN pg_column_compression(q." column ") IS NULL THEN 1 ELSE 4 END, 0)"
+
+#define NEWEST_ON_DISK \
+    "(" \
+    "            SELECT q.*," \
+    "                sum(" ON_DISK("content") \
+    "                    + " ON_DISK("tool_calls") \
+    "                    + " ON_DISK("opaque") ")" \
+    "                    OVER (ORDER BY q.position DESC ROWS UNBOUNDED PRECEDING) AS on_disk" \
+    "            FROM (" \
+    "                SELECT *" \
+    "                FROM messages q" \
+    "                WHERE q.thread_id = c.thread_id" \
+    "                  AND " SQL_CHECKED("q.tenant_id = c.tenant_id") \
+    "                ORDER BY q.position DESC" \
+    "                LIMIT " SQL_STRING(HISTORY_CLAIM_COUNT) " + 1) q)"
+
+#define FITS_ON_DISK "o.on_disk <= " SQL_STRING(HISTORY_CLAIM_BYTES)
+
 const struct pg_statement histories_claimed = {
     .name = "histories_claimed",
     .sql =
@@ -32,18 +58,15 @@ const struct pg_statement histories_claimed = {
         "        row_number() OVER w AS place,"
         "        lead(true, 1, false) OVER w AS more,"
         "        sum("
-        "            octet_length(h.content)"
+        "            coalesce(octet_length(h.content), " SQL_STRING(HISTORY_CLAIM_BYTES) " + 1)"
         "            + coalesce(octet_length(h.tool_calls), 0)"
         "            + coalesce(octet_length(h.opaque), 0)"
         "            + coalesce(octet_length(h.tool_call_id), 0)"
         "            + coalesce(octet_length(h.attachments::text), 0)"
         "            + octet_length(h.metadata::text)) OVER w AS bytes"
         "    FROM ("
-        "        SELECT " HISTORY_SOURCE
-        "        WHERE o.thread_id = c.thread_id"
-        "          AND " SQL_CHECKED("o.tenant_id = c.tenant_id")
-        "        ORDER BY o.position DESC"
-        "        LIMIT " SQL_STRING(HISTORY_CLAIM_COUNT) " + 1) h"
+        "        SELECT " HISTORY_FROM(FITS_ON_DISK, NEWEST_ON_DISK)
+        "        OFFSET 0) h" /* or what becomes text once would do so twice */
         "    WINDOW w AS (ORDER BY h.position DESC ROWS UNBOUNDED PRECEDING)) m"
         " WHERE m.bytes <= " SQL_STRING(HISTORY_CLAIM_BYTES)
         "   AND m.place <= " SQL_STRING(HISTORY_CLAIM_COUNT)

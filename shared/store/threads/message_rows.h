@@ -22,13 +22,19 @@ MUSTCHECK int message_read(struct row *row, void *out, struct error *err);
 #define HISTORY_COLUMN_OPAQUE     16
 #define HISTORY_COLUMNS_COUNT     17
 
-/* What they are selected from: what counts by its size becomes text once. */
+/* What they are selected from: what counts by its size becomes text once, where `wanted` holds. */
 /* clang-format off */
-#define HISTORY_SOURCE \
-    "o.content::text AS content, o.tool_calls::text AS tool_calls, o.opaque::text AS opaque," \
+#define HISTORY_TEXT(column, wanted) \
+    "CASE WHEN " wanted " THEN o." column "::text END AS " column
+
+#define HISTORY_FROM(wanted, source) \
+    HISTORY_TEXT("content", wanted) ", " HISTORY_TEXT("tool_calls", wanted) "," \
+    HISTORY_TEXT("opaque", wanted) "," \
     " o.id, o.thread_id, o.run_id, o.agent_id, o.position, o.seq, o.role, o.hidden," \
     " o.tool_call_id, o.attachments, o.metadata, o.status, o.incomplete_reason, o.created_at" \
-    " FROM messages o"
+    " FROM " source " o"
+
+#define HISTORY_SOURCE HISTORY_FROM("true", "messages")
 /* clang-format on */
 
 /* Rows `from` to `from` + count - 1 of a result, which begin with HISTORY_COLUMNS and are newest

@@ -180,6 +180,25 @@ Test(histories, of_a_claim_are_bounded)
     with_store(bounds);
 }
 
+/* Four megabytes that take 44 KB on disk, older than what is small, and as the newest. */
+static void long_ones(struct store *store)
+{
+    struct uuid thread = thread_of(store, 1, 3800000);
+
+    sql_do("INSERT INTO messages (id, tenant_id, thread_id, role, content)"
+           "  SELECT gen_random_uuid(), tenant_id, id, 'user', '[]' FROM threads, "
+           "generate_series(1, 2)"
+           "  WHERE id = '%s'",
+           show(thread));
+    cr_assert_eq(claimed_of(store, thread), 2);
+    cr_assert_eq(claimed_of(store, thread_of(store, 20, 3800000)), -1);
+}
+
+Test(histories, of_a_claim_end_before_what_is_long)
+{
+    with_store(long_ones);
+}
+
 static void arena_full(struct store *store)
 {
     struct uuid run = queued_on(store, thread_of(store, 10, 1000));
