@@ -204,9 +204,7 @@ static int show_head(struct http_connection *connection, int64_t deadline_ms, st
     exchange->deadline_ms = deadline_ms;
     if (!options->head)
         return 0;
-    http_connection_waits(connection, WAITING_NOTHING); /* it is our turn */
     options->head(exchange, options->arg);
-    http_connection_waits(connection, WAITING_REST);
     if (exchange->status != 0)
         return CONNECTION_ANSWERED;
     return http_parse_limit_body(&connection->parse, exchange->body_bytes_max, err);
@@ -274,11 +272,13 @@ static int read_rest(struct http_connection *connection, size_t received, struct
         if (!http_parse_begun(parse))
             return HTTP_PARSE_MORE;
         if (http_parse_awaits_body(parse)) {
+            http_connection_waits(connection, WAITING_NOTHING); /* it is our turn */
             r = connection->begun ? 0 : show_head(connection, deadline_ms, err);
             if (r == 0)
                 r = charge_body(connection, err);
             if (r != 0)
                 return r;
+            http_connection_waits(connection, WAITING_REST);
         }
         if (!continued && http_parse_wants_continue(parse)) {
             continued = true;

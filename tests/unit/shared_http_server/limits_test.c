@@ -583,3 +583,31 @@ Test(limits, a_body_that_does_not_fit_waits_for_room)
 
     serve(&options, all_held);
 }
+
+/* Who waits for our room is not slow: he keeps his place. */
+static void not_slow(void)
+{
+    int waiting;
+    int other;
+
+    budget_charge(&share, LARGE);
+    waiting = send_most("X-Share: 1\r\n");
+    await_stats(1, 0);
+    other = client_open();
+    nap(1500); /* longer than a request may take that somebody else's place depends on */
+    await_stats(1, 0);
+    budget_give(&share, LARGE);
+    finish_body(waiting, 200);
+    client_close(&waiting);
+    served(other);
+    client_close(&other);
+}
+
+Test(limits, a_body_that_waits_for_room_does_not_give_way)
+{
+    struct http_server_options options = {
+        .head = judge, .max_connections = 1, .body_room_timeout_ms = 10000};
+
+    budget_init(&share, LARGE);
+    serve(&options, not_slow);
+}
