@@ -5,9 +5,12 @@
 #include "shared/store/threads/messages.h"
 
 /* clang-format off */
-#define MESSAGE_COLUMNS \
+#define MESSAGE_COLUMNS MESSAGE_COLUMNS_WITH("m.tool_calls")
+
+/* The same, with something else in the place of the calls. */
+#define MESSAGE_COLUMNS_WITH(calls) \
     "m.content, m.id, m.thread_id, m.run_id, m.agent_id, m.position, m.seq, m.role, m.hidden," \
-    " m.tool_calls, m.tool_call_id, m.attachments, m.metadata, m.status, m.incomplete_reason," \
+    " " calls ", m.tool_call_id, m.attachments, m.metadata, m.status, m.incomplete_reason," \
     " " SQL_SECONDS("m.created_at")
 /* clang-format on */
 
@@ -17,10 +20,7 @@ MUSTCHECK int message_read(struct row *row, void *out, struct error *err);
 /* A message of a history. */
 #define HISTORY_COLUMNS MESSAGE_COLUMNS ", m.opaque"
 
-#define HISTORY_COLUMN_CONTENT    0
-#define HISTORY_COLUMN_TOOL_CALLS 9
-#define HISTORY_COLUMN_OPAQUE     16
-#define HISTORY_COLUMNS_COUNT     17
+#define HISTORY_COLUMNS_COUNT 17
 
 /* What they are selected from: what counts by its size becomes text once, where `wanted` holds. */
 /* clang-format off */

@@ -29,7 +29,7 @@ int message_read(struct row *row, void *out, struct error *err)
     message.agent_id = row_uuid(row);
     message.position = row_int(row);
     message.seq = row_int(row);
-    message.role = role_parse(pg_get_text(row->result, row->row, row->column++));
+    message.role = role_parse(row_word(row));
     message.hidden = row_bool(row);
     message.tool_calls = row_text(row);
     message.tool_call_id = row_text(row);
@@ -176,8 +176,9 @@ static int cursor_position(const struct store *store, struct uuid thread, struct
 }
 
 /* clang-format off */
+/* Without the calls, which may be large: they are told by the steps of the run. */
 #define MESSAGE_PAGE(more, direction) \
-    SQL_PAGE(MESSAGE_COLUMNS, "m", \
+    SQL_PAGE(MESSAGE_COLUMNS_WITH("NULL"), "m", \
         "messages m" \
         " WHERE m.thread_id = $1" \
         "   AND m.tenant_id = $2" \

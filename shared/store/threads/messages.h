@@ -3,7 +3,7 @@
  *
  * `content` is a JSON array of the API's content parts. `hidden` messages (tool results, and
  * assistant messages that carry only tool calls) are part of the history that the model sees, and
- * are left out of what the API lists. Workers write theirs through run_leases.h.
+ * are left out of what the API lists. Workers write theirs through run_writer.h.
  *
  * `opaque` is what the provider that wrote a message wants back with it: a worker stores it and
  * gives it back as it is, and nobody else sees it.

@@ -188,6 +188,24 @@ Test(messages, pages_are_cut_by_bytes_and_say_that_there_is_more)
     with_store(cut_pages);
 }
 
+/* What a page does not show is not read for it, either. */
+static void large_calls(struct store *store)
+{
+    struct uuid thread = must_thread(store);
+
+    for (int i = 0; i < 4; i++)
+        add_sized(store, thread, (char)('0' + i), false);
+    sql_do("UPDATE messages SET tool_calls = jsonb_build_array(repeat('x', 30000000))"
+           " WHERE thread_id = '%s'",
+           show(thread));
+    check_page(store, thread, (struct page){.limit = 10, .bytes_max = 10000}, "3210", false);
+}
+
+Test(messages, pages_are_not_enlarged_by_calls_that_they_do_not_show)
+{
+    with_store(large_calls);
+}
+
 static void hides(struct store *store)
 {
     struct run run = must_run(store);
