@@ -3,7 +3,6 @@
 #include "shared/base/digest.h"
 
 #include <pthread.h>
-#include <stdio.h>
 
 #include <openssl/evp.h>
 
@@ -32,6 +31,5 @@ void sha256_hex(struct text in, char out[SHA256_TEXT_SIZE])
     uint8_t digest[SHA256_BYTES];
 
     sha256(in, digest);
-    for (size_t i = 0; i < sizeof(digest); i++)
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    *text_put_hex(out, digest, sizeof(digest)) = '\0';
 }

@@ -17,10 +17,8 @@ int error_set_at(struct error *err, int code, const char *origin, const char *fo
         err->code = code;
         err->origin = origin;
         va_start(args, format);
-        utf8_mark_cut(err->text, sizeof(err->text),
-                      vsnprintf(err->text, sizeof(err->text), format, args));
+        utf8_vformat(err->text, sizeof(err->text), format, args);
         va_end(args);
-        utf8_drop_broken(err->text);
     }
     return -code;
 }
@@ -33,7 +31,7 @@ int error_set_errno_at(struct error *err, int errno_value, const char *origin, c
     va_list args;
 
     va_start(args, format);
-    utf8_mark_cut(prefix, sizeof(prefix), vsnprintf(prefix, sizeof(prefix), format, args));
+    utf8_vformat(prefix, sizeof(prefix), format, args);
     va_end(args);
     return error_set_at(err, E_SYSTEM, origin, "%s: %s", prefix,
                         strerror_r(errno_value, reason, sizeof(reason)));
@@ -49,7 +47,7 @@ int error_wrap(struct error *err, const char *format, ...)
         return -E_INTERNAL;
     memcpy(old, err->text, sizeof(old));
     va_start(args, format);
-    utf8_mark_cut(prefix, sizeof(prefix), vsnprintf(prefix, sizeof(prefix), format, args));
+    utf8_vformat(prefix, sizeof(prefix), format, args);
     va_end(args);
     utf8_mark_cut(err->text, sizeof(err->text),
                   snprintf(err->text, sizeof(err->text), "%s: %s", prefix, old));

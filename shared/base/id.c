@@ -95,17 +95,6 @@ bool uuid_is_zero(struct uuid a)
     return uuid_equal(a, (struct uuid){{0}});
 }
 
-static const char hex_digits[] = "0123456789abcdef";
-
-static char *put_hex(char *to, const uint8_t *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        *to++ = hex_digits[bytes[i] >> 4];
-        *to++ = hex_digits[bytes[i] & 15];
-    }
-    return to;
-}
-
 void uuid_format(struct uuid id, char out[UUID_TEXT_SIZE])
 {
     static const size_t groups[] = {4, 2, 2, 2, 6};
@@ -115,7 +104,7 @@ void uuid_format(struct uuid id, char out[UUID_TEXT_SIZE])
     for (size_t i = 0; i < ARRAY_LENGTH(groups); i++) {
         if (i > 0)
             *to++ = '-';
-        to = put_hex(to, from, groups[i]);
+        to = text_put_hex(to, from, groups[i]);
         from += groups[i];
     }
     *to = '\0';
@@ -153,7 +142,7 @@ void id_format(enum id_kind kind, struct uuid id, char out[ID_TEXT_SIZE])
     size_t len = strlen(prefixes[kind]);
 
     memcpy(out, prefixes[kind], len);
-    *put_hex(out + len, id.bytes, sizeof(id.bytes)) = '\0';
+    *text_put_hex(out + len, id.bytes, sizeof(id.bytes)) = '\0';
 }
 
 bool id_parse(enum id_kind kind, struct text text, struct uuid *out)

@@ -103,6 +103,17 @@ int text_hex_digit(char c)
     return -1;
 }
 
+char *text_put_hex(char *to, const uint8_t *bytes, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < len; i++) {
+        *to++ = digits[bytes[i] >> 4];
+        *to++ = digits[bytes[i] & 15];
+    }
+    return to;
+}
+
 bool text_is_utf8(struct text a)
 {
     return utf8_is_valid(a.ptr, a.len);

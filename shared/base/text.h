@@ -47,6 +47,9 @@ MUSTCHECK bool text_to_int(struct text a, int64_t *out);
 /* 0 to 15 for a hexadecimal digit of either case, else -1. */
 int text_hex_digit(char c);
 
+/* Writes two lower-case hexadecimal digits for each byte, and no zero. Returns where it ended. */
+char *text_put_hex(char *to, const uint8_t *bytes, size_t len);
+
 /* Valid UTF-8 as RFC 3629 has it (no surrogates, no overlong forms). */
 bool text_is_utf8(struct text a);
 

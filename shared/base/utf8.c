@@ -2,6 +2,7 @@
 
 #include "shared/base/utf8.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Length of the UTF-8 sequence at p, or 0 when it is malformed. Table 3-7 of the Unicode standard.
@@ -107,4 +108,10 @@ void utf8_drop_broken(char *text)
         at += step ? step : 1;
     }
     text[kept] = '\0';
+}
+
+void utf8_vformat(char *text, size_t size, const char *format, va_list args)
+{
+    utf8_mark_cut(text, size, vsnprintf(text, size, format, args));
+    utf8_drop_broken(text);
 }

@@ -1,6 +1,8 @@
 #pragma once
 /* UTF-8 as RFC 3629 has it: what is valid, and where a text may be cut. */
 
+#include <stdarg.h>
+
 #include "shared/base/compiler.h"
 
 /* No surrogates, no overlong forms, nothing above U+10FFFF. */
@@ -17,6 +19,10 @@ size_t utf8_prefix(const char *text, size_t len, size_t max_bytes);
 /* After vsnprintf into `text` of `size` (>= 4) bytes said that it wanted `wanted`: where that was
  * too much, ends the text with "..." in place of its last characters, never within one. */
 void utf8_mark_cut(char *text, size_t size, int wanted);
+
+/* vsnprintf into `text` of `size` (>= 4) bytes, for people: valid UTF-8 whatever the arguments are,
+ * and "..." where it is cut. */
+PRINTF(3, 0) void utf8_vformat(char *text, size_t size, const char *format, va_list args);
 
 /* Drops the bytes that are no UTF-8, in place: what a format such as "%.80s" has cut within a
  * character. `text` is ended by a zero. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "shared/base/error.h"
+#include "shared/base/utf8.h"
 
 size_t text_characters(struct text text)
 {
@@ -58,24 +59,13 @@ static const char *type_of(int status)
     }
 }
 
-/* What came from outside, or was cut on its way here, may not be UTF-8: then only ASCII stays. */
-static void repair(char *text)
-{
-    if (text_is_utf8(text_of(text)))
-        return;
-    for (; *text; text++)
-        if ((unsigned char)*text >= 0x80)
-            *text = '?';
-}
-
 PRINTF(4, 0)
 static int fill(struct failure *failure, int status, const char *code, const char *format,
                 va_list args)
 {
     char text[sizeof(failure->message) + 64];
 
-    vsnprintf(text, sizeof(text), format, args);
-    repair(text);
+    utf8_vformat(text, sizeof(text), format, args);
     text_excerpt(text_of(text), failure->message, sizeof(failure->message));
     failure->status = status;
     failure->type = type_of(status);

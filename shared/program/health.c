@@ -19,7 +19,7 @@ PRINTF(2, 0) static void add_reason(struct buf *out, const char *format, va_list
 {
     char reason[200];
 
-    utf8_mark_cut(reason, sizeof(reason), vsnprintf(reason, sizeof(reason), format, args));
+    utf8_vformat(reason, sizeof(reason), format, args);
     if (out->len > 0)
         buf_add_char(out, ',');
     buf_add_json_string(out, reason);

@@ -72,8 +72,7 @@ static void random_generation(char out[GENERATION_SIZE])
     uint8_t bytes[16];
 
     random_bytes(bytes, sizeof(bytes));
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+    *text_put_hex(out, bytes, sizeof(bytes)) = '\0';
 }
 
 int queue_init(struct queue *queue, int shard, struct error *err)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -336,4 +337,26 @@ Test(utf8, drops_what_is_broken_and_nothing_else)
         utf8_drop_broken(text);
         cr_assert_str_eq(text, cases[i].out, "%zu", i);
     }
+}
+
+static void format(char *text, size_t size, const char *how, ...)
+{
+    va_list args;
+
+    va_start(args, how);
+    utf8_vformat(text, size, how, args);
+    va_end(args);
+}
+
+Test(text, what_is_formatted_for_people_is_utf8_and_says_that_it_was_cut)
+{
+    char text[16];
+
+    format(text, sizeof(text), "%s", "na\xC3\xAFve");
+    cr_assert_str_eq(text, "na\xC3\xAFve");
+    format(text, sizeof(text), "%.3s: %s", "na\xC3\xAFve", "\xC3\xAF"); /* the format cuts */
+    cr_assert_str_eq(text, "na: \xC3\xAF");
+    format(text, sizeof(text), "%s",
+           "\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF");
+    cr_assert_str_eq(text, "\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF...");
 }

@@ -20,9 +20,8 @@ int ending_failed(struct ending *ending, const char *code, const char *format, .
     va_list args;
 
     va_start(args, format);
-    utf8_mark_cut(text, sizeof(text), vsnprintf(text, sizeof(text), format, args));
+    utf8_vformat(text, sizeof(text), format, args);
     va_end(args);
-    utf8_drop_broken(text);
     copy = arena_string(ending->arena, text);
     ending->end = (struct run_ending){
         .status = RUN_FAILED,
