@@ -55,10 +55,10 @@ struct request {
     bool found;               /* it has: the reply is about what was there already */
     /* What this try leaves behind for the next one; NULL: nothing. */
     const struct idempotency_trace *first_try;
-    struct share *share;      /* of the tenant; NULL until he is known */
-    size_t held;              /* bytes in both budgets of replies */
-    bool head_only;           /* its body is still to come */
-    struct buf reply;         /* JSON */
+    struct share *share; /* of the tenant; NULL until he is known */
+    size_t held;         /* bytes in both budgets of replies */
+    bool head_only;      /* its body is still to come */
+    struct buf reply;    /* JSON */
     struct failure failure;
 };
 

@@ -104,7 +104,7 @@ struct page_plan page_plan(const struct page *page);
 
 /* A page, cut by `limit` and `bytes` (plan.limit, plan.bytes). `source` is what stands behind FROM
  * up to its conditions, with `alias` as the name of the table; `columns` are what a row_kind reads.
- * The last column tells rows_page how many rows there were before the cut.
+ * The last column tells rows_read how many rows there were before the cut.
  *
  * Sizes are asked before anything is fetched, in two steps. What the rows take on disk is known
  * without reading them, and bounds what is read at all. What is left is measured as it will be

@@ -1,7 +1,7 @@
 #pragma once
 /* What all aggregates of the store share: who asks, pages of lists, and the conditions.
  *
- * Each aggregate has one file (agents.h, threads.h, …) and all SQL on it lives there. Functions
+ * Each aggregate has one folder (agents, threads, …) and all SQL on it lives there. Functions
  * return as shared/base/error.h says: <0 failed with *err filled (what pg_exec returns: see
  * shared/postgres/postgres.h), 0 done, >0 one of the conditions below, as documented on each
  * function. Outputs are untouched on failure unless a function says otherwise.

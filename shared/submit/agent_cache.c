@@ -108,9 +108,9 @@ static void insert(struct agent_cache *cache, const struct store *store, struct 
 }
 
 int agent_cache_find(struct agent_cache *cache, const struct store *store, struct uuid id,
-                     bool fresh, struct agent_template *out, struct error *err)
+                     struct agent_template *out, struct error *err)
 {
-    struct cached_agent *cached = fresh ? NULL : find(cache, store->tenant, id);
+    struct cached_agent *cached = find(cache, store->tenant, id);
     struct agent_template found;
     struct agent agent;
     int r;

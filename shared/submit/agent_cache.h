@@ -3,7 +3,7 @@
  *
  * At most AGENT_CACHE_MAX, the least recently used make room; specs over AGENT_CACHE_SPEC_MAX bytes
  * are not kept. A cached spec is never trusted alone: runs_create refuses one whose version is not
- * the latest any more (AGENT_CHANGED), and the caller then asks again.
+ * the latest any more (AGENT_MISSING), and the caller then forgets it and asks again.
  */
 
 #include "shared/agent/spec.h"
@@ -26,9 +26,9 @@ struct agent_template {
 };
 
 /* Returns 0 with *out, whose texts live in store->arena; AGENT_MISSING; or what the store failed
- * with. `fresh`: do not look into the cache. */
+ * with. */
 SUSPENDS MUSTCHECK int agent_cache_find(struct agent_cache *cache, const struct store *store,
-                                        struct uuid id, bool fresh, struct agent_template *out,
+                                        struct uuid id, struct agent_template *out,
                                         struct error *err);
 
 void agent_cache_forget(struct agent_cache *cache, struct uuid tenant, struct uuid id);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "shared/base/memory.h"
-#include "shared/store/runs/run_maker.h"
+#include "shared/store/submissions/run_maker.h"
 #include "shared/submit/agent_cache.h"
 #include "shared/submit/bodies.h"
 #include "shared/submit/new_messages.h"
@@ -160,7 +160,6 @@ static int write_run(struct making *making, struct run *out, struct error *err)
         strategy_of(json_get_text(making->submission->request, "multitask_strategy"));
     bool new_thread = uuid_is_zero(making->submission->thread);
     const struct store *store = making->store;
-    struct thread thread;
     int r;
 
     if (!new_thread && strategy < MULTITASK_COUNT)
@@ -169,17 +168,16 @@ static int write_run(struct making *making, struct run *out, struct error *err)
     if (r != RUN_NOT_MADE)
         return r;
     if (new_thread)
-        return runs_create_with_thread(store, &making->thread_draft, &making->draft, &thread, out,
-                                       err);
+        return runs_create_with_thread(store, &making->thread_draft, &making->draft, out, err);
     return runs_create(store, &making->draft, out, &making->active, err);
 }
 
 /* One attempt. Returns 0; AGENT_MISSING; -E_INVALID with the failure. */
-static int attempt(struct making *making, bool fresh, struct submitted *out)
+static int attempt(struct making *making, struct submitted *out)
 {
     struct agent_template template;
     struct error err;
-    int r = agent_cache_find(making->submitter->agents, making->store, making->draft.agent, fresh,
+    int r = agent_cache_find(making->submitter->agents, making->store, making->draft.agent,
                              &template, &err);
 
     if (r < 0)
@@ -236,10 +234,10 @@ static int make(struct making *making, struct submitted *out)
 
     if (r != RUN_MISSING)
         return r;
-    r = attempt(making, false, out);
+    r = attempt(making, out);
     if (r == AGENT_MISSING) {
         agent_cache_forget(making->submitter->agents, making->store->tenant, making->draft.agent);
-        r = attempt(making, true, out);
+        r = attempt(making, out);
     }
     if (r == AGENT_MISSING)
         return assistant_missing(making);

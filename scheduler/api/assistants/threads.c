@@ -114,23 +114,20 @@ static int thread_update(struct request *request)
 static int thread_delete(struct request *request)
 {
     const struct run_events *events = &request->api->events;
-    struct thread thread;
+    struct thread_stopped stopped;
     struct uuid id;
-    int64_t owner = 0;
     struct error err;
     int r = request_id(request, 0, ID_THREAD, "thread", &id);
 
     if (r < 0)
         return r;
-    r = threads_get(&request->store, id, &thread, &err);
-    if (r == 0)
-        r = threads_delete(&request->store, id, &owner, &err);
+    r = threads_delete(&request->store, id, &stopped, &err);
     if (r == THREAD_MISSING)
         return missing(request);
     if (r < 0)
         return request_failed(request, &err);
-    if (owner && !uuid_is_zero(thread.active_run) && events->run_cancelling)
-        events->run_cancelling(owner, thread.active_run, events->arg);
+    if (stopped.owner && events->run_cancelling)
+        events->run_cancelling(stopped.owner, stopped.run, events->arg);
     render_deleted(ID_THREAD, id, "thread.deleted", &request->reply);
     return 0;
 }

@@ -197,10 +197,8 @@ static const struct pg_statement try_recall = {
 void idempotency_trace_init(struct idempotency_trace *out, const struct store *store,
                             const uint8_t hash[SHA256_BYTES], struct uuid object)
 {
-    char *at = out->key + snprintf(out->key, sizeof(out->key), " try ");
-
-    for (size_t i = 0; i < SHA256_BYTES; i++)
-        at += snprintf(at, 3, "%02x", hash[i]);
+    memcpy(out->key, TRY_PREFIX, sizeof(TRY_PREFIX) - 1);
+    *text_put_hex(out->key + sizeof(TRY_PREFIX) - 1, hash, SHA256_BYTES) = '\0';
     memcpy(out->hash, hash, sizeof(out->hash));
     out->values[0] = pg_uuid(store->tenant);
     out->values[1] = pg_string(out->key);

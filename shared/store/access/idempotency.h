@@ -52,18 +52,19 @@ SUSPENDS MUSTCHECK int idempotency_release(const struct store *store,
 
 #define IDEMPOTENCY_TRY_MS (15 * 60 * 1000) /* so long after the last try the next is known */
 
+#define TRY_PREFIX " try " /* no client's key begins so, since theirs are trimmed */
+
 /* What a first try leaves behind: set store->rider = &trace.rider, while the trace lives. */
 struct idempotency_trace {
     struct pg_value values[4];
     struct pg_query rider;
-    char key[SHA256_TEXT_SIZE + 8];
+    char key[sizeof(TRY_PREFIX) + SHA256_TEXT_SIZE]; /* TRY_PREFIX, and the hash in hex digits */
     uint8_t hash[SHA256_BYTES];
     struct uuid object;
 };
 
-/* Inside the store. What is left of a try has a key that no client can give, since theirs are
- * trimmed. All keys are deleted a day after created_at (reaper.h); these are to go sooner, so
- * theirs is set back. */
+/* Inside the store. All keys are deleted a day after created_at (reaper.h); these are to go sooner,
+ * so theirs is set back. */
 /* clang-format off */
 #define SQL_TRY_CREATED_AT \
     "now() - interval '1 day' + " SQL_STRING(IDEMPOTENCY_TRY_MS) " * interval '1 ms'"

@@ -237,7 +237,7 @@ static int write_ask(struct run_writer *writer, struct run_lease *lease,
     if (write->status < 0 && err)
         *err = write->error;
     if (write->status == -E_REJECTED) /* the server refuses us, whatever we write, until mended */
-        return error_wrap(err, "the server refuses the write") < 0 ? -E_UNAVAILABLE : 0;
+        return error_set(err, E_UNAVAILABLE, "the server refuses the write: %s", write->error.text);
     if (write->status == 0)
         lease->step++;
     return write->status;

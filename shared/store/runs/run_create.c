@@ -9,7 +9,6 @@
 #include "shared/store/runs/run_drafts.h"
 #include "shared/store/runs/run_rows.h"
 #include "shared/store/threads/drafts.h"
-#include "shared/store/threads/thread_rows.h"
 
 /* clang-format off */
 #define INSERT_RUN \
@@ -57,14 +56,7 @@ static const struct pg_statement run_create = {
 static const struct pg_statement create_look = {
     .name = "run_create_look",
     .sql =
-        "SELECT t.active_run,"
-        "     EXISTS ("
-        "         SELECT 1"
-        "         FROM agents a"
-        "         WHERE a.id = $3"
-        "           AND a.tenant_id = $2"
-        "           AND a.version = $4"
-        "           AND a.deleted_at IS NULL)"
+        "SELECT t.active_run, " SQL_AGENT_EXISTS
         " FROM threads t"
         " WHERE t.id = $1"
         "   AND t.tenant_id = $2",
@@ -120,7 +112,6 @@ int runs_create(const struct store *store, const struct run_draft *draft, struct
     return error_set(err, E_UNAVAILABLE, "runs come and go too fast on this thread; try again");
 }
 
-/* Columns: those of the run, then those of the thread. */
 /* clang-format off */
 static const struct pg_statement run_create_with_thread = {
     .name = "run_create_with_thread",
@@ -130,36 +121,19 @@ static const struct pg_statement run_create_with_thread = {
         "    SELECT $12, $2, $1, coalesce($13, '{}'), $14"
         "    WHERE " SQL_AGENT_EXISTS
         "    RETURNING *),"
-        " m AS (" SQL_INSERT_DRAFTS("$11", "$2", "$1") "),"
-        " r AS (" INSERT_RUN "r.*)"
-        " SELECT " RUN_COLUMNS ", " THREAD_COLUMNS
-        " FROM r, t",
+        " m AS (" SQL_INSERT_DRAFTS("$11", "$2", "$1") ")"
+        " " INSERT_RUN RUN_COLUMNS,
     .types = RUN_DRAFT_TYPES "ujj",
 };
 /* clang-format on */
 
-struct created {
-    struct run run;
-    struct thread thread;
-};
-
-static int created_read(struct row *row, void *out, struct error *err)
-{
-    struct created *created = out;
-    int r = run_read(row, &created->run, err);
-
-    return r < 0 ? r : thread_read(row, &created->thread, err);
-}
-
 int runs_create_with_thread(const struct store *store, const struct thread_draft *thread,
-                            const struct run_draft *draft, struct thread *out_thread,
-                            struct run *out, struct error *err)
+                            const struct run_draft *draft, struct run *out, struct error *err)
 {
-    static const struct row_kind kind = {created_read, sizeof(struct created), AGENT_MISSING};
+    static const struct row_kind kind = {run_read, sizeof(struct run), AGENT_MISSING};
     CLEANUP(buf_deinit) struct buf messages;
     struct pg_value values[RUN_DRAFT_VALUES + 3];
     struct pg_query query = {&run_create_with_thread, values};
-    struct created created;
     int r;
 
     buf_init(&messages, 0);
@@ -170,10 +144,5 @@ int runs_create_with_thread(const struct store *store, const struct thread_draft
     values[RUN_DRAFT_VALUES] = pg_uuid(thread->id);
     values[RUN_DRAFT_VALUES + 1] = pg_json(thread->metadata);
     values[RUN_DRAFT_VALUES + 2] = pg_json(thread->tool_resources);
-    r = store_create(store, &kind, &query, &created, err);
-    if (r != 0)
-        return r;
-    *out = created.run;
-    *out_thread = created.thread;
-    return 0;
+    return store_create(store, &kind, &query, out, err);
 }

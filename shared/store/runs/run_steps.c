@@ -47,10 +47,8 @@ int step_read(struct row *row, void *out, struct error *err)
     step.thread_id = row_uuid(row);
     step.agent_id = row_uuid(row);
     step.seq = row_int(row);
-    step.type = text_is(pg_get_text(row->result, row->row, row->column++), "tool_calls")
-                    ? STEP_TOOL_CALLS
-                    : STEP_MESSAGE_CREATION;
-    step.status = status_parse(pg_get_text(row->result, row->row, row->column++));
+    step.type = text_is(row_word(row), "tool_calls") ? STEP_TOOL_CALLS : STEP_MESSAGE_CREATION;
+    step.status = status_parse(row_word(row));
     step.message_id = row_uuid(row);
     step.tool_calls = row_text(row);
     step.usage = row_text(row);

@@ -14,7 +14,7 @@ int run_read(struct row *row, void *out, struct error *err)
     run.thread_id = row_uuid(row);
     run.agent_id = row_uuid(row);
     run.agent_version = row_int(row);
-    if (!run_status_parse(pg_get_text(row->result, row->row, row->column++), &run.status))
+    if (!run_status_parse(row_word(row), &run.status))
         ASSERT(!"a status that the database does not allow");
     run.shard = (int)row_int(row);
     run.priority = (enum run_priority)row_int(row);

@@ -90,8 +90,7 @@ SUSPENDS MUSTCHECK int runs_enqueue(const struct store *store, const struct run_
  * are not looked at. AGENT_MISSING; -E_CONFLICT when an id exists. */
 SUSPENDS MUSTCHECK int runs_create_with_thread(const struct store *store,
                                                const struct thread_draft *thread,
-                                               const struct run_draft *draft,
-                                               struct thread *out_thread, struct run *out,
+                                               const struct run_draft *draft, struct run *out,
                                                struct error *err);
 
 /* `thread` zero: whatever its thread. RUN_MISSING. */

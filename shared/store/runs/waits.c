@@ -3,8 +3,8 @@
 #include "shared/store/runs/waits.h"
 
 static const struct wait waits[WAIT_KIND_COUNT] = {
-    [WAIT_CLIENT] = {"client", true, WAIT_LAPSES_WITH_RUN, WAIT_SETTLED_BY_CLIENT},
-    [WAIT_TIME] = {"time", false, WAIT_LAPSES_SETTLED, WAIT_SETTLED_BY_CLOCK},
+    [WAIT_CLIENT] = {"client", true, WAIT_SETTLED_BY_CLIENT},
+    [WAIT_TIME] = {"time", false, WAIT_SETTLED_BY_CLOCK},
 };
 
 const struct wait *wait_of(enum wait_kind kind)

@@ -40,18 +40,11 @@ enum wait_kind {
     WAIT_KIND_COUNT,
 };
 
-/* What happens to a call of this kind when its due_at has come. */
-enum wait_lapse {
-    WAIT_LAPSES_WITH_RUN, /* it has none: the run expires first, and says why */
-    WAIT_LAPSES_SETTLED,  /* it is settled, with a text of the kind's own as its result */
-};
-
 enum wait_settler { WAIT_SETTLED_BY_CLIENT, WAIT_SETTLED_BY_CLOCK };
 
 struct wait {
     const char *name;  /* tool_calls.kind */
     bool needs_action; /* clients see requires_action; false: queued */
-    enum wait_lapse lapse;
     enum wait_settler settler;
 };
 
@@ -61,7 +54,7 @@ const struct wait *wait_of(enum wait_kind kind);
 /* WAIT_NONE for TEXT_NONE. False, output untouched, for an unknown word. */
 MUSTCHECK bool wait_kind_parse(struct text name, enum wait_kind *out);
 
-/* Inside the store: the result of a call with WAIT_LAPSES_SETTLED, when its time comes. */
+/* Inside the store: the result of a call with a time of its own, when that comes. */
 /* clang-format off */
 #define SQL_WAIT_LAPSED(kind) \
     "CASE " kind " WHEN 'time' THEN" \

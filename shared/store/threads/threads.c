@@ -12,9 +12,13 @@
 
 #include "shared/store/rows.h"
 #include "shared/store/threads/drafts.h"
-#include "shared/store/threads/thread_rows.h"
 
-int thread_read(struct row *row, void *out, struct error *err)
+/* clang-format off */
+#define THREAD_COLUMNS \
+    "t.id, t.active_run, t.metadata, t.tool_resources, " SQL_SECONDS("t.created_at")
+/* clang-format on */
+
+static int thread_read(struct row *row, void *out, struct error *err)
 {
     struct thread thread = {.created_at = 0};
 
@@ -142,7 +146,7 @@ int threads_update(const struct store *store, struct uuid id, const struct threa
 static const struct pg_statement thread_lock_runs = {
     .name = "thread_lock_runs",
     .sql =
-        "SELECT owner"
+        "SELECT owner, id"
         " FROM runs"
         " WHERE " OF_THREAD
         "   AND " ALIVE
@@ -180,7 +184,8 @@ static const struct pg_statement thread_delete = {
 };
 /* clang-format on */
 
-int threads_delete(const struct store *store, struct uuid id, int64_t *out_owner, struct error *err)
+int threads_delete(const struct store *store, struct uuid id, struct thread_stopped *out,
+                   struct error *err)
 {
     struct pg_result *results[4] = {NULL};
     struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
@@ -193,8 +198,10 @@ int threads_delete(const struct store *store, struct uuid id, int64_t *out_owner
     r = pg_exec_all(store->pg, queries, 4, results, err);
     if (r < 0)
         return r;
-    if (out_owner)
-        *out_owner = pg_rows(results[0]) > 0 ? pg_get_int(results[0], 0, 0) : 0;
+    if (out)
+        *out = (struct thread_stopped){.owner = 0};
+    if (out && pg_rows(results[0]) > 0)
+        *out = (struct thread_stopped){pg_get_uuid(results[0], 0, 1), pg_get_int(results[0], 0, 0)};
     r = pg_rows(results[3]) > 0 ? 0 : THREAD_MISSING;
     for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
         pg_result_free(results[i]);

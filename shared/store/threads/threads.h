@@ -54,7 +54,11 @@ SUSPENDS MUSTCHECK int threads_update(const struct store *store, struct uuid id,
                                       struct error *err);
 
 /* Deletes the thread with its messages, runs, steps and tool calls, an active run included: its
- * worker's next write is fenced. *out_owner (may be NULL) is the worker that had a run of it in
- * hand, to be nudged; 0: none. THREAD_MISSING. */
-SUSPENDS MUSTCHECK int threads_delete(const struct store *store, struct uuid id, int64_t *out_owner,
-                                      struct error *err);
+ * worker's next write is fenced. *out (may be NULL) is the run of it that a worker had in hand, to
+ * be nudged; owner 0: none. THREAD_MISSING. */
+struct thread_stopped {
+    struct uuid run;
+    int64_t owner;
+};
+SUSPENDS MUSTCHECK int threads_delete(const struct store *store, struct uuid id,
+                                      struct thread_stopped *out, struct error *err);

@@ -140,7 +140,6 @@ static struct uuid make_run(struct store *store)
         .expires_in_ms = 60000,
     };
     struct agent made;
-    struct thread thread_made;
     struct run run;
     struct error err;
 
@@ -149,7 +148,7 @@ static struct uuid make_run(struct store *store)
         agent_id = agent.id;
     }
     draft.agent = agent_id;
-    must(runs_create_with_thread(store, &thread, &draft, &thread_made, &run, &err), &err);
+    must(runs_create_with_thread(store, &thread, &draft, &run, &err), &err);
     return run.id;
 }
 

@@ -7,10 +7,10 @@
 #include "shared/store/access/idempotency.h"
 #include "shared/store/dispatch/dispatch.h"
 #include "shared/store/fleet/reaper.h"
-#include "shared/store/runs/open_calls.h"
 #include "shared/store/polls/run_reader.h"
-#include "shared/store/runs/run_batches.h"
+#include "shared/store/runs/open_calls.h"
 #include "shared/store/runs/tool_outputs.h"
+#include "shared/store/submissions/run_batches.h"
 #include "shared/store/threads/histories.h"
 
 static const struct uuid any = {{0}};
@@ -61,7 +61,6 @@ static void use_api(const struct store *store)
     struct run_list runs;
     struct message got;
     struct run_stopped stopped;
-    struct thread thread;
     struct api_key key;
     struct run run;
 
@@ -89,8 +88,8 @@ static void use_api(const struct store *store)
     }
     MUST(runs_cancel(store, any, run.id, &run, &test_err));
     draft = run_of(any, agent);
-    MUST(runs_create_with_thread(store, &thread_draft, &draft, &thread, &run, &test_err));
-    MUST(threads_delete(store, thread.id, NULL, &test_err));
+    MUST(runs_create_with_thread(store, &thread_draft, &draft, &run, &test_err));
+    MUST(threads_delete(store, thread_draft.id, NULL, &test_err));
 }
 
 static void use_batches(const struct store *store)

@@ -2,7 +2,7 @@
 
 #include "fixture.h"
 
-#include "shared/store/runs/run_batches.h"
+#include "shared/store/submissions/run_batches.h"
 
 static const struct uuid any = {{0}};
 

@@ -3,7 +3,7 @@
 #include "fixture.h"
 
 #include "shared/fiber/fiber.h"
-#include "shared/store/runs/run_maker.h"
+#include "shared/store/submissions/run_maker.h"
 
 enum { ASKERS = 40 };
 

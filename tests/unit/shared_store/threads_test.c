@@ -172,11 +172,12 @@ static void deletes(struct store *store)
                                   .steps = &step,
                                   .step_count = 1};
     struct run kept = must_run(store);
-    int64_t owner = 0;
+    struct thread_stopped stopped;
 
     MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
-    MUST(threads_delete(store, run.thread_id, &owner, &test_err));
-    cr_assert_eq(owner, worker);
+    MUST(threads_delete(store, run.thread_id, &stopped, &test_err));
+    cr_assert_eq(stopped.owner, worker);
+    cr_assert(uuid_equal(stopped.run, run.id));
     GIVES(RUN_MISSING, runs_get(store, (struct uuid){{0}}, run.id, &run, &test_err));
     cr_assert_eq(sql_int("SELECT count(*) FROM messages"), 0);
     cr_assert_eq(sql_int("SELECT count(*) FROM run_steps"), 0);
@@ -185,8 +186,8 @@ static void deletes(struct store *store)
     GIVES(LEASE_FENCED,
           run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
     check_run(store, kept.id, RUN_QUEUED);
-    GIVES(THREAD_MISSING, threads_delete(store, run.thread_id, &owner, &test_err));
-    cr_assert_eq(owner, 0);
+    GIVES(THREAD_MISSING, threads_delete(store, run.thread_id, &stopped, &test_err));
+    cr_assert_eq(stopped.owner, 0);
 }
 
 Test(threads, once_deleted_take_everything_along_and_fence_their_worker)

@@ -261,7 +261,6 @@ void flow_new_run(struct flow *flow)
         .priority = RUN_PRIORITY_NORMAL,
         .expires_in_ms = 600000,
     };
-    struct thread thread_made;
     struct run run;
     struct error err;
 
@@ -270,7 +269,7 @@ void flow_new_run(struct flow *flow)
              "{\"type\":\"http_request\"}],\"http_allow\":[\"127.0.0.1:%d\"]}",
              flow->max_iterations, site_port);
     draft.spec = text_of(spec);
-    must(runs_create_with_thread(&flow->store, &thread, &draft, &thread_made, &run, &err), &err);
+    must(runs_create_with_thread(&flow->store, &thread, &draft, &run, &err), &err);
     flow->run = draft.id;
 }
 

@@ -8,9 +8,7 @@
  * To store another column of a run, add it to HEADS, the INSERT, write_making and run_batch_made.
  */
 
-#include "shared/store/runs/run_batches.h"
-
-#include <stdio.h>
+#include "shared/store/submissions/run_batches.h"
 
 #include "shared/json/json_write.h"
 #include "shared/store/rows.h"
@@ -25,7 +23,7 @@
     "        n int4, id uuid, tenant uuid, agent uuid, version int8, shard int2, priority int2," \
     "        spec json, metadata jsonb, delay_ms int8, expires_ms int8, messages jsonb," \
     "        thread uuid, is_new bool, labels jsonb, resources jsonb, try_key text," \
-    "        try_hash text, try_object uuid)" \
+    "        try_object uuid)" \
     "    WHERE EXISTS (" \
     "        SELECT 1" \
     "        FROM agents a" \
@@ -83,7 +81,8 @@
     "k AS (" \
     "    INSERT INTO idempotency_keys AS k (tenant_id, key, request_hash, object_id, created_at)" \
     "    SELECT DISTINCT ON (i.tenant, i.try_key) i.tenant, i.try_key," \
-    "        decode(i.try_hash, 'hex'), i.try_object, " SQL_TRY_CREATED_AT \
+    "        decode(substr(i.try_key, length('" TRY_PREFIX "') + 1), 'hex'), i.try_object," \
+    "        " SQL_TRY_CREATED_AT \
     "    FROM t" \
     "    JOIN i ON i.n = t.n" \
     "    WHERE i.try_key IS NOT NULL" \
@@ -118,26 +117,17 @@ static const struct pg_statement batch_make = {
 
 static void write_trace(struct json_write *w, const struct idempotency_trace *trace)
 {
-    char hex[2 * SHA256_BYTES + 1];
-
-    for (size_t i = 0; i < SHA256_BYTES; i++)
-        (void)snprintf(hex + 2 * i, 3, "%02x", trace->hash[i]);
     json_write_string(w, "try_key", trace->key);
-    json_write_string(w, "try_hash", hex);
     json_write_uuid(w, "try_object", trace->object);
 }
 
 static int write_messages(struct json_write *w, const struct message_draft *drafts, size_t count,
                           struct error *err)
 {
-    CLEANUP(buf_deinit) struct buf messages;
-    int r;
-
-    buf_init(&messages, 0);
-    r = drafts_encode(&messages, drafts, count, err);
-    if (r == 0 && count > 0)
-        json_write_raw(w, "messages", buf_text(&messages));
-    return r;
+    if (count == 0)
+        return 0;
+    json_write_name(w, "messages");
+    return drafts_encode(w->out, drafts, count, err);
 }
 
 static int write_making(struct json_write *w, size_t n, const struct run_making *making,

@@ -2,7 +2,7 @@
 /* Making runs for many who ask for one each: what is asked for while one statement is under way is
  * made by the next one (run_batches.h). Who comes alone is served alone. */
 
-#include "shared/store/runs/run_batches.h"
+#include "shared/store/submissions/run_batches.h"
 
 struct run_maker;
 

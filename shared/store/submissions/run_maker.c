@@ -5,7 +5,7 @@
  * batch of which one could not be stored, since nobody knows which.
  */
 
-#include "shared/store/runs/run_maker.h"
+#include "shared/store/submissions/run_maker.h"
 
 #include <stdlib.h>
 
@@ -143,7 +143,7 @@ int run_maker_make(struct run_maker *maker, const struct run_making *making, str
         return RUN_NOT_MADE;
     r = gather_ask(maker->gather, &ask.item, err);
     if (r < 0)
-        return error_set(err, E_CANCELED, "cancelled while the run was being made");
+        return r;
     if (ask.result < 0 && err)
         *err = ask.error;
     return ask.result;
