@@ -39,6 +39,8 @@ static const struct metric server_rows[] = {
                  "Open connections."),
     METRIC_COUNTS(http_server_stats, METRIC_UINT64, accepted, "penstock_http_accepted_total",
                   "Connections accepted."),
+    METRIC_COUNTS(http_server_stats, METRIC_UINT64, evicted, "penstock_http_evicted_total",
+                  "Connections closed to make room for another client."),
     METRIC_COUNTS(http_server_stats, METRIC_UINT64, refused, "penstock_http_refused_total",
                   "Requests malformed, too large or too slow."),
 };

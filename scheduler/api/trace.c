@@ -23,11 +23,14 @@ static bool is_hex(struct text text)
 
 static bool is_traceparent(struct text header)
 {
-    struct text id = {header.ptr + TRACE_ID_AT, TRACE_ID_LEN};
+    struct text id;
 
-    return header.len >= FIELDS_LEN && is_hex((struct text){header.ptr, 2}) &&
-           !text_starts(header, "ff") && header.ptr[2] == '-' && is_hex(id) &&
-           header.ptr[TRACE_ID_AT + TRACE_ID_LEN] == '-' && strspn(id.ptr, "0") < TRACE_ID_LEN;
+    if (header.len < FIELDS_LEN)
+        return false;
+    id = (struct text){header.ptr + TRACE_ID_AT, TRACE_ID_LEN};
+    return is_hex((struct text){header.ptr, 2}) && !text_starts(header, "ff") &&
+           header.ptr[2] == '-' && is_hex(id) && header.ptr[TRACE_ID_AT + TRACE_ID_LEN] == '-' &&
+           strspn(id.ptr, "0") < TRACE_ID_LEN;
 }
 
 void trace_of(const struct http_exchange *exchange, char out[TRACE_SIZE])

@@ -13,9 +13,9 @@
 struct failure;
 
 /* `agents`: the agent's member as JSON text, TEXT_NONE for none; `said`: the checked member of
- * the request. Appends a JSON array to `out`, or leaves it empty where it is what was said. Of a
- * tool that the server executes, what the agent says about it counts. Returns 0, or -E_INVALID
- * with *failure (code "not_permitted") for a tool that the agent has not. */
+ * the request. Appends a JSON array to `out`. Of a tool that the server executes, what the agent
+ * says about it counts. Returns 0, or -E_INVALID with *failure (code "not_permitted") for a tool
+ * that the agent has not. */
 MUSTCHECK int narrow_tools(struct text agents, struct json_object *said, struct buf *out,
                            struct failure *failure);
 

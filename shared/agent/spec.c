@@ -211,7 +211,7 @@ static int choose(enum spec_member member, struct text agents, struct json_objec
         return 0;
     r = member == SPEC_TOOLS ? narrow_tools(agents, said, narrowed, failure)
                              : narrow_hosts(agents, said, narrowed, failure);
-    if (r == 0 && narrowed->len > 0)
+    if (r == 0)
         *out = buf_text(narrowed);
     return r;
 }

@@ -302,7 +302,6 @@ void fiber_resume(struct fiber *fiber)
     ASSERT(!loop_state.current);
     fiber->ready = false;
     loop_state.current = fiber;
-    loop_state.stats.switches++;
     switch_to(&loop_state.main, &fiber->context, false);
     loop_state.current = NULL;
     log_context_swap(before);

@@ -41,7 +41,6 @@ SUSPENDS MUSTCHECK int loop_signal_wait(int64_t deadline_ms, int *out, struct er
 
 struct loop_stats {
     uint64_t turns;
-    uint64_t switches;
     int64_t last_turn_ms; /* clock_ms of the last turn; readable from any thread */
     int64_t longest_us;   /* the longest that one fiber held the loop, in 15 to 30 seconds */
     uint64_t slow_holds;  /* times that a fiber held the loop for over 100 ms */

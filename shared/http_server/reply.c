@@ -17,7 +17,6 @@
 #define HEAD_BYTES          512
 #define EXTRA_HEADERS_BYTES 65536
 #define STREAM_SNDBUF_BYTES 16384 /* the kernel doubles it, for its own accounts */
-#define STREAM_PIECE_BYTES  65536
 
 static const struct {
     int status;

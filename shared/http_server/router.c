@@ -217,13 +217,3 @@ int router_find(const struct router *router, struct http_exchange *exchange,
     *out = route;
     return 0;
 }
-
-int route_find(const struct route *routes, size_t count, struct http_exchange *exchange,
-               const struct route **out, char allow[64], struct error *err)
-{
-    struct router *router = router_new(routes, count);
-    int r = router_find(router, exchange, out, allow, err);
-
-    router_free(router);
-    return r;
-}

@@ -28,8 +28,3 @@ enum { ROUTE_NOT_FOUND = 1, ROUTE_WRONG_METHOD = 2 };
  * for the Allow header: 64 bytes); or -E_INVALID for a malformed percent escape in the path. */
 MUSTCHECK int router_find(const struct router *router, struct http_exchange *exchange,
                           const struct route **out, char allow[64], struct error *err);
-
-/* The same for a few routes that are rarely asked for, such as health pages: the tree is made for
- * this one request. */
-MUSTCHECK int route_find(const struct route *routes, size_t count, struct http_exchange *exchange,
-                         const struct route **out, char allow[64], struct error *err);

@@ -156,22 +156,3 @@ void json_write_uuid_if(struct json_write *write, const char *name, struct uuid 
     if (!uuid_is_zero(value))
         json_write_uuid(write, name, value);
 }
-
-void json_write_id(struct json_write *write, const char *name, enum id_kind kind, struct uuid value)
-{
-    char text[ID_TEXT_SIZE];
-
-    if (uuid_is_zero(value)) {
-        json_write_null(write, name);
-        return;
-    }
-    id_format(kind, value, text);
-    json_write_string(write, name, text);
-}
-
-void json_write_id_if(struct json_write *write, const char *name, enum id_kind kind,
-                      struct uuid value)
-{
-    if (!uuid_is_zero(value))
-        json_write_id(write, name, kind, value);
-}

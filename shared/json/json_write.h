@@ -56,13 +56,9 @@ void json_write_double(struct json_write *write, const char *name, double value)
  * of a numeric. */
 void json_write_int_text(struct json_write *write, const char *name, int64_t value);
 
-/* A UUID in its usual form, and an id with its prefix ("run_…"). */
+/* In its usual form. */
 void json_write_uuid(struct json_write *write, const char *name, struct uuid value);
 void json_write_uuid_if(struct json_write *write, const char *name, struct uuid value);
-void json_write_id(struct json_write *write, const char *name, enum id_kind kind,
-                   struct uuid value);
-void json_write_id_if(struct json_write *write, const char *name, enum id_kind kind,
-                      struct uuid value);
 
 /* The member's name and the comma before it, for a value that the caller then appends to `out`
  * himself. */

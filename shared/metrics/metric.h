@@ -10,10 +10,6 @@ struct histogram;
 /* What stands before the samples of a metric; `type` is "counter", "gauge", … */
 void metric_head(struct buf *out, const char *type, const char *name, const char *help);
 
-/* A metric of one sample without labels. */
-void metric_counter(struct buf *out, const char *name, const char *help, uint64_t value);
-void metric_gauge(struct buf *out, const char *name, const char *help, int64_t value);
-
 /* A histogram without labels. Values are divided by `unit`; 1000000 makes seconds of
  * microseconds. */
 void metric_histogram(struct buf *out, const char *name, const char *help,

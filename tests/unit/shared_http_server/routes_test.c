@@ -33,7 +33,9 @@ static char allow[64];
 
 static int find(enum http_method method, const char *path)
 {
+    struct router *router = router_new(routes, ARRAY_LENGTH(routes));
     struct error err = {0};
+    int r;
 
     found = NULL;
     allow[0] = '\0';
@@ -41,7 +43,9 @@ static int find(enum http_method method, const char *path)
     arena_init(&exchange.arena, 0);
     exchange.method = method;
     exchange.path = text_of(path);
-    return route_find(routes, ARRAY_LENGTH(routes), &exchange, &found, allow, &err);
+    r = router_find(router, &exchange, &found, allow, &err);
+    router_free(router);
+    return r;
 }
 
 static void finds(enum http_method method, const char *path, const char *pattern)
