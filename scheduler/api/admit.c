@@ -226,6 +226,13 @@ static int check_media(struct request *request)
     return 0;
 }
 
+static void take_share(struct request *request)
+{
+    request->share = share_acquire(request->api->shares, request->store.tenant);
+    request->room = &request->share->small;
+    request->room_of_all = &request->api->small;
+}
+
 int request_admit(struct request *request)
 {
     int r = find_endpoint(request);
@@ -240,7 +247,7 @@ int request_admit(struct request *request)
     if (r == 0)
         r = check_query(request);
     if (r == 0)
-        request->share = share_acquire(request->api->shares, request->store.tenant);
+        take_share(request);
     return r;
 }
 

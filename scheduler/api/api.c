@@ -28,11 +28,13 @@
 #include "shared/store/polls/run_reader.h"
 
 #define REPLY_BYTES_MAX ((size_t)64 << 20)
-#define HELD_BYTES_MAX  ((size_t)512 << 20) /* of all tenants' replies */
+#define ALL_LARGE_BYTES ((size_t)512 << 20) /* of all tenants: see shares.h */
+#define ALL_SMALL_BYTES ((size_t)128 << 20)
 /* What may be large is held three times: as the database has it, as rows, as JSON. */
 #define COPIES           3
 #define LARGE_ROOM       (COPIES * LISTING_BYTES_MAX)
 #define OBJECT_ROOM      ((size_t)256 << 10)
+#define SMALL_ROOM_MAX   ((size_t)1 << 20)
 #define LARGE_BODY_BYTES ((size_t)64 << 10) /* hundreds of them a second fill a connection */
 
 enum { ERROR_LINES_A_SECOND = 5, ROOM_WAIT_MS = 2000 };
@@ -80,7 +82,8 @@ struct api *api_new(const struct api_options *options)
     api->pg_large = options->pg_large ? options->pg_large : options->pg;
     api->keys = key_cache_new();
     api->shares = shares_new();
-    budget_init(&api->replies, HELD_BYTES_MAX);
+    budget_init(&api->large, ALL_LARGE_BYTES);
+    budget_init(&api->small, ALL_SMALL_BYTES);
     api->submitter = submitter_new(&submit);
     api->run_reader = run_reader_new(options->pg);
     api->claim_returns = claim_returns_new();
@@ -171,15 +174,18 @@ static size_t room_of(const struct request *request)
 static int take_room(struct request *request)
 {
     size_t bytes = room_of(request);
-    struct share *share = request->share;
     int64_t deadline_ms = deadline_in(ROOM_WAIT_MS);
     struct error err;
 
-    if (budget_take(&share->replies, bytes, deadline_ms, &err) < 0)
+    if (bytes > SMALL_ROOM_MAX) {
+        request->room = &request->share->large;
+        request->room_of_all = &request->api->large;
+    }
+    if (budget_take(request->room, bytes, deadline_ms, &err) < 0)
         return crowded(request, &err, 429,
                        "Too many of your requests are being worked on at once. Please try again.");
-    if (budget_take(&request->api->replies, bytes, deadline_ms, &err) < 0) {
-        budget_give(&share->replies, bytes);
+    if (budget_take(request->room_of_all, bytes, deadline_ms, &err) < 0) {
+        budget_give(request->room, bytes);
         return crowded(request, &err, 503,
                        "Too many requests are being worked on at once. Please try again.");
     }
@@ -192,11 +198,11 @@ static void set_room(struct request *request, size_t bytes)
     if (!request->share)
         return;
     if (bytes > request->held) {
-        budget_charge(&request->share->replies, bytes - request->held);
-        budget_charge(&request->api->replies, bytes - request->held);
+        budget_charge(request->room, bytes - request->held);
+        budget_charge(request->room_of_all, bytes - request->held);
     } else if (bytes < request->held) {
-        budget_give(&request->share->replies, request->held - bytes);
-        budget_give(&request->api->replies, request->held - bytes);
+        budget_give(request->room, request->held - bytes);
+        budget_give(request->room_of_all, request->held - bytes);
     }
     request->held = bytes;
 }

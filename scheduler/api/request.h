@@ -32,7 +32,8 @@ struct api {
     struct api_metrics metrics;
     struct key_cache *keys;
     struct shares *shares;
-    struct budget replies; /* bytes of what was asked for and not yet sent, by all tenants */
+    struct budget large; /* bytes of large things asked for and not yet sent, by all tenants */
+    struct budget small; /* of small ones */
     struct submitter *submitter;
     struct run_reader *run_reader;
     struct claim_returns *claim_returns;
@@ -56,9 +57,11 @@ struct request {
     /* What this try leaves behind for the next one; NULL: nothing. */
     const struct idempotency_trace *first_try;
     struct share *share; /* of the tenant; NULL until he is known */
-    size_t held;         /* bytes in both budgets of replies */
-    bool head_only;      /* its body is still to come */
-    struct buf reply;    /* JSON */
+    struct budget *room; /* of the share, and of all: where `held` bytes are taken */
+    struct budget *room_of_all;
+    size_t held;
+    bool head_only;   /* its body is still to come */
+    struct buf reply; /* JSON */
     struct failure failure;
 };
 

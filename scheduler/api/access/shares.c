@@ -47,7 +47,8 @@ struct share *share_acquire(struct shares *shares, struct uuid tenant)
     share->tenant = tenant;
     share->users = 1;
     budget_init(&share->bodies, SHARE_BODY_BYTES);
-    budget_init(&share->replies, SHARE_REPLY_BYTES);
+    budget_init(&share->large, SHARE_LARGE_BYTES);
+    budget_init(&share->small, SHARE_SMALL_BYTES);
     list_add(bucket, &share->bucket);
     return share;
 }
@@ -57,7 +58,7 @@ void share_release(struct share *share)
     ASSERT(share->users > 0);
     if (--share->users > 0)
         return;
-    ASSERT(share->bodies.used == 0 && share->replies.used == 0);
+    ASSERT(share->bodies.used == 0 && share->large.used == 0 && share->small.used == 0);
     list_remove(&share->bucket);
     free(share);
 }

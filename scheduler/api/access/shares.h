@@ -8,14 +8,18 @@
 #include "shared/fiber/budget.h"
 
 #define SHARE_BODY_BYTES  ((size_t)32 << 20) /* of bodies that are being read or worked on */
-#define SHARE_REPLY_BYTES ((size_t)32 << 20) /* of what was asked for and not yet sent */
+#define SHARE_LARGE_BYTES ((size_t)32 << 20) /* of large things asked for and not yet sent */
+#define SHARE_SMALL_BYTES ((size_t)16 << 20) /* of small ones */
 
 struct share {
     struct list bucket;
     struct uuid tenant;
     size_t users;
     struct budget bodies;
-    struct budget replies;
+    /* Two, since a budget is given in the order of arrival: polls would wait behind a page that
+     * waits for room. */
+    struct budget large;
+    struct budget small;
 };
 
 struct shares;
