@@ -151,7 +151,7 @@ async function silent(requests) {
   requests.end = () => open.forEach((socket) => socket.destroy());
 }
 
-/** A model that answers so many bytes, whatever it is asked. */
+/** A model at `port` (0: any) that answers so many bytes after so long, whatever it is asked. */
 async function model(requests) {
   const message = { role: 'assistant', content: 'm'.repeat(requests.options.bytes) };
   const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 };
@@ -163,7 +163,7 @@ async function model(requests) {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length }).end(answer);
     }, requests.options.delayMs ?? 0));
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(requests.options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
   requests.began = { port: server.address().port };
   requests.end = () => server.closeAllConnections();

@@ -1,4 +1,5 @@
-// A provider for tests: `nonsense` says what a model should not say, `strict` looks closely at what it is asked.
+// A provider for tests: `nonsense` says what a model should not say, `strict` looks closely at what it is asked, `told` does
+// so too and says what it was told to.
 //
 // The n-th reply to a run is decided by the seed and the prompt alone ("case 17"). A case says nonsense a few times and
 // then answers, or (one in twenty) says the same nonsense for ever. Bodies leave in pieces of random sizes.
@@ -17,6 +18,7 @@ export class Provider {
   calls = new Map(); // of `nonsense`: idempotency key -> {made, limited}
   served = 0;
   #replies = new Map(); // case -> replies given
+  #told = new Map(); // prompt -> {replies, heard}
 
   static async start(seed) {
     const provider = new Provider();
@@ -39,14 +41,35 @@ export class Provider {
     const bytes = Buffer.concat(pieces);
     const body = JSON.parse(bytes.toString());
     this.served++;
-    if (body.model === 'strict') {
+    if (body.model === 'strict' || body.model === 'told') {
       const wrong = wrongWith(bytes);
       if (wrong) this.refused.push(wrong);
+      const reply = !wrong && this.#saysAsTold(body);
+      if (reply) return this.#send(response, { ...plain, ...reply, random: new Random(this.seed, 'told') });
       response.writeHead(wrong ? 400 : 200, { 'content-type': 'application/json' });
       response.end(wrong ? JSON.stringify({ error: { message: wrong, type: 'invalid_request_error' } }) : answer);
       return;
     }
     await this.#send(response, this.#reply(request, body));
+  }
+
+  /** What `told` replies to this prompt, one after the other: {status, headers, body}, JSON where body is no text or bytes. */
+  tell(prompt, replies) {
+    this.#told.set(prompt, { replies, heard: 0 });
+  }
+
+  /** How often `told` was asked. */
+  heard(prompt) {
+    return this.#told.get(prompt).heard;
+  }
+
+  #saysAsTold(body) {
+    const told = this.#told.get(body.messages.findLast((message) => message.role === 'user').content);
+    const reply = told?.replies[told.heard];
+    if (told) told.heard++;
+    if (!reply) return null;
+    const bytes = Buffer.isBuffer(reply.body) || typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body);
+    return { ...reply, headers: { ...plain.headers, ...reply.headers }, body: Buffer.from(bytes) };
   }
 
   #reply(request, body) {
