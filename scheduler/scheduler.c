@@ -34,14 +34,16 @@ static int open_links(struct scheduler *scheduler, struct error *err)
         .request_timeout_ms = REQUEST_TIMEOUT_MS,
     };
     const struct redis_options redis = {.url = config->redis_url};
+    struct pg_options large = pg;
     int r = pg_open(&pg, &links->core, err);
 
+    large.batch_max = 1;
     if (r == 0)
         r = pg_open(&pg, &links->dispatch, err);
     if (r == 0 && serves)
         r = pg_open(&pg, &links->api, err);
     if (r == 0 && serves)
-        r = pg_open(&pg, &links->large, err);
+        r = pg_open(&large, &links->large, err);
     if (r < 0)
         return error_wrap(err, "DATABASE_URL");
     r = redis_open(&redis, &links->redis, err);

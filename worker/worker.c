@@ -33,6 +33,7 @@
 
 #define START_WAIT_MS    60000
 #define STOP_WAIT_MS     10000
+#define LARGE_WAIT_MS    60000 /* a history of 8 MiB takes up to a second, and a hundred may wait */
 #define REGISTER_WAIT_MS 500
 #define STUCK_MS         20000 /* what consuming waits for ends within 15 s */
 
@@ -62,11 +63,14 @@ static int open_stores(struct worker *worker, const struct config *config, struc
     struct pg_options pg = {.url = config->database_url, .application_name = "penstock-worker"};
     struct redis_options redis = {.url = config->redis_url};
     struct pg_options intake = pg;
+    struct pg_options large = pg;
     int r = pg_open(&pg, &worker->pg, err);
 
     intake.lazy_commits = true;
+    large.batch_max = 1;
+    large.request_timeout_ms = LARGE_WAIT_MS;
     if (r == 0)
-        r = pg_open(&pg, &worker->large, err);
+        r = pg_open(&large, &worker->large, err);
     if (r == 0)
         r = pg_open(&intake, &worker->intake, err);
     if (r == 0) {

@@ -103,7 +103,8 @@ static bool has_room(const struct pg_flight *flight, const struct pg_request *re
 {
     if (flight->slot_count == 0)
         return true;
-    return flight->slot_count < PG_BATCH_MAX && bytes + request->bytes <= PG_FLIGHT_MAX_BYTES &&
+    return flight->slot_count < flight->slots_max &&
+           bytes + request->bytes <= PG_FLIGHT_MAX_BYTES &&
            flight->item_count + 2 * request->count + 2 <= PG_FLIGHT_ITEMS_MAX;
 }
 

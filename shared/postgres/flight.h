@@ -53,6 +53,7 @@ struct pg_item {
 struct pg_flight {
     struct pg_request *slots[PG_BATCH_MAX]; /* NULL: detached */
     size_t slot_count;
+    size_t slots_max; /* PG_BATCH_MAX, or less */
     struct pg_item items[PG_FLIGHT_ITEMS_MAX];
     size_t item_count;
     size_t at;         /* the item that is answered next */

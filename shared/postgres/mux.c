@@ -271,6 +271,7 @@ void pg_mux_open(struct pg_mux *mux, const struct pg_mux_options *options)
     cond_init(&mux->landed);
     cond_init(&mux->idle);
     mux->flight.reruns = &mux->stats.reruns;
+    mux->flight.slots_max = options->batch_max;
     mux->driver = fiber_start("postgres", driver_main, mux);
 }
 

@@ -19,6 +19,7 @@ struct pg_mux_options {
     int64_t request_timeout_ms;
     int64_t stall_ms; /* a connection on which nothing moves for that long is given up */
     size_t queue_max;
+    size_t batch_max;
 };
 
 /* What a statement met that says something of the server. */

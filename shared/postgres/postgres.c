@@ -41,12 +41,14 @@ int pg_open(const struct pg_options *options, struct pg **out, struct error *err
         .stall_ms =
             positive_or(options->statement_timeout_ms, STATEMENT_TIMEOUT_MS) + STALL_GRACE_MS,
         .queue_max = options->queue_max ? options->queue_max : QUEUE_MAX,
+        .batch_max = options->batch_max ? options->batch_max : PG_BATCH_MAX,
     };
     int64_t pool_size = positive_or(options->pool_size, POOL_SIZE);
     struct pg_conninfo *info = NULL;
     struct pg *pg;
     int r = pg_conninfo_new(options, &info, err);
 
+    ASSERT(options->batch_max <= PG_BATCH_MAX);
     if (r < 0)
         return r;
     pg = xcalloc(1, sizeof(*pg));

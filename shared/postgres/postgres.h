@@ -3,7 +3,7 @@
  * connections for transactions that need several round trips.
  *
  * Natural batching: what fibers ask for while the previous batch is in flight leaves together, up
- * to PG_BATCH_MAX requests, closed by one Sync: one implicit transaction, one fsync. A fiber is
+ * to PG_BATCH_MAX requests (or `batch_max`), closed by one Sync: one implicit transaction, one fsync. A fiber is
  * woken only when its batch's Sync came back, so a 0 means "committed". When a statement of a batch
  * fails, Postgres has rolled the whole batch back, and the driver runs each request of it again
  * with a Sync of its own: the faulty one fails alone. Deadlocks and serialisation failures are run
@@ -45,6 +45,9 @@ struct pg_options {
      * whether it works on it; default 2000. */
     int64_t silence_ms;
     size_t queue_max; /* requests waiting at most, else -E_UNAVAILABLE; default 100 000 */
+    /* Requests of a batch; default PG_BATCH_MAX. 1 where each answer may be megabytes: those of a
+     * batch are all held until the last has come, and fail together when that takes too long. */
+    size_t batch_max;
 };
 
 /* A statement is a static constant. `types` has one letter per parameter, which fixes its type when

@@ -64,6 +64,24 @@ Test(batch, many_fibers_commit_in_few_batches)
     with_pg(NULL, check_few_batches);
 }
 
+static void check_one_by_one(struct pg *pg)
+{
+    struct pg_stats before;
+    struct pg_stats after;
+
+    begin(pg);
+    pg_stats_get(pg, &before);
+    run_fibers(100, put_next);
+    pg_stats_get(pg, &after);
+    cr_assert_eq(shared.failed, 0);
+    cr_assert_eq(after.batches - before.batches, 100);
+}
+
+Test(batch, may_be_of_one_request)
+{
+    with_pg(&(struct pg_options){.batch_max = 1}, check_one_by_one);
+}
+
 static void put_sometimes_bad(void *arg)
 {
     struct error err = {0};
