@@ -3,12 +3,12 @@
  * connections for transactions that need several round trips.
  *
  * Natural batching: what fibers ask for while the previous batch is in flight leaves together, up
- * to PG_BATCH_MAX requests (or `batch_max`), closed by one Sync: one implicit transaction, one fsync. A fiber is
- * woken only when its batch's Sync came back, so a 0 means "committed". When a statement of a batch
- * fails, Postgres has rolled the whole batch back, and the driver runs each request of it again
- * with a Sync of its own: the faulty one fails alone. Deadlocks and serialisation failures are run
- * again (3 times). A statement that waits for somebody's lock holds up what was sent behind it: it
- * waits for 1.5 s at most, and is not run again.
+ * to PG_BATCH_MAX requests (or `batch_max`), closed by one Sync: one implicit transaction, one
+ * fsync. A fiber is woken only when its batch's Sync came back, so a 0 means "committed". When a
+ * statement of a batch fails, Postgres has rolled the whole batch back, and the driver runs each
+ * request of it again with a Sync of its own: the faulty one fails alone. Deadlocks and
+ * serialisation failures are run again (3 times). A statement that waits for somebody's lock holds
+ * up what was sent behind it: it waits for 1.5 s at most, and is not run again.
  *
  * Lost connections come back with capped, jittered backoff. A request that was not sent waits for
  * the connection until its deadline; one that was sent fails with -E_AMBIGUOUS: the caller decides,
