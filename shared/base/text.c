@@ -202,6 +202,20 @@ void buf_add_char(struct buf *buf, char c)
     buf_add(buf, &c, 1);
 }
 
+void buf_add_int(struct buf *buf, int64_t value)
+{
+    char digits[24];
+    char *at = digits + sizeof(digits);
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+
+    do
+        *--at = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (value < 0)
+        *--at = '-';
+    buf_add(buf, at, (size_t)(digits + sizeof(digits) - at));
+}
+
 void buf_vprintf(struct buf *buf, const char *format, va_list args)
 {
     size_t room = buf->failed ? 0 : buf->size - buf->len; /* with that for the zero */

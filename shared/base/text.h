@@ -77,6 +77,7 @@ void buf_add(struct buf *buf, const void *bytes, size_t len);
 void buf_add_text(struct buf *buf, struct text text);
 void buf_add_string(struct buf *buf, const char *string);
 void buf_add_char(struct buf *buf, char c);
+void buf_add_int(struct buf *buf, int64_t value); /* its digits */
 void buf_printf(struct buf *buf, const char *format, ...) PRINTF(2, 3);
 void buf_vprintf(struct buf *buf, const char *format, va_list args) PRINTF(2, 0);
 

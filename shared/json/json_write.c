@@ -3,7 +3,6 @@
 
 #include "shared/json/json_write.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,13 +85,15 @@ void json_write_string(struct json_write *write, const char *name, const char *v
 void json_write_int(struct json_write *write, const char *name, int64_t value)
 {
     json_write_name(write, name);
-    buf_printf(write->out, "%" PRId64, value);
+    buf_add_int(write->out, value);
 }
 
 void json_write_int_text(struct json_write *write, const char *name, int64_t value)
 {
     json_write_name(write, name);
-    buf_printf(write->out, "\"%" PRId64 "\"", value);
+    buf_add_char(write->out, '"');
+    buf_add_int(write->out, value);
+    buf_add_char(write->out, '"');
 }
 
 void json_write_bool(struct json_write *write, const char *name, bool value)

@@ -29,17 +29,8 @@ static void add_id(struct buf *out, const char *before, enum id_kind kind, struc
 
 static void add_int(struct buf *out, const char *before, int64_t value)
 {
-    char digits[24];
-    char *at = digits + sizeof(digits);
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-
-    do
-        *--at = (char)('0' + rest % 10);
-    while (rest /= 10);
-    if (value < 0)
-        *--at = '-';
     buf_add_string(out, before);
-    buf_add(out, at, (size_t)(digits + sizeof(digits) - at));
+    buf_add_int(out, value);
 }
 
 static void add_time(struct buf *out, const char *before, int64_t seconds)

@@ -27,8 +27,7 @@
 
 #include "shared/store/leases/run_group.h"
 
-#include <inttypes.h>
-
+#include "shared/json/json_write.h"
 #include "shared/store/leases/run_verdict.h"
 #include "shared/store/rows.h"
 #include "shared/store/runs/promotions.h"
@@ -169,34 +168,66 @@ static const struct pg_statement run_group = {
 };
 /* clang-format on */
 
+/* Objects in an array that is begun with the first of them. */
+struct json_rows {
+    struct buf buf;
+    struct json_write json;
+};
+
 /* What a group needs while it is being written. */
 struct group {
     struct gather_batch *batch;
     size_t from;
     size_t to;
-    struct buf heads;
-    struct buf messages;
-    struct buf calls;
-    struct buf steps;
+    struct json_rows heads;
+    struct json_rows messages;
+    struct json_rows calls;
+    struct json_rows steps;
     struct buf ended;
     bool ends;
 };
 
+static void json_rows_init(struct json_rows *rows)
+{
+    buf_init(&rows->buf, 0);
+    json_write_init(&rows->json, &rows->buf);
+}
+
+static void json_rows_deinit(struct json_rows *rows)
+{
+    buf_deinit(&rows->buf);
+}
+
+static bool json_rows_empty(const struct json_rows *rows)
+{
+    return rows->buf.len == 0;
+}
+
+/* The row is ended with json_write_close. */
+static struct json_write *json_rows_begin(struct json_rows *rows, size_t n)
+{
+    if (json_rows_empty(rows))
+        json_write_open_array(&rows->json, NULL);
+    json_write_open_object(&rows->json, NULL);
+    json_write_int_text(&rows->json, "n", (int64_t)n);
+    return &rows->json;
+}
+
 static void group_init(struct group *group)
 {
-    buf_init(&group->heads, 0);
-    buf_init(&group->messages, 0);
-    buf_init(&group->calls, 0);
-    buf_init(&group->steps, 0);
+    json_rows_init(&group->heads);
+    json_rows_init(&group->messages);
+    json_rows_init(&group->calls);
+    json_rows_init(&group->steps);
     buf_init(&group->ended, 0);
 }
 
 static void group_deinit(struct group *group)
 {
-    buf_deinit(&group->heads);
-    buf_deinit(&group->messages);
-    buf_deinit(&group->calls);
-    buf_deinit(&group->steps);
+    json_rows_deinit(&group->heads);
+    json_rows_deinit(&group->messages);
+    json_rows_deinit(&group->calls);
+    json_rows_deinit(&group->steps);
     buf_deinit(&group->ended);
 }
 
@@ -207,94 +238,61 @@ static struct run_write *write_at(const struct gather_batch *batch, size_t place
     return item ? CONTAINER_OF(item, struct run_write, item) : NULL;
 }
 
-static void begin_row(struct buf *buf, size_t n)
+static void encode_message(struct json_write *w, const struct run_message *message)
 {
-    buf_printf(buf, "%s{\"n\":\"%zu\"", buf->len ? "," : "[", n);
+    json_write_uuid_if(w, "id", message->id);
+    json_write_int_text(w, "seq", message->seq);
+    json_write_string(w, "role", message_role_name(message->role));
+    json_write_bool(w, "hidden", message->hidden);
+    json_write_raw_if(w, "content", message->content);
+    json_write_raw_if(w, "tool_calls", message->tool_calls);
+    json_write_text_if(w, "tool_call_id", message->tool_call_id);
+    json_write_raw_if(w, "opaque", message->opaque);
+    json_write_text_if(w, "incomplete", message->incomplete);
+    json_write_close(w);
 }
 
-static void add_raw(struct buf *buf, const char *name, struct text json)
+static void encode_call(struct json_write *w, const struct run_call *call)
 {
-    if (!json.ptr)
-        return;
-    buf_printf(buf, ",\"%s\":", name);
-    buf_add_text(buf, json);
-}
-
-static void add_text(struct buf *buf, const char *name, struct text value)
-{
-    if (!value.ptr)
-        return;
-    buf_printf(buf, ",\"%s\":", name);
-    buf_add_json(buf, value);
-}
-
-static void add_id(struct buf *buf, const char *name, struct uuid id)
-{
-    char text[UUID_TEXT_SIZE];
-
-    if (uuid_is_zero(id))
-        return;
-    uuid_format(id, text);
-    buf_printf(buf, ",\"%s\":\"%s\"", name, text);
-}
-
-static void encode_message(struct buf *buf, size_t n, const struct run_message *message)
-{
-    begin_row(buf, n);
-    add_id(buf, "id", message->id);
-    buf_printf(buf, ",\"seq\":\"%" PRId64 "\",\"role\":\"%s\",\"hidden\":%s", message->seq,
-               message_role_name(message->role), message->hidden ? "true" : "false");
-    add_raw(buf, "content", message->content);
-    add_raw(buf, "tool_calls", message->tool_calls);
-    add_text(buf, "tool_call_id", message->tool_call_id);
-    add_raw(buf, "opaque", message->opaque);
-    add_text(buf, "incomplete", message->incomplete);
-    buf_add_char(buf, '}');
-}
-
-static void encode_call(struct buf *buf, size_t n, const struct run_call *call)
-{
-    begin_row(buf, n);
-    buf_printf(buf,
-               ",\"call_no\":\"%" PRId64 "\",\"class\":\"%s\",\"state\":\"%s\",\"is_error\":%s",
-               call->call_no, call_class_name(call->class), call_state_name(call->state),
-               call->is_error ? "true" : "false");
+    json_write_int_text(w, "call_no", call->call_no);
+    json_write_string(w, "class", call_class_name(call->class));
+    json_write_string(w, "state", call_state_name(call->state));
+    json_write_bool(w, "is_error", call->is_error);
     if (call->kind != WAIT_NONE)
-        buf_printf(buf, ",\"kind\":\"%s\"", wait_of(call->kind)->name);
+        json_write_string(w, "kind", wait_of(call->kind)->name);
     if (call->kind != WAIT_NONE && call->due_in_ms != CALL_NEVER_DUE)
-        buf_printf(buf, ",\"due_ms\":\"%" PRId64 "\"", call->due_in_ms);
-    add_text(buf, "call_id", call->call_id);
-    add_text(buf, "name", call->name);
-    add_text(buf, "arguments", call->arguments);
-    add_text(buf, "idempotency_key", call->idempotency_key);
-    add_text(buf, "result", call->result);
-    buf_add_char(buf, '}');
+        json_write_int_text(w, "due_ms", call->due_in_ms);
+    json_write_text_if(w, "call_id", call->call_id);
+    json_write_text_if(w, "name", call->name);
+    json_write_text_if(w, "arguments", call->arguments);
+    json_write_text_if(w, "idempotency_key", call->idempotency_key);
+    json_write_text_if(w, "result", call->result);
+    json_write_close(w);
 }
 
-static void encode_step(struct buf *buf, size_t n, const struct run_step_write *step)
+static void encode_step(struct json_write *w, const struct run_step_write *step)
 {
-    begin_row(buf, n);
-    add_id(buf, "id", step->id);
-    buf_printf(buf, ",\"seq\":\"%" PRId64 "\",\"type\":\"%s\",\"status\":\"%s\"", step->seq,
-               step_type_name(step->type), step_status_name(step->status));
-    add_id(buf, "message_id", step->message_id);
-    add_raw(buf, "tool_calls", step->tool_calls);
-    add_raw(buf, "usage", step->usage);
-    add_raw(buf, "last_error", step->last_error);
-    buf_add_char(buf, '}');
+    json_write_uuid_if(w, "id", step->id);
+    json_write_int_text(w, "seq", step->seq);
+    json_write_string(w, "type", step_type_name(step->type));
+    json_write_string(w, "status", step_status_name(step->status));
+    json_write_uuid_if(w, "message_id", step->message_id);
+    json_write_raw_if(w, "tool_calls", step->tool_calls);
+    json_write_raw_if(w, "usage", step->usage);
+    json_write_raw_if(w, "last_error", step->last_error);
+    json_write_close(w);
 }
 
-static void encode_ending(struct buf *buf, const struct run_ending *ending)
+static void encode_ending(struct json_write *w, const struct run_ending *ending)
 {
-    add_id(buf, "message", ending->result_message);
-    add_text(buf, "reason", ending->incomplete_reason);
+    json_write_uuid_if(w, "message", ending->result_message);
+    json_write_text_if(w, "reason", ending->incomplete_reason);
     if (!ending->error_code.ptr)
         return;
-    buf_add_string(buf, ",\"error\":{\"code\":");
-    buf_add_json(buf, ending->error_code);
-    buf_add_string(buf, ",\"message\":");
-    buf_add_json(buf, ending->error_message.ptr ? ending->error_message : TEXT(""));
-    buf_add_char(buf, '}');
+    json_write_open_object(w, "error");
+    json_write_text(w, "code", ending->error_code);
+    json_write_text(w, "message", ending->error_message.ptr ? ending->error_message : TEXT(""));
+    json_write_close(w);
 }
 
 /* Whether a write that leaves `leaves` may follow this state of a run in a worker's hands. */
@@ -318,7 +316,7 @@ static const char *wait_name(enum run_wait wait)
 }
 
 /* The calls that are open from now on, and when the first of them is due. */
-static void encode_parking(struct buf *buf, const struct run_changes *changes,
+static void encode_parking(struct json_write *w, const struct run_changes *changes,
                            const struct run_parking *parking)
 {
     int64_t wakes_ms = CALL_NEVER_DUE;
@@ -333,52 +331,60 @@ static void encode_parking(struct buf *buf, const struct run_changes *changes,
         if (call->due_in_ms < wakes_ms)
             wakes_ms = call->due_in_ms;
     }
-    buf_printf(buf, ",\"wait_kind\":\"calls\",\"open\":\"%d\"", open);
+    json_write_string(w, "wait_kind", "calls");
+    json_write_int_text(w, "open", open);
     if (wakes_ms != CALL_NEVER_DUE)
-        buf_printf(buf, ",\"wakes_ms\":\"%" PRId64 "\"", wakes_ms);
-    add_raw(buf, "action", parking->required_action);
+        json_write_int_text(w, "wakes_ms", wakes_ms);
+    json_write_raw_if(w, "action", parking->required_action);
 }
 
-static void encode_head(struct buf *buf, size_t n, const struct run_write *write)
+static void encode_back(struct json_write *w, const struct run_return *back)
+{
+    const char *wait_kind = wait_name(back->wait_kind);
+
+    if (back->delay_ms > 0) /* else it keeps its due_at, so it stays before later ones */
+        json_write_int_text(w, "delay_ms", back->delay_ms);
+    if (wait_kind)
+        json_write_string(w, "wait_kind", wait_kind);
+}
+
+static void encode_head(struct json_write *w, const struct run_write *write)
 {
     const struct run_lease *lease = &write->lease;
 
-    begin_row(buf, n);
-    add_id(buf, "id", lease->run);
-    buf_printf(buf,
-               ",\"owner\":\"%" PRId64 "\",\"fence\":\"%" PRId64 "\",\"step\":\"%" PRId64
-               "\",\"prompt\":\"%" PRId64 "\",\"completion\":\"%" PRId64 "\",\"becomes\":\"%s\"",
-               lease->owner, lease->fence, lease->step, write->changes->prompt_tokens,
-               write->changes->completion_tokens, run_status_name(write->leaves));
+    json_write_uuid(w, "id", lease->run);
+    json_write_int_text(w, "owner", lease->owner);
+    json_write_int_text(w, "fence", lease->fence);
+    json_write_int_text(w, "step", lease->step);
+    json_write_int_text(w, "prompt", write->changes->prompt_tokens);
+    json_write_int_text(w, "completion", write->changes->completion_tokens);
+    json_write_string(w, "becomes", run_status_name(write->leaves));
     if (may_follow(RUN_IN_PROGRESS, write->leaves))
-        buf_add_string(buf, ",\"was\":\"in_progress\"");
+        json_write_string(w, "was", "in_progress");
     if (may_follow(RUN_CANCELLING, write->leaves))
-        buf_add_string(buf, ",\"or_was\":\"cancelling\"");
+        json_write_string(w, "or_was", "cancelling");
     if (write->changes->errors != 0)
-        buf_printf(buf, ",\"errors\":\"%d\"", write->changes->errors);
+        json_write_int_text(w, "errors", write->changes->errors);
     if (write->ending)
-        encode_ending(buf, write->ending);
-    if (write->back) {
-        if (write->back->delay_ms > 0) /* else it keeps its due_at, so it stays before later ones */
-            buf_printf(buf, ",\"delay_ms\":\"%" PRId64 "\"", write->back->delay_ms);
-        add_text(buf, "wait_kind", text_of(wait_name(write->back->wait_kind)));
-    }
+        encode_ending(w, write->ending);
+    if (write->back)
+        encode_back(w, write->back);
     if (write->parking)
-        encode_parking(buf, write->changes, write->parking);
-    buf_add_char(buf, '}');
+        encode_parking(w, write->changes, write->parking);
+    json_write_close(w);
 }
 
 static void encode_write(struct group *group, size_t n, const struct run_write *write)
 {
     const struct run_changes *changes = write->changes;
 
-    encode_head(&group->heads, n, write);
+    encode_head(json_rows_begin(&group->heads, n), write);
     for (size_t i = 0; i < changes->message_count; i++)
-        encode_message(&group->messages, n, &changes->messages[i]);
+        encode_message(json_rows_begin(&group->messages, n), &changes->messages[i]);
     for (size_t i = 0; i < changes->call_count; i++)
-        encode_call(&group->calls, n, &changes->calls[i]);
+        encode_call(json_rows_begin(&group->calls, n), &changes->calls[i]);
     for (size_t i = 0; i < changes->step_count; i++)
-        encode_step(&group->steps, n, &changes->steps[i]);
+        encode_step(json_rows_begin(&group->steps, n), &changes->steps[i]);
     if (!run_status_terminal(write->leaves))
         return;
     if (!group->ends)
@@ -387,18 +393,18 @@ static void encode_write(struct group *group, size_t n, const struct run_write *
     group->ends = true;
 }
 
-static struct pg_value rows_value(struct buf *rows)
+static struct pg_value json_rows_value(struct json_rows *rows)
 {
-    if (rows->len == 0)
+    if (json_rows_empty(rows))
         return pg_null();
-    buf_add_char(rows, ']');
-    return pg_json(buf_text(rows));
+    json_write_close(&rows->json);
+    return pg_json(buf_text(&rows->buf));
 }
 
 static int check(const struct group *group, struct error *err)
 {
-    const struct buf *bufs[] = {&group->heads, &group->messages, &group->calls, &group->steps,
-                                &group->ended};
+    const struct buf *bufs[] = {&group->heads.buf, &group->messages.buf, &group->calls.buf,
+                                &group->steps.buf, &group->ended};
 
     for (size_t i = 0; i < ARRAY_LENGTH(bufs); i++) {
         if (buf_check(bufs[i], err) < 0)
@@ -422,10 +428,10 @@ static int group_send(struct pg *pg, struct group *group, struct error *err)
     struct pg_result *results[2] = {NULL, NULL};
     int r;
 
-    values[0] = rows_value(&group->heads);
-    values[1] = rows_value(&group->messages);
-    values[2] = rows_value(&group->calls);
-    values[3] = rows_value(&group->steps);
+    values[0] = json_rows_value(&group->heads);
+    values[1] = json_rows_value(&group->messages);
+    values[2] = json_rows_value(&group->calls);
+    values[3] = json_rows_value(&group->steps);
     if (group->ends)
         pg_array_end(&group->ended);
     r = check(group, err);
@@ -482,24 +488,23 @@ static int look_verdict(const struct run_write *write, const struct pg_result *r
 static int group_look(struct pg *pg, struct group *group, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-    CLEANUP(buf_deinit) struct buf absent;
+    CLEANUP(json_rows_deinit) struct json_rows absent;
     struct pg_value values[1];
     struct run_write *write;
     int r;
 
-    buf_init(&absent, 0);
+    json_rows_init(&absent);
     for (size_t n = group->from; n < group->to; n++) {
         write = write_at(group->batch, n);
         if (!write || write->known)
             continue;
-        begin_row(&absent, n);
-        add_id(&absent, "id", write->lease.run);
-        buf_add_char(&absent, '}');
+        json_write_uuid(json_rows_begin(&absent, n), "id", write->lease.run);
+        json_write_close(&absent.json);
     }
-    if (absent.len == 0)
+    if (json_rows_empty(&absent))
         return 0;
-    values[0] = rows_value(&absent);
-    r = buf_check(&absent, err);
+    values[0] = json_rows_value(&absent);
+    r = buf_check(&absent.buf, err);
     if (r == 0)
         r = pg_exec(pg, &run_look, values, &result, err);
     if (r < 0)
@@ -530,7 +535,7 @@ int run_group_write(struct pg *pg, struct gather_batch *batch, size_t from, size
         if (write && !write->known)
             encode_write(&group, n, write);
     }
-    if (group.heads.len == 0)
+    if (json_rows_empty(&group.heads))
         return 0;
     r = group_send(pg, &group, err);
     return r < 0 ? r : group_look(pg, &group, err);

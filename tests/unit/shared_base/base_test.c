@@ -360,3 +360,18 @@ Test(text, what_is_formatted_for_people_is_utf8_and_says_that_it_was_cut)
            "\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF");
     cr_assert_str_eq(text, "\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF\xC3\xAF...");
 }
+
+Test(buf, writes_integers_as_printf_does)
+{
+    static const int64_t values[] = {0, 7, -7, 10, 1234567890, INT64_MAX, INT64_MIN};
+    struct buf buf;
+    char text[24];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(values); i++) {
+        buf_init(&buf, 0);
+        buf_add_int(&buf, values[i]);
+        snprintf(text, sizeof(text), "%lld", (long long)values[i]);
+        cr_assert_str_eq(buf_string(&buf), text);
+        buf_deinit(&buf);
+    }
+}
