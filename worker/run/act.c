@@ -6,6 +6,7 @@
  * and recorded.
  */
 
+#include "providers/reply_form.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
@@ -131,14 +132,20 @@ static int execute_all(struct run_task *task, struct error *err)
     return ledger_is_due(&ledger->calls[0]) ? execute(task, &ledger->calls[0], err) : RUN_GO_ON;
 }
 
-static int tell_results(struct run_task *task)
+/* By the id under which the conversation has the call: the ledger keeps it as it is stored, which
+ * may be how an earlier version took it from the model. */
+static int tell_results(struct run_task *task, struct error *err)
 {
     const struct ledger *ledger = &task->ledger;
 
-    for (size_t i = 0; i < ledger->count; i++)
-        if (!conversation_add_result(&task->conversation, ledger->calls[i].call_id,
-                                     ledger->calls[i].result))
+    for (size_t i = 0; i < ledger->count; i++) {
+        const struct ledger_call *call = &ledger->calls[i];
+        struct text id;
+
+        if (reply_form_id(call->call_id, &task->arena, &id, err) < 0 ||
+            !conversation_add_result(&task->conversation, id, call->result))
             return ending_out_of_memory(&task->ending);
+    }
     return RUN_GO_ON;
 }
 
@@ -159,7 +166,7 @@ int stage_act(struct run_task *task, struct error *err)
         return checkpoint_park(task, err);
     r = checkpoint_results(task, err);
     if (r == RUN_GO_ON)
-        r = tell_results(task);
+        r = tell_results(task, err);
     ledger_close(ledger);
     return r;
 }
