@@ -161,6 +161,19 @@ Test(changes, may_be_of_results_alone_that_are_not_recorded, .init = begin, .fin
     cr_assert_eq(changes->rows.calls[0].call_no, 1);
 }
 
+Test(changes, leave_out_calls_that_are_recorded_with_their_results, .init = begin, .fini = end)
+{
+    CLEANUP(changes_freep) struct changes *changes = changes_new(&base, 3);
+
+    calls[0].recorded = true;
+    changes_add_calls(changes, &ledger, false);
+    changes_add_results(changes, &ledger);
+    cr_assert_eq(changes->rows.call_count, 2);
+    cr_assert_eq(changes->rows.calls[0].call_no, 2);
+    cr_assert_eq(changes->rows.calls[1].call_no, 3);
+    cr_assert_eq(changes->rows.message_count, 2, "their results are told all the same");
+}
+
 Test(changes, of_an_answer_are_a_message_and_its_step, .init = begin, .fini = end)
 {
     CLEANUP(changes_freep) struct changes *changes = changes_new(&base, 0);

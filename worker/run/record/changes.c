@@ -206,7 +206,7 @@ void changes_update_step(struct changes *changes, const struct ledger *ledger,
     changes->rows.step_count = 1;
 }
 
-void changes_add_calls(struct changes *changes, const struct ledger *ledger, bool unrecorded_only)
+void changes_add_calls(struct changes *changes, const struct ledger *ledger, bool effects_only)
 {
     size_t used = 0;
 
@@ -218,7 +218,7 @@ void changes_add_calls(struct changes *changes, const struct ledger *ledger, boo
     for (size_t i = 0; i < ledger->count; i++) {
         const struct ledger_call *call = &ledger->calls[i];
 
-        if (unrecorded_only && !ledger_is_unrecorded(call))
+        if (call->recorded || (effects_only && !ledger_is_unrecorded(call)))
             continue;
         changes->calls[used++] = (struct run_call){
             .call_no = call->call_no,
