@@ -48,8 +48,8 @@ static int write_cancelled(struct run_task *task, struct error *err)
     return persist(task, PERSIST_ENDING, &counts, err);
 }
 
-/* Returns 0, LEASE_FENCED, or END_NOT_ASKED: it was to end as cancelled, and nobody asked for that.
- */
+/* Returns 0; LEASE_FENCED, also when it can't be stored; or END_NOT_ASKED: it was to end as
+ * cancelled, and nobody asked for that. */
 enum { END_NOT_ASKED = 100 };
 
 static int write_ending(struct run_task *task, const struct run_changes *changes)
@@ -63,7 +63,7 @@ static int write_ending(struct run_task *task, const struct run_changes *changes
         note_bare(task, &err);
         return 0;
     }
-    if (r < 0 && task->ending.end.status == RUN_CANCELLED)
+    if (r == -E_INTERNAL && task->ending.end.status == RUN_CANCELLED) /* as run_writer.h says */
         return END_NOT_ASKED;
     if (r < 0)
         log_error("the end of a run can't be stored", LOG_ERROR(&err));
@@ -86,7 +86,8 @@ static int finish(struct run_task *task)
     return write_ending(task, &counts);
 }
 
-/* *out_ended: it ended instead, as cancelled or because it can't even be given back. */
+/* *out_ended: it ended instead, as cancelled or because it can't even be given back. Returns as
+ * write_ending does. */
 static int hand_back(struct run_task *task, bool *out_ended)
 {
     const struct run_changes counts = counts_alone(task);
@@ -161,8 +162,12 @@ static void count_drop(struct run_task *task)
 static void end_handed_back(struct run_task *task)
 {
     bool ended = false;
+    int r = hand_back(task, &ended);
 
-    if (hand_back(task, &ended) != 0) {
+    if (r == END_NOT_ASKED) {
+        log_warn("a cancel was asked for and taken back: the run is begun again");
+        task->worker->strays = true; /* it is still ours, and nobody works on it */
+    } else if (r != 0) {
         count_fenced(task);
     } else if (ended) {
         count_ending(task);
