@@ -28,11 +28,12 @@
 #include "worker/health.h"
 #include "worker/intake/consume.h"
 #include "worker/lease/heartbeat.h"
+#include "worker/run/record/persist.h"
 #include "worker/run/run.h"
 #include "worker/watch.h"
 
 #define START_WAIT_MS    60000
-#define STOP_WAIT_MS     10000
+#define STOP_WAIT_MS     (PERSIST_STOPPED_MS + 2000) /* see there */
 #define LARGE_WAIT_MS    60000 /* a history of 8 MiB takes up to a second, and a hundred may wait */
 #define REGISTER_WAIT_MS 500
 #define STUCK_MS         20000 /* what consuming waits for ends within 15 s */

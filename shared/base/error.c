@@ -68,6 +68,11 @@ int error_clean(struct error *err)
     return -err->code;
 }
 
+bool error_is_transient(int r)
+{
+    return r == -E_UNAVAILABLE || r == -E_AMBIGUOUS || r == -E_TIMEOUT;
+}
+
 const char *error_name(int code)
 {
     static const char *const names[] = {

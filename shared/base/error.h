@@ -61,5 +61,9 @@ int error_wrap(struct error *err, const char *format, ...) PRINTF(2, 3);
  * terminal. Returns -err->code. err may be NULL (then -E_INTERNAL). */
 int error_clean(struct error *err);
 
+/* Whether what a function of the drivers returned says that its server is away for the moment, and
+ * nothing about what it was asked for: the same may succeed later. */
+bool error_is_transient(int r);
+
 /* A short static word for a code: "timeout", "unavailable", … */
 const char *error_name(int code);

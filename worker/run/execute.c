@@ -29,12 +29,6 @@ int stage_pause(struct run_task *task, struct error *err)
     return task->worker->draining ? ending_hand_back(&task->ending, 0, RUN_WAIT_NONE) : RUN_GO_ON;
 }
 
-/* Postgres is away, which says nothing about the run. */
-static bool is_of_the_moment(int r)
-{
-    return r == -E_UNAVAILABLE || r == -E_AMBIGUOUS || r == -E_TIMEOUT;
-}
-
 /* For the run's last_error. What the database said is for the log alone. */
 static const char *words_for(int r, const struct error *err)
 {
@@ -48,7 +42,7 @@ static const char *words_for(int r, const struct error *err)
 static int give_up_for_now(struct run_task *task, const char *stage, int r, const struct error *err)
 {
     log_error("run could not be worked on", LOG_STR("stage", stage), LOG_ERROR(err));
-    if (!is_of_the_moment(r) && ++task->meter.attempts >= OUTCOME_ATTEMPTS_MAX)
+    if (!error_is_transient(r) && ++task->meter.attempts >= OUTCOME_ATTEMPTS_MAX)
         return ending_failed(&task->ending, "server_error", "%s.", words_for(r, err));
     return ending_hand_back(&task->ending,
                             STORE_RETRY_MS / 2 + (int64_t)random_below(STORE_RETRY_MS),

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
@@ -86,6 +87,7 @@ void run_stop(struct run_task *task, enum run_stop why)
     if (task->stop != RUN_STOP_NONE)
         return;
     task->stop = why;
+    task->stopped_ms = clock_ms();
     fiber_cancel(task->fiber);
 }
 

@@ -11,10 +11,6 @@
 #include "worker/run/task/task.h"
 #include "worker/state.h"
 
-#define TRIES_WHILE_STOPPED 10 /* a run that is to stop waits no longer for Postgres: some 6 s */
-
-static const struct backoff_policy again = {.base_ms = 50, .cap_ms = 2000};
-
 static int send_once(struct run_task *task, enum persist_kind kind,
                      const struct run_changes *changes, struct error *err)
 {
@@ -35,33 +31,41 @@ static int send_once(struct run_task *task, enum persist_kind kind,
     return run_leases_hand_back(writer, lease, changes, &ending->back, err);
 }
 
-/* Postgres is away, which says nothing about the write. */
-static bool is_transient(int r)
-{
-    return r == -E_UNAVAILABLE || r == -E_AMBIGUOUS || r == -E_TIMEOUT;
-}
-
 static bool lease_is_lost(const struct run_task *task)
 {
     return task->stop == RUN_STOP_FENCED || heartbeat_dead(task->worker->heartbeat);
 }
 
+int64_t persist_wait_ms(int64_t wait_ms, int64_t since_stop_ms)
+{
+    int64_t left_ms = PERSIST_STOPPED_MS - since_stop_ms;
+
+    if (left_ms <= 0)
+        return -1;
+    return wait_ms < left_ms ? wait_ms : left_ms;
+}
+
 static int send_until_known(struct run_task *task, enum persist_kind kind,
                             const struct run_changes *changes, struct error *err)
 {
-    for (int tries = 0;; tries++) {
+    struct backoff backoff = {.policy = {.base_ms = 50, .cap_ms = PERSIST_WAIT_MAX_MS}};
+
+    for (;;) {
+        int64_t wait_ms;
         int r;
 
         if (lease_is_lost(task))
             return LEASE_FENCED;
         r = send_once(task, kind, changes, err);
-        if (!is_transient(r))
+        if (!error_is_transient(r))
             return r;
-        if (task->stop != RUN_STOP_NONE && tries > TRIES_WHILE_STOPPED)
+        wait_ms = backoff_next_ms(&backoff);
+        if (task->stop != RUN_STOP_NONE)
+            wait_ms = persist_wait_ms(wait_ms, clock_ms() - task->stopped_ms);
+        if (wait_ms < 0)
             return LEASE_FENCED;
-        log_debug("write to be sent again", LOG_ERROR(err), LOG_INT("tries", tries + 1));
-        IGNORE(
-            fiber_sleep(backoff_wait_ms(&again, tries, (uint32_t)random_below(UINT32_MAX)), NULL));
+        log_debug("write to be sent again", LOG_ERROR(err), LOG_INT("tries", backoff.tries));
+        IGNORE(fiber_sleep(wait_ms, NULL));
     }
 }
 

@@ -13,6 +13,12 @@
 struct error;
 struct run_task;
 
+/* A run that is to stop waits no longer than this for Postgres, from when it was asked to. The last
+ * try begins at 8 s at the latest, and one that fails at once leaves 2 s of the 10 s for which a
+ * worker that leaves waits for its runs (worker.c). */
+#define PERSIST_STOPPED_MS  8000
+#define PERSIST_WAIT_MAX_MS 2000 /* between two tries */
+
 enum persist_kind {
     PERSIST_CHECKPOINT, /* the run goes on */
     PERSIST_ENDING,     /* task->ending.end */
@@ -24,3 +30,7 @@ enum persist_kind {
  * written: the meter is then saved. */
 SUSPENDS MUSTCHECK int persist(struct run_task *task, enum persist_kind kind,
                                const struct run_changes *changes, struct error *err);
+
+/* How long a run that was asked to stop `since_stop_ms` ago waits before it tries again, of the
+ * `wait_ms` that it would else; -1: it gives up. Pure. */
+int64_t persist_wait_ms(int64_t wait_ms, int64_t since_stop_ms);

@@ -40,6 +40,7 @@ struct run_task {
     struct fiber *fiber;
     const struct run_kind *kind;
     enum run_stop stop;
+    int64_t stopped_ms;  /* clock_ms, when it was asked to stop */
     bool writing;        /* a write waits for its outcome: persist.c */
     const char *unfit;   /* why it can't be worked on; NULL: it can */
     int64_t deadline_ms; /* clock_ms, of its work */
