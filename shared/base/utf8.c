@@ -86,6 +86,21 @@ size_t utf8_prefix(const char *text, size_t len, size_t max_bytes)
     return continues_character(text[cut]) ? max_bytes : cut; /* or it is something else */
 }
 
+size_t utf8_without_half(const char *text, size_t len)
+{
+    size_t back = 0;
+    unsigned char lead;
+    size_t want;
+
+    while (back < 3 && back < len && continues_character(text[len - 1 - back]))
+        back++;
+    if (back == len)
+        return len;
+    lead = (unsigned char)text[len - 1 - back];
+    want = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    return want > back + 1 ? len - back - 1 : len;
+}
+
 void utf8_mark_cut(char *text, size_t size, int wanted)
 {
     ASSERT(size >= 4);

@@ -16,6 +16,10 @@ size_t utf8_sequence(const char *text, size_t len);
  * character. */
 size_t utf8_prefix(const char *text, size_t len, size_t max_bytes);
 
+/* How many bytes are left without the character at the end that a cut has halved: `len` where the
+ * end is whole, or no UTF-8 at all. For what was cut before it came here (else: utf8_prefix). */
+size_t utf8_without_half(const char *text, size_t len);
+
 /* After vsnprintf into `text` of `size` (>= 4) bytes said that it wanted `wanted`: where that was
  * too much, ends the text with "..." in place of its last characters, never within one. */
 void utf8_mark_cut(char *text, size_t size, int wanted);

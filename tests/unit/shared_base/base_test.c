@@ -53,6 +53,17 @@ Test(error, system_errors_carry_the_reason)
     cr_assert_str_eq(error_name(9999), "unknown");
 }
 
+Test(error, of_a_server_that_is_away_is_transient)
+{
+    cr_assert(error_is_transient(-E_UNAVAILABLE));
+    cr_assert(error_is_transient(-E_AMBIGUOUS));
+    cr_assert(error_is_transient(-E_TIMEOUT));
+    cr_assert_not(error_is_transient(-E_CONTENT));
+    cr_assert_not(error_is_transient(-E_CANCELED));
+    cr_assert_not(error_is_transient(0));
+    cr_assert_not(error_is_transient(E_TIMEOUT)); /* a condition, no failure */
+}
+
 Test(text, cut_trim_and_compare)
 {
     struct text head;
@@ -97,6 +108,32 @@ Test(text, printing_into_a_buf_fits_at_every_length)
         cr_assert(buf.failed);
         cr_assert_str_eq(buf_string(&buf) + already + 2, "0123456789");
     }
+}
+
+Test(text, loses_the_character_that_a_cut_has_halved_and_nothing_else)
+{
+    static const struct {
+        const char *text;
+        size_t left;
+    } cases[] = {
+        {"", 0},
+        {"ab", 2},
+        {"a\xC3\xA9", 3},
+        {"a\xC3", 1},
+        {"a\xE2\x82\xAC", 4},
+        {"a\xE2\x82", 1},
+        {"a\xE2", 1},
+        {"a\xF0\x9F\x9A\x80", 5},
+        {"a\xF0\x9F\x9A", 1},
+        {"\xF0\x9F", 0},
+        {"a\x80", 2}, /* no cut did this */
+        {"\x80\x80", 2},
+        {"a\x80\x80\x80\x80", 5},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        cr_assert_eq(utf8_without_half(cases[i].text, strlen(cases[i].text)), cases[i].left, "%zu",
+                     i);
 }
 
 Test(text, utf8_is_what_rfc_3629_says)

@@ -12,6 +12,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/base/utf8.h"
 #include "shared/http_client/http_client.h"
 #include "shared/json/json.h"
 #include "worker/tools/http/http_target.h"
@@ -272,24 +273,6 @@ static int find_addresses(struct request *request, const struct http_request_opt
     return r;
 }
 
-/* The length without a UTF-8 sequence that a cut has halved at the end. */
-static struct text without_half_character(struct text text)
-{
-    size_t back = 0;
-
-    while (back < 3 && back < text.len &&
-           ((unsigned char)text.ptr[text.len - 1 - back] & 0xC0) == 0x80)
-        back++;
-    if (back < text.len) {
-        unsigned char lead = (unsigned char)text.ptr[text.len - 1 - back];
-        size_t want = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-
-        if (want > back + 1)
-            text.len -= back + 1;
-    }
-    return text;
-}
-
 static bool is_readable(struct text body)
 {
     for (size_t i = 0; i < body.len; i++) {
@@ -316,8 +299,7 @@ static void write_headers(const struct http_response *response, struct buf *out)
 
         if (!value.ptr)
             continue;
-        if (value.len > SHOWN_HEADER_BYTES)
-            value = without_half_character((struct text){value.ptr, SHOWN_HEADER_BYTES});
+        value = text_prefix(value, SHOWN_HEADER_BYTES);
         if (!is_readable(value))
             continue;
         buf_printf(out, "%s\"%s\":", separator, shown[i]);
@@ -332,7 +314,7 @@ static void write_body(const struct http_response *response, struct buf *out)
     struct text body = response->body;
 
     if (response->truncated)
-        body = without_half_character(body);
+        body.len = utf8_without_half(body.ptr, body.len);
     if (!is_readable(body)) {
         buf_printf(out,
                    ",\"body\":\"\",\"note\":\"the body is left out: %s%zu bytes that are no UTF-8 "
