@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "shared/agent/tools.h"
 #include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/utf8.h"
@@ -54,25 +55,6 @@ static int clean_text(struct text *text, struct arena *arena, struct error *err)
     return keep(arena, &buf, text, err);
 }
 
-static bool is_name_byte(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
-}
-
-static bool fits(struct text text, size_t max_bytes)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (!is_name_byte(text.ptr[i]))
-            return false;
-    return text.len > 0 && text.len <= max_bytes;
-}
-
-bool call_name_fits(struct text name)
-{
-    return fits(name, CALL_NAME_MAX);
-}
-
 /* ---- ids ---- */
 
 /* "call_" and the beginning of a digest of both texts and the number. */
@@ -96,7 +78,7 @@ static int make_id(struct text what, size_t number, struct arena *arena, struct 
 
 int reply_form_id(struct text id, struct arena *arena, struct text *out, struct error *err)
 {
-    if (!fits(id, CALL_ID_MAX))
+    if (id.len == 0 || id.len > CALL_ID_MAX || !tool_name_letters(id))
         return make_id(id, 0, arena, out, err);
     *out = id;
     return 0;
@@ -176,17 +158,17 @@ static void show(struct text said, char shown[SHOWN_MAX])
 static int form_name(struct chat_tool_call *call, struct arena *arena)
 {
     struct text said = text_trim(call->name);
-    char name[CALL_NAME_MAX + 1];
+    char name[TOOL_NAME_MAX + 1];
     char shown[SHOWN_MAX];
     size_t len = 0;
     char *copy;
 
-    if (call_name_fits(said)) {
+    if (tool_name_fits(said)) {
         call->name = said;
         return 0;
     }
-    for (size_t i = 0; i < said.len && len < CALL_NAME_MAX; i++) {
-        bool good = is_name_byte(said.ptr[i]);
+    for (size_t i = 0; i < said.len && len < TOOL_NAME_MAX; i++) {
+        bool good = tool_name_letters((struct text){&said.ptr[i], 1});
 
         if (good || len == 0 || name[len - 1] != '_')
             name[len++] = good ? said.ptr[i] : '_';
@@ -202,7 +184,7 @@ static int form_name(struct chat_tool_call *call, struct arena *arena)
     return set_problem(call, arena,
                        "there is no tool named '%s': a tool's name has 1 to %d letters, digits, "
                        "'_' and '-'",
-                       shown, CALL_NAME_MAX);
+                       shown, TOOL_NAME_MAX);
 }
 
 /* The value that arguments are: itself, or what a string says that holds one, which `buf` owns. */

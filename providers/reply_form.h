@@ -6,7 +6,7 @@
  *   texts       are valid UTF-8 without NUL; what was neither is U+FFFD
  *   answer      (text and arguments together) is within its bound: text is cut at a character, and
  *               the reply is then one of CHAT_FINISH_LENGTH
- *   names       match ^[a-zA-Z0-9_-]{1,64}$, the strictest rule of any provider
+ *   names       fit the rule for names of tools (shared/agent/tools.h)
  *   ids         match ^[a-zA-Z0-9_-]{1,40}$ (OpenAI's length, Anthropic's letters), each once
  *   arguments   are a JSON object that a strict parser takes; none, "" and null are {}
  *   calls       are at most REPLY_CALLS_MAX, and none where the reply was cut or filtered
@@ -25,7 +25,6 @@
 #include "providers/chat.h"
 #include "shared/base/compiler.h"
 
-#define CALL_NAME_MAX   64 /* bytes */
 #define CALL_ID_MAX     40 /* bytes */
 #define REPLY_CALLS_MAX 128
 #define CALL_SAID_MAX   4096 /* bytes of each member that is kept as it was said */
@@ -46,6 +45,3 @@ MUSTCHECK int reply_form_call(struct chat_tool_call *call, struct arena *arena, 
  * Returns 0 or -E_LIMIT. */
 MUSTCHECK int reply_form_id(struct text id, struct arena *arena, struct text *out,
                             struct error *err);
-
-/* Whether it matches the rule for names. */
-bool call_name_fits(struct text name);

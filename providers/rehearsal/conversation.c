@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "shared/agent/tools.h"
 #include "shared/json/json.h"
 
 #define MESSAGES_MAX 10000
@@ -246,18 +247,6 @@ static int read_messages(struct reader *reader)
     return collect_results(reader, after_user);
 }
 
-static bool is_tool_name(struct text name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '_' || c == '-'))
-            return false;
-    }
-    return name.len > 0 && name.len <= 64;
-}
-
 static int read_tools(struct json_object *request, struct reader *reader)
 {
     struct json_object *tools = json_get(request, "tools");
@@ -284,7 +273,7 @@ static int read_tools(struct json_object *request, struct reader *reader)
         struct text name = json_get_text(function, "name");
         struct json_object *parameters = json_get(function, "parameters");
 
-        if (!text_is(json_get_text(tool, "type"), "function") || !is_tool_name(name) ||
+        if (!text_is(json_get_text(tool, "type"), "function") || !tool_name_fits(name) ||
             (parameters && !json_object_is_type(parameters, json_type_object)))
             return refuse(
                 reader->problem, "tools",

@@ -14,23 +14,11 @@
 #include "shared/net/host_entry.h"
 #include "shared/schema/schema.h"
 
-static bool is_name(struct text name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '_' || c == '-'))
-            return false;
-    }
-    return name.len >= 1 && name.len <= 64;
-}
-
 static int check_name(struct json_object *value, const struct path *path, struct failure *failure)
 {
     char where[192];
 
-    if (is_name(json_string(value)))
+    if (tool_name_fits(json_string(value)))
         return 0;
     path_format(path, where, sizeof(where));
     return failure_set(failure, 400, path, "invalid_value",

@@ -33,6 +33,23 @@ const char *const *tool_types_offered(void)
     return types;
 }
 
+bool tool_name_fits(struct text name)
+{
+    return name.len > 0 && name.len <= TOOL_NAME_MAX && tool_name_letters(name);
+}
+
+bool tool_name_letters(struct text text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '-'))
+            return false;
+    }
+    return true;
+}
+
 struct text tool_spec_name(struct json_object *tool)
 {
     struct json_object *function = json_get(tool, "function");

@@ -36,5 +36,13 @@ const struct tool_kind *tool_kind_find(struct text type);
 /* The types that are offered, ended by NULL. */
 const char *const *tool_types_offered(void);
 
+/* The rule for names, of tools and of whatever else a model is told by name: ^[a-zA-Z0-9_-]{1,64}$,
+ * the strictest of any provider. */
+#define TOOL_NAME_MAX 64 /* bytes */
+bool tool_name_fits(struct text name);
+
+/* Whether a text has only letters, digits, '_' and '-', or nothing at all. */
+bool tool_name_letters(struct text text);
+
 /* By which name the model calls a tool of a spec: a function's own, else its type. */
 struct text tool_spec_name(struct json_object *tool);

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 
 #include "providers/reply_form.h"
+#include "shared/agent/tools.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
 
@@ -51,7 +52,7 @@ static struct chat_tool_call formed(struct chat_tool_call call)
     kept = call;
     cr_assert_eq(form(&reply, 0), 0);
     cr_assert_eq(reply.finish, CHAT_FINISH_TOOL);
-    cr_assert(call_name_fits(kept.name));
+    cr_assert(tool_name_fits(kept.name));
     return kept;
 }
 
