@@ -213,19 +213,38 @@ static size_t key_bytes(struct text rest)
     return len;
 }
 
+static size_t find_this_key(struct text rest, struct text key)
+{
+    size_t len = key_bytes(rest);
+
+    if (key.len < 4 || rest.len < key.len || memcmp(rest.ptr, key.ptr, key.len) != 0)
+        return 0;
+    return len > key.len ? len : key.len;
+}
+
+/* One of the target's own keys at the start of `rest`, whatever it looks like: its length, or 0. */
+static size_t find_own_key(const struct provider_target *target, struct text rest)
+{
+    size_t len = find_this_key(rest, text_of(target->api_key));
+
+    for (size_t i = 0; len == 0 && i < target->headers_count; i++)
+        len = find_this_key(rest, provider_header_key(target->headers[i]));
+    return len;
+}
+
 /* A key at the start of `rest`: returns its length and how much of it may be shown. 0: there is
  * none. */
 static size_t find_key(const struct provider_target *target, struct text rest, size_t *out_shown)
 {
     static const char *const leads[] = {"sk-",  "gsk_", "sk_",    "AIza",
                                         "xai-", "hf_",  "nvapi-", "pplx-"};
+    size_t own = target ? find_own_key(target, rest) : 0;
     size_t len = key_bytes(rest);
     struct text after;
 
     *out_shown = 0;
-    if (target && target->api_key && strlen(target->api_key) >= 4 &&
-        text_starts(rest, target->api_key))
-        return len > strlen(target->api_key) ? len : strlen(target->api_key);
+    if (own > 0)
+        return own;
     for (size_t i = 0; i < ARRAY_LENGTH(leads); i++) {
         *out_shown = strlen(leads[i]) + 3;
         if (text_starts(rest, leads[i]) && len > *out_shown)

@@ -18,6 +18,6 @@ void provider_failure_set(struct provider_failure_info *out, enum provider_failu
                           const struct provider_response *response, const char *format, ...);
 
 /* Copies a message for people into `out`: one line, at most size - 1 bytes of UTF-8, with the
- * target's key and whatever looks like a key masked ("sk-abc***"). */
+ * target's keys (those of its headers, too) and whatever looks like a key masked ("sk-abc***"). */
 void provider_message_copy(const struct provider_target *target, struct text message, char *out,
                            size_t size);

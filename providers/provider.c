@@ -44,6 +44,29 @@ const char *provider_failure_name(enum provider_failure failure)
     return "unknown";
 }
 
+static bool ends_nocase(struct text text, const char *end)
+{
+    size_t len = strlen(end);
+
+    return text.len >= len && text_is_nocase((struct text){text.ptr + text.len - len, len}, end);
+}
+
+struct text provider_header_key(const char *header)
+{
+    struct text name;
+    struct text value;
+    struct text scheme;
+    struct text key;
+
+    if (!text_cut(text_of(header), ':', &name, &value))
+        return TEXT_NONE;
+    name = text_trim(name);
+    value = text_trim(value);
+    if (!ends_nocase(name, "authorization") && !ends_nocase(name, "api-key"))
+        return TEXT_NONE;
+    return text_cut(value, ' ', &scheme, &key) ? text_trim(key) : value;
+}
+
 void provider_wire_init(struct provider_wire *wire)
 {
     wire->url = NULL;

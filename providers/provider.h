@@ -71,6 +71,10 @@ struct provider_target {
     bool max_tokens_is_new;    /* limits output by "max_completion_tokens", not "max_tokens" */
 };
 
+/* The key that a header ("Name: value") of a target sets: the value of a name that ends with
+ * "authorization" or "api-key", without the scheme ("Bearer") in front. Empty: it sets none. */
+struct text provider_header_key(const char *header);
+
 enum { PROVIDER_WIRE_HEADERS_MAX = 32 };
 
 /* A request as it goes over the wire. Owns body and what the headers and url point to. */

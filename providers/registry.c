@@ -130,15 +130,9 @@ static bool has_key(const struct config_provider *provider)
 {
     if (provider->api_key && provider->api_key[0])
         return true;
-    for (size_t i = 0; i < provider->headers_count; i++) {
-        struct text name;
-        struct text value;
-
-        if (text_cut(text_of(provider->headers[i]), ':', &name, &value) &&
-            (text_is_nocase(text_trim(name), "authorization") ||
-             text_is_nocase(text_trim(name), "api-key")))
+    for (size_t i = 0; i < provider->headers_count; i++)
+        if (provider_header_key(provider->headers[i]).len > 0)
             return true;
-    }
     return false;
 }
 

@@ -324,6 +324,23 @@ Test(messages, the_targets_own_key_is_masked_whatever_it_looks_like)
     cr_assert_str_eq(out, "no *** here");
 }
 
+Test(messages, a_key_that_is_set_as_a_header_is_masked_too)
+{
+    char *headers[] = {"X-Title: penstock", "authorization:Bearer hunter2hunter2",
+                       "api-key: correcthorse", "X-Api-Key:  batterystaple "};
+    struct provider_target target = support_target("openai");
+    char out[128];
+
+    target.api_key = "";
+    target.headers = headers;
+    target.headers_count = ARRAY_LENGTH(headers);
+    provider_message_copy(&target, TEXT("no hunter2hunter2 here, nor 'correcthorse'"), out,
+                          sizeof(out));
+    cr_assert_str_eq(out, "no *** here, nor '***'");
+    provider_message_copy(&target, TEXT("batterystaple of penstock"), out, sizeof(out));
+    cr_assert_str_eq(out, "*** of penstock", "what is no key is shown");
+}
+
 Test(messages, stay_one_line_of_whole_characters)
 {
     cr_assert_str_eq(copied("  a\nb\tc\x01z ", 256), "a b c z");
