@@ -257,15 +257,6 @@ static size_t find_key(const struct provider_target *target, struct text rest, s
     return key_bytes(after) > 3 ? *out_shown + key_bytes(after) : 0;
 }
 
-/* Length of the well-formed UTF-8 sequence at the start; 0: none. */
-static size_t sequence_length(struct text rest)
-{
-    for (size_t len = 1; len <= 4 && len <= rest.len; len++)
-        if (text_is_utf8((struct text){rest.ptr, len}))
-            return len;
-    return 0;
-}
-
 void provider_message_copy(const struct provider_target *target, struct text message, char *out,
                            size_t size)
 {
@@ -278,7 +269,7 @@ void provider_message_copy(const struct provider_target *target, struct text mes
         bool word_starts = at == 0 || !is_key_byte(rest.ptr[-1]) || rest.ptr[-1] == '=';
         size_t shown = 0;
         size_t key = word_starts ? find_key(target, rest, &shown) : 0;
-        size_t len = key ? shown : sequence_length(rest);
+        size_t len = key ? shown : utf8_sequence(rest.ptr, rest.len);
 
         if (used + (key ? shown + 3 : len ? len : 1) >= size)
             break;
