@@ -79,6 +79,7 @@ struct exchange {
     struct provider_wire wire;
     struct provider_decoder decoder;
     size_t body_bytes; /* of the reply so far */
+    bool stopped;      /* the format wants no more of it */
     struct http_response response;
 };
 
@@ -87,7 +88,8 @@ static bool on_body(void *arg, struct text bytes)
     struct exchange *exchange = arg;
 
     exchange->body_bytes += bytes.len;
-    return provider_decoder_feed(&exchange->decoder, bytes);
+    exchange->stopped = !provider_decoder_feed(&exchange->decoder, bytes);
+    return !exchange->stopped;
 }
 
 static size_t answer_max(const struct chat_request *request)
@@ -142,7 +144,8 @@ static int empty_reply(const struct exchange *exchange, const struct provider_re
     return PROVIDER_FAILED;
 }
 
-/* Decodes what came, and puts it into form. */
+/* Decodes what came, and puts it into form. Where the format wanted no more of it, the response
+ * was given up: its status is 0 then. */
 static int finish(struct exchange *exchange, const struct chat_request *request,
                   struct chat_reply *out, struct provider_failure_info *out_failure)
 {
@@ -199,7 +202,7 @@ int provider_call(struct http_client *client, const struct provider_target *targ
         return transport_failed(target, -E_TIMEOUT, false, out_failure);
 
     r = exchange_run(&exchange, left_ms, &detail);
-    if (r == 0)
+    if (r == 0 || (r == -E_LIMIT && exchange.stopped && !exchange.decoder.body.failed))
         return finish(&exchange, request, out, out_failure);
     if (r == -E_CANCELED || r == -E_INVALID || r == -E_INTERNAL || r == -E_SYSTEM) {
         if (err)

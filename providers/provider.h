@@ -106,7 +106,8 @@ struct provider_response {
 enum { PROVIDER_FAILED = 1 };
 
 /* Reads one reply while it arrives. A format that reads replies as a whole has no begin, feed and
- * end: then all that comes is kept in `body`. */
+ * end: then all that comes is kept in `body`. So do all formats there are; none reads streams, and
+ * none has embed. */
 struct provider_decoder {
     const struct provider_target *target;
     struct buf body;
@@ -124,12 +125,13 @@ struct provider {
 
     void (*begin)(struct provider_decoder *decoder);
 
-    /* A piece of the body. False: no more of it is wanted, finish says why. May not wait. */
+    /* A piece of the body. False: no more of it is wanted, and finish is called, which says why.
+     * May not wait. */
     MUSTCHECK bool (*feed)(struct provider_decoder *decoder, struct text bytes);
 
-    /* After the last piece, with status and headers. Returns 0 with *out, or PROVIDER_FAILED with
-     * *out_failure. Never fails for reasons of our own: a reply too large for its arena is
-     * PROVIDER_REPLY_TOO_LARGE. */
+    /* After the last piece, with status and headers; with neither (status 0) after feed wanted no
+     * more. Returns 0 with *out, or PROVIDER_FAILED with *out_failure. Never fails for reasons of
+     * our own: a reply too large for its arena is PROVIDER_REPLY_TOO_LARGE. */
     MUSTCHECK int (*finish)(struct provider_decoder *decoder,
                             const struct provider_response *response, struct chat_reply *out,
                             struct provider_failure_info *out_failure);

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 
 #include "providers/call.h"
+#include "providers/failure.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/fiber/fiber.h"
@@ -72,6 +73,7 @@ static struct provider_failure_info failure;
 static struct error err;
 
 static const char *key_variable;
+static const struct provider *format; /* NULL: Chat Completions */
 static size_t answer_bytes_max;
 
 /* Calls the server; returns what provider_call returns. */
@@ -92,6 +94,8 @@ static int call(const char *url, int64_t deadline_ms)
     arena_init(&arena, 0);
     reply.arena = &arena;
     target.base_url = url;
+    if (format)
+        target.provider = format;
     target.key_variable = key_variable;
     cr_assert_eq(http_client_open(&options, &client, &err), 0, "%s", err.text);
     r = provider_call(client, &target, &request, &reply, &failure, &err);
@@ -198,6 +202,35 @@ CALL_TEST(a_server_that_is_not_there_is_overloaded)
 CALL_TEST(a_base_url_that_is_none_is_invalid)
 {
     cr_assert_eq(call("ftp://example.org", 0), -E_INVALID);
+}
+
+/* A format that has seen enough with the first piece. */
+static bool feed_one(struct provider_decoder *decoder, struct text bytes)
+{
+    buf_add_text(&decoder->body, bytes);
+    return false;
+}
+
+static int finish_why(struct provider_decoder *decoder, const struct provider_response *response,
+                      struct chat_reply *out, struct provider_failure_info *out_failure)
+{
+    (void)out;
+    cr_assert_eq(response->status, 0, "it is not known");
+    cr_assert_gt(decoder->body.len, 0);
+    provider_failure_set(out_failure, PROVIDER_OVERLOADED, response, "the stream says so");
+    return PROVIDER_FAILED;
+}
+
+CALL_TEST(a_format_that_wants_no_more_says_why)
+{
+    static const struct provider stopping = {
+        .encode = openai_chat_encode, .feed = feed_one, .finish = finish_why};
+    struct server server = {.reply = "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"error\":",
+                            .hold = true};
+
+    format = &stopping;
+    cr_assert_eq(failure_of(&server, 0), PROVIDER_OVERLOADED);
+    cr_assert_str_eq(failure.message, "the stream says so");
 }
 
 static int canceled_result;
