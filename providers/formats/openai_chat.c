@@ -2,9 +2,8 @@
  *
  * One format for OpenAI, Groq, DeepSeek, vLLM, llama.cpp, LM Studio and many others. The body is
  * written straight into a text that was sized beforehand, since 10,000 of them are in flight in one
- * process: no JSON tree is built, but for the state of a reasoning model. Nothing is sent that the
- * request did not set, but for "stream": reasoning models reject even a temperature of 1, and small
- * servers reject what they do not know.
+ * process: no JSON tree is built. Nothing is sent that the request did not set, but for "stream":
+ * reasoning models reject even a temperature of 1, and small servers reject what they do not know.
  *
  * Reasoning state: DeepSeek wants `reasoning_content` back within the present turn's tool calls and
  * rejects it elsewhere, so it is replayed for messages with tool calls after the last user message.
@@ -16,7 +15,7 @@
 
 #include "providers/formats/formats.h"
 #include "shared/base/error.h"
-#include "shared/json/json.h"
+#include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"
 
 #define PAST_TOOLS_MAX 128
@@ -68,15 +67,17 @@ static void write_user(struct json_write *write, const struct chat_message *mess
 static void write_state(struct json_write *write, const struct provider_target *target,
                         struct text state)
 {
-    CLEANUP(json_freep) struct json_object *object = NULL;
+    struct text reasoning;
+    struct text object;
 
-    if (!state.len || json_decode(state, JSON_DEPTH_DEFAULT, &object, NULL) < 0)
+    if (!state.len || json_raw_check(state, JSON_RAW_DEPTH_MAX, &object, NULL) < 0)
         return;
-    if (!text_is(json_get_text(object, "provider"), target->provider_name) ||
-        !text_is(json_get_text(object, "model"), target->model))
+    if (!json_raw_is(json_raw_get(object, "provider"), target->provider_name) ||
+        !json_raw_is(json_raw_get(object, "model"), target->model))
         return;
-    json_write_text_if(write, OPENAI_CHAT_STATE_FIELD,
-                       json_string(json_path(object, "message", OPENAI_CHAT_STATE_FIELD, NULL)));
+    reasoning = json_raw_get(json_raw_get(object, "message"), OPENAI_CHAT_STATE_FIELD);
+    if (json_raw_type(reasoning) == JSON_RAW_STRING) /* as it was written when it was stored */
+        json_write_raw(write, OPENAI_CHAT_STATE_FIELD, reasoning);
 }
 
 static void write_tool_calls(struct json_write *write, const struct chat_message *message)

@@ -235,11 +235,14 @@ Test(encode, tools_of_earlier_runs_are_named_where_a_run_has_none)
 
 /* ---- reasoning state ---- */
 
-static const char state[] =
-    "{\"message\": {\"reasoning_content\": \"I thought\"}, \"model\": \"m-1\", "
-    "\"provider\": \"deepseek\"}";
+#define STATE(reasoning)                                                                           \
+    "{\"message\": {\"reasoning_content\": " reasoning "}, \"model\": \"m-1\", \"provider\": "     \
+    "\"deepseek\"}"
 
-static bool replays(const char *provider, bool another_user_message)
+static const char *state = STATE("\"I thought\"");
+
+/* Is the reasoning sent, as JSON, to that provider? */
+static bool sends(const char *reasoning, const char *provider, bool another_user_message)
 {
     struct provider_target target = support_target(provider);
     struct chat_tool_call call = {.id = TEXT("c1"), .name = TEXT("f"), .arguments = TEXT("{}")};
@@ -259,7 +262,12 @@ static bool replays(const char *provider, bool another_user_message)
 
     provider_wire_init(&wire);
     cr_assert_eq(openai_chat_encode(&target, &request, &wire, &err), 0, "%s", err.text);
-    return strstr(buf_string(&wire.body), "\"reasoning_content\":\"I thought\"") != NULL;
+    return strstr(buf_string(&wire.body), reasoning) != NULL;
+}
+
+static bool replays(const char *provider, bool another_user_message)
+{
+    return sends("\"reasoning_content\":\"I thought\"", provider, another_user_message);
 }
 
 Test(encode, reasoning_is_given_back_within_the_turn)
@@ -275,6 +283,23 @@ Test(encode, reasoning_is_dropped_after_the_turn)
 Test(encode, reasoning_never_reaches_another_provider)
 {
     cr_assert_not(replays("openai", false));
+}
+
+Test(encode, reasoning_goes_back_letter_by_letter)
+{
+    state = STATE("\"a \\\"b\\\" \\u00e9\\n\"");
+    cr_assert(sends("\"reasoning_content\":\"a \\\"b\\\" \\u00e9\\n\"", "deepseek", false));
+}
+
+Test(encode, a_state_that_is_none_is_left_out)
+{
+    static const char *const broken[] = {"{\"message\": {", "[]",          "null",
+                                         STATE("7"),        STATE("null"), STATE("{}")};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(broken); i++) {
+        state = broken[i];
+        cr_assert_not(sends("reasoning_content", "deepseek", false), "%s", state);
+    }
 }
 
 /* ---- url and headers ---- */
