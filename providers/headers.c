@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <time.h>
 
-struct text provider_header(const struct provider_response *response, const char *name)
+/* The first header of that name, any case; TEXT_NONE when absent. */
+static struct text header(const struct provider_response *response, const char *name)
 {
     for (size_t i = 0; i < response->headers_count; i++)
         if (text_is_nocase(response->headers[i].name, name))
@@ -151,10 +152,10 @@ static bool plain_wait(struct text text, double unit_ms, int64_t *out_ms)
 
 int64_t provider_retry_after_ms(const struct provider_response *response)
 {
-    struct text after = provider_header(response, "retry-after");
+    struct text after = header(response, "retry-after");
     int64_t wait_ms;
 
-    if (plain_wait(provider_header(response, "retry-after-ms"), 1, &wait_ms))
+    if (plain_wait(header(response, "retry-after-ms"), 1, &wait_ms))
         return wait_ms;
     if (plain_wait(after, 1000, &wait_ms))
         return wait_ms;
@@ -170,14 +171,14 @@ static int64_t count_of(const struct provider_response *response, const char *na
 {
     int64_t value;
 
-    return text_to_int(provider_header(response, name), &value) && value >= 0 ? value : -1;
+    return text_to_int(header(response, name), &value) && value >= 0 ? value : -1;
 }
 
 static int64_t reset_of(const struct provider_response *response, const char *name)
 {
     int64_t value;
 
-    return provider_duration_ms(provider_header(response, name), &value, NULL) ? value : -1;
+    return provider_duration_ms(header(response, name), &value, NULL) ? value : -1;
 }
 
 void provider_limits_read(const struct provider_response *response, struct provider_limits *out)

@@ -7,9 +7,6 @@
 
 #define PROVIDER_WAIT_MAX_MS ((int64_t)24 * 3600 * 1000)
 
-/* The first header of that name, any case; TEXT_NONE when absent. */
-struct text provider_header(const struct provider_response *response, const char *name);
-
 /* retry-after-ms, else retry-after (seconds or an HTTP date); capped at 24 h; -1 when neither says
  * anything that can be understood. A date in the past is 0. */
 int64_t provider_retry_after_ms(const struct provider_response *response);
