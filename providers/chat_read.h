@@ -5,7 +5,7 @@
  *
  * Each takes the text of a JSON value (TEXT_NONE: there is none), which need not have been
  * checked, and puts copies of its texts into the arena. Each returns 0 with *out; -E_INVALID
- * with what is wrong with it; -E_LIMIT when the arena is full. / */
+ * with what is wrong with it; -E_LIMIT when the arena is full. */
 
 #include "providers/chat.h"
 #include "shared/base/compiler.h"

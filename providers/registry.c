@@ -2,7 +2,7 @@
  *
  * The registry only indexes the configuration: a few dozen names, so it is walked, not hashed.
  * What is known of models by name is in models.c, wire formats are in formats/formats.c, and
- * servers with habits of their own in `servers` below. / */
+ * servers with habits of their own in `servers` below. */
 
 #include "providers/registry.h"
 
@@ -43,6 +43,16 @@ static int find_provider(const struct config *config, struct text name)
     return -1;
 }
 
+static int unknown_kind(const struct config_provider *provider, struct error *err)
+{
+    char kinds[100];
+
+    format_kinds(kinds, sizeof(kinds));
+    return error_set(err, E_INVALID,
+                     "provider '%.60s' has kind '%.60s', which is not known; known is: %s",
+                     provider->name, provider->kind, kinds);
+}
+
 int provider_registry_new(const struct config *config, struct provider_registry **out,
                           struct error *err)
 {
@@ -56,9 +66,7 @@ int provider_registry_new(const struct config *config, struct provider_registry 
 
         registry->formats[i] = format_find(provider->kind ? provider->kind : "openai_chat");
         if (!registry->formats[i])
-            return error_set(err, E_INVALID,
-                             "provider '%.60s' has kind '%.60s', which is not known; known is: %s",
-                             provider->name, provider->kind, format_kinds());
+            return unknown_kind(provider, err);
     }
     for (unsigned i = 0; i < config->models_count; i++) {
         const struct config_model *model = &config->models[i];

@@ -2,13 +2,12 @@
 
 #include "providers/formats/formats.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct provider *const formats[] = {
     &provider_openai_chat,
 };
-
-static const char kinds[] = "openai_chat";
 
 const struct provider *format_find(const char *kind)
 {
@@ -18,7 +17,13 @@ const struct provider *format_find(const char *kind)
     return NULL;
 }
 
-const char *format_kinds(void)
+void format_kinds(char *out, size_t size)
 {
-    return kinds;
+    size_t used = 0;
+
+    ASSERT(size > 0);
+    out[0] = '\0';
+    for (size_t i = 0; i < ARRAY_LENGTH(formats) && used < size; i++)
+        used +=
+            (size_t)snprintf(out + used, size - used, "%s%s", i > 0 ? ", " : "", formats[i]->kind);
 }

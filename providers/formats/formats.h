@@ -9,5 +9,5 @@ extern const struct provider provider_openai_chat;
 /* The format of that kind, or NULL. */
 const struct provider *format_find(const char *kind);
 
-/* All kinds, for messages: "openai_chat, …". */
-const char *format_kinds(void);
+/* All kinds into `out` of `size` bytes, for messages: "openai_chat, …". */
+void format_kinds(char *out, size_t size);

@@ -5,7 +5,7 @@
  * order mark before the document, text that is no UTF-8), strict in what can't be guessed: no
  * choice with a message is a malformed reply. An error object is a failure whatever the status
  * says. What comes out still has to be put into form (reply_form.h), which provider_call does:
- * here nothing is judged that another format would have to judge as well. / */
+ * here nothing is judged that another format would have to judge as well. */
 
 #include "providers/failure.h"
 #include "providers/formats/openai_chat.h"
