@@ -2,8 +2,6 @@
 
 #include "providers/models.h"
 
-#include <inttypes.h>
-
 /* clang-format off */
 static const struct model_info models[] = {
     {"gpt-5",                   "openai",    400000, 128000},
@@ -53,33 +51,4 @@ size_t models_all(const struct model_info **out)
 {
     *out = models;
     return ARRAY_LENGTH(models);
-}
-
-void models_write_document(struct buf *out)
-{
-    buf_add_string(
-        out,
-        "# Models that are known by name\n\n"
-        "<!-- Made from providers/models.c by unit_providers_core: WRITE_DOCS=1 writes it anew. "
-        "-->\n"
-        "\n"
-        "An agent names its model in one of three ways:\n\n"
-        "- by a name of the configuration's `models`\n"
-        "- as `provider/model`, such as `groq/openai/gpt-oss-120b`: whatever that provider serves\n"
-        "- by one of the names below, or a variant of it (`gpt-4o` covers `gpt-4o-mini` and\n"
-        "  `gpt-4o-2024-08-06`)\n\n"
-        "Any other bare name goes to `default_provider` (`PENSTOCK_DEFAULT_PROVIDER`), if that is\n"
-        "set, and is refused otherwise.\n\n"
-        "| Name | Provider | Context, tokens | Longest answer, tokens |\n|---|---|---|---|\n");
-    for (size_t i = 0; i < ARRAY_LENGTH(models); i++) {
-        buf_printf(out, "| `%s` | %s | %" PRId64 " | ", models[i].name, models[i].provider,
-                   models[i].context_tokens);
-        if (models[i].output_tokens_max)
-            buf_printf(out, "%" PRId64 " |\n", models[i].output_tokens_max);
-        else
-            buf_add_string(out, "- |\n");
-    }
-    buf_add_string(
-        out, "\nA run's `max_completion_tokens` is sent as no more than the longest answer of "
-             "its model.\n");
 }

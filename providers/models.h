@@ -3,7 +3,7 @@
  * model barely ("gpt-4o"): the row says who serves it. What is known of a model by any name comes
  * from here, too: how much it reads and how much it says.
  *
- * docs/models.md is made from the table; a test compares the two.
+ * docs/models.md is made from the table by unit_providers_core, which compares the two.
  */
 
 #include "shared/base/compiler.h"
@@ -21,6 +21,3 @@ const struct model_info *model_find(struct text name);
 
 /* All rows, in the table's order; returns how many. */
 size_t models_all(const struct model_info **out);
-
-/* Appends the list as Markdown, as docs/models.md holds it. */
-void models_write_document(struct buf *out);

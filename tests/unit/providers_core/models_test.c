@@ -1,5 +1,6 @@
 /* Models as data, and the document that is made of them. */
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -44,6 +45,39 @@ static void read_file(const char *path, struct buf *out)
     fclose(file);
 }
 
+/* The list as Markdown, as docs/models.md holds it. */
+static void write_document(struct buf *out)
+{
+    const struct model_info *models;
+    size_t count = models_all(&models);
+
+    buf_add_string(
+        out,
+        "# Models that are known by name\n\n"
+        "<!-- Made from providers/models.c by unit_providers_core: WRITE_DOCS=1 writes it anew. "
+        "-->\n"
+        "\n"
+        "An agent names its model in one of three ways:\n\n"
+        "- by a name of the configuration's `models`\n"
+        "- as `provider/model`, such as `groq/openai/gpt-oss-120b`: whatever that provider serves\n"
+        "- by one of the names below, or a variant of it (`gpt-4o` covers `gpt-4o-mini` and\n"
+        "  `gpt-4o-2024-08-06`)\n\n"
+        "Any other bare name goes to `default_provider` (`PENSTOCK_DEFAULT_PROVIDER`), if that is\n"
+        "set, and is refused otherwise.\n\n"
+        "| Name | Provider | Context, tokens | Longest answer, tokens |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(out, "| `%s` | %s | %" PRId64 " | ", models[i].name, models[i].provider,
+                   models[i].context_tokens);
+        if (models[i].output_tokens_max)
+            buf_printf(out, "%" PRId64 " |\n", models[i].output_tokens_max);
+        else
+            buf_add_string(out, "- |\n");
+    }
+    buf_add_string(
+        out, "\nA run's `max_completion_tokens` is sent as no more than the longest answer of "
+             "its model.\n");
+}
+
 Test(models, the_document_is_made_from_the_table)
 {
     struct buf made;
@@ -51,7 +85,7 @@ Test(models, the_document_is_made_from_the_table)
 
     buf_init(&made, 0);
     buf_init(&stored, 0);
-    models_write_document(&made);
+    write_document(&made);
     if (getenv("WRITE_DOCS")) {
         FILE *file = fopen(DOCUMENT, "w");
 
