@@ -242,14 +242,9 @@ void heartbeat_set_busy(struct heartbeat *heartbeat, int64_t busy)
     store(&heartbeat->busy, busy);
 }
 
-int64_t heartbeat_trusted_until_ms(const struct heartbeat *heartbeat)
-{
-    return load(&heartbeat->trusted_until_ms);
-}
-
 bool heartbeat_trusted(const struct heartbeat *heartbeat)
 {
-    return !heartbeat_dead(heartbeat) && clock_ms() < heartbeat_trusted_until_ms(heartbeat);
+    return !heartbeat_dead(heartbeat) && clock_ms() < load(&heartbeat->trusted_until_ms);
 }
 
 bool heartbeat_dead(const struct heartbeat *heartbeat)

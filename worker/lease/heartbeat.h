@@ -36,6 +36,3 @@ bool heartbeat_trusted(const struct heartbeat *heartbeat);
 
 /* Whether Postgres said that this worker was declared dead. */
 bool heartbeat_dead(const struct heartbeat *heartbeat);
-
-/* clock_ms until which the lease is trusted. */
-int64_t heartbeat_trusted_until_ms(const struct heartbeat *heartbeat);

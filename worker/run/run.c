@@ -12,9 +12,6 @@
 #include "worker/run/kind.h"
 #include "worker/state.h"
 
-/* Stands for a kind that is not known, so that such a run ends as all others do. */
-static const struct run_kind unknown_kind = {.name = "unknown"};
-
 static void run_main(void *arg)
 {
     struct run_task *task = arg;
@@ -45,7 +42,6 @@ static void refuse_kind(struct run_task *task, struct text name)
               "this worker knows no runs of the kind '%s'; a newer version of penstock-worker may",
               shown);
     set_unfit(task, err.text);
-    task->kind = &unknown_kind;
 }
 
 /* The spec is parsed here and now, so that no copy of its text needs to be kept. */

@@ -38,7 +38,7 @@ struct run_task {
     struct list link; /* on worker.runs */
     struct worker *worker;
     struct fiber *fiber;
-    const struct run_kind *kind;
+    const struct run_kind *kind; /* NULL: not known, and the run is unfit */
     enum run_stop stop;
     int64_t stopped_ms;  /* clock_ms, when it was asked to stop */
     bool writing;        /* a write waits for its outcome: persist.c */
