@@ -38,14 +38,19 @@ struct watch {
     bool nudged;        /* somebody said that there is something to be looked for */
 };
 
-static void cancel_run(struct worker *worker, struct uuid run)
+static void cancel_runs(struct worker *worker, const struct uuid *runs, size_t count)
 {
-    struct run_task *task = run_find(worker, run);
+    CLEANUP(run_index_deinit) struct run_index index;
 
-    if (task)
-        run_stop(task, RUN_STOP_CANCEL);
-    else
-        worker->strays = true;
+    run_index_init(&index, worker);
+    for (size_t i = 0; i < count; i++) {
+        struct run_task *task = run_index_find(&index, runs[i]);
+
+        if (task)
+            run_stop(task, RUN_STOP_CANCEL);
+        else
+            worker->strays = true;
+    }
 }
 
 /* One look into Postgres. */
@@ -58,8 +63,8 @@ static int poll_cancels(struct worker *worker, struct error *err)
 
     arena_init(&arena, 0);
     r = workers_cancelled_runs(worker->pg, &arena, worker->id, &runs, &count, err);
-    for (size_t i = 0; r == 0 && i < count; i++)
-        cancel_run(worker, runs[i]);
+    if (r == 0 && count > 0)
+        cancel_runs(worker, runs, count);
     arena_deinit(&arena);
     return r;
 }

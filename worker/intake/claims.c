@@ -2,20 +2,16 @@
 
 #include "worker/intake/claims.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "shared/base/arena.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
-#include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
 #include "shared/store/leases/run_leases.h"
 #include "shared/store/threads/histories.h"
 #include "worker/kinds/kinds.h"
 #include "worker/lease/heartbeat.h"
-#include "worker/run/task/task.h"
+#include "worker/run/run.h"
 #include "worker/state.h"
 
 void claims_init(struct claims *claims, struct worker *worker)
@@ -52,26 +48,17 @@ static void start(struct worker *worker, const struct run_claim_list *list,
     heartbeat_set_busy(worker->heartbeat, (int64_t)worker->busy);
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    return memcmp(a, b, sizeof(struct uuid));
-}
-
 /* Drops those that are in work here from the list. */
 static void keep_strays(const struct worker *worker, struct run_claim_list *list)
 {
-    struct uuid *ids = xcalloc(worker->busy, sizeof(*ids));
-    size_t known = 0;
+    CLEANUP(run_index_deinit) struct run_index index;
     size_t kept = 0;
 
-    list_for_each (item, &worker->runs)
-        ids[known++] = CONTAINER_OF(item, struct run_task, link)->claim.row.lease.run;
-    qsort(ids, known, sizeof(*ids), compare_ids);
+    run_index_init(&index, worker);
     for (size_t i = 0; i < list->count; i++)
-        if (!bsearch(&list->items[i].lease.run, ids, known, sizeof(*ids), compare_ids))
+        if (!run_index_find(&index, list->items[i].lease.run))
             list->items[kept++] = list->items[i];
     list->count = kept;
-    free(ids);
 }
 
 int claims_adopt_strays(struct claims *claims, struct error *err)

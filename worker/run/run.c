@@ -3,6 +3,7 @@
 #include "worker/run/run.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
@@ -93,13 +94,40 @@ void run_stop_all(struct worker *worker, enum run_stop why)
         run_stop(CONTAINER_OF(item, struct run_task, link), why);
 }
 
-struct run_task *run_find(const struct worker *worker, struct uuid run)
+static const struct uuid *id_of(const struct run_task *task)
 {
-    list_for_each (item, &worker->runs) {
-        struct run_task *task = CONTAINER_OF(item, struct run_task, link);
+    return &task->claim.row.lease.run;
+}
 
-        if (uuid_equal(task->claim.row.lease.run, run))
-            return task;
-    }
-    return NULL;
+static int compare_tasks(const void *a, const void *b)
+{
+    return memcmp(id_of(*(struct run_task *const *)a), id_of(*(struct run_task *const *)b),
+                  sizeof(struct uuid));
+}
+
+static int compare_id(const void *id, const void *task)
+{
+    return memcmp(id, id_of(*(struct run_task *const *)task), sizeof(struct uuid));
+}
+
+void run_index_init(struct run_index *index, const struct worker *worker)
+{
+    *index = (struct run_index){.tasks = xcalloc(worker->busy + 1, sizeof(struct run_task *))};
+    list_for_each (item, &worker->runs)
+        index->tasks[index->count++] = CONTAINER_OF(item, struct run_task, link);
+    qsort(index->tasks, index->count, sizeof(struct run_task *), compare_tasks);
+}
+
+void run_index_deinit(struct run_index *index)
+{
+    free(index->tasks);
+    *index = (struct run_index){0};
+}
+
+struct run_task *run_index_find(const struct run_index *index, struct uuid run)
+{
+    struct run_task **found =
+        bsearch(&run, index->tasks, index->count, sizeof(struct run_task *), compare_id);
+
+    return found ? *found : NULL;
 }

@@ -1,5 +1,5 @@
 #pragma once
-/* Runs in work: begun with a claim, found by their id, asked to stop. */
+/* Runs in work: begun with a claim, found by their ids, asked to stop. */
 
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
@@ -24,5 +24,15 @@ void run_stop(struct run_task *task, enum run_stop why);
 /* Asks every run that was not asked before. */
 void run_stop_all(struct worker *worker, enum run_stop why);
 
-/* The run that is in work here, or NULL. */
-struct run_task *run_find(const struct worker *worker, struct uuid run);
+/* The runs in work by their ids, to look up many of them. It holds as long as the fiber does not
+ * wait. */
+struct run_index {
+    struct run_task **tasks; /* sorted by id */
+    size_t count;
+};
+
+void run_index_init(struct run_index *index, const struct worker *worker);
+void run_index_deinit(struct run_index *index);
+
+/* The run of that id, or NULL: it is not in work here. */
+struct run_task *run_index_find(const struct run_index *index, struct uuid run);

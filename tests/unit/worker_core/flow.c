@@ -276,15 +276,18 @@ void flow_new_run(struct flow *flow)
 /* As the watch does it. */
 static void cancel(struct flow *flow)
 {
+    struct run_index index;
     struct run_task *task;
     struct run run;
     struct error err;
     int r = runs_cancel(&flow->store, (struct uuid){{0}}, flow->run, &run, &err);
 
     cr_assert(r == 0 || r == RUN_ENDED, "%d %s", r, err.text);
-    task = run_find(flow->worker, flow->run);
+    run_index_init(&index, flow->worker);
+    task = run_index_find(&index, flow->run);
     if (task)
         run_stop(task, RUN_STOP_CANCEL);
+    run_index_deinit(&index);
 }
 
 void flow_attempt(struct flow *flow, struct worker *worker, int at, flow_strike_fn strike)
