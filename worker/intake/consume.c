@@ -43,7 +43,7 @@
 struct consumption {
     struct worker *worker;
     struct claims claims;
-    size_t promised; /* slots for what the first fiber is reading */
+    size_t promised; /* slots for what the first fiber is reading, or asking Postgres for */
 };
 
 struct consumer {
@@ -113,8 +113,8 @@ static int wait_to_poll(struct error *err)
     return fiber_sleep(POLL_MIN_MS + (int64_t)random_below(POLL_MAX_MS - POLL_MIN_MS), err);
 }
 
-/* Without hints: what is ready in so many shards from `first` on, from Postgres. Returns 0 and how
- * many were found, or what failed. */
+/* Without hints: what is ready in so many shards from `first` on, from Postgres. Of the first fiber
+ * alone. Returns 0 and how many were found, or what failed. */
 static int poll_postgres(struct consumer *consumer, int first, int shards, size_t *out_found,
                          struct error *err)
 {
@@ -129,6 +129,7 @@ static int poll_postgres(struct consumer *consumer, int first, int shards, size_
 
         if (room <= count)
             break;
+        consumer->shared->promised = room;
         r = dispatch_poll(worker->pg, (first + i) % worker->config->shards, (int)(room - count),
                           runs + count, &found, err);
         pulse_beat(&worker->pulse);
@@ -137,6 +138,7 @@ static int poll_postgres(struct consumer *consumer, int first, int shards, size_
     *out_found = count;
     if (r == 0 && count > 0)
         r = claims_take(&consumer->shared->claims, runs, count, err);
+    consumer->shared->promised = 0;
     return r;
 }
 
