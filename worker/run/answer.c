@@ -30,10 +30,6 @@ int stage_answer(struct run_task *task, struct error *err)
 
     if (reply->tool_calls_count == 0)
         return take_answer(task);
-    if (reply->tool_calls_count > LEDGER_CALLS_MAX)
-        return ending_failed(&task->ending, "server_error",
-                             "The model made %zu tool calls at once, at most %d are allowed.",
-                             reply->tool_calls_count, LEDGER_CALLS_MAX);
     if (!conversation_tidy_calls(&task->conversation, reply) ||
         ledger_plan(&task->ledger, reply, &task->setup.tools, err) < 0 ||
         !conversation_add_reply(&task->conversation, reply))

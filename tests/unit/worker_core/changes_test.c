@@ -177,11 +177,11 @@ Test(changes, leave_out_calls_that_are_recorded_with_their_results, .init = begi
 Test(changes, of_an_answer_are_a_message_and_its_step, .init = begin, .fini = end)
 {
     CLEANUP(changes_freep) struct changes *changes = changes_new(&base, 0);
-    struct chat_reply reply = {.text = TEXT_NONE, .finish = CHAT_FINISH_STOP};
+    struct chat_reply reply = {.text = TEXT("so"), .finish = CHAT_FINISH_STOP};
     struct uuid id = changes_add_answer(changes, &reply);
 
     cr_assert(uuid_equal(id, changes->rows.messages[0].id));
-    cr_assert(strstr(changes->rows.messages[0].content.ptr, "\"value\":\"\""));
+    cr_assert(strstr(changes->rows.messages[0].content.ptr, "\"value\":\"so\""));
     cr_assert_eq(changes->rows.steps[0].type, STEP_MESSAGE_CREATION);
 }
 

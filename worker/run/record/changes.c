@@ -179,13 +179,11 @@ static struct text incomplete_reason(enum chat_finish finish)
 
 struct uuid changes_add_answer(struct changes *changes, const struct chat_reply *reply)
 {
-    struct text text = reply->text.ptr ? reply->text : TEXT("");
-
     return add_visible_message(
         changes,
         (struct run_message){
             .role = MESSAGE_ASSISTANT,
-            .content = content(changes, text, reply->finish == CHAT_FINISH_REFUSAL),
+            .content = content(changes, reply->text, reply->finish == CHAT_FINISH_REFUSAL),
             .opaque = reply->opaque_state,
             .incomplete = incomplete_reason(reply->finish),
         },

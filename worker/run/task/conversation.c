@@ -77,12 +77,6 @@ static bool id_is_used(const struct conversation *conversation, struct text id)
     return false;
 }
 
-static void fill(struct text *text)
-{
-    if (!text->ptr)
-        *text = TEXT("");
-}
-
 bool conversation_tidy_calls(const struct conversation *conversation, struct chat_reply *reply)
 {
     for (size_t i = 0; i < reply->tool_calls_count; i++) {
@@ -90,9 +84,6 @@ bool conversation_tidy_calls(const struct conversation *conversation, struct cha
         char id[ID_TEXT_SIZE];
         const char *own;
 
-        fill(&call->id);
-        fill(&call->name);
-        fill(&call->arguments);
         if (!id_is_used(conversation, call->id))
             continue;
         id_format(ID_RUN, uuid_new(), id);

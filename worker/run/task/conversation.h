@@ -31,8 +31,7 @@ MUSTCHECK bool conversation_add_result(struct conversation *conversation, struct
                                        struct text result);
 
 /* Calls and results find each other by id, and some servers begin anew with every reply: a call
- * whose id was used before gets one of our own. What the model left out of a call is empty. False:
- * the arena is full. */
+ * whose id was used before gets one of our own. False: the arena is full. */
 MUSTCHECK bool conversation_tidy_calls(const struct conversation *conversation,
                                        struct chat_reply *reply);
 

@@ -13,8 +13,6 @@
 #include "shared/store/leases/run_leases.h"
 #include "worker/tools/tools.h"
 
-#define LEDGER_CALLS_MAX 128 /* that a model may make at once */
-
 /* A call of the step. */
 struct ledger_call {
     const struct tool *tool; /* NULL: there is none of that name */
