@@ -5,7 +5,9 @@
 #include <stdio.h>
 
 #include "shared/agent/spec.h"
+#include "shared/agent/tools.h"
 #include "shared/base/error.h"
+#include "shared/check/fields.h"
 #include "shared/json/json.h"
 #include "shared/json/json_raw.h"
 
@@ -22,17 +24,29 @@ static int out_of_room(struct error *err)
     return error_set(err, E_LIMIT, "the spec is too large for the run's memory");
 }
 
+/* One of the classes that an agent may name. */
+static bool parse_class(struct text word, enum call_class *out)
+{
+    for (const char *const *known = tool_classes; *known; known++)
+        if (text_is(word, *known))
+            return call_class_parse(word, out);
+    return false;
+}
+
 static int read_class(struct json_object *item, struct tool *tool, struct error *err)
 {
     struct json_object *member = json_get(item, "class");
     enum call_class class;
+    char list[64];
 
-    if (!member || tool->source == &tool_source_client)
+    if (!member || tool->source->class_is_fixed)
         return 0;
-    if (!call_class_parse(json_string(member), &class))
+    if (!parse_class(json_string(member), &class)) {
+        words_format(tool_classes, list, sizeof(list));
         return error_set(err, E_INVALID,
-                         "the class of the tool %.*s must be pure, idempotent or once",
-                         TEXT_ARGS(tool->name));
+                         "the tool %.*s has a class that is not known; known are %s",
+                         TEXT_ARGS(tool->name), list);
+    }
     tool->has_class = true;
     tool->class = class;
     return 0;

@@ -42,7 +42,9 @@ Test(tools, that_no_source_has_are_named_in_the_error)
     cr_assert_eq(
         box_refused("{\"tools\":[{\"type\":\"http_request\",\"class\":\"client\"}]}", &err),
         -E_INVALID);
-    cr_assert(strstr(err.text, "pure, idempotent or once"), "%s", err.text);
+    cr_assert(strstr(err.text, "'idempotent' and 'once'"), "%s", err.text);
+    cr_assert_eq(box_refused("{\"tools\":[{\"type\":\"http_request\",\"class\":\"pure\"}]}", &err),
+                 -E_INVALID, "no agent may say so");
 }
 
 Test(tools, answer_an_error_in_words_for_the_model)
