@@ -95,8 +95,9 @@ static int copy_member(struct json_object *item, const char *key, struct arena *
     return 0;
 }
 
-int context_parse_calls(struct text json, struct arena *arena, struct chat_tool_call **out,
-                        size_t *out_count, struct error *err)
+/* From [{id,name,arguments,said}] to calls in form. What was said is for people alone. */
+static int parse_calls(struct text json, struct arena *arena, struct chat_tool_call **out,
+                       size_t *out_count, struct error *err)
 {
     CLEANUP(json_freep) struct json_object *list = NULL;
     struct chat_tool_call *calls;
@@ -144,7 +145,7 @@ static int decode(const struct message *stored, struct arena *arena, struct chat
     if (r == 0 && stored->role == MESSAGE_TOOL)
         r = reply_form_id(out->tool_call_id, arena, &out->tool_call_id, err);
     if (r == 0 && stored->role == MESSAGE_ASSISTANT && stored->tool_calls.ptr)
-        r = context_parse_calls(stored->tool_calls, arena, &calls, &out->tool_calls_count, err);
+        r = parse_calls(stored->tool_calls, arena, &calls, &out->tool_calls_count, err);
     out->tool_calls = calls;
     return r;
 }

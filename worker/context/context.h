@@ -25,11 +25,6 @@ MUSTCHECK int context_build(const struct message_list *history, struct uuid pend
 MUSTCHECK int context_parts_text(struct text parts, struct arena *arena, struct text *out,
                                  struct error *err);
 
-/* JSON array of [{id,name,arguments}] to calls, in form (reply_form.h). */
-MUSTCHECK int context_parse_calls(struct text json, struct arena *arena,
-                                  struct chat_tool_call **out, size_t *out_count,
-                                  struct error *err);
-
 /* Whether every provider takes it (repair.h). */
 bool context_is_sound(const struct context *context);
 
