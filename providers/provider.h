@@ -29,7 +29,7 @@ enum provider_failure {
     PROVIDER_EMPTY_REPLY,      /* once more: a reply that says nothing and calls nothing */
     PROVIDER_REPLY_TOO_LARGE,  /* no retry: the next one would cost as much and be as large */
     PROVIDER_QUOTA,            /* no retry: out of credit, or over the day's quota */
-    PROVIDER_CONTEXT_OVERFLOW, /* shorten the context once, then try again */
+    PROVIDER_CONTEXT_OVERFLOW, /* no retry: the request is more than the model takes */
     PROVIDER_BAD_REQUEST,      /* no retry: it refuses the request (also: no such model) */
     PROVIDER_AUTH,             /* no retry: the key is missing, wrong, or not allowed to */
 };

@@ -34,7 +34,7 @@ struct worker_counters {
     uint64_t expired;
     uint64_t incomplete;
     uint64_t handed_back;
-    uint64_t parked;    /* until the client gives tool outputs */
+    uint64_t parked;    /* until others settle their open calls: a client, or the clock */
     uint64_t fenced;    /* runs dropped because the lease was lost */
     uint64_t suspended; /* runs dropped for now, because the lease could not be trusted */
     uint64_t model_calls;

@@ -110,7 +110,8 @@ static int handle_failure(struct run_task *task, struct provider_failure_info *f
     return ending_incomplete(&task->ending, outcome.code);
 }
 
-/* The same key for each try of a step. NULL: the arena is full. */
+/* The same key for each try of a step, until the run is handed back: that is a write, and what is
+ * tried after it has another key. NULL: the arena is full. */
 static const char *step_key(struct run_task *task)
 {
     const struct run_lease *lease = &task->claim.row.lease;

@@ -51,7 +51,7 @@ struct tool_permissions {
 /* One call, and what it may use. */
 struct tool_call {
     const struct tool *tool;
-    struct text arguments; /* as the model wrote them */
+    struct text arguments; /* JSON object, unless an earlier version stored the call */
     struct text key;       /* the same in every attempt of this call */
     int64_t deadline_ms;   /* clock_ms */
     int64_t expires_ms;    /* clock_ms, of the run: no wait is longer */

@@ -25,7 +25,7 @@ struct run_call {
     int64_t call_no; /* counts up within the run */
     struct text call_id;
     struct text name;
-    struct text arguments; /* as the model wrote them */
+    struct text arguments; /* JSON object, unless an earlier version stored the call */
     enum call_class class;
     enum call_state state;
     enum wait_kind kind; /* WAIT_NONE: the worker executes it */

@@ -22,7 +22,7 @@ struct message {
     enum message_role role;
     bool hidden;
     struct text content;           /* JSON array of parts */
-    struct text tool_calls;        /* JSON array [{id,name,arguments}] */
+    struct text tool_calls;        /* JSON array [{id,name,arguments,said}] */
     struct text tool_call_id;      /* role tool */
     struct text opaque;            /* JSON; read with histories only. TEXT_NONE: none */
     struct text attachments;       /* JSON */

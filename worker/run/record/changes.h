@@ -55,8 +55,8 @@ struct uuid changes_add_answer(struct changes *changes, const struct chat_reply 
 void changes_update_step(struct changes *changes, const struct ledger *ledger,
                          enum step_status status);
 
-/* The rows of the step's calls, without those that are recorded with their results: of the rest all,
- * or those that ledger_is_unrecorded. */
+/* The rows of the step's calls that are not recorded with their results: all of them, or those that
+ * ledger_is_unrecorded. */
 void changes_add_calls(struct changes *changes, const struct ledger *ledger, bool effects_only);
 
 /* A message for each call of the step that has a result. */

@@ -12,7 +12,8 @@ void shape_content(struct buf *out, struct text text, bool refusal);
 
 void shape_usage(struct buf *out, const struct chat_usage *usage);
 
-/* The calls as a message carries them: [{id,name,arguments}]. */
+/* The calls as a message carries them: [{id,name,arguments,said}], `said` only of a call that has
+ * one. */
 void shape_message_calls(struct buf *out, const struct chat_tool_call *calls, size_t count);
 
 /* The calls as the API shows those of a step: "output" is null until there is one; of a call whose
