@@ -210,13 +210,19 @@ static int read_reply(const struct client_call *call, const struct http_response
     return 0;
 }
 
-/* Whether the same call may be made again after this outcome. */
-static bool may_retry(const struct client_call *call, int r, int status)
+/* Whether the same call may be made again after this outcome. 429 says that nothing was done; 503
+ * also says that the database was away, and then it may have been done. 409 is final, unless the
+ * first call with this key is still under way: then the server says that it may be repeated. */
+static bool may_retry(const struct client_call *call, int r, const struct http_response *response)
 {
-    bool safe = strcmp(call->method, "GET") == 0 || call->idempotency_key;
+    bool safe = strcmp(call->method, "GET") == 0 || call->idempotency_key || call->repeatable;
+    int status = response->status;
 
+    if (r == 0 && status == 409)
+        return call->idempotency_key &&
+               text_is(text_trim(http_response_header(response, "x-should-retry")), "true");
     if (r == 0)
-        return status == 429 || status == 503 || (safe && (status >= 500 || status == 408));
+        return status == 429 || (safe && (status >= 500 || status == 408));
     if (r == -E_UNAVAILABLE)
         return true;
     return safe && (r == -E_CLOSED || r == -E_TIMEOUT);
@@ -265,7 +271,7 @@ int client_send(struct client *client, const struct client_call *call, struct cl
         struct http_response response = {0};
         int64_t wait_ms;
         int r = attempt(client, call, &response, err);
-        bool again = may_retry(call, r, response.status);
+        bool again = may_retry(call, r, &response);
 
         wait_ms = client_backoff_ms(tries, r == 0 ? retry_after_ms(&response) : 0,
                                     (unsigned)random_below(1000));
@@ -301,9 +307,20 @@ int client_get(struct client *client, const char *path, struct client_reply *out
 int client_post(struct client *client, const char *path, struct json_object *body,
                 struct client_reply *out, struct error *err)
 {
-    struct client_call call = {.method = "POST", .path = path};
+    struct client_call call = {.method = "POST", .path = path, .repeatable = true};
 
     call.body = body ? json_text(body) : TEXT("{}");
+    return client_send(client, &call, out, err);
+}
+
+int client_post_once(struct client *client, const char *path, struct json_object *body,
+                     struct client_reply *out, struct error *err)
+{
+    char key[UUID_TEXT_SIZE];
+    struct client_call call = {
+        .method = "POST", .path = path, .body = json_text(body), .idempotency_key = key};
+
+    uuid_format(uuid_new(), key);
     return client_send(client, &call, out, err);
 }
 

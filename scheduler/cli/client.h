@@ -39,6 +39,7 @@ struct client_call {
     const char *path;            /* "/v1/runs?limit=20" */
     struct text body;            /* JSON; TEXT_NONE: none */
     const char *idempotency_key; /* NULL: none; with one, a POST may be sent again */
+    bool repeatable;             /* made twice it has the effect of once; a GET need not say so */
 };
 
 struct client_reply {
@@ -46,8 +47,10 @@ struct client_reply {
     int64_t poll_after_ms; /* of openai-poll-after-ms; 0: absent */
 };
 
-/* Makes a call, again where that is safe (GET, or with an idempotency key; or nothing was sent, or
- * 429 and 503) with capped, jittered backoff that honours retry-after. Returns 0 for a 2xx reply,
+/* Makes a call, again where that is safe, with capped, jittered backoff that honours retry-after.
+ * Any call is made again when nothing was sent, and after 429. A GET, a call with an idempotency
+ * key and one that is repeatable are made again after 408 and 5xx too (503 included: the server may
+ * have done it and not know), and when the reply was lost. Returns 0 for a 2xx reply,
  * *out being the caller's to client_reply_deinit. Otherwise, with a text for people:
  * -E_UNAVAILABLE, -E_TIMEOUT, -E_CLOSED; -E_DENIED (401, 403); -E_NOT_FOUND (404); -E_CONFLICT
  * (409); -E_REJECTED (other statuses); -E_PROTOCOL (no JSON); -E_CANCELED. */
@@ -59,10 +62,16 @@ void client_reply_deinit(struct client_reply *reply);
 SUSPENDS MUSTCHECK int client_get(struct client *client, const char *path, struct client_reply *out,
                                   struct error *err);
 
-/* POST a body (which may be NULL). */
+/* POST a body (which may be NULL) to where two have the effect of one: repeated as a GET is. */
 SUSPENDS MUSTCHECK int client_post(struct client *client, const char *path,
                                    struct json_object *body, struct client_reply *out,
                                    struct error *err);
+
+/* POST a body to where each creates something, with an Idempotency-Key of its own: repeated as a
+ * GET is, and at most one is created. */
+SUSPENDS MUSTCHECK int client_post_once(struct client *client, const char *path,
+                                        struct json_object *body, struct client_reply *out,
+                                        struct error *err);
 
 /* Walks all pages of a list: path without `after` and `limit` ("/v1/assistants?order=asc"). each()
  * borrows an element and returns 0 to go on, 1 to stop, or an error. At most max_items are asked

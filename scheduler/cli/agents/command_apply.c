@@ -180,7 +180,7 @@ static int change_one(struct apply *apply, struct json_object *wanted, struct er
 
         r = client_post(&apply->client, path, body, &reply, err);
     } else {
-        r = client_post(&apply->client, "/v1/assistants", body, &reply, err);
+        r = client_post_once(&apply->client, "/v1/assistants", body, &reply, err);
     }
     if (r < 0)
         return error_wrap(err, "agent \"%.60s\"", name);

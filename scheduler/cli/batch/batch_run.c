@@ -198,7 +198,10 @@ static int submit(struct flow *flow, struct batch_item *item, struct error *err)
     CLEANUP(json_freep) struct json_object *body = submission(flow, item);
     struct client_reply reply = {0};
     char key[80];
-    struct client_call call = {"POST", "/v1/threads/runs", json_text(body), key};
+    struct client_call call = {.method = "POST",
+                               .path = "/v1/threads/runs",
+                               .body = json_text(body),
+                               .idempotency_key = key};
     const char *id;
     const char *thread;
     int r;

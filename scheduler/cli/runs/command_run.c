@@ -11,7 +11,6 @@
 #include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
-#include "shared/base/id.h"
 #include "shared/base/memory.h"
 
 #define PROMPT_BYTES_MAX ((size_t)1 << 20)
@@ -54,17 +53,6 @@ static struct json_object *user_message(const char *prompt)
     return message;
 }
 
-/* POST with a key of its own, so that a lost reply can't make two. */
-static int post_once(struct client *client, const char *path, struct json_object *body,
-                     struct client_reply *out, struct error *err)
-{
-    char key[UUID_TEXT_SIZE];
-    struct client_call call = {"POST", path, json_text(body), key};
-
-    uuid_format(uuid_new(), key);
-    return client_send(client, &call, out, err);
-}
-
 /* Adds the prompt to a thread and starts a run in it. */
 static int continue_thread(struct prompt_run *prompt_run, const char *thread,
                            struct client_reply *out, struct error *err)
@@ -78,12 +66,12 @@ static int continue_thread(struct prompt_run *prompt_run, const char *thread,
 
     if (!client_is_plain(thread))
         return error_set(err, E_INVALID, "\"%.60s\" is no id of a thread", thread);
-    r = post_once(&prompt_run->client, messages, message, &reply, err);
+    r = client_post_once(&prompt_run->client, messages, message, &reply, err);
     if (r < 0)
         return r;
     client_reply_deinit(&reply);
     json_object_object_add(body, "assistant_id", json_object_new_string(prompt_run->agent_id));
-    return post_once(&prompt_run->client, runs, body, out, err);
+    return client_post_once(&prompt_run->client, runs, body, out, err);
 }
 
 static int start_thread(struct prompt_run *prompt_run, struct client_reply *out, struct error *err)
@@ -96,7 +84,7 @@ static int start_thread(struct prompt_run *prompt_run, struct client_reply *out,
     json_object_object_add(thread, "messages", messages);
     json_object_object_add(body, "assistant_id", json_object_new_string(prompt_run->agent_id));
     json_object_object_add(body, "thread", thread);
-    return post_once(&prompt_run->client, "/v1/threads/runs", body, out, err);
+    return client_post_once(&prompt_run->client, "/v1/threads/runs", body, out, err);
 }
 
 static int start(struct prompt_run *prompt_run, struct error *err)

@@ -7,6 +7,7 @@
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/command.h"
 #include "shared/base/error.h"
+#include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
 #include "shared/io/io.h"
 
@@ -89,6 +90,10 @@ static const char ok[] =
     REPLY("200 OK", "openai-poll-after-ms: 150\r\nContent-Length: 10\r\n", "{\"id\":\"x\"}");
 static const char busy[] = REPLY("503 Busy", "Retry-After-Ms: 1\r\nContent-Length: 0\r\n", "");
 static const char broken[] = REPLY("500 Broken", "Content-Length: 0\r\n", "");
+static const char in_use[] =
+    REPLY("409 Conflict", "x-should-retry: true\r\nRetry-After-Ms: 1\r\nContent-Length: 0\r\n", "");
+static const char conflict[] =
+    REPLY("409 Conflict", "x-should-retry: false\r\nContent-Length: 0\r\n", "");
 
 static void get_works(struct client *client)
 {
@@ -110,20 +115,94 @@ Test(client, asks_again_while_the_server_is_busy)
 
 static void post_fails(struct client *client)
 {
+    struct client_call call = {.method = "POST", .path = "/v1/x", .body = TEXT("{}")};
     struct client_reply reply;
 
-    cr_assert_eq(client_post(client, "/v1/x", NULL, &reply, &err), -E_REJECTED);
+    cr_assert_lt(client_send(client, &call, &reply, &err), 0);
 }
 
 Test(client, does_not_post_twice_when_the_first_may_have_worked)
 {
     run((const char *const[]){broken, ok, NULL}, post_fails);
     cr_assert_eq(fake.count, 1);
+    run((const char *const[]){busy, ok, NULL}, post_fails);
+    cr_assert_eq(fake.count, 1);
+}
+
+static void post_of_one_effect_works(struct client *client)
+{
+    struct client_reply reply;
+
+    cr_assert_eq(client_post(client, "/v1/x", NULL, &reply, &err), 0, "%s", err.text);
+    client_reply_deinit(&reply);
+}
+
+Test(client, posts_again_what_has_one_effect_however_often)
+{
+    run((const char *const[]){busy, broken, ok, NULL}, post_of_one_effect_works);
+    cr_assert_eq(fake.count, 3);
+    cr_assert_not(strstr(fake.requests[0], "Idempotency-Key"));
+}
+
+static void post_once_works(struct client *client)
+{
+    CLEANUP(json_freep) struct json_object *body = json_object_new_object();
+    struct client_reply reply;
+
+    cr_assert_eq(client_post_once(client, "/v1/x", body, &reply, &err), 0, "%s", err.text);
+    client_reply_deinit(&reply);
+}
+
+/* The value of the key of a request to the fake server, as a copy. */
+static char *key_of(size_t request)
+{
+    const char *key = strstr(fake.requests[request], "Idempotency-Key: ");
+
+    cr_assert(key, "%s", fake.requests[request]);
+    key += strlen("Idempotency-Key: ");
+    return strndup(key, strcspn(key, "\r"));
+}
+
+Test(client, posts_once_with_a_key_of_its_own_that_stays_the_same)
+{
+    CLEANUP(freep) char *first = NULL;
+    CLEANUP(freep) char *again = NULL;
+    CLEANUP(freep) char *other = NULL;
+
+    run((const char *const[]){busy, ok, NULL}, post_once_works);
+    cr_assert_eq(fake.count, 2);
+    first = key_of(0);
+    again = key_of(1);
+    cr_assert_eq(strlen(first), 36, "%s", first);
+    cr_assert_str_eq(first, again);
+    run((const char *const[]){ok, NULL}, post_once_works);
+    other = key_of(0);
+    cr_assert_str_neq(first, other);
+}
+
+Test(client, waits_for_the_first_request_with_its_key)
+{
+    run((const char *const[]){in_use, ok, NULL}, post_once_works);
+    cr_assert_eq(fake.count, 2);
+}
+
+static void key_is_of_another_request(struct client *client)
+{
+    CLEANUP(json_freep) struct json_object *body = json_object_new_object();
+    struct client_reply reply;
+
+    cr_assert_eq(client_post_once(client, "/v1/x", body, &reply, &err), -E_CONFLICT);
+}
+
+Test(client, does_not_repeat_a_conflict_that_stays)
+{
+    run((const char *const[]){conflict, ok, NULL}, key_is_of_another_request);
+    cr_assert_eq(fake.count, 1);
 }
 
 static void post_works(struct client *client)
 {
-    struct client_call call = {"POST", "/v1/x", TEXT("{}"), "key-1"};
+    struct client_call call = {"POST", "/v1/x", TEXT("{}"), "key-1", false};
     struct client_reply reply;
 
     cr_assert_eq(client_send(client, &call, &reply, &err), 0, "%s", err.text);
