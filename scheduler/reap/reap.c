@@ -1,7 +1,8 @@
-/* Two services: one sweeps, one looks at the locks and leases of workers and sweeps at once when it
- * found one dead; it looks again at the very moment that a lease lapses. What it ended or gave back
- * is logged, since it is what operators look for after a crash; the sweeps that found nothing are
- * not.
+/* Three services: one sweeps, one looks at the locks and leases of workers, one looks after the
+ * queue. The look wakes the sweep when it found a worker dead, and looks again at the very moment
+ * that a lease lapses. It never waits for a sweep: one after a mass death may take a minute, and
+ * looks that lie far apart say nothing. What was ended or given back is logged, since it is what
+ * operators look for after a crash; the sweeps that found nothing are not.
  *
  * The looks also show whether Postgres was there all along and its clock went evenly: only then
  * does a lease that lapsed say that its worker died (evidence.h).
@@ -28,13 +29,18 @@ enum {
     LOOK_MS = 400,
     UPKEEP_MS = 60000,
     CONSUMER_IDLE_MS = 120000,
-    STUCK_MS = 20000, /* each statement ends within 5 s, each command of Redis within 5 s */
+    /* A statement ends within 5 s (REQUEST_TIMEOUT_MS of scheduler.c). Between two beats of the
+     * sweeper lie a wait of 1.25 s and a batch of five statements: 26.25 s. Between two of the
+     * looker lie a wait of 0.5 s and three statements: 15.5 s. */
+    SWEEP_STUCK_MS = 30000,
+    LOOK_STUCK_MS = 20000,
 };
 
 struct reap {
     struct reap_options options;
     struct service sweeper;
     struct service looker;
+    struct service upkeeper;
     struct contact contact;
     struct suspects suspects;
     int64_t lapse_ms; /* from the last look on, until the first lease lapses */
@@ -42,7 +48,6 @@ struct reap {
     int64_t lapsed; /* workers declared dead by their lease */
     int64_t gone;   /* and by their lock */
     uint64_t sweeps;
-    int64_t upkeep_ms; /* when the queue was looked after last */
     bool paused;
 };
 
@@ -60,9 +65,9 @@ static void add(struct reap *reap, const struct reaper_report *report)
                  LOG_INT("cancelled", report->cancelled), LOG_INT("expired", report->expired));
 }
 
-/* Returns 0, or what failed. */
-static int sweep(struct reap *reap, struct error *err)
+static int sweep_round(void *arg, struct error *err)
 {
+    struct reap *reap = arg;
     struct reaper_report report;
     int r;
 
@@ -77,27 +82,17 @@ static int sweep(struct reap *reap, struct error *err)
 }
 
 /* Consumers of workers that are gone. Redis may be away: then there is nothing to look after. */
-static void look_after_queue(struct reap *reap)
-{
-    struct error err;
-    size_t dropped;
-
-    if (clock_ms() - reap->upkeep_ms < UPKEEP_MS)
-        return;
-    reap->upkeep_ms = clock_ms();
-    for (int shard = 0; shard < reap->options.shards; shard++) {
-        if (queue_collect(reap->options.queue, shard, CONSUMER_IDLE_MS, &dropped, &err) < 0)
-            log_debug("upkeep of the queue failed", LOG_ERROR(&err));
-        service_beat(&reap->sweeper);
-    }
-}
-
-static int sweep_round(void *arg, struct error *err)
+static int upkeep_round(void *arg, struct error *err)
 {
     struct reap *reap = arg;
-    int r = sweep(reap, err);
+    size_t dropped;
+    int r = 0;
 
-    look_after_queue(reap);
+    for (int shard = 0; r != -E_CANCELED && shard < reap->options.shards; shard++) {
+        r = queue_collect(reap->options.queue, shard, CONSUMER_IDLE_MS, &dropped, err);
+        if (r < 0 && r != -E_CANCELED)
+            log_debug("upkeep of the queue failed", LOG_ERROR(err));
+    }
     return r;
 }
 
@@ -123,7 +118,8 @@ static int end_suspects(struct reap *reap, const struct worker_locks *locks, str
         return 0;
     reap->gone += dead;
     log_warn("workers declared dead: their processes are gone", LOG_INT("workers", dead));
-    return sweep(reap, err);
+    service_wake(&reap->sweeper);
+    return 0;
 }
 
 /* As the look saw it; who renewed since is spared. */
@@ -148,7 +144,9 @@ static int end_lapsed(struct reap *reap, const struct worker_locks *locks, struc
                  "clock, or the way there that stood still");
     reap->lapsed += dead;
     reap->paused = paused;
-    return dead ? sweep(reap, err) : 0;
+    if (dead)
+        service_wake(&reap->sweeper);
+    return 0;
 }
 
 /* What breaks the connection frees locks and stops renewals: what was seen before does not count.
@@ -197,7 +195,7 @@ struct reap *reap_start(const struct reap_options *options)
         .round = sweep_round,
         .arg = reap,
         .period_ms = PERIOD_MS,
-        .stuck_ms = STUCK_MS,
+        .stuck_ms = SWEEP_STUCK_MS,
         .late = true,
         .trouble = "reaping has to wait",
         .recovered = "reaping goes on",
@@ -207,15 +205,22 @@ struct reap *reap_start(const struct reap_options *options)
         .round = look,
         .arg = reap,
         .wait_ms = look_wait_ms,
-        .stuck_ms = STUCK_MS,
+        .stuck_ms = LOOK_STUCK_MS,
+    };
+    struct service_options upkeeper = {
+        .name = "upkeep of the queue",
+        .round = upkeep_round,
+        .arg = reap,
+        .period_ms = UPKEEP_MS,
+        .late = true,
     };
 
     reap->options = *options;
     if (reap->options.shards < 1)
         reap->options.shards = 1;
-    reap->upkeep_ms = clock_ms();
     service_start(&reap->sweeper, &sweeper);
     service_start(&reap->looker, &looker);
+    service_start(&reap->upkeeper, &upkeeper);
     return reap;
 }
 
@@ -223,8 +228,9 @@ void reap_stop(struct reap *reap)
 {
     if (!reap)
         return;
-    service_stop(&reap->sweeper);
+    service_stop(&reap->upkeeper);
     service_stop(&reap->looker);
+    service_stop(&reap->sweeper);
     free(reap);
 }
 

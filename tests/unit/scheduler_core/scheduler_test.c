@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "scheduler/reap/reap.h"
 #include "scheduler/roles.h"
 #include "scheduler/scheduler.h"
 #include "shared/base/clock.h"
@@ -25,6 +26,7 @@ static char database_url[1024];
 static char redis_url[1024];
 static void (*test_body)(struct scheduler *scheduler, struct store *store);
 static bool test_migrates;
+static const char *test_roles = "api,dispatch,reap";
 
 static void must(int r, const struct error *err)
 {
@@ -63,6 +65,7 @@ static struct config *load(void)
     config_flags_set(&flags, "database_url", "database-url", database_url);
     config_flags_set(&flags, "redis_url", "redis-url", redis_url);
     config_flags_set(&flags, "scheduler.port", "port", "0");
+    config_flags_set(&flags, "scheduler.roles", "roles", test_roles);
     must(config_load(&flags, environment, &config, &err), &err);
     return config;
 }
@@ -252,6 +255,90 @@ static void reaps(struct scheduler *scheduler, struct store *store)
 Test(reap, expires_runs_within_seconds)
 {
     with_scheduler(reaps, 3);
+}
+
+/* The lock of this worker is free: its process is gone. */
+static void add_dead_worker(struct pg *pg, int64_t id)
+{
+    static const struct pg_statement add = {
+        .name = "test_dead_worker",
+        .sql = "INSERT INTO workers (worker_id, host, pid, slots, lease_until, lock_boot)"
+               " VALUES ($1, 'h', 1, 1, now() + interval '1 h', pg_postmaster_start_time())",
+        .types = "i",
+    };
+    struct pg_value values[1] = {pg_int(id)};
+    struct error err;
+
+    must(pg_exec(pg, &add, values, NULL, &err), &err);
+}
+
+static bool becomes_dead(struct pg *pg, int64_t id, int64_t within_ms)
+{
+    static const struct pg_statement look = {
+        .name = "test_worker_state",
+        .sql = "SELECT 1 FROM workers WHERE worker_id = $1 AND state = 'dead'",
+        .types = "i",
+    };
+    struct pg_value values[1] = {pg_int(id)};
+    int64_t deadline_ms = deadline_in(within_ms);
+    bool dead = false;
+
+    while (!dead && clock_ms() < deadline_ms) {
+        CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+        struct error err;
+
+        must(pg_exec(pg, &look, values, &result, &err), &err);
+        dead = pg_rows(result) == 1;
+        must(fiber_sleep(20, &err), &err);
+    }
+    return dead;
+}
+
+/* Every sweep takes a minute now. */
+static void slow_sweeps(void)
+{
+    static const char *const statements[] = {
+        "CREATE FUNCTION test_slow() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$",
+        "CREATE TRIGGER test_slow BEFORE DELETE ON idempotency_keys FOR EACH STATEMENT"
+        " EXECUTE FUNCTION test_slow()",
+    };
+    PGconn *conn = PQconnectdb(database_url);
+
+    for (size_t i = 0; i < ARRAY_LENGTH(statements); i++) {
+        PGresult *result = PQexec(conn, statements[i]);
+
+        cr_assert_eq(PQresultStatus(result), PGRES_COMMAND_OK, "%s", PQerrorMessage(conn));
+        PQclear(result);
+    }
+    PQfinish(conn);
+}
+
+static void looks_during_a_sweep(struct scheduler *scheduler, struct store *store)
+{
+    struct pg_options patient = {.url = database_url,
+                                 .application_name = "unit",
+                                 .statement_timeout_ms = 120000,
+                                 .request_timeout_ms = 120000};
+    struct reap_options options = {.looks = store->pg, .queue = scheduler->links.queue};
+    struct error err;
+    struct reap *reap;
+
+    slow_sweeps();
+    must(pg_open(&patient, &options.sweeps, &err), &err);
+    reap = reap_start(&options);
+    add_dead_worker(store->pg, 1);
+    cr_assert(becomes_dead(store->pg, 1, 30000));
+    add_dead_worker(store->pg, 2);
+    cr_assert(becomes_dead(store->pg, 2, 30000));
+    reap_stop(reap);
+    pg_close(options.sweeps);
+}
+
+Test(reap, goes_on_looking_during_a_long_sweep)
+{
+    test_roles = "api";
+    with_scheduler(looks_during_a_sweep, 6);
 }
 
 static const char *get(struct scheduler *scheduler, const char *path)
