@@ -23,6 +23,7 @@
 #include "scheduler/dispatch/window.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+#include "shared/fiber/service.h"
 
 SUSPENDS static int initialise(struct dispatch_shard *shard, struct error *err)
 {
@@ -46,6 +47,16 @@ static void lost_memory(struct dispatch_shard *shard)
         hinted_clear(shard->memory.hinted);
     log_info("the queue lost its memory; hinting what is ready again",
              LOG_INT("shard", shard->number));
+}
+
+/* While the tick has not asked yet, it will find this run, too. */
+void dispatch_shard_wake(struct dispatch_shard *shard)
+{
+    if (shard->told)
+        return;
+    shard->told = true;
+    if (shard->ticker)
+        service_wake(shard->ticker);
 }
 
 void dispatch_shard_forget(struct dispatch_shard *shard)

@@ -14,6 +14,7 @@ struct dispatch_shard;
 struct error;
 struct ownership;
 struct pg;
+struct service;
 
 enum hint_way { HINT_FAST, HINT_TICK, HINT_WAYS };
 
@@ -67,10 +68,11 @@ struct shard_memory {
 
 struct dispatch_shard {
     struct dispatch_common *common;
+    struct service *ticker; /* goes round with the tick, where this process owns shards */
     int number;
     bool initialised; /* the queue's shard, as far as we know */
     bool backlog;     /* the last tick left ready runs without a hint, or could not hint at all */
-    bool told;        /* of a run that the tick is to look for */
+    bool told;        /* of a run that the tick is to look for: dispatch_shard_wake */
     int64_t wait_ms;  /* until the next tick */
     struct shard_window window;
     struct shard_memory memory;
@@ -87,6 +89,9 @@ enum {
 
 /* One tick of a shard that is owned: sets backlog and wait_ms. Returns 0, or what failed. */
 SUSPENDS MUSTCHECK int dispatch_shard_tick(struct dispatch_shard *shard, struct error *err);
+
+/* There is a run that the tick is to look for at once. Never waits. */
+void dispatch_shard_wake(struct dispatch_shard *shard);
 
 /* The shard is not owned any more: what is known of it goes. */
 void dispatch_shard_forget(struct dispatch_shard *shard);

@@ -121,10 +121,8 @@ void dispatcher_hint(struct dispatcher *dispatcher, const struct new_run *run)
         !queue_serves(dispatcher->common.queue))
         return;
     shard = &dispatcher->common.shards[run->shard];
-    if (fast_hint(dispatcher->fast, run) != FAST_TICK || shard->told)
-        return;
-    shard->told = true;
-    service_wake(&dispatcher->tickers[run->shard].service);
+    if (fast_hint(dispatcher->fast, run) == FAST_TICK)
+        dispatch_shard_wake(shard);
 }
 
 /* Queued runs of shards that are no more. */
@@ -221,8 +219,10 @@ struct dispatcher *dispatcher_start(const struct dispatcher_options *options)
     dispatcher->fast = fast_start(common);
     dispatcher_set_counts(dispatcher, &(struct dispatch_counts){0}, 0);
     dispatcher->tickers = xcalloc((size_t)common->shard_count, sizeof(*dispatcher->tickers));
-    for (int i = 0; i < common->shard_count; i++)
+    for (int i = 0; i < common->shard_count; i++) {
         dispatcher->tickers[i].shard = &common->shards[i];
+        common->shards[i].ticker = &dispatcher->tickers[i].service;
+    }
     service_start(&dispatcher->counter, &counter);
     if (options->owns)
         start_tickers(dispatcher);

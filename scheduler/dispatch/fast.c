@@ -122,7 +122,7 @@ SUSPENDS static int send_batch(struct fast *fast, struct error *err)
     if (batch.lane != QUEUE_EXPRESS)
         shard->backlog = true;
     if (r == 0)
-        shard->told = true;
+        dispatch_shard_wake(shard);
     return r == -E_CANCELED ? r : 0;
 }
 
