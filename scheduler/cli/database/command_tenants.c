@@ -55,9 +55,7 @@ static int create_tenant(struct store *store, const struct arguments *args, stru
     int r = read_change(args, &change, err);
 
     if (r == 0)
-        r = tenants_create(store, text_of(name), &tenant, err);
-    if (r == 0 && (change.weight || change.max_running))
-        r = tenants_set(store, text_of(name), &change, &tenant, err);
+        r = tenants_create(store, text_of(name), &change, &tenant, err);
     if (r < 0)
         return r;
     if (r == TENANT_EXISTS && arguments_has(args, "if-missing"))

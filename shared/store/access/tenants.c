@@ -82,20 +82,33 @@ static bool name_valid(struct text name)
 static const struct pg_statement tenant_create = {
     .name = "tenant_create",
     .sql =
-        "INSERT INTO tenants (id, name)"
-        " VALUES ($1, $2)"
+        "INSERT INTO tenants (id, name, weight, max_running)"
+        " VALUES ($1, $2, CASE WHEN $3 = 0 THEN 1 ELSE $3 END, CASE WHEN $4 > 0 THEN $4 END)"
         " ON CONFLICT (name) DO NOTHING"
         " RETURNING " TENANT_COLUMNS,
-    .types = "ut",
+    .types = "utii",
 };
 /* clang-format on */
 
-int tenants_create(const struct store *store, struct text name, struct tenant *out,
-                   struct error *err)
+static int check_change(const struct tenant_change *change, struct error *err)
+{
+    if (change->weight < 0 || change->weight > TENANT_WEIGHT_MAX)
+        return error_set(err, E_INVALID, "a tenant's weight is 1 to %d", TENANT_WEIGHT_MAX);
+    if (change->max_running < TENANT_UNLIMITED)
+        return error_set(err, E_INVALID, "a tenant's limit of running runs is 1 or more");
+    return 0;
+}
+
+int tenants_create(const struct store *store, struct text name, const struct tenant_change *change,
+                   struct tenant *out, struct error *err)
 {
     static const struct row_kind created = {tenant_read, sizeof(struct tenant), TENANT_EXISTS};
-    struct pg_value values[2] = {pg_uuid(uuid_new()), pg_text(name)};
+    struct pg_value values[4] = {pg_uuid(uuid_new()), pg_text(name), pg_int(change->weight),
+                                 pg_int(change->max_running)};
+    int r = check_change(change, err);
 
+    if (r < 0)
+        return r;
     if (!name_valid(name))
         return error_set(err, E_INVALID,
                          "a tenant's name is 1 to %d letters, digits, '-', '_' or '.'",
@@ -151,11 +164,10 @@ int tenants_set(const struct store *store, struct text name, const struct tenant
 {
     struct pg_value values[3] = {pg_text(name), pg_int(change->weight),
                                  pg_int(change->max_running)};
+    int r = check_change(change, err);
 
-    if (change->weight < 0 || change->weight > TENANT_WEIGHT_MAX)
-        return error_set(err, E_INVALID, "a tenant's weight is 1 to %d", TENANT_WEIGHT_MAX);
-    if (change->max_running < TENANT_UNLIMITED)
-        return error_set(err, E_INVALID, "a tenant's limit of running runs is 1 or more");
+    if (r < 0)
+        return r;
     return store_one(store, &tenant_rows, &(struct pg_query){&tenant_set, values}, out, err);
 }
 

@@ -41,21 +41,23 @@ struct api_key_list {
     size_t count;
 };
 
-/* Of these, store->tenant is not looked at. All: oldest first, at most 10,000. tenants_create:
- * TENANT_EXISTS; -E_INVALID for a bad name. tenants_find, by name: TENANT_MISSING. */
+struct tenant_change {
+    int64_t weight;      /* 0: as it is; of a new tenant 1 */
+    int64_t max_running; /* 0: as it is; of a new tenant no limit, as TENANT_UNLIMITED says */
+};
+
+#define TENANT_UNLIMITED (-1)
+
+/* Of these, store->tenant is not looked at. All: oldest first, at most 10,000. tenants_create, with
+ * its share and limit: TENANT_EXISTS, and nothing was changed; -E_INVALID for a bad name or change.
+ * tenants_find, by name: TENANT_MISSING. */
 SUSPENDS MUSTCHECK int tenants_create(const struct store *store, struct text name,
-                                      struct tenant *out, struct error *err);
+                                      const struct tenant_change *change, struct tenant *out,
+                                      struct error *err);
 SUSPENDS MUSTCHECK int tenants_list(const struct store *store, struct tenant_list *out,
                                     struct error *err);
 SUSPENDS MUSTCHECK int tenants_find(const struct store *store, struct text name, struct tenant *out,
                                     struct error *err);
-
-struct tenant_change {
-    int64_t weight;      /* 0: as it is */
-    int64_t max_running; /* 0: as it is; TENANT_UNLIMITED: no limit */
-};
-
-#define TENANT_UNLIMITED (-1)
 
 /* By name. TENANT_MISSING; -E_INVALID. Dispatchers notice within seconds. */
 SUSPENDS MUSTCHECK int tenants_set(const struct store *store, struct text name,

@@ -78,7 +78,7 @@ static void make_tenant(struct store *store, const char *name, char key[KEY_TEXT
     struct api_key made;
     struct error err;
 
-    must(tenants_create(store, text_of(name), &tenant, &err), &err);
+    must(tenants_create(store, text_of(name), &(struct tenant_change){0}, &tenant, &err), &err);
     store->tenant = tenant.id;
     must(keys_create(store, TEXT("test"), &made, key, &err), &err);
 }

@@ -81,7 +81,7 @@ static void migrate(struct store *store)
     if (!test_migrates)
         return;
     must(migrate_apply(store, NULL, &err), &err);
-    must(tenants_create(store, TEXT("acme"), &tenant, &err), &err);
+    must(tenants_create(store, TEXT("acme"), &(struct tenant_change){0}, &tenant, &err), &err);
     store->tenant = tenant.id;
 }
 

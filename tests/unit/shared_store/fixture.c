@@ -95,7 +95,7 @@ static void run_body(void *arg)
         MUST(migrate_apply(&store, NULL, &test_err));
         pg_close(store.pg); /* its session's statistics are told when it ends */
         store.pg = open_pg();
-        MUST(tenants_create(&store, TEXT("acme"), &tenant, &test_err));
+        MUST(tenants_create(&store, TEXT("acme"), &(struct tenant_change){0}, &tenant, &test_err));
         store.tenant = tenant.id;
     }
     test_body(&store);
@@ -159,7 +159,7 @@ struct store other_tenant(const struct store *store, const char *name)
     struct store other = *store;
     struct tenant tenant;
 
-    MUST(tenants_create(store, text_of(name), &tenant, &test_err));
+    MUST(tenants_create(store, text_of(name), &(struct tenant_change){0}, &tenant, &test_err));
     other.tenant = tenant.id;
     return other;
 }

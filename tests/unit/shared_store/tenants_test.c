@@ -4,13 +4,14 @@
 
 static void finds_tenants(struct store *store)
 {
+    const struct tenant_change change = {0};
     struct tenant tenant;
     struct tenant_list list;
 
-    MUST(tenants_create(store, TEXT("globex"), &tenant, &test_err));
-    GIVES(TENANT_EXISTS, tenants_create(store, TEXT("globex"), &tenant, &test_err));
-    GIVES(-E_INVALID, tenants_create(store, TEXT("two words"), &tenant, &test_err));
-    GIVES(-E_INVALID, tenants_create(store, TEXT(""), &tenant, &test_err));
+    MUST(tenants_create(store, TEXT("globex"), &change, &tenant, &test_err));
+    GIVES(TENANT_EXISTS, tenants_create(store, TEXT("globex"), &change, &tenant, &test_err));
+    GIVES(-E_INVALID, tenants_create(store, TEXT("two words"), &change, &tenant, &test_err));
+    GIVES(-E_INVALID, tenants_create(store, TEXT(""), &change, &tenant, &test_err));
     MUST(tenants_find(store, TEXT("acme"), &tenant, &test_err));
     cr_assert(uuid_equal(tenant.id, store->tenant));
     cr_assert(text_is(tenant.name, "acme"));
@@ -53,6 +54,31 @@ static void sets_shares(struct store *store)
 Test(tenants, have_a_share_and_a_limit)
 {
     with_store(sets_shares);
+}
+
+static void creates_with_shares(struct store *store)
+{
+    struct tenant_change change = {.weight = 3, .max_running = 5};
+    struct tenant tenant;
+
+    MUST(tenants_create(store, TEXT("globex"), &change, &tenant, &test_err));
+    cr_assert_eq(tenant.weight, 3);
+    cr_assert_eq(tenant.max_running, 5);
+    change = (struct tenant_change){.weight = 9, .max_running = TENANT_UNLIMITED};
+    GIVES(TENANT_EXISTS, tenants_create(store, TEXT("globex"), &change, &tenant, &test_err));
+    MUST(tenants_find(store, TEXT("globex"), &tenant, &test_err));
+    cr_assert_eq(tenant.weight, 3, "nothing was changed");
+    cr_assert_eq(tenant.max_running, 5);
+    MUST(tenants_create(store, TEXT("hooli"), &change, &tenant, &test_err));
+    cr_assert_eq(tenant.max_running, 0);
+    change = (struct tenant_change){.weight = TENANT_WEIGHT_MAX + 1};
+    GIVES(-E_INVALID, tenants_create(store, TEXT("initech"), &change, &tenant, &test_err));
+    GIVES(TENANT_MISSING, tenants_find(store, TEXT("initech"), &tenant, &test_err));
+}
+
+Test(tenants, are_created_with_their_share_and_limit_at_once)
+{
+    with_store(creates_with_shares);
 }
 
 static void makes_keys(struct store *store)

@@ -160,7 +160,8 @@ static void open_store(struct flow *flow)
     must(pg_open(&options, &flow->store.pg, &err), &err);
     must(pg_wait_ready(flow->store.pg, deadline_in(10000), &err), &err);
     must(migrate_apply(&flow->store, NULL, &err), &err);
-    must(tenants_create(&flow->store, TEXT("acme"), &tenant, &err), &err);
+    must(tenants_create(&flow->store, TEXT("acme"), &(struct tenant_change){0}, &tenant, &err),
+         &err);
     flow->store.tenant = tenant.id;
 }
 
