@@ -21,7 +21,7 @@ let url;
 let api; // what the server is told to answer, and what it was asked
 
 function reset() {
-  api = { agents: [], asked: [], known: ['openai/gpt-4o-mini'], runs: [], hasCheck: true };
+  api = { agents: [], asked: [], known: ['openai/gpt-4o-mini'], runs: [], hasCheck: true, lose: null, byKey: new Map() };
 }
 
 function refuse(response, status, message) {
@@ -31,12 +31,24 @@ function refuse(response, status, message) {
 
 const list = (data) => JSON.stringify({ object: 'list', data, first_id: data[0]?.id, last_id: data.at(-1)?.id, has_more: false });
 
+/** What api.lose matches is done, and the reply to the first try is a 503; a key is answered as it was the first time. */
+function makeOnce(request, response, pathname, made) {
+  const key = request.headers['idempotency-key'];
+  if (key) api.byKey.set(key, made);
+  if (api.lose !== pathname) return response.end(JSON.stringify(made));
+  api.lose = null;
+  response.setHeader('x-should-retry', 'true');
+  return refuse(response, 503, 'The server is busy.');
+}
+
 function answer(request, response, text) {
   const { pathname, searchParams } = new URL(request.url, url);
   const body = text ? JSON.parse(text) : {};
+  const known = api.byKey.get(request.headers['idempotency-key']);
   api.asked.push(`${request.method} ${pathname}`);
   response.setHeader('content-type', 'application/json');
   if (request.headers.authorization !== 'Bearer pk_test') return refuse(response, 401, 'Incorrect API key.');
+  if (known) return response.end(JSON.stringify(known));
   if (request.method === 'GET' && pathname === '/v1/assistants') return response.end(list(api.agents));
   if (pathname === '/v1/assistants/check' && !api.hasCheck) return refuse(response, 404, "No assistant found with id 'check'.");
   const agent = api.agents.find((one) => pathname === `/v1/assistants/${one.id}`);
@@ -46,12 +58,12 @@ function answer(request, response, text) {
     if (pathname === '/v1/assistants/check') return response.end('{"object":"assistant.check","valid":true}');
     const made = { id: `asst_${hex(api.agents.length + 1)}`, object: 'assistant', tools: [], metadata: {}, ...body };
     api.agents.push(made);
-    return response.end(JSON.stringify(made));
+    return makeOnce(request, response, pathname, made);
   }
-  if (pathname === '/v1/threads/runs') {
-    const prompt = body.thread.messages[0].content;
+  if (request.method === 'POST' && /^\/v1\/threads\/([^/]+\/)?runs$/.test(pathname)) {
+    const prompt = (body.thread?.messages ?? body.additional_messages)[0].content;
     const n = api.runs.length + 1;
-    const run = { id: `run_${hex(n)}`, object: 'thread.run', thread_id: `thread_${hex(n)}`, assistant_id: body.assistant_id, created_at: 1000, started_at: 1000, prompt };
+    const run = { id: `run_${hex(n)}`, object: 'thread.run', thread_id: pathname.split('/')[3] === 'runs' ? `thread_${hex(n)}` : pathname.split('/')[3], assistant_id: body.assistant_id, created_at: 1000, started_at: 1000, prompt };
     run.status = prompt.includes('weather') ? 'requires_action' : 'completed';
     if (run.status === 'completed') run.completed_at = 1065;
     if (run.status === 'requires_action')
@@ -59,7 +71,7 @@ function answer(request, response, text) {
     run.usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 };
     run.model = 'openai/gpt-4o-mini';
     api.runs.push(run);
-    return response.end(JSON.stringify(run));
+    return makeOnce(request, response, pathname, run);
   }
   const run = api.runs.find((one) => pathname.includes(one.id) || pathname.includes(one.thread_id));
   if (pathname === '/v1/runs') return response.end(list(searchParams.has('min_crashes') ? [] : [...api.runs].reverse()));
@@ -142,6 +154,15 @@ test('apply: a file is checked whole by the server before anything is made', asy
   assert.equal(api.agents.length, 0);
   assert.equal((await run(['apply', '--dry-run', '-f', file('agents.yaml', agents('openai/gpt-4o-mini'))])).code, 0);
   assert.equal(api.agents.length, 0);
+});
+
+test('apply: an agent whose reply was lost is made once', async () => {
+  api.lose = '/v1/assistants';
+  const { code, stdout, stderr } = await run(['apply', '-y', '-f', file('lost.yaml', agents('openai/gpt-4o-mini'))]);
+  assert.equal(code, 0, stderr);
+  assert.equal(api.lose, null);
+  assert.equal(api.agents.length, 1);
+  assert.match(stdout, /created agent-1/);
 });
 
 test('apply: a server that can not check is not tried out', async () => {
@@ -307,6 +328,21 @@ test('usage: a prompt may begin with a dash', async () => {
   assert.equal(wrong.code, 2);
   assert.match(wrong.stderr, /behind "--"/);
   assert.equal((await run(['run', 'agent-1', '--', '--really'])).stdout, 'answer to --really\n');
+});
+
+test('run: what goes on in a thread is one request, whose reply may be lost', async () => {
+  await oneRun();
+  const [first] = api.runs;
+  api.lose = `/v1/threads/${first.thread_id}/runs`;
+  api.asked.length = 0;
+  const { code, stdout, stderr } = await run(['run', 'agent-1', 'And now?', '--thread', first.thread_id, '--json']);
+  assert.equal(code, 0, stderr);
+  assert.equal(api.lose, null);
+  assert.equal(api.runs.length, 2);
+  const { id, thread_id } = JSON.parse(stdout);
+  assert.deepEqual([id, thread_id], [api.runs[1].id, first.thread_id]);
+  const posts = api.asked.filter((one) => one.startsWith('POST'));
+  assert.deepEqual([...new Set(posts)], [`POST /v1/threads/${first.thread_id}/runs`]);
 });
 
 test('client: an address that ends with a slash or with /v1 is the same server', async () => {

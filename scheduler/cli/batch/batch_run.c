@@ -175,37 +175,21 @@ static void fail_item(struct flow *flow, struct batch_item *item, const char *st
     finish_item(flow, item);
 }
 
-static struct json_object *submission(const struct flow *flow, const struct batch_item *item)
-{
-    struct json_object *body = json_object_new_object();
-    struct json_object *message = json_object_new_object();
-    struct json_object *messages = json_object_new_array();
-    struct json_object *thread = json_object_new_object();
-
-    json_object_object_add(message, "role", json_object_new_string("user"));
-    json_object_object_add(message, "content", json_object_new_string(item->prompt));
-    json_object_array_add(messages, message);
-    json_object_object_add(thread, "messages", messages);
-    json_object_object_add(body, "assistant_id", json_object_new_string(flow->run->agent_id));
-    json_object_object_add(body, "thread", thread);
-    if (item->metadata)
-        json_object_object_add(body, "metadata", json_object_get(item->metadata));
-    return body;
-}
-
 static int submit(struct flow *flow, struct batch_item *item, struct error *err)
 {
-    CLEANUP(json_freep) struct json_object *body = submission(flow, item);
+    CLEANUP(json_freep)
+    struct json_object *body = run_submission(flow->run->agent_id, item->prompt);
     struct client_reply reply = {0};
     char key[80];
-    struct client_call call = {.method = "POST",
-                               .path = "/v1/threads/runs",
-                               .body = json_text(body),
-                               .idempotency_key = key};
+    struct client_call call = {
+        .method = "POST", .path = "/v1/threads/runs", .idempotency_key = key};
     const char *id;
     const char *thread;
     int r;
 
+    if (item->metadata)
+        json_object_object_add(body, "metadata", json_object_get(item->metadata));
+    call.body = json_text(body);
     batch_key(flow->run->batch_id, item->line, key);
     r = client_send(flow->run->client, &call, &reply, err);
     if (r < 0)

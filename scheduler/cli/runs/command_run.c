@@ -44,47 +44,19 @@ static int read_prompt(const char *given, char **out, struct error *err)
     return 0;
 }
 
-static struct json_object *user_message(const char *prompt)
+/* In the thread, or in a new one (NULL). The prompt and the run are one request: neither is there
+ * without the other. */
+static int submit(struct prompt_run *prompt_run, const char *thread, struct client_reply *out,
+                  struct error *err)
 {
-    struct json_object *message = json_object_new_object();
+    CLEANUP(freep) char *path = thread ? xasprintf("/v1/threads/%s/runs", thread) : NULL;
+    CLEANUP(json_freep)
+    struct json_object *body = thread ? run_continuation(prompt_run->agent_id, prompt_run->prompt)
+                                      : run_submission(prompt_run->agent_id, prompt_run->prompt);
 
-    json_object_object_add(message, "role", json_object_new_string("user"));
-    json_object_object_add(message, "content", json_object_new_string(prompt));
-    return message;
-}
-
-/* Adds the prompt to a thread and starts a run in it. */
-static int continue_thread(struct prompt_run *prompt_run, const char *thread,
-                           struct client_reply *out, struct error *err)
-{
-    CLEANUP(freep) char *messages = xasprintf("/v1/threads/%s/messages", thread);
-    CLEANUP(freep) char *runs = xasprintf("/v1/threads/%s/runs", thread);
-    CLEANUP(json_freep) struct json_object *message = user_message(prompt_run->prompt);
-    CLEANUP(json_freep) struct json_object *body = json_object_new_object();
-    struct client_reply reply = {0};
-    int r;
-
-    if (!client_is_plain(thread))
+    if (thread && !client_is_plain(thread))
         return error_set(err, E_INVALID, "\"%.60s\" is no id of a thread", thread);
-    r = client_post_once(&prompt_run->client, messages, message, &reply, err);
-    if (r < 0)
-        return r;
-    client_reply_deinit(&reply);
-    json_object_object_add(body, "assistant_id", json_object_new_string(prompt_run->agent_id));
-    return client_post_once(&prompt_run->client, runs, body, out, err);
-}
-
-static int start_thread(struct prompt_run *prompt_run, struct client_reply *out, struct error *err)
-{
-    CLEANUP(json_freep) struct json_object *body = json_object_new_object();
-    struct json_object *thread = json_object_new_object();
-    struct json_object *messages = json_object_new_array();
-
-    json_object_array_add(messages, user_message(prompt_run->prompt));
-    json_object_object_add(thread, "messages", messages);
-    json_object_object_add(body, "assistant_id", json_object_new_string(prompt_run->agent_id));
-    json_object_object_add(body, "thread", thread);
-    return client_post_once(&prompt_run->client, "/v1/threads/runs", body, out, err);
+    return client_post_once(&prompt_run->client, path ? path : "/v1/threads/runs", body, out, err);
 }
 
 static int start(struct prompt_run *prompt_run, struct error *err)
@@ -101,8 +73,7 @@ static int start(struct prompt_run *prompt_run, struct error *err)
         r = run_find_agent(&prompt_run->client, prompt_run->args->positional[0],
                            &prompt_run->agent_id, err);
     if (r == 0)
-        r = thread ? continue_thread(prompt_run, thread, &reply, err)
-                   : start_thread(prompt_run, &reply, err);
+        r = submit(prompt_run, thread, &reply, err);
     if (r < 0)
         return r;
     (void)snprintf(prompt_run->thread, sizeof(prompt_run->thread), "%.*s",
