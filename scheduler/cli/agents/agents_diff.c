@@ -1,6 +1,8 @@
-/* Differences between agents, by field. */
+/* Differences between agents, by the members of shared/agent/spec.h. */
 
 #include "scheduler/cli/agents/agents_diff.h"
+
+#include "shared/agent/spec.h"
 
 #define DEPTH_MAX 64
 
@@ -51,11 +53,13 @@ bool agents_diff_same(struct json_object *a, struct json_object *b)
     return same_at(a, b, 0);
 }
 
-static const char *const fields[] = {
-    "name",           "model",           "description",     "instructions", "tools",
-    "temperature",    "top_p",           "response_format", "metadata",     "reasoning_effort",
-    "max_iterations", "timeout_seconds", "http_allow",
-};
+/* The name of a member that agents have; NULL for one that only runs have. */
+static const char *agent_field(enum spec_member member)
+{
+    const struct field *field = &agent_members[member].field;
+
+    return field->flags & FIELD_OF_AGENT ? field->name : NULL;
+}
 
 /* Whether a value that the file does not name is what the server shows for "not set". */
 static bool is_unset(const char *field, struct json_object *value)
@@ -86,11 +90,12 @@ enum agents_change agents_diff(struct json_object *wanted, struct json_object *h
     struct json_object *body = json_object_new_object();
 
     *out_body = NULL;
-    for (size_t i = 0; i < ARRAY_LENGTH(fields); i++) {
-        struct json_object *value = json_get(wanted, fields[i]);
+    for (enum spec_member i = 0; i < SPEC_MEMBER_COUNT; i++) {
+        const char *field = agent_field(i);
+        struct json_object *value = field ? json_get(wanted, field) : NULL;
 
-        if (!have ? value != NULL : differs(fields[i], value, json_get(have, fields[i])))
-            json_object_object_add(body, fields[i], json_object_get(value));
+        if (field && (have ? differs(field, value, json_get(have, field)) : value != NULL))
+            json_object_object_add(body, field, json_object_get(value));
     }
     if (have && json_object_object_length(body) == 0) {
         json_free(body);
@@ -194,9 +199,9 @@ void agents_diff_show(struct json_object *have, struct json_object *body, agents
 {
     struct show show = {line, arg, NULL};
 
-    for (size_t i = 0; i < ARRAY_LENGTH(fields); i++) {
-        show.field = fields[i];
-        if (json_has(body, fields[i]) && !(strcmp(fields[i], "name") == 0 && !have))
-            show_field(&show, json_get(have, fields[i]), json_get(body, fields[i]));
+    for (enum spec_member i = 0; i < SPEC_MEMBER_COUNT; i++) {
+        show.field = agent_field(i);
+        if (show.field && json_has(body, show.field) && (have || i != SPEC_NAME))
+            show_field(&show, json_get(have, show.field), json_get(body, show.field));
     }
 }

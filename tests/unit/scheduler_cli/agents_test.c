@@ -3,6 +3,7 @@
 
 #include "scheduler/cli/agents/agents_diff.h"
 #include "scheduler/cli/agents/agents_file.h"
+#include "shared/agent/spec.h"
 #include "shared/base/error.h"
 
 static struct json_object *parse(const char *text)
@@ -146,7 +147,32 @@ static void check_diff(const char *wanted_text, const char *have_text, enum agen
 Test(agents_diff, creates_what_is_not_there)
 {
     check_diff("{\"name\":\"a\",\"model\":\"m\"}", NULL, AGENTS_CREATE,
-               "{\"name\":\"a\",\"model\":\"m\"}");
+               "{\"model\":\"m\",\"name\":\"a\"}");
+}
+
+/* A value for a member; what it is does not matter to the comparison. */
+static void check_member(const char *name)
+{
+    CLEANUP(json_freep) struct json_object *wanted = json_object_new_object();
+    CLEANUP(json_freep) struct json_object *have = json_object_new_object();
+    CLEANUP(json_freep) struct json_object *created = NULL;
+    CLEANUP(json_freep) struct json_object *changed = NULL;
+    CLEANUP(json_freep) struct json_object *reset = NULL;
+
+    json_object_object_add(wanted, name, json_object_new_string("x"));
+    cr_assert_eq(agents_diff(wanted, NULL, &created), AGENTS_CREATE);
+    cr_assert(json_get(created, name), "%s", name);
+    cr_assert_eq(agents_diff(wanted, have, &changed), AGENTS_UPDATE, "%s", name);
+    cr_assert(json_get(changed, name), "%s", name);
+    cr_assert_eq(agents_diff(have, wanted, &reset), AGENTS_UPDATE, "%s", name);
+    cr_assert(json_has(reset, name) && !json_get(reset, name), "%s", name);
+}
+
+Test(agents_diff, knows_every_member_that_an_agent_has)
+{
+    for (enum spec_member i = 0; i < SPEC_MEMBER_COUNT; i++)
+        if (agent_members[i].field.flags & FIELD_OF_AGENT)
+            check_member(agent_members[i].field.name);
 }
 
 Test(agents_diff, leaves_what_is_the_same_for_all_that_the_server_fills_in)
