@@ -34,10 +34,10 @@ static bool is_positional(const struct arguments *args, const char *word)
 static int unknown(const struct arguments *args, struct text name, struct error *err)
 {
     const char *words[ARGUMENTS_OPTIONS_MAX + 1];
-    char word[WORD_MAX + 1] = "";
+    char word[WORD_MAX + 1];
     const char *near;
 
-    memcpy(word, name.ptr, name.len < WORD_MAX ? name.len : WORD_MAX);
+    text_excerpt(name, word, sizeof(word));
     for (size_t i = 0; i < args->specs_count; i++)
         words[i] = args->specs[i].name;
     words[args->specs_count] = "help";
@@ -53,14 +53,17 @@ static int unknown(const struct arguments *args, struct text name, struct error 
 static int take_value(struct arguments *out, size_t index, const char *value, struct error *err)
 {
     const struct option_spec *spec = &out->specs[index];
+    char shown[WORD_MAX + 1];
     int64_t number;
 
     if (out->values[index])
         return error_set(err, E_INVALID, "--%s is given twice", spec->name);
     if (spec->max > 0 &&
-        (!text_to_int(text_of(value), &number) || number < spec->min || number > spec->max))
-        return error_set(err, E_INVALID, "--%s must be a number from %lld to %lld, not \"%.40s\"",
-                         spec->name, (long long)spec->min, (long long)spec->max, value);
+        (!text_to_int(text_of(value), &number) || number < spec->min || number > spec->max)) {
+        text_excerpt(text_of(value), shown, sizeof(shown));
+        return error_set(err, E_INVALID, "--%s must be a number from %lld to %lld, not \"%s\"",
+                         spec->name, (long long)spec->min, (long long)spec->max, shown);
+    }
     out->values[index] = value;
     return 0;
 }

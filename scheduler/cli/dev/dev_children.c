@@ -161,7 +161,7 @@ static void last_line(const struct dev_place *place, const char *name, char *out
     line = text.len ? memrchr(text.ptr, '\n', text.len) : NULL;
     if (line)
         text = (struct text){line + 1, (size_t)(text.ptr + text.len - line) - 1};
-    (void)snprintf(out, size, "%.*s", text.len < 120 ? (int)text.len : 120, text.ptr);
+    text_excerpt(text, out, size);
 }
 
 int dev_child_failed(const struct dev_children *children, const struct dev_child *child,

@@ -3,6 +3,7 @@
 
 #include "scheduler/cli/options.h"
 #include "shared/base/error.h"
+#include "shared/base/text.h"
 
 static const struct option_spec specs[] = {
     {"file", 'f', "FILE", "a file", 0, 0},
@@ -91,6 +92,20 @@ Test(options, that_are_unknown_are_refused_with_a_suggestion)
                      "there is no option --zebra; what is none and begins with a dash goes "
                      "behind \"--\"");
     cr_assert_eq(PARSE("-x"), -E_INVALID);
+}
+
+Test(options, that_are_long_are_repeated_in_whole_characters)
+{
+    char word[64] = "--";
+
+    memset(word + 2, 'a', 39);
+    strcpy(word + 41, "\xC3\xA4\xC3\xA4");
+    cr_assert_eq(PARSE(word), -E_INVALID);
+    cr_assert(text_is_utf8(text_of(err.text)), "%s", err.text);
+    cr_assert(strstr(err.text, "a; what is none"), "%s", err.text);
+    cr_assert_eq(PARSE("--limit", word + 2), -E_INVALID);
+    cr_assert(text_is_utf8(text_of(err.text)), "%s", err.text);
+    cr_assert(strstr(err.text, "not \"aaa"), "%s", err.text);
 }
 
 Test(options, that_are_wrong_are_refused)

@@ -205,6 +205,36 @@ Test(dev, waits_longer_before_each_restart_up_to_a_cap)
     cr_assert_eq(dev_restart_ms(1000000), 30000);
 }
 
+Test(dev, tells_the_last_line_of_a_log_in_whole_characters)
+{
+    char folder[] = "/tmp/penstock-log-XXXXXX";
+    struct dev_place place = {.shown = "d"};
+    const struct dev_children children = {.place = &place};
+    const struct dev_child child = {.command = {.name = "x"}};
+    CLEANUP(buf_deinit) struct buf line = {0};
+    struct error err;
+    char path[64];
+    FILE *log;
+
+    buf_init(&line, 0);
+    buf_add_string(&line, "first\na");
+    for (int i = 0; i < 100; i++)
+        buf_add_string(&line, "\xC3\xA4");
+    cr_assert(mkdtemp(folder));
+    (void)snprintf(place.data, sizeof(place.data), "%s", folder);
+    (void)snprintf(path, sizeof(path), "%s/logs", folder);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    (void)snprintf(path, sizeof(path), "%s/logs/x.log", folder);
+    log = fopen(path, "we");
+    cr_assert(log);
+    (void)fputs(buf_string(&line), log);
+    (void)fclose(log);
+    cr_assert_eq(dev_child_failed(&children, &child, &err), -E_REJECTED);
+    cr_assert(strstr(err.text, "x does not start: a\xC3\xA4"), "%s", err.text);
+    cr_assert(text_is_utf8(text_of(err.text)), "%s", err.text);
+    cr_assert_eq(dev_remove_folder(folder, &err), 0);
+}
+
 Test(dev, hands_on_only_what_a_child_needs)
 {
     cr_assert(dev_environment_passes(DEV_NEEDS_BASE, "PATH", ""));
