@@ -53,17 +53,14 @@ static int unknown(const struct arguments *args, struct text name, struct error 
 static int take_value(struct arguments *out, size_t index, const char *value, struct error *err)
 {
     const struct option_spec *spec = &out->specs[index];
-    char shown[WORD_MAX + 1];
     int64_t number;
 
     if (out->values[index])
         return error_set(err, E_INVALID, "--%s is given twice", spec->name);
     if (spec->max > 0 &&
-        (!text_to_int(text_of(value), &number) || number < spec->min || number > spec->max)) {
-        text_excerpt(text_of(value), shown, sizeof(shown));
-        return error_set(err, E_INVALID, "--%s must be a number from %lld to %lld, not \"%s\"",
-                         spec->name, (long long)spec->min, (long long)spec->max, shown);
-    }
+        (!text_to_int(text_of(value), &number) || number < spec->min || number > spec->max))
+        return error_set(err, E_INVALID, "--%s must be a number from %lld to %lld, not \"%.40s\"",
+                         spec->name, (long long)spec->min, (long long)spec->max, value);
     out->values[index] = value;
     return 0;
 }

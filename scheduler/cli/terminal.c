@@ -11,7 +11,8 @@ static bool is_terminal(FILE *stream)
     return isatty(fileno(stream)) == 1;
 }
 
-bool terminal_has_colours(FILE *stream)
+/* It is a terminal, and NO_COLOR is not set. */
+static bool has_colours(FILE *stream)
 {
     const char *no_colour = getenv("NO_COLOR");
     const char *term = getenv("TERM");
@@ -29,7 +30,7 @@ const char *terminal_colour(FILE *stream, enum terminal_colour colour)
         [TERMINAL_CYAN] = "\033[36m",
     };
 
-    return terminal_has_colours(stream) ? codes[colour] : "";
+    return has_colours(stream) ? codes[colour] : "";
 }
 
 /* Length of a C0 or C1 control character or DEL at `at`, or 0. C1 is 0xC2 0x80..0x9F in UTF-8. */

@@ -17,10 +17,7 @@ enum terminal_colour {
     TERMINAL_CYAN,
 };
 
-/* Whether the stream is a terminal that takes colours (and NO_COLOR is not set). */
-bool terminal_has_colours(FILE *stream);
-
-/* The escape sequence, or "" where the stream takes none. TERMINAL_PLAIN ends all of them. */
+/* The escape sequence, or "" where the stream takes none: it is no terminal, or NO_COLOR is set. TERMINAL_PLAIN ends all of them. */
 const char *terminal_colour(FILE *stream, enum terminal_colour colour);
 
 /* Print text from elsewhere: on a terminal without control characters (line breaks and tabs stay);

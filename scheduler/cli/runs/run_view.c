@@ -167,7 +167,7 @@ static struct json_object *calls_of(struct json_object *step)
     return json_object_is_type(calls, json_type_array) ? calls : NULL;
 }
 
-unsigned run_step_calls(struct json_object *step)
+static unsigned step_calls(struct json_object *step)
 {
     struct json_object *calls = calls_of(step);
 
@@ -309,7 +309,7 @@ int run_answer(struct client *client, const char *thread, const char *run, struc
 static int count_step(void *arg, struct json_object *step, struct error *err)
 {
     (void)err;
-    *(unsigned *)arg += run_step_calls(step);
+    *(unsigned *)arg += step_calls(step);
     return 0;
 }
 

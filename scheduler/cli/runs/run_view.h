@@ -33,9 +33,6 @@ SUSPENDS void run_explain_wait(struct client *client, struct json_object *run, s
 /* The text of an API message's content parts; pure. */
 void run_message_text(struct json_object *message, struct buf *out);
 
-/* The number of tool calls in a step; pure. */
-unsigned run_step_calls(struct json_object *step);
-
 /* Print a step's tool calls: name and arguments, then the output. */
 void run_print_step(FILE *out, struct json_object *step);
 
