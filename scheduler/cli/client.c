@@ -7,19 +7,18 @@
 
 #include "scheduler/cli/dev/environment_file.h"
 #include "scheduler/cli/files.h"
+#include "shared/base/backoff.h"
 #include "shared/base/error.h"
 #include "shared/base/id.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
 #include "shared/http_client/http_client.h"
 
-#define DEFAULT_URL      "http://127.0.0.1:8080"
-#define DEV_ENVIRONMENT  ".penstock/dev.env"
-#define CALL_TIMEOUT_MS  60000
-#define BACKOFF_FIRST_MS 200
-#define BACKOFF_LAST_MS  10000
-#define RETRY_AFTER_MAX  60000
-#define PAGE_ITEMS       100
+#define DEFAULT_URL     "http://127.0.0.1:8080"
+#define DEV_ENVIRONMENT ".penstock/dev.env"
+#define CALL_TIMEOUT_MS 60000
+#define RETRY_AFTER_MAX 60000
+#define PAGE_ITEMS      100
 
 static char *setting_of(const char *name, struct text dev, bool *from_file)
 {
@@ -120,18 +119,11 @@ void client_close(struct client *client)
     client->http = NULL;
 }
 
-int64_t client_backoff_ms(unsigned attempt, int64_t retry_after_ms, unsigned random)
+int64_t client_wait_ms(int64_t backoff_ms, int64_t retry_after_ms)
 {
-    int64_t wait = BACKOFF_FIRST_MS;
-
-    for (unsigned i = 1; i < attempt && wait < BACKOFF_LAST_MS; i++)
-        wait *= 2;
-    if (wait > BACKOFF_LAST_MS)
-        wait = BACKOFF_LAST_MS;
-    wait = wait / 2 + wait * random / 2000;
     if (retry_after_ms > RETRY_AFTER_MAX)
         retry_after_ms = RETRY_AFTER_MAX;
-    return wait > retry_after_ms ? wait : retry_after_ms + wait / 10;
+    return backoff_ms > retry_after_ms ? backoff_ms : retry_after_ms + backoff_ms / 10;
 }
 
 bool client_is_plain(const char *word)
@@ -265,16 +257,16 @@ static int attempt(struct client *client, const struct client_call *call,
 int client_send(struct client *client, const struct client_call *call, struct client_reply *out,
                 struct error *err)
 {
+    struct backoff backoff = {.policy = {.base_ms = 200, .cap_ms = 10000}};
     int64_t give_up_ms = deadline_in(client->retry_for_ms);
 
-    for (unsigned tries = 1;; tries++) {
+    for (;;) {
         struct http_response response = {0};
         int64_t wait_ms;
         int r = attempt(client, call, &response, err);
         bool again = may_retry(call, r, &response);
 
-        wait_ms = client_backoff_ms(tries, r == 0 ? retry_after_ms(&response) : 0,
-                                    (unsigned)random_below(1000));
+        wait_ms = client_wait_ms(backoff_next_ms(&backoff), r == 0 ? retry_after_ms(&response) : 0);
         if (r == 0 && response.status >= 200 && response.status < 300) {
             r = read_reply(call, &response, out, err);
             again = false;

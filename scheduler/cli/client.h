@@ -85,10 +85,9 @@ struct client_walk {
 SUSPENDS MUSTCHECK int client_walk(struct client *client, const struct client_walk *walk,
                                    struct error *err);
 
-/* How long to wait before attempt `attempt` (1, 2, …): doubling from 200 ms to at most 10 s, half
- * of it random; never less than what the server asked for (up to 60 s). Pure but for `random`
- * below 1000. */
-int64_t client_backoff_ms(unsigned attempt, int64_t retry_after_ms, unsigned random);
+/* How long to wait before the next try: what backoff says, and never less than the server asked for
+ * (up to 60 s; a tenth of the backoff more keeps clients apart). Pure. */
+int64_t client_wait_ms(int64_t backoff_ms, int64_t retry_after_ms);
 
 /* Whether an id or name can go into a path as it is. */
 bool client_is_plain(const char *word);

@@ -211,7 +211,6 @@ static int start_servers(struct dev *dev, struct error *err)
                  "--daemonize", "no", "--maxmemory-policy", "noeviction", NULL},
         .as_server_user = true,
     };
-    struct dev_child *child;
     int r = dev_end_stale_postgres(&dev->place, err);
 
     if (r == 0)
@@ -221,9 +220,9 @@ static int start_servers(struct dev *dev, struct error *err)
     if (r != 0)
         return r;
     (void)snprintf(dev->postgres, sizeof(dev->postgres), "%s/postgres", dev->programs.postgres_bin);
-    r = dev_child_start(&dev->children, &postgres, SIGINT, &child, err);
+    r = dev_child_start(&dev->children, &postgres, SIGINT, err);
     if (r == 0)
-        r = dev_child_start(&dev->children, &redis, SIGTERM, &child, err);
+        r = dev_child_start(&dev->children, &redis, SIGTERM, err);
     dev->servers = dev->children.count;
     return r;
 }
@@ -238,7 +237,7 @@ static int wait_until(struct dev *dev, bool (*ready)(struct dev *dev), const cha
         if (dev_children_watch(&dev->children, 50) == DEV_INTERRUPTED)
             return DEV_INTERRUPTED;
         for (size_t i = 0; i < dev->children.count; i++)
-            if (dev->children.items[i].restarts >= DEATHS_MAX)
+            if (dev->children.items[i].restarts.tries >= DEATHS_MAX)
                 return dev_child_failed(&dev->children, &dev->children.items[i], err);
         if (clock_ms() > give_up_ms)
             return error_set(err, E_TIMEOUT, "%s is not ready after %d s; see %s/logs", what,
@@ -381,7 +380,6 @@ static int start_ours(struct dev *dev, struct error *err)
     };
     const struct dev_command scheduler = {
         .name = "scheduler", .argv = {dev->programs.scheduler}, .needs = DEV_NEEDS_SETTINGS};
-    struct dev_child *child;
     int r = 0;
 
     say("starting %sthe scheduler and %u worker%s",
@@ -390,15 +388,15 @@ static int start_ours(struct dev *dev, struct error *err)
     (void)snprintf(dev->rehearsal_port_text, sizeof(dev->rehearsal_port_text), "%d",
                    dev->rehearsal_port);
     if (dev->rehearsal_port)
-        r = dev_child_start(&dev->children, &rehearsal, SIGTERM, &child, err);
+        r = dev_child_start(&dev->children, &rehearsal, SIGTERM, err);
     if (r == 0)
-        r = dev_child_start(&dev->children, &scheduler, SIGTERM, &child, err);
+        r = dev_child_start(&dev->children, &scheduler, SIGTERM, err);
     for (unsigned i = 0; r == 0 && i < dev->workers; i++) {
         const struct dev_command worker = {
             .name = dev->names[i], .argv = {dev->programs.worker}, .needs = DEV_NEEDS_SETTINGS};
 
         (void)snprintf(dev->names[i], sizeof(dev->names[i]), "worker-%u", i + 1);
-        r = dev_child_start(&dev->children, &worker, SIGTERM, &child, err);
+        r = dev_child_start(&dev->children, &worker, SIGTERM, err);
     }
     return r;
 }

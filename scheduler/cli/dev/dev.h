@@ -15,6 +15,7 @@
 
 #include <sys/types.h>
 
+#include "shared/base/backoff.h"
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 
@@ -90,27 +91,12 @@ struct dev_command {
     int death_signal; /* that it gets when we die; default SIGKILL */
 };
 
-/* Starts it in a process group of its own, standard output and error into `out_fd`, standard input
- * from in_fd (-1: /dev/null). Returns 0 with *out_pid, or -E_SYSTEM. */
-struct dev_streams {
-    int in_fd;
-    int out_fd;
-    int err_fd;
-};
-MUSTCHECK int dev_spawn(const struct dev_place *place, const struct dev_command *command,
-                        const struct dev_streams *streams, pid_t *out_pid, struct error *err);
-
 /* Runs it to its end; its standard output into `out` (may be NULL), the rest into logs/NAME.log.
  * Returns 0 when it exits with 0, DEV_INTERRUPTED when we were told to end, else -E_REJECTED with
  * its exit code and last line. */
 enum { DEV_INTERRUPTED = 1 };
 MUSTCHECK int dev_run(const struct dev_place *place, const struct dev_command *command,
                       struct text input, struct buf *out, struct error *err);
-
-/* Opens logs/NAME.log for appending; one that is larger than 16 MiB, or any with `rotate`, is
- * first kept as NAME.log.1. */
-MUSTCHECK int dev_open_log(const struct dev_place *place, const char *name, bool rotate,
-                           int *out_fd, struct error *err);
 
 /* Makes postgres/ when it is not there: initdb and a database `penstock`, under another name until
  * all is done. *out_new says whether. Returns 0, DEV_INTERRUPTED, or what dev_run returns. */
@@ -128,7 +114,7 @@ struct dev_child {
     pid_t pid; /* 0: not running */
     int64_t started_ms;
     int64_t restart_at_ms; /* 0: not due */
-    unsigned restarts;     /* in a row */
+    struct backoff restarts;
 };
 
 struct dev_children {
@@ -138,9 +124,9 @@ struct dev_children {
     bool verbose; /* say when one ends */
 };
 
-/* Starts it. Returns 0 with *out, which is of `children`; or -E_SYSTEM. */
+/* Starts it in a process group of its own, its output into logs/NAME.log. Returns 0 or -E_SYSTEM. */
 MUSTCHECK int dev_child_start(struct dev_children *children, const struct dev_command *command,
-                              int stop_signal, struct dev_child **out, struct error *err);
+                              int stop_signal, struct error *err);
 
 /* Waits up to wait_ms (less when something happens), takes in children that ended and starts those
  * again whose time has come. Returns 0, or DEV_INTERRUPTED when we were told to end. */
@@ -153,9 +139,6 @@ void dev_children_stop(struct dev_children *children, size_t first, int64_t wait
 /* Puts what the log of a child ends with into the error. Returns -E_REJECTED. */
 int dev_child_failed(const struct dev_children *children, const struct dev_child *child,
                      struct error *err);
-
-/* How long to wait before the n-th restart in a row: doubling from 500 ms to 30 s. Pure. */
-int64_t dev_restart_ms(unsigned restarts);
 
 /* Blocks the signals that we wait for; to be called first. */
 void dev_signals_block(void);

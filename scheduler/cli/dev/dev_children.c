@@ -23,11 +23,11 @@
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 
-#define LOG_BYTES_MAX    ((off_t)16 << 20)
-#define STEADY_MS        30000
-#define RESTART_FIRST_MS 500
-#define RESTART_LAST_MS  30000
-#define RUN_MS           600000
+#define LOG_BYTES_MAX ((off_t)16 << 20)
+#define STEADY_MS     30000
+#define RUN_MS        600000
+
+static const struct backoff_policy restart_policy = {.base_ms = 500, .cap_ms = 30000};
 
 static sigset_t waited_signals(void)
 {
@@ -59,17 +59,10 @@ static int wait_signal(int64_t wait_ms)
     return number < 0 ? 0 : number;
 }
 
-int64_t dev_restart_ms(unsigned restarts)
-{
-    int64_t wait = RESTART_FIRST_MS;
-
-    for (unsigned i = 0; i < restarts && wait < RESTART_LAST_MS; i++)
-        wait *= 2;
-    return wait < RESTART_LAST_MS ? wait : RESTART_LAST_MS;
-}
-
-int dev_open_log(const struct dev_place *place, const char *name, bool rotate, int *out_fd,
-                 struct error *err)
+/* Opens logs/NAME.log for appending; one that is larger than 16 MiB, or any with `rotate`, is first
+ * kept as NAME.log.1. */
+static int open_log(const struct dev_place *place, const char *name, bool rotate, int *out_fd,
+                    struct error *err)
 {
     CLEANUP(freep) char *path = xasprintf("%s/logs/%s.log", place->data, name);
     CLEANUP(freep) char *old = xasprintf("%s.1", path);
@@ -81,6 +74,12 @@ int dev_open_log(const struct dev_place *place, const char *name, bool rotate, i
     return *out_fd < 0 ? error_set_errno(err, errno, "open %s", path) : 0;
 }
 
+struct streams {
+    int in_fd;
+    int out_fd;
+    int err_fd;
+};
+
 static bool become(const struct dev_place *place)
 {
     return setgroups(0, NULL) == 0 && setgid(place->gid) == 0 && setuid(place->uid) == 0;
@@ -90,7 +89,7 @@ static bool become(const struct dev_place *place)
 struct birth {
     const struct dev_place *place;
     const struct dev_command *command;
-    const struct dev_streams *streams;
+    const struct streams *streams;
     char **environment;
     pid_t parent;
 };
@@ -101,7 +100,7 @@ NORETURN static void exec_child(const struct birth *birth)
 {
     const struct dev_place *place = birth->place;
     const struct dev_command *command = birth->command;
-    const struct dev_streams *streams = birth->streams;
+    const struct streams *streams = birth->streams;
     sigset_t none;
 
     (void)setpgid(0, 0); /* Ctrl-C is for us alone: we stop them in order */
@@ -123,8 +122,9 @@ NORETURN static void exec_child(const struct birth *birth)
     _exit(127);
 }
 
-int dev_spawn(const struct dev_place *place, const struct dev_command *command,
-              const struct dev_streams *streams, pid_t *out_pid, struct error *err)
+/* Starts it in a process group of its own, with these streams. */
+static int spawn(const struct dev_place *place, const struct dev_command *command,
+                 const struct streams *streams, pid_t *out_pid, struct error *err)
 {
     char **environment = dev_environment_new(command->needs);
     const struct birth birth = {place, command, streams, environment, getpid()};
@@ -247,9 +247,9 @@ static int temporary_fd(struct text text, struct error *err)
 int dev_run(const struct dev_place *place, const struct dev_command *command, struct text input,
             struct buf *out, struct error *err)
 {
-    struct dev_streams streams = {-1, -1, -1};
+    struct streams streams = {-1, -1, -1};
     pid_t pid;
-    int r = dev_open_log(place, command->name, false, &streams.err_fd, err);
+    int r = open_log(place, command->name, false, &streams.err_fd, err);
 
     if (r < 0)
         return r;
@@ -258,7 +258,7 @@ int dev_run(const struct dev_place *place, const struct dev_command *command, st
     if (streams.in_fd < 0 || streams.out_fd < 0)
         r = -E_SYSTEM;
     if (r == 0)
-        r = dev_spawn(place, command, &streams, &pid, err);
+        r = spawn(place, command, &streams, &pid, err);
     if (r == 0)
         r = wait_for(place, command, pid, err);
     if (r == 0 && out) {
@@ -276,14 +276,14 @@ int dev_run(const struct dev_place *place, const struct dev_command *command, st
 static int start(struct dev_children *children, struct dev_child *child, bool rotate,
                  struct error *err)
 {
-    struct dev_streams streams;
-    int r = dev_open_log(children->place, child->command.name, rotate, &streams.out_fd, err);
+    struct streams streams;
+    int r = open_log(children->place, child->command.name, rotate, &streams.out_fd, err);
 
     if (r < 0)
         return r;
     streams.err_fd = streams.out_fd;
     streams.in_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    r = dev_spawn(children->place, &child->command, &streams, &child->pid, err);
+    r = spawn(children->place, &child->command, &streams, &child->pid, err);
     (void)close(streams.out_fd);
     (void)close(streams.in_fd);
     child->started_ms = clock_ms();
@@ -292,18 +292,18 @@ static int start(struct dev_children *children, struct dev_child *child, bool ro
 }
 
 int dev_child_start(struct dev_children *children, const struct dev_command *command,
-                    int stop_signal, struct dev_child **out, struct error *err)
+                    int stop_signal, struct error *err)
 {
     struct dev_child *child = &children->items[children->count];
     int r;
 
     ASSERT(children->count < ARRAY_LENGTH(children->items));
-    *child = (struct dev_child){.command = *command, .stop_signal = stop_signal};
+    *child = (struct dev_child){
+        .command = *command, .stop_signal = stop_signal, .restarts = {.policy = restart_policy}};
     r = start(children, child, true, err);
     if (r < 0)
         return r;
     children->count++;
-    *out = child;
     return 0;
 }
 
@@ -312,8 +312,8 @@ static void took_end(struct dev_children *children, struct dev_child *child, int
     int64_t wait_ms;
 
     if (clock_ms() - child->started_ms > STEADY_MS)
-        child->restarts = 0;
-    wait_ms = dev_restart_ms(child->restarts++);
+        backoff_reset(&child->restarts);
+    wait_ms = backoff_next_ms(&child->restarts);
     child->pid = 0;
     child->restart_at_ms = deadline_in(wait_ms);
     if (!children->verbose)
@@ -349,7 +349,7 @@ static int64_t restart_due(struct dev_children *children)
             next_ms = deadline_min(next_ms, child->restart_at_ms);
         } else if (start(children, child, false, &err) < 0) {
             (void)fprintf(stderr, "penstock dev: %s\n", err.text);
-            child->restart_at_ms = deadline_in(RESTART_LAST_MS);
+            child->restart_at_ms = deadline_in(restart_policy.cap_ms);
         }
     }
     return next_ms;

@@ -122,14 +122,12 @@ Test(terminal, shows_long_texts_in_one_line)
     check_short("", 5, "");
 }
 
-Test(client, backs_off_with_a_cap_and_honours_the_server)
+Test(client, waits_as_long_as_the_server_asks_for)
 {
-    cr_assert_eq(client_backoff_ms(1, 0, 0), 100);
-    cr_assert_eq(client_backoff_ms(1, 0, 1000), 200);
-    cr_assert_eq(client_backoff_ms(4, 0, 1000), 1600);
-    cr_assert_eq(client_backoff_ms(1000, 0, 1000), 10000);
-    cr_assert_geq(client_backoff_ms(1, 3000, 0), 3000);
-    cr_assert_leq(client_backoff_ms(1, 999999999, 1000), 70000);
+    cr_assert_eq(client_wait_ms(150, 0), 150);
+    cr_assert_eq(client_wait_ms(4000, 3000), 4000);
+    cr_assert_eq(client_wait_ms(200, 3000), 3020);
+    cr_assert_eq(client_wait_ms(10000, 999999999), 61000);
 }
 
 Test(client, puts_only_plain_words_into_paths)
@@ -196,13 +194,6 @@ Test(dev, puts_sockets_only_where_their_address_fits)
     folder[100] = '\0';
     cr_assert(dev_socket_fits(folder, "123456"));
     cr_assert_not(dev_socket_fits(folder, "1234567"));
-}
-
-Test(dev, waits_longer_before_each_restart_up_to_a_cap)
-{
-    cr_assert_eq(dev_restart_ms(0), 500);
-    cr_assert_eq(dev_restart_ms(1), 1000);
-    cr_assert_eq(dev_restart_ms(1000000), 30000);
 }
 
 Test(dev, tells_the_last_line_of_a_log_in_whole_characters)
