@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "scheduler/cli/dev/environment_file.h"
-#include "scheduler/cli/files.h"
 #include "shared/base/backoff.h"
 #include "shared/base/error.h"
 #include "shared/base/id.h"
@@ -15,7 +14,6 @@
 #include "shared/http_client/http_client.h"
 
 #define DEFAULT_URL     "http://127.0.0.1:8080"
-#define DEV_ENVIRONMENT ".penstock/dev.env"
 #define CALL_TIMEOUT_MS 60000
 #define RETRY_AFTER_MAX 60000
 #define PAGE_ITEMS      100
@@ -68,16 +66,14 @@ int client_settings_read(struct client_settings *out, struct error *err)
     bool key_from_file;
 
     *out = (struct client_settings){0};
-    buf_init(&dev, 1 << 20);
-    if (file_read(DEV_ENVIRONMENT, &dev, NULL) < 0)
-        buf_reset(&dev);
+    (void)!environment_read(ENVIRONMENT_FOLDER, &dev, NULL); /* an empty text says nothing */
     out->url = setting_of("PENSTOCK_URL", buf_text(&dev), &url_from_file);
     out->api_key = setting_of("PENSTOCK_API_KEY", buf_text(&dev), &key_from_file);
     (void)snprintf(out->origin, sizeof(out->origin), "%s",
                    !out->url       ? "the default; set PENSTOCK_URL"
-                   : url_from_file ? "from " DEV_ENVIRONMENT
+                   : url_from_file ? "from " ENVIRONMENT_PATH
                                    : "from PENSTOCK_URL");
-    out->key_origin = key_from_file ? "from " DEV_ENVIRONMENT : "from PENSTOCK_API_KEY";
+    out->key_origin = key_from_file ? "from " ENVIRONMENT_PATH : "from PENSTOCK_API_KEY";
     if (!out->url)
         out->url = xstrdup(DEFAULT_URL);
     trim_url(out->url);

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "scheduler/cli/dev/environment_file.h"
-#include "scheduler/cli/files.h"
 #include "scheduler/cli/output.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
@@ -74,8 +73,7 @@ static void use_dev_environment(void)
     static const char *const names[] = {"DATABASE_URL", "REDIS_URL"};
     CLEANUP(buf_deinit) struct buf file = {0};
 
-    buf_init(&file, 1 << 20);
-    if (file_read(".penstock/dev.env", &file, NULL) < 0)
+    if (environment_read(ENVIRONMENT_FOLDER, &file, NULL) < 0)
         return;
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
         CLEANUP(buf_deinit) struct buf value = {0};
@@ -85,7 +83,7 @@ static void use_dev_environment(void)
         if ((set && *set) || !environment_find(buf_text(&file), names[i], &value))
             continue;
         (void)setenv(names[i], buf_string(&value), 1);
-        (void)fprintf(stderr, "%s is that of .penstock/dev.env\n", names[i]);
+        (void)fprintf(stderr, "%s is that of " ENVIRONMENT_PATH "\n", names[i]);
     }
 }
 

@@ -17,7 +17,8 @@ enum terminal_colour {
     TERMINAL_CYAN,
 };
 
-/* The escape sequence, or "" where the stream takes none: it is no terminal, or NO_COLOR is set. TERMINAL_PLAIN ends all of them. */
+/* The escape sequence, or "" where the stream takes none: it is no terminal, or NO_COLOR is set.
+ * TERMINAL_PLAIN ends all of them. */
 const char *terminal_colour(FILE *stream, enum terminal_colour colour);
 
 /* Print text from elsewhere: on a terminal without control characters (line breaks and tabs stay);

@@ -163,7 +163,7 @@ static int check_all(struct dev *dev, struct error *err)
     if (r == 0) {
         const char *data = arguments_get(dev->args, "data");
 
-        r = dev_place_open(data ? data : ".penstock", &dev->place, err);
+        r = dev_place_open(data ? data : ENVIRONMENT_FOLDER, &dev->place, err);
     }
     if (r == 0)
         r = dev_programs_find(&dev->place, &dev->programs, err);
@@ -342,7 +342,7 @@ static int make_key(struct dev *dev, struct error *err)
 
 static int write_environment(struct dev *dev, struct error *err)
 {
-    CLEANUP(freep) char *path = xasprintf("%s/dev.env", dev->place.data);
+    CLEANUP(freep) char *path = xasprintf("%s/" ENVIRONMENT_FILE, dev->place.data);
     CLEANUP(buf_deinit) struct buf text = {0};
     static const char *const names[] = {ENVIRONMENT_NAMES};
 

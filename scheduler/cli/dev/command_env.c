@@ -8,11 +8,9 @@
 
 #include "scheduler/cli/command.h"
 #include "scheduler/cli/dev/environment_file.h"
-#include "scheduler/cli/files.h"
 #include "shared/base/error.h"
-#include "shared/base/memory.h"
 
-#define FILE_BYTES_MAX  ((size_t)1 << 20)
+#define OUT_BYTES_MAX   ((size_t)1 << 20)
 #define VALUE_BYTES_MAX 4096
 
 /* Whether one of the folders of PATH is this one. */
@@ -55,19 +53,18 @@ static int print_path(struct error *err)
 static int print_environment(const char *data, struct error *err)
 {
     static const char *const names[] = {ENVIRONMENT_NAMES};
-    CLEANUP(freep) char *path = xasprintf("%s/dev.env", data);
     CLEANUP(buf_deinit) struct buf file = {0};
     CLEANUP(buf_deinit) struct buf out = {0};
     int r;
 
-    buf_init(&file, FILE_BYTES_MAX);
-    buf_init(&out, FILE_BYTES_MAX);
-    r = file_read(path, &file, err);
+    buf_init(&out, OUT_BYTES_MAX);
+    r = environment_read(data, &file, err);
     if (r == -E_NOT_FOUND)
         return error_set(err, E_NOT_FOUND,
-                         "there is no %s: `penstock dev` in this folder writes it; where it was "
+                         "there is no %s/" ENVIRONMENT_FILE
+                         ": `penstock dev` in this folder writes it; where it was "
                          "started elsewhere, say --data FOLDER",
-                         path);
+                         data);
     for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(names); i++) {
         CLEANUP(buf_deinit) struct buf value = {0};
         struct environment_entry entry = {.name = names[i]};
@@ -89,7 +86,7 @@ static int run(const struct arguments *args)
 {
     const char *data = arguments_get(args, "data");
     struct error err;
-    int r = print_environment(data ? data : ".penstock", &err);
+    int r = print_environment(data ? data : ENVIRONMENT_FOLDER, &err);
 
     return r < 0 ? command_fail(&err) : COMMAND_OK;
 }

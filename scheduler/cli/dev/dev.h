@@ -124,7 +124,8 @@ struct dev_children {
     bool verbose; /* say when one ends */
 };
 
-/* Starts it in a process group of its own, its output into logs/NAME.log. Returns 0 or -E_SYSTEM. */
+/* Starts it in a process group of its own, its output into logs/NAME.log. Returns 0 or
+ * -E_SYSTEM. */
 MUSTCHECK int dev_child_start(struct dev_children *children, const struct dev_command *command,
                               int stop_signal, struct error *err);
 

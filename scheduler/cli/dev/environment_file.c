@@ -1,6 +1,23 @@
-/* The format of dev.env. */
+/* The format of dev.env, and reading it. */
 
 #include "scheduler/cli/dev/environment_file.h"
+
+#include "scheduler/cli/files.h"
+#include "shared/base/memory.h"
+
+#define FILE_BYTES_MAX ((size_t)1 << 20)
+
+int environment_read(const char *folder, struct buf *out, struct error *err)
+{
+    CLEANUP(freep) char *path = xasprintf("%s/" ENVIRONMENT_FILE, folder);
+    int r;
+
+    buf_init(out, FILE_BYTES_MAX);
+    r = file_read(path, out, err);
+    if (r < 0)
+        buf_reset(out);
+    return r;
+}
 
 void environment_render(const struct environment_entry *entries, size_t count, struct buf *out)
 {

@@ -35,6 +35,24 @@ Test(environment_file, gives_back_what_was_put_in)
     cr_assert_str_eq(buf_string(&value), "d");
 }
 
+Test(environment_file, is_read_from_a_data_folder)
+{
+    char folder[] = "/tmp/penstock-env-XXXXXX";
+    CLEANUP(buf_deinit) struct buf missing = {0};
+    CLEANUP(buf_deinit) struct buf text = {0};
+    char path[64];
+
+    cr_assert(mkdtemp(folder));
+    cr_assert_eq(environment_read(folder, &missing, NULL), -E_NOT_FOUND);
+    cr_assert_eq(missing.len, 0);
+    (void)snprintf(path, sizeof(path), "%s/dev.env", folder);
+    cr_assert_eq(file_write_private(path, TEXT("export A='b'\n"), NULL), 0);
+    cr_assert_eq(environment_read(folder, &text, NULL), 0);
+    cr_assert_str_eq(buf_string(&text), "export A='b'\n");
+    unlink(path);
+    cr_assert_eq(rmdir(folder), 0);
+}
+
 Test(when, shows_times_with_their_zone_and_spans_in_two_units)
 {
     char out[WHEN_SIZE];
