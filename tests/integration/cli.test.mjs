@@ -358,6 +358,9 @@ test('runs list: no head before an error; agent, time with zone, and how long it
   const refused = await run(['runs', 'list'], { env: { PENSTOCK_API_KEY: 'pk_other' } });
   assert.equal(refused.code, 3);
   assert.equal(refused.stdout, '');
+  const wrong = await run(['runs', 'list', '--status', 'done']);
+  assert.equal(wrong.code, 2);
+  assert.equal(wrong.stderr, `penstock: there is no status "done"; there are 'queued', 'in_progress', 'requires_action', 'cancelling', 'completed', 'failed', 'incomplete', 'cancelled', and 'expired'\n`);
   const [head, row] = (await run(['runs', 'list'])).stdout.split('\n');
   assert.match(head, /^RUN +STATUS +CREATED +TOOK +TOKENS +AGENT +MODEL$/);
   assert.match(row, /completed +1970-01-01 00:16:40\+00:00 +1m05s +3 +agent-1 +openai\/gpt-4o-mini$/);

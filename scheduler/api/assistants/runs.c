@@ -139,17 +139,17 @@ static int read_statuses(struct request *request, unsigned *out)
         while (list.len > 0) {
             struct text word = list;
             enum run_status status;
+            char names[160];
             char shown[32];
 
             if (!text_cut(list, ',', &word, &list))
                 list = TEXT_NONE;
             if (!run_status_parse(word, &status)) {
+                words_format(run_status_names, names, sizeof(names));
                 text_excerpt(word, shown, sizeof(shown));
                 return failure_param(&request->failure, 400, "status", "invalid_value",
-                                     "Invalid value: '%s'. Supported values are: 'queued', "
-                                     "'in_progress', 'requires_action', 'cancelling', 'completed', "
-                                     "'failed', 'incomplete', 'cancelled', and 'expired'.",
-                                     shown);
+                                     "Invalid value: '%s'. Supported values are: %s.", shown,
+                                     names);
             }
             *out |= 1U << status;
         }

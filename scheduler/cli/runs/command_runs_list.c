@@ -9,6 +9,8 @@
 #include "scheduler/cli/when.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
+#include "shared/check/fields.h"
+#include "shared/store/runs/run_state.h"
 
 static enum terminal_colour status_colour(struct text status)
 {
@@ -111,6 +113,20 @@ static int list_one(void *arg, struct json_object *run, struct error *err)
     return r < 0 ? r : output_check(err);
 }
 
+/* NULL: of any. */
+static int check_status(const char *word, struct error *err)
+{
+    enum run_status status;
+    char names[160];
+    char shown[24];
+
+    if (!word || run_status_parse(text_of(word), &status))
+        return 0;
+    words_format(run_status_names, names, sizeof(names));
+    text_excerpt(text_of(word), shown, sizeof(shown));
+    return error_set(err, E_INVALID, "there is no status \"%s\"; there are %s", shown, names);
+}
+
 static int list(struct client *client, const struct arguments *args, struct error *err)
 {
     const char *status = arguments_get(args, "status");
@@ -119,12 +135,9 @@ static int list(struct client *client, const struct arguments *args, struct erro
     struct listing listing = {client, args, json_object_new_object(), false};
     const struct client_walk walk = {path, (size_t)arguments_number(args, "limit", 20), list_one,
                                      &listing};
-    int r;
+    int r = check_status(status, err);
 
-    if (status && !run_is_status(status))
-        r = error_set(err, E_INVALID, "there is no status \"%.40s\"; there are %s", status,
-                      run_statuses());
-    else
+    if (r == 0)
         r = client_walk(client, &walk, err);
     if (r == 0 && !arguments_has(args, "json"))
         print_head(&listing);

@@ -11,6 +11,7 @@
 #include "shared/base/id.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
+#include "shared/store/runs/run_state.h"
 
 #define WAIT_TELL_MS       2000
 #define WAIT_TELL_AGAIN_MS 60000
@@ -20,33 +21,12 @@
 #define LIST_MAX           10000
 #define LINE_WIDTH         160
 
-bool run_is_over(const char *status)
+bool run_is_over(const char *name)
 {
-    static const char *const over[] = {"completed", "failed",  "incomplete",
-                                       "cancelled", "expired", "requires_action"};
+    enum run_status status;
 
-    for (size_t i = 0; status && i < ARRAY_LENGTH(over); i++)
-        if (strcmp(status, over[i]) == 0)
-            return true;
-    return false;
-}
-
-static const char *const statuses[] = {"queued",     "in_progress", "requires_action",
-                                       "cancelling", "cancelled",   "failed",
-                                       "completed",  "incomplete",  "expired"};
-
-bool run_is_status(const char *status)
-{
-    for (size_t i = 0; i < ARRAY_LENGTH(statuses); i++)
-        if (strcmp(status, statuses[i]) == 0)
-            return true;
-    return false;
-}
-
-const char *run_statuses(void)
-{
-    return "queued, in_progress, requires_action, cancelling, cancelled, failed, completed, "
-           "incomplete and expired";
+    return name && run_status_parse(text_of(name), &status) &&
+           (run_status_terminal(status) || status == RUN_REQUIRES_ACTION);
 }
 
 int run_path(const char *id, const char *suffix, char **out, struct error *err)

@@ -5,13 +5,9 @@
 
 #include "scheduler/cli/client.h"
 
-/* completed, failed, incomplete, cancelled, expired; and requires_action, in which a run stays
- * until somebody submits outputs. */
-bool run_is_over(const char *status);
-
-/* Whether a run can have this status; and all of them, with commas between, for a message. Pure. */
-bool run_is_status(const char *status);
-const char *run_statuses(void);
+/* Whether a status is terminal, or requires_action, in which a run stays until somebody submits
+ * outputs. False for NULL and unknown words. Pure. */
+bool run_is_over(const char *name);
 
 /* "/v1/runs/ID" and the suffix, the caller's; -E_INVALID for what can be no id. */
 MUSTCHECK int run_path(const char *id, const char *suffix, char **out, struct error *err);

@@ -6,7 +6,7 @@
 
 #include "shared/store/runs/run_state.h"
 
-static const char *const names[RUN_STATUS_COUNT] = {
+const char *const run_status_names[RUN_STATUS_COUNT + 1] = {
     [RUN_QUEUED] = "queued",
     [RUN_IN_PROGRESS] = "in_progress",
     [RUN_REQUIRES_ACTION] = "requires_action",
@@ -40,13 +40,13 @@ static const unsigned followers[RUN_STATUS_COUNT] = {
 const char *run_status_name(enum run_status status)
 {
     ASSERT((unsigned)status < RUN_STATUS_COUNT);
-    return names[status];
+    return run_status_names[status];
 }
 
 bool run_status_parse(struct text word, enum run_status *out)
 {
     for (unsigned i = 0; i < RUN_STATUS_COUNT; i++) {
-        if (text_is(word, names[i])) {
+        if (text_is(word, run_status_names[i])) {
             *out = (enum run_status)i;
             return true;
         }

@@ -36,6 +36,9 @@ enum run_status {
     RUN_STATUS_COUNT, /* not a status */
 };
 
+/* All names, in their order, ended by NULL: for a message that lists them. */
+extern const char *const run_status_names[RUN_STATUS_COUNT + 1];
+
 /* As the API and the database spell it: "queued", "in_progress", … */
 const char *run_status_name(enum run_status status);
 

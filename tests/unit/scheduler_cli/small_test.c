@@ -163,6 +163,7 @@ Test(run_view, knows_when_a_run_is_over)
     cr_assert(run_is_over("requires_action"));
     cr_assert_not(run_is_over("queued"));
     cr_assert_not(run_is_over("cancelling"));
+    cr_assert_not(run_is_over("over"));
     cr_assert_not(run_is_over(NULL));
     cr_assert_eq(run_exit_code("completed"), 0);
     cr_assert_eq(run_exit_code("expired"), 1);
