@@ -5,51 +5,8 @@
 #include "scheduler/dispatch/dispatcher.h"
 #include "scheduler/reap/reap.h"
 #include "scheduler/state.h"
-#include "shared/base/error.h"
-#include "shared/base/text.h"
 #include "shared/config/config.h"
 #include "shared/queue/queue.h"
-
-static const struct {
-    const char *name;
-    unsigned bit;
-} names[] = {
-    {"api", ROLE_API},
-    {"dispatch", ROLE_DISPATCH},
-    {"reap", ROLE_REAP},
-};
-
-static unsigned role_of(struct text word)
-{
-    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-        if (text_is(word, names[i].name))
-            return names[i].bit;
-    return 0;
-}
-
-int scheduler_roles(const char *words, unsigned *out, struct error *err)
-{
-    struct text rest = text_of(words);
-    unsigned roles = 0;
-
-    while (rest.len > 0) {
-        struct text word = rest;
-        unsigned role;
-
-        if (!text_cut(rest, ',', &word, &rest))
-            rest = TEXT_NONE;
-        role = role_of(text_trim(word));
-        if (!role)
-            return error_set(err, E_INVALID,
-                             "unknown role '%.*s': roles are api, dispatch and reap",
-                             TEXT_ARGS(text_trim(word)));
-        roles |= role;
-    }
-    if (!roles)
-        return error_set(err, E_INVALID, "no role: roles are api, dispatch and reap");
-    *out = roles;
-    return 0;
-}
 
 static void start_dispatcher(struct scheduler *scheduler)
 {

@@ -3,7 +3,6 @@
 
 #include "scheduler/scheduler.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "providers/registry.h"
@@ -13,7 +12,6 @@
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
-#include "shared/base/memory.h"
 #include "shared/config/config.h"
 #include "shared/fiber/fiber.h"
 #include "shared/postgres/postgres.h"
@@ -107,21 +105,16 @@ SUSPENDS static void handle(struct http_exchange *exchange, void *arg)
                           "\"param\":null,\"code\":\"unknown_url\"}}"));
 }
 
-/* The page of metrics on a port of its own, where `where` is ADDRESS:PORT and not a word. */
+/* The page of metrics on a port of its own, where the setting is ADDRESS:PORT and not a word. */
 static int listen_metrics(struct scheduler *scheduler, struct error *err)
 {
-    const char *where = scheduler->config->scheduler.metrics;
-    const char *colon = strrchr(where, ':');
-    CLEANUP(freep) char *host = NULL;
+    char host[CONFIG_HOST_SIZE];
     struct health_listen_options options = {.pages = scheduler_pages(scheduler, true)};
     int r;
 
-    if (!colon)
+    if (!config_split_address(scheduler->config->scheduler.metrics, host, &options.port))
         return 0;
-    host = xstrdup(where);
-    host[colon - where] = '\0';
     options.host = host;
-    options.port = atoi(colon + 1);
     r = health_listen(&options, &scheduler->metrics, err);
     return r < 0 ? error_wrap(err, "scheduler.metrics") : 0;
 }
@@ -150,9 +143,8 @@ int scheduler_open(const struct config *config, int64_t wait_ms, struct schedule
     int r;
 
     *out = (struct scheduler){.config = config};
-    r = scheduler_roles(config->scheduler.roles, &out->roles, err);
-    if (r == 0)
-        r = open_links(out, err);
+    ASSERT(config_roles(config->scheduler.roles, &out->roles)); /* checked when it was loaded */
+    r = open_links(out, err);
     if (r == 0)
         r = provider_registry_new(config, &out->registry, err);
     if (r == 0)

@@ -102,6 +102,18 @@ MUSTCHECK int config_load(const struct config_flags *flags, char *const *environ
 void config_free(struct config *config); /* accepts NULL */
 void config_freep(struct config **config);
 
+/* What a scheduler does, as bits. */
+enum { ROLE_API = 1, ROLE_DISPATCH = 2, ROLE_REAP = 4, ROLES_ALL = 7 };
+
+/* "api,dispatch,reap" as bits. False, output untouched, when it is not that: then config_load
+ * refused it. Pure. */
+MUSTCHECK bool config_roles(const char *words, unsigned *out);
+
+/* "127.0.0.1:9090" and "::1:0" as an address to listen on and a port (0: any free one). False,
+ * outputs untouched, when it is not that. Pure. */
+#define CONFIG_HOST_SIZE 46
+MUSTCHECK bool config_split_address(const char *value, char host[CONFIG_HOST_SIZE], int *port);
+
 /* Whether the configuration reads a variable: one of its own, or one that the text of a file (may
  * be "") names in ${...}. Pure. */
 bool config_reads(const char *variable, const char *file_text);

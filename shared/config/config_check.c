@@ -118,43 +118,75 @@ const char *config_check_host(const char *value)
     return "must be an address to listen on, as in 127.0.0.1 or 0.0.0.0 or ::1, not a name";
 }
 
-const char *config_check_roles(const char *value)
+static unsigned role_of(struct text word)
 {
-    static const char *const roles[] = {"api", "dispatch", "reap"};
-    struct text left = text_of(value);
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } roles[] = {{"api", ROLE_API}, {"dispatch", ROLE_DISPATCH}, {"reap", ROLE_REAP}};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(roles); i++)
+        if (text_is(word, roles[i].name))
+            return roles[i].bit;
+    return 0;
+}
+
+bool config_roles(const char *words, unsigned *out)
+{
+    struct text left = text_of(words);
+    unsigned roles = 0;
     bool more = true;
 
     while (more) {
-        struct text role;
-        bool known = false;
+        struct text word;
+        unsigned role;
 
-        more = text_cut(left, ',', &role, &left);
-        if (!more)
-            role = left;
-        role = text_trim(role);
-        for (size_t i = 0; i < ARRAY_LENGTH(roles); i++)
-            known = known || text_is(role, roles[i]);
-        if (!known)
-            return "must be some of api, dispatch and reap, with commas between them";
+        more = text_cut(left, ',', &word, &left);
+        role = role_of(text_trim(more ? word : left));
+        if (!role)
+            return false;
+        roles |= role;
     }
-    return NULL;
+    *out = roles;
+    return true;
+}
+
+const char *config_check_roles(const char *value)
+{
+    unsigned roles;
+
+    if (config_roles(value, &roles))
+        return NULL;
+    return "must be some of api, dispatch and reap, with commas between them";
+}
+
+bool config_split_address(const char *value, char host[CONFIG_HOST_SIZE], int *port)
+{
+    const char *colon = strrchr(value, ':');
+    size_t len = colon ? (size_t)(colon - value) : 0;
+    char address[CONFIG_HOST_SIZE];
+    int64_t number;
+
+    if (!colon || len >= sizeof(address) || !text_to_int(text_of(colon + 1), &number) ||
+        number < 0 || number > 65535)
+        return false;
+    memcpy(address, value, len);
+    address[len] = '\0';
+    if (config_check_host(address))
+        return false;
+    memcpy(host, address, len + 1);
+    *port = (int)number;
+    return true;
 }
 
 const char *config_check_metrics(const char *value)
 {
-    const char *colon = strrchr(value, ':');
-    char host[INET6_ADDRSTRLEN];
-    int64_t port;
+    char host[CONFIG_HOST_SIZE];
+    int port;
 
-    if (strcmp(value, "on") == 0 || strcmp(value, "off") == 0)
+    if (strcmp(value, "on") == 0 || strcmp(value, "off") == 0 ||
+        config_split_address(value, host, &port))
         return NULL;
-    if (colon && (size_t)(colon - value) < sizeof(host) && text_to_int(text_of(colon + 1), &port) &&
-        port >= 0 && port <= 65535) {
-        memcpy(host, value, (size_t)(colon - value));
-        host[colon - value] = '\0';
-        if (!config_check_host(host))
-            return NULL;
-    }
     return "must be on, off, or an address and a port, as in 127.0.0.1:9090";
 }
 

@@ -5,7 +5,6 @@
 #include "scheduler/dispatch/dispatcher.h"
 #include "scheduler/dispatch/hinted.h"
 #include "scheduler/dispatch/window.h"
-#include "scheduler/roles.h"
 #include "scheduler/scheduler.h"
 #include "shared/base/error.h"
 
@@ -152,19 +151,4 @@ Test(window, of_idle_slots_counts_where_it_is_more_than_all_slots)
     struct window_look look = {.least = 512, .most = 256, .filled = 512, .backlog = true};
 
     cr_assert_eq(window_follow(512, &look), 512);
-}
-
-Test(roles, are_words_with_commas_between)
-{
-    struct error err;
-    unsigned roles = 0;
-
-    cr_assert_eq(scheduler_roles("api, dispatch,reap", &roles, &err), 0);
-    cr_assert_eq(roles, ROLE_API | ROLE_DISPATCH | ROLE_REAP);
-    cr_assert_eq(scheduler_roles("reap", &roles, &err), 0);
-    cr_assert_eq(roles, ROLE_REAP);
-    cr_assert_eq(scheduler_roles("api,cook", &roles, &err), -E_INVALID);
-    cr_assert(strstr(err.text, "'cook'"));
-    cr_assert_eq(scheduler_roles("", &roles, &err), -E_INVALID);
-    cr_assert_eq(scheduler_roles("api,,reap", &roles, &err), -E_INVALID);
 }

@@ -352,3 +352,38 @@ Test(config_reads, knows_the_variables_that_matter)
     cr_assert_not(config_reads("THREE", file) || config_reads("FOUR", file));
     cr_assert_not(config_reads("ON", file));
 }
+
+Test(config, takes_roles_as_words_with_commas_between)
+{
+    unsigned roles = 0;
+
+    cr_assert(config_roles("api, dispatch,reap", &roles));
+    cr_assert_eq(roles, ROLE_API | ROLE_DISPATCH | ROLE_REAP);
+    cr_assert(config_roles("reap", &roles));
+    cr_assert_eq(roles, ROLE_REAP);
+    cr_assert_not(config_roles("api,cook", &roles));
+    cr_assert_not(config_roles("", &roles));
+    cr_assert_not(config_roles("api,,reap", &roles));
+    cr_assert_not(config_roles("api,", &roles));
+    cr_assert_eq(roles, ROLE_REAP, "untouched");
+}
+
+Test(config, splits_an_address_from_its_port)
+{
+    char host[CONFIG_HOST_SIZE] = "";
+    int port = -1;
+
+    cr_assert(config_split_address("127.0.0.1:9090", host, &port));
+    cr_assert_str_eq(host, "127.0.0.1");
+    cr_assert_eq(port, 9090);
+    cr_assert(config_split_address("::1:0", host, &port));
+    cr_assert_str_eq(host, "::1");
+    cr_assert_eq(port, 0);
+    cr_assert_not(config_split_address("on", host, &port));
+    cr_assert_not(config_split_address("localhost:9090", host, &port));
+    cr_assert_not(config_split_address("127.0.0.1:65536", host, &port));
+    cr_assert_not(config_split_address("127.0.0.1:-1", host, &port));
+    cr_assert_not(config_split_address("127.0.0.1:", host, &port));
+    cr_assert_not(config_split_address(":9090", host, &port));
+    cr_assert_str_eq(host, "::1", "untouched");
+}
