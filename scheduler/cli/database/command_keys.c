@@ -115,7 +115,7 @@ static int revoke_key(struct store *store, const struct arguments *args, struct 
     if (r == KEY_MISSING)
         return error_set(err, E_NOT_FOUND, "there is no key %.60s", args->positional[0]);
     if (r == 0)
-        printf("revoked %s; servers notice within a minute\n", args->positional[0]);
+        printf("revoked %s; servers notice within 6 s\n", args->positional[0]);
     return r;
 }
 
