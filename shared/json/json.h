@@ -24,7 +24,8 @@ struct error;
 #define JSON_DEPTH_DEFAULT 64
 
 /* Returns 0 and *out (the caller's; may be NULL for the document `null`), or -E_INVALID with what
- * is wrong and the line and column, or -E_LIMIT when too deep. */
+ * is wrong and the line and column, or -E_LIMIT when too deep, or of more values
+ * than JSON_SCAN_VALUES_MAX. */
 MUSTCHECK int json_decode(struct text in, int max_depth, struct json_object **out,
                           struct error *err);
 

@@ -177,6 +177,19 @@ static void after_value(struct json_scan *scan)
     scan->next = scan->depth > 0 ? JSON_NEXT_COMMA_OR_END : JSON_NEXT_NOTHING;
 }
 
+static int count_value(struct json_scan *scan, struct error *err)
+{
+    if (++scan->values > JSON_SCAN_VALUES_MAX)
+        return error_set(err, E_LIMIT, "more than %d values", JSON_SCAN_VALUES_MAX);
+    return 0;
+}
+
+static int after_scalar(struct json_scan *scan, struct error *err)
+{
+    after_value(scan);
+    return count_value(scan, err);
+}
+
 /* The character at scan->at is not what may come here. */
 static int fail_unexpected(const struct json_scan *scan, struct error *err)
 {
@@ -206,7 +219,7 @@ static int open_container(struct json_scan *scan, bool object, struct error *err
     scan->objects[scan->depth++] = object;
     scan->next = object ? JSON_NEXT_KEY_OR_END : JSON_NEXT_VALUE_OR_END;
     scan->at++;
-    return 0;
+    return count_value(scan, err);
 }
 
 static int close_container(struct json_scan *scan, bool object, struct error *err)
@@ -243,7 +256,7 @@ static int take_string(struct json_scan *scan, struct error *err)
     if (r == 0 && key)
         scan->next = JSON_NEXT_COLON;
     else if (r == 0)
-        after_value(scan);
+        r = after_scalar(scan, err);
     return r;
 }
 
@@ -254,9 +267,7 @@ static int take_number(struct json_scan *scan, struct error *err)
     if (!wants_value(scan))
         return fail_unexpected(scan, err);
     r = scan_number(scan->in, &scan->at, &scan->large, err);
-    if (r == 0)
-        after_value(scan);
-    return r;
+    return r == 0 ? after_scalar(scan, err) : r;
 }
 
 static int take_word(struct json_scan *scan, struct text word, struct error *err)
@@ -265,8 +276,7 @@ static int take_word(struct json_scan *scan, struct text word, struct error *err
         memcmp(scan->in.ptr + scan->at, word.ptr, word.len) != 0)
         return fail_unexpected(scan, err);
     scan->at += word.len;
-    after_value(scan);
-    return 0;
+    return after_scalar(scan, err);
 }
 
 static int take(struct json_scan *scan, struct error *err)

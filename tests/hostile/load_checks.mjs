@@ -3,7 +3,8 @@
 
 import { connect } from 'node:net';
 import { Flood } from './flood.mjs';
-import { forgetPeak, peakMiB, percentile } from './stage.mjs';
+import { forgetPeak, peakMiB } from './stage.mjs';
+import { percentiles } from '../bench/probe.mjs';
 import { slowness } from '../lib/pace.mjs';
 import { sleep, until } from '../lib/stack.mjs';
 
@@ -23,7 +24,7 @@ async function beside(stage, body) {
     going = false;
     seen = await working;
   });
-  return { ...facts, others_p99_ms: Math.round(percentile(seen.requests, 0.99)), others_run_p99_ms: Math.round(percentile(seen.runs, 0.99)), others_runs: seen.runs.length, others_refused: seen.refused };
+  return { ...facts, others_p99_ms: Math.round(percentiles(seen.requests).p99), others_run_p99_ms: Math.round(percentiles(seen.runs).p99), others_runs: seen.runs.length, others_refused: seen.refused };
 }
 
 /** A few seconds of /readyz, and how often the shard changed its owner meanwhile. */
@@ -141,6 +142,25 @@ export const loadChecks = [
       longest_ms: { right: within(3000), wrong: [30000, NaN] },
       more_mib: { right: (n) => n < 32, wrong: [400, NaN] }, // 64 KiB of each are read before its head is judged
       before_mib: { right: below(1024), wrong: [0, NaN] },
+    },
+  },
+  {
+    name: 'bodies of more than a million values are refused, and take neither the loop nor memory',
+    async play(stage) {
+      forgetPeak(stage.scheduler);
+      const before = peakMiB(stage.scheduler);
+      const bodies = ['{}', '0', '[]', '""', '{"a":0}'].map((one) => `{"metadata":[${`${one},`.repeat(Math.floor(4100000 / (one.length + 1)))}null]}`);
+      const facts = await beside(stage, async () => {
+        const replies = await Promise.all(bodies.map((body) => stage.hostile.call('POST', '/v1/threads', body)));
+        return { statuses: replies.map((reply) => reply.status), words: replies.map((reply) => reply.body.error?.message ?? '') };
+      });
+      return { ...facts, more_mib: peakMiB(stage.scheduler) - before };
+    },
+    expects: {
+      others_refused: others.others_refused,
+      statuses: { right: (list) => list.length === 5 && all(400)(list), wrong: [[], [200, 400, 400, 400, 400]] },
+      words: { right: (list) => list.length === 5 && list.every((text) => /more than 50000 values/.test(text)), wrong: [['', '', '', '', ''], []] },
+      more_mib: { right: (n) => n < 200, wrong: [1000, NaN] }, // a share of bodies is 32 MiB, and 50,000 empty objects are 40
     },
   },
   {

@@ -27,12 +27,9 @@ export function forgetPeak(program) {
   writeFileSync(`/proc/${program.pid}/clear_refs`, '5');
 }
 
-export function percentile(list, part) {
-  return [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * part))];
-}
-
 export class Stage {
-  static async open({ config = '', slots = 200 } = {}) {
+  /** options as of Stack.start; script is that of the model of the tenant `other`. */
+  static async open(options = {}) {
     const stage = new Stage();
     stage.provider = await Provider.start(1);
     stage.largePort = await freePort(); // where a check may start a model that answers much, and one that is slow
@@ -40,7 +37,7 @@ export class Stage {
     const local = (port) => `http://127.0.0.1:${port}`;
     const models = { PENSTOCK_LOCAL_BASE_URL: local(stage.largePort), DEEPSEEK_BASE_URL: local(stage.slowPort), DEEPSEEK_API_KEY: 'key' };
     const env = { ...models, GROQ_BASE_URL: stage.provider.url, GROQ_API_KEY: 'key', PENSTOCK_LOG_LEVEL: process.env.PENSTOCK_LOG_LEVEL ?? 'error' };
-    stage.stack = await Stack.start({ script, config, env, slots });
+    stage.stack = await Stack.start({ script, env, ...options });
     stage.hostile = tenant(stage.stack, 'hostile');
     stage.other = tenant(stage.stack, 'other');
     stage.told = await stage.hostile.assistant({ model: 'groq/told', tools: [{ type: 'calculator' }, { type: 'current_time' }, lookup] });

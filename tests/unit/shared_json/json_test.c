@@ -6,6 +6,7 @@
 
 #include "shared/base/error.h"
 #include "shared/json/json.h"
+#include "shared/json/json_scan.h"
 
 static int decode(const char *text, struct error *err)
 {
@@ -112,6 +113,40 @@ Test(json, refuses_depth_beyond_the_limit_at_once)
     deep[sizeof(deep) - 1] = '\0';
     cr_assert_eq(decode("[[[[[[[[[1]]]]]]]]]", &err), -E_LIMIT);
     cr_assert_eq(decode(deep, &err), -E_LIMIT);
+}
+
+/* `[` and `count` times `item`, with commas between. */
+static int decode_list(const char *item, size_t count, struct error *err)
+{
+    struct json_object *object = NULL;
+    struct buf buf;
+    int r;
+
+    buf_init(&buf, 0);
+    for (size_t i = 0; i < count; i++) {
+        buf_add_char(&buf, i == 0 ? '[' : ',');
+        buf_add_string(&buf, item);
+    }
+    buf_add_char(&buf, ']');
+    r = json_decode(buf_text(&buf), JSON_DEPTH_DEFAULT, &object, err);
+    json_free(object);
+    buf_deinit(&buf);
+    return r;
+}
+
+Test(json, refuses_more_values_than_memory_is_kept_for)
+{
+    const size_t room = JSON_SCAN_VALUES_MAX - 1; /* the list is one */
+    struct error err = {0};
+
+    cr_assert_eq(decode_list("{}", room, &err), 0, "%s", err.text);
+    cr_assert_eq(decode_list("{}", room + 1, &err), -E_LIMIT);
+    cr_assert_str_eq(err.text, "more than 50000 values");
+    cr_assert_eq(decode_list("0", room + 1, &err), -E_LIMIT);
+    cr_assert_eq(decode_list("null", room + 1, &err), -E_LIMIT);
+    cr_assert_eq(decode_list("\"\"", room + 1, &err), -E_LIMIT);
+    cr_assert_eq(decode_list("[[]]", room / 2 + 1, &err), -E_LIMIT);
+    cr_assert_eq(decode_list("{\"a\":0}", room / 2, &err), 0, "%s", err.text);
 }
 
 Test(json, getters_do_not_guess)
