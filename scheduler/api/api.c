@@ -124,6 +124,14 @@ const char *api_error_body(int status, const char *message, struct buf *body)
     return "application/json";
 }
 
+/* To read, to check or to write megabytes takes milliseconds each: between them others have their
+ * turn. */
+static void let_others(size_t bytes)
+{
+    if (bytes >= LARGE_BODY_BYTES)
+        fiber_yield();
+}
+
 static int read_body(struct request *request)
 {
     struct text body = request->exchange->body;
@@ -139,14 +147,17 @@ static int read_body(struct request *request)
     if (text_trim(body).len == 0)
         body = TEXT("{}");
     r = json_decode(body, JSON_DEPTH_DEFAULT, &request->body, &err);
+    let_others(body.len);
     if (r < 0)
         return failure_param(&request->failure, 400, NULL, NULL,
                              "We could not parse the JSON body of your request: %s. The body must "
                              "be one JSON object in UTF-8.",
                              err.text);
     r = fields_expect(FIELD_OBJECT, request->body, NULL, &request->failure);
-    return r < 0 ? r
-                 : fields_check(*request->endpoint->body, request->body, NULL, &request->failure);
+    if (r == 0)
+        r = fields_check(*request->endpoint->body, request->body, NULL, &request->failure);
+    let_others(body.len);
+    return r;
 }
 
 static int crowded(struct request *request, const struct error *err, int status,
@@ -217,6 +228,7 @@ static int call(struct request *request)
         r = read_body(request);
     if (r == 0)
         r = idempotent_call(request);
+    let_others(request->reply.len);
     if (r == 0 && buf_check(&request->reply, NULL) < 0)
         r = failure_param(&request->failure, 400, "limit", NULL,
                           "The reply would be too large: ask for less with a smaller 'limit'.");
