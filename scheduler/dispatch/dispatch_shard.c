@@ -178,7 +178,7 @@ static size_t unread_of(const struct queue_stats *stats, int lane)
 static struct tick_room room_in(struct dispatch_shard *shard, const struct queue_stats *stats)
 {
     size_t express_window = shard->common->express_window;
-    size_t express = unread_of(stats, QUEUE_EXPRESS);
+    size_t express = shard->express_unread = unread_of(stats, QUEUE_EXPRESS);
     struct tick_room room = {0};
 
     for (int lane = 0; lane < QUEUE_PRIORITIES; lane++)

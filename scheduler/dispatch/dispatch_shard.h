@@ -74,6 +74,7 @@ struct dispatch_shard {
     bool backlog;     /* the last tick left ready runs without a hint, or could not hint at all */
     bool told;        /* of a run that the tick is to look for: dispatch_shard_wake */
     int64_t wait_ms;  /* until the next tick */
+    size_t express_unread; /* hints in the express lane that no worker has read, at the last tick */
     struct shard_window window;
     struct shard_memory memory;
     uint64_t repeated;

@@ -14,6 +14,7 @@
 #include "scheduler/dispatch/dispatch_shard.h"
 #include "scheduler/dispatch/fast.h"
 #include "scheduler/dispatch/ownership.h"
+#include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/cond.h"
@@ -23,6 +24,7 @@
 enum {
     BACKOFF_MAX_MS = 250,
     COUNT_MS = 1250,
+    COUNT_SOON_MS = 100, /* the least between two, where somebody waits for one */
     WINDOW_MIN = 64,
     WINDOW_MAX = 10000,
     EXPRESS_WINDOW_MIN = 16,
@@ -41,6 +43,8 @@ struct dispatcher {
     struct ticker *tickers; /* of each shard */
     struct fast *fast;
     struct service counter;
+    int64_t counted_ms; /* when the tenants' runs were counted last */
+    int64_t gathered_ms;
     struct pg *leases;
 };
 
@@ -112,24 +116,46 @@ static void on_ownership(void *arg)
         service_wake(&dispatcher->tickers[i].service);
 }
 
+/* A tenant whose runs are short has next to nothing in work, however many of them were hinted since
+ * the last count. While others have a backlog it would wait behind that. Hints that nobody has
+ * read are in no count: while there are such, one tells nothing. */
+static void count_soon(struct dispatcher *dispatcher, const struct dispatch_shard *shard,
+                       struct uuid tenant)
+{
+    const struct dispatch_common *common = &dispatcher->common;
+
+    if (shard->backlog && shard->express_unread == 0 &&
+        clock_ms() - dispatcher->counted_ms >= COUNT_SOON_MS &&
+        loads_want_count(common->loads, tenant, common->small))
+        service_wake(&dispatcher->counter);
+}
+
 void dispatcher_hint(struct dispatcher *dispatcher, const struct new_run *run)
 {
     struct dispatch_shard *shard;
+    enum fast_way way;
 
     /* A run that was made when there were more shards is moved first (shards.h). */
     if (run->shard < 0 || run->shard >= dispatcher->common.shard_count ||
         !queue_serves(dispatcher->common.queue))
         return;
     shard = &dispatcher->common.shards[run->shard];
-    if (fast_hint(dispatcher->fast, run) == FAST_TICK)
+    way = fast_hint(dispatcher->fast, run);
+    count_soon(dispatcher, shard, run->tenant);
+    if (way == FAST_TICK)
         dispatch_shard_wake(shard);
 }
 
-/* Queued runs of shards that are no more. */
+/* Queued runs of shards that are no more, each time that the count is not an early one. */
 SUSPENDS static int gather(struct dispatcher *dispatcher, struct error *err)
 {
     int64_t moved = 0;
-    int r = shards_gather(dispatcher->common.pg, dispatcher->common.shard_count, &moved, err);
+    int r;
+
+    if (dispatcher->gathered_ms && clock_ms() - dispatcher->gathered_ms < COUNT_MS / 2)
+        return 0;
+    dispatcher->gathered_ms = clock_ms();
+    r = shards_gather(dispatcher->common.pg, dispatcher->common.shard_count, &moved, err);
 
     if (r == 0 && moved > 0)
         log_info("runs of shards that are no more were moved", LOG_INT("runs", moved));
@@ -144,6 +170,7 @@ SUSPENDS static int count_round(void *arg, struct error *err)
     struct arena arena;
     int r;
 
+    dispatcher->counted_ms = clock_ms();
     arena_init(&arena, 0);
     r = dispatch_tenants(dispatcher->common.pg, &arena, &tenants, err);
     if (r == 0)

@@ -87,19 +87,32 @@ void loads_note(struct loads *loads, struct uuid tenant)
     noted->count++;
 }
 
+static int64_t counted(const struct loads *loads, struct uuid tenant)
+{
+    const struct tenant_running *running =
+        bsearch(&tenant, loads->running, loads->running_count, sizeof(*loads->running), by_tenant);
+
+    return running ? running->running : 0;
+}
+
+bool loads_want_count(const struct loads *loads, struct uuid tenant, int64_t small)
+{
+    const struct noted *noted = &loads->noted[place_of(loads, tenant)];
+
+    return counted(loads, tenant) < small && noted->count > 0 && 2 * noted->count >= small;
+}
+
 struct tenant_load loads_of(const struct loads *loads, struct uuid tenant)
 {
     const struct noted *noted = &loads->noted[place_of(loads, tenant)];
-    const struct tenant_running *running =
-        bsearch(&tenant, loads->running, loads->running_count, sizeof(*loads->running), by_tenant);
     const struct tenant_setting *setting = bsearch(&tenant, loads->settings, loads->settings_count,
                                                    sizeof(*loads->settings), by_tenant);
     struct tenant_load load = {.busy = noted->count, .weight = 1};
 
     if (noted->count == 0 && loads->noted_count == LOADS_NOTED_MAX)
         load.busy = INT64_MAX;
-    else if (running)
-        load.busy += running->running;
+    else
+        load.busy += counted(loads, tenant);
     if (setting) {
         load.weight = setting->weight;
         load.max_running = setting->max_running;

@@ -27,6 +27,10 @@ struct tenant_load {
 
 struct tenant_load loads_of(const struct loads *loads, struct uuid tenant);
 
+/* Whether a tenant that had fewer than `small` runs in work when they were counted was hinted half
+ * as many since: they may have ended, and only a new count tells. */
+bool loads_want_count(const struct loads *loads, struct uuid tenant, int64_t small);
+
 /* How many more runs of a tenant with a limit a scheduler may hint. With several schedulers each
  * has a part of the limit, by the shards it owns; the rest of the division belongs to one of them,
  * and they take turns in having it. */

@@ -40,6 +40,26 @@ Test(loads, are_the_last_count_and_what_was_noted_since)
     loads_free(loads);
 }
 
+Test(loads, of_who_had_little_are_to_be_counted_again_when_half_as_much_was_hinted)
+{
+    struct loads *loads = loads_new();
+    struct tenant_running running[2] = {{tenant_id(9), 4}, {tenant_id(3), 3}};
+    struct dispatch_tenants counted = {running, 2, NULL, 0};
+
+    loads_set(loads, &counted);
+    cr_assert(!loads_want_count(loads, tenant_id(3), 4), "nothing was hinted");
+    loads_note(loads, tenant_id(3));
+    cr_assert(!loads_want_count(loads, tenant_id(3), 4));
+    loads_note(loads, tenant_id(3));
+    cr_assert(loads_want_count(loads, tenant_id(3), 4));
+    loads_note(loads, tenant_id(9));
+    loads_note(loads, tenant_id(9));
+    cr_assert(!loads_want_count(loads, tenant_id(9), 4), "it has much in work");
+    loads_set(loads, &counted);
+    cr_assert(!loads_want_count(loads, tenant_id(3), 4), "they are counted now");
+    loads_free(loads);
+}
+
 Test(loads, take_the_unknown_for_busy_when_there_are_too_many)
 {
     struct loads *loads = loads_new();
