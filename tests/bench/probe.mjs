@@ -30,6 +30,11 @@ export function cpu(pid, family = false) {
   return (total * 1000) / ticks;
 }
 
+/** How long a process was ready to run and had no core, so far, in milliseconds. */
+export function starved(pid) {
+  return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
+}
+
 export function rss(pid) {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 }
