@@ -34,6 +34,14 @@ static bool fits(const struct budget *budget, size_t amount)
     return budget->used <= budget->max - capped(budget, amount); /* false while overdrawn */
 }
 
+bool budget_try(struct budget *budget, size_t amount)
+{
+    if (!list_empty(&budget->waiters) || !fits(budget, amount))
+        return false;
+    budget->used += amount;
+    return true;
+}
+
 static void hand_on(struct budget *budget)
 {
     while (!list_empty(&budget->waiters)) {
@@ -54,10 +62,8 @@ int budget_take(struct budget *budget, size_t amount, int64_t deadline_ms, struc
     struct budget_waiter waiter = {.fiber = fiber_self(), .amount = amount};
     enum wait_result result = WAIT_WOKEN;
 
-    if (list_empty(&budget->waiters) && fits(budget, amount)) {
-        budget->used += amount;
+    if (budget_try(budget, amount))
         return 0;
-    }
     list_add(&budget->waiters, &waiter.link);
     while (!waiter.granted && result == WAIT_WOKEN)
         result = fiber_wait("budget", deadline_ms);

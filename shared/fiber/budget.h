@@ -25,6 +25,9 @@ void budget_init(struct budget *budget, size_t max);
 SUSPENDS MUSTCHECK int budget_take(struct budget *budget, size_t amount, int64_t deadline_ms,
                                    struct error *err);
 
+/* Takes it if it fits at once and nobody waits. */
+MUSTCHECK bool budget_try(struct budget *budget, size_t amount);
+
 /* Takes it without waiting, whether or not it fits: for what is held already. Others wait for
  * longer. */
 void budget_charge(struct budget *budget, size_t amount);

@@ -109,6 +109,27 @@ Test(budget, a_grant_that_meets_a_cancel_is_given_back)
     loop_run(granted_and_cancelled, NULL);
 }
 
+static void at_once(void *arg)
+{
+    struct asker waits = {'w', 60, 5000, 1, NULL};
+
+    (void)arg;
+    budget_init(&budget, 100);
+    cr_assert(budget_try(&budget, 50));
+    cr_assert_not(budget_try(&budget, 51));
+    start(&waits);
+    cr_assert_not(budget_try(&budget, 1), "somebody waits before it");
+    budget_give(&budget, 50);
+    fiber_join(waits.fiber);
+    cr_assert(budget_try(&budget, 40));
+    budget_give(&budget, 100);
+}
+
+Test(budget, is_taken_at_once_or_not_at_all)
+{
+    loop_run(at_once, NULL);
+}
+
 static void too_much(void *arg)
 {
     (void)arg;
