@@ -76,18 +76,34 @@ static void add_detail(struct provider_failure_info *out, const struct provider_
 struct exchange {
     struct http_client *client;
     const struct provider_target *target;
+    const struct chat_request *request;
     struct provider_wire wire;
     struct provider_decoder decoder;
-    size_t body_bytes; /* of the reply so far */
-    bool stopped;      /* the format wants no more of it */
+    size_t body_bytes;  /* of the reply so far */
+    size_t asked_bytes; /* there is room for */
+    bool no_room;
+    bool stopped; /* the format wants no more of it */
     struct http_response response;
 };
+
+static bool has_room(struct exchange *exchange)
+{
+    const struct chat_request *request = exchange->request;
+
+    if (!request->has_room || exchange->body_bytes < exchange->asked_bytes + CHAT_ROOM_STEP)
+        return true;
+    exchange->asked_bytes = exchange->body_bytes;
+    exchange->no_room = !request->has_room(request->arg, exchange->body_bytes);
+    return !exchange->no_room;
+}
 
 static bool on_body(void *arg, struct text bytes)
 {
     struct exchange *exchange = arg;
 
     exchange->body_bytes += bytes.len;
+    if (!has_room(exchange))
+        return false;
     exchange->stopped = !provider_decoder_feed(&exchange->decoder, bytes);
     return !exchange->stopped;
 }
@@ -100,7 +116,7 @@ static size_t answer_max(const struct chat_request *request)
 static void exchange_init(struct exchange *exchange, struct http_client *client,
                           const struct provider_target *target, const struct chat_request *request)
 {
-    *exchange = (struct exchange){.client = client, .target = target};
+    *exchange = (struct exchange){.client = client, .target = target, .request = request};
     provider_wire_init(&exchange->wire);
     provider_decoder_init(&exchange->decoder, target,
                           answer_max(request) * BODY_PER_ANSWER_BYTE + BODY_MORE_BYTES);
@@ -182,6 +198,13 @@ static int no_key(const struct provider_target *target, struct provider_failure_
     return PROVIDER_FAILED;
 }
 
+static int no_room(const struct provider_target *target, struct provider_failure_info *out)
+{
+    provider_failure_set(out, PROVIDER_NO_ROOM, NULL,
+                         "there was no memory left for the reply of %s", target->provider_name);
+    return PROVIDER_FAILED;
+}
+
 int provider_call(struct http_client *client, const struct provider_target *target,
                   const struct chat_request *request, struct chat_reply *out,
                   struct provider_failure_info *out_failure, struct error *err)
@@ -209,6 +232,8 @@ int provider_call(struct http_client *client, const struct provider_target *targ
             *err = detail;
         return error_wrap(err, "%s", target->provider_name);
     }
+    if (exchange.no_room)
+        return no_room(target, out_failure);
     r = transport_failed(target, r, exchange.body_bytes > 0, out_failure);
     add_detail(out_failure, target, &detail);
     return r;

@@ -105,7 +105,14 @@ struct chat_request {
     int64_t deadline_ms;     /* clock_ms by which the call must be over; 0: the provider's time-outs
                               * alone */
     size_t answer_bytes_max; /* of the reply's text and arguments; 0: CHAT_ANSWER_BYTES_MAX */
+
+    /* Asked while the reply arrives, whenever there are CHAT_ROOM_STEP more of it: whether there is
+     * room for so many bytes. Runs on the loop's stack and must not wait. NULL: there is. */
+    bool (*has_room)(void *arg, size_t reply_bytes);
+    void *arg;
 };
+
+#define CHAT_ROOM_STEP ((size_t)64 << 10)
 
 /* What a model says in one reply has at most this many bytes unless the caller wants otherwise. The
  * longest answers of today's models have about 128,000 tokens, half a megabyte. */

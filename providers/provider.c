@@ -32,6 +32,8 @@ const char *provider_failure_name(enum provider_failure failure)
         return "empty_reply";
     case PROVIDER_REPLY_TOO_LARGE:
         return "reply_too_large";
+    case PROVIDER_NO_ROOM:
+        return "no_room";
     case PROVIDER_QUOTA:
         return "quota";
     case PROVIDER_CONTEXT_OVERFLOW:

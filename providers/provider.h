@@ -28,6 +28,7 @@ enum provider_failure {
     PROVIDER_MALFORMED_REPLY,  /* as overloaded, a few times: a reply that can't be read */
     PROVIDER_EMPTY_REPLY,      /* once more: a reply that says nothing and calls nothing */
     PROVIDER_REPLY_TOO_LARGE,  /* no retry: the next one would cost as much and be as large */
+    PROVIDER_NO_ROOM,          /* later: whoever called had no memory for the reply */
     PROVIDER_QUOTA,            /* no retry: out of credit, or over the day's quota */
     PROVIDER_CONTEXT_OVERFLOW, /* no retry: the request is more than the model takes */
     PROVIDER_BAD_REQUEST,      /* no retry: it refuses the request (also: no such model) */

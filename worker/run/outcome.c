@@ -43,6 +43,20 @@ static struct outcome fail(const char *code)
     return (struct outcome){.action = OUTCOME_FAIL, .code = code};
 }
 
+/* The next try is a while away, whatever its number: memory does not come free at once. */
+static const struct backoff_policy no_room = {.base_ms = 2000, .cap_ms = 60000};
+
+static struct outcome leave_for(const struct outcome_input *input)
+{
+    struct outcome outcome = wait_for(input, true, "server_error");
+
+    outcome.action = OUTCOME_HAND_BACK;
+    outcome.wait_ms = backoff_wait_ms(&no_room, input->attempts, input->random);
+    if (outcome.wait_ms > input->left_ms)
+        outcome.wait_ms = input->left_ms > 0 ? input->left_ms : 0;
+    return outcome;
+}
+
 struct outcome outcome_decide(const struct outcome_input *input)
 {
     int attempts_max = OUTCOME_ATTEMPTS_MAX;
@@ -59,6 +73,7 @@ struct outcome outcome_decide(const struct outcome_input *input)
     case PROVIDER_OVERLOADED:
     case PROVIDER_TIMED_OUT:
     case PROVIDER_STREAM_CUT:
+    case PROVIDER_NO_ROOM:
         break;
     case PROVIDER_QUOTA:
         return fail("rate_limit_exceeded");
@@ -73,5 +88,7 @@ struct outcome outcome_decide(const struct outcome_input *input)
     }
     if (input->attempts + 1 >= attempts_max)
         return fail("server_error");
+    if (input->failure == PROVIDER_NO_ROOM)
+        return leave_for(input);
     return wait_for(input, true, "server_error");
 }

@@ -7,6 +7,7 @@
  *   stream_cut
  *   malformed_reply           3 times     yes                    failed, server_error
  *   empty_reply               twice       yes                    failed, server_error
+ *   no_room                   yes, later  yes                    failed, server_error
  *   reply_too_large           no          -                      failed, server_error
  *   quota                     no          -                      failed, rate_limit_exceeded
  *   context_overflow          no          -                      incomplete, max_prompt_tokens
@@ -14,9 +15,9 @@
  *
  * A transient failure waits min(cap, base * 2^n) * U(0.5, 1), or what the provider asked for with
  * up to a tenth more, so that waiters do not return in step; but not beyond the run's deadline. A
- * wait of up to OUTCOME_HOLD_MS is slept by the fiber; for a longer one the run is handed back to
- * the queue and holds nothing here. Attempts are counted from the last call that succeeded, also
- * where the run went to other workers in between.
+ * wait of up to OUTCOME_HOLD_MS is slept by the fiber; for a longer one, and always where memory
+ * was short, the run is handed back to the queue and holds nothing here. Attempts are counted from
+ * the last call that succeeded, also where the run went to other workers in between.
  */
 
 #include "providers/provider.h"

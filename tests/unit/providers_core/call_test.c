@@ -75,6 +75,15 @@ static struct error err;
 static const char *key_variable;
 static const struct provider *format; /* NULL: Chat Completions */
 static size_t answer_bytes_max;
+static size_t room_bytes; /* for a reply; 0: nobody asks */
+static size_t asked;      /* how often it was asked for */
+
+static bool has_room(void *arg, size_t reply_bytes)
+{
+    (void)arg;
+    asked++;
+    return reply_bytes <= room_bytes;
+}
 
 /* Calls the server; returns what provider_call returns. */
 static int call(const char *url, int64_t deadline_ms)
@@ -88,7 +97,8 @@ static int call(const char *url, int64_t deadline_ms)
                                    .messages_count = 1,
                                    .idempotency_key = TEXT("run_1:0"),
                                    .deadline_ms = deadline_ms,
-                                   .answer_bytes_max = answer_bytes_max};
+                                   .answer_bytes_max = answer_bytes_max,
+                                   .has_room = room_bytes ? has_room : NULL};
     int r;
 
     arena_init(&arena, 0);
@@ -505,6 +515,25 @@ CALL_TEST(a_body_over_the_bound_is_too_large)
         buf_printf(&body, "%1000d", i);
     answer(&server, &bytes, "", buf_text(&body));
     cr_assert_eq(failure_of(&server, 0), PROVIDER_REPLY_TOO_LARGE, "%s", failure.message);
+    buf_deinit(&bytes);
+    buf_deinit(&body);
+}
+
+CALL_TEST(a_reply_that_there_is_no_room_for_is_cut_off)
+{
+    struct server server = {0};
+    struct buf body;
+    struct buf bytes;
+
+    room_bytes = 4 * CHAT_ROOM_STEP;
+    buf_init(&body, 0);
+    for (int i = 0; i < 1000; i++)
+        buf_printf(&body, "%1000d", i);
+    answer(&server, &bytes, "", buf_text(&body));
+    cr_assert_eq(failure_of(&server, 0), PROVIDER_NO_ROOM, "%s", failure.message);
+    cr_assert_str_eq(failure.message, "there was no memory left for the reply of test");
+    cr_assert_geq(asked, 2);
+    cr_assert_leq(asked, 5);
     buf_deinit(&bytes);
     buf_deinit(&body);
 }

@@ -42,6 +42,14 @@ Test(outcome, short_waits_stay_in_the_fiber_and_long_ones_go_back_to_the_queue)
     cr_assert_eq(decide(PROVIDER_RATE_LIMITED, 60000, 0, 0).action, OUTCOME_HAND_BACK);
 }
 
+Test(outcome, without_memory_for_a_reply_the_run_leaves_its_worker)
+{
+    cr_assert_eq(decide(PROVIDER_NO_ROOM, -1, 0, 0).action, OUTCOME_HAND_BACK);
+    cr_assert(decide(PROVIDER_NO_ROOM, -1, 0, 0).counts, "each try is paid for");
+    cr_assert_geq(decide(PROVIDER_NO_ROOM, -1, 0, 0).wait_ms, 1000);
+    cr_assert_eq(decide(PROVIDER_NO_ROOM, -1, OUTCOME_ATTEMPTS_MAX - 1, 0).action, OUTCOME_FAIL);
+}
+
 Test(outcome, attempts_are_capped)
 {
     struct outcome last = decide(PROVIDER_OVERLOADED, -1, OUTCOME_ATTEMPTS_MAX - 1, 0);
