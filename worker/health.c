@@ -40,11 +40,32 @@ static void add_slots(struct buf *out, const char *name, const void *from)
     metric_sample(out, name, ((const struct worker *)from)->config->worker.slots, NULL);
 }
 
+static void add_memory(struct buf *out, const char *name, const void *from)
+{
+    metric_sample(out, name, (int64_t)((const struct worker *)from)->room.max, NULL);
+}
+
+static void add_memory_used(struct buf *out, const char *name, const void *from)
+{
+    metric_sample(out, name, (int64_t)room_used(&((const struct worker *)from)->room), NULL);
+}
+
 #define COUNTS(member, name, help) METRIC_COUNTS(worker, METRIC_UINT64, counters.member, name, help)
 
 static const struct metric run_rows[] = {
     METRIC_LABELLED(METRIC_GAUGE, "penstock_worker_slots", NULL, "Runs at once.", add_slots),
     METRIC_SHOWS(worker, METRIC_SIZE, busy, "penstock_worker_slots_busy", "Runs in work."),
+    METRIC_LABELLED(METRIC_GAUGE, "penstock_worker_memory_bytes", NULL,
+                    "Bytes that runs in work may hold beyond 256 KiB each.", add_memory),
+    METRIC_LABELLED(METRIC_GAUGE, "penstock_worker_memory_used_bytes", NULL,
+                    "Bytes that they hold of these.", add_memory_used),
+    METRIC_SHOWS(worker, METRIC_SIZE, room.waiting_count, "penstock_worker_memory_waiting",
+                 "Runs that wait for memory in a slot."),
+    METRIC_COUNTS(worker, METRIC_UINT64, room.waits, "penstock_worker_memory_waits_total",
+                  "Runs that had to wait for memory in a slot."),
+    METRIC_COUNTS(worker, METRIC_UINT64, room.turned_away,
+                  "penstock_worker_memory_turned_away_total",
+                  "Runs given back to the queue for a while since there was no memory for them."),
     COUNTS(claimed, "penstock_worker_runs_claimed_total", "Runs claimed."),
     METRIC_LABELLED(METRIC_COUNTER, "penstock_worker_runs_ended_total", "status",
                     "Runs that ended here, by status.", add_ended),

@@ -12,6 +12,7 @@
 #include "shared/fiber/cond.h"
 #include "shared/fiber/watchdog.h"
 #include "shared/metrics/histogram.h"
+#include "worker/room/room.h"
 #include "worker/tools/tools.h"
 
 struct config;
@@ -68,6 +69,7 @@ struct worker {
     char id_text[24];
     struct list runs; /* of run_task.link */
     size_t busy;
+    struct room room;    /* bytes that they hold, beside their number */
     struct cond changed; /* a run ended, or draining began */
     bool draining;
     bool strays; /* Postgres may say that runs are ours which nobody works on: see consume.c */

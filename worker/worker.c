@@ -158,6 +158,7 @@ int worker_open(struct worker *worker, const struct config *config, struct error
     worker->queue_wait_us.shape = &queue_wait_shape;
     list_init(&worker->runs);
     cond_init(&worker->changed);
+    room_init(&worker->room, (size_t)config->worker.memory_bytes, (size_t)config->worker.slots);
     r = open_parts(worker, config, err);
     if (r < 0)
         return r;
@@ -213,6 +214,7 @@ void worker_serve(struct worker *worker)
 void worker_drain(struct worker *worker)
 {
     worker->draining = true;
+    run_stop_waiting(worker);
     cond_broadcast(&worker->changed);
 }
 

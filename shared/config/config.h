@@ -59,6 +59,9 @@ struct config {
         int max_iterations;   /* LLM calls in a run unless its agent says otherwise; default 32 */
         int64_t tool_timeout_ms;  /* default 30 000 */
         int64_t answer_max_bytes; /* of what a model says in one reply; default 1 MiB */
+        int64_t memory_bytes;     /* PENSTOCK_MEMORY_BYTES: of what runs hold beyond 256 KiB each;
+                                   * default 512 MiB, so that a worker with the default of slots
+                                   * stays below 1 GiB */
         char **private_addresses; /* exceptions to the SSRF guard: "127.0.0.1:9000", "10.0.0.0/8";
                                    * PENSTOCK_PRIVATE_ADDRESSES, with commas between */
         unsigned private_addresses_count;

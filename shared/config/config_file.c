@@ -73,6 +73,7 @@ static const cyaml_schema_field_t worker_fields[] = {
     INTEGER(worker, max_iterations),
     INTEGER(worker, tool_timeout_ms),
     INTEGER(worker, answer_max_bytes),
+    INTEGER(worker, memory_bytes),
     SEQUENCE(worker, private_addresses, &string_schema),
     CYAML_FIELD_END,
 };

@@ -54,6 +54,7 @@ struct config_file_worker {
     int64_t *max_iterations;
     int64_t *tool_timeout_ms;
     int64_t *answer_max_bytes;
+    int64_t *memory_bytes;
     char **private_addresses;
     unsigned private_addresses_count;
 };

@@ -69,6 +69,8 @@ static const struct setting settings[] = {
     NUMBER_SETTING(SETTING_INT, worker.max_iterations, NULL, 32, 1, 1000),
     NUMBER_SETTING(SETTING_INT64, worker.tool_timeout_ms, NULL, 30 * SECOND_MS, 1, HOUR_MS),
     NUMBER_SETTING(SETTING_INT64, worker.answer_max_bytes, NULL, 1 << 20, 1024, 16 << 20),
+    NUMBER_SETTING(SETTING_INT64, worker.memory_bytes, "PENSTOCK_MEMORY_BYTES", 512 << 20, 1 << 20,
+                   (int64_t)1 << 40),
 };
 
 static void *place(struct config *config, const struct setting *setting)

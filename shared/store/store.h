@@ -57,6 +57,7 @@ enum store_condition {
     OUTPUTS_GIVEN,      /* these tool outputs were given before */
     OUTPUTS_UNFIT,      /* the run waits for the outputs of other calls */
     OUTPUTS_UNWANTED,   /* the run does not wait for tool outputs */
+    PROGRESS_LARGE,     /* a run's open calls hold more than was asked for */
 };
 
 #define PAGE_LIMIT_MAX 10000

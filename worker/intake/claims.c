@@ -2,16 +2,19 @@
 
 #include "worker/intake/claims.h"
 
+#include <stdlib.h>
+
 #include "shared/base/arena.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
+#include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
 #include "shared/store/leases/run_leases.h"
 #include "shared/store/threads/histories.h"
 #include "worker/kinds/kinds.h"
 #include "worker/lease/heartbeat.h"
-#include "worker/run/run.h"
+#include "worker/run/task/task.h"
 #include "worker/state.h"
 
 void claims_init(struct claims *claims, struct worker *worker)
@@ -48,17 +51,19 @@ static void start(struct worker *worker, const struct run_claim_list *list,
     heartbeat_set_busy(worker->heartbeat, (int64_t)worker->busy);
 }
 
-/* Drops those that are in work here from the list. */
-static void keep_strays(const struct worker *worker, struct run_claim_list *list)
+/* Asks for what is ours and not in work here. */
+static int ask_strays(struct worker *worker, struct arena *arena, struct run_claim_list *list,
+                      struct error *err)
 {
-    CLEANUP(run_index_deinit) struct run_index index;
-    size_t kept = 0;
+    struct uuid *known = xcalloc(worker->busy + 1, sizeof(*known));
+    size_t count = 0;
+    int r;
 
-    run_index_init(&index, worker);
-    for (size_t i = 0; i < list->count; i++)
-        if (!run_index_find(&index, list->items[i].lease.run))
-            list->items[kept++] = list->items[i];
-    list->count = kept;
+    list_for_each (item, &worker->runs)
+        known[count++] = CONTAINER_OF(item, struct run_task, link)->claim.row.lease.run;
+    r = run_leases_held(worker->pg, arena, worker->id, known, count, list, err);
+    free(known);
+    return r;
 }
 
 int claims_adopt_strays(struct claims *claims, struct error *err)
@@ -71,12 +76,11 @@ int claims_adopt_strays(struct claims *claims, struct error *err)
     if (r < 0)
         return r;
     arena_init(&arena, 0);
-    r = run_leases_held(worker->pg, &arena, worker->id, &list, err);
-    if (r == 0) {
-        keep_strays(worker, &list);
+    worker->strays = false; /* there may be others before this is answered */
+    r = ask_strays(worker, &arena, &list, err);
+    if (r == 0)
         start(worker, &list, NULL);
-        worker->strays = false;
-    }
+    worker->strays |= r < 0 || list.count > 0;
     arena_deinit(&arena);
     end(claims);
     return r;

@@ -21,11 +21,18 @@
 
 #define CALLS_AT_ONCE 16
 
+#define NOT_MADE                                                                                   \
+    "This call was not made: the results of this step take more memory than there is. "            \
+    "Nothing was changed. Make it again, with fewer calls at once."
+
 /* The calls of a step while they run. */
 struct batch {
     struct run_task *task;
     const struct log_context *log; /* the run's */
     size_t next;                   /* to be started */
+    bool began;                    /* a call was made */
+    bool full;                     /* there is no room for more results */
+    bool left;                     /* calls were left for the next attempt */
     size_t running;
     struct cond done;
     struct fiber *fibers[CALLS_AT_ONCE];
@@ -79,6 +86,28 @@ static int execute(struct run_task *task, struct ledger_call *call, struct error
     return 0;
 }
 
+/* What was gathered must fit before more is; but the first call is made always, so that no attempt
+ * is in vain. */
+static bool has_room(struct batch *batch)
+{
+    struct run_task *task = batch->task;
+
+    if (batch->began && !room_hold(&task->room, room_of_arena(task->arena.used)))
+        batch->full = true;
+    batch->began = true;
+    return !batch->full;
+}
+
+/* A call that may be made once only is refused, since the next attempt could not know that it was
+ * not made. */
+static void leave(struct batch *batch, struct ledger_call *call)
+{
+    if (call_may_repeat(call->class))
+        batch->left = true;
+    else
+        ledger_note(&batch->task->ledger, call, TEXT(NOT_MADE), true);
+}
+
 static void batch_fiber(void *arg)
 {
     struct batch *batch = arg;
@@ -89,12 +118,27 @@ static void batch_fiber(void *arg)
     while (batch->next < ledger->count && !fiber_canceled()) {
         struct ledger_call *call = &ledger->calls[batch->next++];
 
-        if (ledger_is_due(call))
+        if (ledger_is_due(call) && has_room(batch))
             IGNORE(execute(batch->task, call, &err)); /* cancelled: its state stays an intent */
+        else if (ledger_is_due(call))
+            leave(batch, call);
         cond_broadcast(&batch->done);
     }
     batch->running--;
     cond_broadcast(&batch->done);
+}
+
+/* What was done so far is stored, and the run goes back to the queue with the calls that are
+ * left. */
+static int hand_back_part(struct run_task *task, struct error *err)
+{
+    int r = task->ledger.opened ? RUN_GO_ON : checkpoint_intents(task, err);
+
+    if (r == RUN_GO_ON && ledger_has_unrecorded(&task->ledger))
+        r = checkpoint_some(task, err);
+    if (r != RUN_GO_ON)
+        return r;
+    return ending_hand_back(&task->ending, room_turn_away(&task->worker->room), RUN_WAIT_BACKOFF);
 }
 
 /* Several at once. What had an effect is recorded while others still run, so that a crash leaves as
@@ -120,7 +164,7 @@ static int execute_many(struct run_task *task, struct error *err)
     }
     if (r == -E_CANCELED && ledger_has_unrecorded(ledger))
         IGNORE(checkpoint_some(task, err)); /* that came at the same moment */
-    return r;
+    return r == RUN_GO_ON && batch.left ? hand_back_part(task, err) : r;
 }
 
 static int execute_all(struct run_task *task, struct error *err)

@@ -26,7 +26,12 @@
 int stage_pause(struct run_task *task, struct error *err)
 {
     (void)err;
-    return task->worker->draining ? ending_hand_back(&task->ending, 0, RUN_WAIT_NONE) : RUN_GO_ON;
+    if (task->worker->draining)
+        return ending_hand_back(&task->ending, 0, RUN_WAIT_NONE);
+    if (!room_hold(&task->room, room_of_arena(task->arena.used)))
+        return ending_hand_back(&task->ending, room_turn_away(&task->worker->room),
+                                RUN_WAIT_BACKOFF);
+    return RUN_GO_ON;
 }
 
 /* For the run's last_error. What the database said is for the log alone. */

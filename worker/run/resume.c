@@ -1,14 +1,21 @@
 /* Resume: from the stored thread to a conversation in memory. A run that was claimed for the first
  * time and one that another worker left are the same here; the latter may have tool calls without
- * results, which go to the ledger. */
+ * results, which go to the ledger.
+ *
+ * Nothing large is read before there is room for it (room.h): what came with the claim, and calls
+ * of little size, are there at once; the size of anything else is asked first.
+ */
 
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/base/log.h"
 #include "worker/run/stages.h"
 #include "worker/run/task/task.h"
 #include "worker/state.h"
 
 #define HISTORY_MESSAGES 4000
 #define HISTORY_BYTES    ((int64_t)8 << 20)
+#define SMALL_BYTES      ((int64_t)32 << 10) /* of calls, that are read without asking */
 
 /* What the agent's truncation leaves of the thread is counted before the run: its own messages it
  * always sees. */
@@ -22,54 +29,117 @@ static int history_count(const struct run_task *task)
     return (int)(last + own);
 }
 
-static int read_history(struct run_task *task, struct message_list *out, struct error *err)
-{
-    const struct run_claim *row = &task->claim.row;
-    /* Where no checkpoint waits behind it. */
-    struct store store = {
-        .pg = task->worker->large, .tenant = row->tenant_id, .arena = &task->arena};
-    struct history_limits limits = {history_count(task), HISTORY_BYTES};
+/* A history that did not come with the claim. */
+struct history_alone {
+    struct history_limits limits;
+    int64_t bytes; /* 0: it came with the claim */
+};
 
-    if (claim_history(&task->claim, (size_t)limits.count, out))
-        return 0;
-    task->worker->counters.histories_alone++;
-    return messages_history(&store, row->thread_id, &limits, out, err);
+/* Where no checkpoint waits behind it. */
+static struct store store_of(struct run_task *task)
+{
+    return (struct store){
+        .pg = task->worker->large,
+        .tenant = task->claim.row.tenant_id,
+        .arena = &task->arena,
+    };
 }
 
-static int load_history(struct run_task *task, struct error *err)
+static int size_history(struct run_task *task, struct history_alone *out, struct error *err)
+{
+    struct history_limits limits = {history_count(task), HISTORY_BYTES};
+    struct store store = store_of(task);
+    struct message_list ignored;
+    int64_t bytes = 0;
+    int r = 0;
+
+    if (!claim_history(&task->claim, (size_t)limits.count, &ignored))
+        r = messages_history_bytes(&store, task->claim.row.thread_id, &limits, &bytes, err);
+    if (r == 0)
+        *out = (struct history_alone){limits, bytes};
+    return r;
+}
+
+static int read_history(struct run_task *task, const struct history_alone *alone,
+                        struct message_list *out, struct error *err)
+{
+    struct store store = store_of(task);
+
+    if (claim_history(&task->claim, (size_t)alone->limits.count, out))
+        return 0;
+    task->worker->counters.histories_alone++;
+    return messages_history(&store, task->claim.row.thread_id, &alone->limits, out, err);
+}
+
+static int load_history(struct run_task *task, const struct history_alone *alone, struct error *err)
 {
     struct message_list history;
-    int r = read_history(task, &history, err);
+    int r = read_history(task, alone, &history, err);
 
     if (r < 0)
         return r;
     if (conversation_load(&task->conversation, &history, task->claim.row.lease.run, err) < 0)
         return ending_failed(&task->ending, "server_error", "%s.", err->text);
+    room_settle(&task->room, room_of_arena(task->arena.used));
     return RUN_GO_ON;
 }
 
-/* Where an earlier attempt left it. */
-static int read_progress(struct run_task *task, struct error *err)
+/* Where an earlier attempt left it. Returns 0, or PROGRESS_LARGE: its calls are to be read again,
+ * when there is room. */
+static int read_progress(struct run_task *task, int64_t calls_max, struct run_progress *out,
+                         struct error *err)
 {
     const struct run_lease *lease = &task->claim.row.lease;
-    struct run_progress progress;
     int r;
 
     if (lease->step == 0)
-        return RUN_GO_ON;
-    r = run_leases_progress(task->worker->pg, &task->arena, lease->run, &progress, err);
+        return 0;
+    r = run_leases_progress(task->worker->pg, &task->arena, lease->run, calls_max, out, err);
     if (r < 0)
         return r;
-    task->conversation.next_seq = progress.next_message_seq;
-    task->meter.iterations = (int)progress.answers; /* whatever of them the history still shows */
-    if (ledger_recall(&task->ledger, &progress, &task->setup.tools, err) < 0)
+    task->conversation.next_seq = out->next_message_seq;
+    task->meter.iterations = (int)out->answers; /* whatever of them the history still shows */
+    return r;
+}
+
+/* What the run is about to hold: a history is its rows and their texts, or these and the answer of
+ * the database. Most runs hold less than their slot's part. */
+static int enter_room(struct run_task *task, int64_t history_bytes, int64_t call_bytes,
+                      struct error *err)
+{
+    size_t more = (size_t)(history_bytes * 2 + call_bytes);
+    int64_t return_ms = 0;
+    int r = room_enter(&task->room, room_of_arena(task->arena.used + more), task->arena.used,
+                       task->deadline_ms, &return_ms, err);
+
+    if (r == ROOM_FULL)
+        return ending_hand_back(&task->ending, return_ms, RUN_WAIT_BACKOFF);
+    if (r == -E_TIMEOUT)
+        return ending_expired(&task->ending);
+    return r;
+}
+
+static int recall_calls(struct run_task *task, const struct run_progress *progress,
+                        struct error *err)
+{
+    if (task->claim.row.lease.step > 0 &&
+        ledger_recall(&task->ledger, progress, &task->setup.tools, err) < 0)
         return ending_out_of_memory(&task->ending);
     return RUN_GO_ON;
 }
 
 int stage_resume(struct run_task *task, struct error *err)
 {
-    int r = read_progress(task, err);
+    struct run_progress progress = {.calls = NULL};
+    struct history_alone alone;
+    int large = read_progress(task, SMALL_BYTES, &progress, err);
+    int r = large < 0 ? large : size_history(task, &alone, err);
 
-    return r == RUN_GO_ON ? load_history(task, err) : r;
+    if (r == 0)
+        r = enter_room(task, alone.bytes, large == PROGRESS_LARGE ? progress.call_bytes : 0, err);
+    if (r == 0 && large == PROGRESS_LARGE)
+        r = read_progress(task, INT64_MAX, &progress, err);
+    if (r == 0)
+        r = recall_calls(task, &progress, err);
+    return r == RUN_GO_ON ? load_history(task, &alone, err) : r;
 }

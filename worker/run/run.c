@@ -23,6 +23,7 @@ static void run_main(void *arg)
     worker->busy--;
     cond_broadcast(&worker->changed);
     arena_deinit(&task->arena);
+    room_leave(&task->room);
     free(task);
 }
 
@@ -62,6 +63,7 @@ void run_start(struct worker *worker, const struct run_claim *claim,
     task->worker = worker;
     task->kind = kind;
     arena_init(&task->arena, 0);
+    room_share_init(&task->room, &worker->room, claim->tenant_id);
     task->conversation = (struct conversation){.arena = &task->arena, .next_seq = 1};
     task->ending.arena = &task->arena;
     ledger_begin(&task->ledger, claim->lease.run, &task->arena);
@@ -70,7 +72,8 @@ void run_start(struct worker *worker, const struct run_claim *claim,
         read_spec(task, claim->spec);
     else
         refuse_kind(task, claim->kind);
-    claim_take(&task->claim, claim, task->unfit ? NULL : histories, &task->arena);
+    claim_take(&task->claim, claim, task->unfit ? NULL : histories, task->setup.last_messages,
+               &task->arena);
     list_add(&worker->runs, &task->link);
     worker->busy++;
     worker->counters.claimed++;
@@ -92,6 +95,16 @@ void run_stop_all(struct worker *worker, enum run_stop why)
 {
     list_for_each_safe (item, &worker->runs)
         run_stop(CONTAINER_OF(item, struct run_task, link), why);
+}
+
+void run_stop_waiting(struct worker *worker)
+{
+    list_for_each_safe (item, &worker->runs) {
+        struct run_task *task = CONTAINER_OF(item, struct run_task, link);
+
+        if (task->room.waiting)
+            run_stop(task, RUN_STOP_DRAIN);
+    }
 }
 
 static const struct uuid *id_of(const struct run_task *task)

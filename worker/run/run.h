@@ -24,6 +24,9 @@ void run_stop(struct run_task *task, enum run_stop why);
 /* Asks every run that was not asked before. */
 void run_stop_all(struct worker *worker, enum run_stop why);
 
+/* Hands those back that wait for room: another worker may have some. */
+void run_stop_waiting(struct worker *worker);
+
 /* The runs in work by their ids, to look up many of them. It holds as long as the fiber does not
  * wait. */
 struct run_index {

@@ -4,7 +4,7 @@
  *
  *   resume   the thread's messages -> conversation; calls that an earlier attempt left -> ledger
  *   act      the ledger's calls -> executed, recorded, told to the conversation
- *   pause    a worker that leaves hands the run back here
+ *   pause    a worker that leaves, or has no room for what the run has gathered, hands it back
  *   think    budgets, then a model call with its retries -> reply
  *   answer   the reply -> the end of the run, or calls in the ledger
  *

@@ -40,7 +40,15 @@ static struct chat_tool_choice tool_choice(const struct run_task *task)
     return (struct chat_tool_choice){.kind = CHAT_TOOL_CHOICE_UNSET};
 }
 
-static void fill_request(const struct run_task *task, const char *key, struct chat_request *out)
+/* A reply is held as it arrives, and once more when it is read. */
+static bool has_room(void *arg, size_t reply_bytes)
+{
+    struct run_task *task = arg;
+
+    return room_hold(&task->room, room_of_arena(task->arena.used + reply_bytes));
+}
+
+static void fill_request(struct run_task *task, const char *key, struct chat_request *out)
 {
     const struct run_setup *setup = &task->setup;
     const struct model_options *options = &setup->options;
@@ -63,6 +71,8 @@ static void fill_request(const struct run_task *task, const char *key, struct ch
         .idempotency_key = text_of(key),
         .deadline_ms = task->deadline_ms,
         .answer_bytes_max = (size_t)task->worker->config->worker.answer_max_bytes,
+        .has_room = has_room,
+        .arg = task,
     };
 }
 
@@ -133,6 +143,7 @@ static int call_model(struct run_task *task, const struct provider_target *targe
     task->reply = (struct chat_reply){.arena = &task->arena};
     task->worker->counters.model_calls++;
     r = provider_call(task->worker->http, target, &request, &task->reply, &failure, err);
+    room_settle(&task->room, room_of_arena(task->arena.used));
     if (r == PROVIDER_FAILED)
         return handle_failure(task, &failure, err);
     if (r == -E_CANCELED)

@@ -72,6 +72,13 @@ static int claims_read(const struct pg_result *result, struct arena *arena,
     return r;
 }
 
+/* What a spec takes: its text, which is not looked at where little is stored. */
+/* clang-format off */
+#define SPEC_BYTES \
+    "CASE WHEN pg_column_size(r.spec) < 2000 THEN 2000" \
+    "     ELSE octet_length(r.spec::text) END"
+/* clang-format on */
+
 /* Expired runs are left to the reaper. A row that somebody else has locked is skipped: its run is
  * being taken or changed. */
 /* clang-format off */
@@ -84,10 +91,10 @@ static const struct pg_statement run_claim = {
     .name = "run_claim",
     .sql =
         "WITH c AS MATERIALIZED ("
-        "    SELECT f.id, i.n"
+        "    SELECT f.id, i.n, sum(f.bytes) OVER (ORDER BY i.n) - f.bytes AS before"
         "    FROM unnest($1::uuid[]) WITH ORDINALITY i (id, n)"
         "    CROSS JOIN LATERAL ("
-        "        SELECT r.id"
+        "        SELECT r.id, " SPEC_BYTES " AS bytes"
         "        FROM runs r"
         "        WHERE r.id = i.id"
         "          AND " SQL_CHECKED(
@@ -109,11 +116,21 @@ static const struct pg_statement run_claim = {
         "     started_at = coalesce(r.started_at, now()), updated_at = now()"
         " FROM c"
         " WHERE r.id = ANY (ARRAY[c.id])"
+        "   AND c.before < " SQL_STRING(CLAIM_SPEC_BYTES)
         "   AND " SQL_CHECKED("r.status = 'queued'")
         " RETURNING " CLAIM_COLUMNS ", c.n - 1",
     .types = "Ui",
 };
 /* clang-format on */
+
+static int encode_ids(const struct uuid *runs, size_t count, struct buf *out, struct error *err)
+{
+    pg_array_begin(out);
+    for (size_t i = 0; i < count; i++)
+        pg_array_add_uuid(out, runs[i]);
+    pg_array_end(out);
+    return buf_check(out, err);
+}
 
 /* Sends the claim and, where `statements` is 2, what reads the histories, in one request. */
 static int send_claim(struct pg *pg, int64_t owner, const struct uuid *runs, size_t count,
@@ -128,11 +145,7 @@ static int send_claim(struct pg *pg, int64_t owner, const struct uuid *runs, siz
     if (count > CLAIM_BATCH_MAX)
         return error_set(err, E_LIMIT, "%zu runs to claim at once, where %d are allowed", count,
                          CLAIM_BATCH_MAX);
-    pg_array_begin(&ids);
-    for (size_t i = 0; i < count; i++)
-        pg_array_add_uuid(&ids, runs[i]);
-    pg_array_end(&ids);
-    r = buf_check(&ids, err);
+    r = encode_ids(runs, count, &ids, err);
     if (r < 0)
         return r;
     values[0] = pg_array('U', &ids);
@@ -175,22 +188,39 @@ int run_leases_claim_read(struct pg *pg, struct arena *arena, int64_t owner,
 static const struct pg_statement run_held = {
     .name = "run_held",
     .sql =
-        "SELECT " CLAIM_COLUMNS ", 0"
-        " FROM runs r"
-        " WHERE r.owner = $1"
-        "   AND r.status IN ('in_progress', 'cancelling')"
+        "WITH c AS MATERIALIZED ("
+        "    SELECT h.id, sum(h.bytes) OVER (ORDER BY h.id) - h.bytes AS before"
+        "    FROM ("
+        "        SELECT r.id, " SPEC_BYTES " AS bytes"
+        "        FROM runs r"
+        "        WHERE r.owner = $1"
+        "          AND r.status IN ('in_progress', 'cancelling')"
+        "          AND r.id <> ALL ($2)"
+        "        ORDER BY r.id"
+        "        LIMIT " SQL_STRING(CLAIM_BATCH_MAX) ") h)"
+        " SELECT " CLAIM_COLUMNS ", 0"
+        " FROM c"
+        " JOIN runs r ON r.id = c.id"
+        " WHERE c.before < " SQL_STRING(CLAIM_SPEC_BYTES)
         " ORDER BY r.id",
-    .types = "i",
+    .types = "iU",
 };
 /* clang-format on */
 
-int run_leases_held(struct pg *pg, struct arena *arena, int64_t owner, struct run_claim_list *out,
-                    struct error *err)
+int run_leases_held(struct pg *pg, struct arena *arena, int64_t owner, const struct uuid *known,
+                    size_t count, struct run_claim_list *out, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-    struct pg_value values[1] = {pg_int(owner)};
+    CLEANUP(buf_deinit) struct buf ids;
+    struct pg_value values[2];
     int r;
 
+    buf_init(&ids, 0);
+    r = encode_ids(known, count, &ids, err);
+    if (r < 0)
+        return r;
+    values[0] = pg_int(owner);
+    values[1] = pg_array('U', &ids);
     r = pg_exec(pg, &run_held, values, &result, err);
     if (r < 0)
         return r;
@@ -211,7 +241,7 @@ static const struct pg_statement run_counters = {
 static const struct pg_statement run_open_step = {
     .name = "run_open_step",
     .sql =
-        "SELECT " STEP_COLUMNS
+        "SELECT s.id, s.seq"
         " FROM run_steps s"
         " WHERE s.run_id = $1"
         "   AND s.status = 'in_progress'"
@@ -223,19 +253,29 @@ static const struct pg_statement run_open_step = {
 static const struct pg_statement run_open_calls = {
     .name = "run_open_calls",
     .sql =
-        "SELECT c.call_no, c.call_id, c.name, c.arguments, c.class, c.state,"
-        "     c.kind, floor(date_part('epoch', c.due_at - now()) * 1000)::int8,"
-        "     c.idempotency_key, c.result, c.is_error"
-        " FROM tool_calls c"
-        " WHERE c.run_id = $1"
-        "   AND NOT EXISTS ("
-        "       SELECT 1"
-        "       FROM messages m"
-        "       WHERE m.run_id = $1"
-        "         AND m.tool_call_id = c.call_id)"
+        "SELECT c.call_no, c.call_id, c.name,"
+        "     CASE WHEN c.bytes <= $2 THEN c.arguments ELSE '' END,"
+        "     c.class, c.state, c.kind,"
+        "     floor(date_part('epoch', c.due_at - now()) * 1000)::int8, c.idempotency_key,"
+        "     CASE WHEN c.bytes <= $2 THEN c.result END,"
+        "     c.is_error, c.bytes"
+        " FROM ("
+        "     SELECT o.*,"
+        "         sum("
+        "             octet_length(o.arguments)"
+        "             + coalesce(octet_length(o.result), 0)) OVER () AS bytes"
+        "     FROM tool_calls o"
+        "     WHERE o.run_id = $1"
+        "       AND NOT EXISTS ("
+        "           SELECT 1"
+        "           FROM messages m"
+        "           WHERE m.run_id = $1"
+        "             AND m.tool_call_id = o.call_id)) c"
         " ORDER BY c.call_no",
-    .types = "u",
+    .types = "ui",
 };
+
+#define COLUMN_CALL_BYTES 11
 /* clang-format on */
 
 static int call_read(struct row *row, void *out, struct error *err)
@@ -275,12 +315,11 @@ static int progress_read(struct pg_result *const results[3], struct arena *arena
     progress.next_call_no = pg_get_int(results[0], 0, 2);
     progress.answers = pg_get_int(results[0], 0, 3);
     if (pg_rows(results[1]) > 0) {
-        struct row row = row_at(results[1], 0, arena);
-
-        r = step_read(&row, &progress.open_step, err);
-        if (r < 0)
-            return r;
+        progress.open_step = pg_get_uuid(results[1], 0, 0);
+        progress.open_step_seq = pg_get_int(results[1], 0, 1);
     }
+    if (pg_rows(results[2]) > 0)
+        progress.call_bytes = pg_get_int(results[2], 0, COLUMN_CALL_BYTES);
     r = rows_read(arena, &call_rows, results[2], NULL, &rows, err);
     if (r < 0)
         return r;
@@ -290,11 +329,11 @@ static int progress_read(struct pg_result *const results[3], struct arena *arena
     return 0;
 }
 
-int run_leases_progress(struct pg *pg, struct arena *arena, struct uuid run,
+int run_leases_progress(struct pg *pg, struct arena *arena, struct uuid run, int64_t call_bytes_max,
                         struct run_progress *out, struct error *err)
 {
     struct pg_result *results[3] = {NULL, NULL, NULL};
-    struct pg_value values[1] = {pg_uuid(run)};
+    struct pg_value values[2] = {pg_uuid(run), pg_int(call_bytes_max)};
     struct pg_query queries[3] = {
         {&run_counters, values}, {&run_open_step, values}, {&run_open_calls, values}};
     int r;
@@ -305,5 +344,5 @@ int run_leases_progress(struct pg *pg, struct arena *arena, struct uuid run,
     r = progress_read(results, arena, out, err);
     for (size_t i = 0; i < 3; i++)
         pg_result_free(results[i]);
-    return r;
+    return r == 0 && out->call_bytes > call_bytes_max ? PROGRESS_LARGE : r;
 }

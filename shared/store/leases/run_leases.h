@@ -5,7 +5,8 @@
 #include "shared/store/leases/run_write.h"
 #include "shared/store/leases/run_writer.h"
 
-#define CLAIM_BATCH_MAX 1000
+#define CLAIM_BATCH_MAX  1000
+#define CLAIM_SPEC_BYTES 16777216 /* of the specs of one claim, which is what it holds in memory */
 
 struct histories;
 
@@ -39,7 +40,8 @@ struct run_claim_list {
 };
 
 /* Of the hinted runs (at most CLAIM_BATCH_MAX, else -E_LIMIT) take those that are queued and due
- * and that nobody else is taking: these are in *out, the others' hints are void. None, too, when
+ * and that nobody else is taking: these are in *out, the others' hints are void. No more of them
+ * than until their specs have CLAIM_SPEC_BYTES together: the others' hints come again. None, when
  * the worker is not 'up' with a valid lease. Not sent again after -E_AMBIGUOUS: what was claimed
  * then is found with run_leases_held. */
 SUSPENDS MUSTCHECK int run_leases_claim(struct pg *pg, struct arena *arena, int64_t owner,
@@ -55,9 +57,11 @@ SUSPENDS MUSTCHECK int run_leases_claim_read(struct pg *pg, struct arena *arena,
                                              struct run_claim_list *out,
                                              struct histories *histories, struct error *err);
 
-/* All runs that this worker holds, in_progress or cancelling, as claims: to find those of a claim
- * whose answer was lost. */
+/* Runs that this worker holds, in_progress or cancelling, and that are not among those which it
+ * knows, as claims: to find those of a claim whose answer was lost. At most CLAIM_BATCH_MAX, and as
+ * many as a claim gives: ask again until there is none. */
 SUSPENDS MUSTCHECK int run_leases_held(struct pg *pg, struct arena *arena, int64_t owner,
+                                       const struct uuid *known, size_t count,
                                        struct run_claim_list *out, struct error *err);
 
 /* Where a run that was claimed with step > 0 stands. */
@@ -65,11 +69,16 @@ struct run_progress {
     int64_t next_message_seq;
     int64_t next_step_seq;
     int64_t next_call_no;
-    int64_t answers;           /* of a model, that the run has stored */
-    struct run_step open_step; /* in progress; id zero: none */
-    struct run_call *calls;    /* not answered by a message yet, by call_no */
+    int64_t answers;       /* of a model, that the run has stored */
+    struct uuid open_step; /* in progress; zero: none */
+    int64_t open_step_seq;
+    struct run_call *calls; /* not answered by a message yet, by call_no */
     size_t call_count;
+    int64_t call_bytes; /* of their arguments and results */
 };
 
+/* Returns 0; PROGRESS_LARGE: call_bytes is more than `call_bytes_max`, and the calls are given
+ * without arguments and results, which were not read. */
 SUSPENDS MUSTCHECK int run_leases_progress(struct pg *pg, struct arena *arena, struct uuid run,
-                                           struct run_progress *out, struct error *err);
+                                           int64_t call_bytes_max, struct run_progress *out,
+                                           struct error *err);

@@ -58,12 +58,8 @@ const struct pg_statement histories_claimed = {
         "        row_number() OVER w AS place,"
         "        lead(true, 1, false) OVER w AS more,"
         "        sum("
-        "            coalesce(octet_length(h.content), " SQL_STRING(HISTORY_CLAIM_BYTES) " + 1)"
-        "            + coalesce(octet_length(h.tool_calls), 0)"
-        "            + coalesce(octet_length(h.opaque), 0)"
-        "            + coalesce(octet_length(h.tool_call_id), 0)"
-        "            + coalesce(octet_length(h.attachments::text), 0)"
-        "            + octet_length(h.metadata::text)) OVER w AS bytes"
+        "            CASE WHEN h.content IS NULL THEN " SQL_STRING(HISTORY_CLAIM_BYTES) " + 1"
+        "                ELSE " HISTORY_BYTES("h") " END) OVER w AS bytes"
         "    FROM ("
         "        SELECT " HISTORY_FROM(FITS_ON_DISK, NEWEST_ON_DISK)
         "        OFFSET 0) h" /* or what becomes text once would do so twice */
@@ -103,22 +99,36 @@ int histories_read(struct pg_result *result, size_t count, struct arena *arena,
     return 0;
 }
 
-int histories_get(const struct histories *histories, size_t place, struct arena *arena,
-                  struct message_list *out, struct error *err)
+size_t histories_count(const struct histories *histories, size_t place, bool *out_more)
 {
-    struct message_list list = {.has_more = false};
     struct history_span span;
-    int r;
 
+    *out_more = false;
     if (!histories->result)
-        return HISTORY_UNKNOWN;
+        return 0;
     ASSERT(place < histories->count);
     span = histories->spans[place];
-    if (span.from == span.to)
+    if (span.from < span.to)
+        *out_more = pg_get_bool(histories->result, span.to - 1, COLUMN_MORE);
+    return (size_t)(span.to - span.from);
+}
+
+int histories_get(const struct histories *histories, size_t place, size_t newest,
+                  struct arena *arena, struct message_list *out, struct error *err)
+{
+    struct message_list list = {.has_more = false};
+    int r;
+
+    ASSERT(newest >= 1);
+    list.count = histories_count(histories, place, &list.has_more);
+    if (list.count == 0)
         return HISTORY_UNKNOWN;
-    list.count = (size_t)(span.to - span.from);
-    list.has_more = pg_get_bool(histories->result, span.to - 1, COLUMN_MORE);
-    r = history_read(arena, histories->result, span.from, list.count, &list.items, err);
+    if (list.count > newest) {
+        list.count = newest;
+        list.has_more = true;
+    }
+    r = history_read(arena, histories->result, histories->spans[place].from, list.count,
+                     &list.items, err);
     if (r == 0)
         *out = list;
     return r;

@@ -21,11 +21,15 @@ struct histories {
     size_t count;
 };
 
-/* The history of the run that was asked for at this place; has_more: there are older messages.
- * It is copied to the arena. Returns 0; HISTORY_UNKNOWN (the run was not claimed, its thread is
- * empty, or already its newest message is too long); -E_LIMIT. */
-MUSTCHECK int histories_get(const struct histories *histories, size_t place, struct arena *arena,
-                            struct message_list *out, struct error *err);
+/* How many messages there are of the run that was asked for at this place; *out_more: the thread
+ * has older ones. 0: the run was not claimed, its thread is empty, or already its newest message is
+ * too long. */
+size_t histories_count(const struct histories *histories, size_t place, bool *out_more);
+
+/* The newest `newest` of them (>= 1) as the run's history; has_more: there are older messages. It
+ * is copied to the arena. Returns 0; HISTORY_UNKNOWN: there are none; -E_LIMIT. */
+MUSTCHECK int histories_get(const struct histories *histories, size_t place, size_t newest,
+                            struct arena *arena, struct message_list *out, struct error *err);
 
 void histories_deinit(struct histories *histories);
 

@@ -35,6 +35,15 @@ MUSTCHECK int message_read(struct row *row, void *out, struct error *err);
     " FROM " source " o"
 
 #define HISTORY_SOURCE HISTORY_FROM("true", "messages")
+
+/* All texts of one, in bytes, where its columns are in reach by this alias. */
+#define HISTORY_BYTES(alias) \
+    "octet_length(" alias ".content)" \
+    " + coalesce(octet_length(" alias ".tool_calls), 0)" \
+    " + coalesce(octet_length(" alias ".opaque), 0)" \
+    " + coalesce(octet_length(" alias ".tool_call_id), 0)" \
+    " + coalesce(octet_length(" alias ".attachments::text), 0)" \
+    " + octet_length(" alias ".metadata::text)"
 /* clang-format on */
 
 /* Rows `from` to `from` + count - 1 of a result, which begin with HISTORY_COLUMNS and are newest

@@ -330,47 +330,74 @@ int history_read(struct arena *arena, const struct pg_result *result, int from, 
 }
 
 /* The newest $3 messages become text once (the inner LIMIT keeps the planner from merging the two
- * levels), then sizes are summed from the newest on. */
+ * levels), then sizes are summed from the newest on. The last of them only tells that there are
+ * more. */
 /* clang-format off */
+#define HISTORY_CUT \
+    " FROM (" \
+    "     SELECT n.*," \
+    "         sum(" HISTORY_BYTES("n") ") OVER w AS bytes," \
+    "         row_number() OVER w AS place," \
+    "         count(*) OVER () AS candidates" \
+    "     FROM (" \
+    "         SELECT " HISTORY_SOURCE \
+    "         WHERE o.thread_id = $1" \
+    "           AND o.tenant_id = $2" \
+    "         ORDER BY o.position DESC" \
+    "         LIMIT $3) n" \
+    "     WINDOW w AS (ORDER BY n.position DESC ROWS UNBOUNDED PRECEDING)) m" \
+    " WHERE (m.bytes <= $4 OR m.place = 1)" \
+    "   AND m.place < $3"
+
 static const struct pg_statement message_history = {
     .name = "message_history",
     .sql =
         "SELECT " HISTORY_COLUMNS ", m.candidates"
-        " FROM ("
-        "     SELECT n.*,"
-        "         sum("
-        "             octet_length(n.content)"
-        "             + coalesce(octet_length(n.tool_calls), 0)"
-        "             + coalesce(octet_length(n.opaque), 0))"
-        "             OVER (ORDER BY n.position DESC ROWS UNBOUNDED PRECEDING) AS bytes,"
-        "         row_number() OVER (ORDER BY n.position DESC ROWS UNBOUNDED PRECEDING) AS place,"
-        "         count(*) OVER () AS candidates"
-        "     FROM ("
-        "         SELECT " HISTORY_SOURCE
-        "         WHERE o.thread_id = $1"
-        "           AND o.tenant_id = $2"
-        "         ORDER BY o.position DESC"
-        "         LIMIT $3) n) m"
-        " WHERE (m.bytes <= $4 OR m.place = 1)"
-        "   AND m.place < $3"
+        HISTORY_CUT
         " ORDER BY m.position DESC",
     .types = "uuii",
 };
+
+static const struct pg_statement message_history_bytes = {
+    .name = "message_history_bytes",
+    .sql =
+        "SELECT coalesce(max(m.bytes), 0)::int8"
+        HISTORY_CUT,
+    .types = "uuii",
+};
 /* clang-format on */
+
+static int ask_history(const struct store *store, const struct pg_statement *statement,
+                       struct uuid thread, const struct history_limits *limits,
+                       struct pg_result **out, struct error *err)
+{
+    struct pg_value values[4] = {pg_uuid(thread), pg_uuid(store->tenant),
+                                 pg_int((int64_t)limits->count + 1), pg_int(limits->bytes)};
+
+    ASSERT(limits->count >= 1 && limits->count <= PAGE_LIMIT_MAX);
+    ASSERT(limits->bytes > 0);
+    return pg_exec(store->pg, statement, values, out, err);
+}
+
+int messages_history_bytes(const struct store *store, struct uuid thread,
+                           const struct history_limits *limits, int64_t *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    int r = ask_history(store, &message_history_bytes, thread, limits, &result, err);
+
+    if (r == 0)
+        *out = pg_get_int(result, 0, 0);
+    return r;
+}
 
 int messages_history(const struct store *store, struct uuid thread,
                      const struct history_limits *limits, struct message_list *out,
                      struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-    struct pg_value values[4] = {pg_uuid(thread), pg_uuid(store->tenant),
-                                 pg_int((int64_t)limits->count + 1), pg_int(limits->bytes)};
     struct message_list list = {.has_more = false};
-    int r;
+    int r = ask_history(store, &message_history, thread, limits, &result, err);
 
-    ASSERT(limits->count >= 1 && limits->count <= PAGE_LIMIT_MAX);
-    ASSERT(limits->bytes > 0);
-    r = pg_exec(store->pg, &message_history, values, &result, err);
     if (r < 0)
         return r;
     list.count = (size_t)pg_rows(result);

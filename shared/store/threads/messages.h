@@ -64,7 +64,7 @@ SUSPENDS MUSTCHECK int messages_delete(const struct store *store, struct uuid th
                                        struct uuid id, struct uuid *out_active, struct error *err);
 
 /* What a worker reads: the newest messages of a thread, hidden ones included, oldest first, as many
- * as fit both limits (content, tool calls and opaque count), and always at least the newest. An
+ * as fit both limits (all texts of a message count), and always at least the newest. An
  * unknown thread gives none. */
 struct history_limits {
     int count;     /* 1..PAGE_LIMIT_MAX */
@@ -76,3 +76,8 @@ struct history_limits {
 SUSPENDS MUSTCHECK int messages_history(const struct store *store, struct uuid thread,
                                         const struct history_limits *limits,
                                         struct message_list *out, struct error *err);
+
+/* How many bytes that would be, without reading them. */
+SUSPENDS MUSTCHECK int messages_history_bytes(const struct store *store, struct uuid thread,
+                                              const struct history_limits *limits, int64_t *out,
+                                              struct error *err);

@@ -23,7 +23,7 @@ static void must_hold_many(const struct store *store, size_t count, struct run_c
            "  SELECT active_run, tenant_id, id, id, 1, 'in_progress', %lld, 1, '{}', now(),"
            "    now() + interval '1 h' FROM t",
            show(store->tenant), count, (long long)worker);
-    MUST(run_leases_held(store->pg, store->arena, worker, out, &test_err));
+    MUST(run_leases_held(store->pg, store->arena, worker, NULL, 0, out, &test_err));
     cr_assert_eq(out->count, count);
 }
 

@@ -88,7 +88,8 @@ static int check_history(const struct store *store, const struct histories *hist
     struct store owner = *store;
     struct message_list want;
     struct message_list got;
-    int r = histories_get(histories, claim->place, store->arena, &got, &test_err);
+    int r =
+        histories_get(histories, claim->place, HISTORY_CLAIM_COUNT, store->arena, &got, &test_err);
 
     owner.tenant = claim->tenant_id;
     MUST(messages_history(&owner, claim->thread_id, &wide, &want, &test_err));
@@ -129,7 +130,8 @@ static void is_the_same(struct store *store)
     for (size_t i = 0; i < MANY; i += 11) {
         struct message_list none;
 
-        GIVES(HISTORY_UNKNOWN, histories_get(&histories, i, store->arena, &none, &test_err));
+        GIVES(HISTORY_UNKNOWN,
+              histories_get(&histories, i, HISTORY_CLAIM_COUNT, store->arena, &none, &test_err));
     }
     histories_deinit(&histories);
 }
@@ -210,9 +212,9 @@ static void arena_full(struct store *store)
     MUST(run_leases_claim_read(store->pg, store->arena, must_worker(store), &run, 1, &claims,
                                &histories, &test_err));
     arena_init(&small, 5000);
-    GIVES(-E_LIMIT, histories_get(&histories, 0, &small, &list, &test_err));
+    GIVES(-E_LIMIT, histories_get(&histories, 0, HISTORY_CLAIM_COUNT, &small, &list, &test_err));
     arena_deinit(&small);
-    MUST(histories_get(&histories, 0, store->arena, &list, &test_err));
+    MUST(histories_get(&histories, 0, HISTORY_CLAIM_COUNT, store->arena, &list, &test_err));
     cr_assert_eq(list.count, 10);
     histories_deinit(&histories);
 }

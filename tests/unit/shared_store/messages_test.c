@@ -284,7 +284,7 @@ static void keeps_opaque(struct store *store)
     cr_assert_null(list.items[1].opaque.ptr);
     MUST(messages_get(store, run.thread_id, messages[0].id, &message, &test_err));
     cr_assert_null(message.opaque.ptr);
-    limits.bytes = 10; /* both contents, but not what is opaque */
+    limits.bytes = 14; /* both contents, but not what is opaque */
     MUST(messages_history(store, run.thread_id, &limits, &list, &test_err));
     cr_assert_eq(list.count, 1);
     cr_assert(text_is(list.items[0].content, "[2]"));
@@ -294,6 +294,8 @@ Test(messages, keep_what_is_opaque_for_the_history_alone)
 {
     with_store(keeps_opaque);
 }
+
+#define ONE_BYTES 19 /* of a message: its content, and "{}" of metadata */
 
 static void bounds_history(struct store *store)
 {
@@ -319,7 +321,7 @@ static void bounds_history(struct store *store)
     MUST(messages_history(store, thread, &limits, &list, &test_err));
     cr_assert_eq(list.count, 5);
     cr_assert_not(list.has_more);
-    limits = (struct history_limits){5, 34};
+    limits = (struct history_limits){5, 2 * ONE_BYTES};
     MUST(messages_history(store, thread, &limits, &list, &test_err));
     cr_assert_eq(list.count, 2);
     cr_assert(list.has_more);
@@ -330,6 +332,37 @@ static void bounds_history(struct store *store)
     cr_assert_eq(list.items[0].content.ptr[1], '4');
     MUST(messages_history(store, uuid_new(), &limits, &list, &test_err));
     cr_assert_eq(list.count, 0);
+}
+
+static int64_t bytes_of(struct store *store, struct uuid thread, int count, int64_t bytes)
+{
+    struct history_limits limits = {count, bytes};
+    int64_t found;
+
+    MUST(messages_history_bytes(store, thread, &limits, &found, &test_err));
+    return found;
+}
+
+static void sizes_history(struct store *store)
+{
+    struct uuid thread = must_thread(store);
+    struct message message;
+
+    for (int i = 0; i < 5; i++) {
+        struct message_draft draft = user_message("[0, \"0123456789\"]"); /* 17 bytes */
+
+        MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+    }
+    cr_assert_eq(bytes_of(store, thread, 5, 100000), 5 * ONE_BYTES);
+    cr_assert_eq(bytes_of(store, thread, 3, 100000), 3 * ONE_BYTES);
+    cr_assert_eq(bytes_of(store, thread, 5, 2 * ONE_BYTES), 2 * ONE_BYTES);
+    cr_assert_eq(bytes_of(store, thread, 5, 1), ONE_BYTES, "the newest is read in any case");
+    cr_assert_eq(bytes_of(store, uuid_new(), 5, 100000), 0);
+}
+
+Test(messages, tell_the_size_of_a_history_without_reading_it)
+{
+    with_store(sizes_history);
 }
 
 Test(messages, come_as_a_history_of_the_newest_within_both_limits)

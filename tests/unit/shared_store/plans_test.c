@@ -182,8 +182,8 @@ static void use_worker(const struct store *store)
     cr_assert_eq(claims.count, 1);
     claim = claims.items[0];
     histories_deinit(&histories);
-    MUST(run_leases_held(store->pg, store->arena, worker, &held, &test_err));
-    MUST(run_leases_progress(store->pg, store->arena, run.id, &progress, &test_err));
+    MUST(run_leases_held(store->pg, store->arena, worker, NULL, 0, &held, &test_err));
+    MUST(run_leases_progress(store->pg, store->arena, run.id, INT64_MAX, &progress, &test_err));
     MUST(messages_history(store, run.thread_id, &limits, &messages, &test_err));
     MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
     MUST(run_leases_hand_back(writer_of(store->pg), &claim.lease, NULL, &how, &test_err));
@@ -374,7 +374,8 @@ static void finds_messages(struct store *store)
                                    &test_err));
         cr_assert_eq(claims.count, 1);
         if (i == 1) {
-            MUST(histories_get(&histories, 0, used.arena, &messages, &test_err));
+            MUST(histories_get(&histories, 0, HISTORY_CLAIM_COUNT, used.arena, &messages,
+                               &test_err));
             cr_assert_eq(messages.count, 10);
         }
         histories_deinit(&histories);

@@ -175,7 +175,7 @@ static void parks(struct store *store)
     cr_assert_str_eq(
         sql_string(store, "SELECT concat(wait_kind, ' ', required_action::text) FROM runs"),
         "calls {\"type\": \"x\"}");
-    MUST(run_leases_held(store->pg, store->arena, worker, &held, &test_err));
+    MUST(run_leases_held(store->pg, store->arena, worker, NULL, 0, &held, &test_err));
     cr_assert_eq(held.count, 0);
     before = claim.lease;
     GIVES(LEASE_FENCED,

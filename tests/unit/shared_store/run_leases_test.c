@@ -33,7 +33,7 @@ static void claims(struct store *store)
     check_run(store, runs[0].id, RUN_IN_PROGRESS);
     MUST(run_leases_claim(store->pg, store->arena, worker, hints, 5, &list, &test_err));
     cr_assert_eq(list.count, 0);
-    MUST(run_leases_held(store->pg, store->arena, worker, &list, &test_err));
+    MUST(run_leases_held(store->pg, store->arena, worker, NULL, 0, &list, &test_err));
     cr_assert_eq(list.count, 2);
     cr_assert_eq(list.items[0].lease.fence, 1);
     MUST(run_leases_claim(store->pg, store->arena, worker, NULL, 0, &list, &test_err));
@@ -139,6 +139,61 @@ static void parts_init(struct parts *parts, int64_t number)
                                           .step_count = 1};
 }
 
+/* Four with specs of 6 MB: the third begins below the bound of 16 MiB, the fourth does not. */
+static void bounded(struct store *store)
+{
+    int64_t worker = must_worker(store);
+    struct run_claim_list list;
+    struct uuid runs[4];
+
+    for (int i = 0; i < 4; i++)
+        runs[i] = must_run(store).id;
+    sql_do("UPDATE runs SET spec = json_build_object('model', 'm', 'x', repeat('spec', 1500000))");
+    MUST(run_leases_claim(store->pg, store->arena, worker, runs, 4, &list, &test_err));
+    cr_assert_eq(list.count, 3);
+    MUST(run_leases_claim(store->pg, store->arena, worker, runs, 4, &list, &test_err));
+    cr_assert_eq(list.count, 1);
+    MUST(run_leases_held(store->pg, store->arena, worker, NULL, 0, &list, &test_err));
+    cr_assert_eq(list.count, 3);
+    MUST(run_leases_held(store->pg, store->arena, worker, runs, 3, &list, &test_err));
+    cr_assert_eq(list.count, 1, "those that are known are left out");
+    cr_assert(uuid_equal(list.items[0].lease.run, runs[3]));
+}
+
+Test(run_leases, are_claimed_and_found_as_far_as_their_specs_fit)
+{
+    with_store(bounded);
+}
+
+static void sized(struct store *store)
+{
+    struct run run = must_run(store);
+    struct run_claim claim = must_claim(store, must_worker(store), run.id);
+    struct run_progress progress;
+    struct parts parts;
+    int64_t bytes;
+
+    parts_init(&parts, 1);
+    parts.call.state = CALL_DONE;
+    parts.call.result = TEXT("0123456789");
+    bytes = (int64_t)parts.call.arguments.len + 10;
+    MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &parts.changes, &test_err));
+    GIVES(PROGRESS_LARGE,
+          run_leases_progress(store->pg, store->arena, run.id, bytes - 1, &progress, &test_err));
+    cr_assert_eq(progress.call_bytes, bytes);
+    cr_assert_eq(progress.next_message_seq, 2);
+    cr_assert_eq(progress.call_count, 1);
+    cr_assert_null(progress.calls[0].result.ptr);
+    cr_assert_eq(progress.calls[0].arguments.len, 0);
+    MUST(run_leases_progress(store->pg, store->arena, run.id, bytes, &progress, &test_err));
+    cr_assert(text_is(progress.calls[0].result, "0123456789"));
+}
+
+Test(run_leases, tell_the_size_of_open_calls_before_they_are_read)
+{
+    with_store(sized);
+}
+
 static void writes(struct store *store)
 {
     struct run run = must_run(store);
@@ -151,11 +206,11 @@ static void writes(struct store *store)
     parts_init(&parts, 1);
     MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &parts.changes, &test_err));
     cr_assert_eq(claim.lease.step, 1);
-    MUST(run_leases_progress(store->pg, store->arena, run.id, &progress, &test_err));
+    MUST(run_leases_progress(store->pg, store->arena, run.id, INT64_MAX, &progress, &test_err));
     cr_assert_eq(progress.next_message_seq, 2);
     cr_assert_eq(progress.next_step_seq, 2);
     cr_assert_eq(progress.next_call_no, 2);
-    cr_assert(uuid_equal(progress.open_step.id, parts.step.id));
+    cr_assert(uuid_equal(progress.open_step, parts.step.id));
     cr_assert_eq(progress.call_count, 1);
     cr_assert(text_is(progress.calls[0].call_id, "call_\"1\""));
     cr_assert(text_is(progress.calls[0].arguments, "{\"a\":\n1}"));
@@ -176,10 +231,10 @@ static void writes(struct store *store)
     parts.step.tool_calls = TEXT_NONE;
     parts.step.usage = TEXT("{\"n\": 1}");
     MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &parts.changes, &test_err));
-    MUST(run_leases_progress(store->pg, store->arena, run.id, &progress, &test_err));
+    MUST(run_leases_progress(store->pg, store->arena, run.id, INT64_MAX, &progress, &test_err));
     cr_assert_eq(progress.next_message_seq, 3);
     cr_assert_eq(progress.next_step_seq, 2);
-    cr_assert(uuid_is_zero(progress.open_step.id));
+    cr_assert(uuid_is_zero(progress.open_step));
     cr_assert_eq(progress.call_count, 0);
     cr_assert_eq(sql_int("SELECT count(*) FROM tool_calls WHERE state = 'done' AND result = '42'"
                          " AND is_error"),

@@ -105,12 +105,12 @@ static void time_comes(struct store *store)
     cr_assert(claim.parked_ms >= 7000 && claim.parked_ms < 60000, "%lld",
               (long long)claim.parked_ms);
     cr_assert(text_is(claim.kind, "agent"));
-    MUST(run_leases_progress(store->pg, store->arena, soon.id, &progress, &test_err));
+    MUST(run_leases_progress(store->pg, store->arena, soon.id, INT64_MAX, &progress, &test_err));
     cr_assert_eq(progress.call_count, 1);
     cr_assert_eq(progress.calls[0].state, CALL_DONE);
     cr_assert_eq(progress.calls[0].kind, WAIT_TIME);
     cr_assert(text_starts(progress.calls[0].result, "It is now "));
-    cr_assert(uuid_is_zero(progress.open_step.id), "the step is complete");
+    cr_assert(uuid_is_zero(progress.open_step), "the step is complete");
 }
 
 Test(waits, for_a_time_end_when_it_has_come)
@@ -288,7 +288,7 @@ static void redriven(struct store *store)
     cr_assert_eq(run.open_calls, 0);
     cr_assert_null(run.last_error.ptr);
     must_claim(store, worker, parked.id);
-    MUST(run_leases_progress(store->pg, store->arena, parked.id, &progress, &test_err));
+    MUST(run_leases_progress(store->pg, store->arena, parked.id, INT64_MAX, &progress, &test_err));
     cr_assert_eq(progress.call_count, 2);
     cr_assert_eq(progress.calls[0].state, CALL_CANCELLED);
     cr_assert_eq(progress.calls[0].due_in_ms, CALL_NEVER_DUE);

@@ -6,16 +6,31 @@
 #include "shared/base/error.h"
 #include "shared/store/threads/histories.h"
 
+/* How many messages are to be copied; 0: what there is will not do. How many a run that was at work
+ * before has written itself, and always sees, is not known yet. */
+static size_t usable(const struct run_claim *row, const struct histories *histories,
+                     int64_t last_messages)
+{
+    bool more;
+    size_t count = histories_count(histories, row->place, &more);
+    size_t wanted = (size_t)last_messages;
+
+    if (last_messages > 0 && row->lease.step == 0)
+        return more && count < wanted ? 0 : wanted;
+    return more && (last_messages == 0 || count <= wanted) ? 0 : count;
+}
+
 void claim_take(struct claim *claim, const struct run_claim *row, const struct histories *histories,
-                struct arena *arena)
+                int64_t last_messages, struct arena *arena)
 {
     struct error ignored;
+    size_t count = histories ? usable(row, histories, last_messages) : 0;
 
     *claim = (struct claim){.row = *row};
     claim->row.spec = claim->row.metadata = claim->row.kind = TEXT_NONE;
-    if (histories)
+    if (count > 0)
         claim->history_known =
-            histories_get(histories, row->place, arena, &claim->history, &ignored) == 0;
+            histories_get(histories, row->place, count, arena, &claim->history, &ignored) == 0;
 }
 
 bool claim_history(const struct claim *claim, size_t wanted, struct message_list *out)

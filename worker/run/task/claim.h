@@ -16,9 +16,10 @@ struct claim {
 };
 
 /* Copies the row, and the run's history if it is among `histories` (of the same claim; may be NULL)
- * into the arena. A history that can't be had here is read later. */
+ * into the arena. `last_messages`: the run sees so many messages of before, 0: all. A history that
+ * can't be had here, or is not enough, is read later: nothing of it is kept. */
 void claim_take(struct claim *claim, const struct run_claim *row, const struct histories *histories,
-                struct arena *arena);
+                int64_t last_messages, struct arena *arena);
 
 /* The history that came with the claim serves when it is all there is, or all that is wanted: its
  * newest `wanted` messages. False: it must be read. */

@@ -162,8 +162,8 @@ int ledger_recall(struct ledger *ledger, const struct run_progress *progress,
 {
     ledger->next_step_seq = progress->next_step_seq;
     ledger->next_call_no = progress->next_call_no;
-    ledger->step = progress->open_step.id;
-    ledger->step_seq = progress->open_step.seq;
+    ledger->step = progress->open_step;
+    ledger->step_seq = progress->open_step_seq;
     if (progress->call_count == 0)
         return 0;
     if (!begin_step(ledger, progress->call_count))

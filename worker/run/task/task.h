@@ -6,6 +6,7 @@
  *   claim         the lease, and what came with it        setup    what it is to do
  *   conversation  what the model has been told            ledger   tool calls and their step
  *   meter         tokens, attempts, iterations            ending   how it leaves this worker
+ *   room          the bytes that it may hold
  *
  * Lifetime: from claim to the last write; everything that a part needs lives in the arena.
  */
@@ -14,6 +15,7 @@
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/base/list.h"
+#include "worker/room/room.h"
 #include "worker/run/task/claim.h"
 #include "worker/run/task/conversation.h"
 #include "worker/run/task/ending.h"
@@ -47,6 +49,7 @@ struct run_task {
     int64_t expires_ms;  /* clock_ms, of the run */
 
     struct arena arena;
+    struct room_share room; /* for what it holds beyond its slot's part */
     struct claim claim;
     struct run_setup setup;
     struct conversation conversation;

@@ -1,0 +1,137 @@
+// What runs in work may hold together: runs with large histories, results and answers wait for one another, and not the others for them.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { until, withStack } from '../lib/stack.mjs';
+
+const MIB = 1 << 20;
+const live = `status NOT IN ('completed', 'failed', 'incomplete', 'cancelled', 'expired')`;
+
+/** The most memory that a program had, in bytes. */
+const peak = (program) => Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${program.pid}/status`, 'utf8'))[1]) * 1024;
+
+/** The sanitizers hold memory that was freed: then only the rest is checked. */
+function checkPeak(stack, worker, bound) {
+  if (readFileSync(join(stack.bin, 'penstock-worker')).includes('__asan_init')) return;
+  assert.ok(peak(worker) <= bound, `${peak(worker)} bytes, where ${bound} are allowed`);
+}
+
+async function metric(worker, name) {
+  const text = await (await fetch(`${worker.url}/metrics`)).text();
+  return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)[1]);
+}
+
+/** A thread with so many messages of half a MiB before its question. */
+async function largeRun(stack, assistant, messages, fields = {}) {
+  const thread = await stack.ok('POST', '/v1/threads', {});
+  stack.exec(`INSERT INTO messages (id, tenant_id, thread_id, role, content)
+    SELECT gen_random_uuid(), t.tenant_id, t.id, 'user', jsonb_build_array(jsonb_build_object('type', 'text',
+      'text', jsonb_build_object('value', repeat(md5(i::text), 16384), 'annotations', '[]'::jsonb)))
+    FROM threads t, generate_series(1, ${messages}) i
+    WHERE t.id = '${thread.id.replace('thread_', '')}'::uuid`);
+  return stack.ok('POST', `/v1/threads/${thread.id}/runs`, {
+    assistant_id: assistant.id,
+    additional_messages: [{ role: 'user', content: 'large' }],
+    ...fields,
+  });
+}
+
+/** The stack as another tenant sees it. */
+function asTenant(stack, name) {
+  stack.command('tenants', 'create', name);
+  const key = stack.command('keys', 'create', '--tenant', name).match(/pk_[A-Za-z0-9_-]{43}/)[0];
+  return Object.assign(Object.create(Object.getPrototypeOf(stack)), stack, { key });
+}
+
+test('runs with large histories wait for one another, and runs of others do not wait for them', async () => {
+  const script = `
+rules:
+  - name: large
+    when: {user: large}
+    then: {text: 'Much was said.', delay_ms: 1500}
+  - name: small
+    then: {text: 'Little was said.'}
+`;
+  const runs = 24;
+  const config = `worker: {memory_bytes: ${32 * MIB}}\n`;
+  await withStack({ script, config, slots: 100, workers: 0 }, async (stack) => {
+    const assistant = await stack.assistant();
+    const large = [];
+    for (let i = 0; i < runs; i++) large.push(await largeRun(stack, assistant, 4));
+    const worker = await stack.startWorker();
+    const before = peak(worker);
+    await until('runs wait for memory', async () => (await metric(worker, 'penstock_worker_memory_waits_total')) > 0);
+
+    const other = asTenant(stack, 'other');
+    const helper = await other.assistant();
+    const small = await Promise.all(Array.from({ length: 20 }, () => other.submit(helper, 'hello')));
+    for (const run of small) assert.equal((await other.finished(run)).status, 'completed');
+    assert.ok(stack.sql(`SELECT 1 FROM runs WHERE ${live}`).length > runs / 2, 'the small ones came through while most of the large ones waited');
+
+    for (const run of large) {
+      const ended = await stack.finished(run, 120000);
+      assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+      assert.equal(await stack.answer(ended), 'Much was said.');
+    }
+    assert.equal(stack.ledger().length, runs + small.length, 'no model was asked twice');
+    assert.equal(await metric(worker, 'penstock_worker_memory_bytes'), 32 * MIB);
+    assert.equal(await metric(worker, 'penstock_worker_memory_used_bytes'), 0);
+    assert.equal(await metric(worker, 'penstock_worker_memory_waiting'), 0);
+    assert.match(worker.log(), /runs wait for memory/);
+    // What a slot comes with, and the setting. Without a bound it is 170 MiB more than at the start.
+    checkPeak(stack, worker, before + 100 * (MIB / 4) + 32 * MIB);
+  });
+});
+
+/** Runs of one step with so many calls, whose results are more than there is room for. */
+async function manyResults({ method, runs, calls }, check) {
+  const received = [];
+  const tools = createServer((request, reply) => {
+    received.push(request.headers['idempotency-key']);
+    setTimeout(() => reply.end('x'.repeat(200000)), 20);
+  }).listen(0, '127.0.0.1');
+  tools.unref();
+  await once(tools, 'listening');
+  const host = `127.0.0.1:${tools.address().port}`;
+  const call = `{name: http_request, arguments: {method: ${method}, url: 'http://${host}/', body: '{}'}}`;
+  const script = `
+rules:
+  - steps:
+      - calls: [${Array.from({ length: calls }, () => call).join(', ')}]
+      - text: 'Done.'
+`;
+  const config = `worker: {private_addresses: [127.0.0.0/8], memory_bytes: ${4 * MIB}}\n`;
+  await withStack({ script, config, slots: 50 }, async (stack) => {
+    const agent = await stack.assistant({ tools: [{ type: 'http_request' }], http_allow: [host] });
+    const all = await Promise.all(Array.from({ length: runs }, () => stack.submit(agent, 'go')));
+    for (const run of all) {
+      const ended = await stack.finished(run, 120000);
+      assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+    }
+    assert.ok((await metric(stack.workers[0], 'penstock_worker_memory_turned_away_total')) > 0);
+    assert.equal(await metric(stack.workers[0], 'penstock_worker_memory_used_bytes'), 0);
+    assert.equal(new Set(received).size, received.length, 'no call was made twice');
+    assert.equal(stack.ledger().length, runs * 2, 'no model was asked twice');
+    assert.deepEqual(stack.sql('SELECT DISTINCT errors, crashes FROM runs'), [{ errors: 0, crashes: 0 }]);
+    assert.deepEqual(stack.sql('SELECT DISTINCT state FROM tool_calls'), [{ state: 'done' }]);
+    check(stack, received);
+  });
+  tools.closeAllConnections();
+  tools.close();
+}
+
+test('results of tools wait for room too: what was done is kept, and the rest is done later', () =>
+  manyResults({ method: 'PUT', runs: 16, calls: 24 }, (stack, received) => {
+    assert.equal(received.length, 16 * 24, 'each call was made');
+  }));
+
+test('a call that may be made once only, and for whose result there is no room, is not made', () =>
+  manyResults({ method: 'POST', runs: 16, calls: 24 }, (stack, received) => {
+    const [{ refused }] = stack.sql(`SELECT count(*)::int AS refused FROM tool_calls WHERE is_error AND result LIKE 'This call was not made%'`);
+    assert.ok(refused > 0);
+    assert.equal(received.length + refused, 16 * 24);
+  }));
