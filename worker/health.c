@@ -7,6 +7,7 @@
 #include "shared/store/leases/run_writer.h"
 #include "worker/lease/heartbeat.h"
 #include "worker/state.h"
+#include "worker/stats/call_stats.h"
 
 static void judge(void *arg, struct readiness *out)
 {
@@ -79,12 +80,6 @@ static const struct metric run_rows[] = {
     COUNTS(checkpoints, "penstock_worker_checkpoints_total", "Writes of runs."),
     COUNTS(histories_alone, "penstock_worker_histories_alone_total",
            "Histories that were read apart from their claim, most of them as they are long."),
-    COUNTS(model_calls, "penstock_worker_model_calls_total", "Calls of models."),
-    COUNTS(model_failures, "penstock_worker_model_failures_total", "Calls of models that failed."),
-    COUNTS(tool_calls, "penstock_worker_tool_calls_total", "Tool calls."),
-    COUNTS(tool_errors, "penstock_worker_tool_errors_total", "Tool calls that failed."),
-    COUNTS(input_tokens, "penstock_worker_input_tokens_total", "Tokens sent to models."),
-    COUNTS(output_tokens, "penstock_worker_output_tokens_total", "Tokens answered by models."),
     METRIC_SPREADS(worker, METRIC_TIMES, queue_wait_us, "penstock_worker_queue_wait_seconds",
                    "From when a run was due to its first claim, made here."),
 };
@@ -116,7 +111,7 @@ static const struct metric_table writes_table = METRIC_TABLE(write_rows);
 static const struct metric_table http_table = METRIC_TABLE(http_rows);
 
 const struct metric_table *const worker_metrics[] = {
-    &runs_table, &writes_table, &http_table, &servers_metrics, &process_metrics,
+    &runs_table, &call_stats_table, &writes_table, &http_table, &servers_metrics, &process_metrics,
 };
 const size_t worker_metrics_count = ARRAY_LENGTH(worker_metrics);
 
@@ -127,6 +122,7 @@ static void render(void *arg, struct buf *out)
 
     http_client_stats_get(worker->http, &http);
     metric_table_render(&runs_table, worker, out);
+    metric_table_render(&call_stats_table, worker->calls, out);
     metric_table_render(&writes_table, run_writer_stats(worker->writer), out);
     metric_table_render(&http_table, &http, out);
     servers_metrics_render(worker->servers, out);

@@ -15,6 +15,7 @@
 #include "worker/room/room.h"
 #include "worker/tools/tools.h"
 
+struct call_stats;
 struct config;
 struct health_listener;
 struct heartbeat;
@@ -38,14 +39,8 @@ struct worker_counters {
     uint64_t parked;    /* until others settle their open calls: a client, or the clock */
     uint64_t fenced;    /* runs dropped because the lease was lost */
     uint64_t suspended; /* runs dropped for now, because the lease could not be trusted */
-    uint64_t model_calls;
-    uint64_t model_failures;
-    uint64_t tool_calls;
-    uint64_t tool_errors;
     uint64_t checkpoints;
     uint64_t histories_alone; /* read apart from the claim */
-    uint64_t input_tokens;
-    uint64_t output_tokens;
 };
 
 /* More than fifteen fields, since it is what all fibers share and nothing else: each is a service,
@@ -76,5 +71,6 @@ struct worker {
     struct watch *watch;
     struct pulse pulse; /* of the fiber that consumes */
     struct worker_counters counters;
+    struct call_stats *calls;       /* of models and tools */
     struct histogram queue_wait_us; /* from due to claimed for the first time */
 };

@@ -30,6 +30,7 @@
 #include "worker/lease/heartbeat.h"
 #include "worker/run/record/persist.h"
 #include "worker/run/run.h"
+#include "worker/stats/call_stats.h"
 #include "worker/watch.h"
 
 #define START_WAIT_MS    60000
@@ -156,6 +157,7 @@ int worker_open(struct worker *worker, const struct config *config, struct error
 
     *worker = (struct worker){.config = config};
     worker->queue_wait_us.shape = &queue_wait_shape;
+    worker->calls = call_stats_new();
     list_init(&worker->runs);
     cond_init(&worker->changed);
     room_init(&worker->room, (size_t)config->worker.memory_bytes, (size_t)config->worker.slots);
@@ -253,4 +255,5 @@ void worker_close(struct worker *worker)
     pg_close(worker->large);
     pg_close(worker->pg);
     provider_registry_free(worker->registry);
+    call_stats_free(worker->calls);
 }

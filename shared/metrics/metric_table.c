@@ -85,24 +85,30 @@ static void add_label(struct buf *out, const char *name, const char *value, bool
 {
     buf_printf(out, "%s%s=\"", first ? "{" : ",", name);
     for (; *value; value++) {
-        if (*value == '\\' || *value == '"')
+        if (*value == '\\' || *value == '"' || *value == '\n')
             buf_add_char(out, '\\');
-        buf_add_char(out, *value == '\n' ? ' ' : *value);
+        buf_add_char(out, *value == '\n' ? 'n' : *value);
     }
     buf_add_char(out, '"');
 }
 
-static void add_labels(struct buf *out, const char *name, va_list args)
+/* The pairs, without the closing brace. Returns whether there are any. */
+static bool add_pairs(struct buf *out, va_list args)
 {
     const char *label;
     bool first = true;
 
-    buf_add_string(out, name);
     while ((label = va_arg(args, const char *))) {
         add_label(out, label, va_arg(args, const char *), first);
         first = false;
     }
-    buf_add_string(out, first ? " " : "} ");
+    return !first;
+}
+
+static void add_labels(struct buf *out, const char *name, va_list args)
+{
+    buf_add_string(out, name);
+    buf_add_string(out, add_pairs(out, args) ? "} " : " ");
 }
 
 void metric_sample(struct buf *out, const char *name, int64_t value, ...)
@@ -123,4 +129,17 @@ void metric_sample_seconds(struct buf *out, const char *name, int64_t ms, ...)
     add_labels(out, name, args);
     va_end(args);
     add_seconds(out, ms, 1000);
+}
+
+void metric_sample_histogram(struct buf *out, const char *name, const struct histogram *histogram,
+                             int64_t unit, ...)
+{
+    CLEANUP(buf_deinit) struct buf labels;
+    va_list args;
+
+    buf_init(&labels, 0);
+    va_start(args, unit);
+    add_pairs(&labels, args);
+    va_end(args);
+    metric_histogram_samples(out, name, buf_string(&labels), histogram, unit);
 }

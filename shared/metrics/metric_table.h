@@ -80,5 +80,7 @@ void metric_table_describe(const struct metric_table *table, struct buf *out);
 /* One sample of a labelled metric: the last arguments are pairs of a label's name and its value,
  * ended by NULL. Values are escaped. */
 void metric_sample(struct buf *out, const char *name, int64_t value, ...) __attribute__((sentinel));
+void metric_sample_histogram(struct buf *out, const char *name, const struct histogram *histogram,
+                             int64_t unit, ...) __attribute__((sentinel));
 void metric_sample_seconds(struct buf *out, const char *name, int64_t ms, ...)
     __attribute__((sentinel));

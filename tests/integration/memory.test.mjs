@@ -82,6 +82,9 @@ rules:
     assert.equal(await metric(worker, 'penstock_worker_memory_used_bytes'), 0);
     assert.equal(await metric(worker, 'penstock_worker_memory_waiting'), 0);
     assert.match(worker.log(), /runs wait for memory/);
+    const page = await (await fetch(`${worker.url}/metrics`)).text();
+    assert.match(page, new RegExp(`^penstock_worker_model_calls_total\\{provider="openai",model="gpt-4o-mini"\\} ${runs + small.length}$`, 'm'));
+    assert.match(page, new RegExp(`^penstock_worker_model_call_seconds_count\\{provider="openai",outcome="answered"\\} ${runs + small.length}$`, 'm'));
     // What a slot comes with, and the setting. Without a bound it is 170 MiB more than at the start.
     checkPeak(stack, worker, before + 100 * (MIB / 4) + 32 * MIB);
   });

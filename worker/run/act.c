@@ -18,6 +18,7 @@
 #include "worker/run/stages.h"
 #include "worker/run/task/task.h"
 #include "worker/state.h"
+#include "worker/stats/call_stats.h"
 
 #define CALLS_AT_ONCE 16
 
@@ -63,6 +64,7 @@ static int execute(struct run_task *task, struct ledger_call *call, struct error
     };
     CLEANUP(buf_deinit) struct buf result;
     struct tool_outcome outcome;
+    int64_t start_us;
     int r;
 
     buf_init(&result, TOOL_RESULT_MAX);
@@ -71,6 +73,7 @@ static int execute(struct run_task *task, struct ledger_call *call, struct error
         if (r < 0)
             return r;
     }
+    start_us = clock_us();
     r = tool_run(&made, &result, &outcome, err);
     if (r < 0)
         return r;
@@ -78,8 +81,8 @@ static int execute(struct run_task *task, struct ledger_call *call, struct error
         ledger_park(call, outcome.wait, outcome.due_in_ms);
         return 0;
     }
-    worker->counters.tool_calls++;
-    worker->counters.tool_errors += outcome.end == TOOL_ERROR;
+    call_stats_tool(worker->calls, text_of(call->tool->source->name), call->tool->name,
+                    outcome.end == TOOL_ERROR, clock_us() - start_us);
     ledger_note(&task->ledger, call, buf_text(&result), outcome.end == TOOL_ERROR);
     if (outcome.end == TOOL_ERROR)
         log_failure(call);

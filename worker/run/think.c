@@ -15,6 +15,7 @@
 #include "worker/run/stages.h"
 #include "worker/run/task/task.h"
 #include "worker/state.h"
+#include "worker/stats/call_stats.h"
 
 static int check_budgets(struct run_task *task)
 {
@@ -76,12 +77,6 @@ static void fill_request(struct run_task *task, const char *key, struct chat_req
     };
 }
 
-static void count_tokens(struct worker *worker, const struct chat_usage *usage)
-{
-    worker->counters.input_tokens += (uint64_t)usage->input_tokens;
-    worker->counters.output_tokens += (uint64_t)usage->output_tokens;
-}
-
 /* Decides on a failure; sleeps when that is the decision. Returns RUN_GO_ON to call again. */
 static int handle_failure(struct run_task *task, struct provider_failure_info *failure,
                           struct error *err)
@@ -96,9 +91,6 @@ static int handle_failure(struct run_task *task, struct provider_failure_info *f
     };
     struct outcome outcome = outcome_decide(&input);
 
-    task->worker->counters.model_failures++;
-    meter_add_failure(&task->meter, &failure->usage);
-    count_tokens(task->worker, &failure->usage);
     task->meter.attempts += outcome.counts;
     task->meter.limited += failure->failure == PROVIDER_RATE_LIMITED;
     if (clock_ms() >= task->deadline_ms)
@@ -136,22 +128,27 @@ static int call_model(struct run_task *task, const struct provider_target *targe
                       bool *out_replied, struct error *err)
 {
     struct provider_failure_info failure;
+    struct call_stats *stats = task->worker->calls;
     struct chat_request request;
+    int64_t start_us;
     int r;
 
     fill_request(task, key, &request);
     task->reply = (struct chat_reply){.arena = &task->arena};
-    task->worker->counters.model_calls++;
+    start_us = clock_us();
     r = provider_call(task->worker->http, target, &request, &task->reply, &failure, err);
     room_settle(&task->room, room_of_arena(task->arena.used));
-    if (r == PROVIDER_FAILED)
+    if (r == PROVIDER_FAILED) {
+        meter_add_failure(&task->meter, &failure.usage);
+        call_stats_model(stats, target, failure.failure, &failure.usage, clock_us() - start_us);
         return handle_failure(task, &failure, err);
+    }
     if (r == -E_CANCELED)
         return r;
     if (r < 0)
         return ending_failed(&task->ending, "server_error", "%s", err->text);
     meter_add_reply(&task->meter, &task->reply.usage);
-    count_tokens(task->worker, &task->reply.usage);
+    call_stats_model(stats, target, PROVIDER_OK, &task->reply.usage, clock_us() - start_us);
     *out_replied = true;
     return RUN_GO_ON;
 }

@@ -5,6 +5,7 @@
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "providers/rehearsal/server.h"
@@ -15,6 +16,7 @@
 #include "shared/config/config.h"
 #include "shared/fiber/loop.h"
 #include "shared/fiber/offload.h"
+#include "shared/metrics/metric_table.h"
 #include "shared/store/access/tenants.h"
 #include "shared/store/agents/agents.h"
 #include "shared/store/migrate.h"
@@ -23,6 +25,7 @@
 #include "shared/store/threads/messages.h"
 #include "shared/store/threads/threads.h"
 #include "worker/kinds/kinds.h"
+#include "worker/stats/call_stats.h"
 
 #define ATTEMPT_MS 20000
 
@@ -376,11 +379,23 @@ enum run_status flow_check(struct flow *flow)
     return status;
 }
 
-int64_t flow_tokens_used(const struct flow *flow)
+/* As the page of metrics says, of all models. */
+static int64_t tokens_of(const struct worker *worker)
 {
+    static const char name[] = "\npenstock_worker_input_tokens_total{";
+    CLEANUP(buf_deinit) struct buf page;
     int64_t sum = 0;
 
-    for (size_t i = 0; i < ARRAY_LENGTH(flow->workers); i++)
-        sum += (int64_t)flow->workers[i].counters.input_tokens;
+    buf_init(&page, 0);
+    metric_table_render(&call_stats_table, worker->calls, &page);
+    for (const char *at = buf_string(&page); (at = strstr(at, name));) {
+        at = strstr(at + 1, "} ");
+        sum += strtoll(at + 2, NULL, 10);
+    }
     return sum;
+}
+
+int64_t flow_tokens_used(const struct flow *flow)
+{
+    return tokens_of(&flow->workers[0]) + tokens_of(&flow->workers[1]);
 }
