@@ -106,6 +106,14 @@ static bool may_wait(const struct room_share *share, size_t held)
            room->waiting_bytes + held <= room->max / 8;
 }
 
+bool room_is_closed(const struct room_share *share, size_t bytes)
+{
+    const struct room *room = share->room;
+
+    return !list_empty(&room->waiting) && !may_wait(share, 0) &&
+           beyond_slot(bytes) > room->max / MIDDLE_PART;
+}
+
 int64_t room_turn_away(struct room *room)
 {
     int64_t now_ms = clock_ms();

@@ -80,6 +80,10 @@ enum { ROOM_FULL = 1 };
 SUSPENDS MUSTCHECK int room_enter(struct room_share *share, size_t bytes, size_t held,
                                   int64_t deadline_ms, int64_t *out_return_ms, struct error *err);
 
+/* Would a run be turned away that is about to hold so much, or more? Then its exact size need not
+ * be found out. */
+bool room_is_closed(const struct room_share *share, size_t bytes);
+
 /* For a run in work that holds `bytes` in all now, or is about to. Never waits, since others may
  * wait for what it has. False: that does not fit, the share stays as it was; the run is to go back
  * to the queue as soon as it can, or not to go on gathering. */

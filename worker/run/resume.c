@@ -45,17 +45,49 @@ static struct store store_of(struct run_task *task)
     };
 }
 
+/* What the run is about to hold: a history is its rows and their texts, or these and the answer of
+ * the database. */
+static size_t expected(const struct run_task *task, int64_t history_bytes, int64_t call_bytes)
+{
+    return room_of_arena(task->arena.used + (size_t)(history_bytes * 2 + call_bytes));
+}
+
+static int turned_away(struct run_task *task, int64_t return_ms)
+{
+    return ending_hand_back(&task->ending, return_ms, RUN_WAIT_BACKOFF);
+}
+
+/* Asked while the worker is full, of thousands of runs perhaps: at the price of what is known
+ * without reading it. Returns RUN_GO_ON, or that the run goes back. */
+static int leave_if_closed(struct run_task *task, const struct history_limits *limits,
+                           struct error *err)
+{
+    struct store store = store_of(task);
+    int64_t bytes;
+    int r;
+
+    if (!room_is_closed(&task->room, SIZE_MAX))
+        return RUN_GO_ON;
+    r = messages_history_stored(&store, task->claim.row.thread_id, limits, &bytes, err);
+    if (r < 0 || !room_is_closed(&task->room, expected(task, bytes, 0)))
+        return r;
+    return turned_away(task, room_turn_away(&task->worker->room));
+}
+
 static int size_history(struct run_task *task, struct history_alone *out, struct error *err)
 {
     struct history_limits limits = {history_count(task), HISTORY_BYTES};
     struct store store = store_of(task);
     struct message_list ignored;
     int64_t bytes = 0;
-    int r = 0;
+    int r = RUN_GO_ON;
 
-    if (!claim_history(&task->claim, (size_t)limits.count, &ignored))
-        r = messages_history_bytes(&store, task->claim.row.thread_id, &limits, &bytes, err);
-    if (r == 0)
+    if (!claim_history(&task->claim, (size_t)limits.count, &ignored)) {
+        r = leave_if_closed(task, &limits, err);
+        if (r == RUN_GO_ON)
+            r = messages_history_bytes(&store, task->claim.row.thread_id, &limits, &bytes, err);
+    }
+    if (r == RUN_GO_ON)
         *out = (struct history_alone){limits, bytes};
     return r;
 }
@@ -102,18 +134,16 @@ static int read_progress(struct run_task *task, int64_t calls_max, struct run_pr
     return r;
 }
 
-/* What the run is about to hold: a history is its rows and their texts, or these and the answer of
- * the database. Most runs hold less than their slot's part. */
+/* Most runs hold less than their slot's part. */
 static int enter_room(struct run_task *task, int64_t history_bytes, int64_t call_bytes,
                       struct error *err)
 {
-    size_t more = (size_t)(history_bytes * 2 + call_bytes);
     int64_t return_ms = 0;
-    int r = room_enter(&task->room, room_of_arena(task->arena.used + more), task->arena.used,
+    int r = room_enter(&task->room, expected(task, history_bytes, call_bytes), task->arena.used,
                        task->deadline_ms, &return_ms, err);
 
     if (r == ROOM_FULL)
-        return ending_hand_back(&task->ending, return_ms, RUN_WAIT_BACKOFF);
+        return turned_away(task, return_ms);
     if (r == -E_TIMEOUT)
         return ending_expired(&task->ending);
     return r;

@@ -365,6 +365,27 @@ static const struct pg_statement message_history_bytes = {
         HISTORY_CUT,
     .types = "uuii",
 };
+
+static const struct pg_statement message_history_stored = {
+    .name = "message_history_stored",
+    .sql =
+        "SELECT coalesce(max(m.bytes), 0)::int8"
+        " FROM ("
+        "     SELECT"
+        "         sum("
+        "             pg_column_size(n.content)"
+        "             + coalesce(pg_column_size(n.tool_calls), 0))"
+        "             OVER (ORDER BY n.position DESC ROWS UNBOUNDED PRECEDING) AS bytes"
+        "     FROM ("
+        "         SELECT o.content, o.tool_calls, o.position"
+        "         FROM messages o"
+        "         WHERE o.thread_id = $1"
+        "           AND o.tenant_id = $2"
+        "         ORDER BY o.position DESC"
+        "         LIMIT $3) n) m"
+        " WHERE m.bytes <= $4",
+    .types = "uuii",
+};
 /* clang-format on */
 
 static int ask_history(const struct store *store, const struct pg_statement *statement,
@@ -379,15 +400,28 @@ static int ask_history(const struct store *store, const struct pg_statement *sta
     return pg_exec(store->pg, statement, values, out, err);
 }
 
-int messages_history_bytes(const struct store *store, struct uuid thread,
-                           const struct history_limits *limits, int64_t *out, struct error *err)
+static int ask_size(const struct store *store, const struct pg_statement *statement,
+                    struct uuid thread, const struct history_limits *limits, int64_t *out,
+                    struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-    int r = ask_history(store, &message_history_bytes, thread, limits, &result, err);
+    int r = ask_history(store, statement, thread, limits, &result, err);
 
     if (r == 0)
         *out = pg_get_int(result, 0, 0);
     return r;
+}
+
+int messages_history_stored(const struct store *store, struct uuid thread,
+                            const struct history_limits *limits, int64_t *out, struct error *err)
+{
+    return ask_size(store, &message_history_stored, thread, limits, out, err);
+}
+
+int messages_history_bytes(const struct store *store, struct uuid thread,
+                           const struct history_limits *limits, int64_t *out, struct error *err)
+{
+    return ask_size(store, &message_history_bytes, thread, limits, out, err);
 }
 
 int messages_history(const struct store *store, struct uuid thread,

@@ -77,7 +77,13 @@ SUSPENDS MUSTCHECK int messages_history(const struct store *store, struct uuid t
                                         const struct history_limits *limits,
                                         struct message_list *out, struct error *err);
 
-/* How many bytes that would be, without reading them. */
+/* How many bytes of it the database has stored, at most limits->bytes: less than the history, where
+ * they are compressed, and found without reading them. */
+SUSPENDS MUSTCHECK int messages_history_stored(const struct store *store, struct uuid thread,
+                                               const struct history_limits *limits, int64_t *out,
+                                               struct error *err);
+
+/* How many bytes that would be. The database reads them for that. */
 SUSPENDS MUSTCHECK int messages_history_bytes(const struct store *store, struct uuid thread,
                                               const struct history_limits *limits, int64_t *out,
                                               struct error *err);

@@ -343,6 +343,39 @@ static int64_t bytes_of(struct store *store, struct uuid thread, int count, int6
     return found;
 }
 
+static void stored_history(struct store *store)
+{
+    struct uuid thread = must_thread(store);
+    struct history_limits limits = {10, 1 << 20};
+    struct message_draft draft;
+    struct message message;
+    struct buf content;
+    int64_t bytes;
+
+    draft = user_message("[\"a little\"]");
+    MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+    MUST(messages_history_stored(store, thread, &limits, &bytes, &test_err));
+    cr_assert_gt(bytes, 8);
+    cr_assert_lt(bytes, 100);
+    buf_init(&content, 0);
+    buf_printf(&content, "[\"%0200000d\"]", 7);
+    draft = user_message(buf_string(&content));
+    MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+    MUST(messages_history_stored(store, thread, &limits, &bytes, &test_err));
+    cr_assert_lt(bytes, 100000, "it is compressed");
+    cr_assert_gt(bytes_of(store, thread, 10, 1 << 20), 200000);
+    limits.count = 1;
+    limits.bytes = 100;
+    MUST(messages_history_stored(store, thread, &limits, &bytes, &test_err));
+    cr_assert_eq(bytes, 0, "what is over the limit is not counted");
+    buf_deinit(&content);
+}
+
+Test(messages, tell_what_a_history_takes_in_the_database)
+{
+    with_store(stored_history);
+}
+
 static void sizes_history(struct store *store)
 {
     struct uuid thread = must_thread(store);

@@ -168,8 +168,12 @@ static void turned_away(void *arg)
     start_with(&waiting[1], one_tenant, 40 * MIB);
     start_with(&away, one_tenant, 40 * MIB);
     cr_assert_eq(away.result, ROOM_FULL, "half of the places is what a tenant may take");
+    cr_assert(room_is_closed(&away.share, 40 * MIB));
+    cr_assert_not(room_is_closed(&away.share, MIB), "for its size there is a part of its own");
     cr_assert_geq(away.return_ms, 1000);
     end(&away);
+    room_share_init(&away.share, &room, other_tenant);
+    cr_assert_not(room_is_closed(&away.share, 40 * MIB), "another tenant may wait");
     start_with(&waiting[2], other_tenant, 40 * MIB);
     start_with(&waiting[3], other_tenant, 40 * MIB);
     cr_assert_eq(waiting[2].result, -1);
