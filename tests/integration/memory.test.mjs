@@ -90,6 +90,28 @@ rules:
   });
 });
 
+test('a worker that leaves hands back at once what waits for room', async () => {
+  const script = `
+rules:
+  - when: {user: large}
+    then: {text: 'Much was said.', delay_ms: 5000}
+`;
+  const config = `worker: {memory_bytes: ${16 * MIB}, drain_ms: 60000}\n`;
+  await withStack({ script, config, slots: 100, workers: 0 }, async (stack) => {
+    const assistant = await stack.assistant();
+    for (let i = 0; i < 4; i++) await largeRun(stack, assistant, 4);
+    const worker = await stack.startWorker();
+    await until('three wait for one', async () =>
+      (await metric(worker, 'penstock_worker_memory_waiting')) === 3 && (await stack.llmStats()).in_flight === 1);
+    const left = worker.stop();
+    await until('the model is asked once, and the others are free', () =>
+      stack.sql(`SELECT status, count(*)::int AS runs FROM runs GROUP BY status`).map((row) => `${row.runs} ${row.status}`).sort().join() ===
+      '1 in_progress,3 queued', 4000);
+    assert.deepEqual(await left, { code: 0, signal: null });
+    assert.deepEqual(stack.sql('SELECT DISTINCT errors, crashes FROM runs'), [{ errors: 0, crashes: 0 }]);
+  });
+});
+
 /** Runs of one step with so many calls, whose results are more than there is room for. */
 async function manyResults({ method, runs, calls }, check) {
   const received = [];
