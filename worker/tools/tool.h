@@ -78,6 +78,7 @@ struct tool_member {
 };
 
 struct tool_source {
+    const char *name;    /* in metrics */
     bool class_is_fixed; /* whatever an agent says of the class of its tools */
 
     /* Is this member of the spec's `tools` one of the source's? Fills `name` and `own` of *tool and

@@ -257,6 +257,7 @@ static int call(const struct tool_call *call, struct buf *out, struct tool_outco
 }
 
 const struct tool_source tool_source_builtin = {
+    .name = "builtin",
     .find = find,
     .classify = classify,
     .describe = describe,

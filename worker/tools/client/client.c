@@ -48,6 +48,7 @@ static int call(const struct tool_call *call, struct buf *out, struct tool_outco
 }
 
 const struct tool_source tool_source_client = {
+    .name = "client",
     .class_is_fixed = true,
     .find = find,
     .classify = classify,
