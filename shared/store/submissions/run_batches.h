@@ -20,8 +20,8 @@ struct run_making {
 /* Makes those that nothing is in the way of, in one transaction. The others are left: their thread
  * is busy, missing, locked by somebody or named by an earlier one of the batch, their agent is
  * missing or changed. Whoever asked for one of these asks runs_create or runs_create_with_thread,
- * which tell why. -E_CONFLICT and -E_CONTENT: one of them can't be stored, and nothing was made;
- * let each be asked for alone. *out is the caller's to pg_result_free. */
+ * which tell why. -E_CONFLICT, -E_CONTENT and -E_REJECTED: one of them can't be stored, and nothing
+ * was made; let each be asked for alone. *out is the caller's to pg_result_free. */
 SUSPENDS MUSTCHECK int run_batch_make(struct pg *pg, const struct run_making *makings, size_t count,
                                       struct pg_result **out, struct error *err);
 

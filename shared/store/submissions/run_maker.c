@@ -51,6 +51,12 @@ static struct run_ask *ask_at(const struct gather_batch *batch, size_t place)
     return item ? CONTAINER_OF(item, struct run_ask, item) : NULL;
 }
 
+/* Nothing was made, and maybe for the sake of one: each may try alone. */
+static bool is_refusal(int r)
+{
+    return r == -E_CONFLICT || r == -E_CONTENT || r == -E_LIMIT || r == -E_REJECTED;
+}
+
 /* The makings are copies: who asked may give up while the statement is out. */
 static void make_batch(void *arg, struct gather_batch *batch)
 {
@@ -76,7 +82,7 @@ static void make_batch(void *arg, struct gather_batch *batch)
         return;
     maker->stats.statements++;
     r = run_batch_make(maker->pg, makings, count, &result, &err);
-    if (r == -E_CONFLICT || r == -E_CONTENT || r == -E_LIMIT)
+    if (is_refusal(r))
         return;
     for (size_t i = 0; r < 0 && i < count; i++) {
         ask = ask_at(batch, asked[i]);
