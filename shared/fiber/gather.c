@@ -52,9 +52,10 @@ static void take(struct gather *gather, struct gather_batch *batch)
 
 void gather_done(struct gather_batch *batch, size_t place)
 {
-    struct gather_item *item = batch->items[place];
+    struct gather_item *item;
 
     ASSERT(place < batch->count);
+    item = batch->items[place];
     if (!item)
         return;
     batch->items[place] = NULL;

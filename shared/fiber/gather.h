@@ -34,6 +34,18 @@ struct gather_batch {
     size_t count;
 };
 
+/* What describes item `place` of a batch: a `type` with the item as its member `item`. NULL: its
+ * asker has given up. */
+#define GATHER_ASK(batch, place, type)                                                             \
+    ((type *)gather_ask_at((batch), (place), offsetof(type, item)))
+
+static inline void *gather_ask_at(const struct gather_batch *batch, size_t place, size_t offset)
+{
+    struct gather_item *item = batch->items[place];
+
+    return item ? (char *)item - offset : NULL;
+}
+
 /* Does a batch, on the lane's fiber; may suspend. What came of an item is left in the asker's
  * memory. Askers are woken when it returns, or before, by gather_done. */
 typedef void (*gather_fn)(void *arg, struct gather_batch *batch);

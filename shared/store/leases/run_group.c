@@ -231,13 +231,6 @@ static void group_deinit(struct group *group)
     buf_deinit(&group->ended);
 }
 
-static struct run_write *write_at(const struct gather_batch *batch, size_t place)
-{
-    struct gather_item *item = batch->items[place];
-
-    return item ? CONTAINER_OF(item, struct run_write, item) : NULL;
-}
-
 static void encode_message(struct json_write *w, const struct run_message *message)
 {
     json_write_uuid_if(w, "id", message->id);
@@ -442,7 +435,8 @@ static int group_send(struct pg *pg, struct group *group, struct error *err)
     if (r < 0)
         return r;
     for (int row = 0; row < pg_rows(results[0]); row++) {
-        struct run_write *write = write_at(group->batch, (size_t)pg_get_int(results[0], row, 0));
+        struct run_write *write =
+            GATHER_ASK(group->batch, (size_t)pg_get_int(results[0], row, 0), struct run_write);
 
         if (write)
             settle(write, 0);
@@ -495,7 +489,7 @@ static int group_look(struct pg *pg, struct group *group, struct error *err)
 
     json_rows_init(&absent);
     for (size_t n = group->from; n < group->to; n++) {
-        write = write_at(group->batch, n);
+        write = GATHER_ASK(group->batch, n, struct run_write);
         if (!write || write->known)
             continue;
         json_write_uuid(json_rows_begin(&absent, n), "id", write->lease.run);
@@ -510,12 +504,12 @@ static int group_look(struct pg *pg, struct group *group, struct error *err)
     if (r < 0)
         return r;
     for (int row = 0; row < pg_rows(result); row++) {
-        write = write_at(group->batch, (size_t)pg_get_int(result, row, 0));
+        write = GATHER_ASK(group->batch, (size_t)pg_get_int(result, row, 0), struct run_write);
         if (write)
             settle(write, look_verdict(write, result, row, &write->error));
     }
     for (size_t n = group->from; n < group->to; n++) {
-        write = write_at(group->batch, n);
+        write = GATHER_ASK(group->batch, n, struct run_write);
         if (write && !write->known)
             settle(write, LEASE_FENCED); /* the run is deleted */
     }
@@ -530,7 +524,7 @@ int run_group_write(struct pg *pg, struct gather_batch *batch, size_t from, size
 
     group_init(&group);
     for (size_t n = from; n < to; n++) {
-        const struct run_write *write = write_at(batch, n);
+        const struct run_write *write = GATHER_ASK(batch, n, struct run_write);
 
         if (write && !write->known)
             encode_write(&group, n, write);

@@ -177,22 +177,15 @@ static void answer(struct run_reader *reader, struct run_ask *ask, const struct 
         *ask->out = run;
 }
 
-static struct run_ask *ask_at(const struct gather_batch *batch, size_t place)
-{
-    struct gather_item *item = batch->items[place];
-
-    return item ? CONTAINER_OF(item, struct run_ask, item) : NULL;
-}
-
 /* A row is for its first asker and whoever asked for the same behind him. */
 static void answer_all(struct run_reader *reader, const struct gather_batch *batch, size_t place,
                        const struct pg_result *result, int at)
 {
-    const struct run_ask *first = ask_at(batch, place);
+    const struct run_ask *first = GATHER_ASK(batch, place, struct run_ask);
     struct run_ask *ask;
 
     for (size_t i = place; first && i < batch->count; i++) {
-        ask = ask_at(batch, i);
+        ask = GATHER_ASK(batch, i, struct run_ask);
         if (ask && uuid_equal(ask->id, first->id) && uuid_equal(ask->thread, first->thread) &&
             uuid_equal(ask->store->tenant, first->store->tenant))
             answer(reader, ask, result, at);
@@ -216,7 +209,7 @@ static void read_batch(void *arg, struct gather_batch *batch)
             asked[count++] = i;
     r = query(reader, batch, &result, &err);
     for (size_t i = 0; r < 0 && i < count; i++) {
-        struct run_ask *ask = ask_at(batch, asked[i]);
+        struct run_ask *ask = GATHER_ASK(batch, asked[i], struct run_ask);
 
         if (ask) {
             ask->answered = true;

@@ -44,13 +44,6 @@ static size_t bytes_of(const struct run_making *making)
     return bytes;
 }
 
-static struct run_ask *ask_at(const struct gather_batch *batch, size_t place)
-{
-    struct gather_item *item = batch->items[place];
-
-    return item ? CONTAINER_OF(item, struct run_ask, item) : NULL;
-}
-
 /* Nothing was made, and maybe for the sake of one: each may try alone. */
 static bool is_refusal(int r)
 {
@@ -72,7 +65,7 @@ static void make_batch(void *arg, struct gather_batch *batch)
 
     ASSERT(batch->count <= RUN_BATCH_MAX);
     for (size_t i = 0; i < batch->count; i++) {
-        ask = ask_at(batch, i);
+        ask = GATHER_ASK(batch, i, struct run_ask);
         if (!ask)
             continue;
         makings[count] = *ask->making;
@@ -85,7 +78,7 @@ static void make_batch(void *arg, struct gather_batch *batch)
     if (is_refusal(r))
         return;
     for (size_t i = 0; r < 0 && i < count; i++) {
-        ask = ask_at(batch, asked[i]);
+        ask = GATHER_ASK(batch, asked[i], struct run_ask);
         if (ask) {
             ask->result = r;
             ask->error = err;
@@ -97,7 +90,7 @@ static void make_batch(void *arg, struct gather_batch *batch)
         size_t place = run_batch_made_place(result, n);
 
         ASSERT(place < count);
-        ask = ask_at(batch, asked[place]);
+        ask = GATHER_ASK(batch, asked[place], struct run_ask);
         if (!ask)
             continue;
         run_batch_made(result, n, &makings[place], ask->out);
