@@ -376,7 +376,7 @@ Test(utf8, drops_what_is_broken_and_nothing_else)
     }
 }
 
-static void format(char *text, size_t size, const char *how, ...)
+PRINTF(3, 4) static void format(char *text, size_t size, const char *how, ...)
 {
     va_list args;
 
