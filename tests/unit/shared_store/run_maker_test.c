@@ -72,7 +72,7 @@ static void many(struct store *store)
     cr_assert_eq(sql_int("SELECT count(*) FROM runs"), made);
     cr_assert_eq(sql_int("SELECT count(*) FROM threads"), made);
     cr_assert_eq(sql_int("SELECT count(*) FROM messages"), made);
-    cr_assert_eq(run_maker_stats(maker).made, made);
+    cr_assert_eq(run_maker_stats(maker).made, (uint64_t)made);
     cr_assert_leq(run_maker_stats(maker).statements, 4);
     run_maker_free(maker);
 }
