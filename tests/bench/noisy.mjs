@@ -12,7 +12,8 @@ import { parseArgs } from 'node:util';
 import { Client } from './load.mjs';
 import { percentiles, sample, starved } from './probe.mjs';
 import { Flood } from '../hostile/flood.mjs';
-import { peakMiB, Stage } from '../hostile/stage.mjs';
+import { Stage } from '../hostile/stage.mjs';
+import { peakMiB } from '../lib/memory.mjs';
 
 const { values: options } = parseArgs({
   options: {

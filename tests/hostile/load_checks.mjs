@@ -3,7 +3,7 @@
 
 import { connect } from 'node:net';
 import { Flood } from './flood.mjs';
-import { forgetPeak, peakMiB } from './stage.mjs';
+import { forgetPeak, peakMiB } from '../lib/memory.mjs';
 import { percentiles } from '../bench/probe.mjs';
 import { slowness } from '../lib/pace.mjs';
 import { sleep, until } from '../lib/stack.mjs';

@@ -1,6 +1,5 @@
 // Where hostile things are played: a Penstock with a provider that says what it is told, and two tenants, `hostile` and `other`.
 
-import { readFileSync, writeFileSync } from 'node:fs';
 import { Provider } from './provider.mjs';
 import { freePort, sleep, Stack } from '../lib/stack.mjs';
 
@@ -16,15 +15,6 @@ function tenant(stack, name) {
   stack.command('tenants', 'create', name);
   const key = stack.command('keys', 'create', '--tenant', name).match(/pk_[A-Za-z0-9_-]{43}/)[0];
   return Object.assign(Object.create(stack), { key });
-}
-
-/** Bytes that a program held at most since forgetPeak. */
-export function peakMiB(program) {
-  return Math.round(Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${program.pid}/status`, 'utf8'))[1]) / 1024);
-}
-
-export function forgetPeak(program) {
-  writeFileSync(`/proc/${program.pid}/clear_refs`, '5');
 }
 
 export class Stage {

@@ -2,23 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { checkPeak, peakBytes } from '../lib/memory.mjs';
 import { until, withStack } from '../lib/stack.mjs';
 
 const MIB = 1 << 20;
 const live = `status NOT IN ('completed', 'failed', 'incomplete', 'cancelled', 'expired')`;
-
-/** The most memory that a program had, in bytes. */
-const peak = (program) => Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${program.pid}/status`, 'utf8'))[1]) * 1024;
-
-/** The sanitizers hold memory that was freed: then only the rest is checked. */
-function checkPeak(stack, worker, bound) {
-  if (readFileSync(join(stack.bin, 'penstock-worker')).includes('__asan_init')) return;
-  assert.ok(peak(worker) <= bound, `${peak(worker)} bytes, where ${bound} are allowed`);
-}
 
 async function metric(worker, name) {
   const text = await (await fetch(`${worker.url}/metrics`)).text();
@@ -63,7 +54,7 @@ rules:
     const large = [];
     for (let i = 0; i < runs; i++) large.push(await largeRun(stack, assistant, 4));
     const worker = await stack.startWorker();
-    const before = peak(worker);
+    const before = peakBytes(worker);
     await until('runs wait for memory', async () => (await metric(worker, 'penstock_worker_memory_waits_total')) > 0);
 
     const other = asTenant(stack, 'other');
@@ -86,7 +77,7 @@ rules:
     assert.match(page, new RegExp(`^penstock_worker_model_calls_total\\{provider="openai",model="gpt-4o-mini"\\} ${runs + small.length}$`, 'm'));
     assert.match(page, new RegExp(`^penstock_worker_model_call_seconds_count\\{provider="openai",outcome="answered"\\} ${runs + small.length}$`, 'm'));
     // What a slot comes with, and the setting. Without a bound it is 170 MiB more than at the start.
-    checkPeak(stack, worker, before + 100 * (MIB / 4) + 32 * MIB);
+    checkPeak(worker, before + 100 * (MIB / 4) + 32 * MIB);
   });
 });
 
