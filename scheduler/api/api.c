@@ -15,6 +15,7 @@
 #include "scheduler/api/access/key_cache.h"
 #include "scheduler/api/access/shares.h"
 #include "scheduler/api/admit.h"
+#include "scheduler/api/body.h"
 #include "scheduler/api/claim_returns.h"
 #include "scheduler/api/idempotency.h"
 #include "scheduler/api/listing.h"
@@ -31,11 +32,10 @@
 #define ALL_LARGE_BYTES ((size_t)512 << 20) /* of all tenants: see shares.h */
 #define ALL_SMALL_BYTES ((size_t)128 << 20)
 /* What may be large is held three times: as the database has it, as rows, as JSON. */
-#define COPIES           3
-#define LARGE_ROOM       (COPIES * LISTING_BYTES_MAX)
-#define OBJECT_ROOM      ((size_t)256 << 10)
-#define SMALL_ROOM_MAX   ((size_t)1 << 20)
-#define LARGE_BODY_BYTES ((size_t)64 << 10) /* hundreds of them a second fill a connection */
+#define COPIES         3
+#define LARGE_ROOM     (COPIES * LISTING_BYTES_MAX)
+#define OBJECT_ROOM    ((size_t)256 << 10)
+#define SMALL_ROOM_MAX ((size_t)1 << 20)
 
 enum { ERROR_LINES_A_SECOND = 5, ROOM_WAIT_MS = 2000 };
 
@@ -124,42 +124,6 @@ const char *api_error_body(int status, const char *message, struct buf *body)
     return "application/json";
 }
 
-/* To read, to check or to write megabytes takes milliseconds each: between them others have their
- * turn. */
-static void let_others(size_t bytes)
-{
-    if (bytes >= LARGE_BODY_BYTES)
-        fiber_yield();
-}
-
-static int read_body(struct request *request)
-{
-    struct text body = request->exchange->body;
-    size_t max = request_body_max(request, SIZE_MAX);
-    struct error err;
-    int r;
-
-    if (body.len > max)
-        return failure_param(&request->failure, 413, NULL, NULL,
-                             "The body of this request is larger than %zu bytes.", max);
-    if (request->endpoint->takes != TAKES_JSON)
-        return 0;
-    if (text_trim(body).len == 0)
-        body = TEXT("{}");
-    r = json_decode(body, JSON_DEPTH_DEFAULT, &request->body, &err);
-    let_others(body.len);
-    if (r < 0)
-        return failure_param(&request->failure, 400, NULL, NULL,
-                             "We could not parse the JSON body of your request: %s. The body must "
-                             "be one JSON object in UTF-8.",
-                             err.text);
-    r = fields_expect(FIELD_OBJECT, request->body, NULL, &request->failure);
-    if (r == 0)
-        r = fields_check(*request->endpoint->body, request->body, NULL, &request->failure);
-    let_others(body.len);
-    return r;
-}
-
 static int crowded(struct request *request, const struct error *err, int status,
                    const char *message)
 {
@@ -222,13 +186,13 @@ static int call(struct request *request)
 {
     int r = take_room(request);
 
-    if (request->exchange->body.len >= LARGE_BODY_BYTES)
+    if (request->exchange->body.len >= REQUEST_LARGE_BYTES)
         request->store.pg = request->api->pg_large;
     if (r == 0)
-        r = read_body(request);
+        r = body_read(request);
     if (r == 0)
         r = idempotent_call(request);
-    let_others(request->reply.len);
+    request_let_others(request->reply.len);
     if (r == 0 && buf_check(&request->reply, NULL) < 0)
         r = failure_param(&request->failure, 400, "limit", NULL,
                           "The reply would be too large: ask for less with a smaller 'limit'.");

@@ -43,6 +43,9 @@ struct api {
     uint64_t errors_unlogged; /* since the last that was */
 };
 
+/* What takes so much is large: hundreds of them a second fill a connection or the loop. */
+#define REQUEST_LARGE_BYTES ((size_t)64 << 10)
+
 struct request {
     struct api *api;
     struct http_exchange *exchange;
@@ -64,6 +67,10 @@ struct request {
     struct buf reply; /* JSON */
     struct failure failure;
 };
+
+/* To read or to write megabytes takes milliseconds: between two such parts of a request others have
+ * their turn. Does nothing where `bytes` are few. */
+SUSPENDS void request_let_others(size_t bytes);
 
 /* The store failed: fills request->failure. Returns -E_INVALID. */
 int request_failed(struct request *request, const struct error *err);

@@ -49,6 +49,7 @@ static int message_create(struct request *request)
     r = new_message_read(request->body, request->object, &request->exchange->arena, &draft, &err);
     if (r < 0)
         return request_failed(request, &err);
+    request_let_others(draft.content.len);
     r = request->replaying ? messages_get(&request->store, thread, draft.id, &message, &err)
                            : MESSAGE_MISSING;
     request->found = r == 0;
@@ -65,6 +66,7 @@ static int message_create(struct request *request)
         r = error_set(&err, E_AMBIGUOUS, "not known whether the message was added");
     if (r < 0)
         return request_failed(request, &err);
+    request_let_others(message.content.len);
     render_message(&message, &request->reply);
     return 0;
 }

@@ -502,3 +502,46 @@ Test(api, gives_pages_that_end_where_they_would_become_too_large)
 {
     with_api(large_pages);
 }
+
+/* {"role": …, "content": "xxx…"} with `bytes` of content and something behind it. */
+static char *large_message(const char *role, size_t bytes, const char *end)
+{
+    CLEANUP(buf_deinit) struct buf body;
+    char *text;
+
+    buf_init(&body, 0);
+    buf_printf(&body, "{\"role\":%s,\"content\":\"", role);
+    for (size_t i = 0; i < bytes; i++)
+        buf_add_char(&body, 'x');
+    buf_printf(&body, "\"%s", end);
+    text = xstrdup(buf_string(&body));
+    return text;
+}
+
+/* What is read on a thread is judged as what is read at once. */
+static void large_bodies(struct fixture *fixture)
+{
+    const char *path = show("/v1/threads/%s/messages", new_thread(fixture));
+    int64_t before = sql_int(fixture, "SELECT count(*) FROM messages");
+
+    for (size_t bytes = 10; bytes <= 200000; bytes *= 20000) {
+        CLEANUP(freep) char *good = large_message("\"user\"", bytes, "}");
+        CLEANUP(freep) char *cut = large_message("\"user\"", bytes, "");
+        CLEANUP(freep) char *wrong = large_message("\"boss\"", bytes, "}");
+        CLEANUP(freep) char *other = large_message("\"user\"", bytes, ",\"contents\":1}");
+
+        expect(fixture, 200, "POST", path, good);
+        refused(fixture, 400, NULL, NULL, "We could not parse the JSON body",
+                (struct call){"POST", path, cut, NULL, NULL});
+        refused(fixture, 400, "role", "invalid_value", "'user'",
+                (struct call){"POST", path, wrong, NULL, NULL});
+        refused(fixture, 400, "contents", "unknown_parameter", "contents",
+                (struct call){"POST", path, other, NULL, NULL});
+    }
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM messages"), before + 2);
+}
+
+Test(api, judges_large_bodies_as_small_ones)
+{
+    with_api(large_bodies);
+}
