@@ -1,5 +1,6 @@
 #pragma once
-/* A small pool of threads for what can't be asynchronous: name resolution above all.
+/* A small pool of threads for what can't be asynchronous, or would hold the loop for milliseconds:
+ * name resolution, the JSON of large bodies.
  *
  * A job is heap memory that the caller hands over. run() executes on a pool thread and touches
  * nothing but the job. When the caller's wait ends early (time-out, cancel) the job is abandoned:
