@@ -13,9 +13,8 @@
 
 /* clang-format off */
 #define CLAIM_COLUMNS \
-    "r.id, r.owner, r.fence, r.step, r.tenant_id, r.thread_id, r.agent_id, r.agent_version," \
-    " r.priority, r.spec, r.metadata, r.prompt_tokens, r.completion_tokens, r.errors, r.crashes," \
-    " " SQL_SECONDS("r.created_at") "," \
+    "r.id, r.owner, r.fence, r.step, r.tenant_id, r.thread_id, r.spec, r.prompt_tokens," \
+    " r.completion_tokens, r.errors, r.crashes," \
     " " SQL_SECONDS("r.started_at") "," \
     " " SQL_SECONDS("r.expires_at") "," \
     " floor(date_part('epoch', r.expires_at - now()) * 1000)::int8," \
@@ -34,16 +33,11 @@ static int claim_read(struct row *row, void *out, struct error *err)
     claim.lease.step = row_int(row);
     claim.tenant_id = row_uuid(row);
     claim.thread_id = row_uuid(row);
-    claim.agent_id = row_uuid(row);
-    claim.agent_version = row_int(row);
-    claim.priority = (int)row_int(row);
     claim.spec = row_text(row);
-    claim.metadata = row_text(row);
     claim.prompt_tokens = row_int(row);
     claim.completion_tokens = row_int(row);
     claim.errors = (int)row_int(row);
     claim.crashes = (int)row_int(row);
-    claim.created_at = row_int(row);
     claim.started_at = row_int(row);
     claim.expires_at = row_int(row);
     claim.expires_in_ms = row_int(row);

@@ -14,16 +14,11 @@ struct run_claim {
     struct run_lease lease;
     struct uuid tenant_id;
     struct uuid thread_id;
-    struct uuid agent_id;
-    int64_t agent_version;
-    int priority;
     struct text spec;      /* JSON object */
-    struct text metadata;  /* JSON object */
     int64_t prompt_tokens; /* used so far */
     int64_t completion_tokens;
     int errors;
     int crashes;
-    int64_t created_at;
     int64_t started_at;
     int64_t expires_at;
     int64_t expires_in_ms; /* from now on, by the database's clock; may be negative */

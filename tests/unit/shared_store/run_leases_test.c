@@ -24,8 +24,6 @@ static void claims(struct store *store)
         cr_assert_eq(claim->lease.step, 0);
         cr_assert(uuid_equal(claim->tenant_id, store->tenant));
         cr_assert(uuid_equal(claim->thread_id, runs[i].thread_id));
-        cr_assert(uuid_equal(claim->agent_id, runs[i].agent_id));
-        cr_assert_eq(claim->agent_version, 1);
         cr_assert(text_is(claim->spec, "{\"model\": \"m\"}"));
         cr_assert(claim->started_at > 0);
         cr_assert(claim->expires_in_ms > 500000 && claim->expires_in_ms <= 600000);

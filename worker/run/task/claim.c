@@ -27,7 +27,7 @@ void claim_take(struct claim *claim, const struct run_claim *row, const struct h
     size_t count = histories ? usable(row, histories, last_messages) : 0;
 
     *claim = (struct claim){.row = *row};
-    claim->row.spec = claim->row.metadata = claim->row.kind = TEXT_NONE;
+    claim->row.spec = claim->row.kind = TEXT_NONE;
     if (count > 0)
         claim->history_known =
             histories_get(histories, row->place, count, arena, &claim->history, &ignored) == 0;
