@@ -70,7 +70,7 @@ for (const [major, shape] of Object.entries(shapes)) {
     for (const text of ['one', 'two', 'three', 'four']) ids.push((await openai.beta.threads.messages.create(thread.id, { role: 'user', content: text })).id);
     const list = async (query) => (await openai.beta.threads.messages.list(thread.id, query)).data.map((message) => message.id);
     assert.deepEqual(await list({ order: 'asc' }), ids);
-    assert.deepEqual(await list({ order: 'desc' }), ids.toReversed());
+    assert.deepEqual(await list({ order: 'desc' }), [...ids].reverse());
     assert.deepEqual(await list({ order: 'asc', after: ids[1] }), ids.slice(2));
     assert.deepEqual(await list({ order: 'asc', before: ids[2] }), ids.slice(0, 2));
     assert.deepEqual(await list({ order: 'desc', after: ids[2], limit: 1 }), [ids[1]]);

@@ -11,7 +11,7 @@ function isObjectText(text) {
   }
 }
 
-const badText = (text) => !text.isWellFormed() || text.includes('\u0000');
+const badText = (text) => /\p{Surrogate}/u.test(text) || text.includes('\u0000'); // half a character, or NUL
 
 function badCall(call, seen) {
   if (typeof call !== 'object' || call === null || call.type !== 'function') return 'a call is no function call';
