@@ -28,6 +28,12 @@ struct store {
     const struct pg_query *rider;
 };
 
+/* A run that has to give way and that a worker has in hand, which is to be nudged. */
+struct run_stopped {
+    struct uuid id;
+    int64_t owner; /* the worker; 0: nobody has it in hand */
+};
+
 /* All conditions of the store stand here, without numbers: so the compiler gives each its own. */
 enum store_condition {
     TENANT_MISSING = 1, /* no such tenant */

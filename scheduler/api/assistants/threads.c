@@ -114,7 +114,7 @@ static int thread_update(struct request *request)
 static int thread_delete(struct request *request)
 {
     const struct run_events *events = &request->api->events;
-    struct thread_stopped stopped;
+    struct run_stopped stopped;
     struct uuid id;
     struct error err;
     int r = request_id(request, 0, ID_THREAD, "thread", &id);
@@ -127,7 +127,7 @@ static int thread_delete(struct request *request)
     if (r < 0)
         return request_failed(request, &err);
     if (stopped.owner && events->run_cancelling)
-        events->run_cancelling(stopped.owner, stopped.run, events->arg);
+        events->run_cancelling(stopped.owner, stopped.id, events->arg);
     render_deleted(ID_THREAD, id, "thread.deleted", &request->reply);
     return 0;
 }

@@ -78,10 +78,6 @@ enum multitask { MULTITASK_ENQUEUE, MULTITASK_INTERRUPT, MULTITASK_ROLLBACK, MUL
  * all three do what runs_create does. *out_stopped is the active run that is RUN_CANCELLING now,
  * with its owner to nudge; its id is zero: none. THREAD_MISSING; THREAD_FULL; AGENT_MISSING;
  * -E_CONFLICT when an id exists. */
-struct run_stopped {
-    struct uuid id;
-    int64_t owner;
-};
 SUSPENDS MUSTCHECK int runs_enqueue(const struct store *store, const struct run_draft *draft,
                                     enum multitask how, struct run *out,
                                     struct run_stopped *out_stopped, struct error *err);

@@ -184,7 +184,7 @@ static const struct pg_statement thread_delete = {
 };
 /* clang-format on */
 
-int threads_delete(const struct store *store, struct uuid id, struct thread_stopped *out,
+int threads_delete(const struct store *store, struct uuid id, struct run_stopped *out,
                    struct error *err)
 {
     struct pg_result *results[4] = {NULL};
@@ -199,9 +199,9 @@ int threads_delete(const struct store *store, struct uuid id, struct thread_stop
     if (r < 0)
         return r;
     if (out)
-        *out = (struct thread_stopped){.owner = 0};
+        *out = (struct run_stopped){.owner = 0};
     if (out && pg_rows(results[0]) > 0)
-        *out = (struct thread_stopped){pg_get_uuid(results[0], 0, 1), pg_get_int(results[0], 0, 0)};
+        *out = (struct run_stopped){pg_get_uuid(results[0], 0, 1), pg_get_int(results[0], 0, 0)};
     r = pg_rows(results[3]) > 0 ? 0 : THREAD_MISSING;
     for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
         pg_result_free(results[i]);

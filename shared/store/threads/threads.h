@@ -56,9 +56,5 @@ SUSPENDS MUSTCHECK int threads_update(const struct store *store, struct uuid id,
 /* Deletes the thread with its messages, runs, steps and tool calls, an active run included: its
  * worker's next write is fenced. *out (may be NULL) is the run of it that a worker had in hand, to
  * be nudged; owner 0: none. THREAD_MISSING. */
-struct thread_stopped {
-    struct uuid run;
-    int64_t owner;
-};
 SUSPENDS MUSTCHECK int threads_delete(const struct store *store, struct uuid id,
-                                      struct thread_stopped *out, struct error *err);
+                                      struct run_stopped *out, struct error *err);

@@ -172,12 +172,12 @@ static void deletes(struct store *store)
                                   .steps = &step,
                                   .step_count = 1};
     struct run kept = must_run(store);
-    struct thread_stopped stopped;
+    struct run_stopped stopped;
 
     MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
     MUST(threads_delete(store, run.thread_id, &stopped, &test_err));
     cr_assert_eq(stopped.owner, worker);
-    cr_assert(uuid_equal(stopped.run, run.id));
+    cr_assert(uuid_equal(stopped.id, run.id));
     GIVES(RUN_MISSING, runs_get(store, (struct uuid){{0}}, run.id, &run, &test_err));
     cr_assert_eq(sql_int("SELECT count(*) FROM messages"), 0);
     cr_assert_eq(sql_int("SELECT count(*) FROM run_steps"), 0);
