@@ -297,22 +297,54 @@ void buf_add_utf8(struct buf *buf, struct text text)
     buf_add(buf, text.ptr + start, text.len - start);
 }
 
+static bool json_is_plain(unsigned char c)
+{
+    return c >= 0x20 && c != '"' && c != '\\' && c != 0x7F;
+}
+
+#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Whether one of eight bytes is zero (not 0 then); the same for one that is less than `bound`, of
+ * at most 128. Bit Twiddling Hacks, "Determine if a word has a zero byte". */
+static uint64_t has_zero(uint64_t eight)
+{
+    return (eight - EACH_BYTE(1)) & ~eight & EACH_BYTE(0x80);
+}
+
+static uint64_t has_less(uint64_t eight, unsigned bound)
+{
+    return (eight - EACH_BYTE(bound)) & ~eight & EACH_BYTE(0x80);
+}
+
+size_t text_json_plain(struct text a)
+{
+    size_t at = 0;
+
+    for (uint64_t eight; a.len - at >= sizeof(eight); at += sizeof(eight)) {
+        memcpy(&eight, a.ptr + at, sizeof(eight));
+        if (has_less(eight, 0x20) | has_zero(eight ^ EACH_BYTE('"')) |
+            has_zero(eight ^ EACH_BYTE('\\')) | has_zero(eight ^ EACH_BYTE(0x7F)))
+            break;
+    }
+    while (at < a.len && json_is_plain((unsigned char)a.ptr[at]))
+        at++;
+    return at;
+}
+
 void buf_add_json(struct buf *buf, struct text text)
 {
-    size_t start = 0;
-
     buf_add_char(buf, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
+    for (;;) {
+        size_t plain = text_json_plain(text);
 
-        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7F)
-            continue;
-        buf_add(buf, text.ptr + start, i - start);
-        add_json_escape(buf, (char)c);
-        start = i + 1;
+        if (plain > 0)
+            buf_add(buf, text.ptr, plain);
+        if (plain == text.len)
+            break;
+        add_json_escape(buf, text.ptr[plain]);
+        text.ptr += plain + 1;
+        text.len -= plain + 1;
     }
-    if (text.len > start)
-        buf_add(buf, text.ptr + start, text.len - start);
     buf_add_char(buf, '"');
 }
 

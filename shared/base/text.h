@@ -57,6 +57,10 @@ bool text_is_utf8(struct text a);
  * is UTF-8 the excerpt is UTF-8, too. */
 struct text text_prefix(struct text a, size_t max_bytes);
 
+/* How many of its first bytes a JSON string says as they are: up to a quote, a backslash or a
+ * control character (DEL counts as one). */
+size_t text_json_plain(struct text a);
+
 /* At most `size` - 1 bytes of a text, cut between characters, always ended by a zero. For names
  * from outside that a message repeats; control characters become '?'. */
 void text_excerpt(struct text text, char *out, size_t size);

@@ -75,10 +75,14 @@ static int scan_unicode_escape(struct text in, size_t *at, struct error *err)
 /* Scans the string whose first character after the quote is at *at; *at ends after the quote. */
 static int scan_string(struct text in, size_t *at, struct error *err)
 {
-    while (*at < in.len) {
-        unsigned char c = (unsigned char)in.ptr[*at];
+    for (;;) {
+        unsigned char c;
         int r;
 
+        *at += text_json_plain((struct text){in.ptr + *at, in.len - *at});
+        if (*at == in.len)
+            break;
+        c = (unsigned char)in.ptr[*at];
         if (c == '"') {
             ++*at;
             return 0;

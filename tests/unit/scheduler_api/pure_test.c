@@ -35,6 +35,23 @@ static int check(struct fields fields, const char *text, struct failure *failure
     return r;
 }
 
+Test(text, has_as_many_characters_as_code_points)
+{
+    static const char *const characters[] = {"a", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"};
+    char bytes[128];
+    size_t len = 0;
+    size_t count = 0;
+
+    cr_assert_eq(text_characters(TEXT("")), 0);
+    for (size_t i = 0; len + 4 < sizeof(bytes); i += i % 7 + 1) {
+        const char *character = characters[i % ARRAY_LENGTH(characters)];
+
+        memcpy(bytes + len, character, strlen(character));
+        len += strlen(character);
+        cr_assert_eq(text_characters((struct text){bytes, len}), ++count);
+    }
+}
+
 Test(fields, count_characters_and_not_bytes)
 {
     struct failure failure;

@@ -233,6 +233,42 @@ Test(buf, writes_json_strings)
     free(taken);
 }
 
+/* Every byte at every place of a text of some length, at every offset of a word. */
+Test(text, tells_how_much_json_says_as_it_is)
+{
+    char bytes[64];
+
+    for (size_t start = 0; start < 9; start++) {
+        for (size_t place = 0; place < 24; place++) {
+            for (int c = 0; c < 256; c++) {
+                bool plain = c >= 0x20 && c != '"' && c != '\\' && c != 0x7F;
+                struct text text = {bytes + start, 26};
+
+                memset(bytes, 0xC3, sizeof(bytes));
+                bytes[start + place] = (char)c;
+                cr_assert_eq(text_json_plain(text), plain ? text.len : place, "0x%02X at %zu", c,
+                             place);
+            }
+        }
+    }
+    cr_assert_eq(text_json_plain(TEXT_NONE), 0);
+    cr_assert_eq(text_json_plain(TEXT("\x7Fplain but for the first")), 0);
+}
+
+Test(buf, writes_json_strings_with_many_escapes)
+{
+    struct buf buf;
+
+    buf_init(&buf, 0);
+    buf_add_json(&buf, TEXT("\"\"nine and more than eight\\ and the rest, to its last \"\n"));
+    cr_assert_str_eq(buf_string(&buf),
+                     "\"\\\"\\\"nine and more than eight\\\\ and the rest, to its last \\\"\\n\"");
+    buf_reset(&buf);
+    buf_add_json(&buf, TEXT(""));
+    cr_assert_str_eq(buf_string(&buf), "\"\"");
+    buf_deinit(&buf);
+}
+
 Test(arena, gives_aligned_memory_up_to_its_limit)
 {
     struct arena arena;
