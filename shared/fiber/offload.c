@@ -1,6 +1,7 @@
-/* The offload pool: a few threads take jobs from one list and hand them back through an ev_async.
+/* The offload pools: the threads of each take jobs from one list and hand them back through an
+ * ev_async. There are two, so that what computes never waits behind a name server that is silent.
  *
- * An entry belongs to the pool from the start to its completion; the waiting fiber clears
+ * An entry belongs to its pool from the start to its completion; the waiting fiber clears
  * entry->fiber when it gives up, and whoever finds no fiber at completion frees the job.
  */
 
@@ -18,58 +19,67 @@
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
 
-#define THREADS   4
-#define QUEUE_MAX 1024
+#define THREADS_MAX 4
+#define QUEUE_MAX   1024
 
-struct offload_entry {
-    struct list link;
-    struct offload_job *job;
-    struct fiber *fiber; /* NULL: abandoned */
-    bool done;
-};
-
-static struct {
+struct pool {
+    int threads_wanted;
     bool running;
     bool stopping; /* under lock */
-    pthread_t threads[THREADS];
+    pthread_t threads[THREADS_MAX];
     int thread_count;
     pthread_mutex_t lock;
     pthread_cond_t work;
     struct list queue;    /* under lock */
     struct list finished; /* under lock */
     size_t entries;       /* the loop's thread only */
-    ev_async wake;
+    ev_async wake;        /* its data is the pool */
     struct cond idle;
-} pool;
+};
+
+struct offload_entry {
+    struct list link;
+    struct pool *pool;
+    struct offload_job *job;
+    struct fiber *fiber; /* NULL: abandoned */
+    bool done;
+};
+
+static struct pool blocking = {.threads_wanted = THREADS_MAX};
+/* Two: what is large may keep a core busy, not all of them. */
+static struct pool computing = {.threads_wanted = 2};
 
 static void *thread_main(void *arg)
 {
-    (void)arg;
-    pthread_mutex_lock(&pool.lock);
+    struct pool *pool = arg;
+
+    pthread_mutex_lock(&pool->lock);
     for (;;) {
-        struct list *item = list_pop(&pool.queue);
+        struct list *item = list_pop(&pool->queue);
 
         if (!item) {
-            if (pool.stopping)
+            if (pool->stopping)
                 break;
-            pthread_cond_wait(&pool.work, &pool.lock);
+            pthread_cond_wait(&pool->work, &pool->lock);
             continue;
         }
-        pthread_mutex_unlock(&pool.lock);
+        pthread_mutex_unlock(&pool->lock);
         struct offload_job *job = CONTAINER_OF(item, struct offload_entry, link)->job;
 
         job->run(job);
-        pthread_mutex_lock(&pool.lock);
-        list_add(&pool.finished, item);
-        ev_async_send(loop_ev(), &pool.wake);
+        pthread_mutex_lock(&pool->lock);
+        list_add(&pool->finished, item);
+        ev_async_send(loop_ev(), &pool->wake);
     }
-    pthread_mutex_unlock(&pool.lock);
+    pthread_mutex_unlock(&pool->lock);
     return NULL;
 }
 
 static void complete(struct offload_entry *entry)
 {
-    pool.entries--;
+    struct pool *pool = entry->pool;
+
+    pool->entries--;
     entry->done = true;
     if (entry->fiber) {
         fiber_wake(entry->fiber);
@@ -77,66 +87,67 @@ static void complete(struct offload_entry *entry)
         entry->job->free_job(entry->job);
         free(entry);
     }
-    if (pool.entries == 0)
-        cond_broadcast(&pool.idle);
+    if (pool->entries == 0)
+        cond_broadcast(&pool->idle);
 }
 
 static void on_finished(struct ev_loop *ev, ev_async *async, int events)
 {
+    struct pool *pool = async->data;
     struct list *item;
 
     (void)ev;
-    (void)async;
     (void)events;
     for (;;) {
-        pthread_mutex_lock(&pool.lock);
-        item = list_pop(&pool.finished);
-        pthread_mutex_unlock(&pool.lock);
+        pthread_mutex_lock(&pool->lock);
+        item = list_pop(&pool->finished);
+        pthread_mutex_unlock(&pool->lock);
         if (!item)
             return;
         complete(CONTAINER_OF(item, struct offload_entry, link));
     }
 }
 
-static void close_pool(void)
+static void close_pool(struct pool *pool)
 {
-    ev_async_stop(loop_ev(), &pool.wake);
-    pthread_mutex_destroy(&pool.lock);
-    pthread_cond_destroy(&pool.work);
+    ev_async_stop(loop_ev(), &pool->wake);
+    pthread_mutex_destroy(&pool->lock);
+    pthread_cond_destroy(&pool->work);
 }
 
 /* Threads that can't be had are done without, as long as there is one. Returns 0, or
  * -E_UNAVAILABLE. */
-static int start(struct error *err)
+static int start(struct pool *pool, struct error *err)
 {
     sigset_t all;
     sigset_t before;
     int failed = 0;
 
-    if (pool.running)
+    if (pool->running)
         return 0;
-    pool.stopping = false;
-    pool.thread_count = 0;
-    pool.entries = 0;
-    pthread_mutex_init(&pool.lock, NULL);
-    pthread_cond_init(&pool.work, NULL);
-    list_init(&pool.queue);
-    list_init(&pool.finished);
-    cond_init(&pool.idle);
-    ev_async_init(&pool.wake, on_finished);
-    ev_async_start(loop_ev(), &pool.wake);
+    pool->stopping = false;
+    pool->thread_count = 0;
+    pool->entries = 0;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->work, NULL);
+    list_init(&pool->queue);
+    list_init(&pool->finished);
+    cond_init(&pool->idle);
+    ev_async_init(&pool->wake, on_finished);
+    pool->wake.data = pool;
+    ev_async_start(loop_ev(), &pool->wake);
     /* Signals are the loop's. */
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    while (pool.thread_count < THREADS && failed == 0) {
-        failed = pthread_create(&pool.threads[pool.thread_count], NULL, thread_main, NULL);
-        pool.thread_count += failed == 0;
+    while (pool->thread_count < pool->threads_wanted && failed == 0) {
+        failed = pthread_create(&pool->threads[pool->thread_count], NULL, thread_main, pool);
+        pool->thread_count += failed == 0;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pool.running = pool.thread_count > 0;
-    if (pool.running)
+    pool->running = pool->thread_count > 0;
+    if (pool->running)
         return 0;
-    close_pool();
+    close_pool(pool);
     (void)error_set_errno(err, failed, "can't start a thread for what would block");
     if (err)
         err->code = E_UNAVAILABLE;
@@ -145,27 +156,31 @@ static int start(struct error *err)
 
 static void submit(struct offload_entry *entry)
 {
-    pool.entries++;
-    pthread_mutex_lock(&pool.lock);
-    list_add(&pool.queue, &entry->link);
-    pthread_cond_signal(&pool.work);
-    pthread_mutex_unlock(&pool.lock);
+    struct pool *pool = entry->pool;
+
+    pool->entries++;
+    pthread_mutex_lock(&pool->lock);
+    list_add(&pool->queue, &entry->link);
+    pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
 }
 
-int offload_run(struct offload_job *job, int64_t deadline_ms, struct error *err)
+static int run_in(struct pool *pool, struct offload_job *job, int64_t deadline_ms,
+                  struct error *err)
 {
     struct offload_entry *entry;
     enum wait_result result = WAIT_WOKEN;
 
-    if (start(err) < 0) {
+    if (start(pool, err) < 0) {
         job->free_job(job);
         return -E_UNAVAILABLE;
     }
-    if (pool.entries >= QUEUE_MAX) {
+    if (pool->entries >= QUEUE_MAX) {
         job->free_job(job);
         return error_set(err, E_LIMIT, "more than %d jobs wait for the offload pool", QUEUE_MAX);
     }
     entry = xcalloc(1, sizeof(*entry));
+    entry->pool = pool;
     entry->job = job;
     entry->fiber = fiber_self();
     job->entry = entry;
@@ -187,23 +202,67 @@ int offload_run(struct offload_job *job, int64_t deadline_ms, struct error *err)
     return error_set(err, E_CANCELED, "cancelled while waiting for the offload pool");
 }
 
-void offload_stop(void)
+int offload_run(struct offload_job *job, int64_t deadline_ms, struct error *err)
 {
-    if (!pool.running)
+    return run_in(&blocking, job, deadline_ms, err);
+}
+
+struct large {
+    struct offload_job job;
+    void (*work)(void *arg);
+    void *arg;
+};
+
+static void large_run(struct offload_job *job)
+{
+    struct large *large = CONTAINER_OF(job, struct large, job);
+
+    large->work(large->arg);
+}
+
+static void large_unused(struct offload_job *job)
+{
+    (void)job; /* it is in the frame of its fiber */
+}
+
+void offload_large(size_t bytes, void (*work)(void *arg), void *arg)
+{
+    struct large large = {
+        .job = {.run = large_run, .free_job = large_unused}, .work = work, .arg = arg};
+    int r = -E_UNAVAILABLE;
+
+    if (bytes >= OFFLOAD_LARGE_BYTES) {
+        fiber_shield_enter();
+        r = run_in(&computing, &large.job, DEADLINE_NONE, NULL);
+        fiber_shield_leave();
+    }
+    if (r < 0)
+        work(arg);
+}
+
+static void stop(struct pool *pool)
+{
+    if (!pool->running)
         return;
     fiber_shield_enter();
-    while (pool.entries > 0) {
-        int r = cond_wait(&pool.idle, DEADLINE_NONE, NULL);
+    while (pool->entries > 0) {
+        int r = cond_wait(&pool->idle, DEADLINE_NONE, NULL);
 
         ASSERT(r == 0);
     }
     fiber_shield_leave();
-    pthread_mutex_lock(&pool.lock);
-    pool.stopping = true;
-    pthread_cond_broadcast(&pool.work);
-    pthread_mutex_unlock(&pool.lock);
-    for (int i = 0; i < pool.thread_count; i++)
-        pthread_join(pool.threads[i], NULL);
-    close_pool();
-    pool.running = false;
+    pthread_mutex_lock(&pool->lock);
+    pool->stopping = true;
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+    for (int i = 0; i < pool->thread_count; i++)
+        pthread_join(pool->threads[i], NULL);
+    close_pool(pool);
+    pool->running = false;
+}
+
+void offload_stop(void)
+{
+    stop(&blocking);
+    stop(&computing);
 }

@@ -2,6 +2,8 @@
 
 #include <criterion/criterion.h>
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -86,4 +88,124 @@ static void give_up(void *arg)
 Test(offload, a_job_that_outlives_its_waiter_is_freed_by_the_pool)
 {
     loop_run(give_up, NULL);
+}
+
+struct large {
+    pthread_t loop;
+    unsigned us;
+    bool on_thread;
+    int calls;
+    int64_t ticks; /* of the loop, while it was worked on */
+};
+
+static int64_t ticks;
+
+static void tick(void *arg)
+{
+    (void)arg;
+    while (fiber_sleep(1, NULL) == 0)
+        ticks++;
+}
+
+static void work(void *arg)
+{
+    struct large *large = arg;
+
+    usleep(large->us);
+    large->on_thread = !pthread_equal(pthread_self(), large->loop);
+    large->calls++;
+}
+
+static void offload_by_size(void *arg)
+{
+    struct large large = {.loop = pthread_self(), .us = 30000};
+    struct fiber *ticking = fiber_start("tick", tick, NULL);
+
+    (void)arg;
+    offload_large(OFFLOAD_LARGE_BYTES - 1, work, &large);
+    cr_assert(!large.on_thread && large.calls == 1);
+    cr_assert_eq(ticks, 0, "what is small is done at once");
+    offload_large(OFFLOAD_LARGE_BYTES, work, &large);
+    cr_assert(large.on_thread && large.calls == 2);
+    cr_assert_gt(ticks, 0, "the loop goes on while a thread works");
+    fiber_cancel(ticking);
+    fiber_join(ticking);
+    offload_stop();
+}
+
+Test(offload, a_thread_does_what_is_large_alone, .timeout = 20)
+{
+    loop_run(offload_by_size, NULL);
+}
+
+static void offload_once(void *arg)
+{
+    struct large *large = arg;
+
+    large->loop = pthread_self();
+    offload_large(SIZE_MAX, work, large);
+}
+
+/* Whoever is interrupted meanwhile does not leave: the work is about his frame. */
+static void interrupt(void *arg)
+{
+    struct large large = {.us = 20000};
+    struct fiber *fiber = fiber_start("large", offload_once, &large);
+
+    (void)arg;
+    fiber_yield();
+    fiber_cancel(fiber);
+    fiber_join(fiber);
+    cr_assert(large.on_thread && large.calls == 1);
+    offload_stop();
+}
+
+Test(offload, nothing_interrupts_what_is_large, .timeout = 20)
+{
+    loop_run(interrupt, NULL);
+}
+
+static sem_t gate;
+
+static void gate_run(struct offload_job *job)
+{
+    (void)job;
+    while (sem_wait(&gate) < 0)
+        continue;
+}
+
+static void wait_at_gate(void *arg)
+{
+    struct nap *nap = make_nap(0);
+
+    (void)arg;
+    nap->job.run = gate_run;
+    cr_assert_eq(offload_run(&nap->job, DEADLINE_NONE, NULL), 0);
+    nap_free(&nap->job);
+}
+
+static void block_all(void *arg)
+{
+    struct large large = {.loop = pthread_self()};
+    struct fiber *fibers[8];
+
+    (void)arg;
+    cr_assert_eq(sem_init(&gate, 0, 0), 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(fibers); i++)
+        fibers[i] = fiber_start("gate", wait_at_gate, NULL);
+    fiber_yield();
+    offload_large(SIZE_MAX, work, &large);
+    cr_assert(large.on_thread && large.calls == 1);
+    cr_assert_eq(freed, 0, "what blocks goes on meanwhile");
+    for (size_t i = 0; i < ARRAY_LENGTH(fibers); i++)
+        sem_post(&gate);
+    for (size_t i = 0; i < ARRAY_LENGTH(fibers); i++)
+        fiber_join(fibers[i]);
+    offload_stop();
+    cr_assert_eq(freed, 8);
+}
+
+Test(offload, what_blocks_holds_up_nothing_that_is_large, .timeout = 20)
+{
+    loop_run(block_all, NULL);
 }

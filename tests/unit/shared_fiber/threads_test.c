@@ -68,6 +68,28 @@ Test(threads, are_missed_by_what_would_block_and_found_the_next_time, .timeout =
     loop_run(offload, NULL);
 }
 
+static void count(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void offload_here(void *arg)
+{
+    int calls = 0;
+
+    (void)arg;
+    refused = true;
+    offload_large(SIZE_MAX, count, &calls);
+    cr_assert_eq(calls, 1);
+    refused = false;
+    offload_stop();
+}
+
+Test(threads, are_done_without_where_something_is_large, .timeout = 20)
+{
+    loop_run(offload_here, NULL);
+}
+
 static void watchdog(void *arg)
 {
     const struct watchdog_options options = {.lag_limit_ms = 600, .grace_ms = 500};
