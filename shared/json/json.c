@@ -142,7 +142,10 @@ struct text json_text(struct json_object *object)
 
 void json_encode(struct buf *buf, struct json_object *object)
 {
-    buf_add_text(buf, json_text(object));
+    if (json_object_is_type(object, json_type_string))
+        buf_add_json(buf, json_string(object)); /* at once: it may be megabytes */
+    else
+        buf_add_text(buf, json_text(object));
 }
 
 bool json_has(struct json_object *object, const char *key)

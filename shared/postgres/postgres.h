@@ -149,6 +149,7 @@ SUSPENDS void pg_rollback(struct pg_tx *tx); /* accepts NULL */
 
 /* Results, in text format. A row or column out of range is a programmer error. */
 int pg_rows(const struct pg_result *result);
+size_t pg_result_bytes(const struct pg_result *result); /* of memory, about */
 bool pg_is_null(const struct pg_result *result, int row, int column);
 struct text pg_get_text(const struct pg_result *result, int row, int column); /* NULL: TEXT_NONE */
 const char *pg_get_string(const struct pg_result *result, int row, int column); /* NULL: NULL */

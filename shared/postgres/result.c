@@ -22,6 +22,11 @@ int pg_rows(const struct pg_result *result)
     return PQntuples(result);
 }
 
+size_t pg_result_bytes(const struct pg_result *result)
+{
+    return PQresultMemorySize(result);
+}
+
 bool pg_is_null(const struct pg_result *result, int row, int column)
 {
     return !column_text(result, row, column).ptr;

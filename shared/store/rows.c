@@ -7,6 +7,8 @@
 
 #include "shared/store/rows.h"
 
+#include "shared/fiber/offload.h"
+
 struct row row_at(const struct pg_result *result, int row, struct arena *arena)
 {
     return (struct row){.result = result, .arena = arena, .row = row};
@@ -120,13 +122,37 @@ static int one(const struct store *store, const struct row_kind *kind,
     return kind->read ? row_read_at(store, kind, result, 0, out, err) : 0;
 }
 
+/* Of what may be megabytes, which a thread reads then. */
+struct reading {
+    const struct store *store;
+    const struct row_kind *kind;
+    const struct pg_result *result;
+    const struct page_plan *plan;
+    void *out;
+    struct error *err;
+    int returned;
+};
+
+static void read_one(void *arg)
+{
+    struct reading *reading = arg;
+
+    reading->returned =
+        one(reading->store, reading->kind, reading->result, reading->out, reading->err);
+}
+
 int store_one(const struct store *store, const struct row_kind *kind, const struct pg_query *query,
               void *out, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct reading reading = {.store = store, .kind = kind, .out = out, .err = err};
     int r = pg_exec(store->pg, query->statement, query->values, &result, err);
 
-    return r < 0 ? r : one(store, kind, result, out, err);
+    if (r < 0)
+        return r;
+    reading.result = result;
+    offload_large(pg_result_bytes(result), read_one, &reading);
+    return reading.returned;
 }
 
 int store_create(const struct store *store, const struct row_kind *kind,
@@ -174,11 +200,24 @@ int rows_read(struct arena *arena, const struct row_kind *kind, const struct pg_
     return r;
 }
 
+static void read_page(void *arg)
+{
+    struct reading *reading = arg;
+
+    reading->returned = rows_read(reading->store->arena, reading->kind, reading->result,
+                                  reading->plan, reading->out, reading->err);
+}
+
 int rows_page(const struct store *store, const struct row_kind *kind, const struct pg_query *query,
               const struct page_plan *plan, struct rows *out, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct reading reading = {.store = store, .kind = kind, .plan = plan, .out = out, .err = err};
     int r = pg_exec(store->pg, query->statement, query->values, &result, err);
 
-    return r < 0 ? r : rows_read(store->arena, kind, result, plan, out, err);
+    if (r < 0)
+        return r;
+    reading.result = result;
+    offload_large(pg_result_bytes(result), read_page, &reading);
+    return reading.returned;
 }

@@ -3,6 +3,9 @@
 #include "shared/submit/new_messages.h"
 
 #include "shared/base/error.h"
+#include "shared/fiber/offload.h"
+
+#define PART_BYTES 64 /* of a part, what stands around its text */
 
 static void add_text_part(struct json_object *text, struct buf *out)
 {
@@ -33,22 +36,53 @@ void new_message_content(struct json_object *content, struct buf *out)
     buf_add_char(out, ']');
 }
 
+/* About as long as it will be stored. */
+static size_t content_bytes(struct json_object *content)
+{
+    size_t bytes = 0;
+
+    if (json_object_is_type(content, json_type_string))
+        return json_string(content).len;
+    for (size_t i = 0; i < json_object_array_length(content); i++)
+        bytes += json_get_text(json_object_array_get_idx(content, i), "text").len + PART_BYTES;
+    return bytes;
+}
+
+struct writing {
+    struct json_object *content;
+    size_t bytes;
+    struct arena *arena;
+    struct text stored; /* TEXT_NONE: no room */
+};
+
+static void write_content(void *arg)
+{
+    struct writing *writing = arg;
+    CLEANUP(buf_deinit) struct buf out;
+
+    buf_init(&out, 0);
+    (void)buf_reserve(&out, writing->bytes);
+    new_message_content(writing->content, &out);
+    if (!out.failed)
+        writing->stored = (struct text){arena_copy(writing->arena, buf_text(&out)), out.len};
+}
+
 int new_message_read(struct json_object *message, struct uuid id, struct arena *arena,
                      struct message_draft *out, struct error *err)
 {
     struct json_object *metadata = json_get(message, "metadata");
-    CLEANUP(buf_deinit) struct buf content;
+    struct json_object *content = json_get(message, "content");
+    struct writing writing = {content, content_bytes(content), arena, TEXT_NONE};
 
-    buf_init(&content, 0);
-    new_message_content(json_get(message, "content"), &content);
+    offload_large(writing.bytes, write_content, &writing);
+    if (!writing.stored.ptr)
+        return error_set(err, E_LIMIT, "the messages are too large");
     *out = (struct message_draft){
         .id = id,
         .role = text_is(json_get_text(message, "role"), "user") ? MESSAGE_USER : MESSAGE_ASSISTANT,
         .metadata = metadata ? json_text(metadata) : TEXT_NONE,
-        .content = {arena_copy(arena, buf_text(&content)), content.len},
+        .content = writing.stored,
     };
-    if (content.failed || !out->content.ptr)
-        return error_set(err, E_LIMIT, "the messages are too large");
     return 0;
 }
 

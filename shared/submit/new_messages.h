@@ -14,13 +14,14 @@ struct new_messages {
 };
 
 /* One checked message (body_create_message). Texts are in the arena or borrowed from the message.
- * Returns 0, or -E_LIMIT when there is no room. */
-MUSTCHECK int new_message_read(struct json_object *message, struct uuid id, struct arena *arena,
-                               struct message_draft *out, struct error *err);
+ * Returns 0, or -E_LIMIT when there is no room. Waits for a thread where the content is large. */
+SUSPENDS MUSTCHECK int new_message_read(struct json_object *message, struct uuid id,
+                                        struct arena *arena, struct message_draft *out,
+                                        struct error *err);
 
 /* A checked array of messages, or NULL for none. */
-MUSTCHECK int new_messages_read(struct json_object *array, struct arena *arena,
-                                struct new_messages *out, struct error *err);
+SUSPENDS MUSTCHECK int new_messages_read(struct json_object *array, struct arena *arena,
+                                         struct new_messages *out, struct error *err);
 
 /* The content as stored: input {"type":"text","text":"x"} becomes
  * {"type":"text","text":{"value":"x", "annotations":[]}}; a plain string is one such part; images

@@ -6,7 +6,20 @@
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
+#include "shared/fiber/offload.h"
 #include "shared/submit/new_messages.h"
+
+#define MESSAGE_BYTES 512 /* of a message, what stands around its content */
+
+/* About as long as they are as JSON. */
+static size_t messages_bytes(const struct message_list *messages)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < messages->count; i++)
+        bytes += MESSAGE_BYTES + messages->items[i].content.len + messages->items[i].metadata.len;
+    return bytes;
+}
 
 static int thread_missing(struct request *request)
 {
@@ -35,6 +48,34 @@ static int read_ids(struct request *request, struct uuid *thread, struct uuid *m
     return r < 0 ? r : request_id(request, 1, ID_MESSAGE, "message", message);
 }
 
+struct showing {
+    struct request *request;
+    const struct message_list *messages;
+    struct listing *list; /* NULL: one message alone */
+};
+
+static void show_page(void *arg)
+{
+    const struct showing *showing = arg;
+    const struct message_list *messages = showing->messages;
+
+    (void)buf_reserve(&showing->request->reply, messages_bytes(messages));
+    for (size_t i = 0; i < messages->count; i++) {
+        if (showing->list)
+            listing_add(showing->list, messages->items[i].id);
+        render_message(&messages->items[i], &showing->request->reply);
+    }
+}
+
+static void show(struct request *request, const struct message *message)
+{
+    struct message one = *message;
+    struct message_list messages = {.items = &one, .count = 1};
+    struct showing showing = {request, &messages, NULL};
+
+    offload_large(messages_bytes(&messages), show_page, &showing);
+}
+
 static int message_create(struct request *request)
 {
     struct message_draft draft;
@@ -49,7 +90,6 @@ static int message_create(struct request *request)
     r = new_message_read(request->body, request->object, &request->exchange->arena, &draft, &err);
     if (r < 0)
         return request_failed(request, &err);
-    request_let_others(draft.content.len);
     r = request->replaying ? messages_get(&request->store, thread, draft.id, &message, &err)
                            : MESSAGE_MISSING;
     request->found = r == 0;
@@ -66,8 +106,7 @@ static int message_create(struct request *request)
         r = error_set(&err, E_AMBIGUOUS, "not known whether the message was added");
     if (r < 0)
         return request_failed(request, &err);
-    request_let_others(message.content.len);
-    render_message(&message, &request->reply);
+    show(request, &message);
     return 0;
 }
 
@@ -84,6 +123,7 @@ static int read_run_filter(struct request *request, struct uuid *out)
 static int message_list(struct request *request)
 {
     struct message_list messages;
+    struct showing showing;
     struct listing list;
     struct uuid thread;
     struct uuid run;
@@ -103,10 +143,8 @@ static int message_list(struct request *request)
         return request_cursor_missing(request);
     if (r < 0)
         return request_failed(request, &err);
-    for (size_t i = 0; i < messages.count; i++) {
-        listing_add(&list, messages.items[i].id);
-        render_message(&messages.items[i], &request->reply);
-    }
+    showing = (struct showing){request, &messages, &list};
+    offload_large(messages_bytes(&messages), show_page, &showing);
     listing_end(&list, messages.has_more);
     return 0;
 }
@@ -119,7 +157,7 @@ static int show_message(struct request *request, int r, const struct message *me
         return message_missing(request);
     if (r < 0)
         return request_failed(request, err);
-    render_message(message, &request->reply);
+    show(request, message);
     return 0;
 }
 
