@@ -79,10 +79,43 @@ static const struct pg_statement message_create = {
         "     id, tenant_id, thread_id, role, content, attachments, metadata)"
         " SELECT $3, $1, t.id, $4, $5, $6, coalesce($7, '{}')"
         " FROM t"
-        " RETURNING " MESSAGE_COLUMNS,
+        " RETURNING m.position, " SQL_SECONDS("m.created_at"),
     .types = "uuutjjj",
 };
 /* clang-format on */
+
+/* The content is not asked for again: it may be megabytes. */
+struct added {
+    int64_t position;
+    int64_t created_at;
+};
+
+static int added_read(struct row *row, void *out, struct error *err)
+{
+    struct added *added = out;
+
+    added->position = row_int(row);
+    added->created_at = row_int(row);
+    return row_check(row, err);
+}
+
+static const struct row_kind added_rows = {added_read, sizeof(struct added), MESSAGE_MISSING};
+
+static struct message message_of(struct uuid thread, const struct message_draft *draft,
+                                 const struct added *added)
+{
+    return (struct message){
+        .id = draft->id,
+        .thread_id = thread,
+        .position = added->position,
+        .role = draft->role,
+        .content = draft->content,
+        .attachments = draft->attachments,
+        .metadata = draft->metadata.ptr ? draft->metadata : TEXT("{}"),
+        .status = TEXT("completed"),
+        .created_at = added->created_at,
+    };
+}
 
 #define ATTEMPTS 5
 
@@ -98,9 +131,12 @@ int messages_create(const struct store *store, struct uuid thread,
     };
 
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        int r = store_create(store, &message_rows, &(struct pg_query){&message_create, values}, out,
-                             err);
+        struct added added;
+        int r = store_create(store, &added_rows, &(struct pg_query){&message_create, values},
+                             &added, err);
 
+        if (r == 0)
+            *out = message_of(thread, draft, &added);
         if (r != MESSAGE_MISSING)
             return r;
         r = thread_look(store, thread, out_active, err);

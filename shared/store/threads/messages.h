@@ -38,7 +38,8 @@ struct message_list {
     bool has_more;
 };
 
-/* Adds one. THREAD_MISSING; THREAD_BUSY with the active run in *out_active (may be NULL). */
+/* Adds one; the texts of *out are the draft's. THREAD_MISSING; THREAD_BUSY with the active run in
+ * *out_active (may be NULL). */
 SUSPENDS MUSTCHECK int messages_create(const struct store *store, struct uuid thread,
                                        const struct message_draft *draft, struct message *out,
                                        struct uuid *out_active, struct error *err);
