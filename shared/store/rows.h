@@ -109,8 +109,8 @@ struct page_plan page_plan(const struct page *page);
  * Sizes are asked before anything is fetched, in two steps. What the rows take on disk is known
  * without reading them, and bounds what is read at all. What is left is measured as it will be
  * sent, row after row until the page is full: compression makes a text up to about 250 times
- * smaller, so a hundred rows that take 4 MiB on disk may be 340 MB, and to measure them all takes
- * seconds. The first row is always given, or nobody could go on behind it. */
+ * smaller, so a hundred rows that take 4 MiB on disk may be a gigabyte, and to measure them all
+ * takes seconds. The first row is always given, or nobody could go on behind it. */
 /* clang-format off */
 #define SQL_PAGE(columns, alias, source, order, limit, bytes, stored, sent) \
     "WITH RECURSIVE page AS MATERIALIZED (" \
