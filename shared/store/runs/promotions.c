@@ -2,12 +2,18 @@
 
 #include "shared/store/runs/promotions.h"
 
-#include "shared/store/rows.h"
+#include "shared/store/runs/run_rows.h"
 
 const struct pg_statement promote_behind = {
     .name = "promote_behind",
     .sql = SQL_PROMOTE("SELECT e.thread_id FROM runs e WHERE e.id = ANY ($1)"),
     .types = "U",
+};
+
+const struct pg_statement promote_beside = {
+    .name = "promote_beside",
+    .sql = SQL_PROMOTE("SELECT r.thread_id FROM runs r WHERE " SQL_THIS_RUN),
+    .types = "uuu",
 };
 
 /* clang-format off */

@@ -91,6 +91,9 @@
 /* $1: runs (U) that ended: in their threads. */
 extern const struct pg_statement promote_behind;
 
+/* $1 to $3: a run (SQL_THIS_RUN): in its thread. */
+extern const struct pg_statement promote_beside;
+
 /* In all threads that are idle and have held runs, PROMOTE_BATCH at once. */
 #define PROMOTE_BATCH 1000
 extern const struct pg_statement promote_all;

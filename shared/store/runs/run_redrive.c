@@ -13,12 +13,6 @@
 #include "shared/store/runs/run_ends.h"
 #include "shared/store/runs/run_rows.h"
 
-static const struct pg_statement redrive_lock_run = {
-    .name = "redrive_lock_run",
-    .sql = "SELECT 1 FROM runs r WHERE " SQL_THIS_RUN " FOR NO KEY UPDATE",
-    .types = "uuu",
-};
-
 /* clang-format off */
 static const struct pg_statement redrive_lock_thread = {
     .name = "redrive_lock_thread",
@@ -67,12 +61,6 @@ static const struct pg_statement redrive = {
 };
 /* clang-format on */
 
-static const struct pg_statement redrive_promote = {
-    .name = "redrive_promote",
-    .sql = SQL_PROMOTE("SELECT r.thread_id FROM runs r WHERE " SQL_THIS_RUN),
-    .types = "uuu",
-};
-
 /* clang-format off */
 static const struct pg_statement redrive_look = {
     .name = "redrive_look",
@@ -120,10 +108,10 @@ int runs_redrive(const struct store *store, struct uuid thread, struct uuid id,
 {
     struct pg_value values[4] = {pg_uuid(id), pg_uuid(store->tenant), value_uuid_or_null(thread),
                                  pg_int(expires_in_ms)};
-    const struct pg_query queries[5] = {{&redrive_lock_run, values},
+    const struct pg_query queries[5] = {{&run_lock, values},
                                         {&redrive_lock_thread, values},
                                         {&redrive, values},
-                                        {&redrive_promote, values},
+                                        {&promote_beside, values},
                                         {&redrive_look, values}};
 
     ASSERT(expires_in_ms > 0);

@@ -31,6 +31,9 @@ extern const struct row_kind run_rows; /* RUN_MISSING */
 /* $1 is a run's id, $2 its tenant, $3 its thread, or NULL: whatever its thread. */
 #define SQL_THIS_RUN "r.id = $1 AND r.tenant_id = $2 AND r.thread_id = coalesce($3, r.thread_id)"
 
+/* Locks this run, before a statement that must see it as whoever had it left it. */
+extern const struct pg_statement run_lock;
+
 /* clang-format off */
 #define STEP_COLUMNS \
     "s.id, s.run_id, s.thread_id, s.agent_id, s.seq, s.type, s.status, s.message_id," \

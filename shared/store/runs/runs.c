@@ -198,15 +198,9 @@ static const struct pg_statement run_cancel = {
 };
 /* clang-format on */
 
-static const struct pg_statement run_lock = {
+const struct pg_statement run_lock = {
     .name = "run_lock",
     .sql = "SELECT 1 FROM runs r WHERE " SQL_THIS_RUN " FOR NO KEY UPDATE",
-    .types = "uuu",
-};
-
-static const struct pg_statement run_cancel_promote = {
-    .name = "run_cancel_promote",
-    .sql = SQL_PROMOTE("SELECT r.thread_id FROM runs r WHERE " SQL_THIS_RUN),
     .types = "uuu",
 };
 
@@ -215,7 +209,7 @@ int runs_cancel(const struct store *store, struct uuid thread, struct uuid id, s
 {
     struct pg_value values[3] = {pg_uuid(id), pg_uuid(store->tenant), value_uuid_or_null(thread)};
     const struct pg_query queries[3] = {
-        {&run_lock, values}, {&run_cancel, values}, {&run_cancel_promote, values}};
+        {&run_lock, values}, {&run_cancel, values}, {&promote_beside, values}};
 
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         struct pg_result *results[3] = {NULL};

@@ -22,13 +22,6 @@
 
 #define OUTPUTS "jsonb_to_recordset($4) AS o (call_id text, output text)"
 
-static const struct pg_statement outputs_lock = {
-    .name = "outputs_lock",
-    .sql =
-        "SELECT 1 FROM runs r WHERE " SQL_THIS_RUN " AND $4::jsonb IS NOT NULL FOR NO KEY UPDATE",
-    .types = OUTPUT_TYPES,
-};
-
 /* clang-format off */
 /* w: the open calls of the client. */
 static const struct pg_statement outputs_give = {
@@ -116,7 +109,7 @@ static int look(const struct store *store, const struct pg_value *values, size_t
 static int give(const struct store *store, const struct pg_value *values, struct run *out,
                 struct error *err)
 {
-    const struct pg_query queries[2] = {{&outputs_lock, values}, {&outputs_give, values}};
+    const struct pg_query queries[2] = {{&run_lock, values}, {&outputs_give, values}};
     struct pg_result *results[2] = {NULL, NULL};
     int r = pg_exec_all(store->pg, queries, 2, results, err);
 
