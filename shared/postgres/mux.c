@@ -202,7 +202,7 @@ static void serve(struct pg_mux *mux, struct error *err)
                           "a prepared statement is out of date, or the server takes no writes");
         if (r < 0)
             return;
-        mux->failures = 0;
+        backoff_reset(&mux->backoff);
         fiber_yield();
     }
 }
@@ -258,7 +258,7 @@ static void driver_main(void *arg)
             stop_prober(mux);
         }
         mux->last_error = err;
-        if (fiber_sleep(pg_backoff_ms(mux->failures++), NULL) < 0)
+        if (fiber_sleep(backoff_next_ms(&mux->backoff), NULL) < 0)
             break;
     }
 }
@@ -266,6 +266,7 @@ static void driver_main(void *arg)
 void pg_mux_open(struct pg_mux *mux, const struct pg_mux_options *options)
 {
     mux->options = *options;
+    mux->backoff = (struct backoff){.policy = pg_connect_policy};
     list_init(&mux->queue);
     cond_init(&mux->ready);
     cond_init(&mux->landed);

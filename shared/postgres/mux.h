@@ -3,6 +3,7 @@
 
 #include <ev.h>
 
+#include "shared/base/backoff.h"
 #include "shared/base/compiler.h"
 #include "shared/base/error.h"
 #include "shared/base/list.h"
@@ -47,12 +48,12 @@ struct pg_mux {
     bool hungry; /* the driver waits for requests */
     bool flying; /* a flight is out */
     bool closing;
-    struct cond ready;  /* connected, or closing */
-    struct cond landed; /* or the connection is gone */
-    struct cond idle;   /* signalled when running or users has become 0 */
-    size_t running;     /* requests whose callers have not left */
-    size_t users;       /* fibers inside the functions below */
-    unsigned failures;  /* of connections, in a row */
+    struct cond ready;      /* connected, or closing */
+    struct cond landed;     /* or the connection is gone */
+    struct cond idle;       /* signalled when running or users has become 0 */
+    size_t running;         /* requests whose callers have not left */
+    size_t users;           /* fibers inside the functions below */
+    struct backoff backoff; /* of connections that failed */
     struct error last_error;
     struct pg_refusal refusal; /* the last one */
     struct pg_stats stats;     /* queued and in_flight are counted when asked for */

@@ -15,15 +15,13 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
-#include "shared/base/id.h"
 #include "shared/base/memory.h"
 #include "shared/io/io.h"
 #include "shared/net/resolve.h"
 #include "shared/postgres/outcome.h"
 #include "shared/postgres/probe.h"
 
-#define BACKOFF_BASE_MS 50
-#define BACKOFF_CAP_MS  2000
+const struct backoff_policy pg_connect_policy = {.base_ms = 50, .cap_ms = 2000};
 
 static void ignore_notice(void *arg, const PGresult *result)
 {
@@ -315,12 +313,4 @@ int pg_session_script(struct pg_session *session, const char *sql, int64_t deadl
     if (!PQsendQuery(session->conn, sql))
         return pg_session_broken(session, err);
     return finish_exchange(session, deadline_ms, out, err);
-}
-
-int64_t pg_backoff_ms(unsigned failures)
-{
-    int64_t ceiling_ms = failures < 6 ? (int64_t)BACKOFF_BASE_MS << failures : BACKOFF_CAP_MS;
-
-    return 1 + (int64_t)random_below(
-                   (uint64_t)(ceiling_ms < BACKOFF_CAP_MS ? ceiling_ms : BACKOFF_CAP_MS));
 }

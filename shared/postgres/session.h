@@ -6,6 +6,7 @@
 
 #include <libpq-fe.h>
 
+#include "shared/base/backoff.h"
 #include "shared/base/compiler.h"
 #include "shared/base/list.h"
 #include "shared/base/text.h"
@@ -46,5 +47,5 @@ SUSPENDS MUSTCHECK int pg_session_script(struct pg_session *session, const char 
 /* Fills *err with -E_CLOSED and libpq's reason. */
 int pg_session_broken(const struct pg_session *session, struct error *err);
 
-/* Full jitter (AWS, "Exponential backoff and jitter"): 50 ms doubling up to 2 s. */
-int64_t pg_backoff_ms(unsigned failures);
+/* Before a server that could not be reached is tried again. */
+extern const struct backoff_policy pg_connect_policy;

@@ -77,10 +77,11 @@ static int try_begin(struct pg_tx *tx, int64_t deadline_ms, struct error *err)
 
 static int begin(struct pg_tx *tx, int64_t deadline_ms, struct error *err)
 {
+    struct backoff backoff = {.policy = pg_connect_policy};
     int r = try_begin(tx, deadline_ms, err);
 
-    for (unsigned failures = 0; may_retry(r); failures++) {
-        int64_t wait_ms = pg_backoff_ms(failures);
+    while (may_retry(r)) {
+        int64_t wait_ms = backoff_next_ms(&backoff);
 
         if (tx->pg->pool.closing || clock_ms() + wait_ms >= deadline_ms)
             break;

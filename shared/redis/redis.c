@@ -20,8 +20,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "shared/base/backoff.h"
 #include "shared/base/error.h"
-#include "shared/base/id.h"
 #include "shared/base/list.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/cond.h"
@@ -30,8 +30,6 @@
 #include "shared/io/io.h"
 #include "shared/redis/redis_internal.h"
 
-#define BACKOFF_FIRST_MS  50
-#define BACKOFF_LAST_MS   400 /* one connection per process: a Redis that is back is seen at once */
 #define STABLE_MS         1000 /* a link that lived this long starts the backoff anew */
 #define OUTPUT_KEEP_BYTES ((size_t)1 << 20)
 #define LEAST_TICK_MS     20
@@ -205,10 +203,13 @@ SUSPENDS static int serve_link(struct redis *redis, struct error *err)
     return r;
 }
 
+/* One connection a process: a Redis that is back is to be seen at once. */
+static const struct backoff_policy connect_policy = {.base_ms = 50, .cap_ms = 400};
+
 SUSPENDS static void drive(void *arg)
 {
     struct redis *redis = arg;
-    int64_t cap_ms = BACKOFF_FIRST_MS;
+    struct backoff backoff = {.policy = connect_policy};
     int r;
 
     do {
@@ -224,9 +225,8 @@ SUSPENDS static void drive(void *arg)
         if (r == -E_CANCELED)
             break;
         if (clock_ms() - start_ms >= STABLE_MS + redis->command_timeout_ms)
-            cap_ms = BACKOFF_FIRST_MS;
-        r = fiber_sleep((int64_t)random_below((uint64_t)cap_ms) + 1, &err);
-        cap_ms = cap_ms * 2 > BACKOFF_LAST_MS ? BACKOFF_LAST_MS : cap_ms * 2;
+            backoff_reset(&backoff);
+        r = fiber_sleep(backoff_next_ms(&backoff), &err);
     } while (r == 0);
 }
 
