@@ -12,6 +12,7 @@
 #include "scheduler/api/access/key_cache.h"
 #include "scheduler/api/access/shares.h"
 #include "scheduler/api/request.h"
+#include "scheduler/api/unknown_url.h"
 #include "shared/base/clock.h"
 #include "shared/check/nearest.h"
 
@@ -58,10 +59,7 @@ static int find_endpoint(struct request *request)
     request->endpoint_place = endpoints->count;
     text_excerpt(exchange->path, path, sizeof(path));
     if (r == ROUTE_NOT_FOUND)
-        return failure_param(&request->failure, 404, NULL, "unknown_url",
-                             "Unknown request URL: %s %s. Please check the URL for typos, or see "
-                             "docs/openapi.yaml for what is served.",
-                             http_method_name(exchange->method), path);
+        return refuse_unknown_url(request);
     if (r < 0)
         return failure_param(&request->failure, 400, NULL, NULL, "Malformed request URL: %s.",
                              err.text);

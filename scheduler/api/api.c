@@ -12,11 +12,11 @@
 #include <stdlib.h>
 
 #include "providers/registry.h"
+#include "scheduler/api/access/claim_returns.h"
 #include "scheduler/api/access/key_cache.h"
 #include "scheduler/api/access/shares.h"
 #include "scheduler/api/admit.h"
 #include "scheduler/api/body.h"
-#include "scheduler/api/claim_returns.h"
 #include "scheduler/api/idempotency.h"
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"

@@ -14,7 +14,7 @@
 
 #include "scheduler/api/idempotency.h"
 
-#include "scheduler/api/claim_returns.h"
+#include "scheduler/api/access/claim_returns.h"
 #include "scheduler/api/request.h"
 #include "shared/base/digest.h"
 #include "shared/base/log.h"

@@ -187,6 +187,8 @@ void render_run(const struct run *run, struct buf *out)
     }
     add_raw(out, ",\"metadata\":", run->metadata, "{}");
     add_run_usage(run, out);
+    buf_add_string(out, run->held ? ",\"held\":true" : ",\"held\":false");
+    add_int(out, ",\"crashes\":", run->crashes);
     add_run_spec(spec, out);
 }
 

@@ -99,6 +99,14 @@ static void urls(struct fixture *fixture)
 {
     refused(fixture, 404, NULL, "unknown_url", "Unknown request URL: GET /v1/x.",
             (struct call){"GET", "/v1/x", NULL, NULL, NULL});
+    refused(fixture, 404, NULL, "unknown_url", "GET /v1/files/x. Penstock does not offer files.",
+            (struct call){"GET", "/v1/files/x", NULL, NULL, NULL});
+    refused(fixture, 404, NULL, "unknown_url", "Did you mean /v1/threads/x?",
+            (struct call){"GET", "/threads/x", NULL, NULL, NULL});
+    refused(fixture, 404, NULL, "unknown_url", "Please check the URL for typos",
+            (struct call){"GET", "/v1", NULL, NULL, NULL});
+    refused(fixture, 404, NULL, "unknown_url", "Please check the URL for typos",
+            (struct call){"GET", "/", NULL, NULL, NULL});
     refused(fixture, 405, NULL, "method_not_supported", "Not allowed to DELETE on /v1/threads",
             (struct call){"DELETE", "/v1/threads", NULL, NULL, NULL});
     cr_assert(strstr(header(fixture, "allow"), "POST"));

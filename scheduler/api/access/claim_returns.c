@@ -5,7 +5,7 @@
  * claim would live. It is an accelerator only: where it gives up, the claim lapses by itself.
  */
 
-#include "scheduler/api/claim_returns.h"
+#include "scheduler/api/access/claim_returns.h"
 
 #include <stdlib.h>
 
