@@ -147,7 +147,8 @@ static int register_anew(struct worker *worker, struct error *err)
     worker->id = row.id;
     snprintf(worker->id_text, sizeof(worker->id_text), "%" PRId64, row.id);
     heartbeat_watch(worker->heartbeat, row.id, sent_ms);
-    log_info("worker registered", LOG_STR("worker", worker->id_text), LOG_INT("slots", row.slots));
+    log_info("worker registered", LOG_STR("worker", worker->id_text), LOG_STR("host", host),
+             LOG_INT("pid", row.pid), LOG_INT("slots", row.slots));
     return 0;
 }
 

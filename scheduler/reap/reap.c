@@ -99,7 +99,7 @@ static int upkeep_round(void *arg, struct error *err)
 static int end_suspects(struct reap *reap, const struct worker_locks *locks, struct error *err)
 {
     int64_t workers[SUSPECTS_MAX];
-    int64_t dead = 0;
+    struct dead_workers dead = {0};
     const struct locks_sight sight = {
         .free = locks->free,
         .free_count = locks->free_count,
@@ -114,10 +114,10 @@ static int end_suspects(struct reap *reap, const struct worker_locks *locks, str
     r = worker_locks_declare_dead(reap->options.looks, workers, count, &dead, err);
     if (r < 0)
         return r;
-    if (dead == 0)
+    if (dead.count == 0)
         return 0;
-    reap->gone += dead;
-    log_warn("workers declared dead: their processes are gone", LOG_INT("workers", dead));
+    reap->gone += dead.count;
+    log_warn("workers declared dead: their processes are gone", LOG_STR("workers", dead.names));
     service_wake(&reap->sweeper);
     return 0;
 }
@@ -126,7 +126,7 @@ static int end_suspects(struct reap *reap, const struct worker_locks *locks, str
 static int end_lapsed(struct reap *reap, const struct worker_locks *locks, struct error *err)
 {
     int64_t until_ms = contact_judge_until(&reap->contact, clock_ms());
-    int64_t dead = 0;
+    struct dead_workers dead = {0};
     bool paused = false;
     int r;
 
@@ -137,14 +137,14 @@ static int end_lapsed(struct reap *reap, const struct worker_locks *locks, struc
     r = reaper_declare_lapsed(reap->options.looks, until_ms, &dead, &paused, err);
     if (r < 0)
         return r;
-    if (dead)
-        log_warn("workers declared dead: their leases lapsed", LOG_INT("workers", dead));
+    if (dead.count)
+        log_warn("workers declared dead: their leases lapsed", LOG_STR("workers", dead.names));
     if (paused && !reap->paused)
         log_warn("leases lapsed that are not taken for deaths yet: it may be the database, its "
                  "clock, or the way there that stood still");
-    reap->lapsed += dead;
+    reap->lapsed += dead.count;
     reap->paused = paused;
-    if (dead)
+    if (dead.count)
         service_wake(&reap->sweeper);
     return 0;
 }

@@ -67,11 +67,13 @@ test('kill -9 of a worker: its runs are claimed again within 2.5 seconds', async
           WHERE r.id IN (${list}) AND r.status = 'in_progress' AND w.pid <> ${victim.pid}`).length === owned.length;
       });
       took.push(Date.now() - killed);
+      assert.match(stack.scheduler.log(), new RegExp(`their processes are gone" workers="\\d+ \\(host [^ ]+, pid ${victim.pid}\\)"`));
       stack.workers.shift();
       await stack.startWorker();
     }
     context.diagnostic(`claimed again after ${took.join(', ')} ms`);
     for (const ms of took) checkTook(ms, 2500);
+    assert.ok((await Promise.all(runs.map((run) => stack.run(run)))).some((run) => run.crashes > 0), 'the run tells of it');
     const [{ workers, owners }] = stack.sql(`SELECT count(*) FILTER (WHERE state = 'dead') AS workers,
       (SELECT count(*) FROM runs r JOIN workers w ON w.worker_id = r.owner WHERE w.state = 'dead') AS owners FROM workers`);
     assert.deepEqual({ workers, owners }, { workers: 2, owners: 0 });

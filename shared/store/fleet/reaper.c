@@ -51,9 +51,9 @@ static const struct pg_statement reap_workers = {
         "      AND " LAPSED
         "      AND (w.spared_until < now() OR (w.spared_until IS NULL AND NOT " MANY "))"
         "      AND extract(epoch FROM now()) * 1000 <= $1"
-        "    RETURNING 1)"
-        " SELECT (SELECT count(*) FROM d), n.lapsed"
-        " FROM n",
+        "    RETURNING w.worker_id, w.host, w.pid)"
+        " SELECT n.lapsed, d.dead, d.names"
+        " FROM n, (SELECT count(*) AS dead, " SQL_WORKER_NAMES("d") " AS names FROM d) d",
     .types = "i",
 };
 
@@ -199,7 +199,7 @@ static const struct pg_statement reap_rows = {
 };
 /* clang-format on */
 
-int reaper_declare_lapsed(struct pg *pg, int64_t judge_until_wall_ms, int64_t *out_dead,
+int reaper_declare_lapsed(struct pg *pg, int64_t judge_until_wall_ms, struct dead_workers *out_dead,
                           bool *out_paused, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
@@ -209,8 +209,8 @@ int reaper_declare_lapsed(struct pg *pg, int64_t judge_until_wall_ms, int64_t *o
     r = pg_exec(pg, &reap_workers, values, &result, err);
     if (r < 0)
         return r;
-    *out_dead = pg_get_int(result, 0, 0);
-    *out_paused = pg_get_int(result, 0, 1) > *out_dead;
+    dead_workers_read(result, 1, out_dead);
+    *out_paused = pg_get_int(result, 0, 0) > out_dead->count;
     return 0;
 }
 

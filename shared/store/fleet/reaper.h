@@ -13,6 +13,7 @@
  * The thread of every run that ends is released in the same statement.
  */
 
+#include "shared/store/fleet/dead_workers.h"
 #include "shared/store/store.h"
 
 #define CRASHES_MAX       3
@@ -29,7 +30,7 @@ struct reaper_report {
     bool more; /* a batch was full */
 };
 
-/* Declares workers dead whose lease lapsed, *out_dead of them: at once where it lapsed alone or
+/* Declares workers dead whose lease lapsed (*out_dead): at once where it lapsed alone or
  * with one other, later where several workers were shaken at one moment, since then it is rather
  * the database, its clock or the way there that stood still. Shaken are those whose lease lapsed,
  * those who have not renewed theirs for half of its time, and those who came back within the last
@@ -41,7 +42,7 @@ struct reaper_report {
  * scheduler/reap/evidence.h; INT64_MAX: no matter). *out_paused: workers that lapsed were left
  * alone. */
 SUSPENDS MUSTCHECK int reaper_declare_lapsed(struct pg *pg, int64_t judge_until_wall_ms,
-                                             int64_t *out_dead, bool *out_paused,
+                                             struct dead_workers *out_dead, bool *out_paused,
                                              struct error *err);
 
 /* Ends and gives back what is left. *out is also filled as far as it went when a later statement

@@ -76,15 +76,15 @@ static const struct pg_statement locks_declare_dead = {
         "    WHERE w.worker_id = c.worker_id"
         "      AND w.state <> 'dead'"
         "      AND pg_try_advisory_xact_lock_shared(c.worker_id)"
-        "    RETURNING 1)"
-        " SELECT count(*)"
+        "    RETURNING w.worker_id, w.host, w.pid)"
+        " SELECT count(*), " SQL_WORKER_NAMES("d")
         " FROM d",
     .types = "I",
 };
 /* clang-format on */
 
 int worker_locks_declare_dead(struct pg *pg, const int64_t *workers, size_t count,
-                              int64_t *out_count, struct error *err)
+                              struct dead_workers *out, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     CLEANUP(buf_deinit) struct buf ids;
@@ -99,6 +99,6 @@ int worker_locks_declare_dead(struct pg *pg, const int64_t *workers, size_t coun
     values[0] = pg_array('I', &ids);
     r = pg_exec(pg, &locks_declare_dead, values, &result, err);
     if (r == 0)
-        *out_count = pg_get_int(result, 0, 0);
+        dead_workers_read(result, 0, out);
     return r;
 }

@@ -13,6 +13,7 @@
  * a worker that wants it just then tries again.
  */
 
+#include "shared/store/fleet/dead_workers.h"
 #include "shared/store/store.h"
 
 struct worker_locks {
@@ -27,7 +28,7 @@ struct worker_locks {
 SUSPENDS MUSTCHECK int worker_locks_look(struct pg *pg, struct arena *arena,
                                          struct worker_locks *out, struct error *err);
 
-/* Declares those of them dead whose lock is (still) free. *out_count: how many. */
+/* Declares those of them dead whose lock is (still) free. */
 SUSPENDS MUSTCHECK int worker_locks_declare_dead(struct pg *pg, const int64_t *workers,
-                                                 size_t count, int64_t *out_count,
+                                                 size_t count, struct dead_workers *out,
                                                  struct error *err);

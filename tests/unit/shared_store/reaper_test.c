@@ -23,9 +23,12 @@ struct lapses {
 
 static struct lapses judge(const struct store *store, int64_t until_wall_ms)
 {
+    struct dead_workers dead;
     struct lapses out;
 
-    MUST(reaper_declare_lapsed(store->pg, until_wall_ms, &out.dead, &out.paused, &test_err));
+    MUST(reaper_declare_lapsed(store->pg, until_wall_ms, &dead, &out.paused, &test_err));
+    cr_assert_eq(dead.count > 0, strstr(dead.names, "(host ") != NULL, "%s", dead.names);
+    out.dead = dead.count;
     return out;
 }
 

@@ -53,10 +53,13 @@ static struct worker_locks look(struct store *store)
 
 static int64_t declare(struct store *store, int64_t worker)
 {
-    int64_t count;
+    struct dead_workers dead;
+    char name[64];
 
-    MUST(worker_locks_declare_dead(store->pg, &worker, 1, &count, &test_err));
-    return count;
+    snprintf(name, sizeof(name), "%lld (host ", (long long)worker);
+    MUST(worker_locks_declare_dead(store->pg, &worker, 1, &dead, &test_err));
+    cr_assert_eq(dead.count > 0, strstr(dead.names, name) != NULL, "%s", dead.names);
+    return dead.count;
 }
 
 static int64_t locks_held(void)

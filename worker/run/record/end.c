@@ -136,6 +136,7 @@ static void count_ending(struct run_task *task)
     }
     log_info("run ended", LOG_STR("status", run_status_name(end->status)),
              LOG_INT("iterations", task->meter.iterations),
+             LOG_INT("crashes", task->claim.row.crashes),
              LOG_INT("input_tokens", task->meter.prompt_tokens),
              LOG_INT("output_tokens", task->meter.completion_tokens));
     if (end->status == RUN_FAILED)
