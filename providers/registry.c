@@ -16,6 +16,7 @@
 #include "shared/config/config.h"
 
 #define NAME_SHOWN_MAX 60 /* bytes of a name in an error */
+#define EXAMPLE_MAX    40 /* of one that is said twice */
 
 /* Servers whose habits are known, by host. OpenAI's newer models refuse max_tokens, and smaller
  * servers do not know max_completion_tokens. */
@@ -192,6 +193,7 @@ static int not_found(const struct provider_registry *registry, struct text model
     char names[100] = "";
     size_t used = 0;
     int shown = (int)(model.len < NAME_SHOWN_MAX ? model.len : NAME_SHOWN_MAX);
+    bool whole = model.len <= EXAMPLE_MAX; /* a part of it would be a wrong example */
     const char *example = config->providers_count ? config->providers[0].name : "openai";
 
     for (unsigned i = 0; i < config->providers_count; i++) {
@@ -210,9 +212,10 @@ static int not_found(const struct provider_registry *registry, struct text model
                          "model '%.*s' is not known: there is no such provider; providers here: %s",
                          shown, model.ptr, names);
     return error_set(err, E_NOT_FOUND,
-                     "model '%.*s' is not known; name it provider/model, for example %s/%.*s; "
-                     "providers here: %s",
-                     shown, model.ptr, example, shown > 24 ? 24 : shown, model.ptr, names);
+                     "model '%.*s' is not known; name it provider/model, for example %s/%.*s, or "
+                     "configure a default_provider; providers here: %s",
+                     shown, model.ptr, example, whole ? shown : 4, whole ? model.ptr : "NAME",
+                     names);
 }
 
 static bool has_default(const struct config *config)

@@ -110,7 +110,13 @@ Test(registry, an_unknown_model_is_told_what_would_be_right)
 {
     cr_assert_str_eq(refusal("gpt-9"),
                      "model 'gpt-9' is not known; name it provider/model, for example "
-                     "openai/gpt-9; providers here: openai, groq, local");
+                     "openai/gpt-9, or configure a default_provider; providers here: openai, "
+                     "groq, local");
+    cr_assert(strstr(refusal("ft:gpt-9-2024-07-18:acme::abc"),
+                     "for example openai/ft:gpt-9-2024-07-18:acme::abc, or"));
+    cr_assert(strstr(refusal("a-name-of-more-than-forty-characters-in-all"),
+                     "for example openai/NAME, or configure a default_provider; providers here: "
+                     "openai, groq, local"));
     cr_assert_str_eq(refusal("mistral/large"),
                      "model 'mistral/large' is not known: there is no such "
                      "provider; providers here: openai, groq, local");
