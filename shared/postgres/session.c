@@ -15,6 +15,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/io/io.h"
 #include "shared/net/resolve.h"
@@ -23,10 +24,15 @@
 
 const struct backoff_policy pg_connect_policy = {.base_ms = 50, .cap_ms = 2000};
 
-static void ignore_notice(void *arg, const PGresult *result)
+/* What the server warns of is for the operator; what it notes is for nobody. */
+static void tell_notice(void *arg, const PGresult *result)
 {
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
     (void)arg;
-    (void)result;
+    if (severity && message && strcmp(severity, "WARNING") == 0)
+        log_warn("Postgres warns", LOG_STR("warning", message));
 }
 
 static int connect_failure(const PGconn *conn, struct error *err)
@@ -84,7 +90,7 @@ static int open_address(const struct attempt *attempt, const char *hostaddr,
 
     if (!conn)
         return error_set(err, E_UNAVAILABLE, "out of memory for a database connection");
-    PQsetNoticeReceiver(conn, ignore_notice, NULL);
+    PQsetNoticeReceiver(conn, tell_notice, NULL);
     (void)PQsetErrorVerbosity(conn, PQERRORS_VERBOSE); /* a refusal then says its SQLSTATE */
     r = poll_until_connected(conn, deadline_min(attempt->deadline_ms, limit_ms), err);
     if (r == 0 && PQsetnonblocking(conn, 1) < 0)

@@ -1,7 +1,7 @@
 // What operators are told: no worker, a database that is away or unmigrated, shards that differ, metrics and where they are.
 
 import assert from 'node:assert/strict';
-import { spawn, execFileSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -85,6 +85,20 @@ test('a database that is not migrated: both programs say what to run', async () 
       assert.match(program.log(), /run `penstock migrate`/, name);
       assert.doesNotMatch(program.log(), /42P01/, name);
     }
+  });
+});
+
+test('what Postgres warns of while it is migrated is told', async () => {
+  await withStack({ script, bare: true }, async (stack) => {
+    const sql = (text) => execFileSync('psql', [stack.databaseUrl, '-qc', text], { stdio: 'ignore' });
+    sql('DROP OWNED BY penstock_reader');
+    sql('DROP ROLE penstock_reader');
+    sql('CREATE ROLE plain LOGIN');
+    sql('CREATE DATABASE plain OWNER plain');
+    const DATABASE_URL = stack.databaseUrl.replace(/(dbname=|\/)penstock(?=$|[?& ])/, '$1plain') + '&user=plain';
+    const migrated = spawnSync(join(stack.bin, 'penstock'), ['migrate'], { encoding: 'utf8', env: { ...process.env, ...stack.env, DATABASE_URL } });
+    assert.equal(migrated.status, 0, migrated.stderr);
+    assert.match(migrated.stderr, /Postgres warns.*not allowed to create the role penstock_reader/);
   });
 });
 
