@@ -70,6 +70,7 @@ function answer(request, response, text) {
       run.required_action = { type: 'submit_tool_outputs', submit_tool_outputs: { tool_calls: [{ id: 'call_1', type: 'function', function: { name: 'get_weather', arguments: '{"city":"Rome"}' } }] } };
     run.usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 };
     run.model = 'openai/gpt-4o-mini';
+    run.asked = body;
     api.runs.push(run);
     return makeOnce(request, response, pathname, run);
   }
@@ -343,6 +344,25 @@ test('run: what goes on in a thread is one request, whose reply may be lost', as
   assert.deepEqual([id, thread_id], [api.runs[1].id, first.thread_id]);
   const posts = api.asked.filter((one) => one.startsWith('POST'));
   assert.deepEqual([...new Set(posts)], [`POST /v1/threads/${first.thread_id}/runs`]);
+});
+
+test('run: what becomes of it where its thread is busy is asked for', async () => {
+  await oneRun();
+  const [{ thread_id }] = api.runs;
+  assert.equal((await run(['run', 'agent-1', 'And now?', '--thread', thread_id, '--when-busy', 'interrupt'])).code, 0);
+  assert.equal(api.runs[1].asked.multitask_strategy, 'interrupt');
+  const alone = await run(['run', 'agent-1', 'And now?', '--when-busy', 'interrupt']);
+  assert.equal(alone.code, 2);
+  assert.match(alone.stderr, /--when-busy is about --thread/);
+  assert.equal(api.runs.length, 2);
+});
+
+test('runs show: a run that is held, and one whose workers died, say so', async () => {
+  await oneRun();
+  Object.assign(api.runs[0], { status: 'queued', held: true, crashes: 2 });
+  const { stdout } = await run(['runs', 'show', api.runs[0].id]);
+  assert.match(stdout, /^crashes +2 /m);
+  assert.match(stdout, /^outcome +the run is queued: another run of its thread comes first$/m);
 });
 
 test('client: an address that ends with a slash or with /v1 is the same server', async () => {

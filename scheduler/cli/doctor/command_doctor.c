@@ -314,7 +314,8 @@ static void check_providers(struct doctor *doctor)
     }
     if (!any)
         say(doctor, "providers",
-            doctor_warning("none has a key: set OPENAI_API_KEY or another provider's"));
+            doctor_warning("none has a key in this environment, which need not be that of the "
+                           "workers: set OPENAI_API_KEY or another provider's"));
 }
 
 static void (*const checks[])(struct doctor *doctor) = {

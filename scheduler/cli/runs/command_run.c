@@ -53,9 +53,14 @@ static int submit(struct prompt_run *prompt_run, const char *thread, struct clie
     CLEANUP(json_freep)
     struct json_object *body = thread ? run_continuation(prompt_run->agent_id, prompt_run->prompt)
                                       : run_submission(prompt_run->agent_id, prompt_run->prompt);
+    const char *busy = arguments_get(prompt_run->args, "when-busy");
 
     if (thread && !client_is_plain(thread))
         return error_set(err, E_INVALID, "\"%.60s\" is no id of a thread", thread);
+    if (busy && !thread)
+        return error_set(err, E_INVALID, "--when-busy is about --thread, which is not there");
+    if (busy)
+        json_object_object_add(body, "multitask_strategy", json_object_new_string(busy));
     return client_post_once(&prompt_run->client, path ? path : "/v1/threads/runs", body, out, err);
 }
 
@@ -197,6 +202,9 @@ static int run(const struct arguments *args)
 
 static const struct option_spec options[] = {
     {"thread", 't', "THREAD", "go on in this thread instead of a new one", 0, 0},
+    {"when-busy", 0, "STRATEGY",
+     "where a run of the thread is active: reject (the default), enqueue, interrupt, rollback", 0,
+     0},
     {"json", 0, NULL, "print one JSON object: id, thread_id, status, answer, usage, error", 0, 0},
     {"no-wait", 0, NULL, "print the run's id and don't wait for it", 0, 0},
 };

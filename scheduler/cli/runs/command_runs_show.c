@@ -45,6 +45,9 @@ static void print_run(struct json_object *run)
         when_format_span(run_took_seconds(run), time);
         print_fact("took", text_of(time));
     }
+    if (json_get_int(run, "crashes", 0) > 0)
+        printf("%-12s%lld (workers died that had it in work)\n", "crashes",
+               (long long)json_get_int(run, "crashes", 0));
     if (usage)
         printf("%-12s%lld in, %lld out\n", "tokens",
                (long long)json_get_int(usage, "prompt_tokens", 0),

@@ -102,7 +102,13 @@ void run_explain_wait(struct client *client, struct json_object *run, struct buf
     struct client_reply reply = {0};
     struct json_object *degraded;
 
-    if (!status || strcmp(status, "queued") != 0 || client_get(client, "/readyz", &reply, NULL) < 0)
+    if (!status || strcmp(status, "queued") != 0)
+        return;
+    if (json_get_bool(run, "held", false)) {
+        buf_add_string(out, "another run of its thread comes first");
+        return;
+    }
+    if (client_get(client, "/readyz", &reply, NULL) < 0)
         return;
     degraded = json_get(reply.json, "degraded");
     for (size_t i = 0; json_object_is_type(degraded, json_type_array) &&
