@@ -158,6 +158,8 @@ SUSPENDS static int greet(struct redis_link *link, const struct redis_target *ta
         return classify(err);
     if (r == -E_CLOSED)
         return error_set(err, E_UNAVAILABLE, "Redis closed the connection at once");
+    if (r == -E_TIMEOUT)
+        return error_set(err, E_TIMEOUT, "Redis did not answer the greeting in time");
     return r;
 }
 

@@ -27,6 +27,7 @@ static const struct {
     {"ACL failure in script", REDIS_REFUSES_US},         /* Redis 8 */
     {"refused to let us in", REDIS_REFUSES_US},
     {"taken for half-open", REDIS_SLOW},
+    {"did not answer the greeting", REDIS_SLOW},
     {"LOADING", REDIS_NOT_READY},
     {"MASTERDOWN", REDIS_NOT_READY},
     {"CLUSTERDOWN", REDIS_NOT_READY},

@@ -98,6 +98,8 @@ Test(redis_state, without_a_connection_the_reason_counts_if_there_is_one)
          REDIS_REFUSES_WRITES},
         {-E_UNAVAILABLE,
          "Redis is not connected: no reply of Redis for 1500 ms: taken for half-open", REDIS_SLOW},
+        {-E_UNAVAILABLE, "Redis is not connected: Redis did not answer the greeting in time",
+         REDIS_SLOW},
         {-E_UNAVAILABLE, "Redis is not connected: Redis refused to let us in: ERR AUTH",
          REDIS_REFUSES_US},
         {-E_DENIED, "Redis refused to let us in: ERR invalid password", REDIS_REFUSES_US},
