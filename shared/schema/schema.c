@@ -104,22 +104,29 @@ static int check_constants(struct schema_walk *walk, struct json_object *schema,
     struct json_object *constant;
     CLEANUP(buf_deinit) struct buf expected;
     char shown[SHOWN_MAX + 8];
+    int r;
 
     buf_init(&expected, 0);
     if (json_object_object_get_ex(schema, "const", &constant) &&
         !schema_equal(constant, value, 0)) {
         json_encode(&expected, constant);
-        return schema_fail(walk, err, "expected %.*s, got %s", SHOWN_MAX, buf_string(&expected),
-                           kind_with_value(value, shown));
+        r = schema_spend(walk, expected.len / SCHEMA_STEP_BYTES, err);
+        return r < 0 ? r
+                     : schema_fail(walk, err, "expected %.*s, got %s", SHOWN_MAX,
+                                   buf_string(&expected), kind_with_value(value, shown));
     }
     if (!json_object_is_type(list, json_type_array))
         return 0;
-    for (size_t i = 0; i < json_object_array_length(list); i++)
+    r = schema_spend(walk, json_object_array_length(list), err);
+    for (size_t i = 0; r == 0 && i < json_object_array_length(list); i++)
         if (schema_equal(json_object_array_get_idx(list, i), value, 0))
             return 0;
     list_values(&expected, list);
-    return schema_fail(walk, err, "expected %.*s, got %s", SHOWN_MAX + 30, buf_string(&expected),
-                       kind_with_value(value, shown));
+    if (r == 0)
+        r = schema_spend(walk, expected.len / SCHEMA_STEP_BYTES, err);
+    return r < 0 ? r
+                 : schema_fail(walk, err, "expected %.*s, got %s", SHOWN_MAX + 30,
+                               buf_string(&expected), kind_with_value(value, shown));
 }
 
 static bool is_multiple(struct json_object *value, struct json_object *of)
@@ -199,7 +206,7 @@ static int check_extent(struct schema_walk *walk, struct json_object *schema,
 static int check_pattern(struct schema_walk *walk, const char *pattern, struct text text,
                          struct error *err)
 {
-    switch (schema_pattern_match(pattern, text)) {
+    switch (schema_pattern_match(&walk->patterns, pattern, text)) {
     case SCHEMA_MATCH:
         return 0;
     case SCHEMA_NO_MATCH:
@@ -243,9 +250,10 @@ static int check_unique(struct schema_walk *walk, struct json_object *array, str
 
     for (size_t i = 1; i < count; i++) {
         for (size_t k = 0; k < i; k++) {
-            if (++walk->steps > SCHEMA_STEPS_MAX)
-                return error_set(err, E_LIMIT, "checking for duplicates takes over %d steps",
-                                 SCHEMA_STEPS_MAX);
+            int r = schema_spend(walk, 1, err);
+
+            if (r < 0)
+                return r;
             if (schema_equal(json_object_array_get_idx(array, i),
                              json_object_array_get_idx(array, k), 0))
                 return schema_fail(walk, err, "expected no duplicates, got the same at %zu and %zu",
@@ -342,6 +350,19 @@ static int fail_unknown(struct schema_walk *walk, const char *key, struct json_o
     return r;
 }
 
+/* Whether a pattern speaks of a member. */
+static int match_name(struct schema_walk *walk, const char *pattern, const char *key, bool *out,
+                      struct error *err)
+{
+    enum schema_match match = schema_pattern_match(&walk->patterns, pattern, text_of(key));
+
+    *out = match == SCHEMA_MATCH;
+    if (match == SCHEMA_MATCH_LIMIT)
+        return schema_fail(walk, err, "the pattern %.80s takes too long on the name %.80s", pattern,
+                           key);
+    return schema_spend(walk, 1, err);
+}
+
 /* One member against properties, patternProperties, and additionalProperties where none applies. */
 static int check_one_member(struct schema_walk *walk, struct json_object *schema, const char *key,
                             struct json_object *member, struct error *err)
@@ -350,8 +371,10 @@ static int check_one_member(struct schema_walk *walk, struct json_object *schema
     struct json_object *patterns = json_get(schema, "patternProperties");
     struct json_object *additional, *own;
     bool known = false;
-    int r = 0;
+    int r = schema_spend(walk, 1 + strlen(key) / SCHEMA_STEP_BYTES, err);
 
+    if (r < 0)
+        return r;
     if (json_object_is_type(properties, json_type_object) &&
         json_object_object_get_ex(properties, key, &own)) {
         known = true;
@@ -360,7 +383,13 @@ static int check_one_member(struct schema_walk *walk, struct json_object *schema
     if (json_object_is_type(patterns, json_type_object)) {
         json_object_object_foreach(patterns, pattern, by_pattern)
         {
-            if (r < 0 || schema_pattern_match(pattern, text_of(key)) != SCHEMA_MATCH)
+            bool matches;
+
+            if (r == 0)
+                r = match_name(walk, pattern, key, &matches, err);
+            if (r < 0)
+                return r;
+            if (!matches)
                 continue;
             known = true;
             r = check_member(walk, by_pattern, key, member, err);
@@ -390,9 +419,12 @@ static int check_names(struct schema_walk *walk, struct json_object *schema, con
 static int check_present(struct schema_walk *walk, struct json_object *required,
                          struct json_object *value, const char *because, struct error *err)
 {
+    int r;
+
     if (!json_object_is_type(required, json_type_array))
         return 0;
-    for (size_t i = 0; i < json_object_array_length(required); i++) {
+    r = schema_spend(walk, json_object_array_length(required), err);
+    for (size_t i = 0; r == 0 && i < json_object_array_length(required); i++) {
         struct json_object *name = json_object_array_get_idx(required, i);
 
         if (json_object_is_type(name, json_type_string) &&
@@ -401,7 +433,7 @@ static int check_present(struct schema_walk *walk, struct json_object *required,
                                json_object_get_string(name), because ? ", which goes with " : "",
                                because ? because : "");
     }
-    return 0;
+    return r;
 }
 
 static int check_object(struct schema_walk *walk, struct json_object *schema,
@@ -527,7 +559,9 @@ static int check_combined(struct schema_walk *walk, struct json_object *schema,
     struct json_object *target;
     int r = 0;
 
-    if (reference && schema_resolve(walk->root, reference, &target))
+    if (reference)
+        r = schema_spend(walk, strlen(reference) / SCHEMA_STEP_BYTES, err);
+    if (r == 0 && reference && schema_resolve(walk->root, reference, &target))
         r = check(walk, target, value, err);
     if (r == 0)
         r = check_some(walk, schema, "anyOf", value, err);
@@ -553,6 +587,8 @@ static int check(struct schema_walk *walk, struct json_object *schema, struct js
     if (!json_object_is_type(schema, json_type_object))
         return 0;
     r = schema_enter(walk, err);
+    if (r == 0)
+        r = schema_spend(walk, json_string(value).len / SCHEMA_STEP_BYTES, err);
     for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(groups); i++)
         r = groups[i](walk, schema, value, err);
     if (r == 0)

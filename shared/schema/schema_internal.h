@@ -3,6 +3,7 @@
 
 #include "shared/json/json.h"
 #include "shared/schema/schema.h"
+#include "shared/schema/schema_pattern.h"
 
 #define SCHEMA_DEPTH_MAX 64
 #define SCHEMA_STEPS_MAX 50000
@@ -12,7 +13,8 @@
 struct schema_walk {
     struct json_object *root; /* the whole schema, for $ref */
     unsigned depth;
-    unsigned steps;
+    size_t steps;
+    struct schema_patterns patterns;
     struct buf path;
 };
 
@@ -26,6 +28,12 @@ void schema_path_leave(struct schema_walk *walk, size_t mark);
 
 /* -E_INVALID: "PATH: sentence". */
 int schema_fail(struct schema_walk *walk, struct error *err, const char *format, ...) PRINTF(3, 4);
+
+/* So many steps more: one for each thing that is looked at, and for each SCHEMA_STEP_BYTES of a
+ * text. Returns 0, or -E_LIMIT when they are too many. */
+MUSTCHECK int schema_spend(struct schema_walk *walk, size_t steps, struct error *err);
+
+#define SCHEMA_STEP_BYTES 256
 
 /* One step and one level more; each success is to be matched by walk->depth--. Returns 0 or
  * -E_LIMIT. */
@@ -52,11 +60,3 @@ MUSTCHECK bool schema_resolve(struct json_object *root, const char *reference,
                               struct json_object **out);
 
 size_t schema_length(struct json_object *string); /* code points */
-
-enum schema_match { SCHEMA_MATCH, SCHEMA_NO_MATCH, SCHEMA_MATCH_LIMIT };
-
-/* The pattern anywhere in the text. A pattern that doesn't compile matches everything. */
-enum schema_match schema_pattern_match(const char *pattern, struct text text);
-
-/* Returns 0 or -E_INVALID with what is wrong with the pattern. */
-MUSTCHECK int schema_pattern_validate(const char *pattern, struct error *err);

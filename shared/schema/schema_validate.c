@@ -63,6 +63,12 @@ static const struct {
     {"definitions", SHAPE_SCHEMA_MAP},
 };
 
+#define TYPES_MAX 7 /* there are no more */
+
+/* As long as it takes to compile a pattern. */
+#define PATTERN_STEPS      10
+#define PATTERN_STEP_BYTES 16
+
 static int validate(struct schema_walk *walk, struct json_object *schema, struct error *err);
 
 static int expected(struct schema_walk *walk, const char *what, struct json_object *value,
@@ -89,9 +95,10 @@ static int validate_schemas(struct schema_walk *walk, struct json_object *list, 
 static int validate_pattern(struct schema_walk *walk, const char *pattern, struct error *err)
 {
     struct error why;
+    int r = schema_spend(walk, PATTERN_STEPS + strlen(pattern) / PATTERN_STEP_BYTES, err);
 
-    if (schema_pattern_validate(pattern, &why) == 0)
-        return 0;
+    if (r < 0 || schema_pattern_validate(pattern, &why) == 0)
+        return r;
     return schema_fail(walk, err, "%s", why.text);
 }
 
@@ -117,19 +124,19 @@ static int validate_map(struct schema_walk *walk, enum shape shape, struct json_
 static int validate_strings(struct schema_walk *walk, struct json_object *list, struct error *err)
 {
     size_t count;
+    int r;
 
     if (!json_object_is_type(list, json_type_array))
         return expected(walk, "a list of strings", list, err);
     count = json_object_array_length(list);
-    for (size_t i = 0; i < count; i++) {
+    r = schema_spend(walk, count, err);
+    for (size_t i = 0; r == 0 && i < count; i++) {
         struct json_object *item = json_object_array_get_idx(list, i);
 
         if (!json_object_is_type(item, json_type_string))
             return expected(walk, "a list of strings", item, err);
-        if (++walk->steps > SCHEMA_STEPS_MAX)
-            return error_set(err, E_LIMIT, "the schema is too large");
     }
-    return 0;
+    return r;
 }
 
 static int validate_strings_map(struct schema_walk *walk, struct json_object *map,
@@ -165,8 +172,8 @@ static int validate_type(struct schema_walk *walk, struct json_object *type, str
 
     if (!json_object_is_type(type, json_type_array))
         return validate_type_name(walk, type, err);
-    if (json_object_array_length(type) == 0)
-        return schema_fail(walk, err, "expected a type or a list of types that is not empty");
+    if (json_object_array_length(type) == 0 || json_object_array_length(type) > TYPES_MAX)
+        return schema_fail(walk, err, "expected a type or a list of 1 to %d types", TYPES_MAX);
     for (size_t i = 0; r == 0 && i < json_object_array_length(type); i++)
         r = validate_type_name(walk, json_object_array_get_idx(type, i), err);
     return r;
@@ -176,9 +183,13 @@ static int validate_reference(struct schema_walk *walk, struct json_object *refe
                               struct error *err)
 {
     struct json_object *target;
+    int r;
 
     if (!json_object_is_type(reference, json_type_string))
         return expected(walk, "a string", reference, err);
+    r = schema_spend(walk, json_string(reference).len / SCHEMA_STEP_BYTES, err);
+    if (r < 0)
+        return r;
     if (!schema_resolve(walk->root, json_object_get_string(reference), &target))
         return schema_fail(walk, err,
                            "\"%.80s\" leads nowhere: expected a place in this schema, such as "

@@ -19,6 +19,7 @@ void schema_walk_init(struct schema_walk *walk, struct json_object *root)
 void schema_walk_deinit(struct schema_walk *walk)
 {
     buf_deinit(&walk->path);
+    schema_patterns_deinit(&walk->patterns);
 }
 
 static bool is_plain(const char *key)
@@ -73,16 +74,22 @@ int schema_fail(struct schema_walk *walk, struct error *err, const char *format,
                      path.len > SCHEMA_PATH_MAX ? "..." : "", sentence);
 }
 
+int schema_spend(struct schema_walk *walk, size_t steps, struct error *err)
+{
+    walk->steps += steps;
+    if (walk->steps > SCHEMA_STEPS_MAX)
+        return error_set(err, E_LIMIT, "checking against the schema takes over %d steps",
+                         SCHEMA_STEPS_MAX);
+    return 0;
+}
+
 int schema_enter(struct schema_walk *walk, struct error *err)
 {
     if (walk->depth >= SCHEMA_DEPTH_MAX)
         return error_set(err, E_LIMIT, "the schema or the value is nested deeper than %d levels",
                          SCHEMA_DEPTH_MAX);
-    if (++walk->steps > SCHEMA_STEPS_MAX)
-        return error_set(err, E_LIMIT, "checking against the schema takes over %d steps",
-                         SCHEMA_STEPS_MAX);
     walk->depth++;
-    return 0;
+    return schema_spend(walk, 1, err);
 }
 
 const char *schema_kind(struct json_object *value)

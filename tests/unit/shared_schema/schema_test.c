@@ -4,6 +4,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/base/memory.h"
 #include "shared/json/json.h"
 #include "shared/schema/schema.h"
 
@@ -309,6 +310,90 @@ Test(schema, what_never_ends_is_cut_off)
     buf_deinit(&many);
 }
 
+/* `count` times `piece`, with commas between, in `open` and `close`. "%d" in it is a number. */
+static char *repeated(const char *open, const char *piece, int count, const char *close)
+{
+    struct buf out;
+
+    buf_init(&out, 0);
+    buf_add_string(&out, open);
+    for (int i = 0; i < count; i++) {
+        const char *number = strstr(piece, "%d");
+
+        if (i > 0)
+            buf_add_char(&out, ',');
+        if (number)
+            buf_printf(&out, "%.*s%d%s", (int)(number - piece), piece, i, number + 2);
+        else
+            buf_add_string(&out, piece);
+    }
+    buf_add_string(&out, close);
+    return buf_take(&out);
+}
+
+static char *text_of_a(size_t count)
+{
+    char *text = xmalloc(count + 3);
+
+    memset(text, 'a', count + 2);
+    text[0] = text[count + 1] = '"';
+    text[count + 2] = '\0';
+    return text;
+}
+
+/* Each of these took from seconds to hours. */
+Test(schema, what_is_much_work_in_small_parts_is_cut_off, .timeout = 60)
+{
+    char *long_text = text_of_a(1000000);
+    const struct {
+        char *schema;
+        char *value;
+        int expected;
+    } rows[] = {
+        /* at each place of the text almost as much as one match may take */
+        {xstrdup("{\"pattern\":\"(?:a|a){15}b\"}"), text_of_a(100000), -E_INVALID},
+        {xstrdup("{\"pattern\":\"[^x]*y\"}"), xstrdup(long_text), -E_INVALID},
+        {repeated("{\"patternProperties\":{", "\"^%d(b+)+c$\":{}", 2000, "}}"),
+         repeated("{", "\"a%d\":1", 20000, "}"), -E_INVALID},
+        {repeated("{\"items\":{\"required\":[", "\"a\"", 20000, "]}}"),
+         repeated("[", "{\"a\":1}", 20000, "]"), -E_LIMIT},
+        {repeated("{\"items\":{\"enum\":[", "-%d.5", 20000, "]}}"), repeated("[", "1", 1, "]"),
+         -E_INVALID},
+        {repeated("{\"items\":{\"not\":{\"enum\":[", "-%d.5", 20000, "]}}}"),
+         repeated("[", "1", 20000, "]"), -E_LIMIT},
+        {repeated("{\"anyOf\":[", "{\"minLength\":2000000}", 20000, "]}"), xstrdup(long_text),
+         -E_LIMIT},
+        {repeated("{\"anyOf\":[", "{\"const\":{\"a\":%d}}", 10000, "]}"), xstrdup(long_text),
+         -E_LIMIT},
+        {repeated("{\"allOf\":[", "{\"minProperties\":1}", 20000, "]}"),
+         repeated("{", "\"a%d\":1", 20000, "}"), -E_LIMIT},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct error err = {0};
+
+        cr_assert_eq(check(rows[i].schema, rows[i].value, &err), rows[i].expected, "%zu: %s", i,
+                     err.text);
+        free(rows[i].schema);
+        free(rows[i].value);
+    }
+    free(long_text);
+}
+
+Test(schema, an_honest_amount_of_patterns_is_checked)
+{
+    struct error err = {0};
+    char *many = repeated("[", "\"2026-11-%d\"", 5000, "]");
+    char *text = text_of_a(200000);
+
+    cr_assert_eq(check("{\"items\":{\"pattern\":\"^\\\\d{4}-\\\\d{2}-\\\\d+$\"}}", many, &err), 0,
+                 "%s", err.text);
+    cr_assert_eq(check("{\"pattern\":\"^[a-z]{1,}$\"}", text, &err), 0, "%s", err.text);
+    cr_assert_eq(check("{\"pattern\":\"^(?i)[A-Z ]+$\"}", text, &err), 0, "%s", err.text);
+    free(many);
+    free(text);
+}
+
 Test(schema, long_paths_and_values_are_cut_in_errors)
 {
     struct error err = {0};
@@ -365,7 +450,7 @@ Test(schema_validation, malformed_schemas_are_refused_with_the_place)
         {"5", "", "$: expected a schema (an object, true or false), got a number"},
         {"null", "", "got null"},
         {"{\"type\":\"text\"}", "", "$.type: expected \"string\", \"number\""},
-        {"{\"type\":[]}", "", "$.type: expected a type or a list of types that is not empty"},
+        {"{\"type\":[]}", "", "$.type: expected a type or a list of 1 to 7 types"},
         {"{\"type\":[\"string\",1]}", "", "$.type: expected \"string\""},
         {"{\"properties\":{\"a\":{\"type\":\"strin\"}}}", "", "$.properties.a.type: expected"},
         {"{\"properties\":[]}", "", "$.properties: expected an object of schemas, got an array"},
@@ -384,6 +469,10 @@ Test(schema_validation, malformed_schemas_are_refused_with_the_place)
         {"{\"uniqueItems\":1}", "", "$.uniqueItems: expected true or false"},
         {"{\"pattern\":\"a(\"}", "", "$.pattern: not a pattern: missing closing parenthesis"},
         {"{\"pattern\":1}", "", "$.pattern: expected a string"},
+        {"{\"pattern\":\"(?i)[\xC4\x80-\xF4\x8F\xBF\xBF]\"}", "", "ASCII characters alone"},
+        {"{\"pattern\":\"a(?x-s^i:[a-\\\\x{10ffff}])\"}", "", "ASCII characters alone"},
+        {"{\"pattern\":\"(?i)[\\\\p{L}]\"}", "", "ASCII characters alone"},
+        {"{\"pattern\":\"(*UCP)a\"}", "", "not a pattern"},
         {"{\"patternProperties\":{\"[\":{}}}", "", "not a pattern"},
         {"{\"anyOf\":[]}", "", "$.anyOf: expected a list of schemas that is not empty"},
         {"{\"allOf\":[{\"type\":\"x\"}]}", "", "$.allOf[0].type: expected"},
