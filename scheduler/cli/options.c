@@ -44,10 +44,10 @@ static int unknown(const struct arguments *args, struct text name, struct error 
     near = suggest(word, words, args->specs_count + 1);
     if (near)
         return error_set(err, E_INVALID, "there is no option --%s; did you mean --%s?", word, near);
-    return error_set(err, E_INVALID,
-                     "there is no option --%s; what is none and begins with a dash goes behind "
-                     "\"--\"",
-                     word);
+    return error_set(
+        err, E_INVALID,
+        "there is no option --%s; put \"--\" in front of an argument that begins with a dash",
+        word);
 }
 
 static int take_value(struct arguments *out, size_t index, const char *value, struct error *err)
@@ -107,10 +107,10 @@ static int parse_short(struct arguments *out, char *const **at, struct error *er
     for (size_t i = 0; i < out->specs_count; i++)
         if (out->specs[i].letter && out->specs[i].letter == word[1])
             return take_option(out, i, word[2] ? word + 2 : NULL, at, err);
-    return error_set(err, E_INVALID,
-                     "there is no option -%c; what is none and begins with a dash goes behind "
-                     "\"--\"",
-                     word[1]);
+    return error_set(
+        err, E_INVALID,
+        "there is no option -%c; put \"--\" in front of an argument that begins with a dash",
+        word[1]);
 }
 
 static bool wants_help(int argc, char *const *argv)
