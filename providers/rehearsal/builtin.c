@@ -395,7 +395,8 @@ static const char fallback[] =
     "        With the tools calculator and current_time it can do arithmetic word problems,\n"
     "        percentages, conversions, and times and dates around the world. Try\n"
     "        \"Use the calculator: 12*(3+4)\", \"What time is it in Tokyo?\" or a prompt of\n"
-    "        deploy/samples/prompts.jsonl.\n";
+    "        deploy/samples/prompts.jsonl. It calls no functions of yours, unless you write a\n"
+    "        script: see --script in docs/rehearsal.md.\n";
 
 /* clang-format on */
 
