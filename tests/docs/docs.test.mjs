@@ -3,92 +3,29 @@
 // these alone.
 
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Document, steps } from './document.mjs';
-import { difference, forDocument } from './output.mjs';
-import { Walk, help } from './walk.mjs';
+import { Document } from './document.mjs';
+import { difference } from './output.mjs';
+import { readThrough } from './reader.mjs';
+import { help } from './walk.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const bin = resolve(process.env.PENSTOCK_BIN ?? join(root, 'build/dev/bin'));
-const updating = process.env.DOCS_UPDATE === '1';
-
-/** A reader of one document: what it showed so far, and what of it is not so. */
-class Reader {
-  constructor(document, walk) {
-    Object.assign(this, { document, walk, ids: new Map(), changes: [] });
-  }
-
-  fail(block, command, { shown, printed }) {
-    assert.fail(`${relative(root, this.document.path)}:${block.line}: $ ${command}\n  the document: ${shown}\n  the program:  ${printed}`);
-  }
-
-  /** Compares; when updating, notes what was printed instead. Returns the lines for the document. */
-  compare(block, command, shown, printed, begins = false) {
-    const wrong = difference(shown, printed, this.ids, begins);
-    if (!wrong) return shown;
-    if (!updating) this.fail(block, command, wrong);
-    const lines = forDocument(printed, this.ids);
-    difference(lines, printed, this.ids);
-    return lines;
-  }
-
-  async run(block) {
-    const lines = [];
-    for (const { command, output } of steps(block)) {
-      const result = await this.walk.run(command, this.ids);
-      lines.push(...`$ ${command}`.split('\n'), ...this.compare(block, command, output, result.lines));
-    }
-    this.changes.push({ place: block.place, lines });
-  }
-
-  async commands(block) {
-    for (const command of block.lines.filter(Boolean)) {
-      const { code, lines } = await this.walk.run(command, this.ids);
-      assert.equal(code, 0, `${relative(root, this.document.path)}:${block.line}: ${command}\n${lines.join('\n')}`);
-    }
-  }
-
-  async background(block) {
-    const lines = [];
-    for (const { command, output } of steps(block)) {
-      const ready = (printed) => (updating ? printed.some((line) => /ready/.test(line)) : !difference(output, printed, this.ids, true));
-      const printed = await this.walk.start(command, this.ids, ready);
-      lines.push(`$ ${command}`, ...this.compare(block, command, output, printed, true));
-    }
-    this.changes.push({ place: block.place, lines });
-  }
-
-  file(block) {
-    this.walk.file(block.argument, block.lines);
-  }
-
-  help(block) {
-    this.changes.push({ place: block.place, lines: this.compare(block, `penstock ${block.argument ?? ''} --help`, block.lines, help(bin, block.argument)) });
-  }
-
-  async read() {
-    for (const block of this.document.blocks()) await this[block.kind](block);
-    if (updating) this.document.replace(this.changes.filter(({ lines }) => lines));
-  }
-}
+// What needs packages is read by tests/e2e/documents.test.mjs, which has them.
+const elsewhere = ['docs/from-openai.md'];
 
 const names = ['README.md', ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
 const wanted = process.env.DOCS_ONLY ? process.env.DOCS_ONLY.split(',') : names;
 
-for (const name of names.filter((one) => wanted.includes(one))) {
+for (const name of names.filter((one) => wanted.includes(one) && !elsewhere.includes(one))) {
   const document = new Document(join(root, name));
   if (document.blocks().length === 0) continue;
-  test(`docs: ${name} is what happens`, async () => {
-    const walk = await Walk.begin(bin, root);
-    try {
-      await new Reader(document, walk).read();
-    } finally {
-      await walk.end();
-    }
-  });
+  test(`docs: ${name} is what happens`, () => readThrough(document, bin, root));
 }
 
 test('docs: each command has its help in docs/cli.md', () => {
@@ -96,6 +33,20 @@ test('docs: each command has its help in docs/cli.md', () => {
   const listed = help(bin).filter((line) => /^ {2}[a-z]/.test(line)).map((line) => line.slice(2, 18).trim());
   assert.ok(listed.length > 15);
   for (const command of listed.filter((one) => !['help', 'version'].includes(one))) assert.ok(marked.includes(command), `penstock ${command}`);
+});
+
+test('docs: systemd takes the units of deploy/systemd', { skip: spawnSync('systemd-analyze', ['--version']).error && 'systemd-analyze is not here' }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-units-'));
+  try {
+    for (const name of readdirSync(join(root, 'deploy/systemd'))) {
+      const file = join(folder, name.replace('@', '@8090'));
+      writeFileSync(file, readFileSync(join(root, 'deploy/systemd', name), 'utf8').replace('/usr/local/bin', bin));
+      const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', file], { encoding: 'utf8' });
+      assert.equal(`${status} ${stdout}${stderr}`, '0 ', name);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('docs: what differs between a document and a program is found', () => {
@@ -112,4 +63,7 @@ test('docs: what differs between a document and a program is found', () => {
   assert.deepEqual(difference(['a', 'b'], ['a'], ids), { shown: 'b', printed: '(nothing)' });
   assert.equal(difference(['a'], ['a', 'b'], ids, true), null);
   assert.ok(difference(['42'], ['43'], ids));
+  assert.ok(difference(['database 7, program 7'], ['database 9, program 9'], ids));
+  assert.equal(difference(['ok    postgres links     13 of at most 97'], ['ok    postgres links     14 of at most 97'], ids), null);
+  assert.ok(difference(['ok    postgres links     13 of at most 97'], ['ok    postgres links     13 of at most 197'], ids));
 });

@@ -5,6 +5,7 @@
 //   <!-- test: background -->   one command behind "$ " that goes on; it must print the lines below it, and is stopped at the end
 //   <!-- test: file NAME -->    what a file of this name holds
 //   <!-- test: help COMMAND --> what `penstock COMMAND --help` prints
+//   <!-- test: servers -->      no block: from here on there is a Postgres at port 5432 and a Redis at port 6379
 //
 // A mark stands on the line before its block, which is fenced or indented by four blanks. "…" in the output stands for any
 // text of its line, and alone on a line for any lines. Ids, times, durations, versions and ports are matched by pattern
@@ -12,7 +13,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 
-const mark = /^<!-- test: (run|commands|background|file|help)(?: (.*?))? -->$/;
+const mark = /^<!-- test: (run|commands|background|file|help|servers)(?: (.*?))? -->$/;
 
 function blockAt(lines, start) {
   let from = start;
@@ -41,8 +42,8 @@ export class Document {
         if (text.startsWith('<!-- test')) throw new Error(`${this.path}:${i + 1}: this mark is none of the known ones`);
         return;
       }
-      const block = blockAt(this.lines, i + 1);
-      if (block.to <= block.from) throw new Error(`${this.path}:${i + 1}: no block follows this mark`);
+      const block = kind === 'servers' ? { from: i + 1, to: i + 1, indent: '' } : blockAt(this.lines, i + 1);
+      if (block.to <= block.from && kind !== 'servers') throw new Error(`${this.path}:${i + 1}: no block follows this mark`);
       found.push({ kind, argument, line: i + 1, place: block, lines: this.lines.slice(block.from, block.to).map((one) => one.slice(block.indent.length)) });
     });
     return found;

@@ -13,8 +13,8 @@ const patterns = [
   [/\b(PostgreSQL|Redis|penstock) \d+(?:\.\d+)*/g, '$1 VERSION'],
   [/"(ms|\w+_at)":\d+/g, '"$1":N'],
   [/\bpk_[A-Za-z0-9_-]+/g, 'pk_KEY'],
-  [/\b(database|program|version) \d+/g, '$1 N'],
-  [/^(?:ok|warn) +(postgres links|descriptors|memory maps) .*$/g, '$1 of this machine'],
+  [/^ok +postgres links +\d+ of/g, 'ok postgres links N of'],
+  [/^(?:ok|warn) +(descriptors|memory maps) .*$/g, '$1 of this machine'],
 ];
 
 function plain(line) {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, sleep } from '../lib/stack.mjs';
 import { id } from './output.mjs';
+import { Servers } from './servers.mjs';
 
 const BACKGROUND_MS = 120000;
 const COMMAND_MS = 120000;
@@ -40,7 +41,8 @@ export class Walk {
     symlinkSync(join(root, 'deploy'), join(walk.folder, 'deploy'));
     mkdirSync(join(walk.folder, 'home'));
     // The documents' ports may be taken on this machine.
-    walk.ports = new Map([['8080', String(await freePort())], ['8081', String(await freePort())]]);
+    walk.ports = new Map();
+    for (const port of ['8080', '8081', '8090', '5432', '6379']) walk.ports.set(port, String(await freePort()));
     walk.background = [];
     const secret = /_API_KEY$|_BASE_URL$|^PENSTOCK_|^DATABASE_URL$|^REDIS_URL$|^PG/;
     walk.environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !secret.test(name)));
@@ -55,13 +57,29 @@ export class Walk {
   }
 
   file(name, lines) {
-    writeFileSync(join(this.folder, name), `${lines.join('\n')}\n`);
+    writeFileSync(join(this.folder, name), `${this.here(lines.join('\n'))}\n`);
   }
 
-  /** A command as it must be typed here: other ports, and the ids that were shown here. */
+  /** A node package that programs of this folder may import. */
+  package(name, folder) {
+    mkdirSync(join(this.folder, 'node_modules'), { recursive: true });
+    symlinkSync(folder, join(this.folder, 'node_modules', name));
+  }
+
+  async startServers() {
+    this.servers = await Servers.start(this.ports.get('5432'), this.ports.get('6379'));
+  }
+
+  /** A text with the ports and folders of this place. */
+  here(text) {
+    for (const [theirs, ours] of this.ports) text = text.replace(new RegExp(`(?<=:|--port |_PORT=)${theirs}\\b`, 'g'), ours);
+    return text.replaceAll('/etc/penstock', join(this.folder, 'etc/penstock'));
+  }
+
+  /** A command as it must be typed here: other ports and folders, the ids that were shown here, and nobody's rights but ours. */
   typed(command, ids = new Map()) {
-    let text = command.replace(id, (one) => ids.get(one) ?? one);
-    for (const [theirs, ours] of this.ports) text = text.replaceAll(`:${theirs}`, `:${ours}`);
+    let text = this.here(command.replace(id, (one) => ids.get(one) ?? one));
+    if (this.servers) text = text.replaceAll('sudo -u postgres', this.servers.asSuperuser).replace(/\bsudo /g, '');
     if (/\bpenstock dev\b/.test(text)) text = text.replace(/\bpenstock dev\b/, `penstock dev --port ${this.ports.get('8080')}`);
     if (/^penstock-rehearsal .*--script/.test(text) && !text.includes('--check')) text = text.replace('penstock-rehearsal', `penstock-rehearsal --port ${this.ports.get('8081')}`);
     return text;
@@ -102,9 +120,10 @@ export class Walk {
   }
 
   async end() {
-    this.script.end('exit 0\n');
+    this.script.end('kill $(jobs -p) 2>/dev/null\nwait\nexit 0\n');
     for (const { child } of this.background.reverse()) await this.stop(child);
     if (this.shell.exitCode === null) await once(this.shell, 'exit');
+    await this.servers?.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
