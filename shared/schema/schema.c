@@ -17,7 +17,7 @@
 #include "shared/base/error.h"
 #include "shared/schema/schema_internal.h"
 
-#define SHOWN_MAX 100
+#define SHOWN_MAX SCHEMA_SHOWN_MAX
 
 enum { PROBE_NO = 1 };
 
@@ -35,19 +35,6 @@ static int probe(struct schema_walk *walk, struct json_object *schema, struct js
     schema_path_leave(walk, mark);
     walk->depth = depth;
     return r == -E_INVALID ? PROBE_NO : r;
-}
-
-static const char *kind_with_value(struct json_object *value, char out[SHOWN_MAX + 8])
-{
-    struct text text;
-
-    if (json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array))
-        return schema_kind(value);
-    text = value ? json_text(value) : TEXT("null");
-    if (text.len > SHOWN_MAX)
-        return schema_kind(value);
-    snprintf(out, SHOWN_MAX + 8, "%.*s", TEXT_ARGS(text));
-    return out;
 }
 
 /* "a", "b" or "c", cut short where it gets long. */
@@ -113,7 +100,7 @@ static int check_constants(struct schema_walk *walk, struct json_object *schema,
         r = schema_spend(walk, expected.len / SCHEMA_STEP_BYTES, err);
         return r < 0 ? r
                      : schema_fail(walk, err, "expected %.*s, got %s", SHOWN_MAX,
-                                   buf_string(&expected), kind_with_value(value, shown));
+                                   buf_string(&expected), schema_shown(value, shown));
     }
     if (!json_object_is_type(list, json_type_array))
         return 0;
@@ -126,7 +113,7 @@ static int check_constants(struct schema_walk *walk, struct json_object *schema,
         r = schema_spend(walk, expected.len / SCHEMA_STEP_BYTES, err);
     return r < 0 ? r
                  : schema_fail(walk, err, "expected %.*s, got %s", SHOWN_MAX + 30,
-                               buf_string(&expected), kind_with_value(value, shown));
+                               buf_string(&expected), schema_shown(value, shown));
 }
 
 static bool is_multiple(struct json_object *value, struct json_object *of)
@@ -171,12 +158,12 @@ static int check_number(struct schema_walk *walk, struct json_object *schema,
         order = schema_compare(value, limit);
         if (order == limits[i].sign || (order == 0 && limits[i].equal_is_wrong))
             return schema_fail(walk, err, "expected a number that is %s %s, got %s",
-                               limits[i].expected, kind_with_value(limit, shown_limit),
-                               kind_with_value(value, shown));
+                               limits[i].expected, schema_shown(limit, shown_limit),
+                               schema_shown(value, shown));
     }
     if (schema_number(multiple, &ignored) && !is_multiple(value, multiple))
         return schema_fail(walk, err, "expected a multiple of %s, got %s",
-                           kind_with_value(multiple, shown_limit), kind_with_value(value, shown));
+                           schema_shown(multiple, shown_limit), schema_shown(value, shown));
     return 0;
 }
 

@@ -42,6 +42,10 @@ MUSTCHECK int schema_enter(struct schema_walk *walk, struct error *err);
 /* "a string", "null", … of a value; NULL is null. */
 const char *schema_kind(struct json_object *value);
 
+/* A short value itself, as JSON, or what schema_kind says. */
+#define SCHEMA_SHOWN_MAX 100
+const char *schema_shown(struct json_object *value, char out[SCHEMA_SHOWN_MAX + 8]);
+
 bool schema_is_type(struct json_object *value, const char *type);
 bool schema_type_known(const char *type);
 const char *schema_type_article(const char *type);

@@ -146,6 +146,19 @@ static bool is_integral(struct json_object *value)
     return schema_number(value, &number) && isfinite(number) && floor(number) == number;
 }
 
+const char *schema_shown(struct json_object *value, char out[SCHEMA_SHOWN_MAX + 8])
+{
+    struct text text;
+
+    if (json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array))
+        return schema_kind(value);
+    text = value ? json_text(value) : TEXT("null");
+    if (text.len > SCHEMA_SHOWN_MAX)
+        return schema_kind(value);
+    snprintf(out, SCHEMA_SHOWN_MAX + 8, "%.*s", TEXT_ARGS(text));
+    return out;
+}
+
 bool schema_is_type(struct json_object *value, const char *type)
 {
     switch (json_object_get_type(value)) {
