@@ -137,6 +137,12 @@ static int crowded(struct request *request, const struct error *err, int status,
     return -E_INVALID;
 }
 
+int request_crowded(struct request *request, const struct error *err)
+{
+    return crowded(request, err, 429,
+                   "Too many of your requests are being worked on at once. Please try again.");
+}
+
 static size_t room_of(const struct request *request)
 {
     if (request->endpoint->flags & ENDPOINT_LARGE)
@@ -157,8 +163,7 @@ static int take_room(struct request *request)
         request->room_of_all = &request->api->large;
     }
     if (budget_take(request->room, bytes, deadline_ms, &err) < 0)
-        return crowded(request, &err, 429,
-                       "Too many of your requests are being worked on at once. Please try again.");
+        return request_crowded(request, &err);
     if (budget_take(request->room_of_all, bytes, deadline_ms, &err) < 0) {
         budget_give(request->room, bytes);
         return crowded(request, &err, 503,

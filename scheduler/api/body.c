@@ -2,6 +2,7 @@
 
 #include "scheduler/api/body.h"
 
+#include "scheduler/api/access/shares.h"
 #include "scheduler/api/admit.h"
 #include "scheduler/api/request.h"
 #include "shared/fiber/offload.h"
@@ -35,6 +36,19 @@ static void decode(void *arg)
     decoding->result = decode_body(decoding->request, decoding->body);
 }
 
+static int decode_large(struct decoding *decoding)
+{
+    struct request *request = decoding->request;
+    struct budget *readers = &request->share->readers;
+    struct error err;
+
+    if (budget_take(readers, 1, request->exchange->deadline_ms, &err) < 0)
+        return request_crowded(request, &err);
+    offload_large(decoding->body.len, decode, decoding);
+    budget_give(readers, 1);
+    return decoding->result;
+}
+
 int body_read(struct request *request)
 {
     struct decoding decoding = {.request = request, .body = request->exchange->body};
@@ -47,6 +61,7 @@ int body_read(struct request *request)
         return 0;
     if (text_trim(decoding.body).len == 0)
         decoding.body = TEXT("{}");
-    offload_large(decoding.body.len, decode, &decoding);
-    return decoding.result;
+    if (decoding.body.len >= OFFLOAD_LARGE_BYTES)
+        return decode_large(&decoding);
+    return decode_body(request, decoding.body);
 }

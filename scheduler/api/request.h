@@ -75,6 +75,10 @@ SUSPENDS void request_let_others(size_t bytes);
 /* The store failed: fills request->failure. Returns -E_INVALID. */
 int request_failed(struct request *request, const struct error *err);
 
+/* The tenant has too much in work to take what was waited for in vain: 429, to be tried again; or
+ * what else the error says. Returns -E_INVALID. */
+int request_crowded(struct request *request, const struct error *err);
+
 /* "No run found with id 'x'.", 404. Returns -E_INVALID. */
 int request_missing(struct request *request, const char *what, struct text id);
 

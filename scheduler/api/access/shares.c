@@ -49,6 +49,7 @@ struct share *share_acquire(struct shares *shares, struct uuid tenant)
     budget_init(&share->bodies, SHARE_BODY_BYTES);
     budget_init(&share->large, SHARE_LARGE_BYTES);
     budget_init(&share->small, SHARE_SMALL_BYTES);
+    budget_init(&share->readers, SHARE_READERS);
     list_add(bucket, &share->bucket);
     return share;
 }

@@ -10,6 +10,7 @@
 #define SHARE_BODY_BYTES  ((size_t)32 << 20) /* of bodies that are being read or worked on */
 #define SHARE_LARGE_BYTES ((size_t)32 << 20) /* of large things asked for and not yet sent */
 #define SHARE_SMALL_BYTES ((size_t)16 << 20) /* of small ones */
+#define SHARE_READERS     1                  /* threads that read its large bodies */
 
 struct share {
     struct list bucket;
@@ -20,6 +21,8 @@ struct share {
      * waits for room. */
     struct budget large;
     struct budget small;
+    /* One, of two threads: bodies that take long to be checked hold up their own tenant's. */
+    struct budget readers;
 };
 
 struct shares;
