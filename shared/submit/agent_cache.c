@@ -95,8 +95,12 @@ void agent_cache_forget(struct agent_cache *cache, struct uuid tenant, struct uu
 static void insert(struct agent_cache *cache, const struct store *store, struct uuid id,
                    const struct agent_template *template)
 {
-    struct cached_agent *agent = xcalloc(1, sizeof(*agent));
+    const struct cached_agent *there = find(cache, store->tenant, id);
+    struct cached_agent *agent;
 
+    if (there && there->template.version > template->version)
+        return; /* somebody read a later one while we waited for this one */
+    agent = xcalloc(1, sizeof(*agent));
     agent->key = (struct agent_key){store->tenant, id};
     agent->template.version = template->version;
     arena_init(&agent->arena, 2 * AGENT_CACHE_SPEC_MAX);

@@ -2,7 +2,8 @@
  * (docs/runs.md).
  *
  * The agent's spec usually comes from the cache. The store refuses one that is not the latest (as
- * AGENT_MISSING, which a deleted agent gives too); then the spec is read again, once.
+ * AGENT_MISSING, which a deleted agent gives too); then the spec is read again: a few times, since
+ * somebody may be updating the agent all the time.
  */
 
 #include "shared/submit/submit.h"
@@ -20,6 +21,8 @@ struct submitter {
     struct agent_cache *agents;
     struct run_maker *maker; /* NULL: runs are made one by one */
 };
+
+#define AGENT_TRIES 8
 
 struct making {
     struct submitter *submitter;
@@ -75,6 +78,14 @@ static int assistant_missing(const struct making *making)
 {
     return failure_missing(making->failure, "assistant",
                            json_get_text(making->submission->request, "assistant_id"));
+}
+
+static int assistant_busy(const struct making *making)
+{
+    (void)failure_param(making->failure, 503, NULL, "service_unavailable",
+                        "The assistant is being updated at this moment. Please try again.");
+    making->failure->retry = RETRY_YES;
+    return -E_INVALID;
 }
 
 static int thread_missing(const struct making *making)
@@ -172,7 +183,8 @@ static int write_run(struct making *making, struct run *out, struct error *err)
     return runs_create(store, &making->draft, out, &making->active, err);
 }
 
-/* One attempt. Returns 0; AGENT_MISSING; -E_INVALID with the failure. */
+/* One attempt. Returns 0; AGENT_MISSING: this was not its latest version, or it is gone; -E_INVALID
+ * with the failure. */
 static int attempt(struct making *making, struct submitted *out)
 {
     struct agent_template template;
@@ -183,7 +195,7 @@ static int attempt(struct making *making, struct submitted *out)
     if (r < 0)
         return failure_from_error(making->failure, &err);
     if (r == AGENT_MISSING)
-        return r;
+        return assistant_missing(making);
     r = freeze(making, &template);
     if (r < 0)
         return r;
@@ -234,13 +246,14 @@ static int make(struct making *making, struct submitted *out)
 
     if (r != RUN_MISSING)
         return r;
-    r = attempt(making, out);
-    if (r == AGENT_MISSING) {
-        agent_cache_forget(making->submitter->agents, making->store->tenant, making->draft.agent);
+    for (int tries = 0; tries < AGENT_TRIES; tries++) {
         r = attempt(making, out);
+        if (r != AGENT_MISSING)
+            break;
+        agent_cache_forget(making->submitter->agents, making->store->tenant, making->draft.agent);
     }
     if (r == AGENT_MISSING)
-        return assistant_missing(making);
+        return assistant_busy(making);
     if (r == 0)
         announce(making, &out->run);
     return r;
