@@ -122,10 +122,14 @@ int64_t client_wait_ms(int64_t backoff_ms, int64_t retry_after_ms)
     return backoff_ms > retry_after_ms ? backoff_ms : retry_after_ms + backoff_ms / 10;
 }
 
+#define ID_LENGTH_MAX 128 /* far longer than any */
+
 bool client_is_plain(const char *word)
 {
-    return *word && word[strspn(word, "abcdefghijklmnopqrstuvwxyz"
-                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] == '\0';
+    size_t len = strspn(word, "abcdefghijklmnopqrstuvwxyz"
+                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+
+    return len > 0 && len <= ID_LENGTH_MAX && word[len] == '\0';
 }
 
 static int64_t header_number(const struct http_response *response, const char *name)

@@ -127,5 +127,8 @@ void terminal_complain(const char *format, ...)
     buf_vprintf(&text, format, args);
     va_end(args);
     terminal_clean(buf_text(&text), &clean);
+    for (size_t i = 0; i < clean.len; i++)
+        if (clean.ptr[i] == '\n')
+            clean.ptr[i] = ' ';
     (void)fprintf(stderr, "penstock: %s\n", buf_string(&clean));
 }

@@ -142,26 +142,6 @@ void servers_stop(struct servers *servers)
     free(servers);
 }
 
-static int check_schema(struct pg *pg, struct error *err)
-{
-    struct migrate_status status;
-    struct arena arena;
-    struct store store = {.pg = pg, .arena = &arena};
-    int r;
-
-    arena_init(&arena, 0);
-    r = migrate_status(&store, &status, err);
-    arena_deinit(&arena);
-    if (r < 0)
-        return error_wrap(err, "the database's schema");
-    if (status.pending > 0)
-        return error_set(err, E_CONFLICT,
-                         "the database's schema is at version %d and this program needs %d: run "
-                         "`penstock migrate`",
-                         status.applied, status.known);
-    return 0;
-}
-
 int servers_await_postgres(struct pg *pg, int64_t wait_ms, struct error *err)
 {
     int64_t deadline_ms = deadline_in(wait_ms);
@@ -180,7 +160,7 @@ int servers_await_postgres(struct pg *pg, int64_t wait_ms, struct error *err)
         return r == -E_CANCELED ? r : error_wrap(err, "Postgres (DATABASE_URL)");
     if (waited)
         log_info("Postgres is there");
-    return check_schema(pg, err);
+    return migrate_check(pg, err);
 }
 
 int servers_agree_on_shards(struct pg *pg, int shards, struct error *err)

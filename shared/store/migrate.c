@@ -105,6 +105,26 @@ int migrate_status(const struct store *store, struct migrate_status *out, struct
     return 0;
 }
 
+int migrate_check(struct pg *pg, struct error *err)
+{
+    struct migrate_status status;
+    struct arena arena;
+    struct store store = {.pg = pg, .arena = &arena};
+    int r;
+
+    arena_init(&arena, 0);
+    r = migrate_status(&store, &status, err);
+    arena_deinit(&arena);
+    if (r < 0)
+        return error_wrap(err, "the database's schema");
+    if (status.pending > 0)
+        return error_set(err, E_CONFLICT,
+                         "the database's schema is at version %d and this program needs %d: run "
+                         "`penstock migrate`",
+                         status.applied, status.known);
+    return 0;
+}
+
 /* Within the transaction, under the lock. *out_done: nothing was left to do. */
 static int apply_next_locked(struct pg_tx *tx, const struct migration *list, size_t count,
                              bool *out_done, struct error *err)

@@ -31,6 +31,10 @@ struct migrate_status {
 SUSPENDS MUSTCHECK int migrate_status(const struct store *store, struct migrate_status *out,
                                       struct error *err);
 
+/* Whether the database has all migrations of this program. Returns 0; -E_CONFLICT as above, or with
+ * what to run. */
+SUSPENDS MUSTCHECK int migrate_check(struct pg *pg, struct error *err);
+
 /* *out_applied (may be NULL): how many were applied by this call. Otherwise as migrate_status. */
 SUSPENDS MUSTCHECK int migrate_apply(const struct store *store, int *out_applied,
                                      struct error *err);

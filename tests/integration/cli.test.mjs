@@ -327,7 +327,7 @@ test('usage: a prompt may begin with a dash', async () => {
   }
   const wrong = await run(['run', 'agent-1', '--really']);
   assert.equal(wrong.code, 2);
-  assert.match(wrong.stderr, /behind "--"/);
+  assert.match(wrong.stderr, /put "--" in front of/);
   assert.equal((await run(['run', 'agent-1', '--', '--really'])).stdout, 'answer to --really\n');
 });
 
@@ -363,6 +363,28 @@ test('runs show: a run that is held, and one whose workers died, say so', async 
   const { stdout } = await run(['runs', 'show', api.runs[0].id]);
   assert.match(stdout, /^crashes +2 /m);
   assert.match(stdout, /^outcome +the run is queued: another run of its thread comes first$/m);
+});
+
+test('run: a prompt with a NUL character is refused, not cut', async () => {
+  const before = api.runs.length;
+  const child = spawnSync(join(bin, 'penstock'), ['run', 'agent-1', '-'], { input: 'a\0b', encoding: 'utf8', env: { ...process.env, PENSTOCK_URL: url, PENSTOCK_API_KEY: 'pk_test' } });
+  assert.equal(child.status, 2);
+  assert.match(child.stderr, /NUL character, at byte 2/);
+  assert.equal(api.runs.length, before);
+});
+
+test('runs show: what is no id is refused before anybody is asked', async () => {
+  for (const id of ['x'.repeat(200), 'a/b', '']) {
+    const { code, stderr } = await run(['runs', 'show', id]);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /is no id of a run/);
+  }
+});
+
+test('run: a list of names is one line, whatever is in them', async () => {
+  api.agents.push({ id: `asst_${hex(7)}`, name: 'two\nlines', tools: [], metadata: {} });
+  const { stderr } = await run(['run', 'nobody', 'hello']);
+  assert.match(stderr, /^penstock: there is no agent with the name "nobody"; there are: two lines\n$/);
 });
 
 test('client: an address that ends with a slash or with /v1 is the same server', async () => {

@@ -85,6 +85,9 @@ test('a database that is not migrated: both programs say what to run', async () 
       assert.match(program.log(), /run `penstock migrate`/, name);
       assert.doesNotMatch(program.log(), /42P01/, name);
     }
+    const listed = spawnSync(join(stack.bin, 'penstock'), ['tenants', 'list'], { encoding: 'utf8', env: { ...process.env, ...stack.env, DATABASE_URL } });
+    assert.equal(listed.status, 1);
+    assert.match(listed.stderr, /run `penstock migrate`/);
   });
 });
 

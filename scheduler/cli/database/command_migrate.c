@@ -31,7 +31,7 @@ static int migrate(struct store *store, const struct arguments *args, struct err
 
 static int run_migrate(const struct arguments *args)
 {
-    return database_run(args, migrate);
+    return database_run_unmigrated(args, migrate);
 }
 
 static const struct option_spec migrate_options[] = {

@@ -7,6 +7,7 @@
 #include "shared/base/memory.h"
 #include "shared/config/config.h"
 #include "shared/postgres/postgres.h"
+#include "shared/store/migrate.h"
 
 #define READY_MS     10000
 #define STATEMENT_MS ((int64_t)30 * 60 * 1000) /* a migration may build an index */
@@ -14,6 +15,7 @@
 struct store_command {
     const struct arguments *args;
     database_fn fn;
+    bool migrated; /* or there is nothing that fn could do */
     struct config *config;
 };
 
@@ -37,21 +39,32 @@ static int call_store(void *arg)
         r = pg_wait_ready(store.pg, deadline_in(READY_MS), &err);
     if (r < 0)
         (void)error_wrap(&err, "can't reach Postgres (DATABASE_URL)");
-    else
+    else if (command->migrated)
+        r = migrate_check(store.pg, &err);
+    if (r == 0)
         r = command->fn(&store, command->args, &err);
     pg_close(store.pg);
     arena_deinit(&arena);
     return r < 0 ? command_fail(&err) : r;
 }
 
-int database_run(const struct arguments *args, database_fn fn)
+static int run(struct store_command *command)
 {
-    struct store_command command = {.args = args, .fn = fn};
-    int r = command_load_config(NULL, &command.config);
+    int r = command_load_config(NULL, &command->config);
 
     if (r != COMMAND_OK)
         return r;
-    r = command_on_loop(call_store, &command);
-    config_free(command.config);
+    r = command_on_loop(call_store, command);
+    config_free(command->config);
     return r;
+}
+
+int database_run(const struct arguments *args, database_fn fn)
+{
+    return run(&(struct store_command){.args = args, .fn = fn, .migrated = true});
+}
+
+int database_run_unmigrated(const struct arguments *args, database_fn fn)
+{
+    return run(&(struct store_command){.args = args, .fn = fn});
 }

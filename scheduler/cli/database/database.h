@@ -9,5 +9,9 @@
 /* The work of a command on a store. Returns its exit code, or a failure in *err. */
 typedef int (*database_fn)(struct store *store, const struct arguments *args, struct error *err);
 
-/* Reads the configuration, connects, calls fn on the loop. Returns the exit code. */
+/* Reads the configuration, connects, calls fn on the loop where the schema is up to date. Returns
+ * the exit code. */
 int database_run(const struct arguments *args, database_fn fn);
+
+/* The same whatever the schema is. */
+int database_run_unmigrated(const struct arguments *args, database_fn fn);

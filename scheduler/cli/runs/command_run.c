@@ -38,6 +38,9 @@ static int read_prompt(const char *given, char **out, struct error *err)
     r = file_read("-", &text, err);
     if (r < 0)
         return r;
+    if (strlen(buf_string(&text)) < text.len)
+        return error_set(err, E_INVALID, "the prompt has a NUL character, at byte %zu",
+                         strlen(buf_string(&text)) + 1);
     *out = buf_take(&text);
     for (size_t len = strlen(*out); len > 0 && (*out)[len - 1] == '\n'; len--)
         (*out)[len - 1] = '\0'; /* which the shell added */
