@@ -44,6 +44,38 @@ test('the same first try a hundred times at once is a hundred runs; with one key
   });
 });
 
+test('the first answer to a key is given again to the byte', async () => {
+  await withStack({ script, workers: 0 }, async (stack) => {
+    const ask = async () => {
+      const reply = await fetch(`${stack.url}/v1/threads`, { method: 'POST', body: '{"metadata": {"b": "1", "a": "2"}}', headers: { authorization: `Bearer ${stack.key}`, 'content-type': 'application/json', 'idempotency-key': 'mine' } });
+      return [reply.status, await reply.text()];
+    };
+    const first = await ask();
+    assert.equal(first[0], 200);
+    assert.deepEqual(await ask(), first);
+  });
+});
+
+test('an assistant that is updated all the time is never missing', async () => {
+  await withStack({ script, workers: 0 }, async (stack) => {
+    const assistant = await stack.assistant({ tools: [] });
+    let going = true;
+    const updates = together(2, async (n) => {
+      for (let i = 0; going; i++) await stack.call('POST', `/v1/assistants/${assistant.id}`, { description: `${n} ${i}` });
+    });
+    const replies = await together(4, async () => {
+      const mine = [];
+      for (let i = 0; i < 25; i++) mine.push(await post(stack, '/v1/threads/runs', submission(assistant, 'hello')));
+      return mine;
+    });
+    going = false;
+    await updates;
+    for (const { status, body } of replies.flat())
+      if (status !== 200) assert.deepEqual([status, body.error.message], [503, 'The assistant is being updated at this moment. Please try again.']);
+    assert.ok(replies.flat().some(({ status }) => status === 200));
+  });
+});
+
 test('of a hundred runs at once on a thread one is made, and the others are told of it', async () => {
   await withStack({ script, workers: 0 }, async (stack) => {
     const assistant = await stack.assistant({ tools: [] });

@@ -110,7 +110,7 @@ static const struct pg_statement key_complete = {
         " WHERE tenant_id = $1"
         "   AND key = $2"
         "   AND status_code IS NULL",
-    .types = "utij",
+    .types = "utiw",
 };
 /* clang-format on */
 
@@ -118,7 +118,7 @@ int idempotency_complete(const struct store *store, struct text key, int status_
                          struct text body, struct error *err)
 {
     struct pg_value values[4] = {pg_uuid(store->tenant), pg_text(key), pg_int(status_code),
-                                 pg_json(body)};
+                                 pg_json_as_written(body)};
 
     return pg_exec(store->pg, &key_complete, values, NULL, err);
 }
