@@ -191,6 +191,7 @@ SUSPENDS static int serve_link(struct redis *redis, struct error *err)
     r = read_replies(redis, err);
     if (r == -E_CANCELED)
         flush(redis); /* what was posted at the very end */
+    redis->last = *err; /* the reason, for who asks while the rest is taken down */
     redis->ready = false;
     while (!list_empty(&redis->in_flight))
         settle_oldest(redis, NULL);
