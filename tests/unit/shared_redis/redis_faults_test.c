@@ -3,6 +3,7 @@
 #include "redis_support.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "shared/base/memory.h"
 #include "shared/io/io.h"
@@ -21,6 +22,17 @@ static void wait_for_reply(void *arg)
     blocked->result = ask(blocked->redis, blocked->words, NULL, &blocked->err);
 }
 
+/* Who asks again at once hears the reason, too. */
+static void ask_twice(void *arg)
+{
+    struct blocked *blocked = arg;
+    struct error err = {0};
+
+    wait_for_reply(blocked);
+    cr_assert_eq(ask(blocked->redis, "PING", NULL, &err), -E_UNAVAILABLE);
+    cr_assert(strstr(err.text, "Redis closed the connection"), "%s", err.text);
+}
+
 static void kill_in_flight(void *arg)
 {
     struct redis *redis = test_redis_open(0);
@@ -34,7 +46,7 @@ static void kill_in_flight(void *arg)
 
     (void)arg;
     for (int i = 0; i < 2; i++)
-        fibers[i] = fiber_start("blocked", wait_for_reply, &blocked[i]);
+        fibers[i] = fiber_start("blocked", ask_twice, &blocked[i]);
     cr_assert_eq(fiber_sleep(30, &err), 0);
     snprintf(words, sizeof(words), "CLIENT KILL ID %lld", id);
     cr_assert_eq(ask_int(other, words), 1);
