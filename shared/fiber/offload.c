@@ -1,5 +1,6 @@
 /* The offload pools: the threads of each take jobs from one list and hand them back through an
- * ev_async. There are two, so that what computes never waits behind a name server that is silent.
+ * ev_async. There are three, so that neither what computes nor a look-up of ours waits behind the
+ * name servers that a model chose.
  *
  * An entry belongs to its pool from the start to its completion; the waiting fiber clears
  * entry->fiber when it gives up, and whoever finds no fiber at completion frees the job.
@@ -46,6 +47,7 @@ struct offload_entry {
 };
 
 static struct pool blocking = {.threads_wanted = THREADS_MAX};
+static struct pool foreign = {.threads_wanted = THREADS_MAX};
 /* Two: what is large may keep a core busy, not all of them. */
 static struct pool computing = {.threads_wanted = 2};
 
@@ -204,7 +206,7 @@ static int run_in(struct pool *pool, struct offload_job *job, int64_t deadline_m
 
 int offload_run(struct offload_job *job, int64_t deadline_ms, struct error *err)
 {
-    return run_in(&blocking, job, deadline_ms, err);
+    return run_in(job->foreign ? &foreign : &blocking, job, deadline_ms, err);
 }
 
 struct large {
@@ -264,5 +266,6 @@ static void stop(struct pool *pool)
 void offload_stop(void)
 {
     stop(&blocking);
+    stop(&foreign);
     stop(&computing);
 }

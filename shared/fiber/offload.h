@@ -1,6 +1,7 @@
 #pragma once
-/* Two small pools of threads: for what can't be asynchronous (name resolution), and for what would
- * hold the loop for milliseconds (the JSON of large bodies).
+/* Small pools of threads: for what can't be asynchronous (name resolution), where what others have
+ * chosen has a pool of its own, and for what would hold the loop for milliseconds (the JSON of
+ * large bodies).
  *
  * A job is heap memory that the caller hands over. run() executes on a pool thread and touches
  * nothing but the job. When the caller's wait ends early (time-out, cancel) the job is abandoned:
@@ -15,6 +16,7 @@ struct error;
 struct offload_job {
     void (*run)(struct offload_job *job);
     void (*free_job)(struct offload_job *job);
+    bool foreign;                /* a model or a user has a say in how long it takes */
     struct offload_entry *entry; /* the pool's */
 };
 

@@ -292,7 +292,7 @@ int guard_resolve(const struct guard_options *options, const char *host, int por
 
     if (host[0] == '/')
         return error_set(err, E_DENIED, "a unix socket is no public address: %s", host);
-    r = resolve_host(host, port, deadline_ms, &resolved, err);
+    r = resolve_foreign_host(host, port, deadline_ms, &resolved, err);
     if (r < 0)
         return r;
     if (!name_is_exception(options, text_of(host), port)) {

@@ -93,13 +93,14 @@ static int check_result(const struct lookup *lookup, struct error *err)
     }
 }
 
-static int look_up(const char *host, int port, int64_t deadline_ms, struct resolved *out,
-                   struct error *err)
+static int look_up(const char *host, int port, bool foreign, int64_t deadline_ms,
+                   struct resolved *out, struct error *err)
 {
     struct lookup *lookup = xcalloc(1, sizeof(*lookup));
     int r;
 
-    lookup->job = (struct offload_job){.run = run_lookup, .free_job = free_lookup};
+    lookup->job =
+        (struct offload_job){.run = run_lookup, .free_job = free_lookup, .foreign = foreign};
     snprintf(lookup->host, sizeof(lookup->host), "%s", host);
     snprintf(lookup->port, sizeof(lookup->port), "%d", port);
     r = offload_run(&lookup->job, deadline_ms, err);
@@ -141,8 +142,8 @@ static int loopback(int port, struct resolved *out, struct error *err)
     return r;
 }
 
-int resolve_host(const char *host, int port, int64_t deadline_ms, struct resolved *out,
-                 struct error *err)
+static int find(const char *host, int port, bool foreign, int64_t deadline_ms, struct resolved *out,
+                struct error *err)
 {
     struct address address;
 
@@ -162,5 +163,17 @@ int resolve_host(const char *host, int port, int64_t deadline_ms, struct resolve
                          HOST_MAX_LENGTH);
     if (is_localhost(host))
         return loopback(port, out, err);
-    return look_up(host, port, deadline_ms, out, err);
+    return look_up(host, port, foreign, deadline_ms, out, err);
+}
+
+int resolve_host(const char *host, int port, int64_t deadline_ms, struct resolved *out,
+                 struct error *err)
+{
+    return find(host, port, false, deadline_ms, out, err);
+}
+
+int resolve_foreign_host(const char *host, int port, int64_t deadline_ms, struct resolved *out,
+                         struct error *err)
+{
+    return find(host, port, true, deadline_ms, out, err);
 }

@@ -21,3 +21,8 @@ struct resolved {
  * already; -E_TIMEOUT, -E_CANCELED. *out is untouched on failure. */
 SUSPENDS MUSTCHECK int resolve_host(const char *host, int port, int64_t deadline_ms,
                                     struct resolved *out, struct error *err);
+
+/* The same for a name that a model or a user chose, whose name servers may be slow on purpose: it
+ * never holds up resolve_host. */
+SUSPENDS MUSTCHECK int resolve_foreign_host(const char *host, int port, int64_t deadline_ms,
+                                            struct resolved *out, struct error *err);

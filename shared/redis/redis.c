@@ -190,7 +190,7 @@ SUSPENDS static int serve_link(struct redis *redis, struct error *err)
     redis->writer = fiber_start("redis writer", drive_writer, redis);
     r = read_replies(redis, err);
     if (r == -E_CANCELED)
-        flush(redis); /* what was posted at the very end */
+        flush(redis);   /* what was posted at the very end */
     redis->last = *err; /* the reason, for who asks while the rest is taken down */
     redis->ready = false;
     while (!list_empty(&redis->in_flight))
