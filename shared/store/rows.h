@@ -142,3 +142,9 @@ struct page_plan page_plan(const struct page *page);
 /* What a column takes on disk, and as text; 0 for NULL. */
 #define SQL_STORED(column) "coalesce(pg_column_size(" column "), 0)"
 #define SQL_SENT(column)   "coalesce(octet_length(" column "::text), 0)"
+
+/* What the spec of a row of agents or runs takes as text. It is looked at in those rows only that
+ * were written before its size was noted. */
+/* clang-format off */
+#define SQL_SPEC_SENT(alias) "coalesce(" alias ".spec_bytes, octet_length(" alias ".spec::text))"
+/* clang-format on */

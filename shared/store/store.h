@@ -40,6 +40,7 @@ enum store_condition {
     TENANT_EXISTS,      /* the name is taken */
     KEY_MISSING,        /* no such API key, or it is revoked */
     AGENT_MISSING,      /* no such agent, or it is deleted */
+    AGENT_LARGE,        /* its spec is over SMALL_BYTES_MAX, and was not read */
     AGENT_CHANGED,      /* the agent has another version than expected */
     THREAD_MISSING,     /* no such thread */
     THREAD_BUSY,        /* the thread has an active run */
@@ -47,6 +48,7 @@ enum store_condition {
     MESSAGE_MISSING,    /* no such message (in this thread) */
     HISTORY_UNKNOWN,    /* this history did not come with the claim */
     RUN_MISSING,        /* no such run (in this thread) */
+    RUN_LARGE,          /* it is over SMALL_BYTES_MAX, and was not read */
     RUN_NOT_MADE,       /* not as one of a batch: ask for it alone */
     RUN_ENDED,          /* the run is in a terminal state */
     RUN_ENDED_BARE,     /* what was to be stored with its end could not be */
@@ -65,6 +67,10 @@ enum store_condition {
     OUTPUTS_UNWANTED,   /* the run does not wait for tool outputs */
     PROGRESS_LARGE,     /* a run's open calls hold more than was asked for */
 };
+
+/* Up to so many bytes are read and written along with what others ask for at the same moment. What
+ * takes more is asked for alone, over a connection where it holds up its like only. */
+#define SMALL_BYTES_MAX 65536
 
 #define PAGE_LIMIT_MAX 10000
 #define PAGE_BYTES_MAX ((int64_t)32 << 20)

@@ -38,8 +38,8 @@ static const struct pg_statement agent_create = {
     .name = "agent_create",
     .sql =
         "WITH a AS ("
-        "    INSERT INTO agents (id, tenant_id, name, spec)"
-        "    VALUES ($1, $2, $3, $4)"
+        "    INSERT INTO agents (id, tenant_id, name, spec, spec_bytes)"
+        "    VALUES ($1, $2, $3, $4, octet_length($4::text))"
         "    RETURNING *),"
         " v AS ("
         "    INSERT INTO agent_versions (agent_id, version, spec)"
@@ -78,6 +78,46 @@ int agents_get(const struct store *store, struct uuid id, struct agent *out, str
     struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
 
     return store_one(store, &agent_rows, &(struct pg_query){&agent_get, values}, out, err);
+}
+
+/* clang-format off */
+static const struct pg_statement agent_look = {
+    .name = "agent_look",
+    .sql =
+        "SELECT a.id, a.version, a.name,"
+        "     CASE WHEN s.bytes <= " SQL_STRING(SMALL_BYTES_MAX) " THEN a.spec END,"
+        "     " SQL_SECONDS("a.created_at") ","
+        "     " SQL_SECONDS("a.updated_at") ","
+        "     s.bytes"
+        " FROM agents a"
+        " CROSS JOIN LATERAL (SELECT " SQL_SPEC_SENT("a") " AS bytes) s"
+        " WHERE a.id = $1"
+        "   AND a.tenant_id = $2"
+        "   AND a.deleted_at IS NULL",
+    .types = "uu",
+};
+/* clang-format on */
+
+#define COLUMN_SPEC_BYTES 6 /* behind AGENT_COLUMNS */
+
+int agents_look(const struct store *store, struct uuid id, struct agent *out, size_t *out_bytes,
+                struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
+    struct agent agent;
+    int r = pg_exec(store->pg, &agent_look, values, &result, err);
+
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return AGENT_MISSING;
+    r = row_read_at(store, &agent_rows, result, 0, &agent, err);
+    if (r < 0)
+        return r;
+    *out = agent;
+    *out_bytes = (size_t)pg_get_int(result, 0, COLUMN_SPEC_BYTES);
+    return *out_bytes > SMALL_BYTES_MAX ? AGENT_LARGE : 0;
 }
 
 /* clang-format off */
@@ -158,7 +198,7 @@ int agents_list_versions(const struct store *store, struct uuid id, int64_t from
         "   AND id < $3", \
         "id " direction, "$4", "$5", \
         SQL_STORED("spec"), \
-        SQL_SENT("spec"))
+        SQL_SPEC_SENT("agents"))
 /* clang-format on */
 
 static const struct pg_statement agent_list_up = {"agent_list_up", AGENT_LIST("ASC"), "uuuii"};
@@ -181,7 +221,8 @@ static const struct pg_statement agent_update = {
     .sql =
         "WITH a AS ("
         "    UPDATE agents"
-        "    SET version = version + 1, name = $3, spec = $4, updated_at = now()"
+        "    SET version = version + 1, name = $3, spec = $4,"
+        "        spec_bytes = octet_length($4::text), updated_at = now()"
         "    WHERE id = $1"
         "      AND tenant_id = $2"
         "      AND deleted_at IS NULL"

@@ -39,6 +39,11 @@ SUSPENDS MUSTCHECK int agents_create(const struct store *store, const struct age
 SUSPENDS MUSTCHECK int agents_get(const struct store *store, struct uuid id, struct agent *out,
                                   struct error *err);
 
+/* The same, if its spec has SMALL_BYTES_MAX or less; *out_bytes are what it has. AGENT_MISSING;
+ * AGENT_LARGE with *out but for the spec, which was not read. */
+SUSPENDS MUSTCHECK int agents_look(const struct store *store, struct uuid id, struct agent *out,
+                                   size_t *out_bytes, struct error *err);
+
 /* One version, also of a deleted agent: name is TEXT_NONE, updated_at that version's time.
  * AGENT_MISSING. */
 SUSPENDS MUSTCHECK int agents_get_version(const struct store *store, struct uuid id,

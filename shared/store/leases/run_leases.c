@@ -66,13 +66,6 @@ static int claims_read(const struct pg_result *result, struct arena *arena,
     return r;
 }
 
-/* What a spec takes: its text, which is not looked at where little is stored. */
-/* clang-format off */
-#define SPEC_BYTES \
-    "CASE WHEN pg_column_size(r.spec) < 2000 THEN 2000" \
-    "     ELSE octet_length(r.spec::text) END"
-/* clang-format on */
-
 /* Expired runs are left to the reaper. A row that somebody else has locked is skipped: its run is
  * being taken or changed. */
 /* clang-format off */
@@ -88,7 +81,7 @@ static const struct pg_statement run_claim = {
         "    SELECT f.id, i.n, sum(f.bytes) OVER (ORDER BY i.n) - f.bytes AS before"
         "    FROM unnest($1::uuid[]) WITH ORDINALITY i (id, n)"
         "    CROSS JOIN LATERAL ("
-        "        SELECT r.id, " SPEC_BYTES " AS bytes"
+        "        SELECT r.id, " SQL_SPEC_SENT("r") " AS bytes"
         "        FROM runs r"
         "        WHERE r.id = i.id"
         "          AND " SQL_CHECKED(
@@ -185,7 +178,7 @@ static const struct pg_statement run_held = {
         "WITH c AS MATERIALIZED ("
         "    SELECT h.id, sum(h.bytes) OVER (ORDER BY h.id) - h.bytes AS before"
         "    FROM ("
-        "        SELECT r.id, " SPEC_BYTES " AS bytes"
+        "        SELECT r.id, " SQL_SPEC_SENT("r") " AS bytes"
         "        FROM runs r"
         "        WHERE r.owner = $1"
         "          AND r.status IN ('in_progress', 'cancelling')"

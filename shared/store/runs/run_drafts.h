@@ -10,10 +10,10 @@
 /* What is inserted from parameters $1 to $10 for a thread `t`. */
 #define SQL_RUN_DRAFT_COLUMNS \
     "id, tenant_id, thread_id, agent_id, agent_version, shard, priority, spec, metadata, due_at," \
-    " expires_at"
+    " expires_at, spec_bytes"
 #define SQL_RUN_DRAFT \
     "$1, $2, t.id, $3, $4, $5, $6, $7, coalesce($8, '{}'), now() + $9 * interval '1 ms'," \
-    " now() + ($9 + $10) * interval '1 ms'"
+    " now() + ($9 + $10) * interval '1 ms', octet_length($7::text)"
 
 #define SQL_AGENT_EXISTS \
     "EXISTS (" \

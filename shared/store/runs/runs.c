@@ -61,6 +61,32 @@ int runs_get(const struct store *store, struct uuid thread, struct uuid id, stru
     return store_one(store, &run_rows, &(struct pg_query){&run_get, values}, out, err);
 }
 
+/* clang-format off */
+static const struct pg_statement run_size = {
+    .name = "run_size",
+    .sql =
+        "SELECT " SQL_SPEC_SENT("r") " + " SQL_SENT("r.required_action")
+        " FROM runs r"
+        " WHERE " SQL_THIS_RUN,
+    .types = "uuu",
+};
+/* clang-format on */
+
+int runs_size(const struct store *store, struct uuid thread, struct uuid id, size_t *out_bytes,
+              struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[3] = {pg_uuid(id), pg_uuid(store->tenant), value_uuid_or_null(thread)};
+    int r = pg_exec(store->pg, &run_size, values, &result, err);
+
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return RUN_MISSING;
+    *out_bytes = (size_t)pg_get_int(result, 0, 0);
+    return 0;
+}
+
 static int list(const struct store *store, const struct pg_query *query,
                 const struct page_plan *plan, struct run_list *out, struct error *err)
 {
@@ -82,7 +108,7 @@ static int list(const struct store *store, const struct pg_query *query,
         "   AND r.id < $4", \
         "r.id " direction, "$5", "$6", \
         SQL_STORED("r.spec") " + " SQL_STORED("r.metadata") " + " SQL_STORED("r.required_action"), \
-        SQL_SENT("r.spec") " + " SQL_SENT("r.metadata") " + " SQL_SENT("r.required_action"))
+        SQL_SPEC_SENT("r") " + " SQL_SENT("r.metadata") " + " SQL_SENT("r.required_action"))
 /* clang-format on */
 
 static const struct pg_statement run_list_up = {"run_list_up", RUN_LIST("ASC"), "uuuuii"};
@@ -118,7 +144,7 @@ int runs_list(const struct store *store, struct uuid thread, const struct page *
         "   AND r.crashes >= $7", \
         "r.id " direction, "$5", "$8", \
         SQL_STORED("r.spec") " + " SQL_STORED("r.metadata") " + " SQL_STORED("r.required_action"), \
-        SQL_SENT("r.spec") " + " SQL_SENT("r.metadata") " + " SQL_SENT("r.required_action"))
+        SQL_SPEC_SENT("r") " + " SQL_SENT("r.metadata") " + " SQL_SENT("r.required_action"))
 /* clang-format on */
 
 static const struct pg_statement run_list_all_up = {"run_list_all_up", RUN_LIST_ALL("ASC"),

@@ -93,6 +93,11 @@ SUSPENDS MUSTCHECK int runs_create_with_thread(const struct store *store,
 SUSPENDS MUSTCHECK int runs_get(const struct store *store, struct uuid thread, struct uuid id,
                                 struct run *out, struct error *err);
 
+/* What runs_get would read that may be large: the spec, and what the client is to do. Reads none of
+ * it. RUN_MISSING. */
+SUSPENDS MUSTCHECK int runs_size(const struct store *store, struct uuid thread, struct uuid id,
+                                 size_t *out_bytes, struct error *err);
+
 /* In order of creation (of ids). A cursor need not exist any more. THREAD_MISSING. */
 SUSPENDS MUSTCHECK int runs_list(const struct store *store, struct uuid thread,
                                  const struct page *page, struct run_list *out, struct error *err);

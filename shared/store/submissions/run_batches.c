@@ -95,7 +95,8 @@
     "    INSERT INTO runs AS r (" SQL_RUN_DRAFT_COLUMNS ")" \
     "    SELECT i.id, i.tenant, t.id, i.agent, i.version, i.shard, i.priority, i.spec," \
     "        coalesce(i.metadata, '{}'), now() + i.delay_ms * interval '1 ms'," \
-    "        now() + (i.delay_ms + i.expires_ms) * interval '1 ms'" \
+    "        now() + (i.delay_ms + i.expires_ms) * interval '1 ms'," \
+    "        octet_length(i.spec::text)" \
     "    FROM t" \
     "    JOIN i ON i.n = t.n" \
     "    RETURNING r.thread_id, r.created_at, r.expires_at)"

@@ -14,7 +14,6 @@
 
 #define LANES           2 /* one batch is written down while another is stored */
 #define BATCH_MAX_BYTES ((size_t)1024 * 1024)
-#define LARGE_BYTES     ((size_t)64 * 1024)
 
 struct run_maker {
     struct pg *pg;
@@ -138,7 +137,7 @@ int run_maker_make(struct run_maker *maker, const struct run_making *making, str
     int r;
 
     ask.item.bytes = bytes_of(making);
-    if (ask.item.bytes > LARGE_BYTES)
+    if (ask.item.bytes > SMALL_BYTES_MAX)
         return RUN_NOT_MADE;
     r = gather_ask(maker->gather, &ask.item, err);
     if (r < 0)

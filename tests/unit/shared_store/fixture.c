@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "shared/base/memory.h"
 #include "shared/store/migrate.h"
 
 struct error test_err;
@@ -270,6 +271,22 @@ struct run must_run(const struct store *store)
     struct run run;
 
     MUST(runs_create(store, &draft, &run, NULL, &test_err));
+    return run;
+}
+
+struct run must_large_run(const struct store *store, size_t spec_bytes)
+{
+    static const char head[] = "{\"model\": \"m\", \"x\": \"";
+    struct run_draft draft = run_of(must_thread(store), must_agent(store));
+    char *spec = xmalloc(spec_bytes);
+    struct run run;
+
+    memset(spec, 'a', spec_bytes);
+    memcpy(spec, head, sizeof(head) - 1);
+    memcpy(spec + spec_bytes - 2, "\"}", 2);
+    draft.spec = (struct text){spec, spec_bytes};
+    MUST(runs_create(store, &draft, &run, NULL, &test_err));
+    free(spec);
     return run;
 }
 

@@ -83,6 +83,7 @@ struct run_draft run_of(struct uuid thread, struct uuid agent);
 
 /* A queued run on a new thread. */
 SUSPENDS struct run must_run(const struct store *store);
+struct run must_large_run(const struct store *store, size_t spec_bytes); /* which compress well */
 
 SUSPENDS int64_t must_worker(const struct store *store);
 

@@ -146,7 +146,8 @@ static void bounded(struct store *store)
 
     for (int i = 0; i < 4; i++)
         runs[i] = must_run(store).id;
-    sql_do("UPDATE runs SET spec = json_build_object('model', 'm', 'x', repeat('spec', 1500000))");
+    sql_do("UPDATE runs SET spec_bytes = NULL,"
+           " spec = json_build_object('model', 'm', 'x', repeat('spec', 1500000))");
     MUST(run_leases_claim(store->pg, store->arena, worker, runs, 4, &list, &test_err));
     cr_assert_eq(list.count, 3);
     MUST(run_leases_claim(store->pg, store->arena, worker, runs, 4, &list, &test_err));
@@ -161,6 +162,29 @@ static void bounded(struct store *store)
 Test(run_leases, are_claimed_and_found_as_far_as_their_specs_fit)
 {
     with_store(bounded);
+}
+
+/* A spec of 400,000 letters that are all the same takes 1,600 bytes on disk. */
+static void bounded_though_compressed(struct store *store)
+{
+    enum { RUNS = 50, SPEC_BYTES = 400000, FIT = CLAIM_SPEC_BYTES / SPEC_BYTES + 1 };
+    int64_t worker = must_worker(store);
+    struct run_claim_list list;
+    struct uuid runs[RUNS];
+
+    for (int i = 0; i < RUNS; i++)
+        runs[i] = must_large_run(store, SPEC_BYTES).id;
+    MUST(run_leases_claim(store->pg, store->arena, worker, runs, RUNS, &list, &test_err));
+    cr_assert_eq(list.count, FIT);
+    MUST(run_leases_claim(store->pg, store->arena, worker, runs, RUNS, &list, &test_err));
+    cr_assert_eq(list.count, RUNS - FIT);
+    MUST(run_leases_held(store->pg, store->arena, worker, NULL, 0, &list, &test_err));
+    cr_assert_eq(list.count, FIT);
+}
+
+Test(run_leases, are_claimed_by_what_their_specs_take_in_memory_and_not_on_disk)
+{
+    with_store(bounded_though_compressed);
 }
 
 static void sized(struct store *store)
