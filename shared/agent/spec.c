@@ -121,6 +121,23 @@ int agent_spec_parse(struct text spec, struct arena *arena, struct agent_spec *o
     return 0;
 }
 
+int agent_spec_check_size(const struct agent_spec *spec, size_t bytes, const char *whose,
+                          struct failure *failure)
+{
+    enum spec_member largest = SPEC_MODEL;
+
+    if (bytes <= SPEC_BYTES_MAX)
+        return 0;
+    for (enum spec_member i = 0; i < SPEC_MEMBER_COUNT; i++)
+        if (spec->members[i].len > spec->members[largest].len)
+            largest = i;
+    return failure_param(failure, 400, name_of(largest), "string_above_max_length",
+                         "The %s is too large: as JSON it has %zu bytes, %zu of them in '%s'. "
+                         "Expected at most %zu bytes in all.",
+                         whose, bytes, spec->members[largest].len, name_of(largest),
+                         SPEC_BYTES_MAX);
+}
+
 void agent_spec_merge(const struct agent_spec *spec, struct json_object *body,
                       struct agent_spec *out)
 {
@@ -222,7 +239,8 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body, stru
     struct json_object *additional = json_get(body, "additional_instructions");
     CLEANUP(buf_deinit) struct buf tools;
     CLEANUP(buf_deinit) struct buf hosts;
-    struct text members[SPEC_MEMBER_COUNT];
+    struct agent_spec run = {0};
+    size_t before = out->len;
     char between = '{';
 
     buf_init(&tools, 0);
@@ -234,19 +252,21 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body, stru
         if (!is_of(i, FIELD_OF_RUN))
             continue;
         r = choose(i, spec->members[i], json_get(body, name_of(i)),
-                   i == SPEC_TOOLS ? &tools : &hosts, &members[i], failure);
+                   i == SPEC_TOOLS ? &tools : &hosts, &run.members[i], failure);
         if (r < 0)
             return r;
         buf_add_char(out, between);
         between = ',';
         if (i == SPEC_INSTRUCTIONS && additional)
-            write_instructions(out, members[i], json_text(additional));
+            write_instructions(out, run.members[i], json_text(additional));
         else
-            write_member(out, i, members[i],
+            write_member(out, i, run.members[i],
                          member->run_otherwise ? member->run_otherwise : member->otherwise);
     }
     buf_add_char(out, '}');
-    return check_choice(json_get(body, "tool_choice"), members[SPEC_TOOLS], failure);
+    if (agent_spec_check_size(&run, out->len - before, "run", failure) < 0)
+        return -E_INVALID;
+    return check_choice(json_get(body, "tool_choice"), run.members[SPEC_TOOLS], failure);
 }
 
 void run_spec_add_trace(struct buf *spec, const char *trace)

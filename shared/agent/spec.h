@@ -43,6 +43,10 @@ enum spec_member {
 
 #define AGENT_MODEL_MAX 256 /* characters */
 
+/* Of an agent's or a run's spec. Instructions of 256,000 characters fit, of whatever language, and
+ * most models' contexts hold less; but each run stores a spec, and each look at a run sends it. */
+#define SPEC_BYTES_MAX ((size_t)1 << 20)
+
 /* In a field's flags: who has the member. */
 enum { FIELD_OF_AGENT = FIELD_GROUP, FIELD_OF_RUN = FIELD_GROUP << 1 };
 
@@ -73,6 +77,11 @@ struct agent_spec {
 MUSTCHECK int agent_spec_parse(struct text spec, struct arena *arena, struct agent_spec *out,
                                struct error *err);
 
+/* Whether a spec of so many bytes may be stored, `whose` being "assistant" or "run". Returns 0, or
+ * -E_INVALID with *failure, which names the largest member. */
+MUSTCHECK int agent_spec_check_size(const struct agent_spec *spec, size_t bytes, const char *whose,
+                                    struct failure *failure);
+
 /* The members of a body (checked before) over those of `spec`, which may be NULL for a new
  * assistant. What the body does not have stays; null makes it absent. Texts are borrowed from
  * both. */
@@ -84,8 +93,8 @@ void agent_spec_write(const struct agent_spec *spec, struct buf *out);
 
 /* Append a run's spec as an object: the agent's with the body's overrides, where null overrides
  * nothing. Permissions are those of the agent that the body names too (narrow.h). Returns 0, or
- * -E_INVALID with *failure when the body asks for more than the agent may, or tool_choice names a
- * tool that the run has not. */
+ * -E_INVALID with *failure when the body asks for more than the agent may, tool_choice names a
+ * tool that the run has not, or the spec would be over SPEC_BYTES_MAX. */
 MUSTCHECK int run_spec_write(const struct agent_spec *spec, struct json_object *body,
                              struct buf *out, struct failure *failure);
 

@@ -10,6 +10,7 @@
 #include "scheduler/api/request.h"
 #include "shared/agent/spec.h"
 #include "shared/store/agents/agents.h"
+#include "shared/submit/spec_load.h"
 
 static int missing(struct request *request)
 {
@@ -20,7 +21,7 @@ static int render(struct request *request, const struct agent *agent)
 {
     struct agent_spec spec;
     struct error err;
-    int r = agent_spec_parse(agent->spec, &request->exchange->arena, &spec, &err);
+    int r = agent_spec_load(agent->spec, &request->exchange->arena, &spec, &err);
 
     if (r < 0)
         return request_failed(request, &err);
@@ -42,6 +43,10 @@ static int make_draft(struct request *request, const struct agent_spec *spec,
     buf_add_char(&text, '{');
     agent_spec_write(spec, &text);
     buf_add_char(&text, '}');
+    if (agent_spec_check_size(spec, text.len, "assistant", &request->failure) < 0) {
+        buf_deinit(&text);
+        return -E_INVALID;
+    }
     draft->spec = (struct text){arena_copy(arena, buf_text(&text)), text.len};
     if (text.failed || !draft->spec.ptr)
         r = error_set(&err, E_LIMIT, "the assistant is too large");
@@ -159,7 +164,7 @@ static int assistants_update(struct request *request)
         r = find(request, &agent);
         if (r < 0)
             return r;
-        r = agent_spec_parse(agent.spec, &request->exchange->arena, &spec, &err);
+        r = agent_spec_load(agent.spec, &request->exchange->arena, &spec, &err);
         if (r < 0)
             return request_failed(request, &err);
         agent_spec_merge(&spec, request->body, &spec);
@@ -305,11 +310,12 @@ static const struct endpoint table[] = {
      .flags = ENDPOINT_LARGE},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/assistants/{assistant_id}",
-     .handle = assistants_get},
+     .handle = assistants_get,
+     .flags = ENDPOINT_LARGE},
     {.method = HTTP_METHOD_POST,
      .pattern = "/v1/assistants/{assistant_id}",
      .handle = assistants_update,
-     .takes = TAKES_JSON, .body = &body_update_assistant},
+     .takes = TAKES_JSON, .body = &body_update_assistant, .flags = ENDPOINT_LARGE},
     {.method = HTTP_METHOD_DELETE,
      .pattern = "/v1/assistants/{assistant_id}",
      .handle = assistants_delete},
@@ -320,7 +326,8 @@ static const struct endpoint table[] = {
      .flags = ENDPOINT_LARGE},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/assistants/{assistant_id}/versions/{version}",
-     .handle = assistants_get_version},
+     .handle = assistants_get_version,
+     .flags = ENDPOINT_LARGE},
 };
 /* clang-format on */
 
