@@ -152,13 +152,12 @@ static size_t room_of(const struct request *request)
 
 /* Room for what the request will make of memory, guessed before and set right after it: of the
  * tenant's share first, so that who waits for that holds nothing of what all share. */
-static int take_room(struct request *request)
+static int take_room(struct request *request, size_t bytes, bool large)
 {
-    size_t bytes = room_of(request);
     int64_t deadline_ms = deadline_in(ROOM_WAIT_MS);
     struct error err;
 
-    if (bytes > SMALL_ROOM_MAX) {
+    if (large) {
         request->room = &request->share->large;
         request->room_of_all = &request->api->large;
     }
@@ -187,9 +186,20 @@ static void set_room(struct request *request, size_t bytes)
     request->held = bytes;
 }
 
+/* What it has is given back first: who waits for large room keeps nobody from small room. */
+int request_enlarge(struct request *request, size_t bytes)
+{
+    size_t all = request->held + bytes;
+
+    set_room(request, 0);
+    request->store.pg = request->api->pg_large;
+    return take_room(request, all, true);
+}
+
 static int call(struct request *request)
 {
-    int r = take_room(request);
+    size_t bytes = room_of(request);
+    int r = take_room(request, bytes, bytes > SMALL_ROOM_MAX);
 
     if (request->exchange->body.len >= REQUEST_LARGE_BYTES)
         request->store.pg = request->api->pg_large;

@@ -70,6 +70,12 @@ static int claim(struct request *request, const struct idempotency_request *ask,
     if (r == REQUEST_RUNNING)
         return conflict(request, RETRY_YES,
                         "The first request with this Idempotency-Key is still being worked on.");
+    if (r == REQUEST_REPLAYED && !reply.body.ptr) {
+        request->made = true;
+        request->replaying = true;
+        request->object = reply.object;
+        return 0;
+    }
     if (r == REQUEST_REPLAYED) {
         note_replay(request);
         buf_add_text(&request->reply, reply.body);
@@ -81,15 +87,23 @@ static int claim(struct request *request, const struct idempotency_request *ask,
     return 0;
 }
 
+/* A reply much larger than its request is not: replays of a few bytes would each bring megabytes. A
+ * replay looks for what was created, then. */
+static bool is_worth_keeping(const struct request *request)
+{
+    return request->reply.len <= request->exchange->body.len + REQUEST_LARGE_BYTES;
+}
+
 /* The reply counts even when it can't be kept: the client has what it asked for, and a next try
  * finds it by its id. Nor is a claim that was taken over forgotten: its id may name something. */
 static void keep_reply(struct request *request, const struct idempotency_request *ask, int r)
 {
     bool done_unknown = r == 0 || request->replaying || request->failure.ambiguous;
+    struct text reply = is_worth_keeping(request) ? buf_text(&request->reply) : TEXT_NONE;
     struct error err;
 
     if (r == 0) {
-        r = idempotency_complete(&request->store, ask->key, 200, buf_text(&request->reply), &err);
+        r = idempotency_complete(&request->store, ask->key, 200, reply, &err);
         if (r == 0)
             return;
         log_warn("could not keep the reply of an idempotency key", LOG_ERROR(&err));
@@ -115,7 +129,8 @@ static int call_with_key(struct request *request, struct text key)
     if (r != 0 || replayed)
         return r;
     r = request->endpoint->handle(request);
-    keep_reply(request, &ask, r);
+    if (!request->made)
+        keep_reply(request, &ask, r);
     return r;
 }
 

@@ -44,7 +44,7 @@ struct api {
 };
 
 /* What takes so much is large: hundreds of them a second fill a connection or the loop. */
-#define REQUEST_LARGE_BYTES ((size_t)64 << 10)
+#define REQUEST_LARGE_BYTES ((size_t)SMALL_BYTES_MAX)
 
 struct request {
     struct api *api;
@@ -56,6 +56,7 @@ struct request {
     struct json_object *body; /* checked; never NULL where the endpoint takes JSON */
     struct uuid object;       /* the id for what the request creates */
     bool replaying;           /* an earlier attempt of this request may have created `object` */
+    bool made;                /* one did, and its reply was not kept */
     bool found;               /* it has: the reply is about what was there already */
     /* What this try leaves behind for the next one; NULL: nothing. */
     const struct idempotency_trace *first_try;
@@ -71,6 +72,11 @@ struct request {
 /* To read or to write megabytes takes milliseconds: between two such parts of a request others have
  * their turn. Does nothing where `bytes` are few. */
 SUSPENDS void request_let_others(size_t bytes);
+
+/* The request turns out to be large: waits for room for `bytes` more, and goes on over the
+ * connection for what is large. Returns 0, or -E_INVALID with request->failure (429, 503): then it
+ * holds nothing. */
+SUSPENDS MUSTCHECK int request_enlarge(struct request *request, size_t bytes);
 
 /* The store failed: fills request->failure. Returns -E_INVALID. */
 int request_failed(struct request *request, const struct error *err);

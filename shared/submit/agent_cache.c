@@ -9,6 +9,7 @@
 #include "shared/base/lru.h"
 #include "shared/base/memory.h"
 #include "shared/store/agents/agents.h"
+#include "shared/submit/spec_load.h"
 
 struct agent_key {
     struct uuid tenant;
@@ -103,12 +104,30 @@ static void insert(struct agent_cache *cache, const struct store *store, struct 
     agent = xcalloc(1, sizeof(*agent));
     agent->key = (struct agent_key){store->tenant, id};
     agent->template.version = template->version;
+    agent->template.bytes = template->bytes;
     arena_init(&agent->arena, 2 * AGENT_CACHE_SPEC_MAX);
     agent_cache_forget(cache, store->tenant, id);
     if (copy_spec(&template->spec, &agent->arena, &agent->template.spec))
         lru_add(&cache->agents, hash_of(id), &agent->entry);
     else
         drop(&agent->entry);
+}
+
+int agent_template_read(const struct store *store, struct uuid id, struct agent_template *out,
+                        struct error *err)
+{
+    struct agent_template found;
+    struct agent agent;
+    int r = agents_get(store, id, &agent, err);
+
+    if (r == 0)
+        r = agent_spec_load(agent.spec, store->arena, &found.spec, err);
+    if (r != 0)
+        return r;
+    found.version = agent.version;
+    found.bytes = agent.spec.len;
+    *out = found;
+    return 0;
 }
 
 int agent_cache_find(struct agent_cache *cache, const struct store *store, struct uuid id,
@@ -121,19 +140,21 @@ int agent_cache_find(struct agent_cache *cache, const struct store *store, struc
 
     if (cached) {
         out->version = cached->template.version;
+        out->bytes = cached->template.bytes;
         if (!copy_spec(&cached->template.spec, store->arena, &out->spec))
             return error_set(err, E_LIMIT, "no room for the spec of an assistant");
         return 0;
     }
-    r = agents_get(store, id, &agent, err);
+    r = agents_look(store, id, &agent, &found.bytes, err);
+    if (r == AGENT_LARGE)
+        out->bytes = found.bytes;
     if (r != 0)
         return r;
     r = agent_spec_parse(agent.spec, store->arena, &found.spec, err);
     if (r < 0)
         return r;
     found.version = agent.version;
-    if (agent.spec.len <= AGENT_CACHE_SPEC_MAX)
-        insert(cache, store, id, &found);
+    insert(cache, store, id, &found);
     *out = found;
     return 0;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "shared/base/memory.h"
+#include "shared/fiber/offload.h"
 #include "shared/store/submissions/run_maker.h"
 #include "shared/submit/agent_cache.h"
 #include "shared/submit/bodies.h"
@@ -22,13 +23,15 @@ struct submitter {
     struct run_maker *maker; /* NULL: runs are made one by one */
 };
 
-#define AGENT_TRIES 8
+#define AGENT_TRIES       8
+#define LARGE_AGENT_TRIES 2 /* each reads it anew, and room was taken for one */
 
 struct making {
     struct submitter *submitter;
     const struct store *store;
     const struct submission *submission;
     struct failure *failure;
+    bool has_room; /* for what is large */
     struct thread_draft thread_draft;
     struct run_draft draft;
     struct uuid active;         /* the run that is in the way */
@@ -96,6 +99,14 @@ static int thread_missing(const struct making *making)
     return failure_missing(making->failure, "thread", text_of(thread));
 }
 
+static int run_gone(const struct making *making)
+{
+    char run[ID_TEXT_SIZE];
+
+    id_format(ID_RUN, making->draft.id, run);
+    return failure_missing(making->failure, "run", text_of(run));
+}
+
 static int thread_busy(const struct making *making)
 {
     char run[ID_TEXT_SIZE];
@@ -118,25 +129,75 @@ static int thread_full(const struct making *making)
                          thread, HELD_RUNS_MAX, MESSAGE_DRAFTS_MAX);
 }
 
-/* Freezes the spec into the arena. */
-static int freeze(struct making *making, const struct agent_template *template)
+/* Of more than SMALL_BYTES_MAX, once. */
+static int make_room(struct making *making, size_t bytes)
+{
+    const struct submission *submission = making->submission;
+    int r = 0;
+
+    if (bytes <= SMALL_BYTES_MAX || making->has_room)
+        return 0;
+    if (submission->make_room)
+        r = submission->make_room(submission->room_arg, SUBMISSION_COPIES * bytes);
+    making->has_room = r == 0;
+    return r;
+}
+
+/* The run that has the draft's id. RUN_MISSING; else as submit. */
+static int find_run(struct making *making, struct run *out)
+{
+    struct uuid thread = making->submission->thread;
+    struct error err;
+    size_t bytes;
+    int r = runs_size(making->store, thread, making->draft.id, &bytes, &err);
+
+    if (r == 0) {
+        r = make_room(making, bytes);
+        if (r < 0)
+            return r;
+        r = runs_get(making->store, thread, making->draft.id, out, &err);
+    }
+    return r < 0 ? failure_from_error(making->failure, &err) : r;
+}
+
+struct freezing {
+    struct making *making;
+    const struct agent_template *template;
+    int result;
+};
+
+/* The spec, into the arena. */
+static void write_spec(void *arg)
 {
     CLEANUP(buf_deinit) struct buf spec;
+    struct freezing *freezing = arg;
+    struct making *making = freezing->making;
     struct error err;
-    int r;
 
     buf_init(&spec, 0);
-    r = run_spec_write(&template->spec, making->submission->request, &spec, making->failure);
-    if (r < 0)
-        return r;
+    freezing->result = run_spec_write(&freezing->template->spec, making->submission->request, &spec,
+                                      making->failure);
+    if (freezing->result < 0)
+        return;
     if (making->submission->trace)
         run_spec_add_trace(&spec, making->submission->trace);
-    making->draft.agent_version = template->version;
     making->draft.spec = (struct text){arena_copy(making->store->arena, buf_text(&spec)), spec.len};
     if (!spec.failed && making->draft.spec.ptr)
-        return 0;
+        return;
     (void)error_set(&err, E_LIMIT, "the run is too large");
-    return failure_from_error(making->failure, &err);
+    freezing->result = failure_from_error(making->failure, &err);
+}
+
+/* An agent and a request that are small may be large together. */
+static int freeze(struct making *making, const struct agent_template *template)
+{
+    struct freezing freezing = {.making = making, .template = template};
+
+    offload_large(template->bytes, write_spec, &freezing);
+    if (freezing.result < 0)
+        return freezing.result;
+    making->draft.agent_version = template->version;
+    return make_room(making, making->draft.spec.len);
 }
 
 /* As one of many, unless the thread's active run is to give way. Else RUN_NOT_MADE. */
@@ -183,29 +244,44 @@ static int write_run(struct making *making, struct run *out, struct error *err)
     return runs_create(store, &making->draft, out, &making->active, err);
 }
 
+/* Returns 0, or -E_INVALID with the failure. */
+static int find_agent(struct making *making, struct agent_template *out)
+{
+    struct uuid agent = making->draft.agent;
+    struct error err;
+    int r = agent_cache_find(making->submitter->agents, making->store, agent, out, &err);
+
+    if (r == AGENT_LARGE) {
+        r = make_room(making, out->bytes);
+        if (r < 0)
+            return r;
+        r = agent_template_read(making->store, agent, out, &err);
+    }
+    if (r == AGENT_MISSING)
+        return assistant_missing(making);
+    return r < 0 ? failure_from_error(making->failure, &err) : r;
+}
+
 /* One attempt. Returns 0; AGENT_MISSING: this was not its latest version, or it is gone; -E_INVALID
  * with the failure. */
 static int attempt(struct making *making, struct submitted *out)
 {
     struct agent_template template;
     struct error err;
-    int r = agent_cache_find(making->submitter->agents, making->store, making->draft.agent,
-                             &template, &err);
+    int r = find_agent(making, &template);
 
-    if (r < 0)
-        return failure_from_error(making->failure, &err);
-    if (r == AGENT_MISSING)
-        return assistant_missing(making);
-    r = freeze(making, &template);
+    if (r == 0)
+        r = freeze(making, &template);
     if (r < 0)
         return r;
     r = write_run(making, &out->run, &err);
     out->found =
         r == -E_CONFLICT || (r == THREAD_BUSY && uuid_equal(making->active, making->draft.id));
     if (r == -E_AMBIGUOUS || out->found) {
-        r = runs_get(making->store, making->submission->thread, making->draft.id, &out->run, &err);
-        if (r == RUN_MISSING)
-            r = error_set(&err, E_AMBIGUOUS, "not known whether the run was created");
+        r = find_run(making, &out->run);
+        if (r != RUN_MISSING)
+            return r;
+        r = error_set(&err, E_AMBIGUOUS, "not known whether the run was created");
     }
     if (r == THREAD_MISSING)
         return thread_missing(making);
@@ -228,16 +304,15 @@ static void announce(const struct making *making, const struct run *run)
 }
 
 /* Was the run made by an earlier attempt? */
-static int find_made(const struct making *making, struct submitted *out)
+static int find_made(struct making *making, struct submitted *out)
 {
-    struct error err;
     int r;
 
-    if (!making->submission->replaying)
+    if (!making->submission->replaying && !making->submission->made)
         return RUN_MISSING;
-    r = runs_get(making->store, making->submission->thread, making->draft.id, &out->run, &err);
+    r = find_run(making, &out->run);
     out->found = r == 0;
-    return r < 0 ? failure_from_error(making->failure, &err) : r;
+    return r == RUN_MISSING && making->submission->made ? run_gone(making) : r;
 }
 
 static int make(struct making *making, struct submitted *out)
@@ -246,7 +321,7 @@ static int make(struct making *making, struct submitted *out)
 
     if (r != RUN_MISSING)
         return r;
-    for (int tries = 0; tries < AGENT_TRIES; tries++) {
+    for (int tries = 0; tries < (making->has_room ? LARGE_AGENT_TRIES : AGENT_TRIES); tries++) {
         r = attempt(making, out);
         if (r != AGENT_MISSING)
             break;

@@ -39,12 +39,22 @@ struct submission {
     struct uuid id;              /* of the run: uuid_new(), or one that was chosen before */
     struct uuid thread;          /* zero: a new one, from the request's member "thread" */
     bool replaying;              /* an earlier attempt may have made this run */
+    bool made;                   /* it did: if the run is not there it is gone, and a 404 */
     int64_t delay_ms;            /* due that much later; 0: at once */
     const char *trace;           /* joins the log lines of all who work on it */
     /* What is left behind with the run for a second try of a client that sends no key; NULL:
      * nothing. Then store->rider is that trace's. */
     const struct idempotency_trace *first_try;
+    /* Asked for room for so many bytes, before more than SMALL_BYTES_MAX of a spec are read or
+     * written. It may put another connection into the store. SUSPENDS. Returns 0, or -E_INVALID
+     * with the submission's failure. NULL: there is room. */
+    int (*make_room)(void *arg, size_t bytes);
+    void *room_arg;
 };
+
+/* What is held of a large spec at once: as the database has it, parsed, written anew, sent, as it
+ * comes back, and as the reply. */
+#define SUBMISSION_COPIES 8
 
 struct submitted {
     struct run run; /* in store->arena */

@@ -129,6 +129,27 @@ async function posts(requests) {
   await requests.loop((client) => requests.ask('POST', `/v1/threads/${threads[client]}/messages`, body), judge);
 }
 
+/** Runs of an assistant whose spec is large, by requests of a few bytes: each client submits one and polls it, again and again. No more than `runs` are
+ * made, which are polled from then on; `ids` of runs that are there are polled alone. */
+async function specs(requests) {
+  const { assistant, bytes, clients, ids = [], runs = 0 } = requests.options;
+  const body = Buffer.from(JSON.stringify({ assistant_id: assistant }));
+  const polled = Array.from({ length: clients }, (_, client) => ids[client % ids.length]);
+  let made = 0;
+  let turn = 0;
+  const judge = (reply) => {
+    const id = /"id":\s?"(run_[0-9a-f]{32})"/.exec(reply.subarray(0, 200).toString())?.[1];
+    return id && reply.length > bytes ? null : `a run of ${reply.length} bytes`;
+  };
+  await requests.loop(async (client) => {
+    if (polled[client] && (made >= runs || turn++ % 4)) return requests.ask('GET', `/v1/runs/${polled[client]}`);
+    made++;
+    const reply = await requests.ask('POST', '/v1/threads/runs', body);
+    if (reply.status === 200) polled[client] = /run_[0-9a-f]{32}/.exec(reply.bytes.subarray(0, 200).toString())[0];
+    return reply;
+  }, judge);
+}
+
 /** Connections that say nothing; one that is closed is opened again. */
 async function silent(requests) {
   const { count } = requests.options;
@@ -169,7 +190,7 @@ async function model(requests) {
   requests.end = () => server.closeAllConnections();
 }
 
-const kinds = { pages, posts, silent, model };
+const kinds = { pages, posts, specs, silent, model };
 
 async function main(kind, options) {
   const requests = new Requests({ url: 'http://127.0.0.1', clients: 1, ...options });

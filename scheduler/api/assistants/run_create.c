@@ -8,6 +8,11 @@
 #include "shared/fiber/fiber.h"
 #include "shared/submit/submit.h"
 
+static int make_room(void *arg, size_t bytes)
+{
+    return request_enlarge(arg, bytes);
+}
+
 /* `thread` zero: a new one. */
 static int make(struct request *request, struct uuid thread)
 {
@@ -16,8 +21,11 @@ static int make(struct request *request, struct uuid thread)
         .id = request->object,
         .thread = thread,
         .replaying = request->replaying,
+        .made = request->made,
         .trace = fiber_log_context()->trace,
         .first_try = request->first_try,
+        .make_room = make_room,
+        .room_arg = request,
     };
     struct submitted submitted;
     int r = submit(request->api->submitter, &request->store, &submission, &submitted,

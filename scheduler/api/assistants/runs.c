@@ -6,6 +6,7 @@
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
+#include "scheduler/api/assistants/run_room.h"
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
 #include "shared/base/clock.h"
@@ -42,6 +43,16 @@ static int64_t created_ms(struct uuid id)
     return ms;
 }
 
+/* The same for what changes a run, whose reply is the run: with room for it. */
+static int read_path_for_change(struct request *request, bool any_thread, struct run_path *out)
+{
+    int r = read_path(request, any_thread, out);
+
+    if (r == 0)
+        r = run_make_room(request, out->thread, out->run);
+    return r == RUN_MISSING ? request_missing(request, "run", out->run_text) : r;
+}
+
 /* Tells pollers when to look again, and learns from runs that have ended how long runs take. */
 static void advise_pollers(struct request *request, const struct run *run)
 {
@@ -71,6 +82,13 @@ static int find(struct request *request, bool any_thread, struct run *out)
     if (r < 0)
         return r;
     r = run_reader_get(request->api->run_reader, &request->store, path.thread, path.run, out, &err);
+    if (r == RUN_LARGE) {
+        r = run_make_room(request, path.thread, path.run);
+        if (r < 0)
+            return r;
+        if (r == 0)
+            r = runs_get(&request->store, path.thread, path.run, out, &err);
+    }
     if (r == RUN_MISSING)
         return request_missing(request, "run", path.run_text);
     return r < 0 ? request_failed(request, &err) : 0;
@@ -199,7 +217,7 @@ static int run_update(struct request *request)
     struct run_path path;
     struct run run;
     struct error err;
-    int r = read_path(request, false, &path);
+    int r = read_path_for_change(request, false, &path);
 
     if (r < 0)
         return r;
@@ -222,7 +240,7 @@ static int cancel(struct request *request, bool any_thread)
     struct run_path path;
     struct run run;
     struct error err;
-    int r = read_path(request, any_thread, &path);
+    int r = read_path_for_change(request, any_thread, &path);
 
     if (r < 0)
         return r;
@@ -274,7 +292,7 @@ static int redrive(struct request *request, bool any_thread)
     struct uuid active;
     struct run run;
     struct error err;
-    int r = read_path(request, any_thread, &path);
+    int r = read_path_for_change(request, any_thread, &path);
 
     if (r < 0)
         return r;

@@ -12,15 +12,15 @@ static int find_run(struct request *request, bool any_thread, struct uuid *out)
 {
     size_t index = any_thread ? 0 : 1;
     struct uuid thread = {{0}};
-    struct run run;
     struct error err;
+    size_t bytes;
     int r = any_thread ? 0 : request_id(request, 0, ID_THREAD, "thread", &thread);
 
     if (r == 0)
         r = request_id(request, index, ID_RUN, "run", out);
     if (r < 0)
         return r;
-    r = runs_get(&request->store, thread, *out, &run, &err);
+    r = runs_size(&request->store, thread, *out, &bytes, &err);
     if (r == RUN_MISSING)
         return request_missing(request, "run", request->exchange->params[index]);
     return r < 0 ? request_failed(request, &err) : 0;

@@ -10,6 +10,7 @@
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
+#include "scheduler/api/assistants/run_room.h"
 #include "scheduler/api/request.h"
 #include "shared/store/runs/tool_outputs.h"
 
@@ -143,6 +144,10 @@ static int run_submit_outputs(struct request *request)
 
     if (r == 0)
         r = request_id(request, 1, ID_RUN, "run", &id);
+    if (r == 0)
+        r = run_make_room(request, thread, id);
+    if (r == RUN_MISSING)
+        return request_missing(request, "run", request->exchange->params[1]);
     if (r == 0)
         r = give(request, thread, id, &run);
     if (r < 0)

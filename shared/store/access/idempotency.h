@@ -4,7 +4,8 @@
  * begin claims the key before the work, complete stores the reply after it. Work that failed gives
  * its claim back: abandon forgets the key when nothing was done, release keeps the object's id for
  * the next one when that is not known. A claim whose process died is taken over after
- * IDEMPOTENCY_CLAIM_MS. Keys live for a day (reaper.h). `object` is the id chosen for what the
+ * IDEMPOTENCY_CLAIM_MS. A reply need not be kept: then the next one is given the id of what was
+ * created. Keys live for a day (reaper.h). `object` is the id chosen for what the
  * request creates: whoever takes a claim over finds with it what was done. It also names the claim,
  * so a begin whose answer was lost may be sent again, and nobody gives back another's claim.
  *
@@ -27,8 +28,8 @@ struct idempotency_request {
 
 struct idempotency_reply {
     int status_code;
-    struct text body;   /* JSON */
-    struct uuid object; /* the id to use: the request's, or that of the claim taken over */
+    struct text body;   /* JSON; TEXT_NONE: it was not kept */
+    struct uuid object; /* the id to use: the request's, or that of the first one */
 };
 
 /* Returns 0: the key is ours, do the work with out->object. REQUEST_REPLAYED: *out holds the reply.
@@ -37,7 +38,7 @@ SUSPENDS MUSTCHECK int idempotency_begin(const struct store *store,
                                          const struct idempotency_request *request,
                                          struct idempotency_reply *out, struct error *err);
 
-/* Only the first reply of a key is kept. */
+/* Only the first reply of a key is kept. `body` TEXT_NONE: that there was one. */
 SUSPENDS MUSTCHECK int idempotency_complete(const struct store *store, struct text key,
                                             int status_code, struct text body, struct error *err);
 

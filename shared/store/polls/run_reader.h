@@ -16,7 +16,8 @@ struct run_reader;
 struct run_reader *run_reader_new(struct pg *pg);
 SUSPENDS void run_reader_free(struct run_reader *reader); /* accepts NULL */
 
-/* As runs_get, on the reader's connection. */
+/* As runs_get, on the reader's connection; but RUN_LARGE for a run that takes more than
+ * SMALL_BYTES_MAX: runs_get reads it, over a connection for what is large. */
 SUSPENDS MUSTCHECK int run_reader_get(struct run_reader *reader, const struct store *store,
                                       struct uuid thread, struct uuid id, struct run *out,
                                       struct error *err);

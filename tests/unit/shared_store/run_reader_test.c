@@ -93,3 +93,31 @@ Test(run_reader, shows_what_is_stored_now)
 {
     with_store(fresh);
 }
+
+/* Compressed, each of them takes less than a page on disk. */
+static void large(struct store *store)
+{
+    static const char action[] =
+        "UPDATE runs SET required_action = jsonb_build_object('x', repeat('a', 70000))";
+    struct run_reader *reader = run_reader_new(store->pg);
+    struct run small = must_large_run(store, SMALL_BYTES_MAX);
+    struct run over = must_large_run(store, SMALL_BYTES_MAX + 1);
+    struct uuid any = {{0}};
+    struct run read;
+
+    for (int round = 0; round < 2; round++) {
+        MUST(run_reader_get(reader, store, any, small.id, &read, &test_err));
+        cr_assert_eq(read.spec.len, SMALL_BYTES_MAX);
+        GIVES(RUN_LARGE, run_reader_get(reader, store, any, over.id, &read, &test_err));
+        /* Runs that were made before their size was noted. */
+        sql_do("UPDATE runs SET spec_bytes = NULL");
+    }
+    sql_do(action);
+    GIVES(RUN_LARGE, run_reader_get(reader, store, any, small.id, &read, &test_err));
+    run_reader_free(reader);
+}
+
+Test(run_reader, leaves_out_what_is_large)
+{
+    with_store(large);
+}
