@@ -31,7 +31,7 @@ enum endpoint_gives { GIVES_JSON, GIVES_BYTES, GIVES_EVENTS };
 
 enum endpoint_flags {
     ENDPOINT_CREATES = 1, /* honours Idempotency-Key */
-    ENDPOINT_LARGE = 2,   /* may give megabytes: pages, messages, steps */
+    ENDPOINT_LARGE = 2,   /* may give megabytes: pages, messages, steps, assistants */
 };
 
 struct endpoint {
