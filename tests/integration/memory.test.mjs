@@ -151,3 +151,53 @@ test('a call that may be made once only, and for whose result there is no room, 
     assert.ok(refused > 0);
     assert.equal(received.length + refused, 16 * 24);
   }));
+
+test('a run that needs most of the memory is let in while those of others go on growing, and so is one behind it', async () => {
+  const tools = createServer((request, reply) => reply.end('x'.repeat(200000))).listen(0, '127.0.0.1');
+  tools.unref();
+  await once(tools, 'listening');
+  const host = `127.0.0.1:${tools.address().port}`;
+  const call = `{name: http_request, arguments: {method: GET, url: 'http://${host}/'}}`;
+  const script = `
+rules:
+  - when: {user: large}
+    then: {text: 'Much was said.'}
+  - when: {user: grow}
+    steps:
+      - calls: [${Array.from({ length: 8 }, () => call).join(', ')}]
+      - {text: 'Done.', delay_ms: [1500, 2500]}
+`;
+  const config = `worker: {private_addresses: [127.0.0.0/8], memory_bytes: ${8 * MIB}}\n`;
+  await withStack({ script, config, slots: 100 }, async (stack) => {
+    const [worker] = stack.workers;
+    const other = asTenant(stack, 'other');
+    const grower = await other.assistant({ tools: [{ type: 'http_request' }], http_allow: [host] });
+    const assistant = await stack.assistant();
+    let going = true;
+    let grown = 0;
+    const streams = Promise.all(
+      Array.from({ length: 8 }, async () => {
+        while (going) {
+          const ended = await other.finished(await other.submit(grower, 'grow'), 120000);
+          assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+          grown++;
+        }
+      }),
+    );
+    streams.catch(() => {}); // told below
+    await until('what has grown fills half of the memory', async () => (await metric(worker, 'penstock_worker_memory_used_bytes')) > 4 * MIB);
+    const all = await largeRun(stack, assistant, 5); // 10 MiB
+    await until('it waits', async () => (await metric(worker, 'penstock_worker_memory_waiting')) > 0);
+    const most = await largeRun(stack, assistant, 2); // 4 MiB, of the 6 for those that are let in
+    for (const run of [all, most]) assert.equal((await stack.finished(run, 90000)).status, 'completed');
+    const before = grown;
+    await until('the others go on', () => grown > before + 10, 90000);
+    going = false;
+    await streams;
+    assert.deepEqual(stack.sql('SELECT DISTINCT errors, crashes FROM runs'), [{ errors: 0, crashes: 0 }]);
+    assert.equal(stack.ledger().length, 2 + 2 * grown, 'no model was asked twice');
+    assert.equal(await metric(worker, 'penstock_worker_memory_used_bytes'), 0);
+  });
+  tools.closeAllConnections();
+  tools.close();
+});

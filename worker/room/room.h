@@ -5,13 +5,28 @@
  * it, also one whose history came whole with its claim. What a run holds beyond is taken from the
  * room, before it is read:
  *
- *     all of the room  ┬ 3/4  runs that are let in; who does not fit waits, in the order of arrival
+ *     all of the room  ┬ 3/4  runs that are let in; who does not fit waits
  *                      ├ 1/8  runs of middle size, when those before them in the queue are larger
  *                      └ 1/8  what grows while it is in work: answers of models, results of tools
  *
- * A run that is larger than all of its part is let in when nobody else has any of it, so nothing
- * waits for ever. Only a few wait in their slots, of each tenant half of these; the others go back
- * to the queue for a while, so those that wait take no slots from those that need no room.
+ * What grows may have more than its eighth while there is room. A run that is larger than all of
+ * its part is let in when nobody else has any of that part. Only a few wait in their slots, of each
+ * tenant half of these; the others go back to the queue for a while, so those that wait take no
+ * slots from those that need no room.
+ *
+ * Nobody waits for ever. Places are kept in the order of arrival, and the longer the first one has
+ * stood first, the less may happen that keeps it there:
+ *
+ *     at once              whoever fits is let in, also past the first
+ *     ROOM_PATIENCE_MS     nobody is let in past it; what grows keeps to its eighth: a run that
+ *                          would take more goes back to the queue between two steps or calls
+ *     ROOM_PATIENCE_MAX_MS a run that was let in and has grown since goes back too; an answer that
+ *                          is arriving is refused where it takes more than that eighth
+ *
+ * So the first is let in at the latest when each run that is in its way then has ended the step
+ * that it is at: one model call, or one call of a tool. A run that was let in makes a step before
+ * it can be sent back, and its first call of a tool always. It is let in again by its new size, and
+ * waits for that like anybody else.
  *
  * What a run holds is counted as twice its arena: the rows and texts of its conversation, results
  * and answers are there, and a request to the model, or a write of what they are, is a copy of most
@@ -19,20 +34,27 @@
  * before more of it is fetched: it then either fits, or the run stops between two calls and goes
  * back to the queue, where it needs no memory.
  *
- * So the runs of a worker hold at most slots * ROOM_PER_SLOT + worker.memory_bytes, unless a single
- * one needs more. Not counted is what is there for a moment: the answers of 16 HTTP calls of each
- * run while they arrive (64 KiB each), CHAT_ROOM_STEP of each reply, and the runs of one claim,
- * whose specs and histories have 32 MiB together.
+ * So the runs of a worker hold at most slots * ROOM_PER_SLOT + worker.memory_bytes, unless one is
+ * larger than its part: then no more than that one and a quarter of worker.memory_bytes. Not
+ * counted is what is there for a moment: the answers of 16 HTTP calls of each run while they arrive
+ * (64 KiB each), CHAT_ROOM_STEP of each reply, and the runs of one claim, whose specs and histories
+ * have 32 MiB together.
  */
 
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
 #include "shared/base/list.h"
-#include "shared/fiber/budget.h"
 
 struct error;
+struct fiber;
 
 #define ROOM_PER_SLOT ((size_t)256 << 10)
+
+/* Most calls of models and tools end within the first, so room comes free without anybody going
+ * back. Within the second most answers have arrived that were begun before the wait was: to refuse
+ * one costs its tokens again. */
+#define ROOM_PATIENCE_MS     5000
+#define ROOM_PATIENCE_MAX_MS 60000
 
 /* What a run with so much in its arena holds. */
 static inline size_t room_of_arena(size_t used)
@@ -42,11 +64,13 @@ static inline size_t room_of_arena(size_t used)
 
 /* Lifetime: process. */
 struct room {
-    size_t max;           /* bytes */
-    struct budget large;  /* of those that are let in, and what they grow by */
-    struct budget middle; /* of those of middle size that did not fit there */
-    struct list waiting;  /* of room_share.link */
-    size_t places;        /* so many may wait */
+    size_t max;          /* bytes */
+    size_t large;        /* taken by those that were let in */
+    size_t middle;       /* taken by those of middle size that did not fit there */
+    size_t grown;        /* taken in work */
+    struct list waiting; /* of room_share.link, in the order of arrival */
+    int64_t first_ms;    /* clock_ms; since when the first of them has stood first */
+    size_t places;       /* so many may wait */
     size_t waiting_count;
     size_t waiting_bytes; /* what they hold while they wait */
     int64_t return_ms;    /* clock_ms; when the last that was turned away comes back */
@@ -60,10 +84,15 @@ struct room {
 struct room_share {
     struct room *room;
     struct uuid tenant;
-    size_t large;     /* taken there */
-    size_t middle;    /* taken there */
-    struct list link; /* while it waits */
-    bool waiting;
+    size_t large; /* taken of each */
+    size_t middle;
+    size_t grown;
+    bool gave_way; /* what was refused last would have fitted but for somebody who waits */
+    bool waiting;  /* and these are of use: */
+    struct list link;
+    struct fiber *fiber;
+    size_t wanted;
+    size_t held;
 };
 
 /* `max` bytes, for runs in so many slots. */
@@ -85,9 +114,14 @@ SUSPENDS MUSTCHECK int room_enter(struct room_share *share, size_t bytes, size_t
 bool room_is_closed(const struct room_share *share, size_t bytes);
 
 /* For a run in work that holds `bytes` in all now, or is about to. Never waits, since others may
- * wait for what it has. False: that does not fit, the share stays as it was; the run is to go back
- * to the queue as soon as it can, or not to go on gathering. */
+ * wait for what it has. False: that does not fit, or it is to give way to the first of those who
+ * wait; the share stays as it was. The run is to go back to the queue as soon as it can, or not to
+ * go on gathering. */
 MUSTCHECK bool room_hold(struct room_share *share, size_t bytes);
+
+/* As room_hold, for what is lost when it is refused, such as an answer that is arriving: it gives
+ * way later. */
+MUSTCHECK bool room_insist(struct room_share *share, size_t bytes);
 
 /* The run holds so much now, whether or not it fits: what was expected of it was a guess. */
 void room_settle(struct room_share *share, size_t bytes);

@@ -90,14 +90,20 @@ static int execute(struct run_task *task, struct ledger_call *call, struct error
 }
 
 /* What was gathered must fit before more is; but the first call is made always, so that no attempt
- * is in vain. */
-static bool has_room(struct batch *batch)
+ * is in vain. One that can't be left gives way to others later. */
+static bool has_room(struct batch *batch, const struct ledger_call *call)
 {
-    struct run_task *task = batch->task;
+    struct room_share *room = &batch->task->room;
+    size_t bytes = room_of_arena(batch->task->arena.used);
 
-    if (batch->began && !room_hold(&task->room, room_of_arena(task->arena.used)))
+    if (!batch->began) {
+        batch->began = true;
+        return true;
+    }
+    if (!call_may_repeat(call->class))
+        return room_insist(room, bytes);
+    if (!batch->full && !room_hold(room, bytes))
         batch->full = true;
-    batch->began = true;
     return !batch->full;
 }
 
@@ -121,7 +127,7 @@ static void batch_fiber(void *arg)
     while (batch->next < ledger->count && !fiber_canceled()) {
         struct ledger_call *call = &ledger->calls[batch->next++];
 
-        if (ledger_is_due(call) && has_room(batch))
+        if (ledger_is_due(call) && has_room(batch, call))
             IGNORE(execute(batch->task, call, &err)); /* cancelled: its state stays an intent */
         else if (ledger_is_due(call))
             leave(batch, call);

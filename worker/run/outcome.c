@@ -48,7 +48,7 @@ static const struct backoff_policy no_room = {.base_ms = 2000, .cap_ms = 60000};
 
 static struct outcome leave_for(const struct outcome_input *input)
 {
-    struct outcome outcome = wait_for(input, true, "server_error");
+    struct outcome outcome = wait_for(input, !input->gave_way, "server_error");
 
     outcome.action = OUTCOME_HAND_BACK;
     outcome.wait_ms = backoff_wait_ms(&no_room, input->attempts, input->random);
@@ -86,6 +86,8 @@ struct outcome outcome_decide(const struct outcome_input *input)
     case PROVIDER_OK:
         ASSERT(input->failure != PROVIDER_OK);
     }
+    if (input->failure == PROVIDER_NO_ROOM && input->gave_way)
+        return leave_for(input);
     if (input->attempts + 1 >= attempts_max)
         return fail("server_error");
     if (input->failure == PROVIDER_NO_ROOM)

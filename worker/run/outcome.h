@@ -8,6 +8,7 @@
  *   malformed_reply           3 times     yes                    failed, server_error
  *   empty_reply               twice       yes                    failed, server_error
  *   no_room                   yes, later  yes                    failed, server_error
+ *     that gave way           yes, later  no                     expires with the run
  *   reply_too_large           no          -                      failed, server_error
  *   quota                     no          -                      failed, rate_limit_exceeded
  *   context_overflow          no          -                      incomplete, max_prompt_tokens
@@ -39,6 +40,7 @@ struct outcome_input {
     int64_t left_ms;        /* until the run's deadline */
     int attempts;           /* counted failures since the last success, this one not included */
     int limited;            /* rate limits in a row, of this worker, this one not included */
+    bool gave_way;          /* of no_room: there was some, but somebody had waited for it long */
     uint32_t random;        /* uniform, for the jitter */
 };
 

@@ -46,7 +46,7 @@ static bool has_room(void *arg, size_t reply_bytes)
 {
     struct run_task *task = arg;
 
-    return room_hold(&task->room, room_of_arena(task->arena.used + reply_bytes));
+    return room_insist(&task->room, room_of_arena(task->arena.used + reply_bytes));
 }
 
 static void fill_request(struct run_task *task, const char *key, struct chat_request *out)
@@ -87,6 +87,7 @@ static int handle_failure(struct run_task *task, struct provider_failure_info *f
         .left_ms = task->deadline_ms - clock_ms(),
         .attempts = task->meter.attempts,
         .limited = task->meter.limited,
+        .gave_way = task->room.gave_way,
         .random = (uint32_t)random_below(UINT32_MAX),
     };
     struct outcome outcome = outcome_decide(&input);
@@ -103,7 +104,8 @@ static int handle_failure(struct run_task *task, struct provider_failure_info *f
         return fiber_sleep(outcome.wait_ms, err);
     case OUTCOME_HAND_BACK:
         return ending_hand_back(&task->ending, outcome.wait_ms,
-                                outcome.counts ? RUN_WAIT_BACKOFF : RUN_WAIT_RATE_LIMIT);
+                                failure->failure == PROVIDER_RATE_LIMITED ? RUN_WAIT_RATE_LIMIT
+                                                                          : RUN_WAIT_BACKOFF);
     case OUTCOME_FAIL:
         return ending_failed(&task->ending, outcome.code, "%s", failure->message);
     case OUTCOME_INCOMPLETE:

@@ -50,6 +50,20 @@ Test(outcome, without_memory_for_a_reply_the_run_leaves_its_worker)
     cr_assert_eq(decide(PROVIDER_NO_ROOM, -1, OUTCOME_ATTEMPTS_MAX - 1, 0).action, OUTCOME_FAIL);
 }
 
+Test(outcome, a_reply_that_gave_way_to_somebody_who_waits_is_no_attempt)
+{
+    struct outcome_input input = {.failure = PROVIDER_NO_ROOM,
+                                  .retry_after_ms = -1,
+                                  .left_ms = INT64_MAX,
+                                  .attempts = OUTCOME_ATTEMPTS_MAX - 1,
+                                  .gave_way = true};
+    struct outcome outcome = outcome_decide(&input);
+
+    cr_assert_eq(outcome.action, OUTCOME_HAND_BACK);
+    cr_assert_not(outcome.counts);
+    cr_assert_geq(outcome.wait_ms, 1000);
+}
+
 Test(outcome, attempts_are_capped)
 {
     struct outcome last = decide(PROVIDER_OVERLOADED, -1, OUTCOME_ATTEMPTS_MAX - 1, 0);

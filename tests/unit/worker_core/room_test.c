@@ -28,7 +28,7 @@ static void ask(void *arg)
 {
     struct run *run = arg;
 
-    run->result = room_enter(&run->share, run->bytes, 0, deadline_in(5000), &run->return_ms, NULL);
+    run->result = room_enter(&run->share, run->bytes, 0, DEADLINE_NONE, &run->return_ms, NULL);
 }
 
 static void start(struct run *run, struct uuid tenant, size_t bytes)
@@ -49,6 +49,27 @@ static void end(struct run *run)
 static void start_with(struct run *run, struct uuid tenant, size_t more)
 {
     start(run, tenant, ROOM_PER_SLOT + more);
+}
+
+static bool grow_to(struct run *run, size_t more)
+{
+    return room_hold(&run->share, ROOM_PER_SLOT + more);
+}
+
+static int64_t frozen_ms = 1000000;
+
+/* The clock stands still; what takes no time goes on. */
+static void pass(int64_t ms)
+{
+    frozen_ms += ms;
+    clock_freeze(frozen_ms, frozen_ms);
+}
+
+static void run_frozen(void (*body)(void *arg))
+{
+    pass(0);
+    loop_run(body, NULL);
+    clock_thaw();
 }
 
 static void small(void *arg)
@@ -85,16 +106,18 @@ static void in_order(void *arg)
     (void)arg;
     room_init(&room, 64 * MIB, SLOTS);
     start_with(&first, one_tenant, 30 * MIB);
-    start_with(&second, one_tenant, 30 * MIB);
-    start_with(&third, other_tenant, 10 * MIB);
+    start_with(&second, one_tenant, 40 * MIB);
+    start_with(&third, other_tenant, 30 * MIB);
     cr_assert_eq(first.result, 0);
     cr_assert_eq(second.result, -1, "it waits");
-    cr_assert_eq(third.result, -1, "it does not overtake");
+    cr_assert_eq(third.result, -1, "it waits");
     cr_assert_eq(room.waiting_count, 2);
     end(&first);
+    fiber_yield();
+    cr_assert_eq(second.result, 0);
+    cr_assert_eq(third.result, -1, "it was there later");
     end(&second);
     end(&third);
-    cr_assert_eq(second.result, 0);
     cr_assert_eq(third.result, 0);
     cr_assert_eq(room.waits, 2);
     cr_assert_eq(room_used(&room), 0);
@@ -103,6 +126,134 @@ static void in_order(void *arg)
 Test(room, is_given_in_the_order_of_arrival)
 {
     loop_run(in_order, NULL);
+}
+
+static void passes(void *arg)
+{
+    struct run first, huge, little, late, behind;
+
+    (void)arg;
+    room_init(&room, 64 * MIB, SLOTS);
+    start_with(&first, one_tenant, 30 * MIB);
+    start_with(&huge, one_tenant, 40 * MIB);
+    start_with(&little, other_tenant, 10 * MIB);
+    cr_assert_eq(huge.result, -1);
+    cr_assert_eq(little.result, 0, "it takes what the first can't use yet");
+    start_with(&behind, other_tenant, 17 * MIB);
+    cr_assert_eq(behind.result, -1);
+    pass(ROOM_PATIENCE_MS);
+    start_with(&late, other_tenant, 5 * MIB);
+    cr_assert_eq(late.result, -1, "the first has waited for long");
+    end(&little);
+    fiber_yield();
+    cr_assert_eq(behind.result, -1, "it would fit");
+    end(&first);
+    fiber_yield();
+    cr_assert_eq(huge.result, 0);
+    cr_assert_eq(late.result, 0, "the next one has just begun to stand first");
+    cr_assert_eq(behind.result, -1);
+    end(&huge);
+    end(&late);
+    end(&behind);
+    cr_assert_eq(room_used(&room), 0);
+}
+
+Test(room, is_given_to_smaller_ones_until_the_first_has_waited_for_long)
+{
+    run_frozen(passes);
+}
+
+#define OTHERS 8
+
+/* Runs that grow in work, end and begin anew, one after the other: there is never a moment at which
+ * most of the room is free, unless they have to give way. */
+static void against_growth(size_t bytes)
+{
+    struct run others[OTHERS];
+    struct run run;
+    int steps = 0;
+
+    room_init(&room, 64 * MIB, SLOTS);
+    for (size_t i = 0; i < OTHERS; i++) {
+        start_with(&others[i], other_tenant, 0);
+        cr_assert(grow_to(&others[i], 8 * MIB));
+    }
+    start_with(&run, one_tenant, bytes);
+    while (run.result != 0 && steps < 1000) {
+        struct run *other = &others[steps++ % OTHERS];
+
+        room_leave(&other->share);
+        IGNORE(grow_to(other, 8 * MIB));
+        pass(500);
+        fiber_yield();
+    }
+    cr_assert_eq(run.result, 0, "it waited for ever");
+    cr_assert_leq(steps, ROOM_PATIENCE_MS / 500 + OTHERS);
+    cr_assert_leq(room_used(&room), (bytes < 64 * MIB ? 64 * MIB : bytes + 16 * MIB));
+    cr_assert(grow_to(&run, bytes), "what it was let in for it has");
+    end(&run);
+    for (size_t i = 0; i < OTHERS; i++)
+        cr_assert(grow_to(&others[i], 8 * MIB), "nobody is in the way of these now");
+    for (size_t i = 0; i < OTHERS; i++)
+        end(&others[i]);
+    cr_assert_eq(room_used(&room), 0);
+}
+
+static void against_growth_of_others(void *arg)
+{
+    (void)arg;
+    against_growth(20 * MIB);
+    against_growth(48 * MIB);
+    against_growth(1000 * MIB);
+}
+
+Test(room, is_given_to_the_first_also_while_others_grow_in_work)
+{
+    run_frozen(against_growth_of_others);
+}
+
+static void gives_way(void *arg)
+{
+    struct run entered, grown, fresh, first;
+
+    (void)arg;
+    room_init(&room, 64 * MIB, SLOTS);
+    start_with(&entered, other_tenant, 20 * MIB);
+    start_with(&grown, other_tenant, 0);
+    start_with(&fresh, other_tenant, 0);
+    start_with(&first, one_tenant, 40 * MIB);
+    cr_assert(grow_to(&grown, 9 * MIB));
+    pass(ROOM_PATIENCE_MS - 1);
+    cr_assert(grow_to(&grown, 10 * MIB));
+    pass(1);
+    cr_assert_not(grow_to(&grown, 11 * MIB), "it is to go back");
+    cr_assert(grown.share.gave_way);
+    cr_assert(room_insist(&grown.share, ROOM_PER_SLOT + 12 * MIB), "an answer is not thrown away");
+    cr_assert(grow_to(&grown, 5 * MIB));
+    cr_assert(grow_to(&entered, 21 * MIB), "an eighth is for what grows");
+    pass(ROOM_PATIENCE_MAX_MS - ROOM_PATIENCE_MS);
+    cr_assert(grow_to(&entered, 21 * MIB), "it grows no further");
+    cr_assert_not(grow_to(&entered, 21 * MIB + 1), "it was let in, and has made a step");
+    cr_assert(entered.share.gave_way);
+    cr_assert(room_insist(&entered.share, ROOM_PER_SLOT + 22 * MIB));
+    cr_assert(grow_to(&fresh, 1 * MIB), "it is in nobody's way");
+    cr_assert_not(room_insist(&fresh.share, ROOM_PER_SLOT + 2 * MIB));
+    cr_assert_eq(room_used(&room), 28 * MIB, "what was refused is not counted");
+    end(&entered);
+    fiber_yield();
+    cr_assert_eq(first.result, 0);
+    cr_assert(room_insist(&fresh.share, ROOM_PER_SLOT + 10 * MIB), "nobody waits");
+    cr_assert_not(room_insist(&fresh.share, ROOM_PER_SLOT + 30 * MIB));
+    cr_assert_not(fresh.share.gave_way, "there is not so much");
+    end(&first);
+    end(&grown);
+    end(&fresh);
+    cr_assert_eq(room_used(&room), 0);
+}
+
+Test(room, is_taken_in_work_until_somebody_has_waited_for_long)
+{
+    run_frozen(gives_way);
 }
 
 static void alone(void *arg)
@@ -138,6 +289,7 @@ static void middle(void *arg)
     room_init(&room, 64 * MIB, SLOTS);
     start_with(&first, one_tenant, 40 * MIB);
     start_with(&huge, one_tenant, 40 * MIB);
+    pass(ROOM_PATIENCE_MS);
     for (size_t i = 0; i < 9; i++)
         start_with(&runs[i], other_tenant, 1 * MIB);
     for (size_t i = 0; i < 8; i++)
@@ -152,7 +304,7 @@ static void middle(void *arg)
 
 Test(room, is_kept_for_runs_of_middle_size_while_large_ones_wait)
 {
-    loop_run(middle, NULL);
+    run_frozen(middle);
 }
 
 static void turned_away(void *arg)
@@ -170,6 +322,7 @@ static void turned_away(void *arg)
     cr_assert_eq(away.result, ROOM_FULL, "half of the places is what a tenant may take");
     cr_assert(room_is_closed(&away.share, 40 * MIB));
     cr_assert_not(room_is_closed(&away.share, MIB), "for its size there is a part of its own");
+    cr_assert_not(room_is_closed(&away.share, 8 * MIB), "it fits now");
     cr_assert_geq(away.return_ms, 1000);
     end(&away);
     room_share_init(&away.share, &room, other_tenant);
