@@ -21,22 +21,35 @@
 #include "worker/stats/call_stats.h"
 
 #define CALLS_AT_ONCE 16
+#define HOLD_US       5000 /* pure calls compute: so long at once, then others have their turn */
 
 #define NOT_MADE                                                                                   \
     "This call was not made: the results of this step take more memory than there is. "            \
     "Nothing was changed. Make it again, with fewer calls at once."
 
-/* The calls of a step while they run. */
+struct batch;
+
+/* Calls of a batch that are made by the same fibers, in their order. */
+struct lane {
+    struct batch *batch;
+    bool pure;
+    size_t next; /* to be looked at */
+};
+
+/* The calls of a step while they run: those that may wait, several at once; and pure ones, which
+ * never do, by one fiber that lets others run in between. */
 struct batch {
     struct run_task *task;
     const struct log_context *log; /* the run's */
-    size_t next;                   /* to be started */
-    bool began;                    /* a call was made */
-    bool full;                     /* there is no room for more results */
-    bool left;                     /* calls were left for the next attempt */
+    struct lane waiting;
+    struct lane pure;
+    bool began; /* a call was made */
+    bool full;  /* there is no room for more results */
+    bool left;  /* calls were left for the next attempt */
     size_t running;
+    size_t started;
     struct cond done;
-    struct fiber *fibers[CALLS_AT_ONCE];
+    struct fiber *fibers[CALLS_AT_ONCE + 1];
 };
 
 static void log_failure(const struct ledger_call *call)
@@ -117,24 +130,60 @@ static void leave(struct batch *batch, struct ledger_call *call)
         ledger_note(&batch->task->ledger, call, TEXT(NOT_MADE), true);
 }
 
+static bool is_of(const struct lane *lane, const struct ledger_call *call)
+{
+    return ledger_is_due(call) && (call->class == CALL_PURE) == lane->pure;
+}
+
+/* NULL: there is no more. */
+static struct ledger_call *take_next(struct lane *lane)
+{
+    struct ledger *ledger = &lane->batch->task->ledger;
+
+    while (lane->next < ledger->count) {
+        struct ledger_call *call = &ledger->calls[lane->next++];
+
+        if (is_of(lane, call))
+            return call;
+    }
+    return NULL;
+}
+
 static void batch_fiber(void *arg)
 {
-    struct batch *batch = arg;
-    struct ledger *ledger = &batch->task->ledger;
+    struct lane *lane = arg;
+    struct batch *batch = lane->batch;
+    int64_t since_us = clock_us();
+    struct ledger_call *call;
     struct error err;
 
     *fiber_log_context() = *batch->log;
-    while (batch->next < ledger->count && !fiber_canceled()) {
-        struct ledger_call *call = &ledger->calls[batch->next++];
-
-        if (ledger_is_due(call) && has_room(batch, call))
+    while (!fiber_canceled() && (call = take_next(lane))) {
+        if (has_room(batch, call))
             IGNORE(execute(batch->task, call, &err)); /* cancelled: its state stays an intent */
-        else if (ledger_is_due(call))
+        else
             leave(batch, call);
         cond_broadcast(&batch->done);
+        if (lane->pure && clock_us() - since_us >= HOLD_US) {
+            fiber_yield();
+            since_us = clock_us();
+        }
     }
     batch->running--;
     cond_broadcast(&batch->done);
+}
+
+static void start_lane(struct batch *batch, struct lane *lane, bool pure, size_t fibers_max)
+{
+    const struct ledger *ledger = &batch->task->ledger;
+    size_t fibers = 0;
+
+    *lane = (struct lane){.batch = batch, .pure = pure};
+    for (size_t i = 0; i < ledger->count && fibers < fibers_max; i++)
+        fibers += is_of(lane, &ledger->calls[i]);
+    for (size_t i = 0; i < fibers; i++)
+        batch->fibers[batch->started++] = fiber_start("tool", batch_fiber, lane);
+    batch->running += fibers;
 }
 
 /* What was done so far is stored, and the run goes back to the queue with the calls that are
@@ -156,17 +205,15 @@ static int execute_many(struct run_task *task, struct error *err)
 {
     struct ledger *ledger = &task->ledger;
     struct batch batch = {.task = task, .log = fiber_log_context()};
-    size_t fibers = ledger->count < CALLS_AT_ONCE ? ledger->count : CALLS_AT_ONCE;
     int r = RUN_GO_ON;
 
     cond_init(&batch.done);
-    batch.running = fibers;
-    for (size_t i = 0; i < fibers; i++)
-        batch.fibers[i] = fiber_start("tool", batch_fiber, &batch);
+    start_lane(&batch, &batch.waiting, false, CALLS_AT_ONCE);
+    start_lane(&batch, &batch.pure, true, 1);
     while (batch.running > 0 && r == RUN_GO_ON)
         r = ledger_has_unrecorded(ledger) ? checkpoint_some(task, err)
                                           : cond_wait(&batch.done, DEADLINE_NONE, err);
-    for (size_t i = 0; i < fibers; i++) {
+    for (size_t i = 0; i < batch.started; i++) {
         if (r != RUN_GO_ON)
             fiber_cancel(batch.fibers[i]);
         fiber_join(batch.fibers[i]);
