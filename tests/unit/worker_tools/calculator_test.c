@@ -351,6 +351,39 @@ Test(calculator, many_arguments_in_sequence_do_not_count_as_nesting)
     buf_deinit(&out);
 }
 
+/* `first`, and then `more` as often as it may be. */
+static int evaluate_long(const char *first, const char *more, struct buf *out, struct error *err)
+{
+    struct buf in;
+    int r;
+
+    buf_init(&in, 0);
+    buf_add_string(&in, first);
+    while (in.len + strlen(more) <= CALCULATOR_EXPRESSION_MAX)
+        buf_add_string(&in, more);
+    buf_reset(out);
+    r = evaluate(&in, out, err);
+    buf_deinit(&in);
+    return r;
+}
+
+Test(calculator, many_operations_on_long_numbers_are_refused_and_on_ordinary_ones_are_not)
+{
+    struct buf out;
+    struct error err = {0};
+
+    buf_init(&out, 0);
+    cr_assert_eq(evaluate_long("7^4700", "%3^8000", &out, &err), -E_LIMIT);
+    cr_assert(text_starts(text_of(err.text), "too much work: use fewer operations"), "%s",
+              err.text);
+    cr_assert_eq(evaluate_long("1", "+9^3990/7^4000-9^3990/7^4000", &out, &err), -E_LIMIT);
+    cr_assert_eq(evaluate_long("1/7", "+1/7", &out, &err), 0);
+    cr_assert_eq(evaluate_long("10^100/7", "*3/3", &out, &err), 0);
+    cr_assert_eq(evaluate_long("0", "+sqrt(2)-sqrt(2)", &out, &err), 0);
+    cr_assert_str_eq(buf_string(&out), "0");
+    buf_deinit(&out);
+}
+
 Test(calculator, the_most_expensive_expressions_take_no_longer_than_a_moment)
 {
     struct buf in, out;

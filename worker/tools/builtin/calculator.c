@@ -11,7 +11,9 @@
  * thousand, or two arguments?), 200 + 10% (200.1 or 220?), 5 % -3 (a remainder, or 5% minus 3?).
  *
  * Depth grows with "(", with a call and with "^" only, each counted against CALCULATOR_NESTING_MAX.
- * Time is bounded by the length of the expression and by the length of numbers (decimal_check).
+ * Time is bounded by the length of the expression, by the length of numbers (decimal_check), and by
+ * what both come to together (spend): hundreds of operations on numbers of thousands of digits
+ * would hold the process for a twentieth of a second.
  */
 
 #include "worker/tools/builtin/calculator.h"
@@ -23,6 +25,11 @@
 #include "worker/tools/builtin/calculator_function.h"
 #include "worker/tools/builtin/decimal.h"
 
+/* An operation takes about WORK_LEAST units whatever its numbers are, and a unit about 2 ns: all of
+ * an expression some 10 ms. Numbers of 100 digits get nowhere near. */
+#define WORK_MAX   ((size_t)5 << 20)
+#define WORK_EXTRA 16 /* words */
+
 struct value {
     struct decimal number;
     bool percent; /* written as a percentage, nothing done to it since */
@@ -32,6 +39,7 @@ struct parser {
     struct text in;
     size_t at; /* always at a token, or the end */
     unsigned depth;
+    size_t work; /* so far */
 };
 
 static void value_init(struct value *value)
@@ -109,6 +117,18 @@ static int enter(struct parser *parser, struct error *err)
     if (++parser->depth > CALCULATOR_NESTING_MAX)
         return error_set(err, E_LIMIT, "nested deeper than %d at character %zu",
                          CALCULATOR_NESTING_MAX, position(parser, parser->at));
+    return 0;
+}
+
+/* Before an operation on these two. */
+static int spend(struct parser *parser, const struct value *left, const struct value *right,
+                 struct error *err)
+{
+    parser->work +=
+        (decimal_words(&left->number) + WORK_EXTRA) * (decimal_words(&right->number) + WORK_EXTRA);
+    if (parser->work > WORK_MAX)
+        return error_set(err, E_LIMIT,
+                         "too much work: use fewer operations, or numbers of fewer digits");
     return 0;
 }
 
@@ -213,7 +233,9 @@ static int parse_arguments(struct parser *parser, const struct calculator_functi
         r = parse_sum(parser, &next, err);
         if (r < 0)
             return r;
-        r = calculator_fold(function, &out->number, &next.number, err);
+        r = spend(parser, out, &next, err);
+        if (r == 0)
+            r = calculator_fold(function, &out->number, &next.number, err);
         if (r < 0)
             return at_character(parser, next_start, err);
     }
@@ -223,7 +245,9 @@ static int parse_arguments(struct parser *parser, const struct calculator_functi
         return unexpected(parser, "',' or ')'", err);
     advance(parser, 1);
     out->percent = false;
-    r = calculator_finish(function, &out->number, count, err);
+    r = spend(parser, out, out, err);
+    if (r == 0)
+        r = calculator_finish(function, &out->number, count, err);
     return r < 0 ? at_character(parser, start, err) : 0;
 }
 
@@ -378,6 +402,8 @@ static int parse_power(struct parser *parser, struct value *out, struct error *e
     out->percent = false;
     r = decimal_power(&out->number, &exponent.number, &out->number, err);
     if (r == 0)
+        r = spend(parser, out, &exponent, err);
+    if (r == 0)
         r = decimal_check(&out->number, err);
     return r < 0 ? at_character(parser, start, err) : 0;
 }
@@ -435,13 +461,23 @@ static int parse_product(struct parser *parser, struct value *out, struct error 
         r = parse_unary(parser, &right, err);
         if (r < 0)
             return r;
-        r = multiply(op, out, &right, err);
+        r = spend(parser, out, &right, err);
+        if (r == 0)
+            r = multiply(op, out, &right, err);
         if (r == 0)
             r = decimal_check(&out->number, err);
         if (r < 0)
             return at_character(parser, start, err);
     }
     return r;
+}
+
+static void add(char op, struct value *left, const struct value *right)
+{
+    if (op == '-')
+        mpq_sub(left->number.q, left->number.q, right->number.q);
+    else
+        mpq_add(left->number.q, left->number.q, right->number.q);
 }
 
 static int parse_sum(struct parser *parser, struct value *out, struct error *err)
@@ -466,11 +502,11 @@ static int parse_sum(struct parser *parser, struct value *out, struct error *err
                              "adding a percentage at character %zu may be read in two ways: write "
                              "200 * (1 + 10%%) or 200 + (10%%)",
                              position(parser, start));
-        if (op == '-')
-            mpq_sub(out->number.q, out->number.q, right.number.q);
-        else
-            mpq_add(out->number.q, out->number.q, right.number.q);
-        r = decimal_check(&out->number, err);
+        r = spend(parser, out, &right, err);
+        if (r == 0) {
+            add(op, out, &right);
+            r = decimal_check(&out->number, err);
+        }
         if (r < 0)
             return at_character(parser, start, err);
     }

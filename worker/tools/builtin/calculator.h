@@ -18,5 +18,5 @@ struct error;
 #define CALCULATOR_NESTING_MAX    64
 
 /* Appends the result. Returns 0; -E_INVALID with what was expected and at which character;
- * -E_LIMIT. Never suspends; takes milliseconds at most. */
+ * -E_LIMIT. Never suspends; takes some 10 ms at most. */
 MUSTCHECK int calculator_evaluate(struct text expression, struct buf *out, struct error *err);

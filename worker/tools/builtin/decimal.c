@@ -49,6 +49,11 @@ int decimal_check(const struct decimal *decimal, struct error *err)
     return 0;
 }
 
+size_t decimal_words(const struct decimal *decimal)
+{
+    return mpz_size(mpq_numref(decimal->q)) + mpz_size(mpq_denref(decimal->q));
+}
+
 static void power_of_ten(mpz_t out, unsigned long exponent)
 {
     mpz_ui_pow_ui(out, 10, exponent);

@@ -38,6 +38,10 @@ MUSTCHECK int decimal_format(const struct decimal *decimal, struct buf *out, str
 /* Returns 0 or -E_LIMIT when the number has grown too long to go on with. */
 MUSTCHECK int decimal_check(const struct decimal *decimal, struct error *err);
 
+/* The length of numerator and denominator together, in machine words: what an operation costs grows
+ * with the square of it. */
+size_t decimal_words(const struct decimal *decimal);
+
 /* base to an integer exponent. Exact where the result fits; powers of fractions beyond that are
  * computed to over 100 digits. Returns 0; -E_INVALID (0 to a negative exponent, or an exponent that
  * is no integer); -E_LIMIT. */
