@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkPeak, peakBytes } from '../lib/memory.mjs';
-import { until, withStack } from '../lib/stack.mjs';
+import { sleep, until, withStack } from '../lib/stack.mjs';
 
 const MIB = 1 << 20;
 const live = `status NOT IN ('completed', 'failed', 'incomplete', 'cancelled', 'expired')`;
@@ -197,6 +197,51 @@ rules:
     assert.deepEqual(stack.sql('SELECT DISTINCT errors, crashes FROM runs'), [{ errors: 0, crashes: 0 }]);
     assert.equal(stack.ledger().length, 2 + 2 * grown, 'no model was asked twice');
     assert.equal(await metric(worker, 'penstock_worker_memory_used_bytes'), 0);
+  });
+  tools.closeAllConnections();
+  tools.close();
+});
+
+test('a run that needs most of the memory is let in while answers of ever new runs take it', async () => {
+  const tools = createServer((request, reply) => {
+    request.resume();
+    setTimeout(() => reply.end('x'), 1000);
+  }).listen(0, '127.0.0.1');
+  tools.unref();
+  await once(tools, 'listening');
+  const host = `127.0.0.1:${tools.address().port}`;
+  const script = `
+rules:
+  - when: {user: large}
+    then: {text: 'Much was said.'}
+  - steps:
+      - calls: [{name: http_request, arguments: {method: PUT, url: 'http://${host}/', body: '${'y'.repeat(50000)}'}}]
+      - {text: 'Done.'}
+`;
+  const config = `worker: {private_addresses: [127.0.0.0/8], memory_bytes: ${2 * MIB}}\n`;
+  await withStack({ script, config, slots: 32 }, async (stack) => {
+    const [worker] = stack.workers;
+    const other = asTenant(stack, 'other');
+    const grower = await other.assistant({ tools: [{ type: 'http_request' }], http_allow: [host] });
+    const assistant = await stack.assistant();
+    const fresh = () => stack.sql(`SELECT count(*)::int AS runs FROM runs WHERE status = 'queued' AND wait_kind IS NULL`)[0].runs;
+    let going = true;
+    const submit = async () => {
+      while (going)
+        if (fresh() < 32) await Promise.all(Array.from({ length: 8 }, () => other.submit(grower, 'z'.repeat(60000))));
+        else await sleep(20);
+    };
+    const submitted = submit();
+    submitted.catch(() => {}); // told below
+    await until('what has grown fills the memory', async () => (await metric(worker, 'penstock_worker_memory_used_bytes')) > 1.5 * MIB);
+    const run = await largeRun(stack, assistant, 1); // 2 MiB
+    assert.equal((await stack.finished(run, 90000)).status, 'completed');
+    going = false;
+    await submitted;
+    await until('the others have ended', () => stack.sql(`SELECT 1 FROM runs WHERE ${live} LIMIT 1`).length === 0, 120000);
+    assert.deepEqual(stack.sql('SELECT DISTINCT status, errors, crashes FROM runs'), [{ status: 'completed', errors: 0, crashes: 0 }]);
+    const [{ runs }] = stack.sql('SELECT count(*)::int AS runs FROM runs');
+    assert.equal(stack.ledger().length, runs * 2 - 1, 'no model was asked twice');
   });
   tools.closeAllConnections();
   tools.close();

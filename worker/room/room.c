@@ -314,3 +314,11 @@ bool room_insist(struct room_share *share, size_t bytes)
 {
     return hold(share, bytes, true);
 }
+
+bool room_gives_way(const struct room_share *share)
+{
+    const struct room *room = share->room;
+
+    return share->grown > 0 && room->grown > room->max / SMALL_PART &&
+           first_waits(room, ROOM_PATIENCE_MS);
+}

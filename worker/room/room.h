@@ -14,8 +14,8 @@
  * tenant half of these; the others go back to the queue for a while, so those that wait take no
  * slots from those that need no room.
  *
- * Nobody waits for ever. Places are kept in the order of arrival, and the longer the first one has
- * stood first, the less may happen that keeps it there:
+ * Nobody who has a place waits for ever. Places are kept in the order of arrival, and the longer
+ * the first one has stood first, the less may happen that keeps it there:
  *
  *     at once              whoever fits is let in, also past the first
  *     ROOM_PATIENCE_MS     nobody is let in past it; what grows keeps to its eighth: a run that
@@ -24,9 +24,10 @@
  *                          is arriving is refused where it takes more than that eighth
  *
  * So the first is let in at the latest when each run that is in its way then has ended the step
- * that it is at: one model call, or one call of a tool. A run that was let in makes a step before
- * it can be sent back, and its first call of a tool always. It is let in again by its new size, and
- * waits for that like anybody else.
+ * that it is at: one model call, or one call of a tool. An answer can't be foreseen, so new runs
+ * may grow by theirs; where that is more than the eighth, the answer is stored and its calls are
+ * left for the next attempt. But for an answer that is refused, whoever is sent back has made a
+ * step since it began. It is let in again by its new size, and waits for that like anybody else.
  *
  * What a run holds is counted as twice its arena: the rows and texts of its conversation, results
  * and answers are there, and a request to the model, or a write of what they are, is a copy of most
@@ -122,6 +123,10 @@ MUSTCHECK bool room_hold(struct room_share *share, size_t bytes);
 /* As room_hold, for what is lost when it is refused, such as an answer that is arriving: it gives
  * way later. */
 MUSTCHECK bool room_insist(struct room_share *share, size_t bytes);
+
+/* Is the run to go back as soon as it has made a step? What it has grown by keeps out the first of
+ * those who wait. */
+bool room_gives_way(const struct room_share *share);
 
 /* The run holds so much now, whether or not it fits: what was expected of it was a guess. */
 void room_settle(struct room_share *share, size_t bytes);

@@ -256,6 +256,8 @@ int stage_act(struct run_task *task, struct error *err)
 
     if (ledger->count == 0)
         return RUN_GO_ON;
+    if (!ledger->opened && room_gives_way(&task->room) && ledger_may_be_left(ledger))
+        return hand_back_part(task, err); /* the answer was its step */
     if (!ledger->opened && ledger_has_effects(ledger))
         r = checkpoint_intents(task, err);
     if (r == RUN_GO_ON)

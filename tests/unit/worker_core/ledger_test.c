@@ -154,6 +154,17 @@ Test(ledger, makes_a_call_again_that_was_open_when_its_run_ended, .init = begin,
     cr_assert(ledger_is_due(recall(call)));
 }
 
+Test(ledger, leaves_to_the_next_attempt_what_that_may_make, .init = begin, .fini = end)
+{
+    plan(one_of_each, 1);
+    cr_assert(ledger_may_be_left(&ledger));
+    ledger_note(&ledger, &ledger.calls[0], TEXT("42"), false);
+    cr_assert_not(ledger_may_be_left(&ledger), "there is nothing to do");
+    ledger_close(&ledger);
+    plan(one_of_each, 2);
+    cr_assert_not(ledger_may_be_left(&ledger), "a POST would be taken for made");
+}
+
 Test(ledger, waits_for_what_is_parked_alone, .init = begin, .fini = end)
 {
     plan(one_of_each, 3);

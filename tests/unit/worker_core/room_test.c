@@ -229,8 +229,11 @@ static void gives_way(void *arg)
     cr_assert_not(grow_to(&grown, 11 * MIB), "it is to go back");
     cr_assert(grown.share.gave_way);
     cr_assert(room_insist(&grown.share, ROOM_PER_SLOT + 12 * MIB), "an answer is not thrown away");
+    cr_assert(room_gives_way(&grown.share), "as soon as its answer is stored");
+    cr_assert_not(room_gives_way(&entered.share), "it has not grown");
     cr_assert(grow_to(&grown, 5 * MIB));
-    cr_assert(grow_to(&entered, 21 * MIB), "an eighth is for what grows");
+    cr_assert_not(room_gives_way(&grown.share), "an eighth is for what grows");
+    cr_assert(grow_to(&entered, 21 * MIB));
     pass(ROOM_PATIENCE_MAX_MS - ROOM_PATIENCE_MS);
     cr_assert(grow_to(&entered, 21 * MIB), "it grows no further");
     cr_assert_not(grow_to(&entered, 21 * MIB + 1), "it was let in, and has made a step");

@@ -212,6 +212,20 @@ bool ledger_has_unrecorded(const struct ledger *ledger)
     return false;
 }
 
+bool ledger_may_be_left(const struct ledger *ledger)
+{
+    size_t due = 0;
+
+    for (size_t i = 0; i < ledger->count; i++) {
+        const struct ledger_call *call = &ledger->calls[i];
+
+        if (ledger_is_due(call) && !call_may_repeat(call->class))
+            return false;
+        due += ledger_is_due(call);
+    }
+    return due > 0;
+}
+
 bool ledger_waits(const struct ledger *ledger)
 {
     for (size_t i = 0; i < ledger->count; i++)

@@ -78,5 +78,8 @@ bool ledger_has_effects(const struct ledger *ledger);
 /* Is there a result that ledger_is_unrecorded? */
 bool ledger_has_unrecorded(const struct ledger *ledger);
 
+/* Is something due, and may all of that be left to the next attempt once it is stored? */
+bool ledger_may_be_left(const struct ledger *ledger);
+
 /* Is there a call for which the run is to be parked? */
 bool ledger_waits(const struct ledger *ledger);
