@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "shared/base/error.h"
 #include "shared/base/list.h"
@@ -23,8 +24,11 @@
 #define THREADS_MAX 4
 #define QUEUE_MAX   1024
 
+#define COMPUTING_NICE 10
+
 struct pool {
     int threads_wanted;
+    int nice; /* of the threads, beside the loop's */
     bool running;
     bool stopping; /* under lock */
     pthread_t threads[THREADS_MAX];
@@ -48,13 +52,17 @@ struct offload_entry {
 
 static struct pool blocking = {.threads_wanted = THREADS_MAX};
 static struct pool foreign = {.threads_wanted = THREADS_MAX};
-/* Two: what is large may keep a core busy, not all of them. */
-static struct pool computing = {.threads_wanted = 2};
+/* Two: what is large may keep a core busy, not all of them. Where cores are short the loop comes
+ * first. */
+static struct pool computing = {.threads_wanted = 2, .nice = COMPUTING_NICE};
 
 static void *thread_main(void *arg)
 {
     struct pool *pool = arg;
 
+    if (pool->nice >
+        0) /* of this thread alone, on Linux: setpriority(2), "C library/kernel differences" */
+        (void)setpriority(PRIO_PROCESS, 0, pool->nice);
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         struct list *item = list_pop(&pool->queue);
