@@ -60,8 +60,8 @@ static void *thread_main(void *arg)
 {
     struct pool *pool = arg;
 
-    if (pool->nice >
-        0) /* of this thread alone, on Linux: setpriority(2), "C library/kernel differences" */
+    /* Of this thread alone, on Linux: setpriority(2), "C library/kernel differences". */
+    if (pool->nice > 0)
         (void)setpriority(PRIO_PROCESS, 0, pool->nice);
     pthread_mutex_lock(&pool->lock);
     for (;;) {
