@@ -119,6 +119,22 @@ bool text_is_utf8(struct text a)
     return utf8_is_valid(a.ptr, a.len);
 }
 
+size_t text_characters(struct text a)
+{
+    size_t count = a.len;
+    size_t at = 0;
+
+    /* All bytes but those that continue a character, 10xxxxxx, of which eight are looked at at
+     * once. */
+    for (uint64_t eight; a.len - at >= sizeof(eight); at += sizeof(eight)) {
+        memcpy(&eight, a.ptr + at, sizeof(eight));
+        count -= (size_t)__builtin_popcountll(eight >> 7 & ~(eight >> 6) & 0x0101010101010101);
+    }
+    for (; at < a.len; at++)
+        count -= ((unsigned char)a.ptr[at] & 0xC0) == 0x80;
+    return count;
+}
+
 struct text text_prefix(struct text a, size_t max_bytes)
 {
     return (struct text){a.ptr, utf8_prefix(a.ptr, a.len, max_bytes)};

@@ -53,6 +53,9 @@ char *text_put_hex(char *to, const uint8_t *bytes, size_t len);
 /* Valid UTF-8 as RFC 3629 has it (no surrogates, no overlong forms). */
 bool text_is_utf8(struct text a);
 
+/* Characters (code points) of a text that is UTF-8. */
+size_t text_characters(struct text a);
+
 /* The longest beginning of at most max_bytes that does not end within a character. Of a text that
  * is UTF-8 the excerpt is UTF-8, too. */
 struct text text_prefix(struct text a, size_t max_bytes);

@@ -13,22 +13,6 @@
 #include "shared/base/error.h"
 #include "shared/base/utf8.h"
 
-size_t text_characters(struct text text)
-{
-    size_t count = text.len;
-    size_t at = 0;
-
-    /* All bytes but those that continue a character, 10xxxxxx, of which eight are looked at at
-     * once. */
-    for (uint64_t eight; text.len - at >= sizeof(eight); at += sizeof(eight)) {
-        memcpy(&eight, text.ptr + at, sizeof(eight));
-        count -= (size_t)__builtin_popcountll(eight >> 7 & ~(eight >> 6) & 0x0101010101010101);
-    }
-    for (; at < text.len; at++)
-        count -= ((unsigned char)text.ptr[at] & 0xC0) == 0x80;
-    return count;
-}
-
 void path_format(const struct path *path, char *out, size_t size)
 {
     const struct path *chain[16];

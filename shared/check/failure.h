@@ -54,6 +54,3 @@ int failure_from_error(struct failure *failure, const struct error *err);
 
 /* Append the JSON body. */
 void failure_render(const struct failure *failure, struct buf *body);
-
-/* Characters (code points) in a text that is valid UTF-8. */
-size_t text_characters(struct text text);

@@ -213,7 +213,7 @@ static int check_string(struct schema_walk *walk, struct json_object *schema,
 
     if (!json_object_is_type(value, json_type_string))
         return 0;
-    r = check_extent(walk, schema, &extent, schema_length(value), err);
+    r = check_extent(walk, schema, &extent, text_characters(json_string(value)), err);
     if (r == 0 && pattern)
         r = check_pattern(walk, pattern, json_string(value), err);
     return r;

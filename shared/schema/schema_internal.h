@@ -62,5 +62,3 @@ bool schema_equal(struct json_object *a, struct json_object *b, unsigned depth);
 /* "#", "#/$defs/name" and any other JSON pointer (RFC 6901) into the root. False: no such place. */
 MUSTCHECK bool schema_resolve(struct json_object *root, const char *reference,
                               struct json_object **out);
-
-size_t schema_length(struct json_object *string); /* code points */

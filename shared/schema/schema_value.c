@@ -315,13 +315,3 @@ bool schema_resolve(struct json_object *root, const char *reference, struct json
     *out = at;
     return true;
 }
-
-size_t schema_length(struct json_object *string)
-{
-    struct text text = json_string(string);
-    size_t count = 0;
-
-    for (size_t i = 0; i < text.len; i++)
-        count += ((unsigned char)text.ptr[i] & 0xc0) != 0x80;
-    return count;
-}
