@@ -207,7 +207,8 @@ static int call(struct request *request)
         r = body_read(request);
     if (r == 0)
         r = idempotent_call(request);
-    request_let_others(request->reply.len);
+    if (request->reply.len >= REQUEST_LARGE_BYTES)
+        fiber_yield(); /* others have their turn before it is sent */
     if (r == 0 && buf_check(&request->reply, NULL) < 0)
         r = failure_param(&request->failure, 400, "limit", NULL,
                           "The reply would be too large: ask for less with a smaller 'limit'.");

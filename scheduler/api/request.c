@@ -2,8 +2,6 @@
 
 #include "scheduler/api/request.h"
 
-#include "shared/fiber/fiber.h"
-
 int request_failed(struct request *request, const struct error *err)
 {
     return failure_from_error(&request->failure, err);
@@ -39,10 +37,4 @@ struct text request_json(struct request *request, const char *name)
     struct json_object *value = json_get(request->body, name);
 
     return value ? json_text(value) : TEXT_NONE;
-}
-
-void request_let_others(size_t bytes)
-{
-    if (bytes >= REQUEST_LARGE_BYTES)
-        fiber_yield();
 }

@@ -69,10 +69,6 @@ struct request {
     struct failure failure;
 };
 
-/* To read or to write megabytes takes milliseconds: between two such parts of a request others have
- * their turn. Does nothing where `bytes` are few. */
-SUSPENDS void request_let_others(size_t bytes);
-
 /* The request turns out to be large: waits for room for `bytes` more, and goes on over the
  * connection for what is large. Returns 0, or -E_INVALID with request->failure (429, 503): then it
  * holds nothing. */
