@@ -43,21 +43,16 @@ const stack = await Stack.start({ workers: 2, slots: Number(options.slots), scri
 try {
   const backlog = Number(options.backlog);
   const assistant = await stack.assistant();
-  const floodKey = stack.key;
-  stack.command('tenants', 'create', 'small');
-  stack.key = stack.command('keys', 'create', '--tenant', 'small').match(/pk_[A-Za-z0-9_-]{43}/)[0];
-  const smallAssistant = await stack.assistant();
-  const small = { submit: () => stack.submit(smallAssistant, 'go') };
+  const other = stack.tenant('small');
+  const smallAssistant = await other.assistant();
+  const small = { submit: () => other.submit(smallAssistant, 'go') };
   await small.submit();
   await sleep(1000);
   const alone = await paced(stack, small, Number(options.seconds));
-  const smallKey = stack.key;
-  stack.key = floodKey;
   let next = 0;
   await Promise.all(Array.from({ length: 16 }, async () => {
     while (next++ < backlog) await stack.submit(assistant, 'go');
   }));
-  stack.key = smallKey;
   const before = Number(stack.exec(`SELECT count(*) FROM runs WHERE status = 'completed'`));
   const start = Date.now();
   const beside = await paced(stack, small, Number(options.seconds));

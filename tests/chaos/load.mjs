@@ -9,11 +9,13 @@ import { llmFaults } from './script.mjs';
 import { sleep } from '../lib/stack.mjs';
 
 const CALL_MS = 5000;
+// Instructions that go over a scheduler's connection for what is large, and with the message more than a slot of a worker has for a run.
+const LARGE = { instructions: 200000, message: 250000 };
 const TERMINAL = new Set(['completed', 'failed', 'incomplete', 'cancelled', 'expired']);
 
 const weights = {
   plain: 20, calc2: 15, calc4: 8, tool: 18, tools: 10, slow: 8, conversation: 5, cancel: 8,
-  ask: 8, askCancel: 2, nap: 6, askNap: 4, enqueue: 3, interrupt: 2, rollback: 2,
+  ask: 8, askCancel: 2, nap: 6, askNap: 4, enqueue: 3, interrupt: 2, rollback: 2, large: 3, update: 4,
 };
 
 /** What is submitted when: [{at (ms from the start), tenant, kind, prompt, …}], in order of time. */
@@ -43,6 +45,8 @@ function prompt(kind, number, random) {
   switch (kind) {
     case 'calc2':
     case 'conversation':
+    case 'large':
+    case 'update':
       return `calc 2 of ${number}`;
     case 'calc4':
       return `calc 4 of ${number}`;
@@ -86,7 +90,8 @@ export class Load {
       const asking = await this.#sure(tenant, 'POST', '/v1/assistants', { ...body, tools: [...tools, weather] }, `asking-${tenant}`);
       const waits = [...tools, weather, { type: 'wait' }];
       const waiting = await this.#sure(tenant, 'POST', '/v1/assistants', { ...body, tools: waits }, `waiting-${tenant}`);
-      this.assistants[tenant] = { plain: made.body.id, asking: asking.body.id, waiting: waiting.body.id };
+      const changing = await this.#sure(tenant, 'POST', '/v1/assistants', body, `changing-${tenant}`);
+      this.assistants[tenant] = { plain: made.body.id, asking: asking.body.id, waiting: waiting.body.id, changing: changing.body.id };
     }
   }
 
@@ -197,6 +202,24 @@ export class Load {
     });
   }
 
+  /** A run whose instructions and message are large, and a next one that has to read that message. */
+  async #large(item) {
+    const instructions = 'Be careful. '.repeat(LARGE.instructions / 12);
+    const message = { role: 'user', content: `${item.prompt}\n${'It was a long day. '.repeat(LARGE.message / 19)}` };
+    const body = { assistant_id: this.assistants[item.tenant].plain, instructions, thread: { messages: [message] } };
+    const run = await this.#submit(item, `c${item.number}`, '/v1/threads/runs', body);
+    if (run && (await this.#watch(run, (seen) => TERMINAL.has(seen.status)))) await this.#next(item, run, 1);
+  }
+
+  /** Changes the agent that others run at the same time, and runs it. Neither may be told that there is no such agent. */
+  async #update(item) {
+    const assistant_id = this.assistants[item.tenant].changing;
+    const submit = this.#submit(item, `c${item.number}`, '/v1/threads/runs', { assistant_id, thread: { messages: [{ role: 'user', content: item.prompt }] } });
+    const reply = await this.#sure(item.tenant, 'POST', `/v1/assistants/${assistant_id}`, { instructions: `You are careful, ${item.number} times.` }, `u${item.number}`);
+    if (reply.status >= 300 && reply.status < 500) this.unexpected.push(`update ${item.number} was answered ${reply.status} ${JSON.stringify(reply.body).slice(0, 200)}`);
+    return submit;
+  }
+
   async #converse(item) {
     let run = await this.first(item);
     for (let place = 1; run && place < 3; place++) {
@@ -238,6 +261,10 @@ export class Load {
     switch (item.kind) {
       case 'conversation':
         return this.#converse(item);
+      case 'large':
+        return this.#large(item);
+      case 'update':
+        return this.#update(item);
       case 'ask':
       case 'askNap':
       case 'askCancel': {

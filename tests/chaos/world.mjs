@@ -122,9 +122,7 @@ export class World {
     this.stack = await Stack.start({ bare: true, script: script(options.seed, this.toolsPort, options.slowMs), config: provider + options.config });
     this.killer = () => this.killAll();
     process.on('exit', this.killer);
-    for (const name of ['flooder', 'quiet']) this.stack.command('tenants', 'create', name);
-    const key = (tenant) => this.stack.command('keys', 'create', '--tenant', tenant).match(/pk_[A-Za-z0-9_-]{43}/)[0];
-    this.keys = { flooder: key('flooder'), quiet: key('quiet') };
+    this.keys = Object.fromEntries(['flooder', 'quiet'].map((name) => [name, this.stack.tenant(name).key]));
     this.stack.exec(auditSql);
     for (let i = 1; i <= options.schedulers; i++) this.members.push(new Member(this, 'scheduler', `s${i}`));
     for (let i = 1; i <= options.workers; i++) this.members.push(new Member(this, 'worker', `w${i}`));

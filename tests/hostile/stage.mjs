@@ -10,13 +10,6 @@ rules:
   - then: {text: 'done', delay_ms: 20}
 `;
 
-/** A tenant's view of the stack: the same methods with his key. */
-function tenant(stack, name) {
-  stack.command('tenants', 'create', name);
-  const key = stack.command('keys', 'create', '--tenant', name).match(/pk_[A-Za-z0-9_-]{43}/)[0];
-  return Object.assign(Object.create(stack), { key });
-}
-
 export class Stage {
   /** options as of Stack.start; script is that of the model of the tenant `other`. */
   static async open(options = {}) {
@@ -28,8 +21,8 @@ export class Stage {
     const models = { PENSTOCK_LOCAL_BASE_URL: local(stage.largePort), DEEPSEEK_BASE_URL: local(stage.slowPort), DEEPSEEK_API_KEY: 'key' };
     const env = { ...models, GROQ_BASE_URL: stage.provider.url, GROQ_API_KEY: 'key', PENSTOCK_LOG_LEVEL: process.env.PENSTOCK_LOG_LEVEL ?? 'error' };
     stage.stack = await Stack.start({ script, env, ...options });
-    stage.hostile = tenant(stage.stack, 'hostile');
-    stage.other = tenant(stage.stack, 'other');
+    stage.hostile = stage.stack.tenant('hostile');
+    stage.other = stage.stack.tenant('other');
     stage.told = await stage.hostile.assistant({ model: 'groq/told', tools: [{ type: 'calculator' }, { type: 'current_time' }, lookup] });
     stage.quick = await stage.other.assistant({ tools: [] });
     return stage;

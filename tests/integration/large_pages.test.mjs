@@ -4,12 +4,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { content, Flood } from '../hostile/flood.mjs';
 import { checkPeak, peakMiB } from '../lib/memory.mjs';
-import { checkTook, sleep, until, withStack } from '../lib/stack.mjs';
+import { submitAndPoll } from '../lib/neighbour.mjs';
+import { checkTook, withStack } from '../lib/stack.mjs';
 
 const SECONDS = 5;
 const CLIENTS = 20;
 const MESSAGES = 20;
 const MESSAGE_BYTES = 3800000;
+const PLAN = { polls: 4, toTheEnd: true };
 
 // A tenant's replies may hold 32 MiB, twice that while buffers grow; the rest is the program, 40 MiB here, and what malloc keeps.
 const PEAK_BYTES = 128 << 20;
@@ -19,37 +21,18 @@ rules:
   - then: {text: 'done'}
 `;
 
-/** Another tenant's submissions and polls, one after the other, for so long. Returns what each took, in milliseconds. */
-async function submitAndPoll(stack, assistant, ms) {
-  const took = [];
-  const timed = async (work) => {
-    const start = performance.now();
-    const result = await work();
-    took.push(performance.now() - start);
-    return result;
-  };
-  for (const end = performance.now() + ms; performance.now() < end; await sleep(5)) {
-    const run = await timed(() => stack.submit(assistant, 'hello'));
-    for (let i = 0; i < 4; i++) await timed(() => stack.run(run));
-    assert.equal((await stack.finished(run)).status, 'completed');
-  }
-  return took.sort((a, b) => a - b);
-}
-
 test('twenty clients that read pages of megabytes hold up nobody else, and not much memory', async () => {
   await withStack({ script }, async (stack) => {
     const thread = await stack.ok('POST', '/v1/threads', {});
     for (let i = 0; i < MESSAGES; i++)
       await stack.ok('POST', `/v1/threads/${thread.id}/messages`, { role: 'user', content: content(MESSAGE_BYTES, `${i % 10}`) });
-    const greedy = stack.key;
-    stack.command('tenants', 'create', 'other');
-    stack.key = stack.command('keys', 'create', '--tenant', 'other').match(/pk_[A-Za-z0-9_-]{43}/)[0];
-    const assistant = await stack.assistant({ tools: [] });
-    await submitAndPoll(stack, assistant, 500);
-    const alone = await submitAndPoll(stack, assistant, 1000);
+    const other = stack.tenant('other');
+    const assistant = await other.assistant({ tools: [] });
+    await submitAndPoll(other, assistant, 500, PLAN);
+    const alone = await submitAndPoll(other, assistant, 1000, PLAN);
 
-    const flood = await Flood.start('pages', { url: stack.url, key: greedy, thread: thread.id, clients: CLIENTS, messageBytes: MESSAGE_BYTES });
-    const beside = await submitAndPoll(stack, assistant, SECONDS * 1000);
+    const flood = await Flood.start('pages', { url: stack.url, key: stack.key, thread: thread.id, clients: CLIENTS, messageBytes: MESSAGE_BYTES });
+    const beside = await submitAndPoll(other, assistant, SECONDS * 1000, PLAN);
     const metrics = await (await fetch(`${stack.url}/metrics`)).text();
     const report = await flood.stop();
 

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { Flood } from '../hostile/flood.mjs';
 import { checkPeak, forgetPeak, peakMiB } from '../lib/memory.mjs';
+import { submitAndPoll } from '../lib/neighbour.mjs';
 import { checkTook, sleep, withStack } from '../lib/stack.mjs';
 
 const SECONDS = 5;
@@ -35,34 +36,13 @@ function tools(count = 128) {
   });
 }
 
-async function otherTenant(stack) {
-  stack.command('tenants', 'create', 'other');
-  const other = Object.assign(Object.create(stack), { key: stack.command('keys', 'create', '--tenant', 'other').match(/pk_[A-Za-z0-9_-]{43}/)[0] });
-  return { other, assistant: await other.assistant({ tools: [] }) };
-}
-
-/** Another tenant's submissions and polls, one after the other, for so long. Returns what each took, in milliseconds. */
-async function submitAndPoll(stack, assistant, ms) {
-  const took = [];
-  const timed = async (work) => {
-    const start = performance.now();
-    const result = await work();
-    took.push(performance.now() - start);
-    return result;
-  };
-  for (const end = performance.now() + ms; performance.now() < end; await sleep(5)) {
-    const run = await timed(() => stack.submit(assistant, 'hello'));
-    for (let i = 0; i < 2; i++) await timed(() => stack.run(run));
-  }
-  return took.sort((a, b) => a - b);
-}
-
 const at = (list, part) => Math.round(list[Math.floor(list.length * part)]);
 
 test('twenty clients that submit and poll runs of an assistant of a megabyte hold up nobody else, and not much memory', async () => {
   await withStack({ script, workers: 0 }, async (stack) => {
     const large = await stack.assistant({ tools: tools() });
-    const { other, assistant } = await otherTenant(stack);
+    const other = stack.tenant('other');
+    const assistant = await other.assistant({ tools: [] });
     const options = { url: stack.url, key: stack.key, assistant: large.id, bytes: SPEC_BYTES_MAX - 20000 };
     await submitAndPoll(other, assistant, 500);
     const alone = await submitAndPoll(other, assistant, 1000);

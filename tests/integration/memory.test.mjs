@@ -31,13 +31,6 @@ async function largeRun(stack, assistant, messages, fields = {}) {
   });
 }
 
-/** The stack as another tenant sees it. */
-function asTenant(stack, name) {
-  stack.command('tenants', 'create', name);
-  const key = stack.command('keys', 'create', '--tenant', name).match(/pk_[A-Za-z0-9_-]{43}/)[0];
-  return Object.assign(Object.create(Object.getPrototypeOf(stack)), stack, { key });
-}
-
 test('runs with large histories wait for one another, and runs of others do not wait for them', async () => {
   const script = `
 rules:
@@ -57,7 +50,7 @@ rules:
     const before = peakBytes(worker);
     await until('runs wait for memory', async () => (await metric(worker, 'penstock_worker_memory_waits_total')) > 0);
 
-    const other = asTenant(stack, 'other');
+    const other = stack.tenant('other');
     const helper = await other.assistant();
     const small = await Promise.all(Array.from({ length: 20 }, () => other.submit(helper, 'hello')));
     for (const run of small) assert.equal((await other.finished(run)).status, 'completed');
@@ -170,7 +163,7 @@ rules:
   const config = `worker: {private_addresses: [127.0.0.0/8], memory_bytes: ${8 * MIB}}\n`;
   await withStack({ script, config, slots: 100 }, async (stack) => {
     const [worker] = stack.workers;
-    const other = asTenant(stack, 'other');
+    const other = stack.tenant('other');
     const grower = await other.assistant({ tools: [{ type: 'http_request' }], http_allow: [host] });
     const assistant = await stack.assistant();
     let going = true;
@@ -221,7 +214,7 @@ rules:
   const config = `worker: {private_addresses: [127.0.0.0/8], memory_bytes: ${2 * MIB}}\n`;
   await withStack({ script, config, slots: 32 }, async (stack) => {
     const [worker] = stack.workers;
-    const other = asTenant(stack, 'other');
+    const other = stack.tenant('other');
     const grower = await other.assistant({ tools: [{ type: 'http_request' }], http_allow: [host] });
     const assistant = await stack.assistant();
     const fresh = () => stack.sql(`SELECT count(*)::int AS runs FROM runs WHERE status = 'queued' AND wait_kind IS NULL`)[0].runs;

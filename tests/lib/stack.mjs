@@ -134,8 +134,7 @@ export class Stack {
       writeFileSync(this.env.PENSTOCK_CONFIG, this.options.config);
     }
     this.command('migrate');
-    this.command('tenants', 'create', 'test');
-    this.key = this.command('keys', 'create', '--tenant', 'test').match(/pk_[A-Za-z0-9_-]{43}/)[0];
+    this.key = this.tenant('test').key;
   }
 
   async #startLlm() {
@@ -192,6 +191,12 @@ export class Stack {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+  }
+
+  /** The stack as a new tenant sees it: the same programs, his key. */
+  tenant(name) {
+    this.command('tenants', 'create', name);
+    return Object.assign(Object.create(this), { key: this.command('keys', 'create', '--tenant', name).match(/pk_[A-Za-z0-9_-]{43}/)[0] });
   }
 
   /** Rows of a query, as objects. */
