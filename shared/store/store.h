@@ -48,7 +48,7 @@ enum store_condition {
     MESSAGE_MISSING,    /* no such message (in this thread) */
     HISTORY_UNKNOWN,    /* this history did not come with the claim */
     RUN_MISSING,        /* no such run (in this thread) */
-    RUN_LARGE,          /* it is over SMALL_BYTES_MAX, and was not read */
+    RUN_UNREAD,         /* not read as one of a batch: read it alone, if it is there */
     RUN_NOT_MADE,       /* not as one of a batch: ask for it alone */
     RUN_ENDED,          /* the run is in a terminal state */
     RUN_ENDED_BARE,     /* what was to be stored with its end could not be */

@@ -82,7 +82,7 @@ static int find(struct request *request, bool any_thread, struct run *out)
     if (r < 0)
         return r;
     r = run_reader_get(request->api->run_reader, &request->store, path.thread, path.run, out, &err);
-    if (r == RUN_LARGE) {
+    if (r == RUN_UNREAD) {
         r = run_make_room(request, path.thread, path.run);
         if (r < 0)
             return r;

@@ -265,18 +265,6 @@ void run_reader_free(struct run_reader *reader)
     free(reader);
 }
 
-/* One that is absent from the answer. */
-static int read_alone(const struct store *store, struct uuid thread, struct uuid id,
-                      struct run *out, struct error *err)
-{
-    size_t bytes;
-    int r = runs_size(store, thread, id, &bytes, err);
-
-    if (r != 0)
-        return r;
-    return bytes > SMALL_BYTES_MAX ? RUN_LARGE : runs_get(store, thread, id, out, err);
-}
-
 int run_reader_get(struct run_reader *reader, const struct store *store, struct uuid thread,
                    struct uuid id, struct run *out, struct error *err)
 {
@@ -286,7 +274,7 @@ int run_reader_get(struct run_reader *reader, const struct store *store, struct 
     if (r < 0)
         return r;
     if (!ask.answered)
-        return read_alone(store, thread, id, out, err);
+        return RUN_UNREAD;
     if (ask.result < 0 && err)
         *err = ask.error;
     return ask.result;

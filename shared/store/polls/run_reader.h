@@ -16,8 +16,9 @@ struct run_reader;
 struct run_reader *run_reader_new(struct pg *pg);
 SUSPENDS void run_reader_free(struct run_reader *reader); /* accepts NULL */
 
-/* As runs_get, on the reader's connection; but RUN_LARGE for a run that takes more than
- * SMALL_BYTES_MAX: runs_get reads it, over a connection for what is large. */
+/* As runs_get, on the reader's connection; but RUN_UNREAD for a run that is not there, or that
+ * takes more than SMALL_BYTES_MAX: runs_size tells which, and runs_get reads it over a connection
+ * for what is large. Seldom for another run, too. */
 SUSPENDS MUSTCHECK int run_reader_get(struct run_reader *reader, const struct store *store,
                                       struct uuid thread, struct uuid id, struct run *out,
                                       struct error *err);
