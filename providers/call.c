@@ -97,15 +97,15 @@ static bool has_room(struct exchange *exchange)
     return !exchange->no_room;
 }
 
-static bool on_body(void *arg, struct text bytes)
+static enum http_take on_body(void *arg, struct text bytes)
 {
     struct exchange *exchange = arg;
 
     exchange->body_bytes += bytes.len;
     if (!has_room(exchange))
-        return false;
+        return HTTP_TAKE_REFUSE;
     exchange->stopped = !provider_decoder_feed(&exchange->decoder, bytes);
-    return !exchange->stopped;
+    return exchange->stopped ? HTTP_TAKE_REFUSE : HTTP_TAKE_MORE;
 }
 
 static size_t answer_max(const struct chat_request *request)

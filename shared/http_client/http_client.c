@@ -184,11 +184,14 @@ static struct http_shard *choose_shard(struct http_client *client,
 static int64_t next_deadline(const struct http_transfer *transfer)
 {
     const struct http_call *call = transfer->call;
-    int64_t wait_ms = call->total_timeout_ms;
+    int64_t total_ms = transfer->start_ms + call->total_timeout_ms;
+    int64_t next_ms = transfer->start_ms + call->first_byte_timeout_ms;
 
-    if (transfer->first_byte_at_ms == 0 && call->first_byte_timeout_ms < wait_ms)
-        wait_ms = call->first_byte_timeout_ms;
-    return transfer->start_ms + wait_ms;
+    if (transfer->enough_at_ms)
+        next_ms = transfer->enough_at_ms + HTTP_END_MS;
+    else if (transfer->first_byte_at_ms)
+        next_ms = transfer->last_byte_at_ms + call->idle_timeout_ms;
+    return next_ms < total_ms ? next_ms : total_ms;
 }
 
 static int fail_late(const struct http_transfer *transfer, struct error *err)
@@ -201,11 +204,14 @@ static int fail_late(const struct http_transfer *transfer, struct error *err)
                                          ? call->first_byte_timeout_ms
                                          : call->total_timeout_ms),
                          transfer->host, transfer->connected ? "" : " (not connected yet)");
+    if (clock_ms() < transfer->start_ms + call->total_timeout_ms)
+        return error_set(err, E_TIMEOUT, "no further byte within %lld ms from %s (%zu body bytes)",
+                         (long long)call->idle_timeout_ms, transfer->host, transfer->body_bytes);
     return error_set(err, E_TIMEOUT, "no complete response within %lld ms from %s (%zu body bytes)",
                      (long long)call->total_timeout_ms, transfer->host, transfer->body_bytes);
 }
 
-/* Returns 0 when the transfer is done. */
+/* Returns 0 when the transfer is done, or its receiver has had enough. */
 static int wait_done(struct http_transfer *transfer, struct error *err)
 {
     fiber_trim_stack();
@@ -214,9 +220,9 @@ static int wait_done(struct http_transfer *transfer, struct error *err)
         case WAIT_WOKEN:
             break;
         case WAIT_TIMEOUT:
-            if (!transfer->done && clock_ms() >= next_deadline(transfer))
-                return fail_late(transfer, err);
-            break;
+            if (transfer->done || clock_ms() < next_deadline(transfer))
+                break;
+            return transfer->enough_at_ms ? 0 : fail_late(transfer, err);
         case WAIT_CANCELED:
             return error_set(err, E_CANCELED, "cancelled during the request to %s", transfer->host);
         }
@@ -228,7 +234,7 @@ static bool is_complete(const struct http_transfer *transfer)
 {
     if (transfer->failure.code)
         return false;
-    if (transfer->truncated)
+    if (transfer->truncated || transfer->enough_at_ms)
         return true; /* our end of it was an error to curl */
     /* curl takes a connection that ends amid the headers for a complete reply. */
     return transfer->result == CURLE_OK && transfer->headers_done;
@@ -268,6 +274,7 @@ static void set_defaults(struct http_call *call)
     set_default_ms(&call->connect_timeout_ms, DEFAULT_CONNECT_TIMEOUT_MS);
     set_default_ms(&call->total_timeout_ms, DEFAULT_TOTAL_TIMEOUT_MS);
     set_default_ms(&call->first_byte_timeout_ms, call->total_timeout_ms);
+    set_default_ms(&call->idle_timeout_ms, call->total_timeout_ms);
     if (call->connect_timeout_ms > MAX_CONNECT_TIMEOUT_MS)
         call->connect_timeout_ms = MAX_CONNECT_TIMEOUT_MS;
     if (!call->max_body_bytes)

@@ -1,8 +1,8 @@
 #pragma once
 /* HTTP for fibers over curl_multi_socket_action: pooled handles, connection reuse, HTTP/2 where the
- * server offers it by ALPN, deadlines for connecting, for the first byte and in total, caps on
- * header and body sizes, redirects off, no proxy from the environment, no cookies. A cancel or a
- * time-out closes the transfer's connection at once.
+ * server offers it by ALPN, deadlines for connecting, for the first byte, between bytes and in
+ * total, caps on header and body sizes, redirects off, no proxy from the environment, no cookies. A
+ * cancel or a time-out closes the transfer's connection at once.
  *
  * Names are resolved on the offload pool, once for all calls that need the same one at the same
  * time, and kept for less than a minute.
@@ -35,6 +35,16 @@ struct http_header {
     struct text value;
 };
 
+/* What a receiver of a reply's body says to a piece of it. */
+enum http_take {
+    HTTP_TAKE_MORE,   /* go on */
+    HTTP_TAKE_ENOUGH, /* all that is wanted is here: the call succeeds when the body ends, or after
+                       * HTTP_END_MS, and what comes meanwhile is dropped. A body that ends in that
+                       * time leaves its connection to the next call */
+    HTTP_TAKE_REFUSE, /* end the transfer with -E_LIMIT */
+};
+#define HTTP_END_MS 500
+
 struct http_call {
     const char *method; /* "GET", "POST", … */
     const char *url;    /* http or https only */
@@ -44,6 +54,7 @@ struct http_call {
 
     int64_t connect_timeout_ms;    /* default 10 000 */
     int64_t first_byte_timeout_ms; /* from the start to the reply's first byte; default: total */
+    int64_t idle_timeout_ms;       /* without a byte, once the reply has begun; default: total */
     int64_t total_timeout_ms;      /* default 600 000 */
     size_t max_body_bytes;         /* of the reply; default 16 MiB */
     size_t max_header_bytes;       /* of the reply; default 64 KiB */
@@ -64,8 +75,8 @@ struct http_call {
     bool once;
 
     /* When set, body bytes go here as they arrive instead of into the response; it runs on the
-     * loop's stack and must not wait; returning false ends the transfer with -E_LIMIT. */
-    bool (*on_body)(void *arg, struct text bytes);
+     * loop's stack and must not wait. */
+    enum http_take (*on_body)(void *arg, struct text bytes);
     void *arg;
 };
 
@@ -90,9 +101,9 @@ SUSPENDS void http_client_close(struct http_client *client); /* accepts NULL */
 /* Make one call. Returns 0 for any complete response, whatever its status; *out is the caller's to
  * http_response_deinit. Otherwise -E_UNAVAILABLE (could not resolve or connect, also not within
  * connect_timeout_ms, or TLS failed: nothing was sent), -E_CLOSED (closed before the response was
- * complete), -E_TIMEOUT (of first byte or total), -E_LIMIT (larger than the caps), -E_PROTOCOL (not
- * HTTP), -E_INVALID (url, method, headers or pin), -E_CANCELED. Texts name host and port, never the
- * rest of the url. */
+ * complete), -E_TIMEOUT (of first byte, silence or total), -E_LIMIT (larger than the caps, or
+ * refused by its receiver), -E_PROTOCOL (not HTTP), -E_INVALID (url, method, headers or pin),
+ * -E_CANCELED. Texts name host and port, never the rest of the url. */
 SUSPENDS MUSTCHECK int http_call(struct http_client *client, const struct http_call *call,
                                  struct http_response *out, struct error *err);
 

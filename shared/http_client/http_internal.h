@@ -77,6 +77,8 @@ struct http_transfer {
 
     int64_t start_ms;
     int64_t first_byte_at_ms; /* 0: none yet */
+    int64_t last_byte_at_ms;  /* of the body, or of its head */
+    int64_t enough_at_ms;     /* when the receiver had all that it wanted; 0: it has not */
     bool connected;           /* the request may have left */
 
     struct buf head; /* header lines of the last header block, each ended by \n */

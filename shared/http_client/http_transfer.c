@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "shared/base/clock.h"
+#include "shared/fiber/fiber.h"
 #include "shared/http_client/http_internal.h"
 
 /* Buffers are per transfer in flight: 8 KiB carries streamed replies. Bodies that do not leave with
@@ -31,8 +32,12 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
     struct http_transfer *transfer = arg;
     size_t len = size * count;
 
-    if (transfer->first_byte_at_ms == 0)
-        transfer->first_byte_at_ms = clock_ms();
+    transfer->last_byte_at_ms = clock_ms();
+    if (transfer->first_byte_at_ms == 0) {
+        transfer->first_byte_at_ms = transfer->last_byte_at_ms;
+        if (transfer->call->idle_timeout_ms < transfer->call->total_timeout_ms)
+            fiber_wake(transfer->fiber); /* its next deadline is another one */
+    }
     return http_head_line(transfer, (struct text){bytes, len}) ? len : 0;
 }
 
@@ -52,6 +57,24 @@ static size_t end_body(struct http_transfer *transfer, struct text text)
     return 0;
 }
 
+/* To the call's receiver. Returns false when it refused. */
+static bool give(struct http_transfer *transfer, struct text text)
+{
+    switch (transfer->call->on_body(transfer->call->arg, text)) {
+    case HTTP_TAKE_MORE:
+        return true;
+    case HTTP_TAKE_ENOUGH:
+        transfer->enough_at_ms = clock_ms();
+        fiber_wake(transfer->fiber);
+        return true;
+    case HTTP_TAKE_REFUSE:
+        break;
+    }
+    error_set(&transfer->failure, E_LIMIT, "the receiver took no more of the reply from %s",
+              transfer->host);
+    return false;
+}
+
 static size_t on_write(char *bytes, size_t size, size_t count, void *arg)
 {
     struct http_transfer *transfer = arg;
@@ -60,18 +83,16 @@ static size_t on_write(char *bytes, size_t size, size_t count, void *arg)
 
     if (text.len == 0)
         return 0;
+    if (transfer->enough_at_ms)
+        return text.len; /* and dropped */
     if (text.len > call->max_body_bytes - transfer->body_bytes)
         return end_body(transfer, text);
     transfer->body_bytes += text.len;
-    if (!call->on_body) {
-        buf_add_text(&transfer->body, text);
-        return buf_check(&transfer->body, &transfer->failure) == 0 ? text.len : 0;
-    }
-    if (call->on_body(call->arg, text))
-        return text.len;
-    error_set(&transfer->failure, E_LIMIT, "the receiver took no more of the reply from %s",
-              transfer->host);
-    return 0;
+    transfer->last_byte_at_ms = clock_ms();
+    if (call->on_body)
+        return give(transfer, text) ? text.len : 0;
+    buf_add_text(&transfer->body, text);
+    return buf_check(&transfer->body, &transfer->failure) == 0 ? text.len : 0;
 }
 
 static int on_connected(void *arg, char *remote, char *local, int remote_port, int local_port)

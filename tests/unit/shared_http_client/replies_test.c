@@ -149,19 +149,20 @@ struct taker {
     struct buf got;
     size_t calls;
     size_t stop_at;
+    enum http_take then;
 };
 
-static bool take(void *arg, struct text bytes)
+static enum http_take take(void *arg, struct text bytes)
 {
     struct taker *taker = arg;
 
     buf_add_text(&taker->got, bytes);
-    return ++taker->calls != taker->stop_at;
+    return ++taker->calls == taker->stop_at ? taker->then : HTTP_TAKE_MORE;
 }
 
 static void streams(struct fixture *f)
 {
-    struct taker taker = {0};
+    struct taker taker = {.then = HTTP_TAKE_REFUSE};
     struct http_call call = {.on_body = take, .arg = &taker, .total_timeout_ms = 5000};
 
     buf_init(&taker.got, 0);
@@ -182,4 +183,56 @@ static void streams(struct fixture *f)
 Test(http_client, streams_the_body_to_a_receiver_that_may_refuse_more)
 {
     with_server(streams, NULL);
+}
+
+/* Whoever has what he wants waits for the end of the body, which keeps the connection, but not for
+ * long; nothing that comes then is his, and nothing that goes wrong. */
+static void has_enough(struct fixture *f)
+{
+    static const char *const ends[] = {"/stall", "/endless", "/close-mid-body", "/close-mid-chunk"};
+    struct taker taker = {.then = HTTP_TAKE_ENOUGH, .stop_at = 1};
+    struct http_call call = {.on_body = take, .arg = &taker, .total_timeout_ms = 20000};
+    size_t accepted;
+
+    buf_init(&taker.got, 0);
+    cr_assert_eq(do_call(f, call, "/ok"), 0);
+    accepted = f->server.accepted;
+    taker.calls = 0;
+    cr_assert_eq(do_call(f, call, "/ok"), 0);
+    cr_assert_eq(f->server.accepted, accepted, "the connection was not kept");
+    cr_assert(text_is(buf_text(&taker.got), "hellohello"));
+    for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
+        taker.calls = 0;
+        cr_assert_eq(do_call(f, call, ends[i]), 0, "%s: %s", ends[i], f->err.text);
+        cr_assert_eq(f->response.status, 200);
+        cr_assert_geq(f->response.headers_count, 1);
+        cr_assert_eq(taker.calls, 1, "%s", ends[i]);
+        cr_assert_lt(f->response.total_ms, 15000, "%s", ends[i]);
+    }
+    wait_open(f, 0);
+    buf_deinit(&taker.got);
+}
+
+Test(http_client, succeeds_with_what_came_once_its_receiver_has_enough)
+{
+    with_server(has_enough, NULL);
+}
+
+/* A head, then silence; a byte each 20 ms is no silence. */
+static void is_silent(struct fixture *f)
+{
+    struct http_call call = {.idle_timeout_ms = 200, .total_timeout_ms = 60000};
+
+    cr_assert_eq(do_call(f, call, "/stall"), -E_TIMEOUT);
+    cr_assert(strstr(f->err.text, "no further byte within 200 ms"), "%s", f->err.text);
+    cr_assert_eq(do_call(f, call, "/slow/600"), 0);
+    call.idle_timeout_ms = 5000;
+    call.total_timeout_ms = 700;
+    cr_assert_eq(do_call(f, call, "/trickle"), -E_TIMEOUT);
+    cr_assert(strstr(f->err.text, "no complete response within 700 ms"), "%s", f->err.text);
+}
+
+Test(http_client, gives_up_on_a_reply_that_has_begun_and_is_silent)
+{
+    with_server(is_silent, NULL);
 }
