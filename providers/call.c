@@ -1,14 +1,16 @@
 /* The HTTP call between encoding and decoding.
  *
- * The body of the reply goes to the format's decoder as it arrives, and whether a first byte came
- * tells a server that is down or overloaded from a reply that was cut. What a waiting call holds is
- * the encoded request and a socket.
+ * The body of the reply goes to the decoder as it arrives, and whether a first byte came tells a
+ * server that is down or overloaded from a reply that was cut. What a waiting call holds is the
+ * encoded request and a socket.
  */
 
 #include "providers/call.h"
 
-#include "providers/failure.h"
-#include "providers/reply_form.h"
+#include "providers/reply/decoder.h"
+#include "providers/reply/reply_form.h"
+#include "providers/wire/failure.h"
+#include "providers/wire/wire.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/http_client/http_client.h"
@@ -17,6 +19,10 @@
  * bytes), and there is more in a reply than the answer: reasoning, log probabilities. */
 #define BODY_PER_ANSWER_BYTE 4
 #define BODY_MORE_BYTES      ((size_t)1 << 20)
+
+/* Of a stream so much goes by for a byte that is held: each token comes with an envelope of some
+ * 250 bytes. */
+#define STREAM_PER_BODY_BYTE 100
 
 /* Of a time-out of the provider (0: the client's default) and what is left of the request's
  * time. */
@@ -79,21 +85,21 @@ struct exchange {
     const struct chat_request *request;
     struct provider_wire wire;
     struct provider_decoder decoder;
-    size_t body_bytes;  /* of the reply so far */
+    bool began;         /* to reply */
     size_t asked_bytes; /* there is room for */
     bool no_room;
-    bool stopped; /* the format wants no more of it */
     struct http_response response;
 };
 
 static bool has_room(struct exchange *exchange)
 {
     const struct chat_request *request = exchange->request;
+    size_t held = provider_decoder_held(&exchange->decoder);
 
-    if (!request->has_room || exchange->body_bytes < exchange->asked_bytes + CHAT_ROOM_STEP)
+    if (!request->has_room || held < exchange->asked_bytes + CHAT_ROOM_STEP)
         return true;
-    exchange->asked_bytes = exchange->body_bytes;
-    exchange->no_room = !request->has_room(request->arg, exchange->body_bytes);
+    exchange->asked_bytes = held;
+    exchange->no_room = !request->has_room(request->arg, held);
     return !exchange->no_room;
 }
 
@@ -101,11 +107,10 @@ static enum http_take on_body(void *arg, struct text bytes)
 {
     struct exchange *exchange = arg;
 
-    exchange->body_bytes += bytes.len;
-    if (!has_room(exchange))
-        return HTTP_TAKE_REFUSE;
-    exchange->stopped = !provider_decoder_feed(&exchange->decoder, bytes);
-    return exchange->stopped ? HTTP_TAKE_REFUSE : HTTP_TAKE_MORE;
+    enum http_take take = provider_decoder_feed(&exchange->decoder, bytes);
+
+    exchange->began = true;
+    return has_room(exchange) ? take : HTTP_TAKE_REFUSE;
 }
 
 static size_t answer_max(const struct chat_request *request)
@@ -114,12 +119,14 @@ static size_t answer_max(const struct chat_request *request)
 }
 
 static void exchange_init(struct exchange *exchange, struct http_client *client,
-                          const struct provider_target *target, const struct chat_request *request)
+                          const struct provider_target *target, const struct chat_request *request,
+                          struct provider_failure_info *out_failure)
 {
     *exchange = (struct exchange){.client = client, .target = target, .request = request};
     provider_wire_init(&exchange->wire);
     provider_decoder_init(&exchange->decoder, target,
-                          answer_max(request) * BODY_PER_ANSWER_BYTE + BODY_MORE_BYTES);
+                          answer_max(request) * BODY_PER_ANSWER_BYTE + BODY_MORE_BYTES,
+                          request->sink, out_failure);
 }
 
 static void exchange_deinit(struct exchange *exchange)
@@ -140,8 +147,10 @@ SUSPENDS static int exchange_run(struct exchange *exchange, int64_t left_ms, str
         .body = buf_text(&exchange->wire.body),
         .connect_timeout_ms = shorter(target->connect_timeout_ms, left_ms),
         .first_byte_timeout_ms = shorter(target->first_byte_timeout_ms, left_ms),
+        .idle_timeout_ms = exchange->request->stream ? target->idle_timeout_ms : 0,
         .total_timeout_ms = shorter(target->total_timeout_ms, left_ms),
-        .max_body_bytes = exchange->decoder.body.limit,
+        .max_body_bytes =
+            exchange->decoder.body.limit * (exchange->request->stream ? STREAM_PER_BODY_BYTE : 1),
         .decode_body = true,
         .on_body = on_body,
         .arg = exchange,
@@ -160,8 +169,15 @@ static int empty_reply(const struct exchange *exchange, const struct provider_re
     return PROVIDER_FAILED;
 }
 
-/* Decodes what came, and puts it into form. Where the format wanted no more of it, the response
- * was given up: its status is 0 then. */
+/* What ids are made of that the provider did not give: the same for the same reply. */
+static struct text seed_of(const struct exchange *exchange)
+{
+    struct text key = exchange->request->idempotency_key;
+
+    return key.len > 0 ? key : buf_text(&exchange->decoder.body);
+}
+
+/* Decodes what came, and puts it into form. */
 static int finish(struct exchange *exchange, const struct chat_request *request,
                   struct chat_reply *out, struct provider_failure_info *out_failure)
 {
@@ -173,11 +189,11 @@ static int finish(struct exchange *exchange, const struct chat_request *request,
     };
     struct chat_reply reply = {.arena = out->arena};
     struct error err;
-    int r = provider_decoder_finish(&exchange->decoder, &head, &reply, out_failure);
+    int r = provider_decoder_finish(&exchange->decoder, &head, &reply);
 
     if (r != 0)
         return r;
-    r = reply_form(&reply, answer_max(request), buf_text(&exchange->decoder.body), &err);
+    r = reply_form(&reply, answer_max(request), seed_of(exchange), &err);
     if (r == REPLY_EMPTY)
         return empty_reply(exchange, &head, &reply, out_failure);
     if (r < 0) {
@@ -214,7 +230,7 @@ int provider_call(struct http_client *client, const struct provider_target *targ
     int64_t left_ms;
     int r;
 
-    exchange_init(&exchange, client, target, request);
+    exchange_init(&exchange, client, target, request, out_failure);
     if (target->key_variable)
         return no_key(target, out_failure);
     r = target->provider->encode(target, request, &exchange.wire, err);
@@ -225,7 +241,7 @@ int provider_call(struct http_client *client, const struct provider_target *targ
         return transport_failed(target, -E_TIMEOUT, false, out_failure);
 
     r = exchange_run(&exchange, left_ms, &detail);
-    if (r == 0 || (r == -E_LIMIT && exchange.stopped && !exchange.decoder.body.failed))
+    if (r == 0 || (r != -E_CANCELED && provider_decoder_has_reply(&exchange.decoder)))
         return finish(&exchange, request, out, out_failure);
     if (r == -E_CANCELED || r == -E_INVALID || r == -E_INTERNAL || r == -E_SYSTEM) {
         if (err)
@@ -234,7 +250,7 @@ int provider_call(struct http_client *client, const struct provider_target *targ
     }
     if (exchange.no_room)
         return no_room(target, out_failure);
-    r = transport_failed(target, r, exchange.body_bytes > 0, out_failure);
+    r = transport_failed(target, r, exchange.began, out_failure);
     add_detail(out_failure, target, &detail);
     return r;
 }

@@ -84,6 +84,8 @@ struct chat_format {
     enum chat_switch strict;
 };
 
+struct chat_sink; /* chat_event.h */
+
 struct chat_request {
     struct text instructions; /* the system message; empty: none */
     const struct chat_message *messages;
@@ -100,11 +102,14 @@ struct chat_request {
     double top_p;
     int64_t max_completion_tokens; /* 0: not sent */
     struct text reasoning_effort;  /* empty: not sent */
+    bool stream;                   /* the reply is to come as it is made */
 
     struct text idempotency_key; /* sent as a header; empty: none */
     int64_t deadline_ms;     /* clock_ms by which the call must be over; 0: the provider's time-outs
                               * alone */
     size_t answer_bytes_max; /* of the reply's text and arguments; 0: CHAT_ANSWER_BYTES_MAX */
+
+    const struct chat_sink *sink; /* is told of the reply as it arrives; NULL: nobody listens */
 
     /* Asked while the reply arrives, whenever there are CHAT_ROOM_STEP more of it: whether there is
      * room for so many bytes. Runs on the loop's stack and must not wait. NULL: there is. */
@@ -128,9 +133,10 @@ enum chat_finish {
 
 /* No less than 0 and no more than CHAT_TOKENS_MAX each; 0 where the provider did not say. */
 struct chat_usage {
-    int64_t input_tokens;  /* cached ones included */
-    int64_t output_tokens; /* reasoning ones included */
-    int64_t cached_input_tokens;
+    int64_t input_tokens;        /* those of the cache included */
+    int64_t output_tokens;       /* reasoning ones included */
+    int64_t cached_input_tokens; /* read from the provider's cache */
+    int64_t cache_write_tokens;  /* of the input, put into it */
     int64_t reasoning_tokens;
 };
 

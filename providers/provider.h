@@ -2,9 +2,9 @@
 /* Language models behind one shape (chat.h), and one vtable per wire format (formats/formats.h has
  * the table) whose functions are pure: values in, values out.
  *
- *     chat_request --encode--> provider_wire (url, headers, body)
+ *     chat_request --encode--> provider_wire (url, headers, body; wire.h)
  *     body, piece by piece, then status and headers
- *                  --begin, feed, finish--> chat_reply, or provider_failure_info
+ *                  --decoder.h--> chat_reply, or provider_failure_info
  *
  * call.h makes the HTTP call between the two and puts the reply into form (reply_form.h);
  * registry.h finds the target of a model's name.
@@ -53,6 +53,12 @@ struct provider;
 
 #define PROVIDER_MODEL_SIZE 256
 
+/* What servers of one format do differently. */
+struct provider_habits {
+    bool max_tokens_is_new;  /* output is limited by "max_completion_tokens", not "max_tokens" */
+    bool usage_is_not_asked; /* refuses "stream_options"; it tells the usage, or does not */
+};
+
 /* Where a model is served, and how. Borrows from the configuration. */
 struct provider_target {
     const struct provider *provider; /* the wire format */
@@ -66,34 +72,16 @@ struct provider_target {
     size_t headers_count;
     int64_t connect_timeout_ms;
     int64_t first_byte_timeout_ms;
+    int64_t idle_timeout_ms; /* of a stream: without a byte, once it has begun */
     int64_t total_timeout_ms;
     int64_t context_tokens;    /* 0: not known */
     int64_t output_tokens_max; /* of one reply; 0: not known */
-    bool max_tokens_is_new;    /* limits output by "max_completion_tokens", not "max_tokens" */
+    struct provider_habits habits;
 };
 
 /* The key that a header ("Name: value") of a target sets: the value of a name that ends with
  * "authorization" or "api-key", without the scheme ("Bearer") in front. Empty: it sets none. */
 struct text provider_header_key(const char *header);
-
-enum { PROVIDER_WIRE_HEADERS_MAX = 32 };
-
-/* A request as it goes over the wire. Owns body and what the headers and url point to. */
-struct provider_wire {
-    struct arena arena;
-    const char *url;
-    struct http_header headers[PROVIDER_WIRE_HEADERS_MAX];
-    size_t headers_count;
-    struct buf body;
-};
-
-void provider_wire_init(struct provider_wire *wire);
-void provider_wire_deinit(struct provider_wire *wire);
-
-/* Copies both texts. Returns 0, -E_LIMIT when there are more headers than fit, or -E_INVALID for an
- * empty name or a control character. */
-MUSTCHECK int provider_wire_add_header(struct provider_wire *wire, struct text name,
-                                       struct text value, struct error *err);
 
 /* A response as it came over the wire; borrowed. */
 struct provider_response {
@@ -106,17 +94,27 @@ struct provider_response {
 
 enum { PROVIDER_FAILED = 1 };
 
-/* Reads one reply while it arrives. A format that reads replies as a whole has no begin, feed and
- * end: then all that comes is kept in `body`. So do all formats there are; none reads streams, and
- * none has embed. */
-struct provider_decoder {
-    const struct provider_target *target;
-    struct buf body;
-    void *state; /* the format's own */
+enum provider_framing {
+    PROVIDER_SSE,    /* server-sent events */
+    PROVIDER_NDJSON, /* a JSON document a line */
 };
 
+struct provider_decoder;
+struct provider_embedding;
+struct provider_wire;
+
+/* What a format says after a piece of a reply. */
+enum decode_result {
+    DECODE_MORE,
+    DECODE_COMPLETE, /* nothing is missing: what may follow is of no interest */
+    DECODE_FAILED,   /* decode_fail or decode_holds_error said why */
+};
+
+/* A wire format. Its readers get JSON that was checked (json_raw_check) and add what it says to
+ * decoder->reply; they may not wait. */
 struct provider {
     const char *kind; /* of the configuration: "openai_chat" */
+    enum provider_framing framing;
 
     /* Fills an initialised wire. Returns 0, -E_LIMIT (the request is over 16 MiB), or -E_INVALID (a
      * message or tool that can't be said in this format; the text says which). */
@@ -124,34 +122,15 @@ struct provider {
                             const struct chat_request *request, struct provider_wire *wire,
                             struct error *err);
 
-    void (*begin)(struct provider_decoder *decoder);
+    /* One event of a streamed reply: its name, which may be empty, and its document. */
+    MUSTCHECK enum decode_result (*read_event)(struct provider_decoder *decoder, struct text name,
+                                               struct text json);
 
-    /* A piece of the body. False: no more of it is wanted, and finish is called, which says why.
-     * May not wait. */
-    MUSTCHECK bool (*feed)(struct provider_decoder *decoder, struct text bytes);
+    /* A reply that came whole. DECODE_FAILED, or anything else. */
+    MUSTCHECK enum decode_result (*read_whole)(struct provider_decoder *decoder, struct text json);
 
-    /* After the last piece, with status and headers; with neither (status 0) after feed wanted no
-     * more. Returns 0 with *out, or PROVIDER_FAILED with *out_failure. Never fails for reasons of
-     * our own: a reply too large for its arena is PROVIDER_REPLY_TOO_LARGE. */
-    MUSTCHECK int (*finish)(struct provider_decoder *decoder,
-                            const struct provider_response *response, struct chat_reply *out,
-                            struct provider_failure_info *out_failure);
+    /* After the last of either, where something is left to be added. NULL: nothing ever is. */
+    void (*close)(struct provider_decoder *decoder);
 
-    void (*end)(struct provider_decoder *decoder); /* frees what begin and feed made */
-
-    /* Texts to vectors: the url, headers and body of a request. NULL: this format has none. */
-    MUSTCHECK int (*embed)(const struct provider_target *target, const struct text *texts,
-                           size_t count, struct provider_wire *wire, struct error *err);
+    const struct provider_embedding *embedding; /* embedding.h; NULL: this format has none */
 };
-
-/* Begins a reply of at most body_bytes_max; provider_decoder_deinit in any case. */
-void provider_decoder_init(struct provider_decoder *decoder, const struct provider_target *target,
-                           size_t body_bytes_max);
-void provider_decoder_deinit(struct provider_decoder *decoder);
-
-/* As feed and finish of the target's format. `response` comes without its body. */
-MUSTCHECK bool provider_decoder_feed(struct provider_decoder *decoder, struct text bytes);
-MUSTCHECK int provider_decoder_finish(struct provider_decoder *decoder,
-                                      const struct provider_response *response,
-                                      struct chat_reply *out,
-                                      struct provider_failure_info *out_failure);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "providers/registry.h"
+#include "providers/models/registry.h"
 #include "scheduler/api/api.h"
 #include "scheduler/health.h"
 #include "scheduler/roles.h"

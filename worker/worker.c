@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "providers/registry.h"
+#include "providers/models/registry.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/id.h"

@@ -14,6 +14,8 @@
 #include <math.h>
 
 #include "providers/formats/formats.h"
+#include "providers/reply/opaque_state.h"
+#include "providers/wire/wire.h"
 #include "shared/base/error.h"
 #include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"
@@ -63,19 +65,11 @@ static void write_user(struct json_write *write, const struct chat_message *mess
     json_write_close(write);
 }
 
-/* State that is broken or another model's is left out: the reply is then merely less good. */
 static void write_state(struct json_write *write, const struct provider_target *target,
                         struct text state)
 {
-    struct text reasoning;
-    struct text object;
+    struct text reasoning = json_raw_get(opaque_state_for(target, state), OPENAI_CHAT_STATE_FIELD);
 
-    if (!state.len || json_raw_check(state, JSON_RAW_DEPTH_MAX, &object, NULL) < 0)
-        return;
-    if (!json_raw_is(json_raw_get(object, "provider"), target->provider_name) ||
-        !json_raw_is(json_raw_get(object, "model"), target->model))
-        return;
-    reasoning = json_raw_get(json_raw_get(object, "message"), OPENAI_CHAT_STATE_FIELD);
     if (json_raw_type(reasoning) == JSON_RAW_STRING) /* as it was written when it was stored */
         json_write_raw(write, OPENAI_CHAT_STATE_FIELD, reasoning);
 }
@@ -311,89 +305,43 @@ static int write_settings(struct json_write *write, const struct provider_target
     if (request->has_top_p)
         json_write_double(write, "top_p", request->top_p);
     if (request->max_completion_tokens > 0)
-        json_write_int(write, target->max_tokens_is_new ? "max_completion_tokens" : "max_tokens",
+        json_write_int(write,
+                       target->habits.max_tokens_is_new ? "max_completion_tokens" : "max_tokens",
                        output_tokens(target, request));
     write_response_format(write, &request->response_format);
     if (request->reasoning_effort.len)
         json_write_text(write, "reasoning_effort", request->reasoning_effort);
-    json_write_bool(write, "stream", false); /* some servers stream unless told not to */
     return 0;
 }
 
-static size_t message_bytes(const struct chat_message *message)
+static void write_stream(struct json_write *write, const struct provider_target *target,
+                         const struct chat_request *request)
 {
-    size_t bytes = 96 + message->text.len + message->opaque_state.len;
-
-    for (size_t i = 0; i < message->parts_count; i++)
-        bytes += 64 + message->parts[i].text.len + message->parts[i].url.len;
-    for (size_t i = 0; i < message->tool_calls_count; i++)
-        bytes += 128 + message->tool_calls[i].arguments.len;
-    return bytes;
-}
-
-/* About what the body will take, so that it is allocated once: texts grow a little by escapes. */
-static size_t estimate(const struct chat_request *request)
-{
-    size_t bytes = 512 + request->instructions.len + request->response_format.schema.len;
-
-    for (size_t i = 0; i < request->messages_count; i++)
-        bytes += message_bytes(&request->messages[i]);
-    for (size_t i = 0; i < request->tools_count; i++)
-        bytes += 128 + request->tools[i].description.len + request->tools[i].parameters.len;
-    return bytes + bytes / 16;
-}
-
-static int add_headers(struct provider_wire *wire, const struct provider_target *target,
-                       const struct chat_request *request, struct error *err)
-{
-    CLEANUP(buf_deinit) struct buf bearer = {0};
-    int r = provider_wire_add_header(wire, TEXT("Content-Type"), TEXT("application/json"), err);
-
-    buf_init(&bearer, 16384);
-    if (r == 0)
-        r = provider_wire_add_header(wire, TEXT("Accept"), TEXT("application/json"), err);
-    if (r == 0 && target->api_key && target->api_key[0]) {
-        buf_add_string(&bearer, "Bearer ");
-        buf_add_string(&bearer, target->api_key);
-        r = buf_check(&bearer, err);
-        if (r == 0)
-            r = provider_wire_add_header(wire, TEXT("Authorization"), buf_text(&bearer), err);
-    }
-    if (r == 0 && request->idempotency_key.len)
-        r = provider_wire_add_header(wire, TEXT("Idempotency-Key"), request->idempotency_key, err);
-    for (size_t i = 0; r == 0 && i < target->headers_count; i++) {
-        struct text name;
-        struct text value;
-
-        if (!text_cut(text_of(target->headers[i]), ':', &name, &value))
-            return error_set(err, E_INVALID, "header %zu of provider %s is not 'Name: value'", i,
-                             target->provider_name);
-        r = provider_wire_add_header(wire, text_trim(name), text_trim(value), err);
-    }
-    return r;
+    json_write_bool(write, "stream", request->stream); /* some stream unless told not to */
+    if (!request->stream || target->habits.usage_is_not_asked)
+        return;
+    json_write_open_object(write, "stream_options");
+    json_write_bool(write, "include_usage", true);
+    json_write_close(write);
 }
 
 int openai_chat_encode(const struct provider_target *target, const struct chat_request *request,
                        struct provider_wire *wire, struct error *err)
 {
-    struct text base = text_of(target->base_url);
-    struct buf *body = &wire->body;
-    size_t size = estimate(request);
+    const struct wire_address address = {
+        .path = "/chat/completions",
+        .key_header = "Authorization",
+        .key_scheme = "Bearer ",
+        .idempotency_key = request->idempotency_key,
+        .stream = request->stream,
+    };
     struct json_write write;
-    int r;
+    int r = provider_wire_address(wire, target, &address, err);
 
-    while (text_ends(base, "/"))
-        base.len--;
-    wire->url = arena_printf(&wire->arena, "%.*s/chat/completions", TEXT_ARGS(base));
-    if (!wire->url)
-        return error_set(err, E_LIMIT, "the base_url of provider %s is too long",
-                         target->provider_name);
-    r = add_headers(wire, target, request, err);
     if (r < 0)
         return r;
-
-    (void)buf_reserve(body, size < body->limit ? size : body->limit);
-    json_write_init(&write, body);
+    provider_wire_reserve(wire, request);
+    json_write_init(&write, &wire->body);
     json_write_open_object(&write, NULL);
     json_write_string(&write, "model", target->model);
     write_messages(&write, target, request);
@@ -401,13 +349,16 @@ int openai_chat_encode(const struct provider_target *target, const struct chat_r
     r = write_settings(&write, target, request, err);
     if (r < 0)
         return r;
+    write_stream(&write, target, request);
     json_write_close(&write);
-    r = buf_check(body, err);
-    return r < 0 ? error_wrap(err, "request to %s", target->provider_name) : 0;
+    return provider_wire_check(wire, target, err);
 }
 
 const struct provider provider_openai_chat = {
     .kind = "openai_chat",
+    .framing = PROVIDER_SSE,
     .encode = openai_chat_encode,
-    .finish = openai_chat_finish,
+    .read_event = openai_chat_read_event,
+    .read_whole = openai_chat_read_whole,
+    .close = openai_chat_close,
 };

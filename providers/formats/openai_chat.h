@@ -1,6 +1,6 @@
 #pragma once
-/* The halves of OpenAI's Chat Completions format; see struct provider for the contracts of the
- * first two. The third is the server's side of it, for the rehearsal. All pure. */
+/* The halves of OpenAI's Chat Completions format; see struct provider for the contracts. The last
+ * is the server's side of it, for the rehearsal. All pure. */
 
 #include "providers/provider.h"
 #include "shared/base/compiler.h"
@@ -9,9 +9,11 @@ MUSTCHECK int openai_chat_encode(const struct provider_target *target,
                                  const struct chat_request *request, struct provider_wire *wire,
                                  struct error *err);
 
-MUSTCHECK int openai_chat_finish(struct provider_decoder *decoder,
-                                 const struct provider_response *response, struct chat_reply *out,
-                                 struct provider_failure_info *out_failure);
+MUSTCHECK enum decode_result openai_chat_read_event(struct provider_decoder *decoder,
+                                                    struct text name, struct text json);
+MUSTCHECK enum decode_result openai_chat_read_whole(struct provider_decoder *decoder,
+                                                    struct text json);
+void openai_chat_close(struct provider_decoder *decoder);
 
 /* What a chat.completion has beside the reply. */
 struct openai_chat_stamp {

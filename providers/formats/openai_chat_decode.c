@@ -1,94 +1,25 @@
 /* Chat Completions, from the wire to a reply.
+ * https://platform.openai.com/docs/api-reference/chat/object and …/chat-streaming
  *
  * Lenient in all that servers leave out, spell differently or write badly (ids of tool calls,
  * usage, the finish reason, arguments as an object, content as parts, blank lines or a byte
  * order mark before the document, text that is no UTF-8), strict in what can't be guessed: no
  * choice with a message is a malformed reply. An error object is a failure whatever the status
  * says. What comes out still has to be put into form (reply_form.h), which provider_call does:
- * here nothing is judged that another format would have to judge as well. */
+ * here nothing is judged that another format would have to judge as well.
+ *
+ * A piece of a stream has what is new in `delta`; servers that only pretend to stream send a whole
+ * `message` as the one piece there is. Fragments of a call belong together by `index`. Where
+ * servers leave it out, or give all calls the same, a new id begins a new call.
+ */
 
-#include "providers/failure.h"
 #include "providers/formats/openai_chat.h"
-#include "providers/headers.h"
-#include "providers/reply_form.h"
-#include "shared/base/error.h"
-#include "shared/json/json.h"
+#include "providers/reply/decoder.h"
+#include "providers/wire/failure.h"
 #include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"
 
-struct decoding {
-    const struct provider_target *target;
-    const struct provider_response *response;
-    struct chat_reply reply;
-    bool out_of_memory;
-};
-
-static struct text keep(struct decoding *d, const struct buf *buf)
-{
-    char *copy = buf->failed ? NULL : arena_copy(d->reply.arena, buf_text(buf));
-
-    if (!copy) {
-        d->out_of_memory = true;
-        return TEXT_NONE;
-    }
-    return (struct text){copy, buf->len};
-}
-
-/* What a value says: a string's text, and of anything else its JSON. TEXT_NONE of none. */
-static struct text read_text(struct decoding *d, struct text value)
-{
-    CLEANUP(buf_deinit) struct buf buf = {0};
-
-    if (json_raw_type(value) == JSON_RAW_NONE || json_raw_type(value) == JSON_RAW_NULL)
-        return TEXT_NONE;
-    buf_init(&buf, value.len * 3 + 64);
-    if (!json_raw_add_string(value, &buf))
-        json_raw_write(value, &buf);
-    return keep(d, &buf);
-}
-
-/* The text of a part of content, which is a string or has one at "text", or at "text.value". */
-static struct text part_text(struct text part)
-{
-    struct text text = json_raw_get(part, "text");
-
-    if (json_raw_type(part) == JSON_RAW_STRING)
-        return part;
-    return json_raw_type(text) == JSON_RAW_OBJECT ? json_raw_get(text, "value") : text;
-}
-
-static struct text join_parts(struct decoding *d, struct text parts)
-{
-    CLEANUP(buf_deinit) struct buf joined = {0};
-    struct json_raw_walk walk;
-    struct text part;
-
-    buf_init(&joined, parts.len * 3 + 64);
-    json_raw_begin(parts, &walk);
-    while (json_raw_next(&walk, &part))
-        (void)json_raw_add_string(part_text(part), &joined);
-    return joined.len > 0 || joined.failed ? keep(d, &joined) : TEXT_NONE;
-}
-
-/* A string, an array of parts, one part; a number or a word is taken by its letters. */
-static struct text read_content(struct decoding *d, struct text content)
-{
-    struct text text = part_text(content);
-
-    switch (json_raw_type(content)) {
-    case JSON_RAW_ARRAY:
-        return join_parts(d, content);
-    case JSON_RAW_OBJECT:
-        return read_text(d, json_raw_type(text) == JSON_RAW_STRING ? text : content);
-    case JSON_RAW_NONE:
-    case JSON_RAW_NULL:
-    case JSON_RAW_BOOL:
-    case JSON_RAW_NUMBER:
-    case JSON_RAW_STRING:
-        break;
-    }
-    return read_text(d, content);
-}
+#define NO_INDEX (-1)
 
 /* The object that holds name and arguments: "function", the "custom" of custom tools, or the call
  * itself. */
@@ -101,132 +32,167 @@ static struct text function_of(struct text call)
     return json_raw_type(function) == JSON_RAW_OBJECT ? function : call;
 }
 
-static void read_call(struct decoding *d, struct text call)
+static struct text arguments_of(struct text function)
 {
-    struct chat_tool_call *out = &d->reply.tool_calls[d->reply.tool_calls_count++];
-    struct text function = function_of(call);
     struct text arguments = json_raw_get(function, "arguments");
 
-    if (!arguments.ptr)
-        arguments = json_raw_get(function, "input");
-    *out = (struct chat_tool_call){
-        .id = read_text(d, json_raw_get(call, "id")),
-        .name = read_text(d, json_raw_get(function, "name")),
-        .arguments = read_text(d, arguments),
-    };
+    return arguments.ptr ? arguments : json_raw_get(function, "input");
 }
 
-static size_t count_of(struct text array)
+static void read_call(struct reply_builder *reply, struct text call)
+{
+    struct text function = function_of(call);
+    size_t number =
+        reply_open_call(reply, NO_INDEX, json_raw_get(call, "id"), json_raw_get(function, "name"));
+
+    reply_add_arguments(reply, number, arguments_of(function));
+}
+
+static bool is_empty(struct text container)
 {
     struct json_raw_walk walk;
     struct text value;
-    size_t count = 0;
 
-    json_raw_begin(array, &walk);
-    while (json_raw_next(&walk, &value))
-        count++;
-    return count;
+    json_raw_begin(container, &walk);
+    return !json_raw_next(&walk, &value);
 }
 
-/* "tool_calls", a list or the one call itself, or the "function_call" of older servers. More than
- * can be carried out are not read. */
-static void read_calls(struct decoding *d, struct text message)
+/* "tool_calls", a list or the one call itself, or the "function_call" of older servers. */
+static void read_calls(struct reply_builder *reply, struct text message)
 {
     struct text calls = json_raw_get(message, "tool_calls");
     struct text old = json_raw_get(message, "function_call");
-    bool is_list = json_raw_type(calls) == JSON_RAW_ARRAY;
     struct json_raw_walk walk;
     struct text call;
-    size_t count = count_of(calls);
 
-    if (count == 0) {
-        calls = json_raw_type(old) == JSON_RAW_OBJECT ? old : TEXT_NONE;
-        is_list = false;
-        count = count_of(calls);
-    }
-    if (count == 0)
-        return;
-    count = !is_list ? 1 : count < REPLY_CALLS_MAX ? count : REPLY_CALLS_MAX;
-    d->reply.tool_calls = arena_calloc(d->reply.arena, count, sizeof(*d->reply.tool_calls));
-    if (!d->reply.tool_calls) {
-        d->out_of_memory = true;
+    if (is_empty(calls)) {
+        if (json_raw_type(old) == JSON_RAW_OBJECT && !is_empty(old))
+            read_call(reply, old);
         return;
     }
-    if (!is_list) {
-        read_call(d, calls);
+    if (json_raw_type(calls) != JSON_RAW_ARRAY) {
+        read_call(reply, calls);
         return;
     }
     json_raw_begin(calls, &walk);
-    while (d->reply.tool_calls_count < count && json_raw_next(&walk, &call))
-        read_call(d, call);
+    while (json_raw_next(&walk, &call))
+        read_call(reply, call);
 }
 
-static int64_t tokens_at(struct text object, const char *name)
+/* Whether a call has another id than the one that a fragment names. */
+static bool has_other_id(const struct reply_builder *reply, size_t number, struct text id)
 {
-    int64_t value = 0;
+    const struct buf *known = &reply->calls[number].id;
 
-    return json_raw_int(json_raw_get(object, name), &value) ? value : 0;
+    return json_raw_type(id) == JSON_RAW_STRING && id.len > 2 && known->len > 0 &&
+           !json_raw_is(id, buf_string(known));
 }
 
-static void read_usage(struct text usage, struct chat_usage *out)
+/* The call that a fragment belongs to: a new one, or one that has begun. */
+static size_t call_of(struct reply_builder *reply, struct text fragment, struct text name)
+{
+    struct text id = json_raw_get(fragment, "id");
+    int64_t index = NO_INDEX;
+    size_t number;
+
+    (void)!json_raw_int(json_raw_get(fragment, "index"), &index);
+    number = reply_find_call(reply, index);
+    if (number == SIZE_MAX && index == NO_INDEX && reply->calls_count > 0)
+        number = reply->calls_count - 1;
+    if (number == SIZE_MAX || has_other_id(reply, number, id))
+        return reply_open_call(reply, index, id, name);
+    reply_add_name(reply, number, name);
+    return number;
+}
+
+static void read_fragment(struct reply_builder *reply, struct text fragment)
+{
+    struct text function = function_of(fragment);
+    size_t number = call_of(reply, fragment, json_raw_get(function, "name"));
+
+    reply_add_arguments(reply, number, arguments_of(function));
+}
+
+static void read_fragments(struct reply_builder *reply, struct text delta)
+{
+    struct text fragments = json_raw_get(delta, "tool_calls");
+    struct text old = json_raw_get(delta, "function_call");
+    struct json_raw_walk walk;
+    struct text fragment;
+
+    if (json_raw_type(fragments) == JSON_RAW_ARRAY) {
+        json_raw_begin(fragments, &walk);
+        while (json_raw_next(&walk, &fragment))
+            read_fragment(reply, fragment);
+    } else if (json_raw_type(fragments) == JSON_RAW_OBJECT) {
+        read_fragment(reply, fragments);
+    } else if (json_raw_type(old) == JSON_RAW_OBJECT) {
+        read_fragment(reply, old);
+    }
+}
+
+/* Of Groq's last piece, "x_groq.usage". */
+static struct text usage_of(struct text json)
+{
+    struct text usage = json_raw_get(json, "usage");
+
+    return usage.ptr ? usage : json_raw_get(json_raw_get(json, "x_groq"), "usage");
+}
+
+static void read_usage(struct reply_builder *reply, struct text usage)
 {
     struct text input = json_raw_get(usage, "prompt_tokens_details");
     struct text output = json_raw_get(usage, "completion_tokens_details");
+    struct chat_usage out = {
+        .input_tokens = reply_tokens_at(usage, "prompt_tokens"),
+        .output_tokens = reply_tokens_at(usage, "completion_tokens"),
+        .cached_input_tokens = json_raw_get(input, "cached_tokens").ptr
+                                   ? reply_tokens_at(input, "cached_tokens")
+                                   : reply_tokens_at(usage, "prompt_cache_hit_tokens"),
+        .cache_write_tokens = reply_tokens_at(input, "cache_write_tokens"),
+        .reasoning_tokens = reply_tokens_at(output, "reasoning_tokens"),
+    };
 
-    out->input_tokens = tokens_at(usage, "prompt_tokens");
-    out->output_tokens = tokens_at(usage, "completion_tokens");
-    out->cached_input_tokens = json_raw_get(input, "cached_tokens").ptr
-                                   ? tokens_at(input, "cached_tokens")
-                                   : tokens_at(usage, "prompt_cache_hit_tokens");
-    out->reasoning_tokens = tokens_at(output, "reasoning_tokens");
+    if (json_raw_type(usage) == JSON_RAW_OBJECT)
+        reply_set_usage(reply, &out);
 }
 
-static enum chat_finish read_finish(const struct chat_reply *reply, struct text reason,
-                                    bool refused)
+/* DECODE_FAILED when the reason says that it was broken off. */
+static enum decode_result read_finish(struct provider_decoder *decoder, struct text reason)
 {
+    struct reply_builder *reply = &decoder->reply;
+
+    if (json_raw_is(reason, "insufficient_system_resource") || json_raw_is(reason, "error"))
+        return decode_fail(decoder, PROVIDER_OVERLOADED,
+                           "was broken off: its finish_reason says so");
     if (json_raw_is(reason, "length") || json_raw_is(reason, "max_tokens"))
-        return CHAT_FINISH_LENGTH;
-    if (json_raw_is(reason, "content_filter"))
-        return CHAT_FINISH_FILTER;
-    if (reply->tool_calls_count)
-        return CHAT_FINISH_TOOL;
-    return refused ? CHAT_FINISH_REFUSAL : CHAT_FINISH_STOP;
+        reply_set_finish(reply, CHAT_FINISH_LENGTH);
+    else if (json_raw_is(reason, "content_filter"))
+        reply_set_finish(reply, CHAT_FINISH_FILTER);
+    else if (json_raw_type(reason) == JSON_RAW_STRING)
+        reply_set_finish(reply, CHAT_FINISH_STOP);
+    return DECODE_MORE;
 }
 
-static void read_state(struct decoding *d, struct text message)
+/* What stands alike in a message and in a piece of one. */
+static void read_texts(struct provider_decoder *decoder, struct text message)
 {
-    CLEANUP(buf_deinit) struct buf state = {0};
     struct text reasoning = json_raw_get(message, OPENAI_CHAT_STATE_FIELD);
-    struct json_write write;
 
-    if (json_raw_type(reasoning) != JSON_RAW_STRING || reasoning.len <= 2 ||
-        d->reply.tool_calls_count == 0)
-        return;
-    reasoning = read_text(d, reasoning);
-    buf_init(&state, 0);
-    json_write_init(&write, &state);
-    json_write_open_object(&write, NULL);
-    json_write_string(&write, "provider", d->target->provider_name);
-    json_write_string(&write, "model", d->target->model);
-    json_write_open_object(&write, "message");
-    json_write_text(&write, OPENAI_CHAT_STATE_FIELD, reasoning);
-    json_write_close(&write);
-    json_write_close(&write);
-    d->reply.opaque_state = keep(d, &state);
+    if (json_raw_type(reasoning) == JSON_RAW_STRING)
+        decoder->phase = 1; /* it is wanted back */
+    else
+        reasoning = json_raw_get(message, "reasoning");
+    if (json_raw_type(reasoning) == JSON_RAW_STRING)
+        reply_add_reasoning(&decoder->reply, reasoning);
+    reply_add_text(&decoder->reply, json_raw_get(message, "content"));
+    reply_add_refusal(&decoder->reply, json_raw_get(message, "refusal"));
 }
 
-static int fail(const struct decoding *d, enum provider_failure failure, const char *what,
-                struct provider_failure_info *out)
+/* The first choice that has such a member. */
+static struct text find_choice(struct text json, const char *name)
 {
-    provider_failure_set(out, failure, d->response, "the reply of %s %s", d->target->provider_name,
-                         what);
-    return PROVIDER_FAILED;
-}
-
-/* The first choice that has a message. */
-static struct text find_choice(struct text body)
-{
-    struct text choices = json_raw_get(body, "choices");
+    struct text choices = json_raw_get(json, "choices");
     struct json_raw_walk walk;
     struct text choice;
 
@@ -234,74 +200,65 @@ static struct text find_choice(struct text body)
         return TEXT_NONE;
     json_raw_begin(choices, &walk);
     while (json_raw_next(&walk, &choice))
-        if (json_raw_type(json_raw_get(choice, "message")) == JSON_RAW_OBJECT)
+        if (json_raw_type(json_raw_get(choice, name)) == JSON_RAW_OBJECT)
             return choice;
     return TEXT_NONE;
 }
 
-static int read_reply(struct decoding *d, struct text body,
-                      struct provider_failure_info *out_failure)
+static enum decode_result read_message(struct provider_decoder *decoder, struct text json,
+                                       struct text choice)
 {
-    struct text choice = find_choice(body);
     struct text message = json_raw_get(choice, "message");
-    struct text reason = json_raw_get(choice, "finish_reason");
-    struct text refusal = TEXT_NONE;
+
+    read_texts(decoder, message);
+    read_calls(&decoder->reply, message);
+    read_usage(&decoder->reply, usage_of(json));
+    return read_finish(decoder, json_raw_get(choice, "finish_reason"));
+}
+
+enum decode_result openai_chat_read_whole(struct provider_decoder *decoder, struct text json)
+{
+    struct text choice = find_choice(json, "message");
 
     if (!choice.ptr)
-        return fail(d, PROVIDER_MALFORMED_REPLY, "has no choice with a message", out_failure);
-    if (json_raw_is(reason, "insufficient_system_resource") || json_raw_is(reason, "error"))
-        return fail(d, PROVIDER_OVERLOADED, "was broken off: its finish_reason says so",
-                    out_failure);
-    d->reply.text = read_content(d, json_raw_get(message, "content"));
-    read_calls(d, message);
-    if (!d->reply.text.len) {
-        refusal = read_content(d, json_raw_get(message, "refusal"));
-        d->reply.text = refusal.len ? refusal : TEXT_NONE;
-    }
-    d->reply.finish = read_finish(&d->reply, reason, refusal.len > 0);
-    read_state(d, message);
-    read_usage(json_raw_get(body, "usage"), &d->reply.usage);
-    d->reply.model = read_text(d, json_raw_get(body, "model"));
-    provider_limits_read(d->response, &d->reply.limits);
-    if (d->out_of_memory)
-        return fail(d, PROVIDER_REPLY_TOO_LARGE, "is too large for the run's memory", out_failure);
-    return 0;
+        return decode_fail(decoder, PROVIDER_MALFORMED_REPLY, "has no choice with a message");
+    reply_set_model(&decoder->reply, json_raw_get(json, "model"));
+    return read_message(decoder, json, choice);
 }
 
-static bool holds_error(struct text body)
+enum decode_result openai_chat_read_event(struct provider_decoder *decoder, struct text name,
+                                          struct text json)
 {
-    struct text error = json_raw_get(body, "error");
+    struct text choice = find_choice(json, "delta");
+    struct text whole = TEXT_NONE;
+    struct text delta;
 
-    return json_raw_type(body) == JSON_RAW_ARRAY ||
-           ((json_raw_type(error) == JSON_RAW_OBJECT || json_raw_type(error) == JSON_RAW_STRING) &&
-            error.len > 2);
+    (void)name;
+    if (decode_holds_error(decoder, json))
+        return DECODE_FAILED;
+    reply_set_model(&decoder->reply, json_raw_get(json, "model"));
+    if (!choice.ptr)
+        whole = find_choice(json, "message");
+    if (whole.ptr && !decoder->reply.finished)
+        return read_message(decoder, json, whole);
+    delta = json_raw_get(choice, "delta");
+    read_texts(decoder, delta);
+    read_fragments(&decoder->reply, delta);
+    read_usage(&decoder->reply, usage_of(json));
+    return read_finish(decoder, json_raw_get(choice, "finish_reason"));
 }
 
-int openai_chat_finish(struct provider_decoder *decoder, const struct provider_response *response,
-                       struct chat_reply *out, struct provider_failure_info *out_failure)
+/* The reasoning of a reply with calls, where the server gave it in the member that it wants it back
+ * in. */
+void openai_chat_close(struct provider_decoder *decoder)
 {
-    struct decoding decoding = {decoder->target, response, {.arena = out->arena}, false};
-    struct error err = {0};
-    struct text body;
-    int r;
+    struct reply_builder *reply = &decoder->reply;
+    struct json_write write;
 
-    ASSERT(out->arena);
-    if (response->status < 200 || response->status > 299) {
-        provider_failure_read(decoder->target, response, out_failure);
-        return PROVIDER_FAILED;
-    }
-    if (json_raw_check(response->body, JSON_RAW_DEPTH_MAX, &body, &err) < 0) {
-        provider_failure_set(out_failure, PROVIDER_MALFORMED_REPLY, response,
-                             "the reply of %s is no valid JSON: %s", decoder->target->provider_name,
-                             err.text);
-        return PROVIDER_FAILED;
-    }
-    if (holds_error(body)) {
-        provider_failure_read(decoder->target, response, out_failure);
-        return PROVIDER_FAILED;
-    }
-    r = read_reply(&decoding, body, out_failure);
-    if (r == 0)
-        *out = decoding.reply;
-    return r;
+    if (decoder->phase == 0 || reply->calls_count == 0 || reply->reasoning.len == 0)
+        return;
+    json_write_init(&write, &reply->state);
+    json_write_open_object(&write, NULL);
+    json_write_text(&write, OPENAI_CHAT_STATE_FIELD, buf_text(&reply->reasoning));
+    json_write_close(&write);
 }

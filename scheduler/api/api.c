@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "providers/registry.h"
+#include "providers/models/registry.h"
 #include "scheduler/api/access/claim_returns.h"
 #include "scheduler/api/access/key_cache.h"
 #include "scheduler/api/access/shares.h"

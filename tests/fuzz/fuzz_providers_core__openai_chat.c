@@ -3,6 +3,7 @@
  * The first byte picks the status, the second how much is a header value; the rest is the body. */
 
 #include "providers/formats/formats.h"
+#include "providers/reply/decoder.h"
 #include "shared/base/compiler.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -37,9 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     response.body = (struct text){(const char *)data + 2 + split, size - 2 - split};
 
     arena_init(&arena, 1 << 20);
-    provider_decoder_init(&decoder, &target, 1 << 20);
-    ASSERT(provider_decoder_feed(&decoder, response.body));
-    if (provider_decoder_finish(&decoder, &response, &reply, &failure) == 0) {
+    provider_decoder_init(&decoder, &target, 1 << 20, NULL, &failure);
+    (void)!provider_decoder_feed(&decoder, response.body);
+    if (provider_decoder_finish(&decoder, &response, &reply) == 0) {
         ASSERT(reply.tool_calls_count <= 128);
     } else {
         ASSERT(failure.failure != PROVIDER_OK);

@@ -3,7 +3,7 @@
 #include "worker/context/context.h"
 
 #include "providers/chat_read.h"
-#include "providers/reply_form.h"
+#include "providers/reply/reply_form.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
 #include "worker/context/repair.h"

@@ -6,7 +6,7 @@
  * and recorded.
  */
 
-#include "providers/reply_form.h"
+#include "providers/reply/reply_form.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"

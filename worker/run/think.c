@@ -4,7 +4,7 @@
 #include <inttypes.h>
 
 #include "providers/call.h"
-#include "providers/registry.h"
+#include "providers/models/registry.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"

@@ -6,7 +6,6 @@
 #include <criterion/criterion.h>
 
 #include "providers/call.h"
-#include "providers/failure.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/fiber/fiber.h"
@@ -25,6 +24,12 @@ struct server {
     struct fiber *fiber;
 };
 
+static bool is_whole(const char *request)
+{
+    return strstr(request, "\r\n\r\n") &&
+           (strstr(request, "\"stream\":false}") || strstr(request, "\"include_usage\":true}}"));
+}
+
 static void accept_one(void *arg)
 {
     struct server *server = arg;
@@ -35,7 +40,7 @@ static void accept_one(void *arg)
 
     if (io_accept(server->fd, deadline_in(5000), &fd, &peer, NULL) < 0)
         return;
-    while (!strstr(server->request, "\r\n\r\n") || !strstr(server->request, "\"stream\":false}")) {
+    while (!is_whole(server->request)) {
         if (io_read(fd, server->request + len, sizeof(server->request) - 1 - len, deadline_in(5000),
                     &got, NULL) != 0)
             break;
@@ -73,7 +78,7 @@ static struct provider_failure_info failure;
 static struct error err;
 
 static const char *key_variable;
-static const struct provider *format; /* NULL: Chat Completions */
+static int64_t target_idle_ms; /* > 0: the reply is to be streamed */
 static size_t answer_bytes_max;
 static size_t room_bytes; /* for a reply; 0: nobody asks */
 static size_t asked;      /* how often it was asked for */
@@ -104,8 +109,8 @@ static int call(const char *url, int64_t deadline_ms)
     arena_init(&arena, 0);
     reply.arena = &arena;
     target.base_url = url;
-    if (format)
-        target.provider = format;
+    target.idle_timeout_ms = target_idle_ms;
+    request.stream = target_idle_ms > 0;
     target.key_variable = key_variable;
     cr_assert_eq(http_client_open(&options, &client, &err), 0, "%s", err.text);
     r = provider_call(client, &target, &request, &reply, &failure, &err);
@@ -214,33 +219,64 @@ CALL_TEST(a_base_url_that_is_none_is_invalid)
     cr_assert_eq(call("ftp://example.org", 0), -E_INVALID);
 }
 
-/* A format that has seen enough with the first piece. */
-static bool feed_one(struct provider_decoder *decoder, struct text bytes)
+/* A stream in one chunk; it is never ended. */
+static void stream(struct server *server, struct buf *out, const char *events)
 {
-    buf_add_text(&decoder->body, bytes);
-    return false;
+    buf_init(out, 0);
+    buf_printf(out,
+               "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+               "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n",
+               strlen(events), events);
+    server->reply = out->ptr;
+    server->reply_len = out->len;
 }
 
-static int finish_why(struct provider_decoder *decoder, const struct provider_response *response,
-                      struct chat_reply *out, struct provider_failure_info *out_failure)
+#define HELLO "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n"
+#define STOP  "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+
+CALL_TEST(a_stream_is_read_to_the_end_that_it_names)
 {
-    (void)out;
-    cr_assert_eq(response->status, 0, "it is not known");
-    cr_assert_gt(decoder->body.len, 0);
-    provider_failure_set(out_failure, PROVIDER_OVERLOADED, response, "the stream says so");
-    return PROVIDER_FAILED;
+    static const char *const ends[] = {HELLO "data: [DONE]\n\n", HELLO STOP};
+
+    target_idle_ms = 300;
+    for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
+        struct server server = {.hold = true};
+        struct buf bytes;
+
+        stream(&server, &bytes, ends[i]);
+        start(&server);
+        cr_assert_eq(call(server.url, 0), 0, "%zu: %s %s", i, failure.message, err.text);
+        cr_assert(text_is(reply.text, "hello"));
+        stop(&server);
+        buf_deinit(&bytes);
+    }
 }
 
-CALL_TEST(a_format_that_wants_no_more_says_why)
+CALL_TEST(a_stream_that_breaks_off_is_cut)
 {
-    static const struct provider stopping = {
-        .encode = openai_chat_encode, .feed = feed_one, .finish = finish_why};
-    struct server server = {.reply = "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"error\":",
-                            .hold = true};
+    struct server server = {0};
+    struct buf bytes;
 
-    format = &stopping;
+    stream(&server, &bytes, HELLO);
+    cr_assert_eq(failure_of(&server, 0), PROVIDER_STREAM_CUT);
+    buf_deinit(&bytes);
+    stream(&server, &bytes, HELLO);
+    server.hold = true;
+    target_idle_ms = 300;
+    cr_assert_eq(failure_of(&server, 0), PROVIDER_TIMED_OUT);
+    buf_deinit(&bytes);
+}
+
+CALL_TEST(an_error_in_a_stream_ends_it)
+{
+    struct server server = {.hold = true};
+    struct buf bytes;
+
+    stream(&server, &bytes, HELLO "data: {\"error\":{\"message\":\"too much to do\"}}\n\n");
     cr_assert_eq(failure_of(&server, 0), PROVIDER_OVERLOADED);
-    cr_assert_str_eq(failure.message, "the stream says so");
+    cr_assert_str_eq(failure.message, "too much to do");
+    cr_assert_eq(failure.status, 200);
+    buf_deinit(&bytes);
 }
 
 static int canceled_result;

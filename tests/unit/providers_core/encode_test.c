@@ -84,7 +84,7 @@ Test(encode, settings_are_sent_under_their_names)
         .parallel_tool_calls = CHAT_SWITCH_ON,
     };
 
-    target.max_tokens_is_new = true;
+    target.habits.max_tokens_is_new = true;
     cr_assert(support_encodes_to(
         &target, &request,
         "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],"

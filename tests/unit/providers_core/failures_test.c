@@ -3,8 +3,8 @@
 
 #include <criterion/criterion.h>
 
-#include "providers/failure.h"
-#include "providers/headers.h"
+#include "providers/wire/failure.h"
+#include "providers/wire/headers.h"
 #include "support.h"
 
 static struct provider_failure_info failure;

@@ -6,7 +6,7 @@
 
 #include <criterion/criterion.h>
 
-#include "providers/models.h"
+#include "providers/models/models.h"
 
 #define DOCUMENT SOURCE_DIR "/docs/models.md"
 
@@ -54,7 +54,7 @@ static void write_document(struct buf *out)
     buf_add_string(
         out,
         "# Models that are known by name\n\n"
-        "<!-- Made from providers/models.c by unit_providers_core: WRITE_DOCS=1 writes it anew. "
+        "<!-- Made from providers/models/models.c by unit_providers_core: WRITE_DOCS=1 writes it anew. "
         "-->\n"
         "\n"
         "An agent names its model in one of three ways:\n\n"

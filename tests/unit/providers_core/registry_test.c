@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 
 #include "providers/formats/formats.h"
-#include "providers/registry.h"
+#include "providers/models/registry.h"
 #include "shared/base/error.h"
 #include "shared/config/config.h"
 
@@ -91,12 +91,12 @@ Test(registry, a_target_carries_what_a_call_needs)
     cr_assert_eq(target.connect_timeout_ms, 1);
     cr_assert_eq(target.first_byte_timeout_ms, 2);
     cr_assert_eq(target.total_timeout_ms, 3);
-    cr_assert(target.max_tokens_is_new);
+    cr_assert(target.habits.max_tokens_is_new);
     cr_assert(resolves("groq/x", "groq", "x"));
-    cr_assert(target.max_tokens_is_new);
+    cr_assert(target.habits.max_tokens_is_new);
     cr_assert_str_eq(target.api_key, "", "a key that is not set is empty, not NULL");
     cr_assert(resolves("local/x", "local", "x"));
-    cr_assert_not(target.max_tokens_is_new);
+    cr_assert_not(target.habits.max_tokens_is_new);
 }
 
 static const char *refusal(const char *name)

@@ -5,7 +5,7 @@
 
 #include <criterion/criterion.h>
 
-#include "providers/reply_form.h"
+#include "providers/reply/reply_form.h"
 #include "shared/agent/tools.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
@@ -276,7 +276,11 @@ Test(reply_form, text_and_state_and_usage_can_be_stored)
 {
     struct chat_reply reply = {.text = {"a\0b\xFF", 4},
                                .opaque_state = TEXT("{\"a\":\"\\u0000\"}"),
-                               .usage = {INT64_MAX, -5, INT64_MIN, 1000000001}};
+                               .usage = {.input_tokens = INT64_MAX,
+                                         .output_tokens = -5,
+                                         .cached_input_tokens = INT64_MIN,
+                                         .cache_write_tokens = -1,
+                                         .reasoning_tokens = 1000000001}};
 
     cr_assert_eq(form(&reply, 0), 0);
     cr_assert(is(reply.text, "a" FFFD "b" FFFD));
@@ -284,6 +288,7 @@ Test(reply_form, text_and_state_and_usage_can_be_stored)
     cr_assert_eq(reply.usage.input_tokens, CHAT_TOKENS_MAX);
     cr_assert_eq(reply.usage.output_tokens, 0);
     cr_assert_eq(reply.usage.cached_input_tokens, 0);
+    cr_assert_eq(reply.usage.cache_write_tokens, 0);
     cr_assert_eq(reply.usage.reasoning_tokens, CHAT_TOKENS_MAX);
 }
 

@@ -25,22 +25,22 @@ int support_finish(const struct provider_target *target, const struct provider_r
     struct text rest = response->body;
     int r;
 
-    provider_decoder_init(&decoder, target, (size_t)4 << 20);
+    provider_decoder_init(&decoder, target, (size_t)4 << 20, NULL, failure);
     while (rest.len > 0) {
         struct text bytes = {rest.ptr, piece && piece < rest.len ? piece : rest.len};
 
-        if (!provider_decoder_feed(&decoder, bytes))
-            abort();
+        if (provider_decoder_feed(&decoder, bytes) != HTTP_TAKE_MORE)
+            break;
         rest.ptr += bytes.len;
         rest.len -= bytes.len;
     }
-    r = provider_decoder_finish(&decoder, response, out, failure);
+    r = provider_decoder_finish(&decoder, response, out);
     provider_decoder_deinit(&decoder);
     return r;
 }
 
-int support_decode(const char *provider_name, const char *body, struct chat_reply *out,
-                   struct provider_failure_info *failure)
+int support_stream(const char *provider_name, const char *body, size_t piece,
+                   struct chat_reply *out, struct provider_failure_info *failure)
 {
     /* A test is a process: the arena is freed before the next decode and by the end of it. */
     static struct arena arena;
@@ -50,7 +50,13 @@ int support_decode(const char *provider_name, const char *body, struct chat_repl
     arena_deinit(&arena);
     arena_init(&arena, 0);
     out->arena = &arena;
-    return support_finish(&target, &response, 0, out, failure);
+    return support_finish(&target, &response, piece, out, failure);
+}
+
+int support_decode(const char *provider_name, const char *body, struct chat_reply *out,
+                   struct provider_failure_info *failure)
+{
+    return support_stream(provider_name, body, 0, out, failure);
 }
 
 int support_decode_status(int status, const char *headers, const char *body,

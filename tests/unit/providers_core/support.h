@@ -3,6 +3,8 @@
 
 #include "providers/formats/formats.h"
 #include "providers/formats/openai_chat.h"
+#include "providers/reply/decoder.h"
+#include "providers/wire/wire.h"
 #include "shared/json/json.h"
 
 /* A target of that name, key "sk-test-1234567890", model "m-1". */
@@ -11,6 +13,10 @@ struct provider_target support_target(const char *provider_name);
 /* Decodes a response of status 200 without headers into an arena that lives until the test ends. */
 int support_decode(const char *provider_name, const char *body, struct chat_reply *out,
                    struct provider_failure_info *failure);
+
+/* The same of a stream of Chat Completions that is fed in pieces of `piece` bytes (0: at once). */
+int support_stream(const char *provider_name, const char *body, size_t piece,
+                   struct chat_reply *out, struct provider_failure_info *failure);
 
 /* Feeds a response's body to a decoder, in pieces of `piece` bytes (0: at once), and finishes
  * it. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "providers/registry.h"
+#include "providers/models/registry.h"
 #include "shared/base/clock.h"
 #include "shared/base/memory.h"
 #include "shared/config/config.h"

@@ -1,6 +1,6 @@
 /* The table of models. Add one as a row; then run unit_providers_core with WRITE_DOCS=1. */
 
-#include "providers/models.h"
+#include "providers/models/models.h"
 
 /* clang-format off */
 static const struct model_info models[] = {

@@ -6,7 +6,7 @@
  * understood is as good as absent.
  */
 
-#include "providers/headers.h"
+#include "providers/wire/headers.h"
 
 #include <stdio.h>
 #include <time.h>

@@ -3,7 +3,7 @@
  * Almost every reply is in form as it comes, and then nothing is copied: each rule looks first.
  */
 
-#include "providers/reply_form.h"
+#include "providers/reply/reply_form.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -338,6 +338,7 @@ static void form_usage(struct chat_usage *usage)
     usage->input_tokens = clamp(usage->input_tokens);
     usage->output_tokens = clamp(usage->output_tokens);
     usage->cached_input_tokens = clamp(usage->cached_input_tokens);
+    usage->cache_write_tokens = clamp(usage->cache_write_tokens);
     usage->reasoning_tokens = clamp(usage->reasoning_tokens);
 }
 

@@ -4,13 +4,13 @@
  * What is known of models by name is in models.c, wire formats are in formats/formats.c, and
  * servers with habits of their own in `servers` below. */
 
-#include "providers/registry.h"
+#include "providers/models/registry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "providers/formats/formats.h"
-#include "providers/models.h"
+#include "providers/models/models.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/config/config.h"
@@ -173,7 +173,7 @@ static void fill(const struct provider_registry *registry, int index, struct tex
         .key_variable = missed_key(provider, host),
         .context_tokens = known ? known->context_tokens : 0,
         .output_tokens_max = known ? known->output_tokens_max : 0,
-        .max_tokens_is_new = has_new_max_tokens(provider, host),
+        .habits = {.max_tokens_is_new = has_new_max_tokens(provider, host)},
     };
     memcpy(out->model, model.ptr, model.len);
     out->model[model.len] = '\0';

@@ -9,12 +9,12 @@
  * characters and of keys (OpenAI repeats a wrong key in its message).
  */
 
-#include "providers/failure.h"
+#include "providers/wire/failure.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "providers/headers.h"
+#include "providers/wire/headers.h"
 #include "shared/base/utf8.h"
 #include "shared/json/json_raw.h"
 
