@@ -13,6 +13,7 @@
  */
 
 #include "providers/chat.h"
+#include "providers/models/models.h"
 #include "shared/http_client/http_client.h"
 
 struct error;
@@ -76,6 +77,10 @@ struct provider_target {
     int64_t total_timeout_ms;
     int64_t context_tokens;    /* 0: not known */
     int64_t output_tokens_max; /* of one reply; 0: not known */
+    struct model_abilities abilities;
+    struct model_limits limits;
+    struct model_prices prices;
+    bool stream; /* its replies are to come as they are made */
     struct provider_habits habits;
 };
 

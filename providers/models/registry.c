@@ -1,8 +1,8 @@
 /* Names of models to targets.
  *
  * The registry only indexes the configuration: a few dozen names, so it is walked, not hashed.
- * What is known of models by name is in models.c, wire formats are in formats/formats.c, and
- * servers with habits of their own in `servers` below. */
+ * What is known of models by name is in models.yaml, wire formats are in formats/formats.c, and
+ * servers with habits of their own in servers.c. */
 
 #include "providers/models/registry.h"
 
@@ -11,24 +11,13 @@
 
 #include "providers/formats/formats.h"
 #include "providers/models/models.h"
+#include "providers/models/servers.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/config/config.h"
 
 #define NAME_SHOWN_MAX 60 /* bytes of a name in an error */
 #define EXAMPLE_MAX    40 /* of one that is said twice */
-
-/* Servers whose habits are known, by host. OpenAI's newer models refuse max_tokens, and smaller
- * servers do not know max_completion_tokens. */
-static const struct server {
-    const char *host;
-    const char *key_variable; /* it serves nobody without a key */
-    bool max_tokens_is_new;
-} servers[] = {
-    {"api.openai.com", "OPENAI_API_KEY", true},
-    {"api.groq.com", "GROQ_API_KEY", true},
-    {"api.deepseek.com", "DEEPSEEK_API_KEY", false},
-};
 
 struct provider_registry {
     const struct config *config;
@@ -103,38 +92,6 @@ void provider_registry_freep(struct provider_registry **registry)
     *registry = NULL;
 }
 
-/* Host of a url, without user, port and path. */
-static struct text url_host(const char *url)
-{
-    const char *start = strstr(url, "://");
-    struct text host;
-
-    start = start ? start + 3 : url;
-    host = (struct text){start, strcspn(start, "/?#")};
-    for (size_t i = 0; i < host.len; i++)
-        if (host.ptr[i] == '@')
-            return (struct text){host.ptr + i + 1, strcspn(host.ptr + i + 1, ":/?#")};
-    host.len = strcspn(start, ":/?#");
-    return host;
-}
-
-static const struct server *find_server(struct text host)
-{
-    for (size_t i = 0; i < ARRAY_LENGTH(servers); i++)
-        if (text_is_nocase(host, servers[i].host))
-            return &servers[i];
-    return NULL;
-}
-
-/* A provider named openai is taken for OpenAI behind a gateway wherever it lives. */
-static bool has_new_max_tokens(const struct config_provider *provider, struct text host)
-{
-    const struct server *server = find_server(host);
-
-    return strcmp(provider->name, "openai") == 0 || (server && server->max_tokens_is_new) ||
-           text_ends(host, ".openai.azure.com");
-}
-
 static bool has_key(const struct config_provider *provider)
 {
     if (provider->api_key && provider->api_key[0])
@@ -145,21 +102,51 @@ static bool has_key(const struct config_provider *provider)
     return false;
 }
 
-/* The variable of a key that the provider needs and has not; NULL: none is missed. */
-static const char *missed_key(const struct config_provider *provider, struct text host)
+/* What is known of a model where it is served. Who else serves a model that is listed asks other
+ * prices; its limits are those of an account at the provider itself. */
+static struct model_info info_of(const struct config_provider *provider, struct text model,
+                                 bool is_at_home)
 {
-    const struct server *server = find_server(host);
+    bool same = false;
+    const struct model_info *found = model_find(model, &same);
+    struct model_info info = found ? *found : model_unknown;
 
-    return server && !has_key(provider) ? server->key_variable : NULL;
+    if (found && (!same || strcmp(found->provider, provider->name) != 0))
+        info.prices = model_unknown.prices;
+    if (found && (!same || strcmp(found->provider, provider->name) != 0 || !is_at_home))
+        info.limits = model_unknown.limits;
+    return info;
+}
+
+/* The entry of the configuration for a model of a provider, whatever an agent calls it. */
+static const struct config_model *find_entry(const struct config *config, const char *provider,
+                                             struct text model)
+{
+    for (unsigned i = 0; i < config->models_count; i++)
+        if (strcmp(config->models[i].provider, provider) == 0 &&
+            text_is(model, config->models[i].model))
+            return &config->models[i];
+    return NULL;
+}
+
+static bool is_streamed(const struct config_provider *provider, const struct config_model *entry)
+{
+    if (entry && entry->stream != CONFIG_UNSET)
+        return entry->stream == CONFIG_ON;
+    return provider->stream == CONFIG_ON;
 }
 
 static void fill(const struct provider_registry *registry, int index, struct text model,
-                 struct provider_target *out)
+                 const struct config_model *entry, struct provider_target *out)
 {
     const struct config_provider *provider = &registry->config->providers[index];
-    const struct model_info *known = model_find(model);
-    struct text host = url_host(provider->base_url);
+    const struct server_info *server = server_find(provider->base_url);
+    struct model_info info = info_of(provider, model, server != NULL);
 
+    if (!entry)
+        entry = find_entry(registry->config, provider->name, model);
+    if (entry)
+        model_info_apply(entry, &info);
     *out = (struct provider_target){
         .provider = registry->formats[index],
         .provider_name = provider->name,
@@ -169,12 +156,20 @@ static void fill(const struct provider_registry *registry, int index, struct tex
         .headers_count = provider->headers_count,
         .connect_timeout_ms = provider->connect_timeout_ms,
         .first_byte_timeout_ms = provider->first_byte_timeout_ms,
+        .idle_timeout_ms = provider->idle_timeout_ms,
         .total_timeout_ms = provider->total_timeout_ms,
-        .key_variable = missed_key(provider, host),
-        .context_tokens = known ? known->context_tokens : 0,
-        .output_tokens_max = known ? known->output_tokens_max : 0,
-        .habits = {.max_tokens_is_new = has_new_max_tokens(provider, host)},
+        .key_variable = server && !has_key(provider) ? server->key_variable : NULL,
+        .context_tokens = info.context_tokens,
+        .output_tokens_max = info.output_tokens_max,
+        .abilities = info.abilities,
+        .limits = info.limits,
+        .prices = info.prices,
+        .stream = is_streamed(provider, entry),
     };
+    if (server)
+        out->habits = server->habits;
+    if (strcmp(provider->name, "openai") == 0) /* or a gateway before it */
+        out->habits.max_tokens_is_new = true;
     memcpy(out->model, model.ptr, model.len);
     out->model[model.len] = '\0';
 }
@@ -226,7 +221,7 @@ static bool has_default(const struct config *config)
 /* The provider of a bare name: of a known model its own, else the default one. -1: none. */
 static int find_bare(const struct config *config, struct text model)
 {
-    const struct model_info *known = model_find(model);
+    const struct model_info *known = model_find(model, NULL);
     int index = known ? find_provider(config, text_of(known->provider)) : -1;
 
     if (index < 0 && has_default(config) && !memchr(model.ptr, '/', model.len))
@@ -254,21 +249,19 @@ int provider_registry_resolve(const struct provider_registry *registry, struct t
             continue;
         index = find_provider(config, text_of(found->provider));
         ASSERT(index >= 0);
-        fill(registry, index, text_of(found->model), out);
-        if (found->context_tokens)
-            out->context_tokens = found->context_tokens;
+        fill(registry, index, text_of(found->model), found, out);
         return 0;
     }
     if (text_cut(model, '/', &provider, &rest) && rest.len) {
         index = find_provider(config, provider);
         if (index >= 0) {
-            fill(registry, index, rest, out);
+            fill(registry, index, rest, NULL, out);
             return 0;
         }
     }
     index = find_bare(config, model);
     if (index < 0)
         return not_found(registry, model, err);
-    fill(registry, index, model, out);
+    fill(registry, index, model, NULL, out);
     return 0;
 }

@@ -88,12 +88,7 @@ void config_free(struct config *config)
     for (unsigned i = 0; i < config->providers_count; i++)
         free_provider(&config->providers[i]);
     free(config->providers);
-    for (unsigned i = 0; i < config->models_count; i++) {
-        free(config->models[i].name);
-        free(config->models[i].provider);
-        free(config->models[i].model);
-    }
-    free(config->models);
+    config_models_free(config->models, config->models_count);
     free(config);
 }
 

@@ -8,8 +8,11 @@
 
 #include "shared/base/compiler.h"
 #include "shared/base/log.h"
+#include "shared/base/text.h"
 
 struct error;
+
+enum config_switch { CONFIG_UNSET, CONFIG_OFF, CONFIG_ON };
 
 struct config_provider {
     char *name;     /* "openai"; the part of a model's name before '/' */
@@ -20,14 +23,36 @@ struct config_provider {
     unsigned headers_count;
     int64_t connect_timeout_ms;    /* default 10 000 */
     int64_t first_byte_timeout_ms; /* default 120 000 */
+    int64_t idle_timeout_ms;       /* of a stream, between bytes; default 60 000 */
     int64_t total_timeout_ms;      /* default 600 000 */
+    enum config_switch stream;     /* whether replies are streamed; default: as the format does */
 };
 
+/* A model: what stands in the configuration, and in the table that is compiled in. What is not
+ * said is -1 or CONFIG_UNSET. */
 struct config_model {
-    char *name;             /* the bare name that agents may use: "gpt-4o-mini" */
-    char *provider;         /* names a provider above */
-    char *model;            /* what the provider calls it */
-    int64_t context_tokens; /* 0: not known */
+    char *name;     /* the bare name that agents may use: "gpt-4o-mini" */
+    char *provider; /* names a provider above */
+    char *model;    /* what the provider calls it; NULL: as `name` */
+    int64_t context_tokens;
+    int64_t output_tokens;
+    int64_t requests_per_minute; /* limits: 0 is none */
+    int64_t tokens_per_minute;
+    int64_t input_tokens_per_minute;
+    int64_t output_tokens_per_minute;
+    int64_t requests_per_day;
+    int64_t tokens_per_day;
+    int64_t concurrent_calls;
+    int64_t input_price; /* micro-dollars for a million tokens */
+    int64_t cached_input_price;
+    int64_t cache_write_price;
+    int64_t output_price;
+    int64_t reasoning_price;
+    enum config_switch tools;
+    enum config_switch images;
+    enum config_switch structured_output;
+    enum config_switch reasoning_effort;
+    enum config_switch stream;
 };
 
 struct config {
@@ -104,6 +129,13 @@ MUSTCHECK int config_load(const struct config_flags *flags, char *const *environ
                           struct config **out, struct error *err);
 void config_free(struct config *config); /* accepts NULL */
 void config_freep(struct config **config);
+
+/* Reads a list of models as the file has it (`models: [...]`) from a text; `name` is its name for
+ * messages. Returns 0 with *out, whose `count` entries the caller gives to config_models_free, or
+ * -E_INVALID. */
+MUSTCHECK int config_models_read(const char *name, struct text text, struct config_model **out,
+                                 unsigned *count, struct error *err);
+void config_models_free(struct config_model *models, unsigned count);
 
 /* What a scheduler does, as bits. */
 enum { ROLE_API = 1, ROLE_DISPATCH = 2, ROLE_REAP = 4, ROLES_ALL = 7 };

@@ -35,13 +35,35 @@ static const cyaml_schema_field_t provider_fields[] = {
     SEQUENCE(provider, headers, &string_schema),
     INTEGER(provider, connect_timeout_ms),
     INTEGER(provider, first_byte_timeout_ms),
+    INTEGER(provider, idle_timeout_ms),
     INTEGER(provider, total_timeout_ms),
+    STRING(provider, stream),
     CYAML_FIELD_END,
 };
 
 static const cyaml_schema_field_t model_fields[] = {
-    STRING(model, name),  STRING(model, provider),
-    STRING(model, model), INTEGER(model, context_tokens),
+    STRING(model, name),
+    STRING(model, provider),
+    STRING(model, model),
+    INTEGER(model, context_tokens),
+    INTEGER(model, output_tokens),
+    INTEGER(model, requests_per_minute),
+    INTEGER(model, tokens_per_minute),
+    INTEGER(model, input_tokens_per_minute),
+    INTEGER(model, output_tokens_per_minute),
+    INTEGER(model, requests_per_day),
+    INTEGER(model, tokens_per_day),
+    INTEGER(model, concurrent_calls),
+    INTEGER(model, input_price),
+    INTEGER(model, cached_input_price),
+    INTEGER(model, cache_write_price),
+    INTEGER(model, output_price),
+    INTEGER(model, reasoning_price),
+    STRING(model, tools),
+    STRING(model, images),
+    STRING(model, structured_output),
+    STRING(model, reasoning_effort),
+    STRING(model, stream),
     CYAML_FIELD_END,
 };
 
@@ -373,6 +395,17 @@ static int read_text(const char *path, struct buf *out, struct error *err)
     return r;
 }
 
+int config_file_parse(struct config_file *file, struct text text, struct error *err)
+{
+    int r = yaml_load(file->path, text, &file->document, err);
+
+    if (r < 0)
+        return r;
+    file->has_document = true;
+    r = check_value(file, yaml_document_get_root_node(&file->document), &file_schema, "", err);
+    return r < 0 ? r : load(file, text, err);
+}
+
 int config_file_read(const char *path, char *const *environment, struct config_file *out,
                      struct error *err)
 {
@@ -389,12 +422,7 @@ int config_file_read(const char *path, char *const *environment, struct config_f
     r = config_substitute(buf_string(&raw), environment, &text, &inner);
     if (r < 0)
         return error_set(err, inner.code, "%s:%s", path, inner.text);
-    r = yaml_load(path, text_of(text), &out->document, err);
-    if (r < 0)
-        return r;
-    out->has_document = true;
-    r = check_value(out, yaml_document_get_root_node(&out->document), &file_schema, "", err);
-    return r < 0 ? r : load(out, text_of(text), err);
+    return config_file_parse(out, text_of(text), err);
 }
 
 void config_file_deinit(struct config_file *file)

@@ -18,7 +18,9 @@ struct config_file_provider {
     unsigned headers_count;
     int64_t *connect_timeout_ms;
     int64_t *first_byte_timeout_ms;
+    int64_t *idle_timeout_ms;
     int64_t *total_timeout_ms;
+    char *stream;
 };
 
 struct config_file_model {
@@ -26,6 +28,24 @@ struct config_file_model {
     char *provider;
     char *model;
     int64_t *context_tokens;
+    int64_t *output_tokens;
+    int64_t *requests_per_minute;
+    int64_t *tokens_per_minute;
+    int64_t *input_tokens_per_minute;
+    int64_t *output_tokens_per_minute;
+    int64_t *requests_per_day;
+    int64_t *tokens_per_day;
+    int64_t *concurrent_calls;
+    int64_t *input_price;
+    int64_t *cached_input_price;
+    int64_t *cache_write_price;
+    int64_t *output_price;
+    int64_t *reasoning_price;
+    char *tools;
+    char *images;
+    char *structured_output;
+    char *reasoning_effort;
+    char *stream;
 };
 
 struct config_file_log {
@@ -87,6 +107,10 @@ MUSTCHECK int config_file_read(const char *path, char *const *environment, struc
                                struct error *err);
 void config_file_deinit(struct config_file *file);
 
+/* The same of a text that was read already; `file->path` names it. Returns 0, -E_INVALID or
+ * -E_LIMIT. config_file_deinit also after a failure. */
+MUSTCHECK int config_file_parse(struct config_file *file, struct text text, struct error *err);
+
 /* Writes "FILE:LINE:COLUMN: WHERE" (or without the numbers when there is no such node) for a path
  * such as "scheduler.port" or "providers[1].base_url". */
 void config_file_where(struct config_file *file, const char *where, char *out, size_t size);
@@ -106,6 +130,26 @@ MUSTCHECK int config_apply_models(struct config *config, struct config_file *fil
                                   struct error *err);
 MUSTCHECK int config_apply_private_addresses(struct config *config, struct config_file *file,
                                              char *const *environment, struct error *err);
+
+/* An entry of a list: "providers[2].base_url" and, with the file, "penstock.yaml:7:5:
+ * providers[2].base_url". */
+struct config_place {
+    struct config_file *file;
+    const char *list;
+    unsigned index;
+};
+
+/* Says what is wrong with a member ("" is the entry itself). Returns -E_INVALID. */
+int config_complain(const struct config_place *place, const char *member, const char *complaint,
+                    struct error *err);
+
+/* Checks a member that may be NULL. Returns 0 or -E_INVALID. */
+MUSTCHECK int config_check_member(const struct config_place *place, const char *member,
+                                  const char *value, const char *(*check)(const char *value),
+                                  struct error *err);
+
+/* "true", "false", or NULL for CONFIG_UNSET. False, output untouched, for anything else. */
+MUSTCHECK bool config_switch_of(const char *word, enum config_switch *out);
 
 /* Checks of single values. Each returns NULL when it is right, or a phrase that says what would be:
  * "must be …". They never show the value: it may hold a password. */

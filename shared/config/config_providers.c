@@ -1,4 +1,5 @@
-/* Providers, models and private addresses: what the configuration has lists of. */
+/* Providers and private addresses: what the configuration has lists of. Models are in
+ * config_models.c. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,19 +10,22 @@
 
 #define TIMEOUT_MAX_MS ((int64_t)24 * 3600 * 1000)
 
-struct builtin {
+/* clang-format off */
+static const struct builtin {
     const char *name;
+    const char *kind;
     const char *base_url;
-    const char *key_variable; /* NULL: none */
+    const char *key_variable;
     const char *url_variable;
+} builtins[] = {
+    {"openai", "openai_chat", "https://api.openai.com/v1", "OPENAI_API_KEY", "OPENAI_BASE_URL"},
+    {"groq", "openai_chat", "https://api.groq.com/openai/v1", "GROQ_API_KEY", "GROQ_BASE_URL"},
+    {"deepseek", "openai_chat", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", "DEEPSEEK_BASE_URL"},
+    {"mistral", "openai_chat", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", "MISTRAL_BASE_URL"},
+    {"openrouter", "openai_chat", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL"},
+    {"local", "openai_chat", "http://127.0.0.1:8000/v1", "PENSTOCK_LOCAL_API_KEY", "PENSTOCK_LOCAL_BASE_URL"},
 };
-
-static const struct builtin builtins[] = {
-    {"openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "OPENAI_BASE_URL"},
-    {"groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", "GROQ_BASE_URL"},
-    {"deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", "DEEPSEEK_BASE_URL"},
-    {"local", "http://127.0.0.1:8000/v1", "PENSTOCK_LOCAL_API_KEY", "PENSTOCK_LOCAL_BASE_URL"},
-};
+/* clang-format on */
 
 static struct config_provider *find_provider(const struct config *config, const char *name)
 {
@@ -33,17 +37,18 @@ static struct config_provider *find_provider(const struct config *config, const 
 
 /* The caller made room for it. */
 static struct config_provider *add_provider(struct config *config, const char *name,
-                                            const char *base_url)
+                                            const char *kind, const char *base_url)
 {
     struct config_provider *provider = &config->providers[config->providers_count++];
 
     *provider = (struct config_provider){
         .name = xstrdup(name),
-        .kind = xstrdup("openai_chat"),
+        .kind = xstrdup(kind),
         .base_url = xstrdup(base_url),
         .api_key = xstrdup(""),
         .connect_timeout_ms = 10000,
         .first_byte_timeout_ms = 120000,
+        .idle_timeout_ms = 60000,
         .total_timeout_ms = 600000,
     };
     return provider;
@@ -57,14 +62,7 @@ static void replace(char **at, const char *value)
     *at = xstrdup(value);
 }
 
-/* "providers[2].base_url" and, with the file, "penstock.yaml:7:5: providers[2].base_url". */
-struct place {
-    struct config_file *file;
-    const char *list;
-    unsigned index;
-};
-
-static int complain(const struct place *place, const char *member, const char *complaint,
+int config_complain(const struct config_place *place, const char *member, const char *complaint,
                     struct error *err)
 {
     char path[64];
@@ -76,26 +74,34 @@ static int complain(const struct place *place, const char *member, const char *c
     return error_set(err, E_INVALID, "%s %s", where, complaint);
 }
 
-static int check_member(const struct place *place, const char *member, const char *value,
+int config_check_member(const struct config_place *place, const char *member, const char *value,
                         const char *(*check)(const char *value), struct error *err)
 {
     const char *complaint = value ? check(value) : NULL;
 
-    return complaint ? complain(place, member, complaint, err) : 0;
+    return complaint ? config_complain(place, member, complaint, err) : 0;
 }
 
-static int apply_timeout(const struct place *place, const char *member, const int64_t *value,
+bool config_switch_of(const char *word, enum config_switch *out)
+{
+    if (word && strcmp(word, "true") != 0 && strcmp(word, "false") != 0)
+        return false;
+    *out = !word ? CONFIG_UNSET : *word == 't' ? CONFIG_ON : CONFIG_OFF;
+    return true;
+}
+
+static int apply_timeout(const struct config_place *place, const char *member, const int64_t *value,
                          int64_t *out, struct error *err)
 {
     if (!value)
         return 0;
     if (*value < 1 || *value > TIMEOUT_MAX_MS)
-        return complain(place, member, "must be 1 to 86400000 milliseconds", err);
+        return config_complain(place, member, "must be 1 to 86400000 milliseconds", err);
     *out = *value;
     return 0;
 }
 
-static int apply_headers(const struct place *place, const struct config_file_provider *from,
+static int apply_headers(const struct config_place *place, const struct config_file_provider *from,
                          struct config_provider *to, struct error *err)
 {
     if (from->headers_count == 0)
@@ -106,7 +112,7 @@ static int apply_headers(const struct place *place, const struct config_file_pro
         int r;
 
         (void)snprintf(member, sizeof(member), "headers[%u]", i);
-        r = check_member(place, member, from->headers[i], config_check_header, err);
+        r = config_check_member(place, member, from->headers[i], config_check_header, err);
         if (r < 0)
             return r;
         to->headers[to->headers_count++] = xstrdup(from->headers[i]);
@@ -114,26 +120,27 @@ static int apply_headers(const struct place *place, const struct config_file_pro
     return 0;
 }
 
-static int check_provider(const struct place *place, const struct config_file_provider *from,
+static int check_provider(const struct config_place *place, const struct config_file_provider *from,
                           struct error *err)
 {
     int r;
 
     if (!from->name)
-        return complain(place, "", "must have a name", err);
-    r = check_member(place, "name", from->name, config_check_name, err);
+        return config_complain(place, "", "must have a name", err);
+    r = config_check_member(place, "name", from->name, config_check_name, err);
     if (r == 0 && strchr(from->name, '/'))
-        r = complain(place, "name", "must have no \"/\": that ends it in a model's name", err);
+        r = config_complain(place, "name", "must have no \"/\": that ends it in a model's name",
+                            err);
     if (r == 0)
-        r = check_member(place, "kind", from->kind, config_check_name, err);
+        r = config_check_member(place, "kind", from->kind, config_check_name, err);
     if (r == 0)
-        r = check_member(place, "base_url", from->base_url, config_check_http_url, err);
+        r = config_check_member(place, "base_url", from->base_url, config_check_http_url, err);
     if (r == 0)
-        r = check_member(place, "api_key", from->api_key, config_check_secret, err);
+        r = config_check_member(place, "api_key", from->api_key, config_check_secret, err);
     return r;
 }
 
-static int apply_provider(struct config *config, const struct place *place,
+static int apply_provider(struct config *config, const struct config_place *place,
                           const struct config_file_provider *from, struct error *err)
 {
     struct config_provider *to;
@@ -143,12 +150,14 @@ static int apply_provider(struct config *config, const struct place *place,
         return r;
     for (unsigned i = 0; i < place->index; i++)
         if (strcmp(place->file->data->providers[i].name, from->name) == 0)
-            return complain(place, "name", "is there already: names of providers must differ", err);
+            return config_complain(place, "name",
+                                   "is there already: names of providers must differ", err);
     to = find_provider(config, from->name);
     if (!to && !from->base_url)
-        return complain(place, "", "must have a base_url, for it is no built-in provider", err);
+        return config_complain(place, "", "must have a base_url, for it is no built-in provider",
+                               err);
     if (!to)
-        to = add_provider(config, from->name, from->base_url);
+        to = add_provider(config, from->name, "openai_chat", from->base_url);
     replace(&to->kind, from->kind);
     replace(&to->base_url, from->base_url);
     replace(&to->api_key, from->api_key);
@@ -158,8 +167,13 @@ static int apply_provider(struct config *config, const struct place *place,
         r = apply_timeout(place, "first_byte_timeout_ms", from->first_byte_timeout_ms,
                           &to->first_byte_timeout_ms, err);
     if (r == 0)
+        r = apply_timeout(place, "idle_timeout_ms", from->idle_timeout_ms, &to->idle_timeout_ms,
+                          err);
+    if (r == 0)
         r = apply_timeout(place, "total_timeout_ms", from->total_timeout_ms, &to->total_timeout_ms,
                           err);
+    if (r == 0 && from->stream && !config_switch_of(from->stream, &to->stream))
+        r = config_complain(place, "stream", "must be true or false", err);
     if (r == 0)
         r = apply_headers(place, from, to, err);
     return r;
@@ -194,9 +208,9 @@ int config_apply_providers(struct config *config, struct config_file *file,
 
     config->providers = xcalloc(ARRAY_LENGTH(builtins) + count, sizeof(*config->providers));
     for (size_t i = 0; i < ARRAY_LENGTH(builtins); i++)
-        (void)add_provider(config, builtins[i].name, builtins[i].base_url);
+        (void)add_provider(config, builtins[i].name, builtins[i].kind, builtins[i].base_url);
     for (unsigned i = 0; i < count; i++) {
-        struct place place = {file, "providers", i};
+        struct config_place place = {file, "providers", i};
 
         r = apply_provider(config, &place, &file->data->providers[i], err);
         if (r < 0)
@@ -215,59 +229,6 @@ int config_apply_providers(struct config *config, struct config_file *file,
     }
     for (unsigned i = 0; i < config->providers_count; i++)
         trim_slashes(config->providers[i].base_url);
-    return 0;
-}
-
-static int check_model(const struct config *config, const struct place *place,
-                       const struct config_file_model *from, struct error *err)
-{
-    int r;
-
-    if (!from->name || !from->provider || !from->model)
-        return complain(place, "", "must have name, provider and model", err);
-    r = check_member(place, "name", from->name, config_check_name, err);
-    if (r == 0)
-        r = check_member(place, "model", from->model, config_check_name, err);
-    if (r < 0)
-        return r;
-    for (unsigned i = 0; i < place->index; i++)
-        if (strcmp(place->file->data->models[i].name, from->name) == 0)
-            return complain(place, "name", "is there already: names of models must differ", err);
-    if (!find_provider(config, from->provider)) {
-        CLEANUP(buf_deinit) struct buf text = {0};
-
-        buf_init(&text, 4096);
-        buf_add_string(&text, "names no provider; there are");
-        for (unsigned i = 0; i < config->providers_count; i++)
-            buf_printf(&text, "%s %s", i ? "," : "", config->providers[i].name);
-        return complain(place, "provider", buf_string(&text), err);
-    }
-    if (from->context_tokens && (*from->context_tokens < 0 || *from->context_tokens > 100000000))
-        return complain(place, "context_tokens", "must be 0 to 100000000", err);
-    return 0;
-}
-
-int config_apply_models(struct config *config, struct config_file *file, struct error *err)
-{
-    unsigned count = file->data ? file->data->models_count : 0;
-
-    if (count == 0)
-        return 0;
-    config->models = xcalloc(count, sizeof(*config->models));
-    for (unsigned i = 0; i < count; i++) {
-        const struct config_file_model *from = &file->data->models[i];
-        struct place place = {file, "models", i};
-        int r = check_model(config, &place, from, err);
-
-        if (r < 0)
-            return r;
-        config->models[config->models_count++] = (struct config_model){
-            .name = xstrdup(from->name),
-            .provider = xstrdup(from->provider),
-            .model = xstrdup(from->model),
-            .context_tokens = from->context_tokens ? *from->context_tokens : 0,
-        };
-    }
     return 0;
 }
 
@@ -306,7 +267,7 @@ int config_apply_private_addresses(struct config *config, struct config_file *fi
                                    char *const *environment, struct error *err)
 {
     const char *value = config_variable(environment, "PENSTOCK_PRIVATE_ADDRESSES");
-    struct place place = {file, "worker.private_addresses", 0};
+    struct config_place place = {file, "worker.private_addresses", 0};
 
     if (value)
         return private_addresses_from(config, value, err);
@@ -314,7 +275,7 @@ int config_apply_private_addresses(struct config *config, struct config_file *fi
         return 0;
     for (; place.index < file->data->worker.private_addresses_count; place.index++) {
         const char *entry = file->data->worker.private_addresses[place.index];
-        int r = check_member(&place, "", entry, config_check_private_address, err);
+        int r = config_check_member(&place, "", entry, config_check_private_address, err);
 
         if (r < 0)
             return r;
@@ -326,7 +287,7 @@ int config_apply_private_addresses(struct config *config, struct config_file *fi
 bool config_providers_read(const char *variable)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(builtins); i++)
-        if ((builtins[i].key_variable && strcmp(builtins[i].key_variable, variable) == 0) ||
+        if (strcmp(builtins[i].key_variable, variable) == 0 ||
             strcmp(builtins[i].url_variable, variable) == 0)
             return true;
     return false;

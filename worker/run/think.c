@@ -49,7 +49,8 @@ static bool has_room(void *arg, size_t reply_bytes)
     return room_insist(&task->room, room_of_arena(task->arena.used + reply_bytes));
 }
 
-static void fill_request(struct run_task *task, const char *key, struct chat_request *out)
+static void fill_request(struct run_task *task, const struct provider_target *target,
+                         const char *key, struct chat_request *out)
 {
     const struct run_setup *setup = &task->setup;
     const struct model_options *options = &setup->options;
@@ -69,6 +70,7 @@ static void fill_request(struct run_task *task, const char *key, struct chat_req
         .top_p = options->top_p,
         .max_completion_tokens = meter_output_left(&task->meter, &setup->budgets),
         .reasoning_effort = options->reasoning_effort,
+        .stream = target->stream,
         .idempotency_key = text_of(key),
         .deadline_ms = task->deadline_ms,
         .answer_bytes_max = (size_t)task->worker->config->worker.answer_max_bytes,
@@ -135,7 +137,7 @@ static int call_model(struct run_task *task, const struct provider_target *targe
     int64_t start_us;
     int r;
 
-    fill_request(task, key, &request);
+    fill_request(task, target, key, &request);
     task->reply = (struct chat_reply){.arena = &task->arena};
     start_us = clock_us();
     r = provider_call(task->worker->http, target, &request, &task->reply, &failure, err);

@@ -21,7 +21,14 @@ static struct config_provider providers[] = {
     {.name = "local", .kind = "openai_chat", .base_url = "http://127.0.0.1:8000/v1", .api_key = ""},
 };
 static struct config_model models[] = {
-    {.name = "fast", .provider = "groq", .model = "llama-3.1-8b-instant"},
+    {.name = "fast",
+     .provider = "groq",
+     .model = "llama-3.1-8b-instant",
+     .context_tokens = -1,
+     .output_tokens = -1,
+     .input_price = -1,
+     .output_price = 7,
+     .requests_per_minute = 30},
     {.name = "gpt-4o", .provider = "local", .model = "qwen", .context_tokens = 4096},
 };
 static struct config config = {.providers = providers,
@@ -59,6 +66,46 @@ Test(registry, the_configurations_models_come_first)
     cr_assert_eq(target.context_tokens, 131072, "known by the provider's name for it");
     cr_assert(resolves("gpt-4o", "local", "qwen"));
     cr_assert_eq(target.context_tokens, 4096);
+}
+
+Test(registry, an_entry_holds_for_its_model_by_any_name)
+{
+    cr_assert(resolves("fast", "groq", "llama-3.1-8b-instant"));
+    cr_assert_eq(target.prices.input, 50000, "of the table");
+    cr_assert_eq(target.prices.output, 7);
+    cr_assert_eq(target.limits.requests_per_minute, 30);
+    cr_assert(resolves("groq/llama-3.1-8b-instant", "groq", "llama-3.1-8b-instant"));
+    cr_assert_eq(target.prices.output, 7);
+    cr_assert_eq(target.context_tokens, 131072);
+}
+
+Test(registry, prices_and_limits_are_those_of_who_serves_it)
+{
+    cr_assert(resolves("openai/gpt-4o", "openai", "gpt-4o"));
+    cr_assert_eq(target.prices.input, 2500000);
+    cr_assert_eq(target.limits.tokens_per_minute, 30000);
+    cr_assert(resolves("local/gpt-4o", "local", "gpt-4o"));
+    cr_assert_eq(target.context_tokens, 128000);
+    cr_assert_eq(target.prices.input, 0);
+    cr_assert_eq(target.limits.tokens_per_minute, 0);
+    cr_assert(resolves("openai/gpt-4o-audio-preview", "openai", "gpt-4o-audio-preview"));
+    cr_assert_eq(target.prices.input, 0);
+    cr_assert(resolves("local/never-heard-of", "local", "never-heard-of"));
+    cr_assert(target.abilities.tools);
+}
+
+Test(registries, limits_of_the_table_hold_at_the_providers_own_address)
+{
+    struct config_provider gateway = {.name = "openai", .base_url = "http://gateway:4000/v1"};
+    struct config one = {.providers = &gateway, .providers_count = 1};
+    struct provider_registry *made;
+
+    cr_assert_eq(provider_registry_new(&one, &made, &err), 0);
+    cr_assert_eq(provider_registry_resolve(made, TEXT("gpt-4o"), &target, &err), 0);
+    cr_assert_eq(target.prices.input, 2500000);
+    cr_assert_eq(target.limits.requests_per_minute, 0);
+    cr_assert(target.habits.max_tokens_is_new);
+    provider_registry_free(made);
 }
 
 Test(registry, provider_slash_model_passes_the_rest_on_as_it_is)

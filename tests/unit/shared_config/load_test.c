@@ -91,7 +91,7 @@ Test(load, gives_defaults_when_nothing_is_said)
     cr_assert_eq(config->worker.port, 0);
     cr_assert_eq(config->shards, 1);
     cr_assert_eq(config->log_level, LOG_LEVEL_INFO);
-    cr_assert_eq(config->providers_count, 4);
+    cr_assert_eq(config->providers_count, 6);
     cr_assert_str_eq(provider(config, "openai")->base_url, "https://api.openai.com/v1");
     cr_assert_str_eq(provider(config, "openai")->api_key, "");
     cr_assert_eq(provider(config, "openai")->total_timeout_ms, 600000);
@@ -119,8 +119,18 @@ Test(load, reads_every_part_of_a_file)
              "    api_key: secret\n"
              "    headers: ['X-Team: search']\n"
              "    total_timeout_ms: 1000\n"
+             "    idle_timeout_ms: 30\n"
+             "    stream: true\n"
              "models:\n"
-             "  - {name: fast, provider: mine, model: tiny, context_tokens: 8192}\n",
+             "  - {name: fast, provider: mine, model: tiny, context_tokens: 8192}\n"
+             "  - name: slow\n"
+             "    provider: mine\n"
+             "    requests_per_minute: 0\n"
+             "    tokens_per_day: 1000000000000\n"
+             "    output_price: 600000\n"
+             "    tools: false\n"
+             "    images: true\n"
+             "    stream: false\n",
              NULL, NULL);
 
     cr_assert_str_eq(config->database_url, "postgresql://u:p@db:5432/x");
@@ -137,9 +147,22 @@ Test(load, reads_every_part_of_a_file)
     cr_assert_str_eq(provider(config, "mine")->kind, "openai_chat");
     cr_assert_str_eq(provider(config, "mine")->headers[0], "X-Team: search");
     cr_assert_eq(provider(config, "mine")->total_timeout_ms, 1000);
-    cr_assert_eq(config->models_count, 1);
+    cr_assert_eq(provider(config, "mine")->idle_timeout_ms, 30);
+    cr_assert_eq(provider(config, "mine")->stream, CONFIG_ON);
+    cr_assert_eq(provider(config, "openai")->stream, CONFIG_UNSET);
+    cr_assert_eq(config->models_count, 2);
     cr_assert_str_eq(config->models[0].model, "tiny");
     cr_assert_eq(config->models[0].context_tokens, 8192);
+    cr_assert_eq(config->models[0].requests_per_minute, -1);
+    cr_assert_eq(config->models[0].tools, CONFIG_UNSET);
+    cr_assert_str_eq(config->models[1].model, "slow");
+    cr_assert_eq(config->models[1].requests_per_minute, 0);
+    cr_assert_eq(config->models[1].tokens_per_day, 1000000000000);
+    cr_assert_eq(config->models[1].output_price, 600000);
+    cr_assert_eq(config->models[1].input_price, -1);
+    cr_assert_eq(config->models[1].tools, CONFIG_OFF);
+    cr_assert_eq(config->models[1].images, CONFIG_ON);
+    cr_assert_eq(config->models[1].stream, CONFIG_OFF);
     config_free(config);
 }
 
@@ -187,7 +210,7 @@ Test(load, takes_keys_and_urls_of_builtin_providers_from_the_environment)
     struct config *config =
         load("providers: [{name: openai, headers: ['A: b'], api_key: other}]\n", environment, NULL);
 
-    cr_assert_eq(config->providers_count, 4);
+    cr_assert_eq(config->providers_count, 6);
     cr_assert_str_eq(provider(config, "openai")->api_key, "sk-1");
     cr_assert_str_eq(provider(config, "openai")->base_url, "http://127.0.0.1:9/v1");
     cr_assert_eq(provider(config, "openai")->headers_count, 1);
@@ -312,6 +335,20 @@ Test(load, checks_urls_and_addresses_without_showing_them)
                   "FILE:2:23: worker.private_addresses[0] must be host:port");
 }
 
+Test(load, checks_what_is_said_of_models)
+{
+    check_refused("models:\n - {name: m, provider: openai, input_price: -1}\n", NULL,
+                  "FILE:2:45: models[0].input_price must be 0 to 1000000000000");
+    check_refused("models:\n - {name: m, provider: openai, output_tokens: 1000000001}\n", NULL,
+                  "FILE:2:47: models[0].output_tokens must be 0 to 1000000000");
+    check_refused("models:\n - {name: m, provider: openai, tools: no}\n", NULL,
+                  "FILE:2:39: models[0].tools must be true or false");
+    check_refused("models:\n - {name: m, provider: openai, price: 3}\n", NULL,
+                  "FILE:2:32: models[0]: there is no such setting: price");
+    check_refused("providers:\n - {name: openai, stream: 1}\n", NULL,
+                  "FILE:2:27: providers[0].stream must be true or false");
+}
+
 Test(load, checks_that_names_differ_and_providers_exist)
 {
     check_refused(
@@ -319,8 +356,10 @@ Test(load, checks_that_names_differ_and_providers_exist)
         NULL, "FILE:3:11: providers[1].name is there already");
     check_refused("models:\n - {name: m, provider: nobody, model: x}\n", NULL,
                   "FILE:2:24: models[0].provider names no provider; there are openai, groq");
-    check_refused("models:\n - {name: m, provider: openai}\n", NULL,
-                  "FILE:2:4: models[0] must have name, provider and model");
+    check_refused("models:\n - {name: m}\n", NULL,
+                  "FILE:2:4: models[0] must have name and provider");
+    check_refused("models:\n - {name: m, provider: openai}\n - {name: m, provider: groq}\n", NULL,
+                  "FILE:3:11: models[1].name is there already");
     check_refused("providers:\n - {name: new}\n", NULL,
                   "FILE:2:4: providers[0] must have a base_url");
     check_refused("providers:\n - {base_url: 'http://x'}\n", NULL,

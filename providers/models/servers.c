@@ -1,0 +1,42 @@
+/* The table of servers. OpenAI's newer models refuse max_tokens, and smaller servers do not know
+ * max_completion_tokens; Mistral's refuses members that it does not know, and tells the usage
+ * unasked. */
+
+#include "providers/models/servers.h"
+
+/* clang-format off */
+static const struct server_info servers[] = {
+    {"api.openai.com",    "OPENAI_API_KEY",     {.max_tokens_is_new = true}},
+    {".openai.azure.com", NULL,                 {.max_tokens_is_new = true}},
+    {"api.groq.com",      "GROQ_API_KEY",       {.max_tokens_is_new = true}},
+    {"api.deepseek.com",  "DEEPSEEK_API_KEY",   {.max_tokens_is_new = false}},
+    {"api.mistral.ai",    "MISTRAL_API_KEY",    {.usage_is_not_asked = true}},
+    {"openrouter.ai",     "OPENROUTER_API_KEY", {.max_tokens_is_new = false}},
+};
+/* clang-format on */
+
+/* Host of a url, without user, port and path. */
+static struct text url_host(const char *url)
+{
+    const char *start = strstr(url, "://");
+    struct text host;
+
+    start = start ? start + 3 : url;
+    host = (struct text){start, strcspn(start, "/?#")};
+    for (size_t i = 0; i < host.len; i++)
+        if (host.ptr[i] == '@')
+            return (struct text){host.ptr + i + 1, strcspn(host.ptr + i + 1, ":/?#")};
+    host.len = strcspn(start, ":/?#");
+    return host;
+}
+
+const struct server_info *server_find(const char *url)
+{
+    struct text host = url_host(url);
+
+    for (size_t i = 0; i < ARRAY_LENGTH(servers); i++)
+        if (servers[i].host[0] == '.' ? text_ends(host, servers[i].host)
+                                      : text_is_nocase(host, servers[i].host))
+            return &servers[i];
+    return NULL;
+}
