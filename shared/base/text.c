@@ -114,6 +114,15 @@ char *text_put_hex(char *to, const uint8_t *bytes, size_t len)
     return to;
 }
 
+uint64_t text_hash(struct text a)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+
+    for (size_t i = 0; i < a.len; i++)
+        hash = (hash ^ (unsigned char)a.ptr[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
 bool text_is_utf8(struct text a)
 {
     return utf8_is_valid(a.ptr, a.len);

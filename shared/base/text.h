@@ -53,6 +53,10 @@ char *text_put_hex(char *to, const uint8_t *bytes, size_t len);
 /* Valid UTF-8 as RFC 3629 has it (no surrogates, no overlong forms). */
 bool text_is_utf8(struct text a);
 
+/* For hash tables of names (FNV-1a): not where strangers may choose the names, who could make them
+ * meet. */
+uint64_t text_hash(struct text a);
+
 /* Characters (code points) of a text that is UTF-8. */
 size_t text_characters(struct text a);
 

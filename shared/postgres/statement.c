@@ -189,10 +189,8 @@ bool pg_statement_send(PGconn *conn, const struct pg_query *query, struct buf *s
 
 static size_t hash_name(const char *name)
 {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    uint64_t hash = text_hash(text_of(name));
 
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * UINT64_C(1099511628211);
     return (size_t)(hash ^ (hash >> 32));
 }
 

@@ -63,6 +63,11 @@ SUSPENDS MUSTCHECK int redis_script(struct redis *redis, struct redis_script *sc
                                     const struct text *args, size_t args_count,
                                     redisReply **out_reply, struct error *err);
 
+/* As redis_script, without waiting and without an outcome: dropped while disconnected, and where
+ * Redis does not know the script, which somebody else has to have run. */
+void redis_post_script(struct redis *redis, struct redis_script *script, const struct text *keys,
+                       size_t keys_count, const struct text *args, size_t args_count);
+
 void redis_reply_free(redisReply *reply);
 void redis_reply_freep(redisReply **reply);
 struct text redis_reply_text(const redisReply *reply); /* string or status; TEXT_NONE otherwise */

@@ -11,6 +11,7 @@
 #include "shared/redis/redis_internal.h"
 
 #define ARGUMENTS_MAX 100000
+#define COUNT_SIZE    24
 
 static void name_by_sha(struct redis_script *script)
 {
@@ -27,28 +28,40 @@ static void name_by_sha(struct redis_script *script)
     script->sha[40] = '\0';
 }
 
+/* EVALSHA with keys and arguments; `count` holds a number of it. Returns it, for the caller to
+ * free. */
+static struct text *write_command(struct redis_script *script, const struct text *keys,
+                                  size_t keys_count, const struct text *args, size_t args_count,
+                                  char count[COUNT_SIZE])
+{
+    struct text *argv = xcalloc(3 + keys_count + args_count, sizeof(*argv));
+    size_t argc = 3;
+
+    if (script->sha[0] == '\0')
+        name_by_sha(script);
+    argv[0] = TEXT("EVALSHA");
+    argv[1] = text_of(script->sha);
+    argv[2] = (struct text){count, (size_t)snprintf(count, COUNT_SIZE, "%zu", keys_count)};
+    for (size_t i = 0; i < keys_count; i++)
+        argv[argc++] = keys[i];
+    for (size_t i = 0; i < args_count; i++)
+        argv[argc++] = args[i];
+    return argv;
+}
+
 int redis_script(struct redis *redis, struct redis_script *script, const struct text *keys,
                  size_t keys_count, const struct text *args, size_t args_count,
                  redisReply **out_reply, struct error *err)
 {
     CLEANUP(freep) struct text *argv = NULL;
     struct error own = {0};
-    char count[24];
-    size_t argc = 3;
+    char count[COUNT_SIZE];
+    size_t argc = 3 + keys_count + args_count;
     int r;
 
     if (keys_count > ARGUMENTS_MAX || args_count > ARGUMENTS_MAX)
         return error_set(err, E_LIMIT, "script %s: over %d arguments", script->name, ARGUMENTS_MAX);
-    if (script->sha[0] == '\0')
-        name_by_sha(script);
-    argv = xcalloc(3 + keys_count + args_count, sizeof(*argv));
-    argv[0] = TEXT("EVALSHA");
-    argv[1] = text_of(script->sha);
-    argv[2] = (struct text){count, (size_t)snprintf(count, sizeof(count), "%zu", keys_count)};
-    for (size_t i = 0; i < keys_count; i++)
-        argv[argc++] = keys[i];
-    for (size_t i = 0; i < args_count; i++)
-        argv[argc++] = args[i];
+    argv = write_command(script, keys, keys_count, args, args_count, count);
     r = redis_command(redis, argv, argc, out_reply, &own);
     if (r == -E_REJECTED && text_starts(text_of(own.text), "NOSCRIPT")) {
         argv[0] = TEXT("EVAL");
@@ -58,4 +71,14 @@ int redis_script(struct redis *redis, struct redis_script *script, const struct 
     if (r < 0 && err)
         *err = own;
     return r;
+}
+
+void redis_post_script(struct redis *redis, struct redis_script *script, const struct text *keys,
+                       size_t keys_count, const struct text *args, size_t args_count)
+{
+    CLEANUP(freep) struct text *argv = NULL;
+    char count[COUNT_SIZE];
+
+    argv = write_command(script, keys, keys_count, args, args_count, count);
+    redis_post(redis, argv, 3 + keys_count + args_count);
 }

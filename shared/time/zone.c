@@ -236,16 +236,6 @@ static int load(struct text name, struct zone **out, struct error *err)
                      shown);
 }
 
-/* Names of zones that exist: nobody outside can make many of them meet in one bucket. */
-static uint64_t hash_of(struct text name)
-{
-    uint64_t hash = 14695981039346656037ull; /* FNV-1a */
-
-    for (size_t i = 0; i < name.len; i++)
-        hash = (hash ^ (unsigned char)name.ptr[i]) * 1099511628211ull;
-    return hash;
-}
-
 static struct cached *cached_of(const struct lru_entry *entry)
 {
     return CONTAINER_OF(entry, struct cached, entry);
@@ -272,7 +262,7 @@ int zone_get(struct text name, const struct zone **out, struct error *err)
 
     if (cache.max == 0)
         lru_init(&cache, ZONE_CACHE_MAX, matches, drop);
-    entry = lru_find(&cache, hash_of(name), &name);
+    entry = lru_find(&cache, text_hash(name), &name);
     if (entry) {
         *out = cached_of(entry)->zone;
         return 0;
@@ -283,7 +273,7 @@ int zone_get(struct text name, const struct zone **out, struct error *err)
     made = xcalloc(1, sizeof(*made));
     made->zone = zone;
     memcpy(made->name, name.ptr, name.len);
-    lru_add(&cache, hash_of(name), &made->entry);
+    lru_add(&cache, text_hash(name), &made->entry);
     *out = zone;
     return 0;
 }

@@ -448,3 +448,11 @@ Test(buf, writes_integers_as_printf_does)
         buf_deinit(&buf);
     }
 }
+
+/* http://www.isthe.com/chongo/tech/comp/fnv/ */
+Test(text, hashes_names)
+{
+    cr_assert_eq(text_hash(TEXT("")), UINT64_C(0xcbf29ce484222325));
+    cr_assert_eq(text_hash(TEXT("a")), UINT64_C(0xaf63dc4c8601ec8c));
+    cr_assert_eq(text_hash(TEXT("foobar")), UINT64_C(0x85944171f73967e8));
+}

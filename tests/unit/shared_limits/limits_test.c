@@ -1,0 +1,451 @@
+/* Limits in a real Redis, and without one. Each test has a database of its own. */
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+#include "shared/fiber/fiber.h"
+#include "shared/fiber/loop.h"
+#include "shared/limits/limits.h"
+#include "shared/redis/redis.h"
+
+#define LONG_MS 1000000000
+
+struct bench {
+    int db;
+    char url[256];
+    struct redis *redis;
+    struct limits *limits;
+    void (*body)(struct bench *bench);
+};
+
+static struct error err;
+
+static void command(struct bench *bench, const char *words, int64_t *out_number)
+{
+    redisReply *reply = NULL;
+    struct text argv[8];
+    struct text rest = text_of(words);
+    size_t argc = 0;
+
+    while (text_cut(rest, ' ', &argv[argc], &rest))
+        argc++;
+    argv[argc++] = rest;
+    cr_assert_eq(redis_command(bench->redis, argv, argc, &reply, &err), 0, "%s: %s", words,
+                 err.text);
+    if (out_number)
+        *out_number = reply->integer;
+    redis_reply_free(reply);
+}
+
+static void with_bench(void *arg)
+{
+    struct bench *bench = arg;
+    const char *url = getenv("REDIS_URL");
+    struct redis_options options = {.url = bench->url};
+
+    cr_assert(url, "REDIS_URL is not set: run this under tests/lib/with-servers");
+    snprintf(bench->url, sizeof(bench->url), "%s?db=%d", url, bench->db);
+    cr_assert_eq(redis_open(&options, &bench->redis, &err), 0, "%s", err.text);
+    cr_assert_eq(redis_wait_ready(bench->redis, deadline_in(5000), &err), 0, "%s", err.text);
+    command(bench, "FLUSHDB", NULL);
+    bench->limits = limits_new(bench->redis);
+    bench->body(bench);
+    limits_free(bench->limits);
+    redis_close(bench->redis);
+}
+
+#define LIMITS_TEST(name, number)                                                                  \
+    static void name##_body(struct bench *bench);                                                  \
+    Test(limits, name)                                                                             \
+    {                                                                                              \
+        struct bench bench = {.db = number, .body = name##_body};                                  \
+        loop_run(with_bench, &bench);                                                              \
+    }                                                                                              \
+    static void name##_body(struct bench *bench)
+
+static struct limit_place place(const char *key, enum limit_rate rate, int64_t a_minute)
+{
+    struct limit_place place = {.key = text_of(key)};
+
+    place.rates.of[rate] = a_minute;
+    return place;
+}
+
+static struct limit_ask ask_of(const struct limit_place *choice, const char *id)
+{
+    return (struct limit_ask){
+        .choices = choice,
+        .choices_count = 1,
+        .cost = {.requests = 1},
+        .id = text_of(id),
+        .hold_ms = LONG_MS,
+        .call_ms = 60000,
+    };
+}
+
+static struct limit_settlement settled(int64_t input, int64_t output)
+{
+    return (struct limit_settlement){
+        .real = {1, input, output}, .call_ms = 1, .left = {-1, -1, -1, -1}};
+}
+
+/* Between what it is now and what it was when the test began: the bucket fills meanwhile. */
+static void waits(const struct limit_grant *grant, int64_t expected_ms, int64_t since_ms)
+{
+    cr_assert_leq(grant->wait_ms, expected_ms + 2);
+    cr_assert_geq(grant->wait_ms, expected_ms - (clock_ms() - since_ms) - 2);
+}
+
+LIMITS_TEST(each_call_gets_a_time_of_its_own, 1)
+{
+    struct limit_place bucket = place("b", LIMIT_REQUESTS, 60);
+    struct limit_ask ask = ask_of(&bucket, "run");
+    int64_t since_ms = clock_ms();
+    struct limit_grant grant;
+
+    for (int i = 0; i < 10; i++) {
+        cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+        cr_assert_eq(grant.wait_ms, 0);
+        cr_assert(grant.shared);
+    }
+    for (int i = 1; i <= 20; i++) {
+        cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+        waits(&grant, i * 1000, since_ms);
+    }
+}
+
+LIMITS_TEST(what_limits_nothing_is_not_asked_about, 2)
+{
+    struct limit_place bucket = {.key = TEXT("b")};
+    struct limit_ask ask = ask_of(&bucket, "run");
+    struct limit_grant grant;
+
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    cr_assert_eq(grant.wait_ms, 0);
+    cr_assert_eq(limits_stats(bench->limits).shared, 0);
+}
+
+LIMITS_TEST(tokens_are_settled_with_what_they_were, 3)
+{
+    struct limit_place bucket = place("b", LIMIT_TOKENS, 60000);
+    struct limit_ask ask = ask_of(&bucket, "run");
+    struct limit_settlement settlement = settled(5000, 100);
+    int64_t since_ms = clock_ms();
+    struct limit_grant grant;
+
+    ask.cost = (struct limit_cost){1, 5000, 5000};
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    limits_settle(bench->limits, &ask, &grant, &settlement);
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    waits(&grant, 5100, since_ms);
+}
+
+LIMITS_TEST(who_would_wait_too_long_stands_in_line_in_his_order, 4)
+{
+    struct limit_place bucket = place("b", LIMIT_REQUESTS, 60);
+    struct limit_ask ask = ask_of(&bucket, "run");
+    struct limit_grant grant;
+    int64_t count;
+
+    for (int i = 0; i < 12; i++)
+        cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    ask.hold_ms = 2000;
+    ask.id = TEXT("third");
+    ask.order = 30;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
+    cr_assert(grant.wait_ms > 2000 && grant.wait_ms <= 3001, "%lld", (long long)grant.wait_ms);
+    ask.id = TEXT("fourth");
+    ask.order = 40;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
+    cr_assert(grant.wait_ms > 3000 && grant.wait_ms <= 4001, "%lld", (long long)grant.wait_ms);
+    /* The same again, who counts once. */
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
+    cr_assert_leq(grant.wait_ms, 4001);
+    /* Who comes later and goes first. */
+    ask.id = TEXT("second");
+    ask.order = 20;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
+    cr_assert_leq(grant.wait_ms, 3001);
+    command(bench, "ZCARD b:line", &count);
+    cr_assert_eq(count, 3);
+    /* Whoever is let through has left the line. */
+    ask.hold_ms = LONG_MS;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    command(bench, "ZCARD b:line", &count);
+    cr_assert_eq(count, 2);
+    command(bench, "ZCARD b:lapse", &count);
+    cr_assert_eq(count, 2);
+    cr_assert_eq(limits_stats(bench->limits).later, 4);
+}
+
+LIMITS_TEST(who_does_not_come_back_is_forgotten, 5)
+{
+    struct limit_place bucket = place("b", LIMIT_REQUESTS, 60);
+    struct limit_ask ask = ask_of(&bucket, "run");
+    struct limit_grant grant;
+    int64_t count;
+
+    command(bench, "ZADD b:line 1 gone", NULL);
+    command(bench, "ZADD b:lapse 1000 gone", NULL);
+    command(bench, "ZADD b:line 1 here", NULL);
+    command(bench, "ZADD b:lapse 9000000000000000 here", NULL);
+    ask.order = 5;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    command(bench, "ZCARD b:line", &count);
+    cr_assert_eq(count, 1);
+    command(bench, "ZCARD b:lapse", &count);
+    cr_assert_eq(count, 1);
+}
+
+LIMITS_TEST(one_refusal_of_the_provider_holds_all, 6)
+{
+    struct limit_place bucket = place("b", LIMIT_REQUESTS, 6000);
+    struct limit_ask ask = ask_of(&bucket, "run");
+    struct limit_settlement settlement = settled(0, 0);
+    int64_t since_ms = clock_ms();
+    struct limit_grant grant;
+
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    settlement.hold_ms = 20000;
+    limits_settle(bench->limits, &ask, &grant, &settlement);
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    waits(&grant, 20000, since_ms);
+    ask.hold_ms = 1000;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
+}
+
+LIMITS_TEST(the_providers_word_on_what_is_left_counts, 7)
+{
+    struct limit_place bucket = place("b", LIMIT_TOKENS, 60000);
+    struct limit_ask ask = ask_of(&bucket, "run");
+    struct limit_settlement settlement = settled(10, 0);
+    int64_t since_ms = clock_ms();
+    struct limit_grant grant;
+
+    ask.cost = (struct limit_cost){1, 10, 0};
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    settlement.left[LIMIT_TOKENS] = 0;
+    limits_settle(bench->limits, &ask, &grant, &settlement);
+    ask.cost = (struct limit_cost){1, 3000, 0};
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    waits(&grant, 3000, since_ms);
+}
+
+LIMITS_TEST(the_key_with_the_most_room_is_used, 8)
+{
+    struct limit_place keys[2] = {place("a", LIMIT_REQUESTS, 60), place("b", LIMIT_REQUESTS, 120)};
+    struct limit_ask ask = ask_of(keys, "run");
+    struct limit_grant grant;
+    int taken[2] = {0};
+
+    ask.choices_count = 2;
+    for (int i = 0; i < 30 + 30; i++) {
+        cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+        taken[grant.choice]++;
+    }
+    cr_assert(taken[0] >= 18 && taken[0] <= 22, "%d and %d", taken[0], taken[1]);
+    keys[0].rates.of[LIMIT_REQUESTS] = 0;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    cr_assert_eq(grant.choice, 0, "which is not limited");
+    cr_assert_eq(grant.wait_ms, 0);
+}
+
+LIMITS_TEST(a_tenants_bucket_is_taken_as_well_or_neither_is, 9)
+{
+    struct limit_place bucket = place("b", LIMIT_REQUESTS, 6000);
+    struct limit_place tenant = place("t", LIMIT_REQUESTS, 60);
+    struct limit_ask ask = ask_of(&bucket, "run");
+    int64_t since_ms = clock_ms();
+    struct limit_grant grant;
+    int64_t count;
+
+    ask.also = &tenant;
+    for (int i = 0; i < 10; i++)
+        cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    waits(&grant, 1000, since_ms);
+    ask.hold_ms = 100;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
+    command(bench, "ZCARD t:line", &count);
+    cr_assert_eq(count, 1);
+    command(bench, "EXISTS b:line", &count);
+    cr_assert_eq(count, 0);
+    ask.also = NULL;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0, "others do not wait");
+    cr_assert_eq(grant.wait_ms, 0);
+}
+
+LIMITS_TEST(calls_at_once_are_counted_until_they_are_settled, 10)
+{
+    struct limit_place bucket = {.key = TEXT("b"), .rates = {.calls = 2}};
+    struct limit_ask ask = ask_of(&bucket, "one");
+    struct limit_settlement settlement = settled(0, 0);
+    struct limit_grant grant;
+
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    ask.id = TEXT("two");
+    ask.call_ms = 150;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    ask.id = TEXT("three");
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
+    cr_assert_geq(grant.wait_ms, 50);
+    cr_assert_eq(fiber_sleep(200, NULL), 0); /* the second is given up */
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    ask.id = TEXT("four");
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
+    ask.id = TEXT("one");
+    limits_settle(bench->limits, &ask, &grant, &settlement);
+    ask.id = TEXT("four");
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+}
+
+LIMITS_TEST(a_bucket_that_redis_lost_is_not_taken_for_full, 11)
+{
+    struct limit_place bucket = place("b", LIMIT_REQUESTS, 60);
+    struct limit_ask ask = ask_of(&bucket, "run");
+    struct limits *other = limits_new(bench->redis);
+    struct limit_grant grant;
+
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    command(bench, "FLUSHDB", NULL);
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    cr_assert(grant.wait_ms > 900 && grant.wait_ms <= 1001, "%lld", (long long)grant.wait_ms);
+    command(bench, "FLUSHDB", NULL);
+    cr_assert_eq(limits_take(other, &ask, &grant, &err), 0);
+    cr_assert_eq(grant.wait_ms, 0, "one that was never here");
+    limits_free(other);
+}
+
+/* Connected to nothing. */
+static void without_redis(void *arg)
+{
+    const struct redis_options options = {.url = "redis://127.0.0.1:9"};
+    struct limit_place bucket = place("b", LIMIT_REQUESTS, 600);
+    struct limit_place tenant = place("t", LIMIT_TOKENS, 600);
+    struct limit_settlement settlement = settled(0, 0);
+    struct limit_ask ask = ask_of(&bucket, "run");
+    struct limits *limits;
+    struct redis *redis;
+    struct limit_grant grant;
+
+    (void)arg;
+    cr_assert_eq(redis_open(&options, &redis, &err), 0);
+    limits = limits_new(redis);
+    limits_set_workers(limits, 10);
+    for (int i = 0; i < 10; i++) {
+        cr_assert_eq(limits_take(limits, &ask, &grant, &err), 0);
+        cr_assert_leq(grant.wait_ms, 1);
+        cr_assert_not(grant.shared);
+    }
+    cr_assert_eq(limits_take(limits, &ask, &grant, &err), 0);
+    cr_assert(grant.wait_ms > 900 && grant.wait_ms <= 1002, "%lld", (long long)grant.wait_ms);
+    ask.hold_ms = 100;
+    cr_assert_eq(limits_take(limits, &ask, &grant, &err), LIMITS_LATER);
+    /* Of what a tenant may, a share, too. */
+    bucket.rates.of[LIMIT_REQUESTS] = 0;
+    ask.also = &tenant;
+    ask.hold_ms = LONG_MS;
+    ask.cost = (struct limit_cost){1, 10, 0};
+    cr_assert_eq(limits_take(limits, &ask, &grant, &err), 0);
+    cr_assert_eq(limits_take(limits, &ask, &grant, &err), 0);
+    cr_assert(grant.wait_ms > 9900 && grant.wait_ms <= 10002, "%lld", (long long)grant.wait_ms);
+    settlement.hold_ms = 50000;
+    limits_settle(limits, &ask, &grant, &settlement);
+    bucket.rates.of[LIMIT_REQUESTS] = 600;
+    cr_assert_eq(limits_take(limits, &ask, &grant, &err), 0);
+    cr_assert_gt(grant.wait_ms, 40000);
+    cr_assert_eq(limits_stats(limits).shared, 0);
+    cr_assert_geq(limits_stats(limits).local, 14);
+    limits_free(limits);
+    redis_close(redis);
+}
+
+Test(limits, without_redis_each_worker_has_its_share)
+{
+    loop_run(without_redis, NULL);
+}
+
+/* ---- many who wait ---- */
+
+enum { WAITERS = 400 };
+
+struct waiter {
+    struct bench *bench;
+    const struct limit_place *bucket;
+    int number;
+    int64_t at_ms;
+    int asked;
+    struct fiber *fiber;
+};
+
+static void wait_in_line(void *arg)
+{
+    struct waiter *waiter = arg;
+    struct limit_ask ask = ask_of(waiter->bucket, NULL);
+    char id[16];
+    struct limit_grant grant;
+    struct error own;
+    int r;
+
+    snprintf(id, sizeof(id), "w%d", waiter->number);
+    ask.id = text_of(id);
+    ask.order = waiter->number;
+    ask.hold_ms = 300;
+    do {
+        r = limits_take(waiter->bench->limits, &ask, &grant, &own);
+        waiter->asked++;
+        cr_assert_geq(r, 0);
+        cr_assert_eq(fiber_sleep(grant.wait_ms, NULL), 0);
+    } while (r == LIMITS_LATER);
+    waiter->at_ms = clock_ms();
+}
+
+/* Until whoever comes has to wait that long. */
+static void use_up(struct bench *bench, const struct limit_place *bucket, int64_t wait_ms)
+{
+    struct limit_ask ask = ask_of(bucket, "burst");
+    struct limit_grant grant;
+
+    do
+        cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    while (grant.wait_ms < wait_ms);
+}
+
+/* They come in any order, and are served in their own, at the rate and no faster. */
+LIMITS_TEST(many_are_served_in_their_order, 12)
+{
+    struct limit_place bucket = place("b", LIMIT_REQUESTS, 6000);
+    static struct waiter waiters[WAITERS];
+    int64_t first_ms = INT64_MAX;
+    int64_t last_ms = 0;
+    int wrong = 0;
+    int pairs = 0;
+    int asked = 0;
+
+    use_up(bench, &bucket, 1000);
+    for (int i = 0; i < WAITERS; i++) {
+        int number = i * 271 % WAITERS;
+
+        waiters[number] = (struct waiter){.bench = bench, .bucket = &bucket, .number = number};
+        waiters[number].fiber = fiber_start("waiter", wait_in_line, &waiters[number]);
+    }
+    for (int i = 0; i < WAITERS; i++) {
+        fiber_join(waiters[i].fiber);
+        first_ms = waiters[i].at_ms < first_ms ? waiters[i].at_ms : first_ms;
+        last_ms = waiters[i].at_ms > last_ms ? waiters[i].at_ms : last_ms;
+        asked += waiters[i].asked;
+    }
+    for (int i = 0; i < WAITERS; i++)
+        for (int k = i + 1; k < WAITERS; k++) {
+            pairs += waiters[i].at_ms != waiters[k].at_ms;
+            wrong += waiters[i].at_ms > waiters[k].at_ms;
+        }
+    fprintf(stderr, "# %d waiters in %lld ms, tau %.3f, asked %.1f times each\n", WAITERS,
+            (long long)(last_ms - first_ms), 1 - 2.0 * wrong / pairs, (double)asked / WAITERS);
+    cr_assert_geq(last_ms - first_ms, (WAITERS - 1) * 10 - 100, "faster than the rate");
+    cr_assert_geq(1 - 2.0 * wrong / pairs, 0.9);
+    cr_assert_leq(asked, WAITERS * 8);
+}
