@@ -67,6 +67,7 @@ struct provider_target {
     char model[PROVIDER_MODEL_SIZE]; /* what that provider calls it */
     const char *base_url;
     const char *api_key;      /* "": none. Never logged, never shown */
+    const char *key_id;       /* tells keys apart, and tells nothing of them; NULL: no key */
     const char *key_variable; /* the environment's variable of a key that is needed and not set;
                                 * NULL: no key is missed */
     char *const *headers;     /* "Name: value" */

@@ -17,6 +17,7 @@
 
 struct call_stats;
 struct config;
+struct gate;
 struct health_listener;
 struct heartbeat;
 struct http_client;
@@ -54,6 +55,7 @@ struct worker {
     struct redis *redis;
     struct queue *queue;
     struct http_client *http;
+    struct gate *gate; /* before calls of models */
     struct health_listener *health;
     struct servers *servers; /* pg and queue, watched */
     struct provider_registry *registry;

@@ -1,4 +1,5 @@
-/* The watch: pub/sub for speed, Postgres for certainty, and the clock for trust. */
+/* The watch: pub/sub for speed, Postgres for certainty, and the clock for trust. Beside it the
+ * number of workers is looked at. */
 
 #include "worker/watch.h"
 
@@ -15,6 +16,7 @@
 #include "shared/fiber/service.h"
 #include "shared/queue/queue.h"
 #include "shared/store/fleet/workers.h"
+#include "worker/gate/gate.h"
 #include "worker/lease/heartbeat.h"
 #include "worker/run/run.h"
 #include "worker/state.h"
@@ -26,6 +28,7 @@
 #define NUDGE_BACKOFF_CAP 5000
 #define TRUST_POLL_MS     100
 #define STRAYS_MS         10000
+#define FLEET_MS          10000
 #define STUCK_MS          20000 /* a request to Postgres ends within 15 s */
 
 struct watch {
@@ -33,6 +36,7 @@ struct watch {
     struct service cancels;
     struct service nudges;
     struct service trust;
+    struct service fleet;
     struct backoff nudges_backoff;
     int64_t counted_ms; /* when the runs were counted last */
     bool nudged;        /* somebody said that there is something to be looked for */
@@ -167,6 +171,18 @@ static int64_t nudges_wait_ms(void *arg)
     return backoff_next_ms(&((struct watch *)arg)->nudges_backoff);
 }
 
+/* How many share the limits, should Redis go away. */
+static int fleet_round(void *arg, struct error *err)
+{
+    const struct worker *worker = ((struct watch *)arg)->worker;
+    int64_t workers;
+    int r = workers_count_live(worker->pg, &workers, err);
+
+    if (r == 0)
+        gate_set_workers(worker->gate, workers);
+    return r;
+}
+
 struct watch *watch_open(struct worker *worker)
 {
     struct watch *watch = xcalloc(1, sizeof(*watch));
@@ -191,6 +207,12 @@ struct watch *watch_open(struct worker *worker)
         .period_ms = TRUST_POLL_MS,
         .late = true,
     };
+    struct service_options fleet = {
+        .name = "watch fleet",
+        .round = fleet_round,
+        .arg = watch,
+        .period_ms = FLEET_MS,
+    };
 
     watch->worker = worker;
     watch->counted_ms = clock_ms();
@@ -198,6 +220,7 @@ struct watch *watch_open(struct worker *worker)
     service_start(&watch->cancels, &cancels);
     service_start(&watch->nudges, &nudges);
     service_start(&watch->trust, &trust);
+    service_start(&watch->fleet, &fleet);
     return watch;
 }
 
@@ -208,5 +231,6 @@ void watch_close(struct watch *watch)
     service_stop(&watch->cancels);
     service_stop(&watch->nudges);
     service_stop(&watch->trust);
+    service_stop(&watch->fleet);
     free(watch);
 }

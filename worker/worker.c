@@ -25,6 +25,7 @@
 #include "shared/redis/redis.h"
 #include "shared/store/fleet/workers.h"
 #include "shared/store/leases/run_writer.h"
+#include "worker/gate/gate.h"
 #include "worker/health.h"
 #include "worker/intake/consume.h"
 #include "worker/lease/heartbeat.h"
@@ -82,6 +83,7 @@ static int open_stores(struct worker *worker, const struct config *config, struc
     if (r < 0)
         return r;
     worker->queue = queue_new(worker->redis);
+    worker->gate = gate_new(worker->redis);
     worker->servers = watch_servers(worker);
     return 0;
 }
@@ -249,6 +251,7 @@ void worker_close(struct worker *worker)
     heartbeat_close(worker->heartbeat);
     http_client_close(worker->http);
     servers_stop(worker->servers);
+    gate_free(worker->gate);
     queue_free(worker->queue);
     redis_close(worker->redis);
     run_writer_free(worker->writer);

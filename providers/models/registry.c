@@ -12,6 +12,7 @@
 #include "providers/formats/formats.h"
 #include "providers/models/models.h"
 #include "providers/models/servers.h"
+#include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/config/config.h"
@@ -19,9 +20,17 @@
 #define NAME_SHOWN_MAX 60 /* bytes of a name in an error */
 #define EXAMPLE_MAX    40 /* of one that is said twice */
 
+#define KEY_ID_CHARS 12
+
+/* What is made of each provider of the configuration. */
+struct served {
+    const struct provider *format;
+    char key_id[KEY_ID_CHARS + 1]; /* the beginning of a digest of its key; empty: no key */
+};
+
 struct provider_registry {
     const struct config *config;
-    const struct provider **formats; /* of each provider of the configuration */
+    struct served *served;
 };
 
 /* Index of the provider of that name, or -1. */
@@ -43,6 +52,15 @@ static int unknown_kind(const struct config_provider *provider, struct error *er
                      provider->name, provider->kind, kinds);
 }
 
+static void identify_key(const struct config_provider *provider, char out[KEY_ID_CHARS + 1])
+{
+    char digest[SHA256_TEXT_SIZE] = "";
+
+    if (provider->api_key && provider->api_key[0])
+        sha256_hex(text_of(provider->api_key), digest);
+    (void)snprintf(out, KEY_ID_CHARS + 1, "%.*s", KEY_ID_CHARS, digest);
+}
+
 int provider_registry_new(const struct config *config, struct provider_registry **out,
                           struct error *err)
 {
@@ -50,13 +68,14 @@ int provider_registry_new(const struct config *config, struct provider_registry 
 
     registry = xcalloc(1, sizeof(*registry));
     registry->config = config;
-    registry->formats = xcalloc(config->providers_count + 1, sizeof(struct provider *));
+    registry->served = xcalloc(config->providers_count + 1, sizeof(*registry->served));
     for (unsigned i = 0; i < config->providers_count; i++) {
         const struct config_provider *provider = &config->providers[i];
 
-        registry->formats[i] = format_find(provider->kind ? provider->kind : "openai_chat");
-        if (!registry->formats[i])
+        registry->served[i].format = format_find(provider->kind ? provider->kind : "openai_chat");
+        if (!registry->served[i].format)
             return unknown_kind(provider, err);
+        identify_key(provider, registry->served[i].key_id);
     }
     for (unsigned i = 0; i < config->models_count; i++) {
         const struct config_model *model = &config->models[i];
@@ -82,7 +101,7 @@ void provider_registry_free(struct provider_registry *registry)
 {
     if (!registry)
         return;
-    free(registry->formats);
+    free(registry->served);
     free(registry);
 }
 
@@ -148,10 +167,11 @@ static void fill(const struct provider_registry *registry, int index, struct tex
     if (entry)
         model_info_apply(entry, &info);
     *out = (struct provider_target){
-        .provider = registry->formats[index],
+        .provider = registry->served[index].format,
         .provider_name = provider->name,
         .base_url = provider->base_url,
         .api_key = provider->api_key ? provider->api_key : "",
+        .key_id = registry->served[index].key_id,
         .headers = provider->headers,
         .headers_count = provider->headers_count,
         .connect_timeout_ms = provider->connect_timeout_ms,

@@ -10,6 +10,7 @@
 #include "shared/base/log.h"
 #include "shared/config/config.h"
 #include "shared/fiber/fiber.h"
+#include "worker/gate/gate.h"
 #include "worker/lease/trust.h"
 #include "worker/run/outcome.h"
 #include "worker/run/stages.h"
@@ -127,34 +128,90 @@ static const char *step_key(struct run_task *task)
     return arena_printf(&task->arena, "%s:step-%" PRId64, id, lease->step);
 }
 
-/* One try. Returns RUN_GO_ON with *out_replied. */
-static int call_model(struct run_task *task, const struct provider_target *target, const char *key,
-                      bool *out_replied, struct error *err)
+/* Back to the queue, until its turn is near. */
+static int wait_in_line(struct run_task *task, int64_t wait_ms)
 {
-    struct provider_failure_info failure;
-    struct call_stats *stats = task->worker->calls;
-    struct chat_request request;
-    int64_t start_us;
-    int r;
+    int64_t left_ms = task->deadline_ms - clock_ms();
 
-    fill_request(task, target, key, &request);
-    task->reply = (struct chat_reply){.arena = &task->arena};
-    start_us = clock_us();
-    r = provider_call(task->worker->http, target, &request, &task->reply, &failure, err);
-    room_settle(&task->room, room_of_arena(task->arena.used));
+    if (left_ms <= 0)
+        return ending_expired(&task->ending);
+    return ending_hand_back(&task->ending, wait_ms < left_ms ? wait_ms : left_ms,
+                            RUN_WAIT_RATE_LIMIT);
+}
+
+static void leave_gate(struct run_task *task, struct gate_visit *visit, int r,
+                       const struct provider_failure_info *failure)
+{
+    const struct chat_reply *reply = &task->reply;
+    struct gate_outcome outcome = {.limits = &reply->limits, .usage = reply->usage};
+
+    if (r != 0 && r != PROVIDER_FAILED) {
+        gate_give_back(task->worker->gate, visit);
+        return;
+    }
+    if (r == PROVIDER_FAILED)
+        outcome = (struct gate_outcome){
+            .failure = failure->failure,
+            .status = failure->status,
+            .retry_after_ms = failure->retry_after_ms,
+            .usage = failure->usage,
+            .limits = &failure->limits,
+        };
+    gate_leave(task->worker->gate, visit, &outcome);
+}
+
+/* What came of a try. Returns RUN_GO_ON with *out_replied when there is a reply. */
+static int take_reply(struct run_task *task, const struct provider_target *target, int r,
+                      int64_t took_us, struct provider_failure_info *failure, bool *out_replied,
+                      struct error *err)
+{
+    struct call_stats *stats = task->worker->calls;
+
     if (r == PROVIDER_FAILED) {
-        meter_add_failure(&task->meter, &failure.usage);
-        call_stats_model(stats, target, failure.failure, &failure.usage, clock_us() - start_us);
-        return handle_failure(task, &failure, err);
+        meter_add_failure(&task->meter, &failure->usage);
+        call_stats_model(stats, target, failure->failure, &failure->usage, took_us);
+        return handle_failure(task, failure, err);
     }
     if (r == -E_CANCELED)
         return r;
     if (r < 0)
         return ending_failed(&task->ending, "server_error", "%s", err->text);
     meter_add_reply(&task->meter, &task->reply.usage);
-    call_stats_model(stats, target, PROVIDER_OK, &task->reply.usage, clock_us() - start_us);
+    call_stats_model(stats, target, PROVIDER_OK, &task->reply.usage, took_us);
     *out_replied = true;
     return RUN_GO_ON;
+}
+
+/* One try, when the limits allow it. Returns RUN_GO_ON with *out_replied. */
+static int call_model(struct run_task *task, const struct provider_target *target, const char *key,
+                      bool *out_replied, struct error *err)
+{
+    struct provider_failure_info failure;
+    struct chat_request request;
+    struct gate_visit visit;
+    struct gate_call call = {
+        .target = target,
+        .request = &request,
+        .run = task->claim.row.lease.run,
+        .priority = task->claim.row.priority,
+        .call_ms = target->total_timeout_ms,
+    };
+    int64_t wait_ms;
+    int64_t start_us;
+    int r;
+
+    fill_request(task, target, key, &request);
+    r = gate_enter(task->worker->gate, &call, &visit, &wait_ms, err);
+    if (r == GATE_LATER)
+        return wait_in_line(task, wait_ms);
+    if (r < 0)
+        return r;
+    task->reply = (struct chat_reply){.arena = &task->arena};
+    start_us = clock_us();
+    r = provider_call(task->worker->http, target, &request, &task->reply, &failure, err);
+    room_settle(&task->room, room_of_arena(task->arena.used));
+    leave_gate(task, &visit, r, &failure);
+    return take_reply(task, target, r, clock_us() - start_us, &failure, out_replied, err);
 }
 
 int stage_think(struct run_task *task, struct error *err)

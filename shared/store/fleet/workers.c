@@ -129,6 +129,28 @@ int workers_count_runs(struct pg *pg, int64_t id, int64_t *out, struct error *er
 }
 
 /* clang-format off */
+static const struct pg_statement workers_live = {
+    .name = "workers_live",
+    .sql =
+        "SELECT count(*)"
+        " FROM workers"
+        " WHERE lease_until > now()"
+        "   AND state <> 'dead'",
+    .types = "",
+};
+/* clang-format on */
+
+int workers_count_live(struct pg *pg, int64_t *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    int r = pg_exec(pg, &workers_live, NULL, &result, err);
+
+    if (r == 0)
+        *out = pg_get_int(result, 0, 0);
+    return r;
+}
+
+/* clang-format off */
 static const struct pg_statement worker_drain = {
     .name = "worker_drain",
     .sql =

@@ -46,6 +46,9 @@ SUSPENDS MUSTCHECK int workers_cancelled_runs(struct pg *pg, struct arena *arena
 SUSPENDS MUSTCHECK int workers_count_runs(struct pg *pg, int64_t id, int64_t *out,
                                           struct error *err);
 
+/* How many workers there are whose lease is valid. */
+SUSPENDS MUSTCHECK int workers_count_live(struct pg *pg, int64_t *out, struct error *err);
+
 /* From now on it claims nothing. WORKER_DEAD. */
 SUSPENDS MUSTCHECK int workers_drain(struct pg *pg, int64_t id, struct error *err);
 

@@ -20,7 +20,7 @@
     " floor(date_part('epoch', r.expires_at - now()) * 1000)::int8," \
     " r.status = 'cancelling'," \
     " floor(date_part('epoch', now() - r.due_at) * 1000000)::int8," \
-    " r.kind, coalesce(r.parked_ms, 0)"
+    " r.kind, coalesce(r.parked_ms, 0), r.priority"
 /* clang-format on */
 
 static int claim_read(struct row *row, void *out, struct error *err)
@@ -45,6 +45,7 @@ static int claim_read(struct row *row, void *out, struct error *err)
     claim.waited_us = row_int(row);
     claim.kind = row_text(row);
     claim.parked_ms = row_int(row);
+    claim.priority = (int)row_int(row);
     claim.place = (size_t)row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;

@@ -26,6 +26,7 @@ struct run_claim {
     int64_t waited_us;     /* since it was due */
     struct text kind;      /* which kind of work it is: "agent" */
     int64_t parked_ms;     /* how long it waited for open calls, in all; no time of work */
+    int priority;          /* enum run_priority */
     size_t place;          /* among the runs that were asked for (of run_leases_claim only) */
 };
 

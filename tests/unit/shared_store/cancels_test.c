@@ -161,6 +161,7 @@ static void beats(struct store *store)
     const char *values[5] = {arena_printf(store->arena, "%lld", (long long)row.id), "60000", "2",
                              NULL, "4711"};
     struct run run;
+    int64_t live;
     PGresult *result;
 
     MUST(workers_register(store->pg, &row, &test_err));
@@ -176,9 +177,13 @@ static void beats(struct store *store)
     cr_assert_eq(sql_int("SELECT count(*) FROM workers WHERE busy = 2 AND lock_boot IS NULL"
                          " AND lease_until > now() + interval '50 s'"),
                  1);
+    MUST(workers_count_live(store->pg, &live, &test_err));
+    cr_assert_eq(live, 1);
     sql_do("UPDATE workers SET state = 'dead'");
     result = PQexecParams(conn, workers_heartbeat_sql, 5, NULL, values, NULL, NULL, 0);
     cr_assert_eq(PQntuples(result), 0);
+    MUST(workers_count_live(store->pg, &live, &test_err));
+    cr_assert_eq(live, 0);
     PQclear(result);
     PQfinish(conn);
 }

@@ -1,0 +1,202 @@
+/* The gate: what it lets through, and what it learns. */
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "providers/formats/formats.h"
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+#include "shared/fiber/fiber.h"
+#include "shared/fiber/loop.h"
+#include "shared/redis/redis.h"
+#include "worker/gate/gate.h"
+
+static const struct provider_limits unsaid = {-1, -1, -1, -1, -1, -1};
+static struct error err;
+
+struct bench {
+    struct redis *redis;
+    struct gate *gate;
+    struct provider_target target;
+    struct chat_request request;
+    void (*body)(struct bench *bench);
+};
+
+/* Without Redis: the shares of a worker follow the same rules, and no other test is in the way. */
+static void with_gate(void *arg)
+{
+    const struct redis_options options = {.url = "redis://127.0.0.1:9"};
+    struct bench *bench = arg;
+
+    bench->target = (struct provider_target){
+        .provider = &provider_openai_chat,
+        .provider_name = "test",
+        .model = "m",
+        .api_key = "sk-1",
+        .key_id = "0123456789ab",
+    };
+    cr_assert_eq(redis_open(&options, &bench->redis, &err), 0);
+    bench->gate = gate_new(bench->redis);
+    bench->body(bench);
+    gate_free(bench->gate);
+    redis_close(bench->redis);
+}
+
+#define GATE_TEST(name)                                                                            \
+    static void name##_body(struct bench *bench);                                                  \
+    Test(gate, name)                                                                               \
+    {                                                                                              \
+        struct bench bench = {.body = name##_body};                                                \
+        loop_run(with_gate, &bench);                                                               \
+    }                                                                                              \
+    static void name##_body(struct bench *bench)
+
+static int enter(struct bench *bench, struct gate_visit *visit, int64_t *out_wait_ms)
+{
+    const struct gate_call call = {
+        .target = &bench->target, .request = &bench->request, .run = uuid_new(), .call_ms = 60000};
+
+    return gate_enter(bench->gate, &call, visit, out_wait_ms, &err);
+}
+
+/* Enters, and leaves with an outcome. Returns how long it waited. */
+static int64_t pass(struct bench *bench, const struct gate_outcome *outcome)
+{
+    struct gate_visit visit;
+    int64_t start_ms = clock_ms();
+    int64_t wait_ms;
+
+    cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
+    start_ms = clock_ms() - start_ms;
+    gate_leave(bench->gate, &visit, outcome);
+    return start_ms;
+}
+
+GATE_TEST(what_is_not_limited_passes)
+{
+    const struct gate_outcome outcome = {.limits = &unsaid};
+    struct gate_visit visit;
+    int64_t wait_ms;
+
+    for (int i = 0; i < 1000; i++)
+        pass(bench, &outcome);
+    cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
+    cr_assert_not(visit.taken, "nobody was asked");
+}
+
+GATE_TEST(a_short_wait_is_waited_and_a_long_one_is_not)
+{
+    const struct gate_outcome outcome = {.limits = &unsaid};
+    struct gate_visit visit;
+    int64_t wait_ms = 0;
+
+    bench->target.limits.requests_per_minute = 60;
+    for (int i = 0; i < 10; i++)
+        pass(bench, &outcome);
+    cr_assert_geq(pass(bench, &outcome), 900);
+    bench->target.limits.requests_per_minute = 6;
+    cr_assert_eq(enter(bench, &visit, &wait_ms), GATE_LATER);
+    cr_assert_gt(wait_ms, 1000);
+    cr_assert_not(visit.taken);
+}
+
+GATE_TEST(what_the_provider_says_outranks_what_is_known)
+{
+    struct provider_limits said = unsaid;
+    const struct gate_outcome outcome = {.limits = &said};
+    struct gate_visit visit;
+    int64_t wait_ms;
+
+    bench->target.limits.requests_per_minute = 6;
+    said.requests_limit = 60000;
+    said.requests_remaining = 59999;
+    said.requests_reset_ms = 1;
+    for (int i = 0; i < 100; i++)
+        cr_assert_leq(pass(bench, &outcome), 2500, "%d", i);
+    /* One that comes back so slowly is a day's. */
+    said.requests_limit = 100;
+    said.requests_remaining = 99;
+    said.requests_reset_ms = 864000;
+    pass(bench, &outcome);
+    for (int i = 0; i < 100; i++)
+        pass(bench, &outcome);
+    cr_assert_eq(enter(bench, &visit, &wait_ms), GATE_LATER);
+    cr_assert_gt(wait_ms, 600000);
+}
+
+GATE_TEST(one_refusal_holds_all_though_no_limit_is_known)
+{
+    const struct gate_outcome refused = {.failure = PROVIDER_RATE_LIMITED,
+                                         .status = 429,
+                                         .retry_after_ms = 20000,
+                                         .limits = &unsaid};
+    const struct gate_outcome outcome = {.limits = &unsaid};
+    struct gate_visit visit;
+    int64_t wait_ms;
+
+    pass(bench, &outcome);
+    pass(bench, &refused);
+    pass(bench, &refused); /* which was under way already */
+    cr_assert_eq(enter(bench, &visit, &wait_ms), GATE_LATER);
+    cr_assert(wait_ms > 10000 && wait_ms < 20000, "%lld", (long long)wait_ms);
+    bench->target.model[0] = 'o';
+    cr_assert_eq(enter(bench, &visit, &wait_ms), 0, "another model");
+    bench->target.model[0] = 'm';
+    bench->target.key_id = "ba9876543210";
+    cr_assert_eq(enter(bench, &visit, &wait_ms), 0, "another key");
+}
+
+/* 6,000 tokens a minute: 1,000 at once. */
+GATE_TEST(tokens_are_paid_for_as_they_were)
+{
+    struct gate_outcome outcome = {.usage = {.input_tokens = 90, .output_tokens = 10},
+                                   .limits = &unsaid};
+    struct gate_visit visit;
+    int64_t wait_ms;
+    int calls = 0;
+
+    bench->target.limits.tokens_per_minute = 6000;
+    while (enter(bench, &visit, &wait_ms) == 0 && ++calls < 100)
+        gate_leave(bench->gate, &visit, &outcome);
+    /* What it will say is guessed from what it said: after some calls, that little. */
+    cr_assert(calls >= 8, "%d", calls);
+    /* A call that failed before any reply costs nothing. */
+    outcome = (struct gate_outcome){.failure = PROVIDER_OVERLOADED, .limits = &unsaid};
+    bench->target.model[0] = 'o';
+    for (int i = 0; i < 100; i++)
+        cr_assert_leq(pass(bench, &outcome), 500);
+}
+
+struct canceled {
+    struct bench *bench;
+    struct gate_visit visit;
+    int result;
+};
+
+static void enter_until_canceled(void *arg)
+{
+    struct canceled *canceled = arg;
+    int64_t wait_ms;
+
+    canceled->result = enter(canceled->bench, &canceled->visit, &wait_ms);
+}
+
+GATE_TEST(who_is_cancelled_gives_back_what_he_took)
+{
+    const struct gate_outcome outcome = {.limits = &unsaid};
+    struct canceled canceled = {.bench = bench};
+    struct fiber *fiber;
+
+    bench->target.limits.requests_per_minute = 60;
+    for (int i = 0; i < 10; i++)
+        pass(bench, &outcome);
+    for (int i = 0; i < 20; i++) {
+        fiber = fiber_start("canceled", enter_until_canceled, &canceled);
+        fiber_yield();
+        fiber_cancel(fiber);
+        fiber_join(fiber);
+        cr_assert_eq(canceled.result, -E_CANCELED);
+        cr_assert_not(canceled.visit.taken);
+    }
+    cr_assert_leq(pass(bench, &outcome), 1500);
+}

@@ -1,0 +1,71 @@
+#pragma once
+/* The gate in front of every call of a model: it may begin when the limits of the provider's key
+ * and model allow it, which all workers share (shared/limits).
+ *
+ * What the limits are is known from the table of models, from the configuration, and from what the
+ * provider's replies say, which outranks both. A model that nothing limits passes at once. A call
+ * that may begin soon is waited for here; one that may not goes back to the queue with its run,
+ * which keeps its place in the line: runs go in the order of their priority, then of their age.
+ */
+
+#include "providers/provider.h"
+#include "shared/base/compiler.h"
+#include "shared/base/id.h"
+#include "shared/limits/limits.h"
+
+struct error;
+struct gate;
+struct redis;
+
+/* Longer waits are no work for a worker's slot. */
+#define GATE_HOLD_MS 3000
+
+#define GATE_KEY_SIZE 200
+
+/* Redis outlives it. */
+struct gate *gate_new(struct redis *redis);
+void gate_free(struct gate *gate); /* accepts NULL */
+
+/* How many workers there are, for the share of each while Redis is away. */
+void gate_set_workers(struct gate *gate, int64_t workers);
+
+/* A call on its way through. What it points to lives in it: it may not be moved. */
+struct gate_visit {
+    char key[GATE_KEY_SIZE];
+    char id[ID_TEXT_SIZE];
+    struct limit_place place;
+    struct limit_ask ask;
+    struct limit_grant grant;
+    int64_t began_ms;
+    bool taken; /* to be settled */
+};
+
+struct gate_call {
+    const struct provider_target *target;
+    const struct chat_request *request;
+    struct uuid run;
+    int priority;    /* 0 goes first */
+    int64_t call_ms; /* what it may take */
+};
+
+enum { GATE_LATER = 1 };
+
+/* Waits until the call may begin. Returns 0: it may, and gate_leave is to be called afterwards;
+ * GATE_LATER with *out_wait_ms: ask again after that, nothing is to be left; or -E_CANCELED. */
+SUSPENDS MUSTCHECK int gate_enter(struct gate *gate, const struct gate_call *call,
+                                  struct gate_visit *visit, int64_t *out_wait_ms,
+                                  struct error *err);
+
+/* What came of a call: its usage and limits, or a failure. */
+struct gate_outcome {
+    enum provider_failure failure; /* PROVIDER_OK: it was answered */
+    int status;                    /* of HTTP; 0: there was none */
+    int64_t retry_after_ms;        /* of a failure; -1: not said */
+    struct chat_usage usage;
+    const struct provider_limits *limits; /* as its headers say */
+};
+
+void gate_leave(struct gate *gate, struct gate_visit *visit, const struct gate_outcome *outcome);
+
+/* A call that was not made after all. */
+void gate_give_back(struct gate *gate, struct gate_visit *visit);
