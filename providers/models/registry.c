@@ -285,3 +285,44 @@ int provider_registry_resolve(const struct provider_registry *registry, struct t
     fill(registry, index, model, NULL, out);
     return 0;
 }
+
+static bool is_entry(const struct config *config, const char *name)
+{
+    for (unsigned i = 0; i < config->models_count; i++)
+        if (strcmp(config->models[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* By its name alone where that means the same, else with the provider's in front. */
+static void list_known(const struct provider_registry *registry, const struct model_info *model,
+                       provider_registry_fn fn, void *arg)
+{
+    const struct config *config = registry->config;
+    int index = find_provider(config, text_of(model->provider));
+    struct provider_target target;
+    char name[PROVIDER_MODEL_SIZE];
+
+    if (index < 0 || !has_key(&config->providers[index]) || is_entry(config, model->name))
+        return;
+    snprintf(name, sizeof(name), "%s%s%s", strchr(model->name, '/') ? model->provider : "",
+             strchr(model->name, '/') ? "/" : "", model->name);
+    if (provider_registry_resolve(registry, text_of(name), &target, NULL) == 0)
+        fn(arg, text_of(name), &target);
+}
+
+void provider_registry_list(const struct provider_registry *registry, provider_registry_fn fn,
+                            void *arg)
+{
+    const struct config *config = registry->config;
+    const struct model_info *known;
+    size_t count = models_all(&known);
+    struct provider_target target;
+
+    for (unsigned i = 0; i < config->models_count; i++)
+        if (provider_registry_resolve(registry, text_of(config->models[i].name), &target, NULL) ==
+            0)
+            fn(arg, text_of(config->models[i].name), &target);
+    for (size_t i = 0; i < count; i++)
+        list_known(registry, &known[i], fn, arg);
+}

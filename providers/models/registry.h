@@ -27,3 +27,11 @@ void provider_registry_freep(struct provider_registry **registry);
  * what would be right and is fit for an API error. */
 MUSTCHECK int provider_registry_resolve(const struct provider_registry *registry, struct text model,
                                         struct provider_target *out, struct error *err);
+
+/* Calls `fn` with the name and target of each model that is configured: the configuration's models,
+ * then those that are known by name of providers that have a key. Each name resolves to what is
+ * given with it. */
+typedef void (*provider_registry_fn)(void *arg, struct text name,
+                                     const struct provider_target *target);
+void provider_registry_list(const struct provider_registry *registry, provider_registry_fn fn,
+                            void *arg);

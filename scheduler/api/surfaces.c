@@ -3,10 +3,11 @@
 #include "scheduler/api/surfaces.h"
 
 #include "scheduler/api/assistants/resources.h"
+#include "scheduler/api/openai/resources.h"
 
 const struct endpoint_table *const surfaces[] = {
     &assistant_endpoints, &thread_endpoints, &message_endpoints,     &run_create_endpoints,
-    &run_endpoints,       &step_endpoints,   &tool_output_endpoints,
+    &run_endpoints,       &step_endpoints,   &tool_output_endpoints, &model_endpoints,
 };
 
 const size_t surfaces_count = ARRAY_LENGTH(surfaces);

@@ -146,6 +146,31 @@ Test(registry, a_target_carries_what_a_call_needs)
     cr_assert_not(target.habits.max_tokens_is_new);
 }
 
+static void add_name(void *arg, struct text name, const struct provider_target *listed)
+{
+    struct provider_target again;
+
+    buf_add_text(arg, name);
+    buf_add_char(arg, ' ');
+    cr_assert_eq(provider_registry_resolve(registry, name, &again, &err), 0);
+    cr_assert_str_eq(again.model, listed->model);
+    cr_assert_str_eq(again.provider_name, listed->provider_name);
+}
+
+/* Of the three providers one has a key. */
+Test(registry, lists_what_is_configured)
+{
+    struct buf names;
+
+    buf_init(&names, 0);
+    provider_registry_list(registry, add_name, &names);
+    cr_assert(text_starts(buf_text(&names), "fast gpt-4o gpt-5.6 "), "%s", names.ptr);
+    cr_assert(strstr(names.ptr, " gpt-4o-mini "));
+    cr_assert_null(strstr(names.ptr, "llama"));
+    cr_assert_null(strstr(strstr(names.ptr, " gpt-4o ") + 1, " gpt-4o "), "as it is configured");
+    buf_deinit(&names);
+}
+
 static const char *refusal(const char *name)
 {
     err.text[0] = '\0';

@@ -1,0 +1,7 @@
+#pragma once
+/* OpenAI's other resources: a table of endpoints for each. Each is defined in the file of its
+ * resource. */
+
+#include "scheduler/api/endpoints.h"
+
+extern const struct endpoint_table model_endpoints;
