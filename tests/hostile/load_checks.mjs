@@ -10,6 +10,7 @@ import { sleep, until } from '../lib/stack.mjs';
 
 const MESSAGE_BYTES = 3800000;
 const within = (ms) => (took) => took >= 0 && (took < ms || took < ms * slowness());
+const FOREVER = Infinity; // longer than the slowest machine is given
 const empty = (list) => Array.isArray(list) && list.length === 0;
 const all = (expected) => (list) => list.length > 0 && list.every((one) => one === expected);
 const atLeast = (least) => (n) => n >= least;
@@ -37,8 +38,8 @@ async function readiness(stage, seconds) {
 }
 
 const others = {
-  others_p99_ms: { right: within(400), wrong: [20000] },
-  others_run_p99_ms: { right: within(1500), wrong: [20000] }, // its model takes 20 ms
+  others_p99_ms: { right: within(400), wrong: [FOREVER] },
+  others_run_p99_ms: { right: within(1500), wrong: [FOREVER] }, // its model takes 20 ms
   others_runs: { right: atLeast(10), wrong: [0, NaN] },
   others_refused: { right: empty, wrong: [['POST /v1/threads/runs: 503']] },
 };
@@ -139,7 +140,7 @@ export const loadChecks = [
     expects: {
       others_refused: others.others_refused,
       statuses: { right: (list) => list.length === 100 && all(401)(list), wrong: [[], Array(100).fill(100), Array(100).fill(408)] },
-      longest_ms: { right: within(3000), wrong: [30000, NaN] },
+      longest_ms: { right: within(3000), wrong: [FOREVER, NaN] },
       more_mib: { right: (n) => n < 32, wrong: [400, NaN] }, // 64 KiB of each are read before its head is judged
       before_mib: { right: below(1024), wrong: [0, NaN] },
     },
@@ -186,7 +187,7 @@ export const loadChecks = [
       others_refused: others.others_refused, others_runs: others.others_runs,
       connections: { right: atLeast(9900), wrong: [100, NaN] },
       statuses: { right: (list) => list.length === 15 && all(200)(list), wrong: [[], Array(15).fill(503)] },
-      longest_ms: { right: within(1000), wrong: [75000, NaN] },
+      longest_ms: { right: within(1000), wrong: [FOREVER, NaN] },
     },
   },
   {
