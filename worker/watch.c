@@ -1,5 +1,5 @@
-/* The watch: pub/sub for speed, Postgres for certainty, and the clock for trust. Beside it the
- * number of workers is looked at. */
+/* The watch: pub/sub for speed, Postgres for certainty, and the clock for trust. Beside it
+ * the number of workers is looked at, and which models fail. */
 
 #include "worker/watch.h"
 
@@ -29,6 +29,7 @@
 #define TRUST_POLL_MS     100
 #define STRAYS_MS         10000
 #define FLEET_MS          10000
+#define SHARE_MS          1000
 #define STUCK_MS          20000 /* a request to Postgres ends within 15 s */
 
 struct watch {
@@ -37,6 +38,7 @@ struct watch {
     struct service nudges;
     struct service trust;
     struct service fleet;
+    struct service share;
     struct backoff nudges_backoff;
     int64_t counted_ms; /* when the runs were counted last */
     bool nudged;        /* somebody said that there is something to be looked for */
@@ -183,6 +185,11 @@ static int fleet_round(void *arg, struct error *err)
     return r;
 }
 
+static int share_round(void *arg, struct error *err)
+{
+    return gate_share(((struct watch *)arg)->worker->gate, err);
+}
+
 struct watch *watch_open(struct worker *worker)
 {
     struct watch *watch = xcalloc(1, sizeof(*watch));
@@ -213,6 +220,12 @@ struct watch *watch_open(struct worker *worker)
         .arg = watch,
         .period_ms = FLEET_MS,
     };
+    struct service_options share = {
+        .name = "watch share",
+        .round = share_round,
+        .arg = watch,
+        .period_ms = SHARE_MS,
+    };
 
     watch->worker = worker;
     watch->counted_ms = clock_ms();
@@ -221,6 +234,7 @@ struct watch *watch_open(struct worker *worker)
     service_start(&watch->nudges, &nudges);
     service_start(&watch->trust, &trust);
     service_start(&watch->fleet, &fleet);
+    service_start(&watch->share, &share);
     return watch;
 }
 
@@ -232,5 +246,6 @@ void watch_close(struct watch *watch)
     service_stop(&watch->nudges);
     service_stop(&watch->trust);
     service_stop(&watch->fleet);
+    service_stop(&watch->share);
     free(watch);
 }

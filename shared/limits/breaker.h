@@ -28,8 +28,8 @@ struct breaker {
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_TRIAL };
 
-/* Whether a call may be made: BREAKER_OPEN says no, and *out_wait_ms when to ask again. BREAKER_TRIAL
- * lets this one through, and for a while no other. */
+/* Whether a call may be made: BREAKER_OPEN says no, and *out_wait_ms when to ask again.
+ * BREAKER_TRIAL lets this one through, and for a while no other. */
 enum breaker_state breaker_ask(struct breaker *breaker, int64_t now_ms, int64_t *out_wait_ms);
 
 /* What came of a call. Each returns whether the breaker has changed: whoever shares it tells. */

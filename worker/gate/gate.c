@@ -6,14 +6,19 @@
 
 #include "worker/gate/gate.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/base/list.h"
+#include "shared/base/log.h"
 #include "shared/base/lru.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
+#include "shared/limits/breaker.h"
+#include "shared/redis/redis.h"
 
 #define MODELS_MAX      1024
 #define ANSWER_TOKENS   300    /* until one was seen */
@@ -23,9 +28,16 @@
 #define PRIORITY_WEIGHT 1e14 /* above all milliseconds since 1970 */
 #define BYTES_PER_TOKEN 4
 
+/* Which breakers are open, by key, and until when: milliseconds since 1970. */
+#define KEY_PREFIX   "penstock:limit:"
+#define BREAKERS_KEY "penstock:breakers"
+#define BREAKERS_MAX 256 /* more are not looked at */
+
 /* What is known of a key and model. */
 struct known_model {
     struct lru_entry entry;
+    struct list open_link; /* on gate.open, while its breaker is */
+    struct breaker breaker;
     struct limit_rates said; /* by the provider; 0: nothing */
     double answer_tokens;    /* smoothed */
     int64_t watched_until_ms;
@@ -33,8 +45,10 @@ struct known_model {
 };
 
 struct gate {
+    struct redis *redis;
     struct limits *limits;
     struct lru models;
+    struct list open; /* models whose breaker is open */
 };
 
 static bool is_model(const struct lru_entry *entry, const void *key)
@@ -44,14 +58,19 @@ static bool is_model(const struct lru_entry *entry, const void *key)
 
 static void drop(struct lru_entry *entry)
 {
-    free(CONTAINER_OF(entry, struct known_model, entry));
+    struct known_model *model = CONTAINER_OF(entry, struct known_model, entry);
+
+    list_remove(&model->open_link);
+    free(model);
 }
 
 struct gate *gate_new(struct redis *redis)
 {
     struct gate *gate = xcalloc(1, sizeof(*gate));
 
+    gate->redis = redis;
     gate->limits = limits_new(redis);
+    list_init(&gate->open);
     lru_init(&gate->models, MODELS_MAX, is_model, drop);
     return gate;
 }
@@ -72,7 +91,7 @@ void gate_set_workers(struct gate *gate, int64_t workers)
 
 static void write_key(const struct provider_target *target, char out[GATE_KEY_SIZE])
 {
-    (void)snprintf(out, GATE_KEY_SIZE, "penstock:limit:%.40s:%s:%.100s", target->provider_name,
+    (void)snprintf(out, GATE_KEY_SIZE, KEY_PREFIX "%.40s:%s:%.100s", target->provider_name,
                    target->key_id ? target->key_id : "", target->model);
 }
 
@@ -87,6 +106,7 @@ static struct known_model *model_of(struct gate *gate, const char *key)
     model = xcalloc(1, sizeof(*model));
     (void)snprintf(model->key, sizeof(model->key), "%s", key);
     model->answer_tokens = ANSWER_TOKENS;
+    list_init(&model->open_link);
     lru_add(&gate->models, hash, &model->entry);
     return model;
 }
@@ -179,6 +199,14 @@ static int64_t return_after(int64_t wait_ms)
     return early_ms > 0 ? early_ms : 1;
 }
 
+/* Nothing is learned by this one. */
+static void forgo_trial(struct gate *gate, struct gate_visit *visit)
+{
+    if (visit->trial)
+        breaker_unknown(&model_of(gate, visit->key)->breaker);
+    visit->trial = false;
+}
+
 /* Asks until it may begin, or has to come back. */
 SUSPENDS static int ask(struct gate *gate, struct gate_visit *visit, int64_t *out_wait_ms,
                         struct error *err)
@@ -205,18 +233,25 @@ SUSPENDS static int ask(struct gate *gate, struct gate_visit *visit, int64_t *ou
 int gate_enter(struct gate *gate, const struct gate_call *call, struct gate_visit *visit,
                int64_t *out_wait_ms, struct error *err)
 {
+    enum breaker_state state;
     struct known_model *model;
     int r = 0;
 
     visit->taken = false;
     write_key(call->target, visit->key);
     model = model_of(gate, visit->key);
+    state = breaker_ask(&model->breaker, clock_ms(), out_wait_ms);
+    visit->trial = state == BREAKER_TRIAL;
+    if (state == BREAKER_OPEN)
+        return GATE_SHUT;
     visit->place.rates = rates_of(model, &call->target->limits);
     if (limit_rates_any(&visit->place.rates)) {
         fill_ask(call, model, visit);
         r = ask(gate, visit, out_wait_ms, err);
     }
     visit->began_ms = clock_ms();
+    if (r != 0)
+        forgo_trial(gate, visit);
     return r;
 }
 
@@ -253,6 +288,70 @@ static void learn_answer(struct known_model *model, const struct gate_outcome *o
     if (outcome->failure == PROVIDER_OK)
         model->answer_tokens =
             model->answer_tokens * 0.9 + (double)outcome->usage.output_tokens * 0.1;
+}
+
+/* ---- the breaker ---- */
+
+/* Until when, by the clocks that machines share. */
+static void tell_others(struct gate *gate, const struct known_model *model)
+{
+    int64_t until_ms = model->breaker.open_until_ms - clock_ms() + clock_wall_ms();
+    struct text argv[4] = {TEXT("HDEL"), TEXT(BREAKERS_KEY), text_of(model->key)};
+    char number[24];
+
+    if (model->breaker.open_until_ms == 0) {
+        redis_post(gate->redis, argv, 3);
+        return;
+    }
+    (void)snprintf(number, sizeof(number), "%" PRId64, until_ms);
+    argv[0] = TEXT("HSET");
+    argv[3] = text_of(number);
+    redis_post(gate->redis, argv, 4);
+}
+
+static void note_open(struct gate *gate, struct known_model *model)
+{
+    list_remove(&model->open_link);
+    if (model->breaker.open_until_ms != 0)
+        list_add(&gate->open, &model->open_link);
+}
+
+/* Which failures are those of a server that can't, and which tell that it is there. */
+static void learn_health(struct gate *gate, struct known_model *model,
+                         enum provider_failure failure)
+{
+    bool changed = false;
+
+    switch (failure) {
+    case PROVIDER_OVERLOADED:
+    case PROVIDER_TIMED_OUT:
+    case PROVIDER_STREAM_CUT:
+    case PROVIDER_MALFORMED_REPLY:
+        changed = breaker_failed(&model->breaker, clock_ms(), (uint32_t)random_below(UINT32_MAX));
+        break;
+    case PROVIDER_NO_ROOM:
+        breaker_unknown(&model->breaker);
+        break;
+    case PROVIDER_OK:
+    case PROVIDER_RATE_LIMITED:
+    case PROVIDER_EMPTY_REPLY:
+    case PROVIDER_REPLY_TOO_LARGE:
+    case PROVIDER_QUOTA:
+    case PROVIDER_CONTEXT_OVERFLOW:
+    case PROVIDER_BAD_REQUEST:
+    case PROVIDER_AUTH:
+        changed = breaker_succeeded(&model->breaker);
+        break;
+    }
+    if (!changed)
+        return;
+    note_open(gate, model);
+    tell_others(gate, model);
+    log_info(model->breaker.open_until_ms ? "a model fails again and again: it is left alone"
+                                          : "a model answers again",
+             LOG_STR("model", model->key + strlen(KEY_PREFIX)),
+             LOG_INT("for_ms",
+                     model->breaker.open_until_ms ? model->breaker.open_until_ms - clock_ms() : 0));
 }
 
 static int64_t hold_of(const struct gate_outcome *outcome)
@@ -306,6 +405,7 @@ void gate_leave(struct gate *gate, struct gate_visit *visit, const struct gate_o
 
     learn_limits(model, limits);
     learn_answer(model, outcome);
+    learn_health(gate, model, outcome->failure);
     if (outcome->failure == PROVIDER_RATE_LIMITED)
         model->watched_until_ms = clock_ms() + WATCH_MS;
     if (visit->taken)
@@ -322,4 +422,64 @@ void gate_give_back(struct gate *gate, struct gate_visit *visit)
     if (visit->taken)
         limits_settle(gate->limits, &visit->ask, &visit->grant, &nothing);
     visit->taken = false;
+    forgo_trial(gate, visit);
+}
+
+/* ---- what others found ---- */
+
+static bool is_told(const redisReply *reply, const char *key)
+{
+    for (size_t i = 0; i + 1 < reply->elements; i += 2)
+        if (text_is(redis_reply_text(reply->element[i]), key))
+            return true;
+    return false;
+}
+
+/* What nobody tells of any more is closed; what is told is open until then. */
+static void hear(struct gate *gate, const redisReply *reply)
+{
+    int64_t now_ms = clock_ms();
+    int64_t now_wall_ms = clock_wall_ms();
+
+    list_for_each_safe (item, &gate->open) {
+        struct known_model *model = CONTAINER_OF(item, struct known_model, open_link);
+
+        if (!is_told(reply, model->key)) {
+            breaker_told(&model->breaker, 0);
+            note_open(gate, model);
+        }
+    }
+    for (size_t i = 0; i + 1 < reply->elements && i < 2 * BREAKERS_MAX; i += 2) {
+        struct text key = redis_reply_text(reply->element[i]);
+        char name[GATE_KEY_SIZE];
+        struct known_model *model;
+        int64_t until_ms;
+
+        if (key.len == 0 || key.len >= sizeof(name) ||
+            !text_to_int(redis_reply_text(reply->element[i + 1]), &until_ms))
+            continue;
+        until_ms -= now_wall_ms;
+        if (until_ms <= 0 || until_ms > BREAKER_CAP_MS)
+            continue; /* it is over, or a clock is wrong */
+        (void)snprintf(name, sizeof(name), "%.*s", TEXT_ARGS(key));
+        model = model_of(gate, name);
+        breaker_told(&model->breaker, now_ms + until_ms);
+        note_open(gate, model);
+    }
+}
+
+int gate_share(struct gate *gate, struct error *err)
+{
+    CLEANUP(redis_reply_freep) redisReply *reply = NULL;
+    const struct text argv[2] = {TEXT("HGETALL"), TEXT(BREAKERS_KEY)};
+    int r;
+
+    if (!redis_is_ready(gate->redis))
+        return 0;
+    r = redis_command(gate->redis, argv, ARRAY_LENGTH(argv), &reply, err);
+    if (r == -E_CANCELED)
+        return r;
+    if (r == 0 && reply->type == REDIS_REPLY_ARRAY)
+        hear(gate, reply);
+    return 0;
 }

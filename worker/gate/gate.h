@@ -1,6 +1,7 @@
 #pragma once
 /* The gate in front of every call of a model: it may begin when the limits of the provider's key
- * and model allow it, which all workers share (shared/limits).
+ * and model allow it, and while that provider does not fail again and again. All workers share both
+ * (shared/limits).
  *
  * What the limits are is known from the table of models, from the configuration, and from what the
  * provider's replies say, which outranks both. A model that nothing limits passes at once. A call
@@ -26,6 +27,10 @@ struct redis;
 struct gate *gate_new(struct redis *redis);
 void gate_free(struct gate *gate); /* accepts NULL */
 
+/* Learns which providers other workers found failing. Returns 0 also while Redis is away; or
+ * -E_CANCELED. */
+SUSPENDS MUSTCHECK int gate_share(struct gate *gate, struct error *err);
+
 /* How many workers there are, for the share of each while Redis is away. */
 void gate_set_workers(struct gate *gate, int64_t workers);
 
@@ -38,6 +43,7 @@ struct gate_visit {
     struct limit_grant grant;
     int64_t began_ms;
     bool taken; /* to be settled */
+    bool trial; /* the breaker lets this one through, to see */
 };
 
 struct gate_call {
@@ -48,10 +54,12 @@ struct gate_call {
     int64_t call_ms; /* what it may take */
 };
 
-enum { GATE_LATER = 1 };
+enum { GATE_LATER = 1, GATE_SHUT };
 
 /* Waits until the call may begin. Returns 0: it may, and gate_leave is to be called afterwards;
- * GATE_LATER with *out_wait_ms: ask again after that, nothing is to be left; or -E_CANCELED. */
+ * GATE_LATER with *out_wait_ms: ask again after that, nothing is to be left; GATE_SHUT with
+ * *out_wait_ms: the provider has failed again and again, and is left alone for so long; or
+ * -E_CANCELED. */
 SUSPENDS MUSTCHECK int gate_enter(struct gate *gate, const struct gate_call *call,
                                   struct gate_visit *visit, int64_t *out_wait_ms,
                                   struct error *err);

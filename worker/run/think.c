@@ -5,6 +5,7 @@
 
 #include "providers/call.h"
 #include "providers/models/registry.h"
+#include "providers/wire/failure.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
@@ -139,6 +140,19 @@ static int wait_in_line(struct run_task *task, int64_t wait_ms)
                             RUN_WAIT_RATE_LIMIT);
 }
 
+/* As a call that failed, which it would. */
+static int leave_alone(struct run_task *task, const struct provider_target *target, int64_t wait_ms,
+                       struct error *err)
+{
+    struct provider_failure_info failure;
+
+    provider_failure_set(&failure, PROVIDER_OVERLOADED, NULL,
+                         "%s has failed again and again, and is left alone for a while",
+                         target->provider_name);
+    failure.retry_after_ms = wait_ms;
+    return handle_failure(task, &failure, err);
+}
+
 static void leave_gate(struct run_task *task, struct gate_visit *visit, int r,
                        const struct provider_failure_info *failure)
 {
@@ -204,6 +218,8 @@ static int call_model(struct run_task *task, const struct provider_target *targe
     r = gate_enter(task->worker->gate, &call, &visit, &wait_ms, err);
     if (r == GATE_LATER)
         return wait_in_line(task, wait_ms);
+    if (r == GATE_SHUT)
+        return leave_alone(task, target, wait_ms, err);
     if (r < 0)
         return r;
     task->reply = (struct chat_reply){.arena = &task->arena};

@@ -8,6 +8,7 @@
 #include "shared/base/error.h"
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
+#include "shared/limits/breaker.h"
 #include "shared/redis/redis.h"
 #include "worker/gate/gate.h"
 
@@ -163,8 +164,35 @@ GATE_TEST(tokens_are_paid_for_as_they_were)
     /* A call that failed before any reply costs nothing. */
     outcome = (struct gate_outcome){.failure = PROVIDER_OVERLOADED, .limits = &unsaid};
     bench->target.model[0] = 'o';
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < BREAKER_FAILURES - 1; i++)
         cr_assert_leq(pass(bench, &outcome), 500);
+}
+
+GATE_TEST(a_model_that_fails_again_and_again_is_left_alone)
+{
+    struct gate_outcome outcome = {
+        .failure = PROVIDER_STREAM_CUT, .status = 200, .limits = &unsaid};
+    const struct gate_outcome answered = {.limits = &unsaid};
+    struct gate_visit first;
+    struct gate_visit visit;
+    int64_t wait_ms = 0;
+
+    cr_assert_eq(enter(bench, &first, &wait_ms), 0);
+    for (int i = 0; i < BREAKER_FAILURES; i++)
+        pass(bench, &outcome);
+    cr_assert_eq(enter(bench, &visit, &wait_ms), GATE_SHUT);
+    cr_assert(wait_ms > 0 && wait_ms <= BREAKER_BASE_MS, "%lld", (long long)wait_ms);
+    bench->target.model[0] = 'o';
+    cr_assert_eq(enter(bench, &visit, &wait_ms), 0, "another model");
+    bench->target.model[0] = 'm';
+    /* One that was under way is answered after all. */
+    gate_leave(bench->gate, &first, &answered);
+    cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
+    /* What a server refuses with a reason tells that it is there. */
+    outcome.failure = PROVIDER_BAD_REQUEST;
+    for (int i = 0; i < 3 * BREAKER_FAILURES; i++)
+        pass(bench, &outcome);
+    cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
 }
 
 struct canceled {
@@ -199,4 +227,45 @@ GATE_TEST(who_is_cancelled_gives_back_what_he_took)
         cr_assert_not(canceled.visit.taken);
     }
     cr_assert_leq(pass(bench, &outcome), 1500);
+}
+
+/* ---- two workers ---- */
+
+static void with_two(void *arg)
+{
+    const char *url = getenv("REDIS_URL");
+    struct redis_options options = {.url = url};
+    struct gate_outcome outcome = {.failure = PROVIDER_TIMED_OUT, .limits = &unsaid};
+    struct bench ours = {.target = {.provider = &provider_openai_chat,
+                                    .provider_name = "two",
+                                    .model = "m",
+                                    .key_id = "0123456789ab"}};
+    struct bench theirs = ours;
+    struct gate_visit first;
+    struct gate_visit visit;
+    int64_t wait_ms;
+
+    (void)arg;
+    cr_assert(url, "REDIS_URL is not set: run this under tests/lib/with-servers");
+    cr_assert_eq(redis_open(&options, &ours.redis, &err), 0);
+    cr_assert_eq(redis_wait_ready(ours.redis, deadline_in(5000), &err), 0, "%s", err.text);
+    ours.gate = gate_new(ours.redis);
+    theirs.gate = gate_new(ours.redis);
+    cr_assert_eq(enter(&ours, &first, &wait_ms), 0);
+    for (int i = 0; i < BREAKER_FAILURES; i++)
+        pass(&ours, &outcome);
+    cr_assert_eq(gate_share(theirs.gate, &err), 0);
+    cr_assert_eq(enter(&theirs, &visit, &wait_ms), GATE_SHUT, "what one found holds for all");
+    outcome.failure = PROVIDER_OK;
+    gate_leave(ours.gate, &first, &outcome);
+    cr_assert_eq(gate_share(theirs.gate, &err), 0);
+    cr_assert_eq(enter(&theirs, &visit, &wait_ms), 0, "and that it answers again, too");
+    gate_free(ours.gate);
+    gate_free(theirs.gate);
+    redis_close(ours.redis);
+}
+
+Test(gate, workers_tell_each_other_which_models_fail)
+{
+    loop_run(with_two, NULL);
 }
