@@ -64,7 +64,7 @@ int support_decode_status(int status, const char *headers, const char *body,
 {
     struct provider_target target = support_target("openai");
     struct provider_response response = {.status = status, .body = text_of(body)};
-    struct http_header list[8];
+    struct http_header list[16];
     struct text rest = text_of(headers ? headers : "");
     struct text line;
     struct arena arena;

@@ -11,7 +11,8 @@
 #include "shared/redis/redis.h"
 #include "worker/gate/gate.h"
 
-static const struct provider_limits unsaid = {-1, -1, -1, -1, -1, -1};
+static const struct provider_limits unsaid = {-1, -1, -1, -1, -1, -1,
+                                              -1, -1, -1, -1, -1, -1};
 static struct error err;
 
 struct bench {
