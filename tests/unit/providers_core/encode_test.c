@@ -228,8 +228,9 @@ Test(encode, tools_of_earlier_runs_are_named_where_a_run_has_none)
     cr_assert(
         strstr(buf_string(&wire.body),
                ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":"
-               "{\"type\":\"object\"}}},{\"type\":\"function\",\"function\":{\"name\":\"g\","
-               "\"parameters\":{\"type\":\"object\"}}}],\"tool_choice\":\"none\","),
+               "{\"type\":\"object\",\"properties\":{}}}},{\"type\":\"function\",\"function\":{"
+               "\"name\":\"g\",\"parameters\":{\"type\":\"object\",\"properties\":{}}}}],"
+               "\"tool_choice\":\"none\","),
         "%s", buf_string(&wire.body));
 }
 
