@@ -44,16 +44,6 @@ void reply_parts_end_item(struct buf *parts)
     buf_add_char(parts, '}');
 }
 
-void reply_parts_close(struct buf *parts)
-{
-    if (parts->len > 0)
-        buf_add_char(parts, ']');
-    if (parts->failed)
-        buf_reset(parts);
-}
-
-/* ---- walking ---- */
-
 /* What a part is; of a piece of text with its bytes. */
 static enum reply_part kind_of(struct text part, int64_t *out_bytes)
 {
@@ -65,6 +55,29 @@ static enum reply_part kind_of(struct text part, int64_t *out_bytes)
         return REPLY_PART_TEXT;
     return REPLY_PART_NONE;
 }
+
+static bool has_items(struct text parts)
+{
+    struct json_raw_walk walk;
+    struct text part;
+    int64_t bytes;
+
+    json_raw_begin(parts, &walk);
+    while (json_raw_next(&walk, &part))
+        if (kind_of(part, &bytes) == REPLY_PART_ITEM)
+            return true;
+    return false;
+}
+
+void reply_parts_close(struct buf *parts)
+{
+    if (parts->len > 0)
+        buf_add_char(parts, ']');
+    if (parts->failed || !has_items(buf_text(parts)))
+        buf_reset(parts);
+}
+
+/* ---- walking ---- */
 
 /* Whether a text may be cut there: at its end, or before a character. */
 static bool is_cut(struct text text, size_t at)

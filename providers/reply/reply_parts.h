@@ -1,13 +1,13 @@
 #pragma once
-/* In which order the parts of a reply came: pieces of its text, its calls, and between them what the
- * provider wants back in that place (thinking that is signed, reasoning that is encrypted). The
+/* In which order the parts of a reply came: pieces of its text, its calls, and between them what
+ * the provider wants back in that place (thinking that is signed, reasoning that is encrypted). The
  * message that is stored has text and calls only; the parts are its opaque state (opaque_state.h):
  *
  *     [{"item": JSON OF THE FORMAT}, {"text": 12}, {"call": true}]
  *
  * is an item, then the first 12 bytes of the text, then the first call. A format writes them while
- * it decodes and walks along them when it encodes. Parts that do not fit the message any more, since
- * its text or calls were changed, count as none. Pure.
+ * it decodes and walks along them when it encodes. Parts that do not fit the message any more,
+ * since its text or calls were changed, count as none. Pure.
  */
 
 #include "providers/chat.h"
@@ -20,7 +20,8 @@ void reply_parts_add_call(struct buf *parts);
 void reply_parts_begin_item(struct buf *parts); /* then append a value, strict JSON */
 void reply_parts_end_item(struct buf *parts);
 
-/* After the last. A list that has become too long is dropped. */
+/* After the last. A list that has become too long is dropped, and one without items, which says
+ * nothing. */
 void reply_parts_close(struct buf *parts);
 
 enum reply_part {

@@ -6,8 +6,8 @@
 #include "shared/base/text.h"
 
 /* Reads status, headers and the error in the body, in any of the shapes that servers use:
- * {"error": {...}}, {"error": "..."}, {"code": ..., "message": ...}, {"detail": ...}, a list of such,
- * plain text. The body may be any bytes. */
+ * {"error": {...}}, {"error": "..."}, {"code": ..., "message": ...}, {"detail": ...}, a list of
+ * such, plain text. The body may be any bytes. */
 void provider_failure_read(const struct provider_target *target,
                            const struct provider_response *response,
                            struct provider_failure_info *out);

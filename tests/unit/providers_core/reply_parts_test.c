@@ -93,15 +93,23 @@ Test(reply_parts, what_does_not_fit_the_message_is_left_out)
         cr_assert_str_eq(walked(&told, wrong[i]), "text t\xC3\xA9xt|call a|", "%s", wrong[i]);
 }
 
-Test(reply_parts, a_list_that_is_too_long_is_dropped)
+static size_t kept_bytes(size_t limit, bool with_item)
 {
     CLEANUP(buf_deinit) struct buf parts;
 
-    buf_init(&parts, 20);
-    reply_parts_add_call(&parts);
+    buf_init(&parts, limit);
+    reply_parts_add_text(&parts, 5, TEXT_NONE);
+    reply_parts_begin_item(&parts);
+    buf_add_string(&parts, with_item ? "\"x\"" : "null");
+    reply_parts_end_item(&parts);
     reply_parts_add_call(&parts);
     reply_parts_close(&parts);
-    cr_assert_eq(parts.len, 0);
-    reply_parts_close(&parts);
-    cr_assert_eq(parts.len, 0, "nothing has no end");
+    return parts.len;
+}
+
+Test(reply_parts, a_list_that_is_too_long_or_says_nothing_is_dropped)
+{
+    cr_assert_gt(kept_bytes(100, true), 0);
+    cr_assert_eq(kept_bytes(20, true), 0);
+    cr_assert_eq(kept_bytes(100, false), 0);
 }
