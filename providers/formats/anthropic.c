@@ -2,9 +2,8 @@
  * and the types of @anthropic-ai/sdk 0.137, which speaks the same version of the API: 2023-06-01. A
  * header of the configuration may name another one.
  *
- * Thinking is asked for by how much effort is wanted, since newer models take no other measure;
- * models before Claude 4.6 know neither and refuse it. It is asked for only where the request names
- * an effort.
+ * Thinking is asked for by how much effort is wanted, where the request names one: models since
+ * Claude 4.7 take no other measure.
  *
  * No word is there for: response_format json_object, the name, description and strictness of a
  * schema, the detail of an image. */
@@ -138,15 +137,17 @@ static bool wants_no_thinking(const struct chat_request *request)
     return text_is(request->reasoning_effort, "none");
 }
 
-/* Thinking is refused beside a tool that is forced. */
-static bool wants_thinking(const struct chat_request *request)
+/* Refused beside a tool that is forced, and by Claude Opus 4.5, which knows an effort alone. */
+static bool wants_thinking(const struct provider_target *target, const struct chat_request *request)
 {
-    return request->reasoning_effort.len > 0 && !wants_no_thinking(request) && !is_forced(request);
+    return request->reasoning_effort.len > 0 && !wants_no_thinking(request) &&
+           !is_forced(request) && !strstr(target->model, "opus-4-5");
 }
 
-static void write_thinking(struct json_write *write, const struct chat_request *request)
+static void write_thinking(struct json_write *write, const struct provider_target *target,
+                           const struct chat_request *request)
 {
-    if (!wants_thinking(request) && !wants_no_thinking(request))
+    if (!wants_thinking(target, request) && !wants_no_thinking(request))
         return;
     json_write_open_object(write, "thinking");
     json_write_string(write, "type", wants_no_thinking(request) ? "disabled" : "adaptive");
@@ -180,12 +181,13 @@ static void write_output_config(struct json_write *write, const struct chat_requ
 
 /* A temperature is 1 at most, and refused beside thinking; models since Claude 4.1 take one of the
  * two. Of 1, which changes nothing, nothing is said where the other says something. */
-static void write_sampling(struct json_write *write, const struct chat_request *request)
+static void write_sampling(struct json_write *write, const struct provider_target *target,
+                           const struct chat_request *request)
 {
     double temperature = request->temperature < 1 ? request->temperature : 1;
     bool is_neutral = !request->has_temperature || (request->has_top_p && temperature == 1);
 
-    if (wants_thinking(request))
+    if (wants_thinking(target, request))
         return;
     if (is_neutral && request->has_top_p)
         json_write_double(write, "top_p", request->top_p);
@@ -213,9 +215,9 @@ static int write_body(struct json_write *write, const struct provider_target *ta
     if (r == 0)
         r = anthropic_write_messages(write, target, request, err);
     write_tools(write, request);
-    write_thinking(write, request);
+    write_thinking(write, target, request);
     write_output_config(write, request);
-    write_sampling(write, request);
+    write_sampling(write, target, request);
     if (request->stream)
         json_write_bool(write, "stream", true);
     json_write_close(write);

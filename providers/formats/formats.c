@@ -7,6 +7,7 @@
 
 static const struct provider *const formats[] = {
     &provider_openai_chat,
+    &provider_openai_responses,
     &provider_anthropic,
 };
 

@@ -56,7 +56,8 @@ static enum reply_part kind_of(struct text part, int64_t *out_bytes)
     return REPLY_PART_NONE;
 }
 
-static bool has_items(struct text parts)
+/* More than the message itself does. */
+static bool says_something(struct text parts)
 {
     struct json_raw_walk walk;
     struct text part;
@@ -64,7 +65,7 @@ static bool has_items(struct text parts)
 
     json_raw_begin(parts, &walk);
     while (json_raw_next(&walk, &part))
-        if (kind_of(part, &bytes) == REPLY_PART_ITEM)
+        if (kind_of(part, &bytes) == REPLY_PART_ITEM || json_raw_get(part, "note").ptr)
             return true;
     return false;
 }
@@ -73,7 +74,7 @@ void reply_parts_close(struct buf *parts)
 {
     if (parts->len > 0)
         buf_add_char(parts, ']');
-    if (parts->failed || !has_items(buf_text(parts)))
+    if (parts->failed || !says_something(buf_text(parts)))
         buf_reset(parts);
 }
 

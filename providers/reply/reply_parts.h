@@ -14,14 +14,15 @@
 #include "shared/base/compiler.h"
 #include "shared/json/json_raw.h"
 
-/* Each appends a part; `parts` is empty before the first. */
+/* Each appends a part; `parts` is empty before the first. The note is a value of json_raw.h that a
+ * format wants to know of a piece of text again, or TEXT_NONE. */
 void reply_parts_add_text(struct buf *parts, size_t bytes, struct text note);
 void reply_parts_add_call(struct buf *parts);
 void reply_parts_begin_item(struct buf *parts); /* then append a value, strict JSON */
 void reply_parts_end_item(struct buf *parts);
 
-/* After the last. A list that has become too long is dropped, and one without items, which says
- * nothing. */
+/* After the last. A list that has become too long is dropped, and one without items and notes,
+ * which says nothing. */
 void reply_parts_close(struct buf *parts);
 
 enum reply_part {

@@ -15,11 +15,16 @@ static bool is(struct text text, const char *expected)
     return text_is(text, expected);
 }
 
-static int decode(const char *body, size_t piece)
+static int decode_json(const char *json, size_t piece)
 {
     struct provider_target anthropic = support_target_of(&provider_anthropic, "anthropic");
 
-    return support_read(&anthropic, support_json(body), piece, &reply, &failure);
+    return support_read(&anthropic, json, piece, &reply, &failure);
+}
+
+static int decode(const char *body, size_t piece)
+{
+    return decode_json(support_json(body), piece);
 }
 
 static void gives(const char *body, size_t calls, const char *text)
@@ -192,8 +197,10 @@ static const char text_stream[] = START TEXT_BLOCK("0") PING TEXT_DELTA("0", "He
 
 Test(anthropic_decode, a_streamed_text_at_every_cut)
 {
+    const char *stream = support_json(text_stream);
+
     for (size_t piece = 0; piece < sizeof(text_stream); piece++) {
-        cr_assert_eq(decode(text_stream, piece), 0, "%s", failure.message);
+        cr_assert_eq(decode_json(stream, piece), 0, "%s", failure.message);
         cr_assert(is(reply.text, "Hello \xF0\x9F\x98\x80"), "%zu", piece);
         cr_assert(is(reply.model, "claude-opus-4-6"));
         cr_assert_eq(reply.finish, CHAT_FINISH_STOP);
@@ -222,8 +229,11 @@ static const char calls_stream[] =
 
 Test(anthropic_decode, streamed_thinking_text_and_calls_at_every_cut)
 {
+    const char *stream = support_json(calls_stream);
+    const char *state = support_json(CALLS_STATE);
+
     for (size_t piece = 0; piece < sizeof(calls_stream); piece++) {
-        cr_assert_eq(decode(calls_stream, piece), 0, "%s", failure.message);
+        cr_assert_eq(decode_json(stream, piece), 0, "%s", failure.message);
         cr_assert_eq(reply.finish, CHAT_FINISH_TOOL);
         cr_assert(is(reply.text, "One moment"));
         cr_assert_eq(reply.tool_calls_count, 2);
@@ -232,7 +242,7 @@ Test(anthropic_decode, streamed_thinking_text_and_calls_at_every_cut)
         cr_assert(is(reply.tool_calls[0].arguments, "{\"zone\": \"UTC\"}"));
         cr_assert(is(reply.tool_calls[1].id, "toolu_b"));
         cr_assert_eq(reply.tool_calls[1].arguments.len, 0);
-        cr_assert(is(reply.opaque_state, support_json(CALLS_STATE)), "%s", reply.opaque_state.ptr);
+        cr_assert(is(reply.opaque_state, state), "%s", reply.opaque_state.ptr);
     }
 }
 

@@ -372,6 +372,21 @@ Test(anthropic_encode, how_much_to_think_is_an_effort)
                  ",'tool_choice':{'type':'any'},'output_config':{'effort':'low'}");
 }
 
+Test(anthropic_encode, claude_opus_4_5_is_told_the_effort_alone)
+{
+    struct provider_target anthropic = target();
+    struct chat_request request = {.messages = &hello,
+                                   .messages_count = 1,
+                                   .reasoning_effort = TEXT("low"),
+                                   .has_temperature = true};
+
+    snprintf(anthropic.model, sizeof(anthropic.model), "claude-opus-4-5-20251101");
+    cr_assert(support_encodes_to(
+        &anthropic, &request,
+        support_json("{'model':'claude-opus-4-5-20251101','max_tokens':4096,'messages':[" HI "],"
+                     "'output_config':{'effort':'low'},'temperature':0}")));
+}
+
 Test(anthropic_encode, one_of_temperature_and_top_p_is_sent_and_none_beside_thinking)
 {
     struct chat_request request = {.has_temperature = true, .temperature = 0.5};

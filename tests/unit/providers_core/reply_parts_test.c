@@ -93,12 +93,12 @@ Test(reply_parts, what_does_not_fit_the_message_is_left_out)
         cr_assert_str_eq(walked(&told, wrong[i]), "text t\xC3\xA9xt|call a|", "%s", wrong[i]);
 }
 
-static size_t kept_bytes(size_t limit, bool with_item)
+static size_t kept_bytes(size_t limit, bool with_item, struct text note)
 {
     CLEANUP(buf_deinit) struct buf parts;
 
     buf_init(&parts, limit);
-    reply_parts_add_text(&parts, 5, TEXT_NONE);
+    reply_parts_add_text(&parts, 5, note);
     reply_parts_begin_item(&parts);
     buf_add_string(&parts, with_item ? "\"x\"" : "null");
     reply_parts_end_item(&parts);
@@ -109,7 +109,8 @@ static size_t kept_bytes(size_t limit, bool with_item)
 
 Test(reply_parts, a_list_that_is_too_long_or_says_nothing_is_dropped)
 {
-    cr_assert_gt(kept_bytes(100, true), 0);
-    cr_assert_eq(kept_bytes(20, true), 0);
-    cr_assert_eq(kept_bytes(100, false), 0);
+    cr_assert_gt(kept_bytes(100, true, TEXT_NONE), 0);
+    cr_assert_gt(kept_bytes(100, false, TEXT("\"n\"")), 0);
+    cr_assert_eq(kept_bytes(20, true, TEXT_NONE), 0);
+    cr_assert_eq(kept_bytes(100, false, TEXT_NONE), 0);
 }
