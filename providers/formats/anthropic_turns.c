@@ -2,10 +2,10 @@
  * https://platform.claude.com/docs/en/api/messages
  *
  * The API wants turns of user and assistant that alternate and have words, the first and the last
- * the user's; a conversation may have neither. So messages of one side that follow each other become
- * one turn, in a turn of the user the results of tools stand first, texts of blanks are left out,
- * and where the user's turn is missing a word stands for it. (An assistant's turn at the end would
- * be continued in its midst by some models, and is refused by newer ones.)
+ * the user's; a conversation may have neither. So messages of one side that follow each other
+ * become one turn, in a turn of the user the results of tools stand first, texts of blanks are left
+ * out, and where the user's turn is missing a word stands for it. (An assistant's turn at the end
+ * would be continued in its midst by some models, and is refused by newer ones.)
  *
  * Thinking goes back where it stood in the reply (reply_parts.h), verbatim: its signatures are
  * checked. */

@@ -223,7 +223,8 @@ static void write_text_format(struct json_write *write, const struct chat_format
 static bool has_reasoned(const struct provider_target *target, const struct chat_request *request)
 {
     for (size_t i = 0; i < request->messages_count; i++)
-        if (opaque_state_for(target, request->messages[i].opaque_state).ptr)
+        if (json_raw_type(opaque_state_for(target, request->messages[i].opaque_state)) ==
+            JSON_RAW_ARRAY)
             return true;
     return false;
 }

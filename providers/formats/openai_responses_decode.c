@@ -5,11 +5,12 @@
  * A response is a list of items: messages, calls, reasoning. In a stream an item is added, grows by
  * deltas, and is done; the event that ends the response has all of it once more. Servers leave some
  * of these out: what no delta said is taken from the item that is done, and where neither said
- * anything, from the end. Items that nobody asked for (of tools that run at OpenAI) are passed over.
+ * anything, from the end. Items that nobody asked for (of tools that run at OpenAI) are passed
+ * over.
  *
  * Reasoning that is encrypted goes into the reply's parts, in its place between text and calls.
- * Without the encrypted part it would be refused: it would stand for what the server has not stored.
- * A message's phase ("commentary", "final_answer") is wanted back with it. */
+ * Without the encrypted part it would be refused: it would stand for what the server has not
+ * stored. A message's phase ("commentary", "final_answer") is wanted back with it. */
 
 #include "providers/formats/openai_responses.h"
 #include "providers/reply/decoder.h"
@@ -63,12 +64,13 @@ static void read_message(struct provider_decoder *decoder, struct text item)
 {
     struct reply_builder *reply = &decoder->reply;
     bool was_told = reply->text.len > decoder->text_mark || reply->refusal.len > decoder->mark;
+    struct text phase = json_raw_get(item, "phase");
 
     if (!was_told)
         add_content(decoder, json_raw_get(item, "content"));
     if (reply->text.len > decoder->text_mark)
         reply_parts_add_text(&reply->state, reply->text.len - decoder->text_mark,
-                             json_raw_get(item, "phase"));
+                             json_raw_type(phase) == JSON_RAW_STRING ? phase : TEXT_NONE);
     decoder->text_mark = reply->text.len;
     decoder->mark = reply->refusal.len;
 }

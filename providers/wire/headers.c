@@ -2,8 +2,8 @@
  *
  * Formats: RFC 9110, sections 10.2.3 (Retry-After) and 5.6.7 (dates); retry-after-ms is what
  * OpenAI's SDKs look for first; reset times of OpenAI and Groq are durations as Go prints them,
- * Anthropic's are times (RFC 3339). Everything is capped at a day, so that a header can never park a
- * run for good, and what can't be understood is as good as absent.
+ * Anthropic's are times (RFC 3339). Everything is capped at a day, so that a header can never park
+ * a run for good, and what can't be understood is as good as absent.
  */
 
 #include "providers/wire/headers.h"

@@ -238,6 +238,7 @@ Test(openai_responses_encode, reasoning_of_another_model_or_that_does_not_fit_is
     replays("", without, "");
     replays("{'provider':'openai','model':'m-2','message':" PARTS "}", without, "");
     replays("{'provider':'azure','model':'m-1','message':" PARTS "}", without, "");
+    replays(STATE("{'reasoning_content':'of another format'}"), without, "");
     replays(STATE("[{'item':" REASONING("rs_1") "},{'text':4},{'call':true}]"), without,
             ",'include':['reasoning.encrypted_content']");
 }
