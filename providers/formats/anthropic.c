@@ -224,11 +224,21 @@ static int write_body(struct json_write *write, const struct provider_target *ta
     return r;
 }
 
+/* Anthropic's own clients are configured with an address that has no version. */
+static const char *path_for(const char *base_url)
+{
+    size_t len = strlen(base_url);
+
+    while (len > 0 && base_url[len - 1] == '/')
+        len--;
+    return text_ends((struct text){base_url, len}, "/v1") ? "/messages" : "/v1/messages";
+}
+
 int anthropic_encode(const struct provider_target *target, const struct chat_request *request,
                      struct provider_wire *wire, struct error *err)
 {
     const struct wire_address address = {
-        .path = "/messages",
+        .path = path_for(target->base_url),
         .key_header = "x-api-key",
         .key_scheme = "",
         .version_header = "anthropic-version",

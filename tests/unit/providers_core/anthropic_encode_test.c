@@ -440,6 +440,30 @@ Test(anthropic_encode, url_key_and_version_are_set)
     cr_assert_null(support_header(&wire, "authorization"));
 }
 
+static const char *url_for(const char *base_url)
+{
+    static struct provider_wire wire;
+    struct provider_target anthropic = target();
+    struct chat_request request = {.messages_count = 0};
+
+    anthropic.base_url = base_url;
+    provider_wire_deinit(&wire);
+    provider_wire_init(&wire);
+    cr_assert_eq(anthropic.provider->encode(&anthropic, &request, &wire, NULL), 0);
+    return wire.url;
+}
+
+Test(anthropic_encode, an_address_has_the_version_or_gets_it)
+{
+    cr_assert_str_eq(url_for("https://api.anthropic.com/v1"),
+                     "https://api.anthropic.com/v1/messages");
+    cr_assert_str_eq(url_for("https://api.anthropic.com"), "https://api.anthropic.com/v1/messages");
+    cr_assert_str_eq(url_for("http://127.0.0.1:9/anthropic//"),
+                     "http://127.0.0.1:9/anthropic/v1/messages");
+    cr_assert_str_eq(url_for("http://127.0.0.1:9/anthropic/v1/"),
+                     "http://127.0.0.1:9/anthropic/v1/messages");
+}
+
 Test(anthropic_encode, headers_of_the_configuration_take_the_place_of_ours)
 {
     CLEANUP(provider_wire_deinit) struct provider_wire wire;

@@ -43,8 +43,8 @@ bool support_encodes_to(const struct provider_target *target, const struct chat_
 /* JSON that is easier to read: each ' is a ". Valid until the fourth call after it. */
 const char *support_json(const char *text);
 
-/* What whoever watches is told of a body, "KIND NUMBER TEXT ID/NAME|" an event; valid until the next
- * call. */
+/* What whoever watches is told of a body, "KIND NUMBER TEXT ID/NAME|" an event; valid until the
+ * next call. */
 const char *support_watched(const struct provider_target *target, const char *body);
 
 /* The value of a header that a request is sent with, or NULL. */
