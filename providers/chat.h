@@ -144,7 +144,8 @@ struct chat_usage {
  * an int64_t. */
 #define CHAT_TOKENS_MAX ((int64_t)1000000000)
 
-/* What the provider's headers say about its limits; -1 where they say nothing. */
+/* What the provider's headers say about its limits; -1 where they say nothing. Some limit tokens in
+ * and out together, some each by itself. */
 struct provider_limits {
     int64_t requests_limit;
     int64_t requests_remaining;
@@ -152,6 +153,12 @@ struct provider_limits {
     int64_t tokens_limit;
     int64_t tokens_remaining;
     int64_t tokens_reset_ms;
+    int64_t input_tokens_limit;
+    int64_t input_tokens_remaining;
+    int64_t input_tokens_reset_ms;
+    int64_t output_tokens_limit;
+    int64_t output_tokens_remaining;
+    int64_t output_tokens_reset_ms;
 };
 
 struct chat_reply {

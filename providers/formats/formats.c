@@ -7,6 +7,8 @@
 
 static const struct provider *const formats[] = {
     &provider_openai_chat,
+    &provider_openai_responses,
+    &provider_anthropic,
 };
 
 const struct provider *format_find(const char *kind)

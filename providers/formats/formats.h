@@ -5,6 +5,8 @@
 #include "providers/provider.h"
 
 extern const struct provider provider_openai_chat;
+extern const struct provider provider_openai_responses;
+extern const struct provider provider_anthropic;
 
 /* The format of that kind, or NULL. */
 const struct provider *format_find(const char *kind);

@@ -11,17 +11,13 @@
 
 #include "providers/formats/openai_chat.h"
 
-#include <math.h>
-
+#include "providers/formats/encoder.h"
 #include "providers/formats/formats.h"
 #include "providers/reply/opaque_state.h"
 #include "providers/wire/wire.h"
 #include "shared/base/error.h"
 #include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"
-
-#define PAST_TOOLS_MAX 128
-#define ANY_OBJECT     "{\"type\":\"object\"}"
 
 static struct text text_or_empty(struct text text)
 {
@@ -156,12 +152,6 @@ static void write_messages(struct json_write *write, const struct provider_targe
     json_write_close(write);
 }
 
-static void write_switch(struct json_write *write, const char *name, enum chat_switch value)
-{
-    if (value != CHAT_SWITCH_UNSET)
-        json_write_bool(write, name, value == CHAT_SWITCH_ON);
-}
-
 static void write_tool(struct json_write *write, const struct chat_tool *tool)
 {
     json_write_open_object(write, NULL);
@@ -172,7 +162,7 @@ static void write_tool(struct json_write *write, const struct chat_tool *tool)
         json_write_text(write, "description", tool->description);
     if (tool->parameters.len)
         json_write_raw(write, "parameters", tool->parameters);
-    write_switch(write, "strict", tool->strict);
+    encoder_switch(write, "strict", tool->strict);
     json_write_close(write);
     json_write_close(write);
 }
@@ -202,42 +192,18 @@ static void write_tool_choice(struct json_write *write, const struct chat_tool_c
     }
 }
 
-/* Whether a call of that name stands before call `n` of message `m`. */
-static bool was_called_before(const struct chat_request *request, size_t m, size_t n)
-{
-    struct text name = request->messages[m].tool_calls[n].name;
-
-    for (size_t i = 0; i <= m; i++) {
-        const struct chat_message *message = &request->messages[i];
-        size_t count = i < m ? message->tool_calls_count : n;
-
-        for (size_t k = 0; k < count; k++)
-            if (text_equal(message->tool_calls[k].name, name))
-                return true;
-    }
-    return false;
-}
-
-/* A run without tools on a thread whose earlier runs called some: servers want to know what was
- * called. It is named, and may not be called again. */
+/* What earlier runs called is named, and may not be called again. */
 static void write_tools_of_the_past(struct json_write *write, const struct chat_request *request)
 {
-    size_t named = 0;
+    struct encoder_past_tools past = {0};
+    struct chat_tool tool = {.parameters = TEXT(ENCODER_ANY_OBJECT)};
 
-    for (size_t m = 0; m < request->messages_count; m++)
-        for (size_t n = 0; n < request->messages[m].tool_calls_count && named < PAST_TOOLS_MAX;
-             n++) {
-            struct chat_tool tool = {.name = request->messages[m].tool_calls[n].name,
-                                     .parameters = TEXT(ANY_OBJECT)};
-
-            if (was_called_before(request, m, n))
-                continue;
-            if (named++ == 0)
-                json_write_open_array(write, "tools");
-            write_tool(write, &tool);
-        }
-    if (named == 0)
+    if (!encoder_next_past_tool(request, &past, &tool.name))
         return;
+    json_write_open_array(write, "tools");
+    do
+        write_tool(write, &tool);
+    while (encoder_next_past_tool(request, &past, &tool.name));
     json_write_close(write);
     json_write_string(write, "tool_choice", "none");
 }
@@ -253,7 +219,7 @@ static void write_tools(struct json_write *write, const struct chat_request *req
         write_tool(write, &request->tools[i]);
     json_write_close(write);
     write_tool_choice(write, &request->tool_choice);
-    write_switch(write, "parallel_tool_calls", request->parallel_tool_calls);
+    encoder_switch(write, "parallel_tool_calls", request->parallel_tool_calls);
 }
 
 static void write_response_format(struct json_write *write, const struct chat_format *format)
@@ -277,29 +243,20 @@ static void write_response_format(struct json_write *write, const struct chat_fo
         json_write_text_if(write, "description", format->description);
         if (format->schema.len)
             json_write_raw(write, "schema", format->schema);
-        write_switch(write, "strict", format->strict);
+        encoder_switch(write, "strict", format->strict);
         json_write_close(write);
         break;
     }
     json_write_close(write);
 }
 
-/* More than a model can give is refused by some servers. */
-static int64_t output_tokens(const struct provider_target *target,
-                             const struct chat_request *request)
-{
-    int64_t most = target->output_tokens_max;
-
-    return most > 0 && request->max_completion_tokens > most ? most
-                                                             : request->max_completion_tokens;
-}
-
 static int write_settings(struct json_write *write, const struct provider_target *target,
                           const struct chat_request *request, struct error *err)
 {
-    if ((request->has_temperature && !isfinite(request->temperature)) ||
-        (request->has_top_p && !isfinite(request->top_p)))
-        return error_set(err, E_INVALID, "temperature and top_p must be finite numbers");
+    int r = encoder_check_numbers(request, err);
+
+    if (r < 0)
+        return r;
     if (request->has_temperature)
         json_write_double(write, "temperature", request->temperature);
     if (request->has_top_p)
@@ -307,7 +264,7 @@ static int write_settings(struct json_write *write, const struct provider_target
     if (request->max_completion_tokens > 0)
         json_write_int(write,
                        target->habits.max_tokens_is_new ? "max_completion_tokens" : "max_tokens",
-                       output_tokens(target, request));
+                       encoder_output_tokens(target, request));
     write_response_format(write, &request->response_format);
     if (request->reasoning_effort.len)
         json_write_text(write, "reasoning_effort", request->reasoning_effort);

@@ -48,15 +48,6 @@ static void read_call(struct reply_builder *reply, struct text call)
     reply_add_arguments(reply, number, arguments_of(function));
 }
 
-static bool is_empty(struct text container)
-{
-    struct json_raw_walk walk;
-    struct text value;
-
-    json_raw_begin(container, &walk);
-    return !json_raw_next(&walk, &value);
-}
-
 /* "tool_calls", a list or the one call itself, or the "function_call" of older servers. */
 static void read_calls(struct reply_builder *reply, struct text message)
 {
@@ -65,8 +56,8 @@ static void read_calls(struct reply_builder *reply, struct text message)
     struct json_raw_walk walk;
     struct text call;
 
-    if (is_empty(calls)) {
-        if (json_raw_type(old) == JSON_RAW_OBJECT && !is_empty(old))
+    if (json_raw_is_empty(calls)) {
+        if (json_raw_type(old) == JSON_RAW_OBJECT && !json_raw_is_empty(old))
             read_call(reply, old);
         return;
     }

@@ -8,6 +8,7 @@
 static const struct server_info servers[] = {
     {"api.openai.com",    "OPENAI_API_KEY",     {.max_tokens_is_new = true}},
     {".openai.azure.com", NULL,                 {.max_tokens_is_new = true}},
+    {"api.anthropic.com", "ANTHROPIC_API_KEY",  {.max_tokens_is_new = false}},
     {"api.groq.com",      "GROQ_API_KEY",       {.max_tokens_is_new = true}},
     {"api.deepseek.com",  "DEEPSEEK_API_KEY",   {.max_tokens_is_new = false}},
     {"api.mistral.ai",    "MISTRAL_API_KEY",    {.usage_is_not_asked = true}},

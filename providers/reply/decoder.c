@@ -63,22 +63,26 @@ enum decode_result decode_fail(struct provider_decoder *decoder, enum provider_f
     return DECODE_FAILED;
 }
 
+enum decode_result decode_error(struct provider_decoder *decoder, struct text json)
+{
+    struct provider_response response = {.status = 200};
+
+    if (decoder->response)
+        response = *decoder->response;
+    response.body = json;
+    provider_failure_read(decoder->target, &response, decoder->failure);
+    return DECODE_FAILED;
+}
+
 bool decode_holds_error(struct provider_decoder *decoder, struct text json)
 {
     struct text error = json_raw_get(json, "error");
-    struct provider_response response = {.status = 200};
     bool holds =
         json_raw_type(json) == JSON_RAW_ARRAY ||
         ((json_raw_type(error) == JSON_RAW_OBJECT || json_raw_type(error) == JSON_RAW_STRING) &&
          error.len > 2);
 
-    if (!holds)
-        return false;
-    if (decoder->response)
-        response = *decoder->response;
-    response.body = json;
-    provider_failure_read(decoder->target, &response, decoder->failure);
-    return true;
+    return holds && decode_error(decoder, json) == DECODE_FAILED;
 }
 
 static enum decode_result malformed(struct provider_decoder *decoder, const struct error *err)

@@ -39,6 +39,7 @@ struct provider_decoder {
     /* The format's own, empty and zero at first. */
     struct buf scratch;
     size_t mark;
+    size_t text_mark;
     int phase;
 };
 
@@ -73,3 +74,6 @@ enum decode_result decode_fail(struct provider_decoder *decoder, enum provider_f
 /* For formats: whether a document is or holds an error in the shapes of failure.h. If so, the
  * failure is read. */
 MUSTCHECK bool decode_holds_error(struct provider_decoder *decoder, struct text json);
+
+/* For formats: a document that is an error, whatever it holds. Returns DECODE_FAILED. */
+enum decode_result decode_error(struct provider_decoder *decoder, struct text json);

@@ -46,24 +46,29 @@ static bool contains_one_of(struct text text, const char *const *needles)
 
 static bool is_quota(const struct words *words)
 {
-    static const char *const codes[] = {"insufficient_quota", "billing_hard_limit_reached",
-                                        "insufficient_balance", "billing_not_active", NULL};
+    static const char *const codes[] = {"insufficient_quota",   "billing_hard_limit_reached",
+                                        "insufficient_balance", "billing_not_active",
+                                        "billing_error",        "billing_unavailable",
+                                        "spend_limit_reached",  NULL};
+    static const char *const phrases[] = {"Insufficient Balance", "exceeded your current quota",
+                                          "credit balance is too low",
+                                          "reached your specified API usage limits", NULL};
 
     return contains_one_of(words->code, codes) || contains_one_of(words->type, codes) ||
-           contains(words->message, "Insufficient Balance") ||
-           contains(words->message, "exceeded your current quota");
+           contains_one_of(words->message, phrases);
 }
 
 static bool is_context_overflow(const struct words *words)
 {
     static const char *const codes[] = {"context_length_exceeded", "exceed_context_size",
-                                        "context_window_exceeded", NULL};
+                                        "context_window_exceeded", "request_too_large", NULL};
     static const char *const phrases[] = {"maximum context length",
                                           "maximum model length",
                                           "exceeds the available context size",
                                           "context length exceeded",
                                           "reduce the length of the messages",
                                           "prompt is too long",
+                                          "exceed context limit",
                                           "exceeds the context window",
                                           NULL};
 
@@ -80,6 +85,15 @@ static bool is_too_large(const struct words *words)
     return contains_one_of(words->message, phrases);
 }
 
+/* A request that is refused for what it says, by words that need no status. */
+static bool is_bad_request(const struct words *words)
+{
+    static const char *const types[] = {"invalid_request", "BadRequest", "not_found_error", NULL};
+    static const char *const codes[] = {"invalid_", "policy", "image", "data_residency", NULL};
+
+    return contains_one_of(words->type, types) || contains_one_of(words->code, codes);
+}
+
 /* For errors that carry no status of their own. */
 static enum provider_failure class_of_words(const struct words *words)
 {
@@ -92,9 +106,7 @@ static enum provider_failure class_of_words(const struct words *words)
     if (contains(words->code, "api_key") || contains(words->type, "authentication") ||
         contains(words->type, "permission"))
         return PROVIDER_AUTH;
-    if (contains(words->type, "invalid_request") || contains(words->type, "BadRequest"))
-        return PROVIDER_BAD_REQUEST;
-    return PROVIDER_OVERLOADED;
+    return is_bad_request(words) ? PROVIDER_BAD_REQUEST : PROVIDER_OVERLOADED;
 }
 
 static enum provider_failure class_of(int status, const struct words *words)
@@ -131,6 +143,8 @@ static enum provider_failure class_of(int status, const struct words *words)
         return PROVIDER_CONTEXT_OVERFLOW;
     if (status >= 500)
         return PROVIDER_OVERLOADED;
+    if (is_quota(words)) /* Anthropic says it with a 400 */
+        return PROVIDER_QUOTA;
     if (contains(words->code, "tool_use_failed")) /* Groq can't read a call that the model wrote */
         return PROVIDER_MALFORMED_REPLY;
     return PROVIDER_BAD_REQUEST;
@@ -188,6 +202,8 @@ static void read_words(struct text body, struct arena *arena, struct words *out)
     out->code = string_at(error, "code", arena);
     if (json_raw_type(code) == JSON_RAW_NUMBER && json_raw_int(code, &number))
         out->number = number;
+    if (!out->code.len) /* Anthropic's */
+        out->code = string_at(json_raw_get(error, "details"), "error_code", arena);
     out->type = string_at(error, "type", arena);
     if (!out->message.len)
         out->message = string_at(error, "message", arena);
@@ -314,22 +330,30 @@ static int64_t wait_in_message(struct text message)
     return -1;
 }
 
-/* When an exhausted limit is there again: the later of those at zero, else the sooner. */
+/* When an exhausted limit is there again: the latest of those at zero, else the soonest of all. */
 static int64_t wait_for_reset(const struct provider_limits *limits)
 {
-    int64_t requests = limits->requests_reset_ms;
-    int64_t tokens = limits->tokens_reset_ms;
+    const struct {
+        int64_t remaining;
+        int64_t reset_ms;
+    } kinds[] = {
+        {limits->requests_remaining, limits->requests_reset_ms},
+        {limits->tokens_remaining, limits->tokens_reset_ms},
+        {limits->input_tokens_remaining, limits->input_tokens_reset_ms},
+        {limits->output_tokens_remaining, limits->output_tokens_reset_ms},
+    };
     int64_t spent = -1;
+    int64_t soonest = -1;
 
-    if (limits->requests_remaining == 0)
-        spent = requests;
-    if (limits->tokens_remaining == 0 && tokens > spent)
-        spent = tokens;
-    if (spent >= 0)
-        return spent;
-    if (requests < 0 || tokens < 0)
-        return requests > tokens ? requests : tokens;
-    return requests < tokens ? requests : tokens;
+    for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+        int64_t reset_ms = kinds[i].reset_ms;
+
+        if (kinds[i].remaining == 0 && reset_ms > spent)
+            spent = reset_ms;
+        if (reset_ms >= 0 && (soonest < 0 || reset_ms < soonest))
+            soonest = reset_ms;
+    }
+    return spent >= 0 ? spent : soonest;
 }
 
 static void init_info(struct provider_failure_info *out, const struct provider_response *response)

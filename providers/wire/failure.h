@@ -5,8 +5,8 @@
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 
-/* Reads status, headers and the error in the body, in any of the shapes that OpenAI-compatible
- * servers use: {"error": {...}}, {"error": "..."}, {"message": ...}, {"detail": ...}, a list of
+/* Reads status, headers and the error in the body, in any of the shapes that servers use:
+ * {"error": {...}}, {"error": "..."}, {"code": ..., "message": ...}, {"detail": ...}, a list of
  * such, plain text. The body may be any bytes. */
 void provider_failure_read(const struct provider_target *target,
                            const struct provider_response *response,

@@ -1,15 +1,17 @@
 /* Waiting times and limits out of response headers.
  *
  * Formats: RFC 9110, sections 10.2.3 (Retry-After) and 5.6.7 (dates); retry-after-ms is what
- * OpenAI's SDKs look for first; reset times of OpenAI and Groq are durations as Go prints them.
- * Everything is capped at a day, so that a header can never park a run for good, and what can't be
- * understood is as good as absent.
+ * OpenAI's SDKs look for first; reset times of OpenAI and Groq are durations as Go prints them,
+ * Anthropic's are times (RFC 3339). Everything is capped at a day, so that a header can never park
+ * a run for good, and what can't be understood is as good as absent.
  */
 
 #include "providers/wire/headers.h"
 
 #include <stdio.h>
 #include <time.h>
+
+#include "shared/time/rfc3339.h"
 
 /* The first header of that name, any case; TEXT_NONE when absent. */
 static struct text header(const struct provider_response *response, const char *name)
@@ -150,6 +152,16 @@ static bool plain_wait(struct text text, double unit_ms, int64_t *out_ms)
     return true;
 }
 
+/* How long until a time, within 0 and a day. */
+static int64_t wait_until(const struct provider_response *response, int64_t wall_ms)
+{
+    int64_t wait_ms = wall_ms - response->now_wall_ms;
+
+    if (wait_ms < 0)
+        return 0;
+    return wait_ms < PROVIDER_WAIT_MAX_MS ? wait_ms : PROVIDER_WAIT_MAX_MS;
+}
+
 int64_t provider_retry_after_ms(const struct provider_response *response)
 {
     struct text after = header(response, "retry-after");
@@ -159,12 +171,7 @@ int64_t provider_retry_after_ms(const struct provider_response *response)
         return wait_ms;
     if (plain_wait(after, 1000, &wait_ms))
         return wait_ms;
-    if (!provider_http_date_ms(after, &wait_ms))
-        return -1;
-    wait_ms -= response->now_wall_ms;
-    if (wait_ms < 0)
-        return 0;
-    return wait_ms < PROVIDER_WAIT_MAX_MS ? wait_ms : PROVIDER_WAIT_MAX_MS;
+    return provider_http_date_ms(after, &wait_ms) ? wait_until(response, wait_ms) : -1;
 }
 
 static int64_t count_of(const struct provider_response *response, const char *name)
@@ -174,21 +181,44 @@ static int64_t count_of(const struct provider_response *response, const char *na
     return text_to_int(header(response, name), &value) && value >= 0 ? value : -1;
 }
 
+/* A duration, or a time as RFC 3339 writes it. */
 static int64_t reset_of(const struct provider_response *response, const char *name)
 {
+    struct text text = header(response, name);
     int64_t value;
 
-    return provider_duration_ms(header(response, name), &value, NULL) ? value : -1;
+    if (provider_duration_ms(text, &value, NULL))
+        return value;
+    return rfc3339_parse(text, &value) ? wait_until(response, value * 1000) : -1;
+}
+
+static int64_t first_known(int64_t value, int64_t other)
+{
+    return value >= 0 ? value : other;
 }
 
 void provider_limits_read(const struct provider_response *response, struct provider_limits *out)
 {
+    /* clang-format off */
+#define COUNT(what, kind)                                                                          \
+    first_known(count_of(response, "x-ratelimit-" what "-" kind),                                  \
+                count_of(response, "anthropic-ratelimit-" kind "-" what))
+#define RESET(kind)                                                                                \
+    first_known(reset_of(response, "x-ratelimit-reset-" kind),                                     \
+                reset_of(response, "anthropic-ratelimit-" kind "-reset"))
     *out = (struct provider_limits){
-        .requests_limit = count_of(response, "x-ratelimit-limit-requests"),
-        .requests_remaining = count_of(response, "x-ratelimit-remaining-requests"),
-        .requests_reset_ms = reset_of(response, "x-ratelimit-reset-requests"),
-        .tokens_limit = count_of(response, "x-ratelimit-limit-tokens"),
-        .tokens_remaining = count_of(response, "x-ratelimit-remaining-tokens"),
-        .tokens_reset_ms = reset_of(response, "x-ratelimit-reset-tokens"),
+        .requests_limit          = COUNT("limit", "requests"),
+        .requests_remaining      = COUNT("remaining", "requests"),
+        .requests_reset_ms       = RESET("requests"),
+        .tokens_limit            = COUNT("limit", "tokens"),
+        .tokens_remaining        = COUNT("remaining", "tokens"),
+        .tokens_reset_ms         = RESET("tokens"),
+        .input_tokens_limit      = COUNT("limit", "input-tokens"),
+        .input_tokens_remaining  = COUNT("remaining", "input-tokens"),
+        .input_tokens_reset_ms   = RESET("input-tokens"),
+        .output_tokens_limit     = COUNT("limit", "output-tokens"),
+        .output_tokens_remaining = COUNT("remaining", "output-tokens"),
+        .output_tokens_reset_ms  = RESET("output-tokens"),
     };
+    /* clang-format on */
 }

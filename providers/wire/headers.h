@@ -11,7 +11,9 @@
  * anything that can be understood. A date in the past is 0. */
 int64_t provider_retry_after_ms(const struct provider_response *response);
 
-/* x-ratelimit-{limit,remaining,reset}-{requests,tokens}; negative and odd values are absent. */
+/* x-ratelimit-{limit,remaining,reset}-KIND, or anthropic-ratelimit-KIND-{limit,remaining,reset}, of
+ * the kinds requests, tokens, input-tokens and output-tokens. Negative and odd values are absent; a
+ * reset in the past is 0. */
 void provider_limits_read(const struct provider_response *response, struct provider_limits *out);
 
 /* "12ms", "6m0s", "1h2m3s", "7.66s", "2d", or a bare number of seconds; capped at 24 h. False,

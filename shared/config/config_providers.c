@@ -20,6 +20,7 @@ static const struct builtin {
 } builtins[] = {
     {"openai", "openai_chat", "https://api.openai.com/v1", "OPENAI_API_KEY", "OPENAI_BASE_URL"},
     {"groq", "openai_chat", "https://api.groq.com/openai/v1", "GROQ_API_KEY", "GROQ_BASE_URL"},
+    {"anthropic", "anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"},
     {"deepseek", "openai_chat", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", "DEEPSEEK_BASE_URL"},
     {"mistral", "openai_chat", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", "MISTRAL_BASE_URL"},
     {"openrouter", "openai_chat", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL"},

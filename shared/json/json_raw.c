@@ -340,6 +340,15 @@ bool json_raw_next(struct json_raw_walk *walk, struct text *out)
     return true;
 }
 
+bool json_raw_is_empty(struct text container)
+{
+    struct json_raw_walk walk;
+    struct text value;
+
+    json_raw_begin(container, &walk);
+    return !json_raw_next(&walk, &value);
+}
+
 struct text json_raw_get(struct text object, const char *name)
 {
     struct text found = TEXT_NONE;

@@ -52,6 +52,9 @@ struct json_raw_walk {
 void json_raw_begin(struct text container, struct json_raw_walk *walk);
 MUSTCHECK bool json_raw_next(struct json_raw_walk *walk, struct text *out);
 
+/* Whether there is nothing to walk through: it has no members, or is no array or object. */
+bool json_raw_is_empty(struct text container);
+
 /* Appends what a string says: escapes resolved, valid UTF-8, no NUL. What can't be kept becomes
  * U+FFFD. Of anything but a string: nothing, and false. */
 bool json_raw_add_string(struct text value, struct buf *out);

@@ -281,6 +281,8 @@ static void learn_limits(struct known_model *model, const struct provider_limits
     learn_rate(model, limits->tokens_limit,
                is_daily(limits->tokens_limit, limits->tokens_remaining, limits->tokens_reset_ms),
                LIMIT_TOKENS, LIMIT_TOKENS_DAY);
+    learn_rate(model, limits->input_tokens_limit, false, LIMIT_INPUT_TOKENS, LIMIT_INPUT_TOKENS);
+    learn_rate(model, limits->output_tokens_limit, false, LIMIT_OUTPUT_TOKENS, LIMIT_OUTPUT_TOKENS);
 }
 
 static void learn_answer(struct known_model *model, const struct gate_outcome *outcome)
@@ -394,6 +396,8 @@ static void settle(struct gate *gate, struct gate_visit *visit, const struct gat
         settlement.left[LIMIT_REQUESTS] = outcome->limits->requests_remaining;
     if (!tokens_daily)
         settlement.left[LIMIT_TOKENS] = outcome->limits->tokens_remaining;
+    settlement.left[LIMIT_INPUT_TOKENS] = outcome->limits->input_tokens_remaining;
+    settlement.left[LIMIT_OUTPUT_TOKENS] = outcome->limits->output_tokens_remaining;
     limits_settle(gate->limits, &visit->ask, &visit->grant, &settlement);
     visit->taken = false;
 }

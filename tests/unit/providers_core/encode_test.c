@@ -228,8 +228,9 @@ Test(encode, tools_of_earlier_runs_are_named_where_a_run_has_none)
     cr_assert(
         strstr(buf_string(&wire.body),
                ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":"
-               "{\"type\":\"object\"}}},{\"type\":\"function\",\"function\":{\"name\":\"g\","
-               "\"parameters\":{\"type\":\"object\"}}}],\"tool_choice\":\"none\","),
+               "{\"type\":\"object\",\"properties\":{}}}},{\"type\":\"function\",\"function\":{"
+               "\"name\":\"g\",\"parameters\":{\"type\":\"object\",\"properties\":{}}}}],"
+               "\"tool_choice\":\"none\","),
         "%s", buf_string(&wire.body));
 }
 
@@ -304,14 +305,6 @@ Test(encode, a_state_that_is_none_is_left_out)
 
 /* ---- url and headers ---- */
 
-static const char *header(const struct provider_wire *wire, const char *name)
-{
-    for (size_t i = 0; i < wire->headers_count; i++)
-        if (text_is_nocase(wire->headers[i].name, name))
-            return wire->headers[i].value.ptr;
-    return NULL;
-}
-
 Test(encode, url_key_idempotency_key_and_own_headers_are_set)
 {
     CLEANUP(provider_wire_deinit) struct provider_wire wire;
@@ -327,11 +320,11 @@ Test(encode, url_key_idempotency_key_and_own_headers_are_set)
     provider_wire_init(&wire);
     cr_assert_eq(openai_chat_encode(&target, &request, &wire, &err), 0, "%s", err.text);
     cr_assert_str_eq(wire.url, "https://llm.example/v1/chat/completions");
-    cr_assert_str_eq(header(&wire, "authorization"), "Bearer sk-test-1234567890");
-    cr_assert_str_eq(header(&wire, "content-type"), "application/json");
-    cr_assert_str_eq(header(&wire, "idempotency-key"), "run_1:3");
-    cr_assert_str_eq(header(&wire, "openai-organization"), "org-1");
-    cr_assert_str_eq(header(&wire, "x-empty"), "");
+    cr_assert_str_eq(support_header(&wire, "authorization"), "Bearer sk-test-1234567890");
+    cr_assert_str_eq(support_header(&wire, "content-type"), "application/json");
+    cr_assert_str_eq(support_header(&wire, "idempotency-key"), "run_1:3");
+    cr_assert_str_eq(support_header(&wire, "openai-organization"), "org-1");
+    cr_assert_str_eq(support_header(&wire, "x-empty"), "");
 }
 
 Test(encode, no_key_means_no_authorization)
@@ -344,8 +337,8 @@ Test(encode, no_key_means_no_authorization)
     target.api_key = "";
     provider_wire_init(&wire);
     cr_assert_eq(openai_chat_encode(&target, &request, &wire, &err), 0, "%s", err.text);
-    cr_assert_null(header(&wire, "authorization"));
-    cr_assert_null(header(&wire, "idempotency-key"));
+    cr_assert_null(support_header(&wire, "authorization"));
+    cr_assert_null(support_header(&wire, "idempotency-key"));
 }
 
 Test(encode, headers_with_line_breaks_are_refused_without_showing_them)

@@ -1,6 +1,8 @@
 /* Each class of failure from what servers really reply, waiting times, and messages without
  * secrets. */
 
+#include <stdio.h>
+
 #include <criterion/criterion.h>
 
 #include "providers/wire/failure.h"
@@ -90,6 +92,98 @@ Test(failures, errors_are_read_whatever_they_are_made_of)
     cr_assert_eq(class_of(503, "[]"), PROVIDER_OVERLOADED);
     cr_assert_eq(class_of(503, "[[]]"), PROVIDER_OVERLOADED);
     cr_assert_eq(class_of(400, "{\"error\":null,\"detail\":{\"a\":1}}"), PROVIDER_BAD_REQUEST);
+}
+
+Test(failures, anthropic_names_what_is_wrong_by_type)
+{
+    static const struct {
+        int status;
+        const char *type;
+        enum provider_failure expected;
+    } rows[] = {
+        {400, "invalid_request_error", PROVIDER_BAD_REQUEST},
+        {401, "authentication_error", PROVIDER_AUTH},
+        {402, "billing_error", PROVIDER_QUOTA},
+        {403, "permission_error", PROVIDER_AUTH},
+        {404, "not_found_error", PROVIDER_BAD_REQUEST},
+        {413, "request_too_large", PROVIDER_CONTEXT_OVERFLOW},
+        {429, "rate_limit_error", PROVIDER_RATE_LIMITED},
+        {500, "api_error", PROVIDER_OVERLOADED},
+        {504, "timeout_error", PROVIDER_OVERLOADED},
+        {529, "overloaded_error", PROVIDER_OVERLOADED},
+    };
+    char body[256];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        snprintf(body, sizeof(body),
+                 "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"No.\"},"
+                 "\"request_id\":\"req_1\"}",
+                 rows[i].type);
+        cr_assert_eq(class_of(rows[i].status, body), rows[i].expected, "%s", rows[i].type);
+        cr_assert_str_eq(failure.code, rows[i].type);
+        cr_assert_str_eq(failure.message, "No.");
+        cr_assert_eq(class_of(200, body), rows[i].expected, "%s in a stream", rows[i].type);
+    }
+}
+
+Test(failures, anthropic_says_in_words_that_credit_is_used_up_or_the_context_full)
+{
+#define ANTHROPIC(type, message, more)                                                             \
+    "{\"type\":\"error\",\"error\":{\"type\":\"" type "\",\"message\":\"" message "\"" more "}}"
+    cr_assert_eq(class_of(400, ANTHROPIC("invalid_request_error",
+                                         "Your credit balance is too low to access the Anthropic "
+                                         "API. Please go to Plans & Billing.",
+                                         "")),
+                 PROVIDER_QUOTA);
+    cr_assert_eq(class_of(400, ANTHROPIC("invalid_request_error",
+                                         "You have reached your specified API usage limits. You "
+                                         "will regain access on 2026-11-01 at 00:00 UTC.",
+                                         "")),
+                 PROVIDER_QUOTA);
+    cr_assert_eq(class_of(429, ANTHROPIC("rate_limit_error", "No.",
+                                         ",\"details\":{\"error_code\":"
+                                         "\"enforced_spend_limit_reached\"}")),
+                 PROVIDER_QUOTA);
+    cr_assert_str_eq(failure.code, "enforced_spend_limit_reached");
+    cr_assert_eq(class_of(429, ANTHROPIC("rate_limit_error", "No.",
+                                         ",\"details\":{\"error_code\":\"ramp_limit_exceeded\"}")),
+                 PROVIDER_RATE_LIMITED);
+    cr_assert_eq(class_of(400, ANTHROPIC("invalid_request_error",
+                                         "prompt is too long: 208310 tokens > 200000 maximum", "")),
+                 PROVIDER_CONTEXT_OVERFLOW);
+    cr_assert_eq(class_of(400, ANTHROPIC("invalid_request_error",
+                                         "input length and `max_tokens` exceed context limit: "
+                                         "190000 + 20000 > 200000",
+                                         "")),
+                 PROVIDER_CONTEXT_OVERFLOW);
+}
+
+Test(failures, a_response_that_failed_says_why_by_code)
+{
+    static const struct {
+        const char *code;
+        enum provider_failure expected;
+    } rows[] = {
+        {"server_error", PROVIDER_OVERLOADED},
+        {"vector_store_timeout", PROVIDER_OVERLOADED},
+        {"rate_limit_exceeded", PROVIDER_RATE_LIMITED},
+        {"insufficient_quota", PROVIDER_QUOTA},
+        {"context_length_exceeded", PROVIDER_CONTEXT_OVERFLOW},
+        {"invalid_prompt", PROVIDER_BAD_REQUEST},
+        {"bio_policy", PROVIDER_BAD_REQUEST},
+        {"misalignment_policy_violation", PROVIDER_BAD_REQUEST},
+        {"image_too_large", PROVIDER_BAD_REQUEST},
+        {"failed_to_download_image", PROVIDER_BAD_REQUEST},
+        {"data_residency_mismatch", PROVIDER_BAD_REQUEST},
+    };
+    char body[256];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        snprintf(body, sizeof(body),
+                 "{\"status\":\"failed\",\"error\":{\"code\":\"%s\",\"message\":\"No.\"}}",
+                 rows[i].code);
+        cr_assert_eq(class_of(200, body), rows[i].expected, "%s", rows[i].code);
+    }
 }
 
 Test(failures, servers_in_trouble_are_overloaded)
@@ -231,6 +325,74 @@ Test(waiting, the_message_and_reset_times_are_the_fallbacks)
     cr_assert_eq(wait_of("x-ratelimit-reset-requests: 8s\nx-ratelimit-reset-tokens: 3s\n", ""),
                  3000);
     cr_assert_eq(wait_of("x-ratelimit-reset-tokens: 3s\n", ""), 3000);
+}
+
+static struct provider_limits limits_of(const char *headers)
+{
+    cr_assert_eq(support_decode_status(429, headers, "", &failure), PROVIDER_FAILED);
+    return failure.limits;
+}
+
+Test(waiting, anthropic_limits_requests_and_tokens_in_and_out)
+{
+    struct provider_limits limits = limits_of("anthropic-ratelimit-requests-limit: 50\n"
+                                              "anthropic-ratelimit-requests-remaining: 49\n"
+                                              "anthropic-ratelimit-requests-reset: "
+                                              "1970-01-01T00:00:01Z\n"
+                                              "anthropic-ratelimit-tokens-limit: 48000\n"
+                                              "anthropic-ratelimit-tokens-remaining: 47000\n"
+                                              "anthropic-ratelimit-tokens-reset: "
+                                              "1970-01-01T00:00:02Z\n"
+                                              "anthropic-ratelimit-input-tokens-limit: 40000\n"
+                                              "anthropic-ratelimit-input-tokens-remaining: 0\n"
+                                              "anthropic-ratelimit-input-tokens-reset: "
+                                              "1970-01-01T01:00:03+01:00\n"
+                                              "anthropic-ratelimit-output-tokens-limit: 8000\n"
+                                              "anthropic-ratelimit-output-tokens-remaining: 7000\n"
+                                              "anthropic-ratelimit-output-tokens-reset: "
+                                              "1970-01-01T00:00:04.5Z\n");
+
+    cr_assert_eq(limits.requests_limit, 50);
+    cr_assert_eq(limits.requests_remaining, 49);
+    cr_assert_eq(limits.requests_reset_ms, 1000);
+    cr_assert_eq(limits.tokens_limit, 48000);
+    cr_assert_eq(limits.tokens_remaining, 47000);
+    cr_assert_eq(limits.tokens_reset_ms, 2000);
+    cr_assert_eq(limits.input_tokens_limit, 40000);
+    cr_assert_eq(limits.input_tokens_remaining, 0);
+    cr_assert_eq(limits.input_tokens_reset_ms, 3000);
+    cr_assert_eq(limits.output_tokens_limit, 8000);
+    cr_assert_eq(limits.output_tokens_remaining, 7000);
+    cr_assert_eq(limits.output_tokens_reset_ms, 4000);
+    cr_assert_eq(failure.retry_after_ms, 3000, "until what is used up is there again");
+}
+
+Test(waiting, a_reset_is_within_a_day_and_never_in_the_past)
+{
+    cr_assert_eq(
+        limits_of("anthropic-ratelimit-tokens-reset: 2026-10-21T12:00:00Z\n").tokens_reset_ms,
+        PROVIDER_WAIT_MAX_MS);
+    cr_assert_eq(
+        limits_of("anthropic-ratelimit-tokens-reset: 1969-12-31T23:59:59Z\n").tokens_reset_ms, 0);
+    cr_assert_eq(limits_of("anthropic-ratelimit-tokens-reset: tomorrow\n").tokens_reset_ms, -1);
+    cr_assert_eq(limits_of("anthropic-ratelimit-input-tokens-reset: 2026-13-01T00:00:00Z\n")
+                     .input_tokens_reset_ms,
+                 -1);
+    cr_assert_eq(limits_of(NULL).output_tokens_remaining, -1);
+}
+
+Test(waiting, what_is_used_up_counts_and_of_what_is_not_the_soonest)
+{
+    cr_assert_eq(wait_of("anthropic-ratelimit-requests-reset: 1970-01-01T00:00:09Z\n"
+                         "anthropic-ratelimit-output-tokens-remaining: 0\n"
+                         "anthropic-ratelimit-output-tokens-reset: 1970-01-01T00:00:07Z\n",
+                         ""),
+                 7000);
+    cr_assert_eq(wait_of("anthropic-ratelimit-requests-reset: 1970-01-01T00:00:09Z\n"
+                         "anthropic-ratelimit-input-tokens-reset: 1970-01-01T00:00:08Z\n"
+                         "anthropic-ratelimit-output-tokens-reset: 1970-01-01T00:00:07Z\n",
+                         ""),
+                 7000);
 }
 
 Test(waiting, dates_count_from_the_given_time)

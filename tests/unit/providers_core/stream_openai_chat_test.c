@@ -220,43 +220,15 @@ Test(stream_openai_chat, cut_and_filtered)
 
 /* ---- who watches ---- */
 
-struct watched {
-    struct buf log;
-};
-
-static void note(void *arg, const struct chat_event *event)
-{
-    struct watched *watched = arg;
-    static const char *const names[] = {"text",      "refusal", "reasoning", "call",
-                                        "arguments", "usage",   "finish"};
-
-    buf_printf(&watched->log, "%s %zu %.*s%.*s/%.*s|", names[event->kind], event->number,
-               TEXT_ARGS(event->text), TEXT_ARGS(event->id), TEXT_ARGS(event->name));
-}
-
 Test(stream_openai_chat, whoever_watches_is_told_of_each_piece)
 {
     struct provider_target target = support_target("openai");
-    struct watched watched = {{0}};
-    const struct chat_sink sink = {note, &watched};
-    struct provider_decoder decoder;
 
-    buf_init(&watched.log, 0);
-    provider_decoder_init(&decoder, &target, 1 << 20, &sink, &failure);
-    cr_assert_eq(provider_decoder_feed(&decoder, text_of(calls_stream)), HTTP_TAKE_ENOUGH);
-    cr_assert(is(buf_text(&watched.log),
-                 "call 0 call_a/clock|arguments 0 {\"zone\":/|call 1 call_b/add|"
-                 "arguments 1 {\"a\"/|arguments 0  \"UTC\"}/|arguments 1 : 1}/|finish 0 /|"),
-              "%s", watched.log.ptr);
-    provider_decoder_deinit(&decoder);
-    buf_reset(&watched.log);
-    provider_decoder_init(&decoder, &target, 1 << 20, &sink, &failure);
-    cr_assert_eq(provider_decoder_feed(&decoder, text_of(text_stream)), HTTP_TAKE_ENOUGH);
-    cr_assert(is(buf_text(&watched.log), "text 0 Hel/|text 0 lo \xF0\x9F\x98\x80/|finish 0 /|"
-                                         "usage 0 /|"),
-              "%s", watched.log.ptr);
-    provider_decoder_deinit(&decoder);
-    buf_deinit(&watched.log);
+    cr_assert_str_eq(support_watched(&target, calls_stream),
+                     "call 0 call_a/clock|arguments 0 {\"zone\":/|call 1 call_b/add|"
+                     "arguments 1 {\"a\"/|arguments 0  \"UTC\"}/|arguments 1 : 1}/|finish 0 /|");
+    cr_assert_str_eq(support_watched(&target, text_stream),
+                     "text 0 Hel/|text 0 lo \xF0\x9F\x98\x80/|finish 0 /|usage 0 /|");
 }
 
 Test(stream_openai_chat, more_than_may_be_held_is_refused)

@@ -91,10 +91,12 @@ Test(load, gives_defaults_when_nothing_is_said)
     cr_assert_eq(config->worker.port, 0);
     cr_assert_eq(config->shards, 1);
     cr_assert_eq(config->log_level, LOG_LEVEL_INFO);
-    cr_assert_eq(config->providers_count, 6);
+    cr_assert_eq(config->providers_count, 7);
     cr_assert_str_eq(provider(config, "openai")->base_url, "https://api.openai.com/v1");
     cr_assert_str_eq(provider(config, "openai")->api_key, "");
     cr_assert_eq(provider(config, "openai")->total_timeout_ms, 600000);
+    cr_assert_str_eq(provider(config, "anthropic")->kind, "anthropic");
+    cr_assert_str_eq(provider(config, "anthropic")->base_url, "https://api.anthropic.com/v1");
     cr_assert_eq(config->models_count, 0);
     config_free(config);
 }
@@ -210,7 +212,7 @@ Test(load, takes_keys_and_urls_of_builtin_providers_from_the_environment)
     struct config *config =
         load("providers: [{name: openai, headers: ['A: b'], api_key: other}]\n", environment, NULL);
 
-    cr_assert_eq(config->providers_count, 6);
+    cr_assert_eq(config->providers_count, 7);
     cr_assert_str_eq(provider(config, "openai")->api_key, "sk-1");
     cr_assert_str_eq(provider(config, "openai")->base_url, "http://127.0.0.1:9/v1");
     cr_assert_eq(provider(config, "openai")->headers_count, 1);

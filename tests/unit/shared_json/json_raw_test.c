@@ -170,6 +170,16 @@ static const char *said(struct text string)
     return buf_string(&out);
 }
 
+Test(json_raw, a_container_is_empty_or_holds_something)
+{
+    cr_assert(json_raw_is_empty(TEXT("{ }")));
+    cr_assert(json_raw_is_empty(TEXT("[]")));
+    cr_assert(json_raw_is_empty(TEXT("7")));
+    cr_assert(json_raw_is_empty(TEXT_NONE));
+    cr_assert_not(json_raw_is_empty(TEXT("{\"a\":null}")));
+    cr_assert_not(json_raw_is_empty(TEXT("[[]]")));
+}
+
 Test(json_raw, strings_say_what_can_be_kept)
 {
     cr_assert_str_eq(said(TEXT("\"\"")), "");

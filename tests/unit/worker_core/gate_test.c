@@ -12,7 +12,7 @@
 #include "shared/redis/redis.h"
 #include "worker/gate/gate.h"
 
-static const struct provider_limits unsaid = {-1, -1, -1, -1, -1, -1};
+static const struct provider_limits unsaid = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
 static struct error err;
 
 struct bench {
@@ -193,6 +193,35 @@ GATE_TEST(a_model_that_fails_again_and_again_is_left_alone)
     for (int i = 0; i < 3 * BREAKER_FAILURES; i++)
         pass(bench, &outcome);
     cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
+}
+
+/* Whether calls of 90 tokens in and 10 out have to wait some time, the provider having said this. */
+static bool is_limited(struct bench *bench, const struct provider_limits *said)
+{
+    const struct gate_outcome outcome = {.usage = {.input_tokens = 90, .output_tokens = 10},
+                                         .limits = said};
+    struct gate_visit visit;
+    int64_t wait_ms;
+
+    bench->target.model[0]++; /* nothing is known of it */
+    for (int i = 0; i < 50; i++) {
+        if (enter(bench, &visit, &wait_ms) != 0)
+            return true;
+        gate_leave(bench->gate, &visit, &outcome);
+    }
+    return false;
+}
+
+GATE_TEST(tokens_in_and_out_are_limited_each_by_itself_where_the_provider_says_so)
+{
+    struct provider_limits said = unsaid;
+
+    cr_assert_not(is_limited(bench, &said));
+    said.input_tokens_limit = 600;
+    cr_assert(is_limited(bench, &said));
+    said = unsaid;
+    said.output_tokens_limit = 60;
+    cr_assert(is_limited(bench, &said));
 }
 
 struct canceled {

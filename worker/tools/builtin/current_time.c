@@ -8,74 +8,11 @@
 
 #include "shared/base/error.h"
 #include "shared/json/json.h"
+#include "shared/time/rfc3339.h"
 #include "shared/time/zone.h"
 #include "shared/time/zone_rule.h"
 
 #define DAY_S 86400
-
-static bool digits_at(struct text text, size_t at, size_t count, int *out)
-{
-    int value = 0;
-
-    if (at + count > text.len)
-        return false;
-    for (size_t i = at; i < at + count; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        value = value * 10 + (text.ptr[i] - '0');
-    }
-    *out = value;
-    return true;
-}
-
-static bool char_at(struct text text, size_t at, const char *any_of)
-{
-    return at < text.len && text.ptr[at] != '\0' && strchr(any_of, text.ptr[at]);
-}
-
-/* Z or +hh:mm, to the end. */
-static bool parse_offset(struct text text, size_t at, int *out_s)
-{
-    int hours, minutes;
-
-    if (char_at(text, at, "Zz") && text.len == at + 1) {
-        *out_s = 0;
-        return true;
-    }
-    if (!char_at(text, at, "+-") || text.len != at + 6 || !digits_at(text, at + 1, 2, &hours) ||
-        !char_at(text, at + 3, ":") || !digits_at(text, at + 4, 2, &minutes) || hours > 23 ||
-        minutes > 59)
-        return false;
-    *out_s = (hours * 60 + minutes) * 60 * (text.ptr[at] == '-' ? -1 : 1);
-    return true;
-}
-
-bool current_time_parse(struct text text, int64_t *out_unix_s)
-{
-    int year, month, day, hour, minute, second, offset_s;
-    size_t at = 19;
-
-    if (!digits_at(text, 0, 4, &year) || !char_at(text, 4, "-") || !digits_at(text, 5, 2, &month) ||
-        !char_at(text, 7, "-") || !digits_at(text, 8, 2, &day) || !char_at(text, 10, "Tt ") ||
-        !digits_at(text, 11, 2, &hour) || !char_at(text, 13, ":") ||
-        !digits_at(text, 14, 2, &minute) || !char_at(text, 16, ":") ||
-        !digits_at(text, 17, 2, &second))
-        return false;
-    if (year < 1 || month < 1 || month > 12 || day < 1 ||
-        day > calendar_month_length(year, month) || hour > 23 || minute > 59 || second > 60)
-        return false;
-    if (char_at(text, at, ".")) {
-        if (!char_at(text, ++at, "0123456789"))
-            return false;
-        while (char_at(text, at, "0123456789"))
-            at++;
-    }
-    if (!parse_offset(text, at, &offset_s))
-        return false;
-    *out_unix_s =
-        calendar_days(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second - offset_s;
-    return true;
-}
 
 static int64_t floor_divide(int64_t a, int64_t b)
 {
@@ -140,7 +77,7 @@ int current_time_evaluate(struct json_object *arguments, int64_t now_wall_ms, st
 
     if (r == 0)
         r = text_argument(arguments, "at", &at, err);
-    if (r == 0 && at.ptr && !current_time_parse(at, &unix_s))
+    if (r == 0 && at.ptr && !rfc3339_parse(at, &unix_s))
         r = error_set(err, E_INVALID,
                       "\"at\" must be a time as in RFC 3339 with its offset, such as "
                       "2026-03-29T01:30:00Z or 2026-03-29T03:30:00+02:00");

@@ -17,7 +17,3 @@ struct json_object;
  * right. */
 MUSTCHECK int current_time_evaluate(struct json_object *arguments, int64_t now_wall_ms,
                                     struct buf *out, struct error *err);
-
-/* RFC 3339 with an offset, years 0001 to 9999; fractions are cut off, a leap second is the second
- * after it. False, output untouched, for anything else. */
-MUSTCHECK bool current_time_parse(struct text text, int64_t *out_unix_s);

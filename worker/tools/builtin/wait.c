@@ -7,7 +7,7 @@
 #include "shared/base/error.h"
 #include "shared/base/text.h"
 #include "shared/json/json.h"
-#include "worker/tools/builtin/current_time.h"
+#include "shared/time/rfc3339.h"
 
 const char wait_description[] =
     "Waits, and tells the time when it is over: for a number of seconds, or until an instant. Give "
@@ -23,7 +23,7 @@ static int until_ms(struct text until, int64_t now_wall_ms, int64_t *out_ms, str
 {
     int64_t unix_s;
 
-    if (!current_time_parse(until, &unix_s))
+    if (!rfc3339_parse(until, &unix_s))
         return error_set(err, E_INVALID,
                          "\"until\" must be a time as in RFC 3339 with its offset, such as "
                          "2026-03-29T01:30:00Z or 2026-03-29T03:30:00+02:00");
