@@ -1,0 +1,155 @@
+/* One request of a provider over HTTP.
+ *
+ * Whether a first byte of the reply came tells a server that is down or overloaded from a reply
+ * that was cut. What a waiting exchange holds is the encoded request and a socket.
+ */
+
+#include "providers/exchange.h"
+
+#include "providers/wire/failure.h"
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+
+void provider_exchange_init(struct provider_exchange *exchange, struct http_client *client,
+                            const struct provider_target *target)
+{
+    *exchange = (struct provider_exchange){.client = client, .target = target};
+    provider_wire_init(&exchange->wire);
+}
+
+void provider_exchange_deinit(struct provider_exchange *exchange)
+{
+    http_response_deinit(&exchange->response);
+    provider_wire_deinit(&exchange->wire);
+}
+
+int provider_exchange_check(const struct provider_target *target,
+                            struct provider_failure_info *out_failure)
+{
+    if (!target->key_variable)
+        return 0;
+    provider_failure_set(out_failure, PROVIDER_AUTH, NULL,
+                         "provider '%s' has no API key: set %s for the worker, or api_key of the "
+                         "provider in its configuration file",
+                         target->provider_name, target->key_variable);
+    return PROVIDER_FAILED;
+}
+
+/* Of a time-out of the provider (0: the client's default) and what is left of the request's
+ * time. */
+static int64_t shorter(int64_t timeout_ms, int64_t left_ms)
+{
+    if (left_ms == DEADLINE_NONE || (timeout_ms > 0 && timeout_ms < left_ms))
+        return timeout_ms;
+    return left_ms;
+}
+
+/* The class of a call without a complete response. */
+static int transport_failed(const struct provider_target *target, int code, bool began,
+                            struct provider_failure_info *out)
+{
+    enum provider_failure failure = PROVIDER_OVERLOADED;
+    const char *what = "could not be reached";
+
+    switch (code) {
+    case -E_TIMEOUT:
+        failure = PROVIDER_TIMED_OUT;
+        what = began ? "did not finish its reply in time" : "did not reply in time";
+        break;
+    case -E_CLOSED:
+        failure = began ? PROVIDER_STREAM_CUT : PROVIDER_OVERLOADED;
+        what = began ? "closed the connection in the midst of its reply"
+                     : "closed the connection without a reply";
+        break;
+    case -E_LIMIT:
+        failure = PROVIDER_REPLY_TOO_LARGE;
+        what = "sent a reply that is too large";
+        break;
+    case -E_PROTOCOL:
+        failure = PROVIDER_MALFORMED_REPLY;
+        what = "sent a reply that is not HTTP";
+        break;
+    default:
+        break;
+    }
+    provider_failure_set(out, failure, NULL, "%s %s", target->provider_name, what);
+    return PROVIDER_FAILED;
+}
+
+/* Adds the client's own words: "could not connect to …". */
+static void add_detail(struct provider_failure_info *out, const struct provider_target *target,
+                       const struct error *detail)
+{
+    size_t len = strlen(out->message);
+
+    if (!detail->text[0] || len + 4 >= sizeof(out->message))
+        return;
+    memcpy(out->message + len, ": ", 3);
+    provider_message_copy(target, text_of(detail->text), out->message + len + 2,
+                          sizeof(out->message) - len - 2);
+}
+
+static enum http_take on_body(void *arg, struct text bytes)
+{
+    struct provider_exchange *exchange = arg;
+
+    exchange->began = true;
+    return exchange->on_body(exchange->arg, bytes);
+}
+
+SUSPENDS static int send_request(struct provider_exchange *exchange, int64_t left_ms,
+                                 struct error *err)
+{
+    const struct provider_target *target = exchange->target;
+    struct http_call call = {
+        .method = "POST",
+        .url = exchange->wire.url,
+        .headers = exchange->wire.headers,
+        .headers_count = exchange->wire.headers_count,
+        .body = buf_text(&exchange->wire.body),
+        .connect_timeout_ms = shorter(target->connect_timeout_ms, left_ms),
+        .first_byte_timeout_ms = shorter(target->first_byte_timeout_ms, left_ms),
+        .idle_timeout_ms = exchange->idle_timeout_ms,
+        .total_timeout_ms = shorter(target->total_timeout_ms, left_ms),
+        .max_body_bytes = exchange->body_bytes_max,
+        .decode_body = true,
+        .on_body = on_body,
+        .arg = exchange,
+    };
+
+    return http_call(exchange->client, &call, &exchange->response, err);
+}
+
+int provider_exchange_run(struct provider_exchange *exchange,
+                          struct provider_failure_info *out_failure, struct error *err)
+{
+    const struct provider_target *target = exchange->target;
+    struct error detail = {0};
+    int64_t left_ms = exchange->deadline_ms ? exchange->deadline_ms - clock_ms() : DEADLINE_NONE;
+    int r;
+
+    if (left_ms <= 0)
+        return transport_failed(target, -E_TIMEOUT, false, out_failure);
+    r = send_request(exchange, left_ms, &detail);
+    if (r == 0)
+        return 0;
+    if (r == -E_CANCELED || r == -E_INVALID || r == -E_INTERNAL || r == -E_SYSTEM) {
+        (void)error_wrap(&detail, "%s", target->provider_name);
+        if (err)
+            *err = detail;
+        return r;
+    }
+    r = transport_failed(target, r, exchange->began, out_failure);
+    add_detail(out_failure, target, &detail);
+    return r;
+}
+
+struct provider_response provider_exchange_head(const struct provider_exchange *exchange)
+{
+    return (struct provider_response){
+        .status = exchange->response.status,
+        .headers = exchange->response.headers,
+        .headers_count = exchange->response.headers_count,
+        .now_wall_ms = clock_wall_ms(),
+    };
+}
