@@ -30,6 +30,29 @@ int64_t encoder_output_tokens(const struct provider_target *target,
                                                              : request->max_completion_tokens;
 }
 
+size_t encoder_present_turn(const struct chat_request *request)
+{
+    size_t i = request->messages_count;
+
+    while (i > 0 && request->messages[i - 1].role != CHAT_USER)
+        i--;
+    return i;
+}
+
+struct text encoder_called_name(const struct chat_request *request, size_t index)
+{
+    struct text id = request->messages[index].tool_call_id;
+
+    for (size_t i = index; i > 0; i--) {
+        const struct chat_message *message = &request->messages[i - 1];
+
+        for (size_t k = 0; k < message->tool_calls_count; k++)
+            if (text_equal(message->tool_calls[k].id, id))
+                return message->tool_calls[k].name;
+    }
+    return TEXT_NONE;
+}
+
 /* Whether a call of that name stands before call `n` of message `m`. */
 static bool was_called_before(const struct chat_request *request, size_t m, size_t n)
 {

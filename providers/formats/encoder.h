@@ -22,6 +22,13 @@ MUSTCHECK int encoder_check_numbers(const struct chat_request *request, struct e
 int64_t encoder_output_tokens(const struct provider_target *target,
                               const struct chat_request *request);
 
+/* Number of the first message behind the last of the user: there the present turn begins. */
+size_t encoder_present_turn(const struct chat_request *request);
+
+/* The name of the call that message number `index`, of a tool, answers. TEXT_NONE: no message
+ * before it has such a call. */
+struct text encoder_called_name(const struct chat_request *request, size_t index);
+
 #define ENCODER_PAST_TOOLS_MAX 128
 
 /* The tools that were called in the conversation, each once, and no more than

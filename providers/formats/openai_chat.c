@@ -110,20 +110,10 @@ static void write_tool_result(struct json_write *write, const struct chat_messag
     json_write_text(write, "content", text_or_empty(message->text));
 }
 
-/* Index after the last user message. */
-static size_t present_turn(const struct chat_request *request)
-{
-    size_t i = request->messages_count;
-
-    while (i > 0 && request->messages[i - 1].role != CHAT_USER)
-        i--;
-    return i;
-}
-
 static void write_messages(struct json_write *write, const struct provider_target *target,
                            const struct chat_request *request)
 {
-    size_t turn = present_turn(request);
+    size_t turn = encoder_present_turn(request);
 
     json_write_open_array(write, "messages");
     if (request->instructions.len) {
