@@ -492,6 +492,11 @@ bool json_raw_is(struct text value, const char *string)
     return text_is(buf_text(&said), string);
 }
 
+bool json_raw_is_true(struct text value)
+{
+    return text_is(value, "true");
+}
+
 /* Bytes of a string that are no escape, as they may stand in one. */
 static void write_plain(struct text in, struct buf *out)
 {

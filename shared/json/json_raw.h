@@ -62,6 +62,9 @@ bool json_raw_add_string(struct text value, struct buf *out);
 /* Whether a string says exactly this. */
 bool json_raw_is(struct text value, const char *string);
 
+/* Whether it is the word true. */
+bool json_raw_is_true(struct text value);
+
 /* Appends a value as strict JSON: byte for byte as it was written where that is strict already. In
  * strings \u0000, lone surrogates and invalid UTF-8 become U+FFFD, control characters and unknown
  * escapes are escaped; NaN and Infinity become null. TEXT_NONE is null. */

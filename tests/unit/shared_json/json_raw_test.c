@@ -209,6 +209,15 @@ Test(json_raw, what_is_no_string_says_nothing)
     cr_assert_not(json_raw_is(TEXT("ab"), "ab"));
 }
 
+Test(json_raw, only_the_word_is_true)
+{
+    cr_assert(json_raw_is_true(TEXT("true")));
+    cr_assert_not(json_raw_is_true(TEXT("false")));
+    cr_assert_not(json_raw_is_true(TEXT("\"true\"")));
+    cr_assert_not(json_raw_is_true(TEXT("1")));
+    cr_assert_not(json_raw_is_true(TEXT_NONE));
+}
+
 static const char *written(struct text value)
 {
     static struct buf out;
