@@ -76,13 +76,7 @@ enum decode_result decode_error(struct provider_decoder *decoder, struct text js
 
 bool decode_holds_error(struct provider_decoder *decoder, struct text json)
 {
-    struct text error = json_raw_get(json, "error");
-    bool holds =
-        json_raw_type(json) == JSON_RAW_ARRAY ||
-        ((json_raw_type(error) == JSON_RAW_OBJECT || json_raw_type(error) == JSON_RAW_STRING) &&
-         error.len > 2);
-
-    return holds && decode_error(decoder, json) == DECODE_FAILED;
+    return provider_failure_is_in(json) && decode_error(decoder, json) == DECODE_FAILED;
 }
 
 static enum decode_result malformed(struct provider_decoder *decoder, const struct error *err)

@@ -150,6 +150,27 @@ static enum provider_failure class_of(int status, const struct words *words)
     return PROVIDER_BAD_REQUEST;
 }
 
+/* The first value of an array; anything else itself. */
+static struct text first_of(struct text json)
+{
+    struct json_raw_walk walk;
+    struct text first = TEXT_NONE;
+
+    if (json_raw_type(json) != JSON_RAW_ARRAY)
+        return json;
+    json_raw_begin(json, &walk);
+    (void)!json_raw_next(&walk, &first);
+    return first;
+}
+
+bool provider_failure_is_in(struct text json)
+{
+    struct text error = json_raw_get(first_of(json), "error");
+
+    return (json_raw_type(error) == JSON_RAW_OBJECT || json_raw_type(error) == JSON_RAW_STRING) &&
+           error.len > 2;
+}
+
 /* What a string says, in the arena; empty for anything else. */
 static struct text string_at(struct text object, const char *name, struct arena *arena)
 {
@@ -184,16 +205,11 @@ static void read_details(struct text details, struct arena *arena, struct words 
 /* In any of the shapes that failure.h names. The texts live in the arena. */
 static void read_words(struct text body, struct arena *arena, struct words *out)
 {
-    struct json_raw_walk walk;
     struct text error;
     struct text code;
     int64_t number;
 
-    if (json_raw_type(body) == JSON_RAW_ARRAY) {
-        json_raw_begin(body, &walk);
-        if (!json_raw_next(&walk, &body))
-            body = TEXT_NONE;
-    }
+    body = first_of(body);
     error = json_raw_get(body, "error");
     out->message = string_at(body, "error", arena);
     if (json_raw_type(error) != JSON_RAW_OBJECT)

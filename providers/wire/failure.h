@@ -5,6 +5,10 @@
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 
+/* Whether a document of a reply, which may have come with status 200, is an error: it holds one at
+ * "error", or is an array whose first value does. A value of json_raw.h. */
+bool provider_failure_is_in(struct text json);
+
 /* Reads status, headers and the error in the body, in any of the shapes that servers use:
  * {"error": {...}}, {"error": "..."}, {"code": ..., "message": ...}, {"detail": ...}, a list of
  * such, plain text. The body may be any bytes. */
