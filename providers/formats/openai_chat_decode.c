@@ -17,7 +17,6 @@
 #include "providers/reply/decoder.h"
 #include "providers/wire/failure.h"
 #include "shared/json/json_raw.h"
-#include "shared/json/json_write.h"
 
 #define NO_INDEX (-1)
 
@@ -243,13 +242,6 @@ enum decode_result openai_chat_read_event(struct provider_decoder *decoder, stru
  * in. */
 void openai_chat_close(struct provider_decoder *decoder)
 {
-    struct reply_builder *reply = &decoder->reply;
-    struct json_write write;
-
-    if (decoder->phase == 0 || reply->calls_count == 0 || reply->reasoning.len == 0)
-        return;
-    json_write_init(&write, &reply->state);
-    json_write_open_object(&write, NULL);
-    json_write_text(&write, OPENAI_CHAT_STATE_FIELD, buf_text(&reply->reasoning));
-    json_write_close(&write);
+    if (decoder->phase != 0)
+        reply_keep_reasoning(&decoder->reply, OPENAI_CHAT_STATE_FIELD);
 }

@@ -12,6 +12,7 @@
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/json/json_raw.h"
+#include "shared/json/json_write.h"
 
 #define MODEL_NAME_MAX 256
 
@@ -248,7 +249,21 @@ int64_t reply_tokens_at(struct text object, const char *name)
 {
     int64_t value = 0;
 
-    return json_raw_int(json_raw_get(object, name), &value) ? value : 0;
+    if (!json_raw_int(json_raw_get(object, name), &value) || value < 0)
+        return 0;
+    return value < CHAT_TOKENS_MAX ? value : CHAT_TOKENS_MAX;
+}
+
+void reply_keep_reasoning(struct reply_builder *builder, const char *name)
+{
+    struct json_write write;
+
+    if (builder->calls_count == 0 || builder->reasoning.len == 0)
+        return;
+    json_write_init(&write, &builder->state);
+    json_write_open_object(&write, NULL);
+    json_write_text(&write, name, buf_text(&builder->reasoning));
+    json_write_close(&write);
 }
 
 /* Returns false when the arena is full. */

@@ -70,8 +70,13 @@ void reply_set_usage(struct reply_builder *builder, const struct chat_usage *usa
 /* Whether calls make it CHAT_FINISH_TOOL, and a refusal CHAT_FINISH_REFUSAL, is decided here. */
 void reply_set_finish(struct reply_builder *builder, enum chat_finish finish);
 
-/* What an object holds at `name`, as a number of tokens; 0: nothing that is one. */
+/* What an object holds at `name`, as a number of tokens within 0 and CHAT_TOKENS_MAX, so that a few
+ * of them can be added; 0: nothing that is one. */
 int64_t reply_tokens_at(struct text object, const char *name);
+
+/* For a format's close: what the model thought before it called becomes the state, {"name": "…"},
+ * of a reply that has both. */
+void reply_keep_reasoning(struct reply_builder *builder, const char *name);
 
 /* The reply, into the arena of *out; limits and opaque_state are the caller's to set. Returns 0, or
  * -E_LIMIT when the builder was full or the arena is. */

@@ -386,8 +386,8 @@ Test(decode, usage_is_read_for_what_it_means)
     cr_assert_eq(tokens("null"), 0);
     cr_assert_eq(tokens("NaN"), 0);
     cr_assert_eq(tokens("{}"), 0);
-    cr_assert_eq(tokens("9223372036854775808"), INT64_MAX, "cut to size later");
-    cr_assert_eq(tokens("-5"), -5, "cut to size later");
+    cr_assert_eq(tokens("9223372036854775808"), CHAT_TOKENS_MAX);
+    cr_assert_eq(tokens("-5"), 0);
 }
 
 Test(decode, it_does_not_matter_how_the_body_was_cut)
