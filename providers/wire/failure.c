@@ -26,9 +26,11 @@ struct words {
     struct text code;
     struct text type;
     struct text message;
-    struct text delay;  /* until it may be tried again, as a duration */
-    int64_t number;     /* a numeric code; 0: none */
-    bool is_of_the_day; /* what is used up is a day's */
+    struct text delay;     /* until it may be tried again, as a duration */
+    int64_t number;        /* a numeric code; 0: none */
+    bool is_of_the_day;    /* what is used up is a day's */
+    bool is_of_the_minute; /* what is used up is a minute's */
+    bool key_is_wrong;
 };
 
 static bool contains(struct text text, const char *needle)
@@ -54,8 +56,8 @@ static bool is_quota(const struct words *words)
                                           "credit balance is too low",
                                           "reached your specified API usage limits", NULL};
 
-    return contains_one_of(words->code, codes) || contains_one_of(words->type, codes) ||
-           contains_one_of(words->message, phrases);
+    return words->is_of_the_day || contains_one_of(words->code, codes) ||
+           contains_one_of(words->type, codes) || contains_one_of(words->message, phrases);
 }
 
 static bool is_context_overflow(const struct words *words)
@@ -70,6 +72,9 @@ static bool is_context_overflow(const struct words *words)
                                           "prompt is too long",
                                           "exceed context limit",
                                           "exceeds the context window",
+                                          "exceeds the context length",
+                                          "exceeds the maximum number of tokens allowed",
+                                          "payload size exceeds the limit",
                                           NULL};
 
     return contains_one_of(words->code, codes) || contains_one_of(words->type, codes) ||
@@ -109,13 +114,18 @@ static enum provider_failure class_of_words(const struct words *words)
     return is_bad_request(words) ? PROVIDER_BAD_REQUEST : PROVIDER_OVERLOADED;
 }
 
+/* The status that an error means; one that came with 200 may say it itself. 2xx: it does not. */
+static int status_of(int status, const struct words *words)
+{
+    bool says_itself = status >= 200 && status < 300 && words->number >= 400 && words->number < 600;
+
+    return says_itself ? (int)words->number : status;
+}
+
 static enum provider_failure class_of(int status, const struct words *words)
 {
-    if (status >= 200 && status < 300) {
-        if (words->number < 400 || words->number >= 600)
-            return class_of_words(words);
-        status = (int)words->number;
-    }
+    if (status >= 200 && status < 300)
+        return class_of_words(words);
     switch (status) {
     case 401:
     case 403:
@@ -132,6 +142,7 @@ static enum provider_failure class_of(int status, const struct words *words)
     case 409:
     case 425:
     case 498: /* Groq: no capacity for the flex tier */
+    case 499: /* Google: cancelled on their side */
         return PROVIDER_OVERLOADED;
     case 501:
     case 505:
@@ -145,6 +156,8 @@ static enum provider_failure class_of(int status, const struct words *words)
         return PROVIDER_OVERLOADED;
     if (is_quota(words)) /* Anthropic says it with a 400 */
         return PROVIDER_QUOTA;
+    if (words->key_is_wrong)
+        return PROVIDER_AUTH;
     if (contains(words->code, "tool_use_failed")) /* Groq can't read a call that the model wrote */
         return PROVIDER_MALFORMED_REPLY;
     return PROVIDER_BAD_REQUEST;
@@ -184,8 +197,8 @@ static struct text string_at(struct text object, const char *name, struct arena 
     return copy ? (struct text){copy, buf.len} : TEXT_NONE;
 }
 
-/* Google's errors have a list of details; of interest are a quota's period and when to try
- * again. */
+/* Google's errors have a list of details; of interest are a quota's period, when to try again, and
+ * that a key is wrong, which comes with status 400. */
 static void read_details(struct text details, struct arena *arena, struct words *out)
 {
     struct json_raw_walk walk;
@@ -197,6 +210,10 @@ static void read_details(struct text details, struct arena *arena, struct words 
 
         if (contains(violations, "PerDay"))
             out->is_of_the_day = true;
+        if (contains(violations, "PerMinute"))
+            out->is_of_the_minute = true;
+        if (json_raw_is(json_raw_get(detail, "reason"), "API_KEY_INVALID"))
+            out->key_is_wrong = true;
         if (json_raw_get(detail, "retryDelay").ptr)
             out->delay = string_at(detail, "retryDelay", arena);
     }
@@ -221,6 +238,8 @@ static void read_words(struct text body, struct arena *arena, struct words *out)
     if (!out->code.len) /* Anthropic's */
         out->code = string_at(json_raw_get(error, "details"), "error_code", arena);
     out->type = string_at(error, "type", arena);
+    if (!out->type.len)
+        out->type = string_at(json_raw_get(body, "error"), "status", arena); /* Google's word */
     if (!out->message.len)
         out->message = string_at(error, "message", arena);
     if (!out->message.len)
@@ -416,8 +435,11 @@ static bool passes_soon(const struct words *words, const struct provider_failure
 {
     int64_t wait_ms = info->retry_after_ms;
 
-    if (info->failure != PROVIDER_QUOTA || info->status != 429 || words->is_of_the_day)
+    if (info->failure != PROVIDER_QUOTA || status_of(info->status, words) != 429 ||
+        words->is_of_the_day)
         return false;
+    if (words->is_of_the_minute)
+        return true;
     if (wait_ms < 0 && !provider_duration_ms(words->delay, &wait_ms, NULL))
         wait_ms = wait_in_message(words->message);
     return wait_ms >= 0 && wait_ms <= SOON_MS;
@@ -437,7 +459,7 @@ void provider_failure_read(const struct provider_target *target,
         body = TEXT_NONE;
     init_info(out, response);
     read_words(body, &arena, &words);
-    out->failure = class_of(response->status, &words);
+    out->failure = class_of(status_of(response->status, &words), &words);
     if (passes_soon(&words, out))
         out->failure = PROVIDER_RATE_LIMITED;
     provider_message_copy(target, words.message, out->message, sizeof(out->message));
