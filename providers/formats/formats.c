@@ -9,6 +9,7 @@ static const struct provider *const formats[] = {
     &provider_openai_chat,
     &provider_openai_responses,
     &provider_anthropic,
+    &provider_gemini,
 };
 
 const struct provider *format_find(const char *kind)

@@ -7,6 +7,7 @@
 extern const struct provider provider_openai_chat;
 extern const struct provider provider_openai_responses;
 extern const struct provider provider_anthropic;
+extern const struct provider provider_gemini;
 
 /* The format of that kind, or NULL. */
 const struct provider *format_find(const char *kind);
