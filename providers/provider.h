@@ -122,6 +122,10 @@ struct provider {
     const char *kind; /* of the configuration: "openai_chat" */
     enum provider_framing framing;
 
+    /* No more of a model's context is used than this, unless the configuration says how large it
+     * is. 0: all of it. */
+    int64_t context_unasked_max;
+
     /* Fills an initialised wire. Returns 0, -E_LIMIT (the request is over 16 MiB), or -E_INVALID (a
      * message or tool that can't be said in this format; the text says which). */
     MUSTCHECK int (*encode)(const struct provider_target *target,

@@ -10,6 +10,7 @@ static const struct provider *const formats[] = {
     &provider_openai_responses,
     &provider_anthropic,
     &provider_gemini,
+    &provider_ollama,
 };
 
 const struct provider *format_find(const char *kind)

@@ -161,7 +161,10 @@ static void fill(const struct provider_registry *registry, int index, struct tex
     const struct config_provider *provider = &registry->config->providers[index];
     const struct server_info *server = server_find(provider->base_url);
     struct model_info info = info_of(provider, model, server != NULL);
+    int64_t context_max = registry->served[index].format->context_unasked_max;
 
+    if (context_max > 0 && info.context_tokens > context_max)
+        info.context_tokens = context_max;
     if (!entry)
         entry = find_entry(registry->config, provider->name, model);
     if (entry)
