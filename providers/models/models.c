@@ -139,7 +139,7 @@ const struct model_info *model_find(struct text name, bool *out_same)
             continue;
         len = strlen(rows[i].name);
         if (len <= longest || !text_starts(name, rows[i].name) ||
-            (name.len > len && name.ptr[len] != '-'))
+            (name.len > len && name.ptr[len] != '-' && name.ptr[len] != ':'))
             continue;
         longest = len;
         found = &rows[i];

@@ -57,9 +57,9 @@ extern const struct model_info model_unknown;
 /* The table; made once, by the first who asks. Lifetime: process. */
 size_t models_all(const struct model_info **out);
 
-/* The row of the model, or of the name before a "-suffix"; the longest wins. NULL: none. *out_same
- * (may be NULL) tells whether limits and prices hold, too: it is that name, or a dated or numbered
- * one of it, or its latest or preview. */
+/* The row of the model, or of the name before a "-suffix" or ":tag"; the longest wins. NULL: none.
+ * *out_same (may be NULL) tells whether limits and prices hold, too: it is that name, or a dated or
+ * numbered one of it, or its latest or preview. */
 const struct model_info *model_find(struct text name, bool *out_same);
 
 /* What the entry of a configuration says, over what `base` does. */

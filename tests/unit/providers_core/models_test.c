@@ -30,6 +30,7 @@ Test(models, names_cover_their_variants_and_the_longest_wins)
     cr_assert_str_eq(row_of("gpt"), "none");
     cr_assert_str_eq(row_of(""), "none");
     cr_assert_str_eq(row_of("llama3.3:70b-instruct-q4_K_M"), "llama3.3:70b");
+    cr_assert_str_eq(row_of("qwen3:8b"), "qwen3");
 }
 
 Test(models, prices_and_limits_hold_for_dates_and_numbers_of_a_model)
