@@ -13,6 +13,7 @@ static const struct server_info servers[] = {
     {"api.deepseek.com",  "DEEPSEEK_API_KEY",   {.max_tokens_is_new = false}},
     {"api.mistral.ai",    "MISTRAL_API_KEY",    {.usage_is_not_asked = true}},
     {"openrouter.ai",     "OPENROUTER_API_KEY", {.max_tokens_is_new = false}},
+    {"generativelanguage.googleapis.com", "GEMINI_API_KEY", {.max_tokens_is_new = false}},
 };
 /* clang-format on */
 

@@ -16,7 +16,7 @@ enum config_switch { CONFIG_UNSET, CONFIG_OFF, CONFIG_ON };
 
 struct config_provider {
     char *name;     /* "openai"; the part of a model's name before '/' */
-    char *kind;     /* wire format: "openai_chat" */
+    char *kind;     /* wire format: "openai_chat", … */
     char *base_url; /* "https://api.openai.com/v1" */
     char *api_key;  /* empty: none is sent. Never logged. */
     char **headers; /* "Name: value", sent with each call */
@@ -120,7 +120,7 @@ void config_flags_set(struct config_flags *flags, const char *path, const char *
                       const char *value);
 
 /* Built-in providers: openai (https://api.openai.com/v1, OPENAI_API_KEY, OPENAI_BASE_URL), groq
- * (GROQ_API_KEY, GROQ_BASE_URL), deepseek (DEEPSEEK_API_KEY, DEEPSEEK_BASE_URL), and local
+ * (GROQ_API_KEY, GROQ_BASE_URL) and others (config_providers.c has the table), and local
  * (PENSTOCK_LOCAL_API_KEY, PENSTOCK_LOCAL_BASE_URL, default http://127.0.0.1:8000/v1; for vLLM,
  * llama.cpp, LM Studio). The file may change what it names of them; their variables outrank it.
  * Returns 0 with *out, or -E_INVALID or -E_NOT_FOUND (the file). `environment` is environ, or a

@@ -24,6 +24,8 @@ static const struct builtin {
     {"deepseek", "openai_chat", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", "DEEPSEEK_BASE_URL"},
     {"mistral", "openai_chat", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", "MISTRAL_BASE_URL"},
     {"openrouter", "openai_chat", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL"},
+    {"google", "gemini", "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY", "GEMINI_BASE_URL"},
+    {"ollama", "ollama", "http://127.0.0.1:11434", "OLLAMA_API_KEY", "OLLAMA_BASE_URL"},
     {"local", "openai_chat", "http://127.0.0.1:8000/v1", "PENSTOCK_LOCAL_API_KEY", "PENSTOCK_LOCAL_BASE_URL"},
 };
 /* clang-format on */

@@ -18,6 +18,10 @@ static struct config_provider providers[] = {
      .first_byte_timeout_ms = 2,
      .total_timeout_ms = 3},
     {.name = "groq", .kind = "openai_chat", .base_url = "https://api.groq.com/openai/v1"},
+    {.name = "google",
+     .kind = "gemini",
+     .base_url = "https://generativelanguage.googleapis.com/v1beta"},
+    {.name = "ollama", .kind = "ollama", .base_url = "http://127.0.0.1:11434"},
     {.name = "local", .kind = "openai_chat", .base_url = "http://127.0.0.1:8000/v1", .api_key = ""},
 };
 static struct config_model models[] = {
@@ -30,6 +34,11 @@ static struct config_model models[] = {
      .output_price = 7,
      .requests_per_minute = 30},
     {.name = "gpt-4o", .provider = "local", .model = "qwen", .context_tokens = 4096},
+    {.name = "large",
+     .provider = "ollama",
+     .model = "gpt-oss:120b",
+     .context_tokens = 100000,
+     .output_tokens = -1},
 };
 static struct config config = {.providers = providers,
                                .providers_count = ARRAY_LENGTH(providers),
@@ -76,6 +85,32 @@ Test(registry, an_entry_holds_for_its_model_by_any_name)
     cr_assert_eq(target.limits.requests_per_minute, 30);
     cr_assert(resolves("groq/llama-3.1-8b-instant", "groq", "llama-3.1-8b-instant"));
     cr_assert_eq(target.prices.output, 7);
+    cr_assert_eq(target.context_tokens, 131072);
+}
+
+Test(registry, a_provider_speaks_its_format)
+{
+    cr_assert(resolves("google/gemini-3-flash", "google", "gemini-3-flash"));
+    cr_assert_eq(target.provider, &provider_gemini);
+    cr_assert_eq(target.context_tokens, 1048576);
+    cr_assert_str_eq(target.key_variable, "GEMINI_API_KEY");
+    cr_assert(resolves("gemini-2.5-pro", "google", "gemini-2.5-pro"));
+    cr_assert(resolves("ollama/qwen3:8b", "ollama", "qwen3:8b"));
+    cr_assert_eq(target.provider, &provider_ollama);
+    cr_assert_null(target.key_variable);
+}
+
+Test(registry, of_a_context_that_costs_memory_no_more_is_used_than_the_configuration_says)
+{
+    cr_assert(resolves("ollama/gpt-oss:20b", "ollama", "gpt-oss:20b"));
+    cr_assert_eq(target.context_tokens, 32768);
+    cr_assert(resolves("ollama/gpt-oss:120b", "ollama", "gpt-oss:120b"));
+    cr_assert_eq(target.context_tokens, 100000);
+    cr_assert(resolves("ollama/nomic-embed-text", "ollama", "nomic-embed-text"));
+    cr_assert_eq(target.context_tokens, 8192);
+    cr_assert(resolves("ollama/never-heard-of", "ollama", "never-heard-of"));
+    cr_assert_eq(target.context_tokens, 0);
+    cr_assert(resolves("local/gpt-oss", "local", "gpt-oss"));
     cr_assert_eq(target.context_tokens, 131072);
 }
 
@@ -157,14 +192,14 @@ static void add_name(void *arg, struct text name, const struct provider_target *
     cr_assert_str_eq(again.provider_name, listed->provider_name);
 }
 
-/* Of the three providers one has a key. */
+/* Of the providers one has a key. */
 Test(registry, lists_what_is_configured)
 {
     struct buf names;
 
     buf_init(&names, 0);
     provider_registry_list(registry, add_name, &names);
-    cr_assert(text_starts(buf_text(&names), "fast gpt-4o gpt-5.6 "), "%s", names.ptr);
+    cr_assert(text_starts(buf_text(&names), "fast gpt-4o large gpt-5.6 "), "%s", names.ptr);
     cr_assert(strstr(names.ptr, " gpt-4o-mini "));
     cr_assert_null(strstr(names.ptr, "llama"));
     cr_assert_null(strstr(strstr(names.ptr, " gpt-4o ") + 1, " gpt-4o "), "as it is configured");
@@ -183,15 +218,15 @@ Test(registry, an_unknown_model_is_told_what_would_be_right)
     cr_assert_str_eq(refusal("gpt-9"),
                      "model 'gpt-9' is not known; name it provider/model, for example "
                      "openai/gpt-9, or configure a default_provider; providers here: openai, "
-                     "groq, local");
+                     "groq, google, ollama, local");
     cr_assert(strstr(refusal("ft:gpt-9-2024-07-18:acme::abc"),
                      "for example openai/ft:gpt-9-2024-07-18:acme::abc, or"));
     cr_assert(strstr(refusal("a-name-of-more-than-forty-characters-in-all"),
                      "for example openai/NAME, or configure a default_provider; providers here: "
-                     "openai, groq, local"));
+                     "openai, groq, google, ollama, local"));
     cr_assert_str_eq(refusal("mistral/large"),
                      "model 'mistral/large' is not known: there is no such "
-                     "provider; providers here: openai, groq, local");
+                     "provider; providers here: openai, groq, google, ollama, local");
     cr_assert(strstr(refusal("deepseek-chat"), "is not known"), "its provider is not configured");
     cr_assert(strstr(refusal("openai/"), "is not known"));
 }

@@ -91,12 +91,16 @@ Test(load, gives_defaults_when_nothing_is_said)
     cr_assert_eq(config->worker.port, 0);
     cr_assert_eq(config->shards, 1);
     cr_assert_eq(config->log_level, LOG_LEVEL_INFO);
-    cr_assert_eq(config->providers_count, 7);
+    cr_assert_eq(config->providers_count, 9);
     cr_assert_str_eq(provider(config, "openai")->base_url, "https://api.openai.com/v1");
     cr_assert_str_eq(provider(config, "openai")->api_key, "");
+    cr_assert_str_eq(provider(config, "openai")->kind, "openai_chat");
     cr_assert_eq(provider(config, "openai")->total_timeout_ms, 600000);
     cr_assert_str_eq(provider(config, "anthropic")->kind, "anthropic");
     cr_assert_str_eq(provider(config, "anthropic")->base_url, "https://api.anthropic.com/v1");
+    cr_assert_str_eq(provider(config, "google")->kind, "gemini");
+    cr_assert_str_eq(provider(config, "ollama")->kind, "ollama");
+    cr_assert_str_eq(provider(config, "ollama")->base_url, "http://127.0.0.1:11434");
     cr_assert_eq(config->models_count, 0);
     config_free(config);
 }
@@ -208,15 +212,16 @@ Test(load, finds_the_file_by_its_variable)
 Test(load, takes_keys_and_urls_of_builtin_providers_from_the_environment)
 {
     char *environment[] = {"OPENAI_API_KEY=sk-1", "OPENAI_BASE_URL=http://127.0.0.1:9/v1",
-                           "GROQ_API_KEY=g", NULL};
+                           "GROQ_API_KEY=g", "GEMINI_API_KEY=AIza", NULL};
     struct config *config =
         load("providers: [{name: openai, headers: ['A: b'], api_key: other}]\n", environment, NULL);
 
-    cr_assert_eq(config->providers_count, 7);
+    cr_assert_eq(config->providers_count, 9);
     cr_assert_str_eq(provider(config, "openai")->api_key, "sk-1");
     cr_assert_str_eq(provider(config, "openai")->base_url, "http://127.0.0.1:9/v1");
     cr_assert_eq(provider(config, "openai")->headers_count, 1);
     cr_assert_str_eq(provider(config, "groq")->api_key, "g");
+    cr_assert_str_eq(provider(config, "google")->api_key, "AIza");
     config_free(config);
 }
 
