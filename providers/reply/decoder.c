@@ -140,9 +140,18 @@ static void read_last_event(struct provider_decoder *decoder)
 
 /* ---- which of both ---- */
 
+#define BYTE_ORDER_MARK "\xEF\xBB\xBF"
+
+/* Whether the body is the beginning of a byte order mark, so far. */
+static bool is_mark_begun(struct text bytes)
+{
+    return bytes.len < strlen(BYTE_ORDER_MARK) &&
+           memcmp(bytes.ptr, BYTE_ORDER_MARK, bytes.len) == 0;
+}
+
 static struct text without_mark(struct text bytes)
 {
-    if (text_starts(bytes, "\xEF\xBB\xBF"))
+    if (text_starts(bytes, BYTE_ORDER_MARK))
         return text_trim((struct text){bytes.ptr + 3, bytes.len - 3});
     return text_trim(bytes);
 }
@@ -182,7 +191,7 @@ static enum decode_mode mode_of(const struct provider_decoder *decoder)
     struct text body = buf_text(&decoder->body);
     struct text begin = without_mark(body);
 
-    if (begin.len == 0)
+    if (begin.len == 0 || is_mark_begun(body))
         return DECODE_UNKNOWN;
     if (decoder->target->provider->framing == PROVIDER_SSE)
         return mode_of_sse(begin);

@@ -138,6 +138,15 @@ Test(ollama_decode, what_servers_write_badly)
     cr_assert(is(reply.text, "a"));
 }
 
+Test(ollama_decode, a_byte_order_mark_may_be_cut_in_two)
+{
+    for (size_t piece = 0; piece < 5; piece++) {
+        cr_assert_eq(read_pieces("\xEF\xBB\xBF" SAYS("a") "\n" DONE("stop"), piece), 0, "%zu: %s",
+                     piece, failure.message);
+        cr_assert(is(reply.text, "a"));
+    }
+}
+
 static void note(void *arg, const struct chat_event *event)
 {
     static const char *const names[] = {"text",      "refusal", "reasoning", "call",

@@ -143,6 +143,21 @@ Test(stream_openai_chat, what_small_servers_do)
           0, "a");
 }
 
+Test(stream_openai_chat, a_byte_order_mark_may_be_cut_in_two)
+{
+    static const char *const bodies[] = {
+        "\xEF\xBB\xBF" TEXT_CHUNK("a") DONE,
+        "\xEF\xBB\xBF{\"choices\":[{\"message\":{\"content\":\"a\"}}]}",
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(bodies); i++)
+        for (size_t piece = 1; piece < 5; piece++) {
+            cr_assert_eq(support_stream("x", bodies[i], piece, &reply, &failure), 0, "%zu: %s",
+                         piece, failure.message);
+            cr_assert(is(reply.text, "a"));
+        }
+}
+
 Test(stream_openai_chat, usage_of_groq_and_deepseek)
 {
     gives(
