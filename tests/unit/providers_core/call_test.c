@@ -11,67 +11,9 @@
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
 #include "shared/io/io.h"
+
+#include "server.h"
 #include "support.h"
-
-/* A server for one connection: reads a request, writes these bytes, and closes, or holds on. */
-struct server {
-    const char *reply; /* NULL: none */
-    size_t reply_len;  /* 0: it ends with a zero */
-    bool hold;
-    int fd;
-    char request[4096];
-    char url[64];
-    struct fiber *fiber;
-};
-
-static bool is_whole(const char *request)
-{
-    return strstr(request, "\r\n\r\n") &&
-           (strstr(request, "\"stream\":false}") || strstr(request, "\"include_usage\":true}}"));
-}
-
-static void accept_one(void *arg)
-{
-    struct server *server = arg;
-    struct address peer;
-    size_t len = 0;
-    size_t got;
-    int fd = -1;
-
-    if (io_accept(server->fd, deadline_in(5000), &fd, &peer, NULL) < 0)
-        return;
-    while (!is_whole(server->request)) {
-        if (io_read(fd, server->request + len, sizeof(server->request) - 1 - len, deadline_in(5000),
-                    &got, NULL) != 0)
-            break;
-        len += got;
-    }
-    if (server->reply)
-        (void)(io_write(fd, server->reply,
-                        server->reply_len ? server->reply_len : strlen(server->reply),
-                        deadline_in(5000), NULL) < 0);
-    if (server->hold)
-        (void)(fiber_sleep(60000, NULL) < 0);
-    io_close(&fd);
-}
-
-static void start(struct server *server)
-{
-    struct address address;
-    struct error err;
-
-    cr_assert_eq(address_parse("127.0.0.1", 0, &address, &err), 0);
-    cr_assert_eq(io_listen(&address, 8, &server->fd, &err), 0, "%s", err.text);
-    snprintf(server->url, sizeof(server->url), "http://127.0.0.1:%d/v1", io_local_port(server->fd));
-    server->fiber = fiber_start("server", accept_one, server);
-}
-
-static void stop(struct server *server)
-{
-    fiber_cancel(server->fiber);
-    fiber_join(server->fiber);
-    io_close(&server->fd);
-}
 
 static struct chat_reply reply;
 static struct provider_failure_info failure;
@@ -106,6 +48,7 @@ static int call(const char *url, int64_t deadline_ms)
                                    .has_room = room_bytes ? has_room : NULL};
     int r;
 
+    arena_deinit(&arena);
     arena_init(&arena, 0);
     reply.arena = &arena;
     target.base_url = url;
@@ -133,23 +76,23 @@ CALL_TEST(a_reply_comes_back_decoded_and_the_request_was_whole)
             "HTTP/1.1 200 OK\r\nContent-Length: 51\r\nx-ratelimit-remaining-requests: 7\r\n\r\n"
             "{\"choices\":[{\"message\":{\"content\":\"hello there\"}}]}"};
 
-    start(&server);
+    server_start(&server);
     cr_assert_eq(call(server.url, 0), 0, "%s %s", failure.message, err.text);
     cr_assert(text_is(reply.text, "hello there"));
     cr_assert_eq(reply.limits.requests_remaining, 7);
-    cr_assert(strstr(server.request, "POST /v1/chat/completions HTTP/1.1\r\n"));
-    cr_assert(strcasestr(server.request, "\r\nAuthorization: Bearer sk-test-1234567890\r\n"));
-    cr_assert(strcasestr(server.request, "\r\nIdempotency-Key: run_1:0\r\n"));
-    cr_assert(strcasestr(server.request, "\r\nContent-Type: application/json\r\n"));
-    stop(&server);
+    cr_assert(strstr(server.requests[0], "POST /v1/chat/completions HTTP/1.1\r\n"));
+    cr_assert(strcasestr(server.requests[0], "\r\nAuthorization: Bearer sk-test-1234567890\r\n"));
+    cr_assert(strcasestr(server.requests[0], "\r\nIdempotency-Key: run_1:0\r\n"));
+    cr_assert(strcasestr(server.requests[0], "\r\nContent-Type: application/json\r\n"));
+    server_stop(&server);
     arena_deinit(reply.arena);
 }
 
 static enum provider_failure failure_of(struct server *server, int64_t deadline_ms)
 {
-    start(server);
+    server_start(server);
     cr_assert_eq(call(server->url, deadline_ms), PROVIDER_FAILED);
-    stop(server);
+    server_stop(server);
     cr_assert(failure.message[0]);
     cr_assert_null(strstr(failure.message, "sk-test"));
     return failure.failure;
@@ -244,10 +187,11 @@ CALL_TEST(a_stream_is_read_to_the_end_that_it_names)
         struct buf bytes;
 
         stream(&server, &bytes, ends[i]);
-        start(&server);
+        server_start(&server);
         cr_assert_eq(call(server.url, 0), 0, "%zu: %s %s", i, failure.message, err.text);
         cr_assert(text_is(reply.text, "hello"));
-        stop(&server);
+        server_stop(&server);
+        arena_deinit(reply.arena);
         buf_deinit(&bytes);
     }
 }
@@ -292,48 +236,36 @@ CALL_TEST(a_cancel_ends_the_call_at_once)
     struct fiber *caller;
     int64_t began_ms;
 
-    start(&server);
+    server_start(&server);
     caller = fiber_start("caller", call_until_canceled, server.url);
-    while (!strstr(server.request, "\"stream\":false}"))
+    while (!strstr(server.requests[0], "\"stream\":false}"))
         cr_assert_eq(fiber_sleep(5, NULL), 0);
     began_ms = clock_ms();
     fiber_cancel(caller);
     fiber_join(caller);
     cr_assert_eq(canceled_result, -E_CANCELED);
     cr_assert_lt(clock_ms() - began_ms, 1000);
-    stop(&server);
-}
-
-/* A whole response around a body. */
-static void answer(struct server *server, struct buf *out, const char *headers, struct text body)
-{
-    buf_init(out, 0);
-    buf_printf(out, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n%s\r\n", body.len, headers);
-    buf_add_text(out, body);
-    server->reply = out->ptr;
-    server->reply_len = out->len;
+    server_stop(&server);
 }
 
 CALL_TEST(a_reply_is_put_into_form)
 {
     struct server server = {0};
-    struct buf bytes;
 
-    answer(
-        &server, &bytes, "",
+    server_answer(
+        &server, NULL, "",
         TEXT(
             "\xEF\xBB\xBF{\"choices\":[{\"message\":{\"content\":\"a\\u0000\",\"tool_calls\":[null,"
             "{\"id\":\"x\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}}]}"));
-    start(&server);
+    server_start(&server);
     cr_assert_eq(call(server.url, 0), 0, "%s %s", failure.message, err.text);
     cr_assert(text_is(reply.text, "a\xEF\xBF\xBD"));
     cr_assert_eq(reply.tool_calls_count, 2);
     cr_assert(text_is(reply.tool_calls[0].name, "unnamed"));
     cr_assert(reply.tool_calls[0].problem.len > 0);
     cr_assert(text_is(reply.tool_calls[1].arguments, "{}"));
-    cr_assert(strcasestr(server.request, "\r\nAccept-Encoding: identity\r\n"));
-    stop(&server);
-    buf_deinit(&bytes);
+    cr_assert(strcasestr(server.requests[0], "\r\nAccept-Encoding: identity\r\n"));
+    server_stop(&server);
     arena_deinit(reply.arena);
 }
 
@@ -355,14 +287,12 @@ static const unsigned char deflated[] = {
 static void check_decoded(const char *headers, const unsigned char *body, size_t len)
 {
     struct server server = {0};
-    struct buf bytes;
 
-    answer(&server, &bytes, headers, (struct text){(const char *)body, len});
-    start(&server);
+    server_answer(&server, NULL, headers, (struct text){(const char *)body, len});
+    server_start(&server);
     cr_assert_eq(call(server.url, 0), 0, "%s %s", failure.message, err.text);
     cr_assert(text_is(reply.text, "hello there"));
-    stop(&server);
-    buf_deinit(&bytes);
+    server_stop(&server);
     arena_deinit(reply.arena);
 }
 
@@ -376,14 +306,11 @@ CALL_TEST(an_encoding_that_is_broken_or_not_known_is_malformed)
 {
     struct server server = {0};
     struct server other = {0};
-    struct buf bytes;
 
-    answer(&server, &bytes, "Content-Encoding: gzip\r\n", TEXT("no gzip at all"));
+    server_answer(&server, NULL, "Content-Encoding: gzip\r\n", TEXT("no gzip at all"));
     cr_assert_eq(failure_of(&server, 0), PROVIDER_MALFORMED_REPLY, "%s", failure.message);
-    buf_deinit(&bytes);
-    answer(&other, &bytes, "Content-Encoding: rot13\r\n", TEXT("{}"));
+    server_answer(&other, NULL, "Content-Encoding: rot13\r\n", TEXT("{}"));
     cr_assert_eq(failure_of(&other, 0), PROVIDER_MALFORMED_REPLY, "%s", failure.message);
-    buf_deinit(&bytes);
 }
 
 CALL_TEST(what_decodes_to_more_than_a_reply_may_have_is_too_large)
@@ -530,28 +457,24 @@ CALL_TEST(what_decodes_to_more_than_a_reply_may_have_is_too_large)
         0x00, 0x00, 0xbe, 0x06, 0x7e, 0x87, 0x89, 0x8d, 0x00, 0x00, 0x20, 0x00,
     };
     struct server server = {0};
-    struct buf bytes;
 
     answer_bytes_max = 1024;
-    answer(&server, &bytes, "Content-Encoding: gzip\r\n",
-           (struct text){(const char *)bomb, sizeof(bomb)});
+    server_answer(&server, NULL, "Content-Encoding: gzip\r\n",
+                  (struct text){(const char *)bomb, sizeof(bomb)});
     cr_assert_eq(failure_of(&server, 0), PROVIDER_REPLY_TOO_LARGE, "%s", failure.message);
-    buf_deinit(&bytes);
 }
 
 CALL_TEST(a_body_over_the_bound_is_too_large)
 {
     struct server server = {0};
     struct buf body;
-    struct buf bytes;
 
     answer_bytes_max = 1024;
     buf_init(&body, 0);
     for (int i = 0; i < 1200; i++)
         buf_printf(&body, "%1000d", i);
-    answer(&server, &bytes, "", buf_text(&body));
+    server_answer(&server, NULL, "", buf_text(&body));
     cr_assert_eq(failure_of(&server, 0), PROVIDER_REPLY_TOO_LARGE, "%s", failure.message);
-    buf_deinit(&bytes);
     buf_deinit(&body);
 }
 
@@ -559,32 +482,28 @@ CALL_TEST(a_reply_that_there_is_no_room_for_is_cut_off)
 {
     struct server server = {0};
     struct buf body;
-    struct buf bytes;
 
     room_bytes = 4 * CHAT_ROOM_STEP;
     buf_init(&body, 0);
     for (int i = 0; i < 1000; i++)
         buf_printf(&body, "%1000d", i);
-    answer(&server, &bytes, "", buf_text(&body));
+    server_answer(&server, NULL, "", buf_text(&body));
     cr_assert_eq(failure_of(&server, 0), PROVIDER_NO_ROOM, "%s", failure.message);
     cr_assert_str_eq(failure.message, "there was no memory left for the reply of test");
     cr_assert_geq(asked, 2);
     cr_assert_leq(asked, 5);
-    buf_deinit(&bytes);
     buf_deinit(&body);
 }
 
 CALL_TEST(an_empty_answer_is_a_failure_that_says_what_it_cost)
 {
     struct server server = {0};
-    struct buf bytes;
 
-    answer(&server, &bytes, "",
-           TEXT("{\"choices\":[{\"message\":{\"content\":\"\",\"reasoning_content\":\"hm\"},"
-                "\"finish_reason\":\"tool_calls\"}],\"usage\":{\"prompt_tokens\":7}}"));
+    server_answer(&server, NULL, "",
+                  TEXT("{\"choices\":[{\"message\":{\"content\":\"\",\"reasoning_content\":\"hm\"},"
+                       "\"finish_reason\":\"tool_calls\"}],\"usage\":{\"prompt_tokens\":7}}"));
     cr_assert_eq(failure_of(&server, 0), PROVIDER_EMPTY_REPLY);
     cr_assert_eq(failure.usage.input_tokens, 7);
-    buf_deinit(&bytes);
 }
 
 CALL_TEST(a_key_that_is_missed_is_named_and_nothing_is_sent)
