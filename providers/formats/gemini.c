@@ -33,9 +33,8 @@
 #include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"
 
-#define BLANK          TEXT(" ")
-#define ANY_SIGNATURE  "skip_thought_signature_validator"
-#define PATH_BYTES_MAX ((size_t)PROVIDER_MODEL_SIZE * 3 + 64)
+#define BLANK         TEXT(" ")
+#define ANY_SIGNATURE "skip_thought_signature_validator"
 
 /* ---- models ---- */
 
@@ -517,13 +516,13 @@ static int set_address(const struct provider_target *target, const struct chat_r
 {
     CLEANUP(buf_deinit) struct buf path = {0};
     struct wire_address address = {
-        .key_header = "x-goog-api-key",
+        .key_header = GEMINI_KEY_HEADER,
         .key_scheme = "",
         .idempotency_key = request->idempotency_key,
         .stream = request->stream,
     };
 
-    buf_init(&path, PATH_BYTES_MAX);
+    buf_init(&path, GEMINI_PATH_BYTES_MAX);
     gemini_add_path(target, request->stream ? "streamGenerateContent?alt=sse" : "generateContent",
                     &path);
     address.path = buf_string(&path);
@@ -560,4 +559,5 @@ const struct provider provider_gemini = {
     .read_event = gemini_read_event,
     .read_whole = gemini_read_whole,
     .close = gemini_close,
+    .embedding = &gemini_embedding,
 };

@@ -21,5 +21,10 @@ void gemini_add_model(const struct provider_target *target, struct buf *out);
  * "/models/gemini-3-flash:generateContent". */
 void gemini_add_path(const struct provider_target *target, const char *what, struct buf *out);
 
+#define GEMINI_KEY_HEADER     "x-goog-api-key"
+#define GEMINI_PATH_BYTES_MAX ((size_t)PROVIDER_MODEL_SIZE * 3 + 64)
+
+extern const struct provider_embedding gemini_embedding;
+
 /* Member of a reply's state with a signature or null for each of its calls. */
 #define GEMINI_STATE_FIELD "signatures"

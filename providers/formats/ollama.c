@@ -312,4 +312,5 @@ const struct provider provider_ollama = {
     .read_event = ollama_read_event,
     .read_whole = ollama_read_whole,
     .close = ollama_close,
+    .embedding = &ollama_embedding,
 };

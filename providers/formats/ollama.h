@@ -14,6 +14,8 @@ MUSTCHECK enum decode_result ollama_read_event(struct provider_decoder *decoder,
 MUSTCHECK enum decode_result ollama_read_whole(struct provider_decoder *decoder, struct text json);
 void ollama_close(struct provider_decoder *decoder);
 
+extern const struct provider_embedding ollama_embedding;
+
 /* The server makes room for all of a context at once. A model of 8 billion parameters needs some
  * 128 KiB for each token: 4 GiB for this many, beside its 5 GiB, and 16 GiB for the 131,072 that
  * tables of models name. Whoever has those says so in the configuration. */

@@ -308,4 +308,5 @@ const struct provider provider_openai_chat = {
     .read_event = openai_chat_read_event,
     .read_whole = openai_chat_read_whole,
     .close = openai_chat_close,
+    .embedding = &openai_chat_embedding,
 };

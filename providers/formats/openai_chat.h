@@ -15,6 +15,8 @@ MUSTCHECK enum decode_result openai_chat_read_whole(struct provider_decoder *dec
                                                     struct text json);
 void openai_chat_close(struct provider_decoder *decoder);
 
+extern const struct provider_embedding openai_chat_embedding;
+
 /* What a chat.completion has beside the reply. */
 struct openai_chat_stamp {
     const char *id;     /* "chatcmpl-…" */

@@ -9,12 +9,11 @@
 #include "shared/base/error.h"
 #include "shared/json/json_raw.h"
 
-int embedding_reply_begin(struct embedding_reply *reply, size_t count, struct error *err)
+#define MODEL_NAME_MAX 256
+
+void embedding_reply_begin(struct embedding_reply *reply, size_t count)
 {
-    reply->count = count;
-    reply->dimensions = 0;
-    reply->values = NULL;
-    return count > 0 ? 0 : error_set(err, E_PROTOCOL, "the reply has no vectors");
+    *reply = (struct embedding_reply){.arena = reply->arena, .count = count, .batch_count = count};
 }
 
 static size_t length_of(struct text array)
@@ -32,7 +31,7 @@ static size_t length_of(struct text array)
 /* The first vector tells the length; NAN marks what has not come yet. */
 static int set_length(struct embedding_reply *reply, size_t dimensions, struct error *err)
 {
-    if (reply->dimensions == dimensions)
+    if (dimensions > 0 && reply->dimensions == dimensions)
         return 0;
     if (reply->dimensions > 0 || dimensions == 0 || dimensions > EMBEDDING_DIMENSIONS_MAX)
         return error_set(err, E_PROTOCOL, "the reply has a vector of %zu numbers%s", dimensions,
@@ -106,15 +105,19 @@ static size_t base64_decode(struct text text, uint8_t *to)
     return count;
 }
 
-static int add_base64(struct embedding_reply *reply, size_t index, struct text base64,
+/* What a string says; servers that are careful with '/' escape it. */
+static int add_base64(struct embedding_reply *reply, size_t index, struct text value,
                       struct error *err)
 {
+    CLEANUP(buf_deinit) struct buf base64 = {0};
     CLEANUP(buf_deinit) struct buf bytes = {0};
-    size_t count;
+    size_t count = 0;
     int r;
 
-    buf_init(&bytes, base64.len + 8);
-    count = buf_reserve(&bytes, base64.len + 4) ? base64_decode(base64, (uint8_t *)bytes.ptr) : 0;
+    buf_init(&base64, value.len + 8);
+    buf_init(&bytes, value.len + 8);
+    if (json_raw_add_string(value, &base64) && buf_reserve(&bytes, value.len))
+        count = base64_decode(buf_text(&base64), (uint8_t *)bytes.ptr);
     if (count == 0 || count % sizeof(float) != 0)
         return error_set(err, E_PROTOCOL, "the reply has a vector that can't be read");
     r = set_length(reply, count / sizeof(float), err);
@@ -135,21 +138,39 @@ static bool is_set(const struct embedding_reply *reply, size_t index)
 int embedding_reply_add(struct embedding_reply *reply, size_t index, struct text value,
                         struct error *err)
 {
+    size_t number = reply->batch_first + index;
     int r;
 
-    if (index >= reply->count || is_set(reply, index))
+    if (index >= reply->batch_count || is_set(reply, number))
         return error_set(err, E_PROTOCOL, "the reply has a vector for text %zu %s", index,
-                         index >= reply->count ? "of which there is none" : "twice");
+                         index >= reply->batch_count ? "of which there is none" : "twice");
     if (json_raw_type(value) == JSON_RAW_STRING)
-        return add_base64(reply, index, (struct text){value.ptr + 1, value.len - 2}, err);
+        return add_base64(reply, number, value, err);
     r = set_length(reply, json_raw_type(value) == JSON_RAW_ARRAY ? length_of(value) : 0, err);
-    return r < 0 ? r : read_array(value, reply->values + index * reply->dimensions, err);
+    return r < 0 ? r : read_array(value, reply->values + number * reply->dimensions, err);
+}
+
+int embedding_reply_note(struct embedding_reply *reply, int64_t tokens, struct text model,
+                         struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf name = {0};
+    char *copy;
+
+    reply->usage.input_tokens += tokens;
+    buf_init(&name, MODEL_NAME_MAX * 3);
+    if (reply->model.ptr || model.len > MODEL_NAME_MAX || !json_raw_add_string(model, &name))
+        return 0;
+    copy = arena_copy(reply->arena, buf_text(&name));
+    if (!copy)
+        return error_set(err, E_LIMIT, "the vectors are too large for the run's memory");
+    reply->model = (struct text){copy, name.len};
+    return 0;
 }
 
 int embedding_reply_check(const struct embedding_reply *reply, struct error *err)
 {
-    for (size_t i = 0; i < reply->count; i++)
-        if (!is_set(reply, i))
+    for (size_t i = 0; i < reply->batch_count; i++)
+        if (!is_set(reply, reply->batch_first + i))
             return error_set(err, E_PROTOCOL, "the reply has no vector for text %zu", i);
     return 0;
 }
