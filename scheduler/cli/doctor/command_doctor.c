@@ -225,16 +225,15 @@ static void check_redis(struct doctor *doctor)
     redis_close(redis);
 }
 
-/* GET url; returns the status, or 0 with *err. */
-static int get_status(struct doctor *doctor, const char *url, const char *key, struct error *err)
+/* GET url with a header, which may be NULL; returns the status, or 0 with *err. */
+static int get_status(struct doctor *doctor, const char *url, const struct http_header *header,
+                      struct error *err)
 {
-    CLEANUP(freep) char *authorization = xasprintf("Bearer %s", key);
-    const struct http_header headers[] = {{TEXT("Authorization"), text_of(authorization)}};
     const struct http_call call = {
         .method = "GET",
         .url = url,
-        .headers = headers,
-        .headers_count = *key ? 1 : 0,
+        .headers = header,
+        .headers_count = header ? 1 : 0,
         .connect_timeout_ms = READY_MS,
         .total_timeout_ms = REQUEST_MS,
     };
@@ -244,6 +243,15 @@ static int get_status(struct doctor *doctor, const char *url, const char *key, s
 
     http_response_deinit(&response);
     return status;
+}
+
+static int get_status_with_key(struct doctor *doctor, const char *url,
+                               const struct doctor_probe *probe, const char *key, struct error *err)
+{
+    CLEANUP(freep) char *value = xasprintf("%s%s", probe->key_scheme, key);
+    const struct http_header header = {text_of(probe->key_header), text_of(value)};
+
+    return get_status(doctor, url, &header, err);
 }
 
 static void check_server(struct doctor *doctor)
@@ -257,7 +265,7 @@ static void check_server(struct doctor *doctor)
 
     if (settings.url) {
         ready = xasprintf("%s/readyz", settings.url);
-        status = get_status(doctor, ready, "", &err);
+        status = get_status(doctor, ready, NULL, &err);
         say(doctor, "scheduler",
             doctor_judge_server(settings.url, settings.origin, status, err.text));
     }
@@ -265,7 +273,8 @@ static void check_server(struct doctor *doctor)
         say(doctor, "api key", doctor_warning("%s", err.text));
     } else if (status == 200) {
         list = xasprintf("%s/v1/assistants?limit=1", settings.url);
-        status = get_status(doctor, list, settings.api_key, &err);
+        status = get_status_with_key(doctor, list, doctor_probe_of("openai_chat"), settings.api_key,
+                                     &err);
         if (status == 200)
             say(doctor, "api key", doctor_ok("it is accepted"));
         else
@@ -277,15 +286,16 @@ static void check_server(struct doctor *doctor)
 
 static void check_provider(struct doctor *doctor, const struct config_provider *provider)
 {
-    CLEANUP(freep) char *url = xasprintf("%s/models", provider->base_url);
+    const struct doctor_probe *probe = doctor_probe_of(provider->kind);
+    CLEANUP(freep) char *url = xasprintf("%s%s", provider->base_url, probe->path);
     CLEANUP(freep) char *name = xasprintf("provider %.40s", provider->name);
     struct error err = {0};
     int status;
 
     if (!*provider->api_key)
         return;
-    status = get_status(doctor, url, provider->api_key, &err);
-    say(doctor, name, doctor_judge_provider(provider->base_url, status, err.text));
+    status = get_status_with_key(doctor, url, probe, provider->api_key, &err);
+    say(doctor, name, doctor_judge_provider(provider->base_url, probe, status, err.text));
 }
 
 static void check_machine(struct doctor *doctor)

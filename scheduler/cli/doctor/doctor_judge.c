@@ -150,13 +150,30 @@ struct doctor_finding doctor_judge_server(const char *url, const char *origin, i
                          status);
 }
 
-struct doctor_finding doctor_judge_provider(const char *base_url, int status, const char *error)
+/* A kind that asks otherwise than OpenAI gets a row. Google takes a wrong key for a bad request. */
+static const struct doctor_probe probes[] = {
+    {"openai_chat", "/models", "Authorization", "Bearer ", 0},
+    {"gemini", "/models", "x-goog-api-key", "", 400},
+    {"ollama", "/api/tags", "Authorization", "Bearer ", 0},
+};
+
+const struct doctor_probe *doctor_probe_of(const char *kind)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(probes); i++)
+        if (strcmp(probes[i].kind, kind) == 0)
+            return &probes[i];
+    return &probes[0];
+}
+
+struct doctor_finding doctor_judge_provider(const char *base_url, const struct doctor_probe *probe,
+                                            int status, const char *error)
 {
     if (status >= 200 && status < 300)
         return doctor_ok("%.100s accepts the key", base_url);
-    if (status == 401 || status == 403)
+    if (status == 401 || status == 403 || (status > 0 && status == probe->refused))
         return doctor_failed("%.100s refuses the key (%d): check it", base_url, status);
     if (status == 0)
         return doctor_warning("%.100s can't be reached: %.150s", base_url, error);
-    return doctor_warning("%.100s answers %d on /models; runs may still work", base_url, status);
+    return doctor_warning("%.100s answers %d on %s; runs may still work", base_url, status,
+                          probe->path);
 }

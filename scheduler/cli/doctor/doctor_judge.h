@@ -28,4 +28,19 @@ struct doctor_finding doctor_judge_maps(int64_t max_map_count);
 /* status 0: it could not be reached, for the reason in `error`. */
 struct doctor_finding doctor_judge_server(const char *url, const char *origin, int status,
                                           const char *error);
-struct doctor_finding doctor_judge_provider(const char *base_url, int status, const char *error);
+
+/* How a provider of a kind is asked whether it takes the key: for the list of its models. */
+struct doctor_probe {
+    const char *kind;
+    const char *path; /* behind the base_url */
+    const char *key_header;
+    const char *key_scheme; /* in front of the key */
+    int refused;            /* the status that means a wrong key, beside 401 and 403; 0: none */
+};
+
+/* The probe of a kind; of one without a row, that of openai_chat. */
+const struct doctor_probe *doctor_probe_of(const char *kind);
+
+/* status 0: as above. */
+struct doctor_finding doctor_judge_provider(const char *base_url, const struct doctor_probe *probe,
+                                            int status, const char *error);

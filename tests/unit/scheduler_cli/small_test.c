@@ -325,8 +325,27 @@ Test(doctor, judges_servers_and_providers)
     cr_assert_eq(doctor_judge_server("u", "o", 200, "").verdict, DOCTOR_OK);
     cr_assert_eq(doctor_judge_server("u", "o", 503, "").verdict, DOCTOR_FAIL);
     cr_assert(strstr(doctor_judge_server("u", "o", 0, "refused").text, "refused"));
-    cr_assert_eq(doctor_judge_provider("u", 200, "").verdict, DOCTOR_OK);
-    cr_assert_eq(doctor_judge_provider("u", 401, "").verdict, DOCTOR_FAIL);
-    cr_assert_eq(doctor_judge_provider("u", 0, "x").verdict, DOCTOR_WARN);
-    cr_assert_eq(doctor_judge_provider("u", 404, "").verdict, DOCTOR_WARN);
+}
+
+Test(doctor, asks_providers_as_their_kind_wants_it)
+{
+    const struct doctor_probe *openai = doctor_probe_of("openai_chat");
+    const struct doctor_probe *gemini = doctor_probe_of("gemini");
+
+    cr_assert_str_eq(openai->path, "/models");
+    cr_assert_str_eq(openai->key_header, "Authorization");
+    cr_assert_str_eq(openai->key_scheme, "Bearer ");
+    cr_assert_eq(doctor_probe_of("unheard_of"), openai);
+    cr_assert_str_eq(gemini->key_header, "x-goog-api-key");
+    cr_assert_str_eq(gemini->key_scheme, "");
+    cr_assert_str_eq(doctor_probe_of("ollama")->path, "/api/tags");
+    cr_assert_eq(doctor_judge_provider("u", openai, 200, "").verdict, DOCTOR_OK);
+    cr_assert_eq(doctor_judge_provider("u", openai, 401, "").verdict, DOCTOR_FAIL);
+    cr_assert_eq(doctor_judge_provider("u", openai, 0, "x").verdict, DOCTOR_WARN);
+    cr_assert_eq(doctor_judge_provider("u", openai, 400, "").verdict, DOCTOR_WARN);
+    cr_assert_eq(doctor_judge_provider("u", openai, 404, "").verdict, DOCTOR_WARN);
+    cr_assert_eq(doctor_judge_provider("u", gemini, 400, "").verdict, DOCTOR_FAIL);
+    cr_assert_eq(doctor_judge_provider("u", gemini, 403, "").verdict, DOCTOR_FAIL);
+    cr_assert(strstr(doctor_judge_provider("u", doctor_probe_of("ollama"), 404, "").text,
+                     "404 on /api/tags"));
 }
