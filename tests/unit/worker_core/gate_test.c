@@ -195,7 +195,7 @@ GATE_TEST(a_model_that_fails_again_and_again_is_left_alone)
     cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
 }
 
-/* Whether calls of 90 tokens in and 10 out have to wait some time, the provider having said this. */
+/* Whether calls of 90 tokens in and 10 out come to wait, the provider having said this. */
 static bool is_limited(struct bench *bench, const struct provider_limits *said)
 {
     const struct gate_outcome outcome = {.usage = {.input_tokens = 90, .output_tokens = 10},
