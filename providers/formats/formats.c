@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* clang-format off */
 static const struct provider *const formats[] = {
     &provider_openai_chat,
     &provider_openai_responses,
@@ -12,6 +13,7 @@ static const struct provider *const formats[] = {
     &provider_gemini,
     &provider_ollama,
 };
+/* clang-format on */
 
 const struct provider *format_find(const char *kind)
 {

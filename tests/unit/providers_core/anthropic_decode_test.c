@@ -159,7 +159,7 @@ Test(anthropic_decode, what_is_no_message_is_a_failure)
 {
     fails("{'type':'message'}", PROVIDER_MALFORMED_REPLY);
     fails("{'content':null}", PROVIDER_MALFORMED_REPLY);
-    fails("[]", PROVIDER_OVERLOADED);
+    fails("[]", PROVIDER_MALFORMED_REPLY);
     fails("<html>", PROVIDER_MALFORMED_REPLY);
     fails("", PROVIDER_MALFORMED_REPLY);
     fails("{'type':'error','error':{'type':'overloaded_error','message':'Overloaded'}}",
