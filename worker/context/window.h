@@ -1,0 +1,44 @@
+#pragma once
+/* A conversation that fits into a model's context window: how many of its oldest messages are left
+ * out.
+ *
+ *   - Whole turns are left out, the oldest first. A turn begins with a user message; what stands
+ *     before the first one goes as if it were a turn.
+ *   - The last user message and all behind it stay, and so do instructions and tools. Without a
+ *     user message everything stays.
+ *   - A call and its result are never parted.
+ *
+ * The conversation is one that repair.h calls sound; of any other the rules hold as well, but fewer
+ * places to cut may be found.
+ *
+ * Sizes are estimates (providers/chat_tokens.h), so a provider may refuse what was thought to fit.
+ * Then the same is asked again with what was `refused`, and the result is at most three quarters of
+ * that, or WINDOW_FULL: after a few refusals nothing is left to be left out, and it ends.
+ *
+ * It goes from the newest message back and stops where the window is full, so it costs what the
+ * window holds, not what the thread is long. Pure. */
+
+#include "providers/chat.h"
+#include "shared/base/compiler.h"
+#include "shared/text/tokens.h"
+
+struct window {
+    size_t left_out; /* messages at the front of the request that are not sent */
+    int64_t tokens;  /* of what is sent, estimated: what may never be left out, at least */
+};
+
+struct window_limits {
+    enum tokens_vocabulary vocabulary;
+    int64_t window_tokens; /* what the model takes, prompt and answer together; 0: not known, then
+                            * all is sent until it was refused */
+    int64_t answer_tokens; /* of it, kept for the answer */
+    const struct window *refused; /* what was sent before, and was too long for the provider; NULL:
+                                   * this is the first try */
+};
+
+enum { WINDOW_FULL = 1 };
+
+/* Returns 0, or WINDOW_FULL: even what may not be left out does not fit. The run is then incomplete
+ * (max_prompt_tokens); sending it would be refused. Fills *out either way. */
+MUSTCHECK int window_fit(const struct chat_request *request, const struct window_limits *limits,
+                         struct window *out);
