@@ -1,7 +1,9 @@
-/* One call of a model: encoded, sent, decoded while the reply arrives, put into form. */
+/* One call of a model: adapted to what the model takes, encoded, sent, decoded while the reply
+ * arrives, put into form. */
 
 #include "providers/call.h"
 
+#include "providers/adaptation.h"
 #include "providers/exchange.h"
 #include "providers/reply/decoder.h"
 #include "providers/reply/reply_form.h"
@@ -21,6 +23,7 @@
 struct call {
     struct provider_exchange exchange;
     const struct chat_request *request;
+    struct adaptation adaptation;
     struct provider_decoder decoder;
     size_t asked_bytes; /* there is room for */
     bool no_room;
@@ -51,26 +54,32 @@ static size_t answer_max(const struct chat_request *request)
     return request->answer_bytes_max ? request->answer_bytes_max : CHAT_ANSWER_BYTES_MAX;
 }
 
-static void call_init(struct call *call, struct http_client *client,
-                      const struct provider_target *target, const struct chat_request *request,
-                      struct provider_failure_info *out_failure)
+/* Returns 0, or what adaptation_init does. */
+static int call_init(struct call *call, struct http_client *client,
+                     const struct provider_target *target, const struct chat_request *request,
+                     struct provider_failure_info *out_failure, struct error *err)
 {
     size_t held_max = answer_max(request) * BODY_PER_ANSWER_BYTE + BODY_MORE_BYTES;
+    int r;
 
     *call = (struct call){.request = request};
+    r = adaptation_init(&call->adaptation, target, request, err);
     provider_exchange_init(&call->exchange, client, target);
     call->exchange.deadline_ms = request->deadline_ms;
     call->exchange.idle_timeout_ms = request->stream ? target->idle_timeout_ms : 0;
     call->exchange.body_bytes_max = held_max * (request->stream ? STREAM_PER_BODY_BYTE : 1);
     call->exchange.on_body = on_body;
     call->exchange.arg = call;
-    provider_decoder_init(&call->decoder, target, held_max, request->sink, out_failure);
+    provider_decoder_init(&call->decoder, target, held_max, call->adaptation.request.sink,
+                          out_failure);
+    return r;
 }
 
 static void call_deinit(struct call *call)
 {
     provider_decoder_deinit(&call->decoder);
     provider_exchange_deinit(&call->exchange);
+    adaptation_deinit(&call->adaptation);
 }
 
 static int empty_reply(const struct call *call, const struct provider_response *head,
@@ -102,7 +111,9 @@ static int finish(struct call *call, struct chat_reply *out,
 
     if (r != 0)
         return r;
-    r = reply_form(&reply, answer_max(call->request), seed_of(call), &err);
+    r = adaptation_read(&call->adaptation, &reply, &err);
+    if (r == 0)
+        r = reply_form(&reply, answer_max(call->request), seed_of(call), &err);
     if (r == REPLY_EMPTY)
         return empty_reply(call, &head, &reply, out_failure);
     if (r < 0) {
@@ -128,10 +139,11 @@ int provider_call(struct http_client *client, const struct provider_target *targ
     CLEANUP(call_deinit) struct call call;
     int r;
 
-    call_init(&call, client, target, request, out_failure);
-    r = provider_exchange_check(target, out_failure);
+    r = call_init(&call, client, target, request, out_failure, err);
     if (r == 0)
-        r = target->provider->encode(target, request, &call.exchange.wire, err);
+        r = provider_exchange_check(target, out_failure);
+    if (r == 0)
+        r = target->provider->encode(target, &call.adaptation.request, &call.exchange.wire, err);
     if (r != 0)
         return r;
     r = provider_exchange_run(&call.exchange, out_failure, err);

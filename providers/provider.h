@@ -121,6 +121,7 @@ enum decode_result {
 struct provider {
     const char *kind; /* of the configuration: "openai_chat" */
     enum provider_framing framing;
+    bool has_no_json_object; /* no word for "some JSON": it is asked for in the instructions */
 
     /* No more of a model's context is used than this, unless the configuration says how large it
      * is. 0: all of it. */

@@ -260,6 +260,7 @@ int anthropic_encode(const struct provider_target *target, const struct chat_req
 const struct provider provider_anthropic = {
     .kind = "anthropic",
     .framing = PROVIDER_SSE,
+    .has_no_json_object = true,
     .encode = anthropic_encode,
     .read_event = anthropic_read_event,
     .read_whole = anthropic_read_whole,

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "providers/chat_tokens.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/list.h"
@@ -26,7 +27,6 @@
 #define UNTOLD_HOLD_MS  1000
 #define RETURN_EARLY_MS 1500
 #define PRIORITY_WEIGHT 1e14 /* above all milliseconds since 1970 */
-#define BYTES_PER_TOKEN 4
 
 /* Which breakers are open, by key, and until when: milliseconds since 1970. */
 #define KEY_PREFIX   "penstock:limit:"
@@ -147,22 +147,6 @@ static double order_of(const struct gate_call *call)
     return (double)call->priority * PRIORITY_WEIGHT + made_ms;
 }
 
-static int64_t tokens_of(struct text text)
-{
-    return (int64_t)(text.len / BYTES_PER_TOKEN);
-}
-
-static int64_t input_tokens(const struct chat_request *request)
-{
-    int64_t tokens = tokens_of(request->instructions);
-
-    for (size_t i = 0; i < request->messages_count; i++)
-        tokens += tokens_of(request->messages[i].text);
-    for (size_t i = 0; i < request->tools_count; i++)
-        tokens += tokens_of(request->tools[i].parameters);
-    return tokens;
-}
-
 static struct limit_cost estimate(const struct gate_call *call, const struct known_model *model)
 {
     int64_t most = call->request->max_completion_tokens;
@@ -170,7 +154,7 @@ static struct limit_cost estimate(const struct gate_call *call, const struct kno
 
     return (struct limit_cost){
         .requests = 1,
-        .input_tokens = input_tokens(call->request),
+        .input_tokens = chat_tokens(call->request, TOKENS_O200K),
         .output_tokens = most > 0 && most < answer ? most : answer,
     };
 }

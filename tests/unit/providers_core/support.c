@@ -20,6 +20,7 @@ struct provider_target support_target_of(const struct provider *format, const ch
         .model = "m-1",
         .base_url = "https://llm.example/v1/",
         .api_key = "sk-test-1234567890",
+        .abilities = model_unknown.abilities,
     };
 }
 
