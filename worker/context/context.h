@@ -30,3 +30,21 @@ bool context_is_sound(const struct context *context);
 
 /* Makes it so. Returns 0, or -E_LIMIT when the arena is full. */
 MUSTCHECK int context_repair(struct context *context, struct arena *arena, struct error *err);
+
+/* How much of a conversation fits into the model's context, over the tries of one step. Begins with
+ * zeros. */
+struct context_fit {
+    size_t left_out; /* messages at the front */
+    int64_t tokens;  /* of what is sent, at most */
+    bool refused;    /* the provider found it too long */
+};
+
+/* Leaves the oldest turns out of a request where it does not fit (window.h). One that is too long
+ * even so is sent all the same: sizes are estimates, and the provider knows. */
+void context_fit(const struct provider_target *target, struct context_fit *fit,
+                 struct chat_request *request);
+
+/* The provider says that a request was too long; `request` is the whole one. Returns whether there
+ * is less that can be sent, which context_fit then does. Only once: it never loops. */
+MUSTCHECK bool context_refused(const struct provider_target *target, struct context_fit *fit,
+                               const struct chat_request *request);

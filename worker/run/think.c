@@ -11,6 +11,7 @@
 #include "shared/base/log.h"
 #include "shared/config/config.h"
 #include "shared/fiber/fiber.h"
+#include "worker/context/context.h"
 #include "worker/gate/gate.h"
 #include "worker/lease/trust.h"
 #include "worker/run/outcome.h"
@@ -140,6 +141,23 @@ static int wait_in_line(struct run_task *task, int64_t wait_ms)
                             RUN_WAIT_RATE_LIMIT);
 }
 
+/* What a step's tries share. */
+struct thinking {
+    struct provider_target target;
+    const char *key;
+    struct context_fit fit; /* how much of the conversation is sent */
+    bool replied;
+};
+
+/* The provider says that it was too long: whether there is less that can be sent. */
+static bool try_with_less(struct run_task *task, struct thinking *thinking)
+{
+    struct chat_request request;
+
+    fill_request(task, &thinking->target, thinking->key, &request);
+    return context_refused(&thinking->target, &thinking->fit, &request);
+}
+
 /* As a call that failed, which it would. */
 static int leave_alone(struct run_task *task, const struct provider_target *target, int64_t wait_ms,
                        struct error *err)
@@ -174,16 +192,18 @@ static void leave_gate(struct run_task *task, struct gate_visit *visit, int r,
     gate_leave(task->worker->gate, visit, &outcome);
 }
 
-/* What came of a try. Returns RUN_GO_ON with *out_replied when there is a reply. */
-static int take_reply(struct run_task *task, const struct provider_target *target, int r,
-                      int64_t took_us, struct provider_failure_info *failure, bool *out_replied,
-                      struct error *err)
+/* What came of a try. Returns RUN_GO_ON with thinking->replied when there is a reply. */
+static int take_reply(struct run_task *task, struct thinking *thinking, int r, int64_t took_us,
+                      struct provider_failure_info *failure, struct error *err)
 {
+    const struct provider_target *target = &thinking->target;
     struct call_stats *stats = task->worker->calls;
 
     if (r == PROVIDER_FAILED) {
         meter_add_failure(&task->meter, &failure->usage);
         call_stats_model(stats, target, failure->failure, &failure->usage, took_us);
+        if (failure->failure == PROVIDER_CONTEXT_OVERFLOW && try_with_less(task, thinking))
+            return RUN_GO_ON;
         return handle_failure(task, failure, err);
     }
     if (r == -E_CANCELED)
@@ -192,14 +212,14 @@ static int take_reply(struct run_task *task, const struct provider_target *targe
         return ending_failed(&task->ending, "server_error", "%s", err->text);
     meter_add_reply(&task->meter, &task->reply.usage);
     call_stats_model(stats, target, PROVIDER_OK, &task->reply.usage, took_us);
-    *out_replied = true;
+    thinking->replied = true;
     return RUN_GO_ON;
 }
 
-/* One try, when the limits allow it. Returns RUN_GO_ON with *out_replied. */
-static int call_model(struct run_task *task, const struct provider_target *target, const char *key,
-                      bool *out_replied, struct error *err)
+/* One try, when the limits allow it. Returns RUN_GO_ON with thinking->replied. */
+static int call_model(struct run_task *task, struct thinking *thinking, struct error *err)
 {
+    const struct provider_target *target = &thinking->target;
     struct provider_failure_info failure;
     struct chat_request request;
     struct gate_visit visit;
@@ -214,7 +234,8 @@ static int call_model(struct run_task *task, const struct provider_target *targe
     int64_t start_us;
     int r;
 
-    fill_request(task, target, key, &request);
+    fill_request(task, target, thinking->key, &request);
+    context_fit(target, &thinking->fit, &request);
     r = gate_enter(task->worker->gate, &call, &visit, &wait_ms, err);
     if (r == GATE_LATER)
         return wait_in_line(task, wait_ms);
@@ -227,20 +248,19 @@ static int call_model(struct run_task *task, const struct provider_target *targe
     r = provider_call(task->worker->http, target, &request, &task->reply, &failure, err);
     room_settle(&task->room, room_of_arena(task->arena.used));
     leave_gate(task, &visit, r, &failure);
-    return take_reply(task, target, r, clock_us() - start_us, &failure, out_replied, err);
+    return take_reply(task, thinking, r, clock_us() - start_us, &failure, err);
 }
 
 int stage_think(struct run_task *task, struct error *err)
 {
-    struct provider_target target;
-    bool replied = false;
-    const char *key;
-    int r = provider_registry_resolve(task->worker->registry, task->setup.model, &target, err);
+    struct thinking thinking = {.replied = false};
+    int r =
+        provider_registry_resolve(task->worker->registry, task->setup.model, &thinking.target, err);
 
     if (r < 0)
         return ending_failed(&task->ending, "server_error", "%s", err->text);
-    key = step_key(task);
-    while (!replied) {
+    thinking.key = step_key(task);
+    while (!thinking.replied) {
         r = trust_wait(task->worker->heartbeat, err);
         if (r == 0)
             r = check_budgets(task);
@@ -248,7 +268,7 @@ int stage_think(struct run_task *task, struct error *err)
             return r;
         if (conversation_repair(&task->conversation, err) < 0)
             return ending_failed(&task->ending, "server_error", "%s.", err->text);
-        r = call_model(task, &target, key, &replied, err);
+        r = call_model(task, &thinking, err);
         if (r != RUN_GO_ON)
             return r;
     }
