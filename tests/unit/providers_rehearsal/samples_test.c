@@ -138,7 +138,7 @@ Test(samples, without_tools_on_offer_the_fallback_answers)
     CLEANUP(script_freep) struct script *script = NULL;
     CLEANUP(json_freep) struct json_object *request = NULL;
     struct conversation conversation;
-    struct conversation_problem problem;
+    struct problem problem;
     struct decide_input input = {.conversation = &conversation};
     struct decision decision;
     struct arena arena;
@@ -149,7 +149,7 @@ Test(samples, without_tools_on_offer_the_fallback_answers)
                                   "\"What is 15% of 240?\"}]}"),
                              8, &request, NULL),
                  0);
-    cr_assert_eq(conversation_read(request, &arena, &conversation, &problem), 0);
+    cr_assert_eq(play_read(&dialect_openai_chat, request, &arena, &conversation, &problem), 0);
     cr_assert_eq(decide(script, &input, &arena, &decision, NULL), 0);
     cr_assert_str_eq(decision.rule->name, "fallback");
     arena_deinit(&arena);

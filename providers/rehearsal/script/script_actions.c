@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-#include "providers/rehearsal/script_yaml.h"
-#include "providers/rehearsal/template.h"
+#include "providers/rehearsal/script/script_yaml.h"
+#include "providers/rehearsal/script/template.h"
 
 #define ARGUMENTS_DEPTH 16
 #define ARGUMENTS_BYTES ((size_t)1 << 20)
@@ -162,24 +162,40 @@ static int read_status(struct script_reader *reader, yaml_node_t *node, void *to
     return 0;
 }
 
-static int read_delay(struct script_reader *reader, yaml_node_t *node, void *to)
+int script_read_range(struct script_reader *reader, yaml_node_t *node, const char *what,
+                      int64_t *out_from, int64_t *out_to)
 {
-    struct script_action *action = to;
     int r;
 
     if (node->type != YAML_SEQUENCE_NODE) {
-        r = script_read_count(reader, node, &action->delay_from_ms);
-        action->delay_to_ms = action->delay_from_ms;
+        r = script_read_count(reader, node, out_from);
+        *out_to = *out_from;
         return r;
     }
-    if (script_sequence_length(reader, node, "delay_ms") != 2)
-        return script_fail(reader, node, "delay_ms is a number or [from, to]");
-    r = script_read_count(reader, script_item(reader, node, 0), &action->delay_from_ms);
+    if (script_sequence_length(reader, node, what) != 2)
+        return script_fail(reader, node, "%s is a number or [from, to]", what);
+    r = script_read_count(reader, script_item(reader, node, 0), out_from);
     if (r == 0)
-        r = script_read_count(reader, script_item(reader, node, 1), &action->delay_to_ms);
-    if (r == 0 && action->delay_to_ms < action->delay_from_ms)
-        return script_fail(reader, node, "delay_ms must not end before it begins");
+        r = script_read_count(reader, script_item(reader, node, 1), out_to);
+    if (r == 0 && *out_to < *out_from)
+        return script_fail(reader, node, "%s must not end before it begins", what);
     return r;
+}
+
+static int read_delay(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    struct script_action *action = to;
+
+    return script_read_range(reader, node, "delay_ms", &action->delay_from_ms,
+                             &action->delay_to_ms);
+}
+
+static int read_chunk(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    struct script_action *action = to;
+
+    return script_read_range(reader, node, "chunk_ms", &action->chunk_from_ms,
+                             &action->chunk_to_ms);
 }
 
 static int read_close(struct script_reader *reader, yaml_node_t *node, void *to)
@@ -220,11 +236,54 @@ static int read_stall(struct script_reader *reader, yaml_node_t *node, void *to)
     return r;
 }
 
+static int read_events(struct script_reader *reader, yaml_node_t *node,
+                       struct script_action *action, enum script_fault fault)
+{
+    int r = script_read_count(reader, node, &action->fault_events);
+
+    if (r == 0)
+        action->fault = fault;
+    return r;
+}
+
+static int read_cut_after(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    return read_events(reader, node, to, SCRIPT_FAULT_CUT_AFTER);
+}
+
+static int read_stall_after(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    return read_events(reader, node, to, SCRIPT_FAULT_STALL_AFTER);
+}
+
+static int read_malformed_after(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    return read_events(reader, node, to, SCRIPT_FAULT_MALFORMED_AFTER);
+}
+
+static int read_error_after(struct script_reader *reader, yaml_node_t *node, void *to)
+{
+    static const struct script_field fields[] = {
+        {"events", script_read_count, offsetof(struct script_action, fault_events)},
+        {"status", read_status, offsetof(struct script_action, error_status)},
+    };
+    struct script_action *action = to;
+
+    if (node->type != YAML_MAPPING_NODE)
+        return read_events(reader, node, to, SCRIPT_FAULT_ERROR_AFTER);
+    action->fault = SCRIPT_FAULT_ERROR_AFTER;
+    return script_read_mapping(reader, node, "error_after", fields, ARRAY_LENGTH(fields), to);
+}
+
 static int read_usage(struct script_reader *reader, yaml_node_t *node, void *to)
 {
     static const struct script_field fields[] = {
         {"prompt_tokens", script_read_count, offsetof(struct script_action, prompt_tokens)},
         {"completion_tokens", script_read_count, offsetof(struct script_action, completion_tokens)},
+        {"cached_tokens", script_read_count, offsetof(struct script_action, cached_tokens)},
+        {"cache_write_tokens", script_read_count,
+         offsetof(struct script_action, cache_write_tokens)},
+        {"reasoning_tokens", script_read_count, offsetof(struct script_action, reasoning_tokens)},
     };
 
     return script_read_mapping(reader, node, "usage", fields, ARRAY_LENGTH(fields), to);
@@ -242,10 +301,17 @@ static int read_headers(struct script_reader *reader, yaml_node_t *node, void *t
     return r;
 }
 
+static bool says_something(const struct script_action *action)
+{
+    return action->status != 200 || action->text || action->reasoning || action->calls_count ||
+           action->body || action->fault != SCRIPT_FAULT_NONE;
+}
+
 int script_read_action(struct script_reader *reader, yaml_node_t *node, void *to)
 {
     static const struct script_field fields[] = {
         {"text", script_read_template, offsetof(struct script_action, text)},
+        {"reasoning", script_read_template, offsetof(struct script_action, reasoning)},
         {"calls", read_calls, 0},
         {"status", read_status, offsetof(struct script_action, status)},
         {"body", script_read_template, offsetof(struct script_action, body)},
@@ -253,22 +319,28 @@ int script_read_action(struct script_reader *reader, yaml_node_t *node, void *to
         {"delay_ms", read_delay, 0},
         {"finish_reason", script_read_string, offsetof(struct script_action, finish_reason)},
         {"usage", read_usage, 0},
+        {"chunk_ms", read_chunk, 0},
+        {"chunk_tokens", script_read_count, offsetof(struct script_action, chunk_tokens)},
         {"close", read_close, 0},
         {"malformed", read_malformed, 0},
         {"stall", read_stall, 0},
+        {"cut_after", read_cut_after, 0},
+        {"stall_after", read_stall_after, 0},
+        {"error_after", read_error_after, 0},
+        {"malformed_after", read_malformed_after, 0},
     };
     struct script_action *action = to;
     int r;
 
-    *action = (struct script_action){
-        .status = 200, .delay_from_ms = -1, .prompt_tokens = -1, .completion_tokens = -1};
+    *action = (struct script_action){.status = 200,
+                                     .error_status = 500,
+                                     .delay_from_ms = -1,
+                                     .chunk_from_ms = -1,
+                                     .prompt_tokens = -1,
+                                     .completion_tokens = -1,
+                                     .reasoning_tokens = -1};
     r = script_read_mapping(reader, node, "an action", fields, ARRAY_LENGTH(fields), action);
-    if (r < 0)
-        return r;
-    if (action->status == 200 && !action->text && !action->calls_count && !action->body &&
-        action->fault == SCRIPT_FAULT_NONE)
-        return script_fail(
-            reader, node,
-            "an action needs text, calls, a status, a body, close, malformed or stall");
-    return 0;
+    if (r == 0 && !says_something(action) && !reader->bare)
+        reader->bare = node;
+    return r;
 }

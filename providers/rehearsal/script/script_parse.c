@@ -2,38 +2,9 @@
 
 #include <stdlib.h>
 
-#include "providers/rehearsal/script_yaml.h"
+#include "providers/rehearsal/script/script_yaml.h"
 #include "shared/base/memory.h"
 #include "shared/yaml/yaml_load.h"
-
-static int read_table(struct script_reader *reader, yaml_node_pair_t *pair,
-                      struct script_table *table)
-{
-    int r = script_read_string(reader, script_node(reader, pair->key), &table->name);
-
-    return r < 0 ? r : script_read_pairs(reader, script_node(reader, pair->value), &table->pairs);
-}
-
-static int read_tables(struct script_reader *reader, yaml_node_t *node, void *to)
-{
-    struct script *script = to;
-    size_t count;
-
-    if (node->type != YAML_MAPPING_NODE)
-        return script_fail(reader, node, "tables must be a mapping of names to tables");
-    count = (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
-    script->tables = script_alloc(reader, count, sizeof(*script->tables));
-    if (!script->tables)
-        return script_too_large(reader, node);
-    for (size_t i = 0; i < count; i++) {
-        int r = read_table(reader, &node->data.mapping.pairs.start[i], &script->tables[i]);
-
-        if (r < 0)
-            return r;
-        script->tables_count++;
-    }
-    return 0;
-}
 
 static int read_header(struct script_reader *reader, yaml_node_t *node, void *to)
 {
@@ -49,7 +20,8 @@ static int read_header(struct script_reader *reader, yaml_node_t *node, void *to
     return r;
 }
 
-static int read_after_tool(struct script_reader *reader, yaml_node_t *node, void *to)
+/* true or false, into an int that is -1 where neither is said. */
+static int read_either(struct script_reader *reader, yaml_node_t *node, void *to)
 {
     bool value = false;
     int r = script_read_bool(reader, node, &value);
@@ -88,8 +60,12 @@ static int read_when(struct script_reader *reader, yaml_node_t *node, void *to)
     static const struct script_field fields[] = {
         {"model", script_read_string, offsetof(struct script_rule, model)},
         {"user", script_read_regex, offsetof(struct script_rule, user)},
+        {"system", script_read_regex, offsetof(struct script_rule, system)},
+        {"any", script_read_regex, offsetof(struct script_rule, any)},
+        {"arithmetic", read_either, offsetof(struct script_rule, arithmetic)},
+        {"embeddings", script_read_bool, offsetof(struct script_rule, embeddings)},
         {"tool", script_read_regex, offsetof(struct script_rule, tool)},
-        {"after_tool", read_after_tool, offsetof(struct script_rule, after_tool)},
+        {"after_tool", read_either, offsetof(struct script_rule, after_tool)},
         {"tool_results", script_read_count, offsetof(struct script_rule, tool_results)},
         {"header", read_header, 0},
         {"times", script_read_count, offsetof(struct script_rule, times)},
@@ -144,13 +120,18 @@ static int read_rule(struct script_reader *reader, yaml_node_t *node, struct scr
     };
     int r;
 
-    *rule =
-        (struct script_rule){.after_tool = -1, .tool_results = -1, .times = -1, .probability = -1};
+    *rule = (struct script_rule){
+        .after_tool = -1, .arithmetic = -1, .tool_results = -1, .times = -1, .probability = -1};
+    reader->bare = NULL;
     r = script_read_mapping(reader, node, "a rule", fields, ARRAY_LENGTH(fields), rule);
     if (r < 0)
         return r;
     if (!rule->steps_count)
         return script_fail(reader, node, "a rule needs then or steps");
+    if (reader->bare && !rule->embeddings)
+        return script_fail(reader, reader->bare,
+                           "an action needs text, reasoning, calls, a status, a body or a fault");
+    reader->script->looks_at_all |= rule->any != NULL;
     if (!rule->name) {
         rule->name = arena_printf(&reader->script->arena, "line %zu", node->start_mark.line + 1);
     }
@@ -192,7 +173,10 @@ static int read_root(struct script_reader *reader)
     static const struct script_field fields[] = {
         {"seed", read_seed, offsetof(struct script, random)},
         {"offered_tools_only", script_read_bool, offsetof(struct script, offered_tools_only)},
-        {"tables", read_tables, 0},
+        {"context_tokens", script_read_contexts, 0},
+        {"limits", script_read_limits, 0},
+        {"stream", script_read_stream, 0},
+        {"tables", script_read_tables, 0},
         {"rules", read_rules, 0},
     };
     yaml_node_t *root = yaml_document_get_root_node(&reader->document);

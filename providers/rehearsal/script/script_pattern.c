@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "providers/rehearsal/script_yaml.h"
+#include "providers/rehearsal/script/script_yaml.h"
 
 #define COPIES_MAX  20000
 #define NESTING_MAX 50

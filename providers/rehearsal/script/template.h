@@ -5,12 +5,13 @@
  *     {{tool}}, {{tool.2}}   the last tool result; the second one since the user's message
  *     {{tool.field}}, {{tool.2.a.b}}   a member of a tool result that is JSON
  *     {{user}}, {{model}}
+ *     {{expression}}, {{value}}   of a plain question of arithmetic: arithmetic.h
  *     {{1|filter}}           number ("1,200" -> 1200), pad ("7" -> 07), clock ("3 pm" -> 15:00),
  *                            money ("7.5" -> 7.50), round (at most two decimals), lower, or
  *                            the name of a table
  */
 
-#include "providers/rehearsal/script.h"
+#include "providers/rehearsal/script/script.h"
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 
@@ -25,7 +26,8 @@ struct template_values {
     const regmatch_t *captures; /* SCRIPT_CAPTURES of them, into user */
     const struct text *tools;   /* results since the last user message, in order of the calls */
     size_t tools_count;
-    bool escape_json; /* values go into strings of JSON text */
+    struct text expression; /* TEXT_NONE: the user asks no plain question of arithmetic */
+    bool escape_json;       /* values go into strings of JSON text */
 };
 
 /* Whether all placeholders can be understood. Returns 0 or -E_INVALID. */

@@ -4,16 +4,24 @@
  * the script was loaded, so that a misspelt one is an error with a line and not a strange reply.
  */
 
-#include "providers/rehearsal/template.h"
+#include "providers/rehearsal/script/template.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "providers/rehearsal/script/arithmetic.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
 
-enum source { SOURCE_CAPTURE, SOURCE_TOOL, SOURCE_USER, SOURCE_MODEL };
+enum source {
+    SOURCE_CAPTURE,
+    SOURCE_TOOL,
+    SOURCE_USER,
+    SOURCE_MODEL,
+    SOURCE_EXPRESSION,
+    SOURCE_VALUE,
+};
 
 enum filter {
     FILTER_NONE,
@@ -51,8 +59,20 @@ static bool take_digits(struct text *rest, size_t *out)
 
 static bool parse_source(struct text name, struct placeholder *out)
 {
-    if (text_is(name, "user") || text_is(name, "model")) {
-        out->source = text_is(name, "user") ? SOURCE_USER : SOURCE_MODEL;
+    static const struct {
+        const char *name;
+        enum source source;
+    } plain[] = {
+        {"user", SOURCE_USER},
+        {"model", SOURCE_MODEL},
+        {"expression", SOURCE_EXPRESSION},
+        {"value", SOURCE_VALUE},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(plain); i++) {
+        if (!text_is(name, plain[i].name))
+            continue;
+        out->source = plain[i].source;
         return true;
     }
     if (name.len == 1 && isdigit((unsigned char)name.ptr[0])) {
@@ -149,8 +169,8 @@ int template_check(const struct script *script, const char *template, struct err
             return error_set(
                 err, E_INVALID,
                 "{{%.*s}} is no value; there are {{0}} to {{9}}, {{tool}}, {{tool.2}}, "
-                "{{tool.member}}, {{user}}, {{model}}, each with |number, |pad, |clock, "
-                "|money, |round, |lower or a table",
+                "{{tool.member}}, {{user}}, {{model}}, {{expression}}, {{value}}, each with "
+                "|number, |pad, |clock, |money, |round, |lower or a table",
                 inside.len > 40 ? 40 : (int)inside.len, inside.ptr);
     if (r < 0)
         return error_set(err, E_INVALID, "a {{ is not closed by }}");
@@ -185,12 +205,24 @@ static bool add_member(struct buf *out, struct text result, struct text path)
     return true;
 }
 
+static bool add_tool(struct buf *out, const struct placeholder *placeholder,
+                     const struct template_values *values)
+{
+    size_t index = placeholder->index ? placeholder->index : values->tools_count;
+
+    if (index == 0 || index > values->tools_count)
+        return false;
+    if (placeholder->path.len && add_member(out, values->tools[index - 1], placeholder->path))
+        return true;
+    buf_add_text(out, values->tools[index - 1]);
+    return !placeholder->path.len;
+}
+
 /* Appends the bare value; false when there is none. */
 static bool add_source(const struct placeholder *placeholder, const struct template_values *values,
                        struct buf *out)
 {
     const regmatch_t *match;
-    size_t index;
 
     switch (placeholder->source) {
     case SOURCE_USER:
@@ -205,18 +237,15 @@ static bool add_source(const struct placeholder *placeholder, const struct templ
             return false;
         buf_add(out, values->user.ptr + match->rm_so, (size_t)(match->rm_eo - match->rm_so));
         return true;
+    case SOURCE_EXPRESSION:
+        buf_add_text(out, values->expression);
+        return values->expression.ptr != NULL;
+    case SOURCE_VALUE:
+        if (values->expression.ptr)
+            arithmetic_value(values->expression, out);
+        return values->expression.ptr != NULL;
     case SOURCE_TOOL:
-        index = placeholder->index ? placeholder->index : values->tools_count;
-        if (index == 0 || index > values->tools_count)
-            return false;
-        if (!placeholder->path.len) {
-            buf_add_text(out, values->tools[index - 1]);
-            return true;
-        }
-        if (add_member(out, values->tools[index - 1], placeholder->path))
-            return true;
-        buf_add_text(out, values->tools[index - 1]);
-        return false;
+        return add_tool(out, placeholder, values);
     }
     return false;
 }

@@ -10,7 +10,7 @@
  * shows.
  */
 
-#include "providers/rehearsal/script.h"
+#include "providers/rehearsal/script/script.h"
 
 /* clang-format off */
 

@@ -1,20 +1,20 @@
 /* YAML nodes to values, on libyaml's document interface: it keeps the place of each node, which is
  * what a person who writes a script needs most when it is wrong. */
 
-#include "providers/rehearsal/script_yaml.h"
+#include "providers/rehearsal/script/script_yaml.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
-#include "providers/rehearsal/template.h"
+#include "providers/rehearsal/script/template.h"
 #include "shared/base/memory.h"
 #include "shared/yaml/yaml_load.h"
 
 int script_fail_at(struct script_reader *reader, const yaml_node_t *node, const char *format, ...)
 {
-    char what[200];
+    char what[230];
     va_list args;
 
     va_start(args, format);
@@ -70,7 +70,7 @@ static void list_keys(const struct script_field *fields, size_t count, char *out
 int script_read_mapping(struct script_reader *reader, yaml_node_t *node, const char *what,
                         const struct script_field *fields, size_t count, void *to)
 {
-    char known[160];
+    char known[200];
     uint64_t seen = 0; /* a bit for each field */
 
     ASSERT(count <= 64);

@@ -1,8 +1,9 @@
 /* A loaded script: its life, its tables and its random numbers. script_parse.c fills it. */
 
-#include "providers/rehearsal/script.h"
+#include "providers/rehearsal/script/script.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -27,6 +28,27 @@ void script_freep(struct script **script)
 {
     script_free(*script);
     *script = NULL;
+}
+
+int64_t script_context_tokens(const struct script *script, const char *model)
+{
+    for (size_t i = 0; i < script->contexts_count; i++)
+        if (fnmatch(script->contexts[i].model, model, 0) == 0)
+            return script->contexts[i].tokens;
+    return 0;
+}
+
+const struct script_limit *script_find_limit(const struct script *script, const char *key,
+                                             const char *model)
+{
+    for (size_t i = 0; i < script->limits_count; i++) {
+        const struct script_limit *limit = &script->limits[i];
+
+        if ((!limit->key || fnmatch(limit->key, key, 0) == 0) &&
+            (!limit->model || fnmatch(limit->model, model, 0) == 0))
+            return limit;
+    }
+    return NULL;
 }
 
 const struct script_table *script_find_table(const struct script *script, struct text name)

@@ -1,10 +1,10 @@
 #pragma once
 /* Reading YAML nodes of a script, with errors that name file, line and column. Internal to
- * script_parse.c and script_actions.c. */
+ * script_parse.c, script_head.c and script_actions.c. */
 
 #include <yaml.h>
 
-#include "providers/rehearsal/script.h"
+#include "providers/rehearsal/script/script.h"
 #include "shared/base/compiler.h"
 #include "shared/base/error.h"
 
@@ -13,6 +13,7 @@ struct script_reader {
     yaml_document_t document;
     struct script *script;
     struct error *err;
+    yaml_node_t *bare; /* the first action of the present rule that says nothing; NULL: none */
 };
 
 typedef int (*script_read_fn)(struct script_reader *reader, yaml_node_t *value, void *to);
@@ -58,5 +59,16 @@ bool script_pattern_fits(const char *pattern);
 /* Cleared memory of the script. NULL: that is script_too_large. */
 void *script_alloc(struct script_reader *reader, size_t count, size_t size);
 
-/* An action: a mapping of what to do. `to` is a struct script_action. */
+/* A number, or [from, to]. `what` is the member's name. */
+MUSTCHECK int script_read_range(struct script_reader *reader, yaml_node_t *node, const char *what,
+                                int64_t *out_from, int64_t *out_to);
+
+/* An action: a mapping of what to do. `to` is a struct script_action. One that says nothing, which
+ * is right for embeddings alone, is left in reader->bare. */
 MUSTCHECK int script_read_action(struct script_reader *reader, yaml_node_t *node, void *to);
+
+/* Members of the script beside its rules. `to` is the struct script. */
+MUSTCHECK int script_read_tables(struct script_reader *reader, yaml_node_t *node, void *to);
+MUSTCHECK int script_read_contexts(struct script_reader *reader, yaml_node_t *node, void *to);
+MUSTCHECK int script_read_limits(struct script_reader *reader, yaml_node_t *node, void *to);
+MUSTCHECK int script_read_stream(struct script_reader *reader, yaml_node_t *node, void *to);
