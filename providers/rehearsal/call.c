@@ -154,8 +154,13 @@ static void write_headers(struct call *call)
     const struct dialect *dialect = call->route->dialect;
     struct limit_state states[LIMIT_KINDS];
 
+    if (dialect->request_id_header)
+        http_add_header(call->exchange, dialect->request_id_header,
+                        text_of(call->exchange->request_id));
+    if (!dialect->write_headers)
+        return;
     if (call->meter && call->meter->limit) {
-        meter_states(call->meter, clock_us(), states);
+        meter_states(call->meter, clock_us(), clock_wall_ms(), states);
         dialect->write_headers(states, &call->problem, add_header, call->exchange);
     } else {
         dialect->write_headers(NULL, &call->problem, add_header, call->exchange);
@@ -320,8 +325,11 @@ static void write_chat(struct call *call)
 /* The error that breaks a stream off. */
 static void write_break(struct call *call)
 {
+    int64_t events = call->decision.action->fault_events;
+    int64_t count = (int64_t)call->sending.events.count;
     struct problem problem = {.status = call->decision.action->error_status,
-                              .model = call->conversation.model};
+                              .model = call->conversation.model,
+                              .events = events < count ? events : count};
 
     call->route->dialect->write_event_error(&problem, &call->sending.breaking);
 }

@@ -168,7 +168,7 @@ void meter_leave(struct meter *meter)
     meter->in_flight--;
 }
 
-void meter_states(struct meter *meter, int64_t now_us, struct limit_state *out)
+void meter_states(struct meter *meter, int64_t now_us, int64_t now_wall_ms, struct limit_state *out)
 {
     for (int kind = 0; kind < LIMIT_KINDS; kind++) {
         int64_t allowed = meter->limit ? meter->limit->allowed[kind] : 0;
@@ -180,6 +180,7 @@ void meter_states(struct meter *meter, int64_t now_us, struct limit_state *out)
         meter_bucket_fill(bucket, allowed, period_ms(kind), now_us);
         out[kind].remaining = meter_bucket_remaining(bucket);
         out[kind].reset_ms = meter_bucket_wait_ms(bucket, allowed, period_ms(kind), allowed);
+        out[kind].reset_wall_ms = now_wall_ms + out[kind].reset_ms;
     }
 }
 

@@ -54,7 +54,8 @@ void meter_charge(struct meter *meter, int64_t input_tokens, int64_t output_toke
 void meter_leave(struct meter *meter);
 
 /* Where its limits are now: LIMIT_KINDS of them. */
-void meter_states(struct meter *meter, int64_t now_us, struct limit_state *out);
+void meter_states(struct meter *meter, int64_t now_us, int64_t now_wall_ms,
+                  struct limit_state *out);
 
 /* A key as it may be shown: "…" and its last four characters. */
 void key_masked(struct text key, struct buf *out);

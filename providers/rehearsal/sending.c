@@ -133,7 +133,7 @@ SUSPENDS static bool send_all(struct sending *sending)
     case SCRIPT_FAULT_STALL_AFTER:
         return wait_for(sending, CALL_MAX_MS, true);
     case SCRIPT_FAULT_ERROR_AFTER:
-        return send_bytes(sending, event_list_at(&sending->breaking, 0));
+        return send_bytes(sending, buf_text(&sending->breaking.bytes));
     case SCRIPT_FAULT_MALFORMED_AFTER:
         return send_malformed(sending, n) && send_events(sending, n + 1, count);
     case SCRIPT_FAULT_NONE:

@@ -41,8 +41,9 @@ struct vectors {
 typedef void (*dialect_header_fn)(void *arg, const char *name, struct text value);
 
 struct dialect {
-    const char *name;        /* in the ledger */
-    const char *call_prefix; /* of the ids of calls */
+    const char *name;              /* in the ledger */
+    const char *call_prefix;       /* of the ids of calls */
+    const char *request_id_header; /* where the vendor has one of its own; else NULL */
 
     /* Fills endpoint, model, stream and framing, and may leave them as they are: chat, none, no,
      * EVENTS_SSE. False: the path is not this dialect's. */
@@ -69,7 +70,7 @@ struct dialect {
     void (*write_event_error)(const struct problem *problem, struct event_list *out);
 
     /* Headers beside the framing; `limits` has LIMIT_KINDS, or is NULL where no key and model is
-     * known yet. */
+     * known yet. NULL: the vendor has none. */
     void (*write_headers)(const struct limit_state *limits, const struct problem *problem,
                           dialect_header_fn add, void *arg);
 };

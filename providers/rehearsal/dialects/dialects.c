@@ -4,8 +4,9 @@
 #include "providers/rehearsal/dialects/dialect.h"
 
 static const struct dialect *const dialects[] = {
-    &dialect_openai_chat,
-
+    &dialect_openai_chat, &dialect_openai_responses, &dialect_openai_embeddings,
+    &dialect_groq,        &dialect_anthropic,        &dialect_gemini,
+    &dialect_ollama,
 };
 
 bool dialect_route(struct text path, struct text query, struct route *out)

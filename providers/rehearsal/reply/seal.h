@@ -3,9 +3,9 @@
  *
  * The rehearsal keeps nothing between calls, so it must be able to tell what it gave from what
  * comes back. A mark is eight hexadecimal digits of the digest of what was reasoned. It stands at
- * the end of the ids of the calls that came with that reasoning, and in the seal, which says besides
- * for which dialect and model it was made. So a request that repeats a marked call shows whether
- * the seal is missing, changed, or of another model. Pure.
+ * the end of the ids of the calls that came with that reasoning. The seal has it, too, and says
+ * besides for which dialect and model it was made. So a request that repeats a marked call shows
+ * whether the seal is missing, changed, or of another model. Pure.
  */
 
 #include "shared/base/compiler.h"

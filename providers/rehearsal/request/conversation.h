@@ -26,6 +26,7 @@ struct conversation {
     bool stream_usage;      /* OpenAI's stream_options.include_usage */
     bool without_reasoning; /* the request turned it off */
     bool truncates;         /* Ollama: what is too long is cut and not refused */
+    bool with_thoughts;     /* Gemini: reasoning is to be shown */
     bool with_sealed;       /* Responses: reasoning is wanted encrypted */
     struct text echo;       /* Responses: members that the reply repeats, as JSON, each with a comma
                              * behind it */

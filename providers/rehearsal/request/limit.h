@@ -18,5 +18,6 @@ enum limit_kind {
 struct limit_state {
     int64_t allowed; /* 0: there is no such limit */
     int64_t remaining;
-    int64_t reset_ms; /* from now, until all of it is there again */
+    int64_t reset_ms;      /* from now, until all of it is there again */
+    int64_t reset_wall_ms; /* the same as wall time */
 };

@@ -21,6 +21,7 @@ struct problem {
     const char *param; /* the member that is wrong; static; NULL: none */
     char message[600]; /* of PROBLEM_PLAIN: UTF-8; "": what the vendor says with this status */
     struct text model; /* of the request; borrowed; may be empty */
+    int64_t events;    /* of a stream that it breaks off: how many were sent */
 
     enum limit_kind limit; /* this and the next three are of PROBLEM_LIMIT */
     bool never;            /* one call asks for more than the limit allows in all */

@@ -145,6 +145,24 @@ int reader_offer(struct reader *reader, struct text name)
     return add_copy(reader, &reader->offered, name);
 }
 
+int reader_embed(struct reader *reader, struct text text)
+{
+    struct conversation *out = reader->out;
+
+    if (add_copy(reader, &reader->all, text) != 0)
+        return CONVERSATION_REFUSED;
+    if (reader->all.count == 1)
+        out->user = reader->all.items[0];
+    out->text_bytes += text.len;
+    return 0;
+}
+
+void reader_end_embed(const struct reader *reader, struct embedding_request *out)
+{
+    out->texts = reader->all.items;
+    out->count = reader->all.count;
+}
+
 int reader_end(struct reader *reader)
 {
     struct conversation *out = reader->out;
@@ -153,6 +171,9 @@ int reader_end(struct reader *reader)
         return too_large(reader);
     out->texts = reader->all.items;
     out->texts_count = reader->all.count;
+    for (size_t i = 0; i < reader->results.count; i++)
+        if (!reader->results.items[i].ptr)
+            reader->results.items[i] = TEXT("");
     out->tools = reader->results.items;
     out->tools_count = reader->results.count;
     out->offered = reader->offered.items;

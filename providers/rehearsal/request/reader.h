@@ -73,6 +73,12 @@ size_t reader_unanswered(const struct reader *reader, struct text *out_id);
 /* Keeps the name of a tool that may be called. */
 MUSTCHECK int reader_offer(struct reader *reader, struct text name);
 
+/* One of the texts that are to be embedded. */
+MUSTCHECK int reader_embed(struct reader *reader, struct text text);
+
+/* After all of them, in place of reader_end. */
+void reader_end_embed(const struct reader *reader, struct embedding_request *out);
+
 /* After all else: what was kept goes into the conversation. */
 MUSTCHECK int reader_end(struct reader *reader);
 

@@ -2,7 +2,7 @@
  * https://platform.openai.com/docs/api-reference/chat/object and .../chat/streaming; ChatCompletion
  * and ChatCompletionChunk of the npm packages openai and groq-sdk. */
 
-#include "providers/rehearsal/dialects/openai_chat.h"
+#include "providers/rehearsal/dialects/openai/openai_chat.h"
 
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
  * https://platform.openai.com/docs/guides/rate-limits and .../error-codes; ErrorObject of the npm
  * package openai. Reset times are durations as Go prints them: 12ms, 1.5s, 6m0s. */
 
-#include "providers/rehearsal/dialects/openai.h"
+#include "providers/rehearsal/dialects/openai/openai.h"
 
 #include <stdio.h>
 

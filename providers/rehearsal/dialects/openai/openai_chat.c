@@ -1,8 +1,8 @@
 /* Chat Completions and the models' list, OpenAI's row. */
 
-#include "providers/rehearsal/dialects/openai_chat.h"
+#include "providers/rehearsal/dialects/openai/openai_chat.h"
 
-#include "providers/rehearsal/dialects/openai.h"
+#include "providers/rehearsal/dialects/openai/openai.h"
 
 static bool route(struct text path, struct text query, struct route *out)
 {

@@ -4,7 +4,7 @@
  * Models of DeepSeek are stricter: they want the reasoning of calls back within the same turn.
  */
 
-#include "providers/rehearsal/dialects/openai_chat.h"
+#include "providers/rehearsal/dialects/openai/openai_chat.h"
 #include "providers/rehearsal/reply/seal.h"
 #include "shared/agent/tools.h"
 
