@@ -120,7 +120,7 @@ void arithmetic_value(struct text expression, struct buf *out)
     c.at = buf_string(&copy);
     value = sum(&c);
     skip_blanks(&c);
-    if (c.undefined || *c.at || !isfinite(value))
+    if (c.undefined || *c.at || !isfinite((double)value))
         buf_add_string(out, "undefined");
     else if (fabsl(value) < EXACT_MAX && value == floorl(value))
         buf_printf(out, "%.0Lf", value == 0 ? 0.0L : value);

@@ -105,6 +105,13 @@ static const char explicit_work[] =
     CALC("{{4|number}}{{5|sign}}({{6|number}})")
     SAY("{{4|number}} {{5}} {{6|number}} is {{tool|round}}.")
 
+    "  - name: arithmetic\n    when: {arithmetic: true}\n    steps:\n"
+    CALC("{{expression}}")
+    SAY("{{expression}} = {{tool}}.")
+
+    "  - name: arithmetic without a tool\n    when: {arithmetic: true}\n"
+    "    then: {text: '{{expression}} = {{value}}.'}\n"
+
     RULE("calculator and clock", S "(times|multipl)[^0-9]*" N G N "[^0-9]*time[^0-9]* in " CITY E)
     BOTH(CALC_("{{2|number}}*{{3|number}}"), NOW_("{{4|zone}}"))
     SAY("{{2|number}} times {{3|number}} is {{tool.1}}, and in {{4}} it is {{tool.2.time}} "
@@ -392,8 +399,8 @@ static const char fallback[] =
     "    then:\n"
     "      text: >-\n"
     "        This is the rehearsal LLM, a stand-in that follows a script and not a real model.\n"
-    "        With the tools calculator and current_time it can do arithmetic word problems,\n"
-    "        percentages, conversions, and times and dates around the world. Try\n"
+    "        It answers plain arithmetic by itself. With the tools calculator and current_time it\n"
+    "        can do word problems, percentages, conversions, times and dates around the world. Try\n"
     "        \"Use the calculator: 12*(3+4)\", \"What time is it in Tokyo?\" or a prompt of\n"
     "        deploy/samples/prompts.jsonl. It calls no functions of yours, unless you write a\n"
     "        script: see --script in docs/rehearsal.md.\n";

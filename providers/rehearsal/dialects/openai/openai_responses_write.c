@@ -421,8 +421,7 @@ void dialect_responses_write_event_error(const struct problem *problem, struct e
     struct json_write *write = begin(&stream, "error");
 
     json_write_open_object(write, "error");
-    json_write_string(write, "type",
-                      problem->status == 429 ? "rate_limit_error" : "server_error");
+    json_write_string(write, "type", problem->status == 429 ? "rate_limit_error" : "server_error");
     json_write_string(write, "code", failure_code(problem->status));
     json_write_text(write, "message", message);
     json_write_null(write, "param");
