@@ -110,7 +110,7 @@ static int read_request(struct call *call)
     return read_embedding(call, &request);
 }
 
-/* Whether the limits of its key and model, and the model's context, have room for the call. */
+/* Whether the model's context, and the limits of its key and model, have room for the call. */
 static int admit(struct call *call)
 {
     struct call_service *service = call->service;
@@ -119,19 +119,17 @@ static int admit(struct call *call)
     int64_t context = script_context_tokens(service->script, conversation->model.ptr);
 
     call->meter = meters_find(&service->meters, call->key, conversation->model, clock_us());
-    call->admitted = meter_admit(call->meter, tokens, clock_us(), &call->problem);
-    if (!call->admitted)
-        return CONVERSATION_REFUSED;
-    call->admitted_tokens = tokens;
-    if (!context || tokens <= context)
-        return 0;
-    if (conversation->truncates) {
-        call->admitted_tokens = context;
-        return 0;
+    if (context && tokens > context) {
+        if (!conversation->truncates) {
+            call->problem = (struct problem){
+                .kind = PROBLEM_TOO_LONG, .status = 400, .allowed = context, .asked = tokens};
+            return CONVERSATION_REFUSED;
+        }
+        tokens = context;
     }
-    call->problem = (struct problem){
-        .kind = PROBLEM_TOO_LONG, .status = 400, .allowed = context, .asked = tokens};
-    return CONVERSATION_REFUSED;
+    call->admitted_tokens = tokens;
+    call->admitted = meter_admit(call->meter, tokens, clock_us(), &call->problem);
+    return call->admitted ? 0 : CONVERSATION_REFUSED;
 }
 
 static int choose(struct call *call)

@@ -68,7 +68,7 @@ static void write_key(struct json_write *write, struct text key)
 
     buf_init(&masked, 0);
     key_masked(key, &masked);
-    json_write_text(write, "key", buf_text(&masked));
+    json_write_text(write, "key", masked.len ? buf_text(&masked) : TEXT_NONE);
 }
 
 static void write_line(const struct ledger *ledger, const struct ledger_line *line, struct buf *out)

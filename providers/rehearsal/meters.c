@@ -204,7 +204,7 @@ static void write_meter(struct json_write *write, const struct meter *meter)
     key_masked(text_of(meter->key), &masked);
     buf_add_utf8(&model, text_of(meter->model));
     json_write_open_object(write, NULL);
-    json_write_text(write, "key", buf_text(&masked));
+    json_write_text(write, "key", masked.len ? buf_text(&masked) : TEXT_NONE);
     json_write_text(write, "model", buf_text(&model));
     json_write_int(write, "requests", meter->requests);
     json_write_int(write, "tokens", meter->tokens);

@@ -399,8 +399,9 @@ static const char fallback[] =
     "    then:\n"
     "      text: >-\n"
     "        This is the rehearsal LLM, a stand-in that follows a script and not a real model.\n"
-    "        It answers plain arithmetic by itself. With the tools calculator and current_time it\n"
-    "        can do word problems, percentages, conversions, times and dates around the world. Try\n"
+    "        It answers plain arithmetic by itself. With the tools calculator and current_time\n"
+    "        it can do word problems, percentages, conversions, times and dates around the\n"
+    "        world. Try\n"
     "        \"Use the calculator: 12*(3+4)\", \"What time is it in Tokyo?\" or a prompt of\n"
     "        deploy/samples/prompts.jsonl. It calls no functions of yours, unless you write a\n"
     "        script: see --script in docs/rehearsal.md.\n";
