@@ -7,6 +7,7 @@
 
 #include "shared/base/text.h"
 
+PRINTF(2, 0)
 static void set_message(struct problem *problem, const char *format, va_list args)
 {
     CLEANUP(buf_deinit) struct buf raw = {0};

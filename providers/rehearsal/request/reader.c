@@ -109,6 +109,10 @@ void reader_round(struct reader *reader)
 
 int reader_call(struct reader *reader, struct text id)
 {
+    if (reader->ids.count == READER_CALLS_MAX)
+        return problem_set(reader->problem, "messages",
+                           "The rehearsal LLM reads at most %d calls since the user's message.",
+                           READER_CALLS_MAX);
     if (!add(reader, &reader->ids, id) || !add(reader, &reader->results, TEXT_NONE))
         return too_large(reader);
     return 0;
@@ -142,6 +146,9 @@ size_t reader_unanswered(const struct reader *reader, struct text *out_id)
 
 int reader_offer(struct reader *reader, struct text name)
 {
+    if (reader->offered.count == READER_TOOLS_MAX)
+        return problem_set(reader->problem, "tools", "At most %d tools can be offered.",
+                           READER_TOOLS_MAX);
     return add_copy(reader, &reader->offered, name);
 }
 

@@ -22,6 +22,10 @@ struct request {
     bool keep_texts;     /* a rule looks at all messages */
 };
 
+/* Of one turn, and on offer: names and ids are compared with each other. */
+#define READER_CALLS_MAX 256
+#define READER_TOOLS_MAX 1024
+
 /* A header of the request, TEXT_NONE when absent. */
 struct text reader_header(const struct request *request, const char *name);
 

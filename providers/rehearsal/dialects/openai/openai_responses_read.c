@@ -8,6 +8,7 @@
 #include "providers/rehearsal/reply/seal.h"
 
 #define ITEMS_MAX 10000
+#define APART_MAX 2000 /* items between a call and its output, at most */
 
 struct item_reader {
     struct reader base;
@@ -205,21 +206,22 @@ static int check_thought(struct item_reader *reader, struct json_object *item, s
 
 /* ---- calls ---- */
 
-/* Index of the item of a type with that call_id, in a direction from i; `count` when there is none.
- */
+/* Index of the nearest item of a type with that call_id, in a direction from i; `count` when there
+ * is none. */
 static size_t find_pair(const struct item_reader *reader, size_t i, bool forward, const char *type,
                         struct text call_id)
 {
-    for (;;) {
+    for (size_t n = 0; n < APART_MAX; n++) {
         struct json_object *item;
 
         if (forward ? i + 1 >= reader->count : i == 0)
-            return reader->count;
+            break;
         i += forward ? 1 : (size_t)-1;
         item = item_at(reader, i);
         if (item_is(item, type) && text_equal(json_get_text(item, "call_id"), call_id))
             return i;
     }
+    return reader->count;
 }
 
 static int read_call(struct item_reader *reader, struct json_object *item, size_t i)
@@ -241,9 +243,7 @@ static int read_call(struct item_reader *reader, struct json_object *item, size_
                                      "Duplicate function call with call_id %.60s.", call_id.ptr);
     if (r == 0)
         r = check_thought(reader, item, i);
-    if (r == 0 && !item_is(item_at(reader, i - (i > 0)), "function_call"))
-        reader_round(&reader->base);
-    else if (r == 0 && i == 0)
+    if (r == 0 && (i == 0 || !item_is(item_at(reader, i - 1), "function_call")))
         reader_round(&reader->base);
     return r == 0 ? reader_call(&reader->base, call_id) : r;
 }
