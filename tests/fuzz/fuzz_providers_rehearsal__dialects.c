@@ -1,5 +1,5 @@
-/* Any bytes as the body of a request of any dialect: it is refused with a message, in a body that is
- * JSON, or answered, whole and streamed, by what is JSON. The first byte picks the dialect. */
+/* Any bytes as the body of a request of any dialect: it is refused with a message, in a body that
+ * is JSON, or answered, whole and streamed, by what is JSON. The first byte picks the dialect. */
 
 #include <stdlib.h>
 #include <string.h>
