@@ -10,7 +10,8 @@
 
 #include <fnmatch.h>
 
-#include "providers/rehearsal/template.h"
+#include "providers/rehearsal/script/arithmetic.h"
+#include "providers/rehearsal/script/template.h"
 #include "shared/base/error.h"
 
 #define SUBJECT_MAX     4096 /* bytes that a pattern sees */
@@ -20,7 +21,9 @@ struct deciding {
     struct script *script;
     const struct decide_input *input;
     struct arena *arena;
-    struct text subject; /* the user's message, as far as patterns see it; ended by a zero */
+    struct text subject;    /* the user's message, as far as patterns see it; ended by a zero */
+    struct text expression; /* that the user asks for; TEXT_NONE: none, or not looked for yet */
+    bool looked;            /* for that */
     regmatch_t captures[SCRIPT_CAPTURES];
     struct decision *out;
     bool too_large;
@@ -67,6 +70,42 @@ static bool header_matches(const struct deciding *d, const struct script_rule *r
     return !rule->header || regexec(rule->header, subject_of(d->arena, value).ptr, 0, NULL, 0) == 0;
 }
 
+/* Whether a pattern is found in the beginning of a text, which need not be ended by a zero. */
+static bool is_found(const regex_t *pattern, struct text text)
+{
+    regmatch_t where = {0, (regoff_t)(text.len > SUBJECT_MAX ? SUBJECT_MAX : text.len)};
+
+    return regexec(pattern, text.len ? text.ptr : "", 0, &where, REG_STARTEND) == 0;
+}
+
+static bool texts_match(const struct deciding *d, const struct script_rule *rule)
+{
+    const struct conversation *conversation = d->input->conversation;
+
+    if (rule->system && !is_found(rule->system, conversation->system))
+        return false;
+    if (!rule->any)
+        return true;
+    for (size_t i = 0; i < conversation->texts_count; i++)
+        if (is_found(rule->any, conversation->texts[i]))
+            return true;
+    return false;
+}
+
+static bool asks_arithmetic(struct deciding *d)
+{
+    CLEANUP(buf_deinit) struct buf expression = {0};
+
+    if (d->looked)
+        return d->expression.ptr != NULL;
+    d->looked = true;
+    buf_init(&expression, 0);
+    if (!arithmetic_read(d->input->conversation->user, &expression))
+        return false;
+    d->expression = (struct text){arena_copy(d->arena, buf_text(&expression)), expression.len};
+    return d->expression.ptr != NULL;
+}
+
 static bool calls_are_offered(const struct deciding *d, const struct script_action *action)
 {
     const struct conversation *conversation = d->input->conversation;
@@ -93,9 +132,13 @@ static bool conditions_hold(struct deciding *d, const struct script_rule *rule)
 {
     const struct conversation *conversation = d->input->conversation;
 
+    if (rule->embeddings != d->input->embeddings)
+        return false;
     if (rule->model && fnmatch(rule->model, conversation->model.ptr, 0) != 0)
         return false;
-    if (!tool_matches(d, rule) || !header_matches(d, rule))
+    if (!tool_matches(d, rule) || !header_matches(d, rule) || !texts_match(d, rule))
+        return false;
+    if (rule->arithmetic >= 0 && asks_arithmetic(d) != (rule->arithmetic == 1))
         return false;
     for (size_t i = 0; i < SCRIPT_CAPTURES; i++)
         d->captures[i] = (regmatch_t){-1, -1};
@@ -128,6 +171,7 @@ static int fill(struct deciding *d, const char *template, bool escape_json, stru
         .captures = d->captures,
         .tools = conversation->tools,
         .tools_count = conversation->tools_count,
+        .expression = d->expression,
         .escape_json = escape_json,
     };
     CLEANUP(buf_deinit) struct buf filled = {0};
@@ -153,6 +197,8 @@ static int fill_action(struct deciding *d, const struct script_action *action)
     *out = (struct decision){.action = action, .calls_count = action->calls_count};
     r = fill(d, action->text, false, &out->text);
     if (r == 0)
+        r = fill(d, action->reasoning, false, &out->reasoning);
+    if (r == 0)
         r = fill(d, action->body, false, &out->body);
     out->calls = arena_calloc(d->arena, action->calls_count + 1, sizeof(*out->calls));
     if (!out->calls) {
@@ -168,20 +214,29 @@ static int fill_action(struct deciding *d, const struct script_action *action)
     return r;
 }
 
-static void none_matched(struct decision *out)
-{
-    static const struct script_action none = {
-        .status = 200,
-        .delay_from_ms = -1,
-        .prompt_tokens = -1,
-        .completion_tokens = -1,
-    };
+static const struct script_action nothing_said = {
+    .status = 200,
+    .delay_from_ms = -1,
+    .chunk_from_ms = -1,
+    .prompt_tokens = -1,
+    .completion_tokens = -1,
+    .reasoning_tokens = -1,
+};
 
-    *out = (struct decision){
-        .action = &none,
+static void none_matched(const struct deciding *d)
+{
+    *d->out = (struct decision){
+        .action = &nothing_said,
         .text = TEXT("No rule of the rehearsal script matches this conversation."),
         .delay_ms = -1,
+        .chunk_ms = d->script->chunk_ms,
     };
+}
+
+/* A number of the action's range, or `otherwise` where it has none. */
+static int64_t pick(struct script *script, int64_t from, int64_t to, int64_t otherwise)
+{
+    return from >= 0 ? script_random(script, from, to) : otherwise;
 }
 
 int decide(struct script *script, const struct decide_input *input, struct arena *arena,
@@ -206,11 +261,11 @@ int decide(struct script *script, const struct decide_input *input, struct arena
             return error_set(err, E_LIMIT, "the reply of rule '%s' is over 4 MiB", rule->name);
         rule->used++;
         out->rule = rule;
-        out->delay_ms = out->action->delay_from_ms;
-        if (out->delay_ms >= 0)
-            out->delay_ms = script_random(script, out->delay_ms, out->action->delay_to_ms);
+        out->delay_ms = pick(script, out->action->delay_from_ms, out->action->delay_to_ms, -1);
+        out->chunk_ms =
+            pick(script, out->action->chunk_from_ms, out->action->chunk_to_ms, script->chunk_ms);
         return 0;
     }
-    none_matched(out);
+    none_matched(&d);
     return 0;
 }

@@ -2,8 +2,8 @@
 /* What the rehearsal LLM does with a conversation: the first rule that matches, filled in. Pure but
  * for the script's counters and random state. */
 
-#include "providers/rehearsal/conversation.h"
-#include "providers/rehearsal/script.h"
+#include "providers/rehearsal/request/conversation.h"
+#include "providers/rehearsal/script/script.h"
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 
@@ -16,10 +16,12 @@ struct decision {
     struct script_rule *rule;           /* NULL: none matched; the text says so */
     const struct script_action *action; /* of the rule, or of a reply that says that none matched */
     struct text text;                   /* TEXT_NONE: none */
+    struct text reasoning;              /* TEXT_NONE: none */
     struct text body;                   /* TEXT_NONE: to be made */
     struct decision_call *calls;
     size_t calls_count;
     int64_t delay_ms; /* -1: the server's default */
+    int64_t chunk_ms; /* between events of a stream */
     size_t unfilled;  /* placeholders that had no value */
 };
 
@@ -28,6 +30,7 @@ typedef struct text (*decide_header_fn)(void *arg, const char *name);
 
 struct decide_input {
     const struct conversation *conversation;
+    bool embeddings;         /* else a chat */
     decide_header_fn header; /* NULL: there are none */
     void *header_arg;
 };

@@ -18,7 +18,7 @@
 static const char usage[] =
     "Usage: penstock-rehearsal [OPTION...]\n"
     "\n"
-    "A stand-in for an LLM, with the API of OpenAI's chat completions.\n"
+    "A stand-in for LLMs, with the APIs of OpenAI, Anthropic, Google Gemini and Ollama.\n"
     "\n"
     "  --script FILE     what to reply, as YAML; without it a small assistant that can use the\n"
     "                    tools calculator and current_time\n"
@@ -26,6 +26,7 @@ static const char usage[] =
     "  --port NUMBER     default 8081; 0 takes a free one\n"
     "  --delay-ms MS     wait before each reply for which the script says nothing (default 0)\n"
     "  --ledger FILE     append a line of JSON for each call\n"
+    "  --bodies          keep requests and replies in the ledger, too\n"
     "  --log-level LEVEL debug, info, warn, error or off (default info)\n"
     "  --check           read the script, say what is wrong with it, and end\n"
     "  --print-script    print the script that is compiled in, as a beginning for one's own\n"
@@ -96,6 +97,9 @@ static int read_option(struct program *program, int option, const char *value)
         if (!log_level_parse(value, &program->log_level))
             return fail_usage("--log-level '%s' is none of debug, info, warn, error, off", value);
         return -1;
+    case 'b':
+        program->options.bodies = true;
+        return -1;
     case 'c':
         program->check = true;
         return -1;
@@ -113,11 +117,17 @@ static int read_option(struct program *program, int option, const char *value)
 static int read_options(struct program *program, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"script", required_argument, NULL, 's'}, {"host", required_argument, NULL, 'h'},
-        {"port", required_argument, NULL, 'p'},   {"delay-ms", required_argument, NULL, 'd'},
-        {"ledger", required_argument, NULL, 'l'}, {"log-level", required_argument, NULL, 'v'},
-        {"check", no_argument, NULL, 'c'},        {"print-script", no_argument, NULL, 'P'},
-        {"help", no_argument, NULL, 'H'},         {NULL, 0, NULL, 0},
+        {"script", required_argument, NULL, 's'},
+        {"host", required_argument, NULL, 'h'},
+        {"port", required_argument, NULL, 'p'},
+        {"delay-ms", required_argument, NULL, 'd'},
+        {"ledger", required_argument, NULL, 'l'},
+        {"log-level", required_argument, NULL, 'v'},
+        {"bodies", no_argument, NULL, 'b'},
+        {"check", no_argument, NULL, 'c'},
+        {"print-script", no_argument, NULL, 'P'},
+        {"help", no_argument, NULL, 'H'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 

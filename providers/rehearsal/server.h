@@ -1,18 +1,16 @@
 #pragma once
-/* The rehearsal LLM as a server:
+/* The rehearsal LLM as a server: the paths of all dialects (dialects/dialects.c), and
  *
- *     POST /v1/chat/completions   as the script says (also without /v1)
- *     GET  /v1/models, /healthz
- *     GET  /rehearsal/stats       {"calls","in_flight","peak_in_flight","closed_by_client",
- *                                  "refused","rules":{name: count}}
+ *     GET /healthz
+ *     GET /rehearsal/stats   {"calls","in_flight","peak_in_flight","closed_by_client","refused",
+ *                             "rules":{name: count},"keys":[{"key","model","requests","tokens",
+ *                             "limited","in_flight","peak_in_flight"}]}
  *
- * `closed_by_client` counts calls whose client was gone before the reply. The ledger has one line
- * of JSON for each call of a model, written when it is over:
- *     {"time","model","messages" (SHA-256),"idempotency_key","rule","status","closed","ms"}
- * status 0: no reply was begun.
+ * `closed_by_client` counts calls whose client was gone before the end of the reply. The ledger has
+ * a line of JSON for each call of a model: ledger.h.
  */
 
-#include "providers/rehearsal/script.h"
+#include "providers/rehearsal/script/script.h"
 #include "shared/base/compiler.h"
 
 struct error;
@@ -23,6 +21,7 @@ struct rehearsal_options {
     int port;              /* 0: any free one */
     struct script *script; /* borrowed */
     const char *ledger;    /* file to append to; NULL: none */
+    bool bodies;           /* requests and replies go into the ledger, too */
     int64_t delay_ms;      /* where the script says nothing */
 };
 

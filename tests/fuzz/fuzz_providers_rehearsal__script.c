@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "providers/rehearsal/decide.h"
+#include "providers/rehearsal/dialects/dialect.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
 
@@ -16,9 +17,10 @@ static const char request_text[] =
 
 static void play(struct script *script)
 {
-    CLEANUP(json_freep) struct json_object *request = NULL;
+    CLEANUP(json_freep) struct json_object *body = NULL;
     struct conversation conversation;
-    struct conversation_problem problem;
+    struct problem problem;
+    struct request request = {.arena = NULL};
     struct decide_input input = {.conversation = &conversation};
     struct decision decision;
     struct arena arena;
@@ -26,8 +28,9 @@ static void play(struct script *script)
     int r;
 
     arena_init(&arena, 8 << 20);
-    ASSERT(json_decode(text_of(request_text), 16, &request, NULL) == 0);
-    ASSERT(conversation_read(request, &arena, &conversation, &problem) == 0);
+    ASSERT(json_decode(text_of(request_text), 16, &body, NULL) == 0);
+    request = (struct request){.body = body, .arena = &arena, .keep_texts = true};
+    ASSERT(dialect_openai_chat.read(&request, &conversation, &problem) == 0);
     r = decide(script, &input, &arena, &decision, &err);
     ASSERT(r == 0 || r == -E_LIMIT);
     if (r == 0)

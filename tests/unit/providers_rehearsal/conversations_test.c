@@ -2,8 +2,7 @@
 
 #include <criterion/criterion.h>
 
-#include "providers/rehearsal/conversation.h"
-#include "shared/json/json.h"
+#include "support.h"
 
 #define USER "{\"role\":\"user\",\"content\":\"hi\"}"
 #define CALL                                                                                       \
@@ -12,7 +11,7 @@
 #define RESULT "{\"role\":\"tool\",\"tool_call_id\":\"a\",\"content\":\"1\"}"
 
 static struct conversation conversation;
-static struct conversation_problem problem;
+static struct problem problem;
 
 static int read_body(const char *body)
 {
@@ -23,7 +22,7 @@ static int read_body(const char *body)
     arena_init(&arena, 0);
     problem.message[0] = '\0';
     cr_assert_eq(json_decode(text_of(body), 64, &request, NULL), 0, "%s", body);
-    return conversation_read(request, &arena, &conversation, &problem);
+    return play_read(&dialect_openai_chat, request, &arena, &conversation, &problem);
 }
 
 static int read_messages(const char *messages)
@@ -120,7 +119,9 @@ Test(conversations, settings_are_checked)
     body_refused(",\"temperature\":3", "temperature");
     body_refused(",\"top_p\":-1", "top_p");
     body_refused(",\"max_tokens\":0", "max_completion_tokens");
-    body_refused(",\"stream\":true", "stream");
+    body_refused(",\"stream\":1", "stream");
+    body_refused(",\"stream_options\":{\"include_usage\":true}", "stream_options");
+    body_refused(",\"stream\":true,\"stream_options\":true", "stream_options");
     body_refused(",\"tools\":[]", "tools");
     body_refused(",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"a b\"}}]", "tools");
     body_refused(

@@ -167,6 +167,88 @@ Test(engine, conditions_on_tool_results)
     cr_assert_str_eq(text_by(yaml), "an error");
 }
 
+Test(engine, instructions_and_any_message_are_conditions)
+{
+    static const char yaml[] = "rules:\n"
+                               "  - {when: {system: '^be brief'}, then: {text: brief}}\n"
+                               "  - {when: {any: 'pears'}, then: {text: pears}}\n"
+                               "  - {then: {text: other}}\n";
+
+    cr_assert_str_eq(text_by(yaml), "other");
+    play_add(&play, "{\"role\":\"assistant\",\"content\":\"Pears?\"}");
+    play_add(&play, "{\"role\":\"user\",\"content\":\"no\"}");
+    cr_assert_str_eq(text_by(yaml), "pears");
+    play_add(&play, "{\"role\":\"developer\",\"content\":\"Be brief.\"}");
+    cr_assert_str_eq(text_by(yaml), "brief");
+}
+
+Test(engine, arithmetic_is_a_condition_and_fills_templates)
+{
+    static const char yaml[] =
+        "rules:\n"
+        "  - when: {arithmetic: true}\n"
+        "    then: {text: '{{expression}} is {{value}}', reasoning: 'Let me see: {{expression}}'}\n"
+        "  - {when: {arithmetic: false}, then: {text: no question}}\n";
+
+    cr_assert_str_eq(text_by(yaml), "no question");
+    play_end(&play);
+    play_begin(&play, "What is two times (3 + 4)?");
+    cr_assert_str_eq(text_by(yaml), "2 * (3 + 4) is 14");
+    cr_assert(text_is(play.decision.reasoning, "Let me see: 2 * (3 + 4)"));
+    cr_assert_eq(play.decision.unfilled, 0);
+}
+
+Test(engine, rules_of_embeddings_play_those_alone)
+{
+    struct script *script = play_script("rules:\n"
+                                        "  - {name: e, when: {embeddings: true}, then: {delay_ms: "
+                                        "5}}\n"
+                                        "  - {name: c, then: {text: a}}\n");
+    struct decide_input input = {.conversation = &play.conversation, .embeddings = true};
+
+    cr_assert_str_eq(chosen(script), "c");
+    cr_assert_eq(decide(script, &input, &play.arena, &play.decision, NULL), 0);
+    cr_assert_str_eq(play.decision.rule->name, "e");
+    cr_assert_eq(play.decision.delay_ms, 5);
+    script_free(script);
+}
+
+Test(engine, streams_have_a_pace_and_a_fault)
+{
+    struct script *script = play_script("stream: {chunk_ms: 7, chunk_tokens: 3}\n"
+                                        "rules:\n"
+                                        "  - {when: {times: 1}, then: {text: a, chunk_ms: [2, 4], "
+                                        "error_after: {events: 5, status: 529}}}\n"
+                                        "  - {then: {text: a, cut_after: 2}}\n");
+
+    cr_assert(play_ask(&play, script));
+    cr_assert(play.decision.chunk_ms >= 2 && play.decision.chunk_ms <= 4);
+    cr_assert_eq(play.decision.action->fault, SCRIPT_FAULT_ERROR_AFTER);
+    cr_assert_eq(play.decision.action->fault_events, 5);
+    cr_assert_eq(play.decision.action->error_status, 529);
+    cr_assert(play_ask(&play, script));
+    cr_assert_eq(play.decision.chunk_ms, 7);
+    cr_assert_eq(play.decision.action->fault, SCRIPT_FAULT_CUT_AFTER);
+    cr_assert_eq(script->chunk_tokens, 3);
+    script_free(script);
+}
+
+Test(engine, limits_and_contexts_are_found_by_glob)
+{
+    struct script *script = play_script("context_tokens: {'gpt-4*': 100, '*': 50}\n"
+                                        "limits:\n"
+                                        "  - {model: 'gpt-*', key: 'a*', concurrent: 2}\n"
+                                        "  - {model: 'gpt-*', requests_per_day: 9}\n"
+                                        "rules: [{then: {text: a}}]\n");
+
+    cr_assert_eq(script_context_tokens(script, "gpt-4o"), 100);
+    cr_assert_eq(script_context_tokens(script, "llama"), 50);
+    cr_assert_eq(script_find_limit(script, "abc", "gpt-4o")->allowed[LIMIT_CONCURRENT], 2);
+    cr_assert_eq(script_find_limit(script, "b", "gpt-4o")->allowed[LIMIT_REQUESTS_DAY], 9);
+    cr_assert_null(script_find_limit(script, "b", "llama"));
+    script_free(script);
+}
+
 Test(engine, times_skip_and_every_count_matches)
 {
     struct script *script =
@@ -321,6 +403,15 @@ Test(script, errors_name_file_line_and_column)
     ERROR_BEGINS("rules:\n  - {then: {delay_ms: soon, text: a}}\n", "s.yaml:2:23: a whole number");
     ERROR_BEGINS("rules:\n  - {then: {}}\n", "s.yaml:2:12: an action needs");
     ERROR_BEGINS("rules:\n  - {then: {close: after}}\n", "s.yaml:2:20: close is");
+    ERROR_BEGINS("rules:\n  - {then: {text: a, cut_after: soon}}\n", "s.yaml:2:33: a whole");
+    ERROR_BEGINS("rules:\n  - {then: {text: a, error_after: {event: 1}}}\n",
+                 "s.yaml:2:36: error_after has no key 'event'; known are: events, status");
+    ERROR_BEGINS("rules:\n  - steps: [{text: a}, {delay_ms: 1}]\n", "s.yaml:2:24: an action needs");
+    ERROR_BEGINS("context_tokens: 5\nrules: []\n", "s.yaml:1:17: context_tokens must be");
+    ERROR_BEGINS("context_tokens: {a: 0}\nrules: []\n", "s.yaml:1:21: a limit is a number");
+    ERROR_BEGINS("limits: [{requests_per_hour: 1}]\nrules: []\n",
+                 "s.yaml:1:11: a limit has no key 'requests_per_hour'");
+    ERROR_BEGINS("stream: {chunk_ms: -1}\nrules: []\n", "s.yaml:1:20: a whole number");
     ERROR_BEGINS("rules:\n  - {then: {calls: [{arguments: {}}]}}\n",
                  "s.yaml:2:21: a call needs a name");
     ERROR_BEGINS("rules:\n  - {steps: []}\n", "s.yaml:2:13: steps must not be empty");

@@ -275,6 +275,149 @@ SERVER_TEST(a_drain_ends_stalled_calls_and_finishes_delayed_ones)
     io_close(&delayed);
 }
 
+/* ---- streams ---- */
+
+static const char *stream(const char *user)
+{
+    char body[512];
+
+    snprintf(body, sizeof(body),
+             "{\"model\":\"gpt-4o\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":"
+             "\"%s\"}]}",
+             user);
+    return request("POST /v1/chat/completions", body);
+}
+
+/* How often a text stands in another. */
+static int times_in(const char *text, const char *what)
+{
+    int times = 0;
+
+    for (; (text = strstr(text, what)); text += strlen(what))
+        times++;
+    return times;
+}
+
+#define EIGHT "eight by" /* an event each, where chunk_tokens is 2 */
+
+SERVER_TEST(streams_end_where_the_script_says)
+{
+    const char *reply;
+
+    open_server("stream: {chunk_tokens: 2}\n"
+                "rules:\n"
+                "  - {when: {user: cut}, then: {text: '" EIGHT EIGHT EIGHT "', cut_after: 2}}\n"
+                "  - {when: {user: err}, then: {text: '" EIGHT EIGHT EIGHT "', error_after: 2}}\n"
+                "  - {when: {user: odd}, then: {text: '" EIGHT EIGHT EIGHT
+                "', malformed_after: 1}}\n"
+                "  - {when: {user: some}, then: {text: a, close: 9}}\n"
+                "  - {then: {text: '" EIGHT EIGHT EIGHT "'}}\n",
+                0);
+    reply = stream("fine");
+    cr_assert(strstr(reply, "text/event-stream") && strstr(reply, "data: [DONE]\n\n\r\n0\r\n\r\n"));
+    cr_assert_eq(times_in(reply, "\"content\":\"" EIGHT "\""), 3, "%s", reply);
+    reply = stream("cut");
+    cr_assert_eq(times_in(reply, "data: "), 2, "%s", reply);
+    cr_assert_null(strstr(reply, "\r\n0\r\n"), "%s", reply);
+    reply = stream("err");
+    cr_assert_eq(times_in(reply, "data: "), 3, "%s", reply);
+    cr_assert(strstr(reply, "data: {\"error\":{\"message\":\"The server had an error"), "%s",
+              reply);
+    cr_assert(strstr(reply, "\r\n0\r\n\r\n"));
+    reply = stream("odd");
+    cr_assert_eq(times_in(reply, "\"content\":\"" EIGHT "\""), 2, "%s", reply);
+    cr_assert(strstr(reply, "data: [DONE]"));
+    reply = stream("some");
+    cr_assert(strstr(reply, "data: {\"i\r\n"), "%s", reply);
+    cr_assert_eq(times_in(read_ledger(), "\"stream\":true"), 5, "%s", read_ledger());
+    cr_assert_eq(times_in(read_ledger(), "\"usage\":null"), 4, "%s", read_ledger());
+    close_server();
+}
+
+SERVER_TEST(events_come_one_by_one_at_their_pace)
+{
+    int64_t began_ms;
+    const char *reply;
+
+    open_server("stream: {chunk_tokens: 2, chunk_ms: 30}\n"
+                "rules: [{then: {text: '" EIGHT EIGHT EIGHT "'}}]\n",
+                0);
+    began_ms = clock_ms();
+    reply = stream("a");
+    cr_assert_eq(times_in(reply, "\r\ndata: "), 6, "a chunk each: %s", reply);
+    cr_assert_geq(clock_ms() - began_ms, 150);
+    close_server();
+}
+
+SERVER_TEST(a_client_that_gives_up_on_a_stalled_stream_is_counted)
+{
+    int fd;
+
+    open_server("rules: [{then: {text: a long enough text, stall_after: 2}}]", 0);
+    fd = open_connection();
+    send_request(fd, "POST /v1/chat/completions",
+                 "{\"model\":\"m\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":"
+                 "\"a\"}]}");
+    while (stat_of("in_flight") != 1)
+        cr_assert_eq(fiber_sleep(10, NULL), 0);
+    io_close(&fd);
+    for (int i = 0; i < 300 && stat_of("in_flight") != 0; i++)
+        cr_assert_eq(fiber_sleep(10, NULL), 0);
+    cr_assert_eq(stat_of("closed_by_client"), 1);
+    cr_assert(strstr(read_ledger(), "\"status\":200,\"closed\":true,\"usage\":null"), "%s",
+              read_ledger());
+    close_server();
+}
+
+/* ---- limits ---- */
+
+SERVER_TEST(limits_are_kept_and_counted_by_key_and_model)
+{
+    const char *reply;
+
+    open_server("limits: [{model: 'gpt-*', requests_per_minute: 1}]\n"
+                "context_tokens: {small: 2}\n"
+                "rules: [{then: {text: abcd}}]\n",
+                0);
+    reply = ask("a");
+    cr_assert(strstr(reply, " 200 ") && strstr(reply, "x-ratelimit-remaining-requests: 0\r\n"),
+              "%s", reply);
+    reply = ask("a");
+    cr_assert(strstr(reply, " 429 ") && strstr(reply, "retry-after: 60\r\n") &&
+                  strstr(reply, "rate_limit_exceeded"),
+              "%s", reply);
+    reply = request("POST /v1/chat/completions",
+                    "{\"model\":\"small\",\"messages\":[{\"role\":\"user\",\"content\":"
+                    "\"more than eight\"}]}");
+    cr_assert(strstr(reply, " 400 ") && strstr(reply, "context_length_exceeded"), "%s", reply);
+    reply = body_of(request("GET /rehearsal/stats", ""));
+    cr_assert(strstr(reply, "{\"key\":null,\"model\":\"gpt-4o\",\"requests\":1,\"tokens\":2,"
+                            "\"limited\":1,\"in_flight\":0,\"peak_in_flight\":1}"),
+              "%s", reply);
+    cr_assert_eq(stat_of("refused"), 1);
+    cr_assert_eq(times_in(read_ledger(), "\"status\":429"), 1);
+    close_server();
+}
+
+SERVER_TEST(other_vendors_answer_in_their_own_shape)
+{
+    open_server("rules: [{then: {text: Hi}}]", 0);
+    cr_assert(strstr(request("POST /api/chat", "{\"model\":\"m\",\"messages\":[]}"),
+                     "application/x-ndjson"));
+    cr_assert(strstr(request("POST /api/chat", "{"), "{\"error\":\"We could not parse"));
+    cr_assert(strstr(request("POST /v1/messages", "{}"), "\"type\":\"authentication_error\""));
+    cr_assert(strstr(request("POST /v1beta/models/m:generateContent", "{}"),
+                     "\"status\":\"PERMISSION_DENIED\""));
+    cr_assert(strstr(request("POST /v1/responses", "{\"model\":\"m\",\"input\":\"hi\"}"),
+                     "\"object\":\"response\""));
+    cr_assert(strstr(request("POST /v1/embeddings", "{\"model\":\"m\",\"input\":\"hi\"}"),
+                     "\"object\":\"embedding\""));
+    cr_assert(strstr(request("GET /api/tags", ""), "\"models\""));
+    cr_assert(strstr(request("GET /v1/messages", ""), " 404 "));
+    cr_assert(strstr(read_ledger(), "\"dialect\":\"ollama\""));
+    close_server();
+}
+
 static int answered;
 
 static void ask_once(void *arg __attribute__((unused)))

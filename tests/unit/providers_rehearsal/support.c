@@ -34,6 +34,14 @@ void play_add(struct play *play, const char *message)
     buf_add_string(&play->messages, message);
 }
 
+int play_read(const struct dialect *dialect, struct json_object *body, struct arena *arena,
+              struct conversation *out, struct problem *problem)
+{
+    struct request request = {.body = body, .arena = arena, .keep_texts = true};
+
+    return dialect->read(&request, out, problem);
+}
+
 bool play_ask(struct play *play, struct script *script)
 {
     static const char tools[] =
@@ -52,7 +60,8 @@ bool play_ask(struct play *play, struct script *script)
         fprintf(stderr, "%s\n%s\n", err.text, buf_string(&text));
         return false;
     }
-    if (conversation_read(request, &play->arena, &play->conversation, &play->problem) != 0)
+    if (play_read(&dialect_openai_chat, request, &play->arena, &play->conversation,
+                  &play->problem) != 0)
         return false;
     return decide(script, &input, &play->arena, &play->decision, &err) == 0;
 }
