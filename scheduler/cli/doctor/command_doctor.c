@@ -225,15 +225,15 @@ static void check_redis(struct doctor *doctor)
     redis_close(redis);
 }
 
-/* GET url with a header, which may be NULL; returns the status, or 0 with *err. */
-static int get_status(struct doctor *doctor, const char *url, const struct http_header *header,
-                      struct error *err)
+/* GET url; returns the status, or 0 with *err. */
+static int get_status(struct doctor *doctor, const char *url, const struct http_header *headers,
+                      size_t headers_count, struct error *err)
 {
     const struct http_call call = {
         .method = "GET",
         .url = url,
-        .headers = header,
-        .headers_count = header ? 1 : 0,
+        .headers = headers,
+        .headers_count = headers_count,
         .connect_timeout_ms = READY_MS,
         .total_timeout_ms = REQUEST_MS,
     };
@@ -249,9 +249,12 @@ static int get_status_with_key(struct doctor *doctor, const char *url,
                                const struct doctor_probe *probe, const char *key, struct error *err)
 {
     CLEANUP(freep) char *value = xasprintf("%s%s", probe->key_scheme, key);
-    const struct http_header header = {text_of(probe->key_header), text_of(value)};
+    const struct http_header headers[] = {
+        {text_of(probe->key_header), text_of(value)},
+        {text_of(probe->version_header), text_of(probe->version)},
+    };
 
-    return get_status(doctor, url, &header, err);
+    return get_status(doctor, url, headers, probe->version_header ? 2 : 1, err);
 }
 
 static void check_server(struct doctor *doctor)
@@ -265,7 +268,7 @@ static void check_server(struct doctor *doctor)
 
     if (settings.url) {
         ready = xasprintf("%s/readyz", settings.url);
-        status = get_status(doctor, ready, NULL, &err);
+        status = get_status(doctor, ready, NULL, 0, &err);
         say(doctor, "scheduler",
             doctor_judge_server(settings.url, settings.origin, status, err.text));
     }

@@ -152,9 +152,10 @@ struct doctor_finding doctor_judge_server(const char *url, const char *origin, i
 
 /* A kind that asks otherwise than OpenAI gets a row. Google takes a wrong key for a bad request. */
 static const struct doctor_probe probes[] = {
-    {"openai_chat", "/models", "Authorization", "Bearer ", 0},
-    {"gemini", "/models", "x-goog-api-key", "", 400},
-    {"ollama", "/api/tags", "Authorization", "Bearer ", 0},
+    {"openai_chat", "/models", "Authorization", "Bearer ", NULL, NULL, 0},
+    {"anthropic", "/models", "x-api-key", "", "anthropic-version", "2023-06-01", 0},
+    {"gemini", "/models", "x-goog-api-key", "", NULL, NULL, 400},
+    {"ollama", "/api/tags", "Authorization", "Bearer ", NULL, NULL, 0},
 };
 
 const struct doctor_probe *doctor_probe_of(const char *kind)

@@ -34,8 +34,10 @@ struct doctor_probe {
     const char *kind;
     const char *path; /* behind the base_url */
     const char *key_header;
-    const char *key_scheme; /* in front of the key */
-    int refused;            /* the status that means a wrong key, beside 401 and 403; 0: none */
+    const char *key_scheme;     /* in front of the key */
+    const char *version_header; /* another one that is asked for; NULL: none */
+    const char *version;
+    int refused; /* the status that means a wrong key, beside 401 and 403; 0: none */
 };
 
 /* The probe of a kind; of one without a row, that of openai_chat. */

@@ -338,6 +338,8 @@ Test(doctor, asks_providers_as_their_kind_wants_it)
     cr_assert_eq(doctor_probe_of("unheard_of"), openai);
     cr_assert_str_eq(gemini->key_header, "x-goog-api-key");
     cr_assert_str_eq(gemini->key_scheme, "");
+    cr_assert_str_eq(doctor_probe_of("anthropic")->key_header, "x-api-key");
+    cr_assert_str_eq(doctor_probe_of("anthropic")->version_header, "anthropic-version");
     cr_assert_str_eq(doctor_probe_of("ollama")->path, "/api/tags");
     cr_assert_eq(doctor_judge_provider("u", openai, 200, "").verdict, DOCTOR_OK);
     cr_assert_eq(doctor_judge_provider("u", openai, 401, "").verdict, DOCTOR_FAIL);
