@@ -104,7 +104,7 @@ static bool object_begins(struct text in, const struct chat_request *request)
         return text_is(name, "function");
     if (!take_string(&rest, &value))
         return rest.len <= TOOL_NAME_MAX + 1;
-    return prompted_is_offered(request, text_trim(value));
+    return value.len <= TOOL_NAME_MAX && prompted_is_offered(request, text_trim(value));
 }
 
 static bool json_begins(struct text in, const struct chat_request *request)

@@ -276,6 +276,8 @@ Test(prompted_decode, json_that_is_an_answer_is_text)
         "``",
         "[{\"name\": \"get_time\"}, {\"name\": \"Bob\"}]",
         "{\"id\": \"x\", \"name\": \"Bob\"}",
+        "{\"name\": \"                                                                    "
+        "get_time\"}",
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(answers); i++) {
