@@ -247,16 +247,17 @@ static bool end_of(const struct decision *decision, enum answer_end *out)
     return false;
 }
 
-/* The calls of an answer, with ids that tell which reasoning they came with. */
+/* The calls of an answer, with ids that tell which reasoning is to come back with them. */
 static bool name_calls(struct call *call, struct answer *answer)
 {
     const struct decision *decision = &call->decision;
     struct arena *arena = &call->exchange->arena;
     struct answer_call *calls = arena_calloc(arena, decision->calls_count, sizeof(*calls));
+    bool marked = answer->mark[0] && !call->conversation.forgets_reasoning;
 
     for (size_t i = 0; calls && i < decision->calls_count; i++) {
         char *id = arena_printf(arena, "%s%s%02zu%s%s", call->route->dialect->call_prefix,
-                                answer->id, i, answer->mark[0] ? "r" : "", answer->mark);
+                                answer->id, i, marked ? "r" : "", marked ? answer->mark : "");
 
         if (!id)
             return false;

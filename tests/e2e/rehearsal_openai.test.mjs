@@ -169,6 +169,9 @@ for (const [major, OpenAI] of [[6, OpenAI6], [7, OpenAI7]]) {
       await refused([...input, reasoning], /without its required following item/);
       const stored = { ...reasoning, encrypted_content: undefined };
       assert.equal((await ask([...input, stored, one, two, ...outputs], { store: true, include: [] })).output_text, 'So it is 42 and noon.');
+      const [, open, shut] = (await ask(input, { include: [] })).output.map(({ parsed_arguments: _, ...item }) => item);
+      const unsealed = [...input, open, shut, ...[open, shut].map((call) => ({ type: 'function_call_output', call_id: call.call_id, output: '1' }))];
+      assert.match((await ask(unsealed, { include: [] })).output_text, /^So it is/, 'what was neither stored nor encrypted is not missed');
       const later = [...input, one, two, ...outputs, { role: 'assistant', content: 'So it is.' }, ...user('hi')];
       assert.match((await ask(later)).output_text, /^Hello/, 'reasoning of a turn that is over need not come back');
     }

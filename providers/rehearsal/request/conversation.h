@@ -28,6 +28,7 @@ struct conversation {
     bool truncates;         /* Ollama: what is too long is cut and not refused */
     bool with_thoughts;     /* Gemini: reasoning is to be shown */
     bool with_sealed;       /* Responses: reasoning is wanted encrypted */
+    bool forgets_reasoning; /* Responses: it is neither that nor stored, and can't come back */
     struct text echo;       /* Responses: members that the reply repeats, as JSON, each with a comma
                              * behind it */
 };

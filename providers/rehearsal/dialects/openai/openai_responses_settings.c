@@ -184,6 +184,8 @@ static int read_reasoning(struct reader *reader)
         if (text_is(json_string(json_object_array_get_idx(include, i)),
                     "reasoning.encrypted_content"))
             reader->out->with_sealed = true;
+    reader->out->forgets_reasoning =
+        !reader->out->with_sealed && !json_get_bool(reader->request->body, "store", true);
     return 0;
 }
 
