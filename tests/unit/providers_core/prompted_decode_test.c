@@ -9,6 +9,11 @@
 #include "providers/reply/reply_form.h"
 #include "shared/base/error.h"
 
+/* A name within its bound but for the blanks before it. */
+#define LONG_NAME                                                                                  \
+    "{\"name\": \"                                                                    "            \
+    "get_time\"}"
+
 /* A reply in short: its text in quotes, then each call as name(arguments), with '!' behind it where
  * it has a problem. */
 static void add_call(struct buf *out, struct text name, struct text arguments, bool problem)
@@ -276,8 +281,7 @@ Test(prompted_decode, json_that_is_an_answer_is_text)
         "``",
         "[{\"name\": \"get_time\"}, {\"name\": \"Bob\"}]",
         "{\"id\": \"x\", \"name\": \"Bob\"}",
-        "{\"name\": \"                                                                    "
-        "get_time\"}",
+        LONG_NAME,
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(answers); i++) {
