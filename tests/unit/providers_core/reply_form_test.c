@@ -73,7 +73,10 @@ Test(reply_form, what_is_in_form_stays_as_it_is)
     struct chat_reply reply = {.text = TEXT("h\xC3\xA9llo \x01"),
                                .tool_calls = calls,
                                .tool_calls_count = 2,
-                               .usage = {10, 5, 3, 2},
+                               .usage = {.input_tokens = 10,
+                                         .output_tokens = 5,
+                                         .cached_input_tokens = 3,
+                                         .reasoning_tokens = 2},
                                .opaque_state = TEXT("{\"a\":1}"),
                                .model = TEXT("m")};
     struct chat_reply before = reply;
