@@ -2,9 +2,12 @@
 
 #include "providers/adaptation.h"
 
+#include <stdlib.h>
+
 #include "providers/prompted/prompted_format.h"
 #include "providers/prompted/prompted_tools.h"
 #include "shared/base/error.h"
+#include "shared/base/memory.h"
 
 static bool has_images(const struct chat_request *request)
 {
@@ -65,7 +68,7 @@ int adaptation_init(struct adaptation *adaptation, const struct provider_target 
     adaptation->request = *asked;
     adaptation->tools = !target->abilities.tools && has_tools(asked);
     adaptation->format = lacks_format(target, asked);
-    adaptation->streams = false;
+    adaptation->stream = NULL;
     arena_init(&adaptation->arena, 0);
     if (!target->abilities.images && has_images(asked))
         return error_set(err, E_INVALID,
@@ -76,17 +79,18 @@ int adaptation_init(struct adaptation *adaptation, const struct provider_target 
         adaptation->request.reasoning_effort = TEXT_NONE;
     r = say_in_words(adaptation, err);
     if (r == 0 && adaptation->tools && asked->sink) {
-        prompted_stream_init(&adaptation->stream, asked, asked->sink);
-        adaptation->request.sink = &adaptation->stream.sink;
-        adaptation->streams = true;
+        adaptation->stream = xcalloc(1, sizeof(*adaptation->stream));
+        prompted_stream_init(adaptation->stream, asked, asked->sink);
+        adaptation->request.sink = &adaptation->stream->sink;
     }
     return r;
 }
 
 void adaptation_deinit(struct adaptation *adaptation)
 {
-    if (adaptation->streams)
-        prompted_stream_deinit(&adaptation->stream);
+    if (adaptation->stream)
+        prompted_stream_deinit(adaptation->stream);
+    free(adaptation->stream);
     arena_deinit(&adaptation->arena);
 }
 

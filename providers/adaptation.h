@@ -13,10 +13,9 @@ struct adaptation {
     const struct chat_request *asked; /* the caller's */
     struct chat_request request;      /* what is sent */
     struct arena arena;
-    struct prompted_stream stream; /* where tools are in words, and somebody watches */
+    struct prompted_stream *stream; /* where tools are in words, and somebody watches; else NULL */
     bool tools;
     bool format;
-    bool streams;
 };
 
 /* Borrows both for as long as it lives. adaptation_deinit in any case. Returns 0; -E_INVALID when a
