@@ -150,25 +150,22 @@ struct thinking {
 };
 
 /* The provider says that it was too long: whether there is less that can be sent. */
-static bool try_with_less(struct run_task *task, struct thinking *thinking)
+static bool try_with_less(struct run_task *task, struct thinking *thinking,
+                          struct chat_request *request)
 {
-    struct chat_request request;
-
-    fill_request(task, &thinking->target, thinking->key, &request);
-    return context_refused(&thinking->target, &thinking->fit, &request);
+    fill_request(task, &thinking->target, thinking->key, request);
+    return context_refused(&thinking->target, &thinking->fit, request);
 }
 
 /* As a call that failed, which it would. */
 static int leave_alone(struct run_task *task, const struct provider_target *target, int64_t wait_ms,
-                       struct error *err)
+                       struct provider_failure_info *failure, struct error *err)
 {
-    struct provider_failure_info failure;
-
-    provider_failure_set(&failure, PROVIDER_OVERLOADED, NULL,
+    provider_failure_set(failure, PROVIDER_OVERLOADED, NULL,
                          "%s has failed again and again, and is left alone for a while",
                          target->provider_name);
-    failure.retry_after_ms = wait_ms;
-    return handle_failure(task, &failure, err);
+    failure->retry_after_ms = wait_ms;
+    return handle_failure(task, failure, err);
 }
 
 static void leave_gate(struct run_task *task, struct gate_visit *visit, int r,
@@ -194,7 +191,8 @@ static void leave_gate(struct run_task *task, struct gate_visit *visit, int r,
 
 /* What came of a try. Returns RUN_GO_ON with thinking->replied when there is a reply. */
 static int take_reply(struct run_task *task, struct thinking *thinking, int r, int64_t took_us,
-                      struct provider_failure_info *failure, struct error *err)
+                      struct chat_request *request, struct provider_failure_info *failure,
+                      struct error *err)
 {
     const struct provider_target *target = &thinking->target;
     struct call_stats *stats = task->worker->calls;
@@ -202,7 +200,7 @@ static int take_reply(struct run_task *task, struct thinking *thinking, int r, i
     if (r == PROVIDER_FAILED) {
         meter_add_failure(&task->meter, &failure->usage);
         call_stats_model(stats, target, failure->failure, &failure->usage, took_us);
-        if (failure->failure == PROVIDER_CONTEXT_OVERFLOW && try_with_less(task, thinking))
+        if (failure->failure == PROVIDER_CONTEXT_OVERFLOW && try_with_less(task, thinking, request))
             return RUN_GO_ON;
         return handle_failure(task, failure, err);
     }
@@ -240,7 +238,7 @@ static int call_model(struct run_task *task, struct thinking *thinking, struct e
     if (r == GATE_LATER)
         return wait_in_line(task, wait_ms);
     if (r == GATE_SHUT)
-        return leave_alone(task, target, wait_ms, err);
+        return leave_alone(task, target, wait_ms, &failure, err);
     if (r < 0)
         return r;
     task->reply = (struct chat_reply){.arena = &task->arena};
@@ -248,7 +246,7 @@ static int call_model(struct run_task *task, struct thinking *thinking, struct e
     r = provider_call(task->worker->http, target, &request, &task->reply, &failure, err);
     room_settle(&task->room, room_of_arena(task->arena.used));
     leave_gate(task, &visit, r, &failure);
-    return take_reply(task, thinking, r, clock_us() - start_us, &failure, err);
+    return take_reply(task, thinking, r, clock_us() - start_us, &request, &failure, err);
 }
 
 int stage_think(struct run_task *task, struct error *err)
