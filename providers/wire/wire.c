@@ -2,14 +2,18 @@
 
 #include "providers/wire/wire.h"
 
+#include <string.h>
+
 #include "shared/base/error.h"
 
 #define WIRE_ARENA_BYTES ((size_t)256 << 10)
 #define WIRE_BODY_BYTES  ((size_t)16 << 20)
+#define HEADERS_AT_FIRST 8
 
 void provider_wire_init(struct provider_wire *wire)
 {
     wire->url = NULL;
+    wire->headers = NULL;
     wire->headers_count = 0;
     arena_init(&wire->arena, WIRE_ARENA_BYTES);
     buf_init(&wire->body, WIRE_BODY_BYTES);
@@ -19,6 +23,7 @@ void provider_wire_deinit(struct provider_wire *wire)
 {
     buf_deinit(&wire->body);
     arena_deinit(&wire->arena);
+    wire->headers = NULL;
     wire->headers_count = 0;
     wire->url = NULL;
 }
@@ -31,10 +36,27 @@ static bool is_header_safe(struct text value)
     return true;
 }
 
+/* Room for one header more. NULL: the arena is full. */
+static struct http_header *next_header(struct provider_wire *wire)
+{
+    size_t count = wire->headers_count;
+    struct http_header *more;
+
+    if (count < HEADERS_AT_FIRST ? count > 0 : (count & (count - 1)) != 0)
+        return &wire->headers[count];
+    more = arena_calloc(&wire->arena, count ? 2 * count : HEADERS_AT_FIRST, sizeof(*more));
+    if (!more)
+        return NULL;
+    if (count > 0)
+        memcpy(more, wire->headers, count * sizeof(*more));
+    wire->headers = more;
+    return &more[count];
+}
+
 int provider_wire_add_header(struct provider_wire *wire, struct text name, struct text value,
                              struct error *err)
 {
-    struct http_header *header = &wire->headers[wire->headers_count];
+    struct http_header *header;
 
     if (wire->headers_count == PROVIDER_WIRE_HEADERS_MAX)
         return error_set(err, E_LIMIT, "more than %d headers for a provider",
@@ -42,9 +64,12 @@ int provider_wire_add_header(struct provider_wire *wire, struct text name, struc
     if (name.len == 0 || !is_header_safe(name) || !is_header_safe(value))
         return error_set(err, E_INVALID,
                          "a header for a provider has a control character or no name");
-    header->name = (struct text){arena_copy(&wire->arena, name), name.len};
-    header->value = (struct text){arena_copy(&wire->arena, value), value.len};
-    if (!header->name.ptr || !header->value.ptr)
+    header = next_header(wire);
+    if (header) {
+        header->name = (struct text){arena_copy(&wire->arena, name), name.len};
+        header->value = (struct text){arena_copy(&wire->arena, value), value.len};
+    }
+    if (!header || !header->name.ptr || !header->value.ptr)
         return error_set(err, E_LIMIT, "the headers for a provider are over %zu bytes",
                          WIRE_ARENA_BYTES);
     wire->headers_count++;

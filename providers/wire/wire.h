@@ -17,7 +17,7 @@ enum { PROVIDER_WIRE_HEADERS_MAX = 32 };
 struct provider_wire {
     struct arena arena;
     const char *url;
-    struct http_header headers[PROVIDER_WIRE_HEADERS_MAX];
+    struct http_header *headers; /* in the arena: a wire lies on the stack of each waiting run */
     size_t headers_count;
     struct buf body;
 };

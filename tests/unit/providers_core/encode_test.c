@@ -1,6 +1,7 @@
 /* What requests look like on the wire, compared as JSON values. */
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "shared/base/error.h"
 #include "support.h"
@@ -352,6 +353,25 @@ Test(encode, headers_with_line_breaks_are_refused_without_showing_them)
     provider_wire_init(&wire);
     cr_assert_eq(openai_chat_encode(&target, &request, &wire, &err), -E_INVALID);
     cr_assert_null(strstr(err.text, "secret"));
+}
+
+Test(encode, as_many_headers_as_a_wire_takes_are_all_there_and_one_more_is_refused)
+{
+    CLEANUP(provider_wire_deinit) struct provider_wire wire;
+    struct error err;
+    char name[16];
+
+    provider_wire_init(&wire);
+    for (int i = 0; i < PROVIDER_WIRE_HEADERS_MAX; i++) {
+        (void)snprintf(name, sizeof(name), "X-%d", i);
+        cr_assert_eq(provider_wire_add_header(&wire, text_of(name), text_of(name), &err), 0);
+    }
+    cr_assert_eq(provider_wire_add_header(&wire, TEXT("X-More"), TEXT("1"), &err), -E_LIMIT);
+    for (int i = 0; i < PROVIDER_WIRE_HEADERS_MAX; i++) {
+        (void)snprintf(name, sizeof(name), "X-%d", i);
+        cr_assert_str_eq(support_header(&wire, name), name);
+    }
+    cr_assert_eq(wire.headers_count, PROVIDER_WIRE_HEADERS_MAX);
 }
 
 Test(encode, a_request_over_the_limit_is_an_error)
