@@ -5,6 +5,7 @@
 
 #include "providers/adaptation.h"
 #include "providers/exchange.h"
+#include "providers/models/cost.h"
 #include "providers/reply/decoder.h"
 #include "providers/reply/reply_form.h"
 #include "providers/wire/failure.h"
@@ -100,6 +101,32 @@ static struct text seed_of(const struct call *call)
     return key.len > 0 ? key : buf_text(&call->decoder.body);
 }
 
+/* What answered, for people. Returns 0, or -E_LIMIT. */
+static int name_answerer(const struct provider_target *target, struct chat_reply *reply,
+                         struct error *err)
+{
+    struct text model = reply->model.len > 0 ? reply->model : text_of(target->model);
+    const char *name =
+        arena_printf(reply->arena, "%s/%.*s", target->provider_name, TEXT_ARGS(model));
+
+    if (!name)
+        return error_set(err, E_LIMIT, "the reply leaves no room for the name of the model");
+    reply->answered_by = text_of(name);
+    return 0;
+}
+
+/* Puts it into form and says what it cost. Returns as reply_form does. */
+static int form(const struct call *call, struct chat_reply *reply, struct error *err)
+{
+    const struct provider_target *target = call->exchange.target;
+    int r = reply_form(reply, answer_max(call->request), seed_of(call), err);
+
+    if (r < 0)
+        return r;
+    reply->usage.cost_micros = model_cost_micros(&target->prices, &reply->usage);
+    return r == 0 ? name_answerer(target, reply, err) : r;
+}
+
 /* Decodes what came, and puts it into form. */
 static int finish(struct call *call, struct chat_reply *out,
                   struct provider_failure_info *out_failure)
@@ -113,7 +140,7 @@ static int finish(struct call *call, struct chat_reply *out,
         return r;
     r = adaptation_read(&call->adaptation, &reply, &err);
     if (r == 0)
-        r = reply_form(&reply, answer_max(call->request), seed_of(call), &err);
+        r = form(call, &reply, &err);
     if (r == REPLY_EMPTY)
         return empty_reply(call, &head, &reply, out_failure);
     if (r < 0) {

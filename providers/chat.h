@@ -138,6 +138,7 @@ struct chat_usage {
     int64_t cached_input_tokens; /* read from the provider's cache */
     int64_t cache_write_tokens;  /* of the input, put into it */
     int64_t reasoning_tokens;
+    int64_t cost_micros; /* by the prices of the model (models/cost.h); provider_call fills it */
 };
 
 /* A thousand times the largest context there is, and so little that the sum of a billion calls is
@@ -171,5 +172,6 @@ struct chat_reply {
     struct text opaque_state; /* JSON to be stored with the message and given back with it, or
                                * TEXT_NONE. It survives a round trip through jsonb */
     struct text model;        /* as the provider names what answered; may be empty */
+    struct text answered_by;  /* "provider/model": that name, or the one that was asked for */
     struct provider_limits limits;
 };

@@ -326,20 +326,22 @@ static int form_text(struct chat_reply *reply, size_t max_bytes, struct error *e
     return 0;
 }
 
-static int64_t clamp(int64_t tokens)
+static int64_t clamp(int64_t tokens, int64_t max)
 {
     if (tokens < 0)
         return 0;
-    return tokens < CHAT_TOKENS_MAX ? tokens : CHAT_TOKENS_MAX;
+    return tokens < max ? tokens : max;
 }
 
+/* Parts are no more than the whole. */
 static void form_usage(struct chat_usage *usage)
 {
-    usage->input_tokens = clamp(usage->input_tokens);
-    usage->output_tokens = clamp(usage->output_tokens);
-    usage->cached_input_tokens = clamp(usage->cached_input_tokens);
-    usage->cache_write_tokens = clamp(usage->cache_write_tokens);
-    usage->reasoning_tokens = clamp(usage->reasoning_tokens);
+    usage->input_tokens = clamp(usage->input_tokens, CHAT_TOKENS_MAX);
+    usage->output_tokens = clamp(usage->output_tokens, CHAT_TOKENS_MAX);
+    usage->cached_input_tokens = clamp(usage->cached_input_tokens, usage->input_tokens);
+    usage->cache_write_tokens =
+        clamp(usage->cache_write_tokens, usage->input_tokens - usage->cached_input_tokens);
+    usage->reasoning_tokens = clamp(usage->reasoning_tokens, usage->output_tokens);
 }
 
 /* State that is not as its format made it is left out: the next reply is then merely less good. */

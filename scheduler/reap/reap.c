@@ -1,8 +1,9 @@
-/* Three services: one sweeps, one looks at the locks and leases of workers, one looks after the
- * queue. The look wakes the sweep when it found a worker dead, and looks again at the very moment
- * that a lease lapses. It never waits for a sweep: one after a mass death may take a minute, and
- * looks that lie far apart say nothing. What was ended or given back is logged, since it is what
- * operators look for after a crash; the sweeps that found nothing are not.
+/* Four services: one sweeps, one looks at the locks and leases of workers, one looks after the
+ * queue, one folds what was used into hours. The look wakes the sweep when it found a worker dead,
+ * and looks again at the very moment that a lease lapses. It never waits for a sweep: one after a
+ * mass death may take a minute, and looks that lie far apart say nothing. What was ended or given
+ * back is logged, since it is what operators look for after a crash; the sweeps that found nothing
+ * are not.
  *
  * The looks also show whether Postgres was there all along and its clock went evenly: only then
  * does a lease that lapsed say that its worker died (evidence.h).
@@ -23,11 +24,13 @@
 #include "shared/queue/queue.h"
 #include "shared/store/fleet/reaper.h"
 #include "shared/store/fleet/worker_locks.h"
+#include "shared/store/usage/usage.h"
 
 enum {
     PERIOD_MS = 1000,
     LOOK_MS = 400,
     UPKEEP_MS = 60000,
+    FOLD_MS = 15000,
     CONSUMER_IDLE_MS = 120000,
     /* A statement ends within 5 s (REQUEST_TIMEOUT_MS of scheduler.c). Between two beats of the
      * sweeper lie a wait of 1.25 s and a batch of five statements: 26.25 s. Between two of the
@@ -41,6 +44,7 @@ struct reap {
     struct service sweeper;
     struct service looker;
     struct service upkeeper;
+    struct service folder;
     struct contact contact;
     struct suspects suspects;
     int64_t lapse_ms; /* from the last look on, until the first lease lapses */
@@ -93,6 +97,17 @@ static int upkeep_round(void *arg, struct error *err)
         if (r < 0 && r != -E_CANCELED)
             log_debug("upkeep of the queue failed", LOG_ERROR(err));
     }
+    return r;
+}
+
+static int fold_round(void *arg, struct error *err)
+{
+    struct reap *reap = arg;
+    bool more = true;
+    int r = 0;
+
+    while (r == 0 && more && !fiber_canceled())
+        r = usage_fold(reap->options.sweeps, &more, err);
     return r;
 }
 
@@ -214,6 +229,15 @@ struct reap *reap_start(const struct reap_options *options)
         .period_ms = UPKEEP_MS,
         .late = true,
     };
+    struct service_options folder = {
+        .name = "folding of usage",
+        .round = fold_round,
+        .arg = reap,
+        .period_ms = FOLD_MS,
+        .late = true,
+        .trouble = "what was used has to wait to be folded into hours",
+        .recovered = "what was used is folded into hours again",
+    };
 
     reap->options = *options;
     if (reap->options.shards < 1)
@@ -221,6 +245,7 @@ struct reap *reap_start(const struct reap_options *options)
     service_start(&reap->sweeper, &sweeper);
     service_start(&reap->looker, &looker);
     service_start(&reap->upkeeper, &upkeeper);
+    service_start(&reap->folder, &folder);
     return reap;
 }
 
@@ -228,6 +253,7 @@ void reap_stop(struct reap *reap)
 {
     if (!reap)
         return;
+    service_stop(&reap->folder);
     service_stop(&reap->upkeeper);
     service_stop(&reap->looker);
     service_stop(&reap->sweeper);

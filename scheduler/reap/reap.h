@@ -1,7 +1,8 @@
 #pragma once
 /* Reaping: the sweeps of shared/store/fleet/reaper.h every second, a look at the locks and leases
- * of workers (shared/store/fleet/worker_locks.h) every 400 ms, and the queue's upkeep every minute.
- * Any number of processes may do so at once. */
+ * of workers (shared/store/fleet/worker_locks.h) every 400 ms, the queue's upkeep every minute, and
+ * every 15 s what was used of models is folded into hours (shared/store/usage/usage.h). Any number
+ * of processes may do so at once. */
 
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"

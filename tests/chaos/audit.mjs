@@ -7,14 +7,14 @@ export const auditSql = `
 CREATE TABLE chaos_audit (
     n bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL, tx bigint NOT NULL, app text NOT NULL, run uuid NOT NULL,
     old_fence bigint, fence bigint, old_owner bigint, owner bigint, old_step bigint, step bigint,
-    old_status text, status text, prompt bigint, completion bigint, crashes int, due timestamptz NOT NULL);
+    old_status text, status text, prompt bigint, completion bigint, cost bigint, crashes int, due timestamptz NOT NULL);
 CREATE FUNCTION chaos_note() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO chaos_audit (at, tx, app, run, old_fence, fence, old_owner, owner, old_step, step, old_status, status,
-        prompt, completion, crashes, due)
+        prompt, completion, cost, crashes, due)
     VALUES (clock_timestamp(), txid_current(), current_setting('application_name'), NEW.id, OLD.fence, NEW.fence,
         OLD.owner, NEW.owner, OLD.step, NEW.step, OLD.status, NEW.status, NEW.prompt_tokens - OLD.prompt_tokens,
-        NEW.completion_tokens - OLD.completion_tokens, NEW.crashes, NEW.due_at);
+        NEW.completion_tokens - OLD.completion_tokens, NEW.cost_micros - OLD.cost_micros, NEW.crashes, NEW.due_at);
     RETURN NULL;
 END $$;
 CREATE TRIGGER chaos_note AFTER UPDATE ON runs FOR EACH ROW EXECUTE FUNCTION chaos_note();
@@ -37,15 +37,15 @@ export async function readAudit(databaseUrl) {
   const list = await rows(
     databaseUrl,
     `SELECT extract(epoch FROM at) * 1000, tx, app, run, old_fence, fence, old_owner, owner, old_step, step, old_status, status,
-       prompt, completion, crashes, extract(epoch FROM due) * 1000 FROM chaos_audit ORDER BY n`,
+       prompt, completion, cost, crashes, extract(epoch FROM due) * 1000 FROM chaos_audit ORDER BY n`,
   );
   const runs = new Map();
   for (const row of list) {
-    const [at, tx, app, run, oldFence, fence, oldOwner, owner, oldStep, step, oldStatus, status, prompt, completion, crashes, due] = row;
+    const [at, tx, app, run, oldFence, fence, oldOwner, owner, oldStep, step, oldStatus, status, prompt, completion, cost, crashes, due] = row;
     const change = {
       at: Number(at), tx, app, run, oldFence: Number(oldFence), fence: Number(fence), oldOwner, owner,
       oldStep: Number(oldStep), step: Number(step), oldStatus, status,
-      prompt: Number(prompt), completion: Number(completion), crashes: Number(crashes), due: Number(due),
+      prompt: Number(prompt), completion: Number(completion), cost: Number(cost), crashes: Number(crashes), due: Number(due),
     };
     if (runs.has(run)) runs.get(run).push(change);
     else runs.set(run, [change]);

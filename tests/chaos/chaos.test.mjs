@@ -91,6 +91,8 @@ const spoiled = [
      WHERE EXISTS (SELECT 1 FROM runs b JOIN messages n ON n.run_id = b.id WHERE b.thread_id = a.thread_id AND b.created_at > a.created_at
        AND coalesce(b.held, 0) >= coalesce(a.held, 0)) LIMIT 1)`],
   ['I9 usage adds up', `UPDATE runs SET prompt_tokens = prompt_tokens + 1 WHERE id = (SELECT id FROM runs LIMIT 1)`],
+  ['I9 usage adds up', `UPDATE threads SET cost_micros = cost_micros + 1 WHERE id = (SELECT id FROM threads LIMIT 1)`],
+  ['I9 usage adds up', `INSERT INTO usage_deltas SELECT * FROM usage_by_hour LIMIT 1`],
 ];
 
 async function spoil(world, load, report) {

@@ -225,6 +225,15 @@ function fairWait(facts) {
   return bad;
 }
 
+/** What gpt-4o-mini costs, by the table of models: micro-dollars for a million tokens. */
+const PRICES = { input: 150000, cached: 75000, output: 600000 };
+
+/** Of one answer, in whole micro-dollars: the product has six digits too many, and a half is rounded up. */
+export function costOf(usage) {
+  const cached = usage.cached_tokens ?? 0;
+  return Math.floor(((usage.prompt_tokens - cached) * PRICES.input + cached * PRICES.cached + usage.completion_tokens * PRICES.output) / 1e6 + 0.5);
+}
+
 /** I9: what was accounted is what the model's own ledger says for the answer that was used. */
 function usageAddsUp(facts) {
   const bad = [];
@@ -234,7 +243,7 @@ function usageAddsUp(facts) {
     if (!line.usage) continue;
     given++;
     const list = answers.get(line.idempotency_key) ?? [];
-    list.push(line.usage);
+    list.push({ ...line.usage, ...line.usage_details });
     answers.set(line.idempotency_key, list);
   }
   let used = 0;
@@ -250,8 +259,8 @@ function usageAddsUp(facts) {
       if (keys.has(key)) bad.push(`${key} was accounted twice`);
       keys.add(key);
       used++;
-      if (!answers.get(key)?.some((usage) => usage.prompt_tokens === c.prompt && usage.completion_tokens === c.completion)) {
-        bad.push(`${key} was accounted ${c.prompt} and ${c.completion} tokens, the model says ${JSON.stringify(answers.get(key) ?? null)}`);
+      if (!answers.get(key)?.some((usage) => usage.prompt_tokens === c.prompt && usage.completion_tokens === c.completion && costOf(usage) === c.cost)) {
+        bad.push(`${key} was accounted ${c.prompt} and ${c.completion} tokens and ${c.cost} micro-dollars, the model says ${JSON.stringify(answers.get(key) ?? null)}`);
       }
     }
     const row = facts.runs.get(run);
@@ -260,6 +269,35 @@ function usageAddsUp(facts) {
   let repeats = 0;
   for (const list of answers.values()) repeats += list.length - 1;
   facts.counts = { ...facts.counts, modelCalls: facts.ledger.length, answers: given, answersUsed: used, answersRepeated: repeats };
+  return bad;
+}
+
+const SUMS = ['prompt_tokens', 'completion_tokens', 'cached_tokens', 'cache_write_tokens', 'reasoning_tokens', 'cost_micros'];
+const sums = SUMS.map((name) => `coalesce(sum(${name}), 0)`).join(', ');
+
+/** I9: the same tokens and the same money in the runs, in their steps, in their threads and in the hours of their tenants. */
+async function sumsAgree(facts) {
+  const bad = [];
+  const byTenant = async (from) =>
+    new Map((await facts.db(`SELECT tenant_id, ${sums} FROM ${from} GROUP BY tenant_id`)).map(([tenant, ...numbers]) => [tenant, numbers.join(' ')]));
+  const runs = await byTenant('runs');
+  const hours = await byTenant('usage_by_hour');
+  for (const [tenant, numbers] of runs) {
+    if (!/[1-9]/.test(numbers) && !hours.has(tenant)) continue;
+    if (hours.get(tenant) !== numbers) bad.push(`tenant ${tenant} used ${numbers}, its hours say ${hours.get(tenant) ?? 'nothing'}`);
+  }
+  const threads = await facts.db(
+    `SELECT t.id, ${SUMS.map((name) => `t.${name}`).join(', ')} FROM threads t
+     LEFT JOIN (SELECT thread_id, ${SUMS.map((name) => `sum(${name}) AS ${name}`).join(', ')} FROM runs GROUP BY thread_id) r ON r.thread_id = t.id
+     WHERE (${SUMS.map((name) => `t.${name}`).join(', ')}) IS DISTINCT FROM (${SUMS.map((name) => `coalesce(r.${name}, 0)`).join(', ')}) LIMIT 20`,
+  );
+  for (const [id, ...numbers] of threads) bad.push(`thread ${id} has ${numbers.join(' ')}, its runs have other sums`);
+  const steps = await facts.db(
+    `SELECT r.id, r.cost_micros, coalesce(s.cost, 0) FROM runs r
+     LEFT JOIN (SELECT run_id, sum(cost_micros) AS cost FROM run_steps GROUP BY run_id) s ON s.run_id = r.id
+     WHERE r.cost_micros < coalesce(s.cost, 0) LIMIT 20`, // a call that failed may have cost something, and has no step
+  );
+  for (const [id, cost, told] of steps) bad.push(`run ${id} cost ${cost}, its steps ${told}`);
   return bad;
 }
 
@@ -279,7 +317,7 @@ const checks = {
   'I4 tools once per attempt': toolsOnce,
   'I5 order in a thread': threadsInOrder,
   'I8 no tenant starves': fairWait,
-  'I9 usage adds up': usageAddsUp,
+  'I9 usage adds up': [usageAddsUp, sumsAgree],
   'no surprises': noSurprises,
 };
 

@@ -67,7 +67,7 @@ void run_start(struct worker *worker, const struct run_claim *claim,
     task->conversation = (struct conversation){.arena = &task->arena, .next_seq = 1};
     task->ending.arena = &task->arena;
     ledger_begin(&task->ledger, claim->lease.run, &task->arena);
-    meter_begin(&task->meter, claim);
+    meter_begin(&task->meter, claim, &task->arena);
     if (kind)
         read_spec(task, claim->spec);
     else

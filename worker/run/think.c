@@ -198,7 +198,7 @@ static int take_reply(struct run_task *task, struct thinking *thinking, int r, i
     struct call_stats *stats = task->worker->calls;
 
     if (r == PROVIDER_FAILED) {
-        meter_add_failure(&task->meter, &failure->usage);
+        meter_add_failure(&task->meter, target, &failure->usage);
         call_stats_model(stats, target, failure->failure, &failure->usage, took_us);
         if (failure->failure == PROVIDER_CONTEXT_OVERFLOW && try_with_less(task, thinking, request))
             return RUN_GO_ON;
@@ -208,7 +208,7 @@ static int take_reply(struct run_task *task, struct thinking *thinking, int r, i
         return r;
     if (r < 0)
         return ending_failed(&task->ending, "server_error", "%s", err->text);
-    meter_add_reply(&task->meter, &task->reply.usage);
+    meter_add_reply(&task->meter, target, &task->reply.usage);
     call_stats_model(stats, target, PROVIDER_OK, &task->reply.usage, took_us);
     thinking->replied = true;
     return RUN_GO_ON;
@@ -255,6 +255,8 @@ int stage_think(struct run_task *task, struct error *err)
     int r =
         provider_registry_resolve(task->worker->registry, task->setup.model, &thinking.target, err);
 
+    if (r == 0)
+        r = meter_expect(&task->meter, &thinking.target, err);
     if (r < 0)
         return ending_failed(&task->ending, "server_error", "%s", err->text);
     thinking.key = step_key(task);

@@ -63,12 +63,26 @@ void render_assistant(const struct agent *agent, const struct agent_spec *spec, 
     buf_add_char(out, '}');
 }
 
+/* As OpenAI shows it, with the details that it has for chat completions. */
+static void add_usage(const struct usage *used, struct buf *out)
+{
+    add_int(out, ",\"usage\":{\"prompt_tokens\":", used->prompt_tokens);
+    add_int(out, ",\"completion_tokens\":", used->completion_tokens);
+    add_int(out, ",\"total_tokens\":", used->prompt_tokens + used->completion_tokens);
+    add_int(out, ",\"prompt_tokens_details\":{\"cached_tokens\":", used->cached_tokens);
+    add_int(out, ",\"cache_write_tokens\":", used->cache_write_tokens);
+    add_int(out, "},\"completion_tokens_details\":{\"reasoning_tokens\":", used->reasoning_tokens);
+    buf_add_string(out, "}}");
+}
+
 void render_thread(const struct thread *thread, struct buf *out)
 {
     add_id(out, "{\"id\":", ID_THREAD, thread->id);
     add_int(out, ",\"object\":\"thread\",\"created_at\":", thread->created_at);
     add_raw(out, ",\"metadata\":", thread->metadata, "{}");
     add_raw(out, ",\"tool_resources\":", thread->tool_resources, "null");
+    add_usage(&thread->used, out);
+    add_int(out, ",\"cost_micros\":", thread->used.cost_micros);
     buf_add_char(out, '}');
 }
 
@@ -116,14 +130,11 @@ static void add_run_times(const struct run *run, struct buf *out)
 
 static void add_run_usage(const struct run *run, struct buf *out)
 {
-    if (!run_status_terminal(run->status)) {
+    if (run_status_terminal(run->status))
+        add_usage(&run->used, out);
+    else
         buf_add_string(out, ",\"usage\":null");
-        return;
-    }
-    add_int(out, ",\"usage\":{\"prompt_tokens\":", run->prompt_tokens);
-    add_int(out, ",\"completion_tokens\":", run->completion_tokens);
-    add_int(out, ",\"total_tokens\":", run->prompt_tokens + run->completion_tokens);
-    buf_add_char(out, '}');
+    add_int(out, ",\"cost_micros\":", run->used.cost_micros);
 }
 
 /* The value of a spec's member parallel_tool_calls when nobody said it; TEXT_NONE when somebody
@@ -230,6 +241,15 @@ void render_step(const struct run_step *step, struct buf *out)
     add_raw(out, ",\"last_error\":", step->last_error, "null");
     add_step_details(step, out);
     add_raw(out, ",\"usage\":", step->usage, "null");
+    buf_add_string(out, ",\"model\":");
+    if (step->model.ptr)
+        buf_add_json(out, step->model);
+    else
+        buf_add_string(out, "null");
+    if (step->cost_micros >= 0)
+        add_int(out, ",\"cost_micros\":", step->cost_micros);
+    else
+        buf_add_string(out, ",\"cost_micros\":null");
     buf_add_string(out, ",\"metadata\":{}}");
 }
 

@@ -27,6 +27,7 @@ struct batch_item {
     char *status; /* of the run, or "rejected" */
     char *answer;
     struct json_object *usage;
+    int64_t cost_micros;
     struct json_object *error; /* {code, message} */
     int64_t next_poll_ms;
     unsigned polls;
@@ -65,6 +66,7 @@ struct batch_progress {
     uint64_t tool_calls;
     uint64_t input_tokens;
     uint64_t output_tokens;
+    int64_t cost_micros;
     int64_t elapsed_ms;
 };
 

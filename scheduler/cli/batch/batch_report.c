@@ -2,6 +2,8 @@
 
 #include "scheduler/cli/batch/batch.h"
 
+#include "scheduler/cli/display/money.h"
+
 #define BAR_MAX        30
 #define POLL_FIRST_MS  250
 #define POLL_LAST_MS   5000
@@ -78,10 +80,16 @@ void batch_format_summary(const struct batch_progress *progress, struct buf *out
         buf_printf(out, ", %zu not finished", progress->total - progress->done);
     buf_printf(out,
                ")\ntool calls  %llu\n"
-               "tokens      %llu in, %llu out\n"
-               "time        %.1f s, %.1f runs a second\n",
+               "tokens      %llu in, %llu out\n",
                (unsigned long long)progress->tool_calls, (unsigned long long)progress->input_tokens,
-               (unsigned long long)progress->output_tokens, (double)progress->elapsed_ms / 1000,
+               (unsigned long long)progress->output_tokens);
+    if (progress->cost_micros > 0) {
+        char cost[MONEY_SIZE];
+
+        money_format(progress->cost_micros, cost);
+        buf_printf(out, "cost        %s\n", cost);
+    }
+    buf_printf(out, "time        %.1f s, %.1f runs a second\n", (double)progress->elapsed_ms / 1000,
                rate(progress));
 }
 
@@ -101,6 +109,7 @@ void batch_format_result(const struct batch_item *item, struct buf *out)
     add_member(out, "answer", item->answer);
     buf_add_string(out, ",\"usage\":");
     json_encode(out, item->usage);
+    buf_printf(out, ",\"cost_micros\":%lld", (long long)item->cost_micros);
     buf_add_string(out, ",\"error\":");
     json_encode(out, item->error);
     buf_add_string(out, "}\n");

@@ -152,6 +152,7 @@ static void finish_item(struct flow *flow, struct batch_item *item)
         progress->failed += strcmp(item->status, "completed") != 0;
     progress->input_tokens += (uint64_t)json_get_int(item->usage, "prompt_tokens", 0);
     progress->output_tokens += (uint64_t)json_get_int(item->usage, "completion_tokens", 0);
+    progress->cost_micros += item->cost_micros;
     write_results(flow);
     cond_broadcast(&flow->changed);
 }
@@ -259,6 +260,7 @@ static int take_outcome(struct flow *flow, struct batch_item *item, struct json_
         return r;
     item->status = xstrdup(json_get_string(run, "status"));
     item->usage = json_object_get(json_get(run, "usage"));
+    item->cost_micros = json_get_int(run, "cost_micros", 0);
     item->error = json_object_get(json_get(run, "last_error"));
     run_explain(run, &why);
     if (!item->error && why.len > 0)

@@ -212,8 +212,8 @@ const struct command command_batch_run = {
     .details =
         "Each line of FILE is {\"prompt\": \"...\"}, with \"custom_id\" and \"metadata\" if "
         "wanted.\n"
-        "Each line of the results is {custom_id, run_id, thread_id, status, answer, usage, "
-        "error}.\n"
+        "Each line of the results is {custom_id, run_id, thread_id, status, answer, usage,\n"
+        "cost_micros, error}.\n"
         "Exit code: 0 all completed; 1 some did not; 2 wrong usage or a bad line; 3 the server\n"
         "can't be reached or refuses the key; 4 all others completed, and some wait for tool\n"
         "outputs.",

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "scheduler/cli/database/database.h"
-#include "scheduler/cli/when.h"
+#include "scheduler/cli/display/when.h"
 #include "shared/base/error.h"
 #include "shared/base/id.h"
 #include "shared/store/access/tenants.h"

@@ -118,6 +118,7 @@ static void print_json(const struct prompt_run *prompt_run, struct json_object *
     json_object_object_add(out, "status", json_object_get(json_get(run, "status")));
     json_object_object_add(out, "answer", json_object_new_string_len(answer.ptr, (int)answer.len));
     json_object_object_add(out, "usage", json_object_get(json_get(run, "usage")));
+    json_object_object_add(out, "cost_micros", json_object_get(json_get(run, "cost_micros")));
     json_object_object_add(out, "error", json_object_get(json_get(run, "last_error")));
     json_object_object_add(out, "incomplete_details",
                            json_object_get(json_get(run, "incomplete_details")));
@@ -208,7 +209,8 @@ static const struct option_spec options[] = {
     {"when-busy", 0, "STRATEGY",
      "where a run of the thread is active: reject (the default), enqueue, interrupt, rollback", 0,
      0},
-    {"json", 0, NULL, "print one JSON object: id, thread_id, status, answer, usage, error", 0, 0},
+    {"json", 0, NULL,
+     "print one JSON object: id, thread_id, status, answer, usage, cost_micros, error", 0, 0},
     {"no-wait", 0, NULL, "print the run's id and don't wait for it", 0, 0},
 };
 

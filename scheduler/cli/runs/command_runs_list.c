@@ -3,10 +3,10 @@
 #include <stdio.h>
 
 #include "scheduler/cli/client_command.h"
+#include "scheduler/cli/display/when.h"
 #include "scheduler/cli/output.h"
 #include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
-#include "scheduler/cli/when.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/check/fields.h"

@@ -3,9 +3,10 @@
 #include <stdio.h>
 
 #include "scheduler/cli/client_command.h"
+#include "scheduler/cli/display/money.h"
+#include "scheduler/cli/display/when.h"
 #include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
-#include "scheduler/cli/when.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 
@@ -52,6 +53,12 @@ static void print_run(struct json_object *run)
         printf("%-12s%lld in, %lld out\n", "tokens",
                (long long)json_get_int(usage, "prompt_tokens", 0),
                (long long)json_get_int(usage, "completion_tokens", 0));
+    if (json_get_int(run, "cost_micros", 0) > 0) {
+        char cost[MONEY_SIZE];
+
+        money_format(json_get_int(run, "cost_micros", 0), cost);
+        print_fact("cost", text_of(cost));
+    }
 }
 
 /* "the run is queued" and what for. */

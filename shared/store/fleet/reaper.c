@@ -122,7 +122,7 @@ static const struct pg_statement reap_runs = {
         "    WHERE r.id = l.id"
         "      AND r.status IN ('in_progress', 'cancelling')"
         "      AND " SQL_MAY_BECOME("l")
-        "    RETURNING r.id, r.thread_id, r.status, r.open_calls),"
+        "    RETURNING " ENDED_COLUMNS("r") "),"
         " ended AS ("
         "    SELECT *"
         "    FROM u"
@@ -169,7 +169,7 @@ static const struct pg_statement reap_expired = {
         "    FROM l"
         "    WHERE r.id = l.id"
         "      AND " SQL_MAY_BECOME("l")
-        "    RETURNING r.id, r.thread_id, r.status, r.open_calls),"
+        "    RETURNING " ENDED_COLUMNS("r") "),"
         " " SQL_AFTER_END("ended", "")
         " SELECT count(*)"
         " FROM ended",

@@ -201,7 +201,7 @@ static const struct pg_statement worker_hand_back = {
         "    FROM l"
         "    WHERE r.id = ANY (ARRAY[l.id])"
         "      AND " SQL_MAY_BECOME("l")
-        "    RETURNING r.id, r.thread_id, r.status, r.open_calls),"
+        "    RETURNING " ENDED_COLUMNS("r") "),"
         " ended AS ("
         "    SELECT *"
         "    FROM u"

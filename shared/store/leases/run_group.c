@@ -12,7 +12,7 @@
  * Cancels take several runs in an order of their own, so a group that waited for them would now and
  * then be in a deadlock with one.
  *
- * The rows come as one jsonb array per kind: this makes four parameters, whatever the number of
+ * The rows come as one jsonb array per kind: this makes five parameters, whatever the number of
  * rows and columns. Each row names its write by `n`, the place in the batch. Numbers of heads are
  * quoted: Postgres reads an int8 from a string at once, and from a JSON number by way of a numeric.
  *
@@ -22,13 +22,13 @@
  * join of "= ANY"), and the rest of its row is compared in a way that serves no join and no other
  * index.
  *
- * To write another column of a run, add it to HEADS, SET and encode_head.
+ * To write another column of a run, add it to HEADS, SET and encode_head (write_rows.c).
  */
 
 #include "shared/store/leases/run_group.h"
 
-#include "shared/json/json_write.h"
 #include "shared/store/leases/run_verdict.h"
+#include "shared/store/leases/write_rows.h"
 #include "shared/store/rows.h"
 #include "shared/store/runs/promotions.h"
 #include "shared/store/runs/run_ends.h"
@@ -40,7 +40,8 @@
     "    SELECT *" \
     "    FROM jsonb_to_recordset($1) AS i (" \
     "        n int4, id uuid, owner int8, fence int8, step int8, becomes text, was text," \
-    "        or_was text, prompt int8, completion int8, delay_ms int8, errors int2," \
+    "        or_was text, prompt int8, completion int8, cached int8, cache_write int8," \
+    "        reasoning int8, cost int8, delay_ms int8, errors int2," \
     "        wait_kind text, open int2, wakes_ms int8, action jsonb, message uuid, error jsonb," \
     "        reason text))"
 
@@ -49,12 +50,16 @@
     "    SELECT *" \
     "    FROM jsonb_to_recordset($4) AS y (" \
     "        n int4, id uuid, seq int8, type text, status text, message_id uuid," \
-    "        tool_calls jsonb, usage jsonb, last_error jsonb))"
+    "        tool_calls jsonb, usage jsonb, last_error jsonb, model text, cost int8))"
 
 #define SET \
     "step = r.step + 1," \
     " prompt_tokens = r.prompt_tokens + i.prompt," \
     " completion_tokens = r.completion_tokens + i.completion," \
+    " cached_tokens = r.cached_tokens + coalesce(i.cached, 0)," \
+    " cache_write_tokens = r.cache_write_tokens + coalesce(i.cache_write, 0)," \
+    " reasoning_tokens = r.reasoning_tokens + coalesce(i.reasoning, 0)," \
+    " cost_micros = r.cost_micros + coalesce(i.cost, 0)," \
     " " SQL_BECOMES("i.becomes", "i.error") "," \
     " wait_kind = i.wait_kind," \
     " required_action = i.action," \
@@ -90,7 +95,7 @@
     "    FROM l AS i" \
     "    WHERE r.id = ANY (ARRAY[i.id])" \
     "      AND " SQL_MAY_BECOME("i") \
-    "    RETURNING i.n, r.id, r.tenant_id, r.thread_id, r.agent_id, r.status, r.open_calls)"
+    "    RETURNING i.n, r.tenant_id, r.agent_id, " ENDED_COLUMNS("r") ")"
 
 #define MESSAGES \
     "m AS (" \
@@ -130,9 +135,9 @@
     "w AS (" \
     "    INSERT INTO run_steps AS s (" \
     "        id, tenant_id, thread_id, run_id, agent_id, seq, type, status, message_id," \
-    "        tool_calls, usage, last_error, ended_at)" \
+    "        tool_calls, usage, last_error, model, cost_micros, ended_at)" \
     "    SELECT y.id, ok.tenant_id, ok.thread_id, ok.id, ok.agent_id, y.seq, y.type, y.status," \
-    "        y.message_id, y.tool_calls, y.usage, y.last_error," \
+    "        y.message_id, y.tool_calls, y.usage, y.last_error, y.model, y.cost," \
     "        CASE WHEN y.status <> 'in_progress' THEN now() END" \
     "    FROM ok" \
     "    JOIN y USING (n)" \
@@ -143,6 +148,21 @@
     "        usage = coalesce(excluded.usage, s.usage)," \
     "        last_error = coalesce(excluded.last_error, s.last_error)," \
     "        ended_at = excluded.ended_at)"
+
+/* One row a group for each agent and model, not one a run. */
+#define WRITE_USAGE \
+    "d AS (" \
+    "    INSERT INTO usage_deltas (" \
+    "        tenant_id, agent_id, provider, model, calls, prompt_tokens, completion_tokens," \
+    "        cached_tokens, cache_write_tokens, reasoning_tokens, cost_micros)" \
+    "    SELECT ok.tenant_id, ok.agent_id, u.provider, u.model, sum(u.calls), sum(u.prompt)," \
+    "        sum(u.completion), coalesce(sum(u.cached), 0), coalesce(sum(u.cache_write), 0)," \
+    "        coalesce(sum(u.reasoning), 0), coalesce(sum(u.cost), 0)" \
+    "    FROM ok" \
+    "    JOIN jsonb_to_recordset($5) AS u (" \
+    "        n int4, provider text, model text, calls int8, prompt int8, completion int8," \
+    "        cached int8, cache_write int8, reasoning int8, cost int8) USING (n)" \
+    "    GROUP BY ok.tenant_id, ok.agent_id, u.provider, u.model)"
 
 /* A step that `w` writes must not be updated a second time. */
 #define NOT_WRITTEN_HERE "AND NOT EXISTS (SELECT 1 FROM y WHERE y.n = e.n AND y.seq = s.seq)"
@@ -157,6 +177,7 @@ static const struct pg_statement run_group = {
         " " MESSAGES ","
         " " CALLS ","
         " " WRITE_STEPS ","
+        " " WRITE_USAGE ","
         " ended AS ("
         "    SELECT *"
         "    FROM ok"
@@ -164,246 +185,41 @@ static const struct pg_statement run_group = {
         " " SQL_AFTER_END("ended", NOT_WRITTEN_HERE)
         " SELECT n"
         " FROM ok",
-    .types = "jjjj",
+    .types = "jjjjj",
 };
 /* clang-format on */
-
-/* Objects in an array that is begun with the first of them. */
-struct json_rows {
-    struct buf buf;
-    struct json_write json;
-};
 
 /* What a group needs while it is being written. */
 struct group {
     struct gather_batch *batch;
     size_t from;
     size_t to;
-    struct json_rows heads;
-    struct json_rows messages;
-    struct json_rows calls;
-    struct json_rows steps;
+    struct write_rows rows;
     struct buf ended;
     bool ends;
 };
 
-static void json_rows_init(struct json_rows *rows)
-{
-    buf_init(&rows->buf, 0);
-    json_write_init(&rows->json, &rows->buf);
-}
-
-static void json_rows_deinit(struct json_rows *rows)
-{
-    buf_deinit(&rows->buf);
-}
-
-static bool json_rows_empty(const struct json_rows *rows)
-{
-    return rows->buf.len == 0;
-}
-
-/* The row is ended with json_write_close. */
-static struct json_write *json_rows_begin(struct json_rows *rows, size_t n)
-{
-    if (json_rows_empty(rows))
-        json_write_open_array(&rows->json, NULL);
-    json_write_open_object(&rows->json, NULL);
-    json_write_int_text(&rows->json, "n", (int64_t)n);
-    return &rows->json;
-}
-
 static void group_init(struct group *group)
 {
-    json_rows_init(&group->heads);
-    json_rows_init(&group->messages);
-    json_rows_init(&group->calls);
-    json_rows_init(&group->steps);
+    write_rows_init(&group->rows);
     buf_init(&group->ended, 0);
 }
 
 static void group_deinit(struct group *group)
 {
-    json_rows_deinit(&group->heads);
-    json_rows_deinit(&group->messages);
-    json_rows_deinit(&group->calls);
-    json_rows_deinit(&group->steps);
+    write_rows_deinit(&group->rows);
     buf_deinit(&group->ended);
 }
 
-static void encode_message(struct json_write *w, const struct run_message *message)
+static void add_write(struct group *group, size_t n, const struct run_write *write)
 {
-    json_write_uuid_if(w, "id", message->id);
-    json_write_int_text(w, "seq", message->seq);
-    json_write_string(w, "role", message_role_name(message->role));
-    json_write_bool(w, "hidden", message->hidden);
-    json_write_raw_if(w, "content", message->content);
-    json_write_raw_if(w, "tool_calls", message->tool_calls);
-    json_write_text_if(w, "tool_call_id", message->tool_call_id);
-    json_write_raw_if(w, "opaque", message->opaque);
-    json_write_text_if(w, "incomplete", message->incomplete);
-    json_write_close(w);
-}
-
-static void encode_call(struct json_write *w, const struct run_call *call)
-{
-    json_write_int_text(w, "call_no", call->call_no);
-    json_write_string(w, "class", call_class_name(call->class));
-    json_write_string(w, "state", call_state_name(call->state));
-    json_write_bool(w, "is_error", call->is_error);
-    if (call->kind != WAIT_NONE)
-        json_write_string(w, "kind", wait_of(call->kind)->name);
-    if (call->kind != WAIT_NONE && call->due_in_ms != CALL_NEVER_DUE)
-        json_write_int_text(w, "due_ms", call->due_in_ms);
-    json_write_text_if(w, "call_id", call->call_id);
-    json_write_text_if(w, "name", call->name);
-    json_write_text_if(w, "arguments", call->arguments);
-    json_write_text_if(w, "idempotency_key", call->idempotency_key);
-    json_write_text_if(w, "result", call->result);
-    json_write_close(w);
-}
-
-static void encode_step(struct json_write *w, const struct run_step_write *step)
-{
-    json_write_uuid_if(w, "id", step->id);
-    json_write_int_text(w, "seq", step->seq);
-    json_write_string(w, "type", step_type_name(step->type));
-    json_write_string(w, "status", step_status_name(step->status));
-    json_write_uuid_if(w, "message_id", step->message_id);
-    json_write_raw_if(w, "tool_calls", step->tool_calls);
-    json_write_raw_if(w, "usage", step->usage);
-    json_write_raw_if(w, "last_error", step->last_error);
-    json_write_close(w);
-}
-
-static void encode_ending(struct json_write *w, const struct run_ending *ending)
-{
-    json_write_uuid_if(w, "message", ending->result_message);
-    json_write_text_if(w, "reason", ending->incomplete_reason);
-    if (!ending->error_code.ptr)
-        return;
-    json_write_open_object(w, "error");
-    json_write_text(w, "code", ending->error_code);
-    json_write_text(w, "message", ending->error_message.ptr ? ending->error_message : TEXT(""));
-    json_write_close(w);
-}
-
-/* Whether a write that leaves `leaves` may follow this state of a run in a worker's hands. */
-static bool may_follow(enum run_status now, enum run_status leaves)
-{
-    if (leaves == RUN_IN_PROGRESS)
-        return now == RUN_IN_PROGRESS;
-    return (now == RUN_IN_PROGRESS || now == RUN_CANCELLING) && run_transition_allowed(now, leaves);
-}
-
-static const char *wait_name(enum run_wait wait)
-{
-    static const char *const names[] = {
-        [RUN_WAIT_NONE] = NULL,
-        [RUN_WAIT_BACKOFF] = "backoff",
-        [RUN_WAIT_RATE_LIMIT] = "rate_limit",
-    };
-
-    ASSERT((unsigned)wait < ARRAY_LENGTH(names));
-    return names[wait];
-}
-
-/* The calls that are open from now on, and when the first of them is due. */
-static void encode_parking(struct json_write *w, const struct run_changes *changes,
-                           const struct run_parking *parking)
-{
-    int64_t wakes_ms = CALL_NEVER_DUE;
-    int open = 0;
-
-    for (size_t i = 0; i < changes->call_count; i++) {
-        const struct run_call *call = &changes->calls[i];
-
-        if (call->state != CALL_OPEN)
-            continue;
-        open++;
-        if (call->due_in_ms < wakes_ms)
-            wakes_ms = call->due_in_ms;
-    }
-    json_write_string(w, "wait_kind", "calls");
-    json_write_int_text(w, "open", open);
-    if (wakes_ms != CALL_NEVER_DUE)
-        json_write_int_text(w, "wakes_ms", wakes_ms);
-    json_write_raw_if(w, "action", parking->required_action);
-}
-
-static void encode_back(struct json_write *w, const struct run_return *back)
-{
-    const char *wait_kind = wait_name(back->wait_kind);
-
-    if (back->delay_ms > 0) /* else it keeps its due_at, so it stays before later ones */
-        json_write_int_text(w, "delay_ms", back->delay_ms);
-    if (wait_kind)
-        json_write_string(w, "wait_kind", wait_kind);
-}
-
-static void encode_head(struct json_write *w, const struct run_write *write)
-{
-    const struct run_lease *lease = &write->lease;
-
-    json_write_uuid(w, "id", lease->run);
-    json_write_int_text(w, "owner", lease->owner);
-    json_write_int_text(w, "fence", lease->fence);
-    json_write_int_text(w, "step", lease->step);
-    json_write_int_text(w, "prompt", write->changes->prompt_tokens);
-    json_write_int_text(w, "completion", write->changes->completion_tokens);
-    json_write_string(w, "becomes", run_status_name(write->leaves));
-    if (may_follow(RUN_IN_PROGRESS, write->leaves))
-        json_write_string(w, "was", "in_progress");
-    if (may_follow(RUN_CANCELLING, write->leaves))
-        json_write_string(w, "or_was", "cancelling");
-    if (write->changes->errors != 0)
-        json_write_int_text(w, "errors", write->changes->errors);
-    if (write->ending)
-        encode_ending(w, write->ending);
-    if (write->back)
-        encode_back(w, write->back);
-    if (write->parking)
-        encode_parking(w, write->changes, write->parking);
-    json_write_close(w);
-}
-
-static void encode_write(struct group *group, size_t n, const struct run_write *write)
-{
-    const struct run_changes *changes = write->changes;
-
-    encode_head(json_rows_begin(&group->heads, n), write);
-    for (size_t i = 0; i < changes->message_count; i++)
-        encode_message(json_rows_begin(&group->messages, n), &changes->messages[i]);
-    for (size_t i = 0; i < changes->call_count; i++)
-        encode_call(json_rows_begin(&group->calls, n), &changes->calls[i]);
-    for (size_t i = 0; i < changes->step_count; i++)
-        encode_step(json_rows_begin(&group->steps, n), &changes->steps[i]);
+    write_rows_add(&group->rows, n, write);
     if (!run_status_terminal(write->leaves))
         return;
     if (!group->ends)
         pg_array_begin(&group->ended);
     pg_array_add_uuid(&group->ended, write->lease.run);
     group->ends = true;
-}
-
-static struct pg_value json_rows_value(struct json_rows *rows)
-{
-    if (json_rows_empty(rows))
-        return pg_null();
-    json_write_close(&rows->json);
-    return pg_json(buf_text(&rows->buf));
-}
-
-static int check(const struct group *group, struct error *err)
-{
-    const struct buf *bufs[] = {&group->heads.buf, &group->messages.buf, &group->calls.buf,
-                                &group->steps.buf, &group->ended};
-
-    for (size_t i = 0; i < ARRAY_LENGTH(bufs); i++) {
-        if (buf_check(bufs[i], err) < 0)
-            return -E_LIMIT;
-    }
-    return 0;
 }
 
 static void settle(struct run_write *write, int status)
@@ -416,18 +232,17 @@ static void settle(struct run_write *write, int status)
 static int group_send(struct pg *pg, struct group *group, struct error *err)
 {
     struct pg_value ended[1];
-    struct pg_value values[4];
+    struct pg_value values[WRITE_ROWS_KINDS];
     struct pg_query queries[2] = {{&run_group, values}, {&promote_behind, ended}};
     struct pg_result *results[2] = {NULL, NULL};
     int r;
 
-    values[0] = json_rows_value(&group->heads);
-    values[1] = json_rows_value(&group->messages);
-    values[2] = json_rows_value(&group->calls);
-    values[3] = json_rows_value(&group->steps);
+    write_rows_values(&group->rows, values);
     if (group->ends)
         pg_array_end(&group->ended);
-    r = check(group, err);
+    r = write_rows_check(&group->rows, err);
+    if (r == 0)
+        r = buf_check(&group->ended, err);
     if (r < 0)
         return r;
     ended[0] = group->ends ? pg_array('U', &group->ended) : pg_null();
@@ -472,7 +287,7 @@ static int look_verdict(const struct run_write *write, const struct pg_result *r
     if (!run_status_parse(pg_get_text(result, row, 4), &now.status))
         return error_set(err, E_INTERNAL, "the run has a status that this program does not know");
     if (now.owner == lease->owner && now.fence == lease->fence && now.step == lease->step &&
-        may_follow(now.status, write->leaves))
+        run_write_may_follow(now.status, write->leaves))
         return RUN_BUSY;
     r = run_verdict(&now, lease, write->leaves);
     return r < 0 ? error_set(err, E_INTERNAL, "nobody asked to cancel this run") : r;
@@ -527,46 +342,10 @@ int run_group_write(struct pg *pg, struct gather_batch *batch, size_t from, size
         const struct run_write *write = GATHER_ASK(batch, n, struct run_write);
 
         if (write && !write->known)
-            encode_write(&group, n, write);
+            add_write(&group, n, write);
     }
-    if (json_rows_empty(&group.heads))
+    if (write_rows_empty(&group.rows))
         return 0;
     r = group_send(pg, &group, err);
     return r < 0 ? r : group_look(pg, &group, err);
-}
-
-static size_t calls_bytes(const struct run_changes *changes)
-{
-    size_t bytes = 0;
-
-    for (size_t i = 0; i < changes->call_count; i++) {
-        const struct run_call *call = &changes->calls[i];
-
-        bytes += 200 + call->call_id.len + call->name.len + call->arguments.len +
-                 call->idempotency_key.len + call->result.len;
-    }
-    return bytes;
-}
-
-size_t run_write_bytes(const struct run_write *write)
-{
-    const struct run_changes *changes = write->changes;
-    size_t bytes = 400 + calls_bytes(changes);
-
-    for (size_t i = 0; i < changes->message_count; i++) {
-        const struct run_message *message = &changes->messages[i];
-
-        bytes += 200 + message->content.len + message->tool_calls.len + message->tool_call_id.len +
-                 message->opaque.len;
-    }
-    for (size_t i = 0; i < changes->step_count; i++) {
-        const struct run_step_write *step = &changes->steps[i];
-
-        bytes += 200 + step->tool_calls.len + step->usage.len + step->last_error.len;
-    }
-    if (write->ending)
-        bytes += write->ending->error_message.len;
-    if (write->parking)
-        bytes += write->parking->required_action.len;
-    return bytes;
 }

@@ -19,9 +19,6 @@ struct run_write {
     struct error error;
 };
 
-/* Bytes that the write needs in a group, roughly. */
-size_t run_write_bytes(const struct run_write *write);
-
 /* Writes those of items [from, to) of the batch, each a run_write, that are not known yet, as one
  * transaction. Returns 0: the outcome of each is known; or an error: nobody's is, and nothing was
  * written unless it is -E_AMBIGUOUS, -E_TIMEOUT or one of the look behind it: then writing again

@@ -7,6 +7,7 @@
 #include "shared/store/runs/waits.h"
 #include "shared/store/store.h"
 #include "shared/store/threads/messages.h"
+#include "shared/store/usage/usage.h"
 
 #define CHECKPOINT_ITEMS_MAX 1000 /* messages, calls, steps: of each */
 
@@ -59,12 +60,14 @@ struct run_step_write {
     struct text tool_calls; /* JSON array; TEXT_NONE */
     struct text usage;      /* JSON object; TEXT_NONE */
     struct text last_error; /* JSON object; TEXT_NONE */
+    struct text model;      /* what answered, "provider/model"; TEXT_NONE: no call belongs to it */
+    int64_t cost_micros;    /* of that call */
 };
 
 /* What a write of a worker carries. All parts may be empty. */
 struct run_changes {
-    int64_t prompt_tokens; /* used since the last write */
-    int64_t completion_tokens;
+    const struct model_usage *usage; /* since the last write; those without a call are left out */
+    size_t usage_count;
     int errors; /* added to the run's; negative where earlier ones were overcome */
     const struct run_message *messages; /* appended in this order */
     size_t message_count;

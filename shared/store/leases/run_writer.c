@@ -25,6 +25,7 @@
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
 #include "shared/store/leases/run_group.h"
+#include "shared/store/leases/write_rows.h"
 
 #define GROUP_MAX       256
 #define GROUP_MAX_BYTES ((size_t)1024 * 1024)
@@ -270,8 +271,8 @@ static struct run_changes counts_of(const struct run_changes *changes)
     if (!changes)
         return (struct run_changes){0};
     return (struct run_changes){
-        .prompt_tokens = changes->prompt_tokens,
-        .completion_tokens = changes->completion_tokens,
+        .usage = changes->usage,
+        .usage_count = changes->usage_count,
         .errors = changes->errors,
     };
 }

@@ -4,7 +4,8 @@
  * A run with `held` set is queued but not ready. When its thread is idle, the held run with the
  * least `held` is promoted: it becomes the active run, the messages of its rolls_back leave the
  * thread, those of its `input` (as drafts_encode writes them) join it in their order, and it is due
- * at once.
+ * at once. What it has used (a run that is tried again has used something) leaves the sums of the
+ * thread: it joins them when the run ends.
  *
  * What releases a thread promotes right after it: in the same transaction, by a statement of its
  * own. The snapshot of that statement is newer, so it sees the runs that were held until the row of
@@ -18,6 +19,7 @@
  */
 
 #include "shared/store/threads/drafts.h"
+#include "shared/store/usage/usage_rows.h"
 
 /* Promotes in the idle ones of `threads`, a query of one column. Rows: the promoted runs. Threads
  * are locked in the order of their ids, then their runs. A run that was cancelled or promoted
@@ -66,10 +68,11 @@
     "    SET held = NULL, input = NULL, rolls_back = NULL, due_at = now(), updated_at = now()" \
     "    FROM n" \
     "    WHERE r.id = ANY (ARRAY[n.id])" \
-    "    RETURNING r.id, r.tenant_id, r.thread_id, n.input, n.rolls_back)," \
+    "    RETURNING r.id, r.tenant_id, r.thread_id, n.input, n.rolls_back," \
+    "        " USAGE_COLUMNS("r") ")," \
     " a AS (" \
     "    UPDATE threads t" \
-    "    SET active_run = p.id" \
+    "    SET active_run = p.id, " SQL_USAGE_CHANGES("t", "-", "p") \
     "    FROM p" \
     "    WHERE t.id = p.thread_id)," \
     " x AS (" \

@@ -16,6 +16,8 @@
  * What follows from an ending is another part of SQL_AFTER_END, set-based over all runs that end.
  */
 
+#include "shared/store/usage/usage_rows.h"
+
 /* clang-format off */
 #define SQL_IS_END(status) \
     status " IN ('completed', 'failed', 'incomplete', 'cancelled', 'expired')"
@@ -62,14 +64,18 @@
     "     WHERE its.id = ANY (ARRAY[" l ".thread_id])" \
     "       AND its.active_run = " l ".id))"
 
-/* CTEs behind `ended`, the runs that ended, with columns id, thread_id, status (the new one) and
- * open_calls. A thread is released only if this run is its active one. The steps of a completed
- * run were completed by its worker. A row can't be updated twice in one statement, so a statement
- * that writes steps itself names them in `except` ("AND s.seq NOT IN (…)", or ""). */
+/* What SQL_AFTER_END looks at of a run. */
+#define ENDED_COLUMNS(r) \
+    r ".id, " r ".thread_id, " r ".status, " r ".open_calls, " USAGE_COLUMNS(r)
+
+/* CTEs behind `ended`, the runs that ended, with ENDED_COLUMNS (the new status). A thread is
+ * released only if this run is its active one, and then it gets what the run has used. The steps of
+ * a completed run were completed by its worker. A row can't be updated twice in one statement, so a
+ * statement that writes steps itself names them in `except` ("AND s.seq NOT IN (…)", or ""). */
 #define SQL_AFTER_END(ended, except) \
     "released AS (" \
     "    UPDATE threads t" \
-    "    SET active_run = NULL" \
+    "    SET active_run = NULL, " SQL_USAGE_CHANGES("t", "+", "e") \
     "    FROM " ended " e" \
     "    WHERE t.id = e.thread_id" \
     "      AND t.active_run = e.id)," \

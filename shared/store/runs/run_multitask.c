@@ -113,7 +113,7 @@ static const struct pg_statement interrupt = {
         "      AND " SQL_CHECKED("r.status IN ('queued', 'requires_action', 'in_progress')")
         "    RETURNING r.*),"
         " ended AS ("
-        "    SELECT id, thread_id, status, open_calls"
+        "    SELECT " ENDED_COLUMNS("old")
         "    FROM old"
         "    WHERE " SQL_IS_END("status") "),"
         " " SQL_AFTER_END("ended", "") ","

@@ -4,6 +4,7 @@
 #include "shared/store/rows.h"
 #include "shared/store/runs/run_steps.h"
 #include "shared/store/runs/runs.h"
+#include "shared/store/usage/usage_rows.h"
 
 /* clang-format off */
 #define RUN_COLUMNS RUN_COLUMNS_WITH("r.spec")
@@ -11,7 +12,8 @@
 /* The same, with something else in the place of the spec. */
 #define RUN_COLUMNS_WITH(spec) \
     "r.id, r.thread_id, r.agent_id, r.agent_version, r.status, r.shard, r.priority, r.owner," \
-    " r.step, r.errors, r.crashes, " spec ", r.metadata, r.prompt_tokens, r.completion_tokens," \
+    " r.step, r.errors, r.crashes, " spec ", r.metadata," \
+    " " USAGE_COLUMNS("r") "," \
     " r.last_error, r.incomplete_reason, r.required_action, r.result_message," \
     " " SQL_SECONDS("r.created_at") "," \
     " " SQL_SECONDS("r.started_at") "," \
@@ -37,7 +39,7 @@ extern const struct pg_statement run_lock;
 /* clang-format off */
 #define STEP_COLUMNS \
     "s.id, s.run_id, s.thread_id, s.agent_id, s.seq, s.type, s.status, s.message_id," \
-    " s.tool_calls, s.usage, s.last_error," \
+    " s.tool_calls, s.usage, s.last_error, s.model, s.cost_micros," \
     " " SQL_SECONDS("s.created_at") "," \
     " " SQL_SECONDS("s.ended_at")
 /* clang-format on */

@@ -25,6 +25,8 @@ struct run_step {
     struct text tool_calls; /* JSON array in the API's shape; TEXT_NONE: none */
     struct text usage;      /* JSON object; TEXT_NONE: null */
     struct text last_error; /* JSON object; TEXT_NONE: null */
+    struct text model;      /* what answered, "provider/model"; TEXT_NONE: not told */
+    int64_t cost_micros;    /* of that call; -1: not told */
     int64_t created_at;
     int64_t ended_at; /* completed_at, failed_at, cancelled_at or expired_at, as status says */
 };

@@ -24,8 +24,7 @@ int run_read(struct row *row, void *out, struct error *err)
     run.crashes = (int)row_int(row);
     run.spec = row_text(row);
     run.metadata = row_text(row);
-    run.prompt_tokens = row_int(row);
-    run.completion_tokens = row_int(row);
+    run.used = usage_read(row);
     run.last_error = row_text(row);
     run.incomplete_reason = row_text(row);
     run.required_action = row_text(row);
@@ -214,7 +213,7 @@ static const struct pg_statement run_cancel = {
         "      AND r.status IN ('queued', 'requires_action', 'in_progress')"
         "    RETURNING r.*),"
         " ended AS ("
-        "    SELECT id, thread_id, status, open_calls"
+        "    SELECT " ENDED_COLUMNS("r")
         "    FROM r"
         "    WHERE " SQL_IS_END("status") "),"
         " " SQL_AFTER_END("ended", "")

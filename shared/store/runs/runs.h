@@ -21,10 +21,9 @@ struct run {
     int64_t step;
     int errors;
     int crashes;
-    struct text spec;     /* JSON object, frozen at creation */
-    struct text metadata; /* JSON object */
-    int64_t prompt_tokens;
-    int64_t completion_tokens;
+    struct text spec;              /* JSON object, frozen at creation */
+    struct text metadata;          /* JSON object */
+    struct usage used;             /* so far */
     struct text last_error;        /* JSON {"code","message"}; TEXT_NONE: null */
     struct text incomplete_reason; /* TEXT_NONE: null */
     struct text required_action;   /* JSON; of RUN_REQUIRES_ACTION only. TEXT_NONE: null */

@@ -12,10 +12,12 @@
 
 #include "shared/store/rows.h"
 #include "shared/store/threads/drafts.h"
+#include "shared/store/usage/usage_rows.h"
 
 /* clang-format off */
 #define THREAD_COLUMNS \
-    "t.id, t.active_run, t.metadata, t.tool_resources, " SQL_SECONDS("t.created_at")
+    "t.id, t.active_run, t.metadata, t.tool_resources, " USAGE_COLUMNS("t") "," \
+    " " SQL_SECONDS("t.created_at")
 /* clang-format on */
 
 static int thread_read(struct row *row, void *out, struct error *err)
@@ -26,6 +28,7 @@ static int thread_read(struct row *row, void *out, struct error *err)
     thread.active_run = row_uuid(row);
     thread.metadata = row_text(row);
     thread.tool_resources = row_text(row);
+    thread.used = usage_read(row);
     thread.created_at = row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;

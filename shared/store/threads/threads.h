@@ -7,12 +7,14 @@
 
 #include "shared/store/store.h"
 #include "shared/store/threads/drafts.h"
+#include "shared/store/usage/usage.h"
 
 struct thread {
     struct uuid id;
     struct uuid active_run;     /* zero: idle */
     struct text metadata;       /* JSON object */
     struct text tool_resources; /* JSON; TEXT_NONE: null */
+    struct usage used;          /* of its runs, without the active one */
     int64_t created_at;
 };
 

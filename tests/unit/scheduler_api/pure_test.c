@@ -295,8 +295,7 @@ Test(render, writes_every_member_of_a_run_that_has_only_begun)
         .incomplete_reason = TEXT("max_completion_tokens"),
         .created_at = -5,
         .expires_at = 7,
-        .prompt_tokens = 1,
-        .completion_tokens = 2,
+        .used = {1, 2, 3, 4, 5, 6},
     };
     struct json_object *object;
     struct buf out;
@@ -308,7 +307,11 @@ Test(render, writes_every_member_of_a_run_that_has_only_begun)
     cr_assert(json_has(object, "assistant_id") && !json_get(object, "assistant_id"));
     cr_assert(!json_get(object, "expires_at"));
     cr_assert_eq(json_get_int(object, "created_at", 0), -5);
-    cr_assert_eq(json_get_int(json_get(object, "usage"), "total_tokens", 0), 3);
+    cr_assert(strstr(buf_string(&out),
+                     "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3,"
+                     "\"prompt_tokens_details\":{\"cached_tokens\":3,\"cache_write_tokens\":4},"
+                     "\"completion_tokens_details\":{\"reasoning_tokens\":5}}"));
+    cr_assert_eq(json_get_int(object, "cost_micros", 0), 6);
     cr_assert_str_eq(json_get_string(json_get(object, "incomplete_details"), "reason"),
                      "max_completion_tokens");
     json_free(object);

@@ -118,7 +118,8 @@ Test(batch_results, are_a_line_of_json)
     batch_format_result(&item, &out);
     cr_assert_str_eq(buf_string(&out),
                      "{\"custom_id\":\"x\\\"y\",\"run_id\":\"run_1\",\"thread_id\":null,\"status\":"
-                     "\"completed\",\"answer\":\"two\\nlines\",\"usage\":null,\"error\":null}\n");
+                     "\"completed\",\"answer\":\"two\\nlines\",\"usage\":null,\"cost_micros\":0,"
+                     "\"error\":null}\n");
 }
 
 Test(batch_progress, fits_the_terminal)

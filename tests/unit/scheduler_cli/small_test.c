@@ -10,11 +10,12 @@
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/dev/dev.h"
 #include "scheduler/cli/dev/environment_file.h"
+#include "scheduler/cli/display/money.h"
+#include "scheduler/cli/display/when.h"
 #include "scheduler/cli/doctor/doctor_judge.h"
 #include "scheduler/cli/files.h"
 #include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
-#include "scheduler/cli/when.h"
 #include "shared/base/error.h"
 
 Test(environment_file, gives_back_what_was_put_in)
@@ -350,4 +351,26 @@ Test(doctor, asks_providers_as_their_kind_wants_it)
     cr_assert_eq(doctor_judge_provider("u", gemini, 403, "").verdict, DOCTOR_FAIL);
     cr_assert(strstr(doctor_judge_provider("u", doctor_probe_of("ollama"), 404, "").text,
                      "404 on /api/tags"));
+}
+
+Test(money, shows_every_micro_dollar)
+{
+    static const struct {
+        int64_t micros;
+        const char *shown;
+    } cases[] = {
+        {0, "$0.000000"},
+        {1, "$0.000001"},
+        {999999, "$0.999999"},
+        {1000000, "$1.000000"},
+        {-42, "-$0.000042"},
+        {INT64_MAX, "$9223372036854.775807"},
+        {INT64_MIN, "-$9223372036854.775808"},
+    };
+    char shown[MONEY_SIZE];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        money_format(cases[i].micros, shown);
+        cr_assert_str_eq(shown, cases[i].shown);
+    }
 }

@@ -17,7 +17,7 @@ static void write_all(void *arg)
     for (int64_t i = 1; i <= WRITES; i++) {
         struct run_message message = {
             .id = uuid_new(), .seq = i, .role = MESSAGE_ASSISTANT, .content = TEXT("[]")};
-        struct run_changes changes = {.prompt_tokens = 1, .messages = &message, .message_count = 1};
+        struct run_changes changes = {USED(1, 0), .messages = &message, .message_count = 1};
         int r;
 
         do
@@ -47,7 +47,7 @@ static void breaks(struct store *store)
     pg_close(writer.store.pg);
     cr_assert(broken > 0);
     cr_assert_eq(must_get_run(store, writer.claim.lease.run).step, WRITES);
-    cr_assert_eq(must_get_run(store, writer.claim.lease.run).prompt_tokens, WRITES);
+    cr_assert_eq(must_get_run(store, writer.claim.lease.run).used.prompt_tokens, WRITES);
     cr_assert_eq(sql_int("SELECT count(*) FROM messages"), WRITES);
 }
 

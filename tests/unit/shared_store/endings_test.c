@@ -2,6 +2,7 @@
  * and the next held run active, its steps and open calls are ended, and it waits for nothing. */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "fixture.h"
 
@@ -19,6 +20,9 @@ struct case_of {
     enum run_status becomes;
     void (*end)(const struct store *store, const struct run *run, struct run_claim *claim);
 };
+
+static const struct model_usage used = {
+    .provider = TEXT("p"), .model = TEXT("m"), .calls = 1, .used = {100, 30, 40, 10, 12, 7}};
 
 static struct run_changes open_step(enum before before)
 {
@@ -47,7 +51,9 @@ static struct run_changes open_step(enum before before)
                                    .type = STEP_TOOL_CALLS,
                                    .status = STEP_IN_PROGRESS,
                                    .tool_calls = TEXT("[]")};
-    return (struct run_changes){.messages = &message,
+    return (struct run_changes){.usage = &used,
+                                .usage_count = 1,
+                                .messages = &message,
                                 .message_count = 1,
                                 .calls = calls,
                                 .call_count = 2,
@@ -194,7 +200,8 @@ static void check(const struct store *store, const struct case_of *its, const st
                   struct uuid next)
 {
     struct run now = must_get_run(store, run->id);
-    struct uuid active = must_get_thread(store, run->thread_id).active_run;
+    struct thread thread = must_get_thread(store, run->thread_id);
+    struct uuid active = thread.active_run;
     const char *id = show(run->id);
 
     cr_assert_eq(now.status, its->becomes, "%s: %s", its->name, run_status_name(now.status));
@@ -217,6 +224,9 @@ static void check(const struct store *store, const struct case_of *its, const st
                          "   AND state = 'cancelled'",
                          id),
                  run->open_calls, "%s: its calls", its->name);
+    cr_assert_eq(now.used.prompt_tokens, its->before == QUEUED ? 0 : 100, "%s", its->name);
+    cr_assert_eq(memcmp(&thread.used, &now.used, sizeof(now.used)), 0, "%s: what it used",
+                 its->name);
     cr_assert(!uuid_equal(active, run->id), "%s: its thread", its->name);
     cr_assert(!uuid_is_zero(active), "%s: the next run", its->name);
     if (its->end != interrupt)
@@ -295,39 +305,38 @@ static void bare(struct store *store)
     static const struct run_message zero = {
         .id = {{1}}, .seq = 1, .role = MESSAGE_ASSISTANT, .content = {"[\"\\u0000\"]", 10}};
     const struct unstorable list[] = {
-        {"tokens", {.prompt_tokens = INT64_MAX}, {.status = RUN_COMPLETED}, RUN_FAILED},
+        {"tokens", {USED(INT64_MAX, 0)}, {.status = RUN_COMPLETED}, RUN_FAILED},
         {"a message",
          {.messages = &zero, .message_count = 1},
          {.status = RUN_COMPLETED},
          RUN_FAILED},
         {"the error",
-         {.prompt_tokens = 1},
+         {USED(1, 0)},
          {.status = RUN_FAILED, .error_code = TEXT("x"), .error_message = {"a\0b", 3}},
          RUN_FAILED},
         {"the reason",
-         {.prompt_tokens = 1},
+         {USED(1, 0)},
          {.status = RUN_INCOMPLETE, .incomplete_reason = {"a\0b", 3}},
          RUN_FAILED},
-        {"tokens of an expired run",
-         {.completion_tokens = INT64_MAX},
-         {.status = RUN_EXPIRED},
-         RUN_EXPIRED},
+        {"tokens of an expired run", {USED(0, INT64_MAX)}, {.status = RUN_EXPIRED}, RUN_EXPIRED},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(list); i++) {
-        struct run_changes used = {.prompt_tokens = 1, .completion_tokens = 1};
+        struct run_changes paid = {USED(1, 1)};
         struct run_claim claim;
         struct uuid next;
         struct run run = make(store, IN_HAND, &claim, &next);
         int r;
 
-        MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &used, &test_err));
+        MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &paid, &test_err));
         r = run_leases_finish(writer_of(store->pg), &claim.lease, &list[i].changes, &list[i].ending,
                               &test_err);
         cr_assert_eq(r, RUN_ENDED_BARE, "%s: %d", list[i].where, r);
         run = must_get_run(store, run.id);
         cr_assert_eq(run.status, list[i].becomes, "%s", list[i].where);
-        cr_assert_eq(run.prompt_tokens, list[i].changes.prompt_tokens == 1 ? 2 : 1);
+        cr_assert_eq(run.used.prompt_tokens,
+                     101 +
+                         (list[i].changes.usage && list[i].changes.usage->used.prompt_tokens == 1));
         if (run.status == RUN_FAILED)
             cr_assert(text_is(run.last_error,
                               "{\"code\": \"server_error\", \"message\": \"The result of the run "

@@ -18,6 +18,13 @@
 #include "shared/store/threads/messages.h"
 #include "shared/store/threads/threads.h"
 
+/* Of run_changes: tokens of one call. */
+#define USED(prompt, completion)                                                                   \
+    .usage =                                                                                       \
+        (const struct model_usage[]){                                                              \
+            {TEXT("p"), TEXT("m"), 1, {(prompt), (completion), 0, 0, 0, 0}}},                      \
+    .usage_count = 1
+
 /* A 0 with its error's text when it is none. */
 #define MUST(call)                                                                                 \
     do {                                                                                           \

@@ -82,11 +82,8 @@ static int write_one(struct writer *writer, const struct run_changes *changes)
 static void write_all(void *arg)
 {
     struct writer *writer = arg;
-    struct run_changes changes = {.prompt_tokens = 1,
-                                  .messages = &writer->message,
-                                  .message_count = 1,
-                                  .calls = &writer->call,
-                                  .call_count = 1};
+    struct run_changes changes = {USED(1, 0), .messages = &writer->message, .message_count = 1,
+                                  .calls = &writer->call, .call_count = 1};
 
     for (int i = 1; i <= writer->writes && writer->result == 0; i++) {
         if (uuid_is_zero(writer->message.id) || i > 1)

@@ -161,7 +161,7 @@ static void shows(struct store *store)
          .role = MESSAGE_ASSISTANT,
          .content = TEXT("[{\"type\": \"text\", \"text\": {\"value\": \"be\"}}, {\"type\": \"x\"},"
                          " {\"type\": \"text\", \"text\": \"cause\"}]")}};
-    struct run_changes changes = {.prompt_tokens = 5, .messages = messages, .message_count = 2};
+    struct run_changes changes = {USED(5, 0), .messages = messages, .message_count = 2};
     char run_id[ID_TEXT_SIZE];
     struct run_claim claim;
     struct run run;
@@ -198,13 +198,14 @@ static void grants(struct store *store)
     (void)store;
     cr_assert_eq(sql_int("SELECT count(*) FROM information_schema.role_table_grants"
                          " WHERE grantee = 'penstock_reader' AND privilege_type = 'SELECT'"
-                         " AND table_name IN ('run_results', 'thread_messages')"),
-                 2);
+                         " AND table_name IN ('run_results', 'thread_messages', 'usage_by_hour')"),
+                 3);
     cr_assert_eq(sql_int("SELECT count(*) FROM information_schema.role_table_grants"
                          " WHERE grantee = 'penstock_reader'"),
-                 2);
+                 3);
     sql_do("BEGIN; SET LOCAL ROLE penstock_reader; SELECT * FROM run_results;"
-           " SELECT * FROM thread_messages; SELECT penstock_uuid('run_' || md5('x')); COMMIT");
+           " SELECT * FROM thread_messages; SELECT * FROM usage_by_hour;"
+           " SELECT penstock_uuid('run_' || md5('x')); COMMIT");
     cr_assert_eq(sql_int("SELECT has_table_privilege('penstock_reader', 'api_keys', 'SELECT')::int"
                          " + has_table_privilege('penstock_reader', 'runs', 'SELECT')::int"),
                  0);

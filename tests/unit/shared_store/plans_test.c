@@ -300,7 +300,7 @@ static void stays_hot(struct store *store)
 {
     struct run run = must_run(store);
     struct run_claim claim = must_claim(store, must_worker(store), run.id);
-    struct run_changes changes = {.prompt_tokens = 1};
+    struct run_changes changes = {USED(1, 0)};
     int64_t before_sessions = sessions();
     struct store used = *store;
 
@@ -322,7 +322,7 @@ static void finds_by_id(struct store *store)
 {
     int64_t before_sessions = sessions();
     int64_t worker = must_worker(store);
-    struct run_changes changes = {.prompt_tokens = 1};
+    struct run_changes changes = {USED(1, 0)};
     struct store used = *store;
     struct run_claim claim = {0};
     struct run_ending ending = {.status = RUN_COMPLETED};

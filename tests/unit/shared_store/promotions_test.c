@@ -164,13 +164,13 @@ static void parks(struct store *store)
                             .kind = WAIT_CLIENT,
                             .due_in_ms = CALL_NEVER_DUE,
                             .idempotency_key = TEXT("k")};
-    struct run_changes changes = {.prompt_tokens = 3, .calls = &call, .call_count = 1};
+    struct run_changes changes = {USED(3, 0), .calls = &call, .call_count = 1};
     struct run_claim_list held;
 
     MUST(run_leases_park(writer_of(store->pg), &claim.lease, &changes, &how, &test_err));
     MUST(run_leases_park(writer_of(store->pg), &before, &changes, &how, &test_err));
     check_run(store, run.id, RUN_REQUIRES_ACTION);
-    cr_assert_eq(must_get_run(store, run.id).prompt_tokens, 3);
+    cr_assert_eq(must_get_run(store, run.id).used.prompt_tokens, 3);
     cr_assert_eq(must_get_run(store, run.id).owner, 0);
     cr_assert_str_eq(
         sql_string(store, "SELECT concat(wait_kind, ' ', required_action::text) FROM runs"),

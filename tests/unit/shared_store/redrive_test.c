@@ -14,7 +14,7 @@ static void redrives(struct store *store)
     struct run_claim claim = must_claim(store, worker, run.id);
     struct run_step_write step = {
         .id = uuid_new(), .seq = 1, .type = STEP_TOOL_CALLS, .status = STEP_IN_PROGRESS};
-    struct run_changes changes = {.steps = &step, .step_count = 1, .prompt_tokens = 7};
+    struct run_changes changes = {.steps = &step, .step_count = 1, USED(7, 0)};
     struct run_ending ending = {.status = RUN_FAILED, .error_code = TEXT("server_error")};
     struct run_lease stale;
     struct uuid active;
@@ -34,7 +34,7 @@ static void redrives(struct store *store)
     cr_assert_null(run.last_error.ptr);
     cr_assert_eq(run.failed_at, 0);
     cr_assert_eq(run.started_at, 0);
-    cr_assert_eq(run.prompt_tokens, 7);
+    cr_assert_eq(run.used.prompt_tokens, 7);
     cr_assert(run.expires_at - clock_wall_ms() / 1000 > 3590);
     cr_assert_eq(sql_int("SELECT count(*) FROM run_steps WHERE status = 'in_progress'"
                          " AND ended_at IS NULL"),

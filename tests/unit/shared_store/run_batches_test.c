@@ -34,8 +34,9 @@ static struct run check_made(const struct store *store, const struct pg_result *
     cr_assert_eq(made.created_at, read.created_at);
     cr_assert_eq(made.updated_at, read.updated_at);
     cr_assert_eq(made.expires_at, read.expires_at);
-    cr_assert(!read.owner && !read.step && !read.errors && !read.crashes && !read.prompt_tokens &&
-              !read.completion_tokens && !read.started_at && !read.held && !read.open_calls);
+    cr_assert(!read.owner && !read.step && !read.errors && !read.crashes &&
+              !read.used.prompt_tokens && !read.used.completion_tokens && !read.started_at &&
+              !read.held && !read.open_calls);
     cr_assert(!read.last_error.ptr && !read.incomplete_reason.ptr && !read.required_action.ptr);
     return made;
 }

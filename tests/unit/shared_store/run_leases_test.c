@@ -111,6 +111,9 @@ struct parts {
     struct run_changes changes;
 };
 
+static const struct model_usage ten_and_three = {
+    .provider = TEXT("p"), .model = TEXT("m"), .calls = 1, .used = {10, 3, 0, 0, 0, 0}};
+
 static void parts_init(struct parts *parts, int64_t number)
 {
     parts->message = (struct run_message){
@@ -126,9 +129,11 @@ static void parts_init(struct parts *parts, int64_t number)
                                           .seq = number,
                                           .type = STEP_TOOL_CALLS,
                                           .status = STEP_IN_PROGRESS,
-                                          .tool_calls = TEXT("[{\"id\": 1}]")};
-    parts->changes = (struct run_changes){.prompt_tokens = 10,
-                                          .completion_tokens = 3,
+                                          .tool_calls = TEXT("[{\"id\": 1}]"),
+                                          .model = TEXT("p/m"),
+                                          .cost_micros = 5};
+    parts->changes = (struct run_changes){.usage = &ten_and_three,
+                                          .usage_count = 1,
                                           .messages = &parts->message,
                                           .message_count = 1,
                                           .calls = &parts->call,
@@ -268,8 +273,8 @@ static void writes(struct store *store)
     cr_assert(text_is(steps.items[0].tool_calls, "[{\"id\": 1}]"));
     cr_assert(text_is(steps.items[0].usage, "{\"n\": 1}"));
     run = must_get_run(store, run.id);
-    cr_assert_eq(run.prompt_tokens, 20);
-    cr_assert_eq(run.completion_tokens, 6);
+    cr_assert_eq(run.used.prompt_tokens, 20);
+    cr_assert_eq(run.used.completion_tokens, 6);
     cr_assert_eq(run.step, 2);
     check_run(store, run.id, RUN_IN_PROGRESS);
 }
@@ -292,7 +297,7 @@ static void recognises(struct store *store)
     MUST(run_leases_checkpoint(writer_of(store->pg), &before, &parts.changes, &test_err));
     cr_assert_eq(before.step, 1);
     cr_assert_eq(must_get_run(store, run.id).step, 1);
-    cr_assert_eq(must_get_run(store, run.id).prompt_tokens, 10);
+    cr_assert_eq(must_get_run(store, run.id).used.prompt_tokens, 10);
     cr_assert_eq(sql_int("SELECT count(*) FROM messages"), 1);
 
     MUST(run_leases_finish(writer_of(store->pg), &claim.lease, NULL, &ending, &test_err));
@@ -449,7 +454,7 @@ static void hands_back(struct store *store)
     cr_assert_eq(run.errors, 1);
     cr_assert_eq(run.crashes, 0);
     cr_assert_eq(run.owner, 0);
-    cr_assert_eq(run.prompt_tokens, 10);
+    cr_assert_eq(run.used.prompt_tokens, 10);
     cr_assert_eq(try_claim(store, worker, run.id), 0);
     sql_do("UPDATE runs SET due_at = '2026-01-01'");
     claim = must_claim(store, worker, run.id);

@@ -11,11 +11,10 @@ static struct arena arena;
 static struct ledger_call calls[3];
 static struct ledger ledger;
 
-static const struct changes_base base = {.prompt_tokens = 7,
-                                         .completion_tokens = 3,
-                                         .errors = -1,
-                                         .next_message_seq = 5,
-                                         .next_step_seq = 2};
+static const struct model_usage used = {.calls = 1, .used = {.prompt_tokens = 7}};
+
+static const struct changes_base base = {
+    .usage = &used, .usage_count = 1, .errors = -1, .next_message_seq = 5, .next_step_seq = 2};
 
 static void begin(void)
 {
@@ -67,7 +66,11 @@ Test(shapes, are_the_json_that_is_stored_and_shown, .init = begin, .fini = end)
     const struct chat_tool_call said[] = {
         {.id = TEXT("a"), .name = TEXT("f"), .arguments = TEXT("{}")},
         {.id = TEXT("b"), .name = TEXT(""), .arguments = TEXT("")}};
-    const struct chat_usage usage = {.input_tokens = 7, .output_tokens = 3};
+    const struct chat_usage usage = {.input_tokens = 7,
+                                     .output_tokens = 3,
+                                     .cached_input_tokens = 4,
+                                     .cache_write_tokens = 2,
+                                     .reasoning_tokens = 1};
     CLEANUP(buf_deinit) struct buf out;
 
     buf_init(&out, 0);
@@ -76,7 +79,9 @@ Test(shapes, are_the_json_that_is_stored_and_shown, .init = begin, .fini = end)
     shape_content(&out, TEXT("no"), true);
     expect_shape(&out, "[{\"type\":\"refusal\",\"refusal\":\"no\"}]");
     shape_usage(&out, &usage);
-    expect_shape(&out, "{\"prompt_tokens\":7,\"completion_tokens\":3,\"total_tokens\":10}");
+    expect_shape(&out, "{\"prompt_tokens\":7,\"completion_tokens\":3,\"total_tokens\":10,"
+                       "\"prompt_tokens_details\":{\"cached_tokens\":4,\"cache_write_tokens\":2},"
+                       "\"completion_tokens_details\":{\"reasoning_tokens\":1}}");
     shape_message_calls(&out, said, 2);
     expect_shape(&out, "[{\"id\":\"a\",\"name\":\"f\",\"arguments\":\"{}\"},"
                        "{\"id\":\"b\",\"name\":\"\",\"arguments\":\"\"}]");
@@ -120,7 +125,8 @@ Test(changes, of_a_reply_are_a_message_and_the_step_of_its_calls, .init = begin,
     cr_assert_eq(step->type, STEP_TOOL_CALLS);
     cr_assert_eq(changes_next_message_seq(changes), 6);
     cr_assert_eq(changes_next_step_seq(changes), 3);
-    cr_assert_eq(changes->rows.prompt_tokens, 7);
+    cr_assert_eq(changes->rows.usage, &used);
+    cr_assert_eq(changes->rows.usage_count, 1);
     cr_assert_eq(changes->rows.errors, -1);
     cr_assert_not(changes->failed);
 }

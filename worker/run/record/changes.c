@@ -12,8 +12,8 @@ struct changes_base changes_base_of(const struct meter *meter,
                                     const struct ledger *ledger)
 {
     return (struct changes_base){
-        .prompt_tokens = meter->unsaved_prompt_tokens,
-        .completion_tokens = meter->unsaved_completion_tokens,
+        .usage = meter->unsaved,
+        .usage_count = meter->unsaved_count,
         .errors = meter->attempts - meter->attempts_told,
         .next_message_seq = conversation->next_seq,
         .next_step_seq = ledger->next_step_seq,
@@ -31,8 +31,8 @@ struct changes *changes_new(const struct changes_base *base, size_t results)
         arena_calloc(&changes->arena, changes->message_room, sizeof(*changes->messages));
     changes->failed = !changes->messages;
     changes->rows = (struct run_changes){
-        .prompt_tokens = base->prompt_tokens,
-        .completion_tokens = base->completion_tokens,
+        .usage = base->usage,
+        .usage_count = base->usage_count,
         .errors = base->errors,
         .messages = changes->messages,
         .steps = changes->steps,
@@ -120,20 +120,29 @@ static const struct run_step_write *add_step(struct changes *changes, struct run
     return added;
 }
 
-/* A message that people see has a step of its own. Returns the message's id; zero: failed. */
+/* A step of what came of a call of a model: what that used, and which model it was. */
+static void set_used(struct changes *changes, const struct chat_reply *reply,
+                     struct run_step_write *step)
+{
+    step->usage = usage(changes, &reply->usage);
+    step->model = reply->answered_by;
+    step->cost_micros = reply->usage.cost_micros;
+}
+
+/* A message that people see has a step of its own. The step of a reply tells what that used, unless
+ * another step does (NULL). Returns the message's id; zero: failed. */
 static struct uuid add_visible_message(struct changes *changes, struct run_message message,
-                                       const struct chat_usage *used)
+                                       const struct chat_reply *reply)
 {
     const struct run_message *added = add_message(changes, message);
+    struct run_step_write step = {.type = STEP_MESSAGE_CREATION, .status = STEP_COMPLETED};
 
     if (!added)
         return (struct uuid){{0}};
-    add_step(changes, (struct run_step_write){
-                          .type = STEP_MESSAGE_CREATION,
-                          .status = STEP_COMPLETED,
-                          .message_id = added->id,
-                          .usage = used ? usage(changes, used) : TEXT_NONE,
-                      });
+    step.message_id = added->id;
+    if (reply)
+        set_used(changes, reply, &step);
+    add_step(changes, step);
     return added->id;
 }
 
@@ -146,6 +155,7 @@ const struct run_step_write *changes_add_reply(struct changes *changes,
         .hidden = reply->text.len == 0,
         .opaque = reply->opaque_state,
     };
+    struct run_step_write step = {.type = STEP_TOOL_CALLS, .status = status};
 
     message.content = message.hidden ? TEXT("[]") : content(changes, reply->text, false);
     message.tool_calls = message_calls(changes, reply);
@@ -153,12 +163,9 @@ const struct run_step_write *changes_add_reply(struct changes *changes,
         (void)add_message(changes, message);
     else
         (void)add_visible_message(changes, message, NULL);
-    return add_step(changes, (struct run_step_write){
-                                 .type = STEP_TOOL_CALLS,
-                                 .status = status,
-                                 .tool_calls = step_calls(changes, ledger),
-                                 .usage = usage(changes, &reply->usage),
-                             });
+    step.tool_calls = step_calls(changes, ledger);
+    set_used(changes, reply, &step);
+    return add_step(changes, step);
 }
 
 /* Why a message is not whole, in the words of the API. */
@@ -187,7 +194,7 @@ struct uuid changes_add_answer(struct changes *changes, const struct chat_reply 
             .opaque = reply->opaque_state,
             .incomplete = incomplete_reason(reply->finish),
         },
-        &reply->usage);
+        reply);
 }
 
 void changes_update_step(struct changes *changes, const struct ledger *ledger,

@@ -16,8 +16,8 @@
 
 /* Where the run stands before the write. */
 struct changes_base {
-    int64_t prompt_tokens; /* used since the last write */
-    int64_t completion_tokens;
+    const struct model_usage *usage; /* since the last write; the meter's */
+    size_t usage_count;
     int errors; /* counted since then; negative where earlier ones were overcome */
     int64_t next_message_seq;
     int64_t next_step_seq;

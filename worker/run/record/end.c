@@ -22,8 +22,8 @@ static struct run_changes counts_alone(const struct run_task *task)
     const struct changes_base base = base_of(task);
 
     return (struct run_changes){
-        .prompt_tokens = base.prompt_tokens,
-        .completion_tokens = base.completion_tokens,
+        .usage = base.usage,
+        .usage_count = base.usage_count,
         .errors = base.errors,
     };
 }

@@ -34,6 +34,13 @@ void shape_usage(struct buf *out, const struct chat_usage *usage)
     json_write_int(&w, "prompt_tokens", usage->input_tokens);
     json_write_int(&w, "completion_tokens", usage->output_tokens);
     json_write_int(&w, "total_tokens", usage->input_tokens + usage->output_tokens);
+    json_write_open_object(&w, "prompt_tokens_details");
+    json_write_int(&w, "cached_tokens", usage->cached_input_tokens);
+    json_write_int(&w, "cache_write_tokens", usage->cache_write_tokens);
+    json_write_close(&w);
+    json_write_open_object(&w, "completion_tokens_details");
+    json_write_int(&w, "reasoning_tokens", usage->reasoning_tokens);
+    json_write_close(&w);
     json_write_close(&w);
 }
 

@@ -2,9 +2,14 @@
 
 #include "worker/run/task/meter.h"
 
-void meter_begin(struct meter *meter, const struct run_claim *claim)
+#include <string.h>
+
+#include "shared/base/error.h"
+
+void meter_begin(struct meter *meter, const struct run_claim *claim, struct arena *arena)
 {
     *meter = (struct meter){
+        .arena = arena,
         .prompt_tokens = claim->prompt_tokens,
         .completion_tokens = claim->completion_tokens,
         .attempts = claim->errors,
@@ -12,38 +17,81 @@ void meter_begin(struct meter *meter, const struct run_claim *claim)
     };
 }
 
-static int64_t clamp(int64_t tokens)
+static struct model_usage *find(const struct meter *meter, const struct provider_target *target)
 {
-    if (tokens < 0)
+    for (size_t i = 0; i < meter->unsaved_count; i++) {
+        struct model_usage *usage = &meter->unsaved[i];
+
+        if (text_is(usage->model, target->model) && text_is(usage->provider, target->provider_name))
+            return usage;
+    }
+    return NULL;
+}
+
+/* The names are copied, since a configuration that is read again may replace them. */
+int meter_expect(struct meter *meter, const struct provider_target *target, struct error *err)
+{
+    size_t count = meter->unsaved_count;
+    struct model_usage *more;
+    const char *provider;
+    const char *model;
+
+    if (find(meter, target))
         return 0;
-    return tokens < METER_TOKENS_MAX ? tokens : METER_TOKENS_MAX;
+    more = arena_calloc(meter->arena, count + 1, sizeof(*more));
+    provider = arena_string(meter->arena, target->provider_name);
+    model = arena_string(meter->arena, target->model);
+    if (!more || !provider || !model)
+        return error_set(err, E_LIMIT, "the run has no memory left to count what it uses");
+    if (count > 0)
+        memcpy(more, meter->unsaved, count * sizeof(*more));
+    more[count] = (struct model_usage){.provider = text_of(provider), .model = text_of(model)};
+    meter->unsaved = more;
+    meter->unsaved_count++;
+    return 0;
 }
 
-static void pay(struct meter *meter, struct chat_usage *usage)
+static void pay(struct meter *meter, const struct provider_target *target,
+                const struct chat_usage *usage)
 {
-    usage->input_tokens = clamp(usage->input_tokens);
-    usage->output_tokens = clamp(usage->output_tokens);
-    meter->prompt_tokens += usage->input_tokens;
-    meter->completion_tokens += usage->output_tokens;
-    meter->unsaved_prompt_tokens += usage->input_tokens;
-    meter->unsaved_completion_tokens += usage->output_tokens;
+    const struct usage used = {
+        .prompt_tokens = usage->input_tokens,
+        .completion_tokens = usage->output_tokens,
+        .cached_tokens = usage->cached_input_tokens,
+        .cache_write_tokens = usage->cache_write_tokens,
+        .reasoning_tokens = usage->reasoning_tokens,
+        .cost_micros = usage->cost_micros,
+    };
+    struct model_usage *of_model = find(meter, target);
+
+    ASSERT(of_model);
+    meter->prompt_tokens += used.prompt_tokens;
+    meter->completion_tokens += used.completion_tokens;
+    of_model->calls++;
+    usage_add(&of_model->used, &used);
 }
 
-void meter_add_reply(struct meter *meter, struct chat_usage *usage)
+void meter_add_reply(struct meter *meter, const struct provider_target *target,
+                     const struct chat_usage *usage)
 {
     meter->iterations++;
     meter->attempts = meter->limited = 0;
-    pay(meter, usage);
+    pay(meter, target, usage);
 }
 
-void meter_add_failure(struct meter *meter, struct chat_usage *usage)
+void meter_add_failure(struct meter *meter, const struct provider_target *target,
+                       const struct chat_usage *usage)
 {
-    pay(meter, usage);
+    if (usage->input_tokens > 0 || usage->output_tokens > 0)
+        pay(meter, target, usage);
 }
 
 void meter_saved(struct meter *meter)
 {
-    meter->unsaved_prompt_tokens = meter->unsaved_completion_tokens = 0;
+    for (size_t i = 0; i < meter->unsaved_count; i++) {
+        meter->unsaved[i].calls = 0;
+        meter->unsaved[i].used = (struct usage){0};
+    }
     meter->attempts_told = meter->attempts;
 }
 

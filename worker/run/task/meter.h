@@ -2,10 +2,9 @@
 /* What a run has used up, and whether it may go on: tokens, model calls, attempts. Pure. */
 
 #include "providers/provider.h"
+#include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/store/leases/run_leases.h"
-
-#define METER_TOKENS_MAX ((int64_t)1 << 40) /* of one call; contexts have millions */
 
 /* Of the whole run, all its attempts together; 0: no limit. */
 struct run_budgets {
@@ -15,25 +14,33 @@ struct run_budgets {
 };
 
 struct meter {
+    struct arena *arena;
     int64_t prompt_tokens; /* in all, this run */
     int64_t completion_tokens;
-    int64_t unsaved_prompt_tokens; /* since the last checkpoint */
-    int64_t unsaved_completion_tokens;
+    struct model_usage *unsaved; /* since the last checkpoint, a row a model; in the arena */
+    size_t unsaved_count;
     int iterations;    /* model calls answered, in all attempts of this run */
     int attempts;      /* counted failures of model calls since the last that succeeded */
     int attempts_told; /* of them, what the run's row holds already */
     int limited;       /* rate limits of model calls since then, on this worker */
 };
 
-/* Where the run stands, as its row says. */
-void meter_begin(struct meter *meter, const struct run_claim *claim);
+/* Where the run stands, as its row says. The arena outlives the meter. */
+void meter_begin(struct meter *meter, const struct run_claim *claim, struct arena *arena);
 
-/* Counts a call that was answered. Its numbers come from outside: they are clamped in place, to 0
- * and METER_TOKENS_MAX, so that no sum of a run overflows and no row is refused for one. */
-void meter_add_reply(struct meter *meter, struct chat_usage *usage);
+/* Makes room to count calls of this model: needed before the others. Returns 0, or -E_LIMIT: the
+ * arena is full. */
+MUSTCHECK int meter_expect(struct meter *meter, const struct provider_target *target,
+                           struct error *err);
 
-/* The same of a call that failed, and cost something all the same. */
-void meter_add_failure(struct meter *meter, struct chat_usage *usage);
+/* Counts a call that was answered. Its usage is in form (reply_form.h), so no sum of a run
+ * overflows. */
+void meter_add_reply(struct meter *meter, const struct provider_target *target,
+                     const struct chat_usage *usage);
+
+/* The same of a call that failed; one that cost nothing is not counted. */
+void meter_add_failure(struct meter *meter, const struct provider_target *target,
+                       const struct chat_usage *usage);
 
 /* What was used is stored. */
 void meter_saved(struct meter *meter);

@@ -1,6 +1,6 @@
 /* Times and durations for people. */
 
-#include "scheduler/cli/when.h"
+#include "scheduler/cli/display/when.h"
 
 #include <inttypes.h>
 #include <stdio.h>

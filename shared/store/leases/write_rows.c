@@ -1,0 +1,306 @@
+/* The rows of writes. */
+
+#include "shared/store/leases/write_rows.h"
+
+void json_rows_init(struct json_rows *rows)
+{
+    buf_init(&rows->buf, 0);
+    json_write_init(&rows->json, &rows->buf);
+}
+
+void json_rows_deinit(struct json_rows *rows)
+{
+    buf_deinit(&rows->buf);
+}
+
+bool json_rows_empty(const struct json_rows *rows)
+{
+    return rows->buf.len == 0;
+}
+
+struct json_write *json_rows_begin(struct json_rows *rows, size_t n)
+{
+    if (json_rows_empty(rows))
+        json_write_open_array(&rows->json, NULL);
+    json_write_open_object(&rows->json, NULL);
+    json_write_int_text(&rows->json, "n", (int64_t)n);
+    return &rows->json;
+}
+
+struct pg_value json_rows_value(struct json_rows *rows)
+{
+    if (json_rows_empty(rows))
+        return pg_null();
+    json_write_close(&rows->json);
+    return pg_json(buf_text(&rows->buf));
+}
+
+void write_rows_init(struct write_rows *rows)
+{
+    json_rows_init(&rows->heads);
+    json_rows_init(&rows->messages);
+    json_rows_init(&rows->calls);
+    json_rows_init(&rows->steps);
+    json_rows_init(&rows->usage);
+}
+
+void write_rows_deinit(struct write_rows *rows)
+{
+    json_rows_deinit(&rows->heads);
+    json_rows_deinit(&rows->messages);
+    json_rows_deinit(&rows->calls);
+    json_rows_deinit(&rows->steps);
+    json_rows_deinit(&rows->usage);
+}
+
+bool write_rows_empty(const struct write_rows *rows)
+{
+    return json_rows_empty(&rows->heads);
+}
+
+static void encode_message(struct json_write *w, const struct run_message *message)
+{
+    json_write_uuid_if(w, "id", message->id);
+    json_write_int_text(w, "seq", message->seq);
+    json_write_string(w, "role", message_role_name(message->role));
+    json_write_bool(w, "hidden", message->hidden);
+    json_write_raw_if(w, "content", message->content);
+    json_write_raw_if(w, "tool_calls", message->tool_calls);
+    json_write_text_if(w, "tool_call_id", message->tool_call_id);
+    json_write_raw_if(w, "opaque", message->opaque);
+    json_write_text_if(w, "incomplete", message->incomplete);
+    json_write_close(w);
+}
+
+static void encode_call(struct json_write *w, const struct run_call *call)
+{
+    json_write_int_text(w, "call_no", call->call_no);
+    json_write_string(w, "class", call_class_name(call->class));
+    json_write_string(w, "state", call_state_name(call->state));
+    json_write_bool(w, "is_error", call->is_error);
+    if (call->kind != WAIT_NONE)
+        json_write_string(w, "kind", wait_of(call->kind)->name);
+    if (call->kind != WAIT_NONE && call->due_in_ms != CALL_NEVER_DUE)
+        json_write_int_text(w, "due_ms", call->due_in_ms);
+    json_write_text_if(w, "call_id", call->call_id);
+    json_write_text_if(w, "name", call->name);
+    json_write_text_if(w, "arguments", call->arguments);
+    json_write_text_if(w, "idempotency_key", call->idempotency_key);
+    json_write_text_if(w, "result", call->result);
+    json_write_close(w);
+}
+
+static void encode_step(struct json_write *w, const struct run_step_write *step)
+{
+    json_write_uuid_if(w, "id", step->id);
+    json_write_int_text(w, "seq", step->seq);
+    json_write_string(w, "type", step_type_name(step->type));
+    json_write_string(w, "status", step_status_name(step->status));
+    json_write_uuid_if(w, "message_id", step->message_id);
+    json_write_raw_if(w, "tool_calls", step->tool_calls);
+    json_write_raw_if(w, "usage", step->usage);
+    json_write_raw_if(w, "last_error", step->last_error);
+    json_write_text_if(w, "model", step->model);
+    if (step->model.ptr)
+        json_write_int_text(w, "cost", step->cost_micros);
+    json_write_close(w);
+}
+
+static void write_if(struct json_write *w, const char *name, int64_t number)
+{
+    if (number != 0)
+        json_write_int_text(w, name, number);
+}
+
+static void encode_used(struct json_write *w, const struct usage *used)
+{
+    json_write_int_text(w, "prompt", used->prompt_tokens);
+    json_write_int_text(w, "completion", used->completion_tokens);
+    write_if(w, "cached", used->cached_tokens);
+    write_if(w, "cache_write", used->cache_write_tokens);
+    write_if(w, "reasoning", used->reasoning_tokens);
+    write_if(w, "cost", used->cost_micros);
+}
+
+static void encode_usage(struct json_write *w, const struct model_usage *usage)
+{
+    json_write_text(w, "provider", usage->provider);
+    json_write_text(w, "model", usage->model);
+    json_write_int_text(w, "calls", usage->calls);
+    encode_used(w, &usage->used);
+    json_write_close(w);
+}
+
+static struct usage sum_of(const struct run_changes *changes)
+{
+    struct usage sum = {0};
+
+    for (size_t i = 0; i < changes->usage_count; i++)
+        usage_add(&sum, &changes->usage[i].used);
+    return sum;
+}
+
+static void encode_ending(struct json_write *w, const struct run_ending *ending)
+{
+    json_write_uuid_if(w, "message", ending->result_message);
+    json_write_text_if(w, "reason", ending->incomplete_reason);
+    if (!ending->error_code.ptr)
+        return;
+    json_write_open_object(w, "error");
+    json_write_text(w, "code", ending->error_code);
+    json_write_text(w, "message", ending->error_message.ptr ? ending->error_message : TEXT(""));
+    json_write_close(w);
+}
+
+bool run_write_may_follow(enum run_status now, enum run_status leaves)
+{
+    if (leaves == RUN_IN_PROGRESS)
+        return now == RUN_IN_PROGRESS;
+    return (now == RUN_IN_PROGRESS || now == RUN_CANCELLING) && run_transition_allowed(now, leaves);
+}
+
+static const char *wait_name(enum run_wait wait)
+{
+    static const char *const names[] = {
+        [RUN_WAIT_NONE] = NULL,
+        [RUN_WAIT_BACKOFF] = "backoff",
+        [RUN_WAIT_RATE_LIMIT] = "rate_limit",
+    };
+
+    ASSERT((unsigned)wait < ARRAY_LENGTH(names));
+    return names[wait];
+}
+
+/* The calls that are open from now on, and when the first of them is due. */
+static void encode_parking(struct json_write *w, const struct run_changes *changes,
+                           const struct run_parking *parking)
+{
+    int64_t wakes_ms = CALL_NEVER_DUE;
+    int open = 0;
+
+    for (size_t i = 0; i < changes->call_count; i++) {
+        const struct run_call *call = &changes->calls[i];
+
+        if (call->state != CALL_OPEN)
+            continue;
+        open++;
+        if (call->due_in_ms < wakes_ms)
+            wakes_ms = call->due_in_ms;
+    }
+    json_write_string(w, "wait_kind", "calls");
+    json_write_int_text(w, "open", open);
+    if (wakes_ms != CALL_NEVER_DUE)
+        json_write_int_text(w, "wakes_ms", wakes_ms);
+    json_write_raw_if(w, "action", parking->required_action);
+}
+
+static void encode_back(struct json_write *w, const struct run_return *back)
+{
+    const char *wait_kind = wait_name(back->wait_kind);
+
+    if (back->delay_ms > 0) /* else it keeps its due_at, so it stays before later ones */
+        json_write_int_text(w, "delay_ms", back->delay_ms);
+    if (wait_kind)
+        json_write_string(w, "wait_kind", wait_kind);
+}
+
+static void encode_head(struct json_write *w, const struct run_write *write)
+{
+    const struct run_lease *lease = &write->lease;
+    const struct usage used = sum_of(write->changes);
+
+    json_write_uuid(w, "id", lease->run);
+    json_write_int_text(w, "owner", lease->owner);
+    json_write_int_text(w, "fence", lease->fence);
+    json_write_int_text(w, "step", lease->step);
+    encode_used(w, &used);
+    json_write_string(w, "becomes", run_status_name(write->leaves));
+    if (run_write_may_follow(RUN_IN_PROGRESS, write->leaves))
+        json_write_string(w, "was", "in_progress");
+    if (run_write_may_follow(RUN_CANCELLING, write->leaves))
+        json_write_string(w, "or_was", "cancelling");
+    if (write->changes->errors != 0)
+        json_write_int_text(w, "errors", write->changes->errors);
+    if (write->ending)
+        encode_ending(w, write->ending);
+    if (write->back)
+        encode_back(w, write->back);
+    if (write->parking)
+        encode_parking(w, write->changes, write->parking);
+    json_write_close(w);
+}
+
+void write_rows_add(struct write_rows *rows, size_t n, const struct run_write *write)
+{
+    const struct run_changes *changes = write->changes;
+
+    encode_head(json_rows_begin(&rows->heads, n), write);
+    for (size_t i = 0; i < changes->message_count; i++)
+        encode_message(json_rows_begin(&rows->messages, n), &changes->messages[i]);
+    for (size_t i = 0; i < changes->call_count; i++)
+        encode_call(json_rows_begin(&rows->calls, n), &changes->calls[i]);
+    for (size_t i = 0; i < changes->step_count; i++)
+        encode_step(json_rows_begin(&rows->steps, n), &changes->steps[i]);
+    for (size_t i = 0; i < changes->usage_count; i++)
+        if (changes->usage[i].calls > 0)
+            encode_usage(json_rows_begin(&rows->usage, n), &changes->usage[i]);
+}
+
+void write_rows_values(struct write_rows *rows, struct pg_value values[WRITE_ROWS_KINDS])
+{
+    values[0] = json_rows_value(&rows->heads);
+    values[1] = json_rows_value(&rows->messages);
+    values[2] = json_rows_value(&rows->calls);
+    values[3] = json_rows_value(&rows->steps);
+    values[4] = json_rows_value(&rows->usage);
+}
+
+int write_rows_check(const struct write_rows *rows, struct error *err)
+{
+    const struct buf *bufs[WRITE_ROWS_KINDS] = {&rows->heads.buf, &rows->messages.buf,
+                                                &rows->calls.buf, &rows->steps.buf,
+                                                &rows->usage.buf};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(bufs); i++) {
+        if (buf_check(bufs[i], err) < 0)
+            return -E_LIMIT;
+    }
+    return 0;
+}
+
+static size_t calls_bytes(const struct run_changes *changes)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < changes->call_count; i++) {
+        const struct run_call *call = &changes->calls[i];
+
+        bytes += 200 + call->call_id.len + call->name.len + call->arguments.len +
+                 call->idempotency_key.len + call->result.len;
+    }
+    return bytes;
+}
+
+size_t run_write_bytes(const struct run_write *write)
+{
+    const struct run_changes *changes = write->changes;
+    size_t bytes = 400 + calls_bytes(changes);
+
+    for (size_t i = 0; i < changes->message_count; i++) {
+        const struct run_message *message = &changes->messages[i];
+
+        bytes += 200 + message->content.len + message->tool_calls.len + message->tool_call_id.len +
+                 message->opaque.len;
+    }
+    for (size_t i = 0; i < changes->step_count; i++) {
+        const struct run_step_write *step = &changes->steps[i];
+
+        bytes +=
+            200 + step->tool_calls.len + step->usage.len + step->last_error.len + step->model.len;
+    }
+    if (write->ending)
+        bytes += write->ending->error_message.len;
+    if (write->parking)
+        bytes += write->parking->required_action.len;
+    return bytes;
+}

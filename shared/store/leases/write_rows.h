@@ -1,0 +1,52 @@
+#pragma once
+/* Inside the store: the writes of a group as rows of JSON, an array for each kind of rows. Each row
+ * names its write by `n`. Numbers of heads are quoted: Postgres reads an int8 from a string at
+ * once, and from a JSON number by way of a numeric. Pure. */
+
+#include "shared/json/json_write.h"
+#include "shared/store/leases/run_group.h"
+#include "shared/store/store.h"
+
+/* Objects in an array that is begun with the first of them. */
+struct json_rows {
+    struct buf buf;
+    struct json_write json;
+};
+
+void json_rows_init(struct json_rows *rows);
+void json_rows_deinit(struct json_rows *rows);
+bool json_rows_empty(const struct json_rows *rows);
+
+/* Begins a row, which is ended with json_write_close. */
+struct json_write *json_rows_begin(struct json_rows *rows, size_t n);
+
+/* Ends the array. NULL for one without rows. Borrows. */
+struct pg_value json_rows_value(struct json_rows *rows);
+
+#define WRITE_ROWS_KINDS 5
+
+struct write_rows {
+    struct json_rows heads;
+    struct json_rows messages;
+    struct json_rows calls;
+    struct json_rows steps;
+    struct json_rows usage;
+};
+
+void write_rows_init(struct write_rows *rows);
+void write_rows_deinit(struct write_rows *rows);
+bool write_rows_empty(const struct write_rows *rows);
+
+void write_rows_add(struct write_rows *rows, size_t n, const struct run_write *write);
+
+/* Ends all: values[0] heads, then messages, calls, steps, usage. Borrows. */
+void write_rows_values(struct write_rows *rows, struct pg_value values[WRITE_ROWS_KINDS]);
+
+/* Returns 0, or -E_LIMIT: they have become too large. */
+MUSTCHECK int write_rows_check(const struct write_rows *rows, struct error *err);
+
+/* Bytes that the write needs in a group, roughly. */
+size_t run_write_bytes(const struct run_write *write);
+
+/* Whether a write that leaves `leaves` may follow this state of a run in a worker's hands. */
+bool run_write_may_follow(enum run_status now, enum run_status leaves);

@@ -1,0 +1,71 @@
+/* Usage, and its hours. */
+
+#include "shared/store/usage/usage_rows.h"
+
+void usage_add(struct usage *usage, const struct usage *more)
+{
+    usage->prompt_tokens += more->prompt_tokens;
+    usage->completion_tokens += more->completion_tokens;
+    usage->cached_tokens += more->cached_tokens;
+    usage->cache_write_tokens += more->cache_write_tokens;
+    usage->reasoning_tokens += more->reasoning_tokens;
+    usage->cost_micros += more->cost_micros;
+}
+
+struct usage usage_read(struct row *row)
+{
+    struct usage usage = {.prompt_tokens = row_int(row)};
+
+    usage.completion_tokens = row_int(row);
+    usage.cached_tokens = row_int(row);
+    usage.cache_write_tokens = row_int(row);
+    usage.reasoning_tokens = row_int(row);
+    usage.cost_micros = row_int(row);
+    return usage;
+}
+
+/* The hours are written in the order of their key, so that two schedulers are in no deadlock. */
+/* clang-format off */
+static const struct pg_statement fold = {
+    .name = "usage_fold",
+    .sql =
+        "WITH d AS ("
+        "    DELETE FROM usage_deltas d"
+        "    WHERE d.ctid = ANY (ARRAY("
+        "        SELECT o.ctid"
+        "        FROM usage_deltas o"
+        "        LIMIT " SQL_STRING(USAGE_FOLD_ROWS)
+        "        FOR UPDATE SKIP LOCKED))"
+        "    RETURNING *),"
+        " h AS ("
+        "    INSERT INTO usage_hourly AS u ("
+        "        tenant_id, hour, agent_id, provider, model, calls, prompt_tokens,"
+        "        completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens,"
+        "        cost_micros)"
+        "    SELECT d.tenant_id, d.hour, d.agent_id, d.provider, d.model, sum(d.calls),"
+        "        sum(d.prompt_tokens), sum(d.completion_tokens), sum(d.cached_tokens),"
+        "        sum(d.cache_write_tokens), sum(d.reasoning_tokens), sum(d.cost_micros)"
+        "    FROM d"
+        "    GROUP BY d.tenant_id, d.hour, d.agent_id, d.provider, d.model"
+        "    ORDER BY d.tenant_id, d.hour, d.agent_id, d.provider, d.model"
+        "    ON CONFLICT (tenant_id, hour, agent_id, provider, model) DO UPDATE"
+        "    SET calls = u.calls + excluded.calls,"
+        "        " SQL_USAGE_CHANGES("u", "+", "excluded") "),"
+        " old AS ("
+        "    DELETE FROM usage_hourly u"
+        "    WHERE u.hour < now() - " SQL_STRING(USAGE_KEEP_DAYS) " * interval '1 day')"
+        " SELECT count(*)"
+        " FROM d",
+    .types = "",
+};
+/* clang-format on */
+
+int usage_fold(struct pg *pg, bool *out_more, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    int r = pg_exec(pg, &fold, NULL, &result, err);
+
+    if (r == 0)
+        *out_more = pg_get_int(result, 0, 0) >= USAGE_FOLD_ROWS;
+    return r;
+}
