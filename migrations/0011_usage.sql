@@ -5,6 +5,9 @@ ALTER TABLE runs
     ADD COLUMN reasoning_tokens   int8 NOT NULL DEFAULT 0,
     ADD COLUMN cost_micros        int8 NOT NULL DEFAULT 0;
 
+-- How many of the conversation's messages a call left out at most, since the model's context was too small for all.
+ALTER TABLE runs ADD COLUMN messages_left_out int4 NOT NULL DEFAULT 0;
+
 -- The sums of a thread's runs, without the active one: what ends a run adds it, what makes one active takes it out.
 ALTER TABLE threads
     ADD COLUMN prompt_tokens      int8 NOT NULL DEFAULT 0,
@@ -23,10 +26,13 @@ FROM (
     GROUP BY r.thread_id) s
 WHERE t.id = s.thread_id;
 
--- model: what answered, as "provider/model". cost_micros: what that call cost.
+-- Of the call of a model that a step came from. model: what answered, as "provider/model". tried: models that could not answer before it, as
+-- [{model, code, message}].
 ALTER TABLE run_steps
-    ADD COLUMN model       text,
-    ADD COLUMN cost_micros int8;
+    ADD COLUMN model             text,
+    ADD COLUMN cost_micros       int8,
+    ADD COLUMN tried             jsonb,
+    ADD COLUMN messages_left_out int4;
 
 -- What was used in an hour. Workers append to usage_deltas, a row for each kind that a write has; schedulers fold these rows into usage_hourly,
 -- so that no writer waits for another one's row. Whoever reads asks the view usage_by_hour, which has both.

@@ -39,22 +39,36 @@
 
 enum { ERROR_LINES_A_SECOND = 5, ROOM_WAIT_MS = 2000 };
 
-static int check_model(void *arg, struct text model, struct failure *failure)
+static int check_model(const struct api *api, const char *param, struct text model,
+                       struct failure *failure)
 {
-    const struct api *api = arg;
     struct provider_target target;
     struct error err;
 
     if (provider_registry_resolve(api->registry, model, &target, &err) < 0)
-        return failure_param(failure, 400, "model", "model_not_found", "%s.", err.text);
+        return failure_param(failure, 400, param, "model_not_found", "%s.", err.text);
     return 0;
 }
 
-int request_check_model(struct request *request)
+static int check_models(void *arg, struct json_object *body, struct failure *failure)
 {
-    struct text model = json_get_text(request->body, "model");
+    struct text model = json_get_text(body, "model");
+    struct json_object *fallbacks = json_get(body, "fallbacks");
+    size_t count = fallbacks ? json_object_array_length(fallbacks) : 0;
+    int r = model.ptr ? check_model(arg, "model", model, failure) : 0;
 
-    return model.ptr ? check_model(request->api, model, &request->failure) : 0;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        char param[32];
+
+        (void)snprintf(param, sizeof(param), "fallbacks[%zu]", i);
+        r = check_model(arg, param, json_string(json_object_array_get_idx(fallbacks, i)), failure);
+    }
+    return r;
+}
+
+int request_check_models(struct request *request)
+{
+    return check_models(request->api, request->body, &request->failure);
 }
 
 struct api *api_new(const struct api_options *options)
@@ -65,7 +79,7 @@ struct api *api_new(const struct api_options *options)
         .shards = options->shards,
         .run_ttl_ms = options->run_ttl_ms,
         .events = options->events,
-        .check_model = check_model,
+        .check_models = check_models,
         .arg = api,
     };
 

@@ -89,8 +89,8 @@ int request_missing(struct request *request, const char *what, struct text id);
 MUSTCHECK int request_id(struct request *request, size_t index, enum id_kind kind, const char *what,
                          struct uuid *out);
 
-/* Whether the body's model, if it has one, is served. Returns 0 or -E_INVALID. */
-MUSTCHECK int request_check_model(struct request *request);
+/* Whether the models that the body names are served. Returns 0 or -E_INVALID. */
+MUSTCHECK int request_check_models(struct request *request);
 
 /* The body's member as JSON text; TEXT_NONE when it is absent or null. Borrowed from the body. */
 struct text request_json(struct request *request, const char *name);

@@ -7,6 +7,7 @@
 
 #include "shared/agent/checks.h"
 
+#include "shared/agent/spec.h"
 #include "shared/agent/tools.h"
 
 #include "shared/base/error.h"
@@ -317,4 +318,34 @@ int check_model(struct json_object *value, const struct path *path, struct failu
             return failure_set(failure, 400, path, "invalid_value",
                                "Invalid 'model': a model's name holds no blanks.");
     return 0;
+}
+
+static int check_fallback(struct json_object *value, const struct path *path,
+                          struct failure *failure)
+{
+    size_t length = text_characters(json_string(value));
+    char where[64];
+    int r = fields_expect(FIELD_STRING, value, path, failure);
+
+    if (r < 0)
+        return r;
+    path_format(path, where, sizeof(where));
+    if (length == 0 || length > AGENT_MODEL_MAX)
+        return failure_set(failure, 400, path, "invalid_value",
+                           "Invalid '%s': expected the name of a model, of 1 to %d characters.",
+                           where, AGENT_MODEL_MAX);
+    return check_model(value, path, failure);
+}
+
+int check_fallbacks(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    int r = fields_each(value, path, check_fallback, failure);
+
+    for (size_t i = 0; r == 0 && i < json_object_array_length(value); i++)
+        for (size_t before = 0; r == 0 && before < i; before++)
+            if (text_equal(json_string(json_object_array_get_idx(value, before)),
+                           json_string(json_object_array_get_idx(value, i))))
+                r = failure_set(failure, 400, path, "invalid_value",
+                                "Invalid 'fallbacks': a model is named twice.");
+    return r;
 }

@@ -26,3 +26,6 @@ int check_tool_resources(struct json_object *value, const struct path *path,
 
 /* A model's name: not empty, no blanks. Whether it is served is the registry's to say. */
 int check_model(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* An array of such names, none of them twice. */
+int check_fallbacks(struct json_object *value, const struct path *path, struct failure *failure);

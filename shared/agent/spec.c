@@ -24,6 +24,10 @@ const struct agent_member agent_members[SPEC_MEMBER_COUNT] = {
     [SPEC_MODEL] = {
         {"model", FIELD_STRING, NULLABLE | AGENT | RUN, 1, AGENT_MODEL_MAX, NULL, check_model},
         MEMBER_REPLACED, "null", NULL},
+    [SPEC_FALLBACKS] = {
+        {"fallbacks", FIELD_ARRAY, NULLABLE | AGENT | RUN, 0, AGENT_FALLBACKS_MAX, NULL,
+            check_fallbacks},
+        MEMBER_REPLACED, "[]", NULL},
     [SPEC_NAME] = {
         {"name", FIELD_STRING, NULLABLE | AGENT, 0, 256, NULL, NULL},
         MEMBER_REPLACED, "null", NULL},

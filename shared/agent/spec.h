@@ -20,6 +20,7 @@ struct failure;
 
 enum spec_member {
     SPEC_MODEL,
+    SPEC_FALLBACKS,
     SPEC_NAME,
     SPEC_DESCRIPTION,
     SPEC_INSTRUCTIONS,
@@ -41,7 +42,8 @@ enum spec_member {
     SPEC_MEMBER_COUNT, /* not a member */
 };
 
-#define AGENT_MODEL_MAX 256 /* characters */
+#define AGENT_MODEL_MAX     256 /* characters */
+#define AGENT_FALLBACKS_MAX 8
 
 /* Of an agent's or a run's spec. Instructions of 256,000 characters fit, of whatever language, and
  * most models' contexts hold less; but each run stores a spec, and each look at a run sends it. */

@@ -353,7 +353,6 @@ static int begin(struct making *making)
 {
     const struct submit_options *options = &making->submitter->options;
     struct json_object *request = making->submission->request;
-    struct text model = json_get_text(request, "model");
     struct run_draft *draft = &making->draft;
 
     draft->id = making->submission->id;
@@ -365,9 +364,9 @@ static int begin(struct making *making)
     draft->metadata = member_text(request, "metadata");
     if (!id_parse(ID_ASSISTANT, json_get_text(request, "assistant_id"), &draft->agent))
         return assistant_missing(making);
-    if (!model.ptr || !options->check_model)
+    if (!options->check_models)
         return 0;
-    return options->check_model(options->arg, model, making->failure);
+    return options->check_models(options->arg, request, making->failure);
 }
 
 /* The messages, and the thread where it is a new one. */

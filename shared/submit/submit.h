@@ -26,8 +26,9 @@ struct submit_options {
     int shards;         /* default 1 */
     int64_t run_ttl_ms; /* default 24 h */
     struct run_events events;
-    /* Whether a model is served: 0, or -E_INVALID with *failure. NULL: any is. */
-    int (*check_model)(void *arg, struct text model, struct failure *failure);
+    /* Whether the models that a request names are served: 0, or -E_INVALID with *failure. NULL: any
+     * is. */
+    int (*check_models)(void *arg, struct json_object *request, struct failure *failure);
     void *arg;
 };
 

@@ -16,6 +16,7 @@
 #include "worker/lease/trust.h"
 #include "worker/run/outcome.h"
 #include "worker/run/stages.h"
+#include "worker/run/task/model_chain.h"
 #include "worker/run/task/task.h"
 #include "worker/state.h"
 #include "worker/stats/call_stats.h"
@@ -82,9 +83,71 @@ static void fill_request(struct run_task *task, const struct provider_target *ta
     };
 }
 
+/* What a step's tries share. */
+struct thinking {
+    struct model_chain chain;
+    struct provider_target target; /* the model whose turn it is */
+    bool resolved;                 /* the target is that model */
+    const char *key;
+    struct context_fit fit;               /* how much of the conversation is sent */
+    struct provider_failure_info failure; /* of the last try */
+    bool replied;
+};
+
+/* The same key for each try of a model in a step, until the run is handed back: that is a write,
+ * and what is tried after it has another key. NULL: the arena is full. */
+static const char *step_key(struct run_task *task, size_t turn)
+{
+    const struct run_lease *lease = &task->claim.row.lease;
+    char id[ID_TEXT_SIZE];
+
+    id_format(ID_RUN, lease->run, id);
+    if (turn > 0)
+        return arena_printf(&task->arena, "%s:step-%" PRId64 ":fallback-%zu", id, lease->step,
+                            turn);
+    return arena_printf(&task->arena, "%s:step-%" PRId64, id, lease->step);
+}
+
+/* Makes the target the model whose turn it is. Returns 0, or as provider_registry_resolve and
+ * meter_expect do. */
+static int resolve(struct run_task *task, struct thinking *thinking, struct error *err)
+{
+    struct text model = model_chain_model(&thinking->chain);
+    int r = 0;
+
+    if (thinking->resolved)
+        return 0;
+    r = provider_registry_resolve(task->worker->registry, model, &thinking->target, err);
+    if (r == 0)
+        r = meter_expect(&task->meter, &thinking->target, err);
+    if (r < 0)
+        return r;
+    thinking->key = step_key(task, thinking->chain.turn);
+    thinking->fit = (struct context_fit){0};
+    thinking->resolved = true;
+    return 0;
+}
+
+/* Whether another model is asked instead, at once. */
+static bool fall_back(struct thinking *thinking)
+{
+    struct provider_failure_info *failure = &thinking->failure;
+    struct text failed = model_chain_model(&thinking->chain);
+    bool on = model_chain_failed(&thinking->chain, failure);
+    struct text next = model_chain_model(&thinking->chain);
+
+    thinking->resolved = thinking->resolved && text_equal(failed, next);
+    if (on)
+        log_info("a model can't answer, the next one is asked", LOG_STR("model", failed.ptr),
+                 LOG_STR("next", next.ptr),
+                 LOG_STR("class", provider_failure_name(failure->failure)),
+                 LOG_INT("status", failure->status), LOG_STR("message", failure->message));
+    return on;
+}
+
 /* Decides on a failure; sleeps when that is the decision. Returns RUN_GO_ON to call again. */
-static int handle_failure(struct run_task *task, struct provider_failure_info *failure,
-                          struct error *err)
+static int decide(struct run_task *task, const struct provider_failure_info *failure,
+                  struct error *err)
 {
     struct outcome_input input = {
         .failure = failure->failure,
@@ -119,15 +182,19 @@ static int handle_failure(struct run_task *task, struct provider_failure_info *f
     return ending_incomplete(&task->ending, outcome.code);
 }
 
-/* The same key for each try of a step, until the run is handed back: that is a write, and what is
- * tried after it has another key. NULL: the arena is full. */
-static const char *step_key(struct run_task *task)
+static int handle_failure(struct run_task *task, struct thinking *thinking, struct error *err)
 {
-    const struct run_lease *lease = &task->claim.row.lease;
-    char id[ID_TEXT_SIZE];
+    return fall_back(thinking) ? RUN_GO_ON : decide(task, &thinking->failure, err);
+}
 
-    id_format(ID_RUN, lease->run, id);
-    return arena_printf(&task->arena, "%s:step-%" PRId64, id, lease->step);
+/* The model can't be asked at all: it is not configured any more, or the conversation can't be said
+ * in its API. That is no reason to fail while there are others. */
+static int not_asked(struct run_task *task, struct thinking *thinking, const struct error *why)
+{
+    provider_failure_set(&thinking->failure, PROVIDER_BAD_REQUEST, NULL, "%s", why->text);
+    if (fall_back(thinking))
+        return RUN_GO_ON;
+    return ending_failed(&task->ending, "server_error", "%s", thinking->failure.message);
 }
 
 /* Back to the queue, until its turn is near. */
@@ -141,14 +208,6 @@ static int wait_in_line(struct run_task *task, int64_t wait_ms)
                             RUN_WAIT_RATE_LIMIT);
 }
 
-/* What a step's tries share. */
-struct thinking {
-    struct provider_target target;
-    const char *key;
-    struct context_fit fit; /* how much of the conversation is sent */
-    bool replied;
-};
-
 /* The provider says that it was too long: whether there is less that can be sent. */
 static bool try_with_less(struct run_task *task, struct thinking *thinking,
                           struct chat_request *request)
@@ -157,15 +216,25 @@ static bool try_with_less(struct run_task *task, struct thinking *thinking,
     return context_refused(&thinking->target, &thinking->fit, request);
 }
 
-/* As a call that failed, which it would. */
-static int leave_alone(struct run_task *task, const struct provider_target *target, int64_t wait_ms,
-                       struct provider_failure_info *failure, struct error *err)
+/* The gate does not let it through now: as a call that failed, which it would; or, where only its
+ * limits are in the way, as one that waits for its turn. */
+static int held_back(struct run_task *task, struct thinking *thinking, bool shut, int64_t wait_ms,
+                     struct error *err)
 {
-    provider_failure_set(failure, PROVIDER_OVERLOADED, NULL,
-                         "%s has failed again and again, and is left alone for a while",
-                         target->provider_name);
+    struct provider_failure_info *failure = &thinking->failure;
+    const char *name = thinking->target.provider_name;
+
+    if (shut)
+        provider_failure_set(failure, PROVIDER_OVERLOADED, NULL,
+                             "%s has failed again and again, and is left alone for a while", name);
+    else if (thinking->chain.setup->fallbacks_count > 0 && wait_ms >= CHAIN_WAIT_MS)
+        provider_failure_set(failure, PROVIDER_RATE_LIMITED, NULL,
+                             "the limits of %s let no call through for %" PRId64 " s", name,
+                             wait_ms / 1000);
+    else
+        return wait_in_line(task, wait_ms);
     failure->retry_after_ms = wait_ms;
-    return handle_failure(task, failure, err);
+    return handle_failure(task, thinking, err);
 }
 
 static void leave_gate(struct run_task *task, struct gate_visit *visit, int r,
@@ -191,9 +260,9 @@ static void leave_gate(struct run_task *task, struct gate_visit *visit, int r,
 
 /* What came of a try. Returns RUN_GO_ON with thinking->replied when there is a reply. */
 static int take_reply(struct run_task *task, struct thinking *thinking, int r, int64_t took_us,
-                      struct chat_request *request, struct provider_failure_info *failure,
-                      struct error *err)
+                      struct chat_request *request, struct error *err)
 {
+    const struct provider_failure_info *failure = &thinking->failure;
     const struct provider_target *target = &thinking->target;
     struct call_stats *stats = task->worker->calls;
 
@@ -202,14 +271,18 @@ static int take_reply(struct run_task *task, struct thinking *thinking, int r, i
         call_stats_model(stats, target, failure->failure, &failure->usage, took_us);
         if (failure->failure == PROVIDER_CONTEXT_OVERFLOW && try_with_less(task, thinking, request))
             return RUN_GO_ON;
-        return handle_failure(task, failure, err);
+        return handle_failure(task, thinking, err);
     }
     if (r == -E_CANCELED)
         return r;
     if (r < 0)
-        return ending_failed(&task->ending, "server_error", "%s", err->text);
+        return not_asked(task, thinking, err);
     meter_add_reply(&task->meter, target, &task->reply.usage);
     call_stats_model(stats, target, PROVIDER_OK, &task->reply.usage, took_us);
+    task->origin = (struct reply_origin){
+        .tried = model_chain_tried(&thinking->chain),
+        .left_out = (int64_t)thinking->fit.left_out,
+    };
     thinking->replied = true;
     return RUN_GO_ON;
 }
@@ -218,7 +291,6 @@ static int take_reply(struct run_task *task, struct thinking *thinking, int r, i
 static int call_model(struct run_task *task, struct thinking *thinking, struct error *err)
 {
     const struct provider_target *target = &thinking->target;
-    struct provider_failure_info failure;
     struct chat_request request;
     struct gate_visit visit;
     struct gate_call call = {
@@ -235,31 +307,30 @@ static int call_model(struct run_task *task, struct thinking *thinking, struct e
     fill_request(task, target, thinking->key, &request);
     context_fit(target, &thinking->fit, &request);
     r = gate_enter(task->worker->gate, &call, &visit, &wait_ms, err);
-    if (r == GATE_LATER)
-        return wait_in_line(task, wait_ms);
-    if (r == GATE_SHUT)
-        return leave_alone(task, target, wait_ms, &failure, err);
+    if (r == GATE_LATER || r == GATE_SHUT)
+        return held_back(task, thinking, r == GATE_SHUT, wait_ms, err);
     if (r < 0)
         return r;
     task->reply = (struct chat_reply){.arena = &task->arena};
     start_us = clock_us();
-    r = provider_call(task->worker->http, target, &request, &task->reply, &failure, err);
+    r = provider_call(task->worker->http, target, &request, &task->reply, &thinking->failure, err);
     room_settle(&task->room, room_of_arena(task->arena.used));
-    leave_gate(task, &visit, r, &failure);
-    return take_reply(task, thinking, r, clock_us() - start_us, &request, &failure, err);
+    leave_gate(task, &visit, r, &thinking->failure);
+    return take_reply(task, thinking, r, clock_us() - start_us, &request, err);
+}
+
+static int try(struct run_task *task, struct thinking *thinking, struct error *err)
+{
+    int r = resolve(task, thinking, err);
+
+    return r < 0 ? not_asked(task, thinking, err) : call_model(task, thinking, err);
 }
 
 int stage_think(struct run_task *task, struct error *err)
 {
-    struct thinking thinking = {.replied = false};
-    int r =
-        provider_registry_resolve(task->worker->registry, task->setup.model, &thinking.target, err);
+    struct thinking thinking = {.chain = {.setup = &task->setup, .arena = &task->arena}};
+    int r;
 
-    if (r == 0)
-        r = meter_expect(&task->meter, &thinking.target, err);
-    if (r < 0)
-        return ending_failed(&task->ending, "server_error", "%s", err->text);
-    thinking.key = step_key(task);
     while (!thinking.replied) {
         r = trust_wait(task->worker->heartbeat, err);
         if (r == 0)
@@ -268,7 +339,7 @@ int stage_think(struct run_task *task, struct error *err)
             return r;
         if (conversation_repair(&task->conversation, err) < 0)
             return ending_failed(&task->ending, "server_error", "%s.", err->text);
-        r = call_model(task, &thinking, err);
+        r = try(task, &thinking, err);
         if (r != RUN_GO_ON)
             return r;
     }

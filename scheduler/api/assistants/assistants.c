@@ -67,7 +67,7 @@ static int assistants_create(struct request *request)
     struct agent_spec spec;
     struct agent agent;
     struct error err;
-    int r = request_check_model(request);
+    int r = request_check_models(request);
 
     if (r < 0)
         return r;
@@ -93,7 +93,7 @@ static int assistants_check(struct request *request)
 {
     struct agent_draft draft = {0};
     struct agent_spec spec;
-    int r = request_check_model(request);
+    int r = request_check_models(request);
 
     if (r < 0)
         return r;
@@ -153,7 +153,7 @@ static int assistants_update(struct request *request)
 {
     struct agent agent;
     struct error err;
-    int r = request_check_model(request);
+    int r = request_check_models(request);
 
     if (r < 0)
         return r;

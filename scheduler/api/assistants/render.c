@@ -200,6 +200,7 @@ void render_run(const struct run *run, struct buf *out)
     add_run_usage(run, out);
     buf_add_string(out, run->held ? ",\"held\":true" : ",\"held\":false");
     add_int(out, ",\"crashes\":", run->crashes);
+    add_int(out, ",\"messages_left_out\":", run->left_out);
     add_run_spec(spec, out);
 }
 
@@ -250,6 +251,8 @@ void render_step(const struct run_step *step, struct buf *out)
         add_int(out, ",\"cost_micros\":", step->cost_micros);
     else
         buf_add_string(out, ",\"cost_micros\":null");
+    add_raw(out, ",\"tried\":", step->tried, "[]");
+    add_int(out, ",\"messages_left_out\":", step->left_out);
     buf_add_string(out, ",\"metadata\":{}}");
 }
 

@@ -41,7 +41,7 @@
     "    FROM jsonb_to_recordset($1) AS i (" \
     "        n int4, id uuid, owner int8, fence int8, step int8, becomes text, was text," \
     "        or_was text, prompt int8, completion int8, cached int8, cache_write int8," \
-    "        reasoning int8, cost int8, delay_ms int8, errors int2," \
+    "        reasoning int8, cost int8, left_out int4, delay_ms int8, errors int2," \
     "        wait_kind text, open int2, wakes_ms int8, action jsonb, message uuid, error jsonb," \
     "        reason text))"
 
@@ -50,7 +50,8 @@
     "    SELECT *" \
     "    FROM jsonb_to_recordset($4) AS y (" \
     "        n int4, id uuid, seq int8, type text, status text, message_id uuid," \
-    "        tool_calls jsonb, usage jsonb, last_error jsonb, model text, cost int8))"
+    "        tool_calls jsonb, usage jsonb, last_error jsonb, model text, cost int8," \
+    "        tried jsonb, left_out int4))"
 
 #define SET \
     "step = r.step + 1," \
@@ -60,6 +61,7 @@
     " cache_write_tokens = r.cache_write_tokens + coalesce(i.cache_write, 0)," \
     " reasoning_tokens = r.reasoning_tokens + coalesce(i.reasoning, 0)," \
     " cost_micros = r.cost_micros + coalesce(i.cost, 0)," \
+    " messages_left_out = greatest(r.messages_left_out, i.left_out)," \
     " " SQL_BECOMES("i.becomes", "i.error") "," \
     " wait_kind = i.wait_kind," \
     " required_action = i.action," \
@@ -135,9 +137,11 @@
     "w AS (" \
     "    INSERT INTO run_steps AS s (" \
     "        id, tenant_id, thread_id, run_id, agent_id, seq, type, status, message_id," \
-    "        tool_calls, usage, last_error, model, cost_micros, ended_at)" \
+    "        tool_calls, usage, last_error, model, cost_micros, tried," \
+    "        messages_left_out, ended_at)" \
     "    SELECT y.id, ok.tenant_id, ok.thread_id, ok.id, ok.agent_id, y.seq, y.type, y.status," \
-    "        y.message_id, y.tool_calls, y.usage, y.last_error, y.model, y.cost," \
+    "        y.message_id, y.tool_calls, y.usage, y.last_error, y.model, y.cost, y.tried," \
+    "        y.left_out," \
     "        CASE WHEN y.status <> 'in_progress' THEN now() END" \
     "    FROM ok" \
     "    JOIN y USING (n)" \

@@ -62,13 +62,16 @@ struct run_step_write {
     struct text last_error; /* JSON object; TEXT_NONE */
     struct text model;      /* what answered, "provider/model"; TEXT_NONE: no call belongs to it */
     int64_t cost_micros;    /* of that call */
+    struct text tried;      /* JSON array: models that could not answer; TEXT_NONE: none */
+    int64_t left_out;       /* messages that the call left out */
 };
 
 /* What a write of a worker carries. All parts may be empty. */
 struct run_changes {
     const struct model_usage *usage; /* since the last write; those without a call are left out */
     size_t usage_count;
-    int errors; /* added to the run's; negative where earlier ones were overcome */
+    int64_t left_out; /* messages that a call left out, at most */
+    int errors;       /* added to the run's; negative where earlier ones were overcome */
     const struct run_message *messages; /* appended in this order */
     size_t message_count;
     const struct run_call *calls; /* inserted, or state, result and is_error of known ones set */

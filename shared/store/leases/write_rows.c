@@ -90,6 +90,12 @@ static void encode_call(struct json_write *w, const struct run_call *call)
     json_write_close(w);
 }
 
+static void write_if(struct json_write *w, const char *name, int64_t number)
+{
+    if (number != 0)
+        json_write_int_text(w, name, number);
+}
+
 static void encode_step(struct json_write *w, const struct run_step_write *step)
 {
     json_write_uuid_if(w, "id", step->id);
@@ -103,13 +109,9 @@ static void encode_step(struct json_write *w, const struct run_step_write *step)
     json_write_text_if(w, "model", step->model);
     if (step->model.ptr)
         json_write_int_text(w, "cost", step->cost_micros);
+    json_write_raw_if(w, "tried", step->tried);
+    write_if(w, "left_out", step->left_out);
     json_write_close(w);
-}
-
-static void write_if(struct json_write *w, const char *name, int64_t number)
-{
-    if (number != 0)
-        json_write_int_text(w, name, number);
 }
 
 static void encode_used(struct json_write *w, const struct usage *used)
@@ -214,6 +216,7 @@ static void encode_head(struct json_write *w, const struct run_write *write)
     json_write_int_text(w, "fence", lease->fence);
     json_write_int_text(w, "step", lease->step);
     encode_used(w, &used);
+    write_if(w, "left_out", write->changes->left_out);
     json_write_string(w, "becomes", run_status_name(write->leaves));
     if (run_write_may_follow(RUN_IN_PROGRESS, write->leaves))
         json_write_string(w, "was", "in_progress");
@@ -295,8 +298,8 @@ size_t run_write_bytes(const struct run_write *write)
     for (size_t i = 0; i < changes->step_count; i++) {
         const struct run_step_write *step = &changes->steps[i];
 
-        bytes +=
-            200 + step->tool_calls.len + step->usage.len + step->last_error.len + step->model.len;
+        bytes += 200 + step->tool_calls.len + step->usage.len + step->last_error.len +
+                 step->model.len + step->tried.len;
     }
     if (write->ending)
         bytes += write->ending->error_message.len;

@@ -22,7 +22,7 @@
     " " SQL_SECONDS("r.cancelled_at") "," \
     " " SQL_SECONDS("r.expires_at") "," \
     " " SQL_SECONDS("r.updated_at") "," \
-    " r.status = 'queued' AND r.held IS NOT NULL, r.open_calls"
+    " r.status = 'queued' AND r.held IS NOT NULL, r.open_calls, r.messages_left_out"
 /* clang-format on */
 
 /* Reads RUN_COLUMNS. Returns 0, or -E_LIMIT. */
@@ -40,6 +40,7 @@ extern const struct pg_statement run_lock;
 #define STEP_COLUMNS \
     "s.id, s.run_id, s.thread_id, s.agent_id, s.seq, s.type, s.status, s.message_id," \
     " s.tool_calls, s.usage, s.last_error, s.model, s.cost_micros," \
+    " s.tried, s.messages_left_out," \
     " " SQL_SECONDS("s.created_at") "," \
     " " SQL_SECONDS("s.ended_at")
 /* clang-format on */

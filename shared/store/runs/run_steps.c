@@ -55,6 +55,8 @@ int step_read(struct row *row, void *out, struct error *err)
     step.last_error = row_text(row);
     step.model = row_text(row);
     step.cost_micros = row_int_or(row, -1);
+    step.tried = row_text(row);
+    step.left_out = (int)row_int_or(row, 0);
     step.created_at = row_int(row);
     step.ended_at = row_int(row);
     if (row_check(row, err) < 0)

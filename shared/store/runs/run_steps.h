@@ -27,6 +27,8 @@ struct run_step {
     struct text last_error; /* JSON object; TEXT_NONE: null */
     struct text model;      /* what answered, "provider/model"; TEXT_NONE: not told */
     int64_t cost_micros;    /* of that call; -1: not told */
+    struct text tried;      /* JSON array: models that could not answer; TEXT_NONE: none */
+    int left_out;           /* messages that the call left out */
     int64_t created_at;
     int64_t ended_at; /* completed_at, failed_at, cancelled_at or expired_at, as status says */
 };

@@ -36,6 +36,7 @@ struct run {
     int64_t expires_at;
     int64_t updated_at;
     bool held;      /* queued behind the active run of its thread */
+    int left_out;   /* messages that a call of its model left out, at most */
     int open_calls; /* that it waits for (waits.h); of one that ended: still waited for */
 };
 

@@ -11,6 +11,7 @@ static struct arena arena;
 static struct ledger_call calls[3];
 static struct ledger ledger;
 
+static const struct reply_origin origin = {.tried = TEXT("[]"), .left_out = 3};
 static const struct model_usage used = {.calls = 1, .used = {.prompt_tokens = 7}};
 
 static const struct changes_base base = {
@@ -113,7 +114,7 @@ Test(changes, of_a_reply_are_a_message_and_the_step_of_its_calls, .init = begin,
     CLEANUP(changes_freep) struct changes *changes = changes_new(&base, 0);
     struct chat_reply reply = {.text = TEXT_NONE};
     const struct run_step_write *step =
-        changes_add_reply(changes, &reply, &ledger, STEP_IN_PROGRESS);
+        changes_add_reply(changes, &reply, &origin, &ledger, STEP_IN_PROGRESS);
 
     cr_assert_eq(changes->rows.message_count, 1);
     cr_assert(changes->rows.messages[0].hidden);
@@ -136,7 +137,7 @@ Test(changes, of_a_reply_that_also_speaks_have_a_step_for_each, .init = begin, .
     CLEANUP(changes_freep) struct changes *changes = changes_new(&base, 0);
     struct chat_reply reply = {.text = TEXT("Let me see.")};
 
-    cr_assert_eq(changes_add_reply(changes, &reply, &ledger, STEP_IN_PROGRESS)->seq, 3);
+    cr_assert_eq(changes_add_reply(changes, &reply, &origin, &ledger, STEP_IN_PROGRESS)->seq, 3);
     cr_assert_not(changes->rows.messages[0].hidden);
     cr_assert_eq(changes->rows.step_count, 2);
     cr_assert(uuid_equal(changes->rows.steps[0].message_id, changes->rows.messages[0].id));
@@ -184,7 +185,7 @@ Test(changes, of_an_answer_are_a_message_and_its_step, .init = begin, .fini = en
 {
     CLEANUP(changes_freep) struct changes *changes = changes_new(&base, 0);
     struct chat_reply reply = {.text = TEXT("so"), .finish = CHAT_FINISH_STOP};
-    struct uuid id = changes_add_answer(changes, &reply);
+    struct uuid id = changes_add_answer(changes, &reply, &origin);
 
     cr_assert(uuid_equal(id, changes->rows.messages[0].id));
     cr_assert(strstr(changes->rows.messages[0].content.ptr, "\"value\":\"so\""));
@@ -200,6 +201,6 @@ Test(changes, that_do_not_fit_are_failed, .init = begin, .fini = end)
 
     memset(text, 'x', len);
     reply.text = (struct text){text, len};
-    cr_assert(uuid_is_zero(changes_add_answer(changes, &reply)));
+    cr_assert(uuid_is_zero(changes_add_answer(changes, &reply, &origin)));
     cr_assert(changes->failed);
 }

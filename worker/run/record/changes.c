@@ -122,17 +122,22 @@ static const struct run_step_write *add_step(struct changes *changes, struct run
 
 /* A step of what came of a call of a model: what that used, and which model it was. */
 static void set_used(struct changes *changes, const struct chat_reply *reply,
-                     struct run_step_write *step)
+                     const struct reply_origin *origin, struct run_step_write *step)
 {
     step->usage = usage(changes, &reply->usage);
     step->model = reply->answered_by;
     step->cost_micros = reply->usage.cost_micros;
+    step->tried = origin->tried;
+    step->left_out = origin->left_out;
+    if (origin->left_out > changes->rows.left_out)
+        changes->rows.left_out = origin->left_out;
 }
 
 /* A message that people see has a step of its own. The step of a reply tells what that used, unless
  * another step does (NULL). Returns the message's id; zero: failed. */
 static struct uuid add_visible_message(struct changes *changes, struct run_message message,
-                                       const struct chat_reply *reply)
+                                       const struct chat_reply *reply,
+                                       const struct reply_origin *origin)
 {
     const struct run_message *added = add_message(changes, message);
     struct run_step_write step = {.type = STEP_MESSAGE_CREATION, .status = STEP_COMPLETED};
@@ -141,13 +146,14 @@ static struct uuid add_visible_message(struct changes *changes, struct run_messa
         return (struct uuid){{0}};
     step.message_id = added->id;
     if (reply)
-        set_used(changes, reply, &step);
+        set_used(changes, reply, origin, &step);
     add_step(changes, step);
     return added->id;
 }
 
 const struct run_step_write *changes_add_reply(struct changes *changes,
                                                const struct chat_reply *reply,
+                                               const struct reply_origin *origin,
                                                const struct ledger *ledger, enum step_status status)
 {
     struct run_message message = {
@@ -162,9 +168,9 @@ const struct run_step_write *changes_add_reply(struct changes *changes,
     if (message.hidden)
         (void)add_message(changes, message);
     else
-        (void)add_visible_message(changes, message, NULL);
+        (void)add_visible_message(changes, message, NULL, NULL);
     step.tool_calls = step_calls(changes, ledger);
-    set_used(changes, reply, &step);
+    set_used(changes, reply, origin, &step);
     return add_step(changes, step);
 }
 
@@ -184,7 +190,8 @@ static struct text incomplete_reason(enum chat_finish finish)
     return TEXT_NONE;
 }
 
-struct uuid changes_add_answer(struct changes *changes, const struct chat_reply *reply)
+struct uuid changes_add_answer(struct changes *changes, const struct chat_reply *reply,
+                               const struct reply_origin *origin)
 {
     return add_visible_message(
         changes,
@@ -194,7 +201,7 @@ struct uuid changes_add_answer(struct changes *changes, const struct chat_reply 
             .opaque = reply->opaque_state,
             .incomplete = incomplete_reason(reply->finish),
         },
-        reply);
+        reply, origin);
 }
 
 void changes_update_step(struct changes *changes, const struct ledger *ledger,

@@ -13,6 +13,7 @@
 #include "worker/run/task/conversation.h"
 #include "worker/run/task/ledger.h"
 #include "worker/run/task/meter.h"
+#include "worker/run/task/reply_origin.h"
 
 /* Where the run stands before the write. */
 struct changes_base {
@@ -45,11 +46,13 @@ void changes_freep(struct changes **changes);
 /* The assistant's message with its calls, and the step of these, which is returned. */
 const struct run_step_write *changes_add_reply(struct changes *changes,
                                                const struct chat_reply *reply,
+                                               const struct reply_origin *origin,
                                                const struct ledger *ledger,
                                                enum step_status status);
 
 /* The final message, and its step. Returns its id; zero: failed. */
-struct uuid changes_add_answer(struct changes *changes, const struct chat_reply *reply);
+struct uuid changes_add_answer(struct changes *changes, const struct chat_reply *reply,
+                               const struct reply_origin *origin);
 
 /* The step in progress, with what came of its calls so far. */
 void changes_update_step(struct changes *changes, const struct ledger *ledger,

@@ -44,7 +44,7 @@ static int write(struct run_task *task, struct changes *changes, enum persist_ki
 static void add_reply(struct run_task *task, struct changes *changes, enum step_status status)
 {
     const struct run_step_write *step =
-        changes_add_reply(changes, &task->reply, &task->ledger, status);
+        changes_add_reply(changes, &task->reply, &task->origin, &task->ledger, status);
 
     task->ledger.step = step->id;
     task->ledger.step_seq = step->seq;

@@ -78,7 +78,7 @@ static int finish(struct run_task *task)
 
     changes = changes_new(&base, 0);
     if (task->ending.with_reply)
-        task->ending.end.result_message = changes_add_answer(changes, &task->reply);
+        task->ending.end.result_message = changes_add_answer(changes, &task->reply, &task->origin);
     if (!changes->failed)
         return write_ending(task, &changes->rows);
     ending_failed(&task->ending, "server_error", "The answer is too large to be stored.");

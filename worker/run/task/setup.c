@@ -5,6 +5,7 @@
 #include "worker/run/task/setup.h"
 
 #include "providers/chat_read.h"
+#include "shared/agent/spec.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
 #include "shared/json/json_raw.h"
@@ -68,6 +69,29 @@ static int parse_texts(struct json_object *spec, struct arena *arena, struct run
     return r;
 }
 
+static int parse_fallbacks(struct json_object *spec, struct arena *arena, struct run_setup *setup,
+                           struct error *err)
+{
+    struct json_object *names = json_get(spec, "fallbacks");
+    size_t count =
+        json_object_is_type(names, json_type_array) ? json_object_array_length(names) : 0;
+    int r = 0;
+
+    if (count == 0)
+        return 0;
+    if (count > AGENT_FALLBACKS_MAX)
+        return error_set(err, E_INVALID, "the run's spec names more than %d fallbacks",
+                         AGENT_FALLBACKS_MAX);
+    setup->fallbacks = arena_calloc(arena, count, sizeof(*setup->fallbacks));
+    if (!setup->fallbacks)
+        return out_of_room(err);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = copy_text(arena, json_string(json_object_array_get_idx(names, i)), &setup->fallbacks[i],
+                      err);
+    setup->fallbacks_count = count;
+    return r;
+}
+
 /* What goes to the model as it was written. */
 static int parse_raw(struct text raw, struct arena *arena, struct model_options *options,
                      struct error *err)
@@ -94,6 +118,8 @@ int setup_parse(struct text spec_text, struct arena *arena, struct run_setup *ou
     if (r < 0)
         return error_wrap(err, "the run's spec");
     r = parse_texts(spec, arena, &setup, err);
+    if (r == 0)
+        r = parse_fallbacks(spec, arena, &setup, err);
     if (r == 0)
         r = parse_raw(raw, arena, &setup.options, err);
     if (r == 0)

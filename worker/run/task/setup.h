@@ -25,6 +25,8 @@ struct model_options {
 
 struct run_setup {
     struct text model;
+    struct text *fallbacks; /* models, in the order in which they are asked */
+    size_t fallbacks_count;
     struct text instructions;
     struct text trace; /* joins our log lines with those of who asked for the run */
     struct toolbox tools;

@@ -6,6 +6,7 @@
  *   claim         the lease, and what came with it        setup    what it is to do
  *   conversation  what the model has been told            ledger   tool calls and their step
  *   meter         tokens, attempts, iterations            ending   how it leaves this worker
+ *   origin        how the newest reply came about
  *   room          the bytes that it may hold
  *
  * Lifetime: from claim to the last write; everything that a part needs lives in the arena.
@@ -21,6 +22,7 @@
 #include "worker/run/task/ending.h"
 #include "worker/run/task/ledger.h"
 #include "worker/run/task/meter.h"
+#include "worker/run/task/reply_origin.h"
 #include "worker/run/task/setup.h"
 
 struct fiber;
@@ -55,6 +57,7 @@ struct run_task {
     struct conversation conversation;
     struct ledger ledger;
     struct meter meter;
-    struct chat_reply reply; /* the newest of the model */
+    struct chat_reply reply; /* the newest of a model */
+    struct reply_origin origin;
     struct ending ending;
 };
