@@ -42,6 +42,12 @@ static bool ends_nocase(struct text text, const char *end)
     return text.len >= len && text_is_nocase((struct text){text.ptr + text.len - len, len}, end);
 }
 
+void provider_target_use(struct provider_target *target, size_t key)
+{
+    if (key < target->keys_count)
+        target->api_key = target->keys[key].secret;
+}
+
 struct text provider_header_key(const char *header)
 {
     struct text name;

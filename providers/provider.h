@@ -60,14 +60,21 @@ struct provider_habits {
     bool usage_is_not_asked; /* refuses "stream_options"; it tells the usage, or does not */
 };
 
+struct provider_key {
+    const char *secret; /* never logged, never shown */
+    char id[13];        /* tells keys apart, and tells nothing of them: the beginning of a digest */
+};
+
 /* Where a model is served, and how. Borrows from the configuration. */
 struct provider_target {
     const struct provider *provider; /* the wire format */
     const char *provider_name;       /* "openai" */
     char model[PROVIDER_MODEL_SIZE]; /* what that provider calls it */
     const char *base_url;
-    const char *api_key;      /* "": none. Never logged, never shown */
-    const char *key_id;       /* tells keys apart, and tells nothing of them; NULL: no key */
+    const char *api_key;             /* the one to be used; "": none. Never logged, never shown */
+    const struct provider_key *keys; /* all that there are; provider_target_use makes one api_key */
+    size_t keys_count;
+    int64_t concurrent_calls; /* of the provider, over all models; 0: no limit */
     const char *key_variable; /* the environment's variable of a key that is needed and not set;
                                 * NULL: no key is missed */
     char *const *headers;     /* "Name: value" */
@@ -84,6 +91,8 @@ struct provider_target {
     bool stream; /* its replies are to come as they are made */
     struct provider_habits habits;
 };
+
+void provider_target_use(struct provider_target *target, size_t key);
 
 /* The key that a header ("Name: value") of a target sets: the value of a name that ends with
  * "authorization" or "api-key", without the scheme ("Bearer") in front. Empty: it sets none. */

@@ -20,12 +20,11 @@
 #define NAME_SHOWN_MAX 60 /* bytes of a name in an error */
 #define EXAMPLE_MAX    40 /* of one that is said twice */
 
-#define KEY_ID_CHARS 12
-
 /* What is made of each provider of the configuration. */
 struct served {
     const struct provider *format;
-    char key_id[KEY_ID_CHARS + 1]; /* the beginning of a digest of its key; empty: no key */
+    struct provider_key keys[CONFIG_KEYS_MAX];
+    size_t keys_count;
 };
 
 struct provider_registry {
@@ -52,13 +51,27 @@ static int unknown_kind(const struct config_provider *provider, struct error *er
                      provider->name, provider->kind, kinds);
 }
 
-static void identify_key(const struct config_provider *provider, char out[KEY_ID_CHARS + 1])
+/* One that is there twice is one. */
+static void add_key(struct served *served, const char *secret)
 {
-    char digest[SHA256_TEXT_SIZE] = "";
+    struct provider_key key = {.secret = secret};
+    char digest[SHA256_TEXT_SIZE];
 
-    if (provider->api_key && provider->api_key[0])
-        sha256_hex(text_of(provider->api_key), digest);
-    (void)snprintf(out, KEY_ID_CHARS + 1, "%.*s", KEY_ID_CHARS, digest);
+    if (!secret || !secret[0] || served->keys_count == CONFIG_KEYS_MAX)
+        return;
+    sha256_hex(text_of(secret), digest);
+    (void)snprintf(key.id, sizeof(key.id), "%.12s", digest);
+    for (size_t i = 0; i < served->keys_count; i++)
+        if (strcmp(served->keys[i].id, key.id) == 0)
+            return;
+    served->keys[served->keys_count++] = key;
+}
+
+static void add_keys(struct served *served, const struct config_provider *provider)
+{
+    add_key(served, provider->api_key);
+    for (unsigned i = 0; i < provider->api_keys_count; i++)
+        add_key(served, provider->api_keys[i]);
 }
 
 int provider_registry_new(const struct config *config, struct provider_registry **out,
@@ -75,7 +88,7 @@ int provider_registry_new(const struct config *config, struct provider_registry 
         registry->served[i].format = format_find(provider->kind ? provider->kind : "openai_chat");
         if (!registry->served[i].format)
             return unknown_kind(provider, err);
-        identify_key(provider, registry->served[i].key_id);
+        add_keys(&registry->served[i], provider);
     }
     for (unsigned i = 0; i < config->models_count; i++) {
         const struct config_model *model = &config->models[i];
@@ -111,9 +124,11 @@ void provider_registry_freep(struct provider_registry **registry)
     *registry = NULL;
 }
 
-static bool has_key(const struct config_provider *provider)
+static bool has_key(const struct provider_registry *registry, int index)
 {
-    if (provider->api_key && provider->api_key[0])
+    const struct config_provider *provider = &registry->config->providers[index];
+
+    if (registry->served[index].keys_count > 0)
         return true;
     for (size_t i = 0; i < provider->headers_count; i++)
         if (provider_header_key(provider->headers[i]).len > 0)
@@ -173,15 +188,17 @@ static void fill(const struct provider_registry *registry, int index, struct tex
         .provider = registry->served[index].format,
         .provider_name = provider->name,
         .base_url = provider->base_url,
-        .api_key = provider->api_key ? provider->api_key : "",
-        .key_id = registry->served[index].key_id,
+        .api_key = "",
+        .keys = registry->served[index].keys,
+        .keys_count = registry->served[index].keys_count,
+        .concurrent_calls = provider->concurrent_calls,
         .headers = provider->headers,
         .headers_count = provider->headers_count,
         .connect_timeout_ms = provider->connect_timeout_ms,
         .first_byte_timeout_ms = provider->first_byte_timeout_ms,
         .idle_timeout_ms = provider->idle_timeout_ms,
         .total_timeout_ms = provider->total_timeout_ms,
-        .key_variable = server && !has_key(provider) ? server->key_variable : NULL,
+        .key_variable = server && !has_key(registry, index) ? server->key_variable : NULL,
         .context_tokens = info.context_tokens,
         .output_tokens_max = info.output_tokens_max,
         .abilities = info.abilities,
@@ -189,6 +206,7 @@ static void fill(const struct provider_registry *registry, int index, struct tex
         .prices = info.prices,
         .stream = is_streamed(provider, entry),
     };
+    provider_target_use(out, 0);
     if (server)
         out->habits = server->habits;
     if (strcmp(provider->name, "openai") == 0) /* or a gateway before it */
@@ -306,7 +324,7 @@ static void list_known(const struct provider_registry *registry, const struct mo
     struct provider_target target;
     char name[PROVIDER_MODEL_SIZE];
 
-    if (index < 0 || !has_key(&config->providers[index]) || is_entry(config, model->name))
+    if (index < 0 || !has_key(registry, index) || is_entry(config, model->name))
         return;
     snprintf(name, sizeof(name), "%s%s%s", strchr(model->name, '/') ? model->provider : "",
              strchr(model->name, '/') ? "/" : "", model->name);

@@ -278,6 +278,8 @@ static size_t find_own_key(const struct provider_target *target, struct text res
 {
     size_t len = find_this_key(rest, text_of(target->api_key));
 
+    for (size_t i = 0; len == 0 && i < target->keys_count; i++)
+        len = find_this_key(rest, text_of(target->keys[i].secret));
     for (size_t i = 0; len == 0 && i < target->headers_count; i++)
         len = find_this_key(rest, provider_header_key(target->headers[i]));
     return len;

@@ -70,6 +70,9 @@ static void free_provider(struct config_provider *provider)
     if (provider->api_key)
         explicit_bzero(provider->api_key, strlen(provider->api_key));
     free(provider->api_key);
+    for (unsigned i = 0; i < provider->api_keys_count; i++)
+        explicit_bzero(provider->api_keys[i], strlen(provider->api_keys[i]));
+    free_strings(provider->api_keys, provider->api_keys_count);
     free_strings(provider->headers, provider->headers_count);
 }
 

@@ -15,10 +15,12 @@ struct error;
 enum config_switch { CONFIG_UNSET, CONFIG_OFF, CONFIG_ON };
 
 struct config_provider {
-    char *name;     /* "openai"; the part of a model's name before '/' */
-    char *kind;     /* wire format: "openai_chat", … */
-    char *base_url; /* "https://api.openai.com/v1" */
-    char *api_key;  /* empty: none is sent. Never logged. */
+    char *name;      /* "openai"; the part of a model's name before '/' */
+    char *kind;      /* wire format: "openai_chat", … */
+    char *base_url;  /* "https://api.openai.com/v1" */
+    char *api_key;   /* empty: none is sent. Never logged. */
+    char **api_keys; /* more of them, which are used by the room that they have left */
+    unsigned api_keys_count;
     char **headers; /* "Name: value", sent with each call */
     unsigned headers_count;
     int64_t connect_timeout_ms;    /* default 10 000 */
@@ -26,7 +28,10 @@ struct config_provider {
     int64_t idle_timeout_ms;       /* of a stream, between bytes; default 60 000 */
     int64_t total_timeout_ms;      /* default 600 000 */
     enum config_switch stream;     /* whether replies are streamed; default: as the format does */
+    int64_t concurrent_calls;      /* over all models; 0: no limit */
 };
+
+#define CONFIG_KEYS_MAX 8 /* of a provider */
 
 /* A model: what stands in the configuration, and in the table that is compiled in. What is not
  * said is -1 or CONFIG_UNSET. */

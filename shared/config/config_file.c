@@ -32,11 +32,13 @@ static const cyaml_schema_field_t provider_fields[] = {
     STRING(provider, kind),
     STRING(provider, base_url),
     STRING(provider, api_key),
+    SEQUENCE(provider, api_keys, &string_schema),
     SEQUENCE(provider, headers, &string_schema),
     INTEGER(provider, connect_timeout_ms),
     INTEGER(provider, first_byte_timeout_ms),
     INTEGER(provider, idle_timeout_ms),
     INTEGER(provider, total_timeout_ms),
+    INTEGER(provider, concurrent_calls),
     STRING(provider, stream),
     CYAML_FIELD_END,
 };

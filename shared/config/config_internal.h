@@ -14,12 +14,15 @@ struct config_file_provider {
     char *kind;
     char *base_url;
     char *api_key;
+    char **api_keys;
+    unsigned api_keys_count;
     char **headers;
     unsigned headers_count;
     int64_t *connect_timeout_ms;
     int64_t *first_byte_timeout_ms;
     int64_t *idle_timeout_ms;
     int64_t *total_timeout_ms;
+    int64_t *concurrent_calls;
     char *stream;
 };
 

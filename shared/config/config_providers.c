@@ -8,6 +8,7 @@
 #include "shared/base/memory.h"
 #include "shared/config/config_internal.h"
 
+#define CALLS_MAX      INT64_C(1000000000)
 #define TIMEOUT_MAX_MS ((int64_t)24 * 3600 * 1000)
 
 /* clang-format off */
@@ -123,6 +124,39 @@ static int apply_headers(const struct config_place *place, const struct config_f
     return 0;
 }
 
+static int apply_keys(const struct config_place *place, const struct config_file_provider *from,
+                      struct config_provider *to, struct error *err)
+{
+    if (from->api_keys_count == 0)
+        return 0;
+    if (from->api_keys_count >= CONFIG_KEYS_MAX)
+        return config_complain(place, "api_keys", "has more than 7 keys beside api_key", err);
+    to->api_keys = xcalloc(from->api_keys_count, sizeof(*to->api_keys));
+    for (unsigned i = 0; i < from->api_keys_count; i++) {
+        char member[32];
+        int r;
+
+        (void)snprintf(member, sizeof(member), "api_keys[%u]", i);
+        r = config_check_member(place, member, from->api_keys[i], config_check_secret, err);
+        if (r < 0)
+            return r;
+        to->api_keys[to->api_keys_count++] = xstrdup(from->api_keys[i]);
+    }
+    return 0;
+}
+
+static int apply_concurrent_calls(const struct config_place *place, const int64_t *value,
+                                  struct config_provider *to, struct error *err)
+{
+    if (!value)
+        return 0;
+    if (*value < 0 || *value > CALLS_MAX)
+        return config_complain(place, "concurrent_calls", "must be 0 (no limit) to 1000000000",
+                               err);
+    to->concurrent_calls = *value;
+    return 0;
+}
+
 static int check_provider(const struct config_place *place, const struct config_file_provider *from,
                           struct error *err)
 {
@@ -177,6 +211,10 @@ static int apply_provider(struct config *config, const struct config_place *plac
                           err);
     if (r == 0 && from->stream && !config_switch_of(from->stream, &to->stream))
         r = config_complain(place, "stream", "must be true or false", err);
+    if (r == 0)
+        r = apply_concurrent_calls(place, from->concurrent_calls, to, err);
+    if (r == 0)
+        r = apply_keys(place, from, to, err);
     if (r == 0)
         r = apply_headers(place, from, to, err);
     return r;

@@ -17,7 +17,7 @@
 #include "shared/redis/redis.h"
 
 #define BUCKETS_MAX   1024
-#define PLACES_MAX    (LIMIT_CHOICES_MAX + 1)
+#define PLACES_MAX    (LIMIT_CHOICES_MAX + LIMIT_ALSO_MAX)
 #define PLACE_NUMBERS 8
 #define ARGS_MAX      (14 + PLACES_MAX * PLACE_NUMBERS)
 #define NUMBER_SIZE   24
@@ -110,6 +110,14 @@ struct places {
     size_t count;
 };
 
+static void add_also(const struct limit_ask *ask, struct places *out)
+{
+    ASSERT(ask->also_count <= LIMIT_ALSO_MAX);
+    for (size_t i = 0; i < ask->also_count; i++)
+        if (limit_rates_any(&ask->also[i].rates))
+            out->items[out->count++] = &ask->also[i];
+}
+
 /* A choice that is not limited is taken at once, and then no choice has to be asked about. */
 static void collect(const struct limit_ask *ask, struct places *out, size_t *out_free)
 {
@@ -126,8 +134,7 @@ static void collect(const struct limit_ask *ask, struct places *out, size_t *out
         out->items[out->count++] = &ask->choices[i];
     }
     out->choices = out->count;
-    if (ask->also && limit_rates_any(&ask->also->rates))
-        out->items[out->count++] = ask->also;
+    add_also(ask, out);
 }
 
 /* ---- the script's arguments ---- */
@@ -280,8 +287,8 @@ static int take_own(struct limits *limits, const struct limit_ask *ask, const st
         }
     }
     wait_us = best_us;
-    if (places->count > places->choices) {
-        double also_us = own_wait_us(limits, places->items[places->choices], ask, now_us, &shut);
+    for (size_t i = places->choices; i < places->count; i++) {
+        double also_us = own_wait_us(limits, places->items[i], ask, now_us, &shut);
 
         any_shut |= shut;
         wait_us = also_us > wait_us ? also_us : wait_us;
@@ -341,8 +348,7 @@ static void collect_granted(const struct limit_ask *ask, const struct limit_gran
 {
     *out = (struct places){.count = 0};
     out->items[out->count++] = &ask->choices[grant->choice];
-    if (ask->also && limit_rates_any(&ask->also->rates))
-        out->items[out->count++] = ask->also;
+    add_also(ask, out);
 }
 
 static void settle_shared(struct limits *limits, const struct limit_ask *ask,

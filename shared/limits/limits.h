@@ -16,6 +16,7 @@ struct limits;
 struct redis;
 
 #define LIMIT_CHOICES_MAX 8
+#define LIMIT_ALSO_MAX    2
 
 /* A bucket, and what may come out of it. */
 struct limit_place {
@@ -26,7 +27,8 @@ struct limit_place {
 struct limit_ask {
     const struct limit_place *choices; /* one of these is taken: a provider's keys */
     size_t choices_count;              /* 1 to LIMIT_CHOICES_MAX */
-    const struct limit_place *also;    /* taken as well: the tenant's. NULL: none */
+    const struct limit_place *also;    /* taken as well: the provider's, the tenant's */
+    size_t also_count;                 /* at most LIMIT_ALSO_MAX */
     struct limit_cost cost;
     double order;    /* who goes first: the smaller */
     struct text id;  /* of who asks; the same each time he does */

@@ -91,6 +91,7 @@ struct thinking {
     const char *key;
     struct context_fit fit;               /* how much of the conversation is sent */
     struct provider_failure_info failure; /* of the last try */
+    bool other_key; /* the failure is this key's: the same call may be made with another */
     bool replied;
 };
 
@@ -237,7 +238,8 @@ static int held_back(struct run_task *task, struct thinking *thinking, bool shut
     return handle_failure(task, thinking, err);
 }
 
-static void leave_gate(struct run_task *task, struct gate_visit *visit, int r,
+/* Returns what gate_leave does. */
+static bool leave_gate(struct run_task *task, struct gate_visit *visit, int r,
                        const struct provider_failure_info *failure)
 {
     const struct chat_reply *reply = &task->reply;
@@ -245,7 +247,7 @@ static void leave_gate(struct run_task *task, struct gate_visit *visit, int r,
 
     if (r != 0 && r != PROVIDER_FAILED) {
         gate_give_back(task->worker->gate, visit);
-        return;
+        return false;
     }
     if (r == PROVIDER_FAILED)
         outcome = (struct gate_outcome){
@@ -255,7 +257,7 @@ static void leave_gate(struct run_task *task, struct gate_visit *visit, int r,
             .usage = failure->usage,
             .limits = &failure->limits,
         };
-    gate_leave(task->worker->gate, visit, &outcome);
+    return gate_leave(task->worker->gate, visit, &outcome);
 }
 
 /* What came of a try. Returns RUN_GO_ON with thinking->replied when there is a reply. */
@@ -269,6 +271,8 @@ static int take_reply(struct run_task *task, struct thinking *thinking, int r, i
     if (r == PROVIDER_FAILED) {
         meter_add_failure(&task->meter, target, &failure->usage);
         call_stats_model(stats, target, failure->failure, &failure->usage, took_us);
+        if (thinking->other_key)
+            return RUN_GO_ON;
         if (failure->failure == PROVIDER_CONTEXT_OVERFLOW && try_with_less(task, thinking, request))
             return RUN_GO_ON;
         return handle_failure(task, thinking, err);
@@ -291,13 +295,17 @@ static int take_reply(struct run_task *task, struct thinking *thinking, int r, i
 static int call_model(struct run_task *task, struct thinking *thinking, struct error *err)
 {
     const struct provider_target *target = &thinking->target;
+    const struct run_claim *row = &task->claim.row;
     struct chat_request request;
     struct gate_visit visit;
     struct gate_call call = {
         .target = target,
         .request = &request,
-        .run = task->claim.row.lease.run,
-        .priority = task->claim.row.priority,
+        .run = row->lease.run,
+        .priority = row->priority,
+        .tenant = row->tenant_id,
+        .tenant_requests_per_minute = row->requests_per_minute,
+        .tenant_tokens_per_minute = row->tokens_per_minute,
         .call_ms = target->total_timeout_ms,
     };
     int64_t wait_ms;
@@ -311,11 +319,12 @@ static int call_model(struct run_task *task, struct thinking *thinking, struct e
         return held_back(task, thinking, r == GATE_SHUT, wait_ms, err);
     if (r < 0)
         return r;
+    provider_target_use(&thinking->target, visit.key);
     task->reply = (struct chat_reply){.arena = &task->arena};
     start_us = clock_us();
     r = provider_call(task->worker->http, target, &request, &task->reply, &thinking->failure, err);
     room_settle(&task->room, room_of_arena(task->arena.used));
-    leave_gate(task, &visit, r, &thinking->failure);
+    thinking->other_key = leave_gate(task, &visit, r, &thinking->failure);
     return take_reply(task, thinking, r, clock_us() - start_us, &request, err);
 }
 

@@ -11,9 +11,11 @@
 
 #define LIST_MAX "10000"
 
-#define TENANT_COLUMNS "id, name, " SQL_SECONDS("created_at") ", weight, coalesce(max_running, 0)"
-
 /* clang-format off */
+#define TENANT_COLUMNS \
+    "id, name, " SQL_SECONDS("created_at") ", weight, coalesce(max_running, 0)," \
+    " coalesce(requests_per_minute, 0), coalesce(tokens_per_minute, 0)"
+
 #define KEY_COLUMNS \
     "id, tenant_id," \
     " " SQL_SECONDS("created_at") "," \
@@ -35,6 +37,8 @@ static int tenant_read(struct row *row, void *out, struct error *err)
     tenant.created_at = row_int(row);
     tenant.weight = row_int(row);
     tenant.max_running = row_int(row);
+    tenant.requests_per_minute = row_int(row);
+    tenant.tokens_per_minute = row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct tenant *)out = tenant;
@@ -82,11 +86,13 @@ static bool name_valid(struct text name)
 static const struct pg_statement tenant_create = {
     .name = "tenant_create",
     .sql =
-        "INSERT INTO tenants (id, name, weight, max_running)"
-        " VALUES ($1, $2, CASE WHEN $3 = 0 THEN 1 ELSE $3 END, CASE WHEN $4 > 0 THEN $4 END)"
+        "INSERT INTO tenants ("
+        "    id, name, weight, max_running, requests_per_minute, tokens_per_minute)"
+        " VALUES ($1, $2, CASE WHEN $3 = 0 THEN 1 ELSE $3 END, CASE WHEN $4 > 0 THEN $4 END,"
+        "     CASE WHEN $5 > 0 THEN $5 END, CASE WHEN $6 > 0 THEN $6 END)"
         " ON CONFLICT (name) DO NOTHING"
         " RETURNING " TENANT_COLUMNS,
-    .types = "utii",
+    .types = "utiiii",
 };
 /* clang-format on */
 
@@ -96,6 +102,9 @@ static int check_change(const struct tenant_change *change, struct error *err)
         return error_set(err, E_INVALID, "a tenant's weight is 1 to %d", TENANT_WEIGHT_MAX);
     if (change->max_running < TENANT_UNLIMITED)
         return error_set(err, E_INVALID, "a tenant's limit of running runs is 1 or more");
+    if (change->requests_per_minute < TENANT_UNLIMITED ||
+        change->tokens_per_minute < TENANT_UNLIMITED)
+        return error_set(err, E_INVALID, "a tenant's limits a minute are 1 or more");
     return 0;
 }
 
@@ -103,8 +112,12 @@ int tenants_create(const struct store *store, struct text name, const struct ten
                    struct tenant *out, struct error *err)
 {
     static const struct row_kind created = {tenant_read, sizeof(struct tenant), TENANT_EXISTS};
-    struct pg_value values[4] = {pg_uuid(uuid_new()), pg_text(name), pg_int(change->weight),
-                                 pg_int(change->max_running)};
+    struct pg_value values[6] = {pg_uuid(uuid_new()),
+                                 pg_text(name),
+                                 pg_int(change->weight),
+                                 pg_int(change->max_running),
+                                 pg_int(change->requests_per_minute),
+                                 pg_int(change->tokens_per_minute)};
     int r = check_change(change, err);
 
     if (r < 0)
@@ -152,18 +165,23 @@ static const struct pg_statement tenant_set = {
     .sql =
         "UPDATE tenants"
         " SET weight = CASE WHEN $2 = 0 THEN weight ELSE $2 END,"
-        "     max_running = CASE WHEN $3 = 0 THEN max_running WHEN $3 > 0 THEN $3 END"
+        "     max_running = CASE WHEN $3 = 0 THEN max_running WHEN $3 > 0 THEN $3 END,"
+        "     requests_per_minute ="
+        "         CASE WHEN $4 = 0 THEN requests_per_minute WHEN $4 > 0 THEN $4 END,"
+        "     tokens_per_minute ="
+        "         CASE WHEN $5 = 0 THEN tokens_per_minute WHEN $5 > 0 THEN $5 END"
         " WHERE name = $1"
         " RETURNING " TENANT_COLUMNS,
-    .types = "tii",
+    .types = "tiiii",
 };
 /* clang-format on */
 
 int tenants_set(const struct store *store, struct text name, const struct tenant_change *change,
                 struct tenant *out, struct error *err)
 {
-    struct pg_value values[3] = {pg_text(name), pg_int(change->weight),
-                                 pg_int(change->max_running)};
+    struct pg_value values[5] = {pg_text(name), pg_int(change->weight), pg_int(change->max_running),
+                                 pg_int(change->requests_per_minute),
+                                 pg_int(change->tokens_per_minute)};
     int r = check_change(change, err);
 
     if (r < 0)

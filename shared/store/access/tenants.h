@@ -19,6 +19,8 @@ struct tenant {
     int64_t created_at;
     int64_t weight;      /* share of the workers beside others that wait: 1..TENANT_WEIGHT_MAX */
     int64_t max_running; /* runs in work at once; 0: no limit */
+    int64_t requests_per_minute; /* calls of models; 0: no limit */
+    int64_t tokens_per_minute;
 };
 
 struct tenant_list {
@@ -42,8 +44,11 @@ struct api_key_list {
 };
 
 struct tenant_change {
-    int64_t weight;      /* 0: as it is; of a new tenant 1 */
-    int64_t max_running; /* 0: as it is; of a new tenant no limit, as TENANT_UNLIMITED says */
+    int64_t weight; /* 0: as it is; of a new tenant 1 */
+    /* 0: as it is; of a new tenant no limit, as TENANT_UNLIMITED says */
+    int64_t max_running;
+    int64_t requests_per_minute;
+    int64_t tokens_per_minute;
 };
 
 #define TENANT_UNLIMITED (-1)
@@ -59,7 +64,8 @@ SUSPENDS MUSTCHECK int tenants_list(const struct store *store, struct tenant_lis
 SUSPENDS MUSTCHECK int tenants_find(const struct store *store, struct text name, struct tenant *out,
                                     struct error *err);
 
-/* By name. TENANT_MISSING; -E_INVALID. Dispatchers notice within seconds. */
+/* By name. TENANT_MISSING; -E_INVALID. Dispatchers notice within seconds,
+ * workers with the next run of the tenant that they take. */
 SUSPENDS MUSTCHECK int tenants_set(const struct store *store, struct text name,
                                    const struct tenant_change *change, struct tenant *out,
                                    struct error *err);

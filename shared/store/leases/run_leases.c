@@ -12,6 +12,9 @@
 #include "shared/store/threads/histories.h"
 
 /* clang-format off */
+#define SQL_OF_TENANT(column) \
+    "coalesce((SELECT t." column " FROM tenants t WHERE t.id = r.tenant_id), 0)"
+
 #define CLAIM_COLUMNS \
     "r.id, r.owner, r.fence, r.step, r.tenant_id, r.thread_id, r.spec, r.prompt_tokens," \
     " r.completion_tokens, r.errors, r.crashes," \
@@ -20,7 +23,9 @@
     " floor(date_part('epoch', r.expires_at - now()) * 1000)::int8," \
     " r.status = 'cancelling'," \
     " floor(date_part('epoch', now() - r.due_at) * 1000000)::int8," \
-    " r.kind, coalesce(r.parked_ms, 0), r.priority"
+    " r.kind, coalesce(r.parked_ms, 0), r.priority," \
+    " " SQL_OF_TENANT("requests_per_minute") "," \
+    " " SQL_OF_TENANT("tokens_per_minute")
 /* clang-format on */
 
 static int claim_read(struct row *row, void *out, struct error *err)
@@ -46,6 +51,8 @@ static int claim_read(struct row *row, void *out, struct error *err)
     claim.kind = row_text(row);
     claim.parked_ms = row_int(row);
     claim.priority = (int)row_int(row);
+    claim.requests_per_minute = row_int(row);
+    claim.tokens_per_minute = row_int(row);
     claim.place = (size_t)row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;

@@ -21,13 +21,15 @@ struct run_claim {
     int crashes;
     int64_t started_at;
     int64_t expires_at;
-    int64_t expires_in_ms; /* from now on, by the database's clock; may be negative */
-    bool cancelling;       /* its cancel was asked for (of run_leases_held only) */
-    int64_t waited_us;     /* since it was due */
-    struct text kind;      /* which kind of work it is: "agent" */
-    int64_t parked_ms;     /* how long it waited for open calls, in all; no time of work */
-    int priority;          /* enum run_priority */
-    size_t place;          /* among the runs that were asked for (of run_leases_claim only) */
+    int64_t expires_in_ms;       /* from now on, by the database's clock; may be negative */
+    bool cancelling;             /* its cancel was asked for (of run_leases_held only) */
+    int64_t waited_us;           /* since it was due */
+    struct text kind;            /* which kind of work it is: "agent" */
+    int64_t parked_ms;           /* how long it waited for open calls, in all; no time of work */
+    int priority;                /* enum run_priority */
+    int64_t requests_per_minute; /* that its tenant may make; 0: no limit */
+    int64_t tokens_per_minute;
+    size_t place; /* among the runs that were asked for (of run_leases_claim only) */
 };
 
 struct run_claim_list {

@@ -263,6 +263,7 @@ LIMITS_TEST(a_tenants_bucket_is_taken_as_well_or_neither_is, 9)
     int64_t count;
 
     ask.also = &tenant;
+    ask.also_count = 1;
     for (int i = 0; i < 10; i++)
         cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
     cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
@@ -273,7 +274,7 @@ LIMITS_TEST(a_tenants_bucket_is_taken_as_well_or_neither_is, 9)
     cr_assert_eq(count, 1);
     command(bench, "EXISTS b:line", &count);
     cr_assert_eq(count, 0);
-    ask.also = NULL;
+    ask.also_count = 0;
     cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0, "others do not wait");
     cr_assert_eq(grant.wait_ms, 0);
 }
@@ -347,6 +348,7 @@ static void without_redis(void *arg)
     /* Of what a tenant may, a share, too. */
     bucket.rates.of[LIMIT_REQUESTS] = 0;
     ask.also = &tenant;
+    ask.also_count = 1;
     ask.hold_ms = LONG_MS;
     ask.cost = (struct limit_cost){1, 10, 0};
     cr_assert_eq(limits_take(limits, &ask, &grant, &err), 0);

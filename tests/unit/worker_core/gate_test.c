@@ -12,6 +12,9 @@
 #include "shared/redis/redis.h"
 #include "worker/gate/gate.h"
 
+static const struct provider_key keys[] = {
+    {"sk-1", "0123456789ab"}, {"sk-2", "ba9876543210"}, {"sk-3", "cccccccccccc"}};
+
 static const struct provider_limits unsaid = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
 static struct error err;
 
@@ -34,7 +37,8 @@ static void with_gate(void *arg)
         .provider_name = "test",
         .model = "m",
         .api_key = "sk-1",
-        .key_id = "0123456789ab",
+        .keys = keys,
+        .keys_count = 1,
     };
     cr_assert_eq(redis_open(&options, &bench->redis, &err), 0);
     bench->gate = gate_new(bench->redis);
@@ -143,7 +147,7 @@ GATE_TEST(one_refusal_holds_all_though_no_limit_is_known)
     bench->target.model[0] = 'o';
     cr_assert_eq(enter(bench, &visit, &wait_ms), 0, "another model");
     bench->target.model[0] = 'm';
-    bench->target.key_id = "ba9876543210";
+    bench->target.keys = &keys[1];
     cr_assert_eq(enter(bench, &visit, &wait_ms), 0, "another key");
 }
 
@@ -258,6 +262,147 @@ GATE_TEST(who_is_cancelled_gives_back_what_he_took)
     cr_assert_leq(pass(bench, &outcome), 1500);
 }
 
+/* ---- several keys ---- */
+
+GATE_TEST(keys_of_a_provider_are_used_in_turn)
+{
+    const struct gate_outcome outcome = {.limits = &unsaid};
+    int used[3] = {0};
+
+    bench->target.keys_count = 3;
+    for (int i = 0; i < 9; i++) {
+        struct gate_visit visit;
+        int64_t wait_ms;
+
+        cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
+        used[visit.key]++;
+        cr_assert_not(gate_leave(bench->gate, &visit, &outcome));
+    }
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(used[i], 3);
+}
+
+/* 60 a minute: 10 at once, of each key. */
+GATE_TEST(a_key_without_room_is_passed_over)
+{
+    const struct gate_outcome outcome = {.limits = &unsaid};
+    const struct gate_outcome refused = {.failure = PROVIDER_RATE_LIMITED,
+                                         .status = 429,
+                                         .retry_after_ms = 20000,
+                                         .limits = &unsaid};
+    struct gate_visit visit;
+    int64_t wait_ms;
+    size_t first;
+
+    bench->target.limits.requests_per_minute = 60;
+    bench->target.keys_count = 2;
+    cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
+    first = visit.key;
+    cr_assert_not(gate_leave(bench->gate, &visit, &refused));
+    for (int i = 0; i < 5; i++) {
+        cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
+        cr_assert_eq(visit.key, 1 - first, "that one is held for 20 s");
+        cr_assert_not(gate_leave(bench->gate, &visit, &outcome));
+    }
+}
+
+GATE_TEST(a_key_that_is_refused_is_left_out_and_another_one_tried)
+{
+    const struct gate_outcome outcome = {.limits = &unsaid};
+    const struct gate_outcome refused = {
+        .failure = PROVIDER_AUTH, .status = 401, .limits = &unsaid};
+    struct gate_visit visit;
+    int64_t wait_ms;
+    bool out[3] = {false};
+
+    bench->target.keys_count = 3;
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
+        cr_assert_not(out[visit.key]);
+        out[visit.key] = true;
+        cr_assert(gate_leave(bench->gate, &visit, &refused), "there is another one");
+    }
+    for (int i = 0; i < 6; i++) {
+        cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
+        cr_assert_not(out[visit.key]);
+        cr_assert_not(gate_leave(bench->gate, &visit, &outcome));
+    }
+    cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
+    cr_assert_not(gate_leave(bench->gate, &visit, &refused), "it was the last one");
+    cr_assert_eq(enter(bench, &visit, &wait_ms), 0, "all are out: the provider says why");
+    cr_assert_not(gate_leave(bench->gate, &visit, &refused));
+}
+
+GATE_TEST(the_only_key_is_never_left_out)
+{
+    const struct gate_outcome used_up = {
+        .failure = PROVIDER_QUOTA, .status = 429, .limits = &unsaid};
+    struct gate_visit visit;
+    int64_t wait_ms;
+
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
+        cr_assert_not(gate_leave(bench->gate, &visit, &used_up));
+    }
+}
+
+GATE_TEST(a_model_that_fails_is_left_alone_whichever_key_is_used)
+{
+    const struct gate_outcome outcome = {.failure = PROVIDER_TIMED_OUT, .limits = &unsaid};
+    struct gate_visit visit;
+    int64_t wait_ms;
+
+    bench->target.keys_count = 3;
+    for (int i = 0; i < BREAKER_FAILURES; i++)
+        pass(bench, &outcome);
+    cr_assert_eq(enter(bench, &visit, &wait_ms), GATE_SHUT);
+}
+
+/* ---- a provider's calls at once, and a tenant's limits ---- */
+
+GATE_TEST(a_provider_gets_so_many_calls_at_once_over_all_models)
+{
+    const struct gate_outcome outcome = {.limits = &unsaid};
+    struct gate_visit visits[3];
+    int64_t wait_ms;
+
+    bench->target.concurrent_calls = 2;
+    cr_assert_eq(enter(bench, &visits[0], &wait_ms), 0);
+    bench->target.model[0] = 'o';
+    bench->target.keys = &keys[1];
+    cr_assert_eq(enter(bench, &visits[1], &wait_ms), 0);
+    gate_leave(bench->gate, &visits[0], &outcome);
+    bench->target.model[0] = 'p';
+    cr_assert_eq(enter(bench, &visits[2], &wait_ms), 0);
+    cr_assert(visits[2].taken);
+    bench->target.provider_name = "another";
+    cr_assert_eq(enter(bench, &visits[0], &wait_ms), 0);
+}
+
+GATE_TEST(a_tenant_stays_within_its_limits_whatever_model_it_asks)
+{
+    const struct gate_outcome outcome = {.limits = &unsaid};
+    struct gate_call call = {.target = &bench->target,
+                             .request = &bench->request,
+                             .tenant = uuid_new(),
+                             .tenant_requests_per_minute = 12,
+                             .call_ms = 60000};
+    struct gate_visit visit;
+    int64_t wait_ms;
+
+    for (int i = 0; i < 2; i++) { /* a sixth of 12 at once */
+        bench->target.model[0] = (char)('a' + i);
+        call.run = uuid_new();
+        cr_assert_eq(gate_enter(bench->gate, &call, &visit, &wait_ms, &err), 0);
+        gate_leave(bench->gate, &visit, &outcome);
+    }
+    call.run = uuid_new();
+    cr_assert_eq(gate_enter(bench->gate, &call, &visit, &wait_ms, &err), GATE_LATER);
+    cr_assert(wait_ms > 500 && wait_ms < 5000, "%lld", (long long)wait_ms);
+    call.tenant = uuid_new();
+    cr_assert_eq(gate_enter(bench->gate, &call, &visit, &wait_ms, &err), 0, "another tenant");
+}
+
 /* ---- two workers ---- */
 
 static void with_two(void *arg)
@@ -268,7 +413,8 @@ static void with_two(void *arg)
     struct bench ours = {.target = {.provider = &provider_openai_chat,
                                     .provider_name = "two",
                                     .model = "m",
-                                    .key_id = "0123456789ab"}};
+                                    .keys = keys,
+                                    .keys_count = 1}};
     struct bench theirs = ours;
     struct gate_visit first;
     struct gate_visit visit;

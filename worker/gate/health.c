@@ -1,0 +1,135 @@
+/* Whether models answer. */
+
+#include "worker/gate/health.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+#include "shared/base/id.h"
+#include "shared/base/log.h"
+#include "shared/redis/redis.h"
+
+/* Which breakers are open, by name, and until when: milliseconds since 1970. */
+#define BREAKERS_KEY "penstock:breakers"
+#define BREAKERS_MAX 256 /* more are not looked at */
+
+/* Until when, by the clocks that machines share. */
+static void tell_others(struct redis *redis, const struct known *known)
+{
+    int64_t until_ms = known->breaker.open_until_ms - clock_ms() + clock_wall_ms();
+    struct text argv[4] = {TEXT("HDEL"), TEXT(BREAKERS_KEY), text_of(known->name)};
+    char number[24];
+
+    if (known->breaker.open_until_ms == 0) {
+        redis_post(redis, argv, 3);
+        return;
+    }
+    (void)snprintf(number, sizeof(number), "%" PRId64, until_ms);
+    argv[0] = TEXT("HSET");
+    argv[3] = text_of(number);
+    redis_post(redis, argv, 4);
+}
+
+static void note_open(struct known_table *table, struct known *known)
+{
+    list_remove(&known->open_link);
+    if (known->breaker.open_until_ms != 0)
+        list_add(&table->open, &known->open_link);
+}
+
+/* Which failures are those of a server that can't, and which tell that it is there. */
+void health_learn(struct known_table *table, struct redis *redis, struct known *known,
+                  enum provider_failure failure)
+{
+    bool changed = false;
+
+    switch (failure) {
+    case PROVIDER_OVERLOADED:
+    case PROVIDER_TIMED_OUT:
+    case PROVIDER_STREAM_CUT:
+    case PROVIDER_MALFORMED_REPLY:
+        changed = breaker_failed(&known->breaker, clock_ms(), (uint32_t)random_below(UINT32_MAX));
+        break;
+    case PROVIDER_NO_ROOM:
+        breaker_unknown(&known->breaker);
+        break;
+    case PROVIDER_OK:
+    case PROVIDER_RATE_LIMITED:
+    case PROVIDER_EMPTY_REPLY:
+    case PROVIDER_REPLY_TOO_LARGE:
+    case PROVIDER_QUOTA:
+    case PROVIDER_CONTEXT_OVERFLOW:
+    case PROVIDER_BAD_REQUEST:
+    case PROVIDER_AUTH:
+        changed = breaker_succeeded(&known->breaker);
+        break;
+    }
+    if (!changed)
+        return;
+    note_open(table, known);
+    tell_others(redis, known);
+    log_info(known->breaker.open_until_ms ? "a model fails again and again: it is left alone"
+                                          : "a model answers again",
+             LOG_STR("model", known->name + strlen(KNOWN_PREFIX)),
+             LOG_INT("for_ms",
+                     known->breaker.open_until_ms ? known->breaker.open_until_ms - clock_ms() : 0));
+}
+
+static bool is_told(const redisReply *reply, const char *key)
+{
+    for (size_t i = 0; i + 1 < reply->elements; i += 2)
+        if (text_is(redis_reply_text(reply->element[i]), key))
+            return true;
+    return false;
+}
+
+/* What nobody tells of any more is closed; what is told is open until then. */
+static void hear(struct known_table *table, const redisReply *reply)
+{
+    int64_t now_ms = clock_ms();
+    int64_t now_wall_ms = clock_wall_ms();
+
+    list_for_each_safe (item, &table->open) {
+        struct known *known = CONTAINER_OF(item, struct known, open_link);
+
+        if (!is_told(reply, known->name)) {
+            breaker_told(&known->breaker, 0);
+            note_open(table, known);
+        }
+    }
+    for (size_t i = 0; i + 1 < reply->elements && i < 2 * BREAKERS_MAX; i += 2) {
+        struct text key = redis_reply_text(reply->element[i]);
+        char name[KNOWN_NAME_SIZE];
+        struct known *known;
+        int64_t until_ms;
+
+        if (key.len == 0 || key.len >= sizeof(name) ||
+            !text_to_int(redis_reply_text(reply->element[i + 1]), &until_ms))
+            continue;
+        until_ms -= now_wall_ms;
+        if (until_ms <= 0 || until_ms > BREAKER_CAP_MS)
+            continue; /* it is over, or a clock is wrong */
+        (void)snprintf(name, sizeof(name), "%.*s", TEXT_ARGS(key));
+        known = known_of(table, name);
+        breaker_told(&known->breaker, now_ms + until_ms);
+        note_open(table, known);
+    }
+}
+
+int health_share(struct known_table *table, struct redis *redis, struct error *err)
+{
+    CLEANUP(redis_reply_freep) redisReply *reply = NULL;
+    const struct text argv[2] = {TEXT("HGETALL"), TEXT(BREAKERS_KEY)};
+    int r;
+
+    if (!redis_is_ready(redis))
+        return 0;
+    r = redis_command(redis, argv, ARRAY_LENGTH(argv), &reply, err);
+    if (r == -E_CANCELED)
+        return r;
+    if (r == 0 && reply->type == REDIS_REPLY_ARRAY)
+        hear(table, reply);
+    return 0;
+}

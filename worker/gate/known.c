@@ -1,0 +1,121 @@
+/* What is known of models that are served. */
+
+#include "worker/gate/known.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/memory.h"
+
+#define KNOWN_MAX     1024
+#define ANSWER_TOKENS 300 /* until one was seen */
+
+static bool is_name(const struct lru_entry *entry, const void *name)
+{
+    return strcmp(CONTAINER_OF(entry, struct known, entry)->name, name) == 0;
+}
+
+static void drop(struct lru_entry *entry)
+{
+    struct known *known = CONTAINER_OF(entry, struct known, entry);
+
+    list_remove(&known->open_link);
+    free(known);
+}
+
+void known_init(struct known_table *table)
+{
+    list_init(&table->open);
+    lru_init(&table->all, KNOWN_MAX, is_name, drop);
+}
+
+void known_deinit(struct known_table *table)
+{
+    lru_deinit(&table->all);
+}
+
+void known_name(const struct provider_target *target, const char *key_id, char out[KNOWN_NAME_SIZE])
+{
+    (void)snprintf(out, KNOWN_NAME_SIZE, KNOWN_PREFIX "%.40s:%s:%.100s", target->provider_name,
+                   key_id, target->model);
+}
+
+struct known *known_of(struct known_table *table, const char *name)
+{
+    uint64_t hash = text_hash(text_of(name));
+    struct lru_entry *entry = lru_find(&table->all, hash, name);
+    struct known *known;
+
+    if (entry)
+        return CONTAINER_OF(entry, struct known, entry);
+    known = xcalloc(1, sizeof(*known));
+    (void)snprintf(known->name, sizeof(known->name), "%s", name);
+    known->answer_tokens = ANSWER_TOKENS;
+    list_init(&known->open_link);
+    lru_add(&table->all, hash, &known->entry);
+    return known;
+}
+
+static void set(int64_t said, int64_t known, int64_t *out)
+{
+    *out = said > 0 ? said : known;
+}
+
+struct limit_rates known_rates(const struct known *known, const struct model_limits *limits)
+{
+    struct limit_rates rates = {.calls = limits->concurrent_calls};
+    const int64_t *said = known->said.of;
+
+    set(said[LIMIT_REQUESTS], limits->requests_per_minute, &rates.of[LIMIT_REQUESTS]);
+    set(said[LIMIT_TOKENS], limits->tokens_per_minute, &rates.of[LIMIT_TOKENS]);
+    set(said[LIMIT_INPUT_TOKENS], limits->input_tokens_per_minute, &rates.of[LIMIT_INPUT_TOKENS]);
+    set(said[LIMIT_OUTPUT_TOKENS], limits->output_tokens_per_minute,
+        &rates.of[LIMIT_OUTPUT_TOKENS]);
+    set(said[LIMIT_REQUESTS_DAY], limits->requests_per_day, &rates.of[LIMIT_REQUESTS_DAY]);
+    set(said[LIMIT_TOKENS_DAY], limits->tokens_per_day, &rates.of[LIMIT_TOKENS_DAY]);
+    /* One that refused and did not say what it allows: no rate, but a hold for all. */
+    if (!limit_rates_any(&rates) && clock_ms() < known->watched_until_ms)
+        rates.of[LIMIT_REQUESTS] = INT64_C(1) << 30;
+    return rates;
+}
+
+/* A limit whose rest comes back within the hour is one of the day when that takes as long as a day
+ * would: providers name both alike. */
+static bool is_daily(int64_t limit, int64_t remaining, int64_t reset_ms)
+{
+    return remaining >= 0 && limit > remaining && reset_ms > 0 &&
+           (double)reset_ms * (double)limit / (double)(limit - remaining) > 3600e3;
+}
+
+static void learn_rate(struct known *known, int64_t limit, bool daily, enum limit_rate a_minute,
+                       enum limit_rate a_day)
+{
+    if (limit > 0)
+        known->said.of[daily ? a_day : a_minute] = limit;
+}
+
+bool known_requests_daily(const struct provider_limits *limits)
+{
+    return is_daily(limits->requests_limit, limits->requests_remaining, limits->requests_reset_ms);
+}
+
+bool known_tokens_daily(const struct provider_limits *limits)
+{
+    return is_daily(limits->tokens_limit, limits->tokens_remaining, limits->tokens_reset_ms);
+}
+
+void known_learn_limits(struct known *known, const struct provider_limits *limits)
+{
+    learn_rate(known, limits->requests_limit, known_requests_daily(limits), LIMIT_REQUESTS,
+               LIMIT_REQUESTS_DAY);
+    learn_rate(known, limits->tokens_limit, known_tokens_daily(limits), LIMIT_TOKENS,
+               LIMIT_TOKENS_DAY);
+    learn_rate(known, limits->input_tokens_limit, false, LIMIT_INPUT_TOKENS, LIMIT_INPUT_TOKENS);
+    learn_rate(known, limits->output_tokens_limit, false, LIMIT_OUTPUT_TOKENS, LIMIT_OUTPUT_TOKENS);
+}
+
+void known_learn_answer(struct known *known, int64_t output_tokens)
+{
+    known->answer_tokens = known->answer_tokens * 0.9 + (double)output_tokens * 0.1;
+}

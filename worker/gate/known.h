@@ -1,0 +1,58 @@
+#pragma once
+/* What this worker knows of models that are served: what a provider has said of a key's limits, how
+ * long answers are, whether it answers at all. Inside the gate.
+ *
+ * Limits are those of a key and model. Whether a model answers, and how long its answers are, is
+ * the same whichever key is used: where a provider has several keys this is kept under a name
+ * without one. */
+
+#include "providers/provider.h"
+#include "shared/base/list.h"
+#include "shared/base/lru.h"
+#include "shared/limits/breaker.h"
+#include "shared/limits/limits.h"
+
+#define KNOWN_NAME_SIZE   200
+#define KNOWN_TENANT_SIZE 64
+
+/* Names are the buckets' keys in Redis. */
+#define KNOWN_PREFIX "penstock:limit:"
+
+struct known {
+    struct lru_entry entry;
+    struct list open_link; /* on open of its table, while its breaker is */
+    struct breaker breaker;
+    struct limit_rates said; /* by the provider; 0: nothing */
+    double answer_tokens;    /* smoothed */
+    int64_t watched_until_ms;
+    int64_t out_until_ms; /* the key is refused, or its quota is used up */
+    char name[KNOWN_NAME_SIZE];
+};
+
+struct known_table {
+    struct lru all;
+    struct list open; /* those whose breaker is */
+};
+
+void known_init(struct known_table *table);
+void known_deinit(struct known_table *table);
+
+/* Of the target's model with one of its keys; key_id "": whichever. */
+void known_name(const struct provider_target *target, const char *key_id,
+                char out[KNOWN_NAME_SIZE]);
+
+/* What is known under a name: nothing, at first. It may be forgotten with the next one that is
+ * asked for. */
+struct known *known_of(struct known_table *table, const char *name);
+
+/* What the table of models allows, and what the provider has said outranks it. */
+struct limit_rates known_rates(const struct known *known, const struct model_limits *limits);
+
+/* What a reply's headers say of the limits. */
+void known_learn_limits(struct known *known, const struct provider_limits *limits);
+
+/* Whether "what is left" in these headers is a rest of the day's, not of the minute's. */
+bool known_requests_daily(const struct provider_limits *limits);
+bool known_tokens_daily(const struct provider_limits *limits);
+
+void known_learn_answer(struct known *known, int64_t output_tokens);
