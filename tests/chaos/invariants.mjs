@@ -239,12 +239,15 @@ function usageAddsUp(facts) {
   const bad = [];
   const answers = new Map();
   let given = 0;
+  let fellBack = 0;
   for (const line of facts.ledger) {
     if (!line.usage) continue;
     given++;
-    const list = answers.get(line.idempotency_key) ?? [];
+    const key = line.idempotency_key.replace(/:fallback-\d+$/, '');
+    const list = answers.get(key) ?? [];
+    fellBack += key !== line.idempotency_key;
     list.push({ ...line.usage, ...line.usage_details });
-    answers.set(line.idempotency_key, list);
+    answers.set(key, list);
   }
   let used = 0;
   for (const [run, changes] of facts.audit) {
@@ -268,7 +271,7 @@ function usageAddsUp(facts) {
   }
   let repeats = 0;
   for (const list of answers.values()) repeats += list.length - 1;
-  facts.counts = { ...facts.counts, modelCalls: facts.ledger.length, answers: given, answersUsed: used, answersRepeated: repeats };
+  facts.counts = { ...facts.counts, modelCalls: facts.ledger.length, answers: given, answersUsed: used, answersRepeated: repeats, fellBack };
   return bad;
 }
 

@@ -40,6 +40,17 @@ export function planLoad(seed, seconds, rate, features, bursts = true) {
   return plan.sort((a, b) => a.at - b.at);
 }
 
+/**
+ * Which models a run asks. A model that limits holds back all who ask it, so those that meet limits ask others, a few runs each: else all
+ * would go at the pace of these. Where a model breaks, every other run has another one to fall back to.
+ */
+function models(item) {
+  const fault = item.tag.slice(2);
+  if (['limited', 'deferred', 'throttled'].includes(fault)) return { model: `openai/gpt-4o-mini-2024-07-${10 + (item.number % 20)}` };
+  if (['broken', 'overloaded', 'severed', 'dropped', 'garbled'].includes(fault) && item.number % 2) return { fallbacks: ['openai/gpt-4o-mini-2025-01-01'] };
+  return {};
+}
+
 function prompt(kind, number, random) {
   const wait = random.chance(0.2) ? random.int(300, 2500) : 0;
   switch (kind) {
@@ -153,7 +164,7 @@ export class Load {
     // Not where the client is asked for something: a twin that nobody knows of would wait for it forever.
     const asSdk = this.features.sdkRetries && body.thread && !item.kind.startsWith('ask') && this.random.chance(0.3);
     if (asSdk) this.sdkKeys.add(key);
-    const reply = await this.#sure(tenant, 'POST', path, { ...body, metadata: { chaos: key } }, key, note.scheduler, asSdk);
+    const reply = await this.#sure(tenant, 'POST', path, { ...body, ...models(item), metadata: { chaos: key } }, key, note.scheduler, asSdk);
     if (reply.status === 200) {
       const run = { id: reply.body.id, thread: reply.body.thread_id, key, tenant, kind: item.kind, tag: item.tag, sent, at: Date.now(), tries: reply.tries, ...note };
       this.accepted.set(run.id, run);

@@ -162,6 +162,7 @@ export function markdown(sum) {
     `| Runs | ${sum.runs} in ${Math.round(sum.seconds)} s: ${Object.entries(sum.statuses).map(([s, n]) => `${n} ${s}`).join(', ')} |`,
     `| Faults | ${Object.values(sum.recoveries).reduce((n, r) => n + r.count, 0)} |`,
     `| Messages stored twice | ${sum.violations['I2 messages whole and once'].length} |`,
+    `| Answers of a fallback | ${counts.fellBack} |`,
     `| Model calls; whole answers; of them used | ${counts.modelCalls}; ${counts.answers}; ${counts.answersUsed} |`,
     `| Answers given more than once for a step | ${counts.answersRepeated}: ${perMillion(counts.answersRepeated, counts.answers)} per million |`,
     `| Tool calls executed again | ${counts.toolRepeats} of ${counts.toolCalls}: ${perMillion(counts.toolRepeats, counts.toolCalls)} per million, all with the same key |`,
