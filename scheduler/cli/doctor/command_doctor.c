@@ -287,18 +287,29 @@ static void check_server(struct doctor *doctor)
     client_settings_deinit(&settings);
 }
 
-static void check_provider(struct doctor *doctor, const struct config_provider *provider)
+static void check_key(struct doctor *doctor, const struct config_provider *provider,
+                      const char *name, const char *key)
 {
     const struct doctor_probe *probe = doctor_probe_of(provider->kind);
     CLEANUP(freep) char *url = xasprintf("%s%s", provider->base_url, probe->path);
-    CLEANUP(freep) char *name = xasprintf("provider %.40s", provider->name);
     struct error err = {0};
-    int status;
+    int status = get_status_with_key(doctor, url, probe, key, &err);
 
-    if (!*provider->api_key)
-        return;
-    status = get_status_with_key(doctor, url, probe, provider->api_key, &err);
     say(doctor, name, doctor_judge_provider(provider->base_url, probe, status, err.text));
+}
+
+static void check_provider(struct doctor *doctor, const struct config_provider *provider)
+{
+    CLEANUP(freep) char *name = xasprintf("provider %.40s", provider->name);
+
+    if (*provider->api_key)
+        check_key(doctor, provider, name, provider->api_key);
+    for (unsigned i = 0; i < provider->api_keys_count; i++) {
+        CLEANUP(freep) char *of_key = xasprintf("%s, api_keys[%u]", name, i);
+
+        if (*provider->api_keys[i])
+            check_key(doctor, provider, of_key, provider->api_keys[i]);
+    }
 }
 
 static void check_machine(struct doctor *doctor)
@@ -322,7 +333,8 @@ static void check_providers(struct doctor *doctor)
     bool any = false;
 
     for (unsigned i = 0; i < doctor->config->providers_count; i++) {
-        any = any || *doctor->config->providers[i].api_key;
+        any = any || *doctor->config->providers[i].api_key ||
+              doctor->config->providers[i].api_keys_count > 0;
         check_provider(doctor, &doctor->config->providers[i]);
     }
     if (!any)
