@@ -1,7 +1,7 @@
 -- Buckets that all workers share, by the rules of limit_bucket.h and Redis' own clock. Times are microseconds.
 --
 -- A bucket is a hash: f1 to f6 are when its rates would be full again, `held` is what nothing may start before, `pace` how long a call takes of the
--- slowest rate and `span` how long a call lasts, both smoothed. Beside it are KEY:line, who waits for longer than he sleeps, by his order; KEY:lapse, when
+-- slowest rate and `span` how long a call lasts, both smoothed over calls whose real cost is known, and `known` how many these were (up to YOUNG). Beside it are KEY:line, who waits for longer than he sleeps, by his order; KEY:lapse, when
 -- each of them is given up, since whoever waits may be gone; KEY:calls, the calls under way and when each is over at the latest.
 --
 -- KEYS  for take the choices, of which one is taken, then what is taken as well; for settle what was taken
@@ -13,6 +13,7 @@
 -- take returns {0, choice, wait}: taken, start after the wait; or {1, choice, wait}: nothing was taken, ask again after the wait.
 local MINUTE, DAY, BURST = 60e6, 86400e6, 10e6
 local KEEP_MS, GRACE, LAPSED_MAX, CALLS_LOOK = 172800000, 30e6, 20, 50e3
+local YOUNG, YOUNG_WAIT = 20, 5e6
 local time = redis.call('TIME')
 local now = time[1] * 1e6 + time[2]
 
@@ -34,8 +35,8 @@ local function interval(bucket, cost)
 end
 
 local function read(key, at)
-  local values = redis.call('HMGET', key, 'f1', 'f2', 'f3', 'f4', 'f5', 'f6', 'held', 'pace', 'span')
-  local bucket = {key = key, rates = {}, full = {}, held = number(values[7]), pace = tonumber(values[8]), span = number(values[9])}
+  local values = redis.call('HMGET', key, 'f1', 'f2', 'f3', 'f4', 'f5', 'f6', 'held', 'pace', 'span', 'known')
+  local bucket = {key = key, rates = {}, full = {}, held = number(values[7]), pace = tonumber(values[8]), span = number(values[9]), known = number(values[10])}
   for i = 1, 6 do
     local rate = number(ARGV[at + i - 1])
     if rate > 0 then bucket.rates[i] = rate end
@@ -54,7 +55,7 @@ local function use_up(bucket, remembered)
 end
 
 local function write(bucket)
-  local fields = {'held', text(bucket.held), 'pace', text(bucket.pace or 0), 'span', text(bucket.span)}
+  local fields = {'held', text(bucket.held), 'pace', text(bucket.pace or 0), 'span', text(bucket.span), 'known', text(bucket.known)}
   for i in pairs(bucket.rates) do
     fields[#fields + 1] = 'f' .. i
     fields[#fields + 1] = text(bucket.full[i])
@@ -86,10 +87,20 @@ local function ahead_of(bucket, order)
   return redis.call('ZCOUNT', bucket.key .. ':line', '-inf', '(' .. order)
 end
 
+-- Half of what may come at once is there: those who go first were told to come too late, and what they leave unused is lost.
+local function has_room(bucket)
+  if bucket.held > now then return false end
+  for i, rate in pairs(bucket.rates) do
+    if i <= 4 and bucket.full[i] - now > burst(rate, i) * unit(rate, i) / 2 then return false end
+  end
+  return true
+end
+
 -- Sets bucket.wait, and bucket.shut when no call may start now, whatever the wait.
 local function look(bucket, cost, order)
   local ahead = ahead_of(bucket, order)
-  bucket.wait = rate_wait(bucket, cost) + ahead * (bucket.pace or 0)
+  bucket.wait = rate_wait(bucket, cost)
+  if ahead > 0 and not has_room(bucket) then bucket.wait = bucket.wait + ahead * (bucket.pace or 0) end
   if bucket.calls == 0 then return end
   redis.call('ZREMRANGEBYSCORE', bucket.key .. ':calls', '-inf', now)
   if redis.call('ZCARD', bucket.key .. ':calls') >= bucket.calls then
@@ -100,8 +111,7 @@ end
 
 local function take_from(bucket, cost, id, lease)
   for i, rate in pairs(bucket.rates) do bucket.full[i] = math.max(now, bucket.full[i]) + cost[i] * unit(rate, i) end
-  local took = interval(bucket, cost)
-  bucket.pace = bucket.pace and bucket.pace * 0.9 + took * 0.1 or took
+  bucket.pace = bucket.pace or interval(bucket, cost)
   write(bucket)
   leave_line(bucket, id)
   if bucket.calls > 0 then
@@ -138,6 +148,8 @@ local function take()
     shut = shut or bucket.shut
   end
   if shut or wait > hold then
+    -- What calls cost is a guess at first: nobody is sent away for long on it.
+    if slowest.known < YOUNG then wait = math.min(wait, math.max(hold, slowest.held - now) + YOUNG_WAIT) end
     slowest.wait = wait
     join_line(slowest, id, order)
     return {1, choice, text(wait)}
@@ -154,13 +166,19 @@ local function settle()
   for n, key in ipairs(KEYS) do
     local bucket = read(key, 15 + (n - 1) * 7)
     if bucket.calls > 0 then redis.call('ZREM', key .. ':calls', id) end
+    local lost = not bucket.pace
+    if lost then use_up(bucket, 2) end
     for i, rate in pairs(bucket.rates) do
-      if bucket.pace then bucket.full[i] = bucket.full[i] + (real[i] - took[i]) * unit(rate, i) end
+      if not lost then bucket.full[i] = bucket.full[i] + (real[i] - took[i]) * unit(rate, i) end
       local left = n == 1 and i <= 4 and number(ARGV[10 + i]) or -1
       if left >= 0 then bucket.full[i] = math.max(bucket.full[i], now + (burst(rate, i) - left) * unit(rate, i)) end
     end
-    bucket.pace = bucket.pace and math.max(0, bucket.pace + (interval(bucket, real) - interval(bucket, took)) * 0.1)
-    if span > 0 then bucket.span = bucket.span > 0 and bucket.span * 0.9 + span * 0.1 or span end
+    if span > 0 then
+      local cost = interval(bucket, real)
+      bucket.pace = bucket.known > 0 and bucket.pace * 0.9 + cost * 0.1 or cost
+      bucket.known = math.min(bucket.known + 1, YOUNG)
+      bucket.span = bucket.span > 0 and bucket.span * 0.9 + span * 0.1 or span
+    end
     if n == 1 and hold > 0 then bucket.held = math.max(bucket.held, now + hold) end
     write(bucket)
   end

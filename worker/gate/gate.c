@@ -20,6 +20,7 @@
 #define WATCH_MS        600000 /* a model that refused is asked about for so long */
 #define UNTOLD_HOLD_MS  1000
 #define RETURN_EARLY_MS 1500
+#define RETURN_FAR_MS   20000
 #define PRIORITY_WEIGHT 1e14 /* above all milliseconds since 1970 */
 
 /* How long a key is left out that was refused, and one whose quota is used up. */
@@ -181,10 +182,11 @@ static void settle_on(struct gate_visit *visit, const struct key_choices *choice
     visit->grant.choice = 0;
 }
 
-/* A little before its turn, since the way back through the queue takes a while. */
+/* A little before its turn, since the way back through the queue takes a while; and the further that
+ * is, the earlier, since calls may turn out to cost less than they do now. */
 static int64_t return_after(int64_t wait_ms)
 {
-    int64_t early_ms = wait_ms - wait_ms / 10 - RETURN_EARLY_MS;
+    int64_t early_ms = wait_ms - wait_ms / (wait_ms > RETURN_FAR_MS ? 3 : 10) - RETURN_EARLY_MS;
 
     return early_ms > 0 ? early_ms : 1;
 }

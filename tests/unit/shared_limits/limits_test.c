@@ -320,6 +320,76 @@ LIMITS_TEST(a_bucket_that_redis_lost_is_not_taken_for_full, 11)
     limits_free(other);
 }
 
+LIMITS_TEST(a_bucket_that_a_settlement_finds_lost_is_not_taken_for_full, 15)
+{
+    struct limit_place bucket = place("b", LIMIT_REQUESTS, 60);
+    struct limit_ask ask = ask_of(&bucket, "run");
+    struct limit_settlement settlement = settled(1, 1);
+    struct limits *other = limits_new(bench->redis);
+    struct limit_grant grant;
+
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    command(bench, "FLUSHDB", NULL);
+    limits_settle(bench->limits, &ask, &grant, &settlement);
+    cr_assert_eq(limits_take(other, &ask, &grant, &err), 0);
+    cr_assert(grant.wait_ms > 900 && grant.wait_ms <= 1001, "%lld", (long long)grant.wait_ms);
+    limits_free(other);
+}
+
+/* What calls cost is guessed at first, and the guess is far too high. */
+LIMITS_TEST(nobody_is_sent_away_for_long_on_a_guess, 13)
+{
+    struct limit_place bucket = place("b", LIMIT_TOKENS, 60000);
+    struct limit_ask ask = ask_of(&bucket, "first");
+    struct limit_settlement settlement = settled(1, 30);
+    struct limit_grant grant;
+    char id[16];
+
+    ask.cost.input_tokens = 3000;
+    ask.hold_ms = 0;
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(id, sizeof(id), "r%d", i);
+        ask.id = text_of(id);
+        ask.order = i;
+        if (limits_take(bench->limits, &ask, &grant, &err) == LIMITS_LATER)
+            cr_assert_leq(grant.wait_ms, 5000, "%lld", (long long)grant.wait_ms);
+    }
+    settlement.real.input_tokens = 30;
+    for (int i = 0; i < 20; i++) {
+        grant.shared = true;
+        limits_settle(bench->limits, &ask, &grant, &settlement);
+    }
+    ask.id = TEXT("last");
+    ask.order = 1000;
+    ask.cost.input_tokens = 10000;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0,
+                 "what was reserved for nothing is there again");
+}
+
+/* Those who go first were told to come too late: half of what may come at once is unused. */
+LIMITS_TEST(room_that_nobody_uses_is_taken_out_of_order, 14)
+{
+    struct limit_place bucket = place("b", LIMIT_REQUESTS, 600);
+    struct limit_ask ask = ask_of(&bucket, "run");
+    struct limit_grant grant;
+
+    ask.hold_ms = 0;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    command(bench, "ZADD b:line 1 early", NULL);
+    command(bench, "ZADD b:lapse 99999999999999999 early", NULL);
+    ask.id = TEXT("late");
+    ask.order = 2;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    for (int i = 0; i < 60; i++) {
+        ask.order = 0;
+        if (limits_take(bench->limits, &ask, &grant, &err) != 0)
+            break;
+    }
+    ask.order = 2;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER,
+                 "with less unused the order holds");
+}
+
 /* Connected to nothing. */
 static void without_redis(void *arg)
 {
