@@ -182,8 +182,8 @@ static void settle_on(struct gate_visit *visit, const struct key_choices *choice
     visit->grant.choice = 0;
 }
 
-/* A little before its turn, since the way back through the queue takes a while; and the further that
- * is, the earlier, since calls may turn out to cost less than they do now. */
+/* A little before its turn, since the way back through the queue takes a while; and the further
+ * that is, the earlier, since calls may turn out to cost less than they do now. */
 static int64_t return_after(int64_t wait_ms)
 {
     int64_t early_ms = wait_ms - wait_ms / (wait_ms > RETURN_FAR_MS ? 3 : 10) - RETURN_EARLY_MS;
