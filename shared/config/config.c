@@ -3,19 +3,26 @@
 #include "shared/config/config.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/config/config_internal.h"
 
+/* NULL: there is none. */
+static const char *file_of(const struct config_flags *flags, char *const *environment)
+{
+    const char *path = flags ? flags->file : NULL;
+
+    return path ? path : config_variable(environment, "PENSTOCK_CONFIG");
+}
+
 static int apply(struct config *config, struct config_file *file, char *const *environment,
                  const struct config_flags *flags, struct error *err)
 {
-    const char *path = flags ? flags->file : NULL;
+    const char *path = file_of(flags, environment);
     int r;
 
-    if (!path)
-        path = config_variable(environment, "PENSTOCK_CONFIG");
     if (path) {
         r = config_file_read(path, environment, file, err);
         if (r < 0)
@@ -46,6 +53,20 @@ int config_load(const struct config_flags *flags, char *const *environment, stru
     }
     *out = config;
     return 0;
+}
+
+int config_load_again(const struct config_flags *flags, char *const *environment,
+                      struct config **out, struct error *err)
+{
+    const char *path = file_of(flags, environment);
+    struct stat info;
+
+    if (path && stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
+        (void)error_set(err, E_INVALID, "%s can't be read a second time: it is no regular file",
+                        path);
+        return error_clean(err);
+    }
+    return config_load(flags, environment, out, err);
 }
 
 bool config_reads(const char *variable, const char *file_text)

@@ -135,12 +135,29 @@ MUSTCHECK int config_load(const struct config_flags *flags, char *const *environ
 void config_free(struct config *config); /* accepts NULL */
 void config_freep(struct config **config);
 
+/* As config_load, for a program that runs: a file that can't be read twice (a pipe, standard input)
+ * is -E_INVALID, since what is left of it would pass for one that says nothing. */
+MUSTCHECK int config_load_again(const struct config_flags *flags, char *const *environment,
+                                struct config **out, struct error *err);
+
+/* Takes over from `loaded` the numbers that may change while a program runs: those of
+ * docs/configuration.md. Appends the names of those that changed to `changed`, and of settings that
+ * differ but need a new start to `left`, with ", " between. `program` is "scheduler" or "worker":
+ * what concerns the other one is passed over. Providers, models and default_provider are not
+ * looked at: they are the registry's (providers/models/registry_reload.h). */
+void config_take_over(struct config *running, const struct config *loaded, const char *program,
+                      struct buf *changed, struct buf *left);
+
 /* Reads a list of models as the file has it (`models: [...]`) from a text; `name` is its name for
  * messages. Returns 0 with *out, whose `count` entries the caller gives to config_models_free, or
  * -E_INVALID. */
 MUSTCHECK int config_models_read(const char *name, struct text text, struct config_model **out,
                                  unsigned *count, struct error *err);
 void config_models_free(struct config_model *models, unsigned count);
+
+/* Whether two say the same of all there is to say. Pure. */
+bool config_provider_equal(const struct config_provider *one, const struct config_provider *other);
+bool config_model_equal(const struct config_model *one, const struct config_model *other);
 
 /* What a scheduler does, as bits. */
 enum { ROLE_API = 1, ROLE_DISPATCH = 2, ROLE_REAP = 4, ROLES_ALL = 7 };

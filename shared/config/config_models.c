@@ -179,6 +179,21 @@ int config_models_read(const char *name, struct text text, struct config_model *
     return r;
 }
 
+bool config_model_equal(const struct config_model *one, const struct config_model *other)
+{
+    bool equal = strcmp(one->name, other->name) == 0 &&
+                 strcmp(one->provider, other->provider) == 0 &&
+                 strcmp(one->model, other->model) == 0;
+
+    for (size_t i = 0; equal && i < ARRAY_LENGTH(numbers); i++)
+        equal = memcmp((const char *)one + numbers[i].to, (const char *)other + numbers[i].to,
+                       sizeof(int64_t)) == 0;
+    for (size_t i = 0; equal && i < ARRAY_LENGTH(switches); i++)
+        equal = memcmp((const char *)one + switches[i].to, (const char *)other + switches[i].to,
+                       sizeof(enum config_switch)) == 0;
+    return equal;
+}
+
 void config_models_free(struct config_model *models, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {

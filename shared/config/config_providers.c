@@ -325,6 +325,32 @@ int config_apply_private_addresses(struct config *config, struct config_file *fi
     return 0;
 }
 
+static bool same_strings(char *const *one, unsigned one_count, char *const *other,
+                         unsigned other_count)
+{
+    if (one_count != other_count)
+        return false;
+    for (unsigned i = 0; i < one_count; i++)
+        if (strcmp(one[i], other[i]) != 0)
+            return false;
+    return true;
+}
+
+bool config_provider_equal(const struct config_provider *one, const struct config_provider *other)
+{
+    return strcmp(one->name, other->name) == 0 && strcmp(one->kind, other->kind) == 0 &&
+           strcmp(one->base_url, other->base_url) == 0 &&
+           strcmp(one->api_key, other->api_key) == 0 &&
+           same_strings(one->api_keys, one->api_keys_count, other->api_keys,
+                        other->api_keys_count) &&
+           one->concurrent_calls == other->concurrent_calls &&
+           same_strings(one->headers, one->headers_count, other->headers, other->headers_count) &&
+           one->connect_timeout_ms == other->connect_timeout_ms &&
+           one->first_byte_timeout_ms == other->first_byte_timeout_ms &&
+           one->idle_timeout_ms == other->idle_timeout_ms &&
+           one->total_timeout_ms == other->total_timeout_ms && one->stream == other->stream;
+}
+
 bool config_providers_read(const char *variable)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(builtins); i++)

@@ -14,6 +14,13 @@
 
 enum setting_type { SETTING_STRING, SETTING_INT, SETTING_INT64, SETTING_LEVEL, SETTING_FORMAT };
 
+/* What a program that runs makes of a new value. */
+enum setting_reload {
+    RELOAD_NOT,      /* it needs a new start */
+    RELOAD_NUMBER,   /* it is read each time that it is needed: a new value holds from then on */
+    RELOAD_REGISTRY, /* providers/models/registry_reload.h takes it over */
+};
+
 struct setting {
     const char *path;     /* in the file */
     const char *variable; /* NULL: none */
@@ -25,17 +32,22 @@ struct setting {
     int64_t number_default;
     int64_t min;
     int64_t max;
+    enum setting_reload reload;
 };
 
 #define PLACES(member) offsetof(struct config, member), offsetof(struct config_file_data, member)
 #define TEXT_SETTING(member, variable, otherwise, check)                                           \
     {                                                                                              \
-#member, variable, SETTING_STRING, PLACES(member), otherwise, check, 0, 0, 0               \
+#member, variable, SETTING_STRING, PLACES(member), otherwise, check, 0, 0, 0, RELOAD_NOT   \
+    }
+#define NUMBER_SETTING_(type, member, variable, otherwise, min, max, reload)                       \
+    {                                                                                              \
+#member, variable, type, PLACES(member), NULL, NULL, otherwise, min, max, reload           \
     }
 #define NUMBER_SETTING(type, member, variable, otherwise, min, max)                                \
-    {                                                                                              \
-#member, variable, type, PLACES(member), NULL, NULL, otherwise, min, max                   \
-    }
+    NUMBER_SETTING_(type, member, variable, otherwise, min, max, RELOAD_NOT)
+#define LIVE_SETTING(type, member, variable, otherwise, min, max)                                  \
+    NUMBER_SETTING_(type, member, variable, otherwise, min, max, RELOAD_NUMBER)
 
 #define SECOND_MS ((int64_t)1000)
 #define HOUR_MS   (3600 * SECOND_MS)
@@ -44,17 +56,18 @@ static const struct setting settings[] = {
     TEXT_SETTING(database_url, "DATABASE_URL", "postgresql:///penstock", config_check_database_url),
     TEXT_SETTING(redis_url, "REDIS_URL", "redis://127.0.0.1:6379", config_check_redis_url),
     {"log.level", "PENSTOCK_LOG_LEVEL", SETTING_LEVEL, offsetof(struct config, log_level),
-     offsetof(struct config_file_data, log.level), "info", NULL, 0, 0, 0},
+     offsetof(struct config_file_data, log.level), "info", NULL, 0, 0, 0, RELOAD_NUMBER},
     {"log.format", "PENSTOCK_LOG_FORMAT", SETTING_FORMAT, offsetof(struct config, log_format),
-     offsetof(struct config_file_data, log.format), "logfmt", NULL, 0, 0, 0},
-    TEXT_SETTING(default_provider, "PENSTOCK_DEFAULT_PROVIDER", "", NULL),
+     offsetof(struct config_file_data, log.format), "logfmt", NULL, 0, 0, 0, RELOAD_NUMBER},
+    {"default_provider", "PENSTOCK_DEFAULT_PROVIDER", SETTING_STRING, PLACES(default_provider), "",
+     NULL, 0, 0, 0, RELOAD_REGISTRY},
     NUMBER_SETTING(SETTING_INT, shards, "PENSTOCK_SHARDS", 1, 1, 100),
 
     TEXT_SETTING(scheduler.host, "PENSTOCK_HOST", "127.0.0.1", config_check_host),
     NUMBER_SETTING(SETTING_INT, scheduler.port, "PENSTOCK_PORT", 8080, 0, 65535),
     TEXT_SETTING(scheduler.roles, "PENSTOCK_ROLES", "api,dispatch,reap", config_check_roles),
     TEXT_SETTING(scheduler.metrics, "PENSTOCK_METRICS", "on", config_check_metrics),
-    NUMBER_SETTING(SETTING_INT64, scheduler.drain_ms, NULL, 20 * SECOND_MS, 0, HOUR_MS),
+    LIVE_SETTING(SETTING_INT64, scheduler.drain_ms, NULL, 20 * SECOND_MS, 0, HOUR_MS),
     NUMBER_SETTING(SETTING_INT64, scheduler.run_ttl_ms, NULL, 24 * HOUR_MS, SECOND_MS,
                    365 * 24 * HOUR_MS),
     NUMBER_SETTING(SETTING_INT64, scheduler.max_body_bytes, NULL, 4 << 20, 1024, 256 << 20),
@@ -65,10 +78,10 @@ static const struct setting settings[] = {
     NUMBER_SETTING(SETTING_INT, worker.port, "PENSTOCK_WORKER_PORT", 0, 0, 65535),
     NUMBER_SETTING(SETTING_INT64, worker.lease_ms, NULL, 10 * SECOND_MS, SECOND_MS, HOUR_MS),
     NUMBER_SETTING(SETTING_INT64, worker.heartbeat_ms, NULL, 2 * SECOND_MS, 100, HOUR_MS),
-    NUMBER_SETTING(SETTING_INT64, worker.drain_ms, NULL, 20 * SECOND_MS, 0, HOUR_MS),
-    NUMBER_SETTING(SETTING_INT, worker.max_iterations, NULL, 32, 1, 1000),
-    NUMBER_SETTING(SETTING_INT64, worker.tool_timeout_ms, NULL, 30 * SECOND_MS, 1, HOUR_MS),
-    NUMBER_SETTING(SETTING_INT64, worker.answer_max_bytes, NULL, 1 << 20, 1024, 16 << 20),
+    LIVE_SETTING(SETTING_INT64, worker.drain_ms, NULL, 20 * SECOND_MS, 0, HOUR_MS),
+    LIVE_SETTING(SETTING_INT, worker.max_iterations, NULL, 32, 1, 1000),
+    LIVE_SETTING(SETTING_INT64, worker.tool_timeout_ms, NULL, 30 * SECOND_MS, 1, HOUR_MS),
+    LIVE_SETTING(SETTING_INT64, worker.answer_max_bytes, NULL, 1 << 20, 1024, 16 << 20),
     NUMBER_SETTING(SETTING_INT64, worker.memory_bytes, "PENSTOCK_MEMORY_BYTES", 512 << 20, 1 << 20,
                    (int64_t)1 << 40),
 };
@@ -246,4 +259,76 @@ bool config_scalars_read(const char *variable)
         if (settings[i].variable && strcmp(settings[i].variable, variable) == 0)
             return true;
     return false;
+}
+
+/* Bytes of a value that is no string. */
+static size_t width(const struct setting *setting)
+{
+    switch (setting->type) {
+    case SETTING_STRING:
+        break;
+    case SETTING_INT:
+        return sizeof(int);
+    case SETTING_INT64:
+        return sizeof(int64_t);
+    case SETTING_LEVEL:
+        return sizeof(enum log_level);
+    case SETTING_FORMAT:
+        return sizeof(enum log_format);
+    }
+    return 0;
+}
+
+static bool same(const struct setting *setting, const struct config *one,
+                 const struct config *other)
+{
+    const void *a = (const char *)one + setting->offset;
+    const void *b = (const char *)other + setting->offset;
+
+    if (setting->type == SETTING_STRING)
+        return strcmp(*(char *const *)a, *(char *const *)b) == 0;
+    return memcmp(a, b, width(setting)) == 0;
+}
+
+/* "scheduler" and "worker" have settings of their own; all else is everybody's. */
+static bool concerns(const char *program, const char *path)
+{
+    static const char *const sections[] = {"scheduler.", "worker."};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(sections); i++)
+        if (strncmp(path, sections[i], strlen(sections[i])) == 0)
+            return strncmp(path, program, strlen(program)) == 0;
+    return true;
+}
+
+static void name(struct buf *out, const char *path)
+{
+    buf_printf(out, "%s%s", out->len > 0 ? ", " : "", path);
+}
+
+static bool same_addresses(const struct config *one, const struct config *other)
+{
+    if (one->worker.private_addresses_count != other->worker.private_addresses_count)
+        return false;
+    for (unsigned i = 0; i < one->worker.private_addresses_count; i++)
+        if (strcmp(one->worker.private_addresses[i], other->worker.private_addresses[i]) != 0)
+            return false;
+    return true;
+}
+
+void config_take_over(struct config *running, const struct config *loaded, const char *program,
+                      struct buf *changed, struct buf *left)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(settings); i++) {
+        const struct setting *setting = &settings[i];
+
+        if (setting->reload == RELOAD_REGISTRY || same(setting, running, loaded) ||
+            !concerns(program, setting->path))
+            continue;
+        name(setting->reload == RELOAD_NUMBER ? changed : left, setting->path);
+        if (setting->reload == RELOAD_NUMBER)
+            memcpy(place(running, setting), (const char *)loaded + setting->offset, width(setting));
+    }
+    if (concerns(program, "worker.private_addresses") && !same_addresses(running, loaded))
+        name(left, "worker.private_addresses");
 }
