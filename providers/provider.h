@@ -9,7 +9,8 @@
  * call.h makes the HTTP call between the two and puts the reply into form (reply_form.h);
  * registry.h finds the target of a model's name.
  *
- * Ownership: a target borrows from the configuration and lives as long.
+ * Ownership: a target borrows from its registry and the configuration of that, and is valid as long
+ * as the registry is held.
  */
 
 #include "providers/chat.h"

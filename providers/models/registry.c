@@ -29,6 +29,8 @@ struct served {
 
 struct provider_registry {
     const struct config *config;
+    struct config *owned; /* that one, or NULL */
+    size_t holds;
     struct served *served;
 };
 
@@ -81,6 +83,7 @@ int provider_registry_new(const struct config *config, struct provider_registry 
 
     registry = xcalloc(1, sizeof(*registry));
     registry->config = config;
+    registry->holds = 1;
     registry->served = xcalloc(config->providers_count + 1, sizeof(*registry->served));
     for (unsigned i = 0; i < config->providers_count; i++) {
         const struct config_provider *provider = &config->providers[i];
@@ -112,8 +115,9 @@ int provider_registry_new(const struct config *config, struct provider_registry 
 
 void provider_registry_free(struct provider_registry *registry)
 {
-    if (!registry)
+    if (!registry || --registry->holds > 0)
         return;
+    config_free(registry->owned);
     free(registry->served);
     free(registry);
 }
@@ -122,6 +126,32 @@ void provider_registry_freep(struct provider_registry **registry)
 {
     provider_registry_free(*registry);
     *registry = NULL;
+}
+
+struct provider_registry *provider_registry_hold(struct provider_registry *registry)
+{
+    registry->holds++;
+    return registry;
+}
+
+bool provider_registry_follow(struct provider_registry **held, struct provider_registry *current)
+{
+    if (*held == current)
+        return false;
+    provider_registry_free(*held);
+    *held = provider_registry_hold(current);
+    return true;
+}
+
+void provider_registry_own(struct provider_registry *registry, struct config *config)
+{
+    ASSERT(registry->config == config && !registry->owned);
+    registry->owned = config;
+}
+
+const struct config *provider_registry_config(const struct provider_registry *registry)
+{
+    return registry->config;
 }
 
 static bool has_key(const struct provider_registry *registry, int index)

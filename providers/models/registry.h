@@ -16,15 +16,32 @@ struct config;
 struct error;
 struct provider_registry;
 
-/* The configuration must outlive the registry. Returns 0 with *out, or -E_INVALID when a provider's
- * kind is not known, or a model or the default names a provider that is not there. */
+/* The configuration must outlive the registry. Returns 0 with *out, which the caller holds once, or
+ * -E_INVALID when a provider's kind is not known, or a model or the default names a provider that
+ * is not there. */
 MUSTCHECK int provider_registry_new(const struct config *config, struct provider_registry **out,
                                     struct error *err);
-void provider_registry_free(struct provider_registry *registry); /* accepts NULL */
+
+/* Gives a hold back; with the last one it is freed. Accepts NULL. */
+void provider_registry_free(struct provider_registry *registry);
 void provider_registry_freep(struct provider_registry **registry);
 
-/* Returns 0 with *out, which is valid as long as the registry is, or -E_NOT_FOUND, whose text says
- * what would be right and is fit for an API error. */
+/* One hold more. A registry may be replaced while it is in use (registry_reload.h), and a target
+ * borrows from its own: who keeps one while he waits, holds the registry as long. Returns it. */
+struct provider_registry *provider_registry_hold(struct provider_registry *registry);
+
+/* Makes *held (NULL: none yet) a hold of the current one. True: it was another one, and what was
+ * resolved from that is not valid any more. */
+bool provider_registry_follow(struct provider_registry **held, struct provider_registry *current);
+
+/* The configuration that it was made of is freed with it. */
+void provider_registry_own(struct provider_registry *registry, struct config *config);
+
+/* What it was made of. Borrowed. */
+const struct config *provider_registry_config(const struct provider_registry *registry);
+
+/* Returns 0 with *out, which is valid as long as the registry is held, or -E_NOT_FOUND, whose text
+ * says what would be right and is fit for an API error. */
 MUSTCHECK int provider_registry_resolve(const struct provider_registry *registry, struct text model,
                                         struct provider_target *out, struct error *err);
 

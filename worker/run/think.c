@@ -86,14 +86,20 @@ static void fill_request(struct run_task *task, const struct provider_target *ta
 /* What a step's tries share. */
 struct thinking {
     struct model_chain chain;
-    struct provider_target target; /* the model whose turn it is */
-    bool resolved;                 /* the target is that model */
+    struct provider_registry *registry; /* held, as the target borrows from it */
+    struct provider_target target;      /* the model whose turn it is */
+    bool resolved;                      /* the target is that model */
     const char *key;
     struct context_fit fit;               /* how much of the conversation is sent */
     struct provider_failure_info failure; /* of the last try */
     bool other_key; /* the failure is this key's: the same call may be made with another */
     bool replied;
 };
+
+static void thinking_deinit(struct thinking *thinking)
+{
+    provider_registry_free(thinking->registry);
+}
 
 /* The same key for each try of a model in a step, until the run is handed back: that is a write,
  * and what is tried after it has another key. NULL: the arena is full. */
@@ -116,9 +122,11 @@ static int resolve(struct run_task *task, struct thinking *thinking, struct erro
     struct text model = model_chain_model(&thinking->chain);
     int r = 0;
 
+    if (provider_registry_follow(&thinking->registry, task->worker->registry))
+        thinking->resolved = false;
     if (thinking->resolved)
         return 0;
-    r = provider_registry_resolve(task->worker->registry, model, &thinking->target, err);
+    r = provider_registry_resolve(thinking->registry, model, &thinking->target, err);
     if (r == 0)
         r = meter_expect(&task->meter, &thinking->target, err);
     if (r < 0)
@@ -337,6 +345,7 @@ static int try(struct run_task *task, struct thinking *thinking, struct error *e
 
 int stage_think(struct run_task *task, struct error *err)
 {
+    CLEANUP(thinking_deinit)
     struct thinking thinking = {.chain = {.setup = &task->setup, .arena = &task->arena}};
     int r;
 
