@@ -47,6 +47,12 @@ static void serve_scheduler(void *self)
         continue;
 }
 
+static int reload_scheduler(void *self, struct config *config, struct buf *changed,
+                            struct error *err)
+{
+    return scheduler_reload(self, config, changed, err);
+}
+
 static void close_scheduler(void *self)
 {
     struct scheduler *scheduler = self;
@@ -62,17 +68,20 @@ int main(int argc, char **argv)
     static struct scheduler scheduler;
     const struct program program = {
         .name = "penstock-scheduler",
+        .section = "scheduler",
         .summary =
             "The API and the clock of Penstock: takes runs, hands them to workers, sweeps up "
             "after crashes.",
         .notes = "It needs a migrated database: see `penstock migrate`. SIGTERM and SIGINT let "
-                 "requests finish\nfirst; a second one ends it at once.\n",
+                 "requests finish\nfirst; a second one ends it at once. SIGHUP reads the "
+                 "configuration again.\n",
         .flags = flags,
         .flags_count = ARRAY_LENGTH(flags),
         .metrics = scheduler_metrics,
         .metrics_count = scheduler_metrics_count,
         .open = open_scheduler,
         .serve = serve_scheduler,
+        .reload = reload_scheduler,
         .close = close_scheduler,
         .self = &scheduler,
     };

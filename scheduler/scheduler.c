@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "providers/models/registry.h"
+#include "providers/models/registry_reload.h"
 #include "scheduler/api/api.h"
 #include "scheduler/health.h"
 #include "scheduler/roles.h"
@@ -160,6 +161,16 @@ int scheduler_open(const struct config *config, int64_t wait_ms, struct schedule
         r = listen_metrics(out, err);
     if (r < 0)
         scheduler_close(out, clock_ms());
+    return r;
+}
+
+int scheduler_reload(struct scheduler *scheduler, struct config *config, struct buf *changed,
+                     struct error *err)
+{
+    int r = provider_registry_reload(&scheduler->registry, config, changed, err);
+
+    if (r == 0 && scheduler->api)
+        api_set_registry(scheduler->api, scheduler->registry);
     return r;
 }
 

@@ -5,6 +5,7 @@
 #include "shared/base/compiler.h"
 #include "shared/http_server/http_server.h"
 
+struct buf;
 struct config;
 struct error;
 
@@ -15,6 +16,11 @@ struct error;
  */
 SUSPENDS MUSTCHECK int scheduler_open(const struct config *config, int64_t wait_ms,
                                       struct scheduler *out, struct error *err);
+
+/* Serves the providers and models of a configuration that was read again. Returns as
+ * provider_registry_reload does. */
+MUSTCHECK int scheduler_reload(struct scheduler *scheduler, struct config *config,
+                               struct buf *changed, struct error *err);
 
 /* Lets requests finish until the deadline, stops the roles, closes the connections. Does nothing to
  * one that is zeroed or closed. */

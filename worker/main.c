@@ -45,6 +45,11 @@ static void serve(void *self)
     worker_serve(self);
 }
 
+static int reload(void *self, struct config *config, struct buf *changed, struct error *err)
+{
+    return worker_reload(self, config, changed, err);
+}
+
 static void drain(void *self)
 {
     worker_drain(self);
@@ -60,9 +65,11 @@ int main(int argc, char **argv)
     static struct worker worker;
     const struct program program = {
         .name = "penstock-worker",
+        .section = "worker",
         .summary = "Takes runs from the queue and works on them, thousands at once in one process.",
         .notes = "SIGTERM and SIGINT drain: runs stop at their next checkpoint and others go on "
-                 "with them. A\nsecond signal ends the process at once, which is safe too.\n",
+                 "with them. A\nsecond signal ends the process at once, which is safe too. SIGHUP "
+                 "reads the configuration\nagain.\n",
         .flags = flags,
         .flags_count = ARRAY_LENGTH(flags),
         .metrics = worker_metrics,
@@ -70,6 +77,7 @@ int main(int argc, char **argv)
         .check = check_exceptions,
         .open = open_worker,
         .serve = serve,
+        .reload = reload,
         .drain = drain,
         .close = close_worker,
         .self = &worker,

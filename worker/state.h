@@ -57,8 +57,8 @@ struct worker {
     struct http_client *http;
     struct gate *gate; /* before calls of models */
     struct health_listener *health;
-    struct servers *servers; /* pg and queue, watched */
-    struct provider_registry *registry;
+    struct servers *servers;            /* pg and queue, watched */
+    struct provider_registry *registry; /* the present one: see registry_reload.h */
     struct heartbeat *heartbeat;
     struct tool_services tools; /* lent to every call */
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "providers/models/registry.h"
+#include "providers/models/registry_reload.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/id.h"
@@ -221,6 +222,12 @@ void worker_drain(struct worker *worker)
     worker->draining = true;
     run_stop_waiting(worker);
     cond_broadcast(&worker->changed);
+}
+
+int worker_reload(struct worker *worker, struct config *config, struct buf *changed,
+                  struct error *err)
+{
+    return provider_registry_reload(&worker->registry, config, changed, err);
 }
 
 static void leave(struct worker *worker)

@@ -4,6 +4,7 @@
 #include "shared/base/compiler.h"
 #include "worker/state.h"
 
+struct buf;
 struct config;
 struct error;
 
@@ -17,5 +18,10 @@ SUSPENDS void worker_serve(struct worker *worker);
 
 /* Stop reading; runs end at their next checkpoint, at the latest after the configured time. */
 void worker_drain(struct worker *worker);
+
+/* Serves the providers and models of a configuration that was read again; calls under way go on
+ * with what they began with. Returns as provider_registry_reload does. */
+MUSTCHECK int worker_reload(struct worker *worker, struct config *config, struct buf *changed,
+                            struct error *err);
 
 SUSPENDS void worker_close(struct worker *worker);

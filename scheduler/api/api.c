@@ -119,6 +119,11 @@ void api_free(struct api *api)
     free(api);
 }
 
+void api_set_registry(struct api *api, const struct provider_registry *registry)
+{
+    api->registry = registry;
+}
+
 void api_set_load(struct api *api, const struct api_load *load)
 {
     api->poll.load = *load;

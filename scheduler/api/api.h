@@ -42,6 +42,10 @@ SUSPENDS void api_head(struct http_exchange *exchange, void *arg);
 /* A http_error_fn: the server's own errors as OpenAI's error body. */
 const char *api_error_body(int status, const char *message, struct buf *body);
 
+/* From now on names of models mean what this registry says. It must outlive the api, or be there
+ * until the next one is set. */
+void api_set_registry(struct api *api, const struct provider_registry *registry);
+
 void api_set_load(struct api *api, const struct api_load *load);
 
 /* Append the API's counters and latencies as Prometheus text. */

@@ -25,7 +25,8 @@ struct run_reader;
 struct api {
     struct pg *pg;
     struct pg *pg_large; /* for what may be megabytes: the same, or another connection */
-    const struct provider_registry *registry;
+    const struct provider_registry *registry; /* replaced while requests wait: no target of it is
+                                               * kept across a wait */
     int64_t run_ttl_ms;
     struct run_events events;
     struct endpoints endpoints;

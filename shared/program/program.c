@@ -16,6 +16,7 @@
 #include "shared/fiber/offload.h"
 #include "shared/fiber/watchdog.h"
 #include "shared/io/io.h"
+#include "shared/program/reload.h"
 
 #define EXIT_CANNOT_START 1
 #define EXIT_USAGE        2
@@ -41,7 +42,8 @@ enum plain_flag { PLAIN_CONFIG, PLAIN_HELP, PLAIN_VERSION, PLAIN_METRICS };
 
 struct run {
     const struct program *program;
-    const struct config *config;
+    struct config *config;
+    const struct config_flags *flags;
     struct fiber *serving;
     int status;
 };
@@ -169,7 +171,17 @@ static void serve_main(void *arg)
         run->status = EXIT_CANNOT_START;
         return;
     }
+    reload_start(&(struct reload_options){
+        .name = program->name,
+        .section = program->section,
+        .flags = run->flags,
+        .running = run->config,
+        .check = program->check,
+        .reload = program->reload,
+        .self = program->self,
+    });
     program->serve(program->self);
+    reload_stop();
 }
 
 static void signals_main(void *arg)
@@ -177,8 +189,12 @@ static void signals_main(void *arg)
     struct run *run = arg;
     int number;
 
-    if (loop_signal_wait(DEADLINE_NONE, &number, NULL) < 0)
-        return;
+    do {
+        if (loop_signal_wait(DEADLINE_NONE, &number, NULL) < 0)
+            return;
+        if (number == SIGHUP)
+            reload_ask();
+    } while (number == SIGHUP);
     log_info(run->program->drain ? "draining" : "shutting down",
              LOG_STR("signal", strsignal(number)));
     signal(SIGTERM, SIG_DFL);
@@ -190,7 +206,7 @@ static void signals_main(void *arg)
 
 static void root(void *arg)
 {
-    static const int signals[] = {SIGTERM, SIGINT};
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
     struct run *run = arg;
     struct fiber *waiting;
     struct error err;
@@ -232,6 +248,7 @@ int program_main(const struct program *program, int argc, char **argv)
     log_init(program->name, config->log_level, config->log_format);
     io_raise_descriptor_limit();
     run.config = config;
+    run.flags = &flags;
     loop_run(root, &run);
     return run.status;
 }

@@ -4,12 +4,14 @@
  *   0   it was told to end and did    1   it could not start
  *   2   wrong flags or settings       70  a part made no progress (shared/fiber/watchdog.h)
  *
- * The first SIGTERM or SIGINT asks it to end, a second one finds its default action.
+ * The first SIGTERM or SIGINT asks it to end, a second one finds its default action. SIGHUP makes
+ * it read its configuration again (reload.h).
  */
 
 #include "shared/base/compiler.h"
 #include "shared/metrics/metric_table.h"
 
+struct buf;
 struct config;
 struct error;
 
@@ -23,6 +25,7 @@ struct program_flag {
 
 struct program {
     const char *name;    /* "penstock-worker" */
+    const char *section; /* of the configuration's settings that are its own: "worker" */
     const char *summary; /* what it does, for --help */
     const char *notes;   /* below the flags */
     const struct program_flag *flags;
@@ -37,6 +40,10 @@ struct program {
     int (*open)(void *self, const struct config *config, struct error *err);
     /* Works until it is cancelled. */
     void (*serve)(void *self);
+    /* Takes providers, models and their default from a configuration that was read again, which it
+     * owns when this returns 0, and appends their names to `changed`. Returns 0 or -E_INVALID. Must
+     * not suspend. */
+    int (*reload)(void *self, struct config *config, struct buf *changed, struct error *err);
     /* Told to end: called before serve is cancelled; must not suspend. NULL: nothing to do. */
     void (*drain)(void *self);
     /* Closes what was opened, also after an open that failed. */
