@@ -1,12 +1,14 @@
 // `penstock dev` and the command line, as a person uses them.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { statSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, statSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { until } from '../lib/stack.mjs';
 import { Dev, bin } from './dev.mjs';
 
 const agents = `agents:
@@ -136,5 +138,43 @@ test('dev: --llm-base-url takes another server for models named openai/…', asy
     llm.closeAllConnections();
     llm.close();
     dev.remove();
+  }
+});
+
+test('dev: SIGHUP makes the scheduler and the workers read the configuration again, and ends nothing', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-dev-config-'));
+  const file = join(folder, 'penstock.yaml');
+  writeFileSync(file, 'models: [{name: one, provider: ollama}]\n');
+  const dev = await Dev.start({ args: ['--workers', '2'], env: { PENSTOCK_CONFIG: file } });
+  try {
+    const ours = () => dev.processes().filter((line) => /penstock-(scheduler|worker)|postgres -D|redis-server/.test(line)).map((line) => line.trim().split(' ')[0]).sort();
+    const before = ours();
+    writeFileSync(file, 'models: [{name: one, provider: ollama}, {name: two, provider: ollama}]\n');
+    dev.child.kill('SIGHUP');
+    for (const name of ['scheduler', 'worker-1', 'worker-2'])
+      await until(`${name} has read it`, () => /was read again.*changed="model two added"/.test(readFileSync(join(dev.data, 'logs', `${name}.log`), 'utf8')));
+    const reply = await fetch(`${dev.url}/v1/models/two`, { headers: { authorization: `Bearer ${dev.key}` } });
+    assert.equal(reply.status, 200);
+    assert.deepEqual(ours(), before, 'all of them go on');
+    assert.equal(await dev.stop('SIGTERM'), 0);
+  } finally {
+    await dev.stop('SIGKILL');
+    dev.remove();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('dev: a terminal that is closed ends it', async () => {
+  const data = mkdtempSync(join(tmpdir(), 'penstock-dev-'));
+  const terminal = spawn('script', ['-qec', `exec ${join(bin, 'penstock')} dev --port 0 --data ${data}`, '/dev/null'], { stdio: ['ignore', 'ignore', 'ignore'] });
+  const processes = () => execFileSync('ps', ['-eo', 'args', '--no-headers'], { encoding: 'utf8' }).split('\n').filter((line) => line.includes(data) && !line.startsWith('script '));
+  try {
+    await until('it is ready', () => existsSync(join(data, 'dev.env')), 60000);
+    assert.ok(processes().length > 0);
+    terminal.kill('SIGKILL');
+    await until('nothing is left of it', () => processes().length === 0, 60000);
+  } finally {
+    terminal.kill('SIGKILL');
+    rmSync(data, { recursive: true, force: true });
   }
 });

@@ -477,9 +477,10 @@ const struct command command_dev = {
     .details =
         "A private Postgres and Redis on unix sockets, the scheduler, and workers. Without a\n"
         "provider's key in the environment (OPENAI_API_KEY, ...) penstock-rehearsal stands in for\n"
-        "the LLM. Programs find those variables alone that they read (docs/cli.md). Ctrl-C stops "
-        "all\n"
-        "of it; the data stay, and the next start goes on with them.",
+        "the LLM. Programs find those variables alone that they read (docs/cli.md). SIGHUP makes "
+        "them\n"
+        "read the configuration again. Ctrl-C stops all of it; the data stay, and the next start\n"
+        "goes on with them.",
     .options = options,
     .options_count = ARRAY_LENGTH(options),
     .run = run,

@@ -130,7 +130,8 @@ MUSTCHECK int dev_child_start(struct dev_children *children, const struct dev_co
                               int stop_signal, struct error *err);
 
 /* Waits up to wait_ms (less when something happens), takes in children that ended and starts those
- * again whose time has come. Returns 0, or DEV_INTERRUPTED when we were told to end. */
+ * again whose time has come; on SIGHUP those with DEV_NEEDS_SETTINGS get it too. Returns 0, or
+ * DEV_INTERRUPTED when we were told to end. */
 int dev_children_watch(struct dev_children *children, int64_t wait_ms);
 
 /* Stops children [first, count) at once by their signals, waits, then kills. A second signal to us
@@ -141,5 +142,6 @@ void dev_children_stop(struct dev_children *children, size_t first, int64_t wait
 int dev_child_failed(const struct dev_children *children, const struct dev_child *child,
                      struct error *err);
 
-/* Blocks the signals that we wait for; to be called first. */
+/* Blocks the signals that we wait for, and notes whether there is a terminal; to be called first.
+ */
 void dev_signals_block(void);

@@ -3,6 +3,9 @@
  *
  * The signals that we wait for (SIGCHLD, SIGINT, SIGTERM, SIGHUP) are blocked all the time and
  * taken by sigtimedwait, so nothing runs in a handler. Children have them unblocked again.
+ *
+ * SIGHUP has two meanings: the terminal is gone, which ends us as it ends every program there; or
+ * somebody wants the configuration to be read again, which is passed on to those that have read it.
  */
 
 #include <errno.h>
@@ -27,6 +30,8 @@
 #define STEADY_MS     30000
 #define RUN_MS        600000
 
+static bool had_terminal; /* when we began */
+
 static const struct backoff_policy restart_policy = {.base_ms = 500, .cap_ms = 30000};
 
 static sigset_t waited_signals(void)
@@ -41,22 +46,41 @@ static sigset_t waited_signals(void)
     return set;
 }
 
+/* Whether this process has a terminal: one that was closed has none any more. */
+static bool has_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0;
+}
+
 void dev_signals_block(void)
 {
     sigset_t set = waited_signals();
 
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    had_terminal = has_terminal();
 }
 
-/* Waits for a signal. Returns its number, 0 when the time is over. */
+/* Waits for a signal. Returns its number, 0 when the time is over; SIGHUP when it does not tell of
+ * a terminal that was closed, which is SIGTERM. */
 static int wait_signal(int64_t wait_ms)
 {
     sigset_t set = waited_signals();
     const struct timespec timeout = {wait_ms / 1000, wait_ms % 1000 * 1000000};
     int number = sigtimedwait(&set, NULL, &timeout);
 
+    if (number == SIGHUP && had_terminal && !has_terminal())
+        return SIGTERM;
     return number < 0 ? 0 : number;
+}
+
+static bool is_end(int number)
+{
+    return number == SIGINT || number == SIGTERM;
 }
 
 /* Opens logs/NAME.log for appending; one that is larger than 16 MiB, or any with `rotate`, is first
@@ -202,10 +226,10 @@ static int wait_for(const struct dev_place *place, const struct dev_command *com
                        ? 0
                        : explain(place, command->name, status, err);
         number = wait_signal(100);
-        if ((number != 0 && number != SIGCHLD) || clock_ms() > give_up_ms) {
+        if (is_end(number) || clock_ms() > give_up_ms) {
             (void)kill(pid, SIGKILL);
             (void)waitpid(pid, &status, 0);
-            if (number != 0 && number != SIGCHLD)
+            if (is_end(number))
                 return DEV_INTERRUPTED;
             return error_set(err, E_TIMEOUT, "%s did not end in time", command->name);
         }
@@ -355,6 +379,17 @@ static int64_t restart_due(struct dev_children *children)
     return next_ms;
 }
 
+/* Those that read the configuration do so again. */
+static void read_again(const struct dev_children *children)
+{
+    for (size_t i = 0; i < children->count; i++) {
+        const struct dev_child *child = &children->items[i];
+
+        if (child->pid != 0 && child->command.needs == DEV_NEEDS_SETTINGS)
+            (void)kill(child->pid, SIGHUP);
+    }
+}
+
 int dev_children_watch(struct dev_children *children, int64_t wait_ms)
 {
     int64_t next_ms;
@@ -366,7 +401,9 @@ int dev_children_watch(struct dev_children *children, int64_t wait_ms)
         wait_ms = next_ms > clock_ms() ? next_ms - clock_ms() : 0;
     number = wait_signal(wait_ms);
     reap(children);
-    return number == SIGINT || number == SIGTERM || number == SIGHUP ? DEV_INTERRUPTED : 0;
+    if (number == SIGHUP)
+        read_again(children);
+    return is_end(number) ? DEV_INTERRUPTED : 0;
 }
 
 static bool any_alive(struct dev_children *children, size_t first)
@@ -393,9 +430,7 @@ void dev_children_stop(struct dev_children *children, size_t first, int64_t wait
             (void)kill(children->items[i].pid, children->items[i].stop_signal);
     }
     while (any_alive(children, first) && clock_ms() < give_up_ms) {
-        int number = wait_signal(100);
-
-        if (number != 0 && number != SIGCHLD)
+        if (is_end(wait_signal(100)))
             give_up_ms = 0;
     }
     for (size_t i = first; i < children->count; i++)
