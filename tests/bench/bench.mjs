@@ -20,6 +20,7 @@ const { values: options } = parseArgs({
     memory: { type: 'string', default: '1000,10000' },
     before: { type: 'string' },
     'before-bin': { type: 'string' },
+    variants: { type: 'boolean', default: false },
     'skip-baseline': { type: 'boolean', default: false },
     'skip-throughput': { type: 'boolean', default: false },
     'skip-latency': { type: 'boolean', default: false },
@@ -65,8 +66,8 @@ async function check(sql, runs) {
  * Four measurements on one stack: the CPU of submissions, with no worker; that of polls; that of a worker which works through
  * the runs; and how many runs a second come out when both happen at once.
  */
-const throughput = (bin, runs) =>
-  withStack(bin, {}, async (stack, sql, client) => {
+const throughput = (bin, runs, stackOptions = {}) =>
+  withStack(bin, stackOptions, async (stack, sql, client) => {
     const ended = `SELECT count(*) FROM runs WHERE NOT ${LIVE}`;
     const lastEnd = `SELECT extract(epoch FROM max(completed_at)) * 1000 FROM runs`;
     await client.submitAll(WARM_UP);
@@ -195,6 +196,12 @@ function buildBefore(ref) {
   return { bin: join(dir, 'build/release/bin'), remove };
 }
 
+/** The same programs with other settings: what a run costs whose calls are streamed, and one whose calls ask the shared limits (which never stop one). */
+const variants = {
+  streamed: { config: 'providers: [{name: openai, stream: true}]\n' },
+  limited: { config: 'models: [{name: gpt-4o-mini, provider: openai, requests_per_minute: 1000000000, tokens_per_minute: 1000000000}]\n' },
+};
+
 const ms = (value) => (value === undefined ? '' : value.toFixed(3));
 const together = (work) => work.worker + work.redis + work.postgres + (work.scheduler ?? 0);
 const print = (rows) => {
@@ -208,9 +215,9 @@ async function repeat(subjects, runs, times) {
   for (let i = 0; i < times; i++) {
     for (const subject of subjects) {
       if (options['skip-throughput']) continue;
-      subject.throughput.push(subject.bin ? await throughput(subject.bin, runs) : await baseline(runs));
+      subject.throughput.push(subject.bin ? await throughput(subject.bin, runs, subject.stack) : await baseline(runs));
     }
-    const ours = subjects.filter((subject) => subject.bin);
+    const ours = subjects.filter((subject) => subject.bin && !subject.stack);
     if (options['skip-latency']) continue;
     if (!options.rate && options['skip-throughput']) throw new Error('--skip-throughput: then latency needs a --rate');
     const rate = options.rate ? Number(options.rate) : Math.min(...ours.map((subject) => subject.throughput.at(-1).fullRate)) / 2;
@@ -257,11 +264,12 @@ async function main() {
   const before = options.before ? buildBefore(options.before) : null;
   if (options['before-bin']) subjects.unshift({ name: 'before', bin: options['before-bin'] });
   if (before) subjects.unshift({ name: `${options.before.slice(0, 10)}`, bin: before.bin });
+  if (options.variants) for (const [name, stack] of Object.entries(variants)) subjects.unshift({ name, bin: subjects.at(-1).bin, stack });
   if (!options['skip-baseline'] && !options['skip-throughput']) subjects.unshift({ name: 'Node baseline' });
   for (const subject of subjects) Object.assign(subject, { throughput: [], latency: [], memory: [] });
   try {
     await repeat(subjects, runs, Number(options.repeat));
-    const ours = subjects.filter((subject) => subject.bin);
+    const ours = subjects.filter((subject) => subject.bin && !subject.stack);
     for (const subject of subjects) {
       if (subject.throughput.length) subject.median = middle(subject.throughput);
       if (subject.latency.length) subject.latencyMedian = middle(subject.latency);
