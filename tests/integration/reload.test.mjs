@@ -42,7 +42,7 @@ async function withConfig(config, body, options = {}) {
 
 const cheap = (url, price) => `
 providers:
-  - {name: spare, base_url: '${url}/v1', api_key: sk-secret-of-spare}
+  - {name: spare, base_url: '${url}/v1', api_key: sk-secret-of-spare, api_keys: [sk-secret-too], concurrent_calls: 1000}
 models:
   - {name: cheap, provider: spare, model: cheap-1, input_price: ${price}, output_price: 0}
 `;
