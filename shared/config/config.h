@@ -29,6 +29,7 @@ struct config_provider {
     int64_t total_timeout_ms;      /* default 600 000 */
     enum config_switch stream;     /* whether replies are streamed; default: as the format does */
     int64_t concurrent_calls;      /* over all models; 0: no limit */
+    bool in_use;                   /* the file or a variable names it: it is not just built in */
 };
 
 #define CONFIG_KEYS_MAX 8 /* of a provider */

@@ -195,6 +195,7 @@ static int apply_provider(struct config *config, const struct config_place *plac
                                err);
     if (!to)
         to = add_provider(config, from->name, "openai_chat", from->base_url);
+    to->in_use = true;
     replace(&to->kind, from->kind);
     replace(&to->base_url, from->base_url);
     replace(&to->api_key, from->api_key);
@@ -267,6 +268,9 @@ int config_apply_providers(struct config *config, struct config_file *file,
                                config_check_http_url, err);
         if (r < 0)
             return r;
+        provider->in_use = provider->in_use ||
+                           config_variable(environment, builtins[i].key_variable) ||
+                           config_variable(environment, builtins[i].url_variable);
     }
     for (unsigned i = 0; i < config->providers_count; i++)
         trim_slashes(config->providers[i].base_url);

@@ -1,67 +1,27 @@
 /* `penstock providers list`. */
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "providers/models/models.h"
 #include "providers/models/registry.h"
 #include "scheduler/cli/command.h"
+#include "scheduler/cli/providers/provider_facts.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
-#include "shared/base/memory.h"
 #include "shared/config/config.h"
 #include "shared/json/json.h"
 
-#define KEY_WORDS_SIZE 80
-
-/* How many models of a provider are configured or known by name. */
-static size_t count_models(const struct config *config, const char *provider)
-{
-    const struct model_info *all;
-    size_t known = models_all(&all);
-    size_t count = 0;
-
-    for (unsigned i = 0; i < config->models_count; i++)
-        count += strcmp(config->models[i].provider, provider) == 0;
-    for (size_t i = 0; i < known; i++)
-        count += strcmp(all[i].provider, provider) == 0;
-    return count;
-}
-
-static bool is_in_headers(const struct provider_target *target)
-{
-    for (size_t i = 0; i < target->headers_count; i++)
-        if (provider_header_key(target->headers[i]).len > 0)
-            return true;
-    return false;
-}
-
-static void tell_key(const struct provider_target *target, char out[KEY_WORDS_SIZE])
-{
-    if (target->keys_count > 1)
-        (void)snprintf(out, KEY_WORDS_SIZE, "%zu keys", target->keys_count);
-    else if (target->keys_count == 1)
-        (void)snprintf(out, KEY_WORDS_SIZE, "set");
-    else if (is_in_headers(target))
-        (void)snprintf(out, KEY_WORDS_SIZE, "in headers");
-    else if (target->key_variable)
-        (void)snprintf(out, KEY_WORDS_SIZE, "%s is missing", target->key_variable);
-    else
-        (void)snprintf(out, KEY_WORDS_SIZE, "none");
-}
-
-static void print_json(const struct config *config, const struct config_provider *provider,
-                       const struct provider_target *target, const char *key)
+static void print_json(const struct provider_facts *facts, const char *key, const char *address)
 {
     CLEANUP(json_freep) struct json_object *out = json_object_new_object();
-    size_t models = count_models(config, provider->name);
+    const struct provider_target *target = &facts->target;
 
-    json_object_object_add(out, "name", json_object_new_string(provider->name));
-    json_object_object_add(out, "kind", json_object_new_string(provider->kind));
-    json_object_object_add(out, "base_url", json_object_new_string(provider->base_url));
+    json_object_object_add(out, "name", json_object_new_string(target->provider_name));
+    json_object_object_add(out, "kind", json_object_new_string(facts->kind));
+    json_object_object_add(out, "base_url", json_object_new_string(address));
+    json_object_object_add(out, "in_use", json_object_new_boolean(facts->in_use));
     json_object_object_add(out, "key", json_object_new_string(key));
-    json_object_object_add(out, "models", json_object_new_int64((int64_t)models));
+    json_object_object_add(out, "models", json_object_new_int64((int64_t)facts->models));
+    json_object_object_add(out, "limited", json_object_new_int64((int64_t)facts->limited));
     json_object_object_add(out, "stream", json_object_new_boolean(target->stream));
     json_object_object_add(
         out, "concurrent_calls",
@@ -69,16 +29,16 @@ static void print_json(const struct config *config, const struct config_provider
     printf("%.*s\n", TEXT_ARGS(json_text(out)));
 }
 
-static void print_row(const struct config *config, const struct config_provider *provider,
-                      const struct provider_target *target, const char *key)
+static void print_row(const struct provider_facts *facts, const char *key, const char *address)
 {
+    const struct provider_target *target = &facts->target;
     char calls[24] = "-";
 
     if (target->concurrent_calls > 0)
         (void)snprintf(calls, sizeof(calls), "%lld", (long long)target->concurrent_calls);
-    printf("%-16s  %-16s  %-28s  %6zu  %-6s  %8s  ", provider->name, provider->kind, key,
-           count_models(config, provider->name), target->stream ? "yes" : "no", calls);
-    terminal_print_line(stdout, text_of(provider->base_url), 100);
+    printf("%-16s  %-16s  %-28s  %6zu  %7zu  %-6s  %8s  ", target->provider_name, facts->kind, key,
+           facts->models, facts->limited, target->stream ? "yes" : "no", calls);
+    terminal_print_line(stdout, text_of(address), 100);
     printf("\n");
 }
 
@@ -92,21 +52,20 @@ static int list(const struct config *config, bool json)
         return COMMAND_USAGE;
     }
     if (!json)
-        printf("%-16s  %-16s  %-28s  %6s  %-6s  %8s  %s\n", "PROVIDER", "KIND", "KEY", "MODELS",
-               "STREAM", "AT ONCE", "ADDRESS");
+        printf("%-16s  %-16s  %-28s  %6s  %7s  %-6s  %8s  %s\n", "PROVIDER", "KIND", "KEY",
+               "MODELS", "LIMITED", "STREAM", "AT ONCE", "ADDRESS");
     for (unsigned i = 0; i < config->providers_count; i++) {
-        const struct config_provider *provider = &config->providers[i];
-        CLEANUP(freep) char *name = xasprintf("%s/x", provider->name);
-        struct provider_target target;
-        char key[KEY_WORDS_SIZE];
+        const struct provider_facts facts = provider_facts_of(registry, i);
+        CLEANUP(buf_deinit) struct buf address = {0};
+        char key[PROVIDER_KEY_WORDS_SIZE];
 
-        if (provider_registry_resolve(registry, text_of(name), &target, &err) < 0)
-            return command_fail(&err);
-        tell_key(&target, key);
+        buf_init(&address, 0);
+        provider_facts_key(&facts, key);
+        provider_facts_address(&facts, &address);
         if (json)
-            print_json(config, provider, &target, key);
+            print_json(&facts, key, buf_string(&address));
         else
-            print_row(config, provider, &target, key);
+            print_row(&facts, key, buf_string(&address));
     }
     return COMMAND_OK;
 }
@@ -131,6 +90,10 @@ const struct command command_providers_list = {
     .name = "providers list",
     .arguments = "",
     .summary = "List the configured providers and whether they have keys",
+    .details =
+        "Nobody is asked. MODELS are those of the configuration and those that are known by\n"
+        "name, LIMITED those of them with limits that are known, AT ONCE the calls that the\n"
+        "provider is to have at once, over all its models.",
     .options = options,
     .options_count = ARRAY_LENGTH(options),
     .run = run,
