@@ -23,6 +23,7 @@
 
 struct tried_model {
     char *name;
+    bool none; /* it is a provider of which no model is known */
     struct provider_target target;
     struct model_trial trial;
 };
@@ -70,34 +71,39 @@ static const struct model_info *cheapest(const char *provider)
     return found;
 }
 
-static bool has_key(const struct test *test, const char *provider)
+/* A line that says so. Returns 0, or -E_LIMIT. */
+static int add_none(struct test *test, const char *provider, struct error *err)
 {
-    CLEANUP(freep) char *name = xasprintf("%s/x", provider);
-    struct provider_target target;
+    struct tried_model *model = &test->models[test->count];
 
-    return provider_registry_resolve(test->registry, text_of(name), &target, NULL) == 0 &&
-           (target.keys_count > 0 || target.headers_count > 0);
+    if (test->count == MODELS_MAX)
+        return error_set(err, E_LIMIT, "more than %d models at once", MODELS_MAX);
+    *model = (struct tried_model){.name = xstrdup(provider), .none = true};
+    model_trial_missing(provider, &model->trial);
+    test->count++;
+    return 0;
 }
 
 /* Its models of the configuration, else its cheapest one that is known. *out_none: it has
  * neither. */
 static int add_provider(struct test *test, const char *provider, bool *out_none, struct error *err)
 {
-    size_t before = test->count;
-    const struct model_info *known = NULL;
+    const struct model_info *known = cheapest(provider);
+    bool any = false;
     int r = 0;
 
+    *out_none = false;
     for (unsigned i = 0; r == 0 && i < test->config->models_count; i++)
-        if (strcmp(test->config->models[i].provider, provider) == 0)
+        if (strcmp(test->config->models[i].provider, provider) == 0) {
+            any = true;
             r = add_model(test, test->config->models[i].name, err);
-    if (r == 0 && test->count == before)
-        known = cheapest(provider);
-    if (known) {
+        }
+    if (r == 0 && !any && known) {
         CLEANUP(freep) char *name = xasprintf("%s/%s", provider, known->name);
 
-        r = add_model(test, name, err);
+        return add_model(test, name, err);
     }
-    *out_none = r == 0 && test->count == before;
+    *out_none = r == 0 && !any;
     return r;
 }
 
@@ -129,19 +135,21 @@ static int add_all(struct test *test, struct error *err)
 {
     int r = 0;
 
-    for (unsigned i = 0; r == 0 && i < test->config->providers_count; i++) {
-        const char *name = test->config->providers[i].name;
-        bool none;
-
-        if (has_key(test, name))
-            r = add_provider(test, name, &none, err);
-    }
     for (unsigned i = 0; r == 0 && i < test->config->models_count; i++)
         r = add_model(test, test->config->models[i].name, err);
+    for (unsigned i = 0; r == 0 && i < test->config->providers_count; i++) {
+        const struct config_provider *provider = &test->config->providers[i];
+        bool none = false;
+
+        if (provider->in_use)
+            r = add_provider(test, provider->name, &none, err);
+        if (none)
+            r = add_none(test, provider->name, err);
+    }
     if (r == 0 && test->count == 0)
         return error_set(err, E_NOT_FOUND,
-                         "no provider has a key in this environment: set OPENAI_API_KEY or "
-                         "another provider's, or name a model, as in ollama/NAME");
+                         "no provider is in use: set OPENAI_API_KEY or another provider's, write a "
+                         "configuration file, or name a model, as in ollama/NAME");
     return r;
 }
 
@@ -165,6 +173,8 @@ static void try_models(void *arg)
     while (test->next < test->count) {
         struct tried_model *model = &test->models[test->next++];
 
+        if (model->none)
+            continue;
         if (model_trial_run(test->http, &model->target, timeout_ms, &model->trial, NULL) < 0)
             return;
     }
@@ -265,9 +275,11 @@ const struct command command_providers_test = {
     .name = "providers test",
     .arguments = "[PROVIDER|MODEL ...]",
     .summary = "Make two small calls of models and say what works",
-    .details = "Without a name: the models of the configuration, and of each other provider that\n"
-               "has a key the cheapest model that is known. The calls cost what COST says.\n"
-               "Exit code: 0 all works; 1 something does not; 2 wrong usage or an unknown model.",
+    .details =
+        "Without a name: the models of the configuration, and of each other provider that it\n"
+        "or a variable names the cheapest model that is known. The calls cost what COST\n"
+        "says. Where streaming is off a model need not stream.\n"
+        "Exit code: 0 all works; 1 something does not; 2 wrong usage or an unknown model.",
     .options = options,
     .options_count = ARRAY_LENGTH(options),
     .positional_max = ARGUMENTS_POSITIONAL_MAX,
