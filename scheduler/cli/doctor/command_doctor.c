@@ -8,10 +8,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "providers/models/registry.h"
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/command.h"
 #include "scheduler/cli/doctor/doctor_judge.h"
 #include "scheduler/cli/files.h"
+#include "scheduler/cli/providers/provider_facts.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
@@ -29,6 +31,7 @@
 
 struct doctor {
     const struct config *config;
+    const struct provider_registry *registry;
     struct http_client *http;
     bool failed;
 };
@@ -328,6 +331,19 @@ static void check_machine(struct doctor *doctor)
         say(doctor, "memory maps", doctor_judge_maps(maps));
 }
 
+/* One that is in use and can't be called. */
+static void check_missing_key(struct doctor *doctor, unsigned index)
+{
+    const struct provider_facts facts = provider_facts_of(doctor->registry, index);
+    CLEANUP(freep) char *name = xasprintf("provider %.40s", facts.target.provider_name);
+
+    if (provider_facts_misses_key(&facts))
+        say(doctor, name,
+            doctor_warning("it has no API key in this environment: set %.60s, or api_key of the "
+                           "provider in the configuration file",
+                           facts.target.key_variable));
+}
+
 static void check_providers(struct doctor *doctor)
 {
     bool any = false;
@@ -336,6 +352,7 @@ static void check_providers(struct doctor *doctor)
         any = any || *doctor->config->providers[i].api_key ||
               doctor->config->providers[i].api_keys_count > 0;
         check_provider(doctor, &doctor->config->providers[i]);
+        check_missing_key(doctor, i);
     }
     if (!any)
         say(doctor, "providers",
@@ -362,8 +379,10 @@ static int examine(void *arg)
 
 static int run(const struct arguments *args)
 {
-    struct config *config = NULL;
+    CLEANUP(config_freep) struct config *config = NULL;
+    CLEANUP(provider_registry_freep) struct provider_registry *registry = NULL;
     struct doctor doctor = {0};
+    struct error err;
     int result;
 
     result = command_load_config(arguments_get(args, "config"), &config);
@@ -371,12 +390,15 @@ static int run(const struct arguments *args)
         say(&doctor, "configuration", doctor_failed("it can't be read; see above"));
         return result;
     }
+    if (provider_registry_new(config, &registry, &err) < 0) {
+        say(&doctor, "configuration", doctor_failed("%s", err.text));
+        return COMMAND_USAGE;
+    }
     say(&doctor, "configuration",
         doctor_ok("%u providers, %u models", config->providers_count, config->models_count));
     doctor.config = config;
-    result = command_on_loop(examine, &doctor);
-    config_free(config);
-    return result;
+    doctor.registry = registry;
+    return command_on_loop(examine, &doctor);
 }
 
 static const struct option_spec options[] = {
@@ -387,7 +409,9 @@ const struct command command_doctor = {
     .name = "doctor",
     .arguments = "",
     .summary = "Check configuration, Postgres, Redis, server, key, providers and machine",
-    .details = "Exit code: 0 nothing fails, 1 something does, 2 the configuration is wrong.",
+    .details = "Of providers it asks for the list of their models, which costs nothing; `penstock\n"
+               "providers test` calls models.\n"
+               "Exit code: 0 nothing fails, 1 something does, 2 the configuration is wrong.",
     .options = options,
     .options_count = ARRAY_LENGTH(options),
     .run = run,
