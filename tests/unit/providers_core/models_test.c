@@ -176,7 +176,9 @@ static void write_document(struct buf *out)
         "Any other bare name goes to `default_provider` (`PENSTOCK_DEFAULT_PROVIDER`), if that is\n"
         "set, and is refused otherwise.\n\n"
         "What stands here is a beginning: `models` of the configuration has the same members and\n"
-        "outranks it, and the provider's own words about its limits outrank both.\n\n"
+        "outranks it, and the provider's own words about its limits outrank both. It is read\n"
+        "again while programs run ([how](configuration.md#reading-it-again)), and\n"
+        "[`penstock providers test`](cli.md#providers-what-works) tells what of a model works.\n\n"
         "| Name | Provider | Context | Longest answer | Takes | A minute: calls / tokens | Dollars "
         "for a million tokens: in / cached / out |\n|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < count; i++)
