@@ -46,7 +46,7 @@ test('a key that is refused or used up is left out, and no run fails for it', as
   await withStack({ script, config, workers: 1 }, async (stack) => {
     await runAll(stack, await stack.assistant({ model: 'bad/m-1' }), 30);
     const rules = (await stats(stack)).rules;
-    assert.ok(rules.refused >= 1 && rules.refused <= 10 && rules['used up'] >= 1 && rules['used up'] <= 10, JSON.stringify(rules));
+    assert.ok(rules.refused >= 1 && rules.refused <= 20 && rules['used up'] >= 1 && rules['used up'] <= 20, JSON.stringify(rules));
     const log = stack.workers[0].log();
     assert.match(log, /a key of a provider is left out/);
     assert.doesNotMatch(log, /sk-bad|sk-poor|sk-good/);

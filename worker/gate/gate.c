@@ -71,12 +71,20 @@ static const char *key_id(const struct provider_target *target, size_t key)
 }
 
 /* What is kept whichever key is used. */
-static struct known *model_of(struct gate *gate, const struct provider_target *target)
+static struct known *model_of(struct gate *gate, const struct provider_target *target,
+                              char name[KNOWN_NAME_SIZE])
+{
+    known_name(target, target->keys_count == 1 ? target->keys[0].id : "", name);
+    return known_of(&gate->known, name);
+}
+
+/* The same, of a call that is under way. Of a provider with one key that is what is known of it. */
+static struct known *model_of_visit(struct gate *gate, const struct gate_visit *visit)
 {
     char name[KNOWN_NAME_SIZE];
 
-    known_name(target, target->keys_count == 1 ? target->keys[0].id : "", name);
-    return known_of(&gate->known, name);
+    return visit->target->keys_count > 1 ? model_of(gate, visit->target, name)
+                                         : known_of(&gate->known, visit->name);
 }
 
 static struct known *known_of_key(struct gate *gate, const struct provider_target *target,
@@ -195,7 +203,7 @@ static int64_t return_after(int64_t wait_ms)
 static void forgo_trial(struct gate *gate, struct gate_visit *visit)
 {
     if (visit->trial)
-        breaker_unknown(&model_of(gate, visit->target)->breaker);
+        breaker_unknown(&model_of_visit(gate, visit)->breaker);
     visit->trial = false;
 }
 
@@ -228,7 +236,7 @@ SUSPENDS static int ask(struct gate *gate, struct gate_visit *visit,
 static void fill_ask(struct gate *gate, const struct gate_call *call, struct gate_visit *visit,
                      const struct key_choices *choices)
 {
-    int64_t answer_tokens = (int64_t)model_of(gate, call->target)->answer_tokens;
+    int64_t answer_tokens = (int64_t)model_of_visit(gate, visit)->answer_tokens;
 
     id_format(ID_RUN, call->run, visit->id);
     visit->ask = (struct limit_ask){
@@ -254,19 +262,18 @@ static bool is_limited(const struct gate_visit *visit, const struct key_choices 
 }
 
 /* Chooses a key, and waits until its limits, and the others, let the call begin. */
-SUSPENDS static int pass(struct gate *gate, const struct gate_call *call, struct gate_visit *visit,
-                         int64_t *out_wait_ms, struct error *err)
+SUSPENDS static int pass(struct gate *gate, const struct gate_call *call, const struct known *model,
+                         struct gate_visit *visit, int64_t *out_wait_ms, struct error *err)
 {
     const struct provider_target *target = call->target;
     CLEANUP(freep) struct key_choices *choices = NULL;
-    const struct known *known = known_of_key(gate, target, 0, visit->name);
 
     visit->key = 0;
     visit->place = (struct limit_place){text_of(visit->name), {.calls = 0}};
     if (target->keys_count > 1)
         choices = choices_new(gate, target);
     else
-        visit->place.rates = known_rates(known, &target->limits);
+        visit->place.rates = known_rates(model, &target->limits);
     fill_also(call, visit);
     if (is_limited(visit, choices)) {
         fill_ask(gate, call, visit, choices);
@@ -281,7 +288,7 @@ SUSPENDS static int pass(struct gate *gate, const struct gate_call *call, struct
 int gate_enter(struct gate *gate, const struct gate_call *call, struct gate_visit *visit,
                int64_t *out_wait_ms, struct error *err)
 {
-    struct known *model = model_of(gate, call->target);
+    struct known *model = model_of(gate, call->target, visit->name);
     enum breaker_state state = breaker_ask(&model->breaker, clock_ms(), out_wait_ms);
     int r;
 
@@ -290,7 +297,7 @@ int gate_enter(struct gate *gate, const struct gate_call *call, struct gate_visi
     visit->trial = state == BREAKER_TRIAL;
     if (state == BREAKER_OPEN)
         return GATE_SHUT;
-    r = pass(gate, call, visit, out_wait_ms, err);
+    r = pass(gate, call, model, visit, out_wait_ms, err);
     visit->began_ms = clock_ms();
     if (r != 0)
         forgo_trial(gate, visit);
@@ -381,7 +388,7 @@ bool gate_leave(struct gate *gate, struct gate_visit *visit, const struct gate_o
         known->watched_until_ms = clock_ms() + WATCH_MS;
     if (visit->taken)
         settle(gate, visit, outcome);
-    known = model_of(gate, visit->target);
+    known = model_of_visit(gate, visit);
     if (outcome->failure == PROVIDER_OK)
         known_learn_answer(known, outcome->usage.output_tokens);
     health_learn(&gate->known, gate->redis, known, outcome->failure);

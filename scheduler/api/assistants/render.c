@@ -222,6 +222,23 @@ static void add_step_details(const struct run_step *step, struct buf *out)
     }
 }
 
+/* As it is stored; what a worker leaves out since it is 0 is shown. */
+static void add_step_usage(struct text usage, struct buf *out)
+{
+    static const char none[] =
+        ",\"prompt_tokens_details\":{\"cached_tokens\":0,\"cache_write_tokens\":0},"
+        "\"completion_tokens_details\":{\"reasoning_tokens\":0}}";
+
+    usage = text_trim(usage);
+    buf_add_string(out, ",\"usage\":");
+    if (!text_ends(usage, "}") || json_raw_get(usage, "prompt_tokens_details").ptr) {
+        buf_add_text(out, usage.ptr ? usage : TEXT("null"));
+        return;
+    }
+    buf_add(out, usage.ptr, usage.len - 1);
+    buf_add_string(out, none);
+}
+
 void render_step(const struct run_step *step, struct buf *out)
 {
     int64_t ended = step->ended_at;
@@ -241,7 +258,7 @@ void render_step(const struct run_step *step, struct buf *out)
     add_time(out, ",\"failed_at\":", step->status == STEP_FAILED ? ended : 0);
     add_raw(out, ",\"last_error\":", step->last_error, "null");
     add_step_details(step, out);
-    add_raw(out, ",\"usage\":", step->usage, "null");
+    add_step_usage(step->usage, out);
     buf_add_string(out, ",\"model\":");
     if (step->model.ptr)
         buf_add_json(out, step->model);

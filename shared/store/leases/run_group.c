@@ -12,7 +12,7 @@
  * Cancels take several runs in an order of their own, so a group that waited for them would now and
  * then be in a deadlock with one.
  *
- * The rows come as one jsonb array per kind: this makes five parameters, whatever the number of
+ * The rows come as one jsonb array per kind: this makes six parameters, whatever the number of
  * rows and columns. Each row names its write by `n`, the place in the batch. Numbers of heads are
  * quoted: Postgres reads an int8 from a string at once, and from a JSON number by way of a numeric.
  *
@@ -41,7 +41,8 @@
     "    FROM jsonb_to_recordset($1) AS i (" \
     "        n int4, id uuid, owner int8, fence int8, step int8, becomes text, was text," \
     "        or_was text, prompt int8, completion int8, cached int8, cache_write int8," \
-    "        reasoning int8, cost int8, left_out int4, delay_ms int8, errors int2," \
+    "        reasoning int8, cost int8, left_out int4, u int4," \
+    "        calls int8, delay_ms int8, errors int2," \
     "        wait_kind text, open int2, wakes_ms int8, action jsonb, message uuid, error jsonb," \
     "        reason text))"
 
@@ -97,7 +98,8 @@
     "    FROM l AS i" \
     "    WHERE r.id = ANY (ARRAY[i.id])" \
     "      AND " SQL_MAY_BECOME("i") \
-    "    RETURNING i.n, r.tenant_id, r.agent_id, " ENDED_COLUMNS("r") ")"
+    "    RETURNING i.n, i.u, i.calls, i.prompt, i.completion, i.cached, i.cache_write," \
+    "        i.reasoning, i.cost, r.tenant_id, r.agent_id, " ENDED_COLUMNS("r") ")"
 
 #define MESSAGES \
     "m AS (" \
@@ -153,20 +155,30 @@
     "        last_error = coalesce(excluded.last_error, s.last_error)," \
     "        ended_at = excluded.ended_at)"
 
-/* One row a group for each agent and model, not one a run. */
+/* One row a group for each agent and model, not one a run. $5 has the models, by their places `u`.
+ * A write that used one model names it in its head; what one with several used is in $6. */
 #define WRITE_USAGE \
     "d AS (" \
     "    INSERT INTO usage_deltas (" \
     "        tenant_id, agent_id, provider, model, calls, prompt_tokens, completion_tokens," \
     "        cached_tokens, cache_write_tokens, reasoning_tokens, cost_micros)" \
-    "    SELECT ok.tenant_id, ok.agent_id, u.provider, u.model, sum(u.calls), sum(u.prompt)," \
-    "        sum(u.completion), coalesce(sum(u.cached), 0), coalesce(sum(u.cache_write), 0)," \
-    "        coalesce(sum(u.reasoning), 0), coalesce(sum(u.cost), 0)" \
-    "    FROM ok" \
-    "    JOIN jsonb_to_recordset($5) AS u (" \
-    "        n int4, provider text, model text, calls int8, prompt int8, completion int8," \
-    "        cached int8, cache_write int8, reasoning int8, cost int8) USING (n)" \
-    "    GROUP BY ok.tenant_id, ok.agent_id, u.provider, u.model)"
+    "    SELECT k.tenant_id, k.agent_id, v.provider, v.model, sum(k.calls), sum(k.prompt)," \
+    "        sum(k.completion), coalesce(sum(k.cached), 0), coalesce(sum(k.cache_write), 0)," \
+    "        coalesce(sum(k.reasoning), 0), coalesce(sum(k.cost), 0)" \
+    "    FROM (" \
+    "        SELECT tenant_id, agent_id, u, calls, prompt, completion, cached, cache_write," \
+    "            reasoning, cost" \
+    "        FROM ok" \
+    "        WHERE u IS NOT NULL" \
+    "        UNION ALL" \
+    "        SELECT ok.tenant_id, ok.agent_id, e.u, e.calls, e.prompt, e.completion, e.cached," \
+    "            e.cache_write, e.reasoning, e.cost" \
+    "        FROM ok" \
+    "        JOIN jsonb_to_recordset($6) AS e (" \
+    "            n int4, u int4, calls int8, prompt int8, completion int8, cached int8," \
+    "            cache_write int8, reasoning int8, cost int8) USING (n)) k" \
+    "    JOIN jsonb_to_recordset($5) AS v (n int4, provider text, model text) ON v.n = k.u" \
+    "    GROUP BY k.tenant_id, k.agent_id, v.provider, v.model)"
 
 /* A step that `w` writes must not be updated a second time. */
 #define NOT_WRITTEN_HERE "AND NOT EXISTS (SELECT 1 FROM y WHERE y.n = e.n AND y.seq = s.seq)"
@@ -189,7 +201,7 @@ static const struct pg_statement run_group = {
         " " SQL_AFTER_END("ended", NOT_WRITTEN_HERE)
         " SELECT n"
         " FROM ok",
-    .types = "jjjjj",
+    .types = "jjjjjj",
 };
 /* clang-format on */
 

@@ -12,8 +12,12 @@
 #include "shared/store/threads/histories.h"
 
 /* clang-format off */
-#define SQL_OF_TENANT(column) \
-    "coalesce((SELECT t." column " FROM tenants t WHERE t.id = r.tenant_id), 0)"
+/* "REQUESTS TOKENS" of a tenant that has limits, in one look at its row. */
+#define SQL_TENANT_LIMITS \
+    "(SELECT coalesce(t.requests_per_minute, 0) || ' ' || coalesce(t.tokens_per_minute, 0)" \
+    " FROM tenants t" \
+    " WHERE t.id = r.tenant_id" \
+    "   AND (t.requests_per_minute IS NOT NULL OR t.tokens_per_minute IS NOT NULL))"
 
 #define CLAIM_COLUMNS \
     "r.id, r.owner, r.fence, r.step, r.tenant_id, r.thread_id, r.spec, r.prompt_tokens," \
@@ -24,9 +28,19 @@
     " r.status = 'cancelling'," \
     " floor(date_part('epoch', now() - r.due_at) * 1000000)::int8," \
     " r.kind, coalesce(r.parked_ms, 0), r.priority," \
-    " " SQL_OF_TENANT("requests_per_minute") "," \
-    " " SQL_OF_TENANT("tokens_per_minute")
+    " " SQL_TENANT_LIMITS
 /* clang-format on */
+
+static void read_limits(struct text limits, struct run_claim *claim)
+{
+    struct text requests;
+    struct text tokens;
+
+    if (!limits.ptr || !text_cut(limits, ' ', &requests, &tokens))
+        return;
+    (void)!text_to_int(requests, &claim->requests_per_minute);
+    (void)!text_to_int(tokens, &claim->tokens_per_minute);
+}
 
 static int claim_read(struct row *row, void *out, struct error *err)
 {
@@ -51,8 +65,7 @@ static int claim_read(struct row *row, void *out, struct error *err)
     claim.kind = row_text(row);
     claim.parked_ms = row_int(row);
     claim.priority = (int)row_int(row);
-    claim.requests_per_minute = row_int(row);
-    claim.tokens_per_minute = row_int(row);
+    read_limits(row_word(row), &claim);
     claim.place = (size_t)row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;

@@ -41,7 +41,9 @@ void write_rows_init(struct write_rows *rows)
     json_rows_init(&rows->messages);
     json_rows_init(&rows->calls);
     json_rows_init(&rows->steps);
+    json_rows_init(&rows->models);
     json_rows_init(&rows->usage);
+    rows->known_count = rows->models_count = 0;
 }
 
 void write_rows_deinit(struct write_rows *rows)
@@ -50,6 +52,7 @@ void write_rows_deinit(struct write_rows *rows)
     json_rows_deinit(&rows->messages);
     json_rows_deinit(&rows->calls);
     json_rows_deinit(&rows->steps);
+    json_rows_deinit(&rows->models);
     json_rows_deinit(&rows->usage);
 }
 
@@ -124,13 +127,48 @@ static void encode_used(struct json_write *w, const struct usage *used)
     write_if(w, "cost", used->cost_micros);
 }
 
-static void encode_usage(struct json_write *w, const struct model_usage *usage)
+/* The place of the model among those of the group. */
+static size_t place_of(struct write_rows *rows, const struct model_usage *usage)
 {
+    struct json_write *w;
+
+    for (size_t i = 0; i < rows->known_count; i++)
+        if (text_equal(rows->known[i]->model, usage->model) &&
+            text_equal(rows->known[i]->provider, usage->provider))
+            return i;
+    if (rows->known_count == rows->models_count && rows->known_count < WRITE_ROWS_MODELS_MAX)
+        rows->known[rows->known_count++] = usage;
+    w = json_rows_begin(&rows->models, rows->models_count);
     json_write_text(w, "provider", usage->provider);
     json_write_text(w, "model", usage->model);
+    json_write_close(w);
+    return rows->models_count++;
+}
+
+static void encode_usage(struct write_rows *rows, size_t n, const struct model_usage *usage)
+{
+    size_t place = place_of(rows, usage);
+    struct json_write *w = json_rows_begin(&rows->usage, n);
+
+    json_write_int(w, "u", (int64_t)place);
     json_write_int_text(w, "calls", usage->calls);
     encode_used(w, &usage->used);
     json_write_close(w);
+}
+
+/* The one model that was used; NULL: none was, or several. */
+static const struct model_usage *only_model(const struct run_changes *changes)
+{
+    const struct model_usage *only = NULL;
+
+    for (size_t i = 0; i < changes->usage_count; i++) {
+        if (changes->usage[i].calls == 0)
+            continue;
+        if (only)
+            return NULL;
+        only = &changes->usage[i];
+    }
+    return only;
 }
 
 static struct usage sum_of(const struct run_changes *changes)
@@ -206,16 +244,23 @@ static void encode_back(struct json_write *w, const struct run_return *back)
         json_write_string(w, "wait_kind", wait_kind);
 }
 
-static void encode_head(struct json_write *w, const struct run_write *write)
+static void encode_head(struct write_rows *rows, size_t n, const struct run_write *write)
 {
+    const struct model_usage *only = only_model(write->changes);
+    size_t place = only ? place_of(rows, only) : 0;
+    const struct usage used = only ? only->used : sum_of(write->changes);
     const struct run_lease *lease = &write->lease;
-    const struct usage used = sum_of(write->changes);
+    struct json_write *w = json_rows_begin(&rows->heads, n);
 
     json_write_uuid(w, "id", lease->run);
     json_write_int_text(w, "owner", lease->owner);
     json_write_int_text(w, "fence", lease->fence);
     json_write_int_text(w, "step", lease->step);
     encode_used(w, &used);
+    if (only) {
+        json_write_int(w, "u", (int64_t)place);
+        json_write_int_text(w, "calls", only->calls);
+    }
     write_if(w, "left_out", write->changes->left_out);
     json_write_string(w, "becomes", run_status_name(write->leaves));
     if (run_write_may_follow(RUN_IN_PROGRESS, write->leaves))
@@ -237,16 +282,18 @@ void write_rows_add(struct write_rows *rows, size_t n, const struct run_write *w
 {
     const struct run_changes *changes = write->changes;
 
-    encode_head(json_rows_begin(&rows->heads, n), write);
+    encode_head(rows, n, write);
     for (size_t i = 0; i < changes->message_count; i++)
         encode_message(json_rows_begin(&rows->messages, n), &changes->messages[i]);
     for (size_t i = 0; i < changes->call_count; i++)
         encode_call(json_rows_begin(&rows->calls, n), &changes->calls[i]);
     for (size_t i = 0; i < changes->step_count; i++)
         encode_step(json_rows_begin(&rows->steps, n), &changes->steps[i]);
+    if (only_model(changes))
+        return;
     for (size_t i = 0; i < changes->usage_count; i++)
         if (changes->usage[i].calls > 0)
-            encode_usage(json_rows_begin(&rows->usage, n), &changes->usage[i]);
+            encode_usage(rows, n, &changes->usage[i]);
 }
 
 void write_rows_values(struct write_rows *rows, struct pg_value values[WRITE_ROWS_KINDS])
@@ -255,14 +302,15 @@ void write_rows_values(struct write_rows *rows, struct pg_value values[WRITE_ROW
     values[1] = json_rows_value(&rows->messages);
     values[2] = json_rows_value(&rows->calls);
     values[3] = json_rows_value(&rows->steps);
-    values[4] = json_rows_value(&rows->usage);
+    values[4] = json_rows_value(&rows->models);
+    values[5] = json_rows_value(&rows->usage);
 }
 
 int write_rows_check(const struct write_rows *rows, struct error *err)
 {
-    const struct buf *bufs[WRITE_ROWS_KINDS] = {&rows->heads.buf, &rows->messages.buf,
-                                                &rows->calls.buf, &rows->steps.buf,
-                                                &rows->usage.buf};
+    const struct buf *bufs[WRITE_ROWS_KINDS] = {&rows->heads.buf,  &rows->messages.buf,
+                                                &rows->calls.buf,  &rows->steps.buf,
+                                                &rows->models.buf, &rows->usage.buf};
 
     for (size_t i = 0; i < ARRAY_LENGTH(bufs); i++) {
         if (buf_check(bufs[i], err) < 0)

@@ -23,14 +23,21 @@ struct json_write *json_rows_begin(struct json_rows *rows, size_t n);
 /* Ends the array. NULL for one without rows. Borrows. */
 struct pg_value json_rows_value(struct json_rows *rows);
 
-#define WRITE_ROWS_KINDS 5
+#define WRITE_ROWS_KINDS 6
+
+/* So many models of a group are found again; those beyond get a row each time. */
+#define WRITE_ROWS_MODELS_MAX 16
 
 struct write_rows {
     struct json_rows heads;
     struct json_rows messages;
     struct json_rows calls;
     struct json_rows steps;
-    struct json_rows usage;
+    struct json_rows models; /* that were used; a row's `n` is its place among them */
+    struct json_rows usage;  /* of writes that used several */
+    const struct model_usage *known[WRITE_ROWS_MODELS_MAX];
+    size_t known_count;
+    size_t models_count;
 };
 
 void write_rows_init(struct write_rows *rows);
@@ -39,7 +46,7 @@ bool write_rows_empty(const struct write_rows *rows);
 
 void write_rows_add(struct write_rows *rows, size_t n, const struct run_write *write);
 
-/* Ends all: values[0] heads, then messages, calls, steps, usage. Borrows. */
+/* Ends all: values[0] heads, then messages, calls, steps, models, usage. Borrows. */
 void write_rows_values(struct write_rows *rows, struct pg_value values[WRITE_ROWS_KINDS]);
 
 /* Returns 0, or -E_LIMIT: they have become too large. */

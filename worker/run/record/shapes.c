@@ -25,6 +25,21 @@ void shape_content(struct buf *out, struct text text, bool refusal)
     json_write_close(&w);
 }
 
+/* Most calls have none of these; the API shows zeros then. */
+static void write_details(struct json_write *w, const struct chat_usage *usage)
+{
+    if (usage->cached_input_tokens == 0 && usage->cache_write_tokens == 0 &&
+        usage->reasoning_tokens == 0)
+        return;
+    json_write_open_object(w, "prompt_tokens_details");
+    json_write_int(w, "cached_tokens", usage->cached_input_tokens);
+    json_write_int(w, "cache_write_tokens", usage->cache_write_tokens);
+    json_write_close(w);
+    json_write_open_object(w, "completion_tokens_details");
+    json_write_int(w, "reasoning_tokens", usage->reasoning_tokens);
+    json_write_close(w);
+}
+
 void shape_usage(struct buf *out, const struct chat_usage *usage)
 {
     struct json_write w;
@@ -34,13 +49,7 @@ void shape_usage(struct buf *out, const struct chat_usage *usage)
     json_write_int(&w, "prompt_tokens", usage->input_tokens);
     json_write_int(&w, "completion_tokens", usage->output_tokens);
     json_write_int(&w, "total_tokens", usage->input_tokens + usage->output_tokens);
-    json_write_open_object(&w, "prompt_tokens_details");
-    json_write_int(&w, "cached_tokens", usage->cached_input_tokens);
-    json_write_int(&w, "cache_write_tokens", usage->cache_write_tokens);
-    json_write_close(&w);
-    json_write_open_object(&w, "completion_tokens_details");
-    json_write_int(&w, "reasoning_tokens", usage->reasoning_tokens);
-    json_write_close(&w);
+    write_details(&w, usage);
     json_write_close(&w);
 }
 
