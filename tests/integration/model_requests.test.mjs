@@ -51,7 +51,10 @@ test('schemas keep their order and their numbers, and nothing is sent that nobod
     assert.equal(run.parallel_tool_calls, true);
     const ended = await stack.finished(run);
     assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
-    assert.deepEqual(ended.usage, { prompt_tokens: 10, completion_tokens: 2, total_tokens: 12 });
+    assert.deepEqual(ended.usage, {
+      prompt_tokens: 10, completion_tokens: 2, total_tokens: 12,
+      prompt_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 }, completion_tokens_details: { reasoning_tokens: 0 },
+    });
     const [sent] = model.requests;
     assert.ok(sent.includes(`"parameters":${schema}`), sent);
     assert.ok(sent.includes(`"json_schema":{"name":"n","schema":${schema},"strict":false}`), sent);
