@@ -175,7 +175,7 @@ export const modelChecks = [
         stage.says('counts 2', counted('{"prompt_tokens":10.0,"completion_tokens":5.0,"total_tokens":15.0}')),
       ]);
       await until('no run is left', () => stage.stack.sql(`SELECT 1 FROM runs WHERE status = 'in_progress' AND id IN (${runs.map((run) => `penstock_uuid('${run.id}')`)})`).length === 0);
-      return { statuses: runs.map((run) => run.status), asked: [0, 1, 2].map((i) => stage.asked(`counts ${i}`)), counts: runs.map((run) => Object.values(run.usage)), decimals: runs[2].usage };
+      return { statuses: runs.map((run) => run.status), asked: [0, 1, 2].map((i) => stage.asked(`counts ${i}`)), counts: runs.map((run) => [run.usage.prompt_tokens, run.usage.completion_tokens, run.usage.total_tokens]), decimals: Object.fromEntries(['prompt_tokens', 'completion_tokens', 'total_tokens'].map((name) => [name, runs[2].usage[name]])) };
     },
     expects: {
       statuses: { right: all('completed'), wrong: [['queued', 'failed', 'completed'], ['in_progress']] },
