@@ -1,15 +1,12 @@
 /* A registry that is made anew while targets of the old one are in use. */
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <criterion/criterion.h>
 
 #include "providers/models/registry.h"
 #include "providers/models/registry_reload.h"
 #include "shared/base/error.h"
 #include "shared/config/config.h"
+#include "tests/unit/support/config_of.h"
 
 static char *no_environment[] = {NULL};
 static struct provider_registry *registry;
@@ -18,16 +15,7 @@ static struct error err;
 
 static struct config *load(const char *text)
 {
-    char path[] = "/tmp/penstock-config-XXXXXX";
-    struct config_flags flags = {.file = path};
-    struct config *config = NULL;
-    int fd = mkstemp(path);
-
-    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-    cr_assert_eq(config_load(&flags, no_environment, &config, &err), 0, "%s", err.text);
-    unlink(path);
-    return config;
+    return config_of(text, no_environment, config_load);
 }
 
 static const char first[] = "providers: [{name: spare, base_url: 'http://one/v1', api_key: k1},\n"

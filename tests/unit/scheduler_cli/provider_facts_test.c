@@ -10,21 +10,15 @@
 #include "scheduler/cli/providers/provider_facts.h"
 #include "shared/base/error.h"
 #include "shared/config/config.h"
+#include "tests/unit/support/config_of.h"
 
 static struct provider_registry *registry;
 
 static void load(const char *text, char **environment)
 {
-    char path[] = "/tmp/penstock-config-XXXXXX";
-    struct config_flags flags = {.file = path};
-    struct config *config = NULL;
+    struct config *config = config_of(text, environment, config_load);
     struct error err;
-    int fd = mkstemp(path);
 
-    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-    cr_assert_eq(config_load(&flags, environment, &config, &err), 0, "%s", err.text);
-    unlink(path);
     cr_assert_eq(provider_registry_new(config, &registry, &err), 0, "%s", err.text);
     provider_registry_own(registry, config);
 }

@@ -6,21 +6,11 @@
 #include "shared/base/error.h"
 #include "shared/base/text.h"
 #include "shared/config/config.h"
+#include "tests/unit/support/config_of.h"
 
 static char *no_environment[] = {NULL};
 
-static char path[] = "/tmp/penstock-config-XXXXXX";
-
-static void write_file(const char *text)
-{
-    int fd;
-
-    (void)snprintf(path, sizeof(path), "/tmp/penstock-config-XXXXXX");
-    fd = mkstemp(path);
-    cr_assert(fd >= 0);
-    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-}
+static char path[64];
 
 static struct config *load(const char *text, char **environment, const struct config_flags *flags)
 {
@@ -30,7 +20,7 @@ static struct config *load(const char *text, char **environment, const struct co
     int r;
 
     if (text) {
-        write_file(text);
+        config_write(text, path);
         given.file = path;
     }
     r = config_load(&given, environment ? environment : no_environment, &config, &err);
@@ -50,7 +40,7 @@ static void check_refused(const char *file, char **environment, const char *text
     int r;
 
     if (file) {
-        write_file(file);
+        config_write(file, path);
         flags.file = path;
     }
     r = config_load(&flags, environment ? environment : no_environment, &config, &err);
@@ -201,7 +191,7 @@ Test(load, finds_the_file_by_its_variable)
     struct config *config = NULL;
     struct error err;
 
-    write_file("scheduler: {port: \"${P}\"}\n");
+    config_write("scheduler: {port: \"${P}\"}\n", path);
     (void)snprintf(variable, sizeof(variable), "PENSTOCK_CONFIG=%s", path);
     cr_assert_eq(config_load(NULL, environment, &config, &err), 0);
     unlink(path);

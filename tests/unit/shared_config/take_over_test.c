@@ -9,6 +9,7 @@
 
 #include "shared/base/error.h"
 #include "shared/config/config.h"
+#include "tests/unit/support/config_of.h"
 
 static char *no_environment[] = {NULL};
 static struct buf changed;
@@ -17,16 +18,7 @@ static struct error err;
 
 static struct config *load(const char *text)
 {
-    char path[] = "/tmp/penstock-config-XXXXXX";
-    struct config_flags flags = {.file = path};
-    struct config *config = NULL;
-    int fd = mkstemp(path);
-
-    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-    cr_assert_eq(config_load_again(&flags, no_environment, &config, &err), 0, "%s", err.text);
-    unlink(path);
-    return config;
+    return config_of(text, no_environment, config_load_again);
 }
 
 static struct config *running;
