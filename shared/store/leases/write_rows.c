@@ -37,28 +37,20 @@ struct pg_value json_rows_value(struct json_rows *rows)
 
 void write_rows_init(struct write_rows *rows)
 {
-    json_rows_init(&rows->heads);
-    json_rows_init(&rows->messages);
-    json_rows_init(&rows->calls);
-    json_rows_init(&rows->steps);
-    json_rows_init(&rows->models);
-    json_rows_init(&rows->usage);
+    for (size_t kind = 0; kind < WRITE_ROWS_KINDS; kind++)
+        json_rows_init(&rows->of[kind]);
     rows->known_count = rows->models_count = 0;
 }
 
 void write_rows_deinit(struct write_rows *rows)
 {
-    json_rows_deinit(&rows->heads);
-    json_rows_deinit(&rows->messages);
-    json_rows_deinit(&rows->calls);
-    json_rows_deinit(&rows->steps);
-    json_rows_deinit(&rows->models);
-    json_rows_deinit(&rows->usage);
+    for (size_t kind = 0; kind < WRITE_ROWS_KINDS; kind++)
+        json_rows_deinit(&rows->of[kind]);
 }
 
 bool write_rows_empty(const struct write_rows *rows)
 {
-    return json_rows_empty(&rows->heads);
+    return json_rows_empty(&rows->of[WRITE_HEADS]);
 }
 
 static void encode_message(struct json_write *w, const struct run_message *message)
@@ -138,7 +130,7 @@ static size_t place_of(struct write_rows *rows, const struct model_usage *usage)
             return i;
     if (rows->known_count == rows->models_count && rows->known_count < WRITE_ROWS_MODELS_MAX)
         rows->known[rows->known_count++] = usage;
-    w = json_rows_begin(&rows->models, rows->models_count);
+    w = json_rows_begin(&rows->of[WRITE_MODELS], rows->models_count);
     json_write_text(w, "provider", usage->provider);
     json_write_text(w, "model", usage->model);
     json_write_close(w);
@@ -148,7 +140,7 @@ static size_t place_of(struct write_rows *rows, const struct model_usage *usage)
 static void encode_usage(struct write_rows *rows, size_t n, const struct model_usage *usage)
 {
     size_t place = place_of(rows, usage);
-    struct json_write *w = json_rows_begin(&rows->usage, n);
+    struct json_write *w = json_rows_begin(&rows->of[WRITE_USAGE], n);
 
     json_write_int(w, "u", (int64_t)place);
     json_write_int_text(w, "calls", usage->calls);
@@ -250,7 +242,7 @@ static void encode_head(struct write_rows *rows, size_t n, const struct run_writ
     size_t place = only ? place_of(rows, only) : 0;
     const struct usage used = only ? only->used : sum_of(write->changes);
     const struct run_lease *lease = &write->lease;
-    struct json_write *w = json_rows_begin(&rows->heads, n);
+    struct json_write *w = json_rows_begin(&rows->of[WRITE_HEADS], n);
 
     json_write_uuid(w, "id", lease->run);
     json_write_int_text(w, "owner", lease->owner);
@@ -284,11 +276,11 @@ void write_rows_add(struct write_rows *rows, size_t n, const struct run_write *w
 
     encode_head(rows, n, write);
     for (size_t i = 0; i < changes->message_count; i++)
-        encode_message(json_rows_begin(&rows->messages, n), &changes->messages[i]);
+        encode_message(json_rows_begin(&rows->of[WRITE_MESSAGES], n), &changes->messages[i]);
     for (size_t i = 0; i < changes->call_count; i++)
-        encode_call(json_rows_begin(&rows->calls, n), &changes->calls[i]);
+        encode_call(json_rows_begin(&rows->of[WRITE_CALLS], n), &changes->calls[i]);
     for (size_t i = 0; i < changes->step_count; i++)
-        encode_step(json_rows_begin(&rows->steps, n), &changes->steps[i]);
+        encode_step(json_rows_begin(&rows->of[WRITE_STEPS], n), &changes->steps[i]);
     if (only_model(changes))
         return;
     for (size_t i = 0; i < changes->usage_count; i++)
@@ -298,24 +290,15 @@ void write_rows_add(struct write_rows *rows, size_t n, const struct run_write *w
 
 void write_rows_values(struct write_rows *rows, struct pg_value values[WRITE_ROWS_KINDS])
 {
-    values[0] = json_rows_value(&rows->heads);
-    values[1] = json_rows_value(&rows->messages);
-    values[2] = json_rows_value(&rows->calls);
-    values[3] = json_rows_value(&rows->steps);
-    values[4] = json_rows_value(&rows->models);
-    values[5] = json_rows_value(&rows->usage);
+    for (size_t kind = 0; kind < WRITE_ROWS_KINDS; kind++)
+        values[kind] = json_rows_value(&rows->of[kind]);
 }
 
 int write_rows_check(const struct write_rows *rows, struct error *err)
 {
-    const struct buf *bufs[WRITE_ROWS_KINDS] = {&rows->heads.buf,  &rows->messages.buf,
-                                                &rows->calls.buf,  &rows->steps.buf,
-                                                &rows->models.buf, &rows->usage.buf};
-
-    for (size_t i = 0; i < ARRAY_LENGTH(bufs); i++) {
-        if (buf_check(bufs[i], err) < 0)
+    for (size_t kind = 0; kind < WRITE_ROWS_KINDS; kind++)
+        if (buf_check(&rows->of[kind].buf, err) < 0)
             return -E_LIMIT;
-    }
     return 0;
 }
 

@@ -23,18 +23,22 @@ struct json_write *json_rows_begin(struct json_rows *rows, size_t n);
 /* Ends the array. NULL for one without rows. Borrows. */
 struct pg_value json_rows_value(struct json_rows *rows);
 
-#define WRITE_ROWS_KINDS 6
+/* The kinds of rows, in the order of the group statement's parameters. */
+enum write_rows_kind {
+    WRITE_HEADS,
+    WRITE_MESSAGES,
+    WRITE_CALLS,
+    WRITE_STEPS,
+    WRITE_MODELS, /* that were used; a row's `n` is its place among them */
+    WRITE_USAGE,  /* of writes that used several */
+    WRITE_ROWS_KINDS,
+};
 
 /* So many models of a group are found again; those beyond get a row each time. */
 #define WRITE_ROWS_MODELS_MAX 16
 
 struct write_rows {
-    struct json_rows heads;
-    struct json_rows messages;
-    struct json_rows calls;
-    struct json_rows steps;
-    struct json_rows models; /* that were used; a row's `n` is its place among them */
-    struct json_rows usage;  /* of writes that used several */
+    struct json_rows of[WRITE_ROWS_KINDS];
     const struct model_usage *known[WRITE_ROWS_MODELS_MAX];
     size_t known_count;
     size_t models_count;
@@ -46,7 +50,7 @@ bool write_rows_empty(const struct write_rows *rows);
 
 void write_rows_add(struct write_rows *rows, size_t n, const struct run_write *write);
 
-/* Ends all: values[0] heads, then messages, calls, steps, models, usage. Borrows. */
+/* Ends all. Borrows. */
 void write_rows_values(struct write_rows *rows, struct pg_value values[WRITE_ROWS_KINDS]);
 
 /* Returns 0, or -E_LIMIT: they have become too large. */
