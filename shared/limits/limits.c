@@ -23,6 +23,8 @@
 #define NUMBER_SIZE   24
 #define LATELY_MS     60000
 
+#define CALLS_SLEEP_MS 50 /* CALLS_LOOK in limits.lua */
+
 extern const char limits_lua[];
 
 static struct redis_script script = {"limits", limits_lua, ""};
@@ -256,6 +258,16 @@ static struct limit_rates share_of(const struct limits *limits, const struct lim
 
 #define CALLS_LOOK_US 200e3 /* when to look again for a call's end */
 
+/* What he may sleep when it is taken. Where calls are counted he sleeps before: until his turn
+ * others may call. */
+static int64_t hold_ms_of(const struct limit_ask *ask, const struct places *places)
+{
+    for (size_t i = 0; i < places->count; i++)
+        if (places->items[i]->rates.calls > 0)
+            return ask->hold_ms < CALLS_SLEEP_MS ? ask->hold_ms : CALLS_SLEEP_MS;
+    return ask->hold_ms;
+}
+
 static double own_wait_us(struct limits *limits, const struct limit_place *place,
                           const struct limit_ask *ask, double now_us, bool *out_shut)
 {
@@ -295,7 +307,7 @@ static int take_own(struct limits *limits, const struct limit_ask *ask, const st
     }
     *out = (struct limit_grant){.choice = places->choices ? places->choice_of[best] : free_choice,
                                 .wait_ms = (int64_t)(wait_us / 1e3) + 1};
-    if (any_shut || out->wait_ms > ask->hold_ms)
+    if (any_shut || out->wait_ms > hold_ms_of(ask, places))
         return LIMITS_LATER;
     for (size_t i = 0; i < places->count; i++) {
         struct own_bucket *own = own_of(limits, places->items[i]->key);
@@ -308,6 +320,19 @@ static int take_own(struct limits *limits, const struct limit_ask *ask, const st
         own->calls++;
     }
     return 0;
+}
+
+/* Whoever does not know whether he was given anything holds no call, and stands in no line. What
+ * may have been taken of the rates is not given back: nobody knows what that is. */
+static void leave_shared(struct limits *limits, const struct limit_ask *ask,
+                         const struct places *places)
+{
+    struct text argv[2] = {TEXT("leave"), ask->id};
+    struct text keys[PLACES_MAX];
+
+    for (size_t i = 0; i < places->count; i++)
+        keys[i] = places->items[i]->key;
+    redis_post_script(limits->redis, &script, keys, places->count, argv, ARRAY_LENGTH(argv));
 }
 
 int limits_take(struct limits *limits, const struct limit_ask *ask, struct limit_grant *out,
@@ -326,6 +351,7 @@ int limits_take(struct limits *limits, const struct limit_ask *ask, struct limit
     if (redis_is_ready(limits->redis))
         r = take_shared(limits, ask, &places, free_choice, out, &own_err);
     if (r == -E_CANCELED) {
+        leave_shared(limits, ask, &places);
         if (err)
             *err = own_err;
         return r;
@@ -382,7 +408,7 @@ static void settle_own(struct limits *limits, const struct limit_ask *ask,
         struct limit_rates share = share_of(limits, &places->items[i]->rates);
 
         limit_bucket_settle(&own->bucket, &share, &ask->cost, &settlement->real);
-        own->calls -= own->calls > 0;
+        own->calls -= own->calls > 0 && limit_rates_any(&places->items[i]->rates);
         if (i == 0 && settlement->hold_ms > 0)
             limit_bucket_hold(&own->bucket, now_us + (double)settlement->hold_ms * 1e3);
     }

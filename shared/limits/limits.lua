@@ -9,6 +9,7 @@
 --               then for each bucket six rates, calls at once, and what the caller remembers: 0 nothing, 1 that it was used lately, 2 that it is used up
 --       settle: 1 "settle", 2 id, 3 to 5 cost taken, 6 to 8 real cost, 9 how long it took (0: not known), 10 how long to hold all (0: not),
 --               11 to 14 what is left of the first four rates of the first bucket (-1: not known), then for each bucket six rates and calls at once
+--       leave:  1 "leave", 2 id: who does not know whether he has taken anything, and does not want it
 --
 -- take returns {0, choice, wait}: taken, start after the wait; or {1, choice, wait}: nothing was taken, ask again after the wait.
 local MINUTE, DAY, BURST = 60e6, 86400e6, 10e6
@@ -64,8 +65,15 @@ local function write(bucket)
   redis.call('PEXPIRE', bucket.key, KEEP_MS)
 end
 
-local function leave_line(bucket, id)
-  if redis.call('ZREM', bucket.key .. ':line', id) == 1 then redis.call('ZREM', bucket.key .. ':lapse', id) end
+local function leave_line(key, id)
+  if redis.call('ZREM', key .. ':line', id) == 1 then redis.call('ZREM', key .. ':lapse', id) end
+end
+
+-- He stands in one line at most: another bucket may be the slowest when he comes back.
+local function leave_lines(id, but)
+  for _, key in ipairs(KEYS) do
+    if key ~= but then leave_line(key, id) end
+  end
 end
 
 local function rate_wait(bucket, cost)
@@ -113,7 +121,6 @@ local function take_from(bucket, cost, id, lease)
   for i, rate in pairs(bucket.rates) do bucket.full[i] = math.max(now, bucket.full[i]) + cost[i] * unit(rate, i) end
   bucket.pace = bucket.pace or interval(bucket, cost)
   write(bucket)
-  leave_line(bucket, id)
   if bucket.calls > 0 then
     redis.call('ZADD', bucket.key .. ':calls', now + bucket.wait + lease, id)
     redis.call('PEXPIRE', bucket.key .. ':calls', KEEP_MS)
@@ -129,7 +136,7 @@ end
 
 local function take()
   local choices, id, order, hold, lease = number(ARGV[2]), ARGV[3], ARGV[4], number(ARGV[5]), number(ARGV[6])
-  local cost, chosen, slowest, taken, wait, shut = costs(7), nil, nil, {}, 0, false
+  local cost, chosen, slowest, taken, wait, shut, counted = costs(7), nil, nil, {}, 0, false, false
   local choice = 0
   for n, key in ipairs(KEYS) do
     local at = 10 + (n - 1) * 8
@@ -146,14 +153,19 @@ local function take()
   for _, bucket in ipairs(taken) do
     if bucket.wait >= wait then wait, slowest = bucket.wait, bucket end
     shut = shut or bucket.shut
+    counted = counted or bucket.calls > 0
   end
+  -- Who sleeps until his turn does not keep others from calling meanwhile.
+  if counted then hold = math.min(hold, CALLS_LOOK) end
   if shut or wait > hold then
     -- What calls cost is a guess at first: nobody is sent away for long on it.
     if slowest.known < YOUNG then wait = math.min(wait, math.max(hold, slowest.held - now) + YOUNG_WAIT) end
     slowest.wait = wait
+    leave_lines(id, slowest.key)
     join_line(slowest, id, order)
     return {1, choice, text(wait)}
   end
+  leave_lines(id)
   for _, bucket in ipairs(taken) do
     bucket.wait = wait
     take_from(bucket, cost, id, lease)
@@ -185,4 +197,10 @@ local function settle()
   return 0
 end
 
-return ARGV[1] == 'take' and take() or settle()
+local function leave()
+  leave_lines(ARGV[2])
+  for _, key in ipairs(KEYS) do redis.call('ZREM', key .. ':calls', ARGV[2]) end
+  return 0
+end
+
+return ({take = take, settle = settle, leave = leave})[ARGV[1]]()

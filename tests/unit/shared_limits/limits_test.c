@@ -1,96 +1,6 @@
-/* Limits in a real Redis, and without one. Each test has a database of its own. */
+/* Limits in a real Redis, and without one. */
 
-#include <criterion/criterion.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "shared/base/clock.h"
-#include "shared/base/error.h"
-#include "shared/fiber/fiber.h"
-#include "shared/fiber/loop.h"
-#include "shared/limits/limits.h"
-#include "shared/redis/redis.h"
-
-#define LONG_MS 1000000000
-
-struct bench {
-    int db;
-    char url[256];
-    struct redis *redis;
-    struct limits *limits;
-    void (*body)(struct bench *bench);
-};
-
-static struct error err;
-
-static void command(struct bench *bench, const char *words, int64_t *out_number)
-{
-    redisReply *reply = NULL;
-    struct text argv[8];
-    struct text rest = text_of(words);
-    size_t argc = 0;
-
-    while (text_cut(rest, ' ', &argv[argc], &rest))
-        argc++;
-    argv[argc++] = rest;
-    cr_assert_eq(redis_command(bench->redis, argv, argc, &reply, &err), 0, "%s: %s", words,
-                 err.text);
-    if (out_number)
-        *out_number = reply->integer;
-    redis_reply_free(reply);
-}
-
-static void with_bench(void *arg)
-{
-    struct bench *bench = arg;
-    const char *url = getenv("REDIS_URL");
-    struct redis_options options = {.url = bench->url};
-
-    cr_assert(url, "REDIS_URL is not set: run this under tests/lib/with-servers");
-    snprintf(bench->url, sizeof(bench->url), "%s?db=%d", url, bench->db);
-    cr_assert_eq(redis_open(&options, &bench->redis, &err), 0, "%s", err.text);
-    cr_assert_eq(redis_wait_ready(bench->redis, deadline_in(5000), &err), 0, "%s", err.text);
-    command(bench, "FLUSHDB", NULL);
-    bench->limits = limits_new(bench->redis);
-    bench->body(bench);
-    limits_free(bench->limits);
-    redis_close(bench->redis);
-}
-
-#define LIMITS_TEST(name, number)                                                                  \
-    static void name##_body(struct bench *bench);                                                  \
-    Test(limits, name)                                                                             \
-    {                                                                                              \
-        struct bench bench = {.db = number, .body = name##_body};                                  \
-        loop_run(with_bench, &bench);                                                              \
-    }                                                                                              \
-    static void name##_body(struct bench *bench)
-
-static struct limit_place place(const char *key, enum limit_rate rate, int64_t a_minute)
-{
-    struct limit_place place = {.key = text_of(key)};
-
-    place.rates.of[rate] = a_minute;
-    return place;
-}
-
-static struct limit_ask ask_of(const struct limit_place *choice, const char *id)
-{
-    return (struct limit_ask){
-        .choices = choice,
-        .choices_count = 1,
-        .cost = {.requests = 1},
-        .id = text_of(id),
-        .hold_ms = LONG_MS,
-        .call_ms = 60000,
-    };
-}
-
-static struct limit_settlement settled(int64_t input, int64_t output)
-{
-    return (struct limit_settlement){
-        .real = {1, input, output}, .call_ms = 1, .left = {-1, -1, -1, -1}};
-}
+#include "tests/unit/shared_limits/bench.h"
 
 /* Between what it is now and what it was when the test began: the bucket fills meanwhile. */
 static void waits(const struct limit_grant *grant, int64_t expected_ms, int64_t since_ms)
@@ -279,30 +189,6 @@ LIMITS_TEST(a_tenants_bucket_is_taken_as_well_or_neither_is, 9)
     cr_assert_eq(grant.wait_ms, 0);
 }
 
-LIMITS_TEST(calls_at_once_are_counted_until_they_are_settled, 10)
-{
-    struct limit_place bucket = {.key = TEXT("b"), .rates = {.calls = 2}};
-    struct limit_ask ask = ask_of(&bucket, "one");
-    struct limit_settlement settlement = settled(0, 0);
-    struct limit_grant grant;
-
-    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
-    ask.id = TEXT("two");
-    ask.call_ms = 150;
-    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
-    ask.id = TEXT("three");
-    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
-    cr_assert_geq(grant.wait_ms, 50);
-    cr_assert_eq(fiber_sleep(200, NULL), 0); /* the second is given up */
-    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
-    ask.id = TEXT("four");
-    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
-    ask.id = TEXT("one");
-    limits_settle(bench->limits, &ask, &grant, &settlement);
-    ask.id = TEXT("four");
-    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
-}
-
 LIMITS_TEST(a_bucket_that_redis_lost_is_not_taken_for_full, 11)
 {
     struct limit_place bucket = place("b", LIMIT_REQUESTS, 60);
@@ -388,6 +274,45 @@ LIMITS_TEST(room_that_nobody_uses_is_taken_out_of_order, 14)
     ask.order = 2;
     cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER,
                  "with less unused the order holds");
+}
+
+/* With two keys his turn may be nearest now with the one, now with the other. */
+LIMITS_TEST(who_waits_stands_in_one_line, 16)
+{
+    struct limit_place keys[2] = {place("a", LIMIT_REQUESTS, 60), place("b", LIMIT_REQUESTS, 60)};
+    struct limit_ask ask = ask_of(&keys[1], "burst");
+    struct limit_settlement settlement = settled(0, 0);
+    struct limit_grant grant;
+    int64_t count;
+
+    for (int i = 0; i < 30; i++) /* 20 s of b, 15 of a */
+        cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    ask.choices = &keys[0];
+    for (int i = 0; i < 25; i++)
+        cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    ask = ask_of(keys, "who");
+    ask.choices_count = 2;
+    ask.hold_ms = 0;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
+    command(bench, "ZCARD a:line", &count);
+    cr_assert_eq(count, 1);
+    settlement.hold_ms = 60000;
+    grant.choice = 0;
+    grant.shared = true;
+    limits_settle(bench->limits, &ask, &grant, &settlement);
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
+    command(bench, "ZCARD b:line", &count);
+    cr_assert_eq(count, 1);
+    command(bench, "EXISTS a:line a:lapse", &count);
+    cr_assert_eq(count, 0, "he has left the other");
+    /* Nor does he stay in it when he is let through. */
+    command(bench, "ZADD a:line 1 who", NULL);
+    command(bench, "ZADD a:lapse 9000000000000000 who", NULL);
+    ask.hold_ms = LONG_MS;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    cr_assert_eq(grant.choice, 1);
+    command(bench, "EXISTS a:line b:line a:lapse b:lapse", &count);
+    cr_assert_eq(count, 0);
 }
 
 /* Connected to nothing. */
