@@ -5,6 +5,7 @@
 #include "shared/program/process.h"
 #include "shared/program/servers.h"
 #include "shared/store/leases/run_writer.h"
+#include "worker/gate/gate.h"
 #include "worker/lease/heartbeat.h"
 #include "worker/state.h"
 #include "worker/stats/call_stats.h"
@@ -99,6 +100,17 @@ static const struct metric write_rows[] = {
                   "Groups of writes that were halved to find a bad one."),
 };
 
+static const struct metric gate_rows[] = {
+    METRIC_COUNTS(gate_stats, METRIC_UINT64, limits.shared, "penstock_worker_limits_asked_total",
+                  "Times that limits were asked about in Redis."),
+    METRIC_COUNTS(gate_stats, METRIC_UINT64, limits.local, "penstock_worker_limits_own_total",
+                  "Times that this worker went by its own share of limits, since Redis was away."),
+    METRIC_COUNTS(gate_stats, METRIC_UINT64, limits.later, "penstock_worker_limits_later_total",
+                  "Times that a call had to wait before it could be given a time."),
+    METRIC_SHOWS(gate_stats, METRIC_UINT64, left_alone, "penstock_worker_models_left_alone",
+                 "Models that are left alone now, since they failed again and again."),
+};
+
 static const struct metric http_rows[] = {
     METRIC_SHOWS(http_client_stats, METRIC_SIZE, active, "penstock_worker_http_active",
                  "Transfers under way."),
@@ -108,10 +120,12 @@ static const struct metric http_rows[] = {
 
 static const struct metric_table runs_table = METRIC_TABLE(run_rows);
 static const struct metric_table writes_table = METRIC_TABLE(write_rows);
+static const struct metric_table gate_table = METRIC_TABLE(gate_rows);
 static const struct metric_table http_table = METRIC_TABLE(http_rows);
 
 const struct metric_table *const worker_metrics[] = {
-    &runs_table, &call_stats_table, &writes_table, &http_table, &servers_metrics, &process_metrics,
+    &runs_table, &call_stats_table, &gate_table,      &writes_table,
+    &http_table, &servers_metrics,  &process_metrics,
 };
 const size_t worker_metrics_count = ARRAY_LENGTH(worker_metrics);
 
@@ -119,10 +133,13 @@ static void render(void *arg, struct buf *out)
 {
     struct worker *worker = arg;
     struct http_client_stats http;
+    struct gate_stats gate;
 
+    gate_stats_get(worker->gate, &gate);
     http_client_stats_get(worker->http, &http);
     metric_table_render(&runs_table, worker, out);
     metric_table_render(&call_stats_table, worker->calls, out);
+    metric_table_render(&gate_table, &gate, out);
     metric_table_render(&writes_table, run_writer_stats(worker->writer), out);
     metric_table_render(&http_table, &http, out);
     servers_metrics_render(worker->servers, out);

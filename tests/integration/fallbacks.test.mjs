@@ -116,6 +116,7 @@ test('a model that fails again and again is passed over by its breaker, and come
     const asked = stack.ledger().filter((line) => line.model === 'down').length;
     assert.ok(asked < 12, `${asked} calls of 16 went to the model that fails`);
     assert.match(stack.workers[0].log(), /fails again and again: it is left alone/);
+    assert.match(await (await fetch(`${stack.workers[0].url}/metrics`)).text(), /^penstock_worker_models_left_alone 1$/m);
     await until('it is looked at again', async () => {
       await stack.finished(await stack.submit(assistant, 'sum'));
       return stack.ledger().filter((line) => line.model === 'down').length > asked;

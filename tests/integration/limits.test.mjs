@@ -8,6 +8,7 @@ const config = `
 providers:
   - {name: two, kind: openai_chat, base_url: '\${OPENAI_BASE_URL:-http://127.0.0.1:1/v1}', api_key: sk-small-1111, api_keys: [sk-large-2222]}
   - {name: bad, kind: openai_chat, base_url: '\${OPENAI_BASE_URL:-http://127.0.0.1:1/v1}', api_keys: [sk-bad-3333, sk-good-4444, sk-poor-5555]}
+  - {name: busy, kind: openai_chat, base_url: '\${OPENAI_BASE_URL:-http://127.0.0.1:1/v1}', api_keys: [sk-busy-7777, sk-idle-8888]}
   - {name: narrow, kind: openai_chat, base_url: '\${OPENAI_BASE_URL:-http://127.0.0.1:1/v1}', api_key: sk-n-6666, concurrent_calls: 3}
 `;
 
@@ -18,10 +19,12 @@ limits:
 rules:
   - {name: refused, when: {header: {name: authorization, matches: 'sk-bad'}}, then: {status: 401, body: '{"error":{"message":"Incorrect API key provided","code":"invalid_api_key"}}'}}
   - {name: used up, when: {header: {name: authorization, matches: 'sk-poor'}}, then: {status: 429, body: '{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}'}}
+  - {name: busy, when: {header: {name: authorization, matches: 'sk-busy'}}, then: {status: 429, headers: {retry-after: 600}}}
   - {name: slow, when: {model: 'slow-*'}, then: {text: 'Done.', delay_ms: [100, 200]}}
   - {name: hello, then: {text: 'Hello.'}}
 `;
 
+const metrics = async (stack) => (await fetch(`${stack.workers[0].url}/metrics`)).text();
 const stats = async (stack) => (await fetch(`${stack.llmUrl}/rehearsal/stats`)).json();
 
 async function runAll(stack, assistant, count) {
@@ -39,6 +42,8 @@ test('of two keys the one is used that has room', async () => {
     assert.ok(keys['2222'].requests > 2 * keys['1111'].requests, JSON.stringify(keys));
     assert.ok(keys['1111'].requests >= 2, JSON.stringify(keys));
     assert.ok(keys['1111'].limited + keys['2222'].limited <= 6, JSON.stringify(keys));
+    assert.ok(Number(/^penstock_worker_limits_asked_total (\d+)$/m.exec(await metrics(stack))[1]) > 0);
+    assert.match(await metrics(stack), /^penstock_worker_limits_own_total 0$/m);
   });
 });
 
@@ -50,6 +55,20 @@ test('a key that is refused or used up is left out, and no run fails for it', as
     const log = stack.workers[0].log();
     assert.match(log, /a key of a provider is left out/);
     assert.doesNotMatch(log, /sk-bad|sk-poor|sk-good/);
+  });
+});
+
+test('a key that has met its limit is held back, and the call made with another one at once', async () => {
+  await withStack({ script, config, workers: 1 }, async (stack) => {
+    const assistant = await stack.assistant({ model: 'busy/m-1' });
+    const ended = await runAll(stack, assistant, 20);
+    ended.push(...await runAll(stack, assistant, 20));
+    const { rules } = await stats(stack);
+    assert.ok(rules.busy >= 1 && rules.busy <= 20, `${rules.busy} refused, ${rules.hello} answered`);
+    assert.equal(rules.hello, 40);
+    const steps = await stack.ok('GET', `/v1/threads/${ended[0].thread_id}/runs/${ended[0].id}/steps`);
+    assert.deepEqual(steps.data[0].tried, [], 'it was no failure of the model');
+    assert.match(await metrics(stack), /^penstock_worker_runs_handed_back_total 0$/m);
   });
 });
 

@@ -23,10 +23,6 @@
 #define RETURN_FAR_MS   20000
 #define PRIORITY_WEIGHT 1e14 /* above all milliseconds since 1970 */
 
-/* How long a key is left out that was refused, and one whose quota is used up. */
-#define REFUSED_OUT_MS 60000
-#define QUOTA_OUT_MS   300000
-
 struct gate {
     struct redis *redis;
     struct limits *limits;
@@ -61,6 +57,13 @@ void gate_set_workers(struct gate *gate, int64_t workers)
 int gate_share(struct gate *gate, struct error *err)
 {
     return health_share(&gate->known, gate->redis, err);
+}
+
+void gate_stats_get(const struct gate *gate, struct gate_stats *out)
+{
+    *out = (struct gate_stats){.limits = limits_stats(gate->limits)};
+    list_for_each (item, &gate->known.open)
+        out->left_alone++;
 }
 
 /* ---- names ---- */
@@ -356,15 +359,15 @@ static void settle(struct gate *gate, struct gate_visit *visit, const struct gat
 static bool put_out(struct known *known, const struct gate_visit *visit,
                     const struct gate_outcome *outcome)
 {
-    bool refused = outcome->failure == PROVIDER_AUTH;
+    int64_t for_ms;
 
-    if (visit->target->keys_count < 2 || (!refused && outcome->failure != PROVIDER_QUOTA))
+    if (visit->target->keys_count < 2 ||
+        (outcome->failure != PROVIDER_AUTH && outcome->failure != PROVIDER_QUOTA))
         return false;
-    known->out_until_ms = clock_ms() + (refused ? REFUSED_OUT_MS : QUOTA_OUT_MS);
+    for_ms = known_put_out(known, outcome->failure == PROVIDER_AUTH);
     log_warn("a key of a provider is left out for a while",
              LOG_STR("key", known->name + strlen(KNOWN_PREFIX)),
-             LOG_STR("class", provider_failure_name(outcome->failure)),
-             LOG_INT("for_ms", refused ? REFUSED_OUT_MS : QUOTA_OUT_MS));
+             LOG_STR("class", provider_failure_name(outcome->failure)), LOG_INT("for_ms", for_ms));
     return true;
 }
 
@@ -381,18 +384,22 @@ static bool has_other_key(struct gate *gate, const struct provider_target *targe
 bool gate_leave(struct gate *gate, struct gate_visit *visit, const struct gate_outcome *outcome)
 {
     struct known *known = known_of(&gate->known, visit->name);
+    bool limited = outcome->failure == PROVIDER_RATE_LIMITED;
     bool out = put_out(known, visit, outcome);
 
     known_learn_limits(known, outcome->limits);
-    if (outcome->failure == PROVIDER_RATE_LIMITED)
+    if (limited)
         known->watched_until_ms = clock_ms() + WATCH_MS;
+    if (outcome->failure == PROVIDER_OK)
+        known->put_out = 0;
     if (visit->taken)
         settle(gate, visit, outcome);
     known = model_of_visit(gate, visit);
     if (outcome->failure == PROVIDER_OK)
         known_learn_answer(known, outcome->usage.output_tokens);
     health_learn(&gate->known, gate->redis, known, outcome->failure);
-    return out && has_other_key(gate, visit->target);
+    return (limited && visit->target->keys_count > 1) ||
+           (out && has_other_key(gate, visit->target));
 }
 
 void gate_give_back(struct gate *gate, struct gate_visit *visit)

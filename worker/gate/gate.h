@@ -84,8 +84,15 @@ struct gate_outcome {
 };
 
 /* Returns whether the same call may be made at once with another key of the provider: this one is
- * refused, or its quota is used up. It is left out for a while, so that ends. */
+ * refused, its quota is used up, or it has met its limit. It is left out, or held, for a while; but
+ * so may be all others, hence whoever calls again counts how often. */
 bool gate_leave(struct gate *gate, struct gate_visit *visit, const struct gate_outcome *outcome);
 
 /* A call that was not made after all. */
 void gate_give_back(struct gate *gate, struct gate_visit *visit);
+
+struct gate_stats {
+    struct limits_stats limits;
+    uint64_t left_alone; /* models now, that this worker has heard of or found out */
+};
+void gate_stats_get(const struct gate *gate, struct gate_stats *out);

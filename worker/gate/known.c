@@ -11,6 +11,12 @@
 #define KNOWN_MAX     1024
 #define ANSWER_TOKENS 300 /* until one was seen */
 
+/* How long a key is left out that was refused, and one whose quota is used up. */
+#define REFUSED_OUT_MS INT64_C(60000)
+#define QUOTA_OUT_MS   INT64_C(300000)
+#define OUT_MAX_MS     INT64_C(3600000)
+#define OUT_DOUBLED    6 /* which is above OUT_MAX_MS */
+
 static bool is_name(const struct lru_entry *entry, const void *name)
 {
     return strcmp(CONTAINER_OF(entry, struct known, entry)->name, name) == 0;
@@ -113,6 +119,17 @@ void known_learn_limits(struct known *known, const struct provider_limits *limit
                LIMIT_TOKENS_DAY);
     learn_rate(known, limits->input_tokens_limit, false, LIMIT_INPUT_TOKENS, LIMIT_INPUT_TOKENS);
     learn_rate(known, limits->output_tokens_limit, false, LIMIT_OUTPUT_TOKENS, LIMIT_OUTPUT_TOKENS);
+}
+
+int64_t known_put_out(struct known *known, bool refused)
+{
+    int64_t out_ms = (refused ? REFUSED_OUT_MS : QUOTA_OUT_MS) << known->put_out;
+
+    if (out_ms > OUT_MAX_MS)
+        out_ms = OUT_MAX_MS;
+    known->put_out += known->put_out < OUT_DOUBLED;
+    known->out_until_ms = clock_ms() + out_ms;
+    return out_ms;
 }
 
 void known_learn_answer(struct known *known, int64_t output_tokens)

@@ -26,6 +26,7 @@ struct known {
     double answer_tokens;    /* smoothed */
     int64_t watched_until_ms;
     int64_t out_until_ms; /* the key is refused, or its quota is used up */
+    unsigned put_out;     /* how often in a row */
     char name[KNOWN_NAME_SIZE];
 };
 
@@ -54,5 +55,9 @@ void known_learn_limits(struct known *known, const struct provider_limits *limit
 /* Whether "what is left" in these headers is a rest of the day's, not of the minute's. */
 bool known_requests_daily(const struct provider_limits *limits);
 bool known_tokens_daily(const struct provider_limits *limits);
+
+/* A key is left out that was refused, or whose quota is used up: for a minute or five, and twice as
+ * long each time that it happens again in a row (put_out), up to an hour. Returns for how long. */
+int64_t known_put_out(struct known *known, bool refused);
 
 void known_learn_answer(struct known *known, int64_t output_tokens);

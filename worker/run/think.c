@@ -92,7 +92,8 @@ struct thinking {
     const char *key;
     struct context_fit fit;               /* how much of the conversation is sent */
     struct provider_failure_info failure; /* of the last try */
-    bool other_key; /* the failure is this key's: the same call may be made with another */
+    bool other_key;     /* the failure is this key's: the same call may be made with another */
+    size_t keys_failed; /* of the model whose turn it is, in a row */
     bool replied;
 };
 
@@ -133,6 +134,7 @@ static int resolve(struct run_task *task, struct thinking *thinking, struct erro
         return r;
     thinking->key = step_key(task, thinking->chain.turn);
     thinking->fit = (struct context_fit){0};
+    thinking->keys_failed = 0;
     thinking->resolved = true;
     return 0;
 }
@@ -193,6 +195,7 @@ static int decide(struct run_task *task, const struct provider_failure_info *fai
 
 static int handle_failure(struct run_task *task, struct thinking *thinking, struct error *err)
 {
+    thinking->keys_failed = 0;
     return fall_back(thinking) ? RUN_GO_ON : decide(task, &thinking->failure, err);
 }
 
@@ -279,7 +282,7 @@ static int take_reply(struct run_task *task, struct thinking *thinking, int r, i
     if (r == PROVIDER_FAILED) {
         meter_add_failure(&task->meter, target, &failure->usage);
         call_stats_model(stats, target, failure->failure, &failure->usage, took_us);
-        if (thinking->other_key)
+        if (thinking->other_key && ++thinking->keys_failed < target->keys_count)
             return RUN_GO_ON;
         if (failure->failure == PROVIDER_CONTEXT_OVERFLOW && try_with_less(task, thinking, request))
             return RUN_GO_ON;

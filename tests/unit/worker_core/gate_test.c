@@ -11,6 +11,7 @@
 #include "shared/limits/breaker.h"
 #include "shared/redis/redis.h"
 #include "worker/gate/gate.h"
+#include "worker/gate/known.h"
 
 static const struct provider_key keys[] = {
     {"sk-1", "0123456789ab"}, {"sk-2", "ba9876543210"}, {"sk-3", "cccccccccccc"}};
@@ -298,7 +299,7 @@ GATE_TEST(a_key_without_room_is_passed_over)
     bench->target.keys_count = 2;
     cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
     first = visit.key;
-    cr_assert_not(gate_leave(bench->gate, &visit, &refused));
+    cr_assert(gate_leave(bench->gate, &visit, &refused), "there is another one");
     for (int i = 0; i < 5; i++) {
         cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
         cr_assert_eq(visit.key, 1 - first, "that one is held for 20 s");
@@ -331,6 +332,25 @@ GATE_TEST(a_key_that_is_refused_is_left_out_and_another_one_tried)
     cr_assert_not(gate_leave(bench->gate, &visit, &refused), "it was the last one");
     cr_assert_eq(enter(bench, &visit, &wait_ms), 0, "all are out: the provider says why");
     cr_assert_not(gate_leave(bench->gate, &visit, &refused));
+}
+
+Test(gate, a_key_that_is_refused_again_and_again_is_left_out_for_longer_each_time)
+{
+    struct known known = {.put_out = 0};
+    int64_t last_ms = 0;
+    int64_t for_ms;
+
+    cr_assert_eq(known_put_out(&known, true), 60000);
+    cr_assert_eq(known_put_out(&known, true), 120000);
+    for (int i = 0; i < 100; i++) {
+        for_ms = known_put_out(&known, true);
+        cr_assert_geq(for_ms, last_ms);
+        last_ms = for_ms;
+    }
+    cr_assert_eq(last_ms, 3600000);
+    cr_assert_gt(known.out_until_ms, clock_ms() + 3590000);
+    known.put_out = 0; /* it was answered */
+    cr_assert_eq(known_put_out(&known, false), 300000);
 }
 
 GATE_TEST(the_only_key_is_never_left_out)
