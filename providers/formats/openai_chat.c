@@ -240,6 +240,16 @@ static void write_response_format(struct json_write *write, const struct chat_fo
     json_write_close(write);
 }
 
+/* What a server has no word for is said as the nearest that it has. */
+static struct text effort_for(const struct provider_target *target, struct text effort)
+{
+    if (!target->habits.efforts_are_few)
+        return effort;
+    if (text_is(effort, "minimal"))
+        return TEXT("low");
+    return text_is(effort, "xhigh") || text_is(effort, "max") ? TEXT("high") : effort;
+}
+
 static int write_settings(struct json_write *write, const struct provider_target *target,
                           const struct chat_request *request, struct error *err)
 {
@@ -257,7 +267,7 @@ static int write_settings(struct json_write *write, const struct provider_target
                        encoder_output_tokens(target, request));
     write_response_format(write, &request->response_format);
     if (request->reasoning_effort.len)
-        json_write_text(write, "reasoning_effort", request->reasoning_effort);
+        json_write_text(write, "reasoning_effort", effort_for(target, request->reasoning_effort));
     return 0;
 }
 

@@ -110,6 +110,32 @@ Test(encode, smaller_servers_get_max_tokens_and_no_response_format_of_auto)
                                  "\"Hi\"}],\"temperature\":0,\"max_tokens\":5,\"stream\":false}"));
 }
 
+Test(encode, an_effort_without_a_word_is_said_as_the_nearest)
+{
+    static const char *const words[][3] = {
+        /* asked for, sent to most servers, sent to one with few words */
+        {"none", "none", "none"},       {"minimal", "minimal", "low"}, {"low", "low", "low"},
+        {"medium", "medium", "medium"}, {"high", "high", "high"},      {"xhigh", "xhigh", "high"},
+        {"max", "max", "high"},
+    };
+    struct chat_message hello = {.role = CHAT_USER, .text = TEXT("Hi")};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
+        for (size_t few = 0; few < 2; few++) {
+            struct provider_target target = support_target("groq");
+            struct chat_request request = {
+                .messages = &hello, .messages_count = 1, .reasoning_effort = text_of(words[i][0])};
+            char expected[256];
+
+            target.habits.efforts_are_few = few;
+            snprintf(expected, sizeof(expected),
+                     "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],"
+                     "\"reasoning_effort\":\"%s\",\"stream\":false}",
+                     words[i][1 + few]);
+            cr_expect(support_encodes_to(&target, &request, expected), "%s", words[i][0]);
+        }
+}
+
 Test(encode, a_text_part_alone_becomes_a_string)
 {
     struct provider_target target = support_target("openai");
