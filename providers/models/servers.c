@@ -1,6 +1,7 @@
 /* The table of servers. OpenAI's newer models refuse max_tokens, and smaller servers do not know
  * max_completion_tokens; Mistral's refuses members that it does not know, and tells the usage
- * unasked. Groq's efforts are those of the types of groq-sdk 1.6.0. */
+ * unasked. Groq's tells it unasked, too ("x_groq"): the types of groq-sdk 1.6.0 have no member that
+ * asks for it, and fewer efforts than OpenAI has. */
 
 #include "providers/models/servers.h"
 
@@ -10,7 +11,7 @@ static const struct server_info servers[] = {
     {".openai.azure.com", NULL,                 {.max_tokens_is_new = true}},
     {"api.anthropic.com", "ANTHROPIC_API_KEY",  {.max_tokens_is_new = false}},
     {"api.groq.com", "GROQ_API_KEY",
-     {.max_tokens_is_new = true, .efforts_are_few = true}},
+     {.max_tokens_is_new = true, .usage_is_not_asked = true, .efforts_are_few = true}},
     {"api.deepseek.com",  "DEEPSEEK_API_KEY",   {.max_tokens_is_new = false}},
     {"api.mistral.ai",    "MISTRAL_API_KEY",    {.usage_is_not_asked = true}},
     {"openrouter.ai",     "OPENROUTER_API_KEY", {.max_tokens_is_new = false}},

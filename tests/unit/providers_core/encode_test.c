@@ -136,6 +136,22 @@ Test(encode, an_effort_without_a_word_is_said_as_the_nearest)
         }
 }
 
+Test(encode, usage_is_asked_for_in_a_stream_unless_it_is_told_unasked)
+{
+    struct provider_target target = support_target("local");
+    struct chat_message hello = {.role = CHAT_USER, .text = TEXT("Hi")};
+    struct chat_request request = {.messages = &hello, .messages_count = 1, .stream = true};
+
+    cr_assert(support_encodes_to(&target, &request,
+                                 "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":"
+                                 "\"Hi\"}],\"stream\":true,\"stream_options\":{\"include_usage\":"
+                                 "true}}"));
+    target.habits.usage_is_not_asked = true;
+    cr_assert(support_encodes_to(&target, &request,
+                                 "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":"
+                                 "\"Hi\"}],\"stream\":true}"));
+}
+
 Test(encode, a_text_part_alone_becomes_a_string)
 {
     struct provider_target target = support_target("openai");

@@ -177,6 +177,7 @@ Test(registry, a_target_carries_what_a_call_needs)
     cr_assert(resolves("groq/x", "groq", "x"));
     cr_assert(target.habits.max_tokens_is_new);
     cr_assert(target.habits.efforts_are_few);
+    cr_assert(target.habits.usage_is_not_asked);
     cr_assert_str_eq(target.api_key, "", "a key that is not set is empty, not NULL");
     cr_assert(resolves("local/x", "local", "x"));
     cr_assert_not(target.habits.max_tokens_is_new);
