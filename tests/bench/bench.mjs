@@ -56,10 +56,10 @@ async function withStack(bin, stackOptions, body) {
   }
 }
 
-async function check(sql, runs) {
+async function check(sql, runs, each = 4) {
   const bad = await sql.number(`SELECT count(*) FROM runs WHERE status <> 'completed'`);
   const messages = await sql.number('SELECT count(*) FROM messages');
-  if (bad || messages !== runs * 4) throw new Error(`${bad} runs not completed, ${messages} messages of ${runs * 4}`);
+  if (bad || messages !== runs * each) throw new Error(`${bad} runs not completed, ${messages} messages of ${runs * each}`);
 }
 
 /**
@@ -98,7 +98,7 @@ const throughput = (bin, runs, stackOptions = {}) =>
     await client.submitAll(runs);
     await reach(sql, 'all runs end', ended, 2 * runs + WARM_UP);
     const fullRate = (runs * 1000) / ((await sql.number(lastEnd)) - startFull);
-    await check(sql, 2 * runs + WARM_UP);
+    await check(sql, 2 * runs + WARM_UP, stackOptions.messages);
     return { rate, fullRate, submit, poll, work };
   });
 
@@ -196,8 +196,40 @@ function buildBefore(ref) {
   return { bin: join(dir, 'build/release/bin'), remove };
 }
 
-/** The same programs with other settings: what a run costs whose calls are streamed, and one whose calls ask the shared limits (which never stop one). */
+/** A standard run whose answer is LONG tokens long. */
+const LONG = 500;
+const long = (stream) => ({
+  config: `providers: [{name: openai, stream: ${stream}}]\n`,
+  script: `stream: {chunk_tokens: 1}
+rules:
+  - name: standard
+    when: {user: standard}
+    steps:
+      - {calls: [{name: calculator, arguments: {expression: '6*7'}}]}
+      - {text: '${'word'.repeat(LONG)}', usage: {prompt_tokens: 50, completion_tokens: ${LONG}}}
+`,
+});
+
+/** A standard run with MORE further rounds: a call of the model and one of the calculator each. */
+const MORE = 8;
+const rounds = {
+  messages: 4 + 2 * MORE,
+  script: `rules:
+  - name: standard
+    when: {user: standard}
+    steps:
+${`      - {calls: [{name: calculator, arguments: {expression: '6*7'}}]}\n`.repeat(MORE + 1)}      - {text: Done.}
+`,
+};
+
+/**
+ * The same programs with other settings: what a run costs whose calls are streamed, and one whose calls ask the shared limits (which never stop one).
+ * The long ones show what a streamed token costs, one in each event, and the one with more rounds what a round costs: the difference, by their number.
+ */
 const variants = {
+  'more rounds': rounds,
+  'long, whole': long(false),
+  'long, streamed': long(true),
   streamed: { config: 'providers: [{name: openai, stream: true}]\n' },
   limited: { config: 'models: [{name: gpt-4o-mini, provider: openai, requests_per_minute: 1000000000, tokens_per_minute: 1000000000}]\n' },
 };
@@ -225,6 +257,15 @@ async function repeat(subjects, runs, times) {
   }
 }
 
+/** What one more of a thing costs, from two variants that differ in its number. */
+function printDifferences(work) {
+  const micros = (more, less, part, count) => (((work[more][part] - work[less][part]) * 1000) / count).toFixed(1);
+  if (!work.limited) return;
+  console.log(`microseconds of CPU: a streamed token ${micros('long, streamed', 'long, whole', 'worker', LONG)} in the worker, one in each event; ` +
+    `a reservation ${micros('limited', 'Penstock', 'worker', 2)} in the worker and ${micros('limited', 'Penstock', 'redis', 2)} in Redis; ` +
+    `a round ${micros('more rounds', 'Penstock', 'worker', MORE)} in the worker and ${micros('more rounds', 'Penstock', 'postgres', MORE)} in Postgres`);
+}
+
 function printThroughput(subjects, runs) {
   const rows = [['', 'runs/s', 'worker', 'Redis', 'Postgres', 'scheduler', 'together']];
   for (const { name, median: of } of subjects)
@@ -238,6 +279,7 @@ function printThroughput(subjects, runs) {
     if (a.submit && b.submit) console.log(`${name}: ratio of a submission: ${shares('submit', a)}; of a poll: ${shares('poll', a)}`);
   console.log(`CPU milliseconds per standard run, ${runs} runs, medians of ${subjects[0].throughput.length}:`);
   print(rows);
+  printDifferences(Object.fromEntries(subjects.map((subject) => [subject.name, subject.median.work])));
   for (const { name, throughput: samples, median: of } of subjects) {
     if (samples.length > 1)
       console.log(`${name}: worker ${spread(samples.map((s) => s.work.worker))}, together ${spread(samples.map((s) => together(s.work)))}, ` +
