@@ -2,6 +2,8 @@
 // refuses; what one gave for itself alone (signatures, encrypted reasoning, thoughts) is sent to no other.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { withStack } from '../lib/stack.mjs';
 import { assistantOf, config, startWithVendors } from '../lib/vendors.mjs';
@@ -121,4 +123,51 @@ test('Mistral is given ids of its own kind, and its ids go to others as they are
     assert.deepEqual(idsOf(openai).slice(3, 6), idsOf(mistral).slice(3), 'its own ids are sent as they are');
     for (const id of idsOf(openai).slice(0, 3)) assert.match(id, /^toolu_/, 'and those of others as they are stored');
   });
+});
+
+/** A server that calls its calls the same in every reply, as some do: two in the first, none in the second. */
+async function startRepeating() {
+  const calls = ['20+1', '20+2'].map((expression, i) => ({
+    id: `call_${i}`,
+    type: 'function',
+    function: { name: 'calculator', arguments: JSON.stringify({ expression }) },
+  }));
+  const server = createServer(async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    const asked = JSON.parse(body).messages.at(-1).role === 'user';
+    const message = { role: 'assistant', content: asked ? null : 'Done.', ...(asked && { tool_calls: calls }) };
+    const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ id: 'x', object: 'chat.completion', choices: [{ index: 0, message, finish_reason: asked ? 'tool_calls' : 'stop' }], usage }));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+test('ids that a server gives again and again are told apart, since others refuse them', async () => {
+  const server = await startRepeating();
+  const env = { PENSTOCK_LOCAL_BASE_URL: `http://127.0.0.1:${server.address().port}` };
+  try {
+    await withStack({ bare: true, script, config, env }, async (stack) => {
+      await startWithVendors(stack);
+      const thread = await stack.ok('POST', '/v1/threads', {});
+      const local = await assistantOf(stack, 'local/repeating');
+      for (let i = 0; i < 3; i++) {
+        await stack.ok('POST', `/v1/threads/${thread.id}/messages`, { role: 'user', content: 'Add.' });
+        const ended = await stack.finished(await stack.ok('POST', `/v1/threads/${thread.id}/runs`, { assistant_id: local.id }));
+        assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+      }
+      const ids = stack.sql("SELECT call->>'id' AS id FROM messages, jsonb_array_elements(tool_calls) AS call ORDER BY position").map((row) => row.id);
+      assert.equal(ids.length, 6);
+      assert.equal(new Set(ids).size, 6, ids.join(' '));
+      assert.deepEqual(ids.slice(0, 2), ['call_0', 'call_1'], 'the first time they are kept');
+      for (const [i, name] of ['anthropic/claude-sonnet-5', 'responses/gpt-5', 'mistral/mistral-large-latest'].entries())
+        await takeTurn(stack, thread, await assistantOf(stack, name), i + 4);
+    });
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });
