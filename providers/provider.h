@@ -60,6 +60,7 @@ struct provider_habits {
     bool max_tokens_is_new;  /* output is limited by "max_completion_tokens", not "max_tokens" */
     bool usage_is_not_asked; /* no "stream_options": it tells the usage unasked, or does not */
     bool efforts_are_few;    /* of efforts it takes "none", "low", "medium" and "high" alone */
+    bool short_call_ids;     /* ids of calls are nine letters and digits; others are refused */
 };
 
 struct provider_key {

@@ -5,6 +5,9 @@
  * process: no JSON tree is built. Nothing is sent that the request did not set, but for "stream":
  * reasoning models reject even a temperature of 1, and small servers reject what they do not know.
  *
+ * Ids of calls that came from another server go out as this one takes them (short_call_ids): a call
+ * and its result alike, since what is made of an id is made of that id alone.
+ *
  * Reasoning state: DeepSeek wants `reasoning_content` back within the present turn's tool calls and
  * rejects it elsewhere, so it is replayed for messages with tool calls after the last user message.
  */
@@ -15,9 +18,15 @@
 #include "providers/formats/formats.h"
 #include "providers/reply/opaque_state.h"
 #include "providers/wire/wire.h"
+#include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"
+
+#define SHORT_ID_CHARS 9
+
+static const char short_id_letters[] =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 static struct text text_or_empty(struct text text)
 {
@@ -70,14 +79,39 @@ static void write_state(struct json_write *write, const struct provider_target *
         json_write_raw(write, OPENAI_CHAT_STATE_FIELD, reasoning);
 }
 
-static void write_tool_calls(struct json_write *write, const struct chat_message *message)
+static bool is_short_id(struct text id)
+{
+    for (size_t i = 0; i < id.len; i++)
+        if (!memchr(short_id_letters, id.ptr[i], sizeof(short_id_letters) - 1))
+            return false;
+    return id.len == SHORT_ID_CHARS;
+}
+
+static void write_call_id(struct json_write *write, const struct provider_target *target,
+                          const char *name, struct text id)
+{
+    uint8_t digest[SHA256_BYTES];
+    char made[SHORT_ID_CHARS];
+
+    if (!target->habits.short_call_ids || is_short_id(id)) {
+        json_write_text(write, name, id);
+        return;
+    }
+    sha256(id, digest);
+    for (size_t i = 0; i < sizeof(made); i++)
+        made[i] = short_id_letters[digest[i] % (sizeof(short_id_letters) - 1)];
+    json_write_text(write, name, (struct text){made, sizeof(made)});
+}
+
+static void write_tool_calls(struct json_write *write, const struct provider_target *target,
+                             const struct chat_message *message)
 {
     json_write_open_array(write, "tool_calls");
     for (size_t i = 0; i < message->tool_calls_count; i++) {
         const struct chat_tool_call *call = &message->tool_calls[i];
 
         json_write_open_object(write, NULL);
-        json_write_text(write, "id", call->id);
+        write_call_id(write, target, "id", call->id);
         json_write_string(write, "type", "function");
         json_write_open_object(write, "function");
         json_write_text(write, "name", call->name);
@@ -98,15 +132,16 @@ static void write_assistant(struct json_write *write, const struct provider_targ
         json_write_null(write, "content");
     if (!message->tool_calls_count)
         return;
-    write_tool_calls(write, message);
+    write_tool_calls(write, target, message);
     if (with_state)
         write_state(write, target, message->opaque_state);
 }
 
-static void write_tool_result(struct json_write *write, const struct chat_message *message)
+static void write_tool_result(struct json_write *write, const struct provider_target *target,
+                              const struct chat_message *message)
 {
     json_write_string(write, "role", "tool");
-    json_write_text(write, "tool_call_id", message->tool_call_id);
+    write_call_id(write, target, "tool_call_id", message->tool_call_id);
     json_write_text(write, "content", text_or_empty(message->text));
 }
 
@@ -134,7 +169,7 @@ static void write_messages(struct json_write *write, const struct provider_targe
             write_assistant(write, target, message, i >= turn);
             break;
         case CHAT_TOOL:
-            write_tool_result(write, message);
+            write_tool_result(write, target, message);
             break;
         }
         json_write_close(write);

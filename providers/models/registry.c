@@ -235,12 +235,9 @@ static void fill(const struct provider_registry *registry, int index, struct tex
         .limits = info.limits,
         .prices = info.prices,
         .stream = is_streamed(provider, entry),
+        .habits = server_habits(provider->name, provider->base_url),
     };
     provider_target_use(out, 0);
-    if (server)
-        out->habits = server->habits;
-    if (strcmp(provider->name, "openai") == 0) /* or a gateway before it */
-        out->habits.max_tokens_is_new = true;
     memcpy(out->model, model.ptr, model.len);
     out->model[model.len] = '\0';
 }

@@ -1,21 +1,26 @@
 /* The table of servers. OpenAI's newer models refuse max_tokens, and smaller servers do not know
- * max_completion_tokens; Mistral's refuses members that it does not know, and tells the usage
- * unasked. Groq's tells it unasked, too ("x_groq"): the types of groq-sdk 1.6.0 have no member that
- * asks for it, and fewer efforts than OpenAI has. */
+ * max_completion_tokens; Mistral's refuses members that it does not know, tells the usage unasked,
+ * and takes no ids of calls but such as it makes itself. Groq's tells the usage unasked, too
+ * ("x_groq"): the types of groq-sdk 1.6.0 have no member that asks for it, and fewer efforts than
+ * OpenAI has.
+ *
+ * Where an address is not known, a provider's name may still tell what is behind it: a gateway, or
+ * the rehearsal. */
 
 #include "providers/models/servers.h"
 
 /* clang-format off */
 static const struct server_info servers[] = {
-    {"api.openai.com",    "OPENAI_API_KEY",     {.max_tokens_is_new = true}},
-    {".openai.azure.com", NULL,                 {.max_tokens_is_new = true}},
-    {"api.anthropic.com", "ANTHROPIC_API_KEY",  {.max_tokens_is_new = false}},
-    {"api.groq.com", "GROQ_API_KEY",
+    {"api.openai.com",    "openai",  "OPENAI_API_KEY",     {.max_tokens_is_new = true}},
+    {".openai.azure.com", NULL,      NULL,                 {.max_tokens_is_new = true}},
+    {"api.anthropic.com", NULL,      "ANTHROPIC_API_KEY",  {.max_tokens_is_new = false}},
+    {"api.groq.com",      NULL,      "GROQ_API_KEY",
      {.max_tokens_is_new = true, .usage_is_not_asked = true, .efforts_are_few = true}},
-    {"api.deepseek.com",  "DEEPSEEK_API_KEY",   {.max_tokens_is_new = false}},
-    {"api.mistral.ai",    "MISTRAL_API_KEY",    {.usage_is_not_asked = true}},
-    {"openrouter.ai",     "OPENROUTER_API_KEY", {.max_tokens_is_new = false}},
-    {"generativelanguage.googleapis.com", "GEMINI_API_KEY", {.max_tokens_is_new = false}},
+    {"api.deepseek.com",  NULL,      "DEEPSEEK_API_KEY",   {.max_tokens_is_new = false}},
+    {"api.mistral.ai",    "mistral", "MISTRAL_API_KEY",
+     {.usage_is_not_asked = true, .short_call_ids = true}},
+    {"openrouter.ai",     NULL,      "OPENROUTER_API_KEY", {.max_tokens_is_new = false}},
+    {"generativelanguage.googleapis.com", NULL, "GEMINI_API_KEY", {.max_tokens_is_new = false}},
 };
 /* clang-format on */
 
@@ -43,4 +48,14 @@ const struct server_info *server_find(const char *url)
                                       : text_is_nocase(host, servers[i].host))
             return &servers[i];
     return NULL;
+}
+
+struct provider_habits server_habits(const char *provider_name, const char *url)
+{
+    const struct server_info *server = server_find(url);
+
+    for (size_t i = 0; !server && i < ARRAY_LENGTH(servers); i++)
+        if (servers[i].provider_name && strcmp(servers[i].provider_name, provider_name) == 0)
+            server = &servers[i];
+    return server ? server->habits : (struct provider_habits){.max_tokens_is_new = false};
 }

@@ -256,12 +256,14 @@ static bool name_calls(struct call *call, struct answer *answer)
     bool marked = answer->mark[0] && !call->conversation.forgets_reasoning;
 
     for (size_t i = 0; calls && i < decision->calls_count; i++) {
-        char *id = arena_printf(arena, "%s%s%02zu%s%s", call->route->dialect->call_prefix,
-                                answer->id, i, marked ? "r" : "", marked ? answer->mark : "");
+        char id[DIALECT_CALL_ID_SIZE];
+        const char *kept;
 
-        if (!id)
+        dialect_call_id(call->route->dialect, answer, i, marked ? answer->mark : "", id);
+        kept = arena_copy(arena, text_of(id));
+        if (!kept)
             return false;
-        calls[i] = (struct answer_call){.id = text_of(id),
+        calls[i] = (struct answer_call){.id = text_of(kept),
                                         .name = decision->calls[i].name,
                                         .arguments = decision->calls[i].arguments};
     }

@@ -40,9 +40,13 @@ struct vectors {
 /* Adds a header to the reply. */
 typedef void (*dialect_header_fn)(void *arg, const char *name, struct text value);
 
+#define DIALECT_SHORT_ID_CHARS 9
+#define DIALECT_CALL_ID_SIZE   64
+
 struct dialect {
     const char *name;              /* in the ledger */
     const char *call_prefix;       /* of the ids of calls */
+    bool short_call_ids;           /* they are DIALECT_SHORT_ID_CHARS letters and digits instead */
     const char *request_id_header; /* where the vendor has one of its own; else NULL */
 
     /* Fills endpoint, model, stream and framing, and may leave them as they are: chat, none, no,
@@ -80,9 +84,15 @@ extern const struct dialect dialect_openai_chat;
 extern const struct dialect dialect_openai_responses;
 extern const struct dialect dialect_openai_embeddings;
 extern const struct dialect dialect_groq;
+extern const struct dialect dialect_mistral;
 extern const struct dialect dialect_anthropic;
 extern const struct dialect dialect_gemini;
 extern const struct dialect dialect_ollama;
 
 /* Where a path leads. A path that nobody knows gets OpenAI's dialect, and false. */
 MUSTCHECK bool dialect_route(struct text path, struct text query, struct route *out);
+
+/* The id of an answer's call of that number. `mark` stands at its end (reply/seal.h); "": none. A
+ * short id has no room for it. */
+void dialect_call_id(const struct dialect *dialect, const struct answer *answer, size_t number,
+                     const char *mark, char out[DIALECT_CALL_ID_SIZE]);

@@ -118,6 +118,14 @@ int reader_call(struct reader *reader, struct text id)
     return 0;
 }
 
+int reader_unique(struct reader *reader, struct text id, bool *out_unique)
+{
+    *out_unique = true;
+    for (size_t i = 0; i < reader->unique.count && *out_unique; i++)
+        *out_unique = !text_equal(reader->unique.items[i], id);
+    return add(reader, &reader->unique, id) ? 0 : too_large(reader);
+}
+
 int reader_result(struct reader *reader, struct text id, bool *out_known)
 {
     *out_known = false;
@@ -131,14 +139,16 @@ int reader_result(struct reader *reader, struct text id, bool *out_known)
     return reader_other(reader);
 }
 
-size_t reader_unanswered(const struct reader *reader, struct text *out_id)
+size_t reader_unanswered(const struct reader *reader, struct buf *out)
 {
     size_t count = 0;
 
-    for (size_t i = reader->ids.count; i > 0; i--) {
-        if (reader->results.items[i - 1].ptr)
+    for (size_t i = 0; i < reader->ids.count; i++) {
+        if (reader->results.items[i].ptr)
             continue;
-        *out_id = reader->ids.items[i - 1];
+        if (count > 0)
+            buf_add_string(out, ", ");
+        buf_add_text(out, reader->ids.items[i]);
         count++;
     }
     return count;

@@ -45,6 +45,7 @@ struct reader {
     struct texts offered;
     struct texts ids; /* of the calls since the user's message */
     struct texts results;
+    struct texts unique; /* ids that reader_unique was asked about */
 };
 
 void reader_init(struct reader *reader, const struct request *request, struct conversation *out,
@@ -67,12 +68,16 @@ void reader_round(struct reader *reader);
 /* It makes a call of this id. */
 MUSTCHECK int reader_call(struct reader *reader, struct text id);
 
+/* Whether no id of the whole conversation that was asked about before is this one. */
+MUSTCHECK int reader_unique(struct reader *reader, struct text id, bool *out_unique);
+
 /* reader->text is the result of a call: of the one with this id, or with an empty id of the first
  * that has none yet. *out_known tells whether there is such a call without a result. */
 MUSTCHECK int reader_result(struct reader *reader, struct text id, bool *out_known);
 
-/* Calls since the user's message that have no result yet; the id of the first in *out_id. */
-size_t reader_unanswered(const struct reader *reader, struct text *out_id);
+/* Adds to `out` the ids of the calls since the user's message that have no result yet, ", " between
+ * them. Returns how many they are. */
+size_t reader_unanswered(const struct reader *reader, struct buf *out);
 
 /* Keeps the name of a tool that may be called. */
 MUSTCHECK int reader_offer(struct reader *reader, struct text name);

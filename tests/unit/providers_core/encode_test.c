@@ -432,3 +432,69 @@ Test(encode, a_request_over_the_limit_is_an_error)
     provider_wire_init(&wire);
     cr_assert_eq(openai_chat_encode(&target, &request, &wire, &err), -E_LIMIT);
 }
+
+/* The ids of two calls and of their results, as they are sent. */
+static void sent_ids(const struct provider_target *target, struct text first, struct text second,
+                     char out[4][64])
+{
+    CLEANUP(provider_wire_deinit) struct provider_wire wire;
+    CLEANUP(json_freep) struct json_object *body = NULL;
+    struct chat_tool_call calls[] = {{.id = first, .name = TEXT("f")},
+                                     {.id = second, .name = TEXT("f")}};
+    struct chat_message messages[] = {
+        {.role = CHAT_USER, .text = TEXT("Hi")},
+        {.role = CHAT_ASSISTANT, .tool_calls = calls, .tool_calls_count = 2},
+        {.role = CHAT_TOOL, .text = TEXT("1"), .tool_call_id = first},
+        {.role = CHAT_TOOL, .text = TEXT("2"), .tool_call_id = second},
+    };
+    struct chat_request request = {.messages = messages, .messages_count = 4};
+    struct json_object *sent;
+    struct error err;
+
+    provider_wire_init(&wire);
+    cr_assert_eq(target->provider->encode(target, &request, &wire, &err), 0, "%s", err.text);
+    cr_assert_eq(json_decode(buf_text(&wire.body), 64, &body, &err), 0, "%s", err.text);
+    sent = json_get(body, "messages");
+    for (size_t i = 0; i < 2; i++) {
+        struct json_object *list = json_get(json_object_array_get_idx(sent, 1), "tool_calls");
+
+        snprintf(out[i], 64, "%s", json_get_string(json_object_array_get_idx(list, i), "id"));
+        snprintf(out[2 + i], 64, "%s",
+                 json_get_string(json_object_array_get_idx(sent, 2 + i), "tool_call_id"));
+    }
+}
+
+Test(encode, a_server_of_short_ids_gets_others_as_nine_letters_and_digits)
+{
+    struct provider_target target = support_target("mistral");
+    char ids[4][64];
+    char again[4][64];
+
+    target.habits.short_call_ids = true;
+    sent_ids(&target, TEXT("call_0123456789abcdef0123"), TEXT("toolu_01"), ids);
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_eq(strlen(ids[i]), 9, "%s", ids[i]);
+        cr_assert_eq(
+            strspn(ids[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"), 9,
+            "%s", ids[i]);
+        cr_assert_str_eq(ids[i], ids[2 + i], "a call and its result");
+    }
+    cr_assert_str_neq(ids[0], ids[1]);
+    sent_ids(&target, TEXT("toolu_01"), TEXT("call_0123456789abcdef0123"), again);
+    cr_assert_str_eq(again[0], ids[1], "made from the id alone");
+    cr_assert_str_eq(again[1], ids[0]);
+}
+
+Test(encode, short_ids_and_those_of_other_servers_stay_as_they_are)
+{
+    struct provider_target target = support_target("mistral");
+    char ids[4][64];
+
+    sent_ids(&target, TEXT("call_0123456789abcdef0123"), TEXT("a-1"), ids);
+    cr_assert_str_eq(ids[0], "call_0123456789abcdef0123");
+    cr_assert_str_eq(ids[3], "a-1");
+    target.habits.short_call_ids = true;
+    sent_ids(&target, TEXT("dnEN4JsJy"), TEXT("dnEN4Js_y"), ids);
+    cr_assert_str_eq(ids[0], "dnEN4JsJy");
+    cr_assert_str_neq(ids[1], "dnEN4Js_y");
+}

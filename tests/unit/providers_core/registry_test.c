@@ -143,6 +143,27 @@ Test(registries, limits_of_the_table_hold_at_the_providers_own_address)
     provider_registry_free(made);
 }
 
+Test(registries, a_server_keeps_its_habits_behind_another_address)
+{
+    struct config_provider known[] = {
+        {.name = "mistral", .base_url = "http://gateway:4000/v1"},
+        {.name = "mine", .base_url = "https://api.mistral.ai/v1"},
+        {.name = "other", .base_url = "http://gateway:4000/v1"},
+    };
+    struct config three = {.providers = known, .providers_count = ARRAY_LENGTH(known)};
+    struct provider_registry *made;
+
+    cr_assert_eq(provider_registry_new(&three, &made, &err), 0);
+    cr_assert_eq(provider_registry_resolve(made, TEXT("mistral/m"), &target, &err), 0);
+    cr_assert(target.habits.usage_is_not_asked && target.habits.short_call_ids);
+    cr_assert_null(target.key_variable, "the address decides whether a key is needed");
+    cr_assert_eq(provider_registry_resolve(made, TEXT("mine/m"), &target, &err), 0);
+    cr_assert(target.habits.usage_is_not_asked && target.habits.short_call_ids);
+    cr_assert_eq(provider_registry_resolve(made, TEXT("other/m"), &target, &err), 0);
+    cr_assert_not(target.habits.usage_is_not_asked || target.habits.short_call_ids);
+    provider_registry_free(made);
+}
+
 Test(registry, provider_slash_model_passes_the_rest_on_as_it_is)
 {
     cr_assert(resolves("openai/gpt-4o", "openai", "gpt-4o"));

@@ -47,7 +47,7 @@ Test(anthropic, calls_and_results_that_do_not_pair)
     talk_refuses(ASKED "{'role':'user','content':[" RESULT("a") "]}" TOOLS, 400,
                  "messages.1: `tool_use` ids were found without `tool_result` blocks immediately "
                  "after: b.");
-    talk_refuses(ASKED USER TOOLS, 400, "immediately after: a");
+    talk_refuses(ASKED USER TOOLS, 400, "immediately after: a, b.");
     talk_refuses(ASKED "{'role':'user','content':[{'type':'text','text':'x'}," RESULT(
                      "a") "," RESULT("b") "]}" TOOLS,
                  400, "immediately after: a");
@@ -58,7 +58,12 @@ Test(anthropic, calls_and_results_that_do_not_pair)
                      "a") "]}" TOOLS,
                  400, "unexpected `tool_use_id` found in `tool_result` blocks: a");
     talk_refuses(HEAD USER ",{'role':'assistant','content':[" USE("a") "," USE("a") "]}" TOOLS, 400,
-                 "must be unique");
+                 "messages.1.content.1: `tool_use` ids must be unique");
+    talk_refuses(ASKED "{'role':'user','content':[" RESULT("a") "," RESULT(
+                     "b") "]},{'role':'assistant','content':'x'}," USER
+                          ",{'role':'assistant','content':[" USE(
+                              "b") "]},{'role':'user','content':[" RESULT("b") "]}" TOOLS,
+                 400, "messages.5.content.0: `tool_use` ids must be unique");
     talk_refuses(HEAD USER ",{'role':'assistant','content':[" USE("a") "]}" TOOLS, 400,
                  "immediately after: a");
     talk_refuses(ASKED "{'role':'user','content':[" RESULT("a") "," RESULT("b") "]}]}", 400,
@@ -71,14 +76,20 @@ Test(anthropic, blocks_that_are_wrong)
                  "`tool_use` blocks can only be in `assistant` messages");
     talk_refuses(HEAD "{'role':'user','content':[{'type':'video'}]}]}", 400,
                  "messages.0.content.0: Input tag");
+    talk_refuses(HEAD "{'role':'user','content':[{'type':'text','text':''}]}]}", 400,
+                 "messages: text content blocks must be non-empty");
     talk_refuses(HEAD "{'role':'user','content':[{'type':'text','text':' '}]}]}", 400,
-                 "must be non-empty");
+                 "messages: text content blocks must contain non-whitespace text");
+    talk_refuses(HEAD "{'role':'user','content':''}]}", 400, "non-empty content");
     talk_refuses(HEAD "{'role':'user','content':[]}]}", 400, "non-empty content");
     talk_refuses(HEAD "{'role':'user'}]}", 400, "messages.0.content: Field required");
     talk_refuses(HEAD "{'role':'robot','content':'x'}]}", 400, "messages.0.role");
     talk_refuses(HEAD USER ",{'role':'assistant','content':[{'type':'tool_use','id':'a b','name':"
                            "'f','input':{}}]}" TOOLS,
                  400, "tool_use.id: String should match pattern");
+    talk_refuses(ASKED "{'role':'user','content':[" RESULT("a b") "]}" TOOLS, 400,
+                 "messages.2.content.0.tool_result.tool_use_id: String should match pattern "
+                 "'^[a-zA-Z0-9_-]+$'");
     talk_refuses(HEAD USER ",{'role':'assistant','content':[{'type':'tool_use','id':'a','name':'f',"
                            "'input':'{}'}]}" TOOLS,
                  400, "tool_use.input: Input should be a valid dictionary");
@@ -191,6 +202,9 @@ Test(anthropic, thinking_comes_back_as_it_was)
     talk_refuses(thought("claude-1", NULL, NULL), 400,
                  "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found "
                  "`tool_use`");
+    talk_refuses(HEAD USER ",{'role':'assistant','content':[{'type':'thinking','thinking':'Hm'},"
+                           "{'type':'text','text':'x'}]}," USER "]}",
+                 400, "messages.1.content.0.thinking.signature: Field required");
     talk_refuses(thought("claude-1", "Hm!", seal), 400, "Invalid `signature` in `thinking` block");
     talk_refuses(thought("claude-1", "Hm", other), 400, "Invalid `signature`");
     talk_refuses(thought("claude-2", "Hm", seal), 400, "Invalid `signature`");

@@ -7,7 +7,10 @@
 #define USER "{\"role\":\"user\",\"content\":\"hi\"}"
 #define CALL                                                                                       \
     "{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}"
-#define CALLS  "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[" CALL "]}"
+#define CALLS "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[" CALL "]}"
+#define TWO_CALLS                                                                                  \
+    "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[" CALL                               \
+    ",{\"id\":\"b\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}"
 #define RESULT "{\"role\":\"tool\",\"tool_call_id\":\"a\",\"content\":\"1\"}"
 
 static struct conversation conversation;
@@ -77,6 +80,9 @@ Test(conversations, broken_pairs_of_calls_and_results_are_refused)
                  "]}," RESULT,
             "Duplicate");
     refused(USER ",{\"role\":\"tool\",\"content\":\"1\"}", "tool_call_id");
+    refused(USER "," TWO_CALLS, "did not have response messages: a, b");
+    refused(USER "," TWO_CALLS "," RESULT, "did not have response messages: b");
+    refused(USER "," TWO_CALLS "," RESULT "," USER, "did not have response messages: b");
 }
 
 Test(conversations, malformed_messages_are_refused)

@@ -73,6 +73,14 @@ Test(gemini, turns_in_the_wrong_order)
     contents_refused(CALLS "{'role':'user','parts':[" RESULT("a", "{}") "]}",
                      "the number of function response parts is equal");
     contents_refused(CALLS USER, "the number of function response parts is equal");
+    contents_refused(CALLS "{'role':'user','parts':[" RESULT("a", "{}") "," RESULT(
+                         "b", "{}") "," RESULT("a", "{}") "]}",
+                     "the number of function response parts is equal");
+    contents_refused(CALLS "{'role':'user','parts':[" RESULT(
+                         "a", "{}") "]},{'role':'user','parts':[" RESULT("b", "{}") "]}",
+                     "the number of function response parts is equal");
+    contents_refused(CALLS "{'role':'model','parts':[" RESULT("a", "{}") "," RESULT("b", "{}") "]}",
+                     "the number of function response parts is equal");
     contents_refused(USER ",{'role':'model','parts':[" CALL("a") "]}",
                      "the number of function response parts is equal");
     contents_refused("{'role':'user','parts':[" RESULT("a", "{}") "]}",

@@ -52,6 +52,20 @@ Test(ollama, what_its_decoder_refuses)
     talk_refuses("{'model':'m','messages':[{'role':'assistant','tool_calls':[{'function':{'name':"
                  "'a','arguments':'{}'}}]}]}",
                  400, "api.ToolCallFunctionArguments");
+    talk_refuses("{'model':'m','messages':[{'role':'assistant','tool_calls':{}}]}", 400,
+                 "cannot unmarshal object into Go struct field ChatRequest.messages.tool_calls of "
+                 "type []api.ToolCall");
+    talk_refuses("{'model':'m','messages':[{'role':'assistant','tool_calls':[{'function':{'name':"
+                 "5}}]}]}",
+                 400,
+                 "cannot unmarshal number into Go struct field "
+                 "ChatRequest.messages.tool_calls.function.name of type string");
+    talk_refuses("{'model':'m','messages':[{'role':'tool','tool_name':['a'],'content':'1'}]}", 400,
+                 "cannot unmarshal array into Go struct field ChatRequest.messages.tool_name of "
+                 "type string");
+    talk_refuses("{'model':'m','messages':[{'role':5,'content':'1'}]}", 400,
+                 "cannot unmarshal number into Go struct field ChatRequest.messages.role of type "
+                 "string");
     talk_refuses("[]", 400, "cannot unmarshal array");
 }
 

@@ -204,6 +204,27 @@ Test(responses, reasoning_comes_back_by_id_or_encrypted)
     talk_refuses(reasoned("gpt-5", "true", "{'type':'reasoning','id':'rs_1'},"), 400, "summary");
 }
 
+Test(responses, reasoning_without_what_it_led_to)
+{
+    static const char *const behind[] = {"", ("," USER), ",{'role':'system','content':'x'}"};
+    char mark[SEAL_MARK_SIZE];
+    char seal[SEAL_SIZE];
+
+    seal_mark(TEXT("Hm"), mark);
+    seal_make(RESPONSES_NAME, TEXT("gpt-5"), mark, seal);
+    for (size_t i = 0; i < ARRAY_LENGTH(behind); i++) {
+        CLEANUP(buf_deinit) struct buf items = {0};
+
+        buf_init(&items, 0);
+        buf_printf(&items,
+                   USER ",{'type':'reasoning','id':'rs_1','summary':[],'encrypted_content':'%s'}%s",
+                   seal, behind[i]);
+        items_refused(buf_string(&items), 400,
+                      "Item 'rs_1' of type 'reasoning' was provided without its required following "
+                      "item.");
+    }
+}
+
 Test(responses, a_whole_response)
 {
     struct answer answer = talk_answer("Hi", "Hm", calls);

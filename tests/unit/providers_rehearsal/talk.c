@@ -86,7 +86,7 @@ void talk_refuses(const char *body, int status, const char *because)
 struct answer talk_answer(const char *text, const char *reasoning, const char *const *calls)
 {
     static struct answer_call made_calls[4];
-    static char ids[4][64];
+    static char ids[4][DIALECT_CALL_ID_SIZE];
     struct answer answer = {
         .conversation = &talk.conversation,
         .id = "0123456789abcdef012345",
@@ -103,8 +103,7 @@ struct answer talk_answer(const char *text, const char *reasoning, const char *c
     for (; calls && *calls; calls += 2) {
         size_t i = answer.calls_count++;
 
-        snprintf(ids[i], sizeof(ids[i]), "%s%s%02zu%s%s", talk.dialect->call_prefix, answer.id, i,
-                 reasoning ? "r" : "", answer.mark);
+        dialect_call_id(talk.dialect, &answer, i, answer.mark, ids[i]);
         made_calls[i] = (struct answer_call){
             .id = text_of(ids[i]), .name = text_of(calls[0]), .arguments = text_of(calls[1])};
         answer.end = ANSWER_CALLS;

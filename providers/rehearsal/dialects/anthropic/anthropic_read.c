@@ -3,8 +3,9 @@
  * the ContentBlockParams of the npm package @anthropic-ai/sdk.
  *
  * Messages of one role in a row are one turn. Calls of a turn are answered by the results at the
- * very beginning of the next one, all of them, each once. A turn with calls that came with
- * thinking begins with that thinking, as it was, as long as the user has said nothing since.
+ * very beginning of the next one, all of them, each once; the id of a call is there once in the
+ * whole conversation. A turn with calls that came with thinking begins with that thinking, as it
+ * was, as long as the user has said nothing since.
  */
 
 #include "providers/rehearsal/dialects/anthropic/anthropic.h"
@@ -54,18 +55,31 @@ static void gather(struct message_reader *reader, struct json_object *content)
 
 static int unanswered(struct message_reader *reader)
 {
-    struct text id = TEXT_NONE;
+    CLEANUP(buf_deinit) struct buf ids = {0};
 
-    if (!reader_unanswered(&reader->base, &id))
+    buf_init(&ids, 0);
+    if (!reader_unanswered(&reader->base, &ids))
         return 0;
     return problem_set(reader->base.problem, "messages",
                        "messages.%zu: `tool_use` ids were found without `tool_result` blocks "
-                       "immediately after: %.60s. Each `tool_use` block must have a corresponding "
+                       "immediately after: %.300s. Each `tool_use` block must have a corresponding "
                        "`tool_result` block in the next message.",
-                       reader->calling, id.ptr);
+                       reader->calling, buf_string(&ids));
 }
 
 /* ---- blocks ---- */
+
+static bool id_fits(struct text id)
+{
+    for (size_t i = 0; i < id.len; i++) {
+        char c = id.ptr[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '-'))
+            return false;
+    }
+    return id.len > 0;
+}
 
 static int read_result(struct message_reader *reader, struct json_object *block, size_t i, size_t n)
 {
@@ -75,6 +89,10 @@ static int read_result(struct message_reader *reader, struct json_object *block,
 
     if (!id.len)
         return blocked(reader, i, n, ".tool_result.tool_use_id: Field required");
+    if (!id_fits(id))
+        return blocked(reader, i, n,
+                       ".tool_result.tool_use_id: String should match pattern "
+                       "'^[a-zA-Z0-9_-]+$'");
     gather(reader, json_get(block, "content"));
     reader->has_calls = true;
     r = reader_result(&reader->base, id, &known);
@@ -88,18 +106,6 @@ static int read_result(struct message_reader *reader, struct json_object *block,
                            i, n, id.ptr);
     reader->base.out->after_tool = true;
     return 0;
-}
-
-static bool id_fits(struct text id)
-{
-    for (size_t i = 0; i < id.len; i++) {
-        char c = id.ptr[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '_' || c == '-'))
-            return false;
-    }
-    return id.len > 0;
 }
 
 static int check_thought(struct message_reader *reader, struct text id, size_t i, size_t n)
@@ -125,6 +131,7 @@ static int check_thought(struct message_reader *reader, struct text id, size_t i
 static int read_call(struct message_reader *reader, struct json_object *block, size_t i, size_t n)
 {
     struct text id = json_get_text(block, "id");
+    bool unique;
     int r;
 
     if (!id_fits(id))
@@ -134,11 +141,11 @@ static int read_call(struct message_reader *reader, struct json_object *block, s
         return blocked(reader, i, n, ".tool_use.name: Field required");
     if (!json_object_is_type(json_get(block, "input"), json_type_object))
         return blocked(reader, i, n, ".tool_use.input: Input should be a valid dictionary");
-    for (size_t k = 0; k < reader->base.ids.count; k++)
-        if (text_equal(reader->base.ids.items[k], id))
-            return problem_set(reader->base.problem, "messages",
-                               "messages: `tool_use` ids must be unique");
-    r = check_thought(reader, id, i, n);
+    r = reader_unique(&reader->base, id, &unique);
+    if (r == 0 && !unique)
+        r = blocked(reader, i, n, ": `tool_use` ids must be unique");
+    if (r == 0)
+        r = check_thought(reader, id, i, n);
     if (r == 0)
         r = reader_call(&reader->base, id);
     reader->has_calls = true;
@@ -188,7 +195,8 @@ static int read_text(struct message_reader *reader, struct json_object *block, s
         return blocked(reader, i, n, ".text.text: Field required");
     if (!text_trim(text).len)
         return problem_set(reader->base.problem, "messages",
-                           "messages: text content blocks must be non-empty");
+                           "messages: text content blocks must %s",
+                           text.len ? "contain non-whitespace text" : "be non-empty");
     return 0;
 }
 

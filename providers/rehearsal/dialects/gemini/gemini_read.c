@@ -132,6 +132,13 @@ static void gather_result(struct json_object *response, struct buf *out)
     buf_add_text(out, json_text(response));
 }
 
+static int wrong_count(struct content_reader *reader)
+{
+    return problem_set(reader->base.problem, "contents",
+                       "Please ensure that the number of function response parts is equal to the "
+                       "number of function call parts of the function call turn.");
+}
+
 static int read_result(struct content_reader *reader, struct json_object *part, size_t i, size_t n)
 {
     struct json_object *result = dialect_gemini_get(part, "functionResponse");
@@ -148,6 +155,8 @@ static int read_result(struct content_reader *reader, struct json_object *part, 
                            "Invalid value at 'contents[%zu].parts[%zu].function_response.response' "
                            "(type.googleapis.com/google.protobuf.Struct)",
                            i, n);
+    if (!reader->open)
+        return wrong_count(reader);
     gather_result(response, &reader->base.text);
     r = reader_result(&reader->base, id.len ? id : name, &known);
     if (r == 0 && !known)
@@ -155,7 +164,7 @@ static int read_result(struct content_reader *reader, struct json_object *part, 
                            "contents[%zu].parts[%zu].function_response: there is no function call "
                            "of the id or name '%.64s' before it.",
                            i, n, id.len ? id.ptr : name.ptr);
-    reader->open -= reader->open > 0;
+    reader->open--;
     return r;
 }
 
@@ -241,11 +250,7 @@ static int check_turn(struct content_reader *reader, enum turn turn)
 
 static int check_open(struct content_reader *reader)
 {
-    if (!reader->open)
-        return 0;
-    return problem_set(reader->base.problem, "contents",
-                       "Please ensure that the number of function response parts is equal to the "
-                       "number of function call parts of the function call turn.");
+    return reader->open ? wrong_count(reader) : 0;
 }
 
 static int read_parts(struct content_reader *reader, struct json_object *content, size_t i)

@@ -48,10 +48,13 @@ static int read_calls(struct reader *reader, struct json_object *message)
         reader_round(reader);
     for (size_t i = 0; i < reader_length(calls); i++) {
         struct json_object *function = json_get(json_object_array_get_idx(calls, i), "function");
-        int r = check_type(reader->problem, function, "arguments", json_type_object,
+        int r = check_type(reader->problem, function, "name", json_type_string,
+                           "ChatRequest.messages.tool_calls.function.name", "string");
+
+        if (r == 0)
+            r = check_type(reader->problem, function, "arguments", json_type_object,
                            "ChatRequest.messages.tool_calls.function.arguments",
                            "api.ToolCallFunctionArguments");
-
         if (r == 0)
             r = reader_call(reader, json_get_text(function, "name"));
         if (r != 0)
@@ -75,15 +78,34 @@ static int read_result(struct reader *reader, struct json_object *message)
     return reader_result(reader, TEXT_NONE, &known);
 }
 
+static int check_members(struct problem *problem, struct json_object *message)
+{
+    static const struct {
+        const char *name;
+        enum json_type type;
+        const char *field;
+        const char *go_type;
+    } members[] = {
+        {"role", json_type_string, "ChatRequest.messages.role", "string"},
+        {"content", json_type_string, "ChatRequest.messages.content", "string"},
+        {"thinking", json_type_string, "ChatRequest.messages.thinking", "string"},
+        {"images", json_type_array, "ChatRequest.messages.images", "[]api.ImageData"},
+        {"tool_calls", json_type_array, "ChatRequest.messages.tool_calls", "[]api.ToolCall"},
+        {"tool_name", json_type_string, "ChatRequest.messages.tool_name", "string"},
+    };
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(members); i++)
+        r = check_type(problem, message, members[i].name, members[i].type, members[i].field,
+                       members[i].go_type);
+    return r;
+}
+
 static int read_message(struct reader *reader, struct json_object *message)
 {
     struct text role = json_get_text(message, "role");
-    int r = check_type(reader->problem, message, "content", json_type_string,
-                       "ChatRequest.messages.content", "string");
+    int r = check_members(reader->problem, message);
 
-    if (r == 0)
-        r = check_type(reader->problem, message, "images", json_type_array,
-                       "ChatRequest.messages.images", "[]api.ImageData");
     if (r != 0)
         return r;
     buf_reset(&reader->text);

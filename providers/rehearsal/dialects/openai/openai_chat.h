@@ -1,5 +1,5 @@
 #pragma once
-/* Chat Completions: the functions of its row, which Groq's uses, too. */
+/* Chat Completions: the functions of its row, which those of Groq and Mistral use, too. */
 
 #include "providers/rehearsal/dialects/dialect.h"
 #include "shared/json/json_write.h"
@@ -11,6 +11,7 @@ int dialect_chat_read(const struct request *request, struct conversation *out,
 struct chat_flavour {
     const char *reasoning_member; /* of a message, where reasoning is shown */
     bool groq;                    /* x_groq, and how long it took */
+    bool usage_is_last;           /* a stream's last chunk has the usage, asked for or not */
 };
 void dialect_chat_write(const struct answer *answer, const struct chat_flavour *flavour,
                         struct buf *out);

@@ -98,7 +98,31 @@ static size_t find_answer(const struct chat_reader *reader, size_t i, struct tex
     return 0;
 }
 
-/* An assistant message: its calls are well-formed, and each is answered by what follows. */
+/* Each call of a message is answered by what follows. */
+static int check_answers(struct chat_reader *reader, size_t i, struct json_object *calls)
+{
+    CLEANUP(buf_deinit) struct buf missing = {0};
+
+    buf_init(&missing, 0);
+    for (size_t n = 0; n < reader_length(calls); n++) {
+        struct text id = json_get_text(json_object_array_get_idx(calls, n), "id");
+
+        if (find_answer(reader, i, id))
+            continue;
+        if (missing.len)
+            buf_add_string(&missing, ", ");
+        buf_add_text(&missing, id);
+    }
+    if (!missing.len)
+        return 0;
+    return problem_set(reader->base.problem, "messages",
+                       "An assistant message with 'tool_calls' must be followed by tool messages "
+                       "responding to each 'tool_call_id'. The following tool_call_ids did not "
+                       "have response messages: %.300s",
+                       buf_string(&missing));
+}
+
+/* An assistant message: its calls are well-formed, and answered. */
 static int check_assistant(struct chat_reader *reader, size_t i)
 {
     struct json_object *message = message_at(reader, i);
@@ -114,20 +138,12 @@ static int check_assistant(struct chat_reader *reader, size_t i)
             reader->base.problem, "messages",
             "Invalid value for 'content' of messages[%zu]: expected a string, got null.", i);
     for (size_t n = 0; n < count; n++) {
-        struct text id = json_get_text(json_object_array_get_idx(calls, n), "id");
         int r = check_call(reader, i, calls, n);
 
         if (r != 0)
             return r;
-        if (!find_answer(reader, i, id))
-            return problem_set(
-                reader->base.problem, "messages",
-                "An assistant message with 'tool_calls' must be followed by tool messages "
-                "responding to each 'tool_call_id'. The following tool_call_ids did not "
-                "have response messages: %.60s",
-                id.ptr);
     }
-    return 0;
+    return check_answers(reader, i, calls);
 }
 
 /* A tool message: the assistant message before it made that call, and no other answered it. */

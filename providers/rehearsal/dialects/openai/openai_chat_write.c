@@ -260,14 +260,16 @@ static void write_last(struct chunks *chunks)
     struct json_write *write = begin_delta(chunks);
 
     close_delta(chunks, end_word(answer));
-    if (!chunks->flavour->groq) {
+    if (!chunks->flavour->groq && !chunks->flavour->usage_is_last) {
         end_chunk(chunks);
         return;
     }
     json_write_close(write);
-    write_groq(write, answer);
+    if (chunks->flavour->groq)
+        write_groq(write, answer);
     write_usage(write, answer, chunks->flavour);
-    json_write_close(write);
+    if (chunks->flavour->groq)
+        json_write_close(write);
     json_write_close(write);
     event_list_end(chunks->events);
 }
