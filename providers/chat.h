@@ -138,7 +138,9 @@ struct chat_usage {
     int64_t cached_input_tokens; /* read from the provider's cache */
     int64_t cache_write_tokens;  /* of the input, put into it */
     int64_t reasoning_tokens;
-    int64_t cost_micros; /* by the prices of the model (models/cost.h); provider_call fills it */
+    int64_t told_micros; /* what it cost, where the provider says so; 0: it does not */
+    int64_t cost_micros; /* that, or by the prices of the model (models/cost.h); provider_call
+                          * fills it */
 };
 
 /* A thousand times the largest context there is, and so little that the sum of a billion calls is

@@ -57,10 +57,12 @@ struct provider;
 
 /* What servers of one format do differently. */
 struct provider_habits {
-    bool max_tokens_is_new;  /* output is limited by "max_completion_tokens", not "max_tokens" */
-    bool usage_is_not_asked; /* no "stream_options": it tells the usage unasked, or does not */
-    bool efforts_are_few;    /* of efforts it takes "none", "low", "medium" and "high" alone */
-    bool short_call_ids;     /* ids of calls are nine letters and digits; others are refused */
+    bool max_tokens_is_new;   /* output is limited by "max_completion_tokens", not "max_tokens" */
+    bool usage_is_not_asked;  /* no "stream_options": it tells the usage unasked, or does not */
+    bool efforts_are_few;     /* of efforts it takes "none", "low", "medium" and "high" alone */
+    bool short_call_ids;      /* ids of calls are nine letters and digits; others are refused */
+    bool answers_end_results; /* a user may speak again only after an answer to the results */
+    bool tells_cost;          /* "cost" of the usage is what the call cost, in dollars */
 };
 
 struct provider_key {

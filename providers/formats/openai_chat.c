@@ -145,6 +145,15 @@ static void write_tool_result(struct json_write *write, const struct provider_ta
     json_write_text(write, "content", text_or_empty(message->text));
 }
 
+/* Where a run was cancelled there is no answer to the results, and a user has gone on. */
+static void write_unfinished(struct json_write *write)
+{
+    json_write_open_object(write, NULL);
+    json_write_string(write, "role", "assistant");
+    json_write_string(write, "content", "(There was no answer.)");
+    json_write_close(write);
+}
+
 static void write_messages(struct json_write *write, const struct provider_target *target,
                            const struct chat_request *request)
 {
@@ -160,6 +169,9 @@ static void write_messages(struct json_write *write, const struct provider_targe
     for (size_t i = 0; i < request->messages_count; i++) {
         const struct chat_message *message = &request->messages[i];
 
+        if (target->habits.answers_end_results && message->role == CHAT_USER && i > 0 &&
+            request->messages[i - 1].role == CHAT_TOOL)
+            write_unfinished(write);
         json_write_open_object(write, NULL);
         switch (message->role) {
         case CHAT_USER:

@@ -129,7 +129,7 @@ static struct text usage_of(struct text json)
     return usage.ptr ? usage : json_raw_get(json_raw_get(json, "x_groq"), "usage");
 }
 
-static void read_usage(struct reply_builder *reply, struct text usage)
+static void read_usage(struct provider_decoder *decoder, struct text usage)
 {
     struct text input = json_raw_get(usage, "prompt_tokens_details");
     struct text output = json_raw_get(usage, "completion_tokens_details");
@@ -141,10 +141,11 @@ static void read_usage(struct reply_builder *reply, struct text usage)
                                    : reply_tokens_at(usage, "prompt_cache_hit_tokens"),
         .cache_write_tokens = reply_tokens_at(input, "cache_write_tokens"),
         .reasoning_tokens = reply_tokens_at(output, "reasoning_tokens"),
+        .told_micros = decoder->target->habits.tells_cost ? reply_dollars_at(usage, "cost") : 0,
     };
 
     if (json_raw_type(usage) == JSON_RAW_OBJECT)
-        reply_set_usage(reply, &out);
+        reply_set_usage(&decoder->reply, &out);
 }
 
 /* DECODE_FAILED when the reason says that it was broken off. */
@@ -202,7 +203,7 @@ static enum decode_result read_message(struct provider_decoder *decoder, struct 
 
     read_texts(decoder, message);
     read_calls(&decoder->reply, message);
-    read_usage(&decoder->reply, usage_of(json));
+    read_usage(decoder, usage_of(json));
     return read_finish(decoder, json_raw_get(choice, "finish_reason"));
 }
 
@@ -234,7 +235,7 @@ enum decode_result openai_chat_read_event(struct provider_decoder *decoder, stru
     delta = json_raw_get(choice, "delta");
     read_texts(decoder, delta);
     read_fragments(&decoder->reply, delta);
-    read_usage(&decoder->reply, usage_of(json));
+    read_usage(decoder, usage_of(json));
     return read_finish(decoder, json_raw_get(choice, "finish_reason"));
 }
 

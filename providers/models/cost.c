@@ -36,6 +36,8 @@ int64_t model_cost_micros(const struct model_prices *prices, const struct chat_u
     int64_t reasoning = bounded(usage->reasoning_tokens, output);
     struct sum sum = {0};
 
+    if (usage->told_micros > 0)
+        return usage->told_micros;
     add(&sum, input - cached - written, prices->input);
     add(&sum, cached, prices->cached_input);
     add(&sum, written, prices->cache_write);

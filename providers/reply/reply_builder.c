@@ -6,6 +6,7 @@
 
 #include "providers/reply/reply_builder.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "providers/reply/reply_form.h"
@@ -252,6 +253,23 @@ int64_t reply_tokens_at(struct text object, const char *name)
     if (!json_raw_int(json_raw_get(object, name), &value) || value < 0)
         return 0;
     return value < CHAT_TOKENS_MAX ? value : CHAT_TOKENS_MAX;
+}
+
+int64_t reply_dollars_at(struct text object, const char *name)
+{
+    struct text number = json_raw_get(object, name);
+    char digits[64];
+    double micros;
+
+    if (json_raw_type(number) != JSON_RAW_NUMBER || number.len >= sizeof(digits))
+        return 0;
+    memcpy(digits, number.ptr, number.len);
+    digits[number.len] = '\0';
+    micros = strtod(digits, NULL) * 1e6;
+    if (!(micros > 0))
+        return 0;
+    return micros < (double)REPLY_DOLLARS_MAX * 1e6 ? llround(micros)
+                                                    : INT64_C(1000000) * REPLY_DOLLARS_MAX;
 }
 
 void reply_keep_reasoning(struct reply_builder *builder, const char *name)

@@ -74,6 +74,11 @@ void reply_set_finish(struct reply_builder *builder, enum chat_finish finish);
  * of them can be added; 0: nothing that is one. */
 int64_t reply_tokens_at(struct text object, const char *name);
 
+/* The same of a number of dollars, in micro-dollars: half a micro-dollar and more is one, and what
+ * is above REPLY_DOLLARS_MAX counts as that. */
+#define REPLY_DOLLARS_MAX 10000
+int64_t reply_dollars_at(struct text object, const char *name);
+
 /* For a format's close: what the model thought before it called becomes the state, {"name": "…"},
  * of a reply that has both. */
 void reply_keep_reasoning(struct reply_builder *builder, const char *name);

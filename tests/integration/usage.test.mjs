@@ -78,6 +78,23 @@ test('a run, its steps and its thread tell their tokens and what they cost, to t
   });
 });
 
+test('where a provider says what a call cost, that counts', async () => {
+  const reply = (stream) => (stream
+    ? 'data: {"choices":[{"index":0,"delta":{"content":"Hello."},"finish_reason":"stop"}]}\\n\\ndata: {"choices":[],"usage":{"prompt_tokens":1000,"completion_tokens":10,"cost":0.0001234}}\\n\\ndata: [DONE]\\n\\n'
+    : '{"choices":[{"message":{"role":"assistant","content":"Hello."},"finish_reason":"stop"}],"usage":{"prompt_tokens":1000,"completion_tokens":10,"cost":0.0001234}}');
+  for (const stream of [false, true]) {
+    const own = `
+providers: [{name: openrouter, base_url: '\${OPENAI_BASE_URL:-http://127.0.0.1:1/v1}', api_key: rehearsal, stream: ${stream}}]
+models: [{name: routed, provider: openrouter, model: m-1, input_price: 9000000}]
+`;
+    await withStack({ config: own, script: `rules: [{then: {body: "${reply(stream).replaceAll('"', '\\"')}"}}]` }, async (stack) => {
+      const ended = await stack.finished(await stack.submit(await stack.assistant({ model: 'routed', tools: [] }), 'hello'));
+      assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+      assert.deepEqual([ended.usage.prompt_tokens, ended.cost_micros], [1000, 123]);
+    });
+  }
+});
+
 test('a run that is cancelled keeps what it has used', async () => {
   await withStack({ script, config }, async (stack) => {
     const priced = await stack.assistant({ model: 'priced', tools: [{ type: 'calculator' }] });

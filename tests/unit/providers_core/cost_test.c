@@ -36,6 +36,11 @@ Test(cost, each_kind_of_tokens_has_its_price)
     cr_assert_eq(cost(usage), 5463);
 }
 
+Test(cost, what_the_provider_says_outranks_prices)
+{
+    cr_assert_eq(cost((struct chat_usage){.input_tokens = 1000000, .told_micros = 7}), 7);
+}
+
 Test(cost, it_is_rounded_once_over_all_kinds)
 {
     const struct model_prices cheap = {.input = 400000, .output = 400000};

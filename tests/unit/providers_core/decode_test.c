@@ -390,6 +390,39 @@ Test(decode, usage_is_read_for_what_it_means)
     cr_assert_eq(tokens("-5"), 0);
 }
 
+static int64_t told_micros(bool by_server, const char *cost)
+{
+    struct provider_target target = support_target("openrouter");
+    char body[256];
+
+    target.habits.tells_cost = by_server;
+    (void)snprintf(body, sizeof(body),
+                   "{\"choices\":[{\"message\":{\"content\":\"Hi\"}}],"
+                   "\"usage\":{\"prompt_tokens\":5,\"cost\":%s}}",
+                   cost);
+    cr_assert_eq(support_read(&target, body, 0, &reply, &failure), 0, "%s", cost);
+    cr_assert_eq(reply.usage.input_tokens, 5);
+    return reply.usage.told_micros;
+}
+
+Test(decode, what_a_call_cost_is_read_from_servers_that_tell_it)
+{
+    cr_assert_eq(told_micros(true, "0.00014"), 140);
+    cr_assert_eq(told_micros(true, "1.4e-4"), 140);
+    cr_assert_eq(told_micros(true, "0.0000005"), 1);
+    cr_assert_eq(told_micros(true, "0.00000049"), 0);
+    cr_assert_eq(told_micros(true, "0.95"), 950000);
+    cr_assert_eq(told_micros(true, "12"), 12000000);
+    cr_assert_eq(told_micros(true, "1e300"), INT64_C(10000000000));
+    cr_assert_eq(told_micros(true, "-1"), 0);
+    cr_assert_eq(told_micros(true, "null"), 0);
+    cr_assert_eq(told_micros(true, "\"0.95\""), 0);
+    cr_assert_eq(told_micros(true, "{\"total\":1}"), 0);
+    cr_assert_eq(
+        told_micros(true, "0.0000000000000000000000000000000000000000000000000000000000000001"), 0);
+    cr_assert_eq(told_micros(false, "0.95"), 0, "who knows in which money");
+}
+
 Test(decode, it_does_not_matter_how_the_body_was_cut)
 {
     struct provider_response response = {

@@ -152,6 +152,42 @@ Test(encode, usage_is_asked_for_in_a_stream_unless_it_is_told_unasked)
                                  "\"Hi\"}],\"stream\":true}"));
 }
 
+#define CLOCK_TOOL                                                                                 \
+    "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"clock\",\"parameters\":{"          \
+    "\"type\":\"object\",\"properties\":{}}}}],\"tool_choice\":\"none\",\"stream\":false}"
+
+Test(encode, results_are_answered_before_a_user_goes_on_where_a_server_wants_that)
+{
+    struct provider_target target = support_target("mistral");
+    struct chat_tool_call call = {.id = TEXT("aB3xK9mP2"), .name = TEXT("clock")};
+    struct chat_message messages[] = {
+        {.role = CHAT_USER, .text = TEXT("Time?")},
+        {.role = CHAT_ASSISTANT, .tool_calls = &call, .tool_calls_count = 1},
+        {.role = CHAT_TOOL, .text = TEXT("noon"), .tool_call_id = TEXT("aB3xK9mP2")},
+        {.role = CHAT_USER, .text = TEXT("Well?")},
+    };
+    struct chat_request request = {.messages = messages, .messages_count = 4};
+    static const char before[] =
+        "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":\"Time?\"},"
+        "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"aB3xK9mP2\","
+        "\"type\":\"function\",\"function\":{\"name\":\"clock\",\"arguments\":\"{}\"}}]},"
+        "{\"role\":\"tool\",\"tool_call_id\":\"aB3xK9mP2\",\"content\":\"noon\"},";
+    static const char after[] = "{\"role\":\"user\",\"content\":\"Well?\"}]," CLOCK_TOOL;
+    char expected[1024];
+
+    (void)snprintf(expected, sizeof(expected), "%s%s", before, after);
+    cr_assert(support_encodes_to(&target, &request, expected));
+    target.habits.answers_end_results = true;
+    (void)snprintf(expected, sizeof(expected),
+                   "%s{\"role\":\"assistant\",\"content\":\"(There was no answer.)\"},%s", before,
+                   after);
+    cr_assert(support_encodes_to(&target, &request, expected));
+    request.messages_count = 3; /* the model's turn */
+    (void)snprintf(expected, sizeof(expected), "%.*s]," CLOCK_TOOL, (int)strlen(before) - 1,
+                   before);
+    cr_assert(support_encodes_to(&target, &request, expected));
+}
+
 Test(encode, a_text_part_alone_becomes_a_string)
 {
     struct provider_target target = support_target("openai");

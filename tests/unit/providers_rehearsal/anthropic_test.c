@@ -211,6 +211,15 @@ Test(anthropic, thinking_comes_back_as_it_was)
     talk_refuses(thought("claude-1", "Ah", other), 400, "cannot be modified");
 }
 
+Test(anthropic, thinking_that_nobody_may_read_is_taken_back)
+{
+    talk_accepts(HEAD USER ",{'role':'assistant','content':[{'type':'redacted_thinking','data':"
+                           "'x'},{'type':'text','text':'x'}]}," USER "]}");
+    talk_refuses(HEAD USER ",{'role':'assistant','content':[{'type':'redacted_thinking'},"
+                           "{'type':'text','text':'x'}]}," USER "]}",
+                 400, "messages.1.content.0.redacted_thinking.data: Field required");
+}
+
 Test(anthropic, a_whole_message)
 {
     struct answer answer = talk_answer("Hi", "Hm", calls);

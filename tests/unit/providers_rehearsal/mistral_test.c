@@ -103,6 +103,13 @@ Test(mistral, what_it_says_it_takes_back)
     cr_assert_eq(talk.conversation.tools_count, 2);
 }
 
+Test(mistral, results_are_answered_before_a_user_speaks)
+{
+    talk_accepts(body_of(ASKED(CALL("aB3xK9mP2")) RESULT("aB3xK9mP2") SAID "," USER));
+    refused(ASKED(CALL("aB3xK9mP2")) RESULT("aB3xK9mP2") "," USER,
+            "Unexpected role 'user' after role 'tool'", "invalid_request_message_order", "3230");
+}
+
 Test(mistral, a_stream_tells_the_usage_unasked)
 {
     struct answer answer = talk_answer("Hello there", NULL, NULL);

@@ -170,6 +170,14 @@ static int read_thinking(struct message_reader *reader, struct json_object *bloc
     return 0;
 }
 
+static int read_redacted(struct message_reader *reader, struct json_object *block, size_t i,
+                         size_t n)
+{
+    if (!json_get_text(block, "data").len)
+        return blocked(reader, i, n, ".redacted_thinking.data: Field required");
+    return 0;
+}
+
 static int read_image(struct message_reader *reader, struct json_object *block, size_t i, size_t n)
 {
     struct json_object *source = json_get(block, "source");
@@ -209,10 +217,14 @@ static int read_block(struct message_reader *reader, struct json_object *block, 
         bool assistant;
         int (*read)(struct message_reader *, struct json_object *, size_t, size_t);
     } kinds[] = {
-        {"text", true, true, read_text},           {"image", true, false, read_image},
-        {"document", true, false, NULL},           {"search_result", true, false, NULL},
-        {"tool_result", true, false, read_result}, {"tool_use", false, true, read_call},
+        {"text", true, true, read_text},
+        {"image", true, false, read_image},
+        {"document", true, false, NULL},
+        {"search_result", true, false, NULL},
+        {"tool_result", true, false, read_result},
+        {"tool_use", false, true, read_call},
         {"thinking", false, true, read_thinking},
+        {"redacted_thinking", false, true, read_redacted},
     };
     struct text type = json_get_text(block, "type");
 

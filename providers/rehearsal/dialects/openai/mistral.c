@@ -67,7 +67,7 @@ static int wrong_count(struct problem *problem)
                           "Not the same number of function calls and responses");
 }
 
-/* Results stand behind calls, and are as many. */
+/* Results stand behind calls, are as many, and are answered before a user speaks. */
 static int check_order(struct json_object *messages, struct problem *problem)
 {
     struct text before = TEXT_NONE;
@@ -78,6 +78,9 @@ static int check_order(struct json_object *messages, struct problem *problem)
         struct text role = json_get_text(message, "role");
         bool is_result = text_is(role, "tool");
 
+        if (text_is(role, "user") && text_is(before, "tool"))
+            return problem_set_as(problem, 400, WRONG_ORDER,
+                                  "Unexpected role 'user' after role 'tool'");
         if (is_result && before.ptr && !text_is(before, "assistant") && !text_is(before, "tool"))
             return problem_set_as(problem, 400, WRONG_ORDER,
                                   "Unexpected role 'tool' after role '%.20s'", before.ptr);

@@ -7,6 +7,11 @@
 int dialect_chat_read(const struct request *request, struct conversation *out,
                       struct problem *problem);
 
+/* The same on the path that other servers share, too: DeepSeek's models want their reasoning back.
+ */
+int dialect_chat_read_own(const struct request *request, struct conversation *out,
+                          struct problem *problem);
+
 /* What servers that speak this format do not have in common. */
 struct chat_flavour {
     const char *reasoning_member; /* of a message, where reasoning is shown */

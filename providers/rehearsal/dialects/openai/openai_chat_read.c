@@ -368,13 +368,13 @@ static int read_all(struct json_object *body, struct text model, struct chat_rea
     return r == 0 ? reader_end(base) : r;
 }
 
-int dialect_chat_read(const struct request *request, struct conversation *out,
-                      struct problem *problem)
+static int read_chat(const struct request *request, bool by_deepseek, struct conversation *out,
+                     struct problem *problem)
 {
     struct json_object *body = request->body;
     struct text model = json_get_text(body, "model");
     struct chat_reader reader = {.messages = json_get(body, "messages"),
-                                 .wants_reasoning = text_starts(model, "deepseek")};
+                                 .wants_reasoning = by_deepseek};
     int r;
 
     if (!json_object_is_type(body, json_type_object))
@@ -390,4 +390,18 @@ int dialect_chat_read(const struct request *request, struct conversation *out,
     r = read_all(body, model, &reader);
     reader_deinit(&reader.base);
     return r;
+}
+
+int dialect_chat_read(const struct request *request, struct conversation *out,
+                      struct problem *problem)
+{
+    return read_chat(request, false, out, problem);
+}
+
+int dialect_chat_read_own(const struct request *request, struct conversation *out,
+                          struct problem *problem)
+{
+    struct text model = json_get_text(request->body, "model");
+
+    return read_chat(request, text_starts(model, "deepseek"), out, problem);
 }
