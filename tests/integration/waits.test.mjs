@@ -29,6 +29,9 @@ rules:
       assert.ok(wait.seconds > 0 && wait.seconds <= 5.6, `${wait.seconds} s`);
     }
     assert.ok(new Set(waits.map((wait) => wait.seconds)).size > 1, 'they do not return in step');
+    const waiting = (await stack.ok('GET', '/v1/runs')).data.filter((run) => run.waits_for === 'rate_limit');
+    assert.ok(waiting.length > 0, 'clients see why');
+    for (const run of waiting) assert.ok(run.waits_until * 1000 <= limited + 7000 && run.waits_until * 1000 > limited - 2000);
     await until('the slots are free', async () => (await stack.busy(stack.workers[0])) === 0, 1500);
     for (const run of runs) {
       const ended = await stack.finished(run, limited + 60000 - Date.now());
@@ -104,6 +107,7 @@ test('a run waits for a time, holds nothing, and goes on when it has come', asyn
     const started = Date.now();
     const run = await stack.submit(await stack.assistant({ tools, timeout_seconds: 2 }), 'go');
     assert.deepEqual(await parked(stack), { status: 'queued', owner: null, open_calls: 1 });
+    assert.equal((await stack.ok('GET', `/v1/runs/${run.id}`)).waits_for, 'time');
     await until('the slot is free', async () => (await stack.busy(stack.workers[0])) === 0);
     await stack.workers[0].kill('SIGKILL');
     const refused = await stack.call('POST', `/v1/threads/${run.thread_id}/runs/${run.id}/submit_tool_outputs`, { tool_outputs: [{ tool_call_id: 'call_x', output: 'x' }] });
@@ -113,6 +117,7 @@ test('a run waits for a time, holds nothing, and goes on when it has come', asyn
     const ended = await stack.finished(run, 20000);
     assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
     assert.ok(Date.now() - started >= 3000, 'timeout_seconds counts the time of work alone');
+    assert.deepEqual([ended.waits_for, ended.waits_until], [null, null]);
     assert.match(await stack.answer(ended), /^Then: It is now 20\d\d-.*Z\.$/);
     assert.deepEqual(stack.sql('SELECT crashes, errors, open_calls FROM runs'), [{ crashes: 0, errors: 0, open_calls: 0 }]);
     const steps = (await stack.ok('GET', `/v1/threads/${run.thread_id}/runs/${run.id}/steps?order=asc`)).data;

@@ -174,6 +174,20 @@ static void add_run_spec(struct text spec, struct buf *out)
     }
 }
 
+/* What a queued run waits for, and until when. Open calls of one that is queued are those
+ * of the tool `wait`. */
+static void add_run_wait(const struct run *run, struct buf *out)
+{
+    buf_add_string(out, ",\"waits_for\":");
+    if (text_is(run->waits_for, "calls"))
+        buf_add_string(out, "\"time\"");
+    else if (run->waits_for.ptr)
+        buf_add_json(out, run->waits_for);
+    else
+        buf_add_string(out, "null");
+    add_time(out, ",\"waits_until\":", run->waits_for.ptr ? run->waits_until : 0);
+}
+
 void render_run(const struct run *run, struct buf *out)
 {
     struct text spec = text_trim(run->spec);
@@ -199,6 +213,7 @@ void render_run(const struct run *run, struct buf *out)
     add_raw(out, ",\"metadata\":", run->metadata, "{}");
     add_run_usage(run, out);
     buf_add_string(out, run->held ? ",\"held\":true" : ",\"held\":false");
+    add_run_wait(run, out);
     add_int(out, ",\"crashes\":", run->crashes);
     add_int(out, ",\"messages_left_out\":", run->left_out);
     add_run_spec(spec, out);

@@ -22,7 +22,15 @@
     " " SQL_SECONDS("r.cancelled_at") "," \
     " " SQL_SECONDS("r.expires_at") "," \
     " " SQL_SECONDS("r.updated_at") "," \
-    " r.status = 'queued' AND r.held IS NOT NULL, r.open_calls, r.messages_left_out"
+    " r.status = 'queued' AND r.held IS NOT NULL, r.open_calls, r.messages_left_out," \
+    " CASE WHEN " SQL_RUN_WAITS " THEN r.wait_kind END," \
+    " " SQL_SECONDS("CASE WHEN " SQL_RUN_WAITS " THEN " SQL_RUN_GOES_ON " END")
+
+/* It is not yet due: for what wait_kind says, until then. */
+#define SQL_RUN_WAITS \
+    "r.status = 'queued' AND r.wait_kind IS NOT NULL AND r.held IS NULL" \
+    " AND " SQL_RUN_GOES_ON " > now()"
+#define SQL_RUN_GOES_ON "coalesce(r.wakes_at, r.due_at)"
 /* clang-format on */
 
 /* Reads RUN_COLUMNS. Returns 0, or -E_LIMIT. */

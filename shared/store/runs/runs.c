@@ -39,6 +39,8 @@ int run_read(struct row *row, void *out, struct error *err)
     run.held = row_bool(row);
     run.open_calls = (int)row_int(row);
     run.left_out = (int)row_int(row);
+    run.waits_for = row_text(row);
+    run.waits_until = row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct run *)out = run;

@@ -88,12 +88,15 @@ static void time_comes(struct store *store)
 
     cr_assert_eq(far.status, RUN_QUEUED, "nobody has to act");
     cr_assert_eq(far.open_calls, 1);
+    cr_assert(text_is(far.waits_for, "calls"));
+    cr_assert(far.waits_until >= far.created_at + 3590, "until the time of its call");
     cr_assert_eq(try_claim(store, worker, far.id), 0, "it is not ready");
     cr_assert_eq(try_claim(store, worker, soon.id), 0);
     cr_assert_eq(must_sweep(store), 1);
     cr_assert_eq(must_sweep(store), 0, "settled once");
     cr_assert_str_eq(calls_of(store, far.id), "t open");
     cr_assert_str_eq(calls_of(store, soon.id), "s done");
+    cr_assert_null(must_get_run(store, soon.id).waits_for.ptr, "only for a worker");
     cr_assert_eq(sql_int("SELECT count(*) FROM run_steps WHERE run_id = '%s'"
                          "   AND status = 'completed' AND ended_at IS NOT NULL"
                          "   AND tool_calls #>> '{2,function,output}' LIKE 'It is now 20%%Z.'",
