@@ -78,7 +78,7 @@ function answer(request, response, text) {
   if (pathname === '/v1/runs') return response.end(list(searchParams.has('min_crashes') ? [] : [...api.runs].reverse()));
   if (run && pathname.endsWith('/messages'))
     return response.end(list(run.status === 'completed' ? [{ id: `msg_${hex(1)}`, role: 'assistant', run_id: run.id, content: [{ type: 'text', text: { value: `answer to ${run.prompt}` } }] }] : []));
-  if (run && pathname.endsWith('/steps')) return response.end(list([]));
+  if (run && pathname.endsWith('/steps')) return response.end(list(run.steps ?? []));
   if (run) return response.end(JSON.stringify(run));
   return refuse(response, 404, `No such thing: ${pathname}`);
 }
@@ -363,6 +363,19 @@ test('runs show: a run that is held, and one whose workers died, say so', async 
   const { stdout } = await run(['runs', 'show', api.runs[0].id]);
   assert.match(stdout, /^crashes +2 /m);
   assert.match(stdout, /^outcome +the run is queued: another run of its thread comes first$/m);
+});
+
+test('runs show: what a run waits for, until when, and which models could not answer', async () => {
+  await oneRun();
+  Object.assign(api.runs[0], { status: 'queued', held: false, waits_for: 'rate_limit', waits_until: 1000 });
+  api.runs[0].steps = [{ id: `step_${hex(1)}`, status: 'completed', model: 'spare/m', tried: [{ model: 'openai/down', code: 'overloaded', message: 'busy\u001b[2J' }] }];
+  const { stdout } = await run(['runs', 'show', api.runs[0].id]);
+  assert.match(stdout, /^outcome +the run is queued: it waits for its turn in the limits of .*, not before 1970-01-01 00:16:40\+00:00$/m);
+  assert.match(stdout, /^! openai\/down could not answer: busy.{1,6}2J \(overloaded\)\n! answered by spare\/m$/m);
+  Object.assign(api.runs[0], { waits_for: 'backoff' });
+  assert.match((await run(['runs', 'show', api.runs[0].id])).stdout, /queued: it waits after a try that failed/);
+  Object.assign(api.runs[0], { waits_for: 'time' });
+  assert.match((await run(['runs', 'show', api.runs[0].id])).stdout, /queued: it waits for the time /);
 });
 
 test('run: a prompt with a NUL character is refused, not cut', async () => {

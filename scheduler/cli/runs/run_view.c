@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "scheduler/cli/command.h"
+#include "scheduler/cli/display/when.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
@@ -95,7 +96,32 @@ void run_explain(struct json_object *run, struct buf *out)
         buf_printf(out, ": %s", reason);
 }
 
-/* From what /readyz says is degraded: "workers: no worker is up" and others. */
+/* "it waits for …, not before 2026-11-29 16:23:34+00:00". Returns false: for none of these. */
+static bool explain_pause(struct json_object *run, struct buf *out)
+{
+    static const struct {
+        const char *waits_for;
+        const char *words;
+    } reasons[] = {
+        {"rate_limit", "it waits for its turn in the limits of its model, provider or tenant"},
+        {"backoff", "it waits after a try that failed (the workers' logs say why)"},
+        {"time", "it waits for the time that it gave to the tool wait"},
+    };
+    const char *waits_for = json_get_string(run, "waits_for");
+    char time[WHEN_SIZE];
+
+    for (size_t i = 0; waits_for && i < ARRAY_LENGTH(reasons); i++) {
+        if (strcmp(waits_for, reasons[i].waits_for) != 0)
+            continue;
+        when_format(json_get_int(run, "waits_until", 0), true, time);
+        buf_printf(out, "%s, not before %s", reasons[i].words, time);
+        return true;
+    }
+    return false;
+}
+
+/* What the run itself says, or else what /readyz says is degraded: "workers: no worker is up" and
+ * others. */
 void run_explain_wait(struct client *client, struct json_object *run, struct buf *out)
 {
     const char *status = json_get_string(run, "status");
@@ -108,6 +134,8 @@ void run_explain_wait(struct client *client, struct json_object *run, struct buf
         buf_add_string(out, "another run of its thread comes first");
         return;
     }
+    if (explain_pause(run, out))
+        return;
     if (client_get(client, "/readyz", &reply, NULL) < 0)
         return;
     degraded = json_get(reply.json, "degraded");
@@ -179,10 +207,36 @@ static void print_call(FILE *out, struct json_object *call)
     (void)fputc('\n', out);
 }
 
+/* Models that could not answer, and the one that did; nothing where the first one did. */
+static void print_tried(FILE *out, struct json_object *step)
+{
+    struct json_object *tried = json_get(step, "tried");
+    size_t count =
+        json_object_is_type(tried, json_type_array) ? json_object_array_length(tried) : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *model = json_object_array_get_idx(tried, i);
+        CLEANUP(buf_deinit) struct buf line = {0};
+
+        buf_init(&line, 0);
+        buf_printf(
+            &line, "! %.*s could not answer: %.*s (%.*s)", TEXT_ARGS(json_get_text(model, "model")),
+            TEXT_ARGS(json_get_text(model, "message")), TEXT_ARGS(json_get_text(model, "code")));
+        terminal_print_line(out, buf_text(&line), LINE_WIDTH);
+        (void)fputc('\n', out);
+    }
+    if (count > 0) {
+        (void)fputs("! answered by ", out);
+        terminal_print_line(out, json_get_text(step, "model"), LINE_WIDTH);
+        (void)fputc('\n', out);
+    }
+}
+
 void run_print_step(FILE *out, struct json_object *step)
 {
     struct json_object *calls = calls_of(step);
 
+    print_tried(out, step);
     for (size_t i = 0; calls && i < json_object_array_length(calls); i++)
         print_call(out, json_object_array_get_idx(calls, i));
     (void)fflush(out);

@@ -22,14 +22,15 @@ int run_exit_code(const char *status);
 /* "the run is failed: MESSAGE (server_error)"; nothing for one that completed. Pure. */
 void run_explain(struct json_object *run, struct buf *out);
 
-/* Adds to `out` what keeps a queued run from beginning, as far as the server knows: "no worker is
- * up". Adds nothing when it knows nothing, or can't be asked. */
+/* Adds to `out` what keeps a queued run from going on, as far as the server knows: limits, "no
+ * worker is up". Adds nothing when it knows nothing, or can't be asked. */
 SUSPENDS void run_explain_wait(struct client *client, struct json_object *run, struct buf *out);
 
 /* The text of an API message's content parts; pure. */
 void run_message_text(struct json_object *message, struct buf *out);
 
-/* Print a step's tool calls: name and arguments, then the output. */
+/* Print the models that could not answer, and a step's tool calls: name and arguments, then the
+ * output. */
 void run_print_step(FILE *out, struct json_object *step);
 
 /* Waits until the run is over. on_step (may be NULL) borrows each step once it has ended, in order.
