@@ -9,11 +9,13 @@
 
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
+#include "shared/check/nearest.h"
 #include "shared/config/config_internal.h"
 #include "shared/yaml/yaml_load.h"
 
 #define STRING_MAX 65536
 #define LIST_MAX   1000
+#define KEYS_MAX   64 /* that are looked at for one that may have been meant */
 
 #define OPTIONAL (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
 #define STRING(type, member)                                                                       \
@@ -266,6 +268,56 @@ static yaml_node_t *find_node(struct config_file *file, const char *where)
     return node;
 }
 
+/* The members that a mapping at a path may have, as far as the schema goes; else NULL. */
+static const cyaml_schema_field_t *fields_at(const char *where)
+{
+    const cyaml_schema_value_t *schema = &file_schema;
+
+    while (*where) {
+        if (*where == '[') {
+            if (schema->type != CYAML_SEQUENCE)
+                return NULL;
+            schema = schema->sequence.entry;
+            where += strcspn(where, "]");
+            where += *where == ']';
+        } else {
+            size_t len = strcspn(where, ".[");
+            const cyaml_schema_field_t *field;
+
+            if (schema->type != CYAML_MAPPING)
+                return NULL;
+            field = schema->mapping.fields;
+            while (field->key && !text_is((struct text){where, len}, field->key))
+                field++;
+            if (!field->key)
+                return NULL;
+            schema = &field->value;
+            where += len;
+        }
+        where += *where == '.';
+    }
+    return schema->type == CYAML_MAPPING ? schema->mapping.fields : NULL;
+}
+
+/* `; did you mean "port"?` for a key that is not known and near to one that is; else "". */
+static void suggest_key(const struct complaint *complaint, char *out, size_t size)
+{
+    static const char unknown[] = "Unexpected key: ";
+    const cyaml_schema_field_t *fields = fields_at(complaint->where);
+    const char *names[KEYS_MAX];
+    const char *near;
+    size_t count = 0;
+
+    *out = '\0';
+    if (!fields || strncmp(complaint->message, unknown, sizeof(unknown) - 1) != 0)
+        return;
+    for (; fields->key && count < KEYS_MAX; fields++)
+        names[count++] = fields->key;
+    near = nearest_word(complaint->message + sizeof(unknown) - 1, names, count);
+    if (near)
+        (void)snprintf(out, size, "; did you mean \"%s\"?", near);
+}
+
 /* libcyaml gives the place of the value before a key it does not know: the nodes know the key's. */
 static void place_of_unknown_key(struct config_file *file, struct complaint *complaint)
 {
@@ -299,6 +351,7 @@ static int load(struct config_file *file, struct text text, struct error *err)
         .log_level = CYAML_LOG_ERROR,
     };
     char message[160];
+    char near[80];
     cyaml_err_t result = cyaml_load_data((const uint8_t *)text.ptr, text.len, &options,
                                          &file_schema, (cyaml_data_t **)&file->data, NULL);
 
@@ -309,9 +362,10 @@ static int load(struct config_file *file, struct text text, struct error *err)
     if (!*complaint.message)
         (void)snprintf(complaint.message, sizeof(complaint.message), "%.120s",
                        cyaml_strerror(result));
-    return error_set(err, E_INVALID, "%s:%u:%u: %s%s%s", file->path, complaint.line,
+    suggest_key(&complaint, near, sizeof(near));
+    return error_set(err, E_INVALID, "%s:%u:%u: %s%s%s%s", file->path, complaint.line,
                      complaint.column, complaint.where, *complaint.where ? ": " : "",
-                     explain(&complaint, message, sizeof(message)));
+                     explain(&complaint, message, sizeof(message)), near);
 }
 
 static int check_value(struct config_file *file, const yaml_node_t *node,
@@ -352,10 +406,13 @@ static int check_value(struct config_file *file, const yaml_node_t *node,
         !yaml_integer(
             (struct text){(const char *)node->data.scalar.value, node->data.scalar.length},
             &number))
-        return error_set(err, E_INVALID,
-                         "%s:%zu:%zu: %s: must be a whole number without leading zeros, not %.40s",
-                         file->path, node->start_mark.line + 1, node->start_mark.column + 1, name,
-                         node->data.scalar.value);
+        return error_set(
+            err, E_INVALID,
+            "%s:%zu:%zu: %s: must be a whole number without leading zeros, not %.40s%s", file->path,
+            node->start_mark.line + 1, node->start_mark.column + 1, name, node->data.scalar.value,
+            text_ends(text_of(name), "_price")
+                ? " (micro-dollars for a million tokens: 0.15 dollars are 150000)"
+                : "");
     if (schema->type == CYAML_MAPPING && node->type == YAML_MAPPING_NODE)
         return check_members(file, (yaml_node_t *)node, schema->mapping.fields, err);
     if (schema->type == CYAML_SEQUENCE && node->type == YAML_SEQUENCE_NODE)

@@ -260,7 +260,13 @@ Test(load, says_where_a_value_has_the_wrong_type)
 Test(load, says_where_an_unknown_setting_stands)
 {
     check_refused("scheduler:\n  port: 1\n  prot: 1\n", NULL,
-                  "FILE:3:3: scheduler: there is no such setting: prot");
+                  "FILE:3:3: scheduler: there is no such setting: prot; did you mean \"port\"?");
+    check_refused("models:\n - {name: m, provider: openai, requests_per_minuet: 1}\n", NULL,
+                  "FILE:2:32: models[0]: there is no such setting: requests_per_minuet;"
+                  " did you mean \"requests_per_minute\"?");
+    check_refused("modles: []\n", NULL,
+                  "FILE:1:1: there is no such setting: modles; did you mean \"models\"?");
+    check_refused("providers:\n - {name: x, api_keys: [{key: y}]}\n", NULL, "FILE:2:");
     check_refused("shards: 1\nshards: 2\n", NULL, "FILE:1:9: shards: is there twice");
 }
 
@@ -287,6 +293,9 @@ Test(load, takes_whole_numbers_only_in_the_one_way_all_read_alike)
 {
     check_refused("worker: {slots: 1.5}\n", NULL,
                   "FILE:1:17: slots: must be a whole number without leading zeros, not 1.5");
+    check_refused("models:\n - {name: m, provider: openai, input_price: 0.15}\n", NULL,
+                  "FILE:2:45: input_price: must be a whole number without leading zeros, not 0.15"
+                  " (micro-dollars for a million tokens: 0.15 dollars are 150000)");
     check_refused("worker:\n  slots: 010\n", NULL, "FILE:2:10: slots: must be a whole number");
     check_refused("shards: 0x10\n", NULL, "FILE:1:9: shards: must be a whole number");
     check_refused("providers:\n - {name: openai, total_timeout_ms: 1e3}\n", NULL,
