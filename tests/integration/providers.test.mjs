@@ -92,6 +92,13 @@ test('models of every API are tried, and all works', async () => {
   });
 });
 
+test("the rehearsal's own script has all that is asked for", async () => {
+  await withStack({ bare: true, config }, async (stack) => {
+    const done = penstock(stack, 'providers', 'test', 'fine', 'claude/claude-haiku-4-5', 'gemini/gemini-2.5-flash', 'llama/qwen3', 'responses/gpt-5');
+    assert.equal(done.code, 0, done.out + done.err);
+  });
+});
+
 test('what does not work is told by its class and in words, and no key with it', async () => {
   await withStack({ bare: true, script, config }, async (stack) => {
     const expected = {

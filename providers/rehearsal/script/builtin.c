@@ -394,6 +394,14 @@ static const char quantities[] =
     CALC("{{1|number}}*{{1|number}}")
     SAY("The square of {{1|number}} is {{tool}}.");
 
+/* What `penstock providers test` asks for. */
+static const char trial[] =
+    "  - name: trial\n"
+    "    when: {user: '^Call the tool .echo. with the word .([a-z]+)[^a-z]*$'}\n"
+    "    steps:\n"
+    "      - calls: [{name: echo, arguments: {word: '{{1}}'}}]\n"
+    "      - text: 'The tool said {{tool}}.'\n";
+
 static const char fallback[] =
     "  - name: fallback\n"
     "    then:\n"
@@ -411,7 +419,7 @@ static const char fallback[] =
 void script_builtin(struct buf *out)
 {
     static const char *const parts[] = {tables,   explicit_work, times_and_dates, money,
-                                        measures, quantities,    fallback};
+                                        measures, quantities,    trial,           fallback};
 
     for (size_t i = 0; i < ARRAY_LENGTH(parts); i++)
         buf_add_string(out, parts[i]);
