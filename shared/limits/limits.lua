@@ -104,13 +104,14 @@ local function has_room(bucket)
   return true
 end
 
--- Sets bucket.wait, and bucket.shut when no call may start now, whatever the wait.
-local function look(bucket, cost, order)
+-- Sets bucket.wait, and bucket.shut when no call may start now, whatever the wait. A call of his own is over: whoever made it has died, and could not tell.
+local function look(bucket, cost, id, order)
   local ahead = ahead_of(bucket, order)
   bucket.wait = rate_wait(bucket, cost)
   if ahead > 0 and not has_room(bucket) then bucket.wait = bucket.wait + ahead * (bucket.pace or 0) end
   if bucket.calls == 0 then return end
   redis.call('ZREMRANGEBYSCORE', bucket.key .. ':calls', '-inf', now)
+  redis.call('ZREM', bucket.key .. ':calls', id)
   if redis.call('ZCARD', bucket.key .. ':calls') >= bucket.calls then
     bucket.shut = true
     bucket.wait = math.max(bucket.wait, CALLS_LOOK, bucket.span / bucket.calls * (ahead + 1) / 2)
@@ -142,7 +143,7 @@ local function take()
     local at = 10 + (n - 1) * 8
     local bucket = read(key, at)
     use_up(bucket, number(ARGV[at + 7]))
-    look(bucket, cost, order)
+    look(bucket, cost, id, order)
     if n > choices then
       taken[#taken + 1] = bucket
     elseif not chosen or (bucket.shut and 1 or 0) < (chosen.shut and 1 or 0) or (bucket.shut == chosen.shut and bucket.wait < chosen.wait) then
