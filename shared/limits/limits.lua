@@ -1,8 +1,9 @@
 -- Buckets that all workers share, by the rules of limit_bucket.h and Redis' own clock. Times are microseconds.
 --
--- A bucket is a hash: f1 to f6 are when its rates would be full again, `held` is what nothing may start before, `pace` how long a call takes of the
+-- A bucket is the hash KEY:rates: f1 to f6 are when its rates would be full again, `held` is what nothing may start before, `pace` how long a call takes of the
 -- slowest rate and `span` how long a call lasts, both smoothed over calls whose real cost is known, and `known` how many these were (up to YOUNG). Beside it are KEY:line, who waits for longer than he sleeps, by his order; KEY:lapse, when
--- each of them is given up, since whoever waits may be gone; KEY:calls, the calls under way and when each is over at the latest.
+-- each of them is given up, since whoever waits may be gone; KEY:calls, the calls under way and when each is over at the latest. All of them end with a
+-- word of their own, so that no bucket's key is taken for another one's line, whatever the names in it.
 --
 -- KEYS  for take the choices, of which one is taken, then what is taken as well; for settle what was taken
 -- ARGV  take:   1 "take", 2 number of choices, 3 id, 4 order, 5 the longest sleep, 6 the longest call, 7 to 9 cost (requests, input, output),
@@ -36,7 +37,7 @@ local function interval(bucket, cost)
 end
 
 local function read(key, at)
-  local values = redis.call('HMGET', key, 'f1', 'f2', 'f3', 'f4', 'f5', 'f6', 'held', 'pace', 'span', 'known')
+  local values = redis.call('HMGET', key .. ':rates', 'f1', 'f2', 'f3', 'f4', 'f5', 'f6', 'held', 'pace', 'span', 'known')
   local bucket = {key = key, rates = {}, full = {}, held = number(values[7]), pace = tonumber(values[8]), span = number(values[9]), known = number(values[10])}
   for i = 1, 6 do
     local rate = number(ARGV[at + i - 1])
@@ -61,8 +62,8 @@ local function write(bucket)
     fields[#fields + 1] = 'f' .. i
     fields[#fields + 1] = text(bucket.full[i])
   end
-  redis.call('HSET', bucket.key, unpack(fields))
-  redis.call('PEXPIRE', bucket.key, KEEP_MS)
+  redis.call('HSET', bucket.key .. ':rates', unpack(fields))
+  redis.call('PEXPIRE', bucket.key .. ':rates', KEEP_MS)
 end
 
 local function leave_line(key, id)

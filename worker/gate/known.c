@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "shared/base/clock.h"
+#include "shared/base/digest.h"
 #include "shared/base/memory.h"
 
 #define KNOWN_MAX     1024
@@ -41,10 +42,34 @@ void known_deinit(struct known_table *table)
     lru_deinit(&table->all);
 }
 
+/* Longer names are shortened, to their beginning and a digest behind a '~', and so are those that
+ * could be taken for a shortened one, or for more than one part. No two become the same. */
+#define PROVIDER_BYTES 40
+#define MODEL_BYTES    100
+#define DIGEST_BYTES   12
+
+static void add_part(const char *name, size_t max, const char *reserved, char *out)
+{
+    struct text kept =
+        text_prefix((struct text){name, strcspn(name, reserved)}, max - 1 - DIGEST_BYTES);
+    char digest[SHA256_TEXT_SIZE];
+
+    if (strlen(name) <= max && !strpbrk(name, reserved)) {
+        (void)snprintf(out, max + 1, "%s", name);
+        return;
+    }
+    sha256_hex(text_of(name), digest);
+    (void)snprintf(out, max + 1, "%.*s~%.*s", TEXT_ARGS(kept), DIGEST_BYTES, digest);
+}
+
 void known_name(const struct provider_target *target, const char *key_id, char out[KNOWN_NAME_SIZE])
 {
-    (void)snprintf(out, KNOWN_NAME_SIZE, KNOWN_PREFIX "%.40s:%s:%.100s", target->provider_name,
-                   key_id, target->model);
+    char provider[PROVIDER_BYTES + 1];
+    char model[MODEL_BYTES + 1];
+
+    add_part(target->provider_name, PROVIDER_BYTES, ":~", provider);
+    add_part(target->model, MODEL_BYTES, "~", model);
+    (void)snprintf(out, KNOWN_NAME_SIZE, KNOWN_PREFIX "%s:%s:%s", provider, key_id, model);
 }
 
 struct known *known_of(struct known_table *table, const char *name)

@@ -38,7 +38,8 @@ struct known_table {
 void known_init(struct known_table *table);
 void known_deinit(struct known_table *table);
 
-/* Of the target's model with one of its keys; key_id "": whichever. */
+/* Of the target's model with one of its keys; key_id "": whichever. No two have the same name, and
+ * the provider's part of it holds no ':'. */
 void known_name(const struct provider_target *target, const char *key_id,
                 char out[KNOWN_NAME_SIZE]);
 

@@ -334,25 +334,6 @@ GATE_TEST(a_key_that_is_refused_is_left_out_and_another_one_tried)
     cr_assert_not(gate_leave(bench->gate, &visit, &refused));
 }
 
-Test(gate, a_key_that_is_refused_again_and_again_is_left_out_for_longer_each_time)
-{
-    struct known known = {.put_out = 0};
-    int64_t last_ms = 0;
-    int64_t for_ms;
-
-    cr_assert_eq(known_put_out(&known, true), 60000);
-    cr_assert_eq(known_put_out(&known, true), 120000);
-    for (int i = 0; i < 100; i++) {
-        for_ms = known_put_out(&known, true);
-        cr_assert_geq(for_ms, last_ms);
-        last_ms = for_ms;
-    }
-    cr_assert_eq(last_ms, 3600000);
-    cr_assert_gt(known.out_until_ms, clock_ms() + 3590000);
-    known.put_out = 0; /* it was answered */
-    cr_assert_eq(known_put_out(&known, false), 300000);
-}
-
 GATE_TEST(the_only_key_is_never_left_out)
 {
     const struct gate_outcome used_up = {
