@@ -11,6 +11,7 @@
 --       settle: 1 "settle", 2 id, 3 to 5 cost taken, 6 to 8 real cost, 9 how long it took (0: not known), 10 how long to hold all (0: not),
 --               11 to 14 what is left of the first four rates of the first bucket (-1: not known), then for each bucket six rates and calls at once
 --       leave:  1 "leave", 2 id: who does not know whether he has taken anything, and does not want it
+--       hold:   1 "hold", 2 for how long: nothing may start before
 --
 -- take returns {0, choice, wait}: taken, start after the wait; or {1, choice, wait}: nothing was taken, ask again after the wait.
 local MINUTE, DAY, BURST = 60e6, 86400e6, 10e6
@@ -205,4 +206,13 @@ local function leave()
   return 0
 end
 
-return ({take = take, settle = settle, leave = leave})[ARGV[1]]()
+local function hold()
+  for _, key in ipairs(KEYS) do
+    local held = number(redis.call('HGET', key .. ':rates', 'held'))
+    redis.call('HSET', key .. ':rates', 'held', text(math.max(held, now + number(ARGV[2]))))
+    redis.call('PEXPIRE', key .. ':rates', KEEP_MS)
+  end
+  return 0
+end
+
+return ({take = take, settle = settle, leave = leave, hold = hold})[ARGV[1]]()

@@ -335,7 +335,8 @@ static struct limit_cost cost_of(const struct gate_visit *visit, const struct ga
     return cost;
 }
 
-static void settle(struct gate *gate, struct gate_visit *visit, const struct gate_outcome *outcome)
+static void settle(struct gate *gate, struct gate_visit *visit, const struct known *known,
+                   const struct gate_outcome *outcome)
 {
     const struct provider_limits *limits = outcome->limits;
     struct limit_settlement settlement = {
@@ -345,9 +346,9 @@ static void settle(struct gate *gate, struct gate_visit *visit, const struct gat
         .left = {-1, -1, -1, -1},
     };
 
-    if (!known_requests_daily(limits))
+    if (known->said.of[LIMIT_REQUESTS_DAY] == 0)
         settlement.left[LIMIT_REQUESTS] = limits->requests_remaining;
-    if (!known_tokens_daily(limits))
+    if (known->said.of[LIMIT_TOKENS_DAY] == 0)
         settlement.left[LIMIT_TOKENS] = limits->tokens_remaining;
     settlement.left[LIMIT_INPUT_TOKENS] = limits->input_tokens_remaining;
     settlement.left[LIMIT_OUTPUT_TOKENS] = limits->output_tokens_remaining;
@@ -393,7 +394,9 @@ bool gate_leave(struct gate *gate, struct gate_visit *visit, const struct gate_o
     if (outcome->failure == PROVIDER_OK)
         known->put_out = 0;
     if (visit->taken)
-        settle(gate, visit, outcome);
+        settle(gate, visit, known, outcome);
+    else if (limited)
+        limits_hold(gate->limits, text_of(visit->name), hold_of(outcome));
     known = model_of_visit(gate, visit);
     if (outcome->failure == PROVIDER_OK)
         known_learn_answer(known, outcome->usage.output_tokens);

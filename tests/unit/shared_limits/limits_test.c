@@ -38,6 +38,22 @@ LIMITS_TEST(what_limits_nothing_is_not_asked_about, 2)
     cr_assert_eq(limits_stats(bench->limits).shared, 0);
 }
 
+/* Also where this Redis has never seen the script. */
+LIMITS_TEST(what_a_provider_holds_is_held_though_nobody_asked_before, 32)
+{
+    struct limit_place bucket = place("b", LIMIT_REQUESTS, 6000);
+    struct limit_ask ask = ask_of(&bucket, "run");
+    struct limit_grant grant;
+
+    command(bench, "SCRIPT FLUSH", NULL);
+    limits_hold(bench->limits, TEXT("b"), 20000);
+    limits_hold(bench->limits, TEXT("b"), 10000);
+    ask.hold_ms = 1000;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
+    cr_assert(grant.shared);
+    cr_assert(grant.wait_ms > 15000 && grant.wait_ms <= 20000, "%lld", (long long)grant.wait_ms);
+}
+
 LIMITS_TEST(tokens_are_settled_with_what_they_were, 3)
 {
     struct limit_place bucket = place("b", LIMIT_TOKENS, 60000);

@@ -78,6 +78,19 @@ static int64_t pass(struct bench *bench, const struct gate_outcome *outcome)
     return start_ms;
 }
 
+/* What would be asked of the bench's model. */
+static struct limit_rates known_rates_of(struct bench *bench)
+{
+    struct gate_visit visit;
+    int64_t wait_ms;
+    struct limit_rates rates;
+
+    cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
+    rates = visit.place.rates;
+    gate_give_back(bench->gate, &visit);
+    return rates;
+}
+
 GATE_TEST(what_is_not_limited_passes)
 {
     const struct gate_outcome outcome = {.limits = &unsaid};
@@ -119,7 +132,8 @@ GATE_TEST(what_the_provider_says_outranks_what_is_known)
     said.requests_reset_ms = 1;
     for (int i = 0; i < 100; i++)
         cr_assert_leq(pass(bench, &outcome), 2500, "%d", i);
-    /* One that comes back so slowly is a day's. */
+    /* One that comes back so slowly is a day's, and nothing is said of the minute then. */
+    bench->target.limits.requests_per_minute = 0;
     said.requests_limit = 100;
     said.requests_remaining = 99;
     said.requests_reset_ms = 864000;
@@ -128,6 +142,49 @@ GATE_TEST(what_the_provider_says_outranks_what_is_known)
         pass(bench, &outcome);
     cr_assert_eq(enter(bench, &visit, &wait_ms), GATE_LATER);
     cr_assert_gt(wait_ms, 500000);
+}
+
+static void told(struct bench *bench, int64_t limit, int64_t remaining, int64_t reset_ms)
+{
+    struct provider_limits said = unsaid;
+    const struct gate_outcome outcome = {.limits = &said};
+
+    said.requests_limit = limit;
+    said.requests_remaining = remaining;
+    said.requests_reset_ms = reset_ms;
+    pass(bench, &outcome);
+}
+
+/* Its reset is the rest of the window, however little of the limit was used. */
+GATE_TEST(a_limit_of_a_fixed_window_of_a_minute_is_not_taken_for_a_days)
+{
+    for (int window = 0; window < 40; window++)
+        for (int used = 1; used <= 5; used++)
+            told(bench, 6000, 6000 - used, 60000 - used * 1000);
+    cr_assert_leq(known_rates_of(bench).of[LIMIT_REQUESTS_DAY], 0);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS], 6000);
+}
+
+/* As Anthropic's, which are whole seconds: all of it is there again in a moment. */
+GATE_TEST(a_reset_that_is_rounded_to_a_second_makes_no_limit_a_days)
+{
+    told(bench, 4000, 3999, 1000);
+    told(bench, 80000, 79999, 940);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS_DAY], 0);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS], 80000);
+}
+
+GATE_TEST(what_looked_like_a_days_limit_is_a_minutes_when_the_provider_says_so)
+{
+    told(bench, 14400, 14399, 6000); /* as Groq's: a day for all of it */
+    told(bench, 14400, 14398, 12000);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS_DAY], 14400);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS], 0);
+    told(bench, 14400, 14400, 0);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS_DAY], 14400, "which says nothing new");
+    told(bench, 14400, 13000, 5000);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS_DAY], 0);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS], 14400);
 }
 
 GATE_TEST(one_refusal_holds_all_though_no_limit_is_known)
@@ -142,7 +199,6 @@ GATE_TEST(one_refusal_holds_all_though_no_limit_is_known)
 
     pass(bench, &outcome);
     pass(bench, &refused);
-    pass(bench, &refused); /* which was under way already */
     cr_assert_eq(enter(bench, &visit, &wait_ms), GATE_LATER);
     cr_assert(wait_ms > 10000 && wait_ms < 20000, "%lld", (long long)wait_ms);
     bench->target.model[0] = 'o';
