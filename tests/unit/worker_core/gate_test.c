@@ -462,6 +462,39 @@ GATE_TEST(a_tenant_stays_within_its_limits_whatever_model_it_asks)
 
 /* ---- two workers ---- */
 
+static int64_t breakers(struct bench *bench, const char *command, const char *field)
+{
+    const struct text argv[4] = {text_of(command), TEXT("penstock:breakers"), text_of(field),
+                                 TEXT("1")};
+    redisReply *reply = NULL;
+    int64_t number;
+
+    cr_assert_eq(redis_command(bench->redis, argv, field[0] ? 4 : 2, &reply, &err), 0, "%s",
+                 err.text);
+    number = reply->integer;
+    redis_reply_free(reply);
+    return number;
+}
+
+/* Models that failed once, and that nobody has asked since, are forgotten and hide no other. */
+static void hear_of_one_among_many(struct bench *ours, struct bench *theirs)
+{
+    const struct gate_outcome outcome = {.failure = PROVIDER_TIMED_OUT, .limits = &unsaid};
+    struct gate_visit visit;
+    int64_t wait_ms;
+    char name[64];
+
+    for (int i = 0; i < 3000; i++) {
+        (void)snprintf(name, sizeof(name), "penstock:limit:two:old:%d", i);
+        breakers(ours, "HSET", name);
+    }
+    for (int i = 0; i < BREAKER_FAILURES; i++)
+        pass(ours, &outcome);
+    cr_assert_eq(gate_share(theirs->gate, &err), 0);
+    cr_assert_eq(enter(theirs, &visit, &wait_ms), GATE_SHUT);
+    cr_assert_eq(breakers(ours, "HLEN", ""), 1);
+}
+
 static void with_two(void *arg)
 {
     const char *url = getenv("REDIS_URL");
@@ -492,6 +525,7 @@ static void with_two(void *arg)
     gate_leave(ours.gate, &first, &outcome);
     cr_assert_eq(gate_share(theirs.gate, &err), 0);
     cr_assert_eq(enter(&theirs, &visit, &wait_ms), 0, "and that it answers again, too");
+    hear_of_one_among_many(&ours, &theirs);
     gate_free(ours.gate);
     gate_free(theirs.gate);
     redis_close(ours.redis);
