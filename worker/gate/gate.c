@@ -21,7 +21,8 @@
 #define UNTOLD_HOLD_MS  1000
 #define RETURN_EARLY_MS 1500
 #define RETURN_FAR_MS   20000
-#define PRIORITY_WEIGHT 1e14 /* above all milliseconds since 1970 */
+#define CONTEXT_MAX     INT64_C(4000000) /* tokens */
+#define PRIORITY_WEIGHT 1e14             /* above all milliseconds since 1970 */
 
 struct gate {
     struct redis *redis;
@@ -316,13 +317,22 @@ static int64_t hold_of(const struct gate_outcome *outcome)
     return outcome->retry_after_ms >= 0 ? outcome->retry_after_ms : UNTOLD_HOLD_MS;
 }
 
-/* What a call has cost. A provider that does not say, and one that failed, has read the request if
- * it gave any reply; one that refused for its limits has not. */
+/* Nobody's context is longer: what is beyond it was not counted. Else one wrong number would keep
+ * all from calling for days. */
+static bool is_plausible(const struct provider_target *target, const struct chat_usage *usage)
+{
+    int64_t most = target->context_tokens > CONTEXT_MAX ? target->context_tokens : CONTEXT_MAX;
+
+    return usage->input_tokens <= most && usage->output_tokens <= most;
+}
+
+/* What a call has cost. A provider that does not say, or says nonsense, and one that failed, has
+ * read the request if it gave any reply; one that refused for its limits has not. */
 static struct limit_cost cost_of(const struct gate_visit *visit, const struct gate_outcome *outcome)
 {
     struct limit_cost cost = {.requests = 1};
 
-    if (outcome->usage.input_tokens > 0) {
+    if (outcome->usage.input_tokens > 0 && is_plausible(visit->target, &outcome->usage)) {
         cost.input_tokens = outcome->usage.input_tokens;
         cost.output_tokens = outcome->usage.output_tokens;
     } else if (outcome->failure == PROVIDER_OK) {
@@ -398,7 +408,7 @@ bool gate_leave(struct gate *gate, struct gate_visit *visit, const struct gate_o
     else if (limited)
         limits_hold(gate->limits, text_of(visit->name), hold_of(outcome));
     known = model_of_visit(gate, visit);
-    if (outcome->failure == PROVIDER_OK)
+    if (outcome->failure == PROVIDER_OK && is_plausible(visit->target, &outcome->usage))
         known_learn_answer(known, outcome->usage.output_tokens);
     health_learn(&gate->known, gate->redis, known, outcome->failure);
     return (limited && visit->target->keys_count > 1) ||

@@ -229,6 +229,29 @@ GATE_TEST(tokens_are_paid_for_as_they_were)
         cr_assert_leq(pass(bench, &outcome), 500);
 }
 
+/* They are counted as the run's, but no limit is used up by them for days. */
+GATE_TEST(tokens_that_no_context_can_hold_are_not_believed)
+{
+    static const struct chat_usage nonsense[] = {
+        {.input_tokens = CHAT_TOKENS_MAX, .output_tokens = 1},
+        {.input_tokens = 1, .output_tokens = CHAT_TOKENS_MAX},
+    };
+    struct gate_outcome outcome = {.limits = &unsaid};
+    struct gate_visit visit;
+    int64_t wait_ms;
+
+    bench->target.limits.tokens_per_minute = 6000;
+    for (size_t i = 0; i < ARRAY_LENGTH(nonsense); i++) {
+        outcome.usage = nonsense[i];
+        pass(bench, &outcome);
+        if (enter(bench, &visit, &wait_ms) == GATE_LATER)
+            cr_assert_lt(wait_ms, 20000, "%zu", i);
+        else
+            gate_give_back(bench->gate, &visit);
+        cr_assert_lt(visit.ask.cost.output_tokens, 1000, "nor is the next answer thought so long");
+    }
+}
+
 GATE_TEST(a_model_that_fails_again_and_again_is_left_alone)
 {
     struct gate_outcome outcome = {
