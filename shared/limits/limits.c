@@ -426,3 +426,18 @@ void limits_settle(struct limits *limits, const struct limit_ask *ask,
              settlement->hold_ms > 0)
         settle_own(limits, ask, &places, settlement);
 }
+
+/* With the script's text: it may be the first that this Redis sees of it. */
+void limits_hold(struct limits *limits, struct text key, int64_t hold_ms)
+{
+    struct own_bucket *own = own_of(limits, key);
+    char hold[NUMBER_SIZE];
+    struct text argv[6] = {
+        TEXT("EVAL"), text_of(limits_lua), TEXT("1"), key, TEXT("hold"),
+    };
+
+    (void)snprintf(hold, sizeof(hold), "%" PRId64, hold_ms * 1000);
+    argv[5] = text_of(hold);
+    redis_post(limits->redis, argv, ARRAY_LENGTH(argv));
+    limit_bucket_hold(&own->bucket, (double)clock_us() + (double)hold_ms * 1e3);
+}

@@ -31,7 +31,7 @@ struct limit_ask {
     size_t also_count;                 /* at most LIMIT_ALSO_MAX */
     struct limit_cost cost;
     double order;    /* who goes first: the smaller */
-    struct text id;  /* of who asks; the same each time he does */
+    struct text id;  /* of who asks; the same each time he does, and he makes one call at a time */
     int64_t hold_ms; /* what he would sleep */
     int64_t call_ms; /* what a call may last: it counts as under way until then, or until settled */
 };
@@ -69,6 +69,10 @@ SUSPENDS MUSTCHECK int limits_take(struct limits *limits, const struct limit_ask
 /* Sends what a call has cost, and waits for nothing. */
 void limits_settle(struct limits *limits, const struct limit_ask *ask,
                    const struct limit_grant *grant, const struct limit_settlement *settlement);
+
+/* The provider wants all to wait for a place, which nobody asked about since nothing limits it.
+ * Waits for nothing. */
+void limits_hold(struct limits *limits, struct text key, int64_t hold_ms);
 
 struct limits_stats {
     uint64_t shared; /* asked of Redis */

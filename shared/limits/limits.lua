@@ -1,8 +1,9 @@
 -- Buckets that all workers share, by the rules of limit_bucket.h and Redis' own clock. Times are microseconds.
 --
--- A bucket is a hash: f1 to f6 are when its rates would be full again, `held` is what nothing may start before, `pace` how long a call takes of the
+-- A bucket is the hash KEY:rates: f1 to f6 are when its rates would be full again, `held` is what nothing may start before, `pace` how long a call takes of the
 -- slowest rate and `span` how long a call lasts, both smoothed over calls whose real cost is known, and `known` how many these were (up to YOUNG). Beside it are KEY:line, who waits for longer than he sleeps, by his order; KEY:lapse, when
--- each of them is given up, since whoever waits may be gone; KEY:calls, the calls under way and when each is over at the latest.
+-- each of them is given up, since whoever waits may be gone; KEY:calls, the calls under way and when each is over at the latest. All of them end with a
+-- word of their own, so that no bucket's key is taken for another one's line, whatever the names in it.
 --
 -- KEYS  for take the choices, of which one is taken, then what is taken as well; for settle what was taken
 -- ARGV  take:   1 "take", 2 number of choices, 3 id, 4 order, 5 the longest sleep, 6 the longest call, 7 to 9 cost (requests, input, output),
@@ -10,6 +11,7 @@
 --       settle: 1 "settle", 2 id, 3 to 5 cost taken, 6 to 8 real cost, 9 how long it took (0: not known), 10 how long to hold all (0: not),
 --               11 to 14 what is left of the first four rates of the first bucket (-1: not known), then for each bucket six rates and calls at once
 --       leave:  1 "leave", 2 id: who does not know whether he has taken anything, and does not want it
+--       hold:   1 "hold", 2 for how long: nothing may start before
 --
 -- take returns {0, choice, wait}: taken, start after the wait; or {1, choice, wait}: nothing was taken, ask again after the wait.
 local MINUTE, DAY, BURST = 60e6, 86400e6, 10e6
@@ -36,7 +38,7 @@ local function interval(bucket, cost)
 end
 
 local function read(key, at)
-  local values = redis.call('HMGET', key, 'f1', 'f2', 'f3', 'f4', 'f5', 'f6', 'held', 'pace', 'span', 'known')
+  local values = redis.call('HMGET', key .. ':rates', 'f1', 'f2', 'f3', 'f4', 'f5', 'f6', 'held', 'pace', 'span', 'known')
   local bucket = {key = key, rates = {}, full = {}, held = number(values[7]), pace = tonumber(values[8]), span = number(values[9]), known = number(values[10])}
   for i = 1, 6 do
     local rate = number(ARGV[at + i - 1])
@@ -61,8 +63,8 @@ local function write(bucket)
     fields[#fields + 1] = 'f' .. i
     fields[#fields + 1] = text(bucket.full[i])
   end
-  redis.call('HSET', bucket.key, unpack(fields))
-  redis.call('PEXPIRE', bucket.key, KEEP_MS)
+  redis.call('HSET', bucket.key .. ':rates', unpack(fields))
+  redis.call('PEXPIRE', bucket.key .. ':rates', KEEP_MS)
 end
 
 local function leave_line(key, id)
@@ -104,13 +106,14 @@ local function has_room(bucket)
   return true
 end
 
--- Sets bucket.wait, and bucket.shut when no call may start now, whatever the wait.
-local function look(bucket, cost, order)
+-- Sets bucket.wait, and bucket.shut when no call may start now, whatever the wait. A call of his own is over: whoever made it has died, and could not tell.
+local function look(bucket, cost, id, order)
   local ahead = ahead_of(bucket, order)
   bucket.wait = rate_wait(bucket, cost)
   if ahead > 0 and not has_room(bucket) then bucket.wait = bucket.wait + ahead * (bucket.pace or 0) end
   if bucket.calls == 0 then return end
   redis.call('ZREMRANGEBYSCORE', bucket.key .. ':calls', '-inf', now)
+  redis.call('ZREM', bucket.key .. ':calls', id)
   if redis.call('ZCARD', bucket.key .. ':calls') >= bucket.calls then
     bucket.shut = true
     bucket.wait = math.max(bucket.wait, CALLS_LOOK, bucket.span / bucket.calls * (ahead + 1) / 2)
@@ -142,7 +145,7 @@ local function take()
     local at = 10 + (n - 1) * 8
     local bucket = read(key, at)
     use_up(bucket, number(ARGV[at + 7]))
-    look(bucket, cost, order)
+    look(bucket, cost, id, order)
     if n > choices then
       taken[#taken + 1] = bucket
     elseif not chosen or (bucket.shut and 1 or 0) < (chosen.shut and 1 or 0) or (bucket.shut == chosen.shut and bucket.wait < chosen.wait) then
@@ -203,4 +206,13 @@ local function leave()
   return 0
 end
 
-return ({take = take, settle = settle, leave = leave})[ARGV[1]]()
+local function hold()
+  for _, key in ipairs(KEYS) do
+    local held = number(redis.call('HGET', key .. ':rates', 'held'))
+    redis.call('HSET', key .. ':rates', 'held', text(math.max(held, now + number(ARGV[2]))))
+    redis.call('PEXPIRE', key .. ':rates', KEEP_MS)
+  end
+  return 0
+end
+
+return ({take = take, settle = settle, leave = leave, hold = hold})[ARGV[1]]()

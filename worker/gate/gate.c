@@ -21,7 +21,8 @@
 #define UNTOLD_HOLD_MS  1000
 #define RETURN_EARLY_MS 1500
 #define RETURN_FAR_MS   20000
-#define PRIORITY_WEIGHT 1e14 /* above all milliseconds since 1970 */
+#define CONTEXT_MAX     INT64_C(4000000) /* tokens */
+#define PRIORITY_WEIGHT 1e14             /* above all milliseconds since 1970 */
 
 struct gate {
     struct redis *redis;
@@ -316,13 +317,22 @@ static int64_t hold_of(const struct gate_outcome *outcome)
     return outcome->retry_after_ms >= 0 ? outcome->retry_after_ms : UNTOLD_HOLD_MS;
 }
 
-/* What a call has cost. A provider that does not say, and one that failed, has read the request if
- * it gave any reply; one that refused for its limits has not. */
+/* Nobody's context is longer: what is beyond it was not counted. Else one wrong number would keep
+ * all from calling for days. */
+static bool is_plausible(const struct provider_target *target, const struct chat_usage *usage)
+{
+    int64_t most = target->context_tokens > CONTEXT_MAX ? target->context_tokens : CONTEXT_MAX;
+
+    return usage->input_tokens <= most && usage->output_tokens <= most;
+}
+
+/* What a call has cost. A provider that does not say, or says nonsense, and one that failed, has
+ * read the request if it gave any reply; one that refused for its limits has not. */
 static struct limit_cost cost_of(const struct gate_visit *visit, const struct gate_outcome *outcome)
 {
     struct limit_cost cost = {.requests = 1};
 
-    if (outcome->usage.input_tokens > 0) {
+    if (outcome->usage.input_tokens > 0 && is_plausible(visit->target, &outcome->usage)) {
         cost.input_tokens = outcome->usage.input_tokens;
         cost.output_tokens = outcome->usage.output_tokens;
     } else if (outcome->failure == PROVIDER_OK) {
@@ -335,7 +345,8 @@ static struct limit_cost cost_of(const struct gate_visit *visit, const struct ga
     return cost;
 }
 
-static void settle(struct gate *gate, struct gate_visit *visit, const struct gate_outcome *outcome)
+static void settle(struct gate *gate, struct gate_visit *visit, const struct known *known,
+                   const struct gate_outcome *outcome)
 {
     const struct provider_limits *limits = outcome->limits;
     struct limit_settlement settlement = {
@@ -345,9 +356,9 @@ static void settle(struct gate *gate, struct gate_visit *visit, const struct gat
         .left = {-1, -1, -1, -1},
     };
 
-    if (!known_requests_daily(limits))
+    if (known->said.of[LIMIT_REQUESTS_DAY] == 0)
         settlement.left[LIMIT_REQUESTS] = limits->requests_remaining;
-    if (!known_tokens_daily(limits))
+    if (known->said.of[LIMIT_TOKENS_DAY] == 0)
         settlement.left[LIMIT_TOKENS] = limits->tokens_remaining;
     settlement.left[LIMIT_INPUT_TOKENS] = limits->input_tokens_remaining;
     settlement.left[LIMIT_OUTPUT_TOKENS] = limits->output_tokens_remaining;
@@ -393,9 +404,11 @@ bool gate_leave(struct gate *gate, struct gate_visit *visit, const struct gate_o
     if (outcome->failure == PROVIDER_OK)
         known->put_out = 0;
     if (visit->taken)
-        settle(gate, visit, outcome);
+        settle(gate, visit, known, outcome);
+    else if (limited)
+        limits_hold(gate->limits, text_of(visit->name), hold_of(outcome));
     known = model_of_visit(gate, visit);
-    if (outcome->failure == PROVIDER_OK)
+    if (outcome->failure == PROVIDER_OK && is_plausible(visit->target, &outcome->usage))
         known_learn_answer(known, outcome->usage.output_tokens);
     health_learn(&gate->known, gate->redis, known, outcome->failure);
     return (limited && visit->target->keys_count > 1) ||

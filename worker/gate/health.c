@@ -13,7 +13,8 @@
 
 /* Which breakers are open, by name, and until when: milliseconds since 1970. */
 #define BREAKERS_KEY "penstock:breakers"
-#define BREAKERS_MAX 256 /* more are not looked at */
+#define BREAKERS_MAX 256    /* more open ones are not heard of */
+#define FORGOTTEN_MS 600000 /* nobody has asked that model for so long: it need not be told of */
 
 /* Until when, by the clocks that machines share. */
 static void tell_others(struct redis *redis, const struct known *known)
@@ -85,11 +86,34 @@ static bool is_told(const redisReply *reply, const char *key)
     return false;
 }
 
-/* What nobody tells of any more is closed; what is told is open until then. */
-static void hear(struct known_table *table, const redisReply *reply)
+/* Those whose worker is gone, and that nobody has asked since. Whoever tells does so in time. */
+static void forget(struct redis *redis, struct text key)
 {
-    int64_t now_ms = clock_ms();
+    const struct text argv[3] = {TEXT("HDEL"), TEXT(BREAKERS_KEY), key};
+
+    redis_post(redis, argv, ARRAY_LENGTH(argv));
+}
+
+/* Returns whether it is open. */
+static bool hear_one(struct known_table *table, struct text key, int64_t left_ms)
+{
+    char name[KNOWN_NAME_SIZE];
+    struct known *known;
+
+    if (left_ms <= 0 || left_ms > BREAKER_CAP_MS)
+        return false; /* it is over, or a clock is wrong */
+    (void)snprintf(name, sizeof(name), "%.*s", TEXT_ARGS(key));
+    known = known_of(table, name);
+    breaker_told(&known->breaker, clock_ms() + left_ms);
+    note_open(table, known);
+    return true;
+}
+
+/* What nobody tells of any more is closed; what is told is open until then. */
+static void hear(struct known_table *table, struct redis *redis, const redisReply *reply)
+{
     int64_t now_wall_ms = clock_wall_ms();
+    int heard = 0;
 
     list_for_each_safe (item, &table->open) {
         struct known *known = CONTAINER_OF(item, struct known, open_link);
@@ -99,22 +123,16 @@ static void hear(struct known_table *table, const redisReply *reply)
             note_open(table, known);
         }
     }
-    for (size_t i = 0; i + 1 < reply->elements && i < 2 * BREAKERS_MAX; i += 2) {
+    for (size_t i = 0; i + 1 < reply->elements && heard < BREAKERS_MAX; i += 2) {
         struct text key = redis_reply_text(reply->element[i]);
-        char name[KNOWN_NAME_SIZE];
-        struct known *known;
         int64_t until_ms;
 
-        if (key.len == 0 || key.len >= sizeof(name) ||
-            !text_to_int(redis_reply_text(reply->element[i + 1]), &until_ms))
-            continue;
-        until_ms -= now_wall_ms;
-        if (until_ms <= 0 || until_ms > BREAKER_CAP_MS)
-            continue; /* it is over, or a clock is wrong */
-        (void)snprintf(name, sizeof(name), "%.*s", TEXT_ARGS(key));
-        known = known_of(table, name);
-        breaker_told(&known->breaker, now_ms + until_ms);
-        note_open(table, known);
+        if (key.len == 0 || key.len >= KNOWN_NAME_SIZE ||
+            !text_to_int(redis_reply_text(reply->element[i + 1]), &until_ms) ||
+            until_ms < now_wall_ms - FORGOTTEN_MS)
+            forget(redis, key);
+        else
+            heard += hear_one(table, key, until_ms - now_wall_ms);
     }
 }
 
@@ -130,6 +148,6 @@ int health_share(struct known_table *table, struct redis *redis, struct error *e
     if (r == -E_CANCELED)
         return r;
     if (r == 0 && reply->type == REDIS_REPLY_ARRAY)
-        hear(table, reply);
+        hear(table, redis, reply);
     return 0;
 }

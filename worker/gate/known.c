@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "shared/base/clock.h"
+#include "shared/base/digest.h"
 #include "shared/base/memory.h"
 
 #define KNOWN_MAX     1024
@@ -41,10 +42,34 @@ void known_deinit(struct known_table *table)
     lru_deinit(&table->all);
 }
 
+/* Longer names are shortened, to their beginning and a digest behind a '~', and so are those that
+ * could be taken for a shortened one, or for more than one part. No two become the same. */
+#define PROVIDER_BYTES 40
+#define MODEL_BYTES    100
+#define DIGEST_BYTES   12
+
+static void add_part(const char *name, size_t max, const char *reserved, char *out)
+{
+    struct text kept =
+        text_prefix((struct text){name, strcspn(name, reserved)}, max - 1 - DIGEST_BYTES);
+    char digest[SHA256_TEXT_SIZE];
+
+    if (strlen(name) <= max && !strpbrk(name, reserved)) {
+        (void)snprintf(out, max + 1, "%s", name);
+        return;
+    }
+    sha256_hex(text_of(name), digest);
+    (void)snprintf(out, max + 1, "%.*s~%.*s", TEXT_ARGS(kept), DIGEST_BYTES, digest);
+}
+
 void known_name(const struct provider_target *target, const char *key_id, char out[KNOWN_NAME_SIZE])
 {
-    (void)snprintf(out, KNOWN_NAME_SIZE, KNOWN_PREFIX "%.40s:%s:%.100s", target->provider_name,
-                   key_id, target->model);
+    char provider[PROVIDER_BYTES + 1];
+    char model[MODEL_BYTES + 1];
+
+    add_part(target->provider_name, PROVIDER_BYTES, ":~", provider);
+    add_part(target->model, MODEL_BYTES, "~", model);
+    (void)snprintf(out, KNOWN_NAME_SIZE, KNOWN_PREFIX "%s:%s:%s", provider, key_id, model);
 }
 
 struct known *known_of(struct known_table *table, const char *name)
@@ -86,39 +111,67 @@ struct limit_rates known_rates(const struct known *known, const struct model_lim
     return rates;
 }
 
-/* A limit whose rest comes back within the hour is one of the day when that takes as long as a day
- * would: providers name both alike. */
-static bool is_daily(int64_t limit, int64_t remaining, int64_t reset_ms)
+/* Providers name limits of a minute and of a day alike. What tells them apart is how long all of a
+ * limit takes to come back: what was used of it comes back within the reset. Resets are rounded,
+ * though, to a second for some; and where a provider counts by the minute in fixed windows the
+ * reset is the rest of the window, however little was used: then, up to a minute, it is a day's
+ * limit only if it comes back as slowly as one, by two replies in a row. */
+#define ROUNDING_MS 1000
+#define MINUTE_MS   60e3
+#define HOUR_MS     3600e3
+#define DAY_MS      86400e3
+
+enum period { PERIOD_UNTOLD, PERIOD_MINUTE, PERIOD_PERHAPS_DAY, PERIOD_DAY };
+
+static enum period period_of(int64_t limit, int64_t remaining, int64_t reset_ms)
 {
-    return remaining >= 0 && limit > remaining && reset_ms > 0 &&
-           (double)reset_ms * (double)limit / (double)(limit - remaining) > 3600e3;
+    double parts;
+    double least_ms;
+    double most_ms;
+
+    if (remaining < 0 || limit <= remaining || reset_ms < 0)
+        return PERIOD_UNTOLD;
+    parts = (double)limit / (double)(limit - remaining);
+    least_ms = (double)(reset_ms - ROUNDING_MS) * parts;
+    most_ms = (double)(reset_ms + ROUNDING_MS) * parts;
+    if (most_ms <= HOUR_MS)
+        return PERIOD_MINUTE;
+    if ((double)reset_ms > MINUTE_MS + ROUNDING_MS)
+        return least_ms > HOUR_MS ? PERIOD_DAY : PERIOD_UNTOLD;
+    return least_ms > HOUR_MS && least_ms < DAY_MS * 1.05 && most_ms > DAY_MS * 0.95
+               ? PERIOD_PERHAPS_DAY
+               : PERIOD_UNTOLD;
 }
 
-static void learn_rate(struct known *known, int64_t limit, bool daily, enum limit_rate a_minute,
-                       enum limit_rate a_day)
+/* A limit is of one period: the last word about which outranks those before. */
+static void learn_rate(struct known *known, int64_t limit, enum period period,
+                       enum limit_rate a_minute, enum limit_rate a_day)
 {
-    if (limit > 0)
-        known->said.of[daily ? a_day : a_minute] = limit;
-}
+    int64_t *said = known->said.of;
+    bool again = known->perhaps_day[a_minute];
+    bool daily = period == PERIOD_DAY || (period == PERIOD_PERHAPS_DAY && again) ||
+                 (period != PERIOD_MINUTE && said[a_day] > 0);
 
-bool known_requests_daily(const struct provider_limits *limits)
-{
-    return is_daily(limits->requests_limit, limits->requests_remaining, limits->requests_reset_ms);
-}
-
-bool known_tokens_daily(const struct provider_limits *limits)
-{
-    return is_daily(limits->tokens_limit, limits->tokens_remaining, limits->tokens_reset_ms);
+    known->perhaps_day[a_minute] = period == PERIOD_PERHAPS_DAY;
+    if (limit <= 0)
+        return;
+    said[a_minute] = daily ? 0 : limit;
+    said[a_day] = daily ? limit : 0;
 }
 
 void known_learn_limits(struct known *known, const struct provider_limits *limits)
 {
-    learn_rate(known, limits->requests_limit, known_requests_daily(limits), LIMIT_REQUESTS,
-               LIMIT_REQUESTS_DAY);
-    learn_rate(known, limits->tokens_limit, known_tokens_daily(limits), LIMIT_TOKENS,
-               LIMIT_TOKENS_DAY);
-    learn_rate(known, limits->input_tokens_limit, false, LIMIT_INPUT_TOKENS, LIMIT_INPUT_TOKENS);
-    learn_rate(known, limits->output_tokens_limit, false, LIMIT_OUTPUT_TOKENS, LIMIT_OUTPUT_TOKENS);
+    learn_rate(
+        known, limits->requests_limit,
+        period_of(limits->requests_limit, limits->requests_remaining, limits->requests_reset_ms),
+        LIMIT_REQUESTS, LIMIT_REQUESTS_DAY);
+    learn_rate(known, limits->tokens_limit,
+               period_of(limits->tokens_limit, limits->tokens_remaining, limits->tokens_reset_ms),
+               LIMIT_TOKENS, LIMIT_TOKENS_DAY);
+    set(limits->input_tokens_limit, known->said.of[LIMIT_INPUT_TOKENS],
+        &known->said.of[LIMIT_INPUT_TOKENS]);
+    set(limits->output_tokens_limit, known->said.of[LIMIT_OUTPUT_TOKENS],
+        &known->said.of[LIMIT_OUTPUT_TOKENS]);
 }
 
 int64_t known_put_out(struct known *known, bool refused)

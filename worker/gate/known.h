@@ -22,8 +22,9 @@ struct known {
     struct lru_entry entry;
     struct list open_link; /* on open of its table, while its breaker is */
     struct breaker breaker;
-    struct limit_rates said; /* by the provider; 0: nothing */
-    double answer_tokens;    /* smoothed */
+    struct limit_rates said;       /* by the provider; 0: nothing */
+    bool perhaps_day[LIMIT_RATES]; /* of a minute's rates: the last reply looked like a day's */
+    double answer_tokens;          /* smoothed */
     int64_t watched_until_ms;
     int64_t out_until_ms; /* the key is refused, or its quota is used up */
     unsigned put_out;     /* how often in a row */
@@ -38,7 +39,8 @@ struct known_table {
 void known_init(struct known_table *table);
 void known_deinit(struct known_table *table);
 
-/* Of the target's model with one of its keys; key_id "": whichever. */
+/* Of the target's model with one of its keys; key_id "": whichever. No two have the same name, and
+ * the provider's part of it holds no ':'. */
 void known_name(const struct provider_target *target, const char *key_id,
                 char out[KNOWN_NAME_SIZE]);
 
@@ -49,12 +51,9 @@ struct known *known_of(struct known_table *table, const char *name);
 /* What the table of models allows, and what the provider has said outranks it. */
 struct limit_rates known_rates(const struct known *known, const struct model_limits *limits);
 
-/* What a reply's headers say of the limits. */
+/* What a reply's headers say of the limits. Afterwards their "what is left" is a rest of the day's
+ * where said names a limit of the day, and of the minute's where it does not. */
 void known_learn_limits(struct known *known, const struct provider_limits *limits);
-
-/* Whether "what is left" in these headers is a rest of the day's, not of the minute's. */
-bool known_requests_daily(const struct provider_limits *limits);
-bool known_tokens_daily(const struct provider_limits *limits);
 
 /* A key is left out that was refused, or whose quota is used up: for a minute or five, and twice as
  * long each time that it happens again in a row (put_out), up to an hour. Returns for how long. */

@@ -26,6 +26,24 @@ LIMITS_TEST(calls_at_once_are_counted_until_they_are_settled, 10)
     cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
 }
 
+/* As a run whose worker was killed in the midst of its call, and that goes on with another one. */
+LIMITS_TEST(who_asks_again_has_no_call_under_way, 30)
+{
+    struct limit_place also = {.key = TEXT("p"), .rates = {.calls = 2}};
+    struct limit_place bucket = {.key = TEXT("b"), .rates = {.calls = 2}};
+    struct limit_ask ask = ask_of(&bucket, "one");
+    struct limit_grant grant;
+
+    ask.also = &also;
+    ask.also_count = 1;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    ask.id = TEXT("two");
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), 0);
+    ask.id = TEXT("three");
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
+}
+
 /* A provider of one call at once, and a tenant whose turn comes in a second. */
 static void waits_outside(struct bench *bench)
 {

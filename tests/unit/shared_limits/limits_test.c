@@ -38,6 +38,22 @@ LIMITS_TEST(what_limits_nothing_is_not_asked_about, 2)
     cr_assert_eq(limits_stats(bench->limits).shared, 0);
 }
 
+/* Also where this Redis has never seen the script. */
+LIMITS_TEST(what_a_provider_holds_is_held_though_nobody_asked_before, 32)
+{
+    struct limit_place bucket = place("b", LIMIT_REQUESTS, 6000);
+    struct limit_ask ask = ask_of(&bucket, "run");
+    struct limit_grant grant;
+
+    command(bench, "SCRIPT FLUSH", NULL);
+    limits_hold(bench->limits, TEXT("b"), 20000);
+    limits_hold(bench->limits, TEXT("b"), 10000);
+    ask.hold_ms = 1000;
+    cr_assert_eq(limits_take(bench->limits, &ask, &grant, &err), LIMITS_LATER);
+    cr_assert(grant.shared);
+    cr_assert(grant.wait_ms > 15000 && grant.wait_ms <= 20000, "%lld", (long long)grant.wait_ms);
+}
+
 LIMITS_TEST(tokens_are_settled_with_what_they_were, 3)
 {
     struct limit_place bucket = place("b", LIMIT_TOKENS, 60000);
@@ -445,4 +461,27 @@ LIMITS_TEST(many_are_served_in_their_order, 12)
     cr_assert_geq(last_ms - first_ms, (WAITERS - 1) * 10 - 100, "faster than the rate");
     cr_assert_geq(1 - 2.0 * wrong / pairs, 0.9);
     cr_assert_leq(asked, WAITERS * 8);
+}
+
+/* Names are what people call their models, so that "b:line" may be one beside "b". */
+LIMITS_TEST(no_bucket_is_in_the_way_of_another_ones_line, 31)
+{
+    static const char *const names[] = {"b", "b:line", "b:lapse", "b:calls", "b:rates"};
+    struct limit_settlement settlement = settled(0, 0);
+    struct limit_grant grant;
+
+    for (int round = 0; round < 2; round++)
+        for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+            struct limit_place bucket = place(names[i], LIMIT_REQUESTS, 6);
+            struct limit_ask ask = ask_of(&bucket, "first");
+            int r;
+
+            bucket.rates.calls = 1;
+            ask.hold_ms = 0;
+            r = limits_take(bench->limits, &ask, &grant, &err);
+            cr_assert_eq(r, round == 0 ? 0 : LIMITS_LATER);
+            cr_assert(grant.shared, "%s", names[i]);
+            if (round == 0)
+                limits_settle(bench->limits, &ask, &grant, &settlement);
+        }
 }

@@ -78,6 +78,19 @@ static int64_t pass(struct bench *bench, const struct gate_outcome *outcome)
     return start_ms;
 }
 
+/* What would be asked of the bench's model. */
+static struct limit_rates known_rates_of(struct bench *bench)
+{
+    struct gate_visit visit;
+    int64_t wait_ms;
+    struct limit_rates rates;
+
+    cr_assert_eq(enter(bench, &visit, &wait_ms), 0);
+    rates = visit.place.rates;
+    gate_give_back(bench->gate, &visit);
+    return rates;
+}
+
 GATE_TEST(what_is_not_limited_passes)
 {
     const struct gate_outcome outcome = {.limits = &unsaid};
@@ -119,7 +132,8 @@ GATE_TEST(what_the_provider_says_outranks_what_is_known)
     said.requests_reset_ms = 1;
     for (int i = 0; i < 100; i++)
         cr_assert_leq(pass(bench, &outcome), 2500, "%d", i);
-    /* One that comes back so slowly is a day's. */
+    /* One that comes back so slowly is a day's, and nothing is said of the minute then. */
+    bench->target.limits.requests_per_minute = 0;
     said.requests_limit = 100;
     said.requests_remaining = 99;
     said.requests_reset_ms = 864000;
@@ -128,6 +142,49 @@ GATE_TEST(what_the_provider_says_outranks_what_is_known)
         pass(bench, &outcome);
     cr_assert_eq(enter(bench, &visit, &wait_ms), GATE_LATER);
     cr_assert_gt(wait_ms, 500000);
+}
+
+static void told(struct bench *bench, int64_t limit, int64_t remaining, int64_t reset_ms)
+{
+    struct provider_limits said = unsaid;
+    const struct gate_outcome outcome = {.limits = &said};
+
+    said.requests_limit = limit;
+    said.requests_remaining = remaining;
+    said.requests_reset_ms = reset_ms;
+    pass(bench, &outcome);
+}
+
+/* Its reset is the rest of the window, however little of the limit was used. */
+GATE_TEST(a_limit_of_a_fixed_window_of_a_minute_is_not_taken_for_a_days)
+{
+    for (int window = 0; window < 40; window++)
+        for (int used = 1; used <= 5; used++)
+            told(bench, 6000, 6000 - used, 60000 - used * 1000);
+    cr_assert_leq(known_rates_of(bench).of[LIMIT_REQUESTS_DAY], 0);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS], 6000);
+}
+
+/* As Anthropic's, which are whole seconds: all of it is there again in a moment. */
+GATE_TEST(a_reset_that_is_rounded_to_a_second_makes_no_limit_a_days)
+{
+    told(bench, 4000, 3999, 1000);
+    told(bench, 80000, 79999, 940);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS_DAY], 0);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS], 80000);
+}
+
+GATE_TEST(what_looked_like_a_days_limit_is_a_minutes_when_the_provider_says_so)
+{
+    told(bench, 14400, 14399, 6000); /* as Groq's: a day for all of it */
+    told(bench, 14400, 14398, 12000);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS_DAY], 14400);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS], 0);
+    told(bench, 14400, 14400, 0);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS_DAY], 14400, "which says nothing new");
+    told(bench, 14400, 13000, 5000);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS_DAY], 0);
+    cr_assert_eq(known_rates_of(bench).of[LIMIT_REQUESTS], 14400);
 }
 
 GATE_TEST(one_refusal_holds_all_though_no_limit_is_known)
@@ -142,7 +199,6 @@ GATE_TEST(one_refusal_holds_all_though_no_limit_is_known)
 
     pass(bench, &outcome);
     pass(bench, &refused);
-    pass(bench, &refused); /* which was under way already */
     cr_assert_eq(enter(bench, &visit, &wait_ms), GATE_LATER);
     cr_assert(wait_ms > 10000 && wait_ms < 20000, "%lld", (long long)wait_ms);
     bench->target.model[0] = 'o';
@@ -171,6 +227,29 @@ GATE_TEST(tokens_are_paid_for_as_they_were)
     bench->target.model[0] = 'o';
     for (int i = 0; i < BREAKER_FAILURES - 1; i++)
         cr_assert_leq(pass(bench, &outcome), 500);
+}
+
+/* They are counted as the run's, but no limit is used up by them for days. */
+GATE_TEST(tokens_that_no_context_can_hold_are_not_believed)
+{
+    static const struct chat_usage nonsense[] = {
+        {.input_tokens = CHAT_TOKENS_MAX, .output_tokens = 1},
+        {.input_tokens = 1, .output_tokens = CHAT_TOKENS_MAX},
+    };
+    struct gate_outcome outcome = {.limits = &unsaid};
+    struct gate_visit visit;
+    int64_t wait_ms;
+
+    bench->target.limits.tokens_per_minute = 6000;
+    for (size_t i = 0; i < ARRAY_LENGTH(nonsense); i++) {
+        outcome.usage = nonsense[i];
+        pass(bench, &outcome);
+        if (enter(bench, &visit, &wait_ms) == GATE_LATER)
+            cr_assert_lt(wait_ms, 20000, "%zu", i);
+        else
+            gate_give_back(bench->gate, &visit);
+        cr_assert_lt(visit.ask.cost.output_tokens, 1000, "nor is the next answer thought so long");
+    }
 }
 
 GATE_TEST(a_model_that_fails_again_and_again_is_left_alone)
@@ -334,25 +413,6 @@ GATE_TEST(a_key_that_is_refused_is_left_out_and_another_one_tried)
     cr_assert_not(gate_leave(bench->gate, &visit, &refused));
 }
 
-Test(gate, a_key_that_is_refused_again_and_again_is_left_out_for_longer_each_time)
-{
-    struct known known = {.put_out = 0};
-    int64_t last_ms = 0;
-    int64_t for_ms;
-
-    cr_assert_eq(known_put_out(&known, true), 60000);
-    cr_assert_eq(known_put_out(&known, true), 120000);
-    for (int i = 0; i < 100; i++) {
-        for_ms = known_put_out(&known, true);
-        cr_assert_geq(for_ms, last_ms);
-        last_ms = for_ms;
-    }
-    cr_assert_eq(last_ms, 3600000);
-    cr_assert_gt(known.out_until_ms, clock_ms() + 3590000);
-    known.put_out = 0; /* it was answered */
-    cr_assert_eq(known_put_out(&known, false), 300000);
-}
-
 GATE_TEST(the_only_key_is_never_left_out)
 {
     const struct gate_outcome used_up = {
@@ -425,6 +485,39 @@ GATE_TEST(a_tenant_stays_within_its_limits_whatever_model_it_asks)
 
 /* ---- two workers ---- */
 
+static int64_t breakers(struct bench *bench, const char *command, const char *field)
+{
+    const struct text argv[4] = {text_of(command), TEXT("penstock:breakers"), text_of(field),
+                                 TEXT("1")};
+    redisReply *reply = NULL;
+    int64_t number;
+
+    cr_assert_eq(redis_command(bench->redis, argv, field[0] ? 4 : 2, &reply, &err), 0, "%s",
+                 err.text);
+    number = reply->integer;
+    redis_reply_free(reply);
+    return number;
+}
+
+/* Models that failed once, and that nobody has asked since, are forgotten and hide no other. */
+static void hear_of_one_among_many(struct bench *ours, struct bench *theirs)
+{
+    const struct gate_outcome outcome = {.failure = PROVIDER_TIMED_OUT, .limits = &unsaid};
+    struct gate_visit visit;
+    int64_t wait_ms;
+    char name[64];
+
+    for (int i = 0; i < 3000; i++) {
+        (void)snprintf(name, sizeof(name), "penstock:limit:two:old:%d", i);
+        breakers(ours, "HSET", name);
+    }
+    for (int i = 0; i < BREAKER_FAILURES; i++)
+        pass(ours, &outcome);
+    cr_assert_eq(gate_share(theirs->gate, &err), 0);
+    cr_assert_eq(enter(theirs, &visit, &wait_ms), GATE_SHUT);
+    cr_assert_eq(breakers(ours, "HLEN", ""), 1);
+}
+
 static void with_two(void *arg)
 {
     const char *url = getenv("REDIS_URL");
@@ -455,6 +548,7 @@ static void with_two(void *arg)
     gate_leave(ours.gate, &first, &outcome);
     cr_assert_eq(gate_share(theirs.gate, &err), 0);
     cr_assert_eq(enter(&theirs, &visit, &wait_ms), 0, "and that it answers again, too");
+    hear_of_one_among_many(&ours, &theirs);
     gate_free(ours.gate);
     gate_free(theirs.gate);
     redis_close(ours.redis);
