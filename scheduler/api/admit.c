@@ -101,6 +101,7 @@ static int wait_for_database(struct request *request)
 static int authenticate(struct request *request)
 {
     struct text key = key_of(request->exchange);
+    struct key_owner owner;
     struct error err;
     int r;
 
@@ -112,11 +113,15 @@ static int authenticate(struct request *request)
     r = wait_for_database(request);
     if (r < 0)
         return r;
-    r = key_cache_find(request->api->keys, request->api->pg, key, &request->store.tenant, &err);
+    r = key_cache_find(request->api->keys, request->api->pg, key, &owner, &err);
     if (r == KEY_MISSING)
         return unauthorized(request, "invalid_api_key",
                             "Incorrect API key provided. Make one with `penstock keys create`.");
-    return r < 0 ? request_failed(request, &err) : 0;
+    if (r < 0)
+        return request_failed(request, &err);
+    request->store.tenant = owner.tenant;
+    request->key = owner.key;
+    return 0;
 }
 
 static bool is_known(const char *const *names, struct text name)

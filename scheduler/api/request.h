@@ -54,6 +54,7 @@ struct request {
     size_t endpoint_place;
     int64_t start_us;
     struct store store;       /* of the tenant that asks, with the exchange's arena */
+    struct uuid key;          /* the API key that it came with */
     struct json_object *body; /* checked; never NULL where the endpoint takes JSON */
     struct uuid object;       /* the id for what the request creates */
     bool replaying;           /* an earlier attempt of this request may have created `object` */

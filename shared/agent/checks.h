@@ -27,5 +27,25 @@ int check_tool_resources(struct json_object *value, const struct path *path,
 /* A model's name: not empty, no blanks. Whether it is served is the registry's to say. */
 int check_model(struct json_object *value, const struct path *path, struct failure *failure);
 
+/* ^[a-z0-9]+(-[a-z0-9]+)*$: what stands for an assistant's id can't be taken for one. */
+#define SLUG_MAX 64
+bool slug_fits(struct text text);
+int check_slug(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* An array of sentences. */
+int check_constraints(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* {"tone", "style"}. */
+int check_personality(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* An array of {"user", "assistant"}. */
+int check_examples(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* Any JSON within AGENT_CONFIG_MAX: the client's own. */
+int check_config(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* What a template is filled with: names (placeholders.h) and strings, numbers or booleans. */
+int check_variables(struct json_object *value, const struct path *path, struct failure *failure);
+
 /* An array of such names, none of them twice. */
 int check_fallbacks(struct json_object *value, const struct path *path, struct failure *failure);

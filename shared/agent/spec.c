@@ -23,66 +23,103 @@ static const char *const efforts[] = {"none", "minimal", "low", "medium",
 const struct agent_member agent_members[SPEC_MEMBER_COUNT] = {
     [SPEC_MODEL] = {
         {"model", FIELD_STRING, NULLABLE | AGENT | RUN, 1, AGENT_MODEL_MAX, NULL, check_model},
-        MEMBER_REPLACED, "null", NULL},
+        MEMBER_REPLACED, "null", NULL, false},
     [SPEC_FALLBACKS] = {
         {"fallbacks", FIELD_ARRAY, NULLABLE | AGENT | RUN, 0, AGENT_FALLBACKS_MAX, NULL,
             check_fallbacks},
-        MEMBER_REPLACED, "[]", NULL},
+        MEMBER_REPLACED, "[]", NULL, false},
     [SPEC_NAME] = {
         {"name", FIELD_STRING, NULLABLE | AGENT, 0, 256, NULL, NULL},
-        MEMBER_REPLACED, "null", NULL},
+        MEMBER_REPLACED, "null", NULL, false},
+    [SPEC_SLUG] = {
+        {"slug", FIELD_STRING, NULLABLE | AGENT, 1, SLUG_MAX, NULL, check_slug},
+        MEMBER_REPLACED, "null", NULL, false},
     [SPEC_DESCRIPTION] = {
         {"description", FIELD_STRING, NULLABLE | AGENT, 0, 512, NULL, NULL},
-        MEMBER_REPLACED, "null", NULL},
+        MEMBER_REPLACED, "null", NULL, false},
+    [SPEC_ROLE] = {
+        {"role", FIELD_STRING, NULLABLE | AGENT, 0, 32000, NULL, NULL},
+        MEMBER_REPLACED, "null", NULL, false},
+    [SPEC_GOAL] = {
+        {"goal", FIELD_STRING, NULLABLE | AGENT, 0, 32000, NULL, NULL},
+        MEMBER_REPLACED, "null", NULL, false},
+    [SPEC_CONSTRAINTS] = {
+        {"constraints", FIELD_ARRAY, NULLABLE | AGENT, 0, 100, NULL, check_constraints},
+        MEMBER_REPLACED, "[]", NULL, false},
+    [SPEC_PERSONALITY] = {
+        {"personality", FIELD_OBJECT, NULLABLE | AGENT, 0, 0, NULL, check_personality},
+        MEMBER_REPLACED, "null", NULL, false},
+    [SPEC_EXAMPLES] = {
+        {"examples", FIELD_ARRAY, NULLABLE | AGENT, 0, 50, NULL, check_examples},
+        MEMBER_REPLACED, "[]", NULL, false},
     [SPEC_INSTRUCTIONS] = {
         {"instructions", FIELD_STRING, NULLABLE | AGENT | RUN, 0, 256000, NULL, NULL},
-        MEMBER_REPLACED, "null", "\"\""},
+        MEMBER_REPLACED, "null", "\"\"", false},
+    [SPEC_TASK_INSTRUCTIONS] = {
+        {"task_instructions", FIELD_STRING, NULLABLE | AGENT, 0, 256000, NULL, NULL},
+        MEMBER_REPLACED, "null", NULL, false},
+    [SPEC_TEMPLATE] = {
+        {"template", FIELD_BOOLEAN, NULLABLE | AGENT, 0, 0, NULL, NULL},
+        MEMBER_REPLACED, "false", NULL, false},
     [SPEC_TOOLS] = {
         {"tools", FIELD_ARRAY, NULLABLE | AGENT | RUN, 0, 128, NULL, check_tools},
-        MEMBER_NARROWED, "[]", NULL},
+        MEMBER_NARROWED, "[]", NULL, false},
     [SPEC_TOOL_RESOURCES] = {
         {"tool_resources", FIELD_OBJECT, NULLABLE | AGENT, 0, 0, NULL, check_tool_resources},
-        MEMBER_REPLACED, "null", NULL},
+        MEMBER_REPLACED, "null", NULL, false},
     [SPEC_METADATA] = {
         {"metadata", FIELD_METADATA, NULLABLE | AGENT, 0, 0, NULL, NULL},
-        MEMBER_REPLACED, "{}", NULL},
+        MEMBER_REPLACED, "{}", NULL, false},
+    [SPEC_CONFIG] = {
+        {"config", FIELD_ANY, NULLABLE | AGENT, 0, 0, NULL, check_config},
+        MEMBER_REPLACED, "null", NULL, false},
+    [SPEC_IS_ACTIVE] = {
+        {"is_active", FIELD_BOOLEAN, NULLABLE | AGENT, 0, 0, NULL, NULL},
+        MEMBER_REPLACED, "true", NULL, false},
     [SPEC_TEMPERATURE] = {
         {"temperature", FIELD_NUMBER, NULLABLE | AGENT | RUN, 0, 2, NULL, NULL},
-        MEMBER_REPLACED, "null", NULL},
+        MEMBER_REPLACED, "null", NULL, false},
     [SPEC_TOP_P] = {
         {"top_p", FIELD_NUMBER, NULLABLE | AGENT | RUN, 0, 1, NULL, NULL},
-        MEMBER_REPLACED, "null", NULL},
+        MEMBER_REPLACED, "null", NULL, false},
     [SPEC_RESPONSE_FORMAT] = {
         {"response_format", FIELD_ANY, NULLABLE | AGENT | RUN, 0, 0, NULL, check_response_format},
-        MEMBER_REPLACED, "\"auto\"", NULL},
+        MEMBER_REPLACED, "\"auto\"", NULL, false},
     [SPEC_REASONING_EFFORT] = {
         {"reasoning_effort", FIELD_STRING, NULLABLE | AGENT | RUN, 0, 0, efforts, NULL},
-        MEMBER_REPLACED, "null", NULL},
+        MEMBER_REPLACED, "null", NULL, false},
     [SPEC_MAX_ITERATIONS] = {
         {"max_iterations", FIELD_INTEGER, NULLABLE | AGENT | RUN, 1, 200, NULL, NULL},
-        MEMBER_REPLACED, "null", NULL},
+        MEMBER_REPLACED, "null", NULL, false},
     [SPEC_TIMEOUT_SECONDS] = {
         {"timeout_seconds", FIELD_INTEGER, NULLABLE | AGENT | RUN, 1, 86400, NULL, NULL},
-        MEMBER_REPLACED, "null", NULL},
+        MEMBER_REPLACED, "null", NULL, false},
     [SPEC_HTTP_ALLOW] = {
         {"http_allow", FIELD_ARRAY, NULLABLE | AGENT | RUN, 0, 100, NULL, check_http_allow},
-        MEMBER_NARROWED, "[]", NULL},
+        MEMBER_NARROWED, "[]", NULL, false},
     [SPEC_MAX_PROMPT_TOKENS] = {
         {"max_prompt_tokens", FIELD_INTEGER, NULLABLE | RUN, 256, INT32_MAX, NULL, NULL},
-        MEMBER_REPLACED, "null", NULL},
+        MEMBER_REPLACED, "null", NULL, false},
     [SPEC_MAX_COMPLETION_TOKENS] = {
-        {"max_completion_tokens", FIELD_INTEGER, NULLABLE | RUN, 256, INT32_MAX, NULL, NULL},
-        MEMBER_REPLACED, "null", NULL},
+        {"max_completion_tokens", FIELD_INTEGER, NULLABLE | AGENT | RUN, 256, INT32_MAX, NULL,
+            NULL},
+        MEMBER_REPLACED, "null", NULL, false},
+    [SPEC_MAX_OUTPUT_TOKENS] = {
+        {"max_output_tokens", FIELD_INTEGER, NULLABLE | AGENT | RUN, 1, INT32_MAX, NULL, NULL},
+        MEMBER_REPLACED, "null", NULL, true},
+    [SPEC_VARIABLES] = {
+        {"variables", FIELD_OBJECT, NULLABLE | RUN, 0, 0, NULL, check_variables},
+        MEMBER_REPLACED, "{}", NULL, true},
     [SPEC_TRUNCATION_STRATEGY] = {
         {"truncation_strategy", FIELD_OBJECT, NULLABLE | RUN, 0, 0, NULL, check_truncation},
-        MEMBER_REPLACED, "{\"type\":\"auto\",\"last_messages\":null}", NULL},
+        MEMBER_REPLACED, "{\"type\":\"auto\",\"last_messages\":null}", NULL, false},
     [SPEC_TOOL_CHOICE] = {
         {"tool_choice", FIELD_ANY, NULLABLE | RUN, 0, 0, NULL, check_tool_choice},
-        MEMBER_REPLACED, "\"auto\"", NULL},
+        MEMBER_REPLACED, "\"auto\"", NULL, false},
     /* Only what was said goes out to a provider; the API shows true for null. */
     [SPEC_PARALLEL_TOOL_CALLS] = {
         {"parallel_tool_calls", FIELD_BOOLEAN, NULLABLE | RUN, 0, 0, NULL, NULL},
-        MEMBER_REPLACED, "null", NULL},
+        MEMBER_REPLACED, "null", NULL, false},
 };
 /* clang-format on */
 
@@ -237,8 +274,8 @@ static int choose(enum spec_member member, struct text agents, struct json_objec
     return r;
 }
 
-int run_spec_write(const struct agent_spec *spec, struct json_object *body, struct buf *out,
-                   struct failure *failure)
+int run_spec_write(const struct agent_spec *spec, struct json_object *body,
+                   const struct run_prompt *prompt, struct buf *out, struct failure *failure)
 {
     struct json_object *additional = json_get(body, "additional_instructions");
     CLEANUP(buf_deinit) struct buf tools;
@@ -259,6 +296,10 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body, stru
                    i == SPEC_TOOLS ? &tools : &hosts, &run.members[i], failure);
         if (r < 0)
             return r;
+        if (i == SPEC_INSTRUCTIONS && prompt->instructions.ptr)
+            run.members[i] = prompt->instructions;
+        if (member->run_may_lack && !run.members[i].ptr)
+            continue;
         buf_add_char(out, between);
         between = ',';
         if (i == SPEC_INSTRUCTIONS && additional)
@@ -266,6 +307,10 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body, stru
         else
             write_member(out, i, run.members[i],
                          member->run_otherwise ? member->run_otherwise : member->otherwise);
+    }
+    if (prompt->preamble.len > 0) {
+        buf_add_string(out, ",\"preamble\":");
+        buf_add_json(out, prompt->preamble);
     }
     buf_add_char(out, '}');
     if (agent_spec_check_size(&run, out->len - before, "run", failure) < 0)

@@ -22,11 +22,21 @@ enum spec_member {
     SPEC_MODEL,
     SPEC_FALLBACKS,
     SPEC_NAME,
+    SPEC_SLUG,
     SPEC_DESCRIPTION,
+    SPEC_ROLE,
+    SPEC_GOAL,
+    SPEC_CONSTRAINTS,
+    SPEC_PERSONALITY,
+    SPEC_EXAMPLES,
     SPEC_INSTRUCTIONS,
+    SPEC_TASK_INSTRUCTIONS,
+    SPEC_TEMPLATE,
     SPEC_TOOLS,
     SPEC_TOOL_RESOURCES,
     SPEC_METADATA,
+    SPEC_CONFIG,
+    SPEC_IS_ACTIVE,
     SPEC_TEMPERATURE,
     SPEC_TOP_P,
     SPEC_RESPONSE_FORMAT,
@@ -36,6 +46,8 @@ enum spec_member {
     SPEC_HTTP_ALLOW,
     SPEC_MAX_PROMPT_TOKENS,
     SPEC_MAX_COMPLETION_TOKENS,
+    SPEC_MAX_OUTPUT_TOKENS,
+    SPEC_VARIABLES,
     SPEC_TRUNCATION_STRATEGY,
     SPEC_TOOL_CHOICE,
     SPEC_PARALLEL_TOOL_CALLS,
@@ -44,6 +56,7 @@ enum spec_member {
 
 #define AGENT_MODEL_MAX     256 /* characters */
 #define AGENT_FALLBACKS_MAX 8
+#define AGENT_CONFIG_MAX    65536 /* bytes of JSON */
 
 /* Of an agent's or a run's spec. Instructions of 256,000 characters fit, of whatever language, and
  * most models' contexts hold less; but each run stores a spec, and each look at a run sends it. */
@@ -63,6 +76,7 @@ struct agent_member {
     enum member_rule rule;
     const char *otherwise;     /* JSON of an agent's member that nobody said */
     const char *run_otherwise; /* of a run's; NULL: the same */
+    bool run_may_lack;         /* a run's spec has it only where somebody said it */
 };
 
 extern const struct agent_member agent_members[SPEC_MEMBER_COUNT];
@@ -93,12 +107,20 @@ void agent_spec_merge(const struct agent_spec *spec, struct json_object *body,
 /* Append the assistant's members, `"model":…,"name":…`, without braces. */
 void agent_spec_write(const struct agent_spec *spec, struct buf *out);
 
+/* What is put together of an agent's texts when a run is made. */
+struct run_prompt {
+    struct text preamble;     /* of its parts (prompt.h); empty: they say nothing */
+    struct text instructions; /* a template that was filled, as JSON, in place of those of agent and
+                               * request; TEXT_NONE: those */
+};
+
 /* Append a run's spec as an object: the agent's with the body's overrides, where null overrides
- * nothing. Permissions are those of the agent that the body names too (narrow.h). Returns 0, or
- * -E_INVALID with *failure when the body asks for more than the agent may, tool_choice names a
- * tool that the run has not, or the spec would be over SPEC_BYTES_MAX. */
+ * nothing, and the preamble. Permissions are those of the agent that the body names too (narrow.h).
+ * Returns 0, or -E_INVALID with *failure when the body asks for more than the agent may,
+ * tool_choice names a tool that the run has not, or the spec would be over SPEC_BYTES_MAX. */
 MUSTCHECK int run_spec_write(const struct agent_spec *spec, struct json_object *body,
-                             struct buf *out, struct failure *failure);
+                             const struct run_prompt *prompt, struct buf *out,
+                             struct failure *failure);
 
 /* Adds the id that joins the logs of caller, scheduler and worker to a spec that was written. */
 void run_spec_add_trace(struct buf *spec, const char *trace);

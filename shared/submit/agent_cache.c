@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "shared/agent/checks.h"
 #include "shared/base/lru.h"
 #include "shared/base/memory.h"
 #include "shared/store/agents/agents.h"
@@ -23,8 +24,22 @@ struct cached_agent {
     struct arena arena;
 };
 
+/* A slug, and whose it was. */
+struct cached_slug {
+    struct lru_entry entry;
+    struct uuid tenant;
+    struct uuid id;
+    char slug[SLUG_MAX + 1];
+};
+
+struct slug_key {
+    struct uuid tenant;
+    struct text slug;
+};
+
 struct agent_cache {
     struct lru agents;
+    struct lru slugs;
 };
 
 static bool matches(const struct lru_entry *entry, const void *arg)
@@ -43,11 +58,25 @@ static void drop(struct lru_entry *entry)
     free(agent);
 }
 
+static bool matches_slug(const struct lru_entry *entry, const void *arg)
+{
+    const struct cached_slug *cached = CONTAINER_OF(entry, struct cached_slug, entry);
+    const struct slug_key *key = arg;
+
+    return text_is(key->slug, cached->slug) && uuid_equal(cached->tenant, key->tenant);
+}
+
+static void drop_slug(struct lru_entry *entry)
+{
+    free(CONTAINER_OF(entry, struct cached_slug, entry));
+}
+
 struct agent_cache *agent_cache_new(void)
 {
     struct agent_cache *cache = xcalloc(1, sizeof(*cache));
 
     lru_init(&cache->agents, AGENT_CACHE_MAX, matches, drop);
+    lru_init(&cache->slugs, AGENT_CACHE_MAX, matches_slug, drop_slug);
     return cache;
 }
 
@@ -56,6 +85,7 @@ void agent_cache_free(struct agent_cache *cache)
     if (!cache)
         return;
     lru_deinit(&cache->agents);
+    lru_deinit(&cache->slugs);
     free(cache);
 }
 
@@ -91,6 +121,45 @@ void agent_cache_forget(struct agent_cache *cache, struct uuid tenant, struct uu
 
     if (agent)
         lru_remove(&cache->agents, &agent->entry);
+}
+
+static struct cached_slug *find_slug(struct agent_cache *cache, struct uuid tenant,
+                                     struct text slug)
+{
+    const struct slug_key key = {tenant, slug};
+    struct lru_entry *entry = lru_find(&cache->slugs, text_hash(slug), &key);
+
+    return entry ? CONTAINER_OF(entry, struct cached_slug, entry) : NULL;
+}
+
+void agent_cache_forget_slug(struct agent_cache *cache, struct uuid tenant, struct text slug)
+{
+    struct cached_slug *cached = find_slug(cache, tenant, slug);
+
+    if (cached)
+        lru_remove(&cache->slugs, &cached->entry);
+}
+
+int agent_cache_resolve(struct agent_cache *cache, const struct store *store, struct text slug,
+                        struct uuid *out, struct error *err)
+{
+    struct cached_slug *cached = find_slug(cache, store->tenant, slug);
+    int r;
+
+    if (cached) {
+        *out = cached->id;
+        return 0;
+    }
+    r = agents_find(store, slug, out, err);
+    if (r != 0 || slug.len > SLUG_MAX)
+        return r;
+    agent_cache_forget_slug(cache, store->tenant, slug); /* another may have asked meanwhile */
+    cached = xcalloc(1, sizeof(*cached));
+    cached->tenant = store->tenant;
+    cached->id = *out;
+    memcpy(cached->slug, slug.ptr, slug.len);
+    lru_add(&cache->slugs, text_hash(slug), &cached->entry);
+    return 0;
 }
 
 static void insert(struct agent_cache *cache, const struct store *store, struct uuid id,

@@ -38,3 +38,10 @@ SUSPENDS MUSTCHECK int agent_template_read(const struct store *store, struct uui
                                            struct agent_template *out, struct error *err);
 
 void agent_cache_forget(struct agent_cache *cache, struct uuid tenant, struct uuid id);
+
+/* The id of the assistant that has a slug. It may have got another one since: then its spec, found
+ * by that id, says so, or is not the latest any more. Returns 0, AGENT_MISSING, or what the store
+ * failed with. */
+SUSPENDS MUSTCHECK int agent_cache_resolve(struct agent_cache *cache, const struct store *store,
+                                           struct text slug, struct uuid *out, struct error *err);
+void agent_cache_forget_slug(struct agent_cache *cache, struct uuid tenant, struct text slug);

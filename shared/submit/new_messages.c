@@ -86,6 +86,17 @@ int new_message_read(struct json_object *message, struct uuid id, struct arena *
     return 0;
 }
 
+struct json_object *new_message_said(struct text text)
+{
+    struct json_object *array = json_object_new_array();
+    struct json_object *message = json_object_new_object();
+
+    json_object_object_add(message, "role", json_object_new_string("user"));
+    json_object_object_add(message, "content", json_object_new_string_len(text.ptr, (int)text.len));
+    json_object_array_add(array, message);
+    return array;
+}
+
 int new_messages_read(struct json_object *array, struct arena *arena, struct new_messages *out,
                       struct error *err)
 {

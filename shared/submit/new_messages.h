@@ -23,6 +23,9 @@ SUSPENDS MUSTCHECK int new_message_read(struct json_object *message, struct uuid
 SUSPENDS MUSTCHECK int new_messages_read(struct json_object *array, struct arena *arena,
                                          struct new_messages *out, struct error *err);
 
+/* What a user has said, as an array that new_messages_read takes. The caller puts it. */
+struct json_object *new_message_said(struct text text);
+
 /* The content as stored: input {"type":"text","text":"x"} becomes
  * {"type":"text","text":{"value":"x", "annotations":[]}}; a plain string is one such part; images
  * stay as they are. Pure. */

@@ -10,11 +10,15 @@
 
 #include <stdlib.h>
 
+#include "shared/agent/checks.h"
+#include "shared/agent/prompt.h"
+#include "shared/base/clock.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/offload.h"
 #include "shared/store/submissions/run_maker.h"
 #include "shared/submit/agent_cache.h"
 #include "shared/submit/bodies.h"
+#include "shared/submit/fill.h"
 #include "shared/submit/new_messages.h"
 
 struct submitter {
@@ -34,7 +38,9 @@ struct making {
     bool has_room; /* for what is large */
     struct thread_draft thread_draft;
     struct run_draft draft;
-    struct uuid active;         /* the run that is in the way */
+    struct text slug;   /* of the agent, where it is named by it; TEXT_NONE: by its id */
+    bool nobody_speaks; /* a new thread without a message: the agent's task_instructions are one */
+    struct uuid active; /* the run that is in the way */
     struct run_stopped stopped; /* the run that had to give way */
 };
 
@@ -89,6 +95,13 @@ static int assistant_busy(const struct making *making)
                         "The assistant is being updated at this moment. Please try again.");
     making->failure->retry = RETRY_YES;
     return -E_INVALID;
+}
+
+static int assistant_inactive(const struct making *making)
+{
+    return failure_param(making->failure, 400, "assistant_id", "assistant_inactive",
+                         "The assistant '%.*s' is not active: it has 'is_active': false.",
+                         TEXT_ARGS(json_get_text(making->submission->request, "assistant_id")));
 }
 
 static int thread_missing(const struct making *making)
@@ -163,6 +176,8 @@ static int find_run(struct making *making, struct run *out)
 struct freezing {
     struct making *making;
     const struct agent_template *template;
+    struct fill_facts facts;
+    struct filled_texts texts;
     int result;
 };
 
@@ -170,13 +185,23 @@ struct freezing {
 static void write_spec(void *arg)
 {
     CLEANUP(buf_deinit) struct buf spec;
+    CLEANUP(buf_deinit) struct buf preamble;
+    struct run_prompt prompt;
     struct freezing *freezing = arg;
     struct making *making = freezing->making;
+    struct json_object *request = making->submission->request;
+    const struct agent_spec *agent = &freezing->template->spec;
     struct error err;
 
     buf_init(&spec, 0);
-    freezing->result = run_spec_write(&freezing->template->spec, making->submission->request, &spec,
-                                      making->failure);
+    buf_init(&preamble, 0);
+    freezing->result = fill_texts(agent, request, &freezing->facts, making->nobody_speaks,
+                                  making->store->arena, &freezing->texts, making->failure);
+    if (freezing->result < 0)
+        return;
+    agent_preamble_write(agent, &preamble);
+    prompt = (struct run_prompt){buf_text(&preamble), freezing->texts.instructions};
+    freezing->result = run_spec_write(agent, request, &prompt, &spec, making->failure);
     if (freezing->result < 0)
         return;
     if (making->submission->trace)
@@ -188,14 +213,45 @@ static void write_spec(void *arg)
     freezing->result = failure_from_error(making->failure, &err);
 }
 
+/* What the agent is told where nobody speaks, as the first message of the user. */
+static int add_task(struct making *making, struct text task)
+{
+    CLEANUP(json_freep) struct json_object *array = NULL;
+    struct thread_draft *thread = &making->thread_draft;
+    struct new_messages messages;
+    struct error err;
+    int r;
+
+    thread->messages = NULL;
+    thread->message_count = 0;
+    if (!task.ptr)
+        return 0;
+    array = new_message_said(task);
+    r = new_messages_read(array, making->store->arena, &messages, &err);
+    if (r < 0)
+        return failure_from_error(making->failure, &err);
+    thread->messages = messages.items;
+    thread->message_count = messages.count;
+    return 0;
+}
+
 /* An agent and a request that are small may be large together. */
 static int freeze(struct making *making, const struct agent_template *template)
 {
     struct freezing freezing = {.making = making, .template = template};
+    int r = 0;
 
+    if (text_is(template->spec.members[SPEC_TEMPLATE], "true"))
+        r = fill_facts(making->submission->request, clock_wall_ms(), &freezing.facts,
+                       making->failure);
+    if (r < 0)
+        return r;
     offload_large(template->bytes, write_spec, &freezing);
     if (freezing.result < 0)
         return freezing.result;
+    r = making->nobody_speaks ? add_task(making, freezing.texts.task) : 0;
+    if (r < 0)
+        return r;
     making->draft.agent_version = template->version;
     return make_room(making, making->draft.spec.len);
 }
@@ -244,22 +300,57 @@ static int write_run(struct making *making, struct run *out, struct error *err)
     return runs_create(store, &making->draft, out, &making->active, err);
 }
 
+static void forget_agent(struct making *making)
+{
+    struct agent_cache *agents = making->submitter->agents;
+
+    agent_cache_forget(agents, making->store->tenant, making->draft.agent);
+    if (making->slug.ptr)
+        agent_cache_forget_slug(agents, making->store->tenant, making->slug);
+}
+
+/* As agent_cache_find, whatever the size. -E_INVALID: with the failure. */
+static int read_agent(struct making *making, struct agent_template *out, struct error *err)
+{
+    struct agent_cache *agents = making->submitter->agents;
+    int r = 0;
+
+    if (making->slug.ptr)
+        r = agent_cache_resolve(agents, making->store, making->slug, &making->draft.agent, err);
+    if (r == 0)
+        r = agent_cache_find(agents, making->store, making->draft.agent, out, err);
+    if (r != AGENT_LARGE)
+        return r < 0 ? failure_from_error(making->failure, err) : r;
+    r = make_room(making, out->bytes);
+    if (r < 0)
+        return r;
+    r = agent_template_read(making->store, making->draft.agent, out, err);
+    return r < 0 ? failure_from_error(making->failure, err) : r;
+}
+
+/* Whether it is the agent that the request names. A slug may have another owner since it was
+ * resolved. Slugs are letters, digits and hyphens, so their JSON is theirs in quotes. */
+static bool is_named(const struct making *making, const struct agent_template *template)
+{
+    struct text json = template->spec.members[SPEC_SLUG];
+
+    if (!making->slug.ptr)
+        return true;
+    return json.len == making->slug.len + 2 &&
+           memcmp(json.ptr + 1, making->slug.ptr, making->slug.len) == 0;
+}
+
 /* Returns 0, or -E_INVALID with the failure. */
 static int find_agent(struct making *making, struct agent_template *out)
 {
-    struct uuid agent = making->draft.agent;
     struct error err;
-    int r = agent_cache_find(making->submitter->agents, making->store, agent, out, &err);
+    int r = read_agent(making, out, &err);
 
-    if (r == AGENT_LARGE) {
-        r = make_room(making, out->bytes);
-        if (r < 0)
-            return r;
-        r = agent_template_read(making->store, agent, out, &err);
+    if (making->slug.ptr && (r == AGENT_MISSING || (r == 0 && !is_named(making, out)))) {
+        forget_agent(making);
+        r = read_agent(making, out, &err);
     }
-    if (r == AGENT_MISSING)
-        return assistant_missing(making);
-    return r < 0 ? failure_from_error(making->failure, &err) : r;
+    return r == AGENT_MISSING ? assistant_missing(making) : r;
 }
 
 /* One attempt. Returns 0; AGENT_MISSING: this was not its latest version, or it is gone; -E_INVALID
@@ -270,6 +361,8 @@ static int attempt(struct making *making, struct submitted *out)
     struct error err;
     int r = find_agent(making, &template);
 
+    if (r == 0 && text_is(template.spec.members[SPEC_IS_ACTIVE], "false"))
+        r = assistant_inactive(making);
     if (r == 0)
         r = freeze(making, &template);
     if (r < 0)
@@ -325,7 +418,7 @@ static int make(struct making *making, struct submitted *out)
         r = attempt(making, out);
         if (r != AGENT_MISSING)
             break;
-        agent_cache_forget(making->submitter->agents, making->store->tenant, making->draft.agent);
+        forget_agent(making);
     }
     if (r == AGENT_MISSING)
         return assistant_busy(making);
@@ -353,6 +446,7 @@ static int begin(struct making *making)
 {
     const struct submit_options *options = &making->submitter->options;
     struct json_object *request = making->submission->request;
+    struct text assistant = json_get_text(request, "assistant_id");
     struct run_draft *draft = &making->draft;
 
     draft->id = making->submission->id;
@@ -362,8 +456,11 @@ static int begin(struct making *making)
     draft->delay_ms = making->submission->delay_ms;
     draft->expires_in_ms = options->run_ttl_ms;
     draft->metadata = member_text(request, "metadata");
-    if (!id_parse(ID_ASSISTANT, json_get_text(request, "assistant_id"), &draft->agent))
-        return assistant_missing(making);
+    if (!id_parse(ID_ASSISTANT, assistant, &draft->agent)) {
+        if (!slug_fits(assistant))
+            return assistant_missing(making);
+        making->slug = assistant;
+    }
     if (!options->check_models)
         return 0;
     return options->check_models(options->arg, request, making->failure);
@@ -387,6 +484,7 @@ static int add_messages(struct making *making)
     making->draft.message_count = messages.count;
     if (!new_thread)
         return 0;
+    making->nobody_speaks = messages.count == 0;
     making->thread_draft = (struct thread_draft){
         .id = uuid_new(),
         .metadata = member_text(thread, "metadata"),

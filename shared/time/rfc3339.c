@@ -2,6 +2,10 @@
 
 #include "shared/time/rfc3339.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "shared/time/zone_rule.h"
 
 #define DAY_S 86400
@@ -68,4 +72,29 @@ bool rfc3339_parse(struct text text, int64_t *out_unix_s)
     *out_unix_s =
         calendar_days(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second - offset_s;
     return true;
+}
+
+static void format_offset(int32_t offset_s, char *out, size_t size)
+{
+    unsigned absolute = (unsigned)abs(offset_s);
+    int len = snprintf(out, size, "%c%02u:%02u", offset_s < 0 ? '-' : '+', absolute / 3600,
+                       absolute / 60 % 60);
+
+    if (absolute % 60 > 0)
+        (void)snprintf(out + len, size - (size_t)len, ":%02u", absolute % 60);
+}
+
+void rfc3339_format(int64_t unix_s, int32_t offset_s, char out[RFC3339_SIZE])
+{
+    int64_t local_s = unix_s + offset_s;
+    int64_t days = local_s / DAY_S - (local_s % DAY_S < 0);
+    int seconds = (int)(local_s - days * DAY_S);
+    char offset[24];
+    int64_t year;
+    int month, day;
+
+    calendar_date(days, &year, &month, &day);
+    format_offset(offset_s, offset, sizeof(offset));
+    (void)snprintf(out, RFC3339_SIZE, "%04" PRId64 "-%02d-%02dT%02d:%02d:%02d%s", year, month, day,
+                   seconds / 3600, seconds / 60 % 60, seconds % 60, offset);
 }

@@ -7,3 +7,9 @@
 /* With an offset, years 0001 to 9999; fractions are cut off, a leap second is the second after it.
  * False, output untouched, for anything else. */
 MUSTCHECK bool rfc3339_parse(struct text text, int64_t *out_unix_s);
+
+/* "2026-03-29T03:30:00+02:00", from an instant and the seconds east of UTC; what is left of a
+ * minute of an offset (before 1900) follows as ":SS". A year before 0000 or after 9999 has more
+ * characters. */
+#define RFC3339_SIZE 64
+void rfc3339_format(int64_t unix_s, int32_t offset_s, char out[RFC3339_SIZE]);

@@ -31,7 +31,7 @@ static void check(struct fields fields, struct json_object *object, bool is_run)
     buf_init(&out, 0);
     buf_add_char(&out, '[');
     if (r == 0 && is_run) {
-        r = run_spec_write(&agent, object, &out, &failure);
+        r = run_spec_write(&agent, object, &(struct run_prompt){0}, &out, &failure);
         buf_add_char(&out, r < 0 ? ',' : ' ');
     }
     if (r < 0)

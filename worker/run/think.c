@@ -72,7 +72,7 @@ static void fill_request(struct run_task *task, const struct provider_target *ta
         .has_top_p = options->has_top_p,
         .temperature = options->temperature,
         .top_p = options->top_p,
-        .max_completion_tokens = meter_output_left(&task->meter, &setup->budgets),
+        .max_completion_tokens = meter_output_of_call(&task->meter, &setup->budgets),
         .reasoning_effort = options->reasoning_effort,
         .stream = target->stream,
         .idempotency_key = text_of(key),

@@ -20,7 +20,7 @@ enum { GRACE_MS = 1000 };
 struct cached_key {
     struct lru_entry entry;
     uint8_t hash[SHA256_BYTES];
-    struct uuid tenant;
+    struct key_owner owner;
     int64_t good_until_ms;
     bool asking; /* the answer got too old, and a request is on its way to ask */
 };
@@ -68,7 +68,7 @@ static struct cached_key *find(struct key_cache *cache, const uint8_t *hash)
 }
 
 int key_cache_lookup(struct key_cache *cache, const uint8_t hash[SHA256_BYTES], int64_t now_ms,
-                     struct uuid *out_tenant)
+                     struct key_owner *out)
 {
     struct cached_key *key = find(cache, hash);
 
@@ -80,12 +80,12 @@ int key_cache_lookup(struct key_cache *cache, const uint8_t hash[SHA256_BYTES], 
             return KEY_MISSING;
         }
     }
-    *out_tenant = key->tenant;
+    *out = key->owner;
     return 0;
 }
 
 void key_cache_insert(struct key_cache *cache, const uint8_t hash[SHA256_BYTES], int64_t now_ms,
-                      struct uuid tenant)
+                      struct key_owner owner)
 {
     struct cached_key *key = find(cache, hash);
 
@@ -94,7 +94,7 @@ void key_cache_insert(struct key_cache *cache, const uint8_t hash[SHA256_BYTES],
         memcpy(key->hash, hash, SHA256_BYTES);
         lru_add(&cache->keys, lru_hash_bytes(hash, SHA256_BYTES), &key->entry);
     }
-    key->tenant = tenant;
+    key->owner = owner;
     key->asking = false;
     key->good_until_ms = now_ms + KEY_TTL_MS;
 }
@@ -107,7 +107,7 @@ static void forget(struct key_cache *cache, const uint8_t *hash)
         lru_remove(&cache->keys, &key->entry);
 }
 
-int key_cache_find(struct key_cache *cache, struct pg *pg, struct text key, struct uuid *out_tenant,
+int key_cache_find(struct key_cache *cache, struct pg *pg, struct text key, struct key_owner *out,
                    struct error *err)
 {
     uint8_t hash[SHA256_BYTES];
@@ -115,14 +115,14 @@ int key_cache_find(struct key_cache *cache, struct pg *pg, struct text key, stru
     int r;
 
     sha256(key, hash);
-    if (key_cache_lookup(cache, hash, clock_ms(), out_tenant) == 0)
+    if (key_cache_lookup(cache, hash, clock_ms(), out) == 0)
         return 0;
     r = keys_authenticate(pg, key, &found, err);
     if (r == KEY_MISSING)
         forget(cache, hash);
     if (r != 0)
         return r;
-    key_cache_insert(cache, hash, clock_ms(), found.tenant_id);
-    *out_tenant = found.tenant_id;
+    *out = (struct key_owner){.tenant = found.tenant_id, .key = found.id};
+    key_cache_insert(cache, hash, clock_ms(), *out);
     return 0;
 }

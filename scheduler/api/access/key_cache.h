@@ -18,17 +18,22 @@ struct pg;
 #define KEY_CACHE_MAX 4096
 #define KEY_TTL_MS    5000
 
+struct key_owner {
+    struct uuid tenant;
+    struct uuid key;
+};
+
 struct key_cache *key_cache_new(void);
 void key_cache_free(struct key_cache *cache); /* accepts NULL */
 
-/* Returns 0 with the tenant, KEY_MISSING (shared/store/store.h), or what the store failed with. */
+/* Returns 0 with *out, KEY_MISSING (shared/store/store.h), or what the store failed with. */
 SUSPENDS MUSTCHECK int key_cache_find(struct key_cache *cache, struct pg *pg, struct text key,
-                                      struct uuid *out_tenant, struct error *err);
+                                      struct key_owner *out, struct error *err);
 
 /* The two halves, for tests. lookup: 0, or KEY_MISSING when no answer is there that is still
  * good. */
 MUSTCHECK int key_cache_lookup(struct key_cache *cache, const uint8_t hash[SHA256_BYTES],
-                               int64_t now_ms, struct uuid *out_tenant);
+                               int64_t now_ms, struct key_owner *out);
 void key_cache_insert(struct key_cache *cache, const uint8_t hash[SHA256_BYTES], int64_t now_ms,
-                      struct uuid tenant);
+                      struct key_owner owner);
 size_t key_cache_count(const struct key_cache *cache);

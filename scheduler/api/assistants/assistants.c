@@ -8,6 +8,8 @@
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
+#include "shared/agent/checks.h"
+#include "shared/agent/prompt.h"
 #include "shared/agent/spec.h"
 #include "shared/store/agents/agents.h"
 #include "shared/submit/spec_load.h"
@@ -29,11 +31,22 @@ static int render(struct request *request, const struct agent *agent)
     return 0;
 }
 
+/* A string of the spec, into the arena. Returns 0, or an error of json_decode. */
+static int copy_string(struct text json, struct arena *arena, struct text *out, struct error *err)
+{
+    CLEANUP(json_freep) struct json_object *value = NULL;
+    int r = json.ptr ? json_decode(json, 1, &value, err) : 0;
+
+    *out = json_string(value);
+    if (r == 0 && out->ptr)
+        out->ptr = arena_copy(arena, *out);
+    return r;
+}
+
 /* Fills the draft from a merged spec; the text of the spec goes into the arena. */
 static int make_draft(struct request *request, const struct agent_spec *spec,
                       struct agent_draft *draft)
 {
-    CLEANUP(json_freep) struct json_object *name = NULL;
     struct arena *arena = &request->exchange->arena;
     struct buf text;
     struct error err;
@@ -51,14 +64,29 @@ static int make_draft(struct request *request, const struct agent_spec *spec,
     if (text.failed || !draft->spec.ptr)
         r = error_set(&err, E_LIMIT, "the assistant is too large");
     buf_deinit(&text);
-    draft->name = TEXT_NONE;
-    if (r == 0 && spec->members[SPEC_NAME].ptr)
-        r = json_decode(spec->members[SPEC_NAME], 1, &name, &err);
-    if (name) {
-        draft->name = json_string(name);
-        draft->name.ptr = arena_copy(arena, draft->name);
-    }
+    draft->created_by = request->key;
+    if (r == 0)
+        r = copy_string(spec->members[SPEC_NAME], arena, &draft->name, &err);
+    if (r == 0)
+        r = copy_string(spec->members[SPEC_SLUG], arena, &draft->slug, &err);
     return r < 0 ? request_failed(request, &err) : 0;
+}
+
+static int slug_taken(struct request *request, struct text slug)
+{
+    char id[ID_TEXT_SIZE];
+    struct uuid other;
+    struct error err;
+    int r = agents_find(&request->store, slug, &other, &err);
+
+    if (r < 0)
+        return request_failed(request, &err);
+    if (r == 0)
+        id_format(ID_ASSISTANT, other, id);
+    return failure_param(&request->failure, 409, "slug", "slug_taken",
+                         "The slug '%.*s' is taken%s%s: an assistant of this name in addresses is "
+                         "there already.",
+                         TEXT_ARGS(slug), r == 0 ? " by " : "", r == 0 ? id : "");
 }
 
 static int assistants_create(struct request *request)
@@ -80,8 +108,15 @@ static int assistants_create(struct request *request)
     if (r == AGENT_MISSING)
         r = agents_create(&request->store, &draft, &agent, &err);
     request->found |= r == -E_CONFLICT;
-    if (r == -E_CONFLICT || r == -E_AMBIGUOUS)
+    if (r == -E_CONFLICT || r == -E_AMBIGUOUS) {
+        int tried = r;
+
         r = agents_get(&request->store, draft.id, &agent, &err);
+        if (r == AGENT_MISSING && tried == -E_CONFLICT) {
+            request->found = false;
+            return slug_taken(request, draft.slug);
+        }
+    }
     if (r > 0)
         r = error_set(&err, E_AMBIGUOUS, "not known whether the assistant was created");
     return r < 0 ? request_failed(request, &err) : render(request, &agent);
@@ -126,11 +161,28 @@ static int assistants_list(struct request *request)
     return 0;
 }
 
+/* The assistant of the path, by its id or its slug. Returns 0, or -E_INVALID with the failure. */
+static int find_id(struct request *request, struct uuid *out)
+{
+    struct text text = request->exchange->params[0];
+    struct error err;
+    int r;
+
+    if (id_parse(ID_ASSISTANT, text, out))
+        return 0;
+    if (!slug_fits(text))
+        return missing(request);
+    r = agents_find(&request->store, text, out, &err);
+    if (r == AGENT_MISSING)
+        return missing(request);
+    return r < 0 ? request_failed(request, &err) : 0;
+}
+
 static int find(struct request *request, struct agent *out)
 {
     struct uuid id;
     struct error err;
-    int r = request_id(request, 0, ID_ASSISTANT, "assistant", &id);
+    int r = find_id(request, &id);
 
     if (r < 0)
         return r;
@@ -151,6 +203,7 @@ static int assistants_get(struct request *request)
 /* Reads, merges, writes if nobody else wrote in between; else once more, a few times. */
 static int assistants_update(struct request *request)
 {
+    struct text slug = TEXT_NONE;
     struct agent agent;
     struct error err;
     int r = request_check_models(request);
@@ -173,12 +226,15 @@ static int assistants_update(struct request *request)
         r = make_draft(request, &spec, &draft);
         if (r < 0)
             return r;
+        slug = draft.slug;
         r = agents_update(&request->store, &draft, &agent, &err);
         if (r != AGENT_CHANGED)
             break;
     }
     if (r == AGENT_MISSING)
         return missing(request);
+    if (r == -E_CONFLICT)
+        return slug_taken(request, slug);
     if (r == AGENT_CHANGED) {
         (void)failure_param(&request->failure, 409, NULL, NULL,
                             "The assistant is being changed by others all the time: try again.");
@@ -194,7 +250,7 @@ static int assistants_delete(struct request *request)
 {
     struct uuid id;
     struct error err;
-    int r = request_id(request, 0, ID_ASSISTANT, "assistant", &id);
+    int r = find_id(request, &id);
 
     if (r < 0)
         return r;
@@ -224,7 +280,7 @@ static int assistants_get_version(struct request *request)
     struct uuid id;
     int64_t version;
     struct error err;
-    int r = request_id(request, 0, ID_ASSISTANT, "assistant", &id);
+    int r = find_id(request, &id);
 
     if (r < 0)
         return r;
@@ -291,6 +347,34 @@ static int assistants_versions(struct request *request)
     return 0;
 }
 
+/* As the model gets it; places of a template are shown as they are. */
+static int assistants_prompt(struct request *request)
+{
+    CLEANUP(buf_deinit) struct buf preamble;
+    CLEANUP(buf_deinit) struct buf prompt;
+    struct text instructions = TEXT_NONE;
+    struct agent_spec spec;
+    struct agent agent;
+    struct error err;
+    int r = find(request, &agent);
+
+    buf_init(&preamble, 0);
+    buf_init(&prompt, 0);
+    if (r < 0)
+        return r;
+    r = agent_spec_load(agent.spec, &request->exchange->arena, &spec, &err);
+    if (r == 0)
+        r = copy_string(spec.members[SPEC_INSTRUCTIONS], &request->exchange->arena, &instructions,
+                        &err);
+    if (r < 0)
+        return request_failed(request, &err);
+    agent_preamble_write(&spec, &preamble);
+    agent_prompt_write(buf_text(&preamble), instructions, &prompt);
+    render_prompt(&agent, buf_text(&prompt), text_is(spec.members[SPEC_TEMPLATE], "true"),
+                  &request->reply);
+    return 0;
+}
+
 static const char *const versions_query[] = {"limit", "order", "after", NULL};
 
 /* clang-format off */
@@ -319,6 +403,10 @@ static const struct endpoint table[] = {
     {.method = HTTP_METHOD_DELETE,
      .pattern = "/v1/assistants/{assistant_id}",
      .handle = assistants_delete},
+    {.method = HTTP_METHOD_GET,
+     .pattern = "/v1/assistants/{assistant_id}/prompt",
+     .handle = assistants_prompt,
+     .flags = ENDPOINT_LARGE},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/assistants/{assistant_id}/versions",
      .handle = assistants_versions,

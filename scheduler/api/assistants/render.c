@@ -11,6 +11,7 @@
 
 #include "shared/agent/spec.h"
 #include "shared/json/json_raw.h"
+#include "shared/text/tokens.h"
 
 static void add_id(struct buf *out, const char *before, enum id_kind kind, struct uuid id)
 {
@@ -60,6 +61,19 @@ void render_assistant(const struct agent *agent, const struct agent_spec *spec, 
     buf_add_char(out, ',');
     agent_spec_write(spec, out);
     add_int(out, ",\"version\":", agent->version);
+    add_int(out, ",\"updated_at\":", agent->updated_at);
+    add_id(out, ",\"created_by\":", ID_KEY, agent->created_by);
+    buf_add_char(out, '}');
+}
+
+void render_prompt(const struct agent *agent, struct text prompt, bool template, struct buf *out)
+{
+    add_id(out, "{\"object\":\"assistant.prompt\",\"assistant_id\":", ID_ASSISTANT, agent->id);
+    add_int(out, ",\"version\":", agent->version);
+    buf_add_string(out, template ? ",\"template\":true" : ",\"template\":false");
+    buf_add_string(out, ",\"prompt\":");
+    buf_add_json(out, prompt);
+    add_int(out, ",\"tokens\":", tokens_estimate(prompt, TOKENS_O200K));
     buf_add_char(out, '}');
 }
 

@@ -14,6 +14,9 @@ struct agent_spec;
 
 /* `version` is shown as an extension; so are the members of the spec that OpenAI has not. */
 void render_assistant(const struct agent *agent, const struct agent_spec *spec, struct buf *out);
+/* The system prompt of an agent, with about how many tokens it has. */
+void render_prompt(const struct agent *agent, struct text prompt, bool template, struct buf *out);
+
 void render_thread(const struct thread *thread, struct buf *out);
 void render_message(const struct message *message, struct buf *out);
 void render_run(const struct run *run, struct buf *out);

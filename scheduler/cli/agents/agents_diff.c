@@ -61,10 +61,22 @@ static const char *agent_field(enum spec_member member)
     return field->flags & FIELD_OF_AGENT ? field->name : NULL;
 }
 
-/* Whether a value that the file does not name is what the server shows for "not set". */
-static bool is_unset(const char *field, struct json_object *value)
+/* What the server shows of a member that nobody said. */
+static bool is_otherwise(enum spec_member member, struct json_object *value)
 {
-    if (!value)
+    CLEANUP(json_freep) struct json_object *otherwise = NULL;
+
+    return json_decode(text_of(agent_members[member].otherwise), JSON_DEPTH_DEFAULT, &otherwise,
+                       NULL) == 0 &&
+           agents_diff_same(value, otherwise);
+}
+
+/* Whether a value that the file does not name is what the server shows for "not set". */
+static bool is_unset(enum spec_member member, struct json_object *value)
+{
+    const char *field = agent_members[member].field.name;
+
+    if (!value || is_otherwise(member, value))
         return true;
     if (json_object_is_type(value, json_type_array))
         return json_object_array_length(value) == 0;
@@ -77,9 +89,9 @@ static bool is_unset(const char *field, struct json_object *value)
     return json_object_is_type(value, json_type_string) && json_string(value).len == 0;
 }
 
-static bool differs(const char *field, struct json_object *wanted, struct json_object *have)
+static bool differs(enum spec_member member, struct json_object *wanted, struct json_object *have)
 {
-    if (is_unset(field, wanted) && is_unset(field, have))
+    if (is_unset(member, wanted) && is_unset(member, have))
         return false;
     return !agents_diff_same(wanted, have);
 }
@@ -94,7 +106,7 @@ enum agents_change agents_diff(struct json_object *wanted, struct json_object *h
         const char *field = agent_field(i);
         struct json_object *value = field ? json_get(wanted, field) : NULL;
 
-        if (field && (have ? differs(field, value, json_get(have, field)) : value != NULL))
+        if (field && (have ? differs(i, value, json_get(have, field)) : value != NULL))
             json_object_object_add(body, field, json_object_get(value));
     }
     if (have && json_object_object_length(body) == 0) {

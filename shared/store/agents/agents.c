@@ -12,7 +12,8 @@
 #define AGENT_COLUMNS \
     "id, version, name, spec," \
     " " SQL_SECONDS("created_at") "," \
-    " " SQL_SECONDS("updated_at")
+    " " SQL_SECONDS("updated_at") "," \
+    " created_by"
 /* clang-format on */
 
 static int agent_read(struct row *row, void *out, struct error *err)
@@ -25,6 +26,7 @@ static int agent_read(struct row *row, void *out, struct error *err)
     agent.spec = row_text(row);
     agent.created_at = row_int(row);
     agent.updated_at = row_int(row);
+    agent.created_by = row_uuid(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct agent *)out = agent;
@@ -38,8 +40,8 @@ static const struct pg_statement agent_create = {
     .name = "agent_create",
     .sql =
         "WITH a AS ("
-        "    INSERT INTO agents (id, tenant_id, name, spec, spec_bytes)"
-        "    VALUES ($1, $2, $3, $4, octet_length($4::text))"
+        "    INSERT INTO agents (id, tenant_id, name, spec, spec_bytes, slug, created_by)"
+        "    VALUES ($1, $2, $3, $4, octet_length($4::text), $5, $6)"
         "    RETURNING *),"
         " v AS ("
         "    INSERT INTO agent_versions (agent_id, version, spec)"
@@ -47,15 +49,18 @@ static const struct pg_statement agent_create = {
         "    FROM a)"
         " SELECT " AGENT_COLUMNS
         " FROM a",
-    .types = "uutw",
+    .types = "uutwtu",
 };
 /* clang-format on */
 
 int agents_create(const struct store *store, const struct agent_draft *draft, struct agent *out,
                   struct error *err)
 {
-    struct pg_value values[4] = {pg_uuid(draft->id), pg_uuid(store->tenant), pg_text(draft->name),
-                                 pg_json_as_written(draft->spec)};
+    struct pg_value creator =
+        uuid_is_zero(draft->created_by) ? pg_null() : pg_uuid(draft->created_by);
+    struct pg_value values[6] = {pg_uuid(draft->id),   pg_uuid(store->tenant),
+                                 pg_text(draft->name), pg_json_as_written(draft->spec),
+                                 pg_text(draft->slug), creator};
 
     return store_create(store, &agent_rows, &(struct pg_query){&agent_create, values}, out, err);
 }
@@ -81,6 +86,33 @@ int agents_get(const struct store *store, struct uuid id, struct agent *out, str
 }
 
 /* clang-format off */
+static const struct pg_statement agent_find = {
+    .name = "agent_find",
+    .sql =
+        "SELECT id"
+        " FROM agents"
+        " WHERE tenant_id::text || '/' || slug = $1::uuid::text || '/' || $2"
+        "   AND slug IS NOT NULL"
+        "   AND deleted_at IS NULL",
+    .types = "ut",
+};
+/* clang-format on */
+
+static int id_read(struct row *row, void *out, struct error *err)
+{
+    *(struct uuid *)out = row_uuid(row);
+    return row_check(row, err);
+}
+
+int agents_find(const struct store *store, struct text slug, struct uuid *out, struct error *err)
+{
+    static const struct row_kind ids = {id_read, sizeof(struct uuid), AGENT_MISSING};
+    struct pg_value values[2] = {pg_uuid(store->tenant), pg_text(slug)};
+
+    return store_one(store, &ids, &(struct pg_query){&agent_find, values}, out, err);
+}
+
+/* clang-format off */
 static const struct pg_statement agent_look = {
     .name = "agent_look",
     .sql =
@@ -88,6 +120,7 @@ static const struct pg_statement agent_look = {
         "     CASE WHEN s.bytes <= " SQL_STRING(SMALL_BYTES_MAX) " THEN a.spec END,"
         "     " SQL_SECONDS("a.created_at") ","
         "     " SQL_SECONDS("a.updated_at") ","
+        "     a.created_by,"
         "     s.bytes"
         " FROM agents a"
         " CROSS JOIN LATERAL (SELECT " SQL_SPEC_SENT("a") " AS bytes) s"
@@ -98,7 +131,7 @@ static const struct pg_statement agent_look = {
 };
 /* clang-format on */
 
-#define COLUMN_SPEC_BYTES 6 /* behind AGENT_COLUMNS */
+#define COLUMN_SPEC_BYTES 7 /* behind AGENT_COLUMNS */
 
 int agents_look(const struct store *store, struct uuid id, struct agent *out, size_t *out_bytes,
                 struct error *err)
@@ -124,7 +157,8 @@ int agents_look(const struct store *store, struct uuid id, struct agent *out, si
 #define AGENT_VERSIONS \
     "SELECT a.id, v.version, NULL, v.spec," \
     "     " SQL_SECONDS("a.created_at") "," \
-    "     " SQL_SECONDS("v.created_at") \
+    "     " SQL_SECONDS("v.created_at") "," \
+    "     a.created_by" \
     " FROM agents a" \
     " JOIN agent_versions v ON v.agent_id = a.id" \
     " WHERE a.id = $1" \
@@ -148,11 +182,12 @@ int agents_get_version(const struct store *store, struct uuid id, int64_t versio
 
 /* clang-format off */
 #define AGENT_VERSION_LIST(direction) \
-    SQL_PAGE("v.id, v.version, NULL, v.spec, v.created_at, v.updated_at", "v", \
+    SQL_PAGE("v.id, v.version, NULL, v.spec, v.created_at, v.updated_at, v.created_by", "v", \
         "(" \
         "    SELECT a.id, v.version, v.spec," \
         "        " SQL_SECONDS("a.created_at") " AS created_at," \
-        "        " SQL_SECONDS("v.created_at") " AS updated_at" \
+        "        " SQL_SECONDS("v.created_at") " AS updated_at," \
+        "        a.created_by" \
         "    FROM agents a" \
         "    JOIN agent_versions v ON v.agent_id = a.id" \
         "    WHERE a.id = $1" \
@@ -221,7 +256,7 @@ static const struct pg_statement agent_update = {
     .sql =
         "WITH a AS ("
         "    UPDATE agents"
-        "    SET version = version + 1, name = $3, spec = $4,"
+        "    SET version = version + 1, name = $3, spec = $4, slug = $6,"
         "        spec_bytes = octet_length($4::text), updated_at = now()"
         "    WHERE id = $1"
         "      AND tenant_id = $2"
@@ -234,15 +269,19 @@ static const struct pg_statement agent_update = {
         "    FROM a)"
         " SELECT " AGENT_COLUMNS
         " FROM a",
-    .types = "uutwi",
+    .types = "uutwit",
 };
 /* clang-format on */
 
 int agents_update(const struct store *store, const struct agent_draft *draft, struct agent *out,
                   struct error *err)
 {
-    struct pg_value values[5] = {pg_uuid(draft->id), pg_uuid(store->tenant), pg_text(draft->name),
-                                 pg_json_as_written(draft->spec), pg_int(draft->expected_version)};
+    struct pg_value values[6] = {pg_uuid(draft->id),
+                                 pg_uuid(store->tenant),
+                                 pg_text(draft->name),
+                                 pg_json_as_written(draft->spec),
+                                 pg_int(draft->expected_version),
+                                 pg_text(draft->slug)};
     struct agent now;
     int r = store_one(store, &agent_rows, &(struct pg_query){&agent_update, values}, out, err);
 

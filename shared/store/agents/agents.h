@@ -15,6 +15,7 @@ struct agent {
     struct text spec; /* JSON object */
     int64_t created_at;
     int64_t updated_at;
+    struct uuid created_by; /* the key it was made with; zero: not known */
 };
 
 struct agent_list {
@@ -27,11 +28,13 @@ struct agent_list {
 struct agent_draft {
     struct uuid id;
     struct text name;         /* TEXT_NONE: no name */
+    struct text slug;         /* TEXT_NONE: none */
     struct text spec;         /* JSON object */
+    struct uuid created_by;   /* agents_create: the key it is made with */
     int64_t expected_version; /* agents_update: refuse if it is not this one; 0: any */
 };
 
-/* Version 1. Returns 0, or -E_CONFLICT when the id exists. */
+/* Version 1. Returns 0, or -E_CONFLICT when the id exists, or another agent has the slug. */
 SUSPENDS MUSTCHECK int agents_create(const struct store *store, const struct agent_draft *draft,
                                      struct agent *out, struct error *err);
 
@@ -39,8 +42,12 @@ SUSPENDS MUSTCHECK int agents_create(const struct store *store, const struct age
 SUSPENDS MUSTCHECK int agents_get(const struct store *store, struct uuid id, struct agent *out,
                                   struct error *err);
 
-/* The same, if its spec has SMALL_BYTES_MAX or less; *out_bytes are what it has. AGENT_MISSING;
- * AGENT_LARGE with *out but for the spec, which was not read. */
+/* The id of the agent that has the slug. AGENT_MISSING. */
+SUSPENDS MUSTCHECK int agents_find(const struct store *store, struct text slug, struct uuid *out,
+                                   struct error *err);
+
+/* As agents_get, if its spec has SMALL_BYTES_MAX or less; *out_bytes are what it has.
+ * AGENT_MISSING; AGENT_LARGE with *out but for the spec, which was not read. */
 SUSPENDS MUSTCHECK int agents_look(const struct store *store, struct uuid id, struct agent *out,
                                    size_t *out_bytes, struct error *err);
 
@@ -60,7 +67,8 @@ SUSPENDS MUSTCHECK int agents_list_versions(const struct store *store, struct uu
 SUSPENDS MUSTCHECK int agents_list(const struct store *store, const struct page *page,
                                    struct agent_list *out, struct error *err);
 
-/* Replaces name and spec as the next version. AGENT_MISSING; AGENT_CHANGED: nothing was written. */
+/* Replaces name, slug and spec as the next version. AGENT_MISSING; AGENT_CHANGED: nothing was
+ * written; -E_CONFLICT: another agent has the slug. */
 SUSPENDS MUSTCHECK int agents_update(const struct store *store, const struct agent_draft *draft,
                                      struct agent *out, struct error *err);
 

@@ -206,19 +206,20 @@ static void hash_of(int number, uint8_t out[SHA256_BYTES])
 Test(key_cache, answers_for_some_seconds_and_lets_one_request_ask_again)
 {
     struct key_cache *cache = key_cache_new();
-    struct uuid tenant = uuid_new();
-    struct uuid found;
+    struct key_owner owner = {.tenant = uuid_new(), .key = uuid_new()};
+    struct key_owner found;
     uint8_t hash[SHA256_BYTES];
 
     hash_of(1, hash);
     cr_assert_eq(key_cache_lookup(cache, hash, 0, &found), KEY_MISSING);
-    key_cache_insert(cache, hash, 1000, tenant);
+    key_cache_insert(cache, hash, 1000, owner);
     cr_assert_eq(key_cache_lookup(cache, hash, 1000 + KEY_TTL_MS, &found), 0);
-    cr_assert(uuid_equal(found, tenant));
+    cr_assert(uuid_equal(found.tenant, owner.tenant));
+    cr_assert(uuid_equal(found.key, owner.key));
     cr_assert_eq(key_cache_lookup(cache, hash, 1001 + KEY_TTL_MS, &found), KEY_MISSING);
     cr_assert_eq(key_cache_lookup(cache, hash, 1002 + KEY_TTL_MS, &found), 0);
     cr_assert_eq(key_cache_lookup(cache, hash, 2001 + KEY_TTL_MS, &found), KEY_MISSING);
-    key_cache_insert(cache, hash, 9000, tenant);
+    key_cache_insert(cache, hash, 9000, owner);
     cr_assert_eq(key_cache_lookup(cache, hash, 9001, &found), 0);
     key_cache_free(cache);
 }
@@ -226,12 +227,12 @@ Test(key_cache, answers_for_some_seconds_and_lets_one_request_ask_again)
 Test(key_cache, does_not_grow_beyond_its_limit_and_keeps_what_is_used)
 {
     struct key_cache *cache = key_cache_new();
-    struct uuid found;
+    struct key_owner found;
     uint8_t hash[SHA256_BYTES];
 
     for (int i = 0; i < KEY_CACHE_MAX + 100; i++) {
         hash_of(i, hash);
-        key_cache_insert(cache, hash, 0, uuid_new());
+        key_cache_insert(cache, hash, 0, (struct key_owner){.tenant = uuid_new()});
         hash_of(0, hash);
         cr_assert_eq(key_cache_lookup(cache, hash, 1, &found), 0);
     }
@@ -258,7 +259,7 @@ Test(run_spec, overrides_what_the_request_says_and_keeps_the_rest)
                                        "\"top_p\": 0.5, \"temperature\": 1, \"name\": \"n\"}"),
                                   &arena, &agent, &err),
                  0);
-    cr_assert_eq(run_spec_write(&agent, body, &out, &failure), 0);
+    cr_assert_eq(run_spec_write(&agent, body, &(struct run_prompt){0}, &out, &failure), 0);
     spec = parse(buf_string(&out));
     cr_assert_str_eq(json_get_string(spec, "instructions"), "aé\"\n\nb");
     cr_assert_eq(json_get_int(spec, "temperature", -1), 0);

@@ -53,6 +53,49 @@ Test(agents, keep_all_versions_and_update_by_compare_and_set)
     with_store(keeps_versions);
 }
 
+static void have_slugs(struct store *store)
+{
+    struct agent_draft one = {
+        .id = uuid_new(), .slug = TEXT("one"), .spec = TEXT("{}"), .created_by = uuid_new()};
+    struct agent_draft two = {.id = uuid_new(), .slug = TEXT("one"), .spec = TEXT("{}")};
+    struct store other = *store;
+    struct agent agent;
+    struct uuid found;
+
+    MUST(agents_create(store, &one, &agent, &test_err));
+    cr_assert(uuid_equal(agent.created_by, one.created_by));
+    MUST(agents_find(store, TEXT("one"), &found, &test_err));
+    cr_assert(uuid_equal(found, one.id));
+    GIVES(AGENT_MISSING, agents_find(store, TEXT("two"), &found, &test_err));
+    GIVES(-E_CONFLICT, agents_create(store, &two, &agent, &test_err));
+    GIVES(AGENT_MISSING, agents_get(store, two.id, &agent, &test_err));
+    two.slug = TEXT_NONE;
+    MUST(agents_create(store, &two, &agent, &test_err));
+    cr_assert(uuid_is_zero(agent.created_by));
+    two.slug = TEXT("one");
+    GIVES(-E_CONFLICT, agents_update(store, &two, &agent, &test_err));
+    /* Another tenant's is another one. */
+    other.tenant = uuid_new();
+    GIVES(AGENT_MISSING, agents_find(&other, TEXT("one"), &found, &test_err));
+    two.id = uuid_new();
+    MUST(agents_create(&other, &two, &agent, &test_err));
+    /* What is given up, or deleted, is free. */
+    one.slug = TEXT_NONE;
+    MUST(agents_update(store, &one, &agent, &test_err));
+    cr_assert(uuid_equal(agent.created_by, one.created_by));
+    two.id = uuid_new();
+    MUST(agents_create(store, &two, &agent, &test_err));
+    MUST(agents_delete(store, two.id, &test_err));
+    GIVES(AGENT_MISSING, agents_find(store, TEXT("one"), &found, &test_err));
+    two.id = uuid_new();
+    MUST(agents_create(store, &two, &agent, &test_err));
+}
+
+Test(agents, have_slugs_that_are_there_once_in_a_tenant)
+{
+    with_store(have_slugs);
+}
+
 static void deletes(struct store *store)
 {
     struct page page = {.limit = 10};

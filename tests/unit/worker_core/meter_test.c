@@ -119,11 +119,11 @@ Test(meter, names_the_budget_that_is_used_up)
         const char *used_up; /* NULL: none */
         int64_t left;
     } cases[] = {
-        {{0, 0, 0}, NULL, 0},
-        {{101, 41, 1}, NULL, 1},
-        {{100, 41, 1}, "max_prompt_tokens", 1},
-        {{101, 40, 1}, "max_completion_tokens", -1},
-        {{101, 39, 1}, "max_completion_tokens", -1},
+        {{0, 0, 0, 0}, NULL, 0},
+        {{101, 41, 1, 0}, NULL, 1},
+        {{100, 41, 1, 0}, "max_prompt_tokens", 1},
+        {{101, 40, 1, 0}, "max_completion_tokens", -1},
+        {{101, 39, 1, 5}, "max_completion_tokens", -1},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
@@ -138,6 +138,21 @@ Test(meter, names_the_budget_that_is_used_up)
         else
             cr_assert_null(used_up);
     }
+}
+
+Test(meter, an_answer_may_have_what_is_left_and_no_more_than_one_may)
+{
+    struct meter meter;
+
+    meter_begin(&meter, &claim, &arena); /* 40 were answered */
+    cr_assert_eq(meter_output_of_call(&meter, &(struct run_budgets){0}), 0);
+    cr_assert_eq(meter_output_of_call(&meter, &(struct run_budgets){.max_output_tokens = 7}), 7);
+    cr_assert_eq(meter_output_of_call(&meter, &(struct run_budgets){.max_output_tokens = 7,
+                                                                    .max_completion_tokens = 45}),
+                 5);
+    cr_assert_eq(meter_output_of_call(&meter, &(struct run_budgets){.max_output_tokens = 7,
+                                                                    .max_completion_tokens = 60}),
+                 7);
 }
 
 Test(meter, counts_model_calls_against_their_budget)

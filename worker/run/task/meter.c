@@ -104,6 +104,14 @@ int64_t meter_output_left(const struct meter *meter, const struct run_budgets *b
     return left > 0 ? left : -1;
 }
 
+int64_t meter_output_of_call(const struct meter *meter, const struct run_budgets *budgets)
+{
+    int64_t left = meter_output_left(meter, budgets);
+    int64_t most = budgets->max_output_tokens;
+
+    return left == 0 || (most > 0 && most < left) ? most : left;
+}
+
 const char *meter_used_up(const struct meter *meter, const struct run_budgets *budgets)
 {
     if (meter_output_left(meter, budgets) < 0)

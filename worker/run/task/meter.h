@@ -11,6 +11,7 @@ struct run_budgets {
     int64_t max_prompt_tokens;
     int64_t max_completion_tokens;
     int64_t max_iterations;
+    int64_t max_output_tokens; /* of one call */
 };
 
 struct meter {
@@ -47,6 +48,9 @@ void meter_saved(struct meter *meter);
 
 /* What is left of the output budget; 0: no limit, negative: nothing. */
 int64_t meter_output_left(const struct meter *meter, const struct run_budgets *budgets);
+
+/* What a call may answer at most, of that and of what is left; 0: no limit. */
+int64_t meter_output_of_call(const struct meter *meter, const struct run_budgets *budgets);
 
 /* The budget that is used up, in the word that is a run's incomplete reason; NULL: none. */
 const char *meter_used_up(const struct meter *meter, const struct run_budgets *budgets);

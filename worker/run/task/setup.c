@@ -5,6 +5,7 @@
 #include "worker/run/task/setup.h"
 
 #include "providers/chat_read.h"
+#include "shared/agent/prompt.h"
 #include "shared/agent/spec.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
@@ -47,10 +48,26 @@ static void parse_limits(struct json_object *spec, struct run_setup *setup)
         .max_prompt_tokens = json_get_int(spec, "max_prompt_tokens", 0),
         .max_completion_tokens = json_get_int(spec, "max_completion_tokens", 0),
         .max_iterations = json_get_int(spec, "max_iterations", 0),
+        .max_output_tokens = json_get_int(spec, "max_output_tokens", 0),
     };
     setup->timeout_ms = json_get_int(spec, "timeout_seconds", 0) * 1000;
     if (text_is(json_get_text(truncation, "type"), "last_messages"))
         setup->last_messages = json_get_int(truncation, "last_messages", 0);
+}
+
+/* The system prompt. */
+static int parse_prompt(struct json_object *spec, struct arena *arena, struct text *out,
+                        struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf prompt;
+    struct text preamble = json_get_text(spec, "preamble");
+    struct text instructions = json_get_text(spec, "instructions");
+
+    buf_init(&prompt, 0);
+    if (preamble.len == 0)
+        return copy_text(arena, instructions, out, err);
+    agent_prompt_write(preamble, instructions, &prompt);
+    return prompt.failed ? out_of_room(err) : copy_text(arena, buf_text(&prompt), out, err);
 }
 
 static int parse_texts(struct json_object *spec, struct arena *arena, struct run_setup *setup,
@@ -60,7 +77,7 @@ static int parse_texts(struct json_object *spec, struct arena *arena, struct run
     int r = copy_text(arena, json_get_text(spec, "model"), &setup->model, err);
 
     if (r == 0)
-        r = copy_text(arena, json_get_text(spec, "instructions"), &setup->instructions, err);
+        r = parse_prompt(spec, arena, &setup->instructions, err);
     if (r == 0)
         r = copy_text(arena, json_get_text(spec, "reasoning_effort"), &options->reasoning_effort,
                       err);

@@ -20,37 +20,23 @@ static int64_t floor_divide(int64_t a, int64_t b)
 }
 
 /* "+05:30", with seconds where a zone of long ago has them. */
-static void format_offset(int32_t offset_s, char *out, size_t size)
-{
-    unsigned absolute = (unsigned)abs(offset_s);
-    int len = snprintf(out, size, "%c%02u:%02u", offset_s < 0 ? '-' : '+', absolute / 3600,
-                       absolute / 60 % 60);
-
-    if (absolute % 60 > 0)
-        snprintf(out + len, size - (size_t)len, ":%02u", absolute % 60);
-}
-
 static void write_time(struct buf *out, struct text zone_name, int64_t unix_s, int32_t offset_s)
 {
     static const char *const weekdays[] = {"Thursday", "Friday",  "Saturday", "Sunday",
                                            "Monday",   "Tuesday", "Wednesday"};
-    int64_t local_s = unix_s + offset_s;
-    int64_t days = floor_divide(local_s, DAY_S);
-    int seconds = (int)(local_s - days * DAY_S);
-    char date[32], time[16], offset[24];
-    int64_t year;
-    int month, day;
+    int64_t days = floor_divide(unix_s + offset_s, DAY_S);
+    char iso[RFC3339_SIZE];
+    const char *time;
 
-    calendar_date(days, &year, &month, &day);
-    snprintf(date, sizeof(date), "%04" PRId64 "-%02d-%02d", year, month, day);
-    snprintf(time, sizeof(time), "%02d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format_offset(offset_s, offset, sizeof(offset));
+    rfc3339_format(unix_s, offset_s, iso);
+    time = strchr(iso, 'T') + 1;
     buf_add_string(out, "{\"timezone\":");
     buf_add_json(out, zone_name);
     buf_printf(out,
-               ",\"iso8601\":\"%sT%s%s\",\"date\":\"%s\",\"time\":\"%s\",\"weekday\":\"%s\","
+               ",\"iso8601\":\"%s\",\"date\":\"%.*s\",\"time\":\"%.8s\",\"weekday\":\"%s\","
                "\"utc_offset\":\"%s\",\"unix\":%" PRId64 "}",
-               date, time, offset, date, time, weekdays[(days % 7 + 7) % 7], offset, unix_s);
+               iso, (int)(time - iso) - 1, iso, time, weekdays[(days % 7 + 7) % 7], time + 8,
+               unix_s);
 }
 
 static int text_argument(struct json_object *arguments, const char *name, struct text *out,
