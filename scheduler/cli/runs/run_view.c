@@ -464,6 +464,7 @@ struct json_object *run_continuation(const char *agent_id, const char *prompt)
 struct agent_search {
     const char *name;
     char *id;
+    bool has_slug;   /* the one of that id: no name counts any more */
     char names[120]; /* of agents there are, for the message */
 };
 
@@ -475,6 +476,13 @@ static int match_agent(void *arg, struct json_object *agent, struct error *err)
     size_t used = strlen(search->names);
 
     if (!name || !id)
+        return 0;
+    if (text_is(json_get_text(agent, "slug"), search->name)) {
+        search->has_slug = true;
+        free(search->id);
+        search->id = xstrdup(id);
+    }
+    if (search->has_slug)
         return 0;
     if (strcmp(name, search->name) != 0) {
         if (used + strlen(name) + 3 < sizeof(search->names))
