@@ -370,7 +370,7 @@ static int check_one_member(struct schema_walk *walk, struct json_object *schema
     if (json_object_is_type(patterns, json_type_object)) {
         json_object_object_foreach(patterns, pattern, by_pattern)
         {
-            bool matches;
+            bool matches = false;
 
             if (r == 0)
                 r = match_name(walk, pattern, key, &matches, err);

@@ -21,8 +21,9 @@
 #include "shared/check/failure.h"
 #include "shared/yaml/yaml_load.h"
 
-#define DEPTH_MAX 32     /* of a value; less than YAML_DEPTH_MAX, and ends aliases in themselves */
-#define NODES_MAX 100000 /* aliases count again each time */
+#define TEXT_OF_LIST_MAX 8000 /* characters; what a member allows is checked afterwards */
+#define DEPTH_MAX        32 /* of a value; less than YAML_DEPTH_MAX, and ends aliases in themselves */
+#define NODES_MAX        100000 /* aliases count again each time */
 
 struct parse {
     const char *path;
@@ -297,7 +298,8 @@ static int metadata_value(struct parse *parse, yaml_node_t *node, struct json_ob
 static int texts_value(struct parse *parse, yaml_node_t *node, const struct field *field,
                        struct json_object **out)
 {
-    const struct field entry = {.name = field->name, .kind = FIELD_STRING, .min = 1, .max = 512};
+    const struct field entry = {
+        .name = field->name, .kind = FIELD_STRING, .min = 1, .max = TEXT_OF_LIST_MAX};
     CLEANUP(json_freep) struct json_object *into = json_object_new_array();
 
     if (node->type != YAML_SEQUENCE_NODE)
@@ -388,6 +390,8 @@ static int syntax_value(struct parse *parse, yaml_node_t *node, const struct fie
     case FIELD_ARRAY:
         if (strcmp(field->name, agent_members[SPEC_TOOLS].field.name) == 0)
             return tools_value(parse, node, out);
+        if (strcmp(field->name, agent_members[SPEC_EXAMPLES].field.name) == 0)
+            break;
         return texts_value(parse, node, field, out);
     case FIELD_BOOLEAN:
     case FIELD_OBJECT:

@@ -88,6 +88,12 @@ Test(agents_file, is_refused_with_line_and_column)
                   "a.yaml:2:32: a tool must be a mapping");
     check_refused("agents:\n - {name: a, model: m, tools: [{type: function}]}\n",
                   "a.yaml:2:32: a function tool must have");
+    check_refused("agents:\n - {name: a, model: m, examples: [{user: x}]}\n",
+                  "a.yaml:2:34: Missing required parameter: 'examples[0].assistant'.");
+    check_refused("agents:\n - {name: a, model: m, constraints: [{a: b}]}\n",
+                  "a.yaml:2:38: constraints must be text");
+    check_refused("agents:\n - {name: a, model: m, slug: A}\n",
+                  "a.yaml:2:30: Invalid 'slug': expected small letters");
     check_refused("agents:\n - {name: a, model: m, metadata: {k: [1]}}\n",
                   "a.yaml:2:38: a value of metadata must be text");
     check_refused("agents: 3\n", "a.yaml:1:9: agents must be a list");
@@ -182,6 +188,20 @@ Test(agents_diff, leaves_what_is_the_same_for_all_that_the_server_fills_in)
         "{\"id\":\"asst_1\",\"name\":\"a\",\"model\":\"m\",\"temperature\":0.0,\"top_p\":1.0,"
         "\"tools\":[],\"metadata\":{},\"response_format\":\"auto\",\"description\":null}",
         AGENTS_SAME, NULL);
+}
+
+Test(agents_diff, what_the_server_shows_of_members_that_nobody_said_is_no_difference)
+{
+    check_diff("{\"name\":\"a\",\"model\":\"m\"}",
+               "{\"name\":\"a\",\"model\":\"m\",\"slug\":null,\"constraints\":[],\"examples\":[],"
+               "\"template\":false,\"config\":null,\"is_active\":true,\"updated_at\":7}",
+               AGENTS_SAME, NULL);
+    check_diff("{\"name\":\"a\",\"model\":\"m\"}",
+               "{\"name\":\"a\",\"model\":\"m\",\"template\":true,\"is_active\":false}",
+               AGENTS_UPDATE, "{\"template\":null,\"is_active\":null}");
+    check_diff("{\"name\":\"a\",\"model\":\"m\",\"is_active\":false,\"role\":\"r\"}",
+               "{\"name\":\"a\",\"model\":\"m\",\"is_active\":true}", AGENTS_UPDATE,
+               "{\"role\":\"r\",\"is_active\":false}");
 }
 
 Test(agents_diff, updates_what_differs_and_resets_what_the_file_no_longer_says)
