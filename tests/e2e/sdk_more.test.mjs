@@ -13,13 +13,15 @@ const noRun = 'run_00000000000000000000000000000000';
 
 let dev;
 let llm;
+const asked = []; // bodies of calls of the model
 before(async () => {
   // A model that keeps its prompt "wait" waiting for as long as the client does.
   llm = createServer((request, response) => {
     let body = '';
     request.on('data', (chunk) => (body += chunk));
     request.on('end', () => {
-      if (JSON.parse(body).messages.at(-1).content === 'wait') return;
+      asked.push(JSON.parse(body));
+      if (asked.at(-1).messages.at(-1).content === 'wait') return;
       response.setHeader('content-type', 'application/json');
       response.end(JSON.stringify({
         id: 'x', object: 'chat.completion', created: 1, model: 'mine',
@@ -102,6 +104,27 @@ for (const [major, shape] of Object.entries(shapes)) {
     assert.equal((await shape.message(openai, thread, message, 'del')).deleted, true);
     assert.deepEqual((await openai.beta.threads.update(thread, { metadata: { e: 'f' } })).metadata, { e: 'f' });
     assert.equal((await openai.beta.threads.retrieve(thread)).metadata.e, 'f');
+  });
+
+  test(`openai ${major}: an agent with all its parts, by its slug`, async () => {
+    const openai = client();
+    const slug = `clerk-${major}`;
+    const made = await openai.beta.assistants.create({
+      model: 'openai/gpt-4o-mini', slug, role: 'You are a clerk.', goal: 'Help.', constraints: ['Never guess.'], personality: { tone: 'calm', style: 'short' },
+      examples: [{ user: 'Hi', assistant: 'Hello.' }], instructions: 'For {{name}}.', template: true, config: { ours: 1 },
+    });
+    assert.deepEqual([made.slug, made.config, made.is_active], [slug, { ours: 1 }, true]);
+    const thread = { messages: [{ role: 'user', content: 'hello' }] };
+    const run = await openai.beta.threads.createAndRunPoll({ assistant_id: slug, thread, variables: { name: 'Ada' } }, { pollIntervalMs: 50 });
+    assert.equal(run.status, 'completed', JSON.stringify(run.last_error));
+    assert.equal(run.assistant_id, made.id);
+    assert.deepEqual(asked.at(-1).messages[0], {
+      role: 'system',
+      content: '# Role\nYou are a clerk.\n\n# Goal\nHelp.\n\n# Constraints\n- Never guess.\n\n# Communication Style\nTone: calm\nStyle: short\n\n' +
+        '# Example Interactions\nUser: Hi\nAssistant: Hello.\n\nFor Ada.',
+    });
+    assert.equal((await openai.beta.assistants.update(slug, { goal: null })).goal, null);
+    await assert.rejects(openai.beta.assistants.create({ model: 'openai/gpt-4o-mini', slug }), OpenAI.ConflictError);
   });
 
   test(`openai ${major}: a run at work is cancelled, and its thread is busy until then`, async () => {
