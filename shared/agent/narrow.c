@@ -65,7 +65,7 @@ int narrow_tools(struct text agents_text, struct json_object *said, struct buf *
         if (!is_of_client(tool))
             tool = find_tool(agents, type);
         if (!tool)
-            return failure_set(failure, 400, &item, "not_permitted",
+            return failure_set(failure, 400, &item, "tool_not_permitted",
                                "The assistant does not have the tool '%.*s'. A run may leave out "
                                "tools of its assistant and bring functions of its own; give the "
                                "assistant the tool, or leave it out.",

@@ -14,8 +14,8 @@ struct failure;
 
 /* `agents`: the agent's member as JSON text, TEXT_NONE for none; `said`: the checked member of
  * the request. Appends a JSON array to `out`. Of a tool that the server executes, what the agent
- * says about it counts. Returns 0, or -E_INVALID with *failure (code "not_permitted") for a tool
- * that the agent has not. */
+ * says about it counts. Returns 0, or -E_INVALID with *failure (code "tool_not_permitted") for a
+ * tool that the agent has not. */
 MUSTCHECK int narrow_tools(struct text agents, struct json_object *said, struct buf *out,
                            struct failure *failure);
 

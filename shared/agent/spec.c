@@ -13,6 +13,10 @@
 static const char *const efforts[] = {"none", "minimal", "low", "medium",
                                       "high", "xhigh",   "max", NULL};
 
+/* Whether a run may name tools of the server that its agent has not. */
+#define POLICY_OPEN "open"
+static const char *const policies[] = {"bound", POLICY_OPEN, NULL};
+
 #define NULLABLE FIELD_NULLABLE
 #define AGENT    FIELD_OF_AGENT
 #define RUN      FIELD_OF_RUN
@@ -64,6 +68,9 @@ const struct agent_member agent_members[SPEC_MEMBER_COUNT] = {
     [SPEC_TOOLS] = {
         {"tools", FIELD_ARRAY, NULLABLE | AGENT | RUN, 0, 128, NULL, check_tools},
         MEMBER_NARROWED, "[]", NULL, false},
+    [SPEC_TOOL_POLICY] = {
+        {"tool_policy", FIELD_STRING, NULLABLE | AGENT, 0, 0, policies, NULL},
+        MEMBER_REPLACED, "\"bound\"", NULL, false},
     [SPEC_TOOL_RESOURCES] = {
         {"tool_resources", FIELD_OBJECT, NULLABLE | AGENT, 0, 0, NULL, check_tool_resources},
         MEMBER_REPLACED, "null", NULL, false},
@@ -90,10 +97,10 @@ const struct agent_member agent_members[SPEC_MEMBER_COUNT] = {
         MEMBER_REPLACED, "null", NULL, false},
     [SPEC_MAX_ITERATIONS] = {
         {"max_iterations", FIELD_INTEGER, NULLABLE | AGENT | RUN, 1, 200, NULL, NULL},
-        MEMBER_REPLACED, "null", NULL, false},
+        MEMBER_CAPPED, "null", NULL, false},
     [SPEC_TIMEOUT_SECONDS] = {
         {"timeout_seconds", FIELD_INTEGER, NULLABLE | AGENT | RUN, 1, 86400, NULL, NULL},
-        MEMBER_REPLACED, "null", NULL, false},
+        MEMBER_CAPPED, "null", NULL, false},
     [SPEC_HTTP_ALLOW] = {
         {"http_allow", FIELD_ARRAY, NULLABLE | AGENT | RUN, 0, 100, NULL, check_http_allow},
         MEMBER_NARROWED, "[]", NULL, false},
@@ -103,10 +110,10 @@ const struct agent_member agent_members[SPEC_MEMBER_COUNT] = {
     [SPEC_MAX_COMPLETION_TOKENS] = {
         {"max_completion_tokens", FIELD_INTEGER, NULLABLE | AGENT | RUN, 256, INT32_MAX, NULL,
             NULL},
-        MEMBER_REPLACED, "null", NULL, false},
+        MEMBER_CAPPED, "null", NULL, false},
     [SPEC_MAX_OUTPUT_TOKENS] = {
         {"max_output_tokens", FIELD_INTEGER, NULLABLE | AGENT | RUN, 1, INT32_MAX, NULL, NULL},
-        MEMBER_REPLACED, "null", NULL, true},
+        MEMBER_CAPPED, "null", NULL, true},
     [SPEC_VARIABLES] = {
         {"variables", FIELD_OBJECT, NULLABLE | RUN, 0, 0, NULL, check_variables},
         MEMBER_REPLACED, "{}", NULL, true},
@@ -254,10 +261,24 @@ static int check_choice(struct json_object *choice, struct text tools, struct fa
                          TEXT_ARGS(name));
 }
 
+static int check_cap(enum spec_member member, struct text agents, struct json_object *said,
+                     struct failure *failure)
+{
+    int64_t most;
+
+    if (!agents.ptr || !text_to_int(agents, &most) || json_object_get_int64(said) <= most)
+        return 0;
+    return failure_param(failure, 400, name_of(member), "budget_not_permitted",
+                         "Invalid '%s': a run may have less than its assistant, and not more. The "
+                         "assistant says %.*s, the run %.*s.",
+                         name_of(member), TEXT_ARGS(agents), TEXT_ARGS(json_text(said)));
+}
+
 /* A run's member: the agent's, the body's, or of a permission what both say (into `narrowed`). */
-static int choose(enum spec_member member, struct text agents, struct json_object *said,
+static int choose(const struct agent_spec *spec, enum spec_member member, struct json_object *said,
                   struct buf *narrowed, struct text *out, struct failure *failure)
 {
+    struct text agents = spec->members[member];
     int r;
 
     if (!said) {
@@ -265,7 +286,10 @@ static int choose(enum spec_member member, struct text agents, struct json_objec
         return 0;
     }
     *out = json_text(said);
-    if (agent_members[member].rule != MEMBER_NARROWED)
+    if (agent_members[member].rule == MEMBER_CAPPED)
+        return check_cap(member, agents, said, failure);
+    if (agent_members[member].rule != MEMBER_NARROWED ||
+        (member == SPEC_TOOLS && text_is(spec->members[SPEC_TOOL_POLICY], "\"" POLICY_OPEN "\"")))
         return 0;
     r = member == SPEC_TOOLS ? narrow_tools(agents, said, narrowed, failure)
                              : narrow_hosts(agents, said, narrowed, failure);
@@ -292,8 +316,8 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body,
 
         if (!is_of(i, FIELD_OF_RUN))
             continue;
-        r = choose(i, spec->members[i], json_get(body, name_of(i)),
-                   i == SPEC_TOOLS ? &tools : &hosts, &run.members[i], failure);
+        r = choose(spec, i, json_get(body, name_of(i)), i == SPEC_TOOLS ? &tools : &hosts,
+                   &run.members[i], failure);
         if (r < 0)
             return r;
         if (i == SPEC_INSTRUCTIONS && prompt->instructions.ptr)

@@ -33,6 +33,7 @@ enum spec_member {
     SPEC_TASK_INSTRUCTIONS,
     SPEC_TEMPLATE,
     SPEC_TOOLS,
+    SPEC_TOOL_POLICY,
     SPEC_TOOL_RESOURCES,
     SPEC_METADATA,
     SPEC_CONFIG,
@@ -69,6 +70,7 @@ enum { FIELD_OF_AGENT = FIELD_GROUP, FIELD_OF_RUN = FIELD_GROUP << 1 };
 enum member_rule {
     MEMBER_REPLACED, /* say another value */
     MEMBER_NARROWED, /* say a part of it: it is a permission */
+    MEMBER_CAPPED,   /* say a smaller number: it is a budget. Any, where the agent says none */
 };
 
 struct agent_member {

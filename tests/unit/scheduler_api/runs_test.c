@@ -172,7 +172,7 @@ static void refusals(struct fixture *fixture)
         {",\"http_allow\":[\"*\"]", "http_allow[0]", "invalid_value", "Invalid host"},
         {",\"http_allow\":[\"a.com\"]", "http_allow[0]", "not_permitted",
          "does not include 'a.com'"},
-        {",\"tools\":[{\"type\":\"http_request\"}]", "tools[0]", "not_permitted",
+        {",\"tools\":[{\"type\":\"http_request\"}]", "tools[0]", "tool_not_permitted",
          "does not have the tool 'http_request'"},
         {",\"priority\":\"urgent\"", "priority", "invalid_value", "'normal'"},
         {",\"multitask_strategy\":\"queue\"", "multitask_strategy", "invalid_value", "'rollback'"},

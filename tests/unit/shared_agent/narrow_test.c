@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "shared/agent/narrow.h"
+#include "shared/agent/spec.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 
@@ -48,7 +49,7 @@ Test(narrow, a_tool_that_the_agent_has_not_is_refused)
     cr_assert_null(narrowed(narrow_tools, "[" CALCULATOR "]", "[" FUNCTION "," REQUEST "]"));
     cr_assert_eq(failure.status, 400);
     cr_assert_str_eq(failure.param, "tools[1]");
-    cr_assert_str_eq(failure.code, "not_permitted");
+    cr_assert_str_eq(failure.code, "tool_not_permitted");
     cr_assert(strstr(failure.message, "'http_request'"), "%s", failure.message);
     cr_assert_null(narrowed(narrow_tools, NULL, "[" CALCULATOR "]"));
     /* A function of the client that has a tool's name is no permission for the tool. */
@@ -103,4 +104,54 @@ Test(narrow, hosts_are_what_both_patterns_allow)
     }
     cr_assert_str_eq(failure.param, "http_allow[0]");
     cr_assert_str_eq(failure.code, "not_permitted");
+}
+
+/* What becomes of a run's request, by the code of the failure; NULL: it is made. */
+static const char *refused(const char *agent, const char *request)
+{
+    CLEANUP(json_freep) struct json_object *body = NULL;
+    struct agent_spec spec;
+    struct arena arena;
+    struct error err;
+    struct buf out;
+    int r;
+
+    arena_init(&arena, 0);
+    buf_init(&out, 0);
+    cr_assert_eq(agent_spec_parse(text_of(agent), &arena, &spec, &err), 0, "%s", agent);
+    cr_assert_eq(json_decode(text_of(request), 20, &body, &err), 0, "%s", request);
+    r = run_spec_write(&spec, body, &(struct run_prompt){0}, &out, &failure);
+    buf_deinit(&out);
+    arena_deinit(&arena);
+    return r < 0 ? failure.code : NULL;
+}
+
+Test(narrow, a_run_may_have_less_of_a_budget)
+{
+    static const char *const budgets[] = {"max_iterations", "timeout_seconds",
+                                          "max_completion_tokens", "max_output_tokens"};
+    char agent[64];
+    char request[64];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(budgets); i++) {
+        (void)snprintf(agent, sizeof(agent), "{\"%s\":300}", budgets[i]);
+        (void)snprintf(request, sizeof(request), "{\"%s\":300}", budgets[i]);
+        cr_assert_null(refused(agent, request), "%s", budgets[i]);
+        cr_assert_null(refused(agent, "{}"), "%s", budgets[i]);
+        (void)snprintf(request, sizeof(request), "{\"%s\":301}", budgets[i]);
+        cr_assert_str_eq(refused(agent, request), "budget_not_permitted", "%s", budgets[i]);
+        cr_assert_str_eq(failure.param, budgets[i]);
+        cr_assert_null(refused("{}", request), "%s", budgets[i]);
+    }
+}
+
+Test(narrow, an_open_agent_takes_any_tool_of_the_server_but_no_host)
+{
+    cr_assert_str_eq(refused("{\"tools\":[]}", "{\"tools\":[" CALCULATOR "]}"),
+                     "tool_not_permitted");
+    cr_assert_str_eq(refused("{\"tool_policy\":\"bound\"}", "{\"tools\":[" CALCULATOR "]}"),
+                     "tool_not_permitted");
+    cr_assert_null(refused("{\"tool_policy\":\"open\"}", "{\"tools\":[" CALCULATOR "]}"));
+    cr_assert_str_eq(refused("{\"tool_policy\":\"open\"}", "{\"http_allow\":[\"a.com\"]}"),
+                     "not_permitted");
 }
