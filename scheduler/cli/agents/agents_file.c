@@ -22,7 +22,7 @@
 #include "shared/yaml/yaml_load.h"
 
 #define TEXT_OF_LIST_MAX 8000 /* characters; each member is checked then */
-#define DEPTH_MAX        32 /* of a value; less than YAML_DEPTH_MAX, ends aliases of themselves */
+#define DEPTH_MAX        32   /* of a value; less than YAML_DEPTH_MAX, ends aliases of themselves */
 #define NODES_MAX        100000 /* aliases count again each time */
 
 struct parse {
