@@ -14,8 +14,10 @@ static const char *const multitask[] = {"reject", "enqueue", "interrupt", "rollb
 #define NULLABLE FIELD_NULLABLE
 /* clang-format off */
 
+#define ASSISTANT {"assistant_id", FIELD_STRING, REQUIRED, 0, 0, NULL, NULL}
+
 #define RUN                                                                                        \
-    {"assistant_id", FIELD_STRING, REQUIRED, 0, 0, NULL, NULL},                                    \
+    {"input", FIELD_STRING, NULLABLE, 1, INPUT_MAX, NULL, NULL},                                   \
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},                                      \
     {"stream", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, check_stream},                                 \
     {"multitask_strategy", FIELD_STRING, NULLABLE, 0, 0, multitask, NULL},                         \
@@ -35,15 +37,23 @@ static const struct field create_message[] = {
 };
 
 static const struct field create_run[] = {
+    ASSISTANT,
     RUN,
     {"additional_instructions", FIELD_STRING, NULLABLE, 0, 256000, NULL, NULL},
     {"additional_messages", FIELD_ARRAY, NULLABLE, 0, 1000, NULL, check_messages},
 };
 
 static const struct field create_thread_and_run[] = {
+    ASSISTANT,
     RUN,
     {"thread", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_thread},
     {"tool_resources", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_tool_resources},
+};
+
+static const struct field run_assistant[] = {
+    {"thread_id", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},
+    RUN,
+    {"additional_instructions", FIELD_STRING, NULLABLE, 0, 256000, NULL, NULL},
 };
 
 /* clang-format on */
@@ -54,3 +64,4 @@ const struct fields body_create_thread = {TABLE(create_thread)};
 const struct fields body_create_message = {TABLE(create_message)};
 const struct fields body_create_run = {TABLE_WITH_SPEC(create_run)};
 const struct fields body_create_thread_and_run = {TABLE_WITH_SPEC(create_thread_and_run)};
+const struct fields body_run_assistant = {TABLE_WITH_SPEC(run_assistant)};

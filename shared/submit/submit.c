@@ -83,10 +83,15 @@ int submission_check(struct json_object *request, bool new_thread, struct failur
                         failure);
 }
 
+static struct text assistant_of(const struct submission *submission)
+{
+    return submission->assistant.ptr ? submission->assistant
+                                     : json_get_text(submission->request, "assistant_id");
+}
+
 static int assistant_missing(const struct making *making)
 {
-    return failure_missing(making->failure, "assistant",
-                           json_get_text(making->submission->request, "assistant_id"));
+    return failure_missing(making->failure, "assistant", assistant_of(making->submission));
 }
 
 static int assistant_busy(const struct making *making)
@@ -101,7 +106,7 @@ static int assistant_inactive(const struct making *making)
 {
     return failure_param(making->failure, 400, "assistant_id", "assistant_inactive",
                          "The assistant '%.*s' is not active: it has 'is_active': false.",
-                         TEXT_ARGS(json_get_text(making->submission->request, "assistant_id")));
+                         TEXT_ARGS(assistant_of(making->submission)));
 }
 
 static int thread_missing(const struct making *making)
@@ -446,7 +451,7 @@ static int begin(struct making *making)
 {
     const struct submit_options *options = &making->submitter->options;
     struct json_object *request = making->submission->request;
-    struct text assistant = json_get_text(request, "assistant_id");
+    struct text assistant = assistant_of(making->submission);
     struct run_draft *draft = &making->draft;
 
     draft->id = making->submission->id;
@@ -466,6 +471,26 @@ static int begin(struct making *making)
     return options->check_models(options->arg, request, making->failure);
 }
 
+/* Either messages or an input, which is one of the user. */
+static int read_messages(const struct making *making, const char *name, struct json_object *said,
+                         struct new_messages *out)
+{
+    struct text input = json_get_text(making->submission->request, "input");
+    CLEANUP(json_freep) struct json_object *of_input = NULL;
+    struct error err;
+    int r;
+
+    if (input.ptr && said)
+        return failure_param(making->failure, 400, "input", "invalid_value",
+                             "Invalid 'input': it stands for a message of the user, and the "
+                             "request has '%s', too. Say one of them.",
+                             name);
+    if (input.ptr)
+        said = of_input = new_message_said(input);
+    r = new_messages_read(said, making->store->arena, out, &err);
+    return r < 0 ? failure_from_error(making->failure, &err) : 0;
+}
+
 /* The messages, and the thread where it is a new one. */
 static int add_messages(struct making *making)
 {
@@ -473,13 +498,13 @@ static int add_messages(struct making *making)
     bool new_thread = uuid_is_zero(making->submission->thread);
     struct json_object *thread = json_get(request, "thread");
     struct new_messages messages;
-    struct error err;
-    int r = new_messages_read(new_thread ? json_get(thread, "messages")
-                                         : json_get(request, "additional_messages"),
-                              making->store->arena, &messages, &err);
+    int r = new_thread
+                ? read_messages(making, "thread.messages", json_get(thread, "messages"), &messages)
+                : read_messages(making, "additional_messages",
+                                json_get(request, "additional_messages"), &messages);
 
     if (r < 0)
-        return failure_from_error(making->failure, &err);
+        return r;
     making->draft.messages = messages.items;
     making->draft.message_count = messages.count;
     if (!new_thread)

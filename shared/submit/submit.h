@@ -39,6 +39,7 @@ struct submission {
     struct json_object *request; /* checked: submission_check */
     struct uuid id;              /* of the run: uuid_new(), or one that was chosen before */
     struct uuid thread;          /* zero: a new one, from the request's member "thread" */
+    struct text assistant;       /* its id or slug; TEXT_NONE: as the request's "assistant_id" */
     bool replaying;              /* an earlier attempt may have made this run */
     bool made;                   /* it did: if the run is not there it is gone, and a 404 */
     int64_t delay_ms;            /* due that much later; 0: at once */

@@ -160,6 +160,51 @@ test('an agent is told its task when nobody speaks; one that is not active runs 
   });
 });
 
+test('an agent is run on an input in one request', async () => {
+  await withStack({ script, llmArgs: ['--bodies'] }, async (stack) => {
+    const assistant = await stack.assistant({ slug: 'one', instructions: 'Hm.' });
+    const said = async (path, body) => {
+      const run = await stack.finished(await stack.ok('POST', path, body));
+      assert.equal(run.status, 'completed', JSON.stringify(run.last_error));
+      assert.equal(run.assistant_id, assistant.id);
+      return { run, messages: JSON.parse(stack.ledger().at(-1).request).messages };
+    };
+    const first = await said('/v1/assistants/one/run', { input: 'One?', metadata: { a: 'b' }, additional_instructions: 'So.' });
+    assert.deepEqual(first.messages, [{ role: 'system', content: 'Hm.\n\nSo.' }, { role: 'user', content: 'One?' }]);
+    assert.deepEqual(first.run.metadata, { a: 'b' });
+    const thread_id = first.run.thread_id;
+    const second = await said(`/v1/assistants/${assistant.id}/run`, { thread_id, input: 'Two?', temperature: 0 });
+    assert.deepEqual(second.messages.slice(1).map((message) => message.content), ['One?', 'Hello.', 'Two?']);
+    assert.equal(second.run.thread_id, thread_id);
+    const third = await said(`/v1/threads/${thread_id}/runs`, { assistant_id: 'one', input: 'Three?' });
+    assert.equal(third.messages.at(-1).content, 'Three?');
+    const fourth = await said('/v1/threads/runs', { assistant_id: 'one', input: 'Four?' });
+    assert.deepEqual(fourth.messages.slice(1), [{ role: 'user', content: 'Four?' }]);
+
+    const key = { 'idempotency-key': 'once' };
+    const twice = await Promise.all([0, 1].map(() => stack.call('POST', '/v1/assistants/one/run', { input: 'Again?' }, key)));
+    assert.ok(twice.some((reply) => reply.status === 200));
+    assert.equal((await stack.ok('POST', '/v1/assistants/one/run', { input: 'Again?' }, key)).id, twice.find((reply) => reply.status === 200).body.id);
+
+    const runs = stack.sql('SELECT count(*) FROM runs')[0].count;
+    for (const [path, body, status, param] of [
+      ['/v1/assistants/one/run', { input: '' }, 400, 'input'],
+      ['/v1/assistants/one/run', { input: 7 }, 400, 'input'],
+      ['/v1/assistants/one/run', { input: 'x', assistant_id: 'one' }, 400, 'assistant_id'],
+      ['/v1/assistants/one/run', { input: 'x', thread_id: 'x' }, 404, null],
+      ['/v1/assistants/one/run', { input: 'x', thread_id: `thread_${'0'.repeat(32)}` }, 404, null],
+      ['/v1/assistants/none/run', { input: 'x' }, 404, null],
+      ['/v1/assistants/asst_1/run', { input: 'x' }, 404, null],
+      ['/v1/threads/runs', { assistant_id: 'one', input: 'x', thread: { messages: [{ role: 'user', content: 'y' }] } }, 400, 'input'],
+      [`/v1/threads/${thread_id}/runs`, { assistant_id: 'one', input: 'x', additional_messages: [] }, 400, 'input'],
+    ]) {
+      const refused = await stack.call('POST', path, body);
+      assert.deepEqual([refused.status, refused.body.error.param], [status, param], `${path} ${JSON.stringify(body)}: ${JSON.stringify(refused.body)}`);
+    }
+    assert.equal(stack.sql('SELECT count(*) FROM runs')[0].count, runs, 'what was refused left nothing');
+  });
+});
+
 test('an answer may have so many tokens, and a run in all', async () => {
   await withStack({ script, llmArgs: ['--bodies'] }, async (stack) => {
     const assistant = await stack.assistant({ max_output_tokens: 300, max_completion_tokens: 1000 });

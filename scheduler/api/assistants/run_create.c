@@ -13,13 +13,14 @@ static int make_room(void *arg, size_t bytes)
     return request_enlarge(arg, bytes);
 }
 
-/* `thread` zero: a new one. */
-static int make(struct request *request, struct uuid thread)
+/* `thread` zero: a new one; `assistant` TEXT_NONE: the body says. */
+static int make(struct request *request, struct uuid thread, struct text assistant)
 {
     struct submission submission = {
         .request = request->body,
         .id = request->object,
         .thread = thread,
+        .assistant = assistant,
         .replaying = request->replaying,
         .made = request->made,
         .trace = fiber_log_context()->trace,
@@ -45,12 +46,23 @@ static int run_create(struct request *request)
     struct uuid thread;
     int r = request_id(request, 0, ID_THREAD, "thread", &thread);
 
-    return r < 0 ? r : make(request, thread);
+    return r < 0 ? r : make(request, thread, TEXT_NONE);
 }
 
 static int run_create_with_thread(struct request *request)
 {
-    return make(request, (struct uuid){{0}});
+    return make(request, (struct uuid){{0}}, TEXT_NONE);
+}
+
+/* Agent and input in one request, on a thread that is there or a new one. */
+static int run_assistant(struct request *request)
+{
+    struct text said = json_get_text(request->body, "thread_id");
+    struct uuid thread = {{0}};
+
+    if (said.ptr && !id_parse(ID_THREAD, said, &thread))
+        return request_missing(request, "thread", said);
+    return make(request, thread, request->exchange->params[0]);
 }
 
 /* clang-format off */
@@ -63,6 +75,10 @@ static const struct endpoint table[] = {
      .pattern = "/v1/threads/{thread_id}/runs",
      .handle = run_create,
      .takes = TAKES_JSON, .body = &body_create_run, .flags = ENDPOINT_CREATES},
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/assistants/{assistant_id}/run",
+     .handle = run_assistant,
+     .takes = TAKES_JSON, .body = &body_run_assistant, .flags = ENDPOINT_CREATES},
 };
 /* clang-format on */
 
