@@ -24,6 +24,7 @@ static const char *const multitask[] = {"reject", "enqueue", "interrupt", "rollb
     {"priority", FIELD_STRING, NULLABLE, 0, 0, priorities, NULL}
 
 static const struct field create_thread[] = {
+    {"title", FIELD_STRING, NULLABLE, 1, THREAD_TITLE_MAX, NULL, NULL},
     {"messages", FIELD_ARRAY, NULLABLE, 0, 1000, NULL, check_messages},
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},
     {"tool_resources", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_tool_resources},

@@ -10,7 +10,8 @@ extern const struct fields body_create_run;
 extern const struct fields body_create_thread_and_run;
 extern const struct fields body_run_assistant;
 
-#define INPUT_MAX 256000 /* characters of "input": a message of the user */
+#define THREAD_TITLE_MAX 256    /* characters */
+#define INPUT_MAX        256000 /* characters of "input": a message of the user */
 
 /* A string, or an array of parts (text, image_url). */
 int check_content(struct json_object *value, const struct path *path, struct failure *failure);

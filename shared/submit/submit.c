@@ -514,6 +514,7 @@ static int add_messages(struct making *making)
         .id = uuid_new(),
         .metadata = member_text(thread, "metadata"),
         .tool_resources = member_text(thread, "tool_resources"),
+        .title = json_get_text(thread, "title"),
         .messages = messages.items,
         .message_count = messages.count,
     };

@@ -19,8 +19,15 @@ static const struct field update_assistant[] = {
 };
 
 static const struct field update_thread[] = {
+    {"title", FIELD_STRING, NULLABLE, 0, THREAD_TITLE_MAX, NULL, NULL},
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},
     {"tool_resources", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_tool_resources},
+};
+
+static const struct field fork_thread[] = {
+    {"message_id", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},
+    {"title", FIELD_STRING, NULLABLE, 1, THREAD_TITLE_MAX, NULL, NULL},
+    {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},
 };
 
 static const struct field update_metadata[] = {
@@ -40,6 +47,7 @@ static const struct field submit_outputs[] = {
 const struct fields body_create_assistant = {TABLE_WITH_SPEC(create_assistant)};
 const struct fields body_update_assistant = {TABLE_WITH_SPEC(update_assistant)};
 const struct fields body_update_thread = {TABLE(update_thread)};
+const struct fields body_fork_thread = {TABLE(fork_thread)};
 const struct fields body_update_message = {TABLE(update_metadata)};
 const struct fields body_submit_outputs = {TABLE(submit_outputs)};
 const struct fields body_update_run = {TABLE(update_metadata)};

@@ -95,6 +95,12 @@ void render_thread(const struct thread *thread, struct buf *out)
     add_int(out, ",\"object\":\"thread\",\"created_at\":", thread->created_at);
     add_raw(out, ",\"metadata\":", thread->metadata, "{}");
     add_raw(out, ",\"tool_resources\":", thread->tool_resources, "null");
+    buf_add_string(out, ",\"title\":");
+    if (thread->title.ptr)
+        buf_add_json(out, thread->title);
+    else
+        buf_add_string(out, "null");
+    add_id(out, ",\"forked_from\":", ID_THREAD, thread->forked_from);
     add_usage(&thread->used, out);
     add_int(out, ",\"cost_micros\":", thread->used.cost_micros);
     buf_add_char(out, '}');

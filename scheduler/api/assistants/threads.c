@@ -19,6 +19,7 @@ static int thread_create(struct request *request)
         .id = request->object,
         .metadata = request_json(request, "metadata"),
         .tool_resources = request_json(request, "tool_resources"),
+        .title = json_get_text(request->body, "title"),
     };
     struct new_messages messages;
     struct thread thread;
@@ -88,6 +89,7 @@ static int thread_update(struct request *request)
     struct thread_change change = {
         .metadata = request_json(request, "metadata"),
         .tool_resources = request_json(request, "tool_resources"),
+        .title = json_get_text(request->body, "title"),
     };
     struct thread thread;
     struct uuid id;
@@ -100,9 +102,51 @@ static int thread_update(struct request *request)
         change.metadata = TEXT("{}");
     if (!change.tool_resources.ptr && json_has(request->body, "tool_resources"))
         change.tool_resources = TEXT("{}");
+    if (!change.title.ptr && json_has(request->body, "title"))
+        change.title = TEXT("");
     r = threads_update(&request->store, id, &change, &thread, &err);
     if (r == THREAD_MISSING)
         return missing(request);
+    if (r < 0)
+        return request_failed(request, &err);
+    render_thread(&thread, &request->reply);
+    return 0;
+}
+
+static int message_missing(struct request *request)
+{
+    return request_missing(request, "message", json_get_text(request->body, "message_id"));
+}
+
+static int thread_fork(struct request *request)
+{
+    struct text message = json_get_text(request->body, "message_id");
+    struct thread_fork fork = {
+        .id = request->object,
+        .title = json_get_text(request->body, "title"),
+        .metadata = request_json(request, "metadata"),
+    };
+    struct thread thread;
+    struct error err;
+    int r = request_id(request, 0, ID_THREAD, "thread", &fork.source);
+
+    if (r < 0)
+        return r;
+    if (message.ptr && !id_parse(ID_MESSAGE, message, &fork.message))
+        return message_missing(request);
+    r = request->replaying ? threads_get(&request->store, fork.id, &thread, &err) : THREAD_MISSING;
+    request->found = r == 0;
+    if (r == THREAD_MISSING)
+        r = threads_fork(&request->store, &fork, &thread, &err);
+    if (r == THREAD_MISSING)
+        return missing(request);
+    if (r == MESSAGE_MISSING)
+        return message_missing(request);
+    request->found |= r == -E_CONFLICT;
+    if (r == -E_CONFLICT || r == -E_AMBIGUOUS)
+        r = threads_get(&request->store, fork.id, &thread, &err);
+    if (r > 0)
+        r = error_set(&err, E_AMBIGUOUS, "not known whether the thread was forked");
     if (r < 0)
         return request_failed(request, &err);
     render_thread(&thread, &request->reply);
@@ -150,6 +194,10 @@ static const struct endpoint table[] = {
      .pattern = "/v1/threads/{thread_id}",
      .handle = thread_update,
      .takes = TAKES_JSON, .body = &body_update_thread},
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/threads/{thread_id}/fork",
+     .handle = thread_fork,
+     .takes = TAKES_JSON, .body = &body_fork_thread, .flags = ENDPOINT_CREATES | ENDPOINT_LARGE},
     {.method = HTTP_METHOD_DELETE,
      .pattern = "/v1/threads/{thread_id}",
      .handle = thread_delete},

@@ -117,13 +117,13 @@ static const struct pg_statement run_create_with_thread = {
     .name = "run_create_with_thread",
     .sql =
         "WITH t AS ("
-        "    INSERT INTO threads (id, tenant_id, active_run, metadata, tool_resources)"
-        "    SELECT $12, $2, $1, coalesce($13, '{}'), $14"
+        "    INSERT INTO threads (id, tenant_id, active_run, metadata, tool_resources, title)"
+        "    SELECT $12, $2, $1, coalesce($13, '{}'), $14, $15"
         "    WHERE " SQL_AGENT_EXISTS
         "    RETURNING *),"
         " m AS (" SQL_INSERT_DRAFTS("$11", "$2", "$1") ")"
         " " INSERT_RUN RUN_COLUMNS,
-    .types = RUN_DRAFT_TYPES "ujj",
+    .types = RUN_DRAFT_TYPES "ujjt",
 };
 /* clang-format on */
 
@@ -144,5 +144,6 @@ int runs_create_with_thread(const struct store *store, const struct thread_draft
     values[RUN_DRAFT_VALUES] = pg_uuid(thread->id);
     values[RUN_DRAFT_VALUES + 1] = pg_json(thread->metadata);
     values[RUN_DRAFT_VALUES + 2] = pg_json(thread->tool_resources);
+    values[RUN_DRAFT_VALUES + 3] = pg_text(thread->title);
     return store_create(store, &kind, &query, out, err);
 }

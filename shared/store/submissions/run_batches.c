@@ -22,7 +22,7 @@
     "    FROM json_to_recordset($1) AS i (" \
     "        n int4, id uuid, tenant uuid, agent uuid, version int8, shard int2, priority int2," \
     "        spec json, metadata jsonb, delay_ms int8, expires_ms int8, messages jsonb," \
-    "        thread uuid, is_new bool, labels jsonb, resources jsonb, try_key text," \
+    "        thread uuid, is_new bool, labels jsonb, resources jsonb, title text, try_key text," \
     "        try_object uuid)" \
     "    WHERE EXISTS (" \
     "        SELECT 1" \
@@ -52,8 +52,8 @@
     "    WHERE t.id = ANY (ARRAY[free.id])" \
     "    RETURNING i.n, t.id)," \
     " fresh AS (" \
-    "    INSERT INTO threads (id, tenant_id, active_run, metadata, tool_resources)" \
-    "    SELECT i.thread, i.tenant, i.id, coalesce(i.labels, '{}'), i.resources" \
+    "    INSERT INTO threads (id, tenant_id, active_run, metadata, tool_resources, title)" \
+    "    SELECT i.thread, i.tenant, i.id, coalesce(i.labels, '{}'), i.resources, i.title" \
     "    FROM i" \
     "    WHERE i.is_new" \
     "    RETURNING id)," \
@@ -157,6 +157,7 @@ static int write_making(struct json_write *w, size_t n, const struct run_making 
     if (thread) {
         json_write_raw_if(w, "labels", thread->metadata);
         json_write_raw_if(w, "resources", thread->tool_resources);
+        json_write_text_if(w, "title", thread->title);
         r = write_messages(w, thread->messages, thread->message_count, err);
     } else {
         r = write_messages(w, draft->messages, draft->message_count, err);

@@ -37,7 +37,7 @@ static size_t bytes_of(const struct run_making *making)
     size_t bytes = making->draft->spec.len + making->draft->metadata.len;
 
     if (thread)
-        bytes += thread->metadata.len + thread->tool_resources.len;
+        bytes += thread->metadata.len + thread->tool_resources.len + thread->title.len;
     for (size_t i = 0; i < count; i++)
         bytes += messages[i].content.len + messages[i].attachments.len + messages[i].metadata.len;
     return bytes;

@@ -16,7 +16,8 @@
 
 /* clang-format off */
 #define THREAD_COLUMNS \
-    "t.id, t.active_run, t.metadata, t.tool_resources, " USAGE_COLUMNS("t") "," \
+    "t.id, t.active_run, t.metadata, t.tool_resources, t.title, t.forked_from," \
+    " " USAGE_COLUMNS("t") "," \
     " " SQL_SECONDS("t.created_at")
 /* clang-format on */
 
@@ -28,6 +29,8 @@ static int thread_read(struct row *row, void *out, struct error *err)
     thread.active_run = row_uuid(row);
     thread.metadata = row_text(row);
     thread.tool_resources = row_text(row);
+    thread.title = row_text(row);
+    thread.forked_from = row_uuid(row);
     thread.used = usage_read(row);
     thread.created_at = row_int(row);
     if (row_check(row, err) < 0)
@@ -43,13 +46,13 @@ static const struct pg_statement thread_create = {
     .name = "thread_create",
     .sql =
         "WITH t AS ("
-        "    INSERT INTO threads (id, tenant_id, metadata, tool_resources)"
-        "    VALUES ($1, $2, coalesce($3, '{}'), $4)"
+        "    INSERT INTO threads (id, tenant_id, metadata, tool_resources, title)"
+        "    VALUES ($1, $2, coalesce($3, '{}'), $4, $6)"
         "    RETURNING *),"
         " m AS (" SQL_INSERT_DRAFTS("$5", "$2", "NULL") ")"
         " SELECT " THREAD_COLUMNS
         " FROM t",
-    .types = "uujjj",
+    .types = "uujjjt",
 };
 /* clang-format on */
 
@@ -64,12 +67,13 @@ int threads_create(const struct store *store, const struct thread_draft *draft, 
     if (r < 0)
         return r;
 
-    struct pg_value values[5] = {
+    struct pg_value values[6] = {
         pg_uuid(draft->id),
         pg_uuid(store->tenant),
         pg_json(draft->metadata),
         pg_json(draft->tool_resources),
         drafts_value(&messages, draft->message_count),
+        pg_text(draft->title),
     };
     return store_create(store, &thread_rows, &(struct pg_query){&thread_create, values}, out, err);
 }
@@ -124,21 +128,81 @@ static const struct pg_statement thread_update = {
     .sql =
         "UPDATE threads t"
         " SET metadata = coalesce($3, t.metadata),"
-        "     tool_resources = coalesce($4, t.tool_resources)"
+        "     tool_resources = coalesce($4, t.tool_resources),"
+        "     title = nullif(coalesce($5, t.title), '')"
         " WHERE t.id = $1"
         "   AND t.tenant_id = $2"
         " RETURNING " THREAD_COLUMNS,
-    .types = "uujj",
+    .types = "uujjt",
 };
 /* clang-format on */
 
 int threads_update(const struct store *store, struct uuid id, const struct thread_change *change,
                    struct thread *out, struct error *err)
 {
-    struct pg_value values[4] = {pg_uuid(id), pg_uuid(store->tenant), pg_json(change->metadata),
-                                 pg_json(change->tool_resources)};
+    struct pg_value values[5] = {pg_uuid(id), pg_uuid(store->tenant), pg_json(change->metadata),
+                                 pg_json(change->tool_resources), pg_text(change->title)};
 
     return store_one(store, &thread_rows, &(struct pg_query){&thread_update, values}, out, err);
+}
+
+/* clang-format off */
+static const struct pg_statement thread_fork = {
+    .name = "thread_fork",
+    .sql =
+        "WITH s AS MATERIALIZED ("
+        "    SELECT t.*, CASE WHEN $4::uuid IS NULL THEN 9223372036854775807 ELSE ("
+        "        SELECT m.position"
+        "        FROM messages m"
+        "        WHERE m.id = $4"
+        "          AND " SQL_CHECKED(
+                  "m.thread_id = $1 AND m.tenant_id = $2 AND NOT m.hidden") ") END AS last"
+        "    FROM threads t"
+        "    WHERE t.id = $1"
+        "      AND t.tenant_id = $2),"
+        " t AS ("
+        "    INSERT INTO threads (id, tenant_id, metadata, tool_resources, title, forked_from)"
+        "    SELECT $3, s.tenant_id, coalesce($6, s.metadata), s.tool_resources,"
+        "        coalesce($5, s.title), s.id"
+        "    FROM s"
+        "    WHERE s.last IS NOT NULL"
+        "    RETURNING *),"
+        " m AS ("
+        "    INSERT INTO messages ("
+        "        id, tenant_id, thread_id, agent_id, role, hidden, content, tool_calls,"
+        "        tool_call_id, opaque, attachments, metadata, status, incomplete_reason,"
+        "        created_at)"
+        "    SELECT gen_random_uuid(), t.tenant_id, t.id, o.agent_id, o.role, o.hidden, o.content,"
+        "        o.tool_calls, o.tool_call_id, o.opaque, o.attachments, o.metadata, o.status,"
+        "        o.incomplete_reason, o.created_at"
+        "    FROM t"
+        "    CROSS JOIN s"
+        "    JOIN messages o ON o.thread_id = $1"
+        "      AND " SQL_CHECKED(
+                  "o.tenant_id = $2"
+                  " AND o.position <= s.last"
+                  " AND (s.active_run IS NULL OR o.run_id IS DISTINCT FROM s.active_run)")
+        "    ORDER BY o.position)"
+        " SELECT " THREAD_COLUMNS
+        " FROM t",
+    .types = "uuuutj",
+};
+/* clang-format on */
+
+int threads_fork(const struct store *store, const struct thread_fork *fork, struct thread *out,
+                 struct error *err)
+{
+    struct pg_value last = uuid_is_zero(fork->message) ? pg_null() : pg_uuid(fork->message);
+    struct pg_value values[6] = {pg_uuid(fork->source), pg_uuid(store->tenant),
+                                 pg_uuid(fork->id),     last,
+                                 pg_text(fork->title),  pg_json(fork->metadata)};
+    struct thread source;
+    int r = store_create(store, &thread_rows, &(struct pg_query){&thread_fork, values}, out, err);
+
+    if (r != THREAD_MISSING)
+        return r;
+    r = threads_get(store, fork->source, &source, err);
+    return r == 0 ? MESSAGE_MISSING : r;
 }
 
 /* clang-format off */
