@@ -33,13 +33,26 @@ export function checkTook(took, ms, what = 'it') {
   assert.ok(took < ms || took < ms * slowness(), `${what} took ${took} ms, promised within ${ms}`);
 }
 
+const PORTS = { first: 10000, count: 22000, each: 100 };
+let portsGiven = 0;
+
+async function isFree(port) {
+  const server = createServer();
+  const listening = await new Promise((done) => server.once('error', () => done(false)).listen(port, '127.0.0.1', () => done(true)));
+  if (listening) await new Promise((done) => server.close(done));
+  return listening;
+}
+
+/**
+ * A port for a program that is about to start. Below those that the kernel gives to clients, and from a range of this process's own: another test may start a
+ * program before ours listens.
+ */
 export async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (let tries = 0; tries < PORTS.count; tries++) {
+    const port = PORTS.first + ((process.pid * PORTS.each + portsGiven++) % PORTS.count);
+    if (await isFree(port)) return port;
+  }
+  throw new Error('no port is free');
 }
 
 /** A program of ours, with its log in a file that is shown when a test fails. */
