@@ -193,13 +193,14 @@ test('an agent is run on an input in one request', async () => {
       ['/v1/assistants/one/run', { input: 'x', assistant_id: 'one' }, 400, 'assistant_id'],
       ['/v1/assistants/one/run', { input: 'x', thread_id: 'x' }, 404, null],
       ['/v1/assistants/one/run', { input: 'x', thread_id: `thread_${'0'.repeat(32)}` }, 404, null],
+      [`/v1/threads/thread_${'0'.repeat(32)}/runs`, { assistant_id: 'one' }, 404, null],
       ['/v1/assistants/none/run', { input: 'x' }, 404, null],
       ['/v1/assistants/asst_1/run', { input: 'x' }, 404, null],
       ['/v1/threads/runs', { assistant_id: 'one', input: 'x', thread: { messages: [{ role: 'user', content: 'y' }] } }, 400, 'input'],
       [`/v1/threads/${thread_id}/runs`, { assistant_id: 'one', input: 'x', additional_messages: [] }, 400, 'input'],
     ]) {
       const refused = await stack.call('POST', path, body);
-      assert.deepEqual([refused.status, refused.body.error.param], [status, param], `${path} ${JSON.stringify(body)}: ${JSON.stringify(refused.body)}`);
+      assert.deepEqual([refused.status, refused.body.error?.param], [status, param], `${path} ${JSON.stringify(body)}: ${JSON.stringify(refused.body)}`);
     }
     assert.equal(stack.sql('SELECT count(*) FROM runs')[0].count, runs, 'what was refused left nothing');
   });

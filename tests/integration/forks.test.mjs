@@ -104,7 +104,7 @@ test('what an active run has done so far is not copied; what is not there is ref
 
 test('kill -9 of the scheduler during a copy leaves all of it or nothing', async () => {
   await withStack({ script, workers: 0 }, async (stack) => {
-    const content = 'x'.repeat(20000);
+    const content = 'x'.repeat(10000);
     const thread = await stack.ok('POST', '/v1/threads', { messages: Array.from({ length: 300 }, (_, i) => ({ role: 'user', content: `${i} ${content}` })) });
     let made = 0;
     for (let round = 0; round < 6; round++) {

@@ -41,10 +41,18 @@ static int make(struct request *request, struct uuid thread, struct text assista
     return 0;
 }
 
+/* A thread that a client names: none has the id that stands for a new one. */
+static int read_thread(struct request *request, struct text said, struct uuid *out)
+{
+    if (id_parse(ID_THREAD, said, out) && !uuid_is_zero(*out))
+        return 0;
+    return request_missing(request, "thread", said);
+}
+
 static int run_create(struct request *request)
 {
     struct uuid thread;
-    int r = request_id(request, 0, ID_THREAD, "thread", &thread);
+    int r = read_thread(request, request->exchange->params[0], &thread);
 
     return r < 0 ? r : make(request, thread, TEXT_NONE);
 }
@@ -60,8 +68,10 @@ static int run_assistant(struct request *request)
     struct text said = json_get_text(request->body, "thread_id");
     struct uuid thread = {{0}};
 
-    if (said.ptr && !id_parse(ID_THREAD, said, &thread))
-        return request_missing(request, "thread", said);
+    int r = said.ptr ? read_thread(request, said, &thread) : 0;
+
+    if (r < 0)
+        return r;
     return make(request, thread, request->exchange->params[0]);
 }
 

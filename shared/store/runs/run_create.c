@@ -132,7 +132,7 @@ int runs_create_with_thread(const struct store *store, const struct thread_draft
 {
     static const struct row_kind kind = {run_read, sizeof(struct run), AGENT_MISSING};
     CLEANUP(buf_deinit) struct buf messages;
-    struct pg_value values[RUN_DRAFT_VALUES + 3];
+    struct pg_value values[RUN_DRAFT_VALUES + 4];
     struct pg_query query = {&run_create_with_thread, values};
     int r;
 
