@@ -44,6 +44,15 @@ static void add_time(struct buf *out, const char *before, int64_t seconds)
     buf_add(out, "null", 4);
 }
 
+static void add_text(struct buf *out, const char *before, struct text text)
+{
+    buf_add_string(out, before);
+    if (text.ptr)
+        buf_add_json(out, text);
+    else
+        buf_add_string(out, "null");
+}
+
 /* JSON as the store gave it. */
 static void add_raw(struct buf *out, const char *before, struct text json, const char *otherwise)
 {
@@ -95,11 +104,7 @@ void render_thread(const struct thread *thread, struct buf *out)
     add_int(out, ",\"object\":\"thread\",\"created_at\":", thread->created_at);
     add_raw(out, ",\"metadata\":", thread->metadata, "{}");
     add_raw(out, ",\"tool_resources\":", thread->tool_resources, "null");
-    buf_add_string(out, ",\"title\":");
-    if (thread->title.ptr)
-        buf_add_json(out, thread->title);
-    else
-        buf_add_string(out, "null");
+    add_text(out, ",\"title\":", thread->title);
     add_id(out, ",\"forked_from\":", ID_THREAD, thread->forked_from);
     add_usage(&thread->used, out);
     add_int(out, ",\"cost_micros\":", thread->used.cost_micros);
@@ -198,13 +203,8 @@ static void add_run_spec(struct text spec, struct buf *out)
  * of the tool `wait`. */
 static void add_run_wait(const struct run *run, struct buf *out)
 {
-    buf_add_string(out, ",\"waits_for\":");
-    if (text_is(run->waits_for, "calls"))
-        buf_add_string(out, "\"time\"");
-    else if (run->waits_for.ptr)
-        buf_add_json(out, run->waits_for);
-    else
-        buf_add_string(out, "null");
+    add_text(out,
+             ",\"waits_for\":", text_is(run->waits_for, "calls") ? TEXT("time") : run->waits_for);
     add_time(out, ",\"waits_until\":", run->waits_for.ptr ? run->waits_until : 0);
 }
 
@@ -294,11 +294,7 @@ void render_step(const struct run_step *step, struct buf *out)
     add_raw(out, ",\"last_error\":", step->last_error, "null");
     add_step_details(step, out);
     add_step_usage(step->usage, out);
-    buf_add_string(out, ",\"model\":");
-    if (step->model.ptr)
-        buf_add_json(out, step->model);
-    else
-        buf_add_string(out, "null");
+    add_text(out, ",\"model\":", step->model);
     if (step->cost_micros >= 0)
         add_int(out, ",\"cost_micros\":", step->cost_micros);
     else

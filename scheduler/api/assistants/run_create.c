@@ -67,7 +67,6 @@ static int run_assistant(struct request *request)
 {
     struct text said = json_get_text(request->body, "thread_id");
     struct uuid thread = {{0}};
-
     int r = said.ptr ? read_thread(request, said, &thread) : 0;
 
     if (r < 0)

@@ -13,6 +13,21 @@ static int missing(struct request *request)
     return request_missing(request, "thread", request->exchange->params[0]);
 }
 
+/* What a statement that makes a thread came to, and what an earlier try of it may have made. */
+static int made(struct request *request, int r, struct uuid id, struct thread *thread,
+                struct error *err)
+{
+    request->found |= r == -E_CONFLICT;
+    if (r == -E_CONFLICT || r == -E_AMBIGUOUS)
+        r = threads_get(&request->store, id, thread, err);
+    if (r > 0)
+        r = error_set(err, E_AMBIGUOUS, "not known whether the thread was created");
+    if (r < 0)
+        return request_failed(request, err);
+    render_thread(thread, &request->reply);
+    return 0;
+}
+
 static int thread_create(struct request *request)
 {
     struct thread_draft draft = {
@@ -35,15 +50,7 @@ static int thread_create(struct request *request)
     request->found = r == 0;
     if (r == THREAD_MISSING)
         r = threads_create(&request->store, &draft, &thread, &err);
-    request->found |= r == -E_CONFLICT;
-    if (r == -E_CONFLICT || r == -E_AMBIGUOUS)
-        r = threads_get(&request->store, draft.id, &thread, &err);
-    if (r > 0)
-        r = error_set(&err, E_AMBIGUOUS, "not known whether the thread was created");
-    if (r < 0)
-        return request_failed(request, &err);
-    render_thread(&thread, &request->reply);
-    return 0;
+    return made(request, r, draft.id, &thread, &err);
 }
 
 static int thread_list(struct request *request)
@@ -142,15 +149,7 @@ static int thread_fork(struct request *request)
         return missing(request);
     if (r == MESSAGE_MISSING)
         return message_missing(request);
-    request->found |= r == -E_CONFLICT;
-    if (r == -E_CONFLICT || r == -E_AMBIGUOUS)
-        r = threads_get(&request->store, fork.id, &thread, &err);
-    if (r > 0)
-        r = error_set(&err, E_AMBIGUOUS, "not known whether the thread was forked");
-    if (r < 0)
-        return request_failed(request, &err);
-    render_thread(&thread, &request->reply);
-    return 0;
+    return made(request, r, fork.id, &thread, &err);
 }
 
 /* Its active run ends with it: the worker that has it in hand is told, so that it stops at once and
