@@ -101,7 +101,8 @@ export class Load {
       const asking = await this.#sure(tenant, 'POST', '/v1/assistants', { ...body, tools: [...tools, weather] }, `asking-${tenant}`);
       const waits = [...tools, weather, { type: 'wait' }];
       const waiting = await this.#sure(tenant, 'POST', '/v1/assistants', { ...body, tools: waits }, `waiting-${tenant}`);
-      const changing = await this.#sure(tenant, 'POST', '/v1/assistants', body, `changing-${tenant}`);
+      const parts = { slug: 'changing', role: 'You are a clerk.', template: true, instructions: 'You are careful, for {{name}}.' };
+      const changing = await this.#sure(tenant, 'POST', '/v1/assistants', { ...body, ...parts }, `changing-${tenant}`);
       this.assistants[tenant] = { plain: made.body.id, asking: asking.body.id, waiting: waiting.body.id, changing: changing.body.id };
     }
   }
@@ -222,11 +223,13 @@ export class Load {
     if (run && (await this.#watch(run, (seen) => TERMINAL.has(seen.status)))) await this.#next(item, run, 1);
   }
 
-  /** Changes the agent that others run at the same time, and runs it. Neither may be told that there is no such agent. */
+  /** Changes the agent that others run at the same time, and runs it, by its slug. Neither may be told that there is no such agent. */
   async #update(item) {
     const assistant_id = this.assistants[item.tenant].changing;
-    const submit = this.#submit(item, `c${item.number}`, '/v1/threads/runs', { assistant_id, thread: { messages: [{ role: 'user', content: item.prompt }] } });
-    const reply = await this.#sure(item.tenant, 'POST', `/v1/assistants/${assistant_id}`, { instructions: `You are careful, ${item.number} times.` }, `u${item.number}`);
+    const body = { assistant_id: 'changing', variables: { name: `number ${item.number}` }, thread: { messages: [{ role: 'user', content: item.prompt }] } };
+    const submit = this.#submit(item, `c${item.number}`, '/v1/threads/runs', body);
+    const change = { role: `You are clerk ${item.number}.`, instructions: `You are careful, ${item.number} times, for {{name}}.` };
+    const reply = await this.#sure(item.tenant, 'POST', `/v1/assistants/${assistant_id}`, change, `u${item.number}`);
     if (reply.status >= 300 && reply.status < 500) this.unexpected.push(`update ${item.number} was answered ${reply.status} ${JSON.stringify(reply.body).slice(0, 200)}`);
     return submit;
   }
