@@ -24,6 +24,7 @@
 #include "shared/queue/queue.h"
 #include "shared/store/fleet/reaper.h"
 #include "shared/store/fleet/worker_locks.h"
+#include "shared/store/threads/user_bytes.h"
 #include "shared/store/usage/usage.h"
 
 enum {
@@ -108,6 +109,9 @@ static int fold_round(void *arg, struct error *err)
 
     while (r == 0 && more && !fiber_canceled())
         r = usage_fold(reap->options.sweeps, &more, err);
+    more = true;
+    while (r == 0 && more && !fiber_canceled())
+        r = user_bytes_fold(reap->options.sweeps, &more, err);
     return r;
 }
 

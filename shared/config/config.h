@@ -98,6 +98,11 @@ struct config {
         unsigned private_addresses_count;
     } worker;
 
+    struct {
+        int64_t max_bytes;      /* of the messages of a thread; default 50 MB */
+        int64_t user_max_bytes; /* of all threads of a person; default 500 MB */
+    } threads;
+
     char *default_provider; /* PENSTOCK_DEFAULT_PROVIDER: serves models that are named barely and
                              * not known; default "": none */
     int shards;             /* PENSTOCK_SHARDS: of the queue, 1 to 100; default 1 */

@@ -104,6 +104,12 @@ static const cyaml_schema_field_t worker_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t threads_fields[] = {
+    INTEGER(threads, max_bytes),
+    INTEGER(threads, user_max_bytes),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_value_t provider_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_file_provider, provider_fields),
 };
@@ -122,6 +128,8 @@ static const cyaml_schema_field_t file_fields[] = {
                         scheduler_fields),
     CYAML_FIELD_MAPPING("worker", CYAML_FLAG_OPTIONAL, struct config_file_data, worker,
                         worker_fields),
+    CYAML_FIELD_MAPPING("threads", CYAML_FLAG_OPTIONAL, struct config_file_data, threads,
+                        threads_fields),
     SEQUENCE(data, providers, &provider_schema),
     SEQUENCE(data, models, &model_schema),
     CYAML_FIELD_END,

@@ -82,6 +82,11 @@ struct config_file_worker {
     unsigned private_addresses_count;
 };
 
+struct config_file_threads {
+    int64_t *max_bytes;
+    int64_t *user_max_bytes;
+};
+
 struct config_file_data {
     char *database_url;
     char *redis_url;
@@ -90,6 +95,7 @@ struct config_file_data {
     struct config_file_log log;
     struct config_file_scheduler scheduler;
     struct config_file_worker worker;
+    struct config_file_threads threads;
     struct config_file_provider *providers;
     unsigned providers_count;
     struct config_file_model *models;

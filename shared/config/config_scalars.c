@@ -51,6 +51,7 @@ struct setting {
 
 #define SECOND_MS ((int64_t)1000)
 #define HOUR_MS   (3600 * SECOND_MS)
+#define MEGABYTE  ((int64_t)1000000)
 
 static const struct setting settings[] = {
     TEXT_SETTING(database_url, "DATABASE_URL", "postgresql:///penstock", config_check_database_url),
@@ -84,6 +85,10 @@ static const struct setting settings[] = {
     LIVE_SETTING(SETTING_INT64, worker.answer_max_bytes, NULL, 1 << 20, 1024, 16 << 20),
     NUMBER_SETTING(SETTING_INT64, worker.memory_bytes, "PENSTOCK_MEMORY_BYTES", 512 << 20, 1 << 20,
                    (int64_t)1 << 40),
+
+    NUMBER_SETTING(SETTING_INT64, threads.max_bytes, NULL, 50 * MEGABYTE, 1000, 1000 * MEGABYTE),
+    NUMBER_SETTING(SETTING_INT64, threads.user_max_bytes, NULL, 500 * MEGABYTE, 1000,
+                   1000000 * MEGABYTE),
 };
 
 static void *place(struct config *config, const struct setting *setting)

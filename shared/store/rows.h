@@ -81,6 +81,9 @@ SUSPENDS MUSTCHECK int rows_page(const struct store *store, const struct row_kin
  * index looks as good as the right one, and the choice stays for as long as the session. */
 #define SQL_CHECKED(condition) "((" condition ") IS TRUE)"
 
+/* Tells the type of a text that a statement takes and does not look at. */
+#define SQL_UNUSED_TEXT(parameter) "(" parameter "::text IS NULL OR true)"
+
 /* A timestamptz column as unix seconds, rounded down, in SQL. */
 #define SQL_SECONDS(column) "floor(date_part('epoch', " column "))::int8"
 

@@ -20,10 +20,13 @@
 #include "shared/base/text.h"
 #include "shared/postgres/postgres.h"
 
+struct thread_limits;
+
 struct store {
     struct pg *pg;
     struct uuid tenant;
-    struct arena *arena; /* for the texts and arrays of results */
+    struct arena *arena;                /* for the texts and arrays of results */
+    const struct thread_limits *limits; /* of what is added; NULL: none (threads/counts.h) */
     /* Goes into the same request as what creates an object (see idempotency.h); NULL: none. */
     const struct pg_query *rider;
 };
@@ -44,6 +47,12 @@ enum store_condition {
     AGENT_CHANGED,      /* the agent has another version than expected */
     THREAD_MISSING,     /* no such thread */
     THREAD_BUSY,        /* the thread has an active run */
+    THREAD_TOO_LARGE,   /* what is to be added would make the thread larger than it may be */
+    THREAD_UNFIT,       /* a thread can't be all of this at once */
+    THREAD_TAKEN,       /* the agent and the person have an active thread already */
+    STATE_CHANGED,      /* the thread's agent_state has another version than expected */
+    USER_OVER_QUOTA,    /* the person's threads would hold more than they may */
+    THREAD_IDLE,        /* the thread has no active run */
     THREAD_FULL,        /* too many runs or messages wait behind the thread's active run */
     MESSAGE_MISSING,    /* no such message (in this thread) */
     HISTORY_UNKNOWN,    /* this history did not come with the claim */
@@ -57,6 +66,7 @@ enum store_condition {
     STEP_MISSING,       /* no such run step (in this run) */
     CURSOR_MISSING,     /* the object that `after` or `before` names is not in this list */
     LEASE_FENCED,       /* the run is no longer this worker's: stop and write nothing more */
+    LEASE_STEERED,      /* input came that the run is to see: nothing was written, go on with it */
     LEASE_CANCELLING,   /* a cancel was asked for: nothing was written, end it as cancelled */
     WORKER_DEAD,        /* the worker row is gone or declared dead: register anew */
     REQUEST_REPLAYED,   /* idempotency: answered before, the reply is given */

@@ -41,7 +41,8 @@
     "    FROM jsonb_to_recordset($1) AS i (" \
     "        n int4, id uuid, owner int8, fence int8, step int8, becomes text, was text," \
     "        or_was text, prompt int8, completion int8, cached int8, cache_write int8," \
-    "        reasoning int8, cost int8, left_out int4, u int4," \
+    "        reasoning int8, cost int8, left_out int4, u int4, messages int4, bytes int8," \
+    "        tokens int8, iterations int4, tools text[], first_ms int8," \
     "        calls int8, delay_ms int8, errors int2," \
     "        wait_kind text, open int2, wakes_ms int8, action jsonb, message uuid, error jsonb," \
     "        reason text))"
@@ -63,6 +64,13 @@
     " reasoning_tokens = r.reasoning_tokens + coalesce(i.reasoning, 0)," \
     " cost_micros = r.cost_micros + coalesce(i.cost, 0)," \
     " messages_left_out = greatest(r.messages_left_out, i.left_out)," \
+    " message_count = r.message_count + coalesce(i.messages, 0)," \
+    " total_bytes = r.total_bytes + coalesce(i.bytes, 0)," \
+    " token_count = r.token_count + coalesce(i.tokens, 0)," \
+    " iterations = coalesce(i.iterations, r.iterations)," \
+    " first_token_ms = coalesce(r.first_token_ms, i.first_ms)," \
+    " tools_used = CASE WHEN i.tools IS NULL THEN r.tools_used" \
+    "     ELSE array(SELECT DISTINCT unnest(r.tools_used || i.tools) ORDER BY 1) END," \
     " " SQL_BECOMES("i.becomes", "i.error") "," \
     " wait_kind = i.wait_kind," \
     " required_action = i.action," \
@@ -80,7 +88,8 @@
 #define THE_LEASE \
     "r.id = ANY (ARRAY[i.id])" \
     " AND (r.owner, r.fence, r.step) IS NOT DISTINCT FROM (i.owner, i.fence, i.step)" \
-    " AND (r.status = i.was OR r.status = i.or_was)"
+    " AND (r.status = i.was OR r.status = i.or_was)" \
+    " AND NOT (r.steered AND i.becomes = 'completed')"
 
 /* A row that somebody else has locked is left out, not waited for. */
 #define LOCKED \
@@ -99,20 +108,24 @@
     "    WHERE r.id = ANY (ARRAY[i.id])" \
     "      AND " SQL_MAY_BECOME("i") \
     "    RETURNING i.n, i.u, i.calls, i.prompt, i.completion, i.cached, i.cache_write," \
-    "        i.reasoning, i.cost, r.tenant_id, r.agent_id, " ENDED_COLUMNS("r") ")"
+    "        i.reasoning, i.cost, r.tenant_id, r.agent_id, r.user_id," \
+    "        " ENDED_COLUMNS("r") ", r.steered)"
 
 #define MESSAGES \
     "m AS (" \
     "    INSERT INTO messages (" \
     "        id, tenant_id, thread_id, run_id, agent_id, seq, role, hidden, content," \
-    "        tool_calls, tool_call_id, opaque, status, incomplete_reason)" \
+    "        tool_calls, tool_call_id, tool_name, opaque, status, incomplete_reason, bytes," \
+    "        token_count)" \
     "    SELECT x.id, ok.tenant_id, ok.thread_id, ok.id, ok.agent_id, x.seq, x.role, x.hidden," \
-    "        x.content, x.tool_calls, x.tool_call_id, x.opaque," \
-    "        CASE WHEN x.incomplete IS NULL THEN 'completed' ELSE 'incomplete' END, x.incomplete" \
+    "        x.content, x.tool_calls, x.tool_call_id, x.tool_name, x.opaque," \
+    "        CASE WHEN x.incomplete IS NULL THEN 'completed' ELSE 'incomplete' END, x.incomplete," \
+    "        x.bytes, x.tokens" \
     "    FROM ok" \
     "    JOIN jsonb_to_recordset($2) AS x (" \
     "        n int4, id uuid, seq int8, role text, hidden bool, content jsonb," \
-    "        tool_calls jsonb, tool_call_id text, opaque jsonb, incomplete text) USING (n)" \
+    "        tool_calls jsonb, tool_call_id text, tool_name text, opaque jsonb," \
+    "        incomplete text, bytes int4, tokens int4) USING (n)" \
     "    ORDER BY ok.n, x.seq)"
 
 #define CALLS \
@@ -160,25 +173,26 @@
 #define WRITE_USAGE \
     "d AS (" \
     "    INSERT INTO usage_deltas (" \
-    "        tenant_id, agent_id, provider, model, calls, prompt_tokens, completion_tokens," \
-    "        cached_tokens, cache_write_tokens, reasoning_tokens, cost_micros)" \
-    "    SELECT k.tenant_id, k.agent_id, v.provider, v.model, sum(k.calls), sum(k.prompt)," \
-    "        sum(k.completion), coalesce(sum(k.cached), 0), coalesce(sum(k.cache_write), 0)," \
-    "        coalesce(sum(k.reasoning), 0), coalesce(sum(k.cost), 0)" \
+    "        tenant_id, agent_id, user_id, provider, model, calls, prompt_tokens," \
+    "        completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, cost_micros)" \
+    "    SELECT k.tenant_id, k.agent_id, coalesce(k.user_id, ''), v.provider, v.model," \
+    "        sum(k.calls), sum(k.prompt), sum(k.completion), coalesce(sum(k.cached), 0)," \
+    "        coalesce(sum(k.cache_write), 0), coalesce(sum(k.reasoning), 0)," \
+    "        coalesce(sum(k.cost), 0)" \
     "    FROM (" \
-    "        SELECT tenant_id, agent_id, u, calls, prompt, completion, cached, cache_write," \
-    "            reasoning, cost" \
+    "        SELECT tenant_id, agent_id, user_id, u, calls, prompt, completion, cached," \
+    "            cache_write, reasoning, cost" \
     "        FROM ok" \
     "        WHERE u IS NOT NULL" \
     "        UNION ALL" \
-    "        SELECT ok.tenant_id, ok.agent_id, e.u, e.calls, e.prompt, e.completion, e.cached," \
-    "            e.cache_write, e.reasoning, e.cost" \
+    "        SELECT ok.tenant_id, ok.agent_id, ok.user_id, e.u, e.calls, e.prompt, e.completion," \
+    "            e.cached, e.cache_write, e.reasoning, e.cost" \
     "        FROM ok" \
     "        JOIN jsonb_to_recordset($6) AS e (" \
     "            n int4, u int4, calls int8, prompt int8, completion int8, cached int8," \
     "            cache_write int8, reasoning int8, cost int8) USING (n)) k" \
     "    JOIN jsonb_to_recordset($5) AS v (n int4, provider text, model text) ON v.n = k.u" \
-    "    GROUP BY k.tenant_id, k.agent_id, v.provider, v.model)"
+    "    GROUP BY k.tenant_id, k.agent_id, k.user_id, v.provider, v.model)"
 
 /* A step that `w` writes must not be updated a second time. */
 #define NOT_WRITTEN_HERE "AND NOT EXISTS (SELECT 1 FROM y WHERE y.n = e.n AND y.seq = s.seq)"
@@ -199,7 +213,7 @@ static const struct pg_statement run_group = {
         "    FROM ok"
         "    WHERE " SQL_IS_END("ok.status") "),"
         " " SQL_AFTER_END("ended", NOT_WRITTEN_HERE)
-        " SELECT n"
+        " SELECT n, steered"
         " FROM ok",
     .types = "jjjjjj",
 };
@@ -238,9 +252,10 @@ static void add_write(struct group *group, size_t n, const struct run_write *wri
     group->ends = true;
 }
 
-static void settle(struct run_write *write, int status)
+static void settle(struct run_write *write, int status, bool steered)
 {
     write->status = status;
+    write->steered = steered;
     write->known = true;
 }
 
@@ -270,7 +285,7 @@ static int group_send(struct pg *pg, struct group *group, struct error *err)
             GATHER_ASK(group->batch, (size_t)pg_get_int(results[0], row, 0), struct run_write);
 
         if (write)
-            settle(write, 0);
+            settle(write, 0, pg_get_bool(results[0], row, 1));
     }
     pg_result_free(results[0]);
     pg_result_free(results[1]);
@@ -281,7 +296,7 @@ static int group_send(struct pg *pg, struct group *group, struct error *err)
 static const struct pg_statement run_look = {
     .name = "run_look",
     .sql =
-        "SELECT i.n, r.owner, r.fence, r.step, r.status"
+        "SELECT i.n, r.owner, r.fence, r.step, r.status, r.steered"
         " FROM jsonb_to_recordset($1) AS i (n int4, id uuid), runs r"
         " WHERE r.id = ANY (ARRAY[i.id])",
     .types = "j",
@@ -304,7 +319,8 @@ static int look_verdict(const struct run_write *write, const struct pg_result *r
         return error_set(err, E_INTERNAL, "the run has a status that this program does not know");
     if (now.owner == lease->owner && now.fence == lease->fence && now.step == lease->step &&
         run_write_may_follow(now.status, write->leaves))
-        return RUN_BUSY;
+        return write->leaves == RUN_COMPLETED && pg_get_bool(result, row, 5) ? LEASE_STEERED
+                                                                             : RUN_BUSY;
     r = run_verdict(&now, lease, write->leaves);
     return r < 0 ? error_set(err, E_INTERNAL, "nobody asked to cancel this run") : r;
 }
@@ -337,12 +353,13 @@ static int group_look(struct pg *pg, struct group *group, struct error *err)
     for (int row = 0; row < pg_rows(result); row++) {
         write = GATHER_ASK(group->batch, (size_t)pg_get_int(result, row, 0), struct run_write);
         if (write)
-            settle(write, look_verdict(write, result, row, &write->error));
+            settle(write, look_verdict(write, result, row, &write->error),
+                   pg_get_bool(result, row, 5));
     }
     for (size_t n = group->from; n < group->to; n++) {
         write = GATHER_ASK(group->batch, n, struct run_write);
         if (write && !write->known)
-            settle(write, LEASE_FENCED); /* the run is deleted */
+            settle(write, LEASE_FENCED, false); /* the run is deleted */
     }
     return 0;
 }

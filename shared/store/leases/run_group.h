@@ -14,8 +14,9 @@ struct run_write {
     const struct run_return *back;     /* when that is RUN_QUEUED */
     const struct run_parking *parking; /* when calls are open after it */
 
-    int status; /* when done: 0, LEASE_*, RUN_BUSY, or a negative error */
-    bool known; /* status is final; false: to be written yet */
+    int status;   /* when done: 0, LEASE_*, RUN_BUSY, or a negative error */
+    bool steered; /* of one that is written */
+    bool known;   /* status is final; false: to be written yet */
     struct error error;
 };
 

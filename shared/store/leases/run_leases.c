@@ -27,7 +27,9 @@
     " floor(date_part('epoch', r.expires_at - now()) * 1000)::int8," \
     " r.status = 'cancelling'," \
     " floor(date_part('epoch', now() - r.due_at) * 1000000)::int8," \
-    " r.kind, coalesce(r.parked_ms, 0), r.priority," \
+    " r.kind, coalesce(r.parked_ms, 0), r.priority, r.steered," \
+    " r.thread_bytes + r.total_bytes, r.user_bytes_left - r.total_bytes," \
+    " r.first_token_ms IS NOT NULL," \
     " " SQL_TENANT_LIMITS
 /* clang-format on */
 
@@ -65,6 +67,10 @@ static int claim_read(struct row *row, void *out, struct error *err)
     claim.kind = row_text(row);
     claim.parked_ms = row_int(row);
     claim.priority = (int)row_int(row);
+    claim.lease.steered = row_bool(row);
+    claim.thread_bytes = row_int(row);
+    claim.user_bytes_left = row_int_or(row, INT64_MAX);
+    claim.has_first_token = row_bool(row);
     read_limits(row_word(row), &claim);
     claim.place = (size_t)row_int(row);
     if (row_check(row, err) < 0)

@@ -29,7 +29,10 @@ struct run_claim {
     int priority;                /* enum run_priority */
     int64_t requests_per_minute; /* that its tenant may make; 0: no limit */
     int64_t tokens_per_minute;
-    size_t place; /* among the runs that were asked for (of run_leases_claim only) */
+    int64_t thread_bytes;    /* that the thread holds, with what the run has written */
+    int64_t user_bytes_left; /* that its person may still add; INT64_MAX: nobody's */
+    bool has_first_token;    /* when that came is known */
+    size_t place;            /* among the runs that were asked for (of run_leases_claim only) */
 };
 
 struct run_claim_list {

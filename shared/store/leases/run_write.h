@@ -17,6 +17,7 @@ struct run_lease {
     int64_t owner;
     int64_t fence;
     int64_t step; /* raised by each successful write */
+    bool steered; /* input waits that the run is to see (run_steers.h), as of the last write */
 };
 
 #define CALL_NEVER_DUE INT64_MAX
@@ -45,9 +46,18 @@ struct run_message {
     struct text content;      /* JSON array of parts */
     struct text tool_calls;   /* JSON array; TEXT_NONE: none */
     struct text tool_call_id; /* role tool */
-    struct text opaque;       /* JSON for the provider (see messages.h); TEXT_NONE: none */
-    struct text incomplete;   /* why it is not whole: "max_tokens", …; TEXT_NONE: it is */
+    struct text tool_name;    /* role tool */
+    int64_t tokens;
+    struct text opaque;     /* JSON for the provider (see messages.h); TEXT_NONE: none */
+    struct text incomplete; /* why it is not whole: "max_tokens", …; TEXT_NONE: it is */
 };
+
+/* What a message is counted as. */
+static inline int64_t run_message_bytes(const struct run_message *message)
+{
+    return (int64_t)(message->content.len + message->tool_calls.len + message->tool_call_id.len +
+                     message->opaque.len);
+}
 
 /* A step to insert, or, when the run has its seq already, to set status, tool_calls, usage,
  * last_error and message_id of (absent ones stay). */
@@ -70,8 +80,10 @@ struct run_step_write {
 struct run_changes {
     const struct model_usage *usage; /* since the last write; those without a call are left out */
     size_t usage_count;
-    int64_t left_out; /* messages that a call left out, at most */
-    int errors;       /* added to the run's; negative where earlier ones were overcome */
+    int64_t left_out;       /* messages that a call left out, at most */
+    int iterations;         /* answers of models, in all; 0: as many as before */
+    int64_t first_token_ms; /* from when the run was due; 0: there was none, or it is known */
+    int errors;             /* added to the run's; negative where earlier ones were overcome */
     const struct run_message *messages; /* appended in this order */
     size_t message_count;
     const struct run_call *calls; /* inserted, or state, result and is_error of known ones set */

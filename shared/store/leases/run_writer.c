@@ -241,6 +241,8 @@ static int write_ask(struct run_writer *writer, struct run_lease *lease,
         return error_set(err, E_UNAVAILABLE, "the server refuses the write: %s", write->error.text);
     if (write->status == 0)
         lease->step++;
+    if (write->status == 0 || write->status == LEASE_STEERED)
+        lease->steered = write->steered;
     return write->status;
 }
 
@@ -273,6 +275,7 @@ static struct run_changes counts_of(const struct run_changes *changes)
     return (struct run_changes){
         .usage = changes->usage,
         .usage_count = changes->usage_count,
+        .iterations = changes->iterations,
         .errors = changes->errors,
     };
 }

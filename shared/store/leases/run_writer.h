@@ -53,7 +53,8 @@ SUSPENDS MUSTCHECK int run_leases_checkpoint(struct run_writer *writer, struct r
                                              const struct run_changes *changes, struct error *err);
 
 /* The last write: changes as in a checkpoint, the terminal status, its time, and the thread
- * released. From "cancelling" only RUN_CANCELLED, RUN_FAILED and RUN_EXPIRED are possible (else
+ * released. LEASE_STEERED: it was to be completed, and input came that the run is to see: nothing
+ * was written. From "cancelling" only RUN_CANCELLED, RUN_FAILED and RUN_EXPIRED are possible (else
  * LEASE_CANCELLING), and RUN_CANCELLED only from there (else -E_INTERNAL: nobody asked for it).
  * Steps still in progress end as the run does (failed, when it is incomplete); of a run that is
  * completed the caller has completed them. `changes` may be NULL.

@@ -62,6 +62,9 @@ static void encode_message(struct json_write *w, const struct run_message *messa
     json_write_raw_if(w, "content", message->content);
     json_write_raw_if(w, "tool_calls", message->tool_calls);
     json_write_text_if(w, "tool_call_id", message->tool_call_id);
+    json_write_text_if(w, "tool_name", message->tool_name);
+    json_write_int_text(w, "bytes", run_message_bytes(message));
+    json_write_int_text(w, "tokens", message->tokens);
     json_write_raw_if(w, "opaque", message->opaque);
     json_write_text_if(w, "incomplete", message->incomplete);
     json_write_close(w);
@@ -236,6 +239,31 @@ static void encode_back(struct json_write *w, const struct run_return *back)
         json_write_string(w, "wait_kind", wait_kind);
 }
 
+/* What the write's messages amount to. */
+static void encode_counts(struct json_write *w, const struct run_changes *changes)
+{
+    int64_t bytes = 0;
+    int64_t tokens = 0;
+
+    for (size_t i = 0; i < changes->message_count; i++) {
+        bytes += run_message_bytes(&changes->messages[i]);
+        tokens += changes->messages[i].tokens;
+    }
+    write_if(w, "messages", (int64_t)changes->message_count);
+    write_if(w, "bytes", bytes);
+    write_if(w, "tokens", tokens);
+}
+
+static void encode_tools(struct json_write *w, const struct run_changes *changes)
+{
+    if (changes->call_count == 0)
+        return;
+    json_write_open_array(w, "tools");
+    for (size_t i = 0; i < changes->call_count; i++)
+        json_write_text(w, NULL, changes->calls[i].name);
+    json_write_close(w);
+}
+
 static void encode_head(struct write_rows *rows, size_t n, const struct run_write *write)
 {
     const struct model_usage *only = only_model(write->changes);
@@ -254,6 +282,10 @@ static void encode_head(struct write_rows *rows, size_t n, const struct run_writ
         json_write_int_text(w, "calls", only->calls);
     }
     write_if(w, "left_out", write->changes->left_out);
+    write_if(w, "iterations", write->changes->iterations);
+    write_if(w, "first_ms", write->changes->first_token_ms);
+    encode_counts(w, write->changes);
+    encode_tools(w, write->changes);
     json_write_string(w, "becomes", run_status_name(write->leaves));
     if (run_write_may_follow(RUN_IN_PROGRESS, write->leaves))
         json_write_string(w, "was", "in_progress");
@@ -324,7 +356,7 @@ size_t run_write_bytes(const struct run_write *write)
         const struct run_message *message = &changes->messages[i];
 
         bytes += 200 + message->content.len + message->tool_calls.len + message->tool_call_id.len +
-                 message->opaque.len;
+                 message->tool_name.len + message->opaque.len;
     }
     for (size_t i = 0; i < changes->step_count; i++) {
         const struct run_step_write *step = &changes->steps[i];

@@ -20,13 +20,19 @@ const struct pg_statement promote_beside = {
 const struct pg_statement promote_all = {
     .name = "promote_all",
     .sql = SQL_PROMOTE(
-        "SELECT e.thread_id"
+        "(SELECT e.thread_id"
         " FROM runs e"
         " JOIN threads o ON o.id = ANY (ARRAY[e.thread_id])"
         " WHERE e.status = 'queued'"
         "   AND e.held IS NOT NULL"
         "   AND o.active_run IS NULL"
-        " LIMIT " SQL_STRING(PROMOTE_BATCH)),
+        " LIMIT " SQL_STRING(PROMOTE_BATCH) ")"
+        " UNION ALL"
+        " (SELECT e.thread_id"
+        " FROM thread_inputs e"
+        " JOIN threads o ON o.id = ANY (ARRAY[e.thread_id])"
+        " WHERE o.active_run IS NULL"
+        " LIMIT " SQL_STRING(PROMOTE_BATCH) ")"),
     .types = "",
 };
 /* clang-format on */

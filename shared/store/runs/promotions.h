@@ -1,11 +1,13 @@
 #pragma once
-/* Inside the store: held runs, which wait behind the active run of their thread, get their turn.
+/* Inside the store: what waits behind the active run of a thread gets its turn: input (inputs.h),
+ * and held runs.
  *
  * A run with `held` set is queued but not ready. When its thread is idle, the held run with the
  * least `held` is promoted: it becomes the active run, the messages of its rolls_back leave the
  * thread, those of its `input` (as drafts_encode writes them) join it in their order, and it is due
- * at once. What it has used (a run that is tried again has used something) leaves the sums of the
- * thread: it joins them when the run ends.
+ * at once. What it has used and written (a run that is tried again has some) leaves the sums of the
+ * thread: it joins them when the run ends. Input that waited joins before, whether or not a run is
+ * promoted; the thread counted it when it came.
  *
  * What releases a thread promotes right after it: in the same transaction, by a statement of its
  * own. The snapshot of that statement is newer, so it sees the runs that were held until the row of
@@ -18,6 +20,7 @@
  * reason is promoted by the reaper's sweep, every second.
  */
 
+#include "shared/store/threads/count_rows.h"
 #include "shared/store/threads/drafts.h"
 #include "shared/store/usage/usage_rows.h"
 
@@ -29,31 +32,32 @@
  * Postgres makes no hash or merge join of "= ANY" and LATERAL, and the second look at a run is
  * written so that the index of the held runs can not serve it. */
 /* clang-format off */
-#define SQL_PROMOTE(threads) \
-    "WITH g (id) AS MATERIALIZED (" threads ")," \
+#define SQL_HELD_OF(thread) \
+    "FROM runs r WHERE r.thread_id = " thread " AND r.status = 'queued' AND r.held IS NOT NULL"
+
+/* t: the idle threads where something waits. */
+#define SQL_PROMOTE_THREADS(threads) \
+    "g (id) AS MATERIALIZED (" threads ")," \
     " t AS MATERIALIZED (" \
-    "    SELECT t.id" \
+    "    SELECT t.id, t.total_bytes" \
     "    FROM (SELECT DISTINCT g.id FROM g) g" \
     "    CROSS JOIN LATERAL (" \
-    "        SELECT r.id" \
-    "        FROM runs r" \
-    "        WHERE r.thread_id = g.id" \
-    "          AND r.status = 'queued'" \
-    "          AND r.held IS NOT NULL" \
+    "        (SELECT 1 " SQL_HELD_OF("g.id") " LIMIT 1)" \
+    "        UNION ALL" \
+    "        (SELECT 1 FROM thread_inputs o WHERE o.thread_id = g.id LIMIT 1)" \
     "        LIMIT 1) f" \
     "    JOIN threads t ON t.id = ANY (ARRAY[g.id])" \
     "      AND t.active_run IS NULL" \
     "    ORDER BY t.id" \
-    "    FOR NO KEY UPDATE OF t SKIP LOCKED)," \
-    " f AS MATERIALIZED (" \
-    "    SELECT f.*" \
+    "    FOR NO KEY UPDATE OF t SKIP LOCKED)"
+
+/* p: the runs that are promoted. x: the messages that they roll back. */
+#define SQL_PROMOTE_RUNS \
+    "f AS MATERIALIZED (" \
+    "    SELECT f.*, t.total_bytes AS thread_bytes" \
     "    FROM t" \
     "    CROSS JOIN LATERAL (" \
-    "        SELECT r.id, r.input, r.rolls_back" \
-    "        FROM runs r" \
-    "        WHERE r.thread_id = t.id" \
-    "          AND r.status = 'queued'" \
-    "          AND r.held IS NOT NULL" \
+    "        SELECT r.id, r.thread_id, r.input, r.rolls_back " SQL_HELD_OF("t.id") \
     "        ORDER BY r.held" \
     "        LIMIT 1) f)," \
     " n AS MATERIALIZED (" \
@@ -63,30 +67,81 @@
     "      AND r.status = 'queued'" \
     "      AND coalesce(r.held, 0) > 0" \
     "    FOR NO KEY UPDATE OF r SKIP LOCKED)," \
-    " p AS (" \
-    "    UPDATE runs r" \
-    "    SET held = NULL, input = NULL, rolls_back = NULL, due_at = now(), updated_at = now()" \
-    "    FROM n" \
-    "    WHERE r.id = ANY (ARRAY[n.id])" \
-    "    RETURNING r.id, r.tenant_id, r.thread_id, n.input, n.rolls_back," \
-    "        " USAGE_COLUMNS("r") ")," \
-    " a AS (" \
-    "    UPDATE threads t" \
-    "    SET active_run = p.id, " SQL_USAGE_CHANGES("t", "-", "p") \
-    "    FROM p" \
-    "    WHERE t.id = p.thread_id)," \
     " x AS (" \
     "    DELETE FROM messages m" \
-    "    USING p" \
-    "    WHERE m.thread_id = p.thread_id" \
-    "      AND (m.run_id = ANY (p.rolls_back) OR m.submitted_with = ANY (p.rolls_back)))," \
+    "    USING n" \
+    "    WHERE m.thread_id = n.thread_id" \
+    "      AND (m.run_id = ANY (n.rolls_back) OR m.submitted_with = ANY (n.rolls_back))" \
+    "    RETURNING m.thread_id, m.bytes, m.token_count)," \
+    " z AS (" \
+    "    UPDATE runs r" \
+    "    SET message_count = 0, total_bytes = 0, token_count = 0" \
+    "    FROM n" \
+    "    CROSS JOIN LATERAL unnest(n.rolls_back) b (id)" \
+    "    WHERE r.id = ANY (ARRAY[b.id]))," \
+    " p AS (" \
+    "    UPDATE runs r" \
+    "    SET held = NULL, input = NULL, rolls_back = NULL, due_at = now(), updated_at = now()," \
+    "        thread_bytes = n.thread_bytes - r.total_bytes" \
+    "            - (SELECT coalesce(sum(x.bytes), 0) FROM x WHERE x.thread_id = n.thread_id)" \
+    "            + (SELECT coalesce(sum(d.bytes), 0) FROM " SQL_DRAFTS("n.input") ")" \
+    "    FROM n" \
+    "    WHERE r.id = ANY (ARRAY[n.id])" \
+    "    RETURNING r.id, r.tenant_id, r.thread_id, n.input, " USAGE_COLUMNS("r") "," \
+    "        " COUNT_COLUMNS("r") ")"
+
+/* i: the messages that join, in one INSERT, since the order of several is nobody's. */
+#define SQL_PROMOTE_MESSAGES \
+    "q AS (" \
+    "    DELETE FROM thread_inputs o" \
+    "    USING t" \
+    "    WHERE o.thread_id = t.id" \
+    "    RETURNING o.*)," \
     " i AS (" \
     "    INSERT INTO messages (" \
-    "        id, tenant_id, thread_id, role, content, attachments, metadata, submitted_with)" \
-    "    SELECT d.id, p.tenant_id, p.thread_id, d.role, d.content, d.attachments," \
-    "        coalesce(d.metadata, '{}'), p.id" \
-    "    FROM p, " SQL_DRAFTS("p.input") \
-    "    ORDER BY d.place)" \
+    "        id, tenant_id, thread_id, role, content, attachments, metadata, submitted_with," \
+    "        bytes, token_count, created_at)" \
+    "    SELECT e.id, e.tenant_id, e.thread_id, e.role, e.content, e.attachments, e.metadata," \
+    "        e.submitted_with, e.bytes, e.token_count, e.created_at" \
+    "    FROM (" \
+    "        SELECT q.id, q.tenant_id, q.thread_id, q.role::text, q.content, q.attachments," \
+    "            q.metadata, NULL::uuid AS submitted_with, q.bytes, q.token_count, q.created_at," \
+    "            1 AS turn, q.place" \
+    "        FROM q" \
+    "        UNION ALL" \
+    "        SELECT d.id, p.tenant_id, p.thread_id, d.role, d.content, d.attachments," \
+    "            coalesce(d.metadata, '{}'), p.id, d.bytes, d.tokens, now(), 2, d.place" \
+    "        FROM p, " SQL_DRAFTS("p.input") ") e" \
+    "    ORDER BY e.thread_id, e.turn, e.place" \
+    "    RETURNING thread_id, submitted_with, bytes, token_count)"
+
+#define SQL_PROMOTE_COUNTS \
+    "c AS (" \
+    "    SELECT s.thread_id, sum(s.messages)::int8 AS message_count," \
+    "        sum(s.bytes)::int8 AS total_bytes, sum(s.tokens)::int8 AS token_count" \
+    "    FROM (" \
+    "        SELECT p.thread_id, -p.message_count AS messages, -p.total_bytes AS bytes," \
+    "            -p.token_count AS tokens" \
+    "        FROM p" \
+    "        UNION ALL" \
+    "        SELECT x.thread_id, -1, -x.bytes, -x.token_count" \
+    "        FROM x" \
+    "        UNION ALL" \
+    "        SELECT i.thread_id, 1, i.bytes, i.token_count" \
+    "        FROM i" \
+    "        WHERE i.submitted_with IS NOT NULL) s" \
+    "    GROUP BY s.thread_id)," \
+    " a AS (" \
+    "    UPDATE threads t" \
+    "    SET active_run = p.id, " SQL_USED ", " SQL_USAGE_CHANGES("t", "-", "p") "," \
+    "        " SQL_COUNT_CHANGES("t", "+", "c") \
+    "    FROM p" \
+    "    JOIN c ON c.thread_id = p.thread_id" \
+    "    WHERE t.id = ANY (ARRAY[p.thread_id]))"
+
+#define SQL_PROMOTE(threads) \
+    "WITH " SQL_PROMOTE_THREADS(threads) ", " SQL_PROMOTE_RUNS ", " SQL_PROMOTE_MESSAGES "," \
+    " " SQL_PROMOTE_COUNTS \
     " SELECT p.id" \
     " FROM p"
 /* clang-format on */

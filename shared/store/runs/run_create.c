@@ -9,6 +9,7 @@
 #include "shared/store/runs/run_drafts.h"
 #include "shared/store/runs/run_rows.h"
 #include "shared/store/threads/drafts.h"
+#include "shared/store/threads/threads.h"
 
 /* clang-format off */
 #define INSERT_RUN \
@@ -19,8 +20,11 @@
 /* clang-format on */
 
 void run_draft_values(const struct store *store, const struct run_draft *draft,
-                      struct pg_value messages, struct pg_value out[RUN_DRAFT_VALUES])
+                      struct pg_value messages, const struct message_counts *counts,
+                      struct pg_value out[RUN_DRAFT_VALUES])
 {
+    struct thread_limits limits = limits_or_none(store->limits);
+
     ASSERT(draft->expires_in_ms > 0 && draft->delay_ms >= 0);
     ASSERT(draft->shard >= 0 && draft->shard <= INT16_MAX);
     out[0] = pg_uuid(draft->id);
@@ -34,6 +38,13 @@ void run_draft_values(const struct store *store, const struct run_draft *draft,
     out[8] = pg_int(draft->delay_ms);
     out[9] = pg_int(draft->expires_in_ms);
     out[10] = messages;
+    out[11] = pg_int(counts->messages);
+    out[12] = pg_int(counts->bytes);
+    out[13] = pg_int(counts->tokens);
+    out[14] = pg_text(draft->title);
+    out[15] = pg_text(draft->user);
+    out[16] = pg_int(limits.thread_bytes);
+    out[17] = pg_int(limits.user_bytes);
 }
 
 /* clang-format off */
@@ -41,13 +52,14 @@ static const struct pg_statement run_create = {
     .name = "run_create",
     .sql =
         "WITH t AS ("
-        "    UPDATE threads"
-        "    SET active_run = $1"
-        "    WHERE id = $12"
-        "      AND tenant_id = $2"
-        "      AND active_run IS NULL"
+        "    UPDATE threads t"
+        "    SET active_run = $1, " SQL_RUN_DRAFT_JOINS("t")
+        "    WHERE t.id = " RUN_DRAFT_NEXT
+        "      AND t.tenant_id = $2"
+        "      AND t.active_run IS NULL"
         "      AND " SQL_AGENT_EXISTS
-        "    RETURNING id),"
+        "      AND " SQL_RUN_DRAFT_FITS("t")
+        "    RETURNING t.*),"
         " m AS (" SQL_INSERT_DRAFTS("$11", "$2", "$1") ")"
         " " INSERT_RUN RUN_COLUMNS,
     .types = RUN_DRAFT_TYPES "u",
@@ -56,11 +68,12 @@ static const struct pg_statement run_create = {
 static const struct pg_statement create_look = {
     .name = "run_create_look",
     .sql =
-        "SELECT t.active_run, " SQL_AGENT_EXISTS
+        "SELECT t.active_run, " SQL_AGENT_EXISTS ", t.total_bytes + $5 <= $6,"
+        "     " SQL_USER_FITS("t.tenant_id", "t.user_id", "$5", "$7")
         " FROM threads t"
         " WHERE t.id = $1"
         "   AND t.tenant_id = $2",
-    .types = "uuui",
+    .types = "uuuiiii",
 };
 /* clang-format on */
 
@@ -68,8 +81,12 @@ int run_create_look(const struct store *store, const struct run_draft *draft,
                     struct uuid *out_active, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-    struct pg_value values[4] = {pg_uuid(draft->thread), pg_uuid(store->tenant),
-                                 pg_uuid(draft->agent), pg_int(draft->agent_version)};
+    struct message_counts counts = drafts_counts(draft->messages, draft->message_count);
+    struct thread_limits limits = limits_or_none(store->limits);
+    struct pg_value values[7] = {pg_uuid(draft->thread),   pg_uuid(store->tenant),
+                                 pg_uuid(draft->agent),    pg_int(draft->agent_version),
+                                 pg_int(counts.bytes),     pg_int(limits.thread_bytes),
+                                 pg_int(limits.user_bytes)};
     int r;
 
     r = pg_exec(store->pg, &create_look, values, &result, err);
@@ -79,6 +96,10 @@ int run_create_look(const struct store *store, const struct run_draft *draft,
         return THREAD_MISSING;
     if (!pg_get_bool(result, 0, 1))
         return AGENT_MISSING;
+    if (!pg_get_bool(result, 0, 2))
+        return THREAD_TOO_LARGE;
+    if (!pg_get_bool(result, 0, 3))
+        return USER_OVER_QUOTA;
     if (pg_is_null(result, 0, 0))
         return 0;
     if (out_active)
@@ -91,6 +112,7 @@ int run_create_look(const struct store *store, const struct run_draft *draft,
 int runs_create(const struct store *store, const struct run_draft *draft, struct run *out,
                 struct uuid *out_active, struct error *err)
 {
+    struct message_counts counts = drafts_counts(draft->messages, draft->message_count);
     CLEANUP(buf_deinit) struct buf messages;
     struct pg_value values[RUN_DRAFT_VALUES + 1];
     int r;
@@ -99,7 +121,7 @@ int runs_create(const struct store *store, const struct run_draft *draft, struct
     r = drafts_encode(&messages, draft->messages, draft->message_count, err);
     if (r < 0)
         return r;
-    run_draft_values(store, draft, drafts_value(&messages, draft->message_count), values);
+    run_draft_values(store, draft, drafts_value(&messages, draft->message_count), &counts, values);
     values[RUN_DRAFT_VALUES] = pg_uuid(draft->thread);
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         r = store_create(store, &run_rows, &(struct pg_query){&run_create, values}, out, err);
@@ -117,22 +139,58 @@ static const struct pg_statement run_create_with_thread = {
     .name = "run_create_with_thread",
     .sql =
         "WITH t AS ("
-        "    INSERT INTO threads (id, tenant_id, active_run, metadata, tool_resources, title)"
-        "    SELECT $12, $2, $1, coalesce($13, '{}'), $14, $15"
+        "    INSERT INTO threads ("
+        "        id, tenant_id, active_run, title, message_count, total_bytes, token_count,"
+        "        used_hour, metadata, tool_resources, agent_id, user_id, active, agent_state)"
+        "    SELECT $19, $2, $1, $15::text, $12::int8, $13::int8, $14::int8, " SQL_USED_HOUR ","
+        "        coalesce($20, '{}'), $21::jsonb, $22::uuid, $23::text, $24::bool, $25::jsonb"
         "    WHERE " SQL_AGENT_EXISTS
+        "      AND $13::int8 <= $17::int8"
+        "      AND " SQL_USER_FITS("$2", "$23::text", "$13::int8", "$18")
         "    RETURNING *),"
         " m AS (" SQL_INSERT_DRAFTS("$11", "$2", "$1") ")"
         " " INSERT_RUN RUN_COLUMNS,
-    .types = RUN_DRAFT_TYPES "ujjt",
+    .types = RUN_DRAFT_TYPES "ujjutbj",
 };
 /* clang-format on */
+
+/* clang-format off */
+static const struct pg_statement create_look_fresh = {
+    .name = "run_create_look_fresh",
+    .sql = "SELECT " SQL_AGENT_EXISTS ", $5::int8 <= $6::int8,"
+           " " SQL_USER_FITS("$2", "$1::text", "$5::int8", "$7"),
+    .types = "tuuiiii",
+};
+/* clang-format on */
+
+/* Why no run was made with a thread of its own. 0: there is no reason now. */
+static int look_fresh(const struct store *store, const struct run_draft *draft,
+                      const struct thread_draft *thread, const struct message_counts *counts,
+                      struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct thread_limits limits = limits_or_none(store->limits);
+    struct pg_value values[7] = {pg_text(thread->user),    pg_uuid(store->tenant),
+                                 pg_uuid(draft->agent),    pg_int(draft->agent_version),
+                                 pg_int(counts->bytes),    pg_int(limits.thread_bytes),
+                                 pg_int(limits.user_bytes)};
+    int r = pg_exec(store->pg, &create_look_fresh, values, &result, err);
+
+    if (r < 0)
+        return r;
+    if (!pg_get_bool(result, 0, 0))
+        return AGENT_MISSING;
+    if (!pg_get_bool(result, 0, 1))
+        return THREAD_TOO_LARGE;
+    return pg_get_bool(result, 0, 2) ? 0 : USER_OVER_QUOTA;
+}
 
 int runs_create_with_thread(const struct store *store, const struct thread_draft *thread,
                             const struct run_draft *draft, struct run *out, struct error *err)
 {
-    static const struct row_kind kind = {run_read, sizeof(struct run), AGENT_MISSING};
+    struct message_counts counts = drafts_counts(thread->messages, thread->message_count);
     CLEANUP(buf_deinit) struct buf messages;
-    struct pg_value values[RUN_DRAFT_VALUES + 4];
+    struct pg_value values[RUN_DRAFT_VALUES + 7];
     struct pg_query query = {&run_create_with_thread, values};
     int r;
 
@@ -140,10 +198,22 @@ int runs_create_with_thread(const struct store *store, const struct thread_draft
     r = drafts_encode(&messages, thread->messages, thread->message_count, err);
     if (r < 0)
         return r;
-    run_draft_values(store, draft, drafts_value(&messages, thread->message_count), values);
+    run_draft_values(store, draft, drafts_value(&messages, thread->message_count), &counts, values);
+    values[14] = pg_text(thread->title);
     values[RUN_DRAFT_VALUES] = pg_uuid(thread->id);
     values[RUN_DRAFT_VALUES + 1] = pg_json(thread->metadata);
     values[RUN_DRAFT_VALUES + 2] = pg_json(thread->tool_resources);
-    values[RUN_DRAFT_VALUES + 3] = pg_text(thread->title);
-    return store_create(store, &kind, &query, out, err);
+    values[RUN_DRAFT_VALUES + 3] = value_uuid_or_null(thread->agent);
+    values[RUN_DRAFT_VALUES + 4] = pg_text(thread->user);
+    values[RUN_DRAFT_VALUES + 5] = pg_bool(thread->active);
+    values[RUN_DRAFT_VALUES + 6] = pg_json(thread->agent_state);
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        r = store_create(store, &run_rows, &query, out, err);
+        if (r != RUN_MISSING)
+            return r;
+        r = look_fresh(store, draft, thread, &counts, err);
+        if (r != 0)
+            return r;
+    }
+    return error_set(err, E_UNAVAILABLE, "agents and threads change too fast; try again");
 }

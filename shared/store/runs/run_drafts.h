@@ -1,19 +1,36 @@
 #pragma once
-/* Inside the store: a run to be made, as the first eleven parameters of a statement. */
+/* Inside the store: a run to be made, as the first parameters of a statement. */
 
 #include "shared/store/runs/runs.h"
+#include "shared/store/threads/count_rows.h"
 
-#define RUN_DRAFT_TYPES  "uuuiiiwjiij"
-#define RUN_DRAFT_VALUES 11 /* $11 are the messages */
+#define RUN_DRAFT_TYPES  "uuuiiiwjiijiiittii"
+#define RUN_DRAFT_VALUES 18
+#define RUN_DRAFT_NEXT   "$19" /* the first parameter of the statement itself */
 
 /* clang-format off */
-/* What is inserted from parameters $1 to $10 for a thread `t`. */
+/* $11 are the messages, $12 to $14 what they amount to, $15 the title that they make. $16 is who
+ * asks, $17 and $18 are the limits. What is inserted for a thread `t` with its id, user_id and
+ * total_bytes. */
 #define SQL_RUN_DRAFT_COLUMNS \
     "id, tenant_id, thread_id, agent_id, agent_version, shard, priority, spec, metadata, due_at," \
-    " expires_at, spec_bytes"
+    " expires_at, spec_bytes, user_id, thread_bytes, user_bytes_left"
 #define SQL_RUN_DRAFT \
     "$1, $2, t.id, $3, $4, $5, $6, $7, coalesce($8, '{}'), now() + $9 * interval '1 ms'," \
-    " now() + ($9 + $10) * interval '1 ms', octet_length($7::text)"
+    " now() + ($9 + $10) * interval '1 ms', octet_length($7::text)," \
+    " coalesce($16::text, t.user_id), t.total_bytes, " SQL_USER_LEFT("$2", "t.user_id", "$18")
+
+/* What the thread's owner may still add; NULL where it has none. */
+#define SQL_USER_LEFT(tenant, user, user_max) \
+    "CASE WHEN " user " IS NOT NULL THEN " user_max " - " SQL_USER_BYTES(tenant, user) " END"
+
+/* For an UPDATE of thread `t`: it gets the draft's messages, and is used. The first message of a
+ * thread without a title makes one. */
+#define SQL_RUN_DRAFT_JOINS(t) \
+    "message_count = " t ".message_count + $12, total_bytes = " t ".total_bytes + $13," \
+    " token_count = " t ".token_count + $14, " SQL_TITLE(t, "$15") ", " SQL_USED
+
+#define SQL_RUN_DRAFT_FITS(t) SQL_THREAD_FITS(t, "$13", "$17", "$18")
 
 #define SQL_AGENT_EXISTS \
     "EXISTS (" \
@@ -25,10 +42,13 @@
     "      AND a.deleted_at IS NULL)"
 /* clang-format on */
 
+/* `messages` are encoded (drafts_value); `counts` are theirs. */
 void run_draft_values(const struct store *store, const struct run_draft *draft,
-                      struct pg_value messages, struct pg_value out[RUN_DRAFT_VALUES]);
+                      struct pg_value messages, const struct message_counts *counts,
+                      struct pg_value out[RUN_DRAFT_VALUES]);
 
-/* Why no run was made: THREAD_MISSING, AGENT_MISSING, or THREAD_BUSY with the active run in
- * *out_active (may be NULL). 0: none of these reasons holds now. */
+/* Why no run was made: THREAD_MISSING, AGENT_MISSING, THREAD_BUSY with the active run in
+ * *out_active (may be NULL), THREAD_TOO_LARGE or USER_OVER_QUOTA. 0: none of these reasons holds
+ * now. */
 SUSPENDS MUSTCHECK int run_create_look(const struct store *store, const struct run_draft *draft,
                                        struct uuid *out_active, struct error *err);

@@ -16,6 +16,7 @@
  * What follows from an ending is another part of SQL_AFTER_END, set-based over all runs that end.
  */
 
+#include "shared/store/threads/count_rows.h"
 #include "shared/store/usage/usage_rows.h"
 
 /* clang-format off */
@@ -66,16 +67,19 @@
 
 /* What SQL_AFTER_END looks at of a run. */
 #define ENDED_COLUMNS(r) \
-    r ".id, " r ".thread_id, " r ".status, " r ".open_calls, " USAGE_COLUMNS(r)
+    r ".id, " r ".thread_id, " r ".status, " r ".open_calls, " USAGE_COLUMNS(r) \
+    ", " COUNT_COLUMNS(r)
 
 /* CTEs behind `ended`, the runs that ended, with ENDED_COLUMNS (the new status). A thread is
- * released only if this run is its active one, and then it gets what the run has used. The steps of
- * a completed run were completed by its worker. A row can't be updated twice in one statement, so a
- * statement that writes steps itself names them in `except` ("AND s.seq NOT IN (…)", or ""). */
+ * released only if this run is its active one, and then it gets what the run has used and written.
+ * The steps of a completed run were completed by its worker. A row can't be updated twice in one
+ * statement, so a statement that writes steps itself names them in `except` ("AND s.seq NOT IN
+ * (…)", or ""). */
 #define SQL_AFTER_END(ended, except) \
     "released AS (" \
     "    UPDATE threads t" \
-    "    SET active_run = NULL, " SQL_USAGE_CHANGES("t", "+", "e") \
+    "    SET active_run = NULL, " SQL_USED ", " SQL_USAGE_CHANGES("t", "+", "e") "," \
+    "        " SQL_COUNT_CHANGES("t", "+", "e") \
     "    FROM " ended " e" \
     "    WHERE t.id = e.thread_id" \
     "      AND t.active_run = e.id)," \

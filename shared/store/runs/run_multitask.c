@@ -42,19 +42,21 @@ static const struct pg_statement lock_thread = {
 
 #define IS_HELD "h.status = 'queued' AND h.held IS NOT NULL"
 
-#define HELD_OF_THREAD "FROM runs h WHERE h.thread_id = $12 AND " IS_HELD
+#define HELD_OF_THREAD "FROM runs h WHERE h.thread_id = $19 AND " IS_HELD
 
 /* clang-format off */
-/* $12 the thread. */
+/* $19 the thread. */
 static const struct pg_statement enqueue = {
     .name = "multitask_enqueue",
     .sql =
         "WITH t AS MATERIALIZED ("
-        "    SELECT t.id"
+        "    SELECT t.*"
         "    FROM threads t"
-        "    WHERE t.id = $12"
+        "    WHERE t.id = $19"
         "      AND t.tenant_id = $2"
         "      AND " SQL_AGENT_EXISTS
+        "      AND " SQL_RUN_DRAFT_FITS("t")
+        "      AND " SQL_UNUSED_TEXT("$15")
         "      AND (SELECT count(*) " HELD_OF_THREAD ") < " SQL_STRING(HELD_RUNS_MAX) ")"
         " INSERT INTO runs (" SQL_RUN_DRAFT_COLUMNS ", held, input)"
         " SELECT " SQL_RUN_DRAFT ", nextval('run_places'), $11"
@@ -76,24 +78,26 @@ static const struct pg_statement enqueue = {
     "nullif(array(" \
     "    SELECT t.active_run" \
     "    FROM t" \
-    "    WHERE $13" \
+    "    WHERE $20" \
     "      AND t.active_run IS NOT NULL" \
     "    UNION" \
     "    SELECT unnest(o.rolls_back)" \
     "    FROM old o" \
     "    WHERE o.held IS NOT NULL), '{}')"
 
-/* $12 the thread, $13 whether to roll back. */
+/* $19 the thread, $20 whether to roll back. */
 static const struct pg_statement interrupt = {
     .name = "multitask_interrupt",
     .sql =
         "WITH t AS MATERIALIZED ("
-        "    SELECT t.id, t.active_run"
+        "    SELECT t.*"
         "    FROM threads t"
-        "    WHERE t.id = $12"
+        "    WHERE t.id = $19"
         "      AND t.tenant_id = $2"
         "      AND " SQL_AGENT_EXISTS
-        "      AND ($13 OR " MESSAGES_WAITING " + coalesce(jsonb_array_length($11), 0)"
+        "      AND " SQL_RUN_DRAFT_FITS("t")
+        "      AND " SQL_UNUSED_TEXT("$15")
+        "      AND ($20 OR " MESSAGES_WAITING " + coalesce(jsonb_array_length($11), 0)"
         "          <= " SQL_STRING(MESSAGE_DRAFTS_MAX) ")),"
         " x AS MATERIALIZED ("
         "    SELECT t.active_run AS id"
@@ -120,7 +124,7 @@ static const struct pg_statement interrupt = {
         " i AS ("
         "    INSERT INTO runs (" SQL_RUN_DRAFT_COLUMNS ", held, input, rolls_back)"
         "    SELECT " SQL_RUN_DRAFT ", nextval('run_places'),"
-        "        CASE WHEN $13 THEN $11 ELSE " JOINED_INPUT " END,"
+        "        CASE WHEN $20 THEN $11 ELSE " JOINED_INPUT " END,"
         "        " ROLLED_BACK
         "    FROM t)"
         " SELECT id, owner"
@@ -188,6 +192,7 @@ int runs_enqueue(const struct store *store, const struct run_draft *draft, enum 
     struct pg_result *results[ARRAY_LENGTH(queries)] = {NULL};
     size_t first = how == MULTITASK_ENQUEUE ? 1 : 0; /* an enqueue ends no run, so it locks none */
     size_t count = ARRAY_LENGTH(queries) - (store->rider ? 0 : 1) - first;
+    struct message_counts counts = drafts_counts(draft->messages, draft->message_count);
     CLEANUP(buf_deinit) struct buf messages;
     int r;
 
@@ -195,7 +200,7 @@ int runs_enqueue(const struct store *store, const struct run_draft *draft, enum 
     r = drafts_encode(&messages, draft->messages, draft->message_count, err);
     if (r < 0)
         return r;
-    run_draft_values(store, draft, drafts_value(&messages, draft->message_count), values);
+    run_draft_values(store, draft, drafts_value(&messages, draft->message_count), &counts, values);
     values[RUN_DRAFT_VALUES] = pg_uuid(draft->thread);
     values[RUN_DRAFT_VALUES + 1] = pg_bool(how == MULTITASK_ROLLBACK);
     r = pg_exec_all(store->pg, queries + first, count, results + first, err);

@@ -24,7 +24,18 @@
     " " SQL_SECONDS("r.updated_at") "," \
     " r.status = 'queued' AND r.held IS NOT NULL, r.open_calls, r.messages_left_out," \
     " CASE WHEN " SQL_RUN_WAITS " THEN r.wait_kind END," \
-    " " SQL_SECONDS("CASE WHEN " SQL_RUN_WAITS " THEN " SQL_RUN_GOES_ON " END")
+    " " SQL_SECONDS("CASE WHEN " SQL_RUN_WAITS " THEN " SQL_RUN_GOES_ON " END") "," \
+    " r.user_id, r.iterations, to_json(r.tools_used)," \
+    " " SQL_MILLISECONDS("r.started_at - r.created_at") "," \
+    " " SQL_MILLISECONDS(SQL_RUN_ENDED_AT " - r.created_at") ", r.first_token_ms"
+
+/* An interval. */
+#define SQL_MILLISECONDS(interval) "floor(date_part('epoch', " interval ") * 1000)::int8"
+
+#define SQL_RUN_ENDED_AT \
+    "coalesce(" \
+    "    r.completed_at, r.failed_at, r.cancelled_at," \
+    "    CASE WHEN r.status = 'expired' THEN r.updated_at END)"
 
 /* It is not yet due: for what wait_kind says, until then. */
 #define SQL_RUN_WAITS \

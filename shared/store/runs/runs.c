@@ -41,6 +41,12 @@ int run_read(struct row *row, void *out, struct error *err)
     run.left_out = (int)row_int(row);
     run.waits_for = row_text(row);
     run.waits_until = row_int(row);
+    run.user = row_text(row);
+    run.iterations = (int)row_int(row);
+    run.tools = row_text(row);
+    run.queue_ms = row_int_or(row, -1);
+    run.latency_ms = row_int_or(row, -1);
+    run.first_token_ms = row_int_or(row, -1);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct run *)out = run;

@@ -35,11 +35,17 @@ struct run {
     int64_t cancelled_at;
     int64_t expires_at;
     int64_t updated_at;
-    bool held;             /* queued behind the active run of its thread */
-    int left_out;          /* messages that a call of its model left out, at most */
-    int open_calls;        /* that it waits for (waits.h); of one that ended: still waited for */
-    struct text waits_for; /* wait_kind of a queued run that is due later; TEXT_NONE: none */
-    int64_t waits_until;   /* when that is over; 0: it waits for none */
+    bool held;              /* queued behind the active run of its thread */
+    int left_out;           /* messages that a call of its model left out, at most */
+    int open_calls;         /* that it waits for (waits.h); of one that ended: still waited for */
+    struct text waits_for;  /* wait_kind of a queued run that is due later; TEXT_NONE: none */
+    int64_t waits_until;    /* when that is over; 0: it waits for none */
+    struct text user;       /* who asked; TEXT_NONE: nobody said */
+    int iterations;         /* answers of its models */
+    struct text tools;      /* JSON array: names of the tools that it called; TEXT_NONE: none */
+    int64_t queue_ms;       /* from its creation to its start; -1: not yet */
+    int64_t latency_ms;     /* from its creation to its end; -1: not yet */
+    int64_t first_token_ms; /* from when it was due to the first token of a model; -1: none yet */
 };
 
 struct run_list {
@@ -62,10 +68,13 @@ struct run_draft {
     int64_t expires_in_ms;                /* from when it is due; > 0 */
     const struct message_draft *messages; /* added to the thread before, in this order */
     size_t message_count;                 /* at most MESSAGE_DRAFTS_MAX, else -E_LIMIT */
+    struct text title; /* of the thread, where it has none and these are its first messages */
+    struct text user;  /* who asks; TEXT_NONE: the thread's owner */
 };
 
 /* Run and messages, all or none. THREAD_MISSING; THREAD_BUSY with the active run in *out_active
- * (may be NULL); AGENT_MISSING; -E_CONFLICT when an id exists. */
+ * (may be NULL); AGENT_MISSING; THREAD_TOO_LARGE and USER_OVER_QUOTA; -E_CONFLICT when an id
+ * exists. */
 SUSPENDS MUSTCHECK int runs_create(const struct store *store, const struct run_draft *draft,
                                    struct run *out, struct uuid *out_active, struct error *err);
 
@@ -79,13 +88,14 @@ enum multitask { MULTITASK_ENQUEUE, MULTITASK_INTERRUPT, MULTITASK_ROLLBACK, MUL
  * MULTITASK_ROLLBACK lets the messages of all of them leave the thread instead. On an idle thread
  * all three do what runs_create does. *out_stopped is the active run that is RUN_CANCELLING now,
  * with its owner to nudge; its id is zero: none. THREAD_MISSING; THREAD_FULL; AGENT_MISSING;
- * -E_CONFLICT when an id exists. */
+ * THREAD_TOO_LARGE and USER_OVER_QUOTA; -E_CONFLICT when an id exists. */
 SUSPENDS MUSTCHECK int runs_enqueue(const struct store *store, const struct run_draft *draft,
                                     enum multitask how, struct run *out,
                                     struct run_stopped *out_stopped, struct error *err);
 
 /* Thread, its messages, and run, all or none. The messages are the thread draft's; those of `draft`
- * are not looked at. AGENT_MISSING; -E_CONFLICT when an id exists. */
+ * are not looked at. AGENT_MISSING; USER_OVER_QUOTA; -E_CONFLICT when an id exists, or as for
+ * threads_create. */
 SUSPENDS MUSTCHECK int runs_create_with_thread(const struct store *store,
                                                const struct thread_draft *thread,
                                                const struct run_draft *draft, struct run *out,

@@ -22,8 +22,9 @@
     "    FROM json_to_recordset($1) AS i (" \
     "        n int4, id uuid, tenant uuid, agent uuid, version int8, shard int2, priority int2," \
     "        spec json, metadata jsonb, delay_ms int8, expires_ms int8, messages jsonb," \
-    "        thread uuid, is_new bool, labels jsonb, resources jsonb, title text, try_key text," \
-    "        try_object uuid)" \
+    "        thread uuid, is_new bool, labels jsonb, resources jsonb, title text, owner text," \
+    "        owner_agent uuid, state jsonb, usr text, count int8, bytes int8, tokens int8," \
+    "        try_key text, try_object uuid)" \
     "    WHERE EXISTS (" \
     "        SELECT 1" \
     "        FROM agents a" \
@@ -40,37 +41,46 @@
     "    FROM i" \
     "    JOIN threads t ON t.id = ANY (ARRAY[i.thread])" \
     "      AND " SQL_CHECKED("t.tenant_id = i.tenant AND t.active_run IS NULL") \
+    "      AND " SQL_CHECKED(SQL_THREAD_FITS("t", "i.bytes", "$2", "$3")) \
     "    WHERE NOT i.is_new" \
     "      AND i.turn = 1" \
     "    ORDER BY t.id" \
     "    FOR NO KEY UPDATE OF t SKIP LOCKED)," \
     " taken AS (" \
     "    UPDATE threads t" \
-    "    SET active_run = i.id" \
+    "    SET active_run = i.id, message_count = t.message_count + i.count," \
+    "        total_bytes = t.total_bytes + i.bytes, token_count = t.token_count + i.tokens," \
+    "        " SQL_TITLE("t", "i.title") ", " SQL_USED \
     "    FROM free" \
     "    JOIN i ON i.n = free.n" \
     "    WHERE t.id = ANY (ARRAY[free.id])" \
-    "    RETURNING i.n, t.id)," \
+    "    RETURNING i.n, t.id, t.user_id, t.total_bytes)," \
     " fresh AS (" \
-    "    INSERT INTO threads (id, tenant_id, active_run, metadata, tool_resources, title)" \
-    "    SELECT i.thread, i.tenant, i.id, coalesce(i.labels, '{}'), i.resources, i.title" \
+    "    INSERT INTO threads (" \
+    "        id, tenant_id, active_run, metadata, tool_resources, title, agent_id, user_id," \
+    "        agent_state, message_count, total_bytes, token_count, used_hour)" \
+    "    SELECT i.thread, i.tenant, i.id, coalesce(i.labels, '{}'), i.resources, i.title," \
+    "        i.owner_agent, i.owner, i.state, i.count, i.bytes, i.tokens, " SQL_USED_HOUR \
     "    FROM i" \
     "    WHERE i.is_new" \
-    "    RETURNING id)," \
+    "      AND i.bytes <= $2" \
+    "      AND " SQL_USER_FITS("i.tenant", "i.owner", "i.bytes", "$3") \
+    "    RETURNING id, user_id, total_bytes)," \
     " t AS MATERIALIZED (" \
-    "    SELECT taken.n, taken.id" \
+    "    SELECT taken.n, taken.id, taken.user_id, taken.total_bytes" \
     "    FROM taken" \
     "    UNION ALL" \
-    "    SELECT i.n, f.id" \
+    "    SELECT i.n, f.id, f.user_id, f.total_bytes" \
     "    FROM fresh f" \
     "    JOIN i ON i.thread = f.id)"
 
 #define MESSAGES \
     "m AS (" \
     "    INSERT INTO messages (" \
-    "        id, tenant_id, thread_id, submitted_with, role, content, attachments, metadata)" \
+    "        id, tenant_id, thread_id, submitted_with, role, content, attachments, metadata," \
+    "        bytes, token_count)" \
     "    SELECT d.id, i.tenant, t.id, i.id, d.role, d.content, d.attachments," \
-    "        coalesce(d.metadata, '{}')" \
+    "        coalesce(d.metadata, '{}'), d.bytes, d.tokens" \
     "    FROM t" \
     "    JOIN i ON i.n = t.n" \
     "    CROSS JOIN LATERAL " SQL_DRAFTS("i.messages") \
@@ -96,10 +106,11 @@
     "    SELECT i.id, i.tenant, t.id, i.agent, i.version, i.shard, i.priority, i.spec," \
     "        coalesce(i.metadata, '{}'), now() + i.delay_ms * interval '1 ms'," \
     "        now() + (i.delay_ms + i.expires_ms) * interval '1 ms'," \
-    "        octet_length(i.spec::text)" \
+    "        octet_length(i.spec::text), coalesce(i.usr, t.user_id), t.total_bytes," \
+    "        " SQL_USER_LEFT("i.tenant", "t.user_id", "$3") \
     "    FROM t" \
     "    JOIN i ON i.n = t.n" \
-    "    RETURNING r.thread_id, r.created_at, r.expires_at)"
+    "    RETURNING r.thread_id, r.created_at, r.expires_at, r.user_id)"
 
 static const struct pg_statement batch_make = {
     .name = "run_batch_make",
@@ -109,10 +120,10 @@ static const struct pg_statement batch_make = {
         " " MESSAGES ","
         " " TRIES ","
         " " RUNS
-        " SELECT t.n, " SQL_SECONDS("r.created_at") ", " SQL_SECONDS("r.expires_at")
+        " SELECT t.n, " SQL_SECONDS("r.created_at") ", " SQL_SECONDS("r.expires_at") ", r.user_id"
         " FROM r"
         " JOIN t ON t.id = r.thread_id",
-    .types = "w",
+    .types = "wii",
 };
 /* clang-format on */
 
@@ -129,6 +140,15 @@ static int write_messages(struct json_write *w, const struct message_draft *draf
         return 0;
     json_write_name(w, "messages");
     return drafts_encode(w->out, drafts, count, err);
+}
+
+static void write_counts(struct json_write *w, const struct message_draft *drafts, size_t count)
+{
+    struct message_counts counts = drafts_counts(drafts, count);
+
+    json_write_int_text(w, "count", counts.messages);
+    json_write_int_text(w, "bytes", counts.bytes);
+    json_write_int_text(w, "tokens", counts.tokens);
 }
 
 static int write_making(struct json_write *w, size_t n, const struct run_making *making,
@@ -154,12 +174,18 @@ static int write_making(struct json_write *w, size_t n, const struct run_making 
     json_write_int_text(w, "expires_ms", draft->expires_in_ms);
     json_write_bool(w, "is_new", thread != NULL);
     json_write_uuid(w, "thread", thread ? thread->id : draft->thread);
+    json_write_text_if(w, "usr", draft->user);
+    json_write_text_if(w, "title", thread ? thread->title : draft->title);
     if (thread) {
+        write_counts(w, thread->messages, thread->message_count);
         json_write_raw_if(w, "labels", thread->metadata);
         json_write_raw_if(w, "resources", thread->tool_resources);
-        json_write_text_if(w, "title", thread->title);
+        json_write_uuid_if(w, "owner_agent", thread->agent);
+        json_write_text_if(w, "owner", thread->user);
+        json_write_raw_if(w, "state", thread->agent_state);
         r = write_messages(w, thread->messages, thread->message_count, err);
     } else {
+        write_counts(w, draft->messages, draft->message_count);
         r = write_messages(w, draft->messages, draft->message_count, err);
     }
     if (making->trace)
@@ -168,11 +194,13 @@ static int write_making(struct json_write *w, size_t n, const struct run_making 
     return r;
 }
 
-int run_batch_make(struct pg *pg, const struct run_making *makings, size_t count,
-                   struct pg_result **out, struct error *err)
+int run_batch_make(struct pg *pg, const struct thread_limits *limits,
+                   const struct run_making *makings, size_t count, struct pg_result **out,
+                   struct error *err)
 {
+    struct thread_limits most = limits_or_none(limits);
     CLEANUP(buf_deinit) struct buf heads;
-    struct pg_value values[1];
+    struct pg_value values[3];
     struct json_write w;
     int r = 0;
 
@@ -188,6 +216,8 @@ int run_batch_make(struct pg *pg, const struct run_making *makings, size_t count
     if (r < 0)
         return r;
     values[0] = pg_json_as_written(buf_text(&heads));
+    values[1] = pg_int(most.thread_bytes);
+    values[2] = pg_int(most.user_bytes);
     return pg_exec(pg, &batch_make, values, out, err);
 }
 
@@ -201,11 +231,21 @@ size_t run_batch_made_place(const struct pg_result *result, size_t n)
     return (size_t)pg_get_int(result, (int)n, 0);
 }
 
-void run_batch_made(const struct pg_result *result, size_t n, const struct run_making *making,
-                    struct run *out)
+int run_batch_made(const struct pg_result *result, size_t n, const struct run_making *making,
+                   struct run *out, struct error *err)
 {
+    struct row row = row_at(result, (int)n, making->arena);
     const struct run_draft *draft = making->draft;
-    int64_t created_at = pg_get_int(result, (int)n, 1);
+    int64_t created_at;
+    int64_t expires_at;
+    struct text user;
+
+    (void)row_int(&row);
+    created_at = row_int(&row);
+    expires_at = row_int(&row);
+    user = row_text(&row);
+    if (row_check(&row, err) < 0)
+        return -E_LIMIT;
 
     *out = (struct run){
         .id = draft->id,
@@ -219,6 +259,11 @@ void run_batch_made(const struct pg_result *result, size_t n, const struct run_m
         .metadata = draft->metadata.ptr ? draft->metadata : TEXT("{}"),
         .created_at = created_at,
         .updated_at = created_at,
-        .expires_at = pg_get_int(result, (int)n, 2),
+        .expires_at = expires_at,
+        .user = user,
+        .queue_ms = -1,
+        .latency_ms = -1,
+        .first_token_ms = -1,
     };
+    return 0;
 }

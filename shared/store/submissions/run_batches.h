@@ -14,6 +14,7 @@ struct run_making {
     struct uuid tenant;
     const struct run_draft *draft;
     const struct thread_draft *new_thread; /* NULL: draft->thread is there; its messages count */
+    struct arena *arena;                   /* for what the database alone knows of the run */
     const struct idempotency_trace *trace; /* what a first try leaves behind; NULL: nothing */
 };
 
@@ -22,13 +23,15 @@ struct run_making {
  * missing or changed. Whoever asked for one of these asks runs_create or runs_create_with_thread,
  * which tell why. -E_CONFLICT, -E_CONTENT and -E_REJECTED: one of them can't be stored, and nothing
  * was made; let each be asked for alone. *out is the caller's to pg_result_free. */
-SUSPENDS MUSTCHECK int run_batch_make(struct pg *pg, const struct run_making *makings, size_t count,
+SUSPENDS MUSTCHECK int run_batch_make(struct pg *pg, const struct thread_limits *limits,
+                                      const struct run_making *makings, size_t count,
                                       struct pg_result **out, struct error *err);
 
 /* How many were made, and the place of the `n`th of them in the batch. */
 size_t run_batch_made_count(const struct pg_result *result);
 size_t run_batch_made_place(const struct pg_result *result, size_t n);
 
-/* The `n`th of them, as runs_get would give it now; its texts are those of the draft. */
-void run_batch_made(const struct pg_result *result, size_t n, const struct run_making *making,
-                    struct run *out);
+/* The `n`th of them, as runs_get would give it now; its texts are those of the draft, and `user` is
+ * in the making's arena. Returns 0, or -E_LIMIT. */
+MUSTCHECK int run_batch_made(const struct pg_result *result, size_t n,
+                             const struct run_making *making, struct run *out, struct error *err);

@@ -1,9 +1,10 @@
 /* One statement for the runs of a batch.
  *
- * What can't be made as one of many is left to its asker: a run whose thread is in use, one that
- * is large, one that is the only one of its batch (a statement for one costs less), and all of a
- * batch of which one could not be stored, since nobody knows which.
- */
+ * What can't be made as one of many is left to its asker: a run whose thread is in use, one that is
+ * large, one whose thread is to be its person's active one, one that is the only one of its batch
+ * (a statement for one costs less), and all of a batch of which one could not be stored, since
+ * nobody knows which.
+ * */
 
 #include "shared/store/submissions/run_maker.h"
 
@@ -17,6 +18,7 @@
 
 struct run_maker {
     struct pg *pg;
+    const struct thread_limits *limits;
     struct gather *gather;
     struct run_maker_stats stats;
 };
@@ -37,7 +39,8 @@ static size_t bytes_of(const struct run_making *making)
     size_t bytes = making->draft->spec.len + making->draft->metadata.len;
 
     if (thread)
-        bytes += thread->metadata.len + thread->tool_resources.len + thread->title.len;
+        bytes += thread->metadata.len + thread->tool_resources.len + thread->title.len +
+                 thread->agent_state.len;
     for (size_t i = 0; i < count; i++)
         bytes += messages[i].content.len + messages[i].attachments.len + messages[i].metadata.len;
     return bytes;
@@ -73,7 +76,7 @@ static void make_batch(void *arg, struct gather_batch *batch)
     if (count < 2)
         return;
     maker->stats.statements++;
-    r = run_batch_make(maker->pg, makings, count, &result, &err);
+    r = run_batch_make(maker->pg, maker->limits, makings, count, &result, &err);
     if (is_refusal(r))
         return;
     for (size_t i = 0; r < 0 && i < count; i++) {
@@ -92,8 +95,7 @@ static void make_batch(void *arg, struct gather_batch *batch)
         ask = GATHER_ASK(batch, asked[place], struct run_ask);
         if (!ask)
             continue;
-        run_batch_made(result, n, &makings[place], ask->out);
-        ask->result = 0;
+        ask->result = run_batch_made(result, n, &makings[place], ask->out, &ask->error);
     }
 }
 
@@ -104,7 +106,7 @@ static void await_turn(void *arg)
     pg_await_turn(maker->pg);
 }
 
-struct run_maker *run_maker_new(struct pg *pg)
+struct run_maker *run_maker_new(struct pg *pg, const struct thread_limits *limits)
 {
     struct run_maker *maker = xcalloc(1, sizeof(*maker));
     struct gather_options options = {
@@ -118,6 +120,7 @@ struct run_maker *run_maker_new(struct pg *pg)
     };
 
     maker->pg = pg;
+    maker->limits = limits;
     maker->gather = gather_new(&options);
     return maker;
 }
@@ -137,7 +140,7 @@ int run_maker_make(struct run_maker *maker, const struct run_making *making, str
     int r;
 
     ask.item.bytes = bytes_of(making);
-    if (ask.item.bytes > SMALL_BYTES_MAX)
+    if (ask.item.bytes > SMALL_BYTES_MAX || (making->new_thread && making->new_thread->active))
         return RUN_NOT_MADE;
     r = gather_ask(maker->gather, &ask.item, err);
     if (r < 0)

@@ -6,12 +6,13 @@
 
 struct run_maker;
 
-struct run_maker *run_maker_new(struct pg *pg);
+/* `limits` may be NULL, and must outlive it. */
+struct run_maker *run_maker_new(struct pg *pg, const struct thread_limits *limits);
 SUSPENDS void run_maker_free(struct run_maker *maker); /* accepts NULL */
 
 /* RUN_NOT_MADE: nothing was written, and runs_create or runs_create_with_thread, to be asked now,
  * makes it or tells why not. Else as they do: -E_AMBIGUOUS and so on. The texts of *out are those
- * of the draft. */
+ * of the draft, and `user` is in the making's arena. */
 SUSPENDS MUSTCHECK int run_maker_make(struct run_maker *maker, const struct run_making *making,
                                       struct run *out, struct error *err);
 

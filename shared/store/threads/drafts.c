@@ -2,12 +2,15 @@
 
 #include "shared/store/threads/drafts.h"
 
+#include <inttypes.h>
+
 #include "shared/base/error.h"
 
 static const char *const role_names[] = {
     [MESSAGE_USER] = "user",
     [MESSAGE_ASSISTANT] = "assistant",
     [MESSAGE_TOOL] = "tool",
+    [MESSAGE_SYSTEM] = "system",
 };
 
 const char *message_role_name(enum message_role role)
@@ -40,10 +43,28 @@ int drafts_encode(struct buf *buf, const struct message_draft *drafts, size_t co
         add_json_field(buf, "content", drafts[i].content);
         add_json_field(buf, "attachments", drafts[i].attachments);
         add_json_field(buf, "metadata", drafts[i].metadata);
+        buf_printf(buf, ",\"bytes\":%" PRId64 ",\"tokens\":%" PRId64, draft_bytes(&drafts[i]),
+                   drafts[i].tokens);
         buf_add_char(buf, '}');
     }
     buf_add_char(buf, ']');
     return buf_check(buf, err);
+}
+
+int64_t draft_bytes(const struct message_draft *draft)
+{
+    return (int64_t)(draft->content.len + draft->attachments.len);
+}
+
+struct message_counts drafts_counts(const struct message_draft *drafts, size_t count)
+{
+    struct message_counts counts = {.messages = (int64_t)count};
+
+    for (size_t i = 0; i < count; i++) {
+        counts.bytes += draft_bytes(&drafts[i]);
+        counts.tokens += drafts[i].tokens;
+    }
+    return counts;
 }
 
 struct pg_value drafts_value(const struct buf *buf, size_t count)

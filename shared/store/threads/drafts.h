@@ -7,36 +7,41 @@
 
 #include "shared/postgres/postgres.h"
 #include "shared/store/store.h"
+#include "shared/store/threads/counts.h"
 
-enum message_role { MESSAGE_USER, MESSAGE_ASSISTANT, MESSAGE_TOOL };
+enum message_role { MESSAGE_USER, MESSAGE_ASSISTANT, MESSAGE_TOOL, MESSAGE_SYSTEM };
 
 const char *message_role_name(enum message_role role);
 
 /* A message from outside. `id` is the caller's choice (uuid_new()). */
 struct message_draft {
     struct uuid id;
-    enum message_role role; /* user or assistant */
+    enum message_role role; /* user, assistant or system */
     struct text content;
     struct text attachments; /* TEXT_NONE: none */
     struct text metadata;    /* TEXT_NONE: {} */
+    int64_t tokens;
 };
 
 #define MESSAGE_DRAFTS_MAX 1000
 
-/* Rows (id, role, content, attachments, metadata, place) from parameter `n` ("$5"). */
+/* Rows (id, role, content, attachments, metadata, bytes, tokens, place) from parameter `n`
+ * ("$5"). */
 /* clang-format off */
 #define SQL_DRAFTS(n) \
     "ROWS FROM (jsonb_to_recordset(" n ") AS (" \
-    "    id uuid, role text, content jsonb, attachments jsonb, metadata jsonb))" \
-    " WITH ORDINALITY AS d (id, role, content, attachments, metadata, place)"
+    "    id uuid, role text, content jsonb, attachments jsonb, metadata jsonb, bytes int4," \
+    "    tokens int4))" \
+    " WITH ORDINALITY AS d (id, role, content, attachments, metadata, bytes, tokens, place)"
 
 /* Insert them into the threads of `t` (a CTE with a column id) for tenant `tenant`, in order, as
  * submitted with run `run` ("NULL": with none). */
 #define SQL_INSERT_DRAFTS(n, tenant, run) \
     "INSERT INTO messages (" \
-    "    id, tenant_id, thread_id, submitted_with, role, content, attachments, metadata)" \
+    "    id, tenant_id, thread_id, submitted_with, role, content, attachments, metadata, bytes," \
+    "    token_count)" \
     " SELECT d.id, " tenant ", t.id, " run "::uuid, d.role, d.content, d.attachments," \
-    "     coalesce(d.metadata, '{}')" \
+    "     coalesce(d.metadata, '{}'), d.bytes, d.tokens" \
     " FROM t, " SQL_DRAFTS(n) \
     " ORDER BY d.place"
 /* clang-format on */
@@ -44,6 +49,10 @@ struct message_draft {
 /* Encodes into `buf` (which the caller has initialised). Returns 0, or -E_LIMIT. */
 MUSTCHECK int drafts_encode(struct buf *buf, const struct message_draft *drafts, size_t count,
                             struct error *err);
+
+/* What is counted of a message, and of many. */
+int64_t draft_bytes(const struct message_draft *draft);
+struct message_counts drafts_counts(const struct message_draft *drafts, size_t count);
 
 /* The value for parameter `n`: NULL when there are none. */
 struct pg_value drafts_value(const struct buf *buf, size_t count);

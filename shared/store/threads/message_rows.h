@@ -1,7 +1,7 @@
 #pragma once
 /* Inside the store: message rows, for the statements that give them. */
 
-#include "shared/store/rows.h"
+#include "shared/store/threads/count_rows.h"
 #include "shared/store/threads/messages.h"
 
 /* clang-format off */
@@ -16,6 +16,29 @@
 
 /* Reads MESSAGE_COLUMNS. Returns 0, or -E_LIMIT. */
 MUSTCHECK int message_read(struct row *row, void *out, struct error *err);
+
+/* A message as it is shown; `waits` is for input that has not joined the thread. */
+#define MESSAGE_SHOWN(calls, waits)                                                                \
+    MESSAGE_COLUMNS_WITH(calls) ", m.token_count, m.tool_name, " waits
+
+/* Reads MESSAGE_SHOWN. */
+MUSTCHECK int message_shown_read(struct row *row, void *out, struct error *err);
+
+extern const struct row_kind message_shown_rows; /* MESSAGE_MISSING */
+
+/* Input that waits, as rows of messages: they stand behind all others. */
+/* clang-format off */
+#define SQL_INPUT_PLACE "4611686018427387904 + i.place"
+#define SQL_INPUTS_AS_MESSAGES SQL_INPUT_ROWS("thread_inputs i")
+#define SQL_INPUT_ROWS(inputs) \
+    "SELECT i.content, i.id, i.tenant_id, i.thread_id, NULL::uuid AS run_id," \
+    "    NULL::uuid AS agent_id, " SQL_INPUT_PLACE " AS position, 0::int8 AS seq," \
+    "    i.role::text AS role, false AS hidden, NULL::jsonb AS tool_calls," \
+    "    NULL::text AS tool_call_id, NULL::text AS tool_name, i.attachments, i.metadata," \
+    "    'completed' AS status, NULL::text AS incomplete_reason, i.created_at, i.token_count," \
+    "    CASE WHEN i.steers THEN 'steer' ELSE 'queue' END AS waits" \
+    " FROM " inputs
+/* clang-format on */
 
 /* A message of a history. */
 #define HISTORY_COLUMNS MESSAGE_COLUMNS ", m.opaque"

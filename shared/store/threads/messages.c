@@ -7,11 +7,10 @@
 #include "shared/store/threads/messages.h"
 
 #include "shared/store/threads/message_rows.h"
-#include "shared/store/threads/threads.h"
 
 static enum message_role role_parse(struct text name)
 {
-    for (enum message_role role = MESSAGE_USER; role <= MESSAGE_TOOL; role++)
+    for (enum message_role role = MESSAGE_USER; role <= MESSAGE_SYSTEM; role++)
         if (text_is(name, message_role_name(role)))
             return role;
     ASSERT(!"a role that the database does not allow");
@@ -45,22 +44,58 @@ int message_read(struct row *row, void *out, struct error *err)
     return 0;
 }
 
-static const struct row_kind message_rows = {message_read, sizeof(struct message), MESSAGE_MISSING};
-
-/* Why did a statement that needs an idle thread touch nothing? 0: the thread is idle now. */
-static int thread_look(const struct store *store, struct uuid thread, struct uuid *out_active,
-                       struct error *err)
+int message_shown_read(struct row *row, void *out, struct error *err)
 {
-    struct thread now;
-    int r;
+    struct message *message = out;
+    int r = message_read(row, message, err);
 
-    r = threads_get(store, thread, &now, err);
-    if (r != 0)
+    if (r < 0)
         return r;
-    if (uuid_is_zero(now.active_run))
+    message->tokens = row_int(row);
+    message->tool_name = row_text(row);
+    message->waits = row_text(row);
+    return row_check(row, err);
+}
+
+const struct row_kind message_shown_rows = {message_shown_read, sizeof(struct message),
+                                            MESSAGE_MISSING};
+
+/* Why did a statement that needs an idle thread, with room for so many bytes (-1: for none), touch
+ * nothing? 0: nothing is in the way now. */
+/* clang-format off */
+static const struct pg_statement thread_look = {
+    .name = "message_thread_look",
+    .sql =
+        "SELECT t.active_run, t.total_bytes + $3 <= $4,"
+        "     " SQL_USER_FITS("t.tenant_id", "t.user_id", "$3", "$5")
+        " FROM threads t"
+        " WHERE t.id = $1"
+        "   AND t.tenant_id = $2",
+    .types = "uuiii",
+};
+/* clang-format on */
+
+static int look(const struct store *store, struct uuid thread, int64_t bytes,
+                struct uuid *out_active, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct thread_limits limits = limits_or_none(store->limits);
+    struct pg_value values[5] = {pg_uuid(thread), pg_uuid(store->tenant), pg_int(bytes),
+                                 pg_int(limits.thread_bytes), pg_int(limits.user_bytes)};
+    int r = pg_exec(store->pg, &thread_look, values, &result, err);
+
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return THREAD_MISSING;
+    if (bytes >= 0 && !pg_get_bool(result, 0, 1))
+        return THREAD_TOO_LARGE;
+    if (bytes >= 0 && !pg_get_bool(result, 0, 2))
+        return USER_OVER_QUOTA;
+    if (pg_is_null(result, 0, 0))
         return 0;
     if (out_active)
-        *out_active = now.active_run;
+        *out_active = pg_get_uuid(result, 0, 0);
     return THREAD_BUSY;
 }
 
@@ -68,19 +103,21 @@ static int thread_look(const struct store *store, struct uuid thread, struct uui
 static const struct pg_statement message_create = {
     .name = "message_create",
     .sql =
-        "WITH t AS MATERIALIZED ("
-        "    SELECT id"
-        "    FROM threads"
-        "    WHERE id = $2"
-        "      AND tenant_id = $1"
-        "      AND active_run IS NULL"
-        "    FOR NO KEY UPDATE)"
+        "WITH t AS ("
+        "    UPDATE threads t"
+        "    SET message_count = t.message_count + 1, total_bytes = t.total_bytes + $8,"
+        "        token_count = t.token_count + $9, " SQL_TITLE("t", "$10") ", " SQL_USED
+        "    WHERE t.id = $2"
+        "      AND t.tenant_id = $1"
+        "      AND t.active_run IS NULL"
+        "      AND " SQL_THREAD_FITS("t", "$8", "$11", "$12")
+        "    RETURNING t.id)"
         " INSERT INTO messages AS m ("
-        "     id, tenant_id, thread_id, role, content, attachments, metadata)"
-        " SELECT $3, $1, t.id, $4, $5, $6, coalesce($7, '{}')"
+        "     id, tenant_id, thread_id, role, content, attachments, metadata, bytes, token_count)"
+        " SELECT $3, $1, t.id, $4, $5, $6, coalesce($7, '{}'), $8, $9"
         " FROM t"
         " RETURNING m.position, " SQL_SECONDS("m.created_at"),
-    .types = "uuutjjj",
+    .types = "uuutjjjiitii",
 };
 /* clang-format on */
 
@@ -114,20 +151,24 @@ static struct message message_of(struct uuid thread, const struct message_draft 
         .metadata = draft->metadata.ptr ? draft->metadata : TEXT("{}"),
         .status = TEXT("completed"),
         .created_at = added->created_at,
+        .tokens = draft->tokens,
     };
 }
 
 #define ATTEMPTS 5
 
 int messages_create(const struct store *store, struct uuid thread,
-                    const struct message_draft *draft, struct message *out, struct uuid *out_active,
-                    struct error *err)
+                    const struct message_draft *draft, struct text title, struct message *out,
+                    struct uuid *out_active, struct error *err)
 {
-    struct pg_value values[7] = {
-        pg_uuid(store->tenant),   pg_uuid(thread),
-        pg_uuid(draft->id),       pg_string(message_role_name(draft->role)),
-        pg_json(draft->content),  pg_json(draft->attachments),
-        pg_json(draft->metadata),
+    struct thread_limits limits = limits_or_none(store->limits);
+    struct pg_value values[12] = {
+        pg_uuid(store->tenant),      pg_uuid(thread),
+        pg_uuid(draft->id),          pg_string(message_role_name(draft->role)),
+        pg_json(draft->content),     pg_json(draft->attachments),
+        pg_json(draft->metadata),    pg_int(draft_bytes(draft)),
+        pg_int(draft->tokens),       pg_text(title),
+        pg_int(limits.thread_bytes), pg_int(limits.user_bytes),
     };
 
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -139,7 +180,7 @@ int messages_create(const struct store *store, struct uuid thread,
             *out = message_of(thread, draft, &added);
         if (r != MESSAGE_MISSING)
             return r;
-        r = thread_look(store, thread, out_active, err);
+        r = look(store, thread, draft_bytes(draft), out_active, err);
         if (r != 0)
             return r;
     }
@@ -150,12 +191,17 @@ int messages_create(const struct store *store, struct uuid thread,
 static const struct pg_statement message_get = {
     .name = "message_get",
     .sql =
-        "SELECT " MESSAGE_COLUMNS
+        "SELECT " MESSAGE_SHOWN("m.tool_calls", "NULL::text")
         " FROM messages m"
         " WHERE m.id = $1"
         "   AND m.thread_id = $2"
         "   AND m.tenant_id = $3"
-        "   AND NOT m.hidden",
+        "   AND NOT m.hidden"
+        " UNION ALL"
+        " SELECT " MESSAGE_SHOWN("m.tool_calls", "m.waits")
+        " FROM (" SQL_INPUTS_AS_MESSAGES " WHERE i.id = $1) m"
+        " WHERE m.thread_id = $2"
+        "   AND m.tenant_id = $3",
     .types = "uuu",
 };
 /* clang-format on */
@@ -165,123 +211,34 @@ int messages_get(const struct store *store, struct uuid thread, struct uuid id, 
 {
     struct pg_value values[3] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant)};
 
-    return store_one(store, &message_rows, &(struct pg_query){&message_get, values}, out, err);
-}
-
-/* Where a message is in the thread, or was before it was deleted: between those that are older and
- * those that are newer, since ids are given in the order of time. */
-/* clang-format off */
-static const struct pg_statement message_cursor = {
-    .name = "message_cursor",
-    .sql =
-        "SELECT CASE"
-        "    WHEN c.id IS NOT NULL THEN CASE WHEN c.thread_id = $1 THEN c.position END"
-        "    WHEN $4 THEN ("
-        "        SELECT coalesce(max(m.position), 0)"
-        "        FROM messages m"
-        "        WHERE m.thread_id = $1"
-        "          AND m.tenant_id = $2"
-        "          AND m.id < $3)"
-        "    ELSE ("
-        "        SELECT coalesce(min(m.position), 9223372036854775807)"
-        "        FROM messages m"
-        "        WHERE m.thread_id = $1"
-        "          AND m.tenant_id = $2"
-        "          AND m.id > $3) END"
-        " FROM (VALUES (1)) one"
-        " LEFT JOIN messages c ON c.id = $3 AND c.tenant_id = $2",
-    .types = "uuub",
-};
-/* clang-format on */
-
-/* The position that bounds a page at this cursor, from below or from above. */
-static int cursor_position(const struct store *store, struct uuid thread, struct uuid id,
-                           bool below, int64_t *out, struct error *err)
-{
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-    struct pg_value values[4] = {pg_uuid(thread), pg_uuid(store->tenant), pg_uuid(id),
-                                 pg_bool(below)};
-    int r = pg_exec(store->pg, &message_cursor, values, &result, err);
-
-    if (r < 0)
-        return r;
-    if (pg_is_null(result, 0, 0))
-        return CURSOR_MISSING;
-    *out = pg_get_int(result, 0, 0);
-    return 0;
-}
-
-/* clang-format off */
-/* Without the calls, which may be large: they are told by the steps of the run. */
-#define MESSAGE_PAGE(more, direction) \
-    SQL_PAGE(MESSAGE_COLUMNS_WITH("NULL"), "m", \
-        "messages m" \
-        " WHERE m.thread_id = $1" \
-        "   AND m.tenant_id = $2" \
-        "   AND NOT m.hidden" \
-        "   AND m.position > $3" \
-        "   AND m.position < $4" more, \
-        "m.position " direction, "$5", "$6", \
-        SQL_STORED("m.content") " + " SQL_STORED("m.metadata"), \
-        SQL_SENT("m.content") " + " SQL_SENT("m.metadata"))
-/* clang-format on */
-
-#define MESSAGE_LIST(direction)     MESSAGE_PAGE("", direction)
-#define MESSAGE_LIST_RUN(direction) MESSAGE_PAGE(" AND m.run_id = $7", direction)
-
-static const struct pg_statement message_lists[2][2] = {
-    {{"message_list_down", MESSAGE_LIST("DESC"), "uuiiii"},
-     {"message_list_up", MESSAGE_LIST("ASC"), "uuiiii"}},
-    {{"message_list_run_down", MESSAGE_LIST_RUN("DESC"), "uuiiiiu"},
-     {"message_list_run_up", MESSAGE_LIST_RUN("ASC"), "uuiiiiu"}},
-};
-
-int messages_list(const struct store *store, struct uuid thread, struct uuid run,
-                  const struct page *page, struct message_list *out, struct error *err)
-{
-    struct page_plan plan = page_plan(page);
-    struct rows rows = {.count = 0};
-    int64_t low = 0;
-    int64_t high = INT64_MAX;
-    int r = 0;
-
-    if (plan.low_given)
-        r = cursor_position(store, thread, plan.low, true, &low, err);
-    if (r == 0 && plan.high_given)
-        r = cursor_position(store, thread, plan.high, false, &high, err);
-    if (r == 0) {
-        struct pg_value values[7] = {pg_uuid(thread), pg_uuid(store->tenant), pg_int(low),
-                                     pg_int(high),    pg_int(plan.limit),     pg_int(plan.bytes),
-                                     pg_uuid(run)};
-        struct pg_query query = {&message_lists[!uuid_is_zero(run)][plan.ascending], values};
-
-        r = rows_page(store, &message_rows, &query, &plan, &rows, err);
-    }
-    if (r < 0)
-        return r;
-    if (rows.count == 0) { /* is it that there is no such thread? */
-        struct thread now;
-        int missing = threads_get(store, thread, &now, err);
-
-        if (missing != 0)
-            return missing;
-    }
-    if (r == 0)
-        *out = (struct message_list){rows.items, rows.count, rows.has_more};
-    return r;
+    return store_one(store, &message_shown_rows, &(struct pg_query){&message_get, values}, out,
+                     err);
 }
 
 /* clang-format off */
 static const struct pg_statement message_update = {
     .name = "message_update",
     .sql =
-        "UPDATE messages m"
-        " SET metadata = $4"
-        " WHERE m.id = $1"
-        "   AND m.thread_id = $2"
-        "   AND m.tenant_id = $3"
-        "   AND NOT m.hidden"
-        " RETURNING " MESSAGE_COLUMNS,
+        "WITH u AS ("
+        "    UPDATE messages m"
+        "    SET metadata = $4"
+        "    WHERE m.id = $1"
+        "      AND m.thread_id = $2"
+        "      AND m.tenant_id = $3"
+        "      AND NOT m.hidden"
+        "    RETURNING m.*),"
+        " i AS ("
+        "    UPDATE thread_inputs i"
+        "    SET metadata = $4"
+        "    WHERE i.id = $1"
+        "      AND i.thread_id = $2"
+        "      AND i.tenant_id = $3"
+        "    RETURNING i.*)"
+        " SELECT " MESSAGE_SHOWN("m.tool_calls", "NULL::text")
+        " FROM u m"
+        " UNION ALL"
+        " SELECT " MESSAGE_SHOWN("m.tool_calls", "m.waits")
+        " FROM (" SQL_INPUT_ROWS("i") ") m",
     .types = "uuuj",
 };
 /* clang-format on */
@@ -292,7 +249,8 @@ int messages_update(const struct store *store, struct uuid thread, struct uuid i
     struct pg_value values[4] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant),
                                  pg_json(metadata)};
 
-    return store_one(store, &message_rows, &(struct pg_query){&message_update, values}, out, err);
+    return store_one(store, &message_shown_rows, &(struct pg_query){&message_update, values}, out,
+                     err);
 }
 
 /* clang-format off */
@@ -300,18 +258,40 @@ static const struct pg_statement message_delete = {
     .name = "message_delete",
     .sql =
         "WITH t AS MATERIALIZED ("
-        "    SELECT id"
+        "    SELECT id, active_run"
         "    FROM threads"
         "    WHERE id = $2"
         "      AND tenant_id = $3"
-        "      AND active_run IS NULL"
-        "    FOR NO KEY UPDATE)"
-        " DELETE FROM messages m"
-        " USING t"
-        " WHERE m.id = $1"
-        "   AND m.thread_id = t.id"
-        "   AND NOT m.hidden"
-        " RETURNING 1",
+        "    FOR NO KEY UPDATE),"
+        " m AS ("
+        "    DELETE FROM messages m"
+        "    USING t"
+        "    WHERE m.id = $1"
+        "      AND m.thread_id = t.id"
+        "      AND t.active_run IS NULL"
+        "      AND NOT m.hidden"
+        "    RETURNING m.run_id, m.bytes, m.token_count),"
+        " i AS ("
+        "    DELETE FROM thread_inputs i"
+        "    USING t"
+        "    WHERE i.id = $1"
+        "      AND i.thread_id = t.id"
+        "    RETURNING NULL::uuid AS run_id, i.bytes, i.token_count),"
+        " d AS MATERIALIZED (SELECT * FROM m UNION ALL SELECT * FROM i),"
+        " u AS ("
+        "    UPDATE threads t"
+        "    SET message_count = t.message_count - 1, total_bytes = t.total_bytes - d.bytes,"
+        "        token_count = t.token_count - d.token_count"
+        "    FROM d"
+        "    WHERE t.id = $2),"
+        " r AS ("
+        "    UPDATE runs r"
+        "    SET message_count = r.message_count - 1, total_bytes = r.total_bytes - d.bytes,"
+        "        token_count = r.token_count - d.token_count"
+        "    FROM d"
+        "    WHERE r.id = ANY (ARRAY[d.run_id]))"
+        " SELECT 1"
+        " FROM d",
     .types = "uuu",
 };
 /* clang-format on */
@@ -331,7 +311,7 @@ int messages_delete(const struct store *store, struct uuid thread, struct uuid i
         r = messages_get(store, thread, id, &message, err);
         if (r != 0)
             return r;
-        r = thread_look(store, thread, out_active, err);
+        r = look(store, thread, -1, out_active, err);
         if (r != 0)
             return r == THREAD_MISSING ? MESSAGE_MISSING : r;
     }

@@ -30,6 +30,9 @@ struct message {
     struct text status;            /* "completed", "incomplete" */
     struct text incomplete_reason; /* of an incomplete one: "max_tokens", …; TEXT_NONE: none */
     int64_t created_at;
+    int64_t tokens;        /* not of histories, as all below */
+    struct text tool_name; /* role tool */
+    struct text waits;     /* of input that has not joined the thread: "queue" or "steer" */
 };
 
 struct message_list {
@@ -38,29 +41,38 @@ struct message_list {
     bool has_more;
 };
 
-/* Adds one; the texts of *out are the draft's. THREAD_MISSING; THREAD_BUSY with the active run in
- * *out_active (may be NULL). */
+/* Adds one; the texts of *out are the draft's. `title` is the thread's where it has none and this
+ * is its first message; TEXT_NONE: none. THREAD_MISSING; THREAD_TOO_LARGE; USER_OVER_QUOTA;
+ * THREAD_BUSY with the active run in *out_active (may be NULL). */
 SUSPENDS MUSTCHECK int messages_create(const struct store *store, struct uuid thread,
-                                       const struct message_draft *draft, struct message *out,
-                                       struct uuid *out_active, struct error *err);
+                                       const struct message_draft *draft, struct text title,
+                                       struct message *out, struct uuid *out_active,
+                                       struct error *err);
 
-/* MESSAGE_MISSING, also for a hidden one. */
+/* Also one that waits (inputs.h). MESSAGE_MISSING, also for a hidden one. */
 SUSPENDS MUSTCHECK int messages_get(const struct store *store, struct uuid thread, struct uuid id,
                                     struct message *out, struct error *err);
 
-/* Without hidden ones; `run` not zero: only those that this run wrote. A cursor need not exist any
- * more. THREAD_MISSING; CURSOR_MISSING: it is in another thread. */
-SUSPENDS MUSTCHECK int messages_list(const struct store *store, struct uuid thread, struct uuid run,
-                                     const struct page *page, struct message_list *out,
-                                     struct error *err);
+/* Which messages of a thread; all zero: those that people see. */
+struct message_filter {
+    struct uuid run;         /* only those that this run wrote; zero: any */
+    struct uuid pending_for; /* only those that this agent has not seen, and input that waits; zero:
+                                any (seen.h) */
+    bool hidden;             /* hidden ones, too, with what the tools exchanged */
+};
 
-/* Replaces the metadata. MESSAGE_MISSING. */
+/* A cursor need not exist any more. THREAD_MISSING; CURSOR_MISSING: it is in another thread. */
+SUSPENDS MUSTCHECK int messages_list(const struct store *store, struct uuid thread,
+                                     const struct message_filter *filter, const struct page *page,
+                                     struct message_list *out, struct error *err);
+
+/* Replaces the metadata; of one that waits, too. MESSAGE_MISSING. */
 SUSPENDS MUSTCHECK int messages_update(const struct store *store, struct uuid thread,
                                        struct uuid id, struct text metadata, struct message *out,
                                        struct error *err);
 
-/* MESSAGE_MISSING; THREAD_BUSY with the active run in *out_active (may be NULL): a run's history
- * does not change under it. */
+/* Input that waits is taken back. MESSAGE_MISSING; THREAD_BUSY with the active run in *out_active
+ * (may be NULL): a run's history does not change under it. */
 SUSPENDS MUSTCHECK int messages_delete(const struct store *store, struct uuid thread,
                                        struct uuid id, struct uuid *out_active, struct error *err);
 

@@ -10,18 +10,11 @@
 
 #include "shared/store/threads/threads.h"
 
-#include "shared/store/rows.h"
 #include "shared/store/threads/drafts.h"
-#include "shared/store/usage/usage_rows.h"
+#include "shared/store/threads/messages.h"
+#include "shared/store/threads/thread_rows.h"
 
-/* clang-format off */
-#define THREAD_COLUMNS \
-    "t.id, t.active_run, t.metadata, t.tool_resources, t.title, t.forked_from," \
-    " " USAGE_COLUMNS("t") "," \
-    " " SQL_SECONDS("t.created_at")
-/* clang-format on */
-
-static int thread_read(struct row *row, void *out, struct error *err)
+int thread_read(struct row *row, void *out, struct error *err)
 {
     struct thread thread = {.created_at = 0};
 
@@ -31,34 +24,49 @@ static int thread_read(struct row *row, void *out, struct error *err)
     thread.tool_resources = row_text(row);
     thread.title = row_text(row);
     thread.forked_from = row_uuid(row);
+    thread.agent = row_uuid(row);
+    thread.user = row_text(row);
+    thread.active = row_bool(row);
+    thread.agent_state = row_text(row);
+    thread.agent_state_version = row_int(row);
+    thread.counts = counts_read(row);
     thread.used = usage_read(row);
     thread.created_at = row_int(row);
+    thread.last_used_at = row_int(row);
+    thread.archived_at = row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct thread *)out = thread;
     return 0;
 }
 
-static const struct row_kind thread_rows = {thread_read, sizeof(struct thread), THREAD_MISSING};
+const struct row_kind thread_rows = {thread_read, sizeof(struct thread), THREAD_MISSING};
 
 /* clang-format off */
 static const struct pg_statement thread_create = {
     .name = "thread_create",
     .sql =
         "WITH t AS ("
-        "    INSERT INTO threads (id, tenant_id, metadata, tool_resources, title)"
-        "    VALUES ($1, $2, coalesce($3, '{}'), $4, $6)"
+        "    INSERT INTO threads ("
+        "        id, tenant_id, metadata, tool_resources, title, agent_id, user_id, active,"
+        "        agent_state, message_count, total_bytes, token_count, used_hour)"
+        "    SELECT $1, $2, coalesce($3, '{}'), $4::jsonb, $6::text, $7::uuid, $8::text, $9::bool,"
+        "        $10::jsonb, $11::int8, $12::int8, $13::int8,"
+        "        " SQL_USED_HOUR
+        "    WHERE " SQL_USER_FITS("$2", "$8::text", "$12::int8", "$14")
         "    RETURNING *),"
         " m AS (" SQL_INSERT_DRAFTS("$5", "$2", "NULL") ")"
         " SELECT " THREAD_COLUMNS
         " FROM t",
-    .types = "uujjjt",
+    .types = "uujjjtutbjiiii",
 };
 /* clang-format on */
 
 int threads_create(const struct store *store, const struct thread_draft *draft, struct thread *out,
                    struct error *err)
 {
+    struct message_counts counts = drafts_counts(draft->messages, draft->message_count);
+    struct thread_limits limits = limits_or_none(store->limits);
     CLEANUP(buf_deinit) struct buf messages;
     int r;
 
@@ -67,15 +75,48 @@ int threads_create(const struct store *store, const struct thread_draft *draft, 
     if (r < 0)
         return r;
 
-    struct pg_value values[6] = {
+    struct pg_value values[14] = {
         pg_uuid(draft->id),
         pg_uuid(store->tenant),
         pg_json(draft->metadata),
         pg_json(draft->tool_resources),
         drafts_value(&messages, draft->message_count),
         pg_text(draft->title),
+        value_uuid_or_null(draft->agent),
+        pg_text(draft->user),
+        pg_bool(draft->active),
+        pg_json(draft->agent_state),
+        pg_int(counts.messages),
+        pg_int(counts.bytes),
+        pg_int(counts.tokens),
+        pg_int(limits.user_bytes),
     };
-    return store_create(store, &thread_rows, &(struct pg_query){&thread_create, values}, out, err);
+    if (counts.bytes > limits.thread_bytes)
+        return THREAD_TOO_LARGE;
+    r = store_create(store, &thread_rows, &(struct pg_query){&thread_create, values}, out, err);
+    return r == THREAD_MISSING ? USER_OVER_QUOTA : r;
+}
+
+static const struct pg_statement thread_find_active = {
+    .name = "thread_find_active",
+    .sql = "SELECT t.id FROM threads t"
+           " WHERE t.tenant_id = $1 AND t.agent_id = $2 AND t.user_id = $3 AND t.active",
+    .types = "uut",
+};
+
+int threads_find_active(const struct store *store, struct uuid agent, struct text user,
+                        struct uuid *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[3] = {pg_uuid(store->tenant), pg_uuid(agent), pg_text(user)};
+    int r = pg_exec(store->pg, &thread_find_active, values, &result, err);
+
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return THREAD_MISSING;
+    *out = pg_get_uuid(result, 0, 0);
+    return 0;
 }
 
 static const struct pg_statement thread_get = {
@@ -91,62 +132,124 @@ int threads_get(const struct store *store, struct uuid id, struct thread *out, s
     return store_one(store, &thread_rows, &(struct pg_query){&thread_get, values}, out, err);
 }
 
-/* clang-format off */
-#define THREAD_LIST(direction) \
-    SQL_PAGE(THREAD_COLUMNS, "t", \
-        "threads t" \
-        " WHERE t.tenant_id = $1" \
-        "   AND t.id > $2" \
-        "   AND t.id < $3", \
-        "t.id " direction, "$4", "$5", \
-        SQL_STORED("t.metadata"), \
-        SQL_SENT("t.metadata"))
-/* clang-format on */
-
-static const struct pg_statement thread_list_up = {"thread_list_up", THREAD_LIST("ASC"), "uuuii"};
-static const struct pg_statement thread_list_down = {"thread_list_down", THREAD_LIST("DESC"),
-                                                     "uuuii"};
-
-int threads_list(const struct store *store, const struct page *page, struct thread_list *out,
-                 struct error *err)
-{
-    struct page_plan plan = page_plan(page);
-    struct pg_value values[5] = {pg_uuid(store->tenant), pg_uuid(plan.low), pg_uuid(plan.high),
-                                 pg_int(plan.limit), pg_int(plan.bytes)};
-    struct pg_query query = {plan.ascending ? &thread_list_up : &thread_list_down, values};
-    struct rows rows;
-    int r = rows_page(store, &thread_rows, &query, &plan, &rows, err);
-
-    if (r == 0)
-        *out = (struct thread_list){rows.items, rows.count, rows.has_more};
-    return r;
-}
-
+/* o: the thread as it would be; v: and what is in the way. */
 /* clang-format off */
 static const struct pg_statement thread_update = {
     .name = "thread_update",
     .sql =
-        "UPDATE threads t"
-        " SET metadata = coalesce($3, t.metadata),"
-        "     tool_resources = coalesce($4, t.tool_resources),"
-        "     title = nullif(coalesce($5, t.title), '')"
-        " WHERE t.id = $1"
-        "   AND t.tenant_id = $2"
-        " RETURNING " THREAD_COLUMNS,
-    .types = "uujjt",
+        "WITH o AS MATERIALIZED ("
+        "    SELECT t.id, t.tenant_id, t.total_bytes, t.user_id AS owner, t.active AS was_active,"
+        "        t.agent_state_version AS version,"
+        "        CASE WHEN $6::text IS NULL THEN t.user_id ELSE nullif($6, '') END AS user_id,"
+        "        CASE WHEN $7::bool THEN $8::uuid ELSE t.agent_id END AS agent_id,"
+        "        CASE $10::int8 WHEN 1 THEN coalesce(t.archived_at, now()) WHEN 2 THEN NULL"
+        "            ELSE t.archived_at END AS archived_at"
+        "    FROM threads t"
+        "    WHERE t.id = $1"
+        "      AND t.tenant_id = $2"
+        "    FOR NO KEY UPDATE),"
+        " n AS MATERIALIZED ("
+        "    SELECT o.*, CASE $9::int8 WHEN 1 THEN true WHEN 2 THEN false"
+        "        ELSE o.was_active AND $10::int8 <> 1 END AS active"
+        "    FROM o),"
+        " v AS MATERIALIZED ("
+        "    SELECT n.*, CASE"
+        "        WHEN $12::int8 >= 0 AND n.version <> $12::int8 THEN 1"
+        "        WHEN n.active AND (n.user_id IS NULL OR n.agent_id IS NULL"
+        "            OR n.archived_at IS NOT NULL) THEN 2"
+        "        WHEN n.user_id IS DISTINCT FROM n.owner"
+        "            AND NOT " SQL_USER_FITS("n.tenant_id", "n.user_id", "n.total_bytes", "$13")
+        "            THEN 3"
+        "        ELSE 0 END AS obstacle"
+        "    FROM n),"
+        " u AS ("
+        "    UPDATE threads t"
+        "    SET metadata = coalesce($3, t.metadata),"
+        "        tool_resources = coalesce($4, t.tool_resources),"
+        "        title = nullif(coalesce($5, t.title), ''),"
+        "        user_id = v.user_id, agent_id = v.agent_id, active = v.active,"
+        "        archived_at = v.archived_at,"
+        "        agent_state = CASE WHEN $11::jsonb IS NULL THEN t.agent_state"
+        "            ELSE nullif($11::jsonb, 'null') END,"
+        "        agent_state_version = t.agent_state_version"
+        "            + CASE WHEN $11::jsonb IS NULL THEN 0 ELSE 1 END"
+        "    FROM v"
+        "    WHERE t.id = v.id"
+        "      AND v.obstacle = 0"
+        "    RETURNING t.*)"
+        " SELECT " THREAD_COLUMNS ", v.obstacle"
+        " FROM v"
+        " LEFT JOIN u t ON true",
+    .types = "uujjttbuiijii",
 };
 /* clang-format on */
 
-int threads_update(const struct store *store, struct uuid id, const struct thread_change *change,
-                   struct thread *out, struct error *err)
-{
-    struct pg_value values[5] = {pg_uuid(id), pg_uuid(store->tenant), pg_json(change->metadata),
-                                 pg_json(change->tool_resources), pg_text(change->title)};
+#define COLUMN_OBSTACLE 23 /* behind THREAD_COLUMNS */
 
-    return store_one(store, &thread_rows, &(struct pg_query){&thread_update, values}, out, err);
+static int judge_update(const struct store *store, const struct pg_result *result,
+                        struct thread *out, struct error *err)
+{
+    static const int obstacles[] = {0, STATE_CHANGED, THREAD_UNFIT, USER_OVER_QUOTA};
+    int64_t obstacle;
+
+    if (pg_rows(result) == 0)
+        return THREAD_MISSING;
+    obstacle = pg_get_int(result, 0, COLUMN_OBSTACLE);
+    ASSERT(obstacle >= 0 && (size_t)obstacle < ARRAY_LENGTH(obstacles));
+    return obstacle ? obstacles[obstacle] : row_read_at(store, &thread_rows, result, 0, out, err);
 }
 
+/* Another thread is the active one of what this one would have become. */
+static int find_taken(const struct store *store, struct uuid id, const struct thread_change *change,
+                      struct uuid *out_other, struct error *err)
+{
+    struct thread now;
+    int r = threads_get(store, id, &now, err);
+
+    if (r != 0)
+        return r;
+    r = threads_find_active(store, change->sets_agent ? change->agent : now.agent,
+                            change->user.ptr ? change->user : now.user, out_other, err);
+    if (r == 0)
+        return THREAD_TAKEN;
+    return r < 0 ? r : error_set(err, E_UNAVAILABLE, "threads change too fast; try again");
+}
+
+int threads_update(const struct store *store, struct uuid id, const struct thread_change *change,
+                   struct thread *out, struct uuid *out_other, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[13] = {
+        pg_uuid(id),
+        pg_uuid(store->tenant),
+        pg_json(change->metadata),
+        pg_json(change->tool_resources),
+        pg_text(change->title),
+        pg_text(change->user),
+        pg_bool(change->sets_agent),
+        value_uuid_or_null(change->agent),
+        pg_int(change->active),
+        pg_int(change->archived),
+        pg_json(change->agent_state),
+        pg_int(change->agent_state.ptr ? change->state_version : -1),
+        pg_int(limits_or_none(store->limits).user_bytes),
+    };
+    int r = pg_exec(store->pg, &thread_update, values, &result, err);
+
+    if (r == -E_CONFLICT)
+        return find_taken(store, id, change, out_other, err);
+    return r < 0 ? r : judge_update(store, result, out, err);
+}
+
+/* Messages `o` of the source `s`. */
 /* clang-format off */
+#define COPIED \
+    "o.thread_id = $1" \
+    " AND " SQL_CHECKED( \
+        "o.tenant_id = $2" \
+        " AND o.position <= s.last" \
+        " AND (s.active_run IS NULL OR o.run_id IS DISTINCT FROM s.active_run)")
+
 static const struct pg_statement thread_fork = {
     .name = "thread_fork",
     .sql =
@@ -160,32 +263,38 @@ static const struct pg_statement thread_fork = {
         "    FROM threads t"
         "    WHERE t.id = $1"
         "      AND t.tenant_id = $2),"
-        " t AS ("
-        "    INSERT INTO threads (id, tenant_id, metadata, tool_resources, title, forked_from)"
-        "    SELECT $3, s.tenant_id, coalesce($6, s.metadata), s.tool_resources,"
-        "        coalesce($5, s.title), s.id"
+        " c AS MATERIALIZED ("
+        "    SELECT count(*) AS messages, coalesce(sum(o.bytes), 0)::int8 AS bytes,"
+        "        coalesce(sum(o.token_count), 0)::int8 AS tokens"
         "    FROM s"
+        "    JOIN messages o ON " COPIED "),"
+        " t AS ("
+        "    INSERT INTO threads ("
+        "        id, tenant_id, metadata, tool_resources, title, forked_from, agent_id, user_id,"
+        "        message_count, total_bytes, token_count, used_hour)"
+        "    SELECT $3, s.tenant_id, coalesce($6, s.metadata), s.tool_resources,"
+        "        coalesce($5, s.title), s.id, s.agent_id, s.user_id, c.messages, c.bytes, c.tokens,"
+        "        " SQL_USED_HOUR
+        "    FROM s"
+        "    CROSS JOIN c"
         "    WHERE s.last IS NOT NULL"
+        "      AND " SQL_USER_FITS("s.tenant_id", "s.user_id", "c.bytes", "$7")
         "    RETURNING *),"
         " m AS ("
         "    INSERT INTO messages ("
         "        id, tenant_id, thread_id, agent_id, role, hidden, content, tool_calls,"
-        "        tool_call_id, opaque, attachments, metadata, status, incomplete_reason,"
-        "        created_at)"
+        "        tool_call_id, tool_name, opaque, attachments, metadata, status,"
+        "        incomplete_reason, bytes, token_count, created_at)"
         "    SELECT gen_random_uuid(), t.tenant_id, t.id, o.agent_id, o.role, o.hidden, o.content,"
-        "        o.tool_calls, o.tool_call_id, o.opaque, o.attachments, o.metadata, o.status,"
-        "        o.incomplete_reason, o.created_at"
+        "        o.tool_calls, o.tool_call_id, o.tool_name, o.opaque, o.attachments, o.metadata,"
+        "        o.status, o.incomplete_reason, o.bytes, o.token_count, o.created_at"
         "    FROM t"
         "    CROSS JOIN s"
-        "    JOIN messages o ON o.thread_id = $1"
-        "      AND " SQL_CHECKED(
-                  "o.tenant_id = $2"
-                  " AND o.position <= s.last"
-                  " AND (s.active_run IS NULL OR o.run_id IS DISTINCT FROM s.active_run)")
+        "    JOIN messages o ON " COPIED
         "    ORDER BY o.position)"
         " SELECT " THREAD_COLUMNS
         " FROM t",
-    .types = "uuuutj",
+    .types = "uuuutji",
 };
 /* clang-format on */
 
@@ -193,16 +302,23 @@ int threads_fork(const struct store *store, const struct thread_fork *fork, stru
                  struct error *err)
 {
     struct pg_value last = uuid_is_zero(fork->message) ? pg_null() : pg_uuid(fork->message);
-    struct pg_value values[6] = {pg_uuid(fork->source), pg_uuid(store->tenant),
-                                 pg_uuid(fork->id),     last,
-                                 pg_text(fork->title),  pg_json(fork->metadata)};
+    struct pg_value values[7] = {pg_uuid(fork->source),
+                                 pg_uuid(store->tenant),
+                                 pg_uuid(fork->id),
+                                 last,
+                                 pg_text(fork->title),
+                                 pg_json(fork->metadata),
+                                 pg_int(limits_or_none(store->limits).user_bytes)};
+    struct message message;
     struct thread source;
     int r = store_create(store, &thread_rows, &(struct pg_query){&thread_fork, values}, out, err);
 
     if (r != THREAD_MISSING)
         return r;
     r = threads_get(store, fork->source, &source, err);
-    return r == 0 ? MESSAGE_MISSING : r;
+    if (r == 0 && !uuid_is_zero(fork->message))
+        r = messages_get(store, fork->source, fork->message, &message, err);
+    return r == 0 ? USER_OVER_QUOTA : r;
 }
 
 /* clang-format off */
@@ -242,7 +358,8 @@ static const struct pg_statement thread_delete = {
         "WITH gone AS (DELETE FROM runs WHERE " OF_THREAD " RETURNING id),"
         " s AS (DELETE FROM run_steps WHERE run_id IN (SELECT id FROM gone)),"
         " c AS (DELETE FROM tool_calls WHERE run_id IN (SELECT id FROM gone)),"
-        " m AS (DELETE FROM messages WHERE " OF_THREAD ")"
+        " m AS (DELETE FROM messages WHERE " OF_THREAD "),"
+        " i AS (DELETE FROM thread_inputs WHERE " OF_THREAD ")"
         " DELETE FROM threads"
         " WHERE id = $1"
         "   AND tenant_id = $2"

@@ -78,7 +78,7 @@ bool table_claim(struct world *world, int at, int64_t owner, struct run_lease *o
     table_move(world, run, RUN_IN_PROGRESS);
     run->owner = owner;
     run->fence++;
-    *out = (struct run_lease){run->id, owner, run->fence, run->step};
+    *out = (struct run_lease){run->id, owner, run->fence, run->step, false};
     return true;
 }
 

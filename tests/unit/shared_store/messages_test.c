@@ -13,7 +13,7 @@ static void adds(struct store *store)
     struct message message;
     struct message got;
 
-    MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+    MUST(messages_create(store, thread, &draft, TEXT_NONE, &message, NULL, &test_err));
     cr_assert(uuid_equal(message.thread_id, thread));
     cr_assert(uuid_is_zero(message.run_id));
     cr_assert(text_is(message.status, "completed"));
@@ -24,7 +24,8 @@ static void adds(struct store *store)
     GIVES(MESSAGE_MISSING, messages_get(store, must_thread(store), draft.id, &got, &test_err));
     MUST(messages_update(store, thread, draft.id, TEXT("{\"a\": \"b\"}"), &got, &test_err));
     cr_assert(text_is(got.metadata, "{\"a\": \"b\"}"));
-    GIVES(THREAD_MISSING, messages_create(store, uuid_new(), &draft, &got, NULL, &test_err));
+    GIVES(THREAD_MISSING,
+          messages_create(store, uuid_new(), &draft, TEXT_NONE, &got, NULL, &test_err));
     MUST(messages_delete(store, thread, draft.id, NULL, &test_err));
     GIVES(MESSAGE_MISSING, messages_delete(store, thread, draft.id, NULL, &test_err));
     GIVES(MESSAGE_MISSING,
@@ -46,9 +47,10 @@ static void refuses_busy(struct store *store)
     struct message message;
     struct run made;
 
-    MUST(messages_create(store, thread, &before, &message, NULL, &test_err));
+    MUST(messages_create(store, thread, &before, TEXT_NONE, &message, NULL, &test_err));
     MUST(runs_create(store, &run, &made, NULL, &test_err));
-    GIVES(THREAD_BUSY, messages_create(store, thread, &draft, &message, &active, &test_err));
+    GIVES(THREAD_BUSY,
+          messages_create(store, thread, &draft, TEXT_NONE, &message, &active, &test_err));
     cr_assert(uuid_equal(active, run.id));
     active = any;
     GIVES(THREAD_BUSY, messages_delete(store, thread, before.id, &active, &test_err));
@@ -67,7 +69,8 @@ static void check_page(const struct store *store, struct uuid thread, struct pag
     struct message_list list;
     char got[20] = "";
 
-    MUST(messages_list(store, thread, any, &page, &list, &test_err));
+    MUST(messages_list(store, thread, &(struct message_filter){.run = any}, &page, &list,
+                       &test_err));
     for (size_t i = 0; i < list.count; i++)
         got[i] = list.items[i].content.ptr[1];
     cr_assert_str_eq(got, want);
@@ -90,10 +93,10 @@ static void pages(struct store *store)
 
         /* The later the message, the smaller its id. */
         draft.id = uuid_v7(1000000 - i, (uint8_t[10]){0});
-        MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+        MUST(messages_create(store, thread, &draft, TEXT_NONE, &message, NULL, &test_err));
         ids[i] = draft.id;
     }
-    MUST(messages_create(store, elsewhere, &foreign, &message, NULL, &test_err));
+    MUST(messages_create(store, elsewhere, &foreign, TEXT_NONE, &message, NULL, &test_err));
     check_page(store, thread, page, "43", true);
     check_page(store, thread, (struct page){.limit = 5}, "43210", false);
     check_page(store, thread, (struct page){.limit = 2, .after = ids[3]}, "21", true);
@@ -106,11 +109,15 @@ static void pages(struct store *store)
     check_page(store, thread, (struct page){.limit = 2, .ascending = true, .before = ids[3]}, "12",
                true);
     page.after = foreign.id;
-    GIVES(CURSOR_MISSING, messages_list(store, thread, any, &page, &list, &test_err));
-    GIVES(THREAD_MISSING, messages_list(store, uuid_new(), any, &page, &list, &test_err));
+    GIVES(CURSOR_MISSING, messages_list(store, thread, &(struct message_filter){.run = any}, &page,
+                                        &list, &test_err));
+    GIVES(THREAD_MISSING, messages_list(store, uuid_new(), &(struct message_filter){.run = any},
+                                        &page, &list, &test_err));
     page = (struct page){.limit = 2};
-    GIVES(THREAD_MISSING, messages_list(store, uuid_new(), any, &page, &list, &test_err));
-    MUST(messages_list(store, must_thread(store), any, &page, &list, &test_err));
+    GIVES(THREAD_MISSING, messages_list(store, uuid_new(), &(struct message_filter){.run = any},
+                                        &page, &list, &test_err));
+    MUST(messages_list(store, must_thread(store), &(struct message_filter){.run = any}, &page,
+                       &list, &test_err));
     cr_assert_eq(list.count, 0);
 }
 
@@ -130,7 +137,7 @@ static void deleted_cursors(struct store *store)
         struct message_draft draft = user_message(content);
 
         draft.id = uuid_v7(1000000 + i, (uint8_t[10]){0});
-        MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+        MUST(messages_create(store, thread, &draft, TEXT_NONE, &message, NULL, &test_err));
         ids[i] = draft.id;
     }
     /* Paging goes on where the deleted one was, in either order and direction. */
@@ -165,7 +172,7 @@ static void add_sized(struct store *store, struct uuid thread, char digit, bool 
         content[at++] = random ? (char)('a' + random_below(26)) : 'x';
     snprintf(content + at, sizeof(content) - at, "\"]");
     draft = user_message(content);
-    MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+    MUST(messages_create(store, thread, &draft, TEXT_NONE, &message, NULL, &test_err));
 }
 
 static void cut_pages(struct store *store)
@@ -232,13 +239,16 @@ static void hides(struct store *store)
     struct message message;
 
     MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
-    MUST(messages_list(store, run.thread_id, any, &page, &list, &test_err));
+    MUST(messages_list(store, run.thread_id, &(struct message_filter){.run = any}, &page, &list,
+                       &test_err));
     cr_assert_eq(list.count, 1);
     cr_assert(uuid_equal(list.items[0].run_id, run.id));
     cr_assert(uuid_equal(list.items[0].agent_id, run.agent_id));
-    MUST(messages_list(store, run.thread_id, run.id, &page, &list, &test_err));
+    MUST(messages_list(store, run.thread_id, &(struct message_filter){.run = run.id}, &page, &list,
+                       &test_err));
     cr_assert_eq(list.count, 1);
-    MUST(messages_list(store, run.thread_id, uuid_new(), &page, &list, &test_err));
+    MUST(messages_list(store, run.thread_id, &(struct message_filter){.run = uuid_new()}, &page,
+                       &list, &test_err));
     cr_assert_eq(list.count, 0);
     GIVES(MESSAGE_MISSING, messages_get(store, run.thread_id, messages[0].id, &message, &test_err));
     MUST(messages_history(store, run.thread_id, &limits, &list, &test_err));
@@ -278,7 +288,8 @@ static void keeps_opaque(struct store *store)
     cr_assert_eq(list.count, 2);
     cr_assert(text_equal(list.items[0].opaque, opaque), "%s", list.items[0].opaque.ptr);
     cr_assert_null(list.items[1].opaque.ptr);
-    MUST(messages_list(store, run.thread_id, any, &page, &list, &test_err));
+    MUST(messages_list(store, run.thread_id, &(struct message_filter){.run = any}, &page, &list,
+                       &test_err));
     cr_assert_eq(list.count, 2);
     cr_assert_null(list.items[0].opaque.ptr);
     cr_assert_null(list.items[1].opaque.ptr);
@@ -310,7 +321,7 @@ static void bounds_history(struct store *store)
 
         content[1] = (char)('0' + i);
         draft = user_message(content);
-        MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+        MUST(messages_create(store, thread, &draft, TEXT_NONE, &message, NULL, &test_err));
     }
     MUST(messages_history(store, thread, &limits, &list, &test_err));
     cr_assert_eq(list.count, 3);
@@ -353,14 +364,14 @@ static void stored_history(struct store *store)
     int64_t bytes;
 
     draft = user_message("[\"a little\"]");
-    MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+    MUST(messages_create(store, thread, &draft, TEXT_NONE, &message, NULL, &test_err));
     MUST(messages_history_stored(store, thread, &limits, &bytes, &test_err));
     cr_assert_gt(bytes, 8);
     cr_assert_lt(bytes, 100);
     buf_init(&content, 0);
     buf_printf(&content, "[\"%0200000d\"]", 7);
     draft = user_message(buf_string(&content));
-    MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+    MUST(messages_create(store, thread, &draft, TEXT_NONE, &message, NULL, &test_err));
     MUST(messages_history_stored(store, thread, &limits, &bytes, &test_err));
     cr_assert_lt(bytes, 100000, "it is compressed");
     cr_assert_gt(bytes_of(store, thread, 10, 1 << 20), 200000);
@@ -384,7 +395,7 @@ static void sizes_history(struct store *store)
     for (int i = 0; i < 5; i++) {
         struct message_draft draft = user_message("[0, \"0123456789\"]"); /* 17 bytes */
 
-        MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+        MUST(messages_create(store, thread, &draft, TEXT_NONE, &message, NULL, &test_err));
     }
     cr_assert_eq(bytes_of(store, thread, 5, 100000), 5 * ONE_BYTES);
     cr_assert_eq(bytes_of(store, thread, 3, 100000), 3 * ONE_BYTES);

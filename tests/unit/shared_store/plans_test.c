@@ -72,10 +72,12 @@ static void use_api(const struct store *store)
     MUST(idempotency_recall(store, request.hash, request.object, &request.object, &test_err));
     MUST(idempotency_complete(store, request.key, 200, TEXT("{}"), &test_err));
     MUST(agents_list(store, &page, &agents, &test_err));
-    MUST(threads_list(store, &page, &threads, &test_err));
-    MUST(messages_create(store, draft.thread, &message, &got, NULL, &test_err));
-    MUST(messages_list(store, draft.thread, any, &page, &messages, &test_err));
-    MUST(messages_list(store, draft.thread, uuid_new(), &page, &messages, &test_err));
+    MUST(threads_list(store, &(struct thread_filter){.archived = -1}, &page, &threads, &test_err));
+    MUST(messages_create(store, draft.thread, &message, TEXT_NONE, &got, NULL, &test_err));
+    MUST(messages_list(store, draft.thread, &(struct message_filter){.run = any}, &page, &messages,
+                       &test_err));
+    MUST(messages_list(store, draft.thread, &(struct message_filter){.run = uuid_new()}, &page,
+                       &messages, &test_err));
     MUST(messages_delete(store, draft.thread, message.id, NULL, &test_err));
     MUST(runs_create(store, &draft, &run, NULL, &test_err));
     MUST(runs_get(store, any, run.id, &run, &test_err));
@@ -104,7 +106,7 @@ static void use_batches(const struct store *store)
     struct pg_result *result = NULL;
     struct run run;
 
-    MUST(run_batch_make(store->pg, makings, 2, &result, &test_err));
+    MUST(run_batch_make(store->pg, NULL, makings, 2, &result, &test_err));
     cr_assert_eq(run_batch_made_count(result), 2);
     pg_result_free(result);
     MUST(run_reader_get(reader, store, any, drafts[0].id, &run, &test_err));

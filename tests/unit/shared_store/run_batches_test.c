@@ -22,7 +22,10 @@ static struct run check_made(const struct store *store, const struct pg_result *
     struct run made;
     struct run read;
 
-    run_batch_made(result, (size_t)made_at(result, place), &makings[place], &made);
+    struct run_making making = makings[place];
+
+    making.arena = store->arena;
+    MUST(run_batch_made(result, (size_t)made_at(result, place), &making, &made, &test_err));
     MUST(runs_get(store, made.thread_id, made.id, &read, &test_err));
     cr_assert(uuid_equal(made.agent_id, read.agent_id));
     cr_assert_eq(made.agent_version, read.agent_version);
@@ -31,6 +34,9 @@ static struct run check_made(const struct store *store, const struct pg_result *
     cr_assert_eq(made.priority, read.priority);
     cr_assert(text_equal(made.spec, read.spec));
     cr_assert(text_equal(made.metadata, read.metadata));
+    cr_assert(text_equal(made.user, read.user));
+    cr_assert(made.queue_ms == read.queue_ms && made.latency_ms == read.latency_ms &&
+              made.first_token_ms == read.first_token_ms && made.iterations == read.iterations);
     cr_assert_eq(made.created_at, read.created_at);
     cr_assert_eq(made.updated_at, read.updated_at);
     cr_assert_eq(made.expires_at, read.expires_at);
@@ -71,7 +77,7 @@ static void makes(struct store *store)
                                          .draft = &drafts[i],
                                          .new_thread = i == 2 ? &fresh : NULL,
                                          .trace = i == 0 ? &trace : NULL};
-    MUST(run_batch_make(store->pg, makings, 6, &result, &test_err));
+    MUST(run_batch_make(store->pg, NULL, makings, 6, &result, &test_err));
     cr_assert_eq(run_batch_made_count(result), 2);
     for (size_t i = 0; i < 6; i++)
         cr_assert_eq(made_at(result, i) >= 0, i == 0 || i == 2, "%zu", i);
@@ -117,10 +123,10 @@ static void nothing(struct store *store)
     struct pg_result *result = NULL;
 
     drafts[1].id = must_run(store).id;
-    GIVES(-E_CONFLICT, run_batch_make(store->pg, makings, 2, &result, &test_err));
+    GIVES(-E_CONFLICT, run_batch_make(store->pg, NULL, makings, 2, &result, &test_err));
     drafts[1].id = uuid_new();
     drafts[1].metadata = TEXT("[\"\\u0000\"]");
-    GIVES(-E_CONTENT, run_batch_make(store->pg, makings, 2, &result, &test_err));
+    GIVES(-E_CONTENT, run_batch_make(store->pg, NULL, makings, 2, &result, &test_err));
     cr_assert_eq(sql_int("SELECT count(*) FROM runs"), 1);
 }
 
@@ -145,9 +151,12 @@ static void same_tries(struct store *store)
         drafts[i] = run_of(any, agent);
         threads[i] = (struct thread_draft){.id = uuid_new()};
         idempotency_trace_init(&traces[i], store, hash, drafts[i].id);
-        makings[i] = (struct run_making){store->tenant, &drafts[i], &threads[i], &traces[i]};
+        makings[i] = (struct run_making){.tenant = store->tenant,
+                                         .draft = &drafts[i],
+                                         .new_thread = &threads[i],
+                                         .trace = &traces[i]};
     }
-    MUST(run_batch_make(store->pg, makings, 3, &result, &test_err));
+    MUST(run_batch_make(store->pg, NULL, makings, 3, &result, &test_err));
     cr_assert_eq(run_batch_made_count(result), 3);
     MUST(idempotency_recall(store, hash, uuid_new(), &found, &test_err));
     cr_assert(uuid_equal(found, drafts[2].id));
@@ -171,7 +180,7 @@ static void skips(struct store *store)
     struct pg_result *result = NULL;
 
     lock_rows(&holder, pg, "SELECT 1 FROM threads ORDER BY id LIMIT 1 FOR UPDATE", 300);
-    MUST(run_batch_make(store->pg, makings, 2, &result, &test_err));
+    MUST(run_batch_make(store->pg, NULL, makings, 2, &result, &test_err));
     cr_assert_eq(run_batch_made_count(result), 1);
     fiber_join(holder.fiber);
     pg_result_free(result);

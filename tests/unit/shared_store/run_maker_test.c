@@ -49,7 +49,7 @@ static void ask_all(struct asker *askers, size_t count)
 /* Every third has no such agent, and is left to its asker. */
 static void many(struct store *store)
 {
-    struct run_maker *maker = run_maker_new(store->pg);
+    struct run_maker *maker = run_maker_new(store->pg, NULL);
     struct store other = other_tenant(store, "globex");
     struct uuid agents[2] = {must_agent(store), must_agent(&other)};
     struct asker askers[ASKERS];
@@ -85,7 +85,7 @@ Test(run_maker, makes_each_as_if_it_were_alone_by_few_statements)
 /* One that can't be stored does no harm to the others but that each is to be asked for alone. */
 static void bad_one(struct store *store)
 {
-    struct run_maker *maker = run_maker_new(store->pg);
+    struct run_maker *maker = run_maker_new(store->pg, NULL);
     struct uuid agent = must_agent(store);
     struct run there = must_run(store);
     struct asker askers[ASKERS];
@@ -110,7 +110,7 @@ Test(run_maker, leaves_all_of_a_batch_with_one_that_can_not_be_stored)
 /* Alone, or large: not for a batch, and nothing is asked of the database. */
 static void alone(struct store *store)
 {
-    struct run_maker *maker = run_maker_new(store->pg);
+    struct run_maker *maker = run_maker_new(store->pg, NULL);
     struct uuid agent = must_agent(store);
     struct asker askers[2];
     char *large = malloc(100000);
@@ -146,7 +146,7 @@ static void gone(struct store *store)
     struct pg *pg;
 
     MUST(pg_open(&options, &pg, &test_err));
-    maker = run_maker_new(pg);
+    maker = run_maker_new(pg, NULL);
     for (int i = 0; i < 4; i++)
         init(&askers[i], maker, store, uuid_new());
     ask_all(askers, 4);

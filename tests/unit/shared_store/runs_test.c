@@ -29,7 +29,8 @@ static void creates(struct store *store)
     cr_assert(text_is(run.metadata, "{\"a\": \"b\"}"));
     cr_assert_null(run.last_error.ptr);
     check_run(store, run.id, RUN_QUEUED);
-    MUST(messages_list(store, thread, any, &page, &list, &test_err));
+    MUST(messages_list(store, thread, &(struct message_filter){.run = any}, &page, &list,
+                       &test_err));
     cr_assert_eq(list.count, 2);
     cr_assert(text_is(list.items[0].content, "[1]"));
     cr_assert(text_is(list.items[1].content, "[2]"));

@@ -35,7 +35,7 @@ static void runs(struct store *store)
     MUST(runs_create_with_thread(store, &threads[0], &fresh, &run, &test_err));
     MUST(runs_enqueue(store, &behind, MULTITASK_ENQUEUE, &run, &stopped, &test_err));
     MUST(runs_enqueue(store, &ahead, MULTITASK_INTERRUPT, &run, &stopped, &test_err));
-    MUST(run_batch_make(store->pg, &making, 1, &result, &test_err));
+    MUST(run_batch_make(store->pg, NULL, &making, 1, &result, &test_err));
     pg_result_free(result);
     check_noted("runs", 5);
 

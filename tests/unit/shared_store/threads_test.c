@@ -26,7 +26,8 @@ static void creates(struct store *store)
     cr_assert(thread.created_at > 1500000000);
     cr_assert(uuid_is_zero(thread.active_run));
 
-    MUST(messages_list(store, thread.id, (struct uuid){{0}}, &page, &list, &test_err));
+    MUST(messages_list(store, thread.id, &(struct message_filter){.hidden = false}, &page, &list,
+                       &test_err));
     cr_assert_eq(list.count, 3);
     cr_assert(text_is(list.items[0].content, "[{\"n\": 1}]"));
     cr_assert(text_is(list.items[1].content, "[{\"n\": 2}]"));
@@ -72,13 +73,13 @@ static void updates(struct store *store)
     struct thread_change resources = {.tool_resources = TEXT("{}")};
     struct thread thread;
 
-    MUST(threads_update(store, id, &metadata, &thread, &test_err));
+    MUST(threads_update(store, id, &metadata, &thread, NULL, &test_err));
     cr_assert(text_is(thread.metadata, "{\"a\": \"b\"}"));
     cr_assert_null(thread.tool_resources.ptr);
-    MUST(threads_update(store, id, &resources, &thread, &test_err));
+    MUST(threads_update(store, id, &resources, &thread, NULL, &test_err));
     cr_assert(text_is(thread.metadata, "{\"a\": \"b\"}"));
     cr_assert(text_is(thread.tool_resources, "{}"));
-    GIVES(THREAD_MISSING, threads_update(store, uuid_new(), &metadata, &thread, &test_err));
+    GIVES(THREAD_MISSING, threads_update(store, uuid_new(), &metadata, &thread, NULL, &test_err));
 }
 
 Test(threads, keep_what_an_update_does_not_name)
@@ -100,20 +101,22 @@ static void isolates(struct store *store)
     struct message made;
     struct thread thread;
 
-    MUST(messages_create(store, id, &message, &made, NULL, &test_err));
+    MUST(messages_create(store, id, &message, TEXT_NONE, &made, NULL, &test_err));
     GIVES(THREAD_MISSING, threads_get(&other, id, &thread, &test_err));
-    GIVES(THREAD_MISSING, threads_update(&other, id, &change, &thread, &test_err));
+    GIVES(THREAD_MISSING, threads_update(&other, id, &change, &thread, NULL, &test_err));
     GIVES(THREAD_MISSING, threads_delete(&other, id, NULL, &test_err));
-    MUST(threads_list(&other, &page, &list, &test_err));
+    MUST(threads_list(&other, &(struct thread_filter){.archived = -1}, &page, &list, &test_err));
     cr_assert_eq(list.count, 0);
     GIVES(MESSAGE_MISSING, messages_get(&other, id, made.id, &made, &test_err));
     GIVES(MESSAGE_MISSING, messages_delete(&other, id, made.id, NULL, &test_err));
     GIVES(MESSAGE_MISSING, messages_update(&other, id, made.id, TEXT("{}"), &made, &test_err));
-    GIVES(THREAD_MISSING, messages_list(&other, id, none, &page, &messages, &test_err));
+    GIVES(THREAD_MISSING, messages_list(&other, id, &(struct message_filter){.run = none}, &page,
+                                        &messages, &test_err));
     page.after = made.id;
-    GIVES(THREAD_MISSING, messages_list(&other, id, none, &page, &messages, &test_err));
+    GIVES(THREAD_MISSING, messages_list(&other, id, &(struct message_filter){.run = none}, &page,
+                                        &messages, &test_err));
     message.id = uuid_new();
-    GIVES(THREAD_MISSING, messages_create(&other, id, &message, &made, NULL, &test_err));
+    GIVES(THREAD_MISSING, messages_create(&other, id, &message, TEXT_NONE, &made, NULL, &test_err));
     MUST(messages_history(&other, id, &limit, &messages, &test_err));
     cr_assert_eq(messages.count, 0);
     MUST(threads_get(store, id, &thread, &test_err));
@@ -132,17 +135,17 @@ static void lists(struct store *store)
 
     for (int i = 0; i < 3; i++)
         ids[i] = must_thread(store);
-    MUST(threads_list(store, &page, &list, &test_err));
+    MUST(threads_list(store, &(struct thread_filter){.archived = -1}, &page, &list, &test_err));
     cr_assert_eq(list.count, 2);
     cr_assert(list.has_more);
     cr_assert(uuid_equal(list.items[0].id, ids[2]));
     page.after = ids[1];
-    MUST(threads_list(store, &page, &list, &test_err));
+    MUST(threads_list(store, &(struct thread_filter){.archived = -1}, &page, &list, &test_err));
     cr_assert_eq(list.count, 1);
     cr_assert_not(list.has_more);
     cr_assert(uuid_equal(list.items[0].id, ids[0]));
     page = (struct page){.limit = 1, .ascending = true, .before = ids[2]};
-    MUST(threads_list(store, &page, &list, &test_err));
+    MUST(threads_list(store, &(struct thread_filter){.archived = -1}, &page, &list, &test_err));
     cr_assert(uuid_equal(list.items[0].id, ids[1]));
     cr_assert(list.has_more);
 }
@@ -231,7 +234,8 @@ static void write_meanwhile(void *arg)
     }
     message.id = uuid_new();
     IGNORE(run_leases_finish(writer, &deletion->claim.lease, &changes, &ending, &err));
-    IGNORE(messages_create(&deletion->store, deletion->thread, &draft, &made, NULL, &err));
+    IGNORE(
+        messages_create(&deletion->store, deletion->thread, &draft, TEXT_NONE, &made, NULL, &err));
 }
 
 static void deletes_while_written(struct store *store)

@@ -1,0 +1,135 @@
+/* Input that waits behind the active run
+ *
+ * Locks: the run before its thread, as everywhere. Should another run become active in between, the
+ * order is broken and Postgres may find a deadlock; the driver then runs the request again.
+ */
+
+#include "shared/store/threads/inputs.h"
+
+#include "shared/store/threads/count_rows.h"
+
+/* clang-format off */
+static const struct pg_statement lock_active = {
+    .name = "input_lock_active",
+    .sql =
+        "SELECT 1"
+        " FROM runs r"
+        " JOIN threads t ON t.active_run = r.id"
+        " WHERE t.id = $1"
+        "   AND t.tenant_id = $2"
+        " FOR NO KEY UPDATE OF r",
+    .types = "uu",
+};
+
+static const struct pg_statement input_add = {
+    .name = "input_add",
+    .sql =
+        "WITH t AS ("
+        "    UPDATE threads t"
+        "    SET message_count = t.message_count + 1, total_bytes = t.total_bytes + $8,"
+        "        token_count = t.token_count + $9, " SQL_USED
+        "    WHERE t.id = $2"
+        "      AND t.tenant_id = $1"
+        "      AND t.active_run IS NOT NULL"
+        "      AND " SQL_THREAD_FITS("t", "$8", "$11", "$12")
+        "      AND (SELECT count(*) FROM thread_inputs i WHERE i.thread_id = $2)"
+        "          < " SQL_STRING(MESSAGE_DRAFTS_MAX)
+        "    RETURNING t.id, t.active_run),"
+        " r AS ("
+        "    UPDATE runs r"
+        "    SET steered = true"
+        "    FROM t"
+        "    WHERE $10::bool"
+        "      AND r.id = ANY (ARRAY[t.active_run])"
+        "      AND " SQL_CHECKED("r.status IN ('queued', 'in_progress', 'requires_action')") ")"
+        " INSERT INTO thread_inputs AS i ("
+        "     id, tenant_id, thread_id, steers, role, content, attachments, metadata, bytes,"
+        "     token_count)"
+        " SELECT $3, $1, t.id, $10::bool, $4, $5, $6, coalesce($7, '{}'), $8, $9"
+        " FROM t"
+        " RETURNING " SQL_SECONDS("i.created_at"),
+    .types = "uuutjjjiibii",
+};
+
+static const struct pg_statement input_look = {
+    .name = "input_look",
+    .sql =
+        "SELECT t.active_run IS NULL, t.total_bytes + $3 <= $4,"
+        "     " SQL_USER_FITS("t.tenant_id", "t.user_id", "$3", "$5")
+        " FROM threads t"
+        " WHERE t.id = $1"
+        "   AND t.tenant_id = $2",
+    .types = "uuiii",
+};
+/* clang-format on */
+
+/* Why nothing was added. */
+static int look(const struct store *store, struct uuid thread, int64_t bytes, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct thread_limits limits = limits_or_none(store->limits);
+    struct pg_value values[5] = {pg_uuid(thread), pg_uuid(store->tenant), pg_int(bytes),
+                                 pg_int(limits.thread_bytes), pg_int(limits.user_bytes)};
+    int r = pg_exec(store->pg, &input_look, values, &result, err);
+
+    if (r < 0)
+        return r;
+    if (pg_rows(result) == 0)
+        return THREAD_MISSING;
+    if (pg_get_bool(result, 0, 0))
+        return THREAD_IDLE;
+    if (!pg_get_bool(result, 0, 1))
+        return THREAD_TOO_LARGE;
+    return pg_get_bool(result, 0, 2) ? THREAD_FULL : USER_OVER_QUOTA;
+}
+
+struct message message_waiting(struct uuid thread, const struct message_draft *draft, bool steers,
+                               int64_t created_at)
+{
+    return (struct message){
+        .id = draft->id,
+        .thread_id = thread,
+        .role = draft->role,
+        .content = draft->content,
+        .attachments = draft->attachments,
+        .metadata = draft->metadata.ptr ? draft->metadata : TEXT("{}"),
+        .status = TEXT("completed"),
+        .created_at = created_at,
+        .tokens = draft->tokens,
+        .waits = steers ? TEXT("steer") : TEXT("queue"),
+    };
+}
+
+int inputs_add(const struct store *store, struct uuid thread, const struct message_draft *draft,
+               bool steers, struct message *out, struct error *err)
+{
+    struct thread_limits limits = limits_or_none(store->limits);
+    struct pg_value at[2] = {pg_uuid(thread), pg_uuid(store->tenant)};
+    struct pg_value values[12] = {
+        pg_uuid(store->tenant),      pg_uuid(thread),
+        pg_uuid(draft->id),          pg_string(message_role_name(draft->role)),
+        pg_json(draft->content),     pg_json(draft->attachments),
+        pg_json(draft->metadata),    pg_int(draft_bytes(draft)),
+        pg_int(draft->tokens),       pg_bool(steers),
+        pg_int(limits.thread_bytes), pg_int(limits.user_bytes),
+    };
+    const struct pg_query queries[3] = {
+        {&lock_active, at},
+        {&input_add, values},
+        store->rider ? *store->rider : (struct pg_query){NULL, NULL},
+    };
+    struct pg_result *results[3] = {NULL, NULL, NULL};
+    size_t first = steers ? 0 : 1; /* what only waits touches no run */
+    size_t count = (store->rider ? 3 : 2) - first;
+    int r = pg_exec_all(store->pg, queries + first, count, results + first, err);
+
+    if (r < 0)
+        return r;
+    if (pg_rows(results[1]) > 0)
+        *out = message_waiting(thread, draft, steers, pg_get_int(results[1], 0, 0));
+    else
+        r = THREAD_IDLE;
+    for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
+        pg_result_free(results[i]);
+    return r == 0 ? 0 : look(store, thread, draft_bytes(draft), err);
+}

@@ -1,0 +1,247 @@
+/* Lists of messages
+ *
+ * What an agent has seen of a thread is told by what it wrote there: nobody else adds a message
+ * while a run is at work, but for input that the run takes in itself, so a run that came to its end
+ * has seen all that stands before its last message. One that failed, expired or was cancelled has
+ * seen nothing. In a copy of a thread, whose messages name no run, an answer counts that has no
+ * calls.
+ * */
+
+#include "shared/store/threads/messages.h"
+
+#include "shared/store/threads/message_rows.h"
+#include "shared/store/threads/seen.h"
+#include "shared/store/threads/threads.h"
+
+/* clang-format off */
+static const struct pg_statement message_seen = {
+    .name = "message_seen",
+    .sql =
+        "SELECT coalesce(("
+        "    SELECT m.position"
+        "    FROM messages m"
+        "    LEFT JOIN runs r ON r.id = ANY (ARRAY[m.run_id])"
+        "    WHERE m.thread_id = $1"
+        "      AND " SQL_CHECKED("m.tenant_id = $2 AND m.agent_id = $3")
+        "      AND " SQL_CHECKED(
+                  "r.status IN ('completed', 'incomplete')"
+                  " OR (m.run_id IS NULL AND NOT m.hidden AND m.tool_calls IS NULL)")
+        "    ORDER BY m.position DESC"
+        "    LIMIT 1), 0)",
+    .types = "uuu",
+};
+
+/* $4: what it has seen. */
+static const struct pg_statement message_unseen = {
+    .name = "message_unseen",
+    .sql =
+        "SELECT EXISTS ("
+        "    SELECT 1"
+        "    FROM messages m"
+        "    WHERE m.thread_id = $1"
+        "      AND m.position > $4"
+        "      AND " SQL_CHECKED(
+                  "m.tenant_id = $2 AND NOT m.hidden AND m.agent_id IS DISTINCT FROM $3") ")",
+    .types = "uuui",
+};
+/* clang-format on */
+
+int messages_seen(const struct store *store, struct uuid thread, struct uuid agent, int64_t *out,
+                  struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[3] = {pg_uuid(thread), pg_uuid(store->tenant), pg_uuid(agent)};
+    int r = pg_exec(store->pg, &message_seen, values, &result, err);
+
+    if (r == 0)
+        *out = pg_get_int(result, 0, 0);
+    return r;
+}
+
+int messages_pending(const struct store *store, struct uuid thread, struct uuid agent, bool *out,
+                     struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[4] = {pg_uuid(thread), pg_uuid(store->tenant), pg_uuid(agent)};
+    int64_t seen;
+    int r = messages_seen(store, thread, agent, &seen, err);
+
+    if (r < 0)
+        return r;
+    values[3] = pg_int(seen);
+    r = pg_exec(store->pg, &message_unseen, values, &result, err);
+    if (r == 0)
+        *out = pg_get_bool(result, 0, 0);
+    return r;
+}
+
+static const struct pg_statement agent_of_run = {
+    .name = "message_agent_of_run",
+    .sql = "SELECT r.agent_id FROM runs r WHERE r.id = $1 AND r.tenant_id = $2",
+    .types = "uu",
+};
+
+int messages_pending_for_run(const struct store *store, struct uuid thread, struct uuid run,
+                             bool *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[2] = {pg_uuid(run), pg_uuid(store->tenant)};
+    int r = pg_exec(store->pg, &agent_of_run, values, &result, err);
+
+    if (r < 0)
+        return r;
+    if (pg_rows(result) > 0)
+        return messages_pending(store, thread, pg_get_uuid(result, 0, 0), out, err);
+    *out = true; /* the run is gone: its next write tells */
+    return 0;
+}
+
+/* Where a message is in the thread, or was before it was deleted: between those that are older and
+ * those that are newer, since ids are given in the order of time. */
+/* clang-format off */
+static const struct pg_statement message_cursor = {
+    .name = "message_cursor",
+    .sql =
+        "SELECT CASE"
+        "    WHEN c.id IS NOT NULL THEN CASE WHEN c.thread_id = $1 THEN c.position END"
+        "    WHEN $4 THEN ("
+        "        SELECT coalesce(max(m.position), 0)"
+        "        FROM messages m"
+        "        WHERE m.thread_id = $1"
+        "          AND m.tenant_id = $2"
+        "          AND m.id < $3)"
+        "    ELSE ("
+        "        SELECT coalesce(min(m.position), 9223372036854775807)"
+        "        FROM messages m"
+        "        WHERE m.thread_id = $1"
+        "          AND m.tenant_id = $2"
+        "          AND m.id > $3) END"
+        " FROM (VALUES (1)) one"
+        " LEFT JOIN messages c ON c.id = $3 AND c.tenant_id = $2",
+    .types = "uuub",
+};
+/* clang-format on */
+
+/* The position that bounds a page at this cursor, from below or from above. */
+static int cursor_position(const struct store *store, struct uuid thread, struct uuid id,
+                           bool below, int64_t *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[4] = {pg_uuid(thread), pg_uuid(store->tenant), pg_uuid(id),
+                                 pg_bool(below)};
+    int r = pg_exec(store->pg, &message_cursor, values, &result, err);
+
+    if (r < 0)
+        return r;
+    if (pg_is_null(result, 0, 0))
+        return CURSOR_MISSING;
+    *out = pg_get_int(result, 0, 0);
+    return 0;
+}
+
+/* $1 thread, $2 tenant, $3 and $4 bounds, $5 limit, $6 bytes, $7 whether hidden ones are wanted, $8
+ * the run or the agent. Calls, which may be large, are told by the steps of a run, and shown here
+ * with the hidden ones only. */
+/* clang-format off */
+#define CALLS "CASE WHEN $7::bool THEN m.tool_calls END"
+
+#define PAGE(source, waits, more, direction) \
+    SQL_PAGE(MESSAGE_SHOWN(CALLS, waits), "m", \
+        source \
+        " WHERE m.thread_id = $1" \
+        "   AND m.tenant_id = $2" \
+        "   AND (NOT m.hidden OR $7::bool)" \
+        "   AND m.position > $3" \
+        "   AND m.position < $4" more, \
+        "m.position " direction, "$5", "$6", \
+        SQL_STORED("m.content") " + " SQL_STORED("m.metadata") " + " SQL_STORED(CALLS), \
+        SQL_SENT("m.content") " + " SQL_SENT("m.metadata") " + " SQL_SENT(CALLS))
+
+#define LISTED(more, direction) PAGE("messages m", "NULL::text", more, direction)
+
+/* What waits stands behind what is there. */
+#define PENDING(direction) \
+    PAGE( \
+        "(SELECT o.content, o.id, o.tenant_id, o.thread_id, o.run_id, o.agent_id, o.position," \
+        "     o.seq, o.role::text, o.hidden, o.tool_calls, o.tool_call_id, o.tool_name," \
+        "     o.attachments, o.metadata, o.status, o.incomplete_reason, o.created_at," \
+        "     o.token_count, NULL::text AS waits" \
+        " FROM messages o" \
+        " UNION ALL " SQL_INPUTS_AS_MESSAGES ") m", \
+        "m.waits", " AND m.agent_id IS DISTINCT FROM $8", direction)
+
+enum { ALL, OF_RUN, OF_AGENT, LISTS };
+
+static const struct pg_statement message_lists[LISTS][2] = {
+    [ALL] = {{"message_list_down", LISTED("", "DESC"), "uuiiiib"},
+             {"message_list_up", LISTED("", "ASC"), "uuiiiib"}},
+    [OF_RUN] = {{"message_list_run_down", LISTED(" AND m.run_id = $8", "DESC"), "uuiiiibu"},
+                {"message_list_run_up", LISTED(" AND m.run_id = $8", "ASC"), "uuiiiibu"}},
+    [OF_AGENT] = {{"message_list_pending_down", PENDING("DESC"), "uuiiiibu"},
+                  {"message_list_pending_up", PENDING("ASC"), "uuiiiibu"}},
+};
+/* clang-format on */
+
+/* The positions between which the page lies. */
+struct span {
+    int64_t low;
+    int64_t high;
+};
+
+static int find_span(const struct store *store, struct uuid thread,
+                     const struct message_filter *filter, const struct page_plan *plan,
+                     struct span *out, struct error *err)
+{
+    struct span span = {0, INT64_MAX};
+    int64_t seen = 0;
+    int r = 0;
+
+    if (plan->low_given)
+        r = cursor_position(store, thread, plan->low, true, &span.low, err);
+    if (r == 0 && plan->high_given)
+        r = cursor_position(store, thread, plan->high, false, &span.high, err);
+    if (r == 0 && !uuid_is_zero(filter->pending_for))
+        r = messages_seen(store, thread, filter->pending_for, &seen, err);
+    if (r != 0)
+        return r;
+    if (span.low < seen)
+        span.low = seen;
+    *out = span;
+    return 0;
+}
+
+int messages_list(const struct store *store, struct uuid thread,
+                  const struct message_filter *filter, const struct page *page,
+                  struct message_list *out, struct error *err)
+{
+    size_t list = !uuid_is_zero(filter->run)          ? OF_RUN
+                  : uuid_is_zero(filter->pending_for) ? ALL
+                                                      : OF_AGENT;
+    struct page_plan plan = page_plan(page);
+    struct rows rows = {.count = 0};
+    struct span span;
+    int r = find_span(store, thread, filter, &plan, &span, err);
+
+    if (r == 0) {
+        struct pg_value values[8] = {
+            pg_uuid(thread),         pg_uuid(store->tenant),
+            pg_int(span.low),        pg_int(span.high),
+            pg_int(plan.limit),      pg_int(plan.bytes),
+            pg_bool(filter->hidden), pg_uuid(list == OF_RUN ? filter->run : filter->pending_for)};
+        struct pg_query query = {&message_lists[list][plan.ascending], values};
+
+        r = rows_page(store, &message_shown_rows, &query, &plan, &rows, err);
+    }
+    if (r < 0)
+        return r;
+    if (rows.count == 0) { /* is it that there is no such thread? */
+        struct thread now;
+        int missing = threads_get(store, thread, &now, err);
+
+        if (missing != 0)
+            return missing;
+    }
+    if (r == 0)
+        *out = (struct message_list){rows.items, rows.count, rows.has_more};
+    return r;
+}
