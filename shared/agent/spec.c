@@ -342,12 +342,26 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body,
     return check_choice(json_get(body, "tool_choice"), run.members[SPEC_TOOLS], failure);
 }
 
-void run_spec_add_trace(struct buf *spec, const char *trace)
+/* Opens the object again, for a member more. */
+static bool reopen(struct buf *spec)
 {
     if (spec->failed)
-        return;
+        return false;
     ASSERT(spec->len > 2 && spec->ptr[spec->len - 1] == '}');
     spec->ptr[spec->len - 1] = ',';
+    return true;
+}
+
+void run_spec_add_if_pending(struct buf *spec)
+{
+    if (reopen(spec))
+        buf_add_string(spec, "\"if_pending\":true}");
+}
+
+void run_spec_add_trace(struct buf *spec, const char *trace)
+{
+    if (!reopen(spec))
+        return;
     buf_add_string(spec, "\"trace_id\":");
     buf_add_json_string(spec, trace);
     buf_add_char(spec, '}');

@@ -6,7 +6,8 @@
 #include "shared/agent/checks.h"
 #include "shared/agent/spec.h"
 
-static const char *const roles[] = {"user", "assistant", NULL};
+static const char *const roles[] = {"user", "assistant", "system", NULL};
+static const char *const when_busy[] = {"reject", "queue", "steer", NULL};
 static const char *const priorities[] = {"high", "normal", "low", NULL};
 static const char *const multitask[] = {"reject", "enqueue", "interrupt", "rollback", NULL};
 
@@ -18,23 +19,36 @@ static const char *const multitask[] = {"reject", "enqueue", "interrupt", "rollb
 
 #define RUN                                                                                        \
     {"input", FIELD_STRING, NULLABLE, 1, INPUT_MAX, NULL, NULL},                                   \
+    {"user", FIELD_STRING, NULLABLE, 1, USER_MAX, NULL, check_user},                               \
+    {"if_pending", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},                                     \
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},                                      \
     {"stream", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, check_stream},                                 \
     {"multitask_strategy", FIELD_STRING, NULLABLE, 0, 0, multitask, NULL},                         \
     {"priority", FIELD_STRING, NULLABLE, 0, 0, priorities, NULL}
 
 static const struct field create_thread[] = {
+    {"assistant_id", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},
+    {"user_id", FIELD_STRING, NULLABLE, 1, USER_MAX, NULL, check_user},
+    {"active", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},
+    {"agent_state", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_agent_state},
     {"title", FIELD_STRING, NULLABLE, 1, THREAD_TITLE_MAX, NULL, NULL},
     {"messages", FIELD_ARRAY, NULLABLE, 0, 1000, NULL, check_messages},
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},
     {"tool_resources", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_tool_resources},
 };
 
+#define MESSAGE                                                                                    \
+    {"role", FIELD_STRING, REQUIRED, 0, 0, roles, NULL},                                           \
+    {"content", FIELD_ANY, REQUIRED, 0, 0, NULL, check_content},                                   \
+    {"attachments", FIELD_ARRAY, NULLABLE, 0, 0, NULL, check_attachments},                         \
+    {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL}
+
+static const struct field message_of_many[] = {MESSAGE};
+
 static const struct field create_message[] = {
-    {"role", FIELD_STRING, REQUIRED, 0, 0, roles, NULL},
-    {"content", FIELD_ANY, REQUIRED, 0, 0, NULL, check_content},
-    {"attachments", FIELD_ARRAY, NULLABLE, 0, 0, NULL, check_attachments},
-    {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},
+    MESSAGE,
+    {"on_busy", FIELD_STRING, NULLABLE, 0, 0, when_busy, NULL},
+    {"run", FIELD_ANY, NULLABLE, 0, 0, NULL, check_message_run},
 };
 
 static const struct field create_run[] = {
@@ -62,6 +76,7 @@ static const struct field run_assistant[] = {
 #define TABLE_WITH_SPEC(name) name, ARRAY_LENGTH(name), sizeof(name[0]), &agent_fields, FIELD_OF_RUN
 
 const struct fields body_create_thread = {TABLE(create_thread)};
+const struct fields body_message = {TABLE(message_of_many)};
 const struct fields body_create_message = {TABLE(create_message)};
 const struct fields body_create_run = {TABLE_WITH_SPEC(create_run)};
 const struct fields body_create_thread_and_run = {TABLE_WITH_SPEC(create_thread_and_run)};

@@ -5,12 +5,15 @@
 #include "shared/check/fields.h"
 
 extern const struct fields body_create_thread;
+extern const struct fields body_message; /* one of several */
 extern const struct fields body_create_message;
 extern const struct fields body_create_run;
 extern const struct fields body_create_thread_and_run;
 extern const struct fields body_run_assistant;
 
 #define THREAD_TITLE_MAX 256    /* characters */
+#define USER_MAX         256    /* characters of the name of a user */
+#define AGENT_STATE_MAX  65536  /* bytes of JSON */
 #define INPUT_MAX        256000 /* characters of "input": a message of the user */
 
 /* A string, or an array of parts (text, image_url). */
@@ -22,8 +25,17 @@ int check_attachments(struct json_object *value, const struct path *path, struct
 /* An array of messages. */
 int check_messages(struct json_object *value, const struct path *path, struct failure *failure);
 
+/* `run` of a message: true, or what POST /v1/threads/{thread_id}/runs takes. */
+int check_message_run(struct json_object *value, const struct path *path, struct failure *failure);
+
 /* The body of POST /v1/threads, inside that of POST /v1/threads/runs. */
 int check_thread(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* The name of a user: no control characters. */
+int check_user(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* What a client keeps with a thread: an object of at most AGENT_STATE_MAX bytes. */
+int check_agent_state(struct json_object *value, const struct path *path, struct failure *failure);
 
 /* `stream: true` is not offered. */
 int check_stream(struct json_object *value, const struct path *path, struct failure *failure);

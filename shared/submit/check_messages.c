@@ -99,12 +99,55 @@ static int check_message(struct json_object *value, const struct path *path,
 {
     int r = fields_expect(FIELD_OBJECT, value, path, failure);
 
-    return r < 0 ? r : fields_check(body_create_message, value, path, failure);
+    return r < 0 ? r : fields_check(body_message, value, path, failure);
 }
 
 int check_messages(struct json_object *value, const struct path *path, struct failure *failure)
 {
     return fields_each(value, path, check_message, failure);
+}
+
+int check_message_run(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    char where[192];
+
+    if (!value || json_object_is_type(value, json_type_boolean))
+        return 0;
+    if (json_object_is_type(value, json_type_object))
+        return fields_check(body_create_run, value, path, failure);
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "invalid_type",
+                       "Invalid type for '%s': expected a boolean, or an object as POST "
+                       "/v1/threads/{thread_id}/runs takes it.",
+                       where);
+}
+
+int check_user(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    struct text text = json_string(value);
+    char where[192];
+
+    for (size_t i = 0; i < text.len; i++) {
+        if ((unsigned char)text.ptr[i] >= ' ' && text.ptr[i] != 0x7f)
+            continue;
+        path_format(path, where, sizeof(where));
+        return failure_set(failure, 400, path, "invalid_value",
+                           "Invalid '%s': the name of a user has no control characters.", where);
+    }
+    return 0;
+}
+
+int check_agent_state(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    size_t bytes = json_text(value).len;
+    char where[192];
+
+    if (bytes <= AGENT_STATE_MAX)
+        return fields_check_numbers(value, path, failure);
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "invalid_value",
+                       "Invalid '%s': it has %zu bytes of JSON, where %d are allowed.", where,
+                       bytes, AGENT_STATE_MAX);
 }
 
 int check_thread(struct json_object *value, const struct path *path, struct failure *failure)

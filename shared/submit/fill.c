@@ -46,15 +46,25 @@ static bool value_of(void *arg, struct text name, struct buf *out)
                                                                        : json_text(value));
         return true;
     }
-    if (!text_is(name, "now"))
+    if (text_is(name, "now"))
+        buf_add_string(out, source->facts->now);
+    else if (text_is(name, "user") && source->facts->user.ptr)
+        buf_add_text(out, source->facts->user);
+    else
         return false;
-    buf_add_string(out, source->facts->now);
     return true;
 }
 
 static int unknown(const char *member, struct text name, struct failure *failure)
 {
     char param[PLACEHOLDER_NAME_MAX + 16];
+
+    if (text_is(name, "user"))
+        return failure_param(
+            failure, 400, "user", "missing_variable",
+            "The assistant's %s have a place for 'user', and nobody says who "
+            "asks: neither this run's 'user', nor its 'variables', nor the thread.",
+            member);
 
     (void)snprintf(param, sizeof(param), "variables.%.*s", TEXT_ARGS(name));
     return failure_param(failure, 400, param, "missing_variable",

@@ -9,11 +9,12 @@
 /* What is known without being said. */
 struct fill_facts {
     char now[RFC3339_SIZE]; /* in the run's zone */
+    struct text user;       /* who asks; TEXT_NONE: nobody said */
 };
 
-/* `request` has been checked. The zone is that of its variable "timezone", else UTC. Reads the
- * zone's file when it is not in memory. Returns 0, or -E_INVALID with *failure: there is no such
- * zone. */
+/* Sets all but the user. `request` has been checked. The zone is that of its variable "timezone",
+ * else UTC. Reads the zone's file when it is not in memory. Returns 0, or -E_INVALID with *failure:
+ * there is no such zone. */
 MUSTCHECK int fill_facts(struct json_object *request, int64_t now_wall_ms, struct fill_facts *out,
                          struct failure *failure);
 

@@ -4,8 +4,11 @@
 
 #include "shared/base/error.h"
 #include "shared/fiber/offload.h"
+#include "shared/submit/title.h"
+#include "shared/text/tokens.h"
 
-#define PART_BYTES 64 /* of a part, what stands around its text */
+#define IMAGE_TOKENS 765 /* as providers/chat_tokens.h has it */
+#define PART_BYTES   64  /* of a part, what stands around its text */
 
 static void add_text_part(struct json_object *text, struct buf *out)
 {
@@ -48,11 +51,29 @@ static size_t content_bytes(struct json_object *content)
     return bytes;
 }
 
+/* Of its texts; an image counts as a picture of middle size does with OpenAI's models. */
+static int64_t content_tokens(struct json_object *content)
+{
+    int64_t tokens = 0;
+
+    if (json_object_is_type(content, json_type_string))
+        return tokens_estimate(json_string(content), TOKENS_O200K);
+    for (size_t i = 0; i < json_object_array_length(content); i++) {
+        struct json_object *part = json_object_array_get_idx(content, i);
+
+        tokens += text_is(json_get_text(part, "type"), "text")
+                      ? tokens_estimate(json_get_text(part, "text"), TOKENS_O200K)
+                      : IMAGE_TOKENS;
+    }
+    return tokens;
+}
+
 struct writing {
     struct json_object *content;
     size_t bytes;
     struct arena *arena;
     struct text stored; /* TEXT_NONE: no room */
+    int64_t tokens;
 };
 
 static void write_content(void *arg)
@@ -63,8 +84,16 @@ static void write_content(void *arg)
     buf_init(&out, 0);
     (void)buf_reserve(&out, writing->bytes);
     new_message_content(writing->content, &out);
+    writing->tokens = content_tokens(writing->content);
     if (!out.failed)
         writing->stored = (struct text){arena_copy(writing->arena, buf_text(&out)), out.len};
+}
+
+static enum message_role role_of(struct text word)
+{
+    if (text_is(word, "assistant"))
+        return MESSAGE_ASSISTANT;
+    return text_is(word, "system") ? MESSAGE_SYSTEM : MESSAGE_USER;
 }
 
 int new_message_read(struct json_object *message, struct uuid id, struct arena *arena,
@@ -72,18 +101,46 @@ int new_message_read(struct json_object *message, struct uuid id, struct arena *
 {
     struct json_object *metadata = json_get(message, "metadata");
     struct json_object *content = json_get(message, "content");
-    struct writing writing = {content, content_bytes(content), arena, TEXT_NONE};
+    struct writing writing = {content, content_bytes(content), arena, TEXT_NONE, 0};
 
     offload_large(writing.bytes, write_content, &writing);
     if (!writing.stored.ptr)
         return error_set(err, E_LIMIT, "the messages are too large");
     *out = (struct message_draft){
         .id = id,
-        .role = text_is(json_get_text(message, "role"), "user") ? MESSAGE_USER : MESSAGE_ASSISTANT,
+        .role = role_of(json_get_text(message, "role")),
+        .tokens = writing.tokens,
         .metadata = metadata ? json_text(metadata) : TEXT_NONE,
         .content = writing.stored,
     };
     return 0;
+}
+
+struct text new_message_title(struct json_object *message, struct arena *arena)
+{
+    struct json_object *content = json_get(message, "content");
+
+    if (json_object_is_type(content, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(content); i++) {
+            struct json_object *part = json_object_array_get_idx(content, i);
+
+            if (text_is(json_get_text(part, "type"), "text"))
+                return title_of(json_get_text(part, "text"), arena);
+        }
+        return TEXT_NONE;
+    }
+    return title_of(json_string(content), arena);
+}
+
+struct text new_messages_title(struct json_object *array, struct arena *arena)
+{
+    for (size_t i = 0; array && i < json_object_array_length(array); i++) {
+        struct json_object *message = json_object_array_get_idx(array, i);
+
+        if (!text_is(json_get_text(message, "role"), "system"))
+            return new_message_title(message, arena);
+    }
+    return TEXT_NONE;
 }
 
 struct json_object *new_message_said(struct text text)

@@ -23,6 +23,11 @@ SUSPENDS MUSTCHECK int new_message_read(struct json_object *message, struct uuid
 SUSPENDS MUSTCHECK int new_messages_read(struct json_object *array, struct arena *arena,
                                          struct new_messages *out, struct error *err);
 
+/* The title that a checked array of messages, or one message, gives its thread, in the arena;
+ * TEXT_NONE: none. */
+struct text new_messages_title(struct json_object *array, struct arena *arena);
+struct text new_message_title(struct json_object *message, struct arena *arena);
+
 /* What a user has said, as an array that new_messages_read takes. The caller puts it. */
 struct json_object *new_message_said(struct text text);
 

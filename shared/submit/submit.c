@@ -11,38 +11,14 @@
 #include <stdlib.h>
 
 #include "shared/agent/checks.h"
-#include "shared/agent/prompt.h"
-#include "shared/base/clock.h"
 #include "shared/base/memory.h"
-#include "shared/fiber/offload.h"
-#include "shared/store/submissions/run_maker.h"
-#include "shared/submit/agent_cache.h"
+#include "shared/store/agents/agents.h"
 #include "shared/submit/bodies.h"
-#include "shared/submit/fill.h"
-#include "shared/submit/new_messages.h"
-
-struct submitter {
-    struct submit_options options;
-    struct agent_cache *agents;
-    struct run_maker *maker; /* NULL: runs are made one by one */
-};
+#include "shared/submit/making.h"
+#include "shared/submit/refusals.h"
 
 #define AGENT_TRIES       8
 #define LARGE_AGENT_TRIES 2 /* each reads it anew, and room was taken for one */
-
-struct making {
-    struct submitter *submitter;
-    const struct store *store;
-    const struct submission *submission;
-    struct failure *failure;
-    bool has_room; /* for what is large */
-    struct thread_draft thread_draft;
-    struct run_draft draft;
-    struct text slug;   /* of the agent, where it is named by it; TEXT_NONE: by its id */
-    bool nobody_speaks; /* a new thread without a message: the agent's task_instructions are one */
-    struct uuid active; /* the run that is in the way */
-    struct run_stopped stopped; /* the run that had to give way */
-};
 
 struct submitter *submitter_new(const struct submit_options *options)
 {
@@ -55,7 +31,7 @@ struct submitter *submitter_new(const struct submit_options *options)
         submitter->options.run_ttl_ms = INT64_C(24) * 3600 * 1000;
     submitter->agents = agent_cache_new();
     if (options->pg)
-        submitter->maker = run_maker_new(options->pg);
+        submitter->maker = run_maker_new(options->pg, options->limits);
     return submitter;
 }
 
@@ -73,6 +49,24 @@ void submitter_agent_changed(struct submitter *submitter, struct uuid tenant, st
     agent_cache_forget(submitter->agents, tenant, agent);
 }
 
+int submitter_find_agent(struct submitter *submitter, const struct store *store,
+                         struct text id_or_slug, struct uuid *out, struct error *err)
+{
+    struct agent_template template;
+    struct uuid agent;
+    int r = 0;
+
+    if (!id_parse(ID_ASSISTANT, id_or_slug, &agent)) {
+        if (!slug_fits(id_or_slug))
+            return AGENT_MISSING;
+        return agents_find(store, id_or_slug, out, err);
+    }
+    r = agent_cache_find(submitter->agents, store, agent, &template, err);
+    if (r == 0 || r == AGENT_LARGE)
+        *out = agent;
+    return r == AGENT_LARGE ? 0 : r;
+}
+
 int submission_check(struct json_object *request, bool new_thread, struct failure *failure)
 {
     int r = fields_expect(FIELD_OBJECT, request, NULL, failure);
@@ -83,15 +77,37 @@ int submission_check(struct json_object *request, bool new_thread, struct failur
                         failure);
 }
 
-static struct text assistant_of(const struct submission *submission)
+struct text making_assistant(const struct making *making)
 {
-    return submission->assistant.ptr ? submission->assistant
-                                     : json_get_text(submission->request, "assistant_id");
+    return making->submission->assistant.ptr
+               ? making->submission->assistant
+               : json_get_text(making->submission->request, "assistant_id");
 }
 
-static int assistant_missing(const struct making *making)
+int making_assistant_missing(const struct making *making)
 {
-    return failure_missing(making->failure, "assistant", assistant_of(making->submission));
+    return failure_missing(making->failure, "assistant", making_assistant(making));
+}
+
+int making_thread_missing(const struct making *making)
+{
+    char thread[ID_TEXT_SIZE];
+
+    id_format(ID_THREAD, making->draft.thread, thread);
+    return failure_missing(making->failure, "thread", text_of(thread));
+}
+
+int making_make_room(struct making *making, size_t bytes)
+{
+    const struct submission *submission = making->submission;
+    int r = 0;
+
+    if (bytes <= SMALL_BYTES_MAX || making->has_room)
+        return 0;
+    if (submission->make_room)
+        r = submission->make_room(submission->room_arg, SUBMISSION_COPIES * bytes);
+    making->has_room = r == 0;
+    return r;
 }
 
 static int assistant_busy(const struct making *making)
@@ -106,15 +122,7 @@ static int assistant_inactive(const struct making *making)
 {
     return failure_param(making->failure, 400, "assistant_id", "assistant_inactive",
                          "The assistant '%.*s' is not active: it has 'is_active': false.",
-                         TEXT_ARGS(assistant_of(making->submission)));
-}
-
-static int thread_missing(const struct making *making)
-{
-    char thread[ID_TEXT_SIZE];
-
-    id_format(ID_THREAD, making->draft.thread, thread);
-    return failure_missing(making->failure, "thread", text_of(thread));
+                         TEXT_ARGS(making_assistant(making)));
 }
 
 static int run_gone(const struct making *making)
@@ -147,18 +155,19 @@ static int thread_full(const struct making *making)
                          thread, HELD_RUNS_MAX, MESSAGE_DRAFTS_MAX);
 }
 
-/* Of more than SMALL_BYTES_MAX, once. */
-static int make_room(struct making *making, size_t bytes)
+/* The new thread is to be active, and another one is. */
+static int thread_taken(const struct making *making)
 {
-    const struct submission *submission = making->submission;
-    int r = 0;
+    struct uuid other;
+    struct error err;
+    int r = threads_find_active(making->store, making->thread_draft.agent,
+                                making->thread_draft.user, &other, &err);
 
-    if (bytes <= SMALL_BYTES_MAX || making->has_room)
-        return 0;
-    if (submission->make_room)
-        r = submission->make_room(submission->room_arg, SUBMISSION_COPIES * bytes);
-    making->has_room = r == 0;
-    return r;
+    if (r == 0)
+        return refuse_taken(other, making->failure);
+    if (r > 0)
+        (void)error_set(&err, E_UNAVAILABLE, "threads change too fast; try again");
+    return failure_from_error(making->failure, &err);
 }
 
 /* The run that has the draft's id. RUN_MISSING; else as submit. */
@@ -170,95 +179,12 @@ static int find_run(struct making *making, struct run *out)
     int r = runs_size(making->store, thread, making->draft.id, &bytes, &err);
 
     if (r == 0) {
-        r = make_room(making, bytes);
+        r = making_make_room(making, bytes);
         if (r < 0)
             return r;
         r = runs_get(making->store, thread, making->draft.id, out, &err);
     }
     return r < 0 ? failure_from_error(making->failure, &err) : r;
-}
-
-struct freezing {
-    struct making *making;
-    const struct agent_template *template;
-    struct fill_facts facts;
-    struct filled_texts texts;
-    int result;
-};
-
-/* The spec, into the arena. */
-static void write_spec(void *arg)
-{
-    CLEANUP(buf_deinit) struct buf spec;
-    CLEANUP(buf_deinit) struct buf preamble;
-    struct run_prompt prompt;
-    struct freezing *freezing = arg;
-    struct making *making = freezing->making;
-    struct json_object *request = making->submission->request;
-    const struct agent_spec *agent = &freezing->template->spec;
-    struct error err;
-
-    buf_init(&spec, 0);
-    buf_init(&preamble, 0);
-    freezing->result = fill_texts(agent, request, &freezing->facts, making->nobody_speaks,
-                                  making->store->arena, &freezing->texts, making->failure);
-    if (freezing->result < 0)
-        return;
-    agent_preamble_write(agent, &preamble);
-    prompt = (struct run_prompt){buf_text(&preamble), freezing->texts.instructions};
-    freezing->result = run_spec_write(agent, request, &prompt, &spec, making->failure);
-    if (freezing->result < 0)
-        return;
-    if (making->submission->trace)
-        run_spec_add_trace(&spec, making->submission->trace);
-    making->draft.spec = (struct text){arena_copy(making->store->arena, buf_text(&spec)), spec.len};
-    if (!spec.failed && making->draft.spec.ptr)
-        return;
-    (void)error_set(&err, E_LIMIT, "the run is too large");
-    freezing->result = failure_from_error(making->failure, &err);
-}
-
-/* What the agent is told where nobody speaks, as the first message of the user. */
-static int add_task(struct making *making, struct text task)
-{
-    CLEANUP(json_freep) struct json_object *array = NULL;
-    struct thread_draft *thread = &making->thread_draft;
-    struct new_messages messages;
-    struct error err;
-    int r;
-
-    thread->messages = NULL;
-    thread->message_count = 0;
-    if (!task.ptr)
-        return 0;
-    array = new_message_said(task);
-    r = new_messages_read(array, making->store->arena, &messages, &err);
-    if (r < 0)
-        return failure_from_error(making->failure, &err);
-    thread->messages = messages.items;
-    thread->message_count = messages.count;
-    return 0;
-}
-
-/* An agent and a request that are small may be large together. */
-static int freeze(struct making *making, const struct agent_template *template)
-{
-    struct freezing freezing = {.making = making, .template = template};
-    int r = 0;
-
-    if (text_is(template->spec.members[SPEC_TEMPLATE], "true"))
-        r = fill_facts(making->submission->request, clock_wall_ms(), &freezing.facts,
-                       making->failure);
-    if (r < 0)
-        return r;
-    offload_large(template->bytes, write_spec, &freezing);
-    if (freezing.result < 0)
-        return freezing.result;
-    r = making->nobody_speaks ? add_task(making, freezing.texts.task) : 0;
-    if (r < 0)
-        return r;
-    making->draft.agent_version = template->version;
-    return make_room(making, making->draft.spec.len);
 }
 
 /* As one of many, unless the thread's active run is to give way. Else RUN_NOT_MADE. */
@@ -269,6 +195,7 @@ static int make_with_others(const struct making *making, bool new_thread, struct
         .tenant = making->store->tenant,
         .draft = &making->draft,
         .new_thread = new_thread ? &making->thread_draft : NULL,
+        .arena = making->store->arena,
         .trace = making->submission->first_try,
     };
 
@@ -295,6 +222,8 @@ static int write_run(struct making *making, struct run *out, struct error *err)
     const struct store *store = making->store;
     int r;
 
+    if (!making->agent_said)
+        making->thread_draft.agent = making->draft.agent;
     if (!new_thread && strategy < MULTITASK_COUNT)
         return runs_enqueue(store, &making->draft, strategy, out, &making->stopped, err);
     r = make_with_others(making, new_thread, out, err);
@@ -326,7 +255,7 @@ static int read_agent(struct making *making, struct agent_template *out, struct 
         r = agent_cache_find(agents, making->store, making->draft.agent, out, err);
     if (r != AGENT_LARGE)
         return r < 0 ? failure_from_error(making->failure, err) : r;
-    r = make_room(making, out->bytes);
+    r = making_make_room(making, out->bytes);
     if (r < 0)
         return r;
     r = agent_template_read(making->store, making->draft.agent, out, err);
@@ -355,7 +284,7 @@ static int find_agent(struct making *making, struct agent_template *out)
         forget_agent(making);
         r = read_agent(making, out, &err);
     }
-    return r == AGENT_MISSING ? assistant_missing(making) : r;
+    return r == AGENT_MISSING ? making_assistant_missing(making) : r;
 }
 
 /* One attempt. Returns 0; AGENT_MISSING: this was not its latest version, or it is gone; -E_INVALID
@@ -369,24 +298,33 @@ static int attempt(struct making *making, struct submitted *out)
     if (r == 0 && text_is(template.spec.members[SPEC_IS_ACTIVE], "false"))
         r = assistant_inactive(making);
     if (r == 0)
-        r = freeze(making, &template);
+        r = making_freeze(making, &template);
     if (r < 0)
         return r;
     r = write_run(making, &out->run, &err);
     out->found =
         r == -E_CONFLICT || (r == THREAD_BUSY && uuid_equal(making->active, making->draft.id));
     if (r == -E_AMBIGUOUS || out->found) {
+        int tried = r;
+
         r = find_run(making, &out->run);
         if (r != RUN_MISSING)
             return r;
+        out->found = false;
+        if (tried == -E_CONFLICT && making->thread_draft.active)
+            return thread_taken(making);
         r = error_set(&err, E_AMBIGUOUS, "not known whether the run was created");
     }
     if (r == THREAD_MISSING)
-        return thread_missing(making);
+        return making_thread_missing(making);
     if (r == THREAD_BUSY)
         return thread_busy(making);
     if (r == THREAD_FULL)
         return thread_full(making);
+    if (r == THREAD_TOO_LARGE)
+        return refuse_too_large(making->store->limits, making->failure);
+    if (r == USER_OVER_QUOTA)
+        return refuse_over_quota(making->store->limits, making->failure);
     return r < 0 ? failure_from_error(making->failure, &err) : r;
 }
 
@@ -432,97 +370,6 @@ static int make(struct making *making, struct submitted *out)
     return r;
 }
 
-static enum run_priority priority_of(struct text word)
-{
-    if (text_is(word, "high"))
-        return RUN_PRIORITY_HIGH;
-    return text_is(word, "low") ? RUN_PRIORITY_LOW : RUN_PRIORITY_NORMAL;
-}
-
-static struct text member_text(struct json_object *object, const char *name)
-{
-    struct json_object *value = json_get(object, name);
-
-    return value ? json_text(value) : TEXT_NONE;
-}
-
-/* The run, but for its spec and its messages. */
-static int begin(struct making *making)
-{
-    const struct submit_options *options = &making->submitter->options;
-    struct json_object *request = making->submission->request;
-    struct text assistant = assistant_of(making->submission);
-    struct run_draft *draft = &making->draft;
-
-    draft->id = making->submission->id;
-    draft->thread = making->submission->thread;
-    draft->priority = priority_of(json_get_text(request, "priority"));
-    draft->shard = draft->id.bytes[15] % options->shards;
-    draft->delay_ms = making->submission->delay_ms;
-    draft->expires_in_ms = options->run_ttl_ms;
-    draft->metadata = member_text(request, "metadata");
-    if (!id_parse(ID_ASSISTANT, assistant, &draft->agent)) {
-        if (!slug_fits(assistant))
-            return assistant_missing(making);
-        making->slug = assistant;
-    }
-    if (!options->check_models)
-        return 0;
-    return options->check_models(options->arg, request, making->failure);
-}
-
-/* Either messages or an input, which is one of the user. */
-static int read_messages(const struct making *making, const char *name, struct json_object *said,
-                         struct new_messages *out)
-{
-    struct text input = json_get_text(making->submission->request, "input");
-    CLEANUP(json_freep) struct json_object *of_input = NULL;
-    struct error err;
-    int r;
-
-    if (input.ptr && said)
-        return failure_param(making->failure, 400, "input", "invalid_value",
-                             "Invalid 'input': it stands for a message of the user, and the "
-                             "request has '%s', too. Say one of them.",
-                             name);
-    if (input.ptr)
-        said = of_input = new_message_said(input);
-    r = new_messages_read(said, making->store->arena, out, &err);
-    return r < 0 ? failure_from_error(making->failure, &err) : 0;
-}
-
-/* The messages, and the thread where it is a new one. */
-static int add_messages(struct making *making)
-{
-    struct json_object *request = making->submission->request;
-    bool new_thread = uuid_is_zero(making->submission->thread);
-    struct json_object *thread = json_get(request, "thread");
-    struct new_messages messages;
-    int r = new_thread
-                ? read_messages(making, "thread.messages", json_get(thread, "messages"), &messages)
-                : read_messages(making, "additional_messages",
-                                json_get(request, "additional_messages"), &messages);
-
-    if (r < 0)
-        return r;
-    making->draft.messages = messages.items;
-    making->draft.message_count = messages.count;
-    if (!new_thread)
-        return 0;
-    making->nobody_speaks = messages.count == 0;
-    making->thread_draft = (struct thread_draft){
-        .id = uuid_new(),
-        .metadata = member_text(thread, "metadata"),
-        .tool_resources = member_text(thread, "tool_resources"),
-        .title = json_get_text(thread, "title"),
-        .messages = messages.items,
-        .message_count = messages.count,
-    };
-    if (!making->thread_draft.tool_resources.ptr)
-        making->thread_draft.tool_resources = member_text(request, "tool_resources");
-    return 0;
-}
-
 int submit(struct submitter *submitter, const struct store *store,
            const struct submission *submission, struct submitted *out, struct failure *failure)
 {
@@ -533,10 +380,8 @@ int submit(struct submitter *submitter, const struct store *store,
         .failure = failure,
     };
     struct submitted made = {.found = false};
-    int r = begin(&making);
+    int r = making_draft(&making);
 
-    if (r == 0)
-        r = add_messages(&making);
     if (r == 0)
         r = make(&making, &made);
     if (r == 0)

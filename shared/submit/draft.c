@@ -1,0 +1,139 @@
+/* From a request to the run, but for its spec: messages, and the thread where it is a new one. */
+
+#include "shared/agent/checks.h"
+#include "shared/submit/making.h"
+#include "shared/submit/new_messages.h"
+#include "shared/submit/submit.h"
+
+static enum run_priority priority_of(struct text word)
+{
+    if (text_is(word, "high"))
+        return RUN_PRIORITY_HIGH;
+    return text_is(word, "low") ? RUN_PRIORITY_LOW : RUN_PRIORITY_NORMAL;
+}
+
+static struct text member_text(struct json_object *object, const char *name)
+{
+    struct json_object *value = json_get(object, name);
+
+    return value ? json_text(value) : TEXT_NONE;
+}
+
+/* The run, but for its spec and its messages. */
+static int begin(struct making *making)
+{
+    const struct submit_options *options = &making->submitter->options;
+    struct json_object *request = making->submission->request;
+    struct text assistant = making_assistant(making);
+    struct run_draft *draft = &making->draft;
+
+    draft->id = making->submission->id;
+    draft->thread = making->submission->thread;
+    draft->priority = priority_of(json_get_text(request, "priority"));
+    draft->shard = draft->id.bytes[15] % options->shards;
+    draft->delay_ms = making->submission->delay_ms;
+    draft->expires_in_ms = options->run_ttl_ms;
+    draft->metadata = member_text(request, "metadata");
+    draft->user = json_get_text(request, "user");
+    if (!id_parse(ID_ASSISTANT, assistant, &draft->agent)) {
+        if (!slug_fits(assistant))
+            return making_assistant_missing(making);
+        making->slug = assistant;
+    }
+    if (!options->check_models)
+        return 0;
+    return options->check_models(options->arg, request, making->failure);
+}
+
+/* Either messages or an input, which is one of the user. */
+static int read_messages(const struct making *making, const char *name, struct json_object *said,
+                         struct new_messages *out, struct text *out_title)
+{
+    struct text input = json_get_text(making->submission->request, "input");
+    CLEANUP(json_freep) struct json_object *of_input = NULL;
+    struct error err;
+    int r;
+
+    if (input.ptr && said)
+        return failure_param(making->failure, 400, "input", "invalid_value",
+                             "Invalid 'input': it stands for a message of the user, and the "
+                             "request has '%s', too. Say one of them.",
+                             name);
+    if (input.ptr)
+        said = of_input = new_message_said(input);
+    *out_title = new_messages_title(said, making->store->arena);
+    r = new_messages_read(said, making->store->arena, out, &err);
+    return r < 0 ? failure_from_error(making->failure, &err) : 0;
+}
+
+/* A new thread belongs to the run's agent, unless it is said to belong to another one. */
+static int set_owner(struct making *making, struct text said)
+{
+    struct error err;
+    int r;
+
+    if (making->thread_draft.active && !making->thread_draft.user.ptr)
+        return failure_param(making->failure, 400, "thread.active", "invalid_value",
+                             "Invalid 'thread.active': only a thread of a user can be the active "
+                             "one. Say 'user_id' too.");
+    making->agent_said = said.ptr && !text_equal(said, making_assistant(making));
+    if (!making->agent_said)
+        return 0;
+    r = submitter_find_agent(making->submitter, making->store, said, &making->thread_draft.agent,
+                             &err);
+    if (r == AGENT_MISSING)
+        return failure_missing(making->failure, "assistant", said);
+    return r < 0 ? failure_from_error(making->failure, &err) : 0;
+}
+
+/* The messages, and the thread where it is a new one. */
+static int add_messages(struct making *making)
+{
+    struct json_object *request = making->submission->request;
+    bool new_thread = uuid_is_zero(making->submission->thread);
+    struct json_object *thread = json_get(request, "thread");
+    struct new_messages messages;
+    struct text title;
+    int r = new_thread ? read_messages(making, "thread.messages", json_get(thread, "messages"),
+                                       &messages, &title)
+                       : read_messages(making, "additional_messages",
+                                       json_get(request, "additional_messages"), &messages, &title);
+
+    if (r < 0)
+        return r;
+    if (messages.count == 1 && !uuid_is_zero(making->submission->message))
+        messages.items[0].id = making->submission->message;
+    making->draft.messages = messages.items;
+    making->draft.message_count = messages.count;
+    making->draft.title = title;
+    if (!new_thread)
+        return 0;
+    making->nobody_speaks = messages.count == 0;
+    making->thread_draft = (struct thread_draft){
+        .id = uuid_new(),
+        .metadata = member_text(thread, "metadata"),
+        .tool_resources = member_text(thread, "tool_resources"),
+        .title = json_get_text(thread, "title"),
+        .user = json_get_text(thread, "user_id"),
+        .active = json_object_get_boolean(json_get(thread, "active")),
+        .agent_state = member_text(thread, "agent_state"),
+        .messages = messages.items,
+        .message_count = messages.count,
+    };
+    if (!making->thread_draft.title.ptr)
+        making->thread_draft.title = title;
+    if (!making->thread_draft.user.ptr)
+        making->thread_draft.user = making->draft.user;
+    if (!making->draft.user.ptr)
+        making->draft.user = making->thread_draft.user;
+    if (!making->thread_draft.tool_resources.ptr)
+        making->thread_draft.tool_resources = member_text(request, "tool_resources");
+    return set_owner(making, json_get_text(thread, "assistant_id"));
+}
+
+int making_draft(struct making *making)
+{
+    int r = begin(making);
+
+    return r < 0 ? r : add_messages(making);
+}

@@ -1,0 +1,116 @@
+/* From an agent and a request to a run's spec, which nothing changes any more. */
+
+#include "shared/agent/prompt.h"
+#include "shared/base/clock.h"
+#include "shared/fiber/offload.h"
+#include "shared/store/threads/threads.h"
+#include "shared/submit/fill.h"
+#include "shared/submit/making.h"
+#include "shared/submit/new_messages.h"
+
+struct freezing {
+    struct making *making;
+    const struct agent_template *template;
+    struct fill_facts facts;
+    struct filled_texts texts;
+    int result;
+};
+
+/* The spec, into the arena. */
+static void write_spec(void *arg)
+{
+    CLEANUP(buf_deinit) struct buf spec;
+    CLEANUP(buf_deinit) struct buf preamble;
+    struct run_prompt prompt;
+    struct freezing *freezing = arg;
+    struct making *making = freezing->making;
+    struct json_object *request = making->submission->request;
+    const struct agent_spec *agent = &freezing->template->spec;
+    struct error err;
+
+    buf_init(&spec, 0);
+    buf_init(&preamble, 0);
+    freezing->result = fill_texts(agent, request, &freezing->facts, making->nobody_speaks,
+                                  making->store->arena, &freezing->texts, making->failure);
+    if (freezing->result < 0)
+        return;
+    agent_preamble_write(agent, &preamble);
+    prompt = (struct run_prompt){buf_text(&preamble), freezing->texts.instructions};
+    freezing->result = run_spec_write(agent, request, &prompt, &spec, making->failure);
+    if (freezing->result < 0)
+        return;
+    if (json_object_get_boolean(json_get(request, "if_pending")))
+        run_spec_add_if_pending(&spec);
+    if (making->submission->trace)
+        run_spec_add_trace(&spec, making->submission->trace);
+    making->draft.spec = (struct text){arena_copy(making->store->arena, buf_text(&spec)), spec.len};
+    if (!spec.failed && making->draft.spec.ptr)
+        return;
+    (void)error_set(&err, E_LIMIT, "the run is too large");
+    freezing->result = failure_from_error(making->failure, &err);
+}
+
+/* What the agent is told where nobody speaks, as the first message of the user. */
+static int add_task(struct making *making, struct text task)
+{
+    CLEANUP(json_freep) struct json_object *array = NULL;
+    struct thread_draft *thread = &making->thread_draft;
+    struct new_messages messages;
+    struct error err;
+    int r;
+
+    thread->messages = NULL;
+    thread->message_count = 0;
+    if (!task.ptr)
+        return 0;
+    array = new_message_said(task);
+    r = new_messages_read(array, making->store->arena, &messages, &err);
+    if (r < 0)
+        return failure_from_error(making->failure, &err);
+    thread->messages = messages.items;
+    thread->message_count = messages.count;
+    return 0;
+}
+
+/* Who asks: as the request says, else the owner of the thread. */
+static int find_user(const struct making *making, struct text *out)
+{
+    struct thread thread;
+    struct error err;
+    int r;
+
+    *out = making->draft.user.ptr ? making->draft.user : making->thread_draft.user;
+    if (out->ptr || uuid_is_zero(making->submission->thread))
+        return 0;
+    r = threads_get(making->store, making->submission->thread, &thread, &err);
+    if (r == THREAD_MISSING)
+        return making_thread_missing(making);
+    if (r < 0)
+        return failure_from_error(making->failure, &err);
+    *out = thread.user;
+    return 0;
+}
+
+/* An agent and a request that are small may be large together. */
+int making_freeze(struct making *making, const struct agent_template *template)
+{
+    struct freezing freezing = {.making = making, .template = template};
+    int r = 0;
+
+    if (text_is(template->spec.members[SPEC_TEMPLATE], "true")) {
+        r = fill_facts(making->submission->request, clock_wall_ms(), &freezing.facts,
+                       making->failure);
+        if (r == 0)
+            r = find_user(making, &freezing.facts.user);
+    }
+    if (r < 0)
+        return r;
+    offload_large(template->bytes, write_spec, &freezing);
+    if (freezing.result < 0)
+        return freezing.result;
+    r = making->nobody_speaks ? add_task(making, freezing.texts.task) : 0;
+    if (r < 0)
+        return r;
+    making->draft.agent_version = template->version;
+    return making_make_room(making, making->draft.spec.len);
+}

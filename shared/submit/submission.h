@@ -1,0 +1,51 @@
+#pragma once
+/* What is submitted, by whom, and what comes of it: see submit.h. */
+
+#include "shared/check/failure.h"
+#include "shared/json/json.h"
+#include "shared/store/runs/runs.h"
+#include "shared/submit/run_events.h"
+
+struct submit_options {
+    /* Over which runs are made that are asked for at the same time, as one statement. NULL: each is
+     * made alone, over its store's. */
+    struct pg *pg;
+    int shards;         /* default 1 */
+    int64_t run_ttl_ms; /* default 24 h */
+    const struct thread_limits
+        *limits; /* NULL: none. Those of the stores that runs are made with */
+    struct run_events events;
+    /* Whether the models that a request names are served: 0, or -E_INVALID with *failure. NULL: any
+     * is. */
+    int (*check_models)(void *arg, struct json_object *request, struct failure *failure);
+    void *arg;
+};
+
+struct submission {
+    struct json_object *request; /* checked: submission_check */
+    struct uuid id;              /* of the run: uuid_new(), or one that was chosen before */
+    struct uuid thread;          /* zero: a new one, from the request's member "thread" */
+    struct uuid message;         /* the id of the one message that it brings; zero: any */
+    struct text assistant;       /* its id or slug; TEXT_NONE: as the request's "assistant_id" */
+    bool replaying;              /* an earlier attempt may have made this run */
+    bool made;                   /* it did: if the run is not there it is gone, and a 404 */
+    int64_t delay_ms;            /* due that much later; 0: at once */
+    const char *trace;           /* joins the log lines of all who work on it */
+    /* What is left behind with the run for a second try of a client that sends no key; NULL:
+     * nothing. Then store->rider is that trace's. */
+    const struct idempotency_trace *first_try;
+    /* Asked for room for so many bytes, before more than SMALL_BYTES_MAX of a spec are read or
+     * written. It may put another connection into the store. SUSPENDS. Returns 0, or -E_INVALID
+     * with the submission's failure. NULL: there is room. */
+    int (*make_room)(void *arg, size_t bytes);
+    void *room_arg;
+};
+
+/* What is held of a large spec at once: as the database has it, parsed, written anew, sent, as it
+ * comes back, and as the reply. */
+#define SUBMISSION_COPIES 8
+
+struct submitted {
+    struct run run; /* in store->arena */
+    bool found;     /* it was there already */
+};
