@@ -39,7 +39,11 @@ struct chat_tool_call {
 
 struct chat_message {
     enum chat_role role;
-    struct text text;              /* of a tool message: the result */
+    struct text text; /* of a tool message: the result */
+    struct text
+        system; /* of a user message: the operator says it, in these words, and not the user.
+                         * `text` says so, for servers that know system messages at the beginning
+                         * only. TEXT_NONE: the user says it */
     const struct chat_part *parts; /* of a user message, instead of text */
     size_t parts_count;
     const struct chat_tool_call *tool_calls; /* of an assistant message */

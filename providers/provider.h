@@ -62,6 +62,7 @@ struct provider_habits {
     bool efforts_are_few;     /* of efforts it takes "none", "low", "medium" and "high" alone */
     bool short_call_ids;      /* ids of calls are nine letters and digits; others are refused */
     bool answers_end_results; /* a user may speak again only after an answer to the results */
+    bool system_anywhere;     /* it takes messages of the system wherever they stand */
     bool tells_cost;          /* "cost" of the usage is what the call cost, in dollars */
 };
 

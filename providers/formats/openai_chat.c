@@ -54,10 +54,16 @@ static void write_part(struct json_write *write, const struct chat_part *part)
 }
 
 /* One text alone is sent as a string, which servers without images understand, too. */
-static void write_user(struct json_write *write, const struct chat_message *message)
+static void write_user(struct json_write *write, const struct provider_target *target,
+                       const struct chat_message *message)
 {
     bool is_text = message->parts_count == 1 && message->parts[0].kind == CHAT_PART_TEXT;
 
+    if (message->system.ptr && target->habits.system_anywhere) {
+        json_write_string(write, "role", "system");
+        json_write_text(write, "content", message->system);
+        return;
+    }
     json_write_string(write, "role", "user");
     if (message->parts_count == 0 || is_text) {
         json_write_text(write, "content",
@@ -175,7 +181,7 @@ static void write_messages(struct json_write *write, const struct provider_targe
         json_write_open_object(write, NULL);
         switch (message->role) {
         case CHAT_USER:
-            write_user(write, message);
+            write_user(write, target, message);
             break;
         case CHAT_ASSISTANT:
             write_assistant(write, target, message, i >= turn);

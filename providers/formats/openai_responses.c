@@ -54,6 +54,10 @@ static void write_message(struct json_write *write, const char *role, struct tex
 
 static void write_user(struct json_write *write, const struct chat_message *message)
 {
+    if (message->system.ptr) {
+        write_message(write, "system", message->system, TEXT_NONE);
+        return;
+    }
     if (message->parts_count == 0) {
         write_message(write, "user", message->text, TEXT_NONE);
         return;

@@ -8,6 +8,9 @@
  * ("x_groq"): the types of groq-sdk 1.6.0 have no member that asks for it, and fewer efforts than
  * OpenAI has.
  *
+ * Templates of open models often refuse a message of the system that is not the first one: where a
+ * server is not known to take it, the user says it.
+ *
  * Where an address is not known, a provider's name may still tell what is behind it: a gateway, or
  * the rehearsal. */
 
@@ -15,8 +18,10 @@
 
 /* clang-format off */
 static const struct server_info servers[] = {
-    {"api.openai.com",    "openai",  "OPENAI_API_KEY",     {.max_tokens_is_new = true}},
-    {".openai.azure.com", NULL,      NULL,                 {.max_tokens_is_new = true}},
+    {"api.openai.com",    "openai",  "OPENAI_API_KEY",
+     {.max_tokens_is_new = true, .system_anywhere = true}},
+    {".openai.azure.com", NULL,      NULL,
+     {.max_tokens_is_new = true, .system_anywhere = true}},
     {"api.anthropic.com", NULL,      "ANTHROPIC_API_KEY",  {.max_tokens_is_new = false}},
     {"api.groq.com",      "groq",    "GROQ_API_KEY",
      {.max_tokens_is_new = true, .usage_is_not_asked = true, .efforts_are_few = true}},

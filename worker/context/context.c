@@ -83,6 +83,24 @@ static int decode_user(const struct message *stored, struct arena *arena, struct
     return 0;
 }
 
+/* One with images is said by the user: no server takes these from the system. */
+static int decode_system(const struct message *stored, struct arena *arena,
+                         struct chat_message *out, struct error *err)
+{
+    const char *text;
+    int r = decode_user(stored, arena, out, err);
+
+    if (r < 0 || !out->text.ptr)
+        return r;
+    text =
+        arena_printf(arena, "Message of the system, not of the user: %.*s", TEXT_ARGS(out->text));
+    if (!text)
+        return no_room(err);
+    out->system = out->text;
+    out->text = text_of(text);
+    return 0;
+}
+
 static int copy_member(struct json_object *item, const char *key, struct arena *arena,
                        struct text *out, struct error *err)
 {
@@ -138,6 +156,8 @@ static int decode(const struct message *stored, struct arena *arena, struct chat
 
     if (stored->role == MESSAGE_USER)
         return decode_user(stored, arena, out, err);
+    if (stored->role == MESSAGE_SYSTEM)
+        return decode_system(stored, arena, out, err);
     *out = stored->role == MESSAGE_TOOL
                ? (struct chat_message){.role = CHAT_TOOL, .tool_call_id = stored->tool_call_id}
                : (struct chat_message){.role = CHAT_ASSISTANT, .opaque_state = stored->opaque};

@@ -1,9 +1,11 @@
 /* An agent's run.
  *
- *   resume ──► act ──► pause ──► think ──► answer ──┐
- *               ▲                                   │   until the model answers without calling a
- *               └───────────────────────────────────┘   tool, a budget or the deadline is reached,
- *                                                       or the run is stopped
+ *   resume ──► look ──► act ──► pause ──► hear ──► think ──► answer ──┐
+ *                        ▲                                            │
+ *                        └────────────────────────────────────────────┘
+ *
+ * until the model answers without calling a tool and nothing was said meanwhile, a budget or the
+ * deadline is reached, or the run is stopped.
  *
  * A crash means nothing to it: the next attempt goes on behind the last checkpoint, and calls that
  * were left open come first (worker/run/ledger.h). What is to happen before a model call or behind
@@ -15,12 +17,13 @@
 
 static const struct run_stage first[] = {
     {"resume", stage_resume},
+    {"look", stage_look},
     {NULL, NULL},
 };
 
 static const struct run_stage every_round[] = {
-    {"act", stage_act},       {"pause", stage_pause}, {"think", stage_think},
-    {"answer", stage_answer}, {NULL, NULL},
+    {"act", stage_act},     {"pause", stage_pause},   {"hear", stage_hear},
+    {"think", stage_think}, {"answer", stage_answer}, {NULL, NULL},
 };
 
 const struct run_kind kind_agent = {

@@ -89,13 +89,16 @@ static int work_through(struct run_task *task, const struct run_stage *stages)
     return RUN_GO_ON;
 }
 
-static int work(struct run_task *task)
+/* Round after round, and the end; and on, where that is not the end. */
+static void work(struct run_task *task)
 {
     int next = work_through(task, task->kind->begin);
 
-    while (next == RUN_GO_ON)
-        next = work_through(task, task->kind->round);
-    return next;
+    do {
+        while (next == RUN_GO_ON)
+            next = work_through(task, task->kind->round);
+        next = end_run(task, next);
+    } while (next == RUN_GO_ON);
 }
 
 static void set_log_context(const struct run_task *task)
@@ -127,10 +130,10 @@ void execute_run(struct run_task *task)
 
     set_log_context(task);
     if (unfit) {
-        end_run(task, ending_failed(&task->ending, "server_error", "%s.", unfit));
+        (void)end_run(task, ending_failed(&task->ending, "server_error", "%s.", unfit));
         return;
     }
     task->deadline_ms = claim_deadline_ms(&task->claim, task->setup.timeout_ms);
     task->expires_ms = claim_deadline_ms(&task->claim, 0);
-    end_run(task, work(task));
+    work(task);
 }

@@ -8,6 +8,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
+#include "shared/config/config.h"
 #include "shared/fiber/fiber.h"
 #include "worker/run/execute.h"
 #include "worker/run/kind.h"
@@ -67,7 +68,7 @@ void run_start(struct worker *worker, const struct run_claim *claim,
     task->conversation = (struct conversation){.arena = &task->arena, .next_seq = 1};
     task->ending.arena = &task->arena;
     ledger_begin(&task->ledger, claim->lease.run, &task->arena);
-    meter_begin(&task->meter, claim, &task->arena);
+    meter_begin(&task->meter, claim, worker->config->threads.max_bytes, &task->arena);
     if (kind)
         read_spec(task, claim->spec);
     else

@@ -3,8 +3,10 @@
  * none calls another: worker/kinds/agent.c says in which order they come.
  *
  *   resume   the thread's messages -> conversation; calls that an earlier attempt left -> ledger
+ *   look     a run that is to answer what is new ends where nothing is
  *   act      the ledger's calls -> executed, recorded, told to the conversation
  *   pause    a worker that leaves, or has no room for what the run has gathered, hands it back
+ *   hear     what was said meanwhile -> conversation
  *   think    budgets, then a model call with its retries -> reply
  *   answer   the reply -> the end of the run, or calls in the ledger
  *
@@ -17,7 +19,9 @@ struct error;
 struct run_task;
 
 SUSPENDS MUSTCHECK int stage_resume(struct run_task *task, struct error *err);
+SUSPENDS MUSTCHECK int stage_look(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_act(struct run_task *task, struct error *err);
 MUSTCHECK int stage_pause(struct run_task *task, struct error *err);
+SUSPENDS MUSTCHECK int stage_hear(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_think(struct run_task *task, struct error *err);
 MUSTCHECK int stage_answer(struct run_task *task, struct error *err);

@@ -53,6 +53,15 @@ static bool has_room(void *arg, size_t reply_bytes)
     return room_insist(&task->room, room_of_arena(task->arena.used + reply_bytes));
 }
 
+/* The first that a model says. */
+static void on_event(void *arg, const struct chat_event *event)
+{
+    struct run_task *task = arg;
+
+    if (event->kind != CHAT_EVENT_USAGE && event->kind != CHAT_EVENT_FINISH)
+        meter_hear(&task->meter, clock_us());
+}
+
 static void fill_request(struct run_task *task, const struct provider_target *target,
                          const char *key, struct chat_request *out)
 {
@@ -78,6 +87,7 @@ static void fill_request(struct run_task *task, const struct provider_target *ta
         .idempotency_key = text_of(key),
         .deadline_ms = task->deadline_ms,
         .answer_bytes_max = (size_t)task->worker->config->worker.answer_max_bytes,
+        .sink = task->meter.has_first_token ? NULL : &task->listener,
         .has_room = has_room,
         .arg = task,
     };
@@ -292,6 +302,7 @@ static int take_reply(struct run_task *task, struct thinking *thinking, int r, i
         return r;
     if (r < 0)
         return not_asked(task, thinking, err);
+    meter_hear(&task->meter, clock_us());
     meter_add_reply(&task->meter, target, &task->reply.usage);
     call_stats_model(stats, target, PROVIDER_OK, &task->reply.usage, took_us);
     task->origin = (struct reply_origin){
@@ -352,6 +363,7 @@ int stage_think(struct run_task *task, struct error *err)
     struct thinking thinking = {.chain = {.setup = &task->setup, .arena = &task->arena}};
     int r;
 
+    task->listener = (struct chat_sink){on_event, task};
     while (!thinking.replied) {
         r = trust_wait(task->worker->heartbeat, err);
         if (r == 0)

@@ -6,7 +6,8 @@
 #include "shared/base/error.h"
 #include "worker/run/task/meter.h"
 
-static const struct run_claim claim = {.prompt_tokens = 100, .completion_tokens = 40, .errors = 2};
+static const struct run_claim claim = {
+    .prompt_tokens = 100, .completion_tokens = 40, .errors = 2, .user_bytes_left = INT64_MAX};
 
 static const struct provider_target target = {.provider_name = "openai", .model = "gpt-4o"};
 static const struct provider_target other = {.provider_name = "groq", .model = "gpt-4o"};
@@ -37,7 +38,7 @@ Test(meter, goes_on_from_what_the_row_says)
     struct chat_usage usage = {.input_tokens = 10, .output_tokens = 5, .cost_micros = 7};
     struct meter meter;
 
-    meter_begin(&meter, &claim, &arena);
+    meter_begin(&meter, &claim, INT64_MAX, &arena);
     cr_assert_eq(meter.attempts, 2);
     expect(&meter, &target);
     meter_add_reply(&meter, &target, &usage);
@@ -66,7 +67,7 @@ Test(meter, counts_each_model_by_itself)
                                .cost_micros = 1};
     struct meter meter;
 
-    meter_begin(&meter, &claim, &arena);
+    meter_begin(&meter, &claim, INT64_MAX, &arena);
     for (int round = 0; round < 3; round++) {
         expect(&meter, &target);
         expect(&meter, &other);
@@ -90,7 +91,7 @@ Test(meter, counts_no_failure_that_cost_nothing)
     const struct chat_usage nothing = {0};
     struct meter meter;
 
-    meter_begin(&meter, &claim, &arena);
+    meter_begin(&meter, &claim, INT64_MAX, &arena);
     expect(&meter, &target);
     meter_add_failure(&meter, &target, &nothing);
     cr_assert_eq(meter.unsaved[0].calls, 0);
@@ -103,7 +104,7 @@ Test(meter, says_that_it_has_no_room_before_anything_is_paid_for)
     struct error err;
     int r = 0;
 
-    meter_begin(&meter, &claim, &arena);
+    meter_begin(&meter, &claim, INT64_MAX, &arena);
     for (int i = 0; r == 0 && i < 1000; i++) {
         (void)snprintf(many.model, sizeof(many.model), "model-%d", i);
         r = meter_expect(&meter, &many, &err);
@@ -130,7 +131,7 @@ Test(meter, names_the_budget_that_is_used_up)
         struct meter meter;
         const char *used_up;
 
-        meter_begin(&meter, &claim, &arena);
+        meter_begin(&meter, &claim, INT64_MAX, &arena);
         used_up = meter_used_up(&meter, &cases[i].budgets);
         cr_assert_eq(meter_output_left(&meter, &cases[i].budgets), cases[i].left);
         if (cases[i].used_up)
@@ -144,7 +145,7 @@ Test(meter, an_answer_may_have_what_is_left_and_no_more_than_one_may)
 {
     struct meter meter;
 
-    meter_begin(&meter, &claim, &arena); /* 40 were answered */
+    meter_begin(&meter, &claim, INT64_MAX, &arena); /* 40 were answered */
     cr_assert_eq(meter_output_of_call(&meter, &(struct run_budgets){0}), 0);
     cr_assert_eq(meter_output_of_call(&meter, &(struct run_budgets){.max_output_tokens = 7}), 7);
     cr_assert_eq(meter_output_of_call(&meter, &(struct run_budgets){.max_output_tokens = 7,
@@ -161,7 +162,7 @@ Test(meter, counts_model_calls_against_their_budget)
     struct chat_usage usage = {.input_tokens = 1};
     struct meter meter;
 
-    meter_begin(&meter, &claim, &arena);
+    meter_begin(&meter, &claim, INT64_MAX, &arena);
     expect(&meter, &target);
     meter_add_reply(&meter, &target, &usage);
     cr_assert_null(meter_used_up(&meter, &budgets));

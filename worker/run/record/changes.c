@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "shared/base/memory.h"
+#include "shared/text/tokens.h"
 #include "worker/run/record/shapes.h"
 
 struct changes_base changes_base_of(const struct meter *meter,
@@ -15,6 +16,8 @@ struct changes_base changes_base_of(const struct meter *meter,
         .usage = meter->unsaved,
         .usage_count = meter->unsaved_count,
         .errors = meter->attempts - meter->attempts_told,
+        .iterations = meter->iterations,
+        .first_token_ms = meter->first_token_ms,
         .next_message_seq = conversation->next_seq,
         .next_step_seq = ledger->next_step_seq,
     };
@@ -34,6 +37,8 @@ struct changes *changes_new(const struct changes_base *base, size_t results)
         .usage = base->usage,
         .usage_count = base->usage_count,
         .errors = base->errors,
+        .iterations = base->iterations,
+        .first_token_ms = base->first_token_ms,
         .messages = changes->messages,
         .steps = changes->steps,
     };
@@ -151,6 +156,19 @@ static struct uuid add_visible_message(struct changes *changes, struct run_messa
     return added->id;
 }
 
+/* As its provider counts; one that does not tell is estimated. */
+static int64_t reply_tokens(const struct chat_reply *reply)
+{
+    int64_t tokens = reply->usage.output_tokens;
+
+    if (tokens > 0)
+        return tokens;
+    tokens = tokens_estimate(reply->text, TOKENS_O200K);
+    for (size_t i = 0; i < reply->tool_calls_count; i++)
+        tokens += tokens_estimate(reply->tool_calls[i].arguments, TOKENS_O200K);
+    return tokens;
+}
+
 const struct run_step_write *changes_add_reply(struct changes *changes,
                                                const struct chat_reply *reply,
                                                const struct reply_origin *origin,
@@ -160,6 +178,7 @@ const struct run_step_write *changes_add_reply(struct changes *changes,
         .role = MESSAGE_ASSISTANT,
         .hidden = reply->text.len == 0,
         .opaque = reply->opaque_state,
+        .tokens = reply_tokens(reply),
     };
     struct run_step_write step = {.type = STEP_TOOL_CALLS, .status = status};
 
@@ -199,6 +218,7 @@ struct uuid changes_add_answer(struct changes *changes, const struct chat_reply 
             .role = MESSAGE_ASSISTANT,
             .content = content(changes, reply->text, reply->finish == CHAT_FINISH_REFUSAL),
             .opaque = reply->opaque_state,
+            .tokens = reply_tokens(reply),
             .incomplete = incomplete_reason(reply->finish),
         },
         reply, origin);
@@ -262,6 +282,8 @@ void changes_add_results(struct changes *changes, const struct ledger *ledger)
                                        .hidden = true,
                                        .content = content(changes, call->result, false),
                                        .tool_call_id = call->call_id,
+                                       .tool_name = call->name,
+                                       .tokens = tokens_estimate(call->result, TOKENS_O200K),
                                    });
     }
 }

@@ -19,6 +19,8 @@
 struct changes_base {
     const struct model_usage *usage; /* since the last write; the meter's */
     size_t usage_count;
+    int iterations;
+    int64_t first_token_ms;
     int errors; /* counted since then; negative where earlier ones were overcome */
     int64_t next_message_seq;
     int64_t next_step_seq;

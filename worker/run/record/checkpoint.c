@@ -23,8 +23,11 @@ static int write(struct run_task *task, struct changes *changes, enum persist_ki
 
     if (changes->failed)
         return ending_failed(&task->ending, "server_error", "The step is too large to be stored.");
+    if (!meter_fits(&task->meter, &changes->rows))
+        return ending_incomplete(&task->ending, "thread_size");
     r = persist(task, kind, &changes->rows, err);
     if (r == 0) {
+        meter_add_bytes(&task->meter, &changes->rows);
         task->conversation.next_seq = changes_next_message_seq(changes);
         task->ledger.next_step_seq = changes_next_step_seq(changes);
         return kind == PERSIST_PARK ? RUN_PARKED : RUN_GO_ON;
@@ -71,6 +74,28 @@ int checkpoint_some(struct run_task *task, struct error *err)
     return write(task, changes, PERSIST_CHECKPOINT, err);
 }
 
+int checkpoint_answer(struct run_task *task, struct error *err)
+{
+    CLEANUP(changes_freep) struct changes *changes = begin(task, 0);
+    int r;
+
+    (void)changes_add_answer(changes, &task->reply, &task->origin);
+    r = write(task, changes, PERSIST_CHECKPOINT, err);
+    if (r == RUN_GO_ON && !conversation_add_reply(&task->conversation, &task->reply))
+        return ending_out_of_memory(&task->ending);
+    return r;
+}
+
+/* The thread has no room for them. What had an effect is known to have been done. */
+static int leave_results(struct run_task *task, struct error *err)
+{
+    int r = RUN_GO_ON;
+
+    if (task->ledger.opened && ledger_has_unrecorded(&task->ledger))
+        r = checkpoint_some(task, err);
+    return r == RUN_GO_ON ? ending_incomplete(&task->ending, "thread_size") : r;
+}
+
 int checkpoint_results(struct run_task *task, struct error *err)
 {
     CLEANUP(changes_freep) struct changes *changes = begin(task, task->ledger.count);
@@ -81,6 +106,8 @@ int checkpoint_results(struct run_task *task, struct error *err)
         changes_update_step(changes, &task->ledger, STEP_COMPLETED);
     changes_add_calls(changes, &task->ledger, false);
     changes_add_results(changes, &task->ledger);
+    if (!changes->failed && !meter_fits(&task->meter, &changes->rows))
+        return leave_results(task, err);
     return write(task, changes, PERSIST_CHECKPOINT, err);
 }
 

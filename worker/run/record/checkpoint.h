@@ -5,8 +5,8 @@
  * repeating such calls after a crash has no effect. Any other tool gets its intent recorded first,
  * so that a crash between effect and result is seen for what it is.
  *
- * Each returns RUN_GO_ON when written, RUN_DROP, RUN_FINISH (the run is to end: cancelled, or this
- * row can't be written), or -E_CANCELED.
+ * Each returns RUN_GO_ON when written, RUN_DROP, RUN_FINISH (the run is to end: cancelled, or these
+ * rows can't be written, or make the thread too large), or -E_CANCELED.
  */
 
 #include "shared/base/compiler.h"
@@ -19,6 +19,9 @@ SUSPENDS MUSTCHECK int checkpoint_intents(struct run_task *task, struct error *e
 
 /* Results of calls with an effect, while others of the step still run. */
 SUSPENDS MUSTCHECK int checkpoint_some(struct run_task *task, struct error *err);
+
+/* A final answer behind which the run goes on. */
+SUSPENDS MUSTCHECK int checkpoint_answer(struct run_task *task, struct error *err);
 
 /* All results of the step, and the reply if checkpoint_intents did not write it. */
 SUSPENDS MUSTCHECK int checkpoint_results(struct run_task *task, struct error *err);

@@ -7,6 +7,7 @@
 #include "shared/base/error.h"
 #include "shared/base/log.h"
 #include "worker/run/record/changes.h"
+#include "worker/run/record/checkpoint.h"
 #include "worker/run/record/persist.h"
 #include "worker/run/task/task.h"
 #include "worker/state.h"
@@ -24,6 +25,8 @@ static struct run_changes counts_alone(const struct run_task *task)
     return (struct run_changes){
         .usage = base.usage,
         .usage_count = base.usage_count,
+        .iterations = base.iterations,
+        .first_token_ms = base.first_token_ms,
         .errors = base.errors,
     };
 }
@@ -48,9 +51,9 @@ static int write_cancelled(struct run_task *task, struct error *err)
     return persist(task, PERSIST_ENDING, &counts, err);
 }
 
-/* Returns 0; LEASE_FENCED, also when it can't be stored; or END_NOT_ASKED: it was to end as
- * cancelled, and nobody asked for that. */
-enum { END_NOT_ASKED = 100 };
+/* Returns 0; LEASE_FENCED, also when it can't be stored; LEASE_STEERED: it is to go on; or
+ * END_NOT_ASKED: it was to end as cancelled, and nobody asked for that. */
+enum { END_NOT_ASKED = 1000 };
 
 static int write_ending(struct run_task *task, const struct run_changes *changes)
 {
@@ -67,7 +70,7 @@ static int write_ending(struct run_task *task, const struct run_changes *changes
         return END_NOT_ASKED;
     if (r < 0)
         log_error("the end of a run can't be stored", LOG_ERROR(&err));
-    return r == 0 ? 0 : LEASE_FENCED;
+    return r == 0 || r == LEASE_STEERED ? r : LEASE_FENCED;
 }
 
 static int finish(struct run_task *task)
@@ -79,9 +82,12 @@ static int finish(struct run_task *task)
     changes = changes_new(&base, 0);
     if (task->ending.with_reply)
         task->ending.end.result_message = changes_add_answer(changes, &task->reply, &task->origin);
-    if (!changes->failed)
+    if (!changes->failed && meter_fits(&task->meter, &changes->rows))
         return write_ending(task, &changes->rows);
-    ending_failed(&task->ending, "server_error", "The answer is too large to be stored.");
+    if (changes->failed)
+        ending_failed(&task->ending, "server_error", "The answer is too large to be stored.");
+    else
+        ending_incomplete(&task->ending, "thread_size");
     counts = counts_alone(task);
     return write_ending(task, &counts);
 }
@@ -178,10 +184,28 @@ static void end_handed_back(struct run_task *task)
     }
 }
 
-static void end_finished(struct run_task *task)
+/* Input came before the run was completed: its answer, where there is one, is a message like
+ * others, and the model is asked again. */
+static int go_on(struct run_task *task)
+{
+    struct error err = {0};
+    bool answered = task->ending.with_reply;
+    int r;
+
+    log_info("a run goes on: input came that it is to see");
+    task->ending.with_reply = false;
+    r = answered ? checkpoint_answer(task, &err) : RUN_GO_ON;
+    if (r < 0)
+        r = RUN_DROP;
+    return r == RUN_GO_ON ? r : end_run(task, r);
+}
+
+static int end_finished(struct run_task *task)
 {
     int r = finish(task);
 
+    if (r == LEASE_STEERED)
+        return go_on(task);
     if (r == END_NOT_ASKED) {
         log_warn("a cancel that nobody asked for: the run goes back to the queue");
         ending_hand_back(&task->ending, 0, RUN_WAIT_NONE);
@@ -191,14 +215,14 @@ static void end_finished(struct run_task *task)
     } else {
         count_fenced(task);
     }
+    return RUN_FINISH;
 }
 
-void end_run(struct run_task *task, int next)
+int end_run(struct run_task *task, int next)
 {
     switch ((enum run_next)next) {
     case RUN_FINISH:
-        end_finished(task);
-        break;
+        return end_finished(task);
     case RUN_HAND_BACK:
         end_handed_back(task);
         break;
@@ -211,4 +235,5 @@ void end_run(struct run_task *task, int next)
         count_drop(task);
         break;
     }
+    return RUN_FINISH;
 }

@@ -5,5 +5,6 @@
 
 struct run_task;
 
-/* Does what `next` (an enum run_next other than RUN_GO_ON) says. */
-SUSPENDS void end_run(struct run_task *task, int next);
+/* Does what `next` (an enum run_next other than RUN_GO_ON) says. Returns RUN_FINISH: that was the
+ * last write; or what is next, since input came that the run is to see before it is completed. */
+SUSPENDS int end_run(struct run_task *task, int next);

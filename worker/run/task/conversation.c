@@ -65,6 +65,18 @@ bool conversation_add_result(struct conversation *conversation, struct text call
     return add(conversation, &message);
 }
 
+int conversation_add_said(struct conversation *conversation, const struct message_list *said,
+                          struct error *err)
+{
+    struct context context;
+    int r = context_build(said, (struct uuid){{0}}, conversation->arena, &context, err);
+
+    for (size_t i = 0; r == 0 && i < context.count; i++)
+        if (!add(conversation, &context.messages[i]))
+            return error_set(err, E_LIMIT, "the conversation is too large for the run's memory");
+    return r;
+}
+
 static bool id_is_used(const struct conversation *conversation, struct text id)
 {
     for (size_t i = 0; i < conversation->count; i++) {

@@ -30,6 +30,10 @@ MUSTCHECK bool conversation_add_reply(struct conversation *conversation,
 MUSTCHECK bool conversation_add_result(struct conversation *conversation, struct text call_id,
                                        struct text result);
 
+/* What people said meanwhile. Returns 0, or as context_build does. */
+MUSTCHECK int conversation_add_said(struct conversation *conversation,
+                                    const struct message_list *said, struct error *err);
+
 /* Calls and results find each other by id, and some servers begin anew with every reply: a call
  * whose id was used before gets one of our own. False: the arena is full. */
 MUSTCHECK bool conversation_tidy_calls(const struct conversation *conversation,

@@ -4,17 +4,53 @@
 
 #include <string.h>
 
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 
-void meter_begin(struct meter *meter, const struct run_claim *claim, struct arena *arena)
+void meter_begin(struct meter *meter, const struct run_claim *claim, int64_t thread_bytes,
+                 struct arena *arena)
 {
+    int64_t left = thread_bytes - claim->thread_bytes;
+
     *meter = (struct meter){
         .arena = arena,
         .prompt_tokens = claim->prompt_tokens,
         .completion_tokens = claim->completion_tokens,
         .attempts = claim->errors,
         .attempts_told = claim->errors,
+        .bytes_left = left < claim->user_bytes_left ? left : claim->user_bytes_left,
+        .due_us = clock_us() - claim->waited_us,
+        .has_first_token = claim->has_first_token,
     };
+}
+
+void meter_hear(struct meter *meter, int64_t now_us)
+{
+    if (meter->has_first_token)
+        return;
+    meter->has_first_token = true;
+    meter->first_token_ms = (now_us - meter->due_us) / 1000;
+    if (meter->first_token_ms < 1)
+        meter->first_token_ms = 1;
+}
+
+static int64_t bytes_of(const struct run_changes *changes)
+{
+    int64_t bytes = 0;
+
+    for (size_t i = 0; i < changes->message_count; i++)
+        bytes += run_message_bytes(&changes->messages[i]);
+    return bytes;
+}
+
+bool meter_fits(const struct meter *meter, const struct run_changes *changes)
+{
+    return changes->message_count == 0 || bytes_of(changes) <= meter->bytes_left;
+}
+
+void meter_add_bytes(struct meter *meter, const struct run_changes *changes)
+{
+    meter->bytes_left -= bytes_of(changes);
 }
 
 static struct model_usage *find(const struct meter *meter, const struct provider_target *target)
@@ -93,6 +129,7 @@ void meter_saved(struct meter *meter)
         meter->unsaved[i].used = (struct usage){0};
     }
     meter->attempts_told = meter->attempts;
+    meter->first_token_ms = 0;
 }
 
 int64_t meter_output_left(const struct meter *meter, const struct run_budgets *budgets)
@@ -120,5 +157,7 @@ const char *meter_used_up(const struct meter *meter, const struct run_budgets *b
         return "max_prompt_tokens";
     if (budgets->max_iterations > 0 && meter->iterations >= budgets->max_iterations)
         return "max_iterations";
+    if (meter->bytes_left <= 0)
+        return "thread_size";
     return NULL;
 }

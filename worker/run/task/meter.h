@@ -20,14 +20,28 @@ struct meter {
     int64_t completion_tokens;
     struct model_usage *unsaved; /* since the last checkpoint, a row a model; in the arena */
     size_t unsaved_count;
-    int iterations;    /* model calls answered, in all attempts of this run */
-    int attempts;      /* counted failures of model calls since the last that succeeded */
-    int attempts_told; /* of them, what the run's row holds already */
-    int limited;       /* rate limits of model calls since then, on this worker */
+    int iterations;     /* model calls answered, in all attempts of this run */
+    int attempts;       /* counted failures of model calls since the last that succeeded */
+    int attempts_told;  /* of them, what the run's row holds already */
+    int limited;        /* rate limits of model calls since then, on this worker */
+    int64_t bytes_left; /* that the thread, and its person, may still take */
+    int64_t due_us;     /* clock_us when the run was due */
+    int64_t
+        first_token_ms; /* from then to the first token of a model; 0: none yet, or it is known */
+    bool has_first_token;
 };
 
-/* Where the run stands, as its row says. The arena outlives the meter. */
-void meter_begin(struct meter *meter, const struct run_claim *claim, struct arena *arena);
+/* Where the run stands, as its row says. A thread may hold thread_bytes. The arena outlives the
+ * meter. */
+void meter_begin(struct meter *meter, const struct run_claim *claim, int64_t thread_bytes,
+                 struct arena *arena);
+
+/* A model said something, at clock_us now_us. */
+void meter_hear(struct meter *meter, int64_t now_us);
+
+/* Whether the rows of a write fit into the thread; and that they are in it now. */
+bool meter_fits(const struct meter *meter, const struct run_changes *changes);
+void meter_add_bytes(struct meter *meter, const struct run_changes *changes);
 
 /* Makes room to count calls of this model: needed before the others. Returns 0, or -E_LIMIT: the
  * arena is full. */

@@ -33,6 +33,7 @@ struct run_setup {
     struct model_options options;
     struct run_budgets budgets; /* max_iterations 0: the worker's default */
     int64_t last_messages;      /* of truncation_strategy; 0: auto */
+    bool if_pending;            /* no model is called where nothing is new to the agent */
     int64_t timeout_ms;         /* 0: none beside the run's expiry */
 };
 

@@ -12,6 +12,7 @@
  * Lifetime: from claim to the last write; everything that a part needs lives in the arena.
  */
 
+#include "providers/chat_event.h"
 #include "providers/provider.h"
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
@@ -57,7 +58,8 @@ struct run_task {
     struct conversation conversation;
     struct ledger ledger;
     struct meter meter;
-    struct chat_reply reply; /* the newest of a model */
+    struct chat_reply reply;   /* the newest of a model */
+    struct chat_sink listener; /* for what it says first */
     struct reply_origin origin;
     struct ending ending;
 };
