@@ -78,6 +78,7 @@ static void start_api(struct scheduler *scheduler)
         .registry = scheduler->registry,
         .shards = scheduler->config->shards,
         .run_ttl_ms = scheduler->config->scheduler.run_ttl_ms,
+        .limits = {scheduler->config->threads.max_bytes, scheduler->config->threads.user_max_bytes},
         .events = {on_run_ready, on_run_cancelling, scheduler},
     };
 

@@ -124,10 +124,20 @@ static int authenticate(struct request *request)
     return 0;
 }
 
+/* "metadata[]" in a table stands for "metadata[KEY]", whatever the key. */
+static bool is_of(const char *known, struct text name)
+{
+    size_t len = strlen(known);
+
+    if (len < 2 || strcmp(known + len - 2, "[]") != 0)
+        return text_is(name, known);
+    return name.len > len && memcmp(name.ptr, known, len - 1) == 0 && text_ends(name, "]");
+}
+
 static bool is_known(const char *const *names, struct text name)
 {
     for (; names && *names; names++)
-        if (text_is(name, *names))
+        if (is_of(*names, name))
             return true;
     return false;
 }

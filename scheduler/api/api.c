@@ -78,6 +78,7 @@ struct api *api_new(const struct api_options *options)
         .pg = options->pg,
         .shards = options->shards,
         .run_ttl_ms = options->run_ttl_ms,
+        .limits = &api->limits,
         .events = options->events,
         .check_models = check_models,
         .arg = api,
@@ -88,6 +89,9 @@ struct api *api_new(const struct api_options *options)
     api->registry = options->registry;
     api->run_ttl_ms = options->run_ttl_ms < 1 ? INT64_C(24) * 3600 * 1000 : options->run_ttl_ms;
     api->events = options->events;
+    api->limits = options->limits;
+    if (api->limits.thread_bytes < 1)
+        api->limits = (struct thread_limits){INT64_MAX, INT64_MAX};
     if (options->tables)
         endpoints_init(&api->endpoints, options->tables, options->tables_count);
     else
@@ -344,7 +348,8 @@ static struct request *begin(struct http_exchange *exchange, struct api *api)
     request->exchange = exchange;
     request->endpoint_place = api->endpoints.count;
     request->start_us = clock_us();
-    request->store = (struct store){.pg = api->pg, .arena = &exchange->arena};
+    request->store =
+        (struct store){.pg = api->pg, .limits = &api->limits, .arena = &exchange->arena};
     buf_init(&request->reply, REPLY_BYTES_MAX);
     exchange->user = request;
     exchange->on_end = end;

@@ -12,6 +12,7 @@
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 #include "shared/http_server/http_server.h"
+#include "shared/store/threads/counts.h"
 #include "shared/submit/run_events.h"
 
 struct api;
@@ -26,6 +27,7 @@ struct api_options {
     const struct provider_registry *registry; /* required */
     int shards;                               /* default 1 */
     int64_t run_ttl_ms;                       /* default 24 h */
+    struct thread_limits limits;              /* 0: none */
     struct run_events events;
     const struct endpoint_table *const *tables; /* what is served; NULL: surfaces.h */
     size_t tables_count;

@@ -41,7 +41,7 @@ struct endpoint {
     enum endpoint_takes takes;
     enum endpoint_gives gives;
     const struct fields *body; /* of TAKES_JSON */
-    const char *const *query;  /* the query's members, ended by NULL; NULL: none */
+    const char *const *query;  /* the query's members, ended by NULL; NULL: none. "x[]": "x[KEY]" */
     size_t body_bytes_max;     /* 0: the server's */
     unsigned flags;
 };

@@ -11,6 +11,7 @@
 #include "shared/http_server/http_server.h"
 #include "shared/json/json.h"
 #include "shared/store/store.h"
+#include "shared/store/threads/counts.h"
 #include "shared/submit/submit.h"
 
 struct claim_returns;
@@ -28,6 +29,7 @@ struct api {
     const struct provider_registry *registry; /* replaced while requests wait: no target of it is
                                                * kept across a wait */
     int64_t run_ttl_ms;
+    struct thread_limits limits;
     struct run_events events;
     struct endpoints endpoints;
     struct api_metrics metrics;

@@ -36,7 +36,7 @@ test('bad requests get a clear 4xx and change nothing', async () => {
       ['metadata value', '/v1/threads', { metadata: { a: 5 } }, 400, /string/],
       ['unknown tool', '/v1/assistants', { model: 'openai/x', tools: [{ type: 'teleport' }] }, 400, /teleport/],
       ['hosted tool', '/v1/assistants', { model: 'openai/x', tools: [{ type: 'code_interpreter' }] }, 400, /code_interpreter/],
-      ['role', '/v1/threads', { messages: [{ role: 'system', content: 'x' }] }, 400, /role|user/],
+      ['role', '/v1/threads', { messages: [{ role: 'tool', content: 'x' }] }, 400, /role|user/],
       ['no assistant', '/v1/threads/runs', { thread: {} }, 400, /assistant_id/, 'assistant_id'],
       ['unknown assistant', '/v1/threads/runs', { assistant_id: 'asst_00000000000000000000000000000000' }, 404, /No assistant found/],
       ['odd assistant id', '/v1/threads/runs', { assistant_id: "asst_'; DROP TABLE runs" }, 404, /No assistant found/],

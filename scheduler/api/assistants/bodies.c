@@ -19,6 +19,10 @@ static const struct field update_assistant[] = {
 };
 
 static const struct field update_thread[] = {
+    {"assistant_id", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},
+    {"user_id", FIELD_STRING, NULLABLE, 1, USER_MAX, NULL, check_user},
+    {"active", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},
+    {"agent_state", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_agent_state},
     {"title", FIELD_STRING, NULLABLE, 0, THREAD_TITLE_MAX, NULL, NULL},
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},
     {"tool_resources", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_tool_resources},

@@ -2,12 +2,13 @@
 
 #include "shared/store/threads/messages.h"
 #include "scheduler/api/assistants/bodies.h"
+#include "scheduler/api/assistants/message_show.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
 #include "shared/fiber/offload.h"
-#include "shared/submit/new_messages.h"
+#include "shared/submit/submit.h"
 
 #define MESSAGE_BYTES 512 /* of a message, what stands around its content */
 
@@ -31,7 +32,7 @@ static int message_missing(struct request *request)
     return request_missing(request, "message", request->exchange->params[1]);
 }
 
-static int busy(struct request *request, const char *verb, struct uuid run)
+int message_refuse_busy(struct request *request, const char *verb, struct uuid run)
 {
     char text[ID_TEXT_SIZE];
 
@@ -67,7 +68,7 @@ static void show_page(void *arg)
     }
 }
 
-static void show(struct request *request, const struct message *message)
+void message_show(struct request *request, const struct message *message)
 {
     struct message one = *message;
     struct message_list messages = {.items = &one, .count = 1};
@@ -76,48 +77,46 @@ static void show(struct request *request, const struct message *message)
     offload_large(messages_bytes(&messages), show_page, &showing);
 }
 
-static int message_create(struct request *request)
+static int read_agent(struct request *request, struct uuid *out)
 {
-    struct message_draft draft;
-    struct message message;
-    struct uuid active;
-    struct uuid thread;
+    struct text said = http_query_get(request->exchange, "pending_for", 0);
     struct error err;
-    int r = request_id(request, 0, ID_THREAD, "thread", &thread);
+    int r;
 
-    if (r < 0)
-        return r;
-    r = new_message_read(request->body, request->object, &request->exchange->arena, &draft, &err);
-    if (r < 0)
-        return request_failed(request, &err);
-    r = request->replaying ? messages_get(&request->store, thread, draft.id, &message, &err)
-                           : MESSAGE_MISSING;
-    request->found = r == 0;
-    if (r == MESSAGE_MISSING)
-        r = messages_create(&request->store, thread, &draft, &message, &active, &err);
-    request->found |= r == -E_CONFLICT;
-    if (r == -E_AMBIGUOUS || r == -E_CONFLICT)
-        r = messages_get(&request->store, thread, draft.id, &message, &err);
-    if (r == THREAD_MISSING)
-        return thread_missing(request);
-    if (r == THREAD_BUSY)
-        return busy(request, "add messages to", active);
-    if (r > 0)
-        r = error_set(&err, E_AMBIGUOUS, "not known whether the message was added");
-    if (r < 0)
-        return request_failed(request, &err);
-    show(request, &message);
-    return 0;
+    if (said.len == 0)
+        return 0;
+    r = submitter_find_agent(request->api->submitter, &request->store, said, out, &err);
+    if (r == AGENT_MISSING)
+        return request_missing(request, "assistant", said);
+    return r < 0 ? request_failed(request, &err) : 0;
 }
 
-static int read_run_filter(struct request *request, struct uuid *out)
+static int read_hidden(struct request *request, bool *out)
 {
-    struct text text = http_query_get(request->exchange, "run_id", 0);
+    static const char *const words[] = {"true", "false", NULL};
+    struct path at = {NULL, "hidden", 0};
+    struct text said = http_query_get(request->exchange, "hidden", 0);
 
-    *out = (struct uuid){{0}};
-    if (text.len == 0 || (id_parse(ID_RUN, text, out) && !uuid_is_zero(*out)))
-        return 0;
-    return request_missing(request, "run", text);
+    *out = text_is(said, "true");
+    return said.ptr ? fields_word(said, words, &at, &request->failure) : 0;
+}
+
+/* run_id, pending_for and hidden of the query. */
+static int read_filter(struct request *request, struct message_filter *out)
+{
+    struct text run = http_query_get(request->exchange, "run_id", 0);
+    int r;
+
+    *out = (struct message_filter){.hidden = false};
+    if (run.len > 0 && (!id_parse(ID_RUN, run, &out->run) || uuid_is_zero(out->run)))
+        return request_missing(request, "run", run);
+    r = read_hidden(request, &out->hidden);
+    if (r == 0)
+        r = read_agent(request, &out->pending_for);
+    if (r < 0 || uuid_is_zero(out->run) || uuid_is_zero(out->pending_for))
+        return r;
+    return failure_param(&request->failure, 400, "pending_for", "invalid_value",
+                         "'pending_for' and 'run_id' can't be asked for together.");
 }
 
 static int message_list(struct request *request)
@@ -125,18 +124,18 @@ static int message_list(struct request *request)
     struct message_list messages;
     struct showing showing;
     struct listing list;
+    struct message_filter filter;
     struct uuid thread;
-    struct uuid run;
     struct error err;
     int r = request_id(request, 0, ID_THREAD, "thread", &thread);
 
     if (r == 0)
         r = listing_begin(&list, request, ID_MESSAGE);
     if (r == 0)
-        r = read_run_filter(request, &run);
+        r = read_filter(request, &filter);
     if (r < 0)
         return r;
-    r = messages_list(&request->store, thread, run, &list.page, &messages, &err);
+    r = messages_list(&request->store, thread, &filter, &list.page, &messages, &err);
     if (r == THREAD_MISSING)
         return thread_missing(request);
     if (r == CURSOR_MISSING)
@@ -157,7 +156,7 @@ static int show_message(struct request *request, int r, const struct message *me
         return message_missing(request);
     if (r < 0)
         return request_failed(request, err);
-    show(request, message);
+    message_show(request, message);
     return 0;
 }
 
@@ -208,21 +207,18 @@ static int message_delete(struct request *request)
     if (r == MESSAGE_MISSING)
         return message_missing(request);
     if (r == THREAD_BUSY)
-        return busy(request, "delete messages from", active);
+        return message_refuse_busy(request, "delete messages from", active);
     if (r < 0)
         return request_failed(request, &err);
     render_deleted(ID_MESSAGE, id, "thread.message.deleted", &request->reply);
     return 0;
 }
 
-static const char *const messages_query[] = {LISTING_QUERY, "run_id", NULL};
+static const char *const messages_query[] = {LISTING_QUERY, "run_id", "pending_for", "hidden",
+                                             NULL};
 
 /* clang-format off */
 static const struct endpoint table[] = {
-    {.method = HTTP_METHOD_POST,
-     .pattern = "/v1/threads/{thread_id}/messages",
-     .handle = message_create,
-     .takes = TAKES_JSON, .body = &body_create_message, .flags = ENDPOINT_CREATES},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/threads/{thread_id}/messages",
      .handle = message_list,

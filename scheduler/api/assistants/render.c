@@ -44,6 +44,17 @@ static void add_time(struct buf *out, const char *before, int64_t seconds)
     buf_add(out, "null", 4);
 }
 
+/* Milliseconds, none where they are negative. */
+static void add_duration(struct buf *out, const char *before, int64_t ms)
+{
+    if (ms >= 0) {
+        add_int(out, before, ms);
+        return;
+    }
+    buf_add_string(out, before);
+    buf_add(out, "null", 4);
+}
+
 static void add_text(struct buf *out, const char *before, struct text text)
 {
     buf_add_string(out, before);
@@ -106,6 +117,16 @@ void render_thread(const struct thread *thread, struct buf *out)
     add_raw(out, ",\"tool_resources\":", thread->tool_resources, "null");
     add_text(out, ",\"title\":", thread->title);
     add_id(out, ",\"forked_from\":", ID_THREAD, thread->forked_from);
+    add_id(out, ",\"assistant_id\":", ID_ASSISTANT, thread->agent);
+    add_text(out, ",\"user_id\":", thread->user);
+    buf_add_string(out, thread->active ? ",\"active\":true" : ",\"active\":false");
+    add_raw(out, ",\"agent_state\":", thread->agent_state, "null");
+    add_int(out, ",\"agent_state_version\":", thread->agent_state_version);
+    add_time(out, ",\"archived_at\":", thread->archived_at);
+    add_time(out, ",\"last_used_at\":", thread->last_used_at);
+    add_int(out, ",\"message_count\":", thread->counts.messages);
+    add_int(out, ",\"total_bytes\":", thread->counts.bytes);
+    add_int(out, ",\"token_count\":", thread->counts.tokens);
     add_usage(&thread->used, out);
     add_int(out, ",\"cost_micros\":", thread->used.cost_micros);
     buf_add_char(out, '}');
@@ -139,6 +160,13 @@ void render_message(const struct message *message, struct buf *out)
     add_id(out, ",\"run_id\":", ID_RUN, message->run_id);
     add_raw(out, ",\"attachments\":", message->attachments, "[]");
     add_raw(out, ",\"metadata\":", message->metadata, "{}");
+    add_int(out, ",\"token_count\":", message->tokens);
+    add_text(out, ",\"pending\":", message->waits);
+    add_text(out, ",\"tool_name\":", message->tool_name);
+    if (message->tool_call_id.ptr)
+        add_text(out, ",\"tool_call_id\":", message->tool_call_id);
+    if (message->tool_calls.ptr)
+        add_raw(out, ",\"tool_calls\":", message->tool_calls, "null");
     buf_add_char(out, '}');
 }
 
@@ -208,8 +236,16 @@ static void add_run_wait(const struct run *run, struct buf *out)
     add_time(out, ",\"waits_until\":", run->waits_for.ptr ? run->waits_until : 0);
 }
 
+/* The thread up to its last message: a run that failed, expired or was cancelled has seen
+ * nothing. */
+static bool has_seen(const struct run *run)
+{
+    return run->status == RUN_COMPLETED || run->status == RUN_INCOMPLETE;
+}
+
 void render_run(const struct run *run, struct buf *out)
 {
+    static const struct uuid none = {{0}};
     struct text spec = text_trim(run->spec);
 
     add_id(out, "{\"id\":", ID_RUN, run->id);
@@ -236,6 +272,13 @@ void render_run(const struct run *run, struct buf *out)
     add_run_wait(run, out);
     add_int(out, ",\"crashes\":", run->crashes);
     add_int(out, ",\"messages_left_out\":", run->left_out);
+    add_text(out, ",\"user\":", run->user);
+    add_int(out, ",\"iterations\":", run->iterations);
+    add_raw(out, ",\"tools_used\":", run->tools, "[]");
+    add_duration(out, ",\"queue_ms\":", run->queue_ms);
+    add_duration(out, ",\"latency_ms\":", run->latency_ms);
+    add_duration(out, ",\"first_token_ms\":", run->first_token_ms);
+    add_id(out, ",\"read_until\":", ID_MESSAGE, has_seen(run) ? run->result_message : none);
     add_run_spec(spec, out);
 }
 

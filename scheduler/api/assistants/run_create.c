@@ -3,6 +3,7 @@
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
+#include "scheduler/api/assistants/run_make.h"
 #include "scheduler/api/request.h"
 #include "shared/base/log.h"
 #include "shared/fiber/fiber.h"
@@ -13,6 +14,25 @@ static int make_room(void *arg, size_t bytes)
     return request_enlarge(arg, bytes);
 }
 
+int run_make(struct request *request, struct submission *submission, struct submitted *out)
+{
+    int r;
+
+    submission->replaying = request->replaying;
+    submission->made = request->made;
+    submission->trace = fiber_log_context()->trace;
+    submission->first_try = request->first_try;
+    submission->make_room = make_room;
+    submission->room_arg = request;
+    r = submit(request->api->submitter, &request->store, submission, out, &request->failure);
+    if (r < 0)
+        return r;
+    request->found = out->found;
+    if (!out->found)
+        request->api->metrics.runs_created++;
+    return 0;
+}
+
 /* `thread` zero: a new one; `assistant` TEXT_NONE: the body says. */
 static int make(struct request *request, struct uuid thread, struct text assistant)
 {
@@ -21,22 +41,12 @@ static int make(struct request *request, struct uuid thread, struct text assista
         .id = request->object,
         .thread = thread,
         .assistant = assistant,
-        .replaying = request->replaying,
-        .made = request->made,
-        .trace = fiber_log_context()->trace,
-        .first_try = request->first_try,
-        .make_room = make_room,
-        .room_arg = request,
     };
     struct submitted submitted;
-    int r = submit(request->api->submitter, &request->store, &submission, &submitted,
-                   &request->failure);
+    int r = run_make(request, &submission, &submitted);
 
     if (r < 0)
         return r;
-    request->found = submitted.found;
-    if (!submitted.found)
-        request->api->metrics.runs_created++;
     render_run(&submitted.run, &request->reply);
     return 0;
 }

@@ -1,25 +1,53 @@
 /* Threads. The list of them is an extension: OpenAI has none. */
 
 #include "shared/store/threads/threads.h"
+
+#include <inttypes.h>
+#include <string.h>
+
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
 #include "shared/submit/new_messages.h"
+#include "shared/submit/refusals.h"
+#include "shared/submit/submit.h"
 
 static int missing(struct request *request)
 {
     return request_missing(request, "thread", request->exchange->params[0]);
 }
 
-/* What a statement that makes a thread came to, and what an earlier try of it may have made. */
-static int made(struct request *request, int r, struct uuid id, struct thread *thread,
-                struct error *err)
+/* Another thread is the active one of this agent and user. */
+static int taken(struct request *request, const struct thread_draft *draft)
 {
-    request->found |= r == -E_CONFLICT;
+    struct uuid other;
+    struct error err;
+    int r = threads_find_active(&request->store, draft->agent, draft->user, &other, &err);
+
+    if (r == 0)
+        return refuse_taken(other, &request->failure);
+    if (r > 0)
+        (void)error_set(&err, E_UNAVAILABLE, "threads change too fast; try again");
+    return request_failed(request, &err);
+}
+
+/* What a statement that makes a thread came to, and what an earlier try of it may have made. */
+static int made(struct request *request, int r, const struct thread_draft *draft,
+                struct thread *thread, struct error *err)
+{
+    int tried = r;
+
+    if (r == THREAD_TOO_LARGE)
+        return refuse_too_large(request->store.limits, &request->failure);
+    if (r == USER_OVER_QUOTA)
+        return refuse_over_quota(request->store.limits, &request->failure);
     if (r == -E_CONFLICT || r == -E_AMBIGUOUS)
-        r = threads_get(&request->store, id, thread, err);
+        r = threads_get(&request->store, draft->id, thread, err);
+    if (r == THREAD_MISSING && tried == -E_CONFLICT && draft->active)
+        return taken(request, draft);
+    request->found |= r == 0 && tried == -E_CONFLICT;
     if (r > 0)
         r = error_set(err, E_AMBIGUOUS, "not known whether the thread was created");
     if (r < 0)
@@ -28,41 +56,143 @@ static int made(struct request *request, int r, struct uuid id, struct thread *t
     return 0;
 }
 
+/* The agent that a body or a query names; zero where it names none. */
+static int read_agent(struct request *request, struct text said, struct uuid *out)
+{
+    struct error err;
+    int r;
+
+    *out = (struct uuid){{0}};
+    if (said.len == 0)
+        return 0;
+    r = submitter_find_agent(request->api->submitter, &request->store, said, out, &err);
+    if (r == AGENT_MISSING)
+        return request_missing(request, "assistant", said);
+    return r < 0 ? request_failed(request, &err) : 0;
+}
+
+static int needs_owner(struct request *request)
+{
+    return failure_param(&request->failure, 400, "active", "invalid_value",
+                         "Invalid 'active': a thread can be the active one of an assistant and a "
+                         "user. It needs 'assistant_id' and 'user_id', and must not be archived.");
+}
+
 static int thread_create(struct request *request)
 {
+    struct json_object *said = json_get(request->body, "messages");
+    struct arena *arena = &request->exchange->arena;
     struct thread_draft draft = {
         .id = request->object,
         .metadata = request_json(request, "metadata"),
         .tool_resources = request_json(request, "tool_resources"),
         .title = json_get_text(request->body, "title"),
+        .user = json_get_text(request->body, "user_id"),
+        .active = json_object_get_boolean(json_get(request->body, "active")),
+        .agent_state = request_json(request, "agent_state"),
     };
     struct new_messages messages;
     struct thread thread;
     struct error err;
-    int r = new_messages_read(json_get(request->body, "messages"), &request->exchange->arena,
-                              &messages, &err);
+    int r = read_agent(request, json_get_text(request->body, "assistant_id"), &draft.agent);
 
+    if (r == 0 && draft.active && (uuid_is_zero(draft.agent) || !draft.user.ptr))
+        r = needs_owner(request);
+    if (r < 0)
+        return r;
+    r = new_messages_read(said, arena, &messages, &err);
     if (r < 0)
         return request_failed(request, &err);
+    if (!draft.title.ptr)
+        draft.title = new_messages_title(said, arena);
     draft.messages = messages.items;
     draft.message_count = messages.count;
     r = request->replaying ? threads_get(&request->store, draft.id, &thread, &err) : THREAD_MISSING;
     request->found = r == 0;
     if (r == THREAD_MISSING)
         r = threads_create(&request->store, &draft, &thread, &err);
-    return made(request, r, draft.id, &thread, &err);
+    return made(request, r, &draft, &thread, &err);
+}
+
+/* The members of metadata[KEY]=VALUE, as an object in the arena; TEXT_NONE: none. */
+static int read_metadata(struct request *request, struct text *out)
+{
+    struct http_exchange *exchange = request->exchange;
+    CLEANUP(json_freep) struct json_object *object = json_object_new_object();
+    struct text rest = exchange->query;
+    struct text name;
+
+    *out = TEXT_NONE;
+    while (http_query_next(exchange, &rest, &name)) {
+        const char *whole = arena_copy(&exchange->arena, name);
+        struct text key = {name.ptr + strlen("metadata["), name.len - strlen("metadata[]")};
+        struct text value;
+
+        if (!whole || !text_starts(name, "metadata[") || !text_ends(name, "]"))
+            continue;
+        value = http_query_get(exchange, whole, 0);
+        json_object_object_add(object, arena_copy(&exchange->arena, key),
+                               json_object_new_string_len(value.ptr, (int)value.len));
+    }
+    if (json_object_object_length(object) == 0)
+        return 0;
+    *out = json_text(object);
+    out->ptr = arena_copy(&exchange->arena, *out);
+    return out->ptr ? 0 : -E_LIMIT;
+}
+
+/* archived=true|false|all and order_by=created_at|last_used_at. */
+static int read_words(struct request *request, struct thread_filter *out)
+{
+    static const char *const archived[] = {"true", "false", "all", NULL};
+    static const char *const orders[] = {"created_at", "last_used_at", NULL};
+    struct path at_archived = {NULL, "archived", 0};
+    struct path at_order = {NULL, "order_by", 0};
+    struct text of_archived = http_query_get(request->exchange, "archived", 0);
+    struct text of_order = http_query_get(request->exchange, "order_by", 0);
+    int r =
+        of_archived.ptr ? fields_word(of_archived, archived, &at_archived, &request->failure) : 0;
+
+    if (r == 0 && of_order.ptr)
+        r = fields_word(of_order, orders, &at_order, &request->failure);
+    out->archived = text_is(of_archived, "true") ? 1 : text_is(of_archived, "all") ? -1 : 0;
+    out->by_use = text_is(of_order, "last_used_at");
+    return r;
+}
+
+static int read_filter(struct request *request, struct thread_filter *out)
+{
+    struct error err;
+    int r = read_words(request, out);
+
+    if (r == 0)
+        r = read_agent(request, http_query_get(request->exchange, "assistant_id", 0), &out->agent);
+    if (r < 0)
+        return r;
+    out->user = http_query_get(request->exchange, "user_id", 0);
+    if (out->user.len == 0)
+        out->user = TEXT_NONE;
+    if (read_metadata(request, &out->metadata) == 0)
+        return 0;
+    (void)error_set(&err, E_LIMIT, "the query is too large");
+    return request_failed(request, &err);
 }
 
 static int thread_list(struct request *request)
 {
+    struct thread_filter filter = {.archived = 0};
     struct thread_list threads;
     struct listing list;
     struct error err;
     int r = listing_begin(&list, request, ID_THREAD);
 
+    if (r == 0)
+        r = read_filter(request, &filter);
     if (r < 0)
         return r;
-    r = threads_list(&request->store, &list.page, &threads, &err);
+    r = threads_list(&request->store, &filter, &list.page, &threads, &err);
+    if (r == CURSOR_MISSING)
+        return request_cursor_missing(request);
     if (r < 0)
         return request_failed(request, &err);
     for (size_t i = 0; i < threads.count; i++) {
@@ -91,33 +221,127 @@ static int thread_get(struct request *request)
     return 0;
 }
 
-static int thread_update(struct request *request)
+/* Which version agent_state must have: the header If-Match, with quotes or without; -1: any. */
+static int read_version(struct request *request, int64_t *out)
 {
-    struct thread_change change = {
-        .metadata = request_json(request, "metadata"),
-        .tool_resources = request_json(request, "tool_resources"),
-        .title = json_get_text(request->body, "title"),
-    };
-    struct thread thread;
-    struct uuid id;
-    struct error err;
-    int r = request_id(request, 0, ID_THREAD, "thread", &id);
+    struct text said = text_trim(http_header_get(request->exchange, "if-match"));
 
+    *out = -1;
+    if (said.len == 0 || text_is(said, "*"))
+        return 0;
+    if (said.len >= 2 && said.ptr[0] == '"' && text_ends(said, "\""))
+        said = (struct text){said.ptr + 1, said.len - 2};
+    if (text_to_int(said, out) && *out >= 0)
+        return 0;
+    return failure_param(&request->failure, 400, "If-Match", "invalid_value",
+                         "Invalid If-Match: expected a thread's 'agent_state_version', such as "
+                         "\"3\".");
+}
+
+static struct text said_or(struct request *request, const char *name, struct text value,
+                           struct text null)
+{
+    return !value.ptr && json_has(request->body, name) ? null : value;
+}
+
+static enum thread_switch read_switch(struct request *request, const char *name)
+{
+    if (!json_has(request->body, name))
+        return THREAD_KEEP;
+    return json_object_get_boolean(json_get(request->body, name)) ? THREAD_ON : THREAD_OFF;
+}
+
+static int read_change(struct request *request, struct thread_change *out)
+{
+    struct json_object *body = request->body;
+    int r = read_agent(request, json_get_text(body, "assistant_id"), &out->agent);
+
+    if (r == 0)
+        r = read_version(request, &out->state_version);
     if (r < 0)
         return r;
-    if (!change.metadata.ptr && json_has(request->body, "metadata"))
-        change.metadata = TEXT("{}");
-    if (!change.tool_resources.ptr && json_has(request->body, "tool_resources"))
-        change.tool_resources = TEXT("{}");
-    if (!change.title.ptr && json_has(request->body, "title"))
-        change.title = TEXT("");
-    r = threads_update(&request->store, id, &change, &thread, &err);
+    out->sets_agent = json_has(body, "assistant_id");
+    out->metadata = said_or(request, "metadata", request_json(request, "metadata"), TEXT("{}"));
+    out->tool_resources =
+        said_or(request, "tool_resources", request_json(request, "tool_resources"), TEXT("{}"));
+    out->agent_state =
+        said_or(request, "agent_state", request_json(request, "agent_state"), TEXT("null"));
+    out->title = said_or(request, "title", json_get_text(body, "title"), TEXT(""));
+    out->user = said_or(request, "user_id", json_get_text(body, "user_id"), TEXT(""));
+    out->active = read_switch(request, "active");
+    return 0;
+}
+
+static int state_changed(struct request *request, struct uuid id, int64_t expected)
+{
+    struct thread thread;
+    struct error err;
+    int r = threads_get(&request->store, id, &thread, &err);
+
     if (r == THREAD_MISSING)
         return missing(request);
     if (r < 0)
         return request_failed(request, &err);
-    render_thread(&thread, &request->reply);
-    return 0;
+    return failure_param(&request->failure, 412, "If-Match", "agent_state_changed",
+                         "The thread's 'agent_state' has version %" PRId64 " now, not %" PRId64
+                         ". Read it again and repeat the change.",
+                         thread.agent_state_version, expected);
+}
+
+static int change(struct request *request, struct uuid id, const struct thread_change *change)
+{
+    struct thread thread;
+    struct uuid other;
+    struct error err;
+    int r = threads_update(&request->store, id, change, &thread, &other, &err);
+
+    switch (r) {
+    case 0:
+        render_thread(&thread, &request->reply);
+        return 0;
+    case THREAD_MISSING:
+        return missing(request);
+    case THREAD_UNFIT:
+        return needs_owner(request);
+    case THREAD_TAKEN:
+        return refuse_taken(other, &request->failure);
+    case STATE_CHANGED:
+        return state_changed(request, id, change->state_version);
+    case USER_OVER_QUOTA:
+        return refuse_over_quota(request->store.limits, &request->failure);
+    default:
+        return request_failed(request, &err);
+    }
+}
+
+static int thread_update(struct request *request)
+{
+    struct thread_change wanted = {.state_version = -1};
+    struct uuid id;
+    int r = request_id(request, 0, ID_THREAD, "thread", &id);
+
+    if (r == 0)
+        r = read_change(request, &wanted);
+    return r < 0 ? r : change(request, id, &wanted);
+}
+
+static int set_archived(struct request *request, enum thread_switch archived)
+{
+    struct thread_change wanted = {.archived = archived, .state_version = -1};
+    struct uuid id;
+    int r = request_id(request, 0, ID_THREAD, "thread", &id);
+
+    return r < 0 ? r : change(request, id, &wanted);
+}
+
+static int thread_archive(struct request *request)
+{
+    return set_archived(request, THREAD_ON);
+}
+
+static int thread_restore(struct request *request)
+{
+    return set_archived(request, THREAD_OFF);
 }
 
 static int message_missing(struct request *request)
@@ -149,7 +373,7 @@ static int thread_fork(struct request *request)
         return missing(request);
     if (r == MESSAGE_MISSING)
         return message_missing(request);
-    return made(request, r, fork.id, &thread, &err);
+    return made(request, r, &(struct thread_draft){.id = fork.id}, &thread, &err);
 }
 
 /* Its active run ends with it: the worker that has it in hand is told, so that it stops at once and
@@ -175,6 +399,9 @@ static int thread_delete(struct request *request)
     return 0;
 }
 
+static const char *const threads_query[] = {
+    LISTING_QUERY, "user_id", "assistant_id", "archived", "metadata[]", "order_by", NULL};
+
 /* clang-format off */
 static const struct endpoint table[] = {
     {.method = HTTP_METHOD_POST,
@@ -184,7 +411,7 @@ static const struct endpoint table[] = {
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/threads",
      .handle = thread_list,
-     .query = listing_query,
+     .query = threads_query,
      .flags = ENDPOINT_LARGE},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/threads/{thread_id}",
@@ -197,6 +424,12 @@ static const struct endpoint table[] = {
      .pattern = "/v1/threads/{thread_id}/fork",
      .handle = thread_fork,
      .takes = TAKES_JSON, .body = &body_fork_thread, .flags = ENDPOINT_CREATES | ENDPOINT_LARGE},
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/threads/{thread_id}/archive",
+     .handle = thread_archive},
+    {.method = HTTP_METHOD_POST,
+     .pattern = "/v1/threads/{thread_id}/restore",
+     .handle = thread_restore},
     {.method = HTTP_METHOD_DELETE,
      .pattern = "/v1/threads/{thread_id}",
      .handle = thread_delete},

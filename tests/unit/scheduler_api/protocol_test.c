@@ -362,8 +362,10 @@ static void unknown_query(struct fixture *fixture)
 {
     const char *thread = new_thread(fixture);
 
-    refused(fixture, 400, "assistant_id", "unknown_parameter", "'assistant_id'",
-            (struct call){"GET", "/v1/threads?assistant_id=asst_1", NULL, NULL, NULL});
+    refused(fixture, 400, "user", "unknown_parameter", "'user'",
+            (struct call){"GET", "/v1/threads?user=asst_1", NULL, NULL, NULL});
+    refused(fixture, 400, "metadata[a", "unknown_parameter", "'metadata[a'",
+            (struct call){"GET", "/v1/threads?metadata%5Ba=1", NULL, NULL, NULL});
     refused(fixture, 400, "limt", "unknown_parameter", "Did you mean 'limit'?",
             (struct call){"GET", "/v1/threads?limt=5", NULL, NULL, NULL});
     refused(fixture, 400, "assistant", "unknown_parameter", "Did you mean 'assistant_id'?",

@@ -101,8 +101,8 @@ static void message_refusals(struct fixture *fixture)
     } cases[] = {
         {"{\"content\":\"x\"}", "role", "missing_required_parameter", "'role'"},
         {"{\"role\":\"user\"}", "content", "missing_required_parameter", "'content'"},
-        {"{\"role\":\"system\",\"content\":\"x\"}", "role", "invalid_value",
-         "Invalid value: 'system'. Supported values are: 'user' and 'assistant'."},
+        {"{\"role\":\"tool\",\"content\":\"x\"}", "role", "invalid_value",
+         "Invalid value: 'tool'. Supported values are: 'user', 'assistant', and 'system'."},
         {"{\"role\":\"user\",\"content\":\"\"}", "content", "string_below_min_length",
          "an empty string"},
         {"{\"role\":\"user\",\"content\":null}", "content", "invalid_type", "a string or an array"},
