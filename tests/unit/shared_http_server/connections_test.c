@@ -374,6 +374,76 @@ Test(connections, a_handler_can_see_that_its_client_gave_up)
     serve(NULL, gone);
 }
 
+static void wait_for_sleeper(void)
+{
+    for (int i = 0; i < 200 && !sleeper; i++)
+        nap(5);
+    cr_assert(sleeper);
+}
+
+static void wait_for_awaits(int count)
+{
+    for (int i = 0; i < 200 && awaits < count; i++)
+        nap(5);
+    cr_assert_eq(awaits, count);
+}
+
+static void woken(void)
+{
+    int fd = client_open();
+
+    for (int i = 1; i <= 2; i++) {
+        client_send(fd, "GET /await HTTP/1.1\r\n" HOST "\r\n");
+        wait_for_sleeper();
+        fiber_wake(sleeper);
+        expect_reply(fd, "woken");
+        cr_assert_eq(await_result, 0);
+    }
+    client_close(&fd);
+}
+
+Test(connections, a_handler_that_waits_is_woken)
+{
+    serve(NULL, woken);
+}
+
+static void gone_while_waiting(void)
+{
+    int fd = client_open();
+
+    client_send(fd, "GET /await HTTP/1.1\r\n" HOST "\r\n");
+    wait_for_sleeper();
+    cr_assert_eq(awaits, 0);
+    client_close(&fd);
+    wait_for_awaits(1);
+    cr_assert_eq(await_result, HTTP_PEER_GONE);
+}
+
+Test(connections, a_handler_that_waits_sees_at_once_that_its_client_gave_up)
+{
+    serve(NULL, gone_while_waiting);
+}
+
+static void pipelined_while_waiting(void)
+{
+    int fd = client_open();
+
+    client_send(fd, "GET /await HTTP/1.1\r\n" HOST "\r\n");
+    wait_for_sleeper();
+    client_send(fd, "GET /what HTTP/1.1\r\n" HOST "\r\n");
+    nap(50);
+    cr_assert_eq(awaits, 0, "a further request is no reason to end the wait");
+    fiber_wake(sleeper);
+    expect_reply(fd, "woken");
+    expect_reply(fd, "GET|/what|x|");
+    client_close(&fd);
+}
+
+Test(connections, a_request_that_comes_while_a_handler_waits_is_served_after_it)
+{
+    serve(NULL, pipelined_while_waiting);
+}
+
 static void out_of_descriptors(void)
 {
     struct http_server_stats stats;

@@ -12,6 +12,9 @@ struct http_server *server;
 struct http_exchange *last_exchange;
 bool released;
 bool saw_peer_gone;
+struct fiber *sleeper;
+int await_result;
+int awaits;
 size_t flooded_bytes;
 int flood_error;
 
@@ -84,6 +87,16 @@ static void await_peer_gone(struct http_exchange *exchange)
     (void)http_reply(exchange, 200, NULL, TEXT("late"));
 }
 
+/* Waits until a test wakes it, its client is gone, or 5 s have passed. */
+static void await_wake(struct http_exchange *exchange)
+{
+    sleeper = fiber_self();
+    await_result = http_await_wake(exchange, "a test", deadline_in(5000), NULL);
+    sleeper = NULL;
+    awaits++;
+    (void)http_reply(exchange, 200, NULL, await_result == 0 ? TEXT("woken") : TEXT("not woken"));
+}
+
 static void reply_with_headers(struct http_exchange *exchange)
 {
     http_add_header(exchange, "Retry-After", TEXT("7"));
@@ -108,6 +121,8 @@ void standard_handler(struct http_exchange *exchange, void *arg)
         http_abort(exchange);
     else if (text_is(exchange->path, "/gone"))
         await_peer_gone(exchange);
+    else if (text_is(exchange->path, "/await"))
+        await_wake(exchange);
     else if (text_is(exchange->path, "/204"))
         (void)http_reply(exchange, 204, NULL, TEXT_NONE);
     else if (text_is(exchange->path, "/headers"))

@@ -27,11 +27,15 @@ void serve(const struct http_server_options *options, void (*test)(void));
  *   /flood   streams until an error, counting into `flooded_bytes`
  *   /abort   aborts
  *   /gone    waits until the peer is gone, then sets `saw_peer_gone`
+ *   /await   waits until `sleeper` is woken or the peer is gone; `awaits` counts
  *   /204     replies 204
  *   /headers adds headers, replies "x" */
 void standard_handler(struct http_exchange *exchange, void *arg);
 extern bool released;
 extern bool saw_peer_gone;
+extern struct fiber *sleeper; /* that waits in /await now */
+extern int await_result;      /* of the last one there */
+extern int awaits;
 extern size_t flooded_bytes;
 extern int flood_error;
 
