@@ -29,8 +29,9 @@ struct redis;
 #define QUEUE_ENTRY_ID_SIZE 42 /* two 64-bit numbers, a dash, the zero */
 
 enum {
-    QUEUE_FORGOTTEN = 1, /* Redis lost this shard, or it was never initialised: queue_init */
-    QUEUE_EMPTY = 2,     /* nothing there within the time */
+    QUEUE_FORGOTTEN = 1,   /* Redis lost this shard, or it was never initialised: queue_init */
+    QUEUE_EMPTY = 2,       /* nothing there within the time */
+    QUEUE_NEWS_WANTED = 3, /* somebody wants news of runs */
 };
 
 struct queue_hint {
@@ -140,12 +141,17 @@ SUSPENDS MUSTCHECK int queue_read(struct queue_reader *reader, struct queue_entr
 /* Entries so far that were no hint of ours. */
 uint64_t queue_reader_malformed(const struct queue_reader *reader);
 
-/* What queue_nudge_cancel sends to one worker. Nudges sent while nobody listens are lost. */
+/* Tells all workers that somebody wants news of runs for a while (shared/events/teller.h). Fire and
+ * forget. */
+void queue_ask_news(struct queue *queue);
+
+/* What queue_nudge_cancel sends to one worker, and queue_ask_news to all. Nudges sent while nobody
+ * listens are lost. */
 SUSPENDS MUSTCHECK int queue_control_open(const char *url, int64_t worker_id, int64_t deadline_ms,
                                           struct queue_control **out, struct error *err);
 void queue_control_close(struct queue_control *control); /* accepts NULL */
 
-/* Returns 0 with the run; -E_TIMEOUT and -E_CANCELED leave it usable; after any other failure close
- * it and open another. */
+/* Returns 0 with the run whose cancel flag is to be looked at; QUEUE_NEWS_WANTED; -E_TIMEOUT and
+ * -E_CANCELED leave it usable; after any other failure close it and open another. */
 SUSPENDS MUSTCHECK int queue_control_next(struct queue_control *control, int64_t deadline_ms,
                                           struct uuid *out_run, struct error *err);

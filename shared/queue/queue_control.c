@@ -1,5 +1,6 @@
-/* The nudges for one worker: a subscription to its channel. A message is "cancel" and a run's UUID;
- * what is neither is passed over, so that newer senders may say more. */
+/* The nudges for a worker: a subscription to its channel and to that of all workers. A message is
+ * "cancel" and a run's UUID, or "news"; what is neither is passed over, so that newer senders may
+ * say more. */
 
 #include <stdlib.h>
 
@@ -18,14 +19,14 @@ int queue_control_open(const char *url, int64_t worker_id, int64_t deadline_ms,
     struct redis_options options = {.url = url};
     struct redis_conn *conn;
     char channel[QUEUE_CHANNEL_SIZE];
-    struct text argv[2] = {TEXT("SUBSCRIBE")};
+    struct text argv[3] = {TEXT("SUBSCRIBE"), TEXT_NONE, TEXT(QUEUE_CHANNEL_OF_ALL)};
     int r = redis_conn_open(&options, deadline_ms, &conn, err);
 
     if (r < 0)
         return r;
     queue_control_channel(worker_id, channel);
     argv[1] = text_of(channel);
-    r = redis_conn_command(conn, argv, 2, deadline_ms, NULL, err);
+    r = redis_conn_command(conn, argv, 3, deadline_ms, NULL, err);
     if (r < 0) {
         redis_conn_close(conn);
         return error_wrap(err, "subscribing to %s", channel);
@@ -43,15 +44,20 @@ void queue_control_close(struct queue_control *control)
     free(control);
 }
 
-static bool parse_nudge(const redisReply *reply, struct uuid *out_run)
+/* Returns 0 with the run, QUEUE_NEWS_WANTED, or QUEUE_EMPTY: it says nothing that is known. */
+static int parse_nudge(const redisReply *reply, struct uuid *out_run)
 {
     struct text payload, word, id;
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
         !text_is(redis_reply_text(reply->element[0]), "message"))
-        return false;
+        return QUEUE_EMPTY;
     payload = redis_reply_text(reply->element[2]);
-    return text_cut(payload, ' ', &word, &id) && text_is(word, "cancel") && uuid_parse(id, out_run);
+    if (text_is(payload, "news"))
+        return QUEUE_NEWS_WANTED;
+    if (text_cut(payload, ' ', &word, &id) && text_is(word, "cancel") && uuid_parse(id, out_run))
+        return 0;
+    return QUEUE_EMPTY;
 }
 
 int queue_control_next(struct queue_control *control, int64_t deadline_ms, struct uuid *out_run,
@@ -63,7 +69,8 @@ int queue_control_next(struct queue_control *control, int64_t deadline_ms, struc
 
         if (r < 0)
             return r;
-        if (parse_nudge(reply, out_run))
-            return 0;
+        r = parse_nudge(reply, out_run);
+        if (r != QUEUE_EMPTY)
+            return r;
     }
 }

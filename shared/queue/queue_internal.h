@@ -7,11 +7,12 @@
 #include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
 
-#define QUEUE_GROUP        "w"
-#define QUEUE_KEY_SIZE     16
-#define QUEUE_CHANNEL_SIZE 32
-#define QUEUE_KEYS         (1 + QUEUE_LANES)
-#define GENERATION_SIZE    33
+#define QUEUE_GROUP          "w"
+#define QUEUE_KEY_SIZE       16
+#define QUEUE_CHANNEL_SIZE   32
+#define QUEUE_CHANNEL_OF_ALL "ctl:all"
+#define QUEUE_KEYS           (1 + QUEUE_LANES)
+#define GENERATION_SIZE      33
 
 struct queue {
     struct redis *redis;

@@ -131,3 +131,10 @@ void queue_nudge_cancel(struct queue *queue, int64_t worker_id, struct uuid run)
     argv[2] = text_of(message);
     redis_post(queue->redis, argv, 3);
 }
+
+void queue_ask_news(struct queue *queue)
+{
+    const struct text argv[3] = {TEXT("PUBLISH"), TEXT(QUEUE_CHANNEL_OF_ALL), TEXT("news")};
+
+    redis_post(queue->redis, argv, 3);
+}

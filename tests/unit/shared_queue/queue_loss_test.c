@@ -300,6 +300,35 @@ static void nudges(void *arg)
     bench_close(&bench);
 }
 
+static void asks_for_news(void *arg)
+{
+    struct bench bench;
+    struct queue_control *controls[2] = {NULL, NULL};
+    struct uuid run = {{0}};
+    struct error err = {0};
+
+    (void)arg;
+    bench_open(&bench, 14);
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(queue_control_open(bench.url, 100 + i, deadline_in(2000), &controls[i], &err),
+                     0);
+    queue_ask_news(bench.queue);
+    queue_nudge_cancel(bench.queue, 101, run_number(5));
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(queue_control_next(controls[i], deadline_in(2000), &run, &err),
+                     QUEUE_NEWS_WANTED);
+    cr_assert_eq(queue_control_next(controls[1], deadline_in(2000), &run, &err), 0);
+    cr_assert_eq(number_of_run(run), 5);
+    for (int i = 0; i < 2; i++)
+        queue_control_close(controls[i]);
+    bench_close(&bench);
+}
+
+Test(queue_loss, all_workers_are_asked_for_news)
+{
+    loop_run(asks_for_news, NULL);
+}
+
 Test(queue_loss, a_nudge_reaches_its_worker_and_nobody_else)
 {
     loop_run(nudges, NULL);
