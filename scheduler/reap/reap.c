@@ -78,7 +78,7 @@ static int sweep_round(void *arg, struct error *err)
 
     do {
         report = (struct reaper_report){0};
-        r = reaper_sweep(reap->options.sweeps, &report, err);
+        r = reaper_sweep(reap->options.sweeps, &reap->options.listener, &report, err);
         add(reap, &report);
         reap->sweeps++;
         service_beat(&reap->sweeper);

@@ -7,6 +7,7 @@
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 #include "shared/metrics/metric_table.h"
+#include "shared/store/fleet/reaper.h"
 
 struct pg;
 struct queue;
@@ -17,6 +18,7 @@ struct reap_options {
     struct pg *sweeps;   /* required */
     struct queue *queue; /* required */
     int shards;          /* default 1 */
+    struct reaper_listener listener; /* may be zero */
 };
 
 /* Both must outlive it. */

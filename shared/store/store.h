@@ -31,10 +31,13 @@ struct store {
     const struct pg_query *rider;
 };
 
-/* A run that has to give way and that a worker has in hand, which is to be nudged. */
+/* A run that has to give way and that a worker has in hand, which is to be nudged; and those that
+ * have ended at once, which nobody has in hand. */
 struct run_stopped {
     struct uuid id;
     int64_t owner; /* the worker; 0: nobody has it in hand */
+    const struct uuid *ended;
+    size_t ended_count;
 };
 
 /* All conditions of the store stand here, without numbers: so the compiler gives each its own. */

@@ -128,9 +128,7 @@ static const struct pg_statement reap_runs = {
         "    FROM u"
         "    WHERE " SQL_IS_END("status") "),"
         " " SQL_AFTER_END("ended", "")
-        " SELECT count(*), count(*) FILTER (WHERE status = 'queued'),"
-        "     count(*) FILTER (WHERE status = 'failed'),"
-        "     count(*) FILTER (WHERE status = 'cancelled')"
+        " SELECT id, status"
         " FROM u",
     .types = "",
 };
@@ -171,7 +169,7 @@ static const struct pg_statement reap_expired = {
         "      AND " SQL_MAY_BECOME("l")
         "    RETURNING " ENDED_COLUMNS("r") "),"
         " " SQL_AFTER_END("ended", "")
-        " SELECT count(*)"
+        " SELECT id"
         " FROM ended",
     .types = "",
 };
@@ -214,7 +212,31 @@ int reaper_declare_lapsed(struct pg *pg, int64_t judge_until_wall_ms, struct dea
     return 0;
 }
 
-int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err)
+static void tell(const struct reaper_listener *listener, struct uuid run)
+{
+    if (listener && listener->ended)
+        listener->ended(run, listener->arg);
+}
+
+/* Of dead workers: what was ended is told, the rest is given back. */
+static void note_reaped(const struct pg_result *runs, const struct reaper_listener *listener,
+                        struct reaper_report *out)
+{
+    for (int row = 0; row < pg_rows(runs); row++) {
+        struct text status = pg_get_text(runs, row, 1);
+
+        if (text_is(status, "queued")) {
+            out->requeued++;
+            continue;
+        }
+        out->failed += text_is(status, "failed");
+        out->cancelled += text_is(status, "cancelled");
+        tell(listener, pg_get_uuid(runs, row, 0));
+    }
+}
+
+int reaper_sweep(struct pg *pg, const struct reaper_listener *listener, struct reaper_report *out,
+                 struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *runs = NULL;
     CLEANUP(pg_result_freep) struct pg_result *expired = NULL;
@@ -227,15 +249,15 @@ int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err)
     r = pg_exec(pg, &reap_runs, NULL, &runs, err);
     if (r < 0)
         return r;
-    out->more = pg_get_int(runs, 0, 0) == REAPER_BATCH_RUNS;
-    out->requeued = pg_get_int(runs, 0, 1);
-    out->failed = pg_get_int(runs, 0, 2);
-    out->cancelled = pg_get_int(runs, 0, 3);
+    out->more = pg_rows(runs) == REAPER_BATCH_RUNS;
+    note_reaped(runs, listener, out);
 
     r = pg_exec(pg, &reap_expired, NULL, &expired, err);
     if (r < 0)
         return r;
-    out->expired = pg_get_int(expired, 0, 0);
+    out->expired = pg_rows(expired);
+    for (int row = 0; row < pg_rows(expired); row++)
+        tell(listener, pg_get_uuid(expired, row, 0));
     out->more = out->more || out->expired == REAPER_BATCH_RUNS;
 
     r = open_calls_sweep(pg, &out->settled, &more, err);

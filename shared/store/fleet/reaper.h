@@ -30,6 +30,12 @@ struct reaper_report {
     bool more; /* a batch was full */
 };
 
+/* Who is told of each run that a sweep has ended, after the commit. */
+struct reaper_listener {
+    void (*ended)(struct uuid run, void *arg); /* must not suspend; NULL: nobody */
+    void *arg;
+};
+
 /* Declares workers dead whose lease lapsed (*out_dead): at once where it lapsed alone or
  * with one other, later where several workers were shaken at one moment, since then it is rather
  * the database, its clock or the way there that stood still. Shaken are those whose lease lapsed,
@@ -46,5 +52,6 @@ SUSPENDS MUSTCHECK int reaper_declare_lapsed(struct pg *pg, int64_t judge_until_
                                              struct error *err);
 
 /* Ends and gives back what is left. *out is also filled as far as it went when a later statement
- * fails. */
-SUSPENDS MUSTCHECK int reaper_sweep(struct pg *pg, struct reaper_report *out, struct error *err);
+ * fails. `listener` may be NULL. */
+SUSPENDS MUSTCHECK int reaper_sweep(struct pg *pg, const struct reaper_listener *listener,
+                                    struct reaper_report *out, struct error *err);

@@ -127,9 +127,8 @@ static const struct pg_statement interrupt = {
         "        CASE WHEN $20 THEN $11 ELSE " JOINED_INPUT " END,"
         "        " ROLLED_BACK
         "    FROM t)"
-        " SELECT id, owner"
-        " FROM old"
-        " WHERE status = 'cancelling'",
+        " SELECT id, owner, status = 'cancelling'"
+        " FROM old",
     .types = RUN_DRAFT_TYPES "ub",
 };
 /* clang-format on */
@@ -155,24 +154,41 @@ static int refused(const struct store *store, const struct run_draft *draft, str
     return r == 0 || r == THREAD_BUSY ? THREAD_FULL : r;
 }
 
+/* The rows of the interrupt. */
+static int read_stopped(const struct store *store, const struct pg_result *result,
+                        struct run_stopped *out, struct error *err)
+{
+    int rows = pg_rows(result);
+    struct uuid *ended;
+
+    *out = (struct run_stopped){.owner = 0};
+    if (rows == 0)
+        return 0;
+    ended = arena_calloc(store->arena, (size_t)rows, sizeof(*ended));
+    if (!ended)
+        return error_set(err, E_LIMIT, "no room for the runs that had to give way");
+    out->ended = ended;
+    for (int row = 0; row < rows; row++) {
+        if (pg_get_bool(result, row, 2)) {
+            out->id = pg_get_uuid(result, row, 0);
+            out->owner = pg_get_int(result, row, 1);
+        } else {
+            ended[out->ended_count++] = pg_get_uuid(result, row, 0);
+        }
+    }
+    return 0;
+}
+
 static int read_made(const struct store *store, struct pg_result *const *results,
                      const struct run_draft *draft, struct run *out,
                      struct run_stopped *out_stopped, struct error *err)
 {
-    struct run_stopped stopped = {.owner = 0};
     int r;
 
     if (pg_rows(results[4]) == 0)
         return refused(store, draft, err);
     r = row_read_at(store, &run_rows, results[4], 0, out, err);
-    if (r < 0)
-        return r;
-    if (pg_rows(results[2]) > 0) {
-        stopped.id = pg_get_uuid(results[2], 0, 0);
-        stopped.owner = pg_get_int(results[2], 0, 1);
-    }
-    *out_stopped = stopped;
-    return 0;
+    return r < 0 ? r : read_stopped(store, results[2], out_stopped, err);
 }
 
 int runs_enqueue(const struct store *store, const struct run_draft *draft, enum multitask how,

@@ -87,8 +87,9 @@ enum multitask { MULTITASK_ENQUEUE, MULTITASK_INTERRUPT, MULTITASK_ROLLBACK, MUL
  * those that wait, and joins the messages of the latter in front of the draft's;
  * MULTITASK_ROLLBACK lets the messages of all of them leave the thread instead. On an idle thread
  * all three do what runs_create does. *out_stopped is the active run that is RUN_CANCELLING now,
- * with its owner to nudge; its id is zero: none. THREAD_MISSING; THREAD_FULL; AGENT_MISSING;
- * THREAD_TOO_LARGE and USER_OVER_QUOTA; -E_CONFLICT when an id exists. */
+ * with its owner to nudge (its id is zero: none), and the runs that were cancelled at once, in the
+ * store's arena. THREAD_MISSING; THREAD_FULL; AGENT_MISSING; THREAD_TOO_LARGE and USER_OVER_QUOTA;
+ * -E_CONFLICT when an id exists. */
 SUSPENDS MUSTCHECK int runs_enqueue(const struct store *store, const struct run_draft *draft,
                                     enum multitask how, struct run *out,
                                     struct run_stopped *out_stopped, struct error *err);

@@ -385,7 +385,8 @@ int threads_delete(const struct store *store, struct uuid id, struct run_stopped
     if (out)
         *out = (struct run_stopped){.owner = 0};
     if (out && pg_rows(results[0]) > 0)
-        *out = (struct run_stopped){pg_get_uuid(results[0], 0, 1), pg_get_int(results[0], 0, 0)};
+        *out = (struct run_stopped){.id = pg_get_uuid(results[0], 0, 1),
+                                    .owner = pg_get_int(results[0], 0, 0)};
     r = pg_rows(results[3]) > 0 ? 0 : THREAD_MISSING;
     for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
         pg_result_free(results[i]);

@@ -366,12 +366,12 @@ static void remembers_tries(struct store *store)
     cr_assert(uuid_equal(found, fresh), "what a later try leaves is found as well");
 
     sql_do("UPDATE idempotency_keys SET created_at = created_at - interval '14 min'");
-    MUST(reaper_sweep(store->pg, &report, &test_err));
+    MUST(reaper_sweep(store->pg, NULL, &report, &test_err));
     cr_assert_eq(sql_int("SELECT count(*) FROM idempotency_keys"), 3);
     sql_do("UPDATE idempotency_keys SET created_at = created_at - interval '1 min'");
     MUST(idempotency_recall(store, hash, fresh, &found, &test_err));
     cr_assert(uuid_equal(found, fresh), "what is too old names nothing");
-    MUST(reaper_sweep(store->pg, &report, &test_err));
+    MUST(reaper_sweep(store->pg, NULL, &report, &test_err));
     cr_assert_eq(sql_int("SELECT count(*) FROM idempotency_keys"), 1);
 }
 

@@ -141,7 +141,7 @@ static void sweep(const struct store *store)
 {
     struct reaper_report report;
 
-    MUST(reaper_sweep(store->pg, &report, &test_err));
+    MUST(reaper_sweep(store->pg, NULL, &report, &test_err));
 }
 
 static void reap_crashed(const struct store *store, const struct run *run, struct run_claim *claim)

@@ -283,7 +283,7 @@ static void be_a_nuisance(void *arg)
         struct uuid id = nuisance->claims->items[random_below(nuisance->claims->count)].lease.run;
 
         if (nuisance->reaps) {
-            r = reaper_sweep(nuisance->store.pg, &report, &err);
+            r = reaper_sweep(nuisance->store.pg, NULL, &report, &err);
         } else {
             r = runs_cancel(&nuisance->store, any, id, &run, &err);
             nuisance->cancelled += r == 0;

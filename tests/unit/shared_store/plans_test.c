@@ -8,6 +8,7 @@
 #include "shared/store/dispatch/dispatch.h"
 #include "shared/store/fleet/reaper.h"
 #include "shared/store/polls/run_reader.h"
+#include "shared/store/polls/settled_runs.h"
 #include "shared/store/runs/open_calls.h"
 #include "shared/store/runs/tool_outputs.h"
 #include "shared/store/submissions/run_batches.h"
@@ -62,6 +63,8 @@ static void use_api(const struct store *store)
     struct message got;
     struct run_stopped stopped;
     struct api_key key;
+    size_t settled;
+    size_t settled_count;
     struct run run;
 
     request.key = text_of(show(request.object));
@@ -81,6 +84,7 @@ static void use_api(const struct store *store)
     MUST(messages_delete(store, draft.thread, message.id, NULL, &test_err));
     MUST(runs_create(store, &draft, &run, NULL, &test_err));
     MUST(runs_get(store, any, run.id, &run, &test_err));
+    MUST(runs_settled(store->pg, &run.id, 1, &settled, &settled_count, &test_err));
     MUST(runs_list(store, draft.thread, &page, &runs, &test_err));
     MUST(runs_list_all(store, &(struct run_filter){.statuses = ~0U}, &page, &runs, &test_err));
     MUST(runs_update(store, any, run.id, TEXT("{}"), &run, &test_err));
@@ -200,7 +204,7 @@ static void use_worker(const struct store *store)
     MUST(dispatch_count(store->pg, &counts, &test_err));
     sql_do("UPDATE workers SET state = 'dead' WHERE worker_id = %lld", (long long)worker);
     must_claim(store, must_worker(store), must_run(store).id);
-    MUST(reaper_sweep(store->pg, &report, &test_err));
+    MUST(reaper_sweep(store->pg, NULL, &report, &test_err));
     MUST(workers_deregister(store->pg, worker, NULL, &test_err));
 }
 

@@ -110,18 +110,18 @@ static void sweeps(struct store *store)
     struct run run;
 
     sql_do("UPDATE threads SET active_run = NULL WHERE id = '%s'", show(fronts[0].thread_id));
-    MUST(reaper_sweep(store->pg, &report, &test_err));
+    MUST(reaper_sweep(store->pg, NULL, &report, &test_err));
     cr_assert_eq(report.promoted, 1);
     check_run(store, held[0], RUN_QUEUED);
     cr_assert(uuid_equal(must_get_thread(store, fronts[1].thread_id).active_run, fronts[1].id));
     sql_do("UPDATE runs SET expires_at = now() - interval '1 s' WHERE id = '%s'",
            show(fronts[1].id));
-    MUST(reaper_sweep(store->pg, &report, &test_err));
+    MUST(reaper_sweep(store->pg, NULL, &report, &test_err));
     cr_assert_eq(report.expired, 1);
     cr_assert_eq(report.promoted, 1);
     check_run(store, held[1], RUN_QUEUED);
     MUST(runs_cancel(store, any, held[1], &run, &test_err));
-    MUST(reaper_sweep(store->pg, &report, &test_err));
+    MUST(reaper_sweep(store->pg, NULL, &report, &test_err));
     cr_assert_eq(report.promoted, 0);
 }
 

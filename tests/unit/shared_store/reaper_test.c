@@ -11,7 +11,7 @@ static struct reaper_report sweep(const struct store *store)
 {
     struct reaper_report report;
 
-    MUST(reaper_sweep(store->pg, &report, &test_err));
+    MUST(reaper_sweep(store->pg, NULL, &report, &test_err));
     cr_assert_not(report.more);
     return report;
 }
@@ -344,7 +344,7 @@ static void sweep_fiber(void *arg)
 {
     struct reaper_report *report = ((void **)arg)[1];
 
-    MUST(reaper_sweep(((void **)arg)[0], report, &test_err));
+    MUST(reaper_sweep(((void **)arg)[0], NULL, report, &test_err));
 }
 
 static void shares(struct store *store)

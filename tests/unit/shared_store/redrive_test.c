@@ -65,7 +65,7 @@ static void brings_its_input(struct store *store)
     draft.message_count = 1;
     MUST(runs_enqueue(store, &draft, MULTITASK_ENQUEUE, &run, &stopped, &test_err));
     sql_do("UPDATE runs SET expires_at = now() WHERE id = '%s'", show(run.id));
-    MUST(reaper_sweep(store->pg, &report, &test_err));
+    MUST(reaper_sweep(store->pg, NULL, &report, &test_err));
     cr_assert_eq(report.expired, 1);
     GIVES(THREAD_BUSY, runs_redrive(store, any, run.id, hour_ms, &run, &active, &test_err));
     cr_assert(uuid_equal(active, front.id));

@@ -151,7 +151,7 @@ static void first_wins(struct store *store)
     check_run(store, parked[0].id, RUN_CANCELLED);
     sql_do("UPDATE runs SET expires_at = now() - interval '1 s' WHERE id = '%s'",
            show(parked[1].id));
-    MUST(reaper_sweep(store->pg, &report, &test_err));
+    MUST(reaper_sweep(store->pg, NULL, &report, &test_err));
     cr_assert_eq(report.expired, 1);
     GIVES(OUTPUTS_UNWANTED, tool_outputs_give(store, any, parked[1].id, both, 2, &run, &test_err));
     check_run(store, parked[1].id, RUN_EXPIRED);

@@ -255,7 +255,7 @@ static void expires(struct store *store)
     struct run run;
 
     sql_do("UPDATE runs SET expires_at = now() - interval '1 s'");
-    MUST(reaper_sweep(store->pg, &report, &test_err));
+    MUST(reaper_sweep(store->pg, NULL, &report, &test_err));
     cr_assert_eq(report.expired, 2);
     run = must_get_run(store, client.id);
     cr_assert_eq(run.status, RUN_EXPIRED);
@@ -286,7 +286,7 @@ static void redriven(struct store *store)
 
     GIVES(RUN_UNFIT, runs_redrive(store, any, parked.id, 60000, &run, &active, &test_err));
     sql_do("UPDATE runs SET expires_at = now() - interval '1 s'");
-    MUST(reaper_sweep(store->pg, &report, &test_err));
+    MUST(reaper_sweep(store->pg, NULL, &report, &test_err));
     MUST(runs_redrive(store, any, parked.id, 60000, &run, &active, &test_err));
     cr_assert_eq(run.open_calls, 0);
     cr_assert_null(run.last_error.ptr);
