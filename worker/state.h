@@ -27,6 +27,7 @@ struct queue;
 struct redis;
 struct run_writer;
 struct servers;
+struct teller;
 struct watch;
 
 struct worker_counters {
@@ -54,6 +55,7 @@ struct worker {
     struct run_writer *writer; /* of the runs, on pg */
     struct redis *redis;
     struct queue *queue;
+    struct teller *teller; /* of runs that ended here, while somebody wants to know */
     struct http_client *http;
     struct gate *gate; /* before calls of models */
     struct health_listener *health;

@@ -13,6 +13,7 @@
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/config/config.h"
+#include "shared/events/teller.h"
 #include "shared/fiber/service.h"
 #include "shared/queue/queue.h"
 #include "shared/store/fleet/workers.h"
@@ -141,7 +142,7 @@ static int trust_round(void *arg, struct error *err)
 
 /* Nudges of one subscription, until it breaks or the worker has another id. A nudge is a hint: it
  * may be stale, or come from anybody who can write to Redis. So Postgres is asked; nudges that come
- * meanwhile are one look. */
+ * meanwhile are one look. Beside them somebody may ask to be told of runs that end. */
 static int nudges_round(void *arg, struct error *err)
 {
     struct watch *watch = arg;
@@ -158,10 +159,12 @@ static int nudges_round(void *arg, struct error *err)
         if (r == 0) {
             watch->nudged = true;
             service_wake(&watch->cancels);
+        } else if (r == QUEUE_NEWS_WANTED) {
+            teller_wanted(worker->teller);
         } else if (r == -E_TIMEOUT) {
             r = 0;
         }
-        if (r == 0)
+        if (r >= 0)
             backoff_reset(&watch->nudges_backoff);
     }
     queue_control_close(control);

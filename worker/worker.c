@@ -18,6 +18,7 @@
 #include "shared/base/id.h"
 #include "shared/base/log.h"
 #include "shared/config/config.h"
+#include "shared/events/teller.h"
 #include "shared/fiber/fiber.h"
 #include "shared/http_client/http_client.h"
 #include "shared/postgres/postgres.h"
@@ -84,6 +85,7 @@ static int open_stores(struct worker *worker, const struct config *config, struc
     if (r < 0)
         return r;
     worker->queue = queue_new(worker->redis);
+    worker->teller = teller_new(worker->redis, true);
     worker->gate = gate_new(worker->redis);
     worker->servers = watch_servers(worker);
     return 0;
@@ -259,6 +261,7 @@ void worker_close(struct worker *worker)
     http_client_close(worker->http);
     servers_stop(worker->servers);
     gate_free(worker->gate);
+    teller_free(worker->teller);
     queue_free(worker->queue);
     redis_close(worker->redis);
     run_writer_free(worker->writer);

@@ -6,6 +6,7 @@
 
 #include "shared/base/error.h"
 #include "shared/base/log.h"
+#include "shared/events/teller.h"
 #include "worker/run/record/changes.h"
 #include "worker/run/record/checkpoint.h"
 #include "worker/run/record/persist.h"
@@ -112,11 +113,19 @@ static int hand_back(struct run_task *task, bool *out_ended)
     return write_ending(task, &counts);
 }
 
-static void count_ending(struct run_task *task)
+/* Whoever waits for the run looks at it: it has ended, or is parked and may need its client. */
+static void tell(const struct run_task *task)
+{
+    teller_tell(task->worker->teller, NEWS_SETTLED, task->claim.row.lease.run);
+}
+
+/* The ending is written. */
+static void note_ending(struct run_task *task)
 {
     struct worker_counters *counters = &task->worker->counters;
     const struct run_ending *end = &task->ending.end;
 
+    tell(task);
     switch (end->status) {
     case RUN_COMPLETED:
         counters->completed++;
@@ -177,7 +186,7 @@ static void end_handed_back(struct run_task *task)
     } else if (r != 0) {
         count_fenced(task);
     } else if (ended) {
-        count_ending(task);
+        note_ending(task);
     } else {
         task->worker->counters.handed_back++;
         log_debug("run handed back", LOG_INT("delay_ms", task->ending.back.delay_ms));
@@ -211,7 +220,7 @@ static int end_finished(struct run_task *task)
         ending_hand_back(&task->ending, 0, RUN_WAIT_NONE);
         end_handed_back(task);
     } else if (r == 0) {
-        count_ending(task);
+        note_ending(task);
     } else {
         count_fenced(task);
     }
@@ -227,6 +236,7 @@ int end_run(struct run_task *task, int next)
         end_handed_back(task);
         break;
     case RUN_PARKED:
+        tell(task);
         task->worker->counters.parked++;
         log_info("run waits for open calls", LOG_INT("iterations", task->meter.iterations));
         break;
