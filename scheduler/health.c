@@ -14,6 +14,7 @@
 #include "scheduler/reap/reap.h"
 #include "scheduler/roles.h"
 #include "scheduler/state.h"
+#include "scheduler/waits/waits.h"
 #include "shared/program/process.h"
 #include "shared/program/servers.h"
 
@@ -48,7 +49,7 @@ static const struct metric server_rows[] = {
 static const struct metric_table server_metrics = METRIC_TABLE(server_rows);
 
 const struct metric_table *const scheduler_metrics[] = {
-    &census_metrics, &api_metrics_table, &dispatcher_metrics, &ownership_metrics,
+    &census_metrics, &api_metrics_table, &dispatcher_metrics, &ownership_metrics, &waits_metrics,
     &reap_metrics,   &server_metrics,    &servers_metrics,    &process_metrics,
 };
 const size_t scheduler_metrics_count = ARRAY_LENGTH(scheduler_metrics);

@@ -5,7 +5,9 @@
 #include "scheduler/dispatch/dispatcher.h"
 #include "scheduler/reap/reap.h"
 #include "scheduler/state.h"
+#include "scheduler/waits/waits.h"
 #include "shared/config/config.h"
+#include "shared/events/teller.h"
 #include "shared/queue/queue.h"
 
 static void start_dispatcher(struct scheduler *scheduler)
@@ -32,6 +34,56 @@ static void render_dispatcher(struct scheduler *scheduler, struct buf *out)
     dispatcher_metrics_render(scheduler->dispatcher, out);
 }
 
+static void start_waits(struct scheduler *scheduler)
+{
+    const struct config *config = scheduler->config;
+    int64_t places = config->scheduler.max_connections - config->scheduler.max_connections / 8;
+    int64_t max = config->scheduler.waiting_requests;
+    struct waits_options options = {
+        .pg = scheduler->links.api,
+        .queue = scheduler->links.queue,
+        .redis_url = config->redis_url,
+        .max = (size_t)(max < places ? max : places), /* some are left for those who do not wait */
+    };
+
+    scheduler->waits = waits_start(&options);
+}
+
+static void stop_waits(struct scheduler *scheduler)
+{
+    waits_stop(scheduler->waits);
+    scheduler->waits = NULL;
+}
+
+static void render_waits(struct scheduler *scheduler, struct buf *out)
+{
+    waits_metrics_render(scheduler->waits, out);
+}
+
+/* Something became of a run here: those who wait in this process are woken at once, others are
+ * told. */
+static void tell(struct scheduler *scheduler, enum news_kind kind, struct uuid id)
+{
+    if (scheduler->waits)
+        waits_hear(scheduler->waits, kind, id);
+    teller_tell(scheduler->links.teller, kind, id);
+}
+
+static void on_run_settled(struct uuid run, void *arg)
+{
+    tell(arg, NEWS_SETTLED, run);
+}
+
+static void on_run_changed(struct uuid run, void *arg)
+{
+    tell(arg, NEWS_CHANGED, run);
+}
+
+static void on_thread_gone(struct uuid thread, void *arg)
+{
+    tell(arg, NEWS_THREAD_GONE, thread);
+}
+
 static void start_reap(struct scheduler *scheduler)
 {
     struct reap_options options = {
@@ -39,6 +91,7 @@ static void start_reap(struct scheduler *scheduler)
         .sweeps = scheduler->links.dispatch,
         .queue = scheduler->links.queue,
         .shards = scheduler->config->shards,
+        .listener = {on_run_settled, scheduler},
     };
 
     scheduler->reap = reap_start(&options);
@@ -79,7 +132,16 @@ static void start_api(struct scheduler *scheduler)
         .shards = scheduler->config->shards,
         .run_ttl_ms = scheduler->config->scheduler.run_ttl_ms,
         .limits = {scheduler->config->threads.max_bytes, scheduler->config->threads.user_max_bytes},
-        .events = {on_run_ready, on_run_cancelling, scheduler},
+        .waits = scheduler->waits,
+        .events =
+            {
+                .run_ready = on_run_ready,
+                .run_cancelling = on_run_cancelling,
+                .run_settled = on_run_settled,
+                .run_changed = on_run_changed,
+                .thread_gone = on_thread_gone,
+                .arg = scheduler,
+            },
     };
 
     scheduler->api = api_new(&options);
@@ -139,6 +201,7 @@ static const struct {
     void (*render)(struct scheduler *scheduler, struct buf *out);
 } parts[] = {
     {ROLE_DISPATCH | ROLE_API, start_dispatcher, stop_dispatcher, render_dispatcher},
+    {ROLE_API, start_waits, stop_waits, render_waits},
     {ROLE_REAP, start_reap, stop_reap, render_reap},
     {ROLE_API, start_api, stop_api, render_api},
     {ROLES_ALL, start_census, stop_census, render_census},

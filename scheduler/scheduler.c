@@ -10,10 +10,12 @@
 #include "scheduler/api/api.h"
 #include "scheduler/health.h"
 #include "scheduler/roles.h"
+#include "scheduler/waits/waits.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
 #include "shared/config/config.h"
+#include "shared/events/teller.h"
 #include "shared/fiber/fiber.h"
 #include "shared/postgres/postgres.h"
 #include "shared/program/servers.h"
@@ -49,11 +51,13 @@ static int open_links(struct scheduler *scheduler, struct error *err)
     if (r < 0)
         return error_wrap(err, "REDIS_URL");
     links->queue = queue_new(links->redis);
+    links->teller = teller_new(links->redis, false);
     return 0;
 }
 
 static void close_links(struct scheduler_links *links)
 {
+    teller_free(links->teller);
     if (links->queue)
         queue_free(links->queue);
     redis_close(links->redis);
@@ -178,6 +182,7 @@ void scheduler_close(struct scheduler *scheduler, int64_t deadline_ms)
 {
     fiber_shield_enter();
     health_close(scheduler->metrics);
+    waits_end(scheduler->waits); /* so that the requests which wait finish at once */
     http_server_close(scheduler->server, deadline_ms);
     roles_stop(scheduler);
     servers_stop(scheduler->servers);

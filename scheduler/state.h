@@ -15,6 +15,8 @@ struct queue;
 struct reap;
 struct redis;
 struct servers;
+struct teller;
+struct waits;
 
 /* Connections by what they are for, so that what is slow delays its like alone. Answers of a
  * connection come in the order of its questions: behind a page of 15 MB a lease would lapse. */
@@ -25,6 +27,7 @@ struct scheduler_links {
     struct pg *large;    /* of requests: pages of lists, and what has a large body */
     struct redis *redis;
     struct queue *queue;
+    struct teller *teller; /* tells other schedulers what becomes of runs here */
 };
 
 struct scheduler {
@@ -33,7 +36,8 @@ struct scheduler {
     struct scheduler_links links;
     struct servers *servers;
     struct provider_registry *registry;
-    struct api *api;               /* NULL without its role; so is reap */
+    struct api *api; /* NULL without its role; so are waits and reap */
+    struct waits *waits;
     struct dispatcher *dispatcher; /* NULL without both the roles api and dispatch */
     struct reap *reap;
     struct census *census;

@@ -37,7 +37,11 @@
 #define OBJECT_ROOM    ((size_t)256 << 10)
 #define SMALL_ROOM_MAX ((size_t)1 << 20)
 
-enum { ERROR_LINES_A_SECOND = 5, ROOM_WAIT_MS = 2000 };
+enum {
+    ERROR_LINES_A_SECOND = 5,
+    ROOM_WAIT_MS = 2000,
+    GO_ON_WAIT_MS = 15000, /* ten thousand may go on at the same moment */
+};
 
 static int check_model(const struct api *api, const char *param, struct text model,
                        struct failure *failure)
@@ -104,6 +108,7 @@ struct api *api_new(const struct api_options *options)
     budget_init(&api->small, ALL_SMALL_BYTES);
     api->submitter = submitter_new(&submit);
     api->run_reader = run_reader_new(options->pg);
+    api->waits = options->waits;
     api->claim_returns = claim_returns_new();
     api->poll.average_ms = 2000;
     return api;
@@ -175,15 +180,10 @@ static size_t room_of(const struct request *request)
 
 /* Room for what the request will make of memory, guessed before and set right after it: of the
  * tenant's share first, so that who waits for that holds nothing of what all share. */
-static int take_room(struct request *request, size_t bytes, bool large)
+static int take_room(struct request *request, size_t bytes, int64_t deadline_ms)
 {
-    int64_t deadline_ms = deadline_in(ROOM_WAIT_MS);
     struct error err;
 
-    if (large) {
-        request->room = &request->share->large;
-        request->room_of_all = &request->api->large;
-    }
     if (budget_take(request->room, bytes, deadline_ms, &err) < 0)
         return request_crowded(request, &err);
     if (budget_take(request->room_of_all, bytes, deadline_ms, &err) < 0) {
@@ -209,6 +209,13 @@ static void set_room(struct request *request, size_t bytes)
     request->held = bytes;
 }
 
+static int take_large_room(struct request *request, size_t bytes)
+{
+    request->room = &request->share->large;
+    request->room_of_all = &request->api->large;
+    return take_room(request, bytes, deadline_in(ROOM_WAIT_MS));
+}
+
 /* What it has is given back first: who waits for large room keeps nobody from small room. */
 int request_enlarge(struct request *request, size_t bytes)
 {
@@ -216,13 +223,28 @@ int request_enlarge(struct request *request, size_t bytes)
 
     set_room(request, 0);
     request->store.pg = request->api->pg_large;
-    return take_room(request, all, true);
+    return take_large_room(request, all);
+}
+
+void request_rest(struct request *request)
+{
+    set_room(request, 0);
+}
+
+/* What was found to be large may be small now. */
+int request_go_on(struct request *request)
+{
+    request->store.pg = request->api->pg;
+    request->room = &request->share->small;
+    request->room_of_all = &request->api->small;
+    return take_room(request, OBJECT_ROOM, deadline_in(GO_ON_WAIT_MS));
 }
 
 static int call(struct request *request)
 {
     size_t bytes = room_of(request);
-    int r = take_room(request, bytes, bytes > SMALL_ROOM_MAX);
+    int r = bytes > SMALL_ROOM_MAX ? take_large_room(request, bytes)
+                                   : take_room(request, bytes, deadline_in(ROOM_WAIT_MS));
 
     if (request->exchange->body.len >= REQUEST_LARGE_BYTES)
         request->store.pg = request->api->pg_large;

@@ -20,6 +20,7 @@ struct endpoint_table;
 struct error;
 struct pg;
 struct provider_registry;
+struct waits;
 
 struct api_options {
     struct pg *pg;                            /* required */
@@ -28,6 +29,7 @@ struct api_options {
     int shards;                               /* default 1 */
     int64_t run_ttl_ms;                       /* default 24 h */
     struct thread_limits limits;              /* 0: none */
+    struct waits *waits; /* of requests for the ends of runs; NULL: none waits */
     struct run_events events;
     const struct endpoint_table *const *tables; /* what is served; NULL: surfaces.h */
     size_t tables_count;

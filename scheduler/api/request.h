@@ -21,6 +21,7 @@ struct key_cache;
 struct pg;
 struct provider_registry;
 struct run_reader;
+struct waits;
 
 /* What the requests of a process share. */
 struct api {
@@ -39,6 +40,7 @@ struct api {
     struct budget small; /* of small ones */
     struct submitter *submitter;
     struct run_reader *run_reader;
+    struct waits *waits; /* NULL: none waits */
     struct claim_returns *claim_returns;
     struct poll poll;
     int64_t errors_second; /* the second in which errors were logged last, and how many */
@@ -77,6 +79,11 @@ struct request {
  * connection for what is large. Returns 0, or -E_INVALID with request->failure (429, 503): then it
  * holds nothing. */
 SUSPENDS MUSTCHECK int request_enlarge(struct request *request, size_t bytes);
+
+/* A request that waits for long holds nothing of the room meanwhile, and takes anew what a small
+ * object needs. The latter returns as request_enlarge does. */
+void request_rest(struct request *request);
+SUSPENDS MUSTCHECK int request_go_on(struct request *request);
 
 /* The store failed: fills request->failure. Returns -E_INVALID. */
 int request_failed(struct request *request, const struct error *err);

@@ -86,6 +86,7 @@ static const cyaml_schema_field_t scheduler_fields[] = {
     INTEGER(scheduler, run_ttl_ms),
     INTEGER(scheduler, max_body_bytes),
     INTEGER(scheduler, max_connections),
+    INTEGER(scheduler, waiting_requests),
     CYAML_FIELD_END,
 };
 

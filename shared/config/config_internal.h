@@ -65,6 +65,7 @@ struct config_file_scheduler {
     int64_t *run_ttl_ms;
     int64_t *max_body_bytes;
     int64_t *max_connections;
+    int64_t *waiting_requests;
 };
 
 struct config_file_worker {

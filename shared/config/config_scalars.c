@@ -72,7 +72,8 @@ static const struct setting settings[] = {
     NUMBER_SETTING(SETTING_INT64, scheduler.run_ttl_ms, NULL, 24 * HOUR_MS, SECOND_MS,
                    365 * 24 * HOUR_MS),
     NUMBER_SETTING(SETTING_INT64, scheduler.max_body_bytes, NULL, 4 << 20, 1024, 256 << 20),
-    NUMBER_SETTING(SETTING_INT64, scheduler.max_connections, NULL, 10000, 1, 1000000),
+    NUMBER_SETTING(SETTING_INT64, scheduler.max_connections, NULL, 30000, 1, 1000000),
+    NUMBER_SETTING(SETTING_INT64, scheduler.waiting_requests, NULL, 20000, 0, 1000000),
 
     NUMBER_SETTING(SETTING_INT, worker.slots, "PENSTOCK_SLOTS", 1000, 1, 100000),
     TEXT_SETTING(worker.host, "PENSTOCK_WORKER_HOST", "127.0.0.1", config_check_host),

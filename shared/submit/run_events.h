@@ -9,5 +9,11 @@ struct run_events {
     void (*run_ready)(struct uuid run, struct uuid tenant, int shard, int priority, void *arg);
     /* A worker has a run in hand that it should stop (or that is gone). */
     void (*run_cancelling)(int64_t worker, struct uuid run, void *arg);
+    /* It has come to its end without a worker, or is gone. */
+    void (*run_settled)(struct uuid run, void *arg);
+    /* Its metadata is different now. */
+    void (*run_changed)(struct uuid run, void *arg);
+    /* The thread and all its runs are gone. */
+    void (*thread_gone)(struct uuid thread, void *arg);
     void *arg;
 };

@@ -334,6 +334,8 @@ static void announce(const struct making *making, const struct run *run)
 
     if (!uuid_is_zero(making->stopped.id) && events->run_cancelling)
         events->run_cancelling(making->stopped.owner, making->stopped.id, events->arg);
+    for (size_t i = 0; i < making->stopped.ended_count && events->run_settled; i++)
+        events->run_settled(making->stopped.ended[i], events->arg);
     if (!run->held && making->draft.delay_ms == 0 && events->run_ready)
         events->run_ready(making->draft.id, making->store->tenant, making->draft.shard,
                           (int)making->draft.priority, events->arg);

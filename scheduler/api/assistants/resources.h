@@ -9,6 +9,7 @@ extern const struct endpoint_table thread_endpoints;
 extern const struct endpoint_table message_create_endpoints;
 extern const struct endpoint_table message_endpoints;
 extern const struct endpoint_table run_create_endpoints;
+extern const struct endpoint_table run_get_endpoints;
 extern const struct endpoint_table run_endpoints;
 extern const struct endpoint_table step_endpoints;
 extern const struct endpoint_table tool_output_endpoints;

@@ -1,119 +1,22 @@
-/* Runs: look, list, label, cancel, redrive. The routes without a thread serve who knows only the
- * run. */
+/* Runs: list, label, cancel, redrive. The routes without a thread serve who knows only the run. */
 
-#include <stdio.h>
-
+#include "shared/store/runs/runs.h"
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
+#include "scheduler/api/assistants/run_path.h"
 #include "scheduler/api/assistants/run_room.h"
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
-#include "shared/base/clock.h"
-#include "shared/store/polls/run_reader.h"
-#include "shared/store/runs/runs.h"
 
-/* The thread and run of the path; on /v1/runs/{run_id} the thread is zero: any. */
-struct run_path {
-    struct uuid thread;
-    struct uuid run;
-    struct text run_text;
-};
-
-static int read_path(struct request *request, bool any_thread, struct run_path *out)
-{
-    int r;
-
-    *out = (struct run_path){.run_text = request->exchange->params[any_thread ? 0 : 1]};
-    if (!any_thread) {
-        r = request_id(request, 0, ID_THREAD, "thread", &out->thread);
-        if (r < 0)
-            return r;
-    }
-    return request_id(request, any_thread ? 0 : 1, ID_RUN, "run", &out->run);
-}
-
-/* The time in a UUIDv7 (RFC 9562, section 5.7). */
-static int64_t created_ms(struct uuid id)
-{
-    int64_t ms = 0;
-
-    for (int i = 0; i < 6; i++)
-        ms = ms << 8 | id.bytes[i];
-    return ms;
-}
-
-/* The same for what changes a run, whose reply is the run: with room for it. */
+/* For what changes a run, whose reply is the run: with room for it. */
 static int read_path_for_change(struct request *request, bool any_thread, struct run_path *out)
 {
-    int r = read_path(request, any_thread, out);
+    int r = run_path_read(request, any_thread, out);
 
     if (r == 0)
         r = run_make_room(request, out->thread, out->run);
     return r == RUN_MISSING ? request_missing(request, "run", out->run_text) : r;
-}
-
-/* Tells pollers when to look again, and learns from runs that have ended how long runs take. */
-static void advise_pollers(struct request *request, const struct run *run)
-{
-    struct poll *poll = &request->api->poll;
-    int64_t now_ms = clock_wall_ms();
-    char value[24];
-
-    if (run_status_terminal(run->status)) {
-        /* Ends are known to the second. */
-        if (run->completed_at && now_ms / 1000 - run->completed_at < 60)
-            poll_observe(poll, run->completed_at * 1000 + 500 - created_ms(run->id));
-        return;
-    }
-    snprintf(
-        value, sizeof(value), "%lld",
-        (long long)poll_after_ms(poll, run->status == RUN_QUEUED, now_ms - created_ms(run->id)));
-    http_add_header(request->exchange, "openai-poll-after-ms", text_of(value));
-}
-
-/* The run that the path names. Returns 0, or -E_INVALID with request->failure. */
-static int find(struct request *request, bool any_thread, struct run *out)
-{
-    struct run_path path;
-    struct error err;
-    int r = read_path(request, any_thread, &path);
-
-    if (r < 0)
-        return r;
-    r = run_reader_get(request->api->run_reader, &request->store, path.thread, path.run, out, &err);
-    if (r == RUN_UNREAD) {
-        r = run_make_room(request, path.thread, path.run);
-        if (r < 0)
-            return r;
-        if (r == 0)
-            r = runs_get(&request->store, path.thread, path.run, out, &err);
-    }
-    if (r == RUN_MISSING)
-        return request_missing(request, "run", path.run_text);
-    return r < 0 ? request_failed(request, &err) : 0;
-}
-
-static int get(struct request *request, bool any_thread)
-{
-    struct run run;
-    int r = find(request, any_thread, &run);
-
-    if (r < 0)
-        return r;
-    advise_pollers(request, &run);
-    render_run(&run, &request->reply);
-    return 0;
-}
-
-static int run_get(struct request *request)
-{
-    return get(request, false);
-}
-
-static int run_get_any(struct request *request)
-{
-    return get(request, true);
 }
 
 static void render_runs(struct listing *list, const struct run_list *runs)
@@ -213,6 +116,7 @@ static int run_list_all(struct request *request)
 
 static int run_update(struct request *request)
 {
+    const struct run_events *events = &request->api->events;
     struct text metadata = request_json(request, "metadata");
     struct run_path path;
     struct run run;
@@ -230,6 +134,8 @@ static int run_update(struct request *request)
         return request_missing(request, "run", path.run_text);
     if (r < 0)
         return request_failed(request, &err);
+    if (events->run_changed)
+        events->run_changed(run.id, events->arg);
     render_run(&run, &request->reply);
     return 0;
 }
@@ -254,6 +160,8 @@ static int cancel(struct request *request, bool any_thread)
         return request_failed(request, &err);
     if (run.status == RUN_CANCELLING && run.owner && events->run_cancelling)
         events->run_cancelling(run.owner, run.id, events->arg);
+    if (run.status == RUN_CANCELLED && events->run_settled)
+        events->run_settled(run.id, events->arg);
     render_run(&run, &request->reply);
     return 0;
 }
@@ -337,9 +245,6 @@ static const struct endpoint table[] = {
      .handle = run_list,
      .query = listing_query,
      .flags = ENDPOINT_LARGE},
-    {.method = HTTP_METHOD_GET,
-     .pattern = "/v1/threads/{thread_id}/runs/{run_id}",
-     .handle = run_get},
     {.method = HTTP_METHOD_POST,
      .pattern = "/v1/threads/{thread_id}/runs/{run_id}",
      .handle = run_update,
@@ -355,9 +260,6 @@ static const struct endpoint table[] = {
      .handle = run_list_all,
      .query = runs_query,
      .flags = ENDPOINT_LARGE},
-    {.method = HTTP_METHOD_GET,
-     .pattern = "/v1/runs/{run_id}",
-     .handle = run_get_any},
     {.method = HTTP_METHOD_POST,
      .pattern = "/v1/runs/{run_id}/cancel",
      .handle = run_cancel_any},

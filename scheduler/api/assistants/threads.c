@@ -395,6 +395,10 @@ static int thread_delete(struct request *request)
         return request_failed(request, &err);
     if (stopped.owner && events->run_cancelling)
         events->run_cancelling(stopped.owner, stopped.id, events->arg);
+    if (events->thread_gone)
+        events->thread_gone(id, events->arg);
+    if (!uuid_is_zero(stopped.id) && events->run_settled)
+        events->run_settled(stopped.id, events->arg);
     render_deleted(ID_THREAD, id, "thread.deleted", &request->reply);
     return 0;
 }

@@ -105,7 +105,7 @@ static void run_api(struct fixture *fixture, const struct provider_registry *reg
     struct api_options options = {
         .pg = fixture->pg,
         .registry = registry,
-        .events = {on_ready, on_cancelling, fixture},
+        .events = {.run_ready = on_ready, .run_cancelling = on_cancelling, .arg = fixture},
         .tables = test_tables,
         .tables_count = test_tables_count,
     };
