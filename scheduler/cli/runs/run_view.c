@@ -16,6 +16,8 @@
 
 #define WAIT_TELL_MS       2000
 #define WAIT_TELL_AGAIN_MS 60000
+#define WAIT_S             10 /* of a request, where only the end of the run is shown */
+#define WAIT_STEPS_S       1  /* where its steps are, as they happen */
 #define POLL_MIN_MS        100
 #define POLL_DEFAULT_MS    250
 #define POLL_MAX_MS        500
@@ -292,16 +294,28 @@ static int tell_steps(struct client *client, struct progress *progress, struct e
     return progress->watch->on_step ? client_walk(client, &walk, err) : 0;
 }
 
+/* The server has waited already, unless too many do. */
+SUSPENDS static int rest(const struct client_reply *reply, int64_t waited_ms, struct error *err)
+{
+    int64_t wait_ms = reply->poll_after_ms ? reply->poll_after_ms : POLL_DEFAULT_MS;
+
+    wait_ms = wait_ms < POLL_MIN_MS ? POLL_MIN_MS : wait_ms;
+    wait_ms = wait_ms > POLL_MAX_MS ? POLL_MAX_MS : wait_ms;
+    return waited_ms < wait_ms ? fiber_sleep(wait_ms - waited_ms, err) : 0;
+}
+
 int run_watch(struct client *client, const struct run_watch *watch, struct json_object **out_run,
               struct error *err)
 {
-    CLEANUP(freep) char *path = xasprintf("/v1/threads/%s/runs/%s", watch->thread, watch->run);
+    CLEANUP(freep)
+    char *path = xasprintf("/v1/threads/%s/runs/%s?wait=%d", watch->thread, watch->run,
+                           watch->on_step ? WAIT_STEPS_S : WAIT_S);
     struct progress progress = {watch, NULL, clock_ms() + WAIT_TELL_MS};
     int r;
 
     for (;;) {
         struct client_reply reply = {0};
-        int64_t wait_ms;
+        int64_t asked_ms = clock_ms();
 
         r = client_get(client, path, &reply, err);
         if (r == 0)
@@ -312,11 +326,9 @@ int run_watch(struct client *client, const struct run_watch *watch, struct json_
         }
         if (r == 0)
             tell_wait(client, &progress, reply.json);
-        wait_ms = reply.poll_after_ms ? reply.poll_after_ms : POLL_DEFAULT_MS;
-        client_reply_deinit(&reply);
-        wait_ms = wait_ms < POLL_MIN_MS ? POLL_MIN_MS : wait_ms;
         if (r == 0)
-            r = fiber_sleep(wait_ms > POLL_MAX_MS ? POLL_MAX_MS : wait_ms, err);
+            r = rest(&reply, clock_ms() - asked_ms, err);
+        client_reply_deinit(&reply);
         if (r < 0)
             break;
     }
