@@ -22,6 +22,7 @@ const shapes = {
     OpenAI: OpenAI4,
     poll: (client, run) => client.beta.threads.runs.poll(run.thread_id, run.id),
     retrieve: (client, run) => client.beta.threads.runs.retrieve(run.thread_id, run.id),
+    wait: (client, run) => client.beta.threads.runs.retrieve(run.thread_id, run.id, { query: { wait: 30 } }),
     cancel: (client, run) => client.beta.threads.runs.cancel(run.thread_id, run.id),
     steps: (client, run) => client.beta.threads.runs.steps.list(run.thread_id, run.id, { order: 'asc' }),
     remove: (client, assistant) => client.beta.assistants.del(assistant.id),
@@ -33,6 +34,7 @@ for (const [major, OpenAI] of [[6, OpenAI6], [7, OpenAI7]]) {
     OpenAI,
     poll: (client, run) => client.beta.threads.runs.poll(run.id, { thread_id: run.thread_id }),
     retrieve: (client, run) => client.beta.threads.runs.retrieve(run.id, { thread_id: run.thread_id }),
+    wait: (client, run) => client.beta.threads.runs.retrieve(run.id, { thread_id: run.thread_id }, { query: { wait: 30 } }),
     cancel: (client, run) => client.beta.threads.runs.cancel(run.id, { thread_id: run.thread_id }),
     steps: (client, run) => client.beta.threads.runs.steps.list(run.id, { thread_id: run.thread_id, order: 'asc' }),
     remove: (client, assistant) => client.beta.assistants.delete(assistant.id),
@@ -42,6 +44,16 @@ for (const [major, OpenAI] of [[6, OpenAI6], [7, OpenAI7]]) {
 
 for (const [major, shape] of Object.entries(shapes)) {
   const client = () => new shape.OpenAI({ apiKey: dev.key, baseURL: `${dev.url}/v1` });
+
+  test(`openai ${major}: one request that waits for the end of a run`, async () => {
+    const openai = client();
+    const assistant = await openai.beta.assistants.create({ model: 'openai/gpt-4o-mini', tools: [{ type: 'calculator' }] });
+    const thread = await openai.beta.threads.create({ messages: [{ role: 'user', content: 'Use the calculator: 2 + 3' }] });
+    const run = await openai.beta.threads.runs.create(thread.id, { assistant_id: assistant.id });
+    const ended = await shape.wait(openai, run);
+    assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+    assert.equal(ended.id, run.id);
+  });
 
   test(`openai ${major}: an assistant, a thread and a run, polled to the end`, async () => {
     const openai = client();
