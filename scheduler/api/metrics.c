@@ -62,7 +62,7 @@ static const struct metric rows[] = {
     METRIC_LABELLED(METRIC_COUNTER, "penstock_http_requests_total", "method, route, status",
                     "Requests answered by the API.", add_requests),
     METRIC_SPREADS(api_metrics, METRIC_TIMES, latency_us, "penstock_http_request_seconds",
-                   "Time to answer a request."),
+                   "Time to answer a request, but for what it waited for the end of a run."),
     METRIC_COUNTS(api_metrics, METRIC_UINT64, runs_created, "penstock_runs_created_total",
                   "Runs accepted by this process."),
     METRIC_COUNTS(api_metrics, METRIC_UINT64, replays, "penstock_idempotent_replays_total",

@@ -62,6 +62,7 @@ test('the answer comes with the end of the run, by either path', async () => {
     }
     assert.deepEqual(both[0].body, both[1].body);
     assert.equal(await metric(stack, 'penstock_waiting_requests'), 0);
+    assert.ok(Number(both[0].headers.get('openai-processing-ms')) < 1000, 'waiting is no processing');
     const again = await wait(stack, run, 30);
     assert.deepEqual(again.body, both[0].body);
     checkTook(again.took, 500, 'a run that is over');

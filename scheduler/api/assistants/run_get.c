@@ -135,6 +135,7 @@ static int look(struct request *request, const struct run_path *path, bool patie
 static int sleep_until_woken(struct request *request, struct waiter *waiter, int64_t deadline_ms,
                              bool *patient)
 {
+    int64_t from_us = clock_us();
     int r = 0;
 
     request_rest(request);
@@ -144,6 +145,7 @@ static int sleep_until_woken(struct request *request, struct waiter *waiter, int
         waiter->fiber = NULL;
     }
     waiter->woken = false;
+    request->start_us += clock_us() - from_us; /* that it waits is no work */
     if (r == HTTP_PEER_GONE) {
         http_abort(request->exchange);
         return failure_param(&request->failure, STATUS_CLIENT_GONE, NULL, NULL,
