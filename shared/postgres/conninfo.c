@@ -162,7 +162,7 @@ static void find_settings(struct pg_conninfo *info, const struct pg_options *opt
     const char *timeout = lookup(info->options, "connect_timeout");
     int64_t timeout_s = 0;
 
-    /* Statements are prepared, and their plans do not depend on values: planned again for every
+    /* Statements are prepared, and unless asked otherwise their plans do not depend on values: planned again for every
      * execution (what Postgres does when that seems a little cheaper to execute), some cost three
      * times as much. Compiling a plan never pays for rows found by index. A plan is kept that was
      * made when the tables were tiny, so none may read a whole table (where nothing else is
@@ -171,10 +171,11 @@ static void find_settings(struct pg_conninfo *info, const struct pg_options *opt
      * (1 s), since a deadlock that is recognised is run again. */
     info->settings = xasprintf("-c statement_timeout=%" PRId64
                                " -c lock_timeout=%d -c timezone=UTC -c datestyle=ISO "
-                               "-c plan_cache_mode=force_generic_plan -c jit=off "
+                               "-c plan_cache_mode=%s -c jit=off "
                                "-c enable_seqscan=off "
                                "-c idle_in_transaction_session_timeout=60000%s%s%s",
                                positive_or(options->statement_timeout_ms, 10000), LOCK_TIMEOUT_MS,
+                               options->custom_plans ? "force_custom_plan" : "force_generic_plan",
                                options->lazy_commits ? " -c synchronous_commit=off" : "",
                                theirs ? " " : "", theirs ? theirs : "");
     info->application_name = xstrdup(name && name[0] ? name : options->application_name);
