@@ -78,6 +78,8 @@ enum store_condition {
     OUTPUTS_GIVEN,      /* these tool outputs were given before */
     OUTPUTS_UNFIT,      /* the run waits for the outputs of other calls */
     OUTPUTS_UNWANTED,   /* the run does not wait for tool outputs */
+    SEARCH_EMPTY,       /* a search for no word, or only for such that must not be there */
+    SEARCH_BROAD,       /* a search that takes too long */
     PROGRESS_LARGE,     /* a run's open calls hold more than was asked for */
 };
 
