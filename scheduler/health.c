@@ -13,6 +13,7 @@
 #include "scheduler/dispatch/ownership.h"
 #include "scheduler/reap/reap.h"
 #include "scheduler/roles.h"
+#include "scheduler/search/search_filler.h"
 #include "scheduler/state.h"
 #include "scheduler/waits/waits.h"
 #include "shared/program/process.h"
@@ -49,8 +50,9 @@ static const struct metric server_rows[] = {
 static const struct metric_table server_metrics = METRIC_TABLE(server_rows);
 
 const struct metric_table *const scheduler_metrics[] = {
-    &census_metrics, &api_metrics_table, &dispatcher_metrics, &ownership_metrics, &waits_metrics,
-    &reap_metrics,   &server_metrics,    &servers_metrics,    &process_metrics,
+    &census_metrics,  &api_metrics_table, &dispatcher_metrics,    &ownership_metrics,
+    &waits_metrics,   &reap_metrics,      &search_filler_metrics, &server_metrics,
+    &servers_metrics, &process_metrics,
 };
 const size_t scheduler_metrics_count = ARRAY_LENGTH(scheduler_metrics);
 

@@ -1,9 +1,12 @@
 #include "scheduler/roles.h"
 
+#include <string.h>
+
 #include "scheduler/api/api.h"
 #include "scheduler/dispatch/census.h"
 #include "scheduler/dispatch/dispatcher.h"
 #include "scheduler/reap/reap.h"
+#include "scheduler/search/search_filler.h"
 #include "scheduler/state.h"
 #include "scheduler/waits/waits.h"
 #include "shared/config/config.h"
@@ -108,6 +111,30 @@ static void render_reap(struct scheduler *scheduler, struct buf *out)
     reap_metrics_render(scheduler->reap, out);
 }
 
+static void start_search(struct scheduler *scheduler)
+{
+    bool all = strcmp(scheduler->config->scheduler.search, "all") == 0;
+    struct search_filler_options options = {
+        .pg = scheduler->links.search,
+        .scope = all ? SEARCH_ALL : SEARCH_USERS,
+    };
+
+    if (options.pg)
+        scheduler->search_filler = search_filler_start(&options);
+}
+
+static void stop_search(struct scheduler *scheduler)
+{
+    search_filler_stop(scheduler->search_filler);
+    scheduler->search_filler = NULL;
+}
+
+static void render_search(struct scheduler *scheduler, struct buf *out)
+{
+    if (scheduler->search_filler)
+        search_filler_metrics_render(scheduler->search_filler, out);
+}
+
 static void on_run_ready(struct uuid run, struct uuid tenant, int shard, int priority, void *arg)
 {
     struct scheduler *scheduler = arg;
@@ -128,6 +155,7 @@ static void start_api(struct scheduler *scheduler)
     struct api_options options = {
         .pg = scheduler->links.api,
         .pg_large = scheduler->links.large,
+        .pg_search = scheduler->links.search,
         .registry = scheduler->registry,
         .shards = scheduler->config->shards,
         .run_ttl_ms = scheduler->config->scheduler.run_ttl_ms,
@@ -203,6 +231,7 @@ static const struct {
     {ROLE_DISPATCH | ROLE_API, start_dispatcher, stop_dispatcher, render_dispatcher},
     {ROLE_API, start_waits, stop_waits, render_waits},
     {ROLE_REAP, start_reap, stop_reap, render_reap},
+    {ROLE_REAP, start_search, stop_search, render_search},
     {ROLE_API, start_api, stop_api, render_api},
     {ROLES_ALL, start_census, stop_census, render_census},
 };

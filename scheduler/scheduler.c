@@ -21,6 +21,7 @@
 #include "shared/program/servers.h"
 #include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
+#include "shared/store/search/search.h"
 
 enum { REQUEST_TIMEOUT_MS = 5000 };
 
@@ -36,15 +37,22 @@ static int open_links(struct scheduler *scheduler, struct error *err)
     };
     const struct redis_options redis = {.url = config->redis_url};
     struct pg_options large = pg;
+    struct pg_options search = pg;
     int r = pg_open(&pg, &links->core, err);
 
     large.batch_max = 1;
+    search.batch_max = 1;
+    search.pool_size = 1;
+    search.custom_plans = true;
+    search.statement_timeout_ms = SEARCH_TIMEOUT_MS;
     if (r == 0)
         r = pg_open(&pg, &links->dispatch, err);
     if (r == 0 && serves)
         r = pg_open(&pg, &links->api, err);
     if (r == 0 && serves)
         r = pg_open(&large, &links->large, err);
+    if (r == 0 && strcmp(config->scheduler.search, "off") != 0)
+        r = pg_open(&search, &links->search, err);
     if (r < 0)
         return error_wrap(err, "DATABASE_URL");
     r = redis_open(&redis, &links->redis, err);
@@ -61,6 +69,7 @@ static void close_links(struct scheduler_links *links)
     if (links->queue)
         queue_free(links->queue);
     redis_close(links->redis);
+    pg_close(links->search);
     pg_close(links->large);
     pg_close(links->api);
     pg_close(links->dispatch);
@@ -76,6 +85,7 @@ static struct servers *watch_servers(const struct scheduler_links *links)
                 {"dispatch", links->dispatch},
                 {"api", links->api},
                 {"large", links->large},
+                {"search", links->search},
             },
         .queue = links->queue,
     };

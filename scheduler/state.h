@@ -14,6 +14,7 @@ struct provider_registry;
 struct queue;
 struct reap;
 struct redis;
+struct search_filler;
 struct servers;
 struct teller;
 struct waits;
@@ -25,6 +26,7 @@ struct scheduler_links {
     struct pg *dispatch; /* ticks and sweeps, whose statements may take tenths of a second */
     struct pg *api;      /* of requests: small statements; NULL without the role api, as large */
     struct pg *large;    /* of requests: pages of lists, and what has a large body */
+    struct pg *search;   /* searches and what fills them; NULL: search is off */
     struct redis *redis;
     struct queue *queue;
     struct teller *teller; /* tells other schedulers what becomes of runs here */
@@ -40,6 +42,7 @@ struct scheduler {
     struct waits *waits;
     struct dispatcher *dispatcher; /* NULL without both the roles api and dispatch */
     struct reap *reap;
+    struct search_filler *search_filler; /* NULL without the role reap, or where search is off */
     struct census *census;
     struct http_server *server;
     struct health_listener *metrics; /* NULL: the page is on the API's port, or off */

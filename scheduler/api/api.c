@@ -101,6 +101,7 @@ struct api *api_new(const struct api_options *options)
     else
         endpoints_init(&api->endpoints, surfaces, surfaces_count);
     api_metrics_init(&api->metrics, &api->endpoints);
+    api->pg_search = options->pg_search;
     api->pg_large = options->pg_large ? options->pg_large : options->pg;
     api->keys = key_cache_new();
     api->shares = shares_new();

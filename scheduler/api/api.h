@@ -25,6 +25,7 @@ struct waits;
 struct api_options {
     struct pg *pg;                            /* required */
     struct pg *pg_large;                      /* for what may be megabytes; default: the same */
+    struct pg *pg_search;                     /* for searches; NULL: search is off */
     const struct provider_registry *registry; /* required */
     int shards;                               /* default 1 */
     int64_t run_ttl_ms;                       /* default 24 h */

@@ -26,7 +26,8 @@ struct waits;
 /* What the requests of a process share. */
 struct api {
     struct pg *pg;
-    struct pg *pg_large; /* for what may be megabytes: the same, or another connection */
+    struct pg *pg_large;  /* for what may be megabytes: the same, or another connection */
+    struct pg *pg_search; /* NULL: search is off */
     const struct provider_registry *registry; /* replaced while requests wait: no target of it is
                                                * kept across a wait */
     int64_t run_ttl_ms;

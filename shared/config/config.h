@@ -74,6 +74,8 @@ struct config {
         char *roles;              /* PENSTOCK_ROLES, --roles; default "api,dispatch,reap" */
         char *metrics;            /* PENSTOCK_METRICS: the page is on the API's port ("on", the
                                   * default), nowhere ("off"), or at "ADDRESS:PORT" */
+        char *search;             /* PENSTOCK_SEARCH: whose messages can be found: "users" (the
+                                  * default: those of threads with a user), "all" or "off" */
         int64_t drain_ms;         /* default 20 000 */
         int64_t run_ttl_ms;       /* a run not finished by then is expired; default 24 h */
         int64_t max_body_bytes;   /* default 4 MiB */

@@ -190,6 +190,13 @@ const char *config_check_metrics(const char *value)
     return "must be on, off, or an address and a port, as in 127.0.0.1:9090";
 }
 
+const char *config_check_search(const char *value)
+{
+    if (strcmp(value, "users") == 0 || strcmp(value, "all") == 0 || strcmp(value, "off") == 0)
+        return NULL;
+    return "must be users, all or off";
+}
+
 const char *config_check_name(const char *value)
 {
     size_t len = strlen(value);

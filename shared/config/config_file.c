@@ -82,6 +82,7 @@ static const cyaml_schema_field_t scheduler_fields[] = {
     INTEGER(scheduler, port),
     STRING(scheduler, roles),
     STRING(scheduler, metrics),
+    STRING(scheduler, search),
     INTEGER(scheduler, drain_ms),
     INTEGER(scheduler, run_ttl_ms),
     INTEGER(scheduler, max_body_bytes),

@@ -61,6 +61,7 @@ struct config_file_scheduler {
     int64_t *port;
     char *roles;
     char *metrics;
+    char *search;
     int64_t *drain_ms;
     int64_t *run_ttl_ms;
     int64_t *max_body_bytes;
@@ -168,6 +169,7 @@ const char *config_check_database_url(const char *value);
 const char *config_check_redis_url(const char *value);
 const char *config_check_host(const char *value);
 const char *config_check_roles(const char *value);
+const char *config_check_search(const char *value);
 const char *config_check_metrics(const char *value);
 const char *config_check_name(const char *value);
 const char *config_check_header(const char *value);

@@ -40,7 +40,7 @@ struct pg_options {
     int pool_size;                /* transaction connections; default 4 */
     int64_t statement_timeout_ms; /* the server's; default 10 000 */
     int64_t request_timeout_ms;   /* waiting for the connection and the answer; default 15 000 */
-    bool custom_plans; /* statements are planned for the values of each execution */
+    bool custom_plans;            /* statements are planned for the values of each execution */
     bool lazy_commits; /* answered before they are on disk; a crash of the server may undo them */
     /* A server that owes an answer and keeps silent for so long is asked over another connection
      * whether it works on it; default 2000. */
