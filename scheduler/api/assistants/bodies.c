@@ -5,6 +5,9 @@
 #include "shared/agent/checks.h"
 #include "shared/agent/spec.h"
 #include "shared/store/runs/tool_outputs.h"
+#include "shared/store/search/search.h"
+
+#define THREAD_USER_MAX 512 /* characters */
 
 #define REQUIRED FIELD_REQUIRED
 #define NULLABLE FIELD_NULLABLE
@@ -34,6 +37,15 @@ static const struct field fork_thread[] = {
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},
 };
 
+static const struct field search_threads[] = {
+    {"query", FIELD_STRING, REQUIRED, 1, SEARCH_QUERY_MAX, NULL, NULL},
+    {"user_id", FIELD_STRING, NULLABLE, 1, THREAD_USER_MAX, NULL, NULL},
+    {"assistant_id", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},
+    {"archived", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},
+    {"limit", FIELD_INTEGER, NULLABLE, 1, SEARCH_LIMIT_MAX, NULL, NULL},
+    {"after", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},
+};
+
 static const struct field update_metadata[] = {
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},
 };
@@ -52,6 +64,7 @@ const struct fields body_create_assistant = {TABLE_WITH_SPEC(create_assistant)};
 const struct fields body_update_assistant = {TABLE_WITH_SPEC(update_assistant)};
 const struct fields body_update_thread = {TABLE(update_thread)};
 const struct fields body_fork_thread = {TABLE(fork_thread)};
+const struct fields body_search_threads = {TABLE(search_threads)};
 const struct fields body_update_message = {TABLE(update_metadata)};
 const struct fields body_submit_outputs = {TABLE(submit_outputs)};
 const struct fields body_update_run = {TABLE(update_metadata)};

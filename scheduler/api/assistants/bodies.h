@@ -9,6 +9,7 @@ extern const struct fields body_create_assistant;
 extern const struct fields body_update_assistant;
 extern const struct fields body_update_thread;
 extern const struct fields body_fork_thread;
+extern const struct fields body_search_threads;
 extern const struct fields body_update_message;
 extern const struct fields body_update_run;
 extern const struct fields body_submit_outputs;

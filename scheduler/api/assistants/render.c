@@ -132,6 +132,20 @@ void render_thread(const struct thread *thread, struct buf *out)
     buf_add_char(out, '}');
 }
 
+void render_search_hit(const struct search_hit *hit, struct buf *out)
+{
+    add_id(out, "{\"object\":\"thread.search_result\",\"thread_id\":", ID_THREAD, hit->thread_id);
+    add_id(out, ",\"message_id\":", ID_MESSAGE, hit->message_id);
+    add_text(out, ",\"role\":", hit->role);
+    add_text(out, ",\"snippet\":", hit->snippet);
+    add_raw(out, ",\"highlights\":", hit->highlights, "[]");
+    add_text(out, ",\"title\":", hit->title);
+    add_text(out, ",\"user_id\":", hit->user);
+    add_id(out, ",\"assistant_id\":", ID_ASSISTANT, hit->agent);
+    add_int(out, ",\"created_at\":", hit->created_at);
+    buf_add_char(out, '}');
+}
+
 void render_message(const struct message *message, struct buf *out)
 {
     bool completed = !message->status.ptr || text_is(message->status, "completed");

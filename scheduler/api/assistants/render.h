@@ -7,6 +7,7 @@
 #include "shared/store/agents/agents.h"
 #include "shared/store/runs/run_steps.h"
 #include "shared/store/runs/runs.h"
+#include "shared/store/search/search.h"
 #include "shared/store/threads/messages.h"
 #include "shared/store/threads/threads.h"
 
@@ -18,6 +19,7 @@ void render_assistant(const struct agent *agent, const struct agent_spec *spec, 
 void render_prompt(const struct agent *agent, struct text prompt, bool template, struct buf *out);
 
 void render_thread(const struct thread *thread, struct buf *out);
+void render_search_hit(const struct search_hit *hit, struct buf *out);
 void render_message(const struct message *message, struct buf *out);
 void render_run(const struct run *run, struct buf *out);
 void render_step(const struct run_step *step, struct buf *out);
