@@ -36,6 +36,7 @@ extern const struct command command_runs_show;
 extern const struct command command_runs_cancel;
 extern const struct command command_runs_redrive;
 extern const struct command command_threads_show;
+extern const struct command command_threads_search;
 extern const struct command command_batch_run;
 extern const struct command command_migrate;
 extern const struct command command_tenants_create;

@@ -28,6 +28,7 @@ static const struct command *const commands[] = {
     &command_runs_cancel,
     &command_runs_redrive,
     &command_threads_show,
+    &command_threads_search,
     &command_migrate,
     &command_tenants_list,
     &command_keys_list,
