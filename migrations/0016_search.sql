@@ -62,6 +62,3 @@ CREATE TABLE search_queue (
 -- The newest messages, by their position: an index of the visible ones, which only grows at its end. Each costs about a two-hundredth of what it
 -- costs to store it.
 CREATE INDEX messages_visible ON messages (position) WHERE NOT hidden;
-
--- To know whether there is any.
-CREATE INDEX threads_with_user ON threads (id) WHERE user_id IS NOT NULL;

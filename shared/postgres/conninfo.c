@@ -162,13 +162,13 @@ static void find_settings(struct pg_conninfo *info, const struct pg_options *opt
     const char *timeout = lookup(info->options, "connect_timeout");
     int64_t timeout_s = 0;
 
-    /* Statements are prepared, and unless asked otherwise their plans do not depend on values: planned again for every
-     * execution (what Postgres does when that seems a little cheaper to execute), some cost three
-     * times as much. Compiling a plan never pays for rows found by index. A plan is kept that was
-     * made when the tables were tiny, so none may read a whole table (where nothing else is
-     * possible, it still does). Nobody waits long for a lock: what waits on the shared connection
-     * holds up whatever was sent behind it. But it waits longer than the server's deadlock_timeout
-     * (1 s), since a deadlock that is recognised is run again. */
+    /* Statements are prepared, and unless asked otherwise their plans do not depend on values:
+     * planned again for every execution (what Postgres does when that seems a little cheaper to
+     * execute), some cost three times as much. Compiling a plan never pays for rows found by index.
+     * A plan is kept that was made when the tables were tiny, so none may read a whole table (where
+     * nothing else is possible, it still does). Nobody waits long for a lock: what waits on the
+     * shared connection holds up whatever was sent behind it. But it waits longer than the server's
+     * deadlock_timeout (1 s), since a deadlock that is recognised is run again. */
     info->settings = xasprintf("-c statement_timeout=%" PRId64
                                " -c lock_timeout=%d -c timezone=UTC -c datestyle=ISO "
                                "-c plan_cache_mode=%s -c jit=off "

@@ -17,4 +17,4 @@ enum search_scope {
  * again. `source` gives the ids of the threads, as in "SELECT id FROM t". */
 #define SQL_SEARCH_AGAIN(source)                                                                   \
     "INSERT INTO search_queue (thread_id) " source " ON CONFLICT (thread_id) DO UPDATE SET done "  \
-                                                   "= 0"
+    "= 0"

@@ -478,13 +478,14 @@ static void takes_turns(struct store *store)
 {
     struct search_round round = {.scope = SEARCH_USERS, .job = SEARCH_TAIL, .batch = 10};
     struct search_filled filled;
-    struct lock_holder holder;
     struct pg *other = another_pg();
+    struct pg_tx *tx;
 
-    lock_rows(&holder, other, "SELECT 1 FROM search_state FOR UPDATE", 100);
+    MUST(pg_begin(other, &tx, &test_err));
+    MUST(pg_tx_script(tx, "SELECT 1 FROM search_state FOR UPDATE", &test_err));
     MUST(search_fill(store->pg, &round, &filled, &test_err));
     cr_assert(filled.elsewhere);
-    fiber_join(holder.fiber);
+    MUST(pg_commit(tx, &test_err));
     MUST(search_fill(store->pg, &round, &filled, &test_err));
     cr_assert(!filled.elsewhere);
     pg_close(other);
