@@ -7,8 +7,6 @@
 #include "shared/store/runs/tool_outputs.h"
 #include "shared/store/search/search.h"
 
-#define THREAD_USER_MAX 512 /* characters */
-
 #define REQUIRED FIELD_REQUIRED
 #define NULLABLE FIELD_NULLABLE
 /* clang-format off */
@@ -39,7 +37,7 @@ static const struct field fork_thread[] = {
 
 static const struct field search_threads[] = {
     {"query", FIELD_STRING, REQUIRED, 1, SEARCH_QUERY_MAX, NULL, NULL},
-    {"user_id", FIELD_STRING, NULLABLE, 1, THREAD_USER_MAX, NULL, NULL},
+    {"user_id", FIELD_STRING, NULLABLE, 1, USER_MAX, NULL, NULL},
     {"assistant_id", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},
     {"archived", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},
     {"limit", FIELD_INTEGER, NULLABLE, 1, SEARCH_LIMIT_MAX, NULL, NULL},

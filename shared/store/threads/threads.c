@@ -10,6 +10,7 @@
 
 #include "shared/store/threads/threads.h"
 
+#include "shared/store/search/search_scope.h"
 #include "shared/store/threads/drafts.h"
 #include "shared/store/threads/messages.h"
 #include "shared/store/threads/thread_rows.h"
@@ -176,7 +177,13 @@ static const struct pg_statement thread_update = {
         "    FROM v"
         "    WHERE t.id = v.id"
         "      AND v.obstacle = 0"
-        "    RETURNING t.*)"
+        "    RETURNING t.*),"
+        " again AS ("
+        "    " SQL_SEARCH_AGAIN("SELECT v.id"
+        "    FROM v"
+        "    WHERE v.obstacle = 0"
+        "      AND v.user_id IS DISTINCT FROM v.owner"
+        "      AND v.user_id IS NOT NULL") ")"
         " SELECT " THREAD_COLUMNS ", v.obstacle"
         " FROM v"
         " LEFT JOIN u t ON true",

@@ -69,7 +69,7 @@ static struct uuid say(const struct store *store, struct uuid thread, const char
     struct message_draft draft = user_message(content);
     struct message message;
 
-    MUST(messages_create(store, thread, &draft, &message, NULL, &test_err));
+    MUST(messages_create(store, thread, &draft, TEXT_NONE, &message, NULL, &test_err));
     return draft.id;
 }
 
@@ -372,6 +372,14 @@ Test(search, does_not_fill_in_what_is_being_deleted)
     with_store(deletes_beside);
 }
 
+static void belongs_to(const struct store *store, struct uuid id, const char *user)
+{
+    struct thread_change change = {.user = text_of(user), .state_version = -1};
+    struct thread thread;
+
+    MUST(threads_update(store, id, &change, &thread, NULL, &test_err));
+}
+
 static void fills_later(struct store *store)
 {
     struct uuid thread = must_thread(store);
@@ -381,15 +389,11 @@ static void fills_later(struct store *store)
     say(store, thread, CONTENT("mine"));
     catch_up(store, SEARCH_USERS);
     cr_assert_eq(count(store, "mine"), 0);
-    sql_do("WITH t AS (UPDATE threads SET user_id = 'ann' WHERE id = '%s' RETURNING "
-           "id) " SQL_SEARCH_AGAIN("SELECT id FROM t"),
-           show(thread));
+    belongs_to(store, thread, "ann");
     cr_assert(must_fill(store, SEARCH_USERS, SEARCH_TAIL).queued);
     catch_up(store, SEARCH_USERS);
     cr_assert_eq(must_find(store, "mine", "ann").count, 1);
-    sql_do("WITH t AS (UPDATE threads SET user_id = 'bob' WHERE id = '%s' RETURNING "
-           "id) " SQL_SEARCH_AGAIN("SELECT id FROM t"),
-           show(thread));
+    belongs_to(store, thread, "bob");
     catch_up(store, SEARCH_USERS);
     cr_assert_eq(must_find(store, "mine", "ann").count, 0);
     cr_assert_eq(must_find(store, "mine", "bob").count, 1);
@@ -464,7 +468,6 @@ static void copies(struct store *store)
     say(store, thread, CONTENT("copied"));
     catch_up(store, SEARCH_USERS);
     MUST(threads_fork(store, &fork, &copy, &test_err));
-    sql_do("UPDATE threads SET user_id = 'ann' WHERE id = '%s'", show(fork.id));
     catch_up(store, SEARCH_USERS);
     cr_assert_eq(count(store, "copied"), 2);
 }
