@@ -38,7 +38,7 @@
 
 /* Whether `bytes` more may be kept of a person (NULL: nobody). */
 #define SQL_USER_FITS(tenant, user, bytes, user_max) \
-    "(" user " IS NULL OR " SQL_USER_BYTES(tenant, user) " + " bytes " <= " user_max ")"
+    "(" user "::text IS NULL OR " SQL_USER_BYTES(tenant, user) " + " bytes " <= " user_max ")"
 
 /* Whether so many bytes more may be kept in thread `t`. */
 #define SQL_THREAD_FITS(t, bytes, thread_max, user_max) \
