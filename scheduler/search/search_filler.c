@@ -22,7 +22,7 @@ enum {
     /* Of a transaction: what runs beside it should not notice. */
     SLOW_MS = 200,
     FAST_MS = 50,
-    BATCH_FIRST = 50,
+    BATCH_FIRST = 50, /* so few take long only where everything does: fewer would not help */
 };
 
 struct search_filler {
@@ -39,8 +39,10 @@ struct search_filler {
 
 int search_filler_batch(int batch, int64_t took_ms, bool failed)
 {
-    if (failed || took_ms > SLOW_MS)
+    if (failed)
         return batch > 1 ? batch / 2 : 1;
+    if (took_ms > SLOW_MS && batch > BATCH_FIRST)
+        return batch / 2 > BATCH_FIRST ? batch / 2 : BATCH_FIRST;
     if (took_ms < FAST_MS)
         return batch * 2 < SEARCH_BATCH_MAX ? batch * 2 : SEARCH_BATCH_MAX;
     return batch;

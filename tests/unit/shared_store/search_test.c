@@ -498,3 +498,59 @@ Test(search, leaves_the_turn_to_another_process)
 {
     with_store(takes_turns);
 }
+
+/* A connection such as searches and what fills them have. */
+static struct pg *search_pg(const struct store *store)
+{
+    const struct pg_options options = {.url = conninfo(store),
+                                       .application_name = "search",
+                                       .custom_plans = true,
+                                       .batch_max = 1,
+                                       .pool_size = 1};
+    struct pg *pg;
+
+    MUST(pg_open(&options, &pg, &test_err));
+    return pg;
+}
+
+/* Rows read as a whole by anybody, of the tables that grow. */
+static int64_t rows_scanned(void)
+{
+    return sql_int("SELECT sum(seq_tup_read) FROM pg_stat_user_tables"
+                   " WHERE relname IN ('messages', 'threads', 'message_search')");
+}
+
+static void reads_by_index(struct store *store)
+{
+    struct uuid thread = thread_of(store, "ann");
+    struct store used = *store;
+    int64_t scanned;
+
+    used.pg = search_pg(store);
+    say(store, thread, CONTENT("first"));
+    catch_up(&used, SEARCH_USERS);
+    cr_assert_eq(count(&used, "first"), 1);
+    sql_do("INSERT INTO threads (id, tenant_id) SELECT gen_random_uuid(), '%s'"
+           "  FROM generate_series(1, 5000);"
+           "INSERT INTO messages (id, tenant_id, thread_id, role, content)"
+           "  SELECT gen_random_uuid(), tenant_id, id, 'user', '[]' FROM threads"
+           "  WHERE user_id IS NULL",
+           show(store->tenant));
+    say(store, thread, CONTENT("second"));
+    scanned = rows_scanned();
+    catch_up(&used, SEARCH_USERS);
+    cr_assert_eq(count(&used, "second"), 1);
+    cr_assert_eq(must_find(&used, "second", "ann").count, 1);
+    pg_close(used.pg);
+    while (sql_int("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'search'"
+                   " AND datname = current_database()") > 0)
+        MUST(fiber_sleep(5, &test_err));
+    cr_assert_eq(rows_scanned(), scanned);
+    sql_do("SELECT count(*) FROM threads WHERE metadata = '[]'");
+    cr_assert_geq(rows_scanned(), scanned + 5000, "a scan would be seen");
+}
+
+Test(search, reads_no_table_as_a_whole_in_a_database_that_was_young)
+{
+    with_store(reads_by_index);
+}
