@@ -59,6 +59,6 @@ CREATE TABLE search_queue (
     done       int8 NOT NULL DEFAULT 0
 );
 
--- The newest messages, by their position: an index of the visible ones, which only grows at its end. Each costs about a two-hundredth of what it
--- costs to store it.
+-- The newest messages, by their position: an index of the visible ones, which only grows at its end. Each costs a fiftieth at most of what
+-- it costs to store it.
 CREATE INDEX messages_visible ON messages (position) WHERE NOT hidden;

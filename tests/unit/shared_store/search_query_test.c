@@ -35,7 +35,7 @@ Test(search_query, keeps_quotes_and_what_leaves_words_out)
 {
     cr_assert_str_eq(plain("foo_bar-baz"), "foo bar baz");
     cr_assert_str_eq(plain("\"a b\" -c or d"), "\"a b\" -c or d");
-    cr_assert_str_eq(plain("-\"a b\" (x|y) --z"), "-\"a b\"  x y  -z");
+    cr_assert_str_eq(plain("-\"a b\" (x|y) --z"), "-\"a b\"  x y  - z");
     cr_assert_str_eq(plain("né e:mc²!"), "né e mc² ");
     cr_assert_str_eq(plain(""), "");
 }
