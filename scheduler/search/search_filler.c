@@ -43,7 +43,7 @@ int search_filler_batch(int batch, int64_t took_ms, bool failed)
         return batch > 1 ? batch / 2 : 1;
     if (took_ms > SLOW_MS && batch > BATCH_FIRST)
         return batch / 2 > BATCH_FIRST ? batch / 2 : BATCH_FIRST;
-    if (took_ms < FAST_MS)
+    if (took_ms < FAST_MS || batch < BATCH_FIRST)
         return batch * 2 < SEARCH_BATCH_MAX ? batch * 2 : SEARCH_BATCH_MAX;
     return batch;
 }

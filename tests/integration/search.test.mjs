@@ -61,7 +61,7 @@ test('a search tells where its words are, page by page, and refuses what it can 
     const rest = await search(stack, 'brown', { limit: 1, after: page.last_id });
     assert.deepEqual([rest.data.length, rest.has_more, rest.first_id], [1, false, hit.message_id]);
     assert.deepEqual((await search(stack, 'brown', { assistant_id: assistant.id })).data.map((one) => one.thread_id), [first.id]);
-    stack.exec(`UPDATE threads SET archived_at = now() WHERE title = 'Foxes'`);
+    await stack.ok('POST', `/v1/threads/${first.id}/archive`, {});
     assert.deepEqual((await search(stack, 'brown', { archived: true })).data.map((one) => one.thread_id), [first.id]);
     assert.deepEqual((await search(stack, 'brown', { archived: false })).data.map((one) => one.thread_id), [second.id]);
     assert.deepEqual((await search(stack, 'walrus')).data, []);
