@@ -80,6 +80,8 @@ enum store_condition {
     OUTPUTS_UNWANTED,   /* the run does not wait for tool outputs */
     SEARCH_EMPTY,       /* a search for no word, or only for such that must not be there */
     SEARCH_BROAD,       /* a search that takes too long */
+    MEMORY_MISSING,     /* nothing of this key is known of the user */
+    MEMORY_FULL,        /* too much is known of the user */
     PROGRESS_LARGE,     /* a run's open calls hold more than was asked for */
 };
 

@@ -113,6 +113,27 @@ int agents_find(const struct store *store, struct text slug, struct uuid *out, s
 }
 
 /* clang-format off */
+static const struct pg_statement agent_exists = {
+    .name = "agent_exists",
+    .sql =
+        "SELECT 1"
+        " FROM agents"
+        " WHERE id = $1"
+        "   AND tenant_id = $2"
+        "   AND ($3 OR deleted_at IS NULL)",
+    .types = "uub",
+};
+/* clang-format on */
+
+int agents_exists(const struct store *store, struct uuid id, bool deleted, struct error *err)
+{
+    static const struct row_kind there = {.missing = AGENT_MISSING};
+    struct pg_value values[3] = {pg_uuid(id), pg_uuid(store->tenant), pg_bool(deleted)};
+
+    return store_one(store, &there, &(struct pg_query){&agent_exists, values}, NULL, err);
+}
+
+/* clang-format off */
 static const struct pg_statement agent_look = {
     .name = "agent_look",
     .sql =

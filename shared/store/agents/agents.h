@@ -46,6 +46,10 @@ SUSPENDS MUSTCHECK int agents_get(const struct store *store, struct uuid id, str
 SUSPENDS MUSTCHECK int agents_find(const struct store *store, struct text slug, struct uuid *out,
                                    struct error *err);
 
+/* Whether there is such an agent, or with `deleted` was one. Returns 0, or AGENT_MISSING. */
+SUSPENDS MUSTCHECK int agents_exists(const struct store *store, struct uuid id, bool deleted,
+                                     struct error *err);
+
 /* As agents_get, if its spec has SMALL_BYTES_MAX or less; *out_bytes are what it has.
  * AGENT_MISSING; AGENT_LARGE with *out but for the spec, which was not read. */
 SUSPENDS MUSTCHECK int agents_look(const struct store *store, struct uuid id, struct agent *out,

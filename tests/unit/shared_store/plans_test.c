@@ -13,6 +13,8 @@
 #include "shared/store/runs/tool_outputs.h"
 #include "shared/store/submissions/run_batches.h"
 #include "shared/store/threads/histories.h"
+#include "shared/store/users/memories.h"
+#include "shared/store/users/user_data.h"
 
 static const struct uuid any = {{0}};
 
@@ -43,8 +45,32 @@ static void fill(const struct store *store)
            "INSERT INTO api_keys (id, tenant_id, name, hash, prefix)"
            "  SELECT gen_random_uuid(), '%s', 'n', gen_random_uuid()::text::bytea, ''"
            "  FROM generate_series(1, 5000);"
+           "INSERT INTO user_memory (tenant_id, user_id, agent_id, key, value, value_bytes)"
+           "  SELECT '%s', n::text, '%s', 'k', '1', 1 FROM generate_series(1, 10000) n;"
            "SELECT pg_stat_force_next_flush()",
-           tenant, tenant, tenant, tenant);
+           tenant, tenant, tenant, tenant, tenant, tenant);
+}
+
+static void use_memory(const struct store *store)
+{
+    struct memory_scope scope = {TEXT("5000"), uuid_new()};
+    struct memory_page page = {.limit = 5, .ascending = true, .after = TEXT("j")};
+    struct memory_recall recall;
+    struct user_removed removed;
+    struct memory_list list;
+    struct memory memory;
+    int64_t count;
+
+    MUST(memories_put(store, &scope, TEXT("k"), TEXT("1"), &memory, &test_err));
+    MUST(memories_replace(store, &scope, TEXT("{\"k\": 2, \"l\": 3}"), &count, &test_err));
+    MUST(memories_get(store, &scope, TEXT("k"), &memory, &test_err));
+    MUST(memories_list(store, &scope, &page, &list, &test_err));
+    page.ascending = false;
+    MUST(memories_list(store, &scope, &page, &list, &test_err));
+    MUST(memories_recall(store, &scope, 100, &recall, &test_err));
+    MUST(memories_recall_key(store, &scope, TEXT("k"), &memory, &test_err));
+    MUST(memories_delete(store, &scope, TEXT("k"), &count, &test_err));
+    MUST(users_delete(store, scope.user, DEADLINE_NONE, &removed, &test_err));
 }
 
 static void use_api(const struct store *store)
@@ -96,6 +122,7 @@ static void use_api(const struct store *store)
     draft = run_of(any, agent);
     MUST(runs_create_with_thread(store, &thread_draft, &draft, &run, &test_err));
     MUST(threads_delete(store, thread_draft.id, NULL, &test_err));
+    use_memory(store);
 }
 
 static void use_batches(const struct store *store)

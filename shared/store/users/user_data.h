@@ -1,0 +1,29 @@
+#pragma once
+/* All that is known of a user, and forgetting it.
+ *
+ * What a user has is a table (user_data.c), one row each: a new thing that is known of users is a
+ * row there. Each row is deleted in small requests, so that nobody waits long for what one of them
+ * holds; who was interrupted asks again, and the end is the same.
+ */
+
+#include "shared/store/store.h"
+
+enum user_thing {
+    USER_MEMORY,      /* keys, of all agents and of each */
+    USER_THING_COUNT, /* not a thing */
+};
+
+/* As the API names it: "memory". */
+const char *user_thing_name(enum user_thing thing);
+
+struct user_removed {
+    int64_t counts[USER_THING_COUNT];
+    bool all; /* false: the time was over before nothing was left */
+};
+
+/* Deletes until nothing is left, or until the deadline has come; something is deleted even when it
+ * has come already. What is made of the user meanwhile is deleted with the rest where it was made
+ * early enough, and stays where it was not. Also after a failure *out tells what was removed. */
+SUSPENDS MUSTCHECK int users_delete(const struct store *store, struct text user,
+                                    int64_t deadline_ms, struct user_removed *out,
+                                    struct error *err);
