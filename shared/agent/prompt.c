@@ -103,10 +103,19 @@ void agent_preamble_write(const struct agent_spec *spec, struct buf *out)
     add_examples(spec, first, out);
 }
 
-void agent_prompt_write(struct text preamble, struct text instructions, struct buf *out)
+static void add_piece(struct text piece, size_t first, struct buf *out)
 {
-    buf_add_text(out, preamble);
-    if (preamble.len > 0 && instructions.len > 0)
-        buf_add_string(out, "\n\n");
-    buf_add_text(out, instructions);
+    if (piece.len > 0)
+        begin(out, first, "");
+    buf_add_text(out, piece);
+}
+
+void agent_prompt_write(struct text preamble, struct text instructions, struct text memory,
+                        struct buf *out)
+{
+    size_t first = out->len;
+
+    add_piece(preamble, first, out);
+    add_piece(instructions, first, out);
+    add_piece(memory, first, out);
 }

@@ -1,6 +1,6 @@
 #pragma once
 /* The system prompt of an agent: the parts that say who it is, one section each, then its
- * instructions without a heading. Pure.
+ * instructions without a heading, then what is known of the user (memory.h). Pure.
  *
  *     # Role                      # Communication Style
  *     …                           Tone: …
@@ -21,5 +21,7 @@
 /* Appends the sections; nothing, when no part says anything. */
 void agent_preamble_write(const struct agent_spec *spec, struct buf *out);
 
-/* Appends the whole: the sections, then the instructions. Either may be empty or TEXT_NONE. */
-void agent_prompt_write(struct text preamble, struct text instructions, struct buf *out);
+/* Appends the whole: the sections, the instructions, the section of the user's memory. Each may be
+ * empty or TEXT_NONE. */
+void agent_prompt_write(struct text preamble, struct text instructions, struct text memory,
+                        struct buf *out);

@@ -65,6 +65,9 @@ const struct agent_member agent_members[SPEC_MEMBER_COUNT] = {
     [SPEC_TEMPLATE] = {
         {"template", FIELD_BOOLEAN, NULLABLE | AGENT, 0, 0, NULL, NULL},
         MEMBER_REPLACED, "false", NULL, false},
+    [SPEC_USER_MEMORY] = {
+        {"user_memory", FIELD_BOOLEAN, NULLABLE | AGENT, 0, 0, NULL, NULL},
+        MEMBER_REPLACED, "false", NULL, false},
     [SPEC_TOOLS] = {
         {"tools", FIELD_ARRAY, NULLABLE | AGENT | RUN, 0, 128, NULL, check_tools},
         MEMBER_NARROWED, "[]", NULL, false},
@@ -238,6 +241,15 @@ static void write_instructions(struct buf *out, struct text instructions, struct
     buf_add(out, additional.ptr + 1, additional.len - 1);
 }
 
+/* A text of ours that a run may lack. */
+static void write_text_if(struct buf *out, const char *name, struct text text)
+{
+    if (text.len == 0)
+        return;
+    buf_add_string(out, name);
+    buf_add_json(out, text);
+}
+
 static bool has_tool(struct text tools_text, struct text name)
 {
     CLEANUP(json_freep) struct json_object *tools = NULL;
@@ -332,10 +344,8 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body,
             write_member(out, i, run.members[i],
                          member->run_otherwise ? member->run_otherwise : member->otherwise);
     }
-    if (prompt->preamble.len > 0) {
-        buf_add_string(out, ",\"preamble\":");
-        buf_add_json(out, prompt->preamble);
-    }
+    write_text_if(out, ",\"preamble\":", prompt->preamble);
+    write_text_if(out, ",\"memory\":", prompt->memory);
     buf_add_char(out, '}');
     if (agent_spec_check_size(&run, out->len - before, "run", failure) < 0)
         return -E_INVALID;

@@ -32,6 +32,7 @@ enum spec_member {
     SPEC_INSTRUCTIONS,
     SPEC_TASK_INSTRUCTIONS,
     SPEC_TEMPLATE,
+    SPEC_USER_MEMORY,
     SPEC_TOOLS,
     SPEC_TOOL_POLICY,
     SPEC_TOOL_RESOURCES,
@@ -114,12 +115,14 @@ struct run_prompt {
     struct text preamble;     /* of its parts (prompt.h); empty: they say nothing */
     struct text instructions; /* a template that was filled, as JSON, in place of those of agent and
                                * request; TEXT_NONE: those */
+    struct text memory;       /* what is known of the user (memory.h); empty: nothing, or it is
+                               * not to be told */
 };
 
 /* Append a run's spec as an object: the agent's with the body's overrides, where null overrides
- * nothing, and the preamble. Permissions are those of the agent that the body names too (narrow.h).
- * Returns 0, or -E_INVALID with *failure when the body asks for more than the agent may,
- * tool_choice names a tool that the run has not, or the spec would be over SPEC_BYTES_MAX. */
+ * nothing, the preamble and the memory. Permissions are those of the agent that the body names too
+ * (narrow.h). Returns 0, or -E_INVALID with *failure when the body asks for more than the agent
+ * may, tool_choice names a tool that the run has not, or the spec would be over SPEC_BYTES_MAX. */
 MUSTCHECK int run_spec_write(const struct agent_spec *spec, struct json_object *body,
                              const struct run_prompt *prompt, struct buf *out,
                              struct failure *failure);

@@ -2,6 +2,7 @@
 /* The bodies from which threads, messages and runs are made, one table each, and the checks of
  * their members. Pure. */
 
+#include "shared/agent/memory.h"
 #include "shared/check/fields.h"
 
 extern const struct fields body_create_thread;
@@ -11,8 +12,8 @@ extern const struct fields body_create_run;
 extern const struct fields body_create_thread_and_run;
 extern const struct fields body_run_assistant;
 
-#define THREAD_TITLE_MAX 256    /* characters */
-#define USER_MAX         256    /* characters of the name of a user */
+#define THREAD_TITLE_MAX 256 /* characters */
+#define USER_MAX         USER_ID_MAX
 #define AGENT_STATE_MAX  65536  /* bytes of JSON */
 #define INPUT_MAX        256000 /* characters of "input": a message of the user */
 

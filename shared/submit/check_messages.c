@@ -127,14 +127,13 @@ int check_user(struct json_object *value, const struct path *path, struct failur
     struct text text = json_string(value);
     char where[192];
 
-    for (size_t i = 0; i < text.len; i++) {
-        if ((unsigned char)text.ptr[i] >= ' ' && text.ptr[i] != 0x7f)
-            continue;
-        path_format(path, where, sizeof(where));
-        return failure_set(failure, 400, path, "invalid_value",
-                           "Invalid '%s': the name of a user has no control characters.", where);
-    }
-    return 0;
+    if (text.len == 0 || memory_name_fits(text, USER_MAX))
+        return 0;
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "invalid_value",
+                       "Invalid '%s': the name of a user has at most %d characters, none of them a "
+                       "control character.",
+                       where, USER_MAX);
 }
 
 int check_agent_state(struct json_object *value, const struct path *path, struct failure *failure)

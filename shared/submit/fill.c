@@ -9,21 +9,22 @@
 #include "shared/check/failure.h"
 #include "shared/time/zone.h"
 
-int fill_facts(struct json_object *request, int64_t now_wall_ms, struct fill_facts *out,
-               struct failure *failure)
+int fill_facts(struct json_object *request, struct text users_zone, int64_t now_wall_ms,
+               struct fill_facts *out, struct failure *failure)
 {
     struct json_object *said = json_get(json_get(request, "variables"), "timezone");
-    struct text name = said ? json_string(said) : TEXT("UTC");
-    const struct zone *zone;
-    struct error err;
+    const struct zone *zone = NULL;
     int64_t now_s = now_wall_ms / 1000;
+    struct error err;
 
-    if (zone_get(name, &zone, &err) < 0)
+    if (said && zone_get(json_string(said), &zone, &err) < 0)
         return failure_param(failure, 400, "variables.timezone", "invalid_value",
                              "Invalid 'variables.timezone': %s. Expected the name of a time zone, "
                              "such as 'Europe/Berlin'.",
                              err.text);
-    rfc3339_format(now_s, zone_offset(zone, now_s), out->now);
+    if (!zone && users_zone.ptr && zone_get(users_zone, &zone, &err) < 0)
+        zone = NULL;
+    rfc3339_format(now_s, zone ? zone_offset(zone, now_s) : 0, out->now);
     return 0;
 }
 

@@ -13,10 +13,11 @@ struct fill_facts {
 };
 
 /* Sets all but the user. `request` has been checked. The zone is that of its variable "timezone",
- * else UTC. Reads the zone's file when it is not in memory. Returns 0, or -E_INVALID with *failure:
- * there is no such zone. */
-MUSTCHECK int fill_facts(struct json_object *request, int64_t now_wall_ms, struct fill_facts *out,
-                         struct failure *failure);
+ * else the user's (TEXT_NONE: not known), where that is one, else UTC. Reads the zone's file when
+ * it is not in memory. Returns 0, or -E_INVALID with *failure: there is no such zone as the
+ * variable says. */
+MUSTCHECK int fill_facts(struct json_object *request, struct text users_zone, int64_t now_wall_ms,
+                         struct fill_facts *out, struct failure *failure);
 
 struct filled_texts {
     struct text instructions; /* JSON; TEXT_NONE: as agent and request have them */

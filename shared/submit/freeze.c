@@ -7,10 +7,12 @@
 #include "shared/submit/fill.h"
 #include "shared/submit/making.h"
 #include "shared/submit/new_messages.h"
+#include "shared/submit/remember.h"
 
 struct freezing {
     struct making *making;
     const struct agent_template *template;
+    struct remembered memory;
     struct fill_facts facts;
     struct filled_texts texts;
     int result;
@@ -35,7 +37,8 @@ static void write_spec(void *arg)
     if (freezing->result < 0)
         return;
     agent_preamble_write(agent, &preamble);
-    prompt = (struct run_prompt){buf_text(&preamble), freezing->texts.instructions};
+    prompt = (struct run_prompt){buf_text(&preamble), freezing->texts.instructions,
+                                 freezing->memory.section};
     freezing->result = run_spec_write(agent, request, &prompt, &spec, making->failure);
     if (freezing->result < 0)
         return;
@@ -91,18 +94,37 @@ static int find_user(const struct making *making, struct text *out)
     return 0;
 }
 
+/* Who asks, and what is known of him and of the time. */
+static int find_facts(struct freezing *freezing)
+{
+    const struct agent_spec *agent = &freezing->template->spec;
+    struct making *making = freezing->making;
+    struct json_object *request = making->submission->request;
+    struct memory_scope scope = {TEXT_NONE, making->draft.agent};
+    struct error err;
+    int r;
+
+    if (!remember_wanted(agent))
+        return 0;
+    r = find_user(making, &scope.user);
+    if (r < 0)
+        return r;
+    r = remember_user(making->store, agent, &scope, request, &freezing->memory, &err);
+    if (r < 0)
+        return failure_from_error(making->failure, &err);
+    freezing->facts.user = scope.user;
+    if (!text_is(agent->members[SPEC_TEMPLATE], "true"))
+        return 0;
+    return fill_facts(request, freezing->memory.timezone, clock_wall_ms(), &freezing->facts,
+                      making->failure);
+}
+
 /* An agent and a request that are small may be large together. */
 int making_freeze(struct making *making, const struct agent_template *template)
 {
     struct freezing freezing = {.making = making, .template = template};
-    int r = 0;
+    int r = find_facts(&freezing);
 
-    if (text_is(template->spec.members[SPEC_TEMPLATE], "true")) {
-        r = fill_facts(making->submission->request, clock_wall_ms(), &freezing.facts,
-                       making->failure);
-        if (r == 0)
-            r = find_user(making, &freezing.facts.user);
-    }
     if (r < 0)
         return r;
     offload_large(template->bytes, write_spec, &freezing);

@@ -9,9 +9,11 @@
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
 #include "shared/agent/checks.h"
+#include "shared/agent/memory.h"
 #include "shared/agent/prompt.h"
 #include "shared/agent/spec.h"
 #include "shared/store/agents/agents.h"
+#include "shared/submit/remember.h"
 #include "shared/submit/spec_load.h"
 
 static int missing(struct request *request)
@@ -347,12 +349,35 @@ static int assistants_versions(struct request *request)
     return 0;
 }
 
+/* What the agent is told of the query's user; empty where it names none. */
+static int read_memory(struct request *request, const struct agent *agent,
+                       const struct agent_spec *spec, struct text *out)
+{
+    struct text user = http_query_get(request->exchange, "user", 0);
+    struct error err;
+
+    *out = TEXT_NONE;
+    if (!user.ptr)
+        return 0;
+    if (!memory_name_fits(user, USER_ID_MAX))
+        return failure_param(&request->failure, 400, "user", "invalid_value",
+                             "Invalid 'user': expected the name of a user, of 1 to %d characters, "
+                             "none of them a control character.",
+                             USER_ID_MAX);
+    if (!text_is(spec->members[SPEC_USER_MEMORY], "true"))
+        return 0;
+    if (remember_section(&request->store, agent->id, user, out, &err) < 0)
+        return request_failed(request, &err);
+    return 0;
+}
+
 /* As the model gets it; places of a template are shown as they are. */
 static int assistants_prompt(struct request *request)
 {
     CLEANUP(buf_deinit) struct buf preamble;
     CLEANUP(buf_deinit) struct buf prompt;
     struct text instructions = TEXT_NONE;
+    struct text memory;
     struct agent_spec spec;
     struct agent agent;
     struct error err;
@@ -368,13 +393,17 @@ static int assistants_prompt(struct request *request)
                         &err);
     if (r < 0)
         return request_failed(request, &err);
+    r = read_memory(request, &agent, &spec, &memory);
+    if (r < 0)
+        return r;
     agent_preamble_write(&spec, &preamble);
-    agent_prompt_write(buf_text(&preamble), instructions, &prompt);
+    agent_prompt_write(buf_text(&preamble), instructions, memory, &prompt);
     render_prompt(&agent, buf_text(&prompt), text_is(spec.members[SPEC_TEMPLATE], "true"),
                   &request->reply);
     return 0;
 }
 
+static const char *const prompt_query[] = {"user", NULL};
 static const char *const versions_query[] = {"limit", "order", "after", NULL};
 
 /* clang-format off */
@@ -406,6 +435,7 @@ static const struct endpoint table[] = {
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/assistants/{assistant_id}/prompt",
      .handle = assistants_prompt,
+     .query = prompt_query,
      .flags = ENDPOINT_LARGE},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/assistants/{assistant_id}/versions",

@@ -95,14 +95,30 @@ Test(prompt, instructions_follow_without_a_heading)
     struct buf out;
 
     buf_init(&out, 0);
-    agent_prompt_write(TEXT("# Role\na"), TEXT("b"), &out);
+    agent_prompt_write(TEXT("# Role\na"), TEXT("b"), TEXT_NONE, &out);
     cr_assert_str_eq(buf_string(&out), "# Role\na\n\nb");
     buf_reset(&out);
-    agent_prompt_write(TEXT_NONE, TEXT("b"), &out);
+    agent_prompt_write(TEXT_NONE, TEXT("b"), TEXT_NONE, &out);
     cr_assert_str_eq(buf_string(&out), "b");
     buf_reset(&out);
-    agent_prompt_write(TEXT("# Role\na"), TEXT(""), &out);
+    agent_prompt_write(TEXT("# Role\na"), TEXT(""), TEXT_NONE, &out);
     cr_assert_str_eq(buf_string(&out), "# Role\na");
+    buf_deinit(&out);
+}
+
+Test(prompt, memory_stands_behind_all_else)
+{
+    struct buf out;
+
+    buf_init(&out, 0);
+    agent_prompt_write(TEXT("# Role\na"), TEXT("b"), TEXT("# User Memory\n- k: v"), &out);
+    cr_assert_str_eq(buf_string(&out), "# Role\na\n\nb\n\n# User Memory\n- k: v");
+    buf_reset(&out);
+    agent_prompt_write(TEXT("# Role\na"), TEXT_NONE, TEXT("# User Memory\n- k: v"), &out);
+    cr_assert_str_eq(buf_string(&out), "# Role\na\n\n# User Memory\n- k: v");
+    buf_reset(&out);
+    agent_prompt_write(TEXT_NONE, TEXT_NONE, TEXT("# User Memory\n- k: v"), &out);
+    cr_assert_str_eq(buf_string(&out), "# User Memory\n- k: v");
     buf_deinit(&out);
 }
 
@@ -112,7 +128,7 @@ static struct json_object *run_spec(const char *agent, const char *request,
     CLEANUP(json_freep) struct json_object *body = NULL;
     struct agent_spec spec = spec_of(agent);
     struct json_object *run = NULL;
-    struct run_prompt prompt = {text_of(preamble_of(agent)), instructions};
+    struct run_prompt prompt = {text_of(preamble_of(agent)), instructions, TEXT_NONE};
     struct failure failure;
     struct error err;
     struct buf out;

@@ -63,11 +63,12 @@ static int parse_prompt(struct json_object *spec, struct arena *arena, struct te
     CLEANUP(buf_deinit) struct buf prompt;
     struct text preamble = json_get_text(spec, "preamble");
     struct text instructions = json_get_text(spec, "instructions");
+    struct text memory = json_get_text(spec, "memory");
 
     buf_init(&prompt, 0);
-    if (preamble.len == 0)
+    if (preamble.len == 0 && memory.len == 0)
         return copy_text(arena, instructions, out, err);
-    agent_prompt_write(preamble, instructions, &prompt);
+    agent_prompt_write(preamble, instructions, memory, &prompt);
     return prompt.failed ? out_of_room(err) : copy_text(arena, buf_text(&prompt), out, err);
 }
 
