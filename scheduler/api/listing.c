@@ -71,12 +71,37 @@ int listing_begin(struct listing *list, struct request *request, enum id_kind ki
     return r;
 }
 
+static int read_text_cursor(struct request *request, const char *name, size_t max, struct text *out)
+{
+    struct text text = http_query_get(request->exchange, name, 0);
+
+    *out = text.len > 0 ? text : TEXT_NONE;
+    if (text_is_utf8(text) && text_characters(text) <= max)
+        return 0;
+    return failure_param(&request->failure, 400, name, "invalid_value",
+                         "Invalid '%s': expected at most %zu characters in UTF-8.", name, max);
+}
+
+int listing_begin_texts(struct listing *list, struct request *request, size_t max,
+                        struct text *out_after, struct text *out_before)
+{
+    int r = listing_begin_numbers(list, request);
+
+    if (r == 0)
+        r = read_text_cursor(request, "after", max, out_after);
+    if (r == 0)
+        r = read_text_cursor(request, "before", max, out_before);
+    return r;
+}
+
 static void add(struct listing *list)
 {
-    if (list->count++ == 0)
-        memcpy(list->first, list->last, sizeof(list->first));
-    else
+    if (list->count++ > 0) {
         buf_add_char(list->out, ',');
+        return;
+    }
+    memcpy(list->first, list->last, sizeof(list->first));
+    list->first_text = list->last_text;
 }
 
 void listing_add(struct listing *list, struct uuid id)
@@ -91,11 +116,24 @@ void listing_add_number(struct listing *list, int64_t number)
     add(list);
 }
 
+void listing_add_text(struct listing *list, struct text text)
+{
+    list->last_text = text;
+    add(list);
+}
+
+static void add_cursor(struct listing *list, const char *name, const char *id, struct text text)
+{
+    buf_add_string(list->out, name);
+    if (text.ptr)
+        buf_add_json(list->out, text);
+    else
+        buf_add_json_string(list->out, list->count ? id : NULL);
+}
+
 void listing_end(struct listing *list, bool has_more)
 {
-    buf_add_string(list->out, "],\"first_id\":");
-    buf_add_json_string(list->out, list->count ? list->first : NULL);
-    buf_add_string(list->out, ",\"last_id\":");
-    buf_add_json_string(list->out, list->count ? list->last : NULL);
+    add_cursor(list, "],\"first_id\":", list->first, list->first_text);
+    add_cursor(list, ",\"last_id\":", list->last, list->last_text);
     buf_add_string(list->out, has_more ? ",\"has_more\":true}" : ",\"has_more\":false}");
 }

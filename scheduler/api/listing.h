@@ -27,6 +27,8 @@ struct listing {
     size_t count;
     char first[ID_TEXT_SIZE]; /* cursors */
     char last[ID_TEXT_SIZE];
+    struct text first_text; /* those of a list whose cursors are texts */
+    struct text last_text;
 };
 
 /* Returns 0, or -E_INVALID with request->failure. */
@@ -41,3 +43,10 @@ void listing_end(struct listing *list, bool has_more);
  * list_add with a number. */
 MUSTCHECK int listing_begin_numbers(struct listing *list, struct request *request);
 void listing_add_number(struct listing *list, int64_t number);
+
+/* For lists whose cursors are texts of up to `max` characters: as listing_begin_numbers, and
+ * listing_add with a text, which must live as long as the list. A cursor that is not given is
+ * TEXT_NONE. */
+MUSTCHECK int listing_begin_texts(struct listing *list, struct request *request, size_t max,
+                                  struct text *out_after, struct text *out_before);
+void listing_add_text(struct listing *list, struct text text);

@@ -3,6 +3,7 @@
 #include "scheduler/api/assistants/bodies.h"
 
 #include "shared/agent/checks.h"
+#include "shared/agent/memory.h"
 #include "shared/agent/spec.h"
 #include "shared/store/runs/tool_outputs.h"
 #include "shared/store/search/search.h"
@@ -53,6 +54,14 @@ static const struct field submit_outputs[] = {
     {"stream", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, check_stream},
 };
 
+static const struct field put_memory[] = {
+    {"value", FIELD_ANY, REQUIRED | NULLABLE, 0, 0, NULL, check_memory_value},
+};
+
+static const struct field replace_memory[] = {
+    {"memory", FIELD_OBJECT, REQUIRED, 0, 0, NULL, check_memory},
+};
+
 /* clang-format on */
 #define TABLE(name) name, ARRAY_LENGTH(name), sizeof(name[0]), NULL, 0
 #define TABLE_WITH_SPEC(name)                                                                      \
@@ -66,3 +75,5 @@ const struct fields body_search_threads = {TABLE(search_threads)};
 const struct fields body_update_message = {TABLE(update_metadata)};
 const struct fields body_submit_outputs = {TABLE(submit_outputs)};
 const struct fields body_update_run = {TABLE(update_metadata)};
+const struct fields body_put_memory = {TABLE(put_memory)};
+const struct fields body_replace_memory = {TABLE(replace_memory)};

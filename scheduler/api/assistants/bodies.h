@@ -12,6 +12,8 @@ extern const struct fields body_fork_thread;
 extern const struct fields body_search_threads;
 extern const struct fields body_update_message;
 extern const struct fields body_update_run;
+extern const struct fields body_put_memory;
+extern const struct fields body_replace_memory;
 extern const struct fields body_submit_outputs;
 
 /* An array of outputs, each of another call. */
