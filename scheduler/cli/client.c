@@ -132,6 +132,21 @@ bool client_is_plain(const char *word)
     return len > 0 && len <= ID_LENGTH_MAX && word[len] == '\0';
 }
 
+char *client_encode(const char *word)
+{
+    struct buf out;
+
+    buf_init(&out, 0);
+    for (const char *at = word; *at; at++) {
+        if (strchr("-_.~", *at) || (*at >= '0' && *at <= '9') || (*at >= 'a' && *at <= 'z') ||
+            (*at >= 'A' && *at <= 'Z'))
+            buf_add_char(&out, *at);
+        else
+            buf_printf(&out, "%%%02X", (unsigned)(unsigned char)*at);
+    }
+    return buf_take(&out);
+}
+
 static int64_t header_number(const struct http_response *response, const char *name)
 {
     int64_t value;
@@ -344,8 +359,10 @@ static int walk_page(struct client *client, const struct client_walk *walk, size
     }
     free(*after);
     *after = NULL;
+    if (!last) /* cursors of this list are no ids */
+        last = json_get_string(reply.json, "last_id");
     if (r == 0 && last && json_get_bool(reply.json, "has_more", false) && *seen < walk->max_items)
-        *after = xstrdup(last);
+        *after = client_encode(last);
     client_reply_deinit(&reply);
     return r;
 }

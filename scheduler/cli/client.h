@@ -91,3 +91,6 @@ int64_t client_wait_ms(int64_t backoff_ms, int64_t retry_after_ms);
 
 /* Whether an id or name can go into a path as it is. */
 bool client_is_plain(const char *word);
+
+/* A word as a part of a path or a query, whatever its letters are. The caller's; never NULL. */
+char *client_encode(const char *word);

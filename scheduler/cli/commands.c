@@ -14,16 +14,40 @@
 #include "shared/base/log.h"
 #include "shared/base/text.h"
 
+#define COMMAND_WORDS_MAX 3 /* of a command's name */
+
 static const struct command command_help;
 static const struct command command_version;
 
 static const struct command *const commands[] = {
-    &command_dev,          &command_env,          &command_apply,          &command_run,
-    &command_batch_run,    &command_runs_list,    &command_runs_show,      &command_runs_cancel,
-    &command_runs_redrive, &command_threads_show, &command_threads_search, &command_migrate,
-    &command_tenants_list, &command_keys_list,    &command_tenants_create, &command_tenants_set,
-    &command_keys_create,  &command_keys_revoke,  &command_providers_list, &command_providers_test,
-    &command_doctor,       &command_help,         &command_version,
+    &command_dev,
+    &command_env,
+    &command_apply,
+    &command_run,
+    &command_batch_run,
+    &command_runs_list,
+    &command_runs_show,
+    &command_runs_cancel,
+    &command_runs_redrive,
+    &command_threads_show,
+    &command_threads_search,
+    &command_users_memory_list,
+    &command_users_memory_get,
+    &command_users_memory_set,
+    &command_users_memory_delete,
+    &command_users_delete,
+    &command_migrate,
+    &command_tenants_list,
+    &command_keys_list,
+    &command_tenants_create,
+    &command_tenants_set,
+    &command_keys_create,
+    &command_keys_revoke,
+    &command_providers_list,
+    &command_providers_test,
+    &command_doctor,
+    &command_help,
+    &command_version,
 };
 
 /* Whether the words of `name` are those that argv begins with; *used is how many there are. */
@@ -121,7 +145,7 @@ static const struct command command_help = {
     .name = "help",
     .arguments = "[COMMAND]",
     .summary = "Tell what there is, or what a command does",
-    .positional_max = 2,
+    .positional_max = COMMAND_WORDS_MAX,
     .run = run_help,
 };
 

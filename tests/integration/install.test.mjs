@@ -25,7 +25,7 @@ const has = (command) => {
 };
 /** Commands of `penstock`, with the options that their --help lists. */
 const commands = () =>
-  [...help('penstock').matchAll(/^ {2}([a-z]+(?: [a-z]+)?) {2,}/gm)].map(([, name]) => ({
+  [...help('penstock').matchAll(/^ {2}([a-z]+(?: [a-z]+)*) {2,}/gm)].map(([, name]) => ({
     name,
     options: [...help('penstock', ...name.split(' ')).matchAll(/^ +(?:-\w, )?(--[a-z-]+)/gm)].map(([, option]) => option),
   }));
@@ -66,9 +66,10 @@ test('bash completes commands, options and files', () => {
   assert.deepEqual(bash('penstock', 'doc'), ['doctor']);
   assert.deepEqual(bash('penstock', 'runs', 'l'), ['list']);
   for (const { name, options } of commands()) {
-    const [one, two] = name.split(' ');
+    const [one, two, three] = name.split(' ');
     assert.ok(bash('penstock', one.slice(0, -1)).includes(one), one);
     if (two) assert.ok(bash('penstock', one, '').includes(two), name);
+    if (three) assert.ok(bash('penstock', one, two, '').includes(three), name);
     const proposed = bash('penstock', ...name.split(' '), '--');
     for (const option of options) assert.ok(proposed.includes(option), `${name} ${option}`);
   }

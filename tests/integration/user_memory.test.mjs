@@ -207,3 +207,25 @@ test('a user is deleted with all that is known of him, and nobody else', async (
     assert.equal(stack.sql('SELECT count(*) FROM user_memory')[0].count, 2);
   });
 });
+
+test('the command line sets, shows and deletes what is known', async () => {
+  await withStack({ script, workers: 0 }, async (stack) => {
+    const agent = await stack.assistant({ name: 'clerk' });
+    const users = (...args) => stack.command('users', ...args);
+    assert.equal(users('memory', 'set', 'ada/b', 'the diet', 'vegan'), 'the diet: "vegan"\n');
+    assert.equal(users('memory', 'set', 'ada/b', 'pets', '["cat", {"n": 1}]'), 'pets: ["cat",{"n":1}]\n');
+    assert.equal(users('memory', 'set', 'ada/b', 'pets', 'null', '--agent', 'clerk'), 'pets: null\n');
+    assert.equal(users('memory', 'get', 'ada/b', 'the diet'), '"vegan"\n');
+    assert.equal(users('memory', 'get', 'ada/b', 'pets', '--agent', 'clerk'), 'null\n');
+    assert.equal((await stack.ok('GET', `${at('ada/b', 'pets')}?assistant_id=${agent.id}`)).value, null);
+    await stack.ok('PUT', at('many'), { memory: Object.fromEntries(Array.from({ length: 250 }, (_, i) => [`key ${i}`, i])) });
+    assert.equal(users('memory', 'list', 'many').split('\n').length, 251);
+    assert.equal(users('memory', 'list', 'ada/b'), 'pets: ["cat",{"n":1}]\nthe diet: "vegan"\n');
+    assert.equal(users('memory', 'delete', 'ada/b', 'pets'), 'removed 1\n');
+    assert.equal(users('memory', 'delete', 'ada/b', 'pets'), 'removed 0\n');
+    assert.equal(users('memory', 'delete', 'ada/b'), 'removed 1\n');
+    assert.equal(users('delete', 'ada/b'), 'removed 1 memory\n');
+    assert.equal(users('delete', 'many'), 'removed 250 memory\n');
+    assert.equal(users('delete', 'many'), 'removed 0 memory\n');
+  });
+});
