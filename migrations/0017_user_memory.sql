@@ -12,3 +12,6 @@ CREATE TABLE user_memory (
     updated_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, user_id, agent_id, key)
 );
+
+-- Runs of a user, wherever they were made, to be deleted with him.
+CREATE INDEX runs_user ON runs (tenant_id, user_id) WHERE user_id IS NOT NULL;

@@ -201,10 +201,40 @@ test('a user is deleted with all that is known of him, and nobody else', async (
     await stack.ok('PUT', `${at('ada')}?assistant_id=${agent.id}`, { memory: { a: 1, b: 2 } });
     await stack.ok('PUT', at('ada2', 'a'), { value: 1 });
     await tenant.ok('PUT', at('ada', 'a'), { value: 1 });
-    assert.deepEqual(await stack.ok('DELETE', '/v1/users/ada'), { object: 'user.deleted', user_id: 'ada', deleted: true, removed: { memory: 502 } });
-    assert.deepEqual(await stack.ok('DELETE', '/v1/users/ada'), { object: 'user.deleted', user_id: 'ada', deleted: true, removed: { memory: 0 } });
+    const nothing = { memory: 0, threads: 0, messages: 0, runs: 0, steps: 0, tool_calls: 0, usage: 0 };
+    const receipt = (removed) => ({ object: 'user.deleted', user_id: 'ada', deleted: true, removed: { ...nothing, ...removed } });
+    assert.deepEqual(await stack.ok('DELETE', '/v1/users/ada'), receipt({ memory: 502 }));
+    assert.deepEqual(await stack.ok('DELETE', '/v1/users/ada'), receipt({}));
     assert.deepEqual((await stack.ok('GET', at('ada'))).data, []);
     assert.equal(stack.sql('SELECT count(*) FROM user_memory')[0].count, 2);
+  });
+});
+
+test('threads and runs of a user go with him, an active one included', async () => {
+  await withStack(options, async (stack) => {
+    const agent = await stack.assistant({ user_memory: true });
+    const hello = (user) => ({ user_id: user, messages: [{ role: 'user', content: 'hello' }] });
+    await stack.ok('PUT', at('ada', 'city'), { value: 'Rome' });
+    const done = await stack.finished(await stack.ok('POST', '/v1/threads/runs', { assistant_id: agent.id, thread: hello('ada') }));
+    assert.match(done.memory, /Rome/, 'the owner of the thread is who asks');
+    const bobs = await stack.finished(await stack.ok('POST', '/v1/threads/runs', { assistant_id: agent.id, thread: hello('bob') }));
+    const elsewhere = await stack.finished(await stack.ok('POST', `/v1/threads/${bobs.thread_id}/runs`, { assistant_id: agent.id, user: 'ada' }));
+    assert.match(elsewhere.memory, /Rome/);
+    const slow = { user_id: 'ada', messages: [{ role: 'user', content: 'slow' }] };
+    const active = await stack.ok('POST', '/v1/threads/runs', { assistant_id: agent.id, thread: slow });
+    await until('the first call is made', () => stack.ledger().length === 4);
+    const { deleted, removed } = await stack.ok('DELETE', '/v1/users/ada');
+    assert.deepEqual([deleted, removed.memory, removed.threads, removed.runs], [true, 1, 2, 3]);
+    assert.ok(removed.messages >= 3 && removed.steps >= 2, JSON.stringify(removed));
+    for (const path of [`threads/${done.thread_id}`, `threads/${active.thread_id}/runs/${active.id}`, `runs/${done.id}`, `runs/${elsewhere.id}`])
+      assert.equal((await stack.call('GET', `/v1/${path}`)).status, 404, path);
+    assert.equal((await stack.ok('GET', `/v1/runs/${bobs.id}`)).status, 'completed');
+    const [worker] = stack.workers;
+    await until('the worker lets go of the active one', async () => (await stack.busy(worker)) === 0);
+    for (const table of ['threads', 'runs', 'usage_by_hour']) assert.equal(stack.sql(`SELECT count(*) FROM ${table} WHERE user_id = 'ada'`)[0].count, 0, table);
+    assert.ok(stack.sql('SELECT sum(calls) AS calls FROM usage_by_hour')[0].calls >= 3, 'sums stay');
+    const again = await stack.ok('POST', `/v1/threads/${bobs.thread_id}/runs`, { assistant_id: agent.id });
+    assert.equal((await stack.finished(again)).status, 'completed', 'the thread of another one goes on');
   });
 });
 
@@ -226,6 +256,6 @@ test('the command line sets, shows and deletes what is known', async () => {
     assert.equal(users('memory', 'delete', 'ada/b'), 'removed 1\n');
     assert.equal(users('delete', 'ada/b'), 'removed 1 memory\n');
     assert.equal(users('delete', 'many'), 'removed 250 memory\n');
-    assert.equal(users('delete', 'many'), 'removed 0 memory\n');
+    assert.equal(users('delete', 'many'), 'removed nothing\n');
   });
 });

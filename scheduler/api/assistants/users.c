@@ -48,20 +48,30 @@ static void render(struct text user, const struct user_removed *removed, struct 
     json_write_close(&write);
 }
 
+/* Its worker stops it at once, and not when its next write is refused. */
+static void nudge(void *arg, const struct run_stopped *run)
+{
+    const struct run_events *events = arg;
+
+    if (events->run_cancelling)
+        events->run_cancelling(run->owner, run->id, events->arg);
+}
+
 static int user_delete(struct request *request)
 {
+    struct user_deleting how = {.stopped = nudge, .arg = &request->api->events};
     struct user_removed removed;
-    struct text user;
     struct error err;
-    int r = request_user(request, &user);
+    int r = request_user(request, &how.user);
 
     if (r < 0)
         return r;
     request_write_apart(request);
-    r = users_delete(&request->store, user, deadline_in(DELETE_MS), &removed, &err);
+    how.deadline_ms = deadline_in(DELETE_MS);
+    r = users_delete(&request->store, &how, &removed, &err);
     if (r < 0)
         return request_failed(request, &err);
-    render(user, &removed, &request->reply);
+    render(how.user, &removed, &request->reply);
     return removed.all ? 0 : 202;
 }
 

@@ -7,7 +7,7 @@
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 
-/* "removed 3 memory, 0 threads" */
+/* "removed 3 memory, 1 threads": what there was of it. */
 static void print_removed(struct json_object *removed)
 {
     struct json_object_iterator at = json_object_iter_begin(removed);
@@ -15,13 +15,15 @@ static void print_removed(struct json_object *removed)
     const char *between = "removed ";
 
     for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
-        printf("%s", between);
-        terminal_print(stdout, json_text(json_object_iter_peek_value(&at)));
-        printf(" ");
+        int64_t count = json_object_get_int64(json_object_iter_peek_value(&at));
+
+        if (count == 0)
+            continue;
+        printf("%s%lld ", between, (long long)count);
         terminal_print(stdout, text_of(json_object_iter_peek_name(&at)));
         between = ", ";
     }
-    printf("\n");
+    printf("%s\n", between[0] == ',' ? "" : "removed nothing");
 }
 
 /* A server ends a request after a while; then the rest is asked for. */

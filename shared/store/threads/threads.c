@@ -363,20 +363,21 @@ static const struct pg_statement thread_delete = {
     .name = "thread_delete",
     .sql =
         "WITH gone AS (DELETE FROM runs WHERE " OF_THREAD " RETURNING id),"
-        " s AS (DELETE FROM run_steps WHERE run_id IN (SELECT id FROM gone)),"
-        " c AS (DELETE FROM tool_calls WHERE run_id IN (SELECT id FROM gone)),"
-        " m AS (DELETE FROM messages WHERE " OF_THREAD "),"
-        " i AS (DELETE FROM thread_inputs WHERE " OF_THREAD ")"
+        " s AS (DELETE FROM run_steps WHERE run_id IN (SELECT id FROM gone) RETURNING 1),"
+        " c AS (DELETE FROM tool_calls WHERE run_id IN (SELECT id FROM gone) RETURNING 1),"
+        " m AS (DELETE FROM messages WHERE " OF_THREAD " RETURNING 1),"
+        " i AS (DELETE FROM thread_inputs WHERE " OF_THREAD " RETURNING 1)"
         " DELETE FROM threads"
         " WHERE id = $1"
         "   AND tenant_id = $2"
-        " RETURNING 1",
+        " RETURNING (SELECT count(*) FROM m) + (SELECT count(*) FROM i),"
+        "     (SELECT count(*) FROM gone), (SELECT count(*) FROM s), (SELECT count(*) FROM c)",
     .types = "uu",
 };
 /* clang-format on */
 
-int threads_delete(const struct store *store, struct uuid id, struct run_stopped *out,
-                   struct error *err)
+int threads_delete_counted(const struct store *store, struct uuid id, struct thread_gone *out,
+                           struct error *err)
 {
     struct pg_result *results[4] = {NULL};
     struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
@@ -384,18 +385,34 @@ int threads_delete(const struct store *store, struct uuid id, struct run_stopped
                                   {&thread_lock, values},
                                   {&thread_lock_rest, values},
                                   {&thread_delete, values}};
-    int r;
+    struct thread_gone gone = {.messages = 0};
+    int r = pg_exec_all(store->pg, queries, 4, results, err);
 
-    r = pg_exec_all(store->pg, queries, 4, results, err);
     if (r < 0)
         return r;
-    if (out)
-        *out = (struct run_stopped){.owner = 0};
-    if (out && pg_rows(results[0]) > 0)
-        *out = (struct run_stopped){.id = pg_get_uuid(results[0], 0, 1),
-                                    .owner = pg_get_int(results[0], 0, 0)};
+    if (pg_rows(results[0]) > 0)
+        gone.stopped = (struct run_stopped){.id = pg_get_uuid(results[0], 0, 1),
+                                            .owner = pg_get_int(results[0], 0, 0)};
     r = pg_rows(results[3]) > 0 ? 0 : THREAD_MISSING;
+    if (r == 0) {
+        gone.messages = pg_get_int(results[3], 0, 0);
+        gone.runs = pg_get_int(results[3], 0, 1);
+        gone.steps = pg_get_int(results[3], 0, 2);
+        gone.calls = pg_get_int(results[3], 0, 3);
+    }
+    *out = gone;
     for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
         pg_result_free(results[i]);
+    return r;
+}
+
+int threads_delete(const struct store *store, struct uuid id, struct run_stopped *out,
+                   struct error *err)
+{
+    struct thread_gone gone;
+    int r = threads_delete_counted(store, id, &gone, err);
+
+    if (r >= 0 && out)
+        *out = gone.stopped;
     return r;
 }

@@ -122,3 +122,16 @@ SUSPENDS MUSTCHECK int threads_fork(const struct store *store, const struct thre
  * had in hand, to be nudged; owner 0: none. THREAD_MISSING. */
 SUSPENDS MUSTCHECK int threads_delete(const struct store *store, struct uuid id,
                                       struct run_stopped *out, struct error *err);
+
+/* What went with a thread. */
+struct thread_gone {
+    struct run_stopped stopped; /* the run of it that a worker had in hand; owner 0: none */
+    int64_t messages;           /* input that waited, too */
+    int64_t runs;
+    int64_t steps;
+    int64_t calls;
+};
+
+/* As threads_delete. */
+SUSPENDS MUSTCHECK int threads_delete_counted(const struct store *store, struct uuid id,
+                                              struct thread_gone *out, struct error *err);

@@ -3,11 +3,16 @@
 #include "shared/store/users/user_data.h"
 
 #include "shared/base/clock.h"
+#include "shared/fiber/fiber.h"
 #include "shared/store/rows.h"
+#include "shared/store/runs/runs.h"
+#include "shared/store/threads/threads.h"
 
 /* Rows that one request deletes. */
 #define BATCH     200
 #define BATCH_SQL SQL_STRING(BATCH)
+
+#define ENDING_MS 50 /* how soon it is looked again whether cancelled runs have ended */
 
 /* clang-format off */
 static const struct pg_statement memory_delete = {
@@ -30,39 +35,199 @@ static const struct pg_statement memory_delete = {
 };
 /* clang-format on */
 
-/* Runs a statement that deletes BATCH rows at most and tells how many. */
-static int delete_batch(const struct store *store, struct text user,
-                        const struct pg_statement *statement, int64_t *out_count, struct error *err)
-{
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-    struct pg_value values[2] = {pg_uuid(store->tenant), pg_text(user)};
-    int r = pg_exec(store->pg, statement, values, &result, err);
+/* clang-format off */
+static const struct pg_statement threads_find = {
+    .name = "user_find_threads",
+    .sql =
+        "SELECT id"
+        " FROM threads"
+        " WHERE tenant_id = $1"
+        "   AND user_id = $2"
+        " ORDER BY id"
+        " LIMIT " BATCH_SQL,
+    .types = "ut",
+};
 
-    if (r == 0)
-        *out_count = pg_get_int(result, 0, 0);
-    return r;
+#define RUNS_OF_USER "SELECT id FROM runs WHERE tenant_id = $1 AND user_id = $2"
+#define ALIVE        "status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
+
+static const struct pg_statement runs_delete = {
+    .name = "user_delete_runs",
+    .sql =
+        "WITH gone AS ("
+        "    DELETE FROM runs"
+        "    WHERE id IN ("
+        "        " RUNS_OF_USER
+        "          AND " SQL_CHECKED("NOT " ALIVE)
+        "        LIMIT " BATCH_SQL
+        "        FOR UPDATE)"
+        "    RETURNING id),"
+        " s AS (DELETE FROM run_steps WHERE run_id IN (SELECT id FROM gone) RETURNING 1),"
+        " c AS (DELETE FROM tool_calls WHERE run_id IN (SELECT id FROM gone) RETURNING 1)"
+        " SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM s), (SELECT count(*) FROM c)",
+    .types = "ut",
+};
+
+static const struct pg_statement runs_find = {
+    .name = "user_find_runs",
+    .sql = RUNS_OF_USER " AND " SQL_CHECKED(ALIVE) " LIMIT " BATCH_SQL,
+    .types = "ut",
+};
+
+/* What was summed up already becomes a difference again, of nobody, and is folded as such. */
+#define SUMS \
+    "calls, prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens," \
+    " reasoning_tokens, cost_micros"
+
+static const struct pg_statement usage_unname = {
+    .name = "user_unname_usage",
+    .sql =
+        "WITH d AS ("
+        "    UPDATE usage_deltas"
+        "    SET user_id = ''"
+        "    WHERE tenant_id = $1"
+        "      AND user_id = $2"
+        "    RETURNING 1),"
+        " gone AS ("
+        "    DELETE FROM usage_hourly"
+        "    WHERE (tenant_id, hour, agent_id, user_id, provider, model) IN ("
+        "        SELECT tenant_id, hour, agent_id, user_id, provider, model"
+        "        FROM usage_hourly"
+        "        WHERE tenant_id = $1"
+        "          AND user_id = $2"
+        "        LIMIT " BATCH_SQL ")"
+        "    RETURNING *),"
+        " i AS ("
+        "    INSERT INTO usage_deltas (tenant_id, hour, agent_id, provider, model, " SUMS ")"
+        "    SELECT tenant_id, hour, agent_id, provider, model, " SUMS
+        "    FROM gone)"
+        " SELECT (SELECT count(*) FROM d) + (SELECT count(*) FROM gone)",
+    .types = "ut",
+};
+/* clang-format on */
+
+/* One statement about the user. *out is the caller's to pg_result_free. */
+static int ask(const struct store *store, const struct user_deleting *how,
+               const struct pg_statement *statement, struct pg_result **out, struct error *err)
+{
+    struct pg_value values[2] = {pg_uuid(store->tenant), pg_text(how->user)};
+
+    return pg_exec(store->pg, statement, values, out, err);
 }
 
-static int delete_memory(const struct store *store, struct text user, struct user_removed *removed,
-                         bool *out_more, struct error *err)
+/* A statement that deletes BATCH rows at most of one thing and tells how many. */
+static int delete_batch(const struct store *store, const struct user_deleting *how,
+                        const struct pg_statement *statement, int64_t *removed, bool *out_more,
+                        struct error *err)
 {
-    int64_t count;
-    int r = delete_batch(store, user, &memory_delete, &count, err);
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    int r = ask(store, how, statement, &result, err);
 
     if (r < 0)
         return r;
-    removed->counts[USER_MEMORY] += count;
-    *out_more = count > 0;
+    *removed += pg_get_int(result, 0, 0);
+    *out_more = pg_get_int(result, 0, 0) > 0;
     return 0;
 }
 
+static int delete_memory(const struct store *store, const struct user_deleting *how,
+                         struct user_removed *removed, bool *out_more, struct error *err)
+{
+    return delete_batch(store, how, &memory_delete, &removed->counts[USER_MEMORY], out_more, err);
+}
+
+static int unname_usage(const struct store *store, const struct user_deleting *how,
+                        struct user_removed *removed, bool *out_more, struct error *err)
+{
+    return delete_batch(store, how, &usage_unname, &removed->counts[USER_USAGE], out_more, err);
+}
+
+static void tell(const struct user_deleting *how, const struct run_stopped *run)
+{
+    if (run->owner && how->stopped)
+        how->stopped(how->arg, run);
+}
+
+/* A transaction each. */
+static int delete_thread(const struct store *store, const struct user_deleting *how, struct uuid id,
+                         struct user_removed *removed, struct error *err)
+{
+    struct thread_gone gone;
+    int r = threads_delete_counted(store, id, &gone, err);
+
+    if (r != 0)
+        return r < 0 ? r : 0;
+    removed->counts[USER_THREADS]++;
+    removed->counts[USER_MESSAGES] += gone.messages;
+    removed->counts[USER_RUNS] += gone.runs;
+    removed->counts[USER_STEPS] += gone.steps;
+    removed->counts[USER_CALLS] += gone.calls;
+    tell(how, &gone.stopped);
+    return 0;
+}
+
+static int delete_threads(const struct store *store, const struct user_deleting *how,
+                          struct user_removed *removed, bool *out_more, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    int r = ask(store, how, &threads_find, &result, err);
+
+    *out_more = r == 0 && pg_rows(result) > 0;
+    for (int i = 0; r == 0 && i < pg_rows(result); i++) {
+        r = delete_thread(store, how, pg_get_uuid(result, i, 0), removed, err);
+        if (clock_ms() >= how->deadline_ms)
+            break;
+    }
+    return r;
+}
+
+/* Runs on threads of others end as any that is cancelled does, and are deleted then. */
+static int cancel_runs(const struct store *store, const struct user_deleting *how, bool *out_more,
+                       struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    int r = ask(store, how, &runs_find, &result, err);
+
+    *out_more = r == 0 && pg_rows(result) > 0;
+    for (int i = 0; r >= 0 && i < pg_rows(result); i++) {
+        struct run run = {.owner = 0};
+
+        r = runs_cancel(store, (struct uuid){{0}}, pg_get_uuid(result, i, 0), &run, err);
+        if (r == 0 && run.status == RUN_CANCELLING)
+            tell(how, &(struct run_stopped){run.id, run.owner});
+    }
+    if (r < 0 || !*out_more)
+        return r < 0 ? r : 0;
+    return fiber_sleep(ENDING_MS, err);
+}
+
+static int delete_runs(const struct store *store, const struct user_deleting *how,
+                       struct user_removed *removed, bool *out_more, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    int r = ask(store, how, &runs_delete, &result, err);
+
+    if (r < 0)
+        return r;
+    removed->counts[USER_RUNS] += pg_get_int(result, 0, 0);
+    removed->counts[USER_STEPS] += pg_get_int(result, 0, 1);
+    removed->counts[USER_CALLS] += pg_get_int(result, 0, 2);
+    *out_more = pg_get_int(result, 0, 0) > 0;
+    return *out_more ? 0 : cancel_runs(store, how, out_more, err);
+}
+
 /* Deletes some, adds how many to the counts, and says whether there may be more. */
-typedef int (*delete_fn)(const struct store *store, struct text user, struct user_removed *removed,
-                         bool *out_more, struct error *err);
+typedef int (*delete_fn)(const struct store *store, const struct user_deleting *how,
+                         struct user_removed *removed, bool *out_more, struct error *err);
 
-static const delete_fn rows[] = {delete_memory};
+/* In this order: what is not known any more is told to no run, and what has ended uses nothing. */
+static const delete_fn rows[] = {delete_memory, delete_threads, delete_runs, unname_usage};
 
-static const char *const names[USER_THING_COUNT] = {[USER_MEMORY] = "memory"};
+static const char *const names[USER_THING_COUNT] = {
+    [USER_MEMORY] = "memory", [USER_THREADS] = "threads", [USER_MESSAGES] = "messages",
+    [USER_RUNS] = "runs",     [USER_STEPS] = "steps",     [USER_CALLS] = "tool_calls",
+    [USER_USAGE] = "usage",
+};
 
 const char *user_thing_name(enum user_thing thing)
 {
@@ -70,19 +235,19 @@ const char *user_thing_name(enum user_thing thing)
     return names[thing];
 }
 
-int users_delete(const struct store *store, struct text user, int64_t deadline_ms,
+int users_delete(const struct store *store, const struct user_deleting *how,
                  struct user_removed *out, struct error *err)
 {
     *out = (struct user_removed){.all = false};
     for (size_t i = 0; i < ARRAY_LENGTH(rows);) {
         bool more = false;
-        int r = rows[i](store, user, out, &more, err);
+        int r = rows[i](store, how, out, &more, err);
 
         if (r < 0)
             return r;
         if (!more)
             i++;
-        else if (clock_ms() >= deadline_ms)
+        else if (clock_ms() >= how->deadline_ms)
             return 0;
     }
     out->all = true;

@@ -9,7 +9,13 @@
 #include "shared/store/store.h"
 
 enum user_thing {
-    USER_MEMORY,      /* keys, of all agents and of each */
+    USER_MEMORY,   /* keys, of all agents and of each */
+    USER_THREADS,  /* those that belong to the user, with all that was done on them */
+    USER_MESSAGES, /* of those threads */
+    USER_RUNS,     /* of those threads, and the user's on threads of others */
+    USER_STEPS,
+    USER_CALLS,
+    USER_USAGE,       /* sums of hours, which stay and lose the name */
     USER_THING_COUNT, /* not a thing */
 };
 
@@ -21,9 +27,18 @@ struct user_removed {
     bool all; /* false: the time was over before nothing was left */
 };
 
+struct user_deleting {
+    struct text user;
+    int64_t deadline_ms;
+    /* Told of each run that a worker has in hand and should stop; must not suspend. NULL: nobody
+     * is. */
+    void (*stopped)(void *arg, const struct run_stopped *run);
+    void *arg;
+};
+
 /* Deletes until nothing is left, or until the deadline has come; something is deleted even when it
  * has come already. What is made of the user meanwhile is deleted with the rest where it was made
- * early enough, and stays where it was not. Also after a failure *out tells what was removed. */
-SUSPENDS MUSTCHECK int users_delete(const struct store *store, struct text user,
-                                    int64_t deadline_ms, struct user_removed *out,
-                                    struct error *err);
+ * early enough, and stays where it was not. The user's runs on threads of others are cancelled, and
+ * deleted once they have ended. Also after a failure *out tells what was removed. */
+SUSPENDS MUSTCHECK int users_delete(const struct store *store, const struct user_deleting *how,
+                                    struct user_removed *out, struct error *err);
