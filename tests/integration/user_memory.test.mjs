@@ -238,6 +238,28 @@ test('threads and runs of a user go with him, an active one included', async () 
   });
 });
 
+test('a user of many threads is deleted while others work, and again after a crash', async () => {
+  await withStack(options, async (stack) => {
+    const many = 2000;
+    stack.exec(`INSERT INTO threads (id, tenant_id, user_id) SELECT gen_random_uuid(), t.id, 'ada' FROM tenants t, generate_series(1, ${many}) WHERE t.name = 'test'`);
+    const left = () => stack.sql("SELECT count(*) FROM threads WHERE user_id = 'ada'")[0].count;
+    const assistant = await stack.assistant();
+    const first = stack.call('DELETE', '/v1/users/ada').catch(() => null);
+    await until('some are deleted', () => left() < many);
+    assert.equal((await stack.finished(await stack.submit(assistant, 'hello'))).status, 'completed');
+    await stack.scheduler.kill('SIGKILL');
+    await first;
+    await stack.startScheduler();
+    let reply;
+    await until('nothing is left', async () => {
+      reply = await stack.call('DELETE', '/v1/users/ada');
+      assert.deepEqual([reply.status, reply.body.deleted], left() === 0 ? [200, true] : [202, false]);
+      return reply.body.deleted;
+    }, 60000);
+    assert.equal(left(), 0);
+  });
+});
+
 test('the command line sets, shows and deletes what is known', async () => {
   await withStack({ script, workers: 0 }, async (stack) => {
     const agent = await stack.assistant({ name: 'clerk' });
