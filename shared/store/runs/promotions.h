@@ -90,7 +90,8 @@
     "    RETURNING r.id, r.tenant_id, r.thread_id, n.input, " USAGE_COLUMNS("r") "," \
     "        " COUNT_COLUMNS("r") ")"
 
-/* i: the messages that join, in one INSERT, since the order of several is nobody's. */
+/* i: the messages that join, in one INSERT, since the order of several is nobody's. Earlier versions
+ * did not count what they held. */
 #define SQL_PROMOTE_MESSAGES \
     "q AS (" \
     "    DELETE FROM thread_inputs o" \
@@ -110,7 +111,9 @@
     "        FROM q" \
     "        UNION ALL" \
     "        SELECT d.id, p.tenant_id, p.thread_id, d.role, d.content, d.attachments," \
-    "            coalesce(d.metadata, '{}'), p.id, d.bytes, d.tokens, now(), 2, d.place" \
+    "            coalesce(d.metadata, '{}'), p.id," \
+    "            coalesce(d.bytes, octet_length(d.content::text)), coalesce(d.tokens, 0), now()," \
+    "            2, d.place" \
     "        FROM p, " SQL_DRAFTS("p.input") ") e" \
     "    ORDER BY e.thread_id, e.turn, e.place" \
     "    RETURNING thread_id, submitted_with, bytes, token_count)"

@@ -194,7 +194,7 @@ static int cancel_runs(const struct store *store, const struct user_deleting *ho
 
         r = runs_cancel(store, (struct uuid){{0}}, pg_get_uuid(result, i, 0), &run, err);
         if (r == 0 && run.status == RUN_CANCELLING)
-            tell(how, &(struct run_stopped){run.id, run.owner});
+            tell(how, &(struct run_stopped){.id = run.id, .owner = run.owner});
     }
     if (r < 0 || !*out_more)
         return r < 0 ? r : 0;
