@@ -146,7 +146,7 @@ test('what a run was told is frozen when it is made', async () => {
     const agent = await stack.assistant({ instructions: '', user_memory: true });
     await stack.ok('PUT', at('ada', 'city'), { value: 'Rome' });
     const run = await stack.submit(agent, 'slow', { user: 'ada' });
-    await until('the first call is made', () => stack.ledger().length === 1);
+    await until('the first call is made', async () => (await stack.llmStats()).in_flight > 0);
     await stack.ok('PUT', at('ada', 'city'), { value: 'Oslo' });
     assert.equal((await stack.finished(run)).status, 'completed');
     assert.deepEqual(stack.ledger().map(systemOf), ['# User Memory\n- city: Rome', '# User Memory\n- city: Rome']);
@@ -222,7 +222,7 @@ test('threads and runs of a user go with him, an active one included', async () 
     assert.match(elsewhere.memory, /Rome/);
     const slow = { user_id: 'ada', messages: [{ role: 'user', content: 'slow' }] };
     const active = await stack.ok('POST', '/v1/threads/runs', { assistant_id: agent.id, thread: slow });
-    await until('the first call is made', () => stack.ledger().length === 4);
+    await until('the first call is made', async () => (await stack.llmStats()).in_flight > 0);
     const { deleted, removed } = await stack.ok('DELETE', '/v1/users/ada');
     assert.deepEqual([deleted, removed.memory, removed.threads, removed.runs], [true, 1, 2, 3]);
     assert.ok(removed.messages >= 3 && removed.steps >= 2, JSON.stringify(removed));

@@ -57,9 +57,33 @@ static void nudge(void *arg, const struct run_stopped *run)
         events->run_cancelling(run->owner, run->id, events->arg);
 }
 
+/* What is shown from memory, or waited for. */
+static void thread_gone(void *arg, struct uuid thread)
+{
+    const struct run_events *events = arg;
+
+    if (events->thread_gone)
+        events->thread_gone(thread, events->arg);
+}
+
+static void run_gone(void *arg, struct uuid run)
+{
+    const struct run_events *events = arg;
+
+    if (events->run_changed)
+        events->run_changed(run, events->arg);
+    if (events->run_settled)
+        events->run_settled(run, events->arg);
+}
+
 static int user_delete(struct request *request)
 {
-    struct user_deleting how = {.stopped = nudge, .arg = &request->api->events};
+    struct user_deleting how = {
+        .stopped = nudge,
+        .thread_gone = thread_gone,
+        .run_gone = run_gone,
+        .arg = &request->api->events,
+    };
     struct user_removed removed;
     struct error err;
     int r = request_user(request, &how.user);

@@ -64,7 +64,8 @@ static const struct pg_statement runs_delete = {
         "    RETURNING id),"
         " s AS (DELETE FROM run_steps WHERE run_id IN (SELECT id FROM gone) RETURNING 1),"
         " c AS (DELETE FROM tool_calls WHERE run_id IN (SELECT id FROM gone) RETURNING 1)"
-        " SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM s), (SELECT count(*) FROM c)",
+        " SELECT gone.id, (SELECT count(*) FROM s), (SELECT count(*) FROM c)"
+        " FROM gone",
     .types = "ut",
 };
 
@@ -163,6 +164,8 @@ static int delete_thread(const struct store *store, const struct user_deleting *
     removed->counts[USER_STEPS] += gone.steps;
     removed->counts[USER_CALLS] += gone.calls;
     tell(how, &gone.stopped);
+    if (how->thread_gone)
+        how->thread_gone(how->arg, id);
     return 0;
 }
 
@@ -209,11 +212,15 @@ static int delete_runs(const struct store *store, const struct user_deleting *ho
 
     if (r < 0)
         return r;
-    removed->counts[USER_RUNS] += pg_get_int(result, 0, 0);
+    *out_more = pg_rows(result) > 0;
+    if (!*out_more)
+        return cancel_runs(store, how, out_more, err);
+    removed->counts[USER_RUNS] += pg_rows(result);
     removed->counts[USER_STEPS] += pg_get_int(result, 0, 1);
     removed->counts[USER_CALLS] += pg_get_int(result, 0, 2);
-    *out_more = pg_get_int(result, 0, 0) > 0;
-    return *out_more ? 0 : cancel_runs(store, how, out_more, err);
+    for (int i = 0; how->run_gone && i < pg_rows(result); i++)
+        how->run_gone(how->arg, pg_get_uuid(result, i, 0));
+    return 0;
 }
 
 /* Deletes some, adds how many to the counts, and says whether there may be more. */

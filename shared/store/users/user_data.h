@@ -33,6 +33,9 @@ struct user_deleting {
     /* Told of each run that a worker has in hand and should stop; must not suspend. NULL: nobody
      * is. */
     void (*stopped)(void *arg, const struct run_stopped *run);
+    /* Told of what was deleted; must not suspend. NULL: nobody is. */
+    void (*thread_gone)(void *arg, struct uuid thread);
+    void (*run_gone)(void *arg, struct uuid run);
     void *arg;
 };
 

@@ -278,18 +278,27 @@ static void forgets(struct store *store)
     fill(store, MEMORY_KEYS_MAX);
     put(store, &(struct memory_scope){TEXT("bob"), {{0}}}, "a", "1");
     put(&other, &ada, "a", "1");
-    MUST(users_delete(store, &(struct user_deleting){TEXT("ada"), clock_ms(), NULL, NULL}, &removed,
-                      &test_err));
+    MUST(users_delete(
+        store,
+        &(struct user_deleting){
+            .user = TEXT("ada"), .deadline_ms = clock_ms(), .stopped = NULL, .arg = NULL},
+        &removed, &test_err));
     cr_assert_not(removed.all, "the time was over");
     cr_assert(removed.counts[USER_MEMORY] > 0 && removed.counts[USER_MEMORY] < MEMORY_KEYS_MAX);
     cr_assert_eq(sql_int("SELECT count(*) FROM user_memory"),
                  MEMORY_KEYS_MAX - removed.counts[USER_MEMORY] + 2);
-    MUST(users_delete(store, &(struct user_deleting){TEXT("ada"), DEADLINE_NONE, NULL, NULL},
-                      &removed, &test_err));
+    MUST(users_delete(
+        store,
+        &(struct user_deleting){
+            .user = TEXT("ada"), .deadline_ms = DEADLINE_NONE, .stopped = NULL, .arg = NULL},
+        &removed, &test_err));
     cr_assert(removed.all);
     cr_assert_eq(sql_int("SELECT count(*) FROM user_memory"), 2);
-    MUST(users_delete(store, &(struct user_deleting){TEXT("ada"), clock_ms(), NULL, NULL}, &removed,
-                      &test_err));
+    MUST(users_delete(
+        store,
+        &(struct user_deleting){
+            .user = TEXT("ada"), .deadline_ms = clock_ms(), .stopped = NULL, .arg = NULL},
+        &removed, &test_err));
     cr_assert(removed.all);
     cr_assert_eq(removed.counts[USER_MEMORY], 0);
     cr_assert_str_eq(user_thing_name(USER_MEMORY), "memory");

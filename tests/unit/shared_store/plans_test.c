@@ -70,8 +70,11 @@ static void use_memory(const struct store *store)
     MUST(memories_recall(store, &scope, 100, &recall, &test_err));
     MUST(memories_recall_key(store, &scope, TEXT("k"), &memory, &test_err));
     MUST(memories_delete(store, &scope, TEXT("k"), &count, &test_err));
-    MUST(users_delete(store, &(struct user_deleting){scope.user, DEADLINE_NONE, NULL, NULL},
-                      &removed, &test_err));
+    MUST(users_delete(
+        store,
+        &(struct user_deleting){
+            .user = scope.user, .deadline_ms = DEADLINE_NONE, .stopped = NULL, .arg = NULL},
+        &removed, &test_err));
 }
 
 static void use_api(const struct store *store)

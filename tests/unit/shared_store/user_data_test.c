@@ -34,7 +34,8 @@ static struct run thread_of(const struct store *store, const char *user, struct 
 static struct user_removed must_delete(const struct store *store, const char *user,
                                        int64_t deadline_ms)
 {
-    struct user_deleting how = {text_of(user), deadline_ms, note_stopped, NULL};
+    struct user_deleting how = {
+        .user = text_of(user), .deadline_ms = deadline_ms, .stopped = note_stopped, .arg = NULL};
     struct user_removed removed;
 
     MUST(users_delete(store, &how, &removed, &test_err));
