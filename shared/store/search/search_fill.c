@@ -241,13 +241,16 @@ SUSPENDS static int fill_final(struct turn *turn, const struct look *look, struc
     struct state *state = &turn->state;
     bool belongs = look->users || turn->round->scope == SEARCH_ALL;
 
-    if (belongs && state->mark - state->final <= SEARCH_TAIL_MAX)
-        return fill(turn, &(struct range){state->final, state->mark}, (struct uuid){{0}},
-                    &state->final, err);
-    if (belongs)
-        leave_behind(state, state->final, state->mark);
-    state->final = state->mark;
-    return 0;
+    if (!belongs) {
+        state->final = state->mark;
+        return 0;
+    }
+    if (state->mark - state->final > SEARCH_TAIL_MAX) {
+        leave_behind(state, state->final, state->mark - SEARCH_BATCH_MAX);
+        state->final = state->mark - SEARCH_BATCH_MAX;
+    }
+    return fill(turn, &(struct range){state->final, state->mark}, (struct uuid){{0}}, &state->final,
+                err);
 }
 
 /* Some transaction stays open. What it has written will be read after its end. */

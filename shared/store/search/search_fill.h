@@ -20,7 +20,7 @@
 /* The messages of one round at most. */
 #define SEARCH_BATCH_MAX 500
 
-/* Where the tail has fallen behind by more than so many positions (search was off), it goes on at
+/* Where the tail has fallen behind by more than so many positions (search was off), it goes on near
  * the end, and what it has left out becomes the backlog. */
 #define SEARCH_TAIL_MAX 20000
 
