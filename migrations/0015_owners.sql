@@ -2,7 +2,7 @@
 
 -- agent_id, user_id: whose thread it is; NULL: nobody's. active: the one that this agent and this person are at. agent_state: what the client
 -- keeps with the thread, and how often it was replaced. used_hour: the hour of last_used_at, so that a list in the order of use has an index
--- that hardly ever changes. Counters: all messages of the thread and input that waits for it, without what the active run has written so far.
+-- that hardly ever changes. waited: something has waited behind an active run of it; where nothing ever has, nobody looks when one ends. Counters: all messages of the thread and input that waits for it, without what the active run has written so far.
 ALTER TABLE threads
     ADD COLUMN agent_id            uuid,
     ADD COLUMN user_id             text,
@@ -14,7 +14,8 @@ ALTER TABLE threads
     ADD COLUMN used_hour           int4 NOT NULL DEFAULT 0,
     ADD COLUMN message_count       int8 NOT NULL DEFAULT 0,
     ADD COLUMN total_bytes         int8 NOT NULL DEFAULT 0,
-    ADD COLUMN token_count         int8 NOT NULL DEFAULT 0;
+    ADD COLUMN token_count         int8 NOT NULL DEFAULT 0,
+    ADD COLUMN waited              bool NOT NULL DEFAULT false;
 
 -- bytes: of its texts, as they were written. token_count: of an answer as its provider counts, else an estimate. tool_name: of a tool's result.
 ALTER DOMAIN message_role DROP CONSTRAINT message_role_check;
@@ -63,6 +64,9 @@ LEFT JOIN (
         JOIN threads h ON h.id = m.thread_id) n
     GROUP BY thread_id) m ON m.thread_id = o.id
 WHERE t.id = o.id;
+UPDATE threads t
+SET waited = true
+WHERE EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = t.id AND r.status = 'queued' AND r.held IS NOT NULL);
 UPDATE runs r
 SET thread_bytes = t.total_bytes
 FROM threads t
@@ -75,8 +79,18 @@ CREATE INDEX threads_user ON threads (tenant_id, user_id, id) WHERE user_id IS N
 CREATE INDEX threads_metadata ON threads USING gin (metadata jsonb_path_ops) WHERE metadata <> '{}';
 CREATE UNIQUE INDEX threads_active ON threads (tenant_id, agent_id, user_id) WHERE active;
 
--- What all threads of a person hold. Whatever changes a thread appends the difference to user_deltas, and schedulers fold these rows into
--- user_bytes, so that no writer waits for another one's row.
+-- What all threads of a person hold. A function, so that statements about threads of nobody do not carry its plan.
+CREATE FUNCTION penstock_user_bytes(tenant uuid, person text) RETURNS int8
+    LANGUAGE plpgsql STABLE STRICT AS $$
+BEGIN
+    RETURN (SELECT coalesce(sum(b.bytes), 0) FROM (
+        SELECT u.total_bytes AS bytes FROM user_bytes u WHERE u.tenant_id = tenant AND u.user_id = person
+        UNION ALL
+        SELECT d.bytes FROM user_deltas d WHERE d.tenant_id = tenant AND d.user_id = person) b);
+END $$;
+
+-- Whatever changes a thread appends the difference to user_deltas, and schedulers fold these rows into user_bytes, so that no writer waits for
+-- another one's row.
 CREATE TABLE user_bytes (
     tenant_id    uuid NOT NULL,
     user_id      text NOT NULL,

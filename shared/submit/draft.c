@@ -66,7 +66,7 @@ static int read_messages(const struct making *making, const char *name, struct j
     return r < 0 ? failure_from_error(making->failure, &err) : 0;
 }
 
-/* A new thread belongs to the run's agent, unless it is said to belong to another one. */
+/* A new thread of a user belongs to the run's agent, unless it is said to belong to another one. */
 static int set_owner(struct making *making, struct text said)
 {
     struct error err;

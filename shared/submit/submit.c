@@ -222,7 +222,7 @@ static int write_run(struct making *making, struct run *out, struct error *err)
     const struct store *store = making->store;
     int r;
 
-    if (!making->agent_said)
+    if (!making->agent_said && making->thread_draft.user.ptr)
         making->thread_draft.agent = making->draft.agent;
     if (!new_thread && strategy < MULTITASK_COUNT)
         return runs_enqueue(store, &making->draft, strategy, out, &making->stopped, err);

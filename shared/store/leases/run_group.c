@@ -4,16 +4,17 @@
  * `l` and `ok`, are the compare-and-set on the rows of the runs. Everything else is selected FROM
  * ok, so it happens together with the compare-and-set or not at all. A write whose compare-and-set
  * fails is absent from the answer; the other writes of the group are done all the same. A second
- * statement then looks why it failed. A third one, in the same transaction as the first, promotes
- * held runs behind the runs that end.
+ * statement then looks why it failed. A third one, right after the first, promotes what waits
+ * behind the runs that ended, in threads where something ever has waited. Should it not come to
+ * that, the reaper's sweep does it.
  *
  * A group never waits for the row of a run, nor for the row of a thread which it releases. A cancel
  * or a person at a prompt may have locked such a row: this delays the write of that run alone.
  * Cancels take several runs in an order of their own, so a group that waited for them would now and
  * then be in a deadlock with one.
  *
- * The rows come as one jsonb array per kind: this makes six parameters, whatever the number of
- * rows and columns. Each row names its write by `n`, the place in the batch. Numbers of heads are
+ * The rows come as one jsonb array per kind: this makes six parameters, whatever the number of rows
+ * and columns. Each row names its write by `n`, the place in the batch. Numbers of heads are
  * quoted: Postgres reads an int8 from a string at once, and from a JSON number by way of a numeric.
  *
  * The plan must not depend on how large Postgres thinks the tables are: a prepared statement keeps
@@ -23,7 +24,7 @@
  * index.
  *
  * To write another column of a run, add it to HEADS, SET and encode_head (write_rows.c).
- */
+ * */
 
 #include "shared/store/leases/run_group.h"
 
@@ -213,8 +214,12 @@ static const struct pg_statement run_group = {
         "    FROM ok"
         "    WHERE " SQL_IS_END("ok.status") "),"
         " " SQL_AFTER_END("ended", NOT_WRITTEN_HERE)
-        " SELECT n, steered"
-        " FROM ok",
+        " SELECT n, steered, NULL::uuid"
+        " FROM ok"
+        " UNION ALL"
+        " SELECT NULL, NULL, id"
+        " FROM released"
+        " WHERE waited",
     .types = "jjjjjj",
 };
 /* clang-format on */
@@ -225,31 +230,20 @@ struct group {
     size_t from;
     size_t to;
     struct write_rows rows;
-    struct buf ended;
-    bool ends;
+    struct buf waited; /* threads where a run has ended and something may wait */
+    bool promotes;
 };
 
 static void group_init(struct group *group)
 {
     write_rows_init(&group->rows);
-    buf_init(&group->ended, 0);
+    buf_init(&group->waited, 0);
 }
 
 static void group_deinit(struct group *group)
 {
     write_rows_deinit(&group->rows);
-    buf_deinit(&group->ended);
-}
-
-static void add_write(struct group *group, size_t n, const struct run_write *write)
-{
-    write_rows_add(&group->rows, n, write);
-    if (!run_status_terminal(write->leaves))
-        return;
-    if (!group->ends)
-        pg_array_begin(&group->ended);
-    pg_array_add_uuid(&group->ended, write->lease.run);
-    group->ends = true;
+    buf_deinit(&group->waited);
 }
 
 static void settle(struct run_write *write, int status, bool steered)
@@ -259,36 +253,61 @@ static void settle(struct run_write *write, int status, bool steered)
     write->known = true;
 }
 
-/* Sends the group. The writes that the answer names are written. */
+static void add_waited(struct group *group, struct uuid thread)
+{
+    if (!group->promotes)
+        pg_array_begin(&group->waited);
+    pg_array_add_uuid(&group->waited, thread);
+    group->promotes = true;
+}
+
+/* A row of the answer: a write that is written, or a thread. */
+static void take_row(struct group *group, const struct pg_result *result, int row)
+{
+    struct run_write *write;
+
+    if (pg_is_null(result, row, 0)) {
+        add_waited(group, pg_get_uuid(result, row, 2));
+        return;
+    }
+    write = GATHER_ASK(group->batch, (size_t)pg_get_int(result, row, 0), struct run_write);
+    if (write)
+        settle(write, 0, pg_get_bool(result, row, 1));
+}
+
+/* What fails here is done by the sweep. */
+static void promote(struct pg *pg, struct group *group)
+{
+    struct pg_result *result = NULL;
+    struct pg_value values[1];
+    struct error err;
+
+    if (!group->promotes)
+        return;
+    pg_array_end(&group->waited);
+    if (buf_check(&group->waited, &err) < 0)
+        return;
+    values[0] = pg_array('U', &group->waited);
+    if (pg_exec(pg, &promote_in, values, &result, &err) == 0)
+        pg_result_free(result);
+}
+
+/* Sends the group. */
 static int group_send(struct pg *pg, struct group *group, struct error *err)
 {
-    struct pg_value ended[1];
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[WRITE_ROWS_KINDS];
-    struct pg_query queries[2] = {{&run_group, values}, {&promote_behind, ended}};
-    struct pg_result *results[2] = {NULL, NULL};
     int r;
 
     write_rows_values(&group->rows, values);
-    if (group->ends)
-        pg_array_end(&group->ended);
     r = write_rows_check(&group->rows, err);
     if (r == 0)
-        r = buf_check(&group->ended, err);
+        r = pg_exec(pg, &run_group, values, &result, err);
     if (r < 0)
         return r;
-    ended[0] = group->ends ? pg_array('U', &group->ended) : pg_null();
-    r = pg_exec_all(pg, queries, group->ends ? 2 : 1, results, err);
-    if (r < 0)
-        return r;
-    for (int row = 0; row < pg_rows(results[0]); row++) {
-        struct run_write *write =
-            GATHER_ASK(group->batch, (size_t)pg_get_int(results[0], row, 0), struct run_write);
-
-        if (write)
-            settle(write, 0, pg_get_bool(results[0], row, 1));
-    }
-    pg_result_free(results[0]);
-    pg_result_free(results[1]);
+    for (int row = 0; row < pg_rows(result); row++)
+        take_row(group, result, row);
+    promote(pg, group);
     return 0;
 }
 
@@ -375,7 +394,7 @@ int run_group_write(struct pg *pg, struct gather_batch *batch, size_t from, size
         const struct run_write *write = GATHER_ASK(batch, n, struct run_write);
 
         if (write && !write->known)
-            add_write(&group, n, write);
+            write_rows_add(&group.rows, n, write);
     }
     if (write_rows_empty(&group.rows))
         return 0;

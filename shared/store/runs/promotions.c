@@ -10,6 +10,12 @@ const struct pg_statement promote_behind = {
     .types = "U",
 };
 
+const struct pg_statement promote_in = {
+    .name = "promote_in",
+    .sql = SQL_PROMOTE("SELECT unnest($1)"),
+    .types = "U",
+};
+
 const struct pg_statement promote_beside = {
     .name = "promote_beside",
     .sql = SQL_PROMOTE("SELECT r.thread_id FROM runs r WHERE " SQL_THIS_RUN),

@@ -9,9 +9,9 @@
  * thread: it joins them when the run ends. Input that waited joins before, whether or not a run is
  * promoted; the thread counted it when it came.
  *
- * What releases a thread promotes right after it: in the same transaction, by a statement of its
- * own. The snapshot of that statement is newer, so it sees the runs that were held until the row of
- * the thread was locked. The parts of one statement would not see them.
+ * What releases a thread promotes right after it, by a statement of its own. The snapshot of that
+ * statement is newer, so it sees what waited until the row of the thread was locked. The parts of
+ * one statement would not see it.
  *
  *     struct pg_query queries[2] = {{&run_cancel, …}, {&promote_behind, ids}};
  *     pg_exec_all(pg, queries, 2, …)
@@ -90,8 +90,8 @@
     "    RETURNING r.id, r.tenant_id, r.thread_id, n.input, " USAGE_COLUMNS("r") "," \
     "        " COUNT_COLUMNS("r") ")"
 
-/* i: the messages that join, in one INSERT, since the order of several is nobody's. Earlier versions
- * did not count what they held. */
+/* i: the messages that join, in one INSERT, since the order of several is nobody's. What an earlier
+ * version held it did not count. */
 #define SQL_PROMOTE_MESSAGES \
     "q AS (" \
     "    DELETE FROM thread_inputs o" \
@@ -148,6 +148,9 @@
     " SELECT p.id" \
     " FROM p"
 /* clang-format on */
+
+/* $1: threads (U). */
+extern const struct pg_statement promote_in;
 
 /* $1: runs (U) that ended: in their threads. */
 extern const struct pg_statement promote_behind;

@@ -10,8 +10,8 @@
  *             gets, and leaves out the runs of which SQL_MAY_BECOME is false
  *   columns   SQL_BECOMES: status, times, error; SQL_WAITS_NO_MORE
  *   after     SQL_AFTER_END: the thread is released, steps end, open calls are cancelled
- *   promote   the next held run of the thread, by a statement of its own (promotions.h), in the
- *             same transaction where it is known before which runs end, else right after it
+ *   promote   what waits behind them in their threads, by a statement of its own (promotions.h), in
+ *             the same transaction or right after it
  *
  * What follows from an ending is another part of SQL_AFTER_END, set-based over all runs that end.
  */
@@ -82,7 +82,8 @@
     "        " SQL_COUNT_CHANGES("t", "+", "e") \
     "    FROM " ended " e" \
     "    WHERE t.id = e.thread_id" \
-    "      AND t.active_run = e.id)," \
+    "      AND t.active_run = e.id" \
+    "    RETURNING t.id, t.waited)," \
     " steps_ended AS (" \
     "    UPDATE run_steps s" \
     "    SET status = CASE e.status WHEN 'incomplete' THEN 'failed' ELSE e.status END," \

@@ -36,7 +36,7 @@ static const struct pg_statement lock_active = {
 
 static const struct pg_statement lock_thread = {
     .name = "multitask_lock_thread",
-    .sql = "SELECT 1 FROM threads t WHERE t.id = $1 AND t.tenant_id = $2 FOR NO KEY UPDATE",
+    .sql = "UPDATE threads t SET waited = true WHERE t.id = $1 AND t.tenant_id = $2",
     .types = "uu",
 };
 

@@ -24,17 +24,7 @@
 
 /* What all threads of a person hold. */
 #define SQL_USER_BYTES(tenant, user) \
-    "(SELECT coalesce(sum(b.bytes), 0)::int8" \
-    " FROM (" \
-    "     SELECT u.total_bytes AS bytes" \
-    "     FROM user_bytes u" \
-    "     WHERE u.tenant_id = " tenant \
-    "       AND u.user_id = " user \
-    "     UNION ALL" \
-    "     SELECT d.bytes" \
-    "     FROM user_deltas d" \
-    "     WHERE d.tenant_id = " tenant \
-    "       AND d.user_id = " user ") b)"
+    "penstock_user_bytes(" tenant ", " user ")"
 
 /* Whether `bytes` more may be kept of a person (NULL: nobody). */
 #define SQL_USER_FITS(tenant, user, bytes, user_max) \

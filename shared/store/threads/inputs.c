@@ -27,7 +27,7 @@ static const struct pg_statement input_add = {
         "WITH t AS ("
         "    UPDATE threads t"
         "    SET message_count = t.message_count + 1, total_bytes = t.total_bytes + $8,"
-        "        token_count = t.token_count + $9, " SQL_USED
+        "        token_count = t.token_count + $9, waited = true, " SQL_USED
         "    WHERE t.id = $2"
         "      AND t.tenant_id = $1"
         "      AND t.active_run IS NOT NULL"
