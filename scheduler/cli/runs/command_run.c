@@ -57,6 +57,7 @@ static int submit(struct prompt_run *prompt_run, const char *thread, struct clie
     struct json_object *body = thread ? run_continuation(prompt_run->agent_id, prompt_run->prompt)
                                       : run_submission(prompt_run->agent_id, prompt_run->prompt);
     const char *busy = arguments_get(prompt_run->args, "when-busy");
+    const char *user = arguments_get(prompt_run->args, "user");
 
     if (thread && !client_is_plain(thread))
         return error_set(err, E_INVALID, "\"%.60s\" is no id of a thread", thread);
@@ -64,6 +65,8 @@ static int submit(struct prompt_run *prompt_run, const char *thread, struct clie
         return error_set(err, E_INVALID, "--when-busy is about --thread, which is not there");
     if (busy)
         json_object_object_add(body, "multitask_strategy", json_object_new_string(busy));
+    if (user)
+        json_object_object_add(body, "user", json_object_new_string(user));
     return client_post_once(&prompt_run->client, path ? path : "/v1/threads/runs", body, out, err);
 }
 
@@ -206,6 +209,7 @@ static int run(const struct arguments *args)
 
 static const struct option_spec options[] = {
     {"thread", 't', "THREAD", "go on in this thread instead of a new one", 0, 0},
+    {"user", 'u', "USER", "who asks; a new thread is this user's", 0, 0},
     {"when-busy", 0, "STRATEGY",
      "where a run of the thread is active: reject (the default), enqueue, interrupt, rollback", 0,
      0},

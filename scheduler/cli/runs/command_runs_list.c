@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "scheduler/cli/client_command.h"
+#include "scheduler/cli/display/agent_names.h"
 #include "scheduler/cli/display/when.h"
 #include "scheduler/cli/output.h"
 #include "scheduler/cli/runs/run_view.h"
@@ -23,9 +24,8 @@ static enum terminal_colour status_colour(struct text status)
 
 /* A list as it is printed: its head comes with its first row, so that an error stands alone. */
 struct listing {
-    struct client *client;
     const struct arguments *args;
-    struct json_object *names; /* agents that were seen: id -> name, or the id itself */
+    struct agent_names names;
     bool headed;
 };
 
@@ -37,45 +37,6 @@ static void print_head(struct listing *listing)
     listing->headed = true;
 }
 
-/* The name of an agent, asked for once; its id where it has none or is gone. */
-static int find_name(struct listing *listing, const char *id, struct text *out, struct error *err)
-{
-    CLEANUP(freep) char *path = NULL;
-    struct client_reply reply = {0};
-    struct text name;
-    int r;
-
-    *out = text_of(id);
-    if (!client_is_plain(id))
-        return 0;
-    if (!json_has(listing->names, id)) {
-        path = xasprintf("/v1/assistants/%s", id);
-        r = client_get(listing->client, path, &reply, err);
-        if (r < 0 && r != -E_NOT_FOUND)
-            return r;
-        name = json_get_text(reply.json, "name");
-        name = name.len > 0 ? name : text_of(id);
-        json_object_object_add(listing->names, id,
-                               json_object_new_string_len(name.ptr, (int)name.len));
-        client_reply_deinit(&reply);
-    }
-    *out = json_get_text(listing->names, id);
-    return 0;
-}
-
-/* Prints a text in a column that is `width` characters wide. */
-static void print_column(struct text text, size_t width)
-{
-    CLEANUP(buf_deinit) struct buf line = {0};
-    size_t shown = 0;
-
-    buf_init(&line, 0);
-    terminal_shorten(text, width, &line);
-    for (size_t i = 0; i < line.len; i++)
-        shown += ((unsigned char)line.ptr[i] & 0xC0) != 0x80;
-    printf("%s%*s", buf_string(&line), shown < width ? (int)(width - shown) : 0, "");
-}
-
 static int print_row(struct listing *listing, struct json_object *run, struct error *err)
 {
     struct text status = json_get_text(run, "status");
@@ -83,7 +44,7 @@ static int print_row(struct listing *listing, struct json_object *run, struct er
     struct text agent = TEXT_NONE;
     char created[WHEN_SIZE];
     char took[WHEN_SIZE];
-    int r = find_name(listing, agent_id ? agent_id : "", &agent, err);
+    int r = agent_names_find(&listing->names, agent_id ? agent_id : "", &agent, err);
 
     if (r < 0)
         return r;
@@ -132,16 +93,17 @@ static int list(struct client *client, const struct arguments *args, struct erro
     const char *status = arguments_get(args, "status");
     CLEANUP(freep)
     char *path = xasprintf("/v1/runs%s%s", status ? "?status=" : "", status ? status : "");
-    struct listing listing = {client, args, json_object_new_object(), false};
+    struct listing listing = {.args = args};
     const struct client_walk walk = {path, (size_t)arguments_number(args, "limit", 20), list_one,
                                      &listing};
     int r = check_status(status, err);
 
+    agent_names_init(&listing.names, client);
     if (r == 0)
         r = client_walk(client, &walk, err);
     if (r == 0 && !arguments_has(args, "json"))
         print_head(&listing);
-    json_free(listing.names);
+    agent_names_deinit(&listing.names);
     return r;
 }
 
