@@ -81,8 +81,8 @@ const spoiled = [
   ['I1 every run ends', `UPDATE runs SET status = 'expired' WHERE id = (SELECT id FROM runs WHERE status = 'completed' AND metadata ->> 'chaos' LIKE 'c%' LIMIT 1)`],
   ['I1 every run ends', `UPDATE runs SET metadata = '{"chaos":"c1"}' WHERE id = (SELECT id FROM runs WHERE metadata ->> 'chaos' = 'c2')`],
   ['I2 messages whole and once', `DELETE FROM messages WHERE id = (SELECT id FROM messages WHERE seq = 2 LIMIT 1)`],
-  ['I2 messages whole and once', `INSERT INTO messages (id, tenant_id, thread_id, role, content)
-     SELECT gen_random_uuid(), tenant_id, thread_id, 'user', '[]' FROM runs WHERE metadata ->> 'chaos' = 'cprobe-0'`],
+  ['I2 messages whole and once', `INSERT INTO messages (id, tenant_id, thread_id, submitted_with, role, content)
+     SELECT gen_random_uuid(), tenant_id, thread_id, id, 'user', '[]' FROM runs WHERE metadata ->> 'chaos' = 'cprobe-0'`],
   ['I3 one writer', `INSERT INTO messages (id, tenant_id, thread_id, run_id, seq, role, content)
      SELECT gen_random_uuid(), tenant_id, thread_id, id, 900, 'assistant', '[]' FROM runs LIMIT 1`],
   ['I3 one writer', `UPDATE runs SET fence = fence - 1 WHERE id = (SELECT id FROM runs WHERE fence > 0 LIMIT 1)`],
@@ -93,6 +93,11 @@ const spoiled = [
   ['I9 usage adds up', `UPDATE runs SET prompt_tokens = prompt_tokens + 1 WHERE id = (SELECT id FROM runs LIMIT 1)`],
   ['I9 usage adds up', `UPDATE threads SET cost_micros = cost_micros + 1 WHERE id = (SELECT id FROM threads LIMIT 1)`],
   ['I9 usage adds up', `INSERT INTO usage_deltas SELECT * FROM usage_by_hour LIMIT 1`],
+  ['I10 input and counters', `UPDATE threads SET message_count = message_count + 1 WHERE id = (SELECT id FROM threads LIMIT 1)`],
+  ['I10 input and counters', `UPDATE runs SET total_bytes = total_bytes + 1 WHERE id = (SELECT id FROM runs LIMIT 1)`],
+  ['I10 input and counters', `INSERT INTO user_deltas SELECT id, 'nobody', 1 FROM tenants LIMIT 1`],
+  ['I10 input and counters', `INSERT INTO thread_inputs (id, tenant_id, thread_id, steers, role, content, bytes, token_count)
+     SELECT gen_random_uuid(), tenant_id, id, false, 'user', '[]', 0, 0 FROM threads LIMIT 1`],
 ];
 
 async function spoil(world, load, report) {

@@ -1,6 +1,7 @@
 // What must hold, whatever happened. Each check returns a list of what does not, as text; an empty list is the proof.
 // docs/reliability.md says what each invariant means.
 
+import { crooked } from '../lib/counters.mjs';
 import { readAudit } from './audit.mjs';
 
 const hex = (uuid) => uuid.replaceAll('-', '');
@@ -86,7 +87,8 @@ const wholeSteps = [
     `SELECT r.id FROM runs r LEFT JOIN LATERAL (SELECT count(*) FILTER (WHERE role = 'assistant' AND tool_calls IS NULL) AS answers,
        max(seq) AS last FROM messages m WHERE m.run_id = r.id) c ON true
      LEFT JOIN messages f ON f.id = r.result_message
-     WHERE r.status = 'completed' AND (c.answers <> 1 OR f.id IS NULL OR f.run_id <> r.id OR f.seq <> c.last OR f.role <> 'assistant')`,
+     WHERE r.status = 'completed' AND (c.answers < 1 OR (c.answers > 1 AND NOT EXISTS (
+         SELECT 1 FROM messages u WHERE u.thread_id = r.thread_id AND u.role = 'user' AND u.submitted_with IS NULL)) OR f.id IS NULL OR f.run_id <> r.id OR f.seq <> c.last OR f.role <> 'assistant')`,
     ([run]) => `${run} is completed and has not exactly one answer, as its last message`,
   ),
   rowsOf(
@@ -127,7 +129,7 @@ const wholeSteps = [
 async function inputsOnce(facts) {
   const odd = new Set([...facts.promises.values()].filter((p) => p.displaced || p.cancelAsked).map((p) => p.thread.replace('thread_', '')));
   const list = await facts.db(
-    `SELECT r.thread_id, count(*), (SELECT count(*) FROM messages m WHERE m.thread_id = r.thread_id AND m.role = 'user') FROM runs r
+    `SELECT r.thread_id, count(*), (SELECT count(*) FROM messages m WHERE m.thread_id = r.thread_id AND m.role = 'user' AND m.submitted_with IS NOT NULL) FROM runs r
      WHERE r.metadata ->> 'chaos' LIKE 'c%' GROUP BY 1`,
   );
   return list.filter(([thread, runs, messages]) => runs !== messages && !odd.has(hex(thread)))
@@ -304,6 +306,28 @@ async function sumsAgree(facts) {
   return bad;
 }
 
+/** I10: what was said to a run at work is in its thread once, in order, and nothing waits where no run is active. */
+async function saidOnce(facts) {
+  const bad = [];
+  const there = new Map();
+  const list = await facts.db(
+    `SELECT thread_id, content #>> '{0,text,value}' FROM messages WHERE role = 'user' AND submitted_with IS NULL ORDER BY position`,
+  );
+  for (const [thread, text] of list) there.set(hex(thread), [...(there.get(hex(thread)) ?? []), text]);
+  const said = new Map();
+  for (const { thread, text } of facts.load.said) said.set(thread.slice(7), [...(said.get(thread.slice(7)) ?? []), text]);
+  for (const [thread, texts] of said) {
+    const found = (there.get(thread) ?? []).filter((text) => texts.includes(text));
+    if (found.join() !== texts.join()) bad.push(`thread ${thread} was told ${texts.join(', ')} and holds ${found.join(', ') || 'nothing'}`);
+  }
+  for (const [thread, count] of await facts.db(`SELECT thread_id, count(*) FROM thread_inputs GROUP BY 1`)) bad.push(`${count} messages wait in ${thread}`);
+  return bad;
+}
+
+/** I10: counters of threads, runs and users are what SQL counts. */
+const countersAgree = (facts) =>
+  Object.entries(crooked(facts.world.stack)).flatMap(([what, list]) => list.slice(0, 20).map((row) => `${what}: ${JSON.stringify(row)}`));
+
 /** Programs end only when told to, and what clients were told fits together. */
 function noSurprises(facts) {
   const crashed = facts.world.surprises.filter((s) => !(s.code === 70 && s.pausedBefore));
@@ -321,6 +345,7 @@ const checks = {
   'I5 order in a thread': threadsInOrder,
   'I8 no tenant starves': fairWait,
   'I9 usage adds up': [usageAddsUp, sumsAgree],
+  'I10 input and counters': [saidOnce, countersAgree],
   'no surprises': noSurprises,
 };
 

@@ -15,7 +15,7 @@ const TERMINAL = new Set(['completed', 'failed', 'incomplete', 'cancelled', 'exp
 
 const weights = {
   plain: 20, calc2: 15, calc4: 8, tool: 18, tools: 10, slow: 8, conversation: 5, cancel: 8,
-  ask: 8, askCancel: 2, nap: 6, askNap: 4, enqueue: 3, interrupt: 2, rollback: 2, large: 3, update: 4,
+  ask: 8, askCancel: 2, nap: 6, askNap: 4, enqueue: 3, interrupt: 2, rollback: 2, large: 3, update: 4, queue: 4, steer: 5,
 };
 
 /** What is submitted when: [{at (ms from the start), tenant, kind, prompt, …}], in order of time. */
@@ -64,9 +64,11 @@ function prompt(kind, number, random) {
     case 'tool':
     case 'enqueue':
       return `tool ${number} wait ${wait}`;
+    case 'steer':
     case 'tools':
       return `tools ${number} wait ${wait}`;
     case 'slow':
+    case 'queue':
     case 'cancel':
     case 'interrupt':
     case 'rollback':
@@ -85,7 +87,7 @@ function prompt(kind, number, random) {
 
 export class Load {
   constructor(world, features) {
-    Object.assign(this, { world, features, accepted: new Map(), sdkKeys: new Set(), unexpected: [], givenUp: [], open: 0, requests: 0, lost: 0, statuses: {} });
+    Object.assign(this, { world, features, accepted: new Map(), said: [], sdkKeys: new Set(), unexpected: [], givenUp: [], open: 0, requests: 0, lost: 0, statuses: {} });
     this.agent = new Agent({ keepAlive: true, maxSockets: 64 });
     this.random = new Random(world.options.seed, 'clients');
     this.assistants = {};
@@ -180,7 +182,8 @@ export class Load {
     const assistant = this.assistants[item.tenant];
     const waits = item.kind === 'nap' || item.kind === 'askNap';
     const assistant_id = waits ? assistant.waiting : item.kind.startsWith('ask') ? assistant.asking : assistant.plain;
-    const body = { assistant_id, thread: { messages: [{ role: 'user', content: item.prompt }] } };
+    const owner = item.kind === 'queue' || item.kind === 'steer' ? { user: `u${item.number % 7}` } : {};
+    const body = { assistant_id, ...owner, thread: { messages: [{ role: 'user', content: item.prompt }] } };
     return this.#submit(item, item.key ?? `c${item.number}`, '/v1/threads/runs', body, note);
   }
 
@@ -258,6 +261,19 @@ export class Load {
     if (replies.every((reply) => reply.status === 200)) run.answered = replies.length;
   }
 
+  /** Messages for a run at work, in a thread of somebody; what is accepted has its place. */
+  async #talk(item, random) {
+    const run = await this.first(item);
+    for (let place = 0; run && place < 3; place++) {
+      await sleep(random.int(0, 1500));
+      const text = `plain ${item.number}.${place}`;
+      const body = { role: 'user', content: text, on_busy: item.kind };
+      const reply = await this.#sure(item.tenant, 'POST', `/v1/threads/${run.thread}/messages`, body, `m${item.number}.${place}`);
+      if (reply.status === 200) this.said.push({ thread: run.thread, text });
+      else if (reply.status !== 0 && reply.status < 500) this.unexpected.push(`message ${text} was answered ${reply.status} ${JSON.stringify(reply.body).slice(0, 200)}`);
+    }
+  }
+
   async #crowd(item, random) {
     const run = await this.first(item);
     if (!run) return;
@@ -279,6 +295,9 @@ export class Load {
         return this.#large(item);
       case 'update':
         return this.#update(item);
+      case 'queue':
+      case 'steer':
+        return this.#talk(item, random);
       case 'ask':
       case 'askNap':
       case 'askCancel': {
