@@ -13,8 +13,8 @@
 
 #include "shared/store/rows.h"
 #include "shared/store/runs/open_calls.h"
-#include "shared/store/runs/promotions.h"
 #include "shared/store/runs/run_ends.h"
+#include "shared/store/threads/promotions.h"
 
 #define LAPSED "w.lease_until < now()"
 #define LATE   "w.renewed_at < now() - (w.lease_until - w.renewed_at) / 2"

@@ -8,8 +8,8 @@
 
 #include "shared/fiber/fiber.h"
 #include "shared/store/rows.h"
-#include "shared/store/runs/promotions.h"
 #include "shared/store/runs/run_ends.h"
+#include "shared/store/threads/promotions.h"
 
 int64_t workers_new_id(void)
 {

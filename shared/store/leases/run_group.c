@@ -31,8 +31,8 @@
 #include "shared/store/leases/run_verdict.h"
 #include "shared/store/leases/write_rows.h"
 #include "shared/store/rows.h"
-#include "shared/store/runs/promotions.h"
 #include "shared/store/runs/run_ends.h"
+#include "shared/store/threads/promotions.h"
 
 /* clang-format off */
 /* was, or_was: the states that the write may follow. */

@@ -9,6 +9,7 @@
 #include "shared/store/runs/run_drafts.h"
 #include "shared/store/runs/run_rows.h"
 #include "shared/store/threads/drafts.h"
+#include "shared/store/threads/promotions.h"
 #include "shared/store/threads/threads.h"
 
 /* clang-format off */
@@ -57,6 +58,7 @@ static const struct pg_statement run_create = {
         "    WHERE t.id = " RUN_DRAFT_NEXT
         "      AND t.tenant_id = $2"
         "      AND t.active_run IS NULL"
+        "      AND " SQL_NOTHING_WAITS("t")
         "      AND " SQL_AGENT_EXISTS
         "      AND " SQL_RUN_DRAFT_FITS("t")
         "    RETURNING t.*),"
@@ -128,6 +130,8 @@ int runs_create(const struct store *store, const struct run_draft *draft, struct
         if (r != RUN_MISSING)
             return r;
         r = run_create_look(store, draft, out_active, err);
+        if (r == 0)
+            r = pg_exec(store->pg, &promote_at, &values[RUN_DRAFT_VALUES], NULL, err);
         if (r != 0)
             return r;
     }

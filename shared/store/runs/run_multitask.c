@@ -14,11 +14,11 @@
  * what a person said is not lost. The new run inherits what they were to roll back, too.
  */
 
-#include "shared/store/runs/promotions.h"
 #include "shared/store/runs/run_drafts.h"
 #include "shared/store/runs/run_ends.h"
 #include "shared/store/runs/run_rows.h"
 #include "shared/store/threads/drafts.h"
+#include "shared/store/threads/promotions.h"
 
 /* clang-format off */
 static const struct pg_statement lock_active = {
@@ -133,12 +133,6 @@ static const struct pg_statement interrupt = {
 };
 /* clang-format on */
 
-static const struct pg_statement promote = {
-    .name = "multitask_promote",
-    .sql = SQL_PROMOTE("SELECT $1"),
-    .types = "u",
-};
-
 static const struct pg_statement made = {
     .name = "multitask_made",
     .sql = "SELECT " RUN_COLUMNS " FROM runs r WHERE r.id = $1 AND r.tenant_id = $2",
@@ -201,7 +195,7 @@ int runs_enqueue(const struct store *store, const struct run_draft *draft, enum 
         {&lock_active, thread},
         {&lock_thread, thread},
         {how == MULTITASK_ENQUEUE ? &enqueue : &interrupt, values},
-        {&promote, thread},
+        {&promote_at, thread},
         {&made, run},
         store->rider ? *store->rider : (struct pg_query){NULL, NULL},
     };

@@ -9,9 +9,9 @@
  * Locks: first the run, which no worker has, and then its thread.
  */
 
-#include "shared/store/runs/promotions.h"
 #include "shared/store/runs/run_ends.h"
 #include "shared/store/runs/run_rows.h"
+#include "shared/store/threads/promotions.h"
 
 /* clang-format off */
 static const struct pg_statement redrive_lock_thread = {

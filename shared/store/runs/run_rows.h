@@ -55,6 +55,9 @@ extern const struct row_kind run_rows; /* RUN_MISSING */
 /* Locks this run, before a statement that must see it as whoever had it left it. */
 extern const struct pg_statement run_lock;
 
+/* $1 to $3: a run (SQL_THIS_RUN): promotes in its thread (threads/promotions.h). */
+extern const struct pg_statement promote_beside;
+
 /* clang-format off */
 #define STEP_COLUMNS \
     "s.id, s.run_id, s.thread_id, s.agent_id, s.seq, s.type, s.status, s.message_id," \

@@ -2,9 +2,9 @@
 
 #include "shared/store/runs/runs.h"
 
-#include "shared/store/runs/promotions.h"
 #include "shared/store/runs/run_ends.h"
 #include "shared/store/runs/run_rows.h"
+#include "shared/store/threads/promotions.h"
 
 int run_read(struct row *row, void *out, struct error *err)
 {
@@ -54,6 +54,12 @@ int run_read(struct row *row, void *out, struct error *err)
 }
 
 const struct row_kind run_rows = {run_read, sizeof(struct run), RUN_MISSING};
+
+const struct pg_statement promote_beside = {
+    .name = "promote_beside",
+    .sql = SQL_PROMOTE("SELECT r.thread_id FROM runs r WHERE " SQL_THIS_RUN),
+    .types = "uuu",
+};
 
 static const struct pg_statement run_get = {
     .name = "run_get",

@@ -14,6 +14,7 @@
 #include "shared/store/rows.h"
 #include "shared/store/runs/run_drafts.h"
 #include "shared/store/threads/drafts.h"
+#include "shared/store/threads/promotions.h"
 
 /* clang-format off */
 #define HEADS \
@@ -41,6 +42,7 @@
     "    FROM i" \
     "    JOIN threads t ON t.id = ANY (ARRAY[i.thread])" \
     "      AND " SQL_CHECKED("t.tenant_id = i.tenant AND t.active_run IS NULL") \
+    "      AND " SQL_CHECKED(SQL_NOTHING_WAITS("t")) \
     "      AND " SQL_CHECKED(SQL_THREAD_FITS("t", "i.bytes", "$2", "$3")) \
     "    WHERE NOT i.is_new" \
     "      AND i.turn = 1" \

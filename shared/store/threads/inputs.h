@@ -1,6 +1,6 @@
 #pragma once
 /* Input that came while a run was active. It waits, in order, and joins the thread's messages when
- * that run ends, however it ends (runs/promotions.h); or, where it steers, before the run's next
+ * that run ends, however it ends (promotions.h); or, where it steers, before the run's next
  * call of a model (leases/run_steers.h): a run does not complete while such input waits. The thread
  * counts it from the beginning. */
 

@@ -7,6 +7,7 @@
 #include "shared/store/threads/messages.h"
 
 #include "shared/store/threads/message_rows.h"
+#include "shared/store/threads/promotions.h"
 
 static enum message_role role_parse(struct text name)
 {
@@ -110,6 +111,7 @@ static const struct pg_statement message_create = {
         "    WHERE t.id = $2"
         "      AND t.tenant_id = $1"
         "      AND t.active_run IS NULL"
+        "      AND " SQL_NOTHING_WAITS("t")
         "      AND " SQL_THREAD_FITS("t", "$8", "$11", "$12")
         "    RETURNING t.id)"
         " INSERT INTO messages AS m ("
@@ -181,6 +183,8 @@ int messages_create(const struct store *store, struct uuid thread,
         if (r != MESSAGE_MISSING)
             return r;
         r = look(store, thread, draft_bytes(draft), out_active, err);
+        if (r == 0)
+            r = pg_exec(store->pg, &promote_at, &values[1], NULL, err);
         if (r != 0)
             return r;
     }

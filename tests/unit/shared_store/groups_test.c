@@ -4,7 +4,7 @@
 
 #include "shared/store/fleet/reaper.h"
 #include "shared/store/leases/run_writer.h"
-#include "shared/store/runs/promotions.h"
+#include "shared/store/threads/promotions.h"
 
 #define MANY 256
 

@@ -3,7 +3,7 @@
 #include "fixture.h"
 
 #include "shared/store/fleet/reaper.h"
-#include "shared/store/runs/promotions.h"
+#include "shared/store/threads/promotions.h"
 
 static const struct uuid any = {{0}};
 
@@ -19,6 +19,7 @@ static struct uuid must_hold(const struct run *front, const char *text)
            "    '[{\"id\": \"%s\", \"role\": \"user\", \"content\": [\"%s\"]}]'"
            "  FROM runs WHERE id = '%s'",
            show(id), show(message), text, show(front->id));
+    sql_do("UPDATE threads SET waited = true WHERE id = '%s'", show(front->thread_id));
     return id;
 }
 

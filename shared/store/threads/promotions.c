@@ -1,8 +1,8 @@
 /* Promotion of held runs */
 
-#include "shared/store/runs/promotions.h"
+#include "shared/store/threads/promotions.h"
 
-#include "shared/store/runs/run_rows.h"
+#include "shared/store/rows.h"
 
 const struct pg_statement promote_behind = {
     .name = "promote_behind",
@@ -16,10 +16,10 @@ const struct pg_statement promote_in = {
     .types = "U",
 };
 
-const struct pg_statement promote_beside = {
-    .name = "promote_beside",
-    .sql = SQL_PROMOTE("SELECT r.thread_id FROM runs r WHERE " SQL_THIS_RUN),
-    .types = "uuu",
+const struct pg_statement promote_at = {
+    .name = "promote_at",
+    .sql = SQL_PROMOTE("SELECT $1"),
+    .types = "u",
 };
 
 /* clang-format off */

@@ -35,6 +35,13 @@
 #define SQL_HELD_OF(thread) \
     "FROM runs r WHERE r.thread_id = " thread " AND r.status = 'queued' AND r.held IS NOT NULL"
 
+/* Nothing waits behind thread `t`: whoever adds to an idle thread may not overtake what is about to
+ * be promoted there. */
+#define SQL_NOTHING_WAITS(t) \
+    "(NOT " t ".waited" \
+    " OR NOT (EXISTS (SELECT 1 " SQL_HELD_OF(t ".id") ")" \
+    "     OR EXISTS (SELECT 1 FROM thread_inputs o WHERE o.thread_id = " t ".id)))"
+
 /* t: the idle threads where something waits. */
 #define SQL_PROMOTE_THREADS(threads) \
     "g (id) AS MATERIALIZED (" threads ")," \
@@ -152,11 +159,11 @@
 /* $1: threads (U). */
 extern const struct pg_statement promote_in;
 
+/* $1: a thread. Whoever found it idle, and not SQL_NOTHING_WAITS, promotes and tries again. */
+extern const struct pg_statement promote_at;
+
 /* $1: runs (U) that ended: in their threads. */
 extern const struct pg_statement promote_behind;
-
-/* $1 to $3: a run (SQL_THIS_RUN): in its thread. */
-extern const struct pg_statement promote_beside;
 
 /* In all threads that are idle and have held runs, PROMOTE_BATCH at once. */
 #define PROMOTE_BATCH 1000
