@@ -1,6 +1,8 @@
 /* What the endpoints share: failures of the store, ids in paths, members of bodies. */
 
 #include "scheduler/api/request.h"
+#include "shared/agent/checks.h"
+#include "shared/store/agents/agents.h"
 
 int request_failed(struct request *request, const struct error *err)
 {
@@ -10,6 +12,22 @@ int request_failed(struct request *request, const struct error *err)
 int request_missing(struct request *request, const char *what, struct text id)
 {
     return failure_missing(&request->failure, what, id);
+}
+
+int request_agent_filter(struct request *request, struct text said, struct uuid *out)
+{
+    struct error err;
+    int r;
+
+    *out = (struct uuid){{0}};
+    if (said.len == 0)
+        return 0;
+    if (id_parse(ID_ASSISTANT, said, out) && !uuid_is_zero(*out))
+        return 0;
+    r = slug_fits(said) ? agents_find(&request->store, said, out, &err) : AGENT_MISSING;
+    if (r == AGENT_MISSING)
+        return request_missing(request, "assistant", said);
+    return r < 0 ? request_failed(request, &err) : 0;
 }
 
 int request_id(struct request *request, size_t index, enum id_kind kind, const char *what,

@@ -40,7 +40,7 @@ const fill = (stack, tenant, count, text) =>
 
 test('a search tells where its words are, page by page, and refuses what it can not look for', async () => {
   await withStack({ script, workers: 0 }, async (stack) => {
-    const assistant = await stack.assistant();
+    const assistant = await stack.assistant({ slug: 'desk' });
     const first = await threadOf(stack, 'ann', 'The *quick* brown fox — "né" in foo_bar.', { title: 'Foxes', assistant_id: assistant.id });
     const second = await threadOf(stack, 'bob', 'brown again');
     await threadOf(stack, undefined, 'brown of nobody');
@@ -60,7 +60,8 @@ test('a search tells where its words are, page by page, and refuses what it can 
     assert.deepEqual([page.object, page.has_more, page.first_id, page.last_id], ['list', true, data[0].message_id, data[0].message_id]);
     const rest = await search(stack, 'brown', { limit: 1, after: page.last_id });
     assert.deepEqual([rest.data.length, rest.has_more, rest.first_id], [1, false, hit.message_id]);
-    assert.deepEqual((await search(stack, 'brown', { assistant_id: assistant.id })).data.map((one) => one.thread_id), [first.id]);
+    for (const name of [assistant.id, 'desk'])
+      assert.deepEqual((await search(stack, 'brown', { assistant_id: name })).data.map((one) => one.thread_id), [first.id]);
     await stack.ok('POST', `/v1/threads/${first.id}/archive`, {});
     assert.deepEqual((await search(stack, 'brown', { archived: true })).data.map((one) => one.thread_id), [first.id]);
     assert.deepEqual((await search(stack, 'brown', { archived: false })).data.map((one) => one.thread_id), [second.id]);

@@ -81,12 +81,13 @@ static int read_statuses(struct request *request, unsigned *out)
 /* status, assistant_id and min_crashes of the query. */
 static int read_filter(struct request *request, struct run_filter *out)
 {
-    struct text agent = http_query_get(request->exchange, "assistant_id", 0);
     struct text crashes = http_query_get(request->exchange, "min_crashes", 0);
     int64_t crashes_min = 0;
+    int r = request_agent_filter(request, http_query_get(request->exchange, "assistant_id", 0),
+                                 &out->agent);
 
-    if (agent.len > 0 && (!id_parse(ID_ASSISTANT, agent, &out->agent) || uuid_is_zero(out->agent)))
-        return request_missing(request, "assistant", agent);
+    if (r < 0)
+        return r;
     if (crashes.len > 0 &&
         (!text_to_int(crashes, &crashes_min) || crashes_min < 0 || crashes_min > INT16_MAX))
         return failure_param(&request->failure, 400, "min_crashes", "invalid_value",

@@ -23,7 +23,6 @@ static int bad_cursor(struct request *request)
 static int read_body(struct request *request, struct search_request *out)
 {
     struct json_object *body = request->body;
-    struct text assistant = json_get_text(body, "assistant_id");
     struct text after = json_get_text(body, "after");
 
     *out = (struct search_request){
@@ -34,11 +33,9 @@ static int read_body(struct request *request, struct search_request *out)
     if (json_get(body, "archived"))
         out->archived =
             json_get_bool(body, "archived", false) ? SEARCH_ARCHIVED : SEARCH_NOT_ARCHIVED;
-    if (assistant.ptr && !id_parse(ID_ASSISTANT, assistant, &out->agent))
-        return request_missing(request, "assistant", assistant);
     if (after.len > 0 && (!id_parse(ID_MESSAGE, after, &out->after) || uuid_is_zero(out->after)))
         return bad_cursor(request);
-    return 0;
+    return request_agent_filter(request, json_get_text(body, "assistant_id"), &out->agent);
 }
 
 static int refuse(struct request *request, int condition, const struct error *err)
@@ -68,10 +65,10 @@ static int thread_search(struct request *request)
     if (!request->api->pg_search)
         return failure_param(&request->failure, 400, NULL, "search_off",
                              "Search is switched off on this server (scheduler.search).");
-    request->store.pg = request->api->pg_search;
     r = read_body(request, &search);
     if (r < 0)
         return r;
+    request->store.pg = request->api->pg_search;
     r = search_messages(&request->store, &search, &hits, &err);
     if (r != 0)
         return refuse(request, r, &err);

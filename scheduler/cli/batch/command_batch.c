@@ -195,7 +195,7 @@ static int run(const struct arguments *args)
 }
 
 static const struct option_spec options[] = {
-    {"agent", 'a', "AGENT", "the agent to run: a name or an id (asst_...)", 0, 0},
+    {"agent", 'a', "AGENT", "the agent to run: a name, a slug or an id", 0, 0},
     {"out", 'o', "FILE", "where results go, in the order of the prompts (default: standard output)",
      0, 0},
     {"concurrency", 'c', "N", "submissions in flight (default 64)", 1, 1000},

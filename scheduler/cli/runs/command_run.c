@@ -223,7 +223,7 @@ const struct command command_run = {
     .arguments = "AGENT PROMPT",
     .summary = "Run an agent on a prompt and print its answer",
     .details =
-        "AGENT is a name or an id (asst_...). A PROMPT of - is read from standard input. Tool\n"
+        "AGENT is a name, a slug or an id. A PROMPT of - is read from standard input. Tool\n"
         "calls are shown on standard error as they happen.\n"
         "Exit code: 0 completed; 1 failed, incomplete, cancelled or expired; 2 wrong usage;\n"
         "3 the server can't be reached or refuses the key; 4 it waits for tool outputs.",

@@ -89,7 +89,7 @@ static int run_redrive(const struct arguments *args)
 
 static const struct option_spec redrive_options[] = {
     {"poison", 0, NULL, "all runs that were given up after their workers failed three times", 0, 0},
-    {"agent", 'a', "AGENT", "with --poison: only those of this agent (name or id)", 0, 0},
+    {"agent", 'a', "AGENT", "with --poison: only those of this agent (name, slug or id)", 0, 0},
 };
 
 const struct command command_runs_redrive = {

@@ -88,7 +88,7 @@ static int run_threads_search(const struct arguments *args)
 
 static const struct option_spec options[] = {
     {"user", 'u', "USER", "only threads of this user", 0, 0},
-    {"agent", 'a', "AGENT", "only threads of this agent (its id)", 0, 0},
+    {"agent", 'a', "AGENT", "only threads of this agent (its slug or id)", 0, 0},
     {"limit", 'n', "N", "how many, the newest first (default 20)", 1, LIMIT_MAX},
     {"json", 0, NULL, "one JSON object a line", 0, 0},
 };
