@@ -17,8 +17,9 @@ static const char *const multitask[] = {"reject", "enqueue", "interrupt", "rollb
 
 #define ASSISTANT {"assistant_id", FIELD_STRING, REQUIRED, 0, 0, NULL, NULL}
 
+#define INPUT {"input", FIELD_STRING, NULLABLE, 1, INPUT_MAX, NULL, NULL}
+
 #define RUN                                                                                        \
-    {"input", FIELD_STRING, NULLABLE, 1, INPUT_MAX, NULL, NULL},                                   \
     {"user", FIELD_STRING, NULLABLE, 1, USER_MAX, NULL, check_user},                               \
     {"if_pending", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},                                     \
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},                                      \
@@ -53,13 +54,22 @@ static const struct field create_message[] = {
 
 static const struct field create_run[] = {
     ASSISTANT,
+    INPUT,
     RUN,
     {"additional_instructions", FIELD_STRING, NULLABLE, 0, 256000, NULL, NULL},
     {"additional_messages", FIELD_ARRAY, NULLABLE, 0, 1000, NULL, check_messages},
 };
 
+/* Of a message, which is the only one: the agent is the thread's where none is named. */
+static const struct field run_of_message[] = {
+    {"assistant_id", FIELD_STRING, 0, 0, 0, NULL, NULL},
+    RUN,
+    {"additional_instructions", FIELD_STRING, NULLABLE, 0, 256000, NULL, NULL},
+};
+
 static const struct field create_thread_and_run[] = {
     ASSISTANT,
+    INPUT,
     RUN,
     {"thread", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_thread},
     {"tool_resources", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_tool_resources},
@@ -67,6 +77,7 @@ static const struct field create_thread_and_run[] = {
 
 static const struct field run_assistant[] = {
     {"thread_id", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},
+    INPUT,
     RUN,
     {"additional_instructions", FIELD_STRING, NULLABLE, 0, 256000, NULL, NULL},
 };
@@ -79,5 +90,6 @@ const struct fields body_create_thread = {TABLE(create_thread)};
 const struct fields body_message = {TABLE(message_of_many)};
 const struct fields body_create_message = {TABLE(create_message)};
 const struct fields body_create_run = {TABLE_WITH_SPEC(create_run)};
+const struct fields body_run_of_message = {TABLE_WITH_SPEC(run_of_message)};
 const struct fields body_create_thread_and_run = {TABLE_WITH_SPEC(create_thread_and_run)};
 const struct fields body_run_assistant = {TABLE_WITH_SPEC(run_assistant)};

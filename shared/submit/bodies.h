@@ -9,6 +9,7 @@ extern const struct fields body_create_thread;
 extern const struct fields body_message; /* one of several */
 extern const struct fields body_create_message;
 extern const struct fields body_create_run;
+extern const struct fields body_run_of_message;
 extern const struct fields body_create_thread_and_run;
 extern const struct fields body_run_assistant;
 

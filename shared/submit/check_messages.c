@@ -114,7 +114,7 @@ int check_message_run(struct json_object *value, const struct path *path, struct
     if (!value || json_object_is_type(value, json_type_boolean))
         return 0;
     if (json_object_is_type(value, json_type_object))
-        return fields_check(body_create_run, value, path, failure);
+        return fields_check(body_run_of_message, value, path, failure);
     path_format(path, where, sizeof(where));
     return failure_set(failure, 400, path, "invalid_type",
                        "Invalid type for '%s': expected a boolean, or an object as POST "

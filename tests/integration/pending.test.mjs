@@ -141,9 +141,14 @@ test('a run in one request with its message', async () => {
     await stack.finished(sent.body.run);
     assert.deepEqual(await texts(stack, owned.id), ['hi', 'So.']);
     assert.equal((await stack.ok('GET', `/v1/threads/${owned.id}`)).title, 'hi');
+    const told = await post(owned.id, { content: 'and', run: { metadata: { c: 'd' } } });
+    assert.deepEqual([told.status, told.body.run?.assistant_id, told.body.run?.metadata], [200, assistant.id, { c: 'd' }], "the thread's assistant");
+    await stack.finished(told.body.run);
+    for (const more of [{ additional_messages: [{ role: 'user', content: 'lost?' }] }, { input: 'lost?' }])
+      assert.deepEqual(refusal(await post(owned.id, { content: 'one', run: more })), [400, 'unknown_parameter'], 'there is one message');
 
     const free = await stack.ok('POST', '/v1/threads', {});
-    assert.deepEqual(refusal(await post(free.id, { content: 'hi', run: true })), [400, 'invalid_value']);
+    for (const run of [true, {}]) assert.deepEqual(refusal(await post(free.id, { content: 'hi', run })), [400, 'invalid_value']);
     assert.deepEqual(refusal(await post(free.id, { content: 'hi', run: { assistant_id: 'nobody' } })), [404, null]);
     assert.deepEqual(refusal(await post(free.id, { content: 'hi', run: { assistant_id: assistant.id, colour: 1 } })), [400, 'unknown_parameter']);
     assert.deepEqual(refusal(await post(free.id, { content: 'hi', run: 'yes' })), [400, 'invalid_type']);
