@@ -24,10 +24,13 @@ int refuse_over_quota(const struct thread_limits *limits, struct failure *failur
 int refuse_taken(struct uuid other, struct failure *failure)
 {
     char thread[ID_TEXT_SIZE];
+    int r;
 
     id_format(ID_THREAD, other, thread);
-    return failure_param(failure, 409, "active", "thread_active_exists",
-                         "The assistant and the user have an active thread already: %s. Use that "
-                         "one, or make it inactive or archive it first.",
-                         thread);
+    r = failure_param(failure, 409, "active", "thread_active_exists",
+                      "The assistant and the user have an active thread already: %s. Use that "
+                      "one, or make it inactive or archive it first.",
+                      thread);
+    failure->retry = RETRY_NO; /* else SDKs try a 409 again */
+    return r;
 }

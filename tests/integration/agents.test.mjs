@@ -75,6 +75,7 @@ test('a slug stands for the id, is there once in a tenant, and says who made it'
 
     const taken = await stack.call('POST', '/v1/assistants', { model: 'openai/m', slug: 'support-berlin' });
     assert.deepEqual([taken.status, taken.body.error.code, taken.body.error.param], [409, 'slug_taken', 'slug']);
+    assert.equal(taken.headers.get('x-should-retry'), 'false', 'SDKs try a 409 again else');
     assert.ok(taken.body.error.message.includes(assistant.id), taken.body.error.message);
     const other = await stack.assistant({ name: 'other' });
     const again = await stack.call('POST', `/v1/assistants/${other.id}`, { slug: 'support-berlin' });
@@ -94,6 +95,11 @@ test('a slug stands for the id, is there once in a tenant, and says who made it'
     assert.equal((await stack.call('GET', '/v1/assistants/support-berlin')).status, 404);
     await stack.ok('POST', `/v1/assistants/${assistant.id}`, { slug: 'support-berlin' });
     assert.equal((await ran(stack, { id: 'support-berlin' })).assistant_id, assistant.id);
+
+    const runsOf = async (name) => (await stack.ok('GET', `/v1/runs?assistant_id=${name}`)).data.map((run) => run.assistant_id);
+    assert.deepEqual(await runsOf('support-berlin'), [assistant.id, assistant.id]);
+    assert.deepEqual(await runsOf(other.id), [other.id], 'the runs of one that was deleted, by its id');
+    for (const name of ['nobody', 'asst_1']) assert.equal((await stack.call('GET', `/v1/runs?assistant_id=${name}`)).status, 404);
 
     const tenant = stack.tenant('other');
     assert.equal((await tenant.call('GET', '/v1/assistants/support-berlin')).status, 404);

@@ -32,6 +32,7 @@ test('a thread has an owner, a title of its first message, and one of an agent a
 
     const second = await stack.call('POST', '/v1/threads', { assistant_id: assistant.id, user_id: 'ann@example.com', active: true });
     assert.deepEqual(refusal(second), [409, 'thread_active_exists', 'active']);
+    assert.equal(second.headers.get('x-should-retry'), 'false', 'SDKs try a 409 again else');
     assert.ok(second.body.error.message.includes(thread.id), second.body.error.message);
     const with_run = await stack.call('POST', '/v1/threads/runs', { assistant_id: 'desk', user: 'ann@example.com', thread: { active: true, messages: [{ role: 'user', content: 'x' }] } });
     assert.deepEqual(refusal(with_run), [409, 'thread_active_exists', 'active']);

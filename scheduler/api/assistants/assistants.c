@@ -85,10 +85,12 @@ static int slug_taken(struct request *request, struct text slug)
         return request_failed(request, &err);
     if (r == 0)
         id_format(ID_ASSISTANT, other, id);
-    return failure_param(&request->failure, 409, "slug", "slug_taken",
-                         "The slug '%.*s' is taken%s%s: an assistant of this name in addresses is "
-                         "there already.",
-                         TEXT_ARGS(slug), r == 0 ? " by " : "", r == 0 ? id : "");
+    r = failure_param(&request->failure, 409, "slug", "slug_taken",
+                      "The slug '%.*s' is taken%s%s: an assistant of this name in addresses is "
+                      "there already.",
+                      TEXT_ARGS(slug), r == 0 ? " by " : "", r == 0 ? id : "");
+    request->failure.retry = RETRY_NO; /* else SDKs try a 409 again */
+    return r;
 }
 
 static int assistants_create(struct request *request)
