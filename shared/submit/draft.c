@@ -35,6 +35,7 @@ static int begin(struct making *making)
     draft->expires_in_ms = options->run_ttl_ms;
     draft->metadata = member_text(request, "metadata");
     draft->user = json_get_text(request, "user");
+    draft->as_input = making->submission->as_input;
     if (!id_parse(ID_ASSISTANT, assistant, &draft->agent)) {
         if (!slug_fits(assistant))
             return making_assistant_missing(making);

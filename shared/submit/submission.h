@@ -26,11 +26,12 @@ struct submission {
     struct uuid id;              /* of the run: uuid_new(), or one that was chosen before */
     struct uuid thread;          /* zero: a new one, from the request's member "thread" */
     struct uuid message;         /* the id of the one message that it brings; zero: any */
-    struct text assistant;       /* its id or slug; TEXT_NONE: as the request's "assistant_id" */
-    bool replaying;              /* an earlier attempt may have made this run */
-    bool made;                   /* it did: if the run is not there it is gone, and a 404 */
-    int64_t delay_ms;            /* due that much later; 0: at once */
-    const char *trace;           /* joins the log lines of all who work on it */
+    bool as_input;         /* enqueued behind an active run, its messages wait by themselves */
+    struct text assistant; /* its id or slug; TEXT_NONE: as the request's "assistant_id" */
+    bool replaying;        /* an earlier attempt may have made this run */
+    bool made;             /* it did: if the run is not there it is gone, and a 404 */
+    int64_t delay_ms;      /* due that much later; 0: at once */
+    const char *trace;     /* joins the log lines of all who work on it */
     /* What is left behind with the run for a second try of a client that sends no key; NULL:
      * nothing. Then store->rider is that trace's. */
     const struct idempotency_trace *first_try;

@@ -22,7 +22,7 @@ rules:
 `;
 
 test('twenty clients that read pages of megabytes hold up nobody else, and not much memory', async () => {
-  await withStack({ script }, async (stack) => {
+  await withStack({ script, config: 'threads: {max_bytes: 1000000000}\n' }, async (stack) => {
     const thread = await stack.ok('POST', '/v1/threads', {});
     for (let i = 0; i < MESSAGES; i++)
       await stack.ok('POST', `/v1/threads/${thread.id}/messages`, { role: 'user', content: content(MESSAGE_BYTES, `${i % 10}`) });

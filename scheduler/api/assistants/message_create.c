@@ -166,22 +166,19 @@ static int run_request(struct request *request, struct uuid thread, struct json_
     return r;
 }
 
-/* The message as it joins the thread with its run. */
-static int show_sent(struct request *request, struct uuid thread, const struct run *run)
+static int show_sent(struct request *request, struct uuid thread)
 {
-    struct message_draft draft;
+    char id[ID_TEXT_SIZE];
     struct message message;
     struct error err;
     int r = messages_get(&request->store, thread, request->object, &message, &err);
 
+    if (r == MESSAGE_MISSING) { /* somebody has deleted it already */
+        id_format(ID_MESSAGE, request->object, id);
+        return request_missing(request, "message", text_of(id));
+    }
     if (r < 0)
         return request_failed(request, &err);
-    if (r == MESSAGE_MISSING) { /* it waits with its run */
-        r = read_draft(request, &draft);
-        if (r < 0)
-            return r;
-        message = message_waiting(thread, &draft, false, run->created_at);
-    }
     message_show(request, &message);
     return 0;
 }
@@ -209,7 +206,7 @@ static int send_with_run(struct request *request, struct uuid thread, struct jso
 {
     CLEANUP(json_freep) struct json_object *run = NULL;
     struct submission submission = {
-        .id = request->object, .message = request->object, .thread = thread};
+        .id = request->object, .message = request->object, .thread = thread, .as_input = true};
     struct submitted submitted;
     int r = run_request(request, thread, said, &run);
 
@@ -219,7 +216,7 @@ static int send_with_run(struct request *request, struct uuid thread, struct jso
     submission.id.bytes[sizeof(submission.id.bytes) - 2] ^= 1;
     r = run_make(request, &submission, &submitted);
     if (r == 0)
-        r = show_sent(request, thread, &submitted.run);
+        r = show_sent(request, thread);
     if (r == 0)
         add_run(request, &submitted.run);
     return r;

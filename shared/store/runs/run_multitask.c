@@ -42,10 +42,12 @@ static const struct pg_statement lock_thread = {
 
 #define IS_HELD "h.status = 'queued' AND h.held IS NOT NULL"
 
+#define INPUTS_OF_THREAD "(SELECT count(*) FROM thread_inputs i WHERE i.thread_id = $19)"
+
 #define HELD_OF_THREAD "FROM runs h WHERE h.thread_id = $19 AND " IS_HELD
 
 /* clang-format off */
-/* $19 the thread. */
+/* $19 the thread, $20 whether the messages are input of it. */
 static const struct pg_statement enqueue = {
     .name = "multitask_enqueue",
     .sql =
@@ -56,12 +58,28 @@ static const struct pg_statement enqueue = {
         "      AND t.tenant_id = $2"
         "      AND " SQL_AGENT_EXISTS
         "      AND " SQL_RUN_DRAFT_FITS("t")
-        "      AND " SQL_UNUSED_TEXT("$15")
-        "      AND (SELECT count(*) " HELD_OF_THREAD ") < " SQL_STRING(HELD_RUNS_MAX) ")"
+        "      AND (SELECT count(*) " HELD_OF_THREAD ") < " SQL_STRING(HELD_RUNS_MAX)
+        "      AND (NOT $20::bool"
+        "          OR " INPUTS_OF_THREAD " + $12 <= " SQL_STRING(MESSAGE_DRAFTS_MAX) ")),"
+        " u AS ("
+        "    UPDATE threads o"
+        "    SET " SQL_RUN_DRAFT_JOINS("o")
+        "    FROM t"
+        "    WHERE o.id = t.id"
+        "      AND $20),"
+        " w AS ("
+        "    INSERT INTO thread_inputs ("
+        "        id, tenant_id, thread_id, steers, role, content, attachments, metadata, bytes,"
+        "        token_count)"
+        "    SELECT d.id, $2, t.id, false, d.role, d.content, d.attachments,"
+        "        coalesce(d.metadata, '{}'), d.bytes, d.tokens"
+        "    FROM t, " SQL_DRAFTS("$11")
+        "    WHERE $20"
+        "    ORDER BY d.place)"
         " INSERT INTO runs (" SQL_RUN_DRAFT_COLUMNS ", held, input)"
-        " SELECT " SQL_RUN_DRAFT ", nextval('run_places'), $11"
+        " SELECT " SQL_RUN_DRAFT ", nextval('run_places'), CASE WHEN NOT $20 THEN $11::jsonb END"
         " FROM t",
-    .types = RUN_DRAFT_TYPES "u",
+    .types = RUN_DRAFT_TYPES "ub",
 };
 
 #define MESSAGES_WAITING "(SELECT coalesce(sum(jsonb_array_length(h.input)), 0) " HELD_OF_THREAD ")"
@@ -212,7 +230,8 @@ int runs_enqueue(const struct store *store, const struct run_draft *draft, enum 
         return r;
     run_draft_values(store, draft, drafts_value(&messages, draft->message_count), &counts, values);
     values[RUN_DRAFT_VALUES] = pg_uuid(draft->thread);
-    values[RUN_DRAFT_VALUES + 1] = pg_bool(how == MULTITASK_ROLLBACK);
+    values[RUN_DRAFT_VALUES + 1] =
+        pg_bool(how == MULTITASK_ENQUEUE ? draft->as_input : how == MULTITASK_ROLLBACK);
     r = pg_exec_all(store->pg, queries + first, count, results + first, err);
     if (r < 0)
         return r;

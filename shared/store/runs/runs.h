@@ -70,6 +70,8 @@ struct run_draft {
     size_t message_count;                 /* at most MESSAGE_DRAFTS_MAX, else -E_LIMIT */
     struct text title; /* of the thread, where it has none and these are its first messages */
     struct text user;  /* who asks; TEXT_NONE: the thread's owner */
+    bool as_input; /* MULTITASK_ENQUEUE: the messages do not wait with the run, but by themselves
+                    * (threads/inputs.h), in the order in which they came */
 };
 
 /* Run and messages, all or none. THREAD_MISSING; THREAD_BUSY with the active run in *out_active
