@@ -172,8 +172,12 @@ static int check_query(struct request *request)
 {
     struct http_exchange *exchange = request->exchange;
     struct text rest = exchange->query;
+    struct text whole;
     struct text name;
 
+    if (http_decode(&exchange->arena, exchange->query, true, &whole) && !text_is_utf8(whole))
+        return failure_param(&request->failure, 400, NULL, "invalid_value",
+                             "Invalid query: what it says is not UTF-8.");
     while (http_query_next(exchange, &rest, &name))
         if (name.len > 0 && !is_known(request->endpoint->query, name) &&
             !is_known(ignored_members, name))

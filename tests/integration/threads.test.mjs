@@ -156,6 +156,16 @@ test('10,000 threads of 50 users and 5 agents: every filter and order pages exac
   });
 });
 
+test('a list whose filter is not text, or names nobody, is refused', async () => {
+  await withStack({ script }, async (stack) => {
+    await stack.ok('POST', '/v1/threads', { user_id: 'ann', metadata: { a: 'b' } });
+    for (const query of ['metadata[a]=%ff', 'metadata[%ff]=b', 'user_id=%c3%28', 'assistant_id=%ff'])
+      assert.deepEqual(refusal(await stack.call('GET', `/v1/threads?${query}`)), [400, 'invalid_value', null], query);
+    assert.deepEqual(refusal(await stack.call('GET', '/v1/threads?user_id=')), [400, 'invalid_value', 'user_id'], 'not those of everybody');
+    assert.equal((await stack.ok('GET', '/v1/threads?metadata[a]=b&user_id=ann')).data.length, 1);
+  });
+});
+
 test('limits of a thread and of a user refuse what would cross them, and end a run that would', async () => {
   const config = 'threads: {max_bytes: 3000, user_max_bytes: 5000}\n';
   await withStack({ script, config }, async (stack) => {

@@ -170,8 +170,10 @@ static int read_filter(struct request *request, struct thread_filter *out)
     if (r < 0)
         return r;
     out->user = http_query_get(request->exchange, "user_id", 0);
-    if (out->user.len == 0)
-        out->user = TEXT_NONE;
+    if (out->user.ptr && out->user.len == 0)
+        return failure_param(&request->failure, 400, "user_id", "invalid_value",
+                             "Invalid 'user_id': it is empty, where a user's threads are asked "
+                             "for. Leave it out to list all threads.");
     if (read_metadata(request, &out->metadata) == 0)
         return 0;
     (void)error_set(&err, E_LIMIT, "the query is too large");
