@@ -2,6 +2,7 @@
 // has not seen yet.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { test } from 'node:test';
 import { crooked, straight } from '../lib/counters.mjs';
 import { sleep, until, withStack } from '../lib/stack.mjs';
@@ -126,6 +127,40 @@ test('a run that is steered sees it behind its results, or answers once more', a
     await stack.ok('POST', `/v1/threads/${thread}/runs/${fourth.id}/submit_tool_outputs`, { tool_outputs: [{ tool_call_id: call.id, output: 'x' }] });
     assert.equal((await stack.finished(fourth)).status, 'completed');
     assert.deepEqual(said(stack.ledger().at(-1).request).slice(-3).map(([role]) => role), ['assistant', 'tool', 'user']);
+    assert.deepEqual(crooked(stack), straight);
+  });
+});
+
+/** Leaves the thread as a worker does that dies between the end of its run and what follows: idle, with what waited still waiting. */
+async function diesAtTheEnd(stack, { run, thread, post }) {
+  assert.equal((await post('waited', { on_busy: 'queue' })).body.pending, 'queue');
+  await Promise.all(stack.workers.map((worker) => worker.kill()));
+  stack.exec(`
+    WITH r AS (UPDATE runs SET status = 'completed', completed_at = now(), owner = NULL WHERE id = '${run.id.slice(4)}' RETURNING id)
+    UPDATE threads t SET active_run = NULL FROM r WHERE t.id = '${thread.slice(7)}'`);
+}
+
+test('what comes while somebody else takes in what waited waits for that, and is not refused', async () => {
+  await withStack({ ...options, schedulerArgs: ['--roles', 'api,dispatch'] }, async (stack) => {
+    for (const path of ['messages', 'runs']) {
+      const front = await begin(stack, 'stall');
+      await diesAtTheEnd(stack, front);
+      const other = spawn('psql', [stack.databaseUrl, '-qAt'], { stdio: ['pipe', 'pipe', 'inherit'] });
+      let locked = '';
+      other.stdout.on('data', (chunk) => (locked += chunk));
+      other.stdin.write(`BEGIN; SELECT 'locked' FROM threads WHERE id = '${front.thread.slice(7)}' FOR NO KEY UPDATE;\n`);
+      await until('the row is locked', () => locked.includes('locked'));
+      let reply;
+      const body = path === 'runs' ? { assistant_id: front.assistant.id, input: 'new' } : { role: 'user', content: 'new' };
+      const asked = stack.call('POST', `/v1/threads/${front.thread}/${path}`, body).then((got) => (reply = got));
+      await until('it waits for the row', () => reply || stack.sql(`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'`).length > 0);
+      other.stdin.end('COMMIT;\n');
+      await asked;
+      assert.equal(reply.status, 200, JSON.stringify(reply.body));
+      assert.deepEqual(await texts(stack, front.thread), ['stall', 'waited', 'new']);
+      await stack.startWorker();
+      if (path === 'runs') await stack.finished(reply.body);
+    }
     assert.deepEqual(crooked(stack), straight);
   });
 });

@@ -131,7 +131,7 @@ int runs_create(const struct store *store, const struct run_draft *draft, struct
             return r;
         r = run_create_look(store, draft, out_active, err);
         if (r == 0)
-            r = pg_exec(store->pg, &promote_at, &values[RUN_DRAFT_VALUES], NULL, err);
+            r = thread_promote(store, draft->thread, err);
         if (r != 0)
             return r;
     }

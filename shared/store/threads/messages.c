@@ -184,7 +184,7 @@ int messages_create(const struct store *store, struct uuid thread,
             return r;
         r = look(store, thread, draft_bytes(draft), out_active, err);
         if (r == 0)
-            r = pg_exec(store->pg, &promote_at, &values[1], NULL, err);
+            r = thread_promote(store, thread, err);
         if (r != 0)
             return r;
     }

@@ -42,3 +42,17 @@ const struct pg_statement promote_all = {
     .types = "",
 };
 /* clang-format on */
+
+static const struct pg_statement promote_lock = {
+    .name = "promote_lock",
+    .sql = "SELECT 1 FROM threads t WHERE t.id = $1 FOR NO KEY UPDATE",
+    .types = "u",
+};
+
+int thread_promote(const struct store *store, struct uuid thread, struct error *err)
+{
+    struct pg_value value = pg_uuid(thread);
+    const struct pg_query queries[2] = {{&promote_lock, &value}, {&promote_at, &value}};
+
+    return pg_exec_all(store->pg, queries, 2, NULL, err);
+}

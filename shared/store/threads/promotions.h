@@ -159,8 +159,13 @@
 /* $1: threads (U). */
 extern const struct pg_statement promote_in;
 
-/* $1: a thread. Whoever found it idle, and not SQL_NOTHING_WAITS, promotes and tries again. */
+/* $1: a thread. */
 extern const struct pg_statement promote_at;
+
+/* Whoever found a thread idle, and not SQL_NOTHING_WAITS, promotes there and tries again. It waits
+ * for the row of the thread: mostly somebody else is about to promote the same. */
+SUSPENDS MUSTCHECK int thread_promote(const struct store *store, struct uuid thread,
+                                      struct error *err);
 
 /* $1: runs (U) that ended: in their threads. */
 extern const struct pg_statement promote_behind;
