@@ -241,6 +241,7 @@ static void ends_many(struct store *store)
     struct run_claim_list claims;
 
     must_hold_many(store, MANY, &claims);
+    sql_do("UPDATE threads SET waited = true");
     sql_do("INSERT INTO runs (id, tenant_id, thread_id, agent_id, agent_version, spec, expires_at,"
            "    held) SELECT gen_random_uuid(), tenant_id, thread_id, id, 1, '{}', expires_at,"
            "    nextval('run_places') FROM runs ORDER BY id LIMIT 100");
@@ -468,6 +469,7 @@ static void ends_before(struct store *store)
     int64_t start_ms;
 
     must_hold_many(store, 20, &claims);
+    sql_do("UPDATE threads SET waited = true");
     sql_do("INSERT INTO runs (id, tenant_id, thread_id, agent_id, agent_version, spec, expires_at,"
            "    held) SELECT gen_random_uuid(), tenant_id, thread_id, id, 1, '{}', expires_at,"
            "    nextval('run_places') FROM runs ORDER BY id LIMIT 5");
