@@ -146,7 +146,7 @@ for (const [major, shape] of Object.entries(shapes)) {
     await assert.rejects(openai.beta.assistants.retrieve('asst_nope'), OpenAI.NotFoundError);
     await assert.rejects(shape.run(openai, thread.id, noRun, 'retrieve'), OpenAI.NotFoundError);
     await assert.rejects(openai.beta.threads.messages.list(thread.id, { limit: 101 }), OpenAI.BadRequestError);
-    await assert.rejects(openai.beta.threads.messages.create(thread.id, { role: 'system', content: 'x' }), OpenAI.BadRequestError);
+    await assert.rejects(openai.beta.threads.messages.create(thread.id, { role: 'tool', content: 'x' }), OpenAI.BadRequestError);
     await assert.rejects(client({ apiKey: 'pk_wrong' }).beta.threads.create(), OpenAI.AuthenticationError);
     let requests = 0;
     const counting = client({ fetch: (...args) => (requests++, fetch(...args)) });
