@@ -107,6 +107,7 @@ void config_free(struct config *config)
     free(config->default_provider);
     free(config->scheduler.roles);
     free(config->scheduler.metrics);
+    free(config->scheduler.search);
     free(config->worker.host);
     free_strings(config->worker.private_addresses, config->worker.private_addresses_count);
     for (unsigned i = 0; i < config->providers_count; i++)
