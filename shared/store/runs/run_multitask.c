@@ -18,21 +18,8 @@
 #include "shared/store/runs/run_ends.h"
 #include "shared/store/runs/run_rows.h"
 #include "shared/store/threads/drafts.h"
+#include "shared/store/threads/message_rows.h"
 #include "shared/store/threads/promotions.h"
-
-/* clang-format off */
-static const struct pg_statement lock_active = {
-    .name = "multitask_lock_active",
-    .sql =
-        "SELECT 1"
-        " FROM runs r"
-        " JOIN threads t ON t.active_run = r.id"
-        " WHERE t.id = $1"
-        "   AND t.tenant_id = $2"
-        " FOR NO KEY UPDATE OF r",
-    .types = "uu",
-};
-/* clang-format on */
 
 static const struct pg_statement lock_thread = {
     .name = "multitask_lock_thread",
@@ -210,7 +197,7 @@ int runs_enqueue(const struct store *store, const struct run_draft *draft, enum 
     struct pg_value run[2] = {pg_uuid(draft->id), pg_uuid(store->tenant)};
     struct pg_value values[RUN_DRAFT_VALUES + 2];
     const struct pg_query queries[] = {
-        {&lock_active, thread},
+        {&thread_lock_active, thread},
         {&lock_thread, thread},
         {how == MULTITASK_ENQUEUE ? &enqueue : &interrupt, values},
         {&promote_at, thread},

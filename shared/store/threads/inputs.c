@@ -6,21 +6,9 @@
 
 #include "shared/store/threads/inputs.h"
 
-#include "shared/store/threads/count_rows.h"
+#include "shared/store/threads/message_rows.h"
 
 /* clang-format off */
-static const struct pg_statement lock_active = {
-    .name = "input_lock_active",
-    .sql =
-        "SELECT 1"
-        " FROM runs r"
-        " JOIN threads t ON t.active_run = r.id"
-        " WHERE t.id = $1"
-        "   AND t.tenant_id = $2"
-        " FOR NO KEY UPDATE OF r",
-    .types = "uu",
-};
-
 static const struct pg_statement input_add = {
     .name = "input_add",
     .sql =
@@ -50,38 +38,7 @@ static const struct pg_statement input_add = {
         " RETURNING " SQL_SECONDS("i.created_at"),
     .types = "uuutjjjiibii",
 };
-
-static const struct pg_statement input_look = {
-    .name = "input_look",
-    .sql =
-        "SELECT t.active_run IS NULL, t.total_bytes + $3 <= $4,"
-        "     " SQL_USER_FITS("t.tenant_id", "t.user_id", "$3", "$5")
-        " FROM threads t"
-        " WHERE t.id = $1"
-        "   AND t.tenant_id = $2",
-    .types = "uuiii",
-};
 /* clang-format on */
-
-/* Why nothing was added. */
-static int look(const struct store *store, struct uuid thread, int64_t bytes, struct error *err)
-{
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-    struct thread_limits limits = limits_or_none(store->limits);
-    struct pg_value values[5] = {pg_uuid(thread), pg_uuid(store->tenant), pg_int(bytes),
-                                 pg_int(limits.thread_bytes), pg_int(limits.user_bytes)};
-    int r = pg_exec(store->pg, &input_look, values, &result, err);
-
-    if (r < 0)
-        return r;
-    if (pg_rows(result) == 0)
-        return THREAD_MISSING;
-    if (pg_get_bool(result, 0, 0))
-        return THREAD_IDLE;
-    if (!pg_get_bool(result, 0, 1))
-        return THREAD_TOO_LARGE;
-    return pg_get_bool(result, 0, 2) ? THREAD_FULL : USER_OVER_QUOTA;
-}
 
 struct message message_waiting(struct uuid thread, const struct message_draft *draft, bool steers,
                                int64_t created_at)
@@ -114,7 +71,7 @@ int inputs_add(const struct store *store, struct uuid thread, const struct messa
         pg_int(limits.thread_bytes), pg_int(limits.user_bytes),
     };
     const struct pg_query queries[3] = {
-        {&lock_active, at},
+        {&thread_lock_active, at},
         {&input_add, values},
         store->rider ? *store->rider : (struct pg_query){NULL, NULL},
     };
@@ -131,5 +88,10 @@ int inputs_add(const struct store *store, struct uuid thread, const struct messa
         r = THREAD_IDLE;
     for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
         pg_result_free(results[i]);
-    return r == 0 ? 0 : look(store, thread, draft_bytes(draft), err);
+    if (r == 0)
+        return 0;
+    r = thread_look(store, thread, draft_bytes(draft), NULL, err);
+    if (r == 0)
+        return THREAD_IDLE;
+    return r == THREAD_BUSY ? THREAD_FULL : r;
 }

@@ -17,6 +17,15 @@
 /* Reads MESSAGE_COLUMNS. Returns 0, or -E_LIMIT. */
 MUSTCHECK int message_read(struct row *row, void *out, struct error *err);
 
+/* Why a statement that adds so many bytes (-1: none) to an idle thread touched nothing:
+ * THREAD_MISSING, THREAD_TOO_LARGE, USER_OVER_QUOTA, or THREAD_BUSY with the active run in
+ * *out_active (may be NULL). 0: nothing is in the way now. */
+SUSPENDS MUSTCHECK int thread_look(const struct store *store, struct uuid thread, int64_t bytes,
+                                   struct uuid *out_active, struct error *err);
+
+/* $1 a thread, $2 its tenant: locks its active run, for who locks the thread next. */
+extern const struct pg_statement thread_lock_active;
+
 /* A message as it is shown; `waits` is for input that has not joined the thread. */
 #define MESSAGE_SHOWN(calls, waits)                                                                \
     MESSAGE_COLUMNS_WITH(calls) ", m.token_count, m.tool_name, " waits

@@ -61,10 +61,8 @@ int message_shown_read(struct row *row, void *out, struct error *err)
 const struct row_kind message_shown_rows = {message_shown_read, sizeof(struct message),
                                             MESSAGE_MISSING};
 
-/* Why did a statement that needs an idle thread, with room for so many bytes (-1: for none), touch
- * nothing? 0: nothing is in the way now. */
 /* clang-format off */
-static const struct pg_statement thread_look = {
+static const struct pg_statement look = {
     .name = "message_thread_look",
     .sql =
         "SELECT t.active_run, t.total_bytes + $3 <= $4,"
@@ -76,14 +74,14 @@ static const struct pg_statement thread_look = {
 };
 /* clang-format on */
 
-static int look(const struct store *store, struct uuid thread, int64_t bytes,
+int thread_look(const struct store *store, struct uuid thread, int64_t bytes,
                 struct uuid *out_active, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct thread_limits limits = limits_or_none(store->limits);
     struct pg_value values[5] = {pg_uuid(thread), pg_uuid(store->tenant), pg_int(bytes),
                                  pg_int(limits.thread_bytes), pg_int(limits.user_bytes)};
-    int r = pg_exec(store->pg, &thread_look, values, &result, err);
+    int r = pg_exec(store->pg, &look, values, &result, err);
 
     if (r < 0)
         return r;
@@ -101,6 +99,18 @@ static int look(const struct store *store, struct uuid thread, int64_t bytes,
 }
 
 /* clang-format off */
+const struct pg_statement thread_lock_active = {
+    .name = "thread_lock_active",
+    .sql =
+        "SELECT 1"
+        " FROM runs r"
+        " JOIN threads t ON t.active_run = r.id"
+        " WHERE t.id = $1"
+        "   AND t.tenant_id = $2"
+        " FOR NO KEY UPDATE OF r",
+    .types = "uu",
+};
+
 static const struct pg_statement message_create = {
     .name = "message_create",
     .sql =
@@ -182,7 +192,7 @@ int messages_create(const struct store *store, struct uuid thread,
             *out = message_of(thread, draft, &added);
         if (r != MESSAGE_MISSING)
             return r;
-        r = look(store, thread, draft_bytes(draft), out_active, err);
+        r = thread_look(store, thread, draft_bytes(draft), out_active, err);
         if (r == 0)
             r = thread_promote(store, thread, err);
         if (r != 0)
@@ -315,7 +325,7 @@ int messages_delete(const struct store *store, struct uuid thread, struct uuid i
         r = messages_get(store, thread, id, &message, err);
         if (r != 0)
             return r;
-        r = look(store, thread, -1, out_active, err);
+        r = thread_look(store, thread, -1, out_active, err);
         if (r != 0)
             return r == THREAD_MISSING ? MESSAGE_MISSING : r;
     }
