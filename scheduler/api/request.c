@@ -14,6 +14,20 @@ int request_missing(struct request *request, const char *what, struct text id)
     return failure_missing(&request->failure, what, id);
 }
 
+int request_agent(struct request *request, struct text said, struct uuid *out)
+{
+    struct error err;
+    int r;
+
+    *out = (struct uuid){{0}};
+    if (said.len == 0)
+        return 0;
+    r = submitter_find_agent(request->api->submitter, &request->store, said, out, &err);
+    if (r == AGENT_MISSING)
+        return request_missing(request, "assistant", said);
+    return r < 0 ? request_failed(request, &err) : 0;
+}
+
 int request_agent_filter(struct request *request, struct text said, struct uuid *out)
 {
     struct error err;

@@ -96,6 +96,10 @@ int request_crowded(struct request *request, const struct error *err);
 /* "No run found with id 'x'.", 404. Returns -E_INVALID. */
 int request_missing(struct request *request, const char *what, struct text id);
 
+/* The agent that a body or a query names by its id or its slug, which must be there; zero: none is
+ * said. Returns 0; or -E_INVALID with the failure set. */
+SUSPENDS MUSTCHECK int request_agent(struct request *request, struct text said, struct uuid *out);
+
 /* The agent that a search or a list is narrowed to, by its id or its slug; zero: none is said.
  * An id is taken as it is: what a deleted agent left can still be found. Returns 0; or -E_INVALID
  * with the failure set. */

@@ -77,20 +77,6 @@ void message_show(struct request *request, const struct message *message)
     offload_large(messages_bytes(&messages), show_page, &showing);
 }
 
-static int read_agent(struct request *request, struct uuid *out)
-{
-    struct text said = http_query_get(request->exchange, "pending_for", 0);
-    struct error err;
-    int r;
-
-    if (said.len == 0)
-        return 0;
-    r = submitter_find_agent(request->api->submitter, &request->store, said, out, &err);
-    if (r == AGENT_MISSING)
-        return request_missing(request, "assistant", said);
-    return r < 0 ? request_failed(request, &err) : 0;
-}
-
 static int read_hidden(struct request *request, bool *out)
 {
     static const char *const words[] = {"true", "false", NULL};
@@ -112,7 +98,8 @@ static int read_filter(struct request *request, struct message_filter *out)
         return request_missing(request, "run", run);
     r = read_hidden(request, &out->hidden);
     if (r == 0)
-        r = read_agent(request, &out->pending_for);
+        r = request_agent(request, http_query_get(request->exchange, "pending_for", 0),
+                          &out->pending_for);
     if (r < 0 || uuid_is_zero(out->run) || uuid_is_zero(out->pending_for))
         return r;
     return failure_param(&request->failure, 400, "pending_for", "invalid_value",

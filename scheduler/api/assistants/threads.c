@@ -56,21 +56,6 @@ static int made(struct request *request, int r, const struct thread_draft *draft
     return 0;
 }
 
-/* The agent that a body or a query names; zero where it names none. */
-static int read_agent(struct request *request, struct text said, struct uuid *out)
-{
-    struct error err;
-    int r;
-
-    *out = (struct uuid){{0}};
-    if (said.len == 0)
-        return 0;
-    r = submitter_find_agent(request->api->submitter, &request->store, said, out, &err);
-    if (r == AGENT_MISSING)
-        return request_missing(request, "assistant", said);
-    return r < 0 ? request_failed(request, &err) : 0;
-}
-
 static int needs_owner(struct request *request)
 {
     return failure_param(&request->failure, 400, "active", "invalid_value",
@@ -94,7 +79,7 @@ static int thread_create(struct request *request)
     struct new_messages messages;
     struct thread thread;
     struct error err;
-    int r = read_agent(request, json_get_text(request->body, "assistant_id"), &draft.agent);
+    int r = request_agent(request, json_get_text(request->body, "assistant_id"), &draft.agent);
 
     if (r == 0 && draft.active && (uuid_is_zero(draft.agent) || !draft.user.ptr))
         r = needs_owner(request);
@@ -166,7 +151,8 @@ static int read_filter(struct request *request, struct thread_filter *out)
     int r = read_words(request, out);
 
     if (r == 0)
-        r = read_agent(request, http_query_get(request->exchange, "assistant_id", 0), &out->agent);
+        r = request_agent(request, http_query_get(request->exchange, "assistant_id", 0),
+                          &out->agent);
     if (r < 0)
         return r;
     out->user = http_query_get(request->exchange, "user_id", 0);
@@ -256,7 +242,7 @@ static enum thread_switch read_switch(struct request *request, const char *name)
 static int read_change(struct request *request, struct thread_change *out)
 {
     struct json_object *body = request->body;
-    int r = read_agent(request, json_get_text(body, "assistant_id"), &out->agent);
+    int r = request_agent(request, json_get_text(body, "assistant_id"), &out->agent);
 
     if (r == 0)
         r = read_version(request, &out->state_version);
