@@ -35,7 +35,7 @@
 #include "shared/store/threads/promotions.h"
 
 /* clang-format off */
-/* was, or_was: the states that the write may follow. */
+/* was, or_was: the states that the write may follow. calls: NULL is 1. tools: each name once. */
 #define HEADS \
     "i AS MATERIALIZED (" \
     "    SELECT *" \
@@ -71,7 +71,12 @@
     " iterations = coalesce(i.iterations, r.iterations)," \
     " first_token_ms = coalesce(r.first_token_ms, i.first_ms)," \
     " tools_used = CASE WHEN i.tools IS NULL THEN r.tools_used" \
-    "     ELSE array(SELECT DISTINCT unnest(r.tools_used || i.tools) ORDER BY 1) END," \
+    "     WHEN r.tools_used IS NULL THEN i.tools" \
+    "     ELSE r.tools_used || array(" \
+    "         SELECT name" \
+    "         FROM unnest(i.tools) WITH ORDINALITY AS called (name, place)" \
+    "         WHERE name <> ALL (r.tools_used)" \
+    "         ORDER BY place) END," \
     " " SQL_BECOMES("i.becomes", "i.error") "," \
     " wait_kind = i.wait_kind," \
     " required_action = i.action," \
@@ -108,8 +113,8 @@
     "    FROM l AS i" \
     "    WHERE r.id = ANY (ARRAY[i.id])" \
     "      AND " SQL_MAY_BECOME("i") \
-    "    RETURNING i.n, i.u, i.calls, i.prompt, i.completion, i.cached, i.cache_write," \
-    "        i.reasoning, i.cost, r.tenant_id, r.agent_id, r.user_id," \
+    "    RETURNING i.n, i.u, coalesce(i.calls, 1) AS calls, i.prompt, i.completion, i.cached," \
+    "        i.cache_write, i.reasoning, i.cost, r.tenant_id, r.agent_id, r.user_id," \
     "        " ENDED_COLUMNS("r") ", r.steered)"
 
 #define MESSAGES \
@@ -118,10 +123,11 @@
     "        id, tenant_id, thread_id, run_id, agent_id, seq, role, hidden, content," \
     "        tool_calls, tool_call_id, tool_name, opaque, status, incomplete_reason, bytes," \
     "        token_count)" \
-    "    SELECT x.id, ok.tenant_id, ok.thread_id, ok.id, ok.agent_id, x.seq, x.role, x.hidden," \
-    "        x.content, x.tool_calls, x.tool_call_id, x.tool_name, x.opaque," \
+    "    SELECT x.id, ok.tenant_id, ok.thread_id, ok.id, ok.agent_id, x.seq, x.role," \
+    "        coalesce(x.hidden, false), x.content, x.tool_calls, x.tool_call_id, x.tool_name," \
+    "        x.opaque," \
     "        CASE WHEN x.incomplete IS NULL THEN 'completed' ELSE 'incomplete' END, x.incomplete," \
-    "        x.bytes, x.tokens" \
+    "        x.bytes, coalesce(x.tokens, 0)" \
     "    FROM ok" \
     "    JOIN jsonb_to_recordset($2) AS x (" \
     "        n int4, id uuid, seq int8, role text, hidden bool, content jsonb," \

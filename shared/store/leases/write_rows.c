@@ -53,18 +53,25 @@ bool write_rows_empty(const struct write_rows *rows)
     return json_rows_empty(&rows->of[WRITE_HEADS]);
 }
 
+static void write_if(struct json_write *w, const char *name, int64_t number)
+{
+    if (number != 0)
+        json_write_int_text(w, name, number);
+}
+
 static void encode_message(struct json_write *w, const struct run_message *message)
 {
     json_write_uuid_if(w, "id", message->id);
     json_write_int_text(w, "seq", message->seq);
     json_write_string(w, "role", message_role_name(message->role));
-    json_write_bool(w, "hidden", message->hidden);
+    if (message->hidden)
+        json_write_bool(w, "hidden", true);
     json_write_raw_if(w, "content", message->content);
     json_write_raw_if(w, "tool_calls", message->tool_calls);
     json_write_text_if(w, "tool_call_id", message->tool_call_id);
     json_write_text_if(w, "tool_name", message->tool_name);
     json_write_int_text(w, "bytes", run_message_bytes(message));
-    json_write_int_text(w, "tokens", message->tokens);
+    write_if(w, "tokens", message->tokens);
     json_write_raw_if(w, "opaque", message->opaque);
     json_write_text_if(w, "incomplete", message->incomplete);
     json_write_close(w);
@@ -86,12 +93,6 @@ static void encode_call(struct json_write *w, const struct run_call *call)
     json_write_text_if(w, "idempotency_key", call->idempotency_key);
     json_write_text_if(w, "result", call->result);
     json_write_close(w);
-}
-
-static void write_if(struct json_write *w, const char *name, int64_t number)
-{
-    if (number != 0)
-        json_write_int_text(w, name, number);
 }
 
 static void encode_step(struct json_write *w, const struct run_step_write *step)
@@ -254,13 +255,23 @@ static void encode_counts(struct json_write *w, const struct run_changes *change
     write_if(w, "tokens", tokens);
 }
 
+static bool named_before(const struct run_changes *changes, size_t call)
+{
+    for (size_t i = 0; i < call; i++)
+        if (text_equal(changes->calls[i].name, changes->calls[call].name))
+            return true;
+    return false;
+}
+
+/* The names of the tools, each once. */
 static void encode_tools(struct json_write *w, const struct run_changes *changes)
 {
     if (changes->call_count == 0)
         return;
     json_write_open_array(w, "tools");
     for (size_t i = 0; i < changes->call_count; i++)
-        json_write_text(w, NULL, changes->calls[i].name);
+        if (!named_before(changes, i))
+            json_write_text(w, NULL, changes->calls[i].name);
     json_write_close(w);
 }
 
@@ -279,7 +290,8 @@ static void encode_head(struct write_rows *rows, size_t n, const struct run_writ
     encode_used(w, &used);
     if (only) {
         json_write_int(w, "u", (int64_t)place);
-        json_write_int_text(w, "calls", only->calls);
+        if (only->calls != 1)
+            json_write_int_text(w, "calls", only->calls);
     }
     write_if(w, "left_out", write->changes->left_out);
     write_if(w, "iterations", write->changes->iterations);

@@ -475,3 +475,43 @@ Test(run_leases, give_runs_back_to_the_queue_with_or_without_an_error_counted)
 {
     with_store(hands_back);
 }
+
+static void must_call(const struct store *store, struct run_lease *lease, int64_t from,
+                      const char *const names[], size_t count)
+{
+    struct run_call calls[8] = {0};
+    struct run_changes changes = {USED(1, 1), .calls = calls, .call_count = count};
+
+    for (size_t i = 0; i < count; i++) {
+        calls[i].call_no = from + (int64_t)i;
+        calls[i].call_id = TEXT("c");
+        calls[i].name = text_of(names[i]);
+        calls[i].arguments = TEXT("{}");
+        calls[i].idempotency_key = TEXT("k");
+    }
+    MUST(run_leases_checkpoint(writer_of(store->pg), lease, &changes, &test_err));
+}
+
+static void names_tools(struct store *store)
+{
+    static const char *const first[] = {"search", "add", "search", "search"};
+    static const char *const later[] = {"wait", "add", "wait", "alone"};
+    int64_t worker = must_worker(store);
+    struct run run = must_run(store);
+    struct run_claim claim = must_claim(store, worker, run.id);
+
+    cr_assert(!must_get_run(store, run.id).tools.ptr);
+    must_call(store, &claim.lease, 1, first, 4);
+    cr_assert(text_is(must_get_run(store, run.id).tools, "[\"search\",\"add\"]"));
+    must_call(store, &claim.lease, 5, later, 4);
+    cr_assert(
+        text_is(must_get_run(store, run.id).tools, "[\"search\",\"add\",\"wait\",\"alone\"]"));
+    must_call(store, &claim.lease, 5, later, 1); /* the same call once more: its state changes */
+    cr_assert(
+        text_is(must_get_run(store, run.id).tools, "[\"search\",\"add\",\"wait\",\"alone\"]"));
+}
+
+Test(run_leases, name_each_tool_of_a_run_once_in_the_order_of_its_first_use)
+{
+    with_store(names_tools);
+}
