@@ -36,6 +36,8 @@ void waits_hear(struct waits *waits, enum news_kind kind, struct uuid id)
     switch (kind) {
     case NEWS_SETTLED:
         waits->by_message += waiting_wake(waits->waiting, id);
+        if (waits->options.settled)
+            waits->options.settled(id, waits->options.arg);
         break;
     case NEWS_CHANGED:
         ended_runs_forget(waits->ended, id);
@@ -51,6 +53,11 @@ void waits_hear(struct waits *waits, enum news_kind kind, struct uuid id)
 static void on_news(enum news_kind kind, struct uuid id, void *arg)
 {
     waits_hear(arg, kind, id);
+}
+
+static void on_message(void *arg, struct text line)
+{
+    (void)news_read(line, on_news, arg);
 }
 
 static void ask_for_news(struct waits *waits)
@@ -104,12 +111,18 @@ struct waits *waits_start(const struct waits_options *options)
         .stuck_ms = STUCK_MS,
         .late = true,
     };
+    const struct follower_options follower = {
+        .redis_url = options->redis_url,
+        .channel = NEWS_CHANNEL,
+        .hear = on_message,
+        .arg = waits,
+    };
 
     waits->options = *options;
     waits->asked_ms = clock_ms() - ASK_AGAIN_MS;
     waits->waiting = waiting_new(options->max);
     waits->ended = ended_runs_new();
-    waits->follower = follower_start(options->redis_url, on_news, waits);
+    waits->follower = follower_start(&follower);
     service_start(&waits->sweeper, &sweeper);
     return waits;
 }

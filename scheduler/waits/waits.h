@@ -29,6 +29,9 @@ struct waits_options {
     struct queue *queue;   /* over which workers are asked for news */
     const char *redis_url; /* borrowed; must outlive it */
     size_t max;            /* requests that wait at once */
+    /* Called besides for each run that is heard to have settled; may be NULL. */
+    void (*settled)(struct uuid run, void *arg);
+    void *arg;
 };
 
 struct waits *waits_start(const struct waits_options *options);

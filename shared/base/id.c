@@ -85,6 +85,12 @@ struct uuid uuid_new(void)
     return uuid_v7(last_ms, random);
 }
 
+struct uuid uuid_derived(struct uuid id, uint8_t n)
+{
+    id.bytes[15] ^= n; /* random bits */
+    return id;
+}
+
 bool uuid_equal(struct uuid a, struct uuid b)
 {
     return memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;

@@ -21,9 +21,7 @@ enum {
 };
 
 struct follower {
-    const char *redis_url;
-    news_fn fn;
-    void *arg;
+    struct follower_options options;
     struct service service;
     struct backoff backoff;
     bool hears;
@@ -33,13 +31,13 @@ static void take(struct follower *follower, const redisReply *reply)
 {
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
         text_is(redis_reply_text(reply->element[0]), "message"))
-        (void)news_read(redis_reply_text(reply->element[2]), follower->fn, follower->arg);
+        follower->options.hear(follower->options.arg, redis_reply_text(reply->element[2]));
 }
 
 static int subscribe(const struct follower *follower, struct redis_conn **out, struct error *err)
 {
-    const struct redis_options options = {.url = follower->redis_url};
-    const struct text argv[2] = {TEXT("SUBSCRIBE"), TEXT(NEWS_CHANNEL)};
+    const struct redis_options options = {.url = follower->options.redis_url};
+    const struct text argv[2] = {TEXT("SUBSCRIBE"), text_of(follower->options.channel)};
     int64_t deadline_ms = deadline_in(OPEN_WAIT_MS);
     struct redis_conn *conn = NULL;
     int r = redis_conn_open(&options, deadline_ms, &conn, err);
@@ -77,6 +75,8 @@ static int follow_round(void *arg, struct error *err)
     if (r < 0)
         return r;
     follower->hears = true;
+    if (follower->options.again)
+        follower->options.again(follower->options.arg);
     while (r == 0) {
         r = hear(follower, conn, err);
         if (r == 0)
@@ -92,21 +92,19 @@ static int64_t wait_ms(void *arg)
     return backoff_next_ms(&((struct follower *)arg)->backoff);
 }
 
-struct follower *follower_start(const char *redis_url, news_fn fn, void *arg)
+struct follower *follower_start(const struct follower_options *options)
 {
     struct follower *follower = xcalloc(1, sizeof(*follower));
-    const struct service_options options = {
-        .name = "follow news",
+    const struct service_options service = {
+        .name = "follow",
         .round = follow_round,
         .arg = follower,
         .wait_ms = wait_ms,
     };
 
-    follower->redis_url = redis_url;
-    follower->fn = fn;
-    follower->arg = arg;
+    follower->options = *options;
     follower->backoff.policy = (struct backoff_policy){BACKOFF_MS, BACKOFF_CAP_MS};
-    service_start(&follower->service, &options);
+    service_start(&follower->service, &service);
     return follower;
 }
 

@@ -61,6 +61,23 @@ static struct redis *open_redis(void)
     return redis;
 }
 
+static void take_line(void *arg, struct text line)
+{
+    (void)news_read(line, hear, arg);
+}
+
+static struct follower *follow(const char *url)
+{
+    const struct follower_options options = {
+        .redis_url = url,
+        .channel = NEWS_CHANNEL,
+        .hear = take_line,
+        .arg = &ear,
+    };
+
+    return follower_start(&options);
+}
+
 SUSPENDS static void await_hearing(const struct follower *follower, bool hears)
 {
     for (int i = 0; i < 1000 && follower_hears(follower) != hears; i++)
@@ -79,7 +96,7 @@ static void tells(void *arg)
 {
     struct redis *redis = open_redis();
     struct teller *teller = teller_new(redis, false);
-    struct follower *follower = follower_start(redis_url(), hear, &ear);
+    struct follower *follower = follow(redis_url());
 
     (void)arg;
     await_hearing(follower, true);
@@ -113,7 +130,7 @@ static void on_demand(void *arg)
 {
     struct redis *redis = open_redis();
     struct teller *teller = teller_new(redis, true);
-    struct follower *follower = follower_start(redis_url(), hear, &ear);
+    struct follower *follower = follow(redis_url());
 
     (void)arg;
     await_hearing(follower, true);
@@ -169,7 +186,7 @@ static void breaks(void *arg)
 
     (void)arg;
     snprintf(url, sizeof(url), "%s?db=" DB_OF_BREAKS, redis_url());
-    follower = follower_start(url, hear, &ear);
+    follower = follow(url);
     await_hearing(follower, true);
     kill_subscription(redis);
     await_hearing(follower, false);
@@ -194,7 +211,7 @@ static void away(void *arg)
     const struct redis_options options = {.url = "unix:///nowhere/redis.sock"};
     struct redis *redis;
     struct teller *teller;
-    struct follower *follower = follower_start(options.url, hear, &ear);
+    struct follower *follower = follow(options.url);
 
     (void)arg;
     cr_assert_eq(redis_open(&options, &redis, NULL), 0);
