@@ -94,7 +94,8 @@ struct provider_target {
     struct model_abilities abilities;
     struct model_limits limits;
     struct model_prices prices;
-    bool stream; /* its replies are to come as they are made */
+    bool stream;     /* its replies are to come as they are made */
+    bool may_stream; /* they may, where somebody wants to see them made */
     struct provider_habits habits;
 };
 

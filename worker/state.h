@@ -27,6 +27,7 @@ struct queue;
 struct redis;
 struct run_writer;
 struct servers;
+struct speaker;
 struct teller;
 struct watch;
 
@@ -55,7 +56,8 @@ struct worker {
     struct run_writer *writer; /* of the runs, on pg */
     struct redis *redis;
     struct queue *queue;
-    struct teller *teller; /* of runs that ended here, while somebody wants to know */
+    struct teller *teller;   /* of runs that ended here, while somebody wants to know */
+    struct speaker *speaker; /* of what runs say, while somebody listens */
     struct http_client *http;
     struct gate *gate; /* before calls of models */
     struct health_listener *health;

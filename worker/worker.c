@@ -31,6 +31,7 @@
 #include "worker/health.h"
 #include "worker/intake/consume.h"
 #include "worker/lease/heartbeat.h"
+#include "worker/live/speaker.h"
 #include "worker/run/record/persist.h"
 #include "worker/run/run.h"
 #include "worker/stats/call_stats.h"
@@ -86,6 +87,7 @@ static int open_stores(struct worker *worker, const struct config *config, struc
         return r;
     worker->queue = queue_new(worker->redis);
     worker->teller = teller_new(worker->redis, true);
+    worker->speaker = speaker_start(worker->redis, config->redis_url);
     worker->gate = gate_new(worker->redis);
     worker->servers = watch_servers(worker);
     return 0;
@@ -261,6 +263,7 @@ void worker_close(struct worker *worker)
     http_client_close(worker->http);
     servers_stop(worker->servers);
     gate_free(worker->gate);
+    speaker_stop(worker->speaker);
     teller_free(worker->teller);
     queue_free(worker->queue);
     redis_close(worker->redis);

@@ -193,11 +193,10 @@ static const struct config_model *find_entry(const struct config *config, const 
     return NULL;
 }
 
-static bool is_streamed(const struct config_provider *provider, const struct config_model *entry)
+static enum config_switch streams(const struct config_provider *provider,
+                                  const struct config_model *entry)
 {
-    if (entry && entry->stream != CONFIG_UNSET)
-        return entry->stream == CONFIG_ON;
-    return provider->stream == CONFIG_ON;
+    return entry && entry->stream != CONFIG_UNSET ? entry->stream : provider->stream;
 }
 
 static void fill(const struct provider_registry *registry, int index, struct text model,
@@ -234,7 +233,8 @@ static void fill(const struct provider_registry *registry, int index, struct tex
         .abilities = info.abilities,
         .limits = info.limits,
         .prices = info.prices,
-        .stream = is_streamed(provider, entry),
+        .stream = streams(provider, entry) == CONFIG_ON,
+        .may_stream = streams(provider, entry) != CONFIG_OFF,
         .habits = server_habits(provider->name, provider->base_url),
     };
     provider_target_use(out, 0);

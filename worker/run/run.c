@@ -10,6 +10,7 @@
 #include "shared/base/memory.h"
 #include "shared/config/config.h"
 #include "shared/fiber/fiber.h"
+#include "worker/live/speaker.h"
 #include "worker/run/execute.h"
 #include "worker/run/kind.h"
 #include "worker/state.h"
@@ -79,6 +80,7 @@ void run_start(struct worker *worker, const struct run_claim *claim,
     worker->busy++;
     worker->counters.claimed++;
     task->fiber = fiber_spawn("run", run_main, task);
+    speaker_stored(worker->speaker, claim->lease.run); /* that it is in progress */
     if (claim->cancelling)
         run_stop(task, RUN_STOP_CANCEL);
 }

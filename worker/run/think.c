@@ -14,6 +14,7 @@
 #include "worker/context/context.h"
 #include "worker/gate/gate.h"
 #include "worker/lease/trust.h"
+#include "worker/live/speaker.h"
 #include "worker/run/outcome.h"
 #include "worker/run/stages.h"
 #include "worker/run/task/model_chain.h"
@@ -53,13 +54,19 @@ static bool has_room(void *arg, size_t reply_bytes)
     return room_insist(&task->room, room_of_arena(task->arena.used + reply_bytes));
 }
 
-/* The first that a model says. */
+/* What a model says while it says it. */
 static void on_event(void *arg, const struct chat_event *event)
 {
     struct run_task *task = arg;
 
     if (event->kind != CHAT_EVENT_USAGE && event->kind != CHAT_EVENT_FINISH)
         meter_hear(&task->meter, clock_us());
+    speaker_hear(task->worker->speaker, &task->voice, event);
+}
+
+static bool wants_events(const struct run_task *task)
+{
+    return task->voice.speaks || !task->meter.has_first_token;
 }
 
 static void fill_request(struct run_task *task, const struct provider_target *target,
@@ -83,11 +90,11 @@ static void fill_request(struct run_task *task, const struct provider_target *ta
         .top_p = options->top_p,
         .max_completion_tokens = meter_output_of_call(&task->meter, &setup->budgets),
         .reasoning_effort = options->reasoning_effort,
-        .stream = target->stream,
+        .stream = target->stream || (target->may_stream && task->voice.speaks),
         .idempotency_key = text_of(key),
         .deadline_ms = task->deadline_ms,
         .answer_bytes_max = (size_t)task->worker->config->worker.answer_max_bytes,
-        .sink = task->meter.has_first_token ? NULL : &task->listener,
+        .sink = wants_events(task) ? &task->listener : NULL,
         .has_room = has_room,
         .arg = task,
     };
@@ -104,6 +111,7 @@ struct thinking {
     struct provider_failure_info failure; /* of the last try */
     bool other_key;     /* the failure is this key's: the same call may be made with another */
     size_t keys_failed; /* of the model whose turn it is, in a row */
+    struct uuid reply;  /* the id of what it is about to say */
     bool replied;
 };
 
@@ -306,6 +314,7 @@ static int take_reply(struct run_task *task, struct thinking *thinking, int r, i
     meter_add_reply(&task->meter, target, &task->reply.usage);
     call_stats_model(stats, target, PROVIDER_OK, &task->reply.usage, took_us);
     task->origin = (struct reply_origin){
+        .id = thinking->reply,
         .tried = model_chain_tried(&thinking->chain),
         .left_out = (int64_t)thinking->fit.left_out,
     };
@@ -314,7 +323,7 @@ static int take_reply(struct run_task *task, struct thinking *thinking, int r, i
 }
 
 /* One try, when the limits allow it. Returns RUN_GO_ON with thinking->replied. */
-static int call_model(struct run_task *task, struct thinking *thinking, struct error *err)
+static int ask_model(struct run_task *task, struct thinking *thinking, struct error *err)
 {
     const struct provider_target *target = &thinking->target;
     const struct run_claim *row = &task->claim.row;
@@ -348,6 +357,19 @@ static int call_model(struct run_task *task, struct thinking *thinking, struct e
     room_settle(&task->room, room_of_arena(task->arena.used));
     thinking->other_key = leave_gate(task, &visit, r, &thinking->failure);
     return take_reply(task, thinking, r, clock_us() - start_us, &request, err);
+}
+
+/* Those who listen hear it under an id of its own. */
+static int call_model(struct run_task *task, struct thinking *thinking, struct error *err)
+{
+    struct speaker *speaker = task->worker->speaker;
+    int r;
+
+    thinking->reply = uuid_new();
+    speaker_begin(speaker, &task->voice, task->claim.row.lease.run, thinking->reply);
+    r = ask_model(task, thinking, err);
+    speaker_end(speaker, &task->voice);
+    return r;
 }
 
 static int try(struct run_task *task, struct thinking *thinking, struct error *err)

@@ -11,7 +11,7 @@ static struct arena arena;
 static struct ledger_call calls[3];
 static struct ledger ledger;
 
-static const struct reply_origin origin = {.tried = TEXT("[]"), .left_out = 3};
+static const struct reply_origin origin = {.id = {{7}}, .tried = TEXT("[]"), .left_out = 3};
 static const struct model_usage used = {.calls = 1, .used = {.prompt_tokens = 7}};
 
 static const struct changes_base base = {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "shared/base/memory.h"
+#include "shared/events/frame.h"
 #include "shared/text/tokens.h"
 #include "worker/run/record/shapes.h"
 
@@ -106,7 +107,8 @@ static const struct run_message *add_message(struct changes *changes, struct run
     if (changes->failed)
         return NULL;
     ASSERT(changes->rows.message_count < changes->message_room);
-    message.id = uuid_new();
+    if (uuid_is_zero(message.id))
+        message.id = uuid_new();
     message.seq = changes_next_message_seq(changes);
     added = &changes->messages[changes->rows.message_count++];
     *added = message;
@@ -118,7 +120,6 @@ static const struct run_step_write *add_step(struct changes *changes, struct run
     struct run_step_write *added;
 
     ASSERT(changes->rows.step_count < ARRAY_LENGTH(changes->steps));
-    step.id = uuid_new();
     step.seq = changes->base.next_step_seq + (int64_t)changes->rows.step_count;
     added = &changes->steps[changes->rows.step_count++];
     *added = step;
@@ -149,6 +150,7 @@ static struct uuid add_visible_message(struct changes *changes, struct run_messa
 
     if (!added)
         return (struct uuid){{0}};
+    step.id = reply_message_step(added->id);
     step.message_id = added->id;
     if (reply)
         set_used(changes, reply, origin, &step);
@@ -175,12 +177,17 @@ const struct run_step_write *changes_add_reply(struct changes *changes,
                                                const struct ledger *ledger, enum step_status status)
 {
     struct run_message message = {
+        .id = reply_message(origin->id),
         .role = MESSAGE_ASSISTANT,
         .hidden = reply->text.len == 0,
         .opaque = reply->opaque_state,
         .tokens = reply_tokens(reply),
     };
-    struct run_step_write step = {.type = STEP_TOOL_CALLS, .status = status};
+    struct run_step_write step = {
+        .id = reply_calls_step(origin->id),
+        .type = STEP_TOOL_CALLS,
+        .status = status,
+    };
 
     message.content = message.hidden ? TEXT("[]") : content(changes, reply->text, false);
     message.tool_calls = message_calls(changes, reply);
@@ -215,6 +222,7 @@ struct uuid changes_add_answer(struct changes *changes, const struct chat_reply 
     return add_visible_message(
         changes,
         (struct run_message){
+            .id = reply_message(origin->id),
             .role = MESSAGE_ASSISTANT,
             .content = content(changes, reply->text, reply->finish == CHAT_FINISH_REFUSAL),
             .opaque = reply->opaque_state,

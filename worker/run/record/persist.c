@@ -8,6 +8,7 @@
 #include "shared/base/log.h"
 #include "shared/fiber/fiber.h"
 #include "worker/lease/heartbeat.h"
+#include "worker/live/speaker.h"
 #include "worker/run/task/task.h"
 #include "worker/state.h"
 
@@ -83,5 +84,6 @@ int persist(struct run_task *task, enum persist_kind kind, const struct run_chan
         return r;
     meter_saved(&task->meter);
     task->worker->counters.checkpoints++;
+    speaker_stored(task->worker->speaker, task->claim.row.lease.run);
     return 0;
 }

@@ -7,6 +7,7 @@
  *   conversation  what the model has been told            ledger   tool calls and their step
  *   meter         tokens, attempts, iterations            ending   how it leaves this worker
  *   origin        how the newest reply came about
+ *   voice         what it says while it arrives, for those who listen
  *   room          the bytes that it may hold
  *
  * Lifetime: from claim to the last write; everything that a part needs lives in the arena.
@@ -17,6 +18,7 @@
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/base/list.h"
+#include "worker/live/voice.h"
 #include "worker/room/room.h"
 #include "worker/run/task/claim.h"
 #include "worker/run/task/conversation.h"
@@ -59,7 +61,8 @@ struct run_task {
     struct ledger ledger;
     struct meter meter;
     struct chat_reply reply;   /* the newest of a model */
-    struct chat_sink listener; /* for what it says first */
+    struct chat_sink listener; /* for what it says while it arrives */
+    struct voice voice;        /* the same, for those who listen to the run */
     struct reply_origin origin;
     struct ending ending;
 };

@@ -1,0 +1,236 @@
+/* Voices are told in turns of SPEAK_MS. A channel's frames gather in an outbox of its own. */
+
+#include "worker/live/speaker.h"
+
+#include <ev.h>
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/memory.h"
+#include "shared/events/follower.h"
+#include "shared/fiber/loop.h"
+#include "shared/redis/redis.h"
+#include "worker/live/audience.h"
+
+enum {
+    OUTBOXES_MAX = 16, /* channels at once; a further one waits for the next message */
+    MESSAGE_BYTES = 64 << 10,
+};
+
+struct outbox {
+    char channel[LIVE_CHANNEL_MAX];
+    struct buf frames;
+};
+
+struct speaker {
+    struct redis *redis;
+    struct audience audience;
+    struct follower *follower;
+    ev_timer turn;
+    struct deferred now;
+    struct list voices;  /* that speak */
+    struct list pending; /* of these, that have something to be told */
+    bool whole;          /* somebody asked for the whole of a reply */
+    struct outbox outboxes[OUTBOXES_MAX];
+    size_t outboxes_count;
+    struct speaker_stats stats;
+};
+
+static void send_outbox(struct speaker *speaker, struct outbox *outbox)
+{
+    const struct text argv[3] = {TEXT("PUBLISH"), text_of(outbox->channel),
+                                 buf_text(&outbox->frames)};
+
+    if (outbox->frames.len == 0)
+        return;
+    redis_post(speaker->redis, argv, 3);
+    speaker->stats.messages++;
+    speaker->stats.frames += outbox->frames.len;
+    buf_reset(&outbox->frames);
+}
+
+static void send_all(struct speaker *speaker)
+{
+    for (size_t i = 0; i < speaker->outboxes_count; i++)
+        send_outbox(speaker, &speaker->outboxes[i]);
+}
+
+static struct outbox *outbox_of(struct speaker *speaker, const char *channel)
+{
+    struct outbox *outbox;
+
+    for (size_t i = 0; i < speaker->outboxes_count; i++)
+        if (strcmp(speaker->outboxes[i].channel, channel) == 0)
+            return &speaker->outboxes[i];
+    if (speaker->outboxes_count < OUTBOXES_MAX) {
+        outbox = &speaker->outboxes[speaker->outboxes_count++];
+    } else { /* channels come and go with schedulers: one that is not used now makes room */
+        send_all(speaker);
+        outbox = &speaker->outboxes[random_below(OUTBOXES_MAX)];
+        buf_deinit(&outbox->frames);
+    }
+    memcpy(outbox->channel, channel, LIVE_CHANNEL_MAX);
+    buf_init(&outbox->frames, 0);
+    return outbox;
+}
+
+static void tell_channel(struct speaker *speaker, const struct voice *voice,
+                         struct audience_channel *channel)
+{
+    struct outbox *outbox = outbox_of(speaker, channel->name);
+
+    voice_tell(voice, channel->whole, &outbox->frames);
+    channel->whole = false;
+    if (outbox->frames.len >= MESSAGE_BYTES)
+        send_outbox(speaker, outbox);
+}
+
+static void tell(struct speaker *speaker, struct voice *voice, int64_t now_ms)
+{
+    struct audience_of *of = audience_find(&speaker->audience, voice->run, now_ms);
+
+    for (size_t i = 0; of && i < of->count; i++)
+        tell_channel(speaker, voice, &of->channels[i]);
+    voice_told(voice);
+    list_remove(&voice->pending);
+    list_init(&voice->pending);
+}
+
+static void tell_all(struct speaker *speaker, int64_t now_ms)
+{
+    bool whole = speaker->whole;
+    struct list *first = whole ? &speaker->voices : &speaker->pending;
+
+    speaker->whole = false;
+    list_for_each_safe (item, first)
+        tell(speaker,
+             whole ? CONTAINER_OF(item, struct voice, link)
+                   : CONTAINER_OF(item, struct voice, pending),
+             now_ms);
+    send_all(speaker);
+}
+
+static void tell_now(void *arg)
+{
+    struct speaker *speaker = arg;
+
+    ev_timer_stop(loop_ev(), &speaker->turn);
+    tell_all(speaker, clock_ms());
+}
+
+static void on_turn(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    (void)ev;
+    (void)events;
+    tell_now(timer->data);
+}
+
+static void take_ask(struct text channel, struct uuid run, bool whole, void *arg)
+{
+    struct speaker *speaker = arg;
+
+    audience_ask(&speaker->audience, channel, run, whole, clock_ms());
+    speaker->whole |= whole;
+}
+
+static void take_asks(void *arg, struct text line)
+{
+    struct speaker *speaker = arg;
+
+    (void)asks_read(line, take_ask, speaker);
+    if (speaker->whole)
+        loop_defer(&speaker->now);
+}
+
+struct speaker *speaker_start(struct redis *redis, const char *redis_url)
+{
+    struct speaker *speaker = xcalloc(1, sizeof(*speaker));
+    const struct follower_options follower = {
+        .redis_url = redis_url,
+        .channel = ASKS_CHANNEL,
+        .hear = take_asks,
+        .arg = speaker,
+    };
+
+    speaker->redis = redis;
+    audience_init(&speaker->audience);
+    list_init(&speaker->voices);
+    list_init(&speaker->pending);
+    deferred_init(&speaker->now, tell_now, speaker);
+    ev_timer_init(&speaker->turn, on_turn, SPEAK_MS / 1e3, 0.0);
+    speaker->turn.data = speaker;
+    speaker->follower = follower_start(&follower);
+    return speaker;
+}
+
+void speaker_stop(struct speaker *speaker)
+{
+    if (!speaker)
+        return;
+    ASSERT(list_empty(&speaker->voices));
+    follower_stop(speaker->follower);
+    ev_timer_stop(loop_ev(), &speaker->turn);
+    loop_undefer(&speaker->now);
+    for (size_t i = 0; i < speaker->outboxes_count; i++)
+        buf_deinit(&speaker->outboxes[i].frames);
+    audience_deinit(&speaker->audience);
+    free(speaker);
+}
+
+bool speaker_is_heard(struct speaker *speaker, struct uuid run)
+{
+    return speaker && audience_find(&speaker->audience, run, clock_ms());
+}
+
+void speaker_begin(struct speaker *speaker, struct voice *voice, struct uuid run, struct uuid reply)
+{
+    if (!speaker_is_heard(speaker, run))
+        return;
+    voice_begin(voice, run, reply);
+    list_add(&speaker->voices, &voice->link);
+    list_init(&voice->pending);
+}
+
+void speaker_hear(struct speaker *speaker, struct voice *voice, const struct chat_event *event)
+{
+    size_t untold;
+
+    if (!voice->speaks)
+        return;
+    voice_hear(voice, event);
+    untold = voice_untold(voice);
+    if (untold == 0)
+        return;
+    if (list_empty(&voice->pending))
+        list_add(&speaker->pending, &voice->pending);
+    if (untold >= SPEAK_BYTES)
+        loop_defer(&speaker->now);
+    else if (!ev_is_active(&speaker->turn))
+        ev_timer_start(loop_ev(), &speaker->turn);
+}
+
+void speaker_end(struct speaker *speaker, struct voice *voice)
+{
+    if (!voice->speaks)
+        return;
+    tell(speaker, voice, clock_ms());
+    list_remove(&voice->link);
+    voice_deinit(voice);
+    loop_defer(&speaker->now);
+}
+
+void speaker_stored(struct speaker *speaker, struct uuid run)
+{
+    const struct frame frame = {.kind = FRAME_STORED, .run = run};
+    struct audience_of *of = speaker ? audience_find(&speaker->audience, run, clock_ms()) : NULL;
+
+    for (size_t i = 0; of && i < of->count; i++)
+        frame_write(&outbox_of(speaker, of->channels[i].name)->frames, &frame);
+    if (of)
+        loop_defer(&speaker->now);
+}
+
+struct speaker_stats speaker_stats(const struct speaker *speaker)
+{
+    return speaker->stats;
+}

@@ -1,0 +1,47 @@
+#pragma once
+/* The speaker of a worker: tells listeners what the models of its runs say, and that something of a
+ * run was stored.
+ *
+ *     scheduler: who is listened to ──► PUBLISH live:asks ──► follower ──► audience
+ *     model: events ──► voice (while somebody listens) ──┐
+ *     persist: something was stored ────────────────────┴──► PUBLISH live:… ──► scheduler/live
+ *
+ * Pieces of all runs gather for SPEAK_MS, or until a run has SPEAK_BYTES, and leave as one message
+ * for each channel. Nobody is kept waiting for Redis, and nobody learns whether it was heard: who
+ * missed something sees that and asks for the whole, and what is stored Postgres tells. So a run
+ * that nobody listens to costs a look into a table for each write.
+ */
+
+#include "shared/base/compiler.h"
+#include "worker/live/voice.h"
+
+#define SPEAK_MS    20
+#define SPEAK_BYTES 512
+
+struct redis;
+struct speaker;
+
+/* `redis` is a connection that others share; it must outlive the speaker, as the URL must. All
+ * functions below but speaker_stats accept NULL: a worker whose runs nobody can hear. */
+struct speaker *speaker_start(struct redis *redis, const char *redis_url);
+SUSPENDS void speaker_stop(struct speaker *speaker); /* no voice speaks any more; accepts NULL */
+
+/* Whether somebody listens to the run. */
+bool speaker_is_heard(struct speaker *speaker, struct uuid run);
+
+/* A model begins a reply that will have this id: the voice speaks, if the run is heard. */
+void speaker_begin(struct speaker *speaker, struct voice *voice, struct uuid run,
+                   struct uuid reply);
+void speaker_hear(struct speaker *speaker, struct voice *voice, const struct chat_event *event);
+
+/* The reply has come to its end, whatever its end is: what was not told is told. */
+void speaker_end(struct speaker *speaker, struct voice *voice);
+
+/* Something of the run was stored. */
+void speaker_stored(struct speaker *speaker, struct uuid run);
+
+struct speaker_stats {
+    uint64_t frames;   /* bytes of them */
+    uint64_t messages; /* PUBLISHes */
+};
+struct speaker_stats speaker_stats(const struct speaker *speaker);

@@ -1,0 +1,61 @@
+#pragma once
+/* The voice of a run: what its model has said of the reply that it is making, and how much of that
+ * was told. Pure: speaker.h sends what is told.
+ *
+ * It is silent unless somebody listened when the reply began, so that a run without listeners keeps
+ * nothing. A reply that is above VOICE_BYTES_MAX is told no further: who listens gets the rest when
+ * it is stored.
+ */
+
+#include "providers/chat_event.h"
+#include "shared/base/compiler.h"
+#include "shared/base/id.h"
+#include "shared/base/list.h"
+#include "shared/base/text.h"
+#include "shared/events/frame.h"
+
+#define VOICE_BYTES_MAX ((size_t)1 << 20)
+#define VOICE_CALLS_MAX 128
+
+/* A text that grows. */
+struct voice_part {
+    enum frame_kind kind;
+    uint32_t number;
+    struct buf said;
+    size_t told;
+};
+
+struct voice_call {
+    struct buf id;
+    struct buf name;
+    bool told;
+    struct voice_part arguments;
+};
+
+struct voice {
+    struct list link;    /* of those that speak: the speaker's */
+    struct list pending; /* of those that have something to be told: the speaker's */
+    bool speaks;
+    struct uuid run;
+    struct uuid reply;
+    struct voice_part text;
+    struct voice_part reasoning;
+    struct voice_call *calls;
+    size_t calls_count;
+    size_t bytes;
+};
+
+/* Zeroed memory is a silent voice. Of a silent one this does nothing. */
+void voice_deinit(struct voice *voice);
+
+/* A reply begins, which has this id; what was said of the one before is forgotten. */
+void voice_begin(struct voice *voice, struct uuid run, struct uuid reply);
+
+void voice_hear(struct voice *voice, const struct chat_event *event);
+
+/* Bytes that were said and not told. */
+size_t voice_untold(const struct voice *voice);
+
+/* Appends frames: what was not told yet, or (whole) all. voice_told: that all was. */
+void voice_tell(const struct voice *voice, bool whole, struct buf *out);
+void voice_told(struct voice *voice);
