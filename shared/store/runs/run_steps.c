@@ -152,3 +152,19 @@ int run_steps_list(const struct store *store, struct uuid run, const struct page
         *out = (struct run_step_list){rows.items, rows.count, rows.has_more};
     return r;
 }
+
+int run_steps_after(const struct store *store, struct uuid run, int64_t seq, int limit,
+                    struct run_step_list *out, struct error *err)
+{
+    const struct page page = {.limit = limit, .ascending = true};
+    struct page_plan plan = page_plan(&page);
+    struct pg_value values[6] = {pg_uuid(run),      pg_uuid(store->tenant), pg_int(seq),
+                                 pg_int(INT64_MAX), pg_int(plan.limit),     pg_int(plan.bytes)};
+    struct pg_query query = {&step_list_up, values};
+    struct rows rows = {.count = 0};
+    int r = rows_page(store, &step_rows, &query, &plan, &rows, err);
+
+    if (r == 0)
+        *out = (struct run_step_list){rows.items, rows.count, rows.has_more};
+    return r;
+}

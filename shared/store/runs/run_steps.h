@@ -50,3 +50,9 @@ SUSPENDS MUSTCHECK int run_steps_get(const struct store *store, struct uuid run,
 SUSPENDS MUSTCHECK int run_steps_list(const struct store *store, struct uuid run,
                                       const struct page *page, struct run_step_list *out,
                                       struct error *err);
+
+/* Those behind number `seq`, in order: `limit` at most, and of more than one at most
+ * PAGE_BYTES_MAX. out->has_more: there are others behind these. Of a run that is not there,
+ * none. */
+SUSPENDS MUSTCHECK int run_steps_after(const struct store *store, struct uuid run, int64_t seq,
+                                       int limit, struct run_step_list *out, struct error *err);

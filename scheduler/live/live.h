@@ -1,0 +1,73 @@
+#pragma once
+/* Readers of runs while these are at work: one subscription and one sweep for the whole scheduler,
+ * however many read.
+ *
+ *     reader joins ──► PUBLISH live:asks ──► workers tell of the run, to this scheduler's channel
+ *     worker: frames ──► follower ──┬─► draft of the run ──┐
+ *                                   └─► "look into Postgres" ├──► readers' fibers, woken
+ *     Postgres: which of these moved on? ◄─ once a second ── sweep
+ *
+ * Nothing is queued for a reader: it holds what it was shown (shown.h), and when it comes to write
+ * again it is shown what there is by then. So a slow one costs no more than a fast one, and gets
+ * fewer and larger pieces.
+ *
+ * Frames are for speed, Postgres is for certainty. A frame that is lost leaves a gap in a draft,
+ * which is asked for once more; a change that nobody told is found by the sweep.
+ */
+
+#include "scheduler/live/draft.h"
+#include "shared/base/compiler.h"
+#include "shared/base/id.h"
+#include "shared/base/list.h"
+
+struct buf;
+struct fiber;
+struct live;
+struct live_run;
+struct metric_table;
+struct pg;
+struct redis;
+
+struct live_options {
+    struct pg *pg;         /* for the sweeps */
+    struct redis *redis;   /* over which workers are asked; must outlive it */
+    const char *redis_url; /* borrowed; must outlive it */
+    size_t max;            /* readers at once */
+};
+
+struct live *live_start(const struct live_options *options);
+
+/* Nobody reads any more (live_end, then the server is closed). Accepts NULL. */
+SUSPENDS void live_stop(struct live *live);
+
+/* In the frame of the fiber that reads; its members are for reading, but for these two. */
+struct live_reader {
+    struct list link;
+    struct live_run *run;
+    bool woken;          /* to be cleared by the reader, before it looks */
+    struct fiber *fiber; /* set by the reader while it sleeps: to be woken; else NULL */
+};
+
+/* False: as many read already, or the scheduler ends. A reader joins before it looks, so that it
+ * misses nothing. */
+MUSTCHECK bool live_join(struct live *live, struct live_reader *reader, struct uuid run);
+void live_leave(struct live *live, struct live_reader *reader);
+
+/* Counts up with each sign that something of the run was stored. */
+uint64_t live_stored(const struct live_reader *reader);
+
+/* What its model is saying, as far as is known. Valid until the next suspension. */
+const struct draft *live_draft(const struct live_reader *reader);
+
+/* A reader has read the run with so many steps written: what the sweep need not tell. */
+void live_has_read(struct live_reader *reader, int64_t step, int status);
+
+/* Something of a run was stored, as this process knows itself. */
+void live_look(struct live *live, struct uuid run);
+
+/* All readers are woken, and nobody can join from here on: the scheduler ends. Accepts NULL. */
+void live_end(struct live *live);
+bool live_has_ended(const struct live *live);
+
+extern const struct metric_table live_metrics;
+void live_metrics_render(const struct live *live, struct buf *out);
