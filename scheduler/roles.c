@@ -5,6 +5,7 @@
 #include "scheduler/api/api.h"
 #include "scheduler/dispatch/census.h"
 #include "scheduler/dispatch/dispatcher.h"
+#include "scheduler/live/live.h"
 #include "scheduler/reap/reap.h"
 #include "scheduler/search/search_filler.h"
 #include "scheduler/state.h"
@@ -37,16 +38,58 @@ static void render_dispatcher(struct scheduler *scheduler, struct buf *out)
     dispatcher_metrics_render(scheduler->dispatcher, out);
 }
 
+/* Of connections that are held for long, half for each kind; some are left for those who do not
+ * wait. */
+static size_t places(const struct config *config, int64_t wanted)
+{
+    int64_t max = (config->scheduler.max_connections - config->scheduler.max_connections / 8) / 2;
+
+    return (size_t)(wanted < max ? wanted : max);
+}
+
+static void start_live(struct scheduler *scheduler)
+{
+    const struct config *config = scheduler->config;
+    struct live_options options = {
+        .pg = scheduler->links.api,
+        .redis = scheduler->links.redis,
+        .redis_url = config->redis_url,
+        .max = places(config, config->scheduler.stream_readers),
+    };
+
+    scheduler->live = live_start(&options);
+}
+
+static void stop_live(struct scheduler *scheduler)
+{
+    live_stop(scheduler->live);
+    scheduler->live = NULL;
+}
+
+static void render_live(struct scheduler *scheduler, struct buf *out)
+{
+    live_metrics_render(scheduler->live, out);
+}
+
+/* Something became of a run that no worker tells of. */
+static void on_run_moved(struct uuid run, void *arg)
+{
+    struct scheduler *scheduler = arg;
+
+    if (scheduler->live)
+        live_look(scheduler->live, run);
+}
+
 static void start_waits(struct scheduler *scheduler)
 {
     const struct config *config = scheduler->config;
-    int64_t places = config->scheduler.max_connections - config->scheduler.max_connections / 8;
-    int64_t max = config->scheduler.waiting_requests;
     struct waits_options options = {
         .pg = scheduler->links.api,
         .queue = scheduler->links.queue,
         .redis_url = config->redis_url,
-        .max = (size_t)(max < places ? max : places), /* some are left for those who do not wait */
+        .max = places(config, config->scheduler.waiting_requests),
+        .settled = on_run_moved,
+        .arg = scheduler,
     };
 
     scheduler->waits = waits_start(&options);
@@ -139,6 +182,7 @@ static void on_run_ready(struct uuid run, struct uuid tenant, int shard, int pri
 {
     struct scheduler *scheduler = arg;
 
+    on_run_moved(run, scheduler);
     if (scheduler->dispatcher)
         dispatcher_hint(scheduler->dispatcher, &(struct new_run){run, tenant, shard, priority});
 }
@@ -147,6 +191,7 @@ static void on_run_cancelling(int64_t worker, struct uuid run, void *arg)
 {
     struct scheduler *scheduler = arg;
 
+    on_run_moved(run, scheduler);
     queue_nudge_cancel(scheduler->links.queue, worker, run);
 }
 
@@ -161,6 +206,7 @@ static void start_api(struct scheduler *scheduler)
         .run_ttl_ms = scheduler->config->scheduler.run_ttl_ms,
         .limits = {scheduler->config->threads.max_bytes, scheduler->config->threads.user_max_bytes},
         .waits = scheduler->waits,
+        .live = scheduler->live,
         .events =
             {
                 .run_ready = on_run_ready,
@@ -229,6 +275,7 @@ static const struct {
     void (*render)(struct scheduler *scheduler, struct buf *out);
 } parts[] = {
     {ROLE_DISPATCH | ROLE_API, start_dispatcher, stop_dispatcher, render_dispatcher},
+    {ROLE_API, start_live, stop_live, render_live},
     {ROLE_API, start_waits, stop_waits, render_waits},
     {ROLE_REAP, start_reap, stop_reap, render_reap},
     {ROLE_REAP, start_search, stop_search, render_search},

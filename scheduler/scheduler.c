@@ -9,6 +9,7 @@
 #include "providers/models/registry_reload.h"
 #include "scheduler/api/api.h"
 #include "scheduler/health.h"
+#include "scheduler/live/live.h"
 #include "scheduler/roles.h"
 #include "scheduler/waits/waits.h"
 #include "shared/base/clock.h"
@@ -193,6 +194,7 @@ void scheduler_close(struct scheduler *scheduler, int64_t deadline_ms)
     fiber_shield_enter();
     health_close(scheduler->metrics);
     waits_end(scheduler->waits); /* so that the requests which wait finish at once */
+    live_end(scheduler->live);
     http_server_close(scheduler->server, deadline_ms);
     roles_stop(scheduler);
     servers_stop(scheduler->servers);

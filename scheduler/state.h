@@ -9,6 +9,7 @@ struct config;
 struct dispatcher;
 struct health_listener;
 struct http_server;
+struct live;
 struct pg;
 struct provider_registry;
 struct queue;
@@ -38,8 +39,9 @@ struct scheduler {
     struct scheduler_links links;
     struct servers *servers;
     struct provider_registry *registry;
-    struct api *api; /* NULL without its role; so are waits and reap */
+    struct api *api; /* NULL without its role; so are waits, live and reap */
     struct waits *waits;
+    struct live *live;
     struct dispatcher *dispatcher; /* NULL without both the roles api and dispatch */
     struct reap *reap;
     struct search_filler *search_filler; /* NULL without the role reap, or where search is off */

@@ -110,6 +110,7 @@ struct api *api_new(const struct api_options *options)
     api->submitter = submitter_new(&submit);
     api->run_reader = run_reader_new(options->pg);
     api->waits = options->waits;
+    api->live = options->live;
     api->claim_returns = claim_returns_new();
     api->poll.average_ms = 2000;
     return api;
@@ -380,6 +381,16 @@ static struct request *begin(struct http_exchange *exchange, struct api *api)
     return request;
 }
 
+/* How long somebody listens is no time of the request's. */
+static int stream(struct request *request)
+{
+    int64_t from_us = clock_us();
+    int r = request->endpoint->stream(request);
+
+    request->start_us += clock_us() - from_us;
+    return r;
+}
+
 void api_head(struct http_exchange *exchange, void *arg)
 {
     struct request *request = begin(exchange, arg);
@@ -407,5 +418,7 @@ void api_handle(struct http_exchange *exchange, void *arg)
     }
     if (r == 0)
         r = call(request);
+    if (r == 0 && request->endpoint->stream && json_get_bool(request->body, "stream", false))
+        r = stream(request);
     reply(request, r);
 }

@@ -17,6 +17,7 @@
 
 struct api;
 struct endpoint_table;
+struct live;
 struct error;
 struct pg;
 struct provider_registry;
@@ -31,6 +32,7 @@ struct api_options {
     int64_t run_ttl_ms;                       /* default 24 h */
     struct thread_limits limits;              /* 0: none */
     struct waits *waits; /* of requests for the ends of runs; NULL: none waits */
+    struct live *live;   /* of readers of the events of runs; NULL: none reads */
     struct run_events events;
     const struct endpoint_table *const *tables; /* what is served; NULL: surfaces.h */
     size_t tables_count;

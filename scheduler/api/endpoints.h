@@ -19,6 +19,8 @@ struct request;
  * request->failure. */
 typedef int (*endpoint_fn)(struct request *request);
 
+/* As GIVES_EVENTS: instead of the reply that `handle` has made, the events of what it shows. */
+
 enum endpoint_takes {
     TAKES_NOTHING, /* a body is read up to ENDPOINT_IGNORED_MAX, and not looked at */
     TAKES_JSON,    /* an object that the table `body` describes */
@@ -38,6 +40,7 @@ struct endpoint {
     enum http_method method;
     const char *pattern;
     endpoint_fn handle;
+    endpoint_fn stream; /* NULL, or, where the body says `stream`: called behind `handle` */
     enum endpoint_takes takes;
     enum endpoint_gives gives;
     const struct fields *body; /* of TAKES_JSON */

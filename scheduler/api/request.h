@@ -18,9 +18,11 @@ struct claim_returns;
 struct share;
 struct shares;
 struct key_cache;
+struct live;
 struct pg;
 struct provider_registry;
 struct run_reader;
+struct shown;
 struct waits;
 
 /* What the requests of a process share. */
@@ -42,6 +44,7 @@ struct api {
     struct submitter *submitter;
     struct run_reader *run_reader;
     struct waits *waits; /* NULL: none waits */
+    struct live *live;   /* NULL: none reads */
     struct claim_returns *claim_returns;
     struct poll poll;
     int64_t errors_second; /* the second in which errors were logged last, and how many */
@@ -71,8 +74,9 @@ struct request {
     struct budget *room; /* of the share, and of all: where `held` bytes are taken */
     struct budget *room_of_all;
     size_t held;
-    bool head_only;   /* its body is still to come */
-    struct buf reply; /* JSON */
+    const struct shown *shown; /* what its reader knows of the run's events; NULL: nothing */
+    bool head_only;            /* its body is still to come */
+    struct buf reply;          /* JSON */
     struct failure failure;
 };
 

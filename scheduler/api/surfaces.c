@@ -4,13 +4,14 @@
 
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/openai/resources.h"
+#include "scheduler/api/stream/resources.h"
 
 const struct endpoint_table *const surfaces[] = {
-    &assistant_endpoints,      &thread_endpoints,  &thread_search_endpoints,
-    &message_create_endpoints, &message_endpoints, &run_create_endpoints,
-    &run_get_endpoints,        &run_endpoints,     &step_endpoints,
-    &tool_output_endpoints,    &model_endpoints,   &user_memory_endpoints,
-    &user_endpoints,
+    &assistant_endpoints,      &thread_endpoints,    &thread_search_endpoints,
+    &message_create_endpoints, &message_endpoints,   &run_create_endpoints,
+    &run_get_endpoints,        &run_endpoints,       &step_endpoints,
+    &tool_output_endpoints,    &model_endpoints,     &user_memory_endpoints,
+    &user_endpoints,           &run_event_endpoints,
 };
 
 const size_t surfaces_count = ARRAY_LENGTH(surfaces);

@@ -81,6 +81,7 @@ struct config {
         int64_t max_body_bytes;   /* default 4 MiB */
         int64_t max_connections;  /* default 30 000 */
         int64_t waiting_requests; /* that wait for the end of a run; default 20 000 */
+        int64_t stream_readers;   /* of the events of runs, at once; default 20 000 */
     } scheduler;
 
     struct {

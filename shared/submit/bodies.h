@@ -40,4 +40,3 @@ int check_user(struct json_object *value, const struct path *path, struct failur
 int check_agent_state(struct json_object *value, const struct path *path, struct failure *failure);
 
 /* `stream: true` is not offered. */
-int check_stream(struct json_object *value, const struct path *path, struct failure *failure);

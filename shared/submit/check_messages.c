@@ -153,13 +153,3 @@ int check_thread(struct json_object *value, const struct path *path, struct fail
 {
     return fields_check(body_create_thread, value, path, failure);
 }
-
-int check_stream(struct json_object *value, const struct path *path, struct failure *failure)
-{
-    if (!json_object_get_boolean(value))
-        return 0;
-    return failure_set(
-        failure, 400, path, "unsupported_value",
-        "Streaming is not offered yet: leave out 'stream', and poll the run with GET "
-        "/v1/threads/{thread_id}/runs/{run_id} until its status is final.");
-}

@@ -51,7 +51,7 @@ static const struct field update_metadata[] = {
 
 static const struct field submit_outputs[] = {
     {"tool_outputs", FIELD_ARRAY, REQUIRED, 0, TOOL_OUTPUTS_MAX, NULL, check_tool_outputs},
-    {"stream", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, check_stream},
+    {"stream", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},
 };
 
 static const struct field put_memory[] = {

@@ -6,6 +6,7 @@
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/assistants/run_make.h"
+#include "scheduler/api/stream/run_stream.h"
 #include "shared/store/threads/inputs.h"
 #include "shared/store/threads/messages.h"
 #include "shared/submit/new_messages.h"
@@ -263,7 +264,7 @@ static int message_create(struct request *request)
 static const struct endpoint table[] = {
     {.method = HTTP_METHOD_POST,
      .pattern = "/v1/threads/{thread_id}/messages",
-     .handle = message_create,
+     .handle = message_create, .stream = run_stream, .query = stream_query,
      .takes = TAKES_JSON, .body = &body_create_message, .flags = ENDPOINT_CREATES},
 };
 /* clang-format on */

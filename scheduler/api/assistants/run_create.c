@@ -5,6 +5,7 @@
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/assistants/run_make.h"
 #include "scheduler/api/request.h"
+#include "scheduler/api/stream/run_stream.h"
 #include "shared/base/log.h"
 #include "shared/fiber/fiber.h"
 #include "shared/submit/submit.h"
@@ -88,15 +89,15 @@ static int run_assistant(struct request *request)
 static const struct endpoint table[] = {
     {.method = HTTP_METHOD_POST,
      .pattern = "/v1/threads/runs",
-     .handle = run_create_with_thread,
+     .handle = run_create_with_thread, .stream = run_stream_with_thread, .query = stream_query,
      .takes = TAKES_JSON, .body = &body_create_thread_and_run, .flags = ENDPOINT_CREATES},
     {.method = HTTP_METHOD_POST,
      .pattern = "/v1/threads/{thread_id}/runs",
-     .handle = run_create,
+     .handle = run_create, .stream = run_stream, .query = stream_query,
      .takes = TAKES_JSON, .body = &body_create_run, .flags = ENDPOINT_CREATES},
     {.method = HTTP_METHOD_POST,
      .pattern = "/v1/assistants/{assistant_id}/run",
-     .handle = run_assistant,
+     .handle = run_assistant, .stream = run_stream, .query = stream_query,
      .takes = TAKES_JSON, .body = &body_run_assistant, .flags = ENDPOINT_CREATES},
 };
 /* clang-format on */

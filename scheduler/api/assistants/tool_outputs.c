@@ -12,6 +12,7 @@
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/assistants/run_room.h"
 #include "scheduler/api/request.h"
+#include "scheduler/api/stream/run_stream.h"
 #include "shared/store/runs/tool_outputs.h"
 
 #define OUTPUT_BYTES_MAX ((size_t)256 << 10)
@@ -134,6 +135,14 @@ static int give(struct request *request, struct uuid thread, struct uuid run, st
     return r < 0 ? request_failed(request, &err) : 0;
 }
 
+/* A stream goes on behind the calls, as they are before they are answered. */
+static int know_calls(struct request *request, struct uuid run)
+{
+    if (!json_get_bool(request->body, "stream", false))
+        return 0;
+    return run_stream_behind_calls(request, run);
+}
+
 static int run_submit_outputs(struct request *request)
 {
     const struct run_events *events = &request->api->events;
@@ -149,6 +158,8 @@ static int run_submit_outputs(struct request *request)
     if (r == RUN_MISSING)
         return request_missing(request, "run", request->exchange->params[1]);
     if (r == 0)
+        r = know_calls(request, id);
+    if (r == 0)
         r = give(request, thread, id, &run);
     if (r < 0)
         return r;
@@ -162,7 +173,7 @@ static int run_submit_outputs(struct request *request)
 static const struct endpoint table[] = {
     {.method = HTTP_METHOD_POST,
      .pattern = "/v1/threads/{thread_id}/runs/{run_id}/submit_tool_outputs",
-     .handle = run_submit_outputs,
+     .handle = run_submit_outputs, .stream = run_stream, .query = stream_query,
      .takes = TAKES_JSON, .body = &body_submit_outputs},
 };
 /* clang-format on */

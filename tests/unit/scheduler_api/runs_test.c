@@ -156,7 +156,7 @@ static void refusals(struct fixture *fixture)
         const char *code;
         const char *message;
     } cases[] = {
-        {",\"stream\":true", "stream", "unsupported_value", "Streaming is not offered yet"},
+        {",\"stream\":1", "stream", "invalid_type", "expected a boolean"},
         {",\"max_prompt_tokens\":255", "max_prompt_tokens", "integer_below_min_value", ">= 256"},
         {",\"model\":\"nope\"", "model", "model_not_found", "nope"},
         {",\"foo\":1", "foo", "unknown_parameter", "Unknown parameter: 'foo'."},
@@ -311,8 +311,8 @@ static void waiting(struct fixture *fixture)
             (struct call){"POST", give,
                           "{\"tool_outputs\":[{\"tool_call_id\":\"call_1\",\"output\":1}]}", NULL,
                           NULL});
-    refused(fixture, 400, "stream", "unsupported_value", "Streaming is not offered yet",
-            (struct call){"POST", give, "{\"tool_outputs\":[],\"stream\":true}", NULL, NULL});
+    refused(fixture, 400, "stream", "invalid_type", "expected a boolean",
+            (struct call){"POST", give, "{\"tool_outputs\":[],\"stream\":1}", NULL, NULL});
     refused(fixture, 404, NULL, NULL, "No run found",
             (struct call){"POST", give, "{\"tool_outputs\":[]}", NULL, fixture->other_key});
     cr_assert_eq(fixture->runs_told, 1);

@@ -1,0 +1,26 @@
+#pragma once
+/* Vocabularies of event streams: how the story of a run (scheduler/live/story.h) is written down as
+ * server-sent events. A vocabulary is a struct of functions, and a row in the table of formats. */
+
+#include "scheduler/live/story.h"
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+
+struct event_format {
+    const char *name; /* format=NAME of a query; NULL: the default */
+    /* Appends what the event is in this vocabulary, each as a frame of its own; or nothing. */
+    void (*write)(struct buf *out, const struct story_event *event);
+    /* Appends the last frame: the stream is over. `run` as it was read last. */
+    void (*end)(struct buf *out, const struct run *run, const struct shown *shown);
+    /* Appends a frame for what goes wrong while the stream is under way. */
+    void (*error)(struct buf *out, const char *code, const char *message);
+};
+
+/* OpenAI's, of Assistants: https://platform.openai.com/docs/api-reference/assistants-streaming */
+extern const struct event_format assistants_events;
+
+/* Ours, for who builds a page: thinking, tool_call, tool_result, ask_user, answer, error, done. */
+extern const struct event_format simple_events;
+
+/* Appends a frame: its id (what was shown with it; NULL: none), name and data (JSON). */
+void event_frame(struct buf *out, const struct shown *shown, const char *name, struct text data);

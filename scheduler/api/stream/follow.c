@@ -1,0 +1,338 @@
+/* A reader of a run: looks, tells, writes, sleeps.
+ *
+ *     join ──► look (Postgres, when something was stored) ──► tell ──► write ──┐
+ *               ▲                                                              │
+ *               └──────────── woken, or 15 s later (a comment) ◄───────────────┘
+ *
+ * Between two looks it holds the run's row and what was shown, and no row of a step or a message.
+ * While its client is slow it is suspended in the write; what happens meanwhile is told in one
+ * piece. A failure of the database ends nothing: it looks again.
+ */
+
+#include "scheduler/api/stream/follow.h"
+
+#include "scheduler/api/assistants/render.h"
+#include "scheduler/live/live.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/fiber/fiber.h"
+#include "shared/store/polls/run_reader.h"
+#include "shared/store/runs/run_steps.h"
+#include "shared/store/threads/messages.h"
+#include "shared/store/threads/threads.h"
+
+enum {
+    KEEP_ALIVE_MS = 15000, /* proxies close what is silent for 60 s; clients learn the interval */
+    WRITE_WAIT_MS = 30000, /* a client that takes nothing for so long is gone */
+    LOOK_AGAIN_MS = 1000,  /* after a failure of the database */
+    STEPS_AT_ONCE = 16,
+    CROWDED_RETRY_MS = 5000,
+};
+
+#define OUT_BYTES_MAX ((size_t)32 << 20)
+#define FLUSH_BYTES   ((size_t)64 << 10)
+
+struct following {
+    struct request *request;
+    const struct follow *follow;
+    struct live_reader reader;
+    struct story story;
+    struct run run; /* as it was read last, in `row` */
+    struct arena row;
+    struct buf out;
+    uint64_t seen; /* live_stored, when it was looked */
+    bool looked;
+    bool broken; /* the client is gone */
+};
+
+static void tell(void *arg, const struct story_event *event)
+{
+    struct following *following = arg;
+
+    following->follow->format->write(&following->out, event);
+}
+
+/* Sends what was told. */
+static void flush(struct following *following)
+{
+    struct http_exchange *exchange = following->request->exchange;
+    struct error err;
+
+    if (following->broken || following->out.len == 0)
+        return;
+    exchange->deadline_ms = deadline_in(WRITE_WAIT_MS);
+    if (buf_check(&following->out, &err) < 0 ||
+        http_stream_write(exchange, buf_text(&following->out), &err) < 0)
+        following->broken = true;
+    buf_reset(&following->out);
+}
+
+/* Into an arena of its own, which takes the place of the one before. Returns 0, RUN_MISSING, or a
+ * failure. */
+static int read_run(struct following *following, struct error *err)
+{
+    const struct follow *follow = following->follow;
+    struct request *request = following->request;
+    struct store store = request->store;
+    struct arena row;
+    struct run run;
+    int r;
+
+    arena_init(&row, 0);
+    store.arena = &row;
+    r = run_reader_get(request->api->run_reader, &store, follow->thread, follow->run, &run, err);
+    if (r == RUN_UNREAD) {
+        store.pg = request->api->pg_large;
+        r = runs_get(&store, follow->thread, follow->run, &run, err);
+    }
+    if (r != 0) {
+        arena_deinit(&row);
+        return r;
+    }
+    arena_deinit(&following->row);
+    following->row = row;
+    following->run = run;
+    return 0;
+}
+
+static int tell_step(struct following *following, const struct store *store,
+                     const struct run_step *step, struct error *err)
+{
+    struct message message;
+    bool there = step->type != STEP_MESSAGE_CREATION;
+    int r = 0;
+
+    if (!there) {
+        r = messages_get(store, following->run.thread_id, step->message_id, &message, err);
+        there = r == 0;
+    }
+    if (r < 0)
+        return r;
+    story_step(&following->story, step, there ? &message : NULL);
+    if (following->out.len >= FLUSH_BYTES)
+        flush(following);
+    return 0;
+}
+
+/* A page of steps. Returns 0, or 1: there are more. */
+static int tell_page(struct following *following, struct error *err)
+{
+    struct store store = following->request->store;
+    struct run_step_list steps;
+    struct arena arena;
+    int r;
+
+    arena_init(&arena, 0);
+    store.arena = &arena;
+    r = run_steps_after(&store, following->run.id, following->story.shown.seq, STEPS_AT_ONCE,
+                        &steps, err);
+    for (size_t i = 0; r == 0 && i < steps.count && !following->broken; i++)
+        r = tell_step(following, &store, &steps.items[i], err);
+    if (r == 0 && steps.has_more && !following->broken)
+        r = 1;
+    arena_deinit(&arena);
+    return r;
+}
+
+static int tell_steps(struct following *following, struct error *err)
+{
+    int64_t before;
+    int r;
+
+    do {
+        before = following->story.shown.seq;
+        r = tell_page(following, err);
+        flush(following);
+    } while (r == 1 && following->story.shown.seq > before);
+    return r < 0 ? r : 0;
+}
+
+/* What is stored. Returns 0, RUN_MISSING, or a failure. */
+static int look(struct following *following, struct error *err)
+{
+    uint64_t stored = live_stored(&following->reader);
+    int r = following->looked && stored == following->seen ? 0 : read_run(following, err);
+
+    if (r != 0)
+        return r;
+    following->story.run = &following->run;
+    if (following->looked && stored == following->seen)
+        return 0;
+    live_has_read(&following->reader, following->run.step, (int)following->run.status);
+    story_run(&following->story, &following->run);
+    r = tell_steps(following, err);
+    if (r < 0)
+        return r;
+    following->seen = stored;
+    following->looked = true;
+    return 0;
+}
+
+static bool is_over(const struct following *following)
+{
+    enum shown_run run = following->story.shown.run;
+
+    return run == SHOWN_ENDED || (run == SHOWN_REQUIRES_ACTION && following->follow->until_action);
+}
+
+/* A draft is told only where all that is stored was. */
+static void tell_draft(struct following *following)
+{
+    if (live_stored(&following->reader) == following->seen &&
+        !run_status_terminal(following->run.status))
+        story_draft(&following->story, live_draft(&following->reader));
+    story_standing(&following->story);
+}
+
+static void tell_thread(struct following *following)
+{
+    CLEANUP(buf_deinit) struct buf json;
+    struct store store = following->request->store;
+    struct thread thread;
+    struct arena arena;
+    struct error err;
+
+    arena_init(&arena, 0);
+    store.arena = &arena;
+    buf_init(&json, 0);
+    if (threads_get(&store, following->run.thread_id, &thread, &err) == 0) {
+        render_thread(&thread, &json);
+        event_frame(&following->out, &following->story.shown, "thread.created", buf_text(&json));
+    }
+    arena_deinit(&arena);
+}
+
+/* Until it is woken, or for `wait_ms`. */
+static void sleep_a_while(struct following *following, int64_t wait_ms)
+{
+    struct live_reader *reader = &following->reader;
+    int64_t deadline_ms = deadline_in(wait_ms);
+    int r = 0;
+
+    while (r == 0 && !reader->woken) {
+        reader->fiber = fiber_self();
+        r = http_await_wake(following->request->exchange, "events of a run", deadline_ms, NULL);
+        reader->fiber = NULL;
+    }
+    reader->woken = false;
+    if (r == -E_TIMEOUT && wait_ms == KEEP_ALIVE_MS)
+        buf_add_string(&following->out, ": keep-alive\n\n");
+    else if (r != 0 && r != -E_TIMEOUT)
+        following->broken = true;
+}
+
+/* Returns true when there is no more to be told. */
+static bool tell_all(struct following *following)
+{
+    const struct event_format *format = following->follow->format;
+    struct error err = {0};
+    int r = look(following, &err);
+
+    if (r == RUN_MISSING) {
+        format->error(&following->out, "run_deleted", "The run was deleted.");
+        return true;
+    }
+    if (r < 0) {
+        log_debug("a run could not be looked at", LOG_ERROR(&err));
+        sleep_a_while(following, LOOK_AGAIN_MS);
+        return false;
+    }
+    tell_draft(following);
+    if (!is_over(following))
+        return false;
+    format->end(&following->out, &following->run, &following->story.shown);
+    return true;
+}
+
+static void go_on(struct following *following)
+{
+    struct live *live = following->request->api->live;
+    bool over = false;
+
+    while (!over && !following->broken) {
+        over = tell_all(following);
+        flush(following);
+        if (over || following->broken)
+            break;
+        if (live_has_ended(live)) { /* another scheduler goes on, behind the last id */
+            buf_add_string(&following->out, "retry: 1000\n\n");
+            flush(following);
+            break;
+        }
+        if (live_stored(&following->reader) == following->seen)
+            sleep_a_while(following, KEEP_ALIVE_MS);
+        flush(following);
+    }
+}
+
+/* Proxies buffer and compress what they are not told to leave alone. */
+static int begin(struct following *following)
+{
+    struct http_exchange *exchange = following->request->exchange;
+    struct error err;
+
+    http_add_header(exchange, "Cache-Control", TEXT("no-cache, no-transform"));
+    http_add_header(exchange, "X-Accel-Buffering", TEXT("no"));
+    exchange->deadline_ms = deadline_in(WRITE_WAIT_MS);
+    if (http_stream_begin(exchange, 200, "text/event-stream; charset=utf-8", &err) < 0)
+        return -1;
+    buf_add_string(&following->out, ": penstock\n\n");
+    return 0;
+}
+
+/* As many read as may: a browser that gets any status but 200 would never come back. */
+static void turn_away(struct following *following)
+{
+    struct error err;
+
+    if (begin(following) < 0)
+        return;
+    buf_printf(&following->out, "retry: %d\n\n", CROWDED_RETRY_MS);
+    flush(following);
+    (void)http_stream_end(following->request->exchange, &err);
+}
+
+static void stream(struct following *following)
+{
+    struct http_exchange *exchange = following->request->exchange;
+    struct error err;
+
+    if (begin(following) < 0)
+        return;
+    if (following->follow->with_thread)
+        tell_thread(following);
+    go_on(following);
+    if (following->broken)
+        http_abort(exchange);
+    (void)http_stream_end(exchange, &err);
+}
+
+int follow_run(struct request *request, const struct follow *follow)
+{
+    struct live *live = request->api->live;
+    struct following following = {
+        .request = request,
+        .follow = follow,
+        .story = {.shown = follow->shown, .tell = tell, .arg = &following},
+    };
+    struct error err;
+    int r;
+
+    arena_init(&following.row, 0);
+    buf_init(&following.out, OUT_BYTES_MAX);
+    r = read_run(&following, &err);
+    if (r == 0) {
+        request_rest(request);
+        if (live && live_join(live, &following.reader, follow->run)) {
+            stream(&following);
+            live_leave(live, &following.reader);
+        } else {
+            turn_away(&following);
+        }
+    } else if (r < 0) {
+        r = request_failed(request, &err);
+    }
+    buf_deinit(&following.out);
+    arena_deinit(&following.row);
+    return r;
+}

@@ -1,0 +1,6 @@
+#pragma once
+/* Events as they happen: a table of endpoints for each resource. */
+
+#include "scheduler/api/endpoints.h"
+
+extern const struct endpoint_table run_event_endpoints;
