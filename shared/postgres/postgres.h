@@ -31,7 +31,7 @@ struct pg_result; /* libpq's own PGresult */
 struct pg_tx;
 
 #define PG_BATCH_MAX   128
-#define PG_VALUES_MAX  32
+#define PG_VALUES_MAX  96
 #define PG_QUERIES_MAX 512 /* statements of one request */
 
 struct pg_options {
@@ -54,7 +54,8 @@ struct pg_options {
 /* A statement is a static constant. `types` has one letter per parameter, which fixes its type when
  * the statement is prepared:
  *   u uuid   i int8   b bool   t text or whatever Postgres infers   j jsonb   y bytea
- *   U uuid[]   I int8[]   T text[]   J jsonb[]     (arrays: literals built with pg_array_*) */
+ *   w json   U uuid[]   I int8[]   B bool[]   T text[]   J jsonb[]   W json[]
+ * (arrays are built with pg_array_*) */
 struct pg_statement {
     const char *name; /* unique in the program, shorter than 64 bytes */
     const char *sql;
@@ -75,15 +76,20 @@ struct pg_value pg_string(const char *value);          /* NULL is NULL */
 struct pg_value pg_json(struct text value);            /* must be valid JSON; TEXT_NONE is NULL */
 struct pg_value pg_json_as_written(struct text value); /* the same, for a column of the type json */
 struct pg_value pg_bytes(struct text value);
-struct pg_value pg_array(char type, const struct buf *literal); /* type: one of U I T J */
+struct pg_value pg_array(char type, struct buf *array); /* type: a capital; borrowed */
 struct pg_value pg_null(void);
 
-/* Array literals: begin, add each, end. Then pg_array('T', &buf). */
+/* Arrays: begin, add each. Then pg_array('T', &buf). Elements are added as what they are; those of
+ * W, which are kept as they are written, as texts. TEXT_NONE is NULL. */
 void pg_array_begin(struct buf *buf);
-void pg_array_add_text(struct buf *buf, struct text value); /* quoted; TEXT_NONE is NULL */
 void pg_array_add_uuid(struct buf *buf, struct uuid value);
 void pg_array_add_int(struct buf *buf, int64_t value);
-void pg_array_end(struct buf *buf);
+void pg_array_add_bool(struct buf *buf, bool value);
+void pg_array_add_text(struct buf *buf, struct text value);
+void pg_array_add_json(struct buf *buf, struct text value);
+void pg_array_add_null(struct buf *buf);
+void pg_array_pad(struct buf *buf, size_t count); /* NULLs, until there are so many elements */
+size_t pg_array_count(const struct buf *buf);     /* 0 too for one that is not begun */
 
 /* One statement with its values (count = strlen(statement->types)). */
 struct pg_query {
@@ -113,8 +119,8 @@ enum pg_state pg_state(const struct pg *pg, struct error *out_why);
  * reason that passes, such as a deadlock, somebody's lock or a full disk); -E_AMBIGUOUS; -E_TIMEOUT
  * (server's or ours: if sent, ambiguous too); -E_CONFLICT (unique or exclusion violation);
  * -E_CONTENT (what was given can't be stored, now or later); -E_REJECTED (any other SQL error);
- * the text of both begins with the SQLSTATE; -E_LIMIT (values over 64 MiB, or an array literal that
- * outgrew its buf); -E_CANCELED (ambiguous if sent). */
+ * the text of both begins with the SQLSTATE; -E_LIMIT (values over 64 MiB, or an array that outgrew
+ * its buf); -E_CANCELED (ambiguous if sent). */
 SUSPENDS MUSTCHECK int pg_exec(struct pg *pg, const struct pg_statement *statement,
                                const struct pg_value *values, struct pg_result **out,
                                struct error *err);

@@ -1,10 +1,10 @@
 /* Statements: from our values to libpq's parallel arrays.
  *
- * uuid, int8, bool and bytea travel in binary format. The rest travels as text, because Postgres
- * may infer any type for it (a timestamptz, an enum), and libpq wants those ended by a zero: they
- * are copied into a scratch buffer, which libpq copies again before the call returns. A zero byte
- * inside would cut such a text short without a word; Postgres can't store one either, so it is
- * refused here with the SQLSTATE that the server would give.
+ * uuid, int8, bool, bytea and arrays travel in binary format. The rest travels as text, because
+ * Postgres may infer any type for it (a timestamptz, an enum), and libpq wants those ended by a
+ * zero: they are copied into a scratch buffer, which libpq copies again before the call returns. A
+ * zero byte inside would cut such a text short without a word; Postgres can't store one either, so
+ * it is refused here with the SQLSTATE that the server would give.
  */
 
 #include "shared/postgres/statement.h"
@@ -46,12 +46,35 @@ static Oid type_oid(char letter)
         return 2951;
     case 'I':
         return 1016;
+    case 'B':
+        return 1000;
     case 'T':
         return 1009;
     case 'J':
         return 3807;
+    case 'W':
+        return 199;
     }
     ASSERT(!"a letter of struct pg_statement.types");
+}
+
+Oid pg_element_oid(char letter)
+{
+    switch (letter) {
+    case 'U':
+        return type_oid('u');
+    case 'I':
+        return type_oid('i');
+    case 'B':
+        return type_oid('b');
+    case 'T':
+        return 25;
+    case 'J':
+        return type_oid('j');
+    case 'W':
+        return type_oid('w');
+    }
+    ASSERT(!"a letter of an array");
 }
 
 /* Bytes of a value in binary format inside itself, or 0. */
@@ -70,7 +93,7 @@ static int inline_length(char letter)
 
 static bool is_text_format(const struct pg_value *value)
 {
-    return value->type && value->type != 'y' && inline_length(value->type) == 0;
+    return value->type == 't' || value->type == 'j' || value->type == 'w';
 }
 
 static size_t count_values(const struct pg_statement *statement)
@@ -153,16 +176,16 @@ static bool bind_values(const struct pg_query *query, size_t count, struct buf *
         if (fixed > 0) {
             out->values[i] = (const char *)value->inline_bytes;
             out->formats[i] = 1;
-        } else if (value->type == 'y') {
-            out->values[i] = value->text.ptr;
-            out->lengths[i] = (int)value->text.len;
-            out->formats[i] = 1;
-        } else {
+        } else if (is_text_format(value)) {
             out->values[i] = at;
             if (value->text.len > 0)
                 memcpy(at, value->text.ptr, value->text.len);
             at += value->text.len;
             *at++ = '\0';
+        } else {
+            out->values[i] = value->text.ptr;
+            out->lengths[i] = (int)value->text.len;
+            out->formats[i] = 1;
         }
     }
     return true;

@@ -8,7 +8,10 @@
 #include "shared/postgres/postgres.h"
 
 #define PG_REQUEST_MAX_BYTES ((size_t)64 * 1024 * 1024)
-#define PG_LENGTH_OVERFLOWN  SIZE_MAX /* the text.len of an array literal that outgrew its buf */
+#define PG_LENGTH_OVERFLOWN  SIZE_MAX /* the text.len of an array that outgrew its buf */
+
+/* The type of an array's elements; `letter` is the array's. */
+Oid pg_element_oid(char letter);
 
 /* Asserts that types and values agree. Returns 0 and adds the size of the query to *bytes; -E_LIMIT
  * when that is over PG_REQUEST_MAX_BYTES; -E_CONTENT for a zero byte in a text. */

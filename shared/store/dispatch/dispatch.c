@@ -83,7 +83,6 @@ static void write_uuids(struct buf *out, const struct uuid *ids, size_t count)
     pg_array_begin(out);
     for (size_t i = 0; i < count; i++)
         pg_array_add_uuid(out, ids[i]);
-    pg_array_end(out);
 }
 
 static void write_ints(struct buf *out, const int64_t *values, size_t count)
@@ -91,7 +90,6 @@ static void write_ints(struct buf *out, const int64_t *values, size_t count)
     pg_array_begin(out);
     for (size_t i = 0; i < count; i++)
         pg_array_add_int(out, values[i]);
-    pg_array_end(out);
 }
 
 /* As the statement says: how many runs of each tenant were asked for, where so many have work. */

@@ -95,7 +95,6 @@ int worker_locks_declare_dead(struct pg *pg, const int64_t *workers, size_t coun
     pg_array_begin(&ids);
     for (size_t i = 0; i < count; i++)
         pg_array_add_int(&ids, workers[i]);
-    pg_array_end(&ids);
     values[0] = pg_array('I', &ids);
     r = pg_exec(pg, &locks_declare_dead, values, &result, err);
     if (r == 0)

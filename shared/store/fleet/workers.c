@@ -228,7 +228,6 @@ static int promote_ended(struct pg *pg, const struct pg_result *handed_back, str
         pg_array_add_uuid(&ids, pg_get_uuid(handed_back, i, 0));
         any = true;
     }
-    pg_array_end(&ids);
     values[0] = pg_array('U', &ids);
     return any ? pg_exec(pg, &promote_behind, values, NULL, err) : 0;
 }

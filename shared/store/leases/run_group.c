@@ -290,7 +290,6 @@ static void promote(struct pg *pg, struct group *group)
 
     if (!group->promotes)
         return;
-    pg_array_end(&group->waited);
     if (buf_check(&group->waited, &err) < 0)
         return;
     values[0] = pg_array('U', &group->waited);

@@ -142,7 +142,6 @@ static int encode_ids(const struct uuid *runs, size_t count, struct buf *out, st
     pg_array_begin(out);
     for (size_t i = 0; i < count; i++)
         pg_array_add_uuid(out, runs[i]);
-    pg_array_end(out);
     return buf_check(out, err);
 }
 

@@ -117,7 +117,7 @@ static void add(struct run_reader *reader, struct parameters *parameters, const 
     pg_array_add_uuid(&parameters->ids, ask->id);
     pg_array_add_uuid(&parameters->tenants, ask->store->tenant);
     if (uuid_is_zero(ask->thread))
-        pg_array_add_text(&parameters->threads, TEXT_NONE);
+        pg_array_add_null(&parameters->threads);
     else
         pg_array_add_uuid(&parameters->threads, ask->thread);
     pg_array_add_int(&parameters->known, known);
@@ -140,8 +140,6 @@ static int query(struct run_reader *reader, struct gather_batch *batch, struct p
     for (size_t i = 0; i < batch->count; i++)
         if (batch->items[i])
             add(reader, &parameters, CONTAINER_OF(batch->items[i], struct run_ask, item));
-    for (size_t i = 0; i < ARRAY_LENGTH(bufs); i++)
-        pg_array_end(bufs[i]);
     struct pg_value values[4] = {pg_array('U', &parameters.ids), pg_array('U', &parameters.tenants),
                                  pg_array('U', &parameters.threads),
                                  pg_array('I', &parameters.known)};

@@ -28,7 +28,6 @@ int runs_settled(struct pg *pg, const struct uuid *runs, size_t count, size_t *o
     pg_array_begin(&ids);
     for (size_t i = 0; i < count; i++)
         pg_array_add_uuid(&ids, runs[i]);
-    pg_array_end(&ids);
     values[0] = pg_array('U', &ids);
     r = pg_exec(pg, &settled, values, &result, err);
     if (r < 0)

@@ -178,7 +178,6 @@ int runs_list_all(const struct store *store, const struct run_filter *filter,
         if (filter->statuses & 1u << i)
             pg_array_add_text(&wanted, text_of(run_status_name((enum run_status)i)));
     }
-    pg_array_end(&wanted);
 
     struct pg_value values[8] = {
         pg_uuid(store->tenant),      pg_uuid(plan.low),

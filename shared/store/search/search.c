@@ -183,7 +183,6 @@ static struct pg_value words_value(struct search *search)
         buf_add_text(&word, search->words.items[i].text);
         pg_array_add_text(&search->array, buf_text(&word));
     }
-    pg_array_end(&search->array);
     return pg_array('T', &search->array);
 }
 

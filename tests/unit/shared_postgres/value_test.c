@@ -1,49 +1,33 @@
-/* Values and array literals (pure), and how they and results fare on a real server. */
+/* Values and arrays (pure), and how they and results fare on a real server. */
 
 #include "fixture.h"
 
-static void expect_literal(const struct buf *buf, const char *expected)
-{
-    cr_assert_str_eq(buf_string(buf), expected);
-}
-
-Test(value, an_array_literal_quotes_and_escapes_every_text)
+Test(value, an_array_counts_its_elements_and_is_padded_with_nulls)
 {
     struct buf buf CLEANUP(buf_deinit);
 
     buf_init(&buf, 0);
+    cr_assert_eq(pg_array_count(&buf), 0);
     pg_array_begin(&buf);
-    pg_array_add_text(&buf, TEXT("a\"b\\c"));
-    pg_array_add_text(&buf, TEXT(""));
-    pg_array_add_text(&buf, TEXT_NONE);
-    pg_array_add_text(&buf, TEXT("NULL"));
-    pg_array_add_text(&buf, TEXT("{x, y}"));
-    pg_array_add_text(&buf, TEXT("h\xc3\xa9"));
-    pg_array_end(&buf);
-    expect_literal(&buf, "{\"a\\\"b\\\\c\",\"\",NULL,\"NULL\",\"{x, y}\",\"h\xc3\xa9\"}");
-}
-
-Test(value, an_array_literal_may_be_empty_or_of_numbers_and_ids)
-{
-    struct buf buf CLEANUP(buf_deinit);
-    struct uuid id;
-
-    buf_init(&buf, 0);
-    pg_array_begin(&buf);
-    pg_array_end(&buf);
-    expect_literal(&buf, "{}");
-    buf_reset(&buf);
-    pg_array_begin(&buf);
-    pg_array_add_int(&buf, INT64_MIN);
+    cr_assert_eq(pg_array_count(&buf), 0);
     pg_array_add_int(&buf, 7);
-    pg_array_end(&buf);
-    expect_literal(&buf, "{-9223372036854775808,7}");
-    buf_reset(&buf);
-    cr_assert(uuid_parse(TEXT("01932c07-d3a8-7c3e-9f5d-1c2b3a495867"), &id));
+    pg_array_pad(&buf, 300);
+    cr_assert_eq(pg_array_count(&buf), 300);
+    pg_array_pad(&buf, 5);
+    pg_array_add_null(&buf);
+    cr_assert_eq(pg_array_count(&buf), 301);
+}
+
+Test(value, an_array_that_is_full_stays_failed)
+{
+    struct buf buf CLEANUP(buf_deinit);
+
+    buf_init(&buf, 40);
     pg_array_begin(&buf);
-    pg_array_add_uuid(&buf, id);
-    pg_array_end(&buf);
-    expect_literal(&buf, "{01932c07-d3a8-7c3e-9f5d-1c2b3a495867}");
+    pg_array_pad(&buf, SIZE_MAX);
+    cr_assert(buf.failed);
+    pg_array_add_json(&buf, TEXT("[]"));
+    cr_assert_eq(pg_array_count(&buf), 5);
 }
 
 Test(value, a_missing_text_is_null)
@@ -56,10 +40,10 @@ Test(value, a_missing_text_is_null)
     cr_assert_eq(pg_text(TEXT("")).type, 't');
 }
 
-static const struct pg_statement every_type = {
-    "every_type",
-    "SELECT $1, $2, $3, $4::timestamptz, $5, encode($6, 'hex'), $7, $8, $9, $10, $11::text",
-    "uibtjyUITJt"};
+static const struct pg_statement every_type = {"every_type",
+                                               "SELECT $1, $2, $3, $4::timestamptz, $5, encode($6, "
+                                               "'hex'), $7, $8, $9, $10, $11::text, $12, $13",
+                                               "uibtjyUITJtBT"};
 
 static void check_every_type(struct pg *pg)
 {
@@ -67,6 +51,8 @@ static void check_every_type(struct pg *pg)
     struct buf numbers CLEANUP(buf_deinit);
     struct buf texts CLEANUP(buf_deinit);
     struct buf documents CLEANUP(buf_deinit);
+    struct buf truths CLEANUP(buf_deinit);
+    struct buf none CLEANUP(buf_deinit);
     struct pg_result *result CLEANUP(pg_result_freep) = NULL;
     struct uuid id;
     struct error err = {0};
@@ -76,19 +62,23 @@ static void check_every_type(struct pg *pg)
     buf_init(&numbers, 0);
     buf_init(&texts, 0);
     buf_init(&documents, 0);
+    buf_init(&truths, 0);
+    buf_init(&none, 0);
     pg_array_begin(&ids);
     pg_array_add_uuid(&ids, id);
-    pg_array_end(&ids);
     pg_array_begin(&numbers);
     pg_array_add_int(&numbers, -5);
-    pg_array_end(&numbers);
     pg_array_begin(&texts);
     pg_array_add_text(&texts, TEXT("q\"\\\n\xe2\x82\xac"));
     pg_array_add_text(&texts, TEXT_NONE);
-    pg_array_end(&texts);
     pg_array_begin(&documents);
-    pg_array_add_text(&documents, TEXT("{\"a\": \"\\\"\"}"));
-    pg_array_end(&documents);
+    pg_array_add_json(&documents, TEXT("{\"a\": \"\\\"\"}"));
+    pg_array_add_json(&documents, TEXT_NONE);
+    pg_array_begin(&truths);
+    pg_array_add_bool(&truths, true);
+    pg_array_add_null(&truths);
+    pg_array_add_bool(&truths, false);
+    pg_array_begin(&none);
     struct pg_value values[] = {pg_uuid(id),
                                 pg_int(INT64_MIN),
                                 pg_bool(true),
@@ -99,7 +89,9 @@ static void check_every_type(struct pg *pg)
                                 pg_array('I', &numbers),
                                 pg_array('T', &texts),
                                 pg_array('J', &documents),
-                                pg_text((struct text){"cut here", 3})};
+                                pg_text((struct text){"cut here", 3}),
+                                pg_array('B', &truths),
+                                pg_array('T', &none)};
 
     cr_assert_eq(pg_exec(pg, &every_type, values, &result, &err), 0, "%s", err.text);
     cr_assert_eq(pg_rows(result), 1);
@@ -112,9 +104,11 @@ static void check_every_type(struct pg *pg)
     cr_assert_str_eq(pg_get_string(result, 0, 6), "{01932c07-d3a8-7c3e-9f5d-1c2b3a495867}");
     cr_assert_str_eq(pg_get_string(result, 0, 7), "{-5}");
     cr_assert_str_eq(pg_get_string(result, 0, 8), "{\"q\\\"\\\\\n\xe2\x82\xac\",NULL}");
-    cr_assert_str_eq(pg_get_string(result, 0, 9), "{\"{\\\"a\\\": \\\"\\\\\\\"\\\"}\"}");
+    cr_assert_str_eq(pg_get_string(result, 0, 9), "{\"{\\\"a\\\": \\\"\\\\\\\"\\\"}\",NULL}");
     cr_assert(text_is(pg_get_text(result, 0, 10), "cut"));
     cr_assert(!pg_is_null(result, 0, 10));
+    cr_assert_str_eq(pg_get_string(result, 0, 11), "{t,NULL,f}");
+    cr_assert_str_eq(pg_get_string(result, 0, 12), "{}");
 }
 
 Test(value, every_type_reaches_the_server_and_comes_back)
@@ -124,14 +118,14 @@ Test(value, every_type_reaches_the_server_and_comes_back)
 
 static void check_nulls(struct pg *pg)
 {
-    struct pg_value values[11];
+    struct pg_value values[13];
     struct pg_result *result CLEANUP(pg_result_freep) = NULL;
     struct error err = {0};
 
     for (size_t i = 0; i < ARRAY_LENGTH(values); i++)
         values[i] = pg_null();
     cr_assert_eq(pg_exec(pg, &every_type, values, &result, &err), 0, "%s", err.text);
-    for (int column = 0; column < 11; column++)
+    for (int column = 0; column < 13; column++)
         cr_assert(pg_is_null(result, 0, column));
     cr_assert(uuid_is_zero(pg_get_uuid(result, 0, 0)));
     cr_assert_eq(pg_get_int(result, 0, 1), 0);
@@ -170,10 +164,30 @@ Test(value, a_result_tells_how_many_rows_were_affected)
     with_pg(NULL, check_affected);
 }
 
+/* An array with this element. */
+static void refuses(struct pg *pg, const struct pg_statement *statement, char type,
+                    struct text element, const char *why)
+{
+    struct buf array CLEANUP(buf_deinit);
+    struct pg_value values[1];
+    struct error err = {0};
+
+    buf_init(&array, 0);
+    pg_array_begin(&array);
+    if (type == 'J')
+        pg_array_add_json(&array, element);
+    else
+        pg_array_add_text(&array, element);
+    values[0] = pg_array(type, &array);
+    cr_assert_eq(pg_exec(pg, statement, values, NULL, &err), -E_CONTENT);
+    cr_assert_eq(strncmp(err.text, why, strlen(why)), 0, "%s", err.text);
+}
+
 static void check_refused_values(struct pg *pg)
 {
     static const struct pg_statement as_json = {"as_json", "SELECT $1", "j"};
     static const struct pg_statement as_texts = {"as_texts", "SELECT $1", "T"};
+    static const struct pg_statement as_documents = {"as_documents", "SELECT $1", "J"};
     struct pg_value zero[] = {pg_int(1), pg_text((struct text){"a\0b", 3})};
     struct pg_value latin[] = {pg_int(1), pg_string("\xe9t\xe9")};
     struct pg_value zero_in_json[] = {pg_json(TEXT("\"\\u0000\""))};
@@ -188,10 +202,12 @@ static void check_refused_values(struct pg *pg)
     cr_assert_eq(strncmp(err.text, "22021: ", 7), 0, "%s", err.text);
     cr_assert_eq(pg_exec(pg, &as_json, zero_in_json, NULL, &err), -E_CONTENT);
     cr_assert_eq(strncmp(err.text, "22P05: ", 7), 0, "%s", err.text);
+    refuses(pg, &as_texts, 'T', (struct text){"a\0b", 3}, "22021: ");
+    refuses(pg, &as_texts, 'T', TEXT("\xe9t\xe9"), "22021: ");
+    refuses(pg, &as_documents, 'J', TEXT("{\"a\": }"), "22P02: ");
     buf_init(&small, 8);
     pg_array_begin(&small);
     pg_array_add_text(&small, TEXT("too long for that"));
-    pg_array_end(&small);
     overgrown[0] = pg_array('T', &small);
     cr_assert_eq(pg_exec(pg, &as_texts, overgrown, NULL, &err), -E_LIMIT);
     cr_assert_eq(query_int(pg, "SELECT count(*) FROM item"), 0);
