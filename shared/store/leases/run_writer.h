@@ -48,7 +48,7 @@ struct run_writer_stats {
 const struct run_writer_stats *run_writer_stats(const struct run_writer *writer);
 
 /* -E_CONTENT, -E_CONFLICT: Postgres can never store this, for its content: end the run. -E_LIMIT:
- * too many items, or over 16 MiB of one kind. */
+ * too many items, or over 16 MiB in one column. */
 SUSPENDS MUSTCHECK int run_leases_checkpoint(struct run_writer *writer, struct run_lease *lease,
                                              const struct run_changes *changes, struct error *err);
 

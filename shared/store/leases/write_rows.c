@@ -2,154 +2,105 @@
 
 #include "shared/store/leases/write_rows.h"
 
-void json_rows_init(struct json_rows *rows)
-{
-    buf_init(&rows->buf, 0);
-    json_write_init(&rows->json, &rows->buf);
-}
-
-void json_rows_deinit(struct json_rows *rows)
-{
-    buf_deinit(&rows->buf);
-}
-
-bool json_rows_empty(const struct json_rows *rows)
-{
-    return rows->buf.len == 0;
-}
-
-struct json_write *json_rows_begin(struct json_rows *rows, size_t n)
-{
-    if (json_rows_empty(rows))
-        json_write_open_array(&rows->json, NULL);
-    json_write_open_object(&rows->json, NULL);
-    json_write_int_text(&rows->json, "n", (int64_t)n);
-    return &rows->json;
-}
-
-struct pg_value json_rows_value(struct json_rows *rows)
-{
-    if (json_rows_empty(rows))
-        return pg_null();
-    json_write_close(&rows->json);
-    return pg_json(buf_text(&rows->buf));
-}
-
 void write_rows_init(struct write_rows *rows)
 {
-    for (size_t kind = 0; kind < WRITE_ROWS_KINDS; kind++)
-        json_rows_init(&rows->of[kind]);
-    rows->known_count = rows->models_count = 0;
+    columns_init(rows->columns, WRITE_COLUMNS);
+    rows->known_count = 0;
 }
 
 void write_rows_deinit(struct write_rows *rows)
 {
-    for (size_t kind = 0; kind < WRITE_ROWS_KINDS; kind++)
-        json_rows_deinit(&rows->of[kind]);
+    columns_deinit(rows->columns, WRITE_COLUMNS);
 }
 
 bool write_rows_empty(const struct write_rows *rows)
 {
-    return json_rows_empty(&rows->of[WRITE_HEADS]);
+    return pg_array_count(&rows->columns[HEAD_N]) == 0;
 }
 
-static void write_if(struct json_write *w, const char *name, int64_t number)
+static void encode_message(struct column_row row, const struct run_message *message)
 {
-    if (number != 0)
-        json_write_int_text(w, name, number);
-}
-
-static void encode_message(struct json_write *w, const struct run_message *message)
-{
-    json_write_uuid_if(w, "id", message->id);
-    json_write_int_text(w, "seq", message->seq);
-    json_write_string(w, "role", message_role_name(message->role));
+    column_uuid(row, MESSAGE_ID, message->id);
+    column_int(row, MESSAGE_SEQ, message->seq);
+    column_text(row, MESSAGE_ROLE, text_of(message_role_name(message->role)));
     if (message->hidden)
-        json_write_bool(w, "hidden", true);
-    json_write_raw_if(w, "content", message->content);
-    json_write_raw_if(w, "tool_calls", message->tool_calls);
-    json_write_text_if(w, "tool_call_id", message->tool_call_id);
-    json_write_text_if(w, "tool_name", message->tool_name);
-    json_write_int_text(w, "bytes", run_message_bytes(message));
-    write_if(w, "tokens", message->tokens);
-    json_write_raw_if(w, "opaque", message->opaque);
-    json_write_text_if(w, "incomplete", message->incomplete);
-    json_write_close(w);
+        column_bool(row, MESSAGE_HIDDEN, true);
+    column_json(row, MESSAGE_CONTENT, message->content);
+    column_json(row, MESSAGE_TOOL_CALLS, message->tool_calls);
+    column_text(row, MESSAGE_TOOL_CALL_ID, message->tool_call_id);
+    column_text(row, MESSAGE_TOOL_NAME, message->tool_name);
+    column_json(row, MESSAGE_OPAQUE, message->opaque);
+    column_text(row, MESSAGE_INCOMPLETE, message->incomplete);
+    column_int(row, MESSAGE_BYTES, run_message_bytes(message));
+    column_int_if(row, MESSAGE_TOKENS, message->tokens);
 }
 
-static void encode_call(struct json_write *w, const struct run_call *call)
+static void encode_call(struct column_row row, const struct run_call *call)
 {
-    json_write_int_text(w, "call_no", call->call_no);
-    json_write_string(w, "class", call_class_name(call->class));
-    json_write_string(w, "state", call_state_name(call->state));
-    json_write_bool(w, "is_error", call->is_error);
-    if (call->kind != WAIT_NONE)
-        json_write_string(w, "kind", wait_of(call->kind)->name);
-    if (call->kind != WAIT_NONE && call->due_in_ms != CALL_NEVER_DUE)
-        json_write_int_text(w, "due_ms", call->due_in_ms);
-    json_write_text_if(w, "call_id", call->call_id);
-    json_write_text_if(w, "name", call->name);
-    json_write_text_if(w, "arguments", call->arguments);
-    json_write_text_if(w, "idempotency_key", call->idempotency_key);
-    json_write_text_if(w, "result", call->result);
-    json_write_close(w);
+    column_int(row, CALL_NO, call->call_no);
+    column_text(row, CALL_ID, call->call_id);
+    column_text(row, CALL_NAME, call->name);
+    column_text(row, CALL_ARGUMENTS, call->arguments);
+    column_text(row, CALL_CLASS, text_of(call_class_name(call->class)));
+    column_text(row, CALL_STATE, text_of(call_state_name(call->state)));
+    column_text(row, CALL_IDEMPOTENCY_KEY, call->idempotency_key);
+    column_text(row, CALL_RESULT, call->result);
+    column_bool(row, CALL_IS_ERROR, call->is_error);
+    if (call->kind == WAIT_NONE)
+        return;
+    column_text(row, CALL_KIND, text_of(wait_of(call->kind)->name));
+    if (call->due_in_ms != CALL_NEVER_DUE)
+        column_int(row, CALL_DUE_MS, call->due_in_ms);
 }
 
-static void encode_step(struct json_write *w, const struct run_step_write *step)
+static void encode_step(struct column_row row, const struct run_step_write *step)
 {
-    json_write_uuid_if(w, "id", step->id);
-    json_write_int_text(w, "seq", step->seq);
-    json_write_string(w, "type", step_type_name(step->type));
-    json_write_string(w, "status", step_status_name(step->status));
-    json_write_uuid_if(w, "message_id", step->message_id);
-    json_write_raw_if(w, "tool_calls", step->tool_calls);
-    json_write_raw_if(w, "usage", step->usage);
-    json_write_raw_if(w, "last_error", step->last_error);
-    json_write_text_if(w, "model", step->model);
+    column_uuid(row, STEP_ID, step->id);
+    column_int(row, STEP_SEQ, step->seq);
+    column_text(row, STEP_TYPE, text_of(step_type_name(step->type)));
+    column_text(row, STEP_STATUS, text_of(step_status_name(step->status)));
+    column_uuid(row, STEP_MESSAGE_ID, step->message_id);
+    column_json(row, STEP_CALLS, step->tool_calls);
+    column_json(row, STEP_USAGE, step->usage);
+    column_json(row, STEP_LAST_ERROR, step->last_error);
+    column_text(row, STEP_MODEL, step->model);
     if (step->model.ptr)
-        json_write_int_text(w, "cost", step->cost_micros);
-    json_write_raw_if(w, "tried", step->tried);
-    write_if(w, "left_out", step->left_out);
-    json_write_close(w);
-}
-
-static void encode_used(struct json_write *w, const struct usage *used)
-{
-    json_write_int_text(w, "prompt", used->prompt_tokens);
-    json_write_int_text(w, "completion", used->completion_tokens);
-    write_if(w, "cached", used->cached_tokens);
-    write_if(w, "cache_write", used->cache_write_tokens);
-    write_if(w, "reasoning", used->reasoning_tokens);
-    write_if(w, "cost", used->cost_micros);
+        column_int(row, STEP_COST, step->cost_micros);
+    column_json(row, STEP_TRIED, step->tried);
+    column_int_if(row, STEP_LEFT_OUT, step->left_out);
 }
 
 /* The place of the model among those of the group. */
 static size_t place_of(struct write_rows *rows, const struct model_usage *usage)
 {
-    struct json_write *w;
+    size_t count = pg_array_count(&rows->columns[MODEL_N]);
+    struct column_row row;
 
     for (size_t i = 0; i < rows->known_count; i++)
         if (text_equal(rows->known[i]->model, usage->model) &&
             text_equal(rows->known[i]->provider, usage->provider))
             return i;
-    if (rows->known_count == rows->models_count && rows->known_count < WRITE_ROWS_MODELS_MAX)
+    if (rows->known_count == count && rows->known_count < WRITE_ROWS_MODELS_MAX)
         rows->known[rows->known_count++] = usage;
-    w = json_rows_begin(&rows->of[WRITE_MODELS], rows->models_count);
-    json_write_text(w, "provider", usage->provider);
-    json_write_text(w, "model", usage->model);
-    json_write_close(w);
-    return rows->models_count++;
+    row = column_row(rows->columns, MODEL_N, count);
+    column_text(row, MODEL_PROVIDER, usage->provider);
+    column_text(row, MODEL_MODEL, usage->model);
+    return count;
 }
 
 static void encode_usage(struct write_rows *rows, size_t n, const struct model_usage *usage)
 {
     size_t place = place_of(rows, usage);
-    struct json_write *w = json_rows_begin(&rows->of[WRITE_USAGE], n);
+    struct column_row row = column_row(rows->columns, USAGE_N, n);
 
-    json_write_int(w, "u", (int64_t)place);
-    json_write_int_text(w, "calls", usage->calls);
-    encode_used(w, &usage->used);
-    json_write_close(w);
+    column_int(row, USAGE_U, (int64_t)place);
+    column_int(row, USAGE_CALLS, usage->calls);
+    column_int(row, USAGE_PROMPT, usage->used.prompt_tokens);
+    column_int(row, USAGE_COMPLETION, usage->used.completion_tokens);
+    column_int(row, USAGE_CACHED, usage->used.cached_tokens);
+    column_int(row, USAGE_CACHE_WRITE, usage->used.cache_write_tokens);
+    column_int(row, USAGE_REASONING, usage->used.reasoning_tokens);
+    column_int(row, USAGE_COST, usage->used.cost_micros);
 }
 
 /* The one model that was used; NULL: none was, or several. */
@@ -176,16 +127,12 @@ static struct usage sum_of(const struct run_changes *changes)
     return sum;
 }
 
-static void encode_ending(struct json_write *w, const struct run_ending *ending)
+static void encode_ending(struct column_row row, const struct run_ending *ending)
 {
-    json_write_uuid_if(w, "message", ending->result_message);
-    json_write_text_if(w, "reason", ending->incomplete_reason);
-    if (!ending->error_code.ptr)
-        return;
-    json_write_open_object(w, "error");
-    json_write_text(w, "code", ending->error_code);
-    json_write_text(w, "message", ending->error_message.ptr ? ending->error_message : TEXT(""));
-    json_write_close(w);
+    column_uuid(row, HEAD_MESSAGE, ending->result_message);
+    column_text(row, HEAD_REASON, ending->incomplete_reason);
+    column_text(row, HEAD_ERROR_CODE, ending->error_code);
+    column_text(row, HEAD_ERROR_MESSAGE, ending->error_message);
 }
 
 bool run_write_may_follow(enum run_status now, enum run_status leaves)
@@ -208,7 +155,7 @@ static const char *wait_name(enum run_wait wait)
 }
 
 /* The calls that are open from now on, and when the first of them is due. */
-static void encode_parking(struct json_write *w, const struct run_changes *changes,
+static void encode_parking(struct column_row row, const struct run_changes *changes,
                            const struct run_parking *parking)
 {
     int64_t wakes_ms = CALL_NEVER_DUE;
@@ -223,25 +170,22 @@ static void encode_parking(struct json_write *w, const struct run_changes *chang
         if (call->due_in_ms < wakes_ms)
             wakes_ms = call->due_in_ms;
     }
-    json_write_string(w, "wait_kind", "calls");
-    json_write_int_text(w, "open", open);
+    column_text(row, HEAD_WAIT_KIND, TEXT("calls"));
+    column_int(row, HEAD_OPEN, open);
     if (wakes_ms != CALL_NEVER_DUE)
-        json_write_int_text(w, "wakes_ms", wakes_ms);
-    json_write_raw_if(w, "action", parking->required_action);
+        column_int(row, HEAD_WAKES_MS, wakes_ms);
+    column_json(row, HEAD_ACTION, parking->required_action);
 }
 
-static void encode_back(struct json_write *w, const struct run_return *back)
+static void encode_back(struct column_row row, const struct run_return *back)
 {
-    const char *wait_kind = wait_name(back->wait_kind);
-
     if (back->delay_ms > 0) /* else it keeps its due_at, so it stays before later ones */
-        json_write_int_text(w, "delay_ms", back->delay_ms);
-    if (wait_kind)
-        json_write_string(w, "wait_kind", wait_kind);
+        column_int(row, HEAD_DELAY_MS, back->delay_ms);
+    column_text(row, HEAD_WAIT_KIND, text_of(wait_name(back->wait_kind)));
 }
 
 /* What the write's messages amount to. */
-static void encode_counts(struct json_write *w, const struct run_changes *changes)
+static void encode_counts(struct column_row row, const struct run_changes *changes)
 {
     int64_t bytes = 0;
     int64_t tokens = 0;
@@ -250,9 +194,9 @@ static void encode_counts(struct json_write *w, const struct run_changes *change
         bytes += run_message_bytes(&changes->messages[i]);
         tokens += changes->messages[i].tokens;
     }
-    write_if(w, "messages", (int64_t)changes->message_count);
-    write_if(w, "bytes", bytes);
-    write_if(w, "tokens", tokens);
+    column_int_if(row, HEAD_MESSAGES, (int64_t)changes->message_count);
+    column_int_if(row, HEAD_BYTES, bytes);
+    column_int_if(row, HEAD_TOKENS, tokens);
 }
 
 static bool named_before(const struct run_changes *changes, size_t call)
@@ -263,87 +207,87 @@ static bool named_before(const struct run_changes *changes, size_t call)
     return false;
 }
 
-/* The names of the tools, each once. */
-static void encode_tools(struct json_write *w, const struct run_changes *changes)
+/* The names of the tools, each once, and the places of these, which count from 1. */
+static void encode_tools(struct write_rows *rows, struct column_row row,
+                         const struct run_changes *changes)
 {
+    struct column_row tool = {rows->columns, pg_array_count(&rows->columns[TOOL_NAME])};
+
     if (changes->call_count == 0)
         return;
-    json_write_open_array(w, "tools");
+    column_int(row, HEAD_TOOLS_FROM, (int64_t)tool.place + 1);
     for (size_t i = 0; i < changes->call_count; i++)
         if (!named_before(changes, i))
-            json_write_text(w, NULL, changes->calls[i].name);
-    json_write_close(w);
+            column_text(tool, TOOL_NAME, changes->calls[i].name);
+    column_int(row, HEAD_TOOLS_TO, (int64_t)pg_array_count(&rows->columns[TOOL_NAME]));
+}
+
+static void encode_use(struct write_rows *rows, struct column_row row,
+                       const struct run_changes *changes)
+{
+    const struct model_usage *only = only_model(changes);
+    const struct usage used = only ? only->used : sum_of(changes);
+
+    column_int(row, HEAD_PROMPT, used.prompt_tokens);
+    column_int(row, HEAD_COMPLETION, used.completion_tokens);
+    column_int_if(row, HEAD_CACHED, used.cached_tokens);
+    column_int_if(row, HEAD_CACHE_WRITE, used.cache_write_tokens);
+    column_int_if(row, HEAD_REASONING, used.reasoning_tokens);
+    column_int_if(row, HEAD_COST, used.cost_micros);
+    if (!only)
+        return;
+    column_int(row, HEAD_U, (int64_t)place_of(rows, only));
+    if (only->calls != 1)
+        column_int(row, HEAD_CALLS, only->calls);
 }
 
 static void encode_head(struct write_rows *rows, size_t n, const struct run_write *write)
 {
-    const struct model_usage *only = only_model(write->changes);
-    size_t place = only ? place_of(rows, only) : 0;
-    const struct usage used = only ? only->used : sum_of(write->changes);
+    struct column_row row = column_row(rows->columns, HEAD_N, n);
+    const struct run_changes *changes = write->changes;
     const struct run_lease *lease = &write->lease;
-    struct json_write *w = json_rows_begin(&rows->of[WRITE_HEADS], n);
 
-    json_write_uuid(w, "id", lease->run);
-    json_write_int_text(w, "owner", lease->owner);
-    json_write_int_text(w, "fence", lease->fence);
-    json_write_int_text(w, "step", lease->step);
-    encode_used(w, &used);
-    if (only) {
-        json_write_int(w, "u", (int64_t)place);
-        if (only->calls != 1)
-            json_write_int_text(w, "calls", only->calls);
-    }
-    write_if(w, "left_out", write->changes->left_out);
-    write_if(w, "iterations", write->changes->iterations);
-    write_if(w, "first_ms", write->changes->first_token_ms);
-    encode_counts(w, write->changes);
-    encode_tools(w, write->changes);
-    json_write_string(w, "becomes", run_status_name(write->leaves));
+    column_uuid(row, HEAD_ID, lease->run);
+    column_int(row, HEAD_OWNER, lease->owner);
+    column_int(row, HEAD_FENCE, lease->fence);
+    column_int(row, HEAD_STEP, lease->step);
+    column_text(row, HEAD_BECOMES, text_of(run_status_name(write->leaves)));
     if (run_write_may_follow(RUN_IN_PROGRESS, write->leaves))
-        json_write_string(w, "was", "in_progress");
+        column_text(row, HEAD_WAS, TEXT("in_progress"));
     if (run_write_may_follow(RUN_CANCELLING, write->leaves))
-        json_write_string(w, "or_was", "cancelling");
-    if (write->changes->errors != 0)
-        json_write_int_text(w, "errors", write->changes->errors);
+        column_text(row, HEAD_OR_WAS, TEXT("cancelling"));
+    encode_use(rows, row, changes);
+    encode_counts(row, changes);
+    encode_tools(rows, row, changes);
+    column_int_if(row, HEAD_LEFT_OUT, changes->left_out);
+    column_int_if(row, HEAD_ITERATIONS, changes->iterations);
+    column_int_if(row, HEAD_FIRST_MS, changes->first_token_ms);
+    column_int_if(row, HEAD_ERRORS, changes->errors);
     if (write->ending)
-        encode_ending(w, write->ending);
+        encode_ending(row, write->ending);
     if (write->back)
-        encode_back(w, write->back);
+        encode_back(row, write->back);
     if (write->parking)
-        encode_parking(w, write->changes, write->parking);
-    json_write_close(w);
+        encode_parking(row, changes, write->parking);
 }
 
 void write_rows_add(struct write_rows *rows, size_t n, const struct run_write *write)
 {
     const struct run_changes *changes = write->changes;
+    struct buf *columns = rows->columns;
 
     encode_head(rows, n, write);
     for (size_t i = 0; i < changes->message_count; i++)
-        encode_message(json_rows_begin(&rows->of[WRITE_MESSAGES], n), &changes->messages[i]);
+        encode_message(column_row(columns, MESSAGE_N, n), &changes->messages[i]);
     for (size_t i = 0; i < changes->call_count; i++)
-        encode_call(json_rows_begin(&rows->of[WRITE_CALLS], n), &changes->calls[i]);
+        encode_call(column_row(columns, CALL_N, n), &changes->calls[i]);
     for (size_t i = 0; i < changes->step_count; i++)
-        encode_step(json_rows_begin(&rows->of[WRITE_STEPS], n), &changes->steps[i]);
+        encode_step(column_row(columns, STEP_N, n), &changes->steps[i]);
     if (only_model(changes))
         return;
     for (size_t i = 0; i < changes->usage_count; i++)
         if (changes->usage[i].calls > 0)
             encode_usage(rows, n, &changes->usage[i]);
-}
-
-void write_rows_values(struct write_rows *rows, struct pg_value values[WRITE_ROWS_KINDS])
-{
-    for (size_t kind = 0; kind < WRITE_ROWS_KINDS; kind++)
-        values[kind] = json_rows_value(&rows->of[kind]);
-}
-
-int write_rows_check(const struct write_rows *rows, struct error *err)
-{
-    for (size_t kind = 0; kind < WRITE_ROWS_KINDS; kind++)
-        if (buf_check(&rows->of[kind].buf, err) < 0)
-            return -E_LIMIT;
-    return 0;
 }
 
 static size_t calls_bytes(const struct run_changes *changes)
