@@ -1,31 +1,75 @@
 /* Runs that many requests make, as one statement
  *
- * They come as one JSON array. The plan must not depend on how large the tables are thought to be:
- * see the head of leases/run_group.c. A batch never waits for the row of a thread, since whoever
- * holds it would hold up all of the others. What is given back is what the database alone knows: to
- * read a row that was just written costs as much as a poll.
+ * They come as columns (columns.h), and so do their messages. The plan must not depend on how large
+ * the tables are thought to be: see the head of leases/run_group.c. A batch never waits for the row
+ * of a thread, since whoever holds it would hold up all of the others. What is given back is what
+ * the database alone knows: to read a row that was just written costs as much as a poll.
  *
- * To store another column of a run, add it to HEADS, the INSERT, write_making and run_batch_made.
+ * To store another column of a run, add it to MAKING_ROWS, RUNS, write_making and run_batch_made.
  */
 
 #include "shared/store/submissions/run_batches.h"
 
-#include "shared/json/json_write.h"
-#include "shared/store/rows.h"
+#include "shared/base/error.h"
+#include "shared/store/columns.h"
 #include "shared/store/runs/run_drafts.h"
 #include "shared/store/threads/drafts.h"
 #include "shared/store/threads/promotions.h"
 
+/* Two limits come first. */
+enum { LIMIT_THREAD_BYTES, LIMIT_USER_BYTES, LIMITS };
+
 /* clang-format off */
+/* count, bytes, tokens: of its messages. labels to state: of a new thread. */
+#define MAKING_ROWS(COLUMN) \
+    COLUMN(3, MAKING_N, "n", 'I') \
+    COLUMN(4, MAKING_ID, "id", 'U') \
+    COLUMN(5, MAKING_TENANT, "tenant", 'U') \
+    COLUMN(6, MAKING_AGENT, "agent", 'U') \
+    COLUMN(7, MAKING_VERSION, "version", 'I') \
+    COLUMN(8, MAKING_SHARD, "shard", 'I') \
+    COLUMN(9, MAKING_PRIORITY, "priority", 'I') \
+    COLUMN(10, MAKING_SPEC, "spec", 'W') \
+    COLUMN(11, MAKING_METADATA, "metadata", 'J') \
+    COLUMN(12, MAKING_DELAY_MS, "delay_ms", 'I') \
+    COLUMN(13, MAKING_EXPIRES_MS, "expires_ms", 'I') \
+    COLUMN(14, MAKING_THREAD, "thread", 'U') \
+    COLUMN(15, MAKING_IS_NEW, "is_new", 'B') \
+    COLUMN(16, MAKING_TITLE, "title", 'T') \
+    COLUMN(17, MAKING_USER, "usr", 'T') \
+    COLUMN(18, MAKING_COUNT, "count", 'I') \
+    COLUMN(19, MAKING_BYTES, "bytes", 'I') \
+    COLUMN(20, MAKING_TOKENS, "tokens", 'I') \
+    COLUMN(21, MAKING_LABELS, "labels", 'J') \
+    COLUMN(22, MAKING_RESOURCES, "resources", 'J') \
+    COLUMN(23, MAKING_OWNER_AGENT, "owner_agent", 'U') \
+    COLUMN(24, MAKING_OWNER, "owner", 'T') \
+    COLUMN(25, MAKING_STATE, "state", 'J') \
+    COLUMN(26, MAKING_TRY_KEY, "try_key", 'T') \
+    COLUMN(27, MAKING_TRY_OBJECT, "try_object", 'U')
+
+#define DRAFT_ROWS(COLUMN) \
+    COLUMN(28, DRAFT_N, "n", 'I') \
+    COLUMN(29, DRAFT_ID, "id", 'U') \
+    COLUMN(30, DRAFT_ROLE, "role", 'T') \
+    COLUMN(31, DRAFT_CONTENT, "content", 'J') \
+    COLUMN(32, DRAFT_ATTACHMENTS, "attachments", 'J') \
+    COLUMN(33, DRAFT_METADATA, "metadata", 'J') \
+    COLUMN(34, DRAFT_BYTES, "bytes", 'I') \
+    COLUMN(35, DRAFT_TOKENS, "tokens", 'I')
+
+#define BATCH_ROWS(COLUMN) MAKING_ROWS(COLUMN) DRAFT_ROWS(COLUMN)
+
+enum batch_column { BATCH_ROWS(COLUMN_ENUM) };
+enum { COLUMNS = LIMITS BATCH_ROWS(COLUMN_COUNT) };
+
+static const char types[] = {'i', 'i', BATCH_ROWS(COLUMN_TYPE) [COLUMNS] = '\0'};
+_Static_assert(sizeof(types) == COLUMNS + 1, "each number has its column");
+
 #define HEADS \
     "i AS MATERIALIZED (" \
     "    SELECT *, row_number() OVER (PARTITION BY i.thread ORDER BY i.n) AS turn" \
-    "    FROM json_to_recordset($1) AS i (" \
-    "        n int4, id uuid, tenant uuid, agent uuid, version int8, shard int2, priority int2," \
-    "        spec json, metadata jsonb, delay_ms int8, expires_ms int8, messages jsonb," \
-    "        thread uuid, is_new bool, labels jsonb, resources jsonb, title text, owner text," \
-    "        owner_agent uuid, state jsonb, usr text, count int8, bytes int8, tokens int8," \
-    "        try_key text, try_object uuid)" \
+    "    FROM (" SQL_FEW_ROWS(MAKING_ROWS, "$3") ") i" \
     "    WHERE EXISTS (" \
     "        SELECT 1" \
     "        FROM agents a" \
@@ -43,7 +87,7 @@
     "    JOIN threads t ON t.id = ANY (ARRAY[i.thread])" \
     "      AND " SQL_CHECKED("t.tenant_id = i.tenant AND t.active_run IS NULL") \
     "      AND " SQL_CHECKED(SQL_NOTHING_WAITS("t")) \
-    "      AND " SQL_CHECKED(SQL_THREAD_FITS("t", "i.bytes", "$2", "$3")) \
+    "      AND " SQL_CHECKED(SQL_THREAD_FITS("t", "i.bytes", "$1", "$2")) \
     "    WHERE NOT i.is_new" \
     "      AND i.turn = 1" \
     "    ORDER BY t.id" \
@@ -65,8 +109,8 @@
     "        i.owner_agent, i.owner, i.state, i.count, i.bytes, i.tokens, " SQL_USED_HOUR \
     "    FROM i" \
     "    WHERE i.is_new" \
-    "      AND i.bytes <= $2" \
-    "      AND " SQL_USER_FITS("i.tenant", "i.owner", "i.bytes", "$3") \
+    "      AND i.bytes <= $1" \
+    "      AND " SQL_USER_FITS("i.tenant", "i.owner", "i.bytes", "$2") \
     "    RETURNING id, user_id, total_bytes)," \
     " t AS MATERIALIZED (" \
     "    SELECT taken.n, taken.id, taken.user_id, taken.total_bytes" \
@@ -85,7 +129,7 @@
     "        coalesce(d.metadata, '{}'), d.bytes, d.tokens" \
     "    FROM t" \
     "    JOIN i ON i.n = t.n" \
-    "    CROSS JOIN LATERAL " SQL_DRAFTS("i.messages") \
+    "    JOIN (" SQL_MANY_ROWS(DRAFT_ROWS, "$28") ") d ON d.n = t.n" \
     "    ORDER BY t.n, d.place)"
 
 /* The same request several times in one batch: the last one counts, as it does one by one. */
@@ -109,7 +153,7 @@
     "        coalesce(i.metadata, '{}'), now() + i.delay_ms * interval '1 ms'," \
     "        now() + (i.delay_ms + i.expires_ms) * interval '1 ms'," \
     "        octet_length(i.spec::text), coalesce(i.usr, t.user_id), t.total_bytes," \
-    "        " SQL_USER_LEFT("i.tenant", "t.user_id", "$3") \
+    "        " SQL_USER_LEFT("i.tenant", "t.user_id", "$2") \
     "    FROM t" \
     "    JOIN i ON i.n = t.n" \
     "    RETURNING r.thread_id, r.created_at, r.expires_at, r.user_id)"
@@ -125,75 +169,78 @@ static const struct pg_statement batch_make = {
         " SELECT t.n, " SQL_SECONDS("r.created_at") ", " SQL_SECONDS("r.expires_at") ", r.user_id"
         " FROM r"
         " JOIN t ON t.id = r.thread_id",
-    .types = "wii",
+    .types = types,
 };
 /* clang-format on */
 
-static void write_trace(struct json_write *w, const struct idempotency_trace *trace)
-{
-    json_write_string(w, "try_key", trace->key);
-    json_write_uuid(w, "try_object", trace->object);
-}
-
-static int write_messages(struct json_write *w, const struct message_draft *drafts, size_t count,
-                          struct error *err)
-{
-    if (count == 0)
-        return 0;
-    json_write_name(w, "messages");
-    return drafts_encode(w->out, drafts, count, err);
-}
-
-static void write_counts(struct json_write *w, const struct message_draft *drafts, size_t count)
+static int write_messages(struct buf *columns, struct column_row row, size_t n,
+                          const struct message_draft *drafts, size_t count, struct error *err)
 {
     struct message_counts counts = drafts_counts(drafts, count);
 
-    json_write_int_text(w, "count", counts.messages);
-    json_write_int_text(w, "bytes", counts.bytes);
-    json_write_int_text(w, "tokens", counts.tokens);
+    if (count > MESSAGE_DRAFTS_MAX)
+        return error_set(err, E_LIMIT, "%zu messages at once, where %d are allowed", count,
+                         MESSAGE_DRAFTS_MAX);
+    column_int(row, MAKING_COUNT, counts.messages);
+    column_int(row, MAKING_BYTES, counts.bytes);
+    column_int(row, MAKING_TOKENS, counts.tokens);
+    for (size_t i = 0; i < count; i++) {
+        struct column_row draft = column_row(columns, DRAFT_N, n);
+
+        column_uuid(draft, DRAFT_ID, drafts[i].id);
+        column_text(draft, DRAFT_ROLE, text_of(message_role_name(drafts[i].role)));
+        column_json(draft, DRAFT_CONTENT, drafts[i].content);
+        column_json(draft, DRAFT_ATTACHMENTS, drafts[i].attachments);
+        column_json(draft, DRAFT_METADATA, drafts[i].metadata);
+        column_int(draft, DRAFT_BYTES, draft_bytes(&drafts[i]));
+        column_int(draft, DRAFT_TOKENS, drafts[i].tokens);
+    }
+    return 0;
 }
 
-static int write_making(struct json_write *w, size_t n, const struct run_making *making,
+static void write_new_thread(struct column_row row, const struct thread_draft *thread)
+{
+    column_uuid(row, MAKING_THREAD, thread->id);
+    column_text(row, MAKING_TITLE, thread->title);
+    column_json(row, MAKING_LABELS, thread->metadata);
+    column_json(row, MAKING_RESOURCES, thread->tool_resources);
+    column_uuid(row, MAKING_OWNER_AGENT, thread->agent);
+    column_text(row, MAKING_OWNER, thread->user);
+    column_json(row, MAKING_STATE, thread->agent_state);
+}
+
+static int write_making(struct buf *columns, size_t n, const struct run_making *making,
                         struct error *err)
 {
+    struct column_row row = column_row(columns, MAKING_N, n);
     const struct run_draft *draft = making->draft;
     const struct thread_draft *thread = making->new_thread;
-    int r;
 
     ASSERT(draft->expires_in_ms > 0 && draft->delay_ms >= 0);
     ASSERT(draft->shard >= 0 && draft->shard <= INT16_MAX);
-    json_write_open_object(w, NULL);
-    json_write_int_text(w, "n", (int64_t)n);
-    json_write_uuid(w, "id", draft->id);
-    json_write_uuid(w, "tenant", making->tenant);
-    json_write_uuid(w, "agent", draft->agent);
-    json_write_int_text(w, "version", draft->agent_version);
-    json_write_int_text(w, "shard", draft->shard);
-    json_write_int_text(w, "priority", draft->priority);
-    json_write_raw(w, "spec", draft->spec);
-    json_write_raw_if(w, "metadata", draft->metadata);
-    json_write_int_text(w, "delay_ms", draft->delay_ms);
-    json_write_int_text(w, "expires_ms", draft->expires_in_ms);
-    json_write_bool(w, "is_new", thread != NULL);
-    json_write_uuid(w, "thread", thread ? thread->id : draft->thread);
-    json_write_text_if(w, "usr", draft->user);
-    json_write_text_if(w, "title", thread ? thread->title : draft->title);
-    if (thread) {
-        write_counts(w, thread->messages, thread->message_count);
-        json_write_raw_if(w, "labels", thread->metadata);
-        json_write_raw_if(w, "resources", thread->tool_resources);
-        json_write_uuid_if(w, "owner_agent", thread->agent);
-        json_write_text_if(w, "owner", thread->user);
-        json_write_raw_if(w, "state", thread->agent_state);
-        r = write_messages(w, thread->messages, thread->message_count, err);
-    } else {
-        write_counts(w, draft->messages, draft->message_count);
-        r = write_messages(w, draft->messages, draft->message_count, err);
+    column_uuid(row, MAKING_ID, draft->id);
+    column_uuid(row, MAKING_TENANT, making->tenant);
+    column_uuid(row, MAKING_AGENT, draft->agent);
+    column_int(row, MAKING_VERSION, draft->agent_version);
+    column_int(row, MAKING_SHARD, draft->shard);
+    column_int(row, MAKING_PRIORITY, draft->priority);
+    column_text(row, MAKING_SPEC, draft->spec);
+    column_json(row, MAKING_METADATA, draft->metadata);
+    column_int(row, MAKING_DELAY_MS, draft->delay_ms);
+    column_int(row, MAKING_EXPIRES_MS, draft->expires_in_ms);
+    column_text(row, MAKING_USER, draft->user);
+    column_bool(row, MAKING_IS_NEW, thread != NULL);
+    if (making->trace) {
+        column_text(row, MAKING_TRY_KEY, text_of(making->trace->key));
+        column_uuid(row, MAKING_TRY_OBJECT, making->trace->object);
     }
-    if (making->trace)
-        write_trace(w, making->trace);
-    json_write_close(w);
-    return r;
+    if (thread) {
+        write_new_thread(row, thread);
+        return write_messages(columns, row, n, thread->messages, thread->message_count, err);
+    }
+    column_uuid(row, MAKING_THREAD, draft->thread);
+    column_text(row, MAKING_TITLE, draft->title);
+    return write_messages(columns, row, n, draft->messages, draft->message_count, err);
 }
 
 int run_batch_make(struct pg *pg, const struct thread_limits *limits,
@@ -201,26 +248,22 @@ int run_batch_make(struct pg *pg, const struct thread_limits *limits,
                    struct error *err)
 {
     struct thread_limits most = limits_or_none(limits);
-    CLEANUP(buf_deinit) struct buf heads;
-    struct pg_value values[3];
-    struct json_write w;
+    struct pg_value values[COLUMNS];
+    struct buf columns[COLUMNS];
     int r = 0;
 
     ASSERT(count <= RUN_BATCH_MAX);
-    buf_init(&heads, 0);
-    json_write_init(&w, &heads);
-    json_write_open_array(&w, NULL);
+    columns_init(columns, COLUMNS);
     for (size_t i = 0; i < count && r == 0; i++)
-        r = write_making(&w, i, &makings[i], err);
-    json_write_close(&w);
-    if (r == 0)
-        r = buf_check(&heads, err);
-    if (r < 0)
-        return r;
-    values[0] = pg_json_as_written(buf_text(&heads));
-    values[1] = pg_int(most.thread_bytes);
-    values[2] = pg_int(most.user_bytes);
-    return pg_exec(pg, &batch_make, values, out, err);
+        r = write_making(columns, i, &makings[i], err);
+    if (r == 0) {
+        columns_values(columns, types, values);
+        values[LIMIT_THREAD_BYTES] = pg_int(most.thread_bytes);
+        values[LIMIT_USER_BYTES] = pg_int(most.user_bytes);
+        r = pg_exec(pg, &batch_make, values, out, err);
+    }
+    columns_deinit(columns, COLUMNS);
+    return r;
 }
 
 size_t run_batch_made_count(const struct pg_result *result)
