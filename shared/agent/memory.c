@@ -29,10 +29,27 @@ bool memory_name_fits(struct text name, size_t max)
 {
     if (!text_is_utf8(name) || name.len == 0 || text_characters(name) > max)
         return false;
+    if (text_is(name, ".") || text_is(name, ".."))
+        return false;
     for (size_t i = 0; i < name.len; i++)
         if (control_at(name.ptr + i, name.len - i) > 0)
             return false;
     return true;
+}
+
+int memory_name_check(struct text name, size_t max, const struct path *path,
+                      struct failure *failure)
+{
+    char where[192];
+
+    if (memory_name_fits(name, max))
+        return 0;
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "invalid_value",
+                       "Invalid name in '%s': expected 1 to %zu characters in UTF-8, none of them "
+                       "a control character, and neither '.' nor '..', which clients take out of "
+                       "URLs.",
+                       where, max);
 }
 
 int check_memory_value(struct json_object *value, const struct path *path, struct failure *failure)
@@ -54,12 +71,9 @@ static int check_pair(const char *key, struct json_object *value, const struct p
 {
     struct path member = {path, key, 0};
 
-    if (!memory_name_fits(text_of(key), MEMORY_KEY_MAX))
-        return failure_set(failure, 400, path, "invalid_value",
-                           "Invalid key in 'memory': expected 1 to %d characters, none of them a "
-                           "control character.",
-                           MEMORY_KEY_MAX);
-    return check_memory_value(value, &member, failure);
+    int r = memory_name_check(text_of(key), MEMORY_KEY_MAX, path, failure);
+
+    return r < 0 ? r : check_memory_value(value, &member, failure);
 }
 
 int check_memory(struct json_object *value, const struct path *path, struct failure *failure)

@@ -22,8 +22,13 @@
 #define MEMORY_TIMEZONE                                                                            \
     "timezone" /* the key of the user's time zone: that of a template's {{now}} */
 
-/* 1 to max characters of UTF-8 without control characters. */
+/* 1 to max characters of UTF-8 without control characters, and neither "." nor "..": clients take
+ * these out of a URL, however they are written there. */
 bool memory_name_fits(struct text name, size_t max);
+
+/* Returns 0 where it does, else -E_INVALID with *failure: 400. */
+int memory_name_check(struct text name, size_t max, const struct path *path,
+                      struct failure *failure);
 
 /* A value: any JSON within MEMORY_VALUE_MAX, NULL being null. A field_check_fn. */
 int check_memory_value(struct json_object *value, const struct path *path, struct failure *failure);

@@ -33,7 +33,7 @@ int check_message_run(struct json_object *value, const struct path *path, struct
 /* The body of POST /v1/threads, inside that of POST /v1/threads/runs. */
 int check_thread(struct json_object *value, const struct path *path, struct failure *failure);
 
-/* The name of a user: no control characters. */
+/* The name of a user: memory_name_fits. */
 int check_user(struct json_object *value, const struct path *path, struct failure *failure);
 
 /* What a client keeps with a thread: an object of at most AGENT_STATE_MAX bytes. */

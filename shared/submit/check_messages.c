@@ -125,15 +125,8 @@ int check_message_run(struct json_object *value, const struct path *path, struct
 int check_user(struct json_object *value, const struct path *path, struct failure *failure)
 {
     struct text text = json_string(value);
-    char where[192];
 
-    if (text.len == 0 || memory_name_fits(text, USER_MAX))
-        return 0;
-    path_format(path, where, sizeof(where));
-    return failure_set(failure, 400, path, "invalid_value",
-                       "Invalid '%s': the name of a user has at most %d characters, none of them a "
-                       "control character.",
-                       where, USER_MAX);
+    return text.len == 0 ? 0 : memory_name_check(text, USER_MAX, path, failure);
 }
 
 int check_agent_state(struct json_object *value, const struct path *path, struct failure *failure)

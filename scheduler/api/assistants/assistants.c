@@ -355,17 +355,15 @@ static int assistants_versions(struct request *request)
 static int read_memory(struct request *request, const struct agent *agent,
                        const struct agent_spec *spec, struct text *out)
 {
+    static const struct path path = {NULL, "user", 0};
     struct text user = http_query_get(request->exchange, "user", 0);
     struct error err;
 
     *out = TEXT_NONE;
     if (!user.ptr)
         return 0;
-    if (!memory_name_fits(user, USER_ID_MAX))
-        return failure_param(&request->failure, 400, "user", "invalid_value",
-                             "Invalid 'user': expected the name of a user, of 1 to %d characters, "
-                             "none of them a control character.",
-                             USER_ID_MAX);
+    if (memory_name_check(user, USER_ID_MAX, &path, &request->failure) < 0)
+        return -E_INVALID;
     if (!text_is(spec->members[SPEC_USER_MEMORY], "true"))
         return 0;
     if (remember_section(&request->store, agent->id, user, out, &err) < 0)

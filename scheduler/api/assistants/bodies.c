@@ -38,7 +38,7 @@ static const struct field fork_thread[] = {
 
 static const struct field search_threads[] = {
     {"query", FIELD_STRING, REQUIRED, 1, SEARCH_QUERY_MAX, NULL, NULL},
-    {"user_id", FIELD_STRING, NULLABLE, 1, USER_MAX, NULL, NULL},
+    {"user_id", FIELD_STRING, NULLABLE, 1, USER_MAX, NULL, check_user},
     {"assistant_id", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},
     {"archived", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},
     {"limit", FIELD_INTEGER, NULLABLE, 1, SEARCH_LIMIT_MAX, NULL, NULL},

@@ -10,6 +10,7 @@
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
+#include "shared/agent/memory.h"
 #include "shared/submit/new_messages.h"
 #include "shared/submit/refusals.h"
 #include "shared/submit/submit.h"
@@ -147,6 +148,7 @@ static int read_words(struct request *request, struct thread_filter *out)
 
 static int read_filter(struct request *request, struct thread_filter *out)
 {
+    static const struct path at_user = {NULL, "user_id", 0};
     struct error err;
     int r = read_words(request, out);
 
@@ -156,10 +158,10 @@ static int read_filter(struct request *request, struct thread_filter *out)
     if (r < 0)
         return r;
     out->user = http_query_get(request->exchange, "user_id", 0);
-    if (out->user.ptr && out->user.len == 0)
-        return failure_param(&request->failure, 400, "user_id", "invalid_value",
-                             "Invalid 'user_id': it is empty, where a user's threads are asked "
-                             "for. Leave it out to list all threads.");
+    if (out->user.ptr)
+        r = memory_name_check(out->user, USER_ID_MAX, &at_user, &request->failure);
+    if (r < 0)
+        return r;
     if (read_metadata(request, &out->metadata) == 0)
         return 0;
     (void)error_set(&err, E_LIMIT, "the query is too large");

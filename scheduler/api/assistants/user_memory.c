@@ -43,15 +43,10 @@ static int read_scope(struct request *request, bool deleted, struct memory_scope
 
 static int read_key(struct request *request, struct text *out)
 {
-    struct text key = request->exchange->params[1];
+    static const struct path path = {NULL, "key", 0};
 
-    if (!memory_name_fits(key, MEMORY_KEY_MAX))
-        return failure_param(&request->failure, 400, "key", "invalid_value",
-                             "Invalid key in the URL: expected 1 to %d characters in UTF-8, none "
-                             "of them a control character.",
-                             MEMORY_KEY_MAX);
-    *out = key;
-    return 0;
+    *out = request->exchange->params[1];
+    return memory_name_check(*out, MEMORY_KEY_MAX, &path, &request->failure);
 }
 
 static int missing(struct request *request)

@@ -14,15 +14,10 @@
 
 int request_user(struct request *request, struct text *out)
 {
-    struct text user = request->exchange->params[0];
+    static const struct path path = {NULL, "user", 0};
 
-    if (!memory_name_fits(user, USER_ID_MAX))
-        return failure_param(&request->failure, 400, "user", "invalid_value",
-                             "Invalid user in the URL: expected 1 to %d characters in UTF-8, none "
-                             "of them a control character.",
-                             USER_ID_MAX);
-    *out = user;
-    return 0;
+    *out = request->exchange->params[0];
+    return memory_name_check(*out, USER_ID_MAX, &path, &request->failure);
 }
 
 void request_write_apart(struct request *request)

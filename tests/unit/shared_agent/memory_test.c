@@ -126,6 +126,8 @@ Test(memory, names_have_a_length_and_no_control_characters)
     cr_assert_not(memory_name_fits(TEXT("a\x7f"), 16));
     cr_assert_not(memory_name_fits(TEXT("a\xc2\x85"), 16));
     cr_assert_not(memory_name_fits(TEXT("\xff"), 16));
+    cr_assert_not(memory_name_fits(TEXT("."), 16) || memory_name_fits(TEXT(".."), 16));
+    cr_assert(memory_name_fits(TEXT("..."), 16));
 }
 
 static int check(const char *json, struct failure *failure)
