@@ -124,14 +124,31 @@ static int authenticate(struct request *request)
     return 0;
 }
 
-/* "metadata[]" in a table stands for "metadata[KEY]", whatever the key. */
+/* The bytes of "metadata[" where a table has "metadata[KEY]"; 0: the name is a plain one. */
+static size_t before_key(const char *known)
+{
+    const char *bracket = strchr(known, '[');
+
+    return bracket ? (size_t)(bracket + 1 - known) : 0;
+}
+
+/* Of one with a key, whatever the key is. */
 static bool is_of(const char *known, struct text name)
 {
-    size_t len = strlen(known);
+    size_t len = before_key(known);
 
-    if (len < 2 || strcmp(known + len - 2, "[]") != 0)
+    if (len == 0)
         return text_is(name, known);
-    return name.len > len && memcmp(name.ptr, known, len - 1) == 0 && text_ends(name, "]");
+    return name.len > len + 1 && memcmp(name.ptr, known, len) == 0 && text_ends(name, "]");
+}
+
+/* "metadata[]" where the table has "metadata[KEY]". */
+static bool lacks_key(const char *known, struct text name)
+{
+    size_t len = before_key(known);
+
+    return len > 0 && name.len == len + 1 && memcmp(name.ptr, known, len) == 0 &&
+           text_ends(name, "]");
 }
 
 static bool is_known(const char *const *names, struct text name)
@@ -156,6 +173,11 @@ static int unknown_member(struct request *request, struct text name)
         names[count++] = *known;
     }
     text_excerpt(name, shown, sizeof(shown));
+    for (size_t i = 0; i < count; i++)
+        if (lacks_key(names[i], name))
+            return failure_param(&request->failure, 400, shown, "invalid_value",
+                                 "Invalid '%s': it names no key. Expected %s=VALUE.", shown,
+                                 names[i]);
     near = nearest_word(shown, names, count);
     if (near)
         return failure_param(&request->failure, 400, shown, "unknown_parameter",

@@ -44,8 +44,9 @@ struct endpoint {
     enum endpoint_takes takes;
     enum endpoint_gives gives;
     const struct fields *body; /* of TAKES_JSON */
-    const char *const *query;  /* the query's members, ended by NULL; NULL: none. "x[]": "x[KEY]" */
-    size_t body_bytes_max;     /* 0: the server's */
+    const char *const
+        *query;            /* the query's members, ended by NULL; NULL: none. "x[KEY]": any key */
+    size_t body_bytes_max; /* 0: the server's */
     unsigned flags;
 };
 

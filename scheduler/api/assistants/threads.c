@@ -100,6 +100,24 @@ static int thread_create(struct request *request)
     return made(request, r, &draft, &thread, &err);
 }
 
+static int too_large(struct request *request)
+{
+    struct error err;
+
+    (void)error_set(&err, E_LIMIT, "the query is too large");
+    return request_failed(request, &err);
+}
+
+static int said_twice(struct request *request, struct text name)
+{
+    char shown[80];
+
+    text_excerpt(name, shown, sizeof(shown));
+    return failure_param(&request->failure, 400, shown, "invalid_value",
+                         "The query says '%s' twice. Say it once: a thread has one value of a key.",
+                         shown);
+}
+
 /* The members of metadata[KEY]=VALUE, as an object in the arena; TEXT_NONE: none. */
 static int read_metadata(struct request *request, struct text *out)
 {
@@ -110,21 +128,27 @@ static int read_metadata(struct request *request, struct text *out)
 
     *out = TEXT_NONE;
     while (http_query_next(exchange, &rest, &name)) {
-        const char *whole = arena_copy(&exchange->arena, name);
         struct text key = {name.ptr + strlen("metadata["), name.len - strlen("metadata[]")};
+        const char *whole;
+        const char *said;
         struct text value;
 
-        if (!whole || !text_starts(name, "metadata[") || !text_ends(name, "]"))
+        if (!text_starts(name, "metadata[") || !text_ends(name, "]"))
             continue;
+        whole = arena_copy(&exchange->arena, name);
+        said = arena_copy(&exchange->arena, key);
+        if (!whole || !said)
+            return too_large(request);
+        if (json_has(object, said))
+            return said_twice(request, name);
         value = http_query_get(exchange, whole, 0);
-        json_object_object_add(object, arena_copy(&exchange->arena, key),
-                               json_object_new_string_len(value.ptr, (int)value.len));
+        json_object_object_add(object, said, json_object_new_string_len(value.ptr, (int)value.len));
     }
     if (json_object_object_length(object) == 0)
         return 0;
     *out = json_text(object);
     out->ptr = arena_copy(&exchange->arena, *out);
-    return out->ptr ? 0 : -E_LIMIT;
+    return out->ptr ? 0 : too_large(request);
 }
 
 /* archived=true|false|all and order_by=created_at|last_used_at. */
@@ -149,7 +173,6 @@ static int read_words(struct request *request, struct thread_filter *out)
 static int read_filter(struct request *request, struct thread_filter *out)
 {
     static const struct path at_user = {NULL, "user_id", 0};
-    struct error err;
     int r = read_words(request, out);
 
     if (r == 0)
@@ -162,10 +185,7 @@ static int read_filter(struct request *request, struct thread_filter *out)
         r = memory_name_check(out->user, USER_ID_MAX, &at_user, &request->failure);
     if (r < 0)
         return r;
-    if (read_metadata(request, &out->metadata) == 0)
-        return 0;
-    (void)error_set(&err, E_LIMIT, "the query is too large");
-    return request_failed(request, &err);
+    return read_metadata(request, &out->metadata);
 }
 
 static int thread_list(struct request *request)
@@ -394,7 +414,7 @@ static int thread_delete(struct request *request)
 }
 
 static const char *const threads_query[] = {
-    LISTING_QUERY, "user_id", "assistant_id", "archived", "metadata[]", "order_by", NULL};
+    LISTING_QUERY, "user_id", "assistant_id", "archived", "metadata[KEY]", "order_by", NULL};
 
 /* clang-format off */
 static const struct endpoint table[] = {

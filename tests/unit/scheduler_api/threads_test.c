@@ -137,3 +137,28 @@ Test(messages, that_are_wrong_are_refused_and_nothing_changes)
 {
     with_api(message_refusals);
 }
+
+static void list_refusals(struct fixture *fixture)
+{
+    static const struct {
+        const char *query;
+        const char *param;
+        const char *code;
+        const char *message;
+    } cases[] = {
+        {"metadata[k]=1&metadata%5Bk%5D=2", "metadata[k]", "invalid_value", "'metadata[k]' twice"},
+        {"metadata[]=x", "metadata[]", "invalid_value", "metadata[KEY]=VALUE"},
+        {"metadata%5B%5D=x", "metadata[]", "invalid_value", "metadata[KEY]=VALUE"},
+        {"metadata=x", "metadata", "unknown_parameter", "Did you mean 'metadata[KEY]'?"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        refused(fixture, 400, cases[i].param, cases[i].code, cases[i].message,
+                (struct call){"GET", show("/v1/threads?%s", cases[i].query), NULL, NULL, NULL});
+    expect(fixture, 200, "GET", "/v1/threads?metadata[k]=1&metadata[l]=1&metadata[[]]=1", NULL);
+}
+
+Test(threads, of_a_list_whose_filter_says_nothing_or_two_things_are_refused)
+{
+    with_api(list_refusals);
+}
