@@ -341,6 +341,8 @@ static int set_archived(struct request *request, enum thread_switch archived)
     struct uuid id;
     int r = request_id(request, 0, ID_THREAD, "thread", &id);
 
+    if (r == 0)
+        r = read_version(request, &wanted.state_version);
     return r < 0 ? r : change(request, id, &wanted);
 }
 

@@ -238,7 +238,7 @@ int threads_update(const struct store *store, struct uuid id, const struct threa
         pg_int(change->active),
         pg_int(change->archived),
         pg_json(change->agent_state),
-        pg_int(change->agent_state.ptr ? change->state_version : -1),
+        pg_int(change->state_version),
         pg_int(limits_or_none(store->limits).user_bytes),
     };
     int r = pg_exec(store->pg, &thread_update, values, &result, err);

@@ -162,3 +162,29 @@ Test(threads, of_a_list_whose_filter_says_nothing_or_two_things_are_refused)
 {
     with_api(list_refusals);
 }
+
+static void conditions(struct fixture *fixture)
+{
+    const char *path = show("/v1/threads/%s", new_thread(fixture));
+    struct call call = {"POST", path, "{\"title\":\"x\"}", "If-Match: \"0\"\r\n", NULL};
+
+    cr_assert_eq(http(fixture, call), 200);
+    expect(fixture, 200, "POST", path, "{\"agent_state\":{\"step\":1}}");
+    call.body = "{\"title\":\"y\",\"user_id\":\"ann\"}";
+    refused(fixture, 412, "If-Match", "agent_state_changed", "version 1 now, not 0", call);
+    call.path = show("%s/archive", path);
+    call.body = NULL;
+    refused(fixture, 412, "If-Match", "agent_state_changed", "version 1 now, not 0", call);
+    expect(fixture, 200, "GET", path, NULL);
+    cr_assert_str_eq(string_at(fixture->body, "title"), "x");
+    cr_assert(!json_get(fixture->body, "user_id") && !json_get(fixture->body, "archived_at"));
+    call.headers = "If-Match: \"1\"\r\n";
+    cr_assert_eq(http(fixture, call), 200);
+    call.path = show("%s/restore", path);
+    cr_assert_eq(http(fixture, call), 200);
+}
+
+Test(threads, are_not_changed_at_all_where_their_state_has_another_version)
+{
+    with_api(conditions);
+}
