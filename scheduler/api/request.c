@@ -14,21 +14,18 @@ int request_missing(struct request *request, const char *what, struct text id)
     return failure_missing(&request->failure, what, id);
 }
 
-int request_agent(struct request *request, struct text said, struct uuid *out)
+static int find_agent(const struct request *request, struct text said, enum agent_sought sought,
+                      struct uuid *out, struct error *err)
 {
-    struct error err;
-    int r;
-
-    *out = (struct uuid){{0}};
-    if (said.len == 0)
+    if (!id_parse(ID_ASSISTANT, said, out))
+        return slug_fits(said) ? agents_find(&request->store, said, out, err) : AGENT_MISSING;
+    if (sought == AGENT_AS_SAID && !uuid_is_zero(*out))
         return 0;
-    r = submitter_find_agent(request->api->submitter, &request->store, said, out, &err);
-    if (r == AGENT_MISSING)
-        return request_missing(request, "assistant", said);
-    return r < 0 ? request_failed(request, &err) : 0;
+    return agents_exists(&request->store, *out, sought == AGENT_EVER, err);
 }
 
-int request_agent_filter(struct request *request, struct text said, struct uuid *out)
+int request_agent(struct request *request, struct text said, enum agent_sought sought,
+                  struct uuid *out)
 {
     struct error err;
     int r;
@@ -36,9 +33,7 @@ int request_agent_filter(struct request *request, struct text said, struct uuid 
     *out = (struct uuid){{0}};
     if (said.len == 0)
         return 0;
-    if (id_parse(ID_ASSISTANT, said, out) && !uuid_is_zero(*out))
-        return 0;
-    r = slug_fits(said) ? agents_find(&request->store, said, out, &err) : AGENT_MISSING;
+    r = find_agent(request, said, sought, out, &err);
     if (r == AGENT_MISSING)
         return request_missing(request, "assistant", said);
     return r < 0 ? request_failed(request, &err) : 0;

@@ -100,15 +100,17 @@ int request_crowded(struct request *request, const struct error *err);
 /* "No run found with id 'x'.", 404. Returns -E_INVALID. */
 int request_missing(struct request *request, const char *what, struct text id);
 
-/* The agent that a body or a query names by its id or its slug, which must be there; zero: none is
- * said. Returns 0; or -E_INVALID with the failure set. */
-SUSPENDS MUSTCHECK int request_agent(struct request *request, struct text said, struct uuid *out);
+/* Which agent is meant where one is named by its id: what a deleted one left can still be found. */
+enum agent_sought {
+    AGENT_THERE,   /* one that is there */
+    AGENT_EVER,    /* or that was deleted */
+    AGENT_AS_SAID, /* whichever, without a look */
+};
 
-/* The agent that a search or a list is narrowed to, by its id or its slug; zero: none is said.
- * An id is taken as it is: what a deleted agent left can still be found. Returns 0; or -E_INVALID
- * with the failure set. */
-SUSPENDS MUSTCHECK int request_agent_filter(struct request *request, struct text said,
-                                            struct uuid *out);
+/* The agent that a body or a query names by its id or its slug; zero: none is said. A slug is
+ * always that of an agent that is there. Returns 0; or -E_INVALID with the failure set. */
+SUSPENDS MUSTCHECK int request_agent(struct request *request, struct text said,
+                                     enum agent_sought sought, struct uuid *out);
 
 /* The id in path parameter number `index`. Returns 0, or -E_INVALID with the 404 that an unknown id
  * gets, since a malformed one names nothing either. */

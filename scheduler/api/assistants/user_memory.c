@@ -5,40 +5,22 @@
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/assistants/users.h"
 #include "scheduler/api/listing.h"
-#include "shared/agent/checks.h"
 #include "shared/agent/memory.h"
 #include "shared/json/json_write.h"
-#include "shared/store/agents/agents.h"
 #include "shared/store/users/memories.h"
 
 /* A value may come with each of its characters as an escape. */
 #define PUT_BODY_MAX ((size_t)MEMORY_VALUE_MAX * 8)
 
-/* The agent of the query, by its id or its slug; zero: none is named. With `deleted` also one that
- * was deleted, by its id: what it knew can still be seen and forgotten. */
-static int read_agent(struct request *request, bool deleted, struct uuid *out)
-{
-    struct text text = http_query_get(request->exchange, "assistant_id", 0);
-    struct error err;
-    int r;
-
-    *out = (struct uuid){{0}};
-    if (!text.ptr)
-        return 0;
-    if (id_parse(ID_ASSISTANT, text, out))
-        r = agents_exists(&request->store, *out, deleted, &err);
-    else
-        r = slug_fits(text) ? agents_find(&request->store, text, out, &err) : AGENT_MISSING;
-    if (r == AGENT_MISSING)
-        return request_missing(request, "assistant", text);
-    return r < 0 ? request_failed(request, &err) : 0;
-}
-
-static int read_scope(struct request *request, bool deleted, struct memory_scope *out)
+/* With AGENT_EVER what an agent knew that was deleted can still be seen and forgotten. */
+static int read_scope(struct request *request, enum agent_sought sought, struct memory_scope *out)
 {
     int r = request_user(request, &out->user);
 
-    return r < 0 ? r : read_agent(request, deleted, &out->agent);
+    if (r < 0)
+        return r;
+    return request_agent(request, http_query_get(request->exchange, "assistant_id", 0), sought,
+                         &out->agent);
 }
 
 static int read_key(struct request *request, struct text *out)
@@ -138,7 +120,7 @@ static int memory_put(struct request *request)
     int r = read_key(request, &key);
 
     if (r == 0)
-        r = read_scope(request, false, &scope);
+        r = read_scope(request, AGENT_THERE, &scope);
     if (r < 0)
         return r;
     request_write_apart(request);
@@ -156,7 +138,7 @@ static int memory_replace(struct request *request)
     struct memory_scope scope;
     int64_t count;
     struct error err;
-    int r = read_scope(request, false, &scope);
+    int r = read_scope(request, AGENT_THERE, &scope);
 
     if (r < 0)
         return r;
@@ -177,7 +159,7 @@ static int memory_list(struct request *request)
     struct memory_scope scope;
     struct listing list;
     struct error err;
-    int r = read_scope(request, true, &scope);
+    int r = read_scope(request, AGENT_EVER, &scope);
 
     if (r == 0)
         r = listing_begin_texts(&list, request, MEMORY_KEY_MAX, &page.after, &page.before);
@@ -206,7 +188,7 @@ static int memory_get(struct request *request)
     int r = read_key(request, &key);
 
     if (r == 0)
-        r = read_scope(request, true, &scope);
+        r = read_scope(request, AGENT_EVER, &scope);
     if (r < 0)
         return r;
     r = memories_get(&request->store, &scope, key, &memory, &err);
@@ -223,7 +205,7 @@ static int forget(struct request *request, struct text key)
     struct memory_scope scope;
     int64_t removed;
     struct error err;
-    int r = read_scope(request, true, &scope);
+    int r = read_scope(request, AGENT_EVER, &scope);
 
     if (r < 0)
         return r;
