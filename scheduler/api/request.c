@@ -24,19 +24,30 @@ static int find_agent(const struct request *request, struct text said, enum agen
     return agents_exists(&request->store, *out, sought == AGENT_EVER, err);
 }
 
-int request_agent(struct request *request, struct text said, enum agent_sought sought,
-                  struct uuid *out)
+int request_agent(struct request *request, const char *param, struct text said,
+                  enum agent_sought sought, struct uuid *out)
 {
     struct error err;
     int r;
 
     *out = (struct uuid){{0}};
-    if (said.len == 0)
+    if (!said.ptr)
         return 0;
+    if (said.len == 0)
+        return failure_param(&request->failure, 400, param, "invalid_value",
+                             "Invalid '%s': it is empty, and no assistant has such a name. Say its "
+                             "id or slug, or leave '%s' out.",
+                             param, param);
     r = find_agent(request, said, sought, out, &err);
     if (r == AGENT_MISSING)
         return request_missing(request, "assistant", said);
     return r < 0 ? request_failed(request, &err) : 0;
+}
+
+int request_query_agent(struct request *request, const char *param, enum agent_sought sought,
+                        struct uuid *out)
+{
+    return request_agent(request, param, http_query_get(request->exchange, param, 0), sought, out);
 }
 
 int request_id(struct request *request, size_t index, enum id_kind kind, const char *what,

@@ -107,10 +107,14 @@ enum agent_sought {
     AGENT_AS_SAID, /* whichever, without a look */
 };
 
-/* The agent that a body or a query names by its id or its slug; zero: none is said. A slug is
- * always that of an agent that is there. Returns 0; or -E_INVALID with the failure set. */
-SUSPENDS MUSTCHECK int request_agent(struct request *request, struct text said,
+/* The agent that a member of a body or a query names by its id or its slug; zero: none is said. A
+ * slug is always that of an agent that is there, and an empty name is refused. Returns 0; or
+ * -E_INVALID with the failure set. */
+SUSPENDS MUSTCHECK int request_agent(struct request *request, const char *param, struct text said,
                                      enum agent_sought sought, struct uuid *out);
+/* The same of the query's member. */
+SUSPENDS MUSTCHECK int request_query_agent(struct request *request, const char *param,
+                                           enum agent_sought sought, struct uuid *out);
 
 /* The id in path parameter number `index`. Returns 0, or -E_INVALID with the 404 that an unknown id
  * gets, since a malformed one names nothing either. */

@@ -98,8 +98,7 @@ static int read_filter(struct request *request, struct message_filter *out)
         return request_missing(request, "run", run);
     r = read_hidden(request, &out->hidden);
     if (r == 0)
-        r = request_agent(request, http_query_get(request->exchange, "pending_for", 0), AGENT_THERE,
-                          &out->pending_for);
+        r = request_query_agent(request, "pending_for", AGENT_THERE, &out->pending_for);
     if (r < 0 || uuid_is_zero(out->run) || uuid_is_zero(out->pending_for))
         return r;
     return failure_param(&request->failure, 400, "pending_for", "invalid_value",

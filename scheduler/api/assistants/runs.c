@@ -83,8 +83,7 @@ static int read_filter(struct request *request, struct run_filter *out)
 {
     struct text crashes = http_query_get(request->exchange, "min_crashes", 0);
     int64_t crashes_min = 0;
-    int r = request_agent(request, http_query_get(request->exchange, "assistant_id", 0),
-                          AGENT_AS_SAID, &out->agent);
+    int r = request_query_agent(request, "assistant_id", AGENT_AS_SAID, &out->agent);
 
     if (r < 0)
         return r;

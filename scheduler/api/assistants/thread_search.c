@@ -35,7 +35,8 @@ static int read_body(struct request *request, struct search_request *out)
             json_get_bool(body, "archived", false) ? SEARCH_ARCHIVED : SEARCH_NOT_ARCHIVED;
     if (after.len > 0 && (!id_parse(ID_MESSAGE, after, &out->after) || uuid_is_zero(out->after)))
         return bad_cursor(request);
-    return request_agent(request, json_get_text(body, "assistant_id"), AGENT_AS_SAID, &out->agent);
+    return request_agent(request, "assistant_id", json_get_text(body, "assistant_id"),
+                         AGENT_AS_SAID, &out->agent);
 }
 
 static int refuse(struct request *request, int condition, const struct error *err)

@@ -80,8 +80,8 @@ static int thread_create(struct request *request)
     struct new_messages messages;
     struct thread thread;
     struct error err;
-    int r = request_agent(request, json_get_text(request->body, "assistant_id"), AGENT_THERE,
-                          &draft.agent);
+    int r = request_agent(request, "assistant_id", json_get_text(request->body, "assistant_id"),
+                          AGENT_THERE, &draft.agent);
 
     if (r == 0 && draft.active && (uuid_is_zero(draft.agent) || !draft.user.ptr))
         r = needs_owner(request);
@@ -177,8 +177,7 @@ static int read_filter(struct request *request, struct thread_filter *out)
     int r = read_words(request, out);
 
     if (r == 0)
-        r = request_agent(request, http_query_get(request->exchange, "assistant_id", 0),
-                          AGENT_THERE, &out->agent);
+        r = request_query_agent(request, "assistant_id", AGENT_THERE, &out->agent);
     if (r < 0)
         return r;
     out->user = http_query_get(request->exchange, "user_id", 0);
@@ -265,7 +264,8 @@ static enum thread_switch read_switch(struct request *request, const char *name)
 static int read_change(struct request *request, struct thread_change *out)
 {
     struct json_object *body = request->body;
-    int r = request_agent(request, json_get_text(body, "assistant_id"), AGENT_THERE, &out->agent);
+    int r = request_agent(request, "assistant_id", json_get_text(body, "assistant_id"), AGENT_THERE,
+                          &out->agent);
 
     if (r == 0)
         r = read_version(request, &out->state_version);

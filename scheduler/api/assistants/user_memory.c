@@ -17,10 +17,7 @@ static int read_scope(struct request *request, enum agent_sought sought, struct 
 {
     int r = request_user(request, &out->user);
 
-    if (r < 0)
-        return r;
-    return request_agent(request, http_query_get(request->exchange, "assistant_id", 0), sought,
-                         &out->agent);
+    return r < 0 ? r : request_query_agent(request, "assistant_id", sought, &out->agent);
 }
 
 static int read_key(struct request *request, struct text *out)

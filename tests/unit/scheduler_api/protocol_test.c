@@ -385,6 +385,31 @@ Test(api, refuses_members_of_the_query_that_it_does_not_know)
     with_api(unknown_query);
 }
 
+static void empty_agents(struct fixture *fixture)
+{
+    static const char *const lists[] = {"/v1/threads", "/v1/runs", "/v1/users/ann/memory"};
+    const char *thread = show("/v1/threads/%s", new_thread(fixture));
+    const char *said = "{\"assistant_id\":\"\"}";
+
+    for (size_t i = 0; i < ARRAY_LENGTH(lists); i++)
+        refused(fixture, 400, "assistant_id", "invalid_value", "it is empty",
+                (struct call){"GET", show("%s?assistant_id=", lists[i]), NULL, NULL, NULL});
+    refused(fixture, 400, "assistant_id", "invalid_value", "it is empty",
+            (struct call){"DELETE", "/v1/users/ann/memory?assistant_id=", NULL, NULL, NULL});
+    refused(fixture, 400, "pending_for", "invalid_value", "it is empty",
+            (struct call){"GET", show("%s/messages?pending_for", thread), NULL, NULL, NULL});
+    refused(fixture, 400, "assistant_id", "invalid_value", "it is empty",
+            (struct call){"POST", "/v1/threads", said, NULL, NULL});
+    refused(fixture, 400, "assistant_id", "invalid_value", "it is empty",
+            (struct call){"POST", thread, said, NULL, NULL});
+    expect(fixture, 200, "POST", thread, "{\"assistant_id\":null}");
+}
+
+Test(api, refuses_an_empty_name_of_an_agent_wherever_one_may_be_left_out)
+{
+    with_api(empty_agents);
+}
+
 static void azure(struct fixture *fixture)
 {
     static const char *const paths[] = {"/openai/v1/threads?api-version=v1",
