@@ -28,9 +28,21 @@ bool slug_fits(struct text text)
     return text.len > 0 && text.len <= SLUG_MAX;
 }
 
+/* What stands in a path of the API where an assistant's id may stand, too. (A test goes through the
+ * routes.) */
+static const char *const reserved[] = {"check"};
+
 int check_slug(struct json_object *value, const struct path *path, struct failure *failure)
 {
-    if (slug_fits(json_string(value)))
+    struct text slug = json_string(value);
+
+    for (size_t i = 0; i < ARRAY_LENGTH(reserved); i++)
+        if (text_is(slug, reserved[i]))
+            return failure_set(failure, 400, path, "invalid_value",
+                               "Invalid 'slug': '%s' is a part of a path of this API. Choose "
+                               "another one, such as '%s-1'.",
+                               reserved[i], reserved[i]);
+    if (slug_fits(slug))
         return 0;
     return failure_set(failure, 400, path, "invalid_value",
                        "Invalid 'slug': expected small letters, digits and single hyphens between "

@@ -27,7 +27,8 @@ int check_tool_resources(struct json_object *value, const struct path *path,
 /* A model's name: not empty, no blanks. Whether it is served is the registry's to say. */
 int check_model(struct json_object *value, const struct path *path, struct failure *failure);
 
-/* ^[a-z0-9]+(-[a-z0-9]+)*$: what stands for an assistant's id can't be taken for one. */
+/* ^[a-z0-9]+(-[a-z0-9]+)*$: what stands for an assistant's id can't be taken for one. New slugs are
+ * no part of a path of the API either (check_slug). */
 #define SLUG_MAX 64
 bool slug_fits(struct text text);
 int check_slug(struct json_object *value, const struct path *path, struct failure *failure);

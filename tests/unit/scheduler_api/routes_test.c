@@ -1,0 +1,55 @@
+/* What stands in the routes where the name of an agent may stand is the name of none. */
+
+#include <criterion/criterion.h>
+
+#include "scheduler/api/surfaces.h"
+#include "shared/agent/checks.h"
+#include "shared/check/failure.h"
+
+#define PARAMETER "{assistant_id}"
+
+/* The segment of `other` that stands where `pattern` has its agent; TEXT_NONE: the paths part
+ * before it, or another name stands there. */
+static struct text segment_beside(const char *pattern, const char *other)
+{
+    const char *at = strstr(pattern, PARAMETER);
+    size_t prefix = at ? (size_t)(at - pattern) : 0;
+
+    if (!at || strncmp(pattern, other, prefix) != 0 || other[prefix] == '{')
+        return TEXT_NONE;
+    return (struct text){other + prefix, strcspn(other + prefix, "/")};
+}
+
+static void must_be_reserved(struct text segment)
+{
+    CLEANUP(json_freep)
+    struct json_object *slug = json_object_new_string_len(segment.ptr, (int)segment.len);
+    const struct path path = {NULL, "slug", 0};
+    struct failure failure = {0};
+
+    cr_assert_lt(check_slug(slug, &path, &failure), 0,
+                 "an agent may be called \"%.*s\", which is a path", TEXT_ARGS(segment));
+    cr_assert_str_eq(failure.param, "slug");
+    cr_assert(strstr(failure.message, "a part of a path"), "%s", failure.message);
+}
+
+Test(routes, hide_no_agent_that_has_the_name_of_a_path)
+{
+    struct endpoints endpoints;
+    size_t found = 0;
+
+    endpoints_init(&endpoints, surfaces, surfaces_count);
+    for (size_t i = 0; i < endpoints.count; i++) {
+        for (size_t k = 0; k < endpoints.count; k++) {
+            struct text segment =
+                segment_beside(endpoints.items[i]->pattern, endpoints.items[k]->pattern);
+
+            if (!slug_fits(segment))
+                continue;
+            found++;
+            must_be_reserved(segment);
+        }
+    }
+    endpoints_deinit(&endpoints);
+    cr_assert_gt(found, 0, "there is one at least: check");
+}
