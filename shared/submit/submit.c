@@ -133,6 +133,7 @@ static int run_gone(const struct making *making)
     return failure_missing(making->failure, "run", text_of(run));
 }
 
+/* OpenAI's sentence comes first, as it is: clients look for it. */
 static int thread_busy(const struct making *making)
 {
     char run[ID_TEXT_SIZE];
@@ -141,7 +142,11 @@ static int thread_busy(const struct making *making)
     id_format(ID_RUN, making->active, run);
     id_format(ID_THREAD, making->draft.thread, thread);
     return failure_param(making->failure, 400, NULL, NULL,
-                         "Thread %s already has an active run %s.", thread, run);
+                         "Thread %s already has an active run %s. %s", thread, run,
+                         making->submission->as_input
+                             ? "With 'on_busy' the message waits behind it, or steers it."
+                             : "With 'multitask_strategy' a run waits behind it, or takes its "
+                               "place.");
 }
 
 static int thread_full(const struct making *making)

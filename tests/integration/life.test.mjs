@@ -182,14 +182,14 @@ rules:
     const second = await stack.call('POST', `/v1/threads/${run.thread_id}/runs`, { assistant_id: assistant.id });
     assert.equal(second.status, 400);
     assert.deepEqual(second.body.error, {
-      message: `Thread ${run.thread_id} already has an active run ${run.id}.`,
+      message: `Thread ${run.thread_id} already has an active run ${run.id}. With 'multitask_strategy' a run waits behind it, or takes its place.`,
       type: 'invalid_request_error',
       param: null,
       code: null,
     });
     const message = await stack.call('POST', `/v1/threads/${run.thread_id}/messages`, { role: 'user', content: 'more' });
     assert.equal(message.status, 400);
-    assert.equal(message.body.error.message, `Can't add messages to ${run.thread_id} while a run ${run.id} is active.`);
+    assert.equal(message.body.error.message, `Can't add messages to ${run.thread_id} while a run ${run.id} is active. With 'on_busy' it waits behind the run, or steers it.`);
     await stack.finished(run);
     await stack.ok('POST', `/v1/threads/${run.thread_id}/messages`, { role: 'user', content: 'more' });
     const third = await stack.ok('POST', `/v1/threads/${run.thread_id}/runs`, { assistant_id: assistant.id });

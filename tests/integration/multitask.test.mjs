@@ -77,7 +77,7 @@ test('every strategy against an active run in every state', async () => {
         const refused = await start();
         const reply = await ask(stack, refused, 'reject', 'next');
         assert.equal(reply.status, 400);
-        assert.equal(reply.body.error.message, `Thread ${refused.thread_id} already has an active run ${refused.id}.`);
+        assert.equal(reply.body.error.message, `Thread ${refused.thread_id} already has an active run ${refused.id}. With 'multitask_strategy' a run waits behind it, or takes its place.`);
         assert.equal((await ask(stack, refused, null, 'next')).status, 400);
         await stack.ok('POST', `/v1/runs/${refused.id}/cancel`);
       }

@@ -62,7 +62,8 @@ static int refused(struct request *request, int r, struct uuid active, struct er
     case THREAD_MISSING:
         return request_missing(request, "thread", thread);
     case THREAD_BUSY:
-        return message_refuse_busy(request, "add messages to", active);
+        return message_refuse_busy(request, "add messages to", active,
+                                   " With 'on_busy' it waits behind the run, or steers it.");
     case THREAD_FULL:
         return full(request);
     case THREAD_TOO_LARGE:

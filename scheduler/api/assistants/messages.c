@@ -32,14 +32,15 @@ static int message_missing(struct request *request)
     return request_missing(request, "message", request->exchange->params[1]);
 }
 
-int message_refuse_busy(struct request *request, const char *verb, struct uuid run)
+int message_refuse_busy(struct request *request, const char *verb, struct uuid run,
+                        const char *hint)
 {
     char text[ID_TEXT_SIZE];
 
     id_format(ID_RUN, run, text);
     return failure_param(&request->failure, 400, NULL, NULL,
-                         "Can't %s %.*s while a run %s is active.", verb,
-                         TEXT_ARGS(request->exchange->params[0]), text);
+                         "Can't %s %.*s while a run %s is active.%s", verb,
+                         TEXT_ARGS(request->exchange->params[0]), text, hint);
 }
 
 static int read_ids(struct request *request, struct uuid *thread, struct uuid *message)
@@ -193,7 +194,7 @@ static int message_delete(struct request *request)
     if (r == MESSAGE_MISSING)
         return message_missing(request);
     if (r == THREAD_BUSY)
-        return message_refuse_busy(request, "delete messages from", active);
+        return message_refuse_busy(request, "delete messages from", active, "");
     if (r < 0)
         return request_failed(request, &err);
     render_deleted(ID_MESSAGE, id, "thread.message.deleted", &request->reply);

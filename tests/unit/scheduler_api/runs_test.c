@@ -75,12 +75,22 @@ static void life(struct fixture *fixture)
     r = expect(fixture, 200, "GET", "/v1/runs?status=failed", NULL);
     cr_assert_eq(json_object_array_length(json_get(r, "data")), 0);
 
-    refused(fixture, 400, NULL, NULL, show("Thread %s already has an active run %s.", thread, id),
-            (struct call){"POST", runs, run_body(assistant, ""), NULL, NULL});
+    refused(
+        fixture, 400, NULL, NULL,
+        show("Thread %s already has an active run %s. With 'multitask_strategy' a ", thread, id),
+        (struct call){"POST", runs, run_body(assistant, ""), NULL, NULL});
+    refused(
+        fixture, 400, NULL, NULL,
+        show("Can't add messages to %s while a run %s is active. With 'on_busy' it ", thread, id),
+        (struct call){"POST", show("/v1/threads/%s/messages", thread),
+                      "{\"role\":\"user\",\"content\":\"x\"}", NULL, NULL});
     refused(fixture, 400, NULL, NULL,
-            show("Can't add messages to %s while a run %s is active.", thread, id),
+            show("Thread %s already has an active run %s. With 'on_busy' the ", thread, id),
             (struct call){"POST", show("/v1/threads/%s/messages", thread),
-                          "{\"role\":\"user\",\"content\":\"x\"}", NULL, NULL});
+                          show("{\"role\":\"user\",\"content\":\"x\",\"run\":{\"assistant_id\":"
+                               "\"%s\"}}",
+                               assistant),
+                          NULL, NULL});
     refused(fixture, 400, NULL, NULL, "Runs in status 'queued' do not accept tool outputs.",
             (struct call){"POST", show("%s/%s/submit_tool_outputs", runs, id),
                           "{\"tool_outputs\":[]}", NULL, NULL});
