@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { crooked, straight } from '../lib/counters.mjs';
 import { until, withStack } from '../lib/stack.mjs';
 
 const script = `
@@ -235,6 +236,25 @@ test('threads and runs of a user go with him, an active one included', async () 
     assert.ok(stack.sql('SELECT sum(calls) AS calls FROM usage_by_hour')[0].calls >= 3, 'sums stay');
     const again = await stack.ok('POST', `/v1/threads/${bobs.thread_id}/runs`, { assistant_id: agent.id });
     assert.equal((await stack.finished(again)).status, 'completed', 'the thread of another one goes on');
+  });
+});
+
+test('no row of any table has the name of a user that was deleted', async () => {
+  await withStack(options, async (stack) => {
+    const name = 'Ädä "of" \\ Rome/7';
+    const agent = await stack.assistant({ user_memory: true, slug: 'own' });
+    const tables = stack.sql("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace").map((row) => row.relname);
+    const naming = () => tables.filter((table) => stack.sql(`SELECT count(*) FROM ${table} t WHERE strpos(t::text, 'Rome/7') > 0`)[0].count > 0);
+    const thread = { user_id: name, messages: [{ role: 'user', content: 'hello' }] };
+    await stack.ok('PUT', at(name, 'city'), { value: 'Rome' });
+    await stack.ok('POST', '/v1/threads', thread);
+    await stack.finished(await stack.ok('POST', '/v1/threads/runs', { assistant_id: 'own', thread }));
+    const bobs = await stack.ok('POST', '/v1/threads', { user_id: 'bob', messages: [{ role: 'user', content: 'hello' }] });
+    await stack.finished(await stack.ok('POST', `/v1/threads/${bobs.id}/runs`, { assistant_id: agent.id, user: name }));
+    for (const table of ['runs', 'threads', 'user_memory']) assert.ok(naming().includes(table), `${table}: ${naming()}`);
+    assert.equal((await stack.ok('DELETE', `/v1/users/${encodeURIComponent(name)}`)).deleted, true);
+    assert.deepEqual(naming(), []);
+    assert.deepEqual(crooked(stack), straight);
   });
 });
 

@@ -7,6 +7,7 @@
 #include "shared/store/rows.h"
 #include "shared/store/runs/runs.h"
 #include "shared/store/threads/threads.h"
+#include "shared/store/threads/user_bytes.h"
 
 /* Rows that one request deletes. */
 #define BATCH     200
@@ -75,21 +76,31 @@ static const struct pg_statement runs_find = {
     .types = "ut",
 };
 
-/* What was summed up already becomes a difference again, of nobody, and is folded as such. */
+/* What was summed up already becomes a difference again, of nobody, and is folded as such. The
+ * differences come first, in a statement of their own: it waits for whoever folds them at this
+ * moment, and the second one sees the sums that they have become. */
 #define SUMS \
     "calls, prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens," \
     " reasoning_tokens, cost_micros"
 
-static const struct pg_statement usage_unname = {
-    .name = "user_unname_usage",
+static const struct pg_statement deltas_unname = {
+    .name = "user_unname_deltas",
     .sql =
         "WITH d AS ("
         "    UPDATE usage_deltas"
         "    SET user_id = ''"
         "    WHERE tenant_id = $1"
         "      AND user_id = $2"
-        "    RETURNING 1),"
-        " gone AS ("
+        "    RETURNING 1)"
+        " SELECT count(*)"
+        " FROM d",
+    .types = "ut",
+};
+
+static const struct pg_statement sums_unname = {
+    .name = "user_unname_sums",
+    .sql =
+        "WITH gone AS ("
         "    DELETE FROM usage_hourly"
         "    WHERE (tenant_id, hour, agent_id, user_id, provider, model) IN ("
         "        SELECT tenant_id, hour, agent_id, user_id, provider, model"
@@ -102,7 +113,8 @@ static const struct pg_statement usage_unname = {
         "    INSERT INTO usage_deltas (tenant_id, hour, agent_id, provider, model, " SUMS ")"
         "    SELECT tenant_id, hour, agent_id, provider, model, " SUMS
         "    FROM gone)"
-        " SELECT (SELECT count(*) FROM d) + (SELECT count(*) FROM gone)",
+        " SELECT count(*)"
+        " FROM gone",
     .types = "ut",
 };
 /* clang-format on */
@@ -140,7 +152,19 @@ static int delete_memory(const struct store *store, const struct user_deleting *
 static int unname_usage(const struct store *store, const struct user_deleting *how,
                         struct user_removed *removed, bool *out_more, struct error *err)
 {
-    return delete_batch(store, how, &usage_unname, &removed->counts[USER_USAGE], out_more, err);
+    int64_t *count = &removed->counts[USER_USAGE];
+    int r = delete_batch(store, how, &deltas_unname, count, out_more, err);
+
+    return r < 0 ? r : delete_batch(store, how, &sums_unname, count, out_more, err);
+}
+
+/* What the threads held amounts to nothing now that they are gone, and has his name. */
+static int fold_bytes(const struct store *store, const struct user_deleting *how,
+                      struct user_removed *removed, bool *out_more, struct error *err)
+{
+    (void)removed;
+    *out_more = false;
+    return user_bytes_fold_person(store, how->user, err);
 }
 
 static void tell(const struct user_deleting *how, const struct run_stopped *run)
@@ -228,7 +252,8 @@ typedef int (*delete_fn)(const struct store *store, const struct user_deleting *
                          struct user_removed *removed, bool *out_more, struct error *err);
 
 /* In this order: what is not known any more is told to no run, and what has ended uses nothing. */
-static const delete_fn rows[] = {delete_memory, delete_threads, delete_runs, unname_usage};
+static const delete_fn rows[] = {delete_memory, delete_threads, delete_runs, unname_usage,
+                                 fold_bytes};
 
 static const char *const names[USER_THING_COUNT] = {
     [USER_MEMORY] = "memory", [USER_THREADS] = "threads", [USER_MESSAGES] = "messages",

@@ -3,6 +3,9 @@
 
 #include "fixture.h"
 
+#include <libpq-fe.h>
+
+#include "shared/store/threads/user_bytes.h"
 #include "shared/store/users/user_data.h"
 
 #define THREADS 3
@@ -134,4 +137,144 @@ static void in_sums(struct store *store)
 Test(user_data, sums_of_usage_stay_and_lose_the_name)
 {
     with_store(in_sums);
+}
+
+/* Somebody folds, and is held up in the middle of it: the rows of ada are in his hands. */
+struct fold {
+    int (*fold)(struct pg *pg, bool *out_more, struct error *err);
+    struct pg *pg;
+    const char *bob; /* a query that locks what is folded behind ada's */
+    const struct store *store;
+    bool deleted;
+};
+
+static void run_fold(void *arg)
+{
+    struct fold *fold = arg;
+    bool more;
+
+    MUST(fold->fold(fold->pg, &more, &test_err));
+}
+
+static void run_delete(void *arg)
+{
+    struct fold *fold = arg;
+
+    cr_assert(must_delete(fold->store, "ada", DEADLINE_NONE).all);
+    fold->deleted = true;
+}
+
+static void plain(PGconn *conn, const char *sql)
+{
+    PGresult *result = PQexec(conn, sql);
+
+    cr_assert(PQresultStatus(result) == PGRES_COMMAND_OK ||
+                  PQresultStatus(result) == PGRES_TUPLES_OK,
+              "%s", PQerrorMessage(conn));
+    PQclear(result);
+}
+
+static void until_waiting(int64_t sessions, const bool *or_done)
+{
+    while (!*or_done && sql_int("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type ="
+                                " 'Lock' AND datname = current_database()") < sessions)
+        MUST(fiber_sleep(5, &test_err));
+}
+
+static void delete_amid(struct store *store, struct fold fold)
+{
+    PGconn *conn = PQconnectdb(conninfo(store));
+    struct fiber *fibers[2];
+
+    fold.pg = another_pg();
+    fold.store = store;
+    plain(conn, "BEGIN");
+    plain(conn, fold.bob);
+    fibers[0] = fiber_start("fold", run_fold, &fold);
+    until_waiting(1, &fold.deleted);
+    fibers[1] = fiber_start("delete", run_delete, &fold);
+    until_waiting(2, &fold.deleted);
+    plain(conn, "COMMIT");
+    fiber_join(fibers[0]);
+    fiber_join(fibers[1]);
+    PQfinish(conn);
+    pg_close(fold.pg);
+}
+
+static int64_t rows_of_ada(const char *table)
+{
+    return sql_int("SELECT count(*) FROM %s WHERE user_id = 'ada'", table);
+}
+
+static void bytes_amid(struct store *store)
+{
+    bool more;
+
+    (void)thread_of(store, "bob", TEXT_NONE);
+    MUST(user_bytes_fold(store->pg, &more, &test_err));
+    (void)thread_of(store, "bob", TEXT_NONE);
+    (void)thread_of(store, "ada", TEXT_NONE);
+    cr_assert_eq(rows_of_ada("user_deltas"), 1);
+    delete_amid(store, (struct fold){.fold = user_bytes_fold,
+                                     .bob = "SELECT FROM user_bytes WHERE user_id = 'bob'"
+                                            " FOR UPDATE"});
+    cr_assert_eq(rows_of_ada("user_deltas"), 0);
+    cr_assert_eq(rows_of_ada("user_bytes"), 0);
+    cr_assert_eq(sql_int("SELECT sum(total_bytes) FROM user_bytes WHERE user_id = 'bob'"),
+                 sql_int("SELECT sum(total_bytes) FROM threads WHERE user_id = 'bob'"));
+}
+
+Test(user_data, what_threads_held_keeps_no_name_though_somebody_folds_it)
+{
+    with_store(bytes_amid);
+}
+
+static void bytes_stay(struct store *store)
+{
+    struct uuid tenant = store->tenant;
+    bool more;
+
+    (void)thread_of(store, "ada", TEXT_NONE);
+    MUST(user_bytes_fold(store->pg, &more, &test_err));
+    (void)thread_of(store, "ada", TEXT_NONE);
+    MUST(user_bytes_fold_person(store, TEXT("ada"), &test_err));
+    cr_assert_eq(rows_of_ada("user_deltas"), 0);
+    cr_assert_eq(sql_int("SELECT total_bytes FROM user_bytes WHERE user_id = 'ada'"),
+                 sql_int("SELECT sum(total_bytes) FROM threads WHERE user_id = 'ada'"));
+    cr_assert(must_delete(store, "ada", DEADLINE_NONE).all);
+    cr_assert_eq(rows_of_ada("user_deltas") + rows_of_ada("user_bytes"), 0);
+    cr_assert_eq(sql_int("SELECT penstock_user_bytes('%s', 'ada')", show(tenant)), 0);
+}
+
+Test(user_data, what_is_there_of_a_person_is_folded_exactly)
+{
+    with_store(bytes_stay);
+}
+
+static void usage_amid(struct store *store)
+{
+    bool more;
+
+    sql_do("INSERT INTO usage_hourly (tenant_id, hour, agent_id, user_id, provider, model, calls,"
+           "  prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens,"
+           "  reasoning_tokens, cost_micros)"
+           " SELECT '%s', date_trunc('hour', now()), '%s', 'bob', 'p', 'm', 1, 2, 3, 4, 5, 6, 7;"
+           "INSERT INTO usage_deltas SELECT * FROM usage_hourly;"
+           "INSERT INTO usage_deltas SELECT * FROM usage_hourly;"
+           "UPDATE usage_deltas SET user_id = 'ada' WHERE ctid = (SELECT max(ctid) FROM"
+           "  usage_deltas)",
+           show(store->tenant), show(store->tenant));
+    delete_amid(store, (struct fold){.fold = usage_fold,
+                                     .bob = "SELECT FROM usage_hourly WHERE user_id = 'bob'"
+                                            " FOR UPDATE"});
+    MUST(usage_fold(store->pg, &more, &test_err));
+    cr_assert_eq(rows_of_ada("usage_deltas"), 0);
+    cr_assert_eq(rows_of_ada("usage_hourly"), 0);
+    cr_assert_eq(sql_int("SELECT sum(calls) FROM usage_by_hour WHERE user_id = 'bob'"), 2);
+    cr_assert_eq(sql_int("SELECT sum(calls) FROM usage_by_hour WHERE user_id = ''"), 1);
+}
+
+Test(user_data, usage_keeps_no_name_though_somebody_folds_it)
+{
+    with_store(usage_amid);
 }
