@@ -119,6 +119,8 @@ test('10,000 threads of 50 users and 5 agents: every filter and order pages exac
       FROM generate_series(1, 10000) n, LATERAL (SELECT now() - (hashint4(n) & 1048575) * interval '1 s' AS at) used;
       INSERT INTO threads (id, tenant_id, user_id, metadata) SELECT gen_random_uuid(), gen_random_uuid(), 'user ' || n % 50, '{"project":"p1"}' FROM generate_series(1, 1000) n;
       ANALYZE threads`);
+    stack.exec(`UPDATE threads SET active = true WHERE id IN (
+      SELECT DISTINCT ON (user_id, agent_id) id FROM threads WHERE tenant_id = '${tenant}' AND archived_at IS NULL AND agent_id IS NOT NULL ORDER BY user_id, agent_id, id)`);
     const pages = async (query) => {
       const ids = [];
       for (let after = ''; ;) {
@@ -134,6 +136,10 @@ test('10,000 threads of 50 users and 5 agents: every filter and order pages exac
       ['user_id=user%207', `user_id = 'user 7' AND archived_at IS NULL`],
       ['assistant_id=agent-2', `agent_id = '${uuid(agents[2].id)}' AND archived_at IS NULL`],
       [`user_id=user%2012&assistant_id=${agents[2].id}`, `user_id = 'user 12' AND agent_id = '${uuid(agents[2].id)}' AND archived_at IS NULL`],
+      ['active=true', 'active'],
+      ['active=false&archived=all', 'NOT active'],
+      [`active=true&user_id=user%2012&assistant_id=${agents[2].id}`, `active AND user_id = 'user 12' AND agent_id = '${uuid(agents[2].id)}'`],
+      ['active=true&metadata[project]=p1', `active AND metadata @> '{"project":"p1"}'`],
       ['archived=true', 'archived_at IS NOT NULL'],
       ['archived=all&user_id=user%203', `user_id = 'user 3'`],
       ['metadata[project]=p1', `metadata @> '{"project":"p1"}' AND archived_at IS NULL`],
@@ -150,7 +156,7 @@ test('10,000 threads of 50 users and 5 agents: every filter and order pages exac
     assert.equal(all.length, 10000);
     const before = await stack.ok('GET', `/v1/threads?order_by=last_used_at&archived=all&limit=3&before=thread_${all[10]}`);
     assert.deepEqual(before.data.map((thread) => uuid(thread.id)), all.slice(7, 10), 'a page before');
-    for (const [query, param] of [['archived=maybe', 'archived'], ['order_by=size', 'order_by'], ['usr_id=x', 'usr_id'], ['metadata=x', 'metadata']])
+    for (const [query, param] of [['archived=maybe', 'archived'], ['active=', 'active'], ['order_by=size', 'order_by'], ['usr_id=x', 'usr_id'], ['metadata=x', 'metadata']])
       assert.deepEqual([(await stack.call('GET', `/v1/threads?${query}`)).status, (await stack.call('GET', `/v1/threads?${query}`)).body.error.param], [400, param], query);
     assert.equal((await stack.call('GET', '/v1/threads?order_by=last_used_at&after=thread_00000000000000000000000000000001')).status, 400);
   });

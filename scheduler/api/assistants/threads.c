@@ -152,23 +152,36 @@ static int read_metadata(struct request *request, struct text *out)
     return out->ptr ? 0 : too_large(request);
 }
 
-/* archived=true|false|all and order_by=created_at|last_used_at. */
+/* One of the words, or *out TEXT_NONE where the query says none. */
+static int read_word(struct request *request, const char *name, const char *const *words,
+                     struct text *out)
+{
+    struct path path = {NULL, name, 0};
+
+    *out = http_query_get(request->exchange, name, 0);
+    return out->ptr ? fields_word(*out, words, &path, &request->failure) : 0;
+}
+
+/* archived and active: true, false or all; order_by=created_at|last_used_at. */
 static int read_words(struct request *request, struct thread_filter *out)
 {
-    static const char *const archived[] = {"true", "false", "all", NULL};
+    static const char *const which[] = {"true", "false", "all", NULL};
     static const char *const orders[] = {"created_at", "last_used_at", NULL};
-    struct path at_archived = {NULL, "archived", 0};
-    struct path at_order = {NULL, "order_by", 0};
-    struct text of_archived = http_query_get(request->exchange, "archived", 0);
-    struct text of_order = http_query_get(request->exchange, "order_by", 0);
-    int r =
-        of_archived.ptr ? fields_word(of_archived, archived, &at_archived, &request->failure) : 0;
+    struct text archived;
+    struct text active;
+    struct text order;
+    int r = read_word(request, "archived", which, &archived);
 
-    if (r == 0 && of_order.ptr)
-        r = fields_word(of_order, orders, &at_order, &request->failure);
-    out->archived = text_is(of_archived, "true") ? 1 : text_is(of_archived, "all") ? -1 : 0;
-    out->by_use = text_is(of_order, "last_used_at");
-    return r;
+    if (r == 0)
+        r = read_word(request, "active", which, &active);
+    if (r == 0)
+        r = read_word(request, "order_by", orders, &order);
+    if (r < 0)
+        return r;
+    out->archived = text_is(archived, "true") ? 1 : text_is(archived, "all") ? -1 : 0;
+    out->active = text_is(active, "true") ? 1 : text_is(active, "false") ? 0 : -1;
+    out->by_use = text_is(order, "last_used_at");
+    return 0;
 }
 
 static int read_filter(struct request *request, struct thread_filter *out)
@@ -416,8 +429,9 @@ static int thread_delete(struct request *request)
     return 0;
 }
 
-static const char *const threads_query[] = {
-    LISTING_QUERY, "user_id", "assistant_id", "archived", "metadata[KEY]", "order_by", NULL};
+static const char *const threads_query[] = {LISTING_QUERY, "user_id", "assistant_id",
+                                            "archived",    "active",  "metadata[KEY]",
+                                            "order_by",    NULL};
 
 /* clang-format off */
 static const struct endpoint table[] = {

@@ -85,6 +85,8 @@ static int list(struct client *client, const struct arguments *args, struct erro
     add_member(&path, "assistant_id", arguments_get(args, "agent"));
     if (arguments_has(args, "archived"))
         add_member(&path, "archived", "true");
+    if (arguments_has(args, "active"))
+        add_member(&path, "active", "true");
     walk.path = buf_string(&path);
     agent_names_init(&listing.names, client);
     r = client_walk(client, &walk, err);
@@ -103,6 +105,7 @@ static const struct option_spec options[] = {
     {"user", 'u', "USER", "only threads of this user", 0, 0},
     {"agent", 'a', "AGENT", "only threads of this agent (its slug or id)", 0, 0},
     {"archived", 0, NULL, "only archived ones, which are left out otherwise", 0, 0},
+    {"active", 0, NULL, "only those that their agent and user are at", 0, 0},
     {"created", 0, NULL, "in the order of their creation, not of their last use", 0, 0},
     {"limit", 'n', "N", "how many, the last one first (default 20)", 1, LIMIT_MAX},
     {"json", 0, NULL, "one JSON object a line", 0, 0},

@@ -9,9 +9,11 @@
 
 #include "shared/store/threads/thread_rows.h"
 
-/* $1 tenant, $2 user, $3 agent, $4 archived, $5 metadata, $6 limit, $7 bytes. */
+/* $1 tenant, $2 user, $3 agent, $4 archived, $5 metadata, $6 limit, $7 bytes, $8 active. */
 /* clang-format off */
-#define ARCHIVED SQL_CHECKED("$4::int8 < 0 OR (t.archived_at IS NOT NULL) = ($4::int8 = 1)") \
+#define STATE \
+    SQL_CHECKED("$4::int8 < 0 OR (t.archived_at IS NOT NULL) = ($4::int8 = 1)") \
+    " AND " SQL_CHECKED("$8::int8 < 0 OR t.active = ($8::int8 = 1)") \
     " AND " SQL_UNUSED_TEXT("$2")
 
 #define OF_ANYBODY "t.tenant_id = $1"
@@ -30,15 +32,15 @@
     " AND " SQL_CHECKED("$2::text IS NULL OR t.user_id = $2") \
     " AND " SQL_CHECKED("$3::uuid IS NULL OR t.agent_id = $3")
 
-/* $8, $9: bounds. */
-#define BY_ID "t.id > $8 AND t.id < $9"
+/* $9, $10: bounds. */
+#define BY_ID "t.id > $9 AND t.id < $10"
 
-/* $8 to $10, $11 to $13: hour, microseconds since 1970, id. */
+/* $9 to $11, $12 to $14: hour, microseconds since 1970, id. */
 #define USE_KEY "(t.used_hour, t.last_used_at, t.id)"
 #define USE_AT(hour, us, id) \
     "(" hour "::int4, 'epoch'::timestamptz + " us "::int8 * interval '1 us', " id ")"
 #define BY_USE \
-    USE_KEY " > " USE_AT("$8", "$9", "$10") " AND " USE_KEY " < " USE_AT("$11", "$12", "$13")
+    USE_KEY " > " USE_AT("$9", "$10", "$11") " AND " USE_KEY " < " USE_AT("$12", "$13", "$14")
 
 #define STORED \
     SQL_STORED("t.metadata") " + " SQL_STORED("t.agent_state") \
@@ -49,18 +51,21 @@
 
 #define LIST(conditions, bounds, order) \
     SQL_PAGE(THREAD_COLUMNS, "t", \
-        "threads t WHERE " conditions " AND " bounds " AND " ARCHIVED, \
+        "threads t WHERE " conditions " AND " bounds " AND " STATE, \
         order, "$6", "$7", STORED, SENT)
 
 #define ID_ORDER(direction)  "t.id " direction
 #define USE_ORDER(direction) \
     "t.used_hour " direction ", t.last_used_at " direction ", t.id " direction
 
+#define ID_TYPES  "utuijiiiuu"
+#define USE_TYPES "utuijiiiiiuiiu"
+
 #define LISTS(name, conditions, if_by_use) \
-    {{{"threads_" name "_down", LIST(conditions, BY_ID, ID_ORDER("DESC")), "utuijiiuu"}, \
-      {"threads_" name "_up", LIST(conditions, BY_ID, ID_ORDER("ASC")), "utuijiiuu"}}, \
-     {{"threads_" name "_used_down", LIST(if_by_use, BY_USE, USE_ORDER("DESC")), "utuijiiiiuiiu"}, \
-      {"threads_" name "_used_up", LIST(if_by_use, BY_USE, USE_ORDER("ASC")), "utuijiiiiuiiu"}}}
+    {{{"threads_" name "_down", LIST(conditions, BY_ID, ID_ORDER("DESC")), ID_TYPES}, \
+      {"threads_" name "_up", LIST(conditions, BY_ID, ID_ORDER("ASC")), ID_TYPES}}, \
+     {{"threads_" name "_used_down", LIST(if_by_use, BY_USE, USE_ORDER("DESC")), USE_TYPES}, \
+      {"threads_" name "_used_up", LIST(if_by_use, BY_USE, USE_ORDER("ASC")), USE_TYPES}}}
 
 enum { ANYBODY, USER, AGENT, BOTH, LABELS, CONDITIONS };
 
@@ -140,14 +145,15 @@ int threads_list(const struct store *store, const struct thread_filter *filter,
                  const struct page *page, struct thread_list *out, struct error *err)
 {
     struct page_plan plan = page_plan(page);
-    struct pg_value values[13] = {
+    struct pg_value values[14] = {
         pg_uuid(store->tenant),   pg_text(filter->user),     value_uuid_or_null(filter->agent),
         pg_int(filter->archived), pg_json(filter->metadata), pg_int(plan.limit),
-        pg_int(plan.bytes),       pg_uuid(plan.low),         pg_uuid(plan.high),
+        pg_int(plan.bytes),       pg_int(filter->active),    pg_uuid(plan.low),
+        pg_uuid(plan.high),
     };
     struct pg_query query = {&lists[conditions_of(filter)][filter->by_use][plan.ascending], values};
     struct rows rows;
-    int r = filter->by_use ? bounds_of_use(store, &plan, &values[7], err) : 0;
+    int r = filter->by_use ? bounds_of_use(store, &plan, &values[8], err) : 0;
 
     if (r == 0)
         r = rows_page(store, &thread_rows, &query, &plan, &rows, err);

@@ -62,12 +62,13 @@ SUSPENDS MUSTCHECK int threads_find_active(const struct store *store, struct uui
 SUSPENDS MUSTCHECK int threads_get(const struct store *store, struct uuid id, struct thread *out,
                                    struct error *err);
 
-/* Which threads of the tenant; all zero: every one. */
+/* Which threads of the tenant. */
 struct thread_filter {
     struct uuid agent;    /* zero: any */
     struct text user;     /* TEXT_NONE: any */
     struct text metadata; /* JSON object whose members they have; TEXT_NONE: any */
     int archived;         /* 1: archived ones, 0: the others, -1: all */
+    int active;           /* 1: active ones, 0: the others, -1: all */
     bool by_use;          /* in the order of their last use, not of their creation */
 };
 

@@ -105,7 +105,8 @@ static void use_api(const struct store *store)
     MUST(idempotency_recall(store, request.hash, request.object, &request.object, &test_err));
     MUST(idempotency_complete(store, request.key, 200, TEXT("{}"), &test_err));
     MUST(agents_list(store, &page, &agents, &test_err));
-    MUST(threads_list(store, &(struct thread_filter){.archived = -1}, &page, &threads, &test_err));
+    MUST(threads_list(store, &(struct thread_filter){.archived = -1, .active = -1}, &page, &threads,
+                      &test_err));
     MUST(messages_create(store, draft.thread, &message, TEXT_NONE, &got, NULL, &test_err));
     MUST(messages_list(store, draft.thread, &(struct message_filter){.run = any}, &page, &messages,
                        &test_err));

@@ -105,7 +105,8 @@ static void isolates(struct store *store)
     GIVES(THREAD_MISSING, threads_get(&other, id, &thread, &test_err));
     GIVES(THREAD_MISSING, threads_update(&other, id, &change, &thread, NULL, &test_err));
     GIVES(THREAD_MISSING, threads_delete(&other, id, NULL, &test_err));
-    MUST(threads_list(&other, &(struct thread_filter){.archived = -1}, &page, &list, &test_err));
+    MUST(threads_list(&other, &(struct thread_filter){.archived = -1, .active = -1}, &page, &list,
+                      &test_err));
     cr_assert_eq(list.count, 0);
     GIVES(MESSAGE_MISSING, messages_get(&other, id, made.id, &made, &test_err));
     GIVES(MESSAGE_MISSING, messages_delete(&other, id, made.id, NULL, &test_err));
@@ -135,17 +136,20 @@ static void lists(struct store *store)
 
     for (int i = 0; i < 3; i++)
         ids[i] = must_thread(store);
-    MUST(threads_list(store, &(struct thread_filter){.archived = -1}, &page, &list, &test_err));
+    MUST(threads_list(store, &(struct thread_filter){.archived = -1, .active = -1}, &page, &list,
+                      &test_err));
     cr_assert_eq(list.count, 2);
     cr_assert(list.has_more);
     cr_assert(uuid_equal(list.items[0].id, ids[2]));
     page.after = ids[1];
-    MUST(threads_list(store, &(struct thread_filter){.archived = -1}, &page, &list, &test_err));
+    MUST(threads_list(store, &(struct thread_filter){.archived = -1, .active = -1}, &page, &list,
+                      &test_err));
     cr_assert_eq(list.count, 1);
     cr_assert_not(list.has_more);
     cr_assert(uuid_equal(list.items[0].id, ids[0]));
     page = (struct page){.limit = 1, .ascending = true, .before = ids[2]};
-    MUST(threads_list(store, &(struct thread_filter){.archived = -1}, &page, &list, &test_err));
+    MUST(threads_list(store, &(struct thread_filter){.archived = -1, .active = -1}, &page, &list,
+                      &test_err));
     cr_assert(uuid_equal(list.items[0].id, ids[1]));
     cr_assert(list.has_more);
 }
