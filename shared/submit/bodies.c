@@ -9,6 +9,7 @@
 static const char *const roles[] = {"user", "assistant", "system", NULL};
 static const char *const when_busy[] = {"reject", "queue", "steer", NULL};
 static const char *const priorities[] = {"high", "normal", "low", NULL};
+static const char *const which_thread[] = {"new", "active", NULL};
 static const char *const multitask[] = {"reject", "enqueue", "interrupt", "rollback", NULL};
 
 #define REQUIRED FIELD_REQUIRED
@@ -78,6 +79,7 @@ static const struct field create_thread_and_run[] = {
 
 static const struct field run_assistant[] = {
     {"thread_id", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},
+    {"thread", FIELD_STRING, NULLABLE, 0, 0, which_thread, NULL},
     INPUT,
     RUN,
     {"additional_instructions", FIELD_STRING, NULLABLE, 0, 256000, NULL, NULL},

@@ -28,7 +28,7 @@ static int begin(struct making *making)
     struct run_draft *draft = &making->draft;
 
     draft->id = making->submission->id;
-    draft->thread = making->submission->thread;
+    draft->thread = making->thread = making->submission->thread;
     draft->priority = priority_of(json_get_text(request, "priority"));
     draft->shard = draft->id.bytes[15] % options->shards;
     draft->delay_ms = making->submission->delay_ms;
@@ -36,6 +36,10 @@ static int begin(struct making *making)
     draft->metadata = member_text(request, "metadata");
     draft->user = json_get_text(request, "user");
     draft->as_input = making->submission->as_input;
+    if (making->submission->active_thread && !draft->user.ptr)
+        return failure_param(making->failure, 400, "user", "missing_required_parameter",
+                             "Missing required parameter: 'user'. The active thread is that of "
+                             "an assistant and a user: say whose it is.");
     if (!id_parse(ID_ASSISTANT, assistant, &draft->agent)) {
         if (!slug_fits(assistant))
             return making_assistant_missing(making);
@@ -87,7 +91,12 @@ static int set_owner(struct making *making, struct text said)
     return r < 0 ? failure_from_error(making->failure, &err) : 0;
 }
 
-/* The messages, and the thread where it is a new one. */
+bool making_tells_task(const struct making *making)
+{
+    return making->nobody_speaks && uuid_is_zero(making->thread);
+}
+
+/* The messages, and the thread where it is or may be a new one. */
 static int add_messages(struct making *making)
 {
     struct json_object *request = making->submission->request;
@@ -116,7 +125,8 @@ static int add_messages(struct making *making)
         .tool_resources = member_text(thread, "tool_resources"),
         .title = json_get_text(thread, "title"),
         .user = json_get_text(thread, "user_id"),
-        .active = json_object_get_boolean(json_get(thread, "active")),
+        .active = making->submission->active_thread ||
+                  json_object_get_boolean(json_get(thread, "active")),
         .agent_state = member_text(thread, "agent_state"),
         .messages = messages.items,
         .message_count = messages.count,

@@ -32,7 +32,7 @@ static void write_spec(void *arg)
 
     buf_init(&spec, 0);
     buf_init(&preamble, 0);
-    freezing->result = fill_texts(agent, request, &freezing->facts, making->nobody_speaks,
+    freezing->result = fill_texts(agent, request, &freezing->facts, making_tells_task(making),
                                   making->store->arena, &freezing->texts, making->failure);
     if (freezing->result < 0)
         return;
@@ -83,9 +83,9 @@ static int find_user(const struct making *making, struct text *out)
     int r;
 
     *out = making->draft.user.ptr ? making->draft.user : making->thread_draft.user;
-    if (out->ptr || uuid_is_zero(making->submission->thread))
+    if (out->ptr || uuid_is_zero(making->thread))
         return 0;
-    r = threads_get(making->store, making->submission->thread, &thread, &err);
+    r = threads_get(making->store, making->thread, &thread, &err);
     if (r == THREAD_MISSING)
         return making_thread_missing(making);
     if (r < 0)
@@ -130,7 +130,7 @@ int making_freeze(struct making *making, const struct agent_template *template)
     offload_large(template->bytes, write_spec, &freezing);
     if (freezing.result < 0)
         return freezing.result;
-    r = making->nobody_speaks ? add_task(making, freezing.texts.task) : 0;
+    r = making_tells_task(making) ? add_task(making, freezing.texts.task) : 0;
     if (r < 0)
         return r;
     making->draft.agent_version = template->version;

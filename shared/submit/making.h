@@ -21,11 +21,12 @@ struct making {
     const struct store *store;
     const struct submission *submission;
     struct failure *failure;
-    bool has_room; /* for what is large */
+    bool has_room;      /* for what is large */
+    struct uuid thread; /* zero: a new one */
     struct thread_draft thread_draft;
     struct run_draft draft;
     struct text slug;   /* of the agent, where it is named by it; TEXT_NONE: by its id */
-    bool nobody_speaks; /* a new thread without a message: the agent's task_instructions are one */
+    bool nobody_speaks; /* no message: on a new thread the agent's task_instructions are one */
     struct uuid active; /* the run that is in the way */
     bool agent_said;    /* the new thread's agent is not the run's */
     struct run_stopped stopped; /* the run that had to give way */
@@ -40,6 +41,9 @@ SUSPENDS MUSTCHECK int making_make_room(struct making *making, size_t bytes);
 
 /* The agent as it is named. */
 struct text making_assistant(const struct making *making);
+
+/* Whether the agent's task_instructions are the first message. */
+bool making_tells_task(const struct making *making);
 
 /* 404s. Return -E_INVALID. */
 int making_assistant_missing(const struct making *making);

@@ -25,6 +25,8 @@ struct submission {
     struct json_object *request; /* checked: submission_check */
     struct uuid id;              /* of the run: uuid_new(), or one that was chosen before */
     struct uuid thread;          /* zero: a new one, from the request's member "thread" */
+    bool active_thread;          /* the one that the agent and the request's user are at, which is
+                                  * made where there is none; `thread` is zero then */
     struct uuid message;         /* the id of the one message that it brings; zero: any */
     bool as_input;         /* enqueued behind an active run, its messages wait by themselves */
     struct text assistant; /* its id or slug; TEXT_NONE: as the request's "assistant_id" */

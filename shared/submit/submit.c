@@ -110,10 +110,10 @@ int making_make_room(struct making *making, size_t bytes)
     return r;
 }
 
-static int assistant_busy(const struct making *making)
+static int busy(const struct making *making, const char *why)
 {
-    (void)failure_param(making->failure, 503, NULL, "service_unavailable",
-                        "The assistant is being updated at this moment. Please try again.");
+    (void)failure_param(making->failure, 503, NULL, "service_unavailable", "%s Please try again.",
+                        why);
     making->failure->retry = RETRY_YES;
     return -E_INVALID;
 }
@@ -223,7 +223,7 @@ static int write_run(struct making *making, struct run *out, struct error *err)
 {
     enum multitask strategy =
         strategy_of(json_get_text(making->submission->request, "multitask_strategy"));
-    bool new_thread = uuid_is_zero(making->submission->thread);
+    bool new_thread = uuid_is_zero(making->thread);
     const struct store *store = making->store;
     int r;
 
@@ -292,14 +292,31 @@ static int find_agent(struct making *making, struct agent_template *out)
     return r == AGENT_MISSING ? making_assistant_missing(making) : r;
 }
 
-/* One attempt. Returns 0; AGENT_MISSING: this was not its latest version, or it is gone; -E_INVALID
- * with the failure. */
+/* The active thread of the agent and the user, where that one is meant; zero: there is none. */
+static int find_active(struct making *making)
+{
+    struct error err;
+    int r;
+
+    if (!making->submission->active_thread)
+        return 0;
+    making->thread = (struct uuid){{0}};
+    r = threads_find_active(making->store, making->draft.agent, making->draft.user, &making->thread,
+                            &err);
+    making->draft.thread = making->thread;
+    return r < 0 ? failure_from_error(making->failure, &err) : 0;
+}
+
+/* One attempt. Returns 0; AGENT_MISSING: this was not its latest version, or it is gone;
+ * THREAD_TAKEN: there is another active thread by now, or none; -E_INVALID with the failure. */
 static int attempt(struct making *making, struct submitted *out)
 {
     struct agent_template template;
     struct error err;
     int r = find_agent(making, &template);
 
+    if (r == 0)
+        r = find_active(making);
     if (r == 0 && text_is(template.spec.members[SPEC_IS_ACTIVE], "false"))
         r = assistant_inactive(making);
     if (r == 0)
@@ -317,11 +334,11 @@ static int attempt(struct making *making, struct submitted *out)
             return r;
         out->found = false;
         if (tried == -E_CONFLICT && making->thread_draft.active)
-            return thread_taken(making);
+            return making->submission->active_thread ? THREAD_TAKEN : thread_taken(making);
         r = error_set(&err, E_AMBIGUOUS, "not known whether the run was created");
     }
     if (r == THREAD_MISSING)
-        return making_thread_missing(making);
+        return making->submission->active_thread ? THREAD_TAKEN : making_thread_missing(making);
     if (r == THREAD_BUSY)
         return thread_busy(making);
     if (r == THREAD_FULL)
@@ -366,12 +383,15 @@ static int make(struct making *making, struct submitted *out)
         return r;
     for (int tries = 0; tries < (making->has_room ? LARGE_AGENT_TRIES : AGENT_TRIES); tries++) {
         r = attempt(making, out);
-        if (r != AGENT_MISSING)
+        if (r == AGENT_MISSING)
+            forget_agent(making);
+        else if (r != THREAD_TAKEN)
             break;
-        forget_agent(making);
     }
-    if (r == AGENT_MISSING)
-        return assistant_busy(making);
+    if (r > 0)
+        return busy(making, r == AGENT_MISSING ? "The assistant is being updated at this moment."
+                                               : "The user's active thread is another one each "
+                                                 "moment.");
     if (r == 0)
         announce(making, &out->run);
     return r;

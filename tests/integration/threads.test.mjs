@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crooked, straight } from '../lib/counters.mjs';
-import { until, withStack } from '../lib/stack.mjs';
+import { freePort, until, withStack } from '../lib/stack.mjs';
 
 const script = `
 rules:
@@ -81,6 +81,103 @@ test('a thread has an owner, a title of its first message, and one of an agent a
     assert.match(JSON.parse(JSON.stringify(await stack.ok('GET', `/v1/threads/${run.thread_id}/runs?limit=1`))).data[0].instructions, /^You talk to bob\.$/);
     assert.deepEqual(refusal(await stack.call('POST', '/v1/threads/runs', { assistant_id: greeter.id, thread: { messages: [{ role: 'user', content: 'x' }] } })), [400, 'missing_variable', 'user']);
     assert.deepEqual(crooked(stack), straight);
+  });
+});
+
+/** A second scheduler on the same database: its address. */
+async function another(stack) {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  await stack.ready(stack.program('penstock-scheduler', ['--port', String(port)], {}), `${url}/readyz`);
+  return url;
+}
+
+test('a run on the active thread goes on with the conversation, which begins where there is none', async () => {
+  await withStack({ script }, async (stack) => {
+    const assistant = await stack.assistant({ slug: 'desk' });
+    const say = (user, input, more = {}, headers) => stack.call('POST', '/v1/assistants/desk/run', { input, user, thread: 'active', ...more }, headers);
+    const answered = async (reply) => (assert.equal(reply.status, 200, JSON.stringify(reply.body)), stack.finished(reply.body));
+    const first = await answered(await say('ann', 'My parcel is lost.'));
+    const thread = await stack.ok('GET', `/v1/threads/${first.thread_id}`);
+    assert.deepEqual([thread.active, thread.user_id, thread.assistant_id, thread.title], [true, 'ann', assistant.id, 'My parcel is lost.']);
+    const keyed = await say('ann', 'It is blue.', {}, { 'idempotency-key': 'blue' });
+    assert.equal((await answered(keyed)).thread_id, thread.id);
+    const bobs = await answered(await say('bob', 'Hello.'));
+    assert.notEqual(bobs.thread_id, thread.id);
+    const list = (await stack.ok('GET', `/v1/threads/${thread.id}/messages?order=asc`)).data;
+    assert.deepEqual(list.map((m) => [m.role, m.content[0].text.value]),
+      [['user', 'My parcel is lost.'], ['assistant', 'So.'], ['user', 'It is blue.'], ['assistant', 'So.']]);
+
+    // Another one, when it was put away; a request that is sent again is the run that it made.
+    await stack.ok('POST', `/v1/threads/${thread.id}/archive`);
+    const next = await answered(await say('ann', 'sum'));
+    assert.notEqual(next.thread_id, thread.id);
+    assert.deepEqual((await say('ann', 'It is blue.', {}, { 'idempotency-key': 'blue' })).body.id, keyed.body.id);
+    stack.exec(`UPDATE idempotency_keys SET response = NULL`);
+    assert.deepEqual((await say('ann', 'It is blue.', {}, { 'idempotency-key': 'blue' })).body.id, keyed.body.id);
+    assert.equal((await stack.ok('GET', `/v1/threads/${next.thread_id}`)).message_count, 4, 'nothing of it came here');
+    const other = stack.tenant('other');
+    await other.assistant({ slug: 'desk' });
+    assert.notEqual((await other.ok('POST', '/v1/assistants/desk/run', { input: 'x', user: 'ann', thread: 'active' })).thread_id, next.thread_id);
+
+    const fresh = await answered(await say('ann', 'sum', { thread: 'new' }));
+    assert.deepEqual([fresh.thread_id === next.thread_id, (await stack.ok('GET', `/v1/threads/${fresh.thread_id}`)).active], [false, false]);
+    for (const [body, param, code] of [
+      [{ user: null }, 'user', 'missing_required_parameter'],
+      [{ thread_id: next.thread_id }, 'thread', 'invalid_value'],
+      [{ thread: 'old' }, 'thread', 'invalid_value'],
+      [{ thread: '' }, 'thread', 'invalid_value'],
+      [{ thread: {} }, 'thread', 'invalid_type'],
+    ])
+      assert.deepEqual(refusal(await say('ann', 'x', body)), [400, code, param], JSON.stringify(body));
+    assert.deepEqual(crooked(stack), straight);
+  });
+});
+
+test('of runs that begin a conversation at once, at two schedulers, all are on one thread', async () => {
+  await withStack({ script }, async (stack) => {
+    const assistant = await stack.assistant({ slug: 'desk' });
+    const urls = [stack.url, await another(stack)];
+    const say = async (user, n, more) => {
+      const reply = await fetch(`${urls[n % 2]}/v1/assistants/desk/run`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${stack.key}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ input: `${n}`, user, thread: 'active', ...more }),
+      });
+      return { status: reply.status, body: await reply.json() };
+    };
+    const threads = (user) => stack.sql(`SELECT id, active FROM threads WHERE user_id = '${user}'`);
+    const users = Array.from({ length: 25 }, (_, i) => `user ${i}`);
+    const queued = await Promise.all(users.flatMap((user) => [0, 1, 2, 3].map((n) => say(user, n, { multitask_strategy: 'enqueue' }))));
+    assert.deepEqual([...new Set(queued.map((reply) => reply.status))], [200], JSON.stringify(queued.find((reply) => reply.status !== 200)?.body));
+    for (const { body } of queued) assert.equal((await stack.finished(body)).status, 'completed');
+    for (const user of users) {
+      assert.deepEqual(threads(user).map((thread) => thread.active), [true], user);
+      const [{ id }] = threads(user);
+      const said = (await stack.ok('GET', `/v1/threads/thread_${id.replaceAll('-', '')}/messages`)).data.filter((m) => m.role === 'user').map((m) => m.content[0].text.value);
+      assert.deepEqual(said.sort(), ['0', '1', '2', '3'], user);
+    }
+
+    // Without a strategy those that come second are refused, as on any thread that is busy.
+    const refused = await Promise.all(users.flatMap((user) => [0, 1].map((n) => say(`${user} too`, n))));
+    for (const { status, body } of refused) assert.ok(status === 200 || (status === 400 && /already has an active run/.test(body.error.message)), JSON.stringify(body));
+    for (const user of users) assert.equal(threads(`${user} too`).length, 1, user);
+
+    // Or the thread is put away and deleted all the time.
+    let going = true;
+    const away = (async () => {
+      for (let i = 0; going; i++) {
+        const [thread] = (await stack.ok('GET', '/v1/threads?user_id=cat&active=true')).data;
+        if (thread) await stack.call(...(i % 2 ? ['DELETE', `/v1/threads/${thread.id}`] : ['POST', `/v1/threads/${thread.id}/archive`]));
+      }
+    })();
+    const loose = await Promise.all(Array.from({ length: 60 }, (_, n) => say('cat', n, { multitask_strategy: 'enqueue' })));
+    going = false;
+    await away;
+    for (const { status, body } of loose) assert.ok(status === 200 || (status === 503 && /Please try again/.test(body.error.message)), `${status} ${JSON.stringify(body)}`);
+    assert.ok(loose.filter((reply) => reply.status === 200).length > 30);
+    assert.ok(threads('cat').filter((thread) => thread.active).length <= 1);
+    assert.equal(assistant.slug, 'desk');
   });
 });
 

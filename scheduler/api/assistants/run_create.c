@@ -34,18 +34,15 @@ int run_make(struct request *request, struct submission *submission, struct subm
     return 0;
 }
 
-/* `thread` zero: a new one; `assistant` TEXT_NONE: the body says. */
-static int make(struct request *request, struct uuid thread, struct text assistant)
+/* The submission says on which thread. */
+static int make(struct request *request, struct submission *submission)
 {
-    struct submission submission = {
-        .request = request->body,
-        .id = request->object,
-        .thread = thread,
-        .assistant = assistant,
-    };
     struct submitted submitted;
-    int r = run_make(request, &submission, &submitted);
+    int r;
 
+    submission->request = request->body;
+    submission->id = request->object;
+    r = run_make(request, submission, &submitted);
     if (r < 0)
         return r;
     render_run(&submitted.run, &request->reply);
@@ -62,27 +59,38 @@ static int read_thread(struct request *request, struct text said, struct uuid *o
 
 static int run_create(struct request *request)
 {
-    struct uuid thread;
-    int r = read_thread(request, request->exchange->params[0], &thread);
+    struct submission submission = {.as_input = false};
+    int r = read_thread(request, request->exchange->params[0], &submission.thread);
 
-    return r < 0 ? r : make(request, thread, TEXT_NONE);
+    return r < 0 ? r : make(request, &submission);
 }
 
 static int run_create_with_thread(struct request *request)
 {
-    return make(request, (struct uuid){{0}}, TEXT_NONE);
+    struct submission submission = {.as_input = false};
+
+    return make(request, &submission);
 }
 
-/* Agent and input in one request, on a thread that is there or a new one. */
+/* Agent and input in one request, on a thread that is there, on the one that agent and user are at,
+ * or on a new one. */
 static int run_assistant(struct request *request)
 {
     struct text said = json_get_text(request->body, "thread_id");
-    struct uuid thread = {{0}};
-    int r = said.ptr ? read_thread(request, said, &thread) : 0;
+    struct text which = json_get_text(request->body, "thread");
+    struct submission submission = {
+        .assistant = request->exchange->params[0],
+        .active_thread = text_is(which, "active"),
+    };
+    int r = said.ptr ? read_thread(request, said, &submission.thread) : 0;
 
     if (r < 0)
         return r;
-    return make(request, thread, request->exchange->params[0]);
+    if (said.ptr && which.ptr)
+        return failure_param(&request->failure, 400, "thread", "invalid_value",
+                             "Invalid 'thread': the request names a thread with 'thread_id', too. "
+                             "Say one of them.");
+    return make(request, &submission);
 }
 
 /* clang-format off */
