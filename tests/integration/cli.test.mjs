@@ -400,6 +400,19 @@ test('run: a list of names is one line, whatever is in them', async () => {
   assert.match(stderr, /^penstock: there is no agent with the name "nobody"; there are: two lines\n$/);
 });
 
+test('run: a name that is mistyped is told with the one that may be meant', async () => {
+  const before = api.agents.length;
+  api.agents.push({ id: `asst_${hex(8)}`, name: 'Help desk', slug: 'desk', tools: [], metadata: {} }, { id: `asst_${hex(9)}`, name: null, slug: 'front-desk', tools: [], metadata: {} });
+  for (const [said, near] of [['deks', 'desk'], ['Help desc', 'Help desk'], ['front', 'front-desk']]) {
+    const { code, stderr } = await run(['run', said, 'hello']);
+    assert.equal(stderr, `penstock: there is no agent with the name "${said}"; did you mean "${near}"?\n`);
+    assert.equal(code, 1);
+  }
+  const { code, stderr } = await run(['run', 'front-desk', 'hello']);
+  assert.equal(code, 0, stderr);
+  api.agents.length = before;
+});
+
 test('client: an address that ends with a slash or with /v1 is the same server', async () => {
   await oneRun();
   for (const end of ['/', '/v1', '/v1/', '//']) {

@@ -80,6 +80,8 @@ test('a search tells where its words are, page by page, and refuses what it can 
       assert.deepEqual([reply.status, reply.body.error?.param, reply.body.error?.code], [400, param, code], JSON.stringify(reply.body));
     };
     await refused({ query: '?! -- ""' }, 'query', 'invalid_value');
+    await refused({ query: 'fox', assistant_id: '' }, 'assistant_id', 'invalid_value');
+    await refused({ query: 'fox', user_id: '..' }, 'user_id', 'invalid_value');
     await refused({ query: '-fox' }, 'query', 'invalid_value');
     await refused({ query: 'fox', after: message }, 'after', 'invalid_value');
     await refused({ query: 'fox', limit: 101 }, 'limit', 'integer_above_max_value');
@@ -88,6 +90,11 @@ test('a search tells where its words are, page by page, and refuses what it can 
     assert.deepEqual((await search(stack, 'a_'.repeat(500))).data, []);
 
     assert.match(stack.command('threads', 'search', 'quick', 'fox', '--user', 'ann'), new RegExp(`^${first.id} .* ann  Foxes\\n {4}The \\*quick\\*`));
+    const owl = await stack.assistant({ name: 'The owl' });
+    await stack.ok('POST', `/v1/threads/${first.id}`, { assistant_id: owl.id });
+    assert.match(stack.command('threads', 'search', 'quick', 'fox', '--agent', 'The owl'), new RegExp(`^${first.id} `));
+    await stack.ok('POST', `/v1/threads/${first.id}`, { assistant_id: null });
+    assert.equal(stack.command('threads', 'search', 'quick', 'fox', '--agent', 'The owl'), '');
   });
 });
 

@@ -94,7 +94,7 @@ async function another(stack) {
 
 test('a run on the active thread goes on with the conversation, which begins where there is none', async () => {
   await withStack({ script }, async (stack) => {
-    const assistant = await stack.assistant({ slug: 'desk' });
+    const assistant = await stack.assistant({ slug: 'desk', name: 'The desk' });
     const say = (user, input, more = {}, headers) => stack.call('POST', '/v1/assistants/desk/run', { input, user, thread: 'active', ...more }, headers);
     const answered = async (reply) => (assert.equal(reply.status, 200, JSON.stringify(reply.body)), stack.finished(reply.body));
     const first = await answered(await say('ann', 'My parcel is lost.'));
@@ -107,6 +107,9 @@ test('a run on the active thread goes on with the conversation, which begins whe
     const list = (await stack.ok('GET', `/v1/threads/${thread.id}/messages?order=asc`)).data;
     assert.deepEqual(list.map((m) => [m.role, m.content[0].text.value]),
       [['user', 'My parcel is lost.'], ['assistant', 'So.'], ['user', 'It is blue.'], ['assistant', 'So.']]);
+
+    for (const agent of ['desk', 'The desk', assistant.id])
+      assert.match(stack.command('threads', 'list', '--active', '--user', 'ann', '--agent', agent), new RegExp(`^THREAD .*\\n${thread.id} .*The desk .*parcel is lost\\.\\n$`));
 
     // Another one, when it was put away; a request that is sent again is the run that it made.
     await stack.ok('POST', `/v1/threads/${thread.id}/archive`);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "scheduler/cli/agents/find_agent.h"
 #include "scheduler/cli/batch/batch.h"
 #include "scheduler/cli/command.h"
 #include "scheduler/cli/files.h"
@@ -143,7 +144,7 @@ static int run_all(struct batch_command *command, struct error *err)
     int r;
 
     run.concurrency = (unsigned)arguments_number(command->args, "concurrency", CONCURRENCY_DEFAULT);
-    r = run_find_agent(&command->client, arguments_get(command->args, "agent"), &agent_id, err);
+    r = find_agent(&command->client, arguments_get(command->args, "agent"), &agent_id, err);
     if (r < 0)
         return r;
     run.agent_id = agent_id;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "scheduler/cli/agents/find_agent.h"
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/command.h"
 #include "scheduler/cli/files.h"
@@ -81,8 +82,8 @@ static int start(struct prompt_run *prompt_run, struct error *err)
     if (r == 0 && !text_is_utf8(text_of(prompt_run->prompt)))
         r = error_set(err, E_INVALID, "the prompt is not UTF-8");
     if (r == 0)
-        r = run_find_agent(&prompt_run->client, prompt_run->args->positional[0],
-                           &prompt_run->agent_id, err);
+        r = find_agent(&prompt_run->client, prompt_run->args->positional[0], &prompt_run->agent_id,
+                       err);
     if (r == 0)
         r = submit(prompt_run, thread, &reply, err);
     if (r < 0)

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "scheduler/cli/agents/find_agent.h"
 #include "scheduler/cli/client_command.h"
 #include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
@@ -50,7 +51,7 @@ static int redrive_poison(struct redriving *redriving, const char *agent, struct
     CLEANUP(freep) char *agent_id = NULL;
     CLEANUP(freep) char *path = NULL;
     struct client_walk walk = {NULL, 100000, redrive_listed, redriving};
-    int r = agent ? run_find_agent(redriving->client, agent, &agent_id, err) : 0;
+    int r = find_agent_if(redriving->client, agent, &agent_id, err);
 
     if (r < 0)
         return r;

@@ -65,8 +65,3 @@ void run_print_message(FILE *out, struct json_object *message);
  * /v1/threads/THREAD/runs. Pure. */
 struct json_object *run_submission(const char *agent_id, const char *prompt);
 struct json_object *run_continuation(const char *agent_id, const char *prompt);
-
-/* Finds an agent by name, or takes an id as it is. Returns 0 with *out_id (the caller's);
- * -E_NOT_FOUND; -E_CONFLICT when two have the name. */
-SUSPENDS MUSTCHECK int run_find_agent(struct client *client, const char *agent, char **out_id,
-                                      struct error *err);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "scheduler/cli/agents/find_agent.h"
 #include "scheduler/cli/client_command.h"
 #include "scheduler/cli/display/agent_names.h"
 #include "scheduler/cli/display/when.h"
@@ -76,13 +77,16 @@ static int list(struct client *client, const struct arguments *args, struct erro
     struct listing listing = {.args = args};
     struct client_walk walk = {NULL, (size_t)arguments_number(args, "limit", LIMIT_DEFAULT),
                                list_one, &listing};
-    int r;
+    CLEANUP(freep) char *agent = NULL;
+    int r = find_agent_if(client, arguments_get(args, "agent"), &agent, err);
 
+    if (r < 0)
+        return r;
     buf_init(&path, 0);
     buf_printf(&path, "/v1/threads?order_by=%s",
                arguments_has(args, "created") ? "created_at" : "last_used_at");
     add_member(&path, "user_id", arguments_get(args, "user"));
-    add_member(&path, "assistant_id", arguments_get(args, "agent"));
+    add_member(&path, "assistant_id", agent);
     if (arguments_has(args, "archived"))
         add_member(&path, "archived", "true");
     if (arguments_has(args, "active"))
@@ -103,7 +107,7 @@ static int run_list(const struct arguments *args)
 
 static const struct option_spec options[] = {
     {"user", 'u', "USER", "only threads of this user", 0, 0},
-    {"agent", 'a', "AGENT", "only threads of this agent (its slug or id)", 0, 0},
+    {"agent", 'a', "AGENT", "only threads of this agent: a name, a slug or an id", 0, 0},
     {"archived", 0, NULL, "only archived ones, which are left out otherwise", 0, 0},
     {"active", 0, NULL, "only those that their agent and user are at", 0, 0},
     {"created", 0, NULL, "in the order of their creation, not of their last use", 0, 0},

@@ -2,11 +2,13 @@
 
 #include <stdio.h>
 
+#include "scheduler/cli/agents/find_agent.h"
 #include "scheduler/cli/client_command.h"
 #include "scheduler/cli/display/when.h"
 #include "scheduler/cli/output.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
+#include "shared/base/memory.h"
 #include "shared/base/text.h"
 
 enum { LIMIT_DEFAULT = 20, LIMIT_MAX = 100, SNIPPET_WIDTH = 200, TITLE_WIDTH = 60 };
@@ -18,7 +20,7 @@ static void add_member(struct json_object *body, const char *name, const char *v
 }
 
 /* The caller's to json_free. */
-static struct json_object *make_body(const struct arguments *args)
+static struct json_object *make_body(const struct arguments *args, const char *agent_id)
 {
     struct json_object *body = json_object_new_object();
     CLEANUP(buf_deinit) struct buf query;
@@ -30,7 +32,7 @@ static struct json_object *make_body(const struct arguments *args)
     }
     add_member(body, "query", buf_string(&query));
     add_member(body, "user_id", arguments_get(args, "user"));
-    add_member(body, "assistant_id", arguments_get(args, "agent"));
+    add_member(body, "assistant_id", agent_id);
     json_object_object_add(body, "limit",
                            json_object_new_int64(arguments_number(args, "limit", LIMIT_DEFAULT)));
     return body;
@@ -61,11 +63,16 @@ static void print_hit(struct json_object *hit)
 
 static int search_threads(struct client *client, const struct arguments *args, struct error *err)
 {
-    CLEANUP(json_freep) struct json_object *body = make_body(args);
+    CLEANUP(freep) char *agent = NULL;
+    CLEANUP(json_freep) struct json_object *body = NULL;
     struct client_reply reply = {0};
     struct json_object *data;
-    int r = client_post(client, "/v1/threads/search", body, &reply, err);
+    int r = find_agent_if(client, arguments_get(args, "agent"), &agent, err);
 
+    if (r < 0)
+        return r;
+    body = make_body(args, agent);
+    r = client_post(client, "/v1/threads/search", body, &reply, err);
     if (r < 0)
         return r;
     data = json_get(reply.json, "data");
@@ -88,7 +95,7 @@ static int run_threads_search(const struct arguments *args)
 
 static const struct option_spec options[] = {
     {"user", 'u', "USER", "only threads of this user", 0, 0},
-    {"agent", 'a', "AGENT", "only threads of this agent (its slug or id)", 0, 0},
+    {"agent", 'a', "AGENT", "only threads of this agent: a name, a slug or an id", 0, 0},
     {"limit", 'n', "N", "how many, the newest first (default 20)", 1, LIMIT_MAX},
     {"json", 0, NULL, "one JSON object a line", 0, 0},
 };

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
+#include "scheduler/cli/agents/find_agent.h"
 #include "scheduler/cli/client_command.h"
-#include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
@@ -20,7 +20,7 @@ static int memory_path(struct client *client, const struct arguments *args, cons
     CLEANUP(freep) char *encoded = client_encode(key ? key : "");
     CLEANUP(freep) char *agent_id = NULL;
     const char *agent = arguments_get(args, "agent");
-    int r = agent ? run_find_agent(client, agent, &agent_id, err) : 0;
+    int r = find_agent_if(client, agent, &agent_id, err);
 
     if (r == 0)
         *out = xasprintf("/v1/users/%s/memory%s%s%s%s", user, key ? "/" : "", encoded,
