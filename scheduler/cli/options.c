@@ -53,15 +53,22 @@ static int unknown(const struct arguments *args, struct text name, struct error 
 static int take_value(struct arguments *out, size_t index, const char *value, struct error *err)
 {
     const struct option_spec *spec = &out->specs[index];
+    bool repeats = spec->max == 0 && spec->min == OPTION_REPEATS;
     int64_t number;
 
-    if (out->values[index])
+    if (out->values[index] && !repeats)
         return error_set(err, E_INVALID, "--%s is given twice", spec->name);
+    if (repeats && out->repeated_count == ARGUMENTS_REPEATED_MAX)
+        return error_set(err, E_INVALID, "there are too many options");
     if (spec->max > 0 &&
         (!text_to_int(text_of(value), &number) || number < spec->min || number > spec->max))
         return error_set(err, E_INVALID, "--%s must be a number from %lld to %lld, not \"%.40s\"",
                          spec->name, (long long)spec->min, (long long)spec->max, value);
     out->values[index] = value;
+    if (repeats) {
+        out->repeated[out->repeated_count].option = index;
+        out->repeated[out->repeated_count++].value = value;
+    }
     return 0;
 }
 
@@ -178,4 +185,14 @@ int64_t arguments_number(const struct arguments *args, const char *name, int64_t
     if (value)
         ASSERT(text_to_int(text_of(value), &number)); /* checked when it was parsed */
     return number;
+}
+
+const char *arguments_each(const struct arguments *args, const char *name, size_t n)
+{
+    size_t option = index_of(args, name);
+
+    for (size_t i = 0; i < args->repeated_count; i++)
+        if (args->repeated[i].option == option && n-- == 0)
+            return args->repeated[i].value;
+    return NULL;
 }

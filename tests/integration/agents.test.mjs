@@ -1,6 +1,8 @@
 // Agents with a character: the system prompt that their parts make, slugs, templates, what they are told when nobody speaks.
 
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { until, withStack } from '../lib/stack.mjs';
 
@@ -143,6 +145,19 @@ test('a template is filled from the run\'s variables, once; other agents keep th
 
     await ran(stack, await stack.assistant({ instructions: 'Say {{name}}.' }), { variables: { name: 'x' } });
     assert.equal(systemOf(stack.ledger().at(-1)), 'Say {{name}}.');
+  });
+});
+
+test('the command line gives variables, those of a line before those of its batch', async () => {
+  await withStack({ script, llmArgs: ['--bodies'] }, async (stack) => {
+    await stack.assistant({ name: 'greeter', template: true, instructions: 'For {{name}}: {{n}}.' });
+    const told = () => stack.ledger().map(systemOf).sort();
+    assert.equal(stack.command('run', 'greeter', 'hello', '--variables', 'name=Ann = A', '--variables', '{"n": 2}'), 'Hello.\n');
+    assert.deepEqual(told(), ['For Ann = A: 2.']);
+    const file = join(stack.dir, 'prompts.jsonl');
+    writeFileSync(file, '{"prompt": "a"}\n{"prompt": "b", "variables": {"name": "Bob"}}\n');
+    stack.command('batch', 'run', file, '--agent', 'greeter', '--variables', '{"name": "Eve", "n": 3}');
+    assert.deepEqual(told(), ['For Ann = A: 2.', 'For Bob: 3.', 'For Eve: 3.']);
   });
 });
 

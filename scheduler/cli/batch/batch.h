@@ -20,7 +20,8 @@ struct batch_item {
     bool done;
     char *custom_id;
     char *prompt;
-    struct json_object *metadata; /* NULL: none */
+    struct json_object *metadata;  /* NULL: none */
+    struct json_object *variables; /* NULL: none */
 
     char *run_id; /* NULL: it was not accepted */
     char *thread_id;
@@ -50,8 +51,8 @@ struct batch_reading {
     void *arg;
 };
 
-/* Parses JSON lines: {"prompt", "custom_id"?, "metadata"?}; blank lines are left out. Returns 0, or
- * -E_INVALID (with how many lines are bad, or that there is no prompt). */
+/* Parses JSON lines: {"prompt", "custom_id"?, "metadata"?, "variables"?}; blank lines are left out.
+ * Returns 0, or -E_INVALID (with how many lines are bad, or that there is no prompt). */
 MUSTCHECK int batch_file_parse(const struct batch_reading *how, struct text text,
                                struct batch_items *out, struct error *err);
 void batch_items_deinit(struct batch_items *items);
@@ -94,6 +95,7 @@ struct batch_run {
     struct client *client;
     struct batch_items *items;
     const char *agent_id;
+    struct json_object *variables; /* of all, where a line does not say another one; NULL: none */
     const char *batch_id;
     unsigned concurrency;
     FILE *results;

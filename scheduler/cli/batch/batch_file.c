@@ -12,9 +12,32 @@ struct reading {
     size_t size;
 };
 
+static const char *const members[] = {"prompt", "custom_id", "metadata", "variables"};
+
+static bool is_member(const char *key)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(members); i++)
+        if (strcmp(key, members[i]) == 0)
+            return true;
+    return false;
+}
+
+/* An object, where it is there. */
+static int check_object(const struct reading *reading, unsigned line, struct json_object *json,
+                        const char *name, struct error *err)
+{
+    struct json_object *value = json_get(json, name);
+
+    if (!value || json_object_is_type(value, json_type_object))
+        return 0;
+    return error_set(err, E_INVALID, "%s:%u: \"%s\" must be an object", reading->path, line, name);
+}
+
 static int check_members(const struct reading *reading, unsigned line, struct json_object *json,
                          struct error *err)
 {
+    int r;
+
     if (!json_object_is_type(json, json_type_object))
         return error_set(err, E_INVALID,
                          "%s:%u: a line must be a JSON object, as in {\"prompt\": \"...\"}",
@@ -22,12 +45,11 @@ static int check_members(const struct reading *reading, unsigned line, struct js
     json_object_object_foreach(json, key, value)
     {
         (void)value;
-        if (strcmp(key, "prompt") != 0 && strcmp(key, "custom_id") != 0 &&
-            strcmp(key, "metadata") != 0)
-            return error_set(
-                err, E_INVALID,
-                "%s:%u: there is no \"%.60s\"; there are prompt, custom_id and metadata",
-                reading->path, line, key);
+        if (!is_member(key))
+            return error_set(err, E_INVALID,
+                             "%s:%u: there is no \"%.60s\"; there are prompt, custom_id, metadata "
+                             "and variables",
+                             reading->path, line, key);
     }
     if (!json_get_string(json, "prompt") || json_get_text(json, "prompt").len == 0)
         return error_set(err, E_INVALID, "%s:%u: \"prompt\" must be text that is not empty",
@@ -36,11 +58,8 @@ static int check_members(const struct reading *reading, unsigned line, struct js
         (!json_get_string(json, "custom_id") || json_get_text(json, "custom_id").len == 0))
         return error_set(err, E_INVALID, "%s:%u: \"custom_id\" must be text that is not empty",
                          reading->path, line);
-    if (json_get(json, "metadata") &&
-        !json_object_is_type(json_get(json, "metadata"), json_type_object))
-        return error_set(err, E_INVALID, "%s:%u: \"metadata\" must be an object", reading->path,
-                         line);
-    return 0;
+    r = check_object(reading, line, json, "metadata", err);
+    return r < 0 ? r : check_object(reading, line, json, "variables", err);
 }
 
 static void add_item(struct reading *reading, unsigned line, struct json_object *json,
@@ -57,6 +76,7 @@ static void add_item(struct reading *reading, unsigned line, struct json_object 
         .custom_id = xstrdup(custom_id),
         .prompt = xstrdup(json_get_string(json, "prompt")),
         .metadata = json_object_get(json_get(json, "metadata")),
+        .variables = json_object_get(json_get(json, "variables")),
     };
     json_object_object_add(reading->custom_ids, custom_id, json_object_new_int64(line));
 }
@@ -149,6 +169,7 @@ void batch_items_deinit(struct batch_items *items)
         free(item->custom_id);
         free(item->prompt);
         json_free(item->metadata);
+        json_free(item->variables);
         free(item->run_id);
         free(item->thread_id);
         free(item->status);

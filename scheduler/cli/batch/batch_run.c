@@ -15,6 +15,7 @@
 #include "scheduler/cli/batch/batch.h"
 #include "scheduler/cli/interrupt.h"
 #include "scheduler/cli/output.h"
+#include "scheduler/cli/runs/run_body.h"
 #include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/id.h"
@@ -190,6 +191,8 @@ static int submit(struct flow *flow, struct batch_item *item, struct error *err)
 
     if (item->metadata)
         json_object_object_add(body, "metadata", json_object_get(item->metadata));
+    run_add_variables(body, item->variables);
+    run_add_variables(body, flow->run->variables);
     call.body = json_text(body);
     batch_key(flow->run->batch_id, item->line, key);
     r = client_send(flow->run->client, &call, &reply, err);

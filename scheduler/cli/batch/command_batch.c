@@ -8,6 +8,7 @@
 #include "scheduler/cli/batch/batch.h"
 #include "scheduler/cli/command.h"
 #include "scheduler/cli/files.h"
+#include "scheduler/cli/runs/run_body.h"
 #include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/id.h"
@@ -20,6 +21,7 @@ struct batch_command {
     const struct arguments *args;
     struct client client;
     struct batch_items items;
+    struct json_object *variables;
     char batch_id[64];
     FILE *results;
     FILE *report;
@@ -138,6 +140,7 @@ static int run_all(struct batch_command *command, struct error *err)
     CLEANUP(freep) char *agent_id = NULL;
     struct batch_run run = {.client = &command->client,
                             .items = &command->items,
+                            .variables = command->variables,
                             .batch_id = command->batch_id,
                             .results = command->results};
     struct error report_error;
@@ -173,6 +176,8 @@ static int batch_on_loop(void *arg)
     if (r == 0 && !arguments_has(command->args, "agent"))
         r = error_set(&err, E_INVALID, "batch run needs --agent AGENT");
     if (r == 0)
+        r = run_variables(command->args, &command->variables, &err);
+    if (r == 0)
         r = read_items(command, &err);
     if (r == 0)
         r = client_open(&command->client, &err);
@@ -192,11 +197,13 @@ static int run(const struct arguments *args)
     int result = command_on_loop(batch_on_loop, &command);
 
     batch_items_deinit(&command.items);
+    json_free(command.variables);
     return result;
 }
 
 static const struct option_spec options[] = {
     {"agent", 'a', "AGENT", "the agent to run: a name, a slug or an id", 0, 0},
+    OPTION_VARIABLES,
     {"out", 'o', "FILE", "where results go, in the order of the prompts (default: standard output)",
      0, 0},
     {"concurrency", 'c', "N", "submissions in flight (default 64)", 1, 1000},
@@ -211,8 +218,8 @@ const struct command command_batch_run = {
     .arguments = "FILE --agent AGENT",
     .summary = "Run an agent on each prompt of a file",
     .details =
-        "Each line of FILE is {\"prompt\": \"...\"}, with \"custom_id\" and \"metadata\" if "
-        "wanted.\n"
+        "Each line of FILE is {\"prompt\": \"...\"}, with \"custom_id\", \"metadata\" and\n"
+        "\"variables\" if wanted; those of a line outrank --variables.\n"
         "Each line of the results is {custom_id, run_id, thread_id, status, answer, usage,\n"
         "cost_micros, error}.\n"
         "Exit code: 0 all completed; 1 some did not; 2 wrong usage or a bad line; 3 the server\n"

@@ -9,6 +9,7 @@
 #include "scheduler/cli/files.h"
 #include "scheduler/cli/interrupt.h"
 #include "scheduler/cli/output.h"
+#include "scheduler/cli/runs/run_body.h"
 #include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
@@ -22,6 +23,7 @@ struct prompt_run {
     struct client client;
     char *prompt;
     char *agent_id;
+    struct json_object *variables;
     char thread[64];
     char run[64];
 };
@@ -66,6 +68,7 @@ static int submit(struct prompt_run *prompt_run, const char *thread, struct clie
         return error_set(err, E_INVALID, "--when-busy is about --thread, which is not there");
     if (busy)
         json_object_object_add(body, "multitask_strategy", json_object_new_string(busy));
+    run_add_variables(body, prompt_run->variables);
     if (user)
         json_object_object_add(body, "user", json_object_new_string(user));
     return client_post_once(&prompt_run->client, path ? path : "/v1/threads/runs", body, out, err);
@@ -75,8 +78,10 @@ static int start(struct prompt_run *prompt_run, struct error *err)
 {
     const char *thread = arguments_get(prompt_run->args, "thread");
     struct client_reply reply = {0};
-    int r = client_open(&prompt_run->client, err);
+    int r = run_variables(prompt_run->args, &prompt_run->variables, err);
 
+    if (r == 0)
+        r = client_open(&prompt_run->client, err);
     if (r == 0)
         r = read_prompt(prompt_run->args->positional[1], &prompt_run->prompt, err);
     if (r == 0 && !text_is_utf8(text_of(prompt_run->prompt)))
@@ -205,6 +210,7 @@ static int run(const struct arguments *args)
 
     free(prompt_run.prompt);
     free(prompt_run.agent_id);
+    json_free(prompt_run.variables);
     return result;
 }
 
@@ -214,6 +220,7 @@ static const struct option_spec options[] = {
     {"when-busy", 0, "STRATEGY",
      "where a run of the thread is active: reject (the default), enqueue, interrupt, rollback", 0,
      0},
+    OPTION_VARIABLES,
     {"json", 0, NULL,
      "print one JSON object: id, thread_id, status, answer, usage, cost_micros, error", 0, 0},
     {"no-wait", 0, NULL, "print the run's id and don't wait for it", 0, 0},

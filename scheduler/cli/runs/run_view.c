@@ -440,35 +440,3 @@ int run_print_transcript(struct client *client, const char *thread, const char *
     json_free(transcript.prompt);
     return r;
 }
-
-/* [{"role":"user","content":PROMPT}] */
-static struct json_object *messages_of(const char *prompt)
-{
-    struct json_object *message = json_object_new_object();
-    struct json_object *messages = json_object_new_array();
-
-    json_object_object_add(message, "role", json_object_new_string("user"));
-    json_object_object_add(message, "content", json_object_new_string(prompt));
-    json_object_array_add(messages, message);
-    return messages;
-}
-
-struct json_object *run_submission(const char *agent_id, const char *prompt)
-{
-    struct json_object *body = json_object_new_object();
-    struct json_object *thread = json_object_new_object();
-
-    json_object_object_add(thread, "messages", messages_of(prompt));
-    json_object_object_add(body, "assistant_id", json_object_new_string(agent_id));
-    json_object_object_add(body, "thread", thread);
-    return body;
-}
-
-struct json_object *run_continuation(const char *agent_id, const char *prompt)
-{
-    struct json_object *body = json_object_new_object();
-
-    json_object_object_add(body, "assistant_id", json_object_new_string(agent_id));
-    json_object_object_add(body, "additional_messages", messages_of(prompt));
-    return body;
-}

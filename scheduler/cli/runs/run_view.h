@@ -60,8 +60,3 @@ SUSPENDS MUSTCHECK int run_print_transcript(struct client *client, const char *t
 
 /* Prints one message: role and text. */
 void run_print_message(FILE *out, struct json_object *message);
-
-/* Bodies with one prompt of a person, the caller's: for POST /v1/threads/runs, and for POST
- * /v1/threads/THREAD/runs. Pure. */
-struct json_object *run_submission(const char *agent_id, const char *prompt);
-struct json_object *run_continuation(const char *agent_id, const char *prompt);

@@ -37,7 +37,8 @@ static void check_refused(const char *text, const char *message)
 
 Test(batch_file, gives_an_item_for_each_line)
 {
-    cr_assert_eq(parse("{\"prompt\":\"a\",\"custom_id\":\"x\",\"metadata\":{\"k\":\"v\"}}\r\n"
+    cr_assert_eq(parse("{\"prompt\":\"a\",\"custom_id\":\"x\",\"metadata\":{\"k\":\"v\"},"
+                       "\"variables\":{\"n\":1}}\r\n"
                        "\n"
                        "{\"prompt\":\"b\"}",
                        false),
@@ -46,6 +47,7 @@ Test(batch_file, gives_an_item_for_each_line)
     cr_assert_str_eq(items.items[0].custom_id, "x");
     cr_assert_str_eq(items.items[0].prompt, "a");
     cr_assert(items.items[0].metadata != NULL);
+    cr_assert_eq(json_get_int(items.items[0].variables, "n", 0), 1);
     cr_assert_eq(items.items[1].line, 3);
     cr_assert_str_eq(items.items[1].custom_id, "line-3");
     cr_assert(items.items[1].metadata == NULL);
@@ -57,6 +59,7 @@ Test(batch_file, is_refused_with_the_line)
     check_refused("{\"prompt\":\"a\"}\n{\"prompt\"\n", "b.jsonl:2: ");
     check_refused("[]", "b.jsonl:1: a line must be a JSON object");
     check_refused("{\"prompt\":\"\"}", "b.jsonl:1: \"prompt\" must be text");
+    check_refused("{\"prompt\":\"a\",\"variables\":[]}", "b.jsonl:1: \"variables\" must be an");
     check_refused("{\"promt\":\"a\"}", "b.jsonl:1: there is no \"promt\"");
     check_refused("{\"prompt\":\"a\",\"custom_id\":1}", "b.jsonl:1: \"custom_id\" must be text");
     check_refused("{\"prompt\":\"a\",\"metadata\":[]}", "b.jsonl:1: \"metadata\" must be");

@@ -9,6 +9,7 @@ static const struct option_spec specs[] = {
     {"file", 'f', "FILE", "a file", 0, 0},
     {"limit", 'n', "N", "a number", 1, 100},
     {"json", 0, NULL, "a switch", 0, 0},
+    {"tag", 't', "TAG", "as often as you like", OPTION_REPEATS, 0},
 };
 
 static struct arguments args;
@@ -37,6 +38,18 @@ Test(options, are_read_in_every_form)
     cr_assert_eq(PARSE("-f", "a", "-n9"), 0);
     cr_assert_str_eq(arguments_get(&args, "file"), "a");
     cr_assert_eq(arguments_number(&args, "limit", 20), 9);
+}
+
+Test(options, that_may_be_given_again_keep_all_their_values)
+{
+    cr_assert_eq(PARSE("--tag", "a", "x", "-tb", "--file", "f", "--tag=a"), 0);
+    cr_assert(arguments_has(&args, "tag"));
+    cr_assert_str_eq(arguments_each(&args, "tag", 0), "a");
+    cr_assert_str_eq(arguments_each(&args, "tag", 1), "b");
+    cr_assert_str_eq(arguments_each(&args, "tag", 2), "a");
+    cr_assert(arguments_each(&args, "tag", 3) == NULL);
+    cr_assert(arguments_each(&args, "file", 0) == NULL);
+    cr_assert_eq(PARSE("--file", "f", "--file", "f"), -E_INVALID);
 }
 
 Test(options, that_are_absent_have_their_defaults)
