@@ -40,23 +40,6 @@ static const struct pg_statement input_add = {
 };
 /* clang-format on */
 
-struct message message_waiting(struct uuid thread, const struct message_draft *draft, bool steers,
-                               int64_t created_at)
-{
-    return (struct message){
-        .id = draft->id,
-        .thread_id = thread,
-        .role = draft->role,
-        .content = draft->content,
-        .attachments = draft->attachments,
-        .metadata = draft->metadata.ptr ? draft->metadata : TEXT("{}"),
-        .status = TEXT("completed"),
-        .created_at = created_at,
-        .tokens = draft->tokens,
-        .waits = steers ? TEXT("steer") : TEXT("queue"),
-    };
-}
-
 int inputs_add(const struct store *store, struct uuid thread, const struct message_draft *draft,
                bool steers, struct message *out, struct error *err)
 {
@@ -82,10 +65,12 @@ int inputs_add(const struct store *store, struct uuid thread, const struct messa
 
     if (r < 0)
         return r;
-    if (pg_rows(results[1]) > 0)
-        *out = message_waiting(thread, draft, steers, pg_get_int(results[1], 0, 0));
-    else
+    if (pg_rows(results[1]) > 0) {
+        *out = message_of(thread, draft, pg_get_int(results[1], 0, 0));
+        out->waits = steers ? TEXT("steer") : TEXT("queue");
+    } else {
         r = THREAD_IDLE;
+    }
     for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
         pg_result_free(results[i]);
     if (r == 0)

@@ -6,10 +6,6 @@
 
 #include "shared/store/threads/messages.h"
 
-/* A message that waits. Its texts are the draft's. */
-struct message message_waiting(struct uuid thread, const struct message_draft *draft, bool steers,
-                               int64_t created_at);
-
 /* Adds one behind the active run of the thread; the texts of *out are the draft's. THREAD_MISSING;
  * THREAD_IDLE: there is no active run, so messages_create is to add it; THREAD_FULL: too much waits
  * already; THREAD_TOO_LARGE; USER_OVER_QUOTA; -E_CONFLICT when the id exists. */

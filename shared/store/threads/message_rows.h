@@ -17,6 +17,10 @@
 /* Reads MESSAGE_COLUMNS. Returns 0, or -E_LIMIT. */
 MUSTCHECK int message_read(struct row *row, void *out, struct error *err);
 
+/* One that was just written, with the texts of its draft. Pure. */
+struct message message_of(struct uuid thread, const struct message_draft *draft,
+                          int64_t created_at);
+
 /* Why a statement that adds so many bytes (-1: none) to an idle thread touched nothing:
  * THREAD_MISSING, THREAD_TOO_LARGE, USER_OVER_QUOTA, or THREAD_BUSY with the active run in
  * *out_active (may be NULL). 0: nothing is in the way now. */

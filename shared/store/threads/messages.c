@@ -150,19 +150,17 @@ static int added_read(struct row *row, void *out, struct error *err)
 
 static const struct row_kind added_rows = {added_read, sizeof(struct added), MESSAGE_MISSING};
 
-static struct message message_of(struct uuid thread, const struct message_draft *draft,
-                                 const struct added *added)
+struct message message_of(struct uuid thread, const struct message_draft *draft, int64_t created_at)
 {
     return (struct message){
         .id = draft->id,
         .thread_id = thread,
-        .position = added->position,
         .role = draft->role,
         .content = draft->content,
         .attachments = draft->attachments,
         .metadata = draft->metadata.ptr ? draft->metadata : TEXT("{}"),
         .status = TEXT("completed"),
-        .created_at = added->created_at,
+        .created_at = created_at,
         .tokens = draft->tokens,
     };
 }
@@ -188,8 +186,10 @@ int messages_create(const struct store *store, struct uuid thread,
         int r = store_create(store, &added_rows, &(struct pg_query){&message_create, values},
                              &added, err);
 
-        if (r == 0)
-            *out = message_of(thread, draft, &added);
+        if (r == 0) {
+            *out = message_of(thread, draft, added.created_at);
+            out->position = added.position;
+        }
         if (r != MESSAGE_MISSING)
             return r;
         r = thread_look(store, thread, draft_bytes(draft), out_active, err);
