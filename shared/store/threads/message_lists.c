@@ -46,8 +46,9 @@ static const struct pg_statement message_unseen = {
 };
 /* clang-format on */
 
-int messages_seen(const struct store *store, struct uuid thread, struct uuid agent, int64_t *out,
-                  struct error *err)
+/* The position up to which an agent has seen all; 0: nothing. */
+static int messages_seen(const struct store *store, struct uuid thread, struct uuid agent,
+                         int64_t *out, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[3] = {pg_uuid(thread), pg_uuid(store->tenant), pg_uuid(agent)};
@@ -58,8 +59,8 @@ int messages_seen(const struct store *store, struct uuid thread, struct uuid age
     return r;
 }
 
-int messages_pending(const struct store *store, struct uuid thread, struct uuid agent, bool *out,
-                     struct error *err)
+static int messages_pending(const struct store *store, struct uuid thread, struct uuid agent,
+                            bool *out, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(thread), pg_uuid(store->tenant), pg_uuid(agent)};
