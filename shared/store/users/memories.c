@@ -45,8 +45,15 @@ static int count_read(struct row *row, void *out, struct error *err)
     return row_check(row, err);
 }
 
+/* What was written, behind how many. */
+static int put_read(struct row *row, void *out, struct error *err)
+{
+    (void)row_int(row);
+    return memory_read(row, out, err);
+}
+
 static const struct row_kind memory_rows = {memory_read, sizeof(struct memory), MEMORY_MISSING};
-static const struct row_kind put_rows = {memory_read, sizeof(struct memory), MEMORY_FULL};
+static const struct row_kind put_rows = {put_read, sizeof(struct memory), MEMORY_FULL};
 static const struct row_kind replaced_rows = {count_read, sizeof(int64_t), MEMORY_FULL};
 
 /* clang-format off */
@@ -56,31 +63,15 @@ static const struct pg_statement memory_lock = {
     .types = "ut",
 };
 
-static const struct pg_statement memory_put = {
-    .name = "memory_put",
-    .sql =
-        "INSERT INTO user_memory ("
-        "    tenant_id, user_id, agent_id, key, value, value_bytes, updated_at)"
-        " SELECT $1, $2, $3, $4, $5, octet_length($5::text), statement_timestamp()"
-        " FROM (SELECT count(*) AS others"
-        "       FROM user_memory"
-        "       WHERE " OF_USER
-        "         AND (agent_id, key) <> ($3, $4)) u"
-        " WHERE u.others < " SQL_STRING(MEMORY_KEYS_MAX)
-        " ON CONFLICT (tenant_id, user_id, agent_id, key) DO UPDATE"
-        " SET value = excluded.value,"
-        "     value_bytes = excluded.value_bytes,"
-        "     updated_at = excluded.updated_at"
-        " RETURNING " MEMORY_COLUMNS,
-    .types = "ututj",
-};
-
-static const struct pg_statement memory_replace = {
-    .name = "memory_replace",
+/* $4 is the value of the key $5; or, where that is NULL, an object that says all that the scope is
+ * to know. */
+static const struct pg_statement memory_write = {
+    .name = "memory_write",
     .sql =
         "WITH wanted AS MATERIALIZED ("
         "    SELECT w.key COLLATE \"C\" AS key, w.value"
-        "    FROM jsonb_each($4) w),"
+        "    FROM jsonb_each(CASE WHEN $5::text IS NULL THEN $4"
+        "        ELSE jsonb_build_object($5, $4) END) w),"
         " room AS MATERIALIZED ("
         "    SELECT w.count"
         "    FROM (SELECT count(*) AS count FROM wanted) w"
@@ -88,10 +79,11 @@ static const struct pg_statement memory_replace = {
         "        SELECT count(*)"
         "        FROM user_memory"
         "        WHERE " OF_USER
-        "          AND agent_id <> $3) <= " SQL_STRING(MEMORY_KEYS_MAX) "),"
+        "          AND (agent_id <> $3 OR key <> $5)) <= " SQL_STRING(MEMORY_KEYS_MAX) "),"
         " gone AS ("
         "    DELETE FROM user_memory"
         "    WHERE " OF_SCOPE
+        "      AND $5 IS NULL"
         "      AND EXISTS (SELECT FROM room)"
         "      AND key NOT IN (SELECT w.key FROM wanted w)),"
         " put AS ("
@@ -103,10 +95,12 @@ static const struct pg_statement memory_replace = {
         "    ON CONFLICT (tenant_id, user_id, agent_id, key) DO UPDATE"
         "    SET value = excluded.value,"
         "        value_bytes = excluded.value_bytes,"
-        "        updated_at = excluded.updated_at)"
-        " SELECT count"
-        " FROM room",
-    .types = "utuj",
+        "        updated_at = excluded.updated_at"
+        "    RETURNING *)"
+        " SELECT room.count, " MEMORY_COLUMNS
+        " FROM room"
+        " LEFT JOIN put ON $5 IS NOT NULL",
+    .types = "utujt",
 };
 /* clang-format on */
 
@@ -127,23 +121,26 @@ static int write_locked(const struct store *store, const struct row_kind *kind,
     return r;
 }
 
+/* `key` TEXT_NONE: all of the scope, as the object `value` says. */
+static int write_scope(const struct store *store, const struct memory_scope *scope, struct text key,
+                       struct text value, const struct row_kind *kind, void *out, struct error *err)
+{
+    struct pg_value values[5] = {pg_uuid(store->tenant), pg_text(scope->user),
+                                 pg_uuid(scope->agent), pg_json(value), pg_text(key)};
+
+    return write_locked(store, kind, &(struct pg_query){&memory_write, values}, out, err);
+}
+
 int memories_put(const struct store *store, const struct memory_scope *scope, struct text key,
                  struct text value, struct memory *out, struct error *err)
 {
-    struct pg_value values[5] = {pg_uuid(store->tenant), pg_text(scope->user),
-                                 pg_uuid(scope->agent), pg_text(key), pg_json(value)};
-
-    return write_locked(store, &put_rows, &(struct pg_query){&memory_put, values}, out, err);
+    return write_scope(store, scope, key, value, &put_rows, out, err);
 }
 
 int memories_replace(const struct store *store, const struct memory_scope *scope,
                      struct text object, int64_t *out_count, struct error *err)
 {
-    struct pg_value values[4] = {pg_uuid(store->tenant), pg_text(scope->user),
-                                 pg_uuid(scope->agent), pg_json(object)};
-
-    return write_locked(store, &replaced_rows, &(struct pg_query){&memory_replace, values},
-                        out_count, err);
+    return write_scope(store, scope, TEXT_NONE, object, &replaced_rows, out_count, err);
 }
 
 /* clang-format off */
