@@ -4,8 +4,8 @@
 
 #include "scheduler/cli/client_command.h"
 #include "scheduler/cli/display/agent_names.h"
+#include "scheduler/cli/display/print_list.h"
 #include "scheduler/cli/display/when.h"
-#include "scheduler/cli/output.h"
 #include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
@@ -22,33 +22,18 @@ static enum terminal_colour status_colour(struct text status)
     return text_is(status, "cancelled") ? TERMINAL_DIM : TERMINAL_YELLOW;
 }
 
-/* A list as it is printed: its head comes with its first row, so that an error stands alone. */
-struct listing {
-    const struct arguments *args;
-    struct agent_names names;
-    bool headed;
-};
-
-static void print_head(struct listing *listing)
+static void print_head(void)
 {
-    if (!listing->headed)
-        printf("%-36s  %-15s  %-25s  %6s  %8s  %-20s  %s\n", "RUN", "STATUS", "CREATED", "TOOK",
-               "TOKENS", "AGENT", "MODEL");
-    listing->headed = true;
+    printf("%-36s  %-15s  %-25s  %6s  %8s  %-20s  %s\n", "RUN", "STATUS", "CREATED", "TOOK",
+           "TOKENS", "AGENT", "MODEL");
 }
 
-static int print_row(struct listing *listing, struct json_object *run, struct error *err)
+static void print_run(struct json_object *run, struct text agent)
 {
     struct text status = json_get_text(run, "status");
-    const char *agent_id = json_get_string(run, "assistant_id");
-    struct text agent = TEXT_NONE;
     char created[WHEN_SIZE];
     char took[WHEN_SIZE];
-    int r = agent_names_find(&listing->names, agent_id ? agent_id : "", &agent, err);
 
-    if (r < 0)
-        return r;
-    print_head(listing);
     when_format(json_get_int(run, "created_at", 0), true, created);
     when_format_span(run_took_seconds(run), took);
     printf("%.*s  %s%-15.*s%s  %-25s  %6s  %8lld  ", TEXT_ARGS(json_get_text(run, "id")),
@@ -59,19 +44,6 @@ static int print_row(struct listing *listing, struct json_object *run, struct er
     printf("  ");
     terminal_print_line(stdout, json_get_text(run, "model"), 40);
     printf("\n");
-    return 0;
-}
-
-static int list_one(void *arg, struct json_object *run, struct error *err)
-{
-    struct listing *listing = arg;
-    int r = 0;
-
-    if (arguments_has(listing->args, "json"))
-        printf("%.*s\n", TEXT_ARGS(json_text(run)));
-    else
-        r = print_row(listing, run, err);
-    return r < 0 ? r : output_check(err);
 }
 
 /* NULL: of any. */
@@ -93,18 +65,12 @@ static int list(struct client *client, const struct arguments *args, struct erro
     const char *status = arguments_get(args, "status");
     CLEANUP(freep)
     char *path = xasprintf("/v1/runs%s%s", status ? "?status=" : "", status ? status : "");
-    struct listing listing = {.args = args};
-    const struct client_walk walk = {path, (size_t)arguments_number(args, "limit", 20), list_one,
-                                     &listing};
+    const struct print_list printed = {.args = args, .head = print_head, .row = print_run};
     int r = check_status(status, err);
 
-    agent_names_init(&listing.names, client);
-    if (r == 0)
-        r = client_walk(client, &walk, err);
-    if (r == 0 && !arguments_has(args, "json"))
-        print_head(&listing);
-    agent_names_deinit(&listing.names);
-    return r;
+    return r < 0 ? r
+                 : print_list(client, &printed, path, (size_t)arguments_number(args, "limit", 20),
+                              err);
 }
 
 static int run_list(const struct arguments *args)

@@ -5,40 +5,25 @@
 #include "scheduler/cli/agents/find_agent.h"
 #include "scheduler/cli/client_command.h"
 #include "scheduler/cli/display/agent_names.h"
+#include "scheduler/cli/display/print_list.h"
 #include "scheduler/cli/display/when.h"
-#include "scheduler/cli/output.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 
 enum { LIMIT_DEFAULT = 20, LIMIT_MAX = 100000, TITLE_WIDTH = 60, NAME_WIDTH = 20 };
 
-/* A list as it is printed: its head comes with its first row, so that an error stands alone. */
-struct listing {
-    const struct arguments *args;
-    struct agent_names names;
-    bool headed;
-};
-
-static void print_head(struct listing *listing)
+static void print_head(void)
 {
-    if (!listing->headed)
-        printf("%-39s  %-25s  %8s  %-20s  %-20s  %s\n", "THREAD", "LAST USED", "MESSAGES", "USER",
-               "AGENT", "TITLE");
-    listing->headed = true;
+    printf("%-39s  %-25s  %8s  %-20s  %-20s  %s\n", "THREAD", "LAST USED", "MESSAGES", "USER",
+           "AGENT", "TITLE");
 }
 
-static int print_row(struct listing *listing, struct json_object *thread, struct error *err)
+static void print_thread(struct json_object *thread, struct text agent)
 {
     struct text user = json_get_text(thread, "user_id");
-    const char *agent_id = json_get_string(thread, "assistant_id");
-    struct text agent = TEXT("-");
     char used[WHEN_SIZE];
-    int r = agent_id ? agent_names_find(&listing->names, agent_id, &agent, err) : 0;
 
-    if (r < 0)
-        return r;
-    print_head(listing);
     when_format(json_get_int(thread, "last_used_at", 0), true, used);
     printf("%.*s  %-25s  %8lld  ", TEXT_ARGS(json_get_text(thread, "id")), used,
            (long long)json_get_int(thread, "message_count", 0));
@@ -48,19 +33,6 @@ static int print_row(struct listing *listing, struct json_object *thread, struct
     printf("  ");
     terminal_print_line(stdout, json_get_text(thread, "title"), TITLE_WIDTH);
     printf("%s\n", json_get_int(thread, "archived_at", 0) > 0 ? " (archived)" : "");
-    return 0;
-}
-
-static int list_one(void *arg, struct json_object *thread, struct error *err)
-{
-    struct listing *listing = arg;
-    int r = 0;
-
-    if (arguments_has(listing->args, "json"))
-        printf("%.*s\n", TEXT_ARGS(json_text(thread)));
-    else
-        r = print_row(listing, thread, err);
-    return r < 0 ? r : output_check(err);
 }
 
 static void add_member(struct buf *path, const char *name, const char *value)
@@ -74,9 +46,7 @@ static void add_member(struct buf *path, const char *name, const char *value)
 static int list(struct client *client, const struct arguments *args, struct error *err)
 {
     CLEANUP(buf_deinit) struct buf path = {0};
-    struct listing listing = {.args = args};
-    struct client_walk walk = {NULL, (size_t)arguments_number(args, "limit", LIMIT_DEFAULT),
-                               list_one, &listing};
+    const struct print_list printed = {.args = args, .head = print_head, .row = print_thread};
     CLEANUP(freep) char *agent = NULL;
     int r = find_agent_if(client, arguments_get(args, "agent"), &agent, err);
 
@@ -91,13 +61,8 @@ static int list(struct client *client, const struct arguments *args, struct erro
         add_member(&path, "archived", "true");
     if (arguments_has(args, "active"))
         add_member(&path, "active", "true");
-    walk.path = buf_string(&path);
-    agent_names_init(&listing.names, client);
-    r = client_walk(client, &walk, err);
-    if (r == 0 && !arguments_has(args, "json"))
-        print_head(&listing);
-    agent_names_deinit(&listing.names);
-    return r;
+    return print_list(client, &printed, buf_string(&path),
+                      (size_t)arguments_number(args, "limit", LIMIT_DEFAULT), err);
 }
 
 static int run_list(const struct arguments *args)

@@ -4,8 +4,8 @@
 
 #include "scheduler/cli/agents/find_agent.h"
 #include "scheduler/cli/client_command.h"
+#include "scheduler/cli/display/print_list.h"
 #include "scheduler/cli/display/when.h"
-#include "scheduler/cli/output.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
@@ -39,11 +39,12 @@ static struct json_object *make_body(const struct arguments *args, const char *a
 }
 
 /* A line that says where, and one that says what. */
-static void print_hit(struct json_object *hit)
+static void print_hit(struct json_object *hit, struct text agent)
 {
     struct text user = json_get_text(hit, "user_id");
     char created[WHEN_SIZE];
 
+    (void)agent;
     when_format(json_get_int(hit, "created_at", 0), true, created);
     printf("%s%.*s%s  %s  %-9.*s", terminal_colour(stdout, TERMINAL_CYAN),
            TEXT_ARGS(json_get_text(hit, "thread_id")), terminal_colour(stdout, TERMINAL_PLAIN),
@@ -65,8 +66,8 @@ static int search_threads(struct client *client, const struct arguments *args, s
 {
     CLEANUP(freep) char *agent = NULL;
     CLEANUP(json_freep) struct json_object *body = NULL;
+    const struct print_list printed = {.args = args, .row = print_hit, .without_agents = true};
     struct client_reply reply = {0};
-    struct json_object *data;
     int r = find_agent_if(client, arguments_get(args, "agent"), &agent, err);
 
     if (r < 0)
@@ -75,17 +76,9 @@ static int search_threads(struct client *client, const struct arguments *args, s
     r = client_post(client, "/v1/threads/search", body, &reply, err);
     if (r < 0)
         return r;
-    data = json_get(reply.json, "data");
-    for (size_t i = 0; data && i < json_object_array_length(data); i++) {
-        struct json_object *hit = json_object_array_get_idx(data, i);
-
-        if (arguments_has(args, "json"))
-            printf("%.*s\n", TEXT_ARGS(json_text(hit)));
-        else
-            print_hit(hit);
-    }
+    r = print_list_array(client, &printed, json_get(reply.json, "data"), err);
     client_reply_deinit(&reply);
-    return output_check(err);
+    return r;
 }
 
 static int run_threads_search(const struct arguments *args)
