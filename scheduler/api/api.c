@@ -381,6 +381,13 @@ static struct request *begin(struct http_exchange *exchange, struct api *api)
     return request;
 }
 
+bool request_streams(const struct request *request)
+{
+    return request->endpoint->stream &&
+           (json_get_bool(request->body, "stream", false) ||
+            json_get_bool(json_get(request->body, "run"), "stream", false));
+}
+
 /* How long somebody listens is no time of the request's. */
 static int stream(struct request *request)
 {
@@ -418,7 +425,7 @@ void api_handle(struct http_exchange *exchange, void *arg)
     }
     if (r == 0)
         r = call(request);
-    if (r == 0 && request->endpoint->stream && json_get_bool(request->body, "stream", false))
+    if (r == 0 && request_streams(request))
         r = stream(request);
     reply(request, r);
 }

@@ -90,6 +90,10 @@ SUSPENDS MUSTCHECK int request_enlarge(struct request *request, size_t bytes);
 void request_rest(struct request *request);
 SUSPENDS MUSTCHECK int request_go_on(struct request *request);
 
+/* Whether the reply is to be the events of what the request makes: its body says `stream`, or the
+ * run in it does. */
+bool request_streams(const struct request *request);
+
 /* The store failed: fills request->failure. Returns -E_INVALID. */
 int request_failed(struct request *request, const struct error *err);
 

@@ -331,9 +331,24 @@ void live_stop(struct live *live)
     free(live);
 }
 
+bool live_has_room(const struct live *live)
+{
+    return !live->ended && live->readers < live->options.max;
+}
+
+void live_expect(struct live *live, struct uuid run)
+{
+    CLEANUP(buf_deinit) struct buf line;
+
+    buf_init(&line, 0);
+    asks_begin(&line, text_of(live->channel), false);
+    asks_add(&line, run);
+    send_ask(live, &line);
+}
+
 bool live_join(struct live *live, struct live_reader *reader, struct uuid run)
 {
-    if (live->ended || live->readers >= live->options.max)
+    if (!live_has_room(live))
         return false;
     *reader = (struct live_reader){.run = find_or_add(live, run)};
     list_add(&reader->run->readers, &reader->link);

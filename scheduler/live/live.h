@@ -48,6 +48,13 @@ struct live_reader {
     struct fiber *fiber; /* set by the reader while it sleeps: to be woken; else NULL */
 };
 
+/* Whether somebody may join now. */
+bool live_has_room(const struct live *live);
+
+/* The run is about to be made, or to go on, and will be read then. Workers are asked before they
+ * can have it, since a reply that begins while nobody listens is not told. */
+void live_expect(struct live *live, struct uuid run);
+
 /* False: as many read already, or the scheduler ends. A reader joins before it looks, so that it
  * misses nothing. */
 MUSTCHECK bool live_join(struct live *live, struct live_reader *reader, struct uuid run);

@@ -24,7 +24,7 @@ static const char *const multitask[] = {"reject", "enqueue", "interrupt", "rollb
     {"user", FIELD_STRING, NULLABLE, 1, USER_MAX, NULL, check_user},                               \
     {"if_pending", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},                                     \
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},                                      \
-    {"stream", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},                                 \
+    {"stream", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},                                         \
     {"multitask_strategy", FIELD_STRING, NULLABLE, 0, 0, multitask, NULL},                         \
     {"priority", FIELD_STRING, NULLABLE, 0, 0, priorities, NULL}
 

@@ -38,5 +38,3 @@ int check_user(struct json_object *value, const struct path *path, struct failur
 
 /* What a client keeps with a thread: an object of at most AGENT_STATE_MAX bytes. */
 int check_agent_state(struct json_object *value, const struct path *path, struct failure *failure);
-
-/* `stream: true` is not offered. */

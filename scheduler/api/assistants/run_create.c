@@ -17,8 +17,10 @@ static int make_room(void *arg, size_t bytes)
 
 int run_make(struct request *request, struct submission *submission, struct submitted *out)
 {
-    int r;
+    int r = run_stream_expect(request, submission->id);
 
+    if (r < 0)
+        return r;
     submission->replaying = request->replaying;
     submission->made = request->made;
     submission->trace = fiber_log_context()->trace;

@@ -138,8 +138,10 @@ static int give(struct request *request, struct uuid thread, struct uuid run, st
 /* A stream goes on behind the calls, as they are before they are answered. */
 static int know_calls(struct request *request, struct uuid run)
 {
-    if (!json_get_bool(request->body, "stream", false))
-        return 0;
+    int r = run_stream_expect(request, run);
+
+    if (r < 0 || !request_streams(request))
+        return r;
     return run_stream_behind_calls(request, run);
 }
 

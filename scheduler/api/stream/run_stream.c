@@ -4,6 +4,7 @@
 #include "scheduler/api/stream/run_stream.h"
 
 #include "scheduler/api/stream/follow.h"
+#include "scheduler/live/live.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
 #include "shared/store/runs/run_steps.h"
@@ -39,6 +40,29 @@ int run_stream_format(struct request *request, const struct event_format **out)
     text_excerpt(name, shown, sizeof(shown));
     return failure_param(&request->failure, 400, "format", "invalid_value",
                          "Invalid 'format': '%s'. Supported values are: simple.", shown);
+}
+
+int run_stream_expect(struct request *request, struct uuid run)
+{
+    struct live *live = request->api->live;
+    const struct event_format *format;
+    int r;
+
+    if (!request_streams(request))
+        return 0;
+    r = run_stream_format(request, &format);
+    if (r < 0)
+        return r;
+    if (live && live_has_room(live)) {
+        live_expect(live, run);
+        return 0;
+    }
+    (void)failure_param(&request->failure, 503, NULL, "service_unavailable",
+                        "As many streams are open as may be. Please try again, or leave out "
+                        "'stream' and poll the run.");
+    request->failure.retry = RETRY_YES;
+    request->failure.retry_after_s = 1;
+    return -E_INVALID;
 }
 
 static int follow_reply(struct request *request, bool with_thread)

@@ -12,6 +12,11 @@ SUSPENDS MUSTCHECK int run_stream(struct request *request);
 /* The same, of a reply that shows a run whose thread was made with it. */
 SUSPENDS MUSTCHECK int run_stream_with_thread(struct request *request);
 
+/* Before an endpoint makes this run, or lets it go on: where it is to be followed, whether it can
+ * be, so that nothing is done otherwise; and workers are told that somebody listens. Returns 0, or
+ * -E_INVALID with request->failure. */
+MUSTCHECK int run_stream_expect(struct request *request, struct uuid run);
+
 extern const char *const stream_query[]; /* members of the query of such an endpoint */
 
 /* The vocabulary that the query asks for (format=NAME). Returns 0, or -E_INVALID with

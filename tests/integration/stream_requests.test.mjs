@@ -1,0 +1,148 @@
+// Requests whose reply is the events of the run that they make, or give something to.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { frames, judge } from '../lib/protocol.mjs';
+import { until, withStack } from '../lib/stack.mjs';
+
+const city = { type: 'function', function: { name: 'get_weather', parameters: { type: 'object', properties: { city: { type: 'string' } } } } };
+
+const script = `
+stream: {chunk_ms: 10, chunk_tokens: 2}
+rules:
+  - when: {user: '^weather'}
+    steps:
+      - calls: [{name: get_weather, arguments: {city: Rome}}]
+      - text: 'In Rome it is {{tool}}, says the weather, which has to be taken as it comes.'
+  - then: {text: 'A text that comes piece by piece to everybody who wants to see it being made.'}
+`;
+
+const body = (assistant, content, fields = {}) => ({ assistant_id: assistant.id, thread: { messages: [{ role: 'user', content }] }, stream: true, ...fields });
+
+/** The reply, which must be a stream, as text. */
+async function streamed(stack, path, request) {
+  const reply = await stack.call('POST', path, request);
+  assert.equal(reply.status, 200, JSON.stringify(reply.body));
+  assert.equal(reply.headers.get('content-type'), 'text/event-stream; charset=utf-8');
+  assert.equal(reply.headers.get('cache-control'), 'no-cache, no-transform');
+  assert.equal(reply.headers.get('x-accel-buffering'), 'no');
+  return reply.body;
+}
+
+test('the first reply of a run comes in pieces, whether runs are made one by one or at once', async () => {
+  await withStack({ script }, async (stack) => {
+    const assistant = await stack.assistant();
+    const texts = [];
+    for (let i = 0; i < 20; i++) texts.push(await streamed(stack, '/v1/threads/runs', body(assistant, 'go')));
+    texts.push(...(await Promise.all(Array.from({ length: 40 }, () => streamed(stack, '/v1/threads/runs', body(assistant, 'go'))))));
+    const whole = texts.map((text) => judge(text, { withThread: true })).filter((protocol) => protocol.messages[0].deltas < 2);
+    assert.equal(whole.length, 0, `${whole.length} of ${texts.length} came in one piece`);
+  });
+});
+
+test('each endpoint that makes a run, or lets one go on, can be answered by its events', async () => {
+  await withStack({ script }, async (stack) => {
+    const assistant = await stack.assistant({ tools: [city] });
+    const { id: thread } = await stack.ok('POST', '/v1/threads', { messages: [{ role: 'user', content: 'go' }] });
+    const message = { role: 'user', content: 'go on', stream: true };
+    for (const [path, request] of [
+      [`/v1/threads/${thread}/runs`, { assistant_id: assistant.id, stream: true }],
+      [`/v1/assistants/${assistant.id}/run`, { input: 'go', stream: true }],
+      [`/v1/threads/${thread}/messages`, { ...message, run: { assistant_id: assistant.id } }],
+      [`/v1/threads/${thread}/messages`, { role: 'user', content: 'go on', run: { assistant_id: assistant.id, stream: true } }],
+    ]) {
+      const protocol = judge(await streamed(stack, path, request));
+      assert.equal(protocol.status, 'completed');
+      assert.ok(protocol.messages[0].deltas > 1, path);
+      assert.equal(await stack.answer(protocol.run), protocol.messages[0].text);
+    }
+    assert.equal((await stack.ok('POST', `/v1/threads/${thread}/messages`, message)).object, 'thread.message');
+
+    const parked = judge(await streamed(stack, '/v1/threads/runs', body(assistant, 'weather')), { withThread: true });
+    assert.equal(parked.status, 'requires_action');
+    const path = `/v1/threads/${parked.run.thread_id}/runs/${parked.run.id}/submit_tool_outputs`;
+    const outputs = { tool_outputs: [{ tool_call_id: parked.steps[0].calls[0].id, output: 'sunny' }], stream: true };
+    const ended = judge(await streamed(stack, path, outputs), { behindCalls: true });
+    assert.deepEqual(ended.statuses, ['queued', 'in_progress', 'completed']);
+    assert.equal(ended.steps[0].id, parked.steps[0].id);
+    assert.deepEqual(ended.steps[0].outputs, ['sunny']);
+    assert.ok(ended.messages[0].deltas > 1);
+  });
+});
+
+test('a stream that can not be is refused as JSON, and nothing was done', async () => {
+  await withStack({ script }, async (stack) => {
+    const assistant = await stack.assistant({ tools: [city] });
+    const { id: thread } = await stack.ok('POST', '/v1/threads', { messages: [{ role: 'user', content: 'go' }] });
+    const run = await stack.finished(await stack.submit(assistant, 'weather'));
+    const refused = async (path, request) => {
+      const reply = await stack.call('POST', path, { ...request, stream: true });
+      assert.equal(reply.status, 400, JSON.stringify(reply.body));
+      assert.equal(reply.headers.get('content-type'), 'application/json');
+      return reply.body.error;
+    };
+    const outputs = [{ tool_call_id: run.required_action.submit_tool_outputs.tool_calls[0].id, output: 'sunny' }];
+    for (const [path, request] of [
+      ['/v1/threads/runs', body(assistant, 'go')],
+      [`/v1/threads/${thread}/runs`, { assistant_id: assistant.id }],
+      [`/v1/assistants/${assistant.id}/run`, { input: 'go' }],
+      [`/v1/threads/${thread}/messages`, { role: 'user', content: 'go', run: { assistant_id: assistant.id } }],
+      [`/v1/threads/${run.thread_id}/runs/${run.id}/submit_tool_outputs`, { tool_outputs: outputs }],
+    ]) {
+      const error = await refused(`${path}?format=nope`, request);
+      assert.equal(error.param, 'format', path);
+    }
+    assert.equal((await refused('/v1/threads/runs', { ...body(assistant, 'go'), model: 'nope' })).code, 'model_not_found');
+    assert.deepEqual(stack.sql('SELECT status FROM runs').map((row) => row.status).length, 1);
+    assert.equal((await stack.run(run)).status, 'requires_action');
+    assert.equal((await stack.ok('GET', `/v1/threads/${thread}/messages`)).data.length, 1);
+  });
+});
+
+test('where as many read as may, a request for a stream makes nothing, and may be sent again', async () => {
+  await withStack({ script, config: 'scheduler: {stream_readers: 1}\n' }, async (stack) => {
+    const assistant = await stack.assistant({ tools: [city] });
+    const run = await stack.finished(await stack.submit(assistant, 'weather'));
+    const gone = new AbortController();
+    const reader = await fetch(`${stack.url}/v1/runs/${run.id}/events`, { headers: { authorization: `Bearer ${stack.key}` }, signal: gone.signal });
+    assert.equal(reader.status, 200);
+    const reply = await stack.call('POST', '/v1/threads/runs', body(assistant, 'go'));
+    assert.equal(reply.status, 503, JSON.stringify(reply.body));
+    assert.equal(reply.body.error.code, 'service_unavailable');
+    assert.equal(reply.headers.get('x-should-retry'), 'true');
+    assert.equal(stack.sql('SELECT id FROM runs').length, 1);
+    // A browser that gets any status but 200 would never come back.
+    const late = await stack.call('GET', `/v1/runs/${run.id}/events`);
+    assert.equal(late.status, 200);
+    assert.deepEqual(frames(late.body), [{ retry: '5000' }]);
+    gone.abort();
+    await reader.text().catch(() => {});
+    const ended = await until('there is room again', async () => {
+      const again = await stack.call('POST', '/v1/threads/runs', body(assistant, 'go'));
+      return again.status === 200 && judge(again.body, { withThread: true });
+    });
+    assert.equal(ended.status, 'completed');
+  });
+});
+
+test('a client that goes away leaves its run alone', async () => {
+  await withStack({ script }, async (stack) => {
+    const assistant = await stack.assistant();
+    const gone = new AbortController();
+    const reply = await fetch(`${stack.url}/v1/threads/runs`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${stack.key}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body(assistant, 'go')),
+      signal: gone.signal,
+    });
+    const seen = reply.body.pipeThrough(new TextDecoderStream())[Symbol.asyncIterator]();
+    let text = '';
+    while (!text.includes('thread.message.delta')) text += (await seen.next()).value;
+    gone.abort();
+    const [{ data }] = frames(text).filter(({ event }) => event === 'thread.run.created');
+    const ended = await stack.finished(JSON.parse(data));
+    assert.equal(ended.status, 'completed');
+    assert.match(await stack.answer(ended), /^A text .* being made\.$/);
+    await until('nobody reads', async () => /^penstock_live_readers 0$/m.test(await (await fetch(`${stack.url}/metrics`)).text()));
+  });
+});
