@@ -11,7 +11,7 @@ import { bin } from './dev.mjs';
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '../..');
 
-for (const major of [6, 7]) {
+for (const major of [5, 6, 7]) {
   test(`docs: docs/from-openai.md is what happens with openai ${major}`, () =>
     readThrough(new Document(join(root, 'docs/from-openai.md')), resolve(bin), root, { openai: join(here, `node_modules/openai-v${major}`) }));
 }

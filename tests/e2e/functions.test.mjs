@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import OpenAI4 from 'openai-v4';
+import OpenAI5 from 'openai-v5';
 import OpenAI6 from 'openai-v6';
 import OpenAI7 from 'openai-v7';
 import { Dev } from './dev.mjs';
@@ -58,7 +59,7 @@ const shapes = {
     submit: (runs, verb, run, body, ...rest) => runs[verb](run.thread_id, run.id, body, ...rest),
   },
 };
-for (const [major, OpenAI] of [[6, OpenAI6], [7, OpenAI7]]) {
+for (const [major, OpenAI] of [[5, OpenAI5], [6, OpenAI6], [7, OpenAI7]]) {
   shapes[major] = {
     OpenAI,
     on: (run) => [run.id, { thread_id: run.thread_id }],

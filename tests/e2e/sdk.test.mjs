@@ -1,8 +1,9 @@
-// OpenAI's own SDKs, three majors of them, against `penstock dev`.
+// OpenAI's own SDKs, four majors of them, against `penstock dev`.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import OpenAI4 from 'openai-v4';
+import OpenAI5 from 'openai-v5';
 import OpenAI6 from 'openai-v6';
 import OpenAI7 from 'openai-v7';
 import { Dev } from './dev.mjs';
@@ -29,7 +30,7 @@ const shapes = {
     removeThread: (client, id) => client.beta.threads.del(id),
   },
 };
-for (const [major, OpenAI] of [[6, OpenAI6], [7, OpenAI7]]) {
+for (const [major, OpenAI] of [[5, OpenAI5], [6, OpenAI6], [7, OpenAI7]]) {
   shapes[major] = {
     OpenAI,
     poll: (client, run) => client.beta.threads.runs.poll(run.id, { thread_id: run.thread_id }),

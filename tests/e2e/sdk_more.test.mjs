@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import OpenAI4 from 'openai-v4';
+import OpenAI5 from 'openai-v5';
 import OpenAI6 from 'openai-v6';
 import OpenAI7 from 'openai-v7';
 import { Dev } from './dev.mjs';
@@ -56,6 +57,7 @@ const shapes = {
     step: (client, thread, run, step) => client.beta.threads.runs.steps.retrieve(thread, run, step),
     message: (client, thread, id, verb, body) => (body ? client.beta.threads.messages[verb](thread, id, body) : client.beta.threads.messages[verb](thread, id)),
   },
+  5: named(OpenAI5),
   6: named(OpenAI6),
   7: named(OpenAI7),
 };
