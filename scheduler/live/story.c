@@ -11,6 +11,7 @@ enum { MESSAGE_BEGAN = 4, MESSAGE_ENDED = 5, CALLS_BEGAN = 2 };
 
 static void tell(struct story *story, struct story_event event)
 {
+    event.now = story->run;
     event.run = event.run ? event.run : story->run;
     event.shown = &story->shown;
     story->tell(story->arg, &event);

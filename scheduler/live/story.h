@@ -39,7 +39,8 @@ enum story_kind {
 
 struct story_event {
     enum story_kind kind;
-    const struct run *run;
+    const struct run *run;         /* of STORY_RUN as it was, or may have been, then */
+    const struct run *now;         /* as it is now */
     const struct run_step *step;   /* NULL: of STORY_RUN and STORY_THINKING */
     const struct message *message; /* of STORY_MESSAGE_* and STORY_TEXT */
     struct text text;

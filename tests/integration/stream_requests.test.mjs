@@ -70,6 +70,39 @@ test('each endpoint that makes a run, or lets one go on, can be answered by its 
   });
 });
 
+test('the simple format tells of the run, its calls, its text and its end, at once and an hour later alike', async () => {
+  await withStack({ script }, async (stack) => {
+    const assistant = await stack.assistant({ tools: [city] });
+    const simple = (text) => frames(text).map(({ event, data }) => ({ event, ...JSON.parse(data) }));
+    const parked = simple(await streamed(stack, '/v1/threads/runs?format=simple', body(assistant, 'weather')));
+    assert.deepEqual(parked.map(({ event }) => event), ['run', 'thinking', 'tool_call', 'ask_user', 'done']);
+    const [{ run_id: id, thread_id: thread_id }, , call, ask, done] = parked;
+    const run = await stack.run({ id, thread_id });
+    assert.deepEqual(ask.tool_calls, run.required_action.submit_tool_outputs.tool_calls);
+    assert.equal(ask.tool_calls[0].id, call.id);
+    assert.equal(done.status, 'requires_action');
+    const outputs = { tool_outputs: [{ tool_call_id: call.id, output: 'sunny' }], stream: true };
+    const after = simple(await streamed(stack, `/v1/threads/${thread_id}/runs/${id}/submit_tool_outputs?format=simple`, outputs));
+    assert.deepEqual(after.map(({ event }) => event).filter((name, i, all) => name !== all[i - 1]), ['thinking', 'tool_result', 'answer', 'done']);
+    const { iteration, tokens_used, latency_ms, ...result } = after[1];
+    assert.deepEqual(result, { event: 'tool_result', id: call.id, name: 'get_weather', arguments: '{"city":"Rome"}', output: 'sunny', status: 'completed' });
+    const text = after.filter(({ event }) => event === 'answer').map((event) => event.text).join('');
+    assert.equal(await stack.answer(run), text);
+    // What it had used, and how long it took, is the same whoever asks for it later.
+    const late = simple((await stack.call('GET', `/v1/runs/${id}/events?format=simple`)).body);
+    assert.deepEqual(late.map(({ event }) => event), ['run', 'thinking', 'tool_call', 'tool_result', 'answer', 'done']);
+    assert.deepEqual(new Set(late.map((event) => `${event.iteration} ${event.tokens_used} ${event.latency_ms}`)), new Set([`2 ${late[0].tokens_used} ${(await stack.run(run)).latency_ms}`]));
+    assert.equal(late.at(-1).message_id, after.at(-1).message_id);
+
+    // A call that nobody answers has no output.
+    const other = await stack.finished(await stack.submit(assistant, 'weather'));
+    await stack.ok('POST', `/v1/threads/${other.thread_id}/runs/${other.id}/cancel`, {});
+    const cancelled = simple((await stack.call('GET', `/v1/runs/${other.id}/events?format=simple`)).body);
+    assert.deepEqual(cancelled.map(({ event }) => event), ['run', 'thinking', 'tool_call', 'tool_result', 'done']);
+    assert.deepEqual([cancelled[3].output, cancelled[3].status, cancelled[4].status], [null, 'cancelled', 'cancelled']);
+  });
+});
+
 test('a stream that can not be is refused as JSON, and nothing was done', async () => {
   await withStack({ script }, async (stack) => {
     const assistant = await stack.assistant({ tools: [city] });

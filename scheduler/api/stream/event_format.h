@@ -19,7 +19,8 @@ struct event_format {
 /* OpenAI's, of Assistants: https://platform.openai.com/docs/api-reference/assistants-streaming */
 extern const struct event_format assistants_events;
 
-/* Ours, for who builds a page: thinking, tool_call, tool_result, ask_user, answer, error, done. */
+/* Ours, for who builds a page: run, thinking, tool_call, tool_result, ask_user, answer, error,
+ * done. */
 extern const struct event_format simple_events;
 
 /* Appends a frame: its id (what was shown with it; NULL: none), name and data (JSON). */

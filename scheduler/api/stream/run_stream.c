@@ -67,7 +67,7 @@ int run_stream_expect(struct request *request, struct uuid run)
 
 static int follow_reply(struct request *request, bool with_thread)
 {
-    struct follow follow = {.until_action = true, .with_thread = with_thread};
+    struct follow follow = {.until_action = true};
     int r;
 
     if (!read_run(request, &follow.thread, &follow.run))
@@ -77,6 +77,7 @@ static int follow_reply(struct request *request, bool with_thread)
     r = run_stream_format(request, &follow.format);
     if (r < 0)
         return r;
+    follow.with_thread = with_thread && follow.format == &assistants_events;
     r = follow_run(request, &follow);
     return r == RUN_MISSING ? request_missing(request, "run", TEXT("of this request")) : r;
 }

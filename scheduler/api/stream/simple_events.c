@@ -1,6 +1,7 @@
 /* A vocabulary for pages. Each event's data has `iteration`, `tokens_used` and `latency_ms` of the
  * run so far beside what it says:
  *
+ *     run          {run_id, thread_id}      the first one
  *     thinking     {text?}                  the model is asked; what it thinks, where that is told
  *     tool_call    {id, name}               it calls a tool
  *     tool_result  {id, name, arguments, output, status}
@@ -50,7 +51,7 @@ static void write_say(struct buf *out, const struct story_event *event, const ch
     struct json_write w;
 
     buf_init(&json, 0);
-    begin(&w, &json, event->run);
+    begin(&w, &json, event->now);
     if (event->message)
         write_id(&w, "message_id", ID_MESSAGE, event->message->id);
     if (event->text.ptr)
@@ -65,7 +66,7 @@ static void write_call(struct buf *out, const struct story_event *event)
     struct json_write w;
 
     buf_init(&json, 0);
-    begin(&w, &json, event->run);
+    begin(&w, &json, event->now);
     json_write_text(&w, "id", event->call_id);
     json_write_text(&w, "name", event->name);
     json_write_close(&w);
@@ -79,7 +80,7 @@ static void write_result(struct buf *out, const struct story_event *event, struc
     struct json_write w;
 
     buf_init(&json, 0);
-    begin(&w, &json, event->run);
+    begin(&w, &json, event->now);
     json_write_text(&w, "id", json_get_text(call, "id"));
     json_write_text(&w, "name", json_get_text(function, "name"));
     json_write_text(&w, "arguments", json_get_text(function, "arguments"));
@@ -117,7 +118,7 @@ static void write_ask(struct buf *out, const struct story_event *event)
         action = NULL;
     calls = json_path(action, "submit_tool_outputs", "tool_calls", NULL);
     buf_init(&json, 0);
-    begin(&w, &json, event->run);
+    begin(&w, &json, event->now);
     json_write_raw(&w, "tool_calls", calls ? json_text(calls) : TEXT("[]"));
     json_write_close(&w);
     event_frame(out, event->shown, "ask_user", buf_text(&json));
@@ -134,15 +135,32 @@ static void write_failure(struct buf *out, const struct story_event *event)
         json_decode(event->run->last_error, JSON_DEPTH_DEFAULT, &error, &err) < 0)
         error = NULL;
     buf_init(&json, 0);
-    begin(&w, &json, event->run);
+    begin(&w, &json, event->now);
     json_write_text(&w, "code", json_get_text(error, "code"));
     json_write_text(&w, "message", json_get_text(error, "message"));
     json_write_close(&w);
     event_frame(out, event->shown, "error", buf_text(&json));
 }
 
+static void write_ids(struct buf *out, const struct story_event *event)
+{
+    CLEANUP(buf_deinit) struct buf json;
+    struct json_write w;
+
+    buf_init(&json, 0);
+    begin(&w, &json, event->now);
+    write_id(&w, "run_id", ID_RUN, event->run->id);
+    write_id(&w, "thread_id", ID_THREAD, event->run->thread_id);
+    json_write_close(&w);
+    event_frame(out, event->shown, "run", buf_text(&json));
+}
+
 static void write_run(struct buf *out, const struct story_event *event)
 {
+    if (event->shown->run == SHOWN_CREATED) {
+        write_ids(out, event);
+        return;
+    }
     switch (event->run->status) {
     case RUN_IN_PROGRESS:
         write_say(out, event, "thinking");
