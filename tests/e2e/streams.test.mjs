@@ -23,6 +23,8 @@ const script = `
 stream: {chunk_ms: 10, chunk_tokens: 2}
 rules:
   - {name: poem, when: {user: '^poem'}, then: {text: '${poem}'}}
+  - {name: whole the second time, when: {user: '^broken', every: 2}, then: {text: '${poem}'}}
+  - {name: broken off, when: {user: '^broken'}, then: {text: 'Of something else that nobody will ever read to its end.', cut_after: 8}}
   - {name: slow, when: {user: '^slow'}, then: {text: '${poem}', chunk_ms: 150}}
   - {name: thinks, when: {user: '^think'}, then: {reasoning: 'First the numbers, then the words.', text: '${poem}'}}
   - name: one tool
@@ -260,6 +262,20 @@ for (const [major, shape] of Object.entries(shapes)) {
     assert.equal((await shape.on(runs, 'retrieve', heard.protocol.run)).status, 'cancelled');
   });
 
+  test(`openai ${major}: a reply that breaks off is an incomplete message, and another one comes`, async () => {
+    const { openai, stream, thread } = await begin('broken');
+    const heard = new Heard(stream());
+    assert.equal((await heard.run()).status, 'completed');
+    assert.deepEqual(heard.names, [...SAID.filter((name) => name !== 'textDone'), ...SAID, 'end']);
+    const [broken, whole] = heard.protocol.messages;
+    assert.ok(broken.status === 'incomplete' && broken.text.startsWith('Of something else'));
+    assert.deepEqual(heard.steps.map((step) => step.status), ['failed', 'completed']);
+    assert.equal(whole.text, poem);
+    const stored = await openai.beta.threads.messages.list(thread.id);
+    assert.deepEqual(stored.data.map((message) => message.id).includes(broken.id), false);
+    assert.equal(stored.data[0].id, whole.id);
+  });
+
   test(`openai ${major}: an incomplete run ends its stream, too`, async () => {
     const { stream } = await begin('lengthy');
     const heard = new Heard(stream());
@@ -290,6 +306,31 @@ for (const [major, shape] of Object.entries(shapes)) {
     await heard.stream.emitted('textDelta');
     await shape.removeThread(openai, thread.id);
     await assert.rejects(heard.stream.finalRun(), (error) => error instanceof shape.OpenAI.APIError && error.code === 'run_deleted' && /was deleted/.test(error.message));
+  });
+
+  test(`openai ${major}: a stream whose beginning was lost is asked for again, and one run is made`, async () => {
+    let losses = 0;
+    const losing = async (url, init) => {
+      const reply = await fetch(url, init);
+      if (init?.method?.toUpperCase() !== 'POST' || losses-- <= 0) return reply;
+      await reply.body.cancel();
+      throw new TypeError('fetch failed');
+    };
+    const { thread, body } = await begin('weather');
+    const { runs } = new shape.OpenAI({ apiKey: dev.key, baseURL: `${dev.url}/v1`, fetch: losing }).beta.threads;
+    losses = 1;
+    const first = new Heard(runs.stream(thread.id, body));
+    const run = await first.run();
+    assert.equal(run.status, 'requires_action');
+    losses = 2;
+    const tool_outputs = run.required_action.submit_tool_outputs.tool_calls.map((call) => ({ tool_call_id: call.id, output: 'sunny' }));
+    // What has happened meanwhile is told, too, but for what became of the calls.
+    const stream = shape.on(runs, 'submitToolOutputsStream', run, { tool_outputs });
+    const texts = [];
+    stream.on('textDone', (content) => texts.push(content.value));
+    assert.equal((await stream.finalRun()).status, 'completed');
+    assert.deepEqual(texts, ['Rome: sunny, Oslo: sunny.']);
+    assert.equal((await runs.list(thread.id)).data.length, 1);
   });
 
   test(`openai ${major}: a client that goes away does not stop its run`, async () => {
