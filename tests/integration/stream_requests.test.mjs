@@ -14,6 +14,11 @@ rules:
     steps:
       - calls: [{name: get_weather, arguments: {city: Rome}}]
       - text: 'In Rome it is {{tool}}, says the weather, which has to be taken as it comes.'
+  - when: {user: '^both'}
+    steps:
+      - calls: [{name: get_weather, arguments: {city: Rome}}]
+      - calls: [{name: get_weather, arguments: {city: Oslo}}]
+      - text: 'In Rome it is {{tool.1}}, in Oslo {{tool.2}}.'
   - then: {text: 'A text that comes piece by piece to everybody who wants to see it being made.'}
 `;
 
@@ -100,6 +105,27 @@ test('the simple format tells of the run, its calls, its text and its end, at on
     const cancelled = simple((await stack.call('GET', `/v1/runs/${other.id}/events?format=simple`)).body);
     assert.deepEqual(cancelled.map(({ event }) => event), ['run', 'thinking', 'tool_call', 'tool_result', 'done']);
     assert.deepEqual([cancelled[3].output, cancelled[3].status, cancelled[4].status], [null, 'cancelled', 'cancelled']);
+  });
+});
+
+test('outputs that are given again are answered by what came behind their calls', async () => {
+  await withStack({ script }, async (stack) => {
+    const run = await stack.finished(await stack.submit(await stack.assistant({ tools: [city] }), 'both'));
+    const path = `/v1/threads/${run.thread_id}/runs/${run.id}/submit_tool_outputs`;
+    const outputs = (of, output) => ({ tool_outputs: [{ tool_call_id: of.required_action.submit_tool_outputs.tool_calls[0].id, output }] });
+    const steps = async () => (await stack.ok('GET', `/v1/threads/${run.thread_id}/runs/${run.id}/steps?order=asc`)).data.map((step) => step.id);
+    await stack.ok('POST', path, outputs(run, 'sunny'));
+    const second = await stack.finished(run);
+    assert.equal(second.status, 'requires_action');
+    const again = judge(await streamed(stack, path, { ...outputs(run, 'sunny'), stream: true }), { behindCalls: true });
+    assert.deepEqual(again.statuses, ['queued', 'in_progress', 'requires_action']);
+    assert.deepEqual(again.steps.map((step) => step.id), await steps());
+    assert.deepEqual(again.steps[1].calls.map((call) => call.arguments), ['{"city":"Oslo"}']);
+    await stack.ok('POST', path, outputs(second, 'rainy'));
+    await stack.finished(run);
+    const ended = judge(await streamed(stack, path, { ...outputs(second, 'rainy'), stream: true }), { behindCalls: true });
+    assert.deepEqual(ended.steps.map((step) => step.id), (await steps()).slice(1));
+    assert.equal(ended.messages[0].text, 'In Rome it is sunny, in Oslo rainy.');
   });
 });
 

@@ -138,11 +138,13 @@ static int give(struct request *request, struct uuid thread, struct uuid run, st
 /* A stream goes on behind the calls, as they are before they are answered. */
 static int know_calls(struct request *request, struct uuid run)
 {
+    struct json_object *outputs = json_get(request->body, "tool_outputs");
+    struct json_object *first = json_object_array_get_idx(outputs, 0);
     int r = run_stream_expect(request, run);
 
     if (r < 0 || !request_streams(request))
         return r;
-    return run_stream_behind_calls(request, run);
+    return run_stream_behind_calls(request, run, json_get_text(first, "tool_call_id"));
 }
 
 static int run_submit_outputs(struct request *request)

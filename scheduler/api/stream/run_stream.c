@@ -10,6 +10,8 @@
 #include "shared/store/runs/run_steps.h"
 #include "shared/store/runs/runs.h"
 
+enum { STEPS_AT_ONCE = 16, STEP_PAGES_MAX = 5 };
+
 /* The run of the reply. False: it shows none. */
 static bool read_run(const struct request *request, struct uuid *out_thread, struct uuid *out_run)
 {
@@ -92,23 +94,80 @@ int run_stream_with_thread(struct request *request)
     return follow_reply(request, true);
 }
 
-int run_stream_behind_calls(struct request *request, struct uuid run)
+static bool has_call(const struct run_step *step, struct text call)
 {
-    const struct page page = {.limit = 1};
-    struct run_step_list steps;
-    struct shown *shown = arena_calloc(&request->exchange->arena, 1, sizeof(*shown));
+    CLEANUP(json_freep) struct json_object *calls = NULL;
     struct error err;
-    int r = run_steps_list(&request->store, run, &page, &steps, &err);
+    size_t count;
 
+    if (!step->tool_calls.ptr ||
+        json_decode(step->tool_calls, JSON_DEPTH_DEFAULT, &calls, &err) < 0 ||
+        json_type_of(calls) != json_type_array)
+        return false;
+    count = json_object_array_length(calls);
+    for (size_t i = 0; i < count; i++)
+        if (text_equal(json_get_text(json_object_array_get_idx(calls, i), "id"), call))
+            return true;
+    return false;
+}
+
+/* Where the calls are that came with `call`: the step that it is in. */
+struct calls_search {
+    struct uuid run;
+    struct text call;
+    struct page page; /* the next one */
+    bool has_more;
+    struct uuid step; /* zero: not found yet */
+    int64_t seq;
+};
+
+/* Looks on the next page. Returns 0, RUN_MISSING, or a failure. */
+static int look_for_calls(const struct request *request, struct calls_search *search,
+                          struct error *err)
+{
+    struct store store = request->store;
+    struct run_step_list steps;
+    struct arena arena;
+    int r;
+
+    arena_init(&arena, 0);
+    store.arena = &arena;
+    r = run_steps_list(&store, search->run, &search->page, &steps, err);
+    for (size_t i = 0; r == 0 && i < steps.count && uuid_is_zero(search->step); i++) {
+        search->page.after = steps.items[i].id;
+        if (!has_call(&steps.items[i], search->call))
+            continue;
+        search->step = steps.items[i].id;
+        search->seq = steps.items[i].seq;
+    }
+    search->has_more = r == 0 && steps.has_more;
+    search->page.limit = STEPS_AT_ONCE;
+    arena_deinit(&arena);
+    return r;
+}
+
+/* The newest step has them, unless what is asked for was done before. Where they are not found,
+ * nothing counts as shown. */
+int run_stream_behind_calls(struct request *request, struct uuid run, struct text call)
+{
+    struct shown *shown = arena_calloc(&request->exchange->arena, 1, sizeof(*shown));
+    struct calls_search search = {.run = run, .call = call, .page = {.limit = 1}};
+    struct error err;
+    int pages = 0;
+    int r;
+
+    do
+        r = look_for_calls(request, &search, &err);
+    while (search.has_more && uuid_is_zero(search.step) && ++pages < STEP_PAGES_MAX);
     if (r < 0)
         return request_failed(request, &err);
-    if (r > 0 || steps.count == 0 || !shown)
+    if (uuid_is_zero(search.step) || !shown)
         return 0; /* the endpoint finds out what is wrong */
     *shown = (struct shown){
         .run = SHOWN_REQUIRES_ACTION,
-        .seq = steps.items[0].seq - 1,
+        .seq = search.seq - 1,
         .open = SHOWN_CALLS,
-        .step = steps.items[0].id,
+        .step = search.step,
         .phase = 2,
         .calls = SHOWN_ALL,
         .arguments = SHOWN_ALL,

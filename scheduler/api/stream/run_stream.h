@@ -23,6 +23,8 @@ extern const char *const stream_query[]; /* members of the query of such an endp
  * request->failure. */
 MUSTCHECK int run_stream_format(struct request *request, const struct event_format **out);
 
-/* What a client has been shown of a run that needs it: all but what becomes of its calls. Sets
- * request->shown. Returns 0, or -E_INVALID with request->failure. */
-SUSPENDS MUSTCHECK int run_stream_behind_calls(struct request *request, struct uuid run);
+/* What a client has been shown of a run that needed it: all but what becomes of the calls that came
+ * with this one. Sets request->shown, where there is such a call. Returns 0, or -E_INVALID with
+ * request->failure. */
+SUSPENDS MUSTCHECK int run_stream_behind_calls(struct request *request, struct uuid run,
+                                               struct text call);
