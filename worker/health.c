@@ -1,11 +1,11 @@
 #include "worker/health.h"
 
+#include "providers/gate/gate.h"
 #include "shared/config/config.h"
 #include "shared/http_client/http_client.h"
 #include "shared/program/process.h"
 #include "shared/program/servers.h"
 #include "shared/store/leases/run_writer.h"
-#include "worker/gate/gate.h"
 #include "worker/lease/heartbeat.h"
 #include "worker/state.h"
 #include "worker/stats/call_stats.h"

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "providers/gate/gate.h"
 #include "shared/base/arena.h"
 #include "shared/base/backoff.h"
 #include "shared/base/clock.h"
@@ -17,7 +18,6 @@
 #include "shared/fiber/service.h"
 #include "shared/queue/queue.h"
 #include "shared/store/fleet/workers.h"
-#include "worker/gate/gate.h"
 #include "worker/lease/heartbeat.h"
 #include "worker/run/run.h"
 #include "worker/state.h"

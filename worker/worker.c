@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "providers/gate/gate.h"
 #include "providers/models/registry.h"
 #include "providers/models/registry_reload.h"
 #include "shared/base/clock.h"
@@ -27,7 +28,6 @@
 #include "shared/redis/redis.h"
 #include "shared/store/fleet/workers.h"
 #include "shared/store/leases/run_writer.h"
-#include "worker/gate/gate.h"
 #include "worker/health.h"
 #include "worker/intake/consume.h"
 #include "worker/lease/heartbeat.h"

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "providers/call.h"
+#include "providers/gate/gate.h"
 #include "providers/models/registry.h"
 #include "providers/wire/failure.h"
 #include "shared/base/clock.h"
@@ -12,7 +13,6 @@
 #include "shared/config/config.h"
 #include "shared/fiber/fiber.h"
 #include "worker/context/context.h"
-#include "worker/gate/gate.h"
 #include "worker/lease/trust.h"
 #include "worker/live/speaker.h"
 #include "worker/run/outcome.h"

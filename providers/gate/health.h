@@ -3,7 +3,7 @@
  * through Redis. Inside the gate. */
 
 #include "shared/base/compiler.h"
-#include "worker/gate/known.h"
+#include "providers/gate/known.h"
 
 struct error;
 struct redis;

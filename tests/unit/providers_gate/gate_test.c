@@ -4,14 +4,14 @@
 #include <stdlib.h>
 
 #include "providers/formats/formats.h"
+#include "providers/gate/gate.h"
+#include "providers/gate/known.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
 #include "shared/limits/breaker.h"
 #include "shared/redis/redis.h"
-#include "worker/gate/gate.h"
-#include "worker/gate/known.h"
 
 static const struct provider_key keys[] = {
     {"sk-1", "0123456789ab"}, {"sk-2", "ba9876543210"}, {"sk-3", "cccccccccccc"}};

@@ -3,19 +3,19 @@
  * A call has to be paid for before it is known: what it reads is estimated from its text, and what
  * it will say from what was said lately. The difference is settled afterwards. */
 
-#include "worker/gate/gate.h"
+#include "providers/gate/gate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "providers/chat_tokens.h"
+#include "providers/gate/health.h"
+#include "providers/gate/known.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
-#include "worker/gate/health.h"
-#include "worker/gate/known.h"
 
 #define WATCH_MS        600000 /* a model that refused is asked about for so long */
 #define UNTOLD_HOLD_MS  1000

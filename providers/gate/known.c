@@ -1,6 +1,6 @@
 /* What is known of models that are served. */
 
-#include "worker/gate/known.h"
+#include "providers/gate/known.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -16,7 +16,7 @@
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
 #include "shared/limits/limits.h"
-#include "worker/gate/known.h"
+#include "providers/gate/known.h"
 
 struct error;
 struct gate;

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "providers/gate/known.h"
 #include "shared/base/clock.h"
-#include "worker/gate/known.h"
 
 static void names_differ(const char *provider, const char *model, const char *other_provider,
                          const char *other_model)

@@ -1,6 +1,6 @@
 /* Whether models answer. */
 
-#include "worker/gate/health.h"
+#include "providers/gate/health.h"
 
 #include <inttypes.h>
 #include <stdio.h>
