@@ -256,6 +256,21 @@ static void fill_ask(struct gate *gate, const struct gate_call *call, struct gat
     };
 }
 
+void gate_quit(struct gate *gate, const struct gate_call *call)
+{
+    CLEANUP(freep) struct key_choices *choices = NULL;
+    struct gate_visit visit = {.target = call->target};
+
+    visit.place.rates =
+        known_rates(model_of(gate, call->target, visit.name), &call->target->limits);
+    visit.place.key = text_of(visit.name);
+    if (call->target->keys_count > 1)
+        choices = choices_new(gate, call->target);
+    fill_also(call, &visit);
+    fill_ask(gate, call, &visit, choices);
+    limits_leave(gate->limits, &visit.ask);
+}
+
 static bool is_limited(const struct gate_visit *visit, const struct key_choices *choices)
 {
     bool limited = visit->ask.also_count > 0 || limit_rates_any(&visit->place.rates);

@@ -12,11 +12,11 @@
  * and what a tenant may use in a minute, is taken together with the limits of the key and model.
  */
 
+#include "providers/gate/known.h"
 #include "providers/provider.h"
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
 #include "shared/limits/limits.h"
-#include "providers/gate/known.h"
 
 struct error;
 struct gate;
@@ -39,8 +39,8 @@ void gate_set_workers(struct gate *gate, int64_t workers);
 struct gate_call {
     const struct provider_target *target;
     const struct chat_request *request;
-    struct uuid run;
-    int priority; /* 0 goes first */
+    struct uuid run; /* whose call it is: the same each time that it asks; older ones go first */
+    int priority;    /* 0 goes first */
     struct uuid tenant;
     int64_t tenant_requests_per_minute; /* 0: no limit */
     int64_t tenant_tokens_per_minute;
@@ -73,6 +73,10 @@ enum { GATE_LATER = 1, GATE_SHUT };
 SUSPENDS MUSTCHECK int gate_enter(struct gate *gate, const struct gate_call *call,
                                   struct gate_visit *visit, int64_t *out_wait_ms,
                                   struct error *err);
+
+/* A call that was told GATE_LATER is not asked about again: it stands in no line any more. Waits
+ * for nothing. */
+void gate_quit(struct gate *gate, const struct gate_call *call);
 
 /* What came of a call: its usage and limits, or a failure. */
 struct gate_outcome {

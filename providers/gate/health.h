@@ -2,8 +2,8 @@
 /* Whether models answer: their breakers (shared/limits/breaker.h), which workers tell each other of
  * through Redis. Inside the gate. */
 
-#include "shared/base/compiler.h"
 #include "providers/gate/known.h"
+#include "shared/base/compiler.h"
 
 struct error;
 struct redis;

@@ -366,6 +366,16 @@ int limits_take(struct limits *limits, const struct limit_ask *ask, struct limit
     return r;
 }
 
+void limits_leave(struct limits *limits, const struct limit_ask *ask)
+{
+    struct places places;
+    size_t free_choice;
+
+    collect(ask, &places, &free_choice);
+    if (places.count > 0 && redis_is_ready(limits->redis))
+        leave_shared(limits, ask, &places);
+}
+
 /* ---- what it has cost ---- */
 
 /* The places that a grant was taken from, the provider's first. */

@@ -66,6 +66,10 @@ enum { LIMITS_LATER = 1 };
 SUSPENDS MUSTCHECK int limits_take(struct limits *limits, const struct limit_ask *ask,
                                    struct limit_grant *out, struct error *err);
 
+/* Who was told LIMITS_LATER does not come back: he stands in no line any more, and nobody waits for
+ * his turn to pass. Waits for nothing. */
+void limits_leave(struct limits *limits, const struct limit_ask *ask);
+
 /* Sends what a call has cost, and waits for nothing. */
 void limits_settle(struct limits *limits, const struct limit_ask *ask,
                    const struct limit_grant *grant, const struct limit_settlement *settlement);
