@@ -24,6 +24,40 @@ struct usage usage_read(struct row *row)
     return usage;
 }
 
+/* clang-format off */
+static const struct pg_statement append = {
+    .name = "usage_append",
+    .sql =
+        "INSERT INTO usage_deltas ("
+        "    tenant_id, agent_id, user_id, provider, model, calls, prompt_tokens,"
+        "    completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, cost_micros)"
+        " VALUES ($1, '00000000-0000-0000-0000-000000000000', $2::text, $3::text, $4::text, $5, $6,"
+        "    $7, $8, $9, $10, $11)",
+    .types = "utttiiiiiii",
+};
+/* clang-format on */
+
+int usage_append(struct pg *pg, struct uuid tenant, struct text user,
+                 const struct model_usage *usage, struct error *err)
+{
+    const struct usage *used = &usage->used;
+    struct pg_value values[] = {
+        pg_uuid(tenant),
+        pg_text(user.len > 0 ? user : TEXT("")),
+        pg_text(usage->provider),
+        pg_text(usage->model),
+        pg_int(usage->calls),
+        pg_int(used->prompt_tokens),
+        pg_int(used->completion_tokens),
+        pg_int(used->cached_tokens),
+        pg_int(used->cache_write_tokens),
+        pg_int(used->reasoning_tokens),
+        pg_int(used->cost_micros),
+    };
+
+    return pg_exec(pg, &append, values, NULL, err);
+}
+
 /* The hours are written in the order of their key, so that two schedulers are in no deadlock. */
 /* clang-format off */
 static const struct pg_statement fold = {

@@ -25,6 +25,11 @@ struct model_usage {
     struct usage used;
 };
 
+/* Counts calls that no run made, for the present hour and no agent; user empty: nobody's.
+ * Returns 0, or what pg_exec does. */
+SUSPENDS MUSTCHECK int usage_append(struct pg *pg, struct uuid tenant, struct text user,
+                                    const struct model_usage *usage, struct error *err);
+
 /* Adds rows that workers have appended to the hours, USAGE_FOLD_ROWS at once, and deletes hours
  * that are older than USAGE_KEEP_DAYS. Those that another scheduler is at are left to it.
  * *out_more: there may be more of them. Returns 0, or what pg_exec does. */
