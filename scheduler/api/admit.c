@@ -121,6 +121,7 @@ static int authenticate(struct request *request)
         return request_failed(request, &err);
     request->store.tenant = owner.tenant;
     request->key = owner.key;
+    request->rates = owner.rates;
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "shared/fiber/budget.h"
 #include "shared/http_server/http_server.h"
 #include "shared/json/json.h"
+#include "shared/store/access/tenants.h"
 #include "shared/store/store.h"
 #include "shared/store/threads/counts.h"
 #include "shared/submit/submit.h"
@@ -61,13 +62,14 @@ struct request {
     const struct endpoint *endpoint; /* NULL: none was found */
     size_t endpoint_place;
     int64_t start_us;
-    struct store store;       /* of the tenant that asks, with the exchange's arena */
-    struct uuid key;          /* the API key that it came with */
-    struct json_object *body; /* checked; never NULL where the endpoint takes JSON */
-    struct uuid object;       /* the id for what the request creates */
-    bool replaying;           /* an earlier attempt of this request may have created `object` */
-    bool made;                /* one did, and its reply was not kept */
-    bool found;               /* it has: the reply is about what was there already */
+    struct store store;        /* of the tenant that asks, with the exchange's arena */
+    struct uuid key;           /* the API key that it came with */
+    struct tenant_rates rates; /* of calls of models, that the tenant may make */
+    struct json_object *body;  /* checked; never NULL where the endpoint takes JSON */
+    struct uuid object;        /* the id for what the request creates */
+    bool replaying;            /* an earlier attempt of this request may have created `object` */
+    bool made;                 /* one did, and its reply was not kept */
+    bool found;                /* it has: the reply is about what was there already */
     /* What this try leaves behind for the next one; NULL: nothing. */
     const struct idempotency_trace *first_try;
     struct share *share; /* of the tenant; NULL until he is known */

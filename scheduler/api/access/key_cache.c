@@ -13,7 +13,6 @@
 #include "shared/base/clock.h"
 #include "shared/base/lru.h"
 #include "shared/base/memory.h"
-#include "shared/store/access/tenants.h"
 
 enum { GRACE_MS = 1000 };
 
@@ -122,7 +121,7 @@ int key_cache_find(struct key_cache *cache, struct pg *pg, struct text key, stru
         forget(cache, hash);
     if (r != 0)
         return r;
-    *out = (struct key_owner){.tenant = found.tenant_id, .key = found.id};
+    *out = (struct key_owner){found.tenant_id, found.id, found.rates};
     key_cache_insert(cache, hash, clock_ms(), *out);
     return 0;
 }

@@ -10,6 +10,7 @@
 #include "shared/base/digest.h"
 #include "shared/base/id.h"
 #include "shared/base/text.h"
+#include "shared/store/access/tenants.h"
 
 struct error;
 struct key_cache;
@@ -21,6 +22,7 @@ struct pg;
 struct key_owner {
     struct uuid tenant;
     struct uuid key;
+    struct tenant_rates rates; /* of the tenant */
 };
 
 struct key_cache *key_cache_new(void);

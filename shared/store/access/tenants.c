@@ -45,7 +45,6 @@ static int tenant_read(struct row *row, void *out, struct error *err)
     return 0;
 }
 
-/* Without an arena only what is no text is read. */
 static int key_read(struct row *row, void *out, struct error *err)
 {
     struct api_key key = {.name = TEXT_NONE};
@@ -55,10 +54,23 @@ static int key_read(struct row *row, void *out, struct error *err)
     key.created_at = row_int(row);
     key.last_used_at = row_int(row);
     key.revoked_at = row_int(row);
-    if (row->arena) {
-        key.name = row_text(row);
-        key.prefix = row_text(row);
-    }
+    key.name = row_text(row);
+    key.prefix = row_text(row);
+    if (row_check(row, err) < 0)
+        return -E_LIMIT;
+    *(struct api_key *)out = key;
+    return 0;
+}
+
+/* Whose it is. There are no texts, so it needs no arena. */
+static int owner_read(struct row *row, void *out, struct error *err)
+{
+    struct api_key key = {.name = TEXT_NONE};
+
+    key.id = row_uuid(row);
+    key.tenant_id = row_uuid(row);
+    key.rates.requests_per_minute = row_int(row);
+    key.rates.tokens_per_minute = row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct api_key *)out = key;
@@ -67,6 +79,7 @@ static int key_read(struct row *row, void *out, struct error *err)
 
 static const struct row_kind tenant_rows = {tenant_read, sizeof(struct tenant), TENANT_MISSING};
 static const struct row_kind key_rows = {key_read, sizeof(struct api_key), KEY_MISSING};
+static const struct row_kind owner_rows = {owner_read, sizeof(struct api_key), KEY_MISSING};
 
 static bool name_valid(struct text name)
 {
@@ -301,8 +314,10 @@ static const struct pg_statement key_authenticate = {
         "    FROM k"
         "    WHERE a.id = k.id"
         "      AND (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute'))"
-        " SELECT " KEY_COLUMNS
-        " FROM k",
+        " SELECT k.id, k.tenant_id, coalesce(t.requests_per_minute, 0),"
+        "     coalesce(t.tokens_per_minute, 0)"
+        " FROM k"
+        " JOIN tenants t ON t.id = k.tenant_id",
     .types = "y",
 };
 /* clang-format on */
@@ -317,5 +332,5 @@ int keys_authenticate(struct pg *pg, struct text key, struct api_key *out, struc
     sha256(key, hash);
 
     struct pg_value values[1] = {pg_bytes((struct text){(const char *)hash, sizeof(hash)})};
-    return store_one(&store, &key_rows, &(struct pg_query){&key_authenticate, values}, out, err);
+    return store_one(&store, &owner_rows, &(struct pg_query){&key_authenticate, values}, out, err);
 }

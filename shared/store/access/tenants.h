@@ -23,6 +23,12 @@ struct tenant {
     int64_t tokens_per_minute;
 };
 
+/* Calls of models, and tokens that they read and write; 0: no limit. */
+struct tenant_rates {
+    int64_t requests_per_minute;
+    int64_t tokens_per_minute;
+};
+
 struct tenant_list {
     struct tenant *items;
     size_t count;
@@ -34,8 +40,9 @@ struct api_key {
     struct text name;
     struct text prefix; /* the first 12 characters, to tell keys apart */
     int64_t created_at;
-    int64_t last_used_at; /* to the minute; 0: never */
-    int64_t revoked_at;   /* 0: valid */
+    int64_t last_used_at;      /* to the minute; 0: never */
+    int64_t revoked_at;        /* 0: valid */
+    struct tenant_rates rates; /* of its tenant; filled by keys_authenticate alone */
 };
 
 struct api_key_list {
@@ -81,7 +88,7 @@ SUSPENDS MUSTCHECK int keys_list(const struct store *store, struct api_key_list 
 /* Returns 0 also when it was revoked before; KEY_MISSING. */
 SUSPENDS MUSTCHECK int keys_revoke(const struct store *store, struct uuid id, struct error *err);
 
-/* Whose key is it? Fills *out (no texts, so it needs no arena). KEY_MISSING when there is no such
+/* Whose key is it? Fills id, tenant_id and rates of *out. KEY_MISSING when there is no such
  * key, it is revoked, or the text does not have the form of one. Notes the use once a minute. */
 SUSPENDS MUSTCHECK int keys_authenticate(struct pg *pg, struct text key, struct api_key *out,
                                          struct error *err);
