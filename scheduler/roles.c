@@ -5,6 +5,7 @@
 #include "scheduler/api/api.h"
 #include "scheduler/dispatch/census.h"
 #include "scheduler/dispatch/dispatcher.h"
+#include "scheduler/gateway/gateway.h"
 #include "scheduler/live/live.h"
 #include "scheduler/reap/reap.h"
 #include "scheduler/search/search_filler.h"
@@ -38,8 +39,8 @@ static void render_dispatcher(struct scheduler *scheduler, struct buf *out)
     dispatcher_metrics_render(scheduler->dispatcher, out);
 }
 
-/* Of connections that are held for long, half for each kind; some are left for those who do not
- * wait. */
+/* Of connections that are held for long, half for each kind, and few for calls of models; some are
+ * left for those who do not wait. */
 static size_t places(const struct config *config, int64_t wanted)
 {
     int64_t max = (config->scheduler.max_connections - config->scheduler.max_connections / 8) / 2;
@@ -130,6 +131,35 @@ static void on_thread_gone(struct uuid thread, void *arg)
     tell(arg, NEWS_THREAD_GONE, thread);
 }
 
+static void start_gateway(struct scheduler *scheduler)
+{
+    const struct config *config = scheduler->config;
+    int64_t calls = config->scheduler.gateway_calls;
+    int64_t most = config->scheduler.max_connections / 16;
+    struct gateway_options options = {
+        .pg = scheduler->links.api,
+        .fleet = scheduler->links.core,
+        .redis = scheduler->links.redis,
+        .http = scheduler->links.http,
+        .registry = scheduler->registry,
+        .calls_max = (size_t)(calls < most ? calls : most),
+        .wait_ms = config->scheduler.gateway_wait_ms,
+    };
+
+    scheduler->gateway = gateway_start(&options);
+}
+
+static void stop_gateway(struct scheduler *scheduler)
+{
+    gateway_stop(scheduler->gateway);
+    scheduler->gateway = NULL;
+}
+
+static void render_gateway(struct scheduler *scheduler, struct buf *out)
+{
+    gateway_metrics_render(scheduler->gateway, out);
+}
+
 static void start_reap(struct scheduler *scheduler)
 {
     struct reap_options options = {
@@ -207,6 +237,7 @@ static void start_api(struct scheduler *scheduler)
         .limits = {scheduler->config->threads.max_bytes, scheduler->config->threads.user_max_bytes},
         .waits = scheduler->waits,
         .live = scheduler->live,
+        .gateway = scheduler->gateway,
         .events =
             {
                 .run_ready = on_run_ready,
@@ -277,6 +308,7 @@ static const struct {
     {ROLE_DISPATCH | ROLE_API, start_dispatcher, stop_dispatcher, render_dispatcher},
     {ROLE_API, start_live, stop_live, render_live},
     {ROLE_API, start_waits, stop_waits, render_waits},
+    {ROLE_API, start_gateway, stop_gateway, render_gateway},
     {ROLE_REAP, start_reap, stop_reap, render_reap},
     {ROLE_REAP, start_search, stop_search, render_search},
     {ROLE_API, start_api, stop_api, render_api},

@@ -8,6 +8,7 @@
 #include "providers/models/registry.h"
 #include "providers/models/registry_reload.h"
 #include "scheduler/api/api.h"
+#include "scheduler/gateway/gateway.h"
 #include "scheduler/health.h"
 #include "scheduler/live/live.h"
 #include "scheduler/roles.h"
@@ -18,6 +19,7 @@
 #include "shared/config/config.h"
 #include "shared/events/teller.h"
 #include "shared/fiber/fiber.h"
+#include "shared/http_client/http_client.h"
 #include "shared/postgres/postgres.h"
 #include "shared/program/servers.h"
 #include "shared/queue/queue.h"
@@ -25,6 +27,15 @@
 #include "shared/store/search/search.h"
 
 enum { REQUEST_TIMEOUT_MS = 5000 };
+
+static int open_http(struct scheduler_links *links, const struct config *config, struct error *err)
+{
+    const struct http_client_options options = {
+        .max_transfers = (size_t)config->scheduler.gateway_calls + 1,
+    };
+
+    return http_client_open(&options, &links->http, err);
+}
 
 static int open_links(struct scheduler *scheduler, struct error *err)
 {
@@ -61,11 +72,12 @@ static int open_links(struct scheduler *scheduler, struct error *err)
         return error_wrap(err, "REDIS_URL");
     links->queue = queue_new(links->redis);
     links->teller = teller_new(links->redis, false);
-    return 0;
+    return serves ? open_http(links, config, err) : 0;
 }
 
 static void close_links(struct scheduler_links *links)
 {
+    http_client_close(links->http);
     teller_free(links->teller);
     if (links->queue)
         queue_free(links->queue);
@@ -186,6 +198,8 @@ int scheduler_reload(struct scheduler *scheduler, struct config *config, struct 
 
     if (r == 0 && scheduler->api)
         api_set_registry(scheduler->api, scheduler->registry);
+    if (r == 0 && scheduler->gateway)
+        gateway_set_registry(scheduler->gateway, scheduler->registry);
     return r;
 }
 
@@ -195,6 +209,7 @@ void scheduler_close(struct scheduler *scheduler, int64_t deadline_ms)
     health_close(scheduler->metrics);
     waits_end(scheduler->waits); /* so that the requests which wait finish at once */
     live_end(scheduler->live);
+    gateway_end(scheduler->gateway);
     http_server_close(scheduler->server, deadline_ms);
     roles_stop(scheduler);
     servers_stop(scheduler->servers);

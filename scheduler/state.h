@@ -7,7 +7,9 @@ struct api;
 struct census;
 struct config;
 struct dispatcher;
+struct gateway;
 struct health_listener;
+struct http_client;
 struct http_server;
 struct live;
 struct pg;
@@ -28,6 +30,7 @@ struct scheduler_links {
     struct pg *api;      /* of requests: small statements; NULL without the role api, as large */
     struct pg *large;    /* of requests: pages of lists, and what has a large body */
     struct pg *search;   /* searches and what fills them; NULL: search is off */
+    struct http_client *http; /* to providers of models; NULL without the role api */
     struct redis *redis;
     struct queue *queue;
     struct teller *teller; /* tells other schedulers what becomes of runs here */
@@ -39,7 +42,8 @@ struct scheduler {
     struct scheduler_links links;
     struct servers *servers;
     struct provider_registry *registry;
-    struct api *api; /* NULL without its role; so are waits, live and reap */
+    struct api *api; /* NULL without its role; so are gateway, waits, live and reap */
+    struct gateway *gateway;
     struct waits *waits;
     struct live *live;
     struct dispatcher *dispatcher; /* NULL without both the roles api and dispatch */

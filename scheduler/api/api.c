@@ -111,6 +111,7 @@ struct api *api_new(const struct api_options *options)
     api->run_reader = run_reader_new(options->pg);
     api->waits = options->waits;
     api->live = options->live;
+    api->gateway = options->gateway;
     api->claim_returns = claim_returns_new();
     api->poll.average_ms = 2000;
     return api;
@@ -278,6 +279,7 @@ static int status_of(struct request *request, int r)
 static void add_retry_headers(struct http_exchange *exchange, const struct failure *failure)
 {
     char seconds[16];
+    char ms[24];
 
     if (failure->retry != RETRY_UNSAID)
         http_add_header(exchange, "x-should-retry",
@@ -285,6 +287,10 @@ static void add_retry_headers(struct http_exchange *exchange, const struct failu
     if (failure->retry_after_s > 0) {
         snprintf(seconds, sizeof(seconds), "%d", failure->retry_after_s);
         http_add_header(exchange, "retry-after", text_of(seconds));
+    }
+    if (failure->retry_after_ms > 0) {
+        snprintf(ms, sizeof(ms), "%" PRId64, failure->retry_after_ms);
+        http_add_header(exchange, "retry-after-ms", text_of(ms));
     }
 }
 

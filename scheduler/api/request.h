@@ -16,6 +16,7 @@
 #include "shared/submit/submit.h"
 
 struct claim_returns;
+struct gateway;
 struct share;
 struct shares;
 struct key_cache;
@@ -44,8 +45,9 @@ struct api {
     struct budget small; /* of small ones */
     struct submitter *submitter;
     struct run_reader *run_reader;
-    struct waits *waits; /* NULL: none waits */
-    struct live *live;   /* NULL: none reads */
+    struct waits *waits;     /* NULL: none waits */
+    struct live *live;       /* NULL: none reads */
+    struct gateway *gateway; /* NULL: models are called by workers alone */
     struct claim_returns *claim_returns;
     struct poll poll;
     int64_t errors_second; /* the second in which errors were logged last, and how many */

@@ -63,6 +63,7 @@ static int fill(struct failure *failure, int status, const char *code, const cha
     failure->code = code;
     failure->retry = RETRY_UNSAID;
     failure->retry_after_s = 0;
+    failure->retry_after_ms = 0;
     failure->ambiguous = false;
     failure->param[0] = '\0';
     failure->cause[0] = '\0';

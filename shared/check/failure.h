@@ -21,9 +21,10 @@ struct failure {
     char param[192];  /* empty: null */
     const char *code; /* static; NULL: null */
     enum failure_retry retry;
-    int retry_after_s; /* 0: no such header */
-    bool ambiguous;    /* it may have been done all the same */
-    char cause[240];   /* for the log of 5xx, never shown */
+    int retry_after_s;      /* 0: no such header */
+    int64_t retry_after_ms; /* the same, exactly, for clients that read it; 0: no such header */
+    bool ambiguous;         /* it may have been done all the same */
+    char cause[240];        /* for the log of 5xx, never shown */
 };
 
 /* Where in a body a value is: "tools[0].function.name". A chain on the callers' stacks, spelled out

@@ -82,6 +82,8 @@ struct config {
         int64_t max_connections;  /* default 30 000 */
         int64_t waiting_requests; /* that wait for the end of a run; default 20 000 */
         int64_t stream_readers;   /* of the events of runs, at once; default 20 000 */
+        int64_t gateway_calls;    /* of models for clients, at once; default 1000 */
+        int64_t gateway_wait_ms;  /* that one stands in line for a limit; default 60 000 */
     } scheduler;
 
     struct {

@@ -76,6 +76,9 @@ static const struct setting settings[] = {
     NUMBER_SETTING(SETTING_INT64, scheduler.max_connections, NULL, 30000, 1, 1000000),
     NUMBER_SETTING(SETTING_INT64, scheduler.waiting_requests, NULL, 20000, 0, 1000000),
     NUMBER_SETTING(SETTING_INT64, scheduler.stream_readers, NULL, 20000, 0, 1000000),
+    NUMBER_SETTING(SETTING_INT64, scheduler.gateway_calls, NULL, 1000, 0, 100000),
+    NUMBER_SETTING(SETTING_INT64, scheduler.gateway_wait_ms, NULL, 60 * SECOND_MS, 0,
+                   600 * SECOND_MS),
 
     NUMBER_SETTING(SETTING_INT, worker.slots, "PENSTOCK_SLOTS", 1000, 1, 100000),
     TEXT_SETTING(worker.host, "PENSTOCK_WORKER_HOST", "127.0.0.1", config_check_host),
