@@ -11,7 +11,8 @@ const struct endpoint_table *const surfaces[] = {
     &message_create_endpoints, &message_endpoints,   &run_create_endpoints,
     &run_get_endpoints,        &run_endpoints,       &step_endpoints,
     &tool_output_endpoints,    &model_endpoints,     &user_memory_endpoints,
-    &user_endpoints,           &run_event_endpoints,
+    &user_endpoints,           &run_event_endpoints, &chat_completion_endpoints,
+    &embedding_endpoints,
 };
 
 const size_t surfaces_count = ARRAY_LENGTH(surfaces);

@@ -11,10 +11,9 @@ static const struct {
 } not_offered[] = {
     {"audio", "audio"},
     {"batches", "batches of requests (the command `penstock batch run` works through a file)"},
-    {"chat", "chat completions: it runs assistants on threads, in the background"},
+    {"chat", "stored chat completions"},
     {"completions", "completions: it runs assistants on threads, in the background"},
     {"conversations", "conversations: its conversations are threads"},
-    {"embeddings", "embeddings"},
     {"evals", "evaluations"},
     {"files", "files"},
     {"fine_tuning", "fine-tuning"},

@@ -5,3 +5,5 @@
 #include "scheduler/api/endpoints.h"
 
 extern const struct endpoint_table model_endpoints;
+extern const struct endpoint_table chat_completion_endpoints;
+extern const struct endpoint_table embedding_endpoints;

@@ -1,0 +1,30 @@
+#pragma once
+/* From the body of a chat completion to what a model is asked. Pure. */
+
+#include "providers/chat.h"
+#include "scheduler/gateway/model_call.h"
+#include "shared/base/arena.h"
+#include "shared/base/compiler.h"
+#include "shared/json/json.h"
+
+struct error;
+
+struct chat_ask {
+    struct chat_request request;
+    struct text models[1 + MODEL_CALL_FALLBACKS];
+    size_t models_count;
+    struct text user;
+    int priority; /* of its turn: 0 goes first */
+    bool stream;
+    bool include_usage; /* of a stream: a last chunk tells it */
+};
+
+/* Of a body that was checked (chat_bodies.h). Texts are borrowed from it or copied into the
+ * arena. Messages of the system in front become the instructions, later ones stay where they
+ * are; ids and arguments of calls are put into form (reply_form.h). Returns 0; -E_INVALID with
+ * what is wrong, fit for an API error; or -E_LIMIT when the arena is full. */
+MUSTCHECK int chat_request_read(struct json_object *body, struct arena *arena, struct chat_ask *out,
+                                struct error *err);
+
+/* service_tier as the priority of a run: "priority" goes first, "flex" last. */
+int chat_request_priority(struct text service_tier);
