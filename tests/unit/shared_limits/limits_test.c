@@ -105,6 +105,13 @@ LIMITS_TEST(who_would_wait_too_long_stands_in_line_in_his_order, 4)
     command(bench, "ZCARD b:lapse", &count);
     cr_assert_eq(count, 2);
     cr_assert_eq(limits_stats(bench->limits).later, 4);
+    /* Nor does he stand in it who says that he will not come back. */
+    ask.id = TEXT("third");
+    limits_leave(bench->limits, &ask);
+    command(bench, "ZCARD b:line", &count);
+    cr_assert_eq(count, 1);
+    command(bench, "ZCARD b:lapse", &count);
+    cr_assert_eq(count, 1);
 }
 
 LIMITS_TEST(who_does_not_come_back_is_forgotten, 5)

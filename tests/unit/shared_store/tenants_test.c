@@ -105,6 +105,11 @@ static void makes_keys(struct store *store)
     MUST(keys_authenticate(store->pg, text_of(text), &who, &test_err));
     cr_assert(uuid_equal(who.tenant_id, store->tenant));
     cr_assert(uuid_equal(who.id, key.id));
+    cr_assert(who.rates.requests_per_minute == 0 && who.rates.tokens_per_minute == 0);
+    sql_do("UPDATE tenants SET requests_per_minute = 7, tokens_per_minute = 70 WHERE id = '%s'",
+           show(store->tenant));
+    MUST(keys_authenticate(store->pg, text_of(text), &who, &test_err));
+    cr_assert(who.rates.requests_per_minute == 7 && who.rates.tokens_per_minute == 70);
     MUST(keys_list(store, &list, &test_err));
     cr_assert_eq(list.count, 2);
     cr_assert(text_is(list.items[0].name, "backend"));

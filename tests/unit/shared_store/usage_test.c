@@ -114,6 +114,31 @@ Test(usage, of_hours_is_told_at_once_and_folded)
     with_store(folds);
 }
 
+static void counts_calls(struct store *store)
+{
+    const struct model_usage used = {TEXT("openai"), TEXT("gpt-4o"), 1, {50, 15, 20, 5, 6, 35}};
+
+    MUST(usage_append(store->pg, store->tenant, TEXT("ada"), &used, &test_err));
+    MUST(usage_append(store->pg, store->tenant, TEXT("ada"), &used, &test_err));
+    MUST(usage_append(store->pg, store->tenant, TEXT_NONE, &used, &test_err));
+    must_fold(store);
+    cr_assert_eq(sql_int("SELECT count(*) FROM usage_by_hour WHERE user_id = ''"
+                         " AND agent_id = '00000000-0000-0000-0000-000000000000' AND calls = 1"
+                         " AND tenant_id = '%s' AND " OF_OPENAI,
+                         show(store->tenant)),
+                 1);
+    cr_assert_eq(sql_int("SELECT count(*) FROM usage_by_hour WHERE user_id = 'ada' AND calls = 2"
+                         " AND prompt_tokens = 100 AND completion_tokens = 30"
+                         " AND cached_tokens = 40 AND cache_write_tokens = 10"
+                         " AND reasoning_tokens = 12 AND cost_micros = 70"),
+                 1);
+}
+
+Test(usage, of_calls_without_a_run_is_nobodys_agent_and_its_users)
+{
+    with_store(counts_calls);
+}
+
 static void ages(struct store *store)
 {
     must_end(store, must_worker(store), must_run(store).id, RUN_COMPLETED);
