@@ -20,7 +20,7 @@ const refusal = 'I cannot help with that.';
 
 const poem = 'Of pieces that come one by one, and of whoever reads them while they are made.';
 const script = `
-stream: {chunk_ms: 10, chunk_tokens: 2}
+stream: {chunk_ms: 30, chunk_tokens: 2}
 rules:
   - {name: poem, when: {user: '^poem'}, then: {text: '${poem}'}}
   - {name: whole the second time, when: {user: '^broken', every: 2}, then: {text: '${poem}'}}
