@@ -47,10 +47,13 @@ static bool take_piece(struct draft *draft, struct buf *part, const struct frame
         return false;
     }
     known -= frame->offset;
-    if (known >= text.len || draft->bytes + text.len > DRAFT_BYTES_MAX)
+    if (known >= text.len)
         return false;
     text.ptr += known;
     text.len -= known;
+    draft->full = draft->bytes + text.len > DRAFT_BYTES_MAX;
+    if (draft->full)
+        return false;
     if (!text_is_utf8(text)) /* a piece that begins within a character is none of this text */
         return false;
     buf_add_text(part, text);
@@ -81,7 +84,7 @@ static bool take_call(struct draft *draft, const struct frame *frame)
 
 bool draft_take(struct draft *draft, const struct frame *frame)
 {
-    if (frame->kind == FRAME_STORED || !is_of(draft, frame))
+    if (frame->kind == FRAME_STORED || !is_of(draft, frame) || draft->full)
         return false;
     switch (frame->kind) {
     case FRAME_REFUSAL:

@@ -4,7 +4,8 @@
  *
  * Frames say where they begin, so what comes twice is passed over, and a piece that is missing is
  * seen: the draft then has a gap, takes nothing more of that part, and whoever keeps it asks for
- * the whole. A reply that begins later replaces the one before; ids tell which is later.
+ * the whole. A reply that begins later replaces the one before; ids tell which is later. What is
+ * above DRAFT_BYTES_MAX is not taken, and not missed.
  */
 
 #include "shared/base/compiler.h"
@@ -25,6 +26,7 @@ struct draft {
     struct uuid reply; /* zero: there is none */
     bool refuses;      /* its text is a refusal */
     bool gap;          /* a piece is missing */
+    bool full;         /* it takes nothing more */
     struct buf text;
     struct buf reasoning;
     struct draft_call *calls; /* by their numbers, from 0 */

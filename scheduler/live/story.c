@@ -4,10 +4,12 @@
 
 #include "shared/base/clock.h"
 #include "shared/json/json.h"
+#include "shared/json/json_raw.h"
 
 enum { MESSAGE_BEGAN = 4, MESSAGE_ENDED = 5, CALLS_BEGAN = 2 };
 
 #define CALL_ID_TOLD_MAX 40
+#define NAME_TOLD_MAX    64
 
 static void tell(struct story *story, struct story_event event)
 {
@@ -388,17 +390,33 @@ void story_step(struct story *story, const struct run_step *step, const struct m
         tell_calls_step(story, step);
 }
 
-/* Ids are told once, so only those that will be stored as they are. */
-static bool id_is_in_form(struct text id)
+static bool word_is_in_form(struct text word, size_t max)
 {
-    for (size_t i = 0; i < id.len; i++) {
-        unsigned char c = (unsigned char)id.ptr[i];
+    for (size_t i = 0; i < word.len; i++) {
+        unsigned char c = (unsigned char)word.ptr[i];
 
         if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
               c == '_' || c == '-'))
             return false;
     }
-    return id.len > 0 && id.len <= CALL_ID_TOLD_MAX;
+    return word.len > 0 && word.len <= max;
+}
+
+/* Ids and names are told once, so only those that will be stored as they are; and the arguments
+ * before them are told no more, so these must be whole. */
+static bool call_can_be_told(const struct draft *draft, size_t number)
+{
+    const struct draft_call *call = &draft->calls[number];
+    struct text value;
+
+    for (size_t i = 0; i < number; i++)
+        if (text_equal(buf_text(&draft->calls[i].id), buf_text(&call->id)))
+            return false;
+    if (number > 0 && json_raw_check(buf_text(&draft->calls[number - 1].arguments),
+                                     JSON_DEPTH_DEFAULT, &value, NULL) < 0)
+        return false;
+    return word_is_in_form(buf_text(&call->id), CALL_ID_TOLD_MAX) &&
+           word_is_in_form(buf_text(&call->name), NAME_TOLD_MAX);
 }
 
 static void draft_thinking(struct story *story, const struct draft *draft)
@@ -425,6 +443,8 @@ static void draft_text(struct story *story, const struct draft *draft)
     struct run_step step;
     struct message message;
 
+    if (story->shown.open == SHOWN_CALLS) /* they came before the text, and stand behind it */
+        break_off(story);
     if (!is_open(story, SHOWN_MESSAGE, id))
         open_step(story, SHOWN_MESSAGE, id);
     step = unstored_step(story, STEP_IN_PROGRESS);
@@ -435,11 +455,11 @@ static void draft_text(struct story *story, const struct draft *draft)
 
 static void draft_calls(struct story *story, const struct draft *draft)
 {
-    struct uuid id = reply_calls_step(draft->reply);
+    struct uuid id = reply_calls_step(draft->reply, false);
     struct run_step step;
 
     if (!is_open(story, SHOWN_CALLS, id)) {
-        if (!id_is_in_form(buf_text(&draft->calls[0].id)))
+        if (!call_can_be_told(draft, 0))
             return;
         open_step(story, SHOWN_CALLS, id);
     }
@@ -450,12 +470,19 @@ static void draft_calls(struct story *story, const struct draft *draft)
         const struct draft_call *call = &draft->calls[i];
 
         if (i == story->shown.calls) {
-            if (!id_is_in_form(buf_text(&call->id)))
+            if (!call_can_be_told(draft, i))
                 return;
             tell_call(story, &step, i, buf_text(&call->id), buf_text(&call->name));
         }
         tell_arguments(story, &step, buf_text(&call->arguments));
     }
+}
+
+static bool step_is_of(const struct draft *draft, struct uuid step)
+{
+    return uuid_equal(step, reply_message_step(draft->reply)) ||
+           uuid_equal(step, reply_calls_step(draft->reply, false)) ||
+           uuid_equal(step, reply_calls_step(draft->reply, true));
 }
 
 /* The calls of a reply that has a text come when that is stored: only then is its message over. */
@@ -465,12 +492,10 @@ void story_draft(struct story *story, const struct draft *draft)
 
     if (uuid_is_zero(draft->reply) || story->is_stored || shown->run >= SHOWN_ENDED)
         return;
-    if (uuid_equal(story->ended, reply_message_step(draft->reply)) ||
-        uuid_equal(story->ended, reply_calls_step(draft->reply)))
+    if (step_is_of(draft, story->ended))
         return;
     if (shown->open != SHOWN_NO_STEP && !uuid_equal(shown->step, draft->reply) &&
-        !uuid_equal(shown->step, reply_message_step(draft->reply)) &&
-        !uuid_equal(shown->step, reply_calls_step(draft->reply)))
+        !step_is_of(draft, shown->step))
         break_off(story);
     draft_thinking(story, draft);
     if (draft->text.len > 0)
@@ -485,9 +510,8 @@ void story_standing(struct story *story)
     enum shown_run run = story->shown.run;
 
     if (status == RUN_REQUIRES_ACTION && run < SHOWN_REQUIRES_ACTION) {
-        if (!story->is_stored)
-            break_off(story);
-        tell_run(story, SHOWN_REQUIRES_ACTION, status);
+        if (story->is_stored) /* else the calls were answered since the run was read */
+            tell_run(story, SHOWN_REQUIRES_ACTION, status);
     } else if (status == RUN_CANCELLING && run < SHOWN_CANCELLING) {
         tell_run(story, SHOWN_CANCELLING, status);
     } else if (run_status_terminal(status) && run < SHOWN_ENDED) {

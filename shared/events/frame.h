@@ -44,7 +44,8 @@ void frame_write(struct buf *out, const struct frame *frame);
 MUSTCHECK bool frame_next(struct text *bytes, struct frame *out);
 
 /* The ids under which a reply is stored: its message, the step of that message, and the step of its
- * calls. */
+ * calls. That of calls which stand behind a text is another one, since it may have been told of
+ * them before it was known that there is a text. */
 static inline struct uuid reply_message(struct uuid reply)
 {
     return reply;
@@ -55,7 +56,7 @@ static inline struct uuid reply_message_step(struct uuid reply)
     return uuid_derived(reply, 1);
 }
 
-static inline struct uuid reply_calls_step(struct uuid reply)
+static inline struct uuid reply_calls_step(struct uuid reply, bool behind_text)
 {
-    return uuid_derived(reply, 2);
+    return uuid_derived(reply, behind_text ? 3 : 2);
 }

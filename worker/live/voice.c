@@ -24,6 +24,7 @@ static void forget(struct voice *voice)
     free(voice->calls);
     voice->calls = NULL;
     voice->calls_count = voice->bytes = 0;
+    voice->full = false;
 }
 
 void voice_deinit(struct voice *voice)
@@ -48,6 +49,20 @@ static void say(struct voice *voice, struct voice_part *part, struct text text)
 {
     buf_add_utf8(&part->said, text);
     voice->bytes += text.len;
+}
+
+/* Blanks before them are no part of the arguments. */
+static void say_arguments(struct voice *voice, struct voice_part *part, struct text text)
+{
+    struct text rest = text_trim(text);
+
+    if (part->said.len == 0) {
+        if (rest.len == 0)
+            return;
+        text.len -= (size_t)(rest.ptr - text.ptr);
+        text.ptr = rest.ptr;
+    }
+    say(voice, part, text);
 }
 
 static struct voice_call *find_call(struct voice *voice, size_t number)
@@ -79,7 +94,10 @@ void voice_hear(struct voice *voice, const struct chat_event *event)
 {
     struct voice_call *call;
 
-    if (!voice->speaks || voice->bytes + event->text.len > VOICE_BYTES_MAX)
+    if (!voice->speaks || voice->full)
+        return;
+    voice->full = voice->bytes + event->text.len > VOICE_BYTES_MAX;
+    if (voice->full) /* a later piece that is shorter would stand in the wrong place */
         return;
     switch (event->kind) {
     case CHAT_EVENT_REFUSAL:
@@ -98,7 +116,7 @@ void voice_hear(struct voice *voice, const struct chat_event *event)
     case CHAT_EVENT_ARGUMENTS:
         call = find_call(voice, event->number);
         if (call)
-            say(voice, &call->arguments, event->text);
+            say_arguments(voice, &call->arguments, event->text);
         break;
     case CHAT_EVENT_USAGE:
     case CHAT_EVENT_FINISH:
@@ -106,9 +124,18 @@ void voice_hear(struct voice *voice, const struct chat_event *event)
     }
 }
 
+/* Bytes that may be told. */
+static size_t sayable(const struct voice_part *part)
+{
+    if (part->kind != FRAME_ARGUMENTS)
+        return part->said.len;
+    return part->said.len > 0 && part->said.ptr[0] == '{' ? text_trim(buf_text(&part->said)).len
+                                                          : 0;
+}
+
 static size_t untold_of(const struct voice_part *part)
 {
-    return part->said.len - part->told;
+    return sayable(part) - part->told;
 }
 
 size_t voice_untold(const struct voice *voice)
@@ -135,9 +162,9 @@ static void tell_part(const struct voice *voice, const struct voice_part *part, 
         .offset = (uint32_t)from,
     };
 
-    if (part->said.len == from)
+    if (sayable(part) == from)
         return;
-    frame.text = (struct text){part->said.ptr + from, part->said.len - from};
+    frame.text = (struct text){part->said.ptr + from, sayable(part) - from};
     frame_write(out, &frame);
 }
 
@@ -176,6 +203,6 @@ void voice_told(struct voice *voice)
     voice->reasoning.told = voice->reasoning.said.len;
     for (size_t i = 0; i < voice->calls_count; i++) {
         voice->calls[i].told = true;
-        voice->calls[i].arguments.told = voice->calls[i].arguments.said.len;
+        voice->calls[i].arguments.told = sayable(&voice->calls[i].arguments);
     }
 }

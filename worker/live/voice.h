@@ -4,7 +4,8 @@
  *
  * It is silent unless somebody listened when the reply began, so that a run without listeners keeps
  * nothing. A reply that is above VOICE_BYTES_MAX is told no further: who listens gets the rest when
- * it is stored.
+ * it is stored. Arguments are told as they will be stored (reply_form.h): without blanks around
+ * them, and only where they are an object.
  */
 
 #include "providers/chat_event.h"
@@ -43,6 +44,7 @@ struct voice {
     struct voice_call *calls;
     size_t calls_count;
     size_t bytes;
+    bool full; /* more was said than is kept */
 };
 
 /* Zeroed memory is a silent voice. Of a silent one this does nothing. */

@@ -126,5 +126,32 @@ Test(draft, is_bounded)
     cr_assert(draft.text.len <= DRAFT_BYTES_MAX);
     cr_assert(draft.text.len > DRAFT_BYTES_MAX - 2 * FRAME_TEXT_MAX);
     cr_assert_not(draft.text.failed);
+    for (int i = 0; i < 3; i++, at += 1)
+        cr_assert_not(take(&draft, FRAME_TEXT, 1, at + FRAME_TEXT_MAX, "y"));
+    cr_assert_not(draft.gap, "what is above the bound is not asked for again");
+    draft_drop(&draft);
+}
+
+Test(draft, the_whole_of_a_draft_that_is_nearly_full_is_taken)
+{
+    CLEANUP(buf_deinit) struct buf piece;
+    struct draft draft = {.gap = false};
+    uint32_t at = 0;
+
+    buf_init(&piece, 0);
+    for (size_t i = 0; i < FRAME_TEXT_MAX; i++)
+        buf_add_char(&piece, 'x');
+    while (at + FRAME_TEXT_MAX < DRAFT_BYTES_MAX) {
+        cr_assert(take(&draft, FRAME_TEXT, 1, at, buf_string(&piece)));
+        at += (uint32_t)piece.len;
+    }
+    cr_assert(take(&draft, FRAME_TEXT, 1, at, "almost"));
+    buf_reset(&piece);
+    for (size_t i = 0; i < FRAME_TEXT_MAX; i++)
+        buf_add_char(&piece, 'x');
+    memcpy(piece.ptr + FRAME_TEXT_MAX - 6, "almost", 6);
+    buf_add_string(&piece, "all");
+    cr_assert(take(&draft, FRAME_TEXT, 1, at + 6 - FRAME_TEXT_MAX, buf_string(&piece)));
+    cr_assert_eq(draft.text.len, at + 9);
     draft_drop(&draft);
 }

@@ -91,6 +91,8 @@ static void take_run(struct client *client, const struct story_event *event)
     }
     if (status == RUN_IN_PROGRESS)
         client->in_progress = true;
+    if (status == RUN_REQUIRES_ACTION)
+        cr_assert(client->step_open && client->type == STEP_TOOL_CALLS, "nothing is asked for");
     client->run = status;
 }
 
@@ -104,6 +106,8 @@ static void take_step(struct client *client, const struct story_event *event)
         client->step_works = false;
         client->step = event->step->id;
         client->type = event->step->type;
+        if (client->type == STEP_MESSAGE_CREATION)
+            return;
         client->calls = 0;
         memset(client->arguments, 0, sizeof(client->arguments));
         memset(client->outputs, 0, sizeof(client->outputs));
@@ -310,9 +314,11 @@ static void watch_all(const struct play *play, judge_fn judge)
             {n}                                                                                    \
         }                                                                                          \
     }
-#define CALLS_STEP(n, number, json)                                                                \
+#define CALLS_STEP(n, number, json)   CALLS_STEP_OF(n, 2, number, json)
+#define CALLS_BEHIND(n, number, json) CALLS_STEP_OF(n, 3, number, json) /* a text */
+#define CALLS_STEP_OF(n, kind, number, json)                                                       \
     {                                                                                              \
-        .id = {{n, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2}}, .seq = number,                   \
+        .id = {{n, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, kind}}, .seq = number,                \
         .type = STEP_TOOL_CALLS, .status = STEP_COMPLETED, .tool_calls = TEXT(json)                \
     }
 #define MESSAGE(n, words)                                                                          \
@@ -410,7 +416,7 @@ Test(story, a_call_that_is_told_while_it_is_made)
 
 static const struct run_step two_calls[] = {
     MESSAGE_STEP(4, 1),
-    CALLS_STEP(
+    CALLS_BEHIND(
         4, 2,
         "[" CALL("call_a", "{\\\"x\\\":1}", "\"one\"") "," CALL("call_b", "{}", "\"two\"") "]"),
     MESSAGE_STEP(5, 3),
@@ -442,11 +448,70 @@ Test(story, a_text_with_calls_is_over_before_these_begin)
     watch_all(&play, judge_two_calls);
 }
 
+static void judge_text_late(const struct client *client)
+{
+    size_t last = client->messages_count - 1;
+
+    cr_assert(client->ended);
+    cr_assert_eq(client->messages_count, 2);
+    cr_assert_str_eq(client->text[0], "Let me see.");
+    cr_assert_str_eq(client->text[last], "Hello, world");
+    cr_assert_geq(client->steps_ended, 3); /* and calls that were told of too early */
+}
+
+Test(story, a_text_that_comes_behind_calls)
+{
+    static const struct scene scenes[] = {
+        {RUN_IN_PROGRESS, true, 0, 0, {4, NULL, NULL, {"{\"x\":", NULL}}},
+        {RUN_IN_PROGRESS, true, 0, 0, {4, NULL, NULL, {"{\"x\":1}", "{}"}}},
+        {RUN_IN_PROGRESS, true, 0, 0, {4, "Let me", NULL, {"{\"x\":1}", "{}"}}},
+        {.status = RUN_IN_PROGRESS, .started = true, .steps = 2, .last = 1},
+        {RUN_IN_PROGRESS, true, 2, 0, {5, "Hel", NULL, {NULL}}},
+        {.status = RUN_COMPLETED, .started = true, .steps = 3},
+    };
+    struct play play = {two_calls, two_calls_messages, scenes, ARRAY_LENGTH(scenes)};
+
+    watch_all(&play, judge_text_late);
+}
+
+static const struct run_step calls_alone[] = {
+    CALLS_STEP(
+        4, 1,
+        "[" CALL("call_a", "{\\\"x\\\":1}", "\"one\"") "," CALL("call_b", "{}", "\"two\"") "]"),
+    MESSAGE_STEP(5, 2),
+};
+static const struct message calls_alone_messages[] = {{.status = TEXT("completed")},
+                                                      MESSAGE(5, "Hello, world")};
+
+static void judge_calls(const struct client *client)
+{
+    cr_assert(client->ended);
+    cr_assert_eq(client->steps_ended, 2);
+    cr_assert_str_eq(client->text[0], "Hello, world");
+    cr_assert_str_eq(client->arguments[0], "{\"x\":1}");
+    cr_assert_str_eq(client->arguments[1], "{}");
+}
+
+Test(story, a_call_that_goes_on_when_the_next_one_has_begun)
+{
+    static const struct scene scenes[] = {
+        {RUN_IN_PROGRESS, true, 0, 0, {4, NULL, NULL, {"{\"x\":", ""}}},
+        {RUN_IN_PROGRESS, true, 0, 0, {4, NULL, NULL, {"{\"x\":", "{"}}},
+        {RUN_IN_PROGRESS, true, 0, 0, {4, NULL, NULL, {"{\"x\":1}", "{"}}},
+        {.status = RUN_IN_PROGRESS, .started = true, .steps = 1, .last = 1},
+        {.status = RUN_COMPLETED, .started = true, .steps = 2},
+    };
+    struct play play = {calls_alone, calls_alone_messages, scenes, ARRAY_LENGTH(scenes)};
+
+    watch_all(&play, judge_calls);
+}
+
 Test(story, a_run_that_waits_for_its_client_and_goes_on)
 {
     static const struct scene scenes[] = {
         {RUN_IN_PROGRESS, true, 0, 0, {4, NULL, NULL, {"{\"x\":1}", NULL}}},
         {.status = RUN_REQUIRES_ACTION, .started = true, .steps = 1, .last = 1},
+        {.status = RUN_REQUIRES_ACTION, .started = true, .steps = 1}, /* as it was read before */
         {.status = RUN_QUEUED, .started = true, .steps = 1, .last = 1},
         {.status = RUN_IN_PROGRESS, .started = true, .steps = 1},
         {RUN_IN_PROGRESS, true, 1, 0, {5, "Hello", NULL, {NULL}}},

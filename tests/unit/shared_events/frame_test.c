@@ -117,7 +117,9 @@ Test(frame, ids_of_a_reply_are_its_own_and_known_from_each_other)
     struct uuid reply = uuid_new();
 
     cr_assert(uuid_equal(reply_message(reply), reply));
-    cr_assert_not(uuid_equal(reply_message_step(reply), reply_calls_step(reply)));
+    cr_assert_not(uuid_equal(reply_message_step(reply), reply_calls_step(reply, false)));
+    cr_assert_not(uuid_equal(reply_message_step(reply), reply_calls_step(reply, true)));
+    cr_assert_not(uuid_equal(reply_calls_step(reply, false), reply_calls_step(reply, true)));
     cr_assert(uuid_equal(uuid_derived(reply_message_step(reply), 1), reply));
 }
 

@@ -91,6 +91,10 @@ Test(voice, is_bounded_and_tells_valid_text)
     for (int i = 0; i < 20; i++)
         say(&voice, CHAT_EVENT_TEXT, 0, buf_string(&piece));
     cr_assert(voice.bytes <= VOICE_BYTES_MAX);
+    say(&voice, CHAT_EVENT_TEXT, 0, "y");
+    cr_assert(!memchr(voice.text.said.ptr, 'y', voice.text.said.len),
+              "the piece before is missing");
+    voice_begin(&voice, id(1), id(2));
     for (size_t i = 0; i < 2 * VOICE_CALLS_MAX; i++) {
         call.number = i;
         voice_hear(&voice, &call);
@@ -101,6 +105,34 @@ Test(voice, is_bounded_and_tells_valid_text)
     voice_hear(&voice, &call);
     cr_assert_eq(tell(&voice, false, told, 4, &frames), 1);
     cr_assert(text_is(told[0].text, "\xef\xbf\xbd"));
+    voice_deinit(&voice);
+}
+
+Test(voice, tells_arguments_as_they_will_be_stored)
+{
+    CLEANUP(buf_deinit) struct buf frames;
+    struct voice voice = {.speaks = false};
+    struct chat_event call = {.kind = CHAT_EVENT_CALL, .id = TEXT("c"), .name = TEXT("n")};
+    struct frame told[4];
+
+    buf_init(&frames, 0);
+    voice_begin(&voice, id(1), id(2));
+    voice_hear(&voice, &call);
+    say(&voice, CHAT_EVENT_ARGUMENTS, 0, " ");
+    say(&voice, CHAT_EVENT_ARGUMENTS, 0, "\n{\"a\" ");
+    cr_assert_eq(tell(&voice, false, told, 4, &frames), 2);
+    cr_assert(text_is(told[1].text, "{\"a\"") && told[1].offset == 0);
+    voice_told(&voice);
+    cr_assert_eq(voice_untold(&voice), 0);
+    say(&voice, CHAT_EVENT_ARGUMENTS, 0, ": 1} \n");
+    cr_assert_eq(tell(&voice, false, told, 4, &frames), 1);
+    cr_assert(text_is(told[0].text, " : 1}") && told[0].offset == 4);
+    voice_told(&voice);
+    cr_assert_eq(voice_untold(&voice), 0);
+    voice_begin(&voice, id(1), id(3));
+    voice_hear(&voice, &call);
+    say(&voice, CHAT_EVENT_ARGUMENTS, 0, "\"{}\"");
+    cr_assert_eq(tell(&voice, false, told, 4, &frames), 1, "a string becomes what it holds");
     voice_deinit(&voice);
 }
 

@@ -184,7 +184,7 @@ const struct run_step_write *changes_add_reply(struct changes *changes,
         .tokens = reply_tokens(reply),
     };
     struct run_step_write step = {
-        .id = reply_calls_step(origin->id),
+        .id = reply_calls_step(origin->id, !message.hidden),
         .type = STEP_TOOL_CALLS,
         .status = status,
     };
