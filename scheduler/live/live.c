@@ -34,6 +34,7 @@ struct live_run {
     uint64_t stored;
     int64_t step; /* as it was read last */
     int status;
+    uint64_t read_at; /* `stored`, when that was asked for */
     struct draft draft;
     bool whole; /* the ask is for what was said so far */
     int64_t asked_whole_ms;
@@ -47,6 +48,8 @@ struct live {
     struct deferred ask_now;
     struct list all;
     struct list asking;
+    struct buf expected; /* a line of asks for runs that are not read yet */
+    size_t expected_count;
     size_t readers;
     size_t runs;
     size_t draft_bytes;
@@ -110,8 +113,17 @@ static void ask_some(struct live *live, bool whole)
         send_ask(live, &line);
 }
 
+static void ask_expected(struct live *live)
+{
+    if (live->expected_count > 0)
+        send_ask(live, &live->expected);
+    buf_reset(&live->expected);
+    live->expected_count = 0;
+}
+
 static void ask_now(void *arg)
 {
+    ask_expected(arg);
     ask_some(arg, true);
     ask_some(arg, false);
 }
@@ -184,6 +196,14 @@ static void has_stored(struct live *live, struct live_run *run)
     wake(run);
 }
 
+/* The whole is asked for, since a piece is missing. */
+static void mend(struct live *live, struct live_run *run)
+{
+    live->gaps++;
+    run->draft.gap = false;
+    ask_whole(live, run);
+}
+
 static void take_frame(struct live *live, const struct frame *frame)
 {
     struct live_run *run = find(live, frame->run);
@@ -202,11 +222,8 @@ static void take_frame(struct live *live, const struct frame *frame)
     before = run->draft.bytes;
     news = draft_take(&run->draft, frame);
     live->draft_bytes += run->draft.bytes - before;
-    if (run->draft.gap && clock_ms() - run->asked_whole_ms >= GAP_ASK_MS) {
-        live->gaps++;
-        run->draft.gap = false;
-        ask_whole(live, run);
-    }
+    if (run->draft.gap && clock_ms() - run->asked_whole_ms >= GAP_ASK_MS)
+        mend(live, run);
     if (news)
         wake(run);
 }
@@ -277,8 +294,13 @@ static int sweep_round(void *arg, struct error *err)
         return 0;
     ask_all(live);
     runs = xcalloc(live->runs, sizeof(*runs));
-    list_for_each (item, &live->all)
-        runs[count++] = CONTAINER_OF(item, struct live_run, all)->id;
+    list_for_each (item, &live->all) {
+        struct live_run *run = CONTAINER_OF(item, struct live_run, all);
+
+        runs[count++] = run->id;
+        if (run->draft.gap) /* and no further piece has come */
+            mend(live, run);
+    }
     for (size_t at = 0; r == 0 && at < count; at += STANDINGS_BATCH_MAX) {
         size_t left = count - at;
 
@@ -314,6 +336,7 @@ struct live *live_start(const struct live_options *options)
     list_init(&live->asking);
     for (size_t i = 0; i < BUCKETS; i++)
         list_init(&live->buckets[i]);
+    buf_init(&live->expected, 0);
     deferred_init(&live->ask_now, ask_now, live);
     live->follower = follower_start(&follower);
     service_start(&live->sweeper, &sweeper);
@@ -328,22 +351,13 @@ void live_stop(struct live *live)
     service_stop(&live->sweeper);
     follower_stop(live->follower);
     loop_undefer(&live->ask_now);
+    buf_deinit(&live->expected);
     free(live);
 }
 
 bool live_has_room(const struct live *live)
 {
     return !live->ended && live->readers < live->options.max;
-}
-
-void live_expect(struct live *live, struct uuid run)
-{
-    CLEANUP(buf_deinit) struct buf line;
-
-    buf_init(&line, 0);
-    asks_begin(&line, text_of(live->channel), false);
-    asks_add(&line, run);
-    send_ask(live, &line);
 }
 
 bool live_join(struct live *live, struct live_reader *reader, struct uuid run)
@@ -368,6 +382,18 @@ void live_leave(struct live *live, struct live_reader *reader)
         remove_run(live, run);
 }
 
+void live_expect(struct live *live, struct uuid run)
+{
+    if (!live || live->ended)
+        return;
+    if (live->expected_count == ASKS_IDS_MAX)
+        ask_expected(live);
+    if (live->expected_count++ == 0)
+        asks_begin(&live->expected, text_of(live->channel), false);
+    asks_add(&live->expected, run);
+    loop_defer(&live->ask_now);
+}
+
 uint64_t live_stored(const struct live_reader *reader)
 {
     return reader->run->stored;
@@ -378,10 +404,22 @@ const struct draft *live_draft(const struct live_reader *reader)
     return &reader->run->draft;
 }
 
-void live_has_read(struct live_reader *reader, int64_t step, int status)
+/* A sign may be lost, and then a new reader reads what the others were not told of. The sweep
+ * compares with what was read last, so it would never tell them either. */
+void live_has_read(struct live *live, struct live_reader *reader, uint64_t stored,
+                   const struct run_standing_row *row)
 {
-    reader->run->step = step;
-    reader->run->status = status;
+    struct live_run *run = reader->run;
+    bool known = run->status < 0 || (run->step == row->step && run->status == row->status);
+    bool told = run->stored != run->read_at;
+
+    if (stored < run->read_at) /* another one has read it since */
+        return;
+    run->step = row->step;
+    run->status = row->status;
+    run->read_at = stored;
+    if (!known && !told)
+        has_stored(live, run);
 }
 
 void live_look(struct live *live, struct uuid id)

@@ -27,6 +27,7 @@ struct live_run;
 struct metric_table;
 struct pg;
 struct redis;
+struct run_standing_row;
 
 struct live_options {
     struct pg *pg;         /* for the sweeps */
@@ -66,8 +67,10 @@ uint64_t live_stored(const struct live_reader *reader);
 /* What its model is saying, as far as is known. Valid until the next suspension. */
 const struct draft *live_draft(const struct live_reader *reader);
 
-/* A reader has read the run with so many steps written: what the sweep need not tell. */
-void live_has_read(struct live_reader *reader, int64_t step, int status);
+/* A reader has read the run with so many steps written, after it had counted `stored` signs: what
+ * the sweep need not tell. Where nobody had told of it, other readers look, too. */
+void live_has_read(struct live *live, struct live_reader *reader, uint64_t stored,
+                   const struct run_standing_row *row);
 
 /* Something of a run was stored, as this process knows itself. */
 void live_look(struct live *live, struct uuid run);

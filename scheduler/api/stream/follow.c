@@ -17,6 +17,7 @@
 #include "shared/base/log.h"
 #include "shared/fiber/fiber.h"
 #include "shared/store/polls/run_reader.h"
+#include "shared/store/polls/run_standings.h"
 #include "shared/store/runs/run_steps.h"
 #include "shared/store/threads/messages.h"
 #include "shared/store/threads/threads.h"
@@ -31,6 +32,8 @@ enum {
 
 #define OUT_BYTES_MAX ((size_t)32 << 20)
 #define FLUSH_BYTES   ((size_t)64 << 10)
+#define SLICE_BYTES   ((size_t)16 << 10) /* what a client has to take in WRITE_WAIT_MS */
+#define OUT_KEPT      ((size_t)4 << 10)
 
 struct following {
     struct request *request;
@@ -45,6 +48,22 @@ struct following {
     bool broken; /* the client is gone */
 };
 
+/* Of a run that has ended nothing will be told: nobody joins its readers. */
+static bool has_joined(const struct following *following)
+{
+    return following->reader.run != NULL;
+}
+
+static uint64_t stored_now(const struct following *following)
+{
+    return has_joined(following) ? live_stored(&following->reader) : 0;
+}
+
+static bool is_up_to_date(const struct following *following)
+{
+    return following->looked && stored_now(following) == following->seen;
+}
+
 static void tell(void *arg, const struct story_event *event)
 {
     struct following *following = arg;
@@ -52,18 +71,36 @@ static void tell(void *arg, const struct story_event *event)
     following->follow->format->write(&following->out, event);
 }
 
+/* A slow client gets a time of its own for each slice: one event may be megabytes. */
+static int write_slices(struct http_exchange *exchange, struct text rest, struct error *err)
+{
+    int r = 0;
+
+    while (r == 0 && rest.len > 0) {
+        size_t len = rest.len < 2 * SLICE_BYTES ? rest.len : SLICE_BYTES;
+
+        exchange->deadline_ms = deadline_in(WRITE_WAIT_MS);
+        r = http_stream_write(exchange, (struct text){rest.ptr, len}, err);
+        rest.ptr += len;
+        rest.len -= len;
+    }
+    return r;
+}
+
 /* Sends what was told. */
 static void flush(struct following *following)
 {
-    struct http_exchange *exchange = following->request->exchange;
     struct error err;
 
     if (following->broken || following->out.len == 0)
         return;
-    exchange->deadline_ms = deadline_in(WRITE_WAIT_MS);
     if (buf_check(&following->out, &err) < 0 ||
-        http_stream_write(exchange, buf_text(&following->out), &err) < 0)
+        write_slices(following->request->exchange, buf_text(&following->out), &err) < 0)
         following->broken = true;
+    if (following->out.size > OUT_KEPT) { /* most of the time there is nothing to be told */
+        buf_deinit(&following->out);
+        buf_init(&following->out, OUT_BYTES_MAX);
+    }
     buf_reset(&following->out);
 }
 
@@ -150,15 +187,19 @@ static int tell_steps(struct following *following, struct error *err)
 /* What is stored. Returns 0, RUN_MISSING, or a failure. */
 static int look(struct following *following, struct error *err)
 {
-    uint64_t stored = live_stored(&following->reader);
-    int r = following->looked && stored == following->seen ? 0 : read_run(following, err);
+    struct live *live = following->request->api->live;
+    uint64_t stored = stored_now(following);
+    int r;
 
+    if (is_up_to_date(following))
+        return 0;
+    r = has_joined(following) ? read_run(following, err) : 0;
     if (r != 0)
         return r;
-    following->story.run = &following->run;
-    if (following->looked && stored == following->seen)
-        return 0;
-    live_has_read(&following->reader, following->run.step, (int)following->run.status);
+    if (has_joined(following))
+        live_has_read(live, &following->reader, stored,
+                      &(struct run_standing_row){following->run.id, following->run.step,
+                                                 (int)following->run.status});
     story_run(&following->story, &following->run);
     r = tell_steps(following, err);
     if (r < 0)
@@ -178,8 +219,7 @@ static bool is_over(const struct following *following)
 /* A draft is told only where all that is stored was. */
 static void tell_draft(struct following *following)
 {
-    if (live_stored(&following->reader) == following->seen &&
-        !run_status_terminal(following->run.status))
+    if (is_up_to_date(following) && !run_status_terminal(following->run.status))
         story_draft(&following->story, live_draft(&following->reader));
     story_standing(&following->story);
 }
@@ -195,7 +235,7 @@ static void tell_thread(struct following *following)
     arena_init(&arena, 0);
     store.arena = &arena;
     buf_init(&json, 0);
-    if (threads_get(&store, following->run.thread_id, &thread, &err) == 0) {
+    if (threads_get(&store, following->follow->thread, &thread, &err) == 0) {
         render_thread(&thread, &json);
         event_frame(&following->out, &following->story.shown, "thread.created", buf_text(&json));
     }
@@ -259,7 +299,7 @@ static void go_on(struct following *following)
             flush(following);
             break;
         }
-        if (live_stored(&following->reader) == following->seen)
+        if (is_up_to_date(following))
             sleep_a_while(following, KEEP_ALIVE_MS);
         flush(following);
     }
@@ -307,9 +347,22 @@ static void stream(struct following *following)
     (void)http_stream_end(exchange, &err);
 }
 
+static void read_to_the_end(struct following *following)
+{
+    struct live *live = following->request->api->live;
+    bool ended = !following->follow->is_there && run_status_terminal(following->run.status);
+
+    if (!live || (!ended && !live_join(live, &following->reader, following->follow->run))) {
+        turn_away(following);
+        return;
+    }
+    stream(following);
+    if (has_joined(following))
+        live_leave(live, &following->reader);
+}
+
 int follow_run(struct request *request, const struct follow *follow)
 {
-    struct live *live = request->api->live;
     struct following following = {
         .request = request,
         .follow = follow,
@@ -320,15 +373,10 @@ int follow_run(struct request *request, const struct follow *follow)
 
     arena_init(&following.row, 0);
     buf_init(&following.out, OUT_BYTES_MAX);
-    r = read_run(&following, &err);
+    r = follow->is_there ? 0 : read_run(&following, &err);
     if (r == 0) {
         request_rest(request);
-        if (live && live_join(live, &following.reader, follow->run)) {
-            stream(&following);
-            live_leave(live, &following.reader);
-        } else {
-            turn_away(&following);
-        }
+        read_to_the_end(&following);
     } else if (r < 0) {
         r = request_failed(request, &err);
     }

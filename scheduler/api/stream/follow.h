@@ -10,6 +10,7 @@ struct follow {
     struct shown shown; /* what the client has; zeroed: nothing */
     bool with_thread;   /* the thread was made with the run, and is told first */
     bool until_action;  /* it is over where the run needs its client, too */
+    bool is_there;      /* the run was there just now */
     const struct event_format *format;
 };
 

@@ -69,7 +69,7 @@ int run_stream_expect(struct request *request, struct uuid run)
 
 static int follow_reply(struct request *request, bool with_thread)
 {
-    struct follow follow = {.until_action = true};
+    struct follow follow = {.until_action = true, .is_there = true};
     int r;
 
     if (!read_run(request, &follow.thread, &follow.run))
@@ -80,8 +80,7 @@ static int follow_reply(struct request *request, bool with_thread)
     if (r < 0)
         return r;
     follow.with_thread = with_thread && follow.format == &assistants_events;
-    r = follow_run(request, &follow);
-    return r == RUN_MISSING ? request_missing(request, "run", TEXT("of this request")) : r;
+    return follow_run(request, &follow);
 }
 
 int run_stream(struct request *request)
