@@ -97,7 +97,7 @@ class Member {
 }
 
 export class World {
-  /** options: seed, workers, schedulers, slots, config (YAML), slowMs, silenceMs */
+  /** options: seed, workers, schedulers, slots, config (YAML), slowMs, silenceMs, script (YAML, in place of that of script.mjs) */
   static async open(options) {
     const world = new World();
     world.options = { workers: 3, schedulers: 2, slots: 40, config: '', ...options };
@@ -119,7 +119,7 @@ export class World {
   async #start() {
     const { options } = this;
     const provider = `providers: [{name: openai, connect_timeout_ms: 3000, first_byte_timeout_ms: ${options.silenceMs}, total_timeout_ms: 30000}]\n`;
-    this.stack = await Stack.start({ bare: true, script: script(options.seed, this.toolsPort, options.slowMs), config: provider + options.config });
+    this.stack = await Stack.start({ bare: true, script: options.script ?? script(options.seed, this.toolsPort, options.slowMs), config: provider + options.config });
     this.killer = () => this.killAll();
     process.on('exit', this.killer);
     this.keys = Object.fromEntries(['flooder', 'quiet'].map((name) => [name, this.stack.tenant(name).key]));
