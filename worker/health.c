@@ -7,6 +7,7 @@
 #include "shared/program/servers.h"
 #include "shared/store/leases/run_writer.h"
 #include "worker/lease/heartbeat.h"
+#include "worker/live/speaker.h"
 #include "worker/state.h"
 #include "worker/stats/call_stats.h"
 
@@ -111,6 +112,21 @@ static const struct metric gate_rows[] = {
                  "Models that are left alone now, since they failed again and again."),
 };
 
+static void add_hears(struct buf *out, const char *name, const void *from)
+{
+    metric_sample(out, name, ((const struct speaker_stats *)from)->hears, NULL);
+}
+
+static const struct metric live_rows[] = {
+    METRIC_LABELLED(METRIC_GAUGE, "penstock_worker_live_hears", NULL,
+                    "Whether it is heard which runs are read (1), or Redis is away (0).",
+                    add_hears),
+    METRIC_COUNTS(speaker_stats, METRIC_UINT64, bytes, "penstock_worker_live_told_bytes_total",
+                  "Bytes told of runs that are read while they work."),
+    METRIC_COUNTS(speaker_stats, METRIC_UINT64, messages, "penstock_worker_live_messages_total",
+                  "Messages in which they were told."),
+};
+
 static const struct metric http_rows[] = {
     METRIC_SHOWS(http_client_stats, METRIC_SIZE, active, "penstock_worker_http_active",
                  "Transfers under way."),
@@ -121,11 +137,12 @@ static const struct metric http_rows[] = {
 static const struct metric_table runs_table = METRIC_TABLE(run_rows);
 static const struct metric_table writes_table = METRIC_TABLE(write_rows);
 static const struct metric_table gate_table = METRIC_TABLE(gate_rows);
+static const struct metric_table live_table = METRIC_TABLE(live_rows);
 static const struct metric_table http_table = METRIC_TABLE(http_rows);
 
 const struct metric_table *const worker_metrics[] = {
     &runs_table, &call_stats_table, &gate_table,      &writes_table,
-    &http_table, &servers_metrics,  &process_metrics,
+    &live_table, &http_table,       &servers_metrics, &process_metrics,
 };
 const size_t worker_metrics_count = ARRAY_LENGTH(worker_metrics);
 
@@ -133,14 +150,17 @@ static void render(void *arg, struct buf *out)
 {
     struct worker *worker = arg;
     struct http_client_stats http;
+    struct speaker_stats live;
     struct gate_stats gate;
 
     gate_stats_get(worker->gate, &gate);
+    speaker_stats_get(worker->speaker, &live);
     http_client_stats_get(worker->http, &http);
     metric_table_render(&runs_table, worker, out);
     metric_table_render(&call_stats_table, worker->calls, out);
     metric_table_render(&gate_table, &gate, out);
     metric_table_render(&writes_table, run_writer_stats(worker->writer), out);
+    metric_table_render(&live_table, &live, out);
     metric_table_render(&http_table, &http, out);
     servers_metrics_render(worker->servers, out);
     process_metrics_render(out);

@@ -374,6 +374,8 @@ static void tell_calls_step(struct story *story, const struct run_step *step)
         json_decode(step->tool_calls, JSON_DEPTH_DEFAULT, &calls, &err) == 0 &&
         json_type_of(calls) == json_type_array)
         tell_calls(story, step, calls);
+    if (step->status == STEP_COMPLETED)
+        run_until(story, SHOWN_IN_PROGRESS); /* the run's row may be older than the step's */
     if (step->status != STEP_IN_PROGRESS)
         end_step(story, step, true);
 }

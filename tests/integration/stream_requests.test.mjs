@@ -36,6 +36,7 @@ async function streamed(stack, path, request) {
 
 test('the first reply of a run is asked for in pieces, whether runs are made one by one or at once', async () => {
   await withStack({ script }, async (stack) => {
+    await stack.heard();
     const assistant = await stack.assistant();
     const texts = [];
     for (let i = 0; i < 20; i++) texts.push(await streamed(stack, '/v1/threads/runs', body(assistant, 'go')));
@@ -49,6 +50,7 @@ test('the first reply of a run is asked for in pieces, whether runs are made one
 
 test('each endpoint that makes a run, or lets one go on, can be answered by its events', async () => {
   await withStack({ script }, async (stack) => {
+    await stack.heard();
     const assistant = await stack.assistant({ tools: [city] });
     const { id: thread } = await stack.ok('POST', '/v1/threads', { messages: [{ role: 'user', content: 'go' }] });
     const message = { role: 'user', content: 'go on', stream: true };
@@ -78,6 +80,7 @@ test('each endpoint that makes a run, or lets one go on, can be answered by its 
 
 test('the simple format tells of the run, its calls, its text and its end, at once and an hour later alike', async () => {
   await withStack({ script }, async (stack) => {
+    await stack.heard();
     const assistant = await stack.assistant({ tools: [city] });
     const simple = (text) => frames(text).map(({ event, data }) => ({ event, ...JSON.parse(data) }));
     const parked = simple(await streamed(stack, '/v1/threads/runs?format=simple', body(assistant, 'weather')));
@@ -111,6 +114,7 @@ test('the simple format tells of the run, its calls, its text and its end, at on
 
 test('outputs that are given again are answered by what came behind their calls', async () => {
   await withStack({ script }, async (stack) => {
+    await stack.heard();
     const run = await stack.finished(await stack.submit(await stack.assistant({ tools: [city] }), 'both'));
     const path = `/v1/threads/${run.thread_id}/runs/${run.id}/submit_tool_outputs`;
     const outputs = (of, output) => ({ tool_outputs: [{ tool_call_id: of.required_action.submit_tool_outputs.tool_calls[0].id, output }] });
@@ -132,6 +136,7 @@ test('outputs that are given again are answered by what came behind their calls'
 
 test('a stream that can not be is refused as JSON, and nothing was done', async () => {
   await withStack({ script }, async (stack) => {
+    await stack.heard();
     const assistant = await stack.assistant({ tools: [city] });
     const { id: thread } = await stack.ok('POST', '/v1/threads', { messages: [{ role: 'user', content: 'go' }] });
     const run = await stack.finished(await stack.submit(assistant, 'weather'));
@@ -161,6 +166,7 @@ test('a stream that can not be is refused as JSON, and nothing was done', async 
 
 test('where as many read as may, a request for a stream makes nothing, and may be sent again', async () => {
   await withStack({ script, config: 'scheduler: {stream_readers: 1}\n' }, async (stack) => {
+    await stack.heard();
     const assistant = await stack.assistant({ tools: [city] });
     const run = await stack.finished(await stack.submit(assistant, 'weather'));
     const gone = new AbortController();
@@ -187,6 +193,7 @@ test('where as many read as may, a request for a stream makes nothing, and may b
 
 test('a client that goes away leaves its run alone', async () => {
   await withStack({ script }, async (stack) => {
+    await stack.heard();
     const assistant = await stack.assistant();
     const gone = new AbortController();
     const reply = await fetch(`${stack.url}/v1/threads/runs`, {

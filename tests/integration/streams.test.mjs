@@ -106,6 +106,7 @@ function lasting({ told }, steps) {
 
 test('whoever reads a run, and however often he comes again, reads the same', async (t) => {
   await withStack({ script }, async (stack) => {
+    await stack.heard();
     for (const [name, { prompt, status, meanwhile, fields }] of Object.entries(replies)) await t.test(name, async () => {
       const assistant = await stack.assistant({ tools, ...fields });
       const run = await begin(stack, assistant, prompt);
@@ -170,6 +171,7 @@ test('what models write that is put into form is told as it is stored, or left o
   let speak;
   const { server, config } = await oddModel(odd, () => new Promise((done) => (speak = done)));
   await withStack({ script, config }, async (stack) => {
+    await stack.heard();
     const assistant = await stack.assistant({ model: 'odd/odd', tools: functions });
     for (const prompt of Object.keys(odd)) await t.test(prompt, async () => {
       speak = null;
@@ -186,6 +188,7 @@ test('what models write that is put into form is told as it is stored, or left o
 
 test('a reader whose id is unknown begins at the start, and another tenant finds nothing', async () => {
   await withStack({ script }, async (stack) => {
+    await stack.heard();
     const run = await stack.submit(await stack.assistant({ tools }), 'server');
     const whole = await follow(stack, run);
     for (const lastId of ['x', '0', 'i', 'i.', 'i.-1', 'z.1', 'i.1.2', `${'9'.repeat(4000)}`, 'i.0.0195f3a2.m.4.1', 'e'])
@@ -206,6 +209,7 @@ test('a reader whose id is unknown begins at the start, and another tenant finds
 
 test('the simple format says what it thinks, calls, hears and answers, and goes on behind each event', async () => {
   await withStack({ script }, async (stack) => {
+    await stack.heard();
     const run = await stack.submit(await stack.assistant({ tools }), 'server');
     const [whole, often] = await Promise.all([{}, { every: 1 }].map((more) => follow(stack, run, { query: 'format=simple', protocol: null, ...more })));
     const seen = (reader) => {
@@ -214,13 +218,14 @@ test('the simple format says what it thinks, calls, hears and answers, and goes 
       const names = events.map(({ event }) => event).filter((name, i, all) => name !== all[i - 1]);
       return { text, names, output: events.find(({ event }) => event === 'tool_result')?.output, status: events.at(-1).status };
     };
-    assert.deepEqual(seen(whole), { text: await stack.answer(run), names: ['thinking', 'tool_call', 'tool_result', 'answer', 'done'], output: '42', status: 'completed' });
+    assert.deepEqual(seen(whole), { text: await stack.answer(run), names: ['run', 'thinking', 'tool_call', 'tool_result', 'answer', 'done'], output: '42', status: 'completed' });
     assert.deepEqual(seen(often), seen(whole));
   });
 });
 
 test('requests with stream: true are the events of what they make, to where the client is needed', async () => {
   await withStack({ script }, async (stack) => {
+    await stack.heard();
     const assistant = await stack.assistant({ tools });
     const first = await stream(stack, '/v1/threads/runs', { assistant_id: assistant.id, thread: { messages: [{ role: 'user', content: 'weather' }] } });
     assert.equal(first.frames[0].event, 'thread.created');
@@ -243,6 +248,7 @@ test('requests with stream: true are the events of what they make, to where the 
 
 test('a thread that is deleted ends the streams of its runs, and so does a drain, for who comes again', async () => {
   await withStack({ script }, async (stack) => {
+    await stack.heard();
     const assistant = await stack.assistant({ tools });
     const speaks = (reader) => reader.frames.at(-1).event === 'thread.message.delta';
     const gone = await begin(stack, assistant, 'endless');
@@ -271,6 +277,7 @@ test('a thread that is deleted ends the streams of its runs, and so does a drain
 
 test('a request with stream: true is told the first reply while it is made, however soon that begins', async () => {
   await withStack({ script }, async (stack) => {
+    await stack.heard();
     const assistant = await stack.assistant({ tools });
     const ask = () => stream(stack, '/v1/threads/runs', { assistant_id: assistant.id, thread: { messages: [{ role: 'user', content: 'text' }] } });
     for (const reader of await Promise.all(Array.from({ length: 40 }, ask))) {
@@ -283,6 +290,7 @@ test('a request with stream: true is told the first reply while it is made, howe
 
 test('what nobody told of is found by all readers, also where another one has read it before', async () => {
   await withStack({ script, workers: 0 }, async (stack) => {
+    await stack.heard();
     const assistant = await stack.assistant({ tools });
     for (let i = 0; i < 5; i++) {
       const run = await stack.submit(assistant, 'text');
@@ -322,6 +330,7 @@ function frame(kind, run, reply, number, offset, text, name = '', says = {}) {
 
 test('whatever is published where streams listen, nothing breaks, and in the end is told what is stored', async () => {
   await withStack({ script }, async (stack) => {
+    await stack.heard();
     const assistant = await stack.assistant({ tools });
     const run = await begin(stack, assistant, 'slow');
     const reader = new Reader(stack, run);

@@ -197,6 +197,12 @@ export class Stack {
     return worker;
   }
 
+  /** Waits until all workers hear which runs are read: what they say before that is not told. */
+  async heard() {
+    for (const worker of this.workers.filter((each) => each.running))
+      await until('the worker hears which runs are read', async () => /^penstock_worker_live_hears 1$/m.test(await (await fetch(`${worker.url}/metrics`)).text()));
+  }
+
   /** Runs `penstock ARGS` and returns what it printed. */
   command(...args) {
     return execFileSync(join(this.bin, 'penstock'), args, {

@@ -45,7 +45,7 @@ static void send_outbox(struct speaker *speaker, struct outbox *outbox)
         return;
     redis_post(speaker->redis, argv, 3);
     speaker->stats.messages++;
-    speaker->stats.frames += outbox->frames.len;
+    speaker->stats.bytes += outbox->frames.len;
     buf_reset(&outbox->frames);
 }
 
@@ -230,7 +230,8 @@ void speaker_stored(struct speaker *speaker, struct uuid run)
         loop_defer(&speaker->now);
 }
 
-struct speaker_stats speaker_stats(const struct speaker *speaker)
+void speaker_stats_get(const struct speaker *speaker, struct speaker_stats *out)
 {
-    return speaker->stats;
+    *out = speaker->stats;
+    out->hears = follower_hears(speaker->follower);
 }

@@ -22,7 +22,7 @@ struct redis;
 struct speaker;
 
 /* `redis` is a connection that others share; it must outlive the speaker, as the URL must. All
- * functions below but speaker_stats accept NULL: a worker whose runs nobody can hear. */
+ * functions below but speaker_stats_get accept NULL: a worker whose runs nobody can hear. */
 struct speaker *speaker_start(struct redis *redis, const char *redis_url);
 SUSPENDS void speaker_stop(struct speaker *speaker); /* no voice speaks any more; accepts NULL */
 
@@ -41,7 +41,8 @@ void speaker_end(struct speaker *speaker, struct voice *voice);
 void speaker_stored(struct speaker *speaker, struct uuid run);
 
 struct speaker_stats {
-    uint64_t frames;   /* bytes of them */
+    bool hears;        /* who is listened to */
+    uint64_t bytes;    /* told */
     uint64_t messages; /* PUBLISHes */
 };
-struct speaker_stats speaker_stats(const struct speaker *speaker);
+void speaker_stats_get(const struct speaker *speaker, struct speaker_stats *out);
