@@ -43,6 +43,7 @@ struct following {
     struct run run; /* as it was read last, in `row` */
     struct arena row;
     struct buf out;
+    bool fresh;    /* the row was read just now */
     uint64_t seen; /* live_stored, when it was looked */
     bool looked;
     bool broken; /* the client is gone */
@@ -129,6 +130,7 @@ static int read_run(struct following *following, struct error *err)
     arena_deinit(&following->row);
     following->row = row;
     following->run = run;
+    following->fresh = true;
     return 0;
 }
 
@@ -184,7 +186,10 @@ static int tell_steps(struct following *following, struct error *err)
     return r < 0 ? r : 0;
 }
 
-/* What is stored. Returns 0, RUN_MISSING, or a failure. */
+/* What is stored. Returns 0, RUN_MISSING, or a failure.
+ *
+ * The row that a reader found when he came was read before he joined. What became of the run in
+ * between, if anything, the sweep finds. */
 static int look(struct following *following, struct error *err)
 {
     struct live *live = following->request->api->live;
@@ -193,7 +198,8 @@ static int look(struct following *following, struct error *err)
 
     if (is_up_to_date(following))
         return 0;
-    r = has_joined(following) ? read_run(following, err) : 0;
+    r = following->fresh ? 0 : read_run(following, err);
+    following->fresh = false;
     if (r != 0)
         return r;
     if (has_joined(following))
@@ -201,7 +207,7 @@ static int look(struct following *following, struct error *err)
                       &(struct run_standing_row){following->run.id, following->run.step,
                                                  (int)following->run.status});
     story_run(&following->story, &following->run);
-    r = tell_steps(following, err);
+    r = following->run.step > 0 ? tell_steps(following, err) : 0; /* else none was written yet */
     if (r < 0)
         return r;
     following->seen = stored;
