@@ -12,7 +12,7 @@ import { shortLeases } from './chaos.mjs';
 import { Faults, planFaults } from './faults.mjs';
 import { Random } from './random.mjs';
 import { World } from './world.mjs';
-import { Reader } from '../lib/sse.mjs';
+import { Frames, Reader } from '../lib/sse.mjs';
 import { sleep } from '../lib/stack.mjs';
 
 const READERS_OF_A_RUN = 2;
@@ -59,6 +59,32 @@ class Audience {
     }
   }
 
+  /** As one that asks for a stream, and goes away when he knows his run: its first reply is told, too. */
+  async #submit(body, key) {
+    for (;;) {
+      const made = await this.#once(body, key).catch((error) => {
+        if (error.refused) throw error;
+      });
+      if (made) return made;
+      await sleep(200);
+    }
+  }
+
+  async #once(body, key) {
+    const response = await fetch(`${this.random.pick(this.urls)}/v1/threads/runs`, {
+      method: 'POST', signal: AbortSignal.timeout(5000), body: JSON.stringify({ ...body, stream: true }),
+      headers: { authorization: `Bearer ${this.stack.key}`, 'content-type': 'application/json', 'idempotency-key': key },
+    });
+    if (response.status !== 200) {
+      const text = await response.text();
+      if (response.status < 500 && response.status !== 429 && response.status !== 409) throw Object.assign(new Error(`a run: ${response.status} ${text}`), { refused: true });
+      return null;
+    }
+    const frames = new Frames();
+    for await (const bytes of response.body) for (const { event, data } of frames.take(bytes)) if (event === 'thread.run.created') return JSON.parse(data);
+    return null;
+  }
+
   async #follow(run) {
     const every = this.random.chance(0.3) ? this.random.int(1, 10) : undefined;
     const reader = new Reader(this.stack, run, { urls: this.urls, pick: (urls) => this.random.pick(urls), every, silentMs: SILENT_MS, retryMs: 300 });
@@ -71,7 +97,7 @@ class Audience {
     for (let number = place; !this.stopped; number += 1000) {
       const prompt = `${this.random.pick(['text', 'both', 'calls'])} ${number}${this.random.pick(TAGS)}`;
       const body = { assistant_id: this.assistant.id, thread: { messages: [{ role: 'user', content: prompt }] } };
-      const run = await this.sure('/v1/threads/runs', body, `run-${number}`);
+      const run = await this.#submit(body, `run-${number}`);
       Object.assign(run, { prompt });
       this.runs.push(run);
       await Promise.all(Array.from({ length: READERS_OF_A_RUN }, () => this.#follow(run)));
