@@ -67,6 +67,10 @@ static bool take_call(struct draft *draft, const struct frame *frame)
 
     if (frame->number < draft->calls_count)
         return false;
+    if (frame->offset > draft->text.len) {
+        draft->gap = true;
+        return false;
+    }
     if (frame->number > draft->calls_count || draft->calls_count == DRAFT_CALLS_MAX) {
         draft->gap |= frame->number > draft->calls_count;
         return false;

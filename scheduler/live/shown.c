@@ -17,6 +17,9 @@ static void add_step(const struct shown *shown, char *to, size_t size)
     switch (shown->open) {
     case SHOWN_NO_STEP:
         break;
+    case SHOWN_BEHIND:
+        (void)snprintf(to, size, ".%s.b", hex);
+        break;
     case SHOWN_THINKING:
         (void)snprintf(to, size, ".%s.t.%zu", hex, shown->text);
         break;
@@ -106,6 +109,9 @@ static bool read_step(struct text *rest, struct shown *shown)
         return false;
     if (text_is(part, "c"))
         return read_calls(rest, shown);
+    shown->open = text_is(part, "b") ? SHOWN_BEHIND : SHOWN_NO_STEP;
+    if (shown->open == SHOWN_BEHIND)
+        return true;
     shown->open = text_is(part, "m") ? SHOWN_MESSAGE : SHOWN_THINKING;
     if (shown->open == SHOWN_THINKING && !text_is(part, "t"))
         return false;

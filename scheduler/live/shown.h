@@ -24,6 +24,8 @@ enum shown_run {
 
 enum shown_open {
     SHOWN_NO_STEP,
+    SHOWN_BEHIND,   /* none is open; `step` is the last one that was: none that began before it is
+                     * told from a draft */
     SHOWN_THINKING, /* `step` is the reply's id; text: bytes of its reasoning */
     SHOWN_MESSAGE,  /* text: bytes of its text */
     SHOWN_CALLS,    /* calls, arguments (bytes, of the last one), output */

@@ -95,9 +95,13 @@ static bool is_open(const struct story *story, enum shown_open open, struct uuid
 
 static void leave_step(struct story *story)
 {
-    story->shown.open = SHOWN_NO_STEP;
-    story->shown.step = (struct uuid){{0}};
+    story->shown.open = SHOWN_BEHIND;
     story->is_stored = false;
+}
+
+static bool has_open_step(const struct story *story)
+{
+    return story->shown.open != SHOWN_NO_STEP && story->shown.open != SHOWN_BEHIND;
 }
 
 /* A step that is known from its draft, or from what was shown of it. */
@@ -188,10 +192,8 @@ static void end_message(struct story *story, const struct run_step *step,
 
 static void end_step(struct story *story, const struct run_step *step, bool stored)
 {
-    if (stored) {
+    if (stored)
         story->shown.seq = step->seq;
-        story->ended = step->id;
-    }
     leave_step(story);
     tell(story, (struct story_event){.kind = STORY_STEP_ENDS, .step = step});
 }
@@ -225,6 +227,7 @@ static void break_off(struct story *story)
 
     switch (story->shown.open) {
     case SHOWN_NO_STEP:
+    case SHOWN_BEHIND:
         return;
     case SHOWN_THINKING:
         leave_step(story);
@@ -384,7 +387,7 @@ void story_step(struct story *story, const struct run_step *step, const struct m
 {
     if (step->seq <= story->shown.seq)
         return;
-    if (story->shown.open != SHOWN_NO_STEP && !uuid_equal(story->shown.step, step->id))
+    if (has_open_step(story) && !uuid_equal(story->shown.step, step->id))
         break_off(story);
     if (step->type == STEP_MESSAGE_CREATION)
         tell_message_step(story, step, message);
@@ -428,7 +431,7 @@ static void draft_thinking(struct story *story, const struct draft *draft)
 
     if (text.len == 0)
         return;
-    if (story->shown.open == SHOWN_NO_STEP)
+    if (!has_open_step(story))
         open_step(story, SHOWN_THINKING, draft->reply);
     told = story->shown.text;
     if (!is_open(story, SHOWN_THINKING, draft->reply) || text.len <= told)
@@ -487,22 +490,47 @@ static bool step_is_of(const struct draft *draft, struct uuid step)
            uuid_equal(step, reply_calls_step(draft->reply, true));
 }
 
+/* Replies in the order in which they began: the ids of their steps differ from theirs in these bits
+ * alone. */
+static int reply_order(struct uuid a, struct uuid b)
+{
+    a.bytes[15] &= 0xfc;
+    b.bytes[15] &= 0xfc;
+    return memcmp(a.bytes, b.bytes, sizeof(a.bytes));
+}
+
+/* Whether the draft's reply was told and is over, or came before one that was told: a worker that
+ * has lost its run may go on speaking for a while. */
+static bool is_behind(const struct story *story, const struct draft *draft)
+{
+    struct uuid step = story->shown.step;
+
+    if (story->shown.open == SHOWN_NO_STEP)
+        return false;
+    if (reply_order(draft->reply, step) < 0)
+        return true;
+    if (has_open_step(story))
+        return false;
+    return uuid_equal(step, reply_message_step(draft->reply)) ||
+           uuid_equal(step, reply_calls_step(draft->reply, true)) ||
+           (uuid_equal(step, reply_calls_step(draft->reply, false)) && draft->text.len == 0);
+}
+
 /* The calls of a reply that has a text come when that is stored: only then is its message over. */
 void story_draft(struct story *story, const struct draft *draft)
 {
     const struct shown *shown = &story->shown;
 
-    if (uuid_is_zero(draft->reply) || story->is_stored || shown->run >= SHOWN_ENDED)
+    if (uuid_is_zero(draft->reply) || story->is_stored || shown->run >= SHOWN_ENDED ||
+        is_behind(story, draft))
         return;
-    if (step_is_of(draft, story->ended))
-        return;
-    if (shown->open != SHOWN_NO_STEP && !uuid_equal(shown->step, draft->reply) &&
+    if (has_open_step(story) && !uuid_equal(shown->step, draft->reply) &&
         !step_is_of(draft, shown->step))
         break_off(story);
     draft_thinking(story, draft);
     if (draft->text.len > 0)
         draft_text(story, draft);
-    else if (draft->calls_count > 0)
+    else if (draft->calls_count > 0 && shown->open != SHOWN_MESSAGE)
         draft_calls(story, draft);
 }
 

@@ -53,8 +53,7 @@ struct story_event {
 
 struct story {
     struct shown shown;
-    bool is_stored;    /* the open step is */
-    struct uuid ended; /* the last step that was stored and is over */
+    bool is_stored; /* the open step is */
     const struct run *run;
     void (*tell)(void *arg, const struct story_event *event);
     void *arg;

@@ -21,7 +21,8 @@ enum frame_kind {
     FRAME_TEXT,       /* text of the answer */
     FRAME_REFUSAL,    /* the same, of one that refuses */
     FRAME_REASONING,  /* what it thinks before it answers */
-    FRAME_CALL,       /* call `number` begins: text is its id (may be empty), name its tool */
+    FRAME_CALL,       /* call `number` begins: text is its id (may be empty), name its tool;
+                      * offset: bytes of the answer's text that came before */
     FRAME_ARGUMENTS,  /* arguments of call `number` */
 };
 

@@ -16,7 +16,7 @@ import { Frames, Reader } from '../lib/sse.mjs';
 import { sleep } from '../lib/stack.mjs';
 
 const READERS_OF_A_RUN = 2;
-const WAIT_MS = 90000; // for what is left when the faults are over
+const WAIT_MS = 150000; // for what is left when the faults are over
 const SILENT_MS = 18000; // the server says something every 15 s
 const TAGS = ['', '', '', ' #cut', ' #error', ' #silent'];
 const words = (count) => Array.from({ length: count }, (_, i) => `{{1}}.${i}ä漢😀`).join(' ');

@@ -82,6 +82,7 @@ static void add_call(struct voice *voice, const struct chat_event *event)
     voice->calls = xrealloc(voice->calls, (voice->calls_count + 1) * sizeof(*voice->calls));
     call = &voice->calls[voice->calls_count++];
     call->told = false;
+    call->behind = voice->text.said.len;
     part_init(&call->arguments, FRAME_ARGUMENTS, (uint32_t)event->number);
     buf_init(&call->id, 0);
     buf_init(&call->name, 0);
@@ -176,6 +177,7 @@ static void tell_call(const struct voice *voice, const struct voice_call *call, 
         .run = voice->run,
         .reply = voice->reply,
         .number = call->arguments.number,
+        .offset = (uint32_t)call->behind,
         .text = buf_text(&call->id),
         .name = buf_text(&call->name),
     };

@@ -29,6 +29,7 @@ struct voice_part {
 struct voice_call {
     struct buf id;
     struct buf name;
+    size_t behind; /* bytes of text that came before */
     bool told;
     struct voice_part arguments;
 };

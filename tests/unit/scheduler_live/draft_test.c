@@ -102,6 +102,21 @@ Test(draft, has_calls_in_their_order)
     draft_drop(&draft);
 }
 
+Test(draft, sees_that_the_text_before_a_call_is_missing)
+{
+    struct draft draft = {.gap = false};
+    struct frame call = {
+        .kind = FRAME_CALL, .reply = reply(1), .offset = 3, .text = TEXT("c"), .name = TEXT("n")};
+
+    cr_assert_not(draft_take(&draft, &call));
+    cr_assert(draft.gap && draft.calls_count == 0);
+    draft.gap = false;
+    cr_assert(take(&draft, FRAME_TEXT, 1, 0, "Hel"));
+    cr_assert(draft_take(&draft, &call));
+    cr_assert_not(draft.gap);
+    draft_drop(&draft);
+}
+
 Test(draft, a_piece_that_begins_within_a_character_is_none_of_the_text)
 {
     struct draft draft = {.gap = false};

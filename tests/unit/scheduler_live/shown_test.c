@@ -48,6 +48,8 @@ Test(shown, is_said_and_read)
          "i.3." HEX ".m.4.120");
     same(&(struct shown){.run = SHOWN_IN_PROGRESS, .open = SHOWN_THINKING, .step = STEP, .text = 7},
          "i.0." HEX ".t.7");
+    same(&(struct shown){.run = SHOWN_IN_PROGRESS, .seq = 2, .open = SHOWN_BEHIND, .step = STEP},
+         "i.2." HEX ".b");
     same(&(struct shown){.run = SHOWN_REQUIRES_ACTION,
                          .open = SHOWN_CALLS,
                          .step = STEP,
@@ -80,6 +82,7 @@ Test(shown, what_is_no_id_of_ours_is_none)
         "i.0." HEX ".c.1.1.1",
         "i.0." HEX ".c.1.1.1.2",
         "i.0." HEX ".t.1.1",
+        "i.0." HEX ".b.1",
         "run_01a2287e0f147023b7df3be87088b225",
     };
     struct shown out;

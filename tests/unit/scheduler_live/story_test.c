@@ -459,6 +459,46 @@ static void judge_text_late(const struct client *client)
     cr_assert_geq(client->steps_ended, 3); /* and calls that were told of too early */
 }
 
+static void judge_attempts(const struct client *client)
+{
+    cr_assert(client->ended);
+    cr_assert_str_eq(client->text[client->messages_count - 1], "Hello, world");
+    for (size_t i = 0; i < client->messages_count; i++)
+        for (size_t j = 0; j < i; j++)
+            cr_assert_not(uuid_equal(client->messages[i], client->messages[j]), "begun twice");
+}
+
+Test(story, a_worker_that_has_lost_its_run_speaks_on)
+{
+    static const struct scene scenes[] = {
+        {RUN_IN_PROGRESS, true, 0, 0, {4, "Hel", NULL, {NULL}}},
+        {RUN_IN_PROGRESS, true, 0, 0, {5, "Hello", NULL, {NULL}}},
+        {RUN_IN_PROGRESS, true, 0, 0, {4, "Help", NULL, {NULL}}},
+        {RUN_IN_PROGRESS, true, 0, 0, {5, "Hello, w", NULL, {NULL}}},
+        {.status = RUN_IN_PROGRESS, .started = true, .steps = 1},
+        {RUN_IN_PROGRESS, true, 1, 0, {4, "Help me", NULL, {NULL}}},
+        {.status = RUN_COMPLETED, .started = true, .steps = 1},
+    };
+    struct play play = {one_step, one_message, scenes, ARRAY_LENGTH(scenes)};
+
+    watch_all(&play, judge_attempts);
+}
+
+Test(story, a_draft_that_has_lost_its_text_tells_no_calls_within_the_message)
+{
+    static const struct scene scenes[] = {
+        {RUN_IN_PROGRESS, true, 0, 0, {4, "Let me", NULL, {NULL}}},
+        {RUN_IN_PROGRESS, true, 0, 0, {4, NULL, NULL, {"{\"x\":1}", NULL}}},
+        {.status = RUN_IN_PROGRESS, .started = true, .steps = 2, .last = 1},
+        {.status = RUN_COMPLETED, .started = true, .steps = 3},
+    };
+    struct play play = {two_calls, two_calls_messages, scenes, ARRAY_LENGTH(scenes)};
+    struct client client;
+
+    watch(&play, 15, 0, &client);
+    judge_two_calls(&client);
+}
+
 Test(story, a_text_that_comes_behind_calls)
 {
     static const struct scene scenes[] = {

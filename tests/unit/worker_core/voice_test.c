@@ -133,6 +133,12 @@ Test(voice, tells_arguments_as_they_will_be_stored)
     voice_hear(&voice, &call);
     say(&voice, CHAT_EVENT_ARGUMENTS, 0, "\"{}\"");
     cr_assert_eq(tell(&voice, false, told, 4, &frames), 1, "a string becomes what it holds");
+    voice_begin(&voice, id(1), id(4));
+    say(&voice, CHAT_EVENT_TEXT, 0, "Hel");
+    voice_hear(&voice, &call);
+    say(&voice, CHAT_EVENT_TEXT, 0, "lo");
+    cr_assert_eq(tell(&voice, false, told, 4, &frames), 2);
+    cr_assert(told[1].kind == FRAME_CALL && told[1].offset == 3, "what came before the call");
     voice_deinit(&voice);
 }
 
