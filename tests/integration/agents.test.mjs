@@ -53,7 +53,7 @@ test('an update during a run leaves that run\'s prompt alone; a run says other i
   await withStack({ script, llmArgs: ['--bodies'] }, async (stack) => {
     const assistant = await stack.assistant({ role: 'First.', instructions: 'Old.' });
     const run = await stack.submit(assistant, 'slow');
-    await until('the first call is made', () => stack.ledger().length === 1);
+    await until('the first call is under way', async () => (await stack.llmStats()).in_flight === 1);
     const updated = await stack.ok('POST', `/v1/assistants/${assistant.id}`, { role: 'Second.', goal: 'Other.' });
     assert.equal(updated.version, 2);
     assert.ok(updated.updated_at >= assistant.updated_at);

@@ -51,7 +51,7 @@ test('a run that kills its worker three times fails as poison, and completes whe
     const run = await stack.submit(await stack.assistant(), 'go');
     for (let i = 0; i < 3; i++) {
       const worker = await stack.startWorker();
-      await until('claimed', () => stack.sql(`SELECT 1 FROM runs WHERE status = 'in_progress'`).length === 1, 30000);
+      await until('claimed, its first step done', () => stack.sql(`SELECT 1 FROM runs WHERE status = 'in_progress' AND step >= 1`).length === 1, 30000);
       await worker.kill('SIGKILL');
       await until('taken back', () => stack.sql(`SELECT 1 FROM runs WHERE crashes = ${i + 1}`).length === 1, 30000);
     }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sleep, withStack } from '../lib/stack.mjs';
+import { sleep, until, withStack } from '../lib/stack.mjs';
 
 const script = `
 rules:
@@ -67,7 +67,7 @@ test('what an active run has done so far is not copied; what is not there is ref
   await withStack({ script }, async (stack) => {
     const assistant = await stack.assistant({ tools: [{ type: 'calculator' }] });
     const run = await stack.submit(assistant, 'wait');
-    while (stack.ledger().length < 2) await sleep(20);
+    await until('the second call is under way', async () => stack.ledger().length === 1 && (await stack.llmStats()).in_flight === 1);
     const fork = await stack.ok('POST', `/v1/threads/${run.thread_id}/fork`, {});
     assert.equal(stack.sql(`SELECT count(*) FROM messages WHERE thread_id = '${fork.id.slice('thread_'.length)}'`)[0].count, 1);
     const ended = await stack.finished(await stack.ok('POST', `/v1/threads/${fork.id}/runs`, { assistant_id: assistant.id, input: 'go' }));
