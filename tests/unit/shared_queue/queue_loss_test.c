@@ -224,7 +224,7 @@ static void lost_ack(void *arg)
     struct error err = {0};
 
     (void)arg;
-    bench_open(&bench, 15);
+    bench_open(&bench, 17);
     cr_assert_eq(queue_init(bench.queue, 0, &err), 0);
     bench_add(&bench, 0, 0, 1, 1);
     reader = bench_reader(&bench, 1, shard_0, 1);
@@ -275,6 +275,18 @@ Test(queue_loss, a_read_that_was_cut_short_breaks_the_reader)
     loop_run(broken_reader, NULL);
 }
 
+/* Databases of Redis share their channels, so that another test's question for news comes here. */
+static int next_nudge(struct queue_control *control, int64_t deadline_ms, struct uuid *out_run,
+                      struct error *err)
+{
+    int r;
+
+    do
+        r = queue_control_next(control, deadline_ms, out_run, err);
+    while (r == QUEUE_NEWS_WANTED);
+    return r;
+}
+
 static void nudges(void *arg)
 {
     struct bench bench;
@@ -287,12 +299,12 @@ static void nudges(void *arg)
     queue_nudge_cancel(bench.queue, 987654321, run_number(1));
     bench_redis(&bench, "PING"); /* answered after the nudge went out: nobody listened */
     cr_assert_eq(queue_control_open(bench.url, 987654321, deadline_in(2000), &control, &err), 0);
-    cr_assert_eq(queue_control_next(control, deadline_in(30), &run, &err), -E_TIMEOUT);
+    cr_assert_eq(next_nudge(control, deadline_in(30), &run, &err), -E_TIMEOUT);
     bench_redis(&bench, "PUBLISH ctl:{987654321} shrug");
     bench_redis(&bench, "PUBLISH ctl:{987654321} cancel");
     queue_nudge_cancel(bench.queue, 987654322, run_number(2));
     queue_nudge_cancel(bench.queue, 987654321, run_number(3));
-    cr_assert_eq(queue_control_next(control, deadline_in(2000), &run, &err), 0, "%s", err.text);
+    cr_assert_eq(next_nudge(control, deadline_in(2000), &run, &err), 0, "%s", err.text);
     cr_assert_eq(number_of_run(run), 3);
     queue_control_close(control);
     queue_control_close(NULL);
@@ -308,7 +320,7 @@ static void asks_for_news(void *arg)
     struct error err = {0};
 
     (void)arg;
-    bench_open(&bench, 14);
+    bench_open(&bench, 18);
     for (int i = 0; i < 2; i++)
         cr_assert_eq(queue_control_open(bench.url, 100 + i, deadline_in(2000), &controls[i], &err),
                      0);

@@ -108,7 +108,7 @@ static void never_removed(void *arg)
     size_t count = 0;
 
     (void)arg;
-    bench_open(&bench, 2);
+    bench_open(&bench, 16);
     init(&bench, 0);
     bench_add(&bench, 0, 1, 1, 8);
     reader = bench_reader(&bench, 7, shards, 1);
