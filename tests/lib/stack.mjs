@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { spawn, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, writeFileSync, readFileSync, rmSync, openSync, closeSync, existsSync } from 'node:fs';
+import { mkdtempSync, writeFileSync, readdirSync, readFileSync, rmSync, openSync, closeSync, existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -13,6 +13,12 @@ import { slowness } from './pace.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const bin = process.env.PENSTOCK_BIN ?? join(root, 'build/dev/bin');
+
+/** The programs of the newest Postgres. In the path, since Debian's psql is a script of Perl that starts it, and tests ask some thousand times. */
+const [postgresBin] = readdirSync('/usr/lib/postgresql')
+  .sort((a, b) => b - a)
+  .map((version) => `/usr/lib/postgresql/${version}/bin`);
+process.env.PATH = `${postgresBin}:${process.env.PATH}`;
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -125,6 +131,7 @@ export class Stack {
 
   async #startServers() {
     this.servers = spawn(join(root, 'tests/lib/with-servers'), ['bash', '-c', 'env; echo READY; exec cat >/dev/null'], {
+      env: { ...process.env, ...(this.bin === bin ? { PENSTOCK_BIN: bin, PENSTOCK_TEST_MIGRATED: '1' } : {}) },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     let text = '';
@@ -250,8 +257,7 @@ export class Stack {
 
   /** pg_ctl on the private Postgres: 'restart -m immediate', 'stop -m fast', 'start'. */
   postgres(...args) {
-    const binDir = execFileSync('bash', ['-c', 'ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1'], { encoding: 'utf8' }).trim();
-    const command = [join(binDir, 'pg_ctl'), '-D', join(this.serversDir, 'postgres'), '-w', '-s', '-l', join(this.serversDir, 'postgres.log'), ...args];
+    const command = [join(postgresBin, 'pg_ctl'), '-D', join(this.serversDir, 'postgres'), '-w', '-s', '-l', join(this.serversDir, 'postgres.log'), ...args];
     const as = process.getuid() === 0 ? ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups'] : [];
     const [file, ...rest] = [...as, ...command];
     execFileSync(file, rest, { stdio: 'ignore', cwd: '/' });
