@@ -166,7 +166,9 @@ void with_api(void (*body)(struct fixture *fixture))
     char statement[128];
 
     url_of("postgres", admin_url, sizeof(admin_url));
-    snprintf(statement, sizeof(statement), "CREATE DATABASE api_%d", (int)getpid());
+    /* Where penstock is migrated, so is a copy of it, in a tenth of the time. */
+    snprintf(statement, sizeof(statement), "CREATE DATABASE api_%d TEMPLATE penstock",
+             (int)getpid());
     (void)sql(admin_url, statement);
     snprintf(statement, sizeof(statement), "api_%d", (int)getpid());
     url_of(statement, database_url, sizeof(database_url));

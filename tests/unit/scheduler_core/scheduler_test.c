@@ -118,7 +118,9 @@ static void with_scheduler(void (*body)(struct scheduler *, struct store *), int
     char statement[128];
 
     log_init("unit", LOG_LEVEL_OFF, LOG_FORMAT_LOGFMT);
-    snprintf(statement, sizeof(statement), "CREATE DATABASE core_%d", (int)getpid());
+    /* Where penstock is migrated, so is a copy of it, in a tenth of the time. */
+    snprintf(statement, sizeof(statement), "CREATE DATABASE core_%d TEMPLATE %s", (int)getpid(),
+             body ? "penstock" : "template1");
     sql_admin(statement);
     snprintf(statement, sizeof(statement), "core_%d", (int)getpid());
     url_of(statement, database_url, sizeof(database_url));

@@ -116,7 +116,9 @@ static void run_test(void (*body)(struct store *store), bool migrates)
     snprintf(name, sizeof(name), "unit_store_%016llx", (unsigned long long)number);
     url_of("postgres", admin_url, sizeof(admin_url));
     url_of(name, database_url, sizeof(database_url));
-    snprintf(sql, sizeof(sql), "CREATE DATABASE %s", name);
+    /* Where penstock is migrated, so is a copy of it, in a tenth of the time. */
+    snprintf(sql, sizeof(sql), "CREATE DATABASE %s TEMPLATE %s", name,
+             migrates ? "penstock" : "template1");
     PQclear(query(admin_url, sql));
     test_body = body;
     test_migrates = migrates;
