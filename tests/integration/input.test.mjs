@@ -41,7 +41,7 @@ test('bad requests get a clear 4xx and change nothing', async () => {
       ['unknown assistant', '/v1/threads/runs', { assistant_id: 'asst_00000000000000000000000000000000' }, 404, /No assistant found/],
       ['odd assistant id', '/v1/threads/runs', { assistant_id: "asst_'; DROP TABLE runs" }, 404, /No assistant found/],
       ['unknown thread', '/v1/threads/thread_00000000000000000000000000000000/messages', { role: 'user', content: 'x' }, 404, /No thread found/],
-      ['stream', `/v1/threads/${thread.id}/runs`, { assistant_id: assistant.id, stream: true }, 400, /stream/, 'stream'],
+      ['stream', `/v1/threads/${thread.id}/runs`, { assistant_id: assistant.id, stream: 'yes' }, 400, /boolean/, 'stream'],
       ['unknown path', '/v1/nothing', {}, 404, /Unknown request URL/],
     ];
     for (const [what, path, body, status, pattern, param] of cases) {
