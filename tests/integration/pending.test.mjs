@@ -61,7 +61,7 @@ for (const how of ['queue', 'steer'])
         if (i % 70 !== 5) continue;
         const owner = await busy(stack); // on a slow machine the run may be over
         if (!owner) continue;
-        owner.kill();
+        await owner.kill('SIGKILL');
         kills++;
         await stack.startWorker();
       }
