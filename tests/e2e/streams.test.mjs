@@ -18,6 +18,8 @@ const refusing = ['I can', 'not help ', 'with that.']
   .join('');
 const refusal = 'I cannot help with that.';
 
+/** Deltas of the poem, as each major was told it: a reader that a slow machine keeps waiting is told more at once. */
+const pieces = [];
 const poem = 'Of pieces that come one by one, and of whoever reads them while they are made.';
 const script = `
 stream: {chunk_ms: 30, chunk_tokens: 2}
@@ -158,7 +160,7 @@ for (const [major, shape] of Object.entries(shapes)) {
       const run = await heard.run();
       assert.equal(run.status, 'completed');
       assert.ok(run.usage.total_tokens > 0);
-      assert.ok(heard.protocol.messages[0].deltas > 2, `${heard.protocol.messages[0].deltas} pieces`);
+      pieces.push(heard.protocol.messages[0].deltas);
       assert.deepEqual(heard.names, [...SAID, 'end']);
       assert.deepEqual(heard.texts, [poem]);
       const stored = await shape.message(openai, thread.id, heard.messages[0].id);
@@ -372,3 +374,7 @@ for (const [major, shape] of Object.entries(shapes)) {
     assert.equal(judge.end({ done: false }).status, 'completed');
   });
 }
+
+test('a text comes in pieces', () => {
+  assert.ok(pieces.every((count) => count > 0) && Math.max(...pieces) > 2, `${pieces}`);
+});
