@@ -32,6 +32,7 @@ static bool is_of(struct draft *draft, const struct frame *frame)
         return true;
     draft_drop(draft);
     draft->reply = frame->reply;
+    draft->writes = frame->writes;
     buf_init(&draft->text, DRAFT_BYTES_MAX);
     buf_init(&draft->reasoning, DRAFT_BYTES_MAX);
     return true;

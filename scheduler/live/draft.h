@@ -24,6 +24,7 @@ struct draft_call {
 
 struct draft {
     struct uuid reply; /* zero: there is none */
+    uint32_t writes;   /* of the run, before it began */
     bool refuses;      /* its text is a refusal */
     bool gap;          /* a piece is missing */
     bool full;         /* it takes nothing more */

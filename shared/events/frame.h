@@ -8,7 +8,7 @@
  * step_of below), or never.
  *
  * In bytes, numbers in little-endian order: kind (1), run (16), reply (16), number (4), offset (4),
- * length of the text (4), length of the name (1), text, name. Frames stand behind each other. They
+ * length of the text (4), writes (4), length of the name (1), text, name. Frames stand behind each other. They
  * come over Redis, where anybody might write, so reading takes nothing for granted.
  */
 
@@ -34,6 +34,7 @@ struct frame {
     struct uuid reply;
     uint32_t number;
     uint32_t offset; /* bytes of the same that came before */
+    uint32_t writes; /* of the run, before the reply began: who knows of fewer has missed some */
     struct text text;
     struct text name; /* at most 255 bytes */
 };

@@ -19,6 +19,9 @@ const READERS_OF_A_RUN = 2;
 const WAIT_MS = 150000; // for what is left when the faults are over
 const SILENT_MS = 18000; // the server says something every 15 s
 const TAGS = ['', '', '', ' #cut', ' #error', ' #silent'];
+/** The way of a reader, for who looks for a fault. */
+const way = (reader) => reader.frames.filter(({ event }, i, all) => !event.endsWith('.delta') || all[i + 1]?.event !== event).map(({ event, id }) => `${event.replace('thread.', '')} ${id}`).slice(-16).join(', ');
+
 const words = (count) => Array.from({ length: count }, (_, i) => `{{1}}.${i}ä漢😀`).join(' ');
 
 /** Replies that break off in their middle are tried again. */
@@ -89,7 +92,7 @@ class Audience {
     const every = this.random.chance(0.3) ? this.random.int(1, 10) : undefined;
     const reader = new Reader(this.stack, run, { urls: this.urls, pick: (urls) => this.random.pick(urls), every, silentMs: SILENT_MS, retryMs: 300 });
     this.readers.push(reader);
-    await reader.follow().catch((error) => this.violations.push(`${run.id} (${run.prompt}): ${error.message}`));
+    await reader.follow().catch((error) => this.violations.push(`${run.id} (${run.prompt}): ${error.message}: ${way(reader)}`));
   }
 
   /** One run after the other, each read by several. */
@@ -123,10 +126,11 @@ class Audience {
       statuses[status] = (statuses[status] ?? 0) + 1;
       const { data } = await stack.ok('GET', `/v1/threads/${run.thread_id}/messages?order=asc&limit=100`);
       const stored = data.filter((message) => message.run_id === run.id).map((message) => message.content[0].text.value);
-      for (const { protocol } of this.readers.filter((reader) => reader.run === run && reader.ending)) {
+      for (const reader of this.readers.filter((each) => each.run === run && each.ending)) {
+        const { protocol } = reader;
         const told = [...protocol.messages.values()].filter((message) => message.what === 'completed').map((message) => message.text);
         if (protocol.status !== status) this.violations.push(`${run.id} is ${status}, and was told to be ${protocol.status}`);
-        if (JSON.stringify(told) !== JSON.stringify(stored)) this.violations.push(`${run.id} (${run.prompt}): told ${JSON.stringify(told)}, stored ${JSON.stringify(stored)}`);
+        if (JSON.stringify(told) !== JSON.stringify(stored)) this.violations.push(`${run.id} (${run.prompt}): told ${JSON.stringify(told)}, stored ${JSON.stringify(stored)}: ${way(reader)}`);
       }
     }
     return statuses;

@@ -24,7 +24,8 @@ static void read_frames(struct text bytes)
         again = buf_text(&written);
         ASSERT(frame_next(&again, &same) && again.len == 0);
         ASSERT(same.kind == frame.kind && same.number == frame.number);
-        ASSERT(same.offset == frame.offset && uuid_equal(same.reply, frame.reply));
+        ASSERT(same.offset == frame.offset && same.writes == frame.writes &&
+               uuid_equal(same.reply, frame.reply));
         ASSERT(text_equal(same.text, frame.text) && text_equal(same.name, frame.name));
         buf_deinit(&written);
         before = bytes;

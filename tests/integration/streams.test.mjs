@@ -320,12 +320,13 @@ function publisher(stack) {
 const hex = (id) => Buffer.from(id.replace(/^[a-z]+_/, ''), 'hex');
 
 function frame(kind, run, reply, number, offset, text, name = '', says = {}) {
-  const head = Buffer.alloc(46);
+  const head = Buffer.alloc(50);
   head[0] = kind;
   hex(run).copy(head, 1);
   reply.copy(head, 17);
   [number, offset, says.length ?? Buffer.byteLength(text)].forEach((value, i) => head.writeUInt32LE(value, 33 + 4 * i));
-  head[45] = says.name ?? name.length;
+  head.writeUInt32LE(says.writes ?? 0, 45);
+  head[49] = says.name ?? name.length;
   return Buffer.concat([head, Buffer.from(text), Buffer.from(name)]);
 }
 
@@ -345,7 +346,7 @@ test('whatever is published where streams listen, nothing breaks, and in the end
       Buffer.alloc(0), Buffer.from('rubbish'), Buffer.alloc(8 << 20), Buffer.alloc(100000, 1), Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * 7919) % 256)),
       frame(2, other, last, 0, 0, 'of another run'), frame(2, run.id, zero, 0, 0, 'of no reply'), frame(2, run.id, last, 0, 4e9, 'behind a gap'), frame(9, run.id, last, 0, 0, 'no kind'),
       frame(5, run.id, last, 4e9, 0, 'c', 'n'), frame(6, run.id, last, 4e9, 0, '{}'), frame(2, run.id, last, 0, 0, 'short', '', { length: 4e9 }), frame(2, run.id, last, 0, 0, 'x'.repeat(16384)),
-      frame(2, run.id, last, 0, 16384, Buffer.from([0xff, 0xfe])), frame(5, run.id, last, 0, 0, 'call', 'tool'), frame(1, run.id, zero, 0, 0, ''), ...Array(300).fill(frame(1, run.id, zero, 0, 0, '')),
+      frame(2, run.id, zero.map(() => 0xfe), 0, 0, 'behind writes that never were', '', { writes: 4e9 }), frame(2, run.id, last, 0, 16384, Buffer.from([0xff, 0xfe])), frame(5, run.id, last, 0, 0, 'call', 'tool'), frame(1, run.id, zero, 0, 0, ''), ...Array(300).fill(frame(1, run.id, zero, 0, 0, '')),
     ]) await publish(channel, bytes);
     const id = `${run.id.slice(4, 12)}-${run.id.slice(12, 16)}-${run.id.slice(16, 20)}-${run.id.slice(20, 24)}-${run.id.slice(24)}`;
     for (const line of [

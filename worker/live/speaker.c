@@ -10,6 +10,7 @@
 #include "shared/events/follower.h"
 #include "shared/fiber/loop.h"
 #include "shared/redis/redis.h"
+#include "shared/store/leases/run_write.h"
 #include "worker/live/audience.h"
 
 enum {
@@ -182,11 +183,13 @@ bool speaker_is_heard(struct speaker *speaker, struct uuid run)
     return speaker && audience_find(&speaker->audience, run, clock_ms());
 }
 
-void speaker_begin(struct speaker *speaker, struct voice *voice, struct uuid run, struct uuid reply)
+void speaker_begin(struct speaker *speaker, struct voice *voice, const struct run_lease *lease,
+                   struct uuid reply)
 {
-    if (!speaker_is_heard(speaker, run))
+    if (!speaker_is_heard(speaker, lease->run))
         return;
-    voice_begin(voice, run, reply);
+    voice_begin(voice, lease->run, reply);
+    voice->writes = (uint32_t)lease->step;
     list_add(&speaker->voices, &voice->link);
     list_init(&voice->pending);
 }

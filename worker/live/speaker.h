@@ -19,6 +19,7 @@
 #define SPEAK_BYTES 512
 
 struct redis;
+struct run_lease;
 struct speaker;
 
 /* `redis` is a connection that others share; it must outlive the speaker, as the URL must. All
@@ -29,8 +30,9 @@ SUSPENDS void speaker_stop(struct speaker *speaker); /* no voice speaks any more
 /* Whether somebody listens to the run. */
 bool speaker_is_heard(struct speaker *speaker, struct uuid run);
 
-/* A model begins a reply that will have this id: the voice speaks, if the run is heard. */
-void speaker_begin(struct speaker *speaker, struct voice *voice, struct uuid run,
+/* A model begins a reply of the run that will have this id: the voice speaks, if the run is
+ * heard. */
+void speaker_begin(struct speaker *speaker, struct voice *voice, const struct run_lease *lease,
                    struct uuid reply);
 void speaker_hear(struct speaker *speaker, struct voice *voice, const struct chat_event *event);
 

@@ -40,6 +40,7 @@ struct voice {
     bool speaks;
     struct uuid run;
     struct uuid reply;
+    uint32_t writes; /* of the run, before the reply began */
     struct voice_part text;
     struct voice_part reasoning;
     struct voice_call *calls;

@@ -46,7 +46,8 @@ struct following {
     bool fresh;    /* the row was read just now */
     uint64_t seen; /* live_stored, when it was looked */
     bool looked;
-    bool broken; /* the client is gone */
+    struct uuid looked_for; /* a reply that began behind writes that were not seen */
+    bool broken;            /* the client is gone */
 };
 
 /* Of a run that has ended nothing will be told: nobody joins its readers. */
@@ -222,10 +223,23 @@ static bool is_over(const struct following *following)
     return run == SHOWN_ENDED || (run == SHOWN_REQUIRES_ACTION && following->follow->until_action);
 }
 
+/* The draft's reply began behind writes that were not seen: whoever told of them was not heard. One
+ * more look shows them, unless the draft is none of a worker's. */
+static bool has_missed(struct following *following, const struct draft *draft)
+{
+    if (uuid_is_zero(draft->reply) || draft->writes <= following->run.step)
+        return false;
+    if (!uuid_equal(following->looked_for, draft->reply))
+        following->looked = false;
+    following->looked_for = draft->reply;
+    return true;
+}
+
 /* A draft is told only where all that is stored was. */
 static void tell_draft(struct following *following)
 {
-    if (is_up_to_date(following) && !run_status_terminal(following->run.status))
+    if (is_up_to_date(following) && !run_status_terminal(following->run.status) &&
+        !has_missed(following, live_draft(&following->reader)))
         story_draft(&following->story, live_draft(&following->reader));
     story_standing(&following->story);
 }

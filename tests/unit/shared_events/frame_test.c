@@ -25,6 +25,7 @@ Test(frame, what_is_written_is_read_frame_by_frame)
                                       .run = id(2),
                                       .reply = id(3),
                                       .number = 7,
+                                      .writes = 70000,
                                       .text = TEXT("call_1"),
                                       .name = TEXT("weather")});
     frame_write(
@@ -40,6 +41,7 @@ Test(frame, what_is_written_is_read_frame_by_frame)
     cr_assert_eq(frame.kind, FRAME_CALL);
     cr_assert(uuid_equal(frame.reply, id(3)));
     cr_assert_eq(frame.number, 7);
+    cr_assert_eq(frame.writes, 70000);
     cr_assert(text_is(frame.text, "call_1") && text_is(frame.name, "weather"));
     cr_assert(frame_next(&bytes, &frame));
     cr_assert_eq(frame.offset, 70000);
