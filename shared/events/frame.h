@@ -8,8 +8,8 @@
  * step_of below), or never.
  *
  * In bytes, numbers in little-endian order: kind (1), run (16), reply (16), number (4), offset (4),
- * length of the text (4), writes (4), length of the name (1), text, name. Frames stand behind each other. They
- * come over Redis, where anybody might write, so reading takes nothing for granted.
+ * length of the text (4), writes (4), length of the name (1), text, name. Frames stand behind each
+ * other. They come over Redis, where anybody might write, so reading takes nothing for granted.
  */
 
 #include "shared/base/compiler.h"

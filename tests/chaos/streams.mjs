@@ -98,7 +98,7 @@ class Audience {
   /** One run after the other, each read by several. */
   async #play(place) {
     for (let number = place; !this.stopped; number += 1000) {
-      const prompt = `${this.random.pick(['text', 'both', 'calls'])} ${number}${this.random.pick(TAGS)}`;
+      const prompt = `${this.random.pick(['text', 'both', 'calls'])} ${number}${this.random.pick(this.options.tags ?? TAGS)}`;
       const body = { assistant_id: this.assistant.id, thread: { messages: [{ role: 'user', content: prompt }] } };
       const run = await this.#submit(body, `run-${number}`);
       Object.assign(run, { prompt });
@@ -113,7 +113,10 @@ class Audience {
     await faults();
     this.stopped = true;
     await this.world.heal().then((late) => this.violations.push(...late));
-    const done = await Promise.race([Promise.all(loops), sleep(this.options.waitMs ?? WAIT_MS)]);
+    let timer;
+    const late = new Promise((done) => (timer = setTimeout(done, this.options.waitMs ?? WAIT_MS)));
+    const done = await Promise.race([Promise.all(loops), late]);
+    clearTimeout(timer);
     if (!done) this.violations.push(...this.readers.filter((reader) => !reader.ending).map(({ run, lastId }) => `${run.id} (${run.prompt}): a reader still reads, behind ${lastId}`));
   }
 
@@ -137,7 +140,7 @@ class Audience {
   }
 }
 
-/** options: seed, faults, readers, gapMs, say(text), only and except (parts of faults' names). Returns the report; report.violations has what does not hold. */
+/** options: seed, faults, readers, gapMs, tags (of prompts), say(text), only and except (parts of faults' names). Returns the report; report.violations has what does not hold. */
 export async function streams(options) {
   const say = options.say ?? (() => {});
   const world = await World.open({ ...shortLeases, slots: 300, ...options, script: script(options.seed) });
