@@ -43,6 +43,13 @@ rules:
   - {name: text, when: {user: 'text ([0-9]+)'}, then: {text: '${words(40)}'}}
 `;
 
+/** What the promise gives, or undefined after `ms`: without a timer that would keep the process. */
+function within(ms, promise) {
+  let timer;
+  const late = new Promise((done) => (timer = setTimeout(done, ms)));
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
 class Audience {
   constructor(world, options) {
     Object.assign(this, { world, options, runs: [], readers: [], violations: [], stopped: false });
@@ -55,7 +62,7 @@ class Audience {
   async sure(path, body, key) {
     for (;;) {
       const stack = Object.assign(Object.create(this.stack), { url: this.random.pick(this.urls) });
-      const reply = await Promise.race([stack.call('POST', path, body, { 'idempotency-key': key }), sleep(5000)]).catch(() => null);
+      const reply = await within(5000, stack.call('POST', path, body, { 'idempotency-key': key })).catch(() => null);
       if (reply?.status === 200) return reply.body;
       if (reply && reply.status < 500 && reply.status !== 429 && reply.status !== 409) throw new Error(`${path}: ${reply.status} ${JSON.stringify(reply.body)}`);
       await sleep(200);
