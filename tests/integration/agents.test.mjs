@@ -41,7 +41,7 @@ test('parts make the system prompt, byte for byte, whichever there are', async (
       for (const name of chosen) assert.deepEqual(assistant[name], parts[name][0]);
       const prompt = chosen.map((name) => parts[name][1]).join('\n\n');
       await ran(stack, assistant);
-      assert.equal(systemOf(stack.ledger().at(-1)) ?? '', prompt, chosen.join(', '));
+      assert.equal(systemOf(await stack.lastCall()) ?? '', prompt, chosen.join(', '));
       const shown = await stack.ok('GET', `/v1/assistants/${assistant.id}/prompt`);
       assert.equal(shown.prompt, prompt);
       assert.equal(shown.tokens > 0, prompt.length > 0);
@@ -61,7 +61,7 @@ test('an update during a run leaves that run\'s prompt alone; a run says other i
     assert.deepEqual(stack.ledger().map(systemOf), ['# Role\nFirst.\n\nOld.', '# Role\nFirst.\n\nOld.']);
     const own = { assistant_id: assistant.id, instructions: 'Mine.', additional_instructions: 'And more.' };
     await stack.finished(await stack.ok('POST', `/v1/threads/${run.thread_id}/runs`, own));
-    assert.equal(systemOf(stack.ledger().at(-1)), '# Role\nSecond.\n\n# Goal\nOther.\n\nMine.\n\nAnd more.');
+    assert.equal(systemOf(await stack.lastCall()), '# Role\nSecond.\n\n# Goal\nOther.\n\nMine.\n\nAnd more.');
     const first = await stack.ok('GET', `/v1/assistants/${assistant.id}/versions/1`);
     assert.deepEqual([first.role, first.goal], ['First.', null]);
   });
@@ -131,7 +131,7 @@ test('a template is filled from the run\'s variables, once; other agents keep th
     const assistant = await stack.assistant({ template: true, goal: 'Keep {{this}}.', instructions: 'For {{ name }}: {{n}}, {{yes}}, {"a": {}} at {{now}}.' });
     const variables = { name: 'Ada {{n}} "q"\n', n: 7, yes: true, timezone: 'Asia/Tokyo' };
     const run = await ran(stack, assistant, { variables });
-    const system = systemOf(stack.ledger().at(-1));
+    const system = systemOf(await stack.lastCall());
     assert.match(system, /^# Goal\nKeep \{\{this\}\}\.\n\nFor Ada \{\{n\}\} "q"\n: 7, true, \{"a": \{\}\} at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+09:00\.$/);
     assert.deepEqual(run.variables, variables);
     assert.ok(run.instructions.startsWith('For Ada'));
@@ -140,11 +140,11 @@ test('a template is filled from the run\'s variables, once; other agents keep th
     const zone = await stack.call('POST', '/v1/threads/runs', { assistant_id: assistant.id, variables: { ...variables, timezone: 'Mars/Base' } });
     assert.deepEqual([zone.status, zone.body.error.param], [400, 'variables.timezone']);
     await ran(stack, assistant, { instructions: 'Only {{n}}.', variables: { n: 3 } });
-    assert.equal(systemOf(stack.ledger().at(-1)), '# Goal\nKeep {{this}}.\n\nOnly 3.');
+    assert.equal(systemOf(await stack.lastCall()), '# Goal\nKeep {{this}}.\n\nOnly 3.');
     assert.equal(stack.sql('SELECT count(*) FROM runs')[0].count, 2, 'what was refused left nothing');
 
     await ran(stack, await stack.assistant({ instructions: 'Say {{name}}.' }), { variables: { name: 'x' } });
-    assert.equal(systemOf(stack.ledger().at(-1)), 'Say {{name}}.');
+    assert.equal(systemOf(await stack.lastCall()), 'Say {{name}}.');
   });
 });
 
@@ -169,7 +169,7 @@ test('an agent is told its task when nobody speaks; one that is not active runs 
     const messages = await stack.ok('GET', `/v1/threads/${run.thread_id}/messages?order=asc`);
     assert.deepEqual(messages.data.map((message) => [message.role, message.content[0].text.value]), [['user', 'Look at the door.'], ['assistant', 'Hello.']]);
     await ran(stack, assistant); // who speaks needs no variable of the task
-    assert.deepEqual(JSON.parse(stack.ledger().at(-1).request).messages.at(-1), { role: 'user', content: 'hello' });
+    assert.deepEqual(JSON.parse((await stack.lastCall()).request).messages.at(-1), { role: 'user', content: 'hello' });
     const missing = await stack.call('POST', '/v1/threads/runs', { assistant_id: assistant.id });
     assert.deepEqual([missing.status, missing.body.error.param], [400, 'variables.what']);
 
@@ -188,7 +188,7 @@ test('an agent is run on an input in one request', async () => {
       const run = await stack.finished(await stack.ok('POST', path, body));
       assert.equal(run.status, 'completed', JSON.stringify(run.last_error));
       assert.equal(run.assistant_id, assistant.id);
-      return { run, messages: JSON.parse(stack.ledger().at(-1).request).messages };
+      return { run, messages: JSON.parse((await stack.lastCall()).request).messages };
     };
     const first = await said('/v1/assistants/one/run', { input: 'One?', metadata: { a: 'b' }, additional_instructions: 'So.' });
     assert.deepEqual(first.messages, [{ role: 'system', content: 'Hm.\n\nSo.' }, { role: 'user', content: 'One?' }]);

@@ -23,7 +23,7 @@ const shown = (messages) => messages.map(({ role, content, created_at, assistant
 async function history(stack, assistant, thread) {
   const run = await stack.finished(await stack.ok('POST', `/v1/threads/${thread}/runs`, { assistant_id: assistant.id, input: 'ask' }));
   assert.equal(run.status, 'completed', JSON.stringify(run.last_error));
-  const sent = JSON.parse(stack.ledger().at(-1).request).messages;
+  const sent = JSON.parse((await stack.lastCall()).request).messages;
   assert.deepEqual(sent.pop(), { role: 'user', content: 'ask' });
   return sent;
 }

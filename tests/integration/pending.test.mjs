@@ -44,8 +44,8 @@ async function begin(stack, prompt, fields = {}) {
 }
 
 /** Every message of `expected`, once and in this order, in what the model was sent last. */
-function checkSeen(stack, expected) {
-  const last = said(stack.ledger().at(-1).request).filter(([role]) => role === 'user').map(([, text]) => text);
+async function checkSeen(stack, expected) {
+  const last = said((await stack.lastCall()).request).filter(([role]) => role === 'user').map(([, text]) => text);
   assert.deepEqual(last.filter((text) => /^m\d/.test(text)), expected);
 }
 
@@ -73,7 +73,7 @@ for (const how of ['queue', 'steer'])
       if (how === 'queue') assert.equal(seen, 0, 'the run itself saw none');
       else assert.ok(seen > 0, 'the run itself saw some');
       await stack.finished(await stack.ok('POST', `/v1/threads/${thread}/runs`, { assistant_id: assistant.id, input: 'go' }));
-      checkSeen(stack, expected);
+      await checkSeen(stack, expected);
       const stored = stack.sql(`SELECT content #>> '{0,text,value}' AS text FROM messages WHERE role = 'user' ORDER BY position`).map((row) => row.text).filter((text) => /^m\d/.test(text));
       assert.deepEqual(stored, expected);
       assert.deepEqual(crooked(stack), straight);
@@ -90,7 +90,7 @@ test('a run that is steered sees it behind its results, or answers once more', a
     assert.deepEqual(waiting, steering.body, 'it can be read while it waits');
     assert.deepEqual(await texts(stack, thread), ['work'], 'and is no message of the thread yet');
     assert.equal((await stack.finished(run)).status, 'completed');
-    assert.deepEqual(said(stack.ledger().at(-1).request).map(([role]) => role), ['user', 'assistant', 'tool', 'user']);
+    assert.deepEqual(said((await stack.lastCall()).request).map(([role]) => role), ['user', 'assistant', 'tool', 'user']);
     assert.deepEqual(await texts(stack, thread), ['work', 'instead', 'So.']);
     assert.equal((await stack.ok('GET', `/v1/threads/${thread}/messages/${steering.body.id}`)).pending, null);
 
@@ -126,7 +126,7 @@ test('a run that is steered sees it behind its results, or answers once more', a
     const call = (await stack.run(fourth)).required_action.submit_tool_outputs.tool_calls[0];
     await stack.ok('POST', `/v1/threads/${thread}/runs/${fourth.id}/submit_tool_outputs`, { tool_outputs: [{ tool_call_id: call.id, output: 'x' }] });
     assert.equal((await stack.finished(fourth)).status, 'completed');
-    assert.deepEqual(said(stack.ledger().at(-1).request).slice(-3).map(([role]) => role), ['assistant', 'tool', 'user']);
+    assert.deepEqual(said((await stack.lastCall()).request).slice(-3).map(([role]) => role), ['assistant', 'tool', 'user']);
     assert.deepEqual(crooked(stack), straight);
   });
 });
@@ -259,6 +259,6 @@ test('a message of the system stands where it was sent', async () => {
     const assistant = await stack.assistant();
     const run = await stack.finished(await stack.submit(assistant, 'hi', { thread: { messages: [{ role: 'user', content: 'hi' }, { role: 'system', content: 'Be brief.' }, { role: 'user', content: 'well?' }] } }));
     assert.equal(run.status, 'completed');
-    assert.deepEqual(JSON.parse(stack.ledger().at(-1).request).messages.slice(1).map((m) => [m.role, m.content]), [['user', 'hi'], ['system', 'Be brief.'], ['user', 'well?']]);
+    assert.deepEqual(JSON.parse((await stack.lastCall()).request).messages.slice(1).map((m) => [m.role, m.content]), [['user', 'hi'], ['system', 'Be brief.'], ['user', 'well?']]);
   });
 });

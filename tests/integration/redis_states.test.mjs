@@ -106,7 +106,8 @@ async function lives(state) {
     for (const program of [stack.scheduler, stack.workers[0]]) {
       // A machine that stands still for a while makes Redis slow once more.
       assert.ok(linesOf(program, named) >= 1 && linesOf(program, named) <= 3, program.name);
-      assert.equal(linesOf(program, 'msg="Redis serves again"'), linesOf(program, 'msg="Redis does not serve'), program.name);
+      await until(`${program.name} says of each that it is over`, () =>
+        linesOf(program, 'msg="Redis serves again"') === linesOf(program, 'msg="Redis does not serve'));
     }
   });
 }

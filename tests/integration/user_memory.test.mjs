@@ -19,7 +19,7 @@ const systemOf = (line) => JSON.parse(line.request).messages.find((message) => m
 async function told(stack, assistant, fields) {
   const run = await stack.finished(await stack.submit(assistant, 'hello', fields));
   assert.equal(run.status, 'completed', JSON.stringify(run.last_error));
-  return systemOf(stack.ledger().at(-1));
+  return systemOf(await stack.lastCall());
 }
 
 async function refused(stack, method, path, body, status, param, code) {
@@ -125,7 +125,7 @@ test('an agent that says so is told, byte for byte: its own over that of all, by
     assert.equal(await told(stack, agent, { user: 'ada' }), `${plain}\n\n${section}`);
     const more = { input: 'hello', user: 'ada', additional_instructions: 'More.' };
     await stack.finished(await stack.ok('POST', '/v1/assistants/clerk/run', more));
-    assert.equal(systemOf(stack.ledger().at(-1)), `${plain}\n\nMore.\n\n${section}`);
+    assert.equal(systemOf(await stack.lastCall()), `${plain}\n\nMore.\n\n${section}`);
     assert.equal(await told(stack, agent, { user: 'Ada' }), plain, 'names are compared exactly');
     assert.equal(await told(stack, agent), plain, 'nobody is named');
     assert.equal(await told(stack, other, { user: 'ada' }), 'Be brief.', 'it does not say so');

@@ -336,6 +336,15 @@ export class Stack {
     return readFileSync(this.ledgerFile, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
   }
 
+  /**
+   * The last one that was answered, when no call is under way: it is noted then, and by that time its run may have ended. A call that its client gave up may be
+   * noted later than one that began after it.
+   */
+  async lastCall() {
+    await until('no call is under way', async () => (await this.llmStats()).in_flight === 0);
+    return this.ledger().filter((line) => !line.closed).at(-1);
+  }
+
   llmStats() {
     return fetch(`${this.llmUrl}/rehearsal/stats`).then((reply) => reply.json());
   }
