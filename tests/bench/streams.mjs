@@ -4,7 +4,7 @@
 //   tests/bench/streams.mjs --runs 2000 --listeners [--repeat 3] [--before-bin DIR] [--json FILE]
 //
 // The first: one scheduler, one worker, and a model of the bench's own, in a process of its own, that writes a piece of each run's reply every second or two, with the time at which it does.
-// Readers are sockets of this process, spread over the runs. Slow ones take 1 KiB a second of runs that say 16 KiB a second, dead ones nothing of the
+// Readers are sockets of this process, spread over the runs. Slow ones take 4 KiB a second of runs that say 16 KiB a second, dead ones nothing of the
 // same. Measured: the memory of the scheduler for each reader, its CPU for each event, and the time from the model's write to the reader, of those that
 // read; how long it took from one step of all runs at the same moment until all readers were told of it and of what came next; and how many were cut: no slow one should be, and all that are dead, after half a minute. The exit code is 1 when a reader got nothing.
 //
@@ -31,7 +31,7 @@ const { values: options } = parseArgs({
   },
 });
 const LOUD_BYTES = 4000; // of a piece, four a second
-const SLOW_BYTES = 1024; // that a slow reader takes in a second
+const SLOW_BYTES = 4096; // that a slow reader takes in a second
 const now = () => performance.timeOrigin + performance.now();
 process.env.PENSTOCK_LOG_LEVEL ??= 'warn';
 
