@@ -24,6 +24,9 @@ int check_content(struct json_object *value, const struct path *path, struct fai
 /* Files are not offered: only an empty array passes. */
 int check_attachments(struct json_object *value, const struct path *path, struct failure *failure);
 
+/* {"url": …} of an image, an object that was checked otherwise: what its URL begins with. */
+int check_image_url(struct json_object *image, const struct path *path, struct failure *failure);
+
 /* An array of messages. */
 int check_messages(struct json_object *value, const struct path *path, struct failure *failure);
 

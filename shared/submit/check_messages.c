@@ -7,6 +7,19 @@
 
 enum { TEXT_MAX = 256000, IMAGE_URL_MAX = 2000000 };
 
+int check_image_url(struct json_object *image, const struct path *path, struct failure *failure)
+{
+    struct path url = {path, "url", 0};
+    struct text text = json_get_text(image, "url");
+
+    if (text_starts(text, "https://") || text_starts(text, "http://") ||
+        text_starts(text, "data:image/"))
+        return 0;
+    return failure_set(failure, 400, &url, "invalid_value",
+                       "Invalid image url: expected one that begins with 'https://', 'http://' or "
+                       "'data:image/'.");
+}
+
 static int check_image(struct json_object *value, const struct path *path, struct failure *failure)
 {
     static const char *const details[] = {"auto", "low", "high", NULL};
@@ -18,19 +31,9 @@ static int check_image(struct json_object *value, const struct path *path, struc
          .max = IMAGE_URL_MAX},
         {.name = "detail", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .words = details},
     };
-    struct path url = {path, "url", 0};
-    struct text text;
     int r = fields_check(FIELDS(list), value, path, failure);
 
-    if (r < 0)
-        return r;
-    text = json_get_text(value, "url");
-    if (text_starts(text, "https://") || text_starts(text, "http://") ||
-        text_starts(text, "data:image/"))
-        return 0;
-    return failure_set(failure, 400, &url, "invalid_value",
-                       "Invalid image url: expected one that begins with 'https://', 'http://' or "
-                       "'data:image/'.");
+    return r < 0 ? r : check_image_url(value, path, failure);
 }
 
 static int check_part(struct json_object *value, const struct path *path, struct failure *failure)

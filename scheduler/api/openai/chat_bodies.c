@@ -79,19 +79,9 @@ static int check_image(struct json_object *value, const struct path *path, struc
         {"url", FIELD_STRING, REQUIRED, 1, INT32_MAX, NULL, NULL},
         {"detail", FIELD_STRING, NULLABLE, 0, 0, details, NULL},
     };
-    struct path url = {path, "url", 0};
-    struct text text;
     int r = fields_check(FIELDS(list), value, path, failure);
 
-    if (r < 0)
-        return r;
-    text = json_get_text(value, "url");
-    if (text_starts(text, "https://") || text_starts(text, "http://") ||
-        text_starts(text, "data:image/"))
-        return 0;
-    return failure_set(failure, 400, &url, "invalid_value",
-                       "Invalid image url: expected one that begins with 'https://', 'http://' or "
-                       "'data:image/'.");
+    return r < 0 ? r : check_image_url(value, path, failure);
 }
 
 static const struct field text_part[] = {
