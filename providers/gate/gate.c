@@ -108,15 +108,10 @@ static struct text provider_name(const struct gate_visit *visit)
 
 /* ---- what is asked ---- */
 
-/* Runs of a better priority first, then those that were made first (the time in a UUIDv7, RFC 9562,
- * section 5.7). */
+/* Runs of a better priority first, then those that were made first. */
 static double order_of(const struct gate_call *call)
 {
-    double made_ms = 0;
-
-    for (int i = 0; i < 6; i++)
-        made_ms = made_ms * 256 + call->run.bytes[i];
-    return (double)call->priority * PRIORITY_WEIGHT + made_ms;
+    return (double)call->priority * PRIORITY_WEIGHT + (double)uuid_made_ms(call->run);
 }
 
 static struct limit_cost estimate(const struct gate_call *call, int64_t answer_tokens)

@@ -85,6 +85,15 @@ struct uuid uuid_new(void)
     return uuid_v7(last_ms, random);
 }
 
+int64_t uuid_made_ms(struct uuid id)
+{
+    int64_t ms = 0;
+
+    for (int i = 0; i < 6; i++)
+        ms = ms << 8 | id.bytes[i];
+    return ms;
+}
+
 struct uuid uuid_derived(struct uuid id, uint8_t n)
 {
     id.bytes[15] ^= n; /* random bits */

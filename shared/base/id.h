@@ -29,6 +29,9 @@ struct uuid uuid_new(void);
 /* The version 7 id of a time, with these random bits (pure; for tests). */
 struct uuid uuid_v7(int64_t wall_ms, const uint8_t random[10]);
 
+/* When an id was made, in wall-clock milliseconds: the time in it. */
+int64_t uuid_made_ms(struct uuid id);
+
 /* One of up to 255 ids that belong to this one (n: 1 to 255), always the same. */
 struct uuid uuid_derived(struct uuid id, uint8_t n);
 

@@ -22,16 +22,6 @@
 
 enum { STATUS_CLIENT_GONE = 499 }; /* for the counts: nobody reads it */
 
-/* The time in a UUIDv7 (RFC 9562, section 5.7). */
-static int64_t created_ms(struct uuid id)
-{
-    int64_t ms = 0;
-
-    for (int i = 0; i < 6; i++)
-        ms = ms << 8 | id.bytes[i];
-    return ms;
-}
-
 /* Tells pollers when to look again, and learns from runs that have ended how long runs take. */
 static void advise_pollers(struct request *request, const struct run *run)
 {
@@ -42,12 +32,12 @@ static void advise_pollers(struct request *request, const struct run *run)
     if (run_status_terminal(run->status)) {
         /* Ends are known to the second. */
         if (run->completed_at && now_ms / 1000 - run->completed_at < 60)
-            poll_observe(poll, run->completed_at * 1000 + 500 - created_ms(run->id));
+            poll_observe(poll, run->completed_at * 1000 + 500 - uuid_made_ms(run->id));
         return;
     }
     snprintf(
         value, sizeof(value), "%lld",
-        (long long)poll_after_ms(poll, run->status == RUN_QUEUED, now_ms - created_ms(run->id)));
+        (long long)poll_after_ms(poll, run->status == RUN_QUEUED, now_ms - uuid_made_ms(run->id)));
     http_add_header(request->exchange, "openai-poll-after-ms", text_of(value));
 }
 

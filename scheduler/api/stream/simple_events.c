@@ -19,13 +19,11 @@
 
 static int64_t latency_of(const struct run *run)
 {
-    int64_t created_ms = 0;
+    int64_t since_ms = clock_wall_ms() - uuid_made_ms(run->id);
 
     if (run->latency_ms >= 0)
         return run->latency_ms;
-    for (int i = 0; i < 6; i++) /* the time in a UUIDv7 */
-        created_ms = created_ms << 8 | run->id.bytes[i];
-    return clock_wall_ms() > created_ms ? clock_wall_ms() - created_ms : 0;
+    return since_ms > 0 ? since_ms : 0;
 }
 
 static void begin(struct json_write *w, struct buf *json, const struct run *run)

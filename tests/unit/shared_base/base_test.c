@@ -296,6 +296,7 @@ Test(id, v7_holds_the_time_the_version_and_the_variant)
     /* The example of RFC 9562, appendix A.6. */
     uint8_t rfc[10] = {0x0C, 0xC3, 0x18, 0xC4, 0xDC, 0x0C, 0x0C, 0x07, 0x39, 0x8F};
 
+    cr_assert_eq(uuid_made_ms(uuid_v7(0x017F22E279B0, rfc)), INT64_C(0x017F22E279B0));
     uuid_format(uuid_v7(0x017F22E279B0, rfc), text);
     cr_assert_str_eq(text, "017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
     uuid_format(uuid_v7(0, random), text);
