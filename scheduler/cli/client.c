@@ -12,9 +12,13 @@
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
 #include "shared/http_client/http_client.h"
+#include "shared/sse/sse.h"
 
 #define DEFAULT_URL     "http://127.0.0.1:8080"
 #define CALL_TIMEOUT_MS 60000
+#define STREAM_MS       (INT64_C(7) * 24 * 3600 * 1000)
+#define SILENCE_MS      45000 /* a comment comes every 15 s */
+#define EVENT_BYTES_MAX ((size_t)16 << 20)
 #define RETRY_AFTER_MAX 60000
 #define PAGE_ITEMS      100
 
@@ -184,25 +188,29 @@ static int code_of_status(int status)
     }
 }
 
-static int refused(const struct client *client, const struct client_call *call,
-                   const struct http_response *response, struct error *err)
+static bool is_success(const struct http_response *response)
+{
+    return response->status >= 200 && response->status < 300;
+}
+
+static int refused(const struct client *client, const struct client_call *call, int status,
+                   struct text body, struct error *err)
 {
     CLEANUP(json_freep) struct json_object *json = NULL;
     struct text message = TEXT_NONE;
 
-    if (json_decode(response->body, JSON_DEPTH_DEFAULT, &json, NULL) == 0)
+    if (json_decode(body, JSON_DEPTH_DEFAULT, &json, NULL) == 0)
         message = json_string(json_path(json, "error", "message", NULL));
-    if (response->status == 401)
+    if (status == 401)
         return error_set(err, E_DENIED, "%s refused the API key (%s): %.*s", client->settings.url,
                          client->settings.key_origin, TEXT_ARGS(message));
     if (message.len == 0)
-        return error_set(err, code_of_status(response->status),
+        return error_set(err, code_of_status(status),
                          "%s %s%s answered %d: is this a Penstock server?", call->method,
-                         client->settings.url, call->path, response->status);
-    if (response->status == 400 || response->status == 404 || response->status == 422)
-        return error_set(err, code_of_status(response->status), "%.*s", TEXT_ARGS(message));
-    return error_set(err, code_of_status(response->status), "%.*s (%d)", TEXT_ARGS(message),
-                     response->status);
+                         client->settings.url, call->path, status);
+    if (status == 400 || status == 404 || status == 422)
+        return error_set(err, code_of_status(status), "%.*s", TEXT_ARGS(message));
+    return error_set(err, code_of_status(status), "%.*s (%d)", TEXT_ARGS(message), status);
 }
 
 static int read_reply(const struct client_call *call, const struct http_response *response,
@@ -235,8 +243,48 @@ static bool may_retry(const struct client_call *call, int r, const struct http_r
     return safe && (r == -E_CLOSED || r == -E_TIMEOUT);
 }
 
+/* The body of a reply that may be events. */
+struct event_body {
+    const struct client_stream *stream; /* NULL: it is none */
+    struct sse_reader reader;
+    struct buf beginning; /* for who finds that it is no stream */
+    bool began;           /* an event was told */
+    bool enough;
+};
+
+static void event_body_init(struct event_body *body, const struct client_stream *stream)
+{
+    *body = (struct event_body){.stream = stream};
+    sse_init(&body->reader, EVENT_BYTES_MAX);
+    buf_init(&body->beginning, 64 << 10);
+}
+
+static void event_body_deinit(struct event_body *body)
+{
+    sse_deinit(&body->reader);
+    buf_deinit(&body->beginning);
+}
+
+static enum http_take take_body(void *arg, struct text bytes)
+{
+    struct event_body *body = arg;
+    struct sse_event event;
+    struct error err;
+    int r;
+
+    if (!body->began)
+        buf_add_text(&body->beginning, bytes);
+    while ((r = sse_next(&body->reader, &bytes, &event, &err)) == 0) {
+        body->began = true;
+        body->enough = !body->stream->tell(body->stream->arg, &event);
+        if (body->enough)
+            return HTTP_TAKE_ENOUGH;
+    }
+    return r < 0 ? HTTP_TAKE_REFUSE : HTTP_TAKE_MORE;
+}
+
 /* One attempt. The response is the caller's when 0 is returned. */
-static int attempt(struct client *client, const struct client_call *call,
+static int attempt(struct client *client, const struct client_call *call, struct event_body *body,
                    struct http_response *response, struct error *err)
 {
     CLEANUP(freep) char *url = xasprintf("%s%s", client->settings.url, call->path);
@@ -252,10 +300,17 @@ static int attempt(struct client *client, const struct client_call *call,
         .headers = headers,
         .body = call->body,
         .connect_timeout_ms = 5000,
-        .total_timeout_ms = CALL_TIMEOUT_MS,
+        .total_timeout_ms = body ? STREAM_MS : CALL_TIMEOUT_MS,
     };
     int r;
 
+    if (body) {
+        http.first_byte_timeout_ms = CALL_TIMEOUT_MS;
+        http.idle_timeout_ms = SILENCE_MS;
+        http.max_body_bytes = SIZE_MAX;
+        http.on_body = take_body;
+        http.arg = body;
+    }
     if (call->body.len > 0)
         headers[count++] = (struct http_header){TEXT("Content-Type"), TEXT("application/json")};
     if (call->idempotency_key)
@@ -269,33 +324,86 @@ static int attempt(struct client *client, const struct client_call *call,
     return r;
 }
 
-int client_send(struct client *client, const struct client_call *call, struct client_reply *out,
-                struct error *err)
+/* What came of a call, and whether it may be made again. */
+struct attempted {
+    int r;
+    bool again;
+    int64_t retry_after_ms;
+};
+
+static struct attempted send_once(struct client *client, const struct client_call *call,
+                                  struct client_reply *out, struct error *err)
+{
+    struct http_response response = {0};
+    struct attempted done = {.r = attempt(client, call, NULL, &response, err)};
+
+    done.again = may_retry(call, done.r, &response);
+    if (done.r == 0)
+        done.retry_after_ms = retry_after_ms(&response);
+    if (done.r == 0 && is_success(&response)) {
+        done.r = read_reply(call, &response, out, err);
+        done.again = false;
+    } else if (done.r == 0) {
+        done.r = refused(client, call, response.status, response.body, err);
+    }
+    http_response_deinit(&response);
+    return done;
+}
+
+static struct attempted follow_once(struct client *client, const struct client_stream *stream,
+                                    struct error *err)
+{
+    struct http_response response = {0};
+    struct attempted done = {0};
+    struct event_body body;
+
+    event_body_init(&body, stream);
+    done.r = attempt(client, &stream->call, &body, &response, err);
+    done.again = !body.began && may_retry(&stream->call, done.r, &response);
+    if (done.r == 0)
+        done.retry_after_ms = retry_after_ms(&response);
+    if (body.enough)
+        done.r = 0;
+    else if (done.r == 0 && !is_success(&response))
+        done.r = refused(client, &stream->call, response.status, buf_text(&body.beginning), err);
+    http_response_deinit(&response);
+    event_body_deinit(&body);
+    return done;
+}
+
+/* With `out` a reply, else (NULL) a stream. */
+static int try_again_and_again(struct client *client, const struct client_stream *stream,
+                               struct client_reply *out, struct error *err)
 {
     struct backoff backoff = {.policy = {.base_ms = 200, .cap_ms = 10000}};
     int64_t give_up_ms = deadline_in(client->retry_for_ms);
 
     for (;;) {
-        struct http_response response = {0};
-        int64_t wait_ms;
-        int r = attempt(client, call, &response, err);
-        bool again = may_retry(call, r, &response);
+        struct attempted done =
+            out ? send_once(client, &stream->call, out, err) : follow_once(client, stream, err);
+        int64_t wait_ms = client_wait_ms(backoff_next_ms(&backoff), done.retry_after_ms);
+        int r;
 
-        wait_ms = client_wait_ms(backoff_next_ms(&backoff), r == 0 ? retry_after_ms(&response) : 0);
-        if (r == 0 && response.status >= 200 && response.status < 300) {
-            r = read_reply(call, &response, out, err);
-            again = false;
-        } else if (r == 0) {
-            r = refused(client, call, &response, err);
-        }
-        http_response_deinit(&response);
-        if (r == 0 || !again || clock_ms() + wait_ms > give_up_ms)
-            return r;
+        if (done.r == 0 || !done.again || clock_ms() + wait_ms > give_up_ms)
+            return done.r;
         client->retries++;
         r = fiber_sleep(wait_ms, err);
         if (r < 0)
             return r;
     }
+}
+
+int client_send(struct client *client, const struct client_call *call, struct client_reply *out,
+                struct error *err)
+{
+    const struct client_stream stream = {.call = *call};
+
+    return try_again_and_again(client, &stream, out, err);
+}
+
+int client_follow(struct client *client, const struct client_stream *stream, struct error *err)
+{
+    return try_again_and_again(client, stream, NULL, err);
 }
 
 void client_reply_deinit(struct client_reply *reply)

@@ -9,6 +9,7 @@
 
 struct error;
 struct http_client;
+struct sse_event;
 
 /* Where the server is: PENSTOCK_URL and PENSTOCK_API_KEY, and what is missing of them from
  * ./.penstock/dev.env. */
@@ -57,6 +58,18 @@ struct client_reply {
 SUSPENDS MUSTCHECK int client_send(struct client *client, const struct client_call *call,
                                    struct client_reply *out, struct error *err);
 void client_reply_deinit(struct client_reply *reply);
+
+/* A call whose reply is events, which are told as they come, on the loop's stack: tell() must not
+ * wait, and returns whether it wants more. Until the first event has come it is made again as
+ * client_send does. Returns 0 when the reply has ended or no more is wanted; or as client_send, and
+ * then events may have been told: who wants the rest asks for what is behind the last one. */
+struct client_stream {
+    struct client_call call;
+    bool (*tell)(void *arg, const struct sse_event *event);
+    void *arg;
+};
+SUSPENDS MUSTCHECK int client_follow(struct client *client, const struct client_stream *stream,
+                                     struct error *err);
 
 /* GET path. */
 SUSPENDS MUSTCHECK int client_get(struct client *client, const char *path, struct client_reply *out,

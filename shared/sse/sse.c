@@ -2,9 +2,11 @@
 
 #include "shared/sse/sse.h"
 
+#include <string.h>
+
 #include "shared/base/error.h"
 
-#define NAME_MAX_BYTES 256
+enum { NAME_MAX_BYTES = 256, ID_MAX_BYTES = 1024 };
 
 void sse_init(struct sse_reader *reader, size_t max_bytes)
 {
@@ -12,6 +14,7 @@ void sse_init(struct sse_reader *reader, size_t max_bytes)
     lines_init(&reader->lines, max_bytes, true);
     buf_init(&reader->name, NAME_MAX_BYTES);
     buf_init(&reader->data, max_bytes + 1);
+    buf_init(&reader->id, ID_MAX_BYTES);
 }
 
 void sse_deinit(struct sse_reader *reader)
@@ -19,6 +22,7 @@ void sse_deinit(struct sse_reader *reader)
     lines_deinit(&reader->lines);
     buf_deinit(&reader->name);
     buf_deinit(&reader->data);
+    buf_deinit(&reader->id);
 }
 
 static void empty(struct sse_reader *reader)
@@ -26,6 +30,15 @@ static void empty(struct sse_reader *reader)
     buf_reset(&reader->name);
     buf_reset(&reader->data);
     reader->has_data = reader->given = false;
+}
+
+/* A longer one, or one with a NUL, is none of those that are sent back; the one before stays. */
+static void take_id(struct sse_reader *reader, struct text value)
+{
+    if (value.len > ID_MAX_BYTES || memchr(value.ptr, '\0', value.len))
+        return;
+    buf_reset(&reader->id);
+    buf_add_text(&reader->id, value);
 }
 
 /* "name: value": one blank behind the colon is not part of the value. */
@@ -43,6 +56,8 @@ static int take_field(struct sse_reader *reader, struct text line, struct error 
         buf_add_text(&reader->data, value);
         buf_add_char(&reader->data, '\n');
         reader->has_data = true;
+    } else if (text_is(name, "id")) {
+        take_id(reader, value);
     }
     return buf_check(&reader->data, err) < 0
                ? error_set(err, E_LIMIT, "an event of more than %zu bytes", reader->data.limit - 1)
@@ -54,6 +69,7 @@ static void give(struct sse_reader *reader, struct sse_event *out)
     out->name = buf_text(&reader->name);
     out->data = buf_text(&reader->data);
     out->data.len--; /* the last line feed */
+    out->id = buf_text(&reader->id);
     reader->given = true;
 }
 

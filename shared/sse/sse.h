@@ -2,7 +2,7 @@
 /* Server-sent events, read and written. Pure framing, as WHATWG has it (HTML, section 9.2.6): lines
  * end with LF, CR LF or CR; a blank line ends an event; several `data` lines are joined by line
  * feeds; comments (": keep-alive") and fields that nobody knows are passed over; a byte order mark
- * in front is skipped. `id` and `retry` are of no use here and passed over, too.
+ * in front is skipped. `retry` is of no use here and passed over, too.
  *
  *     while ((r = sse_next(&reader, &bytes, &event, err)) == 0)
  *         …
@@ -15,12 +15,14 @@
 struct sse_event {
     struct text name; /* of the `event` field; empty: none */
     struct text data;
+    struct text id; /* the last one that was said, with this event or before it; empty: none */
 };
 
 struct sse_reader {
     struct lines lines;
     struct buf name;
     struct buf data; /* each line with a line feed behind it */
+    struct buf id;
     bool has_data;
     bool given; /* name and data were given out: they are emptied first */
     bool began;

@@ -10,13 +10,14 @@
 #include "scheduler/cli/interrupt.h"
 #include "scheduler/cli/output.h"
 #include "scheduler/cli/runs/run_body.h"
+#include "scheduler/cli/runs/run_follow.h"
+#include "scheduler/cli/runs/run_live.h"
 #include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 
 #define PROMPT_BYTES_MAX ((size_t)1 << 20)
-#define WATCH_RETRY_MS   60000
 
 struct prompt_run {
     const struct arguments *args;
@@ -24,8 +25,8 @@ struct prompt_run {
     char *prompt;
     char *agent_id;
     struct json_object *variables;
-    char thread[64];
-    char run[64];
+    struct run_followed followed;
+    struct run_live live;
 };
 
 static int read_prompt(const char *given, char **out, struct error *err)
@@ -52,13 +53,9 @@ static int read_prompt(const char *given, char **out, struct error *err)
 
 /* In the thread, or in a new one (NULL). The prompt and the run are one request: neither is there
  * without the other. */
-static int submit(struct prompt_run *prompt_run, const char *thread, struct client_reply *out,
-                  struct error *err)
+static int make_body(struct prompt_run *prompt_run, const char *thread, struct json_object **out,
+                     struct error *err)
 {
-    CLEANUP(freep) char *path = thread ? xasprintf("/v1/threads/%s/runs", thread) : NULL;
-    CLEANUP(json_freep)
-    struct json_object *body = thread ? run_continuation(prompt_run->agent_id, prompt_run->prompt)
-                                      : run_submission(prompt_run->agent_id, prompt_run->prompt);
     const char *busy = arguments_get(prompt_run->args, "when-busy");
     const char *user = arguments_get(prompt_run->args, "user");
 
@@ -66,18 +63,18 @@ static int submit(struct prompt_run *prompt_run, const char *thread, struct clie
         return error_set(err, E_INVALID, "\"%.60s\" is no id of a thread", thread);
     if (busy && !thread)
         return error_set(err, E_INVALID, "--when-busy is about --thread, which is not there");
+    *out = thread ? run_continuation(prompt_run->agent_id, prompt_run->prompt)
+                  : run_submission(prompt_run->agent_id, prompt_run->prompt);
     if (busy)
-        json_object_object_add(body, "multitask_strategy", json_object_new_string(busy));
-    run_add_variables(body, prompt_run->variables);
+        json_object_object_add(*out, "multitask_strategy", json_object_new_string(busy));
+    run_add_variables(*out, prompt_run->variables);
     if (user)
-        json_object_object_add(body, "user", json_object_new_string(user));
-    return client_post_once(&prompt_run->client, path ? path : "/v1/threads/runs", body, out, err);
+        json_object_object_add(*out, "user", json_object_new_string(user));
+    return 0;
 }
 
-static int start(struct prompt_run *prompt_run, struct error *err)
+static int prepare(struct prompt_run *prompt_run, struct error *err)
 {
-    const char *thread = arguments_get(prompt_run->args, "thread");
-    struct client_reply reply = {0};
     int r = run_variables(prompt_run->args, &prompt_run->variables, err);
 
     if (r == 0)
@@ -89,27 +86,18 @@ static int start(struct prompt_run *prompt_run, struct error *err)
     if (r == 0)
         r = find_agent(&prompt_run->client, prompt_run->args->positional[0], &prompt_run->agent_id,
                        err);
-    if (r == 0)
-        r = submit(prompt_run, thread, &reply, err);
-    if (r < 0)
-        return r;
-    (void)snprintf(prompt_run->thread, sizeof(prompt_run->thread), "%.*s",
-                   TEXT_ARGS(json_get_text(reply.json, "thread_id")));
-    (void)snprintf(prompt_run->run, sizeof(prompt_run->run), "%.*s",
-                   TEXT_ARGS(json_get_text(reply.json, "id")));
-    client_reply_deinit(&reply);
-    if (!client_is_plain(prompt_run->thread) || !client_is_plain(prompt_run->run))
-        return error_set(err, E_PROTOCOL, "the server's reply has no ids: is it Penstock?");
-    return 0;
+    return r;
 }
 
-static void on_step(void *arg, struct json_object *step)
+static void tell(void *arg, struct text name, struct json_object *data)
 {
-    (void)arg;
-    run_print_step(stderr, step);
+    struct prompt_run *prompt_run = arg;
+
+    if (!arguments_has(prompt_run->args, "json"))
+        run_live_tell(&prompt_run->live, name, data);
 }
 
-static void on_wait(void *arg, struct text why)
+static void tell_wait(void *arg, struct text why)
 {
     (void)arg;
     (void)fprintf(stderr, "penstock: the run is queued: ");
@@ -117,13 +105,13 @@ static void on_wait(void *arg, struct text why)
     (void)fprintf(stderr, "\n");
 }
 
-static void print_json(const struct prompt_run *prompt_run, struct json_object *run,
-                       struct text answer)
+static void print_json(const struct run_followed *followed, struct text answer)
 {
+    struct json_object *run = followed->run;
     CLEANUP(json_freep) struct json_object *out = json_object_new_object();
 
-    json_object_object_add(out, "id", json_object_new_string(prompt_run->run));
-    json_object_object_add(out, "thread_id", json_object_new_string(prompt_run->thread));
+    json_object_object_add(out, "id", json_object_new_string(followed->id));
+    json_object_object_add(out, "thread_id", json_object_new_string(followed->thread));
     json_object_object_add(out, "status", json_object_get(json_get(run, "status")));
     json_object_object_add(out, "answer", json_object_new_string_len(answer.ptr, (int)answer.len));
     json_object_object_add(out, "usage", json_object_get(json_get(run, "usage")));
@@ -136,68 +124,109 @@ static void print_json(const struct prompt_run *prompt_run, struct json_object *
     printf("%.*s\n", TEXT_ARGS(json_text(out)));
 }
 
-static int finish(struct prompt_run *prompt_run, struct json_object *run, struct error *err)
+/* On a terminal it was said already. */
+static int print_answer(struct prompt_run *prompt_run, struct error *err)
 {
+    const struct run_followed *followed = &prompt_run->followed;
     CLEANUP(buf_deinit) struct buf answer = {0};
-    CLEANUP(buf_deinit) struct buf why = {0};
+    bool json = arguments_has(prompt_run->args, "json");
     int r;
 
+    if (prompt_run->live.speaks && !json)
+        return 0;
     buf_init(&answer, 0);
-    buf_init(&why, 0);
-    r = run_answer(&prompt_run->client, prompt_run->thread, prompt_run->run, &answer, err);
+    r = run_answer(&prompt_run->client, followed->thread, followed->id, &answer, err);
     if (r < 0)
         return r;
-    if (arguments_has(prompt_run->args, "json")) {
-        print_json(prompt_run, run, buf_text(&answer));
+    if (json) {
+        print_json(followed, buf_text(&answer));
     } else if (answer.len > 0) {
         terminal_print(stdout, buf_text(&answer));
         printf("\n");
     }
-    run_explain(run, &why);
+    return 0;
+}
+
+static int finish(struct prompt_run *prompt_run, struct error *err)
+{
+    const struct run_followed *followed = &prompt_run->followed;
+    const char *status = json_get_string(followed->run, "status");
+    CLEANUP(buf_deinit) struct buf why = {0};
+    int r = print_answer(prompt_run, err);
+
+    if (r < 0)
+        return r;
+    buf_init(&why, 0);
+    run_explain(followed->run, &why);
     if (why.len > 0) {
         output_flush();
         terminal_complain("%s", buf_string(&why));
     }
-    if (run_exit_code(json_get_string(run, "status")) == COMMAND_WAITS)
+    if (run_exit_code(status) == COMMAND_WAITS)
         terminal_complain("the outputs go to POST /v1/threads/%s/runs/%s/submit_tool_outputs",
-                          prompt_run->thread, prompt_run->run);
-    return run_exit_code(json_get_string(run, "status"));
+                          followed->thread, followed->id);
+    return run_exit_code(status);
 }
 
-static int watch(struct prompt_run *prompt_run, struct error *err)
+static int submit(struct prompt_run *prompt_run, const char *path, struct json_object *body,
+                  struct error *err)
 {
-    CLEANUP(json_freep) struct json_object *run = NULL;
-    struct run_watch watch = {.thread = prompt_run->thread, .run = prompt_run->run};
+    struct client_reply reply = {0};
+    int r = client_post_once(&prompt_run->client, path, body, &reply, err);
+
+    if (r < 0)
+        return r;
+    printf("%.*s\n", TEXT_ARGS(json_get_text(reply.json, "id")));
+    client_reply_deinit(&reply);
+    return 0;
+}
+
+static int follow(struct prompt_run *prompt_run, const char *path, struct json_object *body,
+                  struct error *err)
+{
+    const struct run_follow follow = {
+        .path = path, .body = body, .tell = tell, .wait = tell_wait, .arg = prompt_run};
     int r;
 
-    if (!arguments_has(prompt_run->args, "json"))
-        watch.on_step = on_step;
-    watch.on_wait = on_wait;
-    prompt_run->client.retry_for_ms = WATCH_RETRY_MS;
-    r = run_watch(&prompt_run->client, &watch, &run, err);
-    return r < 0 ? r : finish(prompt_run, run, err);
+    run_live_begin(&prompt_run->live);
+    r = run_follow(&prompt_run->client, &follow, &prompt_run->followed, err);
+    run_live_end(&prompt_run->live);
+    return r < 0 ? r : finish(prompt_run, err);
+}
+
+static int start(struct prompt_run *prompt_run, struct error *err)
+{
+    const char *thread = arguments_get(prompt_run->args, "thread");
+    CLEANUP(freep) char *path = thread ? xasprintf("/v1/threads/%s/runs", thread) : NULL;
+    CLEANUP(json_freep) struct json_object *body = NULL;
+    int r = prepare(prompt_run, err);
+
+    if (r == 0)
+        r = make_body(prompt_run, thread, &body, err);
+    if (r < 0)
+        return r;
+    if (arguments_has(prompt_run->args, "no-wait"))
+        return submit(prompt_run, path ? path : "/v1/threads/runs", body, err);
+    return follow(prompt_run, path ? path : "/v1/threads/runs", body, err);
 }
 
 static int run_on_loop(void *arg)
 {
     struct prompt_run *prompt_run = arg;
+    const char *id = prompt_run->followed.id;
     struct interrupt interrupt;
     struct error err;
     int r;
 
     interrupt_start(&interrupt);
     r = start(prompt_run, &err);
-    if (r == 0 && arguments_has(prompt_run->args, "no-wait"))
-        printf("%s\n", prompt_run->run);
-    else if (r == 0)
-        r = watch(prompt_run, &err);
     interrupt_stop(&interrupt);
     client_close(&prompt_run->client);
-    if (interrupt.signal && *prompt_run->run) {
+    if (interrupt.signal && *id) {
         (void)fprintf(stderr,
                       "\nThe run goes on. Look at it:  penstock runs show %s\n"
                       "Stop it:                      penstock runs cancel %s\n",
-                      prompt_run->run, prompt_run->run);
+                      id, id);
         return 128 + interrupt.signal;
     }
     return r < 0 ? command_fail(&err) : r;
@@ -211,6 +240,7 @@ static int run(const struct arguments *args)
     free(prompt_run.prompt);
     free(prompt_run.agent_id);
     json_free(prompt_run.variables);
+    json_free(prompt_run.followed.run);
     return result;
 }
 
@@ -232,7 +262,8 @@ const struct command command_run = {
     .summary = "Run an agent on a prompt and print its answer",
     .details =
         "AGENT is a name, a slug or an id. A PROMPT of - is read from standard input. Tool\n"
-        "calls are shown on standard error as they happen.\n"
+        "calls are shown on standard error as they happen, and on a terminal the words of the\n"
+        "answer as the model says them.\n"
         "Exit code: 0 completed; 1 failed, incomplete, cancelled or expired; 2 wrong usage;\n"
         "3 the server can't be reached or refuses the key; 4 it waits for tool outputs.",
     .options = options,

@@ -1,4 +1,4 @@
-/* Watching runs, and printing what they did. */
+/* What runs did, in words. */
 
 #include "scheduler/cli/runs/run_view.h"
 
@@ -14,15 +14,8 @@
 #include "shared/fiber/fiber.h"
 #include "shared/store/runs/run_state.h"
 
-#define WAIT_TELL_MS       2000
-#define WAIT_TELL_AGAIN_MS 60000
-#define WAIT_S             10 /* of a request, where only the end of the run is shown */
-#define WAIT_STEPS_S       1  /* where its steps are, as they happen */
-#define POLL_MIN_MS        100
-#define POLL_DEFAULT_MS    250
-#define POLL_MAX_MS        500
-#define LIST_MAX           10000
-#define LINE_WIDTH         160
+#define LIST_MAX   10000
+#define LINE_WIDTH 160
 
 bool run_is_over(const char *name)
 {
@@ -242,98 +235,6 @@ void run_print_step(FILE *out, struct json_object *step)
     for (size_t i = 0; calls && i < json_object_array_length(calls); i++)
         print_call(out, json_object_array_get_idx(calls, i));
     (void)fflush(out);
-}
-
-/* New steps since the last time, as far as they have ended. */
-struct progress {
-    const struct run_watch *watch;
-    char *last;           /* id of the last step that was told */
-    int64_t wait_told_ms; /* when it is told again what the run waits for */
-};
-
-/* One "queued" after another: what for? Told after a while, and again as long as it lasts. */
-SUSPENDS static void tell_wait(struct client *client, struct progress *progress,
-                               struct json_object *run)
-{
-    const char *status = json_get_string(run, "status");
-    CLEANUP(buf_deinit) struct buf why = {0};
-
-    if (!progress->watch->on_wait || !status || strcmp(status, "queued") != 0 ||
-        clock_ms() < progress->wait_told_ms)
-        return;
-    buf_init(&why, 0);
-    run_explain_wait(client, run, &why);
-    if (why.len > 0)
-        progress->watch->on_wait(progress->watch->arg, buf_text(&why));
-    progress->wait_told_ms = clock_ms() + WAIT_TELL_AGAIN_MS;
-}
-
-static int tell_step(void *arg, struct json_object *step, struct error *err)
-{
-    struct progress *progress = arg;
-    const char *status = json_get_string(step, "status");
-    const char *id = json_get_string(step, "id");
-
-    (void)err;
-    if (!id || !status || strcmp(status, "in_progress") == 0)
-        return 1;
-    free(progress->last);
-    progress->last = xstrdup(id);
-    progress->watch->on_step(progress->watch->arg, step);
-    return 0;
-}
-
-static int tell_steps(struct client *client, struct progress *progress, struct error *err)
-{
-    CLEANUP(freep)
-    char *path = xasprintf("/v1/threads/%s/runs/%s/steps?order=asc%s%s", progress->watch->thread,
-                           progress->watch->run, progress->last ? "&after=" : "",
-                           progress->last ? progress->last : "");
-    const struct client_walk walk = {path, LIST_MAX, tell_step, progress};
-
-    return progress->watch->on_step ? client_walk(client, &walk, err) : 0;
-}
-
-/* The server has waited already, unless too many do. */
-SUSPENDS static int rest(const struct client_reply *reply, int64_t waited_ms, struct error *err)
-{
-    int64_t wait_ms = reply->poll_after_ms ? reply->poll_after_ms : POLL_DEFAULT_MS;
-
-    wait_ms = wait_ms < POLL_MIN_MS ? POLL_MIN_MS : wait_ms;
-    wait_ms = wait_ms > POLL_MAX_MS ? POLL_MAX_MS : wait_ms;
-    return waited_ms < wait_ms ? fiber_sleep(wait_ms - waited_ms, err) : 0;
-}
-
-int run_watch(struct client *client, const struct run_watch *watch, struct json_object **out_run,
-              struct error *err)
-{
-    CLEANUP(freep)
-    char *path = xasprintf("/v1/threads/%s/runs/%s?wait=%d", watch->thread, watch->run,
-                           watch->on_step ? WAIT_STEPS_S : WAIT_S);
-    struct progress progress = {watch, NULL, clock_ms() + WAIT_TELL_MS};
-    int r;
-
-    for (;;) {
-        struct client_reply reply = {0};
-        int64_t asked_ms = clock_ms();
-
-        r = client_get(client, path, &reply, err);
-        if (r == 0)
-            r = tell_steps(client, &progress, err);
-        if (r == 0 && run_is_over(json_get_string(reply.json, "status"))) {
-            *out_run = reply.json;
-            break;
-        }
-        if (r == 0)
-            tell_wait(client, &progress, reply.json);
-        if (r == 0)
-            r = rest(&reply, clock_ms() - asked_ms, err);
-        client_reply_deinit(&reply);
-        if (r < 0)
-            break;
-    }
-    free(progress.last);
-    return r;
 }
 
 static int take_answer(void *arg, struct json_object *message, struct error *err)

@@ -1,5 +1,5 @@
 #pragma once
-/* Runs as a person sees them: their steps as they happen, the answer, a transcript. */
+/* Runs as a person sees them: their state, steps, answer, a transcript. */
 
 #include <stdio.h>
 
@@ -32,19 +32,6 @@ void run_message_text(struct json_object *message, struct buf *out);
 /* Print the models that could not answer, and a step's tool calls: name and arguments, then the
  * output. */
 void run_print_step(FILE *out, struct json_object *step);
-
-/* Waits until the run is over. on_step (may be NULL) borrows each step once it has ended, in order.
- * Returns 0 with *out_run (the caller's), or what client_send returns. */
-struct run_watch {
-    const char *thread;
-    const char *run;
-    void (*on_step)(void *arg, struct json_object *step);
-    /* Told what the run waits for, when it has been queued for a while; NULL: not wanted. */
-    void (*on_wait)(void *arg, struct text why);
-    void *arg;
-};
-SUSPENDS MUSTCHECK int run_watch(struct client *client, const struct run_watch *watch,
-                                 struct json_object **out_run, struct error *err);
 
 /* The text of the last assistant message that the run wrote; empty where it wrote none. */
 SUSPENDS MUSTCHECK int run_answer(struct client *client, const char *thread, const char *run,

@@ -32,7 +32,8 @@ static const char *events_of(struct text stream, size_t piece, int expected)
         stream.ptr += len;
         stream.len -= len;
         while ((r = sse_next(&reader, &bytes, &event, &err)) == 0)
-            buf_printf(&found, "%.*s=%.*s|", TEXT_ARGS(event.name), TEXT_ARGS(event.data));
+            buf_printf(&found, "%.*s%s%.*s=%.*s|", TEXT_ARGS(event.id), event.id.len ? "#" : "",
+                       TEXT_ARGS(event.name), TEXT_ARGS(event.data));
         free(copy);
     }
     if (r >= 0 && sse_end(&reader, &event))
@@ -72,6 +73,15 @@ Test(sse, comments_and_what_nobody_knows_are_passed_over)
           "data: a\n\n",
           "=a|");
     check("dat: a\nadata: b\n\n", "");
+}
+
+/* It stays until another one is said; an empty one is none. */
+Test(sse, an_id_is_that_of_the_last_event_that_had_one)
+{
+    check("id: 1\nevent: x\ndata: a\n\ndata: b\n\nid:2\ndata: c\n\n", "1#x=a|1#=b|2#=c|");
+    check("id: 1\n\ndata: a\n\nid\ndata: b\n\n", "1#=a|=b|");
+    cr_assert_str_eq(events_of(TEXT("id: 1\ndata: a\n\nid: 2\0003\ndata: b\n\n"), 1, SSE_NONE),
+                     "1#=a|1#=b|");
 }
 
 Test(sse, what_the_stream_breaks_off_is_given_at_the_end)

@@ -1,0 +1,24 @@
+#pragma once
+/* A run on the screen while it happens: the words of its messages, and between them its tool calls.
+ *
+ * Steps go to standard error, words to standard output, and only where that is a terminal: a text
+ * that breaks off, because its worker died, is said again, which a file or a pipe could not know.
+ */
+
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+#include "shared/json/json.h"
+
+struct run_live {
+    bool speaks;     /* words are shown */
+    bool in_line;    /* the last one has no line break behind it */
+    bool in_thought; /* the last one was what a model thinks */
+};
+
+void run_live_begin(struct run_live *live);
+
+/* An event of the run, by the name that OpenAI gives it: run_follow's. */
+void run_live_tell(void *run_live, struct text name, struct json_object *data);
+
+/* What follows begins on a line of its own. */
+void run_live_end(struct run_live *live);
