@@ -37,6 +37,7 @@ extern const struct command command_runs_cancel;
 extern const struct command command_runs_redrive;
 extern const struct command command_threads_list;
 extern const struct command command_threads_show;
+extern const struct command command_threads_chat;
 extern const struct command command_threads_fork;
 extern const struct command command_threads_archive;
 extern const struct command command_threads_search;

@@ -31,6 +31,7 @@ static const struct command *const commands[] = {
     &command_runs_redrive,
     &command_threads_list,
     &command_threads_show,
+    &command_threads_chat,
     &command_threads_search,
     &command_threads_fork,
     &command_threads_archive,

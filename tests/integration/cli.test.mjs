@@ -21,7 +21,7 @@ let url;
 let api; // what the server is told to answer, and what it was asked
 
 function reset() {
-  api = { agents: [], asked: [], known: ['openai/gpt-4o-mini'], runs: [], hasCheck: true, lose: null, byKey: new Map() };
+  api = { agents: [], asked: [], known: ['openai/gpt-4o-mini'], runs: [], hasCheck: true, lose: null, byKey: new Map(), cut: [], said: null };
 }
 
 function refuse(response, status, message) {
@@ -41,6 +41,34 @@ function makeOnce(request, response, pathname, made) {
   return refuse(response, 503, 'The server is busy.');
 }
 
+/** What happens in a run, as [name, data] with the ids e1, e2, …: api.said are further events, before its end. */
+function eventsOf(run) {
+  const message = { id: `msg_${hex(1)}`, object: 'thread.message', role: 'assistant', status: 'completed' };
+  const words = [`answer to `, run.prompt].map((value) => ['thread.message.delta', { id: message.id, delta: { content: [{ index: 0, type: 'text', text: { value } }] } }]);
+  return [
+    ['thread.run.created', { ...run, status: 'queued' }],
+    ['thread.run.in_progress', { ...run, status: 'in_progress' }],
+    ...(run.steps ?? []).map((step) => ['thread.run.step.completed', { object: 'thread.run.step', ...step }]),
+    ...(api.said ?? []),
+    ...(run.status === 'completed' ? [['thread.message.created', message], ...words, ['thread.message.completed', message]] : []),
+    [`thread.run.${run.status}`, run],
+    ['done', '[DONE]'],
+  ];
+}
+
+/** The events behind `after`; api.cut says behind how many of them the line breaks, once for each stream. */
+function stream(response, run, after = '') {
+  const events = eventsOf(run).map(([name, data], i) => ({ id: `e${i + 1}`, name, data }));
+  const rest = events.slice(events.findIndex(({ id }) => id === after) + 1);
+  const cut = api.cut.shift() ?? rest.length;
+  response.setHeader('content-type', 'text/event-stream');
+  response.write(': hello\n\n');
+  for (const { id, name, data } of rest.slice(0, cut))
+    response.write(`id: ${id}\nevent: ${name}\ndata: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
+  if (cut < rest.length) setTimeout(() => response.destroy(), 20);
+  else response.end();
+}
+
 function answer(request, response, text) {
   const { pathname, searchParams } = new URL(request.url, url);
   const body = text ? JSON.parse(text) : {};
@@ -48,6 +76,7 @@ function answer(request, response, text) {
   api.asked.push(`${request.method} ${pathname}`);
   response.setHeader('content-type', 'application/json');
   if (request.headers.authorization !== 'Bearer pk_test') return refuse(response, 401, 'Incorrect API key.');
+  if (known && body.stream) return stream(response, known);
   if (known) return response.end(JSON.stringify(known));
   if (request.method === 'GET' && pathname === '/v1/assistants') return response.end(list(api.agents));
   if (pathname === '/v1/assistants/check' && !api.hasCheck) return refuse(response, 404, "No assistant found with id 'check'.");
@@ -72,10 +101,15 @@ function answer(request, response, text) {
     run.model = 'openai/gpt-4o-mini';
     run.asked = body;
     api.runs.push(run);
+    if (body.stream && api.lose !== pathname) {
+      api.byKey.set(request.headers['idempotency-key'], run);
+      return stream(response, run);
+    }
     return makeOnce(request, response, pathname, run);
   }
   const run = api.runs.find((one) => pathname.includes(one.id) || pathname.includes(one.thread_id));
   if (pathname === '/v1/runs') return response.end(list(searchParams.has('min_crashes') ? [] : [...api.runs].reverse()));
+  if (run && pathname.endsWith('/events')) return stream(response, run, searchParams.get('after') ?? '');
   if (run && pathname.endsWith('/messages'))
     return response.end(list(run.status === 'completed' ? [{ id: `msg_${hex(1)}`, role: 'assistant', run_id: run.id, content: [{ type: 'text', text: { value: `answer to ${run.prompt}` } }] }] : []));
   if (run && pathname.endsWith('/steps')) return response.end(list(run.steps ?? []));

@@ -97,14 +97,6 @@ static void tell(void *arg, struct text name, struct json_object *data)
         run_live_tell(&prompt_run->live, name, data);
 }
 
-static void tell_wait(void *arg, struct text why)
-{
-    (void)arg;
-    (void)fprintf(stderr, "penstock: the run is queued: ");
-    terminal_print_line(stderr, why, 400);
-    (void)fprintf(stderr, "\n");
-}
-
 static void print_json(const struct run_followed *followed, struct text answer)
 {
     struct json_object *run = followed->run;
@@ -124,48 +116,29 @@ static void print_json(const struct run_followed *followed, struct text answer)
     printf("%.*s\n", TEXT_ARGS(json_text(out)));
 }
 
-/* On a terminal it was said already. */
-static int print_answer(struct prompt_run *prompt_run, struct error *err)
+static int conclude_json(struct prompt_run *prompt_run, struct error *err)
 {
     const struct run_followed *followed = &prompt_run->followed;
-    CLEANUP(buf_deinit) struct buf answer = {0};
-    bool json = arguments_has(prompt_run->args, "json");
+    CLEANUP(buf_deinit) struct buf answer;
     int r;
 
-    if (prompt_run->live.speaks && !json)
-        return 0;
     buf_init(&answer, 0);
     r = run_answer(&prompt_run->client, followed->thread, followed->id, &answer, err);
     if (r < 0)
         return r;
-    if (json) {
-        print_json(followed, buf_text(&answer));
-    } else if (answer.len > 0) {
-        terminal_print(stdout, buf_text(&answer));
-        printf("\n");
-    }
+    print_json(followed, buf_text(&answer));
+    run_live_explain(followed);
     return 0;
 }
 
 static int finish(struct prompt_run *prompt_run, struct error *err)
 {
     const struct run_followed *followed = &prompt_run->followed;
-    const char *status = json_get_string(followed->run, "status");
-    CLEANUP(buf_deinit) struct buf why = {0};
-    int r = print_answer(prompt_run, err);
+    int r = arguments_has(prompt_run->args, "json")
+                ? conclude_json(prompt_run, err)
+                : run_live_conclude(&prompt_run->live, &prompt_run->client, followed, err);
 
-    if (r < 0)
-        return r;
-    buf_init(&why, 0);
-    run_explain(followed->run, &why);
-    if (why.len > 0) {
-        output_flush();
-        terminal_complain("%s", buf_string(&why));
-    }
-    if (run_exit_code(status) == COMMAND_WAITS)
-        terminal_complain("the outputs go to POST /v1/threads/%s/runs/%s/submit_tool_outputs",
-                          followed->thread, followed->id);
-    return run_exit_code(status);
+    return r < 0 ? r : run_exit_code(json_get_string(followed->run, "status"));
 }
 
 static int submit(struct prompt_run *prompt_run, const char *path, struct json_object *body,
@@ -185,7 +158,7 @@ static int follow(struct prompt_run *prompt_run, const char *path, struct json_o
                   struct error *err)
 {
     const struct run_follow follow = {
-        .path = path, .body = body, .tell = tell, .wait = tell_wait, .arg = prompt_run};
+        .path = path, .body = body, .tell = tell, .wait = run_live_wait, .arg = prompt_run};
     int r;
 
     run_live_begin(&prompt_run->live);

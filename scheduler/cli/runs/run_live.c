@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "scheduler/cli/command.h"
 #include "scheduler/cli/output.h"
 #include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
@@ -94,4 +95,46 @@ void run_live_tell(void *run_live, struct text name, struct json_object *data)
         run_live_end(live);
     else if (text_is(name, "thread.message.incomplete"))
         break_off(live);
+}
+
+void run_live_wait(void *arg, struct text why)
+{
+    (void)arg;
+    (void)fprintf(stderr, "penstock: the run is queued: ");
+    terminal_print_line(stderr, why, 400);
+    (void)fprintf(stderr, "\n");
+}
+
+void run_live_explain(const struct run_followed *followed)
+{
+    const char *status = json_get_string(followed->run, "status");
+    CLEANUP(buf_deinit) struct buf why;
+
+    buf_init(&why, 0);
+    run_explain(followed->run, &why);
+    output_flush();
+    if (why.len > 0)
+        terminal_complain("%s", buf_string(&why));
+    if (run_exit_code(status) == COMMAND_WAITS)
+        terminal_complain("the outputs go to POST /v1/threads/%s/runs/%s/submit_tool_outputs",
+                          followed->thread, followed->id);
+}
+
+int run_live_conclude(const struct run_live *live, struct client *client,
+                      const struct run_followed *followed, struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf answer;
+    int r = 0;
+
+    buf_init(&answer, 0);
+    if (!live->speaks)
+        r = run_answer(client, followed->thread, followed->id, &answer, err);
+    if (r < 0)
+        return r;
+    if (answer.len > 0) {
+        terminal_print(stdout, buf_text(&answer));
+        printf("\n");
+    }
+    run_live_explain(followed);
+    return 0;
 }

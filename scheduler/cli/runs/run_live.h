@@ -5,9 +5,7 @@
  * that breaks off, because its worker died, is said again, which a file or a pipe could not know.
  */
 
-#include "shared/base/compiler.h"
-#include "shared/base/text.h"
-#include "shared/json/json.h"
+#include "scheduler/cli/runs/run_follow.h"
 
 struct run_live {
     bool speaks;     /* words are shown */
@@ -22,3 +20,14 @@ void run_live_tell(void *run_live, struct text name, struct json_object *data);
 
 /* What follows begins on a line of its own. */
 void run_live_end(struct run_live *live);
+
+/* The run is over: prints its answer, where that was not shown, and why there is none. Returns 0,
+ * or what client_get does. */
+SUSPENDS MUSTCHECK int run_live_conclude(const struct run_live *live, struct client *client,
+                                         const struct run_followed *followed, struct error *err);
+
+/* Says on standard error why the run has not completed; nothing where it has. */
+void run_live_explain(const struct run_followed *followed);
+
+/* What a run waits for, as run_follow's `wait` tells it, on standard error. */
+void run_live_wait(void *arg, struct text why);
