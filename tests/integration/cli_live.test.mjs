@@ -132,7 +132,7 @@ function run(args, input = '') {
 
 /** On a terminal: `type` is [[what has been shown, what is typed then], …]; both outputs are one. */
 async function onTerminal(args, type = [], more = {}) {
-  const child = spawn('script', ['-qec', [join(bin, 'penstock'), ...args].map((word) => `'${word}'`).join(' '), '/dev/null'], { env: env(more) });
+  const child = spawn('script', ['-qec', `exec ${[join(bin, 'penstock'), ...args].map((word) => `'${word}'`).join(' ')}`, '/dev/null'], { env: env(more) });
   const left = [...type];
   let shown = '';
   child.stdout.on('data', (chunk) => {
