@@ -1,19 +1,23 @@
 /* Lines by libedit, or by getline.
  *
  * Ctrl-C at the prompt takes the line back, and SIGTERM ends the lines. The loop's own handler
- * would let the read go on, so another one stands in its place while a line is read.
+ * would let the read go on, so another one stands in its place while a line is read; and a signal
+ * gets through only while a key is waited for, since libedit would read on after one that came
+ * between two keys.
  */
 
 #include "scheduler/cli/line_reader.h"
 
 #include <histedit.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
@@ -28,6 +32,39 @@ struct line_reader {
     char *line; /* getline's */
     size_t size;
 };
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int signal)
+{
+    caught = signal;
+}
+
+/* What libedit calls for a key: 1 with a character, 0 at the end, -1 for a signal. A byte that
+ * begins or continues no character is shown as U+FFFD. */
+static int read_key(EditLine *edit, wchar_t *out)
+{
+    struct pollfd keys = {.fd = STDIN_FILENO, .events = POLLIN};
+    mbstate_t state = {0};
+    sigset_t none;
+    char byte;
+
+    (void)edit;
+    sigemptyset(&none);
+    for (;;) {
+        size_t length;
+
+        if (caught != 0 || ppoll(&keys, 1, NULL, &none) < 0)
+            return -1;
+        if (read(STDIN_FILENO, &byte, 1) != 1)
+            return 0;
+        length = mbrtowc(out, &byte, 1, &state);
+        if (length == (size_t)-1)
+            *out = 0xFFFD;
+        if (length != (size_t)-2)
+            return 1;
+    }
+}
 
 static char *prompt_of(EditLine *edit)
 {
@@ -83,6 +120,7 @@ static void open_editor(struct line_reader *reader)
         (void)history(reader->history, &event, H_LOAD, reader->path);
     (void)el_set(reader->edit, EL_CLIENTDATA, reader);
     (void)el_set(reader->edit, EL_PROMPT, prompt_of);
+    (void)el_set(reader->edit, EL_GETCFN, read_key);
     (void)el_set(reader->edit, EL_EDITOR, "emacs");
     (void)el_set(reader->edit, EL_HIST, history, reader->history);
     (void)el_source(reader->edit, NULL); /* ~/.editrc */
@@ -119,26 +157,27 @@ bool line_reader_has_person(const struct line_reader *reader)
     return reader->edit != NULL;
 }
 
-static volatile sig_atomic_t caught;
-
-static void on_signal(int signal)
-{
-    caught = signal;
-}
-
 /* As el_gets, with the signal that ended it in `caught`. */
 static const char *type_line(struct line_reader *reader, const char *prompt, int *out_len)
 {
     static const int signals[] = {SIGINT, SIGTERM};
     struct sigaction action = {.sa_handler = on_signal};
     struct sigaction before[ARRAY_LENGTH(signals)];
+    sigset_t held;
+    sigset_t mask;
     const char *line;
 
     reader->prompt = prompt;
     caught = 0;
-    for (size_t i = 0; i < ARRAY_LENGTH(signals); i++)
+    sigemptyset(&held);
+    for (size_t i = 0; i < ARRAY_LENGTH(signals); i++) {
+        (void)sigaddset(&held, signals[i]);
         (void)sigaction(signals[i], &action, &before[i]);
+    }
+    (void)sigprocmask(SIG_BLOCK, &held, &mask);
+    (void)el_set(reader->edit, EL_PREP_TERM, 1); /* before the prompt: keys may come at once */
     line = el_gets(reader->edit, out_len);
+    (void)sigprocmask(SIG_SETMASK, &mask, NULL);
     for (size_t i = 0; i < ARRAY_LENGTH(signals); i++)
         (void)sigaction(signals[i], &before[i], NULL);
     return line;

@@ -143,7 +143,7 @@ async function onTerminal(args, type = [], more = {}) {
       child.stdin.write(keys);
     }
   });
-  const stuck = setTimeout(() => child.stdin.end(), 30000); // its terminal hangs up
+  const stuck = setTimeout(() => child.kill(), 30000); // its terminal hangs up
   const { code, stdout } = await ended(child);
   clearTimeout(stuck);
   assert.deepEqual(left, [], `was not shown: ${JSON.stringify(stdout)}`);
