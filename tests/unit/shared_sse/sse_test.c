@@ -68,7 +68,7 @@ Test(sse, data_of_several_lines_is_joined_and_names_go_with_their_event)
 Test(sse, comments_and_what_nobody_knows_are_passed_over)
 {
     check(": keep-alive\n\nid: 7\nretry: 10\nunknown: z\ndata: a\n: between\ndata: b\n\n",
-          "=a\nb|");
+          "7#=a\nb|");
     check("\xEF\xBB\xBF"
           "data: a\n\n",
           "=a|");
