@@ -88,6 +88,8 @@ struct chat_format {
     enum chat_switch strict;
 };
 
+#define CHAT_STOPS_MAX 4
+
 struct chat_sink; /* chat_event.h */
 
 struct chat_request {
@@ -102,8 +104,14 @@ struct chat_request {
     struct chat_format response_format;
     bool has_temperature;
     bool has_top_p;
+    bool has_presence_penalty; /* these two are hints: not said where there is no word for them */
+    bool has_frequency_penalty;
     double temperature;
     double top_p;
+    double presence_penalty;
+    double frequency_penalty;
+    const struct text *stops; /* where one of these texts would come, the reply ends without it */
+    size_t stops_count;       /* at most CHAT_STOPS_MAX */
     int64_t max_completion_tokens; /* 0: not sent */
     struct text reasoning_effort;  /* empty: not sent */
     bool stream;                   /* the reply is to come as it is made */

@@ -218,6 +218,7 @@ static int write_body(struct json_write *write, const struct provider_target *ta
     write_thinking(write, target, request);
     write_output_config(write, request);
     write_sampling(write, target, request);
+    encoder_stops(write, "stop_sequences", request);
     if (request->stream)
         json_write_bool(write, "stream", true);
     json_write_close(write);

@@ -16,9 +16,30 @@ void encoder_switch(struct json_write *write, const char *name, enum chat_switch
 int encoder_check_numbers(const struct chat_request *request, struct error *err)
 {
     if ((request->has_temperature && !isfinite(request->temperature)) ||
-        (request->has_top_p && !isfinite(request->top_p)))
-        return error_set(err, E_INVALID, "temperature and top_p must be finite numbers");
+        (request->has_top_p && !isfinite(request->top_p)) ||
+        (request->has_presence_penalty && !isfinite(request->presence_penalty)) ||
+        (request->has_frequency_penalty && !isfinite(request->frequency_penalty)))
+        return error_set(err, E_INVALID, "temperature, top_p and penalties must be finite numbers");
     return 0;
+}
+
+void encoder_stops(struct json_write *write, const char *name, const struct chat_request *request)
+{
+    if (request->stops_count == 0)
+        return;
+    json_write_open_array(write, name);
+    for (size_t i = 0; i < request->stops_count; i++)
+        json_write_text(write, NULL, request->stops[i]);
+    json_write_close(write);
+}
+
+void encoder_penalties(struct json_write *write, const char *presence, const char *frequency,
+                       const struct chat_request *request)
+{
+    if (request->has_presence_penalty)
+        json_write_double(write, presence, request->presence_penalty);
+    if (request->has_frequency_penalty)
+        json_write_double(write, frequency, request->frequency_penalty);
 }
 
 int64_t encoder_output_tokens(const struct provider_target *target,

@@ -14,8 +14,15 @@ struct json_write;
 /* Nothing where it is not set. */
 void encoder_switch(struct json_write *write, const char *name, enum chat_switch value);
 
-/* Returns 0, or -E_INVALID for a temperature or top_p that JSON can't say. */
+/* Returns 0, or -E_INVALID for a number that JSON can't say. */
 MUSTCHECK int encoder_check_numbers(const struct chat_request *request, struct error *err);
+
+/* What ends the reply, as a member of that name; nothing where nothing does. */
+void encoder_stops(struct json_write *write, const char *name, const struct chat_request *request);
+
+/* Both penalties, by these names. */
+void encoder_penalties(struct json_write *write, const char *presence, const char *frequency,
+                       const struct chat_request *request);
 
 /* request->max_completion_tokens, but no more than the model can give: some servers refuse that. 0:
  * not set. */

@@ -484,14 +484,17 @@ static void write_settings(struct json_write *write, const struct provider_targe
     enum chat_format_kind format = request->response_format.kind;
 
     if (!effort && !request->has_temperature && !request->has_top_p &&
-        request->max_completion_tokens <= 0 && format != CHAT_FORMAT_JSON_OBJECT &&
-        format != CHAT_FORMAT_JSON_SCHEMA)
+        !request->has_presence_penalty && !request->has_frequency_penalty &&
+        request->stops_count == 0 && request->max_completion_tokens <= 0 &&
+        format != CHAT_FORMAT_JSON_OBJECT && format != CHAT_FORMAT_JSON_SCHEMA)
         return;
     json_write_open_object(write, "generationConfig");
     if (request->has_temperature)
         json_write_double(write, "temperature", request->temperature);
     if (request->has_top_p)
         json_write_double(write, "topP", request->top_p);
+    encoder_penalties(write, "presencePenalty", "frequencyPenalty", request);
+    encoder_stops(write, "stopSequences", request);
     if (request->max_completion_tokens > 0)
         json_write_int(write, "maxOutputTokens", encoder_output_tokens(target, request));
     write_format(write, &request->response_format);

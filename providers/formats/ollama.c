@@ -215,7 +215,8 @@ static void write_options(struct json_write *write, const struct provider_target
                           const struct chat_request *request)
 {
     if (target->context_tokens <= 0 && request->max_completion_tokens <= 0 &&
-        !request->has_temperature && !request->has_top_p)
+        !request->has_temperature && !request->has_top_p && !request->has_presence_penalty &&
+        !request->has_frequency_penalty && request->stops_count == 0)
         return;
     json_write_open_object(write, "options");
     if (target->context_tokens > 0)
@@ -226,6 +227,8 @@ static void write_options(struct json_write *write, const struct provider_target
         json_write_double(write, "temperature", request->temperature);
     if (request->has_top_p)
         json_write_double(write, "top_p", request->top_p);
+    encoder_penalties(write, "presence_penalty", "frequency_penalty", request);
+    encoder_stops(write, "stop", request);
     json_write_close(write);
 }
 

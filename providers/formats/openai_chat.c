@@ -314,6 +314,8 @@ static int write_settings(struct json_write *write, const struct provider_target
         json_write_double(write, "temperature", request->temperature);
     if (request->has_top_p)
         json_write_double(write, "top_p", request->top_p);
+    encoder_penalties(write, "presence_penalty", "frequency_penalty", request);
+    encoder_stops(write, "stop", request);
     if (request->max_completion_tokens > 0)
         json_write_int(write,
                        target->habits.max_tokens_is_new ? "max_completion_tokens" : "max_tokens",

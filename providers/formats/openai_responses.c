@@ -284,6 +284,9 @@ int openai_responses_encode(const struct provider_target *target,
 
     if (r == 0)
         r = encoder_check_numbers(request, err);
+    if (r == 0 && request->stops_count > 0)
+        r = error_set(err, E_INVALID, "the Responses API of %s has no word for 'stop'",
+                      target->provider_name);
     if (r < 0)
         return r;
     provider_wire_reserve(wire, request);

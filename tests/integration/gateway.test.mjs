@@ -190,7 +190,10 @@ test('functions of the client, images, formats and the system go to the model an
     assert.deepEqual(Object.keys(request.response_format.json_schema.schema.properties), ['b', 'a']);
     assert.equal(request.temperature, 0.5);
     assert.equal(request.max_completion_tokens ?? request.max_tokens, 7);
-    assert.ok(!('seed' in request) && !('store' in request));
+    assert.ok(!('seed' in request) && !('store' in request) && !('stop' in request));
+    await complete(stack, 'hello', { stop: 'END', presence_penalty: -1.5, frequency_penalty: 0 });
+    const { stop, presence_penalty: presence, frequency_penalty: frequency } = lastRequest(stack);
+    assert.deepEqual([stop, presence, frequency], [['END'], -1.5, 0]);
   });
 });
 
@@ -248,8 +251,11 @@ test('what can not be asked is refused, with the member that is wrong', async ()
     const wrong = [
       [{ n: 2 }, 'n', 'unsupported_parameter'],
       [{ logprobs: true }, 'logprobs', 'unsupported_parameter'],
-      [{ stop: ['x'] }, 'stop', 'unsupported_parameter'],
-      [{ presence_penalty: 0.5 }, 'presence_penalty', 'unsupported_parameter'],
+      [{ stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop', 'array_above_max_length'],
+      [{ stop: ['a', ''] }, 'stop[1]', 'string_below_min_length'],
+      [{ stop: 1 }, 'stop', 'invalid_type'],
+      [{ presence_penalty: 2.5 }, 'presence_penalty', 'decimal_above_max_value'],
+      [{ messages: [{ role: 'user', content: 'x' }, { role: 'assistant', content: 'y', provider_state: 'z' }] }, 'messages[1].provider_state', 'invalid_type'],
       [{ modalities: ['text', 'audio'] }, 'modalities', 'unsupported_parameter'],
       [{ functions: [{ name: 'f' }] }, 'functions', 'unsupported_parameter'],
       [{ tools: [{ type: 'calculator' }] }, 'tools[0].type', 'invalid_value'],

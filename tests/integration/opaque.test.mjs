@@ -77,3 +77,29 @@ test('after kill -9 the next worker gives the provider its reasoning_content bac
     llm.server.close();
   }
 });
+
+test('a client of the gateway that gives messages back as they came gives the provider its reasoning_content back, too', async () => {
+  const llm = await startDeepSeek();
+  const env = { DEEPSEEK_BASE_URL: llm.url, DEEPSEEK_API_KEY: 'rehearsal' };
+  llm.answers = true;
+  try {
+    await withStack({ env, workers: 0 }, async (stack) => {
+      const tools = [{ type: 'function', function: { name: 'calculator', parameters: { type: 'object', properties: { expression: { type: 'string' } } } } }];
+      const ask = (model, messages, more) => ({ model, tools, messages, ...more });
+      const question = { role: 'user', content: 'What is 6 times 7?' };
+      const asked = await stack.ok('POST', '/v1/chat/completions', ask('deepseek/deepseek-reasoner', [question]));
+      const { message } = asked.choices[0];
+      const result = { role: 'tool', tool_call_id: message.tool_calls[0].id, content: '42' };
+      await stack.ok('POST', '/v1/chat/completions', ask('deepseek/deepseek-reasoner', [question, message, result]));
+      assert.equal(llm.requests[1][1].reasoning_content, reasoning);
+      // Another model is not shown it, and what is no such state is none.
+      await stack.ok('POST', '/v1/chat/completions', ask('deepseek/deepseek-chat', [question, message, result]));
+      assert.ok(!llm.requests[2][1].reasoning_content);
+      await stack.ok('POST', '/v1/chat/completions', ask('deepseek/deepseek-reasoner', [question, { ...message, provider_state: { provider: 'deepseek', model: [], message: '"' } }, result]));
+      assert.ok(!llm.requests[3][1].reasoning_content);
+    });
+  } finally {
+    llm.server.closeAllConnections();
+    llm.server.close();
+  }
+});

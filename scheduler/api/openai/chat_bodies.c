@@ -21,6 +21,7 @@
 #define NULLABLE FIELD_NULLABLE
 
 #define NAME_MAX 256 /* of a participant */
+#define STOP_MAX 512
 
 static int unsupported(const struct path *path, struct failure *failure)
 {
@@ -58,6 +59,31 @@ static int check_nothing(struct json_object *value, const struct path *path,
 static int check_one(struct json_object *value, const struct path *path, struct failure *failure)
 {
     return json_object_get_int64(value) == 1 ? 0 : unsupported(path, failure);
+}
+
+static int check_stop_text(struct json_object *value, const struct path *path,
+                           struct failure *failure)
+{
+    static const struct field text = {NULL, FIELD_STRING, REQUIRED, 1, STOP_MAX, NULL, NULL};
+
+    return fields_check_one(&text, value, path, failure);
+}
+
+static int check_stop_texts(struct json_object *value, const struct path *path,
+                            struct failure *failure)
+{
+    return fields_each(value, path, check_stop_text, failure);
+}
+
+/* A text, or up to four of them. */
+static int check_stop(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    static const struct field several = {NULL,           FIELD_ARRAY, NULLABLE,        0,
+                                         CHAT_STOPS_MAX, NULL,        check_stop_texts};
+
+    if (json_object_is_type(value, json_type_string))
+        return check_stop_text(value, path, failure);
+    return fields_check_one(&several, value, path, failure);
 }
 
 /* ["text"] */
@@ -236,6 +262,7 @@ static const struct field assistant_message[] = {
     {"parsed", FIELD_ANY, NULLABLE, 0, 0, NULL, NULL},
     {"reasoning", FIELD_ANY, NULLABLE, 0, 0, NULL, NULL},
     {"reasoning_content", FIELD_ANY, NULLABLE, 0, 0, NULL, NULL},
+    {"provider_state", FIELD_OBJECT, NULLABLE, 0, 0, NULL, fields_check_numbers},
 };
 
 static const struct field tool_message[] = {
@@ -337,6 +364,9 @@ static const struct field chat_completion[] = {
     {"user", FIELD_STRING, NULLABLE, 0, USER_MAX, NULL, check_user},
     {"service_tier", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},
     {"fallbacks", FIELD_ARRAY, NULLABLE, 0, MODEL_CALL_FALLBACKS, NULL, check_fallbacks},
+    {"stop", FIELD_ANY, NULLABLE, 0, 0, NULL, check_stop},
+    {"presence_penalty", FIELD_NUMBER, NULLABLE, -2, 2, NULL, NULL},
+    {"frequency_penalty", FIELD_NUMBER, NULLABLE, -2, 2, NULL, NULL},
     {"n", FIELD_INTEGER, NULLABLE, 0, 0, NULL, check_one},
     {"modalities", FIELD_ARRAY, NULLABLE, 0, 0, NULL, check_modalities},
     {"verbosity", FIELD_STRING, NULLABLE, 0, 0, verbosities, NULL},
@@ -347,16 +377,13 @@ static const struct field chat_completion[] = {
     IGNORED("prompt_cache_retention", FIELD_STRING),
     IGNORED("safety_identifier", FIELD_STRING),
     NOT_OFFERED("audio"),
-    NOT_OFFERED("frequency_penalty"),
     NOT_OFFERED("function_call"),
     NOT_OFFERED("functions"),
     NOT_OFFERED("logit_bias"),
     NOT_OFFERED("logprobs"),
     NOT_OFFERED("moderation"),
     NOT_OFFERED("prediction"),
-    NOT_OFFERED("presence_penalty"),
     NOT_OFFERED("prompt_cache_options"),
-    NOT_OFFERED("stop"),
     NOT_OFFERED("top_logprobs"),
     NOT_OFFERED("web_search_options"),
 };

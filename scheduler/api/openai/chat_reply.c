@@ -85,6 +85,12 @@ static void write_call(struct json_write *write, const struct chat_tool_call *ca
     json_write_close(write);
 }
 
+/* What the provider wants back with this message: a client that gives it back whole has it in. */
+static void write_state(struct json_write *write, const struct chat_reply *reply)
+{
+    json_write_raw_if(write, "provider_state", reply->opaque_state);
+}
+
 static void write_message(struct json_write *write, const struct chat_reply *reply)
 {
     bool refused = reply->finish == CHAT_FINISH_REFUSAL;
@@ -101,6 +107,7 @@ static void write_message(struct json_write *write, const struct chat_reply *rep
             write_call(write, &reply->tool_calls[i]);
         json_write_close(write);
     }
+    write_state(write, reply);
     json_write_close(write);
 }
 
@@ -296,6 +303,7 @@ void chat_chunks_end(struct chat_chunks *chunks, const struct chat_reply *reply)
     begin(chunks);
     chat_chunks_flush(chunks);
     open_delta(chunks, &write);
+    write_state(&write, reply);
     close_delta(chunks, &write, finish_name(reply->finish));
     if (chunks->with_usage)
         add_usage(chunks, &reply->usage);

@@ -19,6 +19,13 @@ int chat_request_priority(struct text service_tier)
     return text_is(service_tier, "flex") ? MODEL_CALL_LAST : MODEL_CALL_NORMAL;
 }
 
+static struct text json_of(struct json_object *object, const char *name)
+{
+    struct json_object *value = json_get(object, name);
+
+    return value ? json_text(value) : TEXT_NONE;
+}
+
 /* ---- messages ---- */
 
 /* A user's content: a text, or parts where there is an image. */
@@ -104,6 +111,7 @@ static int read_answer(struct json_object *item, struct arena *arena, struct cha
     int r = join_texts(json_get(item, "content"), arena, &out->text, err);
 
     out->role = CHAT_ASSISTANT;
+    out->opaque_state = json_of(item, "provider_state");
     if (!out->text.ptr)
         out->text = json_get_text(item, "refusal");
     return r < 0 ? r : read_calls(json_get(item, "tool_calls"), arena, out, err);
@@ -227,18 +235,31 @@ static int read_tools(struct json_object *list, struct arena *arena, struct chat
     return r;
 }
 
-static struct text json_of(struct json_object *body, const char *name)
-{
-    struct json_object *value = json_get(body, name);
-
-    return value ? json_text(value) : TEXT_NONE;
-}
-
 static enum chat_switch switch_of(struct json_object *body, const char *name)
 {
     if (!json_get(body, name))
         return CHAT_SWITCH_UNSET;
     return json_get_bool(body, name, false) ? CHAT_SWITCH_ON : CHAT_SWITCH_OFF;
+}
+
+/* One text, or several. */
+static int read_stops(struct json_object *said, struct arena *arena, struct chat_request *out,
+                      struct error *err)
+{
+    bool many = json_object_is_type(said, json_type_array);
+    size_t count = many ? json_object_array_length(said) : said != NULL;
+    struct text *stops;
+
+    if (count == 0)
+        return 0;
+    stops = arena_calloc(arena, count, sizeof(*stops));
+    if (!stops)
+        return no_room(err);
+    for (size_t i = 0; i < count; i++)
+        stops[i] = json_string(many ? json_object_array_get_idx(said, i) : said);
+    out->stops = stops;
+    out->stops_count = count;
+    return 0;
 }
 
 static int read_options(struct json_object *body, struct arena *arena, struct chat_request *out,
@@ -250,11 +271,17 @@ static int read_options(struct json_object *body, struct arena *arena, struct ch
         r = chat_read_tool_choice(json_of(body, "tool_choice"), arena, &out->tool_choice, err);
     if (r == 0)
         r = chat_read_format(json_of(body, "response_format"), arena, &out->response_format, err);
+    if (r == 0)
+        r = read_stops(json_get(body, "stop"), arena, out, err);
     out->parallel_tool_calls = switch_of(body, "parallel_tool_calls");
     out->has_temperature = json_get(body, "temperature");
     out->temperature = json_get_double(body, "temperature", 0);
     out->has_top_p = json_get(body, "top_p");
     out->top_p = json_get_double(body, "top_p", 0);
+    out->has_presence_penalty = json_get(body, "presence_penalty");
+    out->presence_penalty = json_get_double(body, "presence_penalty", 0);
+    out->has_frequency_penalty = json_get(body, "frequency_penalty");
+    out->frequency_penalty = json_get_double(body, "frequency_penalty", 0);
     out->max_completion_tokens =
         json_get_int(body, "max_completion_tokens", json_get_int(body, "max_tokens", 0));
     out->reasoning_effort = json_get_text(body, "reasoning_effort");

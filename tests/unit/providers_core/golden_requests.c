@@ -83,6 +83,8 @@ static const struct chat_tool tools[] = {
 #define CALLS        .messages = calls, .messages_count = CALLS_OPEN
 #define EFFORT(word) .request = {SAYS(hello), .reasoning_effort = TEXT(word)}
 
+static const struct text stops[] = {TEXT("END"), TEXT("\n\n")};
+
 static const struct golden_case cases[] = {
     {.name = "text", .request = {SAYS(hello)}},
     {.name = "turns", .request = {SAYS(turns), .instructions = TEXT("Answer in one sentence.")}},
@@ -136,6 +138,12 @@ static const struct golden_case cases[] = {
      .for_all = true},
     {.name = "temperature", .request = {SAYS(hello), .has_temperature = true, .temperature = 0.7}},
     {.name = "top_p", .request = {SAYS(hello), .has_top_p = true, .top_p = 0.9}},
+    {.name = "penalties",
+     .request = {SAYS(hello), .has_presence_penalty = true, .presence_penalty = -0.5,
+                 .has_frequency_penalty = true, .frequency_penalty = 1}},
+    {.name = "stops",
+     .request = {SAYS(hello), .stops = stops, .stops_count = ARRAY_LENGTH(stops)},
+     .has_stops = true},
     {.name = "streamed", .request = {SAYS(hello), .stream = true}, .for_all = true},
     {.name = "all_at_once",
      .request = {CALLS, OFFERS, .instructions = TEXT("Be brief."),
@@ -222,7 +230,8 @@ static const struct golden_server servers[] = {
      .provider_name = "openai",
      .base_url = "https://api.openai.com/v1",
      .model = "gpt-5-mini",
-     .state = RESPONSES_STATE},
+     .state = RESPONSES_STATE,
+     .takes_no_stops = true},
     {.folder = "anthropic",
      .format = &provider_anthropic,
      .provider_name = "anthropic",
@@ -269,5 +278,5 @@ size_t golden_servers(const struct golden_server **out)
 bool golden_is_sent(const struct golden_server *server, const struct golden_case *one)
 {
     return (one->for_all || !server->is_brief) && !(one->has_links && server->takes_no_links) &&
-           !(one->has_state && !server->state);
+           !(one->has_state && !server->state) && !(one->has_stops && server->takes_no_stops);
 }

@@ -12,6 +12,7 @@ struct golden_case {
     struct chat_request request;
     bool for_all;   /* sent to servers that are told a few requests only, too */
     bool has_links; /* it names images by their address */
+    bool has_stops; /* it says what ends the reply */
     bool has_state; /* its calls have the opaque state of the server */
 };
 
@@ -25,7 +26,8 @@ struct golden_server {
     const char *embedding_model; /* NULL: it is not asked for vectors */
     int64_t context_tokens;
     bool takes_no_links; /* to images */
-    bool is_brief;       /* a variation of another one: only what is for all */
+    bool takes_no_stops;
+    bool is_brief; /* a variation of another one: only what is for all */
 };
 
 size_t golden_cases(const struct golden_case **out);

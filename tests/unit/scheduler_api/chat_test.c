@@ -129,6 +129,11 @@ Test(chat_request, reads_what_the_model_may_do)
     cr_assert_eq(a.priority, MODEL_CALL_LAST);
     cr_assert_eq(a.models_count, 3);
     cr_assert(text_is(a.models[2], "o"));
+    a = ask(HEAD USER "],\"stop\":[\"a\",\"b\"],\"presence_penalty\":0}");
+    cr_assert(a.request.stops_count == 2 && text_is(a.request.stops[1], "b"));
+    cr_assert(a.request.has_presence_penalty && !a.request.has_frequency_penalty);
+    a = ask(HEAD USER "],\"stop\":\"c\"}");
+    cr_assert(a.request.stops_count == 1 && text_is(a.request.stops[0], "c"));
     a = ask(HEAD USER "],\"service_tier\":\"auto\"}");
     cr_assert_eq(a.priority, MODEL_CALL_NORMAL);
     cr_assert(!a.stream && !a.request.has_temperature);
@@ -141,9 +146,9 @@ Test(chat_request, takes_what_asks_for_nothing_and_refuses_what_not_every_provid
                         "\"logit_bias\":{},\"frequency_penalty\":0.0,\"audio\":null,\"modalities\":"
                         "[\"text\"],\"verbosity\":\"medium\",\"functions\":[]}");
     refuses(body_chat_completion, HEAD USER "],\"n\":2}", "n", "unsupported_parameter");
-    refuses(body_chat_completion, HEAD USER "],\"stop\":\"x\"}", "stop", "unsupported_parameter");
-    refuses(body_chat_completion, HEAD USER "],\"frequency_penalty\":-0.5}", "frequency_penalty",
-            "unsupported_parameter");
+    refuses(body_chat_completion, HEAD USER "],\"stop\":\"\"}", "stop", "string_below_min_length");
+    refuses(body_chat_completion, HEAD USER "],\"frequency_penalty\":-2.5}", "frequency_penalty",
+            "decimal_below_min_value");
     refuses(body_chat_completion, HEAD USER "],\"prediction\":{\"type\":\"content\"}}",
             "prediction", "unsupported_parameter");
     refuses(body_chat_completion, HEAD "{\"role\":\"user\",\"content\":null}]}",
