@@ -19,13 +19,34 @@ static struct text member_text(struct json_object *object, const char *name)
     return value ? json_text(value) : TEXT_NONE;
 }
 
+static int find_named(struct making *making)
+{
+    struct text assistant = making_assistant(making);
+
+    if (id_parse(ID_ASSISTANT, assistant, &making->draft.agent))
+        return 0;
+    if (!slug_fits(assistant))
+        return making_assistant_missing(making);
+    making->slug = assistant;
+    return 0;
+}
+
+static int check_alone(const struct making *making)
+{
+    ASSERT(!making->submission->active_thread);
+    if (json_get_text(making->submission->request, "model").ptr)
+        return 0;
+    return failure_param(making->failure, 400, "model", "missing_required_parameter",
+                         "Missing required parameter: 'model'.");
+}
+
 /* The run, but for its spec and its messages. */
 static int begin(struct making *making)
 {
     const struct submit_options *options = &making->submitter->options;
     struct json_object *request = making->submission->request;
-    struct text assistant = making_assistant(making);
     struct run_draft *draft = &making->draft;
+    int r;
 
     draft->id = making->submission->id;
     draft->thread = making->thread = making->submission->thread;
@@ -40,13 +61,9 @@ static int begin(struct making *making)
         return failure_param(making->failure, 400, "user", "missing_required_parameter",
                              "Missing required parameter: 'user'. The active thread is that of "
                              "an assistant and a user: say whose it is.");
-    if (!id_parse(ID_ASSISTANT, assistant, &draft->agent)) {
-        if (!slug_fits(assistant))
-            return making_assistant_missing(making);
-        making->slug = assistant;
-    }
-    if (!options->check_models)
-        return 0;
+    r = making->submission->agentless ? check_alone(making) : find_named(making);
+    if (r < 0 || !options->check_models)
+        return r;
     return options->check_models(options->arg, request, making->failure);
 }
 

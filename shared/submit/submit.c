@@ -283,8 +283,13 @@ static bool is_named(const struct making *making, const struct agent_template *t
 static int find_agent(struct making *making, struct agent_template *out)
 {
     struct error err;
-    int r = read_agent(making, out, &err);
+    int r;
 
+    if (making->submission->agentless) {
+        *out = (struct agent_template){.version = 0};
+        return 0;
+    }
+    r = read_agent(making, out, &err);
     if (making->slug.ptr && (r == AGENT_MISSING || (r == 0 && !is_named(making, out)))) {
         forget_agent(making);
         r = read_agent(making, out, &err);

@@ -163,7 +163,8 @@
     "    INSERT INTO usage_deltas (" \
     "        tenant_id, agent_id, user_id, provider, model, calls, prompt_tokens," \
     "        completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, cost_micros)" \
-    "    SELECT k.tenant_id, k.agent_id, coalesce(k.user_id, ''), v.provider, v.model," \
+    "    SELECT k.tenant_id, coalesce(k.agent_id, '00000000-0000-0000-0000-000000000000')," \
+    "        coalesce(k.user_id, ''), v.provider, v.model," \
     "        sum(k.calls), sum(k.prompt), sum(k.completion), coalesce(sum(k.cached), 0)," \
     "        coalesce(sum(k.cache_write), 0), coalesce(sum(k.reasoning), 0)," \
     "        coalesce(sum(k.cost), 0)" \

@@ -30,7 +30,7 @@ void run_draft_values(const struct store *store, const struct run_draft *draft,
     ASSERT(draft->shard >= 0 && draft->shard <= INT16_MAX);
     out[0] = pg_uuid(draft->id);
     out[1] = pg_uuid(store->tenant);
-    out[2] = pg_uuid(draft->agent);
+    out[2] = value_uuid_or_null(draft->agent);
     out[3] = pg_int(draft->agent_version);
     out[4] = pg_int(draft->shard);
     out[5] = pg_int(draft->priority);
@@ -85,10 +85,10 @@ int run_create_look(const struct store *store, const struct run_draft *draft,
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct message_counts counts = drafts_counts(draft->messages, draft->message_count);
     struct thread_limits limits = limits_or_none(store->limits);
-    struct pg_value values[7] = {pg_uuid(draft->thread),   pg_uuid(store->tenant),
-                                 pg_uuid(draft->agent),    pg_int(draft->agent_version),
-                                 pg_int(counts.bytes),     pg_int(limits.thread_bytes),
-                                 pg_int(limits.user_bytes)};
+    struct pg_value values[7] = {
+        pg_uuid(draft->thread),       pg_uuid(store->tenant), value_uuid_or_null(draft->agent),
+        pg_int(draft->agent_version), pg_int(counts.bytes),   pg_int(limits.thread_bytes),
+        pg_int(limits.user_bytes)};
     int r;
 
     r = pg_exec(store->pg, &create_look, values, &result, err);
@@ -174,10 +174,10 @@ static int look_fresh(const struct store *store, const struct run_draft *draft,
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct thread_limits limits = limits_or_none(store->limits);
-    struct pg_value values[7] = {pg_text(thread->user),    pg_uuid(store->tenant),
-                                 pg_uuid(draft->agent),    pg_int(draft->agent_version),
-                                 pg_int(counts->bytes),    pg_int(limits.thread_bytes),
-                                 pg_int(limits.user_bytes)};
+    struct pg_value values[7] = {
+        pg_text(thread->user),        pg_uuid(store->tenant), value_uuid_or_null(draft->agent),
+        pg_int(draft->agent_version), pg_int(counts->bytes),  pg_int(limits.thread_bytes),
+        pg_int(limits.user_bytes)};
     int r = pg_exec(store->pg, &create_look_fresh, values, &result, err);
 
     if (r < 0)

@@ -32,14 +32,15 @@
 
 #define SQL_RUN_DRAFT_FITS(t) SQL_THREAD_FITS(t, "$13", "$17", "$18")
 
+/* A run may have none. */
 #define SQL_AGENT_EXISTS \
-    "EXISTS (" \
+    "($3::uuid IS NULL OR EXISTS (" \
     "    SELECT 1" \
     "    FROM agents a" \
     "    WHERE a.id = $3" \
     "      AND a.tenant_id = $2" \
     "      AND a.version = $4" \
-    "      AND a.deleted_at IS NULL)"
+    "      AND a.deleted_at IS NULL))"
 /* clang-format on */
 
 /* `messages` are encoded (drafts_value); `counts` are theirs. */

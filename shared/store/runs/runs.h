@@ -12,7 +12,7 @@ enum run_priority { RUN_PRIORITY_HIGH = 0, RUN_PRIORITY_NORMAL = 1, RUN_PRIORITY
 struct run {
     struct uuid id;
     struct uuid thread_id;
-    struct uuid agent_id;
+    struct uuid agent_id; /* zero: none */
     int64_t agent_version;
     enum run_status status;
     int shard;
@@ -57,8 +57,8 @@ struct run_list {
 /* `id` is the caller's choice (uuid_new()), so that it can look after an ambiguous failure. */
 struct run_draft {
     struct uuid id;
-    struct uuid thread; /* runs_create only */
-    struct uuid agent;
+    struct uuid thread;    /* runs_create only */
+    struct uuid agent;     /* zero: none */
     int64_t agent_version; /* that spec was made from: the latest one, else AGENT_MISSING */
     enum run_priority priority;
     int shard;                            /* 0..32767 */

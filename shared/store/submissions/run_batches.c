@@ -70,7 +70,8 @@ _Static_assert(sizeof(types) == COLUMNS + 1, "each number has its column");
     "i AS MATERIALIZED (" \
     "    SELECT *, row_number() OVER (PARTITION BY i.thread ORDER BY i.n) AS turn" \
     "    FROM (" SQL_FEW_ROWS(MAKING_ROWS, "$3") ") i" \
-    "    WHERE EXISTS (" \
+    "    WHERE i.agent IS NULL" \
+    "       OR EXISTS (" \
     "        SELECT 1" \
     "        FROM agents a" \
     "        WHERE a.id = ANY (ARRAY[i.agent])" \

@@ -83,3 +83,44 @@ Test(submission, needs_no_http_and_makes_each_id_once)
 {
     with_api(without_http);
 }
+
+static void without_agent(struct fixture *fixture)
+{
+    struct submitter *submitter = submitter_new(&(struct submit_options){.pg = fixture->pg});
+    struct arena arena;
+    struct store store = {.pg = fixture->pg, .tenant = fixture->tenant, .arena = &arena};
+    struct submission submission = {.id = uuid_new(), .agentless = true};
+    struct submitted made;
+    struct failure failure;
+
+    arena_init(&arena, 0);
+    submission.request = request_of("", ",\"temperature\":0.5,\"input\":\"q\"");
+    cr_assert_lt(submit(submitter, &store, &submission, &made, &failure), 0);
+    cr_assert_eq(failure.status, 400);
+    cr_assert_str_eq(failure.param, "model");
+    cr_assert_str_eq(failure.code, "missing_required_parameter");
+    json_object_object_add(submission.request, "model", json_object_new_string("openai/m"));
+    cr_assert_eq(submit(submitter, &store, &submission, &made, &failure), 0);
+    cr_assert(uuid_is_zero(made.run.agent_id));
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM runs WHERE agent_id IS NULL"
+                                  " AND spec ->> 'model' = 'openai/m'"
+                                  " AND (spec ->> 'temperature')::numeric = 0.5"
+                                  " AND spec ->> 'instructions' = ''"
+                                  " AND (spec -> 'tools')::text = '[]'"),
+                 1);
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM run_results WHERE agent_id IS NULL"), 1);
+
+    /* No agent permits it what the server would do. */
+    json_object_object_add(submission.request, "tools", json_tokener_parse("[{\"type\":\"now\"}]"));
+    submission.id = uuid_new();
+    cr_assert_lt(submit(submitter, &store, &submission, &made, &failure), 0);
+    cr_assert_str_eq(failure.code, "tool_not_permitted");
+    json_free(submission.request);
+    submitter_free(submitter);
+    arena_deinit(&arena);
+}
+
+Test(submission, needs_no_agent_where_it_says_so_and_names_a_model)
+{
+    with_api(without_agent);
+}
