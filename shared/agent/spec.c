@@ -368,6 +368,12 @@ void run_spec_add_if_pending(struct buf *spec)
         buf_add_string(spec, "\"if_pending\":true}");
 }
 
+void run_spec_add_calls_end(struct buf *spec)
+{
+    if (reopen(spec))
+        buf_add_string(spec, "\"client_calls\":\"end\"}");
+}
+
 void run_spec_add_trace(struct buf *spec, const char *trace)
 {
     if (!reopen(spec))

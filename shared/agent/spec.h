@@ -130,5 +130,9 @@ MUSTCHECK int run_spec_write(const struct agent_spec *spec, struct json_object *
 /* Adds that no model is to be called where nothing is new to the agent. */
 void run_spec_add_if_pending(struct buf *spec);
 
+/* Adds that a reply which calls functions of the client ends the run, which would be parked
+ * else. */
+void run_spec_add_calls_end(struct buf *spec);
+
 /* Adds the id that joins the logs of caller, scheduler and worker to a spec that was written. */
 void run_spec_add_trace(struct buf *spec, const char *trace);

@@ -44,6 +44,8 @@ static void write_spec(void *arg)
         return;
     if (json_object_get_boolean(json_get(request, "if_pending")))
         run_spec_add_if_pending(&spec);
+    if (making->submission->ends_at_calls)
+        run_spec_add_calls_end(&spec);
     if (making->submission->trace)
         run_spec_add_trace(&spec, making->submission->trace);
     making->draft.spec = (struct text){arena_copy(making->store->arena, buf_text(&spec)), spec.len};

@@ -31,6 +31,9 @@ struct submission {
     bool as_input;         /* enqueued behind an active run, its messages wait by themselves */
     struct text assistant; /* its id or slug; TEXT_NONE: as the request's "assistant_id" */
     bool agentless;        /* without an agent: the request says the model. Not for active_thread */
+    bool ends_at_calls;    /* a reply that calls functions of the client ends the run: it is
+                            * completed, and who made it may answer them by the messages of
+                            * another run */
     bool replaying;        /* an earlier attempt may have made this run */
     bool made;             /* it did: if the run is not there it is gone, and a 404 */
     int64_t delay_ms;      /* due that much later; 0: at once */

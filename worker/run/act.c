@@ -3,7 +3,7 @@
  * Whatever goes wrong in a call is told to the model as the call's result: an unknown tool,
  * arguments that do not fit, a tool that fails or takes too long. Only a cancel of the run ends the
  * step. Where somebody outside brings a result the run is parked, when all else of the step is done
- * and recorded.
+ * and recorded; or it ends with the step, where its maker wants that of calls of the client.
  */
 
 #include "providers/reply/reply_form.h"
@@ -90,6 +90,10 @@ static int execute(struct run_task *task, struct ledger_call *call, struct error
     r = tool_run(&made, &result, &outcome, err);
     if (r < 0)
         return r;
+    if (outcome.end == TOOL_PARKED && outcome.wait == WAIT_CLIENT && task->setup.ends_at_calls) {
+        ledger_leave(call);
+        return 0;
+    }
     if (outcome.end == TOOL_PARKED) {
         ledger_park(call, outcome.wait, outcome.due_in_ms);
         return 0;
@@ -266,6 +270,10 @@ int stage_act(struct run_task *task, struct error *err)
         return r;
     if (ledger_waits(ledger))
         return checkpoint_park(task, err);
+    if (ledger_leaves(ledger)) {
+        task->ending.with_calls = true;
+        return ending_completed(&task->ending);
+    }
     r = checkpoint_results(task, err);
     if (r == RUN_GO_ON)
         r = tell_results(task, err);

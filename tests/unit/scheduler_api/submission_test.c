@@ -89,7 +89,7 @@ static void without_agent(struct fixture *fixture)
     struct submitter *submitter = submitter_new(&(struct submit_options){.pg = fixture->pg});
     struct arena arena;
     struct store store = {.pg = fixture->pg, .tenant = fixture->tenant, .arena = &arena};
-    struct submission submission = {.id = uuid_new(), .agentless = true};
+    struct submission submission = {.id = uuid_new(), .agentless = true, .ends_at_calls = true};
     struct submitted made;
     struct failure failure;
 
@@ -106,6 +106,7 @@ static void without_agent(struct fixture *fixture)
                                   " AND spec ->> 'model' = 'openai/m'"
                                   " AND (spec ->> 'temperature')::numeric = 0.5"
                                   " AND spec ->> 'instructions' = ''"
+                                  " AND spec ->> 'client_calls' = 'end'"
                                   " AND (spec -> 'tools')::text = '[]'"),
                  1);
     cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM run_results WHERE agent_id IS NULL"), 1);

@@ -9,11 +9,14 @@ static bool drawn(int class, int from, int to)
 {
     switch (from) {
     case CALL_INTENT:
-        return to == CALL_DONE || to == CALL_OPEN || (to == CALL_UNKNOWN && class == CALL_ONCE);
+        return to == CALL_DONE || to == CALL_OPEN || to == CALL_LEFT ||
+               (to == CALL_UNKNOWN && class == CALL_ONCE);
     case CALL_OPEN:
         return to == CALL_DONE || to == CALL_CANCELLED;
     case CALL_CANCELLED:
         return to == CALL_INTENT;
+    case CALL_LEFT:
+        return to == CALL_DONE;
     }
     return false;
 }

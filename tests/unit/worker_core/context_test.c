@@ -249,3 +249,26 @@ Test(context, what_a_provider_wants_back_stands_with_its_message_again)
     cr_assert_null(context.messages[3].opaque_state.ptr);
     arena_deinit(&arena);
 }
+
+/* A run that ended with two calls, of which its worker made one; and what the next run brought,
+ * which begins with what a user says. */
+Test(context, results_that_a_later_run_brought_stand_behind_their_calls)
+{
+    struct message items[] = {
+        user(),
+        calls(run_a, "[" CALL("theirs") "," CALL("ours") "]"),
+        result("ours", PARTS("42")),
+        user(),
+        result("theirs", PARTS("7")),
+    };
+    struct context context = build(items, ARRAY_LENGTH(items), run_b);
+
+    cr_assert_eq(context.count, 5);
+    cr_assert_eq(context.messages[1].tool_calls_count, 2);
+    cr_assert(text_is(context.messages[2].tool_call_id, "theirs"));
+    cr_assert(text_is(context.messages[2].text, "7"));
+    cr_assert(text_is(context.messages[3].tool_call_id, "ours"));
+    cr_assert(text_is(context.messages[3].text, "42"));
+    cr_assert_eq(context.messages[4].role, CHAT_USER);
+    arena_deinit(&arena);
+}

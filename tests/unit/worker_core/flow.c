@@ -31,6 +31,21 @@
 
 static const char model_script[] =
     "rules:\n"
+    "  - {when: {user: stop}, then: {text: Never mind.}}\n"
+    "  - when: {user: later}\n"
+    "    steps:\n"
+    "      - calls:\n"
+    "          - {name: wait, arguments: {seconds: 60}}\n"
+    "          - {name: look_up, arguments: {n: 1}}\n"
+    "  - when: {user: leave}\n"
+    "    steps:\n"
+    "      - text: Let me see.\n"
+    "        calls:\n"
+    "          - {name: http_request, arguments: {method: GET, url: "
+    "'http://127.0.0.1:%d/healthz'}}\n"
+    "          - {name: look_up, arguments: {n: 1}}\n"
+    "          - {name: calculator, arguments: {expression: '6 * 7'}}\n"
+    "        usage: {prompt_tokens: 10, completion_tokens: 3}\n"
     "  - steps:\n"
     "      - calls:\n"
     "          - {name: calculator, arguments: {expression: '6 * 7'}}\n"
@@ -205,7 +220,7 @@ static void run_body(void *arg)
     struct script *scripts[2] = {NULL, NULL};
     struct rehearsal *site = open_model("rules: [{then: {text: 'x'}}]\n", &scripts[0]);
     struct rehearsal *model;
-    char script[sizeof(model_script) + 20];
+    char script[sizeof(model_script) + 30];
     struct config *config;
     struct arena arena;
     struct error err;
@@ -214,7 +229,7 @@ static void run_body(void *arg)
     arena_init(&arena, 0);
     flow->store.arena = &arena;
     site_port = rehearsal_port(site);
-    snprintf(script, sizeof(script), model_script, site_port, site_port);
+    snprintf(script, sizeof(script), model_script, site_port, site_port, site_port);
     model = open_model(script, &scripts[1]);
     config = load_config(rehearsal_port(model));
     open_store(flow);
@@ -250,14 +265,20 @@ void with_flow(void (*body)(struct flow *flow))
     sql_admin("DROP", "WITH (FORCE)");
 }
 
+#define SAID(what)                                                                                 \
+    TEXT("[{\"type\":\"text\",\"text\":{\"value\":\"" what "\",\"annotations\":[]}}]")
+
+#define FUNCTION                                                                                   \
+    ",{\"type\":\"function\",\"function\":{\"name\":\"look_up\",\"parameters\":{\"type\":"         \
+    "\"object\"}}}"
+
 void flow_new_run(struct flow *flow)
 {
-    struct message_draft message = {
-        .id = uuid_new(),
-        .role = MESSAGE_USER,
-        .content = TEXT("[{\"type\":\"text\",\"text\":{\"value\":\"go\",\"annotations\":[]}}]")};
+    struct message_draft message = {.id = uuid_new(),
+                                    .role = MESSAGE_USER,
+                                    .content = flow->leaves ? SAID("leave") : SAID("go")};
     struct thread_draft thread = {.id = uuid_new(), .messages = &message, .message_count = 1};
-    char spec[300];
+    char spec[500];
     struct run_draft draft = {
         .id = uuid_new(),
         .agent = flow->agent,
@@ -270,8 +291,9 @@ void flow_new_run(struct flow *flow)
 
     snprintf(spec, sizeof(spec),
              "{\"model\":\"openai/m\",\"max_iterations\":%d,\"tools\":[{\"type\":\"calculator\"},"
-             "{\"type\":\"http_request\"}],\"http_allow\":[\"127.0.0.1:%d\"]}",
-             flow->max_iterations, site_port);
+             "{\"type\":\"http_request\"}%s],\"http_allow\":[\"127.0.0.1:%d\"]%s}",
+             flow->max_iterations, flow->leaves ? FUNCTION : "", site_port,
+             flow->leaves ? ",\"client_calls\":\"end\"" : "");
     draft.spec = text_of(spec);
     must(runs_create_with_thread(&flow->store, &thread, &draft, &run, &err), &err);
     flow->run = draft.id;
@@ -353,6 +375,32 @@ static void check_completed(struct flow *flow)
                  FLOW_MODEL_CALLS);
 }
 
+/* Its reply with its text, the two results of the server, and nothing that is open. */
+static void check_left(struct flow *flow)
+{
+    cr_assert_eq(flow_sql_int(flow, "SELECT count(*) FROM messages WHERE run_id = $1"), 3);
+    cr_assert_eq(flow_sql_int(flow, "SELECT count(*) FROM messages WHERE run_id = $1"
+                                    " AND penstock_text(content) = 'Let me see.' AND NOT hidden"
+                                    " AND jsonb_array_length(tool_calls) = 3"),
+                 1);
+    cr_assert_eq(flow_sql_int(flow, "SELECT count(*) FROM tool_calls WHERE run_id = $1"
+                                    " AND CASE name WHEN 'look_up'"
+                                    "     THEN state = 'left' AND result IS NULL"
+                                    "     ELSE state = 'done' AND NOT is_error END"),
+                 3);
+    cr_assert_eq(flow_sql_int(flow, "SELECT count(*) FROM run_steps s, jsonb_array_elements("
+                                    "     s.tool_calls) c WHERE run_id = $1"
+                                    " AND s.status = 'completed'"
+                                    " AND (c #>> '{function,name}' = 'look_up')"
+                                    "     = (c #>> '{function,output}' IS NULL)"),
+                 3);
+    cr_assert_eq(flow_sql_int(flow, "SELECT count(*) FROM run_steps WHERE run_id = $1"), 2);
+    cr_assert_eq(flow_sql_int(flow, "SELECT count(*) FROM runs WHERE id = $1 AND open_calls = 0"
+                                    " AND result_message IS NULL AND required_action IS NULL"
+                                    " AND cardinality(tools_used) = 3"),
+                 1);
+}
+
 enum run_status flow_check(struct flow *flow)
 {
     enum run_status status;
@@ -374,7 +422,9 @@ enum run_status flow_check(struct flow *flow)
                                         " + (SELECT count(*) FROM run_steps WHERE run_id = $1"
                                         "   AND status = 'in_progress')"),
                      0, "the thread or a step is left open");
-    if (status == RUN_COMPLETED)
+    if (status == RUN_COMPLETED && flow->leaves)
+        check_left(flow);
+    else if (status == RUN_COMPLETED)
         check_completed(flow);
     return status;
 }

@@ -27,6 +27,7 @@ struct flow {
     struct uuid agent;
     struct uuid run;    /* the present one */
     int max_iterations; /* of runs to come; 0: enough */
+    bool leaves; /* runs to come end with a call of the client's, beside two of the server's */
 
     struct worker *worker; /* that has it */
     int strike_at;         /* the suspension to strike at; 0: none */

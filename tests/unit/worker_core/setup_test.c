@@ -129,3 +129,16 @@ Test(setup, leaves_schemas_as_they_were_written)
     cr_assert_eq(format->strict, CHAT_SWITCH_ON);
     arena_deinit(&arena);
 }
+
+Test(setup, calls_of_the_client_park_a_run_unless_they_end_it)
+{
+    struct run_setup setup;
+    struct error err = {0};
+
+    cr_assert_eq(parse("{\"model\":\"a/b\"}", &setup, &err), 0);
+    cr_assert_not(setup.ends_at_calls);
+    arena_deinit(&arena);
+    cr_assert_eq(parse("{\"model\":\"a/b\",\"client_calls\":\"end\"}", &setup, &err), 0);
+    cr_assert(setup.ends_at_calls);
+    arena_deinit(&arena);
+}

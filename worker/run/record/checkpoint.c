@@ -86,29 +86,33 @@ int checkpoint_answer(struct run_task *task, struct error *err)
     return r;
 }
 
-/* The thread has no room for them. What had an effect is known to have been done. */
-static int leave_results(struct run_task *task, struct error *err)
+void checkpoint_gather(struct run_task *task, struct changes *changes)
 {
-    int r = RUN_GO_ON;
-
-    if (task->ledger.opened && ledger_has_unrecorded(&task->ledger))
-        r = checkpoint_some(task, err);
-    return r == RUN_GO_ON ? ending_incomplete(&task->ending, "thread_size") : r;
-}
-
-int checkpoint_results(struct run_task *task, struct error *err)
-{
-    CLEANUP(changes_freep) struct changes *changes = begin(task, task->ledger.count);
-
     if (!task->ledger.opened)
         add_reply(task, changes, STEP_COMPLETED);
     else if (!uuid_is_zero(task->ledger.step))
         changes_update_step(changes, &task->ledger, STEP_COMPLETED);
     changes_add_calls(changes, &task->ledger, false);
     changes_add_results(changes, &task->ledger);
-    if (!changes->failed && !meter_fits(&task->meter, &changes->rows))
-        return leave_results(task, err);
-    return write(task, changes, PERSIST_CHECKPOINT, err);
+}
+
+int checkpoint_effects(struct run_task *task, struct error *err)
+{
+    if (task->ledger.opened && ledger_has_unrecorded(&task->ledger))
+        return checkpoint_some(task, err);
+    return RUN_GO_ON;
+}
+
+int checkpoint_results(struct run_task *task, struct error *err)
+{
+    CLEANUP(changes_freep) struct changes *changes = begin(task, task->ledger.count);
+    int r;
+
+    checkpoint_gather(task, changes);
+    if (changes->failed || meter_fits(&task->meter, &changes->rows))
+        return write(task, changes, PERSIST_CHECKPOINT, err);
+    r = checkpoint_effects(task, err); /* the thread has no room for the results */
+    return r == RUN_GO_ON ? ending_incomplete(&task->ending, "thread_size") : r;
 }
 
 /* What is left of a step that was parked before: the step itself says it all. */

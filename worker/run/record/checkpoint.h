@@ -11,6 +11,7 @@
 
 #include "shared/base/compiler.h"
 
+struct changes;
 struct error;
 struct run_task;
 
@@ -25,6 +26,12 @@ SUSPENDS MUSTCHECK int checkpoint_answer(struct run_task *task, struct error *er
 
 /* All results of the step, and the reply if checkpoint_intents did not write it. */
 SUSPENDS MUSTCHECK int checkpoint_results(struct run_task *task, struct error *err);
+
+/* The same, into a write that ends the run: calls that are left have no result. */
+void checkpoint_gather(struct run_task *task, struct changes *changes);
+
+/* What had an effect is recorded, where nothing else of the step can be. Returns as the others. */
+SUSPENDS MUSTCHECK int checkpoint_effects(struct run_task *task, struct error *err);
 
 /* As checkpoint_results, of a step some of whose calls are parked: the run is, until somebody
  * outside has brought their results. Returns RUN_PARKED instead of RUN_GO_ON. */

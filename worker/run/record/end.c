@@ -74,14 +74,30 @@ static int write_ending(struct run_task *task, const struct run_changes *changes
     return r == 0 || r == LEASE_STEERED ? r : LEASE_FENCED;
 }
 
+/* The end alone; but what had an effect is known to have been done. */
+static int finish_without(struct run_task *task)
+{
+    struct run_ending end = task->ending.end;
+    struct run_changes counts;
+    struct error err = {0};
+    int r = task->ending.with_calls ? checkpoint_effects(task, &err) : RUN_GO_ON;
+
+    if (r == RUN_DROP)
+        return LEASE_FENCED;
+    task->ending.end = end;
+    counts = counts_alone(task);
+    return write_ending(task, &counts);
+}
+
 static int finish(struct run_task *task)
 {
     CLEANUP(changes_freep) struct changes *changes = NULL;
     struct changes_base base = base_of(task);
-    struct run_changes counts;
 
-    changes = changes_new(&base, 0);
-    if (task->ending.with_reply)
+    changes = changes_new(&base, task->ending.with_calls ? task->ledger.count : 0);
+    if (task->ending.with_calls)
+        checkpoint_gather(task, changes);
+    else if (task->ending.with_reply)
         task->ending.end.result_message = changes_add_answer(changes, &task->reply, &task->origin);
     if (!changes->failed && meter_fits(&task->meter, &changes->rows))
         return write_ending(task, &changes->rows);
@@ -89,8 +105,7 @@ static int finish(struct run_task *task)
         ending_failed(&task->ending, "server_error", "The answer is too large to be stored.");
     else
         ending_incomplete(&task->ending, "thread_size");
-    counts = counts_alone(task);
-    return write_ending(task, &counts);
+    return finish_without(task);
 }
 
 /* *out_ended: it ended instead, as cancelled or because it can't even be given back. Returns as
@@ -194,7 +209,8 @@ static void end_handed_back(struct run_task *task)
 }
 
 /* Input came before the run was completed: its answer, where there is one, is a message like
- * others, and the model is asked again. */
+ * others, and the model is asked again. Calls that were left are not made: the next stage records
+ * that. */
 static int go_on(struct run_task *task)
 {
     struct error err = {0};
@@ -203,6 +219,11 @@ static int go_on(struct run_task *task)
 
     log_info("a run goes on: input came that it is to see");
     task->ending.with_reply = false;
+    if (task->ending.with_calls) {
+        task->ending.with_calls = false;
+        ledger_refuse_left(&task->ledger);
+        return RUN_GO_ON;
+    }
     r = answered ? checkpoint_answer(task, &err) : RUN_GO_ON;
     if (r < 0)
         r = RUN_DROP;

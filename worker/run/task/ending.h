@@ -22,6 +22,7 @@ struct ending {
     struct arena *arena;        /* of the run: texts live there */
     struct run_ending end;      /* of RUN_FINISH */
     bool with_reply;            /* the newest reply of the model is the final message */
+    bool with_calls;            /* the ledger's step is the end: some of its calls are left */
     struct run_return back;     /* of RUN_HAND_BACK */
     struct run_parking parking; /* of RUN_PARKED */
 };

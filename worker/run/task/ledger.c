@@ -9,6 +9,9 @@
 #define UNKNOWN_RESULT                                                                             \
     "This call was interrupted, and whether it took effect is not known. Do not repeat it "        \
     "without checking."
+#define NOT_MADE                                                                                   \
+    "This call was not made, since something else was said meanwhile. Make it again if it is "     \
+    "still needed."
 #define TOO_LARGE "Error: the result is too large for the run's memory."
 
 void ledger_begin(struct ledger *ledger, struct uuid run, struct arena *arena)
@@ -52,6 +55,18 @@ void ledger_park(struct ledger_call *call, enum wait_kind kind, int64_t due_in_m
     call_move(call->class, &call->state, CALL_OPEN);
     call->kind = kind;
     call->due_in_ms = due_in_ms;
+}
+
+void ledger_leave(struct ledger_call *call)
+{
+    call_move(call->class, &call->state, CALL_LEFT);
+}
+
+void ledger_refuse_left(struct ledger *ledger)
+{
+    for (size_t i = 0; i < ledger->count; i++)
+        if (ledger->calls[i].state == CALL_LEFT)
+            ledger_note(ledger, &ledger->calls[i], TEXT(NOT_MADE), true);
 }
 
 static void refuse(struct ledger *ledger, struct ledger_call *call, const struct toolbox *tools)
@@ -226,10 +241,20 @@ bool ledger_may_be_left(const struct ledger *ledger)
     return due > 0;
 }
 
-bool ledger_waits(const struct ledger *ledger)
+static bool has_state(const struct ledger *ledger, enum call_state state)
 {
     for (size_t i = 0; i < ledger->count; i++)
-        if (ledger->calls[i].state == CALL_OPEN)
+        if (ledger->calls[i].state == state)
             return true;
     return false;
+}
+
+bool ledger_waits(const struct ledger *ledger)
+{
+    return has_state(ledger, CALL_OPEN);
+}
+
+bool ledger_leaves(const struct ledger *ledger)
+{
+    return has_state(ledger, CALL_LEFT);
 }

@@ -63,6 +63,12 @@ void ledger_note(struct ledger *ledger, struct ledger_call *call, struct text re
 /* The call is for somebody outside, who settles it while the run is parked. */
 void ledger_park(struct ledger_call *call, enum wait_kind kind, int64_t due_in_ms);
 
+/* The call is for whoever made the run, which ends with it. */
+void ledger_leave(struct ledger_call *call);
+
+/* Nobody answers them: those that were left are told to be not made. */
+void ledger_refuse_left(struct ledger *ledger);
+
 /* The step is over. */
 void ledger_close(struct ledger *ledger);
 
@@ -83,3 +89,6 @@ bool ledger_may_be_left(const struct ledger *ledger);
 
 /* Is there a call for which the run is to be parked? */
 bool ledger_waits(const struct ledger *ledger);
+
+/* Is there a call with which the run ends? */
+bool ledger_leaves(const struct ledger *ledger);

@@ -34,6 +34,7 @@ struct run_setup {
     struct run_budgets budgets; /* max_iterations 0: the worker's default */
     int64_t last_messages;      /* of truncation_strategy; 0: auto */
     bool if_pending;            /* no model is called where nothing is new to the agent */
+    bool ends_at_calls;         /* of functions of the client: they do not park the run */
     int64_t timeout_ms;         /* 0: none beside the run's expiry */
 };
 
