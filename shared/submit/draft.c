@@ -76,6 +76,11 @@ static int read_messages(const struct making *making, const char *name, struct j
     struct error err;
     int r;
 
+    if (making->submission->messages) {
+        *out = *making->submission->messages;
+        *out_title = making->submission->title;
+        return 0;
+    }
     if (input.ptr && said)
         return failure_param(making->failure, 400, "input", "invalid_value",
                              "Invalid 'input': it stands for a message of the user, and the "

@@ -116,6 +116,62 @@ int new_message_read(struct json_object *message, struct uuid id, struct arena *
     return 0;
 }
 
+static int keep(const struct buf *buf, struct arena *arena, struct text *out, struct error *err)
+{
+    *out = (struct text){arena_copy(arena, buf_text(buf)), buf->len};
+    return out->ptr && !buf->failed ? 0 : error_set(err, E_LIMIT, "the messages are too large");
+}
+
+int new_message_calls(const struct new_call *calls, size_t count, struct uuid id,
+                      struct arena *arena, struct message_draft *out, struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf json;
+    struct message_draft draft = {
+        .id = id, .role = MESSAGE_ASSISTANT, .hidden = true, .content = TEXT("[]")};
+    int r;
+
+    buf_init(&json, 0);
+    for (size_t i = 0; i < count; i++) {
+        buf_add_string(&json, i ? ",{\"id\":" : "[{\"id\":");
+        buf_add_json(&json, calls[i].id);
+        buf_add_string(&json, ",\"name\":");
+        buf_add_json(&json, calls[i].name);
+        buf_add_string(&json, ",\"arguments\":");
+        buf_add_json(&json, calls[i].arguments);
+        buf_add_char(&json, '}');
+        draft.tokens += tokens_estimate(calls[i].arguments, TOKENS_O200K);
+    }
+    buf_add_char(&json, ']');
+    r = keep(&json, arena, &draft.tool_calls, err);
+    if (r == 0)
+        *out = draft;
+    return r;
+}
+
+int new_message_result(const struct new_call *call, struct text output, struct uuid id,
+                       struct arena *arena, struct message_draft *out, struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf json;
+    struct message_draft draft = {
+        .id = id,
+        .role = MESSAGE_TOOL,
+        .hidden = true,
+        .tool_call_id = call->id,
+        .tool_name = call->name,
+        .tokens = tokens_estimate(output, TOKENS_O200K),
+    };
+    int r;
+
+    buf_init(&json, 0);
+    buf_add_string(&json, "[{\"type\":\"text\",\"text\":{\"value\":");
+    buf_add_json(&json, output);
+    buf_add_string(&json, ",\"annotations\":[]}}]");
+    r = keep(&json, arena, &draft.content, err);
+    if (r == 0)
+        *out = draft;
+    return r;
+}
+
 struct text new_message_title(struct json_object *message, struct arena *arena)
 {
     struct json_object *content = json_get(message, "content");

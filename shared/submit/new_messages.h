@@ -23,6 +23,22 @@ SUSPENDS MUSTCHECK int new_message_read(struct json_object *message, struct uuid
 SUSPENDS MUSTCHECK int new_messages_read(struct json_object *array, struct arena *arena,
                                          struct new_messages *out, struct error *err);
 
+/* A call of a function, as a client that keeps the history tells it. */
+struct new_call {
+    struct text id;
+    struct text name;
+    struct text arguments; /* as the model wrote them */
+};
+
+/* What an assistant called, in one message that no list shows. Texts are in the arena. */
+MUSTCHECK int new_message_calls(const struct new_call *calls, size_t count, struct uuid id,
+                                struct arena *arena, struct message_draft *out, struct error *err);
+
+/* What came of a call: a message that no list shows, as a worker stores it. `name` may be
+ * TEXT_NONE. The ids and names are borrowed. */
+MUSTCHECK int new_message_result(const struct new_call *call, struct text output, struct uuid id,
+                                 struct arena *arena, struct message_draft *out, struct error *err);
+
 /* The title that a checked array of messages, or one message, gives its thread, in the arena;
  * TEXT_NONE: none. */
 struct text new_messages_title(struct json_object *array, struct arena *arena);

@@ -6,6 +6,8 @@
 #include "shared/store/runs/runs.h"
 #include "shared/submit/run_events.h"
 
+struct new_messages;
+
 struct submit_options {
     /* Over which runs are made that are asked for at the same time, as one statement. NULL: each is
      * made alone, over its store's. */
@@ -27,7 +29,10 @@ struct submission {
     struct uuid thread;          /* zero: a new one, from the request's member "thread" */
     bool active_thread;          /* the one that the agent and the request's user are at, which is
                                   * made where there is none; `thread` is zero then */
-    struct uuid message;         /* the id of the one message that it brings; zero: any */
+    const struct new_messages *messages; /* what it brings, in place of what the request says; NULL:
+                                          * that */
+    struct text title;                   /* that these make; TEXT_NONE: none */
+    struct uuid message;                 /* the id of the one message that it brings; zero: any */
     bool as_input;         /* enqueued behind an active run, its messages wait by themselves */
     struct text assistant; /* its id or slug; TEXT_NONE: as the request's "assistant_id" */
     bool agentless;        /* without an agent: the request says the model. Not for active_thread */

@@ -57,9 +57,9 @@ static const struct pg_statement enqueue = {
         " w AS ("
         "    INSERT INTO thread_inputs ("
         "        id, tenant_id, thread_id, steers, role, content, attachments, metadata, bytes,"
-        "        token_count)"
+        "        token_count, " DRAFT_CALL_COLUMNS ")"
         "    SELECT d.id, $2, t.id, false, d.role, d.content, d.attachments,"
-        "        coalesce(d.metadata, '{}'), d.bytes, d.tokens"
+        "        coalesce(d.metadata, '{}'), d.bytes, d.tokens, " SQL_DRAFT_CALLS("d")
         "    FROM t, " SQL_DRAFTS("$11")
         "    WHERE $20"
         "    ORDER BY d.place)"

@@ -48,6 +48,7 @@ enum { LIMIT_THREAD_BYTES, LIMIT_USER_BYTES, LIMITS };
     COLUMN(26, MAKING_TRY_KEY, "try_key", 'T') \
     COLUMN(27, MAKING_TRY_OBJECT, "try_object", 'U')
 
+/* calls: the columns of SQL_DRAFT_CALLS as one object, since each column costs each batch. */
 #define DRAFT_ROWS(COLUMN) \
     COLUMN(28, DRAFT_N, "n", 'I') \
     COLUMN(29, DRAFT_ID, "id", 'U') \
@@ -56,7 +57,8 @@ enum { LIMIT_THREAD_BYTES, LIMIT_USER_BYTES, LIMITS };
     COLUMN(32, DRAFT_ATTACHMENTS, "attachments", 'J') \
     COLUMN(33, DRAFT_METADATA, "metadata", 'J') \
     COLUMN(34, DRAFT_BYTES, "bytes", 'I') \
-    COLUMN(35, DRAFT_TOKENS, "tokens", 'I')
+    COLUMN(35, DRAFT_TOKENS, "tokens", 'I') \
+    COLUMN(36, DRAFT_CALLS, "calls", 'J')
 
 #define BATCH_ROWS(COLUMN) MAKING_ROWS(COLUMN) DRAFT_ROWS(COLUMN)
 
@@ -125,9 +127,11 @@ _Static_assert(sizeof(types) == COLUMNS + 1, "each number has its column");
     "m AS (" \
     "    INSERT INTO messages (" \
     "        id, tenant_id, thread_id, submitted_with, role, content, attachments, metadata," \
-    "        bytes, token_count)" \
+    "        bytes, token_count, " DRAFT_CALL_COLUMNS ")" \
     "    SELECT d.id, i.tenant, t.id, i.id, d.role, d.content, d.attachments," \
-    "        coalesce(d.metadata, '{}'), d.bytes, d.tokens" \
+    "        coalesce(d.metadata, '{}'), d.bytes, d.tokens," \
+    "        coalesce((d.calls ->> 'hidden')::bool, false), d.calls -> 'tool_calls'," \
+    "        d.calls ->> 'tool_call_id', d.calls ->> 'tool_name'" \
     "    FROM t" \
     "    JOIN i ON i.n = t.n" \
     "    JOIN (" SQL_MANY_ROWS(DRAFT_ROWS, "$28") ") d ON d.n = t.n" \
@@ -174,6 +178,17 @@ static const struct pg_statement batch_make = {
 };
 /* clang-format on */
 
+static void write_calls(struct column_row row, const struct message_draft *draft)
+{
+    CLEANUP(buf_deinit) struct buf calls;
+
+    buf_init(&calls, 0);
+    if (draft_is_said(draft))
+        return;
+    draft_calls_encode(&calls, draft);
+    column_json(row, DRAFT_CALLS, buf_text(&calls));
+}
+
 static int write_messages(struct buf *columns, struct column_row row, size_t n,
                           const struct message_draft *drafts, size_t count, struct error *err)
 {
@@ -195,6 +210,7 @@ static int write_messages(struct buf *columns, struct column_row row, size_t n,
         column_json(draft, DRAFT_METADATA, drafts[i].metadata);
         column_int(draft, DRAFT_BYTES, draft_bytes(&drafts[i]));
         column_int(draft, DRAFT_TOKENS, drafts[i].tokens);
+        write_calls(draft, &drafts[i]);
     }
     return 0;
 }

@@ -42,7 +42,7 @@ static size_t bytes_of(const struct run_making *making)
         bytes += thread->metadata.len + thread->tool_resources.len + thread->title.len +
                  thread->agent_state.len;
     for (size_t i = 0; i < count; i++)
-        bytes += messages[i].content.len + messages[i].attachments.len + messages[i].metadata.len;
+        bytes += (size_t)draft_bytes(&messages[i]) + messages[i].metadata.len;
     return bytes;
 }
 

@@ -27,6 +27,29 @@ static void add_json_field(struct buf *buf, const char *name, struct text value)
     buf_add_text(buf, value);
 }
 
+static void add_text_field(struct buf *buf, const char *name, struct text value)
+{
+    if (!value.ptr)
+        return;
+    buf_printf(buf, ",\"%s\":", name);
+    buf_add_json(buf, value);
+}
+
+/* What a draft has beside what is said, as members that follow others. */
+static void add_calls(struct buf *buf, const struct message_draft *draft)
+{
+    add_json_field(buf, "tool_calls", draft->tool_calls);
+    add_text_field(buf, "tool_call_id", draft->tool_call_id);
+    add_text_field(buf, "tool_name", draft->tool_name);
+}
+
+void draft_calls_encode(struct buf *buf, const struct message_draft *draft)
+{
+    buf_printf(buf, "{\"hidden\":%s", draft->hidden ? "true" : "false");
+    add_calls(buf, draft);
+    buf_add_char(buf, '}');
+}
+
 int drafts_encode(struct buf *buf, const struct message_draft *drafts, size_t count,
                   struct error *err)
 {
@@ -45,6 +68,9 @@ int drafts_encode(struct buf *buf, const struct message_draft *drafts, size_t co
         add_json_field(buf, "metadata", drafts[i].metadata);
         buf_printf(buf, ",\"bytes\":%" PRId64 ",\"tokens\":%" PRId64, draft_bytes(&drafts[i]),
                    drafts[i].tokens);
+        if (drafts[i].hidden)
+            add_json_field(buf, "hidden", TEXT("true"));
+        add_calls(buf, &drafts[i]);
         buf_add_char(buf, '}');
     }
     buf_add_char(buf, ']');
@@ -53,7 +79,8 @@ int drafts_encode(struct buf *buf, const struct message_draft *drafts, size_t co
 
 int64_t draft_bytes(const struct message_draft *draft)
 {
-    return (int64_t)(draft->content.len + draft->attachments.len);
+    return (int64_t)(draft->content.len + draft->attachments.len + draft->tool_calls.len +
+                     draft->tool_call_id.len);
 }
 
 struct message_counts drafts_counts(const struct message_draft *drafts, size_t count)

@@ -61,8 +61,10 @@ int inputs_add(const struct store *store, struct uuid thread, const struct messa
     struct pg_result *results[3] = {NULL, NULL, NULL};
     size_t first = steers ? 0 : 1; /* what only waits touches no run */
     size_t count = (store->rider ? 3 : 2) - first;
-    int r = pg_exec_all(store->pg, queries + first, count, results + first, err);
+    int r;
 
+    ASSERT(draft_is_said(draft));
+    r = pg_exec_all(store->pg, queries + first, count, results + first, err);
     if (r < 0)
         return r;
     if (pg_rows(results[1]) > 0) {

@@ -171,13 +171,17 @@ static int cursor_position(const struct store *store, struct uuid thread, struct
         " UNION ALL " SQL_INPUTS_AS_MESSAGES ") m", \
         "m.waits", " AND m.agent_id IS DISTINCT FROM $8", direction)
 
-enum { ALL, OF_RUN, OF_AGENT, LISTS };
+enum { ALL, OF_RUN, BROUGHT, OF_AGENT, LISTS };
 
 static const struct pg_statement message_lists[LISTS][2] = {
     [ALL] = {{"message_list_down", LISTED("", "DESC"), "uuiiiib"},
              {"message_list_up", LISTED("", "ASC"), "uuiiiib"}},
     [OF_RUN] = {{"message_list_run_down", LISTED(" AND m.run_id = $8", "DESC"), "uuiiiibu"},
                 {"message_list_run_up", LISTED(" AND m.run_id = $8", "ASC"), "uuiiiibu"}},
+    [BROUGHT] = {{"message_list_brought_down", LISTED(" AND m.submitted_with = $8", "DESC"),
+                  "uuiiiibu"},
+                 {"message_list_brought_up", LISTED(" AND m.submitted_with = $8", "ASC"),
+                  "uuiiiibu"}},
     [OF_AGENT] = {{"message_list_pending_down", PENDING("DESC"), "uuiiiibu"},
                   {"message_list_pending_up", PENDING("ASC"), "uuiiiibu"}},
 };
@@ -188,6 +192,57 @@ struct span {
     int64_t low;
     int64_t high;
 };
+
+/* What a run brought stands together, before all that it wrote: so the page reads no more of the
+ * thread than that. */
+/* clang-format off */
+static const struct pg_statement message_brought = {
+    .name = "message_brought",
+    .sql =
+        "WITH n AS MATERIALIZED ("
+        "    SELECT m.position"
+        "    FROM messages m"
+        "    WHERE m.thread_id = $1"
+        "      AND m.position < coalesce(("
+        "          SELECT w.position"
+        "          FROM messages w"
+        "          WHERE w.run_id = $3"
+        "          ORDER BY w.seq"
+        "          LIMIT 1), 9223372036854775807)"
+        "      AND " SQL_CHECKED("m.tenant_id = $2 AND m.submitted_with = $3")
+        "    ORDER BY m.position DESC"
+        "    LIMIT 1)"
+        " SELECT n.position, coalesce(("
+        "    SELECT o.position"
+        "    FROM messages o"
+        "    WHERE o.thread_id = $1"
+        "      AND o.position < n.position"
+        "      AND " SQL_CHECKED("o.submitted_with IS DISTINCT FROM $3")
+        "    ORDER BY o.position DESC"
+        "    LIMIT 1), 0)"
+        " FROM n",
+    .types = "uuu",
+};
+/* clang-format on */
+
+static int narrow_to_brought(const struct store *store, struct uuid thread, struct uuid run,
+                             struct span *span, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[3] = {pg_uuid(thread), pg_uuid(store->tenant), pg_uuid(run)};
+    struct span brought = {0, 1}; /* it brought none */
+    int r = pg_exec(store->pg, &message_brought, values, &result, err);
+
+    if (r < 0)
+        return r;
+    if (pg_rows(result) > 0)
+        brought = (struct span){pg_get_int(result, 0, 1), pg_get_int(result, 0, 0) + 1};
+    if (span->low < brought.low)
+        span->low = brought.low;
+    if (span->high > brought.high)
+        span->high = brought.high;
+    return 0;
+}
 
 static int find_span(const struct store *store, struct uuid thread,
                      const struct message_filter *filter, const struct page_plan *plan,
@@ -203,6 +258,8 @@ static int find_span(const struct store *store, struct uuid thread,
         r = cursor_position(store, thread, plan->high, false, &span.high, err);
     if (r == 0 && !uuid_is_zero(filter->pending_for))
         r = messages_seen(store, thread, filter->pending_for, &seen, err);
+    if (r == 0 && !uuid_is_zero(filter->came_with))
+        r = narrow_to_brought(store, thread, filter->came_with, &span, err);
     if (r != 0)
         return r;
     if (span.low < seen)
@@ -211,13 +268,26 @@ static int find_span(const struct store *store, struct uuid thread,
     return 0;
 }
 
+static size_t list_of(const struct message_filter *filter, struct uuid *out_id)
+{
+    if (!uuid_is_zero(filter->run)) {
+        *out_id = filter->run;
+        return OF_RUN;
+    }
+    if (!uuid_is_zero(filter->came_with)) {
+        *out_id = filter->came_with;
+        return BROUGHT;
+    }
+    *out_id = filter->pending_for;
+    return uuid_is_zero(filter->pending_for) ? ALL : OF_AGENT;
+}
+
 int messages_list(const struct store *store, struct uuid thread,
                   const struct message_filter *filter, const struct page *page,
                   struct message_list *out, struct error *err)
 {
-    size_t list = !uuid_is_zero(filter->run)          ? OF_RUN
-                  : uuid_is_zero(filter->pending_for) ? ALL
-                                                      : OF_AGENT;
+    struct uuid id;
+    size_t list = list_of(filter, &id);
     struct page_plan plan = page_plan(page);
     struct rows rows = {.count = 0};
     struct span span;
@@ -225,10 +295,8 @@ int messages_list(const struct store *store, struct uuid thread,
 
     if (r == 0) {
         struct pg_value values[8] = {
-            pg_uuid(thread),         pg_uuid(store->tenant),
-            pg_int(span.low),        pg_int(span.high),
-            pg_int(plan.limit),      pg_int(plan.bytes),
-            pg_bool(filter->hidden), pg_uuid(list == OF_RUN ? filter->run : filter->pending_for)};
+            pg_uuid(thread),    pg_uuid(store->tenant), pg_int(span.low),        pg_int(span.high),
+            pg_int(plan.limit), pg_int(plan.bytes),     pg_bool(filter->hidden), pg_uuid(id)};
         struct pg_query query = {&message_lists[list][plan.ascending], values};
 
         r = rows_page(store, &message_shown_rows, &query, &plan, &rows, err);

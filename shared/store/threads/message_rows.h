@@ -46,8 +46,8 @@ extern const struct row_kind message_shown_rows; /* MESSAGE_MISSING */
 #define SQL_INPUT_ROWS(inputs) \
     "SELECT i.content, i.id, i.tenant_id, i.thread_id, NULL::uuid AS run_id," \
     "    NULL::uuid AS agent_id, " SQL_INPUT_PLACE " AS position, 0::int8 AS seq," \
-    "    i.role::text AS role, false AS hidden, NULL::jsonb AS tool_calls," \
-    "    NULL::text AS tool_call_id, NULL::text AS tool_name, i.attachments, i.metadata," \
+    "    i.role::text AS role, i.hidden, i.tool_calls, i.tool_call_id, i.tool_name," \
+    "    i.attachments, i.metadata," \
     "    'completed' AS status, NULL::text AS incomplete_reason, i.created_at, i.token_count," \
     "    CASE WHEN i.steers THEN 'steer' ELSE 'queue' END AS waits" \
     " FROM " inputs

@@ -156,6 +156,10 @@ struct message message_of(struct uuid thread, const struct message_draft *draft,
         .id = draft->id,
         .thread_id = thread,
         .role = draft->role,
+        .hidden = draft->hidden,
+        .tool_calls = draft->tool_calls,
+        .tool_call_id = draft->tool_call_id,
+        .tool_name = draft->tool_name,
         .content = draft->content,
         .attachments = draft->attachments,
         .metadata = draft->metadata.ptr ? draft->metadata : TEXT("{}"),
@@ -181,6 +185,7 @@ int messages_create(const struct store *store, struct uuid thread,
         pg_int(limits.thread_bytes), pg_int(limits.user_bytes),
     };
 
+    ASSERT(draft_is_said(draft));
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         struct added added;
         int r = store_create(store, &added_rows, &(struct pg_query){&message_create, values},

@@ -41,13 +41,22 @@ struct message_list {
     bool has_more;
 };
 
-/* Adds one; the texts of *out are the draft's. `title` is the thread's where it has none and this
- * is its first message; TEXT_NONE: none. THREAD_MISSING; THREAD_TOO_LARGE; USER_OVER_QUOTA;
- * THREAD_BUSY with the active run in *out_active (may be NULL). */
+/* Adds one that is said in the open (draft_is_said); the texts of *out are the draft's. `title` is
+ * the thread's where it has none and this is its first message; TEXT_NONE: none. THREAD_MISSING;
+ * THREAD_TOO_LARGE; USER_OVER_QUOTA; THREAD_BUSY with the active run in *out_active (may be
+ * NULL). */
 SUSPENDS MUSTCHECK int messages_create(const struct store *store, struct uuid thread,
                                        const struct message_draft *draft, struct text title,
                                        struct message *out, struct uuid *out_active,
                                        struct error *err);
+
+/* Adds several of whatever kind, in this order, all or none; out[] has room for them. As
+ * messages_create otherwise. -E_CONFLICT when an id exists; -E_LIMIT: more than
+ * MESSAGE_DRAFTS_MAX. */
+SUSPENDS MUSTCHECK int messages_add(const struct store *store, struct uuid thread,
+                                    const struct message_draft *drafts, size_t count,
+                                    struct text title, struct message *out, struct uuid *out_active,
+                                    struct error *err);
 
 /* Also one that waits (inputs.h). MESSAGE_MISSING, also for a hidden one. */
 SUSPENDS MUSTCHECK int messages_get(const struct store *store, struct uuid thread, struct uuid id,
@@ -56,6 +65,7 @@ SUSPENDS MUSTCHECK int messages_get(const struct store *store, struct uuid threa
 /* Which messages of a thread; all zero: those that people see. */
 struct message_filter {
     struct uuid run;         /* only those that this run wrote; zero: any */
+    struct uuid came_with;   /* only those that this run brought; zero: any */
     struct uuid pending_for; /* only those that this agent has not seen, and input that waits; zero:
                                 any (seen.h) */
     bool hidden;             /* hidden ones, too, with what the tools exchanged */

@@ -108,19 +108,19 @@
     " i AS (" \
     "    INSERT INTO messages (" \
     "        id, tenant_id, thread_id, role, content, attachments, metadata, submitted_with," \
-    "        bytes, token_count, created_at)" \
+    "        bytes, token_count, created_at, " DRAFT_CALL_COLUMNS ")" \
     "    SELECT e.id, e.tenant_id, e.thread_id, e.role, e.content, e.attachments, e.metadata," \
-    "        e.submitted_with, e.bytes, e.token_count, e.created_at" \
+    "        e.submitted_with, e.bytes, e.token_count, e.created_at, " SQL_DRAFT_CALLS("e") \
     "    FROM (" \
     "        SELECT q.id, q.tenant_id, q.thread_id, q.role::text, q.content, q.attachments," \
     "            q.metadata, NULL::uuid AS submitted_with, q.bytes, q.token_count, q.created_at," \
-    "            1 AS turn, q.place" \
+    "            q.hidden, q.tool_calls, q.tool_call_id, q.tool_name, 1 AS turn, q.place" \
     "        FROM q" \
     "        UNION ALL" \
     "        SELECT d.id, p.tenant_id, p.thread_id, d.role, d.content, d.attachments," \
     "            coalesce(d.metadata, '{}'), p.id," \
     "            coalesce(d.bytes, octet_length(d.content::text)), coalesce(d.tokens, 0), now()," \
-    "            2, d.place" \
+    "            d.hidden, d.tool_calls, d.tool_call_id, d.tool_name, 2, d.place" \
     "        FROM p, " SQL_DRAFTS("p.input") ") e" \
     "    ORDER BY e.thread_id, e.turn, e.place" \
     "    RETURNING thread_id, submitted_with, bytes, token_count)"

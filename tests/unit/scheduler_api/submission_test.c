@@ -1,6 +1,7 @@
 /* Submission without HTTP, as a clock or a batch would do it. */
 
 #include "fixture.h"
+#include "shared/submit/new_messages.h"
 #include "shared/submit/submit.h"
 
 static int told;
@@ -124,4 +125,45 @@ static void without_agent(struct fixture *fixture)
 Test(submission, needs_no_agent_where_it_says_so_and_names_a_model)
 {
     with_api(without_agent);
+}
+
+static void brings_calls(struct fixture *fixture)
+{
+    struct submitter *submitter = submitter_new(&(struct submit_options){.pg = fixture->pg});
+    struct arena arena;
+    struct store store = {.pg = fixture->pg, .tenant = fixture->tenant, .arena = &arena};
+    const struct new_call call = {TEXT("c\"1"), TEXT("f"), TEXT("{\"a\":1}")};
+    struct message_draft drafts[2];
+    const struct new_messages messages = {drafts, 2};
+    struct submission submission = {
+        .id = uuid_new(), .agentless = true, .messages = &messages, .title = TEXT("Calls")};
+    struct submitted made;
+    struct failure failure;
+    struct error err;
+
+    arena_init(&arena, 0);
+    submission.request = request_of("", ",\"model\":\"openai/m\"");
+    cr_assert_eq(new_message_calls(&call, 1, uuid_new(), &arena, &drafts[0], &err), 0);
+    cr_assert_eq(new_message_result(&call, TEXT("\"4\"\n"), uuid_new(), &arena, &drafts[1], &err),
+                 0);
+    cr_assert_eq(submit(submitter, &store, &submission, &made, &failure), 0);
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM messages WHERE hidden"
+                                  " AND role = 'assistant' AND content = '[]'"
+                                  " AND tool_calls #>> '{0,id}' = 'c\"1'"
+                                  " AND tool_calls #>> '{0,name}' = 'f'"
+                                  " AND tool_calls #>> '{0,arguments}' = '{\"a\":1}'"),
+                 1);
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM messages WHERE hidden AND role = 'tool'"
+                                  " AND tool_call_id = 'c\"1' AND tool_name = 'f'"
+                                  " AND penstock_text(content) = E'\"4\"\\n'"),
+                 1);
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM threads WHERE title = 'Calls'"), 1);
+    json_free(submission.request);
+    submitter_free(submitter);
+    arena_deinit(&arena);
+}
+
+Test(submission, brings_calls_and_their_results)
+{
+    with_api(brings_calls);
 }

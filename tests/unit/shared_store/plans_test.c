@@ -13,6 +13,7 @@
 #include "shared/store/runs/tool_outputs.h"
 #include "shared/store/submissions/run_batches.h"
 #include "shared/store/threads/histories.h"
+#include "shared/store/threads/tips.h"
 #include "shared/store/users/memories.h"
 #include "shared/store/users/user_data.h"
 
@@ -77,6 +78,28 @@ static void use_memory(const struct store *store)
         &removed, &test_err));
 }
 
+static void use_responses(const struct store *store)
+{
+    struct uuid thread = must_thread(store);
+    struct run_draft draft = run_of(thread, any);
+    struct message_draft message = user_message("[]");
+    struct message_filter brought = {.came_with = draft.id, .hidden = true};
+    struct page page = {.limit = 5};
+    struct message_list messages;
+    struct thread_tip tip;
+    struct message got;
+    struct run run;
+
+    MUST(messages_add(store, thread, &message, 1, TEXT_NONE, &got, NULL, &test_err));
+    MUST(threads_tip(store, thread, any, &tip, &test_err));
+    MUST(runs_create(store, &draft, &run, NULL, &test_err));
+    MUST(threads_tip(store, thread, run.id, &tip, &test_err));
+    MUST(messages_list(store, thread, &brought, &page, &messages, &test_err));
+    page.ascending = true;
+    MUST(messages_list(store, thread, &brought, &page, &messages, &test_err));
+    MUST(runs_cancel(store, any, run.id, &run, &test_err));
+}
+
 static void use_api(const struct store *store)
 {
     struct page page = {.limit = 5};
@@ -128,6 +151,7 @@ static void use_api(const struct store *store)
     MUST(runs_create_with_thread(store, &thread_draft, &draft, &run, &test_err));
     MUST(threads_delete(store, thread_draft.id, NULL, &test_err));
     use_memory(store);
+    use_responses(store);
 }
 
 static void use_batches(const struct store *store)
