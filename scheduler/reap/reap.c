@@ -1,9 +1,9 @@
-/* Four services: one sweeps, one looks at the locks and leases of workers, one looks after the
- * queue, one folds what was used into hours. The look wakes the sweep when it found a worker dead,
- * and looks again at the very moment that a lease lapses. It never waits for a sweep: one after a
- * mass death may take a minute, and looks that lie far apart say nothing. What was ended or given
- * back is logged, since it is what operators look for after a crash; the sweeps that found nothing
- * are not.
+/* Five services: one sweeps, one looks at the locks and leases of workers, one looks after the
+ * queue, one folds what was used into hours, one erases threads that are to leave nothing behind.
+ * The look wakes the sweep when it found a worker dead, and looks again at the very moment that a
+ * lease lapses. It never waits for a sweep: one after a mass death may take a minute, and looks
+ * that lie far apart say nothing. What was ended or given back is logged, since it is what
+ * operators look for after a crash; the sweeps that found nothing are not.
  *
  * The looks also show whether Postgres was there all along and its clock went evenly: only then
  * does a lease that lapsed say that its worker died (evidence.h).
@@ -22,6 +22,7 @@
 #include "shared/fiber/service.h"
 #include "shared/postgres/postgres.h"
 #include "shared/queue/queue.h"
+#include "shared/store/fleet/erasures.h"
 #include "shared/store/fleet/reaper.h"
 #include "shared/store/fleet/worker_locks.h"
 #include "shared/store/threads/user_bytes.h"
@@ -32,6 +33,7 @@ enum {
     LOOK_MS = 400,
     UPKEEP_MS = 60000,
     FOLD_MS = 15000,
+    ERASE_MS = 5000,
     CONSUMER_IDLE_MS = 120000,
     /* A statement ends within 5 s (REQUEST_TIMEOUT_MS of scheduler.c). Between two beats of the
      * sweeper lie a wait of 1.25 s and a batch of five statements: 26.25 s. Between two of the
@@ -46,12 +48,14 @@ struct reap {
     struct service looker;
     struct service upkeeper;
     struct service folder;
+    struct service eraser;
     struct contact contact;
     struct suspects suspects;
     int64_t lapse_ms; /* from the last look on, until the first lease lapses */
     struct reaper_report total;
     int64_t lapsed; /* workers declared dead by their lease */
     int64_t gone;   /* and by their lock */
+    int64_t erased; /* threads */
     uint64_t sweeps;
     bool paused;
 };
@@ -112,6 +116,21 @@ static int fold_round(void *arg, struct error *err)
     more = true;
     while (r == 0 && more && !fiber_canceled())
         r = user_bytes_fold(reap->options.sweeps, &more, err);
+    return r;
+}
+
+static int erase_round(void *arg, struct error *err)
+{
+    struct reap *reap = arg;
+    bool more = true;
+    int r = 0;
+
+    while (r == 0 && more && !fiber_canceled()) {
+        int64_t erased = 0;
+
+        r = threads_erase_due(reap->options.sweeps, &erased, &more, err);
+        reap->erased += erased;
+    }
     return r;
 }
 
@@ -243,6 +262,16 @@ struct reap *reap_start(const struct reap_options *options)
         .recovered = "what was used is folded into hours again",
     };
 
+    struct service_options eraser = {
+        .name = "erasing of threads",
+        .round = erase_round,
+        .arg = reap,
+        .period_ms = ERASE_MS,
+        .late = true,
+        .trouble = "threads that are to be erased have to wait",
+        .recovered = "threads are erased again",
+    };
+
     reap->options = *options;
     if (reap->options.shards < 1)
         reap->options.shards = 1;
@@ -250,6 +279,7 @@ struct reap *reap_start(const struct reap_options *options)
     service_start(&reap->looker, &looker);
     service_start(&reap->upkeeper, &upkeeper);
     service_start(&reap->folder, &folder);
+    service_start(&reap->eraser, &eraser);
     return reap;
 }
 
@@ -257,6 +287,7 @@ void reap_stop(struct reap *reap)
 {
     if (!reap)
         return;
+    service_stop(&reap->eraser);
     service_stop(&reap->folder);
     service_stop(&reap->upkeeper);
     service_stop(&reap->looker);
@@ -275,7 +306,7 @@ static void add_reaped(struct buf *out, const char *name, const void *from)
         {"run_requeued", reap->total.requeued},   {"run_failed", reap->total.failed},
         {"run_cancelled", reap->total.cancelled}, {"run_expired", reap->total.expired},
         {"run_promoted", reap->total.promoted},   {"row_deleted", reap->total.rows_deleted},
-        {"call_settled", reap->total.settled},
+        {"call_settled", reap->total.settled},    {"thread_erased", reap->erased},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(lines); i++)

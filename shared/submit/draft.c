@@ -150,6 +150,8 @@ static int add_messages(struct making *making)
         .active = making->submission->active_thread ||
                   json_object_get_boolean(json_get(thread, "active")),
         .agent_state = member_text(thread, "agent_state"),
+        .hidden = making->submission->hidden,
+        .erases = making->submission->erases,
         .messages = messages.items,
         .message_count = messages.count,
     };

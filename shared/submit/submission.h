@@ -27,6 +27,8 @@ struct submission {
     struct json_object *request; /* checked: submission_check */
     struct uuid id;              /* of the run: uuid_new(), or one that was chosen before */
     struct uuid thread;          /* zero: a new one, from the request's member "thread" */
+    bool hidden;                 /* a new thread, or a copy, is in no list of threads */
+    bool erases;                 /* and it is deleted when its run is over (fleet/erasures.h) */
     bool active_thread;          /* the one that the agent and the request's user are at, which is
                                   * made where there is none; `thread` is zero then */
     const struct new_messages *messages; /* what it brings, in place of what the request says; NULL:

@@ -9,9 +9,9 @@ enum search_scope {
     SEARCH_ALL,
 };
 
-/* In SQL: whether the messages of thread `t` belong there; `all` is a condition that says that it
- * is SEARCH_ALL. */
-#define SQL_SEARCHED(t, all) "(" t ".user_id IS NOT NULL OR " all ")"
+/* In SQL: whether the messages of thread `t` belong there, which those of hidden ones never do;
+ * `all` is a condition that says that it is SEARCH_ALL. */
+#define SQL_SEARCHED(t, all) "(NOT " t ".hidden AND (" t ".user_id IS NOT NULL OR " all "))"
 
 /* Part of a statement that gives threads a user, or another one: their messages are looked at
  * again. `source` gives the ids of the threads, as in "SELECT id FROM t". */

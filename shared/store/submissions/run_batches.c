@@ -15,12 +15,13 @@
 #include "shared/store/runs/run_drafts.h"
 #include "shared/store/threads/drafts.h"
 #include "shared/store/threads/promotions.h"
+#include "shared/store/threads/thread_rows.h"
 
 /* Two limits come first. */
 enum { LIMIT_THREAD_BYTES, LIMIT_USER_BYTES, LIMITS };
 
 /* clang-format off */
-/* count, bytes, tokens: of its messages. labels to state: of a new thread. */
+/* count, bytes, tokens: of its messages. labels to state, hidden and erases: of a new thread. */
 #define MAKING_ROWS(COLUMN) \
     COLUMN(3, MAKING_N, "n", 'I') \
     COLUMN(4, MAKING_ID, "id", 'U') \
@@ -46,7 +47,9 @@ enum { LIMIT_THREAD_BYTES, LIMIT_USER_BYTES, LIMITS };
     COLUMN(24, MAKING_OWNER, "owner", 'T') \
     COLUMN(25, MAKING_STATE, "state", 'J') \
     COLUMN(26, MAKING_TRY_KEY, "try_key", 'T') \
-    COLUMN(27, MAKING_TRY_OBJECT, "try_object", 'U')
+    COLUMN(27, MAKING_TRY_OBJECT, "try_object", 'U') \
+    COLUMN(37, MAKING_HIDDEN, "hidden", 'B') \
+    COLUMN(38, MAKING_ERASES, "erases", 'B')
 
 /* calls: the columns of SQL_DRAFT_CALLS as one object, since each column costs each batch. */
 #define DRAFT_ROWS(COLUMN) \
@@ -107,9 +110,10 @@ _Static_assert(sizeof(types) == COLUMNS + 1, "each number has its column");
     " fresh AS (" \
     "    INSERT INTO threads (" \
     "        id, tenant_id, active_run, metadata, tool_resources, title, agent_id, user_id," \
-    "        agent_state, message_count, total_bytes, token_count, used_hour)" \
+    "        agent_state, message_count, total_bytes, token_count, used_hour, hidden, erase_at)" \
     "    SELECT i.thread, i.tenant, i.id, coalesce(i.labels, '{}'), i.resources, i.title," \
-    "        i.owner_agent, i.owner, i.state, i.count, i.bytes, i.tokens, " SQL_USED_HOUR \
+    "        i.owner_agent, i.owner, i.state, i.count, i.bytes, i.tokens, " SQL_USED_HOUR "," \
+    "        coalesce(i.hidden, false), " SQL_ERASES("i.erases") \
     "    FROM i" \
     "    WHERE i.is_new" \
     "      AND i.bytes <= $1" \
@@ -224,6 +228,10 @@ static void write_new_thread(struct column_row row, const struct thread_draft *t
     column_uuid(row, MAKING_OWNER_AGENT, thread->agent);
     column_text(row, MAKING_OWNER, thread->user);
     column_json(row, MAKING_STATE, thread->agent_state);
+    if (thread->hidden)
+        column_bool(row, MAKING_HIDDEN, true);
+    if (thread->erases)
+        column_bool(row, MAKING_ERASES, true);
 }
 
 static int write_making(struct buf *columns, size_t n, const struct run_making *making,

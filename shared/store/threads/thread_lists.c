@@ -3,6 +3,9 @@
  * By creation, which ids tell, or by last use. That has an index by the hour, since the time itself
  * changes with every run: the order within an hour is sorted, as far as the page goes.
  *
+ * The indexes of lists are of threads that are not hidden, but for that of a person's, from which
+ * hidden ones are left out.
+ *
  * There is a statement for each set of conditions that an index serves. Those of a person or an
  * agent in the order of use are read, all of them, and sorted.
  * */
@@ -51,7 +54,7 @@
 
 #define LIST(conditions, bounds, order) \
     SQL_PAGE(THREAD_COLUMNS, "t", \
-        "threads t WHERE " conditions " AND " bounds " AND " STATE, \
+        "threads t WHERE " conditions " AND NOT t.hidden AND " bounds " AND " STATE, \
         order, "$6", "$7", STORED, SENT)
 
 #define ID_ORDER(direction)  "t.id " direction

@@ -13,7 +13,11 @@
     " " USAGE_COLUMNS("t") "," \
     " " SQL_SECONDS("t.created_at") "," \
     " " SQL_SECONDS("t.last_used_at") "," \
-    " " SQL_SECONDS("t.archived_at")
+    " " SQL_SECONDS("t.archived_at") ", t.hidden, t.erase_at IS NOT NULL"
+
+/* The column erase_at of a new thread. */
+#define SQL_ERASES(erases) \
+    "CASE WHEN " erases " THEN now() + " SQL_STRING(THREAD_KEPT_MS) " * interval '1 ms' END"
 /* clang-format on */
 
 /* Reads THREAD_COLUMNS. Returns 0, or -E_LIMIT. */

@@ -35,6 +35,8 @@ int thread_read(struct row *row, void *out, struct error *err)
     thread.created_at = row_int(row);
     thread.last_used_at = row_int(row);
     thread.archived_at = row_int(row);
+    thread.hidden = row_bool(row);
+    thread.erases = row_bool(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct thread *)out = thread;
@@ -50,16 +52,16 @@ static const struct pg_statement thread_create = {
         "WITH t AS ("
         "    INSERT INTO threads ("
         "        id, tenant_id, metadata, tool_resources, title, agent_id, user_id, active,"
-        "        agent_state, message_count, total_bytes, token_count, used_hour)"
+        "        agent_state, message_count, total_bytes, token_count, used_hour, hidden, erase_at)"
         "    SELECT $1, $2, coalesce($3, '{}'), $4::jsonb, $6::text, $7::uuid, $8::text, $9::bool,"
         "        $10::jsonb, $11::int8, $12::int8, $13::int8,"
-        "        " SQL_USED_HOUR
+        "        " SQL_USED_HOUR ", $15::bool, " SQL_ERASES("$16::bool")
         "    WHERE " SQL_USER_FITS("$2", "$8::text", "$12::int8", "$14")
         "    RETURNING *),"
         " m AS (" SQL_INSERT_DRAFTS("$5", "$2", "NULL") ")"
         " SELECT " THREAD_COLUMNS
         " FROM t",
-    .types = "uujjjtutbjiiii",
+    .types = "uujjjtutbjiiiibb",
 };
 /* clang-format on */
 
@@ -76,7 +78,7 @@ int threads_create(const struct store *store, const struct thread_draft *draft, 
     if (r < 0)
         return r;
 
-    struct pg_value values[14] = {
+    struct pg_value values[16] = {
         pg_uuid(draft->id),
         pg_uuid(store->tenant),
         pg_json(draft->metadata),
@@ -91,7 +93,11 @@ int threads_create(const struct store *store, const struct thread_draft *draft, 
         pg_int(counts.bytes),
         pg_int(counts.tokens),
         pg_int(limits.user_bytes),
+        pg_bool(draft->hidden),
+        pg_bool(draft->erases),
     };
+
+    ASSERT(!draft->hidden || !draft->active);
     if (counts.bytes > limits.thread_bytes)
         return THREAD_TOO_LARGE;
     r = store_create(store, &thread_rows, &(struct pg_query){&thread_create, values}, out, err);
@@ -140,6 +146,7 @@ static const struct pg_statement thread_update = {
     .sql =
         "WITH o AS MATERIALIZED ("
         "    SELECT t.id, t.tenant_id, t.total_bytes, t.user_id AS owner, t.active AS was_active,"
+        "        t.hidden,"
         "        t.agent_state_version AS version,"
         "        CASE WHEN $6::text IS NULL THEN t.user_id ELSE nullif($6, '') END AS user_id,"
         "        CASE WHEN $7::bool THEN $8::uuid ELSE t.agent_id END AS agent_id,"
@@ -157,7 +164,7 @@ static const struct pg_statement thread_update = {
         "    SELECT n.*, CASE"
         "        WHEN $12::int8 >= 0 AND n.version <> $12::int8 THEN 1"
         "        WHEN n.active AND (n.user_id IS NULL OR n.agent_id IS NULL"
-        "            OR n.archived_at IS NOT NULL) THEN 2"
+        "            OR n.archived_at IS NOT NULL OR n.hidden) THEN 2"
         "        WHEN n.user_id IS DISTINCT FROM n.owner"
         "            AND NOT " SQL_USER_FITS("n.tenant_id", "n.user_id", "n.total_bytes", "$13")
         "            THEN 3"
@@ -191,7 +198,7 @@ static const struct pg_statement thread_update = {
 };
 /* clang-format on */
 
-#define COLUMN_OBSTACLE 23 /* behind THREAD_COLUMNS */
+#define COLUMN_OBSTACLE 25 /* behind THREAD_COLUMNS */
 
 static int judge_update(const struct store *store, const struct pg_result *result,
                         struct thread *out, struct error *err)

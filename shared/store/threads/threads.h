@@ -10,6 +10,8 @@
 #include "shared/store/threads/drafts.h"
 #include "shared/store/usage/usage.h"
 
+#define THREAD_KEPT_MS 300000 /* of one that erases: how long after its last use */
+
 struct thread {
     struct uuid id;
     struct uuid active_run;       /* zero: idle */
@@ -27,6 +29,8 @@ struct thread {
     int64_t created_at;
     int64_t last_used_at; /* messages and runs; not what is changed of the thread itself */
     int64_t archived_at;  /* 0: it is not archived */
+    bool hidden;          /* in no list and no search, and not to be active */
+    bool erases;          /* it is deleted when it is not used any more (erasures.h) */
 };
 
 struct thread_list {
@@ -45,6 +49,8 @@ struct thread_draft {
     struct text user;           /* TEXT_NONE: none */
     bool active;                /* of agent and user, which are given then */
     struct text agent_state;    /* TEXT_NONE: none */
+    bool hidden;                /* not with `active` */
+    bool erases;                /* erasures.h */
     const struct message_draft *messages;
     size_t message_count; /* at most MESSAGE_DRAFTS_MAX, else -E_LIMIT */
 };
@@ -94,9 +100,9 @@ struct thread_change {
     int64_t state_version;       /* that agent_state must have now; -1: any */
 };
 
-/* THREAD_MISSING; THREAD_UNFIT: it would be active without an agent and a person, or archived and
- * active; THREAD_TAKEN: another one is active, *out_other; STATE_CHANGED; USER_OVER_QUOTA: the
- * person has no room for the thread. Nothing is written then. */
+/* THREAD_MISSING; THREAD_UNFIT: it would be active without an agent and a person, or archived or
+ * hidden and active; THREAD_TAKEN: another one is active, *out_other; STATE_CHANGED;
+ * USER_OVER_QUOTA: the person has no room for the thread. Nothing is written then. */
 SUSPENDS MUSTCHECK int threads_update(const struct store *store, struct uuid id,
                                       const struct thread_change *change, struct thread *out,
                                       struct uuid *out_other, struct error *err);

@@ -6,6 +6,7 @@
 
 #include "shared/store/access/idempotency.h"
 #include "shared/store/dispatch/dispatch.h"
+#include "shared/store/fleet/erasures.h"
 #include "shared/store/fleet/reaper.h"
 #include "shared/store/polls/run_reader.h"
 #include "shared/store/polls/settled_runs.h"
@@ -87,8 +88,12 @@ static void use_responses(const struct store *store)
     struct page page = {.limit = 5};
     struct message_list messages;
     struct thread_tip tip;
+    struct thread_draft fresh = {.hidden = true, .erases = true};
+    struct thread erasing;
     struct message got;
     struct run run;
+    int64_t erased;
+    bool more;
 
     MUST(messages_add(store, thread, &message, 1, TEXT_NONE, &got, NULL, &test_err));
     MUST(threads_tip(store, thread, any, &tip, &test_err));
@@ -98,6 +103,15 @@ static void use_responses(const struct store *store)
     page.ascending = true;
     MUST(messages_list(store, thread, &brought, &page, &messages, &test_err));
     MUST(runs_cancel(store, any, run.id, &run, &test_err));
+    fresh.id = uuid_new();
+    MUST(threads_create(store, &fresh, &erasing, &test_err));
+    MUST(threads_erase(store, fresh.id, &test_err));
+    fresh.id = uuid_new();
+    MUST(threads_create(store, &fresh, &erasing, &test_err));
+    sql_do("UPDATE threads SET erase_at = now(), last_used_at = 'epoch' WHERE id = '%s'",
+           show(fresh.id));
+    MUST(threads_erase_due(store->pg, &erased, &more, &test_err));
+    cr_assert_eq(erased, 1);
 }
 
 static void use_api(const struct store *store)

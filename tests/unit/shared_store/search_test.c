@@ -458,6 +458,25 @@ Test(search, takes_in_all_threads_when_it_is_told_to)
     with_store(widens);
 }
 
+static void leaves_out_hidden(struct store *store)
+{
+    struct thread_draft draft = {.id = uuid_new(), .user = TEXT("ann"), .hidden = true};
+    struct thread thread;
+
+    MUST(threads_create(store, &draft, &thread, &test_err));
+    say(store, thread.id, CONTENT("whispered"));
+    say(store, thread_of(store, "ann"), CONTENT("aloud"));
+    catch_up(store, SEARCH_ALL);
+    cr_assert_eq(rows(), 1);
+    cr_assert_eq(count(store, "whispered"), 0);
+    cr_assert_eq(count(store, "aloud"), 1);
+}
+
+Test(search, finds_nothing_in_hidden_threads)
+{
+    with_store(leaves_out_hidden);
+}
+
 static void copies(struct store *store)
 {
     struct uuid thread = thread_of(store, "ann");
