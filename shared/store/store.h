@@ -56,6 +56,7 @@ enum store_condition {
     STATE_CHANGED,      /* the thread's agent_state has another version than expected */
     USER_OVER_QUOTA,    /* the person's threads would hold more than they may */
     THREAD_IDLE,        /* the thread has no active run */
+    THREAD_MOVED,       /* there are other messages at the thread's end than expected */
     THREAD_FULL,        /* too many runs or messages wait behind the thread's active run */
     MESSAGE_MISSING,    /* no such message (in this thread) */
     HISTORY_UNKNOWN,    /* this history did not come with the claim */

@@ -57,6 +57,8 @@ static int begin(struct making *making)
     draft->metadata = member_text(request, "metadata");
     draft->user = json_get_text(request, "user");
     draft->as_input = making->submission->as_input;
+    draft->is_behind = making->submission->is_behind;
+    draft->behind = making->submission->behind;
     if (making->submission->active_thread && !draft->user.ptr)
         return failure_param(making->failure, 400, "user", "missing_required_parameter",
                              "Missing required parameter: 'user'. The active thread is that of "

@@ -23,13 +23,25 @@ struct submit_options {
     void *arg;
 };
 
+/* What a run goes on with whose thread has gone on, or is busy. */
+enum submit_copy {
+    SUBMIT_NO_COPY,       /* with nothing: it is not made */
+    SUBMIT_COPY_IF_MOVED, /* a copy of the thread up to `behind` */
+    SUBMIT_COPY,          /* such a copy, whatever the thread is at */
+};
+
 struct submission {
     struct json_object *request; /* checked: submission_check */
     struct uuid id;              /* of the run: uuid_new(), or one that was chosen before */
     struct uuid thread;          /* zero: a new one, from the request's member "thread" */
-    bool hidden;                 /* a new thread, or a copy, is in no list of threads */
-    bool erases;                 /* and it is deleted when its run is over (fleet/erasures.h) */
-    bool active_thread;          /* the one that the agent and the request's user are at, which is
+    bool is_behind;              /* the run goes on behind the message of `thread` that has the
+                                  * position `behind` (threads/tips.h; 0: behind none), which is its
+                                  * last one, or it goes on with a copy */
+    int64_t behind;
+    enum submit_copy copy; /* where is_behind */
+    bool hidden;           /* a new thread, or a copy, is in no list of threads */
+    bool erases;           /* and it is deleted when its run is over (fleet/erasures.h) */
+    bool active_thread;    /* the one that the agent and the request's user are at, which is
                                   * made where there is none; `thread` is zero then */
     const struct new_messages *messages; /* what it brings, in place of what the request says; NULL:
                                           * that */

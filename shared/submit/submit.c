@@ -175,10 +175,12 @@ static int thread_taken(const struct making *making)
     return failure_from_error(making->failure, &err);
 }
 
+static const struct uuid none = {{0}};
+
 /* The run that has the draft's id. RUN_MISSING; else as submit. */
 static int find_run(struct making *making, struct run *out)
 {
-    struct uuid thread = making->submission->thread;
+    struct uuid thread = making->submission->copy ? none : making->submission->thread;
     struct error err;
     size_t bytes;
     int r = runs_size(making->store, thread, making->draft.id, &bytes, &err);
@@ -219,6 +221,29 @@ static enum multitask strategy_of(struct text word)
     return text_is(word, "rollback") ? MULTITASK_ROLLBACK : MULTITASK_COUNT;
 }
 
+/* Behind a certain message of the thread, or of a copy. The thread may be busy with this very
+ * run. */
+static int write_behind(struct making *making, struct run *out, struct error *err)
+{
+    const struct submission *submission = making->submission;
+    const struct run_copy copy = {
+        .id = uuid_new(),
+        .source = making->thread,
+        .position = submission->behind,
+        .hidden = submission->hidden,
+        .erases = submission->erases,
+    };
+    int r = THREAD_MOVED;
+
+    ASSERT(!uuid_is_zero(making->thread));
+    if (submission->copy != SUBMIT_COPY)
+        r = runs_create(making->store, &making->draft, out, &making->active, err);
+    if ((r != THREAD_MOVED && r != THREAD_BUSY) || submission->copy == SUBMIT_NO_COPY ||
+        uuid_equal(making->active, making->draft.id))
+        return r;
+    return runs_create_on_copy(making->store, &copy, &making->draft, out, err);
+}
+
 static int write_run(struct making *making, struct run *out, struct error *err)
 {
     enum multitask strategy =
@@ -227,6 +252,8 @@ static int write_run(struct making *making, struct run *out, struct error *err)
     const struct store *store = making->store;
     int r;
 
+    if (making->submission->is_behind)
+        return write_behind(making, out, err);
     if (!making->agent_said && making->thread_draft.user.ptr)
         making->thread_draft.agent = making->draft.agent;
     if (!new_thread && strategy < MULTITASK_COUNT)
@@ -344,7 +371,7 @@ static int attempt(struct making *making, struct submitted *out)
     }
     if (r == THREAD_MISSING)
         return making->submission->active_thread ? THREAD_TAKEN : making_thread_missing(making);
-    if (r == THREAD_BUSY)
+    if (r == THREAD_BUSY && !making->submission->is_behind)
         return thread_busy(making);
     if (r == THREAD_FULL)
         return thread_full(making);
@@ -393,6 +420,8 @@ static int make(struct making *making, struct submitted *out)
         else if (r != THREAD_TAKEN)
             break;
     }
+    if (r == THREAD_MOVED || r == THREAD_BUSY)
+        return r;
     if (r > 0)
         return busy(making, r == AGENT_MISSING ? "The assistant is being updated at this moment."
                                                : "The user's active thread is another one each "

@@ -49,22 +49,52 @@ void run_draft_values(const struct store *store, const struct run_draft *draft,
 }
 
 /* clang-format off */
+#define CREATE(more) \
+    "WITH t AS (" \
+    "    UPDATE threads t" \
+    "    SET active_run = $1, " SQL_RUN_DRAFT_JOINS("t") \
+    "    WHERE t.id = " RUN_DRAFT_NEXT \
+    "      AND t.tenant_id = $2" \
+    "      AND t.active_run IS NULL" \
+    "      AND " SQL_NOTHING_WAITS("t") \
+    "      AND " SQL_AGENT_EXISTS \
+    "      AND " SQL_RUN_DRAFT_FITS("t") more \
+    "    RETURNING t.*)," \
+    " m AS (" SQL_INSERT_DRAFTS("$11", "$2", "$1") ")" \
+    " " INSERT_RUN RUN_COLUMNS
+
+/* Of the last message; 0: there is none. */
+#define POSITION_IN(thread) \
+    "coalesce((" \
+    "    SELECT l.position" \
+    "    FROM messages l" \
+    "    WHERE l.thread_id = " thread \
+    "    ORDER BY l.position DESC" \
+    "    LIMIT 1), 0)"
+
 static const struct pg_statement run_create = {
     .name = "run_create",
-    .sql =
-        "WITH t AS ("
-        "    UPDATE threads t"
-        "    SET active_run = $1, " SQL_RUN_DRAFT_JOINS("t")
-        "    WHERE t.id = " RUN_DRAFT_NEXT
-        "      AND t.tenant_id = $2"
-        "      AND t.active_run IS NULL"
-        "      AND " SQL_NOTHING_WAITS("t")
-        "      AND " SQL_AGENT_EXISTS
-        "      AND " SQL_RUN_DRAFT_FITS("t")
-        "    RETURNING t.*),"
-        " m AS (" SQL_INSERT_DRAFTS("$11", "$2", "$1") ")"
-        " " INSERT_RUN RUN_COLUMNS,
+    .sql = CREATE(""),
     .types = RUN_DRAFT_TYPES "u",
+};
+
+/* The lock comes before, so that the snapshot of the other shows all messages that there are. */
+static const struct pg_statement behind_lock = {
+    .name = "run_create_behind_lock",
+    .sql = "SELECT 1 FROM threads t WHERE t.id = $1 AND t.tenant_id = $2 FOR NO KEY UPDATE",
+    .types = "uu",
+};
+
+static const struct pg_statement run_create_behind = {
+    .name = "run_create_behind",
+    .sql = CREATE(" AND " POSITION_IN("t.id") " = $20"),
+    .types = RUN_DRAFT_TYPES "ui",
+};
+
+static const struct pg_statement behind_look = {
+    .name = "run_create_behind_look",
+    .sql = "SELECT " POSITION_IN("$1"),
+    .types = "u",
 };
 
 static const struct pg_statement create_look = {
@@ -111,12 +141,44 @@ int run_create_look(const struct store *store, const struct run_draft *draft,
 
 #define ATTEMPTS 5
 
+static int create_behind(const struct store *store, const struct run_draft *draft,
+                         const struct pg_value *values, struct run *out, struct error *err)
+{
+    struct pg_value thread[2] = {pg_uuid(draft->thread), pg_uuid(store->tenant)};
+    const struct pg_query queries[3] = {
+        {&behind_lock, thread},
+        {&run_create_behind, values},
+        store->rider ? *store->rider : (struct pg_query){NULL, NULL},
+    };
+    struct pg_result *results[3] = {NULL};
+    int r = pg_exec_all(store->pg, queries, store->rider ? 3 : 2, results, err);
+
+    if (r == 0)
+        r = pg_rows(results[1]) > 0 ? row_read_at(store, &run_rows, results[1], 0, out, err)
+                                    : RUN_MISSING;
+    for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
+        pg_result_free(results[i]);
+    return r;
+}
+
+/* Returns 0: it is as it should be; or THREAD_MOVED. */
+static int look_behind(const struct store *store, const struct run_draft *draft, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value thread = pg_uuid(draft->thread);
+    int r = pg_exec(store->pg, &behind_look, &thread, &result, err);
+
+    if (r < 0)
+        return r;
+    return pg_get_int(result, 0, 0) == draft->behind ? 0 : THREAD_MOVED;
+}
+
 int runs_create(const struct store *store, const struct run_draft *draft, struct run *out,
                 struct uuid *out_active, struct error *err)
 {
     struct message_counts counts = drafts_counts(draft->messages, draft->message_count);
     CLEANUP(buf_deinit) struct buf messages;
-    struct pg_value values[RUN_DRAFT_VALUES + 1];
+    struct pg_value values[RUN_DRAFT_VALUES + 2];
     int r;
 
     buf_init(&messages, 0);
@@ -125,11 +187,16 @@ int runs_create(const struct store *store, const struct run_draft *draft, struct
         return r;
     run_draft_values(store, draft, drafts_value(&messages, draft->message_count), &counts, values);
     values[RUN_DRAFT_VALUES] = pg_uuid(draft->thread);
+    values[RUN_DRAFT_VALUES + 1] = pg_int(draft->behind);
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        r = store_create(store, &run_rows, &(struct pg_query){&run_create, values}, out, err);
+        r = draft->is_behind
+                ? create_behind(store, draft, values, out, err)
+                : store_create(store, &run_rows, &(struct pg_query){&run_create, values}, out, err);
         if (r != RUN_MISSING)
             return r;
         r = run_create_look(store, draft, out_active, err);
+        if (r == 0 && draft->is_behind)
+            r = look_behind(store, draft, err);
         if (r == 0)
             r = thread_promote(store, draft->thread, err);
         if (r != 0)

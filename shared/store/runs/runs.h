@@ -70,13 +70,16 @@ struct run_draft {
     size_t message_count;                 /* at most MESSAGE_DRAFTS_MAX, else -E_LIMIT */
     struct text title; /* of the thread, where it has none and these are its first messages */
     struct text user;  /* who asks; TEXT_NONE: the thread's owner */
+    bool is_behind; /* runs_create only: while `behind` is the position of the thread's last message
+                     * (threads/tips.h), 0: while it has none. Else THREAD_MOVED */
+    int64_t behind;
     bool as_input; /* MULTITASK_ENQUEUE: the messages do not wait with the run, but by themselves
                     * (threads/inputs.h), in the order in which they came */
 };
 
-/* Run and messages, all or none. THREAD_MISSING; THREAD_BUSY with the active run in *out_active
- * (may be NULL); AGENT_MISSING; THREAD_TOO_LARGE and USER_OVER_QUOTA; -E_CONFLICT when an id
- * exists. */
+/* Run and messages, all or none. THREAD_MISSING; THREAD_MOVED; THREAD_BUSY with the active run in
+ * *out_active (may be NULL); AGENT_MISSING; THREAD_TOO_LARGE and USER_OVER_QUOTA; -E_CONFLICT when
+ * an id exists. */
 SUSPENDS MUSTCHECK int runs_create(const struct store *store, const struct run_draft *draft,
                                    struct run *out, struct uuid *out_active, struct error *err);
 
@@ -103,6 +106,22 @@ SUSPENDS MUSTCHECK int runs_create_with_thread(const struct store *store,
                                                const struct thread_draft *thread,
                                                const struct run_draft *draft, struct run *out,
                                                struct error *err);
+
+/* A copy of a thread, on which a run goes on. */
+struct run_copy {
+    struct uuid id; /* of the copy: the caller's choice */
+    struct uuid source;
+    int64_t position; /* of the last message that is copied (threads/tips.h) */
+    bool hidden;
+    bool erases;
+};
+
+/* The copy (as threads_fork), the draft's messages behind it, and run, all or none; draft->thread
+ * is not looked at. THREAD_MISSING; AGENT_MISSING; THREAD_TOO_LARGE and USER_OVER_QUOTA;
+ * -E_CONFLICT when an id exists. */
+SUSPENDS MUSTCHECK int runs_create_on_copy(const struct store *store, const struct run_copy *copy,
+                                           const struct run_draft *draft, struct run *out,
+                                           struct error *err);
 
 /* `thread` zero: whatever its thread. RUN_MISSING. */
 SUSPENDS MUSTCHECK int runs_get(const struct store *store, struct uuid thread, struct uuid id,

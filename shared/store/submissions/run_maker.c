@@ -1,9 +1,9 @@
 /* One statement for the runs of a batch.
  *
  * What can't be made as one of many is left to its asker: a run whose thread is in use, one that is
- * large, one whose thread is to be its person's active one, one that is the only one of its batch
- * (a statement for one costs less), and all of a batch of which one could not be stored, since
- * nobody knows which.
+ * large, one whose thread is to be its person's active one, one that is to stand behind a certain
+ * message, one that is the only one of its batch (a statement for one costs less), and all of a
+ * batch of which one could not be stored, since nobody knows which.
  * */
 
 #include "shared/store/submissions/run_maker.h"
@@ -140,7 +140,8 @@ int run_maker_make(struct run_maker *maker, const struct run_making *making, str
     int r;
 
     ask.item.bytes = bytes_of(making);
-    if (ask.item.bytes > SMALL_BYTES_MAX || (making->new_thread && making->new_thread->active))
+    if (ask.item.bytes > SMALL_BYTES_MAX || making->draft->is_behind ||
+        (making->new_thread && making->new_thread->active))
         return RUN_NOT_MADE;
     r = gather_ask(maker->gather, &ask.item, err);
     if (r < 0)

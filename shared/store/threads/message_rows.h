@@ -86,3 +86,22 @@ extern const struct row_kind message_shown_rows; /* MESSAGE_MISSING */
  * first, become a history. Returns 0, or -E_LIMIT. */
 MUSTCHECK int history_read(struct arena *arena, const struct pg_result *result, int from,
                            size_t count, struct message **out, struct error *err);
+
+/* Copies of messages `o`: those of `source` up to the position `last`, without what the active run
+ * of the thread `s` has done so far. */
+/* clang-format off */
+#define SQL_COPIED(source, tenant, last) \
+    "o.thread_id = " source \
+    " AND " SQL_CHECKED( \
+        "o.tenant_id = " tenant \
+        " AND o.position <= " last \
+        " AND (s.active_run IS NULL OR o.run_id IS DISTINCT FROM s.active_run)")
+
+#define COPY_COLUMNS \
+    "agent_id, role, hidden, content, tool_calls, tool_call_id, tool_name, opaque, attachments," \
+    " metadata, status, incomplete_reason, bytes, token_count, created_at"
+#define SQL_COPY(o) \
+    o ".agent_id, " o ".role, " o ".hidden, " o ".content, " o ".tool_calls, " o ".tool_call_id," \
+    " " o ".tool_name, " o ".opaque, " o ".attachments, " o ".metadata, " o ".status," \
+    " " o ".incomplete_reason, " o ".bytes, " o ".token_count, " o ".created_at"
+/* clang-format on */

@@ -12,6 +12,7 @@
 
 #include "shared/store/search/search_scope.h"
 #include "shared/store/threads/drafts.h"
+#include "shared/store/threads/message_rows.h"
 #include "shared/store/threads/messages.h"
 #include "shared/store/threads/thread_rows.h"
 
@@ -255,15 +256,7 @@ int threads_update(const struct store *store, struct uuid id, const struct threa
     return r < 0 ? r : judge_update(store, result, out, err);
 }
 
-/* Messages `o` of the source `s`. */
 /* clang-format off */
-#define COPIED \
-    "o.thread_id = $1" \
-    " AND " SQL_CHECKED( \
-        "o.tenant_id = $2" \
-        " AND o.position <= s.last" \
-        " AND (s.active_run IS NULL OR o.run_id IS DISTINCT FROM s.active_run)")
-
 static const struct pg_statement thread_fork = {
     .name = "thread_fork",
     .sql =
@@ -281,7 +274,7 @@ static const struct pg_statement thread_fork = {
         "    SELECT count(*) AS messages, coalesce(sum(o.bytes), 0)::int8 AS bytes,"
         "        coalesce(sum(o.token_count), 0)::int8 AS tokens"
         "    FROM s"
-        "    JOIN messages o ON " COPIED "),"
+        "    JOIN messages o ON " SQL_COPIED("$1", "$2", "s.last") "),"
         " t AS ("
         "    INSERT INTO threads ("
         "        id, tenant_id, metadata, tool_resources, title, forked_from, agent_id, user_id,"
@@ -295,16 +288,11 @@ static const struct pg_statement thread_fork = {
         "      AND " SQL_USER_FITS("s.tenant_id", "s.user_id", "c.bytes", "$7")
         "    RETURNING *),"
         " m AS ("
-        "    INSERT INTO messages ("
-        "        id, tenant_id, thread_id, agent_id, role, hidden, content, tool_calls,"
-        "        tool_call_id, tool_name, opaque, attachments, metadata, status,"
-        "        incomplete_reason, bytes, token_count, created_at)"
-        "    SELECT gen_random_uuid(), t.tenant_id, t.id, o.agent_id, o.role, o.hidden, o.content,"
-        "        o.tool_calls, o.tool_call_id, o.tool_name, o.opaque, o.attachments, o.metadata,"
-        "        o.status, o.incomplete_reason, o.bytes, o.token_count, o.created_at"
+        "    INSERT INTO messages (id, tenant_id, thread_id, " COPY_COLUMNS ")"
+        "    SELECT gen_random_uuid(), t.tenant_id, t.id, " SQL_COPY("o")
         "    FROM t"
         "    CROSS JOIN s"
-        "    JOIN messages o ON " COPIED
+        "    JOIN messages o ON " SQL_COPIED("$1", "$2", "s.last")
         "    ORDER BY o.position)"
         " SELECT " THREAD_COLUMNS
         " FROM t",

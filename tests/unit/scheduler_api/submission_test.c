@@ -1,9 +1,11 @@
 /* Submission without HTTP, as a clock or a batch would do it. */
 
 #include "fixture.h"
+#include "shared/store/threads/tips.h"
 #include "shared/submit/new_messages.h"
 #include "shared/submit/submit.h"
 
+static const struct uuid none = {{0}};
 static int told;
 
 static void on_ready(struct uuid run, struct uuid tenant, int shard, int priority, void *arg)
@@ -166,4 +168,72 @@ static void brings_calls(struct fixture *fixture)
 Test(submission, brings_calls_and_their_results)
 {
     with_api(brings_calls);
+}
+
+/* On a new hidden thread, behind its end, and on copies when that has moved. */
+static void goes_on(struct fixture *fixture)
+{
+    struct submitter *submitter = submitter_new(&(struct submit_options){.pg = fixture->pg});
+    struct arena arena;
+    struct store store = {.pg = fixture->pg, .tenant = fixture->tenant, .arena = &arena};
+    struct submission submission = {.id = uuid_new(), .agentless = true, .hidden = true};
+    struct submitted first;
+    struct submitted made;
+    struct thread thread;
+    struct thread_tip tip;
+    struct failure failure;
+    struct error err;
+    struct run run;
+
+    arena_init(&arena, 0);
+    submission.request = request_of("", ",\"model\":\"openai/m\",\"input\":\"q\"");
+    cr_assert_eq(submit(submitter, &store, &submission, &first, &failure), 0);
+    cr_assert_eq(threads_get(&store, first.run.thread_id, &thread, &err), 0);
+    cr_assert(thread.hidden && !thread.erases);
+    cr_assert_eq(threads_tip(&store, thread.id, first.run.id, &tip, &err), 0);
+
+    submission.id = uuid_new();
+    submission.thread = thread.id;
+    submission.is_behind = true;
+    submission.behind = tip.position;
+    cr_assert_eq(submit(submitter, &store, &submission, &made, &failure), THREAD_BUSY);
+    cr_assert_eq(runs_cancel(&store, thread.id, first.run.id, &run, &err), 0);
+    cr_assert_eq(submit(submitter, &store, &submission, &made, &failure), 0);
+    cr_assert(uuid_equal(made.run.thread_id, thread.id));
+    cr_assert_eq(runs_cancel(&store, thread.id, made.run.id, &run, &err), 0);
+    submission.id = uuid_new();
+    cr_assert_eq(submit(submitter, &store, &submission, &made, &failure), THREAD_MOVED);
+
+    /* The same id again finds what was made, wherever. */
+    submission.copy = SUBMIT_COPY_IF_MOVED;
+    submission.erases = true;
+    for (int i = 0; i < 3; i++) {
+        submission.replaying = i == 2;
+        cr_assert_eq(submit(submitter, &store, &submission, &made, &failure), 0);
+        cr_assert_eq(made.found, i > 0);
+        cr_assert_not(uuid_equal(made.run.thread_id, thread.id));
+    }
+    cr_assert_eq(threads_get(&store, made.run.thread_id, &thread, &err), 0);
+    cr_assert(thread.hidden && thread.erases && thread.counts.messages == 2);
+    cr_assert(uuid_equal(thread.forked_from, first.run.thread_id));
+
+    submission = (struct submission){.id = uuid_new(),
+                                     .agentless = true,
+                                     .request = submission.request,
+                                     .thread = first.run.thread_id,
+                                     .is_behind = true,
+                                     .copy = SUBMIT_COPY};
+    cr_assert_eq(threads_tip(&store, submission.thread, none, &tip, &err), 0);
+    submission.behind = tip.position;
+    cr_assert_eq(submit(submitter, &store, &submission, &made, &failure), 0);
+    cr_assert_not(uuid_equal(made.run.thread_id, submission.thread));
+    cr_assert_eq(sql_int(fixture, "SELECT count(*) FROM threads"), 3);
+    json_free(submission.request);
+    submitter_free(submitter);
+    arena_deinit(&arena);
+}
+
+Test(submission, goes_on_behind_a_run_or_with_a_copy)
+{
+    with_api(goes_on);
 }
