@@ -84,6 +84,8 @@ SUSPENDS MUSTCHECK int rows_page(const struct store *store, const struct row_kin
 /* Tells the type of a text that a statement takes and does not look at. */
 #define SQL_UNUSED_TEXT(parameter) "(" parameter "::text IS NULL OR true)"
 
+#define SQL_UNUSED_ID(parameter) "(" parameter "::uuid IS NULL OR true)"
+
 /* A timestamptz column as unix seconds, rounded down, in SQL. */
 #define SQL_SECONDS(column) "floor(date_part('epoch', " column "))::int8"
 

@@ -158,6 +158,18 @@ SUSPENDS MUSTCHECK int runs_update(const struct store *store, struct uuid thread
 SUSPENDS MUSTCHECK int runs_cancel(const struct store *store, struct uuid thread, struct uuid id,
                                    struct run *out, struct error *err);
 
+struct run_gone {
+    struct uuid thread;
+    bool with_thread; /* that is gone, too */
+};
+
+/* Deletes a run that has ended, with its steps and calls. What was said stays in its thread, as
+ * messages of no run, but where nobody is shown the thread and nothing stands behind them: from a
+ * hidden thread that is idle they go where they are its last ones, and the thread goes with its
+ * last run. RUN_MISSING; RUN_UNFIT: it has not ended. */
+SUSPENDS MUSTCHECK int runs_delete(const struct store *store, struct uuid id, struct run_gone *out,
+                                   struct error *err);
+
 /* A run that failed or expired is queued again, as the active run of its thread: crashes, errors
  * and last_error are forgotten, and it may take expires_in_ms from now on. RUN_MISSING; RUN_UNFIT,
  * *out filled: it is in another state; THREAD_BUSY, *out filled, with the active run in

@@ -52,7 +52,7 @@ static const struct pg_statement threads_find = {
 #define RUNS_OF_USER "SELECT id FROM runs WHERE tenant_id = $1 AND user_id = $2"
 #define ALIVE        "status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
 
-static const struct pg_statement runs_delete = {
+static const struct pg_statement own_runs_delete = {
     .name = "user_delete_runs",
     .sql =
         "WITH gone AS ("
@@ -232,7 +232,7 @@ static int delete_runs(const struct store *store, const struct user_deleting *ho
                        struct user_removed *removed, bool *out_more, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-    int r = ask(store, how, &runs_delete, &result, err);
+    int r = ask(store, how, &own_runs_delete, &result, err);
 
     if (r < 0)
         return r;

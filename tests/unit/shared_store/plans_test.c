@@ -79,6 +79,16 @@ static void use_memory(const struct store *store)
         &removed, &test_err));
 }
 
+static int create_behind(const struct store *store, struct run_draft *draft)
+{
+    struct thread_tip tip;
+    struct run run;
+
+    MUST(threads_tip(store, draft->thread, any, &tip, &test_err));
+    draft->behind = tip.position;
+    return runs_create(store, draft, &run, NULL, &test_err);
+}
+
 static void use_responses(const struct store *store)
 {
     struct uuid thread = must_thread(store);
@@ -90,6 +100,7 @@ static void use_responses(const struct store *store)
     struct thread_tip tip;
     struct thread_draft fresh = {.hidden = true, .erases = true};
     struct thread erasing;
+    struct run_gone gone;
     struct message got;
     struct run run;
     int64_t erased;
@@ -103,6 +114,17 @@ static void use_responses(const struct store *store)
     page.ascending = true;
     MUST(messages_list(store, thread, &brought, &page, &messages, &test_err));
     MUST(runs_cancel(store, any, run.id, &run, &test_err));
+    draft.is_behind = true;
+    GIVES(-E_CONFLICT, create_behind(store, &draft));
+    draft.id = uuid_new();
+    MUST(create_behind(store, &draft));
+    MUST(runs_cancel(store, any, draft.id, &run, &test_err));
+    MUST(runs_delete(store, draft.id, &gone, &test_err));
+    draft.id = uuid_new();
+    MUST(runs_create_on_copy(
+        store, &(struct run_copy){.id = uuid_new(), .source = thread, .position = INT64_MAX},
+        &draft, &run, &test_err));
+    MUST(runs_cancel(store, any, draft.id, &run, &test_err));
     fresh.id = uuid_new();
     MUST(threads_create(store, &fresh, &erasing, &test_err));
     MUST(threads_erase(store, fresh.id, &test_err));
