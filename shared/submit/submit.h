@@ -23,9 +23,9 @@ SUSPENDS void submitter_free(struct submitter *submitter); /* accepts NULL */
 MUSTCHECK int submission_check(struct json_object *request, bool new_thread,
                                struct failure *failure);
 
-/* Returns 0 with *out; THREAD_MOVED or THREAD_BUSY, of a submission that is_behind and makes no copy,
- * and nothing was written; or -E_INVALID with *failure: 400 and 404 are the request's doing, and
- * nothing was written; of a 5xx `ambiguous` says whether the run may be there. */
+/* Returns 0 with *out; THREAD_MOVED or THREAD_BUSY, and nothing was written: of a submission that
+ * is_behind and makes no copy; or -E_INVALID with *failure: 400 and 404 are the request's doing,
+ * and nothing was written; of a 5xx `ambiguous` says whether the run may be there. */
 SUSPENDS MUSTCHECK int submit(struct submitter *submitter, const struct store *store,
                               const struct submission *submission, struct submitted *out,
                               struct failure *failure);
