@@ -62,6 +62,10 @@ SUSPENDS MUSTCHECK int messages_add(const struct store *store, struct uuid threa
 SUSPENDS MUSTCHECK int messages_get(const struct store *store, struct uuid thread, struct uuid id,
                                     struct message *out, struct error *err);
 
+/* The same, also one that is hidden. */
+SUSPENDS MUSTCHECK int messages_get_any(const struct store *store, struct uuid thread,
+                                        struct uuid id, struct message *out, struct error *err);
+
 /* Which messages of a thread; all zero: those that people see. */
 struct message_filter {
     struct uuid run;         /* only those that this run wrote; zero: any */
@@ -85,6 +89,11 @@ SUSPENDS MUSTCHECK int messages_update(const struct store *store, struct uuid th
  * (may be NULL): a run's history does not change under it. */
 SUSPENDS MUSTCHECK int messages_delete(const struct store *store, struct uuid thread,
                                        struct uuid id, struct uuid *out_active, struct error *err);
+
+/* The same, also of one that is hidden. */
+SUSPENDS MUSTCHECK int messages_delete_any(const struct store *store, struct uuid thread,
+                                           struct uuid id, struct uuid *out_active,
+                                           struct error *err);
 
 /* What a worker reads: the newest messages of a thread, hidden ones included, oldest first, as many
  * as fit both limits (all texts of a message count), and always at least the newest. An

@@ -150,6 +150,30 @@ Test(drafts, of_calls_wait_behind_a_run)
     with_store(behind_a_run);
 }
 
+static void hidden_ones(struct store *store)
+{
+    struct message_draft drafts[BROUGHT];
+    struct message out[BROUGHT];
+    struct uuid thread = must_thread(store);
+    struct message message;
+
+    bring(drafts);
+    MUST(messages_add(store, thread, drafts, BROUGHT, TEXT_NONE, out, NULL, &test_err));
+    GIVES(MESSAGE_MISSING, messages_get(store, thread, drafts[2].id, &message, &test_err));
+    MUST(messages_get_any(store, thread, drafts[2].id, &message, &test_err));
+    cr_assert(text_is(message.tool_call_id, "c\"1"));
+    GIVES(MESSAGE_MISSING, messages_delete(store, thread, drafts[2].id, NULL, &test_err));
+    MUST(messages_delete_any(store, thread, drafts[2].id, NULL, &test_err));
+    GIVES(MESSAGE_MISSING, messages_get_any(store, thread, drafts[2].id, &message, &test_err));
+    GIVES(MESSAGE_MISSING, messages_delete_any(store, thread, drafts[2].id, NULL, &test_err));
+    cr_assert_eq(must_get_thread(store, thread).counts.messages, BROUGHT - 1);
+}
+
+Test(drafts, of_calls_are_read_and_deleted_by_who_means_hidden_ones)
+{
+    with_store(hidden_ones);
+}
+
 static void added(struct store *store)
 {
     struct message_draft drafts[BROUGHT];
