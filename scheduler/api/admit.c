@@ -125,10 +125,11 @@ static int authenticate(struct request *request)
     return 0;
 }
 
-/* The bytes of "metadata[" where a table has "metadata[KEY]"; 0: the name is a plain one. */
+/* The bytes of "metadata[" where a table has "metadata[KEY]"; 0: the name is a plain one, as
+ * "include[]" is. */
 static size_t before_key(const char *known)
 {
-    const char *bracket = strchr(known, '[');
+    const char *bracket = strstr(known, "[KEY]");
 
     return bracket ? (size_t)(bracket + 1 - known) : 0;
 }

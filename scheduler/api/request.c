@@ -1,7 +1,13 @@
-/* What the endpoints share: failures of the store, ids in paths, members of bodies. */
+/* What the endpoints share: failures of the store, ids in paths, members of bodies and queries. */
 
 #include "scheduler/api/request.h"
+
+#include <inttypes.h>
+#include <string.h>
+
 #include "shared/agent/checks.h"
+#include "shared/agent/memory.h"
+#include "shared/base/error.h"
 #include "shared/store/agents/agents.h"
 
 int request_failed(struct request *request, const struct error *err)
@@ -75,4 +81,90 @@ struct text request_json(struct request *request, const char *name)
     struct json_object *value = json_get(request->body, name);
 
     return value ? json_text(value) : TEXT_NONE;
+}
+
+int request_query_word(struct request *request, const char *name, const char *const *words,
+                       struct text *out)
+{
+    struct path path = {NULL, name, 0};
+
+    *out = http_query_get(request->exchange, name, 0);
+    return out->ptr ? fields_word(*out, words, &path, &request->failure) : 0;
+}
+
+int request_query_int(struct request *request, const char *name, int64_t min, int64_t max,
+                      int64_t *out)
+{
+    struct text text = http_query_get(request->exchange, name, 0);
+    int64_t value;
+    char shown[32];
+
+    if (!text.ptr)
+        return 0;
+    if (text_to_int(text, &value) && value >= min && value <= max) {
+        *out = value;
+        return 0;
+    }
+    text_excerpt(text, shown, sizeof(shown));
+    return failure_param(&request->failure, 400, name, "invalid_value",
+                         "Invalid '%s': expected an integer of %" PRId64 " to %" PRId64
+                         ", but got '%s'.",
+                         name, min, max, shown);
+}
+
+int request_query_user(struct request *request, const char *name, struct text *out)
+{
+    struct path path = {NULL, name, 0};
+
+    *out = http_query_get(request->exchange, name, 0);
+    return out->ptr ? memory_name_check(*out, USER_ID_MAX, &path, &request->failure) : 0;
+}
+
+static int too_large(struct request *request)
+{
+    struct error err;
+
+    (void)error_set(&err, E_LIMIT, "the query is too large");
+    return request_failed(request, &err);
+}
+
+static int said_twice(struct request *request, struct text name)
+{
+    char shown[80];
+
+    text_excerpt(name, shown, sizeof(shown));
+    return failure_param(&request->failure, 400, shown, "invalid_value",
+                         "The query says '%s' twice. Say it once: it has one value there.", shown);
+}
+
+int request_query_metadata(struct request *request, struct text *out)
+{
+    struct http_exchange *exchange = request->exchange;
+    CLEANUP(json_freep) struct json_object *object = json_object_new_object();
+    struct text rest = exchange->query;
+    struct text name;
+
+    *out = TEXT_NONE;
+    while (http_query_next(exchange, &rest, &name)) {
+        struct text key = {name.ptr + strlen("metadata["), name.len - strlen("metadata[]")};
+        const char *whole;
+        const char *said;
+        struct text value;
+
+        if (!text_starts(name, "metadata[") || !text_ends(name, "]"))
+            continue;
+        whole = arena_copy(&exchange->arena, name);
+        said = arena_copy(&exchange->arena, key);
+        if (!whole || !said)
+            return too_large(request);
+        if (json_has(object, said))
+            return said_twice(request, name);
+        value = http_query_get(exchange, whole, 0);
+        json_object_object_add(object, said, json_object_new_string_len(value.ptr, (int)value.len));
+    }
+    if (json_object_object_length(object) == 0)
+        return 0;
+    *out = json_text(object);
+    out->ptr = arena_copy(&exchange->arena, *out);
+    return out->ptr ? 0 : too_large(request);
 }

@@ -124,6 +124,25 @@ SUSPENDS MUSTCHECK int request_agent(struct request *request, const char *param,
 SUSPENDS MUSTCHECK int request_query_agent(struct request *request, const char *param,
                                            enum agent_sought sought, struct uuid *out);
 
+/* One of the words, or *out TEXT_NONE where the query says none. Returns 0, or -E_INVALID with the
+ * failure. */
+MUSTCHECK int request_query_word(struct request *request, const char *name,
+                                 const char *const *words, struct text *out);
+
+/* A whole number of min to max; `out` stays where the query says none. Returns as
+ * request_query_word. */
+MUSTCHECK int request_query_int(struct request *request, const char *name, int64_t min, int64_t max,
+                                int64_t *out);
+
+#define REQUEST_TIME_MAX INT64_C(9999999999) /* unix seconds */
+
+/* The members of metadata[KEY]=VALUE, as a JSON object in the arena; TEXT_NONE: none. Returns as
+ * request_query_word, also for a key that is said twice. */
+MUSTCHECK int request_query_metadata(struct request *request, struct text *out);
+
+/* The name of a user, or *out TEXT_NONE. Returns as request_query_word. */
+MUSTCHECK int request_query_user(struct request *request, const char *name, struct text *out);
+
 /* The id in path parameter number `index`. Returns 0, or -E_INVALID with the 404 that an unknown id
  * gets, since a malformed one names nothing either. */
 MUSTCHECK int request_id(struct request *request, size_t index, enum id_kind kind, const char *what,

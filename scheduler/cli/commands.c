@@ -35,6 +35,7 @@ static const struct command *const commands[] = {
     &command_threads_search,
     &command_threads_fork,
     &command_threads_archive,
+    &command_usage,
     &command_users_memory_list,
     &command_users_memory_get,
     &command_users_memory_set,

@@ -78,28 +78,32 @@ static int read_statuses(struct request *request, unsigned *out)
     return 0;
 }
 
-/* status, assistant_id and min_crashes of the query. */
 static int read_filter(struct request *request, struct run_filter *out)
 {
-    struct text crashes = http_query_get(request->exchange, "min_crashes", 0);
     int64_t crashes_min = 0;
     int r = request_query_agent(request, "assistant_id", AGENT_AS_SAID, &out->agent);
 
-    if (r < 0)
-        return r;
-    if (crashes.len > 0 &&
-        (!text_to_int(crashes, &crashes_min) || crashes_min < 0 || crashes_min > INT16_MAX))
-        return failure_param(&request->failure, 400, "min_crashes", "invalid_value",
-                             "Invalid 'min_crashes': expected an integer of 0 or more.");
+    if (r == 0)
+        r = read_statuses(request, &out->statuses);
+    if (r == 0)
+        r = request_query_int(request, "min_crashes", 0, INT16_MAX, &crashes_min);
+    if (r == 0)
+        r = request_query_user(request, "user", &out->user);
+    if (r == 0)
+        r = request_query_metadata(request, &out->metadata);
+    if (r == 0)
+        r = request_query_int(request, "created_after", 0, REQUEST_TIME_MAX, &out->from);
+    if (r == 0)
+        r = request_query_int(request, "created_before", 0, REQUEST_TIME_MAX, &out->until);
     out->crashes_min = (int)crashes_min;
-    return read_statuses(request, &out->statuses);
+    return r;
 }
 
 static int run_list_all(struct request *request)
 {
     struct run_list runs;
     struct listing list;
-    struct run_filter filter = {0};
+    struct run_filter filter = {.until = REQUEST_TIME_MAX};
     struct error err;
     int r = listing_begin(&list, request, ID_RUN);
 
@@ -235,8 +239,9 @@ static int run_redrive_any(struct request *request)
     return redrive(request, true);
 }
 
-static const char *const runs_query[] = {LISTING_QUERY, "status", "assistant_id", "min_crashes",
-                                         NULL};
+static const char *const runs_query[] = {LISTING_QUERY,   "status",         "assistant_id",
+                                         "min_crashes",   "user",           "metadata[KEY]",
+                                         "created_after", "created_before", NULL};
 
 /* clang-format off */
 static const struct endpoint table[] = {

@@ -10,7 +10,6 @@
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
-#include "shared/agent/memory.h"
 #include "shared/submit/new_messages.h"
 #include "shared/submit/refusals.h"
 #include "shared/submit/submit.h"
@@ -101,67 +100,6 @@ static int thread_create(struct request *request)
     return made(request, r, &draft, &thread, &err);
 }
 
-static int too_large(struct request *request)
-{
-    struct error err;
-
-    (void)error_set(&err, E_LIMIT, "the query is too large");
-    return request_failed(request, &err);
-}
-
-static int said_twice(struct request *request, struct text name)
-{
-    char shown[80];
-
-    text_excerpt(name, shown, sizeof(shown));
-    return failure_param(&request->failure, 400, shown, "invalid_value",
-                         "The query says '%s' twice. Say it once: a thread has one value of a key.",
-                         shown);
-}
-
-/* The members of metadata[KEY]=VALUE, as an object in the arena; TEXT_NONE: none. */
-static int read_metadata(struct request *request, struct text *out)
-{
-    struct http_exchange *exchange = request->exchange;
-    CLEANUP(json_freep) struct json_object *object = json_object_new_object();
-    struct text rest = exchange->query;
-    struct text name;
-
-    *out = TEXT_NONE;
-    while (http_query_next(exchange, &rest, &name)) {
-        struct text key = {name.ptr + strlen("metadata["), name.len - strlen("metadata[]")};
-        const char *whole;
-        const char *said;
-        struct text value;
-
-        if (!text_starts(name, "metadata[") || !text_ends(name, "]"))
-            continue;
-        whole = arena_copy(&exchange->arena, name);
-        said = arena_copy(&exchange->arena, key);
-        if (!whole || !said)
-            return too_large(request);
-        if (json_has(object, said))
-            return said_twice(request, name);
-        value = http_query_get(exchange, whole, 0);
-        json_object_object_add(object, said, json_object_new_string_len(value.ptr, (int)value.len));
-    }
-    if (json_object_object_length(object) == 0)
-        return 0;
-    *out = json_text(object);
-    out->ptr = arena_copy(&exchange->arena, *out);
-    return out->ptr ? 0 : too_large(request);
-}
-
-/* One of the words, or *out TEXT_NONE where the query says none. */
-static int read_word(struct request *request, const char *name, const char *const *words,
-                     struct text *out)
-{
-    struct path path = {NULL, name, 0};
-
-    *out = http_query_get(request->exchange, name, 0);
-    return out->ptr ? fields_word(*out, words, &path, &request->failure) : 0;
-}
-
 /* archived and active: true, false or all; order_by=created_at|last_used_at. */
 static int read_words(struct request *request, struct thread_filter *out)
 {
@@ -170,12 +108,12 @@ static int read_words(struct request *request, struct thread_filter *out)
     struct text archived;
     struct text active;
     struct text order;
-    int r = read_word(request, "archived", which, &archived);
+    int r = request_query_word(request, "archived", which, &archived);
 
     if (r == 0)
-        r = read_word(request, "active", which, &active);
+        r = request_query_word(request, "active", which, &active);
     if (r == 0)
-        r = read_word(request, "order_by", orders, &order);
+        r = request_query_word(request, "order_by", orders, &order);
     if (r < 0)
         return r;
     out->archived = text_is(archived, "true") ? 1 : text_is(archived, "all") ? -1 : 0;
@@ -186,19 +124,13 @@ static int read_words(struct request *request, struct thread_filter *out)
 
 static int read_filter(struct request *request, struct thread_filter *out)
 {
-    static const struct path at_user = {NULL, "user_id", 0};
     int r = read_words(request, out);
 
     if (r == 0)
         r = request_query_agent(request, "assistant_id", AGENT_THERE, &out->agent);
-    if (r < 0)
-        return r;
-    out->user = http_query_get(request->exchange, "user_id", 0);
-    if (out->user.ptr)
-        r = memory_name_check(out->user, USER_ID_MAX, &at_user, &request->failure);
-    if (r < 0)
-        return r;
-    return read_metadata(request, &out->metadata);
+    if (r == 0)
+        r = request_query_user(request, "user_id", &out->user);
+    return r < 0 ? r : request_query_metadata(request, &out->metadata);
 }
 
 static int thread_list(struct request *request)

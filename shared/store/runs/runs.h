@@ -141,6 +141,10 @@ struct run_filter {
     unsigned statuses; /* a set of bits 1 << enum run_status; 0: any */
     struct uuid agent; /* zero: any */
     int crashes_min;
+    struct text user;     /* TEXT_NONE: any */
+    struct text metadata; /* a JSON object, of which they have all; TEXT_NONE: any */
+    int64_t from;         /* created then or later, in unix seconds */
+    int64_t until;        /* created before; 0: whenever */
 };
 
 SUSPENDS MUSTCHECK int runs_list_all(const struct store *store, const struct run_filter *filter,

@@ -378,6 +378,10 @@ static void unknown_query(struct fixture *fixture)
     expect(fixture, 200, "GET", show("/v1/threads/%s?api-version=2024-05-01-preview", thread),
            NULL);
     expect(fixture, 200, "GET", "/v1/runs?status=queued&status=failed&&limit=1", NULL);
+    expect(fixture, 200, "GET",
+           show("/v1/threads/%s/runs?include%%5B%%5D=x&include=y&limit=2", thread), NULL);
+    refused(fixture, 400, "metadata[]", "invalid_value", "metadata[KEY]=VALUE",
+            (struct call){"GET", "/v1/threads?metadata%5B%5D=1", NULL, NULL, NULL});
 }
 
 Test(api, refuses_members_of_the_query_that_it_does_not_know)

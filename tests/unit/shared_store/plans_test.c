@@ -177,6 +177,7 @@ static void use_api(const struct store *store)
     MUST(runs_settled(store->pg, &run.id, 1, &settled, &settled_count, &test_err));
     MUST(runs_list(store, draft.thread, &page, &runs, &test_err));
     MUST(runs_list_all(store, &(struct run_filter){.statuses = ~0U}, &page, &runs, &test_err));
+    MUST(runs_list_all(store, &(struct run_filter){.user = TEXT("ann")}, &page, &runs, &test_err));
     MUST(runs_update(store, any, run.id, TEXT("{}"), &run, &test_err));
     for (enum multitask how = MULTITASK_ENQUEUE; how <= MULTITASK_ROLLBACK; how++) {
         draft.id = uuid_new();

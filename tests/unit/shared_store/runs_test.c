@@ -168,7 +168,10 @@ static void lists(struct store *store)
     MUST(runs_list_all(store, &(struct run_filter){0}, &page, &list, &test_err));
     cr_assert_eq(list.count, 4);
     cr_assert(uuid_equal(list.items[3].id, runs[3].id));
-    MUST(runs_list_all(store, &(struct run_filter){1u << RUN_CANCELLED | 1u << RUN_FAILED, any, 0},
+    MUST(runs_list_all(store,
+                       &(struct run_filter){.statuses = 1u << RUN_CANCELLED | 1u << RUN_FAILED,
+                                            .agent = any,
+                                            .crashes_min = 0},
                        &page, &list, &test_err));
     cr_assert_eq(list.count, 2);
     cr_assert(uuid_equal(list.items[0].id, runs[0].id));

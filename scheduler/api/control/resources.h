@@ -1,0 +1,6 @@
+#pragma once
+/* The tables of what operators of a tenant look at. */
+
+#include "scheduler/api/endpoints.h"
+
+extern const struct endpoint_table usage_endpoints;
