@@ -282,7 +282,7 @@ int request_admit(struct request *request)
         return r;
     if (request->endpoint->flags & ENDPOINT_LARGE)
         request->store.pg = request->api->pg_large;
-    r = authenticate(request);
+    r = request->endpoint->flags & ENDPOINT_PUBLIC ? 0 : authenticate(request);
     if (r == 0)
         r = check_media(request);
     if (r == 0)

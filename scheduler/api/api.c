@@ -121,6 +121,7 @@ void api_free(struct api *api)
 {
     if (!api)
         return;
+    buf_deinit(&api->document);
     claim_returns_free(api->claim_returns);
     run_reader_free(api->run_reader);
     key_cache_free(api->keys);

@@ -34,6 +34,7 @@ enum endpoint_gives { GIVES_JSON, GIVES_BYTES, GIVES_EVENTS };
 enum endpoint_flags {
     ENDPOINT_CREATES = 1, /* honours Idempotency-Key */
     ENDPOINT_LARGE = 2,   /* may give megabytes: pages, messages, steps, assistants */
+    ENDPOINT_PUBLIC = 8,  /* may be asked without a key */
 };
 
 struct endpoint {

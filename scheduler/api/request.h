@@ -50,6 +50,7 @@ struct api {
     struct gateway *gateway; /* NULL: models are called by workers alone */
     struct claim_returns *claim_returns;
     struct poll poll;
+    struct buf document;   /* OpenAPI's, when somebody has asked for it */
     int64_t errors_second; /* the second in which errors were logged last, and how many */
     int errors_logged;
     uint64_t errors_unlogged; /* since the last that was */

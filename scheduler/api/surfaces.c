@@ -4,6 +4,7 @@
 
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/control/resources.h"
+#include "scheduler/api/document/resources.h"
 #include "scheduler/api/openai/resources.h"
 #include "scheduler/api/stream/resources.h"
 
@@ -13,7 +14,7 @@ const struct endpoint_table *const surfaces[] = {
     &run_get_endpoints,        &run_endpoints,       &step_endpoints,
     &tool_output_endpoints,    &model_endpoints,     &user_memory_endpoints,
     &user_endpoints,           &run_event_endpoints, &chat_completion_endpoints,
-    &embedding_endpoints,      &usage_endpoints,
+    &embedding_endpoints,      &usage_endpoints,     &document_endpoints,
 };
 
 const size_t surfaces_count = ARRAY_LENGTH(surfaces);

@@ -378,6 +378,19 @@ const struct field *fields_find(const struct fields *fields, const char *name)
     return field;
 }
 
+void fields_walk(const struct fields *fields, void (*fn)(void *arg, const struct field *field),
+                 void *arg)
+{
+    for (size_t i = 0; i < fields->count; i++)
+        fn(arg, field_at(fields, i));
+    for (size_t i = 0; fields->base && i < fields->base->count; i++) {
+        const struct field *field = field_at(fields->base, i);
+
+        if (fields_find(fields, field->name) == field)
+            fn(arg, field);
+    }
+}
+
 static int unknown(const struct path *member, struct failure *failure)
 {
     char where[192];

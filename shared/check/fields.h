@@ -52,6 +52,10 @@ struct fields {
 /* The field of that name; NULL: there is none. */
 const struct field *fields_find(const struct fields *fields, const char *name);
 
+/* Calls fn with each field that an object may have, those of the base last. */
+void fields_walk(const struct fields *fields, void (*fn)(void *arg, const struct field *field),
+                 void *arg);
+
 /* Returns 0, or -E_INVALID with *failure when a member is unknown, of a wrong kind, out of limits
  * or missing. `object` must be a JSON object (see fields_expect); `path` is where it is, NULL for
  * the body itself. */
