@@ -16,7 +16,7 @@ test('the document is had without a key, and not twice', async () => {
     assert.equal(new Set(ids).size, ids.length, 'each operation has an id of its own');
     const create = document.components.schemas.AssistantCreate;
     assert.equal(create.properties.model.maxLength, 256, 'which the table of bodies alone says');
-    assert.equal(create.additionalProperties, false);
+    assert.equal(document.paths['/v1/assistants'].post.requestBody.content['application/json'].schema.unevaluatedProperties, false);
 
     const tag = got.headers.get('etag');
     for (const header of [tag, `W/${tag}`, `"x", ${tag}`, '*']) {

@@ -149,18 +149,20 @@ static int fill_parameters(const struct making *making, struct operation *operat
 
 static int fill_body(const struct making *making, struct operation *operation)
 {
-    struct json_object *schema =
+    struct json_object *said =
         json_path(operation->said, "requestBody", "content", "application/json", "schema", NULL);
+    struct json_object *schema = resolve(making, said);
 
     if (operation->endpoint->takes != TAKES_JSON) {
-        if (!schema)
+        if (!said)
             return 0;
         return error_set(making->err, E_INVALID, "%s: it takes no JSON", operation->where);
     }
-    schema = resolve(making, schema);
     if (!schema)
         return error_set(making->err, E_INVALID,
                          "%s: it takes JSON, and the document has no schema", operation->where);
+    /* Here, since replies may have the schema as a part of theirs. */
+    json_object_object_add(said, "unevaluatedProperties", json_object_new_boolean(false));
     return document_body(schema, operation->endpoint->body, operation->where, making->err);
 }
 
@@ -189,6 +191,19 @@ static void add_id(struct operation *operation, const char *method)
     json_object_object_add(operation->said, "operationId", json_object_new_string(buf_string(&id)));
 }
 
+/* Pages show operations in groups: by the first word of their path. */
+static void add_tag(struct operation *operation)
+{
+    const char *word = operation->endpoint->pattern + strlen("/v1/");
+    struct json_object *tags;
+
+    if (json_has(operation->said, "tags"))
+        return;
+    tags = json_object_new_array();
+    json_object_array_add(tags, json_object_new_string_len(word, (int)strcspn(word, "/.")));
+    json_object_object_add(operation->said, "tags", tags);
+}
+
 static int fill_operation(const struct making *making, const struct endpoint *endpoint)
 {
     struct operation operation = {.endpoint = endpoint};
@@ -207,6 +222,7 @@ static int fill_operation(const struct making *making, const struct endpoint *en
     if (r == 0)
         r = fill_body(making, &operation);
     add_id(&operation, method);
+    add_tag(&operation);
     return r;
 }
 

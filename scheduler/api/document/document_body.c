@@ -209,7 +209,6 @@ int document_body(struct json_object *schema, const struct fields *fields, const
     filling.r = check_names(filling.properties, fields, where, err);
     fields_walk(fields, fill, &filling);
     json_object_object_add(schema, "type", json_object_new_string("object"));
-    json_object_object_add(schema, "additionalProperties", json_object_new_boolean(false));
     if (json_object_array_length(filling.required) > 0)
         json_object_object_add(schema, "required", filling.required);
     else

@@ -109,9 +109,12 @@ Test(openapi, tables_fill_in_what_they_know)
        "{\"name\":\"id\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}},"
        "{\"name\":\"kind\",\"in\":\"query\",\"required\":false,\"schema\":{\"type\":\"string\"}}]");
     is(json_get(get, "operationId"), "\"getThingsById\"");
+    is(json_get(get, "tags"), "[\"things\"]");
     thing = json_path(document, "components", "schemas", "Thing", NULL);
     is(json_get(thing, "required"), "[\"name\"]");
-    is(json_get(thing, "additionalProperties"), "false");
+    is(json_path(document, "paths", "/v1/things", "post", "requestBody", "content",
+                 "application/json", "schema", NULL),
+       "{\"$ref\":\"#/components/schemas/Thing\",\"unevaluatedProperties\":false}");
     is(json_path(thing, "properties", "name", NULL),
        "{\"description\":\"who\",\"type\":\"string\",\"minLength\":1,\"maxLength\":64}");
     is(json_path(thing, "properties", "word", NULL),
