@@ -192,6 +192,7 @@ static void end_exchange(struct http_connection *connection)
         exchange->on_end(exchange);
     arena_deinit(&exchange->arena);
     buf_deinit(&exchange->extra_headers);
+    buf_deinit(&connection->head);
 }
 
 /* Shows the application the head. Returns 0, CONNECTION_ANSWERED, or an error with parse.status. */

@@ -52,6 +52,7 @@ struct http_connection {
     bool chunked;  /* the reply in work is */
     bool upgraded; /* the handler has its bytes now */
     bool small_send_buffer;
+    struct buf head; /* of a stream that is open and has sent nothing */
     char peer[ADDRESS_TEXT_SIZE];
     struct http_parse parse;
     struct http_exchange exchange;

@@ -146,6 +146,13 @@ SUSPENDS MUSTCHECK int http_stream_write(struct http_exchange *exchange, struct 
                                          struct error *err);
 SUSPENDS int http_stream_end(struct http_exchange *exchange, struct error *err);
 
+/* The same in fewer packets: http_stream_open sends nothing, so that the head leaves with the first
+ * write; the other writes the last piece with the end. */
+MUSTCHECK int http_stream_open(struct http_exchange *exchange, int status, const char *content_type,
+                               struct error *err);
+SUSPENDS int http_stream_end_with(struct http_exchange *exchange, struct text bytes,
+                                  struct error *err);
+
 /* Another protocol on the connection, such as a WebSocket: where the client offers it (GET of
  * HTTP/1.1 without a body, "Connection: Upgrade", "Upgrade: PROTOCOL"), http_upgrade answers 101
  * with the headers added so far, and from then on the handler reads and writes bytes as they are.

@@ -17,6 +17,7 @@
 #define HEAD_BYTES          512
 #define EXTRA_HEADERS_BYTES 65536
 #define STREAM_SNDBUF_BYTES 16384 /* the kernel doubles it, for its own accounts */
+#define CHUNK_LINE_BYTES    20
 
 static const struct {
     int status;
@@ -230,12 +231,11 @@ static void shrink_send_buffer(struct http_connection *connection)
     connection->small_send_buffer = true;
 }
 
-int http_stream_begin(struct http_exchange *exchange, int status, const char *content_type,
-                      struct error *err)
+int http_stream_open(struct http_exchange *exchange, int status, const char *content_type,
+                     struct error *err)
 {
     struct http_connection *connection = exchange->connection;
-    CLEANUP(buf_deinit) struct buf head;
-    struct iovec part;
+    struct buf *head = &connection->head;
     int r;
 
     ASSERT(exchange->status == 0);
@@ -245,63 +245,88 @@ int http_stream_begin(struct http_exchange *exchange, int status, const char *co
         return error_set(err, E_CLOSED, "the connection is closed");
     shrink_send_buffer(connection);
     connection->chunked = !connection->parse.request.http_1_0;
-    begin_head(exchange, status, content_type, &head);
+    begin_head(exchange, status, content_type, head);
     if (connection->chunked)
-        buf_add_string(&head, "Transfer-Encoding: chunked\r\n");
-    buf_add(&head, "\r\n", 2);
+        buf_add_string(head, "Transfer-Encoding: chunked\r\n");
+    buf_add(head, "\r\n", 2);
     r = exchange->extra_headers.failed ? error_set(err, E_LIMIT, "the reply has too many headers")
-                                       : buf_check(&head, err);
-    if (r < 0) {
+                                       : buf_check(head, err);
+    if (r < 0)
         connection->broken = true;
-        return r;
-    }
-    part = (struct iovec){head.ptr, head.len};
-    return http_connection_write(connection, &part, 1, err);
+    return r;
 }
 
-static int write_chunk(struct http_exchange *exchange, struct text bytes, struct error *err)
+/* The size of a chunk, and the end of that line. */
+static struct iovec chunk_size(char line[CHUNK_LINE_BYTES], size_t len)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t at = CHUNK_LINE_BYTES;
+
+    line[--at] = '\n';
+    line[--at] = '\r';
+    for (; len > 0; len /= 16)
+        line[--at] = hex[len % 16];
+    return (struct iovec){line + at, CHUNK_LINE_BYTES - at};
+}
+
+/* What is left of the head, bytes as they are framed, and (last) the end: in one system call. An
+ * empty chunk would end the stream. */
+static int send_piece(struct http_exchange *exchange, struct text bytes, bool last,
+                      struct error *err)
 {
     struct http_connection *connection = exchange->connection;
-    static const char hex[] = "0123456789abcdef";
-    char size[20];
-    size_t at = sizeof(size);
-    size_t left = bytes.len;
-    struct iovec parts[3];
+    bool bodyless = exchange->method == HTTP_METHOD_HEAD;
+    char line[CHUNK_LINE_BYTES];
+    struct iovec parts[4];
+    size_t count = 0;
+    int r;
 
-    if (!connection->chunked) {
-        parts[0] = (struct iovec){(void *)(uintptr_t)bytes.ptr, bytes.len};
-        return http_connection_write(connection, parts, 1, err);
+    if (connection->broken)
+        return error_set(err, E_CLOSED, "the connection is closed");
+    if (connection->head.len > 0)
+        parts[count++] = (struct iovec){connection->head.ptr, connection->head.len};
+    if (bytes.len > 0 && !bodyless) {
+        if (connection->chunked)
+            parts[count++] = chunk_size(line, bytes.len);
+        parts[count++] = (struct iovec){(void *)(uintptr_t)bytes.ptr, bytes.len};
     }
-    size[--at] = '\n';
-    size[--at] = '\r';
-    for (; left > 0; left /= 16)
-        size[--at] = hex[left % 16];
-    parts[0] = (struct iovec){size + at, sizeof(size) - at};
-    parts[1] = (struct iovec){(void *)(uintptr_t)bytes.ptr, bytes.len};
-    parts[2] = (struct iovec){"\r\n", 2};
-    return http_connection_write(connection, parts, 3, err);
+    if (connection->chunked && !bodyless) {
+        struct text end = last ? TEXT("\r\n0\r\n\r\n") : TEXT("\r\n");
+        size_t skipped = bytes.len > 0 ? 0 : 2;
+
+        if (end.len > skipped)
+            parts[count++] =
+                (struct iovec){(void *)(uintptr_t)(end.ptr + skipped), end.len - skipped};
+    }
+    if (count == 0)
+        return 0;
+    r = http_connection_write(connection, parts, count, err);
+    buf_deinit(&connection->head);
+    return r;
+}
+
+int http_stream_begin(struct http_exchange *exchange, int status, const char *content_type,
+                      struct error *err)
+{
+    int r = http_stream_open(exchange, status, content_type, err);
+
+    return r < 0 ? r : send_piece(exchange, TEXT(""), false, err);
 }
 
 int http_stream_write(struct http_exchange *exchange, struct text bytes, struct error *err)
 {
     ASSERT(exchange->streaming);
-    if (exchange->connection->broken)
-        return error_set(err, E_CLOSED, "the connection is closed");
-    /* An empty chunk would end the stream. */
-    if (bytes.len == 0 || exchange->method == HTTP_METHOD_HEAD)
-        return 0;
-    return write_chunk(exchange, bytes, err);
+    return send_piece(exchange, bytes, false, err);
+}
+
+int http_stream_end_with(struct http_exchange *exchange, struct text bytes, struct error *err)
+{
+    ASSERT(exchange->streaming);
+    exchange->streaming = false;
+    return send_piece(exchange, bytes, true, err);
 }
 
 int http_stream_end(struct http_exchange *exchange, struct error *err)
 {
-    struct iovec part = {"0\r\n\r\n", 5};
-
-    ASSERT(exchange->streaming);
-    exchange->streaming = false;
-    if (exchange->connection->broken)
-        return error_set(err, E_CLOSED, "the connection is closed");
-    if (!exchange->connection->chunked || exchange->method == HTTP_METHOD_HEAD)
-        return 0;
-    return http_connection_write(exchange->connection, &part, 1, err);
+    return http_stream_end_with(exchange, TEXT(""), err);
 }

@@ -21,11 +21,12 @@
 #include "shared/fiber/fiber.h"
 #include "shared/http_server/connection.h"
 
-#define BACKLOG         1024
-#define ACCEPT_PAUSE_MS 50
-#define FULL_PAUSE_MS   100  /* until those that wait are looked at again */
-#define SLOW_REQUEST_MS 1000 /* a request that takes longer to arrive may be given up for others */
-#define SPARE_PLACES    16
+#define BACKLOG           1024
+#define ACCEPT_PAUSE_MS   50
+#define ACCEPTS_PER_YIELD 16
+#define FULL_PAUSE_MS     100  /* until those that wait are looked at again */
+#define SLOW_REQUEST_MS   1000 /* a request that takes longer to arrive may give way to others */
+#define SPARE_PLACES      16
 
 void http_connection_waits(struct http_connection *connection, enum http_waiting what)
 {
@@ -87,13 +88,15 @@ static void await_end(struct http_server *server)
     (void)!cond_wait(&server->ended, deadline_in(FULL_PAUSE_MS), NULL);
 }
 
-/* Returns 0, or -E_CANCELED when the server is closing. */
+/* Returns 0, or -E_CANCELED when the server is closing. While there are places, accepting is all
+ * that waits: several that come together need no look at the socket in between. */
 static int accept_one(struct http_server *server, struct error *err)
 {
     size_t places = server->options.max_connections + (server->options.spare ? SPARE_PLACES : 0);
     struct address peer;
     int fd;
-    int r = io_wait(server->fd, IO_READ, DEADLINE_NONE, err);
+    int r =
+        server->stats.connections < places ? 0 : io_wait(server->fd, IO_READ, DEADLINE_NONE, err);
 
     while (r == 0 && server->stats.connections >= places) {
         if (!make_room(server))
@@ -119,9 +122,11 @@ static void accept_run(void *arg)
     struct http_server *server = arg;
     struct error err = {0};
 
-    while (!fiber_canceled()) {
+    for (size_t accepted = 1; !fiber_canceled(); accepted++) {
         int r = accept_one(server, &err);
 
+        if (accepted % ACCEPTS_PER_YIELD == 0)
+            fiber_yield();
         if (r == 0)
             continue;
         if (r == -E_CANCELED)

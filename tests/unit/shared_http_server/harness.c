@@ -63,6 +63,19 @@ static void stream(struct http_exchange *exchange, bool end)
         (void)http_stream_end(exchange, NULL);
 }
 
+/* Its head is made before it is known whether there is anything to say. */
+static void stream_whole(struct http_exchange *exchange)
+{
+    bool lost = text_is(exchange->query, "lost");
+
+    if (http_stream_open(exchange, 200, "text/event-stream", NULL) < 0)
+        return;
+    if (lost)
+        http_abort(exchange);
+    else
+        (void)http_stream_end_with(exchange, TEXT("onetwothree"), NULL);
+}
+
 static void flood(struct http_exchange *exchange)
 {
     static char piece[4096];
@@ -113,6 +126,8 @@ void standard_handler(struct http_exchange *exchange, void *arg)
         return;
     else if (text_is(exchange->path, "/stream"))
         stream(exchange, true);
+    else if (text_is(exchange->path, "/whole"))
+        stream_whole(exchange);
     else if (text_is(exchange->path, "/cut"))
         stream(exchange, false);
     else if (text_is(exchange->path, "/flood"))

@@ -23,6 +23,7 @@ void serve(const struct http_server_options *options, void (*test)(void));
  *   /hold    waits until `released`, then replies "held"
  *   /silent  returns without a reply
  *   /stream  streams "one", "two", "three"
+ *   /whole   opens a stream and ends it with "onetwothree"; /whole?lost: aborts it
  *   /cut     begins a stream and does not end it
  *   /flood   streams until an error, counting into `flooded_bytes`
  *   /abort   aborts

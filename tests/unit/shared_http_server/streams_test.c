@@ -46,6 +46,49 @@ Test(streams, for_http_1_0_a_stream_ends_with_the_connection)
     serve(NULL, until_close);
 }
 
+static void at_once(void)
+{
+    int fd = client_open();
+    struct reply reply;
+
+    for (int i = 0; i < 2; i++) {
+        client_send(fd, "GET /whole HTTP/1.1\r\n" HOST "\r\n");
+        reply = client_read(fd);
+        cr_assert_eq(reply.status, 200);
+        cr_assert_not(reply.cut);
+        cr_assert_str_eq(reply_header(&reply, "Transfer-Encoding"), "chunked");
+        cr_assert_str_eq(buf_string(&reply.body), "onetwothree");
+        reply_deinit(&reply);
+    }
+    client_send(fd, "HEAD /whole HTTP/1.1\r\n" HOST "\r\n");
+    reply = client_read_bodyless(fd);
+    cr_assert_eq(reply.status, 200);
+    reply_deinit(&reply);
+    client_close(&fd);
+    reply = ask("GET /whole HTTP/1.0\r\n\r\n");
+    cr_assert_str_eq(buf_string(&reply.body), "onetwothree");
+    reply_deinit(&reply);
+}
+
+Test(streams, a_head_its_only_piece_and_the_end_can_leave_together)
+{
+    serve(NULL, at_once);
+}
+
+static void nothing_sent(void)
+{
+    int fd = client_open();
+
+    client_send(fd, "GET /whole?lost HTTP/1.1\r\n" HOST "\r\n");
+    cr_assert(client_sees_end(fd, WAIT_MS));
+    client_close(&fd);
+}
+
+Test(streams, a_stream_that_is_open_has_sent_nothing)
+{
+    serve(NULL, nothing_sent);
+}
+
 static void cut(void)
 {
     struct reply reply = ask("GET /cut HTTP/1.1\r\n" HOST "\r\n");
