@@ -2,42 +2,57 @@
 
 #include "scheduler/live/shown.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 static const char run_letters[SHOWN_RUN_COUNT] = {'n', 'c', 'q', 'i', 'a', 'x', 'e'};
 
 #define NUMBER_MAX ((int64_t)1 << 40)
 
-static void add_step(const struct shown *shown, char *to, size_t size)
+static void add_part(struct buf *out, int64_t number)
 {
-    char hex[33];
+    buf_add_char(out, '.');
+    buf_add_int(out, number);
+}
 
-    *text_put_hex(hex, shown->step.bytes, sizeof(shown->step.bytes)) = '\0';
+static void add_step(const struct shown *shown, char kind, struct buf *out)
+{
+    char part[1 + 2 * sizeof(shown->step.bytes) + 2];
+    char *end;
+
+    part[0] = '.';
+    end = text_put_hex(part + 1, shown->step.bytes, sizeof(shown->step.bytes));
+    *end++ = '.';
+    *end++ = kind;
+    buf_add(out, part, (size_t)(end - part));
+}
+
+void shown_write(const struct shown *shown, struct buf *out)
+{
+    buf_add_char(out, run_letters[shown->run]);
+    add_part(out, shown->seq);
     switch (shown->open) {
     case SHOWN_NO_STEP:
         break;
     case SHOWN_BEHIND:
-        (void)snprintf(to, size, ".%s.b", hex);
+        add_step(shown, 'b', out);
         break;
     case SHOWN_THINKING:
-        (void)snprintf(to, size, ".%s.t.%zu", hex, shown->text);
+        add_step(shown, 't', out);
+        add_part(out, (int64_t)shown->text);
         break;
     case SHOWN_MESSAGE:
-        (void)snprintf(to, size, ".%s.m.%d.%zu", hex, shown->phase, shown->text);
+        add_step(shown, 'm', out);
+        add_part(out, shown->phase);
+        add_part(out, (int64_t)shown->text);
         break;
     case SHOWN_CALLS:
-        (void)snprintf(to, size, ".%s.c.%d.%zu.%zu.%d", hex, shown->phase, shown->calls,
-                       shown->arguments, shown->output);
+        add_step(shown, 'c', out);
+        add_part(out, shown->phase);
+        add_part(out, (int64_t)shown->calls);
+        add_part(out, (int64_t)shown->arguments);
+        add_part(out, shown->output);
         break;
     }
-}
-
-void shown_format(const struct shown *shown, char out[SHOWN_TEXT_SIZE])
-{
-    int len = snprintf(out, SHOWN_TEXT_SIZE, "%c.%" PRId64, run_letters[shown->run], shown->seq);
-
-    add_step(shown, out + len, SHOWN_TEXT_SIZE - (size_t)len);
 }
 
 /* The next part of "a.b.c". False: there is none. */

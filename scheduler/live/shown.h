@@ -43,10 +43,10 @@ struct shown {
     bool output; /* of the last call */
 };
 
-#define SHOWN_TEXT_SIZE 128
-#define SHOWN_ALL       ((size_t)1 << 40) /* of a text, or of calls: all that there ever is */
+#define SHOWN_ALL ((size_t)1 << 40) /* of a text, or of calls: all that there ever is */
 
-void shown_format(const struct shown *shown, char out[SHOWN_TEXT_SIZE]);
+/* Appends it. */
+void shown_write(const struct shown *shown, struct buf *out);
 
 /* False, output untouched: this is no such id. */
 MUSTCHECK bool shown_parse(struct text text, struct shown *out);

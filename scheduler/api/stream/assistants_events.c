@@ -5,178 +5,223 @@
  * nested. The order is the story's.
  */
 
-#include <stdio.h>
+#include <string.h>
 
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/stream/event_format.h"
-#include "shared/sse/sse.h"
 
-void event_frame(struct buf *out, const struct shown *shown, const char *name, struct text data)
+size_t event_begin(struct buf *out, const struct shown *shown, const char *family, const char *name)
 {
-    char id[SHOWN_TEXT_SIZE];
-
     if (shown) {
-        shown_format(shown, id);
-        buf_printf(out, "id: %s\n", id);
+        buf_add_string(out, "id: ");
+        shown_write(shown, out);
+        buf_add_char(out, '\n');
     }
-    sse_write(out, text_of(name), data);
+    buf_add_string(out, "event: ");
+    buf_add_string(out, family);
+    buf_add_string(out, name);
+    buf_add_string(out, "\ndata: ");
+    return out->len;
 }
 
-static void write_run(struct buf *json, const struct story_event *event, char name[64])
+/* JSON that is kept as it was written may go over several lines, which a line of data may not:
+ * where JSON has a line's end, a blank says the same. */
+void event_end(struct buf *out, size_t data)
 {
-    enum shown_run shown = event->shown->run;
-    const char *what = shown == SHOWN_CREATED ? "created" : run_status_name(event->run->status);
+    char *at = out->ptr + data;
 
-    (void)snprintf(name, 64, "thread.run.%s", what);
-    render_run(event->run, json);
+    if (out->failed)
+        return;
+    for (char *end = at; (end = memchr(end, '\n', out->len - (size_t)(end - out->ptr)));)
+        *end = ' ';
+    for (char *end = at; (end = memchr(end, '\r', out->len - (size_t)(end - out->ptr)));)
+        *end = ' ';
+    buf_add(out, "\n\n", 2);
 }
 
-static void write_step(struct buf *json, const struct story_event *event, const char *what,
-                       char name[64])
+static void write_run(struct buf *out, const struct story_event *event)
 {
-    (void)snprintf(name, 64, "thread.run.step.%s", what);
-    render_step(event->step, json);
+    bool is_new = event->shown->run == SHOWN_CREATED;
+    size_t data = event_begin(out, event->shown, "thread.run.",
+                              is_new ? "created" : run_status_name(event->run->status));
+
+    render_run(event->run, out);
+    event_end(out, data);
 }
 
-static void write_message(struct buf *json, const struct story_event *event, const char *what,
-                          char name[64])
+static void write_step(struct buf *out, const struct story_event *event, const char *what)
 {
-    (void)snprintf(name, 64, "thread.message.%s", what);
-    render_message(event->message, json);
+    size_t data = event_begin(out, event->shown, "thread.run.step.", what);
+
+    render_step(event->step, out);
+    event_end(out, data);
 }
 
-static void add_object_id(struct buf *json, enum id_kind kind, struct uuid id, const char *object)
+static void write_message(struct buf *out, const struct story_event *event, const char *what)
 {
+    size_t data = event_begin(out, event->shown, "thread.message.", what);
+
+    render_message(event->message, out);
+    event_end(out, data);
+}
+
+/* The delta of an object, up to its value. */
+static size_t begin_delta(struct buf *out, const struct story_event *event, enum id_kind kind,
+                          struct uuid id, const char *object)
+{
+    size_t data = event_begin(out, event->shown, object, "");
     char text[ID_TEXT_SIZE];
 
     id_format(kind, id, text);
-    buf_printf(json, "{\"id\":\"%s\",\"object\":\"%s\",\"delta\":", text, object);
+    buf_add_string(out, "{\"id\":\"");
+    buf_add_string(out, text);
+    buf_add_string(out, "\",\"object\":\"");
+    buf_add_string(out, object);
+    buf_add_string(out, "\",\"delta\":");
+    return data;
 }
 
-static void write_text(struct buf *json, const struct story_event *event)
+static void end_delta(struct buf *out, size_t data)
 {
-    add_object_id(json, ID_MESSAGE, event->message->id, "thread.message.delta");
-    buf_add_string(json, "{\"content\":[{\"index\":0,");
+    buf_add_char(out, '}');
+    event_end(out, data);
+}
+
+static void write_text(struct buf *out, const struct story_event *event)
+{
+    size_t data = begin_delta(out, event, ID_MESSAGE, event->message->id, "thread.message.delta");
+
+    buf_add_string(out, "{\"content\":[{\"index\":0,");
     if (event->refuses) {
-        buf_add_string(json, "\"type\":\"refusal\",\"refusal\":");
-        buf_add_json(json, event->text);
+        buf_add_string(out, "\"type\":\"refusal\",\"refusal\":");
+        buf_add_json(out, event->text);
     } else {
-        buf_add_string(json, "\"type\":\"text\",\"text\":{\"value\":");
-        buf_add_json(json, event->text);
-        buf_add_string(json, ",\"annotations\":[]}");
+        buf_add_string(out, "\"type\":\"text\",\"text\":{\"value\":");
+        buf_add_json(out, event->text);
+        buf_add_string(out, ",\"annotations\":[]}");
     }
-    buf_add_string(json, "}]}}");
+    buf_add_string(out, "}]}");
+    end_delta(out, data);
 }
 
-static void begin_call_delta(struct buf *json, const struct story_event *event)
+static size_t begin_call_delta(struct buf *out, const struct story_event *event)
 {
-    add_object_id(json, ID_STEP, event->step->id, "thread.run.step.delta");
-    buf_printf(json, "{\"step_details\":{\"type\":\"tool_calls\",\"tool_calls\":[{\"index\":%zu,",
-               event->number);
+    size_t data = begin_delta(out, event, ID_STEP, event->step->id, "thread.run.step.delta");
+
+    buf_add_string(out, "{\"step_details\":{\"type\":\"tool_calls\",\"tool_calls\":[{\"index\":");
+    buf_add_int(out, (int64_t)event->number);
+    buf_add_char(out, ',');
+    return data;
 }
 
-static void write_call(struct buf *json, const struct story_event *event)
+static void end_call_delta(struct buf *out, size_t data)
 {
-    begin_call_delta(json, event);
-    buf_add_string(json, "\"id\":");
-    buf_add_json(json, event->call_id);
-    buf_add_string(json, ",\"type\":\"function\",\"function\":{\"name\":");
-    buf_add_json(json, event->name);
-    buf_add_string(json, ",\"arguments\":\"\",\"output\":null}}]}}}");
+    buf_add_string(out, "}}]}}");
+    end_delta(out, data);
 }
 
-static void write_call_part(struct buf *json, const struct story_event *event, const char *member)
+static void write_call(struct buf *out, const struct story_event *event)
 {
-    begin_call_delta(json, event);
-    buf_printf(json, "\"type\":\"function\",\"function\":{\"%s\":", member);
-    buf_add_json(json, event->text);
-    buf_add_string(json, "}}]}}}");
+    size_t data = begin_call_delta(out, event);
+
+    buf_add_string(out, "\"id\":");
+    buf_add_json(out, event->call_id);
+    buf_add_string(out, ",\"type\":\"function\",\"function\":{\"name\":");
+    buf_add_json(out, event->name);
+    buf_add_string(out, ",\"arguments\":\"\",\"output\":null");
+    end_call_delta(out, data);
+}
+
+static void write_call_part(struct buf *out, const struct story_event *event, const char *member)
+{
+    size_t data = begin_call_delta(out, event);
+
+    buf_add_string(out, "\"type\":\"function\",\"function\":{\"");
+    buf_add_string(out, member);
+    buf_add_string(out, "\":");
+    buf_add_json(out, event->text);
+    end_call_delta(out, data);
 }
 
 /* OpenAI has none for what a model thinks; clients pass over what they do not know. */
-static void write_thinking(struct buf *json, const struct story_event *event)
+static void write_thinking(struct buf *out, const struct story_event *event)
 {
-    char text[ID_TEXT_SIZE];
+    size_t data = begin_delta(out, event, ID_RUN, event->run->id, "thread.run.reasoning.delta");
 
-    id_format(ID_RUN, event->run->id, text);
-    buf_printf(
-        json,
-        "{\"id\":\"%s\",\"object\":\"thread.run.reasoning.delta\",\"delta\":{\"text\":", text);
-    buf_add_json(json, event->text);
-    buf_add_string(json, "}}");
+    buf_add_string(out, "{\"text\":");
+    buf_add_json(out, event->text);
+    buf_add_char(out, '}');
+    end_delta(out, data);
 }
 
-static const char *message_end(const struct message *message)
+static void write_message_end(struct buf *out, const struct story_event *event)
 {
-    return text_is(message->status, "incomplete") ? "incomplete" : "completed";
+    bool incomplete = text_is(event->message->status, "incomplete");
+
+    write_message(out, event, incomplete ? "incomplete" : "completed");
 }
 
 static void write_event(struct buf *out, const struct story_event *event)
 {
-    CLEANUP(buf_deinit) struct buf json;
-    char name[64] = "thread.run.step.delta";
-
-    buf_init(&json, 0);
     switch (event->kind) {
     case STORY_RUN:
-        write_run(&json, event, name);
+        write_run(out, event);
         break;
     case STORY_STEP_BEGINS:
-        write_step(&json, event, "created", name);
+        write_step(out, event, "created");
         break;
     case STORY_STEP_WORKS:
-        write_step(&json, event, "in_progress", name);
+        write_step(out, event, "in_progress");
         break;
     case STORY_STEP_ENDS:
-        write_step(&json, event, step_status_name(event->step->status), name);
+        write_step(out, event, step_status_name(event->step->status));
         break;
     case STORY_MESSAGE_BEGINS:
-        write_message(&json, event, "created", name);
+        write_message(out, event, "created");
         break;
     case STORY_MESSAGE_WORKS:
-        write_message(&json, event, "in_progress", name);
+        write_message(out, event, "in_progress");
         break;
     case STORY_MESSAGE_ENDS:
-        write_message(&json, event, message_end(event->message), name);
+        write_message_end(out, event);
         break;
     case STORY_TEXT:
-        (void)snprintf(name, sizeof(name), "thread.message.delta");
-        write_text(&json, event);
+        write_text(out, event);
         break;
     case STORY_CALL:
-        write_call(&json, event);
+        write_call(out, event);
         break;
     case STORY_ARGUMENTS:
-        write_call_part(&json, event, "arguments");
+        write_call_part(out, event, "arguments");
         break;
     case STORY_OUTPUT:
-        write_call_part(&json, event, "output");
+        write_call_part(out, event, "output");
         break;
     case STORY_THINKING:
-        (void)snprintf(name, sizeof(name), "thread.run.reasoning.delta");
-        write_thinking(&json, event);
+        write_thinking(out, event);
         break;
     }
-    event_frame(out, event->shown, name, buf_text(&json));
 }
 
 static void end(struct buf *out, const struct run *run, const struct shown *shown)
 {
+    size_t data = event_begin(out, shown, "", "done");
+
     (void)run;
-    event_frame(out, shown, "done", TEXT("[DONE]"));
+    buf_add_string(out, "[DONE]");
+    event_end(out, data);
 }
 
 static void error(struct buf *out, const char *code, const char *message)
 {
-    CLEANUP(buf_deinit) struct buf json;
+    size_t data = event_begin(out, NULL, "", "error");
 
-    buf_init(&json, 0);
-    buf_add_string(&json, "{\"error\":{\"message\":");
-    buf_add_json_string(&json, message);
-    buf_add_string(&json, ",\"type\":\"server_error\",\"param\":null,\"code\":");
-    buf_add_json_string(&json, code);
-    buf_add_string(&json, "}}");
-    event_frame(out, NULL, "error", buf_text(&json));
+    buf_add_string(out, "{\"error\":{\"message\":");
+    buf_add_json_string(out, message);
+    buf_add_string(out, ",\"type\":\"server_error\",\"param\":null,\"code\":");
+    buf_add_json_string(out, code);
+    buf_add_string(out, "}}");
+    event_end(out, data);
 }
 
 const struct event_format assistants_events = {NULL, write_event, end, error};

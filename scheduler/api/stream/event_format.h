@@ -23,5 +23,9 @@ extern const struct event_format assistants_events;
  * done. */
 extern const struct event_format simple_events;
 
-/* Appends a frame: its id (what was shown with it; NULL: none), name and data (JSON). */
-void event_frame(struct buf *out, const struct shown *shown, const char *name, struct text data);
+/* Appends the beginning of a frame: its id (what was shown with it; NULL: none) and its name, which
+ * is that of its family and its own. Then its data is appended, as JSON, and the frame ended with
+ * what the beginning returned. */
+MUSTCHECK size_t event_begin(struct buf *out, const struct shown *shown, const char *family,
+                             const char *name);
+void event_end(struct buf *out, size_t data);

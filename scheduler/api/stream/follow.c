@@ -246,18 +246,19 @@ static void tell_draft(struct following *following)
 
 static void tell_thread(struct following *following)
 {
-    CLEANUP(buf_deinit) struct buf json;
     struct store store = following->request->store;
+    struct buf *out = &following->out;
     struct thread thread;
     struct arena arena;
     struct error err;
 
     arena_init(&arena, 0);
     store.arena = &arena;
-    buf_init(&json, 0);
     if (threads_get(&store, following->follow->thread, &thread, &err) == 0) {
-        render_thread(&thread, &json);
-        event_frame(&following->out, &following->story.shown, "thread.created", buf_text(&json));
+        size_t data = event_begin(out, &following->story.shown, "thread.", "created");
+
+        render_thread(&thread, out);
+        event_end(out, data);
     }
     arena_deinit(&arena);
 }

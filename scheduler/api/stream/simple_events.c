@@ -15,7 +15,6 @@
 #include "shared/base/clock.h"
 #include "shared/json/json.h"
 #include "shared/json/json_write.h"
-#include "shared/sse/sse.h"
 
 static int64_t latency_of(const struct run *run)
 {
@@ -26,13 +25,39 @@ static int64_t latency_of(const struct run *run)
     return since_ms > 0 ? since_ms : 0;
 }
 
-static void begin(struct json_write *w, struct buf *json, const struct run *run)
+/* An event that is being written. */
+struct writing {
+    struct json_write json;
+    struct buf *out;
+    size_t data;
+};
+
+/* `run`: what its members have that all events have; NULL: without these. */
+static struct writing open_event(struct buf *out, const struct shown *shown, const char *name,
+                                 const struct run *run)
 {
-    json_write_init(w, json);
+    struct writing writing = {.out = out, .data = event_begin(out, shown, "", name)};
+    struct json_write *w = &writing.json;
+
+    json_write_init(w, out);
     json_write_open_object(w, NULL);
+    if (!run)
+        return writing;
     json_write_int(w, "iteration", run->iterations);
     json_write_int(w, "tokens_used", run->used.prompt_tokens + run->used.completion_tokens);
     json_write_int(w, "latency_ms", latency_of(run));
+    return writing;
+}
+
+static struct writing open_story(struct buf *out, const struct story_event *event, const char *name)
+{
+    return open_event(out, event->shown, name, event->now);
+}
+
+static void close_event(struct writing *writing)
+{
+    json_write_close(&writing->json);
+    event_end(writing->out, writing->data);
 }
 
 static void write_id(struct json_write *w, const char *name, enum id_kind kind, struct uuid id)
@@ -45,47 +70,35 @@ static void write_id(struct json_write *w, const char *name, enum id_kind kind, 
 
 static void write_say(struct buf *out, const struct story_event *event, const char *name)
 {
-    CLEANUP(buf_deinit) struct buf json;
-    struct json_write w;
+    struct writing e = open_story(out, event, name);
 
-    buf_init(&json, 0);
-    begin(&w, &json, event->now);
     if (event->message)
-        write_id(&w, "message_id", ID_MESSAGE, event->message->id);
+        write_id(&e.json, "message_id", ID_MESSAGE, event->message->id);
     if (event->text.ptr)
-        json_write_text(&w, "text", event->text);
-    json_write_close(&w);
-    event_frame(out, event->shown, name, buf_text(&json));
+        json_write_text(&e.json, "text", event->text);
+    close_event(&e);
 }
 
 static void write_call(struct buf *out, const struct story_event *event)
 {
-    CLEANUP(buf_deinit) struct buf json;
-    struct json_write w;
+    struct writing e = open_story(out, event, "tool_call");
 
-    buf_init(&json, 0);
-    begin(&w, &json, event->now);
-    json_write_text(&w, "id", event->call_id);
-    json_write_text(&w, "name", event->name);
-    json_write_close(&w);
-    event_frame(out, event->shown, "tool_call", buf_text(&json));
+    json_write_text(&e.json, "id", event->call_id);
+    json_write_text(&e.json, "name", event->name);
+    close_event(&e);
 }
 
 static void write_result(struct buf *out, const struct story_event *event, struct json_object *call)
 {
-    CLEANUP(buf_deinit) struct buf json;
     struct json_object *function = json_get(call, "function");
-    struct json_write w;
+    struct writing e = open_story(out, event, "tool_result");
 
-    buf_init(&json, 0);
-    begin(&w, &json, event->now);
-    json_write_text(&w, "id", json_get_text(call, "id"));
-    json_write_text(&w, "name", json_get_text(function, "name"));
-    json_write_text(&w, "arguments", json_get_text(function, "arguments"));
-    json_write_raw_if(&w, "output", json_text(json_get(function, "output")));
-    json_write_string(&w, "status", step_status_name(event->step->status));
-    json_write_close(&w);
-    event_frame(out, event->shown, "tool_result", buf_text(&json));
+    json_write_text(&e.json, "id", json_get_text(call, "id"));
+    json_write_text(&e.json, "name", json_get_text(function, "name"));
+    json_write_text(&e.json, "arguments", json_get_text(function, "arguments"));
+    json_write_raw_if(&e.json, "output", json_text(json_get(function, "output")));
+    json_write_string(&e.json, "status", step_status_name(event->step->status));
+    close_event(&e);
 }
 
 static void write_results(struct buf *out, const struct story_event *event)
@@ -106,51 +119,39 @@ static void write_results(struct buf *out, const struct story_event *event)
 static void write_ask(struct buf *out, const struct story_event *event)
 {
     CLEANUP(json_freep) struct json_object *action = NULL;
-    CLEANUP(buf_deinit) struct buf json;
+    struct writing e = open_story(out, event, "ask_user");
     struct json_object *calls;
-    struct json_write w;
     struct error err;
 
     if (!event->run->required_action.ptr ||
         json_decode(event->run->required_action, JSON_DEPTH_DEFAULT, &action, &err) < 0)
         action = NULL;
     calls = json_path(action, "submit_tool_outputs", "tool_calls", NULL);
-    buf_init(&json, 0);
-    begin(&w, &json, event->now);
-    json_write_raw(&w, "tool_calls", calls ? json_text(calls) : TEXT("[]"));
-    json_write_close(&w);
-    event_frame(out, event->shown, "ask_user", buf_text(&json));
+    json_write_raw(&e.json, "tool_calls", calls ? json_text(calls) : TEXT("[]"));
+    close_event(&e);
 }
 
 static void write_failure(struct buf *out, const struct story_event *event)
 {
     CLEANUP(json_freep) struct json_object *error = NULL;
-    CLEANUP(buf_deinit) struct buf json;
-    struct json_write w;
+    struct writing e = open_story(out, event, "error");
     struct error err;
 
     if (!event->run->last_error.ptr ||
         json_decode(event->run->last_error, JSON_DEPTH_DEFAULT, &error, &err) < 0)
         error = NULL;
-    buf_init(&json, 0);
-    begin(&w, &json, event->now);
-    json_write_text(&w, "code", json_get_text(error, "code"));
-    json_write_text(&w, "message", json_get_text(error, "message"));
-    json_write_close(&w);
-    event_frame(out, event->shown, "error", buf_text(&json));
+    json_write_text(&e.json, "code", json_get_text(error, "code"));
+    json_write_text(&e.json, "message", json_get_text(error, "message"));
+    close_event(&e);
 }
 
 static void write_ids(struct buf *out, const struct story_event *event)
 {
-    CLEANUP(buf_deinit) struct buf json;
-    struct json_write w;
+    struct writing e = open_story(out, event, "run");
 
-    buf_init(&json, 0);
-    begin(&w, &json, event->now);
-    write_id(&w, "run_id", ID_RUN, event->run->id);
-    write_id(&w, "thread_id", ID_THREAD, event->run->thread_id);
-    json_write_close(&w);
-    event_frame(out, event->shown, "run", buf_text(&json));
+    write_id(&e.json, "run_id", ID_RUN, event->run->id);
+    write_id(&e.json, "thread_id", ID_THREAD, event->run->thread_id);
+    close_event(&e);
 }
 
 static void write_run(struct buf *out, const struct story_event *event)
@@ -211,32 +212,23 @@ static void write_event(struct buf *out, const struct story_event *event)
 
 static void end(struct buf *out, const struct run *run, const struct shown *shown)
 {
-    CLEANUP(buf_deinit) struct buf json;
-    struct json_write w;
+    struct writing e = open_event(out, shown, "done", run);
 
-    buf_init(&json, 0);
-    begin(&w, &json, run);
-    json_write_string(&w, "status", run_status_name(run->status));
+    json_write_string(&e.json, "status", run_status_name(run->status));
     if (run->incomplete_reason.ptr)
-        json_write_text(&w, "reason", run->incomplete_reason);
+        json_write_text(&e.json, "reason", run->incomplete_reason);
     if (!uuid_is_zero(run->result_message))
-        write_id(&w, "message_id", ID_MESSAGE, run->result_message);
-    json_write_close(&w);
-    event_frame(out, shown, "done", buf_text(&json));
+        write_id(&e.json, "message_id", ID_MESSAGE, run->result_message);
+    close_event(&e);
 }
 
 static void error(struct buf *out, const char *code, const char *message)
 {
-    CLEANUP(buf_deinit) struct buf json;
-    struct json_write w;
+    struct writing e = open_event(out, NULL, "error", NULL);
 
-    buf_init(&json, 0);
-    json_write_init(&w, &json);
-    json_write_open_object(&w, NULL);
-    json_write_string(&w, "code", code);
-    json_write_string(&w, "message", message);
-    json_write_close(&w);
-    event_frame(out, NULL, "error", buf_text(&json));
+    json_write_string(&e.json, "code", code);
+    json_write_string(&e.json, "message", message);
+    close_event(&e);
 }
 
 const struct event_format simple_events = {"simple", write_event, end, error};

@@ -6,15 +6,16 @@
 
 static void same(const struct shown *shown, const char *as)
 {
-    char text[SHOWN_TEXT_SIZE];
-    char again[SHOWN_TEXT_SIZE];
+    CLEANUP(buf_deinit) struct buf text;
     struct shown read;
 
-    shown_format(shown, text);
-    cr_assert_str_eq(text, as);
-    cr_assert(shown_parse(text_of(text), &read));
-    shown_format(&read, again);
-    cr_assert_str_eq(again, as);
+    buf_init(&text, 0);
+    shown_write(shown, &text);
+    cr_assert_str_eq(buf_string(&text), as);
+    cr_assert(shown_parse(buf_text(&text), &read));
+    buf_reset(&text);
+    shown_write(&read, &text);
+    cr_assert_str_eq(buf_string(&text), as);
     cr_assert_eq(read.run, shown->run);
     cr_assert_eq(read.seq, shown->seq);
     cr_assert_eq(read.open, shown->open);

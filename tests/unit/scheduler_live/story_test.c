@@ -261,10 +261,11 @@ static void show(struct story *story, const struct play *play, const struct scen
 static struct story come_back(struct client *client)
 {
     struct story story = {.tell = take, .arg = client};
-    char text[SHOWN_TEXT_SIZE];
+    CLEANUP(buf_deinit) struct buf text;
 
-    shown_format(&client->shown, text);
-    cr_assert(shown_parse(text_of(text), &story.shown), "%s", text);
+    buf_init(&text, 0);
+    shown_write(&client->shown, &text);
+    cr_assert(shown_parse(buf_text(&text), &story.shown), "%s", buf_string(&text));
     client->stopped = false;
     client->stop_after = 0;
     return story;
