@@ -3,7 +3,8 @@
  * A run that takes more than SMALL_BYTES_MAX is left out of the answer, so that a batch is bounded
  * and nobody waits for the megabytes of others. What a spec takes is noted beside it, and is not
  * measured here: what it takes on disk may be 250 times less. Runs that do not exist are absent,
- * too; who asks for one of those, or for a large one, pays for a second statement.
+ * too; who asks for one of those, or for a large one, pays for a second statement. The steps that
+ * some look at are read by a statement of their own in the same request (step_looks.h).
  */
 
 #include "shared/store/polls/run_reader.h"
@@ -15,6 +16,7 @@
 #include "shared/base/memory.h"
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/gather.h"
+#include "shared/store/polls/step_looks.h"
 #include "shared/store/runs/run_rows.h"
 
 enum { BATCH_MAX = 128, CROWD_MS = 1 };
@@ -39,6 +41,7 @@ struct run_ask {
     struct uuid thread;
     struct uuid id;
     struct run *out;
+    struct run_look *look; /* NULL: none is wanted */
     bool answered;
     int result;
     struct error error;
@@ -125,12 +128,14 @@ static void add(struct run_reader *reader, struct parameters *parameters, const 
     reader->stats.specs_known += known;
 }
 
-static int query(struct run_reader *reader, struct gather_batch *batch, struct pg_result **out,
-                 struct error *err)
+/* Runs, and with `looks` (NULL: none are wanted) their steps, as one request. */
+static int query(struct run_reader *reader, struct gather_batch *batch, struct step_looks *looks,
+                 struct pg_result *out[2], struct error *err)
 {
     struct parameters parameters;
     struct buf *const bufs[] = {&parameters.ids, &parameters.tenants, &parameters.threads,
                                 &parameters.known};
+    struct pg_query queries[2];
     int r;
 
     for (size_t i = 0; i < ARRAY_LENGTH(bufs); i++) {
@@ -145,7 +150,10 @@ static int query(struct run_reader *reader, struct gather_batch *batch, struct p
                                  pg_array('I', &parameters.known)};
 
     reader->stats.statements++;
-    r = pg_exec(reader->pg, &run_get_many, values, out, err);
+    queries[0] = (struct pg_query){&run_get_many, values};
+    if (looks)
+        queries[1] = step_looks_query(looks);
+    r = pg_exec_all(reader->pg, queries, looks ? 2 : 1, out, err);
     for (size_t i = 0; i < ARRAY_LENGTH(bufs); i++)
         buf_deinit(bufs[i]);
     return r;
@@ -191,37 +199,125 @@ static void answer_all(struct run_reader *reader, const struct gather_batch *bat
     }
 }
 
-/* Who asked may give up while the statement is out; `asked` are the places that were sent. */
+/* What was sent: places in the batch of those who asked, and of those who look. Who asked may give
+ * up while the statement is out. */
+struct sent {
+    size_t asked[BATCH_MAX];
+    size_t asked_count;
+    size_t looks[BATCH_MAX];
+    size_t looks_count;
+};
+
+/* The steps of a run that several look at from the same place are read once. */
+static bool look_alike(const struct run_ask *a, const struct run_ask *b)
+{
+    return a->look && b->look && a->look->seq == b->look->seq && uuid_equal(a->id, b->id) &&
+           uuid_equal(a->store->tenant, b->store->tenant);
+}
+
+static bool is_looked_at(const struct gather_batch *batch, const struct sent *sent,
+                         const struct run_ask *ask)
+{
+    for (size_t i = sent->looks_count; i-- > 0;)
+        if (look_alike(GATHER_ASK(batch, sent->looks[i], struct run_ask), ask))
+            return true;
+    return false;
+}
+
+static void note(const struct gather_batch *batch, struct sent *sent, struct step_looks *looks)
+{
+    sent->asked_count = sent->looks_count = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct run_ask *ask = GATHER_ASK(batch, i, struct run_ask);
+
+        if (!ask)
+            continue;
+        sent->asked[sent->asked_count++] = i;
+        if (!ask->look || is_looked_at(batch, sent, ask))
+            continue;
+        sent->looks[sent->looks_count++] = i;
+        step_looks_add(looks, ask->store->tenant, ask->id, ask->look->seq);
+    }
+}
+
+/* A row of steps is for its first asker and whoever looks alike behind him. Where that one has
+ * given up they hear nothing, and look for themselves. */
+static void answer_look(const struct gather_batch *batch, size_t place,
+                        const struct pg_result *result, int from, int to)
+{
+    const struct run_ask *first = GATHER_ASK(batch, place, struct run_ask);
+
+    for (size_t i = place; first && i < batch->count; i++) {
+        struct run_ask *ask = GATHER_ASK(batch, i, struct run_ask);
+
+        if (!ask || !ask->answered || ask->result != 0 || !look_alike(ask, first))
+            continue;
+        ask->look->more = false;
+        for (int at = from; at < to && ask->result == 0; at++)
+            ask->result = step_looks_read(result, at, ask->look, &ask->error);
+    }
+}
+
+/* Rows come in the order of their looks; many have none. */
+static void answer_looks(const struct gather_batch *batch, const struct sent *sent,
+                         const struct pg_result *result)
+{
+    int rows = pg_rows(result);
+    int at = 0;
+
+    for (size_t place = 0; place < sent->looks_count; place++) {
+        int from = at;
+
+        while (at < rows && step_looks_place(result, at) == place)
+            at++;
+        answer_look(batch, sent->looks[place], result, from, at);
+    }
+    ASSERT(at == rows);
+}
+
+static void fail_all(const struct gather_batch *batch, const struct sent *sent, int result,
+                     const struct error *err)
+{
+    for (size_t i = 0; i < sent->asked_count; i++) {
+        struct run_ask *ask = GATHER_ASK(batch, sent->asked[i], struct run_ask);
+
+        if (!ask)
+            continue;
+        ask->answered = true;
+        ask->result = result;
+        ask->error = *err;
+    }
+}
+
 static void read_batch(void *arg, struct gather_batch *batch)
 {
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_result *results[2] = {NULL, NULL};
     struct run_reader *reader = arg;
-    size_t asked[BATCH_MAX];
+    struct step_looks looks;
+    struct sent sent;
     struct error err = {0};
-    size_t count = 0;
     int r;
 
     ASSERT(batch->count <= BATCH_MAX);
     reader->crowd = batch->count > 1;
-    for (size_t i = 0; i < batch->count; i++)
-        if (batch->items[i])
-            asked[count++] = i;
-    r = query(reader, batch, &result, &err);
-    for (size_t i = 0; r < 0 && i < count; i++) {
-        struct run_ask *ask = GATHER_ASK(batch, asked[i], struct run_ask);
-
-        if (ask) {
-            ask->answered = true;
-            ask->result = r;
-            ask->error = err;
-        }
+    step_looks_init(&looks);
+    note(batch, &sent, &looks);
+    r = query(reader, batch, sent.looks_count > 0 ? &looks : NULL, results, &err);
+    step_looks_deinit(&looks);
+    if (r < 0) {
+        fail_all(batch, &sent, r, &err);
+        return;
     }
-    for (int i = 0; r == 0 && i < pg_rows(result); i++) {
-        int64_t place = pg_get_int(result, i, COLUMN_PLACE) - 1;
+    for (int i = 0; i < pg_rows(results[0]); i++) {
+        int64_t place = pg_get_int(results[0], i, COLUMN_PLACE) - 1;
 
-        ASSERT(place >= 0 && (size_t)place < count);
-        answer_all(reader, batch, asked[place], result, i);
+        ASSERT(place >= 0 && (size_t)place < sent.asked_count);
+        answer_all(reader, batch, sent.asked[place], results[0], i);
     }
+    if (sent.looks_count > 0)
+        answer_looks(batch, &sent, results[1]);
+    pg_result_free(results[0]);
+    pg_result_free(results[1]);
 }
 
 /* A batch of more than one tells of many who poll: for those, larger batches are worth a moment,
@@ -263,12 +359,17 @@ void run_reader_free(struct run_reader *reader)
     free(reader);
 }
 
-int run_reader_get(struct run_reader *reader, const struct store *store, struct uuid thread,
-                   struct uuid id, struct run *out, struct error *err)
+int run_reader_look(struct run_reader *reader, const struct store *store, struct uuid thread,
+                    struct uuid id, struct run *out, struct run_look *look, struct error *err)
 {
-    struct run_ask ask = {.store = store, .thread = thread, .id = id, .out = out};
-    int r = gather_ask(reader->gather, &ask.item, err);
+    struct run_ask ask = {.store = store, .thread = thread, .id = id, .out = out, .look = look};
+    int r;
 
+    if (look) {
+        look->count = 0;
+        look->more = true; /* until it is known */
+    }
+    r = gather_ask(reader->gather, &ask.item, err);
     if (r < 0)
         return r;
     if (!ask.answered)
@@ -276,6 +377,12 @@ int run_reader_get(struct run_reader *reader, const struct store *store, struct 
     if (ask.result < 0 && err)
         *err = ask.error;
     return ask.result;
+}
+
+int run_reader_get(struct run_reader *reader, const struct store *store, struct uuid thread,
+                   struct uuid id, struct run *out, struct error *err)
+{
+    return run_reader_look(reader, store, thread, id, out, NULL, err);
 }
 
 struct run_reader_stats run_reader_stats(const struct run_reader *reader)

@@ -6,6 +6,7 @@
  * RUN_READER_SPECS, of RUN_READER_SPEC_MAX bytes each) and asks for the rest of the row alone.
  * The rest is read each time: nobody is shown less than he was shown before. */
 
+#include "shared/store/polls/run_look.h"
 #include "shared/store/runs/runs.h"
 
 struct run_reader;
@@ -22,6 +23,12 @@ SUSPENDS void run_reader_free(struct run_reader *reader); /* accepts NULL */
 SUSPENDS MUSTCHECK int run_reader_get(struct run_reader *reader, const struct store *store,
                                       struct uuid thread, struct uuid id, struct run *out,
                                       struct error *err);
+
+/* The same, with a look at its steps in the same request; these may be newer than the run. On
+ * RUN_UNREAD nothing is known of them: look->more. */
+SUSPENDS MUSTCHECK int run_reader_look(struct run_reader *reader, const struct store *store,
+                                       struct uuid thread, struct uuid id, struct run *out,
+                                       struct run_look *look, struct error *err);
 
 struct run_reader_stats {
     uint64_t statements;

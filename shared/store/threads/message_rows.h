@@ -8,8 +8,10 @@
 #define MESSAGE_COLUMNS MESSAGE_COLUMNS_WITH("m.tool_calls")
 
 /* The same, with something else in the place of the calls. */
-#define MESSAGE_COLUMNS_WITH(calls) \
-    "m.content, m.id, m.thread_id, m.run_id, m.agent_id, m.position, m.seq, m.role, m.hidden," \
+#define MESSAGE_COLUMNS_WITH(calls) MESSAGE_COLUMNS_OF("m.content", calls)
+
+#define MESSAGE_COLUMNS_OF(content, calls) \
+    content ", m.id, m.thread_id, m.run_id, m.agent_id, m.position, m.seq, m.role, m.hidden," \
     " " calls ", m.tool_call_id, m.attachments, m.metadata, m.status, m.incomplete_reason," \
     " " SQL_SECONDS("m.created_at")
 /* clang-format on */
@@ -31,8 +33,10 @@ SUSPENDS MUSTCHECK int thread_look(const struct store *store, struct uuid thread
 extern const struct pg_statement thread_lock_active;
 
 /* A message as it is shown; `waits` is for input that has not joined the thread. */
-#define MESSAGE_SHOWN(calls, waits)                                                                \
-    MESSAGE_COLUMNS_WITH(calls) ", m.token_count, m.tool_name, " waits
+#define MESSAGE_SHOWN(calls, waits) MESSAGE_SHOWN_OF("m.content", calls, waits)
+
+#define MESSAGE_SHOWN_OF(content, calls, waits)                                                    \
+    MESSAGE_COLUMNS_OF(content, calls) ", m.token_count, m.tool_name, " waits
 
 /* Reads MESSAGE_SHOWN. */
 MUSTCHECK int message_shown_read(struct row *row, void *out, struct error *err);

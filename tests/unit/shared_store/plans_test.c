@@ -200,6 +200,7 @@ static void use_batches(const struct store *store)
         {.tenant = store->tenant, .draft = &drafts[0]},
         {.tenant = store->tenant, .draft = &drafts[1], .new_thread = &fresh}};
     struct run_reader *reader = run_reader_new(store->pg);
+    struct run_look look = {.arena = store->arena};
     struct pg_result *result = NULL;
     struct run run;
 
@@ -207,6 +208,7 @@ static void use_batches(const struct store *store)
     cr_assert_eq(run_batch_made_count(result), 2);
     pg_result_free(result);
     MUST(run_reader_get(reader, store, any, drafts[0].id, &run, &test_err));
+    MUST(run_reader_look(reader, store, any, drafts[0].id, &run, &look, &test_err));
     run_reader_free(reader);
 }
 

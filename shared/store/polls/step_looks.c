@@ -1,0 +1,113 @@
+/* Steps of many runs.
+ *
+ * Each run's steps are found by its place in the index of (run, number), and each message by its
+ * key, whatever Postgres thinks of the tables' sizes. What is large comes without its texts.
+ */
+
+#include "shared/store/polls/step_looks.h"
+
+#include "shared/store/runs/run_rows.h"
+#include "shared/store/threads/message_rows.h"
+
+/* clang-format off */
+#define SMALL(column)    SQL_STORED(column) " <= " SQL_STRING(SMALL_BYTES_MAX)
+#define IF_SMALL(column) "CASE WHEN f.small THEN " column " END"
+
+static const struct pg_statement step_looks_statement = {
+    .name = "step_looks",
+    .sql =
+        "SELECT a.place - 1, f.small, m.id IS NOT NULL,"
+        "    " STEP_COLUMNS_WITH(IF_SMALL("s.tool_calls")) ","
+        "    " MESSAGE_SHOWN_OF(IF_SMALL("m.content"), IF_SMALL("m.tool_calls"), "NULL::text")
+        " FROM unnest($1, $2, $3) WITH ORDINALITY AS a (run, tenant, seq, place)"
+        " CROSS JOIN LATERAL ("
+        "    SELECT s.*"
+        "    FROM run_steps s"
+        "    WHERE s.run_id = a.run"
+        "      AND " SQL_CHECKED("s.tenant_id = a.tenant")
+        "      AND s.seq > a.seq"
+        "    ORDER BY s.seq"
+        "    LIMIT " SQL_STRING(LOOK_STEPS) ") s"
+        " LEFT JOIN LATERAL ("
+        "    SELECT m.*"
+        "    FROM messages m"
+        "    WHERE m.id = ANY (ARRAY[s.message_id])"
+        "      AND " SQL_CHECKED("m.thread_id = s.thread_id")
+        "      AND " SQL_CHECKED("m.tenant_id = s.tenant_id")
+        "      AND NOT m.hidden"
+        "    OFFSET 0) m ON true"
+        " CROSS JOIN LATERAL ("
+        "    SELECT CASE"
+        "        WHEN " SMALL("s.tool_calls") " AND " SMALL("m.content")
+        "            AND " SMALL("m.tool_calls")
+        "        THEN " SQL_SENT("s.tool_calls") " + " SQL_SENT("m.content")
+        "            + " SQL_SENT("m.tool_calls") " <= " SQL_STRING(SMALL_BYTES_MAX)
+        "        ELSE false END AS small"
+        "    OFFSET 0) f"
+        " ORDER BY a.place, s.seq",
+    .types = "UUI",
+};
+/* clang-format on */
+
+enum { COLUMN_PLACE, COLUMN_SMALL, COLUMN_HAS_MESSAGE, COLUMN_STEP };
+
+void step_looks_init(struct step_looks *looks)
+{
+    struct buf *const bufs[] = {&looks->runs, &looks->tenants, &looks->seqs};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(bufs); i++) {
+        buf_init(bufs[i], 0);
+        pg_array_begin(bufs[i]);
+    }
+}
+
+void step_looks_deinit(struct step_looks *looks)
+{
+    buf_deinit(&looks->runs);
+    buf_deinit(&looks->tenants);
+    buf_deinit(&looks->seqs);
+}
+
+void step_looks_add(struct step_looks *looks, struct uuid tenant, struct uuid run, int64_t seq)
+{
+    pg_array_add_uuid(&looks->runs, run);
+    pg_array_add_uuid(&looks->tenants, tenant);
+    pg_array_add_int(&looks->seqs, seq);
+}
+
+struct pg_query step_looks_query(struct step_looks *looks)
+{
+    looks->values[0] = pg_array('U', &looks->runs);
+    looks->values[1] = pg_array('U', &looks->tenants);
+    looks->values[2] = pg_array('I', &looks->seqs);
+    return (struct pg_query){&step_looks_statement, looks->values};
+}
+
+size_t step_looks_place(const struct pg_result *result, int at)
+{
+    return (size_t)pg_get_int(result, at, COLUMN_PLACE);
+}
+
+int step_looks_read(const struct pg_result *result, int at, struct run_look *look,
+                    struct error *err)
+{
+    struct row row = row_at(result, at, look->arena);
+    struct looked_step *step = &look->steps[look->count];
+    int r;
+
+    ASSERT(look->count < LOOK_STEPS);
+    if (look->more)
+        return 0;
+    look->more = !pg_get_bool(result, at, COLUMN_SMALL);
+    if (look->more)
+        return 0;
+    row.column = COLUMN_STEP;
+    r = step_read(&row, &step->step, err);
+    step->has_message = pg_get_bool(result, at, COLUMN_HAS_MESSAGE);
+    row.column = COLUMN_STEP + STEP_COLUMNS_COUNT;
+    if (r == 0 && step->has_message)
+        r = message_shown_read(&row, &step->message, err);
+    if (r == 0)
+        look->more = ++look->count == LOOK_STEPS;
+    return r;
+}
