@@ -4,9 +4,9 @@
  *               ▲                                                              │
  *               └──────────── woken, or 15 s later (a comment) ◄───────────────┘
  *
- * Between two looks it holds the run's row and what was shown, and no row of a step or a message.
- * While its client is slow it is suspended in the write; what happens meanwhile is told in one
- * piece. A failure of the database ends nothing: it looks again.
+ * Between two looks it holds what was shown and some numbers of the run: no text of its row, and no
+ * row of a step or a message. While its client is slow it is suspended in the write; what happens
+ * meanwhile is told in one piece. A failure of the database ends nothing: it looks again.
  */
 
 #include "scheduler/api/stream/follow.h"
@@ -40,8 +40,9 @@ struct following {
     const struct follow *follow;
     struct live_reader reader;
     struct story story;
-    struct run run; /* as it was read last, in `row` */
+    struct run run; /* as it was read last, its texts in `row` */
     struct arena row;
+    bool bare; /* its texts were given up */
     struct buf out;
     bool fresh;    /* the row was read just now */
     uint64_t seen; /* live_stored, when it was looked */
@@ -106,9 +107,9 @@ static void flush(struct following *following)
     buf_reset(&following->out);
 }
 
-/* Into an arena of its own, which takes the place of the one before. Returns 0, RUN_MISSING, or a
- * failure. */
-static int read_run(struct following *following, struct error *err)
+/* Into an arena of its own, which takes the place of the one before. `look` is at its steps; NULL:
+ * at the run alone. Returns 0, RUN_MISSING, or a failure. */
+static int read_run(struct following *following, struct run_look *look, struct error *err)
 {
     const struct follow *follow = following->follow;
     struct request *request = following->request;
@@ -119,7 +120,8 @@ static int read_run(struct following *following, struct error *err)
 
     arena_init(&row, 0);
     store.arena = &row;
-    r = run_reader_get(request->api->run_reader, &store, follow->thread, follow->run, &run, err);
+    r = run_reader_look(request->api->run_reader, &store, follow->thread, follow->run, &run, look,
+                        err);
     if (r == RUN_UNREAD) {
         store.pg = request->api->pg_large;
         r = runs_get(&store, follow->thread, follow->run, &run, err);
@@ -131,8 +133,20 @@ static int read_run(struct following *following, struct error *err)
     arena_deinit(&following->row);
     following->row = row;
     following->run = run;
-    following->fresh = true;
+    following->bare = false;
     return 0;
+}
+
+/* Who waits holds no text of the run: it is read again before they are needed. */
+static void lay_bare(struct following *following)
+{
+    struct run *run = &following->run;
+
+    run->spec = run->metadata = run->last_error = run->incomplete_reason = TEXT_NONE;
+    run->required_action = run->waits_for = run->user = run->tools = TEXT_NONE;
+    following->bare = true;
+    arena_deinit(&following->row);
+    arena_init(&following->row, 0);
 }
 
 static int tell_step(struct following *following, const struct store *store,
@@ -187,19 +201,24 @@ static int tell_steps(struct following *following, struct error *err)
     return r < 0 ? r : 0;
 }
 
-/* What is stored. Returns 0, RUN_MISSING, or a failure.
- *
- * The row that a reader found when he came was read before he joined. What became of the run in
- * between, if anything, the sweep finds. */
-static int look(struct following *following, struct error *err)
+/* What was found at once, and what there may be behind it. Nothing is where no worker has written
+ * yet. */
+static int tell_look(struct following *following, const struct run_look *look, struct error *err)
+{
+    for (size_t i = 0; i < look->count && !following->broken; i++) {
+        const struct looked_step *found = &look->steps[i];
+
+        story_step(&following->story, &found->step, found->has_message ? &found->message : NULL);
+    }
+    return look->more && following->run.step > 0 ? tell_steps(following, err) : 0;
+}
+
+static int read_and_tell(struct following *following, struct run_look *look, struct error *err)
 {
     struct live *live = following->request->api->live;
     uint64_t stored = stored_now(following);
-    int r;
+    int r = following->fresh ? 0 : read_run(following, look, err);
 
-    if (is_up_to_date(following))
-        return 0;
-    r = following->fresh ? 0 : read_run(following, err);
     following->fresh = false;
     if (r != 0)
         return r;
@@ -208,12 +227,31 @@ static int look(struct following *following, struct error *err)
                       &(struct run_standing_row){following->run.id, following->run.step,
                                                  (int)following->run.status});
     story_run(&following->story, &following->run);
-    r = following->run.step > 0 ? tell_steps(following, err) : 0; /* else none was written yet */
+    r = tell_look(following, look, err);
     if (r < 0)
         return r;
     following->seen = stored;
     following->looked = true;
     return 0;
+}
+
+/* What is stored. Returns 0, RUN_MISSING, or a failure.
+ *
+ * The row that a reader found when he came was read before he joined. What became of the run in
+ * between, if anything, the sweep finds. */
+static int look(struct following *following, struct error *err)
+{
+    struct run_look look = {.seq = following->story.shown.seq, .more = true};
+    struct arena arena;
+    int r;
+
+    if (is_up_to_date(following))
+        return 0;
+    arena_init(&arena, 0);
+    look.arena = &arena;
+    r = read_and_tell(following, &look, err);
+    arena_deinit(&arena);
+    return r;
 }
 
 static bool is_over(const struct following *following)
@@ -235,13 +273,30 @@ static bool has_missed(struct following *following, const struct draft *draft)
     return true;
 }
 
+/* A piece of a draft may be the first sign that a run is at work, which is told with all of the
+ * run. */
+static bool lacks_row(struct following *following, const struct draft *draft)
+{
+    enum shown_run run = following->story.shown.run;
+
+    if (!following->bare || uuid_is_zero(draft->reply) || run == SHOWN_IN_PROGRESS ||
+        run == SHOWN_CANCELLING)
+        return false;
+    following->looked = false;
+    return true;
+}
+
 /* A draft is told only where all that is stored was. */
 static void tell_draft(struct following *following)
 {
-    if (is_up_to_date(following) && !run_status_terminal(following->run.status) &&
-        !has_missed(following, live_draft(&following->reader)))
-        story_draft(&following->story, live_draft(&following->reader));
-    story_standing(&following->story);
+    if (is_up_to_date(following) && !run_status_terminal(following->run.status)) {
+        const struct draft *draft = live_draft(&following->reader);
+
+        if (!has_missed(following, draft) && !lacks_row(following, draft))
+            story_draft(&following->story, draft);
+    }
+    if (!following->bare)
+        story_standing(&following->story);
 }
 
 static void tell_thread(struct following *following)
@@ -295,6 +350,7 @@ static bool tell_all(struct following *following)
     }
     if (r < 0) {
         log_debug("a run could not be looked at", LOG_ERROR(&err));
+        flush(following);
         sleep_a_while(following, LOOK_AGAIN_MS);
         return false;
     }
@@ -308,25 +364,26 @@ static bool tell_all(struct following *following)
 static void go_on(struct following *following)
 {
     struct live *live = following->request->api->live;
-    bool over = false;
 
-    while (!over && !following->broken) {
-        over = tell_all(following);
+    while (!following->broken) {
+        if (tell_all(following)) /* the rest leaves with the end */
+            break;
         flush(following);
-        if (over || following->broken)
+        if (following->broken)
             break;
         if (live_has_ended(live)) { /* another scheduler goes on, behind the last id */
             buf_add_string(&following->out, "retry: 1000\n\n");
-            flush(following);
             break;
         }
-        if (is_up_to_date(following))
+        if (is_up_to_date(following)) {
+            lay_bare(following);
             sleep_a_while(following, KEEP_ALIVE_MS);
-        flush(following);
+        }
     }
 }
 
-/* Proxies buffer and compress what they are not told to leave alone. */
+/* Proxies buffer and compress what they are not told to leave alone. The head leaves with the first
+ * events. */
 static int begin(struct following *following)
 {
     struct http_exchange *exchange = following->request->exchange;
@@ -335,37 +392,43 @@ static int begin(struct following *following)
     http_add_header(exchange, "Cache-Control", TEXT("no-cache, no-transform"));
     http_add_header(exchange, "X-Accel-Buffering", TEXT("no"));
     exchange->deadline_ms = deadline_in(WRITE_WAIT_MS);
-    if (http_stream_begin(exchange, 200, "text/event-stream; charset=utf-8", &err) < 0)
+    if (http_stream_open(exchange, 200, "text/event-stream; charset=utf-8", &err) < 0)
         return -1;
     buf_add_string(&following->out, ": penstock\n\n");
     return 0;
 }
 
-/* As many read as may: a browser that gets any status but 200 would never come back. */
-static void turn_away(struct following *following)
-{
-    struct error err;
-
-    if (begin(following) < 0)
-        return;
-    buf_printf(&following->out, "retry: %d\n\n", CROWDED_RETRY_MS);
-    flush(following);
-    (void)http_stream_end(following->request->exchange, &err);
-}
-
-static void stream(struct following *following)
+/* The last events leave with the end, unless they are many. */
+static void end(struct following *following)
 {
     struct http_exchange *exchange = following->request->exchange;
     struct error err;
 
+    if (following->out.len > SLICE_BYTES)
+        flush(following);
+    if (following->broken)
+        http_abort(exchange);
+    exchange->deadline_ms = deadline_in(WRITE_WAIT_MS);
+    (void)http_stream_end_with(exchange, buf_text(&following->out), &err);
+}
+
+/* As many read as may: a browser that gets any status but 200 would never come back. */
+static void turn_away(struct following *following)
+{
+    if (begin(following) < 0)
+        return;
+    buf_printf(&following->out, "retry: %d\n\n", CROWDED_RETRY_MS);
+    end(following);
+}
+
+static void stream(struct following *following)
+{
     if (begin(following) < 0)
         return;
     if (following->follow->with_thread)
         tell_thread(following);
     go_on(following);
-    if (following->broken)
-        http_abort(exchange);
-    (void)http_stream_end(exchange, &err);
+    end(following);
 }
 
 static void read_to_the_end(struct following *following)
@@ -394,7 +457,8 @@ int follow_run(struct request *request, const struct follow *follow)
 
     arena_init(&following.row, 0);
     buf_init(&following.out, OUT_BYTES_MAX);
-    r = follow->is_there ? 0 : read_run(&following, &err);
+    r = follow->is_there ? 0 : read_run(&following, NULL, &err);
+    following.fresh = !follow->is_there;
     if (r == 0) {
         request_rest(request);
         read_to_the_end(&following);
