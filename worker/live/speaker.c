@@ -194,6 +194,12 @@ void speaker_begin(struct speaker *speaker, struct voice *voice, const struct ru
     list_init(&voice->pending);
 }
 
+static void await_turn(struct speaker *speaker)
+{
+    if (!ev_is_active(&speaker->turn))
+        ev_timer_start(loop_ev(), &speaker->turn);
+}
+
 void speaker_hear(struct speaker *speaker, struct voice *voice, const struct chat_event *event)
 {
     size_t untold;
@@ -208,8 +214,8 @@ void speaker_hear(struct speaker *speaker, struct voice *voice, const struct cha
         list_add(&speaker->pending, &voice->pending);
     if (untold >= SPEAK_BYTES)
         loop_defer(&speaker->now);
-    else if (!ev_is_active(&speaker->turn))
-        ev_timer_start(loop_ev(), &speaker->turn);
+    else
+        await_turn(speaker);
 }
 
 void speaker_end(struct speaker *speaker, struct voice *voice)
@@ -222,14 +228,16 @@ void speaker_end(struct speaker *speaker, struct voice *voice)
     loop_defer(&speaker->now);
 }
 
-void speaker_stored(struct speaker *speaker, struct uuid run)
+void speaker_stored(struct speaker *speaker, struct uuid run, bool soon)
 {
     const struct frame frame = {.kind = FRAME_STORED, .run = run};
     struct audience_of *of = speaker ? audience_find(&speaker->audience, run, clock_ms()) : NULL;
 
     for (size_t i = 0; of && i < of->count; i++)
         frame_write(&outbox_of(speaker, of->channels[i].name)->frames, &frame);
-    if (of)
+    if (of && soon)
+        await_turn(speaker);
+    else if (of)
         loop_defer(&speaker->now);
 }
 

@@ -39,8 +39,9 @@ void speaker_hear(struct speaker *speaker, struct voice *voice, const struct cha
 /* The reply has come to its end, whatever its end is: what was not told is told. */
 void speaker_end(struct speaker *speaker, struct voice *voice);
 
-/* Something of the run was stored. */
-void speaker_stored(struct speaker *speaker, struct uuid run);
+/* Something of the run was stored; `soon`: what is heard of it within SPEAK_MS is heard early
+ * enough. */
+void speaker_stored(struct speaker *speaker, struct uuid run, bool soon);
 
 struct speaker_stats {
     bool hears;        /* who is listened to */

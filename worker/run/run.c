@@ -80,7 +80,8 @@ void run_start(struct worker *worker, const struct run_claim *claim,
     worker->busy++;
     worker->counters.claimed++;
     task->fiber = fiber_spawn("run", run_main, task);
-    speaker_stored(worker->speaker, claim->lease.run); /* that it is in progress */
+    /* That it is in progress: what comes of it next is often there at once. */
+    speaker_stored(worker->speaker, claim->lease.run, true);
     if (claim->cancelling)
         run_stop(task, RUN_STOP_CANCEL);
 }
