@@ -135,6 +135,9 @@ struct chat_request {
  * longest answers of today's models have about 128,000 tokens, half a megabyte. */
 #define CHAT_ANSWER_BYTES_MAX ((size_t)1 << 20)
 
+/* Of what it thought the beginning is kept. */
+#define CHAT_REASONING_BYTES_MAX ((size_t)256 << 10)
+
 enum chat_finish {
     CHAT_FINISH_STOP,
     CHAT_FINISH_LENGTH,  /* cut off: the text, or the arguments of the last call, may be partial */
@@ -185,6 +188,8 @@ struct chat_reply {
     struct chat_usage usage;
     struct text opaque_state; /* JSON to be stored with the message and given back with it, or
                                * TEXT_NONE. It survives a round trip through jsonb */
+    struct text reasoning;    /* what it thought before, where that is told: for people, nobody is
+                               * sent it. TEXT_NONE: nothing */
     struct text model;        /* as the provider names what answered; may be empty */
     struct text answered_by;  /* "provider/model": that name, or the one that was asked for */
     struct provider_limits limits;

@@ -285,17 +285,22 @@ void reply_keep_reasoning(struct reply_builder *builder, const char *name)
 }
 
 /* Returns false when the arena is full. */
-static bool copy(struct arena *arena, const struct buf *buf, struct text *out)
+static bool copy_text(struct arena *arena, struct text text, struct text *out)
 {
     char *bytes;
 
-    if (buf->len == 0) {
+    if (text.len == 0) {
         *out = TEXT_NONE;
         return true;
     }
-    bytes = arena_copy(arena, buf_text(buf));
-    *out = (struct text){bytes, buf->len};
+    bytes = arena_copy(arena, text);
+    *out = (struct text){bytes, text.len};
     return bytes != NULL;
+}
+
+static bool copy(struct arena *arena, const struct buf *buf, struct text *out)
+{
+    return copy_text(arena, buf_text(buf), out);
 }
 
 static bool copy_calls(const struct reply_builder *builder, struct chat_reply *out)
@@ -321,9 +326,11 @@ int reply_builder_take(struct reply_builder *builder, struct chat_reply *out, st
 {
     struct chat_reply reply = {.arena = out->arena, .usage = builder->usage};
     const struct buf *said = builder->text.len > 0 ? &builder->text : &builder->refusal;
+    struct text thought = text_prefix(buf_text(&builder->reasoning), CHAT_REASONING_BYTES_MAX);
 
     reply.finish = finish_of(builder);
     if (builder->full || !copy(reply.arena, said, &reply.text) ||
+        !copy_text(reply.arena, thought, &reply.reasoning) ||
         !copy(reply.arena, &builder->model, &reply.model) || !copy_calls(builder, &reply))
         return error_set(err, E_LIMIT, "the reply is too large for the run's memory");
     *out = reply;

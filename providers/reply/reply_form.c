@@ -326,6 +326,15 @@ static int form_text(struct chat_reply *reply, size_t max_bytes, struct error *e
     return 0;
 }
 
+static int form_reasoning(struct chat_reply *reply, struct error *err)
+{
+    int r = clean_text(&reply->reasoning, reply->arena, err);
+
+    if (r == 0 && reply->reasoning.len > CHAT_REASONING_BYTES_MAX)
+        reply->reasoning = text_prefix(reply->reasoning, CHAT_REASONING_BYTES_MAX);
+    return r;
+}
+
 static int64_t clamp(int64_t tokens, int64_t max)
 {
     if (tokens < 0)
@@ -384,6 +393,8 @@ int reply_form(struct chat_reply *reply, size_t answer_bytes_max, struct text se
         reply->model = text_prefix(reply->model, MODEL_NAME_MAX);
         r = clean_text(&reply->model, reply->arena, err);
     }
+    if (r == 0)
+        r = form_reasoning(reply, err);
     if (r < 0)
         return r;
     form_usage(&reply->usage);

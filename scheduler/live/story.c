@@ -104,6 +104,15 @@ static bool has_open_step(const struct story *story)
     return story->shown.open != SHOWN_NO_STEP && story->shown.open != SHOWN_BEHIND;
 }
 
+/* Replies in the order in which they began: the ids of their steps differ from theirs in these bits
+ * alone. */
+static int reply_order(struct uuid a, struct uuid b)
+{
+    a.bytes[15] &= 0xfc;
+    b.bytes[15] &= 0xfc;
+    return memcmp(a.bytes, b.bytes, sizeof(a.bytes));
+}
+
 /* A step that is known from its draft, or from what was shown of it. */
 static struct run_step unstored_step(const struct story *story, enum step_status status)
 {
@@ -147,7 +156,7 @@ static struct run_step as_begun(const struct run_step *step)
     struct run_step begun = *step;
 
     begun.status = STEP_IN_PROGRESS;
-    begun.tool_calls = begun.usage = begun.last_error = TEXT_NONE;
+    begun.tool_calls = begun.usage = begun.last_error = begun.reasoning = TEXT_NONE;
     begun.ended_at = 0;
     return begun;
 }
@@ -383,12 +392,43 @@ static void tell_calls_step(struct story *story, const struct run_step *step)
         end_step(story, step, true);
 }
 
+static bool thinks_of(const struct story *story, struct uuid of)
+{
+    return story->shown.open == SHOWN_THINKING && reply_order(story->shown.step, of) == 0;
+}
+
+/* What a model thought is told before its answer begins: from a draft, or from the step that it led
+ * to. `of`: an id of the reply's. */
+static void tell_thinking(struct story *story, struct uuid of, struct text text)
+{
+    size_t told;
+
+    if (text.len == 0)
+        return;
+    if (!has_open_step(story))
+        open_step(story, SHOWN_THINKING, of);
+    told = story->shown.text;
+    if (!thinks_of(story, of) || text.len <= told)
+        return;
+    text.ptr += told;
+    text.len -= told;
+    if (!text_is_utf8(text))
+        return;
+    story->shown.text += text.len;
+    tell(story, (struct story_event){.kind = STORY_THINKING, .text = text});
+}
+
 void story_step(struct story *story, const struct run_step *step, const struct message *message)
 {
+    bool is_gone = step->type == STEP_MESSAGE_CREATION && !message;
+
     if (step->seq <= story->shown.seq)
         return;
-    if (has_open_step(story) && !uuid_equal(story->shown.step, step->id))
+    if (has_open_step(story) && !uuid_equal(story->shown.step, step->id) &&
+        (is_gone || !thinks_of(story, step->id)))
         break_off(story);
+    if (!is_gone)
+        tell_thinking(story, step->id, step->reasoning);
     if (step->type == STEP_MESSAGE_CREATION)
         tell_message_step(story, step, message);
     else
@@ -422,24 +462,6 @@ static bool call_can_be_told(const struct draft *draft, size_t number)
         return false;
     return word_is_in_form(buf_text(&call->id), CALL_ID_TOLD_MAX) &&
            word_is_in_form(buf_text(&call->name), NAME_TOLD_MAX);
-}
-
-static void draft_thinking(struct story *story, const struct draft *draft)
-{
-    struct text text = buf_text(&draft->reasoning);
-    size_t told;
-
-    if (text.len == 0)
-        return;
-    if (!has_open_step(story))
-        open_step(story, SHOWN_THINKING, draft->reply);
-    told = story->shown.text;
-    if (!is_open(story, SHOWN_THINKING, draft->reply) || text.len <= told)
-        return;
-    text.ptr += told;
-    text.len -= told;
-    story->shown.text += text.len;
-    tell(story, (struct story_event){.kind = STORY_THINKING, .text = text});
 }
 
 static void draft_text(struct story *story, const struct draft *draft)
@@ -490,15 +512,6 @@ static bool step_is_of(const struct draft *draft, struct uuid step)
            uuid_equal(step, reply_calls_step(draft->reply, true));
 }
 
-/* Replies in the order in which they began: the ids of their steps differ from theirs in these bits
- * alone. */
-static int reply_order(struct uuid a, struct uuid b)
-{
-    a.bytes[15] &= 0xfc;
-    b.bytes[15] &= 0xfc;
-    return memcmp(a.bytes, b.bytes, sizeof(a.bytes));
-}
-
 /* Whether the draft's reply was told and is over, or came before one that was told: a worker that
  * has lost its run may go on speaking for a while. */
 static bool is_behind(const struct story *story, const struct draft *draft)
@@ -527,7 +540,7 @@ void story_draft(struct story *story, const struct draft *draft)
     if (has_open_step(story) && !uuid_equal(shown->step, draft->reply) &&
         !step_is_of(draft, shown->step))
         break_off(story);
-    draft_thinking(story, draft);
+    tell_thinking(story, draft->reply, buf_text(&draft->reasoning));
     if (draft->text.len > 0)
         draft_text(story, draft);
     else if (draft->calls_count > 0 && shown->open != SHOWN_MESSAGE)

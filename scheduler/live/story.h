@@ -62,8 +62,8 @@ struct story {
 /* The run itself, before its steps. `run` must live as long as it is the story's. */
 void story_run(struct story *story, const struct run *run);
 
-/* A stored step, in the order of their numbers. `message` is that of a message creation; NULL: it
- * was deleted, and nothing of the step is told. */
+/* A stored step, in the order of their numbers, and before it what the model thought. `message` is
+ * that of a message creation; NULL: it was deleted, and nothing of the step is told. */
 void story_step(struct story *story, const struct run_step *step, const struct message *message);
 
 /* Behind the steps. */

@@ -26,6 +26,11 @@ rules:
   - name: function
     when: {user: 'weather'}
     steps: [{calls: [{name: get_weather, arguments: {city: 'Malmö'}}, {name: get_weather, arguments: {city: Rome}}]}, {text: 'They say {{tool.1}} and {{tool.2}}. ${words(5)}'}]
+  - name: thoughts
+    when: {user: 'ponder'}
+    steps:
+      - {text: 'I will calculate.', reasoning: 'First six times seven. ${words(5)}', calls: [{name: calculator, arguments: {expression: '6*7'}}]}
+      - {text: 'It is {{tool}}. ${words(5)}', reasoning: 'That was it. ${words(5)}'}
   - name: refusal
     when: {user: 'bomb'}
     then: {text: 'I can not help with that. ${words(5)}', finish_reason: content_filter}
@@ -90,6 +95,7 @@ const replies = {
   'a tool of the server': { prompt: 'server', status: 'completed' },
   'a text with calls': { prompt: 'both', status: 'completed' },
   'parallel calls': { prompt: 'parallel', status: 'completed' },
+  'a model that shows what it thinks': { prompt: 'ponder', status: 'completed' },
   'functions of the client': { prompt: 'weather', status: 'completed', meanwhile: answer },
   'a refusal': { prompt: 'bomb', status: 'incomplete' },
   'a run that fails': { prompt: 'fails', status: 'failed' },
@@ -122,10 +128,42 @@ test('whoever reads a run, and however often he comes again, reads the same', as
       assert.deepEqual(lasting(later.protocol, steps), lasting(whole.protocol, steps));
       await checkStored(stack, run, later);
       const laterOften = await follow(stack, run, { every: 1 });
+      const thoughts = steps.map(({ reasoning }) => reasoning).join('') || undefined;
+      assert.equal(thoughts !== undefined, prompt === 'ponder');
+      for (const reader of [whole, second, ...others, later, laterOften]) assert.equal(reader.protocol.reasoning, thoughts);
       assert.deepEqual(laterOften.protocol.told, later.protocol.told);
       assert.equal((await follow(stack, run, { lastId: whole.lastId })).ending, 'no more');
     });
   });
+});
+
+test('what a model thinks is stored with the step that it led to, whether or not somebody listens and its reply is streamed', async (t) => {
+  for (const streamed of [true, false]) await t.test(streamed ? 'streamed' : 'whole', () =>
+    withStack({ script, config: `providers: [{name: openai, stream: ${streamed}}]\n` }, async (stack) => {
+      const assistant = await stack.assistant({ tools });
+      const run = await stack.submit(assistant, 'ponder');
+      await stack.finished(run);
+      const { steps } = await stored(stack, run);
+      assert.deepEqual(steps.map(({ type, reasoning }) => [type, reasoning]), [
+        ['message_creation', `First six times seven. ${words(5)}`],
+        ['tool_calls', null],
+        ['message_creation', `That was it. ${words(5)}`],
+      ]);
+      assert.deepEqual(await stack.ok('GET', `${at(run)}/steps/${steps[0].id}`), steps[0]);
+      for (const every of [undefined, 1]) {
+        const simple = await follow(stack, run, { query: 'format=simple', protocol: null, every });
+        const said = simple.frames.filter(({ event }) => event === 'thinking' || event === 'answer').map(({ event, data }) => [event, JSON.parse(data).text]);
+        assert.deepEqual(said, [
+          ['thinking', undefined],
+          ['thinking', `First six times seven. ${words(5)}`],
+          ['answer', 'I will calculate.'],
+          ['thinking', `That was it. ${words(5)}`],
+          ['answer', `It is 42. ${words(5)}`],
+        ]);
+      }
+      await stack.ok('DELETE', `/v1/threads/${run.thread_id}`);
+      assert.equal(stack.exec('SELECT count(*) FROM run_steps').trim(), '0');
+    }));
 });
 
 /** A model of OpenAI's that says what it says chunk by chunk: {prompt: [delta, …]}. */

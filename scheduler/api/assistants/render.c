@@ -358,6 +358,7 @@ void render_step(const struct run_step *step, struct buf *out)
         buf_add_string(out, ",\"cost_micros\":null");
     add_raw(out, ",\"tried\":", step->tried, "[]");
     add_int(out, ",\"messages_left_out\":", step->left_out);
+    add_text(out, ",\"reasoning\":", step->reasoning);
     buf_add_string(out, ",\"metadata\":{}}");
 }
 

@@ -141,10 +141,10 @@
     "    INSERT INTO run_steps AS s (" \
     "        id, tenant_id, thread_id, run_id, agent_id, seq, type, status, message_id," \
     "        tool_calls, usage, last_error, model, cost_micros, tried," \
-    "        messages_left_out, ended_at)" \
+    "        messages_left_out, reasoning, ended_at)" \
     "    SELECT y.id, ok.tenant_id, ok.thread_id, ok.id, ok.agent_id, y.seq, y.type, y.status," \
     "        y.message_id, y.tool_calls, y.usage, y.last_error, y.model, y.cost, y.tried," \
-    "        y.left_out," \
+    "        y.left_out, y.reasoning," \
     "        CASE WHEN y.status <> 'in_progress' THEN now() END" \
     "    FROM ok" \
     "    JOIN y USING (n)" \
@@ -154,6 +154,7 @@
     "        tool_calls = coalesce(excluded.tool_calls, s.tool_calls)," \
     "        usage = coalesce(excluded.usage, s.usage)," \
     "        last_error = coalesce(excluded.last_error, s.last_error)," \
+    "        reasoning = coalesce(excluded.reasoning, s.reasoning)," \
     "        ended_at = excluded.ended_at)"
 
 /* One row a group for each agent and model, not one a run. A write that used one model names it in

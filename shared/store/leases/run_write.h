@@ -74,6 +74,7 @@ struct run_step_write {
     int64_t cost_micros;    /* of that call */
     struct text tried;      /* JSON array: models that could not answer; TEXT_NONE: none */
     int64_t left_out;       /* messages that the call left out */
+    struct text reasoning;  /* what the model thought before it; TEXT_NONE: nothing is known */
 };
 
 /* What a write of a worker carries. All parts may be empty. */

@@ -90,7 +90,8 @@
     COLUMN(70, STEP_MODEL, "model", 'T') \
     COLUMN(71, STEP_COST, "cost", 'I') \
     COLUMN(72, STEP_TRIED, "tried", 'J') \
-    COLUMN(73, STEP_LEFT_OUT, "left_out", 'I')
+    COLUMN(73, STEP_LEFT_OUT, "left_out", 'I') \
+    COLUMN(86, STEP_REASONING, "reasoning", 'T')
 
 /* The models that were used; `n` is a model's place among them. */
 #define MODEL_ROWS(COLUMN) \

@@ -68,6 +68,7 @@ static void encode_step(struct column_row row, const struct run_step_write *step
         column_int(row, STEP_COST, step->cost_micros);
     column_json(row, STEP_TRIED, step->tried);
     column_int_if(row, STEP_LEFT_OUT, step->left_out);
+    column_text(row, STEP_REASONING, step->reasoning);
 }
 
 /* The place of the model among those of the group. */
@@ -318,7 +319,7 @@ size_t run_write_bytes(const struct run_write *write)
         const struct run_step_write *step = &changes->steps[i];
 
         bytes += 200 + step->tool_calls.len + step->usage.len + step->last_error.len +
-                 step->model.len + step->tried.len;
+                 step->model.len + step->tried.len + step->reasoning.len;
     }
     if (write->ending)
         bytes += write->ending->error_message.len;

@@ -17,7 +17,7 @@ static const struct pg_statement step_looks_statement = {
     .name = "step_looks",
     .sql =
         "SELECT a.place - 1, f.small, m.id IS NOT NULL,"
-        "    " STEP_COLUMNS_WITH(IF_SMALL("s.tool_calls")) ","
+        "    " STEP_COLUMNS_WITH(IF_SMALL("s.tool_calls"), IF_SMALL("s.reasoning")) ","
         "    " MESSAGE_SHOWN_OF(IF_SMALL("m.content"), IF_SMALL("m.tool_calls"), "NULL::text")
         " FROM unnest($1, $2, $3) WITH ORDINALITY AS a (run, tenant, seq, place)"
         " CROSS JOIN LATERAL ("
@@ -39,9 +39,10 @@ static const struct pg_statement step_looks_statement = {
         " CROSS JOIN LATERAL ("
         "    SELECT CASE"
         "        WHEN " SMALL("s.tool_calls") " AND " SMALL("m.content")
-        "            AND " SMALL("m.tool_calls")
+        "            AND " SMALL("m.tool_calls") " AND " SMALL("s.reasoning")
         "        THEN " SQL_SENT("s.tool_calls") " + " SQL_SENT("m.content")
-        "            + " SQL_SENT("m.tool_calls") " <= " SQL_STRING(SMALL_BYTES_MAX)
+        "            + " SQL_SENT("m.tool_calls") " + " SQL_SENT("s.reasoning")
+        "            <= " SQL_STRING(SMALL_BYTES_MAX)
         "        ELSE false END AS small"
         "    OFFSET 0) f"
         " ORDER BY a.place, s.seq",

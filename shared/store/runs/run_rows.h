@@ -59,18 +59,18 @@ extern const struct pg_statement run_lock;
 extern const struct pg_statement promote_beside;
 
 /* clang-format off */
-#define STEP_COLUMNS STEP_COLUMNS_WITH("s.tool_calls")
+#define STEP_COLUMNS STEP_COLUMNS_WITH("s.tool_calls", "s.reasoning")
 
-/* The same, with something else in the place of the calls. */
-#define STEP_COLUMNS_WITH(calls) \
+/* The same, with something else in the place of what may be large. */
+#define STEP_COLUMNS_WITH(calls, reasoning) \
     "s.id, s.run_id, s.thread_id, s.agent_id, s.seq, s.type, s.status, s.message_id," \
     " " calls ", s.usage, s.last_error, s.model, s.cost_micros," \
-    " s.tried, s.messages_left_out," \
+    " s.tried, s.messages_left_out, " reasoning "," \
     " " SQL_SECONDS("s.created_at") "," \
     " " SQL_SECONDS("s.ended_at")
 /* clang-format on */
 
-#define STEP_COLUMNS_COUNT 17
+#define STEP_COLUMNS_COUNT 18
 
 /* Reads STEP_COLUMNS. Returns 0, or -E_LIMIT. */
 MUSTCHECK int step_read(struct row *row, void *out, struct error *err);

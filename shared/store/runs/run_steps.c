@@ -57,6 +57,7 @@ int step_read(struct row *row, void *out, struct error *err)
     step.cost_micros = row_int_or(row, -1);
     step.tried = row_text(row);
     step.left_out = (int)row_int_or(row, 0);
+    step.reasoning = row_text(row);
     step.created_at = row_int(row);
     step.ended_at = row_int(row);
     if (row_check(row, err) < 0)
@@ -111,8 +112,8 @@ static int cursor_seq(const struct store *store, struct uuid run, struct uuid id
         "   AND s.seq > $3" \
         "   AND s.seq < $4", \
         "s.seq " direction, "$5", "$6", \
-        SQL_STORED("s.tool_calls"), \
-        SQL_SENT("s.tool_calls"))
+        SQL_STORED("s.tool_calls") " + " SQL_STORED("s.reasoning"), \
+        "(" SQL_SENT("s.tool_calls") " + " SQL_SENT("s.reasoning") ")")
 /* clang-format on */
 
 static const struct pg_statement step_list_up = {"run_step_list_up", STEP_LIST("ASC"), "uuiiii"};

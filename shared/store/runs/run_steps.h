@@ -29,6 +29,7 @@ struct run_step {
     int64_t cost_micros;    /* of that call; -1: not told */
     struct text tried;      /* JSON array: models that could not answer; TEXT_NONE: none */
     int left_out;           /* messages that the call left out */
+    struct text reasoning;  /* what the model thought before it; TEXT_NONE: nothing is known */
     int64_t created_at;
     int64_t ended_at; /* completed_at, failed_at, cancelled_at or expired_at, as status says */
 };

@@ -74,6 +74,7 @@ Test(decode, groq_with_its_own_fields)
 
     cr_assert_eq(support_decode("groq", body, &reply, &failure), 0);
     cr_assert(is(reply.text, "Yes"));
+    cr_assert(is(reply.reasoning, "hm"));
     cr_assert_eq(reply.usage.input_tokens, 18);
     cr_assert_eq(reply.usage.cached_input_tokens, 0);
 }
@@ -100,7 +101,7 @@ Test(decode, deepseek_after_blank_lines_with_reasoning_and_cache_hits)
     cr_assert_eq(reply.usage.reasoning_tokens, 21);
 }
 
-Test(decode, reasoning_without_tool_calls_is_not_kept)
+Test(decode, reasoning_without_tool_calls_is_not_kept_for_the_provider)
 {
     static const char body[] =
         "{\"choices\":[{\"message\":{\"content\":\"42\",\"reasoning_content\":"
@@ -108,6 +109,7 @@ Test(decode, reasoning_without_tool_calls_is_not_kept)
 
     cr_assert_eq(support_decode("deepseek", body, &reply, &failure), 0);
     cr_assert_null(reply.opaque_state.ptr);
+    cr_assert(is(reply.reasoning, "hm"));
 }
 
 Test(decode, vllm_says_stop_although_there_are_tool_calls)

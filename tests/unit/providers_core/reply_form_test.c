@@ -233,6 +233,22 @@ Test(reply_form, an_answer_over_its_bound_is_cut_between_characters_and_incomple
     cr_assert_eq(reply.finish, CHAT_FINISH_STOP);
 }
 
+Test(reply_form, of_what_was_thought_the_beginning_is_kept)
+{
+    static char thought[CHAT_REASONING_BYTES_MAX + 2];
+    struct chat_reply reply = {.text = TEXT("a"), .reasoning = {thought, sizeof(thought)}};
+
+    memset(thought, 'h', sizeof(thought));
+    memcpy(thought + CHAT_REASONING_BYTES_MAX - 1, "\xE2\x82\xAC", 3);
+    cr_assert_eq(form(&reply, 5), 0);
+    cr_assert_eq(reply.reasoning.len, CHAT_REASONING_BYTES_MAX - 1);
+    cr_assert(is(reply.text, "a"));
+    cr_assert_eq(reply.finish, CHAT_FINISH_STOP);
+    reply = (struct chat_reply){.text = TEXT("a"), .reasoning = TEXT("b\xff")};
+    cr_assert_eq(form(&reply, 5), 0);
+    cr_assert(is(reply.reasoning, "b\xEF\xBF\xBD"));
+}
+
 Test(reply_form, arguments_over_the_bound_are_a_problem)
 {
     struct chat_tool_call calls[] = {call_of("1", "f", "{\"a\":1}"),

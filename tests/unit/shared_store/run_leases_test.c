@@ -231,6 +231,7 @@ static void writes(struct store *store)
     struct parts parts;
 
     parts_init(&parts, 1);
+    parts.step.reasoning = TEXT("H\xc3\xb6m.\n\"Now\"");
     MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &parts.changes, &test_err));
     cr_assert_eq(claim.lease.step, 1);
     MUST(run_leases_progress(store->pg, store->arena, run.id, INT64_MAX, &progress, &test_err));
@@ -255,7 +256,7 @@ static void writes(struct store *store)
     parts.call.result = TEXT("42");
     parts.call.is_error = true;
     parts.step.status = STEP_COMPLETED;
-    parts.step.tool_calls = TEXT_NONE;
+    parts.step.tool_calls = parts.step.reasoning = TEXT_NONE;
     parts.step.usage = TEXT("{\"n\": 1}");
     MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &parts.changes, &test_err));
     MUST(run_leases_progress(store->pg, store->arena, run.id, INT64_MAX, &progress, &test_err));
@@ -272,6 +273,7 @@ static void writes(struct store *store)
     cr_assert(steps.items[0].ended_at > 0);
     cr_assert(text_is(steps.items[0].tool_calls, "[{\"id\": 1}]"));
     cr_assert(text_is(steps.items[0].usage, "{\"n\": 1}"));
+    cr_assert(text_is(steps.items[0].reasoning, "H\xc3\xb6m.\n\"Now\""));
     run = must_get_run(store, run.id);
     cr_assert_eq(run.used.prompt_tokens, 20);
     cr_assert_eq(run.used.completion_tokens, 6);

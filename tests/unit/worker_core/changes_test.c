@@ -144,6 +144,32 @@ Test(changes, of_a_reply_that_also_speaks_have_a_step_for_each, .init = begin, .
     cr_assert_eq(changes_next_step_seq(changes), 4);
 }
 
+/* What a model thought stands with the first step of its reply. */
+static void check_thought(const struct chat_reply *reply, bool answers, size_t steps)
+{
+    CLEANUP(changes_freep) struct changes *changes = changes_new(&base, 0);
+
+    if (answers)
+        (void)changes_add_answer(changes, reply, &origin);
+    else
+        (void)changes_add_reply(changes, reply, &origin, &ledger, STEP_IN_PROGRESS);
+    cr_assert_eq(changes->rows.step_count, steps);
+    EXPECT(changes->rows.steps[0].reasoning, "Hm.");
+    if (steps > 1)
+        cr_assert_null(changes->rows.steps[1].reasoning.ptr);
+    cr_assert_null(changes->rows.messages[0].opaque.ptr, "it goes to no provider");
+}
+
+Test(changes, of_a_reply_have_what_was_thought_with_their_first_step, .init = begin, .fini = end)
+{
+    struct chat_reply silent = {.reasoning = TEXT("Hm.")};
+    struct chat_reply speaks = {.text = TEXT("Let me see."), .reasoning = TEXT("Hm.")};
+
+    check_thought(&silent, false, 1);
+    check_thought(&speaks, false, 2);
+    check_thought(&speaks, true, 1);
+}
+
 Test(changes, tell_the_results_that_are_there, .init = begin, .fini = end)
 {
     CLEANUP(changes_freep) struct changes *changes = changes_new(&base, 3);

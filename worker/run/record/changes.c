@@ -171,6 +171,13 @@ static int64_t reply_tokens(const struct chat_reply *reply)
     return tokens;
 }
 
+/* What the model thought led to the first step of its reply. */
+static void set_thought(struct changes *changes, size_t first, const struct chat_reply *reply)
+{
+    if (first < changes->rows.step_count)
+        changes->steps[first].reasoning = reply->reasoning;
+}
+
 const struct run_step_write *changes_add_reply(struct changes *changes,
                                                const struct chat_reply *reply,
                                                const struct reply_origin *origin,
@@ -188,6 +195,8 @@ const struct run_step_write *changes_add_reply(struct changes *changes,
         .type = STEP_TOOL_CALLS,
         .status = status,
     };
+    const struct run_step_write *added;
+    size_t first = changes->rows.step_count;
 
     message.content = message.hidden ? TEXT("[]") : content(changes, reply->text, false);
     message.tool_calls = message_calls(changes, reply);
@@ -197,7 +206,9 @@ const struct run_step_write *changes_add_reply(struct changes *changes,
         (void)add_visible_message(changes, message, NULL, NULL);
     step.tool_calls = step_calls(changes, ledger);
     set_used(changes, reply, origin, &step);
-    return add_step(changes, step);
+    added = add_step(changes, step);
+    set_thought(changes, first, reply);
+    return added;
 }
 
 /* Why a message is not whole, in the words of the API. */
@@ -219,7 +230,8 @@ static struct text incomplete_reason(enum chat_finish finish)
 struct uuid changes_add_answer(struct changes *changes, const struct chat_reply *reply,
                                const struct reply_origin *origin)
 {
-    return add_visible_message(
+    size_t first = changes->rows.step_count;
+    struct uuid id = add_visible_message(
         changes,
         (struct run_message){
             .id = reply_message(origin->id),
@@ -230,6 +242,9 @@ struct uuid changes_add_answer(struct changes *changes, const struct chat_reply 
             .incomplete = incomplete_reason(reply->finish),
         },
         reply, origin);
+
+    set_thought(changes, first, reply);
+    return id;
 }
 
 void changes_update_step(struct changes *changes, const struct ledger *ledger,
