@@ -74,5 +74,5 @@ uint64_t lru_hash_bytes(const void *bytes, size_t len)
 
     ASSERT(len >= sizeof(hash));
     memcpy(&hash, (const char *)bytes + len - sizeof(hash), sizeof(hash));
-    return hash;
+    return hash ^ hash >> 32; /* the first of these bytes of an id has bits that are always so */
 }
