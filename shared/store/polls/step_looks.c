@@ -10,41 +10,48 @@
 #include "shared/store/threads/message_rows.h"
 
 /* clang-format off */
-#define SMALL(column)    SQL_STORED(column) " <= " SQL_STRING(SMALL_BYTES_MAX)
-#define IF_SMALL(column) "CASE WHEN f.small THEN " column " END"
+/* What may be large becomes text once, and only where it is not large on disk. */
+#define TEXT_OF(column) \
+    "CASE WHEN pg_column_size(" column ") <= " SQL_STRING(LOOK_TEXT_MAX) \
+    " THEN " column "::text END"
+
+/* Where that is not large either. */
+#define IS_SMALL(column, text) \
+    "(" column " IS NULL OR coalesce(octet_length(" text ") <= " SQL_STRING(LOOK_TEXT_MAX) \
+    ", false))"
 
 static const struct pg_statement step_looks_statement = {
     .name = "step_looks",
     .sql =
-        "SELECT a.place - 1, f.small, m.id IS NOT NULL,"
-        "    " STEP_COLUMNS_WITH(IF_SMALL("s.tool_calls"), IF_SMALL("s.reasoning")) ","
-        "    " MESSAGE_SHOWN_OF(IF_SMALL("m.content"), IF_SMALL("m.tool_calls"), "NULL::text")
+        "SELECT a.place - 1, s.small AND coalesce(m.small, true), m.id IS NOT NULL,"
+        "    " STEP_COLUMNS_WITH("CASE WHEN s.small THEN s.calls END",
+                                 "CASE WHEN s.small THEN s.thought END") ","
+        "    " MESSAGE_SHOWN_OF("CASE WHEN m.small THEN m.said END",
+                                "CASE WHEN m.small THEN m.calls END", "NULL::text")
         " FROM unnest($1, $2, $3) WITH ORDINALITY AS a (run, tenant, seq, place)"
         " CROSS JOIN LATERAL ("
-        "    SELECT s.*"
-        "    FROM run_steps s"
-        "    WHERE s.run_id = a.run"
-        "      AND " SQL_CHECKED("s.tenant_id = a.tenant")
-        "      AND s.seq > a.seq"
-        "    ORDER BY s.seq"
-        "    LIMIT " SQL_STRING(LOOK_STEPS) ") s"
+        "    SELECT s.*, " IS_SMALL("s.tool_calls", "s.calls")
+        "        AND " IS_SMALL("s.reasoning", "s.thought") " AS small"
+        "    FROM ("
+        "        SELECT s.*, " TEXT_OF("s.tool_calls") " AS calls,"
+        "            " TEXT_OF("s.reasoning") " AS thought"
+        "        FROM run_steps s"
+        "        WHERE s.run_id = a.run"
+        "          AND " SQL_CHECKED("s.tenant_id = a.tenant")
+        "          AND s.seq > a.seq"
+        "        ORDER BY s.seq"
+        "        LIMIT " SQL_STRING(LOOK_STEPS) ") s) s"
         " LEFT JOIN LATERAL ("
-        "    SELECT m.*"
-        "    FROM messages m"
-        "    WHERE m.id = ANY (ARRAY[s.message_id])"
-        "      AND " SQL_CHECKED("m.thread_id = s.thread_id")
-        "      AND " SQL_CHECKED("m.tenant_id = s.tenant_id")
-        "      AND NOT m.hidden"
-        "    OFFSET 0) m ON true"
-        " CROSS JOIN LATERAL ("
-        "    SELECT CASE"
-        "        WHEN " SMALL("s.tool_calls") " AND " SMALL("m.content")
-        "            AND " SMALL("m.tool_calls") " AND " SMALL("s.reasoning")
-        "        THEN " SQL_SENT("s.tool_calls") " + " SQL_SENT("m.content")
-        "            + " SQL_SENT("m.tool_calls") " + " SQL_SENT("s.reasoning")
-        "            <= " SQL_STRING(SMALL_BYTES_MAX)
-        "        ELSE false END AS small"
-        "    OFFSET 0) f"
+        "    SELECT m.*, " IS_SMALL("m.content", "m.said")
+        "        AND " IS_SMALL("m.tool_calls", "m.calls") " AS small"
+        "    FROM ("
+        "        SELECT m.*, " TEXT_OF("m.content") " AS said, " TEXT_OF("m.tool_calls") " AS calls"
+        "        FROM messages m"
+        "        WHERE m.id = ANY (ARRAY[s.message_id])"
+        "          AND " SQL_CHECKED("m.thread_id = s.thread_id")
+        "          AND " SQL_CHECKED("m.tenant_id = s.tenant_id")
+        "          AND NOT m.hidden"
+        "        OFFSET 0) m) m ON true"
         " ORDER BY a.place, s.seq",
     .types = "UUI",
 };

@@ -1,7 +1,7 @@
 #pragma once
 /* Inside the store: what several runs have behind a step of theirs, by one statement: their next
- * steps, each with the message that it made. A run's first LOOK_STEPS are read, up to one that
- * takes more than SMALL_BYTES_MAX, so that an answer is bounded. */
+ * steps, each with the message that it made. A run's first LOOK_STEPS are read, up to one that has
+ * a text of more than LOOK_TEXT_MAX, so that an answer is bounded. */
 
 #include "shared/postgres/postgres.h"
 #include "shared/store/polls/run_look.h"

@@ -244,12 +244,12 @@ static void large_steps(struct store *store)
     struct looker first;
     struct looker second;
 
-    sql_do(update, SMALL_BYTES_MAX - 4);
+    sql_do(update, LOOK_TEXT_MAX - 4);
     look_from(&first, reader, store, told.id, 0);
     fiber_join(first.fiber);
     cr_assert_eq(first.look.count, 3);
     arena_deinit(&first.arena);
-    sql_do(update, SMALL_BYTES_MAX);
+    sql_do(update, LOOK_TEXT_MAX - 3);
     look_from(&first, reader, store, told.id, 0);
     look_from(&second, reader, store, told.id, 0);
     fiber_yield(); /* both are asked for now */
