@@ -230,6 +230,16 @@ int request_enlarge(struct request *request, size_t bytes)
     return take_large_room(request, all);
 }
 
+size_t *request_waiters(struct request *request)
+{
+    return &request->share->waiters;
+}
+
+size_t *request_readers(struct request *request)
+{
+    return &request->share->event_readers;
+}
+
 void request_rest(struct request *request)
 {
     set_room(request, 0);

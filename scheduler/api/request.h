@@ -95,6 +95,11 @@ SUSPENDS MUSTCHECK int request_enlarge(struct request *request, size_t bytes);
 void request_rest(struct request *request);
 SUSPENDS MUSTCHECK int request_go_on(struct request *request);
 
+/* How many places the request's tenant holds of those for requests that wait for a run's end, and
+ * of those for readers of events. */
+size_t *request_waiters(struct request *request);
+size_t *request_readers(struct request *request);
+
 /* Whether the reply is to be the events of what the request makes: its body says `stream`, or the
  * run in it does. */
 bool request_streams(const struct request *request);

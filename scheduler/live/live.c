@@ -1,9 +1,11 @@
-/* A table of runs that are read, each with its readers and its draft. */
+/* Runs that are read: beside its readers, who are waiters of waiting.h, each has its draft and how
+ * far it was read. */
 
 #include "scheduler/live/live.h"
 
 #include <stdlib.h>
 
+#include "scheduler/live/asking.h"
 #include "shared/base/clock.h"
 #include "shared/base/memory.h"
 #include "shared/events/asks.h"
@@ -12,11 +14,9 @@
 #include "shared/fiber/loop.h"
 #include "shared/fiber/service.h"
 #include "shared/metrics/metric_table.h"
-#include "shared/redis/redis.h"
 #include "shared/store/polls/run_standings.h"
 
 enum {
-    BUCKETS = 8192,
     SWEEP_MS = 1000,
     STUCK_MS = 20000, /* a statement ends within 5 s, and each is a beat */
     GAP_ASK_MS = 250, /* between two asks for the whole of one run */
@@ -25,112 +25,75 @@ enum {
 #define ASK_AGAIN_MS     (ASK_HOLDS_MS / 3)
 #define DRAFTS_BYTES_MAX ((size_t)64 << 20)
 
+/* How a run's ask is to be sent. */
+enum live_ask { ASK_NOTHING, ASK_ON, ASK_WHOLE };
+
 struct live_run {
-    struct list bucket;
-    struct list all;
-    struct list asking; /* on live->asking: workers are to be asked */
-    struct list readers;
-    struct uuid id;
+    struct waited_run waited; /* its readers; the first member */
+    struct list asking;       /* on live->asking: workers are to be asked */
+    enum live_ask ask;
     uint64_t stored;
     int64_t step; /* as it was read last */
     int status;
     uint64_t read_at; /* `stored`, when that was asked for */
     struct draft draft;
-    bool whole; /* the ask is for what was said so far */
     int64_t asked_whole_ms;
 };
+
+_Static_assert(offsetof(struct live_run, waited) == 0, "waiting.h allocates it");
 
 struct live {
     struct live_options options;
     char channel[LIVE_CHANNEL_MAX];
+    struct waiting *waiting;
     struct follower *follower;
     struct service sweeper;
     struct deferred ask_now;
-    struct list all;
     struct list asking;
-    struct buf expected; /* a line of asks for runs that are not read yet */
-    size_t expected_count;
-    size_t readers;
-    size_t runs;
+    struct asking on;    /* for runs that are read, or will be */
+    struct asking whole; /* and for what was said of their replies so far */
     size_t draft_bytes;
-    bool ended;
     int64_t asked_ms; /* when all were asked for last */
     uint64_t frames;
     uint64_t gaps;
     uint64_t by_sweep;
-    struct list buckets[BUCKETS];
 };
 
-static struct list *bucket_of(struct live *live, struct uuid run)
+static struct live_run *run_of(struct waited_run *waited)
 {
-    /* The last bytes of an id are random. */
-    return &live->buckets[(run.bytes[15] | run.bytes[14] << 8) % BUCKETS];
+    return waited ? CONTAINER_OF(waited, struct live_run, waited) : NULL;
 }
 
 static struct live_run *find(struct live *live, struct uuid run)
 {
-    list_for_each (item, bucket_of(live, run)) {
-        struct live_run *found = CONTAINER_OF(item, struct live_run, bucket);
-
-        if (uuid_equal(found->id, run))
-            return found;
-    }
-    return NULL;
+    return run_of(waiting_find(live->waiting, run));
 }
 
-static void send_ask(struct live *live, const struct buf *line)
+static void forget_ask(struct live_run *run)
 {
-    const struct text argv[3] = {TEXT("PUBLISH"), TEXT(ASKS_CHANNEL), buf_text(line)};
-
-    redis_post(live->options.redis, argv, 3);
-}
-
-/* Asks for those on the list that want it this way. */
-static void ask_some(struct live *live, bool whole)
-{
-    CLEANUP(buf_deinit) struct buf line;
-    size_t count = 0;
-
-    buf_init(&line, 0);
-    list_for_each_safe (item, &live->asking) {
-        struct live_run *run = CONTAINER_OF(item, struct live_run, asking);
-
-        if (run->whole != whole)
-            continue;
-        if (count++ == 0)
-            asks_begin(&line, text_of(live->channel), whole);
-        asks_add(&line, run->id);
-        list_remove(&run->asking);
-        list_init(&run->asking);
-        run->whole = false;
-        if (count < ASKS_IDS_MAX)
-            continue;
-        send_ask(live, &line);
-        buf_reset(&line);
-        count = 0;
-    }
-    if (count > 0)
-        send_ask(live, &line);
-}
-
-static void ask_expected(struct live *live)
-{
-    if (live->expected_count > 0)
-        send_ask(live, &live->expected);
-    buf_reset(&live->expected);
-    live->expected_count = 0;
+    list_remove(&run->asking);
+    list_init(&run->asking);
+    run->ask = ASK_NOTHING;
 }
 
 static void ask_now(void *arg)
 {
-    ask_expected(arg);
-    ask_some(arg, true);
-    ask_some(arg, false);
+    struct live *live = arg;
+
+    list_for_each_safe (item, &live->asking) {
+        struct live_run *run = CONTAINER_OF(item, struct live_run, asking);
+
+        asking_add(run->ask == ASK_WHOLE ? &live->whole : &live->on, run->waited.id);
+        forget_ask(run);
+    }
+    asking_send(&live->whole);
+    asking_send(&live->on);
 }
 
-static void ask(struct live *live, struct live_run *run, bool whole)
+static void ask(struct live *live, struct live_run *run, enum live_ask how)
 {
-    run->whole |= whole;
+    if (how > run->ask)
+        run->ask = how;
     if (list_empty(&run->asking))
         list_add(&live->asking, &run->asking);
     loop_defer(&live->ask_now);
@@ -139,25 +102,16 @@ static void ask(struct live *live, struct live_run *run, bool whole)
 static void ask_whole(struct live *live, struct live_run *run)
 {
     run->asked_whole_ms = clock_ms();
-    ask(live, run, true);
+    ask(live, run, ASK_WHOLE);
 }
 
-static struct live_run *find_or_add(struct live *live, struct uuid id)
+static void begin_run(void *arg, struct waited_run *waited)
 {
-    struct live_run *run = find(live, id);
+    struct live_run *run = run_of(waited);
 
-    if (run)
-        return run;
-    run = xcalloc(1, sizeof(*run));
-    run->id = id;
     run->status = -1;
-    list_init(&run->readers);
     list_init(&run->asking);
-    list_add(bucket_of(live, id), &run->bucket);
-    list_add(&live->all, &run->all);
-    live->runs++;
-    ask_whole(live, run);
-    return run;
+    ask_whole(arg, run);
 }
 
 static void drop_draft(struct live *live, struct live_run *run)
@@ -166,25 +120,12 @@ static void drop_draft(struct live *live, struct live_run *run)
     draft_drop(&run->draft);
 }
 
-static void remove_run(struct live *live, struct live_run *run)
+static void end_run(void *arg, struct waited_run *waited)
 {
-    drop_draft(live, run);
-    list_remove(&run->bucket);
-    list_remove(&run->all);
-    list_remove(&run->asking);
-    live->runs--;
-    free(run);
-}
+    struct live_run *run = run_of(waited);
 
-static void wake(struct live_run *run)
-{
-    list_for_each (item, &run->readers) {
-        struct live_reader *reader = CONTAINER_OF(item, struct live_reader, link);
-
-        reader->woken = true;
-        if (reader->fiber)
-            fiber_wake(reader->fiber);
-    }
+    drop_draft(arg, run);
+    forget_ask(run);
 }
 
 /* A model says nothing between its reply and the write of it: the draft is a stored reply now, or
@@ -193,7 +134,7 @@ static void has_stored(struct live *live, struct live_run *run)
 {
     drop_draft(live, run);
     run->stored++;
-    wake(run);
+    (void)waiting_wake_run(&run->waited);
 }
 
 /* The whole is asked for, since a piece is missing. */
@@ -225,7 +166,7 @@ static void take_frame(struct live *live, const struct frame *frame)
     if (run->draft.gap && clock_ms() - run->asked_whole_ms >= GAP_ASK_MS)
         mend(live, run);
     if (news)
-        wake(run);
+        (void)waiting_wake_run(&run->waited);
 }
 
 static void take_frames(void *arg, struct text message)
@@ -236,26 +177,41 @@ static void take_frames(void *arg, struct text message)
         take_frame(arg, &frame);
 }
 
-/* What was told meanwhile is lost: all is looked at, and asked for, again. */
+/* What was told meanwhile is lost: it is looked at, and asked for, again. */
+static void read_again(void *arg, struct waited_run *waited)
+{
+    has_stored(arg, run_of(waited));
+    ask_whole(arg, run_of(waited));
+}
+
 static void hear_again(void *arg)
 {
     struct live *live = arg;
 
-    list_for_each (item, &live->all) {
-        struct live_run *run = CONTAINER_OF(item, struct live_run, all);
-
-        has_stored(live, run);
-        ask_whole(live, run);
-    }
+    waiting_each(live->waiting, read_again, live);
 }
 
-static void ask_all(struct live *live)
+static void ask_on(void *arg, struct waited_run *waited)
 {
+    ask(arg, run_of(waited), ASK_ON);
+}
+
+/* A piece is missing, and no further one has come. */
+static void mend_gap(void *arg, struct waited_run *waited)
+{
+    struct live_run *run = run_of(waited);
+
+    if (run->draft.gap)
+        mend(arg, run);
+}
+
+static void ask_again(struct live *live)
+{
+    waiting_each(live->waiting, mend_gap, live);
     if (clock_ms() - live->asked_ms < ASK_AGAIN_MS)
         return;
     live->asked_ms = clock_ms();
-    list_for_each (item, &live->all)
-        ask(live, CONTAINER_OF(item, struct live_run, all), false);
+    waiting_each(live->waiting, ask_on, live);
 }
 
 static void compare(struct live *live, const struct run_standing_row *row)
@@ -286,21 +242,16 @@ static int sweep_some(struct live *live, const struct uuid *runs, size_t count, 
 static int sweep_round(void *arg, struct error *err)
 {
     struct live *live = arg;
+    size_t max = waiting_runs_count(live->waiting);
     CLEANUP(freep) struct uuid *runs = NULL;
-    size_t count = 0;
+    size_t count;
     int r = 0;
 
-    if (live->runs == 0)
+    if (max == 0)
         return 0;
-    ask_all(live);
-    runs = xcalloc(live->runs, sizeof(*runs));
-    list_for_each (item, &live->all) {
-        struct live_run *run = CONTAINER_OF(item, struct live_run, all);
-
-        runs[count++] = run->id;
-        if (run->draft.gap) /* and no further piece has come */
-            mend(live, run);
-    }
+    ask_again(live);
+    runs = xcalloc(max, sizeof(*runs));
+    count = waiting_runs(live->waiting, runs, max);
     for (size_t at = 0; r == 0 && at < count; at += STANDINGS_BATCH_MAX) {
         size_t left = count - at;
 
@@ -321,6 +272,14 @@ struct live *live_start(const struct live_options *options)
         .stuck_ms = STUCK_MS,
         .late = true,
     };
+    const struct waiting_options waiting = {
+        .max = options->max,
+        .max_of_one = options->max_of_one,
+        .run_bytes = sizeof(struct live_run),
+        .begin = begin_run,
+        .end = end_run,
+        .arg = live,
+    };
     struct follower_options follower = {
         .redis_url = options->redis_url,
         .hear = take_frames,
@@ -332,11 +291,10 @@ struct live *live_start(const struct live_options *options)
     live->asked_ms = clock_ms();
     live_channel_new(live->channel);
     follower.channel = live->channel;
-    list_init(&live->all);
     list_init(&live->asking);
-    for (size_t i = 0; i < BUCKETS; i++)
-        list_init(&live->buckets[i]);
-    buf_init(&live->expected, 0);
+    asking_init(&live->on, options->redis, live->channel, false);
+    asking_init(&live->whole, options->redis, live->channel, true);
+    live->waiting = waiting_new(&waiting);
     deferred_init(&live->ask_now, ask_now, live);
     live->follower = follower_start(&follower);
     service_start(&live->sweeper, &sweeper);
@@ -347,69 +305,54 @@ void live_stop(struct live *live)
 {
     if (!live)
         return;
-    ASSERT(live->readers == 0);
     service_stop(&live->sweeper);
     follower_stop(live->follower);
     loop_undefer(&live->ask_now);
-    buf_deinit(&live->expected);
+    asking_deinit(&live->on);
+    asking_deinit(&live->whole);
+    waiting_free(live->waiting);
     free(live);
 }
 
-bool live_has_room(const struct live *live)
+bool live_has_room(const struct live *live, size_t held)
 {
-    return !live->ended && live->readers < live->options.max;
+    return waiting_has_room(live->waiting, held);
 }
 
-bool live_join(struct live *live, struct live_reader *reader, struct uuid run)
+bool live_join(struct live *live, struct waiter *reader, struct uuid run, size_t *held)
 {
-    if (!live_has_room(live))
-        return false;
-    *reader = (struct live_reader){.run = find_or_add(live, run)};
-    list_add(&reader->run->readers, &reader->link);
-    live->readers++;
-    return true;
+    return waiting_join(live->waiting, reader, run, held);
 }
 
-void live_leave(struct live *live, struct live_reader *reader)
+void live_leave(struct live *live, struct waiter *reader)
 {
-    struct live_run *run = reader->run;
-
-    ASSERT(live->readers > 0);
-    live->readers--;
-    list_remove(&reader->link);
-    reader->run = NULL;
-    if (list_empty(&run->readers))
-        remove_run(live, run);
+    waiting_leave(live->waiting, reader);
 }
 
 void live_expect(struct live *live, struct uuid run)
 {
-    if (!live || live->ended)
+    if (!live || live_has_ended(live))
         return;
-    if (live->expected_count == ASKS_IDS_MAX)
-        ask_expected(live);
-    if (live->expected_count++ == 0)
-        asks_begin(&live->expected, text_of(live->channel), false);
-    asks_add(&live->expected, run);
+    asking_add(&live->on, run);
     loop_defer(&live->ask_now);
 }
 
-uint64_t live_stored(const struct live_reader *reader)
+uint64_t live_stored(const struct waiter *reader)
 {
-    return reader->run->stored;
+    return run_of(reader->run)->stored;
 }
 
-const struct draft *live_draft(const struct live_reader *reader)
+const struct draft *live_draft(const struct waiter *reader)
 {
-    return &reader->run->draft;
+    return &run_of(reader->run)->draft;
 }
 
 /* A sign may be lost, and then a new reader reads what the others were not told of. The sweep
  * compares with what was read last, so it would never tell them either. */
-void live_has_read(struct live *live, struct live_reader *reader, uint64_t stored,
+void live_has_read(struct live *live, struct waiter *reader, uint64_t stored,
                    const struct run_standing_row *row)
 {
-    struct live_run *run = reader->run;
+    struct live_run *run = run_of(reader->run);
     bool known = run->status < 0 || (run->step == row->step && run->status == row->status);
     bool told = run->stored != run->read_at;
 
@@ -432,21 +375,18 @@ void live_look(struct live *live, struct uuid id)
 
 void live_end(struct live *live)
 {
-    if (!live)
-        return;
-    live->ended = true;
-    list_for_each (item, &live->all)
-        wake(CONTAINER_OF(item, struct live_run, all));
+    if (live)
+        waiting_end(live->waiting);
 }
 
 bool live_has_ended(const struct live *live)
 {
-    return live->ended;
+    return waiting_has_ended(live->waiting);
 }
 
 static void add_readers(struct buf *out, const char *name, const void *from)
 {
-    metric_sample(out, name, (int64_t)((const struct live *)from)->readers, NULL);
+    metric_sample(out, name, (int64_t)waiting_count(((const struct live *)from)->waiting), NULL);
 }
 
 static void add_drafts(struct buf *out, const char *name, const void *from)

@@ -16,14 +16,12 @@
  */
 
 #include "scheduler/live/draft.h"
+#include "scheduler/waits/waiting.h"
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
-#include "shared/base/list.h"
 
 struct buf;
-struct fiber;
 struct live;
-struct live_run;
 struct metric_table;
 struct pg;
 struct redis;
@@ -34,6 +32,7 @@ struct live_options {
     struct redis *redis;   /* over which workers are asked; must outlive it */
     const char *redis_url; /* borrowed; must outlive it */
     size_t max;            /* readers at once */
+    size_t max_of_one;     /* of these, those of one tenant */
 };
 
 struct live *live_start(const struct live_options *options);
@@ -41,35 +40,26 @@ struct live *live_start(const struct live_options *options);
 /* Nobody reads any more (live_end, then the server is closed). Accepts NULL. */
 SUSPENDS void live_stop(struct live *live);
 
-/* In the frame of the fiber that reads; its members are for reading, but for these two. */
-struct live_reader {
-    struct list link;
-    struct live_run *run;
-    bool woken;          /* to be cleared by the reader, before it looks */
-    struct fiber *fiber; /* set by the reader while it sleeps: to be woken; else NULL */
-};
-
-/* Whether somebody may join now. */
-bool live_has_room(const struct live *live);
+/* Whether somebody may join now who belongs to those that hold so many places (waiting.h). */
+bool live_has_room(const struct live *live, size_t held);
 
 /* The run is about to be made, or to go on, and will be read then. Workers are asked before they
  * can have it, since a reply that begins while nobody listens is not told. */
 void live_expect(struct live *live, struct uuid run);
 
-/* False: as many read already, or the scheduler ends. A reader joins before it looks, so that it
- * misses nothing. */
-MUSTCHECK bool live_join(struct live *live, struct live_reader *reader, struct uuid run);
-void live_leave(struct live *live, struct live_reader *reader);
+/* As waiting_join: false where as many read already, or the scheduler ends. */
+MUSTCHECK bool live_join(struct live *live, struct waiter *reader, struct uuid run, size_t *held);
+void live_leave(struct live *live, struct waiter *reader);
 
 /* Counts up with each sign that something of the run was stored. */
-uint64_t live_stored(const struct live_reader *reader);
+uint64_t live_stored(const struct waiter *reader);
 
 /* What its model is saying, as far as is known. Valid until the next suspension. */
-const struct draft *live_draft(const struct live_reader *reader);
+const struct draft *live_draft(const struct waiter *reader);
 
 /* A reader has read the run with so many steps written, after it had counted `stored` signs: what
  * the sweep need not tell. Where nobody had told of it, other readers look, too. */
-void live_has_read(struct live *live, struct live_reader *reader, uint64_t stored,
+void live_has_read(struct live *live, struct waiter *reader, uint64_t stored,
                    const struct run_standing_row *row);
 
 /* Something of a run was stored, as this process knows itself. */

@@ -111,6 +111,10 @@ struct waits *waits_start(const struct waits_options *options)
         .stuck_ms = STUCK_MS,
         .late = true,
     };
+    const struct waiting_options waiting = {
+        .max = options->max,
+        .max_of_one = options->max_of_one,
+    };
     const struct follower_options follower = {
         .redis_url = options->redis_url,
         .channel = NEWS_CHANNEL,
@@ -120,7 +124,7 @@ struct waits *waits_start(const struct waits_options *options)
 
     waits->options = *options;
     waits->asked_ms = clock_ms() - ASK_AGAIN_MS;
-    waits->waiting = waiting_new(options->max);
+    waits->waiting = waiting_new(&waiting);
     waits->ended = ended_runs_new();
     waits->follower = follower_start(&follower);
     service_start(&waits->sweeper, &sweeper);
@@ -138,9 +142,9 @@ void waits_stop(struct waits *waits)
     free(waits);
 }
 
-bool waits_join(struct waits *waits, struct waiter *waiter, struct uuid run)
+bool waits_join(struct waits *waits, struct waiter *waiter, struct uuid run, size_t *held)
 {
-    if (!waiting_join(waits->waiting, waiter, run))
+    if (!waiting_join(waits->waiting, waiter, run, held))
         return false;
     if (clock_ms() - waits->asked_ms >= ASK_AGAIN_MS)
         ask_for_news(waits);

@@ -29,6 +29,7 @@ struct waits_options {
     struct queue *queue;   /* over which workers are asked for news */
     const char *redis_url; /* borrowed; must outlive it */
     size_t max;            /* requests that wait at once */
+    size_t max_of_one;     /* of these, those of one tenant */
     /* Called besides for each run that is heard to have settled; may be NULL. */
     void (*settled)(struct uuid run, void *arg);
     void *arg;
@@ -40,7 +41,8 @@ struct waits *waits_start(const struct waits_options *options);
 SUSPENDS void waits_stop(struct waits *waits);
 
 /* As waiting_join and waiting_leave. */
-MUSTCHECK bool waits_join(struct waits *waits, struct waiter *waiter, struct uuid run);
+MUSTCHECK bool waits_join(struct waits *waits, struct waiter *waiter, struct uuid run,
+                          size_t *held);
 void waits_leave(struct waits *waits, struct waiter *waiter);
 
 /* All who wait are answered now, and nobody waits from here on: the scheduler ends. Accepts

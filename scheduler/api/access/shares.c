@@ -59,6 +59,7 @@ void share_release(struct share *share)
     ASSERT(share->users > 0);
     if (--share->users > 0)
         return;
+    ASSERT(share->waiters == 0 && share->event_readers == 0);
     ASSERT(share->bodies.used == 0 && share->large.used == 0 && share->small.used == 0);
     list_remove(&share->bucket);
     free(share);

@@ -23,6 +23,8 @@ struct share {
     struct budget small;
     /* One, of two threads: bodies that take long to be checked hold up their own tenant's. */
     struct budget readers;
+    size_t waiters;       /* requests that wait for the end of a run */
+    size_t event_readers; /* of runs */
 };
 
 struct shares;

@@ -192,7 +192,7 @@ static int get(struct request *request, bool any_thread)
         r = run_path_read(request, any_thread, &path);
     if (r < 0)
         return r;
-    if (wait_s == 0 || !waits || !waits_join(waits, &waiter, path.run))
+    if (wait_s == 0 || !waits || !waits_join(waits, &waiter, path.run, request_waiters(request)))
         return look(request, &path, false, &request->exchange->arena);
     r = look_until(request, &path, &waiter, deadline_in(wait_s * 1000));
     waits_leave(waits, &waiter);

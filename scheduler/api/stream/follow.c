@@ -38,7 +38,7 @@ enum {
 struct following {
     struct request *request;
     const struct follow *follow;
-    struct live_reader reader;
+    struct waiter reader;
     struct story story;
     struct run run; /* as it was read last, its texts in `row` */
     struct arena row;
@@ -321,7 +321,7 @@ static void tell_thread(struct following *following)
 /* Until it is woken, or for `wait_ms`. */
 static void sleep_a_while(struct following *following, int64_t wait_ms)
 {
-    struct live_reader *reader = &following->reader;
+    struct waiter *reader = &following->reader;
     int64_t deadline_ms = deadline_in(wait_ms);
     int r = 0;
 
@@ -436,7 +436,8 @@ static void read_to_the_end(struct following *following)
     struct live *live = following->request->api->live;
     bool ended = !following->follow->is_there && run_status_terminal(following->run.status);
 
-    if (!live || (!ended && !live_join(live, &following->reader, following->follow->run))) {
+    if (!live || (!ended && !live_join(live, &following->reader, following->follow->run,
+                                       request_readers(following->request)))) {
         turn_away(following);
         return;
     }

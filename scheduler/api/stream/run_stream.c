@@ -55,7 +55,7 @@ int run_stream_expect(struct request *request, struct uuid run)
     r = run_stream_format(request, &format);
     if (r < 0)
         return r;
-    if (live && live_has_room(live)) {
+    if (live && live_has_room(live, *request_readers(request))) {
         live_expect(live, run);
         return 0;
     }
