@@ -48,6 +48,14 @@ static size_t places(const struct config *config, int64_t wanted)
     return (size_t)(wanted < max ? wanted : max);
 }
 
+/* Those that one tenant may have. */
+static size_t places_of_one(const struct config *config, size_t max)
+{
+    size_t places = max * (size_t)config->scheduler.tenant_places_percent / 100;
+
+    return places > 0 || max == 0 ? places : 1;
+}
+
 static void start_live(struct scheduler *scheduler)
 {
     const struct config *config = scheduler->config;
@@ -58,6 +66,7 @@ static void start_live(struct scheduler *scheduler)
         .max = places(config, config->scheduler.stream_readers),
     };
 
+    options.max_of_one = places_of_one(config, options.max);
     scheduler->live = live_start(&options);
 }
 
@@ -93,6 +102,7 @@ static void start_waits(struct scheduler *scheduler)
         .arg = scheduler,
     };
 
+    options.max_of_one = places_of_one(config, options.max);
     scheduler->waits = waits_start(&options);
 }
 

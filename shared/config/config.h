@@ -69,21 +69,22 @@ struct config {
     enum log_format log_format; /* PENSTOCK_LOG_FORMAT, log.format */
 
     struct {
-        char *host;               /* PENSTOCK_HOST; default 127.0.0.1 */
-        int port;                 /* PENSTOCK_PORT; default 8080 */
-        char *roles;              /* PENSTOCK_ROLES, --roles; default "api,dispatch,reap" */
-        char *metrics;            /* PENSTOCK_METRICS: the page is on the API's port ("on", the
+        char *host;                    /* PENSTOCK_HOST; default 127.0.0.1 */
+        int port;                      /* PENSTOCK_PORT; default 8080 */
+        char *roles;                   /* PENSTOCK_ROLES, --roles; default "api,dispatch,reap" */
+        char *metrics;                 /* PENSTOCK_METRICS: the page is on the API's port ("on", the
                                   * default), nowhere ("off"), or at "ADDRESS:PORT" */
-        char *search;             /* PENSTOCK_SEARCH: whose messages can be found: "users" (the
+        char *search;                  /* PENSTOCK_SEARCH: whose messages can be found: "users" (the
                                   * default: those of threads with a user), "all" or "off" */
-        int64_t drain_ms;         /* default 20 000 */
-        int64_t run_ttl_ms;       /* a run not finished by then is expired; default 24 h */
-        int64_t max_body_bytes;   /* default 4 MiB */
-        int64_t max_connections;  /* default 30 000 */
-        int64_t waiting_requests; /* that wait for the end of a run; default 20 000 */
-        int64_t stream_readers;   /* of the events of runs, at once; default 20 000 */
-        int64_t gateway_calls;    /* of models for clients, at once; default 1000 */
-        int64_t gateway_wait_ms;  /* that one stands in line for a limit; default 60 000 */
+        int64_t drain_ms;              /* default 20 000 */
+        int64_t run_ttl_ms;            /* a run not finished by then is expired; default 24 h */
+        int64_t max_body_bytes;        /* default 4 MiB */
+        int64_t max_connections;       /* default 30 000 */
+        int64_t waiting_requests;      /* that wait for the end of a run; default 20 000 */
+        int64_t stream_readers;        /* of the events of runs, at once; default 20 000 */
+        int64_t tenant_places_percent; /* of each of these two, for one tenant; default 50 */
+        int64_t gateway_calls;         /* of models for clients, at once; default 1000 */
+        int64_t gateway_wait_ms;       /* that one stands in line for a limit; default 60 000 */
     } scheduler;
 
     struct {

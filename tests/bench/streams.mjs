@@ -159,7 +159,7 @@ async function crowd() {
   let counts = {};
   const port = await new Promise((done) => child.on('message', (message) => (message.port ? done(message.port) : (counts = message))));
   const config = `providers: [{name: own, kind: openai_chat, base_url: 'http://127.0.0.1:${port}/v1', api_key: x, first_byte_timeout_ms: 600000, total_timeout_ms: 900000, stream: true}]
-scheduler: {max_connections: ${4 * count + 1000}, stream_readers: ${count + 1000}}\n`;
+scheduler: {max_connections: ${4 * count + 1000}, stream_readers: ${count + 1000}, tenant_places_percent: 100}\n`;
   const stack = await Stack.start({ config, slots: 2 * Number(options.runs), workers: 0 });
   let listeners = [];
   try {

@@ -266,6 +266,24 @@ test('beyond the limit of waiting requests the answer comes at once', async () =
   });
 });
 
+test('a tenant that has as many waiting requests as one may leaves the others\' places free', async () => {
+  await withStack({ script, config: 'scheduler: {waiting_requests: 2}\n' }, async (stack) => {
+    const other = stack.tenant('globex');
+    const run = await stack.submit(await stack.assistant(), 'slow');
+    const theirs = await other.submit(await other.assistant(), 'slow');
+    const waits = [wait(stack, run, 30)];
+    await waiting(stack, 1);
+    const beyond = await wait(stack, run, 30);
+    assert.equal(beyond.status, 200);
+    assert.ok(['queued', 'in_progress'].includes(beyond.body.status));
+    waits.push(wait(other, theirs, 30));
+    await waiting(stack, 2);
+    await stack.ok('POST', `${at(run)}/cancel`, {});
+    await other.ok('POST', `${at(theirs)}/cancel`, {});
+    for (const { body } of await Promise.all(waits)) assert.equal(body.status, 'cancelled');
+  });
+});
+
 test('a scheduler that stops answers those who wait, at once', async () => {
   await withStack({ script }, async (stack) => {
     const other = await anotherScheduler(stack);

@@ -191,6 +191,31 @@ test('where as many read as may, a request for a stream makes nothing, and may b
   });
 });
 
+test('a tenant that has as many streams as one may leaves the others\' places free', async () => {
+  await withStack({ script, config: 'scheduler: {stream_readers: 2}\n' }, async (stack) => {
+    const run = await stack.finished(await stack.submit(await stack.assistant({ tools: [city] }), 'weather'));
+    const other = stack.tenant('globex');
+    const theirs = await other.finished(await other.submit(await other.assistant({ tools: [city] }), 'weather'));
+    const gone = new AbortController();
+    const read = (of, { id }) => fetch(`${stack.url}/v1/runs/${id}/events`, { headers: { authorization: `Bearer ${of.key}` }, signal: gone.signal });
+    const readers = [await read(stack, run)];
+    assert.deepEqual(frames((await stack.call('GET', `/v1/runs/${run.id}/events`)).body), [{ retry: '5000' }]);
+    assert.equal((await stack.call('POST', '/v1/threads/runs', body(await stack.assistant(), 'go'))).status, 503);
+    readers.push(await read(other, theirs));
+    const first = new TextDecoder().decode((await readers[1].body.getReader().read()).value);
+    assert.match(first, /event: thread.run.created/);
+    gone.abort();
+    await readers[0].text().catch(() => {});
+  });
+  await withStack({ script, config: 'scheduler: {stream_readers: 2, tenant_places_percent: 100}\n' }, async (stack) => {
+    const run = await stack.finished(await stack.submit(await stack.assistant({ tools: [city] }), 'weather'));
+    const gone = new AbortController();
+    const readers = await Promise.all([1, 2].map(() => fetch(`${stack.url}/v1/runs/${run.id}/events`, { headers: { authorization: `Bearer ${stack.key}` }, signal: gone.signal })));
+    for (const reader of readers) assert.match(new TextDecoder().decode((await reader.body.getReader().read()).value), /event: thread.run.created/);
+    gone.abort();
+  });
+});
+
 test('a client that goes away leaves its run alone', async () => {
   await withStack({ script }, async (stack) => {
     await stack.heard();
