@@ -245,6 +245,15 @@ void request_rest(struct request *request)
     set_room(request, 0);
 }
 
+void request_let_go(struct request *request)
+{
+    json_free(request->body);
+    request->body = NULL;
+    buf_deinit(&request->reply);
+    http_drop_body(request->exchange);
+    request_rest(request);
+}
+
 /* What was found to be large may be small now. */
 int request_go_on(struct request *request)
 {

@@ -95,6 +95,10 @@ SUSPENDS MUSTCHECK int request_enlarge(struct request *request, size_t bytes);
 void request_rest(struct request *request);
 SUSPENDS MUSTCHECK int request_go_on(struct request *request);
 
+/* The reply is a stream from here on: of what the request brought, and of what else was to be its
+ * reply, nothing is needed any more. Holds nothing of the room, as request_rest. */
+void request_let_go(struct request *request);
+
 /* How many places the request's tenant holds of those for requests that wait for a run's end, and
  * of those for readers of events. */
 size_t *request_waiters(struct request *request);

@@ -176,6 +176,23 @@ static void begin_exchange(struct http_connection *connection)
         id_format(ID_REQUEST, uuid_new(), exchange->request_id);
 }
 
+static void give_back(struct http_exchange *exchange)
+{
+    if (exchange->charged == 0)
+        return;
+    budget_give(&exchange->connection->server->held, exchange->charged);
+    if (exchange->share)
+        budget_give(exchange->share, exchange->charged);
+    exchange->charged = 0;
+}
+
+void http_drop_body(struct http_exchange *exchange)
+{
+    http_parse_drop_body(&exchange->connection->parse);
+    exchange->body = TEXT("");
+    give_back(exchange);
+}
+
 static void end_exchange(struct http_connection *connection)
 {
     struct http_exchange *exchange = &connection->exchange;
@@ -183,11 +200,7 @@ static void end_exchange(struct http_connection *connection)
     if (!connection->begun)
         return;
     connection->begun = false;
-    if (exchange->charged > 0) {
-        budget_give(&connection->server->held, exchange->charged);
-        if (exchange->share)
-            budget_give(exchange->share, exchange->charged);
-    }
+    give_back(exchange);
     if (exchange->on_end)
         exchange->on_end(exchange);
     arena_deinit(&exchange->arena);

@@ -167,6 +167,10 @@ SUSPENDS MUSTCHECK int http_upgraded_read(struct http_exchange *exchange, void *
 SUSPENDS MUSTCHECK int http_upgraded_write(struct http_exchange *exchange, struct text bytes,
                                            struct error *err);
 
+/* For a handler that replies for long: the body was read, and what it takes is given back, to the
+ * budgets, too. exchange->body is empty then. */
+void http_drop_body(struct http_exchange *exchange);
+
 /* Close the connection without (or in the midst of) a reply: the rehearsal LLM's misbehaviour. */
 void http_abort(struct http_exchange *exchange);
 

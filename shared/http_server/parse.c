@@ -552,6 +552,13 @@ void http_parse_take_behind(struct http_parse *parse, size_t len)
     parse->at += len;
 }
 
+void http_parse_drop_body(struct http_parse *parse)
+{
+    ASSERT(parse->state == HTTP_PARSE_DONE);
+    buf_deinit(&parse->body);
+    parse->request.body = TEXT("");
+}
+
 void http_parse_next(struct http_parse *parse)
 {
     ASSERT(parse->state == HTTP_PARSE_DONE);

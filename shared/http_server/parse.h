@@ -105,6 +105,10 @@ int http_parse_refuse(struct http_parse *parse, int status, const char *why, str
 struct text http_parse_behind(const struct http_parse *parse);
 void http_parse_take_behind(struct http_parse *parse, size_t len);
 
+/* The body of the complete request is not looked at any more: its memory is given back. One that
+ * came in place has none of its own. */
+void http_parse_drop_body(struct http_parse *parse);
+
 /* Forget the complete request, keep what came after it. */
 void http_parse_next(struct http_parse *parse);
 

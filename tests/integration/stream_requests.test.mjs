@@ -216,6 +216,25 @@ test('a tenant that has as many streams as one may leaves the others\' places fr
   });
 });
 
+test('a stream holds nothing of the body that asked for it', async () => {
+  await withStack({ script: `${script}\n`.replace('rules:', "rules:\n  - {when: {user: endless}, then: {text: 'It goes on and on and on.', stall_after: 4}}"), config: 'providers: [{name: openai, stream: true}]\n' }, async (stack) => {
+    await stack.heard();
+    const assistant = await stack.assistant();
+    const gone = new AbortController();
+    const large = `${JSON.stringify(body(assistant, 'endless'))}${' '.repeat(3.5e6)}`; // a tenant's bodies may hold 32 MiB at once
+    const replies = []; // one that nobody has any more is closed
+    for (let i = 0; i < 12; i++) {
+      const reply = await fetch(`${stack.url}/v1/threads/runs`, {
+        method: 'POST', headers: { authorization: `Bearer ${stack.key}`, 'content-type': 'application/json' }, body: large, signal: gone.signal,
+      });
+      assert.equal(reply.status, 200, `stream ${i + 1}`);
+      replies.push(reply);
+    }
+    assert.equal(Number(/^penstock_live_readers (\d+)$/m.exec(await (await fetch(`${stack.url}/metrics`)).text())[1]), replies.length);
+    gone.abort();
+  });
+});
+
 test('a client that goes away leaves its run alone', async () => {
   await withStack({ script }, async (stack) => {
     await stack.heard();

@@ -461,7 +461,7 @@ int follow_run(struct request *request, const struct follow *follow)
     r = follow->is_there ? 0 : read_run(&following, NULL, &err);
     following.fresh = !follow->is_there;
     if (r == 0) {
-        request_rest(request);
+        request_let_go(request);
         read_to_the_end(&following);
     } else if (r < 0) {
         r = request_failed(request, &err);

@@ -15,6 +15,7 @@ bool saw_peer_gone;
 struct fiber *sleeper;
 int await_result;
 int awaits;
+size_t drops;
 size_t flooded_bytes;
 int flood_error;
 
@@ -47,6 +48,18 @@ static void hold(struct http_exchange *exchange)
         nap(5);
     last_exchange = NULL;
     (void)http_reply(exchange, 200, "text/plain", TEXT("held"));
+}
+
+static void drop_and_hold(struct http_exchange *exchange)
+{
+    char left[32];
+
+    http_drop_body(exchange);
+    drops++;
+    while (!released && !fiber_canceled())
+        nap(5);
+    snprintf(left, sizeof(left), "%zu left", exchange->body.len);
+    (void)http_reply(exchange, 200, "text/plain", text_of(left));
 }
 
 static void stream(struct http_exchange *exchange, bool end)
@@ -122,6 +135,8 @@ void standard_handler(struct http_exchange *exchange, void *arg)
     (void)arg;
     if (text_is(exchange->path, "/hold"))
         hold(exchange);
+    else if (text_is(exchange->path, "/drop"))
+        drop_and_hold(exchange);
     else if (text_is(exchange->path, "/silent"))
         return;
     else if (text_is(exchange->path, "/stream"))

@@ -21,6 +21,7 @@ void serve(const struct http_server_options *options, void (*test)(void));
 /* The handler that the harness gives:
  *   /what    replies "METHOD|target|Host's value|body"
  *   /hold    waits until `released`, then replies "held"
+ *   /drop    drops its body, which `drops` counts, waits as /hold, then replies how much is left
  *   /silent  returns without a reply
  *   /stream  streams "one", "two", "three"
  *   /whole   opens a stream and ends it with "onetwothree"; /whole?lost: aborts it
@@ -37,6 +38,7 @@ extern bool saw_peer_gone;
 extern struct fiber *sleeper; /* that waits in /await now */
 extern int await_result;      /* of the last one there */
 extern int awaits;
+extern size_t drops;
 extern size_t flooded_bytes;
 extern int flood_error;
 

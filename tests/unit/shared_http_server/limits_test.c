@@ -348,18 +348,23 @@ Test(limits, a_head_is_judged_before_its_body_is_read)
 #define LARGE 60000
 
 /* Sends a large body but for its last byte. */
-static int send_most(const char *headers)
+static int send_most_to(const char *path, const char *headers)
 {
     static char body[LARGE];
     int fd = client_open();
     char head[256];
 
     memset(body, 'b', sizeof(body));
-    snprintf(head, sizeof(head), "POST /what HTTP/1.1\r\n" HOST "%sContent-Length: %d\r\n\r\n",
+    snprintf(head, sizeof(head), "POST %s HTTP/1.1\r\n" HOST "%sContent-Length: %d\r\n\r\n", path,
              headers, LARGE);
     client_send(fd, head);
     client_send_bytes(fd, body, LARGE - 1);
     return fd;
+}
+
+static int send_most(const char *headers)
+{
+    return send_most_to("/what", headers);
 }
 
 static void finish_body(int fd, int status)
@@ -456,4 +461,40 @@ Test(limits, a_body_that_waits_for_room_does_not_give_way)
 
     budget_init(&share, LARGE);
     serve(&options, not_slow);
+}
+
+/* Each drops its body when that has come, and then holds its connection. */
+static void dropped(void)
+{
+    int held[3];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(held); i++) {
+        held[i] = send_most_to("/drop", "X-Share: 1\r\n");
+        client_send(held[i], "b");
+        while (drops <= i)
+            nap(5);
+        cr_assert_eq(share.used, 0);
+    }
+    released = true;
+    for (size_t i = 0; i < ARRAY_LENGTH(held); i++) {
+        struct reply reply = client_read(held[i]);
+
+        cr_assert_eq(reply.status, 200);
+        cr_assert_str_eq(buf_string(&reply.body), "0 left");
+        reply_deinit(&reply);
+        client_send(held[i], "POST /what HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc");
+        reply = client_read(held[i]);
+        cr_assert_str_eq(buf_string(&reply.body), "POST|/what|x|abc");
+        reply_deinit(&reply);
+        client_close(&held[i]);
+    }
+    cr_assert_eq(share.used, 0);
+}
+
+Test(limits, a_body_that_its_handler_drops_is_held_no_longer)
+{
+    struct http_server_options options = {.head = judge, .max_held_bytes = LARGE};
+
+    budget_init(&share, LARGE);
+    serve(&options, dropped);
 }
