@@ -137,6 +137,19 @@ test('whoever reads a run, and however often he comes again, reads the same', as
   });
 });
 
+test('who comes in the midst of a reply that is streamed anyway is told of it from its beginning', async () => {
+  await withStack({ script, config: 'providers: [{name: openai, stream: true}]\n' }, async (stack) => {
+    await stack.heard();
+    const run = await stack.submit(await stack.assistant(), 'endless');
+    await until('the model is asked, and nobody listens', async () => (await stack.llmStats()).in_flight === 1);
+    const text = (reader) => reader.protocol.message?.text ?? '';
+    const late = await follow(stack, run, { until: (reader) => text(reader).length >= 24 });
+    assert.equal(late.ending, 'until');
+    assert.ok(`It goes on. ${words(20)}`.startsWith(text(late)), text(late));
+    await stack.ok('POST', `${at(run)}/cancel`);
+  });
+});
+
 test('what a model thinks is stored with the step that it led to, whether or not somebody listens and its reply is streamed', async (t) => {
   for (const streamed of [true, false]) await t.test(streamed ? 'streamed' : 'whole', () =>
     withStack({ script, config: `providers: [{name: openai, stream: ${streamed}}]\n` }, async (stack) => {

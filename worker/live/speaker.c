@@ -16,6 +16,7 @@
 enum {
     OUTBOXES_MAX = 16, /* channels at once; a further one waits for the next message */
     MESSAGE_BYTES = 64 << 10,
+    BUCKETS = 1024,
 };
 
 struct outbox {
@@ -29,9 +30,8 @@ struct speaker {
     struct follower *follower;
     ev_timer turn;
     struct deferred now;
-    struct list voices;  /* that speak */
-    struct list pending; /* of these, that have something to be told */
-    bool whole;          /* somebody asked for the whole of a reply */
+    struct list voices[BUCKETS]; /* that speak, by their runs */
+    struct list pending;         /* of these, that have something to be told */
     struct outbox outboxes[OUTBOXES_MAX];
     size_t outboxes_count;
     struct speaker_stats stats;
@@ -99,15 +99,8 @@ static void tell(struct speaker *speaker, struct voice *voice, int64_t now_ms)
 
 static void tell_all(struct speaker *speaker, int64_t now_ms)
 {
-    bool whole = speaker->whole;
-    struct list *first = whole ? &speaker->voices : &speaker->pending;
-
-    speaker->whole = false;
-    list_for_each_safe (item, first)
-        tell(speaker,
-             whole ? CONTAINER_OF(item, struct voice, link)
-                   : CONTAINER_OF(item, struct voice, pending),
-             now_ms);
+    list_for_each_safe (item, &speaker->pending)
+        tell(speaker, CONTAINER_OF(item, struct voice, pending), now_ms);
     send_all(speaker);
 }
 
@@ -126,21 +119,47 @@ static void on_turn(struct ev_loop *ev, ev_timer *timer, int events)
     tell_now(timer->data);
 }
 
+static struct list *bucket_of(struct speaker *speaker, struct uuid run)
+{
+    /* The last bytes of an id are random. */
+    return &speaker->voices[(run.bytes[15] | run.bytes[14] << 8) % BUCKETS];
+}
+
+static struct voice *find_voice(struct speaker *speaker, struct uuid run)
+{
+    list_for_each (item, bucket_of(speaker, run)) {
+        struct voice *voice = CONTAINER_OF(item, struct voice, bucket);
+
+        if (uuid_equal(voice->run, run))
+            return voice;
+    }
+    return NULL;
+}
+
+static void await_telling(struct speaker *speaker, struct voice *voice)
+{
+    if (list_empty(&voice->pending))
+        list_add(&speaker->pending, &voice->pending);
+}
+
 static void take_ask(struct text channel, struct uuid run, bool whole, void *arg)
 {
     struct speaker *speaker = arg;
+    struct voice *voice = find_voice(speaker, run);
 
     audience_ask(&speaker->audience, channel, run, whole, clock_ms());
-    speaker->whole |= whole;
+    if (!voice)
+        return;
+    voice->heard = true;
+    if (!whole)
+        return;
+    await_telling(speaker, voice);
+    loop_defer(&speaker->now);
 }
 
 static void take_asks(void *arg, struct text line)
 {
-    struct speaker *speaker = arg;
-
-    (void)asks_read(line, take_ask, speaker);
-    if (speaker->whole)
-        loop_defer(&speaker->now);
+    (void)asks_read(line, take_ask, arg);
 }
 
 struct speaker *speaker_start(struct redis *redis, const char *redis_url)
@@ -155,7 +174,8 @@ struct speaker *speaker_start(struct redis *redis, const char *redis_url)
 
     speaker->redis = redis;
     audience_init(&speaker->audience);
-    list_init(&speaker->voices);
+    for (size_t i = 0; i < BUCKETS; i++)
+        list_init(&speaker->voices[i]);
     list_init(&speaker->pending);
     deferred_init(&speaker->now, tell_now, speaker);
     ev_timer_init(&speaker->turn, on_turn, SPEAK_MS / 1e3, 0.0);
@@ -168,7 +188,8 @@ void speaker_stop(struct speaker *speaker)
 {
     if (!speaker)
         return;
-    ASSERT(list_empty(&speaker->voices));
+    for (size_t i = 0; i < BUCKETS; i++)
+        ASSERT(list_empty(&speaker->voices[i]));
     follower_stop(speaker->follower);
     ev_timer_stop(loop_ev(), &speaker->turn);
     loop_undefer(&speaker->now);
@@ -184,13 +205,15 @@ bool speaker_is_heard(struct speaker *speaker, struct uuid run)
 }
 
 void speaker_begin(struct speaker *speaker, struct voice *voice, const struct run_lease *lease,
-                   struct uuid reply)
+                   struct uuid reply, bool streamed)
 {
-    if (!speaker_is_heard(speaker, lease->run))
+    bool heard = speaker_is_heard(speaker, lease->run);
+
+    if (!speaker || !(heard || streamed))
         return;
-    voice_begin(voice, lease->run, reply);
+    voice_begin(voice, lease->run, reply, heard);
     voice->writes = (uint32_t)lease->step;
-    list_add(&speaker->voices, &voice->link);
+    list_add(bucket_of(speaker, lease->run), &voice->bucket);
     list_init(&voice->pending);
 }
 
@@ -207,11 +230,10 @@ void speaker_hear(struct speaker *speaker, struct voice *voice, const struct cha
     if (!voice->speaks)
         return;
     voice_hear(voice, event);
-    untold = voice_untold(voice);
+    untold = voice->heard ? voice_untold(voice) : 0;
     if (untold == 0)
         return;
-    if (list_empty(&voice->pending))
-        list_add(&speaker->pending, &voice->pending);
+    await_telling(speaker, voice);
     if (untold >= SPEAK_BYTES)
         loop_defer(&speaker->now);
     else
@@ -220,12 +242,16 @@ void speaker_hear(struct speaker *speaker, struct voice *voice, const struct cha
 
 void speaker_end(struct speaker *speaker, struct voice *voice)
 {
+    bool heard = voice->heard;
+
     if (!voice->speaks)
         return;
-    tell(speaker, voice, clock_ms());
-    list_remove(&voice->link);
+    if (heard)
+        tell(speaker, voice, clock_ms());
+    list_remove(&voice->bucket);
     voice_deinit(voice);
-    loop_defer(&speaker->now);
+    if (heard)
+        loop_defer(&speaker->now);
 }
 
 void speaker_stored(struct speaker *speaker, struct uuid run, bool soon)

@@ -9,7 +9,8 @@
  * Pieces of all runs gather for SPEAK_MS, or until a run has SPEAK_BYTES, and leave as one message
  * for each channel. Nobody is kept waiting for Redis, and nobody learns whether it was heard: who
  * missed something sees that and asks for the whole, and what is stored Postgres tells. So a run
- * that nobody listens to costs a look into a table for each write.
+ * that nobody listens to costs a look into a table for each write, and a copy of the beginning of
+ * its reply where that is streamed anyway.
  */
 
 #include "shared/base/compiler.h"
@@ -30,10 +31,10 @@ SUSPENDS void speaker_stop(struct speaker *speaker); /* no voice speaks any more
 /* Whether somebody listens to the run. */
 bool speaker_is_heard(struct speaker *speaker, struct uuid run);
 
-/* A model begins a reply of the run that will have this id: the voice speaks, if the run is
- * heard. */
+/* A model begins a reply of the run that will have this id: the voice speaks, if the run is heard,
+ * or may be later (`streamed`: the reply comes in pieces whoever listens). */
 void speaker_begin(struct speaker *speaker, struct voice *voice, const struct run_lease *lease,
-                   struct uuid reply);
+                   struct uuid reply, bool streamed);
 void speaker_hear(struct speaker *speaker, struct voice *voice, const struct chat_event *event);
 
 /* The reply has come to its end, whatever its end is: what was not told is told. */

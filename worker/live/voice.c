@@ -31,14 +31,15 @@ void voice_deinit(struct voice *voice)
 {
     if (voice->speaks)
         forget(voice);
-    voice->speaks = false;
+    voice->speaks = voice->heard = false;
 }
 
-void voice_begin(struct voice *voice, struct uuid run, struct uuid reply)
+void voice_begin(struct voice *voice, struct uuid run, struct uuid reply, bool heard)
 {
     if (voice->speaks)
         forget(voice);
     voice->speaks = true;
+    voice->heard = heard;
     voice->run = run;
     voice->reply = reply;
     part_init(&voice->text, FRAME_TEXT, 0);
@@ -93,11 +94,12 @@ static void add_call(struct voice *voice, const struct chat_event *event)
 
 void voice_hear(struct voice *voice, const struct chat_event *event)
 {
+    size_t max = voice->heard ? VOICE_BYTES_MAX : VOICE_UNHEARD_BYTES_MAX;
     struct voice_call *call;
 
     if (!voice->speaks || voice->full)
         return;
-    voice->full = voice->bytes + event->text.len > VOICE_BYTES_MAX;
+    voice->full = voice->bytes + event->text.len > max;
     if (voice->full) /* a later piece that is shorter would stand in the wrong place */
         return;
     switch (event->kind) {

@@ -90,7 +90,7 @@ static void fill_request(struct run_task *task, const struct provider_target *ta
         .top_p = options->top_p,
         .max_completion_tokens = meter_output_of_call(&task->meter, &setup->budgets),
         .reasoning_effort = options->reasoning_effort,
-        .stream = target->stream || (target->may_stream && task->voice.speaks),
+        .stream = target->stream || (target->may_stream && task->voice.heard),
         .idempotency_key = text_of(key),
         .deadline_ms = task->deadline_ms,
         .answer_bytes_max = (size_t)task->worker->config->worker.answer_max_bytes,
@@ -366,7 +366,8 @@ static int call_model(struct run_task *task, struct thinking *thinking, struct e
     int r;
 
     thinking->reply = uuid_new();
-    speaker_begin(speaker, &task->voice, &task->claim.row.lease, thinking->reply);
+    speaker_begin(speaker, &task->voice, &task->claim.row.lease, thinking->reply,
+                  thinking->target.stream);
     r = ask_model(task, thinking, err);
     speaker_end(speaker, &task->voice);
     return r;

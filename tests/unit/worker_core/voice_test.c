@@ -47,7 +47,7 @@ Test(voice, tells_what_was_not_told_or_all)
     buf_init(&frames, 0);
     say(&voice, CHAT_EVENT_TEXT, 0, "lost");
     cr_assert_eq(voice_untold(&voice), 0, "it is silent");
-    voice_begin(&voice, id(1), id(2));
+    voice_begin(&voice, id(1), id(2), true);
     say(&voice, CHAT_EVENT_REASONING, 0, "so");
     say(&voice, CHAT_EVENT_TEXT, 0, "Hel");
     cr_assert_eq(voice_untold(&voice), 5);
@@ -70,7 +70,7 @@ Test(voice, tells_what_was_not_told_or_all)
     cr_assert_eq(tell(&voice, false, told, 8, &frames), 0);
     cr_assert_eq(tell(&voice, true, told, 8, &frames), 4);
     cr_assert(text_is(told[1].text, "Hello"));
-    voice_begin(&voice, id(1), id(3));
+    voice_begin(&voice, id(1), id(3), true);
     cr_assert_eq(tell(&voice, true, told, 8, &frames), 0, "another reply");
     voice_deinit(&voice);
 }
@@ -87,25 +87,50 @@ Test(voice, is_bounded_and_tells_valid_text)
     buf_init(&frames, 0);
     for (int i = 0; i < 100000; i++)
         buf_add_char(&piece, 'x');
-    voice_begin(&voice, id(1), id(2));
+    voice_begin(&voice, id(1), id(2), true);
     for (int i = 0; i < 20; i++)
         say(&voice, CHAT_EVENT_TEXT, 0, buf_string(&piece));
     cr_assert(voice.bytes <= VOICE_BYTES_MAX);
     say(&voice, CHAT_EVENT_TEXT, 0, "y");
     cr_assert(!memchr(voice.text.said.ptr, 'y', voice.text.said.len),
               "the piece before is missing");
-    voice_begin(&voice, id(1), id(2));
+    voice_begin(&voice, id(1), id(2), true);
     for (size_t i = 0; i < 2 * VOICE_CALLS_MAX; i++) {
         call.number = i;
         voice_hear(&voice, &call);
     }
     cr_assert_eq(voice.calls_count, VOICE_CALLS_MAX);
-    voice_begin(&voice, id(1), id(3));
+    voice_begin(&voice, id(1), id(3), true);
     call.number = 0;
     voice_hear(&voice, &call);
     cr_assert_eq(tell(&voice, false, told, 4, &frames), 1);
     cr_assert(text_is(told[0].text, "\xef\xbf\xbd"));
     voice_deinit(&voice);
+}
+
+Test(voice, keeps_the_beginning_while_nobody_listens)
+{
+    CLEANUP(buf_deinit) struct buf piece;
+    CLEANUP(buf_deinit) struct buf frames;
+    struct voice voice = {.speaks = false};
+    struct frame told[4];
+
+    buf_init(&piece, 0);
+    buf_init(&frames, 0);
+    for (int i = 0; i < 10000; i++)
+        buf_add_char(&piece, 'x');
+    voice_begin(&voice, id(1), id(2), false);
+    say(&voice, CHAT_EVENT_TEXT, 0, buf_string(&piece));
+    voice.heard = true; /* somebody comes, who is told all of it, and what is said then */
+    say(&voice, CHAT_EVENT_TEXT, 0, "y");
+    cr_assert_eq(tell(&voice, true, told, 4, &frames), 1);
+    cr_assert_eq(told[0].text.len, 10001);
+    voice_begin(&voice, id(1), id(3), false);
+    for (int i = 0; i < 20; i++)
+        say(&voice, CHAT_EVENT_TEXT, 0, buf_string(&piece));
+    cr_assert_leq(voice.bytes, VOICE_UNHEARD_BYTES_MAX);
+    voice_deinit(&voice);
+    cr_assert_not(voice.heard);
 }
 
 Test(voice, tells_arguments_as_they_will_be_stored)
@@ -116,7 +141,7 @@ Test(voice, tells_arguments_as_they_will_be_stored)
     struct frame told[4];
 
     buf_init(&frames, 0);
-    voice_begin(&voice, id(1), id(2));
+    voice_begin(&voice, id(1), id(2), true);
     voice_hear(&voice, &call);
     say(&voice, CHAT_EVENT_ARGUMENTS, 0, " ");
     say(&voice, CHAT_EVENT_ARGUMENTS, 0, "\n{\"a\" ");
@@ -129,11 +154,11 @@ Test(voice, tells_arguments_as_they_will_be_stored)
     cr_assert(text_is(told[0].text, " : 1}") && told[0].offset == 4);
     voice_told(&voice);
     cr_assert_eq(voice_untold(&voice), 0);
-    voice_begin(&voice, id(1), id(3));
+    voice_begin(&voice, id(1), id(3), true);
     voice_hear(&voice, &call);
     say(&voice, CHAT_EVENT_ARGUMENTS, 0, "\"{}\"");
     cr_assert_eq(tell(&voice, false, told, 4, &frames), 1, "a string becomes what it holds");
-    voice_begin(&voice, id(1), id(4));
+    voice_begin(&voice, id(1), id(4), true);
     say(&voice, CHAT_EVENT_TEXT, 0, "Hel");
     voice_hear(&voice, &call);
     say(&voice, CHAT_EVENT_TEXT, 0, "lo");
