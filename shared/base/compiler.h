@@ -2,6 +2,8 @@
 /* Attributes and small macros that every file may use.
  *
  *   MUSTCHECK     the caller must look at the result (built with -Werror=unused-result)
+ *   NOINLINE      of a function with a large frame that is called by one which waits for long: its
+ *                 caller's frame, which is held meanwhile, stays small
  *   SUSPENDS      the function may suspend the calling fiber: whatever it reached through shared
  *                 pointers may have changed when it returns. A mark for the reader and for the lint
  *                 in tests/lib; the compiler ignores it
@@ -19,6 +21,7 @@
 #define MUSTCHECK    __attribute__((warn_unused_result))
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define NORETURN     __attribute__((noreturn))
+#define NOINLINE     __attribute__((noinline))
 #define SUSPENDS
 #define CLEANUP(fn)     __attribute__((cleanup(fn)))
 #define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))

@@ -6,9 +6,9 @@
 // The first: one scheduler, one worker, and a model of the bench's own, in a process of its own, that writes a piece of each run's reply every second or two, with the time at which it does.
 // Readers are sockets of this process, spread over the runs. Slow ones take 4 KiB a second of runs that say 16 KiB a second, dead ones nothing of the
 // same. Measured: the memory of the scheduler for each reader, its CPU for each event, and the time from the model's write to the reader, of those that
-// read; how long it took from one step of all runs at the same moment until all readers were told of it and of what came next; and how many were cut: no slow one should be, and all that are dead, after half a minute. The exit code is 1 when a reader got nothing.
+// read; how long it took from one step of all runs at the same moment until readers were told of it, and all of them of what came next; and how many were cut: no slow one should be, and all that are dead, after half a minute. The exit code is 1 when a reader got nothing.
 //
-// The second: standard runs (tests/bench/run) that are made before the worker starts, with a reader of each and without, in turn: CPU for each run. --before-bin: without, of other
+// The second: standard runs (tests/bench/run) that are made before the worker starts, with a reader of each and without, in turn: CPU for each run. --before-bin: of other
 // programs, too.
 
 import { fork } from 'node:child_process';
@@ -109,11 +109,13 @@ class Listener {
     for (let end = text.indexOf('\n\n', from); end >= 0; end = text.indexOf('\n\n', from)) {
       this.events++;
       const event = text.slice(from, end);
+      if (!this.stepAt && event.includes('event: thread.run.step.completed')) this.stepAt = at;
       if (event.includes('event: thread.message.delta')) {
         const written = [...event.matchAll(/<([\d.]+)>/g)].map(([, time]) => Number(time));
         for (const time of written) this.late.push(at - time);
         if (written.length > 1) this.together += written.length - 1;
-      }      if (event.includes('event: done')) this.finish();
+      }
+      if (event.includes('event: done')) this.finish();
       from = end + 2;
     }
     this.text = text.slice(from);
@@ -184,7 +186,8 @@ scheduler: {max_connections: ${4 * count + 1000}, stream_readers: ${count + 1000
     const spoken = now();
     const fast = listeners.filter(({ kind }) => kind === 'fast');
     await until('all hear', () => counts.speaks === all && fast.every((listener) => listener.late.length > 0), 120000);
-    const stepMs = now() - spoken;
+    const hearMs = now() - spoken;
+    const stepMs = percentiles(fast.map(({ stepAt }) => stepAt - spoken));
     await sleep(2000);
     for (const listener of fast) Object.assign(listener, { events: 0, together: 0, late: [] });
     const lag = monitorEventLoopDelay({ resolution: 10 });
@@ -203,7 +206,7 @@ scheduler: {max_connections: ${4 * count + 1000}, stream_readers: ${count + 1000
       readers: count, runs: quiet.length, memoryBeforeKiB: before, memoryPerReaderKiB: (waiting - before) / count, memoryPerReaderWhileToldKiB: (peak - before) / count,
       schedulerIdlePercent: (idle / idleMs) * 100, events, eventsPerSecond: (events * 1000) / ms, schedulerMicrosPerEvent: ((to[0].scheduler - from[0].scheduler) * 1000) / events,
       cpuPercent: Object.fromEntries(['scheduler', 'worker', 'redis', 'postgres'].map((who) => [who, ((to[0][who] - from[0][who]) / ms) * 100])),
-      allHearMs: stepMs, lateMs: late, toldWithTheNext: fast.reduce((all, { together }) => all + together, 0), clientLateMs: { p50: lag.percentile(50) / 1e6, p99: lag.percentile(99) / 1e6 }, schedulerWithoutCoreMsPerSecond: ((to[2] - from[2]) * 1000) / ms, starvedReaders: fast.length - firsts,
+      stepMs, allHearMs: hearMs, lateMs: late, toldWithTheNext: fast.reduce((all, { together }) => all + together, 0), clientLateMs: { p50: lag.percentile(50) / 1e6, p99: lag.percentile(99) / 1e6 }, schedulerWithoutCoreMsPerSecond: ((to[2] - from[2]) * 1000) / ms, starvedReaders: fast.length - firsts,
       slowBytes: slowOnes.length > 0 ? median(slowOnes.map(({ bytes }) => bytes)) : 0, slowCut: slowOnes.filter(({ closed }) => closed).length, cut: count - stay,
     };
   } finally {
@@ -246,11 +249,13 @@ async function standard(bin, listen) {
 }
 
 async function compare() {
-  const subjects = [{ name: 'without', listen: false }, { name: 'with a reader', listen: true }, ...(options['before-bin'] ? [{ name: 'before', bin: options['before-bin'], listen: false }] : [])];
+  const subjects = [{ name: 'without', listen: false }, { name: 'with a reader', listen: true }, ...(options['before-bin'] ? [{ name: 'before', bin: options['before-bin'], listen: false }, { name: 'before, with a reader', bin: options['before-bin'], listen: true }] : [])];
   for (const subject of subjects) subject.samples = [];
   for (let i = 0; i < Number(options.repeat); i++) for (const { bin, listen, samples } of subjects) samples.push(await standard(bin, listen));
   const result = Object.fromEntries(subjects.map(({ name, samples }) => [name, { ...fold(samples, median), spread: `${Math.min(...samples.map((s) => s.together)).toFixed(3)}-${Math.max(...samples.map((s) => s.together)).toFixed(3)}` }]));
-  result.more = `${((result['with a reader'].together / result.without.together - 1) * 100).toFixed(0)} %`;
+  const more = (less, with_) => `${((result[with_].together / result[less].together - 1) * 100).toFixed(0)} %`;
+  result.more = more('without', 'with a reader');
+  if (options['before-bin']) result.moreBefore = more('before', 'before, with a reader');
   return result;
 }
 

@@ -33,7 +33,7 @@ enum {
 #define OUT_BYTES_MAX ((size_t)32 << 20)
 #define FLUSH_BYTES   ((size_t)64 << 10)
 #define SLICE_BYTES   ((size_t)16 << 10) /* what a client has to take in WRITE_WAIT_MS */
-#define OUT_KEPT      ((size_t)4 << 10)
+#define OUT_KEPT      ((size_t)1 << 10)
 
 struct following {
     struct request *request;
@@ -239,7 +239,7 @@ static int read_and_tell(struct following *following, struct run_look *look, str
  *
  * The row that a reader found when he came was read before he joined. What became of the run in
  * between, if anything, the sweep finds. */
-static int look(struct following *following, struct error *err)
+static NOINLINE int look(struct following *following, struct error *err)
 {
     struct run_look look = {.seq = following->story.shown.seq, .more = true};
     struct arena arena;
