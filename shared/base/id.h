@@ -13,14 +13,16 @@ struct uuid {
 #define ID_TEXT_SIZE   48 /* longest prefix, 32 hex digits and the zero */
 
 enum id_kind {
-    ID_ASSISTANT, /* asst_   */
-    ID_THREAD,    /* thread_ */
-    ID_MESSAGE,   /* msg_    */
-    ID_RUN,       /* run_    */
-    ID_STEP,      /* step_   */
-    ID_TENANT,    /* tenant_ */
-    ID_KEY,       /* key_    */
-    ID_REQUEST,   /* req_    */
+    ID_ASSISTANT,    /* asst_   */
+    ID_THREAD,       /* thread_ */
+    ID_MESSAGE,      /* msg_    */
+    ID_RUN,          /* run_    */
+    ID_STEP,         /* step_   */
+    ID_TENANT,       /* tenant_ */
+    ID_KEY,          /* key_    */
+    ID_REQUEST,      /* req_    */
+    ID_RESPONSE,     /* resp_: a run, as the Responses API names it */
+    ID_CONVERSATION, /* conv_: a thread, as that API names it */
 };
 
 /* A new id of the present time: sorts after every earlier one of this process. */
