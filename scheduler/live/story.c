@@ -190,12 +190,13 @@ static void begin_calls(struct story *story, const struct run_step *of)
 }
 
 static void end_message(struct story *story, const struct run_step *step,
-                        const struct message *message)
+                        const struct message *message, bool stored)
 {
     if (story->shown.phase < MESSAGE_ENDED) {
         story->shown.phase = MESSAGE_ENDED;
         tell(story,
-             (struct story_event){.kind = STORY_MESSAGE_ENDS, .step = step, .message = message});
+             (struct story_event){
+                 .kind = STORY_MESSAGE_ENDS, .step = step, .message = message, .lost = !stored});
     }
 }
 
@@ -204,7 +205,7 @@ static void end_step(struct story *story, const struct run_step *step, bool stor
     if (stored)
         story->shown.seq = step->seq;
     leave_step(story);
-    tell(story, (struct story_event){.kind = STORY_STEP_ENDS, .step = step});
+    tell(story, (struct story_event){.kind = STORY_STEP_ENDS, .step = step, .lost = !stored});
 }
 
 /* How a step ends that its worker did not end. */
@@ -245,7 +246,7 @@ static void break_off(struct story *story)
         message = unstored_message(story, &step, "in_progress");
         begin_message(story, &step, &message);
         message.status = TEXT("incomplete");
-        end_message(story, &step, &message);
+        end_message(story, &step, &message, false);
         break;
     case SHOWN_CALLS:
         begin_calls(story, &step);
@@ -307,7 +308,7 @@ static void tell_message_step(struct story *story, const struct run_step *step,
         open_step(story, SHOWN_MESSAGE, step->id);
     begin_message(story, step, message);
     tell_content(story, step, message);
-    end_message(story, step, message);
+    end_message(story, step, message, true);
     end_step(story, step, true);
 }
 

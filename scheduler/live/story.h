@@ -45,6 +45,7 @@ struct story_event {
     const struct message *message; /* of STORY_MESSAGE_* and STORY_TEXT */
     struct text text;
     bool refuses;
+    bool lost; /* of STORY_MESSAGE_ENDS and STORY_STEP_ENDS: it was told, and will not be stored */
     size_t number;
     struct text call_id;
     struct text name;

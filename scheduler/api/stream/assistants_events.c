@@ -161,8 +161,9 @@ static void write_message_end(struct buf *out, const struct story_event *event)
     write_message(out, event, incomplete ? "incomplete" : "completed");
 }
 
-static void write_event(struct buf *out, const struct story_event *event)
+static void write_event(void *memory, struct buf *out, const struct story_event *event)
 {
+    (void)memory;
     switch (event->kind) {
     case STORY_RUN:
         write_run(out, event);
@@ -203,19 +204,24 @@ static void write_event(struct buf *out, const struct story_event *event)
     }
 }
 
-static void end(struct buf *out, const struct run *run, const struct shown *shown)
+static int end(void *memory, struct buf *out, const struct run *run, const struct shown *shown,
+               struct error *err)
 {
     size_t data = event_begin(out, shown, "", "done");
 
+    (void)memory;
     (void)run;
+    (void)err;
     buf_add_string(out, "[DONE]");
     event_end(out, data);
+    return 0;
 }
 
-static void error(struct buf *out, const char *code, const char *message)
+static void error(void *memory, struct buf *out, const char *code, const char *message)
 {
     size_t data = event_begin(out, NULL, "", "error");
 
+    (void)memory;
     buf_add_string(out, "{\"error\":{\"message\":");
     buf_add_json_string(out, message);
     buf_add_string(out, ",\"type\":\"server_error\",\"param\":null,\"code\":");

@@ -6,14 +6,19 @@
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 
+struct error;
+
+/* `memory` is what a vocabulary keeps of one reader, given with it (follow.h); NULL: nothing. */
 struct event_format {
     const char *name; /* format=NAME of a query; NULL: the default */
     /* Appends what the event is in this vocabulary, each as a frame of its own; or nothing. */
-    void (*write)(struct buf *out, const struct story_event *event);
-    /* Appends the last frame: the stream is over. `run` as it was read last. */
-    void (*end)(struct buf *out, const struct run *run, const struct shown *shown);
+    void (*write)(void *memory, struct buf *out, const struct story_event *event);
+    /* Appends the last frame: the stream is over. `run` as it was read last. May suspend. Returns
+     * 0, or a failure of the store: then nothing was appended, and it is called again later. */
+    int (*end)(void *memory, struct buf *out, const struct run *run, const struct shown *shown,
+               struct error *err);
     /* Appends a frame for what goes wrong while the stream is under way. */
-    void (*error)(struct buf *out, const char *code, const char *message);
+    void (*error)(void *memory, struct buf *out, const char *code, const char *message);
 };
 
 /* OpenAI's, of Assistants: https://platform.openai.com/docs/api-reference/assistants-streaming */

@@ -71,7 +71,7 @@ static void tell(void *arg, const struct story_event *event)
 {
     struct following *following = arg;
 
-    following->follow->format->write(&following->out, event);
+    following->follow->format->write(following->follow->memory, &following->out, event);
 }
 
 /* A slow client gets a time of its own for each slice: one event may be megabytes. */
@@ -341,24 +341,26 @@ static void sleep_a_while(struct following *following, int64_t wait_ms)
 static bool tell_all(struct following *following)
 {
     const struct event_format *format = following->follow->format;
+    void *memory = following->follow->memory;
     struct error err = {0};
     int r = look(following, &err);
 
     if (r == RUN_MISSING) {
-        format->error(&following->out, "run_deleted", "The run was deleted.");
+        format->error(memory, &following->out, "run_deleted", "The run was deleted.");
         return true;
     }
-    if (r < 0) {
-        log_debug("a run could not be looked at", LOG_ERROR(&err));
-        flush(following);
-        sleep_a_while(following, LOOK_AGAIN_MS);
+    if (r == 0)
+        tell_draft(following);
+    if (r == 0 && !is_over(following))
         return false;
-    }
-    tell_draft(following);
-    if (!is_over(following))
-        return false;
-    format->end(&following->out, &following->run, &following->story.shown);
-    return true;
+    if (r == 0)
+        r = format->end(memory, &following->out, &following->run, &following->story.shown, &err);
+    if (r == 0)
+        return true;
+    log_debug("a run could not be looked at", LOG_ERROR(&err));
+    flush(following);
+    sleep_a_while(following, LOOK_AGAIN_MS);
+    return false;
 }
 
 static void go_on(struct following *following)

@@ -12,6 +12,7 @@ struct follow {
     bool until_action;  /* it is over where the run needs its client, too */
     bool is_there;      /* the run was there just now */
     const struct event_format *format;
+    void *memory; /* of the format */
 };
 
 /* Replies by itself, and returns 0 when that is over; or, while nothing was sent, RUN_MISSING or

@@ -181,8 +181,9 @@ static void write_run(struct buf *out, const struct story_event *event)
     }
 }
 
-static void write_event(struct buf *out, const struct story_event *event)
+static void write_event(void *memory, struct buf *out, const struct story_event *event)
 {
+    (void)memory;
     switch (event->kind) {
     case STORY_RUN:
         write_run(out, event);
@@ -210,22 +211,27 @@ static void write_event(struct buf *out, const struct story_event *event)
     }
 }
 
-static void end(struct buf *out, const struct run *run, const struct shown *shown)
+static int end(void *memory, struct buf *out, const struct run *run, const struct shown *shown,
+               struct error *err)
 {
     struct writing e = open_event(out, shown, "done", run);
 
+    (void)memory;
+    (void)err;
     json_write_string(&e.json, "status", run_status_name(run->status));
     if (run->incomplete_reason.ptr)
         json_write_text(&e.json, "reason", run->incomplete_reason);
     if (!uuid_is_zero(run->result_message))
         write_id(&e.json, "message_id", ID_MESSAGE, run->result_message);
     close_event(&e);
+    return 0;
 }
 
-static void error(struct buf *out, const char *code, const char *message)
+static void error(void *memory, struct buf *out, const char *code, const char *message)
 {
     struct writing e = open_event(out, NULL, "error", NULL);
 
+    (void)memory;
     json_write_string(&e.json, "code", code);
     json_write_string(&e.json, "message", message);
     close_event(&e);
