@@ -9,6 +9,7 @@
 #include "scheduler/api/openai/chat_bodies.h"
 
 #include "providers/embed.h"
+#include "scheduler/api/openai/not_offered.h"
 #include "scheduler/gateway/model_call.h"
 #include "shared/agent/checks.h"
 #include "shared/agent/memory.h"
@@ -23,42 +24,9 @@
 #define NAME_MAX 256 /* of a participant */
 #define STOP_MAX 512
 
-static int unsupported(const struct path *path, struct failure *failure)
-{
-    char where[192];
-
-    path_format(path, where, sizeof(where));
-    return failure_set(failure, 400, path, "unsupported_parameter",
-                       "Unsupported parameter: '%s' can't be said to every provider, so it is not "
-                       "offered here.",
-                       where);
-}
-
-/* Passes what asks for nothing: null, false, 0, and what is empty. */
-static int check_nothing(struct json_object *value, const struct path *path,
-                         struct failure *failure)
-{
-    switch (json_type_of(value)) {
-    case json_type_null:
-        return 0;
-    case json_type_boolean:
-        return json_object_get_boolean(value) ? unsupported(path, failure) : 0;
-    case json_type_int:
-    case json_type_double:
-        return json_object_get_double(value) != 0 ? unsupported(path, failure) : 0;
-    case json_type_string:
-        return json_string(value).len > 0 ? unsupported(path, failure) : 0;
-    case json_type_array:
-        return json_object_array_length(value) > 0 ? unsupported(path, failure) : 0;
-    case json_type_object:
-        return json_object_object_length(value) > 0 ? unsupported(path, failure) : 0;
-    }
-    return 0;
-}
-
 static int check_one(struct json_object *value, const struct path *path, struct failure *failure)
 {
-    return json_object_get_int64(value) == 1 ? 0 : unsupported(path, failure);
+    return json_object_get_int64(value) == 1 ? 0 : refuse_parameter(path, failure);
 }
 
 static int check_stop_text(struct json_object *value, const struct path *path,
@@ -92,7 +60,7 @@ static int check_modalities(struct json_object *value, const struct path *path,
 {
     for (size_t i = 0; i < json_object_array_length(value); i++)
         if (!text_is(json_string(json_object_array_get_idx(value, i)), "text"))
-            return unsupported(path, failure);
+            return refuse_parameter(path, failure);
     return 0;
 }
 

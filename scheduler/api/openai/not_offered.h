@@ -1,0 +1,12 @@
+#pragma once
+/* Members of OpenAI's bodies that are not offered, since they can't be said to every provider, or
+ * since there is nothing here that does them. Pure. */
+
+#include "shared/check/failure.h"
+#include "shared/check/fields.h"
+
+/* 400 unsupported_parameter. Returns -E_INVALID. */
+int refuse_parameter(const struct path *path, struct failure *failure);
+
+/* Passes what asks for nothing, as many clients send it: null, false, 0, and what is empty. */
+int check_nothing(struct json_object *value, const struct path *path, struct failure *failure);
