@@ -453,5 +453,7 @@ void api_handle(struct http_exchange *exchange, void *arg)
         r = call(request);
     if (r == 0 && request_streams(request))
         r = stream(request);
+    else if (r == 0 && request->endpoint->finish)
+        r = request->endpoint->finish(request);
     reply(request, r);
 }

@@ -19,7 +19,8 @@ struct request;
  * request->failure. */
 typedef int (*endpoint_fn)(struct request *request);
 
-/* As GIVES_EVENTS: instead of the reply that `handle` has made, the events of what it shows. */
+/* `stream` is as GIVES_EVENTS: instead of the reply that `handle` has made, the events of what it
+ * shows. `finish` is as GIVES_JSON: it makes another reply of that one. */
 
 enum endpoint_takes {
     TAKES_NOTHING, /* a body is read up to ENDPOINT_IGNORED_MAX, and not looked at */
@@ -42,6 +43,8 @@ struct endpoint {
     const char *pattern;
     endpoint_fn handle;
     endpoint_fn stream; /* NULL, or, where the body says `stream`: called behind `handle` */
+    endpoint_fn finish; /* NULL, or, where it does not: called behind `handle`, once its reply is
+                         * kept with the idempotency key */
     enum endpoint_takes takes;
     enum endpoint_gives gives;
     const struct fields *body; /* of TAKES_JSON */
