@@ -15,7 +15,7 @@
 #include "shared/net/host_entry.h"
 #include "shared/schema/schema.h"
 
-static int check_name(struct json_object *value, const struct path *path, struct failure *failure)
+int check_tool_name(struct json_object *value, const struct path *path, struct failure *failure)
 {
     char where[192];
 
@@ -30,7 +30,7 @@ static int check_name(struct json_object *value, const struct path *path, struct
 
 /* What the model's arguments or its answer have to look like: better refused here than in each
  * run. */
-static int check_schema(struct json_object *value, const struct path *path, struct failure *failure)
+int check_schema(struct json_object *value, const struct path *path, struct failure *failure)
 {
     struct error err;
     char where[192];
@@ -47,7 +47,7 @@ static int check_function(struct json_object *value, const struct path *path,
                           struct failure *failure)
 {
     static const struct field list[] = {
-        {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_name},
+        {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_name},
         {.name = "description", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .max = 4096},
         {.name = "parameters",
          .kind = FIELD_OBJECT,
@@ -160,7 +160,7 @@ static int check_choice_function(struct json_object *value, const struct path *p
                                  struct failure *failure)
 {
     static const struct field list[] = {
-        {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_name},
+        {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_name},
     };
 
     return fields_check(FIELDS(list), value, path, failure);
@@ -189,7 +189,7 @@ static int check_json_schema(struct json_object *value, const struct path *path,
                              struct failure *failure)
 {
     static const struct field list[] = {
-        {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_name},
+        {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_name},
         {.name = "description", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .max = 4096},
         {.name = "schema", .kind = FIELD_OBJECT, .flags = FIELD_NULLABLE, .check = check_schema},
         {.name = "strict", .kind = FIELD_BOOLEAN, .flags = FIELD_NULLABLE},

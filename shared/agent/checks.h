@@ -8,6 +8,12 @@
  * function. No two with one name. */
 int check_tools(struct json_object *value, const struct path *path, struct failure *failure);
 
+/* A tool's name: tool_name_fits. */
+int check_tool_name(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* A JSON schema, of a function's arguments or of an answer. */
+int check_schema(struct json_object *value, const struct path *path, struct failure *failure);
+
 /* "none", "auto", "required", or {"type": …} naming one tool. */
 int check_tool_choice(struct json_object *value, const struct path *path, struct failure *failure);
 

@@ -9,6 +9,7 @@
 #include "shared/agent/tools.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
+#include "shared/json/json_write.h"
 
 static const char *const efforts[] = {"none", "minimal", "low", "medium",
                                       "high", "xhigh",   "max", NULL};
@@ -250,16 +251,21 @@ static void write_text_if(struct buf *out, const char *name, struct text text)
     buf_add_json(out, text);
 }
 
+static bool has_name(struct json_object *list, struct text name)
+{
+    for (size_t i = 0; i < json_object_array_length(list); i++)
+        if (text_equal(tool_spec_name(json_object_array_get_idx(list, i)), name))
+            return true;
+    return false;
+}
+
 static bool has_tool(struct text tools_text, struct text name)
 {
     CLEANUP(json_freep) struct json_object *tools = NULL;
 
     if (!tools_text.ptr || json_decode(tools_text, JSON_DEPTH_DEFAULT, &tools, NULL) < 0)
         return false;
-    for (size_t i = 0; i < json_object_array_length(tools); i++)
-        if (text_equal(tool_spec_name(json_object_array_get_idx(tools, i)), name))
-            return true;
-    return false;
+    return has_name(tools, name);
 }
 
 static int check_choice(struct json_object *choice, struct text tools, struct failure *failure)
@@ -310,17 +316,49 @@ static int choose(const struct agent_spec *spec, enum spec_member member, struct
     return r;
 }
 
+/* The tools, but for functions that `functions` has by the same name, and then these. */
+static int add_functions(struct text tools_text, struct json_object *functions, struct buf *out,
+                         struct failure *failure)
+{
+    CLEANUP(json_freep) struct json_object *tools = NULL;
+    struct json_write write;
+
+    if (tools_text.ptr && json_decode(tools_text, JSON_DEPTH_DEFAULT + 4, &tools, NULL) < 0)
+        tools = NULL;
+    json_write_init(&write, out);
+    json_write_open_array(&write, NULL);
+    for (size_t i = 0; tools && i < json_object_array_length(tools); i++) {
+        struct json_object *tool = json_object_array_get_idx(tools, i);
+        struct text name = tool_spec_name(tool);
+
+        if (!has_name(functions, name))
+            json_write_raw(&write, NULL, json_text(tool));
+        else if (!json_get(tool, "function"))
+            return failure_param(failure, 400, "tools", "duplicate_value",
+                                 "The function '%.*s' has the name of a tool that the server runs "
+                                 "for this run.",
+                                 TEXT_ARGS(name));
+    }
+    for (size_t i = 0; i < json_object_array_length(functions); i++)
+        json_write_raw(&write, NULL, json_text(json_object_array_get_idx(functions, i)));
+    json_write_close(&write);
+    return 0;
+}
+
 int run_spec_write(const struct agent_spec *spec, struct json_object *body,
                    const struct run_prompt *prompt, struct buf *out, struct failure *failure)
 {
     struct json_object *additional = json_get(body, "additional_instructions");
+    struct json_object *functions = json_get(body, "functions");
     CLEANUP(buf_deinit) struct buf tools;
+    CLEANUP(buf_deinit) struct buf with_functions;
     CLEANUP(buf_deinit) struct buf hosts;
     struct agent_spec run = {0};
     size_t before = out->len;
     char between = '{';
 
     buf_init(&tools, 0);
+    buf_init(&with_functions, 0);
     buf_init(&hosts, 0);
     for (enum spec_member i = 0; i < SPEC_MEMBER_COUNT; i++) {
         const struct agent_member *member = &agent_members[i];
@@ -330,6 +368,10 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body,
             continue;
         r = choose(spec, i, json_get(body, name_of(i)), i == SPEC_TOOLS ? &tools : &hosts,
                    &run.members[i], failure);
+        if (r == 0 && i == SPEC_TOOLS && functions) {
+            r = add_functions(run.members[i], functions, &with_functions, failure);
+            run.members[i] = buf_text(&with_functions);
+        }
         if (r < 0)
             return r;
         if (i == SPEC_INSTRUCTIONS && prompt->instructions.ptr)
@@ -372,6 +414,15 @@ void run_spec_add_calls_end(struct buf *spec)
 {
     if (reopen(spec))
         buf_add_string(spec, "\"client_calls\":\"end\"}");
+}
+
+void run_spec_add_response(struct buf *spec, struct text response)
+{
+    if (!reopen(spec))
+        return;
+    buf_add_string(spec, "\"response\":");
+    buf_add_text(spec, response);
+    buf_add_char(spec, '}');
 }
 
 void run_spec_add_trace(struct buf *spec, const char *trace)

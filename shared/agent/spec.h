@@ -120,9 +120,11 @@ struct run_prompt {
 };
 
 /* Append a run's spec as an object: the agent's with the body's overrides, where null overrides
- * nothing, the preamble and the memory. Permissions are those of the agent that the body names too
- * (narrow.h). Returns 0, or -E_INVALID with *failure when the body asks for more than the agent
- * may, tool_choice names a tool that the run has not, or the spec would be over SPEC_BYTES_MAX. */
+ * nothing, the preamble and the memory. The body's member "functions", which no request of a client
+ * has, is a list of functions of the client that come on top of the run's tools. Permissions are
+ * those of the agent that the body names too (narrow.h). Returns 0, or -E_INVALID with *failure
+ * when the body asks for more than the agent may, tool_choice names a tool that the run has not,
+ * or the spec would be over SPEC_BYTES_MAX. */
 MUSTCHECK int run_spec_write(const struct agent_spec *spec, struct json_object *body,
                              const struct run_prompt *prompt, struct buf *out,
                              struct failure *failure);
@@ -133,6 +135,9 @@ void run_spec_add_if_pending(struct buf *spec);
 /* Adds that a reply which calls functions of the client ends the run, which would be parked
  * else. */
 void run_spec_add_calls_end(struct buf *spec);
+
+/* Adds what only those look at that show the run as a response: a JSON object. */
+void run_spec_add_response(struct buf *spec, struct text response);
 
 /* Adds the id that joins the logs of caller, scheduler and worker to a spec that was written. */
 void run_spec_add_trace(struct buf *spec, const char *trace);

@@ -46,6 +46,8 @@ static void write_spec(void *arg)
         run_spec_add_if_pending(&spec);
     if (making->submission->ends_at_calls)
         run_spec_add_calls_end(&spec);
+    if (making->submission->response.ptr)
+        run_spec_add_response(&spec, making->submission->response);
     if (making->submission->trace)
         run_spec_add_trace(&spec, making->submission->trace);
     making->draft.spec = (struct text){arena_copy(making->store->arena, buf_text(&spec)), spec.len};

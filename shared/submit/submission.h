@@ -53,10 +53,12 @@ struct submission {
     bool ends_at_calls;    /* a reply that calls functions of the client ends the run: it is
                             * completed, and who made it may answer them by the messages of
                             * another run */
-    bool replaying;        /* an earlier attempt may have made this run */
-    bool made;             /* it did: if the run is not there it is gone, and a 404 */
-    int64_t delay_ms;      /* due that much later; 0: at once */
-    const char *trace;     /* joins the log lines of all who work on it */
+    struct text response; /* JSON, kept in the run's spec for who shows it as a response; TEXT_NONE:
+                            * it is none */
+    bool replaying;       /* an earlier attempt may have made this run */
+    bool made;            /* it did: if the run is not there it is gone, and a 404 */
+    int64_t delay_ms;     /* due that much later; 0: at once */
+    const char *trace;    /* joins the log lines of all who work on it */
     /* What is left behind with the run for a second try of a client that sends no key; NULL:
      * nothing. Then store->rider is that trace's. */
     const struct idempotency_trace *first_try;

@@ -155,3 +155,45 @@ Test(narrow, an_open_agent_takes_any_tool_of_the_server_but_no_host)
     cr_assert_str_eq(refused("{\"tool_policy\":\"open\"}", "{\"http_allow\":[\"a.com\"]}"),
                      "not_permitted");
 }
+
+/* The tools of a run that has functions on top of its agent's tools, as JSON. */
+static void has_tools(const char *agent, const char *request, const char *expected)
+{
+    CLEANUP(json_freep) struct json_object *body = NULL;
+    CLEANUP(json_freep) struct json_object *made = NULL;
+    struct agent_spec spec;
+    struct arena arena;
+    struct error err;
+    struct buf out;
+
+    arena_init(&arena, 0);
+    buf_init(&out, 0);
+    cr_assert_eq(agent_spec_parse(text_of(agent), &arena, &spec, &err), 0, "%s", agent);
+    cr_assert_eq(json_decode(text_of(request), 20, &body, &err), 0, "%s", request);
+    cr_assert_eq(run_spec_write(&spec, body, &(struct run_prompt){0}, &out, &failure), 0, "%s",
+                 failure.message);
+    cr_assert_eq(json_decode(buf_text(&out), 20, &made, &err), 0);
+    cr_assert(text_is(json_text(json_get(made, "tools")), expected), "%s", buf_string(&out));
+    buf_deinit(&out);
+    arena_deinit(&arena);
+}
+
+#define OTHER  "{\"type\":\"function\",\"function\":{\"name\":\"g\"}}"
+#define STRICT "{\"type\":\"function\",\"function\":{\"name\":\"f\",\"strict\":true}}"
+
+Test(narrow, functions_may_come_on_top_of_the_tools)
+{
+    has_tools("{}", "{\"functions\":[" FUNCTION "]}", "[" FUNCTION "]");
+    has_tools("{\"tools\":[" CALCULATOR "," FUNCTION "]}", "{\"functions\":[" OTHER "]}",
+              "[" CALCULATOR "," FUNCTION "," OTHER "]");
+    has_tools("{\"tools\":[" CALCULATOR "," FUNCTION "]}",
+              "{\"functions\":[" STRICT "],\"tool_choice\":" STRICT "}",
+              "[" CALCULATOR "," STRICT "]");
+    has_tools("{\"tools\":[" CALCULATOR "," REQUEST "," FUNCTION "]}",
+              "{\"tools\":[" CALCULATOR "],\"functions\":[" OTHER "]}",
+              "[" CALCULATOR "," OTHER "]");
+    cr_assert_str_eq(
+        refused("{\"tools\":[" CALCULATOR "]}",
+                "{\"functions\":[{\"type\":\"function\",\"function\":{\"name\":\"calculator\"}}]}"),
+        "duplicate_value");
+}
