@@ -314,3 +314,55 @@ int messages_list(const struct store *store, struct uuid thread,
         *out = (struct message_list){rows.items, rows.count, rows.has_more};
     return r;
 }
+
+/* Each is one probe of an index: of the ids, or of the messages of a run. */
+/* clang-format off */
+static const struct pg_statement messages_found = {
+    .name = "messages_find",
+    .sql =
+        "WITH f AS MATERIALIZED ("
+        "    SELECT m.*"
+        "    FROM unnest($1) AS i (id)"
+        "    JOIN messages m ON m.id = ANY (ARRAY[i.id])"
+        "    WHERE m.tenant_id = $2),"
+        " a AS ("
+        "    SELECT f.*"
+        "    FROM f"
+        "    UNION ALL"
+        "    SELECT o.*"
+        "    FROM (SELECT DISTINCT f.run_id FROM f WHERE f.tool_calls IS NOT NULL) r"
+        "    JOIN messages o ON o.run_id = ANY (ARRAY[r.run_id])"
+        "    WHERE o.role = 'tool'"
+        "      AND NOT o.id = ANY ($1))"
+        " SELECT " MESSAGE_SHOWN("m.tool_calls", "NULL::text")
+        " FROM ("
+        "    SELECT a.*, sum(a.bytes) OVER (ORDER BY a.position) AS up_to"
+        "    FROM a) m"
+        " WHERE m.up_to <= $3"
+        " ORDER BY m.position",
+    .types = "Uui",
+};
+/* clang-format on */
+
+int messages_find(const struct store *store, const struct uuid *ids, size_t count,
+                  struct message_list *out, struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf array;
+    struct pg_value values[3];
+    struct rows rows;
+    int r;
+
+    ASSERT(count <= MESSAGES_FIND_MAX);
+    buf_init(&array, 0);
+    pg_array_begin(&array);
+    for (size_t i = 0; i < count; i++)
+        pg_array_add_uuid(&array, ids[i]);
+    values[0] = pg_array('U', &array);
+    values[1] = pg_uuid(store->tenant);
+    values[2] = pg_int(MESSAGES_FIND_BYTES_MAX);
+    r = rows_page(store, &message_shown_rows, &(struct pg_query){&messages_found, values}, NULL,
+                  &rows, err);
+    if (r == 0)
+        *out = (struct message_list){rows.items, rows.count, false};
+    return r;
+}

@@ -215,37 +215,23 @@ static const struct pg_statement message_get = {
         " WHERE m.id = $1"
         "   AND m.thread_id = $2"
         "   AND m.tenant_id = $3"
-        "   AND (NOT m.hidden OR $4::bool)"
+        "   AND NOT m.hidden"
         " UNION ALL"
         " SELECT " MESSAGE_SHOWN("m.tool_calls", "m.waits")
         " FROM (" SQL_INPUTS_AS_MESSAGES " WHERE i.id = $1) m"
         " WHERE m.thread_id = $2"
-        "   AND m.tenant_id = $3"
-        "   AND (NOT m.hidden OR $4::bool)",
-    .types = "uuub",
+        "   AND m.tenant_id = $3",
+    .types = "uuu",
 };
 /* clang-format on */
-
-static int get(const struct store *store, struct uuid thread, struct uuid id, bool any,
-               struct message *out, struct error *err)
-{
-    struct pg_value values[4] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant),
-                                 pg_bool(any)};
-
-    return store_one(store, &message_shown_rows, &(struct pg_query){&message_get, values}, out,
-                     err);
-}
 
 int messages_get(const struct store *store, struct uuid thread, struct uuid id, struct message *out,
                  struct error *err)
 {
-    return get(store, thread, id, false, out, err);
-}
+    struct pg_value values[3] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant)};
 
-int messages_get_any(const struct store *store, struct uuid thread, struct uuid id,
-                     struct message *out, struct error *err)
-{
-    return get(store, thread, id, true, out, err);
+    return store_one(store, &message_shown_rows, &(struct pg_query){&message_get, values}, out,
+                     err);
 }
 
 /* clang-format off */
@@ -302,14 +288,13 @@ static const struct pg_statement message_delete = {
         "    WHERE m.id = $1"
         "      AND m.thread_id = t.id"
         "      AND t.active_run IS NULL"
-        "      AND (NOT m.hidden OR $4::bool)"
+        "      AND NOT m.hidden"
         "    RETURNING m.run_id, m.bytes, m.token_count),"
         " i AS ("
         "    DELETE FROM thread_inputs i"
         "    USING t"
         "    WHERE i.id = $1"
         "      AND i.thread_id = t.id"
-        "      AND (NOT i.hidden OR $4::bool)"
         "    RETURNING NULL::uuid AS run_id, i.bytes, i.token_count),"
         " d AS MATERIALIZED (SELECT * FROM m UNION ALL SELECT * FROM i),"
         " u AS ("
@@ -326,16 +311,15 @@ static const struct pg_statement message_delete = {
         "    WHERE r.id = ANY (ARRAY[d.run_id]))"
         " SELECT 1"
         " FROM d",
-    .types = "uuub",
+    .types = "uuu",
 };
 /* clang-format on */
 
-static int delete (const struct store *store, struct uuid thread, struct uuid id, bool any,
-                   struct uuid *out_active, struct error *err)
+int messages_delete(const struct store *store, struct uuid thread, struct uuid id,
+                    struct uuid *out_active, struct error *err)
 {
     static const struct row_kind deleted = {.missing = MESSAGE_MISSING};
-    struct pg_value values[4] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant),
-                                 pg_bool(any)};
+    struct pg_value values[3] = {pg_uuid(id), pg_uuid(thread), pg_uuid(store->tenant)};
 
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         struct message message;
@@ -343,7 +327,7 @@ static int delete (const struct store *store, struct uuid thread, struct uuid id
 
         if (r != MESSAGE_MISSING)
             return r;
-        r = get(store, thread, id, any, &message, err);
+        r = messages_get(store, thread, id, &message, err);
         if (r != 0)
             return r;
         r = thread_look(store, thread, -1, out_active, err);
@@ -351,18 +335,6 @@ static int delete (const struct store *store, struct uuid thread, struct uuid id
             return r == THREAD_MISSING ? MESSAGE_MISSING : r;
     }
     return error_set(err, E_UNAVAILABLE, "runs come and go too fast on this thread; try again");
-}
-
-int messages_delete(const struct store *store, struct uuid thread, struct uuid id,
-                    struct uuid *out_active, struct error *err)
-{
-    return delete (store, thread, id, false, out_active, err);
-}
-
-int messages_delete_any(const struct store *store, struct uuid thread, struct uuid id,
-                        struct uuid *out_active, struct error *err)
-{
-    return delete (store, thread, id, true, out_active, err);
 }
 
 int history_read(struct arena *arena, const struct pg_result *result, int from, size_t count,

@@ -62,10 +62,6 @@ SUSPENDS MUSTCHECK int messages_add(const struct store *store, struct uuid threa
 SUSPENDS MUSTCHECK int messages_get(const struct store *store, struct uuid thread, struct uuid id,
                                     struct message *out, struct error *err);
 
-/* The same, also one that is hidden. */
-SUSPENDS MUSTCHECK int messages_get_any(const struct store *store, struct uuid thread,
-                                        struct uuid id, struct message *out, struct error *err);
-
 /* Which messages of a thread; all zero: those that people see. */
 struct message_filter {
     struct uuid run;         /* only those that this run wrote; zero: any */
@@ -80,6 +76,15 @@ SUSPENDS MUSTCHECK int messages_list(const struct store *store, struct uuid thre
                                      const struct message_filter *filter, const struct page *page,
                                      struct message_list *out, struct error *err);
 
+#define MESSAGES_FIND_MAX       1000
+#define MESSAGES_FIND_BYTES_MAX ((int64_t)16 << 20) /* of all of them */
+
+/* Those of the tenant that have these ids, in whatever threads, in the order of their positions;
+ * hidden ones, too. What is over MESSAGES_FIND_BYTES_MAX is left out. With what came of the calls
+ * of those that a run has written. */
+SUSPENDS MUSTCHECK int messages_find(const struct store *store, const struct uuid *ids,
+                                     size_t count, struct message_list *out, struct error *err);
+
 /* Replaces the metadata; of one that waits, too. MESSAGE_MISSING. */
 SUSPENDS MUSTCHECK int messages_update(const struct store *store, struct uuid thread,
                                        struct uuid id, struct text metadata, struct message *out,
@@ -90,10 +95,11 @@ SUSPENDS MUSTCHECK int messages_update(const struct store *store, struct uuid th
 SUSPENDS MUSTCHECK int messages_delete(const struct store *store, struct uuid thread,
                                        struct uuid id, struct uuid *out_active, struct error *err);
 
-/* The same, also of one that is hidden. */
-SUSPENDS MUSTCHECK int messages_delete_any(const struct store *store, struct uuid thread,
-                                           struct uuid id, struct uuid *out_active,
-                                           struct error *err);
+/* Also one that is hidden; and with a message that has calls, what came of them in its run. The
+ * same conditions; input that waits is not found. */
+SUSPENDS MUSTCHECK int messages_delete_exchange(const struct store *store, struct uuid thread,
+                                                struct uuid id, struct uuid *out_active,
+                                                struct error *err);
 
 /* What a worker reads: the newest messages of a thread, hidden ones included, oldest first, as many
  * as fit both limits (all texts of a message count), and always at least the newest. An

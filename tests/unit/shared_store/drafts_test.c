@@ -155,17 +155,20 @@ static void hidden_ones(struct store *store)
     struct message_draft drafts[BROUGHT];
     struct message out[BROUGHT];
     struct uuid thread = must_thread(store);
+    struct message_list found;
     struct message message;
 
     bring(drafts);
     MUST(messages_add(store, thread, drafts, BROUGHT, TEXT_NONE, out, NULL, &test_err));
     GIVES(MESSAGE_MISSING, messages_get(store, thread, drafts[2].id, &message, &test_err));
-    MUST(messages_get_any(store, thread, drafts[2].id, &message, &test_err));
-    cr_assert(text_is(message.tool_call_id, "c\"1"));
+    MUST(messages_find(store, &drafts[2].id, 1, &found, &test_err));
+    cr_assert_eq(found.count, 1);
+    cr_assert(text_is(found.items[0].tool_call_id, "c\"1"));
     GIVES(MESSAGE_MISSING, messages_delete(store, thread, drafts[2].id, NULL, &test_err));
-    MUST(messages_delete_any(store, thread, drafts[2].id, NULL, &test_err));
-    GIVES(MESSAGE_MISSING, messages_get_any(store, thread, drafts[2].id, &message, &test_err));
-    GIVES(MESSAGE_MISSING, messages_delete_any(store, thread, drafts[2].id, NULL, &test_err));
+    MUST(messages_delete_exchange(store, thread, drafts[2].id, NULL, &test_err));
+    MUST(messages_find(store, &drafts[2].id, 1, &found, &test_err));
+    cr_assert_eq(found.count, 0);
+    GIVES(MESSAGE_MISSING, messages_delete_exchange(store, thread, drafts[2].id, NULL, &test_err));
     cr_assert_eq(must_get_thread(store, thread).counts.messages, BROUGHT - 1);
 }
 

@@ -107,6 +107,10 @@ static void use_responses(const struct store *store)
     bool more;
 
     MUST(messages_add(store, thread, &message, 1, TEXT_NONE, &got, NULL, &test_err));
+    MUST(messages_find(store, &message.id, 1, &messages, &test_err));
+    MUST(messages_delete_exchange(store, thread, message.id, NULL, &test_err));
+    message.id = uuid_new();
+    MUST(messages_add(store, thread, &message, 1, TEXT_NONE, &got, NULL, &test_err));
     MUST(threads_tip(store, thread, any, &tip, &test_err));
     MUST(runs_create(store, &draft, &run, NULL, &test_err));
     MUST(threads_tip(store, thread, run.id, &tip, &test_err));
