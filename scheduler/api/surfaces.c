@@ -5,16 +5,35 @@
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/control/resources.h"
 #include "scheduler/api/document/resources.h"
+#include "scheduler/api/openai/conversations/resources.h"
 #include "scheduler/api/openai/resources.h"
+#include "scheduler/api/openai/responses/resources.h"
 #include "scheduler/api/stream/resources.h"
 
 const struct endpoint_table *const surfaces[] = {
-    &assistant_endpoints,      &thread_endpoints,    &thread_search_endpoints,
-    &message_create_endpoints, &message_endpoints,   &run_create_endpoints,
-    &run_get_endpoints,        &run_endpoints,       &step_endpoints,
-    &tool_output_endpoints,    &model_endpoints,     &user_memory_endpoints,
-    &user_endpoints,           &run_event_endpoints, &chat_completion_endpoints,
-    &embedding_endpoints,      &usage_endpoints,     &document_endpoints,
+    &assistant_endpoints,
+    &thread_endpoints,
+    &thread_search_endpoints,
+    &message_create_endpoints,
+    &message_endpoints,
+    &run_create_endpoints,
+    &run_get_endpoints,
+    &run_endpoints,
+    &step_endpoints,
+    &tool_output_endpoints,
+    &model_endpoints,
+    &user_memory_endpoints,
+    &user_endpoints,
+    &run_event_endpoints,
+    &chat_completion_endpoints,
+    &embedding_endpoints,
+    &response_create_endpoints,
+    &response_endpoints,
+    &response_input_endpoints,
+    &conversation_endpoints,
+    &conversation_item_endpoints,
+    &usage_endpoints,
+    &document_endpoints,
 };
 
 const size_t surfaces_count = ARRAY_LENGTH(surfaces);

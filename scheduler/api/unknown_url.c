@@ -13,7 +13,6 @@ static const struct {
     {"batches", "batches of requests (the command `penstock batch run` works through a file)"},
     {"chat", "stored chat completions"},
     {"completions", "completions: it runs assistants on threads, in the background"},
-    {"conversations", "conversations: its conversations are threads"},
     {"evals", "evaluations"},
     {"files", "files"},
     {"fine_tuning", "fine-tuning"},
@@ -21,7 +20,6 @@ static const struct {
     {"models", "a list of models: the models are those of its providers"},
     {"moderations", "moderations"},
     {"realtime", "realtime sessions"},
-    {"responses", "responses: it runs assistants on threads, in the background"},
     {"uploads", "files"},
     {"vector_stores", "vector stores"},
 };

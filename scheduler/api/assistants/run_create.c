@@ -28,7 +28,7 @@ int run_make(struct request *request, struct submission *submission, struct subm
     submission->make_room = make_room;
     submission->room_arg = request;
     r = submit(request->api->submitter, &request->store, submission, out, &request->failure);
-    if (r < 0)
+    if (r != 0)
         return r;
     request->found = out->found;
     if (!out->found)
