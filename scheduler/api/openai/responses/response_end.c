@@ -95,7 +95,7 @@ int response_follow(struct request *request, struct uuid run, int64_t after)
     const struct follow follow = {.run = run, .format = &response_events, .memory = &tape};
     int r;
 
-    if (!request->api->live || !live_has_room(request->api->live))
+    if (!request->api->live || !live_has_room(request->api->live, *request_readers(request)))
         return crowded(request);
     response_tape_init(&tape, request, after);
     r = follow_run(request, &follow);

@@ -93,7 +93,7 @@ int response_await(struct request *request, struct uuid id, int64_t wait_ms,
     struct arena arena;
     int r;
 
-    if (!waits || !waits_join(waits, &waiter, id))
+    if (!waits || !waits_join(waits, &waiter, id, request_waiters(request)))
         return look(request, id, &request->exchange->arena, out_thread);
     do {
         arena_init(&arena, 0);
