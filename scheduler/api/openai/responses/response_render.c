@@ -240,7 +240,8 @@ static void write_state(struct json_write *w, const struct run *run)
     write_incomplete(w, run);
 }
 
-/* How its model is asked. */
+/* How its model is asked. Where nobody says a number OpenAI's is shown, as Open Responses wants
+ * one: what holds then is the provider's. */
 static void write_settings(struct json_write *w, struct text spec, struct text said)
 {
     struct text instructions = json_raw_get(spec, "instructions");
@@ -252,8 +253,8 @@ static void write_settings(struct json_write *w, struct text spec, struct text s
     json_write_null(w, "max_tool_calls");
     write_raw(w, "model", model.ptr ? model : json_raw_get(spec, "model"), "\"\"");
     write_raw(w, "parallel_tool_calls", parallel, "true");
-    write_raw(w, "temperature", json_raw_get(spec, "temperature"), "null");
-    write_raw(w, "top_p", json_raw_get(spec, "top_p"), "null");
+    write_raw(w, "temperature", json_raw_get(spec, "temperature"), "1");
+    write_raw(w, "top_p", json_raw_get(spec, "top_p"), "1");
     json_write_int(w, "presence_penalty", 0);
     json_write_int(w, "frequency_penalty", 0);
     json_write_int(w, "top_logprobs", 0);
