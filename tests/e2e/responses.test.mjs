@@ -47,6 +47,7 @@ rules:
     steps:
       - calls: [{name: get_weather, arguments: {city: Rome}}, {name: get_weather, arguments: {city: Oslo}}]
       - text: 'Rome: {{tool.1}}, Oslo: {{tool.2}}.'
+  - {name: thinks, when: {user: '^think'}, then: {reasoning: 'First the numbers, then the words.', text: '${poem}'}}
   - {name: refuses, when: {user: '^refuse'}, then: {status: 200, body: ${JSON.stringify(refusing)}}}
   - {name: fails, when: {user: '^fail'}, then: {status: 400}}
   - {name: too long, when: {user: '^lengthy'}, then: {text: '${poem}', finish_reason: length}}
@@ -132,6 +133,19 @@ for (const [major, OpenAI, format, zod] of [[4, OpenAI4, format4, z3], [5, OpenA
     assert.equal(final.status, 'completed');
     judge(events);
     assert.ok(events.filter((event) => event.type === 'response.output_text.delta').length > 1, 'the text came in one piece');
+  });
+
+  test(`openai ${major}: what a model thinks is an item of its own`, async () => {
+    const openai = client();
+    const events = [];
+    const stream = openai.responses.stream({ model, input: 'think' }).on('event', (event) => events.push(event));
+    const final = await stream.finalResponse();
+    judge(events);
+    assert.deepEqual(final.output.map((item) => item.type), ['reasoning', 'message']);
+    assert.equal(final.output[0].summary[0].text, 'First the numbers, then the words.');
+    assert.equal(said(final), poem);
+    const whole = await openai.responses.create({ model, input: [{ role: 'user', content: 'think' }, ...final.output, { role: 'user', content: 'poem' }] });
+    assert.equal(said(whole), poem);
   });
 
   test(`openai ${major}: functions, with the id of the response before, or with the whole history`, async () => {
@@ -293,15 +307,18 @@ test('what is shown is of the types that the SDK has', async () => {
   const queued = await json('/responses', { model, input: 'poem', background: true });
   const items = await json(`/conversations/${conversation.id}/items`);
   const shown = {
-    response: [whole, called, failed, cut, queued],
+    response: [whole, called, failed, cut, queued, await json('/responses', { model, input: 'think' })],
     events: [...(await events('/responses', { model: 'reckoner', input: 'text and tools', stream: true })),
       ...(await events('/responses', { model, input: 'weather', tools: [weather], background: true, stream: true })),
       ...(await events('/responses', { model, input: 'fail', stream: true })),
+      ...(await events('/responses', { model, input: 'think', stream: true })),
       ...(await events('/responses', { model, input: 'refuse', stream: true }))],
     items: items.data,
     input: (await json(`/responses/${whole.id}/input_items`)).data,
     conversation: [conversation],
   };
+  assert.equal(shown.response.at(-1).output[0].summary[0].text, 'First the numbers, then the words.');
+  assert.equal(shown.events.filter((event) => event.type === 'response.reasoning_summary_text.delta').map((event) => event.delta).join(''), 'First the numbers, then the words.');
   assert.equal(shown.events.filter((event) => event.type === 'response.refusal.delta').map((event) => event.delta).join(''), 'I cannot help with that.');
   assert.ok(shown.events.length > 40 && shown.items.length > 4);
   // What OpenAI's server sends, and its document has, beyond the types of its SDK.

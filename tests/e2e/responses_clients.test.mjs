@@ -19,6 +19,7 @@ const script = `
 stream: {chunk_ms: 5, chunk_tokens: 2}
 rules:
   - {name: poem, when: {user: '^poem'}, then: {text: 'Of pieces that come one by one.'}}
+  - {name: thinks, when: {user: '^think'}, then: {reasoning: 'First the numbers.', text: 'Then the words.'}}
   - {name: json, when: {user: '^json'}, then: {text: '{"city":"Rome","degrees":12}'}}
   - name: text, then calls of the server
     when: {user: '^text and tools'}
@@ -150,6 +151,17 @@ test('ai: nothing stored, and the tools of a server', async () => {
   const streamed = streamText({ model: provider().responses('reckoner'), prompt: 'text and tools' });
   await streamed.consumeStream();
   assert.equal(await streamed.text, 'Let me look at that.It is 42.');
+});
+
+test('ai, agents: what a model thinks', async () => {
+  const whole = await generateText({ model: provider().responses(model), prompt: 'think' });
+  assert.equal(whole.reasoningText, 'First the numbers.');
+  assert.equal(whole.text, 'Then the words.');
+  const streamed = streamText({ model: provider().responses(model), prompt: 'think' });
+  await streamed.consumeStream();
+  assert.equal(await streamed.reasoningText, 'First the numbers.');
+  const agent = await runnerOf().run(new Agent({ name: 'Thinker', model: responsesModel() }), 'think');
+  assert.equal(agent.finalOutput, 'Then the words.');
 });
 
 /* ---- LangChain ---- */

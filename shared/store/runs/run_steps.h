@@ -43,6 +43,23 @@ struct run_step_list {
 const char *step_type_name(enum step_type type);
 const char *step_status_name(enum step_status status);
 
+/* What a model thought before a step. */
+struct step_thought {
+    struct uuid step;
+    struct text text;
+};
+
+struct step_thoughts {
+    struct step_thought *items;
+    size_t count;
+};
+
+/* Those of a run, in the order of its steps, the first `bytes_max` bytes of them: what is beyond is
+ * left out. */
+SUSPENDS MUSTCHECK int run_steps_thoughts(const struct store *store, struct uuid run,
+                                          int64_t bytes_max, struct step_thoughts *out,
+                                          struct error *err);
+
 /* STEP_MISSING. */
 SUSPENDS MUSTCHECK int run_steps_get(const struct store *store, struct uuid run, struct uuid id,
                                      struct run_step *out, struct error *err);

@@ -101,6 +101,7 @@ static struct uuid id(uint8_t n)
     return uuid;
 }
 
+static const char thought[] = "Hm: Z\303\274rich?";
 static const char first[] = "Let me see: Z\303\274rich.";
 static const char last[] = "It is 12 degrees, \342\202\254 3.";
 
@@ -140,7 +141,8 @@ static void make_play(void)
                                  .seq = 1,
                                  .type = STEP_MESSAGE_CREATION,
                                  .status = STEP_COMPLETED,
-                                 .message_id = id(1)};
+                                 .message_id = id(1),
+                                 .reasoning = text_of(thought)};
     steps[1] = (struct run_step){
         .id = reply_calls_step(id(1), true),
         .seq = 2,
@@ -201,11 +203,22 @@ static void frame(struct draft *draft, uint8_t reply, enum frame_kind kind, uint
     (void)draft_take(draft, &one);
 }
 
-static void tell_drafted_text(struct telling *telling, uint8_t reply, const char *text)
+/* With what it thought before; NULL: nothing. */
+static void tell_drafted_text(struct telling *telling, uint8_t reply, const char *thinks,
+                              const char *text)
 {
     static const size_t pieces[] = {3, 9, 100};
     struct draft draft = {.gap = false};
     size_t told = 0;
+
+    if (thinks) {
+        char begun[3] = {thinks[0], thinks[1]};
+
+        frame(&draft, reply, FRAME_REASONING, 0, 0, begun, "");
+        story_draft(&telling->story, &draft);
+        frame(&draft, reply, FRAME_REASONING, 0, 2, thinks + 2, "");
+        story_draft(&telling->story, &draft);
+    }
 
     for (size_t i = 0; i < ARRAY_LENGTH(pieces) && told < strlen(text); i++) {
         struct text piece = {text + told, strlen(text) - told};
@@ -242,10 +255,10 @@ static struct telling *tell_live(void)
 
     run = make_run(RUN_IN_PROGRESS);
     story_run(&telling->story, &run);
-    tell_drafted_text(telling, 1, first);
+    tell_drafted_text(telling, 1, thought, first);
     store_step(telling, 0);
     store_step(telling, 1);
-    tell_drafted_text(telling, 3, last);
+    tell_drafted_text(telling, 3, NULL, last);
     store_step(telling, 2);
     tell_drafted_calls(telling);
     store_step(telling, 3);
@@ -272,6 +285,10 @@ Test(response_events, have_one_order)
 {
     static const char expected[] =
         "\nresponse.created\n\nresponse.queued\n\nresponse.in_progress\n"
+        "\nresponse.output_item.added\n\nresponse.reasoning_summary_part.added\n"
+        "Hm: Z\303\274rich?"
+        "\nresponse.reasoning_summary_text.done\n\nresponse.reasoning_summary_part.done\n"
+        "\nresponse.output_item.done\n"
         "\nresponse.output_item.added\n\nresponse.content_part.added\nLet me see: Z\303\274rich."
         "\nresponse.output_text.done\n\nresponse.content_part.done\n\nresponse.output_item.done\n"
         "\nresponse.output_item.added\n\nresponse.mcp_call.in_progress\n{\"expression\":\"1+2\"}"
@@ -326,7 +343,7 @@ Test(response_events, have_the_same_numbers_whenever_they_are_told)
     cr_assert_eq(at, stored->count);
     cr_assert_eq(stored->events[0].number, 0);
     cr_assert_eq(stored->events[4].number, 4);
-    cr_assert_eq(stored->events[5].number, 4 + (int)strlen(first));
+    cr_assert_eq(stored->events[5].number, 4 + (int)strlen(thought));
     finish(stored);
     finish(live);
 }
@@ -363,12 +380,12 @@ Test(response_events, never_begin_within_a_character)
     int64_t umlaut;
 
     make_play();
-    umlaut = 4 + (int64_t)strlen("Let me see: Z");
+    umlaut = 4 + (int64_t)strlen("Hm: Z");
     rest = tell_stored(umlaut + 1); /* its first byte, which nobody was told alone */
-    cr_assert_str_eq(rest->events[0].delta, "rich.");
+    cr_assert_str_eq(rest->events[0].delta, "rich?");
     finish(rest);
     rest = tell_stored(umlaut);
-    cr_assert_str_eq(rest->events[0].delta, "\303\274rich.");
+    cr_assert_str_eq(rest->events[0].delta, "\303\274rich?");
     finish(rest);
 }
 
@@ -386,21 +403,25 @@ Test(response_events, say_what_an_item_is)
         if (strcmp(event->type, "response.output_item.done") != 0)
             continue;
         item = json_get(event->data, "item");
-        if (place == 0 || place == 3)
+        if (place == 0) {
+            cr_assert(text_is(json_get_text(item, "type"), "reasoning"));
+            cr_assert(text_is(json_get_text(item, "id"), "rs_01000000000000000000000000000040"));
+        }
+        if (place == 1 || place == 4)
             cr_assert(text_is(json_get_text(item, "type"), "message"));
-        if (place == 1 || place == 2) {
+        if (place == 2 || place == 3) {
             cr_assert(text_is(json_get_text(item, "type"), "mcp_call"));
             cr_assert(text_is(json_get_text(item, "server_label"), "penstock"));
-            cr_assert(text_is(json_get_text(item, "output"), place == 1 ? "3" : "4"));
+            cr_assert(text_is(json_get_text(item, "output"), place == 2 ? "3" : "4"));
             /* of the message that the calls came with */
             cr_assert(
                 text_starts(json_get_text(item, "id"), "mcp_01000000000000000000000000000040"));
         }
-        if (place >= 4) {
+        if (place >= 5) {
             cr_assert(text_is(json_get_text(item, "type"), "function_call"));
-            cr_assert(text_is(json_get_text(item, "call_id"), place == 4 ? "call_3" : "call_4"));
+            cr_assert(text_is(json_get_text(item, "call_id"), place == 5 ? "call_3" : "call_4"));
             cr_assert(text_is(json_get_text(item, "id"),
-                              place == 4 ? "fc_0500000000000000000000000000004000"
+                              place == 5 ? "fc_0500000000000000000000000000004000"
                                          : "fc_0500000000000000000000000000004001"));
         }
     }
@@ -414,7 +435,7 @@ Test(response_events, number_anew_behind_what_was_lost)
 
     make_play();
     story_run(&telling->story, &run);
-    tell_drafted_text(telling, 0x11, "This will never be stored");
+    tell_drafted_text(telling, 0x11, NULL, "This will never be stored");
     cr_assert_lt(telling->events[telling->count - 1].number, RESPONSE_NUMBERS_LOST);
     store_step(telling, 0);
     cr_assert_str_eq(telling->events[telling->count - 1].type, "response.output_item.done");
@@ -426,5 +447,29 @@ Test(response_events, number_anew_behind_what_was_lost)
                               "incomplete"));
             cr_assert_gt(telling->events[i].number, RESPONSE_NUMBERS_LOST);
         }
+    finish(telling);
+}
+
+Test(response_events, number_anew_behind_thoughts_that_were_lost)
+{
+    struct telling *telling = begin(-1);
+    struct run run = make_run(RUN_IN_PROGRESS);
+    struct draft draft = {.gap = false};
+
+    make_play();
+    story_run(&telling->story, &run);
+    frame(&draft, 0x11, FRAME_REASONING, 0, 0, "Of what nobody said", "");
+    story_draft(&telling->story, &draft);
+    draft_drop(&draft);
+    cr_assert_lt(telling->events[telling->count - 1].number, RESPONSE_NUMBERS_LOST);
+    store_step(telling, 0);
+    for (size_t i = 0; i < telling->count; i++)
+        if (strcmp(telling->events[i].type, "response.output_item.done") == 0 &&
+            json_get_int(telling->events[i].data, "output_index", -1) == 0) {
+            cr_assert(text_is(json_get_text(json_get(telling->events[i].data, "item"), "status"),
+                              "incomplete"));
+            cr_assert_gt(telling->events[i].number, RESPONSE_NUMBERS_LOST);
+        }
+    cr_assert_eq(json_get_int(telling->events[telling->count - 1].data, "output_index", -1), 2);
     finish(telling);
 }

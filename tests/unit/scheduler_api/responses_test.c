@@ -305,10 +305,13 @@ Test(items, are_what_was_said_and_called)
                          "{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x\"}}]"),
          .status = TEXT("completed")},
     };
-    struct item_source source = {messages, 4, item_is_servers_of, &spec, false};
+    struct step_thoughts thoughts = {&(struct step_thought){id(1), TEXT("Hm")}, 1};
+    struct item_source source = {messages, 4, item_is_servers_of, &spec, false, &thoughts};
 
     shows(&source,
-          "[{\"id\":\"msg_" H01 "\",\"type\":\"message\",\"status\":\"completed\",\"role\":"
+          "[{\"id\":\"rs_" H01 "\",\"type\":\"reasoning\",\"status\":\"completed\",\"summary\":[{"
+          "\"type\":\"summary_text\",\"text\":\"Hm\"}]},"
+          "{\"id\":\"msg_" H01 "\",\"type\":\"message\",\"status\":\"completed\",\"role\":"
           "\"assistant\",\"content\":[{\"type\":\"output_text\",\"text\":\"Wait\","
           "\"annotations\":[],"
           "\"logprobs\":[]}]},"
@@ -342,7 +345,7 @@ Test(items, of_a_run_in_work_may_still_come_to_something)
         .content = TEXT("[]"),
         .tool_calls = TEXT("[{\"id\":\"a\",\"name\":\"calculator\",\"arguments\":\"{}\"}]"),
     };
-    struct item_source source = {&calls, 1, item_is_servers, NULL, true};
+    struct item_source source = {&calls, 1, item_is_servers, NULL, true, NULL};
 
     shows(&source, "[{\"id\":\"mcp_" H01 "00\",\"type\":\"mcp_call\",\"status\":\"in_progress\","
                    "\"server_label\":\"penstock\",\"name\":\"calculator\",\"arguments\":\"{}\","

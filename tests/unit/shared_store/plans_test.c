@@ -11,6 +11,7 @@
 #include "shared/store/polls/run_reader.h"
 #include "shared/store/polls/settled_runs.h"
 #include "shared/store/runs/open_calls.h"
+#include "shared/store/runs/run_steps.h"
 #include "shared/store/runs/tool_outputs.h"
 #include "shared/store/submissions/run_batches.h"
 #include "shared/store/threads/histories.h"
@@ -100,6 +101,7 @@ static void use_responses(const struct store *store)
     struct thread_tip tip;
     struct thread_draft fresh = {.hidden = true, .erases = true};
     struct thread erasing;
+    struct step_thoughts thoughts;
     struct run_gone gone;
     struct message got;
     struct run run;
@@ -114,6 +116,7 @@ static void use_responses(const struct store *store)
     MUST(threads_tip(store, thread, any, &tip, &test_err));
     MUST(runs_create(store, &draft, &run, NULL, &test_err));
     MUST(threads_tip(store, thread, run.id, &tip, &test_err));
+    MUST(run_steps_thoughts(store, run.id, 1000, &thoughts, &test_err));
     MUST(messages_list(store, thread, &brought, &page, &messages, &test_err));
     page.ascending = true;
     MUST(messages_list(store, thread, &brought, &page, &messages, &test_err));

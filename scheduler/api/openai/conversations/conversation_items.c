@@ -121,6 +121,7 @@ static int find(struct request *request, struct uuid thread, struct item_id *out
 static int get(struct request *request)
 {
     struct message_list found;
+    struct item_source source;
     struct item_id id;
     struct items items;
     struct uuid thread;
@@ -131,8 +132,9 @@ static int get(struct request *request)
         r = find(request, thread, &id, &found);
     if (r < 0)
         return r;
-    r = items_of(&(struct item_source){found.items, found.count, item_is_servers, NULL, false},
-                 &request->exchange->arena, &items, &err);
+    source = (struct item_source){
+        .messages = found.items, .count = found.count, .is_servers = item_is_servers};
+    r = items_of(&source, &request->exchange->arena, &items, &err);
     if (r < 0)
         return request_failed(request, &err);
     for (size_t i = 0; i < items.count; i++) {

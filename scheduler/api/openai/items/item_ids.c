@@ -6,10 +6,9 @@ static const struct {
     const char *prefix;
     bool has_place;
 } kinds[] = {
-    [ITEM_MESSAGE] = {"msg_", false},
-    [ITEM_FUNCTION_CALL] = {"fc_", true},
-    [ITEM_SERVER_CALL] = {"mcp_", true},
-    [ITEM_OUTPUT] = {"fco_", false},
+    [ITEM_MESSAGE] = {"msg_", false},    [ITEM_FUNCTION_CALL] = {"fc_", true},
+    [ITEM_SERVER_CALL] = {"mcp_", true}, [ITEM_OUTPUT] = {"fco_", false},
+    [ITEM_THOUGHT] = {"rs_", false},
 };
 
 void item_id_format(struct item_id id, char out[ITEM_ID_SIZE])
@@ -22,6 +21,12 @@ void item_id_format(struct item_id id, char out[ITEM_ID_SIZE])
         (void)snprintf(out, ITEM_ID_SIZE, "%s%s%02zx", kinds[id.kind].prefix, hex, id.place);
     else
         (void)snprintf(out, ITEM_ID_SIZE, "%s%s", kinds[id.kind].prefix, hex);
+}
+
+struct item_id item_thought_id(struct uuid of)
+{
+    of.bytes[15] &= 0xfc; /* shared/events/frame.h derives the others */
+    return (struct item_id){ITEM_THOUGHT, of, 0};
 }
 
 static bool read_hex(struct text *rest, uint8_t *out, size_t bytes)

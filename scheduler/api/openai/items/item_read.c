@@ -428,6 +428,7 @@ static int read_reference(struct reader *reader, struct json_object *item)
     case ITEM_SERVER_CALL:
         return copy_call(reader, message, id, text);
     case ITEM_OUTPUT:
+    case ITEM_THOUGHT:
         break;
     }
     return message->role == MESSAGE_TOOL ? copy_output(reader, message)

@@ -118,6 +118,23 @@ static void add_call(struct reading *reading, size_t at, struct text call, size_
                  });
 }
 
+/* What was thought before this reply stands before it. */
+static void add_thought(struct reading *reading, const struct message *message)
+{
+    const struct step_thoughts *thoughts = reading->source->thoughts;
+    struct item_id id = item_thought_id(message->id);
+
+    for (size_t i = 0; thoughts && i < thoughts->count; i++) {
+        const struct step_thought *thought = &thoughts->items[i];
+
+        if (!uuid_equal(item_thought_id(thought->step).message, id.message))
+            continue;
+        add(reading,
+            (struct item){.id = id, .message = message, .thought = thought->text, .ended = true});
+        return;
+    }
+}
+
 static void add_message(struct reading *reading, size_t at)
 {
     const struct message *message = &reading->source->messages[at];
@@ -127,12 +144,16 @@ static void add_message(struct reading *reading, size_t at)
 
     if (message->role == MESSAGE_TOOL) {
         if (!reading->taken[at])
-            add(reading,
-                (struct item){{ITEM_OUTPUT, message->id, 0}, message, TEXT_NONE, NULL, true});
+            add(reading, (struct item){.id = {ITEM_OUTPUT, message->id, 0},
+                                       .message = message,
+                                       .ended = true});
         return;
     }
+    if (message->role == MESSAGE_ASSISTANT)
+        add_thought(reading, message);
     if (!json_raw_is_empty(message->content) || !message->tool_calls.ptr)
-        add(reading, (struct item){{ITEM_MESSAGE, message->id, 0}, message, TEXT_NONE, NULL, true});
+        add(reading,
+            (struct item){.id = {ITEM_MESSAGE, message->id, 0}, .message = message, .ended = true});
     json_raw_begin(message->tool_calls, &walk);
     while (place < ITEM_CALLS_MAX && json_raw_next(&walk, &call))
         add_call(reading, at, call, place++);
@@ -156,7 +177,7 @@ int items_of(const struct item_source *source, struct arena *arena, struct items
     struct reading reading = {.source = source};
 
     for (size_t i = 0; i < source->count; i++)
-        reading.room += 1 + count_calls(&source->messages[i]);
+        reading.room += 2 + count_calls(&source->messages[i]);
     reading.items.list = arena_calloc(arena, reading.room + 1, sizeof(*reading.items.list));
     reading.taken = arena_calloc(arena, source->count + 1, sizeof(*reading.taken));
     if (!reading.items.list || !reading.taken)
@@ -296,6 +317,33 @@ static void write_raw_call(struct json_write *w, const struct item *item)
         json_write_null(w, "output");
 }
 
+static void write_thought(struct json_write *w, struct text thought, const char *status)
+{
+    json_write_string(w, "type", "reasoning");
+    json_write_string(w, "status", status);
+    json_write_open_array(w, "summary");
+    if (thought.len > 0) {
+        json_write_open_object(w, NULL);
+        json_write_string(w, "type", "summary_text");
+        json_write_text(w, "text", thought);
+        json_write_close(w);
+    }
+    json_write_close(w);
+}
+
+void item_thought_write(struct item_id id, struct text thought, const char *status, struct buf *out)
+{
+    char text[ITEM_ID_SIZE];
+    struct json_write w;
+
+    item_id_format(id, text);
+    json_write_init(&w, out);
+    json_write_open_object(&w, NULL);
+    json_write_string(&w, "id", text);
+    write_thought(&w, thought, status);
+    json_write_close(&w);
+}
+
 void item_write(const struct item *item, struct buf *out)
 {
     char id[ITEM_ID_SIZE];
@@ -312,6 +360,9 @@ void item_write(const struct item *item, struct buf *out)
     case ITEM_FUNCTION_CALL:
     case ITEM_SERVER_CALL:
         write_raw_call(&w, item);
+        break;
+    case ITEM_THOUGHT:
+        write_thought(&w, item->thought, "completed");
         break;
     case ITEM_OUTPUT:
         json_write_string(&w, "type", "function_call_output");

@@ -8,6 +8,7 @@
 
 #include "scheduler/api/openai/items/item_ids.h"
 #include "shared/base/arena.h"
+#include "shared/store/runs/run_steps.h"
 #include "shared/store/threads/messages.h"
 
 struct error;
@@ -20,6 +21,7 @@ struct item {
     struct text call;             /* JSON {"id","name","arguments"}; of calls */
     const struct message *result; /* of a server's call; NULL: none came yet */
     bool ended;                   /* nothing more comes of it */
+    struct text thought;          /* of what was thought */
 };
 
 struct items {
@@ -50,8 +52,13 @@ struct item_source {
     size_t count;
     item_is_servers_fn is_servers;
     void *arg;
-    bool in_work; /* a run may still write results */
+    bool in_work;                         /* a run may still write results */
+    const struct step_thoughts *thoughts; /* of the run that wrote them; NULL: none are shown */
 };
+
+/* What was thought, told while it happens or when it is known. */
+void item_thought_write(struct item_id id, struct text thought, const char *status,
+                        struct buf *out);
 
 /* Returns 0, or -E_LIMIT. */
 MUSTCHECK int items_of(const struct item_source *source, struct arena *arena, struct items *out,

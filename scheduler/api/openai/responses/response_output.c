@@ -7,7 +7,8 @@
 #include "scheduler/api/openai/responses/response_render.h"
 #include "shared/fiber/offload.h"
 
-#define LARGE_ROOM ((size_t)12 << 20)
+#define THOUGHTS_BYTES ((int64_t)4 << 20)
+#define LARGE_ROOM     ((size_t)12 << 20)
 
 static int read_messages(const struct store *store, const struct run *run, int64_t bytes_max,
                          struct message_list *out, struct error *err)
@@ -61,6 +62,7 @@ int response_output(struct request *request, const struct run *run, bool with_ro
                     struct error *err)
 {
     struct text spec = text_trim(run->spec);
+    struct step_thoughts thoughts;
     struct message_list messages;
     struct items items;
     int r;
@@ -70,8 +72,11 @@ int response_output(struct request *request, const struct run *run, bool with_ro
     r = read_all(request, run, with_room, &messages, err);
     if (r != 0)
         return r;
+    r = run_steps_thoughts(&request->store, run->id, THOUGHTS_BYTES, &thoughts, err);
+    if (r < 0)
+        return r;
     r = items_of(&(struct item_source){messages.items, messages.count, item_is_servers_of, &spec,
-                                       !run_status_terminal(run->status)},
+                                       !run_status_terminal(run->status), &thoughts},
                  request->store.arena, &items, err);
     if (r == 0)
         offload_large(bytes_of(&messages), write_items, &(struct writing){&items, out});

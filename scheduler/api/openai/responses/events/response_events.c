@@ -7,13 +7,14 @@
  *     function  item added, delta…, arguments done, item done
  *     server's  item added, in progress, delta…, arguments done;  when its step ends: completed
  *               or failed, item done
- *
- * What a model thinks is not told: it is not stored, so it could not be told again. */
+ *     thought   item added, part added, delta…, text done, part done, item done
+ */
 
 #include "scheduler/api/openai/responses/events/response_events.h"
 
 #include "scheduler/api/openai/items/items.h"
 #include "scheduler/api/openai/responses/events/response_call_events.h"
+#include "scheduler/api/openai/responses/events/response_thought_events.h"
 #include "scheduler/api/openai/responses/response_output.h"
 #include "scheduler/api/openai/responses/response_render.h"
 #include "shared/json/json_raw.h"
@@ -228,15 +229,20 @@ static void write_event(void *memory, struct buf *out, const struct story_event 
     case STORY_ARGUMENTS:
         call_events_arguments(tape, out, event->text);
         break;
+    case STORY_THINKING:
+        thought_events_tell(tape, out, event);
+        break;
+    case STORY_STEP_BEGINS:
+        thought_events_step(tape, out, event->step);
+        break;
     case STORY_STEP_ENDS:
         if (event->step->type == STEP_TOOL_CALLS)
             call_events_end(tape, out, event);
+        thought_events_settle(tape, event);
         break;
-    case STORY_STEP_BEGINS:
     case STORY_STEP_WORKS:
     case STORY_MESSAGE_WORKS:
     case STORY_OUTPUT:
-    case STORY_THINKING:
         break;
     }
 }
@@ -281,6 +287,7 @@ static int end(void *memory, struct buf *out, const struct run *run, const struc
     arena_deinit(&arena);
     if (r < 0)
         return r;
+    thought_events_step(tape, out, NULL);
     if (tape->number < tape->after)
         tape->number = tape->after;
     tape->unstored = response_is_unstored(run);

@@ -9,6 +9,7 @@
 void response_tape_init(struct response_tape *tape, struct request *request, int64_t after)
 {
     *tape = (struct response_tape){.request = request, .after = after, .number = -1};
+    buf_init(&tape->thoughts, TEXTS_MAX);
     buf_init(&tape->functions, 0);
     buf_init(&tape->call_id, 0);
     buf_init(&tape->name, 0);
@@ -17,6 +18,7 @@ void response_tape_init(struct response_tape *tape, struct request *request, int
 
 void response_tape_deinit(struct response_tape *tape)
 {
+    buf_deinit(&tape->thoughts);
     buf_deinit(&tape->functions);
     buf_deinit(&tape->call_id);
     buf_deinit(&tape->name);
@@ -89,6 +91,8 @@ void tape_piece(struct response_tape *tape, struct buf *out, const char *type, s
     tape_where(&event, item, place);
     if (of_message)
         json_write_int(&event.w, "content_index", 0);
+    if (item.kind == ITEM_THOUGHT)
+        json_write_int(&event.w, "summary_index", 0);
     json_write_text(&event.w, "delta", cut(tape, text));
     if (strcmp(type, TAPE_TEXT_DELTA) == 0)
         json_write_raw(&event.w, "logprobs", TEXT("[]"));

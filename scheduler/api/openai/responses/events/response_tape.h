@@ -28,6 +28,10 @@ struct response_tape {
     int64_t number;          /* of the last event; -1: none */
     unsigned said;           /* of the run: bits 1 << enum shown_run */
     size_t items;            /* that were added */
+    struct uuid thought;     /* of the reply before which it was thought; zero: nothing was */
+    bool thinks;             /* it is open */
+    size_t thought_place;    /* among the items */
+    struct buf thoughts;     /* of it */
     struct uuid message;     /* the last one that was told */
     bool has_part;           /* the open message's text has begun */
     size_t text_bytes;       /* of it */
