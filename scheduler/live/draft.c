@@ -91,6 +91,10 @@ bool draft_take(struct draft *draft, const struct frame *frame)
 {
     if (frame->kind == FRAME_STORED || !is_of(draft, frame) || draft->full)
         return false;
+    if (frame->thought > draft->reasoning.len) { /* it is told before the answer, or never */
+        draft->gap = true;
+        return false;
+    }
     switch (frame->kind) {
     case FRAME_REFUSAL:
     case FRAME_TEXT:

@@ -4,7 +4,7 @@
 
 #include "shared/base/utf8.h"
 
-#define HEAD_BYTES 50
+#define HEAD_BYTES 54
 
 static void put_u32(char *to, uint32_t value)
 {
@@ -32,7 +32,8 @@ static void write_one(struct buf *out, const struct frame *frame, struct text te
     put_u32(head + 37, offset);
     put_u32(head + 41, (uint32_t)text.len);
     put_u32(head + 45, frame->writes);
-    head[49] = (char)frame->name.len;
+    put_u32(head + 49, frame->thought);
+    head[53] = (char)frame->name.len;
     buf_add(out, head, sizeof(head));
     buf_add_text(out, text);
     buf_add_text(out, frame->name);
@@ -69,7 +70,8 @@ bool frame_next(struct text *bytes, struct frame *out)
     frame.offset = get_u32(at + 37);
     frame.text = (struct text){at + HEAD_BYTES, get_u32(at + 41)};
     frame.writes = get_u32(at + 45);
-    frame.name.len = (unsigned char)at[49];
+    frame.thought = get_u32(at + 49);
+    frame.name.len = (unsigned char)at[53];
     if (frame.text.len > FRAME_TEXT_MAX ||
         bytes->len - HEAD_BYTES < frame.text.len + frame.name.len)
         return false;

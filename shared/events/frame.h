@@ -8,8 +8,9 @@
  * step_of below), or never.
  *
  * In bytes, numbers in little-endian order: kind (1), run (16), reply (16), number (4), offset (4),
- * length of the text (4), writes (4), length of the name (1), text, name. Frames stand behind each
- * other. They come over Redis, where anybody might write, so reading takes nothing for granted.
+ * length of the text (4), writes (4), thought (4), length of the name (1), text, name. Frames stand
+ * behind each other. They come over Redis, where anybody might write, so reading takes nothing for
+ * granted.
  */
 
 #include "shared/base/compiler.h"
@@ -33,8 +34,9 @@ struct frame {
     struct uuid run;
     struct uuid reply;
     uint32_t number;
-    uint32_t offset; /* bytes of the same that came before */
-    uint32_t writes; /* of the run, before the reply began: who knows of fewer has missed some */
+    uint32_t offset;  /* bytes of the same that came before */
+    uint32_t writes;  /* of the run, before the reply began: who knows of fewer has missed some */
+    uint32_t thought; /* bytes of FRAME_REASONING that came before; of texts and calls */
     struct text text;
     struct text name; /* at most 255 bytes */
 };

@@ -153,6 +153,12 @@ size_t voice_untold(const struct voice *voice)
     return bytes;
 }
 
+/* Who has not heard of it does not begin with the answer. */
+static uint32_t thought_before(const struct voice *voice, enum frame_kind kind)
+{
+    return kind == FRAME_REASONING ? 0 : (uint32_t)voice->reasoning.said.len;
+}
+
 static void tell_part(const struct voice *voice, const struct voice_part *part, bool whole,
                       struct buf *out)
 {
@@ -162,6 +168,7 @@ static void tell_part(const struct voice *voice, const struct voice_part *part, 
         .run = voice->run,
         .reply = voice->reply,
         .writes = voice->writes,
+        .thought = thought_before(voice, part->kind),
         .number = part->number,
         .offset = (uint32_t)from,
     };
@@ -180,6 +187,7 @@ static void tell_call(const struct voice *voice, const struct voice_call *call, 
         .run = voice->run,
         .reply = voice->reply,
         .writes = voice->writes,
+        .thought = thought_before(voice, FRAME_CALL),
         .number = call->arguments.number,
         .offset = (uint32_t)call->behind,
         .text = buf_text(&call->id),

@@ -170,3 +170,23 @@ Test(draft, the_whole_of_a_draft_that_is_nearly_full_is_taken)
     cr_assert_eq(draft.text.len, at + 9);
     draft_drop(&draft);
 }
+
+/* A thought is told before its answer begins, so an answer without it would be told for good. */
+Test(draft, an_answer_waits_for_the_thought_that_came_before)
+{
+    struct draft draft = {.gap = false};
+    struct frame text = {
+        .kind = FRAME_TEXT, .reply = reply(1), .thought = 3, .text = TEXT("Hello")};
+    struct frame call = {.kind = FRAME_CALL, .reply = reply(1), .thought = 3, .name = TEXT("tool")};
+
+    cr_assert_not(draft_take(&draft, &text));
+    cr_assert(draft.gap && draft.text.len == 0);
+    draft.gap = false;
+    cr_assert_not(draft_take(&draft, &call));
+    cr_assert(draft.gap);
+    draft.gap = false;
+    cr_assert(take(&draft, FRAME_REASONING, 1, 0, "why"));
+    cr_assert(draft_take(&draft, &text) && draft_take(&draft, &call));
+    cr_assert_not(draft.gap);
+    draft_drop(&draft);
+}
