@@ -31,7 +31,7 @@
 #define LINGER_MAX_BYTES   ((size_t)64 << 20)
 #define REQUEST_ID_MAX     40
 
-enum { CONNECTION_OVER = 2, CONNECTION_ANSWERED = 3 }; /* beside HTTP_PARSE_MORE, which is 1 */
+enum { CONNECTION_OVER = HTTP_RECEIVE_OVER, CONNECTION_ANSWERED = 3 };
 
 _Static_assert((int)CONNECTION_OVER != (int)HTTP_PARSE_MORE, "two conditions");
 
@@ -92,10 +92,8 @@ int http_connection_write(struct http_connection *connection, struct iovec *part
 
 /* ---- reading ---- */
 
-/* Returns 0 with *out_len, CONNECTION_OVER at the end of the input, or an error; a refusal is in
- * parse.status. */
-static int receive(struct http_connection *connection, int64_t deadline_ms, size_t *out_len,
-                   struct error *err)
+int http_connection_receive(struct http_connection *connection, int64_t deadline_ms,
+                            size_t *out_len, struct error *err)
 {
     size_t size;
     char *to = http_parse_space(&connection->parse, &size);
@@ -106,7 +104,7 @@ static int receive(struct http_connection *connection, int64_t deadline_ms, size
         return error_set(err, E_LIMIT, "no memory for the request");
     }
     r = io_read(connection->fd, to, size, deadline_ms, out_len, err);
-    return r == IO_EOF ? CONNECTION_OVER : r;
+    return r == IO_EOF ? HTTP_RECEIVE_OVER : r;
 }
 
 /* Waits for the first byte of a request, with no memory held. Returns 0 with what was received,
@@ -130,7 +128,7 @@ static int await_request(struct http_connection *connection, size_t *out_len, st
         return CONNECTION_OVER;
     if (r < 0)
         return r;
-    return receive(connection, deadline_ms, out_len, err);
+    return http_connection_receive(connection, deadline_ms, out_len, err);
 }
 
 /* ---- one exchange ---- */
@@ -199,7 +197,7 @@ static void end_exchange(struct http_connection *connection)
 
     if (!connection->begun)
         return;
-    connection->begun = false;
+    connection->begun = connection->continued = false;
     give_back(exchange);
     if (exchange->on_end)
         exchange->on_end(exchange);
@@ -217,10 +215,12 @@ static int show_head(struct http_connection *connection, int64_t deadline_ms, st
     begin_exchange(connection);
     exchange->deadline_ms = deadline_ms;
     if (!options->head)
-        return 0;
+        return http_parse_limit_body(&connection->parse, options->max_body_bytes, err);
     options->head(exchange, options->arg);
     if (exchange->status != 0)
         return CONNECTION_ANSWERED;
+    if (!exchange->body_streams && exchange->body_bytes_max > options->max_body_bytes)
+        exchange->body_bytes_max = options->max_body_bytes;
     return http_parse_limit_body(&connection->parse, exchange->body_bytes_max, err);
 }
 
@@ -263,7 +263,7 @@ static int charge_body(struct http_connection *connection, struct error *err)
     return r;
 }
 
-static int send_continue(struct http_connection *connection, struct error *err)
+int http_connection_continue(struct http_connection *connection, struct error *err)
 {
     static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
     struct iovec part = {(void *)(uintptr_t)interim, sizeof(interim) - 1};
@@ -271,16 +271,28 @@ static int send_continue(struct http_connection *connection, struct error *err)
     return http_connection_write(connection, &part, 1, err);
 }
 
-/* Reads until the request is complete. `received` bytes of it are there. */
+/* A body that may stream can be complete, and yet larger than one that is gathered may be. */
+static int judge_complete(struct http_connection *connection, int64_t deadline_ms,
+                          struct error *err)
+{
+    if (connection->begun ||
+        connection->parse.request.body.len <= connection->server->options.max_body_bytes)
+        return 0;
+    return show_head(connection, deadline_ms, err);
+}
+
+/* Reads until the request is complete, or its head is where the body streams. `received` bytes of
+ * it are there. */
 static int read_rest(struct http_connection *connection, size_t received, struct error *err)
 {
     struct http_parse *parse = &connection->parse;
     int64_t deadline_ms = deadline_in(connection->server->options.request_timeout_ms);
-    bool continued = false;
 
     for (size_t reads = 1;; reads++) {
         int r = http_parse_advance(parse, received, err);
 
+        if (r == 0)
+            return judge_complete(connection, deadline_ms, err);
         if (r != HTTP_PARSE_MORE)
             return r;
         if (!http_parse_begun(parse))
@@ -288,15 +300,19 @@ static int read_rest(struct http_connection *connection, size_t received, struct
         if (http_parse_awaits_body(parse)) {
             http_connection_waits(connection, WAITING_NOTHING); /* it is our turn */
             r = connection->begun ? 0 : show_head(connection, deadline_ms, err);
+            if (r == 0 && connection->exchange.body_streams) {
+                http_parse_stream(parse);
+                return 0;
+            }
             if (r == 0)
                 r = charge_body(connection, err);
             if (r != 0)
                 return r;
             http_connection_waits(connection, WAITING_REST);
         }
-        if (!continued && http_parse_wants_continue(parse)) {
-            continued = true;
-            r = send_continue(connection, err);
+        if (!connection->continued && http_parse_wants_continue(parse)) {
+            connection->continued = true;
+            r = http_connection_continue(connection, err);
             if (r < 0)
                 return r;
         }
@@ -304,8 +320,9 @@ static int read_rest(struct http_connection *connection, size_t received, struct
             fiber_yield();
         if (fiber_canceled())
             return error_set(err, E_CANCELED, "cancelled while reading a request");
-        r = clock_ms() >= deadline_ms ? -E_TIMEOUT
-                                      : receive(connection, deadline_ms, &received, err);
+        r = clock_ms() >= deadline_ms
+                ? -E_TIMEOUT
+                : http_connection_receive(connection, deadline_ms, &received, err);
         if (r == -E_TIMEOUT) {
             parse->status = 408;
             return error_set(err, E_TIMEOUT, "request took longer than %lld ms to arrive",
@@ -364,7 +381,8 @@ static void handle(struct http_connection *connection)
 
     server->stats.requests++;
     begin_exchange(connection);
-    exchange->body = connection->parse.request.body;
+    if (!connection->parse.streams)
+        exchange->body = connection->parse.request.body;
     exchange->deadline_ms = deadline_in(server->options.reply_timeout_ms);
     if (connection->spare && !server->options.spare(exchange)) {
         connection->parse.status = 503;

@@ -45,13 +45,16 @@ struct http_connection {
     struct http_server *server;
     struct fiber *fiber;
     int fd;
-    bool idle;     /* waits for a request of which nothing has come */
-    bool begun;    /* the exchange has */
-    bool closing;  /* the reply said Connection: close */
-    bool broken;   /* a write failed, a reply was cut or aborted: nothing more can be sent */
-    bool chunked;  /* the reply in work is */
-    bool upgraded; /* the handler has its bytes now */
-    bool small_send_buffer;
+    bool idle;       /* waits for a request of which nothing has come */
+    bool begun;      /* the exchange has */
+    bool closing;    /* the reply said Connection: close */
+    bool broken;     /* a write failed, a reply was cut or aborted: nothing more can be sent */
+    bool chunked;    /* the reply in work is */
+    uint64_t owed;   /* bytes of a reply with a length that are still to be written */
+    bool upgraded;   /* the handler has its bytes now */
+    bool continued;  /* "100 Continue" was sent for this request */
+    size_t pieces;   /* of its body that were read */
+    int send_buffer; /* bytes; 0: the kernel's own */
     struct buf head; /* of a stream that is open and has sent nothing */
     char peer[ADDRESS_TEXT_SIZE];
     struct http_parse parse;
@@ -72,6 +75,17 @@ void http_connection_end_idle(struct http_connection *connection);
  * which the connection is broken. */
 SUSPENDS MUSTCHECK int http_connection_write(struct http_connection *connection,
                                              struct iovec *parts, size_t count, struct error *err);
+
+/* Reads some bytes of the request. Returns 0 with *out_len, HTTP_RECEIVE_OVER at the end of the
+ * input, or an error; a refusal is in parse.status. */
+enum { HTTP_RECEIVE_OVER = 2 }; /* beside HTTP_PARSE_MORE, which is 1 */
+SUSPENDS MUSTCHECK int http_connection_receive(struct http_connection *connection,
+                                               int64_t deadline_ms, size_t *out_len,
+                                               struct error *err);
+
+/* Tells the client to go on with its body. */
+SUSPENDS MUSTCHECK int http_connection_continue(struct http_connection *connection,
+                                                struct error *err);
 
 /* Replies with an error of the server's own, in the application's format. */
 SUSPENDS int http_reply_error(struct http_exchange *exchange, int status, const char *message);

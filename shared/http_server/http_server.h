@@ -44,6 +44,7 @@ struct http_exchange {
     size_t headers_count;
     struct text body;
     size_t body_bytes_max; /* of this request: see http_head_fn */
+    bool body_streams;     /* the same */
     struct budget *share;  /* the same; NULL: none */
     char peer[ADDRESS_TEXT_SIZE];
     struct arena arena;                       /* of this request */
@@ -58,6 +59,7 @@ struct http_exchange {
     size_t charged; /* bytes of the body, in the server's budget and in the share */
     int status;     /* of the reply, 0 until it is begun */
     bool streaming;
+    bool sized; /* the stream has a length */
 };
 
 /* Handles one request in the connection's fiber: it must reply exactly once (http_reply, or
@@ -68,7 +70,11 @@ typedef void (*http_handler_fn)(struct http_exchange *exchange, void *arg);
  * and before memory is taken for the body. It may reply, as when the sender may not send: then
  * the body is not read, and the connection is closed. It may lower exchange->body_bytes_max
  * (413), and name a budget of the sender's group in exchange->share. A request whose body came
- * along with its head goes to the handler at once, so that must look at all of this, too. */
+ * along with its head goes to the handler at once, so that must look at all of this, too.
+ *
+ * Where it sets exchange->body_streams the body is not gathered: the handler is called at once, and
+ * reads the body with http_body_read. Such a body may have up to max_stream_bytes, and less where
+ * exchange->body_bytes_max says so. */
 typedef void (*http_head_fn)(struct http_exchange *exchange, void *arg);
 
 /* Writes the body of an error that the server itself raises (400, 408, 413, 414, 431, 503, …) in
@@ -92,6 +98,7 @@ struct http_server_options {
     size_t max_header_bytes;       /* default 32 KiB; 431 */
     size_t max_headers;            /* default 100; 431 */
     size_t max_body_bytes;         /* default 4 MiB; 413 */
+    size_t max_stream_bytes;       /* of bodies that stream; default: as max_body_bytes; 413 */
     int64_t
         first_byte_timeout_ms;  /* of a new connection to its first byte; default 10 000, or idle */
     int64_t request_timeout_ms; /* first byte to the last of the request; default 30 000; 408 */
@@ -115,6 +122,15 @@ bool http_server_draining(const struct http_server *server);
 
 /* "GET", "HEAD", … */
 const char *http_method_name(enum http_method method);
+
+/* The next piece of the body, as it comes: 0 with *out, which has at least one byte and is valid
+ * until the next call; HTTP_BODY_END behind the last one; -E_TIMEOUT; -E_CLOSED when the client has
+ * gone in the midst of it; -E_PROTOCOL or -E_LIMIT when the client is to be told what the text says
+ * (400, 413); -E_CANCELED. Each piece moves exchange->deadline_ms on. A body that was gathered is
+ * one piece. Who replies before the end gives the rest up, and the connection with it. */
+enum { HTTP_BODY_END = 1 };
+SUSPENDS MUSTCHECK int http_body_read(struct http_exchange *exchange, int64_t deadline_ms,
+                                      struct text *out, struct error *err);
 
 /* Fields of the request. The first header of that name, any case; TEXT_NONE when absent. */
 struct text http_header_get(const struct http_exchange *exchange, const char *name);
@@ -142,6 +158,11 @@ SUSPENDS int http_reply(struct http_exchange *exchange, int status, const char *
 /* A reply in pieces, chunked (or until close for HTTP/1.0). A slow reader suspends the writer. */
 SUSPENDS MUSTCHECK int http_stream_begin(struct http_exchange *exchange, int status,
                                          const char *content_type, struct error *err);
+/* The same for a reply of exactly so many bytes, which has a Content-Length: where fewer were
+ * written when it ends, the connection is cut. */
+SUSPENDS MUSTCHECK int http_stream_begin_sized(struct http_exchange *exchange, int status,
+                                               const char *content_type, uint64_t bytes,
+                                               struct error *err);
 SUSPENDS MUSTCHECK int http_stream_write(struct http_exchange *exchange, struct text bytes,
                                          struct error *err);
 SUSPENDS int http_stream_end(struct http_exchange *exchange, struct error *err);

@@ -2,7 +2,7 @@
  *
  * The head is collected in `input` and scanned as it comes (scan.c). When it is complete
  * http-parser reads it in one go and its fields point into `input`, which has its final place by
- * then. Framing is decided in headers_complete: Host, Content-Length, Transfer-Encoding, Expect.
+ * then. Framing is decided in headers_complete (framing.c).
  *
  * A body with Content-Length stays behind the head when it fits into the room that is there, and is
  * received into a buffer of its own otherwise, which grows as bytes come, never ahead of them. A
@@ -22,6 +22,7 @@
 
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
+#include "shared/http_server/framing.h"
 
 #define INPUT_BYTES           8192 /* first size; most requests fit with their body */
 #define INPUT_STEP_BYTES      2048
@@ -89,88 +90,14 @@ static int on_value(struct http_parser *parser, const char *at, size_t len)
     return 0;
 }
 
-static bool is_host(struct text value)
-{
-    for (size_t i = 0; i < value.len; i++) {
-        char c = value.ptr[i];
-
-        if ((c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') &&
-            !strchr(".-_~%:[]!$&'()*+;=", c))
-            return false;
-    }
-    return true;
-}
-
-static bool is_decimal(struct text value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (value.ptr[i] < '0' || value.ptr[i] > '9')
-            return false;
-    return value.len > 0;
-}
-
-struct framing {
-    size_t hosts;
-    size_t lengths;
-    size_t codings;
-};
-
-/* What one header means for the frame of the message. */
-static int take_field(struct http_parse *parse, const struct http_field *field,
-                      struct framing *framing)
-{
-    struct error *err = parse->work->err;
-
-    if (text_is_nocase(field->name, "host")) {
-        framing->hosts++;
-        if (!is_host(field->value))
-            return refuse(parse, 400, "Host has a character that it must not have", err);
-    } else if (text_is_nocase(field->name, "content-length")) {
-        framing->lengths++;
-        if (!is_decimal(field->value))
-            return refuse(parse, 400, "Content-Length must be one decimal number", err);
-    } else if (text_is_nocase(field->name, "transfer-encoding")) {
-        framing->codings++;
-        if (!text_is_nocase(field->value, "chunked"))
-            return refuse(parse, 501, "Transfer-Encoding must be chunked", err);
-    } else if (text_is_nocase(field->name, "expect")) {
-        if (!text_is_nocase(field->value, "100-continue"))
-            return refuse(parse, 417, "Expect must be 100-continue", err);
-        parse->request.expects_continue = true;
-    } else if (text_is_nocase(field->name, "x-request-id")) {
-        parse->request.request_id = field->value;
-    }
-    return 0;
-}
-
-static int check_framing(struct http_parse *parse, const struct framing *framing)
-{
-    struct error *err = parse->work->err;
-    const struct http_parser *parser = &parse->work->parser;
-
-    if (framing->hosts > 1)
-        return refuse(parse, 400, "request has more than one Host", err);
-    if (framing->hosts == 0 && !parse->request.http_1_0)
-        return refuse(parse, 400, "request has no Host", err);
-    if (framing->lengths > 1)
-        return refuse(parse, 400, "request has more than one Content-Length", err);
-    if (framing->codings > 1)
-        return refuse(parse, 400, "request has more than one Transfer-Encoding", err);
-    if (framing->lengths > 0 && framing->codings > 0)
-        return refuse(parse, 400, "request has Content-Length and Transfer-Encoding", err);
-    if (framing->codings > 0 && parse->request.http_1_0)
-        return refuse(parse, 400, "HTTP/1.0 requests must not have Transfer-Encoding", err);
-    if (framing->lengths > 0 && parser->content_length > parse->limits->body_bytes)
-        return refuse_large(parse, err);
-    return 0;
-}
-
 /* -1 is "error" to http-parser; 1 would be "no body". */
 static int on_headers_complete(struct http_parser *parser)
 {
     struct http_parse *parse = parser->data;
     struct http_request *request = &parse->request;
-    struct framing framing = {0};
+    struct http_framing framing = {0};
+    const char *why = NULL;
+    int status = 0;
 
     request->headers = parse->work->fields;
     request->http_1_0 = parser->http_minor == 0;
@@ -178,13 +105,24 @@ static int on_headers_complete(struct http_parser *parser)
     if (!http_method_parse(text_of(http_method_str((enum http_parser_method)parser->method)),
                            &request->method))
         return -1;
-    for (size_t i = 0; i < request->headers_count; i++) {
+    for (size_t i = 0; status == 0 && i < request->headers_count; i++) {
         request->headers[i].value = text_trim(request->headers[i].value);
-        if (take_field(parse, &request->headers[i], &framing) < 0)
-            return -1;
+        status = http_framing_take(&framing, &request->headers[i], &why);
     }
-    if (check_framing(parse, &framing) < 0)
+    if (status == 0)
+        status = http_framing_check(&framing, request->http_1_0, &why);
+    if (status != 0) {
+        (void)refuse(parse, status, why, parse->work->err);
         return -1;
+    }
+    /* Where bodies may stream, how large this one may be is said when its head is looked at. */
+    if (framing.lengths > 0 && parser->content_length > parse->limits->body_bytes &&
+        parse->body_bytes_max == parse->limits->body_bytes) {
+        (void)refuse_large(parse, parse->work->err);
+        return -1;
+    }
+    request->expects_continue = framing.expects_continue;
+    request->request_id = framing.request_id;
     parse->left = framing.lengths > 0 ? parser->content_length : 0;
     parse->state = framing.codings > 0 ? HTTP_PARSE_CHUNK_LINE : HTTP_PARSE_BODY_IN_PLACE;
     return 0;
@@ -239,6 +177,11 @@ static int execute(struct http_parse *parse, const char *bytes, size_t len, stru
     return 0;
 }
 
+static size_t body_bytes_max(const struct http_limits *limits)
+{
+    return limits->stream_bytes > limits->body_bytes ? limits->stream_bytes : limits->body_bytes;
+}
+
 static int take_head(struct http_parse *parse, struct error *err)
 {
     int r = http_scan_head(&parse->scan, buf_text(&parse->input), parse->limits, err);
@@ -253,7 +196,7 @@ static int take_head(struct http_parse *parse, struct error *err)
     }
     /* Room for what follows is made before fields point into the input. */
     parse->head_bytes = parse->at = parse->scan.at;
-    parse->body_bytes_max = parse->limits->body_bytes;
+    parse->body_bytes_max = body_bytes_max(parse->limits);
     if (parse->head_bytes + BODY_ROOM_BYTES >= parse->input.size &&
         !buf_reserve(&parse->input, BODY_ROOM_BYTES))
         return refuse(parse, 503, "no memory for the request", err);
@@ -277,6 +220,16 @@ static int finish(struct http_parse *parse, struct text body)
     return 0;
 }
 
+/* What is there of a body with a length gets a buffer of its own. */
+static void move_apart(struct http_parse *parse)
+{
+    buf_init(&parse->body, (size_t)parse->left);
+    buf_add(&parse->body, parse->input.ptr + parse->head_bytes,
+            parse->input.len - parse->head_bytes);
+    parse->input.len = parse->head_bytes;
+    parse->state = HTTP_PARSE_BODY_APART;
+}
+
 static int take_body_in_place(struct http_parse *parse)
 {
     size_t there = parse->input.len - parse->head_bytes;
@@ -286,18 +239,14 @@ static int take_body_in_place(struct http_parse *parse)
         return finish(parse,
                       (struct text){parse->input.ptr + parse->head_bytes, (size_t)parse->left});
     }
-    if (parse->left - there <= input_room(parse))
-        return HTTP_PARSE_MORE;
-    buf_init(&parse->body, (size_t)parse->left);
-    buf_add(&parse->body, parse->input.ptr + parse->head_bytes, there);
-    parse->input.len = parse->head_bytes;
-    parse->state = HTTP_PARSE_BODY_APART;
+    if (parse->left - there > input_room(parse))
+        move_apart(parse);
     return HTTP_PARSE_MORE;
 }
 
 static int take_body_apart(struct http_parse *parse)
 {
-    if (parse->body.len < parse->left)
+    if (parse->taken + parse->body.len < parse->left)
         return HTTP_PARSE_MORE;
     return finish(parse, buf_text(&parse->body));
 }
@@ -331,7 +280,7 @@ static int take_chunk_line(struct http_parse *parse, struct error *err)
     parse->at += *i + 1;
     parse->chunk_line_at = 0;
     parse->left = parse->work->parser.content_length;
-    if (parse->left > parse->body_bytes_max - parse->body.len)
+    if (parse->left > parse->body_bytes_max - parse->taken - parse->body.len)
         return refuse_large(parse, err);
     parse->last_chunk = parse->left == 0;
     parse->state = parse->last_chunk ? HTTP_PARSE_CHUNK_END : HTTP_PARSE_CHUNK_DATA;
@@ -425,7 +374,7 @@ int http_parse_advance(struct http_parse *parse, size_t received, struct error *
         if (r != 0)
             return r;
         if (parse->state == HTTP_PARSE_CHUNK_LINE)
-            buf_init(&parse->body, parse->limits->body_bytes);
+            buf_init(&parse->body, parse->body_bytes_max);
     }
     switch (parse->state) {
     case HTTP_PARSE_BODY_IN_PLACE:
@@ -448,7 +397,7 @@ int http_parse_advance(struct http_parse *parse, size_t received, struct error *
 char *http_parse_space(struct http_parse *parse, size_t *out_size)
 {
     if (parse->state == HTTP_PARSE_BODY_APART) {
-        uint64_t left = parse->left - parse->body.len;
+        uint64_t left = parse->left - parse->taken - parse->body.len;
 
         *out_size = left < BODY_STEP_BYTES ? (size_t)left : BODY_STEP_BYTES;
         return buf_reserve(&parse->body, *out_size);
@@ -477,7 +426,7 @@ bool http_parse_wants_continue(const struct http_parse *parse)
         return false;
     return (parse->state == HTTP_PARSE_BODY_IN_PLACE || parse->state == HTTP_PARSE_CHUNK_LINE ||
             parse->state == HTTP_PARSE_BODY_APART) &&
-           parse->input.len == parse->head_bytes && parse->body.len == 0;
+           parse->input.len == parse->head_bytes && parse->body.len == 0 && parse->taken == 0;
 }
 
 static void reset(struct http_parse *parse)
@@ -491,6 +440,8 @@ static void reset(struct http_parse *parse)
     parse->request = (struct http_request){0};
     parse->head_bytes = parse->at = 0;
     parse->left = 0;
+    parse->streams = false;
+    parse->taken = 0;
 }
 
 bool http_parse_awaits_body(const struct http_parse *parse)
@@ -517,13 +468,34 @@ static bool has_length(const struct http_parse *parse)
 
 int http_parse_limit_body(struct http_parse *parse, size_t bytes_max, struct error *err)
 {
+    if (bytes_max < parse->body_bytes_max)
+        parse->body_bytes_max = bytes_max;
+    bytes_max = parse->body_bytes_max;
+    if (parse->state == HTTP_PARSE_DONE)
+        return parse->request.body.len > bytes_max ? refuse_large(parse, err) : 0;
     ASSERT(http_parse_awaits_body(parse));
-    if (bytes_max >= parse->body_bytes_max)
-        return 0;
-    parse->body_bytes_max = bytes_max;
     if (has_length(parse) ? parse->left > bytes_max : parse->body.len + parse->left > bytes_max)
         return refuse_large(parse, err);
     return 0;
+}
+
+void http_parse_stream(struct http_parse *parse)
+{
+    ASSERT(http_parse_awaits_body(parse) || parse->state == HTTP_PARSE_DONE);
+    parse->streams = true;
+    if (parse->state == HTTP_PARSE_BODY_IN_PLACE)
+        move_apart(parse);
+}
+
+/* The memory stays the buffer's: the next bytes come to the same place. */
+struct text http_parse_take_piece(struct http_parse *parse)
+{
+    struct text piece = buf_text(&parse->body);
+
+    ASSERT(parse->streams);
+    parse->taken += piece.len;
+    parse->body.len = 0;
+    return piece;
 }
 
 size_t http_parse_body_bytes(const struct http_parse *parse)

@@ -39,7 +39,10 @@ struct http_request {
  *                            │  └─ size 0: the last chunk ───────────┘  │
  *                            └──────────── after another chunk ─────────┘
  *
- * All but DONE lead to REFUSED, too. */
+ * All but DONE lead to REFUSED, too.
+ *
+ * A body may stream instead (http_parse_stream): what has come of it is taken away piece by piece,
+ * and `body` has what came since. One with a length is BODY_APART from then on. */
 enum http_parse_state {
     HTTP_PARSE_HEAD,
     HTTP_PARSE_BODY_IN_PLACE, /* with Content-Length, behind the head in `input` */
@@ -59,8 +62,10 @@ struct http_parse {
     struct buf body;
     size_t head_bytes;
     size_t at;             /* bytes of the input that are dealt with */
-    size_t body_bytes_max; /* of this request; the limits' unless it was lowered */
-    uint64_t left;         /* bytes of the body or of the chunk still to come */
+    size_t body_bytes_max; /* of this request; the larger of the limits until it is lowered */
+    bool streams;          /* the body is taken away as it comes */
+    uint64_t taken;        /* bytes of it that were */
+    uint64_t left;         /* bytes of the body (all of them) or of the chunk still to come */
     size_t chunk_line_at;  /* bytes of the chunk's size line that are looked at */
     bool last_chunk;
     struct http_parse_work *work; /* http-parser's state and the fields, while there is a head */
@@ -93,6 +98,12 @@ bool http_parse_awaits_body(const struct http_parse *parse);
 /* Lowers the limit of this body, whose head is there. Returns 0, or -E_LIMIT as http_parse_advance
  * when the body is known to be larger. */
 MUSTCHECK int http_parse_limit_body(struct http_parse *parse, size_t bytes_max, struct error *err);
+
+/* From now on the body, whose head is there, is taken away in pieces. */
+void http_parse_stream(struct http_parse *parse);
+
+/* Takes what has come since the last piece. It is valid until the next http_parse_space. */
+struct text http_parse_take_piece(struct http_parse *parse);
 
 /* How much memory the body takes beside the head's: all of it, where its length is known, else what
  * has come. */

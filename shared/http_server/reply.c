@@ -7,6 +7,7 @@
  * hold megabytes there, and the writer would not notice for as long.
  */
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -16,7 +17,8 @@
 
 #define HEAD_BYTES          512
 #define EXTRA_HEADERS_BYTES 65536
-#define STREAM_SNDBUF_BYTES 16384 /* the kernel doubles it, for its own accounts */
+#define STREAM_SNDBUF_BYTES 16384  /* the kernel doubles it, for its own accounts */
+#define SIZED_SNDBUF_BYTES  131072 /* of what is long, and read as fast as can be */
 #define CHUNK_LINE_BYTES    20
 
 static const struct {
@@ -27,6 +29,7 @@ static const struct {
     {201, "Created"},
     {202, "Accepted"},
     {204, "No Content"},
+    {206, "Partial Content"},
     {301, "Moved Permanently"},
     {302, "Found"},
     {303, "See Other"},
@@ -48,6 +51,7 @@ static const struct {
     {413, "Content Too Large"},
     {414, "URI Too Long"},
     {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
     {417, "Expectation Failed"},
     {422, "Unprocessable Content"},
     {424, "Failed Dependency"},
@@ -61,6 +65,7 @@ static const struct {
     {503, "Service Unavailable"},
     {504, "Gateway Timeout"},
     {505, "HTTP Version Not Supported"},
+    {507, "Insufficient Storage"},
     {529, "Overloaded"},
 };
 
@@ -139,7 +144,7 @@ static void begin_head(struct http_exchange *exchange, int status, const char *c
     ASSERT(!content_type || is_one_line(text_of(content_type)));
     exchange->status = status;
     if (!request->keep_alive || connection->server->draining ||
-        http_parse_awaits_body(&connection->parse))
+        connection->parse.state != HTTP_PARSE_DONE)
         connection->closing = true;
 
     buf_init(head, HEAD_BYTES + EXTRA_HEADERS_BYTES);
@@ -221,18 +226,17 @@ int http_reply_error(struct http_exchange *exchange, int status, const char *mes
     return send_reply(exchange, status, content_type, buf_text(&body));
 }
 
-static void shrink_send_buffer(struct http_connection *connection)
+static void set_send_buffer(struct http_connection *connection, int bytes)
 {
-    int bytes = STREAM_SNDBUF_BYTES;
-
-    if (connection->small_send_buffer)
+    if (connection->send_buffer == bytes)
         return;
     setsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-    connection->small_send_buffer = true;
+    connection->send_buffer = bytes;
 }
 
-int http_stream_open(struct http_exchange *exchange, int status, const char *content_type,
-                     struct error *err)
+/* `bytes`: how many there will be; NULL: that is not known. */
+static int open_stream(struct http_exchange *exchange, int status, const char *content_type,
+                       const uint64_t *bytes, struct error *err)
 {
     struct http_connection *connection = exchange->connection;
     struct buf *head = &connection->head;
@@ -243,17 +247,26 @@ int http_stream_open(struct http_exchange *exchange, int status, const char *con
     exchange->streaming = true; /* from here on writes and the end only report the failure */
     if (connection->broken)
         return error_set(err, E_CLOSED, "the connection is closed");
-    shrink_send_buffer(connection);
-    connection->chunked = !connection->parse.request.http_1_0;
+    set_send_buffer(connection, bytes ? SIZED_SNDBUF_BYTES : STREAM_SNDBUF_BYTES);
+    connection->chunked = !bytes && !connection->parse.request.http_1_0;
+    connection->owed = bytes && exchange->method != HTTP_METHOD_HEAD ? *bytes : 0;
     begin_head(exchange, status, content_type, head);
     if (connection->chunked)
         buf_add_string(head, "Transfer-Encoding: chunked\r\n");
+    if (bytes)
+        buf_printf(head, "Content-Length: %" PRIu64 "\r\n", *bytes);
     buf_add(head, "\r\n", 2);
     r = exchange->extra_headers.failed ? error_set(err, E_LIMIT, "the reply has too many headers")
                                        : buf_check(head, err);
     if (r < 0)
         connection->broken = true;
     return r;
+}
+
+int http_stream_open(struct http_exchange *exchange, int status, const char *content_type,
+                     struct error *err)
+{
+    return open_stream(exchange, status, content_type, NULL, err);
 }
 
 /* The size of a chunk, and the end of that line. */
@@ -276,6 +289,7 @@ static int send_piece(struct http_exchange *exchange, struct text bytes, bool la
 {
     struct http_connection *connection = exchange->connection;
     bool bodyless = exchange->method == HTTP_METHOD_HEAD;
+    uint64_t owing = exchange->sized && !bodyless ? bytes.len : 0;
     char line[CHUNK_LINE_BYTES];
     struct iovec parts[4];
     size_t count = 0;
@@ -283,6 +297,8 @@ static int send_piece(struct http_exchange *exchange, struct text bytes, bool la
 
     if (connection->broken)
         return error_set(err, E_CLOSED, "the connection is closed");
+    ASSERT(owing <= connection->owed);
+    connection->owed -= owing;
     if (connection->head.len > 0)
         parts[count++] = (struct iovec){connection->head.ptr, connection->head.len};
     if (bytes.len > 0 && !bodyless) {
@@ -313,6 +329,16 @@ int http_stream_begin(struct http_exchange *exchange, int status, const char *co
     return r < 0 ? r : send_piece(exchange, TEXT(""), false, err);
 }
 
+int http_stream_begin_sized(struct http_exchange *exchange, int status, const char *content_type,
+                            uint64_t bytes, struct error *err)
+{
+    int r;
+
+    exchange->sized = true;
+    r = open_stream(exchange, status, content_type, &bytes, err);
+    return r < 0 ? r : send_piece(exchange, TEXT(""), false, err);
+}
+
 int http_stream_write(struct http_exchange *exchange, struct text bytes, struct error *err)
 {
     ASSERT(exchange->streaming);
@@ -321,9 +347,15 @@ int http_stream_write(struct http_exchange *exchange, struct text bytes, struct 
 
 int http_stream_end_with(struct http_exchange *exchange, struct text bytes, struct error *err)
 {
+    int r;
+
     ASSERT(exchange->streaming);
     exchange->streaming = false;
-    return send_piece(exchange, bytes, true, err);
+    r = send_piece(exchange, bytes, true, err);
+    if (r < 0 || !exchange->sized || exchange->connection->owed == 0)
+        return r;
+    http_abort(exchange);
+    return error_set(err, E_CLOSED, "the reply was cut");
 }
 
 int http_stream_end(struct http_exchange *exchange, struct error *err)

@@ -13,6 +13,7 @@ struct http_limits {
     size_t header_bytes;       /* all header lines */
     size_t headers;            /* lines */
     size_t body_bytes;
+    size_t stream_bytes; /* of a body that is handed out as it comes; 0: as body_bytes */
 };
 
 struct http_scan {

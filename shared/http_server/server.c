@@ -154,6 +154,7 @@ static void fill_defaults(struct http_server_options *options)
     options->max_header_bytes = or_default(options->max_header_bytes, 32 << 10);
     options->max_headers = or_default(options->max_headers, 100);
     options->max_body_bytes = or_default(options->max_body_bytes, 4 << 20);
+    options->max_stream_bytes = or_default(options->max_stream_bytes, options->max_body_bytes);
     options->max_held_bytes = or_default(options->max_held_bytes, 128 << 20);
     options->body_room_timeout_ms = or_default_ms(options->body_room_timeout_ms, 2000);
     options->request_timeout_ms = or_default_ms(options->request_timeout_ms, 30000);
@@ -188,6 +189,7 @@ int http_server_open(const struct http_server_options *options, struct http_serv
         .header_bytes = server->options.max_header_bytes,
         .headers = server->options.max_headers,
         .body_bytes = server->options.max_body_bytes,
+        .stream_bytes = server->options.max_stream_bytes,
     };
     server->fd = fd;
     server->port = io_local_port(fd);

@@ -1,6 +1,7 @@
 /* Requests out of arbitrary bytes. Three properties:
  *
- *   - in one piece or in many, the same requests and the same refusal come out;
+ *   - in one piece or in many, and where bodies are taken away as they come, the same requests and
+ *     the same refusal come out;
  *   - what is accepted, http-parser accepts as it was received, with the same method, target and
  *     body, and it ends at the same byte: nothing can be smuggled past either reading;
  *   - nothing accepted is larger than the limits.
@@ -45,6 +46,7 @@ struct feed {
     size_t fed;
     size_t done;   /* bytes of the requests that are complete */
     unsigned seed; /* 0: as much as there is room for */
+    bool stream;   /* bodies are taken away as they come */
 };
 
 /* Where complete requests end, for the second property. */
@@ -70,13 +72,21 @@ static void run(struct feed *feed, struct buf *log, struct ends *ends)
 {
     struct http_parse parse;
     struct error err = {0};
+    struct buf body;
     size_t received = 0;
 
+    buf_init(&body, 0);
     http_parse_init(&parse, &limits);
     for (;;) {
         int r = http_parse_advance(&parse, received, &err);
 
         received = 0;
+        if (feed->stream && http_parse_awaits_body(&parse) && !parse.streams)
+            http_parse_stream(&parse);
+        if (parse.streams) {
+            buf_add_text(&body, http_parse_take_piece(&parse));
+            parse.request.body = buf_text(&body);
+        }
         if (r < 0) {
             ASSERT(r == -err.code && parse.status >= 400 && parse.status <= 505);
             buf_printf(log, "refused %d %s\n", parse.status, err.text);
@@ -90,11 +100,13 @@ static void run(struct feed *feed, struct buf *log, struct ends *ends)
             if (ends && ends->count < ARRAY_LENGTH(ends->at))
                 ends->at[ends->count++] = feed->done;
             http_parse_next(&parse);
+            buf_reset(&body);
             continue;
         }
         ASSERT(r == HTTP_PARSE_MORE);
         if (feed->fed == feed->size) {
-            buf_printf(log, "more %d %d\n", http_parse_begun(&parse), (int)parse.state);
+            buf_printf(log, "more %d %d\n", http_parse_begun(&parse),
+                       http_parse_awaits_body(&parse));
             break;
         }
         if (!http_parse_begun(&parse))
@@ -110,6 +122,7 @@ static void run(struct feed *feed, struct buf *log, struct ends *ends)
         }
     }
     http_parse_deinit(&parse);
+    buf_deinit(&body);
 }
 
 struct other {
@@ -201,6 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct feed whole = {.data = data, .size = size};
     struct feed pieces = {.data = data, .size = size, .seed = 1 + (unsigned)size * 2654435761U};
+    struct feed streams = pieces;
     static struct ends ends;
     struct buf a;
     struct buf b;
@@ -212,6 +226,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     run(&pieces, &b, NULL);
     if (!text_equal(buf_text(&a), buf_text(&b)))
         fprintf(stderr, "--- whole:\n%s\n--- pieces:\n%s\n", buf_string(&a), buf_string(&b));
+    ASSERT(text_equal(buf_text(&a), buf_text(&b)));
+    buf_reset(&b);
+    streams.stream = true;
+    run(&streams, &b, NULL);
     ASSERT(text_equal(buf_text(&a), buf_text(&b)));
     buf_reset(&a);
     buf_reset(&b);
