@@ -23,6 +23,9 @@ enum id_kind {
     ID_REQUEST,      /* req_    */
     ID_RESPONSE,     /* resp_: a run, as the Responses API names it */
     ID_CONVERSATION, /* conv_: a thread, as that API names it */
+    ID_FILE,         /* file-   */
+    ID_UPLOAD,       /* upload_ */
+    ID_PART,         /* part_   */
 };
 
 /* A new id of the present time: sorts after every earlier one of this process. */
