@@ -1,6 +1,6 @@
 /* The offload pools: the threads of each take jobs from one list and hand them back through an
- * ev_async. There are three, so that neither what computes nor a look-up of ours waits behind the
- * name servers that a model chose.
+ * ev_async. There are four, so that neither what computes nor a look-up of ours waits behind the
+ * name servers that a model chose, nor any of them behind a disk.
  *
  * An entry belongs to its pool from the start to its completion; the waiting fiber clears
  * entry->fiber when it gives up, and whoever finds no fiber at completion frees the job.
@@ -52,6 +52,7 @@ struct offload_entry {
 
 static struct pool blocking = {.threads_wanted = THREADS_MAX};
 static struct pool foreign = {.threads_wanted = THREADS_MAX};
+static struct pool disk = {.threads_wanted = THREADS_MAX};
 /* Two: what is large may keep a core busy, not all of them. Where cores are short the loop comes
  * first. */
 static struct pool computing = {.threads_wanted = 2, .nice = COMPUTING_NICE};
@@ -235,19 +236,30 @@ static void large_unused(struct offload_job *job)
     (void)job; /* it is in the frame of its fiber */
 }
 
-void offload_large(size_t bytes, void (*work)(void *arg), void *arg)
+static void run_whole(struct pool *pool, void (*work)(void *arg), void *arg)
 {
     struct large large = {
         .job = {.run = large_run, .free_job = large_unused}, .work = work, .arg = arg};
-    int r = -E_UNAVAILABLE;
+    int r;
 
-    if (bytes >= OFFLOAD_LARGE_BYTES) {
-        fiber_shield_enter();
-        r = run_in(&computing, &large.job, DEADLINE_NONE, NULL);
-        fiber_shield_leave();
-    }
+    fiber_shield_enter();
+    r = run_in(pool, &large.job, DEADLINE_NONE, NULL);
+    fiber_shield_leave();
     if (r < 0)
         work(arg);
+}
+
+void offload_large(size_t bytes, void (*work)(void *arg), void *arg)
+{
+    if (bytes >= OFFLOAD_LARGE_BYTES)
+        run_whole(&computing, work, arg);
+    else
+        work(arg);
+}
+
+void offload_disk(void (*work)(void *arg), void *arg)
+{
+    run_whole(&disk, work, arg);
 }
 
 static void stop(struct pool *pool)
@@ -275,5 +287,6 @@ void offload_stop(void)
 {
     stop(&blocking);
     stop(&foreign);
+    stop(&disk);
     stop(&computing);
 }

@@ -34,5 +34,10 @@ SUSPENDS MUSTCHECK int offload_run(struct offload_job *job, int64_t deadline_ms,
  * may touch meanwhile, and draws no ids. */
 SUSPENDS void offload_large(size_t bytes, void (*work)(void *arg), void *arg);
 
+/* Calls work(arg), which waits for a disk, on a thread of a pool for that, and returns when it has
+ * returned: nothing interrupts it. Without a thread it is done here. The rules of offload_large
+ * hold. */
+SUSPENDS void offload_disk(void (*work)(void *arg), void *arg);
+
 /* Waits for running jobs and ends the threads. Before loop_run returns, or never. */
 SUSPENDS void offload_stop(void);
