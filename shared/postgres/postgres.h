@@ -163,6 +163,9 @@ const char *pg_get_string(const struct pg_result *result, int row, int column); 
 int64_t pg_get_int(const struct pg_result *result, int row, int column);        /* NULL: 0 */
 bool pg_get_bool(const struct pg_result *result, int row, int column);
 struct uuid pg_get_uuid(const struct pg_result *result, int row, int column); /* NULL: zero */
+/* A bytea, whose bytes are written to `to`. Returns how many there are, at most `size`; 0 for
+ * NULL. */
+size_t pg_get_bytes(const struct pg_result *result, int row, int column, uint8_t *to, size_t size);
 void pg_result_free(struct pg_result *result);
 void pg_result_freep(struct pg_result **result);
 

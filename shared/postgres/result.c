@@ -78,6 +78,34 @@ struct uuid pg_get_uuid(const struct pg_result *result, int row, int column)
     return value;
 }
 
+/* Written as \x and two hex digits a byte (bytea_output's default). A table of digits: megabytes
+ * come this way. */
+size_t pg_get_bytes(const struct pg_result *result, int row, int column, uint8_t *to, size_t size)
+{
+    static int8_t digits[256];
+    static bool filled;
+    struct text text = column_text(result, row, column);
+    size_t count;
+
+    if (!text.ptr)
+        return 0;
+    for (int c = 0; !filled && c < 256; c++)
+        digits[c] = (int8_t)text_hex_digit((char)c);
+    filled = true;
+    ASSERT(text_starts(text, "\\x"));
+    count = (text.len - 2) / 2;
+    if (count > size)
+        count = size;
+    for (size_t i = 0; i < count; i++) {
+        int high = digits[(uint8_t)text.ptr[2 + 2 * i]];
+        int low = digits[(uint8_t)text.ptr[3 + 2 * i]];
+
+        ASSERT((high | low) >= 0);
+        to[i] = (uint8_t)(high << 4 | low);
+    }
+    return count;
+}
+
 void pg_result_free(struct pg_result *result)
 {
     PQclear(result);
