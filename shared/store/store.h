@@ -83,6 +83,12 @@ enum store_condition {
     SEARCH_BROAD,       /* a search that takes too long */
     MEMORY_MISSING,     /* nothing of this key is known of the user */
     MEMORY_FULL,        /* too much is known of the user */
+    FILE_MISSING,       /* no such file, or it has expired */
+    FILES_FULL,         /* the tenant's files would take more than they may */
+    BLOB_LOST,          /* what was being written was given up meanwhile */
+    UPLOAD_MISSING,     /* no such upload */
+    UPLOAD_OVER,        /* the upload is completed, cancelled or expired */
+    PART_MISSING,       /* no such part of this upload */
     PROGRESS_LARGE,     /* a run's open calls hold more than was asked for */
 };
 
