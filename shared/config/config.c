@@ -97,6 +97,20 @@ static void free_provider(struct config_provider *provider)
     free_strings(provider->headers, provider->headers_count);
 }
 
+static void free_files(struct config *config)
+{
+    free(config->files.store);
+    free(config->files.directory);
+    free(config->files.s3_endpoint);
+    free(config->files.s3_bucket);
+    free(config->files.s3_region);
+    free(config->files.s3_access_key);
+    if (config->files.s3_secret_key)
+        explicit_bzero(config->files.s3_secret_key, strlen(config->files.s3_secret_key));
+    free(config->files.s3_secret_key);
+    free(config->files.s3_addressing);
+}
+
 void config_free(struct config *config)
 {
     if (!config)
@@ -109,6 +123,7 @@ void config_free(struct config *config)
     free(config->scheduler.metrics);
     free(config->scheduler.search);
     free(config->worker.host);
+    free_files(config);
     free_strings(config->worker.private_addresses, config->worker.private_addresses_count);
     for (unsigned i = 0; i < config->providers_count; i++)
         free_provider(&config->providers[i]);

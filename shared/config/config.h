@@ -110,6 +110,23 @@ struct config {
         int64_t user_max_bytes; /* of all threads of a person; default 500 MB */
     } threads;
 
+    struct {
+        char *store;         /* PENSTOCK_FILES_STORE: where bytes of files go: "postgres" (the
+                              * default), "directory" or "s3" */
+        char *directory;     /* PENSTOCK_FILES_DIRECTORY */
+        char *s3_endpoint;   /* PENSTOCK_S3_ENDPOINT: "https://s3.eu-central-1.amazonaws.com" */
+        char *s3_bucket;     /* PENSTOCK_S3_BUCKET */
+        char *s3_region;     /* PENSTOCK_S3_REGION; default us-east-1 */
+        char *s3_access_key; /* PENSTOCK_S3_ACCESS_KEY */
+        char *s3_secret_key; /* PENSTOCK_S3_SECRET_KEY. Never logged. */
+        char *s3_addressing; /* PENSTOCK_S3_ADDRESSING: where the bucket's name stands: "path" (the
+                              * default) or "host" */
+        int64_t max_bytes;   /* of a file that comes at once; default 512 MiB */
+        int64_t upload_max_bytes; /* of one that comes in parts; default 8 GiB */
+        int64_t tenant_max_bytes; /* of all content of a tenant; default 100 GB */
+        int64_t abandoned_ms; /* an upload without a byte for so long is given up; default 15 min */
+    } files;
+
     char *default_provider; /* PENSTOCK_DEFAULT_PROVIDER: serves models that are named barely and
                              * not known; default "": none */
     int shards;             /* PENSTOCK_SHARDS: of the queue, 1 to 100; default 1 */

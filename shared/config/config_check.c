@@ -260,3 +260,55 @@ const char *config_check_private_address(const char *value)
         return wanted;
     return NULL;
 }
+
+const char *config_check_files_store(const char *value)
+{
+    if (strcmp(value, "postgres") == 0 || strcmp(value, "directory") == 0 ||
+        strcmp(value, "s3") == 0)
+        return NULL;
+    return "must be postgres, directory or s3";
+}
+
+/* "" is none, here and below. */
+const char *config_check_directory(const char *value)
+{
+    if (value[0] == '\0' || value[0] == '/')
+        return NULL;
+    return "must be an absolute path";
+}
+
+const char *config_check_endpoint(const char *value)
+{
+    size_t len = strlen(value);
+
+    if (len > 0 && value[len - 1] == '/')
+        return "must not end with '/'";
+    return len == 0 ? NULL : config_check_http_url(value);
+}
+
+const char *config_check_bucket(const char *value)
+{
+    size_t len = strlen(value);
+
+    if (len == 0 ||
+        (len >= 3 && len <= 63 && strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-.") == len))
+        return NULL;
+    return "must be the name of a bucket: 3 to 63 lower-case letters, digits, '-' and '.'";
+}
+
+const char *config_check_optional_name(const char *value)
+{
+    return value[0] == '\0' ? NULL : config_check_name(value);
+}
+
+const char *config_check_optional_secret(const char *value)
+{
+    return value[0] == '\0' ? NULL : config_check_secret(value);
+}
+
+const char *config_check_addressing(const char *value)
+{
+    if (strcmp(value, "path") == 0 || strcmp(value, "host") == 0)
+        return NULL;
+    return "must be path or host";
+}

@@ -116,6 +116,22 @@ static const cyaml_schema_field_t threads_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t files_fields[] = {
+    STRING(files, store),
+    STRING(files, directory),
+    STRING(files, s3_endpoint),
+    STRING(files, s3_bucket),
+    STRING(files, s3_region),
+    STRING(files, s3_access_key),
+    STRING(files, s3_secret_key),
+    STRING(files, s3_addressing),
+    INTEGER(files, max_bytes),
+    INTEGER(files, upload_max_bytes),
+    INTEGER(files, tenant_max_bytes),
+    INTEGER(files, abandoned_ms),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_value_t provider_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_file_provider, provider_fields),
 };
@@ -136,6 +152,7 @@ static const cyaml_schema_field_t file_fields[] = {
                         worker_fields),
     CYAML_FIELD_MAPPING("threads", CYAML_FLAG_OPTIONAL, struct config_file_data, threads,
                         threads_fields),
+    CYAML_FIELD_MAPPING("files", CYAML_FLAG_OPTIONAL, struct config_file_data, files, files_fields),
     SEQUENCE(data, providers, &provider_schema),
     SEQUENCE(data, models, &model_schema),
     CYAML_FIELD_END,

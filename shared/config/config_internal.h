@@ -93,6 +93,21 @@ struct config_file_threads {
     int64_t *user_max_bytes;
 };
 
+struct config_file_files {
+    char *store;
+    char *directory;
+    char *s3_endpoint;
+    char *s3_bucket;
+    char *s3_region;
+    char *s3_access_key;
+    char *s3_secret_key;
+    char *s3_addressing;
+    int64_t *max_bytes;
+    int64_t *upload_max_bytes;
+    int64_t *tenant_max_bytes;
+    int64_t *abandoned_ms;
+};
+
 struct config_file_data {
     char *database_url;
     char *redis_url;
@@ -102,6 +117,7 @@ struct config_file_data {
     struct config_file_scheduler scheduler;
     struct config_file_worker worker;
     struct config_file_threads threads;
+    struct config_file_files files;
     struct config_file_provider *providers;
     unsigned providers_count;
     struct config_file_model *models;
@@ -174,6 +190,13 @@ const char *config_check_redis_url(const char *value);
 const char *config_check_host(const char *value);
 const char *config_check_roles(const char *value);
 const char *config_check_search(const char *value);
+const char *config_check_files_store(const char *value);
+const char *config_check_directory(const char *value);
+const char *config_check_endpoint(const char *value);
+const char *config_check_bucket(const char *value);
+const char *config_check_optional_name(const char *value);
+const char *config_check_optional_secret(const char *value);
+const char *config_check_addressing(const char *value);
 const char *config_check_metrics(const char *value);
 const char *config_check_name(const char *value);
 const char *config_check_header(const char *value);

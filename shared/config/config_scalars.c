@@ -96,6 +96,23 @@ static const struct setting settings[] = {
     NUMBER_SETTING(SETTING_INT64, threads.max_bytes, NULL, 50 * MEGABYTE, 1000, 1000 * MEGABYTE),
     NUMBER_SETTING(SETTING_INT64, threads.user_max_bytes, NULL, 500 * MEGABYTE, 1000,
                    1000000 * MEGABYTE),
+
+    TEXT_SETTING(files.store, "PENSTOCK_FILES_STORE", "postgres", config_check_files_store),
+    TEXT_SETTING(files.directory, "PENSTOCK_FILES_DIRECTORY", "", config_check_directory),
+    TEXT_SETTING(files.s3_endpoint, "PENSTOCK_S3_ENDPOINT", "", config_check_endpoint),
+    TEXT_SETTING(files.s3_bucket, "PENSTOCK_S3_BUCKET", "", config_check_bucket),
+    TEXT_SETTING(files.s3_region, "PENSTOCK_S3_REGION", "us-east-1", config_check_name),
+    TEXT_SETTING(files.s3_access_key, "PENSTOCK_S3_ACCESS_KEY", "", config_check_optional_name),
+    TEXT_SETTING(files.s3_secret_key, "PENSTOCK_S3_SECRET_KEY", "", config_check_optional_secret),
+    TEXT_SETTING(files.s3_addressing, "PENSTOCK_S3_ADDRESSING", "path", config_check_addressing),
+    NUMBER_SETTING(SETTING_INT64, files.max_bytes, NULL, (int64_t)512 << 20, 1024,
+                   (int64_t)64 << 30),
+    NUMBER_SETTING(SETTING_INT64, files.upload_max_bytes, NULL, (int64_t)8 << 30, 1024,
+                   (int64_t)48 << 30),
+    NUMBER_SETTING(SETTING_INT64, files.tenant_max_bytes, NULL, 100000 * MEGABYTE, 0,
+                   INT64_MAX / 4),
+    NUMBER_SETTING(SETTING_INT64, files.abandoned_ms, NULL, 15 * 60 * SECOND_MS, SECOND_MS,
+                   24 * HOUR_MS),
 };
 
 static void *place(struct config *config, const struct setting *setting)
@@ -239,14 +256,42 @@ static int check_lease(const struct config *config, struct config_file *file, st
                      (long long)config->worker.heartbeat_ms, (long long)config->worker.lease_ms);
 }
 
+/* A store needs what it is to be reached by. */
+static int check_files(const struct config *config, struct config_file *file, struct error *err)
+{
+    const struct {
+        const char *store;
+        const char *value;
+        const char *path;
+    } needs[] = {
+        {"directory", config->files.directory, "files.directory"},
+        {"s3", config->files.s3_bucket, "files.s3_bucket"},
+        {"s3", config->files.s3_endpoint, "files.s3_endpoint"},
+        {"s3", config->files.s3_access_key, "files.s3_access_key"},
+        {"s3", config->files.s3_secret_key, "files.s3_secret_key"},
+    };
+    char where[160];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(needs); i++) {
+        if (strcmp(config->files.store, needs[i].store) != 0 || needs[i].value[0])
+            continue;
+        config_file_where(file, "files.store", where, sizeof(where));
+        return error_set(err, E_INVALID, "%s is %s, which needs %s", where, needs[i].store,
+                         needs[i].path);
+    }
+    return 0;
+}
+
 int config_apply_scalars(struct config *config, struct config_file *file, char *const *environment,
                          const struct config_flags *flags, struct error *err)
 {
+    int r = 0;
+
     for (size_t i = 0; i < ARRAY_LENGTH(settings); i++) {
         const struct setting *setting = &settings[i];
         const char *value = NULL;
-        int r = apply_default(config, setting, err);
 
+        r = apply_default(config, setting, err);
         if (r == 0)
             r = apply_file(config, setting, file, err);
         if (setting->variable)
@@ -256,13 +301,12 @@ int config_apply_scalars(struct config *config, struct config_file *file, char *
         if (r < 0)
             return r;
     }
-    if (flags) {
-        int r = apply_flags(config, flags, err);
-
-        if (r < 0)
-            return r;
-    }
-    return check_lease(config, file, err);
+    if (flags)
+        r = apply_flags(config, flags, err);
+    if (r < 0)
+        return r;
+    r = check_lease(config, file, err);
+    return r < 0 ? r : check_files(config, file, err);
 }
 
 bool config_scalars_read(const char *variable)

@@ -432,3 +432,38 @@ Test(config, splits_an_address_from_its_port)
     cr_assert_not(config_split_address(":9090", host, &port));
     cr_assert_str_eq(host, "::1", "untouched");
 }
+
+Test(load, a_store_of_files_needs_what_it_is_reached_by)
+{
+    char *s3[] = {"PENSTOCK_FILES_STORE=s3",  "PENSTOCK_S3_ENDPOINT=http://127.0.0.1:9000",
+                  "PENSTOCK_S3_BUCKET=files", "PENSTOCK_S3_ACCESS_KEY=a",
+                  "PENSTOCK_S3_SECRET_KEY=b", NULL};
+    struct config *config = load("files: {max_bytes: 2048}\n", s3, NULL);
+
+    cr_assert_str_eq(config->files.store, "s3");
+    cr_assert_str_eq(config->files.s3_region, "us-east-1");
+    cr_assert_eq(config->files.max_bytes, 2048);
+    config_free(config);
+    s3[4] = NULL;
+    check_refused(NULL, s3,
+                  "the configuration: files.store is s3, which needs files.s3_secret_key");
+    check_refused("files: {store: directory}\n", NULL,
+                  "FILE:1:16: files.store is directory, which needs files.directory");
+    check_refused("files: {store: s3, s3_bucket: abc}\n", NULL,
+                  "FILE:1:16: files.store is s3, which needs files.s3_endpoint");
+}
+
+Test(load, settings_of_files_say_what_would_be_right)
+{
+    check_refused("files: {store: tape}\n", NULL,
+                  "FILE:1:16: files.store must be postgres, directory or s3");
+    check_refused("files: {directory: here}\n", NULL,
+                  "FILE:1:20: files.directory must be an absolute path");
+    check_refused("files: {s3_bucket: A}\n", NULL,
+                  "FILE:1:20: files.s3_bucket must be the name of a bucket");
+    check_refused("files: {s3_endpoint: http://x/}\n", NULL,
+                  "FILE:1:22: files.s3_endpoint must not end with '/'");
+    check_refused("files: {s3_endpoint: ftp://x}\n", NULL, "FILE:1:22: files.s3_endpoint must");
+    check_refused("files: {s3_addressing: dns}\n", NULL,
+                  "FILE:1:24: files.s3_addressing must be path or host");
+}
