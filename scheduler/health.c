@@ -11,6 +11,7 @@
 #include "scheduler/dispatch/census.h"
 #include "scheduler/dispatch/dispatcher.h"
 #include "scheduler/dispatch/ownership.h"
+#include "scheduler/files/file_sweeper.h"
 #include "scheduler/gateway/gateway.h"
 #include "scheduler/live/live.h"
 #include "scheduler/reap/reap.h"
@@ -52,9 +53,10 @@ static const struct metric server_rows[] = {
 static const struct metric_table server_metrics = METRIC_TABLE(server_rows);
 
 const struct metric_table *const scheduler_metrics[] = {
-    &census_metrics,        &api_metrics_table, &dispatcher_metrics, &ownership_metrics,
-    &live_metrics,          &waits_metrics,     &gateway_metrics,    &reap_metrics,
-    &search_filler_metrics, &server_metrics,    &servers_metrics,    &process_metrics,
+    &census_metrics,       &api_metrics_table,     &dispatcher_metrics, &ownership_metrics,
+    &live_metrics,         &waits_metrics,         &gateway_metrics,    &reap_metrics,
+    &file_sweeper_metrics, &search_filler_metrics, &server_metrics,     &servers_metrics,
+    &process_metrics,
 };
 const size_t scheduler_metrics_count = ARRAY_LENGTH(scheduler_metrics);
 

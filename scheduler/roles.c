@@ -5,6 +5,7 @@
 #include "scheduler/api/api.h"
 #include "scheduler/dispatch/census.h"
 #include "scheduler/dispatch/dispatcher.h"
+#include "scheduler/files/file_sweeper.h"
 #include "scheduler/gateway/gateway.h"
 #include "scheduler/live/live.h"
 #include "scheduler/reap/reap.h"
@@ -194,6 +195,23 @@ static void render_reap(struct scheduler *scheduler, struct buf *out)
     reap_metrics_render(scheduler->reap, out);
 }
 
+static void start_files(struct scheduler *scheduler)
+{
+    scheduler->file_sweeper =
+        file_sweeper_start(scheduler->links.files.rows, scheduler->links.files.blobs);
+}
+
+static void stop_files(struct scheduler *scheduler)
+{
+    file_sweeper_stop(scheduler->file_sweeper);
+    scheduler->file_sweeper = NULL;
+}
+
+static void render_files(struct scheduler *scheduler, struct buf *out)
+{
+    file_sweeper_metrics_render(scheduler->file_sweeper, out);
+}
+
 static void start_search(struct scheduler *scheduler)
 {
     bool all = strcmp(scheduler->config->scheduler.search, "all") == 0;
@@ -241,6 +259,11 @@ static void start_api(struct scheduler *scheduler)
         .pg = scheduler->links.api,
         .pg_large = scheduler->links.large,
         .pg_search = scheduler->links.search,
+        .pg_files = scheduler->links.files.rows,
+        .blobs = scheduler->links.files.blobs,
+        .file_max_bytes = scheduler->config->files.max_bytes,
+        .upload_max_bytes = scheduler->config->files.upload_max_bytes,
+        .tenant_max_bytes = scheduler->config->files.tenant_max_bytes,
         .registry = scheduler->registry,
         .shards = scheduler->config->shards,
         .run_ttl_ms = scheduler->config->scheduler.run_ttl_ms,
@@ -320,6 +343,7 @@ static const struct {
     {ROLE_API, start_waits, stop_waits, render_waits},
     {ROLE_API, start_gateway, stop_gateway, render_gateway},
     {ROLE_REAP, start_reap, stop_reap, render_reap},
+    {ROLE_REAP, start_files, stop_files, render_files},
     {ROLE_REAP, start_search, stop_search, render_search},
     {ROLE_API, start_api, stop_api, render_api},
     {ROLES_ALL, start_census, stop_census, render_census},

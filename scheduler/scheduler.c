@@ -26,6 +26,9 @@
 #include "shared/redis/redis.h"
 #include "shared/store/search/search.h"
 
+#define PART_BYTES_MAX ((size_t)64 << 20) /* of an upload */
+#define FORM_BYTES_MAX ((size_t)1 << 20)  /* what stands around a file */
+
 enum { REQUEST_TIMEOUT_MS = 5000 };
 
 static int open_http(struct scheduler_links *links, const struct config *config, struct error *err)
@@ -67,6 +70,10 @@ static int open_links(struct scheduler *scheduler, struct error *err)
         r = pg_open(&search, &links->search, err);
     if (r < 0)
         return error_wrap(err, "DATABASE_URL");
+    if (scheduler->roles & (ROLE_API | ROLE_REAP))
+        r = file_links_open(config, "penstock-scheduler", true, &links->files, err);
+    if (r < 0)
+        return error_wrap(err, "files");
     r = redis_open(&redis, &links->redis, err);
     if (r < 0)
         return error_wrap(err, "REDIS_URL");
@@ -82,6 +89,7 @@ static void close_links(struct scheduler_links *links)
     if (links->queue)
         queue_free(links->queue);
     redis_close(links->redis);
+    file_links_close(&links->files);
     pg_close(links->search);
     pg_close(links->large);
     pg_close(links->api);
@@ -99,6 +107,8 @@ static struct servers *watch_servers(const struct scheduler_links *links)
                 {"api", links->api},
                 {"large", links->large},
                 {"search", links->search},
+                {"files", links->files.rows},
+                {"chunks", links->files.chunks},
             },
         .queue = links->queue,
     };
@@ -147,6 +157,14 @@ static int listen_metrics(struct scheduler *scheduler, struct error *err)
     return r < 0 ? error_wrap(err, "scheduler.metrics") : 0;
 }
 
+/* The largest body that streams: a file that comes at once, or a part of one. */
+static size_t stream_bytes(const struct config *config)
+{
+    size_t bytes = (size_t)config->files.max_bytes;
+
+    return (bytes > PART_BYTES_MAX ? bytes : PART_BYTES_MAX) + FORM_BYTES_MAX;
+}
+
 static int listen_http(struct scheduler *scheduler, struct error *err)
 {
     const struct config *config = scheduler->config;
@@ -159,6 +177,7 @@ static int listen_http(struct scheduler *scheduler, struct error *err)
         .arg = scheduler,
         .error_body = api_error_body,
         .max_body_bytes = (size_t)config->scheduler.max_body_bytes,
+        .max_stream_bytes = stream_bytes(config),
         .max_connections = (size_t)config->scheduler.max_connections,
     };
 

@@ -2,11 +2,13 @@
 /* A scheduler: what its parts share. Lifetime: process. */
 
 #include "shared/base/compiler.h"
+#include "shared/program/file_links.h"
 
 struct api;
 struct census;
 struct config;
 struct dispatcher;
+struct file_sweeper;
 struct gateway;
 struct health_listener;
 struct http_client;
@@ -30,6 +32,7 @@ struct scheduler_links {
     struct pg *api;      /* of requests: small statements; NULL without the role api, as large */
     struct pg *large;    /* of requests: pages of lists, and what has a large body */
     struct pg *search;   /* searches and what fills them; NULL: search is off */
+    struct file_links files;  /* without the role dispatch alone */
     struct http_client *http; /* to providers of models; NULL without the role api */
     struct redis *redis;
     struct queue *queue;
@@ -48,6 +51,7 @@ struct scheduler {
     struct live *live;
     struct dispatcher *dispatcher; /* NULL without both the roles api and dispatch */
     struct reap *reap;
+    struct file_sweeper *file_sweeper;   /* NULL without the role reap */
     struct search_filler *search_filler; /* NULL without the role reap, or where search is off */
     struct census *census;
     struct http_server *server;

@@ -254,9 +254,12 @@ static int check_media(struct request *request)
         return 0;
     if (coding.len > 0 && !text_is_nocase(coding, "identity"))
         return unsupported(request, "content encoding", coding, "bodies without one");
+    (void)text_cut(type, ';', &head, &parameters);
+    if (request->endpoint->takes == TAKES_FORM &&
+        !text_is_nocase(text_trim(head), "multipart/form-data"))
+        return unsupported(request, "content type", type, "'multipart/form-data'");
     if (request->endpoint->takes != TAKES_JSON || type.len == 0)
         return 0;
-    (void)text_cut(type, ';', &head, &parameters);
     if (!is_utf8_type(parameters))
         return unsupported(request, "charset", type, "'application/json' in UTF-8");
     if (!text_is_nocase(text_trim(head), "application/json") &&

@@ -25,21 +25,25 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
+#include "shared/blob/blob.h"
 #include "shared/fiber/fiber.h"
 #include "shared/store/polls/run_reader.h"
 
 #define REPLY_BYTES_MAX ((size_t)64 << 20)
 #define ALL_LARGE_BYTES ((size_t)512 << 20) /* of all tenants: see shares.h */
 #define ALL_SMALL_BYTES ((size_t)128 << 20)
+#define ALL_FILES_BYTES ((size_t)256 << 20)
 /* What may be large is held three times: as the database has it, as rows, as JSON. */
 #define COPIES         3
 #define LARGE_ROOM     (COPIES * LISTING_BYTES_MAX)
+#define FILE_ROOM      ((size_t)1 << 20) /* beside what the store of its bytes holds */
 #define OBJECT_ROOM    ((size_t)256 << 10)
 #define SMALL_ROOM_MAX ((size_t)1 << 20)
 
 enum {
     ERROR_LINES_A_SECOND = 5,
     ROOM_WAIT_MS = 2000,
+    FILE_WAIT_MS = 30000,  /* what is sent as a stream can't be sent again */
     GO_ON_WAIT_MS = 15000, /* ten thousand may go on at the same moment */
 };
 
@@ -107,6 +111,11 @@ struct api *api_new(const struct api_options *options)
     api->shares = shares_new();
     budget_init(&api->large, ALL_LARGE_BYTES);
     budget_init(&api->small, ALL_SMALL_BYTES);
+    budget_init(&api->files, ALL_FILES_BYTES);
+    api->blobs = options->blobs;
+    api->pg_files = options->pg_files ? options->pg_files : options->pg;
+    api->file_limits = (struct file_limits){options->file_max_bytes, options->upload_max_bytes,
+                                            options->tenant_max_bytes};
     api->submitter = submitter_new(&submit);
     api->run_reader = run_reader_new(options->pg);
     api->waits = options->waits;
@@ -220,6 +229,18 @@ static int take_large_room(struct request *request, size_t bytes)
     return take_room(request, bytes, deadline_in(ROOM_WAIT_MS));
 }
 
+/* What moves a file holds its room for as long as that takes, so it has a share of its own. */
+static int take_file_room(struct request *request)
+{
+    size_t bytes = FILE_ROOM;
+
+    if (request->api->blobs && request->endpoint->takes == TAKES_FORM)
+        bytes += blob_held_bytes(request->api->blobs);
+    request->room = &request->share->files;
+    request->room_of_all = &request->api->files;
+    return take_room(request, bytes, deadline_in(FILE_WAIT_MS));
+}
+
 /* What it has is given back first: who waits for large room keeps nobody from small room. */
 int request_enlarge(struct request *request, size_t bytes)
 {
@@ -263,11 +284,19 @@ int request_go_on(struct request *request)
     return take_room(request, OBJECT_ROOM, deadline_in(GO_ON_WAIT_MS));
 }
 
-static int call(struct request *request)
+static int take_first_room(struct request *request)
 {
     size_t bytes = room_of(request);
-    int r = bytes > SMALL_ROOM_MAX ? take_large_room(request, bytes)
-                                   : take_room(request, bytes, deadline_in(ROOM_WAIT_MS));
+
+    if (request->endpoint->flags & ENDPOINT_FILES)
+        return take_file_room(request);
+    return bytes > SMALL_ROOM_MAX ? take_large_room(request, bytes)
+                                  : take_room(request, bytes, deadline_in(ROOM_WAIT_MS));
+}
+
+static int call(struct request *request)
+{
+    int r = take_first_room(request);
 
     if (request->exchange->body.len >= REQUEST_LARGE_BYTES)
         request->store.pg = request->api->pg_large;
@@ -436,7 +465,10 @@ void api_head(struct http_exchange *exchange, void *arg)
         return;
     }
     request->head_only = false;
-    exchange->share = &request->share->bodies;
+    exchange->body_streams = request->endpoint->takes == TAKES_FORM;
+    exchange->share = exchange->body_streams ? NULL : &request->share->bodies;
+    if (exchange->body_streams)
+        exchange->body_bytes_max = SIZE_MAX;
     exchange->body_bytes_max = request_body_max(request, exchange->body_bytes_max);
 }
 

@@ -16,6 +16,7 @@
 #include "shared/submit/run_events.h"
 
 struct api;
+struct blob_stores;
 struct endpoint_table;
 struct gateway;
 struct live;
@@ -28,6 +29,11 @@ struct api_options {
     struct pg *pg;                            /* required */
     struct pg *pg_large;                      /* for what may be megabytes; default: the same */
     struct pg *pg_search;                     /* for searches; NULL: search is off */
+    struct pg *pg_files;                      /* for rows of files; default: pg */
+    struct blob_stores *blobs;                /* their bytes; NULL: there are no files */
+    int64_t file_max_bytes;                   /* of one that comes at once */
+    int64_t upload_max_bytes;                 /* of one that comes in parts */
+    int64_t tenant_max_bytes;                 /* of all of a tenant's */
     const struct provider_registry *registry; /* required */
     int shards;                               /* default 1 */
     int64_t run_ttl_ms;                       /* default 24 h */

@@ -26,6 +26,7 @@ enum endpoint_takes {
     TAKES_NOTHING, /* a body is read up to ENDPOINT_IGNORED_MAX, and not looked at */
     TAKES_JSON,    /* an object that the table `body` describes */
     TAKES_RAW,     /* bytes of any type: exchange->body */
+    TAKES_FORM,    /* multipart/form-data, which the function reads as it comes: http_body_read */
 };
 
 enum endpoint_gives { GIVES_JSON, GIVES_BYTES, GIVES_EVENTS };
@@ -35,6 +36,7 @@ enum endpoint_gives { GIVES_JSON, GIVES_BYTES, GIVES_EVENTS };
 enum endpoint_flags {
     ENDPOINT_CREATES = 1, /* honours Idempotency-Key */
     ENDPOINT_LARGE = 2,   /* may give megabytes: pages, messages, steps, assistants */
+    ENDPOINT_FILES = 4,   /* moves the bytes of files: takes its room where they do */
     ENDPOINT_PUBLIC = 8,  /* may be asked without a key */
 };
 

@@ -33,7 +33,7 @@ static void fingerprint(struct request *request, uint8_t out[SHA256_BYTES])
     char body[SHA256_TEXT_SIZE];
     struct buf all;
 
-    sha256_hex(request->exchange->body, body);
+    sha256_hex(request->stands_for.ptr ? request->stands_for : request->exchange->body, body);
     buf_init(&all, 0);
     buf_add_string(&all, http_method_name(request->exchange->method));
     buf_add_char(&all, ' ');
@@ -114,7 +114,7 @@ static void keep_reply(struct request *request, const struct idempotency_request
     claim_returns_add(request->api->claim_returns, &request->store, ask, done_unknown);
 }
 
-static int call_with_key(struct request *request, struct text key)
+static int call_with_key(struct request *request, struct text key, endpoint_fn create)
 {
     struct idempotency_request ask = {.key = key, .object = request->object};
     bool replayed = false;
@@ -128,13 +128,13 @@ static int call_with_key(struct request *request, struct text key)
     r = claim(request, &ask, &replayed);
     if (r != 0 || replayed)
         return r;
-    r = request->endpoint->handle(request);
+    r = create(request);
     if (!request->made)
         keep_reply(request, &ask, r);
     return r;
 }
 
-static int call_try(struct request *request, int64_t tries_before)
+static int call_try(struct request *request, int64_t tries_before, endpoint_fn create)
 {
     struct idempotency_trace trace;
     uint8_t hash[SHA256_BYTES];
@@ -147,7 +147,7 @@ static int call_try(struct request *request, int64_t tries_before)
         idempotency_trace_init(&trace, &request->store, hash, request->object);
         request->first_try = &trace;
         request->store.rider = &trace.rider;
-        r = request->endpoint->handle(request);
+        r = create(request);
         request->store.rider = NULL;
         request->first_try = NULL;
         return r;
@@ -157,26 +157,31 @@ static int call_try(struct request *request, int64_t tries_before)
         return request_failed(request, &err);
     request->replaying = !uuid_equal(object, request->object);
     request->object = object;
-    return request->endpoint->handle(request);
+    return create(request);
 }
 
-int idempotent_call(struct request *request)
+int idempotent_create(struct request *request, endpoint_fn create)
 {
     struct text key = http_header_get(request->exchange, "idempotency-key");
     struct text tries = http_header_get(request->exchange, "x-stainless-retry-count");
     int64_t tries_before;
     int r;
 
-    request->object = uuid_new();
-    if (!(request->endpoint->flags & ENDPOINT_CREATES))
-        return request->endpoint->handle(request);
     if (key.ptr)
-        r = call_with_key(request, text_trim(key));
+        r = call_with_key(request, text_trim(key), create);
     else if (tries.ptr && text_to_int(text_trim(tries), &tries_before) && tries_before >= 0)
-        r = call_try(request, tries_before);
+        r = call_try(request, tries_before, create);
     else
-        r = request->endpoint->handle(request);
+        r = create(request);
     if (r == 0 && request->found)
         note_replay(request);
     return r;
+}
+
+int idempotent_call(struct request *request)
+{
+    request->object = uuid_new();
+    if (!(request->endpoint->flags & ENDPOINT_CREATES))
+        return request->endpoint->handle(request);
+    return idempotent_create(request, request->endpoint->handle);
 }

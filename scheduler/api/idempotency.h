@@ -1,6 +1,7 @@
 #pragma once
 /* Calling an endpoint at most once for an Idempotency-Key. Private to scheduler/api. */
 
+#include "scheduler/api/endpoints.h"
 #include "shared/base/compiler.h"
 
 struct request;
@@ -10,3 +11,7 @@ struct request;
  * calls it. Returns 0 with the reply for a 200, another status > 0 whose reply is given again, or
  * -E_INVALID with request->failure. */
 SUSPENDS MUSTCHECK int idempotent_call(struct request *request);
+
+/* The same around a function of an endpoint that has read its body by itself, and says in
+ * request->stands_for what came. */
+SUSPENDS MUSTCHECK int idempotent_create(struct request *request, endpoint_fn create);

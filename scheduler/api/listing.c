@@ -7,12 +7,13 @@
 
 const char *const listing_query[] = {LISTING_QUERY, NULL};
 
-static int read_limit(struct request *request, int *out)
+#define LIMIT_DEFAULT 20
+#define LIMIT_MAX     100
+
+static int read_limit(struct request *request, int64_t limit, int max, int *out)
 {
-    static const struct field field = {
-        .name = "limit", .kind = FIELD_INTEGER, .min = 1, .max = 100};
+    const struct field field = {.name = "limit", .kind = FIELD_INTEGER, .min = 1, .max = max};
     struct text text = http_query_get(request->exchange, "limit", 0);
-    int64_t limit = 20;
 
     if (text.ptr && !text_to_int(text, &limit))
         return failure_param(&request->failure, 400, "limit", "invalid_type",
@@ -47,28 +48,41 @@ static int read_cursor(struct request *request, const char *name, enum id_kind k
                          name, shown, id_prefix(kind));
 }
 
-int listing_begin_numbers(struct listing *list, struct request *request)
+static int begin(struct listing *list, struct request *request, int limit, int max)
 {
     int r;
 
     *list = (struct listing){.out = &request->reply, .page.bytes_max = LISTING_BYTES_MAX};
-    r = read_limit(request, &list->page.limit);
+    r = read_limit(request, limit, max, &list->page.limit);
     if (r == 0)
         r = read_order(request, &list->page.ascending);
     buf_add_string(list->out, "{\"object\":\"list\",\"data\":[");
     return r;
 }
 
-int listing_begin(struct listing *list, struct request *request, enum id_kind kind)
+int listing_begin_numbers(struct listing *list, struct request *request)
 {
-    int r = listing_begin_numbers(list, request);
+    return begin(list, request, LIMIT_DEFAULT, LIMIT_MAX);
+}
 
+static int begin_ids(struct listing *list, struct request *request, enum id_kind kind, int r)
+{
     list->kind = kind;
     if (r == 0)
         r = read_cursor(request, "after", kind, &list->page.after);
     if (r == 0)
         r = read_cursor(request, "before", kind, &list->page.before);
     return r;
+}
+
+int listing_begin(struct listing *list, struct request *request, enum id_kind kind)
+{
+    return begin_ids(list, request, kind, begin(list, request, LIMIT_DEFAULT, LIMIT_MAX));
+}
+
+int listing_begin_long(struct listing *list, struct request *request, enum id_kind kind, int max)
+{
+    return begin_ids(list, request, kind, begin(list, request, max, max));
 }
 
 static int read_text_cursor(struct request *request, const char *name, size_t max, struct text *out)

@@ -34,6 +34,11 @@ struct listing {
 /* Returns 0, or -E_INVALID with request->failure. */
 MUSTCHECK int listing_begin(struct listing *list, struct request *request, enum id_kind kind);
 
+/* The same for small elements: up to `max` of them, which is what a page has where nothing is
+ * said. */
+MUSTCHECK int listing_begin_long(struct listing *list, struct request *request, enum id_kind kind,
+                                 int max);
+
 /* The next element, whose text the caller then appends to request->reply. */
 void listing_add(struct listing *list, struct uuid id);
 

@@ -15,6 +15,7 @@
 #include "shared/store/threads/counts.h"
 #include "shared/submit/submit.h"
 
+struct blob_stores;
 struct claim_returns;
 struct gateway;
 struct share;
@@ -27,6 +28,13 @@ struct run_reader;
 struct shown;
 struct waits;
 
+/* Of files; see struct config. */
+struct file_limits {
+    int64_t max_bytes;
+    int64_t upload_max_bytes;
+    int64_t tenant_max_bytes;
+};
+
 /* What the requests of a process share. */
 struct api {
     struct pg *pg;
@@ -34,6 +42,9 @@ struct api {
     struct pg *pg_search; /* NULL: search is off */
     const struct provider_registry *registry; /* replaced while requests wait: no target of it is
                                                * kept across a wait */
+    struct blob_stores *blobs;                /* NULL: there are no files */
+    struct pg *pg_files;                      /* for rows of files, beside their bytes */
+    struct file_limits file_limits;
     int64_t run_ttl_ms;
     struct thread_limits limits;
     struct run_events events;
@@ -43,6 +54,7 @@ struct api {
     struct shares *shares;
     struct budget large; /* bytes of large things asked for and not yet sent, by all tenants */
     struct budget small; /* of small ones */
+    struct budget files; /* of files that are sent or fetched */
     struct submitter *submitter;
     struct run_reader *run_reader;
     struct waits *waits;     /* NULL: none waits */
@@ -81,7 +93,10 @@ struct request {
     size_t held;
     const struct shown *shown; /* what its reader knows of the run's events; NULL: nothing */
     bool head_only;            /* its body is still to come */
-    struct buf reply;          /* JSON */
+    void *work;                /* the endpoint's own */
+    /* What stands for a body that is not kept, where requests are told apart by theirs. */
+    struct text stands_for;
+    struct buf reply; /* JSON */
     struct failure failure;
 };
 

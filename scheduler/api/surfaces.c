@@ -5,6 +5,7 @@
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/control/resources.h"
 #include "scheduler/api/document/resources.h"
+#include "scheduler/api/files/resources.h"
 #include "scheduler/api/openai/conversations/resources.h"
 #include "scheduler/api/openai/resources.h"
 #include "scheduler/api/openai/responses/resources.h"
@@ -34,6 +35,9 @@ const struct endpoint_table *const surfaces[] = {
     &conversation_item_endpoints,
     &usage_endpoints,
     &document_endpoints,
+    &file_endpoints,
+    &file_content_endpoints,
+    &upload_endpoints,
 };
 
 const size_t surfaces_count = ARRAY_LENGTH(surfaces);

@@ -14,13 +14,11 @@ static const struct {
     {"chat", "stored chat completions"},
     {"completions", "completions: it runs assistants on threads, in the background"},
     {"evals", "evaluations"},
-    {"files", "files"},
     {"fine_tuning", "fine-tuning"},
     {"images", "images"},
     {"models", "a list of models: the models are those of its providers"},
     {"moderations", "moderations"},
     {"realtime", "realtime sessions"},
-    {"uploads", "files"},
     {"vector_stores", "vector stores"},
 };
 

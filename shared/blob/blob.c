@@ -201,18 +201,19 @@ void blob_draft_end(struct blob_draft *draft, bool kept)
 
     if (!draft)
         return;
-    fiber_shield_enter();
     place = (struct blob_place){.id = draft->writer.id};
     if (draft->writer.hint.len > 0)
         place.hint = buf_text(&draft->writer.hint);
+    /* The row in any case: then the sweep finds at once what can't be deleted here. */
+    fiber_shield_enter();
     if (!kept)
         r = blob_give_up(draft->writer.stores->pg, draft->writer.id, &err);
+    fiber_shield_leave();
     if (!kept && r == 0)
         r = remove_all(draft->writer.stores, draft->kind, &place, &err);
     if (r < 0)
         log_debug("a piece of a file is left to the sweep", LOG_ERROR(&err));
     free_draft(draft);
-    fiber_shield_leave();
 }
 
 /* ---- reading and the sweep ---- */

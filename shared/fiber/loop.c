@@ -135,6 +135,7 @@ static void open_loop(void)
 {
     ASSERT(!loop_state.ev);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
     memset(&loop_state, 0, sizeof(loop_state));
     memset(&watch, 0, sizeof(watch));
     list_init(&loop_state.ready);

@@ -85,6 +85,7 @@ enum store_condition {
     MEMORY_FULL,        /* too much is known of the user */
     FILE_MISSING,       /* no such file, or it has expired */
     FILES_FULL,         /* the tenant's files would take more than they may */
+    BLOB_KEPT,          /* what was being written is somebody's */
     BLOB_LOST,          /* what was being written was given up meanwhile */
     UPLOAD_MISSING,     /* no such upload */
     UPLOAD_OVER,        /* the upload is completed, cancelled or expired */

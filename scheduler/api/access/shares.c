@@ -49,6 +49,7 @@ struct share *share_acquire(struct shares *shares, struct uuid tenant)
     budget_init(&share->bodies, SHARE_BODY_BYTES);
     budget_init(&share->large, SHARE_LARGE_BYTES);
     budget_init(&share->small, SHARE_SMALL_BYTES);
+    budget_init(&share->files, SHARE_FILES_BYTES);
     budget_init(&share->readers, SHARE_READERS);
     list_add(bucket, &share->bucket);
     return share;
@@ -61,6 +62,7 @@ void share_release(struct share *share)
         return;
     ASSERT(share->waiters == 0 && share->event_readers == 0);
     ASSERT(share->bodies.used == 0 && share->large.used == 0 && share->small.used == 0);
+    ASSERT(share->files.used == 0);
     list_remove(&share->bucket);
     free(share);
 }

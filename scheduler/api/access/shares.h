@@ -10,6 +10,7 @@
 #define SHARE_BODY_BYTES  ((size_t)32 << 20) /* of bodies that are being read or worked on */
 #define SHARE_LARGE_BYTES ((size_t)32 << 20) /* of large things asked for and not yet sent */
 #define SHARE_SMALL_BYTES ((size_t)16 << 20) /* of small ones */
+#define SHARE_FILES_BYTES ((size_t)32 << 20) /* of files that are sent or fetched */
 #define SHARE_READERS     1                  /* threads that read its large bodies */
 
 struct share {
@@ -21,6 +22,7 @@ struct share {
      * waits for room. */
     struct budget large;
     struct budget small;
+    struct budget files; /* which may take minutes */
     /* One, of two threads: bodies that take long to be checked hold up their own tenant's. */
     struct budget readers;
     size_t waiters;       /* requests that wait for the end of a run */

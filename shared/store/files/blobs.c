@@ -63,11 +63,18 @@ static const struct pg_statement touch = {
 static const struct pg_statement give_up = {
     .name = "blob_give_up",
     .sql =
-        "UPDATE blobs"
-        " SET state = 'unwanted',"
-        "     touched_at = now()"
-        " WHERE id = $1"
-        "   AND state = 'writing'",
+        "WITH given_up AS ("
+        "    UPDATE blobs"
+        "    SET state = 'unwanted',"
+        "        touched_at = now()"
+        "    WHERE id = $1"
+        "      AND state = 'writing'"
+        "    RETURNING 1)"
+        " SELECT EXISTS (SELECT FROM given_up) OR NOT EXISTS ("
+        "     SELECT" /* as it was when the statement began: who was at it meanwhile may keep it */
+        "     FROM blobs"
+        "     WHERE id = $1"
+        "       AND state <> 'unwanted')",
     .types = "u",
 };
 
@@ -132,9 +139,13 @@ int blob_touch(struct pg *pg, struct uuid id, struct text hint, struct error *er
 
 int blob_give_up(struct pg *pg, struct uuid id, struct error *err)
 {
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[1] = {pg_uuid(id)};
+    int r = pg_exec(pg, &give_up, values, &result, err);
 
-    return pg_exec(pg, &give_up, values, NULL, err);
+    if (r < 0)
+        return r;
+    return pg_get_bool(result, 0, 0) ? 0 : BLOB_KEPT;
 }
 
 int blob_forget(struct pg *pg, struct uuid id, struct error *err)

@@ -45,7 +45,8 @@ SUSPENDS MUSTCHECK int blob_begin(const struct store *store, struct uuid id, con
 SUSPENDS MUSTCHECK int blob_touch(struct pg *pg, struct uuid id, struct text hint,
                                   struct error *err);
 
-/* It is not to be, whatever it was: a writing one becomes unwanted. */
+/* It is not to be: a writing one becomes unwanted. Returns 0 when its bytes may be deleted;
+ * BLOB_KEPT when they may not, since it became a file's after all, or may just now. */
 SUSPENDS MUSTCHECK int blob_give_up(struct pg *pg, struct uuid id, struct error *err);
 
 /* The bytes of an unwanted one are gone. */

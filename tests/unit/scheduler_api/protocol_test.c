@@ -99,8 +99,8 @@ static void urls(struct fixture *fixture)
 {
     refused(fixture, 404, NULL, "unknown_url", "Unknown request URL: GET /v1/x.",
             (struct call){"GET", "/v1/x", NULL, NULL, NULL});
-    refused(fixture, 404, NULL, "unknown_url", "GET /v1/files/x. Penstock does not offer files.",
-            (struct call){"GET", "/v1/files/x", NULL, NULL, NULL});
+    refused(fixture, 404, NULL, "unknown_url", "GET /v1/images/x. Penstock does not offer images.",
+            (struct call){"GET", "/v1/images/x", NULL, NULL, NULL});
     refused(fixture, 404, NULL, "unknown_url", "Did you mean /v1/threads/x?",
             (struct call){"GET", "/threads/x", NULL, NULL, NULL});
     refused(fixture, 404, NULL, "unknown_url", "Please check the URL for typos",

@@ -118,12 +118,18 @@ static void is_lost(struct store *store)
 
     MUST(blob_touch(store->pg, content.id, TEXT("hint"), &test_err));
     MUST(blob_give_up(store->pg, content.id, &test_err));
+    MUST(blob_give_up(store->pg, content.id, &test_err));
+    MUST(blob_give_up(store->pg, uuid_new(), &test_err));
     GIVES(BLOB_LOST, blob_touch(store->pg, content.id, TEXT_NONE, &test_err));
     GIVES(BLOB_LOST, file_create(store, &file, &content, &made, &spare, &test_err));
     cr_assert_eq(held(store), 0);
     (void)must_file(store, "a", 1, 10, &spare);
     GIVES(BLOB_LOST, file_create(store, &file, &content, &made, &spare, &test_err));
     cr_assert_eq(sql_int("SELECT refs FROM blobs WHERE state = 'ready'"), 1);
+
+    content = written(store, 9, 10);
+    MUST(file_create(store, &file, &content, &made, &spare, &test_err));
+    GIVES(BLOB_KEPT, blob_give_up(store->pg, content.id, &test_err));
 }
 
 Test(files, what_was_given_up_meanwhile_becomes_no_file)
