@@ -24,6 +24,8 @@ struct chat_part {
     struct text text;   /* of CHAT_PART_TEXT */
     struct text url;    /* of CHAT_PART_IMAGE_URL: http(s) or data */
     struct text detail; /* of CHAT_PART_IMAGE_URL: "low", "high", …; empty: not set */
+    struct text file;   /* the same: the id of the file whose bytes it is. Until somebody has put
+                         * them into `url`, that is empty, and the part can't be sent */
 };
 
 /* A call of a tool. In a reply of provider_call, and in all that is sent, id, name and arguments

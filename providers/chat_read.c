@@ -207,6 +207,22 @@ static int add_image(struct part_list *list, struct text image, struct error *er
     return r;
 }
 
+static int add_image_file(struct part_list *list, struct text image, struct error *err)
+{
+    struct chat_part part = {.kind = CHAT_PART_IMAGE_URL};
+    int r = end_text(list, err);
+
+    if (r == 0)
+        r = copy_string(json_raw_get(image, "file_id"), list->arena, &part.file, err);
+    if (r == 0)
+        r = copy_string(json_raw_get(image, "detail"), list->arena, &part.detail, err);
+    if (r == 0 && !part.file.len)
+        r = error_set(err, E_INVALID, "an image_file without a file_id");
+    if (r == 0)
+        list->items[list->count++] = part;
+    return r;
+}
+
 static int add_part(struct part_list *list, struct text part, struct error *err)
 {
     struct text type = json_raw_get(part, "type");
@@ -215,9 +231,12 @@ static int add_part(struct part_list *list, struct text part, struct error *err)
 
     if (json_raw_is(type, "image_url") && json_raw_get(part, "image_url").ptr)
         return add_image(list, json_raw_get(part, "image_url"), err);
+    if (json_raw_is(type, "image_file") && json_raw_get(part, "image_file").ptr)
+        return add_image_file(list, json_raw_get(part, "image_file"), err);
     if (!json_raw_is(type, "text") || json_raw_type(text) != JSON_RAW_STRING)
         return error_set(err, E_INVALID,
-                         "it is of type %s; models are sent parts of the types text and image_url",
+                         "it is of type %s; models are sent parts of the types text, image_url and "
+                         "image_file",
                          shown(type, word));
     if (list->has_text)
         buf_add_char(&list->text, '\n');

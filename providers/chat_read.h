@@ -22,7 +22,8 @@ MUSTCHECK int chat_read_tool_choice(struct text json, struct arena *arena,
 MUSTCHECK int chat_read_format(struct text json, struct arena *arena, struct chat_format *out,
                                struct error *err);
 
-/* An array of content parts: type text (a string or {"value"}) and image_url. Texts next to each
+/* An array of content parts: type text (a string or {"value"}) image_url and
+ * image_file, whose part has no url yet. Texts next to each
  * other become one, with a line feed between them. */
 MUSTCHECK int chat_read_parts(struct text json, struct arena *arena, struct chat_part **out,
                               size_t *out_count, struct error *err);

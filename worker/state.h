@@ -12,6 +12,7 @@
 #include "shared/fiber/cond.h"
 #include "shared/fiber/watchdog.h"
 #include "shared/metrics/histogram.h"
+#include "shared/program/file_links.h"
 #include "worker/room/room.h"
 #include "worker/tools/tools.h"
 
@@ -53,6 +54,7 @@ struct worker {
     struct pg *pg;
     struct pg *large;          /* for histories that are read alone, and writes that are large */
     struct pg *intake;         /* for claims alone: see claims.h */
+    struct file_links files;   /* for images that messages name */
     struct run_writer *writer; /* of the runs, on pg */
     struct redis *redis;
     struct queue *queue;

@@ -57,6 +57,7 @@ static struct servers *watch_servers(const struct worker *worker)
                 {"writes", worker->pg},
                 {"large", worker->large},
                 {"claims", worker->intake},
+                {"files", worker->files.rows},
             },
         .queue = worker->queue,
     };
@@ -116,6 +117,8 @@ static int open_parts(struct worker *worker, const struct config *config, struct
 
     if (r == 0)
         r = open_stores(worker, config, err);
+    if (r == 0)
+        r = file_links_open(config, "penstock-worker", false, &worker->files, err);
     if (r == 0)
         r = http_client_open(&http, &worker->http, err);
     if (r == 0)
@@ -268,6 +271,7 @@ void worker_close(struct worker *worker)
     queue_free(worker->queue);
     redis_close(worker->redis);
     run_writer_free(worker->writer);
+    file_links_close(&worker->files);
     pg_close(worker->intake);
     pg_close(worker->large);
     pg_close(worker->pg);

@@ -17,6 +17,7 @@
 #include "scheduler/api/access/shares.h"
 #include "scheduler/api/admit.h"
 #include "scheduler/api/body.h"
+#include "scheduler/api/files/message_files.h"
 #include "scheduler/api/idempotency.h"
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
@@ -302,6 +303,8 @@ static int call(struct request *request)
         request->store.pg = request->api->pg_large;
     if (r == 0)
         r = body_read(request);
+    if (r == 0)
+        r = message_files_check(request);
     if (r == 0)
         r = idempotent_call(request);
     if (request->reply.len >= REQUEST_LARGE_BYTES)

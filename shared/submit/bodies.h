@@ -18,7 +18,7 @@ extern const struct fields body_run_assistant;
 #define AGENT_STATE_MAX  65536  /* bytes of JSON */
 #define INPUT_MAX        256000 /* characters of "input": a message of the user */
 
-/* A string, or an array of parts (text, image_url). */
+/* A string, or an array of parts (text, image_url, image_file). */
 int check_content(struct json_object *value, const struct path *path, struct failure *failure);
 
 /* Files are not offered: only an empty array passes. */

@@ -3,6 +3,7 @@
 #include "shared/submit/bodies.h"
 
 #include "shared/base/error.h"
+#include "shared/base/id.h"
 #include "shared/check/failure.h"
 
 enum { TEXT_MAX = 256000, IMAGE_URL_MAX = 2000000 };
@@ -36,9 +37,27 @@ static int check_image(struct json_object *value, const struct path *path, struc
     return r < 0 ? r : check_image_url(value, path, failure);
 }
 
+static int check_image_file(struct json_object *value, const struct path *path,
+                            struct failure *failure)
+{
+    static const char *const details[] = {"auto", "low", "high", NULL};
+    static const struct field list[] = {
+        {.name = "file_id", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+        {.name = "detail", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .words = details},
+    };
+    struct path place = {path, "file_id", 0};
+    struct uuid id;
+    int r = fields_check(FIELDS(list), value, path, failure);
+
+    if (r < 0 || id_parse(ID_FILE, json_get_text(value, "file_id"), &id))
+        return r;
+    return failure_set(failure, 400, &place, "invalid_value",
+                       "Invalid 'file_id': expected the id of a file, which begins with 'file-'.");
+}
+
 static int check_part(struct json_object *value, const struct path *path, struct failure *failure)
 {
-    static const char *const types[] = {"text", "image_url", NULL};
+    static const char *const types[] = {"text", "image_url", "image_file", NULL};
     static const struct field text[] = {
         {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .words = types},
         {.name = "text", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .min = 1, .max = TEXT_MAX},
@@ -47,15 +66,20 @@ static int check_part(struct json_object *value, const struct path *path, struct
         {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
         {.name = "image_url", .kind = FIELD_OBJECT, .flags = FIELD_REQUIRED, .check = check_image},
     };
+    static const struct field file[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+        {.name = "image_file",
+         .kind = FIELD_OBJECT,
+         .flags = FIELD_REQUIRED,
+         .check = check_image_file},
+    };
     struct path type = {path, "type", 0};
     int r = fields_expect(FIELD_OBJECT, value, path, failure);
 
     if (r < 0)
         return r;
     if (text_is(json_get_text(value, "type"), "image_file"))
-        return failure_set(failure, 400, &type, "unsupported_value",
-                           "Content of type 'image_file' is not offered here, since files are not. "
-                           "Supported values are: 'text' and 'image_url'.");
+        return fields_check(FIELDS(file), value, path, failure);
     if (text_is(json_get_text(value, "type"), "image_url"))
         return fields_check(FIELDS(image), value, path, failure);
     if (json_get_text(value, "type").ptr) {

@@ -1,8 +1,8 @@
 /* An agent's run.
  *
- *   resume ──► look ──► act ──► pause ──► hear ──► think ──► answer ──┐
- *                        ▲                                            │
- *                        └────────────────────────────────────────────┘
+ *   resume ──► look ──► act ──► pause ──► hear ──► see ──► think ──► answer ──┐
+ *                        ▲                                                    │
+ *                        └────────────────────────────────────────────────────┘
  *
  * until the model answers without calling a tool and nothing was said meanwhile, a budget or the
  * deadline is reached, or the run is stopped.
@@ -22,7 +22,7 @@ static const struct run_stage first[] = {
 };
 
 static const struct run_stage every_round[] = {
-    {"act", stage_act},     {"pause", stage_pause},   {"hear", stage_hear},
+    {"act", stage_act},     {"pause", stage_pause},   {"hear", stage_hear}, {"see", stage_see},
     {"think", stage_think}, {"answer", stage_answer}, {NULL, NULL},
 };
 

@@ -7,6 +7,7 @@
  *   act      the ledger's calls -> executed, recorded, told to the conversation
  *   pause    a worker that leaves, or has no room for what the run has gathered, hands it back
  *   hear     what was said meanwhile -> conversation
+ *   see      images that messages name by their file -> conversation
  *   think    budgets, then a model call with its retries -> reply
  *   answer   the reply -> the end of the run, or calls in the ledger
  *
@@ -23,5 +24,6 @@ SUSPENDS MUSTCHECK int stage_look(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_act(struct run_task *task, struct error *err);
 MUSTCHECK int stage_pause(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_hear(struct run_task *task, struct error *err);
+SUSPENDS MUSTCHECK int stage_see(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_think(struct run_task *task, struct error *err);
 MUSTCHECK int stage_answer(struct run_task *task, struct error *err);

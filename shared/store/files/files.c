@@ -136,6 +136,38 @@ static const struct pg_statement expire = {
 };
 /* clang-format on */
 
+/* clang-format off */
+static const struct pg_statement not_shown = {
+    .name = "files_not_shown",
+    .sql =
+        "SELECT wanted.id"
+        " FROM unnest($2) AS wanted (id)"
+        " WHERE NOT EXISTS ("
+        "     SELECT"
+        "     FROM files f"
+        "     WHERE f.id = wanted.id"
+        "       AND f.tenant_id = $1"
+        "       AND f.purpose IN ('vision', 'assistants', 'user_data')"
+        "       AND " NOT_EXPIRED ")"
+        " LIMIT 1",
+    .types = "uU",
+};
+/* clang-format on */
+
+int files_shown(const struct store *store, const struct buf *ids, struct uuid *out_missing,
+                struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct buf array = *ids; /* borrowed */
+    struct pg_value values[2] = {pg_uuid(store->tenant), pg_array('U', &array)};
+    int r = pg_exec(store->pg, &not_shown, values, &result, err);
+
+    if (r < 0 || pg_rows(result) == 0)
+        return r;
+    *out_missing = pg_get_uuid(result, 0, 0);
+    return FILE_MISSING;
+}
+
 int file_get(const struct store *store, struct uuid id, struct file *out, struct error *err)
 {
     struct pg_value values[2] = {pg_uuid(store->tenant), pg_uuid(id)};

@@ -50,5 +50,10 @@ SUSPENDS MUSTCHECK int file_delete(const struct store *store, struct uuid id, st
 SUSPENDS MUSTCHECK int file_list(const struct store *store, const struct file_page *page,
                                  struct file_list *out, struct error *err);
 
+/* Whether all of these (a uuid[] that was built with pg_array_*) are there and may be shown to
+ * models. FILE_MISSING with one that is not. */
+SUSPENDS MUSTCHECK int files_shown(const struct store *store, const struct buf *ids,
+                                   struct uuid *out_missing, struct error *err);
+
 /* Deletes files that have expired. *out_more: there may be more. */
 SUSPENDS MUSTCHECK int files_expire(struct pg *pg, bool *out_more, struct error *err);

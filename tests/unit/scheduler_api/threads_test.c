@@ -109,8 +109,8 @@ static void message_refusals(struct fixture *fixture)
         {"{\"role\":\"user\",\"content\":[]}", "content", "array_below_min_length", "too short"},
         {"{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":{\"value\":\"x\"}}]}",
          "content[0].text", "invalid_type", "expected a string, but got an object"},
-        {"{\"role\":\"user\",\"content\":[{\"type\":\"image_file\"}]}", "content[0].type",
-         "unsupported_value", "not offered"},
+        {"{\"role\":\"user\",\"content\":[{\"type\":\"image_file\"}]}", "content[0].image_file",
+         "missing_required_parameter", "Missing"},
         {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"file:///"
          "etc/passwd\"}}]}",
          "content[0].image_url.url", "invalid_value", "https://"},

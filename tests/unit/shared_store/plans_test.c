@@ -6,6 +6,8 @@
 
 #include "shared/store/access/idempotency.h"
 #include "shared/store/dispatch/dispatch.h"
+#include "shared/store/files/blob_chunks.h"
+#include "shared/store/files/uploads.h"
 #include "shared/store/fleet/erasures.h"
 #include "shared/store/fleet/reaper.h"
 #include "shared/store/polls/run_reader.h"
@@ -25,33 +27,45 @@ static void fill(const struct store *store)
 {
     const char *tenant = show(store->tenant);
 
-    sql_do("INSERT INTO agents (id, tenant_id, spec) SELECT gen_random_uuid(), '%s', '{}'"
-           "  FROM generate_series(1, 5000);"
-           "INSERT INTO agent_versions SELECT id, 1, '{}' FROM agents"
-           "  ON CONFLICT DO NOTHING;"
-           "INSERT INTO threads (id, tenant_id) SELECT gen_random_uuid(), '%s'"
-           "  FROM generate_series(1, 10000);"
-           "INSERT INTO runs (id, tenant_id, thread_id, agent_id, agent_version, status, spec,"
-           "    expires_at) SELECT gen_random_uuid(), tenant_id, id, id, 1,"
-           "    CASE WHEN random() < 0.05 THEN 'queued' ELSE 'completed' END, '{}',"
-           "    now() + interval '1 h' FROM threads;"
-           "INSERT INTO messages (id, tenant_id, thread_id, run_id, seq, role, content)"
-           "  SELECT gen_random_uuid(), tenant_id, thread_id, id, n, 'user', '[]'"
-           "  FROM runs, generate_series(1, 3) n ON CONFLICT DO NOTHING;"
-           "INSERT INTO run_steps (id, tenant_id, thread_id, run_id, agent_id, seq, type, status)"
-           "  SELECT gen_random_uuid(), tenant_id, thread_id, id, id, n, 'tool_calls', 'completed'"
-           "  FROM runs, generate_series(1, 2) n ON CONFLICT DO NOTHING;"
-           "INSERT INTO tool_calls SELECT id, n, 'c', 'f', '{}', 'pure', 'done', 'k'"
-           "  FROM runs, generate_series(1, 2) n ON CONFLICT DO NOTHING;"
-           "INSERT INTO idempotency_keys (tenant_id, key, request_hash)"
-           "  SELECT '%s', n::text, ''::bytea FROM generate_series(1, 10000) n;"
-           "INSERT INTO api_keys (id, tenant_id, name, hash, prefix)"
-           "  SELECT gen_random_uuid(), '%s', 'n', gen_random_uuid()::text::bytea, ''"
-           "  FROM generate_series(1, 5000);"
-           "INSERT INTO user_memory (tenant_id, user_id, agent_id, key, value, value_bytes)"
-           "  SELECT '%s', n::text, '%s', 'k', '1', 1 FROM generate_series(1, 10000) n;"
-           "SELECT pg_stat_force_next_flush()",
-           tenant, tenant, tenant, tenant, tenant, tenant);
+    sql_do(
+        "INSERT INTO agents (id, tenant_id, spec) SELECT gen_random_uuid(), '%s', '{}'"
+        "  FROM generate_series(1, 5000);"
+        "INSERT INTO agent_versions SELECT id, 1, '{}' FROM agents"
+        "  ON CONFLICT DO NOTHING;"
+        "INSERT INTO threads (id, tenant_id) SELECT gen_random_uuid(), '%s'"
+        "  FROM generate_series(1, 10000);"
+        "INSERT INTO runs (id, tenant_id, thread_id, agent_id, agent_version, status, spec,"
+        "    expires_at) SELECT gen_random_uuid(), tenant_id, id, id, 1,"
+        "    CASE WHEN random() < 0.05 THEN 'queued' ELSE 'completed' END, '{}',"
+        "    now() + interval '1 h' FROM threads;"
+        "INSERT INTO messages (id, tenant_id, thread_id, run_id, seq, role, content)"
+        "  SELECT gen_random_uuid(), tenant_id, thread_id, id, n, 'user', '[]'"
+        "  FROM runs, generate_series(1, 3) n ON CONFLICT DO NOTHING;"
+        "INSERT INTO run_steps (id, tenant_id, thread_id, run_id, agent_id, seq, type, status)"
+        "  SELECT gen_random_uuid(), tenant_id, thread_id, id, id, n, 'tool_calls', 'completed'"
+        "  FROM runs, generate_series(1, 2) n ON CONFLICT DO NOTHING;"
+        "INSERT INTO tool_calls SELECT id, n, 'c', 'f', '{}', 'pure', 'done', 'k'"
+        "  FROM runs, generate_series(1, 2) n ON CONFLICT DO NOTHING;"
+        "INSERT INTO idempotency_keys (tenant_id, key, request_hash)"
+        "  SELECT '%s', n::text, ''::bytea FROM generate_series(1, 10000) n;"
+        "INSERT INTO api_keys (id, tenant_id, name, hash, prefix)"
+        "  SELECT gen_random_uuid(), '%s', 'n', gen_random_uuid()::text::bytea, ''"
+        "  FROM generate_series(1, 5000);"
+        "INSERT INTO user_memory (tenant_id, user_id, agent_id, key, value, value_bytes)"
+        "  SELECT '%s', n::text, '%s', 'k', '1', 1 FROM generate_series(1, 10000) n;"
+        "INSERT INTO blobs (id, tenant_id, store, state, sha256, bytes, refs)"
+        "  SELECT gen_random_uuid(), '%s', 'postgres', 'ready', gen_random_uuid()::text::bytea, 1,"
+        "    1 FROM generate_series(1, 10000);"
+        "INSERT INTO blob_chunks (blob_id, at, bytes) SELECT id, 0, 'x' FROM blobs;"
+        "INSERT INTO files (id, tenant_id, blob_id, filename, purpose, bytes)"
+        "  SELECT gen_random_uuid(), tenant_id, id, 'f', 'vision', 1 FROM blobs;"
+        "INSERT INTO uploads (id, tenant_id, filename, purpose, mime_type, bytes, status,"
+        "    expires_at) SELECT id, tenant_id, 'f', 'vision', 'x', 1, 'completed', now() FROM"
+        "    blobs;"
+        "INSERT INTO upload_parts (id, upload_id, tenant_id, blob_id, bytes)"
+        "  SELECT id, id, tenant_id, id, 1 FROM blobs;"
+        "SELECT pg_stat_force_next_flush()",
+        tenant, tenant, tenant, tenant, tenant, tenant, tenant);
 }
 
 static void use_memory(const struct store *store)
@@ -143,6 +157,57 @@ static void use_responses(const struct store *store)
     cr_assert_eq(erased, 1);
 }
 
+static void use_blobs(const struct store *store)
+{
+    struct blob_places places;
+    uint8_t byte;
+    size_t count;
+    int64_t held;
+    bool more;
+
+    IGNORE(blob_touch(store->pg, any, TEXT_NONE, &test_err));
+    IGNORE(blob_give_up(store->pg, any, &test_err));
+    MUST(blob_forget(store->pg, any, &test_err));
+    MUST(blobs_held(store, &held, &test_err));
+    MUST(blobs_left(store, 60000, 10, &places, &test_err));
+    MUST(blob_chunk_get(store->pg, any, 0, &byte, 1, &count, &test_err));
+    MUST(blob_chunks_delete(store->pg, any, &more, &test_err));
+}
+
+static void use_files(const struct store *store)
+{
+    struct blob_content content = {.id = uuid_new(), .bytes = 1, .quota = INT64_MAX};
+    struct new_file file = {
+        .id = uuid_new(), .filename = TEXT("f"), .purpose = TEXT("vision"), .seconds = 3600};
+    struct file_page page = {.page = {.limit = 5}, .purpose = TEXT("vision")};
+    struct upload_parts parts;
+    struct upload_part part;
+    struct upload upload;
+    struct file_list list;
+    struct file made;
+    bool spare;
+    bool more;
+
+    use_blobs(store);
+    random_bytes(content.sha256, sizeof(content.sha256));
+    MUST(blob_begin(store, content.id, "postgres", &test_err));
+    MUST(file_create(store, &file, &content, &made, &spare, &test_err));
+    MUST(file_get(store, file.id, &made, &test_err));
+    MUST(file_list(store, &page, &list, &test_err));
+    page.purpose = TEXT_NONE;
+    page.page.ascending = true;
+    MUST(file_list(store, &page, &list, &test_err));
+    MUST(file_delete(store, file.id, &test_err));
+    MUST(files_expire(store->pg, &more, &test_err));
+    IGNORE(upload_get(store, any, &upload, &test_err));
+    IGNORE(upload_add_part(store, any, any, &content, &part, &spare, &test_err));
+    IGNORE(upload_get_part(store, any, any, &part, &test_err));
+    MUST(upload_list_parts(store, any, &parts, &test_err));
+    IGNORE(upload_complete(store, any, &file, &content, &spare, &test_err));
+    IGNORE(upload_cancel(store, any, &test_err));
+    MUST(uploads_expire(store->pg, &more, &test_err));
+}
+
 static void use_api(const struct store *store)
 {
     struct page page = {.limit = 5};
@@ -196,6 +261,7 @@ static void use_api(const struct store *store)
     MUST(threads_delete(store, thread_draft.id, NULL, &test_err));
     use_memory(store);
     use_responses(store);
+    use_files(store);
 }
 
 static void use_batches(const struct store *store)

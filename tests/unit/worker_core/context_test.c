@@ -4,6 +4,7 @@
 
 #include "shared/base/error.h"
 #include "worker/context/context.h"
+#include "worker/run/task/conversation.h"
 
 #define PARTS(text)                                                                                \
     TEXT("[{\"type\":\"text\",\"text\":{\"value\":\"" text "\",\"annotations\":[]}}]")
@@ -91,7 +92,8 @@ Test(context, a_users_message_that_can_not_be_sent_is_an_error)
     static const char *const wrong[] = {
         "[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image_url\",\"image_url\":{}}]",
         "[{\"type\":\"text\"}]",
-        "[{\"type\":\"image_file\",\"image_file\":{\"file_id\":\"f\"}}]",
+        "[{\"type\":\"image_file\",\"image_file\":{}}]",
+        "[{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"f\"}}]",
         "{}",
         "[",
     };
@@ -270,5 +272,44 @@ Test(context, results_that_a_later_run_brought_stand_behind_their_calls)
     cr_assert(text_is(context.messages[3].tool_call_id, "ours"));
     cr_assert(text_is(context.messages[3].text, "42"));
     cr_assert_eq(context.messages[4].role, CHAT_USER);
+    arena_deinit(&arena);
+}
+
+/* Three images of files, of which the newest comes first. */
+Test(context, images_of_files_are_given_out_from_the_newest_on_until_all_are_seen)
+{
+    struct message items[2] = {
+        {.role = MESSAGE_USER,
+         .content = TEXT("[{\"type\":\"image_file\",\"image_file\":{\"file_id\":\"file-1\"}}]")},
+        {.role = MESSAGE_USER,
+         .content =
+             TEXT("[{\"type\":\"image_file\",\"image_file\":{\"file_id\":\"file-2\"}},"
+                  "{\"type\":\"text\",\"text\":{\"value\":\"a\"}},"
+                  "{\"type\":\"image_file\",\"image_file\":{\"file_id\":\"file-3\",\"detail\":"
+                  "\"low\"}}]")},
+    };
+    struct message_list history = {.items = items, .count = 2};
+    struct conversation conversation = {.arena = &arena};
+    struct chat_part *part;
+    struct error err;
+    bool full;
+
+    arena_init(&arena, 0);
+    cr_assert_eq(conversation_load(&conversation, &history, run_b, &err), 0);
+    part = conversation_unseen(&conversation, &full);
+    cr_assert(text_is(part->file, "file-3") && text_is(part->detail, "low"));
+    part->url = TEXT("data:image/png;base64,AA==");
+    part = conversation_unseen(&conversation, &full);
+    cr_assert(text_is(part->file, "file-2"));
+    *part = (struct chat_part){.kind = CHAT_PART_TEXT, .text = TEXT("gone")};
+    part = conversation_unseen(&conversation, &full);
+    cr_assert(text_is(part->file, "file-1"));
+    part->url = TEXT("data:image/png;base64,AAAA");
+    cr_assert_null(conversation_unseen(&conversation, &full));
+    cr_assert_not(full);
+    cr_assert_eq(conversation.messages[1].parts_count, 3);
+    cr_assert(text_is(conversation.messages[1].parts[0].text, "gone"));
+    cr_assert(text_is(conversation.messages[1].parts[1].text, "a"));
+    cr_assert(text_is(conversation.messages[1].parts[2].url, "data:image/png;base64,AA=="));
     arena_deinit(&arena);
 }

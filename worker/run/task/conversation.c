@@ -120,3 +120,32 @@ int conversation_repair(struct conversation *conversation, struct error *err)
         take(conversation, &context);
     return r;
 }
+
+static bool is_unseen(const struct chat_part *part)
+{
+    return part->kind == CHAT_PART_IMAGE_URL && part->file.len > 0 && part->url.len == 0;
+}
+
+struct chat_part *conversation_unseen(struct conversation *conversation, bool *out_full)
+{
+    *out_full = false;
+    for (size_t i = conversation->count; i-- > 0;) {
+        struct chat_message *message = &conversation->messages[i];
+
+        for (size_t k = message->parts_count; k-- > 0;) {
+            struct chat_part *own;
+
+            if (!is_unseen(&message->parts[k]))
+                continue;
+            /* The parts are borrowed: this message gets its own. */
+            own = arena_calloc(conversation->arena, message->parts_count, sizeof(*own));
+            *out_full = !own;
+            if (!own)
+                return NULL;
+            memcpy(own, message->parts, message->parts_count * sizeof(*own));
+            message->parts = own;
+            return &own[k];
+        }
+    }
+    return NULL;
+}

@@ -15,7 +15,8 @@ struct conversation {
     struct chat_message *messages;
     size_t count;
     size_t room;
-    int64_t next_seq; /* of the next message that the run stores */
+    int64_t images_bytes; /* of files that were fetched */
+    int64_t next_seq;     /* of the next message that the run stores */
 };
 
 /* From the history of the thread. Only the last message of `run` may have calls without a result:
@@ -42,3 +43,8 @@ MUSTCHECK bool conversation_tidy_calls(const struct conversation *conversation,
 /* Whatever came together in memory, what is sent is well formed (worker/context/repair.h). Returns
  * 0, or -E_LIMIT when the arena is full. */
 MUSTCHECK int conversation_repair(struct conversation *conversation, struct error *err);
+
+/* The newest part of a message that is an image of a file and was not fetched yet; NULL: there is
+ * none. It is to be made one that can be sent: an image with a url, or a text. NULL too, with
+ * *out_full, when the arena is full. */
+struct chat_part *conversation_unseen(struct conversation *conversation, bool *out_full);

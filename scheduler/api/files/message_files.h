@@ -1,0 +1,8 @@
+#pragma once
+/* Files that messages of a body name (content of the type image_file). */
+
+#include "scheduler/api/request.h"
+
+/* Whether all of them are there, and of a purpose that models are shown. Asks nothing where the
+ * body names none. Returns 0, or -E_INVALID with request->failure. */
+SUSPENDS MUSTCHECK int message_files_check(struct request *request);
