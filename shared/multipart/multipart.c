@@ -4,7 +4,7 @@
  *                                     │ ▲                                             │
  *                                    "--" └──────────── a further boundary ───────────┘
  *                                     ▼
- *                                  EPILOGUE, which may have one CR LF
+ *                                  EPILOGUE, which may have CR LF, once or twice
  *
  * All of them lead to FAILED, too. A delimiter begins with the one CR that is in it, so a match
  * that fails was none of its own beginning either: what had matched is data, and the search goes on
@@ -270,7 +270,7 @@ static int take_behind(struct multipart *form, char c, struct error *err)
 
 static int take_epilogue(struct multipart *form, char c, struct error *err)
 {
-    if (form->matched == LINE_END_BYTES || c != "\r\n"[form->matched])
+    if (form->matched == 2 * LINE_END_BYTES || c != "\r\n\r\n"[form->matched])
         return FAIL(form, err, "the body goes on behind its last boundary");
     form->matched++;
     return MULTIPART_MORE;
@@ -365,7 +365,7 @@ int multipart_next(struct multipart *form, struct text *in, struct text *out_dat
 
 int multipart_end(const struct multipart *form, struct error *err)
 {
-    if (form->state == EPILOGUE && form->matched != 1)
+    if (form->state == EPILOGUE && form->matched % LINE_END_BYTES == 0)
         return 0;
     if (form->state == START && form->matched == LINE_END_BYTES)
         return error_set(err, E_PROTOCOL, "the body is empty");

@@ -121,6 +121,12 @@ Test(multipart, nothing_need_follow_the_last_boundary)
     says(FIELD("a", "b") "--xyz--", "part [a]\ndata b\nends\nend\n");
 }
 
+/* form-data-encoder, which clients of some years ago use, ends with an empty line. */
+Test(multipart, an_empty_line_may_follow_the_last_boundary)
+{
+    says(FIELD("a", "b") "--xyz--\r\n\r\n", "part [a]\ndata b\nends\nend\n");
+}
+
 Test(multipart, a_part_may_be_empty)
 {
     says(FIELD("a", "") "--xyz--\r\n", "part [a]\nends\nend\n");
@@ -262,7 +268,7 @@ Test(multipart, what_is_malformed_is_refused_with_a_sentence_wherever_it_is_cut)
         {"--xyz-\r\n", "protocol: a boundary is followed by something else than CR LF or '--'\n"},
         {"--xyz\n", "protocol: a boundary is followed by something else than CR LF or '--'\n"},
         {"--xyz\r-", "protocol: a boundary is followed by a CR without LF\n"},
-        {"--xyz--\r\n\r\n", "end\nprotocol: the body goes on behind its last boundary\n"},
+        {"--xyz--\r\n\r\n\r", "end\nprotocol: the body goes on behind its last boundary\n"},
         {"--xyz--x", "end\nprotocol: the body goes on behind its last boundary\n"},
         {"--xyz--\r", "end\nprotocol: the body ends before its last boundary\n"},
         {"--xyz\r\n\r\n", "protocol: a part has no Content-Disposition\n"},
