@@ -235,7 +235,7 @@ static int take_file_room(struct request *request)
 {
     size_t bytes = FILE_ROOM;
 
-    if (request->api->blobs && request->endpoint->takes == TAKES_FORM)
+    if (request->api->blobs && request->endpoint->method == HTTP_METHOD_POST)
         bytes += blob_held_bytes(request->api->blobs);
     request->room = &request->share->files;
     request->room_of_all = &request->api->files;
