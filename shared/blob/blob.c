@@ -253,28 +253,33 @@ int blob_read(struct blob_stores *stores, const struct blob_ref *ref, int64_t at
     return r;
 }
 
+static int sweep_one(struct blob_stores *stores, const struct blob_place *place, struct error *err)
+{
+    const struct blob_kind *kind;
+    struct error other;
+    int r = find_kind(stores, place->store, &kind, err);
+
+    if (r == 0)
+        r = remove_all(stores, kind, place, err);
+    if (r < 0 && r != -E_CANCELED)
+        IGNORE(blob_postpone(stores->pg, place->id, &other));
+    return r;
+}
+
 int blob_sweep(struct blob_stores *stores, size_t *out_gone, struct error *err)
 {
     struct arena arena;
     struct store store = {.pg = stores->pg, .arena = &arena};
     struct blob_places places = {NULL, 0};
-    int failed = 0;
     int r;
 
     *out_gone = 0;
     arena_init(&arena, 0);
     r = blobs_left(&store, stores->silent_ms, SWEEP_ROWS, &places, err);
-    for (size_t i = 0; r == 0 && i < places.count && !fiber_canceled(); i++) {
-        const struct blob_kind *kind;
-        int one = find_kind(stores, places.items[i].store, &kind, err);
-
-        if (one == 0)
-            one = remove_all(stores, kind, &places.items[i], err);
-        if (one == 0)
-            (*out_gone)++;
-        else
-            failed = one;
+    for (size_t i = 0; r == 0 && i < places.count; i++) {
+        r = sweep_one(stores, &places.items[i], err);
+        *out_gone += r == 0;
     }
     arena_deinit(&arena);
-    return r < 0 ? r : failed;
+    return r;
 }

@@ -57,6 +57,6 @@ SUSPENDS MUSTCHECK int blob_read(struct blob_stores *stores, const struct blob_r
                                  uint8_t *to, size_t size, size_t *out_count, struct error *err);
 
 /* One round of the sweep: deletes bytes and rows of what nobody wants. *out_gone: how many.
- * Those that can't be deleted now are tried again in the next round; the last failure of one is in
- * *err, and what is returned, when all have been tried. */
+ * One that can't be deleted ends the round with what it failed with, and comes last from then on: a
+ * store that is away keeps nobody from deleting in another. */
 SUSPENDS MUSTCHECK int blob_sweep(struct blob_stores *stores, size_t *out_gone, struct error *err);

@@ -1,8 +1,11 @@
 #include "scheduler/api/files/file_keep.h"
 
 #include "scheduler/api/files/file_form.h"
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/json/json_write.h"
+
+#define REPLY_MS 60000
 
 const char *const file_purposes[] = {"assistants", "batch", "fine-tune", "vision",
                                      "user_data",  "evals", NULL};
@@ -40,6 +43,11 @@ int file_refused(struct request *request, int r, const struct error *err)
                          "There is no room for this file: your files take %lld of %lld bytes. "
                          "Delete some first.",
                          (long long)held, (long long)request->api->file_limits.tenant_max_bytes);
+}
+
+void file_reply_in_time(struct request *request)
+{
+    request->exchange->deadline_ms = deadline_in(REPLY_MS);
 }
 
 struct store file_store(const struct request *request)

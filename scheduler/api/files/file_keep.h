@@ -25,6 +25,9 @@ SUSPENDS int file_refused(struct request *request, int r, const struct error *er
 /* Another at the same moment had the same content: so often it is tried again. */
 #define FILE_TRIES 4
 
+/* The reply has its time from now on, however long the store of bytes took. */
+void file_reply_in_time(struct request *request);
+
 /* Where requests keep their rows of files. */
 struct store file_store(const struct request *request);
 

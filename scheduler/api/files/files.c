@@ -140,7 +140,7 @@ static int create(struct request *request)
 }
 
 /* What tells this request from others. */
-static void describe(struct request *request, const struct creation *creation)
+static int describe(struct request *request, const struct creation *creation)
 {
     char digest[2 * SHA256_BYTES + 1];
     const char *text;
@@ -149,7 +149,10 @@ static void describe(struct request *request, const struct creation *creation)
     text = arena_printf(&request->exchange->arena, "%s %" PRId64 " %.*s %.*s", digest,
                         creation->file.seconds, TEXT_ARGS(creation->file.purpose),
                         TEXT_ARGS(creation->file.filename));
-    request->stands_for = text_of(text ? text : digest);
+    if (!text)
+        return failure_param(&request->failure, 413, NULL, NULL, "The form is too large.");
+    request->stands_for = text_of(text);
+    return 0;
 }
 
 static int file_post(struct request *request)
@@ -169,13 +172,15 @@ static int file_post(struct request *request)
     r = file_form_read(request, &creation.form);
     if (r == 0)
         r = read_fields(request, &creation);
+    if (r == 0)
+        r = describe(request, &creation);
     if (r == 0) {
-        describe(request, &creation);
         request->work = &creation;
         r = idempotent_create(request, create);
         request->work = NULL;
     }
     blob_draft_end(creation.form.draft, creation.kept);
+    file_reply_in_time(request);
     return r;
 }
 

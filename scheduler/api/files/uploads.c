@@ -12,7 +12,6 @@
 #include "scheduler/api/files/file_form.h"
 #include "scheduler/api/files/file_keep.h"
 #include "scheduler/api/files/resources.h"
-#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/blob/blob.h"
@@ -22,7 +21,6 @@
 #define PART_BYTES_MAX ((int64_t)64 << 20)
 #define MIME_TYPE_MAX  255
 #define MD5_TEXT_BYTES (2 * MD5_BYTES)
-#define COMPLETE_MS    120000 /* for each piece that is put together */
 
 static int find_upload(struct request *request, struct uuid *out_id, struct upload *out)
 {
@@ -250,6 +248,7 @@ static int part_post(struct request *request)
     if (r == 0)
         r = keep_part(request, id, &form.content, &spare);
     blob_draft_end(form.draft, r == 0 && !spare);
+    file_reply_in_time(request);
     return r;
 }
 
@@ -393,7 +392,6 @@ static int copy_part(struct assembly *assembly, const struct upload_part *part, 
     while (r == 0 && at < part->bytes) {
         struct text piece = {(const char *)assembly->piece, 0};
 
-        assembly->request->exchange->deadline_ms = deadline_in(COMPLETE_MS);
         r = blob_read(blobs, &part->blob, at, assembly->piece, BLOB_READ_BYTES, &piece.len, err);
         if (r == 0)
             r = blob_draft_write(assembly->draft, piece, err);
@@ -506,6 +504,7 @@ static int upload_finish(struct request *request)
     blob_draft_end(assembly.draft, assembly.kept);
     digest_free(assembly.md5);
     free(assembly.piece);
+    file_reply_in_time(request);
     return r < 0 ? r : upload_show(request);
 }
 

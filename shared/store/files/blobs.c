@@ -87,6 +87,16 @@ static const struct pg_statement forget = {
     .types = "u",
 };
 
+static const struct pg_statement postpone = {
+    .name = "blob_postpone",
+    .sql =
+        "UPDATE blobs"
+        " SET touched_at = now()"
+        " WHERE id = $1"
+        "   AND state = 'unwanted'",
+    .types = "u",
+};
+
 static const struct pg_statement held = {
     .name = "blobs_held",
     .sql =
@@ -153,6 +163,13 @@ int blob_forget(struct pg *pg, struct uuid id, struct error *err)
     struct pg_value values[1] = {pg_uuid(id)};
 
     return pg_exec(pg, &forget, values, NULL, err);
+}
+
+int blob_postpone(struct pg *pg, struct uuid id, struct error *err)
+{
+    struct pg_value values[1] = {pg_uuid(id)};
+
+    return pg_exec(pg, &postpone, values, NULL, err);
 }
 
 int blobs_held(const struct store *store, int64_t *out, struct error *err)

@@ -52,6 +52,9 @@ SUSPENDS MUSTCHECK int blob_give_up(struct pg *pg, struct uuid id, struct error 
 /* The bytes of an unwanted one are gone. */
 SUSPENDS MUSTCHECK int blob_forget(struct pg *pg, struct uuid id, struct error *err);
 
+/* The bytes of an unwanted one can't be deleted now: others come first. */
+SUSPENDS MUSTCHECK int blob_postpone(struct pg *pg, struct uuid id, struct error *err);
+
 /* How many bytes the tenant's blobs take. */
 SUSPENDS MUSTCHECK int blobs_held(const struct store *store, int64_t *out, struct error *err);
 

@@ -298,6 +298,31 @@ Test(blob, the_sweep_takes_what_is_unwanted_and_what_was_left_from_a_directory)
     with_kind("directory", sweeps);
 }
 
+static void one_is_away(struct bench *bench)
+{
+    static const struct pg_statement elsewhere = {
+        .name = "elsewhere",
+        .sql = "INSERT INTO blobs (id, tenant_id, store, state, touched_at)"
+               " VALUES ($1, $2, 's3', 'unwanted', now() - interval '1 h')",
+        .types = "uu"};
+    struct pg_value values[2] = {pg_uuid(uuid_new()), pg_uuid(bench->store.tenant)};
+    struct file file = make_file(bench, 10, 10);
+    size_t gone;
+
+    MUST(pg_exec(bench->store.pg, &elsewhere, values, NULL, &err));
+    MUST(file_delete(&bench->store, file.id, &err));
+    cr_assert_eq(blob_sweep(bench->stores, &gone, &err), -E_UNAVAILABLE);
+    cr_assert_eq(gone, 0);
+    cr_assert_eq(blob_sweep(bench->stores, &gone, &err), -E_UNAVAILABLE);
+    cr_assert_eq(gone, 1);
+    cr_assert_eq(lying_around(bench), 1);
+}
+
+Test(blob, a_store_that_is_away_keeps_nobody_from_deleting_in_another)
+{
+    with_kind("postgres", one_is_away);
+}
+
 static void is_slow(struct bench *bench)
 {
     struct blob_draft *draft;

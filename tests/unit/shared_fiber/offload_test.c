@@ -138,6 +138,34 @@ Test(offload, a_thread_does_what_is_large_alone, .timeout = 20)
     loop_run(offload_by_size, NULL);
 }
 
+static void disk_once(void *arg)
+{
+    offload_disk(work, arg);
+}
+
+/* Of any size, and whoever is interrupted meanwhile does not leave. */
+static void wait_for_disk(void *arg)
+{
+    struct large large = {.loop = pthread_self(), .us = 20000};
+    struct fiber *ticking = fiber_start("tick", tick, NULL);
+    struct fiber *fiber = fiber_start("disk", disk_once, &large);
+
+    (void)arg;
+    fiber_yield();
+    fiber_cancel(fiber);
+    fiber_join(fiber);
+    cr_assert(large.on_thread && large.calls == 1);
+    cr_assert_gt(ticks, 0);
+    fiber_cancel(ticking);
+    fiber_join(ticking);
+    offload_stop();
+}
+
+Test(offload, a_disk_is_waited_for_on_a_thread_to_the_end, .timeout = 20)
+{
+    loop_run(wait_for_disk, NULL);
+}
+
 static void offload_once(void *arg)
 {
     struct large *large = arg;

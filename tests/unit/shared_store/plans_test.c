@@ -168,6 +168,7 @@ static void use_blobs(const struct store *store)
     IGNORE(blob_touch(store->pg, any, TEXT_NONE, &test_err));
     IGNORE(blob_give_up(store->pg, any, &test_err));
     MUST(blob_forget(store->pg, any, &test_err));
+    MUST(blob_postpone(store->pg, any, &test_err));
     MUST(blobs_held(store, &held, &test_err));
     MUST(blobs_left(store, 60000, 10, &places, &test_err));
     MUST(blob_chunk_get(store->pg, any, 0, &byte, 1, &count, &test_err));
