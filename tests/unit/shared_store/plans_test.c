@@ -12,6 +12,7 @@
 #include "shared/store/fleet/reaper.h"
 #include "shared/store/polls/run_reader.h"
 #include "shared/store/polls/settled_runs.h"
+#include "shared/store/polls/thread_standings.h"
 #include "shared/store/runs/open_calls.h"
 #include "shared/store/runs/run_steps.h"
 #include "shared/store/runs/tool_outputs.h"
@@ -224,6 +225,8 @@ static void use_api(const struct store *store)
     struct run_list runs;
     struct message got;
     struct run_stopped stopped;
+    struct thread_standing_row standing;
+    struct thread_next next;
     struct api_key key;
     size_t settled;
     size_t settled_count;
@@ -248,6 +251,9 @@ static void use_api(const struct store *store)
     MUST(runs_create(store, &draft, &run, NULL, &test_err));
     MUST(runs_get(store, any, run.id, &run, &test_err));
     MUST(runs_settled(store->pg, &run.id, 1, &settled, &settled_count, &test_err));
+    MUST(thread_standings(store->pg, &draft.thread, 1, &standing, &test_err));
+    MUST(thread_next_run(store, draft.thread, &(struct thread_place){.run = run.id, .us = -1},
+                         &next, &test_err));
     MUST(runs_list(store, draft.thread, &page, &runs, &test_err));
     MUST(runs_list_all(store, &(struct run_filter){.statuses = ~0U}, &page, &runs, &test_err));
     MUST(runs_list_all(store, &(struct run_filter){.user = TEXT("ann")}, &page, &runs, &test_err));
