@@ -1,5 +1,6 @@
 /* Runs that are read: beside its readers, who are waiters of waiting.h, each has its draft and how
- * far it was read. */
+ * far it was read. Threads are asked for, told of and woken as runs are; they have no draft, and
+ * the sweep has another statement for them. */
 
 #include "scheduler/live/live.h"
 
@@ -15,6 +16,7 @@
 #include "shared/fiber/service.h"
 #include "shared/metrics/metric_table.h"
 #include "shared/store/polls/run_standings.h"
+#include "shared/store/polls/thread_standings.h"
 
 enum {
     SWEEP_MS = 1000,
@@ -28,12 +30,14 @@ enum {
 /* How a run's ask is to be sent. */
 enum live_ask { ASK_NOTHING, ASK_ON, ASK_WHOLE };
 
-struct live_run {
+struct live_run {             /* or a thread */
     struct waited_run waited; /* its readers; the first member */
     struct list asking;       /* on live->asking: workers are to be asked */
     enum live_ask ask;
     uint64_t stored;
-    int64_t step; /* as it was read last */
+    bool is_thread;
+    struct thread_standing_row thread; /* of a thread, as the sweep found it last */
+    int64_t step;                      /* as it was read last */
     int status;
     uint64_t read_at; /* `stored`, when that was asked for */
     struct draft draft;
@@ -214,7 +218,13 @@ static void ask_again(struct live *live)
     waiting_each(live->waiting, ask_on, live);
 }
 
-static void compare(struct live *live, const struct run_standing_row *row)
+static void found_by_sweep(struct live *live, struct live_run *run)
+{
+    live->by_sweep++;
+    has_stored(live, run);
+}
+
+static void compare_run(struct live *live, const struct run_standing_row *row)
 {
     struct live_run *run = find(live, row->run);
 
@@ -222,43 +232,89 @@ static void compare(struct live *live, const struct run_standing_row *row)
         return;
     if (run->status < 0) /* it was not read yet, and will be */
         return;
-    live->by_sweep++;
     run->step = row->step;
     run->status = row->status;
-    has_stored(live, run);
+    found_by_sweep(live, run);
 }
 
-static int sweep_some(struct live *live, const struct uuid *runs, size_t count, struct error *err)
+static void compare_thread(struct live *live, const struct thread_standing_row *row)
+{
+    struct live_run *run = find(live, row->thread);
+
+    if (!run || (run->status == 0 && thread_standing_equal(&run->thread, row)))
+        return;
+    run->thread = *row;
+    if (run->status < 0) { /* what became of it since its first reader looked is not known */
+        run->status = 0;
+        has_stored(live, run);
+        return;
+    }
+    found_by_sweep(live, run);
+}
+
+static int sweep_runs(struct live *live, const struct uuid *ids, size_t count, struct error *err)
 {
     CLEANUP(freep) struct run_standing_row *rows = xcalloc(count, sizeof(*rows));
-    int r = run_standings(live->options.pg, runs, count, rows, err);
+    int r = run_standings(live->options.pg, ids, count, rows, err);
 
     for (size_t i = 0; r == 0 && i < count; i++)
-        compare(live, &rows[i]);
-    service_beat(&live->sweeper);
+        compare_run(live, &rows[i]);
+    return r;
+}
+
+static int sweep_threads(struct live *live, const struct uuid *ids, size_t count, struct error *err)
+{
+    CLEANUP(freep) struct thread_standing_row *rows = xcalloc(count, sizeof(*rows));
+    int r = thread_standings(live->options.pg, ids, count, rows, err);
+
+    for (size_t i = 0; r == 0 && i < count; i++)
+        compare_thread(live, &rows[i]);
+    return r;
+}
+
+/* Those that are swept alike. */
+struct swept {
+    bool threads;
+    struct uuid *ids;
+    size_t count;
+};
+
+static void add_swept(void *arg, struct waited_run *waited)
+{
+    struct swept *swept = arg;
+
+    if (run_of(waited)->is_thread == swept->threads)
+        swept->ids[swept->count++] = waited->id;
+}
+
+static int sweep(struct live *live, bool threads, struct error *err)
+{
+    CLEANUP(freep) struct uuid *ids = xcalloc(waiting_runs_count(live->waiting) + 1, sizeof(*ids));
+    struct swept swept = {threads, ids, 0};
+    int r = 0;
+
+    waiting_each(live->waiting, add_swept, &swept);
+    for (size_t at = 0; r == 0 && at < swept.count; at += STANDINGS_BATCH_MAX) {
+        size_t left = swept.count - at;
+        size_t some = left < STANDINGS_BATCH_MAX ? left : STANDINGS_BATCH_MAX;
+
+        r = threads ? sweep_threads(live, ids + at, some, err)
+                    : sweep_runs(live, ids + at, some, err);
+        service_beat(&live->sweeper);
+    }
     return r;
 }
 
 static int sweep_round(void *arg, struct error *err)
 {
     struct live *live = arg;
-    size_t max = waiting_runs_count(live->waiting);
-    CLEANUP(freep) struct uuid *runs = NULL;
-    size_t count;
-    int r = 0;
+    int r;
 
-    if (max == 0)
+    if (waiting_runs_count(live->waiting) == 0)
         return 0;
     ask_again(live);
-    runs = xcalloc(max, sizeof(*runs));
-    count = waiting_runs(live->waiting, runs, max);
-    for (size_t at = 0; r == 0 && at < count; at += STANDINGS_BATCH_MAX) {
-        size_t left = count - at;
-
-        r = sweep_some(live, runs + at, left < STANDINGS_BATCH_MAX ? left : STANDINGS_BATCH_MAX,
-                       err);
-    }
-    return r;
+    r = sweep(live, false, err);
+    return r < 0 ? r : sweep(live, true, err);
 }
 
 struct live *live_start(const struct live_options *options)
@@ -324,6 +380,19 @@ bool live_join(struct live *live, struct waiter *reader, struct uuid run, size_t
     return waiting_join(live->waiting, reader, run, held);
 }
 
+bool live_join_thread(struct live *live, struct waiter *reader, struct uuid thread, size_t *held)
+{
+    if (!waiting_join(live->waiting, reader, thread, held))
+        return false;
+    run_of(reader->run)->is_thread = true;
+    return true;
+}
+
+bool live_join_besides(struct live *live, struct waiter *reader, struct uuid run)
+{
+    return waiting_join_besides(live->waiting, reader, run);
+}
+
 void live_leave(struct live *live, struct waiter *reader)
 {
     waiting_leave(live->waiting, reader);
@@ -340,6 +409,13 @@ void live_expect(struct live *live, struct uuid run)
 uint64_t live_stored(const struct waiter *reader)
 {
     return run_of(reader->run)->stored;
+}
+
+bool live_thread_is_gone(const struct waiter *reader)
+{
+    const struct live_run *run = run_of(reader->run);
+
+    return run->status == 0 && !run->thread.is_there;
 }
 
 const struct draft *live_draft(const struct waiter *reader)
@@ -401,7 +477,7 @@ static void add_hears(struct buf *out, const char *name, const void *from)
 
 static const struct metric rows[] = {
     METRIC_LABELLED(METRIC_GAUGE, "penstock_live_readers", NULL,
-                    "Readers of the events of runs, such as streams.", add_readers),
+                    "Readers of the events of runs: streams and sockets.", add_readers),
     METRIC_LABELLED(METRIC_GAUGE, "penstock_live_draft_bytes", NULL,
                     "Bytes of replies that models are making, kept for readers.", add_drafts),
     METRIC_LABELLED(METRIC_GAUGE, "penstock_live_hears", NULL,

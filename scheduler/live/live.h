@@ -1,6 +1,6 @@
 #pragma once
-/* Readers of runs while these are at work: one subscription and one sweep for the whole scheduler,
- * however many read.
+/* Readers of runs while these are at work, and of threads for the runs to come: one subscription
+ * and one sweep for the whole scheduler, however many read.
  *
  *     reader joins ──► PUBLISH live:asks ──► workers tell of the run, to this scheduler's channel
  *     worker: frames ──► follower ──┬─► draft of the run ──┐
@@ -50,6 +50,18 @@ void live_expect(struct live *live, struct uuid run);
 /* As waiting_join: false where as many read already, or the scheduler ends. */
 MUSTCHECK bool live_join(struct live *live, struct waiter *reader, struct uuid run, size_t *held);
 void live_leave(struct live *live, struct waiter *reader);
+
+/* A reader of a thread is woken when something of any of its runs was stored, which he counts with
+ * live_stored: then it may have another active run. He is woken once more within a second after he
+ * came. Returns as live_join. */
+MUSTCHECK bool live_join_thread(struct live *live, struct waiter *reader, struct uuid thread,
+                                size_t *held);
+
+/* The same as live_join, by such a reader: for him there is a place. False: the scheduler ends. */
+MUSTCHECK bool live_join_besides(struct live *live, struct waiter *reader, struct uuid run);
+
+/* The thread was deleted. */
+bool live_thread_is_gone(const struct waiter *reader);
 
 /* Counts up with each sign that something of the run was stored. */
 uint64_t live_stored(const struct waiter *reader);

@@ -105,12 +105,22 @@ bool waiting_join(struct waiting *waiting, struct waiter *waiter, struct uuid ru
     return true;
 }
 
+bool waiting_join_besides(struct waiting *waiting, struct waiter *waiter, struct uuid run)
+{
+    if (waiting->ended)
+        return false;
+    *waiter = (struct waiter){.run = find_or_add(waiting, run), .besides = true};
+    list_add(&waiter->run->waiters, &waiter->link);
+    return true;
+}
+
 void waiting_leave(struct waiting *waiting, struct waiter *waiter)
 {
     struct waited_run *waited = waiter->run;
 
-    ASSERT(waiting->count > 0);
-    waiting->count--;
+    ASSERT(waiter->besides || waiting->count > 0);
+    if (!waiter->besides)
+        waiting->count--;
     if (waiter->held)
         --*waiter->held;
     list_remove(&waiter->link);

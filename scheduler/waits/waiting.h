@@ -20,6 +20,7 @@ struct waiter {
     struct list link;
     struct waited_run *run;
     size_t *held;
+    bool besides;        /* it takes no place */
     bool woken;          /* to be cleared by the waiter, before it looks */
     struct fiber *fiber; /* set by the waiter while it sleeps: to be woken; else NULL */
 };
@@ -53,6 +54,10 @@ bool waiting_has_room(const struct waiting *waiting, size_t held);
  * that this waiter belongs to (a tenant), and must outlive him; NULL: nobody counts. */
 MUSTCHECK bool waiting_join(struct waiting *waiting, struct waiter *waiter, struct uuid run,
                             size_t *held);
+/* The same, by one who holds a place already: he takes no other. False: waiting has come to its
+ * end. */
+MUSTCHECK bool waiting_join_besides(struct waiting *waiting, struct waiter *waiter,
+                                    struct uuid run);
 void waiting_leave(struct waiting *waiting, struct waiter *waiter);
 
 /* NULL: nobody waits for it. */

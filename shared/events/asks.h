@@ -1,5 +1,6 @@
 #pragma once
-/* Asks: whom workers are to tell of which runs, as one line of text. Pure.
+/* Asks: whom workers are to tell of which runs, as one line of text. Who names a thread asks for
+ * all of its runs. Pure.
  *
  *     listen live:4f1c… 0195f3a2-…-… 0195f3a3-…-…
  *

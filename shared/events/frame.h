@@ -18,7 +18,8 @@
 #include "shared/base/text.h"
 
 enum frame_kind {
-    FRAME_STORED = 1, /* something of the run was stored: it is to be looked at */
+    FRAME_STORED = 1, /* something of the run was stored: it is to be looked at. Who asked for its
+                       * thread is told the same of the thread, whose id is in `run` */
     FRAME_TEXT,       /* text of the answer */
     FRAME_REFUSAL,    /* the same, of one that refuses */
     FRAME_REASONING,  /* what it thinks before it answers */

@@ -10,6 +10,7 @@
 #include "shared/events/follower.h"
 #include "shared/fiber/loop.h"
 #include "shared/redis/redis.h"
+#include "shared/store/leases/run_leases.h"
 #include "shared/store/leases/run_write.h"
 #include "worker/live/audience.h"
 
@@ -199,21 +200,29 @@ void speaker_stop(struct speaker *speaker)
     free(speaker);
 }
 
-bool speaker_is_heard(struct speaker *speaker, struct uuid run)
+/* Who listens to a thread listens to its runs. */
+static struct audience_of *listeners(struct speaker *speaker, const struct run_claim *claim)
 {
-    return speaker && audience_find(&speaker->audience, run, clock_ms());
+    struct audience *audience = &speaker->audience;
+    int64_t now_ms = clock_ms();
+    const struct audience_of *found = audience_find(audience, claim->thread_id, now_ms);
+    struct audience_of of = found ? *found : (struct audience_of){.count = 0};
+
+    for (size_t i = 0; i < of.count; i++)
+        audience_ask(audience, text_of(of.channels[i].name), claim->lease.run, false, now_ms);
+    return audience_find(audience, claim->lease.run, now_ms);
 }
 
-void speaker_begin(struct speaker *speaker, struct voice *voice, const struct run_lease *lease,
+void speaker_begin(struct speaker *speaker, struct voice *voice, const struct run_claim *claim,
                    struct uuid reply, bool streamed)
 {
-    bool heard = speaker_is_heard(speaker, lease->run);
+    bool heard = speaker && listeners(speaker, claim);
 
     if (!speaker || !(heard || streamed))
         return;
-    voice_begin(voice, lease->run, reply, heard);
-    voice->writes = (uint32_t)lease->step;
-    list_add(bucket_of(speaker, lease->run), &voice->bucket);
+    voice_begin(voice, claim->lease.run, reply, heard);
+    voice->writes = (uint32_t)claim->lease.step;
+    list_add(bucket_of(speaker, claim->lease.run), &voice->bucket);
     list_init(&voice->pending);
 }
 
@@ -254,10 +263,10 @@ void speaker_end(struct speaker *speaker, struct voice *voice)
         loop_defer(&speaker->now);
 }
 
-void speaker_stored(struct speaker *speaker, struct uuid run, bool soon)
+static void tell_stored(struct speaker *speaker, const struct audience_of *of, struct uuid id,
+                        bool soon)
 {
-    const struct frame frame = {.kind = FRAME_STORED, .run = run};
-    struct audience_of *of = speaker ? audience_find(&speaker->audience, run, clock_ms()) : NULL;
+    const struct frame frame = {.kind = FRAME_STORED, .run = id};
 
     for (size_t i = 0; of && i < of->count; i++)
         frame_write(&outbox_of(speaker, of->channels[i].name)->frames, &frame);
@@ -265,6 +274,15 @@ void speaker_stored(struct speaker *speaker, struct uuid run, bool soon)
         await_turn(speaker);
     else if (of)
         loop_defer(&speaker->now);
+}
+
+void speaker_stored(struct speaker *speaker, const struct run_claim *claim, bool soon)
+{
+    if (!speaker)
+        return;
+    tell_stored(speaker, listeners(speaker, claim), claim->lease.run, soon);
+    tell_stored(speaker, audience_find(&speaker->audience, claim->thread_id, clock_ms()),
+                claim->thread_id, soon);
 }
 
 void speaker_stats_get(const struct speaker *speaker, struct speaker_stats *out)

@@ -20,7 +20,7 @@
 #define SPEAK_BYTES 512
 
 struct redis;
-struct run_lease;
+struct run_claim;
 struct speaker;
 
 /* `redis` is a connection that others share; it must outlive the speaker, as the URL must. All
@@ -28,12 +28,9 @@ struct speaker;
 struct speaker *speaker_start(struct redis *redis, const char *redis_url);
 SUSPENDS void speaker_stop(struct speaker *speaker); /* no voice speaks any more; accepts NULL */
 
-/* Whether somebody listens to the run. */
-bool speaker_is_heard(struct speaker *speaker, struct uuid run);
-
-/* A model begins a reply of the run that will have this id: the voice speaks, if the run is heard,
- * or may be later (`streamed`: the reply comes in pieces whoever listens). */
-void speaker_begin(struct speaker *speaker, struct voice *voice, const struct run_lease *lease,
+/* A model begins a reply of the run that will have this id: the voice speaks, if the run or its
+ * thread is heard, or may be later (`streamed`: the reply comes in pieces whoever listens). */
+void speaker_begin(struct speaker *speaker, struct voice *voice, const struct run_claim *claim,
                    struct uuid reply, bool streamed);
 void speaker_hear(struct speaker *speaker, struct voice *voice, const struct chat_event *event);
 
@@ -41,8 +38,9 @@ void speaker_hear(struct speaker *speaker, struct voice *voice, const struct cha
 void speaker_end(struct speaker *speaker, struct voice *voice);
 
 /* Something of the run was stored; `soon`: what is heard of it within SPEAK_MS is heard early
- * enough. */
-void speaker_stored(struct speaker *speaker, struct uuid run, bool soon);
+ * enough. Who listens to its thread is told so of the thread, and listens to the run from then on:
+ * he learns which that is from Postgres, and asks for the whole of what it has said meanwhile. */
+void speaker_stored(struct speaker *speaker, const struct run_claim *claim, bool soon);
 
 struct speaker_stats {
     bool hears;        /* who is listened to */

@@ -81,7 +81,7 @@ void run_start(struct worker *worker, const struct run_claim *claim,
     worker->counters.claimed++;
     task->fiber = fiber_spawn("run", run_main, task);
     /* That it is in progress: what comes of it next is often there at once. */
-    speaker_stored(worker->speaker, claim->lease.run, true);
+    speaker_stored(worker->speaker, claim, true);
     if (claim->cancelling)
         run_stop(task, RUN_STOP_CANCEL);
 }

@@ -366,7 +366,7 @@ static int call_model(struct run_task *task, struct thinking *thinking, struct e
     int r;
 
     thinking->reply = uuid_new();
-    speaker_begin(speaker, &task->voice, &task->claim.row.lease, thinking->reply,
+    speaker_begin(speaker, &task->voice, &task->claim.row, thinking->reply,
                   thinking->target.stream);
     r = ask_model(task, thinking, err);
     speaker_end(speaker, &task->voice);

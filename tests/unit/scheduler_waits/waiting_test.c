@@ -60,6 +60,29 @@ Test(waiting, no_more_wait_than_may)
     waiting_free(waiting);
 }
 
+Test(waiting, who_has_a_place_may_wait_for_something_else_besides)
+{
+    struct waiting *waiting = waiting_new(&(struct waiting_options){.max = 1});
+    struct uuid run = uuid_new();
+    struct waiter first;
+    struct waiter besides;
+    struct waiter more;
+
+    cr_assert(waiting_join(waiting, &first, uuid_new(), NULL));
+    cr_assert_not(waiting_join(waiting, &more, run, NULL));
+    cr_assert(waiting_join_besides(waiting, &besides, run));
+    cr_assert_eq(waiting_count(waiting), 1);
+    cr_assert_eq(waiting_runs_count(waiting), 2);
+    cr_assert_eq(waiting_wake(waiting, run), 1);
+    waiting_leave(waiting, &besides);
+    cr_assert_eq(waiting_count(waiting), 1);
+    cr_assert_eq(waiting_runs_count(waiting), 1);
+    waiting_end(waiting);
+    cr_assert_not(waiting_join_besides(waiting, &besides, run));
+    waiting_leave(waiting, &first);
+    waiting_free(waiting);
+}
+
 Test(waiting, who_holds_as_many_places_as_one_may_gets_no_further_one)
 {
     struct waiting *waiting = waiting_new(&(struct waiting_options){.max = 4, .max_of_one = 2});

@@ -84,6 +84,6 @@ int persist(struct run_task *task, enum persist_kind kind, const struct run_chan
         return r;
     meter_saved(&task->meter);
     task->worker->counters.checkpoints++;
-    speaker_stored(task->worker->speaker, task->claim.row.lease.run, false);
+    speaker_stored(task->worker->speaker, &task->claim.row, false);
     return 0;
 }
