@@ -5,201 +5,174 @@
  * nested. The order is the story's.
  */
 
-#include <string.h>
-
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/stream/event_format.h"
 
-size_t event_begin(struct buf *out, const struct shown *shown, const char *family, const char *name)
-{
-    if (shown) {
-        buf_add_string(out, "id: ");
-        shown_write(shown, out);
-        buf_add_char(out, '\n');
-    }
-    buf_add_string(out, "event: ");
-    buf_add_string(out, family);
-    buf_add_string(out, name);
-    buf_add_string(out, "\ndata: ");
-    return out->len;
-}
-
-/* JSON that is kept as it was written may go over several lines, which a line of data may not:
- * where JSON has a line's end, a blank says the same. */
-void event_end(struct buf *out, size_t data)
-{
-    char *at = out->ptr + data;
-
-    if (out->failed)
-        return;
-    for (char *end = at; (end = memchr(end, '\n', out->len - (size_t)(end - out->ptr)));)
-        *end = ' ';
-    for (char *end = at; (end = memchr(end, '\r', out->len - (size_t)(end - out->ptr)));)
-        *end = ' ';
-    buf_add(out, "\n\n", 2);
-}
-
-static void write_run(struct buf *out, const struct story_event *event)
+static void write_run(struct event_sink *sink, const struct story_event *event)
 {
     bool is_new = event->shown->run == SHOWN_CREATED;
-    size_t data = event_begin(out, event->shown, "thread.run.",
+    size_t data = event_begin(sink, event->shown, "thread.run.",
                               is_new ? "created" : run_status_name(event->run->status));
 
-    render_run(event->run, out);
-    event_end(out, data);
+    render_run(event->run, sink->out);
+    event_end(sink, data);
 }
 
-static void write_step(struct buf *out, const struct story_event *event, const char *what)
+static void write_step(struct event_sink *sink, const struct story_event *event, const char *what)
 {
-    size_t data = event_begin(out, event->shown, "thread.run.step.", what);
+    size_t data = event_begin(sink, event->shown, "thread.run.step.", what);
 
-    render_step(event->step, out);
-    event_end(out, data);
+    render_step(event->step, sink->out);
+    event_end(sink, data);
 }
 
-static void write_message(struct buf *out, const struct story_event *event, const char *what)
+static void write_message(struct event_sink *sink, const struct story_event *event,
+                          const char *what)
 {
-    size_t data = event_begin(out, event->shown, "thread.message.", what);
+    size_t data = event_begin(sink, event->shown, "thread.message.", what);
 
-    render_message(event->message, out);
-    event_end(out, data);
+    render_message(event->message, sink->out);
+    event_end(sink, data);
 }
 
 /* The delta of an object, up to its value. */
-static size_t begin_delta(struct buf *out, const struct story_event *event, enum id_kind kind,
-                          struct uuid id, const char *object)
+static size_t begin_delta(struct event_sink *sink, const struct story_event *event,
+                          enum id_kind kind, struct uuid id, const char *object)
 {
-    size_t data = event_begin(out, event->shown, object, "");
+    size_t data = event_begin(sink, event->shown, object, "");
     char text[ID_TEXT_SIZE];
 
     id_format(kind, id, text);
-    buf_add_string(out, "{\"id\":\"");
-    buf_add_string(out, text);
-    buf_add_string(out, "\",\"object\":\"");
-    buf_add_string(out, object);
-    buf_add_string(out, "\",\"delta\":");
+    buf_add_string(sink->out, "{\"id\":\"");
+    buf_add_string(sink->out, text);
+    buf_add_string(sink->out, "\",\"object\":\"");
+    buf_add_string(sink->out, object);
+    buf_add_string(sink->out, "\",\"delta\":");
     return data;
 }
 
-static void end_delta(struct buf *out, size_t data)
+static void end_delta(struct event_sink *sink, size_t data)
 {
-    buf_add_char(out, '}');
-    event_end(out, data);
+    buf_add_char(sink->out, '}');
+    event_end(sink, data);
 }
 
-static void write_text(struct buf *out, const struct story_event *event)
+static void write_text(struct event_sink *sink, const struct story_event *event)
 {
-    size_t data = begin_delta(out, event, ID_MESSAGE, event->message->id, "thread.message.delta");
+    size_t data = begin_delta(sink, event, ID_MESSAGE, event->message->id, "thread.message.delta");
 
-    buf_add_string(out, "{\"content\":[{\"index\":0,");
+    buf_add_string(sink->out, "{\"content\":[{\"index\":0,");
     if (event->refuses) {
-        buf_add_string(out, "\"type\":\"refusal\",\"refusal\":");
-        buf_add_json(out, event->text);
+        buf_add_string(sink->out, "\"type\":\"refusal\",\"refusal\":");
+        buf_add_json(sink->out, event->text);
     } else {
-        buf_add_string(out, "\"type\":\"text\",\"text\":{\"value\":");
-        buf_add_json(out, event->text);
-        buf_add_string(out, ",\"annotations\":[]}");
+        buf_add_string(sink->out, "\"type\":\"text\",\"text\":{\"value\":");
+        buf_add_json(sink->out, event->text);
+        buf_add_string(sink->out, ",\"annotations\":[]}");
     }
-    buf_add_string(out, "}]}");
-    end_delta(out, data);
+    buf_add_string(sink->out, "}]}");
+    end_delta(sink, data);
 }
 
-static size_t begin_call_delta(struct buf *out, const struct story_event *event)
+static size_t begin_call_delta(struct event_sink *sink, const struct story_event *event)
 {
-    size_t data = begin_delta(out, event, ID_STEP, event->step->id, "thread.run.step.delta");
+    size_t data = begin_delta(sink, event, ID_STEP, event->step->id, "thread.run.step.delta");
 
-    buf_add_string(out, "{\"step_details\":{\"type\":\"tool_calls\",\"tool_calls\":[{\"index\":");
-    buf_add_int(out, (int64_t)event->number);
-    buf_add_char(out, ',');
+    buf_add_string(sink->out,
+                   "{\"step_details\":{\"type\":\"tool_calls\",\"tool_calls\":[{\"index\":");
+    buf_add_int(sink->out, (int64_t)event->number);
+    buf_add_char(sink->out, ',');
     return data;
 }
 
-static void end_call_delta(struct buf *out, size_t data)
+static void end_call_delta(struct event_sink *sink, size_t data)
 {
-    buf_add_string(out, "}}]}}");
-    end_delta(out, data);
+    buf_add_string(sink->out, "}}]}}");
+    end_delta(sink, data);
 }
 
-static void write_call(struct buf *out, const struct story_event *event)
+static void write_call(struct event_sink *sink, const struct story_event *event)
 {
-    size_t data = begin_call_delta(out, event);
+    size_t data = begin_call_delta(sink, event);
 
-    buf_add_string(out, "\"id\":");
-    buf_add_json(out, event->call_id);
-    buf_add_string(out, ",\"type\":\"function\",\"function\":{\"name\":");
-    buf_add_json(out, event->name);
-    buf_add_string(out, ",\"arguments\":\"\",\"output\":null");
-    end_call_delta(out, data);
+    buf_add_string(sink->out, "\"id\":");
+    buf_add_json(sink->out, event->call_id);
+    buf_add_string(sink->out, ",\"type\":\"function\",\"function\":{\"name\":");
+    buf_add_json(sink->out, event->name);
+    buf_add_string(sink->out, ",\"arguments\":\"\",\"output\":null");
+    end_call_delta(sink, data);
 }
 
-static void write_call_part(struct buf *out, const struct story_event *event, const char *member)
+static void write_call_part(struct event_sink *sink, const struct story_event *event,
+                            const char *member)
 {
-    size_t data = begin_call_delta(out, event);
+    size_t data = begin_call_delta(sink, event);
 
-    buf_add_string(out, "\"type\":\"function\",\"function\":{\"");
-    buf_add_string(out, member);
-    buf_add_string(out, "\":");
-    buf_add_json(out, event->text);
-    end_call_delta(out, data);
+    buf_add_string(sink->out, "\"type\":\"function\",\"function\":{\"");
+    buf_add_string(sink->out, member);
+    buf_add_string(sink->out, "\":");
+    buf_add_json(sink->out, event->text);
+    end_call_delta(sink, data);
 }
 
 /* OpenAI has none for what a model thinks; clients pass over what they do not know. */
-static void write_thinking(struct buf *out, const struct story_event *event)
+static void write_thinking(struct event_sink *sink, const struct story_event *event)
 {
-    size_t data = begin_delta(out, event, ID_RUN, event->run->id, "thread.run.reasoning.delta");
+    size_t data = begin_delta(sink, event, ID_RUN, event->run->id, "thread.run.reasoning.delta");
 
-    buf_add_string(out, "{\"text\":");
-    buf_add_json(out, event->text);
-    buf_add_char(out, '}');
-    end_delta(out, data);
+    buf_add_string(sink->out, "{\"text\":");
+    buf_add_json(sink->out, event->text);
+    buf_add_char(sink->out, '}');
+    end_delta(sink, data);
 }
 
-static void write_message_end(struct buf *out, const struct story_event *event)
+static void write_message_end(struct event_sink *sink, const struct story_event *event)
 {
     bool incomplete = text_is(event->message->status, "incomplete");
 
-    write_message(out, event, incomplete ? "incomplete" : "completed");
+    write_message(sink, event, incomplete ? "incomplete" : "completed");
 }
 
 static void write_event(void *memory, struct buf *out, const struct story_event *event)
 {
-    (void)memory;
+    struct event_sink sink = event_sink(memory, out);
+
     switch (event->kind) {
     case STORY_RUN:
-        write_run(out, event);
+        write_run(&sink, event);
         break;
     case STORY_STEP_BEGINS:
-        write_step(out, event, "created");
+        write_step(&sink, event, "created");
         break;
     case STORY_STEP_WORKS:
-        write_step(out, event, "in_progress");
+        write_step(&sink, event, "in_progress");
         break;
     case STORY_STEP_ENDS:
-        write_step(out, event, step_status_name(event->step->status));
+        write_step(&sink, event, step_status_name(event->step->status));
         break;
     case STORY_MESSAGE_BEGINS:
-        write_message(out, event, "created");
+        write_message(&sink, event, "created");
         break;
     case STORY_MESSAGE_WORKS:
-        write_message(out, event, "in_progress");
+        write_message(&sink, event, "in_progress");
         break;
     case STORY_MESSAGE_ENDS:
-        write_message_end(out, event);
+        write_message_end(&sink, event);
         break;
     case STORY_TEXT:
-        write_text(out, event);
+        write_text(&sink, event);
         break;
     case STORY_CALL:
-        write_call(out, event);
+        write_call(&sink, event);
         break;
     case STORY_ARGUMENTS:
-        write_call_part(out, event, "arguments");
+        write_call_part(&sink, event, "arguments");
         break;
     case STORY_OUTPUT:
-        write_call_part(out, event, "output");
+        write_call_part(&sink, event, "output");
         break;
     case STORY_THINKING:
-        write_thinking(out, event);
+        write_thinking(&sink, event);
         break;
     }
 }
@@ -207,27 +180,27 @@ static void write_event(void *memory, struct buf *out, const struct story_event 
 static int end(void *memory, struct buf *out, const struct run *run, const struct shown *shown,
                struct error *err)
 {
-    size_t data = event_begin(out, shown, "", "done");
+    struct event_sink sink = event_sink(memory, out);
+    size_t data = event_begin(&sink, shown, "", "done");
 
-    (void)memory;
     (void)run;
     (void)err;
-    buf_add_string(out, "[DONE]");
-    event_end(out, data);
+    buf_add_string(out, EVENT_DONE);
+    event_end(&sink, data);
     return 0;
 }
 
 static void error(void *memory, struct buf *out, const char *code, const char *message)
 {
-    size_t data = event_begin(out, NULL, "", "error");
+    struct event_sink sink = event_sink(memory, out);
+    size_t data = event_begin(&sink, NULL, "", "error");
 
-    (void)memory;
     buf_add_string(out, "{\"error\":{\"message\":");
     buf_add_json_string(out, message);
     buf_add_string(out, ",\"type\":\"server_error\",\"param\":null,\"code\":");
     buf_add_json_string(out, code);
     buf_add_string(out, "}}");
-    event_end(out, data);
+    event_end(&sink, data);
 }
 
 const struct event_format assistants_events = {NULL, write_event, end, error};

@@ -1,6 +1,6 @@
 #pragma once
-/* Vocabularies of event streams: how the story of a run (scheduler/live/story.h) is written down as
- * server-sent events. A vocabulary is a struct of functions, and a row in the table of formats. */
+/* Vocabularies of event streams: how the story of a run (scheduler/live/story.h) is said. A
+ * vocabulary is a struct of functions, and a row in the table of formats. */
 
 #include "scheduler/live/story.h"
 #include "shared/base/compiler.h"
@@ -21,6 +21,20 @@ struct event_format {
     void (*error)(void *memory, struct buf *out, const char *code, const char *message);
 };
 
+/* How the events of the vocabularies below are framed, each opened and closed in one place. */
+struct event_sink {
+    struct buf *out; /* where an event's data is appended */
+    size_t (*begin)(struct event_sink *sink, const struct shown *shown, const char *family,
+                    const char *name);
+    void (*end)(struct event_sink *sink, size_t data);
+    void *arg;
+};
+
+#define EVENT_DONE "[DONE]" /* data of the last event, where its vocabulary says nothing else */
+
+/* Two vocabularies whose memory is a struct event_sink; NULL: events are framed as server-sent
+ * events. */
+
 /* OpenAI's, of Assistants: https://platform.openai.com/docs/api-reference/assistants-streaming */
 extern const struct event_format assistants_events;
 
@@ -29,8 +43,18 @@ extern const struct event_format assistants_events;
 extern const struct event_format simple_events;
 
 /* Appends the beginning of a frame: its id (what was shown with it; NULL: none) and its name, which
- * is that of its family and its own. Then its data is appended, as JSON, and the frame ended with
- * what the beginning returned. */
-MUSTCHECK size_t event_begin(struct buf *out, const struct shown *shown, const char *family,
-                             const char *name);
-void event_end(struct buf *out, size_t data);
+ * is that of its family and its own. Then its data is appended, as JSON (but for EVENT_DONE), and
+ * the frame ended with what the beginning returned. */
+MUSTCHECK static inline size_t event_begin(struct event_sink *sink, const struct shown *shown,
+                                           const char *family, const char *name)
+{
+    return sink->begin(sink, shown, family, name);
+}
+
+static inline void event_end(struct event_sink *sink, size_t data)
+{
+    sink->end(sink, data);
+}
+
+/* The sink that is this memory, for `out`. */
+struct event_sink event_sink(const void *memory, struct buf *out);

@@ -28,18 +28,18 @@ static int64_t latency_of(const struct run *run)
 /* An event that is being written. */
 struct writing {
     struct json_write json;
-    struct buf *out;
+    struct event_sink *sink;
     size_t data;
 };
 
 /* `run`: what its members have that all events have; NULL: without these. */
-static struct writing open_event(struct buf *out, const struct shown *shown, const char *name,
-                                 const struct run *run)
+static struct writing open_event(struct event_sink *sink, const struct shown *shown,
+                                 const char *name, const struct run *run)
 {
-    struct writing writing = {.out = out, .data = event_begin(out, shown, "", name)};
+    struct writing writing = {.sink = sink, .data = event_begin(sink, shown, "", name)};
     struct json_write *w = &writing.json;
 
-    json_write_init(w, out);
+    json_write_init(w, sink->out);
     json_write_open_object(w, NULL);
     if (!run)
         return writing;
@@ -49,15 +49,16 @@ static struct writing open_event(struct buf *out, const struct shown *shown, con
     return writing;
 }
 
-static struct writing open_story(struct buf *out, const struct story_event *event, const char *name)
+static struct writing open_story(struct event_sink *sink, const struct story_event *event,
+                                 const char *name)
 {
-    return open_event(out, event->shown, name, event->now);
+    return open_event(sink, event->shown, name, event->now);
 }
 
 static void close_event(struct writing *writing)
 {
     json_write_close(&writing->json);
-    event_end(writing->out, writing->data);
+    event_end(writing->sink, writing->data);
 }
 
 static void write_id(struct json_write *w, const char *name, enum id_kind kind, struct uuid id)
@@ -68,9 +69,9 @@ static void write_id(struct json_write *w, const char *name, enum id_kind kind, 
     json_write_string(w, name, text);
 }
 
-static void write_say(struct buf *out, const struct story_event *event, const char *name)
+static void write_say(struct event_sink *sink, const struct story_event *event, const char *name)
 {
-    struct writing e = open_story(out, event, name);
+    struct writing e = open_story(sink, event, name);
 
     if (event->message)
         write_id(&e.json, "message_id", ID_MESSAGE, event->message->id);
@@ -79,19 +80,20 @@ static void write_say(struct buf *out, const struct story_event *event, const ch
     close_event(&e);
 }
 
-static void write_call(struct buf *out, const struct story_event *event)
+static void write_call(struct event_sink *sink, const struct story_event *event)
 {
-    struct writing e = open_story(out, event, "tool_call");
+    struct writing e = open_story(sink, event, "tool_call");
 
     json_write_text(&e.json, "id", event->call_id);
     json_write_text(&e.json, "name", event->name);
     close_event(&e);
 }
 
-static void write_result(struct buf *out, const struct story_event *event, struct json_object *call)
+static void write_result(struct event_sink *sink, const struct story_event *event,
+                         struct json_object *call)
 {
     struct json_object *function = json_get(call, "function");
-    struct writing e = open_story(out, event, "tool_result");
+    struct writing e = open_story(sink, event, "tool_result");
 
     json_write_text(&e.json, "id", json_get_text(call, "id"));
     json_write_text(&e.json, "name", json_get_text(function, "name"));
@@ -101,7 +103,7 @@ static void write_result(struct buf *out, const struct story_event *event, struc
     close_event(&e);
 }
 
-static void write_results(struct buf *out, const struct story_event *event)
+static void write_results(struct event_sink *sink, const struct story_event *event)
 {
     CLEANUP(json_freep) struct json_object *calls = NULL;
     struct error err;
@@ -113,13 +115,13 @@ static void write_results(struct buf *out, const struct story_event *event)
         return;
     count = json_object_array_length(calls);
     for (size_t i = 0; i < count; i++)
-        write_result(out, event, json_object_array_get_idx(calls, i));
+        write_result(sink, event, json_object_array_get_idx(calls, i));
 }
 
-static void write_ask(struct buf *out, const struct story_event *event)
+static void write_ask(struct event_sink *sink, const struct story_event *event)
 {
     CLEANUP(json_freep) struct json_object *action = NULL;
-    struct writing e = open_story(out, event, "ask_user");
+    struct writing e = open_story(sink, event, "ask_user");
     struct json_object *calls;
     struct error err;
 
@@ -131,10 +133,10 @@ static void write_ask(struct buf *out, const struct story_event *event)
     close_event(&e);
 }
 
-static void write_failure(struct buf *out, const struct story_event *event)
+static void write_failure(struct event_sink *sink, const struct story_event *event)
 {
     CLEANUP(json_freep) struct json_object *error = NULL;
-    struct writing e = open_story(out, event, "error");
+    struct writing e = open_story(sink, event, "error");
     struct error err;
 
     if (!event->run->last_error.ptr ||
@@ -145,30 +147,30 @@ static void write_failure(struct buf *out, const struct story_event *event)
     close_event(&e);
 }
 
-static void write_ids(struct buf *out, const struct story_event *event)
+static void write_ids(struct event_sink *sink, const struct story_event *event)
 {
-    struct writing e = open_story(out, event, "run");
+    struct writing e = open_story(sink, event, "run");
 
     write_id(&e.json, "run_id", ID_RUN, event->run->id);
     write_id(&e.json, "thread_id", ID_THREAD, event->run->thread_id);
     close_event(&e);
 }
 
-static void write_run(struct buf *out, const struct story_event *event)
+static void write_run(struct event_sink *sink, const struct story_event *event)
 {
     if (event->shown->run == SHOWN_CREATED) {
-        write_ids(out, event);
+        write_ids(sink, event);
         return;
     }
     switch (event->run->status) {
     case RUN_IN_PROGRESS:
-        write_say(out, event, "thinking");
+        write_say(sink, event, "thinking");
         break;
     case RUN_REQUIRES_ACTION:
-        write_ask(out, event);
+        write_ask(sink, event);
         break;
     case RUN_FAILED:
-        write_failure(out, event);
+        write_failure(sink, event);
         break;
     case RUN_QUEUED:
     case RUN_CANCELLING:
@@ -183,22 +185,23 @@ static void write_run(struct buf *out, const struct story_event *event)
 
 static void write_event(void *memory, struct buf *out, const struct story_event *event)
 {
-    (void)memory;
+    struct event_sink sink = event_sink(memory, out);
+
     switch (event->kind) {
     case STORY_RUN:
-        write_run(out, event);
+        write_run(&sink, event);
         break;
     case STORY_THINKING:
-        write_say(out, event, "thinking");
+        write_say(&sink, event, "thinking");
         break;
     case STORY_TEXT:
-        write_say(out, event, "answer");
+        write_say(&sink, event, "answer");
         break;
     case STORY_CALL:
-        write_call(out, event);
+        write_call(&sink, event);
         break;
     case STORY_STEP_ENDS:
-        write_results(out, event);
+        write_results(&sink, event);
         break;
     case STORY_STEP_BEGINS:
     case STORY_STEP_WORKS:
@@ -214,9 +217,9 @@ static void write_event(void *memory, struct buf *out, const struct story_event 
 static int end(void *memory, struct buf *out, const struct run *run, const struct shown *shown,
                struct error *err)
 {
-    struct writing e = open_event(out, shown, "done", run);
+    struct event_sink sink = event_sink(memory, out);
+    struct writing e = open_event(&sink, shown, "done", run);
 
-    (void)memory;
     (void)err;
     json_write_string(&e.json, "status", run_status_name(run->status));
     if (run->incomplete_reason.ptr)
@@ -229,9 +232,9 @@ static int end(void *memory, struct buf *out, const struct run *run, const struc
 
 static void error(void *memory, struct buf *out, const char *code, const char *message)
 {
-    struct writing e = open_event(out, NULL, "error", NULL);
+    struct event_sink sink = event_sink(memory, out);
+    struct writing e = open_event(&sink, NULL, "error", NULL);
 
-    (void)memory;
     json_write_string(&e.json, "code", code);
     json_write_string(&e.json, "message", message);
     close_event(&e);
