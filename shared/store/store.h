@@ -91,6 +91,7 @@ enum store_condition {
     UPLOAD_OVER,        /* the upload is completed, cancelled or expired */
     PART_MISSING,       /* no such part of this upload */
     PROGRESS_LARGE,     /* a run's open calls hold more than was asked for */
+    TICKET_MISSING,     /* no such ticket (any more) */
 };
 
 /* Up to so many bytes are read and written along with what others ask for at the same moment. What

@@ -7,6 +7,7 @@
 #include "shared/store/access/tenants.h"
 
 #include "shared/base/digest.h"
+#include "shared/store/access/secret.h"
 #include "shared/store/rows.h"
 
 #define LIST_MAX "10000"
@@ -25,7 +26,6 @@
 /* clang-format on */
 
 #define KEY_NAME_MAX     200 /* bytes */
-#define KEY_RANDOM_BYTES 32
 #define KEY_PREFIX_CHARS 12
 
 static int tenant_read(struct row *row, void *out, struct error *err)
@@ -202,24 +202,10 @@ int tenants_set(const struct store *store, struct text name, const struct tenant
     return store_one(store, &tenant_rows, &(struct pg_query){&tenant_set, values}, out, err);
 }
 
-/* 32 bytes as 43 characters of base64url without padding (RFC 4648, section 5). */
 static void key_new(char out[KEY_TEXT_SIZE])
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint8_t bytes[KEY_RANDOM_BYTES + 1] = {0};
-    size_t at = 0;
-
-    random_bytes(bytes, KEY_RANDOM_BYTES);
     memcpy(out, "pk_", 3);
-    at = 3;
-    for (size_t i = 0; i < KEY_RANDOM_BYTES; i += 3) {
-        uint32_t group = (uint32_t)bytes[i] << 16 | (uint32_t)bytes[i + 1] << 8 | bytes[i + 2];
-
-        for (int shift = 18; shift >= 0 && at < KEY_TEXT_SIZE - 1; shift -= 6)
-            out[at++] = digits[group >> shift & 63];
-    }
-    out[at] = '\0';
-    ASSERT(at == KEY_TEXT_SIZE - 1);
+    secret_new(out + 3);
 }
 
 /* clang-format off */
@@ -297,6 +283,42 @@ int keys_revoke(const struct store *store, struct uuid id, struct error *err)
     struct pg_value values[2] = {pg_uuid(id), pg_uuid(store->tenant)};
 
     return store_one(store, &revoked, &(struct pg_query){&key_revoke, values}, NULL, err);
+}
+
+/* clang-format off */
+static const struct pg_statement key_over = {
+    .name = "keys_over",
+    .sql =
+        "SELECT i.place - 1"
+        " FROM unnest($1) WITH ORDINALITY AS i (id, place)"
+        " LEFT JOIN api_keys k ON k.id = ANY (ARRAY[i.id])"
+        " WHERE k.id IS NULL"
+        "    OR k.revoked_at IS NOT NULL",
+    .types = "U",
+};
+/* clang-format on */
+
+int keys_over(struct pg *pg, const struct uuid *keys, size_t count, size_t *out, size_t *out_count,
+              struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    CLEANUP(buf_deinit) struct buf ids;
+    struct pg_value values[1];
+    int r;
+
+    ASSERT(count <= KEYS_AT_ONCE);
+    buf_init(&ids, 0);
+    pg_array_begin(&ids);
+    for (size_t i = 0; i < count; i++)
+        pg_array_add_uuid(&ids, keys[i]);
+    values[0] = pg_array('U', &ids);
+    r = pg_exec(pg, &key_over, values, &result, err);
+    if (r < 0)
+        return r;
+    *out_count = (size_t)pg_rows(result);
+    for (int row = 0; row < pg_rows(result); row++)
+        out[row] = (size_t)pg_get_int(result, row, 0);
+    return 0;
 }
 
 /* clang-format off */

@@ -88,6 +88,12 @@ SUSPENDS MUSTCHECK int keys_list(const struct store *store, struct api_key_list 
 /* Returns 0 also when it was revoked before; KEY_MISSING. */
 SUSPENDS MUSTCHECK int keys_revoke(const struct store *store, struct uuid id, struct error *err);
 
+/* Which of up to KEYS_AT_ONCE keys, of whatever tenants, are revoked or not there: their places in
+ * the list. */
+#define KEYS_AT_ONCE 1000
+SUSPENDS MUSTCHECK int keys_over(struct pg *pg, const struct uuid *keys, size_t count, size_t *out,
+                                 size_t *out_count, struct error *err);
+
 /* Whose key is it? Fills id, tenant_id and rates of *out. KEY_MISSING when there is no such
  * key, it is revoked, or the text does not have the form of one. Notes the use once a minute. */
 SUSPENDS MUSTCHECK int keys_authenticate(struct pg *pg, struct text key, struct api_key *out,

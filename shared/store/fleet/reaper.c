@@ -191,8 +191,18 @@ static const struct pg_statement reap_rows = {
         "        ORDER BY created_at"
         "        LIMIT 10000"
         "        FOR UPDATE SKIP LOCKED)"
+        "    RETURNING 1),"
+        " t AS ("
+        "    DELETE FROM tickets"
+        "    WHERE hash IN ("
+        "        SELECT hash"
+        "        FROM tickets"
+        "        WHERE expires_at < now() - interval '1 minute'"
+        "        ORDER BY expires_at"
+        "        LIMIT 10000"
+        "        FOR UPDATE SKIP LOCKED)"
         "    RETURNING 1)"
-        " SELECT (SELECT count(*) FROM w) + (SELECT count(*) FROM k)",
+        " SELECT (SELECT count(*) FROM w) + (SELECT count(*) FROM k) + (SELECT count(*) FROM t)",
     .types = "",
 };
 /* clang-format on */

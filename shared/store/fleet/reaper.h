@@ -8,7 +8,8 @@
  *      worker does it in time, unless it hangs)
  *   3. open calls whose time has come are settled (runs/open_calls.h)
  *   4. held runs whose thread is idle are promoted (promotions.h), also behind those of 1 and 2
- *   5. dead worker rows older than an hour, and idempotency keys older than a day, are deleted
+ *   5. dead worker rows older than an hour, and idempotency keys older than a day, are deleted, as
+ *      tickets are that nobody used
  *
  * The thread of every run that ends is released in the same statement.
  */

@@ -5,6 +5,7 @@
 #include "fixture.h"
 
 #include "shared/store/access/idempotency.h"
+#include "shared/store/access/tickets.h"
 #include "shared/store/dispatch/dispatch.h"
 #include "shared/store/files/blob_chunks.h"
 #include "shared/store/files/uploads.h"
@@ -65,8 +66,10 @@ static void fill(const struct store *store)
         "    blobs;"
         "INSERT INTO upload_parts (id, upload_id, tenant_id, blob_id, bytes)"
         "  SELECT id, id, tenant_id, id, 1 FROM blobs;"
+        "INSERT INTO tickets SELECT gen_random_uuid()::text::bytea, '%s', '%s', NULL, now()"
+        "  FROM generate_series(1, 10000) n;"
         "SELECT pg_stat_force_next_flush()",
-        tenant, tenant, tenant, tenant, tenant, tenant, tenant);
+        tenant, tenant, tenant, tenant, tenant, tenant, tenant, tenant, tenant);
 }
 
 static void use_memory(const struct store *store)
@@ -227,6 +230,7 @@ static void use_api(const struct store *store)
     struct run_stopped stopped;
     struct thread_standing_row standing;
     struct thread_next next;
+    struct ticket_holder holder;
     struct api_key key;
     size_t settled;
     size_t settled_count;
@@ -236,6 +240,10 @@ static void use_api(const struct store *store)
     GIVES(KEY_MISSING,
           keys_authenticate(store->pg, TEXT("pk_0123456789012345678901234567890123456789012"), &key,
                             &test_err));
+    GIVES(TICKET_MISSING,
+          tickets_take(store->pg, TEXT("0123456789012345678901234567890123456789012"), &holder,
+                       &test_err));
+    MUST(keys_over(store->pg, &request.object, 1, &settled, &settled_count, &test_err));
     MUST(idempotency_begin(store, &request, &reply, &test_err));
     MUST(idempotency_recall(store, request.hash, request.object, &request.object, &test_err));
     MUST(idempotency_complete(store, request.key, 200, TEXT("{}"), &test_err));

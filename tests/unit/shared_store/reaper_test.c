@@ -333,9 +333,12 @@ static void tidies(struct store *store)
     sql_do("UPDATE workers SET lease_until = now() - interval '61 min'");
     sql_do("UPDATE idempotency_keys SET created_at = now() - interval '25 h'");
     cr_assert_eq(sweep(store).rows_deleted, 2);
+    sql_do("INSERT INTO tickets VALUES ('a', gen_random_uuid(), gen_random_uuid(), NULL, now()),"
+           " ('b', gen_random_uuid(), gen_random_uuid(), NULL, now() - interval '61 s')");
+    cr_assert_eq(sweep(store).rows_deleted, 1);
 }
 
-Test(reaper, deletes_old_dead_workers_and_idempotency_keys)
+Test(reaper, deletes_old_dead_workers_idempotency_keys_and_tickets)
 {
     with_store(tidies);
 }
