@@ -187,6 +187,11 @@ SUSPENDS MUSTCHECK int http_upgraded_read(struct http_exchange *exchange, void *
                                           int64_t deadline_ms, size_t *out_len, struct error *err);
 SUSPENDS MUSTCHECK int http_upgraded_write(struct http_exchange *exchange, struct text bytes,
                                            struct error *err);
+/* Until somebody calls fiber_wake for the handler's fiber, as http_await_wake: 0; or there is
+ * something to read, or the end of it: HTTP_INPUT. */
+enum { HTTP_INPUT = 2 };
+SUSPENDS MUSTCHECK int http_upgraded_wait(struct http_exchange *exchange, const char *reason,
+                                          int64_t deadline_ms, struct error *err);
 
 /* For a handler that replies for long: the body was read, and what it takes is given back, to the
  * budgets, too. exchange->body is empty then. */
