@@ -271,6 +271,7 @@ static void start_api(struct scheduler *scheduler)
         .waits = scheduler->waits,
         .live = scheduler->live,
         .gateway = scheduler->gateway,
+        .key_sockets = (size_t)scheduler->config->scheduler.key_sockets,
         .events =
             {
                 .run_ready = on_run_ready,

@@ -15,6 +15,8 @@
 #include "scheduler/api/unknown_url.h"
 #include "shared/base/clock.h"
 #include "shared/check/nearest.h"
+#include "shared/store/access/tickets.h"
+#include "shared/websocket/handshake.h"
 
 enum { DATABASE_WAIT_MS = 2000, QUERY_MEMBERS_MAX = 16 };
 
@@ -98,13 +100,55 @@ static int wait_for_database(struct request *request)
     return request_failed(request, &err);
 }
 
+/* In the query, or among the subprotocols of a WebSocket, since that is all that a page can set.
+ * TEXT_NONE: there is none. */
+static struct text ticket_of(struct http_exchange *exchange)
+{
+    static const char prefix[] = "ticket.";
+    struct text offered = http_header_get(exchange, "sec-websocket-protocol");
+    struct text name;
+
+    while (websocket_protocol_next(&offered, &name))
+        if (text_starts(name, prefix))
+            return (struct text){name.ptr + sizeof(prefix) - 1, name.len - sizeof(prefix) + 1};
+    return http_query_get(exchange, "ticket", 0);
+}
+
+/* A ticket is good once: it is taken, whatever comes of the request. */
+static int take_ticket(struct request *request, struct text ticket)
+{
+    struct ticket_holder holder;
+    struct error err;
+    int r = wait_for_database(request);
+
+    if (r < 0)
+        return r;
+    r = tickets_take(request->api->pg, ticket, &holder, &err);
+    if (r == TICKET_MISSING)
+        return unauthorized(request, "invalid_ticket",
+                            "Incorrect ticket: it is good once, for half a minute. Get a new one "
+                            "with POST /v1/tickets.");
+    if (r < 0)
+        return request_failed(request, &err);
+    request->store.tenant = holder.tenant;
+    request->key = holder.key;
+    request->rates = holder.rates;
+    request->ticket_thread = holder.thread;
+    return 0;
+}
+
 static int authenticate(struct request *request)
 {
     struct text key = key_of(request->exchange);
+    struct text ticket = TEXT_NONE;
     struct key_owner owner;
     struct error err;
     int r;
 
+    if (key.len == 0 && request->endpoint->flags & ENDPOINT_TICKET)
+        ticket = ticket_of(request->exchange);
+    if (ticket.ptr)
+        return take_ticket(request, ticket);
     if (key.len == 0)
         return unauthorized(request, NULL,
                             "You didn't provide an API key. You need to provide your API key in an "
@@ -290,6 +334,20 @@ int request_admit(struct request *request)
         r = check_media(request);
     if (r == 0)
         r = check_query(request);
+    if (r == 0)
+        take_share(request);
+    return r;
+}
+
+int request_admit_as(struct request *request, const struct request *other)
+{
+    int r = find_endpoint(request);
+
+    request->store.tenant = other->store.tenant;
+    request->key = other->key;
+    request->rates = other->rates;
+    if (r == 0)
+        r = check_media(request);
     if (r == 0)
         take_share(request);
     return r;

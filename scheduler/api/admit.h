@@ -10,5 +10,8 @@ struct request;
  * request->failure: 404, 405, 401, 415, 400 for an unknown member of the query, 503. */
 SUSPENDS MUSTCHECK int request_admit(struct request *request);
 
+/* The same, of a request in the name of another one, whose key was asked for. */
+SUSPENDS MUSTCHECK int request_admit_as(struct request *request, const struct request *other);
+
 /* The largest body that the request's endpoint takes, at most `otherwise`. */
 size_t request_body_max(const struct request *request, size_t otherwise);

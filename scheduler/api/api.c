@@ -14,6 +14,7 @@
 #include "providers/models/registry.h"
 #include "scheduler/api/access/claim_returns.h"
 #include "scheduler/api/access/key_cache.h"
+#include "scheduler/api/access/seats.h"
 #include "scheduler/api/access/shares.h"
 #include "scheduler/api/admit.h"
 #include "scheduler/api/body.h"
@@ -46,6 +47,7 @@ enum {
     ROOM_WAIT_MS = 2000,
     FILE_WAIT_MS = 30000,  /* what is sent as a stream can't be sent again */
     GO_ON_WAIT_MS = 15000, /* ten thousand may go on at the same moment */
+    INNER_WAIT_MS = 30000,
 };
 
 static int check_model(const struct api *api, const char *param, struct text model,
@@ -123,6 +125,7 @@ struct api *api_new(const struct api_options *options)
     api->live = options->live;
     api->gateway = options->gateway;
     api->claim_returns = claim_returns_new();
+    api->seats = seats_new(options->key_sockets);
     api->poll.average_ms = 2000;
     return api;
 }
@@ -134,6 +137,7 @@ void api_free(struct api *api)
     buf_deinit(&api->document);
     claim_returns_free(api->claim_returns);
     run_reader_free(api->run_reader);
+    seats_free(api->seats);
     key_cache_free(api->keys);
     shares_free(api->shares);
     submitter_free(api->submitter);
@@ -386,6 +390,14 @@ static void log_request(const struct request *request, int status, int64_t took_
                   LOG_STR("request", request->exchange->request_id));
 }
 
+static void refuse(struct request *request, int r)
+{
+    endpoint_fn in_its_way = request->endpoint ? request->endpoint->refuse : NULL;
+
+    if (r < 0 && in_its_way)
+        (void)!in_its_way(request); /* else by a status */
+}
+
 static void reply(struct request *request, int r)
 {
     struct http_exchange *exchange = request->exchange;
@@ -404,7 +416,7 @@ static void reply(struct request *request, int r)
             add_retry_headers(exchange, &request->failure);
     }
     api_metrics_count(&request->api->metrics, request->endpoint_place, status, took_us);
-    log_request(request, status, took_us);
+    log_request(request, r < 0 ? request->failure.status : status, took_us);
     if (exchange->status == 0)
         (void)http_reply(exchange, status, "application/json", buf_text(&request->reply));
 }
@@ -490,5 +502,61 @@ void api_handle(struct http_exchange *exchange, void *arg)
         r = stream(request);
     else if (r == 0 && request->endpoint->finish)
         r = request->endpoint->finish(request);
+    refuse(request, r);
     reply(request, r);
+}
+
+/* The exchange is the outer one's, as far as somebody is there to be replied to. */
+static void begin_inner(const struct request *outer, const struct inner_request *inner,
+                        const struct http_field *header, struct http_exchange *exchange)
+{
+    *exchange = (struct http_exchange){
+        .method = HTTP_METHOD_POST,
+        .target = inner->path,
+        .path = inner->path,
+        .headers = header,
+        .headers_count = inner->once.ptr ? 1 : 0,
+        .body = inner->body,
+        .body_bytes_max = SIZE_MAX,
+        .deadline_ms = deadline_in(INNER_WAIT_MS),
+        .connection = outer->exchange->connection,
+    };
+    memcpy(exchange->peer, outer->exchange->peer, sizeof(exchange->peer));
+    id_format(ID_REQUEST, uuid_new(), exchange->request_id);
+    arena_init(&exchange->arena, 0);
+    buf_init(&exchange->extra_headers, 0);
+}
+
+static void end_inner(struct http_exchange *exchange)
+{
+    end(exchange);
+    buf_deinit(&exchange->extra_headers);
+    arena_deinit(&exchange->arena);
+}
+
+int request_inner(const struct request *outer, const struct inner_request *inner,
+                  struct json_object **out_reply, struct failure *failure)
+{
+    const struct http_field header = {TEXT("idempotency-key"), inner->once};
+    struct http_exchange exchange;
+    struct request *request;
+    struct error err;
+    int64_t took_us;
+    int r;
+
+    begin_inner(outer, inner, &header, &exchange);
+    request = begin(&exchange, outer->api);
+    request->once = inner->once.ptr != NULL;
+    r = request_admit_as(request, outer);
+    if (r == 0)
+        r = call(request);
+    if (r == 0 && json_decode(buf_text(&request->reply), JSON_DEPTH_DEFAULT, out_reply, &err) < 0)
+        r = request_failed(request, &err);
+    took_us = clock_us() - request->start_us;
+    api_metrics_count(&request->api->metrics, request->endpoint_place,
+                      r == 0 ? 200 : request->failure.status, took_us);
+    log_request(request, r == 0 ? 200 : request->failure.status, took_us);
+    *failure = request->failure;
+    end_inner(&exchange);
+    return r;
 }

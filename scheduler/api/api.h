@@ -41,6 +41,7 @@ struct api_options {
     struct waits *waits;     /* of requests for the ends of runs; NULL: none waits */
     struct live *live;       /* of readers of the events of runs; NULL: none reads */
     struct gateway *gateway; /* calls models for requests; NULL: none are called */
+    size_t key_sockets;      /* of one API key, at once; 0: none */
     struct run_events events;
     const struct endpoint_table *const *tables; /* what is served; NULL: surfaces.h */
     size_t tables_count;

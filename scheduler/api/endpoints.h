@@ -14,9 +14,9 @@
 struct request;
 
 /* TAKES_JSON, GIVES_JSON: returns 0 with the reply in request->reply (status 200), or -E_INVALID
- * with request->failure. GIVES_BYTES and GIVES_EVENTS: the function replies by itself, with
- * http_stream_begin or http_reply, and returns 0; or, while it has not, -E_INVALID with
- * request->failure. */
+ * with request->failure. GIVES_BYTES, GIVES_EVENTS and GIVES_SOCKET: the function replies by
+ * itself, with http_stream_begin, http_reply or http_upgrade, and returns 0; or, while it has not,
+ * -E_INVALID with request->failure. */
 typedef int (*endpoint_fn)(struct request *request);
 
 /* `stream` is as GIVES_EVENTS: instead of the reply that `handle` has made, the events of what it
@@ -29,7 +29,7 @@ enum endpoint_takes {
     TAKES_FORM,    /* multipart/form-data, which the function reads as it comes: http_body_read */
 };
 
-enum endpoint_gives { GIVES_JSON, GIVES_BYTES, GIVES_EVENTS };
+enum endpoint_gives { GIVES_JSON, GIVES_BYTES, GIVES_EVENTS, GIVES_SOCKET };
 
 #define ENDPOINT_IGNORED_MAX ((size_t)64 << 10)
 
@@ -37,6 +37,7 @@ enum endpoint_flags {
     ENDPOINT_CREATES = 1, /* honours Idempotency-Key */
     ENDPOINT_LARGE = 2,   /* may give megabytes: pages, messages, steps, assistants */
     ENDPOINT_FILES = 4,   /* moves the bytes of files: takes its room where they do */
+    ENDPOINT_TICKET = 16, /* may be asked with a ticket in place of a key */
     ENDPOINT_PUBLIC = 8,  /* may be asked without a key */
 };
 
@@ -47,6 +48,9 @@ struct endpoint {
     endpoint_fn stream; /* NULL, or, where the body says `stream`: called behind `handle` */
     endpoint_fn finish; /* NULL, or, where it does not: called behind `handle`, once its reply is
                          * kept with the idempotency key */
+    /* NULL, or tells request->failure in another way than by a status, whoever found it: replies by
+     * itself and returns 0, or -E_INVALID where it can't. */
+    endpoint_fn refuse;
     enum endpoint_takes takes;
     enum endpoint_gives gives;
     const struct fields *body; /* of TAKES_JSON */

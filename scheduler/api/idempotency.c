@@ -181,7 +181,7 @@ int idempotent_create(struct request *request, endpoint_fn create)
 int idempotent_call(struct request *request)
 {
     request->object = uuid_new();
-    if (!(request->endpoint->flags & ENDPOINT_CREATES))
+    if (!request->once && !(request->endpoint->flags & ENDPOINT_CREATES))
         return request->endpoint->handle(request);
     return idempotent_create(request, request->endpoint->handle);
 }

@@ -67,6 +67,10 @@ static const struct metric rows[] = {
                   "Runs accepted by this process."),
     METRIC_COUNTS(api_metrics, METRIC_UINT64, replays, "penstock_idempotent_replays_total",
                   "Replies given again for a repeated key."),
+    METRIC_SHOWS(api_metrics, METRIC_SIZE, sockets, "penstock_web_sockets",
+                 "WebSockets that are open."),
+    METRIC_COUNTS(api_metrics, METRIC_UINT64, socket_messages, "penstock_web_socket_messages_total",
+                  "Messages of clients over WebSockets."),
 };
 
 const struct metric_table api_metrics_table = METRIC_TABLE(rows);

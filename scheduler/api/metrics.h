@@ -16,6 +16,8 @@ struct api_metrics {
     struct histogram latency_us;
     uint64_t runs_created;
     uint64_t replays; /* of idempotent requests */
+    size_t sockets;   /* that are open */
+    uint64_t socket_messages;
 };
 
 /* Sized for these endpoints, which must outlive it. */

@@ -20,6 +20,14 @@ int request_missing(struct request *request, const char *what, struct text id)
     return failure_missing(&request->failure, what, id);
 }
 
+int request_check_ticket(struct request *request, struct uuid thread)
+{
+    if (uuid_is_zero(request->ticket_thread) || uuid_equal(request->ticket_thread, thread))
+        return 0;
+    return failure_param(&request->failure, 403, NULL, "ticket_of_another_thread",
+                         "The ticket was made for another thread.");
+}
+
 static int find_agent(const struct request *request, struct text said, enum agent_sought sought,
                       struct uuid *out, struct error *err)
 {

@@ -18,6 +18,7 @@
 struct blob_stores;
 struct claim_returns;
 struct gateway;
+struct seats;
 struct share;
 struct shares;
 struct key_cache;
@@ -61,6 +62,7 @@ struct api {
     struct live *live;       /* NULL: none reads */
     struct gateway *gateway; /* NULL: models are called by workers alone */
     struct claim_returns *claim_returns;
+    struct seats *seats; /* of sockets */
     struct poll poll;
     struct buf document;   /* OpenAPI's, when somebody has asked for it */
     int64_t errors_second; /* the second in which errors were logged last, and how many */
@@ -78,7 +80,8 @@ struct request {
     size_t endpoint_place;
     int64_t start_us;
     struct store store;        /* of the tenant that asks, with the exchange's arena */
-    struct uuid key;           /* the API key that it came with */
+    struct uuid key;           /* the API key that it, or its ticket, came with */
+    struct uuid ticket_thread; /* the only thread that its ticket is good for; zero: any */
     struct tenant_rates rates; /* of calls of models, that the tenant may make */
     struct json_object *body;  /* checked; never NULL where the endpoint takes JSON */
     struct uuid object;        /* the id for what the request creates */
@@ -96,6 +99,7 @@ struct request {
     void *work;                /* the endpoint's own */
     /* What stands for a body that is not kept, where requests are told apart by theirs. */
     struct text stands_for;
+    bool once;        /* its Idempotency-Key counts, whatever its endpoint */
     struct buf reply; /* JSON */
     struct failure failure;
 };
@@ -122,6 +126,22 @@ size_t *request_readers(struct request *request);
 /* Whether the reply is to be the events of what the request makes: its body says `stream`, or the
  * run in it does. */
 bool request_streams(const struct request *request);
+
+/* A request in the name of another one, as by a message of its socket: to a POST endpoint, from its
+ * body to its reply. `once` (TEXT_NONE: none) is its idempotency key, whatever the endpoint. */
+struct inner_request {
+    struct text path;
+    struct text body;
+    struct text once;
+};
+
+/* Returns 0 with the JSON of the reply in *reply (to be freed), or -E_INVALID with *failure. */
+SUSPENDS MUSTCHECK int request_inner(const struct request *outer, const struct inner_request *inner,
+                                     struct json_object **out_reply, struct failure *failure);
+
+/* Whether its ticket is good for this thread. Returns 0, or -E_INVALID with request->failure
+ * (403). */
+MUSTCHECK int request_check_ticket(struct request *request, struct uuid thread);
 
 /* The store failed: fills request->failure. Returns -E_INVALID. */
 int request_failed(struct request *request, const struct error *err);

@@ -38,6 +38,8 @@ const struct endpoint_table *const surfaces[] = {
     &file_endpoints,
     &file_content_endpoints,
     &upload_endpoints,
+    &ticket_endpoints,
+    &thread_socket_endpoints,
 };
 
 const size_t surfaces_count = ARRAY_LENGTH(surfaces);

@@ -90,6 +90,7 @@ static const cyaml_schema_field_t scheduler_fields[] = {
     INTEGER(scheduler, waiting_requests),
     INTEGER(scheduler, stream_readers),
     INTEGER(scheduler, tenant_places_percent),
+    INTEGER(scheduler, key_sockets),
     INTEGER(scheduler, gateway_calls),
     INTEGER(scheduler, gateway_wait_ms),
     CYAML_FIELD_END,

@@ -87,5 +87,9 @@ SUSPENDS MUSTCHECK int http_connection_receive(struct http_connection *connectio
 SUSPENDS MUSTCHECK int http_connection_continue(struct http_connection *connection,
                                                 struct error *err);
 
+/* What goes on for long is written into a small buffer of the kernel's, so that a slow reader
+ * suspends its writer early. */
+void http_connection_shrink_send_buffer(struct http_connection *connection);
+
 /* Replies with an error of the server's own, in the application's format. */
 SUSPENDS int http_reply_error(struct http_exchange *exchange, int status, const char *message);

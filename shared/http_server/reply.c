@@ -234,6 +234,11 @@ static void set_send_buffer(struct http_connection *connection, int bytes)
     connection->send_buffer = bytes;
 }
 
+void http_connection_shrink_send_buffer(struct http_connection *connection)
+{
+    set_send_buffer(connection, STREAM_SNDBUF_BYTES);
+}
+
 /* `bytes`: how many there will be; NULL: that is not known. */
 static int open_stream(struct http_exchange *exchange, int status, const char *content_type,
                        const uint64_t *bytes, struct error *err)

@@ -58,6 +58,7 @@ int http_upgrade(struct http_exchange *exchange, const char *protocol, struct er
                protocol);
     buf_add_text(&head, buf_text(&exchange->extra_headers));
     buf_add_string(&head, "\r\n");
+    http_connection_shrink_send_buffer(connection);
     part = (struct iovec){head.ptr, head.len};
     return http_connection_write(connection, &part, 1, err);
 }

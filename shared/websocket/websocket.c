@@ -295,27 +295,62 @@ enum websocket_event websocket_next(struct websocket_reader *reader, struct text
     return event;
 }
 
+#define HEAD_MAX 10
+
+/* The length is said in as few bytes as it takes. Returns the bytes of the head. */
+static size_t write_head(unsigned char head[HEAD_MAX], unsigned char first, size_t len)
+{
+    head[0] = first;
+    if (len < 126) {
+        head[1] = (unsigned char)len;
+        return 2;
+    }
+    if (len <= UINT16_MAX) {
+        head[1] = 126;
+        head[2] = (unsigned char)(len >> 8);
+        head[3] = (unsigned char)len;
+        return 4;
+    }
+    head[1] = 127;
+    for (size_t i = 0; i < 8; i++)
+        head[2 + i] = (unsigned char)((uint64_t)len >> (8 * (7 - i)));
+    return HEAD_MAX;
+}
+
 void websocket_write(struct buf *out, enum websocket_opcode opcode, struct text payload)
 {
-    unsigned char head[10] = {(unsigned char)(0x80U | opcode)};
-    size_t len = 2;
+    unsigned char head[HEAD_MAX];
+    size_t len = write_head(head, (unsigned char)(0x80U | opcode), payload.len);
 
     ASSERT(opcode < WEBSOCKET_OP_CLOSE || payload.len <= WEBSOCKET_CONTROL_MAX);
-    if (payload.len < 126) {
-        head[1] = (unsigned char)payload.len;
-    } else if (payload.len <= UINT16_MAX) {
-        head[1] = 126;
-        head[2] = (unsigned char)(payload.len >> 8);
-        head[3] = (unsigned char)payload.len;
-        len = 4;
-    } else {
-        head[1] = 127;
-        for (size_t i = 0; i < 8; i++)
-            head[2 + i] = (unsigned char)((uint64_t)payload.len >> (8 * (7 - i)));
-        len = 10;
-    }
     buf_add(out, head, len);
     buf_add(out, payload.ptr, payload.len);
+}
+
+size_t websocket_begin(struct buf *out, enum websocket_opcode opcode)
+{
+    const char head[HEAD_MAX] = {(char)(unsigned char)(0x80U | opcode)};
+    size_t begun = out->len;
+
+    buf_add(out, head, sizeof(head));
+    return begun;
+}
+
+/* There is room for the longest head; the payload moves up to a shorter one. */
+void websocket_end(struct buf *out, size_t begun)
+{
+    unsigned char head[HEAD_MAX];
+    size_t payload;
+    size_t len;
+
+    if (out->failed)
+        return;
+    payload = out->len - begun - HEAD_MAX;
+    len = write_head(head, (unsigned char)out->ptr[begun], payload);
+    memcpy(out->ptr + begun, head, len);
+    memmove(out->ptr + begun + len, out->ptr + begun + HEAD_MAX, payload);
+    out->len = begun + len + payload;
+    out->ptr[out->len] = '\0';
 }
 
 void websocket_write_close(struct buf *out, int code, struct text reason)

@@ -84,5 +84,10 @@ enum websocket_event websocket_next(struct websocket_reader *reader, struct text
 /* Append a whole frame of the server's. A control frame has at most WEBSOCKET_CONTROL_MAX bytes. */
 void websocket_write(struct buf *out, enum websocket_opcode opcode, struct text payload);
 
+/* The same in pieces: the payload is appended between the two, the second of which is given what
+ * the first one returned. */
+MUSTCHECK size_t websocket_begin(struct buf *out, enum websocket_opcode opcode);
+void websocket_end(struct buf *out, size_t begun);
+
 /* A close frame; of a reason that is too long its beginning. WEBSOCKET_NO_CODE: without either. */
 void websocket_write_close(struct buf *out, int code, struct text reason);

@@ -4,3 +4,5 @@
 #include "scheduler/api/endpoints.h"
 
 extern const struct endpoint_table run_event_endpoints;
+extern const struct endpoint_table ticket_endpoints;
+extern const struct endpoint_table thread_socket_endpoints;

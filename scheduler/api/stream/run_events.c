@@ -32,6 +32,10 @@ static int events(struct request *request, bool any_thread)
     struct run_path path;
     int r = run_path_read(request, any_thread, &path);
 
+    if (r == 0 && any_thread)
+        path.thread = request->ticket_thread;
+    if (r == 0)
+        r = request_check_ticket(request, path.thread);
     if (r == 0)
         r = run_stream_format(request, &follow.format);
     if (r < 0)
@@ -54,7 +58,7 @@ static int run_events_any(struct request *request)
     return events(request, true);
 }
 
-static const char *const query[] = {"after", "format", NULL};
+static const char *const query[] = {"after", "format", "ticket", NULL};
 
 /* clang-format off */
 static const struct endpoint table[] = {
@@ -62,12 +66,14 @@ static const struct endpoint table[] = {
      .pattern = "/v1/threads/{thread_id}/runs/{run_id}/events",
      .handle = run_events,
      .gives = GIVES_EVENTS,
-     .query = query},
+     .query = query,
+     .flags = ENDPOINT_TICKET},
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/runs/{run_id}/events",
      .handle = run_events_any,
      .gives = GIVES_EVENTS,
-     .query = query},
+     .query = query,
+     .flags = ENDPOINT_TICKET},
 };
 /* clang-format on */
 

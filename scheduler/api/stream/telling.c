@@ -107,6 +107,7 @@ void telling_rest(struct telling *telling)
     run->spec = run->metadata = run->last_error = run->incomplete_reason = TEXT_NONE;
     run->required_action = run->waits_for = run->user = run->tools = TEXT_NONE;
     telling->bare = true;
+    telling->fresh = false;
     arena_deinit(&telling->row);
     arena_init(&telling->row, 0);
 }

@@ -271,3 +271,64 @@ Test(streams, a_handler_can_take_the_connection_for_another_protocol)
 
     serve(&options, upgraded);
 }
+
+struct waiting {
+    struct fiber *fiber; /* of the handler, while it waits */
+    struct fiber *client;
+};
+
+/* Says what each wait gave, until there is nothing more to read. */
+static void waiting_handler(struct http_exchange *exchange, void *arg)
+{
+    struct waiting *waiting = arg;
+    struct error err = {0};
+    char bytes[16];
+    size_t len;
+
+    cr_assert_eq(http_upgrade(exchange, "capitals", &err), 0);
+    for (;;) {
+        int r;
+
+        waiting->fiber = fiber_self();
+        fiber_wake(waiting->client);
+        r = http_upgraded_wait(exchange, "a test", deadline_in(WAIT_MS), &err);
+        waiting->fiber = NULL;
+        if (r == 0) {
+            cr_assert_eq(http_upgraded_write(exchange, TEXT("woken "), &err), 0);
+            continue;
+        }
+        cr_assert_eq(r, HTTP_INPUT);
+        if (http_upgraded_read(exchange, bytes, sizeof(bytes), clock_ms(), &len, &err) != 0)
+            return;
+        cr_assert_eq(http_upgraded_write(exchange, (struct text){bytes, len}, &err), 0);
+    }
+}
+
+static struct waiting waiting;
+
+static void wakes_and_inputs(void)
+{
+    int fd = client_open();
+
+    waiting.client = fiber_self();
+    client_send(fd, "GET / HTTP/1.1\r\n" HOST "Connection: Upgrade\r\n"
+                    "Upgrade: capitals\r\n\r\nearly ");
+    read_exactly(fd, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                     "Upgrade: capitals\r\n\r\nearly ");
+    for (int i = 0; i < 3; i++) {
+        while (!waiting.fiber)
+            cr_assert_eq(fiber_wait("the handler", deadline_in(WAIT_MS)), WAIT_WOKEN);
+        fiber_wake(waiting.fiber);
+        read_exactly(fd, "woken ");
+        client_send(fd, "said ");
+        read_exactly(fd, "said ");
+    }
+    client_close(&fd);
+}
+
+Test(streams, a_handler_of_another_protocol_waits_for_input_and_to_be_woken)
+{
+    struct http_server_options options = {.handler = waiting_handler, .arg = &waiting};
+
+    serve(&options, wakes_and_inputs);
+}

@@ -228,18 +228,26 @@ Test(websocket, an_idle_reader_holds_nothing)
 static void check_written(struct text payload, struct text head)
 {
     CLEANUP(buf_deinit) struct buf out;
+    size_t begun;
 
     buf_init(&out, 0);
     websocket_write(&out, WEBSOCKET_OP_TEXT, payload);
     cr_assert_eq(out.len, head.len + payload.len);
     cr_expect_arr_eq(out.ptr, head.ptr, head.len);
     cr_expect_arr_eq(out.ptr + head.len, payload.ptr, payload.len);
+    begun = websocket_begin(&out, WEBSOCKET_OP_TEXT); /* behind it, in two pieces */
+    buf_add(&out, payload.ptr, payload.len / 2);
+    buf_add(&out, payload.ptr + payload.len / 2, payload.len - payload.len / 2);
+    websocket_end(&out, begun);
+    cr_assert_eq(out.len, 2 * begun);
+    cr_expect_arr_eq(out.ptr, out.ptr + begun, begun);
 }
 
 Test(websocket, a_written_frame_says_its_length_in_one_of_three_ways)
 {
     static char zeros[70000];
 
+    check_written(TEXT(""), TEXT("\x81\x00"));
     check_written(TEXT("Hello"), TEXT("\x81\x05"));
     check_written((struct text){zeros, 125}, TEXT("\x81\x7D"));
     check_written((struct text){zeros, 126}, TEXT("\x81\x7E\x00\x7E"));
