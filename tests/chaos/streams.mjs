@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Readers of runs under random faults: each of them follows a run over as many connections as it takes, and in the end has the text that is stored, each
+// Readers of runs under random faults: each of them follows a run over as many connections as it takes, streams or WebSockets, and in the end has the text that is stored, each
 // token once, told in an order that clients take.
 //
 //   tests/chaos/streams.mjs --seed N [--faults 200] [--readers 200] [--gap MS]
@@ -14,6 +14,7 @@ import { Random } from './random.mjs';
 import { World } from './world.mjs';
 import { Frames, Reader } from '../lib/sse.mjs';
 import { sleep } from '../lib/stack.mjs';
+import { SocketReader } from '../lib/websocket.mjs';
 
 const READERS_OF_A_RUN = 2;
 const WAIT_MS = 150000; // for what is left when the faults are over
@@ -97,7 +98,8 @@ class Audience {
 
   async #follow(run) {
     const every = this.random.chance(0.3) ? this.random.int(1, 10) : undefined;
-    const reader = new Reader(this.stack, run, { urls: this.urls, pick: (urls) => this.random.pick(urls), every, silentMs: SILENT_MS, retryMs: 300 });
+    const Kind = this.random.chance(0.5) ? SocketReader : Reader;
+    const reader = new Kind(this.stack, run, { urls: this.urls, pick: (urls) => this.random.pick(urls), every, silentMs: SILENT_MS, retryMs: 300 });
     this.readers.push(reader);
     await reader.follow().catch((error) => this.violations.push(`${run.id} (${run.prompt}): ${error.message}: ${way(reader)}`));
   }
@@ -162,7 +164,7 @@ export async function streams(options) {
     const statuses = await audience.check();
     const sum = (of) => audience.readers.reduce((all, reader) => all + of(reader), 0);
     const report = {
-      seed: options.seed, took: Math.round((Date.now() - started) / 1000), runs: audience.runs.length, statuses, readers: audience.readers.length,
+      seed: options.seed, took: Math.round((Date.now() - started) / 1000), runs: audience.runs.length, statuses, readers: audience.readers.length, sockets: audience.readers.filter((reader) => reader instanceof SocketReader).length,
       connections: sum(({ statuses: all }) => all.length), cuts: sum(({ cuts }) => cuts), deltas: sum(({ protocol }) => protocol.names.filter((name) => name.endsWith('.delta')).length),
       brokenOff: sum(({ protocol }) => [...protocol.steps.values()].filter((step) => step.what === 'failed').length), faults: faults.done.length, skipped: faults.skipped,
       violations: [...audience.violations, ...faults.errors],
