@@ -1,12 +1,12 @@
 // What readers of the events of runs cost, and how soon they hear what a model says.
 //
-//   tests/bench/streams.mjs [--readers 10000] [--slow 500] [--dead 50] [--runs 1000] [--seconds 40] [--json FILE]
+//   tests/bench/streams.mjs [--websockets] [--readers 10000] [--slow 500] [--dead 50] [--runs 1000] [--seconds 40] [--json FILE]
 //   tests/bench/streams.mjs --runs 2000 --listeners [--repeat 3] [--before-bin DIR] [--json FILE]
 //
 // The first: one scheduler, one worker, and a model of the bench's own, in a process of its own, that writes a piece of each run's reply every second or two, with the time at which it does.
 // Readers are sockets of this process, spread over the runs. Slow ones take 4 KiB a second of runs that say 16 KiB a second, dead ones nothing of the
 // same. Measured: the memory of the scheduler for each reader, its CPU for each event, and the time from the model's write to the reader, of those that
-// read; how long it took from one step of all runs at the same moment until readers were told of it, and all of them of what came next; and how many were cut: no slow one should be, and all that are dead, after half a minute. The exit code is 1 when a reader got nothing.
+// read (--websockets: each reads the run's thread over a WebSocket); how long it took from one step of all runs at the same moment until readers were told of it, and all of them of what came next; and how many were cut: no slow one should be, and all that are dead, after half a minute. The exit code is 1 when a reader got nothing.
 //
 // The second: standard runs (tests/bench/run) that are made before the worker starts, with a reader of each and without, in turn: CPU for each run. --before-bin: of other
 // programs, too.
@@ -22,11 +22,12 @@ import { parseArgs } from 'node:util';
 import { Client } from './load.mjs';
 import { fold, median, percentiles, perRun, rss, sample, starved } from './probe.mjs';
 import { Stack, sleep, until } from '../lib/stack.mjs';
+import { FIN, OP, frame } from '../lib/websocket.mjs';
 
 const { values: options } = parseArgs({
   options: {
     readers: { type: 'string', default: '10000' }, slow: { type: 'string', default: '500' }, dead: { type: 'string', default: '50' },
-    runs: { type: 'string', default: '1000' }, seconds: { type: 'string', default: '40' }, listeners: { type: 'boolean', default: false },
+    runs: { type: 'string', default: '1000' }, seconds: { type: 'string', default: '40' }, listeners: { type: 'boolean', default: false }, websockets: { type: 'boolean', default: false },
     repeat: { type: 'string', default: '3' }, 'before-bin': { type: 'string' }, json: { type: 'string' }, model: { type: 'boolean', default: false },
   },
 });
@@ -75,7 +76,26 @@ async function model() {
   process.send({ port: server.address().port });
 }
 
-const head = (stack, run) => `GET /v1/threads/${run.thread_id}/runs/${run.id}/events HTTP/1.1\r\nHost: ${new URL(stack.url).host}\r\nAuthorization: Bearer ${stack.key}\r\n\r\n`;
+const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n';
+const rest = (stack) => `HTTP/1.1\r\nHost: ${new URL(stack.url).host}\r\nAuthorization: Bearer ${stack.key}\r\n`;
+const PONG = Buffer.from([0x8a, 0x80, 0, 0, 0, 0]);
+const HELLO = frame(FIN | OP.text, JSON.stringify({ type: 'hello' }));
+
+/** What a reader sends: it reads a run, or that run's thread. */
+const head = (stack, run) =>
+  options.websockets
+    ? Buffer.concat([Buffer.from(`GET /v1/threads/${run.thread_id}/ws ${rest(stack)}${upgrade}\r\n`), HELLO])
+    : `GET /v1/threads/${run.thread_id}/runs/${run.id}/events ${rest(stack)}\r\n`;
+
+/** Takes the next message off the front of what a server has sent behind its head: {message, to}, without a message for a ping; null: it is not whole. */
+function nextMessage(text, from) {
+  let length = text.charCodeAt(from + 1);
+  let at = from + 2;
+  if (length === 126) (length = text.charCodeAt(at) * 256 + text.charCodeAt(at + 1)), (at += 2);
+  else if (length === 127) (length = [4, 5, 6, 7].reduce((sum, i) => sum * 256 + text.charCodeAt(at + i), 0)), (at += 8);
+  if (!(at + length <= text.length)) return null;
+  return { message: text.charCodeAt(from) === 0x81 ? text.slice(at, at + length) : undefined, to: at + length };
+}
 
 /** A reader on a socket of its own. kind: fast, slow, dead. */
 class Listener {
@@ -92,12 +112,14 @@ class Listener {
     });
     this.socket.setNoDelay(true);
     if (kind === 'slow') this.timer = setInterval(() => this.socket.resume(), 1000);
+    if (kind === 'slow' && options.websockets) this.pongs = setInterval(() => this.socket.write(PONG), 10000); // it sees no pings among what it has not read
     for (const end of ['error', 'close', 'end']) this.socket.on(end, () => this.#end());
   }
 
   #end() {
     this.closed = true;
     clearInterval(this.timer);
+    clearInterval(this.pongs);
     this.finish();
   }
 
@@ -105,21 +127,41 @@ class Listener {
     const at = now();
     this.bytes += length;
     const text = this.text + this.buffer.latin1Slice(0, length);
+    if (options.websockets) return this.#takeMessages(text, at);
     let from = 0;
     for (let end = text.indexOf('\n\n', from); end >= 0; end = text.indexOf('\n\n', from)) {
-      this.events++;
-      const event = text.slice(from, end);
-      if (!this.stepAt && event.includes('event: thread.run.step.completed')) this.stepAt = at;
-      if (event.includes('event: thread.message.delta')) {
-        const written = [...event.matchAll(/<([\d.]+)>/g)].map(([, time]) => Number(time));
-        for (const time of written) this.late.push(at - time);
-        if (written.length > 1) this.together += written.length - 1;
-      }
-      if (event.includes('event: done')) this.finish();
+      this.#hear(text.slice(from, end), 'event: ', at);
       from = end + 2;
     }
     this.text = text.slice(from);
     return true;
+  }
+
+  #takeMessages(text, at) {
+    let from = 0;
+    if (!this.upgraded) {
+      from = text.indexOf('\r\n\r\n') + 4;
+      this.upgraded = from >= 4;
+      if (!this.upgraded) from = 0;
+    }
+    for (let next = this.upgraded && nextMessage(text, from); next; next = nextMessage(text, from)) {
+      if (next.message === undefined) this.socket.write(PONG);
+      else if (next.message.startsWith('{"type":"event"')) this.#hear(next.message, '"event":"', at);
+      from = next.to;
+    }
+    this.text = text.slice(from);
+    return true;
+  }
+
+  #hear(event, name, at) {
+    this.events++;
+    if (!this.stepAt && event.includes(`${name}thread.run.step.completed`)) this.stepAt = at;
+    if (event.includes(`${name}thread.message.delta`)) {
+      const written = [...event.matchAll(/<([\d.]+)>/g)].map(([, time]) => Number(time));
+      for (const time of written) this.late.push(at - time);
+      if (written.length > 1) this.together += written.length - 1;
+    }
+    if (event.includes(`${name}done`)) this.finish();
   }
 
   close() {
@@ -161,7 +203,7 @@ async function crowd() {
   let counts = {};
   const port = await new Promise((done) => child.on('message', (message) => (message.port ? done(message.port) : (counts = message))));
   const config = `providers: [{name: own, kind: openai_chat, base_url: 'http://127.0.0.1:${port}/v1', api_key: x, first_byte_timeout_ms: 600000, total_timeout_ms: 900000, stream: true}]
-scheduler: {max_connections: ${4 * count + 1000}, stream_readers: ${count + 1000}, tenant_places_percent: 100}\n`;
+scheduler: {max_connections: ${4 * count + 1000}, stream_readers: ${count + 1000}, tenant_places_percent: 100, key_sockets: ${count}}\n`;
   const stack = await Stack.start({ config, slots: 2 * Number(options.runs), workers: 0 });
   let listeners = [];
   try {
@@ -207,7 +249,7 @@ scheduler: {max_connections: ${4 * count + 1000}, stream_readers: ${count + 1000
       schedulerIdlePercent: (idle / idleMs) * 100, events, eventsPerSecond: (events * 1000) / ms, schedulerMicrosPerEvent: ((to[0].scheduler - from[0].scheduler) * 1000) / events,
       cpuPercent: Object.fromEntries(['scheduler', 'worker', 'redis', 'postgres'].map((who) => [who, ((to[0][who] - from[0][who]) / ms) * 100])),
       stepMs, allHearMs: hearMs, lateMs: late, toldWithTheNext: fast.reduce((all, { together }) => all + together, 0), clientLateMs: { p50: lag.percentile(50) / 1e6, p99: lag.percentile(99) / 1e6 }, schedulerWithoutCoreMsPerSecond: ((to[2] - from[2]) * 1000) / ms, starvedReaders: fast.length - firsts,
-      slowBytes: slowOnes.length > 0 ? median(slowOnes.map(({ bytes }) => bytes)) : 0, slowCut: slowOnes.filter(({ closed }) => closed).length, cut: count - stay,
+      slowBytes: slowOnes.length > 0 ? median(slowOnes.map(({ bytes }) => bytes)) : 0, slowCut: slowOnes.filter(({ closed }) => closed).length, fastCut: fast.filter(({ closed }) => closed).length, cut: count - stay,
     };
   } finally {
     child.send('end');

@@ -17,7 +17,7 @@ import { help } from './walk.mjs';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const bin = resolve(process.env.PENSTOCK_BIN ?? join(root, 'build/dev/bin'));
 // What needs packages is read by tests/e2e/documents.test.mjs, which has them.
-const elsewhere = ['docs/from-openai.md'];
+const elsewhere = ['docs/from-openai.md', 'docs/websocket.md'];
 
 const names = ['README.md', ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
 const wanted = process.env.DOCS_ONLY ? process.env.DOCS_ONLY.split(',') : names;

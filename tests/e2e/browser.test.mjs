@@ -43,11 +43,18 @@ class Nginx {
        events {}
        http {
          access_log access.log;
+         map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
          ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${name};`).join(' ')}
          server {
            listen 127.0.0.1:${port};
            location = / { default_type text/html; return 200 "<!DOCTYPE html><title>runs</title>"; }
-           location /v1/ { proxy_pass http://127.0.0.1:${penstock}; }
+           location /v1/ {
+             proxy_pass http://127.0.0.1:${penstock};
+             proxy_http_version 1.1;
+             proxy_set_header Upgrade $http_upgrade;
+             proxy_set_header Connection $connection_upgrade;
+           }
+           location = /ticket { proxy_pass http://127.0.0.1:${penstock}/v1/tickets; proxy_set_header Authorization "Bearer ${key}"; }
            location /live/ { proxy_pass http://127.0.0.1:${penstock}/v1/; proxy_set_header Authorization "Bearer ${key}"; }
          }
        }`,
@@ -189,5 +196,68 @@ test('docs/streams.md: follow.js misses nothing while nginx and the scheduler ar
   assert.equal(answer(events), text);
   assert.equal(await stack.answer(run), text);
   assert.equal(events.at(-1).data.status, 'completed');
+  await page.close();
+});
+
+test('thread.js of docs/websocket.md holds a thread while nginx and the scheduler are killed', { skip }, async () => {
+  const { id: thread } = await stack.ok('POST', '/v1/threads', {});
+  const page = await open();
+  const source = new Document(join(root, 'docs/websocket.md')).blocks().find(({ argument }) => argument === 'thread.js');
+  await page.evaluate(source.lines.join('\n').replace('function openThread', 'window.openThread = function'));
+  await page.evaluate((id) => {
+    window.told = [];
+    window.closes = [];
+    const Plain = window.WebSocket;
+    window.WebSocket = class extends Plain {
+      constructor(...args) {
+        super(...args);
+        this.addEventListener('close', ({ code }) => window.closes.push(code));
+      }
+    };
+    const getTicket = async () => {
+      const reply = await fetch('/ticket', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ thread_id: id }) });
+      return (await reply.json()).ticket;
+    };
+    window.thread = window.openThread(`ws://${location.host}/v1/threads/${id}/ws`, getTicket, (message) => window.told.push(message));
+  }, thread);
+  const heard = (what, fits) => until(what, async () => (await told(page)).find(fits));
+  await heard('ready', (message) => message.type === 'ready');
+  const said = await page.evaluate((id) => window.thread.send({ type: 'message', content: 'compute', run: { assistant_id: id } }), assistant.id);
+  const ack = await heard('ack', (message) => message.id === said);
+  const chunks = async () => (await told(page)).filter((message) => message.type === 'chunk');
+  await until('some of it is said', async () => (await chunks()).length > 3);
+  await nginx.stop('SIGKILL');
+  await until('the page knows', () => page.evaluate(() => window.closes.length === 1));
+  // What is said while nothing is there comes when it is.
+  const later = await page.evaluate((id) => window.thread.send({ type: 'message', content: 'go on', on_busy: 'queue', run: { assistant_id: id } }), assistant.id);
+  await nginx.start();
+  const before = (await chunks()).length;
+  await until('more of it is said', async () => (await chunks()).length > before);
+  await stack.scheduler.kill('SIGKILL');
+  await stack.startScheduler();
+  const second = await heard('the second ack', (message) => message.id === later);
+  for (const run of [ack.run_id, second.run_id]) {
+    await heard('its end', (message) => message.event === 'done' && message.run_id === run);
+    assert.equal((await chunks()).filter((chunk) => chunk.run_id === run).map((chunk) => chunk.text).join(''), text);
+  }
+  assert.equal(stack.sql(`SELECT 1 FROM messages m JOIN threads t ON t.id = m.thread_id WHERE role = 'user' AND 'thread_' || replace(t.id::text, '-', '') = '${thread}'`).length, 2);
+  const closes = await page.evaluate(() => window.closes.length);
+  assert.ok(closes >= 2);
+  await page.evaluate(() => window.thread.close());
+  await until('it is closed', () => page.evaluate((count) => window.closes.length > count && window.closes.at(-1) === 1000, closes));
+  await page.close();
+});
+
+test('a page learns why its socket is refused', { skip }, async () => {
+  const { id: thread } = await stack.ok('POST', '/v1/threads', {});
+  const page = await open();
+  const close = (path, protocols) => page.evaluate(([url, names]) => new Promise((done) => {
+    new WebSocket(`ws://${location.host}${url}`, names).onclose = ({ code, reason }) => done({ code, reason });
+  }), [path, protocols]);
+  const wrong = await close(`/v1/threads/${thread}/ws`, ['penstock.v1', `ticket.${'x'.repeat(43)}`]);
+  assert.equal(wrong.code, 4401);
+  assert.match(wrong.reason, /^Incorrect ticket/);
+  const { ticket } = await stack.ok('POST', '/v1/tickets', {});
+  assert.equal((await close('/v1/threads/thread_00000000000000000000000000000000/ws', ['penstock.v1', `ticket.${ticket}`])).code, 4404);
   await page.close();
 });
