@@ -14,6 +14,7 @@
 
 #include "providers/chat_event.h"
 #include "providers/embed.h"
+#include "providers/openai_api/chat_request.h"
 #include "providers/provider.h"
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
@@ -27,14 +28,9 @@ struct gateway;
 /* From its beginning to its end, the time in line included: what OpenAI's clients wait. */
 #define MODEL_CALL_MS 600000
 
-#define MODEL_CALL_FALLBACKS 8
-
-/* Of its turn where limits let calls wait: as the priorities of runs. */
-enum { MODEL_CALL_FIRST, MODEL_CALL_NORMAL, MODEL_CALL_LAST };
-
 struct model_call {
     /* The caller's; all of it outlives the call. */
-    struct text models[1 + MODEL_CALL_FALLBACKS]; /* in the order in which they are asked */
+    struct text models[1 + CHAT_FALLBACKS_MAX]; /* in the order in which they are asked */
     size_t models_count;
     const struct chat_request *request;    /* of an embedding: what it is estimated by */
     const struct embedding_request *texts; /* NULL: a conversation */
@@ -43,7 +39,7 @@ struct model_call {
     struct uuid tenant;
     struct tenant_rates rates;
     struct text user; /* whom it is counted for; empty: nobody */
-    int priority;
+    enum chat_turn turn;
 
     /* What came of it, once it is `over`. */
     bool over;

@@ -331,7 +331,7 @@ static const struct field chat_completion[] = {
     {"parallel_tool_calls", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},
     {"user", FIELD_STRING, NULLABLE, 0, USER_MAX, NULL, check_user},
     {"service_tier", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},
-    {"fallbacks", FIELD_ARRAY, NULLABLE, 0, MODEL_CALL_FALLBACKS, NULL, check_fallbacks},
+    {"fallbacks", FIELD_ARRAY, NULLABLE, 0, CHAT_FALLBACKS_MAX, NULL, check_fallbacks},
     {"stop", FIELD_ANY, NULLABLE, 0, 0, NULL, check_stop},
     {"presence_penalty", FIELD_NUMBER, NULLABLE, -2, 2, NULL, NULL},
     {"frequency_penalty", FIELD_NUMBER, NULLABLE, -2, 2, NULL, NULL},

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "scheduler/api/openai/call_failure.h"
+#include "providers/openai_api/call_failure.h"
+#include "providers/openai_api/chat_reply.h"
+#include "providers/openai_api/chat_request.h"
 #include "scheduler/api/openai/chat_bodies.h"
-#include "scheduler/api/openai/chat_reply.h"
-#include "scheduler/api/openai/chat_request.h"
 #include "scheduler/api/openai/model_answer.h"
 #include "scheduler/api/openai/resources.h"
 #include "shared/base/clock.h"
@@ -178,7 +178,7 @@ static int read_ask(struct completion *completion)
     call->models_count = ask->models_count;
     call->request = &ask->request;
     call->user = ask->user;
-    call->priority = ask->priority;
+    call->turn = ask->turn;
     if (ask->stream) {
         completion->sink = (struct chat_sink){on_event, completion};
         call->sink = &completion->sink;

@@ -3,7 +3,7 @@
 #include "scheduler/api/openai/model_answer.h"
 
 #include "providers/models/registry.h"
-#include "scheduler/api/openai/call_failure.h"
+#include "providers/openai_api/call_failure.h"
 #include "scheduler/gateway/gateway.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"

@@ -2,11 +2,11 @@
 
 #include <criterion/criterion.h>
 
-#include "scheduler/api/openai/call_failure.h"
+#include "providers/openai_api/call_failure.h"
+#include "providers/openai_api/chat_reply.h"
+#include "providers/openai_api/chat_request.h"
+#include "providers/openai_api/embedding_input.h"
 #include "scheduler/api/openai/chat_bodies.h"
-#include "scheduler/api/openai/chat_reply.h"
-#include "scheduler/api/openai/chat_request.h"
-#include "scheduler/api/openai/embedding_input.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
 
@@ -126,7 +126,7 @@ Test(chat_request, reads_what_the_model_may_do)
     cr_assert(a.request.has_temperature && a.request.temperature == 0 && !a.request.has_top_p);
     cr_assert_eq(a.request.max_completion_tokens, 8);
     cr_assert(a.stream && a.include_usage && text_is(a.user, "ada"));
-    cr_assert_eq(a.priority, MODEL_CALL_LAST);
+    cr_assert_eq(a.turn, CHAT_TURN_LAST);
     cr_assert_eq(a.models_count, 3);
     cr_assert(text_is(a.models[2], "o"));
     a = ask(HEAD USER "],\"stop\":[\"a\",\"b\"],\"presence_penalty\":0}");
@@ -135,7 +135,7 @@ Test(chat_request, reads_what_the_model_may_do)
     a = ask(HEAD USER "],\"stop\":\"c\"}");
     cr_assert(a.request.stops_count == 1 && text_is(a.request.stops[0], "c"));
     a = ask(HEAD USER "],\"service_tier\":\"auto\"}");
-    cr_assert_eq(a.priority, MODEL_CALL_NORMAL);
+    cr_assert_eq(a.turn, CHAT_TURN_NORMAL);
     cr_assert(!a.stream && !a.request.has_temperature);
     cr_assert_eq(a.request.parallel_tool_calls, CHAT_SWITCH_UNSET);
 }

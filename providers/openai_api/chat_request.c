@@ -1,7 +1,7 @@
 /* Reading a conversation. Texts are copied once where parts have to be joined, and borrowed from
  * the body elsewhere. */
 
-#include "scheduler/api/openai/chat_request.h"
+#include "providers/openai_api/chat_request.h"
 
 #include "providers/chat_read.h"
 #include "providers/reply/reply_form.h"
@@ -12,11 +12,11 @@ static int no_room(struct error *err)
     return error_set(err, E_LIMIT, "the conversation is too large");
 }
 
-int chat_request_priority(struct text service_tier)
+enum chat_turn chat_request_turn(struct text service_tier)
 {
     if (text_is(service_tier, "priority"))
-        return MODEL_CALL_FIRST;
-    return text_is(service_tier, "flex") ? MODEL_CALL_LAST : MODEL_CALL_NORMAL;
+        return CHAT_TURN_FIRST;
+    return text_is(service_tier, "flex") ? CHAT_TURN_LAST : CHAT_TURN_NORMAL;
 }
 
 static struct text json_of(struct json_object *object, const char *name)
@@ -294,7 +294,7 @@ static void read_models(struct json_object *body, struct chat_ask *out)
     size_t count = fallbacks ? json_object_array_length(fallbacks) : 0;
 
     out->models[out->models_count++] = json_get_text(body, "model");
-    for (size_t i = 0; i < count && i < MODEL_CALL_FALLBACKS; i++)
+    for (size_t i = 0; i < count && i < CHAT_FALLBACKS_MAX; i++)
         out->models[out->models_count++] = json_string(json_object_array_get_idx(fallbacks, i));
 }
 
@@ -310,7 +310,7 @@ int chat_request_read(struct json_object *body, struct arena *arena, struct chat
         return r;
     read_models(body, &ask);
     ask.user = json_get_text(body, "user");
-    ask.priority = chat_request_priority(json_get_text(body, "service_tier"));
+    ask.turn = chat_request_turn(json_get_text(body, "service_tier"));
     ask.stream = json_get_bool(body, "stream", false);
     ask.include_usage = json_get_bool(json_get(body, "stream_options"), "include_usage", false);
     *out = ask;

@@ -1,4 +1,4 @@
-#include "scheduler/api/openai/embedding_input.h"
+#include "providers/openai_api/embedding_input.h"
 
 #include "shared/base/error.h"
 

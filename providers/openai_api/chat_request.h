@@ -2,19 +2,23 @@
 /* From the body of a chat completion to what a model is asked. Pure. */
 
 #include "providers/chat.h"
-#include "scheduler/gateway/model_call.h"
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/json/json.h"
 
 struct error;
 
+#define CHAT_FALLBACKS_MAX 8
+
+/* Of its turn where limits let calls wait: as the priorities of runs. */
+enum chat_turn { CHAT_TURN_FIRST, CHAT_TURN_NORMAL, CHAT_TURN_LAST };
+
 struct chat_ask {
     struct chat_request request;
-    struct text models[1 + MODEL_CALL_FALLBACKS];
+    struct text models[1 + CHAT_FALLBACKS_MAX];
     size_t models_count;
     struct text user;
-    int priority; /* of its turn: 0 goes first */
+    enum chat_turn turn;
     bool stream;
     bool include_usage; /* of a stream: a last chunk tells it */
 };
@@ -26,5 +30,5 @@ struct chat_ask {
 MUSTCHECK int chat_request_read(struct json_object *body, struct arena *arena, struct chat_ask *out,
                                 struct error *err);
 
-/* service_tier as the priority of a run: "priority" goes first, "flex" last. */
-int chat_request_priority(struct text service_tier);
+/* service_tier: "priority" goes first, "flex" last. */
+enum chat_turn chat_request_turn(struct text service_tier);

@@ -1,7 +1,7 @@
 /* Failures of calls. What the provider's message says is passed on: keys in it are masked
  * already. */
 
-#include "scheduler/api/openai/call_failure.h"
+#include "providers/openai_api/call_failure.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* Completions and chunks. What is told of a call that the model wrote badly is what it wrote, not
  * what a worker would make of it: whoever executes it has to see that it is no JSON. */
 
-#include "scheduler/api/openai/chat_reply.h"
+#include "providers/openai_api/chat_reply.h"
 
 #include <stdio.h>
 
