@@ -29,6 +29,7 @@ static const struct run_stage every_round[] = {
 const struct run_kind kind_agent = {
     .name = "agent",
     .crash = RUN_CRASH_RESUMES,
+    .read = run_read_agent,
     .begin = first,
     .round = every_round,
 };

@@ -7,6 +7,8 @@
 
 static const struct run_kind *const kinds[] = {
     &kind_agent,
+    &kind_completion,
+    &kind_embedding,
 };
 
 const struct run_kind *kinds_find(struct text name)

@@ -10,7 +10,9 @@ struct histories;
 struct run_claim;
 struct worker;
 
-extern const struct run_kind kind_agent; /* a model that calls tools until it answers */
+extern const struct run_kind kind_agent;      /* a model that calls tools until it answers */
+extern const struct run_kind kind_completion; /* one call of a model */
+extern const struct run_kind kind_embedding;  /* vectors of texts */
 
 /* The kind of that name, or NULL. */
 const struct run_kind *kinds_find(struct text name);

@@ -108,7 +108,8 @@ static void set_log_context(const struct run_task *task)
     struct text trace = task->setup.trace;
 
     id_format(ID_RUN, row->lease.run, context->run);
-    id_format(ID_THREAD, row->thread_id, context->thread);
+    if (!uuid_is_zero(row->thread_id))
+        id_format(ID_THREAD, row->thread_id, context->thread);
     snprintf(context->worker, sizeof(context->worker), "%s", task->worker->id_text);
     if (trace.len > 0)
         snprintf(context->trace, sizeof(context->trace), "%.*s", TEXT_ARGS(trace));

@@ -6,6 +6,7 @@
 
 struct error;
 struct run_task;
+struct text;
 
 /* A stage returns an enum run_next (ending.h), or a negative error. */
 struct run_stage {
@@ -19,9 +20,17 @@ enum run_crash {
     RUN_CRASH_FAILS,   /* it ends as failed: what was done can't be seen, and may not be repeated */
 };
 
+/* What specs are, by the kind. */
+MUSTCHECK int run_read_agent(struct run_task *task, struct text spec, struct error *err);
+MUSTCHECK int run_read_completion(struct run_task *task, struct text spec, struct error *err);
+MUSTCHECK int run_read_embedding(struct run_task *task, struct text spec, struct error *err);
+
 struct run_kind {
     const char *name; /* as the database has it */
     enum run_crash crash;
+    /* From the spec to what the run is to do (task->setup). NULL: nothing is read. Returns 0, or a
+     * negative error that the run fails with. */
+    MUSTCHECK int (*read)(struct run_task *task, struct text spec, struct error *err);
     const struct run_stage *begin; /* once, in this order */
     const struct run_stage
         *round; /* then these, again and again, until one does not say RUN_GO_ON */

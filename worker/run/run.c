@@ -24,6 +24,7 @@ static void run_main(void *arg)
     list_remove(&task->link);
     worker->busy--;
     cond_broadcast(&worker->changed);
+    single_call_free(task->single);
     arena_deinit(&task->arena);
     room_leave(&task->room);
     free(task);
@@ -48,12 +49,34 @@ static void refuse_kind(struct run_task *task, struct text name)
     set_unfit(task, err.text);
 }
 
+int run_read_agent(struct run_task *task, struct text spec, struct error *err)
+{
+    return setup_parse(spec, &task->arena, &task->setup, err);
+}
+
+static int read_single(struct run_task *task, struct text spec, enum single_kind kind,
+                       struct error *err)
+{
+    return single_call_parse(spec, kind, task->claim.row.lease.run, &task->arena, &task->setup,
+                             &task->single, err);
+}
+
+int run_read_completion(struct run_task *task, struct text spec, struct error *err)
+{
+    return read_single(task, spec, SINGLE_COMPLETION, err);
+}
+
+int run_read_embedding(struct run_task *task, struct text spec, struct error *err)
+{
+    return read_single(task, spec, SINGLE_EMBEDDING, err);
+}
+
 /* The spec is parsed here and now, so that no copy of its text needs to be kept. */
 static void read_spec(struct run_task *task, struct text spec)
 {
     struct error err = {0};
 
-    if (setup_parse(spec, &task->arena, &task->setup, &err) < 0)
+    if (task->kind->read && task->kind->read(task, spec, &err) < 0)
         set_unfit(task, err.text);
 }
 
@@ -64,6 +87,7 @@ void run_start(struct worker *worker, const struct run_claim *claim,
 
     task->worker = worker;
     task->kind = kind;
+    task->claim.row.lease = claim->lease;
     arena_init(&task->arena, 0);
     room_share_init(&task->room, &worker->room, claim->tenant_id);
     task->conversation = (struct conversation){.arena = &task->arena, .next_seq = 1};

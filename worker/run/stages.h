@@ -1,6 +1,6 @@
 #pragma once
-/* The stages of an agent's run. Each takes what the one before left in the parts of the task, and
- * none calls another: worker/kinds/agent.c says in which order they come.
+/* The stages of runs. Each takes what the one before left in the parts of the task, and
+ * none calls another: the files of worker/kinds say in which order they come.
  *
  *   resume   the thread's messages -> conversation; calls that an earlier attempt left -> ledger
  *   look     a run that is to answer what is new ends where nothing is
@@ -10,6 +10,11 @@
  *   see      images that messages name by their file -> conversation
  *   think    budgets, then a model call with its retries -> reply
  *   answer   the reply -> the end of the run, or calls in the ledger
+ *
+ * and of a run of one call:
+ *
+ *   admit    room for what it asks
+ *   give     the reply -> the run's result, which is its end
  *
  * Each returns an enum run_next (ending.h), or a negative error.
  */
@@ -26,4 +31,6 @@ MUSTCHECK int stage_pause(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_hear(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_see(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_think(struct run_task *task, struct error *err);
+SUSPENDS MUSTCHECK int stage_admit(struct run_task *task, struct error *err);
+SUSPENDS MUSTCHECK int stage_give(struct run_task *task, struct error *err);
 MUSTCHECK int stage_answer(struct run_task *task, struct error *err);

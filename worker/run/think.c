@@ -4,7 +4,9 @@
 #include <inttypes.h>
 
 #include "providers/call.h"
+#include "providers/embed.h"
 #include "providers/gate/gate.h"
+#include "providers/models/cost.h"
 #include "providers/models/registry.h"
 #include "providers/wire/failure.h"
 #include "shared/base/clock.h"
@@ -69,8 +71,8 @@ static bool wants_events(const struct run_task *task)
     return task->voice.speaks || !task->meter.has_first_token;
 }
 
-static void fill_request(struct run_task *task, const struct provider_target *target,
-                         const char *key, struct chat_request *out)
+/* What the conversation and the agent say. */
+static void fill_words(const struct run_task *task, struct chat_request *out)
 {
     const struct run_setup *setup = &task->setup;
     const struct model_options *options = &setup->options;
@@ -90,14 +92,23 @@ static void fill_request(struct run_task *task, const struct provider_target *ta
         .top_p = options->top_p,
         .max_completion_tokens = meter_output_of_call(&task->meter, &setup->budgets),
         .reasoning_effort = options->reasoning_effort,
-        .stream = target->stream || (target->may_stream && task->voice.heard),
-        .idempotency_key = text_of(key),
-        .deadline_ms = task->deadline_ms,
-        .answer_bytes_max = (size_t)task->worker->config->worker.answer_max_bytes,
-        .sink = wants_events(task) ? &task->listener : NULL,
-        .has_room = has_room,
-        .arg = task,
     };
+}
+
+static void fill_request(struct run_task *task, const struct provider_target *target,
+                         const char *key, struct chat_request *out)
+{
+    if (task->setup.asked)
+        *out = *task->setup.asked;
+    else
+        fill_words(task, out);
+    out->stream = target->stream || (target->may_stream && task->voice.heard);
+    out->idempotency_key = text_of(key);
+    out->deadline_ms = task->deadline_ms;
+    out->answer_bytes_max = (size_t)task->worker->config->worker.answer_max_bytes;
+    out->sink = wants_events(task) ? &task->listener : NULL;
+    out->has_room = has_room;
+    out->arg = task;
 }
 
 /* What a step's tries share. */
@@ -174,6 +185,14 @@ static bool fall_back(struct thinking *thinking)
     return on;
 }
 
+static int fail(struct run_task *task, const char *code,
+                const struct provider_failure_info *failure)
+{
+    if (task->single)
+        return single_call_failed(task->single, failure, code, &task->ending);
+    return ending_failed(&task->ending, code, "%s", failure->message);
+}
+
 /* Decides on a failure; sleeps when that is the decision. Returns RUN_GO_ON to call again. */
 static int decide(struct run_task *task, const struct provider_failure_info *failure,
                   struct error *err)
@@ -204,10 +223,12 @@ static int decide(struct run_task *task, const struct provider_failure_info *fai
                                 failure->failure == PROVIDER_RATE_LIMITED ? RUN_WAIT_RATE_LIMIT
                                                                           : RUN_WAIT_BACKOFF);
     case OUTCOME_FAIL:
-        return ending_failed(&task->ending, outcome.code, "%s", failure->message);
+        return fail(task, outcome.code, failure);
     case OUTCOME_INCOMPLETE:
         break;
     }
+    if (task->single)
+        return fail(task, "invalid_prompt", failure);
     return ending_incomplete(&task->ending, outcome.code);
 }
 
@@ -224,7 +245,7 @@ static int not_asked(struct run_task *task, struct thinking *thinking, const str
     provider_failure_set(&thinking->failure, PROVIDER_BAD_REQUEST, NULL, "%s", why->text);
     if (fall_back(thinking))
         return RUN_GO_ON;
-    return ending_failed(&task->ending, "server_error", "%s", thinking->failure.message);
+    return fail(task, "server_error", &thinking->failure);
 }
 
 /* Back to the queue, until its turn is near. */
@@ -302,7 +323,8 @@ static int take_reply(struct run_task *task, struct thinking *thinking, int r, i
         call_stats_model(stats, target, failure->failure, &failure->usage, took_us);
         if (thinking->other_key && ++thinking->keys_failed < target->keys_count)
             return RUN_GO_ON;
-        if (failure->failure == PROVIDER_CONTEXT_OVERFLOW && try_with_less(task, thinking, request))
+        if (failure->failure == PROVIDER_CONTEXT_OVERFLOW && !task->single &&
+            try_with_less(task, thinking, request))
             return RUN_GO_ON;
         return handle_failure(task, thinking, err);
     }
@@ -318,8 +340,32 @@ static int take_reply(struct run_task *task, struct thinking *thinking, int r, i
         .tried = model_chain_tried(&thinking->chain),
         .left_out = (int64_t)thinking->fit.left_out,
     };
+    if (task->single)
+        task->single->answered_by =
+            arena_printf(&task->arena, "%s/%s", target->provider_name, target->model);
     thinking->replied = true;
     return RUN_GO_ON;
+}
+
+/* Vectors: their usage and limits are told as those of a reply. */
+static int call_for_vectors(struct run_task *task, struct thinking *thinking,
+                            const struct chat_request *request, struct error *err)
+{
+    const struct provider_target *target = &thinking->target;
+    struct embedding_request texts = *task->setup.texts;
+    struct embedding_reply *vectors = &task->single->vectors;
+    int r;
+
+    texts.idempotency_key = request->idempotency_key;
+    texts.deadline_ms = request->deadline_ms;
+    *vectors = (struct embedding_reply){.arena = &task->arena};
+    r = provider_embed(task->worker->http, target, &texts, vectors, &thinking->failure, err);
+    if (r != 0)
+        return r;
+    vectors->usage.cost_micros = model_cost_micros(&target->prices, &vectors->usage);
+    task->reply.usage = vectors->usage;
+    task->reply.limits = vectors->limits;
+    return 0;
 }
 
 /* One try, when the limits allow it. Returns RUN_GO_ON with thinking->replied. */
@@ -344,7 +390,8 @@ static int ask_model(struct run_task *task, struct thinking *thinking, struct er
     int r;
 
     fill_request(task, target, thinking->key, &request);
-    context_fit(target, &thinking->fit, &request);
+    if (!task->single)
+        context_fit(target, &thinking->fit, &request);
     r = gate_enter(task->worker->gate, &call, &visit, &wait_ms, err);
     if (r == GATE_LATER || r == GATE_SHUT)
         return held_back(task, thinking, r == GATE_SHUT, wait_ms, err);
@@ -353,7 +400,9 @@ static int ask_model(struct run_task *task, struct thinking *thinking, struct er
     provider_target_use(&thinking->target, visit.key);
     task->reply = (struct chat_reply){.arena = &task->arena};
     start_us = clock_us();
-    r = provider_call(task->worker->http, target, &request, &task->reply, &thinking->failure, err);
+    r = task->setup.texts ? call_for_vectors(task, thinking, &request, err)
+                          : provider_call(task->worker->http, target, &request, &task->reply,
+                                          &thinking->failure, err);
     room_settle(&task->room, room_of_arena(task->arena.used));
     thinking->other_key = leave_gate(task, &visit, r, &thinking->failure);
     return take_reply(task, thinking, r, clock_us() - start_us, &request, err);

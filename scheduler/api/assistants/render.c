@@ -264,6 +264,7 @@ void render_run(const struct run *run, struct buf *out)
 
     add_id(out, "{\"id\":", ID_RUN, run->id);
     add_int(out, ",\"object\":\"thread.run\",\"created_at\":", run->created_at);
+    add_text(out, ",\"kind\":", run->kind);
     add_id(out, ",\"thread_id\":", ID_THREAD, run->thread_id);
     add_id(out, ",\"assistant_id\":", ID_ASSISTANT, run->agent_id);
     buf_add_string(out, ",\"status\":");

@@ -96,6 +96,7 @@ static int read_filter(struct request *request, struct run_filter *out)
     if (r == 0)
         r = request_query_int(request, "created_before", 0, REQUEST_TIME_MAX, &out->until);
     out->crashes_min = (int)crashes_min;
+    out->kind = http_query_get(request->exchange, "kind", 0);
     return r;
 }
 
@@ -185,6 +186,9 @@ static int unfit(struct request *request, const struct run *run)
 {
     const char *status = run_status_name(run->status);
 
+    if (uuid_is_zero(run->thread_id))
+        return failure_param(&request->failure, 400, NULL, NULL,
+                             "Cannot redrive a run without a thread: make the call again.");
     if (!run_status_terminal(run->status))
         return failure_param(&request->failure, 400, NULL, NULL,
                              "Cannot redrive run with status '%s': it is not over yet. Wait for "
@@ -239,9 +243,9 @@ static int run_redrive_any(struct request *request)
     return redrive(request, true);
 }
 
-static const char *const runs_query[] = {LISTING_QUERY,   "status",         "assistant_id",
-                                         "min_crashes",   "user",           "metadata[KEY]",
-                                         "created_after", "created_before", NULL};
+static const char *const runs_query[] = {
+    LISTING_QUERY, "status",        "assistant_id",  "kind",           "min_crashes",
+    "user",        "metadata[KEY]", "created_after", "created_before", NULL};
 
 /* clang-format off */
 static const struct endpoint table[] = {

@@ -76,6 +76,7 @@
     "     ELSE now() + i.delay_ms * interval '1 ms' END," \
     " errors = r.errors + coalesce(i.errors, 0::int2)," \
     " result_message = i.message," \
+    " result = i.result," \
     " incomplete_reason = i.reason"
 
 #define THE_LEASE \

@@ -100,6 +100,7 @@ struct run_ending {
     struct text error_code;        /* TEXT_NONE: no last_error; e.g. "server_error" */
     struct text error_message;     /* may be TEXT_NONE */
     struct text incomplete_reason; /* RUN_INCOMPLETE: "max_completion_tokens", … */
+    struct text result;            /* JSON, of a kind that brings one; TEXT_NONE: none */
 };
 
 /* Why a run that is given back is not due at once. A claim clears it. */

@@ -42,7 +42,8 @@
     COLUMN(31, HEAD_MESSAGE, "message", 'U') \
     COLUMN(32, HEAD_REASON, "reason", 'T') \
     COLUMN(33, HEAD_ERROR_CODE, "error_code", 'T') \
-    COLUMN(34, HEAD_ERROR_MESSAGE, "error_message", 'T')
+    COLUMN(34, HEAD_ERROR_MESSAGE, "error_message", 'T') \
+    COLUMN(87, HEAD_RESULT, "result", 'W')
 
 /* The names of the tools of all heads, those of a head each once. */
 #define TOOL_ROWS(COLUMN) \

@@ -134,6 +134,7 @@ static void encode_ending(struct column_row row, const struct run_ending *ending
     column_text(row, HEAD_REASON, ending->incomplete_reason);
     column_text(row, HEAD_ERROR_CODE, ending->error_code);
     column_text(row, HEAD_ERROR_MESSAGE, ending->error_message);
+    column_text(row, HEAD_RESULT, ending->result);
 }
 
 bool run_write_may_follow(enum run_status now, enum run_status leaves)
@@ -322,7 +323,7 @@ size_t run_write_bytes(const struct run_write *write)
                  step->model.len + step->tried.len + step->reasoning.len;
     }
     if (write->ending)
-        bytes += write->ending->error_message.len;
+        bytes += write->ending->error_message.len + write->ending->result.len;
     if (write->parking)
         bytes += write->parking->required_action.len;
     return bytes;

@@ -62,7 +62,8 @@ static const struct pg_statement run_get_many = {
         " FROM runs r"
         " WHERE r.id = ANY ($1)"
         "   AND " SQL_CHECKED("r.tenant_id = " AT_PLACE("$2"))
-        "   AND " SQL_CHECKED("r.thread_id = coalesce(" AT_PLACE("$3") ", r.thread_id)")
+        "   AND " SQL_CHECKED(
+        "       r.thread_id IS NOT DISTINCT FROM coalesce(" AT_PLACE("$3") ", r.thread_id)")
         "   AND " SQL_CHECKED(SQL_SPEC_SENT("r") " <= " SQL_STRING(SMALL_BYTES_MAX))
         "   AND " SQL_CHECKED(
         "       r.required_action IS NULL"
@@ -72,7 +73,7 @@ static const struct pg_statement run_get_many = {
 };
 /* clang-format on */
 
-#define COLUMN_PLACE 41 /* behind RUN_COLUMNS */
+#define COLUMN_PLACE 42 /* behind RUN_COLUMNS */
 
 static bool spec_is_of(const struct lru_entry *entry, const void *key)
 {

@@ -126,7 +126,7 @@ int runs_delete(const struct store *store, struct uuid id, struct run_gone *out,
 
     if (r != 0)
         return r;
-    values[2] = pg_uuid(gone.thread);
+    values[2] = value_uuid_or_null(gone.thread);
     r = pg_exec_all(store->pg, queries, 4, results, err);
     if (r < 0)
         return r;

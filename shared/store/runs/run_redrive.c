@@ -67,7 +67,7 @@ static const struct pg_statement redrive_look = {
     .sql =
         "SELECT " RUN_COLUMNS ", t.active_run"
         " FROM runs r"
-        " JOIN threads t ON t.id = r.thread_id"
+        " LEFT JOIN threads t ON t.id = r.thread_id"
         " WHERE " SQL_THIS_RUN,
     .types = "uuu",
 };
@@ -95,7 +95,7 @@ static int judge(const struct store *store, const struct pg_result *result, bool
     *out = now;
     if (redriven)
         return 0;
-    if (now.status != RUN_FAILED && now.status != RUN_EXPIRED)
+    if ((now.status != RUN_FAILED && now.status != RUN_EXPIRED) || uuid_is_zero(now.thread_id))
         return RUN_UNFIT;
     if (uuid_is_zero(active))
         return 0;

@@ -27,7 +27,8 @@
     " " SQL_SECONDS("CASE WHEN " SQL_RUN_WAITS " THEN " SQL_RUN_GOES_ON " END") "," \
     " r.user_id, r.iterations, to_json(r.tools_used)," \
     " " SQL_MILLISECONDS("r.started_at - r.created_at") "," \
-    " " SQL_MILLISECONDS(SQL_RUN_ENDED_AT " - r.created_at") ", r.first_token_ms"
+    " " SQL_MILLISECONDS(SQL_RUN_ENDED_AT " - r.created_at") ", r.first_token_ms," \
+    " r.kind"
 
 /* An interval. */
 #define SQL_MILLISECONDS(interval) "floor(date_part('epoch', " interval ") * 1000)::int8"
@@ -49,8 +50,10 @@ MUSTCHECK int run_read(struct row *row, void *out, struct error *err);
 
 extern const struct row_kind run_rows; /* RUN_MISSING */
 
-/* $1 is a run's id, $2 its tenant, $3 its thread, or NULL: whatever its thread. */
-#define SQL_THIS_RUN "r.id = $1 AND r.tenant_id = $2 AND r.thread_id = coalesce($3, r.thread_id)"
+/* $1 is a run's id, $2 its tenant, $3 its thread, or NULL: whatever its thread, if any. */
+#define SQL_THIS_RUN                                                                               \
+    "r.id = $1 AND r.tenant_id = $2"                                                               \
+    " AND r.thread_id IS NOT DISTINCT FROM coalesce($3, r.thread_id)"
 
 /* Locks this run, before a statement that must see it as whoever had it left it. */
 extern const struct pg_statement run_lock;

@@ -47,6 +47,7 @@ int run_read(struct row *row, void *out, struct error *err)
     run.queue_ms = row_int_or(row, -1);
     run.latency_ms = row_int_or(row, -1);
     run.first_token_ms = row_int_or(row, -1);
+    run.kind = row_text(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct run *)out = run;
@@ -173,14 +174,15 @@ int runs_list(const struct store *store, struct uuid thread, const struct page *
         "   AND " SQL_CHECKED("$9::text IS NULL OR r.user_id = $9") \
         "   AND " SQL_CHECKED("$10::jsonb IS NULL OR r.metadata @> $10") \
         "   AND " SQL_CHECKED("r.created_at >= to_timestamp($11)") \
-        "   AND " SQL_CHECKED("r.created_at < to_timestamp($12)"), \
+        "   AND " SQL_CHECKED("r.created_at < to_timestamp($12)") \
+        "   AND " SQL_CHECKED("$13::text IS NULL OR r.kind = $13"), \
         "r.id " direction, "$5", "$8", \
         SQL_STORED("r.spec") " + " SQL_STORED("r.metadata") " + " SQL_STORED("r.required_action"), \
         SQL_SPEC_SENT("r") " + " SQL_SENT("r.metadata") " + " SQL_SENT("r.required_action"))
 
 #define RUN_LISTS(name, condition) \
-    {{"runs_" name "_down", RUN_LIST_ALL(condition, "DESC"), "uuuTiuiitjii"}, \
-     {"runs_" name "_up", RUN_LIST_ALL(condition, "ASC"), "uuuTiuiitjii"}}
+    {{"runs_" name "_down", RUN_LIST_ALL(condition, "DESC"), "uuuTiuiitjiit"}, \
+     {"runs_" name "_up", RUN_LIST_ALL(condition, "ASC"), "uuuTiuiitjiit"}}
 
 enum { ANY, USER, LABELS, CONDITIONS };
 
@@ -226,7 +228,7 @@ int runs_list_all(const struct store *store, const struct run_filter *filter,
     }
     narrow_by_time(filter, &plan);
 
-    struct pg_value values[12] = {
+    struct pg_value values[13] = {
         pg_uuid(store->tenant),
         pg_uuid(plan.low),
         pg_uuid(plan.high),
@@ -239,6 +241,7 @@ int runs_list_all(const struct store *store, const struct run_filter *filter,
         pg_json(filter->metadata),
         pg_int(filter->from),
         pg_int(filter->until > 0 ? filter->until : INT64_C(99999999999)),
+        filter->kind.len > 0 ? pg_text(filter->kind) : pg_null(),
     };
     struct pg_query query = {&run_lists[condition_of(filter)][plan.ascending], values};
 

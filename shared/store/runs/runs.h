@@ -11,8 +11,9 @@ enum run_priority { RUN_PRIORITY_HIGH = 0, RUN_PRIORITY_NORMAL = 1, RUN_PRIORITY
 
 struct run {
     struct uuid id;
-    struct uuid thread_id;
-    struct uuid agent_id; /* zero: none */
+    struct text kind;      /* "agent", "completion", "embedding" */
+    struct uuid thread_id; /* zero: none */
+    struct uuid agent_id;  /* zero: none */
     int64_t agent_version;
     enum run_status status;
     int shard;
@@ -141,6 +142,7 @@ struct run_filter {
     unsigned statuses; /* a set of bits 1 << enum run_status; 0: any */
     struct uuid agent; /* zero: any */
     int crashes_min;
+    struct text kind;     /* TEXT_NONE: any */
     struct text user;     /* TEXT_NONE: any */
     struct text metadata; /* a JSON object, of which they have all; TEXT_NONE: any */
     int64_t from;         /* created then or later, in unix seconds */
@@ -176,8 +178,8 @@ SUSPENDS MUSTCHECK int runs_delete(const struct store *store, struct uuid id, st
 
 /* A run that failed or expired is queued again, as the active run of its thread: crashes, errors
  * and last_error are forgotten, and it may take expires_in_ms from now on. RUN_MISSING; RUN_UNFIT,
- * *out filled: it is in another state; THREAD_BUSY, *out filled, with the active run in
- * *out_active. */
+ * *out filled: it is in another state, or has no thread; THREAD_BUSY, *out filled, with the active
+ * run in *out_active. */
 SUSPENDS MUSTCHECK int runs_redrive(const struct store *store, struct uuid thread, struct uuid id,
                                     int64_t expires_in_ms, struct run *out, struct uuid *out_active,
                                     struct error *err);

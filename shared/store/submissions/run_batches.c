@@ -319,6 +319,7 @@ int run_batch_made(const struct pg_result *result, size_t n, const struct run_ma
 
     *out = (struct run){
         .id = draft->id,
+        .kind = TEXT("agent"),
         .thread_id = making->new_thread ? making->new_thread->id : draft->thread,
         .agent_id = draft->agent,
         .agent_version = draft->agent_version,

@@ -11,6 +11,8 @@
 Test(kinds, are_found_by_their_name)
 {
     cr_assert_eq(kinds_find(TEXT("agent")), &kind_agent);
+    cr_assert_eq(kinds_find(TEXT("completion")), &kind_completion);
+    cr_assert_eq(kinds_find(TEXT("embedding")), &kind_embedding);
     cr_assert_null(kinds_find(TEXT("dance")));
     cr_assert_null(kinds_find(TEXT("")));
 }

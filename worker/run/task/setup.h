@@ -23,7 +23,12 @@ struct model_options {
     double top_p;
 };
 
+struct embedding_request;
+
 struct run_setup {
+    const struct chat_request *asked;      /* of a run of one call: all that is said to the model.
+                                            * NULL: the conversation, and what follows */
+    const struct embedding_request *texts; /* it asks for vectors of these; NULL: for an answer */
     struct text model;
     struct text *fallbacks; /* models, in the order in which they are asked */
     size_t fallbacks_count;

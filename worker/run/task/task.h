@@ -27,6 +27,7 @@
 #include "worker/run/task/meter.h"
 #include "worker/run/task/reply_origin.h"
 #include "worker/run/task/setup.h"
+#include "worker/run/task/single_call.h"
 
 struct fiber;
 struct run_kind;
@@ -57,6 +58,7 @@ struct run_task {
     struct room_share room; /* for what it holds beyond its slot's part */
     struct claim claim;
     struct run_setup setup;
+    struct single_call *single; /* of a run of one call; NULL: of an agent */
     struct conversation conversation;
     struct ledger ledger;
     struct meter meter;
