@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "scheduler/api/api.h"
+#include "scheduler/batches/batches.h"
 #include "scheduler/dispatch/census.h"
 #include "scheduler/dispatch/dispatcher.h"
 #include "scheduler/files/file_sweeper.h"
@@ -212,6 +213,46 @@ static void render_files(struct scheduler *scheduler, struct buf *out)
     file_sweeper_metrics_render(scheduler->file_sweeper, out);
 }
 
+static void on_run_cancelling(int64_t worker, struct uuid run, void *arg)
+{
+    struct scheduler *scheduler = arg;
+
+    on_run_moved(run, scheduler);
+    queue_nudge_cancel(scheduler->links.queue, worker, run);
+}
+
+static void start_batches(struct scheduler *scheduler)
+{
+    const struct config *config = scheduler->config;
+    struct batches_options options = {
+        .pg = scheduler->links.batches,
+        .blobs = scheduler->links.files.blobs,
+        .registry = scheduler->registry,
+        .limits = {config->threads.max_bytes, config->threads.user_max_bytes},
+        .events =
+            {
+                .run_cancelling = on_run_cancelling,
+                .run_settled = on_run_settled,
+                .arg = scheduler,
+            },
+        .shards = config->shards,
+        .run_ttl_ms = config->scheduler.run_ttl_ms,
+    };
+
+    scheduler->batches = batches_start(&options);
+}
+
+static void stop_batches(struct scheduler *scheduler)
+{
+    batches_stop(scheduler->batches);
+    scheduler->batches = NULL;
+}
+
+static void render_batches(struct scheduler *scheduler, struct buf *out)
+{
+    batches_metrics_render(scheduler->batches, out);
+}
+
 static void start_search(struct scheduler *scheduler)
 {
     bool all = strcmp(scheduler->config->scheduler.search, "all") == 0;
@@ -243,14 +284,6 @@ static void on_run_ready(struct uuid run, struct uuid tenant, int shard, int pri
     on_run_moved(run, scheduler);
     if (scheduler->dispatcher)
         dispatcher_hint(scheduler->dispatcher, &(struct new_run){run, tenant, shard, priority});
-}
-
-static void on_run_cancelling(int64_t worker, struct uuid run, void *arg)
-{
-    struct scheduler *scheduler = arg;
-
-    on_run_moved(run, scheduler);
-    queue_nudge_cancel(scheduler->links.queue, worker, run);
 }
 
 static void start_api(struct scheduler *scheduler)
@@ -346,6 +379,7 @@ static const struct {
     {ROLE_REAP, start_reap, stop_reap, render_reap},
     {ROLE_REAP, start_files, stop_files, render_files},
     {ROLE_REAP, start_search, stop_search, render_search},
+    {ROLE_BATCHES, start_batches, stop_batches, render_batches},
     {ROLE_API, start_api, stop_api, render_api},
     {ROLES_ALL, start_census, stop_census, render_census},
 };

@@ -8,6 +8,7 @@
 #include "providers/models/registry.h"
 #include "providers/models/registry_reload.h"
 #include "scheduler/api/api.h"
+#include "scheduler/batches/batches.h"
 #include "scheduler/gateway/gateway.h"
 #include "scheduler/health.h"
 #include "scheduler/live/live.h"
@@ -66,11 +67,13 @@ static int open_links(struct scheduler *scheduler, struct error *err)
         r = pg_open(&pg, &links->api, err);
     if (r == 0 && serves)
         r = pg_open(&large, &links->large, err);
+    if (r == 0 && (scheduler->roles & ROLE_BATCHES))
+        r = pg_open(&pg, &links->batches, err);
     if (r == 0 && strcmp(config->scheduler.search, "off") != 0)
         r = pg_open(&search, &links->search, err);
     if (r < 0)
         return error_wrap(err, "DATABASE_URL");
-    if (scheduler->roles & (ROLE_API | ROLE_REAP))
+    if (scheduler->roles & (ROLE_API | ROLE_REAP | ROLE_BATCHES))
         r = file_links_open(config, "penstock-scheduler", true, &links->files, err);
     if (r < 0)
         return error_wrap(err, "files");
@@ -91,6 +94,7 @@ static void close_links(struct scheduler_links *links)
     redis_close(links->redis);
     file_links_close(&links->files);
     pg_close(links->search);
+    pg_close(links->batches);
     pg_close(links->large);
     pg_close(links->api);
     pg_close(links->dispatch);
@@ -109,6 +113,7 @@ static struct servers *watch_servers(const struct scheduler_links *links)
                 {"search", links->search},
                 {"files", links->files.rows},
                 {"chunks", links->files.chunks},
+                {"batches", links->batches},
             },
         .queue = links->queue,
     };
@@ -219,6 +224,8 @@ int scheduler_reload(struct scheduler *scheduler, struct config *config, struct 
         api_set_registry(scheduler->api, scheduler->registry);
     if (r == 0 && scheduler->gateway)
         gateway_set_registry(scheduler->gateway, scheduler->registry);
+    if (r == 0 && scheduler->batches)
+        batches_set_registry(scheduler->batches, scheduler->registry);
     return r;
 }
 

@@ -5,6 +5,7 @@
 #include "shared/program/file_links.h"
 
 struct api;
+struct batches;
 struct census;
 struct config;
 struct dispatcher;
@@ -31,6 +32,7 @@ struct scheduler_links {
     struct pg *dispatch; /* ticks and sweeps, whose statements may take tenths of a second */
     struct pg *api;      /* of requests: small statements; NULL without the role api, as large */
     struct pg *large;    /* of requests: pages of lists, and what has a large body */
+    struct pg *batches;  /* their waves and answers, which may be large; NULL without the role */
     struct pg *search;   /* searches and what fills them; NULL: search is off */
     struct file_links files;  /* without the role dispatch alone */
     struct http_client *http; /* to providers of models; NULL without the role api */
@@ -52,6 +54,7 @@ struct scheduler {
     struct dispatcher *dispatcher; /* NULL without both the roles api and dispatch */
     struct reap *reap;
     struct file_sweeper *file_sweeper;   /* NULL without the role reap */
+    struct batches *batches;             /* NULL without its role */
     struct search_filler *search_filler; /* NULL without the role reap, or where search is off */
     struct census *census;
     struct http_server *server;

@@ -40,6 +40,7 @@ const struct endpoint_table *const surfaces[] = {
     &upload_endpoints,
     &ticket_endpoints,
     &thread_socket_endpoints,
+    &batch_endpoints,
 };
 
 const size_t surfaces_count = ARRAY_LENGTH(surfaces);

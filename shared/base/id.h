@@ -26,6 +26,7 @@ enum id_kind {
     ID_FILE,         /* file-   */
     ID_UPLOAD,       /* upload_ */
     ID_PART,         /* part_   */
+    ID_BATCH,        /* batch_  */
 };
 
 /* A new id of the present time: sorts after every earlier one of this process. */

@@ -71,7 +71,8 @@ struct config {
     struct {
         char *host;                    /* PENSTOCK_HOST; default 127.0.0.1 */
         int port;                      /* PENSTOCK_PORT; default 8080 */
-        char *roles;                   /* PENSTOCK_ROLES, --roles; default "api,dispatch,reap" */
+        char *roles;                   /* PENSTOCK_ROLES, --roles; default
+                                        * "api,dispatch,reap,batches" */
         char *metrics;                 /* PENSTOCK_METRICS: the page is on the API's port ("on", the
                                   * default), nowhere ("off"), or at "ADDRESS:PORT" */
         char *search;                  /* PENSTOCK_SEARCH: whose messages can be found: "users" (the
@@ -191,7 +192,7 @@ bool config_provider_equal(const struct config_provider *one, const struct confi
 bool config_model_equal(const struct config_model *one, const struct config_model *other);
 
 /* What a scheduler does, as bits. */
-enum { ROLE_API = 1, ROLE_DISPATCH = 2, ROLE_REAP = 4, ROLES_ALL = 7 };
+enum { ROLE_API = 1, ROLE_DISPATCH = 2, ROLE_REAP = 4, ROLE_BATCHES = 8, ROLES_ALL = 15 };
 
 /* "api,dispatch,reap" as bits. False, output untouched, when it is not that: then config_load
  * refused it. Pure. */

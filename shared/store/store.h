@@ -90,6 +90,9 @@ enum store_condition {
     UPLOAD_MISSING,     /* no such upload */
     UPLOAD_OVER,        /* the upload is completed, cancelled or expired */
     PART_MISSING,       /* no such part of this upload */
+    BATCH_MISSING,      /* no such batch */
+    BATCH_OVER,         /* the batch can't be cancelled any more */
+    BATCH_LOST,         /* the batch is somebody else's, or not where it was thought to be */
     PROGRESS_LARGE,     /* a run's open calls hold more than was asked for */
     TICKET_MISSING,     /* no such ticket (any more) */
 };

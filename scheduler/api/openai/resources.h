@@ -7,3 +7,4 @@
 extern const struct endpoint_table model_endpoints;
 extern const struct endpoint_table chat_completion_endpoints;
 extern const struct endpoint_table embedding_endpoints;
+extern const struct endpoint_table batch_endpoints;

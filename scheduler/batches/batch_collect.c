@@ -1,0 +1,171 @@
+/* Answers of lines whose runs have ended. They are read, written to the output and taken off the
+ * batch's lines a hundred at a time: the counts need no row that runs would write to. */
+
+#include "scheduler/api/openai/batch_line.h"
+#include "scheduler/batches/batch_answer.h"
+#include "scheduler/batches/batch_task.h"
+#include "scheduler/batches/batches_internal.h"
+#include "shared/base/error.h"
+
+#define COLLECT_LINES  100
+#define COLLECT_BYTES  ((int64_t)4 << 20)
+#define COLLECT_ROUNDS 10 /* then the next stage has its turn */
+
+struct collection {
+    struct batch_task *task;
+    struct batch_lines lines;
+    struct batch_run *runs; /* of agents */
+    size_t runs_count;
+    struct buf output;
+    struct buf errors;
+    int64_t numbers[COLLECT_LINES];
+    int64_t completed;
+    struct usage used;
+};
+
+static void collection_deinit(struct collection *collection)
+{
+    buf_deinit(&collection->output);
+    buf_deinit(&collection->errors);
+}
+
+SUSPENDS static int read_runs(struct collection *collection, struct error *err)
+{
+    struct batch_task *task = collection->task;
+    struct uuid ids[COLLECT_LINES];
+    size_t count = 0;
+
+    if (task->endpoint->kind)
+        return 0;
+    for (size_t i = 0; i < collection->lines.count; i++)
+        if (!collection->lines.items[i].gone)
+            ids[count++] = collection->lines.items[i].run_id;
+    return count == 0 ? 0
+                      : batch_runs_read(&task->store, ids, count, &collection->runs,
+                                        &collection->runs_count, err);
+}
+
+static const struct batch_run *find_run(const struct collection *collection, struct uuid id)
+{
+    for (size_t i = 0; i < collection->runs_count; i++)
+        if (uuid_equal(collection->runs[i].run.id, id))
+            return &collection->runs[i];
+    return NULL;
+}
+
+/* It never had an answer, and why. */
+static void add_never(struct collection *collection, const struct batch_line *line)
+{
+    struct buf *out = &collection->errors;
+    const char *word =
+        text_is(collection->task->row.ending, "expired") ? "batch_expired" : "batch_cancelled";
+
+    if (line->gone)
+        batch_answer_never(out, line->run_id, line->custom_id, "run_deleted",
+                           "The run of this line was deleted.");
+    else if (line->status == RUN_EXPIRED)
+        batch_answer_never(out, line->run_id, line->custom_id, "batch_expired",
+                           "This line could not be answered before its time was over.");
+    else
+        batch_answer_never(out, line->run_id, line->custom_id, word,
+                           "This line was not answered: its run was cancelled.");
+}
+
+/* A run of one call without a result: what it would have been could not be stored, or it was never
+ * as it must be. */
+static void add_bare(struct collection *collection, const struct batch_line *line)
+{
+    struct failure failure = {0};
+
+    failure_param(&failure, 500, NULL, "server_error", "%.*s",
+                  line->last_error.ptr ? (int)line->last_error.len : 0,
+                  line->last_error.ptr ? line->last_error.ptr : "");
+    batch_answer_failure(&collection->errors, line->run_id, line->custom_id, &failure);
+}
+
+static void add_line(struct collection *collection, const struct batch_line *line)
+{
+    const struct batch_run *run = find_run(collection, line->run_id);
+    bool done = line->status == RUN_COMPLETED;
+
+    usage_add(&collection->used, &line->used);
+    if (line->gone || line->status == RUN_CANCELLED || line->status == RUN_EXPIRED) {
+        add_never(collection, line);
+        return;
+    }
+    if (!run) {
+        if (!line->result.ptr) {
+            add_bare(collection, line);
+            return;
+        }
+        batch_answer_response(done ? &collection->output : &collection->errors, line->run_id,
+                              line->custom_id, line->result);
+        collection->completed += done;
+        return;
+    }
+    collection->completed +=
+        batch_answer_run(&collection->output, &collection->errors, run, line->custom_id);
+}
+
+SUSPENDS static int settle(struct collection *collection, struct error *err)
+{
+    struct batch_task *task = collection->task;
+    struct batch_answers answers = {
+        .lines = collection->numbers, .count = collection->lines.count, .used = collection->used};
+    int r;
+
+    for (size_t i = 0; i < collection->lines.count; i++) {
+        add_line(collection, &collection->lines.items[i]);
+        collection->numbers[i] = collection->lines.items[i].line;
+    }
+    answers.completed = collection->completed;
+    answers.used = collection->used;
+    answers.output = buf_text(&collection->output);
+    answers.errors = buf_text(&collection->errors);
+    r = buf_check(&collection->output, err);
+    if (r == 0)
+        r = buf_check(&collection->errors, err);
+    if (r == 0)
+        r = batch_settle(task->store.pg, &task->hold, &answers, err);
+    if (r != 0)
+        return r;
+    task->collected += (int64_t)answers.count;
+    task->batches->lines_completed += (uint64_t)answers.completed;
+    task->batches->lines_failed += answers.count - (uint64_t)answers.completed;
+    return 0;
+}
+
+/* *out_count: how many were there. */
+SUSPENDS static int collect_some(struct batch_task *task, size_t *out_count, struct error *err)
+{
+    CLEANUP(collection_deinit) struct collection collection = {.task = task};
+    int r;
+
+    buf_init(&collection.output, (size_t)64 << 20);
+    buf_init(&collection.errors, (size_t)64 << 20);
+    r = batch_lines_ended(&task->store, task->hold.id, COLLECT_LINES, COLLECT_BYTES,
+                          &collection.lines, err);
+    *out_count = r == 0 ? collection.lines.count : 0;
+    if (r < 0 || collection.lines.count == 0)
+        return r;
+    r = read_runs(&collection, err);
+    return r < 0 ? r : settle(&collection, err);
+}
+
+int batch_task_collect(struct batch_task *task, struct error *err)
+{
+    struct arena arena = {0};
+    struct store store = task->store;
+    size_t count = COLLECT_LINES;
+    int r = 0;
+
+    task->collected = 0;
+    for (int i = 0; r == 0 && count > 0 && i < COLLECT_ROUNDS; i++) {
+        arena_init(&arena, 0);
+        task->store.arena = &arena;
+        r = collect_some(task, &count, err);
+        task->store = store;
+        arena_deinit(&arena);
+    }
+    return r;
+}

@@ -1,0 +1,187 @@
+// Batches: every line is answered exactly once, whatever its endpoint, and whoever dies meanwhile.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { answers, createBatch, endedBatch, lineOf, putFile, readLines } from '../lib/batches.mjs';
+import { until, withStack } from '../lib/stack.mjs';
+
+const error = (code, message = 'no') => `{"error":{"message":"${message}","type":"x","code":"${code}"}}`;
+const script = `
+rules:
+  - {name: refused, when: {user: '^refused'}, then: {status: 400, body: '${error('invalid_value', 'I do not like it')}'}}
+  - {name: stall, when: {user: '^stall'}, then: {stall: true}}
+  - {name: slow, when: {user: '^slow'}, then: {text: 'Slowly.', delay_ms: 200}}
+  - {name: calls, when: {user: '^calls'}, then: {calls: [{name: ask_client, arguments: {}}]}}
+  - {name: echo, when: {user: '^(.+)$'}, then: {text: 'You said {{1}}.', usage: {prompt_tokens: 10, completion_tokens: 5}}}
+  - {name: other, then: {text: 'Hello.'}}
+`;
+const chat = '/v1/chat/completions';
+const runs = '/v1/threads/runs';
+const say = (content, more = {}) => ({ model: 'openai/gpt-4o-mini', messages: [{ role: 'user', content }], ...more });
+const lineage = (stack) => stack.sql(`SELECT (SELECT count(*)::int FROM batch_lines) AS lines, (SELECT count(*)::int FROM batch_output) AS output,
+  (SELECT count(*)::int FROM runs WHERE thread_id IS NULL) AS runs`)[0];
+
+test('lines of each endpoint become answers of that endpoint', async () => {
+  await withStack({ script }, async (stack) => {
+    const batch = await createBatch(stack, [
+      lineOf('a', chat, say('one', { user: 'ada' })), lineOf('b', chat, say('refused')), '', lineOf('c', chat, say('two', { stream: true })),
+      lineOf('d', chat, say('x', { model: 'nobody/serves-it' })), lineOf('ünï"', chat, say('three', { fallbacks: [] })),
+      lineOf('e', chat, { model: 'openai/gpt-4o-mini' }),
+    ], chat, { metadata: { of: 'tests' } });
+    assert.deepEqual([batch.object, batch.status, batch.endpoint, batch.output_file_id, batch.error_file_id, batch.errors, batch.metadata],
+      ['batch', 'validating', chat, null, null, null, { of: 'tests' }]);
+    const done = await endedBatch(stack, batch.id);
+    assert.deepEqual([done.status, done.request_counts, done.errors], ['completed', { total: 6, completed: 2, failed: 4 }, null]);
+    assert.deepEqual([done.usage.input_tokens, done.usage.output_tokens, done.usage.total_tokens, done.model], [20, 10, 30, 'openai/gpt-4o-mini']);
+    assert.ok(done.in_progress_at && done.finalizing_at && done.completed_at && !done.failed_at);
+    const all = answers(stack, done);
+    const { id, ...first } = all.get('a');
+    assert.match(id, /^batch_req_[0-9a-f]{32}$/);
+    assert.deepEqual([first.where, first.error, first.response.status_code, first.response.body.choices[0].message.content], ['output', null, 200, 'You said one.']);
+    assert.equal(all.get('ünï"').response.body.choices[0].message.content, 'You said three.');
+    const refusals = ['b', 'c', 'd', 'e'].map((custom) => [all.get(custom).where, all.get(custom).error, all.get(custom).response.status_code, all.get(custom).response.body.error.param]);
+    assert.deepEqual(refusals, [['error', null, 400, null], ['error', null, 400, 'stream'], ['error', null, 404, 'model'], ['error', null, 400, 'messages']]);
+    assert.deepEqual(lineage(stack), { lines: 0, output: 0, runs: 0 });
+
+    const vectors = await createBatch(stack, [1, 2, 3].map((n) => lineOf(`v${n}`, '/v1/embeddings', { model: 'openai/text-embedding-3-small', input: [`text ${n}`], dimensions: 4 })), '/v1/embeddings');
+    const embedded = await endedBatch(stack, vectors.id);
+    assert.deepEqual([embedded.status, embedded.request_counts, embedded.error_file_id], ['completed', { total: 3, completed: 3, failed: 0 }, null]);
+    assert.equal(answers(stack, embedded).get('v2').response.body.data[0].embedding.length, 4);
+    assert.deepEqual((await stack.ok('GET', '/v1/batches')).data.map((one) => one.id), [vectors.id, batch.id]);
+    assert.deepEqual((await stack.ok('GET', `/v1/batches?limit=1&after=${vectors.id}`)).data.map((one) => one.id), [batch.id]);
+  });
+});
+
+test('lines of agents are runs on threads, which stay', async () => {
+  await withStack({ script }, async (stack) => {
+    const assistant = await stack.assistant({ tools: [{ type: 'function', function: { name: 'ask_client' } }] });
+    const run = (input, more = {}) => ({ assistant_id: assistant.id, input, ...more });
+    const batch = await createBatch(stack, [
+      lineOf('good', runs, run('hi')), lineOf('bad', runs, run('refused')), lineOf('none', runs, run('hi', { assistant_id: 'asst_00000000000000000000000000000000' })),
+      lineOf('calls', runs, run('calls')), lineOf('stream', runs, run('hi', { stream: true })), lineOf('odd', runs, run('hi', { temperature: 'hot' })),
+    ], runs);
+    const done = await endedBatch(stack, batch.id);
+    assert.deepEqual([done.status, done.request_counts], ['completed', { total: 6, completed: 1, failed: 5 }]);
+    const all = answers(stack, done);
+    const { body, status_code } = all.get('good').response;
+    assert.deepEqual([status_code, body.object, body.status, body.output_text, body.messages.length, body.priority ?? 'low'], [200, 'thread.run', 'completed', 'You said hi.', 1, 'low']);
+    assert.equal((await stack.ok('GET', `/v1/threads/${body.thread_id}/messages`)).data[0].content[0].text.value, 'You said hi.');
+    const told = (custom) => [all.get(custom).where, all.get(custom).response.status_code, all.get(custom).response.body.error.code];
+    assert.deepEqual(['bad', 'none', 'calls', 'stream', 'odd'].map(told), [['error', 500, 'server_error'], ['error', 404, null], ['error', 400, 'client_tool_in_batch'],
+      ['error', 400, 'invalid_value'], ['error', 400, 'invalid_type']]);
+    assert.equal(all.get('bad').response.body.run.status, 'failed');
+    assert.equal(stack.sql('SELECT 1 FROM runs').length, 3);
+    assert.deepEqual(stack.sql('SELECT DISTINCT priority::int FROM runs'), [{ priority: 2 }]);
+  });
+});
+
+test('what is wrong with lines is told with their numbers, and none of them is begun', async () => {
+  await withStack({ script }, async (stack) => {
+    const failed = async (lines, endpoint = chat) => {
+      const batch = await endedBatch(stack, (await createBatch(stack, lines, endpoint)).id);
+      assert.deepEqual([batch.status, batch.output_file_id, batch.error_file_id, batch.in_progress_at], ['failed', null, null, null]);
+      assert.equal(batch.errors.object, 'list');
+      return batch.errors.data.map(({ code, line, param }) => [code, line, param]);
+    };
+    const good = (id) => lineOf(id, chat, say('hi'));
+    assert.deepEqual(await failed([good('a'), '{"custom_id": "b"', good('a'), lineOf('c', '/v1/embeddings', {}), '', '[1]',
+      JSON.stringify({ custom_id: 'd', method: 'GET', url: chat, body: {} }), JSON.stringify({ method: 'POST', url: chat, body: {} }),
+      JSON.stringify({ custom_id: 'e', method: 'POST', url: chat }), JSON.stringify({ custom_id: 'f', url: chat, body: {} }),
+      JSON.stringify({ custom_id: 'x'.repeat(600), method: 'POST', url: chat, body: {} }), JSON.stringify({ custom_id: 'g', method: 'POST', body: {} })]), [
+      ['invalid_json_line', 2, null], ['duplicate_custom_id', 3, 'custom_id'], ['url_mismatch', 4, 'url'], ['invalid_json_line', 6, null],
+      ['invalid_method', 7, 'method'], ['missing_required_parameter', 8, 'custom_id'], ['missing_required_parameter', 9, 'body'],
+      ['missing_required_parameter', 10, 'method'], ['invalid_custom_id', 11, 'custom_id'], ['missing_required_parameter', 12, 'url']]);
+    assert.deepEqual(await failed(' \n\n'), [['empty_file', null, null]]);
+    assert.equal((await failed(Array.from({ length: 150 }, () => '{'))).length, 100);
+    assert.deepEqual(await failed(Array.from({ length: 50001 }, (_, n) => good(`${n}`))), [['too_many_tasks', null, null]]);
+    assert.deepEqual(await failed([good('a'), `{"custom_id": "${'x'.repeat(5 << 20)}"}`, good('b')]), [['invalid_json_line', 2, null]]);
+    assert.equal(stack.sql('SELECT 1 FROM runs').length, 0);
+
+    const refused = async (body) => {
+      const { status, body: told } = await stack.call('POST', '/v1/batches', body);
+      return [status, told.error.param];
+    };
+    const file = putFile(stack, good('a'));
+    const whole = { input_file_id: file, endpoint: chat, completion_window: '24h' };
+    assert.deepEqual(await refused({ ...whole, endpoint: '/v1/audio' }), [400, 'endpoint']);
+    assert.deepEqual(await refused({ ...whole, completion_window: '1h' }), [400, 'completion_window']);
+    assert.deepEqual(await refused({ ...whole, input_file_id: 'file-nothing' }), [400, 'input_file_id']);
+    assert.deepEqual(await refused({ ...whole, input_file_id: putFile(stack, 'x', { purpose: 'assistants' }) }), [400, 'input_file_id']);
+    assert.deepEqual(await refused({ ...whole, input_file_id: putFile(stack, 'x', { name: 'x.txt' }) }), [400, 'input_file_id']);
+    assert.equal((await stack.call('GET', '/v1/batches/batch_00000000000000000000000000000000')).status, 404);
+    const other = stack.tenant('other');
+    assert.deepEqual([(await other.call('POST', '/v1/batches', whole)).status, (await other.ok('GET', '/v1/batches')).data.length], [400, 0]);
+  });
+});
+
+test('a batch that is cancelled, or whose time is over, has answers to all lines', async () => {
+  await withStack({ script, slots: 4 }, async (stack) => {
+    const lines = (count) => Array.from({ length: count }, (_, n) => lineOf(`l${n}`, chat, say(n < 5 ? `quick ${n}` : `stall ${n}`)));
+    for (const [end, code] of [['cancelled', 'batch_cancelled'], ['expired', 'batch_expired']]) {
+      const batch = await createBatch(stack, lines(1500), chat);
+      await until('some are done', async () => (await stack.ok('GET', `/v1/batches/${batch.id}`)).request_counts.completed === 5);
+      if (end === 'cancelled') {
+        const told = await stack.ok('POST', `/v1/batches/${batch.id}/cancel`);
+        assert.deepEqual([told.status, (await stack.ok('POST', `/v1/batches/${batch.id}/cancel`)).id], ['cancelling', batch.id]);
+      } else {
+        stack.exec(`UPDATE batches SET expires_at = now() WHERE state = 'in_progress'`);
+      }
+      const done = await endedBatch(stack, batch.id);
+      assert.deepEqual([done.status, done.request_counts], [end, { total: 1500, completed: 5, failed: 1495 }]);
+      assert.ok(done[`${end}_at`]);
+      const all = answers(stack, done);
+      assert.equal(all.size, 1500);
+      assert.equal(all.get('l0').where, 'output');
+      assert.deepEqual(new Set([...all.values()].slice(5).map((line) => `${line.where} ${line.response} ${line.error?.code}`)), new Set([`error null ${code}`]));
+      assert.deepEqual(lineage(stack), { lines: 0, output: 0, runs: 0 });
+      assert.equal((await stack.call('POST', `/v1/batches/${batch.id}/cancel`)).status, 409);
+    }
+  });
+});
+
+test('a deleted input ends the batch with what is known, and a deleted run its line', async () => {
+  await withStack({ script, slots: 2 }, async (stack) => {
+    const assistant = await stack.assistant({ tools: [] });
+    const batch = await createBatch(stack, Array.from({ length: 1200 }, (_, n) => lineOf(`l${n}`, runs, { assistant_id: assistant.id, input: n < 3 ? `hi ${n}` : `stall ${n}` })), runs);
+    await until('some are done', async () => (await stack.ok('GET', `/v1/batches/${batch.id}`)).request_counts.completed === 3);
+    stack.exec(`DELETE FROM runs WHERE id = (SELECT run_id FROM batch_lines ORDER BY line LIMIT 1);
+      DELETE FROM files;
+      UPDATE runs SET status = 'cancelled', cancelled_at = now(), fence = fence + 1, owner = NULL WHERE status IN ('queued', 'in_progress')`);
+    const done = await endedBatch(stack, batch.id);
+    assert.deepEqual([done.status, done.errors.data[0].code, done.request_counts.completed], ['failed', 'invalid_input_file', 3]);
+    const all = answers(stack, done);
+    assert.equal(all.size, done.request_counts.completed + done.request_counts.failed);
+    assert.equal([...all.values()].filter((line) => line.error?.code === 'run_deleted').length, 1);
+  });
+});
+
+for (const endpoint of [chat, runs])
+  test(`each line of ${endpoint} is answered once, whoever is killed meanwhile`, async () => {
+    await withStack({ script, workers: 2, slots: 50 }, async (stack) => {
+      const assistant = await stack.assistant({ tools: [] });
+      const count = 3000;
+      const body = (n) => (endpoint === chat ? say(`slow ${n}`) : { assistant_id: assistant.id, input: `slow ${n}` });
+      const batch = await createBatch(stack, Array.from({ length: count }, (_, n) => lineOf(`l${n}`, endpoint, body(n))), endpoint);
+      const counts = async () => (await stack.ok('GET', `/v1/batches/${batch.id}`).catch(() => null))?.request_counts.completed ?? -1;
+      for (const [done, strike] of [
+        [0, async () => { stack.scheduler.child.kill('SIGKILL'); await stack.startScheduler(); }],
+        [100, async () => { stack.workers[0].child.kill('SIGKILL'); await stack.startWorker(); }],
+        [400, async () => { stack.stopRedis(); stack.startRedis(); }],
+        [700, async () => { stack.scheduler.child.kill('SIGKILL'); await stack.startScheduler(); }],
+        [1200, async () => stack.postgres('restart', '-m', 'immediate')],
+        [1800, async () => { stack.scheduler.child.kill('SIGTERM'); await until('it is gone', () => !stack.scheduler.running); await stack.startScheduler(); }],
+        [2900, async () => { stack.scheduler.child.kill('SIGKILL'); await stack.startScheduler(); }],
+      ]) {
+        await until(`${done} lines are done`, async () => (await counts()) >= done, 60000);
+        await strike();
+      }
+      const ended = await endedBatch(stack, batch.id, 120000);
+      assert.deepEqual([ended.status, ended.request_counts], ['completed', { total: count, completed: count, failed: 0 }]);
+      const all = answers(stack, ended);
+      assert.equal(all.size, count);
+      assert.ok([...all.values()].every((line) => line.where === 'output'));
+      assert.equal(readLines(stack, ended.output_file_id).length, count);
+      if (endpoint === runs) assert.deepEqual(stack.sql('SELECT count(*)::int AS runs, count(DISTINCT thread_id)::int AS threads FROM runs'), [{ runs: count, threads: count }]);
+      assert.deepEqual(lineage(stack), { lines: 0, output: 0, runs: 0 });
+    });
+  });
