@@ -1,0 +1,181 @@
+/* Batches and their lines: each move is compared with the owner, the fence and the cursor, so none
+ * is made twice. */
+
+#include "fixture.h"
+
+#include "shared/store/batches/batch_work.h"
+
+static struct batch must_batch(const struct store *store)
+{
+    struct new_batch wanted = {.id = uuid_new(),
+                               .endpoint = TEXT("/v1/embeddings"),
+                               .input_file = uuid_new(),
+                               .window_seconds = 3600};
+    struct batch batch;
+
+    MUST(batch_create(store, &wanted, &batch, &test_err));
+    return batch;
+}
+
+static struct batch_hold must_take(const struct store *store, int64_t owner)
+{
+    struct batch_ids taken;
+
+    MUST(batches_take(store->pg, store->arena, owner, 1, &taken, &test_err));
+    cr_assert_eq(taken.count, 1);
+    return taken.items[0];
+}
+
+static int wave(const struct store *store, const struct batch_hold *hold, int64_t from,
+                size_t count)
+{
+    struct batch_new_line lines[8];
+    struct batch_wave rows = {.from_line = from,
+                              .to_line = from + (int64_t)count,
+                              .to_byte = 10 * (from + (int64_t)count),
+                              .kind = "embedding",
+                              .lines = lines,
+                              .count = count};
+
+    for (size_t i = 0; i < count; i++)
+        lines[i] = (struct batch_new_line){.line = from + (int64_t)i + 1,
+                                           .run = uuid_new(),
+                                           .custom_id = TEXT("x"),
+                                           .spec = TEXT("{\"model\":\"m\",\"input\":\"x\"}")};
+    return batch_wave(store->pg, hold, &rows, &test_err);
+}
+
+static int settle(const struct store *store, const struct batch_hold *hold, const int64_t *lines,
+                  size_t count)
+{
+    struct batch_answers answers = {.lines = lines,
+                                    .count = count,
+                                    .completed = 1,
+                                    .output = TEXT("{\"a\":1}\n"),
+                                    .errors = TEXT("{\"b\":1}\n"),
+                                    .used = {.prompt_tokens = 3}};
+
+    return batch_settle(store->pg, hold, &answers, &test_err);
+}
+
+static void end_runs(void)
+{
+    sql_do("UPDATE runs SET status = 'completed', completed_at = now(), result = '{\"x\": 1}'");
+}
+
+static void lives(struct store *store)
+{
+    struct batch batch = must_batch(store);
+    struct batch_hold hold = must_take(store, 7);
+    const int64_t lines[] = {1, 2, 3};
+    struct batch_lines ended;
+    struct text text;
+    int64_t number;
+
+    MUST(batch_begin(store->pg, &hold, 3, 30, TEXT("m"), &test_err));
+    GIVES(BATCH_LOST, batch_begin(store->pg, &hold, 3, 30, TEXT("m"), &test_err));
+    MUST(wave(store, &hold, 0, 3));
+    GIVES(BATCH_LOST, wave(store, &hold, 0, 3)); /* as one whose answer was lost would be */
+    cr_assert_eq(sql_int("SELECT count(*) FROM runs WHERE kind = 'embedding' AND priority = 2"), 3);
+    GIVES(BATCH_LOST, batch_finalize(store->pg, &hold, &test_err));
+    MUST(batch_lines_ended(store, batch.id, 10, 1 << 20, &ended, &test_err));
+    cr_assert_eq(ended.count, 0);
+    end_runs();
+    MUST(batch_lines_ended(store, batch.id, 10, 1, &ended, &test_err));
+    cr_assert_eq(ended.count, 1, "one is given, however large");
+    MUST(batch_lines_ended(store, batch.id, 10, 1 << 20, &ended, &test_err));
+    cr_assert(ended.count == 3 && text_is(ended.items[2].result, "{\"x\": 1}"));
+    MUST(settle(store, &hold, lines, 2));
+    GIVES(BATCH_LOST, settle(store, &hold, lines, 2));
+    GIVES(BATCH_LOST, settle(store, &hold, lines, 3));
+    cr_assert_eq(sql_int("SELECT count(*) FROM runs"), 1);
+    MUST(settle(store, &hold, lines + 2, 1));
+    MUST(batch_lines_left(store->pg, batch.id, &number, &test_err));
+    cr_assert_eq(number, 0);
+    MUST(batch_output(store, batch.id, false, 0, &text, &number, &test_err));
+    cr_assert(text_is(text, "{\"a\":1}\n{\"a\":1}\n"));
+    MUST(batch_output(store, batch.id, false, number, &text, &number, &test_err));
+    cr_assert_null(text.ptr);
+    MUST(batch_finalize(store->pg, &hold, &test_err));
+    MUST(batch_end(store->pg, &hold, batch.input_file, (struct uuid){{0}}, &test_err));
+    GIVES(BATCH_LOST, batch_end(store->pg, &hold, batch.input_file, batch.id, &test_err));
+    MUST(batch_get(store, batch.id, &batch, &test_err));
+    cr_assert(text_is(batch.state, "completed") && batch.completed == 2 && batch.failed == 1);
+    cr_assert(batch.used.prompt_tokens == 6 && uuid_equal(batch.output_file, batch.input_file));
+    cr_assert_eq(sql_int("SELECT count(*) FROM batch_output"), 0);
+}
+
+Test(batches, lines_are_begun_and_answered_once)
+{
+    with_store(lives);
+}
+
+static void fences(struct store *store)
+{
+    struct batch batch = must_batch(store);
+    struct batch_hold old = must_take(store, 7);
+    struct batch_hold hold;
+    struct batch_ids none;
+    int64_t beside;
+
+    MUST(batch_begin(store->pg, &old, 3, 30, TEXT("m"), &test_err));
+    MUST(batches_take(store->pg, store->arena, 8, 5, &none, &test_err));
+    cr_assert_eq(none.count, 0, "it is held");
+    sql_do("UPDATE batches SET lease_until = now() - interval '1 s'");
+    hold = must_take(store, 7); /* the same one, which forgot it */
+    cr_assert_eq(hold.fence, old.fence + 1);
+    GIVES(BATCH_LOST, wave(store, &old, 0, 1));
+    GIVES(BATCH_LOST, batch_hold(store, &old, &batch, &beside, &test_err));
+    MUST(wave(store, &hold, 0, 1));
+    MUST(batch_hold(store, &hold, &batch, &beside, &test_err));
+    cr_assert(batch.at_line == 1 && beside == 1);
+    MUST(batch_let_go(store->pg, &hold, &test_err));
+    cr_assert_eq(must_take(store, 9).fence, hold.fence + 1);
+}
+
+Test(batches, who_lost_one_writes_nothing_more)
+{
+    with_store(fences);
+}
+
+static void cancels(struct store *store)
+{
+    struct batch batch = must_batch(store);
+    struct store other = other_tenant(store, "other");
+    struct batch_hold hold = must_take(store, 7);
+
+    GIVES(BATCH_MISSING, batch_cancel(&other, batch.id, &batch, &test_err));
+    MUST(batch_cancel(store, batch.id, &batch, &test_err));
+    cr_assert(text_is(batch.state, "cancelling") && text_is(batch.ending, "cancelled"));
+    GIVES(BATCH_LOST, batch_begin(store->pg, &hold, 3, 30, TEXT("m"), &test_err));
+    GIVES(BATCH_LOST, batch_stop(store->pg, &hold, "expired", TEXT_NONE, &test_err));
+    MUST(batch_finalize(store->pg, &hold, &test_err));
+    GIVES(BATCH_OVER, batch_cancel(store, batch.id, &batch, &test_err));
+    MUST(batch_end(store->pg, &hold, (struct uuid){{0}}, (struct uuid){{0}}, &test_err));
+    MUST(batch_get(store, batch.id, &batch, &test_err));
+    cr_assert(text_is(batch.state, "cancelled") && batch.ended_at > 0);
+}
+
+Test(batches, are_cancelled_until_their_files_are_written)
+{
+    with_store(cancels);
+}
+
+static void takes(struct store *store)
+{
+    struct store other = other_tenant(store, "other");
+    struct batch_ids taken;
+    struct uuid single;
+
+    for (int i = 0; i < 5; i++)
+        (void)must_batch(store);
+    single = must_batch(&other).id;
+    MUST(batches_take(store->pg, store->arena, 7, 2, &taken, &test_err));
+    cr_assert_eq(taken.count, 2);
+    cr_assert(uuid_equal(taken.items[0].id, single) || uuid_equal(taken.items[1].id, single));
+}
+
+Test(batches, of_a_tenant_with_many_do_not_keep_out_those_of_others)
+{
+    with_store(takes);
+}
