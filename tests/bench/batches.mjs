@@ -1,0 +1,120 @@
+// What batches cost beside the same runs submitted one by one, and what they do to somebody else's requests.
+//
+//   tests/bench/batches.mjs [--lines 20000] [--interactive 400] [--json FILE]
+//
+// One scheduler and one worker, and a model that answers at once; the programs are those of $PENSTOCK_BIN. First `lines` runs of an agent by POST
+// /v1/threads/runs over 32 connections, to the end of the last; then the same as one batch, from its request to its end, and as many completions. CPU is of
+// all processes of the stack but the model and this one, for each run; memory is the scheduler's greatest. Submission is what runs cost until they are
+// there, with no worker. Last, another tenant makes `interactive` runs one after the other and waits for each (wait=30), alone and while a batch is at work.
+
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { createBatch, endedBatch, lineOf, answers } from '../lib/batches.mjs';
+import { forgetPeak, peakMiB } from '../lib/memory.mjs';
+import { Stack, sleep, until } from '../lib/stack.mjs';
+import { Client } from './load.mjs';
+import { percentiles, sample } from './probe.mjs';
+
+const { values: options } = parseArgs({
+  options: { lines: { type: 'string', default: '20000' }, interactive: { type: 'string', default: '400' }, json: { type: 'string' } },
+});
+const lines = Number(options.lines);
+process.env.PENSTOCK_LOG_LEVEL ??= 'warn';
+const script = `
+rules:
+  - {name: slow, when: {user: '^slow'}, then: {text: 'done', delay_ms: 100}}
+  - {then: {text: 'done'}}
+`;
+const report = { lines };
+
+const cpuOf = (before, after) => Object.fromEntries(['scheduler', 'worker', 'postgres', 'redis'].map((name) => [name, Number(((after[name] - before[name]) / lines).toFixed(4))]));
+
+/** Does a thing, and says what it took for each line. */
+async function measured(stack, name, body) {
+  const worker = stack.workers[0]?.running ? stack.workers[0].pid : undefined;
+  forgetPeak(stack.scheduler);
+  const before = sample(stack, worker);
+  const from = Date.now();
+  await body();
+  const seconds = (Date.now() - from) / 1000;
+  const cpu = cpuOf(before, sample(stack, worker));
+  report[name] = { seconds: Number(seconds.toFixed(1)), perSecond: Math.round(lines / seconds), cpuMs: cpu,
+    cpuMsInAll: Number(Object.values(cpu).reduce((sum, ms) => sum + ms, 0).toFixed(4)), schedulerMiB: peakMiB(stack.scheduler) };
+  console.log(name, JSON.stringify(report[name]));
+}
+
+const ended = (stack, count) => until('all have ended', () => stack.sql(`SELECT count(*)::int AS n FROM runs WHERE status = 'completed'`)[0].n >= count, 3600000);
+
+async function costs() {
+  const stack = await Stack.start({ script, workers: 0, slots: 200 });
+  try {
+    const assistant = await stack.assistant({ tools: [] });
+    const client = new Client(stack, assistant, 'hi');
+    const agentLines = Array.from({ length: lines }, (_, n) => lineOf(`l${n}`, '/v1/threads/runs', { assistant_id: assistant.id, thread: { messages: [{ role: 'user', content: 'hi' }] } }));
+    await measured(stack, 'submissionOneByOne', () => client.submitAll(lines));
+    await stack.startWorker();
+    await ended(stack, lines);
+    stack.exec('TRUNCATE runs, threads, messages, run_steps, tool_calls CASCADE');
+
+    await measured(stack, 'oneByOne', async () => {
+      await client.submitAll(lines);
+      await ended(stack, lines);
+    });
+    stack.exec('TRUNCATE runs, threads, messages, run_steps, tool_calls CASCADE');
+    let batch;
+    await measured(stack, 'batchOfRuns', async () => {
+      batch = await createBatch(stack, agentLines, '/v1/threads/runs');
+      batch = await endedBatch(stack, batch.id, 3600000);
+    });
+    report.batchOfRuns.answered = (await answers(stack, batch)).size;
+    stack.exec('TRUNCATE runs, threads, messages, run_steps, tool_calls CASCADE');
+    const chat = '/v1/chat/completions';
+    const chatLines = Array.from({ length: Math.min(lines, 50000) }, (_, n) => lineOf(`l${n}`, chat, { model: 'openai/gpt-4o-mini', messages: [{ role: 'user', content: 'hi' }] }));
+    await measured(stack, 'batchOfCompletions', async () => {
+      batch = await createBatch(stack, chatLines, chat);
+      batch = await endedBatch(stack, batch.id, 3600000);
+    });
+    report.batchOfCompletions.answered = (await answers(stack, batch)).size;
+  } finally {
+    await stack.stop();
+  }
+}
+
+/** How long runs take, one after the other, as their client sees it. */
+async function latencies(tenant, assistant, count) {
+  const took = [];
+  for (let i = 0; i < count; i++) {
+    const from = performance.now();
+    const run = await tenant.ok('POST', '/v1/threads/runs', { assistant_id: assistant.id, thread: { messages: [{ role: 'user', content: 'slow' }] } });
+    const done = await tenant.ok('GET', `/v1/threads/${run.thread_id}/runs/${run.id}?wait=30`);
+    if (done.status !== 'completed') throw new Error(`${run.id} is ${done.status}`);
+    took.push(performance.now() - from);
+  }
+  return percentiles(took);
+}
+
+async function beside() {
+  const stack = await Stack.start({ script, workers: 1, slots: 50 });
+  try {
+    const count = Number(options.interactive);
+    const assistant = await stack.assistant({ tools: [] });
+    const other = stack.tenant('interactive');
+    const theirs = await other.assistant({ tools: [] });
+    await latencies(other, theirs, 20);
+    report.interactiveAlone = await latencies(other, theirs, count);
+    const batch = await createBatch(stack, Array.from({ length: Math.max(lines, 40000) }, (_, n) => lineOf(`l${n}`, '/v1/threads/runs', { assistant_id: assistant.id, input: 'slow' })), '/v1/threads/runs');
+    await until('it is at work', async () => (await stack.ok('GET', `/v1/batches/${batch.id}`)).request_counts.completed > 500, 120000);
+    report.interactiveBesideBatch = await latencies(other, theirs, count);
+    report.batchWent = (await stack.ok('GET', `/v1/batches/${batch.id}`)).status;
+    await stack.ok('POST', `/v1/batches/${batch.id}/cancel`);
+    await endedBatch(stack, batch.id, 120000);
+    console.log(JSON.stringify({ alone: report.interactiveAlone, beside: report.interactiveBesideBatch, batch: report.batchWent }));
+  } finally {
+    await stack.stop();
+  }
+}
+
+await costs();
+await sleep(1000);
+await beside();
+if (options.json) writeFileSync(options.json, JSON.stringify(report, null, 2));
