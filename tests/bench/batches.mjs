@@ -1,6 +1,6 @@
 // What batches cost beside the same runs submitted one by one, and what they do to somebody else's requests.
 //
-//   tests/bench/batches.mjs [--lines 20000] [--interactive 400] [--json FILE]
+//   tests/bench/batches.mjs [--lines 20000] [--interactive 400] [--only costs|beside] [--json FILE]
 //
 // One scheduler and one worker, and a model that answers at once; the programs are those of $PENSTOCK_BIN. First `lines` runs of an agent by POST
 // /v1/threads/runs over 32 connections, to the end of the last; then the same as one batch, from its request to its end, and as many completions. CPU is of
@@ -11,12 +11,12 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { createBatch, endedBatch, lineOf, answers } from '../lib/batches.mjs';
 import { forgetPeak, peakMiB } from '../lib/memory.mjs';
-import { Stack, sleep, until } from '../lib/stack.mjs';
+import { Stack, until } from '../lib/stack.mjs';
 import { Client } from './load.mjs';
-import { percentiles, sample } from './probe.mjs';
+import { percentiles, sample, Sql } from './probe.mjs';
 
 const { values: options } = parseArgs({
-  options: { lines: { type: 'string', default: '20000' }, interactive: { type: 'string', default: '400' }, json: { type: 'string' } },
+  options: { lines: { type: 'string', default: '20000' }, interactive: { type: 'string', default: '400' }, only: { type: 'string' }, json: { type: 'string' } },
 });
 const lines = Number(options.lines);
 process.env.PENSTOCK_LOG_LEVEL ??= 'warn';
@@ -27,20 +27,34 @@ rules:
 `;
 const report = { lines };
 
-const cpuOf = (before, after) => Object.fromEntries(['scheduler', 'worker', 'postgres', 'redis'].map((name) => [name, Number(((after[name] - before[name]) / lines).toFixed(4))]));
+const cpuOf = (before, after, count) => Object.fromEntries(['scheduler', 'worker', 'postgres', 'redis'].map((name) => [name, Number(((after[name] - before[name]) / count).toFixed(4))]));
 
 /** Does a thing, and says what it took for each line. */
-async function measured(stack, name, body) {
+async function measured(stack, name, body, count = lines) {
   const worker = stack.workers[0]?.running ? stack.workers[0].pid : undefined;
   forgetPeak(stack.scheduler);
   const before = sample(stack, worker);
   const from = Date.now();
   await body();
   const seconds = (Date.now() - from) / 1000;
-  const cpu = cpuOf(before, sample(stack, worker));
-  report[name] = { seconds: Number(seconds.toFixed(1)), perSecond: Math.round(lines / seconds), cpuMs: cpu,
+  const cpu = cpuOf(before, sample(stack, worker), count);
+  report[name] = { seconds: Number(seconds.toFixed(1)), perSecond: Math.round(count / seconds), cpuMs: cpu,
     cpuMsInAll: Number(Object.values(cpu).reduce((sum, ms) => sum + ms, 0).toFixed(4)), schedulerMiB: peakMiB(stack.scheduler) };
   console.log(name, JSON.stringify(report[name]));
+}
+
+/** Lines of batches become runs, as many as may wait without a worker: 60 of each of 32 batches, again and again. With the upload and the look at each line. */
+async function submissions(stack, name, all, endpoint) {
+  const rounds = 5;
+  const sql = new Sql(stack.databaseUrl);
+  await measured(stack, name, async () => {
+    for (let round = 0; round < rounds; round++) {
+      for (let i = 0; i < 32; i++) await createBatch(stack, all.slice(0, 60), endpoint);
+      await until('all are begun', async () => Number((await sql.rows('SELECT count(*) FROM batch_lines WHERE made'))[0][0]) === 32 * 60, 60000);
+      await sql.rows('DELETE FROM batches; DELETE FROM batch_lines; DELETE FROM runs');
+    }
+  }, rounds * 32 * 60);
+  sql.close();
 }
 
 const ended = (stack, count) => until('all have ended', () => stack.sql(`SELECT count(*)::int AS n FROM runs WHERE status = 'completed'`)[0].n >= count, 3600000);
@@ -51,10 +65,13 @@ async function costs() {
     const assistant = await stack.assistant({ tools: [] });
     const client = new Client(stack, assistant, 'hi');
     const agentLines = Array.from({ length: lines }, (_, n) => lineOf(`l${n}`, '/v1/threads/runs', { assistant_id: assistant.id, thread: { messages: [{ role: 'user', content: 'hi' }] } }));
+    const chat = '/v1/chat/completions';
+    const chatLines = Array.from({ length: Math.min(lines, 50000) }, (_, n) => lineOf(`l${n}`, chat, { model: 'openai/gpt-4o-mini', messages: [{ role: 'user', content: 'hi' }] }));
     await measured(stack, 'submissionOneByOne', () => client.submitAll(lines));
-    await stack.startWorker();
-    await ended(stack, lines);
     stack.exec('TRUNCATE runs, threads, messages, run_steps, tool_calls CASCADE');
+    await submissions(stack, 'submissionOfRuns', agentLines, '/v1/threads/runs');
+    await submissions(stack, 'submissionOfCompletions', chatLines, chat);
+    await stack.startWorker();
 
     await measured(stack, 'oneByOne', async () => {
       await client.submitAll(lines);
@@ -68,8 +85,6 @@ async function costs() {
     });
     report.batchOfRuns.answered = (await answers(stack, batch)).size;
     stack.exec('TRUNCATE runs, threads, messages, run_steps, tool_calls CASCADE');
-    const chat = '/v1/chat/completions';
-    const chatLines = Array.from({ length: Math.min(lines, 50000) }, (_, n) => lineOf(`l${n}`, chat, { model: 'openai/gpt-4o-mini', messages: [{ role: 'user', content: 'hi' }] }));
     await measured(stack, 'batchOfCompletions', async () => {
       batch = await createBatch(stack, chatLines, chat);
       batch = await endedBatch(stack, batch.id, 3600000);
@@ -114,7 +129,6 @@ async function beside() {
   }
 }
 
-await costs();
-await sleep(1000);
-await beside();
+if (options.only !== 'beside') await costs();
+if (options.only !== 'costs') await beside();
 if (options.json) writeFileSync(options.json, JSON.stringify(report, null, 2));
