@@ -25,19 +25,25 @@ struct making_line {
     int64_t line;
     struct uuid run;
     struct text custom_id;
-    struct text text;
+    struct json_object *parsed; /* the line, as batch_line_read gave it */
+    struct json_object *body;   /* of it */
     bool made;
     bool refused;
     struct failure failure;
 };
 
-SUSPENDS static int submit_line(struct making_line *making, struct json_object *body,
-                                struct arena *arena)
+static void makings_free(struct making_line *makings, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        json_free(makings[i].parsed);
+}
+
+SUSPENDS static int submit_line(struct making_line *making, struct arena *arena)
 {
     struct batch_task *task = making->task;
     struct store store = task->store;
     struct submission submission = {
-        .request = body,
+        .request = making->body,
         .id = making->run,
         .ends_at_calls = true,
     };
@@ -45,25 +51,18 @@ SUSPENDS static int submit_line(struct making_line *making, struct json_object *
 
     store.arena = arena;
     store.limits = &task->batches->options.limits;
-    json_object_object_add(body, "priority", json_object_new_string("low"));
+    json_object_object_add(making->body, "priority", json_object_new_string("low"));
     return submit(task->batches->submitter, &store, &submission, &submitted, &making->failure);
 }
 
 static void make_line(void *arg)
 {
     struct making_line *making = arg;
-    struct batch_fault fault;
-    struct batch_ask ask;
     struct arena arena;
     int r;
 
     arena_init(&arena, 0);
-    r = batch_line_read(making->text, making->task->endpoint, &ask, &fault);
-    if (r < 0)
-        failure_param(&making->failure, 400, fault.param, fault.code, "%s", fault.message);
-    else
-        r = submit_line(making, ask.body, &arena);
-    json_free(ask.line);
+    r = submit_line(making, &arena);
     arena_deinit(&arena);
     making->made = r == 0;
     making->refused = r < 0 && making->failure.status < 500 && making->failure.status != 429;
@@ -117,38 +116,53 @@ static int no_room(struct error *err)
     return error_set(err, E_LIMIT, "a wave of a batch is too large");
 }
 
+/* A line that was begun is fit, and its file can't change: where it is not, the file is gone. */
+SUSPENDS static int read_again(struct batch_task *task, const struct batch_line *line,
+                               struct making_line *out, size_t *held, struct error *err)
+{
+    struct batch_input input;
+    struct batch_input_line text;
+    struct batch_fault fault;
+    struct batch_ask ask = {.line = NULL};
+    int r;
+
+    batch_input_open(&input, task->batches->options.blobs, &task->input.blob, line->at_byte,
+                     line->line - 1);
+    r = batch_input_next(&input, &text, err);
+    if (r == 0 && batch_line_read(text.text, task->endpoint, &ask, &fault) < 0)
+        r = error_set(err, E_NOT_FOUND, "a line of a batch is not there any more");
+    *held += r == 0 ? text.text.len : 0;
+    batch_input_close(&input);
+    *out = (struct making_line){.line = line->line,
+                                .run = line->run_id,
+                                .custom_id = line->custom_id,
+                                .parsed = ask.line,
+                                .body = ask.body};
+    return r == BATCH_INPUT_END ? -E_NOT_FOUND : r;
+}
+
 /* Lines of an earlier wave whose runs were not made then. */
 SUSPENDS static int make_left(struct batch_task *task, struct error *err)
 {
-    struct arena *arena = &task->arena;
     struct making_line *makings;
     struct batch_lines lines;
     size_t count = 0;
+    size_t held = 0;
     int r = batch_lines_open(&task->store, task->hold.id, false, BATCH_WAVE_MAX, &lines, err);
 
     if (r < 0 || lines.count == 0)
         return r;
-    makings = arena_calloc(arena, lines.count, sizeof(*makings));
+    makings = arena_calloc(&task->arena, lines.count, sizeof(*makings));
     if (!makings)
         return no_room(err);
-    for (size_t held = 0; r == 0 && count < lines.count && held < BATCH_WAVE_BYTES; count++) {
-        const struct batch_line *line = &lines.items[count];
-        struct batch_input input;
-        struct batch_input_line text;
-        char *copy = NULL;
-
-        batch_input_open(&input, task->batches->options.blobs, &task->input.blob, line->at_byte,
-                         line->line - 1);
-        r = batch_input_next(&input, &text, err);
-        if (r == 0 && !(copy = arena_copy(arena, text.text)))
-            r = no_room(err);
-        makings[count] = (struct making_line){
-            .line = line->line, .run = line->run_id, .custom_id = line->custom_id};
-        makings[count].text = (struct text){copy, copy ? text.text.len : 0};
-        held += makings[count].text.len;
-        batch_input_close(&input);
+    while (r == 0 && count < lines.count && held < BATCH_WAVE_BYTES) {
+        r = read_again(task, &lines.items[count], &makings[count], &held, err);
+        count++;
     }
-    return r == 0 ? make_lines(task, makings, count, err) : r;
+    if (r == 0)
+        r = make_lines(task, makings, count, err);
+    makings_free(makings, count);
+    return r;
 }
 
 /* ---- a wave ---- */
@@ -166,6 +180,7 @@ static void wave_freep(struct wave **wave)
 {
     if (!*wave)
         return;
+    makings_free((*wave)->makings, (*wave)->rows.count);
     buf_deinit(&(*wave)->errors);
     free(*wave);
 }
@@ -187,15 +202,14 @@ static struct text copy_of(struct wave *wave, struct text text)
     return copy ? (struct text){copy, text.len} : TEXT_NONE;
 }
 
+/* Takes ask->line over where its run is made later. */
 static int add_line(struct wave *wave, const struct batch_input *input,
-                    const struct batch_input_line *line, const struct batch_ask *ask,
-                    struct error *err)
+                    const struct batch_input_line *line, struct batch_ask *ask, struct error *err)
 {
     struct batch_task *task = wave->task;
     struct batch_new_line *row = &wave->lines[wave->rows.count];
     struct text user = json_get_text(ask->body, "user");
     bool later = !task->endpoint->kind;
-    struct text kept;
 
     *row = (struct batch_new_line){
         .line = line->line,
@@ -204,16 +218,19 @@ static int add_line(struct wave *wave, const struct batch_input *input,
         .run = uuid_new(),
         .custom_id = copy_of(wave, ask->custom_id),
         .user = user.ptr && !later ? copy_of(wave, user) : TEXT_NONE,
+        .spec = later ? TEXT_NONE : copy_of(wave, json_text(ask->body)),
     };
     row->shard = row->run.bytes[15] % task->batches->options.shards;
-    kept = copy_of(wave, later ? line->text : json_text(ask->body));
-    if (!row->custom_id.ptr || !kept.ptr)
+    if (!row->custom_id.ptr || (!later && !row->spec.ptr))
         return no_room(err);
-    if (!later)
-        row->spec = kept;
-    wave->makings[wave->rows.count] = (struct making_line){
-        .line = row->line, .run = row->run, .custom_id = row->custom_id, .text = kept};
-    wave->bytes += kept.len;
+    wave->makings[wave->rows.count] =
+        (struct making_line){.line = row->line, .run = row->run, .custom_id = row->custom_id};
+    if (later) {
+        wave->makings[wave->rows.count].parsed = ask->line;
+        wave->makings[wave->rows.count].body = ask->body;
+        ask->line = NULL;
+    }
+    wave->bytes += line->text.len;
     wave->rows.count++;
     return 0;
 }

@@ -88,7 +88,7 @@ async function costs() {
     await measured(stack, 'batchOfCompletions', async () => {
       batch = await createBatch(stack, chatLines, chat);
       batch = await endedBatch(stack, batch.id, 3600000);
-    });
+    }, chatLines.length);
     report.batchOfCompletions.answered = (await answers(stack, batch)).size;
   } finally {
     await stack.stop();

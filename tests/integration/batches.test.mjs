@@ -52,6 +52,22 @@ test('lines of each endpoint become answers of that endpoint', async () => {
   });
 });
 
+test('people list, show, cancel and await batches', async () => {
+  await withStack({ script }, async (stack) => {
+    const batch = await createBatch(stack, [lineOf('a', chat, say('one')), lineOf('b', chat, say('two'))], chat);
+    const shown = JSON.parse(stack.command('batches', 'wait', batch.id, '--json'));
+    assert.deepEqual([shown.status, shown.request_counts.completed], ['completed', 2]);
+    assert.match(stack.command('batches', 'show', batch.id), /^lines +2, 2 done, 0 failed$/m);
+    const wrong = await createBatch(stack, ['{'], chat);
+    assert.throws(() => stack.command('batches', 'wait', wrong.id), (error) => error.status === 1 && /^line 1: This line is not parseable/m.test(error.stdout));
+    const stuck = await createBatch(stack, [lineOf('a', chat, say('stall'))], chat);
+    assert.match(stack.command('batches', 'cancel', stuck.id), / is cancelling\n/);
+    assert.equal((await endedBatch(stack, stuck.id)).status, 'cancelled');
+    assert.deepEqual(stack.command('batches', 'list').split('\n').slice(1, 4).map((line) => line.split(/ +/)[1]), ['cancelled', 'failed', 'completed']);
+    assert.throws(() => stack.command('batches', 'show', 'nothing'), (error) => error.status === 1);
+  });
+});
+
 test('lines of agents are runs on threads, which stay', async () => {
   await withStack({ script }, async (stack) => {
     const assistant = await stack.assistant({ tools: [{ type: 'function', function: { name: 'ask_client' } }] });
