@@ -53,7 +53,7 @@ int file_links_open(const struct config *config, const char *name, bool writes,
     struct pg_options chunks = rows;
     int r;
 
-    *out = (struct file_links){NULL};
+    *out = (struct file_links){.rows = NULL};
     chunks.lazy_commits = true;
     r = pg_open(&rows, &out->rows, err);
     if (r == 0 && writes)
@@ -69,5 +69,5 @@ void file_links_close(struct file_links *links)
     http_client_close(links->http);
     pg_close(links->chunks);
     pg_close(links->rows);
-    *links = (struct file_links){NULL};
+    *links = (struct file_links){.rows = NULL};
 }
