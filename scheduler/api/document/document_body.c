@@ -89,6 +89,10 @@ static struct json_object *schema_of(const struct field *field)
     add_limits(out, field);
     if (field->kind == FIELD_METADATA)
         add_metadata(out);
+    if (field->flags & FIELD_NOT_OFFERED) {
+        json_object_object_add(out, "description", json_object_new_string("Not offered"));
+        json_object_object_add(out, "x-not-offered", json_object_new_boolean(true));
+    }
     return out;
 }
 
