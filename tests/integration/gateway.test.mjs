@@ -57,7 +57,7 @@ const options = { script, config, workers: 0, llmArgs: ['--bodies'] };
 const say = (content, fields = {}) => ({ model: 'openai/gpt-4o-mini', messages: [{ role: 'user', content }], ...fields });
 const complete = (stack, content, fields, headers) => stack.call('POST', '/v1/chat/completions', say(content, fields), headers);
 const stats = (stack) => stack.llmStats();
-const lastRequest = (stack) => JSON.parse(stack.ledger().at(-1).request);
+const lastRequest = async (stack) => JSON.parse((await stack.lastCall()).request);
 const streamed = { stream: true, stream_options: { include_usage: true } };
 
 /** The frames of a stream as objects, comments as {comment}. */
@@ -127,14 +127,14 @@ test('a completion, whole and streamed, with what it used', async () => {
     assert.ok(list.slice(0, -2).every((chunk) => chunk.usage === null && chunk.object === 'chat.completion.chunk'));
     assert.equal(new Set(list.slice(0, -1).map((chunk) => `${chunk.id} ${chunk.model}`)).size, 1);
     assert.equal(stack.sql('SELECT sum(calls)::int8 AS calls FROM usage_by_hour')[0].calls, 2);
-    assert.equal(lastRequest(stack).stream, true);
+    assert.equal((await lastRequest(stack)).stream, true);
 
     const plain = await all(await open(stack, 'hello'));
     assert.equal(textOf(plain), 'Hello, wörld.');
     assert.ok(plain.every((chunk) => !('usage' in chunk)), 'nobody asked for it');
     const whole = await all(await open(stack, 'hello', { model: 'whole/any' }));
     assert.equal(textOf(whole), 'Hello, wörld.');
-    assert.ok(!lastRequest(stack).stream, 'this provider is never asked for a stream');
+    assert.ok(!(await lastRequest(stack)).stream, 'this provider is never asked for a stream');
   });
 });
 
@@ -179,20 +179,20 @@ test('functions of the client, images, formats and the system go to the model an
       ],
     });
     assert.equal(result.choices[0].message.content, 'It is sunny there, and snow in Oslo.');
-    const sent = lastRequest(stack).messages;
+    const sent = (await lastRequest(stack)).messages;
     assert.deepEqual(sent[0], { role: 'system', content: 'Be brief.\n\nBe kind.' });
     assert.deepEqual(sent[1].content.map((part) => part.type), ['text', 'image_url']);
     assert.deepEqual(sent.slice(2).map((message) => message.role), ['assistant', 'tool', 'tool']);
 
     const format = { type: 'json_schema', json_schema: { name: 'n', strict: true, schema: { type: 'object', properties: { b: {}, a: {} } } } };
     await complete(stack, 'hello', { response_format: format, temperature: 0.5, top_p: 1, max_tokens: 7, seed: 3, store: true, metadata: { a: 'b' }, stop: [], n: 1, logit_bias: {} });
-    const request = lastRequest(stack);
+    const request = (await lastRequest(stack));
     assert.deepEqual(Object.keys(request.response_format.json_schema.schema.properties), ['b', 'a']);
     assert.equal(request.temperature, 0.5);
     assert.equal(request.max_completion_tokens ?? request.max_tokens, 7);
     assert.ok(!('seed' in request) && !('store' in request) && !('stop' in request));
     await complete(stack, 'hello', { stop: 'END', presence_penalty: -1.5, frequency_penalty: 0 });
-    const { stop, presence_penalty: presence, frequency_penalty: frequency } = lastRequest(stack);
+    const { stop, presence_penalty: presence, frequency_penalty: frequency } = (await lastRequest(stack));
     assert.deepEqual([stop, presence, frequency], [['END'], -1.5, 0]);
   });
 });

@@ -215,13 +215,16 @@ test('a connection that Postgres does not grant is told, and what the others car
     stack.exec('CREATE ROLE bounded LOGIN IN ROLE pg_read_all_data, pg_write_all_data');
     stack.env.DATABASE_URL = stack.databaseUrl.replace('user=penstock', 'user=bounded');
     await stack.startScheduler();
-    await until('all are there', async () => (await (await fetch(`${stack.url}/metrics`)).text()).match(/^penstock_postgres_connection_up.* 1$/gm)?.length === 5);
+    await until('all are there', async () => {
+      const lines = (await (await fetch(`${stack.url}/metrics`)).text()).match(/^penstock_postgres_connection_up\{.*$/gm) ?? [];
+      return lines.length >= 5 && lines.every((line) => line.endsWith(' 1'));
+    });
     stack.exec('ALTER ROLE bounded CONNECTION LIMIT 1');
     // Leases and ticks ask something every second: who has been silent for longest carries requests.
     stack.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bounded' ORDER BY state_change LIMIT 1`);
     const away = await until('it is told', async () => (await readyz(stack.url)).degraded.find((reason) => /^postgres: .+ \(connection \w+\)$/.test(reason)));
     const name = /connection (\w+)/.exec(away)[1];
-    assert.ok(['api', 'large', 'search'].includes(name), away);
+    assert.ok(['api', 'large', 'search', 'batches', 'files', 'chunks'].includes(name), away);
     assert.equal((await readyz(stack.url)).status, 'ready');
     const page = await (await fetch(`${stack.url}/metrics`)).text();
     assert.match(page, new RegExp(`^penstock_postgres_connection_up\\{connection="${name}"\\} 0$`, 'm'));
