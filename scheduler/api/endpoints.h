@@ -37,8 +37,8 @@ enum endpoint_flags {
     ENDPOINT_CREATES = 1, /* honours Idempotency-Key */
     ENDPOINT_LARGE = 2,   /* may give megabytes: pages, messages, steps, assistants */
     ENDPOINT_FILES = 4,   /* moves the bytes of files: takes its room where they do */
-    ENDPOINT_TICKET = 16, /* may be asked with a ticket in place of a key */
     ENDPOINT_PUBLIC = 8,  /* may be asked without a key */
+    ENDPOINT_TICKET = 16, /* may be asked with a ticket in place of a key */
 };
 
 struct endpoint {
