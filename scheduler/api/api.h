@@ -12,8 +12,8 @@
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 #include "shared/http_server/http_server.h"
+#include "shared/store/runs/run_events.h"
 #include "shared/store/threads/counts.h"
-#include "shared/submit/run_events.h"
 
 struct api;
 struct blob_stores;

@@ -28,16 +28,13 @@ static void add_never(const struct batch_task *task, struct buf *out, struct uui
 SUSPENDS static int cancel_run(struct batch_task *task, struct uuid id, struct error *err)
 {
     static const struct uuid any = {{0}};
-    const struct run_events *events = &task->batches->options.events;
     struct run run;
     int r = runs_cancel(&task->store, any, id, &run, err);
 
     if (r < 0)
         return r;
-    if (r == 0 && run.status == RUN_CANCELLING && events->run_cancelling)
-        events->run_cancelling(run.owner, id, events->arg);
-    if (r == 0 && run.status == RUN_CANCELLED && events->run_settled)
-        events->run_settled(id, events->arg);
+    if (r == 0)
+        run_events_cancelled(&task->batches->options.events, &run);
     return 0;
 }
 

@@ -3,8 +3,8 @@
  * their files. Each batch is held by one scheduler at a time (store/batches/batch_work.h). */
 
 #include "shared/base/compiler.h"
+#include "shared/store/runs/run_events.h"
 #include "shared/store/threads/counts.h"
-#include "shared/submit/run_events.h"
 
 struct batches;
 struct blob_stores;

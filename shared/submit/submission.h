@@ -3,8 +3,8 @@
 
 #include "shared/check/failure.h"
 #include "shared/json/json.h"
+#include "shared/store/runs/run_events.h"
 #include "shared/store/runs/runs.h"
-#include "shared/submit/run_events.h"
 
 struct new_messages;
 

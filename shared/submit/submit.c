@@ -386,13 +386,12 @@ static void announce(const struct making *making, const struct run *run)
 {
     const struct run_events *events = &making->submitter->options.events;
 
-    if (!uuid_is_zero(making->stopped.id) && events->run_cancelling)
-        events->run_cancelling(making->stopped.owner, making->stopped.id, events->arg);
-    for (size_t i = 0; i < making->stopped.ended_count && events->run_settled; i++)
-        events->run_settled(making->stopped.ended[i], events->arg);
-    if (!run->held && making->draft.delay_ms == 0 && events->run_ready)
-        events->run_ready(making->draft.id, making->store->tenant, making->draft.shard,
-                          (int)making->draft.priority, events->arg);
+    if (!uuid_is_zero(making->stopped.id))
+        run_events_cancelling(events, making->stopped.owner, making->stopped.id);
+    for (size_t i = 0; i < making->stopped.ended_count; i++)
+        run_events_settled(events, making->stopped.ended[i]);
+    if (!run->held && making->draft.delay_ms == 0)
+        run_events_ready(events, making->store->tenant, run);
 }
 
 /* Was the run made by an earlier attempt? */

@@ -1,26 +1,17 @@
-/* Looking at a run: at once, or (wait=SECONDS) as soon as it has ended or needs its client.
- *
- * A request that waits joins the waiters of the run first, and reads it then: so no end is missed
- * (scheduler/waits). In between it holds a fiber and a connection, but no row, no room and no part
- * of a reply. It ends early when its client goes away, and with the scheduler.
- */
+/* Looking at a run: at once, or (wait=SECONDS) as soon as it has ended or needs its client. */
 
 #include <stdio.h>
 
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
+#include "scheduler/api/assistants/run_look.h"
 #include "scheduler/api/assistants/run_path.h"
-#include "scheduler/api/assistants/run_room.h"
 #include "scheduler/waits/ended_runs.h"
 #include "scheduler/waits/waits.h"
 #include "shared/base/clock.h"
-#include "shared/fiber/fiber.h"
-#include "shared/store/polls/run_reader.h"
 #include "shared/store/runs/runs.h"
 
 #define WAIT_MAX_S 60
-
-enum { STATUS_CLIENT_GONE = 499 }; /* for the counts: nobody reads it */
 
 /* Tells pollers when to look again, and learns from runs that have ended how long runs take. */
 static void advise_pollers(struct request *request, const struct run *run)
@@ -39,25 +30,6 @@ static void advise_pollers(struct request *request, const struct run *run)
         value, sizeof(value), "%lld",
         (long long)poll_after_ms(poll, run->status == RUN_QUEUED, now_ms - uuid_made_ms(run->id)));
     http_add_header(request->exchange, "openai-poll-after-ms", text_of(value));
-}
-
-/* The run that the path names. Returns 0, or -E_INVALID with request->failure. */
-static int find(struct request *request, const struct run_path *path, struct run *out)
-{
-    struct error err;
-    int r = run_reader_get(request->api->run_reader, &request->store, path->thread, path->run, out,
-                           &err);
-
-    if (r == RUN_UNREAD) {
-        r = run_make_room(request, path->thread, path->run);
-        if (r < 0)
-            return r;
-        if (r == 0)
-            r = runs_get(&request->store, path->thread, path->run, out, &err);
-    }
-    if (r == RUN_MISSING)
-        return request_missing(request, "run", path->run_text);
-    return r < 0 ? request_failed(request, &err) : 0;
 }
 
 /* Whether it is shown from memory. */
@@ -109,40 +81,16 @@ static int look(struct request *request, const struct run_path *path, bool patie
     if (show_remembered(request, path))
         return 0;
     request->store.arena = arena;
-    r = find(request, path, &run);
+    r = run_look_read(request, path->thread, path->run, &run);
     request->store.arena = &request->exchange->arena;
+    if (r == RUN_MISSING)
+        return request_missing(request, "run", path->run_text);
     if (r < 0)
         return r;
     if (patient && !is_settled(&run))
         return RUN_UNSETTLED;
     show(request, &run, stamp, asked_ms);
     return 0;
-}
-
-/* Until somebody says that there is something to see, or the time is over (*patient becomes
- * false). Returns 0, or -E_INVALID with request->failure: the client is gone, or there is no
- * room. */
-static int sleep_until_woken(struct request *request, struct waiter *waiter, int64_t deadline_ms,
-                             bool *patient)
-{
-    int64_t from_us = clock_us();
-    int r = 0;
-
-    request_rest(request);
-    while (r == 0 && !waiter->woken) {
-        waiter->fiber = fiber_self();
-        r = http_await_wake(request->exchange, "the end of a run", deadline_ms, NULL);
-        waiter->fiber = NULL;
-    }
-    waiter->woken = false;
-    request->start_us += clock_us() - from_us; /* that it waits is no work */
-    if (r == HTTP_PEER_GONE) {
-        http_abort(request->exchange);
-        return failure_param(&request->failure, STATUS_CLIENT_GONE, NULL, NULL,
-                             "The client went away before the run had ended.");
-    }
-    *patient = r == 0 && !waits_have_ended(request->api->waits);
-    return request_go_on(request);
 }
 
 /* Memory of each look is given back before the next wait. */
@@ -159,9 +107,10 @@ static int look_until(struct request *request, const struct run_path *path, stru
         arena_deinit(&arena);
         if (r != RUN_UNSETTLED)
             return r;
-        r = sleep_until_woken(request, waiter, deadline_ms, &patient);
+        r = run_look_sleep(request, waiter, deadline_ms);
         if (r < 0)
             return r;
+        patient = r == 0;
     }
 }
 

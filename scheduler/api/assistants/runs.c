@@ -4,8 +4,8 @@
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
+#include "scheduler/api/assistants/run_look.h"
 #include "scheduler/api/assistants/run_path.h"
-#include "scheduler/api/assistants/run_room.h"
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
 
@@ -121,7 +121,6 @@ static int run_list_all(struct request *request)
 
 static int run_update(struct request *request)
 {
-    const struct run_events *events = &request->api->events;
     struct text metadata = request_json(request, "metadata");
     struct run_path path;
     struct run run;
@@ -139,15 +138,13 @@ static int run_update(struct request *request)
         return request_missing(request, "run", path.run_text);
     if (r < 0)
         return request_failed(request, &err);
-    if (events->run_changed)
-        events->run_changed(run.id, events->arg);
+    run_events_changed(&request->api->events, run.id);
     render_run(&run, &request->reply);
     return 0;
 }
 
 static int cancel(struct request *request, bool any_thread)
 {
-    const struct run_events *events = &request->api->events;
     struct run_path path;
     struct run run;
     struct error err;
@@ -163,10 +160,7 @@ static int cancel(struct request *request, bool any_thread)
                              "Cannot cancel run with status '%s'.", run_status_name(run.status));
     if (r < 0)
         return request_failed(request, &err);
-    if (run.status == RUN_CANCELLING && run.owner && events->run_cancelling)
-        events->run_cancelling(run.owner, run.id, events->arg);
-    if (run.status == RUN_CANCELLED && events->run_settled)
-        events->run_settled(run.id, events->arg);
+    run_events_cancelled(&request->api->events, &run);
     render_run(&run, &request->reply);
     return 0;
 }
@@ -202,7 +196,6 @@ static int unfit(struct request *request, const struct run *run)
 
 static int redrive(struct request *request, bool any_thread)
 {
-    const struct run_events *events = &request->api->events;
     char active_text[ID_TEXT_SIZE];
     struct run_path path;
     struct uuid active;
@@ -227,8 +220,7 @@ static int redrive(struct request *request, bool any_thread)
     }
     if (r < 0)
         return request_failed(request, &err);
-    if (events->run_ready)
-        events->run_ready(run.id, request->store.tenant, run.shard, (int)run.priority, events->arg);
+    run_events_ready(&request->api->events, request->store.tenant, &run);
     render_run(&run, &request->reply);
     return 0;
 }

@@ -338,7 +338,6 @@ static int thread_fork(struct request *request)
  * not when its next write is refused. */
 static int thread_delete(struct request *request)
 {
-    const struct run_events *events = &request->api->events;
     struct run_stopped stopped;
     struct uuid id;
     struct error err;
@@ -351,12 +350,7 @@ static int thread_delete(struct request *request)
         return missing(request);
     if (r < 0)
         return request_failed(request, &err);
-    if (stopped.owner && events->run_cancelling)
-        events->run_cancelling(stopped.owner, stopped.id, events->arg);
-    if (events->thread_gone)
-        events->thread_gone(id, events->arg);
-    if (!uuid_is_zero(stopped.id) && events->run_settled)
-        events->run_settled(stopped.id, events->arg);
+    run_events_thread_deleted(&request->api->events, id, &stopped);
     render_deleted(ID_THREAD, id, "thread.deleted", &request->reply);
     return 0;
 }

@@ -10,7 +10,7 @@
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
-#include "scheduler/api/assistants/run_room.h"
+#include "scheduler/api/assistants/run_look.h"
 #include "scheduler/api/request.h"
 #include "scheduler/api/stream/run_stream.h"
 #include "shared/store/runs/tool_outputs.h"
@@ -149,7 +149,6 @@ static int know_calls(struct request *request, struct uuid run)
 
 static int run_submit_outputs(struct request *request)
 {
-    const struct run_events *events = &request->api->events;
     struct uuid thread;
     struct uuid id;
     struct run run;
@@ -167,8 +166,8 @@ static int run_submit_outputs(struct request *request)
         r = give(request, thread, id, &run);
     if (r < 0)
         return r;
-    if (run.status == RUN_QUEUED && run.open_calls == 0 && events->run_ready)
-        events->run_ready(run.id, request->store.tenant, run.shard, (int)run.priority, events->arg);
+    if (run.status == RUN_QUEUED && run.open_calls == 0)
+        run_events_ready(&request->api->events, request->store.tenant, &run);
     render_run(&run, &request->reply);
     return 0;
 }

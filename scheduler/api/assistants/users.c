@@ -46,29 +46,19 @@ static void render(struct text user, const struct user_removed *removed, struct 
 /* Its worker stops it at once, and not when its next write is refused. */
 static void nudge(void *arg, const struct run_stopped *run)
 {
-    const struct run_events *events = arg;
-
-    if (events->run_cancelling)
-        events->run_cancelling(run->owner, run->id, events->arg);
+    run_events_cancelling(arg, run->owner, run->id);
 }
 
 /* What is shown from memory, or waited for. */
 static void thread_gone(void *arg, struct uuid thread)
 {
-    const struct run_events *events = arg;
-
-    if (events->thread_gone)
-        events->thread_gone(thread, events->arg);
+    run_events_thread_gone(arg, thread);
 }
 
 static void run_gone(void *arg, struct uuid run)
 {
-    const struct run_events *events = arg;
-
-    if (events->run_changed)
-        events->run_changed(run, events->arg);
-    if (events->run_settled)
-        events->run_settled(run, events->arg);
+    run_events_changed(arg, run);
+    run_events_settled(arg, run);
 }
 
 static int user_delete(struct request *request)

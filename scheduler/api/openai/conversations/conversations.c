@@ -138,7 +138,6 @@ static int update(struct request *request)
 
 static int delete (struct request *request)
 {
-    const struct run_events *events = &request->api->events;
     struct run_stopped stopped;
     struct json_write w;
     struct uuid id;
@@ -152,12 +151,7 @@ static int delete (struct request *request)
         return conversation_missing(request);
     if (r < 0)
         return request_failed(request, &err);
-    if (stopped.owner && events->run_cancelling)
-        events->run_cancelling(stopped.owner, stopped.id, events->arg);
-    if (events->thread_gone)
-        events->thread_gone(id, events->arg);
-    if (!uuid_is_zero(stopped.id) && events->run_settled)
-        events->run_settled(stopped.id, events->arg);
+    run_events_thread_deleted(&request->api->events, id, &stopped);
     json_write_init(&w, &request->reply);
     json_write_open_object(&w, NULL);
     write_id(&w, id);

@@ -52,14 +52,13 @@ static int not_in_time(struct request *request, struct uuid id)
 /* What was not to be stored was shown, and goes. Where that fails the sweep finds it. */
 static void erase(struct request *request, struct uuid thread)
 {
-    const struct run_events *events = &request->api->events;
     struct error err;
     int r = threads_erase(&request->store, thread, &err);
 
     if (r < 0)
         log_debug("a response could not be erased", LOG_ERROR(&err));
-    if (r == 0 && events->thread_gone)
-        events->thread_gone(thread, events->arg);
+    if (r == 0)
+        run_events_thread_gone(&request->api->events, thread);
 }
 
 int response_finish(struct request *request)

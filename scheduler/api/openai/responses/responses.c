@@ -93,15 +93,11 @@ static int retrieve(struct request *request)
 
 static int tell_cancelled(struct request *request, const struct run *run)
 {
-    const struct run_events *events = &request->api->events;
     int r;
 
-    if (run->status == RUN_CANCELLED && events->run_settled)
-        events->run_settled(run->id, events->arg);
+    run_events_cancelled(&request->api->events, run);
     if (run->status != RUN_CANCELLING)
         return response_show(request, run);
-    if (run->owner && events->run_cancelling)
-        events->run_cancelling(run->owner, run->id, events->arg);
     r = response_await(request, run->id, CANCEL_WAIT_MS, NULL);
     return r == RESPONSE_UNENDED ? response_show(request, run) : r;
 }
@@ -153,10 +149,9 @@ static int delete (struct request *request)
                              "The response is still being made. Cancel it, or wait for its end.");
     if (r < 0)
         return request_failed(request, &err);
-    if (gone.with_thread && events->thread_gone)
-        events->thread_gone(gone.thread, events->arg);
-    if (events->run_changed)
-        events->run_changed(id, events->arg);
+    if (gone.with_thread)
+        run_events_thread_gone(events, gone.thread);
+    run_events_changed(events, id);
     id_format(ID_RESPONSE, id, text);
     json_write_init(&w, &request->reply);
     json_write_open_object(&w, NULL);

@@ -4,6 +4,9 @@
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
 
+struct run;
+struct run_stopped;
+
 /* Called in the asking fiber after the commit; none may suspend. Any may be NULL. */
 struct run_events {
     void (*run_ready)(struct uuid run, struct uuid tenant, int shard, int priority, void *arg);
@@ -17,3 +20,17 @@ struct run_events {
     void (*thread_gone)(struct uuid thread, void *arg);
     void *arg;
 };
+
+/* As the members say, where there is one. */
+void run_events_ready(const struct run_events *events, struct uuid tenant, const struct run *run);
+void run_events_cancelling(const struct run_events *events, int64_t worker, struct uuid run);
+void run_events_settled(const struct run_events *events, struct uuid run);
+void run_events_changed(const struct run_events *events, struct uuid run);
+void run_events_thread_gone(const struct run_events *events, struct uuid thread);
+
+/* What runs_cancel made of it. */
+void run_events_cancelled(const struct run_events *events, const struct run *run);
+
+/* What threads_delete took along. */
+void run_events_thread_deleted(const struct run_events *events, struct uuid thread,
+                               const struct run_stopped *stopped);
