@@ -89,7 +89,8 @@ void pg_array_add_text(struct buf *buf, struct text value);
 void pg_array_add_json(struct buf *buf, struct text value);
 void pg_array_add_null(struct buf *buf);
 void pg_array_pad(struct buf *buf, size_t count); /* NULLs, until there are so many elements */
-size_t pg_array_count(const struct buf *buf);     /* 0 too for one that is not begun */
+void pg_array_of_uuids(struct buf *buf, const struct uuid *ids, size_t count); /* begun and all */
+size_t pg_array_count(const struct buf *buf); /* 0 too for one that is not begun */
 
 /* One statement with its values (count = strlen(statement->types)). */
 struct pg_query {

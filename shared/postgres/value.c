@@ -166,6 +166,13 @@ void pg_array_add_uuid(struct buf *buf, struct uuid value)
         memcpy(at, value.bytes, sizeof(value.bytes));
 }
 
+void pg_array_of_uuids(struct buf *buf, const struct uuid *ids, size_t count)
+{
+    pg_array_begin(buf);
+    for (size_t i = 0; i < count; i++)
+        pg_array_add_uuid(buf, ids[i]);
+}
+
 void pg_array_add_int(struct buf *buf, int64_t value)
 {
     uint64_t wire = __builtin_bswap64((uint64_t)value);

@@ -312,8 +312,6 @@ static const char *const efforts[] = {"none", "minimal", "low", "medium",
 static const char *const verbosities[] = {"medium", NULL};
 
 /* clang-format off */
-#define NOT_OFFERED(name) \
-    {name, FIELD_ANY, NULLABLE | FIELD_NOT_OFFERED, 0, 0, NULL, check_nothing}
 #define IGNORED(name, kind) {name, kind, NULLABLE, 0, 0, NULL, NULL}
 
 static const struct field chat_completion[] = {

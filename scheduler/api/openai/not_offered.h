@@ -10,3 +10,9 @@ int refuse_parameter(const struct path *path, struct failure *failure);
 
 /* Passes what asks for nothing, as many clients send it: null, false, 0, and what is empty. */
 int check_nothing(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* A row of a table of members. */
+#define NOT_OFFERED(name)                                                                          \
+    {                                                                                              \
+        name, FIELD_ANY, FIELD_NULLABLE | FIELD_NOT_OFFERED, 0, 0, NULL, check_nothing             \
+    }

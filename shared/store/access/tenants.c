@@ -308,9 +308,7 @@ int keys_over(struct pg *pg, const struct uuid *keys, size_t count, size_t *out,
 
     ASSERT(count <= KEYS_AT_ONCE);
     buf_init(&ids, 0);
-    pg_array_begin(&ids);
-    for (size_t i = 0; i < count; i++)
-        pg_array_add_uuid(&ids, keys[i]);
+    pg_array_of_uuids(&ids, keys, count);
     values[0] = pg_array('U', &ids);
     r = pg_exec(pg, &key_over, values, &result, err);
     if (r < 0)

@@ -71,9 +71,7 @@ int batch_runs_read(const struct store *store, const struct uuid *ids, size_t co
     int r;
 
     buf_init(&array, 0);
-    pg_array_begin(&array);
-    for (size_t i = 0; i < count; i++)
-        pg_array_add_uuid(&array, ids[i]);
+    pg_array_of_uuids(&array, ids, count);
     values[0] = pg_array('U', &array);
     values[1] = pg_uuid(store->tenant);
     r = pg_exec_all(store->pg, queries, 2, results, err);

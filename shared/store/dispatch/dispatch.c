@@ -78,13 +78,6 @@ static const struct pg_statement offer = {
 };
 /* clang-format on */
 
-static void write_uuids(struct buf *out, const struct uuid *ids, size_t count)
-{
-    pg_array_begin(out);
-    for (size_t i = 0; i < count; i++)
-        pg_array_add_uuid(out, ids[i]);
-}
-
 static void write_ints(struct buf *out, const int64_t *values, size_t count)
 {
     pg_array_begin(out);
@@ -171,8 +164,8 @@ int dispatch_offer(struct pg *pg, struct arena *arena, const struct dispatch_que
     buf_init(&owned, 0);
     if (query->exclude_count > DISPATCH_EXCLUDE_MAX)
         return error_set(err, E_LIMIT, "more than %d runs to exclude", DISPATCH_EXCLUDE_MAX);
-    write_uuids(&exclude, query->exclude, query->exclude_count);
-    write_uuids(&after, query->after, DISPATCH_PRIORITIES);
+    pg_array_of_uuids(&exclude, query->exclude, query->exclude_count);
+    pg_array_of_uuids(&after, query->after, DISPATCH_PRIORITIES);
     write_ints(&owned, query->owned_shards, query->owned_count);
     r = buf_check(&exclude, err);
     if (r < 0)

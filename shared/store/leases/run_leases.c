@@ -139,9 +139,7 @@ static const struct pg_statement run_claim = {
 
 static int encode_ids(const struct uuid *runs, size_t count, struct buf *out, struct error *err)
 {
-    pg_array_begin(out);
-    for (size_t i = 0; i < count; i++)
-        pg_array_add_uuid(out, runs[i]);
+    pg_array_of_uuids(out, runs, count);
     return buf_check(out, err);
 }
 

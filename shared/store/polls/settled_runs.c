@@ -25,9 +25,7 @@ int runs_settled(struct pg *pg, const struct uuid *runs, size_t count, size_t *o
 
     ASSERT(count <= SETTLED_BATCH_MAX);
     buf_init(&ids, 0);
-    pg_array_begin(&ids);
-    for (size_t i = 0; i < count; i++)
-        pg_array_add_uuid(&ids, runs[i]);
+    pg_array_of_uuids(&ids, runs, count);
     values[0] = pg_array('U', &ids);
     r = pg_exec(pg, &settled, values, &result, err);
     if (r < 0)

@@ -75,9 +75,7 @@ int thread_standings(struct pg *pg, const struct uuid *threads, size_t count,
 
     ASSERT(count <= STANDINGS_BATCH_MAX);
     buf_init(&ids, 0);
-    pg_array_begin(&ids);
-    for (size_t i = 0; i < count; i++)
-        pg_array_add_uuid(&ids, threads[i]);
+    pg_array_of_uuids(&ids, threads, count);
     values[0] = pg_array('U', &ids);
     r = pg_exec(pg, &standings, values, &result, err);
     if (r < 0)

@@ -354,9 +354,7 @@ int messages_find(const struct store *store, const struct uuid *ids, size_t coun
 
     ASSERT(count <= MESSAGES_FIND_MAX);
     buf_init(&array, 0);
-    pg_array_begin(&array);
-    for (size_t i = 0; i < count; i++)
-        pg_array_add_uuid(&array, ids[i]);
+    pg_array_of_uuids(&array, ids, count);
     values[0] = pg_array('U', &array);
     values[1] = pg_uuid(store->tenant);
     values[2] = pg_int(MESSAGES_FIND_BYTES_MAX);

@@ -17,8 +17,6 @@
 
 /* clang-format off */
 #define TYPE              {"type", FIELD_STRING, REQUIRED, 0, 0, NULL, NULL}
-#define NOT_OFFERED(name) \
-    {name, FIELD_ANY, NULLABLE | FIELD_NOT_OFFERED, 0, 0, NULL, check_nothing}
 #define PASSED(name)      {name, FIELD_ANY, NULLABLE, 0, 0, NULL, NULL}
 /* clang-format on */
 
