@@ -31,7 +31,6 @@
 #define FILE_MAX_BYTES ((size_t)64 << 10)
 #define HEADER_BYTES   44
 #define TRANSITION_MAX 5000
-#define OFFSET_MAX_S   (26 * 3600)
 
 struct zone {
     size_t count;
@@ -122,10 +121,10 @@ static bool read_block(const char *at, const struct header *header, struct zone 
         zone->offsets[i] = (int32_t)read_32(types + type * 6);
         if (i > 0 && zone->transitions[i] <= zone->transitions[i - 1])
             return false;
-        if (abs(zone->offsets[i]) > OFFSET_MAX_S)
+        if (abs(zone->offsets[i]) > ZONE_OFFSET_MAX_S)
             return false;
     }
-    return abs(zone->before_s) <= OFFSET_MAX_S;
+    return abs(zone->before_s) <= ZONE_OFFSET_MAX_S;
 }
 
 /* "\n" rule "\n"; an empty rule means that none is known. */
@@ -278,15 +277,11 @@ int zone_get(struct text name, const struct zone **out, struct error *err)
     return 0;
 }
 
-int32_t zone_offset(const struct zone *zone, int64_t unix_s)
+/* How many transitions are not after the instant. */
+static size_t transitions_until(const struct zone *zone, int64_t unix_s)
 {
     size_t low = 0, high = zone->count;
 
-    if (zone->count == 0 || unix_s >= zone->transitions[zone->count - 1]) {
-        if (zone->has_rule)
-            return zone_rule_offset(&zone->rule, unix_s);
-    }
-    /* The first transition after the instant. */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
@@ -295,5 +290,49 @@ int32_t zone_offset(const struct zone *zone, int64_t unix_s)
         else
             high = middle;
     }
-    return low == 0 ? zone->before_s : zone->offsets[low - 1];
+    return low;
+}
+
+int32_t zone_offset(const struct zone *zone, int64_t unix_s)
+{
+    size_t passed = transitions_until(zone, unix_s);
+
+    if (passed == zone->count && zone->has_rule)
+        return zone_rule_offset(&zone->rule, unix_s);
+    return passed == 0 ? zone->before_s : zone->offsets[passed - 1];
+}
+
+void zone_span_at(const struct zone *zone, int64_t unix_s, struct zone_span *out)
+{
+    size_t passed = transitions_until(zone, unix_s);
+    int64_t begin_s = passed > 0 ? zone->transitions[passed - 1] : INT64_MIN;
+
+    if (passed == zone->count && zone->has_rule) {
+        zone_rule_span(&zone->rule, unix_s, &out->begin_s, &out->end_s);
+        out->offset_s = zone_rule_offset(&zone->rule, unix_s);
+        if (out->begin_s < begin_s)
+            out->begin_s = begin_s;
+        return;
+    }
+    out->begin_s = begin_s;
+    out->end_s = passed < zone->count ? zone->transitions[passed] : INT64_MAX;
+    out->offset_s = passed > 0 ? zone->offsets[passed - 1] : zone->before_s;
+}
+
+/* Before `local_s` less the greatest of offsets no clock has come so far; from there on each span
+ * is asked when its clocks do. The last span has no end, so this ends. */
+int64_t zone_instant(const struct zone *zone, int64_t local_s)
+{
+    int64_t at = local_s - ZONE_OFFSET_MAX_S;
+
+    for (;;) {
+        struct zone_span span;
+
+        zone_span_at(zone, at, &span);
+        if (at < local_s - span.offset_s)
+            at = local_s - span.offset_s;
+        if (at < span.end_s)
+            return at;
+        at = span.end_s;
+    }
 }

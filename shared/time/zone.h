@@ -13,6 +13,8 @@ struct zone;
 
 #define ZONE_NAME_MAX 64
 
+#define ZONE_OFFSET_MAX_S (26 * 3600) /* no zone is further from UTC */
+
 #define ZONE_CACHE_MAX 128 /* zones that stay in memory, of 8 KiB or so each */
 
 /* The zone of an IANA name ("Europe/Berlin"); "UTC" needs no database. Returns 0 with *out, which
@@ -27,3 +29,18 @@ void zone_freep(struct zone **zone);
 
 /* Seconds east of UTC at an instant (seconds since 1970). */
 int32_t zone_offset(const struct zone *zone, int64_t unix_s);
+
+/* A time during which the clocks of a zone stay at one distance from UTC. */
+struct zone_span {
+    int64_t begin_s; /* INT64_MIN: it has always been so */
+    int64_t end_s;   /* the first instant behind it; INT64_MAX: it stays so */
+    int32_t offset_s;
+};
+
+/* The span that an instant is in. Two that follow each other may have the same offset. */
+void zone_span_at(const struct zone *zone, int64_t unix_s, struct zone_span *out);
+
+/* The first instant at which the clocks on the wall show a local time (seconds since 1970 without
+ * an offset) or, where they skip it, have gone past it. So of an hour that happens twice it is in
+ * the first one, and of an hour that never happens it is the end of what was skipped. */
+int64_t zone_instant(const struct zone *zone, int64_t local_s);

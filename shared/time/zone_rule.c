@@ -201,15 +201,23 @@ static int64_t date_in_year(const struct zone_date *date, int64_t year)
     return days * DAY_S + date->time_s;
 }
 
+static int64_t year_at(const struct zone_rule *rule, int64_t unix_s)
+{
+    int64_t year;
+    int month, day;
+
+    calendar_date(floor_divide(unix_s + rule->standard_s, DAY_S), &year, &month, &day);
+    return year;
+}
+
 int32_t zone_rule_offset(const struct zone_rule *rule, int64_t unix_s)
 {
     int64_t year, start_s, end_s;
-    int month, day;
     bool summer;
 
     if (!rule->has_summer)
         return rule->standard_s;
-    calendar_date(floor_divide(unix_s + rule->standard_s, DAY_S), &year, &month, &day);
+    year = year_at(rule, unix_s);
     start_s = date_in_year(&rule->start, year) - rule->standard_s;
     end_s = date_in_year(&rule->end, year) - rule->summer_s;
     if (start_s < end_s)
@@ -217,4 +225,32 @@ int32_t zone_rule_offset(const struct zone_rule *rule, int64_t unix_s)
     else /* the southern hemisphere: summer goes over the new year */
         summer = unix_s >= start_s || unix_s < end_s;
     return summer ? rule->summer_s : rule->standard_s;
+}
+
+static bool changes_at(const struct zone_rule *rule, int64_t unix_s)
+{
+    return zone_rule_offset(rule, unix_s - 1) != zone_rule_offset(rule, unix_s);
+}
+
+/* What zone_rule_offset says can change where summer begins or ends, and, by an odd rule whose
+ * summer ends behind the new year, where a year does. Summer all year changes nothing there. */
+void zone_rule_span(const struct zone_rule *rule, int64_t unix_s, int64_t *out_begin_s,
+                    int64_t *out_end_s)
+{
+    int64_t year = rule->has_summer ? year_at(rule, unix_s) : 0;
+
+    *out_begin_s = INT64_MIN;
+    *out_end_s = INT64_MAX;
+    for (int64_t y = year - 1; rule->has_summer && y <= year + 1; y++) {
+        int64_t changes[] = {calendar_days(y, 1, 1) * DAY_S - rule->standard_s,
+                             date_in_year(&rule->start, y) - rule->standard_s,
+                             date_in_year(&rule->end, y) - rule->summer_s};
+
+        for (size_t i = 0; i < ARRAY_LENGTH(changes); i++) {
+            if (changes[i] <= unix_s && changes[i] > *out_begin_s && changes_at(rule, changes[i]))
+                *out_begin_s = changes[i];
+            if (changes[i] > unix_s && changes[i] < *out_end_s && changes_at(rule, changes[i]))
+                *out_end_s = changes[i];
+        }
+    }
 }

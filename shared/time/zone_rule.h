@@ -22,6 +22,11 @@ struct zone_rule {
 MUSTCHECK bool zone_rule_parse(struct text text, struct zone_rule *out);
 int32_t zone_rule_offset(const struct zone_rule *rule, int64_t unix_s);
 
+/* The last change of the offset that is not after an instant, and the first one that is;
+ * INT64_MIN and INT64_MAX where the rule has none. */
+void zone_rule_span(const struct zone_rule *rule, int64_t unix_s, int64_t *out_begin_s,
+                    int64_t *out_end_s);
+
 /* Days since 1970-01-01 of a day of the Gregorian calendar, and back. */
 int64_t calendar_days(int64_t year, int month, int day);
 void calendar_date(int64_t days, int64_t *out_year, int *out_month, int *out_day);
