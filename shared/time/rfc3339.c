@@ -47,9 +47,10 @@ static bool parse_offset(struct text text, size_t at, int *out_s)
     return true;
 }
 
-bool rfc3339_parse(struct text text, int64_t *out_unix_s)
+/* Date, time and fraction; *out_at is where they end. */
+static bool parse_clock(struct text text, int64_t *out_local_s, size_t *out_at)
 {
-    int year, month, day, hour, minute, second, offset_s;
+    int year, month, day, hour, minute, second;
     size_t at = 19;
 
     if (!digits_at(text, 0, 4, &year) || !char_at(text, 4, "-") || !digits_at(text, 5, 2, &month) ||
@@ -67,10 +68,31 @@ bool rfc3339_parse(struct text text, int64_t *out_unix_s)
         while (char_at(text, at, "0123456789"))
             at++;
     }
-    if (!parse_offset(text, at, &offset_s))
+    *out_local_s = calendar_days(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second;
+    *out_at = at;
+    return true;
+}
+
+bool rfc3339_parse(struct text text, int64_t *out_unix_s)
+{
+    int64_t local_s;
+    int offset_s;
+    size_t at;
+
+    if (!parse_clock(text, &local_s, &at) || !parse_offset(text, at, &offset_s))
         return false;
-    *out_unix_s =
-        calendar_days(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second - offset_s;
+    *out_unix_s = local_s - offset_s;
+    return true;
+}
+
+bool rfc3339_parse_local(struct text text, int64_t *out_local_s)
+{
+    int64_t local_s;
+    size_t at;
+
+    if (!parse_clock(text, &local_s, &at) || at != text.len)
+        return false;
+    *out_local_s = local_s;
     return true;
 }
 

@@ -8,6 +8,9 @@
  * False, output untouched, for anything else. */
 MUSTCHECK bool rfc3339_parse(struct text text, int64_t *out_unix_s);
 
+/* The same without an offset, as seconds since 1970 of some zone's own clocks. */
+MUSTCHECK bool rfc3339_parse_local(struct text text, int64_t *out_local_s);
+
 /* "2026-03-29T03:30:00+02:00", from an instant and the seconds east of UTC; what is left of a
  * minute of an offset (before 1900) follows as ":SS". A year before 0000 or after 9999 has more
  * characters. */
