@@ -41,6 +41,7 @@ extern const struct command command_threads_chat;
 extern const struct command command_threads_fork;
 extern const struct command command_threads_archive;
 extern const struct command command_threads_search;
+extern const struct command command_schedules_next;
 extern const struct command command_usage;
 extern const struct command command_users_delete;
 extern const struct command command_users_memory_list;

@@ -39,6 +39,7 @@ static const struct command *const commands[] = {
     &command_threads_search,
     &command_threads_fork,
     &command_threads_archive,
+    &command_schedules_next,
     &command_usage,
     &command_users_memory_list,
     &command_users_memory_get,

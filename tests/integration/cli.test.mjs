@@ -501,3 +501,40 @@ test('env: prints what a shell takes over, with the programs on its path', async
   assert.match(none.stderr, /penstock dev/);
   assert.equal(none.stdout, '');
 });
+
+test('schedules next: times of a cron expression in its zone, and of an interval from its start, without any server', async () => {
+  const next = (...args) => run(['schedules', 'next', ...args], { env: { PENSTOCK_URL: 'http://127.0.0.1:1' } });
+  const times = async (...args) => {
+    const { code, stdout, stderr } = await next(...args);
+    assert.equal(code, 0, stderr);
+    return stdout.split('\n').slice(0, -1);
+  };
+  assert.deepEqual(await times('30 2 * * *', '--zone', 'Europe/Berlin', '--from', '2026-03-28T02:30:00', '-n', '2'), [
+    '2026-03-29T03:00:00+02:00  Sun', // after the time that is given, and at the end of an hour that never happens
+    '2026-03-30T02:30:00+02:00  Mon',
+  ]);
+  assert.deepEqual(await times('@hourly', '--from', '2026-10-25T22:30:00Z', '--to', '2026-10-26T00:00:00Z'), ['2026-10-25T23:00:00+00:00  Sun', '2026-10-26T00:00:00+00:00  Mon']);
+  assert.deepEqual(await times('@hourly', '--from', '2026-10-25T22:30:00Z', '--to', '2026-10-25T22:59:59Z'), []);
+  assert.deepEqual(await times('90m', '-z', 'Asia/Kolkata', '-f', '2026-01-01T00:00:00', '-n', '2'), ['2026-01-01T01:30:00+05:30  Thu', '2026-01-01T03:00:00+05:30  Thu']);
+  const before = Math.floor(Date.now() / 1000) * 1000; // to the second, as it counts
+  const [first, ...more] = (await times('* * * * *')).map((line) => Date.parse(line.split(' ')[0]));
+  assert.ok(first > before && first <= Date.now() + 60000);
+  assert.equal(more.length, 4);
+});
+
+test('schedules next: what is wrong is told with what would be right', async () => {
+  for (const [args, code, said] of [
+    [['0 25 * * *'], 2, 'penstock: hour "25": expected 0 to 23\n'],
+    [['5m10h'], 2, 'penstock: "5m10h" is no interval: expected numbers with units, such as 15m, 1h30m or 2d (w, d, h, m and s, in this order)\n'],
+    [['@daily', '--zone', 'Mars/Olympus'], 2, 'penstock: unknown time zone "Mars/Olympus": expected an IANA name such as Europe/Berlin, America/New_York or UTC\n'],
+    [['@daily', '--from', 'noon'], 2, /^penstock: --from: "noon" is no time: expected RFC 3339 such as /],
+    [['@daily', '--count', '0'], 2, /count/],
+    [['*/15 2 * 3 0#2', '--zone', 'America/New_York'], 1, "penstock: there is no other time: this zone's clocks skip what it matches\n"],
+  ]) {
+    const result = await run(['schedules', 'next', ...args]);
+    assert.equal(result.code, code, args.join(' '));
+    assert.equal(result.stdout, '');
+    if (typeof said === 'string') assert.equal(result.stderr, said);
+    else assert.match(result.stderr, said);
+  }
+});
