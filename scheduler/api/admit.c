@@ -49,7 +49,6 @@ static int find_endpoint(struct request *request)
     const struct endpoints *endpoints = &request->api->endpoints;
     struct error err;
     char allow[64];
-    char path[160];
     int r = strip_prefix(exchange) ? 0 : error_set(&err, E_LIMIT, "it is too long");
 
     if (r == 0)
@@ -59,16 +58,12 @@ static int find_endpoint(struct request *request)
         return 0;
     }
     request->endpoint_place = endpoints->count;
-    text_excerpt(exchange->path, path, sizeof(path));
     if (r == ROUTE_NOT_FOUND)
         return refuse_unknown_url(request);
     if (r < 0)
         return failure_param(&request->failure, 400, NULL, NULL, "Malformed request URL: %s.",
                              err.text);
-    http_add_header(exchange, "Allow", text_of(allow));
-    return failure_param(&request->failure, 405, NULL, "method_not_supported",
-                         "Not allowed to %s on %s. Allowed: %s.",
-                         http_method_name(exchange->method), path, allow);
+    return refuse_method(request, allow);
 }
 
 static int unauthorized(struct request *request, const char *code, const char *message)

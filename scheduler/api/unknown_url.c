@@ -3,23 +3,34 @@
 
 #include "scheduler/api/unknown_url.h"
 
+#include <string.h>
+
 #include "scheduler/api/request.h"
 
+#define ANY_METHOD (-1)
+
 static const struct {
-    const char *name; /* of the first part behind /v1 */
+    int method;
+    const char *path; /* behind /v1/, with all that lies below it */
     const char *what;
 } not_offered[] = {
-    {"audio", "audio"},
-    {"batches", "batches of requests (the command `penstock batch run` works through a file)"},
-    {"chat", "stored chat completions"},
-    {"completions", "completions: it runs assistants on threads, in the background"},
-    {"evals", "evaluations"},
-    {"fine_tuning", "fine-tuning"},
-    {"images", "images"},
-    {"models", "a list of models: the models are those of its providers"},
-    {"moderations", "moderations"},
-    {"realtime", "realtime sessions"},
-    {"vector_stores", "vector stores"},
+    {ANY_METHOD, "audio", "audio"},
+    {ANY_METHOD, "chat/completions", "stored chat completions"},
+    {ANY_METHOD, "chatkit", "ChatKit"},
+    {ANY_METHOD, "completions", "completions of a bare text. Ask /v1/chat/completions"},
+    {ANY_METHOD, "containers", "containers"},
+    {ANY_METHOD, "evals", "evaluations"},
+    {ANY_METHOD, "fine_tuning", "fine-tuning"},
+    {ANY_METHOD, "images", "images"},
+    {HTTP_METHOD_DELETE, "models", "the deletion of models: they are those of its configuration"},
+    {ANY_METHOD, "moderations", "moderations"},
+    {ANY_METHOD, "organization", "the administration of organizations"},
+    {ANY_METHOD, "projects", "the administration of projects"},
+    {ANY_METHOD, "realtime", "realtime sessions"},
+    {HTTP_METHOD_POST, "responses/compact", "responses that are made shorter by a model"},
+    {ANY_METHOD, "skills", "skills"},
+    {ANY_METHOD, "vector_stores", "vector stores"},
+    {ANY_METHOD, "videos", "videos"},
 };
 
 /* The first part of a path, without slashes. */
@@ -38,12 +49,23 @@ static struct text behind_v1(struct text path)
     return text_starts(path, "/v1/") ? (struct text){path.ptr + 3, path.len - 3} : TEXT_NONE;
 }
 
-static const char *find_not_offered(struct text path)
+static bool is_below(struct text path, const char *of)
 {
-    struct text part = first_part(behind_v1(path));
+    size_t len = strlen(of);
 
+    return text_starts(path, of) && (path.len == len || path.ptr[len] == '/');
+}
+
+/* NULL: it is not known to be of OpenAI's API. */
+static const char *find_not_offered(enum http_method method, struct text path)
+{
+    path = behind_v1(path);
+    if (path.len == 0)
+        return NULL;
+    path = (struct text){path.ptr + 1, path.len - 1};
     for (size_t i = 0; i < ARRAY_LENGTH(not_offered); i++)
-        if (text_is(part, not_offered[i].name))
+        if ((not_offered[i].method == ANY_METHOD || not_offered[i].method == (int)method) &&
+            is_below(path, not_offered[i].path))
             return not_offered[i].what;
     return NULL;
 }
@@ -63,7 +85,7 @@ int refuse_unknown_url(struct request *request)
 {
     struct text path = request->exchange->path;
     const char *method = http_method_name(request->exchange->method);
-    const char *what = find_not_offered(path);
+    const char *what = find_not_offered(request->exchange->method, path);
     char shown[160];
 
     text_excerpt(path, shown, sizeof(shown));
@@ -80,4 +102,18 @@ int refuse_unknown_url(struct request *request)
                          "Unknown request URL: %s %s. Please check the URL for typos; "
                          "docs/openapi.yaml of Penstock's sources lists what is served.",
                          method, shown);
+}
+
+int refuse_method(struct request *request, const char *allow)
+{
+    struct http_exchange *exchange = request->exchange;
+    const char *what = find_not_offered(exchange->method, exchange->path);
+    char shown[160];
+
+    text_excerpt(exchange->path, shown, sizeof(shown));
+    http_add_header(exchange, "Allow", text_of(allow));
+    return failure_param(
+        &request->failure, 405, NULL, "method_not_supported",
+        "Not allowed to %s on %s. Allowed: %s.%s%s%s", http_method_name(exchange->method), shown,
+        allow, what ? " Penstock does not offer " : "", what ? what : "", what ? "." : "");
 }

@@ -1,7 +1,9 @@
-/* What stands in the routes where the name of an agent may stand is the name of none. */
+/* What stands in the routes where the name of an agent may stand is the name of none; and what is
+ * said of a URL that stands in none. */
 
-#include <criterion/criterion.h>
+#include <stdio.h>
 
+#include "fixture.h"
 #include "scheduler/api/surfaces.h"
 #include "shared/agent/checks.h"
 #include "shared/check/failure.h"
@@ -52,4 +54,37 @@ Test(routes, hide_no_agent_that_has_the_name_of_a_path)
     }
     endpoints_deinit(&endpoints);
     cr_assert_gt(found, 0, "there is one at least: check");
+}
+
+/* ---- what is not offered ---- */
+
+static void not_offered(struct fixture *fixture)
+{
+    static const struct {
+        const char *method;
+        const char *path;
+        int status;
+        const char *message;
+    } cases[] = {
+        {"GET", "/v1/chat/completions/x", 404, "Penstock does not offer stored chat completions."},
+        {"POST", "/v1/completions", 404, "Ask /v1/chat/completions."},
+        {"GET", "/v1/organization/users", 404, "the administration of organizations."},
+        {"GET", "/v1/batches/x/y", 404, "Please check the URL for typos"},
+        {"GET", "/v1/chat/x", 404, "Please check the URL for typos"},
+        {"GET", "/v1/videosx", 404, "Please check the URL for typos"},
+        {"GET", "/v1/chat/completions", 405,
+         "Allowed: POST. Penstock does not offer stored chat completions."},
+        {"POST", "/v1/responses/compact", 405, "responses that are made shorter by a model."},
+        {"DELETE", "/v1/models/x", 405, "they are those of its configuration."},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        refused(fixture, cases[i].status, NULL,
+                cases[i].status == 404 ? "unknown_url" : "method_not_supported", cases[i].message,
+                (struct call){cases[i].method, cases[i].path, NULL, NULL, NULL});
+}
+
+Test(routes, say_what_of_openais_api_is_not_behind_a_url)
+{
+    with_api(not_offered);
 }
