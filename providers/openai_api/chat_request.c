@@ -161,7 +161,8 @@ static int read_message(struct json_object *item, struct arena *arena, struct ch
                : reply_form_id(json_get_text(item, "tool_call_id"), arena, &out->tool_call_id, err);
 }
 
-/* The messages of the system in front, with an empty line between them. *out_count: how many. */
+/* The messages of the system in front, with an empty line between them. *out_count: how many. The
+ * last message of all is what is to be answered, whoever says it. */
 static int read_instructions(struct json_object *list, struct arena *arena, struct text *out,
                              size_t *out_count, struct error *err)
 {
@@ -169,7 +170,7 @@ static int read_instructions(struct json_object *list, struct arena *arena, stru
     size_t i;
 
     *out = TEXT_NONE;
-    for (i = 0; i < count && is_of_system(json_object_array_get_idx(list, i)); i++) {
+    for (i = 0; i + 1 < count && is_of_system(json_object_array_get_idx(list, i)); i++) {
         struct text text;
         const char *both;
         int r =
@@ -200,9 +201,6 @@ static int read_messages(struct json_object *list, struct arena *arena, struct c
 
     if (r < 0)
         return r;
-    if (first == count)
-        return error_set(err, E_INVALID,
-                         "there is nothing to answer: all messages are of the system");
     messages = arena_calloc(arena, count - first, sizeof(*messages));
     if (!messages)
         return no_room(err);

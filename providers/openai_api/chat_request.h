@@ -25,8 +25,8 @@ struct chat_ask {
 
 /* Of a body that was checked (chat_bodies.h). Texts are borrowed from it or copied into the
  * arena. Messages of the system in front become the instructions, later ones stay where they
- * are; ids and arguments of calls are put into form (reply_form.h). Returns 0; -E_INVALID with
- * what is wrong, fit for an API error; or -E_LIMIT when the arena is full. */
+ * are, and so does the last message of all; ids and arguments of calls are put into form
+ * (reply_form.h). Returns 0; or -E_LIMIT when the arena is full, in words fit for an API error. */
 MUSTCHECK int chat_request_read(struct json_object *body, struct arena *arena, struct chat_ask *out,
                                 struct error *err);
 

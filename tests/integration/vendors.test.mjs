@@ -57,3 +57,17 @@ test('rounds of tools with what a vendor wants back, whole and streamed, and a t
       }
   });
 });
+
+test('a call of system messages alone is one that each vendor takes', async () => {
+  await withStack({ bare: true, script, config, llmArgs: ['--bodies'] }, async (stack) => {
+    await startWithVendors(stack);
+    const messages = [{ role: 'system', content: 'Be brief.' }, { role: 'developer', content: 'Say hello.' }];
+    for (const [model] of Object.values(models)) {
+      const reply = await stack.ok('POST', '/v1/chat/completions', { model, messages });
+      assert.equal(reply.choices[0].message.content, 'And so on, ça va.', model);
+      const sent = JSON.parse((await stack.lastCall()).request);
+      assert.match(JSON.stringify(sent), /Be brief\.[^]*Say hello\.|Say hello\.[^]*Be brief\./, model);
+      if (model.startsWith('openai/')) assert.deepEqual(sent.messages.map(({ role, content }) => [role, content]), [['system', 'Be brief.'], ['system', 'Say hello.']]);
+    }
+  });
+});

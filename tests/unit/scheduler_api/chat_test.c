@@ -80,6 +80,22 @@ Test(chat_request,
     cr_assert(text_is(a.request.messages[1].text, "Message of the system, not of the user: late"));
 }
 
+Test(chat_request, answers_the_last_message_of_the_system_where_there_is_no_other)
+{
+    struct chat_ask a = ask(HEAD "{\"role\":\"developer\",\"content\":\"hi\"}]}");
+
+    cr_assert(!a.request.instructions.ptr);
+    cr_assert_eq(a.request.messages_count, 1);
+    cr_assert_eq(a.request.messages[0].role, CHAT_USER);
+    cr_assert(text_is(a.request.messages[0].system, "hi"));
+    cr_assert(text_is(a.request.messages[0].text, "Message of the system, not of the user: hi"));
+    a = ask(HEAD "{\"role\":\"system\",\"content\":\"one\"},"
+                 "{\"role\":\"system\",\"content\":\"two\"}]}");
+    cr_assert(text_is(a.request.instructions, "one"));
+    cr_assert_eq(a.request.messages_count, 1);
+    cr_assert(text_is(a.request.messages[0].system, "two"));
+}
+
 Test(chat_request, puts_ids_and_arguments_of_calls_into_form_so_that_results_find_them)
 {
     struct chat_ask a = ask(
