@@ -88,3 +88,32 @@ Test(routes, say_what_of_openais_api_is_not_behind_a_url)
 {
     with_api(not_offered);
 }
+
+/* Its SDKs have the responses a second time, under `beta`, with the same paths. */
+static void beta(struct fixture *fixture)
+{
+    static const struct {
+        const char *method;
+        const char *path;
+    } cases[] = {
+        {"POST", "/v1/responses"},          {"POST", "/v1/responses/input_tokens"},
+        {"GET", "/v1/responses/x"},         {"GET", "/v1/responses/x/input_items"},
+        {"POST", "/v1/responses/x/cancel"}, {"DELETE", "/v1/responses/x"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        char path[96];
+        bool creates = strcmp(cases[i].path, "/v1/responses") == 0 || strstr(cases[i].path, "tok");
+
+        snprintf(path, sizeof(path), "%s?beta=true", cases[i].path);
+        refused(fixture, creates ? 400 : 404, creates ? "model" : NULL,
+                creates ? "missing_required_parameter" : NULL,
+                creates ? "'model'" : "'x' not found",
+                (struct call){cases[i].method, path, creates ? "{}" : NULL, NULL, NULL});
+    }
+}
+
+Test(routes, serve_the_responses_of_beta_sdks)
+{
+    with_api(beta);
+}

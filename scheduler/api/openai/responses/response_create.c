@@ -206,7 +206,8 @@ static const struct endpoint table[] = {
     {.method = HTTP_METHOD_POST,
      .pattern = "/v1/responses",
      .handle = create, .stream = response_stream, .finish = response_finish,
-     .takes = TAKES_JSON, .body = &body_response, .flags = ENDPOINT_CREATES},
+     .takes = TAKES_JSON, .body = &body_response, .query = response_query,
+     .flags = ENDPOINT_CREATES},
 };
 /* clang-format on */
 

@@ -83,17 +83,20 @@ static int input_tokens(struct request *request)
     return 0;
 }
 
+static const char *const input_items_query[] = {"limit",     "order", "after", "include",
+                                                "include[]", "beta",  NULL};
+
 /* clang-format off */
 static const struct endpoint table[] = {
     {.method = HTTP_METHOD_GET,
      .pattern = "/v1/responses/{response_id}/input_items",
      .handle = input_items,
-     .query = item_pages_query,
+     .query = input_items_query,
      .flags = ENDPOINT_LARGE},
     {.method = HTTP_METHOD_POST,
      .pattern = "/v1/responses/input_tokens",
      .handle = input_tokens,
-     .takes = TAKES_JSON, .body = &body_input_tokens},
+     .takes = TAKES_JSON, .body = &body_input_tokens, .query = response_query},
 };
 /* clang-format on */
 

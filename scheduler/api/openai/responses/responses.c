@@ -162,8 +162,12 @@ static int delete (struct request *request)
     return 0;
 }
 
-static const char *const retrieve_query[] = {"stream",    "starting_after",      "include",
-                                             "include[]", "include_obfuscation", NULL};
+/* SDKs have all of this a second time, under `beta`, and say so in the query. What it would add
+ * (several agents in one response) is not here, and nobody is told to expect it. */
+const char *const response_query[] = {"beta", NULL};
+
+static const char *const retrieve_query[] = {
+    "stream", "starting_after", "include", "include[]", "include_obfuscation", "beta", NULL};
 
 /* clang-format off */
 static const struct endpoint table[] = {
@@ -173,10 +177,10 @@ static const struct endpoint table[] = {
      .query = retrieve_query},
     {.method = HTTP_METHOD_POST,
      .pattern = "/v1/responses/{response_id}/cancel",
-     .handle = cancel},
+     .handle = cancel, .query = response_query},
     {.method = HTTP_METHOD_DELETE,
      .pattern = "/v1/responses/{response_id}",
-     .handle = delete},
+     .handle = delete, .query = response_query},
 };
 /* clang-format on */
 
