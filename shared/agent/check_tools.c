@@ -271,7 +271,8 @@ static int check_no_files(struct json_object *value, const struct path *path,
         return 0;
     path_format(path, where, sizeof(where));
     return failure_set(failure, 400, path, "unsupported_value",
-                       "'%s' must be empty: files and vector stores are not offered here.", where);
+                       "'%s' must be empty: the tools that would read them are not offered here.",
+                       where);
 }
 
 static int check_resource(struct json_object *value, const struct path *path,

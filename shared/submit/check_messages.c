@@ -118,7 +118,9 @@ int check_attachments(struct json_object *value, const struct path *path, struct
         return 0;
     path_format(path, where, sizeof(where));
     return failure_set(failure, 400, path, "unsupported_value",
-                       "'%s' must be empty: files are not offered here.", where);
+                       "'%s' must be empty: the tools that read attachments are not offered here. "
+                       "An image is a part of 'content'.",
+                       where);
 }
 
 static int check_message(struct json_object *value, const struct path *path,

@@ -161,7 +161,8 @@ static void refusals(struct fixture *fixture)
          "response_format.json_schema.schema", "invalid_value", "Invalid schema"},
         {"\"reasoning_effort\":\"huge\"", "reasoning_effort", "invalid_value", "'huge'"},
         {"\"tool_resources\":{\"file_search\":{\"vector_store_ids\":[\"vs_1\"]}}",
-         "tool_resources.file_search.vector_store_ids", "unsupported_value", "not offered"},
+         "tool_resources.file_search.vector_store_ids", "unsupported_value",
+         "the tools that would read them are not offered here"},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
