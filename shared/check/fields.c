@@ -14,8 +14,9 @@
 
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
+#include "shared/check/nearest.h"
 
-enum { NUMBER_BYTES = 64, NUMBER_POWER = 99 };
+enum { NUMBER_BYTES = 64, NUMBER_POWER = 99, NAMES_MAX = 96 };
 
 #define TYPE(name) (1U << json_type_##name)
 
@@ -391,13 +392,30 @@ void fields_walk(const struct fields *fields, void (*fn)(void *arg, const struct
     }
 }
 
-static int unknown(const struct path *member, struct failure *failure)
-{
-    char where[192];
+struct names {
+    const char *list[NAMES_MAX];
+    size_t count;
+};
 
+static void add_name(void *arg, const struct field *field)
+{
+    struct names *names = arg;
+
+    if (names->count < NAMES_MAX && !(field->flags & FIELD_NOT_OFFERED))
+        names->list[names->count++] = field->name;
+}
+
+static int unknown(const struct fields *fields, const struct path *member, struct failure *failure)
+{
+    struct names names = {.count = 0};
+    char where[192];
+    const char *near;
+
+    fields_walk(fields, add_name, &names);
+    near = nearest_word(member->name, names.list, names.count);
     path_format(member, where, sizeof(where));
-    return failure_set(failure, 400, member, "unknown_parameter", "Unknown parameter: '%s'.",
-                       where);
+    return failure_set(failure, 400, member, "unknown_parameter", "Unknown parameter: '%s'.%s%s%s",
+                       where, near ? " Did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static int check_required(const struct fields *fields, struct json_object *object,
@@ -429,7 +447,7 @@ int fields_check(struct fields fields, struct json_object *object, const struct 
         struct path member = {path, json_object_iter_peek_name(&at), 0};
         const struct field *field = fields_find(&fields, member.name);
         int r = field ? fields_check_one(field, json_object_iter_peek_value(&at), &member, failure)
-                      : unknown(&member, failure);
+                      : unknown(&fields, &member, failure);
 
         if (r < 0)
             return r;
