@@ -132,6 +132,20 @@ static int take_ticket(struct request *request, struct text ticket)
     return 0;
 }
 
+static int no_key(struct request *request)
+{
+#define NO_KEY                                                                                     \
+    "You didn't provide an API key. You need to provide your API key in an Authorization header "  \
+    "using Bearer auth (i.e. Authorization: Bearer YOUR_KEY). Make one with `penstock keys "       \
+    "create`."
+
+    if (request->endpoint->flags & ENDPOINT_TICKET)
+        return unauthorized(request, NULL,
+                            NO_KEY " A page sends a ticket instead: see POST /v1/tickets.");
+    return unauthorized(request, NULL, NO_KEY);
+#undef NO_KEY
+}
+
 static int authenticate(struct request *request)
 {
     struct text key = key_of(request->exchange);
@@ -145,10 +159,7 @@ static int authenticate(struct request *request)
     if (ticket.ptr)
         return take_ticket(request, ticket);
     if (key.len == 0)
-        return unauthorized(request, NULL,
-                            "You didn't provide an API key. You need to provide your API key in an "
-                            "Authorization header using Bearer auth (i.e. Authorization: Bearer "
-                            "YOUR_KEY). Make one with `penstock keys create`.");
+        return no_key(request);
     r = wait_for_database(request);
     if (r < 0)
         return r;

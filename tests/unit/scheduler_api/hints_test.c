@@ -24,3 +24,20 @@ Test(hints, name_the_nearest_member_of_a_body)
 {
     with_api(members);
 }
+
+static void tickets(struct fixture *fixture)
+{
+    static const char *const paths[] = {"/v1/runs/x/events", "/v1/threads/x/runs/y/events"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(paths); i++)
+        refused(fixture, 401, NULL, NULL, "A page sends a ticket instead: see POST /v1/tickets.",
+                (struct call){.method = "GET", .path = paths[i], .key = ""});
+    refused(fixture, 401, NULL, NULL, "You didn't provide an API key.",
+            (struct call){.method = "GET", .path = "/v1/runs", .key = ""});
+    cr_assert_null(strstr(json_text(fixture->body).ptr, "ticket"));
+}
+
+Test(hints, tell_a_page_without_a_key_of_tickets)
+{
+    with_api(tickets);
+}
