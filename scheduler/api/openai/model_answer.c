@@ -2,6 +2,8 @@
 
 #include "scheduler/api/openai/model_answer.h"
 
+#include <string.h>
+
 #include "providers/models/registry.h"
 #include "providers/openai_api/call_failure.h"
 #include "scheduler/gateway/gateway.h"
@@ -18,7 +20,10 @@ int model_answer_check(struct request *request, const struct text *models, size_
     for (size_t i = 0; i < count; i++)
         if (provider_registry_resolve(request->api->registry, models[i], &target, &err) < 0)
             return failure_param(&request->failure, 404, i == 0 ? "model" : "fallbacks",
-                                 "model_not_found", "%s.", err.text);
+                                 "model_not_found", "%s.%s", err.text,
+                                 memchr(models[i].ptr, '/', models[i].len)
+                                     ? ""
+                                     : " Agents are asked at /v1/responses and /v1/threads/runs.");
     return 0;
 }
 

@@ -41,3 +41,28 @@ Test(hints, tell_a_page_without_a_key_of_tickets)
 {
     with_api(tickets);
 }
+
+static void agents(struct fixture *fixture)
+{
+    refused(
+        fixture, 404, "model", "model_not_found",
+        "Agents are asked at /v1/responses and /v1/threads/runs.",
+        (struct call){"POST", "/v1/chat/completions",
+                      "{\"model\":\"shop\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}",
+                      NULL, NULL});
+    refused(
+        fixture, 404, "model", "model_not_found", "there is no such provider",
+        (struct call){"POST", "/v1/chat/completions",
+                      "{\"model\":\"a/b\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}",
+                      NULL, NULL});
+    cr_assert_null(strstr(json_text(fixture->body).ptr, "Agents"));
+    refused(
+        fixture, 400, "model", "model_not_found",
+        "No agent has the slug 'shop', and model 'shop' is not known",
+        (struct call){"POST", "/v1/responses", "{\"model\":\"shop\",\"input\":\"x\"}", NULL, NULL});
+}
+
+Test(hints, tell_where_a_model_and_where_an_agent_may_stand)
+{
+    with_api(agents);
+}

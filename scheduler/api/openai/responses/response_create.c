@@ -53,6 +53,7 @@ static int find_agent(struct creating *creating)
 {
     struct request *request = creating->request;
     struct text model = json_get_text(request->body, "model");
+    struct provider_target target;
     struct uuid agent;
     struct error err;
     int r;
@@ -63,7 +64,12 @@ static int find_agent(struct creating *creating)
         return 0;
     r = submitter_find_agent(request->api->submitter, &request->store, model, &agent, &err);
     creating->place.has_agent = r == 0;
-    return r < 0 ? request_failed(request, &err) : 0;
+    if (r < 0)
+        return request_failed(request, &err);
+    if (r == 0 || provider_registry_resolve(request->api->registry, model, &target, &err) == 0)
+        return 0;
+    return failure_param(&request->failure, 400, "model", "model_not_found",
+                         "No agent has the slug '%.*s', and %s.", TEXT_ARGS(model), err.text);
 }
 
 /* ---- what goes together ---- */
