@@ -120,6 +120,24 @@ int request_query_int(struct request *request, const char *name, int64_t min, in
                          name, min, max, shown);
 }
 
+int request_query_time(struct request *request, const char *name, int64_t *out)
+{
+    struct text text = http_query_get(request->exchange, name, 0);
+    int64_t value;
+    char shown[32];
+
+    if (!text.ptr)
+        return 0;
+    if (text_to_int(text, &value) && value >= 0 && value <= REQUEST_TIME_MAX) {
+        *out = value;
+        return 0;
+    }
+    text_excerpt(text, shown, sizeof(shown));
+    return failure_param(&request->failure, 400, name, "invalid_value",
+                         "Invalid '%s': expected unix seconds, 0 to %" PRId64 ", but got '%s'.",
+                         name, REQUEST_TIME_MAX, shown);
+}
+
 int request_query_user(struct request *request, const char *name, struct text *out)
 {
     struct path path = {NULL, name, 0};

@@ -181,6 +181,9 @@ MUSTCHECK int request_query_int(struct request *request, const char *name, int64
 
 #define REQUEST_TIME_MAX INT64_C(9999999999) /* unix seconds */
 
+/* The same, for a moment: unix seconds, up to REQUEST_TIME_MAX. */
+MUSTCHECK int request_query_time(struct request *request, const char *name, int64_t *out);
+
 /* The members of metadata[KEY]=VALUE, as a JSON object in the arena; TEXT_NONE: none. Returns as
  * request_query_word, also for a key that is said twice. */
 MUSTCHECK int request_query_metadata(struct request *request, struct text *out);

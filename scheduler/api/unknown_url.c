@@ -24,6 +24,8 @@ static const struct {
     {ANY_METHOD, "images", "images"},
     {HTTP_METHOD_DELETE, "models", "the deletion of models: they are those of its configuration"},
     {ANY_METHOD, "moderations", "moderations"},
+    {ANY_METHOD, "organization/costs", "costs of an organization. Ask /v1/usage"},
+    {ANY_METHOD, "organization/usage", "usage of an organization. Ask /v1/usage"},
     {ANY_METHOD, "organization", "the administration of organizations"},
     {ANY_METHOD, "projects", "the administration of projects"},
     {ANY_METHOD, "realtime", "realtime sessions"},
@@ -100,7 +102,7 @@ int refuse_unknown_url(struct request *request)
                              method, shown, shown);
     return failure_param(&request->failure, 404, NULL, "unknown_url",
                          "Unknown request URL: %s %s. Please check the URL for typos; "
-                         "docs/openapi.yaml of Penstock's sources lists what is served.",
+                         "GET /v1/openapi.json lists what is served.",
                          method, shown);
 }
 

@@ -92,9 +92,9 @@ static int read_filter(struct request *request, struct run_filter *out)
     if (r == 0)
         r = request_query_metadata(request, &out->metadata);
     if (r == 0)
-        r = request_query_int(request, "created_after", 0, REQUEST_TIME_MAX, &out->from);
+        r = request_query_time(request, "created_after", &out->from);
     if (r == 0)
-        r = request_query_int(request, "created_before", 0, REQUEST_TIME_MAX, &out->until);
+        r = request_query_time(request, "created_before", &out->until);
     out->crashes_min = (int)crashes_min;
     out->kind = http_query_get(request->exchange, "kind", 0);
     return r;

@@ -116,10 +116,10 @@ static int read_times(struct request *request, struct usage_page *out)
     int r = request_query_int(request, "limit", 1, width->max, &limit);
 
     if (r == 0)
-        r = request_query_int(request, "end_time", 0, REQUEST_TIME_MAX, &until);
+        r = request_query_time(request, "end_time", &until);
     from = begin_of(until - 1, seconds) - (limit - 1) * seconds;
     if (r == 0)
-        r = request_query_int(request, "start_time", 0, REQUEST_TIME_MAX, &from);
+        r = request_query_time(request, "start_time", &from);
     if (r == 0)
         r = request_query_int(request, "page", 0, REQUEST_TIME_MAX, &from);
     if (r < 0)

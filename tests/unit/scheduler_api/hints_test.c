@@ -66,3 +66,30 @@ Test(hints, tell_where_a_model_and_where_an_agent_may_stand)
 {
     with_api(agents);
 }
+
+static void other(struct fixture *fixture)
+{
+    refused(fixture, 404, NULL, "unknown_url", "GET /v1/openapi.json lists what is served.",
+            (struct call){"GET", "/v1/x", NULL, NULL, NULL});
+    refused(fixture, 404, NULL, "unknown_url", "usage of an organization. Ask /v1/usage.",
+            (struct call){"GET", "/v1/organization/usage/completions", NULL, NULL, NULL});
+    refused(fixture, 404, NULL, "unknown_url", "costs of an organization. Ask /v1/usage.",
+            (struct call){"GET", "/v1/organization/costs", NULL, NULL, NULL});
+    refused(fixture, 400, "start_time", "invalid_value",
+            "Invalid 'start_time': expected unix seconds, 0 to 9999999999, but got '2026-01-01'.",
+            (struct call){"GET", "/v1/usage?start_time=2026-01-01", NULL, NULL, NULL});
+    refused(fixture, 400, "created_after", "invalid_value", "expected unix seconds",
+            (struct call){"GET", "/v1/runs?created_after=yesterday", NULL, NULL, NULL});
+    refused(fixture, 400, "input[0].content[0].file_id", "unsupported_parameter",
+            "An image of a response is its URL, or its data as a URL; messages of threads take "
+            "files.",
+            (struct call){"POST", "/v1/responses",
+                          "{\"model\":\"gpt-4o\",\"input\":[{\"role\":\"user\",\"content\":[{"
+                          "\"type\":\"input_image\",\"file_id\":\"file-x\"}]}]}",
+                          NULL, NULL});
+}
+
+Test(hints, name_what_is_there_in_place_of_what_is_not)
+{
+    with_api(other);
+}

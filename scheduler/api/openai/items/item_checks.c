@@ -27,10 +27,11 @@ static int check_file_id(struct json_object *value, const struct path *path,
     if (!value)
         return 0;
     path_format(path, where, sizeof(where));
-    return failure_set(failure, 400, path, "unsupported_parameter",
-                       "Unsupported parameter: '%s'. Files are not offered here: send an image's "
-                       "URL, or its data as a URL.",
-                       where);
+    return failure_set(
+        failure, 400, path, "unsupported_parameter",
+        "Unsupported parameter: '%s'. An image of a response is its URL, or its data "
+        "as a URL; messages of threads take files.",
+        where);
 }
 
 static int check_image_of(struct json_object *value, const struct path *path,
