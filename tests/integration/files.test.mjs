@@ -250,6 +250,9 @@ test('lists are pages of up to ten thousand, by purpose and in both orders', asy
     assert.deepEqual(await list(`?purpose=vision&after=${ids[5]}`), [[3, 1], false]);
     assert.deepEqual(await list(`?before=${ids[3]}&limit=2`), [[5, 4], true]);
     assert.deepEqual(await list('?purpose=evals'), [[], false]);
+    assert.equal((await send(stack, 'x', { purpose: 'batch_output' })).status, 400, 'batches alone make these');
+    stack.exec(`UPDATE files SET purpose = 'batch_output' WHERE id = (SELECT id FROM files ORDER BY id LIMIT 1)`);
+    assert.deepEqual(await list('?purpose=batch_output'), [[0], false]);
     for (const [query, param] of [['?limit=0', 'limit'], ['?limit=10001', 'limit'], ['?purpose=fun', 'purpose'], ['?order=up', 'order'], ['?after=x', 'after'], ['?porpose=x', 'porpose']])
       assert.deepEqual(await stack.call('GET', `/v1/files${query}`).then(({ status, body }) => [status, body.error.param]), [400, param]);
 

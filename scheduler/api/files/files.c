@@ -229,13 +229,16 @@ static int file_remove(struct request *request)
     return 0;
 }
 
+/* Of those that a client gives, or that of a batch's output. */
 static int read_purpose(struct request *request, struct text *out)
 {
     static const struct path path = {NULL, "purpose", 0};
     struct text purpose = http_query_get(request->exchange, "purpose", 0);
 
     *out = purpose.len > 0 ? purpose : TEXT_NONE;
-    return purpose.len > 0 ? fields_word(purpose, file_purposes, &path, &request->failure) : 0;
+    if (purpose.len == 0 || text_is(purpose, FILE_PURPOSE_OUTPUT))
+        return 0;
+    return fields_word(purpose, file_purposes, &path, &request->failure);
 }
 
 static int file_index(struct request *request)
