@@ -401,7 +401,7 @@ static void add_name(void *arg, const struct field *field)
 {
     struct names *names = arg;
 
-    if (names->count < NAMES_MAX && !(field->flags & FIELD_NOT_OFFERED))
+    if (names->count < NAMES_MAX && !(field->flags & (FIELD_NOT_OFFERED | FIELD_ELSEWHERE)))
         names->list[names->count++] = field->name;
 }
 

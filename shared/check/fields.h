@@ -21,9 +21,17 @@ enum field_kind {
 
 enum { METADATA_PAIRS_MAX = 16, METADATA_KEY_MAX = 64, METADATA_VALUE_MAX = 512 }; /* characters */
 
-/* FIELD_NOT_OFFERED: its check refuses what asks for anything; for documents. Bits from FIELD_GROUP
+/* FIELD_NOT_OFFERED: its check refuses what asks for anything; for documents.
+ * FIELD_ELSEWHERE: no member of this body, but of another that it is taken for; its check says what
+ * it is called here. Bits from FIELD_GROUP
  * on are for the users of tables: see `only`. */
-enum { FIELD_REQUIRED = 1, FIELD_NULLABLE = 2, FIELD_NOT_OFFERED = 4, FIELD_GROUP = 1 << 8 };
+enum {
+    FIELD_REQUIRED = 1,
+    FIELD_NULLABLE = 2,
+    FIELD_NOT_OFFERED = 4,
+    FIELD_ELSEWHERE = 8,
+    FIELD_GROUP = 1 << 8
+};
 
 /* Looks further into a value of the right kind, not null. Returns 0 or -E_INVALID with *failure. */
 typedef int (*field_check_fn)(struct json_object *value, const struct path *path,

@@ -166,7 +166,7 @@ static void fill(void *arg, const struct field *field)
     struct json_object *said = json_get(filling->properties, field->name);
     CLEANUP(json_freep) struct json_object *table = schema_of(field);
 
-    if (filling->r < 0)
+    if (filling->r < 0 || field->flags & FIELD_ELSEWHERE)
         return;
     if (field->flags & FIELD_REQUIRED)
         json_object_array_add(filling->required, json_object_new_string(field->name));

@@ -311,7 +311,24 @@ static const char *const efforts[] = {"none", "minimal", "low", "medium",
                                       "high", "xhigh",   "max", NULL};
 static const char *const verbosities[] = {"medium", NULL};
 
+static int check_of_responses(struct json_object *value, const struct path *path,
+                              struct failure *failure)
+{
+    static const struct renamed list[] = {
+        {"input", "messages"},
+        {"max_output_tokens", "max_completion_tokens"},
+        {"reasoning", "reasoning_effort"},
+        {"text", "response_format"},
+        {NULL, NULL},
+    };
+
+    (void)value;
+    return refuse_renamed(list, "Chat Completions", path, failure);
+}
+
 /* clang-format off */
+#define OF_RESPONSES(name) \
+    {name, FIELD_ANY, NULLABLE | FIELD_ELSEWHERE, 0, 0, NULL, check_of_responses}
 #define IGNORED(name, kind) {name, kind, NULLABLE, 0, 0, NULL, NULL}
 
 static const struct field chat_completion[] = {
@@ -353,6 +370,10 @@ static const struct field chat_completion[] = {
     NOT_OFFERED("prompt_cache_options"),
     NOT_OFFERED("top_logprobs"),
     NOT_OFFERED("web_search_options"),
+    OF_RESPONSES("input"),
+    OF_RESPONSES("max_output_tokens"),
+    OF_RESPONSES("reasoning"),
+    OF_RESPONSES("text"),
 };
 /* clang-format on */
 

@@ -1,5 +1,7 @@
 #include "scheduler/api/openai/not_offered.h"
 
+#include <string.h>
+
 #include "shared/json/json.h"
 
 int refuse_parameter(const struct path *path, struct failure *failure)
@@ -11,6 +13,17 @@ int refuse_parameter(const struct path *path, struct failure *failure)
                        "Unsupported parameter: '%s' can't be said to every provider, so it is not "
                        "offered here.",
                        where);
+}
+
+int refuse_renamed(const struct renamed *list, const char *api, const struct path *path,
+                   struct failure *failure)
+{
+    while (list->here && strcmp(list->name, path->name) != 0)
+        list++;
+    ASSERT(list->here);
+    return failure_set(failure, 400, path, "unsupported_parameter",
+                       "Unsupported parameter: '%s'. In %s it is '%s'.", list->name, api,
+                       list->here);
 }
 
 int check_nothing(struct json_object *value, const struct path *path, struct failure *failure)

@@ -93,3 +93,45 @@ Test(hints, name_what_is_there_in_place_of_what_is_not)
 {
     with_api(other);
 }
+
+static void moved(struct fixture *fixture)
+{
+    static const struct {
+        const char *path;
+        const char *body;
+        const char *param;
+        const char *message;
+    } cases[] = {
+        {"/v1/responses", "{\"model\":\"gpt-4o\",\"messages\":[]}", "messages",
+         "Unsupported parameter: 'messages'. In the Responses API it is 'input'."},
+        {"/v1/responses", "{\"model\":\"gpt-4o\",\"input\":\"x\",\"response_format\":{}}",
+         "response_format", "In the Responses API it is 'text.format'."},
+        {"/v1/responses", "{\"model\":\"gpt-4o\",\"input\":\"x\",\"max_tokens\":3}", "max_tokens",
+         "In the Responses API it is 'max_output_tokens'."},
+        {"/v1/responses", "{\"model\":\"gpt-4o\",\"input\":\"x\",\"reasoning_effort\":\"low\"}",
+         "reasoning_effort", "In the Responses API it is 'reasoning.effort'."},
+        {"/v1/responses",
+         "{\"model\":\"gpt-4o\",\"input\":\"x\",\"tools\":[{\"type\":\"function\","
+         "\"function\":{\"name\":\"f\"}}]}",
+         "tools[0].function", "its members stand in the tool itself: 'name', 'parameters', …"},
+        {"/v1/chat/completions", "{\"model\":\"gpt-4o\",\"input\":\"x\"}", "input",
+         "In Chat Completions it is 'messages'."},
+        {"/v1/chat/completions",
+         "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],"
+         "\"max_output_tokens\":5}",
+         "max_output_tokens", "In Chat Completions it is 'max_completion_tokens'."},
+        {"/v1/chat/completions",
+         "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],"
+         "\"reasoning\":{\"effort\":\"low\"}}",
+         "reasoning", "In Chat Completions it is 'reasoning_effort'."},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        refused(fixture, 400, cases[i].param, "unsupported_parameter", cases[i].message,
+                (struct call){"POST", cases[i].path, cases[i].body, NULL, NULL});
+}
+
+Test(hints, tell_what_a_member_is_called_in_the_other_api)
+{
+    with_api(moved);
+}

@@ -45,6 +45,7 @@ static void refuses(struct fields fields, const char *text, const char *param, c
 Test(responses, take_what_asks_for_nothing)
 {
     takes(body_response, BODY("\"input\":\"Hi\""));
+    takes(body_response, BODY("\"messages\":null,\"max_tokens\":null"));
     takes(body_response, BODY("\"input\":[],\"tools\":[],\"include\":[],\"metadata\":null"));
     takes(body_response, BODY("\"max_tool_calls\":null,\"top_logprobs\":0,\"prompt\":null"));
     takes(body_response, BODY("\"context_management\":[],\"text\":{},\"truncation\":\"auto\""));
@@ -72,7 +73,9 @@ Test(responses, refuse_what_is_not_offered)
         BODY("\"tools\":[{\"type\":\"mcp\",\"server_label\":\"x\",\"server_url\":\"http://x\"}]"),
         "tools[0].server_label", "invalid_value");
     refuses(body_response, BODY("\"tools\":[{\"type\":\"function\",\"function\":{}}]"),
-            "tools[0].function", "unknown_parameter");
+            "tools[0].function", "unsupported_parameter");
+    refuses(body_response, BODY("\"messages\":[]"), "messages", "unsupported_parameter");
+    refuses(body_response, BODY("\"max_tokens\":9"), "max_tokens", "unsupported_parameter");
     refuses(body_response,
             BODY("\"tools\":[{\"type\":\"function\",\"name\":\"f\"},"
                  "{\"type\":\"function\",\"name\":\"f\"}]"),

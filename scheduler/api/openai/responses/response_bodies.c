@@ -66,6 +66,19 @@ static int check_approval(struct json_object *value, const struct path *path,
     return refuse_parameter(path, failure);
 }
 
+/* As Chat Completions has it. */
+static int check_nested(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    char where[192];
+
+    (void)value;
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "unsupported_parameter",
+                       "Unsupported parameter: '%s'. In the Responses API its members stand in the "
+                       "tool itself: 'name', 'parameters', …",
+                       where);
+}
+
 /* clang-format off */
 static const struct field function_tool[] = {
     TYPE,
@@ -74,6 +87,7 @@ static const struct field function_tool[] = {
     {"parameters", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_schema},
     {"strict", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},
     NOT_OFFERED("defer_loading"),
+    {"function", FIELD_ANY, NULLABLE | FIELD_ELSEWHERE, 0, 0, NULL, check_nested},
 };
 
 static const struct field server_tool[] = {
@@ -283,7 +297,26 @@ static int check_conversation(struct json_object *value, const struct path *path
                        "Invalid type for 'conversation': expected a string or an object.");
 }
 
+static int check_of_chat(struct json_object *value, const struct path *path,
+                         struct failure *failure)
+{
+    static const struct renamed list[] = {
+        {"messages", "input"},
+        {"max_tokens", "max_output_tokens"},
+        {"max_completion_tokens", "max_output_tokens"},
+        {"reasoning_effort", "reasoning.effort"},
+        {"response_format", "text.format"},
+        {"verbosity", "text.verbosity"},
+        {NULL, NULL},
+    };
+
+    (void)value;
+    return refuse_renamed(list, "the Responses API", path, failure);
+}
+
 /* clang-format off */
+#define OF_CHAT(name) {name, FIELD_ANY, NULLABLE | FIELD_ELSEWHERE, 0, 0, NULL, check_of_chat}
+
 #define ASKED                                                                                      \
     {"model", FIELD_STRING, REQUIRED, 1, AGENT_MODEL_MAX, NULL, check_model},                      \
     {"input", FIELD_ANY, NULLABLE, 0, 0, NULL, check_input},                                       \
@@ -295,7 +328,9 @@ static int check_conversation(struct json_object *value, const struct path *path
     {"parallel_tool_calls", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},                            \
     {"text", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_text},                                      \
     {"reasoning", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_reasoning},                            \
-    {"truncation", FIELD_STRING, NULLABLE, 0, 0, NULL, check_truncation_of}
+    {"truncation", FIELD_STRING, NULLABLE, 0, 0, NULL, check_truncation_of},                       \
+    OF_CHAT("messages"), OF_CHAT("max_tokens"), OF_CHAT("max_completion_tokens"),                  \
+    OF_CHAT("reasoning_effort"), OF_CHAT("response_format"), OF_CHAT("verbosity")
 
 static const struct field response[] = {
     ASKED,
