@@ -142,3 +142,30 @@ test('a worker without room for images hands the run back, and shows them later'
     await until('nothing is held', async () => (await stack.busy(stack.workers[0])) === 0);
   });
 });
+
+test('a response is shown an image by its file, which its conversation and its input tell', async () => {
+  await withStack({ script, llmArgs: ['--bodies'] }, async (stack) => {
+    const id = await upload(stack, png());
+    const part = (fields) => ({ type: 'input_image', ...fields });
+    const input = (fields) => [{ role: 'user', content: [{ type: 'input_text', text: 'What is this?' }, part(fields)] }];
+    const conversation = await stack.ok('POST', '/v1/conversations', {});
+    const response = await stack.ok('POST', '/v1/responses', { model: 'openai/gpt-4o-mini', conversation: conversation.id, input: input({ file_id: id, detail: 'low' }) });
+    assert.equal(response.status, 'completed', JSON.stringify(response.error));
+    const sent = JSON.parse((await stack.lastCall()).request);
+    assert.deepEqual(partsOf(sent)[1], { type: 'image_url', image_url: { url: `data:image/png;base64,${png().toString('base64')}`, detail: 'low' } });
+    const shown = { type: 'input_image', detail: 'low', file_id: id, image_url: null };
+    for (const path of [`/v1/conversations/${conversation.id}/items`, `/v1/responses/${response.id}/input_items`]) {
+      const { data } = await stack.ok('GET', path);
+      assert.deepEqual(data.find((item) => item.role === 'user').content[1], shown, path);
+    }
+    const missing = `file-${'0'.repeat(31)}1`;
+    for (const [path, body] of [
+      ['/v1/responses', { model: 'openai/gpt-4o-mini', input: input({ file_id: missing }) }],
+      ['/v1/conversations', { items: input({ file_id: missing }) }],
+      [`/v1/conversations/${conversation.id}/items`, { items: input({ file_id: missing }) }],
+    ]) {
+      const refused = await stack.call('POST', path, body);
+      assert.deepEqual([refused.status, refused.body.error.code], [400, 'file_not_found'], `${path}: ${JSON.stringify(refused.body)}`);
+    }
+  });
+});

@@ -1,5 +1,5 @@
-/* Wherever a body may have messages they are looked at: members whose form was checked before. A
- * file may be deleted right afterwards, so whoever reads it for a model looks again. */
+/* Wherever a body may have messages or items they are looked at: members whose form was checked
+ * before. A file may be deleted right afterwards, so whoever reads it for a model looks again. */
 
 #include "scheduler/api/files/message_files.h"
 
@@ -19,10 +19,11 @@ static void take_content(struct naming *naming, struct json_object *content)
     if (!json_object_is_type(content, json_type_array))
         return;
     for (size_t i = 0; i < json_object_array_length(content); i++) {
-        struct json_object *file = json_get(json_object_array_get_idx(content, i), "image_file");
+        struct json_object *part = json_object_array_get_idx(content, i);
+        struct json_object *file = json_get(part, "image_file"); /* an item's part has it itself */
         struct uuid id;
 
-        if (!file || !id_parse(ID_FILE, json_get_text(file, "file_id"), &id))
+        if (!id_parse(ID_FILE, json_get_text(file ? file : part, "file_id"), &id))
             continue;
         pg_array_add_uuid(&naming->ids, id);
         naming->count++;
@@ -41,6 +42,8 @@ static void take_body(struct naming *naming, struct json_object *body)
 {
     take_content(naming, json_get(body, "content"));
     take_messages(naming, json_get(body, "messages"));
+    take_messages(naming, json_get(body, "input"));
+    take_messages(naming, json_get(body, "items"));
     take_messages(naming, json_get(body, "additional_messages"));
     take_messages(naming, json_get(json_get(body, "thread"), "messages"));
     take_messages(naming, json_get(json_get(body, "run"), "additional_messages"));
@@ -77,7 +80,7 @@ int message_files_check(struct request *request)
     int r = 0;
 
     if (request->endpoint->takes != TAKES_JSON || body.len == 0 ||
-        !memmem(body.ptr, body.len, "image_file", strlen("image_file")))
+        !memmem(body.ptr, body.len, "file_id", strlen("file_id")))
         return 0;
     buf_init(&naming.ids, 0);
     pg_array_begin(&naming.ids);

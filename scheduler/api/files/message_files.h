@@ -1,5 +1,5 @@
 #pragma once
-/* Files that messages of a body name (content of the type image_file). */
+/* Files that messages and items of a body name (content of the type image_file or input_image). */
 
 #include "scheduler/api/request.h"
 

@@ -80,13 +80,6 @@ static void other(struct fixture *fixture)
             (struct call){"GET", "/v1/usage?start_time=2026-01-01", NULL, NULL, NULL});
     refused(fixture, 400, "created_after", "invalid_value", "expected unix seconds",
             (struct call){"GET", "/v1/runs?created_after=yesterday", NULL, NULL, NULL});
-    refused(fixture, 400, "input[0].content[0].file_id", "unsupported_parameter",
-            "An image of a response is its URL, or its data as a URL; messages of threads take "
-            "files.",
-            (struct call){"POST", "/v1/responses",
-                          "{\"model\":\"gpt-4o\",\"input\":[{\"role\":\"user\",\"content\":[{"
-                          "\"type\":\"input_image\",\"file_id\":\"file-x\"}]}]}",
-                          NULL, NULL});
 }
 
 Test(hints, name_what_is_there_in_place_of_what_is_not)

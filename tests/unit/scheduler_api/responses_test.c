@@ -85,6 +85,8 @@ Test(responses, refuse_what_is_not_offered)
     refuses(body_response, BODY("\"conversation\":7"), "conversation", "invalid_type");
 }
 
+#define A_FILE "file-00000000000000000000000000000007"
+
 #define ITEM(item) BODY("\"input\":[" item "]")
 
 Test(responses, take_items_as_clients_send_them)
@@ -94,6 +96,8 @@ Test(responses, take_items_as_clients_send_them)
                               "\"text\":\"x\"}]}"));
     takes(body_response, ITEM("{\"role\":\"user\",\"content\":[{\"type\":\"input_image\","
                               "\"image_url\":\"https://x/y.png\",\"detail\":\"low\"}]}"));
+    takes(body_response, ITEM("{\"role\":\"user\",\"content\":[{\"type\":\"input_image\","
+                              "\"image_url\":null,\"file_id\":\"" A_FILE "\"}]}"));
     takes(
         body_response,
         ITEM("{\"id\":\"msg_1\",\"type\":\"message\",\"status\":\"completed\",\"role\":"
@@ -126,6 +130,16 @@ Test(responses, refuse_items_by_their_place)
             ITEM("{\"role\":\"user\",\"content\":[{\"type\":\"input_image\",\"image_url\":"
                  "\"ftp://x\"}]}"),
             "input[0].content[0].image_url", "invalid_value");
+    refuses(body_response,
+            ITEM("{\"role\":\"user\",\"content\":[{\"type\":\"input_image\",\"file_id\":\"x\"}]}"),
+            "input[0].content[0].file_id", "invalid_value");
+    refuses(body_response,
+            ITEM("{\"role\":\"user\",\"content\":[{\"type\":\"input_image\",\"detail\":\"low\"}]}"),
+            "input[0].content[0].image_url", "missing_required_parameter");
+    refuses(body_response,
+            ITEM("{\"role\":\"user\",\"content\":[{\"type\":\"input_image\",\"file_id\":\"" A_FILE
+                 "\",\"image_url\":\"https://x\"}]}"),
+            "input[0].content[0].file_id", "invalid_value");
     refuses(body_response, ITEM("{\"role\":\"user\"}"), "input[0].content",
             "missing_required_parameter");
     refuses(body_response, ITEM("{\"type\":\"function_call\",\"name\":\"f\",\"arguments\":\"\"}"),
@@ -305,7 +319,9 @@ Test(items, are_what_was_said_and_called)
         {.id = id(4),
          .role = MESSAGE_USER,
          .content = TEXT("[{\"type\":\"text\",\"text\":{\"value\":\"See\",\"annotations\":[]}},"
-                         "{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x\"}}]"),
+                         "{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x\"}},"
+                         "{\"type\":\"image_file\",\"image_file\":{\"file_id\":\"" A_FILE
+                         "\",\"detail\":\"low\"}}]"),
          .status = TEXT("completed")},
     };
     struct step_thoughts thoughts = {&(struct step_thought){id(1), TEXT("Hm")}, 1};
@@ -332,7 +348,8 @@ Test(items, are_what_was_said_and_called)
           "\"user\",\"content\":[{\"type\":\"input_text\","
           "\"text\":\"See\"},{\"type\":"
           "\"input_image\",\"detail\":\"auto\",\"file_id\":"
-          "null,\"image_url\":\"https://x\"}]}]");
+          "null,\"image_url\":\"https://x\"},{\"type\":\"input_image\",\"detail\":\"low\","
+          "\"file_id\":\"" A_FILE "\",\"image_url\":null}]}]");
     source.is_servers = item_is_servers; /* the same is told without the run */
     cr_assert(item_is_servers(NULL, TEXT("\"calculator\""), &messages[1]));
     cr_assert_not(item_is_servers(NULL, TEXT("\"calculator\""), &messages[2]));

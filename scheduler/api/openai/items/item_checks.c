@@ -5,8 +5,8 @@
 
 #include "scheduler/api/openai/items/item_checks.h"
 
-#include "scheduler/api/openai/not_offered.h"
 #include "shared/base/error.h"
+#include "shared/base/id.h"
 #include "shared/check/failure.h"
 #include "shared/submit/bodies.h"
 
@@ -22,16 +22,12 @@
 static int check_file_id(struct json_object *value, const struct path *path,
                          struct failure *failure)
 {
-    char where[192];
+    struct uuid id;
 
-    if (!value)
+    if (id_parse(ID_FILE, json_string(value), &id))
         return 0;
-    path_format(path, where, sizeof(where));
-    return failure_set(
-        failure, 400, path, "unsupported_parameter",
-        "Unsupported parameter: '%s'. An image of a response is its URL, or its data "
-        "as a URL; messages of threads take files.",
-        where);
+    return failure_set(failure, 400, path, "invalid_value",
+                       "Invalid 'file_id': expected the id of a file, which begins with 'file-'.");
 }
 
 static int check_image_of(struct json_object *value, const struct path *path,
@@ -66,8 +62,8 @@ static const struct field refusal_part[] = {
 
 static const struct field image_part[] = {
     TYPE,
-    {"image_url", FIELD_STRING, REQUIRED, 1, ITEM_TEXT_MAX, NULL, check_image_of},
-    {"file_id", FIELD_ANY, NULLABLE, 0, 0, NULL, check_file_id},
+    {"image_url", FIELD_STRING, NULLABLE, 1, ITEM_TEXT_MAX, NULL, check_image_of},
+    {"file_id", FIELD_STRING, NULLABLE, 0, 0, NULL, check_file_id},
     {"detail", FIELD_STRING, NULLABLE, 0, 0, details, NULL},
     PASSED("prompt_cache_breakpoint"),
 };
@@ -98,13 +94,33 @@ static int check_part(const struct parts *parts, struct json_object *part, const
                        "Missing required parameter: the 'type' of a part of the content.");
 }
 
+/* An image is there by its URL, or by its file. */
+static int check_image(struct json_object *part, const struct path *path, struct failure *failure)
+{
+    struct path url = {path, "image_url", 0};
+    struct path file = {path, "file_id", 0};
+    char where[192];
+
+    if (json_get(part, "image_url") && json_get(part, "file_id"))
+        return failure_set(failure, 400, &file, "invalid_value",
+                           "Invalid 'file_id': the image has 'image_url', too. Say one of them.");
+    if (json_get(part, "image_url") || json_get(part, "file_id"))
+        return 0;
+    path_format(&url, where, sizeof(where));
+    return failure_set(failure, 400, &url, "missing_required_parameter",
+                       "Missing required parameter: '%s', or 'file_id'.", where);
+}
+
 static int check_said_part(struct json_object *part, const struct path *path,
                            struct failure *failure)
 {
     static const char *const types[] = {"input_text", "input_image", "text", NULL};
     const struct fields tables[] = {FIELDS(text_part), FIELDS(image_part), FIELDS(text_part)};
+    int r = check_part(&(struct parts){types, tables}, part, path, failure);
 
-    return check_part(&(struct parts){types, tables}, part, path, failure);
+    if (r < 0 || !text_is(json_get_text(part, "type"), "input_image"))
+        return r;
+    return check_image(part, path, failure);
 }
 
 static int check_answer_part(struct json_object *part, const struct path *path,

@@ -209,17 +209,19 @@ static struct json_object *plain_part(struct json_object *part)
 {
     struct json_object *out = json_object_new_object();
     struct json_object *image = json_get(part, "image_url");
-    struct json_object *detail = json_get(part, "detail");
-    struct json_object *url;
+    struct json_object *file = json_get(part, "file_id");
     struct json_object *text = json_get(part, "text");
 
-    if (image) {
-        url = json_object_new_object();
-        json_object_object_add(url, "url", json_object_get(image));
-        if (detail)
-            json_object_object_add(url, "detail", json_object_get(detail));
-        json_object_object_add(out, "type", json_object_new_string("image_url"));
-        json_object_object_add(out, "image_url", url);
+    if (image || file) {
+        const char *type = image ? "image_url" : "image_file";
+        struct json_object *of = json_object_new_object();
+
+        json_object_object_add(of, image ? "url" : "file_id",
+                               json_object_get(image ? image : file));
+        if (json_get(part, "detail"))
+            json_object_object_add(of, "detail", json_object_get(json_get(part, "detail")));
+        json_object_object_add(out, "type", json_object_new_string(type));
+        json_object_object_add(out, type, of);
         return out;
     }
     if (!text)

@@ -200,14 +200,17 @@ static void write_text_part(struct json_write *w, struct text text, bool said_by
     json_write_raw(w, "logprobs", TEXT("[]"));
 }
 
+/* {"url"} or {"file_id"}, with what else it may have. */
 static void write_image(struct json_write *w, struct text image)
 {
     struct text detail = json_raw_get(image, "detail");
+    struct text file = json_raw_get(image, "file_id");
+    struct text url = json_raw_get(image, "url");
 
     json_write_string(w, "type", "input_image");
     json_write_raw(w, "detail", detail.ptr ? detail : TEXT("\"auto\""));
-    json_write_null(w, "file_id");
-    json_write_raw(w, "image_url", json_raw_get(image, "url"));
+    json_write_raw(w, "file_id", file.ptr ? file : TEXT("null"));
+    json_write_raw(w, "image_url", url.ptr ? url : TEXT("null"));
 }
 
 static void write_part(struct json_write *w, struct text part, bool said_by_model)
@@ -216,6 +219,8 @@ static void write_part(struct json_write *w, struct text part, bool said_by_mode
     struct text refusal = json_raw_get(part, "refusal");
     struct text image = json_raw_get(part, "image_url");
 
+    if (!image.ptr)
+        image = json_raw_get(part, "image_file");
     if (!text.ptr && !refusal.ptr && !image.ptr)
         return;
     json_write_open_object(w, NULL);
