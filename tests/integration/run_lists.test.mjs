@@ -60,6 +60,7 @@ test('runs of the tenant by status, agent, user, metadata and time, page by page
     stack.exec(`UPDATE runs SET created_at = created_at - interval '30 seconds' WHERE metadata @> '{"team": "red"}'`);
     assert.deepEqual(await ids(`created_before=${runs[0].created_at}`), back((i) => i % 4 === 0));
     assert.deepEqual(await ids(`created_after=${runs[0].created_at}`), back((i) => i % 4 !== 0));
+    assert.deepEqual(await ids('created_before=0'), []);
 
     for (const [query, param, code] of [
       ['user=', 'user', 'invalid_value'],
@@ -148,6 +149,8 @@ test('what was used, in buckets of hours and days, whole and in parts', async ()
       ['group_by=model,agent', 'group_by', 'invalid_value'],
       ['start_time=x', 'start_time', 'invalid_value'],
       ['start_time=100000&end_time=50', 'end_time', 'invalid_value'],
+      ['start_time=100&end_time=50', 'end_time', 'invalid_value'],
+      ['start_time=50&end_time=50', 'end_time', 'invalid_value'],
       ['limit=32', 'limit', 'invalid_value'],
       ['bucket_width=1h&limit=169', 'limit', 'invalid_value'],
       ['page=zz', 'page', 'invalid_value'],

@@ -95,6 +95,8 @@ static int read_filter(struct request *request, struct run_filter *out)
         r = request_query_time(request, "created_after", &out->from);
     if (r == 0)
         r = request_query_time(request, "created_before", &out->until);
+    if (out->until == 0)
+        out->until = 1; /* 0 means whenever to the store; nothing was created as early as either */
     out->crashes_min = (int)crashes_min;
     out->kind = http_query_get(request->exchange, "kind", 0);
     return r;

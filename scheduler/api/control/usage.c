@@ -126,7 +126,7 @@ static int read_times(struct request *request, struct usage_page *out)
         return r;
     out->query.from = begin_of(from > 0 ? from : 0, seconds);
     out->until = begin_of(until + seconds - 1, seconds);
-    if (out->until <= out->query.from)
+    if (until <= from || out->until <= out->query.from)
         return failure_param(&request->failure, 400, "end_time", "invalid_value",
                              "Invalid 'end_time': it is not behind the start.");
     out->query.until = out->query.from + limit * seconds;
