@@ -1,9 +1,14 @@
 #include "scheduler/api/files/file_range.h"
 
-/* Digits alone. */
+/* Digits alone. One that is too large for a number is beyond the end of any file. */
 static bool read_number(struct text text, int64_t *out)
 {
-    return text.len > 0 && text.ptr[0] >= '0' && text.ptr[0] <= '9' && text_to_int(text, out);
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+    if (text.len > 0 && !text_to_int(text, out))
+        *out = INT64_MAX;
+    return text.len > 0;
 }
 
 /* The last so many. */

@@ -26,6 +26,9 @@ Test(file_range, ranges_are_read_as_the_rfc_has_them)
     gives("BYTES= 1-2 ", 10, 0, 1, 2);
     gives("bytes=10-", 10, RANGE_BEYOND, 0, 0);
     gives("bytes=10-12", 10, RANGE_BEYOND, 0, 0);
+    gives("bytes=2-99999999999999999999", 10, 0, 2, 8);
+    gives("bytes=-99999999999999999999", 10, 0, 0, 10);
+    gives("bytes=99999999999999999999-", 10, RANGE_BEYOND, 0, 0);
     gives("bytes=-0", 10, RANGE_BEYOND, 0, 0);
     gives("bytes=0-", 0, RANGE_BEYOND, 0, 0);
     gives("bytes=-1", 0, RANGE_BEYOND, 0, 0);
@@ -36,7 +39,7 @@ Test(file_range, what_is_malformed_or_of_several_ranges_means_all)
     static const char *const headers[] = {
         "",          "bytes",       "bytes=",      "bytes=-",     "bytes=a-b",
         "bytes=5-4", "bytes=0-1,3", "bytes=+1-2",  "bytes=1-+2",  "bytes=--1",
-        "items=0-1", "bytes 0-1",   "bytes=1 - 2", "bytes=0x1-2", "bytes=99999999999999999999-",
+        "items=0-1", "bytes 0-1",   "bytes=1 - 2", "bytes=0x1-2", "bytes=9999999999999999999x-",
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(headers); i++)
