@@ -202,6 +202,8 @@ function malformed() {
     fields('33 parts', [...Array(33).keys()].map((n) => [`x${n}`, '']), 400, 'unknown_parameter', 'x0'),
     fields('a file without a name', [ok, ['file', 'x', '']], 400, 'invalid_value', 'filename'),
     fields('a folder', [ok, ['file', 'x', 'dir/']], 400, 'invalid_value', 'filename'),
+    fields('the folder itself', [ok, ['file', 'x', 'dir/.']], 400, 'invalid_value', 'filename'),
+    fields('the folder above', [ok, ['file', 'x', '..']], 400, 'invalid_value', 'filename'),
     fields('a long name', [ok, ['file', 'x', 'ü'.repeat(256)]], 400, 'invalid_value', 'filename'),
     fields('a batch that is no .jsonl', [['purpose', 'batch'], file], 400, 'invalid_file_format', 'file'),
     fields('half an expiry', [ok, ['expires_after[seconds]', '3600'], file], 400, 'missing_required_parameter', 'expires_after[anchor]'),

@@ -80,6 +80,7 @@ test('what does not add up is refused, and can be put right', async () => {
       [asked(1, { purpose: 'fun' }), 'invalid_value', 'purpose'],
       [asked(1, { purpose: 'batch' }), 'invalid_file_format', 'file'],
       [asked(1, { filename: '/' }), 'invalid_value', 'filename'],
+      [asked(1, { filename: '..' }), 'invalid_value', 'filename'],
       [asked(1, { expires_after: { anchor: 'created_at', seconds: 1 } }), 'integer_below_min_value', 'expires_after.seconds'],
       [asked(1, { mime: 'x' }), 'unknown_parameter', 'mime'],
     ])

@@ -60,10 +60,12 @@ int file_name_check(struct request *request, const char *param, struct text name
             break;
         }
     }
-    if (name.len == 0 || !text_is_utf8(name) || text_characters(name) > FILENAME_MAX_LEN)
+    if (name.len == 0 || text_is(name, ".") || text_is(name, "..") || !text_is_utf8(name) ||
+        text_characters(name) > FILENAME_MAX_LEN)
         return failure_param(&request->failure, 400, param, "invalid_value",
-                             "Invalid '%s': expected a name of 1 to %d characters in UTF-8.", param,
-                             FILENAME_MAX_LEN);
+                             "Invalid '%s': expected a name of 1 to %d characters in UTF-8, "
+                             "neither '.' nor '..'.",
+                             param, FILENAME_MAX_LEN);
     *out = name;
     return 0;
 }
