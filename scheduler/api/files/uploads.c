@@ -415,9 +415,6 @@ static int copy_parts(struct assembly *assembly)
         r = blob_draft_finish(assembly->draft, &assembly->content, &err);
     if (r == BLOB_LOST)
         r = error_set(&err, E_UNAVAILABLE, "a draft was given up while it was written");
-    /* A part that another request has just taken away, with the upload. */
-    if (r == -E_NOT_FOUND)
-        return not_taken(request, assembly->id);
     return r < 0 ? file_store_failed(request, &err) : 0;
 }
 
@@ -478,6 +475,22 @@ static int check_md5_form(struct request *request)
                          "Invalid 'md5': expected %d hexadecimal digits.", MD5_TEXT_BYTES);
 }
 
+/* Another request may have ended it meanwhile, which takes its parts away: then that counts, and
+ * not what was missed here. */
+static int look_again(struct assembly *assembly)
+{
+    struct request *request = assembly->request;
+    struct failure failure = request->failure;
+    int r = find_upload(request, &assembly->id, &assembly->upload);
+
+    if (r == 0 && text_is(assembly->upload.status, "completed"))
+        return show(request, &assembly->upload);
+    if (r == 0 && !text_is(assembly->upload.status, "pending"))
+        return is_over(request, &assembly->upload);
+    request->failure = failure;
+    return -E_INVALID;
+}
+
 /* One that is completed already answers the same again: its client may not have heard. */
 static int upload_finish(struct request *request)
 {
@@ -505,7 +518,7 @@ static int upload_finish(struct request *request)
     digest_free(assembly.md5);
     free(assembly.piece);
     file_reply_in_time(request);
-    return r < 0 ? r : upload_show(request);
+    return r < 0 ? look_again(&assembly) : upload_show(request);
 }
 
 static int upload_drop(struct request *request)
