@@ -231,5 +231,8 @@ int s3_call(struct s3 *s3, const struct s3_request *request, struct http_respons
     if (passes(r))
         return error_set(err, E_UNAVAILABLE, "the bucket of files can't be reached: %.120s",
                          err->text);
+    /* It is the bucket that says too much, not whoever asks us. */
+    if (r == -E_LIMIT)
+        return error_set(err, E_REJECTED, "the bucket of files gives no answer: %.120s", err->text);
     return r;
 }

@@ -147,6 +147,20 @@ test('a bucket that refuses the key, or what comes as another than was sent, is 
   });
 });
 
+test('a bucket whose answers are none is no mistake of the client, and is not asked for ever', async () => {
+  await withS3(async (stack, s3) => {
+    const kept = (await send(stack, noise(30000))).body.id;
+    s3.trouble = () => (response) => response.writeHead(200).end(Buffer.alloc(2 << 20, 'x'));
+    const endless = await send(stack, noise(6000000));
+    assert.deepEqual([endless.status, endless.body.error.type], [500, 'server_error'], JSON.stringify(endless.body));
+    s3.trouble = (request) => request.method === 'GET' && ((response) => response.writeHead(206, { 'content-length': 3 }).end('abc'));
+    s3.requests = [];
+    await assert.rejects(content(stack, kept), undefined, 'three bytes of 30000');
+    assert.equal(s3.requests.filter((request) => request.startsWith('GET')).length, 1);
+    assert.match(stack.scheduler.log(), /bytes of a file are missing from the store 's3'/);
+  });
+});
+
 test('what a killed process was sending to a bucket is taken back', async () => {
   await withS3(async (stack, s3) => {
     const begin = form(['purpose', 'user_data'], ['file', noise(20000000), 'a']).subarray(0, 16000000);

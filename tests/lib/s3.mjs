@@ -70,6 +70,7 @@ export class S3 {
     }
     const trouble = await this.trouble(request, url, this.requests.length);
     if (trouble === 'cut') return response.destroy();
+    if (typeof trouble === 'function') return trouble(response);
     if (trouble) return fail(trouble, 'SlowDown');
     const prefix = this.hostStyle ? '/' : `/${this.bucket}/`;
     if (!url.pathname.startsWith(prefix)) return fail(404, 'NoSuchBucket');
