@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "scheduler/api/files/message_files.h"
 #include "scheduler/api/openai/batch_line.h"
 #include "scheduler/batches/batch_answer.h"
 #include "scheduler/batches/batch_input.h"
@@ -185,13 +186,16 @@ static void wave_freep(struct wave **wave)
     free(*wave);
 }
 
-/* As the endpoint would: its body, and the models that it names. */
-static int check(struct batch_task *task, const struct batch_ask *ask, struct failure *failure)
+/* As the endpoint would: its body, and the models and files that it names. */
+SUSPENDS static int check(struct batch_task *task, struct text text, const struct batch_ask *ask,
+                          struct failure *failure)
 {
     int r = task->endpoint->check(ask->body, failure);
 
     if (r == 0 && task->endpoint->kind)
         r = batches_check_models(task->batches, ask->body, failure);
+    else if (r == 0)
+        r = message_files_look(&task->store, text, ask->body, failure);
     return r;
 }
 
@@ -236,8 +240,8 @@ static int add_line(struct wave *wave, const struct batch_input *input,
 }
 
 /* A line was fit when the batch was validated, and its file can't change. */
-static int take_line(struct wave *wave, const struct batch_input *input,
-                     const struct batch_input_line *line, struct error *err)
+SUSPENDS static int take_line(struct wave *wave, const struct batch_input *input,
+                              const struct batch_input_line *line, struct error *err)
 {
     struct batch_task *task = wave->task;
     struct failure failure = {0};
@@ -248,9 +252,11 @@ static int take_line(struct wave *wave, const struct batch_input *input,
     if (r < 0)
         failure_param(&failure, 400, fault.param, fault.code, "%s", fault.message);
     else
-        r = check(task, &ask, &failure);
+        r = check(task, line->text, &ask, &failure);
     if (r == 0) {
         r = add_line(wave, input, line, &ask, err);
+    } else if (failure.status >= 500) {
+        r = error_set(err, E_UNAVAILABLE, "a line can't be judged now: %s", failure.cause);
     } else {
         batch_answer_failure(&wave->errors, uuid_new(),
                              ask.custom_id.ptr ? ask.custom_id : TEXT(""), &failure);

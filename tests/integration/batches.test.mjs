@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { answers, createBatch, endedBatch, lineOf, putFile, readLines } from '../lib/batches.mjs';
+import { send } from '../lib/forms.mjs';
 import { until, withStack } from '../lib/stack.mjs';
 
 const error = (code, message = 'no') => `{"error":{"message":"${message}","type":"x","code":"${code}"}}`;
@@ -65,6 +66,19 @@ test('people list, show, cancel and await batches', async () => {
     assert.equal((await endedBatch(stack, stuck.id)).status, 'cancelled');
     assert.deepEqual(stack.command('batches', 'list').split('\n').slice(1, 4).map((line) => line.split(/ +/)[1]), ['cancelled', 'failed', 'completed']);
     assert.throws(() => stack.command('batches', 'show', 'nothing'), (error) => error.status === 1);
+  });
+});
+
+test('a line shows the files that are there, and no others', async () => {
+  await withStack({ script }, async (stack) => {
+    const assistant = await stack.assistant({ tools: [] });
+    const theirs = (await send(stack.tenant('other'), 'x', { filename: 'a.png', purpose: 'vision' })).body.id;
+    const ours = (await send(stack, 'x', { filename: 'a.png', purpose: 'vision' })).body.id;
+    const show = (id) => ({ assistant_id: assistant.id, thread: { messages: [{ role: 'user', content: [{ type: 'text', text: 'hi' }, { type: 'image_file', image_file: { file_id: id } }] }] } });
+    const batch = await createBatch(stack, [lineOf('ours', runs, show(ours)), lineOf('theirs', runs, show(theirs)), lineOf('gone', runs, show(`file-${'1'.repeat(32)}`))], runs);
+    const all = await answers(stack, await endedBatch(stack, batch.id));
+    assert.equal(all.get('ours').response.status_code, 200, JSON.stringify(all.get('ours')));
+    for (const custom of ['theirs', 'gone']) assert.deepEqual([all.get(custom).response.status_code, all.get(custom).response.body.error?.code], [400, 'file_not_found'], custom);
   });
 });
 

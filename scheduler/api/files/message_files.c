@@ -49,44 +49,51 @@ static void take_body(struct naming *naming, struct json_object *body)
     take_messages(naming, json_get(json_get(body, "run"), "additional_messages"));
 }
 
-static int check(struct request *request, const struct naming *naming)
+static int check(const struct store *store, const struct naming *naming, struct failure *failure)
 {
-    struct store store = file_store(request);
     char shown[ID_TEXT_SIZE];
     struct uuid missing;
     struct error err;
     int r;
 
     if (naming->count > FILES_MAX)
-        return failure_param(&request->failure, 400, "content", "too_many_files",
+        return failure_param(failure, 400, "content", "too_many_files",
                              "The messages name %zu files: at most %d at once.", naming->count,
                              FILES_MAX);
-    r = files_shown(&store, &naming->ids, &missing, &err);
+    r = files_shown(store, &naming->ids, &missing, &err);
     if (r < 0)
-        return request_failed(request, &err);
+        return failure_from_error(failure, &err);
     if (r == 0)
         return 0;
     id_format(ID_FILE, missing, shown);
-    return failure_param(&request->failure, 400, "content", "file_not_found",
+    return failure_param(failure, 400, "content", "file_not_found",
                          "No file found with id '%s' whose purpose is 'vision', 'assistants' or "
                          "'user_data'.",
                          shown);
 }
 
-int message_files_check(struct request *request)
+int message_files_look(const struct store *store, struct text text, struct json_object *body,
+                       struct failure *failure)
 {
-    struct text body = request->exchange->body;
     struct naming naming = {.count = 0};
     int r = 0;
 
-    if (request->endpoint->takes != TAKES_JSON || body.len == 0 ||
-        !memmem(body.ptr, body.len, "file_id", strlen("file_id")))
+    if (text.len == 0 || !memmem(text.ptr, text.len, "file_id", strlen("file_id")))
         return 0;
     buf_init(&naming.ids, 0);
     pg_array_begin(&naming.ids);
-    take_body(&naming, request->body);
+    take_body(&naming, body);
     if (naming.count > 0)
-        r = check(request, &naming);
+        r = check(store, &naming, failure);
     buf_deinit(&naming.ids);
     return r;
+}
+
+int message_files_check(struct request *request)
+{
+    struct store store = file_store(request);
+
+    if (request->endpoint->takes != TAKES_JSON)
+        return 0;
+    return message_files_look(&store, request->exchange->body, request->body, &request->failure);
 }
