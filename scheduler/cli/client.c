@@ -213,15 +213,20 @@ static int refused(const struct client *client, const struct client_call *call, 
     return error_set(err, code_of_status(status), "%.*s (%d)", TEXT_ARGS(message), status);
 }
 
-static int read_reply(const struct client_call *call, const struct http_response *response,
+/* A raw response is taken over. */
+static int read_reply(const struct client_call *call, struct http_response *response,
                       struct client_reply *out, struct error *err)
 {
-    struct json_object *json = NULL;
-    int r = json_decode(response->body, JSON_DEPTH_DEFAULT, &json, err);
+    struct client_reply reply = {.poll_after_ms = header_number(response, "openai-poll-after-ms")};
 
-    if (r < 0)
+    if (call->raw) {
+        reply.raw = xcalloc(1, sizeof(*reply.raw));
+        *reply.raw = *response;
+        *response = (struct http_response){0};
+    } else if (json_decode(response->body, JSON_DEPTH_DEFAULT, &reply.json, err) < 0) {
         return error_set(err, E_PROTOCOL, "%s %s: the reply is no JSON", call->method, call->path);
-    *out = (struct client_reply){json, header_number(response, "openai-poll-after-ms")};
+    }
+    *out = reply;
     return 0;
 }
 
@@ -289,7 +294,7 @@ static int attempt(struct client *client, const struct client_call *call, struct
 {
     CLEANUP(freep) char *url = xasprintf("%s%s", client->settings.url, call->path);
     CLEANUP(freep) char *authorization = xasprintf("Bearer %s", client->settings.api_key);
-    struct http_header headers[4] = {
+    struct http_header headers[5] = {
         {TEXT("Authorization"), text_of(authorization)},
         {TEXT("OpenAI-Beta"), TEXT("assistants=v2")},
     };
@@ -302,6 +307,7 @@ static int attempt(struct client *client, const struct client_call *call, struct
         .connect_timeout_ms = 5000,
         .total_timeout_ms = body ? STREAM_MS : CALL_TIMEOUT_MS,
     };
+    struct text type = call->content_type ? text_of(call->content_type) : TEXT("application/json");
     int r;
 
     if (body) {
@@ -311,8 +317,12 @@ static int attempt(struct client *client, const struct client_call *call, struct
         http.on_body = take_body;
         http.arg = body;
     }
+    if (call->timeout_ms > 0)
+        http.total_timeout_ms = call->timeout_ms;
     if (call->body.len > 0)
-        headers[count++] = (struct http_header){TEXT("Content-Type"), TEXT("application/json")};
+        headers[count++] = (struct http_header){TEXT("Content-Type"), type};
+    if (call->range)
+        headers[count++] = (struct http_header){TEXT("Range"), text_of(call->range)};
     if (call->idempotency_key)
         headers[count++] =
             (struct http_header){TEXT("Idempotency-Key"), text_of(call->idempotency_key)};
@@ -410,6 +420,10 @@ void client_reply_deinit(struct client_reply *reply)
 {
     json_free(reply->json);
     reply->json = NULL;
+    if (reply->raw)
+        http_response_deinit(reply->raw);
+    free(reply->raw);
+    reply->raw = NULL;
 }
 
 int client_get(struct client *client, const char *path, struct client_reply *out, struct error *err)

@@ -9,6 +9,7 @@
 
 struct error;
 struct http_client;
+struct http_response;
 struct sse_event;
 
 /* Where the server is: PENSTOCK_URL and PENSTOCK_API_KEY, and what is missing of them from
@@ -38,14 +39,19 @@ SUSPENDS void client_close(struct client *client);
 struct client_call {
     const char *method;
     const char *path;            /* "/v1/runs?limit=20" */
-    struct text body;            /* JSON; TEXT_NONE: none */
+    struct text body;            /* TEXT_NONE: none */
+    const char *content_type;    /* of the body; NULL: JSON */
     const char *idempotency_key; /* NULL: none; with one, a POST may be sent again */
     bool repeatable;             /* made twice it has the effect of once; a GET need not say so */
+    const char *range;           /* "bytes=0-9": only these of what is there; NULL: all */
+    int64_t timeout_ms;          /* 0: a minute */
+    bool raw;                    /* the reply is not JSON, but bytes of a file */
 };
 
 struct client_reply {
     struct json_object *json;
-    int64_t poll_after_ms; /* of openai-poll-after-ms; 0: absent */
+    struct http_response *raw; /* in place of json, where the call wanted that; else NULL */
+    int64_t poll_after_ms;     /* of openai-poll-after-ms; 0: absent */
 };
 
 /* Makes a call, again where that is safe, with capped, jittered backoff that honours retry-after.

@@ -202,7 +202,8 @@ Test(client, does_not_repeat_a_conflict_that_stays)
 
 static void post_works(struct client *client)
 {
-    struct client_call call = {"POST", "/v1/x", TEXT("{}"), "key-1", false};
+    struct client_call call = {
+        .method = "POST", .path = "/v1/x", .body = TEXT("{}"), .idempotency_key = "key-1"};
     struct client_reply reply;
 
     cr_assert_eq(client_send(client, &call, &reply, &err), 0, "%s", err.text);
