@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { send } from '../lib/forms.mjs';
 import { withStack } from '../lib/stack.mjs';
 import { Requests, judge } from './requests.mjs';
 
@@ -18,6 +19,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const require = createRequire(import.meta.url);
 const COUNT = Number(process.env.PENSTOCK_REQUESTS ?? 3000);
 const SEED = Number(process.env.PENSTOCK_SEED ?? 1);
+const FRESH = 300; // requests, after which most of what they knew has been deleted
 
 const script = "rules: [{name: hello, then: {text: 'Hello.'}}]\n";
 const documentOf = async (stack) => (await fetch(`${stack.url}/v1/openapi.json`)).json();
@@ -46,14 +48,22 @@ test('two linters find nothing wrong with the document', async () => {
   });
 });
 
+let made = 0;
+
 /** Ids that are there, by the names that requests have for them. */
 async function something(stack) {
-  const assistant = await stack.assistant({ tools: [], slug: 'helper' });
+  const slug = `helper-${made++}`;
+  const assistant = await stack.assistant({ tools: [], slug });
   const run = await stack.finished(await stack.submit(assistant, 'hello'));
   const message = (await stack.ok('GET', `/v1/threads/${run.thread_id}/messages`)).data[0];
   const step = (await stack.ok('GET', `/v1/threads/${run.thread_id}/runs/${run.id}/steps`)).data[0];
   const other = await stack.ok('POST', '/v1/threads', { user_id: 'ann' });
-  return { assistant_id: [assistant.id, 'helper'], thread_id: [run.thread_id, other.id], run_id: [run.id], message_id: [message.id], step_id: [step.id], model: ['openai/gpt-4o-mini'], user: ['ann', 'bob'], user_id: ['ann', 'bob'], key: ['likes'], version: ['1'] };
+  const file = (await send(stack, 'x')).body.id;
+  const lines = (await send(stack, '{}\n', { filename: 'a.jsonl', purpose: 'batch' })).body.id;
+  const upload = await stack.ok('POST', '/v1/uploads', { filename: 'a', purpose: 'user_data', bytes: 3, mime_type: 'text/plain' });
+  const batch = await stack.ok('POST', '/v1/batches', { input_file_id: lines, endpoint: '/v1/chat/completions', completion_window: '24h' });
+  const files = { file_id: [file, lines], input_file_id: [file, lines], upload_id: [upload.id], batch_id: [batch.id] };
+  return { ...files, assistant_id: [assistant.id, slug], thread_id: [run.thread_id, other.id], run_id: [run.id], message_id: [message.id], step_id: [step.id], model: ['openai/gpt-4o-mini'], user: ['ann', 'bob'], user_id: ['ann', 'bob'], key: ['likes'], version: ['1'] };
 }
 
 /** Functions that check answers, by operation and status. */
@@ -86,6 +96,7 @@ test(`${COUNT} requests that are made up from the document: no 5xx, and each ans
     let left = COUNT;
     const worker = async () => {
       while (left-- > 0 && wrong.length < 20) {
+        if (left % FRESH === 0) requests.known = await something(stack);
         const request = requests.next();
         const response = await fetch(stack.url + request.url, { method: request.method, body: request.body, headers: { authorization: `Bearer ${stack.key}`, ...request.headers }, signal: AbortSignal.timeout(60000) });
         const answer = { status: response.status, type: response.headers.get('content-type'), text: await response.text() };

@@ -163,6 +163,7 @@ export function judge(request, { status, type, text }, validate) {
   if (status >= 500 && status !== 503) wrong.push(`status ${status}`);
   if (status === 204 || status === 304) return wrong;
   if (type?.startsWith('text/event-stream')) return wrong;
+  if (type && status < 300 && type in (request.operation.said.responses?.[status]?.content ?? {}) && type !== 'application/json') return wrong;
   try {
     json = JSON.parse(text);
   } catch {
