@@ -59,10 +59,12 @@ async function something(stack) {
   const step = (await stack.ok('GET', `/v1/threads/${run.thread_id}/runs/${run.id}/steps`)).data[0];
   const other = await stack.ok('POST', '/v1/threads', { user_id: 'ann' });
   const file = (await send(stack, 'x')).body.id;
+  const output = (await send(stack, 'y')).body.id;
+  stack.exec(`UPDATE files SET purpose = 'batch_output' WHERE id = '${output.slice('file-'.length)}'`);
   const lines = (await send(stack, '{}\n', { filename: 'a.jsonl', purpose: 'batch' })).body.id;
   const upload = await stack.ok('POST', '/v1/uploads', { filename: 'a', purpose: 'user_data', bytes: 3, mime_type: 'text/plain' });
   const batch = await stack.ok('POST', '/v1/batches', { input_file_id: lines, endpoint: '/v1/chat/completions', completion_window: '24h' });
-  const files = { file_id: [file, lines], input_file_id: [file, lines], upload_id: [upload.id], batch_id: [batch.id] };
+  const files = { file_id: [file, lines, output], input_file_id: [file, lines], upload_id: [upload.id], batch_id: [batch.id] };
   return { ...files, assistant_id: [assistant.id, slug], thread_id: [run.thread_id, other.id], run_id: [run.id], message_id: [message.id], step_id: [step.id], model: ['openai/gpt-4o-mini'], user: ['ann', 'bob'], user_id: ['ann', 'bob'], key: ['likes'], version: ['1'] };
 }
 
