@@ -17,6 +17,14 @@
 #include "shared/events/teller.h"
 #include "shared/queue/queue.h"
 
+/* The API's readers are those of this process. */
+static bool is_read(struct uuid run, void *arg)
+{
+    const struct scheduler *scheduler = arg;
+
+    return scheduler->live && live_awaits(scheduler->live, run);
+}
+
 static void start_dispatcher(struct scheduler *scheduler)
 {
     struct dispatcher_options options = {
@@ -25,6 +33,8 @@ static void start_dispatcher(struct scheduler *scheduler)
         .queue = scheduler->links.queue,
         .shards = scheduler->config->shards,
         .owns = scheduler->roles & ROLE_DISPATCH,
+        .is_read = is_read,
+        .arg = scheduler,
     };
 
     scheduler->dispatcher = dispatcher_start(&options);

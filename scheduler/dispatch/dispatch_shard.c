@@ -59,6 +59,11 @@ void dispatch_shard_wake(struct dispatch_shard *shard)
         service_wake(shard->ticker);
 }
 
+bool dispatch_is_read(const struct dispatch_common *common, struct uuid run)
+{
+    return common->is_read && common->is_read(run, common->arg);
+}
+
 void dispatch_shard_forget(struct dispatch_shard *shard)
 {
     hinted_free(shard->memory.hinted);

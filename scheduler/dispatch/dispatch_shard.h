@@ -32,6 +32,8 @@ struct dispatch_common {
     int64_t small;         /* a tenant with fewer runs in work may use the express lane */
     bool counting;         /* a shard is giving out what tenants' limits leave */
     struct cond counted;
+    bool (*is_read)(struct uuid run, void *arg); /* NULL: of none it is known */
+    void *arg;
     uint64_t hints[HINT_WAYS][QUEUE_LANES];
 };
 
@@ -110,6 +112,9 @@ struct dispatch_batch {
 SUSPENDS MUSTCHECK int dispatch_shard_send(struct dispatch_shard *shard,
                                            const struct dispatch_batch *batch, size_t *out_sent,
                                            struct error *err);
+
+/* Whether somebody waits here to read the run: what hints of it say. */
+bool dispatch_is_read(const struct dispatch_common *common, struct uuid run);
 
 /* Whether the last tick left runs of the tenant. */
 bool dispatch_shard_waits(const struct dispatch_shard *shard, struct uuid tenant);

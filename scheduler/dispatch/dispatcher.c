@@ -223,6 +223,8 @@ static void init_common(struct dispatch_common *common, const struct dispatcher_
     common->loads = loads_new();
     common->shards = xcalloc((size_t)common->shard_count, sizeof(*common->shards));
     cond_init(&common->counted);
+    common->is_read = options->is_read;
+    common->arg = options->arg;
     for (int i = 0; i < common->shard_count; i++) {
         common->shards[i].common = common;
         common->shards[i].number = i;

@@ -23,6 +23,8 @@ struct dispatcher_options {
     struct queue *queue; /* required */
     int shards;          /* default 1 */
     bool owns;           /* take part in dispatching; false: fast hints alone */
+    bool (*is_read)(struct uuid run, void *arg); /* somebody waits here to read it; or NULL */
+    void *arg;
 };
 
 /* Both must outlive it. */

@@ -99,7 +99,8 @@ static struct dispatch_shard *take_batch(struct fast *fast, struct dispatch_batc
 
         if (hint.run.shard == first.run.shard && hint.lane == first.lane) {
             tenants[out->count] = hint.run.tenant;
-            hints[out->count++] = (struct queue_hint){hint.run.id, 0};
+            hints[out->count++] =
+                (struct queue_hint){hint.run.id, 0, dispatch_is_read(fast->common, hint.run.id)};
         } else {
             fast->hints[kept++] = hint;
         }

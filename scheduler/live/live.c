@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "scheduler/live/asking.h"
+#include "scheduler/live/expected.h"
 #include "shared/base/clock.h"
 #include "shared/base/memory.h"
 #include "shared/events/asks.h"
@@ -54,6 +55,7 @@ struct live {
     struct service sweeper;
     struct deferred ask_now;
     struct list asking;
+    struct expected expected;
     struct asking on;    /* for runs that are read, or will be */
     struct asking whole; /* and for what was said of their replies so far */
     size_t draft_bytes;
@@ -348,6 +350,7 @@ struct live *live_start(const struct live_options *options)
     live_channel_new(live->channel);
     follower.channel = live->channel;
     list_init(&live->asking);
+    expected_init(&live->expected);
     asking_init(&live->on, options->redis, live->channel, false);
     asking_init(&live->whole, options->redis, live->channel, true);
     live->waiting = waiting_new(&waiting);
@@ -367,6 +370,7 @@ void live_stop(struct live *live)
     asking_deinit(&live->on);
     asking_deinit(&live->whole);
     waiting_free(live->waiting);
+    expected_deinit(&live->expected);
     free(live);
 }
 
@@ -403,7 +407,13 @@ void live_expect(struct live *live, struct uuid run)
     if (!live || live_has_ended(live))
         return;
     asking_add(&live->on, run);
+    expected_add(&live->expected, run);
     loop_defer(&live->ask_now);
+}
+
+bool live_awaits(struct live *live, struct uuid run)
+{
+    return find(live, run) || expected_has(&live->expected, run);
 }
 
 uint64_t live_stored(const struct waiter *reader)

@@ -44,8 +44,12 @@ SUSPENDS void live_stop(struct live *live);
 bool live_has_room(const struct live *live, size_t held);
 
 /* The run is about to be made, or to go on, and will be read then. Workers are asked before they
- * can have it, since a reply that begins while nobody listens is not told. */
+ * can have it, since a reply that begins while nobody listens is not told. Their two connections to
+ * Redis keep no order, so the hint that brings them the run says it, too (live_awaits). */
 void live_expect(struct live *live, struct uuid run);
+
+/* Whether the run is read here, or was expected lately. */
+bool live_awaits(struct live *live, struct uuid run);
 
 /* As waiting_join: false where as many read already, or the scheduler ends. */
 MUSTCHECK bool live_join(struct live *live, struct waiter *reader, struct uuid run, size_t *held);

@@ -32,8 +32,9 @@ static struct redis_script init_script = {
 static struct redis_script dispatch_script = {
     "queue dispatch",
     /* KEYS: generation, lanes, the express lane last. ARGV: generation known, window, number of the
-     * lane, run and fence of each hint. Returns how many were added, or -1 when the shard was
-     * forgotten. What was read and not removed takes no room: its removal may have been lost. */
+     * lane; run, fence and whether it is read of each hint. Returns how many were added, or -1 when
+     * the shard was forgotten. What was read and not removed takes no room: its removal may have
+     * been lost. */
     "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end\n"
     "local room = tonumber(ARGV[2])\n"
     "local lane = KEYS[1 + tonumber(ARGV[3])]\n"
@@ -44,10 +45,10 @@ static struct redis_script dispatch_script = {
     "  end\n"
     "end\n"
     "local added = 0\n"
-    "for i = 4, #ARGV, 2 do\n"
+    "for i = 4, #ARGV, 3 do\n"
     "  if added >= room then break end\n"
-    "  if not redis.call('XADD', lane, 'NOMKSTREAM', '*', 'run', ARGV[i], 'fence', ARGV[i + 1])\n"
-    "  then return -1 end\n"
+    "  if not redis.call('XADD', lane, 'NOMKSTREAM', '*', 'run', ARGV[i], 'fence', ARGV[i + 1],\n"
+    "      'read', ARGV[i + 2]) then return -1 end\n"
     "  added = added + 1\n"
     "end\n"
     "return added\n",
@@ -99,7 +100,7 @@ int queue_init(struct queue *queue, int shard, struct error *err)
 
 /* The texts of one script call. */
 struct call {
-    struct text args[3 + 2 * BATCH_MAX];
+    struct text args[3 + 3 * BATCH_MAX];
     char window[24];
     char numbers[BATCH_MAX][24];
     char runs[BATCH_MAX][UUID_TEXT_SIZE];
@@ -114,6 +115,7 @@ static size_t write_hints(struct call *call, const struct queue_hint *hints, siz
         snprintf(call->numbers[i], sizeof(call->numbers[i]), "%" PRId64, hints[i].fence);
         call->args[argc++] = text_of(call->runs[i]);
         call->args[argc++] = text_of(call->numbers[i]);
+        call->args[argc++] = hints[i].read ? TEXT("1") : TEXT("0");
     }
     return argc;
 }

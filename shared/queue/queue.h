@@ -37,6 +37,7 @@ enum {
 struct queue_hint {
     struct uuid run;
     int64_t fence; /* as seen when the run was found ready */
+    bool read;     /* somebody waits to read the run while it works */
 };
 
 /* A hint as it was read: its place, which queue_ack wants, and what it says. */

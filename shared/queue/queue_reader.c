@@ -99,6 +99,8 @@ static bool parse_fields(const redisReply *fields, struct queue_hint *out)
             has_run = uuid_parse(value, &hint.run);
         else if (text_is(name, "fence"))
             has_fence = text_to_int(value, &hint.fence);
+        else if (text_is(name, "read"))
+            hint.read = text_is(value, "1");
     }
     if (!has_run || !has_fence || hint.fence < 0)
         return false;

@@ -48,6 +48,24 @@ test('the first reply of a run is asked for in pieces, whether runs are made one
   });
 });
 
+test('the first reply is asked for in pieces also where the hint of its run overtakes the word that it is read', async () => {
+  await withStack({ script }, async (stack) => {
+    await stack.heard();
+    const assistant = await stack.assistant({ tools: [city] });
+    // Redis passes hints on, and no asks: the latest that these can be.
+    stack.redis('ACL', 'SETUSER', 'default', 'resetchannels', '&[^l]*', `&live:${'?'.repeat(24)}`);
+    const parked = judge(await streamed(stack, '/v1/threads/runs', body(assistant, 'weather')), { withThread: true });
+    assert.equal(parked.status, 'requires_action');
+    const outputs = { tool_outputs: [{ tool_call_id: parked.steps[0].calls[0].id, output: 'sunny' }], stream: true };
+    const path = `/v1/threads/${parked.run.thread_id}/runs/${parked.run.id}/submit_tool_outputs`;
+    assert.equal(judge(await streamed(stack, path, outputs), { behindCalls: true }).status, 'completed');
+    assert.equal((await stack.ok('POST', '/v1/responses', { model: 'openai/gpt-4o-mini', input: 'go' })).status, 'completed');
+    assert.match((await stack.call('POST', '/v1/responses', { model: 'openai/gpt-4o-mini', input: 'go', stream: true })).body, /response\.completed/);
+    const calls = await until('all calls are in the ledger', () => stack.ledger().length >= 4 && stack.ledger());
+    assert.deepEqual(calls.map((call) => call.stream), [true, true, false, true]);
+  });
+});
+
 test('each endpoint that makes a run, or lets one go on, can be answered by its events', async () => {
   await withStack({ script }, async (stack) => {
     await stack.heard();

@@ -29,6 +29,7 @@
 #include "worker/intake/hints.h"
 #include "worker/intake/slots.h"
 #include "worker/lease/heartbeat.h"
+#include "worker/live/speaker.h"
 #include "worker/state.h"
 
 #define FULL_WAIT_MS  200
@@ -101,8 +102,11 @@ static int claim_hints(struct consumer *consumer, struct error *err)
     struct uuid runs[HINTS_MAX];
     int r;
 
-    for (size_t i = 0; i < hints->count; i++)
+    for (size_t i = 0; i < hints->count; i++) {
         runs[i] = hints->entries[i].hint.run;
+        if (hints->entries[i].hint.read)
+            speaker_expect(consumer->shared->worker->speaker, runs[i]);
+    }
     r = claims_take(&consumer->shared->claims, runs, hints->count, err);
     hints_ack(hints);
     return r;

@@ -77,6 +77,11 @@ void audience_ask(struct audience *audience, struct text channel, struct uuid ru
     place->whole |= whole;
 }
 
+void audience_expect(struct audience *audience, struct uuid run, int64_t now_ms)
+{
+    find_or_add(audience, run)->expected_until_ms = now_ms + ASK_HOLDS_MS;
+}
+
 struct audience_of *audience_find(struct audience *audience, struct uuid run, int64_t now_ms)
 {
     struct audience_of *of = find(audience, run);
@@ -86,7 +91,7 @@ struct audience_of *audience_find(struct audience *audience, struct uuid run, in
     for (size_t i = of->count; i-- > 0;)
         if (of->channels[i].until_ms <= now_ms)
             of->channels[i] = of->channels[--of->count];
-    if (of->count > 0)
+    if (of->count > 0 || of->expected_until_ms > now_ms)
         return of;
     lru_remove(&audience->runs, &of->entry);
     return NULL;

@@ -1,7 +1,8 @@
 #pragma once
 /* Who listens to which runs: channels, as they were asked for (shared/events/asks.h), until the
- * asks run out. Runs that this worker does not have are in it, too: it may have them soon. Bounded:
- * what was asked for longest ago makes room. Nothing here suspends.
+ * asks run out. One that is expected has listeners whose ask is still on its way. Runs that this
+ * worker does not have are in it, too: it may have them soon. Bounded: what was asked for longest
+ * ago makes room. Nothing here suspends.
  */
 
 #include "shared/base/compiler.h"
@@ -23,6 +24,7 @@ struct audience_of {
     struct uuid run;
     struct audience_channel channels[AUDIENCE_CHANNELS_MAX];
     size_t count;
+    int64_t expected_until_ms;
 };
 
 struct audience {
@@ -35,5 +37,9 @@ void audience_deinit(struct audience *audience);
 void audience_ask(struct audience *audience, struct text channel, struct uuid run, bool whole,
                   int64_t now_ms);
 
-/* Who listens now; NULL: nobody. Valid until the next call of any of these. */
+/* There is somebody, whose ask has not come yet. */
+void audience_expect(struct audience *audience, struct uuid run, int64_t now_ms);
+
+/* Who listens now, which may be nobody yet; NULL: nobody, and nobody is expected. Valid until the
+ * next call of any of these. */
 struct audience_of *audience_find(struct audience *audience, struct uuid run, int64_t now_ms);

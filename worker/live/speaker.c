@@ -200,6 +200,12 @@ void speaker_stop(struct speaker *speaker)
     free(speaker);
 }
 
+void speaker_expect(struct speaker *speaker, struct uuid run)
+{
+    if (speaker)
+        audience_expect(&speaker->audience, run, clock_ms());
+}
+
 /* Who listens to a thread listens to its runs. */
 static struct audience_of *listeners(struct speaker *speaker, const struct run_claim *claim)
 {

@@ -28,6 +28,9 @@ struct speaker;
 struct speaker *speaker_start(struct redis *redis, const char *redis_url);
 SUSPENDS void speaker_stop(struct speaker *speaker); /* no voice speaks any more; accepts NULL */
 
+/* The run is about to be taken, and somebody reads it whose ask may still be on its way. */
+void speaker_expect(struct speaker *speaker, struct uuid run);
+
 /* A model begins a reply of the run that will have this id: the voice speaks, if the run or its
  * thread is heard, or may be later (`streamed`: the reply comes in pieces whoever listens). */
 void speaker_begin(struct speaker *speaker, struct voice *voice, const struct run_claim *claim,

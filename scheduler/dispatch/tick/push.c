@@ -34,7 +34,8 @@ SUSPENDS static int send_lane(struct tick *tick, int lane, const struct order *o
             continue;
         runs[batch.count] = run;
         tenants[batch.count] = wanted->tenants[run->tenant].id;
-        hints[batch.count++] = run->hint;
+        hints[batch.count] = run->hint;
+        hints[batch.count++].read = dispatch_is_read(shard->common, run->hint.run);
     }
     if (batch.count == 0)
         return 0;

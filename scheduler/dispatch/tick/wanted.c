@@ -36,7 +36,7 @@ static void add_runs(struct tick *tick, const struct ready_tenant *tenant, size_
             wanted->hinted[place]++;
         else
             wanted->runs[wanted->run_count++] = (struct wanted_run){
-                .hint = {run->id, run->fence},
+                .hint = {run->id, run->fence, false},
                 .tenant = place,
                 .priority = tenant->priority,
             };

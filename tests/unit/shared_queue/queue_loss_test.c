@@ -85,7 +85,7 @@ static void generations(void *arg)
 {
     struct bench bench;
     struct queue *other;
-    struct queue_hint hint = {run_number(1), 0};
+    struct queue_hint hint = {run_number(1), 0, false};
     struct queue_batch batch = {0, 0, &hint, 1, 10};
     size_t accepted = 99;
     struct error err = {0};

@@ -71,7 +71,7 @@ int bench_dispatch(struct bench *bench, int shard, int lane, uint32_t first, siz
     int r;
 
     for (size_t i = 0; i < count; i++)
-        hints[i] = (struct queue_hint){run_number(first + (uint32_t)i), 3};
+        hints[i] = (struct queue_hint){run_number(first + (uint32_t)i), 3, i % 2 == 1};
     r = queue_dispatch(bench->queue, &batch, out_accepted, &err);
     cr_assert_geq(r, 0, "%s", err.text);
     free(hints);

@@ -45,6 +45,7 @@ static void whole_way(void *arg)
     for (uint32_t i = 0; i < 3; i++) {
         cr_assert_eq(number_of_run(entries[i].hint.run), 100 + i);
         cr_assert_eq(entries[i].hint.fence, 3);
+        cr_assert_eq(entries[i].hint.read, i % 2 == 1);
         cr_assert_eq(entries[i].shard, 0);
         cr_assert_eq(entries[i].lane, 1);
     }

@@ -189,6 +189,25 @@ Test(audience, holds_until_the_ask_runs_out)
     audience_deinit(&audience);
 }
 
+Test(audience, expects_whoever_is_announced_until_he_has_asked)
+{
+    struct audience audience;
+    struct audience_of *of;
+
+    audience_init(&audience);
+    audience_expect(&audience, id(1), 1000);
+    of = audience_find(&audience, id(1), 2000);
+    cr_assert(of && of->count == 0);
+    audience_ask(&audience, TEXT("live:a"), id(1), true, 3000);
+    of = audience_find(&audience, id(1), 3000);
+    cr_assert(of && of->count == 1);
+    cr_assert_not_null(audience_find(&audience, id(1), 2000 + ASK_HOLDS_MS), "he listens");
+    cr_assert_null(audience_find(&audience, id(1), 3000 + ASK_HOLDS_MS));
+    audience_expect(&audience, id(2), 0);
+    cr_assert_null(audience_find(&audience, id(2), ASK_HOLDS_MS), "he never came");
+    audience_deinit(&audience);
+}
+
 Test(audience, has_bounds)
 {
     struct audience audience;
