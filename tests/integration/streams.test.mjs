@@ -258,6 +258,23 @@ test('a reader whose id is unknown begins at the start, and another tenant finds
   });
 });
 
+test('HEAD of a stream is answered at once, and the connection goes on', async () => {
+  await withStack({ script, workers: 0 }, async (stack) => {
+    const run = await stack.submit(await stack.assistant(), 'server');
+    const response = await stack.ok('POST', '/v1/responses', { model: 'openai/gpt-4o-mini', input: 'server', background: true });
+    const socket = connect(stack.port, '127.0.0.1').setEncoding('utf8');
+    let heard = '';
+    socket.on('data', (text) => (heard += text));
+    const ask = (line, more = '') => socket.write(`${line} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${stack.key}\r\n${more}\r\n`);
+    for (const path of [`${at(run)}/events`, `/v1/runs/${run.id}/events`, `/v1/responses/${response.id}?stream=true`, `/v1/runs/run_${'0'.repeat(31)}1/events`]) ask(`HEAD ${path}`);
+    ask('GET /v1/models', 'Connection: close\r\n');
+    await until('all of them are answered', () => socket.closed);
+    assert.deepEqual(heard.match(/^HTTP\/1.1 \d+/gm).map((line) => line.slice(-3)), ['200', '200', '200', '404', '200']);
+    assert.equal(heard.match(/^Content-Type: text\/event-stream; charset=utf-8/gm).length, 3);
+    assert.match(heard, /"object":"list"/);
+  });
+});
+
 test('the simple format says what it thinks, calls, hears and answers, and goes on behind each event', async () => {
   await withStack({ script }, async (stack) => {
     await stack.heard();

@@ -195,9 +195,18 @@ static void stream(struct following *following)
     end(following);
 }
 
+/* To HEAD nothing is told, so it waits for nothing and takes no place. */
+static void show_head(struct following *following)
+{
+    if (begin(following) == 0)
+        end(following);
+}
+
 static void read_to_the_end(struct following *following)
 {
-    if (!following->request->api->live || !telling_join(&following->telling))
+    if (following->request->exchange->method == HTTP_METHOD_HEAD)
+        show_head(following);
+    else if (!following->request->api->live || !telling_join(&following->telling))
         turn_away(following);
     else
         stream(following);
