@@ -6,6 +6,7 @@
 
 static const char run_letters[SHOWN_RUN_COUNT] = {'n', 'c', 'q', 'i', 'a', 'x', 'e'};
 
+#define OF_DIGITS  4
 #define NUMBER_MAX ((int64_t)1 << 40)
 
 static void add_part(struct buf *out, int64_t number)
@@ -24,6 +25,21 @@ static void add_step(const struct shown *shown, char kind, struct buf *out)
     *end++ = '.';
     *end++ = kind;
     buf_add(out, part, (size_t)(end - part));
+}
+
+/* The last bytes of an id are random. */
+uint32_t shown_of(struct uuid run)
+{
+    return 1U << 16 | (uint32_t)run.bytes[14] << 8 | run.bytes[15];
+}
+
+static void add_of(uint32_t of, struct buf *out)
+{
+    const uint8_t bytes[] = {(uint8_t)(of >> 8), (uint8_t)of};
+    char part[2 + OF_DIGITS] = {'.', 'r'};
+
+    text_put_hex(part + 2, bytes, sizeof(bytes));
+    buf_add(out, part, sizeof(part));
 }
 
 void shown_write(const struct shown *shown, struct buf *out)
@@ -53,6 +69,8 @@ void shown_write(const struct shown *shown, struct buf *out)
         add_part(out, shown->output);
         break;
     }
+    if (shown->of)
+        add_of(shown->of, out);
 }
 
 /* The next part of "a.b.c". False: there is none. */
@@ -135,12 +153,36 @@ static bool read_step(struct text *rest, struct shown *shown)
     return next_size(rest, &shown->text);
 }
 
+/* Takes the word for the run off the end, where there is one. */
+static uint32_t cut_of(struct text *id)
+{
+    size_t len = 2 + OF_DIGITS;
+    uint32_t of = 0;
+    struct text part;
+
+    if (id->len <= len)
+        return 0;
+    part = (struct text){id->ptr + id->len - len, len};
+    if (!text_starts(part, ".r"))
+        return 0;
+    for (size_t i = 2; i < len; i++) {
+        int digit = part.ptr[i] >= 'A' && part.ptr[i] <= 'F' ? -1 : text_hex_digit(part.ptr[i]);
+
+        if (digit < 0)
+            return 0;
+        of = of << 4 | (uint32_t)digit;
+    }
+    id->len -= len;
+    return 1U << 16 | of;
+}
+
 bool shown_parse(struct text text, struct shown *out)
 {
     struct shown shown = {.run = SHOWN_RUN_COUNT};
     struct text rest = text;
     struct text part;
 
+    shown.of = cut_of(&rest);
     if (!next_part(&rest, &part) || part.len != 1)
         return false;
     for (size_t i = 0; i < SHOWN_RUN_COUNT; i++)

@@ -4,7 +4,8 @@
  * This is the id of each event: "i.3" (the run is in progress, and its steps up to the third are
  * over), or "i.3.0195f3a2….m.4.120" (and of the message of that step the four events that open it,
  * and 120 bytes of its text). A reader whose line broke brings the id of the last event that it
- * has, and is shown what comes behind it.
+ * has, and is shown what comes behind it. At the end there may be a word that tells the run from
+ * others ("i.3.r7f0a"): what was shown of another run is nothing of this one.
  */
 
 #include "shared/base/compiler.h"
@@ -41,9 +42,13 @@ struct shown {
     size_t calls;
     size_t arguments;
     bool output; /* of the last call */
+    uint32_t of; /* shown_of its run; 0: not said */
 };
 
 #define SHOWN_ALL ((size_t)1 << 40) /* of a text, or of calls: all that there ever is */
+
+/* What tells a run from most others; never 0. */
+uint32_t shown_of(struct uuid run);
 
 /* Appends it. */
 void shown_write(const struct shown *shown, struct buf *out);

@@ -249,6 +249,10 @@ test('a reader whose id is unknown begins at the start, and another tenant finds
     const plain = ({ event, data }) => ({ event, data });
     for (const where of [{ lastId: middle }, { query: `after=${middle}` }])
       assert.deepEqual((await follow(stack, run, { ...where, protocol: null })).frames.map(plain), rest.map(plain));
+    // Ids of another run, of which all was shown and of which nothing is known here.
+    const { frames } = await follow(stack, await stack.submit(await stack.assistant({ tools }), 'both'));
+    for (const id of new Set(frames.map((frame) => frame.id)))
+      assert.deepEqual((await follow(stack, run, { lastId: id })).protocol.told, whole.protocol.told, id);
     const other = stack.tenant('other');
     assert.equal((await follow(other, run)).ending, 'gone');
     assert.equal((await follow(other, run, { lastId: middle })).ending, 'gone');

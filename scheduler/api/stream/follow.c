@@ -215,7 +215,7 @@ static void read_to_the_end(struct following *following)
 int follow_run(struct request *request, const struct follow *follow)
 {
     struct following following = {.request = request, .follow = follow};
-    const struct telling_options telling = {
+    struct telling_options telling = {
         .api = request->api,
         .store = &request->store,
         .format = follow->format,
@@ -232,6 +232,7 @@ int follow_run(struct request *request, const struct follow *follow)
     struct error err;
     int r;
 
+    telling.shown.of = shown_of(follow->run);
     telling_begin(&following.telling, &telling);
     buf_init(&following.out, OUT_BYTES_MAX);
     r = follow->is_there ? 0 : telling_read(&following.telling, &err);

@@ -1,5 +1,6 @@
 /* The events of a run, for whoever comes: from the beginning, or behind the last one that he has
- * (Last-Event-ID, or after=ID of the query). An id that is none of ours begins from the start. */
+ * (Last-Event-ID, or after=ID of the query). An id that is none of ours, or another run's, begins
+ * from the start. */
 
 #include "scheduler/api/assistants/run_path.h"
 #include "scheduler/api/stream/follow.h"
@@ -7,14 +8,15 @@
 #include "scheduler/api/stream/run_stream.h"
 #include "shared/store/runs/runs.h"
 
-static struct shown read_shown(struct request *request)
+/* One of a release that did not say its run may be of any. */
+static struct shown read_shown(struct request *request, struct uuid run)
 {
     struct text id = http_header_get(request->exchange, "last-event-id");
     struct shown shown = {.run = SHOWN_NOTHING};
 
     if (!id.ptr)
         id = http_query_get(request->exchange, "after", 0);
-    if (id.ptr && !shown_parse(text_trim(id), &shown))
+    if (id.ptr && (!shown_parse(text_trim(id), &shown) || (shown.of && shown.of != shown_of(run))))
         shown = (struct shown){.run = SHOWN_NOTHING};
     return shown;
 }
@@ -28,7 +30,7 @@ static int no_more(struct request *request)
 
 static int events(struct request *request, bool any_thread)
 {
-    struct follow follow = {.shown = read_shown(request)};
+    struct follow follow = {.is_there = false};
     struct run_path path;
     int r = run_path_read(request, any_thread, &path);
 
@@ -40,6 +42,7 @@ static int events(struct request *request, bool any_thread)
         r = run_stream_format(request, &follow.format);
     if (r < 0)
         return r;
+    follow.shown = read_shown(request, path.run);
     if (follow.shown.run == SHOWN_ENDED)
         return no_more(request);
     follow.thread = path.thread;

@@ -25,6 +25,7 @@ static void same(const struct shown *shown, const char *as)
     cr_assert_eq(read.calls, shown->calls);
     cr_assert_eq(read.arguments, shown->arguments);
     cr_assert_eq(read.output, shown->output);
+    cr_assert_eq(read.of, shown->of);
 }
 
 #define STEP                                                                                       \
@@ -59,6 +60,14 @@ Test(shown, is_said_and_read)
                          .arguments = SHOWN_ALL,
                          .output = true},
          "a.0." HEX ".c.2.1099511627776.1099511627776.1");
+    same(&(struct shown){.run = SHOWN_ENDED, .seq = 12, .of = shown_of((struct uuid)STEP)},
+         "e.12.r0e0f");
+    same(&(struct shown){.run = SHOWN_IN_PROGRESS,
+                         .seq = 2,
+                         .open = SHOWN_BEHIND,
+                         .step = STEP,
+                         .of = shown_of((struct uuid){{0}})},
+         "i.2." HEX ".b.r0000");
 }
 
 Test(shown, what_is_no_id_of_ours_is_none)
@@ -84,6 +93,13 @@ Test(shown, what_is_no_id_of_ours_is_none)
         "i.0." HEX ".c.1.1.1.2",
         "i.0." HEX ".t.1.1",
         "i.0." HEX ".b.1",
+        ".r0000",
+        "i.r0000",
+        "i.0.r000",
+        "i.0.r00000",
+        "i.0.r000G",
+        "i.0.r000A",
+        "i.0.r0000.r0000",
         "run_01a2287e0f147023b7df3be87088b225",
     };
     struct shown out;
