@@ -173,6 +173,29 @@ test('pages of items begin and end anywhere', () =>
       ['message', 'message', 'function_call_output', 'message']);
   }));
 
+test('an id names an item by its kind, too: what is none is not shown, not deleted, and not referred to', () =>
+  withStack({ script }, async (stack) => {
+    const { id } = await stack.ok('POST', '/v1/conversations', { items: [{ role: 'user', content: 'x' }] });
+    const other = await stack.ok('POST', '/v1/conversations', {});
+    const calls = await create(stack, { input: 'weather', tools: [weather], conversation: id });
+    await create(stack, { input: outputs(calls), tools: [weather], conversation: id });
+    const whole = (await stack.ok('GET', `/v1/conversations/${id}/items?order=asc`)).data;
+    assert.deepEqual(whole.map((item) => item.type), ['message', 'message', 'function_call', 'function_call', 'function_call_output', 'function_call_output', 'message']);
+    const [said, , call, , output, , answer] = whole.map((item) => item.id.slice(item.id.indexOf('_') + 1));
+    const none = [`fco_${said}`, `fc_${said}00`, `mcp_${said}00`, `msg_${call.slice(0, 32)}`, `fco_${call.slice(0, 32)}`, `fc_${call.slice(0, 32)}02`, `msg_${output}`, `fc_${output}00`, `fco_${answer}`, `rs_${answer}`];
+    for (const wrong of none) {
+      await refused(stack, 404, null, null, `/v1/conversations/${id}/items/${wrong}`, undefined, 'GET');
+      await refused(stack, 404, null, null, `/v1/conversations/${id}/items/${wrong}`, undefined, 'DELETE');
+      if (!wrong.startsWith('rs_')) await refused(stack, 404, null, 'input', '/v1/responses', { model, input: [{ role: 'user', content: 'x' }, { type: 'item_reference', id: wrong }] });
+    }
+    for (const item of whole) await refused(stack, 404, null, null, `/v1/conversations/${other.id}/items/${item.id}`, undefined, 'DELETE');
+    assert.deepEqual((await stack.ok('GET', `/v1/conversations/${id}/items?order=asc`)).data, whole);
+    // A call has one output.
+    const again = await create(stack, { input: 'weather', tools: [weather] });
+    const twice = [...outputs(again), outputs(again)[0]];
+    assert.match(await refused(stack, 400, null, 'input', '/v1/responses', { model, tools: [weather], previous_response_id: again.id, input: twice }), /No tool call found for function call output/);
+  }));
+
 test('a request that is sent again makes nothing twice', () =>
   withStack({ script }, async (stack) => {
     const key = { 'idempotency-key': 'k1' };

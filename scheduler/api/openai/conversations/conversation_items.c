@@ -99,69 +99,58 @@ static int add(struct request *request)
     return add_all(request, thread, &items);
 }
 
-/* The message of the item in the path, with what came of its calls. */
-static int find(struct request *request, struct uuid thread, struct item_id *out_id,
-                struct message_list *out)
+/* The item in the path. */
+static int find(struct request *request, struct uuid thread, const struct item **out)
 {
+    struct arena *arena = &request->exchange->arena;
+    struct item_source source = {.is_servers = item_is_servers};
+    struct items *items = arena_calloc(arena, 1, sizeof(*items));
+    struct message_list found;
+    struct item_id id;
     struct error err;
     int r;
 
-    if (!item_id_parse(request->exchange->params[1], out_id))
+    if (!item_id_parse(request->exchange->params[1], &id))
         return item_missing(request);
-    r = messages_find(&request->store, &out_id->message, 1, out, &err);
+    r = items ? messages_find(&request->store, &id.message, 1, &found, &err)
+              : error_set(&err, E_LIMIT, "no room");
+    if (r == 0) {
+        source.messages = found.items;
+        source.count = found.count;
+        r = items_of(&source, arena, items, &err);
+    }
     if (r < 0)
         return request_failed(request, &err);
-    for (size_t i = 0; i < out->count; i++)
-        if (uuid_equal(out->items[i].id, out_id->message) &&
-            uuid_equal(out->items[i].thread_id, thread))
-            return 0;
-    return item_missing(request);
+    *out = items_find(items, id);
+    return *out && uuid_equal((*out)->message->thread_id, thread) ? 0 : item_missing(request);
 }
 
 static int get(struct request *request)
 {
-    struct message_list found;
-    struct item_source source;
-    struct item_id id;
-    struct items items;
+    const struct item *item;
     struct uuid thread;
-    struct error err;
     int r = conversation_read_id(request, &thread);
 
     if (r == 0)
-        r = find(request, thread, &id, &found);
-    if (r < 0)
-        return r;
-    source = (struct item_source){
-        .messages = found.items, .count = found.count, .is_servers = item_is_servers};
-    r = items_of(&source, &request->exchange->arena, &items, &err);
-    if (r < 0)
-        return request_failed(request, &err);
-    for (size_t i = 0; i < items.count; i++) {
-        const struct item_id *other = &items.list[i].id;
-
-        if (!uuid_equal(other->message, id.message) || other->kind != id.kind ||
-            other->place != id.place)
-            continue;
-        item_write(&items.list[i], &request->reply);
-        return 0;
-    }
-    return item_missing(request);
+        r = find(request, thread, &item);
+    if (r == 0)
+        item_write(item, &request->reply);
+    return r;
 }
 
 /* The reply is the conversation. */
 static int delete (struct request *request)
 {
-    struct item_id id;
+    const struct item *item;
     struct uuid thread;
     struct error err;
     int r = conversation_read_id(request, &thread);
 
+    if (r == 0)
+        r = find(request, thread, &item);
     if (r < 0)
         return r;
-    if (!item_id_parse(request->exchange->params[1], &id))
-        return item_missing(request);
-    r = messages_delete_exchange(&request->store, thread, id.message, NULL, &err);
+    r = messages_delete_exchange(&request->store, thread, item->id.message, NULL, &err);
     if (r == MESSAGE_MISSING)
         return item_missing(request);
     if (r == THREAD_BUSY)
@@ -190,7 +179,8 @@ static const struct endpoint table[] = {
      .flags = ENDPOINT_LARGE},
     {.method = HTTP_METHOD_DELETE,
      .pattern = "/v1/conversations/{conversation_id}/items/{item_id}",
-     .handle = delete},
+     .handle = delete,
+     .flags = ENDPOINT_LARGE},
 };
 /* clang-format on */
 

@@ -5,7 +5,7 @@
 
 #include "scheduler/api/openai/items/item_read.h"
 
-#include "scheduler/api/openai/items/item_ids.h"
+#include "scheduler/api/openai/items/items.h"
 #include "shared/base/error.h"
 #include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"
@@ -20,6 +20,7 @@ struct reader {
     struct read_items read;
     size_t room;
     struct message_list found;     /* what is referred to */
+    struct items items;            /* of these */
     struct message_draft *reply;   /* the one that calls are added to; NULL: none is open */
     struct buf calls;              /* of it */
     struct message_draft *results; /* of the server's calls among them */
@@ -134,6 +135,9 @@ static struct text note_output(struct reader *reader, struct text id)
             reader->answered[i] = true;
             return reader->call_names[i];
         }
+    for (size_t i = 0; i < reader->read.outputs_count; i++)
+        if (text_equal(reader->read.outputs[i], id))
+            reader->read.repeated = id;
     reader->read.outputs[reader->read.outputs_count++] = id;
     return TEXT_NONE;
 }
@@ -293,14 +297,6 @@ static int reference_missing(struct reader *reader, struct text id)
                          "Item with id '%s' not found.", shown);
 }
 
-static const struct message *find_message(const struct reader *reader, struct uuid id)
-{
-    for (size_t i = 0; i < reader->found.count; i++)
-        if (uuid_equal(reader->found.items[i].id, id))
-            return &reader->found.items[i];
-    return NULL;
-}
-
 static const struct message *find_result(const struct reader *reader, struct uuid run,
                                          struct text call_id)
 {
@@ -413,28 +409,26 @@ static int copy_call(struct reader *reader, const struct message *message, struc
 static int read_reference(struct reader *reader, struct json_object *item)
 {
     struct text text = json_get_text(item, "id");
-    const struct message *message;
+    const struct item *found;
     struct item_id id;
 
     if (text_starts(text, "rs_"))
         return 0;
-    if (!item_id_parse(text, &id))
-        return reference_missing(reader, text);
-    message = find_message(reader, id.message);
-    if (!message)
+    found = item_id_parse(text, &id) ? items_find(&reader->items, id) : NULL;
+    if (!found)
         return reference_missing(reader, text);
     switch (id.kind) {
     case ITEM_MESSAGE:
-        return copy_text(reader, message);
+        return copy_text(reader, found->message);
     case ITEM_FUNCTION_CALL:
     case ITEM_SERVER_CALL:
-        return copy_call(reader, message, id, text);
+        return copy_call(reader, found->message, id, text);
     case ITEM_OUTPUT:
+        return copy_output(reader, found->message);
     case ITEM_THOUGHT:
         break;
     }
-    return message->role == MESSAGE_TOOL ? copy_output(reader, message)
-                                         : reference_missing(reader, text);
+    return reference_missing(reader, text);
 }
 
 static bool is_reference(struct json_object *item)
@@ -463,6 +457,11 @@ static int find_references(struct reader *reader, struct json_object *input)
     if (ids_count == 0)
         return 0;
     r = messages_find(&reader->request->store, ids, ids_count, &reader->found, &err);
+    if (r == 0)
+        r = items_of(&(struct item_source){.messages = reader->found.items,
+                                           .count = reader->found.count,
+                                           .is_servers = item_is_servers},
+                     reader->arena, &reader->items, &err);
     return r < 0 ? request_failed(reader->request, &err) : 0;
 }
 

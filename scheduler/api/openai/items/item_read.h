@@ -10,6 +10,7 @@ struct read_items {
     struct text title;    /* that the first thing which was said gives; TEXT_NONE: none */
     struct text *outputs; /* ids of calls that are answered here, and made elsewhere */
     size_t outputs_count;
+    struct text repeated;  /* one of these that is answered twice; TEXT_NONE: none is */
     struct text open_call; /* the id of one that is made here, and not answered; TEXT_NONE: none */
 };
 

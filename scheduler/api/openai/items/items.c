@@ -188,6 +188,23 @@ int items_of(const struct item_source *source, struct arena *arena, struct items
     return 0;
 }
 
+static bool is_call(enum item_kind kind)
+{
+    return kind == ITEM_FUNCTION_CALL || kind == ITEM_SERVER_CALL;
+}
+
+const struct item *items_find(const struct items *items, struct item_id id)
+{
+    for (size_t i = 0; i < items->count; i++) {
+        const struct item *item = &items->list[i];
+
+        if (uuid_equal(item->id.message, id.message) && item->id.place == id.place &&
+            (item->id.kind == id.kind || (is_call(item->id.kind) && is_call(id.kind))))
+            return item;
+    }
+    return NULL;
+}
+
 /* ---- from items to JSON ---- */
 
 static void write_text_part(struct json_write *w, struct text text, bool said_by_model)

@@ -64,6 +64,10 @@ void item_thought_write(struct item_id id, struct text thought, const char *stat
 MUSTCHECK int items_of(const struct item_source *source, struct arena *arena, struct items *out,
                        struct error *err);
 
+/* The item with this id; NULL: there is none. An id names a call whichever side makes it, since
+ * that may be seen otherwise where the run is not known. */
+const struct item *items_find(const struct items *items, struct item_id id);
+
 /* Appends the item as JSON. */
 void item_write(const struct item *item, struct buf *out);
 

@@ -142,6 +142,8 @@ int response_ground_check(struct request *request, const struct response_ground 
 
     if (items->open_call.ptr)
         return response_no_output(request, items->open_call);
+    if (items->repeated.ptr)
+        return no_call(request, items->repeated);
     for (size_t i = 0; i < items->outputs_count; i++)
         if (!is_among(items->outputs[i], tip->calls, tip->call_count))
             return no_call(request, items->outputs[i]);
