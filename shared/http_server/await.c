@@ -8,6 +8,7 @@
 
 #include <ev.h>
 
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
@@ -68,10 +69,13 @@ int http_await_wake(struct http_exchange *exchange, const char *reason, int64_t 
                     struct error *err)
 {
     struct peer_watch watch = {.exchange = exchange, .fiber = fiber_self()};
+    int64_t from_ms = clock_ms();
     int r;
 
     ev_io_init(&watch.watcher, on_input, exchange->connection->fd, EV_READ);
     r = await(&watch, reason, deadline_ms, err);
+    if (exchange->deadline_ms != DEADLINE_NONE)
+        exchange->deadline_ms += clock_ms() - from_ms;
     return r == 0 && watch.gone ? HTTP_PEER_GONE : r;
 }
 

@@ -206,7 +206,8 @@ bool http_peer_gone(struct http_exchange *exchange);
 /* For a handler that waits for long: until somebody calls fiber_wake for its fiber. Returns 0;
  * HTTP_PEER_GONE as soon as the peer has closed its end (a client that only shuts its sending side
  * looks the same); -E_TIMEOUT; -E_CANCELED. A peer that sends its next request meanwhile is not
- * seen to go any more. `reason` is a static string, for the dump of fibers. */
+ * seen to go any more. exchange->deadline_ms moves on by the time that was waited. `reason` is a
+ * static string, for the dump of fibers. */
 enum { HTTP_PEER_GONE = 1 };
 SUSPENDS MUSTCHECK int http_await_wake(struct http_exchange *exchange, const char *reason,
                                        int64_t deadline_ms, struct error *err);

@@ -407,6 +407,25 @@ Test(connections, a_handler_that_waits_is_woken)
     serve(NULL, woken);
 }
 
+static void wait_for_long(void)
+{
+    int fd = client_open();
+
+    for (int i = 1; i <= 2; i++) {
+        client_send(fd, "GET /await HTTP/1.1\r\n" HOST "\r\n");
+        wait_for_sleeper();
+        nap(150); /* more than the time of a reply, which is behind it */
+        fiber_wake(sleeper);
+        expect_reply(fd, "woken");
+    }
+    client_close(&fd);
+}
+
+Test(connections, the_time_of_a_reply_is_none_that_its_handler_waits)
+{
+    serve(&(struct http_server_options){.reply_timeout_ms = 100}, wait_for_long);
+}
+
 static void gone_while_waiting(void)
 {
     int fd = client_open();
