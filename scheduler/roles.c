@@ -315,6 +315,7 @@ static void start_api(struct scheduler *scheduler)
         .live = scheduler->live,
         .gateway = scheduler->gateway,
         .key_sockets = (size_t)scheduler->config->scheduler.key_sockets,
+        .response_wait_ms = scheduler->config->scheduler.response_wait_ms,
         .events =
             {
                 .run_ready = on_run_ready,

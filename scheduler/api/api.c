@@ -45,8 +45,9 @@
 enum {
     ERROR_LINES_A_SECOND = 5,
     ROOM_WAIT_MS = 2000,
-    FILE_WAIT_MS = 30000,  /* what is sent as a stream can't be sent again */
-    GO_ON_WAIT_MS = 15000, /* ten thousand may go on at the same moment */
+    FILE_WAIT_MS = 30000,      /* what is sent as a stream can't be sent again */
+    GO_ON_WAIT_MS = 15000,     /* ten thousand may go on at the same moment */
+    RESPONSE_WAIT_MS = 590000, /* stock clients give up after ten minutes */
     INNER_WAIT_MS = 30000,
 };
 
@@ -126,6 +127,8 @@ struct api *api_new(const struct api_options *options)
     api->gateway = options->gateway;
     api->claim_returns = claim_returns_new();
     api->seats = seats_new(options->key_sockets);
+    api->response_wait_ms =
+        options->response_wait_ms ? options->response_wait_ms : RESPONSE_WAIT_MS;
     api->poll.average_ms = 2000;
     return api;
 }

@@ -38,10 +38,11 @@ struct api_options {
     int shards;                               /* default 1 */
     int64_t run_ttl_ms;                       /* default 24 h */
     struct thread_limits limits;              /* 0: none */
-    struct waits *waits;     /* of requests for the ends of runs; NULL: none waits */
-    struct live *live;       /* of readers of the events of runs; NULL: none reads */
-    struct gateway *gateway; /* calls models for requests; NULL: none are called */
-    size_t key_sockets;      /* of one API key, at once; 0: none */
+    struct waits *waits;      /* of requests for the ends of runs; NULL: none waits */
+    struct live *live;        /* of readers of the events of runs; NULL: none reads */
+    struct gateway *gateway;  /* calls models for requests; NULL: none are called */
+    size_t key_sockets;       /* of one API key, at once; 0: none */
+    int64_t response_wait_ms; /* for the end of one; default: as long as a stock client waits */
     struct run_events events;
     const struct endpoint_table *const *tables; /* what is served; NULL: surfaces.h */
     size_t tables_count;

@@ -63,6 +63,7 @@ struct api {
     struct gateway *gateway; /* NULL: models are called by workers alone */
     struct claim_returns *claim_returns;
     struct seats *seats; /* of sockets */
+    int64_t response_wait_ms;
     struct poll poll;
     struct buf document;   /* OpenAPI's, when somebody has asked for it */
     int64_t errors_second; /* the second in which errors were logged last, and how many */

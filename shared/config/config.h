@@ -82,6 +82,7 @@ struct config {
         int64_t max_body_bytes;        /* default 4 MiB */
         int64_t max_connections;       /* default 30 000 */
         int64_t waiting_requests;      /* that wait for the end of a run; default 20 000 */
+        int64_t response_wait_ms;      /* for the end of one that is asked for; default 590 000 */
         int64_t stream_readers;        /* of the events of runs, at once; default 20 000 */
         int64_t tenant_places_percent; /* of each of these two, for one tenant; default 50 */
         int64_t key_sockets;           /* of one API key, at once; default 2 000 */

@@ -88,6 +88,7 @@ static const cyaml_schema_field_t scheduler_fields[] = {
     INTEGER(scheduler, max_body_bytes),
     INTEGER(scheduler, max_connections),
     INTEGER(scheduler, waiting_requests),
+    INTEGER(scheduler, response_wait_ms),
     INTEGER(scheduler, stream_readers),
     INTEGER(scheduler, tenant_places_percent),
     INTEGER(scheduler, key_sockets),

@@ -67,6 +67,7 @@ struct config_file_scheduler {
     int64_t *max_body_bytes;
     int64_t *max_connections;
     int64_t *waiting_requests;
+    int64_t *response_wait_ms;
     int64_t *stream_readers;
     int64_t *tenant_places_percent;
     int64_t *key_sockets;

@@ -76,6 +76,8 @@ static const struct setting settings[] = {
     NUMBER_SETTING(SETTING_INT64, scheduler.max_body_bytes, NULL, 4 << 20, 1024, 256 << 20),
     NUMBER_SETTING(SETTING_INT64, scheduler.max_connections, NULL, 30000, 1, 1000000),
     NUMBER_SETTING(SETTING_INT64, scheduler.waiting_requests, NULL, 20000, 0, 1000000),
+    NUMBER_SETTING(SETTING_INT64, scheduler.response_wait_ms, NULL, 590 * SECOND_MS, 100,
+                   3600 * SECOND_MS),
     NUMBER_SETTING(SETTING_INT64, scheduler.stream_readers, NULL, 20000, 0, 1000000),
     NUMBER_SETTING(SETTING_INT64, scheduler.tenant_places_percent, NULL, 50, 1, 100),
     NUMBER_SETTING(SETTING_INT64, scheduler.key_sockets, NULL, 2000, 0, 1000000),

@@ -370,6 +370,31 @@ test('what is long is asked, told and shown whole', () =>
     assert.equal(text(next), 'You said x.');
   }));
 
+test('a request waits for so long, and is told then which response goes on', () =>
+  withStack({ script, workers: 0, config: 'scheduler: {response_wait_ms: 600}\n' }, async (stack) => {
+    const key = { 'idempotency-key': 'k1' };
+    for (let i = 0; i < 2; i++) {
+      const from = Date.now();
+      const reply = await stack.call('POST', '/v1/responses', { model, input: 'one' }, key);
+      assert.deepEqual([reply.status, reply.body.error.code, reply.headers.get('x-should-retry')], [504, 'response_timeout', 'false']);
+      assert.ok(Date.now() - from >= 600);
+      const [id] = /resp_[0-9a-f]{32}/.exec(reply.body.error.message);
+      assert.equal((await stack.ok('GET', `/v1/responses/${id}`)).status, 'queued');
+    }
+    assert.equal(stack.sql('SELECT id FROM runs').length, 1);
+    // One that is in the background, and a stream, wait for nothing and for as long as it takes.
+    const { id } = await create(stack, { input: 'two', background: true });
+    const events = gather(eventsOf(stack, '/v1/responses', { model, input: 'three', stream: true }));
+    await stack.call('POST', '/v1/responses', { model, input: 'four', store: false });
+    await stack.startWorker();
+    assert.equal((await events).at(-1).type, 'response.completed');
+    assert.equal((await ended(stack, id)).status, 'completed');
+    assert.equal(text(await until('the first one is shown', async () => {
+      const reply = await stack.call('POST', '/v1/responses', { model, input: 'one' }, key);
+      return reply.status === 200 && reply.body;
+    })), 'You said one.');
+  }));
+
 test('a scheduler that is stopped tells those who wait to come back, and they find their response', () =>
   withStack({ script, workers: 0 }, async (stack) => {
     const body = { model, input: 'late', metadata: { who: 'waits' } };

@@ -15,9 +15,6 @@
 #include "shared/json/json_raw.h"
 #include "shared/store/fleet/erasures.h"
 
-/* Stock clients give up after ten minutes, and ask again. */
-#define HOLD_MS (INT64_C(590) * 1000)
-
 /* The id of the reply, which response_write has written. */
 static bool read_reply(const struct request *request, struct uuid *out, bool *out_background,
                        bool *out_stored)
@@ -72,7 +69,7 @@ int response_finish(struct request *request)
     if (!read_reply(request, &id, &background, &stored) || background)
         return 0;
     buf_reset(&request->reply);
-    r = response_await(request, id, HOLD_MS, &thread);
+    r = response_await(request, id, request->api->response_wait_ms, &thread);
     if (r == 0 && !stored)
         erase(request, thread);
     return r == RESPONSE_UNENDED ? not_in_time(request, id) : r;
