@@ -31,6 +31,7 @@ const struct endpoint_table *const surfaces[] = {
     &response_create_endpoints,
     &response_endpoints,
     &response_input_endpoints,
+    &response_compact_endpoints,
     &conversation_endpoints,
     &conversation_item_endpoints,
     &usage_endpoints,

@@ -29,7 +29,6 @@ static const struct {
     {ANY_METHOD, "organization", "the administration of organizations"},
     {ANY_METHOD, "projects", "the administration of projects"},
     {ANY_METHOD, "realtime", "realtime sessions"},
-    {HTTP_METHOD_POST, "responses/compact", "responses that are made shorter by a model"},
     {ANY_METHOD, "skills", "skills"},
     {ANY_METHOD, "vector_stores", "vector stores"},
     {ANY_METHOD, "videos", "videos"},

@@ -121,6 +121,15 @@ for (const [major, OpenAI, format, zod] of [[4, OpenAI4, format4, z3], [5, OpenA
     assert.ok(few > 0 && (await count({ input: 'poem', previous_response_id: response.id })) > few);
   });
 
+  if (major >= 6)
+    test(`openai ${major}: a conversation in fewer words, which goes on`, async () => {
+      const openai = client();
+      const compacted = await openai.responses.compact({ model, input: [{ role: 'user', content: 'Hello' }, { role: 'assistant', content: 'Hello to you' }] });
+      assert.deepEqual([compacted.object, compacted.output.map((item) => item.type)], ['response.compaction', ['compaction']]);
+      assert.ok(compacted.usage.total_tokens > 0);
+      assert.equal((await openai.responses.create({ model, input: [...compacted.output, { role: 'user', content: 'poem' }] })).output_text, poem);
+    });
+
   test(`openai ${major}: the helper of streams gathers what was said`, async () => {
     const openai = client();
     const events = [];

@@ -9,6 +9,9 @@ const words = (count) => Array.from({ length: count }, (_, i) => `${i}ä漢😀`
 const script = `
 stream: {chunk_ms: 4, chunk_tokens: 1}
 rules:
+  - {name: cut summary, when: {user: '^\\{"role":"user","text":"much'}, then: {text: 'Half a', finish_reason: length}}
+  - {name: summary of calls, when: {user: '"calls":\\[\\{"name":"get_weather".*"role":"tool".*"text":"rain in Rome"'}, then: {text: 'It rains in Rome. ä😀'}}
+  - {name: summary, when: {user: '^\\{"role":"user","text":"one"\\}.\\{"role":"assistant","text":"You said one\\."\\}.(\\{"role":"user","text":"two"\\}.)?$'}, then: {text: 'They said one.'}}
   - name: weather
     when: {user: 'weather'}
     steps: [{calls: [{name: get_weather, arguments: {city: 'Malmö'}}, {name: get_weather, arguments: {city: Rome}}]}, {text: 'They say {{tool.1}} and {{tool.2}}.'}]
@@ -20,6 +23,7 @@ rules:
   - {name: slow, when: {user: 'slow'}, then: {text: '${words(30)}', chunk_ms: 30}}
   - {name: late, when: {user: 'late'}, then: {text: 'Here I am.', delay_ms: 700}}
   - {name: long, when: {user: 'long'}, then: {text: '${words(15000)}'}}
+  - {name: goes on, when: {user: 'go on'}, then: {text: 'I go on.'}}
   - {name: echo, then: {text: 'You said {{user}}.'}}
 `;
 const model = 'openai/gpt-4o-mini';
@@ -368,6 +372,48 @@ test('what is long is asked, told and shown whole', () =>
     assert.deepEqual(events.at(-1).response, response);
     const next = await create(stack, { input: 'x', previous_response_id: response.id });
     assert.equal(text(next), 'You said x.');
+  }));
+
+test('a conversation is made shorter by a model, and goes on from there', () =>
+  withStack({ script }, async (stack) => {
+    const compact = (body, to = stack) => to.ok('POST', '/v1/responses/compact', { model, ...body });
+    const content = (compacted) => Buffer.from(compacted.output[0].encrypted_content.slice('psc1_'.length), 'base64').toString();
+    const first = await create(stack, { input: 'one' });
+    await create(stack, { input: 'and more', previous_response_id: first.id }); // stands behind it in the same thread
+    const [said, chained] = [await compact({ input: [{ role: 'user', content: 'one' }, ...first.output] }), await compact({ previous_response_id: first.id, input: 'two', instructions: 'Be brief', service_tier: 'flex', prompt_cache_key: 'k' })];
+    for (const compacted of [said, chained]) {
+      assert.match(compacted.id, /^resp_[0-9a-f]{32}$/);
+      assert.equal(compacted.object, 'response.compaction');
+      assert.ok(Math.abs(compacted.created_at - Date.now() / 1000) < 60);
+      assert.deepEqual(compacted.output.map((item) => Object.keys(item)), [['id', 'type', 'encrypted_content']]);
+      assert.match(compacted.output[0].id, /^cmp_[0-9a-f]{32}$/);
+      assert.equal(content(compacted), 'They said one.');
+      assert.equal(compacted.usage.total_tokens, compacted.usage.input_tokens + compacted.usage.output_tokens);
+      assert.ok(compacted.usage.input_tokens > 0 && compacted.usage.output_tokens > 0);
+    }
+    assert.equal((await stack.call('GET', `/v1/responses/${said.id}`)).status, 404); // nothing is stored
+    const next = await create(stack, { input: [...said.output, { role: 'user', content: 'go on' }] });
+    assert.equal(text(next), 'I go on.');
+    const items = (await stack.ok('GET', `/v1/responses/${next.id}/input_items?order=asc`)).data;
+    assert.deepEqual(items.map((item) => [item.role, item.content[0].text]), [['user', 'What was said in this conversation before, in short:\n\nThey said one.'], ['user', 'go on']]);
+    const conversation = await stack.ok('POST', '/v1/conversations', { items: said.output });
+    assert.equal(text(await create(stack, { conversation: conversation.id, input: 'go on' })), 'I go on.');
+    // Calls, what came of them, and an agent, whose model writes it.
+    await stack.assistant({ slug: 'helper' });
+    const calls = await create(stack, { input: 'weather', tools: [weather] });
+    assert.equal(content(await compact({ model: 'helper', previous_response_id: calls.id, input: outputs(calls) })), 'It rains in Rome. ä😀');
+    // What is refused.
+    const path = '/v1/responses/compact';
+    const [{ encrypted_content: good }] = said.output;
+    for (const wrong of ['', 'gAAAAABpM0Yj', 'psc1_x', `${good}=`, `psc1_${Buffer.from('a\u0000b').toString('base64')}`, `psc1_${Buffer.from([255, 254, 253]).toString('base64')}`])
+      await refused(stack, 400, 'invalid_encrypted_content', 'input[0].encrypted_content', '/v1/responses', { model, input: [{ type: 'compaction', encrypted_content: wrong }] });
+    await refused(stack, 400, 'missing_required_parameter', 'input[0].encrypted_content', '/v1/responses', { model, input: [{ type: 'compaction' }] });
+    await refused(stack, 502, 'incomplete_reply', null, path, { model, input: 'much' });
+    await refused(stack, 400, 'missing_required_parameter', 'input', path, { model });
+    await refused(stack, 400, 'missing_required_parameter', 'model', path, { input: 'x' });
+    await refused(stack, 404, 'model_not_found', 'model', path, { model: 'nobody', input: 'x' });
+    await refused(stack, 400, 'unknown_parameter', 'conversation', path, { model, conversation: conversation.id, input: 'x' });
+    await refused(stack.tenant('other'), 400, 'previous_response_not_found', 'previous_response_id', path, { model, previous_response_id: first.id });
   }));
 
 test('a request waits for so long, and is told then which response goes on', () =>

@@ -43,3 +43,34 @@ Test(base64, each_letter_is_written)
     *base64_put(out, bytes, sizeof(bytes)) = '\0';
     cr_assert_str_eq(out, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
 }
+
+static bool reads(const char *text, const char *as)
+{
+    CLEANUP(buf_deinit) struct buf out;
+
+    buf_init(&out, 0);
+    return base64_read(text_of(text), &out) && text_is(buf_text(&out), as);
+}
+
+Test(base64, what_was_written_is_read)
+{
+    cr_assert(reads("", ""));
+    cr_assert(reads("Zg==", "f"));
+    cr_assert(reads("Zm8=", "fo"));
+    cr_assert(reads("Zm9v", "foo"));
+    cr_assert(reads("Zm9vYmE=", "fooba"));
+}
+
+Test(base64, what_is_none_is_not_read)
+{
+    static const char *const none[] = {
+        "Z",    "Zg",   "Zg=",  "Zg==Zg==", "Z===", "====",      "=g==",
+        "Zg=v", "Zh==", "Zm9=", "Zm-_",     "Zm9 ", "Zm9v\nA==", "Zm9v===="};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(none); i++) {
+        CLEANUP(buf_deinit) struct buf out;
+
+        buf_init(&out, 0);
+        cr_assert_not(base64_read(text_of(none[i]), &out), "%s", none[i]);
+    }
+}

@@ -5,6 +5,7 @@
 
 #include "scheduler/api/openai/items/item_checks.h"
 
+#include "scheduler/api/openai/items/compaction.h"
 #include "shared/base/error.h"
 #include "shared/base/id.h"
 #include "shared/check/failure.h"
@@ -229,15 +230,37 @@ static const struct field reasoning[] = {
     PASSED("encrypted_content"),
 };
 
+static int check_compacted(struct json_object *value, const struct path *path,
+                           struct failure *failure)
+{
+    struct arena arena;
+    bool ours;
+
+    arena_init(&arena, 0);
+    ours = compaction_read(json_string(value), &arena).ptr != NULL;
+    arena_deinit(&arena);
+    if (ours)
+        return 0;
+    return failure_set(failure, 400, path, "invalid_encrypted_content",
+                       "The encrypted content of this item could not be read: it is not, or no "
+                       "more, as /v1/responses/compact of this server has made it.");
+}
+
+static const struct field compaction[] = {
+    AN_ITEM,
+    {"encrypted_content", FIELD_STRING, REQUIRED, 0, ITEM_TEXT_MAX, NULL, check_compacted},
+    PASSED("created_by"),
+};
+
 static const struct field item_reference[] = {
     TYPE,
     {"id", FIELD_STRING, REQUIRED, 1, 256, NULL, NULL},
 };
 /* clang-format on */
 
-static const char *const types[] = {"message",  "function_call", "function_call_output",
-                                    "mcp_call", "reasoning",     "item_reference",
-                                    NULL};
+static const char *const types[] = {
+    "message",   "function_call", "function_call_output", "mcp_call",
+    "reasoning", "compaction",    "item_reference",       NULL};
 
 static int refuse_type(struct text type, const struct path *path, struct failure *failure)
 {
@@ -255,8 +278,8 @@ static int refuse_type(struct text type, const struct path *path, struct failure
 static int check_item(struct json_object *value, const struct path *path, struct failure *failure)
 {
     const struct fields tables[] = {
-        FIELDS(said_message), FIELDS(function_call), FIELDS(function_call_output),
-        FIELDS(mcp_call),     FIELDS(reasoning),     FIELDS(item_reference)};
+        FIELDS(said_message), FIELDS(function_call), FIELDS(function_call_output), FIELDS(mcp_call),
+        FIELDS(reasoning),    FIELDS(compaction),    FIELDS(item_reference)};
     struct text type;
     int r = fields_expect(FIELD_OBJECT, value, path, failure);
 

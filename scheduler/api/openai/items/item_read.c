@@ -5,6 +5,7 @@
 
 #include "scheduler/api/openai/items/item_read.h"
 
+#include "scheduler/api/openai/items/compaction.h"
 #include "scheduler/api/openai/items/items.h"
 #include "shared/base/error.h"
 #include "shared/json/json_raw.h"
@@ -286,6 +287,24 @@ static int read_message(struct reader *reader, struct json_object *item)
     return add_message(reader, message);
 }
 
+static int read_said(struct reader *reader, struct text said)
+{
+    CLEANUP(json_freep) struct json_object *messages = new_message_said(said);
+
+    return add_message(reader, json_object_array_get_idx(messages, 0));
+}
+
+/* It is no title: nobody has said it. */
+static int read_compaction(struct reader *reader, struct json_object *item)
+{
+    struct text said = compaction_read(json_get_text(item, "encrypted_content"), reader->arena);
+    struct text title = reader->read.title;
+    int r = said.ptr ? read_said(reader, said) : failed(reader, E_LIMIT);
+
+    reader->read.title = title;
+    return r;
+}
+
 /* ---- what is referred to ---- */
 
 static int reference_missing(struct reader *reader, struct text id)
@@ -479,6 +498,8 @@ static int read_item(struct reader *reader, struct json_object *item)
         return read_function_output(reader, item);
     if (text_is(type, "mcp_call"))
         return read_server_call(reader, item);
+    if (text_is(type, "compaction"))
+        return read_compaction(reader, item);
     if (text_is(type, "reasoning"))
         return 0;
     return read_message(reader, item);
@@ -499,13 +520,6 @@ static int begin(struct reader *reader, size_t count)
         reader->call_names && reader->answered)
         return 0;
     return failed(reader, E_LIMIT);
-}
-
-static int read_said(struct reader *reader, struct text said)
-{
-    CLEANUP(json_freep) struct json_object *messages = new_message_said(said);
-
-    return add_message(reader, json_object_array_get_idx(messages, 0));
 }
 
 static int read_all(struct reader *reader, struct json_object *input)

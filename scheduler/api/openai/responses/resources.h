@@ -6,5 +6,6 @@
 extern const struct endpoint_table response_create_endpoints;
 extern const struct endpoint_table response_endpoints;
 extern const struct endpoint_table response_input_endpoints;
+extern const struct endpoint_table response_compact_endpoints;
 
 extern const char *const response_query[]; /* of those that ask nothing else */

@@ -358,6 +358,17 @@ static const struct field response[] = {
     NOT_OFFERED("top_logprobs"),
 };
 
+static const struct field compact[] = {
+    {"model", FIELD_STRING, REQUIRED, 1, AGENT_MODEL_MAX, NULL, check_model},
+    {"input", FIELD_ANY, NULLABLE, 0, 0, NULL, check_input},
+    {"previous_response_id", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},
+    {"instructions", FIELD_STRING, NULLABLE, 0, 256000, NULL, NULL},
+    {"service_tier", FIELD_STRING, NULLABLE, 0, 64, NULL, NULL},
+    {"prompt_cache_key", FIELD_STRING, NULLABLE, 0, 1024, NULL, NULL},
+    PASSED("prompt_cache_retention"),
+    PASSED("prompt_cache_options"),
+};
+
 static const struct field input_tokens[] = {
     ASKED,
     NOT_OFFERED("personality"),
@@ -367,4 +378,5 @@ static const struct field input_tokens[] = {
 #define TABLE(name) name, ARRAY_LENGTH(name), sizeof(name[0]), NULL, 0
 
 const struct fields body_response = {TABLE(response)};
+const struct fields body_compact = {TABLE(compact)};
 const struct fields body_input_tokens = {TABLE(input_tokens)};

@@ -5,3 +5,4 @@
 
 extern const struct fields body_response;
 extern const struct fields body_input_tokens;
+extern const struct fields body_compact;
