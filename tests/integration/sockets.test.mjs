@@ -133,6 +133,34 @@ test('who comes back with the id of any event reads what comes behind it, over a
   });
 });
 
+test('where an id is none of the thread\'s, the reply has one that is, and nothing is lost behind it', async () => {
+  await withStack({ script }, async (stack) => {
+    await stack.heard();
+    const assistant = await stack.assistant();
+    const [thread, other] = [await threadOf(stack), await threadOf(stack)];
+    const client = await WebSocketClient.open(stack, wsOf(other));
+    await client.hello();
+    await client.done((await client.ask({ type: 'message', content: 'go', run: { assistant_id: assistant.id } })).run_id);
+    const foreign = client.events().map((event) => event.event_id).filter(Boolean);
+    client.destroy();
+    for (const id of [foreign[0], foreign.at(-1), `at.${(Date.now() + 3600000) * 1000}`]) {
+      const first = await WebSocketClient.open(stack, wsOf(thread));
+      const { last_event_id: here } = await first.hello(id);
+      assert.match(here, /^at\.\d+$/);
+      assert.notEqual(here, id);
+      first.destroy();
+      // While nobody listens a run comes and ends.
+      await stack.ok('POST', `/v1/threads/${thread}/messages`, { role: 'user', content: 'go' });
+      const run = await stack.finished(await stack.ok('POST', `/v1/threads/${thread}/runs`, { assistant_id: assistant.id }));
+      const again = await WebSocketClient.open(stack, wsOf(thread));
+      assert.equal((await again.hello(here)).last_event_id, here);
+      await again.done(run.id);
+      assert.deepEqual([...new Set(again.events().map((event) => event.run_id))], [run.id]);
+      again.destroy();
+    }
+  });
+});
+
 test('the simple format says chunks, and may be chosen at any time', async () => {
   await withStack({ script }, async (stack) => {
     await stack.heard();

@@ -92,4 +92,7 @@ void socket_events_init(struct socket *socket);
 SUSPENDS void socket_tell(struct socket *socket);  /* what there is by now */
 bool socket_has_told(const struct socket *socket); /* nothing came since */
 void socket_stop_telling(struct socket *socket);
+
+/* Begins there, where that is a place in this thread; else in the present. */
+SUSPENDS void socket_begin_at(struct socket *socket, const struct socket_place *place);
 MUSTCHECK bool socket_set_format(struct socket *socket, struct text name);

@@ -10,6 +10,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/store/polls/thread_standings.h"
+#include "shared/store/runs/runs.h"
 
 enum {
     RUNS_AT_ONCE = 8,     /* then others have their turn */
@@ -152,6 +153,35 @@ static void failed(struct socket *socket, const struct error *err)
     socket->look_at_ms = deadline_in(LOOK_AGAIN_MS);
 }
 
+/* While the database is away it is believed. */
+static bool has_run(struct socket *socket, struct uuid run)
+{
+    struct store store = socket->request->store;
+    struct arena arena;
+    struct error err;
+    size_t bytes;
+    int r;
+
+    arena_init(&arena, 0);
+    store.arena = &arena;
+    r = runs_size(&store, socket->thread, run, &bytes, &err);
+    arena_deinit(&arena);
+    return r != RUN_MISSING;
+}
+
+void socket_begin_at(struct socket *socket, const struct socket_place *place)
+{
+    int64_t present_us = socket->place.us;
+
+    if (uuid_is_zero(place->run)) {
+        if (place->us <= present_us)
+            socket->place = *place;
+    } else if (has_run(socket, place->run)) {
+        socket->place = *place;
+        socket->place.us = present_us; /* should the run be deleted, from when it came */
+    }
+}
+
 /* What was shown of a run that comes once more: it has been given another chance. */
 static struct shown shown_before(const struct socket *socket, struct uuid run)
 {
@@ -238,7 +268,7 @@ static bool may_look(const struct socket *socket)
 }
 
 /* Returns whether there is a run to be told. */
-static bool has_run(struct socket *socket)
+static bool has_run_to_tell(struct socket *socket)
 {
     if (socket->is_telling)
         return true;
@@ -258,7 +288,7 @@ void socket_tell(struct socket *socket)
         bool over;
         int r;
 
-        if (!has_run(socket) || clock_ms() < socket->look_at_ms)
+        if (!has_run_to_tell(socket) || clock_ms() < socket->look_at_ms)
             return;
         r = telling_tell(&socket->telling, &over, &err);
         if (r < 0)

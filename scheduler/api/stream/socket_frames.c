@@ -40,7 +40,7 @@ static void say_ready(struct socket *socket)
     socket_end(socket, begun);
 }
 
-/* An id that is none of ours is as none: the client sees from the reply where it is. */
+/* An id that is none of this thread's is as none: the client sees from the reply where it is. */
 static void hello(const struct saying *saying)
 {
     struct socket *socket = saying->socket;
@@ -51,11 +51,8 @@ static void hello(const struct saying *saying)
         refuse(saying, NULL, "invalid_request_error", "There was a hello already.");
         return;
     }
-    if (id.ptr && socket_place_parse(id, &place)) {
-        if (!uuid_is_zero(place.run)) /* where there is no such run, from when it came */
-            place.us = socket->place.us;
-        socket->place = place;
-    }
+    if (id.ptr && socket_place_parse(id, &place))
+        socket_begin_at(socket, &place);
     socket->reads = true;
     say_ready(socket);
 }
