@@ -74,7 +74,6 @@ static void not_offered(struct fixture *fixture)
         {"GET", "/v1/videosx", 404, "Please check the URL for typos"},
         {"GET", "/v1/chat/completions", 405,
          "Allowed: POST. Penstock does not offer stored chat completions."},
-        {"POST", "/v1/responses/compact", 405, "responses that are made shorter by a model."},
         {"DELETE", "/v1/models/x", 405, "they are those of its configuration."},
     };
 
