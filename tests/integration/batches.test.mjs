@@ -193,18 +193,18 @@ for (const endpoint of [chat, runs])
       const batch = await createBatch(stack, Array.from({ length: count }, (_, n) => lineOf(`l${n}`, endpoint, body(n))), endpoint);
       const counts = async () => (await stack.ok('GET', `/v1/batches/${batch.id}`).catch(() => null))?.request_counts.completed ?? -1;
       for (const [done, strike] of [
-        [0, async () => { stack.scheduler.child.kill('SIGKILL'); await stack.startScheduler(); }],
-        [100, async () => { stack.workers[0].child.kill('SIGKILL'); await stack.startWorker(); }],
+        [0, async () => { await stack.scheduler.kill('SIGKILL'); await stack.startScheduler(); }],
+        [100, async () => { await stack.workers[0].kill('SIGKILL'); await stack.startWorker(); }],
         [400, async () => { stack.stopRedis(); stack.startRedis(); }],
-        [700, async () => { stack.scheduler.child.kill('SIGKILL'); await stack.startScheduler(); }],
+        [700, async () => { await stack.scheduler.kill('SIGKILL'); await stack.startScheduler(); }],
         [1200, async () => stack.postgres('restart', '-m', 'immediate')],
-        [1800, async () => { stack.scheduler.child.kill('SIGTERM'); await until('it is gone', () => !stack.scheduler.running); await stack.startScheduler(); }],
-        [2900, async () => { stack.scheduler.child.kill('SIGKILL'); await stack.startScheduler(); }],
+        [1800, async () => { assert.equal((await stack.scheduler.stop()).code, 0); await stack.startScheduler(); }],
+        [2900, async () => { await stack.scheduler.kill('SIGKILL'); await stack.startScheduler(); }],
       ]) {
-        await until(`${done} lines are done`, async () => (await counts()) >= done, 60000);
+        await until(`${done} lines are done`, async () => (await counts()) >= done, 240000);
         await strike();
       }
-      const ended = await endedBatch(stack, batch.id, 120000);
+      const ended = await endedBatch(stack, batch.id, 480000);
       assert.deepEqual([ended.status, ended.request_counts], ['completed', { total: count, completed: count, failed: 0 }]);
       const all = await answers(stack, ended);
       assert.equal(all.size, count);
