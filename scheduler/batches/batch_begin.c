@@ -1,178 +1,34 @@
 /* Beginning lines: a wave is read, its lines are checked as the endpoint would check them, and what
- * is refused is answered at once.
- *
- * Runs of one call are made by the statement of their wave. Those of agents are made behind it by
- * shared/submit, with ids that stand in their lines: so a wave whose maker died is made by the next
- * one, and what was made before is found. */
+ * is refused is answered at once. The others become runs by the statement of their wave, all that
+ * can; those of agents that could not are made one by one in the next round (batch_alone.c). */
 
 #include <stdlib.h>
 
 #include "scheduler/api/files/message_files.h"
 #include "scheduler/api/openai/batch_line.h"
 #include "scheduler/batches/batch_answer.h"
+#include "scheduler/batches/batch_ask.h"
 #include "scheduler/batches/batch_input.h"
 #include "scheduler/batches/batch_task.h"
 #include "scheduler/batches/batches_internal.h"
 #include "shared/base/error.h"
-#include "shared/fiber/fiber.h"
+#include "shared/store/submissions/run_batches.h"
 #include "shared/submit/submit.h"
-
-/* ---- runs of agents ---- */
-
-/* A line whose run is to be made. */
-struct making_line {
-    struct batch_task *task;
-    struct fiber *fiber;
-    int64_t line;
-    struct uuid run;
-    struct text custom_id;
-    struct json_object *parsed; /* the line, as batch_line_read gave it */
-    struct json_object *body;   /* of it */
-    bool made;
-    bool refused;
-    struct failure failure;
-};
-
-static void makings_free(struct making_line *makings, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        json_free(makings[i].parsed);
-}
-
-SUSPENDS static int submit_line(struct making_line *making, struct arena *arena)
-{
-    struct batch_task *task = making->task;
-    struct store store = task->store;
-    struct submission submission = {
-        .request = making->body,
-        .id = making->run,
-        .ends_at_calls = true,
-    };
-    struct submitted submitted;
-
-    store.arena = arena;
-    store.limits = &task->batches->options.limits;
-    json_object_object_add(making->body, "priority", json_object_new_string("low"));
-    return submit(task->batches->submitter, &store, &submission, &submitted, &making->failure);
-}
-
-static void make_line(void *arg)
-{
-    struct making_line *making = arg;
-    struct arena arena;
-    int r;
-
-    arena_init(&arena, 0);
-    r = submit_line(making, &arena);
-    arena_deinit(&arena);
-    making->made = r == 0;
-    making->refused = r < 0 && making->failure.status < 500 && making->failure.status != 429;
-}
-
-SUSPENDS static int settle_refused(struct batch_task *task, const struct making_line *makings,
-                                   size_t count, struct error *err)
-{
-    CLEANUP(buf_deinit) struct buf errors;
-    int64_t lines[BATCH_WAVE_MAX];
-    struct batch_answers answers = {.lines = lines};
-
-    buf_init(&errors, 0);
-    for (size_t i = 0; i < count; i++) {
-        if (!makings[i].refused)
-            continue;
-        lines[answers.count++] = makings[i].line;
-        batch_answer_failure(&errors, makings[i].run, makings[i].custom_id, &makings[i].failure);
-    }
-    if (answers.count == 0)
-        return buf_check(&errors, err);
-    answers.errors = buf_text(&errors);
-    task->batches->lines_failed += answers.count;
-    return batch_settle(task->store.pg, &task->hold, &answers, err);
-}
-
-/* What can't be made now is left for the next round. */
-SUSPENDS static int make_lines(struct batch_task *task, struct making_line *makings, size_t count,
-                               struct error *err)
-{
-    int64_t made[BATCH_WAVE_MAX];
-    size_t made_count = 0;
-    int r = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        makings[i].task = task;
-        makings[i].fiber = fiber_start("batch line", make_line, &makings[i]);
-    }
-    for (size_t i = 0; i < count; i++) {
-        fiber_join(makings[i].fiber);
-        if (makings[i].made)
-            made[made_count++] = makings[i].line;
-    }
-    if (made_count > 0)
-        r = batch_lines_made(task->store.pg, &task->hold, made, made_count, err);
-    return r == 0 ? settle_refused(task, makings, count, err) : r;
-}
 
 static int no_room(struct error *err)
 {
     return error_set(err, E_LIMIT, "a wave of a batch is too large");
 }
 
-/* A line that was begun is fit, and its file can't change: where it is not, the file is gone. */
-SUSPENDS static int read_again(struct batch_task *task, const struct batch_line *line,
-                               struct making_line *out, size_t *held, struct error *err)
-{
-    struct batch_input input;
-    struct batch_input_line text;
-    struct batch_fault fault;
-    struct batch_ask ask = {.line = NULL};
-    int r;
-
-    batch_input_open(&input, task->batches->options.blobs, &task->input.blob, line->at_byte,
-                     line->line - 1);
-    r = batch_input_next(&input, &text, err);
-    if (r == 0 && batch_line_read(text.text, task->endpoint, &ask, &fault) < 0)
-        r = error_set(err, E_NOT_FOUND, "a line of a batch is not there any more");
-    *held += r == 0 ? text.text.len : 0;
-    batch_input_close(&input);
-    *out = (struct making_line){.line = line->line,
-                                .run = line->run_id,
-                                .custom_id = line->custom_id,
-                                .parsed = ask.line,
-                                .body = ask.body};
-    return r == BATCH_INPUT_END ? -E_NOT_FOUND : r;
-}
-
-/* Lines of an earlier wave whose runs were not made then. */
-SUSPENDS static int make_left(struct batch_task *task, struct error *err)
-{
-    struct making_line *makings;
-    struct batch_lines lines;
-    size_t count = 0;
-    size_t held = 0;
-    int r = batch_lines_open(&task->store, task->hold.id, false, BATCH_WAVE_MAX, &lines, err);
-
-    if (r < 0 || lines.count == 0)
-        return r;
-    makings = arena_calloc(&task->arena, lines.count, sizeof(*makings));
-    if (!makings)
-        return no_room(err);
-    while (r == 0 && count < lines.count && held < BATCH_WAVE_BYTES) {
-        r = read_again(task, &lines.items[count], &makings[count], &held, err);
-        count++;
-    }
-    if (r == 0)
-        r = make_lines(task, makings, count, err);
-    makings_free(makings, count);
-    return r;
-}
-
-/* ---- a wave ---- */
-
 struct wave {
     struct batch_task *task;
     struct batch_wave rows;
     struct batch_new_line lines[BATCH_WAVE_MAX];
-    struct making_line makings[BATCH_WAVE_MAX]; /* beside `lines`, where runs are made later */
+    struct json_object *parsed[BATCH_WAVE_MAX]; /* lines that `drafts` borrow from */
+    struct submit_draft drafts[BATCH_WAVE_MAX]; /* runs of agents, a row of `makings` each */
+    struct run_making makings[BATCH_WAVE_MAX];
+    size_t parsed_count;
+    struct arena arena;
     struct buf errors;
     size_t bytes;
 };
@@ -181,8 +37,10 @@ static void wave_freep(struct wave **wave)
 {
     if (!*wave)
         return;
-    makings_free((*wave)->makings, (*wave)->rows.count);
+    for (size_t i = 0; i < (*wave)->parsed_count; i++)
+        json_free((*wave)->parsed[i]);
     buf_deinit(&(*wave)->errors);
+    arena_deinit(&(*wave)->arena);
     free(*wave);
 }
 
@@ -201,19 +59,55 @@ SUSPENDS static int check(struct batch_task *task, struct text text, const struc
 
 static struct text copy_of(struct wave *wave, struct text text)
 {
-    char *copy = arena_copy(&wave->task->arena, text);
+    char *copy = arena_copy(&wave->arena, text);
 
     return copy ? (struct text){copy, text.len} : TEXT_NONE;
 }
 
-/* Takes ask->line over where its run is made later. */
-static int add_line(struct wave *wave, const struct batch_input *input,
-                    const struct batch_input_line *line, struct batch_ask *ask, struct error *err)
+/* A run of one call is a part of its line. */
+static void add_call(struct wave *wave, struct batch_new_line *row, const struct batch_ask *ask)
+{
+    struct text user = json_get_text(ask->body, "user");
+
+    row->user = user.ptr ? copy_of(wave, user) : TEXT_NONE;
+    row->spec = copy_of(wave, json_text(ask->body));
+}
+
+/* One that can't be made now, or not with others, is left to batch_alone.c. Takes ask->line over.
+ * Returns 0, or -E_INVALID with *failure. */
+SUSPENDS static int add_run(struct wave *wave, const struct batch_new_line *row,
+                            struct batch_ask *ask, struct failure *failure)
+{
+    struct batch_task *task = wave->task;
+    size_t at = wave->rows.makings_count;
+    struct store store = task->store;
+    int r;
+
+    store.arena = &wave->arena;
+    store.limits = &task->batches->options.limits;
+    r = batch_ask_prepare(task->batches, &store, &(struct batch_run_ask){ask->body, row->run},
+                          &wave->drafts[at], failure);
+    if (r < 0)
+        return batch_ask_is_refused(failure) ? r : 0;
+    if (wave->drafts[at].alone)
+        return 0;
+    wave->parsed[wave->parsed_count++] = ask->line;
+    ask->line = NULL;
+    wave->makings[at] = (struct run_making){.tenant = task->row.tenant,
+                                            .draft = &wave->drafts[at].run,
+                                            .new_thread = &wave->drafts[at].thread};
+    wave->bytes += run_making_bytes(&wave->makings[at]);
+    wave->rows.makings_count++;
+    return 0;
+}
+
+/* Returns 0; -E_INVALID with *failure: the line is refused; or -E_LIMIT. */
+SUSPENDS static int add_line(struct wave *wave, const struct batch_input *input,
+                             const struct batch_input_line *line, struct batch_ask *ask,
+                             struct failure *failure, struct error *err)
 {
     struct batch_task *task = wave->task;
     struct batch_new_line *row = &wave->lines[wave->rows.count];
-    struct text user = json_get_text(ask->body, "user");
-    bool later = !task->endpoint->kind;
 
     *row = (struct batch_new_line){
         .line = line->line,
@@ -221,19 +115,14 @@ static int add_line(struct wave *wave, const struct batch_input *input,
         .bytes = batch_input_at(input) - line->at_byte,
         .run = uuid_new(),
         .custom_id = copy_of(wave, ask->custom_id),
-        .user = user.ptr && !later ? copy_of(wave, user) : TEXT_NONE,
-        .spec = later ? TEXT_NONE : copy_of(wave, json_text(ask->body)),
     };
     row->shard = row->run.bytes[15] % task->batches->options.shards;
-    if (!row->custom_id.ptr || (!later && !row->spec.ptr))
+    if (task->endpoint->kind)
+        add_call(wave, row, ask);
+    else if (add_run(wave, row, ask, failure) < 0)
+        return -E_INVALID;
+    if (!row->custom_id.ptr || (task->endpoint->kind && !row->spec.ptr))
         return no_room(err);
-    wave->makings[wave->rows.count] =
-        (struct making_line){.line = row->line, .run = row->run, .custom_id = row->custom_id};
-    if (later) {
-        wave->makings[wave->rows.count].parsed = ask->line;
-        wave->makings[wave->rows.count].body = ask->body;
-        ask->line = NULL;
-    }
     wave->bytes += line->text.len;
     wave->rows.count++;
     return 0;
@@ -253,11 +142,11 @@ SUSPENDS static int take_line(struct wave *wave, const struct batch_input *input
         failure_param(&failure, 400, fault.param, fault.code, "%s", fault.message);
     else
         r = check(task, line->text, &ask, &failure);
-    if (r == 0) {
-        r = add_line(wave, input, line, &ask, err);
-    } else if (failure.status >= 500) {
+    if (r == 0)
+        r = add_line(wave, input, line, &ask, &failure, err);
+    if (r < 0 && failure.status >= 500) {
         r = error_set(err, E_UNAVAILABLE, "a line can't be judged now: %s", failure.cause);
-    } else {
+    } else if (r < 0 && failure.status > 0) {
         batch_answer_failure(&wave->errors, uuid_new(),
                              ask.custom_id.ptr ? ask.custom_id : TEXT(""), &failure);
         wave->rows.refused++;
@@ -308,7 +197,10 @@ SUSPENDS static int begin_wave(struct batch_task *task, int64_t count, struct er
         .to_byte = task->row.at_byte,
         .kind = task->endpoint->kind,
         .lines = wave->lines,
+        .makings = wave->makings,
+        .limits = &task->batches->options.limits,
     };
+    arena_init(&wave->arena, 0);
     buf_init(&wave->errors, 0);
     r = read_wave(wave, count, err);
     if (r == 0)
@@ -324,7 +216,7 @@ SUSPENDS static int begin_wave(struct batch_task *task, int64_t count, struct er
     task->begun += (int64_t)wave->rows.count;
     task->batches->lines_begun += wave->rows.count;
     task->batches->lines_failed += (uint64_t)wave->rows.refused;
-    return task->endpoint->kind ? 0 : make_lines(task, wave->makings, wave->rows.count, err);
+    return 0;
 }
 
 /* How many may be at work: the tenant's other batches have their part. */
@@ -348,7 +240,7 @@ int batch_task_begin(struct batch_task *task, struct error *err)
     if (r == FILE_MISSING)
         return batch_task_lose_input(task, err);
     if (r == 0 && !task->endpoint->kind)
-        r = make_left(task, err);
+        r = batch_task_make_left(task, err);
     if (r == 0)
         r = batch_lines_left(task->store.pg, task->hold.id, &task->left, err);
     room = at_work_max(task) - task->left;

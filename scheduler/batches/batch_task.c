@@ -65,6 +65,8 @@ SUSPENDS static int work(struct batch_task *task, struct error *err)
     return r;
 }
 
+/* A write that found the batch changed, as by a cancel, is no loss: the next round sees what it is
+ * by then, and whose. */
 SUSPENDS static int go_round(struct batch_task *task, struct error *err)
 {
     int r = batch_hold(&task->store, &task->hold, &task->row, &task->beside, err);
@@ -78,7 +80,9 @@ SUSPENDS static int go_round(struct batch_task *task, struct error *err)
     if (text_is(task->row.state, "finalizing"))
         return batch_task_finish(task, err);
     r = stop_late(task, err);
-    return r == 0 ? work(task, err) : r;
+    if (r == 0)
+        r = work(task, err);
+    return r == BATCH_LOST ? 0 : r;
 }
 
 /* More are at work where those that were have ended within a round, as long as they do. */

@@ -4,7 +4,8 @@
  *
  *   validate   the whole input, line by line (batch_validate.c)
  *   collect    answers of lines whose runs have ended -> the output (batch_collect.c)
- *   begin      lines -> runs, a wave of them, while few enough are at work (batch_begin.c)
+ *   begin      lines -> runs, a wave of them, while few enough are at work (batch_begin.c,
+ *              batch_alone.c)
  *   stop       after a cancel, or when its window is over: runs are cancelled, and the lines
  *              that are left answered by that (batch_stop.c)
  *   finish     the output -> files (batch_finish.c)
@@ -50,6 +51,10 @@ struct batch_task {
 SUSPENDS MUSTCHECK int batch_task_validate(struct batch_task *task, struct error *err);
 SUSPENDS MUSTCHECK int batch_task_collect(struct batch_task *task, struct error *err);
 SUSPENDS MUSTCHECK int batch_task_begin(struct batch_task *task, struct error *err);
+
+/* Those lines of earlier waves whose runs were not made with them (batch_alone.c). */
+SUSPENDS MUSTCHECK int batch_task_make_left(struct batch_task *task, struct error *err);
+
 SUSPENDS MUSTCHECK int batch_task_stop(struct batch_task *task, struct error *err);
 SUSPENDS MUSTCHECK int batch_task_finish(struct batch_task *task, struct error *err);
 

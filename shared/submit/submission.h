@@ -77,3 +77,11 @@ struct submitted {
     struct run run; /* in store->arena */
     bool found;     /* it was there already */
 };
+
+/* A run as far as it goes without a write, for who makes many of them as one statement. Its texts
+ * are those of the request, and in store->arena. */
+struct submit_draft {
+    struct run_draft run;
+    struct thread_draft thread;
+    bool alone; /* it can't be one of many: submit makes it */
+};

@@ -194,7 +194,8 @@ static int find_run(struct making *making, struct run *out)
     return r < 0 ? failure_from_error(making->failure, &err) : r;
 }
 
-/* As one of many, unless the thread's active run is to give way. Else RUN_NOT_MADE. */
+/* As one of many, unless the thread's active run is to give way, or what rides along is not a first
+ * try. Else RUN_NOT_MADE. */
 static int make_with_others(const struct making *making, bool new_thread, struct run *out,
                             struct error *err)
 {
@@ -206,7 +207,9 @@ static int make_with_others(const struct making *making, bool new_thread, struct
         .trace = making->submission->first_try,
     };
 
-    if (!making->submitter->maker)
+    bool rides = making->store->rider && !making->submission->first_try;
+
+    if (!making->submitter->maker || rides)
         return RUN_NOT_MADE;
     return run_maker_make(making->submitter->maker, &one, out, err);
 }
@@ -254,8 +257,6 @@ static int write_run(struct making *making, struct run *out, struct error *err)
 
     if (making->submission->is_behind)
         return write_behind(making, out, err);
-    if (!making->agent_said && making->thread_draft.user.ptr)
-        making->thread_draft.agent = making->draft.agent;
     if (!new_thread && strategy < MULTITASK_COUNT)
         return runs_enqueue(store, &making->draft, strategy, out, &making->stopped, err);
     r = make_with_others(making, new_thread, out, err);
@@ -339,12 +340,10 @@ static int find_active(struct making *making)
     return r < 0 ? failure_from_error(making->failure, &err) : 0;
 }
 
-/* One attempt. Returns 0; AGENT_MISSING: this was not its latest version, or it is gone;
- * THREAD_TAKEN: there is another active thread by now, or none; -E_INVALID with the failure. */
-static int attempt(struct making *making, struct submitted *out)
+/* All but the writing. Returns 0, or -E_INVALID with the failure. */
+static int prepare(struct making *making)
 {
     struct agent_template template;
-    struct error err;
     int r = find_agent(making, &template);
 
     if (r == 0)
@@ -353,6 +352,18 @@ static int attempt(struct making *making, struct submitted *out)
         r = assistant_inactive(making);
     if (r == 0)
         r = making_freeze(making, &template);
+    if (r == 0 && !making->agent_said && making->thread_draft.user.ptr)
+        making->thread_draft.agent = making->draft.agent;
+    return r;
+}
+
+/* One attempt. Returns 0; AGENT_MISSING: this was not its latest version, or it is gone;
+ * THREAD_TAKEN: there is another active thread by now, or none; -E_INVALID with the failure. */
+static int attempt(struct making *making, struct submitted *out)
+{
+    struct error err;
+    int r = prepare(making);
+
     if (r < 0)
         return r;
     r = write_run(making, &out->run, &err);
@@ -447,4 +458,29 @@ int submit(struct submitter *submitter, const struct store *store,
     if (r == 0)
         *out = made;
     return r;
+}
+
+int submit_prepare(struct submitter *submitter, const struct store *store,
+                   const struct submission *submission, struct submit_draft *out,
+                   struct failure *failure)
+{
+    struct making making = {
+        .submitter = submitter,
+        .store = store,
+        .submission = submission,
+        .failure = failure,
+    };
+    struct run_making one = {.draft = &out->run, .new_thread = &out->thread};
+    int r;
+
+    ASSERT(uuid_is_zero(submission->thread) && !submission->active_thread);
+    r = making_draft(&making);
+    if (r == 0)
+        r = prepare(&making);
+    if (r < 0)
+        return r;
+    out->run = making.draft;
+    out->thread = making.thread_draft;
+    out->alone = !run_making_is_plain(&one);
+    return 0;
 }

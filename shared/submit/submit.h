@@ -30,6 +30,12 @@ SUSPENDS MUSTCHECK int submit(struct submitter *submitter, const struct store *s
                               const struct submission *submission, struct submitted *out,
                               struct failure *failure);
 
+/* What submit would write for a run on a new thread. Returns 0 with *out, or -E_INVALID with
+ * *failure. */
+SUSPENDS MUSTCHECK int submit_prepare(struct submitter *submitter, const struct store *store,
+                                      const struct submission *submission, struct submit_draft *out,
+                                      struct failure *failure);
+
 /* The agent of the tenant that has this id or slug. Returns 0; AGENT_MISSING; or what the store
  * failed with. */
 SUSPENDS MUSTCHECK int submitter_find_agent(struct submitter *submitter, const struct store *store,

@@ -1,134 +1,14 @@
-/* The lines of a batch: begun in waves, each with its run, and settled when that has ended
+/* The lines of a batch that were begun (batch_waves.c), until they are settled
  *
- * A wave is one statement with the cursor's move, and so are answers with the deletion of the lines
- * that they answer: whoever dies at whatever moment, no line is begun twice, left out, or answered
- * twice. */
+ * Answers are one statement with the deletion of the lines that they answer: whoever dies at
+ * whatever moment, no line is left out, or answered twice. */
 
 #include "shared/store/batches/batch_work.h"
-#include "shared/store/columns.h"
 #include "shared/store/runs/run_ends.h"
-
-enum {
-    WAVE_ID,
-    WAVE_OWNER,
-    WAVE_FENCE,
-    WAVE_FROM,
-    WAVE_TO,
-    WAVE_BYTE,
-    WAVE_KIND,
-    WAVE_ERRORS,
-    WAVE_REFUSED,
-    WAVE_FIXED
-};
 
 /* clang-format off */
 #define LEASE "now() + interval '" SQL_STRING(BATCH_LEASE_MS) " ms'"
-
-#define LINE_ROWS(COLUMN) \
-    COLUMN(10, LINE_N, "n", 'I') \
-    COLUMN(11, LINE_LINE, "line", 'I') \
-    COLUMN(12, LINE_AT, "at_byte", 'I') \
-    COLUMN(13, LINE_BYTES, "bytes", 'I') \
-    COLUMN(14, LINE_RUN, "run", 'U') \
-    COLUMN(15, LINE_CUSTOM_ID, "custom_id", 'T') \
-    COLUMN(16, LINE_SPEC, "spec", 'W') \
-    COLUMN(17, LINE_USER, "usr", 'T') \
-    COLUMN(18, LINE_SHARD, "shard", 'I')
-
-enum line_column { LINE_ROWS(COLUMN_ENUM) };
-enum { WAVE_COLUMNS = WAVE_FIXED LINE_ROWS(COLUMN_COUNT) };
-
-static const char wave_types[] = {'u', 'i', 'i', 'i', 'i', 'i', 't', 't', 'i',
-                                  LINE_ROWS(COLUMN_TYPE) [WAVE_COLUMNS] = '\0'};
-_Static_assert(sizeof(wave_types) == WAVE_COLUMNS + 1, "each number has its column");
-
-static const struct pg_statement wave_write = {
-    .name = "batch_wave",
-    .sql =
-        "WITH b AS ("
-        "    UPDATE batches b"
-        "    SET at_line = $5, at_byte = $6, failed = b.failed + $9, lease_until = " LEASE
-        "    WHERE b.id = $1"
-        "      AND b.owner = $2"
-        "      AND b.fence = $3"
-        "      AND b.at_line = $4"
-        "      AND b.state IN ('in_progress', 'cancelling')"
-        "    RETURNING b.id, b.tenant_id, b.expires_at),"
-        " i AS MATERIALIZED (" SQL_MANY_ROWS(LINE_ROWS, "$10") "),"
-        " l AS ("
-        "    INSERT INTO batch_lines (batch_id, line, run_id, custom_id, at_byte, bytes, made)"
-        "    SELECT b.id, i.line, i.run, i.custom_id, i.at_byte, i.bytes, i.spec IS NOT NULL"
-        "    FROM b, i),"
-        " e AS ("
-        "    INSERT INTO batch_output (batch_id, of_error, lines)"
-        "    SELECT b.id, true, $8::text"
-        "    FROM b"
-        "    WHERE $8::text IS NOT NULL),"
-        " r AS ("
-        "    INSERT INTO runs ("
-        "        id, tenant_id, agent_version, shard, priority, kind, spec, spec_bytes, due_at,"
-        "        expires_at, user_id)"
-        "    SELECT i.run, b.tenant_id, 0, i.shard, 2, $7::text,"
-        "        i.spec, octet_length(i.spec::text), now(), b.expires_at, i.usr"
-        "    FROM b, i"
-        "    WHERE i.spec IS NOT NULL)"
-        " SELECT 1"
-        " FROM b",
-    .types = wave_types,
-};
 /* clang-format on */
-
-static void write_line(struct buf *columns, size_t n, const struct batch_new_line *line)
-{
-    struct column_row row = column_row(columns, LINE_N, n);
-
-    column_int(row, LINE_LINE, line->line);
-    column_int(row, LINE_AT, line->at_byte);
-    column_int(row, LINE_BYTES, line->bytes);
-    column_uuid(row, LINE_RUN, line->run);
-    column_text(row, LINE_CUSTOM_ID, line->custom_id);
-    column_text(row, LINE_SPEC, line->spec);
-    column_text(row, LINE_USER, line->user);
-    column_int(row, LINE_SHARD, line->shard);
-}
-
-SUSPENDS static int send_wave(struct pg *pg, const struct batch_hold *hold,
-                              const struct batch_wave *wave, struct buf *columns, struct error *err)
-{
-    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-    struct pg_value values[WAVE_COLUMNS];
-    int r;
-
-    columns_values(columns, wave_types, values);
-    values[WAVE_ID] = pg_uuid(hold->id);
-    values[WAVE_OWNER] = pg_int(hold->owner);
-    values[WAVE_FENCE] = pg_int(hold->fence);
-    values[WAVE_FROM] = pg_int(wave->from_line);
-    values[WAVE_TO] = pg_int(wave->to_line);
-    values[WAVE_BYTE] = pg_int(wave->to_byte);
-    values[WAVE_KIND] = pg_string(wave->kind);
-    values[WAVE_ERRORS] = wave->errors.len > 0 ? pg_text(wave->errors) : pg_null();
-    values[WAVE_REFUSED] = pg_int(wave->refused);
-    r = pg_exec(pg, &wave_write, values, &result, err);
-    if (r < 0)
-        return r;
-    return pg_rows(result) == 0 ? BATCH_LOST : 0;
-}
-
-int batch_wave(struct pg *pg, const struct batch_hold *hold, const struct batch_wave *wave,
-               struct error *err)
-{
-    struct buf columns[WAVE_COLUMNS];
-    int r;
-
-    ASSERT(wave->count <= BATCH_WAVE_MAX);
-    columns_init(columns, WAVE_COLUMNS);
-    for (size_t i = 0; i < wave->count; i++)
-        write_line(columns, i, &wave->lines[i]);
-    r = send_wave(pg, hold, wave, columns, err);
-    columns_deinit(columns, WAVE_COLUMNS);
-    return r;
-}
 
 /* ---- what became of them ---- */
 

@@ -7,6 +7,9 @@
 #include "shared/store/batches/batches.h"
 #include "shared/store/runs/runs.h"
 
+struct run_making;
+struct thread_limits;
+
 #define BATCH_LEASE_MS   10000
 #define BATCH_WAVE_MAX   200 /* lines of one statement */
 #define BATCH_WAVE_BYTES ((size_t)4 << 20)
@@ -68,11 +71,25 @@ struct batch_wave {
     size_t count;
     struct text errors; /* lines of the error file that are answered already; empty: none */
     int64_t refused;    /* how many */
+    const struct run_making *makings; /* runs of agents for some of the lines, with their ids */
+    size_t makings_count;
+    const struct thread_limits *limits; /* of their threads; NULL: none */
 };
 
-/* Lines, their runs, what is answered already, and the cursor's move: all or none. */
+/* Lines, their runs, what is answered already, and the cursor's move: all or none; but that runs of
+ * agents may be left out, as run_batch_make does, and then their lines are not `made`. BATCH_LOST
+ * also when there are lines, and the batch begins none any more. */
 SUSPENDS MUSTCHECK int batch_wave(struct pg *pg, const struct batch_hold *hold,
                                   const struct batch_wave *wave, struct error *err);
+
+/* What goes along with a statement that makes a line's run: in one transaction with it
+ * (store->rider), which fails with -E_REJECTED where the batch is not held any more or begins no
+ * lines. at_line: where the cursor must be; -1: wherever. */
+struct batch_fence {
+    struct pg_value values[4];
+    struct pg_query query;
+};
+void batch_fence_init(struct batch_fence *fence, const struct batch_hold *hold, int64_t at_line);
 
 /* A line that is not answered yet. */
 struct batch_line {

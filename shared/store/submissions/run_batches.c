@@ -10,7 +10,10 @@
 
 #include "shared/store/submissions/run_batches.h"
 
+#include <stdlib.h>
+
 #include "shared/base/error.h"
+#include "shared/base/memory.h"
 #include "shared/store/columns.h"
 #include "shared/store/runs/run_drafts.h"
 #include "shared/store/threads/drafts.h"
@@ -182,6 +185,27 @@ static const struct pg_statement batch_make = {
 };
 /* clang-format on */
 
+size_t run_making_bytes(const struct run_making *making)
+{
+    const struct thread_draft *thread = making->new_thread;
+    const struct message_draft *messages = thread ? thread->messages : making->draft->messages;
+    size_t count = thread ? thread->message_count : making->draft->message_count;
+    size_t bytes = making->draft->spec.len + making->draft->metadata.len;
+
+    if (thread)
+        bytes += thread->metadata.len + thread->tool_resources.len + thread->title.len +
+                 thread->agent_state.len;
+    for (size_t i = 0; i < count; i++)
+        bytes += (size_t)draft_bytes(&messages[i]) + messages[i].metadata.len;
+    return bytes;
+}
+
+bool run_making_is_plain(const struct run_making *making)
+{
+    return run_making_bytes(making) <= SMALL_BYTES_MAX && !making->draft->is_behind &&
+           !(making->new_thread && making->new_thread->active);
+}
+
 static void write_calls(struct column_row row, const struct message_draft *draft)
 {
     CLEANUP(buf_deinit) struct buf calls;
@@ -268,26 +292,56 @@ static int write_making(struct buf *columns, size_t n, const struct run_making *
     return write_messages(columns, row, n, draft->messages, draft->message_count, err);
 }
 
+struct run_batch {
+    struct buf columns[COLUMNS];
+    struct pg_value values[COLUMNS];
+};
+
+int run_batch_new(const struct thread_limits *limits, const struct run_making *makings,
+                  size_t count, struct run_batch **out, struct error *err)
+{
+    struct thread_limits most = limits_or_none(limits);
+    struct run_batch *batch = xcalloc(1, sizeof(*batch));
+    int r = 0;
+
+    ASSERT(count <= RUN_BATCH_MAX);
+    columns_init(batch->columns, COLUMNS);
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = write_making(batch->columns, i, &makings[i], err);
+    if (r < 0) {
+        run_batch_free(batch);
+        return r;
+    }
+    columns_values(batch->columns, types, batch->values);
+    batch->values[LIMIT_THREAD_BYTES] = pg_int(most.thread_bytes);
+    batch->values[LIMIT_USER_BYTES] = pg_int(most.user_bytes);
+    *out = batch;
+    return 0;
+}
+
+void run_batch_free(struct run_batch *batch)
+{
+    if (!batch)
+        return;
+    columns_deinit(batch->columns, COLUMNS);
+    free(batch);
+}
+
+struct pg_query run_batch_query(const struct run_batch *batch)
+{
+    return (struct pg_query){&batch_make, batch->values};
+}
+
 int run_batch_make(struct pg *pg, const struct thread_limits *limits,
                    const struct run_making *makings, size_t count, struct pg_result **out,
                    struct error *err)
 {
-    struct thread_limits most = limits_or_none(limits);
-    struct pg_value values[COLUMNS];
-    struct buf columns[COLUMNS];
-    int r = 0;
+    struct run_batch *batch = NULL;
+    int r = run_batch_new(limits, makings, count, &batch, err);
 
-    ASSERT(count <= RUN_BATCH_MAX);
-    columns_init(columns, COLUMNS);
-    for (size_t i = 0; i < count && r == 0; i++)
-        r = write_making(columns, i, &makings[i], err);
-    if (r == 0) {
-        columns_values(columns, types, values);
-        values[LIMIT_THREAD_BYTES] = pg_int(most.thread_bytes);
-        values[LIMIT_USER_BYTES] = pg_int(most.user_bytes);
-        r = pg_exec(pg, &batch_make, values, out, err);
-    }
-    columns_deinit(columns, COLUMNS);
+    if (r == 0)
+        r = pg_exec(pg, &batch_make, batch->values, out, err);
+    run_batch_free(batch);
     return r;
 }
 

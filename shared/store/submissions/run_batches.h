@@ -27,6 +27,21 @@ SUSPENDS MUSTCHECK int run_batch_make(struct pg *pg, const struct thread_limits 
                                       const struct run_making *makings, size_t count,
                                       struct pg_result **out, struct error *err);
 
+/* The same as a part of somebody's request (pg_exec_all). The makings are not looked at any more
+ * once it is there. */
+struct run_batch;
+MUSTCHECK int run_batch_new(const struct thread_limits *limits, const struct run_making *makings,
+                            size_t count, struct run_batch **out, struct error *err);
+void run_batch_free(struct run_batch *batch); /* accepts NULL */
+struct pg_query run_batch_query(const struct run_batch *batch);
+
+/* Whether this run may be one of many: what is large, and what has conditions of its own, is made
+ * alone. */
+bool run_making_is_plain(const struct run_making *making);
+
+/* What it takes, about. */
+size_t run_making_bytes(const struct run_making *making);
+
 /* How many were made, and the place of the `n`th of them in the batch. */
 size_t run_batch_made_count(const struct pg_result *result);
 size_t run_batch_made_place(const struct pg_result *result, size_t n);

@@ -31,21 +31,6 @@ struct run_ask {
     struct error error;
 };
 
-static size_t bytes_of(const struct run_making *making)
-{
-    const struct thread_draft *thread = making->new_thread;
-    const struct message_draft *messages = thread ? thread->messages : making->draft->messages;
-    size_t count = thread ? thread->message_count : making->draft->message_count;
-    size_t bytes = making->draft->spec.len + making->draft->metadata.len;
-
-    if (thread)
-        bytes += thread->metadata.len + thread->tool_resources.len + thread->title.len +
-                 thread->agent_state.len;
-    for (size_t i = 0; i < count; i++)
-        bytes += (size_t)draft_bytes(&messages[i]) + messages[i].metadata.len;
-    return bytes;
-}
-
 /* Nothing was made, and maybe for the sake of one: each may try alone. */
 static bool is_refusal(int r)
 {
@@ -139,9 +124,8 @@ int run_maker_make(struct run_maker *maker, const struct run_making *making, str
     struct run_ask ask = {.making = making, .out = out, .result = RUN_NOT_MADE};
     int r;
 
-    ask.item.bytes = bytes_of(making);
-    if (ask.item.bytes > SMALL_BYTES_MAX || making->draft->is_behind ||
-        (making->new_thread && making->new_thread->active))
+    ask.item.bytes = run_making_bytes(making);
+    if (!run_making_is_plain(making))
         return RUN_NOT_MADE;
     r = gather_ask(maker->gather, &ask.item, err);
     if (r < 0)

@@ -4,6 +4,7 @@
 #include "fixture.h"
 
 #include "shared/store/batches/batch_work.h"
+#include "shared/store/submissions/run_batches.h"
 
 static struct batch must_batch(const struct store *store)
 {
@@ -154,6 +155,137 @@ static void cancels(struct store *store)
     MUST(batch_end(store->pg, &hold, (struct uuid){{0}}, (struct uuid){{0}}, &test_err));
     MUST(batch_get(store, batch.id, &batch, &test_err));
     cr_assert(text_is(batch.state, "cancelled") && batch.ended_at > 0);
+}
+
+/* A wave of `count` runs of agents, which are in `drafts`. */
+static int wave_of_runs(const struct store *store, const struct batch_hold *hold, int64_t from,
+                        const struct run_draft *drafts, size_t count)
+{
+    struct message_draft message = user_message("[1]");
+    struct batch_new_line lines[3];
+    struct thread_draft threads[3];
+    struct run_making makings[3];
+    struct batch_wave rows = {.from_line = from,
+                              .to_line = from + (int64_t)count,
+                              .to_byte = 10 * (from + (int64_t)count),
+                              .lines = lines,
+                              .count = count,
+                              .makings = makings,
+                              .makings_count = count};
+
+    for (size_t i = 0; i < count; i++) {
+        message.id = uuid_new();
+        threads[i] = (struct thread_draft){
+            .id = uuid_new(), .messages = &message, .message_count = i == 0 ? 1 : 0};
+        makings[i] = (struct run_making){store->tenant, &drafts[i], &threads[i], NULL, NULL};
+        lines[i] = (struct batch_new_line){
+            .line = from + (int64_t)i + 1, .run = drafts[i].id, .custom_id = TEXT("x")};
+    }
+    return batch_wave(store->pg, hold, &rows, &test_err);
+}
+
+static int64_t lines_made(void)
+{
+    return sql_int("SELECT count(*) FROM batch_lines WHERE made");
+}
+
+static void runs_of_waves(struct store *store)
+{
+    static const struct uuid any = {{0}};
+    struct uuid agent = must_agent(store);
+    struct batch batch = must_batch(store);
+    struct batch_hold hold = must_take(store, 7);
+    struct run_draft drafts[3];
+    struct run_draft twice;
+    struct run run;
+
+    MUST(batch_begin(store->pg, &hold, 9, 90, TEXT("m"), &test_err));
+    drafts[0] = run_of(any, agent);
+    drafts[1] = run_of(any, uuid_new()); /* no such agent */
+    drafts[2] = run_of(any, agent);
+    MUST(wave_of_runs(store, &hold, 0, drafts, 3));
+    cr_assert_eq(lines_made(), 2, "the others are told apart");
+    MUST(runs_get(store, any, drafts[0].id, &run, &test_err));
+    cr_assert_eq(sql_int("SELECT count(*) FROM messages WHERE submitted_with = '%s'", show(run.id)),
+                 1);
+    GIVES(BATCH_LOST, wave_of_runs(store, &hold, 0, drafts, 3));
+
+    twice = drafts[0]; /* it is there: the database refuses all of the wave's runs */
+    drafts[0] = run_of(any, agent);
+    drafts[1] = twice;
+    MUST(wave_of_runs(store, &hold, 3, drafts, 2));
+    cr_assert_eq(sql_int("SELECT count(*) FROM batch_lines"), 5);
+    cr_assert_eq(lines_made(), 3, "that which was there");
+    cr_assert_eq(sql_int("SELECT count(*) FROM runs"), 2);
+    MUST(batch_get(store, batch.id, &batch, &test_err));
+    cr_assert_eq(batch.at_line, 5);
+}
+
+Test(batches, runs_of_agents_are_made_with_their_wave)
+{
+    with_store(runs_of_waves);
+}
+
+/* Whoever slept from its reading of the batch to its wave. */
+static void begin_nothing(const struct store *store, const struct batch_hold *hold)
+{
+    static const struct uuid any = {{0}};
+    struct store rider = *store;
+    struct run_draft draft = run_of(any, must_agent(store));
+    struct thread_draft thread = {.id = uuid_new()};
+    int64_t runs = sql_int("SELECT count(*) FROM runs");
+    struct batch_fence fence;
+    struct run run;
+
+    GIVES(BATCH_LOST, wave(store, hold, 0, 1));
+    GIVES(BATCH_LOST, wave_of_runs(store, hold, 0, &draft, 1));
+    batch_fence_init(&fence, hold, -1);
+    rider.rider = &fence.query;
+    cr_assert_eq(runs_create_with_thread(&rider, &thread, &draft, &run, &test_err), -E_REJECTED,
+                 "%s", test_err.text);
+    cr_assert_eq(sql_int("SELECT count(*) FROM runs"), runs);
+    cr_assert_eq(sql_int("SELECT count(*) FROM batch_lines"), 0);
+}
+
+static void stops(struct store *store)
+{
+    struct batch batch = must_batch(store);
+    struct batch_hold hold = must_take(store, 7);
+    struct store rider = *store;
+    static const struct uuid any = {{0}};
+    struct run_draft draft = run_of(any, must_agent(store));
+    struct thread_draft thread = {.id = uuid_new()};
+    struct batch_wave passed = {.to_line = 2, .to_byte = 20, .errors = TEXT("{}\n"), .refused = 2};
+    struct batch_fence fence;
+    struct run run;
+
+    MUST(batch_begin(store->pg, &hold, 3, 30, TEXT("m"), &test_err));
+    batch_fence_init(&fence, &hold, 0);
+    rider.rider = &fence.query;
+    MUST(runs_create_with_thread(&rider, &thread, &draft, &run, &test_err));
+    MUST(batch_cancel(store, batch.id, &batch, &test_err));
+    begin_nothing(store, &hold);
+    MUST(batch_wave(store->pg, &hold, &passed, &test_err));
+
+    batch = must_batch(store);
+    hold = must_take(store, 7);
+    MUST(batch_begin(store->pg, &hold, 3, 30, TEXT("m"), &test_err));
+    MUST(batch_stop(store->pg, &hold, "expired", TEXT_NONE, &test_err));
+    begin_nothing(store, &hold);
+    MUST(batch_wave(store->pg, &hold, &passed, &test_err));
+
+    batch = must_batch(store);
+    hold = must_take(store, 7);
+    MUST(batch_begin(store->pg, &hold, 3, 30, TEXT("m"), &test_err));
+    sql_do("UPDATE batches SET lease_until = now() - interval '1 s' WHERE state = 'in_progress'"
+           "    AND ending IS NULL");
+    (void)must_take(store, 8);
+    begin_nothing(store, &hold);
+}
+
+Test(batches, that_are_stopped_or_lost_begin_no_line)
+{
+    with_store(stops);
 }
 
 Test(batches, are_cancelled_until_their_files_are_written)

@@ -1,0 +1,26 @@
+#pragma once
+/* What a line asks for that is no single call of a model: a run of an agent, by the body of
+ * whatever endpoint of it. The body was checked (batch_endpoint.check). */
+
+#include "shared/check/failure.h"
+#include "shared/submit/submit.h"
+
+struct batches;
+
+struct batch_run_ask {
+    struct json_object *body;
+    struct uuid run; /* that its line has */
+};
+
+/* All but the writing. out->alone: nothing else of it is there, and batch_ask_submit makes it.
+ * Returns 0, or -E_INVALID with *failure. */
+SUSPENDS MUSTCHECK int batch_ask_prepare(struct batches *batches, const struct store *store,
+                                         const struct batch_run_ask *ask, struct submit_draft *out,
+                                         struct failure *failure);
+
+/* Makes it, or finds it. Returns 0, or -E_INVALID with *failure. */
+SUSPENDS MUSTCHECK int batch_ask_submit(struct batches *batches, const struct store *store,
+                                        const struct batch_run_ask *ask, struct failure *failure);
+
+/* Whether that is the answer of the line; else it is to be asked for again. */
+bool batch_ask_is_refused(const struct failure *failure);
