@@ -1,17 +1,17 @@
 // What batches cost beside the same runs submitted one by one, and what they do to somebody else's requests.
 //
-//   tests/bench/batches.mjs [--lines 20000] [--interactive 400] [--only costs|beside] [--json FILE]
+//   tests/bench/batches.mjs [--lines 20000] [--interactive 400] [--only submission|costs|beside] [--json FILE]
 //
 // One scheduler and one worker, and a model that answers at once; the programs are those of $PENSTOCK_BIN. First `lines` runs of an agent by POST
 // /v1/threads/runs over 32 connections, to the end of the last; then the same as one batch, from its request to its end, and as many completions. CPU is of
 // all processes of the stack but the model and this one, for each run; memory is the scheduler's greatest. Submission is what runs cost until they are
-// there, with no worker. Last, another tenant makes `interactive` runs one after the other and waits for each (wait=30), alone and while a batch is at work.
+// there, with no worker, and what the upload of their lines costs is said beside it. Last, another tenant makes `interactive` runs one after the other and waits for each (wait=30), alone and while a batch is at work.
 
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { createBatch, endedBatch, lineOf, answers } from '../lib/batches.mjs';
+import { answers, createBatch, endedBatch, lineOf, putFile } from '../lib/batches.mjs';
 import { forgetPeak, peakMiB } from '../lib/memory.mjs';
-import { Stack, until } from '../lib/stack.mjs';
+import { sleep, Stack, until } from '../lib/stack.mjs';
 import { Client } from './load.mjs';
 import { percentiles, sample, Sql } from './probe.mjs';
 
@@ -29,31 +29,51 @@ const report = { lines };
 
 const cpuOf = (before, after, count) => Object.fromEntries(['scheduler', 'worker', 'postgres', 'redis'].map((name) => [name, Number(((after[name] - before[name]) / count).toFixed(4))]));
 
-/** Does a thing, and says what it took for each line. */
+/** Does a thing, and says what it took for each line, but for what it does `apart`. */
 async function measured(stack, name, body, count = lines) {
   const worker = stack.workers[0]?.running ? stack.workers[0].pid : undefined;
+  const look = () => ({ ...sample(stack, worker), ms: Date.now() });
+  const without = (all, part) => Object.fromEntries(Object.keys(all).map((key) => [key, all[key] - part[key]]));
   forgetPeak(stack.scheduler);
-  const before = sample(stack, worker);
-  const from = Date.now();
-  await body();
-  const seconds = (Date.now() - from) / 1000;
-  const cpu = cpuOf(before, sample(stack, worker), count);
+  let before = look();
+  await body(async (other) => {
+    const from = look();
+    await other();
+    const took = without(look(), from);
+    before = Object.fromEntries(Object.keys(before).map((key) => [key, before[key] + took[key]]));
+  });
+  const after = look();
+  const seconds = (after.ms - before.ms) / 1000;
+  const cpu = cpuOf(before, after, count);
   report[name] = { seconds: Number(seconds.toFixed(1)), perSecond: Math.round(count / seconds), cpuMs: cpu,
     cpuMsInAll: Number(Object.values(cpu).reduce((sum, ms) => sum + ms, 0).toFixed(4)), schedulerMiB: peakMiB(stack.scheduler) };
   console.log(name, JSON.stringify(report[name]));
 }
 
-/** Lines of batches become runs, as many as may wait without a worker: 60 of each of 32 batches, again and again. With the upload and the look at each line. */
+const ROUNDS = 10;
+const BATCHES = 20;
+const LINES_OF_ONE = 100; // as many as a batch has at work at first
+
+/** Lines of batches become runs, as many as may wait without a worker: 100 of each of 20 batches, again and again. With the look at each line. */
 async function submissions(stack, name, all, endpoint) {
-  const rounds = 5;
   const sql = new Sql(stack.databaseUrl);
-  await measured(stack, name, async () => {
-    for (let round = 0; round < rounds; round++) {
-      for (let i = 0; i < 32; i++) await createBatch(stack, all.slice(0, 60), endpoint);
-      await until('all are begun', async () => Number((await sql.rows('SELECT count(*) FROM batch_lines WHERE made'))[0][0]) === 32 * 60, 60000);
-      await sql.rows('DELETE FROM batches; DELETE FROM batch_lines; DELETE FROM runs');
+  const count = ROUNDS * BATCHES * LINES_OF_ONE;
+  let file;
+  await measured(stack, `${name}Upload`, async () => {
+    file = await putFile(stack, `${all.join('\n')}\n`);
+  }, all.length);
+  file = await putFile(stack, `${all.slice(0, LINES_OF_ONE).join('\n')}\n`);
+  const begun = async () => Number((await sql.rows('SELECT count(*) FROM batch_lines WHERE made'))[0][0]);
+  await measured(stack, name, async (apart) => {
+    for (let round = 0; round < ROUNDS; round++) {
+      for (let i = 0; i < BATCHES; i++) await stack.ok('POST', '/v1/batches', { input_file_id: file, endpoint, completion_window: '24h' });
+      await until('all are begun', async () => {
+        await sleep(80);
+        return (await begun()) === BATCHES * LINES_OF_ONE;
+      }, 60000);
+      await apart(() => sql.rows('DELETE FROM batches; DELETE FROM batch_lines; DELETE FROM runs; DELETE FROM messages; DELETE FROM threads'));
     }
-  }, rounds * 32 * 60);
+  }, count);
   sql.close();
 }
 
@@ -71,6 +91,7 @@ async function costs() {
     stack.exec('TRUNCATE runs, threads, messages, run_steps, tool_calls CASCADE');
     await submissions(stack, 'submissionOfRuns', agentLines, '/v1/threads/runs');
     await submissions(stack, 'submissionOfCompletions', chatLines, chat);
+    if (options.only === 'submission') return;
     await stack.startWorker();
 
     await measured(stack, 'oneByOne', async () => {
@@ -130,5 +151,5 @@ async function beside() {
 }
 
 if (options.only !== 'beside') await costs();
-if (options.only !== 'costs') await beside();
+if (!['costs', 'submission'].includes(options.only)) await beside();
 if (options.json) writeFileSync(options.json, JSON.stringify(report, null, 2));
