@@ -256,6 +256,8 @@ int request_enlarge(struct request *request, size_t bytes)
 
     set_room(request, 0);
     request->store.pg = request->api->pg_large;
+    if (!request->share)
+        return 0;
     return take_large_room(request, all);
 }
 

@@ -76,7 +76,7 @@ struct api {
 
 struct request {
     struct api *api;
-    struct http_exchange *exchange;
+    struct http_exchange *exchange;  /* NULL: it is a line of a batch */
     const struct endpoint *endpoint; /* NULL: none was found */
     size_t endpoint_place;
     int64_t start_us;
@@ -91,7 +91,7 @@ struct request {
     bool found;                /* it has: the reply is about what was there already */
     /* What this try leaves behind for the next one; NULL: nothing. */
     const struct idempotency_trace *first_try;
-    struct share *share; /* of the tenant; NULL until he is known */
+    struct share *share; /* of the tenant; NULL until he is known, and for a batch's line */
     struct budget *room; /* of the share, and of all: where `held` bytes are taken */
     struct budget *room_of_all;
     size_t held;
@@ -106,8 +106,8 @@ struct request {
 };
 
 /* The request turns out to be large: waits for room for `bytes` more, and goes on over the
- * connection for what is large. Returns 0, or -E_INVALID with request->failure (429, 503): then it
- * holds nothing. */
+ * connection for what is large. One of nobody's share waits for none. Returns 0, or -E_INVALID with
+ * request->failure (429, 503): then it holds nothing. */
 SUSPENDS MUSTCHECK int request_enlarge(struct request *request, size_t bytes);
 
 /* A request that waits for long holds nothing of the room meanwhile, and takes anew what a small

@@ -43,8 +43,8 @@ SUSPENDS static int submit_line(struct making_line *making, struct arena *arena)
     store.arena = arena;
     store.limits = &task->batches->options.limits;
     store.rider = &fence.query;
-    return batch_ask_submit(task->batches, &store,
-                            &(struct batch_run_ask){making->body, making->run}, &making->failure);
+    return batch_ask_submit(task, &store, &(struct batch_run_ask){making->body, making->run},
+                            &making->failure);
 }
 
 static void make_line(void *arg)

@@ -103,21 +103,14 @@ static void add_run(struct buf *out, const struct batch_run *run)
 }
 
 /* What went wrong, in the words of the run. */
-static void failure_of(const struct batch_run *run, struct failure *out)
+static void failure_of(const struct run *run, struct failure *out)
 {
     CLEANUP(json_freep) struct json_object *last = NULL;
     struct error err;
     struct text code = TEXT("");
     struct text message = TEXT("The run failed.");
 
-    if (run->left_calls) {
-        failure_param(out, 400, NULL, "client_tool_in_batch",
-                      "The run called a function of its client, and a batch has none who could "
-                      "execute it.");
-        return;
-    }
-    if (run->run.last_error.ptr &&
-        json_decode(run->run.last_error, JSON_DEPTH_DEFAULT, &last, &err) == 0) {
+    if (run->last_error.ptr && json_decode(run->last_error, JSON_DEPTH_DEFAULT, &last, &err) == 0) {
         code = json_get_text(last, "code");
         message = json_get_text(last, "message");
     }
@@ -129,17 +122,29 @@ static void failure_of(const struct batch_run *run, struct failure *out)
         failure_param(out, 500, NULL, "server_error", "%.*s", TEXT_ARGS(message));
 }
 
+/* The error's object, up to a member for what it is the error of. */
+static void open_failure(struct buf *out, struct uuid run, const struct failure *failure,
+                         const char *member)
+{
+    open_response(out, run, failure->status);
+    failure_render(failure, out);
+    if (out->len > 0 && !out->failed)
+        out->len--; /* its last brace */
+    buf_printf(out, ",\"%s\":", member);
+}
+
 /* The error's object, with the run behind it. */
 static void add_failure(struct buf *out, const struct batch_run *run)
 {
     struct failure failure = {0};
 
-    failure_of(run, &failure);
-    open_response(out, run->run.id, failure.status);
-    failure_render(&failure, out);
-    if (out->len > 0 && !out->failed)
-        out->len--; /* its last brace */
-    buf_add_string(out, ",\"run\":");
+    if (run->left_calls)
+        failure_param(&failure, 400, NULL, "client_tool_in_batch",
+                      "The run called a function of its client, and a batch has none who could "
+                      "execute it.");
+    else
+        failure_of(&run->run, &failure);
+    open_failure(out, run->run.id, &failure, "run");
     add_run(out, run);
     buf_add_char(out, '}');
 }
@@ -159,6 +164,28 @@ bool batch_answer_run(struct buf *output, struct buf *errors, const struct batch
         add_failure(out, run);
     }
     buf_add_char(out, '}');
+    close_line(out);
+    return done;
+}
+
+/* What its client would be given is the response, whatever became of it. In a batch what failed
+ * stands in the other file. */
+bool batch_answer_shown(struct buf *output, struct buf *errors, const struct run *run,
+                        struct text custom_id, struct text response)
+{
+    bool done = run->status == RUN_COMPLETED || run->status == RUN_INCOMPLETE;
+    struct failure failure = {0};
+    struct buf *out = done ? output : errors;
+
+    open_line(out, run->id, custom_id);
+    if (done) {
+        open_response(out, run->id, 200);
+    } else {
+        failure_of(run, &failure);
+        open_failure(out, run->id, &failure, "response");
+    }
+    buf_add_text(out, response);
+    buf_add_string(out, done ? "}" : "}}");
     close_line(out);
     return done;
 }

@@ -23,3 +23,7 @@ void batch_answer_never(struct buf *out, struct uuid run, struct text custom_id,
  * the error, too. Returns whether it counts as completed, and so went to the output. */
 bool batch_answer_run(struct buf *output, struct buf *errors, const struct batch_run *run,
                       struct text custom_id);
+
+/* The same of one that is a response, as it is shown. */
+bool batch_answer_shown(struct buf *output, struct buf *errors, const struct run *run,
+                        struct text custom_id, struct text response);

@@ -5,21 +5,22 @@
 #include "shared/check/failure.h"
 #include "shared/submit/submit.h"
 
-struct batches;
+struct batch_task;
 
 struct batch_run_ask {
     struct json_object *body;
     struct uuid run; /* that its line has */
 };
 
-/* All but the writing. out->alone: nothing else of it is there, and batch_ask_submit makes it.
- * Returns 0, or -E_INVALID with *failure. */
-SUSPENDS MUSTCHECK int batch_ask_prepare(struct batches *batches, const struct store *store,
+/* All but the writing, with texts of the body, of *out_kept (the caller's to json_free, whatever is
+ * returned; may be NULL) and in store->arena. out->alone: nothing else of it is there, and
+ * batch_ask_submit makes it. Returns 0, or -E_INVALID with *failure. */
+SUSPENDS MUSTCHECK int batch_ask_prepare(struct batch_task *task, const struct store *store,
                                          const struct batch_run_ask *ask, struct submit_draft *out,
-                                         struct failure *failure);
+                                         struct json_object **out_kept, struct failure *failure);
 
 /* Makes it, or finds it. Returns 0, or -E_INVALID with *failure. */
-SUSPENDS MUSTCHECK int batch_ask_submit(struct batches *batches, const struct store *store,
+SUSPENDS MUSTCHECK int batch_ask_submit(struct batch_task *task, const struct store *store,
                                         const struct batch_run_ask *ask, struct failure *failure);
 
 /* Whether that is the answer of the line; else it is to be asked for again. */

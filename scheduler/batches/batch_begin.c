@@ -24,10 +24,11 @@ struct wave {
     struct batch_task *task;
     struct batch_wave rows;
     struct batch_new_line lines[BATCH_WAVE_MAX];
-    struct json_object *parsed[BATCH_WAVE_MAX]; /* lines that `drafts` borrow from */
-    struct submit_draft drafts[BATCH_WAVE_MAX]; /* runs of agents, a row of `makings` each */
+    /* Of runs of agents: makings, and what they borrow from. */
     struct run_making makings[BATCH_WAVE_MAX];
-    size_t parsed_count;
+    struct submit_draft drafts[BATCH_WAVE_MAX];
+    struct json_object *parsed[BATCH_WAVE_MAX];
+    struct json_object *kept[BATCH_WAVE_MAX];
     struct arena arena;
     struct buf errors;
     size_t bytes;
@@ -37,8 +38,10 @@ static void wave_freep(struct wave **wave)
 {
     if (!*wave)
         return;
-    for (size_t i = 0; i < (*wave)->parsed_count; i++)
+    for (size_t i = 0; i < (*wave)->rows.makings_count; i++) {
         json_free((*wave)->parsed[i]);
+        json_free((*wave)->kept[i]);
+    }
     buf_deinit(&(*wave)->errors);
     arena_deinit(&(*wave)->arena);
     free(*wave);
@@ -85,13 +88,14 @@ SUSPENDS static int add_run(struct wave *wave, const struct batch_new_line *row,
 
     store.arena = &wave->arena;
     store.limits = &task->batches->options.limits;
-    r = batch_ask_prepare(task->batches, &store, &(struct batch_run_ask){ask->body, row->run},
-                          &wave->drafts[at], failure);
-    if (r < 0)
-        return batch_ask_is_refused(failure) ? r : 0;
-    if (wave->drafts[at].alone)
-        return 0;
-    wave->parsed[wave->parsed_count++] = ask->line;
+    wave->drafts[at].alone = false;
+    r = batch_ask_prepare(task, &store, &(struct batch_run_ask){ask->body, row->run},
+                          &wave->drafts[at], &wave->kept[at], failure);
+    if (r < 0 || wave->drafts[at].alone) {
+        json_free(wave->kept[at]);
+        return r < 0 && batch_ask_is_refused(failure) ? r : 0;
+    }
+    wave->parsed[at] = ask->line;
     ask->line = NULL;
     wave->makings[at] = (struct run_making){.tenant = task->row.tenant,
                                             .draft = &wave->drafts[at].run,

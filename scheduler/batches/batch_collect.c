@@ -2,20 +2,41 @@
  * batch's lines a hundred at a time: the counts need no row that runs would write to. */
 
 #include "scheduler/api/openai/batch_line.h"
+#include "scheduler/api/openai/responses/response_lines.h"
 #include "scheduler/batches/batch_answer.h"
 #include "scheduler/batches/batch_task.h"
 #include "scheduler/batches/batches_internal.h"
 #include "shared/base/error.h"
+#include "shared/base/log.h"
+#include "shared/fiber/fiber.h"
+#include "shared/store/fleet/erasures.h"
 
 #define COLLECT_LINES  100
 #define COLLECT_BYTES  ((int64_t)4 << 20)
 #define COLLECT_ROUNDS 10 /* then the next stage has its turn */
+
+#define COLLECT_RESPONSES  25
+#define RESPONSE_BYTES_MAX ((size_t)2 << 20)
+
+/* A response that is being read. */
+struct reading {
+    struct batch_task *task;
+    struct fiber *fiber;
+    const struct run *run;
+    struct buf shown;
+    int result;
+    struct error error;
+};
 
 struct collection {
     struct batch_task *task;
     struct batch_lines lines;
     struct batch_run *runs; /* of agents */
     size_t runs_count;
+    struct reading *readings; /* beside them, where they are responses */
+    size_t readings_count;
+    struct uuid erased[COLLECT_RESPONSES];
+    size_t erased_count;
     struct buf output;
     struct buf errors;
     int64_t numbers[COLLECT_LINES];
@@ -27,6 +48,52 @@ static void collection_deinit(struct collection *collection)
 {
     buf_deinit(&collection->output);
     buf_deinit(&collection->errors);
+    for (size_t i = 0; i < collection->readings_count; i++)
+        buf_deinit(&collection->readings[i].shown);
+}
+
+static void read_response(void *arg)
+{
+    struct reading *reading = arg;
+    struct batch_task *task = reading->task;
+    struct store store = task->store;
+    struct arena arena;
+
+    arena_init(&arena, 0);
+    store.arena = &arena;
+    reading->result = response_line_write(task->batches->responses, &store, reading->run,
+                                          &reading->shown, &reading->error);
+    arena_deinit(&arena);
+}
+
+/* All at once, so that they are asked for together. */
+SUSPENDS static int read_responses(struct collection *collection, struct error *err)
+{
+    int r = 0;
+
+    collection->readings = arena_calloc(collection->task->store.arena, collection->runs_count,
+                                        sizeof(*collection->readings));
+    if (!collection->readings)
+        return error_set(err, E_LIMIT, "too many responses at once");
+    for (size_t i = 0; i < collection->runs_count; i++) {
+        struct reading *reading = &collection->readings[collection->readings_count++];
+
+        *reading = (struct reading){.task = collection->task, .run = &collection->runs[i].run};
+        buf_init(&reading->shown, RESPONSE_BYTES_MAX);
+        reading->fiber = fiber_start("batch response", read_response, reading);
+        if (response_line_erases(reading->run))
+            collection->erased[collection->erased_count++] = reading->run->thread_id;
+    }
+    for (size_t i = 0; i < collection->readings_count; i++) {
+        struct reading *reading = &collection->readings[i];
+
+        fiber_join(reading->fiber);
+        if (reading->result < 0 && r == 0) {
+            r = reading->result;
+            *err = reading->error;
+        }
+    }
+    return r;
 }
 
 SUSPENDS static int read_runs(struct collection *collection, struct error *err)
@@ -34,15 +101,17 @@ SUSPENDS static int read_runs(struct collection *collection, struct error *err)
     struct batch_task *task = collection->task;
     struct uuid ids[COLLECT_LINES];
     size_t count = 0;
+    int r;
 
     if (task->endpoint->kind)
         return 0;
     for (size_t i = 0; i < collection->lines.count; i++)
         if (!collection->lines.items[i].gone)
             ids[count++] = collection->lines.items[i].run_id;
-    return count == 0 ? 0
-                      : batch_runs_read(&task->store, ids, count, &collection->runs,
-                                        &collection->runs_count, err);
+    if (count == 0)
+        return 0;
+    r = batch_runs_read(&task->store, ids, count, &collection->runs, &collection->runs_count, err);
+    return r == 0 && task->endpoint->responses ? read_responses(collection, err) : r;
 }
 
 static const struct batch_run *find_run(const struct collection *collection, struct uuid id)
@@ -69,6 +138,33 @@ static void add_never(struct collection *collection, const struct batch_line *li
     else
         batch_answer_never(out, line->run_id, line->custom_id, word,
                            "This line was not answered: its run was cancelled.");
+}
+
+static void add_too_large(struct collection *collection, const struct batch_line *line)
+{
+    struct failure failure = {0};
+
+    failure_param(&failure, 500, NULL, "reply_too_large",
+                  "The response has more than %zu bytes. It is there: GET /v1/responses shows it.",
+                  RESPONSE_BYTES_MAX);
+    batch_answer_failure(&collection->errors, line->run_id, line->custom_id, &failure);
+}
+
+static void add_response(struct collection *collection, const struct batch_line *line,
+                         const struct batch_run *run)
+{
+    const struct reading *reading = &collection->readings[run - collection->runs];
+
+    if (reading->result == RUN_MISSING)
+        add_never(collection, &(struct batch_line){.run_id = line->run_id,
+                                                   .custom_id = line->custom_id,
+                                                   .gone = true});
+    else if (reading->shown.failed)
+        add_too_large(collection, line);
+    else
+        collection->completed +=
+            batch_answer_shown(&collection->output, &collection->errors, &run->run, line->custom_id,
+                               buf_text(&reading->shown));
 }
 
 /* A run of one call without a result: what it would have been could not be stored, or it was never
@@ -103,8 +199,21 @@ static void add_line(struct collection *collection, const struct batch_line *lin
         collection->completed += done;
         return;
     }
-    collection->completed +=
-        batch_answer_run(&collection->output, &collection->errors, run, line->custom_id);
+    if (collection->task->endpoint->responses)
+        add_response(collection, line, run);
+    else
+        collection->completed +=
+            batch_answer_run(&collection->output, &collection->errors, run, line->custom_id);
+}
+
+/* What was not to be stored is shown, and goes. Where that fails the sweep finds it. */
+SUSPENDS static void erase(struct collection *collection)
+{
+    struct error err;
+
+    for (size_t i = 0; i < collection->erased_count; i++)
+        if (threads_erase(&collection->task->store, collection->erased[i], &err) < 0)
+            log_debug("a response of a batch could not be erased", LOG_ERROR(&err));
 }
 
 SUSPENDS static int settle(struct collection *collection, struct error *err)
@@ -120,6 +229,8 @@ SUSPENDS static int settle(struct collection *collection, struct error *err)
     }
     answers.completed = collection->completed;
     answers.used = collection->used;
+    answers.erased = collection->erased;
+    answers.erased_count = collection->erased_count;
     answers.output = buf_text(&collection->output);
     answers.errors = buf_text(&collection->errors);
     r = buf_check(&collection->output, err);
@@ -129,6 +240,7 @@ SUSPENDS static int settle(struct collection *collection, struct error *err)
         r = batch_settle(task->store.pg, &task->hold, &answers, err);
     if (r != 0)
         return r;
+    erase(collection);
     task->collected += (int64_t)answers.count;
     task->batches->lines_completed += (uint64_t)answers.completed;
     task->batches->lines_failed += answers.count - (uint64_t)answers.completed;
@@ -143,8 +255,9 @@ SUSPENDS static int collect_some(struct batch_task *task, size_t *out_count, str
 
     buf_init(&collection.output, (size_t)64 << 20);
     buf_init(&collection.errors, (size_t)64 << 20);
-    r = batch_lines_ended(&task->store, task->hold.id, COLLECT_LINES, COLLECT_BYTES,
-                          &collection.lines, err);
+    r = batch_lines_ended(&task->store, task->hold.id,
+                          task->endpoint->responses ? COLLECT_RESPONSES : COLLECT_LINES,
+                          COLLECT_BYTES, &collection.lines, err);
     *out_count = r == 0 ? collection.lines.count : 0;
     if (r < 0 || collection.lines.count == 0)
         return r;

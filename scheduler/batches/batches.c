@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "providers/models/registry.h"
+#include "scheduler/api/openai/responses/response_lines.h"
 #include "scheduler/batches/batches_internal.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
@@ -110,6 +111,8 @@ struct batches *batches_start(const struct batches_options *options)
     if (batches->options.shards < 1)
         batches->options.shards = 1;
     batches->submitter = submitter_new(&submit);
+    batches->responses = response_lines_new(
+        &(struct response_lines_options){options->pg, options->registry, batches->submitter});
     batches->owner = (int64_t)(1 + random_below(INT64_MAX - 1));
     service_start(&batches->service, &service);
     return batches;
@@ -129,6 +132,7 @@ void batches_stop(struct batches *batches)
         fiber_join(batches->tasks[i]->fiber);
         free(batches->tasks[i]);
     }
+    response_lines_free(batches->responses);
     submitter_free(batches->submitter);
     free(batches);
 }
@@ -136,6 +140,7 @@ void batches_stop(struct batches *batches)
 void batches_set_registry(struct batches *batches, const struct provider_registry *registry)
 {
     batches->options.registry = registry;
+    response_lines_set_registry(batches->responses, registry);
 }
 
 static const struct metric rows[] = {

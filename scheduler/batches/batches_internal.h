@@ -9,11 +9,13 @@
 
 struct failure;
 struct json_object;
+struct response_lines;
 struct submitter;
 
 struct batches {
     struct batches_options options;
     struct submitter *submitter;
+    struct response_lines *responses;
     int64_t owner;
     struct service service;
     struct batch_task *tasks[BATCHES_MAX];

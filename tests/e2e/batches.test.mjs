@@ -45,6 +45,16 @@ for (const [major, OpenAI, toFile] of [[4, OpenAI4, toFile4], [5, OpenAI5, toFil
     assert.equal(chat.errors[0].response.status_code, 400);
     const vectors = await work(openai, '/v1/embeddings', ['a', 'b', 'c'].map((input) => ({ model: 'openai/text-embedding-3-small', input, dimensions: 8 })));
     assert.deepEqual([vectors.output.length, vectors.batch.error_file_id], [3, null]);
+    const asked = (input, more = {}) => ({ model, input, ...more });
+    const responses = await work(openai, '/v1/responses', [asked('What is 2 plus 3?'), asked('What is 2 plus 3?', { store: false }), asked('Hi', { stream: true })]);
+    assert.deepEqual([responses.batch.status, responses.batch.request_counts], ['completed', { total: 3, completed: 2, failed: 1 }]);
+    for (const { custom_id, response } of responses.output) {
+      assert.match(response.body.output.map((item) => item.content?.[0].text ?? '').join(''), /5/);
+      const kept = openai.responses?.retrieve(response.body.id);
+      if (custom_id === 'line 0') assert.deepEqual(kept && (await kept).output, kept && response.body.output);
+      else await (kept && assert.rejects(kept, (error) => error.status === 404));
+    }
+    assert.equal(responses.errors[0].response.status_code, 400);
     const assistant = await openai.beta.assistants.create({ model, tools: [] });
     const runs = await work(openai, '/v1/threads/runs', [{ assistant_id: assistant.id, thread: { messages: [{ role: 'user', content: 'What is 2 plus 3?' }] } }]);
     assert.match(runs.output[0].response.body.output_text, /5/);
@@ -52,7 +62,7 @@ for (const [major, OpenAI, toFile] of [[4, OpenAI4, toFile4], [5, OpenAI5, toFil
     assert.equal(wrong.batch.request_counts.failed, 1);
     const listed = [];
     for await (const batch of openai.batches.list({ limit: 2 })) if (batch.metadata.major === `${major}`) listed.push(batch.endpoint);
-    assert.deepEqual(listed, ['/v1/embeddings', '/v1/threads/runs', '/v1/embeddings', '/v1/chat/completions']);
+    assert.deepEqual(listed, ['/v1/embeddings', '/v1/threads/runs', '/v1/responses', '/v1/embeddings', '/v1/chat/completions']);
     await assert.rejects(openai.batches.cancel(chat.batch.id), (error) => error.status === 409);
   });
 }

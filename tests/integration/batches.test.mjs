@@ -18,6 +18,7 @@ rules:
 `;
 const chat = '/v1/chat/completions';
 const runs = '/v1/threads/runs';
+const responses = '/v1/responses';
 const say = (content, more = {}) => ({ model: 'openai/gpt-4o-mini', messages: [{ role: 'user', content }], ...more });
 const lineage = (stack) => stack.sql(`SELECT (SELECT count(*)::int FROM batch_lines) AS lines, (SELECT count(*)::int FROM batch_output) AS output,
   (SELECT count(*)::int FROM runs WHERE thread_id IS NULL) AS runs`)[0];
@@ -105,6 +106,47 @@ test('lines of agents are runs on threads, which stay', async () => {
   });
 });
 
+test('lines of responses are answered by what GET shows, and leave nothing where they are not to be stored', async () => {
+  await withStack({ script }, async (stack) => {
+    const model = 'openai/gpt-4o-mini';
+    const ask = (input, more = {}) => ({ model, input, ...more });
+    const tools = [{ type: 'function', name: 'ask_client', parameters: { type: 'object' } }];
+    const assistant = await stack.assistant({ tools: [] });
+    const first = await stack.ok('POST', responses, ask('before'));
+    const batch = await createBatch(stack, [
+      lineOf('good', responses, ask('hi', { instructions: 'Be brief.', metadata: { of: 'tests' }, service_tier: 'priority' })), lineOf('bad', responses, ask('refused')),
+      lineOf('calls', responses, ask('calls', { tools })), lineOf('stream', responses, ask('hi', { stream: true })), lineOf('odd', responses, ask('hi', { temperature: 'hot' })),
+      lineOf('none', responses, ask('hi', { model: 'nobody/serves-it' })), lineOf('next', responses, ask('after', { previous_response_id: first.id })),
+      lineOf('lost', responses, ask('after', { previous_response_id: 'resp_00000000000000000000000000000000' })), lineOf('agent', responses, { model: assistant.id, input: 'agent' }),
+      lineOf('unkept', responses, ask('secret', { store: false })), lineOf('unkept next', responses, ask('hidden', { store: false, previous_response_id: first.id })),
+      lineOf('empty', responses, { model }),
+    ], responses);
+    const done = await endedBatch(stack, batch.id);
+    assert.deepEqual([done.status, done.request_counts, done.errors], ['completed', { total: 12, completed: 6, failed: 6 }, null]);
+    const all = await answers(stack, done);
+    const text = (custom) => all.get(custom).response.body.output.map((item) => item.content?.[0].text ?? item.name).join();
+    const good = ['good', 'calls', 'next', 'agent', 'unkept', 'unkept next'];
+    assert.deepEqual(good.map((custom) => [all.get(custom).where, all.get(custom).response.status_code, all.get(custom).response.body.status, text(custom)]),
+      ['You said hi.', 'ask_client', 'You said after.', 'You said agent.', 'You said secret.', 'You said hidden.'].map((said) => ['output', 200, 'completed', said]));
+    for (const custom of ['good', 'calls', 'next', 'agent']) {
+      const { body } = all.get(custom).response;
+      assert.deepEqual(await stack.ok('GET', `${responses}/${body.id}`), body, custom);
+    }
+    const { body } = all.get('good').response;
+    assert.deepEqual([body.background, body.instructions, body.metadata, body.usage.total_tokens], [false, 'Be brief.', { of: 'tests' }, 15]);
+    const told = (custom) => [all.get(custom).where, all.get(custom).response.status_code, all.get(custom).response.body.error.code, all.get(custom).response.body.error.param];
+    assert.deepEqual(['bad', 'stream', 'odd', 'none', 'lost', 'empty'].map(told), [['error', 500, 'server_error', null], ['error', 400, 'invalid_value', 'stream'],
+      ['error', 400, 'invalid_type', 'temperature'], ['error', 404, 'model_not_found', 'model'],
+      ['error', 400, 'previous_response_not_found', 'previous_response_id'], ['error', 400, 'missing_required_parameter', 'input']]);
+    assert.deepEqual([all.get('bad').response.body.response.status, all.get('bad').response.body.response.object], ['failed', 'response']);
+    assert.deepEqual(stack.sql('SELECT priority::int, count(*)::int AS runs FROM runs GROUP BY 1 ORDER BY 1'), [{ priority: 1, runs: 1 }, { priority: 2, runs: 5 }]);
+    for (const custom of ['unkept', 'unkept next']) assert.equal((await stack.call('GET', `${responses}/${all.get(custom).response.body.id}`)).status, 404);
+    assert.deepEqual(stack.sql(`SELECT 1 FROM messages WHERE content::text ~ 'secret|hidden'`), []);
+    assert.deepEqual(stack.sql('SELECT count(*)::int AS threads FROM threads'), [{ threads: 5 }]);
+    assert.deepEqual(await stack.ok('GET', '/v1/threads').then(({ data }) => data.length), 0);
+  });
+});
+
 test('what is wrong with lines is told with their numbers, and none of them is begun', async () => {
   await withStack({ script }, async (stack) => {
     const failed = async (lines, endpoint = chat) => {
@@ -184,12 +226,12 @@ test('a deleted input ends the batch with what is known, and a deleted run its l
   });
 });
 
-for (const endpoint of [chat, runs])
+for (const endpoint of [chat, runs, responses])
   test(`each line of ${endpoint} is answered once, whoever is killed meanwhile`, async () => {
     await withStack({ script, workers: 2, slots: 50 }, async (stack) => {
       const assistant = await stack.assistant({ tools: [] });
       const count = 3000;
-      const body = (n) => (endpoint === chat ? say(`slow ${n}`) : { assistant_id: assistant.id, input: `slow ${n}` });
+      const body = (n) => ({ [chat]: say(`slow ${n}`), [runs]: { assistant_id: assistant.id, input: `slow ${n}` }, [responses]: { model: assistant.id, input: `slow ${n}` } })[endpoint];
       const batch = await createBatch(stack, Array.from({ length: count }, (_, n) => lineOf(`l${n}`, endpoint, body(n))), endpoint);
       const counts = async () => (await stack.ok('GET', `/v1/batches/${batch.id}`).catch(() => null))?.request_counts.completed ?? -1;
       for (const [done, strike] of [
@@ -210,7 +252,7 @@ for (const endpoint of [chat, runs])
       assert.equal(all.size, count);
       assert.ok([...all.values()].every((line) => line.where === 'output'));
       assert.equal((await readLines(stack, ended.output_file_id)).length, count);
-      if (endpoint === runs) assert.deepEqual(stack.sql('SELECT count(*)::int AS runs, count(DISTINCT thread_id)::int AS threads FROM runs'), [{ runs: count, threads: count }]);
+      if (endpoint !== chat) assert.deepEqual(stack.sql('SELECT count(*)::int AS runs, count(DISTINCT thread_id)::int AS threads FROM runs'), [{ runs: count, threads: count }]);
       assert.deepEqual(lineage(stack), { lines: 0, output: 0, runs: 0 });
     });
   });

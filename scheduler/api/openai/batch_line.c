@@ -4,6 +4,7 @@
 
 #include "providers/openai_api/chat_request.h"
 #include "scheduler/api/openai/chat_bodies.h"
+#include "scheduler/api/openai/responses/response_bodies.h"
 #include "shared/base/error.h"
 #include "shared/submit/submit.h"
 
@@ -50,14 +51,22 @@ static int check_run(struct json_object *body, struct failure *failure)
     return r < 0 ? r : check_no_stream(body, failure);
 }
 
+static int check_response(struct json_object *body, struct failure *failure)
+{
+    int r = fields_check(body_response, body, NULL, failure);
+
+    return r < 0 ? r : check_no_stream(body, failure);
+}
+
 static const struct batch_endpoint endpoints[] = {
-    {"/v1/chat/completions", "completion", LINES_MAX_CALLS, check_completion},
-    {"/v1/embeddings", "embedding", LINES_MAX_CALLS, check_embedding},
-    {"/v1/threads/runs", NULL, LINES_MAX_RUNS, check_run},
+    {"/v1/chat/completions", "completion", false, LINES_MAX_CALLS, check_completion},
+    {"/v1/embeddings", "embedding", false, LINES_MAX_CALLS, check_embedding},
+    {"/v1/responses", NULL, true, LINES_MAX_CALLS, check_response},
+    {"/v1/threads/runs", NULL, false, LINES_MAX_RUNS, check_run},
 };
 
 const char *const batch_endpoint_urls[] = {"/v1/chat/completions", "/v1/embeddings",
-                                           "/v1/threads/runs", NULL};
+                                           "/v1/responses", "/v1/threads/runs", NULL};
 _Static_assert(ARRAY_LENGTH(endpoints) + 1 == ARRAY_LENGTH(batch_endpoint_urls), "the same");
 
 const struct batch_endpoint *batch_endpoint_find(struct text url)

@@ -10,6 +10,7 @@ struct batch_endpoint {
     const char *url;
     const char *kind; /* of its runs, which are made with their lines (worker/kinds); NULL: of an
                        * agent, that shared/submit makes */
+    bool responses;   /* which are responses */
     int64_t lines_max;
     /* Whether a body is one of the endpoint's. Returns 0, or -E_INVALID with what its client would
      * be told. */

@@ -201,7 +201,7 @@ static const struct pg_statement settle = {
         "      AND b.fence = $3"
         "      AND (SELECT count(*) FROM batch_lines l"
         "           WHERE l.batch_id = $1 AND l.line = ANY ($4)) = $5 + $6"
-        "    RETURNING b.id),"
+        "    RETURNING b.id, b.tenant_id),"
         " l AS ("
         "    DELETE FROM batch_lines l"
         "    USING b"
@@ -217,10 +217,16 @@ static const struct pg_statement settle = {
         "    DELETE FROM runs r"
         "    USING l"
         "    WHERE r.id = ANY (ARRAY[l.run_id])"
-        "      AND " SQL_CHECKED("r.thread_id IS NULL") ")"
+        "      AND " SQL_CHECKED("r.thread_id IS NULL") "),"
+        " t AS ("
+        "    UPDATE threads t"
+        "    SET erase_at = now()"
+        "    FROM b"
+        "    WHERE t.id = ANY ($15)"
+        "      AND " SQL_CHECKED("t.tenant_id = b.tenant_id") ")"
         " SELECT 1"
         " FROM b",
-    .types = "uiiIiittiiiiii",
+    .types = "uiiIiittiiiiiiU",
 };
 /* clang-format on */
 
@@ -258,7 +264,13 @@ int batch_settle(struct pg *pg, const struct batch_hold *hold, const struct batc
                  struct error *err)
 {
     const struct usage *used = &answers->used;
-    struct pg_value values[14];
+    CLEANUP(buf_deinit) struct buf erased;
+    struct pg_value values[15];
+
+    buf_init(&erased, 0);
+    pg_array_begin(&erased);
+    for (size_t i = 0; i < answers->erased_count; i++)
+        pg_array_add_uuid(&erased, answers->erased[i]);
 
     values[4] = pg_int(answers->completed);
     values[5] = pg_int((int64_t)answers->count - answers->completed);
@@ -270,5 +282,6 @@ int batch_settle(struct pg *pg, const struct batch_hold *hold, const struct batc
     values[11] = pg_int(used->cache_write_tokens);
     values[12] = pg_int(used->reasoning_tokens);
     values[13] = pg_int(used->cost_micros);
+    values[14] = answers->erased_count > 0 ? pg_array('U', &erased) : pg_null();
     return write_some(pg, &settle, values, hold, answers->lines, answers->count, err);
 }

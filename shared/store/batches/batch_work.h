@@ -136,6 +136,8 @@ struct batch_answers {
     struct text output;
     struct text errors;
     struct usage used;
+    const struct uuid *erased; /* threads that are erased by themselves from now on (erasures.h) */
+    size_t erased_count;
 };
 
 /* The answers of lines are kept, and their runs of one call deleted: all or none. BATCH_LOST also

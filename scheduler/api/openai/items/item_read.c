@@ -539,7 +539,7 @@ static int read_all(struct reader *reader, struct json_object *input)
 
 int items_read(struct request *request, struct json_object *input, struct read_items *out)
 {
-    struct reader reader = {.request = request, .arena = &request->exchange->arena};
+    struct reader reader = {.request = request, .arena = request->store.arena};
     int r;
 
     buf_init(&reader.calls, 0);

@@ -5,7 +5,7 @@
 #include "shared/store/threads/drafts.h"
 
 struct read_items {
-    struct message_draft *drafts; /* in the request's arena, as all that is here */
+    struct message_draft *drafts; /* in the store's arena, as all that is here */
     size_t count;
     struct text title;    /* that the first thing which was said gives; TEXT_NONE: none */
     struct text *outputs; /* ids of calls that are answered here, and made elsewhere */

@@ -12,6 +12,7 @@
 #include "scheduler/api/openai/items/item_read.h"
 #include "scheduler/api/openai/responses/resources.h"
 #include "scheduler/api/openai/responses/response_bodies.h"
+#include "scheduler/api/openai/responses/response_create.h"
 #include "scheduler/api/openai/responses/response_end.h"
 #include "scheduler/api/openai/responses/response_ground.h"
 #include "scheduler/api/openai/responses/response_output.h"
@@ -26,6 +27,8 @@
 
 struct creating {
     struct request *request;
+    struct submit_draft *draft; /* it is not made, but for this much; NULL: it is */
+    bool low;
     struct response_place place;
     struct response_ground ground;
     struct read_items items;
@@ -131,7 +134,12 @@ static int submit_it(struct creating *creating, struct submitted *out)
 {
     struct request *request = creating->request;
     const struct new_messages messages = {creating->items.drafts, creating->items.count};
-    struct submission submission = {
+    struct submission submission;
+    struct error err;
+
+    if (creating->low)
+        json_object_object_add(creating->run, "priority", json_object_new_string("low"));
+    submission = (struct submission){
         .request = creating->run,
         .id = request->object,
         .messages = &messages,
@@ -139,12 +147,12 @@ static int submit_it(struct creating *creating, struct submitted *out)
         .agentless = !creating->place.has_agent,
         .assistant = creating->place.has_agent ? json_get_text(request->body, "model") : TEXT_NONE,
         .ends_at_calls = true,
-        .response = response_said_of(request->body, &creating->place, &request->exchange->arena),
+        .response = response_said_of(request->body, &creating->place, request->store.arena),
     };
-    struct error err;
-
     if (!submission.response.ptr)
         return request_failed(request, (error_set(&err, E_LIMIT, "no room"), &err));
+    if (creating->draft)
+        return response_ground_prepare(request, &creating->ground, &submission, creating->draft);
     return response_ground_submit(request, &creating->ground, &creating->items, &submission, out);
 }
 
@@ -184,7 +192,12 @@ static int make(struct creating *creating)
     r = find_agent(creating);
     if (r == 0)
         r = response_ground_find(request, &creating->ground);
+    creating->ground.lingers = creating->low;
     creating->place.on_conversation = creating->ground.kind == GROUND_CONVERSATION;
+    if (r == 0 && creating->draft && creating->ground.kind != GROUND_NEW) {
+        creating->draft->alone = true;
+        return 0;
+    }
     if (r == 0)
         r = read(creating);
     if (r == 0)
@@ -193,18 +206,37 @@ static int make(struct creating *creating)
         r = submit_it(creating, &submitted);
     if (r < 0)
         name_model(creating);
-    if (r == 0)
+    if (r == 0 && !creating->draft)
         response_write(&submitted.run, TEXT(""), &request->reply);
+    return r;
+}
+
+static int make_and_free(struct creating *creating)
+{
+    int r = make(creating);
+
+    json_free(creating->run);
     return r;
 }
 
 static int create(struct request *request)
 {
-    struct creating creating = {.request = request};
+    return make_and_free(&(struct creating){.request = request});
+}
+
+int response_prepare(struct request *request, struct submit_draft *out,
+                     struct json_object **out_run)
+{
+    struct creating creating = {.request = request, .draft = out, .low = true};
     int r = make(&creating);
 
-    json_free(creating.run);
+    *out_run = creating.run;
     return r;
+}
+
+int response_make_low(struct request *request)
+{
+    return make_and_free(&(struct creating){.request = request, .low = true});
 }
 
 /* clang-format off */

@@ -191,6 +191,16 @@ static int submit_to_conversation(struct request *request, struct response_groun
     return locked(request);
 }
 
+int response_ground_prepare(struct request *request, const struct response_ground *ground,
+                            struct submission *submission, struct submit_draft *out)
+{
+    ASSERT(ground->kind == GROUND_NEW);
+    submission->hidden = true;
+    submission->erases = !is_stored(request) && !ground->lingers;
+    return submit_prepare(request->api->submitter, &request->store, submission, out,
+                          &request->failure);
+}
+
 int response_ground_submit(struct request *request, struct response_ground *ground,
                            const struct read_items *items, struct submission *submission,
                            struct submitted *out)
@@ -199,7 +209,7 @@ int response_ground_submit(struct request *request, struct response_ground *grou
 
     submission->thread = ground->thread;
     submission->hidden = ground->kind != GROUND_CONVERSATION;
-    submission->erases = !is_stored(request);
+    submission->erases = !is_stored(request) && !ground->lingers;
     submission->is_behind = ground->kind != GROUND_NEW;
     submission->behind = ground->tip.position;
     if (ground->kind == GROUND_CONVERSATION)

@@ -15,6 +15,7 @@ struct response_ground {
     struct uuid previous;  /* the run that it goes on behind */
     struct thread_tip tip; /* of the thread, or where that run left it */
     bool goes_on;          /* in that run's thread where it can; else in a copy */
+    bool lingers;          /* what is not to be stored is erased by who asked, and not by itself */
 };
 
 /* From the members conversation and previous_response_id of the body. Returns 0, or -E_INVALID with
@@ -32,6 +33,12 @@ SUSPENDS MUSTCHECK int response_ground_submit(struct request *request,
                                               struct response_ground *ground,
                                               const struct read_items *items,
                                               struct submission *submission, struct submitted *out);
+
+/* The same on GROUND_NEW without the write. Returns as submit_prepare. */
+SUSPENDS MUSTCHECK int response_ground_prepare(struct request *request,
+                                               const struct response_ground *ground,
+                                               struct submission *submission,
+                                               struct submit_draft *out);
 
 /* The 400 of a call that nobody answers. Returns -E_INVALID. */
 int response_no_output(struct request *request, struct text call);
