@@ -1,6 +1,10 @@
 // Batches: every line is answered exactly once, whatever its endpoint, and whoever dies meanwhile.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { answers, createBatch, endedBatch, lineOf, putFile, readLines } from '../lib/batches.mjs';
 import { send } from '../lib/forms.mjs';
@@ -80,6 +84,35 @@ test('a line shows the files that are there, and no others', async () => {
     const all = await answers(stack, await endedBatch(stack, batch.id));
     assert.equal(all.get('ours').response.status_code, 200, JSON.stringify(all.get('ours')));
     for (const custom of ['theirs', 'gone']) assert.deepEqual([all.get(custom).response.status_code, all.get(custom).response.body.error?.code], [400, 'file_not_found'], custom);
+  });
+});
+
+test('prompts of the command line are a batch, which goes on when the command is interrupted', async () => {
+  await withStack({ script, slots: 20 }, async (stack) => {
+    const assistant = await stack.assistant({ tools: [{ type: 'function', function: { name: 'ask_client' } }] });
+    const prompts = [...Array.from({ length: 300 }, (_, n) => ({ custom_id: `p${n}`, prompt: `slow ${n}` })), { prompt: 'refused' }, { prompt: 'calls' }];
+    const input = join(stack.dir, 'prompts.jsonl');
+    const out = join(stack.dir, 'out.jsonl');
+    writeFileSync(input, prompts.map((line) => JSON.stringify(line)).join('\n'));
+    const start = () => spawn(join(stack.bin, 'penstock'), ['batch', 'run', input, '--agent', assistant.id, '--out', out], {
+      env: { ...process.env, ...stack.env, PENSTOCK_URL: stack.url, PENSTOCK_API_KEY: stack.key }, stdio: 'ignore' });
+    for (const [signal, code, done] of [['SIGINT', 130, 1], ['SIGKILL', null, 100]]) {
+      const child = start();
+      await until('some are done', async () => (await stack.ok('GET', '/v1/batches')).data[0]?.request_counts.completed >= done);
+      child.kill(signal);
+      assert.deepEqual(await once(child, 'close'), [code, code === null ? signal : null]);
+    }
+    await stack.scheduler.kill('SIGKILL');
+    const child = start();
+    await stack.startScheduler();
+    assert.deepEqual(await once(child, 'close'), [1, null]);
+    const results = readFileSync(out, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+    assert.deepEqual(results.map((result) => result.custom_id), [...prompts.slice(0, 300).map((line) => line.custom_id), 'line-301', 'line-302']);
+    assert.ok(results.slice(0, 300).every((result) => result.status === 'completed' && result.answer === 'Slowly.' && result.error === null && result.run_id && result.thread_id));
+    assert.deepEqual(results.slice(300).map((result) => [result.status, result.answer, result.error.code]), [['failed', null, 'server_error'], ['completed', null, 'client_tool_in_batch']]);
+    assert.equal((await stack.ok('GET', '/v1/batches')).data.length, 1);
+    assert.equal(stack.sql('SELECT 1 FROM runs').length, prompts.length);
+    assert.ok(!existsSync(`${out}.batch`));
   });
 });
 

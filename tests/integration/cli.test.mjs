@@ -3,13 +3,15 @@
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { until } from '../lib/stack.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const bin = process.env.PENSTOCK_BIN ?? join(root, 'build/dev/bin');
@@ -39,6 +41,17 @@ function makeOnce(request, response, pathname, made) {
   api.lose = null;
   response.setHeader('x-should-retry', 'true');
   return refuse(response, 503, 'The server is busy.');
+}
+
+/** What a line of a batch comes to. */
+function lineAnswer({ custom_id, body }) {
+  const prompt = body.thread.messages[0].content;
+  const n = api.runs.length + 1;
+  const run = { id: `run_${hex(n)}`, thread_id: `thread_${hex(n)}`, status: 'completed', messages: [{}], output_text: `answer to ${prompt}`, usage: { prompt_tokens: 1, completion_tokens: 2 }, prompt };
+  api.runs.push(run);
+  if (!prompt.includes('weather')) return { custom_id, response: { status_code: 200, body: run }, error: null };
+  const error = { code: 'client_tool_in_batch', message: 'The run called a function of its client.' };
+  return { custom_id, response: { status_code: 400, body: { error, run: { ...run, messages: [] } } }, error: null };
 }
 
 /** What happens in a run, as [name, data] with the ids e1, e2, …: api.said are further events, before its end. */
@@ -71,7 +84,8 @@ function stream(response, run, after = '') {
 
 function answer(request, response, text) {
   const { pathname, searchParams } = new URL(request.url, url);
-  const body = text ? JSON.parse(text) : {};
+  const form = request.headers['content-type']?.startsWith('multipart/');
+  const body = text && !form ? JSON.parse(text) : {};
   const known = api.byKey.get(request.headers['idempotency-key']);
   api.asked.push(`${request.method} ${pathname}`);
   response.setHeader('content-type', 'application/json');
@@ -88,6 +102,21 @@ function answer(request, response, text) {
     const made = { id: `asst_${hex(api.agents.length + 1)}`, object: 'assistant', tools: [], metadata: {}, ...body };
     api.agents.push(made);
     return makeOnce(request, response, pathname, made);
+  }
+  if (form) {
+    api.lines = text.split('\r\n\r\n').at(-1).split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+    return response.end(`{"id":"file-1"}`);
+  }
+  if (pathname === '/v1/batches') {
+    api.output = api.lines.map((line) => JSON.stringify(lineAnswer(line))).reverse().join('\n');
+    api.batch = { id: 'batch_1', object: 'batch', status: 'completed', output_file_id: 'file-2', error_file_id: null, request_counts: {}, metadata: body.metadata };
+    return response.end(JSON.stringify(api.batch));
+  }
+  if (pathname === '/v1/batches/batch_1') return response.end(JSON.stringify({ ...api.batch, status: api.goesOn ? 'in_progress' : 'completed' }));
+  if (pathname === '/v1/files/file-2') return response.end(JSON.stringify({ id: 'file-2', bytes: Buffer.byteLength(api.output) }));
+  if (pathname === '/v1/files/file-2/content') {
+    response.setHeader('etag', `"${createHash('sha256').update(api.output).digest('hex')}"`);
+    return response.end(api.output);
   }
   if (request.method === 'POST' && /^\/v1\/threads\/([^/]+\/)?runs$/.test(pathname)) {
     const prompt = (body.thread?.messages ?? body.additional_messages)[0].content;
@@ -288,17 +317,45 @@ test('batch: a byte order mark before the first line is no part of it', async ()
   assert.equal(stdout.trim().split('\n').length, 2);
 });
 
-test('batch: runs that wait for a function are counted by themselves, with what to do', async () => {
+test('batch: runs that called a function are counted by themselves, and the exit code says so', async () => {
   await oneRun();
   const path = file('waits.jsonl', '{"prompt":"weather?"}\n{"prompt":"b"}\n{"prompt":"weather!"}\n');
   const { code, stdout, stderr } = await run(['batch', 'run', path, '--agent', 'agent-1', '--out', join(folder, 'out.jsonl')]);
   assert.equal(code, 4);
-  assert.match(stdout, /runs +3 \(1 completed, 0 failed, 2 wait for tool outputs\)/);
-  assert.match(stderr, /submit_tool_outputs/);
-  assert.match(stderr, /--batch-id [0-9a-f-]+/);
+  assert.match(stdout, /runs +3 \(1 completed, 0 failed, 2 called functions\)/);
+  assert.match(stderr, /2 runs called functions/);
   const results = readFileSync(join(folder, 'out.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
-  assert.deepEqual(results.map((result) => result.status), ['requires_action', 'completed', 'requires_action']);
-  assert.match(results[0].error.message, /get_weather/);
+  assert.deepEqual(results.map((result) => [result.custom_id, result.answer, result.error?.code ?? null]), [['line-1', null, 'client_tool_in_batch'], ['line-2', 'answer to b', null], ['line-3', null, 'client_tool_in_batch']]);
+});
+
+test('batch: what was interrupted is gone on with, and no other prompts are taken for it', async () => {
+  await oneRun();
+  const path = file('more.jsonl', '{"prompt":"a"}\n');
+  const out = join(folder, 'kept.jsonl');
+  writeFileSync(out, 'old\n');
+  const args = ['batch', 'run', path, '--agent', 'agent-1', '--out', out];
+  const posted = (pathname) => api.asked.filter((asked) => asked === `POST ${pathname}`).length;
+  api.goesOn = true;
+  const child = spawn(join(bin, 'penstock'), args, { cwd: folder, env: { PATH: process.env.PATH, HOME: folder, PENSTOCK_URL: url, PENSTOCK_API_KEY: 'pk_test' }, stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (chunk) => (said += chunk));
+  await until('it looks', () => api.asked.includes('GET /v1/batches/batch_1'));
+  child.kill('SIGINT');
+  assert.deepEqual(await once(child, 'close'), [130, null]);
+  assert.match(said, /batch_1 goes on\. The same command collects its results;\npenstock batches cancel batch_1 stops it/);
+  assert.equal(readFileSync(out, 'utf8'), 'old\n', 'old results stay until there are new ones');
+  api.goesOn = false;
+  const other = await run(['batch', 'run', file('other.jsonl', '{"prompt":"b"}\n'), '--agent', 'agent-1', '--out', out]);
+  assert.equal(other.code, 2);
+  assert.match(other.stderr, /kept\.jsonl\.batch says that a batch of other prompts.*batch_1/);
+  assert.equal((await run(['batch', 'run', file('other.jsonl', '{"prompt":"b"}\n'), '--agent', 'agent-1', '--batch-id', 'batch_1'])).code, 2);
+  assert.equal((await run(args)).code, 0);
+  assert.deepEqual([posted('/v1/files'), posted('/v1/batches'), existsSync(`${out}.batch`)], [1, 1, false]);
+  assert.equal(JSON.parse(readFileSync(out, 'utf8')).answer, 'answer to a');
+  assert.equal((await run([...args.slice(0, -2), '--batch-id', 'batch_1'])).code, 0);
+  assert.deepEqual([posted('/v1/files'), posted('/v1/batches')], [1, 1]);
+  assert.equal((await run(args)).code, 0, 'what was done is begun anew');
+  assert.deepEqual([posted('/v1/files'), posted('/v1/batches')], [2, 2]);
 });
 
 test('usage: what is wrong with it is exit code 2 of every program', async () => {

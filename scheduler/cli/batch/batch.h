@@ -1,37 +1,34 @@
 #pragma once
-/* Batches of prompts: reading them, running them, reporting. One file each: batch_file.c (pure),
- * batch_report.c (pure but for printing), batch_run.c (the flow, on the loop).
- *
- * An item is in one of four places: not submitted yet, under way (in the heap of polls), done but
- * waiting for earlier items to be written, written.
+/* Batches of prompts, as `penstock batch run` has them: lines of a batch of the API, whose answers
+ * come back in the order of the prompts. One file each: batch_file.c, batch_lines.c (both pure),
+ * batch_report.c (pure but for printing), batch_state.c, batch_run.c (the flow, on the loop).
  */
 
 #include <stdio.h>
 
 #include "scheduler/cli/client.h"
+#include "shared/base/digest.h"
 #include "shared/base/error.h"
 
 #define BATCH_FILE_BYTES_MAX ((size_t)512 << 20)
 #define BATCH_LINE_BYTES_MAX ((size_t)1 << 20)
 #define BATCH_ITEMS_MAX      1000000
+#define BATCH_CUSTOM_ID_MAX  512 /* characters */
 
 struct batch_item {
     unsigned line;
-    bool done;
     char *custom_id;
     char *prompt;
     struct json_object *metadata;  /* NULL: none */
     struct json_object *variables; /* NULL: none */
 
-    char *run_id; /* NULL: it was not accepted */
+    /* Where its answer is: in which of the downloaded files (NULL: in none), and where there. */
+    FILE *file;
+    int64_t at;
+    size_t bytes;
+
+    char *run_id; /* NULL: it never became a run */
     char *thread_id;
-    char *status; /* of the run, or "rejected" */
-    char *answer;
-    struct json_object *usage;
-    int64_t cost_micros;
-    struct json_object *error; /* {code, message} */
-    int64_t next_poll_ms;
-    unsigned polls;
 };
 
 struct batch_items {
@@ -57,14 +54,38 @@ MUSTCHECK int batch_file_parse(const struct batch_reading *how, struct text text
                                struct batch_items *out, struct error *err);
 void batch_items_deinit(struct batch_items *items);
 
+/* ---- lines of the API's batch ---- */
+
+#define BATCH_ENDPOINT "/v1/threads/runs"
+
+/* Appends the item as a line of the batch. `variables` (NULL: none) are those of all. Pure. */
+void batch_line_write(const struct batch_item *item, const char *agent_id,
+                      struct json_object *variables, struct buf *out);
+
+/* What an answer of the batch's files says. */
+struct batch_answer {
+    const char *run_id; /* NULL: it never became a run; borrowed, as all that is here */
+    const char *thread_id;
+    struct text status; /* of the run; "rejected", or "unanswered" */
+    struct text answer; /* TEXT_NONE: none */
+    struct json_object *usage;
+    int64_t cost_micros;
+    struct text error_code; /* TEXT_NONE: there was no error */
+    struct text error_message;
+    bool calls; /* it called functions of its client, and ended there */
+};
+
+/* `line` may be NULL: there is none. Pure. */
+void batch_answer_read(struct json_object *line, struct batch_answer *out);
+
+/* ---- what people are told ---- */
+
 /* Counts for people. */
 struct batch_progress {
     size_t total;
-    size_t submitted;
     size_t done;
-    size_t failed;  /* of done */
-    size_t waiting; /* of done: for tool outputs, which somebody else gives */
-    uint64_t tool_calls;
+    size_t failed; /* of done */
+    size_t calls;  /* of done: those that called functions of their client */
     uint64_t input_tokens;
     uint64_t output_tokens;
     int64_t cost_micros;
@@ -78,32 +99,43 @@ void batch_format_progress(const struct batch_progress *progress, size_t width, 
 /* Several lines at the end. Pure. */
 void batch_format_summary(const struct batch_progress *progress, struct buf *out);
 
-/* The line of results of an item that is done, with its line break. Pure. */
-void batch_format_result(const struct batch_item *item, struct buf *out);
+/* The line of results of an item, with its line break. Pure. */
+void batch_format_result(const char *custom_id, const struct batch_answer *answer, struct buf *out);
 
-/* The index after the last item that may be written: all before it are done. Pure. */
-size_t batch_writable(const struct batch_items *items, size_t written);
+/* ---- what is kept while it is under way ---- */
 
-/* The idempotency key of a line: the same for the same batch and line. Pure. */
-void batch_key(const char *batch_id, unsigned line, char out[80]);
+/* Beside the results, from before the batch is made until they are written: so the same command
+ * goes on with what it has begun, whenever it was interrupted, and begins anew once it was done. */
+struct batch_state {
+    char lines[SHA256_TEXT_SIZE]; /* the hash of what was uploaded */
+    char key[48];                 /* the Idempotency-Key of the batch */
+    char file[64];                /* of the lines */
+    char id[64];                  /* of the batch; empty: not known yet */
+};
 
-/* How long to wait before the next look at a run; grows from 250 ms to 5 s, not below what the
- * server asked for (up to 30 s). Pure. */
-int64_t batch_poll_ms(unsigned polls, int64_t poll_after_ms);
+/* Returns 0; -E_NOT_FOUND: there is none; or -E_INVALID. */
+MUSTCHECK int batch_state_read(const char *path, struct batch_state *out, struct error *err);
+MUSTCHECK int batch_state_write(const char *path, const struct batch_state *state,
+                                struct error *err);
+
+/* ---- the flow ---- */
 
 struct batch_run {
     struct client *client;
     struct batch_items *items;
     const char *agent_id;
     struct json_object *variables; /* of all, where a line does not say another one; NULL: none */
-    const char *batch_id;
-    unsigned concurrency;
-    FILE *results;
-    bool interrupted; /* out: a signal ended it */
+    const char *batch_id;     /* the one to go on with; NULL: that of the state, or a new one */
+    const char *state_path;   /* NULL: nothing is kept */
+    struct batch_state state; /* out; id empty: no batch was made */
+    bool interrupted;         /* out: a signal ended it; the batch goes on */
     int signal;
+    FILE *files[2];                 /* out: the batch's files, for the items; NULL: none */
     struct batch_progress progress; /* out */
 };
 
-/* Submits all, polls all, writes results in order, shows progress on standard error. Returns 0
- * when all items are done (well or not), or the failure that ended the batch early. */
+/* Uploads the lines, makes the batch or goes on with it, shows its progress on standard error, and
+ * fetches its files. Returns 0 when it has ended, well or not; -E_INVALID: what is to be gone on
+ * with is of other prompts; -E_REJECTED: the batch failed as a whole; or what the client failed
+ * with. */
 SUSPENDS MUSTCHECK int batch_run(struct batch_run *run, struct error *err);

@@ -58,6 +58,9 @@ static int check_members(const struct reading *reading, unsigned line, struct js
         (!json_get_string(json, "custom_id") || json_get_text(json, "custom_id").len == 0))
         return error_set(err, E_INVALID, "%s:%u: \"custom_id\" must be text that is not empty",
                          reading->path, line);
+    if (text_characters(json_get_text(json, "custom_id")) > BATCH_CUSTOM_ID_MAX)
+        return error_set(err, E_INVALID, "%s:%u: \"custom_id\" is longer than %d characters",
+                         reading->path, line, BATCH_CUSTOM_ID_MAX);
     r = check_object(reading, line, json, "metadata", err);
     return r < 0 ? r : check_object(reading, line, json, "variables", err);
 }
@@ -172,10 +175,6 @@ void batch_items_deinit(struct batch_items *items)
         json_free(item->variables);
         free(item->run_id);
         free(item->thread_id);
-        free(item->status);
-        free(item->answer);
-        json_free(item->usage);
-        json_free(item->error);
     }
     free(items->items);
     *items = (struct batch_items){0};

@@ -4,10 +4,7 @@
 
 #include "scheduler/cli/display/money.h"
 
-#define BAR_MAX        30
-#define POLL_FIRST_MS  250
-#define POLL_LAST_MS   5000
-#define POLL_AFTER_MAX 30000
+#define BAR_MAX 30
 
 static double rate(const struct batch_progress *progress)
 {
@@ -54,12 +51,8 @@ void batch_format_progress(const struct batch_progress *progress, size_t width, 
 
     buf_init(&words, 1024);
     buf_printf(&words, "%zu/%zu  %.1f/s", progress->done, progress->total, rate(progress));
-    if (progress->submitted < progress->total)
-        buf_printf(&words, "  %zu submitted", progress->submitted);
     if (progress->failed > 0)
         buf_printf(&words, "  %zu failed", progress->failed);
-    if (progress->waiting > 0)
-        buf_printf(&words, "  %zu waiting", progress->waiting);
     buf_add_string(&words, "  ");
     add_count(&words, progress->input_tokens + progress->output_tokens);
     buf_add_string(&words, " tokens");
@@ -73,15 +66,13 @@ void batch_format_progress(const struct batch_progress *progress, size_t width, 
 void batch_format_summary(const struct batch_progress *progress, struct buf *out)
 {
     buf_printf(out, "runs        %zu (%zu completed, %zu failed", progress->total,
-               progress->done - progress->failed - progress->waiting, progress->failed);
-    if (progress->waiting > 0)
-        buf_printf(out, ", %zu wait for tool outputs", progress->waiting);
+               progress->done - progress->failed - progress->calls, progress->failed);
+    if (progress->calls > 0)
+        buf_printf(out, ", %zu called functions", progress->calls);
     if (progress->done < progress->total)
         buf_printf(out, ", %zu not finished", progress->total - progress->done);
-    buf_printf(out,
-               ")\ntool calls  %llu\n"
-               "tokens      %llu in, %llu out\n",
-               (unsigned long long)progress->tool_calls, (unsigned long long)progress->input_tokens,
+    buf_printf(out, ")\ntokens      %llu in, %llu out\n",
+               (unsigned long long)progress->input_tokens,
                (unsigned long long)progress->output_tokens);
     if (progress->cost_micros > 0) {
         char cost[MONEY_SIZE];
@@ -93,49 +84,40 @@ void batch_format_summary(const struct batch_progress *progress, struct buf *out
                rate(progress));
 }
 
-static void add_member(struct buf *out, const char *name, const char *value)
+static void add_member(struct buf *out, const char *name, struct text value)
 {
-    buf_printf(out, ",\"%s\":", name);
-    buf_add_json_string(out, value);
+    buf_printf(out, "\"%s\":", name);
+    if (value.ptr)
+        buf_add_json(out, value);
+    else
+        buf_add_string(out, "null");
+    buf_add_char(out, ',');
 }
 
-void batch_format_result(const struct batch_item *item, struct buf *out)
+static struct text text_or_none(const char *word)
 {
-    buf_add_string(out, "{\"custom_id\":");
-    buf_add_json_string(out, item->custom_id);
-    add_member(out, "run_id", item->run_id);
-    add_member(out, "thread_id", item->thread_id);
-    add_member(out, "status", item->status);
-    add_member(out, "answer", item->answer);
-    buf_add_string(out, ",\"usage\":");
-    json_encode(out, item->usage);
-    buf_printf(out, ",\"cost_micros\":%lld", (long long)item->cost_micros);
-    buf_add_string(out, ",\"error\":");
-    json_encode(out, item->error);
+    return word ? text_of(word) : TEXT_NONE;
+}
+
+void batch_format_result(const char *custom_id, const struct batch_answer *answer, struct buf *out)
+{
+    buf_add_char(out, '{');
+    add_member(out, "custom_id", text_of(custom_id));
+    add_member(out, "run_id", text_or_none(answer->run_id));
+    add_member(out, "thread_id", text_or_none(answer->thread_id));
+    add_member(out, "status", answer->status);
+    add_member(out, "answer", answer->answer);
+    buf_add_string(out, "\"usage\":");
+    json_encode(out, answer->usage);
+    buf_printf(out, ",\"cost_micros\":%lld,\"error\":", (long long)answer->cost_micros);
+    if (answer->error_code.ptr || answer->error_message.ptr) {
+        buf_add_char(out, '{');
+        add_member(out, "code", answer->error_code);
+        add_member(out, "message", answer->error_message);
+        out->len--; /* the last comma */
+        buf_add_char(out, '}');
+    } else {
+        buf_add_string(out, "null");
+    }
     buf_add_string(out, "}\n");
-}
-
-size_t batch_writable(const struct batch_items *items, size_t written)
-{
-    while (written < items->count && items->items[written].done)
-        written++;
-    return written;
-}
-
-void batch_key(const char *batch_id, unsigned line, char out[80])
-{
-    (void)snprintf(out, 80, "batch-%.60s-%u", batch_id, line);
-}
-
-int64_t batch_poll_ms(unsigned polls, int64_t poll_after_ms)
-{
-    int64_t wait = POLL_FIRST_MS;
-
-    for (unsigned i = 0; i < polls && wait < POLL_LAST_MS; i++)
-        wait = wait * 3 / 2;
-    if (wait > POLL_LAST_MS)
-        wait = POLL_LAST_MS;
-    if (poll_after_ms > POLL_AFTER_MAX)
-        poll_after_ms = POLL_AFTER_MAX;
-    return wait > poll_after_ms ? wait : poll_after_ms;
 }

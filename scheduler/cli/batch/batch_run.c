@@ -1,329 +1,181 @@
-/* The flow of a batch: some fibers submit, some poll, one shows progress, and the caller's waits.
+/* The flow of a batch: upload, make, look now and then until it has ended, fetch its files.
  *
- * Everything happens between suspensions on one thread, so the heap, the counters and the items
- * need no locks. Runs under way lie in a binary heap by the time of their next look; an idle
- * poller waits for that time, or for a new run to come in (`changed`).
- *
- * One run's failure is that run's result. What would fail for all alike (the server can't be
- * reached for minutes, the key is refused) ends the batch: `fatal` keeps the first such error.
- */
+ * The batch is the server's: who interrupts the command loses nothing, and the next one looks on.
+ * The batch's metadata have the hash of its lines, so none is taken for another one's. */
 
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "scheduler/cli/batch/batch.h"
+#include "scheduler/cli/files/file_transfer.h"
 #include "scheduler/cli/interrupt.h"
-#include "scheduler/cli/output.h"
-#include "scheduler/cli/runs/run_body.h"
-#include "scheduler/cli/runs/run_view.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/id.h"
 #include "shared/base/memory.h"
-#include "shared/fiber/cond.h"
 #include "shared/fiber/fiber.h"
 
-#define POLLERS_MAX      64
-#define SUBMITTERS_MAX   1000
-#define BAR_EVERY_MS     200
-#define LINE_EVERY_MS    5000
-#define WORKERS_MAX      (SUBMITTERS_MAX + POLLERS_MAX + 1)
-#define ANSWER_BYTES_MAX ((size_t)16 << 20)
+#define LOOK_FIRST_MS 100
+#define UPLOAD_MS     ((int64_t)3600 * 1000)
+#define LOOK_LAST_MS  2000
+#define LINE_EVERY_MS 5000
+#define UPLOAD_BYTES  ((size_t)2 << 30)
+#define LINES_MEMBER  "penstock_lines"
+#define FAULTS_SHOWN  20
 
 struct flow {
     struct batch_run *run;
-    size_t next;  /* to submit */
-    size_t *heap; /* indices of items under way */
-    size_t heap_count;
-    size_t written; /* results */
-    size_t working; /* submitters and pollers that have not ended */
-    struct cond changed;
-    struct cond ended;
     int64_t started_ms;
-    int fatal; /* 0, or the code that ended the batch */
-    struct error fatal_error;
+    int64_t shown_ms;
+    bool bar;
 };
 
-static struct batch_item *item_at(struct flow *flow, size_t heap_place)
+/* ---- its beginning ---- */
+
+/* The lines, as a form for POST /v1/files. */
+static int write_form(struct flow *flow, const char *boundary, struct buf *form, struct error *err)
 {
-    return &flow->run->items->items[flow->heap[heap_place]];
+    struct batch_run *run = flow->run;
+    struct text lines;
+    size_t from;
+
+    buf_printf(form,
+               "--%s\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n"
+               "--%s\r\nContent-Disposition: form-data; name=\"file\"; "
+               "filename=\"prompts.jsonl\"\r\n\r\n",
+               boundary, boundary);
+    from = form->len;
+    for (size_t i = 0; i < run->items->count; i++)
+        batch_line_write(&run->items->items[i], run->agent_id, run->variables, form);
+    if (form->failed)
+        return error_set(err, E_LIMIT, "the prompts are too many for one batch");
+    lines = (struct text){buf_string(form) + from, form->len - from};
+    sha256_hex(lines, run->state.lines);
+    buf_printf(form, "\r\n--%s--\r\n", boundary);
+    return buf_check(form, err);
 }
 
-static bool earlier(struct flow *flow, size_t a, size_t b)
+static int take_id(struct json_object *reply, char *out, size_t size, struct error *err)
 {
-    return item_at(flow, a)->next_poll_ms < item_at(flow, b)->next_poll_ms;
-}
+    const char *id = json_get_string(reply, "id");
 
-static void swap(struct flow *flow, size_t a, size_t b)
-{
-    size_t kept = flow->heap[a];
-
-    flow->heap[a] = flow->heap[b];
-    flow->heap[b] = kept;
-}
-
-static void heap_add(struct flow *flow, size_t item)
-{
-    size_t at = flow->heap_count++;
-
-    flow->heap[at] = item;
-    for (; at > 0 && earlier(flow, at, (at - 1) / 2); at = (at - 1) / 2)
-        swap(flow, at, (at - 1) / 2);
-}
-
-static size_t heap_take(struct flow *flow)
-{
-    size_t taken = flow->heap[0];
-    size_t at = 0;
-
-    flow->heap[0] = flow->heap[--flow->heap_count];
-    for (;;) {
-        size_t child = 2 * at + 1;
-
-        if (child >= flow->heap_count)
-            return taken;
-        if (child + 1 < flow->heap_count && earlier(flow, child + 1, child))
-            child++;
-        if (!earlier(flow, child, at))
-            return taken;
-        swap(flow, child, at);
-        at = child;
-    }
-}
-
-static bool is_fatal(int code)
-{
-    return code == E_DENIED || code == E_UNAVAILABLE || code == E_TIMEOUT || code == E_CLOSED ||
-           code == E_CANCELED;
-}
-
-static void stop_for(struct flow *flow, const struct error *err)
-{
-    if (flow->fatal == 0) {
-        flow->fatal = err->code;
-        flow->fatal_error = *err;
-    }
-    cond_broadcast(&flow->changed);
-}
-
-/* Results that can't be written are no use: the batch ends, and can be gone on with. */
-static void check_results(struct flow *flow)
-{
-    struct error err;
-
-    if (flow->run->results == stdout)
-        output_flush();
-    else
-        (void)fflush(flow->run->results);
-    if (!ferror(flow->run->results))
-        return;
-    (void)error_set(&err, E_SYSTEM, "the results can't be written");
-    stop_for(flow, &err);
-}
-
-/* The text of an item that is written is needed no more. */
-static void write_results(struct flow *flow)
-{
-    struct batch_items *items = flow->run->items;
-    size_t end = batch_writable(items, flow->written);
-
-    for (; flow->written < end; flow->written++) {
-        CLEANUP(buf_deinit) struct buf line = {0};
-        struct batch_item *item = &items->items[flow->written];
-
-        buf_init(&line, 4 * ANSWER_BYTES_MAX);
-        batch_format_result(item, &line);
-        (void)fwrite(buf_string(&line), 1, line.len, flow->run->results);
-        free(item->answer);
-        free(item->prompt);
-        item->answer = item->prompt = NULL;
-    }
-    check_results(flow);
-}
-
-static void finish_item(struct flow *flow, struct batch_item *item)
-{
-    struct batch_progress *progress = &flow->run->progress;
-
-    item->done = true;
-    progress->done++;
-    if (strcmp(item->status, "requires_action") == 0)
-        progress->waiting++;
-    else
-        progress->failed += strcmp(item->status, "completed") != 0;
-    progress->input_tokens += (uint64_t)json_get_int(item->usage, "prompt_tokens", 0);
-    progress->output_tokens += (uint64_t)json_get_int(item->usage, "completion_tokens", 0);
-    progress->cost_micros += item->cost_micros;
-    write_results(flow);
-    cond_broadcast(&flow->changed);
-}
-
-static struct json_object *error_object(const char *code, const char *message)
-{
-    struct json_object *error = json_object_new_object();
-
-    json_object_object_add(error, "code", json_object_new_string(code));
-    json_object_object_add(error, "message", json_object_new_string(message));
-    return error;
-}
-
-static void fail_item(struct flow *flow, struct batch_item *item, const char *status,
-                      const struct error *err)
-{
-    free(item->status);
-    item->status = xstrdup(status);
-    json_free(item->error);
-    item->error = error_object(error_name(err->code), err->text);
-    finish_item(flow, item);
-}
-
-static int submit(struct flow *flow, struct batch_item *item, struct error *err)
-{
-    CLEANUP(json_freep)
-    struct json_object *body = run_submission(flow->run->agent_id, item->prompt);
-    struct client_reply reply = {0};
-    char key[80];
-    struct client_call call = {
-        .method = "POST", .path = "/v1/threads/runs", .idempotency_key = key};
-    const char *id;
-    const char *thread;
-    int r;
-
-    if (item->metadata)
-        json_object_object_add(body, "metadata", json_object_get(item->metadata));
-    run_add_variables(body, item->variables);
-    run_add_variables(body, flow->run->variables);
-    call.body = json_text(body);
-    batch_key(flow->run->batch_id, item->line, key);
-    r = client_send(flow->run->client, &call, &reply, err);
-    if (r < 0)
-        return r;
-    id = json_get_string(reply.json, "id");
-    thread = json_get_string(reply.json, "thread_id");
-    if (!id || !thread || !client_is_plain(id) || !client_is_plain(thread)) {
-        r = error_set(err, E_PROTOCOL, "the server's reply has no ids: is it Penstock?");
-    } else {
-        item->run_id = xstrdup(id);
-        item->thread_id = xstrdup(thread);
-        item->next_poll_ms = deadline_in(batch_poll_ms(0, reply.poll_after_ms));
-    }
-    client_reply_deinit(&reply);
-    return r;
-}
-
-static void end_work(struct flow *flow)
-{
-    flow->working--;
-    cond_broadcast(&flow->ended);
-}
-
-static void submitter(void *arg)
-{
-    struct flow *flow = arg;
-
-    while (flow->fatal == 0 && flow->next < flow->run->items->count) {
-        size_t index = flow->next++;
-        struct batch_item *item = &flow->run->items->items[index];
-        struct error err;
-        int r = submit(flow, item, &err);
-
-        if (r < 0 && is_fatal(err.code)) {
-            stop_for(flow, &err);
-            break;
-        }
-        flow->run->progress.submitted++;
-        if (r < 0) {
-            fail_item(flow, item, "rejected", &err);
-            continue;
-        }
-        heap_add(flow, index);
-        cond_signal(&flow->changed);
-    }
-    end_work(flow);
-}
-
-/* Takes over what a run came to: status, usage and error, then its answer and the number of its
- * calls. */
-static int take_outcome(struct flow *flow, struct batch_item *item, struct json_object *run,
-                        struct error *err)
-{
-    CLEANUP(buf_deinit) struct buf answer = {0};
-    CLEANUP(buf_deinit) struct buf why = {0};
-    unsigned calls = 0;
-    int r;
-
-    buf_init(&answer, ANSWER_BYTES_MAX);
-    buf_init(&why, 65536);
-    r = run_answer(flow->run->client, item->thread_id, item->run_id, &answer, err);
-    if (r == 0)
-        r = run_count_calls(flow->run->client, item->thread_id, item->run_id, &calls, err);
-    if (r == 0)
-        r = buf_check(&answer, err);
-    if (r < 0)
-        return r;
-    item->status = xstrdup(json_get_string(run, "status"));
-    item->usage = json_object_get(json_get(run, "usage"));
-    item->cost_micros = json_get_int(run, "cost_micros", 0);
-    item->error = json_object_get(json_get(run, "last_error"));
-    run_explain(run, &why);
-    if (!item->error && why.len > 0)
-        item->error = error_object(item->status, buf_string(&why));
-    if (answer.len > 0)
-        item->answer = buf_take(&answer);
-    flow->run->progress.tool_calls += calls;
-    finish_item(flow, item);
+    if (!id || !client_is_plain(id) || strlen(id) >= size)
+        return error_set(err, E_PROTOCOL, "the server's reply has no id: is it Penstock?");
+    (void)snprintf(out, size, "%s", id);
     return 0;
 }
 
-static int poll_item(struct flow *flow, size_t index, struct error *err)
+static int send_form(struct flow *flow, const char *boundary, struct text form, struct error *err)
 {
-    struct batch_item *item = &flow->run->items->items[index];
-    CLEANUP(freep) char *path = xasprintf("/v1/threads/%s/runs/%s", item->thread_id, item->run_id);
+    CLEANUP(freep) char *type = xasprintf("multipart/form-data; boundary=%s", boundary);
+    const struct client_call call = {
+        .method = "POST",
+        .path = "/v1/files",
+        .body = form,
+        .content_type = type,
+        .timeout_ms = UPLOAD_MS,
+        .repeatable = true,
+    };
     struct client_reply reply = {0};
-    int r = client_get(flow->run->client, path, &reply, err);
+    int r = client_send(flow->run->client, &call, &reply, err);
 
     if (r < 0)
         return r;
-    if (run_is_over(json_get_string(reply.json, "status"))) {
-        r = take_outcome(flow, item, reply.json, err);
-    } else {
-        item->next_poll_ms = deadline_in(batch_poll_ms(++item->polls, reply.poll_after_ms));
-        heap_add(flow, index);
-    }
+    r = take_id(reply.json, flow->run->state.file, sizeof(flow->run->state.file), err);
     client_reply_deinit(&reply);
     return r;
 }
 
-static bool all_done(const struct flow *flow)
+static int keep(struct flow *flow, struct error *err)
 {
-    return flow->run->progress.done == flow->run->items->count;
+    return flow->run->state_path ? batch_state_write(flow->run->state_path, &flow->run->state, err)
+                                 : 0;
 }
 
-static void poller(void *arg)
+/* With the key of the state: sent again it is the same batch. */
+static int make(struct flow *flow, struct error *err)
 {
-    struct flow *flow = arg;
+    struct batch_state *state = &flow->run->state;
+    CLEANUP(json_freep) struct json_object *body = json_object_new_object();
+    struct json_object *metadata = json_object_new_object();
+    struct client_call call = {
+        .method = "POST", .path = "/v1/batches", .idempotency_key = state->key};
+    struct client_reply reply = {0};
+    int r;
 
-    while (flow->fatal == 0 && !all_done(flow)) {
-        int64_t due_ms = flow->heap_count ? item_at(flow, 0)->next_poll_ms : DEADLINE_NONE;
-        struct error err;
-        size_t index;
-        int r;
-
-        if (due_ms > clock_ms()) {
-            r = cond_wait(&flow->changed, due_ms, &err);
-            if (r == -E_CANCELED)
-                stop_for(flow, &err);
-            continue;
-        }
-        index = heap_take(flow);
-        r = poll_item(flow, index, &err);
-        if (r < 0 && is_fatal(err.code))
-            stop_for(flow, &err);
-        else if (r < 0)
-            fail_item(flow, &flow->run->items->items[index], "unknown", &err);
-    }
-    end_work(flow);
+    json_object_object_add(metadata, LINES_MEMBER, json_object_new_string(state->lines));
+    json_object_object_add(body, "input_file_id", json_object_new_string(state->file));
+    json_object_object_add(body, "endpoint", json_object_new_string(BATCH_ENDPOINT));
+    json_object_object_add(body, "completion_window", json_object_new_string("24h"));
+    json_object_object_add(body, "metadata", metadata);
+    call.body = json_text(body);
+    r = client_send(flow->run->client, &call, &reply, err);
+    if (r < 0)
+        return r;
+    r = take_id(reply.json, state->id, sizeof(state->id), err);
+    client_reply_deinit(&reply);
+    return r < 0 ? r : keep(flow, err);
 }
+
+/* *out_known: there is one that is under way. Its lines are the same. */
+static int find_state(struct flow *flow, bool *out_known, struct error *err)
+{
+    struct batch_run *run = flow->run;
+    struct batch_state known;
+    int r;
+
+    *out_known = false;
+    if (!run->state_path)
+        return 0;
+    r = batch_state_read(run->state_path, &known, err);
+    if (r == -E_NOT_FOUND)
+        return 0;
+    if (r < 0)
+        return r;
+    if (strcmp(known.lines, run->state.lines) != 0)
+        return error_set(err, E_INVALID,
+                         "%s says that a batch of other prompts, another agent or other variables "
+                         "is under way (%s): finish that one, or delete this file",
+                         run->state_path, known.id[0] ? known.id : "not known yet");
+    run->state = known;
+    *out_known = true;
+    return 0;
+}
+
+static int upload(struct flow *flow, struct error *err)
+{
+    struct batch_state *state = &flow->run->state;
+    CLEANUP(buf_deinit) struct buf form = {0};
+    char boundary[UUID_TEXT_SIZE];
+    bool known;
+    int r;
+
+    uuid_format(uuid_new(), boundary);
+    buf_init(&form, UPLOAD_BYTES);
+    r = write_form(flow, boundary, &form, err);
+    if (r < 0 || flow->run->batch_id)
+        return r;
+    r = find_state(flow, &known, err);
+    if (r < 0 || known)
+        return r;
+    (void)snprintf(state->key, sizeof(state->key), "batch-%s", boundary);
+    r = send_form(flow, boundary, buf_text(&form), err);
+    return r < 0 ? r : keep(flow, err);
+}
+
+static int begin(struct flow *flow, struct error *err)
+{
+    struct batch_run *run = flow->run;
+    int r = upload(flow, err);
+
+    if (r == 0 && run->batch_id)
+        (void)snprintf(run->state.id, sizeof(run->state.id), "%s", run->batch_id);
+    if (r < 0 || run->state.id[0])
+        return r;
+    return make(flow, err);
+}
+
+/* ---- until it has ended ---- */
 
 static size_t terminal_width(void)
 {
@@ -334,77 +186,205 @@ static size_t terminal_width(void)
     return 80;
 }
 
-static void show(struct flow *flow, bool bar)
+static void show(struct flow *flow)
 {
     CLEANUP(buf_deinit) struct buf line = {0};
     struct batch_progress *progress = &flow->run->progress;
 
+    if (!flow->bar && clock_ms() - flow->shown_ms < LINE_EVERY_MS)
+        return;
+    flow->shown_ms = clock_ms();
     buf_init(&line, 4096);
-    progress->elapsed_ms = clock_ms() - flow->started_ms;
-    batch_format_progress(progress, bar ? terminal_width() : 0, &line);
-    if (bar)
-        (void)fprintf(stderr, "\r%s\033[K", buf_string(&line));
-    else
-        (void)fprintf(stderr, "%s\n", buf_string(&line));
+    batch_format_progress(progress, flow->bar ? terminal_width() : 0, &line);
+    (void)fprintf(stderr, flow->bar ? "\r%s\033[K" : "%s\n", buf_string(&line));
     (void)fflush(stderr);
 }
 
-static void shower(void *arg)
+static void take_counts(struct flow *flow, struct json_object *batch)
 {
-    struct flow *flow = arg;
-    bool bar = isatty(STDERR_FILENO) == 1;
-    struct error err;
+    struct batch_progress *progress = &flow->run->progress;
+    struct json_object *counts = json_get(batch, "request_counts");
+    struct json_object *usage = json_get(batch, "usage");
 
-    while (fiber_sleep(bar ? BAR_EVERY_MS : LINE_EVERY_MS, &err) == 0)
-        show(flow, bar);
-    if (bar)
-        (void)fprintf(stderr, "\r\033[K");
+    progress->failed = (size_t)json_get_int(counts, "failed", 0);
+    progress->done = (size_t)json_get_int(counts, "completed", 0) + progress->failed;
+    progress->input_tokens = (uint64_t)json_get_int(usage, "input_tokens", 0);
+    progress->output_tokens = (uint64_t)json_get_int(usage, "output_tokens", 0);
+    progress->cost_micros = json_get_int(usage, "cost_micros", 0);
+    progress->elapsed_ms = clock_ms() - flow->started_ms;
 }
 
-static void run_flow(struct flow *flow)
+static bool is_over(struct text status)
 {
-    CLEANUP(freep) struct fiber **workers = xcalloc(WORKERS_MAX, sizeof(*workers));
-    size_t count = 0;
-    size_t submitters = flow->run->concurrency;
-    size_t items = flow->run->items->count;
-    struct interrupt interrupt;
-    struct error err;
+    return text_is(status, "completed") || text_is(status, "failed") ||
+           text_is(status, "expired") || text_is(status, "cancelled");
+}
 
-    submitters = submitters > SUBMITTERS_MAX ? SUBMITTERS_MAX : submitters;
-    submitters = submitters > items ? items : submitters;
-    flow->working = submitters + (submitters > POLLERS_MAX ? POLLERS_MAX : submitters);
-    interrupt_start(&interrupt);
-    for (; count < submitters; count++)
-        workers[count] = fiber_start("submit", submitter, flow);
-    for (; count < flow->working; count++)
-        workers[count] = fiber_start("poll", poller, flow);
-    workers[count++] = fiber_start("progress", shower, flow);
-    while (flow->working > 0 && flow->fatal == 0)
-        if (cond_wait(&flow->ended, deadline_in(500), &err) == -E_CANCELED)
-            stop_for(flow, &err);
-    for (size_t i = 0; i < count; i++)
-        fiber_cancel(workers[i]);
-    for (size_t i = 0; i < count; i++)
-        fiber_join(workers[i]);
-    interrupt_stop(&interrupt);
-    flow->run->signal = interrupt.signal;
-    flow->run->interrupted = interrupt.signal != 0;
+static int check_same(const struct flow *flow, struct json_object *batch, struct error *err)
+{
+    const struct batch_state *state = &flow->run->state;
+
+    if (text_is(json_get_text(json_get(batch, "metadata"), LINES_MEMBER), state->lines))
+        return 0;
+    return error_set(err, E_INVALID,
+                     "%s is a batch of other prompts, another agent or other "
+                     "variables",
+                     state->id);
+}
+
+/* *out: the batch at its end. */
+static int await_end(struct flow *flow, struct client_reply *out, struct error *err)
+{
+    CLEANUP(freep) char *path = xasprintf("/v1/batches/%s", flow->run->state.id);
+    int64_t wait_ms = LOOK_FIRST_MS;
+    int r;
+
+    for (;;) {
+        r = client_get(flow->run->client, path, out, err);
+        if (r < 0)
+            return r;
+        r = check_same(flow, out->json, err);
+        if (r < 0)
+            break;
+        take_counts(flow, out->json);
+        if (is_over(json_get_text(out->json, "status")))
+            return 0;
+        show(flow);
+        client_reply_deinit(out);
+        *out = (struct client_reply){0};
+        r = fiber_sleep(wait_ms, err);
+        if (r < 0)
+            return r;
+        wait_ms = wait_ms * 3 / 2 < LOOK_LAST_MS ? wait_ms * 3 / 2 : LOOK_LAST_MS;
+    }
+    client_reply_deinit(out);
+    return r;
+}
+
+/* ---- its files ---- */
+
+/* Where each answer stands. */
+static int index_lines(FILE *file, struct batch_items *items, struct json_object *places,
+                       struct error *err)
+{
+    char *line = NULL;
+    size_t size = 0;
+    int64_t at = 0;
+    ssize_t len;
+    int r = 0;
+
+    rewind(file);
+    while (r == 0 && (len = getline(&line, &size, file)) > 0) {
+        CLEANUP(json_freep) struct json_object *json = NULL;
+        const char *custom_id;
+        int64_t place;
+
+        r = json_decode(text_trim((struct text){line, (size_t)len}), JSON_DEPTH_DEFAULT * 2, &json,
+                        err);
+        custom_id = json_get_string(json, "custom_id");
+        place = custom_id ? json_get_int(places, custom_id, -1) : -1;
+        if (r == 0 && place >= 0) {
+            items->items[place].file = file;
+            items->items[place].at = at;
+            items->items[place].bytes = (size_t)len;
+        }
+        at += len;
+    }
+    free(line);
+    if (r == 0 && ferror(file))
+        r = error_set(err, E_SYSTEM, "a downloaded file can't be read");
+    return r;
+}
+
+static int write_piece(void *arg, struct text bytes, struct error *err)
+{
+    return fwrite(bytes.ptr, 1, bytes.len, arg) == bytes.len
+               ? 0
+               : error_set(err, E_SYSTEM, "what was downloaded can't be written");
+}
+
+static int fetch(struct flow *flow, struct json_object *batch, struct json_object *places,
+                 struct error *err)
+{
+    static const char *const names[] = {"output_file_id", "error_file_id"};
+    struct batch_run *run = flow->run;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(names); i++) {
+        const char *id = json_get_string(batch, names[i]);
+        struct file_fetching fetching = {.id = id, .write = write_piece};
+
+        if (!id || !client_is_plain(id))
+            continue;
+        fetching.arg = run->files[i] = tmpfile();
+        if (!run->files[i])
+            return error_set(err, E_SYSTEM, "a temporary file can't be made");
+        r = file_fetch(run->client, &fetching, err);
+        if (r == 0)
+            r = index_lines(run->files[i], run->items, places, err);
+    }
+    return r;
+}
+
+static int fetch_all(struct flow *flow, struct json_object *batch, struct error *err)
+{
+    CLEANUP(json_freep) struct json_object *places = json_object_new_object();
+    struct batch_items *items = flow->run->items;
+
+    for (size_t i = 0; i < items->count; i++)
+        json_object_object_add(places, items->items[i].custom_id,
+                               json_object_new_int64((int64_t)i));
+    return fetch(flow, batch, places, err);
+}
+
+/* Its lines are not as they must be, or its file is gone: told line by line. */
+static int tell_faults(struct json_object *batch, struct error *err)
+{
+    struct json_object *faults = json_get(json_get(batch, "errors"), "data");
+    size_t count = faults ? json_object_array_length(faults) : 0;
+
+    for (size_t i = 0; i < count && i < FAULTS_SHOWN; i++)
+        terminal_complain(
+            "%.*s", TEXT_ARGS(json_get_text(json_object_array_get_idx(faults, i), "message")));
+    return error_set(err, E_REJECTED, "the batch %s failed", json_get_string(batch, "id"));
+}
+
+static int go_through(struct flow *flow, struct error *err)
+{
+    struct client_reply reply = {0};
+    int r = begin(flow, err);
+
+    if (r == 0)
+        r = await_end(flow, &reply, err);
+    if (flow->bar)
+        (void)fprintf(stderr, "\r\033[K");
+    if (r < 0)
+        return r;
+    if (text_is(json_get_text(reply.json, "status"), "failed") &&
+        !json_get_string(reply.json, "output_file_id") &&
+        !json_get_string(reply.json, "error_file_id"))
+        r = tell_faults(reply.json, err);
+    else
+        r = fetch_all(flow, reply.json, err);
+    client_reply_deinit(&reply);
+    return r;
 }
 
 int batch_run(struct batch_run *run, struct error *err)
 {
-    struct flow flow = {.run = run, .started_ms = clock_ms()};
+    struct flow flow = {.run = run,
+                        .started_ms = clock_ms(),
+                        .shown_ms = clock_ms(),
+                        .bar = isatty(STDERR_FILENO) == 1};
+    struct interrupt interrupt;
+    int r;
 
-    flow.heap = xcalloc(run->items->count, sizeof(*flow.heap));
-    cond_init(&flow.changed);
-    cond_init(&flow.ended);
     run->progress = (struct batch_progress){.total = run->items->count};
-    run_flow(&flow);
+    interrupt_start(&interrupt);
+    r = go_through(&flow, err);
+    interrupt_stop(&interrupt);
+    run->signal = interrupt.signal;
+    run->interrupted = r < 0 && interrupt.signal != 0;
     run->progress.elapsed_ms = clock_ms() - flow.started_ms;
-    free(flow.heap);
-    if (flow.fatal != 0) {
-        *err = flow.fatal_error;
-        return -flow.fatal;
-    }
-    return 0;
+    return r;
 }

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "scheduler/cli/batch/batch.h"
 #include "shared/base/memory.h"
@@ -95,40 +96,124 @@ Test(batch_file, leaves_bad_lines_out_when_asked_to)
     batch_items_deinit(&items);
 }
 
-Test(batch_results, are_written_in_the_order_of_the_file)
-{
-    struct batch_item list[4] = {0};
-    const struct batch_items some = {list, 4, 0};
+static struct buf line;
 
-    list[1].done = list[2].done = true;
-    cr_assert_eq(batch_writable(&some, 0), 0);
-    list[0].done = true;
-    cr_assert_eq(batch_writable(&some, 0), 3);
-    list[3].done = true;
-    cr_assert_eq(batch_writable(&some, 3), 4);
-    cr_assert_eq(batch_writable(&some, 4), 4);
+static const char *result_of(const char *answer_line)
+{
+    CLEANUP(json_freep) struct json_object *json = NULL;
+    struct batch_answer answer;
+
+    if (answer_line)
+        cr_assert_eq(json_decode(text_of(answer_line), JSON_DEPTH_DEFAULT, &json, &err), 0);
+    buf_init(&line, 0);
+    batch_answer_read(json, &answer);
+    batch_format_result("x\"y", &answer, &line);
+    return buf_string(&line);
 }
 
-Test(batch_results, are_a_line_of_json)
-{
-    CLEANUP(buf_deinit) struct buf out = {0};
-    struct batch_item item = {.custom_id = (char *)"x\"y",
-                              .run_id = (char *)"run_1",
-                              .status = (char *)"completed",
-                              .answer = (char *)"two\nlines"};
+#define RUN(status, more)                                                                          \
+    "{\"id\":\"run_1\",\"thread_id\":\"thread_1\",\"status\":\"" status                            \
+    "\",\"cost_micros\":7," more "}"
+#define ANSWER(body) "{\"custom_id\":\"x\",\"response\":{\"body\":" body "},\"error\":null}"
+#define RESULT(run, status, answer, cost, error)                                                   \
+    "{\"custom_id\":\"x\\\"y\"," run "\"status\":\"" status "\",\"answer\":" answer                \
+    ",\"usage\":null,\"cost_micros\":" cost ",\"error\":" error "}\n"
+#define ITS_RUN "\"run_id\":\"run_1\",\"thread_id\":\"thread_1\","
+#define NO_RUN  "\"run_id\":null,\"thread_id\":null,"
 
+Test(batch_results, say_what_came_of_a_run)
+{
+    cr_assert_str_eq(result_of(ANSWER(RUN("completed", "\"messages\":[{}],\"output_text\":"
+                                                       "\"two\\nlines\""))),
+                     RESULT(ITS_RUN, "completed", "\"two\\nlines\"", "7", "null"));
+    cr_assert_str_eq(
+        result_of(ANSWER(RUN("incomplete", "\"messages\":[],\"output_text\":\"\","
+                                           "\"incomplete_details\":{\"reason\":\"max\"}"))),
+        RESULT(ITS_RUN, "incomplete", "null", "7",
+               "{\"code\":\"incomplete\",\"message\":\"max\"}"));
+    cr_assert_str_eq(
+        result_of(ANSWER("{\"error\":{\"code\":\"server_error\",\"message\":\"of the line\"},"
+                         "\"run\":" RUN("failed", "\"last_error\":{\"code\":\"server_error\","
+                                                  "\"message\":\"of the run\"}") "}")),
+        RESULT(ITS_RUN, "failed", "null", "7",
+               "{\"code\":\"server_error\",\"message\":\"of the run\"}"));
+}
+
+Test(batch_results, say_why_there_was_no_run)
+{
+    cr_assert_str_eq(
+        result_of(ANSWER("{\"error\":{\"code\":null,\"type\":\"t\",\"message\":"
+                         "\"no\"}}")),
+        RESULT(NO_RUN, "rejected", "null", "0", "{\"code\":\"t\",\"message\":\"no\"}"));
+    cr_assert_str_eq(result_of("{\"response\":null,\"error\":{\"code\":\"batch_cancelled\","
+                               "\"message\":\"late\"}}"),
+                     RESULT(NO_RUN, "unanswered", "null", "0",
+                            "{\"code\":\"batch_cancelled\",\"message\":\"late\"}"));
+    cr_assert(strstr(result_of(NULL), "\"unanswered\""));
+}
+
+Test(batch_results, tell_calls_of_functions_from_failures)
+{
+    CLEANUP(json_freep) struct json_object *json = NULL;
+    struct batch_answer answer;
+
+    cr_assert_eq(json_decode(TEXT(ANSWER("{\"error\":{\"code\":\"client_tool_in_batch\","
+                                         "\"message\":\"m\"},\"run\":" RUN("completed",
+                                                                           "\"messages\":[]") "}")),
+                             JSON_DEPTH_DEFAULT, &json, &err),
+                 0);
+    batch_answer_read(json, &answer);
+    cr_assert(answer.calls && text_is(answer.error_code, "client_tool_in_batch"));
+    cr_assert_str_eq(answer.run_id, "run_1");
+}
+
+Test(batch_lines, are_those_of_the_api)
+{
+    CLEANUP(json_freep) struct json_object *json = NULL;
+    CLEANUP(json_freep) struct json_object *variables = json_object_new_object();
+    CLEANUP(buf_deinit) struct buf out = {0};
+    struct json_object *body;
+
+    json_object_object_add(variables, "n", json_object_new_int(2));
+    json_object_object_add(variables, "m", json_object_new_int(3));
+    cr_assert_eq(
+        parse("{\"prompt\":\"a\",\"metadata\":{\"k\":\"v\"},\"variables\":{\"n\":1}}", false), 0);
     buf_init(&out, 0);
-    batch_format_result(&item, &out);
-    cr_assert_str_eq(buf_string(&out),
-                     "{\"custom_id\":\"x\\\"y\",\"run_id\":\"run_1\",\"thread_id\":null,\"status\":"
-                     "\"completed\",\"answer\":\"two\\nlines\",\"usage\":null,\"cost_micros\":0,"
-                     "\"error\":null}\n");
+    batch_line_write(&items.items[0], "asst_1", variables, &out);
+    cr_assert_eq(json_decode(text_trim(buf_text(&out)), JSON_DEPTH_DEFAULT, &json, &err), 0);
+    body = json_get(json, "body");
+    cr_assert_str_eq(json_get_string(json, "custom_id"), "line-1");
+    cr_assert_str_eq(json_get_string(json, "url"), "/v1/threads/runs");
+    cr_assert_str_eq(json_get_string(body, "assistant_id"), "asst_1");
+    cr_assert_str_eq(json_get_string(json_get(body, "metadata"), "k"), "v");
+    cr_assert_eq(json_get_int(json_get(body, "variables"), "n", 0), 1, "the line's outrank");
+    cr_assert_eq(json_get_int(json_get(body, "variables"), "m", 0), 3);
+    batch_items_deinit(&items);
+}
+
+Test(batch_state, comes_back_as_it_was_kept)
+{
+    struct batch_state kept = {.lines = "abc", .key = "batch-1", .file = "file-1"};
+    char path[] = "/tmp/penstock-state-XXXXXX";
+    struct batch_state read;
+    FILE *file;
+
+    close(mkstemp(path));
+    cr_assert_eq(batch_state_write(path, &kept, &err), 0);
+    cr_assert_eq(batch_state_read(path, &read, &err), 0, "%s", err.text);
+    cr_assert(strcmp(read.lines, "abc") == 0 && strcmp(read.key, "batch-1") == 0 &&
+              strcmp(read.file, "file-1") == 0 && read.id[0] == '\0');
+    file = fopen(path, "w");
+    (void)fputs("{\"batch\":\"../x\"}", file);
+    (void)fclose(file);
+    cr_assert_eq(batch_state_read(path, &read, &err), -E_INVALID);
+    (void)unlink(path);
+    cr_assert_eq(batch_state_read(path, &read, &err), -E_NOT_FOUND);
 }
 
 Test(batch_progress, fits_the_terminal)
 {
     const struct batch_progress progress = {.total = 100,
-                                            .submitted = 100,
                                             .done = 40,
                                             .failed = 1,
                                             .input_tokens = 12000,
@@ -157,7 +242,7 @@ Test(batch_progress, stands_a_beginning_without_anything)
 
     buf_init(&out, 0);
     batch_format_progress(&progress, 0, &out);
-    cr_assert_str_eq(buf_string(&out), "0/3  0.0/s  0 submitted  0 tokens");
+    cr_assert_str_eq(buf_string(&out), "0/3  0.0/s  0 tokens");
 }
 
 Test(batch_summary, tells_what_is_not_finished)
@@ -165,7 +250,6 @@ Test(batch_summary, tells_what_is_not_finished)
     struct batch_progress progress = {.total = 10,
                                       .done = 8,
                                       .failed = 3,
-                                      .tool_calls = 4,
                                       .input_tokens = 5,
                                       .output_tokens = 6,
                                       .elapsed_ms = 2000};
@@ -174,44 +258,17 @@ Test(batch_summary, tells_what_is_not_finished)
     buf_init(&out, 0);
     batch_format_summary(&progress, &out);
     cr_assert_str_eq(buf_string(&out), "runs        10 (5 completed, 3 failed, 2 not finished)\n"
-                                       "tool calls  4\n"
                                        "tokens      5 in, 6 out\n"
                                        "time        2.0 s, 4.0 runs a second\n");
 }
 
-Test(batch_summary, counts_what_waits_for_tool_outputs_by_itself)
+Test(batch_summary, counts_calls_of_functions_by_themselves)
 {
-    struct batch_progress progress = {.total = 3, .done = 3, .waiting = 2};
+    struct batch_progress progress = {.total = 3, .done = 3, .calls = 2};
     CLEANUP(buf_deinit) struct buf out = {0};
 
     buf_init(&out, 0);
     batch_format_summary(&progress, &out);
-    cr_assert(strstr(buf_string(&out),
-                     "runs        3 (1 completed, 0 failed, 2 wait for tool outputs)\n"));
-    buf_reset(&out);
-    batch_format_progress(&progress, 0, &out);
-    cr_assert(strstr(buf_string(&out), "2 waiting"));
-}
-
-Test(batch_key, is_the_same_for_the_same_line_and_differs_otherwise)
-{
-    char a[80];
-    char b[80];
-
-    batch_key("x", 1, a);
-    batch_key("x", 1, b);
-    cr_assert_str_eq(a, b);
-    batch_key("x", 2, b);
-    cr_assert_str_neq(a, b);
-    batch_key("y", 1, b);
-    cr_assert_str_neq(a, b);
-}
-
-Test(batch_poll, grows_to_a_cap_and_honours_the_server)
-{
-    cr_assert_eq(batch_poll_ms(0, 0), 250);
-    cr_assert_gt(batch_poll_ms(3, 0), batch_poll_ms(2, 0));
-    cr_assert_eq(batch_poll_ms(100, 0), 5000);
-    cr_assert_eq(batch_poll_ms(0, 2000), 2000);
-    cr_assert_eq(batch_poll_ms(0, 999999), 30000);
+    cr_assert(
+        strstr(buf_string(&out), "runs        3 (1 completed, 0 failed, 2 called functions)\n"));
 }
