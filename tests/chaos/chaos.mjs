@@ -17,10 +17,11 @@ export const defaults = { leaseMs: 10000, slowMs: [1000, 8000], silenceMs: 15000
 async function settle(world, load, ms, say) {
   const deadline = Date.now() + ms;
   for (;;) {
-    const [[left]] = await world.rows(`SELECT count(*) FROM runs WHERE status NOT IN (${TERMINAL})`).catch(() => [[-1]]);
+    const [[left]] = await world.rows(`SELECT (SELECT count(*) FROM runs WHERE status NOT IN (${TERMINAL})) + (SELECT count(*) FROM batches WHERE ended_at IS NULL)`)
+      .catch(() => [[-1]]);
     if (left === '0' && load.open === 0) return 0;
     if (Date.now() > deadline) return Number(left) + load.open;
-    say(`waiting for ${left} runs and ${load.open} clients`);
+    say(`waiting for ${left} runs and batches and ${load.open} clients`);
     await sleep(1000);
   }
 }
@@ -43,6 +44,7 @@ export async function chaos(options) {
     say(`features: ${JSON.stringify(features)}`);
     const load = new Load(world, features);
     await load.prepare();
+    await load.startBatch();
     const faults = new Faults(world, load);
     const loadPlan = planLoad(seed, seconds, options.rate ?? 25, features, options.bursts ?? !options.alone);
     const faultPlan = options.alone ? null : planFaults(seed, seconds, options.gapMs ?? 2500, options.leaseMs, options.only, options.except);

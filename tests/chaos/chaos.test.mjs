@@ -98,6 +98,8 @@ const spoiled = [
   ['I10 input and counters', `INSERT INTO user_deltas SELECT id, 'nobody', 1 FROM tenants LIMIT 1`],
   ['I10 input and counters', `INSERT INTO thread_inputs (id, tenant_id, thread_id, steers, role, content, bytes, token_count)
      SELECT gen_random_uuid(), tenant_id, id, false, 'user', '[]', 0, 0 FROM threads LIMIT 1`],
+  ['I11 lines once', `UPDATE runs SET metadata = '{"chaos":"l0"}' WHERE metadata ->> 'chaos' = 'l1'`],
+  ['I11 lines once', `UPDATE batches SET output_file = NULL`],
 ];
 
 async function spoil(world, load, report) {

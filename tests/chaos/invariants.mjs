@@ -3,6 +3,8 @@
 
 import { crooked } from '../lib/counters.mjs';
 import { readAudit } from './audit.mjs';
+import { BATCH_LINES } from './load.mjs';
+import { answers } from '../lib/batches.mjs';
 
 const hex = (uuid) => uuid.replaceAll('-', '');
 const TERMINAL = new Set(['completed', 'failed', 'incomplete', 'cancelled', 'expired']);
@@ -328,6 +330,25 @@ async function saidOnce(facts) {
 const countersAgree = (facts) =>
   Object.entries(crooked(facts.world.stack)).flatMap(([what, list]) => list.slice(0, 20).map((row) => `${what}: ${JSON.stringify(row)}`));
 
+/** I11: each line of the batch is answered once, by the run that it became, and nothing is left of the work on it. */
+async function linesOnce(facts) {
+  const flooder = facts.load.asFlooder();
+  const batch = await flooder.ok('GET', `/v1/batches/${facts.load.batch.id}`);
+  const bad = batch.status === 'completed' ? [] : [`the batch is ${batch.status}`];
+  const all = await answers(flooder, batch).catch((error) => (bad.push(error.message), new Map()));
+  for (let n = 0; n < BATCH_LINES; n++) {
+    const { body } = all.get(`l${n}`)?.response ?? {};
+    const run = facts.runs.get((body?.run ?? body)?.id?.slice(4).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'));
+    if (run?.key !== `l${n}`) bad.push(`line l${n} was answered by ${JSON.stringify(all.get(`l${n}`) ?? null).slice(0, 200)}`);
+    else if ((run.status === 'completed') !== (all.get(`l${n}`).where === 'output')) bad.push(`line l${n} stands in the ${all.get(`l${n}`).where} file, its run is ${run.status}`);
+  }
+  const made = [...facts.runs.values()].filter((run) => /^l[0-9]+$/.test(run.key)).length;
+  if (all.size !== BATCH_LINES || made !== BATCH_LINES) bad.push(`${BATCH_LINES} lines became ${made} runs and ${all.size} answers`);
+  const [[left]] = await facts.db('SELECT (SELECT count(*) FROM batch_lines) + (SELECT count(*) FROM batch_output)');
+  if (left !== '0') bad.push(`${left} rows are left of the batch`);
+  return bad;
+}
+
 /** Programs end only when told to, and what clients were told fits together. */
 function noSurprises(facts) {
   const crashed = facts.world.surprises.filter((s) => !(s.code === 70 && s.pausedBefore));
@@ -346,6 +367,7 @@ const checks = {
   'I8 no tenant starves': fairWait,
   'I9 usage adds up': [usageAddsUp, sumsAgree],
   'I10 input and counters': [saidOnce, countersAgree],
+  'I11 lines once': linesOnce,
   'no surprises': noSurprises,
 };
 

@@ -6,11 +6,15 @@
 import { request as httpRequest, Agent } from 'node:http';
 import { Random } from './random.mjs';
 import { llmFaults } from './script.mjs';
+import { createBatch, lineOf } from '../lib/batches.mjs';
 import { sleep } from '../lib/stack.mjs';
 
 const CALL_MS = 5000;
 // Instructions that go over a scheduler's connection for what is large, and with the message more than a slot of a worker has for a run.
 const LARGE = { instructions: 200000, message: 250000 };
+export const BATCH_LINES = 150;
+const BATCH_ENDPOINT = '/v1/threads/runs';
+const BATCH_KINDS = ['plain', 'calc2', 'tool', 'tools'];
 const TERMINAL = new Set(['completed', 'failed', 'incomplete', 'cancelled', 'expired']);
 
 const weights = {
@@ -107,6 +111,19 @@ export class Load {
       const changing = await this.#sure(tenant, 'POST', '/v1/assistants', { ...body, ...parts }, `changing-${tenant}`);
       this.assistants[tenant] = { plain: made.body.id, asking: asking.body.id, waiting: waiting.body.id, changing: changing.body.id };
     }
+  }
+
+  /** The flooder's batch, of runs as others submit them one by one. Before the faults. */
+  async startBatch() {
+    const random = new Random(this.world.options.seed, 'batch');
+    const lines = Array.from({ length: BATCH_LINES }, (_, n) => lineOf(`l${n}`, BATCH_ENDPOINT, {
+      assistant_id: this.assistants.flooder.plain, metadata: { chaos: `l${n}` }, thread: { messages: [{ role: 'user', content: prompt(random.pick(BATCH_KINDS), n, random) }] } }));
+    this.batch = await createBatch(this.asFlooder(), lines, BATCH_ENDPOINT);
+  }
+
+  /** The stack as the flooder sees it, past all proxies. */
+  asFlooder() {
+    return Object.assign(Object.create(this.world.stack), { url: this.world.schedulers[0].url, key: this.world.keys.flooder });
   }
 
   /** One request through a proxy. Returns {status, body}; status 0: no answer came. */
