@@ -15,8 +15,10 @@
 #define COLLECT_BYTES  ((int64_t)4 << 20)
 #define COLLECT_ROUNDS 10 /* then the next stage has its turn */
 
-#define COLLECT_RESPONSES  25
-#define RESPONSE_BYTES_MAX ((size_t)2 << 20)
+#define COLLECT_OUTPUT ((size_t)32 << 20) /* of runs: then the others are left for the next time */
+
+#define COLLECT_RESPONSES 25
+#define ANSWER_BYTES_MAX  ((size_t)2 << 20)
 
 /* A response that is being read. */
 struct reading {
@@ -79,7 +81,7 @@ SUSPENDS static int read_responses(struct collection *collection, struct error *
         struct reading *reading = &collection->readings[collection->readings_count++];
 
         *reading = (struct reading){.task = collection->task, .run = &collection->runs[i].run};
-        buf_init(&reading->shown, RESPONSE_BYTES_MAX);
+        buf_init(&reading->shown, ANSWER_BYTES_MAX);
         reading->fiber = fiber_start("batch response", read_response, reading);
         if (response_line_erases(reading->run))
             collection->erased[collection->erased_count++] = reading->run->thread_id;
@@ -145,8 +147,9 @@ static void add_too_large(struct collection *collection, const struct batch_line
     struct failure failure = {0};
 
     failure_param(&failure, 500, NULL, "reply_too_large",
-                  "The response has more than %zu bytes. It is there: GET /v1/responses shows it.",
-                  RESPONSE_BYTES_MAX);
+                  "The answer has more than %zu bytes. It is there: GET /v1/%s shows it.",
+                  ANSWER_BYTES_MAX,
+                  collection->task->endpoint->responses ? "responses" : "threads");
     batch_answer_failure(&collection->errors, line->run_id, line->custom_id, &failure);
 }
 
@@ -165,6 +168,22 @@ static void add_response(struct collection *collection, const struct batch_line 
         collection->completed +=
             batch_answer_shown(&collection->output, &collection->errors, &run->run, line->custom_id,
                                buf_text(&reading->shown));
+}
+
+static void add_run(struct collection *collection, const struct batch_line *line,
+                    const struct batch_run *run)
+{
+    CLEANUP(buf_deinit) struct buf answer;
+    bool done;
+
+    buf_init(&answer, ANSWER_BYTES_MAX);
+    done = batch_answer_run(&answer, &answer, run, line->custom_id);
+    if (answer.failed) {
+        add_too_large(collection, line);
+        return;
+    }
+    buf_add_text(done ? &collection->output : &collection->errors, buf_text(&answer));
+    collection->completed += done;
 }
 
 /* A run of one call without a result: what it would have been could not be stored, or it was never
@@ -202,8 +221,14 @@ static void add_line(struct collection *collection, const struct batch_line *lin
     if (collection->task->endpoint->responses)
         add_response(collection, line, run);
     else
-        collection->completed +=
-            batch_answer_run(&collection->output, &collection->errors, run, line->custom_id);
+        add_run(collection, line, run);
+}
+
+/* Of responses there are few enough. */
+static bool is_full(const struct collection *collection)
+{
+    return !collection->task->endpoint->responses &&
+           collection->output.len + collection->errors.len > COLLECT_OUTPUT;
 }
 
 /* What was not to be stored is shown, and goes. Where that fails the sweep finds it. */
@@ -219,13 +244,12 @@ SUSPENDS static void erase(struct collection *collection)
 SUSPENDS static int settle(struct collection *collection, struct error *err)
 {
     struct batch_task *task = collection->task;
-    struct batch_answers answers = {
-        .lines = collection->numbers, .count = collection->lines.count, .used = collection->used};
+    struct batch_answers answers = {.lines = collection->numbers};
     int r;
 
-    for (size_t i = 0; i < collection->lines.count; i++) {
+    for (size_t i = 0; i < collection->lines.count && !is_full(collection); i++) {
         add_line(collection, &collection->lines.items[i]);
-        collection->numbers[i] = collection->lines.items[i].line;
+        collection->numbers[answers.count++] = collection->lines.items[i].line;
     }
     answers.completed = collection->completed;
     answers.used = collection->used;

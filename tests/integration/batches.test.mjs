@@ -243,6 +243,25 @@ test('a batch that is cancelled, or whose time is over, has answers to all lines
   });
 });
 
+test('answers of many megabytes are answered in parts, and one that is too large says so', async () => {
+  const piece = 'x'.repeat(220 << 10);
+  const long = `rules:
+  - {name: long, when: {user: '^long (x+)$'}, then: {text: '{{1}}{{1}}{{1}}{{1}}'}}
+  - {name: much, when: {user: '^much (x+)$'}, steps: [${"{text: '{{1}}{{1}}{{1}}{{1}}', calls: [{name: calculator, arguments: {expression: '1'}}]},".repeat(3)} {text: 'done'}]}
+`;
+  await withStack({ script: long }, async (stack) => {
+    const assistant = await stack.assistant();
+    const count = 60;
+    const lines = Array.from({ length: count }, (_, n) => lineOf(`l${n}`, runs, { assistant_id: assistant.id, input: `${n ? 'long' : 'much'} ${piece}` }));
+    const done = await endedBatch(stack, (await createBatch(stack, lines, runs)).id, 120000);
+    assert.deepEqual([done.status, done.request_counts], ['completed', { total: count, completed: count - 1, failed: 1 }]);
+    const all = await answers(stack, done);
+    assert.equal(all.size, count);
+    assert.equal(all.get('l0').response.body.error.code, 'reply_too_large');
+    assert.equal(all.get('l7').response.body.output_text.length, 4 * piece.length);
+  });
+});
+
 test('a deleted input ends the batch with what is known, and a deleted run its line', async () => {
   await withStack({ script, slots: 2 }, async (stack) => {
     const assistant = await stack.assistant({ tools: [] });
