@@ -17,8 +17,9 @@
 
 #define COLLECT_OUTPUT ((size_t)32 << 20) /* of runs: then the others are left for the next time */
 
-#define COLLECT_RESPONSES 25
-#define ANSWER_BYTES_MAX  ((size_t)2 << 20)
+#define COLLECT_RESPONSES  25
+#define RESPONSE_BYTES_MAX ((size_t)2 << 20)
+#define RUN_BYTES_MAX      ((size_t)8 << 20) /* its text stands in it twice, and escaped */
 
 /* A response that is being read. */
 struct reading {
@@ -81,7 +82,7 @@ SUSPENDS static int read_responses(struct collection *collection, struct error *
         struct reading *reading = &collection->readings[collection->readings_count++];
 
         *reading = (struct reading){.task = collection->task, .run = &collection->runs[i].run};
-        buf_init(&reading->shown, ANSWER_BYTES_MAX);
+        buf_init(&reading->shown, RESPONSE_BYTES_MAX);
         reading->fiber = fiber_start("batch response", read_response, reading);
         if (response_line_erases(reading->run))
             collection->erased[collection->erased_count++] = reading->run->thread_id;
@@ -144,12 +145,13 @@ static void add_never(struct collection *collection, const struct batch_line *li
 
 static void add_too_large(struct collection *collection, const struct batch_line *line)
 {
+    bool response = collection->task->endpoint->responses;
     struct failure failure = {0};
 
     failure_param(&failure, 500, NULL, "reply_too_large",
                   "The answer has more than %zu bytes. It is there: GET /v1/%s shows it.",
-                  ANSWER_BYTES_MAX,
-                  collection->task->endpoint->responses ? "responses" : "threads");
+                  response ? RESPONSE_BYTES_MAX : RUN_BYTES_MAX,
+                  response ? "responses" : "threads");
     batch_answer_failure(&collection->errors, line->run_id, line->custom_id, &failure);
 }
 
@@ -176,7 +178,7 @@ static void add_run(struct collection *collection, const struct batch_line *line
     CLEANUP(buf_deinit) struct buf answer;
     bool done;
 
-    buf_init(&answer, ANSWER_BYTES_MAX);
+    buf_init(&answer, RUN_BYTES_MAX);
     done = batch_answer_run(&answer, &answer, run, line->custom_id);
     if (answer.failed) {
         add_too_large(collection, line);

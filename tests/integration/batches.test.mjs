@@ -243,22 +243,17 @@ test('a batch that is cancelled, or whose time is over, has answers to all lines
   });
 });
 
-test('answers of many megabytes are answered in parts, and one that is too large says so', async () => {
-  const piece = 'x'.repeat(220 << 10);
-  const long = `rules:
-  - {name: long, when: {user: '^long (x+)$'}, then: {text: '{{1}}{{1}}{{1}}{{1}}'}}
-  - {name: much, when: {user: '^much (x+)$'}, steps: [${"{text: '{{1}}{{1}}{{1}}{{1}}', calls: [{name: calculator, arguments: {expression: '1'}}]},".repeat(3)} {text: 'done'}]}
-`;
-  await withStack({ script: long }, async (stack) => {
+test('answers of many megabytes are answered in parts', async () => {
+  const long = 'x'.repeat(900 << 10);
+  await withStack({ script: `rules: [{then: {text: '${long}'}}]` }, async (stack) => {
     const assistant = await stack.assistant();
-    const count = 60;
-    const lines = Array.from({ length: count }, (_, n) => lineOf(`l${n}`, runs, { assistant_id: assistant.id, input: `${n ? 'long' : 'much'} ${piece}` }));
+    const count = 40;
+    const lines = Array.from({ length: count }, (_, n) => lineOf(`l${n}`, runs, { assistant_id: assistant.id, input: 'hi', model: 'openai/gpt-4.1', max_completion_tokens: 1000000 }));
     const done = await endedBatch(stack, (await createBatch(stack, lines, runs)).id, 120000);
-    assert.deepEqual([done.status, done.request_counts], ['completed', { total: count, completed: count - 1, failed: 1 }]);
+    assert.deepEqual([done.status, done.request_counts], ['completed', { total: count, completed: count, failed: 0 }]);
     const all = await answers(stack, done);
     assert.equal(all.size, count);
-    assert.equal(all.get('l0').response.body.error.code, 'reply_too_large');
-    assert.equal(all.get('l7').response.body.output_text.length, 4 * piece.length);
+    for (const { response } of all.values()) assert.equal(response.body.output_text.length, long.length);
   });
 });
 
