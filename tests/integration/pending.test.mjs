@@ -58,7 +58,7 @@ for (const how of ['queue', 'steer'])
       for (const [i, name] of expected.entries()) {
         const reply = await post(name, { on_busy: how });
         assert.equal(reply.status, 200, JSON.stringify(reply.body));
-        if (i % 70 !== 5) continue;
+        if (i % 70 !== 5 || kills === 2) continue; // a run is given up after a third one
         const owner = await busy(stack); // on a slow machine the run may be over
         if (!owner) continue;
         await owner.kill('SIGKILL');
