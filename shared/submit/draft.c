@@ -117,7 +117,8 @@ static int set_owner(struct making *making, struct text said)
 
 bool making_tells_task(const struct making *making)
 {
-    return making->nobody_speaks && uuid_is_zero(making->thread);
+    return making->submission->tells_task ||
+           (making->nobody_speaks && uuid_is_zero(making->thread));
 }
 
 /* The messages, and the thread where it is or may be a new one. */
@@ -137,8 +138,8 @@ static int add_messages(struct making *making)
         return r;
     if (messages.count == 1 && !uuid_is_zero(making->submission->message))
         messages.items[0].id = making->submission->message;
-    making->draft.messages = messages.items;
-    making->draft.message_count = messages.count;
+    making->draft.messages = making->said = messages.items;
+    making->draft.message_count = making->said_count = messages.count;
     making->draft.title = title;
     if (!new_thread)
         return 0;

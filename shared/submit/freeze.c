@@ -1,5 +1,7 @@
 /* From an agent and a request to a run's spec, which nothing changes any more. */
 
+#include <string.h>
+
 #include "shared/agent/prompt.h"
 #include "shared/base/clock.h"
 #include "shared/fiber/offload.h"
@@ -57,25 +59,32 @@ static void write_spec(void *arg)
     freezing->result = failure_from_error(making->failure, &err);
 }
 
-/* What the agent is told where nobody speaks, as the first message of the user. */
+/* What the agent is told where nobody speaks, as a message of the user behind all others. */
 static int add_task(struct making *making, struct text task)
 {
     CLEANUP(json_freep) struct json_object *array = NULL;
-    struct thread_draft *thread = &making->thread_draft;
+    size_t before = making->said_count;
+    struct message_draft *drafts;
     struct new_messages messages;
     struct error err;
     int r;
 
-    thread->messages = NULL;
-    thread->message_count = 0;
+    making->draft.messages = making->thread_draft.messages = making->said;
+    making->draft.message_count = making->thread_draft.message_count = before;
     if (!task.ptr)
         return 0;
     array = new_message_said(task);
     r = new_messages_read(array, making->store->arena, &messages, &err);
+    drafts = arena_calloc(making->store->arena, before + messages.count, sizeof(*drafts));
+    if (r == 0 && !drafts)
+        r = error_set(&err, E_LIMIT, "the run is too large");
     if (r < 0)
         return failure_from_error(making->failure, &err);
-    thread->messages = messages.items;
-    thread->message_count = messages.count;
+    if (before > 0)
+        memcpy(drafts, making->said, before * sizeof(*drafts));
+    memcpy(&drafts[before], messages.items, messages.count * sizeof(*drafts));
+    making->draft.messages = making->thread_draft.messages = drafts;
+    making->draft.message_count = making->thread_draft.message_count = before + messages.count;
     return 0;
 }
 

@@ -25,7 +25,9 @@ struct making {
     struct uuid thread; /* zero: a new one */
     struct thread_draft thread_draft;
     struct run_draft draft;
-    struct text slug;   /* of the agent, where it is named by it; TEXT_NONE: by its id */
+    struct text slug; /* of the agent, where it is named by it; TEXT_NONE: by its id */
+    const struct message_draft *said; /* the messages, without the agent's task_instructions */
+    size_t said_count;
     bool nobody_speaks; /* no message: on a new thread the agent's task_instructions are one */
     struct uuid active; /* the run that is in the way */
     bool agent_said;    /* the new thread's agent is not the run's */
@@ -42,7 +44,7 @@ SUSPENDS MUSTCHECK int making_make_room(struct making *making, size_t bytes);
 /* The agent as it is named. */
 struct text making_assistant(const struct making *making);
 
-/* Whether the agent's task_instructions are the first message. */
+/* Whether the agent's task_instructions are the last message that it brings. */
 bool making_tells_task(const struct making *making);
 
 /* 404s. Return -E_INVALID. */

@@ -46,7 +46,10 @@ struct submission {
     const struct new_messages *messages; /* what it brings, in place of what the request says; NULL:
                                           * that */
     struct text title;                   /* that these make; TEXT_NONE: none */
-    struct uuid message;                 /* the id of the one message that it brings; zero: any */
+    bool tells_task; /* the agent's task_instructions are the last message that it brings, whatever
+                      * the thread; they are the first one of a new thread anyway, where there is
+                      * no other */
+    struct uuid message;   /* the id of the one message that it brings; zero: any */
     bool as_input;         /* enqueued behind an active run, its messages wait by themselves */
     struct text assistant; /* its id or slug; TEXT_NONE: as the request's "assistant_id" */
     bool agentless;        /* without an agent: the request says the model. Not for active_thread */

@@ -484,3 +484,17 @@ int submit_prepare(struct submitter *submitter, const struct store *store,
     out->alone = !run_making_is_plain(&one);
     return 0;
 }
+
+int submit_try(struct submitter *submitter, const struct store *store,
+               const struct submission *submission, struct failure *failure)
+{
+    struct making making = {
+        .submitter = submitter,
+        .store = store,
+        .submission = submission,
+        .failure = failure,
+    };
+    int r = making_draft(&making);
+
+    return r == 0 ? prepare(&making) : r;
+}

@@ -36,6 +36,11 @@ SUSPENDS MUSTCHECK int submit_prepare(struct submitter *submitter, const struct 
                                       const struct submission *submission, struct submit_draft *out,
                                       struct failure *failure);
 
+/* Whether it could be made at this moment: agent, models, permissions and templates are looked at,
+ * and nothing is written. Returns 0, or -E_INVALID with *failure. */
+SUSPENDS MUSTCHECK int submit_try(struct submitter *submitter, const struct store *store,
+                                  const struct submission *submission, struct failure *failure);
+
 /* The agent of the tenant that has this id or slug. Returns 0; AGENT_MISSING; or what the store
  * failed with. */
 SUSPENDS MUSTCHECK int submitter_find_agent(struct submitter *submitter, const struct store *store,
