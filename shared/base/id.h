@@ -27,6 +27,8 @@ enum id_kind {
     ID_UPLOAD,       /* upload_ */
     ID_PART,         /* part_   */
     ID_BATCH,        /* batch_  */
+    ID_SCHEDULE,     /* sched_  */
+    ID_FIRING,       /* fire_: of a schedule; its run has the same id, as a run */
 };
 
 /* A new id of the present time: sorts after every earlier one of this process. */

@@ -95,6 +95,10 @@ enum store_condition {
     BATCH_LOST,         /* the batch is somebody else's, or not where it was thought to be */
     PROGRESS_LARGE,     /* a run's open calls hold more than was asked for */
     TICKET_MISSING,     /* no such ticket (any more) */
+    SCHEDULE_MISSING,   /* no such schedule */
+    SCHEDULE_MOVED,     /* the schedule is not as it was read */
+    SCHEDULES_FULL,     /* the tenant has as many schedules as it may */
+    FIRING_MISSING,     /* no such firing (of this schedule) */
 };
 
 /* Up to so many bytes are read and written along with what others ask for at the same moment. What

@@ -6,6 +6,7 @@
 #include "shared/fiber/fiber.h"
 #include "shared/store/rows.h"
 #include "shared/store/runs/runs.h"
+#include "shared/store/schedules/schedules.h"
 #include "shared/store/threads/threads.h"
 #include "shared/store/threads/user_bytes.h"
 
@@ -149,6 +150,17 @@ static int delete_memory(const struct store *store, const struct user_deleting *
     return delete_batch(store, how, &memory_delete, &removed->counts[USER_MEMORY], out_more, err);
 }
 
+static int delete_schedules(const struct store *store, const struct user_deleting *how,
+                            struct user_removed *removed, bool *out_more, struct error *err)
+{
+    int64_t count = 0;
+    int r = schedules_delete_of_user(store, how->user, &count, err);
+
+    removed->counts[USER_SCHEDULES] += count;
+    *out_more = count > 0;
+    return r;
+}
+
 static int unname_usage(const struct store *store, const struct user_deleting *how,
                         struct user_removed *removed, bool *out_more, struct error *err)
 {
@@ -251,14 +263,15 @@ static int delete_runs(const struct store *store, const struct user_deleting *ho
 typedef int (*delete_fn)(const struct store *store, const struct user_deleting *how,
                          struct user_removed *removed, bool *out_more, struct error *err);
 
-/* In this order: what is not known any more is told to no run, and what has ended uses nothing. */
-static const delete_fn rows[] = {delete_memory, delete_threads, delete_runs, unname_usage,
-                                 fold_bytes};
+/* In this order: what is not known any more is told to no run, no schedule makes more of them, and
+ * what has ended uses nothing. */
+static const delete_fn rows[] = {delete_memory, delete_schedules, delete_threads,
+                                 delete_runs,   unname_usage,     fold_bytes};
 
 static const char *const names[USER_THING_COUNT] = {
-    [USER_MEMORY] = "memory", [USER_THREADS] = "threads", [USER_MESSAGES] = "messages",
-    [USER_RUNS] = "runs",     [USER_STEPS] = "steps",     [USER_CALLS] = "tool_calls",
-    [USER_USAGE] = "usage",
+    [USER_MEMORY] = "memory",     [USER_SCHEDULES] = "schedules", [USER_THREADS] = "threads",
+    [USER_MESSAGES] = "messages", [USER_RUNS] = "runs",           [USER_STEPS] = "steps",
+    [USER_CALLS] = "tool_calls",  [USER_USAGE] = "usage",
 };
 
 const char *user_thing_name(enum user_thing thing)

@@ -9,10 +9,11 @@
 #include "shared/store/store.h"
 
 enum user_thing {
-    USER_MEMORY,   /* keys, of all agents and of each */
-    USER_THREADS,  /* those that belong to the user, with all that was done on them */
-    USER_MESSAGES, /* of those threads */
-    USER_RUNS,     /* of those threads, and the user's on threads of others */
+    USER_MEMORY,    /* keys, of all agents and of each */
+    USER_SCHEDULES, /* with what became of their times */
+    USER_THREADS,   /* those that belong to the user, with all that was done on them */
+    USER_MESSAGES,  /* of those threads */
+    USER_RUNS,      /* of those threads, and the user's on threads of others */
     USER_STEPS,
     USER_CALLS,
     USER_USAGE,       /* sums of hours, which stay and lose the name */

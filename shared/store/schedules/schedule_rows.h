@@ -1,0 +1,38 @@
+#pragma once
+/* Inside the store: rows of schedules and of their firings. */
+
+#include "shared/store/rows.h"
+#include "shared/store/schedules/firings.h"
+#include "shared/store/schedules/schedules.h"
+
+/* clang-format off */
+#define SCHEDULE_COLUMNS \
+    "s.id, s.tenant_id, s.agent_id, s.name, s.cron, s.every_seconds," \
+    " " SQL_SECONDS("s.run_at") ", s.timezone," \
+    " " SQL_SECONDS("s.starts_at") "," \
+    " " SQL_SECONDS("s.ends_at") "," \
+    " s.jitter_seconds, s.overlap, s.catch_up, s.window_seconds, s.lasting, s.thread_id," \
+    " s.thread_made, s.on_full = 'compact', s.max_failures, s.user_id, s.request, s.metadata," \
+    " s.state, s.pause_code, s.pause_message," \
+    " " SQL_SECONDS("s.next") "," \
+    " " SQL_SECONDS("s.due") "," \
+    " s.turn, s.fired, s.failures," \
+    " " SQL_SECONDS("s.last_fire") ", s.last_run, s.last_outcome, s.last_completed," \
+    " " SQL_SECONDS("s.created_at") "," \
+    " " SQL_SECONDS("s.updated_at")
+
+#define FIRING_COLUMNS \
+    "f.id, f.schedule_id, f.tenant_id, f.cause," \
+    " " SQL_SECONDS("f.nominal") "," \
+    " " SQL_SECONDS("f.until") ", f.times, f.state, f.detail, f.tries," \
+    " " SQL_SECONDS("f.created_at") "," \
+    " " SQL_SECONDS("f.started_at") "," \
+    " " SQL_SECONDS("f.ended_at") ", f.outcome"
+/* clang-format on */
+
+/* Read these columns. Return 0, or -E_LIMIT. */
+MUSTCHECK int schedule_read(struct row *row, void *out, struct error *err);
+MUSTCHECK int firing_read(struct row *row, void *out, struct error *err);
+
+extern const struct row_kind schedule_rows; /* SCHEDULE_MISSING */
+extern const struct row_kind firing_rows;
