@@ -9,6 +9,7 @@
 
 #include "scheduler/api/metrics.h"
 #include "scheduler/batches/batches.h"
+#include "scheduler/clock/clockwork.h"
 #include "scheduler/dispatch/census.h"
 #include "scheduler/dispatch/dispatcher.h"
 #include "scheduler/dispatch/ownership.h"
@@ -56,8 +57,8 @@ static const struct metric_table server_metrics = METRIC_TABLE(server_rows);
 const struct metric_table *const scheduler_metrics[] = {
     &census_metrics,       &api_metrics_table,     &dispatcher_metrics, &ownership_metrics,
     &live_metrics,         &waits_metrics,         &gateway_metrics,    &reap_metrics,
-    &file_sweeper_metrics, &search_filler_metrics, &batches_metrics,    &server_metrics,
-    &servers_metrics,      &process_metrics,
+    &file_sweeper_metrics, &search_filler_metrics, &batches_metrics,    &clockwork_metrics,
+    &server_metrics,       &servers_metrics,       &process_metrics,
 };
 const size_t scheduler_metrics_count = ARRAY_LENGTH(scheduler_metrics);
 

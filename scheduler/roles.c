@@ -4,6 +4,7 @@
 
 #include "scheduler/api/api.h"
 #include "scheduler/batches/batches.h"
+#include "scheduler/clock/clockwork.h"
 #include "scheduler/dispatch/census.h"
 #include "scheduler/dispatch/dispatcher.h"
 #include "scheduler/files/file_sweeper.h"
@@ -263,6 +264,46 @@ static void render_batches(struct scheduler *scheduler, struct buf *out)
     batches_metrics_render(scheduler->batches, out);
 }
 
+static void on_run_ready(struct uuid run, struct uuid tenant, int shard, int priority, void *arg)
+{
+    struct scheduler *scheduler = arg;
+
+    on_run_moved(run, scheduler);
+    if (scheduler->dispatcher)
+        dispatcher_hint(scheduler->dispatcher, &(struct new_run){run, tenant, shard, priority});
+}
+
+static void start_clock(struct scheduler *scheduler)
+{
+    const struct config *config = scheduler->config;
+    struct clockwork_options options = {
+        .pg = scheduler->links.clock,
+        .limits = {config->threads.max_bytes, config->threads.user_max_bytes},
+        .events =
+            {
+                .run_ready = on_run_ready,
+                .run_cancelling = on_run_cancelling,
+                .run_settled = on_run_settled,
+                .arg = scheduler,
+            },
+        .shards = config->shards,
+        .run_ttl_ms = config->scheduler.run_ttl_ms,
+    };
+
+    scheduler->clockwork = clockwork_start(&options);
+}
+
+static void stop_clock(struct scheduler *scheduler)
+{
+    clockwork_stop(scheduler->clockwork);
+    scheduler->clockwork = NULL;
+}
+
+static void render_clock(struct scheduler *scheduler, struct buf *out)
+{
+    clockwork_metrics_render(scheduler->clockwork, out);
+}
+
 static void start_search(struct scheduler *scheduler)
 {
     bool all = strcmp(scheduler->config->scheduler.search, "all") == 0;
@@ -287,15 +328,6 @@ static void render_search(struct scheduler *scheduler, struct buf *out)
         search_filler_metrics_render(scheduler->search_filler, out);
 }
 
-static void on_run_ready(struct uuid run, struct uuid tenant, int shard, int priority, void *arg)
-{
-    struct scheduler *scheduler = arg;
-
-    on_run_moved(run, scheduler);
-    if (scheduler->dispatcher)
-        dispatcher_hint(scheduler->dispatcher, &(struct new_run){run, tenant, shard, priority});
-}
-
 static void start_api(struct scheduler *scheduler)
 {
     struct api_options options = {
@@ -310,6 +342,7 @@ static void start_api(struct scheduler *scheduler)
         .registry = scheduler->registry,
         .shards = scheduler->config->shards,
         .run_ttl_ms = scheduler->config->scheduler.run_ttl_ms,
+        .schedules_max = scheduler->config->scheduler.tenant_schedules,
         .limits = {scheduler->config->threads.max_bytes, scheduler->config->threads.user_max_bytes},
         .waits = scheduler->waits,
         .live = scheduler->live,
@@ -391,6 +424,7 @@ static const struct {
     {ROLE_REAP, start_files, stop_files, render_files},
     {ROLE_REAP, start_search, stop_search, render_search},
     {ROLE_BATCHES, start_batches, stop_batches, render_batches},
+    {ROLE_CLOCK, start_clock, stop_clock, render_clock},
     {ROLE_API, start_api, stop_api, render_api},
     {ROLES_ALL, start_census, stop_census, render_census},
 };

@@ -69,6 +69,8 @@ static int open_links(struct scheduler *scheduler, struct error *err)
         r = pg_open(&large, &links->large, err);
     if (r == 0 && (scheduler->roles & ROLE_BATCHES))
         r = pg_open(&pg, &links->batches, err);
+    if (r == 0 && (scheduler->roles & ROLE_CLOCK))
+        r = pg_open(&pg, &links->clock, err);
     if (r == 0 && strcmp(config->scheduler.search, "off") != 0)
         r = pg_open(&search, &links->search, err);
     if (r < 0)
@@ -94,6 +96,7 @@ static void close_links(struct scheduler_links *links)
     redis_close(links->redis);
     file_links_close(&links->files);
     pg_close(links->search);
+    pg_close(links->clock);
     pg_close(links->batches);
     pg_close(links->large);
     pg_close(links->api);
@@ -114,6 +117,7 @@ static struct servers *watch_servers(const struct scheduler_links *links)
                 {"files", links->files.rows},
                 {"chunks", links->files.chunks},
                 {"batches", links->batches},
+                {"clock", links->clock},
             },
         .queue = links->queue,
     };

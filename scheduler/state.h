@@ -7,6 +7,7 @@
 struct api;
 struct batches;
 struct census;
+struct clockwork;
 struct config;
 struct dispatcher;
 struct file_sweeper;
@@ -33,6 +34,7 @@ struct scheduler_links {
     struct pg *api;      /* of requests: small statements; NULL without the role api, as large */
     struct pg *large;    /* of requests: pages of lists, and what has a large body */
     struct pg *batches;  /* their waves and answers, which may be large; NULL without the role */
+    struct pg *clock;    /* of schedules; NULL without the role */
     struct pg *search;   /* searches and what fills them; NULL: search is off */
     struct file_links files;  /* without the role dispatch alone */
     struct http_client *http; /* to providers of models; NULL without the role api */
@@ -55,6 +57,7 @@ struct scheduler {
     struct reap *reap;
     struct file_sweeper *file_sweeper;   /* NULL without the role reap */
     struct batches *batches;             /* NULL without its role */
+    struct clockwork *clockwork;         /* so is this */
     struct search_filler *search_filler; /* NULL without the role reap, or where search is off */
     struct census *census;
     struct http_server *server;

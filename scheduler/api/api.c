@@ -100,6 +100,7 @@ struct api *api_new(const struct api_options *options)
     api->pg = options->pg;
     api->registry = options->registry;
     api->run_ttl_ms = options->run_ttl_ms < 1 ? INT64_C(24) * 3600 * 1000 : options->run_ttl_ms;
+    api->schedules_max = options->schedules_max < 1 ? 10000 : options->schedules_max;
     api->events = options->events;
     api->limits = options->limits;
     if (api->limits.thread_bytes < 1)

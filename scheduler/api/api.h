@@ -37,6 +37,7 @@ struct api_options {
     const struct provider_registry *registry; /* required */
     int shards;                               /* default 1 */
     int64_t run_ttl_ms;                       /* default 24 h */
+    int64_t schedules_max;                    /* of a tenant; default 10,000 */
     struct thread_limits limits;              /* 0: none */
     struct waits *waits;      /* of requests for the ends of runs; NULL: none waits */
     struct live *live;        /* of readers of the events of runs; NULL: none reads */

@@ -47,6 +47,7 @@ struct api {
     struct pg *pg_files;                      /* for rows of files, beside their bytes */
     struct file_limits file_limits;
     int64_t run_ttl_ms;
+    int64_t schedules_max; /* of a tenant */
     struct thread_limits limits;
     struct run_events events;
     struct endpoints endpoints;

@@ -86,6 +86,7 @@ struct config {
         int64_t stream_readers;        /* of the events of runs, at once; default 20 000 */
         int64_t tenant_places_percent; /* of each of these two, for one tenant; default 50 */
         int64_t key_sockets;           /* of one API key, at once; default 2 000 */
+        int64_t tenant_schedules;      /* of a tenant; default 10 000 */
         int64_t gateway_calls;         /* of models for clients, at once; default 1000 */
         int64_t gateway_wait_ms;       /* that one stands in line for a limit; default 60 000 */
     } scheduler;
@@ -193,7 +194,14 @@ bool config_provider_equal(const struct config_provider *one, const struct confi
 bool config_model_equal(const struct config_model *one, const struct config_model *other);
 
 /* What a scheduler does, as bits. */
-enum { ROLE_API = 1, ROLE_DISPATCH = 2, ROLE_REAP = 4, ROLE_BATCHES = 8, ROLES_ALL = 15 };
+enum {
+    ROLE_API = 1,
+    ROLE_DISPATCH = 2,
+    ROLE_REAP = 4,
+    ROLE_BATCHES = 8,
+    ROLE_CLOCK = 16,
+    ROLES_ALL = 31
+};
 
 /* "api,dispatch,reap" as bits. False, output untouched, when it is not that: then config_load
  * refused it. Pure. */

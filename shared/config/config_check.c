@@ -126,7 +126,8 @@ static unsigned role_of(struct text word)
     } roles[] = {{"api", ROLE_API},
                  {"dispatch", ROLE_DISPATCH},
                  {"reap", ROLE_REAP},
-                 {"batches", ROLE_BATCHES}};
+                 {"batches", ROLE_BATCHES},
+                 {"clock", ROLE_CLOCK}};
 
     for (size_t i = 0; i < ARRAY_LENGTH(roles); i++)
         if (text_is(word, roles[i].name))

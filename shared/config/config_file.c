@@ -92,6 +92,7 @@ static const cyaml_schema_field_t scheduler_fields[] = {
     INTEGER(scheduler, stream_readers),
     INTEGER(scheduler, tenant_places_percent),
     INTEGER(scheduler, key_sockets),
+    INTEGER(scheduler, tenant_schedules),
     INTEGER(scheduler, gateway_calls),
     INTEGER(scheduler, gateway_wait_ms),
     CYAML_FIELD_END,

@@ -66,7 +66,7 @@ static const struct setting settings[] = {
 
     TEXT_SETTING(scheduler.host, "PENSTOCK_HOST", "127.0.0.1", config_check_host),
     NUMBER_SETTING(SETTING_INT, scheduler.port, "PENSTOCK_PORT", 8080, 0, 65535),
-    TEXT_SETTING(scheduler.roles, "PENSTOCK_ROLES", "api,dispatch,reap,batches",
+    TEXT_SETTING(scheduler.roles, "PENSTOCK_ROLES", "api,dispatch,reap,batches,clock",
                  config_check_roles),
     TEXT_SETTING(scheduler.metrics, "PENSTOCK_METRICS", "on", config_check_metrics),
     TEXT_SETTING(scheduler.search, "PENSTOCK_SEARCH", "users", config_check_search),
@@ -80,6 +80,7 @@ static const struct setting settings[] = {
                    3600 * SECOND_MS),
     NUMBER_SETTING(SETTING_INT64, scheduler.stream_readers, NULL, 20000, 0, 1000000),
     NUMBER_SETTING(SETTING_INT64, scheduler.tenant_places_percent, NULL, 50, 1, 100),
+    NUMBER_SETTING(SETTING_INT64, scheduler.tenant_schedules, NULL, 10000, 1, 1000000),
     NUMBER_SETTING(SETTING_INT64, scheduler.key_sockets, NULL, 2000, 0, 1000000),
     NUMBER_SETTING(SETTING_INT64, scheduler.gateway_calls, NULL, 1000, 0, 100000),
     NUMBER_SETTING(SETTING_INT64, scheduler.gateway_wait_ms, NULL, 60 * SECOND_MS, 0,
