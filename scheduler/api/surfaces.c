@@ -9,6 +9,7 @@
 #include "scheduler/api/openai/conversations/resources.h"
 #include "scheduler/api/openai/resources.h"
 #include "scheduler/api/openai/responses/resources.h"
+#include "scheduler/api/schedules/resources.h"
 #include "scheduler/api/stream/resources.h"
 
 const struct endpoint_table *const surfaces[] = {
@@ -42,6 +43,8 @@ const struct endpoint_table *const surfaces[] = {
     &ticket_endpoints,
     &thread_socket_endpoints,
     &batch_endpoints,
+    &schedule_endpoints,
+    &schedule_work_endpoints,
 };
 
 const size_t surfaces_count = ARRAY_LENGTH(surfaces);
