@@ -1,0 +1,92 @@
+// Each time of a schedule fires once, whoever dies at whatever moment.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createSchedule, firingsOf, settledFirings, uuidOf } from '../lib/schedules.mjs';
+import { freePort, sleep, until, withStack } from '../lib/stack.mjs';
+
+const count = Number(process.env.SCHEDULES ?? 150);
+const minutes = Number(process.env.SCHEDULE_MINUTES ?? 20);
+const script = "rules: [{name: slow, when: {user: '^slow'}, then: {text: 'Slowly.', delay_ms: 3000}}, {name: any, then: {text: 'Done.'}}]\n";
+
+/** A few bytes of a seed make the same faults again. */
+function randomOf(seed) {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor(state / 4294967296 * below);
+  };
+}
+
+async function startScheduler(stack) {
+  const port = await freePort();
+  const scheduler = stack.program('penstock-scheduler', ['--port', String(port), '--roles', 'clock,dispatch,reap'], {});
+  await stack.ready(scheduler, `http://127.0.0.1:${port}/readyz`);
+  return scheduler;
+}
+
+test('no time is missing and none is there twice while three schedulers are killed and Postgres crashes', async () => {
+  const seed = Number(process.env.SEED ?? Date.now() % 1000000);
+  const random = randomOf(seed);
+  console.log(`seed ${seed}, ${count} schedules of ${minutes} minutes`);
+  await withStack({ script, slots: 500 }, async (stack) => {
+    const assistant = await stack.assistant();
+    const one = await createSchedule(stack, assistant, { every: '1m', catch_up: 'all', catch_up_window: 86400, input: 'hi {{fire_time}}', max_failures: 0 });
+    stack.exec(`UPDATE schedules SET overlap = 'queue'`);
+    stack.exec(`INSERT INTO schedules SELECT (r).* FROM (SELECT jsonb_populate_record(s, jsonb_build_object('id', gen_random_uuid())) AS r FROM schedules s, generate_series(2, ${count})) q`);
+    const others = [await startScheduler(stack), await startScheduler(stack), await startScheduler(stack)];
+    stack.exec(`UPDATE schedules SET turn = turn + 1, ${['next', 'due', 'starts_at', 'created_at'].map((column) => `${column} = ${column} - ${minutes} * interval '1 minute'`)}`);
+    const state = () => stack.sql(`SELECT count(*)::int AS firings, count(*) FILTER (WHERE state = 'ended')::int AS ended, (SELECT count(*)::int FROM schedules WHERE due <= now()) AS due FROM schedule_firings`)[0];
+    let kills = 0;
+    let crashes = 0;
+    await until('all have ended', async () => {
+      const victim = random(4);
+      if (victim < 3) {
+        await others[victim].kill('SIGKILL');
+        others[victim] = await startScheduler(stack);
+        kills++;
+      } else if (crashes < 4) {
+        stack.postgres('restart', '-m', 'immediate');
+        crashes++;
+      }
+      await sleep(random(1500));
+      const now = state();
+      return now.due === 0 && now.ended === now.firings && now.firings >= count * (minutes - 1);
+    }, 180000);
+    for (const other of others) await other.stop();
+    const rows = stack.sql(`SELECT schedule_id, array_agg(extract(epoch FROM nominal)::int ORDER BY nominal) AS times, min(extract(epoch FROM s.starts_at))::int AS start, min(extract(epoch FROM s.next))::int AS next,
+      array_agg(DISTINCT f.state || ' ' || f.outcome) AS became FROM schedule_firings f JOIN schedules s ON s.id = f.schedule_id GROUP BY schedule_id`);
+    assert.equal(rows.length, count);
+    let firings = 0;
+    for (const row of rows) {
+      assert.deepEqual(row.became, ['ended completed']);
+      assert.equal(row.times.length, new Set(row.times).size);
+      for (let i = 1; i < row.times.length; i++) assert.equal(row.times[i] - row.times[i - 1], 60);
+      assert.equal(row.times[0], row.start + 60, 'the first is there');
+      assert.equal(row.next, row.times.at(-1) + 60, 'and the last');
+      firings += row.times.length;
+    }
+    const [made] = stack.sql(`SELECT (SELECT count(*)::int FROM runs) AS runs, (SELECT count(*)::int FROM runs r JOIN schedule_firings f ON f.id = r.id) AS fired, (SELECT count(*)::int FROM threads) AS threads`);
+    assert.deepEqual(made, { runs: firings, fired: firings, threads: firings });
+    assert.ok(kills >= 3 && crashes >= 1, `${kills} kills, ${crashes} crashes`);
+    console.log(`${firings} firings, ${kills} kills, ${crashes} crashes of Postgres`);
+    await firingsOf(stack, one.id);
+  });
+});
+
+test('who dies between a firing and its run has it made by the next one, once', async () => {
+  await withStack({ script, schedulerArgs: ['--roles', 'api,dispatch,reap'] }, async (stack) => {
+    const assistant = await stack.assistant();
+    const one = await createSchedule(stack, assistant, { every: '1h', thread: 'lasting', input: 'hi' });
+    const byHand = await stack.ok('POST', `/v1/schedules/${one.id}/run`);
+    // As if it had been taken, and the run made, by one who is gone since.
+    stack.exec(`UPDATE schedule_firings SET tries = 1, taken_until = now() - interval '1 s'`);
+    await stack.ok('POST', '/v1/threads/runs', { assistant_id: assistant.id, input: 'hi' });
+    const [{ id, thread_id }] = stack.sql('SELECT id, thread_id FROM runs');
+    stack.exec(`UPDATE runs SET id = '${uuidOf(byHand.id)}' WHERE id = '${id}'; UPDATE threads SET active_run = '${uuidOf(byHand.id)}' WHERE active_run = '${id}'`);
+    await startScheduler(stack);
+    const [firing] = await settledFirings(stack, one.id, 1);
+    assert.deepEqual([firing.outcome, stack.sql('SELECT count(*)::int AS n FROM runs')[0].n], ['completed', 1]);
+    assert.equal(uuidOf((await stack.ok('GET', `/v1/schedules/${one.id}`)).thread_id), thread_id);
+  });
+});
