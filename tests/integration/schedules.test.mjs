@@ -1,6 +1,9 @@
 // Schedules: what they say, when they fire, and what becomes of it.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { createSchedule, firingsOf, firingsWhere, getSchedule, passed, settledFirings, uuidOf } from '../lib/schedules.mjs';
 import { until, withStack } from '../lib/stack.mjs';
@@ -306,5 +309,56 @@ test('what a schedule is about may go', async () => {
     const removed = await stack.ok('DELETE', '/v1/users/ada');
     assert.equal(removed.removed.schedules, 1);
     assert.equal((await stack.call('GET', `/v1/schedules/${ofUser.id}`)).status, 404);
+  });
+});
+
+test('people make, look at, run and delete schedules', async () => {
+  await withStack({ script }, async (stack) => {
+    await stack.assistant({ name: 'clerk' });
+    const made = JSON.parse(stack.command('schedules', 'create', 'clerk', 'hi {{fire_time}}', '--cron', '0 9 * * *', '--zone', 'Europe/Berlin', '--name', 'morning', '--lasting', '--overlap', 'queue', '--window', '7200', '--json'));
+    assert.deepEqual([made.name, made.cron, made.timezone, made.thread, made.overlap, made.catch_up_window, made.input], ['morning', '0 9 * * *', 'Europe/Berlin', 'lasting', 'queue', 7200, 'hi {{fire_time}}']);
+    assert.match(stack.command('schedules', 'list'), new RegExp(`^SCHEDULE .*\n${made.id}  active    20\\d\\d-.*T09:00:00\\+0[12]:00  0 9 \\* \\* \\* +morning +clerk\n$`));
+    const shown = stack.command('schedules', 'show', 'morning');
+    assert.match(shown, /^when +0 9 \* \* \*$/m);
+    assert.match(shown, /^next +20\d\d-/m);
+    const run = stack.command('schedules', 'run', 'morning').trim();
+    assert.match(run, /^run_[0-9a-f]{32}$/);
+    await settledFirings(stack, made.id, 1);
+    assert.match(stack.command('schedules', 'backfill', 'morning', '2026-01-01T00:00:00', '2026-01-03T00:00:00'), /^2 times are run/);
+    await settledFirings(stack, made.id, 3);
+    assert.match(stack.command('schedules', 'firings', 'morning'), /^TIME .*\n2026-01-02T09:00:00\+01:00 +backfill +completed +run_.*\n2026-01-01T09:00:00\+01:00 +backfill +completed .*\n20.* manual +completed +run_[0-9a-f]{32}/);
+    assert.match(stack.command('schedules', 'pause', 'morning', '--reason', 'holiday'), /^state +paused\npaused +holiday$/m);
+    assert.match(stack.command('schedules', 'resume', made.id), /^state +active$/m);
+    assert.equal(stack.command('schedules', 'delete', 'morning'), `deleted ${made.id}\n`);
+    assert.throws(() => stack.command('schedules', 'show', 'morning'), (error) => error.status === 1);
+  });
+});
+
+test('schedules are applied from a file, behind its agents', async () => {
+  await withStack({ script, workers: 0 }, async (stack) => {
+    const file = join(stack.dir, 'agents.yaml');
+    const write = (text) => writeFileSync(file, text);
+    const agents = 'agents:\n  - {name: clerk, model: openai/gpt-4o-mini}\n';
+    write(`${agents}schedules:\n  - {name: morning, agent: clerk, cron: 0 9 * * MON-FRI, timezone: Europe/Berlin, input: What is new?, max_failures: 3, metadata: {of: tests}}
+  - {name: often, agent: clerk, every: 90m, thread: lasting}\n  - {name: once, agent: clerk, run_at: "2030-07-01T12:00:00", timezone: America/New_York}\n`);
+    assert.match(stack.command('apply', '-f', file, '--dry-run'), /^\+ create clerk\n[^]*\+ create schedule morning\n[^]*\+ create schedule often\n[^]*4 to create, 0 to update, 0 unchanged\n$/);
+    assert.equal((await stack.ok('GET', '/v1/schedules')).data.length, 0);
+    assert.match(stack.command('apply', '-f', file, '-y'), /created clerk .*\ncreated schedule morning \(sched_[0-9a-f]{32}\)\ncreated schedule often .*\ncreated schedule once /);
+    assert.match(stack.command('apply', '-f', file, '-y'), /= unchanged schedule morning\n= unchanged schedule often\n= unchanged schedule once\n0 to create, 0 to update, 4 unchanged\n$/);
+    write(`${agents}schedules:\n  - {name: morning, agent: clerk, cron: 0 8 * * MON-FRI, timezone: Europe/Berlin}\n  - {name: often, agent: clerk, every: 1h30m, thread: lasting}\n`);
+    const changed = stack.command('apply', '-f', file, '-y');
+    assert.match(changed, /~ update schedule morning\n[^]*= unchanged schedule often\n0 to create, 1 to update, 2 unchanged\n/);
+    const [morning] = (await stack.ok('GET', '/v1/schedules?name=morning')).data;
+    assert.deepEqual([morning.cron, morning.input, morning.max_failures, morning.metadata], ['0 8 * * MON-FRI', null, 10, {}]);
+    assert.match(stack.command('apply', '-f', file, '-y'), /0 to create, 0 to update, 3 unchanged/);
+    for (const [text, error] of [
+      ['schedules: [{name: x, agent: nobody, every: 5m}]\n', /agents\.yaml:1:13: schedule "x"/],
+      ['schedules: [{name: x, every: 5m}]\n', /schedule "x" has no agent/],
+      [`${agents}schedules: [{name: x, agent: clerk, every: 5}]\n`, /schedule "x": .*every/],
+    ]) {
+      write(text);
+      assert.throws(() => execFileSync(join(stack.bin, 'penstock'), ['apply', '-f', file, '-y'], { env: { ...process.env, ...stack.env, PENSTOCK_URL: stack.url, PENSTOCK_API_KEY: stack.key }, encoding: 'utf8', stdio: 'pipe' }),
+        (failed) => error.test(failed.stderr) || assert.fail(failed.stderr));
+    }
   });
 });

@@ -30,6 +30,7 @@ struct parse {
     yaml_document_t document;
     unsigned nodes;
     struct agents_place *places;
+    struct agents_place *schedule_places;
     struct error *err;
 };
 
@@ -467,44 +468,70 @@ static int agent_json(struct parse *parse, yaml_node_t *node, struct json_object
     return 0;
 }
 
-static int check_new_name(struct parse *parse, const yaml_node_t *node, struct json_object *agents,
-                          struct json_object *agent)
+static int schedule_json(struct parse *parse, yaml_node_t *node, struct json_object *schedule)
 {
-    const char *name = json_get_string(agent, "name");
+    int r;
 
-    for (size_t i = 0; i < json_object_array_length(agents); i++)
-        if (strcmp(json_get_string(json_object_array_get_idx(agents, i), "name"), name) == 0)
-            return refuse(parse, node, "there are two agents with the name \"%.60s\"", name);
+    if (node->type != YAML_MAPPING_NODE)
+        return refuse(parse, node, "a schedule must be a mapping with name, agent and a time");
+    r = mapping_json(parse, node, 1, schedule);
+    if (r < 0)
+        return r;
+    if (json_get_text(schedule, "name").len == 0)
+        return refuse(parse, node, "this schedule has no name");
+    if (json_get_text(schedule, "agent").len == 0)
+        return refuse(parse, node, "schedule \"%.60s\" has no agent",
+                      json_get_string(schedule, "name"));
     return 0;
 }
 
-static int agents_json(struct parse *parse, yaml_node_t *list, struct json_object *agents)
+/* The two lists of the file. */
+struct list_kind {
+    const char *what; /* "agents" */
+    int (*read)(struct parse *parse, yaml_node_t *node, struct json_object *into);
+};
+
+static int check_new_name(struct parse *parse, const yaml_node_t *node, const char *what,
+                          struct json_object *list, struct json_object *item)
+{
+    const char *name = json_get_string(item, "name");
+
+    for (size_t i = 0; i < json_object_array_length(list); i++)
+        if (strcmp(json_get_string(json_object_array_get_idx(list, i), "name"), name) == 0)
+            return refuse(parse, node, "there are two %s with the name \"%.60s\"", what, name);
+    return 0;
+}
+
+static int list_json(struct parse *parse, yaml_node_t *list, const struct list_kind *kind,
+                     struct json_object *into, struct agents_place *places)
 {
     if (list->type != YAML_SEQUENCE_NODE)
-        return refuse(parse, list, "agents must be a list (lines that begin with \"- \")");
+        return refuse(parse, list, "%s must be a list (lines that begin with \"- \")", kind->what);
     if (list->data.sequence.items.top - list->data.sequence.items.start > AGENTS_MAX)
-        return refuse(parse, list, "there must be at most %d agents", AGENTS_MAX);
+        return refuse(parse, list, "there must be at most %d %s", AGENTS_MAX, kind->what);
     for (yaml_node_item_t *item = list->data.sequence.items.start;
          item < list->data.sequence.items.top; item++) {
-        CLEANUP(json_freep) struct json_object *agent = json_object_new_object();
+        CLEANUP(json_freep) struct json_object *one = json_object_new_object();
         yaml_node_t *node = node_at(parse, *item);
-        int r = agent_json(parse, node, agent);
+        int r = kind->read(parse, node, one);
 
         if (r == 0)
-            r = check_new_name(parse, node, agents, agent);
+            r = check_new_name(parse, node, kind->what, into, one);
         if (r < 0)
             return r;
-        parse->places[json_object_array_length(agents)] =
+        places[json_object_array_length(into)] =
             (struct agents_place){node->start_mark.line + 1, node->start_mark.column + 1};
-        json_object_array_add(agents, json_object_get(agent));
+        json_object_array_add(into, json_object_get(one));
     }
     return 0;
 }
 
-static int root_json(struct parse *parse, struct json_object *agents)
+static int root_json(struct parse *parse, struct json_object *agents, struct json_object *schedules)
 {
+    static const struct list_kind kinds[] = {{"agents", agent_json}, {"schedules", schedule_json}};
     yaml_node_t *root = yaml_document_get_root_node(&parse->document);
-    yaml_node_t *list = NULL;
+    yaml_node_t *lists[2] = {NULL, NULL};
+    int r = 0;
 
     if (!root || root->type != YAML_MAPPING_NODE)
         return error_set(parse->err, E_INVALID, "%s:1:1: the file must begin with \"agents:\"",
@@ -512,36 +539,45 @@ static int root_json(struct parse *parse, struct json_object *agents)
     for (yaml_node_pair_t *pair = root->data.mapping.pairs.start;
          pair < root->data.mapping.pairs.top; pair++) {
         yaml_node_t *key = node_at(parse, pair->key);
+        bool word = key->type == YAML_SCALAR_NODE;
+        size_t which = word && text_is(scalar(key), kinds[1].what) ? 1 : 0;
 
-        if (key->type != YAML_SCALAR_NODE || !text_is(scalar(key), "agents"))
-            return refuse(parse, key, "the file may hold \"agents:\" alone");
-        if (list)
-            return refuse(parse, key, "\"agents\" is there twice");
-        list = node_at(parse, pair->value);
+        if (!word || !text_is(scalar(key), kinds[which].what))
+            return refuse(parse, key, "the file may hold \"agents:\" and \"schedules:\" alone");
+        if (lists[which])
+            return refuse(parse, key, "\"%s\" is there twice", kinds[which].what);
+        lists[which] = node_at(parse, pair->value);
     }
-    if (!list)
+    if (!lists[0] && !lists[1])
         return refuse(parse, root, "the file has no \"agents:\"");
-    return agents_json(parse, list, agents);
+    if (lists[0])
+        r = list_json(parse, lists[0], &kinds[0], agents, parse->places);
+    if (r == 0 && lists[1])
+        r = list_json(parse, lists[1], &kinds[1], schedules, parse->schedule_places);
+    return r;
 }
 
 int agents_file_parse(const char *path, struct text text, struct agents_file *out,
                       struct error *err)
 {
     CLEANUP(json_freep) struct json_object *agents = json_object_new_array();
+    CLEANUP(json_freep) struct json_object *schedules = json_object_new_array();
     struct parse parse = {.path = path, .err = err};
     int r = yaml_load(path, text, &parse.document, err);
 
     if (r == 0) {
         parse.places = xcalloc(AGENTS_MAX, sizeof(*parse.places));
-        r = root_json(&parse, agents);
+        parse.schedule_places = xcalloc(AGENTS_MAX, sizeof(*parse.places));
+        r = root_json(&parse, agents, schedules);
         yaml_document_delete(&parse.document);
     }
     if (r < 0) {
         free(parse.places);
+        free(parse.schedule_places);
         return error_clean(err);
     }
-    *out = (struct agents_file){agents, parse.places};
-    agents = NULL;
+    *out = (struct agents_file){agents, parse.places, schedules, parse.schedule_places};
+    agents = schedules = NULL;
     return 0;
 }
 
@@ -549,5 +585,7 @@ void agents_file_deinit(struct agents_file *file)
 {
     json_free(file->agents);
     free(file->places);
+    json_free(file->schedules);
+    free(file->schedule_places);
     *file = (struct agents_file){0};
 }

@@ -1,5 +1,6 @@
 #pragma once
-/* Agents as code: agents.yaml to the bodies that POST /v1/assistants takes. Pure. Every refusal
+/* Agents as code: agents.yaml to the bodies that POST /v1/assistants takes, and their schedules to
+ * those of POST /v1/schedules. Pure. Every refusal
  * names file, line and column, what is wrong, and what would be right.
  */
 
@@ -19,6 +20,9 @@ struct agents_place {
 struct agents_file {
     struct json_object *agents;  /* an array of objects, each with a name of its own and a model */
     struct agents_place *places; /* where each of them begins */
+    struct json_object *schedules; /* an array of objects, each with a name of its own and an
+                                    * "agent"; what else they have the server judges */
+    struct agents_place *schedule_places;
 };
 
 /* Parses the text of the file `path` (a name for messages). Returns 0 with *out, for the caller to

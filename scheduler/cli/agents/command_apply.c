@@ -1,4 +1,5 @@
-/* `penstock apply`: agents as code. Creates and updates agents by name; never deletes one. */
+/* `penstock apply`: agents and their schedules as code. Creates and updates them by name; never
+ * deletes one. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +7,8 @@
 
 #include "scheduler/cli/agents/agents_diff.h"
 #include "scheduler/cli/agents/agents_file.h"
+#include "scheduler/cli/agents/apply_schedules.h"
+#include "scheduler/cli/agents/show_change.h"
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/command.h"
 #include "scheduler/cli/files.h"
@@ -26,6 +29,7 @@ struct apply {
     struct json_object *wanted; /* file.agents */
     struct json_object *have;   /* name -> agent, of the wanted names */
     unsigned counts[3];         /* by enum agents_change */
+    struct apply_schedules schedules;
 };
 
 static int read_wanted(struct apply *apply, struct error *err)
@@ -69,31 +73,14 @@ static int note_agent(void *arg, struct json_object *item, struct error *err)
     return 0;
 }
 
-static void print_line(void *arg, enum agents_line kind, struct text line)
-{
-    static const enum terminal_colour colours[] = {TERMINAL_PLAIN, TERMINAL_GREEN, TERMINAL_RED};
-    static const char marks[] = {' ', '+', '-'};
-
-    (void)arg;
-    printf("%s    %c ", terminal_colour(stdout, colours[kind]), marks[kind]);
-    terminal_print(stdout, line);
-    printf("%s\n", terminal_colour(stdout, TERMINAL_PLAIN));
-}
-
 static void show(struct apply *apply, struct json_object *wanted)
 {
-    static const char *const words[] = {"= unchanged ", "+ create ", "~ update "};
-    static const enum terminal_colour colours[] = {TERMINAL_DIM, TERMINAL_GREEN, TERMINAL_YELLOW};
     CLEANUP(json_freep) struct json_object *body = NULL;
     struct json_object *have = json_get(apply->have, json_get_string(wanted, "name"));
     enum agents_change change = agents_diff(wanted, have, &body);
 
     apply->counts[change]++;
-    printf("%s%s", terminal_colour(stdout, colours[change]), words[change]);
-    terminal_print(stdout, json_get_text(wanted, "name"));
-    printf("%s\n", terminal_colour(stdout, TERMINAL_PLAIN));
-    if (body)
-        agents_diff_show(have, body, print_line, NULL);
+    show_change(change, "", json_get_text(wanted, "name"), have, body);
 }
 
 /* Asks the server whether it would take an agent. Returns 0 or 1 (it would not: the reason is in
@@ -207,15 +194,34 @@ static int change_all(struct apply *apply, struct error *err)
     return COMMAND_OK;
 }
 
-static void show_all(struct apply *apply)
+static int show_all(struct apply *apply, struct error *err)
 {
+    unsigned *of_schedules = apply->schedules.counts;
+    int r;
+
     for (size_t i = 0; i < json_object_array_length(apply->wanted); i++)
         show(apply, json_object_array_get_idx(apply->wanted, i));
-    printf("%u to create, %u to update, %u unchanged\n", apply->counts[AGENTS_CREATE],
-           apply->counts[AGENTS_UPDATE], apply->counts[AGENTS_SAME]);
+    r = apply_schedules_show(&apply->schedules, err);
+    if (r < 0)
+        return r;
+    printf("%u to create, %u to update, %u unchanged\n",
+           apply->counts[AGENTS_CREATE] + of_schedules[AGENTS_CREATE],
+           apply->counts[AGENTS_UPDATE] + of_schedules[AGENTS_UPDATE],
+           apply->counts[AGENTS_SAME] + of_schedules[AGENTS_SAME]);
+    return 0;
 }
 
-static int apply_all(struct apply *apply, struct error *err)
+static bool is_as_wanted(const struct apply *apply)
+{
+    const unsigned *of_schedules = apply->schedules.counts;
+
+    return apply->counts[AGENTS_CREATE] + apply->counts[AGENTS_UPDATE] +
+               of_schedules[AGENTS_CREATE] + of_schedules[AGENTS_UPDATE] ==
+           0;
+}
+
+/* Reads what there is, and has the server look at what is wanted. */
+static int look(struct apply *apply, struct error *err)
 {
     const struct client_walk walk = {"/v1/assistants?order=asc", LISTED_MAX, note_agent, apply};
     int r = read_wanted(apply, err);
@@ -224,20 +230,31 @@ static int apply_all(struct apply *apply, struct error *err)
         r = client_open(&apply->client, err);
     if (r == 0)
         r = client_walk(&apply->client, &walk, err);
+    apply->schedules = (struct apply_schedules){
+        .path = apply->path, .file = &apply->file, .client = &apply->client, .agents = apply->have};
     if (r == 0)
-        r = check_all(apply, err);
+        r = apply_schedules_look(&apply->schedules, err);
+    return r == 0 ? check_all(apply, err) : r;
+}
+
+static int apply_all(struct apply *apply, struct error *err)
+{
+    int r = look(apply, err);
+
+    if (r == 0)
+        r = show_all(apply, err);
     if (r < 0)
         return r;
-    show_all(apply);
-    if (arguments_has(apply->args, "dry-run") ||
-        apply->counts[AGENTS_CREATE] + apply->counts[AGENTS_UPDATE] == 0)
+    if (arguments_has(apply->args, "dry-run") || is_as_wanted(apply))
         return COMMAND_OK;
     r = confirm(apply, err);
     if (r == 0) {
         printf("Nothing was changed.\n");
         return COMMAND_FAILED;
     }
-    return r < 0 ? r : change_all(apply, err);
+    if (r > 0)
+        r = change_all(apply, err);
+    return r < 0 ? r : apply_schedules_change(&apply->schedules, err);
 }
 
 static int apply_on_loop(void *arg)
@@ -257,11 +274,12 @@ static int run(const struct arguments *args)
 
     agents_file_deinit(&apply.file);
     json_free(apply.have);
+    json_free(apply.schedules.have);
     return result;
 }
 
 static const struct option_spec options[] = {
-    {"file", 'f', "FILE", "the agents, in YAML; - reads standard input", 0, 0},
+    {"file", 'f', "FILE", "agents and schedules, in YAML; - reads standard input", 0, 0},
     {"dry-run", 0, NULL,
      "show what would change, after the server has checked it, and change nothing", 0, 0},
     {"yes", 'y', NULL, "don't ask; needed where standard input is no terminal", 0, 0},
@@ -270,16 +288,24 @@ static const struct option_spec options[] = {
 const struct command command_apply = {
     .name = "apply",
     .arguments = "-f FILE",
-    .summary = "Create and update agents from a file",
+    .summary = "Create and update agents and schedules from a file",
     .details =
         "The server checks the whole file first: a mistake in one agent changes none. Agents are\n"
         "matched by name. What the file no longer says of an agent is reset; agents\n"
-        "that the file does not name are left alone. An example:\n\n"
+        "that the file does not name are left alone. So are schedules, which come behind the\n"
+        "agents: each has a name, an agent (a name, a slug or an id), and what POST /v1/schedules\n"
+        "takes. An example:\n\n"
         "  agents:\n"
         "    - name: assistant\n"
         "      model: openai/gpt-4o-mini\n"
         "      instructions: You answer briefly.\n"
-        "      tools: [{type: calculator}]",
+        "      tools: [{type: calculator}]\n"
+        "  schedules:\n"
+        "    - name: morning\n"
+        "      agent: assistant\n"
+        "      cron: 0 9 * * MON-FRI\n"
+        "      timezone: Europe/Berlin\n"
+        "      input: What is new?",
     .options = options,
     .options_count = ARRAY_LENGTH(options),
     .run = run,

@@ -97,7 +97,8 @@ Test(agents_file, is_refused_with_line_and_column)
     check_refused("agents:\n - {name: a, model: m, metadata: {k: [1]}}\n",
                   "a.yaml:2:38: a value of metadata must be text");
     check_refused("agents: 3\n", "a.yaml:1:9: agents must be a list");
-    check_refused("agent: []\n", "a.yaml:1:1: the file may hold \"agents:\" alone");
+    check_refused("agent: []\n",
+                  "a.yaml:1:1: the file may hold \"agents:\" and \"schedules:\" alone");
     check_refused("", "a.yaml:1:1: the file must begin with");
     check_refused("- 1\n", "a.yaml:1:1: the file must begin with");
 }

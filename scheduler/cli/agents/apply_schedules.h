@@ -1,0 +1,23 @@
+#pragma once
+/* The schedules of the file that `penstock apply` reads, behind its agents. */
+
+#include "scheduler/cli/agents/agents_file.h"
+#include "scheduler/cli/client.h"
+
+struct apply_schedules {
+    const char *path;
+    const struct agents_file *file;
+    struct client *client;
+    struct json_object *agents; /* name -> agent, of those of the file that are there */
+    struct json_object *have;   /* name -> schedule; the owner's to json_free */
+    unsigned counts[3];         /* by enum agents_change */
+};
+
+/* Which ones there are. Returns 0, or what failed. */
+SUSPENDS MUSTCHECK int apply_schedules_look(struct apply_schedules *apply, struct error *err);
+
+/* Prints what would change. Returns 0, or what failed: an agent that nobody knows. */
+SUSPENDS MUSTCHECK int apply_schedules_show(struct apply_schedules *apply, struct error *err);
+
+/* Changes them; the file's agents are there by now. Returns 0, or what failed. */
+SUSPENDS MUSTCHECK int apply_schedules_change(struct apply_schedules *apply, struct error *err);
