@@ -50,7 +50,8 @@ static void try_later(struct starting *starting, const char *why)
     starting->out->state = FIRING_DUE;
     starting->out->retry_ms =
         backoff_wait_ms(&retries, (int)firing->tries - 1, (uint32_t)random_below(UINT32_MAX));
-    log_info("the run of a schedule can't be made for now", LOG_STR("why", why));
+    if (firing->tries == 1)
+        log_info("the run of a schedule can't be made for now", LOG_STR("why", why));
 }
 
 /* ---- what is asked ---- */

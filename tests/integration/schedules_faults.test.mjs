@@ -90,3 +90,32 @@ test('who dies between a firing and its run has it made by the next one, once', 
     assert.equal(uuidOf((await stack.ok('GET', `/v1/schedules/${one.id}`)).thread_id), thread_id);
   });
 });
+
+test('hours of a lasting thread have their outcomes, and the last costs what the first did', async () => {
+  // The hours are filled in for the past: a year is SCHEDULE_HOURS=8760.
+  const hours = Number(process.env.SCHEDULE_HOURS ?? 240);
+  await withStack({ script }, async (stack) => {
+    const assistant = await stack.assistant({ tools: [] });
+    const one = await createSchedule(stack, assistant, { cron: '@hourly', timezone: 'Europe/Berlin', thread: 'lasting', input: '{{fire_time}}, before {{last_fire_time}}: {{last_result}}', max_failures: 0 });
+    const begin = Date.parse('2025-10-01T00:00:00Z');
+    const at = (hour) => new Date(begin + hour * 3600000).toISOString();
+    for (let hour = 0; hour < hours; hour += 1000) {
+      const to = Math.min(hour + 1000, hours);
+      assert.equal((await stack.ok('POST', `/v1/schedules/${one.id}/backfill`, { from: at(hour), to: at(to) })).firings, to - hour);
+      for (let restart = 0; restart < 2; restart++) {
+        await until('some more have ended', () => stack.sql(`SELECT count(*)::int AS n FROM schedule_firings WHERE state = 'ended'`)[0].n >= hour + (to - hour) / 4, 600000);
+        await stack.scheduler.kill('SIGKILL');
+        await stack.startScheduler();
+      }
+      await until('all have ended', () => stack.sql(`SELECT count(*)::int AS n FROM schedule_firings WHERE state = 'ended'`)[0].n === to, 1200000);
+    }
+    const rows = stack.sql(`SELECT extract(epoch FROM f.nominal)::bigint AS at, f.outcome, extract(epoch FROM r.completed_at - r.created_at) * 1000 AS took, r.thread_id FROM schedule_firings f JOIN runs r ON r.id = f.id ORDER BY f.nominal`);
+    assert.deepEqual(rows.map((row) => row.at * 1000), Array.from({ length: hours }, (_, hour) => begin + (hour + 1) * 3600000));
+    assert.ok(rows.every((row) => row.outcome === 'completed' && row.thread_id === rows[0].thread_id));
+    const middle = (part) => part.map((row) => row.took).sort((a, b) => a - b)[part.length >> 1];
+    const [first, last] = [middle(rows.slice(50, 110)), middle(rows.slice(-60))];
+    console.log(`${hours} hours: the middle run took ${first.toFixed(1)} ms at the beginning and ${last.toFixed(1)} ms at the end`);
+    // A hundred words or none: an order of magnitude is what would be wrong.
+    assert.ok(last < first * 4 + 20, `${first} ms, ${last} ms`);
+  });
+});

@@ -321,14 +321,18 @@ static int make_room(void *arg, size_t bytes)
     return request_enlarge(arg, bytes);
 }
 
-/* As if it fired now. */
+/* As if it fired now. A lasting thread that its runs made may be gone, and is made anew then. */
 static int try_run(struct request *request, const struct schedule *schedule)
 {
     CLEANUP(json_freep) struct json_object *asked = NULL;
     struct firing_taken taken = {.schedule = *schedule,
                                  .firing = {.nominal = schedule->created_at}};
     struct submission submission = {
-        .id = uuid_new(), .thread = schedule->thread, .make_room = make_room, .room_arg = request};
+        .id = uuid_new(),
+        .thread = schedule->thread_made ? (struct uuid){{0}} : schedule->thread,
+        .make_room = make_room,
+        .room_arg = request,
+    };
     struct error err;
     int r = json_decode(schedule->request, JSON_DEPTH_DEFAULT, &asked, &err);
 
