@@ -278,6 +278,7 @@ static void start_clock(struct scheduler *scheduler)
     const struct config *config = scheduler->config;
     struct clockwork_options options = {
         .pg = scheduler->links.clock,
+        .sweeps = scheduler->links.dispatch,
         .limits = {config->threads.max_bytes, config->threads.user_max_bytes},
         .events =
             {

@@ -6,17 +6,17 @@
 #include "shared/base/log.h"
 #include "shared/store/schedules/schedule_clock.h"
 
-enum { WAIT_MIN_MS = 50, WAIT_MAX_MS = 1000, PAGES_MAX = 20 };
+enum { WAIT_MIN_MS = 100, WAIT_MAX_MS = 1000, PAGES_MAX = 20 };
 
 SUSPENDS static int settle(struct clockwork *clockwork, int64_t *out_count, struct error *err)
 {
-    int64_t count = 1;
+    int64_t count = FIRINGS_SETTLE_MAX;
     int r = 0;
 
-    for (int i = 0; r == 0 && count > 0 && i < PAGES_MAX; i++) {
+    for (int i = 0; r == 0 && count == FIRINGS_SETTLE_MAX && i < PAGES_MAX; i++) {
         int64_t paused = 0;
 
-        r = firings_settle(clockwork->options.pg, &count, &paused, err);
+        r = firings_settle(clockwork->options.sweeps, &count, &paused, err);
         if (r < 0)
             return r;
         *out_count += count;
@@ -33,7 +33,7 @@ SUSPENDS static int settle(struct clockwork *clockwork, int64_t *out_count, stru
 SUSPENDS static int look(struct clockwork *clockwork, struct error *err)
 {
     struct schedule_counts counts;
-    int r = schedule_counts(clockwork->options.pg, &counts, err);
+    int r = schedule_counts(clockwork->options.sweeps, &counts, err);
 
     if (r < 0)
         return r;
@@ -50,7 +50,7 @@ int clock_end_round(void *arg, struct error *err)
     int r = settle(clockwork, &ended, err);
 
     if (r == 0)
-        r = firings_promote(clockwork->options.pg, &due, err);
+        r = firings_promote(clockwork->options.sweeps, &due, err);
     if (r == 0 && due > 0)
         service_wake(&clockwork->begin);
     if (r == 0)

@@ -138,12 +138,12 @@ SUSPENDS static int tell_some(struct clockwork *clockwork, struct arena *arena, 
 {
     struct firing_news_list list;
     size_t count = 0;
-    int r = firings_to_tell(clockwork->options.pg, arena, &list, err);
+    int r = firings_to_tell(clockwork->options.sweeps, arena, &list, err);
 
     if (r < 0 || list.count == 0)
         return r;
     for (size_t i = 0; i < list.count; i++) {
-        struct store store = {.pg = clockwork->options.pg,
+        struct store store = {.pg = clockwork->options.sweeps,
                               .tenant = list.items[i].firing.tenant,
                               .arena = arena,
                               .limits = &clockwork->options.limits};
@@ -157,7 +157,7 @@ SUSPENDS static int tell_some(struct clockwork *clockwork, struct arena *arena, 
     *out_count = (int64_t)count;
     clockwork->told += count;
     if (count > 0) {
-        int told = firings_told(clockwork->options.pg, list.items, count, err);
+        int told = firings_told(clockwork->options.sweeps, list.items, count, err);
 
         r = told < 0 ? told : r;
     }

@@ -12,7 +12,8 @@ struct metric_table;
 struct pg;
 
 struct clockwork_options {
-    struct pg *pg;
+    struct pg *pg;               /* for what starts runs: nothing else holds it up */
+    struct pg *sweeps;           /* for what becomes of them */
     struct thread_limits limits; /* of threads that runs make */
     struct run_events events;    /* of what it does with runs */
     int shards;

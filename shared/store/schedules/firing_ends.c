@@ -5,8 +5,7 @@
 #include "shared/store/schedules/schedule_clock.h"
 #include "shared/store/schedules/schedule_rows.h"
 
-#define SETTLE_MAX "500"
-#define TELL_MAX   "100"
+#define TELL_MAX "100"
 
 /* clang-format off */
 /* Of those that end together, only what comes behind the last one that was completed has failed in
@@ -21,7 +20,7 @@ static const struct pg_statement settle = {
         "    LEFT JOIN runs r ON r.id = f.id"
         "    WHERE f.state = 'started'"
         "      AND " SQL_CHECKED("r.id IS NULL OR " SQL_IS_END("r.status"))
-        "    LIMIT " SETTLE_MAX "),"
+        "    LIMIT " SQL_STRING(FIRINGS_SETTLE_MAX) "),"
         " l AS MATERIALIZED ("
         "    SELECT s.id, s.lasting"
         "    FROM schedules s"

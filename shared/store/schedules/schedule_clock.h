@@ -10,9 +10,10 @@
 #include "shared/store/schedules/firings.h"
 #include "shared/store/schedules/schedules.h"
 
-#define FIRINGS_TAKEN_MS  30000
-#define FIRINGS_TAKE_MAX  128
-#define SCHEDULES_DUE_MAX 256
+#define FIRINGS_TAKEN_MS   30000
+#define FIRINGS_TAKE_MAX   128
+#define FIRINGS_SETTLE_MAX 500
+#define SCHEDULES_DUE_MAX  256
 
 /* What a schedule has at work, by the database's clock. */
 struct schedule_standing {
@@ -114,8 +115,9 @@ SUSPENDS MUSTCHECK int firings_at_work(const struct store *store, struct uuid sc
                                        struct uuid but, struct uuid *out, size_t max,
                                        size_t *out_count, struct error *err);
 
-/* Of firings whose runs have ended the outcome is noted, and of schedules how many failed in a row.
- * *out_count: how many firings; *out_paused: schedules that were paused for that. */
+/* Of up to FIRINGS_SETTLE_MAX firings whose runs have ended the outcome is noted, and of schedules
+ * how many failed in a row. *out_count: how many firings; *out_paused: schedules that were paused
+ * for that. */
 SUSPENDS MUSTCHECK int firings_settle(struct pg *pg, int64_t *out_count, int64_t *out_paused,
                                       struct error *err);
 
