@@ -1,5 +1,4 @@
-/* Runs of schedules that have ended. While some do the next round follows soon, since something may
- * wait for them. */
+/* Runs of schedules that have ended. While something waits for them the next round follows soon. */
 
 #include "scheduler/clock/clock_internal.h"
 #include "shared/base/error.h"
@@ -57,7 +56,7 @@ int clock_end_round(void *arg, struct error *err)
         r = clock_tell(clockwork, &told, err);
     if (r == 0)
         r = look(clockwork, err);
-    if (ended > 0 || due > 0 || told > 0)
+    if (due > 0 || (ended > 0 && clockwork->waiting > 0))
         clockwork->end_wait_ms = WAIT_MIN_MS;
     else if (clockwork->end_wait_ms < WAIT_MAX_MS)
         clockwork->end_wait_ms = clockwork->end_wait_ms * 3 / 2;
