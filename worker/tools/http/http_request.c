@@ -14,8 +14,8 @@
 #include "shared/base/error.h"
 #include "shared/base/utf8.h"
 #include "shared/http_client/http_client.h"
+#include "shared/http_client/http_target.h"
 #include "shared/json/json.h"
-#include "worker/tools/http/http_target.h"
 
 #define HEADERS_MAX        32
 #define HEADER_NAME_BYTES  128

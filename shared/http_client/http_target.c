@@ -5,7 +5,7 @@
  * backslashes) is refused before.
  */
 
-#include "worker/tools/http/http_target.h"
+#include "shared/http_client/http_target.h"
 
 #include <stdio.h>
 #include <stdlib.h>

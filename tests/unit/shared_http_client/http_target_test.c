@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "shared/base/error.h"
-#include "worker/tools/http/http_target.h"
+#include "shared/http_client/http_target.h"
 
 Test(http_target, reads_host_and_port)
 {

@@ -1,5 +1,6 @@
 #pragma once
-/* Where a request of the model may go: strict reading of its url, and the agent's allow-list. */
+/* Where a request goes whose url a model or a user chose: strict reading of the url, and an
+ * allow-list. */
 
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
@@ -17,7 +18,7 @@ struct http_target {
 
 /* Accepts http and https with a host; refuses credentials, zone ids, blanks, backslashes and
  * whatever libcurl's URL API refuses. Numeric IPv4 spellings become dotted ones. Returns 0 or
- * -E_INVALID, with a sentence for the model. */
+ * -E_INVALID, with a sentence for whoever chose it. */
 MUSTCHECK int http_target_parse(const char *url, struct http_target *out, struct error *err);
 void http_target_deinit(struct http_target *target);
 
