@@ -16,6 +16,7 @@
 #include "scheduler/files/file_sweeper.h"
 #include "scheduler/gateway/gateway.h"
 #include "scheduler/live/live.h"
+#include "scheduler/outbox/outbox_sender.h"
 #include "scheduler/reap/reap.h"
 #include "scheduler/roles.h"
 #include "scheduler/search/search_filler.h"
@@ -58,6 +59,7 @@ const struct metric_table *const scheduler_metrics[] = {
     &census_metrics,       &api_metrics_table,     &dispatcher_metrics, &ownership_metrics,
     &live_metrics,         &waits_metrics,         &gateway_metrics,    &reap_metrics,
     &file_sweeper_metrics, &search_filler_metrics, &batches_metrics,    &clockwork_metrics,
+    &file_sweeper_metrics, &search_filler_metrics, &batches_metrics,    &outbox_sender_metrics,
     &server_metrics,       &servers_metrics,       &process_metrics,
 };
 const size_t scheduler_metrics_count = ARRAY_LENGTH(scheduler_metrics);

@@ -17,7 +17,8 @@ static const struct program_flag flags[] = {
     {"host", "ADDRESS", "scheduler.host",
      "numeric address or unix socket to listen on (PENSTOCK_HOST)"},
     {"port", "PORT", "scheduler.port", "0: any free one (PENSTOCK_PORT)"},
-    {"roles", "LIST", "scheduler.roles", "of api, dispatch, reap; default all (PENSTOCK_ROLES)"},
+    {"roles", "LIST", "scheduler.roles",
+     "of api, dispatch, reap, batches, outbox; default all (PENSTOCK_ROLES)"},
     {"metrics", "WHERE", "scheduler.metrics",
      "on the API's port (on), off, or ADDRESS:PORT (PENSTOCK_METRICS)"},
 };

@@ -10,6 +10,7 @@
 #include "scheduler/files/file_sweeper.h"
 #include "scheduler/gateway/gateway.h"
 #include "scheduler/live/live.h"
+#include "scheduler/outbox/outbox_sender.h"
 #include "scheduler/reap/reap.h"
 #include "scheduler/search/search_filler.h"
 #include "scheduler/state.h"
@@ -303,6 +304,27 @@ static void stop_clock(struct scheduler *scheduler)
 static void render_clock(struct scheduler *scheduler, struct buf *out)
 {
     clockwork_metrics_render(scheduler->clockwork, out);
+static void start_outbox(struct scheduler *scheduler)
+{
+    const struct outbox_sender_options options = {
+        .pg = scheduler->links.outbox,
+        .http = scheduler->links.hooks,
+        .guard = scheduler->hook_guard,
+        .keep_days = scheduler->config->webhooks.keep_days,
+    };
+
+    scheduler->outbox = outbox_sender_start(&options);
+}
+
+static void stop_outbox(struct scheduler *scheduler)
+{
+    outbox_sender_stop(scheduler->outbox);
+    scheduler->outbox = NULL;
+}
+
+static void render_outbox(struct scheduler *scheduler, struct buf *out)
+{
+    outbox_sender_metrics_render(scheduler->outbox, out);
 }
 
 static void start_search(struct scheduler *scheduler)
@@ -348,6 +370,8 @@ static void start_api(struct scheduler *scheduler)
         .waits = scheduler->waits,
         .live = scheduler->live,
         .gateway = scheduler->gateway,
+        .hooks = scheduler->links.hooks,
+        .hook_guard = &scheduler->hook_guard,
         .key_sockets = (size_t)scheduler->config->scheduler.key_sockets,
         .response_wait_ms = scheduler->config->scheduler.response_wait_ms,
         .events =
@@ -426,6 +450,7 @@ static const struct {
     {ROLE_REAP, start_search, stop_search, render_search},
     {ROLE_BATCHES, start_batches, stop_batches, render_batches},
     {ROLE_CLOCK, start_clock, stop_clock, render_clock},
+    {ROLE_OUTBOX, start_outbox, stop_outbox, render_outbox},
     {ROLE_API, start_api, stop_api, render_api},
     {ROLES_ALL, start_census, stop_census, render_census},
 };

@@ -11,6 +11,7 @@
 #include "scheduler/batches/batches.h"
 #include "scheduler/gateway/gateway.h"
 #include "scheduler/health.h"
+#include "scheduler/hook_exceptions.h"
 #include "scheduler/live/live.h"
 #include "scheduler/roles.h"
 #include "scheduler/waits/waits.h"
@@ -71,6 +72,8 @@ static int open_links(struct scheduler *scheduler, struct error *err)
         r = pg_open(&pg, &links->batches, err);
     if (r == 0 && (scheduler->roles & ROLE_CLOCK))
         r = pg_open(&pg, &links->clock, err);
+    if (r == 0 && (scheduler->roles & ROLE_OUTBOX))
+        r = pg_open(&pg, &links->outbox, err);
     if (r == 0 && strcmp(config->scheduler.search, "off") != 0)
         r = pg_open(&search, &links->search, err);
     if (r < 0)
@@ -84,11 +87,15 @@ static int open_links(struct scheduler *scheduler, struct error *err)
         return error_wrap(err, "REDIS_URL");
     links->queue = queue_new(links->redis);
     links->teller = teller_new(links->redis, false);
-    return serves ? open_http(links, config, err) : 0;
+    r = serves ? open_http(links, config, err) : 0;
+    if (r == 0 && (scheduler->roles & (ROLE_OUTBOX | ROLE_API)))
+        r = http_client_open(NULL, &links->hooks, err);
+    return r;
 }
 
 static void close_links(struct scheduler_links *links)
 {
+    http_client_close(links->hooks);
     http_client_close(links->http);
     teller_free(links->teller);
     if (links->queue)
@@ -97,6 +104,7 @@ static void close_links(struct scheduler_links *links)
     file_links_close(&links->files);
     pg_close(links->search);
     pg_close(links->clock);
+    pg_close(links->outbox);
     pg_close(links->batches);
     pg_close(links->large);
     pg_close(links->api);
@@ -118,6 +126,7 @@ static struct servers *watch_servers(const struct scheduler_links *links)
                 {"chunks", links->files.chunks},
                 {"batches", links->batches},
                 {"clock", links->clock},
+                {"outbox", links->outbox},
             },
         .queue = links->queue,
     };
@@ -200,7 +209,9 @@ int scheduler_open(const struct config *config, int64_t wait_ms, struct schedule
 
     *out = (struct scheduler){.config = config};
     ASSERT(config_roles(config->scheduler.roles, &out->roles)); /* checked when it was loaded */
-    r = open_links(out, err);
+    r = hook_exceptions_read(config->webhooks.private_addresses, &out->hook_guard, err);
+    if (r == 0)
+        r = open_links(out, err);
     if (r == 0)
         r = provider_registry_new(config, &out->registry, err);
     if (r == 0)
@@ -245,6 +256,7 @@ void scheduler_close(struct scheduler *scheduler, int64_t deadline_ms)
     servers_stop(scheduler->servers);
     provider_registry_free(scheduler->registry);
     close_links(&scheduler->links);
+    hook_exceptions_free(&scheduler->hook_guard);
     fiber_shield_leave();
     *scheduler = (struct scheduler){0};
 }

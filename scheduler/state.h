@@ -2,6 +2,7 @@
 /* A scheduler: what its parts share. Lifetime: process. */
 
 #include "shared/base/compiler.h"
+#include "shared/net/guard.h"
 #include "shared/program/file_links.h"
 
 struct api;
@@ -16,6 +17,7 @@ struct health_listener;
 struct http_client;
 struct http_server;
 struct live;
+struct outbox_sender;
 struct pg;
 struct provider_registry;
 struct queue;
@@ -36,8 +38,10 @@ struct scheduler_links {
     struct pg *batches;  /* their waves and answers, which may be large; NULL without the role */
     struct pg *clock;    /* of schedules; NULL without the role */
     struct pg *search;   /* searches and what fills them; NULL: search is off */
-    struct file_links files;  /* without the role dispatch alone */
-    struct http_client *http; /* to providers of models; NULL without the role api */
+    struct pg *outbox;   /* webhooks that are due; NULL without its role */
+    struct http_client *hooks; /* to their receivers; NULL without the roles outbox and api */
+    struct file_links files;   /* without the role dispatch alone */
+    struct http_client *http;  /* to providers of models; NULL without the role api */
     struct redis *redis;
     struct queue *queue;
     struct teller *teller; /* tells other schedulers what becomes of runs here */
@@ -58,6 +62,8 @@ struct scheduler {
     struct file_sweeper *file_sweeper;   /* NULL without the role reap */
     struct batches *batches;             /* NULL without its role */
     struct clockwork *clockwork;         /* so is this */
+    struct outbox_sender *outbox;        /* NULL without its role */
+    struct guard_options hook_guard;     /* of webhooks; its strings are its own */
     struct search_filler *search_filler; /* NULL without the role reap, or where search is off */
     struct census *census;
     struct http_server *server;

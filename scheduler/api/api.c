@@ -19,6 +19,7 @@
 #include "scheduler/api/admit.h"
 #include "scheduler/api/body.h"
 #include "scheduler/api/files/message_files.h"
+#include "scheduler/api/hooks/hook_check.h"
 #include "scheduler/api/idempotency.h"
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
@@ -93,6 +94,8 @@ struct api *api_new(const struct api_options *options)
         .limits = &api->limits,
         .events = options->events,
         .check_models = check_models,
+        .check_webhook = hook_check_of_run,
+        .webhook_arg = (void *)options->hook_guard,
         .arg = api,
     };
 
@@ -126,6 +129,8 @@ struct api *api_new(const struct api_options *options)
     api->waits = options->waits;
     api->live = options->live;
     api->gateway = options->gateway;
+    api->hooks = options->hooks;
+    api->hook_guard = options->hook_guard;
     api->claim_returns = claim_returns_new();
     api->seats = seats_new(options->key_sockets);
     api->response_wait_ms =

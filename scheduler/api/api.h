@@ -19,6 +19,8 @@ struct api;
 struct blob_stores;
 struct endpoint_table;
 struct gateway;
+struct guard_options;
+struct http_client;
 struct live;
 struct error;
 struct pg;
@@ -39,11 +41,13 @@ struct api_options {
     int64_t run_ttl_ms;                       /* default 24 h */
     int64_t schedules_max;                    /* of a tenant; default 10,000 */
     struct thread_limits limits;              /* 0: none */
-    struct waits *waits;      /* of requests for the ends of runs; NULL: none waits */
-    struct live *live;        /* of readers of the events of runs; NULL: none reads */
-    struct gateway *gateway;  /* calls models for requests; NULL: none are called */
-    size_t key_sockets;       /* of one API key, at once; 0: none */
-    int64_t response_wait_ms; /* for the end of one; default: as long as a stock client waits */
+    struct waits *waits;       /* of requests for the ends of runs; NULL: none waits */
+    struct live *live;         /* of readers of the events of runs; NULL: none reads */
+    struct gateway *gateway;   /* calls models for requests; NULL: none are called */
+    size_t key_sockets;        /* of one API key, at once; 0: none */
+    int64_t response_wait_ms;  /* for the end of one; default: as long as a stock client waits */
+    struct http_client *hooks; /* to receivers of webhooks, for trials; NULL: there are none */
+    const struct guard_options *hook_guard; /* where these may be; NULL: as they are by default */
     struct run_events events;
     const struct endpoint_table *const *tables; /* what is served; NULL: surfaces.h */
     size_t tables_count;

@@ -18,6 +18,8 @@
 struct blob_stores;
 struct claim_returns;
 struct gateway;
+struct guard_options;
+struct http_client;
 struct seats;
 struct share;
 struct shares;
@@ -59,9 +61,11 @@ struct api {
     struct budget files; /* of files that are sent or fetched */
     struct submitter *submitter;
     struct run_reader *run_reader;
-    struct waits *waits;     /* NULL: none waits */
-    struct live *live;       /* NULL: none reads */
-    struct gateway *gateway; /* NULL: models are called by workers alone */
+    struct waits *waits;                    /* NULL: none waits */
+    struct live *live;                      /* NULL: none reads */
+    struct gateway *gateway;                /* NULL: models are called by workers alone */
+    struct http_client *hooks;              /* NULL: trials of webhooks are not sent */
+    const struct guard_options *hook_guard; /* may be NULL */
     struct claim_returns *claim_returns;
     struct seats *seats; /* of sockets */
     int64_t response_wait_ms;

@@ -6,6 +6,7 @@
 #include "scheduler/api/control/resources.h"
 #include "scheduler/api/document/resources.h"
 #include "scheduler/api/files/resources.h"
+#include "scheduler/api/hooks/resources.h"
 #include "scheduler/api/openai/conversations/resources.h"
 #include "scheduler/api/openai/resources.h"
 #include "scheduler/api/openai/responses/resources.h"
@@ -45,6 +46,9 @@ const struct endpoint_table *const surfaces[] = {
     &batch_endpoints,
     &schedule_endpoints,
     &schedule_work_endpoints,
+    &webhook_endpoints,
+    &webhook_log_endpoints,
+    &webhook_sdk_endpoints,
 };
 
 const size_t surfaces_count = ARRAY_LENGTH(surfaces);

@@ -425,6 +425,15 @@ void run_spec_add_response(struct buf *spec, struct text response)
     buf_add_char(spec, '}');
 }
 
+void run_spec_add_webhook(struct buf *spec, struct text webhook)
+{
+    if (!reopen(spec))
+        return;
+    buf_add_string(spec, "\"webhook\":");
+    buf_add_text(spec, webhook);
+    buf_add_char(spec, '}');
+}
+
 void run_spec_add_trace(struct buf *spec, const char *trace)
 {
     if (!reopen(spec))

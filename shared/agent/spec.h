@@ -139,5 +139,9 @@ void run_spec_add_calls_end(struct buf *spec);
 /* Adds what only those look at that show the run as a response: a JSON object. */
 void run_spec_add_response(struct buf *spec, struct text response);
 
+/* Where else it is told what became of the run, as JSON that begins with "{": the database looks
+ * for it there. */
+void run_spec_add_webhook(struct buf *spec, struct text webhook);
+
 /* Adds the id that joins the logs of caller, scheduler and worker to a spec that was written. */
 void run_spec_add_trace(struct buf *spec, const char *trace);

@@ -29,6 +29,10 @@ enum id_kind {
     ID_BATCH,        /* batch_  */
     ID_SCHEDULE,     /* sched_  */
     ID_FIRING,       /* fire_: of a schedule; its run has the same id, as a run */
+    ID_WEBHOOK,      /* whk_    */
+    ID_ENDPOINT,     /* whe_: a webhook, as OpenAI's SDKs name it */
+    ID_EVENT,        /* evt_    */
+    ID_DELIVERY,     /* dlv_    */
 };
 
 /* A new id of the present time: sorts after every earlier one of this process. */

@@ -131,6 +131,12 @@ struct config {
         int64_t abandoned_ms; /* an upload without a byte for so long is given up; default 15 min */
     } files;
 
+    struct {
+        char *private_addresses; /* PENSTOCK_WEBHOOK_PRIVATE_ADDRESSES: exceptions to the SSRF guard
+                                  * for webhooks, with commas between; default "": none */
+        int64_t keep_days;       /* events and deliveries are shown for so long; default 7 */
+    } webhooks;
+
     char *default_provider; /* PENSTOCK_DEFAULT_PROVIDER: serves models that are named barely and
                              * not known; default "": none */
     int shards;             /* PENSTOCK_SHARDS: of the queue, 1 to 100; default 1 */
@@ -200,6 +206,7 @@ enum {
     ROLE_REAP = 4,
     ROLE_BATCHES = 8,
     ROLE_CLOCK = 16,
+    ROLE_OUTBOX = 16,
     ROLES_ALL = 31
 };
 

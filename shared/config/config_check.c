@@ -128,6 +128,7 @@ static unsigned role_of(struct text word)
                  {"reap", ROLE_REAP},
                  {"batches", ROLE_BATCHES},
                  {"clock", ROLE_CLOCK}};
+                 {"outbox", ROLE_OUTBOX}};
 
     for (size_t i = 0; i < ARRAY_LENGTH(roles); i++)
         if (text_is(word, roles[i].name))

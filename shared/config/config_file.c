@@ -119,6 +119,12 @@ static const cyaml_schema_field_t threads_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t webhooks_fields[] = {
+    STRING(webhooks, private_addresses),
+    INTEGER(webhooks, keep_days),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t files_fields[] = {
     STRING(files, store),
     STRING(files, directory),
@@ -156,6 +162,8 @@ static const cyaml_schema_field_t file_fields[] = {
     CYAML_FIELD_MAPPING("threads", CYAML_FLAG_OPTIONAL, struct config_file_data, threads,
                         threads_fields),
     CYAML_FIELD_MAPPING("files", CYAML_FLAG_OPTIONAL, struct config_file_data, files, files_fields),
+    CYAML_FIELD_MAPPING("webhooks", CYAML_FLAG_OPTIONAL, struct config_file_data, webhooks,
+                        webhooks_fields),
     SEQUENCE(data, providers, &provider_schema),
     SEQUENCE(data, models, &model_schema),
     CYAML_FIELD_END,

@@ -96,6 +96,11 @@ struct config_file_threads {
     int64_t *user_max_bytes;
 };
 
+struct config_file_webhooks {
+    char *private_addresses;
+    int64_t *keep_days;
+};
+
 struct config_file_files {
     char *store;
     char *directory;
@@ -121,6 +126,7 @@ struct config_file_data {
     struct config_file_worker worker;
     struct config_file_threads threads;
     struct config_file_files files;
+    struct config_file_webhooks webhooks;
     struct config_file_provider *providers;
     unsigned providers_count;
     struct config_file_model *models;

@@ -67,6 +67,7 @@ static const struct setting settings[] = {
     TEXT_SETTING(scheduler.host, "PENSTOCK_HOST", "127.0.0.1", config_check_host),
     NUMBER_SETTING(SETTING_INT, scheduler.port, "PENSTOCK_PORT", 8080, 0, 65535),
     TEXT_SETTING(scheduler.roles, "PENSTOCK_ROLES", "api,dispatch,reap,batches,clock",
+    TEXT_SETTING(scheduler.roles, "PENSTOCK_ROLES", "api,dispatch,reap,batches,outbox",
                  config_check_roles),
     TEXT_SETTING(scheduler.metrics, "PENSTOCK_METRICS", "on", config_check_metrics),
     TEXT_SETTING(scheduler.search, "PENSTOCK_SEARCH", "users", config_check_search),
@@ -97,6 +98,9 @@ static const struct setting settings[] = {
     LIVE_SETTING(SETTING_INT64, worker.answer_max_bytes, NULL, 1 << 20, 1024, 16 << 20),
     NUMBER_SETTING(SETTING_INT64, worker.memory_bytes, "PENSTOCK_MEMORY_BYTES", 512 << 20, 1 << 20,
                    (int64_t)1 << 40),
+
+    TEXT_SETTING(webhooks.private_addresses, "PENSTOCK_WEBHOOK_PRIVATE_ADDRESSES", "", NULL),
+    NUMBER_SETTING(SETTING_INT64, webhooks.keep_days, NULL, 7, 4, 365),
 
     NUMBER_SETTING(SETTING_INT64, threads.max_bytes, NULL, 50 * MEGABYTE, 1000, 1000 * MEGABYTE),
     NUMBER_SETTING(SETTING_INT64, threads.user_max_bytes, NULL, 500 * MEGABYTE, 1000,

@@ -93,6 +93,10 @@ enum store_condition {
     BATCH_MISSING,      /* no such batch */
     BATCH_OVER,         /* the batch can't be cancelled any more */
     BATCH_LOST,         /* the batch is somebody else's, or not where it was thought to be */
+    WEBHOOK_MISSING,    /* no such webhook */
+    WEBHOOKS_FULL,      /* the tenant has as many webhooks as one may have */
+    EVENT_MISSING,      /* no such event (any more) */
+    DELIVERY_MISSING,   /* no such delivery (any more) */
     PROGRESS_LARGE,     /* a run's open calls hold more than was asked for */
     TICKET_MISSING,     /* no such ticket (any more) */
     SCHEDULE_MISSING,   /* no such schedule */

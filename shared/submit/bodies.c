@@ -23,6 +23,7 @@ static const char *const multitask[] = {"reject", "enqueue", "interrupt", "rollb
 #define RUN                                                                                        \
     {"user", FIELD_STRING, NULLABLE, 1, USER_MAX, NULL, check_user},                               \
     {"if_pending", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},                                     \
+    {"webhook", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_webhook},                                \
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},                                      \
     {"stream", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},                                         \
     {"multitask_strategy", FIELD_STRING, NULLABLE, 0, 0, multitask, NULL},                         \

@@ -39,5 +39,9 @@ int check_thread(struct json_object *value, const struct path *path, struct fail
 /* The name of a user: memory_name_fits. */
 int check_user(struct json_object *value, const struct path *path, struct failure *failure);
 
+/* {"url", "endpoint"}: where else it is told what became of a run, and the webhook whose secret
+ * signs. What they name is looked at by submit_options.check_webhook. */
+int check_webhook(struct json_object *value, const struct path *path, struct failure *failure);
+
 /* What a client keeps with a thread: an object of at most AGENT_STATE_MAX bytes. */
 int check_agent_state(struct json_object *value, const struct path *path, struct failure *failure);

@@ -151,6 +151,16 @@ int check_message_run(struct json_object *value, const struct path *path, struct
                        where);
 }
 
+int check_webhook(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    static const struct field fields[] = {
+        {"url", FIELD_STRING, FIELD_REQUIRED, 1, 2048, NULL, NULL},
+        {"endpoint", FIELD_STRING, FIELD_REQUIRED, 1, 100, NULL, NULL},
+    };
+
+    return fields_check(FIELDS(fields), value, path, failure);
+}
+
 int check_user(struct json_object *value, const struct path *path, struct failure *failure)
 {
     struct text text = json_string(value);

@@ -40,6 +40,19 @@ static int check_alone(const struct making *making)
                          "Missing required parameter: 'model'.");
 }
 
+static int check_webhook(const struct making *making)
+{
+    const struct submit_options *options = &making->submitter->options;
+    struct json_object *webhook = json_get(making->submission->request, "webhook");
+
+    if (!webhook)
+        return 0;
+    if (!options->check_webhook)
+        return failure_param(making->failure, 400, "webhook", "invalid_value",
+                             "Invalid 'webhook': a run that is made this way can't name one.");
+    return options->check_webhook(options->webhook_arg, making->store, webhook, making->failure);
+}
+
 /* The run, but for its spec and its messages. */
 static int begin(struct making *making)
 {
@@ -64,9 +77,9 @@ static int begin(struct making *making)
                              "Missing required parameter: 'user'. The active thread is that of "
                              "an assistant and a user: say whose it is.");
     r = making->submission->agentless ? check_alone(making) : find_named(making);
-    if (r < 0 || !options->check_models)
-        return r;
-    return options->check_models(options->arg, request, making->failure);
+    if (r == 0 && options->check_models)
+        r = options->check_models(options->arg, request, making->failure);
+    return r == 0 ? check_webhook(making) : r;
 }
 
 /* Either messages or an input, which is one of the user. */

@@ -50,6 +50,8 @@ static void write_spec(void *arg)
         run_spec_add_calls_end(&spec);
     if (making->submission->response.ptr)
         run_spec_add_response(&spec, making->submission->response);
+    if (json_get(request, "webhook"))
+        run_spec_add_webhook(&spec, json_text(json_get(request, "webhook")));
     if (making->submission->trace)
         run_spec_add_trace(&spec, making->submission->trace);
     making->draft.spec = (struct text){arena_copy(making->store->arena, buf_text(&spec)), spec.len};

@@ -20,7 +20,12 @@ struct submit_options {
     /* Whether the models that a request names are served: 0, or -E_INVALID with *failure. NULL: any
      * is. */
     int (*check_models)(void *arg, struct json_object *request, struct failure *failure);
+    /* Whether a run may name this webhook, an object with `url` and `endpoint`: as check_models. It
+     * SUSPENDS. NULL: no run may. */
+    int (*check_webhook)(void *arg, const struct store *store, struct json_object *webhook,
+                         struct failure *failure);
     void *arg;
+    void *webhook_arg; /* of check_webhook */
 };
 
 /* What a run goes on with whose thread has gone on, or is busy. */

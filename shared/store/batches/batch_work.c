@@ -4,6 +4,13 @@
 #include "shared/store/batches/batch_rows.h"
 
 /* clang-format off */
+/* A batch has come to its end: whoever wants to know is told (store/hooks). */
+#define TELL \
+    "penstock_webhook_emit(b.tenant_id, 'batch.' || b.state," \
+    "    'batch_' || replace(b.id::text, '-', '')," \
+    "    json_build_object('object', 'batch', 'status', b.state, 'metadata'," \
+    "        CASE WHEN octet_length(b.metadata::text) <= 8000 THEN b.metadata ELSE '{}' END))"
+
 #define LEASE "now() + interval '" SQL_STRING(BATCH_LEASE_MS) " ms'"
 #define HELD  "b.id = $1 AND b.owner = $2 AND b.fence = $3"
 /* clang-format on */
@@ -153,7 +160,7 @@ static const struct pg_statement refuse = {
         " SET state = 'failed', errors = $4, ended_at = now(), owner = NULL"
         " WHERE " HELD
         "   AND b.state = 'validating'"
-        " RETURNING 1",
+        " RETURNING " TELL,
     .types = "uiij",
 };
 
@@ -190,9 +197,9 @@ static const struct pg_statement end = {
         "        output_file = $4, error_file = $5"
         "    WHERE " HELD
         "      AND b.state = 'finalizing'"
-        "    RETURNING b.id),"
+        "    RETURNING b.*),"
         " o AS (DELETE FROM batch_output o USING b WHERE o.batch_id = b.id)"
-        " SELECT 1"
+        " SELECT " TELL
         " FROM b",
     .types = "uiiuu",
 };

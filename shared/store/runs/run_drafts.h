@@ -14,11 +14,17 @@
  * total_bytes. */
 #define SQL_RUN_DRAFT_COLUMNS \
     "id, tenant_id, thread_id, agent_id, agent_version, shard, priority, spec, metadata, due_at," \
-    " expires_at, spec_bytes, user_id, thread_bytes, user_bytes_left"
+    " expires_at, spec_bytes, user_id, thread_bytes, user_bytes_left, notify"
 #define SQL_RUN_DRAFT \
     "$1, $2, t.id, $3, $4, $5, $6, $7, coalesce($8, '{}'), now() + $9 * interval '1 ms'," \
     " now() + ($9 + $10) * interval '1 ms', octet_length($7::text)," \
-    " coalesce($16::text, t.user_id), t.total_bytes, " SQL_USER_LEFT("$2", "t.user_id", "$18")
+    " coalesce($16::text, t.user_id), t.total_bytes, " SQL_USER_LEFT("$2", "t.user_id", "$18") "," \
+    " " SQL_NOTIFIES("$2")
+
+/* Whether what becomes of a run of this tenant may be told to somebody: it has a webhook. That one
+ * wants to know, or the run names it, is looked at when there is something to tell. */
+#define SQL_NOTIFIES(tenant) \
+    "EXISTS (SELECT 1 FROM webhook_endpoints w WHERE w.tenant_id = ANY (ARRAY[" tenant "::uuid]))"
 
 /* What the thread's owner may still add; NULL where it has none. */
 #define SQL_USER_LEFT(tenant, user, user_max) \

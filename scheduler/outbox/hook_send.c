@@ -1,0 +1,173 @@
+/* A try ends with the head of the answer: what comes behind it is looked at for as long as it takes
+ * to arrive with it, and never decides. So a receiver that sends a gigabyte, or a byte a second,
+ * costs no more than any. */
+
+#include "scheduler/outbox/hook_send.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+#include "shared/base/utf8.h"
+#include "shared/hooks/hook_tries.h"
+#include "shared/http_client/http_client.h"
+#include "shared/http_client/http_target.h"
+#include "shared/json/json_write.h"
+#include "shared/net/guard.h"
+#include "shared/time/rfc3339.h"
+
+#define CONNECT_TIMEOUT_MS 10000
+#define HEADER_BYTES_MAX   ((size_t)32 << 10)
+#define HEADERS            4
+
+void hook_body_write(const struct hook_event *event, struct buf *out)
+{
+    char id[ID_TEXT_SIZE];
+    char at[RFC3339_SIZE];
+    struct json_write write;
+    struct text data = event->data;
+
+    id_format(ID_EVENT, event->id, id);
+    rfc3339_format(event->created_at, 0, at);
+    json_write_init(&write, out);
+    json_write_open_object(&write, NULL);
+    json_write_string(&write, "id", id);
+    json_write_string(&write, "object", "event");
+    json_write_int(&write, "created_at", event->created_at);
+    json_write_text(&write, "type", event->type);
+    json_write_string(&write, "timestamp", at);
+    if (event->texts.len > 2 && data.len > 2) { /* neither is {} */
+        json_write_raw(&write, "data", (struct text){data.ptr, data.len - 1});
+        buf_add_char(out, ',');
+        buf_add_text(out, (struct text){event->texts.ptr + 1, event->texts.len - 1});
+    } else {
+        json_write_raw(&write, "data", data);
+    }
+    json_write_close(&write);
+}
+
+static enum http_take keep_some(void *arg, struct text bytes)
+{
+    struct buf *answer = arg;
+    size_t room = HOOK_ANSWER_BYTES - answer->len;
+
+    buf_add(answer, bytes.ptr, bytes.len < room ? bytes.len : room);
+    return HTTP_TAKE_ENOUGH;
+}
+
+static void judge(const struct http_response *response, struct hook_reply *out)
+{
+    int64_t seconds = 0;
+
+    out->status = response->status;
+    if (response->status >= 200 && response->status < 300) {
+        out->result = HOOK_OK;
+        return;
+    }
+    out->result = response->status == 410 ? HOOK_GONE : HOOK_FAILED;
+    if (text_to_int(http_response_header(response, "retry-after"), &seconds))
+        out->retry_after_ms = hook_retry_after_ms(seconds);
+    if (response->status >= 300 && response->status < 400)
+        snprintf(out->error, sizeof(out->error),
+                 "It answered %d: redirects are not followed. Set the URL that it names.",
+                 response->status);
+    else
+        snprintf(out->error, sizeof(out->error), "It answered %d.", response->status);
+}
+
+/* What is known of an address that may not be reached is not told. */
+static void fail(int r, const char *host, const struct error *err, struct hook_reply *out)
+{
+    out->result = r == -E_CANCELED ? HOOK_CANCELED : HOOK_FAILED;
+    if (r == -E_DENIED)
+        snprintf(out->error, sizeof(out->error), "%.100s has no public address.", host);
+    else if (r == -E_NOT_FOUND)
+        snprintf(out->error, sizeof(out->error), "There is no host named %.100s.", host);
+    else
+        snprintf(out->error, sizeof(out->error), "%.190s", err->text);
+}
+
+static size_t write_signatures(const struct hook_message *message, int64_t now,
+                               char out[2 * HOOK_SIGNATURE_SIZE])
+{
+    const struct hook_signed what = {message->id, now, message->body};
+    char signature[HOOK_SIGNATURE_SIZE];
+    int len;
+
+    hook_sign(message->secret, &what, signature);
+    len = snprintf(out, 2 * HOOK_SIGNATURE_SIZE, "%s", signature);
+    if (message->previous && message->previous->len > 0) {
+        hook_sign(message->previous, &what, signature);
+        len += snprintf(out + len, 2 * HOOK_SIGNATURE_SIZE - (size_t)len, " %s", signature);
+    }
+    return (size_t)len;
+}
+
+SUSPENDS static int call(struct http_client *http, const struct hook_message *message,
+                         const struct http_target *target, const struct resolved *pins,
+                         int64_t deadline_ms, struct buf *answer, struct http_response *response,
+                         struct error *err)
+{
+    char signatures[2 * HOOK_SIGNATURE_SIZE];
+    char at[24];
+    int64_t now = clock_wall_ms() / 1000;
+    size_t len = write_signatures(message, now, signatures);
+    size_t at_len = (size_t)snprintf(at, sizeof(at), "%" PRId64, now);
+    const struct http_header headers[HEADERS] = {
+        {TEXT("Content-Type"), TEXT("application/json")},
+        {TEXT("webhook-id"), text_of(message->id)},
+        {TEXT("webhook-timestamp"), {at, at_len}},
+        {TEXT("webhook-signature"), {signatures, len}},
+    };
+    const struct http_call sent = {
+        .method = "POST",
+        .url = target->url,
+        .headers = headers,
+        .headers_count = HEADERS,
+        .body = message->body,
+        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .total_timeout_ms = deadline_ms - clock_ms(),
+        .max_header_bytes = HEADER_BYTES_MAX,
+        .on_body = keep_some,
+        .arg = answer,
+        .once = true,
+    };
+
+    if (sent.total_timeout_ms <= 0)
+        return error_set(err, E_TIMEOUT, "the name %.100s could not be resolved in time",
+                         target->host);
+    return http_call_pinned(http, &sent, pins->addresses, pins->count, response, err);
+}
+
+void hook_send(struct http_client *http, const struct guard_options *guard,
+               const struct hook_message *message, struct hook_reply *out)
+{
+    CLEANUP(buf_deinit) struct buf answer;
+    struct http_response response = {0};
+    struct http_target target = {.url = NULL};
+    struct resolved pins;
+    int64_t start_ms = clock_ms();
+    int64_t deadline_ms = deadline_in(HOOK_TIMEOUT_MS);
+    struct error err;
+    int r;
+
+    *out = (struct hook_reply){.result = HOOK_FAILED};
+    buf_init(&out->answer, 0);
+    buf_init(&answer, HOOK_ANSWER_BYTES);
+    r = http_target_parse(message->url, &target, &err);
+    if (r == 0)
+        r = guard_resolve(guard, target.host, target.port, deadline_ms, &pins, &err);
+    if (r == 0)
+        r = call(http, message, &target, &pins, deadline_ms, &answer, &response, &err);
+    if (r == 0) {
+        judge(&response, out);
+        http_response_deinit(&response);
+        buf_add_utf8(&out->answer,
+                     (struct text){answer.ptr, utf8_without_half(answer.ptr, answer.len)});
+    } else {
+        fail(r, target.host, &err, out);
+    }
+    out->duration_ms = clock_ms() - start_ms;
+    http_target_deinit(&target);
+}
