@@ -65,7 +65,7 @@ struct doctor_finding doctor_judge_connections(int64_t open, int64_t max)
     if (max - open < CONNECTIONS_MIN)
         return doctor_warning(
             "%lld of at most %lld connections are open: each scheduler and worker "
-            "keeps up to eight, and takes another for a moment; raise max_connections",
+            "keeps up to nine, and takes another for a moment; raise max_connections",
             (long long)open, (long long)max);
     return doctor_ok("%lld of at most %lld connections are open", (long long)open, (long long)max);
 }
