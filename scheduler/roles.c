@@ -304,6 +304,8 @@ static void stop_clock(struct scheduler *scheduler)
 static void render_clock(struct scheduler *scheduler, struct buf *out)
 {
     clockwork_metrics_render(scheduler->clockwork, out);
+}
+
 static void start_outbox(struct scheduler *scheduler)
 {
     const struct outbox_sender_options options = {

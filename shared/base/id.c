@@ -19,9 +19,8 @@ static const char *const prefixes[] = {
     [ID_KEY] = "key_",           [ID_REQUEST] = "req_",   [ID_RESPONSE] = "resp_",
     [ID_CONVERSATION] = "conv_", [ID_FILE] = "file-",     [ID_UPLOAD] = "upload_",
     [ID_PART] = "part_",         [ID_BATCH] = "batch_",   [ID_SCHEDULE] = "sched_",
-    [ID_FIRING] = "fire_",
-    [ID_PART] = "part_",         [ID_BATCH] = "batch_",   [ID_WEBHOOK] = "whk_",
-    [ID_ENDPOINT] = "whe_",      [ID_EVENT] = "evt_",     [ID_DELIVERY] = "dlv_",
+    [ID_FIRING] = "fire_",       [ID_WEBHOOK] = "whk_",   [ID_ENDPOINT] = "whe_",
+    [ID_EVENT] = "evt_",         [ID_DELIVERY] = "dlv_",
 };
 
 /* Random bytes are taken from the system in blocks: a system call each would cost more than the

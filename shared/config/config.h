@@ -72,7 +72,7 @@ struct config {
         char *host;                    /* PENSTOCK_HOST; default 127.0.0.1 */
         int port;                      /* PENSTOCK_PORT; default 8080 */
         char *roles;                   /* PENSTOCK_ROLES, --roles; default
-                                        * "api,dispatch,reap,batches" */
+                                        * "api,dispatch,reap,batches,clock,outbox" */
         char *metrics;                 /* PENSTOCK_METRICS: the page is on the API's port ("on", the
                                   * default), nowhere ("off"), or at "ADDRESS:PORT" */
         char *search;                  /* PENSTOCK_SEARCH: whose messages can be found: "users" (the
@@ -206,8 +206,8 @@ enum {
     ROLE_REAP = 4,
     ROLE_BATCHES = 8,
     ROLE_CLOCK = 16,
-    ROLE_OUTBOX = 16,
-    ROLES_ALL = 31
+    ROLE_OUTBOX = 32,
+    ROLES_ALL = 63
 };
 
 /* "api,dispatch,reap" as bits. False, output untouched, when it is not that: then config_load

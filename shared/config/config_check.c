@@ -123,12 +123,8 @@ static unsigned role_of(struct text word)
     static const struct {
         const char *name;
         unsigned bit;
-    } roles[] = {{"api", ROLE_API},
-                 {"dispatch", ROLE_DISPATCH},
-                 {"reap", ROLE_REAP},
-                 {"batches", ROLE_BATCHES},
-                 {"clock", ROLE_CLOCK}};
-                 {"outbox", ROLE_OUTBOX}};
+    } roles[] = {{"api", ROLE_API},         {"dispatch", ROLE_DISPATCH}, {"reap", ROLE_REAP},
+                 {"batches", ROLE_BATCHES}, {"clock", ROLE_CLOCK},       {"outbox", ROLE_OUTBOX}};
 
     for (size_t i = 0; i < ARRAY_LENGTH(roles); i++)
         if (text_is(word, roles[i].name))

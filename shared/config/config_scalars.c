@@ -66,8 +66,7 @@ static const struct setting settings[] = {
 
     TEXT_SETTING(scheduler.host, "PENSTOCK_HOST", "127.0.0.1", config_check_host),
     NUMBER_SETTING(SETTING_INT, scheduler.port, "PENSTOCK_PORT", 8080, 0, 65535),
-    TEXT_SETTING(scheduler.roles, "PENSTOCK_ROLES", "api,dispatch,reap,batches,clock",
-    TEXT_SETTING(scheduler.roles, "PENSTOCK_ROLES", "api,dispatch,reap,batches,outbox",
+    TEXT_SETTING(scheduler.roles, "PENSTOCK_ROLES", "api,dispatch,reap,batches,clock,outbox",
                  config_check_roles),
     TEXT_SETTING(scheduler.metrics, "PENSTOCK_METRICS", "on", config_check_metrics),
     TEXT_SETTING(scheduler.search, "PENSTOCK_SEARCH", "users", config_check_search),

@@ -14,7 +14,7 @@ struct queue;
 struct readiness;
 struct servers;
 
-#define SERVERS_LINKS_MAX 9
+#define SERVERS_LINKS_MAX 10
 
 /* A connection to Postgres, by what it is for. */
 struct servers_link {
