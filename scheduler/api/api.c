@@ -66,6 +66,7 @@ static int check_model(const struct api *api, const char *param, struct text mod
 static int check_models(void *arg, struct json_object *body, struct failure *failure)
 {
     struct text model = json_get_text(body, "model");
+    struct text of_budget = json_get_text(json_get(body, "budget"), "fallback_model");
     struct json_object *fallbacks = json_get(body, "fallbacks");
     size_t count = fallbacks ? json_object_array_length(fallbacks) : 0;
     int r = model.ptr ? check_model(arg, "model", model, failure) : 0;
@@ -76,6 +77,8 @@ static int check_models(void *arg, struct json_object *body, struct failure *fai
         (void)snprintf(param, sizeof(param), "fallbacks[%zu]", i);
         r = check_model(arg, param, json_string(json_object_array_get_idx(fallbacks, i)), failure);
     }
+    if (r == 0 && of_budget.ptr)
+        r = check_model(arg, "budget.fallback_model", of_budget, failure);
     return r;
 }
 

@@ -54,5 +54,14 @@ int check_config(struct json_object *value, const struct path *path, struct fail
 /* What a template is filled with: names (placeholders.h) and strings, numbers or booleans. */
 int check_variables(struct json_object *value, const struct path *path, struct failure *failure);
 
+/* {"max_tokens", "max_cost_micros", "at_limit", "fallback_model"} of an agent's runs, or of one. */
+#define BUDGET_TOKENS_MAX INT64_C(1000000000000)
+#define BUDGET_COST_MAX   INT64_C(1000000000000000)
+int check_budget(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* What its members say together: it limits something, and names the model that it needs. */
+int check_budget_whole(struct json_object *budget, const struct path *path,
+                       struct failure *failure);
+
 /* An array of such names, none of them twice. */
 int check_fallbacks(struct json_object *value, const struct path *path, struct failure *failure);

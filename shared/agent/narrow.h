@@ -23,3 +23,9 @@ MUSTCHECK int narrow_tools(struct text agents, struct json_object *said, struct 
  * entry that has nothing in common with the agent's is refused. */
 MUSTCHECK int narrow_hosts(struct text agents, struct json_object *said, struct buf *out,
                            struct failure *failure);
+
+/* The budget of a run, whose members are those of the request, else the agent's. Appends an object.
+ * A larger sum than the agent's, or something milder at the limit, is refused (code
+ * "budget_not_permitted"). */
+MUSTCHECK int narrow_budget(struct text agents, struct json_object *said, struct buf *out,
+                            struct failure *failure);

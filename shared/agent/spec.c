@@ -118,6 +118,13 @@ const struct agent_member agent_members[SPEC_MEMBER_COUNT] = {
     [SPEC_MAX_OUTPUT_TOKENS] = {
         {"max_output_tokens", FIELD_INTEGER, NULLABLE | AGENT | RUN, 1, INT32_MAX, NULL, NULL},
         MEMBER_CAPPED, "null", NULL, true},
+    [SPEC_MAX_TOKENS_PER_REQUEST] = {
+        {"max_tokens_per_request", FIELD_INTEGER, NULLABLE | AGENT | RUN, 256, INT32_MAX, NULL,
+            NULL},
+        MEMBER_CAPPED, "null", NULL, true},
+    [SPEC_BUDGET] = {
+        {"budget", FIELD_OBJECT, NULLABLE | AGENT | RUN, 0, 0, NULL, check_budget},
+        MEMBER_NARROWED, "null", NULL, true},
     [SPEC_VARIABLES] = {
         {"variables", FIELD_OBJECT, NULLABLE | RUN, 0, 0, NULL, check_variables},
         MEMBER_REPLACED, "{}", NULL, true},
@@ -309,8 +316,12 @@ static int choose(const struct agent_spec *spec, enum spec_member member, struct
     if (agent_members[member].rule != MEMBER_NARROWED ||
         (member == SPEC_TOOLS && text_is(spec->members[SPEC_TOOL_POLICY], "\"" POLICY_OPEN "\"")))
         return 0;
-    r = member == SPEC_TOOLS ? narrow_tools(agents, said, narrowed, failure)
-                             : narrow_hosts(agents, said, narrowed, failure);
+    if (member == SPEC_TOOLS)
+        r = narrow_tools(agents, said, narrowed, failure);
+    else if (member == SPEC_BUDGET)
+        r = narrow_budget(agents, said, narrowed, failure);
+    else
+        r = narrow_hosts(agents, said, narrowed, failure);
     if (r == 0)
         *out = buf_text(narrowed);
     return r;
@@ -353,6 +364,7 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body,
     CLEANUP(buf_deinit) struct buf tools;
     CLEANUP(buf_deinit) struct buf with_functions;
     CLEANUP(buf_deinit) struct buf hosts;
+    CLEANUP(buf_deinit) struct buf budget;
     struct agent_spec run = {0};
     size_t before = out->len;
     char between = '{';
@@ -360,13 +372,17 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body,
     buf_init(&tools, 0);
     buf_init(&with_functions, 0);
     buf_init(&hosts, 0);
+    buf_init(&budget, 0);
     for (enum spec_member i = 0; i < SPEC_MEMBER_COUNT; i++) {
         const struct agent_member *member = &agent_members[i];
         int r;
 
         if (!is_of(i, FIELD_OF_RUN))
             continue;
-        r = choose(spec, i, json_get(body, name_of(i)), i == SPEC_TOOLS ? &tools : &hosts,
+        r = choose(spec, i, json_get(body, name_of(i)),
+                   i == SPEC_TOOLS    ? &tools
+                   : i == SPEC_BUDGET ? &budget
+                                      : &hosts,
                    &run.members[i], failure);
         if (r == 0 && i == SPEC_TOOLS && functions) {
             r = add_functions(run.members[i], functions, &with_functions, failure);

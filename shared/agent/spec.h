@@ -49,6 +49,8 @@ enum spec_member {
     SPEC_MAX_PROMPT_TOKENS,
     SPEC_MAX_COMPLETION_TOKENS,
     SPEC_MAX_OUTPUT_TOKENS,
+    SPEC_MAX_TOKENS_PER_REQUEST,
+    SPEC_BUDGET,
     SPEC_VARIABLES,
     SPEC_TRUNCATION_STRATEGY,
     SPEC_TOOL_CHOICE,
@@ -70,7 +72,7 @@ enum { FIELD_OF_AGENT = FIELD_GROUP, FIELD_OF_RUN = FIELD_GROUP << 1 };
 /* What the request for a run may do with a member of its agent. */
 enum member_rule {
     MEMBER_REPLACED, /* say another value */
-    MEMBER_NARROWED, /* say a part of it: it is a permission */
+    MEMBER_NARROWED, /* say a part of it: it is a permission, or a budget of several parts */
     MEMBER_CAPPED,   /* say a smaller number: it is a budget. Any, where the agent says none */
 };
 

@@ -13,7 +13,8 @@ static int take_answer(struct run_task *task)
     ending->with_reply = reply->text.len > 0;
     switch (reply->finish) {
     case CHAT_FINISH_LENGTH:
-        return ending_incomplete(ending, "max_completion_tokens");
+        return ending_incomplete(ending,
+                                 task->bounded_by ? task->bounded_by : "max_completion_tokens");
     case CHAT_FINISH_FILTER:
         return ending_incomplete(ending, "content_filter");
     case CHAT_FINISH_STOP:

@@ -18,6 +18,7 @@
 #include "worker/lease/trust.h"
 #include "worker/live/speaker.h"
 #include "worker/run/outcome.h"
+#include "worker/run/spend.h"
 #include "worker/run/stages.h"
 #include "worker/run/task/model_chain.h"
 #include "worker/run/task/task.h"
@@ -368,6 +369,14 @@ static int call_for_vectors(struct run_task *task, struct thinking *thinking,
     return 0;
 }
 
+/* The run has another model from now on. */
+static int begin_again(struct run_task *task, struct thinking *thinking)
+{
+    thinking->chain = (struct model_chain){.setup = &task->setup, .arena = &task->arena};
+    thinking->resolved = false;
+    return RUN_GO_ON;
+}
+
 /* One try, when the limits allow it. Returns RUN_GO_ON with thinking->replied. */
 static int ask_model(struct run_task *task, struct thinking *thinking, struct error *err)
 {
@@ -392,6 +401,11 @@ static int ask_model(struct run_task *task, struct thinking *thinking, struct er
     fill_request(task, target, thinking->key, &request);
     if (!task->single)
         context_fit(target, &thinking->fit, &request);
+    r = spend_before(task, target, &request, err);
+    if (r == SPEND_OTHER_MODEL)
+        return begin_again(task, thinking);
+    if (r != RUN_GO_ON)
+        return r;
     r = gate_enter(task->worker->gate, &call, &visit, &wait_ms, err);
     if (r == GATE_LATER || r == GATE_SHUT)
         return held_back(task, thinking, r == GATE_SHUT, wait_ms, err);

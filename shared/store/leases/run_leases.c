@@ -21,7 +21,7 @@
 
 #define CLAIM_COLUMNS \
     "r.id, r.owner, r.fence, r.step, r.tenant_id, r.thread_id, r.spec, r.prompt_tokens," \
-    " r.completion_tokens, r.errors, r.crashes," \
+    " r.completion_tokens, r.cost_micros, r.errors, r.crashes," \
     " " SQL_SECONDS("r.started_at") "," \
     " " SQL_SECONDS("r.expires_at") "," \
     " floor(date_part('epoch', r.expires_at - now()) * 1000)::int8," \
@@ -57,6 +57,7 @@ static int claim_read(struct row *row, void *out, struct error *err)
     claim.spec = row_text(row);
     claim.prompt_tokens = row_int(row);
     claim.completion_tokens = row_int(row);
+    claim.cost_micros = row_int(row);
     claim.errors = (int)row_int(row);
     claim.crashes = (int)row_int(row);
     claim.started_at = row_int(row);

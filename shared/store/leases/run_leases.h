@@ -17,6 +17,7 @@ struct run_claim {
     struct text spec;      /* JSON object */
     int64_t prompt_tokens; /* used so far */
     int64_t completion_tokens;
+    int64_t cost_micros;
     int errors;
     int crashes;
     int64_t started_at;

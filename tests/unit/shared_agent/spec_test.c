@@ -91,9 +91,10 @@ Test(spec, document_names_each_tool_that_is_offered)
     free(schemas);
 }
 
-Test(spec, permissions_are_what_may_only_be_narrowed)
+Test(spec, permissions_and_budgets_are_what_may_only_be_narrowed)
 {
     for (size_t i = 0; i < SPEC_MEMBER_COUNT; i++)
         cr_assert_eq(agent_members[i].rule == MEMBER_NARROWED,
-                     i == SPEC_TOOLS || i == SPEC_HTTP_ALLOW, "%s", agent_members[i].field.name);
+                     i == SPEC_TOOLS || i == SPEC_HTTP_ALLOW || i == SPEC_BUDGET, "%s",
+                     agent_members[i].field.name);
 }

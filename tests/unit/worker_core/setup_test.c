@@ -55,6 +55,29 @@ Test(setup, reads_every_field)
     arena_deinit(&arena);
 }
 
+Test(setup, reads_what_may_be_spent)
+{
+    struct run_setup setup;
+    struct error err = {0};
+    int r = parse("{\"model\":\"m\",\"max_tokens_per_request\":900,\"budget\":{\"max_tokens\":7,"
+                  "\"max_cost_micros\":8,\"at_limit\":\"fallback\",\"fallback_model\":\"x/y\"}}",
+                  &setup, &err);
+
+    cr_assert_eq(r, 0, "%s", err.text);
+    cr_assert_eq(setup.tokens_per_request, 900);
+    cr_assert_eq(setup.budget.max.of[BUDGET_TOKENS], 7);
+    cr_assert_eq(setup.budget.max.of[BUDGET_COST], 8);
+    cr_assert_eq(setup.budget.at_limit, BUDGET_FALLBACK);
+    cr_assert(text_is(setup.budget.fallback_model, "x/y"));
+    arena_deinit(&arena);
+    cr_assert_eq(parse("{\"model\":\"m\",\"budget\":{\"max_tokens\":7}}", &setup, &err), 0);
+    cr_assert_eq(setup.budget.at_limit, BUDGET_END);
+    arena_deinit(&arena);
+    cr_assert_eq(parse("{\"model\":\"m\",\"budget\":{\"at_limit\":\"never\"}}", &setup, &err),
+                 -E_INVALID);
+    arena_deinit(&arena);
+}
+
 Test(setup, says_of_which_class_a_tools_calls_are)
 {
     struct run_setup setup;

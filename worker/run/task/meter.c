@@ -16,6 +16,7 @@ void meter_begin(struct meter *meter, const struct run_claim *claim, int64_t thr
         .arena = arena,
         .prompt_tokens = claim->prompt_tokens,
         .completion_tokens = claim->completion_tokens,
+        .cost_micros = claim->cost_micros,
         .attempts = claim->errors,
         .attempts_told = claim->errors,
         .bytes_left = left < claim->user_bytes_left ? left : claim->user_bytes_left,
@@ -103,6 +104,7 @@ static void pay(struct meter *meter, const struct provider_target *target,
     ASSERT(of_model);
     meter->prompt_tokens += used.prompt_tokens;
     meter->completion_tokens += used.completion_tokens;
+    meter->cost_micros += used.cost_micros;
     of_model->calls++;
     usage_add(&of_model->used, &used);
 }

@@ -18,6 +18,7 @@ struct meter {
     struct arena *arena;
     int64_t prompt_tokens; /* in all, this run */
     int64_t completion_tokens;
+    int64_t cost_micros;
     struct model_usage *unsaved; /* since the last checkpoint, a row a model; in the arena */
     size_t unsaved_count;
     int iterations;     /* model calls answered, in all attempts of this run */

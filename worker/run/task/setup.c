@@ -50,6 +50,7 @@ static void parse_limits(struct json_object *spec, struct run_setup *setup)
         .max_iterations = json_get_int(spec, "max_iterations", 0),
         .max_output_tokens = json_get_int(spec, "max_output_tokens", 0),
     };
+    setup->tokens_per_request = json_get_int(spec, "max_tokens_per_request", 0);
     setup->if_pending = json_get_bool(spec, "if_pending", false);
     setup->ends_at_calls = text_is(json_get_text(spec, "client_calls"), "end");
     setup->timeout_ms = json_get_int(spec, "timeout_seconds", 0) * 1000;
@@ -112,6 +113,22 @@ static int parse_fallbacks(struct json_object *spec, struct arena *arena, struct
     return r;
 }
 
+static int parse_budget(struct json_object *spec, struct arena *arena, struct run_budget *out,
+                        struct error *err)
+{
+    struct json_object *budget = json_get(spec, "budget");
+
+    *out = (struct run_budget){.at_limit = BUDGET_END};
+    if (!budget)
+        return 0;
+    out->max.of[BUDGET_TOKENS] = json_get_int(budget, "max_tokens", 0);
+    out->max.of[BUDGET_COST] = json_get_int(budget, "max_cost_micros", 0);
+    if (json_get(budget, "at_limit") &&
+        !budget_at_limit_parse(json_get_text(budget, "at_limit"), &out->at_limit))
+        return error_set(err, E_INVALID, "the run's budget has an unknown 'at_limit'");
+    return copy_text(arena, json_get_text(budget, "fallback_model"), &out->fallback_model, err);
+}
+
 /* What goes to the model as it was written. */
 static int parse_raw(struct text raw, struct arena *arena, struct model_options *options,
                      struct error *err)
@@ -140,6 +157,8 @@ int setup_parse(struct text spec_text, struct arena *arena, struct run_setup *ou
     r = parse_texts(spec, arena, &setup, err);
     if (r == 0)
         r = parse_fallbacks(spec, arena, &setup, err);
+    if (r == 0)
+        r = parse_budget(spec, arena, &setup.budget, err);
     if (r == 0)
         r = parse_raw(raw, arena, &setup.options, err);
     if (r == 0)

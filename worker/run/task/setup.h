@@ -6,6 +6,7 @@
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
+#include "shared/limits/budget.h"
 #include "worker/run/task/meter.h"
 #include "worker/tools/tools.h"
 
@@ -25,6 +26,13 @@ struct model_options {
 
 struct embedding_request;
 
+/* What the run may spend in all. */
+struct run_budget {
+    struct budget_amount max;      /* 0: no limit */
+    enum budget_at_limit at_limit; /* not BUDGET_PARK: nothing would ever wake it */
+    struct text fallback_model;    /* of BUDGET_FALLBACK */
+};
+
 struct run_setup {
     const struct chat_request *asked;      /* of a run of one call: all that is said to the model.
                                             * NULL: the conversation, and what follows */
@@ -37,6 +45,8 @@ struct run_setup {
     struct toolbox tools;
     struct model_options options;
     struct run_budgets budgets; /* max_iterations 0: the worker's default */
+    struct run_budget budget;
+    int64_t tokens_per_request; /* of one call, with what it reads; 0: no limit */
     int64_t last_messages;      /* of truncation_strategy; 0: auto */
     bool if_pending;            /* no model is called where nothing is new to the agent */
     bool ends_at_calls;         /* of functions of the client: they do not park the run */

@@ -66,5 +66,7 @@ struct run_task {
     struct chat_sink listener; /* for what it says while it arrives */
     struct voice voice;        /* the same, for those who listen to the run */
     struct reply_origin origin;
+    const char *bounded_by; /* the budget that bounds the newest answer, as an incomplete reason;
+                             * NULL: none but what the run says of its answers */
     struct ending ending;
 };
