@@ -426,6 +426,15 @@ void run_spec_add_if_pending(struct buf *spec)
         buf_add_string(spec, "\"if_pending\":true}");
 }
 
+void run_spec_add_start_after(struct buf *spec, int64_t unix_s)
+{
+    if (!reopen(spec))
+        return;
+    buf_add_string(spec, "\"start_after\":");
+    buf_add_int(spec, unix_s);
+    buf_add_char(spec, '}');
+}
+
 void run_spec_add_calls_end(struct buf *spec)
 {
     if (reopen(spec))

@@ -134,6 +134,9 @@ MUSTCHECK int run_spec_write(const struct agent_spec *spec, struct json_object *
 /* Adds that no model is to be called where nothing is new to the agent. */
 void run_spec_add_if_pending(struct buf *spec);
 
+/* Adds when it is to begin, in unix seconds, for those who look at it. */
+void run_spec_add_start_after(struct buf *spec, int64_t unix_s);
+
 /* Adds that a reply which calls functions of the client ends the run, which would be parked
  * else. */
 void run_spec_add_calls_end(struct buf *spec);

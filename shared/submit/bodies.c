@@ -5,6 +5,7 @@
 
 #include "shared/agent/checks.h"
 #include "shared/agent/spec.h"
+#include "shared/submit/times/delays.h"
 
 static const char *const roles[] = {"user", "assistant", "system", NULL};
 static const char *const when_busy[] = {"reject", "queue", "steer", NULL};
@@ -27,7 +28,10 @@ static const char *const multitask[] = {"reject", "enqueue", "interrupt", "rollb
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},                                      \
     {"stream", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},                                         \
     {"multitask_strategy", FIELD_STRING, NULLABLE, 0, 0, multitask, NULL},                         \
-    {"priority", FIELD_STRING, NULLABLE, 0, 0, priorities, NULL}
+    {"priority", FIELD_STRING, NULLABLE, 0, 0, priorities, NULL},                                  \
+    {"start_after", FIELD_ANY, NULLABLE, 0, 0, NULL, check_instant},                               \
+    {"expires_in", FIELD_INTEGER, NULLABLE, 1, DELAY_MAX_S, NULL, NULL},                           \
+    {"deadline", FIELD_ANY, NULLABLE, 0, 0, NULL, check_instant}
 
 static const struct field create_thread[] = {
     {"assistant_id", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},

@@ -1,9 +1,11 @@
 /* From a request to the run, but for its spec: messages, and the thread where it is a new one. */
 
 #include "shared/agent/checks.h"
+#include "shared/base/clock.h"
 #include "shared/submit/making.h"
 #include "shared/submit/new_messages.h"
 #include "shared/submit/submit.h"
+#include "shared/submit/times/delays.h"
 
 static enum run_priority priority_of(struct text word)
 {
@@ -53,6 +55,22 @@ static int check_webhook(const struct making *making)
     return options->check_webhook(options->webhook_arg, making->store, webhook, making->failure);
 }
 
+/* Who submits for a time of his own (`delay_ms`) counts from there. */
+static int set_times(struct making *making)
+{
+    const struct submission *submission = making->submission;
+    struct delays delays;
+    int r = delays_read(submission->request, clock_wall_ms(), making->submitter->options.run_ttl_ms,
+                        submission->replaying, &delays, making->failure);
+
+    if (r < 0)
+        return r;
+    making->draft.delay_ms = submission->delay_ms + delays.delay_ms;
+    making->draft.expires_in_ms = delays.expires_in_ms;
+    making->start_after_s = delays.start_after_s;
+    return 0;
+}
+
 /* The run, but for its spec and its messages. */
 static int begin(struct making *making)
 {
@@ -65,8 +83,6 @@ static int begin(struct making *making)
     draft->thread = making->thread = making->submission->thread;
     draft->priority = priority_of(json_get_text(request, "priority"));
     draft->shard = draft->id.bytes[15] % options->shards;
-    draft->delay_ms = making->submission->delay_ms;
-    draft->expires_in_ms = options->run_ttl_ms;
     draft->metadata = member_text(request, "metadata");
     draft->user = json_get_text(request, "user");
     draft->as_input = making->submission->as_input;
@@ -76,6 +92,9 @@ static int begin(struct making *making)
         return failure_param(making->failure, 400, "user", "missing_required_parameter",
                              "Missing required parameter: 'user'. The active thread is that of "
                              "an assistant and a user: say whose it is.");
+    r = set_times(making);
+    if (r < 0)
+        return r;
     r = making->submission->agentless ? check_alone(making) : find_named(making);
     if (r == 0 && options->check_models)
         r = options->check_models(options->arg, request, making->failure);

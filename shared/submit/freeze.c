@@ -46,6 +46,8 @@ static void write_spec(void *arg)
         return;
     if (json_object_get_boolean(json_get(request, "if_pending")))
         run_spec_add_if_pending(&spec);
+    if (making->start_after_s > 0)
+        run_spec_add_start_after(&spec, making->start_after_s);
     if (making->submission->ends_at_calls)
         run_spec_add_calls_end(&spec);
     if (making->submission->response.ptr)

@@ -28,9 +28,10 @@ struct making {
     struct text slug; /* of the agent, where it is named by it; TEXT_NONE: by its id */
     const struct message_draft *said; /* the messages, without the agent's task_instructions */
     size_t said_count;
-    bool nobody_speaks; /* no message: on a new thread the agent's task_instructions are one */
-    struct uuid active; /* the run that is in the way */
-    bool agent_said;    /* the new thread's agent is not the run's */
+    bool nobody_speaks;    /* no message: on a new thread the agent's task_instructions are one */
+    struct uuid active;    /* the run that is in the way */
+    int64_t start_after_s; /* unix time; 0: at once */
+    bool agent_said;       /* the new thread's agent is not the run's */
     struct run_stopped stopped; /* the run that had to give way */
 };
 

@@ -51,6 +51,13 @@ static int read_prompt(const char *given, char **out, struct error *err)
     return 0;
 }
 
+/* The server judges it. */
+static void add_time(struct json_object *body, const char *name, const char *said)
+{
+    if (said)
+        json_object_object_add(body, name, json_object_new_string(said));
+}
+
 /* In the thread, or in a new one (NULL). The prompt and the run are one request: neither is there
  * without the other. */
 static int make_body(struct prompt_run *prompt_run, const char *thread, struct json_object **out,
@@ -70,6 +77,8 @@ static int make_body(struct prompt_run *prompt_run, const char *thread, struct j
     run_add_variables(*out, prompt_run->variables);
     if (user)
         json_object_object_add(*out, "user", json_object_new_string(user));
+    add_time(*out, "start_after", arguments_get(prompt_run->args, "start-after"));
+    add_time(*out, "deadline", arguments_get(prompt_run->args, "deadline"));
     return 0;
 }
 
@@ -224,6 +233,8 @@ static const struct option_spec options[] = {
      "where a run of the thread is active: reject (the default), enqueue, interrupt, rollback", 0,
      0},
     OPTION_VARIABLES,
+    {"start-after", 0, "TIME", "not before it: RFC 3339 with an offset", 0, 0},
+    {"deadline", 0, "TIME", "expired by then, whatever it has done", 0, 0},
     {"json", 0, NULL,
      "print one JSON object: id, thread_id, status, answer, usage, cost_micros, error", 0, 0},
     {"no-wait", 0, NULL, "print the run's id and don't wait for it", 0, 0},

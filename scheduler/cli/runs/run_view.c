@@ -101,6 +101,7 @@ static bool explain_pause(struct json_object *run, struct buf *out)
         {"rate_limit", "it waits for its turn in the limits of its model, provider or tenant"},
         {"backoff", "it waits after a try that failed (the workers' logs say why)"},
         {"time", "it waits for the time that it gave to the tool wait"},
+        {"start", "it is to begin later"},
     };
     const char *waits_for = json_get_string(run, "waits_for");
     char time[WHEN_SIZE];

@@ -34,7 +34,7 @@ static const struct pg_statement redrive = {
         "    SET status = 'queued', fence = r.fence + 1, owner = NULL, crashes = 0, errors = 0,"
         "        last_error = NULL, failed_at = NULL, started_at = NULL,"
         "        " SQL_WAITS_NO_MORE ", open_calls = 0, parked_ms = NULL,"
-        "        held = nextval('run_places'),"
+        "        held = nextval('run_places'), due_at = now(),"
         "        expires_at = now() + $4 * interval '1 ms', updated_at = now()"
         "    FROM threads t"
         "    WHERE " SQL_THIS_RUN

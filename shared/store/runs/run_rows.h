@@ -23,8 +23,10 @@
     " " SQL_SECONDS("r.expires_at") "," \
     " " SQL_SECONDS("r.updated_at") "," \
     " r.status = 'queued' AND r.held IS NOT NULL, r.open_calls, r.messages_left_out," \
-    " CASE WHEN " SQL_RUN_WAITS " THEN r.wait_kind END," \
-    " " SQL_SECONDS("CASE WHEN " SQL_RUN_WAITS " THEN " SQL_RUN_GOES_ON " END") "," \
+    " CASE WHEN " SQL_RUN_WAITS " THEN r.wait_kind" \
+    "     WHEN " SQL_RUN_STARTS_LATER " THEN 'start' END," \
+    " " SQL_SECONDS("CASE WHEN " SQL_RUN_WAITS " OR " SQL_RUN_STARTS_LATER \
+    "    THEN " SQL_RUN_GOES_ON " END") "," \
     " r.user_id, r.iterations, to_json(r.tools_used)," \
     " " SQL_MILLISECONDS("r.started_at - r.created_at") "," \
     " " SQL_MILLISECONDS(SQL_RUN_ENDED_AT " - r.created_at") ", r.first_token_ms," \
@@ -43,6 +45,11 @@
     "r.status = 'queued' AND r.wait_kind IS NOT NULL AND r.held IS NULL" \
     " AND " SQL_RUN_GOES_ON " > now()"
 #define SQL_RUN_GOES_ON "coalesce(r.wakes_at, r.due_at)"
+
+/* It was made to begin at a time that is still to come. */
+#define SQL_RUN_STARTS_LATER \
+    "r.status = 'queued' AND r.wait_kind IS NULL AND r.held IS NULL AND r.started_at IS NULL" \
+    " AND r.due_at > now()"
 /* clang-format on */
 
 /* Reads RUN_COLUMNS. Returns 0, or -E_LIMIT. */

@@ -36,10 +36,11 @@ struct run {
     int64_t cancelled_at;
     int64_t expires_at;
     int64_t updated_at;
-    bool held;              /* queued behind the active run of its thread */
-    int left_out;           /* messages that a call of its model left out, at most */
-    int open_calls;         /* that it waits for (waits.h); of one that ended: still waited for */
-    struct text waits_for;  /* wait_kind of a queued run that is due later; TEXT_NONE: none */
+    bool held;      /* queued behind the active run of its thread */
+    int left_out;   /* messages that a call of its model left out, at most */
+    int open_calls; /* that it waits for (waits.h); of one that ended: still waited for */
+    struct text
+        waits_for; /* wait_kind of a queued run that is due later, or "start"; TEXT_NONE: none */
     int64_t waits_until;    /* when that is over; 0: it waits for none */
     struct text user;       /* who asked; TEXT_NONE: nobody said */
     int iterations;         /* answers of its models */

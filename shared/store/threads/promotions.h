@@ -88,7 +88,8 @@
     "    WHERE r.id = ANY (ARRAY[b.id]))," \
     " p AS (" \
     "    UPDATE runs r" \
-    "    SET held = NULL, input = NULL, rolls_back = NULL, due_at = now(), updated_at = now()," \
+    "    SET held = NULL, input = NULL, rolls_back = NULL, updated_at = now()," \
+    "        due_at = greatest(r.due_at, now())," \
     "        thread_bytes = n.thread_bytes - r.total_bytes" \
     "            - (SELECT coalesce(sum(x.bytes), 0) FROM x WHERE x.thread_id = n.thread_id)" \
     "            + (SELECT coalesce(sum(d.bytes), 0) FROM " SQL_DRAFTS("n.input") ")" \

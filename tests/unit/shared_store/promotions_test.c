@@ -45,7 +45,7 @@ static void promotes(struct store *store)
     struct uuid third = must_hold(&front, "third");
     struct run_claim_list none;
 
-    sql_do("UPDATE runs SET due_at = now() + interval '1 h' WHERE held IS NOT NULL");
+    sql_do("UPDATE runs SET due_at = now() - interval '1 h' WHERE held IS NOT NULL");
     MUST(run_leases_claim(store->pg, store->arena, worker, &second, 1, &none, &test_err));
     cr_assert_eq(none.count, 0);
     must_end(store, &claim);
@@ -71,6 +71,27 @@ static void promotes(struct store *store)
 Test(promotions, follow_the_end_of_the_active_run_in_order)
 {
     with_store(promotes);
+}
+
+static void keeps_a_start(struct store *store)
+{
+    int64_t worker = must_worker(store);
+    struct run front = must_run(store);
+    struct run_claim claim = must_claim(store, worker, front.id);
+    struct uuid later = must_hold(&front, "later");
+    struct run_claim_list none;
+
+    sql_do("UPDATE runs SET due_at = now() + interval '1 h' WHERE id = '%s'", show(later));
+    must_end(store, &claim);
+    cr_assert(uuid_equal(must_get_thread(store, front.thread_id).active_run, later));
+    MUST(run_leases_claim(store->pg, store->arena, worker, &later, 1, &none, &test_err));
+    cr_assert_eq(none.count, 0);
+    cr_assert(text_is(must_get_run(store, later).waits_for, "start"));
+}
+
+Test(promotions, leave_a_run_that_is_to_begin_later_its_time)
+{
+    with_store(keeps_a_start);
 }
 
 static void rolls_back(struct store *store)
