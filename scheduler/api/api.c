@@ -82,6 +82,11 @@ static int check_models(void *arg, struct json_object *body, struct failure *fai
     return r;
 }
 
+int request_check_model(struct request *request, const char *param, struct text model)
+{
+    return model.ptr ? check_model(request->api, param, model, &request->failure) : 0;
+}
+
 int request_check_models(struct request *request)
 {
     return check_models(request->api, request->body, &request->failure);

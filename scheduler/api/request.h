@@ -202,6 +202,9 @@ MUSTCHECK int request_query_user(struct request *request, const char *name, stru
 MUSTCHECK int request_id(struct request *request, size_t index, enum id_kind kind, const char *what,
                          struct uuid *out);
 
+/* Whether this model is served, which `param` names; TEXT_NONE is none. Returns 0 or -E_INVALID. */
+MUSTCHECK int request_check_model(struct request *request, const char *param, struct text model);
+
 /* Whether the models that the body names are served. Returns 0 or -E_INVALID. */
 MUSTCHECK int request_check_models(struct request *request);
 

@@ -37,6 +37,7 @@ const struct endpoint_table *const surfaces[] = {
     &conversation_endpoints,
     &conversation_item_endpoints,
     &usage_endpoints,
+    &budget_endpoints,
     &document_endpoints,
     &file_endpoints,
     &file_content_endpoints,

@@ -39,9 +39,10 @@ static void add_waiting(struct buf *out, const char *name, const void *from)
     } kinds[] = {
         {"backoff", waiting->backoff},
         {"rate_limit", waiting->rate_limit},
+        {"budget", waiting->budget},
         {"tool_outputs", counted->counts->requires_action},
         {"held", waiting->held},
-        {"delayed", waiting->delayed - waiting->backoff - waiting->rate_limit},
+        {"delayed", waiting->delayed - waiting->backoff - waiting->rate_limit - waiting->budget},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++)

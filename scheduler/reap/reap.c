@@ -22,6 +22,7 @@
 #include "shared/fiber/service.h"
 #include "shared/postgres/postgres.h"
 #include "shared/queue/queue.h"
+#include "shared/store/budgets/budgets.h"
 #include "shared/store/fleet/erasures.h"
 #include "shared/store/fleet/reaper.h"
 #include "shared/store/fleet/worker_locks.h"
@@ -105,6 +106,32 @@ static int upkeep_round(void *arg, struct error *err)
     return r;
 }
 
+/* Most of it is spent: whoever looks after the tenant is to know. */
+static void warn_of(const struct purse *purse)
+{
+    char id[ID_TEXT_SIZE];
+
+    id_format(ID_BUDGET, purse->id, id);
+    log_warn("most of a budget is spent", LOG_STR("budget", id), LOG_STR("kind", purse->kind.ptr),
+             LOG_INT("max_tokens", purse->max_tokens), LOG_INT("spent_tokens", purse->spent_tokens),
+             LOG_INT("max_cost_micros", purse->max_cost_micros),
+             LOG_INT("spent_cost_micros", purse->spent_cost_micros));
+}
+
+static int fold_budgets(struct reap *reap, bool *more, struct error *err)
+{
+    struct purse_list warned = {0};
+    struct arena arena;
+    int r;
+
+    arena_init(&arena, 0);
+    r = budgets_fold(reap->options.sweeps, &arena, &warned, more, err);
+    for (size_t i = 0; i < warned.count; i++)
+        warn_of(&warned.items[i]);
+    arena_deinit(&arena);
+    return r;
+}
+
 static int fold_round(void *arg, struct error *err)
 {
     struct reap *reap = arg;
@@ -116,6 +143,9 @@ static int fold_round(void *arg, struct error *err)
     more = true;
     while (r == 0 && more && !fiber_canceled())
         r = user_bytes_fold(reap->options.sweeps, &more, err);
+    more = true;
+    while (r == 0 && more && !fiber_canceled())
+        r = fold_budgets(reap, &more, err);
     return r;
 }
 

@@ -20,7 +20,7 @@ static const char *const prefixes[] = {
     [ID_CONVERSATION] = "conv_", [ID_FILE] = "file-",     [ID_UPLOAD] = "upload_",
     [ID_PART] = "part_",         [ID_BATCH] = "batch_",   [ID_SCHEDULE] = "sched_",
     [ID_FIRING] = "fire_",       [ID_WEBHOOK] = "whk_",   [ID_ENDPOINT] = "whe_",
-    [ID_EVENT] = "evt_",         [ID_DELIVERY] = "dlv_",
+    [ID_EVENT] = "evt_",         [ID_DELIVERY] = "dlv_",  [ID_BUDGET] = "budget_",
 };
 
 /* Random bytes are taken from the system in blocks: a system call each would cost more than the

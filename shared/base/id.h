@@ -33,6 +33,7 @@ enum id_kind {
     ID_ENDPOINT,     /* whe_: a webhook, as OpenAI's SDKs name it */
     ID_EVENT,        /* evt_    */
     ID_DELIVERY,     /* dlv_    */
+    ID_BUDGET,       /* budget_ */
 };
 
 /* A new id of the present time: sorts after every earlier one of this process. */

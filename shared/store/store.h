@@ -98,6 +98,7 @@ enum store_condition {
     EVENT_MISSING,      /* no such event (any more) */
     DELIVERY_MISSING,   /* no such delivery (any more) */
     PROGRESS_LARGE,     /* a run's open calls hold more than was asked for */
+    BUDGET_MISSING,     /* no such budget */
     TICKET_MISSING,     /* no such ticket (any more) */
     SCHEDULE_MISSING,   /* no such schedule */
     SCHEDULE_MOVED,     /* the schedule is not as it was read */

@@ -94,6 +94,7 @@ void run_start(struct worker *worker, const struct run_claim *claim,
     task->ending.arena = &task->arena;
     ledger_begin(&task->ledger, claim->lease.run, &task->arena);
     meter_begin(&task->meter, claim, worker->config->threads.max_bytes, &task->arena);
+    spending_begin(&task->spending, claim->lease.run, claim->budgets, claim->budgets_count);
     if (kind)
         read_spec(task, claim->spec);
     else

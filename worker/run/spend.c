@@ -7,11 +7,25 @@
 #include "worker/run/spend.h"
 
 #include "providers/chat_tokens.h"
+#include "providers/embed.h"
+#include "providers/wire/failure.h"
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+#include "shared/base/id.h"
 #include "shared/base/log.h"
+#include "shared/fiber/fiber.h"
 #include "worker/run/task/task.h"
 #include "worker/spending/allowance.h"
+#include "worker/spending/spending.h"
+#include "worker/state.h"
 
 #define OWN_BUDGET "run_budget"
+
+/* Where other calls hold what is left of a budget it is asked again after BUSY_MS, and when that
+ * was of no use for BUSY_HOLD_MS the run leaves its slot to others for as long. */
+#define BUSY_MS      200
+#define BUSY_HOLD_MS 3000
+#define SPEND_BUSY   101
 
 static bool has_budget(const struct run_budget *budget)
 {
@@ -66,6 +80,122 @@ static int ask_own(struct run_task *task, const struct allowance_call *call,
     return fall_back(task, budget->fallback_model, OWN_BUDGET);
 }
 
+static int used_up(struct run_task *task, const struct spending_verdict *verdict)
+{
+    struct provider_failure_info failure;
+
+    if (!task->single)
+        return ending_incomplete(&task->ending, verdict->name);
+    provider_failure_set(&failure, PROVIDER_QUOTA, NULL, "a budget is used up: the %s",
+                         verdict->name);
+    return single_call_failed(task->single, &failure, verdict->name, &task->ending);
+}
+
+/* Off the worker, until the budget begins anew, or somebody raises it. */
+static int park(struct run_task *task, int64_t resets_in_ms)
+{
+    int64_t left_ms = task->expires_ms - clock_ms();
+
+    if (left_ms <= 0)
+        return ending_expired(&task->ending);
+    if (resets_in_ms == 0 || resets_in_ms > left_ms)
+        resets_in_ms = left_ms;
+    return ending_hand_back(&task->ending, resets_in_ms, RUN_WAIT_BUDGET);
+}
+
+/* Returns SPEND_BUSY: ask again. */
+static int follow(struct run_task *task, const struct allowance_call *call,
+                  const struct spending_verdict *verdict, struct chat_request *request)
+{
+    struct text model = verdict->fallback_model;
+
+    if (verdict->answer == BUDGET_BUSY)
+        return SPEND_BUSY;
+    if (verdict->answer == BUDGET_GRANTED) {
+        if (verdict->answer_tokens < request->max_completion_tokens && call->answer_most > 0) {
+            request->max_completion_tokens = verdict->answer_tokens;
+            task->bounded_by = verdict->name;
+        }
+        return RUN_GO_ON;
+    }
+    if (verdict->at_limit == BUDGET_PARK)
+        return park(task, verdict->resets_in_ms);
+    if (verdict->at_limit == BUDGET_END)
+        return used_up(task, verdict);
+    model.ptr = arena_copy(&task->arena, model);
+    if (!model.ptr)
+        return ending_out_of_memory(&task->ending);
+    spending_free(&task->spending, verdict->id);
+    return fall_back(task, model, verdict->name);
+}
+
+static struct budget_amount unsaved(const struct run_task *task)
+{
+    const struct usage used = meter_unsaved(&task->meter);
+
+    return (struct budget_amount){
+        .of = {[BUDGET_TOKENS] = used.prompt_tokens + used.completion_tokens,
+               [BUDGET_COST] = used.cost_micros}};
+}
+
+SUSPENDS static int ask_once(struct run_task *task, const struct provider_target *target,
+                             const struct allowance_call *call, struct chat_request *request,
+                             struct error *err)
+{
+    const struct budget_amount used = unsaved(task);
+    struct worker *worker = task->worker;
+    struct spending_verdict verdict;
+    struct arena arena;
+    int r;
+
+    arena_init(&arena, 0);
+    r = spending_ask(&task->spending, worker->pg, worker->redis, &arena, call, &used,
+                     target->total_timeout_ms + BUSY_HOLD_MS, &verdict, err);
+    if (r == 0)
+        r = follow(task, call, &verdict, request);
+    arena_deinit(&arena);
+    return r;
+}
+
+static int ask_shared(struct run_task *task, const struct provider_target *target,
+                      const struct allowance_call *call, struct chat_request *request,
+                      struct error *err)
+{
+    int64_t until_ms = clock_ms() + BUSY_HOLD_MS;
+    int r;
+
+    for (;;) {
+        r = ask_once(task, target, call, request, err);
+        if (r != SPEND_BUSY)
+            return r;
+        if (clock_ms() >= until_ms)
+            return park(task, BUSY_HOLD_MS / 2 + (int64_t)random_below(BUSY_HOLD_MS));
+        r = fiber_sleep(BUSY_MS / 2 + (int64_t)random_below(BUSY_MS), err);
+        if (r < 0)
+            return r;
+    }
+}
+
+/* What the call reads, estimated. */
+static int64_t input_of(const struct run_task *task, const struct chat_request *request)
+{
+    const struct embedding_request *texts = task->setup.texts;
+    int64_t tokens = 0;
+
+    if (!texts)
+        return chat_tokens(request, TOKENS_O200K);
+    for (size_t i = 0; i < texts->count; i++)
+        tokens += tokens_estimate(texts->texts[i], TOKENS_O200K);
+    return tokens;
+}
+
+void spend_after(struct run_task *task)
+{
+    const struct budget_amount used = unsaved(task);
+
+    spending_settle(&task->spending, task->worker->redis, &used);
+}
+
 int spend_before(struct run_task *task, const struct provider_target *target,
                  struct chat_request *request, struct error *err)
 {
@@ -74,16 +204,23 @@ int spend_before(struct run_task *task, const struct provider_target *target,
     int64_t input_tokens;
     int64_t said = request->max_completion_tokens;
 
-    (void)err;
+    int r = RUN_GO_ON;
+
     task->bounded_by = NULL;
-    if (per_request == 0 && !has_budget(&task->setup.budget))
+    if (per_request == 0 && !has_budget(&task->setup.budget) && task->spending.count == 0)
         return RUN_GO_ON;
-    input_tokens = chat_tokens(request, TOKENS_O200K);
+    input_tokens = input_of(task, request);
     if (!allowance_fits(input_tokens, per_request))
         return ending_incomplete(&task->ending, "max_tokens_per_request");
     call = allowance_of(target, input_tokens, said, per_request);
+    if (task->setup.texts)
+        call.answer_most = 0;
     request->max_completion_tokens = call.answer_most;
     if (per_request > 0 && call.answer_most == per_request - input_tokens)
         task->bounded_by = "max_tokens_per_request";
-    return has_budget(&task->setup.budget) ? ask_own(task, &call, request) : RUN_GO_ON;
+    if (has_budget(&task->setup.budget))
+        r = ask_own(task, &call, request);
+    if (r == RUN_GO_ON && task->spending.count > 0)
+        r = ask_shared(task, target, &call, request, err);
+    return r;
 }

@@ -17,3 +17,6 @@ struct run_task;
  * the run ends, or waits; or an error. */
 SUSPENDS MUSTCHECK int spend_before(struct run_task *task, const struct provider_target *target,
                                     struct chat_request *request, struct error *err);
+
+/* The call is over, or was not made. Waits for nothing. */
+void spend_after(struct run_task *task);

@@ -432,6 +432,7 @@ static int call_model(struct run_task *task, struct thinking *thinking, struct e
     speaker_begin(speaker, &task->voice, &task->claim.row, thinking->reply,
                   thinking->target.stream);
     r = ask_model(task, thinking, err);
+    spend_after(task);
     speaker_end(speaker, &task->voice);
     return r;
 }

@@ -3,4 +3,5 @@
 
 #include "scheduler/api/endpoints.h"
 
+extern const struct endpoint_table budget_endpoints;
 extern const struct endpoint_table usage_endpoints;

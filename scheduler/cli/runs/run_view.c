@@ -102,6 +102,7 @@ static bool explain_pause(struct json_object *run, struct buf *out)
         {"backoff", "it waits after a try that failed (the workers' logs say why)"},
         {"time", "it waits for the time that it gave to the tool wait"},
         {"start", "it is to begin later"},
+        {"budget", "it waits for a budget to begin anew (penstock budgets list)"},
     };
     const char *waits_for = json_get_string(run, "waits_for");
     char time[WHEN_SIZE];

@@ -6,6 +6,7 @@
  * somebody else's by now. */
 
 #include "shared/store/batches/batch_work.h"
+#include "shared/store/budgets/run_budgets.h"
 #include "shared/store/columns.h"
 #include "shared/store/submissions/run_batches.h"
 
@@ -92,9 +93,10 @@ static const struct pg_statement wave_write = {
         " r AS ("
         "    INSERT INTO runs ("
         "        id, tenant_id, agent_version, shard, priority, kind, spec, spec_bytes, due_at,"
-        "        expires_at, user_id)"
+        "        expires_at, user_id, budgets)"
         "    SELECT i.run, b.tenant_id, 0, i.shard, 2, $7::text,"
-        "        i.spec, octet_length(i.spec::text), now(), b.expires_at, i.usr"
+        "        i.spec, octet_length(i.spec::text), now(), b.expires_at, i.usr,"
+        "        " SQL_RUN_BUDGETS("b.tenant_id", "NULL::uuid", "i.usr", "NULL::uuid")
         "    FROM b, i"
         "    WHERE i.spec IS NOT NULL)"
         " SELECT 1"

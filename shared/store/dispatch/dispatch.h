@@ -106,8 +106,9 @@ struct dispatch_waiting {
     int64_t delayed; /* queued, due later, whatever the reason */
     int64_t backoff; /* of these, after an error */
     int64_t rate_limit;
-    int64_t calls; /* parked, without anybody having to act */
-    int64_t held;  /* behind another run of their thread */
+    int64_t calls;  /* parked, without anybody having to act */
+    int64_t budget; /* until a budget begins anew, or is raised */
+    int64_t held;   /* behind another run of their thread */
     int64_t oldest_ready_ms;
     struct dispatch_lane_counts *lanes; /* those that have runs, by shard and priority */
     size_t lane_count;

@@ -79,6 +79,7 @@ static const struct pg_statement waiting_kinds = {
         "SELECT count(*) FILTER (WHERE wait_kind = 'backoff'),"
         "     count(*) FILTER (WHERE wait_kind = 'rate_limit'),"
         "     count(*) FILTER (WHERE wait_kind = 'calls'),"
+        "     count(*) FILTER (WHERE wait_kind = 'budget'),"
         "     (SELECT count(*) FROM runs WHERE status = 'queued' AND held IS NOT NULL)"
         " FROM runs"
         " WHERE status = 'queued'"
@@ -96,7 +97,8 @@ static int waiting_read(struct pg_result *const results[2], struct arena *arena,
         .backoff = pg_get_int(results[1], 0, 0),
         .rate_limit = pg_get_int(results[1], 0, 1),
         .calls = pg_get_int(results[1], 0, 2),
-        .held = pg_get_int(results[1], 0, 3),
+        .budget = pg_get_int(results[1], 0, 3),
+        .held = pg_get_int(results[1], 0, 4),
     };
     void *room;
     int r = rows_alloc(arena, read.lane_count, sizeof(*read.lanes), &room, err);

@@ -135,7 +135,9 @@ static const struct pg_statement reap_runs = {
 
 /* What people are told of a run that had calls open. */
 #define EXPIRED_ERROR \
-    "CASE WHEN r.open_calls > 0 THEN jsonb_build_object('code', 'wait_expired', 'message'," \
+    "CASE WHEN r.wait_kind = 'budget' THEN jsonb_build_object('code', 'wait_expired', 'message'," \
+    "    'The run expired while it waited for its budget.')" \
+    " WHEN r.open_calls > 0 THEN jsonb_build_object('code', 'wait_expired', 'message'," \
     "    CASE r.status WHEN 'requires_action'" \
     "        THEN 'The run expired while it waited for the outputs of its tool calls.'" \
     "        ELSE 'The run expired while it waited.' END) END"

@@ -69,7 +69,7 @@
     " required_action = i.action," \
     " open_calls = coalesce(i.open, 0::int2)," \
     " wakes_at = now() + i.wakes_ms * interval '1 ms'," \
-    " parked_at = CASE WHEN i.open > 0 THEN now() END," \
+    " parked_at = CASE WHEN i.open > 0 OR i.wait_kind = 'budget' THEN now() END," \
     " owner = CASE WHEN i.becomes IN ('queued', 'requires_action') THEN NULL ELSE r.owner END," \
     " due_at = CASE WHEN i.open > 0 THEN r.expires_at" \
     "     WHEN i.delay_ms IS NULL THEN r.due_at" \
@@ -102,7 +102,7 @@
     "    WHERE r.id = ANY (ARRAY[i.id])" \
     "      AND " SQL_MAY_BECOME("i") \
     "    RETURNING i.n, i.u, coalesce(i.calls, 1) AS calls, i.prompt, i.completion, i.cached," \
-    "        i.cache_write, i.reasoning, i.cost, r.tenant_id, r.agent_id, r.user_id," \
+    "        i.cache_write, i.reasoning, i.cost, r.tenant_id, r.agent_id, r.user_id, r.budgets," \
     "        " ENDED_COLUMNS("r") ", r.steered)"
 
 #define MESSAGES \
@@ -183,6 +183,17 @@
     "    JOIN (" SQL_FEW_ROWS(MODEL_ROWS, "$74") ") v ON v.n = k.u" \
     "    GROUP BY k.tenant_id, k.agent_id, k.user_id, v.provider, v.model)"
 
+/* The same for the budgets that its runs count on. */
+#define WRITE_BUDGETS \
+    "z AS (" \
+    "    INSERT INTO budget_deltas (budget_id, tokens, cost_micros)" \
+    "    SELECT b.id, sum(ok.prompt + ok.completion), sum(coalesce(ok.cost, 0))" \
+    "    FROM ok" \
+    "    CROSS JOIN LATERAL unnest(ok.budgets) AS b (id)" \
+    "    WHERE ok.budgets IS NOT NULL" \
+    "      AND ok.prompt + ok.completion + coalesce(ok.cost, 0) > 0" \
+    "    GROUP BY b.id)"
+
 /* A step that `w` writes must not be updated a second time. */
 #define NOT_WRITTEN_HERE "AND NOT EXISTS (SELECT 1 FROM y WHERE y.n = e.n AND y.seq = s.seq)"
 
@@ -200,6 +211,7 @@ static const struct pg_statement run_group = {
         " " CALLS ","
         " " WRITE_STEPS ","
         " " WRITE_USAGE ","
+        " " WRITE_BUDGETS ","
         " ended AS ("
         "    SELECT *"
         "    FROM ok"

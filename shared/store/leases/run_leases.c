@@ -30,7 +30,7 @@
     " r.kind, coalesce(r.parked_ms, 0), r.priority, r.steered," \
     " r.thread_bytes + r.total_bytes, r.user_bytes_left - r.total_bytes," \
     " r.first_token_ms IS NOT NULL," \
-    " " SQL_TENANT_LIMITS
+    " " SQL_TENANT_LIMITS ", array_to_string(r.budgets, ' ')"
 /* clang-format on */
 
 static void read_limits(struct text limits, struct run_claim *claim)
@@ -42,6 +42,19 @@ static void read_limits(struct text limits, struct run_claim *claim)
         return;
     (void)!text_to_int(requests, &claim->requests_per_minute);
     (void)!text_to_int(tokens, &claim->tokens_per_minute);
+}
+
+/* Ids with blanks between. */
+static void read_budgets(struct text ids, struct run_claim *claim)
+{
+    while (ids.len > 0 && claim->budgets_count < RUN_BUDGETS_MAX) {
+        struct text id = ids;
+        struct text rest = TEXT("");
+
+        (void)text_cut(ids, ' ', &id, &rest);
+        claim->budgets_count += uuid_parse(id, &claim->budgets[claim->budgets_count]);
+        ids = rest;
+    }
 }
 
 static int claim_read(struct row *row, void *out, struct error *err)
@@ -73,6 +86,7 @@ static int claim_read(struct row *row, void *out, struct error *err)
     claim.user_bytes_left = row_int_or(row, INT64_MAX);
     claim.has_first_token = row_bool(row);
     read_limits(row_word(row), &claim);
+    read_budgets(row_word(row), &claim);
     claim.place = (size_t)row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;

@@ -2,6 +2,7 @@
 /* A worker's hold on runs: taking them, and finding out where they stand. What it writes of them
  * is in run_writer.h. */
 
+#include "shared/store/budgets/budgets.h"
 #include "shared/store/leases/run_write.h"
 #include "shared/store/leases/run_writer.h"
 
@@ -30,10 +31,12 @@ struct run_claim {
     int priority;                /* enum run_priority */
     int64_t requests_per_minute; /* that its tenant may make; 0: no limit */
     int64_t tokens_per_minute;
-    int64_t thread_bytes;    /* that the thread holds, with what the run has written */
-    int64_t user_bytes_left; /* that its person may still add; INT64_MAX: nobody's */
-    bool has_first_token;    /* when that came is known */
-    size_t place;            /* among the runs that were asked for (of run_leases_claim only) */
+    int64_t thread_bytes;                 /* that the thread holds, with what the run has written */
+    int64_t user_bytes_left;              /* that its person may still add; INT64_MAX: nobody's */
+    struct uuid budgets[RUN_BUDGETS_MAX]; /* that it counts on */
+    size_t budgets_count;
+    bool has_first_token; /* when that came is known */
+    size_t place;         /* among the runs that were asked for (of run_leases_claim only) */
 };
 
 struct run_claim_list {

@@ -104,7 +104,7 @@ struct run_ending {
 };
 
 /* Why a run that is given back is not due at once. A claim clears it. */
-enum run_wait { RUN_WAIT_NONE, RUN_WAIT_BACKOFF, RUN_WAIT_RATE_LIMIT };
+enum run_wait { RUN_WAIT_NONE, RUN_WAIT_BACKOFF, RUN_WAIT_RATE_LIMIT, RUN_WAIT_BUDGET };
 
 /* How a run is given back to the queue. */
 struct run_return {

@@ -150,6 +150,7 @@ static const char *wait_name(enum run_wait wait)
         [RUN_WAIT_NONE] = NULL,
         [RUN_WAIT_BACKOFF] = "backoff",
         [RUN_WAIT_RATE_LIMIT] = "rate_limit",
+        [RUN_WAIT_BUDGET] = "budget",
     };
 
     ASSERT((unsigned)wait < ARRAY_LENGTH(names));

@@ -1,6 +1,7 @@
 #pragma once
 /* Inside the store: a run to be made, as the first parameters of a statement. */
 
+#include "shared/store/budgets/run_budgets.h"
 #include "shared/store/runs/runs.h"
 #include "shared/store/threads/count_rows.h"
 
@@ -14,12 +15,13 @@
  * total_bytes. */
 #define SQL_RUN_DRAFT_COLUMNS \
     "id, tenant_id, thread_id, agent_id, agent_version, shard, priority, spec, metadata, due_at," \
-    " expires_at, spec_bytes, user_id, thread_bytes, user_bytes_left, notify"
+    " expires_at, spec_bytes, user_id, thread_bytes, user_bytes_left, notify, budgets"
 #define SQL_RUN_DRAFT \
     "$1, $2, t.id, $3, $4, $5, $6, $7, coalesce($8, '{}'), now() + $9 * interval '1 ms'," \
     " now() + ($9 + $10) * interval '1 ms', octet_length($7::text)," \
     " coalesce($16::text, t.user_id), t.total_bytes, " SQL_USER_LEFT("$2", "t.user_id", "$18") "," \
-    " " SQL_NOTIFIES("$2")
+    " " SQL_NOTIFIES("$2") "," \
+    " " SQL_RUN_BUDGETS("$2", "$3::uuid", "coalesce($16::text, t.user_id)", "t.id")
 
 /* Whether what becomes of a run of this tenant may be told to somebody: it has a webhook. That one
  * wants to know, or the run names it, is looked at when there is something to tell. */

@@ -165,7 +165,8 @@ _Static_assert(sizeof(types) == COLUMNS + 1, "each number has its column");
     "        coalesce(i.metadata, '{}'), now() + i.delay_ms * interval '1 ms'," \
     "        now() + (i.delay_ms + i.expires_ms) * interval '1 ms'," \
     "        octet_length(i.spec::text), coalesce(i.usr, t.user_id), t.total_bytes," \
-    "        " SQL_USER_LEFT("i.tenant", "t.user_id", "$2") ", " SQL_NOTIFIES("i.tenant") \
+    "        " SQL_USER_LEFT("i.tenant", "t.user_id", "$2") ", " SQL_NOTIFIES("i.tenant") "," \
+    "        " SQL_RUN_BUDGETS("i.tenant", "i.agent", "coalesce(i.usr, t.user_id)", "t.id") \
     "    FROM t" \
     "    JOIN i ON i.n = t.n" \
     "    RETURNING r.thread_id, r.created_at, r.expires_at, r.user_id)"

@@ -144,6 +144,28 @@ static int delete_batch(const struct store *store, const struct user_deleting *h
     return 0;
 }
 
+/* clang-format off */
+static const struct pg_statement budget_delete = {
+    .name = "user_delete_budget",
+    .sql =
+        "WITH gone AS ("
+        "    DELETE FROM budgets"
+        "    WHERE tenant_id = $1"
+        "      AND kind = 'user'"
+        "      AND subject = $2"
+        "    RETURNING 1)"
+        " SELECT count(*)"
+        " FROM gone",
+    .types = "ut",
+};
+/* clang-format on */
+
+static int delete_budget(const struct store *store, const struct user_deleting *how,
+                         struct user_removed *removed, bool *out_more, struct error *err)
+{
+    return delete_batch(store, how, &budget_delete, &removed->counts[USER_BUDGETS], out_more, err);
+}
+
 static int delete_memory(const struct store *store, const struct user_deleting *how,
                          struct user_removed *removed, bool *out_more, struct error *err)
 {
@@ -265,13 +287,13 @@ typedef int (*delete_fn)(const struct store *store, const struct user_deleting *
 
 /* In this order: what is not known any more is told to no run, no schedule makes more of them, and
  * what has ended uses nothing. */
-static const delete_fn rows[] = {delete_memory, delete_schedules, delete_threads,
-                                 delete_runs,   unname_usage,     fold_bytes};
+static const delete_fn rows[] = {delete_memory, delete_schedules, delete_threads, delete_runs,
+                                 unname_usage,  delete_budget,    fold_bytes};
 
 static const char *const names[USER_THING_COUNT] = {
     [USER_MEMORY] = "memory",     [USER_SCHEDULES] = "schedules", [USER_THREADS] = "threads",
     [USER_MESSAGES] = "messages", [USER_RUNS] = "runs",           [USER_STEPS] = "steps",
-    [USER_CALLS] = "tool_calls",  [USER_USAGE] = "usage",
+    [USER_CALLS] = "tool_calls",  [USER_USAGE] = "usage",         [USER_BUDGETS] = "budgets",
 };
 
 const char *user_thing_name(enum user_thing thing)

@@ -16,7 +16,8 @@ enum user_thing {
     USER_RUNS,      /* of those threads, and the user's on threads of others */
     USER_STEPS,
     USER_CALLS,
-    USER_USAGE,       /* sums of hours, which stay and lose the name */
+    USER_USAGE, /* sums of hours, which stay and lose the name */
+    USER_BUDGETS,
     USER_THING_COUNT, /* not a thing */
 };
 

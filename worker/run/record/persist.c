@@ -78,6 +78,8 @@ int persist(struct run_task *task, enum persist_kind kind, const struct run_chan
     fiber_shield_enter();
     task->writing = true;
     r = send_until_known(task, kind, changes, err);
+    if (r == 0)
+        spending_stored(&task->spending, task->worker->pg, task->worker->redis);
     task->writing = false;
     fiber_shield_leave();
     if (r != 0)

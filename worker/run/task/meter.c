@@ -124,6 +124,15 @@ void meter_add_failure(struct meter *meter, const struct provider_target *target
         pay(meter, target, usage);
 }
 
+struct usage meter_unsaved(const struct meter *meter)
+{
+    struct usage sum = {0};
+
+    for (size_t i = 0; i < meter->unsaved_count; i++)
+        usage_add(&sum, &meter->unsaved[i].used);
+    return sum;
+}
+
 void meter_saved(struct meter *meter)
 {
     for (size_t i = 0; i < meter->unsaved_count; i++) {

@@ -58,6 +58,9 @@ void meter_add_reply(struct meter *meter, const struct provider_target *target,
 void meter_add_failure(struct meter *meter, const struct provider_target *target,
                        const struct chat_usage *usage);
 
+/* What was used and is not stored yet. */
+struct usage meter_unsaved(const struct meter *meter);
+
 /* What was used is stored. */
 void meter_saved(struct meter *meter);
 

@@ -28,6 +28,7 @@
 #include "worker/run/task/reply_origin.h"
 #include "worker/run/task/setup.h"
 #include "worker/run/task/single_call.h"
+#include "worker/spending/spending.h"
 
 struct fiber;
 struct run_kind;
@@ -66,7 +67,8 @@ struct run_task {
     struct chat_sink listener; /* for what it says while it arrives */
     struct voice voice;        /* the same, for those who listen to the run */
     struct reply_origin origin;
-    const char *bounded_by; /* the budget that bounds the newest answer, as an incomplete reason;
+    struct spending spending; /* of budgets that it shares with other runs */
+    const char *bounded_by;   /* the budget that bounds the newest answer, as an incomplete reason;
                              * NULL: none but what the run says of its answers */
     struct ending ending;
 };

@@ -1,0 +1,204 @@
+// Budgets of threads, users, agents and tenants: what many runs may spend together, over all workers.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { sleep, until, withStack } from '../lib/stack.mjs';
+
+const script = `
+rules:
+  - {name: small, when: {model: small}, then: {text: 'The small one says it.', usage: {prompt_tokens: 50, completion_tokens: 10}}}
+  - name: work
+    when: {user: '^work'}
+    steps:
+      - {calls: [{name: calculator, arguments: {expression: '6*7'}}], usage: {prompt_tokens: 60, completion_tokens: 40}, delay_ms: [5, 40]}
+      - {text: 'It is {{tool}}.', usage: {prompt_tokens: 80, completion_tokens: 70}, delay_ms: [5, 40]}
+  - {name: slow, when: {user: '^slow'}, then: {text: 'At last.', delay_ms: 1500, usage: {prompt_tokens: 60, completion_tokens: 40}}}
+  - {name: hello, then: {text: 'Hello.', usage: {prompt_tokens: 60, completion_tokens: 40}}}
+`;
+
+const config = `
+models:
+  - {name: dear, provider: openai, model: dear-1, input_price: 3000000, output_price: 7000000}
+  - {name: small, provider: openai, model: small, input_price: 1000000, output_price: 1000000}
+`;
+
+const terse = (stack) => stack.assistant({ model: 'dear', tools: [], instructions: 'Be brief.', max_output_tokens: 100 }); // whose calls read some 20 tokens
+const put = (stack, of, fields) => stack.ok('PUT', `/v1/budgets/${of}`, { period: 'day', ...fields });
+const get = (stack, of) => stack.ok('GET', `/v1/budgets/${of}`);
+const tokensOf = (line) => line.usage.prompt_tokens + line.usage.completion_tokens;
+const microsOf = (line) => Math.floor(line.usage.prompt_tokens * 3 + line.usage.completion_tokens * 7);
+const sum = (list) => list.reduce((total, one) => total + one, 0);
+const answered = (stack) => stack.ledger().filter((line) => line.status === 200 && !line.closed && line.usage);
+
+test('64 runs at once stay within a budget, and what is spent is what the provider counted', async () => {
+  await withStack({ script, config, workers: 3 }, async (stack) => {
+    const assistant = await stack.assistant({ model: 'dear', max_output_tokens: 100 });
+    await put(stack, `agent/${assistant.id}`, { max_tokens: 10_000 });
+    await put(stack, 'tenant/self', { period: 'month', max_cost_micros: 10_000_000 });
+    const runs = await Promise.all(Array.from({ length: 64 }, (_, i) => stack.submit(assistant, `work ${i}`)));
+    const ended = await Promise.all(runs.map((run) => stack.finished(run, 120_000)));
+    const of = (status) => ended.filter((run) => run.status === status);
+    assert.equal(of('completed').length + of('incomplete').length, 64, JSON.stringify(ended.map((run) => run.status)));
+    assert.deepEqual([...new Set(of('incomplete').map((run) => run.incomplete_details.reason))], ['agent_budget']);
+    const lines = answered(stack);
+    const spent = sum(lines.map(tokensOf));
+    assert.ok(spent <= 10_000, `${spent} tokens`);
+    assert.ok(spent >= 9_500, `${spent} tokens: nobody was turned away too early`);
+    const agent = await get(stack, `agent/${assistant.id}`);
+    assert.deepEqual([agent.spent_tokens, agent.spent_cost_micros], [spent, sum(lines.map(microsOf))]);
+    const tenant = await get(stack, 'tenant/self');
+    assert.deepEqual([tenant.spent_tokens, tenant.spent_cost_micros], [spent, sum(lines.map(microsOf))]);
+    assert.equal(sum(ended.map((run) => run.cost_micros)), tenant.spent_cost_micros);
+  });
+});
+
+test('a run that finds its budget used up ends, goes on with another model, or waits until it is raised', async () => {
+  await withStack({ script, config }, async (stack) => {
+    const assistant = await terse(stack);
+    const inName = (user, fields) => stack.submit(assistant, 'hello', { user, ...fields });
+    for (const [user, at_limit, more] of [['ann', 'end'], ['bob', 'fallback', { fallback_model: 'small' }], ['eve', 'park']]) {
+      await put(stack, `user/${user}`, { max_tokens: 130, at_limit, ...more });
+      assert.equal((await stack.finished(await inName(user))).status, 'completed');
+      assert.equal((await get(stack, `user/${user}`)).spent_tokens, 100);
+    }
+    const ended = await stack.finished(await inName('ann'));
+    assert.deepEqual([ended.status, ended.incomplete_details.reason], ['incomplete', 'user_budget']);
+
+    const cheap = await stack.finished(await inName('bob'));
+    assert.equal(cheap.status, 'completed');
+    assert.equal(await stack.answer(cheap), 'The small one says it.');
+    assert.equal((await get(stack, 'user/bob')).spent_tokens, 160, 'the other model is counted, too');
+
+    const parked = await inName('eve');
+    const waiting = await until('it waits', async () => {
+      const run = await stack.run(parked);
+      return run.waits_for === 'budget' && run;
+    });
+    const eve = await get(stack, 'user/eve');
+    assert.equal(waiting.status, 'queued');
+    assert.ok(waiting.waits_until <= eve.resets_at && eve.resets_at % 86400 === 0);
+    assert.equal(await stack.busy(stack.workers[0]), 0, 'and holds nothing');
+    assert.match(stack.command('runs', 'show', parked.id), /it waits for a budget/);
+    await put(stack, 'user/eve', { max_tokens: 1000, at_limit: 'park' });
+    assert.equal((await stack.finished(parked)).status, 'completed');
+    const third = await stack.finished(await inName('nobody in particular'));
+    assert.equal(third.status, 'completed');
+  });
+});
+
+test('a budget begins anew with its period', async () => {
+  await withStack({ script, config }, async (stack) => {
+    const assistant = await terse(stack);
+    const run = () => stack.submit(assistant, 'hello').then((made) => stack.finished(made));
+    // The day of today gets another date; what Redis knows it knows of the day by its date.
+    const turn = (to) => {
+      stack.exec(`UPDATE budget_days SET day = ${to}; UPDATE budget_deltas SET day = ${to}`);
+      stack.redis('FLUSHALL');
+    };
+    await put(stack, 'tenant/self', { max_tokens: 130 });
+    assert.equal((await run()).status, 'completed');
+    assert.equal((await run()).incomplete_details?.reason, 'tenant_budget');
+    turn("(now() AT TIME ZONE 'UTC')::date - 1");
+    assert.equal((await get(stack, 'tenant/self')).spent_tokens, 0);
+    assert.equal((await run()).status, 'completed');
+    turn("date_trunc('month', now() AT TIME ZONE 'UTC')::date - 1");
+    await put(stack, 'tenant/self', { period: 'month', max_tokens: 130 });
+    assert.equal((await get(stack, 'tenant/self')).spent_tokens, 0);
+    assert.equal((await run()).status, 'completed');
+    assert.equal((await run()).incomplete_details?.reason, 'tenant_budget');
+    const total = await put(stack, 'tenant/self', { period: 'total', max_tokens: 10_000 });
+    assert.deepEqual([total.spent_tokens, total.resets_at], [300, null], 'and what is spent in all is known');
+  });
+});
+
+test('no call is forgotten while workers are killed', async () => {
+  await withStack({ script, config, workers: 3 }, async (stack) => {
+    const assistant = await stack.assistant({ model: 'dear', max_output_tokens: 100 });
+    await put(stack, `agent/${assistant.id}`, { max_tokens: 10_000 });
+    const runs = await Promise.all(Array.from({ length: 64 }, (_, i) => stack.submit(assistant, `work ${i}`)));
+    await until('they are at work', () => stack.ledger().length > 10);
+    stack.workers[0].kill('SIGKILL');
+    await stack.startWorker();
+    await until('they are further', () => stack.ledger().length > 30, 60_000);
+    stack.redis('FLUSHALL');
+    stack.workers[1].kill('SIGKILL');
+    const ended = await Promise.all(runs.map((run) => stack.finished(run, 120_000)));
+    assert.deepEqual([...new Set(ended.map((run) => run.status))].filter((status) => !['completed', 'incomplete'].includes(status)), []);
+    const budget = await get(stack, `agent/${assistant.id}`);
+    const stored = stack.sql('SELECT sum(prompt_tokens + completion_tokens)::int AS tokens, sum(cost_micros)::int AS micros FROM runs')[0];
+    assert.deepEqual([budget.spent_tokens, budget.spent_cost_micros], [stored.tokens, stored.micros], 'what runs have is what is counted, once');
+    const steps = stack.sql(`SELECT sum((usage ->> 'total_tokens')::int)::int AS tokens, sum(cost_micros)::int AS micros FROM run_steps`)[0];
+    assert.deepEqual(steps, stored);
+    // Those that a killed worker had asked for were answered and never stored; a Redis that forgot all lets others take what these held.
+    const lost = sum(answered(stack).map(tokensOf)) - stored.tokens;
+    assert.ok(lost >= 0 && lost % 50 === 0, `${lost}`);
+    assert.ok(stored.tokens <= 10_000 + 64 * 160, `${stored.tokens}`);
+    assert.ok(stored.tokens >= 9_500, `${stored.tokens}`);
+  });
+});
+
+test('without Redis what is spent decides alone', async () => {
+  await withStack({ script, config }, async (stack) => {
+    const assistant = await terse(stack);
+    const made = await stack.submit(assistant, 'hello');
+    await stack.finished(made);
+    await put(stack, `thread/${made.thread_id}`, { max_tokens: 230 });
+    stack.stopRedis();
+    const again = () => stack.ok('POST', `/v1/threads/${made.thread_id}/runs`, { assistant_id: assistant.id, additional_messages: [{ role: 'user', content: 'hello' }] })
+      .then((run) => stack.finished(run));
+    assert.equal((await again()).status, 'completed');
+    assert.equal((await again()).status, 'completed');
+    assert.equal((await again()).incomplete_details?.reason, 'thread_budget');
+    stack.startRedis();
+  });
+});
+
+test('budgets are kept for what there is, and go with it', async () => {
+  await withStack({ script, config, workers: 0 }, async (stack) => {
+    const assistant = await stack.assistant({ slug: 'helper' });
+    const thread = await stack.ok('POST', '/v1/threads', {});
+    const other = stack.tenant('other');
+    const made = await put(stack, `thread/${thread.id}`, { max_tokens: 5 });
+    assert.deepEqual([made.object, made.kind, made.subject, made.at_limit, made.max_cost_micros, made.spent_tokens], ['budget', 'thread', thread.id, 'end', null, 0]);
+    const bySlug = await put(stack, 'agent/helper', { max_tokens: 5 });
+    assert.equal(bySlug.subject, assistant.id);
+    const again = await put(stack, `agent/${assistant.id}`, { period: 'total', max_cost_micros: 7 });
+    assert.deepEqual([again.id, again.max_tokens, again.period], [bySlug.id, null, 'total']);
+    await put(stack, 'user/a%2Fb', { max_tokens: 5 });
+    const tenant = await put(stack, 'tenant/self', { max_tokens: 5 });
+    assert.equal((await get(stack, `tenant/${tenant.subject}`)).id, tenant.id);
+
+    const all = await stack.ok('GET', '/v1/budgets?order=asc');
+    assert.deepEqual(all.data.map((one) => one.kind), ['thread', 'agent', 'user', 'tenant']);
+    const first = await stack.ok('GET', '/v1/budgets?order=asc&limit=1');
+    assert.deepEqual([first.data.length, first.has_more], [1, true]);
+    const rest = await stack.ok('GET', `/v1/budgets?order=asc&after=${first.last_id}`);
+    assert.deepEqual(rest.data.map((one) => one.subject).slice(1), ['a/b', tenant.subject]);
+    assert.equal((await stack.ok('GET', '/v1/budgets?kind=user')).data.length, 1);
+    assert.equal((await other.ok('GET', '/v1/budgets')).data.length, 0);
+
+    for (const [of, fields, status, param] of [
+      ['group/x', { max_tokens: 5 }, 400, 'kind'],
+      ['thread/thread_x', { max_tokens: 5 }, 404, null],
+      [`thread/thread_${'0'.repeat(32)}`, { max_tokens: 5 }, 404, null],
+      ['agent/nobody', { max_tokens: 5 }, 404, null],
+      [`tenant/tenant_${'0'.repeat(32)}`, { max_tokens: 5 }, 404, null],
+      ['tenant/self', {}, 400, null],
+      ['tenant/self', { max_tokens: 0 }, 400, 'max_tokens'],
+      ['tenant/self', { max_tokens: 5, period: 'week' }, 400, 'period'],
+      ['tenant/self', { max_tokens: 5, at_limit: 'fallback' }, 400, 'fallback_model'],
+      ['tenant/self', { max_tokens: 5, at_limit: 'fallback', fallback_model: 'nowhere/x' }, 400, 'fallback_model'],
+    ]) {
+      const refused = await stack.call('PUT', `/v1/budgets/${of}`, { period: 'day', ...fields });
+      assert.deepEqual([refused.status, refused.body.error?.param ?? null], [status, param], JSON.stringify([of, fields, refused.body]));
+    }
+    assert.equal((await other.call('GET', `/v1/budgets/thread/${thread.id}`)).status, 404);
+    assert.equal((await other.call('PUT', `/v1/budgets/thread/${thread.id}`, { period: 'day', max_tokens: 5 })).status, 404);
+    assert.equal((await stack.ok('DELETE', '/v1/budgets/tenant/self')).deleted, true);
+    assert.equal((await stack.call('DELETE', '/v1/budgets/tenant/self')).status, 404);
+    await stack.ok('DELETE', `/v1/threads/${thread.id}`);
+    assert.equal((await stack.call('GET', `/v1/budgets/thread/${thread.id}`)).status, 404);
+    await stack.ok('DELETE', '/v1/users/a%2Fb');
+    assert.equal((await stack.call('GET', '/v1/budgets/user/a%2Fb')).status, 404, 'what is known of a user goes with him');
+  });
+});

@@ -1,0 +1,104 @@
+/* What calls under way hold of budgets. */
+
+#include "shared/limits/budget_holds.h"
+#include "tests/unit/shared_limits/bench.h"
+
+static struct budget_hold hold(const char *key, int64_t max, int64_t spent, int64_t least,
+                               int64_t most)
+{
+    struct budget_hold hold = {
+        .max = {{max, 0}}, .spent = {{spent, 1}}, .need = {{{least, 1}}, {{most, 2}}}};
+
+    (void)snprintf(hold.key, sizeof(hold.key), "%s", key);
+    return hold;
+}
+
+static enum budget_answer take(struct bench *bench, const char *run, struct budget_hold *one)
+{
+    cr_assert_eq(budget_holds_take(bench->redis, text_of(run), one, 1, 60000, &err), 0, "%s",
+                 err.text);
+    return one->answer;
+}
+
+LIMITS_TEST(what_calls_hold_is_not_granted_twice, 41)
+{
+    struct budget_hold one = hold("b", 1000, 100, 50, 400);
+    const struct budget_amount real = {{120, 0}};
+
+    cr_expect_eq(take(bench, "r1", &one), BUDGET_GRANTED);
+    cr_expect_eq(one.granted.of[BUDGET_TOKENS], 400);
+    cr_expect_eq(one.granted.of[BUDGET_COST], 2);
+    cr_expect_eq(take(bench, "r2", &one), BUDGET_GRANTED);
+    cr_expect_eq(take(bench, "r3", &one), BUDGET_BUSY);
+    cr_expect_eq(take(bench, "r3", &one), BUDGET_BUSY, "and it holds nothing");
+    budget_holds_settle(bench->redis, TEXT("r1"), &one, 1, &real, 60000);
+    cr_expect_eq(take(bench, "r3", &one), BUDGET_BUSY, "380 are left");
+    one.spent.of[BUDGET_TOKENS] = 220;
+    budget_holds_release(bench->redis, TEXT("r1"), &one, 1);
+    one = hold("b", 1000, 100, 50, 380);
+    cr_expect_eq(take(bench, "r3", &one), BUDGET_GRANTED,
+                 "whoever knows less learns what is spent");
+    cr_expect_eq(take(bench, "r4", &one), BUDGET_BUSY);
+}
+
+LIMITS_TEST(a_run_holds_one_amount, 42)
+{
+    struct budget_hold one = hold("b", 1000, 0, 50, 600);
+
+    cr_expect_eq(take(bench, "r1", &one), BUDGET_GRANTED);
+    cr_expect_eq(take(bench, "r1", &one), BUDGET_GRANTED, "its worker was killed in the midst");
+    one = hold("b", 1000, 0, 50, 400);
+    cr_expect_eq(take(bench, "r2", &one), BUDGET_GRANTED);
+    cr_expect_eq(take(bench, "r3", &one), BUDGET_BUSY);
+}
+
+LIMITS_TEST(the_last_part_goes_to_one_call_and_then_it_is_used_up, 43)
+{
+    struct budget_hold one = hold("b", 1000, 700, 50, 600);
+
+    cr_expect_eq(take(bench, "r1", &one), BUDGET_GRANTED);
+    cr_expect_eq(one.granted.of[BUDGET_TOKENS], 300);
+    cr_expect_eq(take(bench, "r2", &one), BUDGET_BUSY);
+    one.spent.of[BUDGET_TOKENS] = 960;
+    budget_holds_release(bench->redis, TEXT("r1"), &one, 1);
+    cr_expect_eq(take(bench, "r2", &one), BUDGET_USED_UP);
+    one.max.of[BUDGET_TOKENS] = 2000;
+    cr_expect_eq(take(bench, "r2", &one), BUDGET_GRANTED, "somebody has raised it");
+}
+
+LIMITS_TEST(of_several_budgets_all_grant_or_nothing_is_held, 44)
+{
+    struct budget_hold two[2] = {hold("a", 1000, 0, 50, 600), hold("b", 500, 480, 50, 600)};
+    struct budget_hold one = hold("a", 1000, 0, 50, 1000);
+
+    cr_assert_eq(budget_holds_take(bench->redis, TEXT("r1"), two, 2, 60000, &err), 0);
+    cr_expect_eq(two[0].answer, BUDGET_GRANTED);
+    cr_expect_eq(two[1].answer, BUDGET_USED_UP);
+    cr_expect_eq(take(bench, "r2", &one), BUDGET_GRANTED);
+}
+
+LIMITS_TEST(what_is_not_given_back_in_time_is_given_up, 45)
+{
+    struct budget_hold one = hold("b", 1000, 0, 50, 1000);
+
+    cr_assert_eq(budget_holds_take(bench->redis, TEXT("r1"), &one, 1, 100, &err), 0);
+    cr_expect_eq(take(bench, "r2", &one), BUDGET_BUSY);
+    cr_assert_eq(fiber_sleep(150, NULL), 0);
+    cr_expect_eq(take(bench, "r2", &one), BUDGET_GRANTED);
+}
+
+LIMITS_TEST(a_redis_that_forgets_all_knows_of_no_calls, 46)
+{
+    struct budget_hold one = hold("b", 1000, 100, 50, 900);
+    const struct text flush[] = {TEXT("FLUSHDB")};
+    const struct budget_amount real = {{500, 0}};
+
+    cr_expect_eq(take(bench, "r1", &one), BUDGET_GRANTED);
+    cr_assert_eq(redis_command(bench->redis, flush, 1, NULL, &err), 0);
+    budget_holds_settle(bench->redis, TEXT("r1"), &one, 1, &real, 60000);
+    cr_expect_eq(take(bench, "r2", &one), BUDGET_BUSY, "but it learns what they came to");
+    one.spent.of[BUDGET_TOKENS] = 600;
+    budget_holds_release(bench->redis, TEXT("r1"), &one, 1);
+    one = hold("b", 1000, 600, 50, 400);
+    cr_expect_eq(take(bench, "r2", &one), BUDGET_GRANTED);
+}

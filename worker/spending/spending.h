@@ -1,0 +1,59 @@
+#pragma once
+/* Budgets that a run shares with others (store/budgets), before and after its calls: what is spent
+ * is read, what the next call may come to is held (limits/budget_holds.h), and given back when what
+ * it came to is stored.
+ *
+ *   spending_ask ──► the call ──► spending_settle ──► the step is stored ──► spending_stored
+ */
+
+#include "shared/base/compiler.h"
+#include "shared/base/id.h"
+#include "shared/limits/budget_holds.h"
+#include "shared/store/budgets/budgets.h"
+#include "worker/spending/allowance.h"
+
+struct arena;
+struct error;
+struct pg;
+struct redis;
+
+struct spending {
+    struct uuid ids[RUN_BUDGETS_MAX]; /* that hold the run back */
+    size_t count;
+    struct uuid held[RUN_BUDGETS_MAX]; /* of these, those of which it holds some */
+    struct budget_hold holds[RUN_BUDGETS_MAX];
+    size_t holding;
+    char run[ID_TEXT_SIZE];
+};
+
+void spending_begin(struct spending *spending, struct uuid run, const struct uuid *budgets,
+                    size_t count);
+
+/* What all of them say of a call. */
+struct spending_verdict {
+    enum budget_answer answer;
+    enum budget_at_limit at_limit; /* of BUDGET_USED_UP: the strictest of those that are */
+    struct uuid id;                /* its id; of BUDGET_GRANTED that of the one that grants least */
+    const char *name;              /* "thread_budget", …, static */
+    struct text fallback_model;    /* in the arena */
+    int64_t resets_in_ms;          /* 0: never */
+    int64_t answer_tokens;         /* of BUDGET_GRANTED */
+};
+
+/* `unsaved` is what the run has used and not stored. A call holds what it is granted for up to
+ * for_ms. While Redis is away nothing is held, and what is spent decides alone. Returns 0, or what
+ * budgets_look does. */
+SUSPENDS MUSTCHECK int spending_ask(struct spending *spending, struct pg *pg, struct redis *redis,
+                                    struct arena *arena, const struct allowance_call *call,
+                                    const struct budget_amount *unsaved, int64_t for_ms,
+                                    struct spending_verdict *out, struct error *err);
+
+/* This one holds the run back no more. It is counted all the same. */
+void spending_free(struct spending *spending, struct uuid budget);
+
+/* The call is over: `unsaved` as above. Waits for nothing. */
+void spending_settle(struct spending *spending, struct redis *redis,
+                     const struct budget_amount *unsaved);
+
+/* What the run used is stored. Where that can't be read now, others may be granted as much more. */
+SUSPENDS void spending_stored(struct spending *spending, struct pg *pg, struct redis *redis);
