@@ -3,9 +3,13 @@
 #include "shared/agent/tools.h"
 
 const struct tool_kind tool_kinds[] = {
-    {"calculator", TOOL_BY_SERVER, false},  {"current_time", TOOL_BY_SERVER, false},
-    {"wait", TOOL_BY_SERVER, false},        {"http_request", TOOL_BY_SERVER, true},
-    {"function", TOOL_BY_CLIENT, false},    {"code_interpreter", TOOL_BY_NOBODY, false},
+    {"calculator", TOOL_BY_SERVER, false},
+    {"current_time", TOOL_BY_SERVER, false},
+    {"wait", TOOL_BY_SERVER, false},
+    {"sleep_until", TOOL_BY_SERVER, false},
+    {"http_request", TOOL_BY_SERVER, true},
+    {"function", TOOL_BY_CLIENT, false},
+    {"code_interpreter", TOOL_BY_NOBODY, false},
     {"file_search", TOOL_BY_NOBODY, false},
 };
 

@@ -127,6 +127,24 @@ test('a run waits for a time, holds nothing, and goes on when it has come', asyn
   });
 });
 
+test('a run sleeps until a time, on no worker', async () => {
+  const wakes = Math.ceil(Date.now() / 1000) + 12;
+  const script = `
+rules:
+  - {name: sleep, when: {after_tool: false}, then: {calls: [{name: sleep_until, arguments: {time: '${new Date(wakes * 1000).toISOString()}'}}]}}
+  - {name: answer, then: {text: 'Then: {{tool.1}}'}}
+`;
+  await withStack({ script }, async (stack) => {
+    const run = await stack.submit(await stack.assistant({ tools: [{ type: 'sleep_until' }] }), 'go');
+    assert.deepEqual(await parked(stack), { status: 'queued', owner: null, open_calls: 1 });
+    const waiting_ = await stack.run(run);
+    assert.deepEqual([waiting_.waits_for, Math.abs(waiting_.waits_until - wakes) <= 1], ['time', true]);
+    const ended = await stack.finished(run, 40000);
+    assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+    assert.ok(Date.now() >= wakes * 1000);
+  });
+});
+
 test('a run that waits for a time and for its client goes on after the later of the two', async () => {
   await withStack({ script: waiting('{seconds: 1}', ', {name: ask, arguments: {}}') }, async (stack) => {
     const run = await stack.finished(await stack.submit(await stack.assistant({ tools }), 'go'));

@@ -63,3 +63,19 @@ Test(wait, ends_before_its_run_does)
     refuses("{\"until\": \"2026-03-30T01:30:00Z\"}", HOUR_MS, "before that time comes");
     refuses("{\"seconds\": 31536001}", INT64_MAX, "more than a year");
 }
+
+static int64_t sleeps(const char *text, int64_t left_ms)
+{
+    CLEANUP(json_freep) struct json_object *arguments = NULL;
+    int64_t due_in_ms = -1;
+
+    cr_assert_eq(json_decode(text_of(text), 10, &arguments, &err), 0);
+    return sleep_until_evaluate(arguments, NOW_MS, left_ms, &due_in_ms, &err) == 0 ? due_in_ms : -1;
+}
+
+Test(wait, sleep_until_takes_a_time_alone)
+{
+    cr_assert_eq(sleeps("{\"time\": \"2026-03-29T01:31:00Z\"}", HOUR_MS), 60000);
+    cr_assert_eq(sleeps("{\"time\": \"2026-03-29T03:31:00\"}", HOUR_MS), -1);
+    cr_assert_eq(sleeps("{\"time\": \"2026-03-29T02:31:00Z\"}", HOUR_MS), -1, "beyond its run");
+}

@@ -66,18 +66,33 @@ static int run_http_request(const struct tool_call *call, struct json_object *ar
     return http_request_run(call->services->http, &options, arguments, out, err);
 }
 
-static int park_wait(const struct tool_call *call, struct json_object *arguments,
-                     struct tool_outcome *outcome, struct error *err)
+typedef int (*due_fn)(struct json_object *arguments, int64_t now_wall_ms, int64_t left_ms,
+                      int64_t *out_due_in_ms, struct error *err);
+
+static int park_until(due_fn due, const struct tool_call *call, struct json_object *arguments,
+                      struct tool_outcome *outcome, struct error *err)
 {
     int64_t due_in_ms;
-    int r = wait_evaluate(arguments, call->services->now_wall_ms(), call->expires_ms - clock_ms(),
-                          &due_in_ms, err);
+    int r = due(arguments, call->services->now_wall_ms(), call->expires_ms - clock_ms(), &due_in_ms,
+                err);
 
     if (r < 0)
         return r;
     *outcome = (struct tool_outcome){
         .end = TOOL_PARKED, .wait = WAIT_TIME, .due_in_ms = due_in_ms > 0 ? due_in_ms : 0};
     return 0;
+}
+
+static int park_wait(const struct tool_call *call, struct json_object *arguments,
+                     struct tool_outcome *outcome, struct error *err)
+{
+    return park_until(wait_evaluate, call, arguments, outcome, err);
+}
+
+static int park_sleep(const struct tool_call *call, struct json_object *arguments,
+                      struct tool_outcome *outcome, struct error *err)
+{
+    return park_until(sleep_until_evaluate, call, arguments, outcome, err);
 }
 
 static const struct builtin builtins[] = {
@@ -113,6 +128,13 @@ static const struct builtin builtins[] = {
         .parameters = wait_parameters,
         .class = CALL_PURE,
         .park = park_wait,
+    },
+    {
+        .name = "sleep_until",
+        .description = sleep_until_description,
+        .parameters = sleep_until_parameters,
+        .class = CALL_PURE,
+        .park = park_sleep,
     },
     {
         .name = "http_request",
