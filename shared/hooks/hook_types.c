@@ -20,6 +20,7 @@ const struct hook_type hook_types[] = {
     {"batch.failed", "A batch could not be worked through."},
     {"batch.expired", "A batch did not end in its window."},
     {"batch.cancelled", "A batch was cancelled."},
+    {"budget.warning", "Four fifths of a budget are spent."},
     {"webhook_endpoint.disabled", "Another endpoint is not told anything any more."},
 };
 const size_t hook_types_count = ARRAY_LENGTH(hook_types);

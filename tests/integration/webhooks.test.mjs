@@ -11,6 +11,7 @@ const receivers = [];
 const script = `
 rules:
   - {name: asks, when: {user: '^ask'}, then: {calls: [{name: ask, arguments: {}}]}}
+  - {name: spends, when: {user: '^spend'}, then: {text: 'Spent.', usage: {prompt_tokens: 800, completion_tokens: 50}}}
   - {name: other, then: {text: 'Hello.'}}
 `;
 const ask = { tools: [{ type: 'function', function: { name: 'ask', parameters: { type: 'object' } } }] };
@@ -354,4 +355,19 @@ test('a dead webhook with 100,000 waiting deliveries does not delay another one 
   checkTook(waits[waits.length >> 1], 2000, `the live one waits ${waits.join(', ')} ms`);
   assert.ok(stack.sql(`SELECT count(*)::int AS n FROM webhook_deliveries WHERE lane = '${id}' AND state = 'pending'`)[0].n > 99000);
   assert.ok(dead.got.length < 40, `${dead.got.length} tries of the dead one`);
+});
+
+test('a tenant is told once when most of a budget is spent', async () => {
+  const as = tenant('spends');
+  const to = await receiver();
+  await hook(as, to.url, ['budget.*']);
+  const budget = await as.ok('PUT', '/v1/budgets/user/ann', { period: 'day', max_tokens: 1000 });
+  await as.finished(await as.go({ user: 'ann', max_output_tokens: 100 }, 'spend'));
+  await until('it is told', () => to.got.length > 0, 60_000);
+  assert.equal(to.got[0].event.type, 'budget.warning');
+  assert.deepEqual(to.got[0].event.data, {
+    id: budget.id, object: 'budget', kind: 'user', subject: 'ann', period: 'day', max_tokens: 1000, max_cost_micros: null, spent_tokens: 850,
+    spent_cost_micros: (await as.ok('GET', '/v1/budgets/user/ann')).spent_cost_micros,
+  });
+  assert.equal(to.got.length, 1);
 });

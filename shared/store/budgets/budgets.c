@@ -283,6 +283,19 @@ int budgets_look(struct pg *pg, struct arena *arena, const struct uuid *ids, siz
 #define MOSTLY(spent, max) \
     max " IS NOT NULL AND " spent " * 100 >= " max " * " SQL_STRING(BUDGETS_WARN_PERCENT)
 
+/* Tells webhooks. */
+#define WARNING \
+    "penstock_webhook_emit(b.tenant_id, 'budget.warning'," \
+    "    'budget_' || replace(b.id::text, '-', ''), json_build_object(" \
+    "        'object', 'budget', 'kind', b.kind, 'subject', CASE b.kind" \
+    "            WHEN 'thread' THEN 'thread_' || replace(b.subject, '-', '')" \
+    "            WHEN 'agent' THEN 'asst_' || replace(b.subject, '-', '')" \
+    "            WHEN 'tenant' THEN 'tenant_' || replace(b.tenant_id::text, '-', '')" \
+    "            ELSE b.subject END," \
+    "        'period', b.period, 'max_tokens', b.max_tokens," \
+    "        'max_cost_micros', b.max_cost_micros, 'spent_tokens', s.tokens," \
+    "        'spent_cost_micros', s.cost))"
+
 /* The days are written in the order of their key, so that two schedulers are in no deadlock. What
  * is spent does not change by it: the statement sees rows and days as they were before. */
 static const struct pg_statement fold = {
@@ -322,12 +335,12 @@ static const struct pg_statement fold = {
         "    RETURNING b.*)"
         " SELECT q.*, n.folded"
         " FROM (SELECT count(*) AS folded FROM d) n"
-        " LEFT JOIN LATERAL (SELECT " COLUMNS " FROM w b" SPENT ") q ON true",
+        " LEFT JOIN LATERAL (SELECT " COLUMNS ", " WARNING " FROM w b" SPENT ") q ON true",
     .types = "",
 };
 /* clang-format on */
 
-#define COLUMN_FOLDED 15
+#define COLUMN_FOLDED 16
 
 int budgets_fold(struct pg *pg, struct arena *arena, struct purse_list *out_warned, bool *out_more,
                  struct error *err)
