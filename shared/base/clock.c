@@ -26,9 +26,14 @@ int64_t clock_ms(void)
     return clock_us() / 1000;
 }
 
+int64_t clock_wall_us(void)
+{
+    return frozen ? frozen_wall_ms * 1000 : read_us(CLOCK_REALTIME);
+}
+
 int64_t clock_wall_ms(void)
 {
-    return frozen ? frozen_wall_ms : read_us(CLOCK_REALTIME) / 1000;
+    return clock_wall_us() / 1000;
 }
 
 int64_t deadline_in(int64_t wait_ms)

@@ -10,7 +10,8 @@
 
 int64_t clock_ms(void);
 int64_t clock_wall_ms(void);
-int64_t clock_us(void); /* as clock_ms, in microseconds */
+int64_t clock_us(void);      /* as clock_ms, in microseconds */
+int64_t clock_wall_us(void); /* as clock_wall_ms */
 
 /* clock_ms() + wait_ms, without overflow; wait_ms < 0 gives DEADLINE_NONE. */
 int64_t deadline_in(int64_t wait_ms);
