@@ -111,6 +111,21 @@ static void free_files(struct config *config)
     free(config->files.s3_addressing);
 }
 
+static void free_telemetry(struct config *config)
+{
+    free(config->telemetry.endpoint);
+    free(config->telemetry.traces_endpoint);
+    if (config->telemetry.headers)
+        explicit_bzero(config->telemetry.headers, strlen(config->telemetry.headers));
+    free(config->telemetry.headers);
+    free(config->telemetry.service_name);
+    free(config->telemetry.resource_attributes);
+    free(config->telemetry.sampler);
+    free(config->telemetry.sampler_arg);
+    free(config->telemetry.content);
+    free(config->telemetry.tell_providers);
+}
+
 void config_free(struct config *config)
 {
     if (!config)
@@ -124,6 +139,7 @@ void config_free(struct config *config)
     free(config->scheduler.search);
     free(config->worker.host);
     free_files(config);
+    free_telemetry(config);
     free_strings(config->worker.private_addresses, config->worker.private_addresses_count);
     for (unsigned i = 0; i < config->providers_count; i++)
         free_provider(&config->providers[i]);

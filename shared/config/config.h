@@ -137,6 +137,21 @@ struct config {
         int64_t keep_days;       /* events and deliveries are shown for so long; default 7 */
     } webhooks;
 
+    /* Read, and refused where they are wrong, by shared/trace/tracer.h. */
+    struct {
+        char *endpoint;            /* OTEL_EXPORTER_OTLP_ENDPOINT; "": telemetry is off */
+        char *traces_endpoint;     /* OTEL_EXPORTER_OTLP_TRACES_ENDPOINT */
+        char *headers;             /* OTEL_EXPORTER_OTLP_HEADERS. Never logged. */
+        char *service_name;        /* OTEL_SERVICE_NAME; "": the program's name */
+        char *resource_attributes; /* OTEL_RESOURCE_ATTRIBUTES */
+        char *sampler;             /* OTEL_TRACES_SAMPLER */
+        char *sampler_arg;         /* OTEL_TRACES_SAMPLER_ARG */
+        char *content;             /* PENSTOCK_TELEMETRY_CONTENT: "off" (the default): nothing of
+                                    * what people, models and tools say is in a span; "on" */
+        char *tell_providers;      /* PENSTOCK_TELEMETRY_TELL_PROVIDERS: whether providers of models
+                                    * are sent the traceparent; "off" or "on" */
+    } telemetry;
+
     char *default_provider; /* PENSTOCK_DEFAULT_PROVIDER: serves models that are named barely and
                              * not known; default "": none */
     int shards;             /* PENSTOCK_SHARDS: of the queue, 1 to 100; default 1 */

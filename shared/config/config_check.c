@@ -313,3 +313,13 @@ const char *config_check_addressing(const char *value)
         return NULL;
     return "must be path or host";
 }
+
+const char *config_check_optional_url(const char *value)
+{
+    return value[0] == '\0' ? NULL : config_check_http_url(value);
+}
+
+const char *config_check_on_off(const char *value)
+{
+    return strcmp(value, "on") == 0 || strcmp(value, "off") == 0 ? NULL : "must be on or off";
+}

@@ -141,6 +141,19 @@ static const cyaml_schema_field_t files_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t telemetry_fields[] = {
+    STRING(telemetry, endpoint),
+    STRING(telemetry, traces_endpoint),
+    STRING(telemetry, headers),
+    STRING(telemetry, service_name),
+    STRING(telemetry, resource_attributes),
+    STRING(telemetry, sampler),
+    STRING(telemetry, sampler_arg),
+    STRING(telemetry, content),
+    STRING(telemetry, tell_providers),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_value_t provider_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_file_provider, provider_fields),
 };
@@ -164,6 +177,8 @@ static const cyaml_schema_field_t file_fields[] = {
     CYAML_FIELD_MAPPING("files", CYAML_FLAG_OPTIONAL, struct config_file_data, files, files_fields),
     CYAML_FIELD_MAPPING("webhooks", CYAML_FLAG_OPTIONAL, struct config_file_data, webhooks,
                         webhooks_fields),
+    CYAML_FIELD_MAPPING("telemetry", CYAML_FLAG_OPTIONAL, struct config_file_data, telemetry,
+                        telemetry_fields),
     SEQUENCE(data, providers, &provider_schema),
     SEQUENCE(data, models, &model_schema),
     CYAML_FIELD_END,

@@ -116,6 +116,18 @@ struct config_file_files {
     int64_t *abandoned_ms;
 };
 
+struct config_file_telemetry {
+    char *endpoint;
+    char *traces_endpoint;
+    char *headers;
+    char *service_name;
+    char *resource_attributes;
+    char *sampler;
+    char *sampler_arg;
+    char *content;
+    char *tell_providers;
+};
+
 struct config_file_data {
     char *database_url;
     char *redis_url;
@@ -127,6 +139,7 @@ struct config_file_data {
     struct config_file_threads threads;
     struct config_file_files files;
     struct config_file_webhooks webhooks;
+    struct config_file_telemetry telemetry;
     struct config_file_provider *providers;
     unsigned providers_count;
     struct config_file_model *models;
@@ -206,6 +219,8 @@ const char *config_check_bucket(const char *value);
 const char *config_check_optional_name(const char *value);
 const char *config_check_optional_secret(const char *value);
 const char *config_check_addressing(const char *value);
+const char *config_check_optional_url(const char *value);
+const char *config_check_on_off(const char *value);
 const char *config_check_metrics(const char *value);
 const char *config_check_name(const char *value);
 const char *config_check_header(const char *value);

@@ -121,6 +121,18 @@ static const struct setting settings[] = {
                    INT64_MAX / 4),
     NUMBER_SETTING(SETTING_INT64, files.abandoned_ms, NULL, 15 * 60 * SECOND_MS, SECOND_MS,
                    24 * HOUR_MS),
+
+    TEXT_SETTING(telemetry.endpoint, "OTEL_EXPORTER_OTLP_ENDPOINT", "", config_check_optional_url),
+    TEXT_SETTING(telemetry.traces_endpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "",
+                 config_check_optional_url),
+    TEXT_SETTING(telemetry.headers, "OTEL_EXPORTER_OTLP_HEADERS", "", NULL),
+    TEXT_SETTING(telemetry.service_name, "OTEL_SERVICE_NAME", "", NULL),
+    TEXT_SETTING(telemetry.resource_attributes, "OTEL_RESOURCE_ATTRIBUTES", "", NULL),
+    TEXT_SETTING(telemetry.sampler, "OTEL_TRACES_SAMPLER", "", NULL),
+    TEXT_SETTING(telemetry.sampler_arg, "OTEL_TRACES_SAMPLER_ARG", "", NULL),
+    TEXT_SETTING(telemetry.content, "PENSTOCK_TELEMETRY_CONTENT", "off", config_check_on_off),
+    TEXT_SETTING(telemetry.tell_providers, "PENSTOCK_TELEMETRY_TELL_PROVIDERS", "off",
+                 config_check_on_off),
 };
 
 static void *place(struct config *config, const struct setting *setting)

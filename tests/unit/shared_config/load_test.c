@@ -467,3 +467,24 @@ Test(load, settings_of_files_say_what_would_be_right)
     check_refused("files: {s3_addressing: dns}\n", NULL,
                   "FILE:1:24: files.s3_addressing must be path or host");
 }
+
+Test(load, telemetry_is_off_unless_an_endpoint_is_said_by_the_names_of_opentelemetry)
+{
+    char *otel[] = {"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318",
+                    "OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01",
+                    "PENSTOCK_TELEMETRY_CONTENT=on", NULL};
+    struct config *config = load("telemetry: {service_name: mine}\n", otel, NULL);
+
+    cr_assert_str_eq(config->telemetry.endpoint, "http://collector:4318");
+    cr_assert_str_eq(config->telemetry.sampler_arg, "0.01");
+    cr_assert_str_eq(config->telemetry.service_name, "mine");
+    cr_assert_str_eq(config->telemetry.content, "on");
+    cr_assert_str_eq(config->telemetry.tell_providers, "off");
+    config_free(config);
+    config = load("", NULL, NULL);
+    cr_assert_str_eq(config->telemetry.endpoint, "");
+    config_free(config);
+    check_refused("telemetry: {content: some}\n", NULL,
+                  "FILE:1:22: telemetry.content must be on or off");
+    check_refused("telemetry: {endpoint: collector}\n", NULL, "FILE:1:23: telemetry.endpoint must");
+}
