@@ -119,6 +119,7 @@ struct chat_request {
     bool stream;                   /* the reply is to come as it is made */
 
     struct text idempotency_key; /* sent as a header; empty: none */
+    struct text traceparent;     /* the same */
     int64_t deadline_ms;     /* clock_ms by which the call must be over; 0: the provider's time-outs
                               * alone */
     size_t answer_bytes_max; /* of the reply's text and arguments; 0: CHAT_ANSWER_BYTES_MAX */

@@ -126,10 +126,15 @@ int provider_exchange_run(struct provider_exchange *exchange,
     const struct provider_target *target = exchange->target;
     struct error detail = {0};
     int64_t left_ms = exchange->deadline_ms ? exchange->deadline_ms - clock_ms() : DEADLINE_NONE;
-    int r;
+    int r = 0;
 
     if (left_ms <= 0)
         return transport_failed(target, -E_TIMEOUT, false, out_failure);
+    if (exchange->traceparent.len > 0)
+        r = provider_wire_add_header(&exchange->wire, TEXT("traceparent"), exchange->traceparent,
+                                     err);
+    if (r < 0)
+        return r;
     r = send_request(exchange, left_ms, &detail);
     if (r == 0)
         return 0;

@@ -17,6 +17,7 @@ struct provider_exchange {
     int64_t idle_timeout_ms; /* without a byte, once the reply has begun; 0: none */
     enum http_take (*on_body)(void *arg, struct text bytes); /* as of http_call; needed */
     void *arg;
+    struct text traceparent; /* sent as a header; empty: none */
 
     bool began; /* to reply */
     struct http_response response;

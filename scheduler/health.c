@@ -24,6 +24,7 @@
 #include "scheduler/waits/waits.h"
 #include "shared/program/process.h"
 #include "shared/program/servers.h"
+#include "shared/trace/tracer.h"
 
 enum { STALE_MS = 10000 };
 
@@ -59,7 +60,8 @@ const struct metric_table *const scheduler_metrics[] = {
     &census_metrics,        &api_metrics_table,     &dispatcher_metrics, &ownership_metrics,
     &live_metrics,          &waits_metrics,         &gateway_metrics,    &reap_metrics,
     &file_sweeper_metrics,  &search_filler_metrics, &batches_metrics,    &clockwork_metrics,
-    &outbox_sender_metrics, &server_metrics,        &servers_metrics,    &process_metrics,
+    &outbox_sender_metrics, &server_metrics,        &tracer_metrics,     &servers_metrics,
+    &process_metrics,
 };
 const size_t scheduler_metrics_count = ARRAY_LENGTH(scheduler_metrics);
 
@@ -71,6 +73,7 @@ static void render(void *arg, struct buf *out)
     http_server_stats_get(scheduler->server, &http);
     roles_metrics_render(scheduler, out);
     metric_table_render(&server_metrics, &http, out);
+    tracer_metrics_render(scheduler->tracer, out);
     servers_metrics_render(scheduler->servers, out);
     process_metrics_render(out);
 }

@@ -166,6 +166,7 @@ static void start_gateway(struct scheduler *scheduler)
         .redis = scheduler->links.redis,
         .http = scheduler->links.http,
         .registry = scheduler->registry,
+        .tracer = scheduler->tracer,
         .calls_max = (size_t)(calls < most ? calls : most),
         .wait_ms = config->scheduler.gateway_wait_ms,
     };
@@ -374,6 +375,7 @@ static void start_api(struct scheduler *scheduler)
         .gateway = scheduler->gateway,
         .hooks = scheduler->links.hooks,
         .hook_guard = &scheduler->hook_guard,
+        .tracer = scheduler->tracer,
         .key_sockets = (size_t)scheduler->config->scheduler.key_sockets,
         .response_wait_ms = scheduler->config->scheduler.response_wait_ms,
         .events =

@@ -24,9 +24,11 @@
 #include "shared/http_client/http_client.h"
 #include "shared/postgres/postgres.h"
 #include "shared/program/servers.h"
+#include "shared/program/telemetry.h"
 #include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
 #include "shared/store/search/search.h"
+#include "shared/trace/tracer.h"
 
 #define PART_BYTES_MAX ((size_t)64 << 20) /* of an upload */
 #define FORM_BYTES_MAX ((size_t)1 << 20)  /* what stands around a file */
@@ -213,6 +215,8 @@ int scheduler_open(const struct config *config, int64_t wait_ms, struct schedule
     if (r == 0)
         r = open_links(out, err);
     if (r == 0)
+        r = telemetry_start(config, "penstock-scheduler", &out->tracer, err);
+    if (r == 0)
         r = provider_registry_new(config, &out->registry, err);
     if (r == 0)
         r = servers_await_postgres(out->links.core, wait_ms, err);
@@ -253,6 +257,7 @@ void scheduler_close(struct scheduler *scheduler, int64_t deadline_ms)
     gateway_end(scheduler->gateway);
     http_server_close(scheduler->server, deadline_ms);
     roles_stop(scheduler);
+    tracer_stop(scheduler->tracer);
     servers_stop(scheduler->servers);
     provider_registry_free(scheduler->registry);
     close_links(&scheduler->links);

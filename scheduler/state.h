@@ -26,6 +26,7 @@ struct redis;
 struct search_filler;
 struct servers;
 struct teller;
+struct tracer;
 struct waits;
 
 /* Connections by what they are for, so that what is slow delays its like alone. Answers of a
@@ -52,6 +53,7 @@ struct scheduler {
     unsigned roles;
     struct scheduler_links links;
     struct servers *servers;
+    struct tracer *tracer; /* NULL: telemetry is off */
     struct provider_registry *registry;
     struct api *api; /* NULL without its role; so are gateway, waits, live and reap */
     struct gateway *gateway;

@@ -6,6 +6,7 @@
 #include "shared/program/process.h"
 #include "shared/program/servers.h"
 #include "shared/store/leases/run_writer.h"
+#include "shared/trace/tracer.h"
 #include "worker/lease/heartbeat.h"
 #include "worker/live/speaker.h"
 #include "worker/state.h"
@@ -141,8 +142,8 @@ static const struct metric_table live_table = METRIC_TABLE(live_rows);
 static const struct metric_table http_table = METRIC_TABLE(http_rows);
 
 const struct metric_table *const worker_metrics[] = {
-    &runs_table, &call_stats_table, &gate_table,      &writes_table,
-    &live_table, &http_table,       &servers_metrics, &process_metrics,
+    &runs_table, &call_stats_table, &gate_table,      &writes_table,    &live_table,
+    &http_table, &tracer_metrics,   &servers_metrics, &process_metrics,
 };
 const size_t worker_metrics_count = ARRAY_LENGTH(worker_metrics);
 
@@ -162,6 +163,7 @@ static void render(void *arg, struct buf *out)
     metric_table_render(&writes_table, run_writer_stats(worker->writer), out);
     metric_table_render(&live_table, &live, out);
     metric_table_render(&http_table, &http, out);
+    tracer_metrics_render(worker->tracer, out);
     servers_metrics_render(worker->servers, out);
     process_metrics_render(out);
 }

@@ -30,6 +30,7 @@ struct run_writer;
 struct servers;
 struct speaker;
 struct teller;
+struct tracer;
 struct watch;
 
 struct worker_counters {
@@ -79,6 +80,7 @@ struct worker {
     struct watch *watch;
     struct pulse pulse; /* of the fiber that consumes */
     struct worker_counters counters;
+    struct tracer *tracer;          /* NULL: telemetry is off */
     struct call_stats *calls;       /* of models and tools */
     struct histogram queue_wait_us; /* from due to claimed for the first time */
 };

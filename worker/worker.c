@@ -24,10 +24,12 @@
 #include "shared/http_client/http_client.h"
 #include "shared/postgres/postgres.h"
 #include "shared/program/servers.h"
+#include "shared/program/telemetry.h"
 #include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
 #include "shared/store/fleet/workers.h"
 #include "shared/store/leases/run_writer.h"
+#include "shared/trace/tracer.h"
 #include "worker/health.h"
 #include "worker/intake/consume.h"
 #include "worker/lease/heartbeat.h"
@@ -115,6 +117,8 @@ static int open_parts(struct worker *worker, const struct config *config, struct
     };
     int r = provider_registry_new(config, &worker->registry, err);
 
+    if (r == 0)
+        r = telemetry_start(config, "penstock-worker", &worker->tracer, err);
     if (r == 0)
         r = open_stores(worker, config, err);
     if (r == 0)
@@ -264,6 +268,7 @@ void worker_close(struct worker *worker)
     health_close(worker->health);
     heartbeat_close(worker->heartbeat);
     http_client_close(worker->http);
+    tracer_stop(worker->tracer);
     servers_stop(worker->servers);
     gate_free(worker->gate);
     speaker_stop(worker->speaker);

@@ -14,7 +14,8 @@ struct embedding_request {
     size_t count;
     int64_t dimensions; /* of each vector; 0: the model's own */
     struct text idempotency_key;
-    int64_t deadline_ms; /* clock_ms; 0: the provider's time-outs alone */
+    struct text traceparent; /* as of chat_request */
+    int64_t deadline_ms;     /* clock_ms; 0: the provider's time-outs alone */
 };
 
 struct embedding_reply {

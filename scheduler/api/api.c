@@ -140,6 +140,7 @@ struct api *api_new(const struct api_options *options)
     api->hooks = options->hooks;
     api->hook_guard = options->hook_guard;
     api->claim_returns = claim_returns_new();
+    api->tracer = options->tracer;
     api->seats = seats_new(options->key_sockets);
     api->response_wait_ms =
         options->response_wait_ms ? options->response_wait_ms : RESPONSE_WAIT_MS;
@@ -436,6 +437,7 @@ static void reply(struct request *request, int r)
     }
     api_metrics_count(&request->api->metrics, request->endpoint_place, status, took_us);
     log_request(request, r < 0 ? request->failure.status : status, took_us);
+    request_trace_note(request, r < 0 ? request->failure.status : status);
     if (exchange->status == 0)
         (void)http_reply(exchange, status, "application/json", buf_text(&request->reply));
 }
@@ -444,6 +446,7 @@ static void end(struct http_exchange *exchange)
 {
     struct request *request = exchange->user;
 
+    request_trace_end(request);
     json_free(request->body);
     buf_deinit(&request->reply);
     set_room(request, 0);
@@ -467,6 +470,7 @@ static struct request *begin(struct http_exchange *exchange, struct api *api)
     exchange->user = request;
     exchange->on_end = end;
     trace_of(exchange, fiber_log_context()->trace);
+    request_trace_begin(request);
     return request;
 }
 
@@ -575,6 +579,7 @@ int request_inner(const struct request *outer, const struct inner_request *inner
     api_metrics_count(&request->api->metrics, request->endpoint_place,
                       r == 0 ? 200 : request->failure.status, took_us);
     log_request(request, r == 0 ? 200 : request->failure.status, took_us);
+    request_trace_note(request, r == 0 ? 200 : request->failure.status);
     *failure = request->failure;
     end_inner(&exchange);
     return r;

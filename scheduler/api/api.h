@@ -25,6 +25,7 @@ struct live;
 struct error;
 struct pg;
 struct provider_registry;
+struct tracer;
 struct waits;
 
 struct api_options {
@@ -44,6 +45,7 @@ struct api_options {
     struct waits *waits;       /* of requests for the ends of runs; NULL: none waits */
     struct live *live;         /* of readers of the events of runs; NULL: none reads */
     struct gateway *gateway;   /* calls models for requests; NULL: none are called */
+    struct tracer *tracer;     /* NULL: telemetry is off */
     size_t key_sockets;        /* of one API key, at once; 0: none */
     int64_t response_wait_ms;  /* for the end of one; default: as long as a stock client waits */
     struct http_client *hooks; /* to receivers of webhooks, for trials; NULL: there are none */

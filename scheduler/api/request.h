@@ -14,6 +14,7 @@
 #include "shared/store/store.h"
 #include "shared/store/threads/counts.h"
 #include "shared/submit/submit.h"
+#include "shared/trace/trace_context.h"
 
 struct blob_stores;
 struct claim_returns;
@@ -29,6 +30,8 @@ struct pg;
 struct provider_registry;
 struct run_reader;
 struct shown;
+struct span;
+struct tracer;
 struct waits;
 
 /* Of files; see struct config. */
@@ -70,6 +73,7 @@ struct api {
     struct seats *seats; /* of sockets */
     int64_t response_wait_ms;
     struct poll poll;
+    struct tracer *tracer; /* NULL: telemetry is off */
     struct buf document;   /* OpenAPI's, when somebody has asked for it */
     int64_t errors_second; /* the second in which errors were logged last, and how many */
     int errors_logged;
@@ -85,15 +89,18 @@ struct request {
     const struct endpoint *endpoint; /* NULL: none was found */
     size_t endpoint_place;
     int64_t start_us;
-    struct store store;        /* of the tenant that asks, with the exchange's arena */
-    struct uuid key;           /* the API key that it, or its ticket, came with */
-    struct uuid ticket_thread; /* the only thread that its ticket is good for; zero: any */
-    struct tenant_rates rates; /* of calls of models, that the tenant may make */
-    struct json_object *body;  /* checked; never NULL where the endpoint takes JSON */
-    struct uuid object;        /* the id for what the request creates */
-    bool replaying;            /* an earlier attempt of this request may have created `object` */
-    bool made;                 /* one did, and its reply was not kept */
-    bool found;                /* it has: the reply is about what was there already */
+    struct trace_context given; /* what the client's traceparent says */
+    bool traced;                /* it says something */
+    struct span *span;          /* NULL: not recorded */
+    struct store store;         /* of the tenant that asks, with the exchange's arena */
+    struct uuid key;            /* the API key that it, or its ticket, came with */
+    struct uuid ticket_thread;  /* the only thread that its ticket is good for; zero: any */
+    struct tenant_rates rates;  /* of calls of models, that the tenant may make */
+    struct json_object *body;   /* checked; never NULL where the endpoint takes JSON */
+    struct uuid object;         /* the id for what the request creates */
+    bool replaying;             /* an earlier attempt of this request may have created `object` */
+    bool made;                  /* one did, and its reply was not kept */
+    bool found;                 /* it has: the reply is about what was there already */
     /* What this try leaves behind for the next one; NULL: nothing. */
     const struct idempotency_trace *first_try;
     struct share *share; /* of the tenant; NULL until he is known, and for a batch's line */

@@ -49,6 +49,7 @@ struct gateway *gateway_start(const struct gateway_options *options)
     gateway->fleet = options->fleet;
     gateway->http = options->http;
     gateway->registry = options->registry;
+    gateway->tracer = options->tracer;
     gateway->calls_max = options->calls_max;
     gateway->wait_ms = options->wait_ms;
     gateway->gate = gate_new(options->redis);

@@ -18,6 +18,7 @@ struct metric_table;
 struct pg;
 struct provider_registry;
 struct redis;
+struct tracer;
 
 struct gateway_options {
     struct pg *pg;            /* for what was used */
@@ -25,8 +26,9 @@ struct gateway_options {
     struct redis *redis;      /* for the limits */
     struct http_client *http; /* to the providers */
     struct provider_registry *registry;
-    size_t calls_max; /* at once */
-    int64_t wait_ms;  /* the longest that a call stands in line for its limits */
+    struct tracer *tracer; /* NULL: telemetry is off */
+    size_t calls_max;      /* at once */
+    int64_t wait_ms;       /* the longest that a call stands in line for its limits */
 };
 
 /* Lifetime: process. Its members are for model_call.c and the metrics. */
@@ -36,6 +38,7 @@ struct gateway {
     struct http_client *http;
     struct gate *gate;
     struct provider_registry *registry; /* replaced while calls are under way, which hold theirs */
+    struct tracer *tracer;
     size_t calls_max;
     int64_t wait_ms;
     struct budget replies; /* bytes of replies that arrive */

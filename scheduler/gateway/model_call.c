@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "providers/call.h"
+#include "providers/call_span.h"
 #include "providers/gate/gate.h"
 #include "providers/models/cost.h"
 #include "providers/models/registry.h"
@@ -21,6 +22,7 @@
 #include "shared/base/error.h"
 #include "shared/fiber/fiber.h"
 #include "shared/store/usage/usage.h"
+#include "shared/trace/tracer.h"
 
 /* Of a call that is to ask again: with another key, or now that it is its turn. */
 enum { TRY_AGAIN = 16 };
@@ -117,7 +119,7 @@ static struct gate_outcome outcome_of(const struct model_call *call, int r)
     };
 }
 
-SUSPENDS static int ask_provider(struct model_call *call, struct error *err)
+SUSPENDS static int send_request(struct model_call *call, struct error *err)
 {
     struct gateway *gateway = call->gateway;
     struct embedding_request texts;
@@ -131,9 +133,39 @@ SUSPENDS static int ask_provider(struct model_call *call, struct error *err)
     texts = *call->texts;
     texts.idempotency_key = call->asked.idempotency_key;
     texts.deadline_ms = call->deadline_ms;
+    texts.traceparent = call->asked.traceparent;
     call->vectors = (struct embedding_reply){.arena = call->arena};
     return provider_embed(gateway->http, &call->target, &texts, &call->vectors, &call->failure,
                           err);
+}
+
+/* Returns as provider_call. */
+SUSPENDS static int ask_provider(struct model_call *call, struct error *err)
+{
+    struct tracer *tracer = call->gateway->tracer;
+    const struct call_span_start start = {
+        .parent = call->traced ? &call->trace : NULL,
+        .target = &call->target,
+        .request = &call->asked,
+        .texts = call->texts,
+    };
+    struct span *span = call_span_begin(tracer, &start);
+    char traceparent[TRACEPARENT_SIZE];
+    struct chat_reply vectors;
+    int r;
+
+    tracer_tell_provider(tracer, span_context(span, start.parent), traceparent);
+    call->asked.traceparent = text_of(traceparent);
+    r = send_request(call, err);
+    call->asked.traceparent = TEXT_NONE;
+    vectors = (struct chat_reply){.usage = call->vectors.usage, .model = call->vectors.model};
+    if (r == 0)
+        call_span_answered(span, call->texts ? &vectors : &call->reply);
+    else if (r == PROVIDER_FAILED)
+        call_span_failed(span, &call->failure);
+    else
+        call_span_given_up(span);
+    return r;
 }
 
 /* What came of it. Returns 0, PROVIDER_FAILED or -E_CANCELED. */

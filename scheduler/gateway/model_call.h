@@ -21,6 +21,7 @@
 #include "shared/base/id.h"
 #include "shared/base/log.h"
 #include "shared/store/access/tenants.h"
+#include "shared/trace/trace_context.h"
 
 struct fiber;
 struct gateway;
@@ -40,6 +41,8 @@ struct model_call {
     struct tenant_rates rates;
     struct text user; /* whom it is counted for; empty: nobody */
     enum chat_turn turn;
+    struct trace_context trace; /* in which it is made */
+    bool traced;                /* it is in one */
 
     /* What came of it, once it is `over`. */
     bool over;

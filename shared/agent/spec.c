@@ -467,3 +467,21 @@ void run_spec_add_trace(struct buf *spec, const char *trace)
     buf_add_json_string(spec, trace);
     buf_add_char(spec, '}');
 }
+
+void run_spec_add_traceparent(struct buf *spec, const char *traceparent, const char *agent,
+                              struct text name)
+{
+    if (!reopen(spec))
+        return;
+    buf_add_string(spec, "\"trace\":{\"parent\":");
+    buf_add_json_string(spec, traceparent);
+    if (agent[0]) {
+        buf_add_string(spec, ",\"agent_id\":");
+        buf_add_json_string(spec, agent);
+    }
+    if (name.len > 0) {
+        buf_add_string(spec, ",\"agent_name\":");
+        buf_add_text(spec, name);
+    }
+    buf_add_string(spec, "}}");
+}

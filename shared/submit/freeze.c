@@ -20,6 +20,17 @@ struct freezing {
     int result;
 };
 
+/* What only those need who record the run's trace. */
+static void add_traceparent(const struct making *making, const struct agent_spec *agent,
+                            struct buf *spec)
+{
+    char id[ID_TEXT_SIZE] = "";
+
+    if (!uuid_is_zero(making->draft.agent))
+        id_format(ID_ASSISTANT, making->draft.agent, id);
+    run_spec_add_traceparent(spec, making->submission->traceparent, id, agent->members[SPEC_NAME]);
+}
+
 /* The spec, into the arena. */
 static void write_spec(void *arg)
 {
@@ -56,6 +67,8 @@ static void write_spec(void *arg)
         run_spec_add_webhook(&spec, json_text(json_get(request, "webhook")));
     if (making->submission->trace)
         run_spec_add_trace(&spec, making->submission->trace);
+    if (making->submission->traceparent)
+        add_traceparent(making, agent, &spec);
     making->draft.spec = (struct text){arena_copy(making->store->arena, buf_text(&spec)), spec.len};
     if (!spec.failed && making->draft.spec.ptr)
         return;

@@ -69,6 +69,17 @@ struct span *span_begin(struct tracer *tracer, const struct span_start *start, c
     return span;
 }
 
+void span_rename(struct span *span, const char *format, ...)
+{
+    va_list args;
+
+    if (!span)
+        return;
+    va_start(args, format);
+    (void)vsnprintf(span->name, sizeof(span->name), format, args);
+    va_end(args);
+}
+
 static void write_ended(const struct span *span, struct buf *out)
 {
     const struct otlp_span ended = {

@@ -29,6 +29,7 @@ struct span_start {
 /* `tracer` may be NULL: then nothing is recorded. The name is as printf makes it. */
 struct span *span_begin(struct tracer *tracer, const struct span_start *start, const char *format,
                         ...) PRINTF(3, 4);
+void span_rename(struct span *span, const char *format, ...) PRINTF(2, 3);
 void span_end(struct span *span); /* frees; NULL does nothing */
 
 static inline bool span_records(const struct span *span)

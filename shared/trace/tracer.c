@@ -46,6 +46,14 @@ void tracer_take(struct tracer *tracer, const struct buf *json)
         service_wake(&tracer->service);
 }
 
+void tracer_tell_provider(const struct tracer *tracer, const struct trace_context *context,
+                          char out[TRACEPARENT_SIZE])
+{
+    out[0] = '\0';
+    if (tracer && tracer->tell_providers && context)
+        traceparent_format(context, out);
+}
+
 /* The first `count` spans are not kept any longer. */
 static void let_go(struct tracer *tracer, size_t count)
 {
@@ -246,6 +254,7 @@ static int read_options(struct tracer *tracer, const struct tracer_options *opti
         buf_printf(&tracer->url, "%s%sv1/traces", options->endpoint,
                    text_ends(text_of(options->endpoint), "/") ? "" : "/");
     tracer->content = options->content;
+    tracer->tell_providers = options->tell_providers;
     tracer->period_ms = options->period_ms > 0 ? options->period_ms : PERIOD_MS;
     return 0;
 }

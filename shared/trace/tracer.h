@@ -9,6 +9,7 @@
 
 #include "shared/base/compiler.h"
 #include "shared/metrics/metric_table.h"
+#include "shared/trace/trace_context.h"
 
 struct buf;
 struct error;
@@ -27,13 +28,18 @@ struct tracer_options {
     const char *sampler_argument;
     const char *program; /* the name of the service where none is said */
     bool content;
-    int64_t period_ms; /* between two batches; 0: a second */
+    bool tell_providers; /* of models, in which trace they are called */
+    int64_t period_ms;   /* between two batches; 0: a second */
 };
 
 /* Returns 0 with *out, which is NULL where no endpoint is said: telemetry is off and costs nothing.
  * Otherwise -E_INVALID (a setting), or what opening a client of HTTP fails with. */
 MUSTCHECK int tracer_start(const struct tracer_options *options, struct tracer **out,
                            struct error *err);
+
+/* What goes to a provider of models as traceparent: "" where `context` is NULL, or none is told. */
+void tracer_tell_provider(const struct tracer *tracer, const struct trace_context *context,
+                          char out[TRACEPARENT_SIZE]);
 
 /* Sends what is left, within two seconds, and frees. No span may be under way. Accepts NULL. */
 SUSPENDS void tracer_stop(struct tracer *tracer);

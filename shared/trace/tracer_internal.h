@@ -17,6 +17,7 @@ struct trace_context;
 struct tracer {
     struct sampler sampler;
     bool content;
+    bool tell_providers;
     struct span_queue queue;
     struct tracer_stats stats;
 

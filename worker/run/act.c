@@ -6,6 +6,7 @@
  * and recorded; or it ends with the step, where its maker wants that of calls of the client.
  */
 
+#include "providers/genai.h"
 #include "providers/reply/reply_form.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
@@ -13,6 +14,7 @@
 #include "shared/config/config.h"
 #include "shared/fiber/cond.h"
 #include "shared/fiber/fiber.h"
+#include "shared/trace/span.h"
 #include "worker/lease/trust.h"
 #include "worker/run/record/checkpoint.h"
 #include "worker/run/stages.h"
@@ -61,10 +63,46 @@ static void log_failure(const struct ledger_call *call)
     log_debug("tool call failed", LOG_STR("call", buf_string(&what)));
 }
 
-/* Returns 0 with what came of the call noted, or -E_CANCELED: its state stays as it is. */
-static int execute(struct run_task *task, struct ledger_call *call, struct error *err)
+static struct span *begin_span(const struct run_task *task, const struct ledger_call *call)
+{
+    const struct span_start start = {.kind = SPAN_INTERNAL,
+                                     .parent = run_trace_context(&task->trace)};
+    struct span *span = start.parent
+                            ? span_begin(task->trace.tracer, &start, GENAI_EXECUTE_TOOL " %.*s",
+                                         TEXT_ARGS(text_prefix(call->tool->name, 120)))
+                            : NULL;
+
+    if (!span_records(span))
+        return NULL;
+    span_text(span, GENAI_OPERATION, TEXT(GENAI_EXECUTE_TOOL));
+    span_text(span, GENAI_TOOL_NAME, call->tool->name);
+    span_text(span, GENAI_TOOL_CALL, call->call_id);
+    span_text(span, GENAI_TOOL_TYPE, TEXT("function"));
+    span_text(span, "penstock.tool.source", text_of(call->tool->source->name));
+    span_content(span, GENAI_TOOL_ARGUMENTS, call->arguments);
+    return span;
+}
+
+static void end_span(struct span *span, int r, const struct tool_outcome *outcome,
+                     const struct buf *result)
+{
+    if (r < 0)
+        span_fail(span, "cancelled", "");
+    else if (outcome->end == TOOL_PARKED)
+        span_bool(span, "penstock.tool.parked", true);
+    else
+        span_content(span, GENAI_TOOL_RESULT, buf_text(result));
+    if (r >= 0 && outcome->end == TOOL_ERROR)
+        span_fail(span, "tool_error", "");
+    span_end(span);
+}
+
+/* Makes the call. Returns as tool_run. */
+static int call_tool(struct run_task *task, struct ledger_call *call, struct buf *result,
+                     struct tool_outcome *outcome, struct error *err)
 {
     struct worker *worker = task->worker;
+    struct span *span = begin_span(task, call);
     const struct tool_call made = {
         .tool = call->tool,
         .arguments = call->arguments,
@@ -74,7 +112,18 @@ static int execute(struct run_task *task, struct ledger_call *call, struct error
         .expires_ms = task->expires_ms,
         .services = &worker->tools,
         .permissions = &task->setup.tools.permissions,
+        .trace = span_context(span, run_trace_context(&task->trace)),
     };
+    int r = tool_run(&made, result, outcome, err);
+
+    end_span(span, r, outcome, result);
+    return r;
+}
+
+/* Returns 0 with what came of the call noted, or -E_CANCELED: its state stays as it is. */
+static int execute(struct run_task *task, struct ledger_call *call, struct error *err)
+{
+    struct worker *worker = task->worker;
     CLEANUP(buf_deinit) struct buf result;
     struct tool_outcome outcome;
     int64_t start_us;
@@ -87,7 +136,7 @@ static int execute(struct run_task *task, struct ledger_call *call, struct error
             return r;
     }
     start_us = clock_us();
-    r = tool_run(&made, &result, &outcome, err);
+    r = call_tool(task, call, &result, &outcome, err);
     if (r < 0)
         return r;
     if (outcome.end == TOOL_PARKED && outcome.wait == WAIT_CLIENT && task->setup.ends_at_calls) {

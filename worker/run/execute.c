@@ -14,6 +14,7 @@
 #include "shared/base/error.h"
 #include "shared/base/log.h"
 #include "shared/fiber/fiber.h"
+#include "shared/store/runs/run_state.h"
 #include "worker/run/kind.h"
 #include "worker/run/outcome.h"
 #include "worker/run/record/end.h"
@@ -89,16 +90,41 @@ static int work_through(struct run_task *task, const struct run_stage *stages)
     return RUN_GO_ON;
 }
 
+/* How the attempt went out, in a word. */
+static const char *way_out(const struct run_task *task, int next)
+{
+    switch ((enum run_next)next) {
+    case RUN_FINISH:
+        return run_status_name(task->ending.end.status);
+    case RUN_HAND_BACK:
+        return "handed_back";
+    case RUN_PARKED:
+        return "parked";
+    case RUN_GO_ON:
+    case RUN_DROP:
+        break;
+    }
+    return "dropped";
+}
+
+static void end_trace(struct run_task *task, int next)
+{
+    run_trace_end(&task->trace, way_out(task, next), &task->ending, &task->meter);
+}
+
 /* Round after round, and the end; and on, where that is not the end. */
 static void work(struct run_task *task)
 {
     int next = work_through(task, task->kind->begin);
+    int left;
 
     do {
         while (next == RUN_GO_ON)
             next = work_through(task, task->kind->round);
+        left = next;
         next = end_run(task, next);
     } while (next == RUN_GO_ON);
+    end_trace(task, left);
 }
 
 static void set_log_context(const struct run_task *task)
@@ -130,8 +156,11 @@ void execute_run(struct run_task *task)
     const char *unfit = obstacle(task);
 
     set_log_context(task);
+    run_trace_begin(&task->trace, task->worker->tracer, &task->claim.row, &task->setup,
+                    task->kind ? task->kind->name : "unknown");
     if (unfit) {
         (void)end_run(task, ending_failed(&task->ending, "server_error", "%s.", unfit));
+        end_trace(task, RUN_FINISH);
         return;
     }
     task->deadline_ms = claim_deadline_ms(&task->claim, task->setup.timeout_ms);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "providers/call.h"
+#include "providers/call_span.h"
 #include "providers/embed.h"
 #include "providers/gate/gate.h"
 #include "providers/models/cost.h"
@@ -14,6 +15,7 @@
 #include "shared/base/log.h"
 #include "shared/config/config.h"
 #include "shared/fiber/fiber.h"
+#include "shared/trace/tracer.h"
 #include "worker/context/context.h"
 #include "worker/lease/trust.h"
 #include "worker/live/speaker.h"
@@ -359,6 +361,7 @@ static int call_for_vectors(struct run_task *task, struct thinking *thinking,
 
     texts.idempotency_key = request->idempotency_key;
     texts.deadline_ms = request->deadline_ms;
+    texts.traceparent = request->traceparent;
     *vectors = (struct embedding_reply){.arena = &task->arena};
     r = provider_embed(task->worker->http, target, &texts, vectors, &thinking->failure, err);
     if (r != 0)
@@ -375,6 +378,38 @@ static int begin_again(struct run_task *task, struct thinking *thinking)
     thinking->chain = (struct model_chain){.setup = &task->setup, .arena = &task->arena};
     thinking->resolved = false;
     return RUN_GO_ON;
+}
+
+/* One try. Returns as provider_call. */
+static int ask_provider(struct run_task *task, struct thinking *thinking,
+                        struct chat_request *request, struct error *err)
+{
+    const struct run_trace *trace = &task->trace;
+    const struct call_span_start start = {
+        .parent = run_trace_context(trace),
+        .target = &thinking->target,
+        .request = request,
+        .texts = task->setup.texts,
+        .thread = task->claim.row.thread_id,
+    };
+    struct span *span = call_span_begin(trace->tracer, &start);
+    char traceparent[TRACEPARENT_SIZE];
+    int r;
+
+    tracer_tell_provider(trace->tracer, span_context(span, start.parent), traceparent);
+    request->traceparent = text_of(traceparent);
+    task->reply = (struct chat_reply){.arena = &task->arena};
+    r = task->setup.texts ? call_for_vectors(task, thinking, request, err)
+                          : provider_call(task->worker->http, &thinking->target, request,
+                                          &task->reply, &thinking->failure, err);
+    request->traceparent = TEXT_NONE;
+    if (r == 0)
+        call_span_answered(span, &task->reply);
+    else if (r == PROVIDER_FAILED)
+        call_span_failed(span, &thinking->failure);
+    else
+        call_span_given_up(span);
+    return r;
 }
 
 /* One try, when the limits allow it. Returns RUN_GO_ON with thinking->replied. */
@@ -412,11 +447,8 @@ static int ask_model(struct run_task *task, struct thinking *thinking, struct er
     if (r < 0)
         return r;
     provider_target_use(&thinking->target, visit.key);
-    task->reply = (struct chat_reply){.arena = &task->arena};
     start_us = clock_us();
-    r = task->setup.texts ? call_for_vectors(task, thinking, &request, err)
-                          : provider_call(task->worker->http, target, &request, &task->reply,
-                                          &thinking->failure, err);
+    r = ask_provider(task, thinking, &request, err);
     room_settle(&task->room, room_of_arena(task->arena.used));
     thinking->other_key = leave_gate(task, &visit, r, &thinking->failure);
     return take_reply(task, thinking, r, clock_us() - start_us, &request, err);

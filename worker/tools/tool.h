@@ -22,6 +22,7 @@ struct error;
 struct http_client;
 struct json_object;
 struct tool_source;
+struct trace_context;
 
 #define TOOL_RESULT_MAX    ((size_t)256 << 10) /* bytes */
 #define TOOL_ARGUMENTS_MAX ((size_t)1 << 20)   /* bytes */
@@ -57,6 +58,7 @@ struct tool_call {
     int64_t expires_ms;    /* clock_ms, of the run: no wait is longer */
     const struct tool_services *services;
     const struct tool_permissions *permissions;
+    const struct trace_context *trace; /* in which it is made; NULL: none */
 };
 
 enum tool_end {

@@ -6,6 +6,7 @@
 #include "scheduler/api/assistants/run_make.h"
 #include "scheduler/api/request.h"
 #include "scheduler/api/stream/run_stream.h"
+#include "scheduler/api/trace.h"
 #include "shared/base/log.h"
 #include "shared/fiber/fiber.h"
 #include "shared/submit/submit.h"
@@ -17,6 +18,8 @@ static int make_room(void *arg, size_t bytes)
 
 int run_make(struct request *request, struct submission *submission, struct submitted *out)
 {
+    char traceparent[TRACEPARENT_SIZE];
+    struct span *span;
     int r = run_stream_expect(request, submission->id);
 
     if (r < 0)
@@ -27,7 +30,11 @@ int run_make(struct request *request, struct submission *submission, struct subm
     submission->first_try = request->first_try;
     submission->make_room = make_room;
     submission->room_arg = request;
+    span = request_trace_make_run(request, submission, traceparent);
+    submission->traceparent = traceparent[0] ? traceparent : NULL;
     r = submit(request->api->submitter, &request->store, submission, out, &request->failure);
+    submission->traceparent = NULL;
+    request_trace_made_run(span, r, r == 0 && out->found);
     if (r != 0)
         return r;
     request->found = out->found;

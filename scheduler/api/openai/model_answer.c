@@ -6,6 +6,7 @@
 
 #include "providers/models/registry.h"
 #include "providers/openai_api/call_failure.h"
+#include "scheduler/api/trace.h"
 #include "scheduler/gateway/gateway.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
@@ -37,6 +38,9 @@ int model_answer_start(struct request *request, struct model_call *call)
     call->arena = &request->exchange->arena;
     call->tenant = request->store.tenant;
     call->rates = request->rates;
+    call->traced = request_trace(request) != NULL;
+    if (call->traced)
+        call->trace = *request_trace(request);
     if (model_call_start(request->api->gateway, call) == MODEL_CALL_CROWDED) {
         failure_param(failure, 429, NULL, "too_many_calls",
                       "Too many calls of models are under way at once. Please try again.");

@@ -90,6 +90,22 @@ static int parse_texts(struct json_object *spec, struct arena *arena, struct run
     return r;
 }
 
+static int parse_trace(struct json_object *spec, struct arena *arena, struct run_setup *setup,
+                       struct error *err)
+{
+    struct json_object *trace = json_get(spec, "trace");
+    int r;
+
+    if (!trace)
+        return 0;
+    r = copy_text(arena, json_get_text(trace, "parent"), &setup->traceparent, err);
+    if (r == 0)
+        r = copy_text(arena, json_get_text(trace, "agent_id"), &setup->agent_id, err);
+    if (r == 0)
+        r = copy_text(arena, json_get_text(trace, "agent_name"), &setup->agent_name, err);
+    return r;
+}
+
 static int parse_fallbacks(struct json_object *spec, struct arena *arena, struct run_setup *setup,
                            struct error *err)
 {
@@ -155,6 +171,8 @@ int setup_parse(struct text spec_text, struct arena *arena, struct run_setup *ou
     if (r < 0)
         return error_wrap(err, "the run's spec");
     r = parse_texts(spec, arena, &setup, err);
+    if (r == 0)
+        r = parse_trace(spec, arena, &setup, err);
     if (r == 0)
         r = parse_fallbacks(spec, arena, &setup, err);
     if (r == 0)

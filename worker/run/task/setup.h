@@ -41,7 +41,10 @@ struct run_setup {
     struct text *fallbacks; /* models, in the order in which they are asked */
     size_t fallbacks_count;
     struct text instructions;
-    struct text trace; /* joins our log lines with those of who asked for the run */
+    struct text trace;       /* joins our log lines with those of who asked for the run */
+    struct text traceparent; /* in which trace it was made; empty: nobody traces it */
+    struct text agent_id;    /* these two beside a traceparent alone */
+    struct text agent_name;
     struct toolbox tools;
     struct model_options options;
     struct run_budgets budgets; /* max_iterations 0: the worker's default */

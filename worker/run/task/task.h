@@ -26,6 +26,7 @@
 #include "worker/run/task/ledger.h"
 #include "worker/run/task/meter.h"
 #include "worker/run/task/reply_origin.h"
+#include "worker/run/task/run_trace.h"
 #include "worker/run/task/setup.h"
 #include "worker/run/task/single_call.h"
 #include "worker/spending/spending.h"
@@ -70,5 +71,6 @@ struct run_task {
     struct spending spending; /* of budgets that it shares with other runs */
     const char *bounded_by;   /* the budget that bounds the newest answer, as an incomplete reason;
                              * NULL: none but what the run says of its answers */
+    struct run_trace trace;
     struct ending ending;
 };

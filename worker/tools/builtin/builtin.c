@@ -60,6 +60,7 @@ static int run_http_request(const struct tool_call *call, struct json_object *ar
         .allow_count = call->permissions->http_allow_count,
         .guard = call->services->guard,
         .idempotency_key = call->key,
+        .trace = call->trace,
         .deadline_ms = call->deadline_ms,
     };
 

@@ -16,6 +16,7 @@
 #include "shared/http_client/http_client.h"
 #include "shared/http_client/http_target.h"
 #include "shared/json/json.h"
+#include "shared/trace/trace_context.h"
 
 #define HEADERS_MAX        32
 #define HEADER_NAME_BYTES  128
@@ -24,7 +25,7 @@
 #define REQUEST_BODY_BYTES ((size_t)1 << 20)
 #define SHOWN_HEADER_BYTES 1024
 #define CONNECT_TIMEOUT_MS 10000
-#define OWN_HEADERS        2 /* Content-Type and Idempotency-Key */
+#define OWN_HEADERS        3 /* Content-Type and Idempotency-Key */
 #define REPLY_HEADER_BYTES ((size_t)32 << 10)
 
 const char http_request_description[] =
@@ -48,6 +49,7 @@ struct request {
     const char *method;
     struct http_target target;
     struct http_header headers[HEADERS_MAX + OWN_HEADERS];
+    char traceparent[TRACEPARENT_SIZE];
     size_t headers_count;
     struct text body;
     struct resolved pins;
@@ -224,6 +226,11 @@ static int read_headers(struct json_object *arguments, const struct http_request
     if (options->idempotency_key.len > 0 && changes_something(request->method))
         request->headers[request->headers_count++] =
             (struct http_header){TEXT("Idempotency-Key"), options->idempotency_key};
+    if (options->trace && !has_header(request, "traceparent")) {
+        traceparent_format(options->trace, request->traceparent);
+        request->headers[request->headers_count++] =
+            (struct http_header){TEXT("traceparent"), text_of(request->traceparent)};
+    }
     return 0;
 }
 

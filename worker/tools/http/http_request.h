@@ -16,6 +16,7 @@
 
 struct error;
 struct http_client;
+struct trace_context;
 
 #define HTTP_REQUEST_TIMEOUT_MS     30000
 #define HTTP_REQUEST_MAX_BODY_BYTES ((size_t)64 << 10)
@@ -24,10 +25,11 @@ struct http_request_options {
     const char *const *allow; /* the agent's http_allow */
     size_t allow_count;
     struct guard_options guard;
-    struct text idempotency_key;    /* sent with what may change something; TEXT_NONE: none */
-    int64_t deadline_ms;            /* clock_ms; 0: none but the timeout */
-    int64_t timeout_ms;             /* in total, resolving included; default 30 000 */
-    size_t max_response_body_bytes; /* a longer reply is cut, with a note; default 64 KiB */
+    struct text idempotency_key;       /* sent with what may change something; TEXT_NONE: none */
+    const struct trace_context *trace; /* told to the server; NULL: none */
+    int64_t deadline_ms;               /* clock_ms; 0: none but the timeout */
+    int64_t timeout_ms;                /* in total, resolving included; default 30 000 */
+    size_t max_response_body_bytes;    /* a longer reply is cut, with a note; default 64 KiB */
 };
 
 /* What the model is told, and the JSON Schema of the arguments. */
