@@ -468,6 +468,15 @@ void run_spec_add_trace(struct buf *spec, const char *trace)
     buf_add_char(spec, '}');
 }
 
+void run_spec_add_slug(struct buf *spec, struct text slug)
+{
+    if (!reopen(spec))
+        return;
+    buf_add_string(spec, "\"agent_slug\":");
+    buf_add_text(spec, slug);
+    buf_add_char(spec, '}');
+}
+
 void run_spec_add_traceparent(struct buf *spec, const char *traceparent, const char *agent,
                               struct text name)
 {

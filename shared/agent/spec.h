@@ -151,6 +151,9 @@ void run_spec_add_webhook(struct buf *spec, struct text webhook);
 /* Adds the id that joins the logs of caller, scheduler and worker to a spec that was written. */
 void run_spec_add_trace(struct buf *spec, const char *trace);
 
+/* Adds the slug of its agent, a JSON string. */
+void run_spec_add_slug(struct buf *spec, struct text slug);
+
 /* Adds in which trace the run was made, and what it is called there: by the id and the name of its
  * agent. The name is a JSON string; TEXT_NONE: it has none. */
 void run_spec_add_traceparent(struct buf *spec, const char *traceparent, const char *agent,

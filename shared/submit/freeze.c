@@ -67,6 +67,8 @@ static void write_spec(void *arg)
         run_spec_add_webhook(&spec, json_text(json_get(request, "webhook")));
     if (making->submission->trace)
         run_spec_add_trace(&spec, making->submission->trace);
+    if (agent->members[SPEC_SLUG].len > 0 && !text_is(agent->members[SPEC_SLUG], "null"))
+        run_spec_add_slug(&spec, agent->members[SPEC_SLUG]);
     if (making->submission->traceparent)
         add_traceparent(making, agent, &spec);
     making->draft.spec = (struct text){arena_copy(making->store->arena, buf_text(&spec)), spec.len};

@@ -2,6 +2,8 @@
 
 import { spawn, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -196,6 +198,13 @@ function buildBefore(ref) {
   return { bin: join(dir, 'build/release/bin'), remove };
 }
 
+/** A standard run whose traces are told to a collector that takes them all: so many of them. Nothing but their CPU and their waits is measured. */
+const collector = createServer((request, response) => request.resume().on('end', () => response.end('{}'))).listen(0, '127.0.0.1').unref();
+await once(collector, 'listening');
+const traced = (ratio) => ({
+  env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collector.address().port}`, OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: ratio },
+});
+
 /** A standard run whose answer is LONG tokens long. */
 const LONG = 500;
 const long = (stream) => ({
@@ -227,6 +236,8 @@ ${`      - {calls: [{name: calculator, arguments: {expression: '6*7'}}]}\n`.repe
  * The long ones show what a streamed token costs, one in each event, and the one with more rounds what a round costs: the difference, by their number.
  */
 const variants = {
+  'traced, 1 %': traced('0.01'),
+  'traced, all': traced('1'),
   'more rounds': rounds,
   'long, whole': long(false),
   'long, streamed': long(true),

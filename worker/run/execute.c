@@ -156,6 +156,7 @@ void execute_run(struct run_task *task)
     const char *unfit = obstacle(task);
 
     set_log_context(task);
+    task->begun_us = clock_us();
     run_trace_begin(&task->trace, task->worker->tracer, &task->claim.row, &task->setup,
                     task->kind ? task->kind->name : "unknown");
     if (unfit) {

@@ -64,8 +64,13 @@ static void on_event(void *arg, const struct chat_event *event)
 {
     struct run_task *task = arg;
 
-    if (event->kind != CHAT_EVENT_USAGE && event->kind != CHAT_EVENT_FINISH)
-        meter_hear(&task->meter, clock_us());
+    if (event->kind != CHAT_EVENT_USAGE && event->kind != CHAT_EVENT_FINISH) {
+        int64_t now_us = clock_us();
+
+        meter_hear(&task->meter, now_us);
+        if (task->spoken_us == 0)
+            task->spoken_us = now_us;
+    }
     speaker_hear(task->worker->speaker, &task->voice, event);
 }
 
@@ -447,8 +452,11 @@ static int ask_model(struct run_task *task, struct thinking *thinking, struct er
     if (r < 0)
         return r;
     provider_target_use(&thinking->target, visit.key);
+    task->spoken_us = 0;
     start_us = clock_us();
     r = ask_provider(task, thinking, &request, err);
+    if (request.stream && task->spoken_us > 0)
+        call_stats_first_token(task->worker->calls, target, task->spoken_us - start_us);
     room_settle(&task->room, room_of_arena(task->arena.used));
     thinking->other_key = leave_gate(task, &visit, r, &thinking->failure);
     return take_reply(task, thinking, r, clock_us() - start_us, &request, err);

@@ -36,7 +36,20 @@ struct model_stats {
 struct provider_stats {
     uint64_t failures[FAILURES];
     struct histogram answered_us;
+    struct histogram first_token_us;
     struct histogram failed_us;
+};
+
+/* Runs from milliseconds to hours. */
+static const struct histogram_shape run_shape = {
+    .count = 14,
+    .bounds = {10000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000, 30000000,
+               60000000, 300000000, 1800000000, 7200000000},
+};
+
+struct agent_stats {
+    struct histogram completed_us;
+    struct histogram other_us;
 };
 
 struct tool_stats {
@@ -50,12 +63,15 @@ struct call_stats {
     struct series models; /* provider, model */
     struct series providers;
     struct series tools; /* source, tool */
+    struct series agents;
     struct series_key model_keys[CALL_STATS_MODELS + 1];
     struct series_key provider_keys[CALL_STATS_PROVIDERS + 1];
     struct series_key tool_keys[CALL_STATS_TOOLS + 1];
+    struct series_key agent_keys[CALL_STATS_AGENTS + 1];
     struct model_stats of_model[CALL_STATS_MODELS + 1];
     struct provider_stats of_provider[CALL_STATS_PROVIDERS + 1];
     struct tool_stats of_tool[CALL_STATS_TOOLS + 1];
+    struct agent_stats of_agent[CALL_STATS_AGENTS + 1];
 };
 
 struct call_stats *call_stats_new(void)
@@ -65,9 +81,16 @@ struct call_stats *call_stats_new(void)
     series_init(&stats->models, stats->model_keys, ARRAY_LENGTH(stats->model_keys));
     series_init(&stats->providers, stats->provider_keys, ARRAY_LENGTH(stats->provider_keys));
     series_init(&stats->tools, stats->tool_keys, ARRAY_LENGTH(stats->tool_keys));
-    for (size_t i = 0; i < ARRAY_LENGTH(stats->of_provider); i++)
-        stats->of_provider[i].answered_us.shape = stats->of_provider[i].failed_us.shape =
-            &model_shape;
+    series_init(&stats->agents, stats->agent_keys, ARRAY_LENGTH(stats->agent_keys));
+    for (size_t i = 0; i < ARRAY_LENGTH(stats->of_provider); i++) {
+        stats->of_provider[i].answered_us.shape = &model_shape;
+        stats->of_provider[i].failed_us.shape = &model_shape;
+        stats->of_provider[i].first_token_us.shape = &model_shape;
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(stats->of_agent); i++) {
+        stats->of_agent[i].completed_us.shape = &run_shape;
+        stats->of_agent[i].other_us.shape = &run_shape;
+    }
     for (size_t i = 0; i < ARRAY_LENGTH(stats->of_tool); i++)
         stats->of_tool[i].took_us.shape = &tool_shape;
     return stats;
@@ -94,6 +117,22 @@ void call_stats_model(struct call_stats *stats, const struct provider_target *ta
     of_model->output_tokens += (uint64_t)usage->output_tokens;
     of_provider->failures[failure] += !answered;
     histogram_add(answered ? &of_provider->answered_us : &of_provider->failed_us, us);
+}
+
+void call_stats_first_token(struct call_stats *stats, const struct provider_target *target,
+                            int64_t us)
+{
+    size_t place = series_place(&stats->providers, text_of(target->provider_name), TEXT_NONE, true);
+
+    histogram_add(&stats->of_provider[place].first_token_us, us);
+}
+
+void call_stats_run(struct call_stats *stats, struct text agent, bool completed, int64_t us)
+{
+    struct text name = agent.len > 0 ? agent : TEXT("none");
+    struct agent_stats *of = &stats->of_agent[series_place(&stats->agents, name, TEXT_NONE, true)];
+
+    histogram_add(completed ? &of->completed_us : &of->other_us, us);
 }
 
 void call_stats_tool(struct call_stats *stats, struct text source, struct text tool, bool is_error,
@@ -163,6 +202,33 @@ static void add_model_seconds(struct buf *out, const char *name, const void *fro
     }
 }
 
+static void add_first_tokens(struct buf *out, const char *name, const void *from)
+{
+    const struct call_stats *stats = from;
+
+    for (size_t i = 0; i < stats->providers.size; i++)
+        if (stats->of_provider[i].first_token_us.count > 0)
+            metric_sample_histogram(out, name, &stats->of_provider[i].first_token_us, US_PER_S,
+                                    "provider", stats->provider_keys[i].first, NULL);
+}
+
+static void add_run_seconds(struct buf *out, const char *name, const void *from)
+{
+    const struct call_stats *stats = from;
+
+    for (size_t i = 0; i < stats->agents.size; i++) {
+        const struct agent_stats *of = &stats->of_agent[i];
+        const char *agent = stats->agent_keys[i].first;
+
+        if (of->completed_us.count > 0)
+            metric_sample_histogram(out, name, &of->completed_us, US_PER_S, "agent", agent,
+                                    "outcome", "completed", NULL);
+        if (of->other_us.count > 0)
+            metric_sample_histogram(out, name, &of->other_us, US_PER_S, "agent", agent, "outcome",
+                                    "other", NULL);
+    }
+}
+
 static void add_tools(const struct call_stats *stats, struct buf *out, const char *name,
                       size_t offset)
 {
@@ -215,6 +281,14 @@ static const struct metric rows[] = {
                     "Time to answer (`answered`) or to fail (`failed`), waits between tries not "
                     "included.",
                     add_model_seconds),
+    METRIC_LABELLED(METRIC_HISTOGRAM, "penstock_worker_first_token_seconds", "provider",
+                    "From a call of a model to the first of its reply, where that is streamed and "
+                    "heard as it comes.",
+                    add_first_tokens),
+    METRIC_LABELLED(METRIC_HISTOGRAM, "penstock_worker_run_seconds", "agent, outcome",
+                    "From the first claim of a run to its end, by the slug of its agent (`none`: "
+                    "it has no slug; those beyond 64 as `other`) and whether it was `completed`.",
+                    add_run_seconds),
     METRIC_LABELLED(METRIC_COUNTER, "penstock_worker_tool_calls_total", OF_TOOL,
                     "Tool calls, those beyond 64 tools as `other`.", add_tool_calls),
     METRIC_LABELLED(METRIC_COUNTER, "penstock_worker_tool_errors_total", OF_TOOL,

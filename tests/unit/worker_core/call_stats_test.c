@@ -91,3 +91,40 @@ Test(call_stats, are_bounded_whatever_clients_call_their_tools, .init = begin, .
         lines++;
     cr_assert_lt(lines, (CALL_STATS_TOOLS + 1) * 17 + 50, "%zu lines", lines);
 }
+
+#define RUNS "penstock_worker_run_seconds_"
+
+Test(call_stats, runs_are_by_the_slug_of_their_agent_and_how_they_ended, .init = begin, .fini = end)
+{
+    call_stats_run(stats, TEXT("mailer"), true, 2000000);
+    call_stats_run(stats, TEXT("mailer"), false, 20000);
+    call_stats_run(stats, TEXT_NONE, true, 20000);
+    cr_assert(shows(RUNS "sum{agent=\"mailer\",outcome=\"completed\"} 2\n"));
+    cr_assert(shows(RUNS "count{agent=\"mailer\",outcome=\"other\"} 1\n"));
+    cr_assert(shows(RUNS "count{agent=\"none\",outcome=\"completed\"} 1\n"));
+    cr_assert_not(shows(RUNS "count{agent=\"none\",outcome=\"other\"}"));
+}
+
+Test(call_stats, of_agents_are_bounded, .init = begin, .fini = end)
+{
+    for (int i = 0; i < 2 * CALL_STATS_AGENTS; i++) {
+        char name[16];
+        int len = snprintf(name, sizeof(name), "agent%d", i);
+
+        call_stats_run(stats, (struct text){name, (size_t)len}, true, 1);
+    }
+    cr_assert(shows(RUNS "count{agent=\"agent63\",outcome=\"completed\"} 1\n"));
+    cr_assert_not(shows("{agent=\"agent64\","));
+    cr_assert(shows(RUNS "count{agent=\"other\",outcome=\"completed\"} 64\n"));
+}
+
+Test(call_stats, the_first_token_is_timed_by_provider, .init = begin, .fini = end)
+{
+    const struct provider_target target = {.provider_name = "openai"};
+
+    cr_assert_not(shows("penstock_worker_first_token_seconds_count"));
+    call_stats_first_token(stats, &target, 300000);
+    cr_assert(shows("penstock_worker_first_token_seconds_sum{provider=\"openai\"} 0.3\n"));
+    cr_assert(
+        shows("penstock_worker_first_token_seconds_bucket{provider=\"openai\",le=\"0.25\"} 0\n"));
+}

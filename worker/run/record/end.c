@@ -4,6 +4,7 @@
 
 #include "worker/run/record/end.h"
 
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
 #include "shared/events/teller.h"
@@ -12,6 +13,7 @@
 #include "worker/run/record/persist.h"
 #include "worker/run/task/task.h"
 #include "worker/state.h"
+#include "worker/stats/call_stats.h"
 
 static struct changes_base base_of(const struct run_task *task)
 {
@@ -134,6 +136,17 @@ static void tell(const struct run_task *task)
     teller_tell(task->worker->teller, NEWS_SETTLED, task->claim.row.lease.run);
 }
 
+/* Since the first claim: of a run that was claimed again that is known by the second. */
+static int64_t run_us(const struct run_task *task)
+{
+    int64_t now_s = clock_wall_ms() / 1000;
+    int64_t started_at = task->claim.row.started_at;
+
+    if (task->claim.row.lease.fence == 1 || started_at == 0 || now_s < started_at)
+        return clock_us() - task->begun_us;
+    return (now_s - started_at) * 1000000;
+}
+
 /* The ending is written. */
 static void note_ending(struct run_task *task)
 {
@@ -141,6 +154,8 @@ static void note_ending(struct run_task *task)
     const struct run_ending *end = &task->ending.end;
 
     tell(task);
+    call_stats_run(task->worker->calls, task->setup.agent_slug, end->status == RUN_COMPLETED,
+                   run_us(task));
     switch (end->status) {
     case RUN_COMPLETED:
         counters->completed++;

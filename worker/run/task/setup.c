@@ -172,6 +172,8 @@ int setup_parse(struct text spec_text, struct arena *arena, struct run_setup *ou
         return error_wrap(err, "the run's spec");
     r = parse_texts(spec, arena, &setup, err);
     if (r == 0)
+        r = copy_text(arena, json_get_text(spec, "agent_slug"), &setup.agent_slug, err);
+    if (r == 0)
         r = parse_trace(spec, arena, &setup, err);
     if (r == 0)
         r = parse_fallbacks(spec, arena, &setup, err);

@@ -42,6 +42,7 @@ struct run_setup {
     size_t fallbacks_count;
     struct text instructions;
     struct text trace;       /* joins our log lines with those of who asked for the run */
+    struct text agent_slug;  /* for metrics; empty: it has none */
     struct text traceparent; /* in which trace it was made; empty: nobody traces it */
     struct text agent_id;    /* these two beside a traceparent alone */
     struct text agent_name;

@@ -67,6 +67,8 @@ struct run_task {
     struct chat_reply reply;   /* the newest of a model */
     struct chat_sink listener; /* for what it says while it arrives */
     struct voice voice;        /* the same, for those who listen to the run */
+    int64_t begun_us;          /* clock_us, of this attempt */
+    int64_t spoken_us;         /* clock_us when the present reply began to be heard; 0: not yet */
     struct reply_origin origin;
     struct spending spending; /* of budgets that it shares with other runs */
     const char *bounded_by;   /* the budget that bounds the newest answer, as an incomplete reason;
