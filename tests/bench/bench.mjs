@@ -23,6 +23,7 @@ const { values: options } = parseArgs({
     before: { type: 'string' },
     'before-bin': { type: 'string' },
     variants: { type: 'boolean', default: false },
+    variant: { type: 'string', multiple: true },
     'skip-baseline': { type: 'boolean', default: false },
     'skip-throughput': { type: 'boolean', default: false },
     'skip-latency': { type: 'boolean', default: false },
@@ -317,7 +318,8 @@ async function main() {
   const before = options.before ? buildBefore(options.before) : null;
   if (options['before-bin']) subjects.unshift({ name: 'before', bin: options['before-bin'] });
   if (before) subjects.unshift({ name: `${options.before.slice(0, 10)}`, bin: before.bin });
-  if (options.variants) for (const [name, stack] of Object.entries(variants)) subjects.unshift({ name, bin: subjects.at(-1).bin, stack });
+  const wanted = options.variant ?? (options.variants ? Object.keys(variants) : []);
+  for (const [name, stack] of Object.entries(variants).filter(([each]) => wanted.includes(each))) subjects.unshift({ name, bin: subjects.at(-1).bin, stack });
   if (!options['skip-baseline'] && !options['skip-throughput']) subjects.unshift({ name: 'Node baseline' });
   for (const subject of subjects) Object.assign(subject, { throughput: [], latency: [], memory: [] });
   try {
