@@ -91,6 +91,7 @@ extern const struct command command_keys_revoke;
 extern const struct command command_providers_list;
 extern const struct command command_providers_test;
 extern const struct command command_doctor;
+extern const struct command command_top;
 extern const struct command command_dev;
 extern const struct command command_env;
 

@@ -84,6 +84,7 @@ static const struct command *const commands[] = {
     &command_providers_list,
     &command_providers_test,
     &command_doctor,
+    &command_top,
     &command_help,
     &command_version,
 };

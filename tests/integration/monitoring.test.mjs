@@ -1,12 +1,13 @@
 // What deploy/ has for Prometheus and Grafana, against the metrics that the programs have.
 
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { withStack } from '../lib/stack.mjs';
+import { until, withStack } from '../lib/stack.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const bin = process.env.PENSTOCK_BIN ?? join(root, 'build/dev/bin');
@@ -117,5 +118,33 @@ test('a worker tells the time of runs by their agent, and the time to the first 
     if (spawnSync(promtool, ['--version']).error) return;
     const { status, stdout, stderr } = spawnSync(promtool, ['check', 'metrics'], { input: page, encoding: 'utf8' });
     assert.ok(status !== 1, stdout + stderr); // 3 is a matter of style
+  });
+});
+
+test('penstock top shows scheduler and workers, once where there is no terminal, and live on one', async () => {
+  await withStack({ script: `rules: [{steps: [{text: 'hello'}]}]` }, async (stack) => {
+    const assistant = await stack.assistant();
+    await stack.finished(await stack.submit(assistant, 'go'));
+    const worker = stack.workers[0];
+    await until('the scheduler counts it', async () => /^penstock_workers_up 1$/m.test(await (await fetch(`${stack.url}/metrics`)).text()));
+    const text = stack.command('top', '--worker', worker.url);
+    assert.ok(!text.includes('\u001b'), 'no sequences');
+    assert.match(text, /^workers {3}1 up, 0 of 200 slots busy$/m);
+    assert.match(text, /^servers {3}Postgres up, Redis up$/m);
+    assert.match(text, new RegExp(`^${worker.url}/metrics$`, 'm'));
+    assert.match(text, /^ {10}openai\/gpt-4o-mini {2}0\.0 calls\/s/m);
+    const away = spawnSync(join(bin, 'penstock'), ['top', '--scheduler', 'http://127.0.0.1:1'], { env: { ...process.env, PENSTOCK_URL: stack.url, PENSTOCK_API_KEY: stack.key }, encoding: 'utf8' });
+    assert.equal(away.status, 3);
+    assert.match(away.stdout, /127\.0\.0\.1:1\/metrics: /);
+
+    const live = spawn('script', ['-qfec', `${join(bin, 'penstock')} top`, '/dev/null'], { env: { ...process.env, TERM: 'xterm', PENSTOCK_URL: stack.url, PENSTOCK_API_KEY: stack.key } });
+    let seen = '';
+    live.stdout.on('data', (chunk) => (seen += chunk));
+    const ended = once(live, 'exit');
+    await until('two pictures', () => seen.split('\u001b[H').length > 2);
+    live.stdin.write('\u0003');
+    const [code] = await ended;
+    assert.equal(code, 0);
+    assert.ok(seen.startsWith('\u001b[?1049h') && seen.trimEnd().endsWith('\u001b[?1049l'), 'the screen is as it was');
   });
 });
