@@ -8,7 +8,7 @@
 #include "shared/base/memory.h"
 #include "shared/base/text.h"
 
-#define COMMANDS_MAX 64
+#define COMMANDS_MAX 128
 
 void help_print_all(FILE *out, const struct command *const *commands, size_t count)
 {

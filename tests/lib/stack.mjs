@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn, execFileSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, writeFileSync, readdirSync, readFileSync, rmSync, openSync, closeSync, existsSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -39,8 +40,8 @@ export function checkTook(took, ms, what = 'it') {
   assert.ok(took < ms || took < ms * slowness(), `${what} took ${took} ms, promised within ${ms}`);
 }
 
-const PORTS = { first: 10000, count: 22000, each: 100 };
-let portsGiven = 0;
+const PORTS = { first: 10000, count: 22000 };
+const portsGiven = new Set();
 
 async function isFree(port) {
   const server = createServer();
@@ -50,13 +51,15 @@ async function isFree(port) {
 }
 
 /**
- * A port for a program that is about to start. Below those that the kernel gives to clients, and from a range of this process's own: another test may start a
- * program before ours listens.
+ * A port for a program that is about to start. Below those that the kernel gives to clients, and any of many: another test may start a program before ours
+ * listens.
  */
 export async function freePort() {
   for (let tries = 0; tries < PORTS.count; tries++) {
-    const port = PORTS.first + ((process.pid * PORTS.each + portsGiven++) % PORTS.count);
-    if (await isFree(port)) return port;
+    const port = PORTS.first + randomInt(PORTS.count);
+    if (portsGiven.has(port) || !(await isFree(port))) continue;
+    portsGiven.add(port);
+    return port;
   }
   throw new Error('no port is free');
 }
