@@ -137,6 +137,7 @@ void config_free(struct config *config)
     free(config->scheduler.roles);
     free(config->scheduler.metrics);
     free(config->scheduler.search);
+    free(config->webhooks.private_addresses);
     free(config->worker.host);
     free_files(config);
     free_telemetry(config);
