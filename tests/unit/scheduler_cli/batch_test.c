@@ -98,6 +98,13 @@ Test(batch_file, leaves_bad_lines_out_when_asked_to)
 
 static struct buf line;
 
+static void free_line(void)
+{
+    buf_deinit(&line);
+}
+
+TestSuite(batch_results, .fini = free_line);
+
 static const char *result_of(const char *answer_line)
 {
     CLEANUP(json_freep) struct json_object *json = NULL;
@@ -105,6 +112,7 @@ static const char *result_of(const char *answer_line)
 
     if (answer_line)
         cr_assert_eq(json_decode(text_of(answer_line), JSON_DEPTH_DEFAULT, &json, &err), 0);
+    buf_deinit(&line);
     buf_init(&line, 0);
     batch_answer_read(json, &answer);
     batch_format_result("x\"y", &answer, &line);
