@@ -320,7 +320,8 @@ RUN(redeliver)
 static const struct option_spec list_options[] = {LIMIT, JSON};
 static const struct option_spec one_options[] = {JSON};
 static const struct option_spec create_options[] = {
-    {"event", 'e', "TYPE", "run.completed, run.*, batch.*, ... (default *: all)", OPTION_REPEATS, 0},
+    {"event", 'e', "TYPE", "run.completed, run.*, batch.*, ... (default *: all)", OPTION_REPEATS,
+     0},
     {"name", 0, "NAME", "what people call it", 0, 0},
     {"full", 0, NULL, "what runs answered goes along", 0, 0},
     JSON,
