@@ -20,6 +20,19 @@ int request_missing(struct request *request, const char *what, struct text id)
     return failure_missing(&request->failure, what, id);
 }
 
+void request_tell_deleted(struct request *request, enum id_kind kind, struct uuid id,
+                          const char *object)
+{
+    char text[ID_TEXT_SIZE];
+
+    id_format(kind, id, text);
+    buf_add_string(&request->reply, "{\"id\":");
+    buf_add_json_string(&request->reply, text);
+    buf_add_string(&request->reply, ",\"object\":");
+    buf_add_json_string(&request->reply, object);
+    buf_add_string(&request->reply, ",\"deleted\":true}");
+}
+
 int request_check_ticket(struct request *request, struct uuid thread)
 {
     if (uuid_is_zero(request->ticket_thread) || uuid_equal(request->ticket_thread, thread))

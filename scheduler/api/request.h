@@ -166,6 +166,10 @@ int request_crowded(struct request *request, const struct error *err);
 /* "No run found with id 'x'.", 404. Returns -E_INVALID. */
 int request_missing(struct request *request, const char *what, struct text id);
 
+/* The reply is {"id","object","deleted":true}. */
+void request_tell_deleted(struct request *request, enum id_kind kind, struct uuid id,
+                          const char *object);
+
 /* Which agent is meant where one is named by its id: what a deleted one left can still be found. */
 enum agent_sought {
     AGENT_THERE,   /* one that is there */

@@ -264,7 +264,7 @@ static int assistants_delete(struct request *request)
     if (r < 0)
         return request_failed(request, &err);
     submitter_agent_changed(request->api->submitter, request->store.tenant, id);
-    render_deleted(ID_ASSISTANT, id, "assistant.deleted", &request->reply);
+    request_tell_deleted(request, ID_ASSISTANT, id, "assistant.deleted");
     return 0;
 }
 

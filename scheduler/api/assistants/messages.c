@@ -197,7 +197,7 @@ static int message_delete(struct request *request)
         return message_refuse_busy(request, "delete messages from", active, "");
     if (r < 0)
         return request_failed(request, &err);
-    render_deleted(ID_MESSAGE, id, "thread.message.deleted", &request->reply);
+    request_tell_deleted(request, ID_MESSAGE, id, "thread.message.deleted");
     return 0;
 }
 

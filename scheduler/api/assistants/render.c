@@ -362,11 +362,3 @@ void render_step(const struct run_step *step, struct buf *out)
     add_text(out, ",\"reasoning\":", step->reasoning);
     buf_add_string(out, ",\"metadata\":{}}");
 }
-
-void render_deleted(enum id_kind kind, struct uuid id, const char *object, struct buf *out)
-{
-    add_id(out, "{\"id\":", kind, id);
-    buf_add_string(out, ",\"object\":");
-    buf_add_json_string(out, object);
-    buf_add_string(out, ",\"deleted\":true}");
-}

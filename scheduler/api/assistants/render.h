@@ -25,4 +25,3 @@ void render_run(const struct run *run, struct buf *out);
 void render_step(const struct run_step *step, struct buf *out);
 
 /* {"id":…,"object":"thread.deleted","deleted":true} */
-void render_deleted(enum id_kind kind, struct uuid id, const char *object, struct buf *out);

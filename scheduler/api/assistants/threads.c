@@ -351,7 +351,7 @@ static int thread_delete(struct request *request)
     if (r < 0)
         return request_failed(request, &err);
     run_events_thread_deleted(&request->api->events, id, &stopped);
-    render_deleted(ID_THREAD, id, "thread.deleted", &request->reply);
+    request_tell_deleted(request, ID_THREAD, id, "thread.deleted");
     return 0;
 }
 

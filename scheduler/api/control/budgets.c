@@ -210,12 +210,10 @@ static int budget_get(struct request *request)
 
 static int budget_delete(struct request *request)
 {
-    struct json_write w;
     struct text kind;
     struct text subject;
     struct uuid id;
     struct error err;
-    char shown[ID_TEXT_SIZE];
     int r = read_subject(request, &kind, &subject);
 
     if (r < 0)
@@ -225,13 +223,7 @@ static int budget_delete(struct request *request)
         return missing(request);
     if (r < 0)
         return request_failed(request, &err);
-    id_format(ID_BUDGET, id, shown);
-    json_write_init(&w, &request->reply);
-    json_write_open_object(&w, NULL);
-    json_write_string(&w, "id", shown);
-    json_write_string(&w, "object", "budget.deleted");
-    json_write_bool(&w, "deleted", true);
-    json_write_close(&w);
+    request_tell_deleted(request, ID_BUDGET, id, "budget.deleted");
     return 0;
 }
 

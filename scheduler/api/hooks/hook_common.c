@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "scheduler/api/listing.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
@@ -130,17 +131,51 @@ int hook_rotate(struct request *request, struct uuid id, int64_t keep_ms, struct
     return r < 0 ? request_failed(request, &err) : 0;
 }
 
-int hook_delete(struct request *request, enum id_kind kind, struct uuid *out_id)
+int hook_delete(struct request *request, enum id_kind kind, const char *object)
 {
+    struct uuid id;
     struct error err;
-    int r = request_id(request, 0, kind, "webhook", out_id);
+    int r = request_id(request, 0, kind, "webhook", &id);
 
     if (r < 0)
         return r;
-    r = webhook_delete(&request->store, *out_id, &err);
+    r = webhook_delete(&request->store, id, &err);
     if (r == WEBHOOK_MISSING)
         return request_missing(request, "webhook", request->exchange->params[0]);
-    return r < 0 ? request_failed(request, &err) : 0;
+    if (r < 0)
+        return request_failed(request, &err);
+    request_tell_deleted(request, kind, id, object);
+    return 0;
+}
+
+int hook_show(struct request *request, enum id_kind kind, hook_write_fn *write)
+{
+    struct webhook webhook;
+    int r = hook_of_path(request, kind, &webhook);
+
+    if (r == 0)
+        write(&webhook, false, &request->reply);
+    return r;
+}
+
+int hook_list(struct request *request, enum id_kind kind, hook_write_fn *write)
+{
+    struct webhook_list webhooks;
+    struct listing page;
+    struct error err;
+    int r = listing_begin(&page, request, kind);
+
+    if (r < 0)
+        return r;
+    r = webhook_list(&request->store, &page.page, &webhooks, &err);
+    if (r < 0)
+        return request_failed(request, &err);
+    for (size_t i = 0; i < webhooks.count; i++) {
+        listing_add(&page, webhooks.items[i].id);
+        write(&webhooks.items[i], false, &request->reply);
+    }
+    listing_end(&page, webhooks.has_more);
+    return 0;
 }
 
 int hook_try(struct request *request, const struct webhook *webhook, struct text type,

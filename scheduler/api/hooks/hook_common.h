@@ -18,6 +18,13 @@ int hook_check_filters(struct json_object *value, const struct path *path, struc
 SUSPENDS MUSTCHECK int hook_create(struct request *request, struct webhook *webhook,
                                    struct webhook *out);
 
+typedef void hook_write_fn(const struct webhook *webhook, bool with_secret, struct buf *out);
+
+/* Each of them, with its id as `kind` writes it, and the one that the path names; without their
+ * secrets. */
+SUSPENDS MUSTCHECK int hook_list(struct request *request, enum id_kind kind, hook_write_fn *write);
+SUSPENDS MUSTCHECK int hook_show(struct request *request, enum id_kind kind, hook_write_fn *write);
+
 /* The one that the path names, whose id is written as `kind`. */
 SUSPENDS MUSTCHECK int hook_of_path(struct request *request, enum id_kind kind,
                                     struct webhook *out);
@@ -26,7 +33,8 @@ SUSPENDS MUSTCHECK int hook_update(struct request *request, const struct webhook
                                    struct webhook *out);
 SUSPENDS MUSTCHECK int hook_rotate(struct request *request, struct uuid id, int64_t keep_ms,
                                    struct webhook *out);
-SUSPENDS MUSTCHECK int hook_delete(struct request *request, enum id_kind kind, struct uuid *out_id);
+/* Says so as `object`. */
+SUSPENDS MUSTCHECK int hook_delete(struct request *request, enum id_kind kind, const char *object);
 
 /* Sends a sample of the type, once, now. *out is filled on 0; its answer is the caller's. */
 SUSPENDS MUSTCHECK int hook_try(struct request *request, const struct webhook *webhook,

@@ -52,32 +52,12 @@ static int create(struct request *request)
 
 static int get(struct request *request)
 {
-    struct webhook webhook;
-    int r = hook_of_path(request, ID_ENDPOINT, &webhook);
-
-    if (r == 0)
-        write_endpoint(&webhook, false, &request->reply);
-    return r;
+    return hook_show(request, ID_ENDPOINT, write_endpoint);
 }
 
 static int list(struct request *request)
 {
-    struct webhook_list webhooks;
-    struct listing page;
-    struct error err;
-    int r = listing_begin(&page, request, ID_ENDPOINT);
-
-    if (r < 0)
-        return r;
-    r = webhook_list(&request->store, &page.page, &webhooks, &err);
-    if (r < 0)
-        return request_failed(request, &err);
-    for (size_t i = 0; i < webhooks.count; i++) {
-        listing_add(&page, webhooks.items[i].id);
-        write_endpoint(&webhooks.items[i], false, &request->reply);
-    }
-    listing_end(&page, webhooks.has_more);
-    return 0;
+    return hook_list(request, ID_ENDPOINT, write_endpoint);
 }
 
 static int update(struct request *request)
@@ -107,21 +87,7 @@ static int update(struct request *request)
 
 static int delete (struct request *request)
 {
-    char name[ID_TEXT_SIZE];
-    struct json_write write;
-    struct uuid id;
-    int r = hook_delete(request, ID_ENDPOINT, &id);
-
-    if (r < 0)
-        return r;
-    id_format(ID_ENDPOINT, id, name);
-    json_write_init(&write, &request->reply);
-    json_write_open_object(&write, NULL);
-    json_write_string(&write, "id", name);
-    json_write_string(&write, "object", "webhook_endpoint.deleted");
-    json_write_bool(&write, "deleted", true);
-    json_write_close(&write);
-    return 0;
+    return hook_delete(request, ID_ENDPOINT, "webhook_endpoint.deleted");
 }
 
 static int rotate(struct request *request)

@@ -103,32 +103,12 @@ static int create(struct request *request)
 
 static int get(struct request *request)
 {
-    struct webhook webhook;
-    int r = hook_of_path(request, ID_WEBHOOK, &webhook);
-
-    if (r == 0)
-        write_webhook(&webhook, false, &request->reply);
-    return r;
+    return hook_show(request, ID_WEBHOOK, write_webhook);
 }
 
 static int list(struct request *request)
 {
-    struct webhook_list webhooks;
-    struct listing page;
-    struct error err;
-    int r = listing_begin(&page, request, ID_WEBHOOK);
-
-    if (r < 0)
-        return r;
-    r = webhook_list(&request->store, &page.page, &webhooks, &err);
-    if (r < 0)
-        return request_failed(request, &err);
-    for (size_t i = 0; i < webhooks.count; i++) {
-        listing_add(&page, webhooks.items[i].id);
-        write_webhook(&webhooks.items[i], false, &request->reply);
-    }
-    listing_end(&page, webhooks.has_more);
-    return 0;
+    return hook_list(request, ID_WEBHOOK, write_webhook);
 }
 
 static int update(struct request *request)
@@ -150,21 +130,7 @@ static int update(struct request *request)
 
 static int delete (struct request *request)
 {
-    char name[ID_TEXT_SIZE];
-    struct json_write write;
-    struct uuid id;
-    int r = hook_delete(request, ID_WEBHOOK, &id);
-
-    if (r < 0)
-        return r;
-    id_format(ID_WEBHOOK, id, name);
-    json_write_init(&write, &request->reply);
-    json_write_open_object(&write, NULL);
-    json_write_string(&write, "id", name);
-    json_write_string(&write, "object", "webhook.deleted");
-    json_write_bool(&write, "deleted", true);
-    json_write_close(&write);
-    return 0;
+    return hook_delete(request, ID_WEBHOOK, "webhook.deleted");
 }
 
 static int rotate(struct request *request)

@@ -240,7 +240,7 @@ static int delete (struct request *request)
         return missing(request);
     if (r < 0)
         return request_failed(request, &err);
-    render_deleted(ID_SCHEDULE, id, "schedule.deleted", &request->reply);
+    request_tell_deleted(request, ID_SCHEDULE, id, "schedule.deleted");
     return 0;
 }
 

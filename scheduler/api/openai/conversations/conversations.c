@@ -139,7 +139,6 @@ static int update(struct request *request)
 static int delete (struct request *request)
 {
     struct run_stopped stopped;
-    struct json_write w;
     struct uuid id;
     struct error err;
     int r = conversation_read_id(request, &id);
@@ -152,12 +151,7 @@ static int delete (struct request *request)
     if (r < 0)
         return request_failed(request, &err);
     run_events_thread_deleted(&request->api->events, id, &stopped);
-    json_write_init(&w, &request->reply);
-    json_write_open_object(&w, NULL);
-    write_id(&w, id);
-    json_write_string(&w, "object", "conversation.deleted");
-    json_write_bool(&w, "deleted", true);
-    json_write_close(&w);
+    request_tell_deleted(request, ID_CONVERSATION, id, "conversation.deleted");
     return 0;
 }
 
