@@ -208,7 +208,7 @@ test('the command line says what a run waits for, and does not hang', async () =
     });
     let errors = '';
     child.stderr.on('data', (chunk) => (errors += chunk));
-    const [code] = await once(child, 'exit');
+    const [code] = await once(child, 'close');
     assert.equal(code, 4);
     assert.match(errors, /it waits for tool outputs \(submit_tool_outputs\) of get_weather \{"city":"Rome"\} \(call_\w+\), get_weather/);
     const [run] = (await stack.ok('GET', '/v1/runs')).data;

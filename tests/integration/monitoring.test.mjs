@@ -140,7 +140,7 @@ test('penstock top shows scheduler and workers, once where there is no terminal,
     const live = spawn('script', ['-qfec', `${join(bin, 'penstock')} top`, '/dev/null'], { env: { ...process.env, TERM: 'xterm', PENSTOCK_URL: stack.url, PENSTOCK_API_KEY: stack.key } });
     let seen = '';
     live.stdout.on('data', (chunk) => (seen += chunk));
-    const ended = once(live, 'exit');
+    const ended = once(live, 'close'); // after its last words, unlike 'exit'
     await until('two pictures', () => seen.split('\u001b[H').length > 2);
     live.stdin.write('\u0003');
     const [code] = await ended;

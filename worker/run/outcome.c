@@ -61,6 +61,8 @@ struct outcome outcome_decide(const struct outcome_input *input)
 {
     int attempts_max = OUTCOME_ATTEMPTS_MAX;
 
+    if (input->held)
+        return wait_for(input, false, "server_error");
     switch (input->failure) {
     case PROVIDER_RATE_LIMITED:
         return wait_for(input, false, "rate_limit_exceeded");

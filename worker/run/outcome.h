@@ -3,6 +3,8 @@
  *
  *   class                     transient   counts as an attempt   in the end
  *   rate_limited              yes         no                     expires with the run
+ *   any, when no call         yes         no                     expires with the run
+ *     was made
  *   overloaded, timed_out,    yes         yes                    failed, server_error
  *   stream_cut
  *   malformed_reply           3 times     yes                    failed, server_error
@@ -41,6 +43,7 @@ struct outcome_input {
     int attempts;           /* counted failures since the last success, this one not included */
     int limited;            /* rate limits in a row, of this worker, this one not included */
     bool gave_way;          /* of no_room: there was some, but somebody had waited for it long */
+    bool held;              /* no call was made: the provider is left alone for a while */
     uint32_t random;        /* uniform, for the jitter */
 };
 

@@ -129,6 +129,7 @@ struct thinking {
     struct context_fit fit;               /* how much of the conversation is sent */
     struct provider_failure_info failure; /* of the last try */
     bool other_key;     /* the failure is this key's: the same call may be made with another */
+    bool held;          /* the failure is of no call: its provider is left alone for a while */
     size_t keys_failed; /* of the model whose turn it is, in a row */
     struct uuid reply;  /* the id of what it is about to say */
     bool replied;
@@ -202,9 +203,9 @@ static int fail(struct run_task *task, const char *code,
 }
 
 /* Decides on a failure; sleeps when that is the decision. Returns RUN_GO_ON to call again. */
-static int decide(struct run_task *task, const struct provider_failure_info *failure,
-                  struct error *err)
+static int decide(struct run_task *task, const struct thinking *thinking, struct error *err)
 {
+    const struct provider_failure_info *failure = &thinking->failure;
     struct outcome_input input = {
         .failure = failure->failure,
         .retry_after_ms = failure->retry_after_ms,
@@ -212,6 +213,7 @@ static int decide(struct run_task *task, const struct provider_failure_info *fai
         .attempts = task->meter.attempts,
         .limited = task->meter.limited,
         .gave_way = task->room.gave_way,
+        .held = thinking->held,
         .random = (uint32_t)random_below(UINT32_MAX),
     };
     struct outcome outcome = outcome_decide(&input);
@@ -243,7 +245,7 @@ static int decide(struct run_task *task, const struct provider_failure_info *fai
 static int handle_failure(struct run_task *task, struct thinking *thinking, struct error *err)
 {
     thinking->keys_failed = 0;
-    return fall_back(thinking) ? RUN_GO_ON : decide(task, &thinking->failure, err);
+    return fall_back(thinking) ? RUN_GO_ON : decide(task, thinking, err);
 }
 
 /* The model can't be asked at all: it is not configured any more, or the conversation can't be said
@@ -282,6 +284,7 @@ static int held_back(struct run_task *task, struct thinking *thinking, bool shut
 {
     struct provider_failure_info *failure = &thinking->failure;
     const char *name = thinking->target.provider_name;
+    int r;
 
     if (shut)
         provider_failure_set(failure, PROVIDER_OVERLOADED, NULL,
@@ -293,7 +296,10 @@ static int held_back(struct run_task *task, struct thinking *thinking, bool shut
     else
         return wait_in_line(task, wait_ms);
     failure->retry_after_ms = wait_ms;
-    return handle_failure(task, thinking, err);
+    thinking->held = shut;
+    r = handle_failure(task, thinking, err);
+    thinking->held = false;
+    return r;
 }
 
 /* Returns what gate_leave does. */

@@ -64,6 +64,22 @@ Test(outcome, a_reply_that_gave_way_to_somebody_who_waits_is_no_attempt)
     cr_assert_geq(outcome.wait_ms, 1000);
 }
 
+Test(outcome, waiting_for_a_provider_that_is_left_alone_is_no_attempt)
+{
+    struct outcome_input input = {.failure = PROVIDER_OVERLOADED,
+                                  .retry_after_ms = 5000,
+                                  .left_ms = 60000,
+                                  .attempts = OUTCOME_ATTEMPTS_MAX - 1,
+                                  .held = true};
+    struct outcome outcome = outcome_decide(&input);
+
+    cr_assert_eq(outcome.action, OUTCOME_HAND_BACK);
+    cr_assert_not(outcome.counts, "another one's trial may take as long as an answer does");
+    cr_assert_geq(outcome.wait_ms, 5000);
+    input.left_ms = 3000;
+    cr_assert_eq(outcome_decide(&input).wait_ms, 3000, "not beyond the deadline");
+}
+
 Test(outcome, attempts_are_capped)
 {
     struct outcome last = decide(PROVIDER_OVERLOADED, -1, OUTCOME_ATTEMPTS_MAX - 1, 0);
