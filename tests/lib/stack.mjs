@@ -325,6 +325,7 @@ export class Stack {
     }, ms).catch((error) => {
       throw new Error(`${error.message}; its status is ${seen?.status}`);
     });
+    await this.llmStats(AbortSignal.timeout(5000)).catch(() => {}); // it notes a call in its ledger after the answer: by now it has
     return seen;
   }
 
@@ -348,8 +349,8 @@ export class Stack {
     return this.ledger().filter((line) => !line.closed).at(-1);
   }
 
-  llmStats() {
-    return fetch(`${this.llmUrl}/rehearsal/stats`).then((reply) => reply.json());
+  llmStats(signal) {
+    return fetch(`${this.llmUrl}/rehearsal/stats`, { signal }).then((reply) => reply.json());
   }
 
   /** Runs in work in a worker, as its metrics say. */
