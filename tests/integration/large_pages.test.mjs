@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { content, Flood } from '../hostile/flood.mjs';
 import { checkPeak, peakMiB } from '../lib/memory.mjs';
 import { submitAndPoll } from '../lib/neighbour.mjs';
+import { slowness } from '../lib/pace.mjs';
 import { checkTook, withStack } from '../lib/stack.mjs';
 
 const SECONDS = 5;
@@ -32,7 +33,7 @@ test('twenty clients that read pages of megabytes hold up nobody else, and not m
     const alone = await submitAndPoll(other, assistant, 1000, PLAN);
 
     const flood = await Flood.start('pages', { url: stack.url, key: stack.key, thread: thread.id, clients: CLIENTS, messageBytes: MESSAGE_BYTES });
-    const beside = await submitAndPoll(other, assistant, SECONDS * 1000, PLAN);
+    const beside = await submitAndPoll(other, assistant, SECONDS * 1000 * slowness(), PLAN);
     const metrics = await (await fetch(`${stack.url}/metrics`)).text();
     const report = await flood.stop();
 

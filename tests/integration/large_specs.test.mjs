@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { Flood } from '../hostile/flood.mjs';
 import { checkPeak, forgetPeak, peakMiB } from '../lib/memory.mjs';
 import { submitAndPoll } from '../lib/neighbour.mjs';
+import { slowness } from '../lib/pace.mjs';
 import { checkTook, sleep, withStack } from '../lib/stack.mjs';
 
 const SECONDS = 5;
@@ -48,7 +49,7 @@ test('twenty clients that submit and poll runs of an assistant of a megabyte hol
     const alone = await submitAndPoll(other, assistant, 1000);
 
     const flood = await Flood.start('specs', { ...options, clients: CLIENTS, runs: RUNS });
-    const beside = await submitAndPoll(other, assistant, SECONDS * 1000);
+    const beside = await submitAndPoll(other, assistant, SECONDS * 1000 * slowness());
     const report = await flood.stop();
     console.log(`# ${report.good} submissions and polls, refused ${JSON.stringify(report.refused)}; the other's p50 ${at(beside, 0.5)} and p99 ${at(beside, 0.99)} ms beside ${at(alone, 0.5)} and ${at(alone, 0.99)} alone (${beside.length} requests); peak ${peakMiB(stack.scheduler)} MiB`);
     assert.deepEqual(report.bad, []);
