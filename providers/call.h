@@ -15,9 +15,8 @@ struct http_client;
  *   0                with *out, in form (reply_form.h)
  *   PROVIDER_FAILED  with *out_failure: whatever the provider or the way to it did wrong
  *   -E_CANCELED      the fiber was cancelled; the transfer is closed
- *   -E_INVALID       the request can't be encoded for this provider, or its base_url is no url
- *   -E_LIMIT         the request is over 16 MiB
- *   -E_SYSTEM, -E_INTERNAL  of the HTTP client, forwarded */
+ *   -E_INVALID       the request can't be encoded for this provider
+ *   -E_LIMIT         the request is over 16 MiB */
 SUSPENDS MUSTCHECK int provider_call(struct http_client *client,
                                      const struct provider_target *target,
                                      const struct chat_request *request, struct chat_reply *out,

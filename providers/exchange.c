@@ -2,6 +2,9 @@
  *
  * Whether a first byte of the reply came tells a server that is down or overloaded from a reply
  * that was cut. What a waiting exchange holds is the encoded request and a socket.
+ *
+ * Messages go to tenants, and name the provider. What the client of HTTP says of a connection names
+ * hosts and addresses, which may be those of the operator's own network: that is the detail.
  */
 
 #include "providers/exchange.h"
@@ -69,24 +72,19 @@ static int transport_failed(const struct provider_target *target, int code, bool
         failure = PROVIDER_MALFORMED_REPLY;
         what = "sent a reply that is not HTTP";
         break;
+    case -E_INVALID:
+        failure = PROVIDER_BAD_REQUEST;
+        what = "can't be asked as it is configured";
+        break;
+    case -E_SYSTEM:
+    case -E_INTERNAL:
+        what = "could not be asked";
+        break;
     default:
         break;
     }
     provider_failure_set(out, failure, NULL, "%s %s", target->provider_name, what);
     return PROVIDER_FAILED;
-}
-
-/* Adds the client's own words: "could not connect to …". */
-static void add_detail(struct provider_failure_info *out, const struct provider_target *target,
-                       const struct error *detail)
-{
-    size_t len = strlen(out->message);
-
-    if (!detail->text[0] || len + 4 >= sizeof(out->message))
-        return;
-    memcpy(out->message + len, ": ", 3);
-    provider_message_copy(target, text_of(detail->text), out->message + len + 2,
-                          sizeof(out->message) - len - 2);
 }
 
 static enum http_take on_body(void *arg, struct text bytes)
@@ -138,14 +136,14 @@ int provider_exchange_run(struct provider_exchange *exchange,
     r = send_request(exchange, left_ms, &detail);
     if (r == 0)
         return 0;
-    if (r == -E_CANCELED || r == -E_INVALID || r == -E_INTERNAL || r == -E_SYSTEM) {
-        (void)error_wrap(&detail, "%s", target->provider_name);
+    if (r == -E_CANCELED) {
         if (err)
             *err = detail;
         return r;
     }
     r = transport_failed(target, r, exchange->began, out_failure);
-    add_detail(out_failure, target, &detail);
+    provider_message_copy(target, text_of(detail.text), out_failure->detail,
+                          sizeof(out_failure->detail));
     return r;
 }
 

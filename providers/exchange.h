@@ -34,7 +34,8 @@ MUSTCHECK int provider_exchange_check(const struct provider_target *target,
 
 /* Sends what is in the wire and waits for the response, within the provider's time-outs and the
  * deadline. Returns 0 for any complete response, whatever its status; PROVIDER_FAILED with
- * *out_failure; or what http_call forwards: -E_CANCELED, -E_INVALID, -E_SYSTEM, -E_INTERNAL. */
+ * *out_failure, whose message names no address; or -E_CANCELED, and -E_LIMIT or -E_INVALID where
+ * the traceparent can't be sent. */
 SUSPENDS MUSTCHECK int provider_exchange_run(struct provider_exchange *exchange,
                                              struct provider_failure_info *out_failure,
                                              struct error *err);

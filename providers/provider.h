@@ -44,6 +44,8 @@ struct provider_failure_info {
     int64_t retry_after_ms;  /* as the provider asked, capped at 24 h; -1: it did not */
     char code[64];           /* the provider's word for it ("insufficient_quota"); may be empty */
     char message[512];       /* one sentence for people; what looks like a key is masked */
+    char detail[200];        /* of a call without a response, for those who run the server alone: it
+                                names addresses. Empty: there is no more to be said */
     struct chat_usage usage; /* what it cost all the same: of PROVIDER_EMPTY_REPLY */
     struct provider_limits limits;
 };

@@ -312,7 +312,7 @@ SUSPENDS static int ask_model(struct model_call *call, struct text model, struct
         log_info("model call failed",
                  LOG_STR("class", provider_failure_name(call->failure.failure)),
                  LOG_INT("status", call->failure.status), LOG_STR("message", call->failure.message),
-                 LOG_STR("call", call->name));
+                 LOG_STR("detail", call->failure.detail), LOG_STR("call", call->name));
     return r;
 }
 

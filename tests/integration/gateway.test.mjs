@@ -246,6 +246,44 @@ test('each failure has a status, before and in the midst of a stream', async () 
   });
 });
 
+test('where a provider is stays with the server: a client is told its name and what went wrong, the log the rest', async () => {
+  const nowhere = `
+providers:
+  - {name: away, kind: openai_chat, base_url: 'http://127.0.0.1:9/v1', api_key: sk-a}
+  - {name: unnamed, kind: openai_chat, base_url: 'http://llm.internal.invalid:4711/v1', api_key: sk-a}
+`;
+  await withStack({ config: nowhere }, async (stack) => {
+    const address = /127\.0\.0\.1|localhost|internal\.invalid|4711|port 9|:9\b/;
+    const told = (what, text, provider) => {
+      assert.match(text, new RegExp(`${provider} could not be reached`), what);
+      assert.doesNotMatch(text, address, what);
+    };
+    for (const provider of ['away', 'unnamed']) {
+      const model = `${provider}/any`;
+      const messages = [{ role: 'user', content: 'x' }];
+      for (const [path, body] of [['chat/completions', { model, messages }], ['chat/completions', { model, messages, stream: true }], ['embeddings', { model, input: 'x' }]]) {
+        const reply = await stack.call('POST', `/v1/${path}`, body);
+        assert.deepEqual([reply.status, reply.body.error.code], [503, 'overloaded']);
+        told(path, JSON.stringify(reply.body), provider);
+      }
+      const fallback = await stack.call('POST', '/v1/chat/completions', { model, messages, fallbacks: [`${provider}/other`] });
+      told('fallbacks', JSON.stringify(fallback.body), provider);
+      const assistant = await stack.assistant({ model, fallbacks: [`${provider}/other`], timeout_seconds: 3 });
+      const run = await stack.submit(assistant, 'x');
+      const pattern = new RegExp(`${provider} could not be reached`);
+      await until('the worker has logged where it is', () => stack.workers[0].log().split('\n').some((line) => line.includes(run.id) && pattern.test(line) && address.test(line)));
+      await until('the scheduler, too', () => stack.scheduler.log().split('\n').some((line) => pattern.test(line) && address.test(line)));
+      const shown = await stack.finished(run);
+      assert.doesNotMatch(JSON.stringify([shown, await stack.ok('GET', `/v1/threads/${run.thread_id}/runs/${run.id}/steps`)]), address);
+      const response = await stack.call('POST', '/v1/responses', { model, input: 'x', background: true });
+      assert.equal(response.status, 200);
+      await stack.ok('POST', `/v1/responses/${response.body.id}/cancel`);
+      const stored = stack.sql('SELECT r::text FROM runs r').flat().join();
+      assert.doesNotMatch(stored, address);
+    }
+  });
+});
+
 test('what can not be asked is refused, with the member that is wrong', async () => {
   await withStack(options, async (stack) => {
     const wrong = [

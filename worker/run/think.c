@@ -190,7 +190,8 @@ static bool fall_back(struct thinking *thinking)
         log_info("a model can't answer, the next one is asked", LOG_STR("model", failed.ptr),
                  LOG_STR("next", next.ptr),
                  LOG_STR("class", provider_failure_name(failure->failure)),
-                 LOG_INT("status", failure->status), LOG_STR("message", failure->message));
+                 LOG_INT("status", failure->status), LOG_STR("message", failure->message),
+                 LOG_STR("detail", failure->detail));
     return on;
 }
 
@@ -224,7 +225,8 @@ static int decide(struct run_task *task, const struct thinking *thinking, struct
         return ending_expired(&task->ending);
     log_info("model call failed", LOG_STR("class", provider_failure_name(failure->failure)),
              LOG_INT("status", failure->status), LOG_STR("message", failure->message),
-             LOG_INT("wait_ms", outcome.wait_ms), LOG_INT("attempts", task->meter.attempts));
+             LOG_STR("detail", failure->detail), LOG_INT("wait_ms", outcome.wait_ms),
+             LOG_INT("attempts", task->meter.attempts));
     switch (outcome.action) {
     case OUTCOME_RETRY:
         return fiber_sleep(outcome.wait_ms, err);

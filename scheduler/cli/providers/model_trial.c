@@ -99,12 +99,12 @@ static bool is_hopeless(enum provider_failure failure)
 static void note_failure(struct attempt *attempt, const char *what,
                          const struct provider_failure_info *failure)
 {
-    char words[240];
+    char words[460];
 
     attempt->hopeless = is_hopeless(failure->failure);
     attempt->trial->cost_micros += failure->usage.cost_micros;
-    (void)snprintf(words, sizeof(words), "%s, %.200s", provider_failure_name(failure->failure),
-                   failure->message);
+    (void)snprintf(words, sizeof(words), "%s, %.200s%s%s", provider_failure_name(failure->failure),
+                   failure->message, failure->detail[0] ? ": " : "", failure->detail);
     add_problem(attempt->trial, what, words);
 }
 

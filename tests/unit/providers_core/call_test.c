@@ -157,9 +157,29 @@ CALL_TEST(a_server_that_is_not_there_is_overloaded)
     cr_assert_eq(failure.failure, PROVIDER_OVERLOADED);
 }
 
-CALL_TEST(a_base_url_that_is_none_is_invalid)
+/* Messages go to tenants. */
+CALL_TEST(where_a_server_is_stands_in_the_detail_of_a_failure_and_not_in_its_message)
 {
-    cr_assert_eq(call("ftp://example.org", 0), -E_INVALID);
+    static const char *const urls[] = {"http://127.0.0.1:9/v1", "http://nowhere.invalid:4711/v1",
+                                       "http://[::1]:9/v1"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(urls); i++) {
+        struct text host = {urls[i] + 7, strlen(urls[i]) - strlen("http:///v1")};
+
+        cr_assert_eq(call(urls[i], 0), PROVIDER_FAILED, "%s", urls[i]);
+        cr_assert_eq(failure.failure, PROVIDER_OVERLOADED);
+        cr_assert_str_eq(failure.message, "test could not be reached");
+        cr_assert(memmem(failure.detail, strlen(failure.detail), host.ptr, host.len), "%s: %s",
+                  urls[i], failure.detail);
+    }
+}
+
+CALL_TEST(a_base_url_that_is_none_is_a_fault_of_the_configuration)
+{
+    cr_assert_eq(call("ftp://example.org", 0), PROVIDER_FAILED);
+    cr_assert_eq(failure.failure, PROVIDER_BAD_REQUEST);
+    cr_assert_str_eq(failure.message, "test can't be asked as it is configured");
+    cr_assert_str_eq(failure.detail, "a url must begin with http:// or https://");
 }
 
 /* A stream in one chunk; it is never ended. */

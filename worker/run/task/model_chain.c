@@ -120,6 +120,7 @@ bool model_chain_failed(struct model_chain *chain, struct provider_failure_info 
     chosen = on ? choose(chain) : NULL;
     if (!chosen)
         return false;
+    /* The detail stays that of the last one: those before were logged as they were passed over. */
     failure->failure = chosen->failure;
     failure->retry_after_ms = chosen->retry_after_ms;
     (void)snprintf(failure->message, sizeof(failure->message), "%.*s", TEXT_ARGS(chosen->message));
