@@ -12,6 +12,7 @@
 #include "scheduler/api/stream/follow.h"
 
 #include "scheduler/api/assistants/render.h"
+#include "scheduler/api/stream/slices.h"
 #include "scheduler/api/stream/telling.h"
 #include "scheduler/live/live.h"
 #include "shared/base/clock.h"
@@ -21,13 +22,11 @@
 
 enum {
     KEEP_ALIVE_MS = 15000, /* proxies close what is silent for 60 s; clients learn the interval */
-    WRITE_WAIT_MS = 30000, /* a client that takes nothing for so long is gone */
     LOOK_AGAIN_MS = 1000,  /* after a failure of the database */
     CROWDED_RETRY_MS = 5000,
 };
 
 #define OUT_BYTES_MAX ((size_t)32 << 20)
-#define SLICE_BYTES   ((size_t)16 << 10) /* what a client has to take in WRITE_WAIT_MS */
 #define OUT_KEPT      ((size_t)1 << 10)
 
 struct following {
@@ -38,22 +37,6 @@ struct following {
     bool broken; /* the client is gone */
 };
 
-/* A slow client gets a time of its own for each slice: one event may be megabytes. */
-static int write_slices(struct http_exchange *exchange, struct text rest, struct error *err)
-{
-    int r = 0;
-
-    while (r == 0 && rest.len > 0) {
-        size_t len = rest.len < 2 * SLICE_BYTES ? rest.len : SLICE_BYTES;
-
-        exchange->deadline_ms = deadline_in(WRITE_WAIT_MS);
-        r = http_stream_write(exchange, (struct text){rest.ptr, len}, err);
-        rest.ptr += len;
-        rest.len -= len;
-    }
-    return r;
-}
-
 /* Sends what was told. Returns whether there is somebody to tell more. */
 static bool flush(void *arg)
 {
@@ -63,7 +46,8 @@ static bool flush(void *arg)
     if (following->broken || following->out.len == 0)
         return !following->broken;
     if (buf_check(&following->out, &err) < 0 ||
-        write_slices(following->request->exchange, buf_text(&following->out), &err) < 0)
+        slices_write(following->request->exchange, buf_text(&following->out), http_stream_write,
+                     &err) < 0)
         following->broken = true;
     if (following->out.size > OUT_KEPT) { /* most of the time there is nothing to be told */
         buf_deinit(&following->out);
@@ -155,7 +139,7 @@ static int begin(struct following *following)
 
     http_add_header(exchange, "Cache-Control", TEXT("no-cache, no-transform"));
     http_add_header(exchange, "X-Accel-Buffering", TEXT("no"));
-    exchange->deadline_ms = deadline_in(WRITE_WAIT_MS);
+    exchange->deadline_ms = deadline_in(SLICE_WAIT_MS);
     if (http_stream_open(exchange, 200, "text/event-stream; charset=utf-8", &err) < 0)
         return -1;
     buf_add_string(&following->out, ": penstock\n\n");
@@ -172,7 +156,7 @@ static void end(struct following *following)
         (void)flush(following);
     if (following->broken)
         http_abort(exchange);
-    exchange->deadline_ms = deadline_in(WRITE_WAIT_MS);
+    exchange->deadline_ms = deadline_in(SLICE_WAIT_MS);
     (void)http_stream_end_with(exchange, buf_text(&following->out), &err);
 }
 

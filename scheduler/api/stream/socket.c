@@ -13,17 +13,16 @@
 #include <stdio.h>
 
 #include "scheduler/api/access/seats.h"
+#include "scheduler/api/stream/slices.h"
 #include "shared/base/clock.h"
 #include "shared/fiber/fiber.h"
 
 enum {
     READ_BYTES = 4096,
     READS_AT_ONCE = 16,
-    WRITE_WAIT_MS = 30000, /* a client that takes nothing for so long is gone */
 };
 
-#define SLICE_BYTES ((size_t)16 << 10) /* what a client has to take in WRITE_WAIT_MS */
-#define OUT_KEPT    ((size_t)1 << 10)
+#define OUT_KEPT ((size_t)1 << 10)
 
 void socket_close(struct socket *socket, int code, const char *reason)
 {
@@ -74,22 +73,6 @@ void socket_send_error(struct socket *socket, struct text id, const struct failu
     socket_end(socket, begun);
 }
 
-/* A slow client gets a time of its own for each slice: one event may be megabytes. */
-static int write_slices(struct http_exchange *exchange, struct text rest, struct error *err)
-{
-    int r = 0;
-
-    while (r == 0 && rest.len > 0) {
-        size_t len = rest.len < 2 * SLICE_BYTES ? rest.len : SLICE_BYTES;
-
-        exchange->deadline_ms = deadline_in(WRITE_WAIT_MS);
-        r = http_upgraded_write(exchange, (struct text){rest.ptr, len}, err);
-        rest.ptr += len;
-        rest.len -= len;
-    }
-    return r;
-}
-
 bool socket_flush(struct socket *socket)
 {
     struct error err;
@@ -97,7 +80,8 @@ bool socket_flush(struct socket *socket)
     if (socket->broken || socket->out.len == 0)
         return !socket->broken;
     if (buf_check(&socket->out, &err) < 0 ||
-        write_slices(socket->request->exchange, buf_text(&socket->out), &err) < 0)
+        slices_write(socket->request->exchange, buf_text(&socket->out), http_upgraded_write, &err) <
+            0)
         socket->broken = true;
     if (socket->out.size > OUT_KEPT) {
         buf_deinit(&socket->out);
