@@ -12,9 +12,11 @@ void client_frame(struct buf *to, unsigned head, struct text payload)
     if (payload.len < 126) {
         buf_add_char(to, (char)(unsigned char)(0x80 | payload.len));
     } else {
-        buf_add_char(to, (char)(unsigned char)(0x80 | 126));
-        buf_add_char(to, (char)(unsigned char)(payload.len >> 8));
-        buf_add_char(to, (char)(unsigned char)payload.len);
+        int bytes = payload.len < 65536 ? 2 : 8;
+
+        buf_add_char(to, (char)(unsigned char)(0x80 | (bytes == 2 ? 126 : 127)));
+        for (int i = bytes - 1; i >= 0; i--)
+            buf_add_char(to, (char)(unsigned char)((uint64_t)payload.len >> (8 * i)));
     }
     buf_add(to, mask, sizeof(mask));
     for (size_t i = 0; i < payload.len; i++)
@@ -43,6 +45,26 @@ static void show(struct buf *found, const struct websocket_reader *reader,
         buf_printf(found, "failed %d|", reader->code);
         break;
     }
+}
+
+int64_t length_of(struct text bytes, size_t piece)
+{
+    struct websocket_reader reader;
+    int64_t length = -1;
+    struct text what;
+
+    websocket_reader_init(&reader, 1 << 20, 1 << 20);
+    while (bytes.len > 0 && length < 0) {
+        size_t len = piece < bytes.len ? piece : bytes.len;
+
+        websocket_feed(&reader, (struct text){bytes.ptr, len});
+        bytes.ptr += len;
+        bytes.len -= len;
+        if (websocket_next(&reader, &what) == WEBSOCKET_TEXT)
+            length = (int64_t)what.len;
+    }
+    websocket_reader_deinit(&reader);
+    return bytes.len == 0 ? length : -1;
 }
 
 const char *events_of(struct text bytes, size_t piece)

@@ -12,5 +12,9 @@ void client_frame(struct buf *to, unsigned head, struct text payload);
  * Valid until the next call. */
 const char *events_of(struct text bytes, size_t piece);
 
+/* How long the text is which these bytes are, and nothing else, within other limits; -1: they are
+ * not. */
+int64_t length_of(struct text bytes, size_t piece);
+
 #define FRAME_MAX   64
 #define MESSAGE_MAX 100

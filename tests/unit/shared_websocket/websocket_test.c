@@ -2,6 +2,7 @@
  * that the Autobahn test suite has (its numbers stand beside them). */
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "shared/websocket/websocket.h"
 #include "tests/unit/shared_websocket/frames.h"
@@ -29,6 +30,8 @@ static const struct frame_case cases[] = {
     {"1.2.1 binary", {{FIN | BINARY, TEXT("Hello")}}, "failed 1003|"},
     {"2.1 a ping without a payload", {{FIN | PING, TEXT("")}}, "ping |"},
     {"2.2 a ping with one", {{FIN | PING, TEXT("Hello")}}, "ping Hello|"},
+    {"2.3 a ping of bytes that are no text",
+     {{FIN | PING, TEXT("\xFE\xFF\x80")}}, "ping \xFE\xFF\x80|"},
     {"2.4 a ping of 125 bytes", {{FIN | PING, TEXT(LONGER)}}, "ping " LONGER "|"},
     {"2.5 a ping of 126 bytes", {{FIN | PING, TEXT(LONGER "x")}}, "failed 1002|"},
     {"2.7 a pong that nobody asked for",
@@ -36,18 +39,38 @@ static const struct frame_case cases[] = {
     {"2.10 several pings",
      {{FIN | PING, TEXT("1")}, {FIN | PING, TEXT("2")}, {FIN | PING, TEXT("3")}},
      "ping 1|ping 2|ping 3|"},
+    {"2.11 a pong between pings",
+     {{FIN | PING, TEXT("1")}, {FIN | PONG, TEXT("1")}, {FIN | PING, TEXT("2")}},
+     "ping 1|pong 1|ping 2|"},
     {"3.1 the third reserved bit", {{FIN | 0x10 | TEXT_FRAME, TEXT("x")}}, "failed 1002|"},
     {"3.2 the second one, behind a text",
      {{FIN | TEXT_FRAME, TEXT("x")}, {FIN | 0x20 | TEXT_FRAME, TEXT("y")}},
      "text x|failed 1002|"},
+    {"3.3 the last two of them, before a ping",
+     {{FIN | 0x30 | TEXT_FRAME, TEXT("x")}, {FIN | PING, TEXT("")}}, "failed 1002|"},
     {"3.4 the first one, as of compression",
      {{FIN | 0x40 | TEXT_FRAME, TEXT("x")}}, "failed 1002|"},
     {"3.5 on a control frame", {{FIN | 0x40 | PING, TEXT("")}}, "failed 1002|"},
+    {"3.6 the first two, of binary", {{FIN | 0x60 | BINARY, TEXT("x")}}, "failed 1002|"},
+    {"3.7 all, of a close", {{FIN | 0x70 | CLOSE, TEXT("\x03\xE8")}}, "failed 1002|"},
+    {"3.7 on a fragment that is not the first",
+     {{TEXT_FRAME, TEXT("a")}, {FIN | 0x40 | CONTINUES, TEXT("b")}}, "failed 1002|"},
     {"4.1 opcodes of data that there are not", {{FIN | 3, TEXT("x")}}, "failed 1002|"},
+    {"4.1.2 another", {{FIN | 4, TEXT("x")}, {FIN | PING, TEXT("")}}, "failed 1002|"},
+    {"4.1.3 behind a text",
+     {{FIN | TEXT_FRAME, TEXT("x")}, {FIN | 5, TEXT("y")}}, "text x|failed 1002|"},
+    {"4.1.4 within one", {{TEXT_FRAME, TEXT("x")}, {FIN | 6, TEXT("y")}}, "failed 1002|"},
     {"4.1.5 the last of them", {{FIN | 7, TEXT("")}}, "failed 1002|"},
     {"4.2 opcodes of control that there are not", {{FIN | 11, TEXT("")}}, "failed 1002|"},
+    {"4.2.2 another", {{FIN | 12, TEXT("x")}, {FIN | PING, TEXT("")}}, "failed 1002|"},
+    {"4.2.3 behind a text",
+     {{FIN | TEXT_FRAME, TEXT("x")}, {FIN | 13, TEXT("y")}}, "text x|failed 1002|"},
+    {"4.2.4 within one", {{TEXT_FRAME, TEXT("x")}, {FIN | 14, TEXT("y")}}, "failed 1002|"},
     {"4.2.5 the last of them", {{FIN | 15, TEXT("x")}}, "failed 1002|"},
     {"5.1 a ping in fragments", {{PING, TEXT("a")}, {FIN | CONTINUES, TEXT("b")}}, "failed 1002|"},
+    {"5.2 a pong in fragments", {{PONG, TEXT("a")}, {FIN | CONTINUES, TEXT("b")}}, "failed 1002|"},
+    {"5.2 a close in fragments",
+     {{CLOSE, TEXT("\x03\xE8")}, {FIN | CONTINUES, TEXT("b")}}, "failed 1002|"},
     {"5.3 a text in two",
      {{TEXT_FRAME, TEXT("Hel")}, {FIN | CONTINUES, TEXT("lo")}}, "text Hello|"},
     {"5.6 a ping between them",
@@ -59,8 +82,13 @@ static const struct frame_case cases[] = {
     {"5.15 one behind a whole message",
      {{TEXT_FRAME, TEXT("a")}, {FIN | CONTINUES, TEXT("b")}, {CONTINUES, TEXT("c")}},
      "text ab|failed 1002|"},
+    {"5.16 a fragment of nothing before a text in two",
+     {{CONTINUES, TEXT("x")}, {TEXT_FRAME, TEXT("a")}, {FIN | CONTINUES, TEXT("b")}},
+     "failed 1002|"},
     {"5.18 a text within a text",
      {{TEXT_FRAME, TEXT("a")}, {FIN | TEXT_FRAME, TEXT("b")}}, "failed 1002|"},
+    {"5.18 binary within a text",
+     {{TEXT_FRAME, TEXT("a")}, {FIN | BINARY, TEXT("b")}}, "failed 1002|"},
     {"5.19 five fragments, two pings",
      {{TEXT_FRAME, TEXT("1")}, {CONTINUES, TEXT("2")}, {FIN | PING, TEXT("a")},
       {CONTINUES, TEXT("3")},
@@ -95,31 +123,36 @@ static const struct frame_case cases[] = {
     {"6.6 half a character at the end", {{FIN | TEXT_FRAME, TEXT("a\xCE")}}, "failed 1007|"},
     {"6.6 the same, behind a fragment",
      {{TEXT_FRAME, TEXT("a\xE2\x82")}, {FIN | CONTINUES, TEXT("")}}, "failed 1007|"},
-    {"6.8 five bytes for one character",
-     {{FIN | TEXT_FRAME, TEXT("\xF8\x88\x80\x80\x80")}}, "failed 1007|"},
-    {"6.10 an overlong slash", {{FIN | TEXT_FRAME, TEXT("\xC0\xAF")}}, "failed 1007|"},
-    {"6.12 a lone continuation", {{FIN | TEXT_FRAME, TEXT("\x80")}}, "failed 1007|"},
-    {"6.20 U+FFFF is a character",
-     {{FIN | TEXT_FRAME, TEXT("\xEF\xBF\xBF")}}, "text \xEF\xBF\xBF|"},
-    {"6.23 what stood in for others is one, too",
-     {{FIN | TEXT_FRAME, TEXT("\xEF\xBF\xBD")}}, "text \xEF\xBF\xBD|"},
     {"7.1.1 a text, then a close",
      {{FIN | TEXT_FRAME, TEXT("x")}, {FIN | CLOSE, TEXT("\x03\xE8")}}, "text x|close 1000 |"},
+    {"7.1.2 two closes",
+     {{FIN | CLOSE, TEXT("\x03\xE8")}, {FIN | CLOSE, TEXT("\x03\xE9")}}, "close 1000 |"},
     {"7.1.3 nothing counts behind a close",
      {{FIN | CLOSE, TEXT("\x03\xE8")}, {FIN | PING, TEXT("x")}}, "close 1000 |"},
+    {"7.1.4 no text, either",
+     {{FIN | CLOSE, TEXT("\x03\xE8")}, {FIN | TEXT_FRAME, TEXT("x")}}, "close 1000 |"},
     {"7.1.5 in the midst of a message",
      {{TEXT_FRAME, TEXT("x")}, {FIN | CLOSE, TEXT("\x03\xE8")}}, "close 1000 |"},
     {"7.3.1 without a code", {{FIN | CLOSE, TEXT("")}}, "close 1005 |"},
     {"7.3.2 half a code", {{FIN | CLOSE, TEXT("\x03")}}, "failed 1002|"},
+    {"7.3.3 a code alone", {{FIN | CLOSE, TEXT("\x03\xE8")}}, "close 1000 |"},
     {"7.3.4 with a reason", {{FIN | CLOSE, TEXT("\x03\xE8" "bye")}}, "close 1000 bye|"},
+    {"7.3.5 the longest reason",
+     {{FIN | CLOSE, TEXT("\x03\xE8" SIXTY SIXTY "123")}}, "close 1000 " SIXTY SIXTY "123|"},
     {"7.3.6 a reason that is too long", {{FIN | CLOSE, TEXT("\x03\xE8" LONGER)}}, "failed 1002|"},
     {"7.5.1 one that is not UTF-8",
      {{FIN | CLOSE, TEXT("\x03\xE8" "\xCE\xBA\xE1")}}, "failed 1007|"},
     {"7.7 codes that there are: 1001", {{FIN | CLOSE, TEXT("\x03\xE9")}}, "close 1001 |"},
     {"7.7 1003", {{FIN | CLOSE, TEXT("\x03\xEB")}}, "close 1003 |"},
+    {"7.7 1002", {{FIN | CLOSE, TEXT("\x03\xEA")}}, "close 1002 |"},
     {"7.7 1007", {{FIN | CLOSE, TEXT("\x03\xEF")}}, "close 1007 |"},
+    {"7.7 1008", {{FIN | CLOSE, TEXT("\x03\xF0")}}, "close 1008 |"},
+    {"7.7 1009", {{FIN | CLOSE, TEXT("\x03\xF1")}}, "close 1009 |"},
+    {"7.7 1010", {{FIN | CLOSE, TEXT("\x03\xF2")}}, "close 1010 |"},
     {"7.7 1011", {{FIN | CLOSE, TEXT("\x03\xF3")}}, "close 1011 |"},
     {"7.7 3000", {{FIN | CLOSE, TEXT("\x0B\xB8")}}, "close 3000 |"},
+    {"7.7 3999", {{FIN | CLOSE, TEXT("\x0F\x9F")}}, "close 3999 |"},
+    {"7.7 4000", {{FIN | CLOSE, TEXT("\x0F\xA0")}}, "close 4000 |"},
     {"7.7 4999", {{FIN | CLOSE, TEXT("\x13\x87")}}, "close 4999 |"},
     {"7.9 codes that there are not: 0", {{FIN | CLOSE, TEXT("\x00\x00")}}, "failed 1002|"},
     {"7.9 999", {{FIN | CLOSE, TEXT("\x03\xE7")}}, "failed 1002|"},
@@ -127,6 +160,8 @@ static const struct frame_case cases[] = {
     {"7.9 1005, which is for none", {{FIN | CLOSE, TEXT("\x03\xED")}}, "failed 1002|"},
     {"7.9 1006, which is for a break", {{FIN | CLOSE, TEXT("\x03\xEE")}}, "failed 1002|"},
     {"7.9 1016", {{FIN | CLOSE, TEXT("\x03\xF8")}}, "failed 1002|"},
+    {"7.9 1100", {{FIN | CLOSE, TEXT("\x04\x4C")}}, "failed 1002|"},
+    {"7.9 2000", {{FIN | CLOSE, TEXT("\x07\xD0")}}, "failed 1002|"},
     {"7.9 2999", {{FIN | CLOSE, TEXT("\x0B\xB7")}}, "failed 1002|"},
     {"7.9 5000", {{FIN | CLOSE, TEXT("\x13\x88")}}, "failed 1002|"},
     {"7.9 65535", {{FIN | CLOSE, TEXT("\xFF\xFF")}}, "failed 1002|"},
@@ -163,6 +198,138 @@ Test(websocket, frames_come_out_as_they_were_meant_however_they_are_cut)
             client_frame(&bytes, cases[i].frames[k].head, cases[i].frames[k].payload);
         check(cases[i].name, buf_text(&bytes), cases[i].expected);
     }
+}
+
+/* Of the groups 6.5 to 6.23: `good` bytes are part of what may be UTF-8, the next one is not.
+ * -1: all are, and it ends with a whole character; -2: the end comes within one. */
+/* clang-format off */
+static const struct {
+    const char *name;
+    struct text bytes;
+    int good;
+} texts[] = {
+    {"6.5 Greek", TEXT("\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5"), -1},
+    {"6.6.1 half of it", TEXT("\xCE"), -2},
+    {"6.6.4 two of three bytes", TEXT("\xCE\xBA\xE1\xBD"), -2},
+    {"6.6.6 three of four", TEXT("\xF0\x9F\x98"), -2},
+    {"6.7.2 the first of two bytes", TEXT("\xC2\x80"), -1},
+    {"6.7.3 of three", TEXT("\xE0\xA0\x80"), -1},
+    {"6.7.4 of four", TEXT("\xF0\x90\x80\x80"), -1},
+    {"6.8.1 of five", TEXT("\xF8\x88\x80\x80\x80"), 0},
+    {"6.8.2 of six", TEXT("\xFC\x84\x80\x80\x80\x80"), 0},
+    {"6.9.1 the last of one byte", TEXT("\x7F"), -1},
+    {"6.9.2 of two", TEXT("\xDF\xBF"), -1},
+    {"6.9.3 of three", TEXT("\xEF\xBF\xBF"), -1},
+    {"6.9.4 of four", TEXT("\xF4\x8F\xBF\xBF"), -1},
+    {"6.10.1 above it", TEXT("\xF7\xBF\xBF\xBF"), 0},
+    {"6.10.2 of five", TEXT("\xFB\xBF\xBF\xBF\xBF"), 0},
+    {"6.10.3 of six", TEXT("\xFD\xBF\xBF\xBF\xBF\xBF"), 0},
+    {"6.11.1 before the surrogates", TEXT("\xED\x9F\xBF"), -1},
+    {"6.11.2 behind them", TEXT("\xEE\x80\x80"), -1},
+    {"6.11.3 what stands in for others", TEXT("\xEF\xBF\xBD"), -1},
+    {"6.11.5 behind the last", TEXT("\xF4\x90\x80\x80"), 1},
+    {"6.12.1 a continuation alone", TEXT("\x80"), 0},
+    {"6.12.2 the last of them", TEXT("ab\xBF"), 2},
+    {"6.12.8 two, behind a whole character", TEXT("\xC2\x80\x80\xBF"), 2},
+    {"6.13.1 a beginning without an end", TEXT("\xC2 x"), 1},
+    {"6.13.2 of three bytes", TEXT("\xE0 x"), 1},
+    {"6.13.3 of four", TEXT("\xF0 x"), 1},
+    {"6.14.2 the last byte is missing", TEXT("\xE0\xA0 x"), 2},
+    {"6.14.3 of four", TEXT("\xF0\x90\x80 x"), 3},
+    {"6.15 another begins within one", TEXT("\xE0\xA0\xE0"), 2},
+    {"6.16.1 a byte that there is not", TEXT("\xFE"), 0},
+    {"6.16.2 another", TEXT("a\xFF"), 1},
+    {"6.17.1 an overlong slash", TEXT("\xC0\xAF"), 0},
+    {"6.17.2 in three bytes", TEXT("\xE0\x80\xAF"), 1},
+    {"6.17.3 in four", TEXT("\xF0\x80\x80\xAF"), 1},
+    {"6.18.1 the last that is overlong", TEXT("\xC1\xBF"), 0},
+    {"6.18.2 in three bytes", TEXT("\xE0\x9F\xBF"), 1},
+    {"6.18.3 in four", TEXT("\xF0\x8F\xBF\xBF"), 1},
+    {"6.19.1 an overlong zero", TEXT("\xC0\x80"), 0},
+    {"6.19.2 in three bytes", TEXT("\xE0\x80\x80"), 1},
+    {"6.20.1 the first surrogate", TEXT("\xED\xA0\x80"), 1},
+    {"6.20.4 the last of the first half", TEXT("\xED\xAF\xBF"), 1},
+    {"6.20.5 the first of the second", TEXT("\xED\xB0\x80"), 1},
+    {"6.20.7 the last of all", TEXT("\xED\xBF\xBF"), 1},
+    {"6.21.1 a pair of them", TEXT("a\xED\xA0\x80\xED\xB0\x80"), 2},
+    {"6.22.1 no character, and yet", TEXT("\xEF\xBF\xBE"), -1},
+    {"6.22.3 of another plane", TEXT("\xF0\x9F\xBF\xBE"), -1},
+    {"6.22.34 of the last one", TEXT("\xF4\x8F\xBF\xBE"), -1},
+};
+/* clang-format on */
+
+/* A frame of which all has come, or all but the last byte; then the rest. */
+static void check_text(const char *name, struct text bytes, int good)
+{
+    CLEANUP(buf_deinit) struct buf frame;
+    char expected[80];
+
+    if (good == -1)
+        (void)snprintf(expected, sizeof(expected), "text %.*s|", TEXT_ARGS(bytes));
+    else
+        (void)snprintf(expected, sizeof(expected), "failed 1007|");
+    buf_init(&frame, 0);
+    client_frame(&frame, FIN | TEXT_FRAME, bytes);
+    check(name, buf_text(&frame), expected);
+    for (size_t cut = 0; cut <= bytes.len; cut++) {
+        buf_reset(&frame);
+        client_frame(&frame, TEXT_FRAME, (struct text){bytes.ptr, cut});
+        client_frame(&frame, FIN | CONTINUES, (struct text){bytes.ptr + cut, bytes.len - cut});
+        check(name, buf_text(&frame), expected);
+    }
+}
+
+/* Which byte of a text ends the connection, where the frame goes on behind it; -1: none. */
+static int failing_byte(struct text bytes)
+{
+    CLEANUP(buf_deinit) struct buf frame;
+    int failed = -1;
+
+    buf_init(&frame, 0);
+    client_frame(&frame, FIN | TEXT_FRAME, bytes);
+    frame.ptr[1] = (char)(frame.ptr[1] + 10);
+    for (size_t i = 0; i < bytes.len && failed < 0; i++)
+        if (*events_of((struct text){frame.ptr, 6 + i + 1}, 1))
+            failed = (int)i;
+    return failed;
+}
+
+Test(websocket, what_is_no_utf8_ends_with_the_byte_that_makes_it_so)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+        check_text(texts[i].name, texts[i].bytes, texts[i].good);
+        cr_expect_eq(failing_byte(texts[i].bytes), texts[i].good < 0 ? -1 : texts[i].good, "%s",
+                     texts[i].name);
+    }
+}
+
+/* 1.1 and 9: as long as lengths of one, two and eight bytes say; 10.1: in frames of 1,300. */
+Test(websocket, a_text_is_as_long_as_its_length_says_whole_and_in_fragments)
+{
+    static const size_t lengths[] = {0, 1, 125, 126, 127, 128, 65535, 65536, 200000};
+    static const size_t pieces[] = {1, 997, 2048, 1 << 20};
+    static char text[200000];
+
+    memset(text, 'x', sizeof(text));
+    for (size_t i = 0; i < ARRAY_LENGTH(lengths); i++)
+        for (size_t k = 0; k < 2; k++) {
+            CLEANUP(buf_deinit) struct buf bytes;
+            size_t step = k ? 1300 : sizeof(text);
+            size_t at = 0;
+
+            buf_init(&bytes, 0);
+            do {
+                size_t left = lengths[i] - at;
+                size_t len = left < step ? left : step;
+
+                client_frame(&bytes, (at > 0 ? CONTINUES : TEXT_FRAME) | (len == left ? FIN : 0U),
+                             (struct text){text, len});
+                at += len;
+            } while (at < lengths[i]);
+            for (size_t p = 0; p < ARRAY_LENGTH(pieces); p++)
+                cr_expect_eq(length_of(buf_text(&bytes), pieces[p]), (int64_t)lengths[i],
+                             "%zu by %zu", lengths[i], pieces[p]);
+        }
 }
 
 Test(websocket, a_frame_without_a_mask_is_refused)
