@@ -116,6 +116,8 @@ struct chat_request {
     size_t stops_count;       /* at most CHAT_STOPS_MAX */
     int64_t max_completion_tokens; /* 0: not sent */
     struct text reasoning_effort;  /* empty: not sent */
+    struct text verbosity;         /* of the answer: "low", "medium", "high"; empty: not sent. A
+                                    * hint, too */
     bool stream;                   /* the reply is to come as it is made */
 
     struct text idempotency_key; /* sent as a header; empty: none */

@@ -66,6 +66,7 @@ struct provider_habits {
     bool answers_end_results; /* a user may speak again only after an answer to the results */
     bool system_anywhere;     /* it takes messages of the system wherever they stand */
     bool tells_cost;          /* "cost" of the usage is what the call cost, in dollars */
+    bool takes_verbosity;     /* it has a word for that: others may refuse what they do not know */
 };
 
 struct provider_key {

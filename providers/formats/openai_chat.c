@@ -323,6 +323,8 @@ static int write_settings(struct json_write *write, const struct provider_target
     write_response_format(write, &request->response_format);
     if (request->reasoning_effort.len)
         json_write_text(write, "reasoning_effort", effort_for(target, request->reasoning_effort));
+    if (request->verbosity.len && target->habits.takes_verbosity)
+        json_write_text(write, "verbosity", request->verbosity);
     return 0;
 }
 

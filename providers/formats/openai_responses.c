@@ -200,7 +200,6 @@ static void write_text_format(struct json_write *write, const struct chat_format
 {
     if (format->kind == CHAT_FORMAT_UNSET)
         return;
-    json_write_open_object(write, "text");
     json_write_open_object(write, "format");
     switch (format->kind) {
     case CHAT_FORMAT_UNSET:
@@ -220,6 +219,16 @@ static void write_text_format(struct json_write *write, const struct chat_format
         break;
     }
     json_write_close(write);
+}
+
+static void write_text(struct json_write *write, const struct chat_request *request)
+{
+    if (request->response_format.kind == CHAT_FORMAT_UNSET && !request->verbosity.len)
+        return;
+    json_write_open_object(write, "text");
+    write_text_format(write, &request->response_format);
+    if (request->verbosity.len)
+        json_write_text(write, "verbosity", request->verbosity);
     json_write_close(write);
 }
 
@@ -262,7 +271,7 @@ static void write_settings(struct json_write *write, const struct provider_targe
     if (tokens > 0)
         json_write_int(write, "max_output_tokens",
                        tokens > OUTPUT_TOKENS_MIN ? tokens : OUTPUT_TOKENS_MIN);
-    write_text_format(write, &request->response_format);
+    write_text(write, request);
     write_reasoning(write, target, request);
     json_write_bool(write, "store", false);
     json_write_bool(write, "stream", request->stream);

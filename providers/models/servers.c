@@ -4,7 +4,7 @@
  * Mistral's refuses members that it does not know, tells the usage unasked, and takes no ids of
  * calls but such as it makes itself, and no user right after the results of tools (validator.py of
  * mistral-common). OpenRouter's tells what each call cost, which depends on whom it asked:
- * https://openrouter.ai/docs/use-cases/usage-accounting. Groq's tells the usage unasked, too
+ * https://openrouter.ai/docs/use-cases/usage-accounting. It and OpenAI's have "verbosity". Groq's tells the usage unasked, too
  * ("x_groq"): the types of groq-sdk 1.6.0 have no member that asks for it, and fewer efforts than
  * OpenAI has.
  *
@@ -19,16 +19,17 @@
 /* clang-format off */
 static const struct server_info servers[] = {
     {"api.openai.com",    "openai",  "OPENAI_API_KEY",
-     {.max_tokens_is_new = true, .system_anywhere = true}},
+     {.max_tokens_is_new = true, .system_anywhere = true, .takes_verbosity = true}},
     {".openai.azure.com", NULL,      NULL,
-     {.max_tokens_is_new = true, .system_anywhere = true}},
+     {.max_tokens_is_new = true, .system_anywhere = true, .takes_verbosity = true}},
     {"api.anthropic.com", NULL,      "ANTHROPIC_API_KEY",  {.max_tokens_is_new = false}},
     {"api.groq.com",      "groq",    "GROQ_API_KEY",
      {.max_tokens_is_new = true, .usage_is_not_asked = true, .efforts_are_few = true}},
     {"api.deepseek.com",  NULL,      "DEEPSEEK_API_KEY",   {.max_tokens_is_new = false}},
     {"api.mistral.ai",    "mistral", "MISTRAL_API_KEY",
      {.usage_is_not_asked = true, .short_call_ids = true, .answers_end_results = true}},
-    {"openrouter.ai",  "openrouter", "OPENROUTER_API_KEY", {.tells_cost = true}},
+    {"openrouter.ai",  "openrouter", "OPENROUTER_API_KEY",
+     {.tells_cost = true, .takes_verbosity = true}},
     {"generativelanguage.googleapis.com", NULL, "GEMINI_API_KEY", {.max_tokens_is_new = false}},
 };
 /* clang-format on */

@@ -283,6 +283,7 @@ static int read_options(struct json_object *body, struct arena *arena, struct ch
     out->max_completion_tokens =
         json_get_int(body, "max_completion_tokens", json_get_int(body, "max_tokens", 0));
     out->reasoning_effort = json_get_text(body, "reasoning_effort");
+    out->verbosity = json_get_text(body, "verbosity");
     return r;
 }
 

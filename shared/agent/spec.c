@@ -14,6 +14,8 @@
 static const char *const efforts[] = {"none", "minimal", "low", "medium",
                                       "high", "xhigh",   "max", NULL};
 
+static const char *const verbosities[] = {"low", "medium", "high", NULL};
+
 /* Whether a run may name tools of the server that its agent has not. */
 #define POLICY_OPEN "open"
 static const char *const policies[] = {"bound", POLICY_OPEN, NULL};
@@ -99,6 +101,9 @@ const struct agent_member agent_members[SPEC_MEMBER_COUNT] = {
     [SPEC_REASONING_EFFORT] = {
         {"reasoning_effort", FIELD_STRING, NULLABLE | AGENT | RUN, 0, 0, efforts, NULL},
         MEMBER_REPLACED, "null", NULL, false},
+    [SPEC_VERBOSITY] = {
+        {"verbosity", FIELD_STRING, NULLABLE | AGENT | RUN, 0, 0, verbosities, NULL},
+        MEMBER_REPLACED, "null", NULL, true},
     [SPEC_MAX_ITERATIONS] = {
         {"max_iterations", FIELD_INTEGER, NULLABLE | AGENT | RUN, 1, 200, NULL, NULL},
         MEMBER_CAPPED, "null", NULL, false},

@@ -197,6 +197,43 @@ test('functions of the client, images, formats and the system go to the model an
   });
 });
 
+test('how verbose an answer is to be is said to those who have a word for it, and shown as it was asked', async () => {
+  const more = `
+providers:
+  - {name: openai, kind: openai_chat, base_url: '${base}', api_key: sk-o}
+  - {name: plain, kind: openai_chat, base_url: '${base}', api_key: sk-p}
+  - {name: flow, kind: openai_responses, base_url: '${base}', api_key: sk-f}
+`;
+  await withStack({ ...options, workers: 1, config: more }, async (stack) => {
+    const sent = async (model, verbosity) => {
+      const { status, body } = await complete(stack, 'hello', { model, verbosity });
+      assert.equal(status, 200, JSON.stringify(body));
+      const request = await lastRequest(stack);
+      return request.verbosity ?? request.text?.verbosity;
+    };
+    for (const word of ['low', 'medium', 'high', undefined]) {
+      assert.equal(await sent('openai/gpt-5', word), word);
+      assert.equal(await sent('flow/gpt-5', word), word);
+      assert.equal(await sent('plain/any', word), undefined);
+      const text = word && { verbosity: word };
+      const response = await stack.ok('POST', '/v1/responses', { model: 'openai/gpt-5', input: 'hello', text });
+      assert.equal(response.text.verbosity, word ?? 'medium');
+      assert.equal((await stack.ok('GET', `/v1/responses/${response.id}`)).text.verbosity, word ?? 'medium');
+      assert.equal((await lastRequest(stack)).verbosity, word);
+    }
+    assert.equal((await complete(stack, 'hello', { verbosity: 'endless' })).body.error.param, 'verbosity');
+    const refused = await stack.call('POST', '/v1/responses', { model: 'openai/gpt-5', input: 'hello', text: { verbosity: 'endless' } });
+    assert.deepEqual([refused.status, refused.body.error.param], [400, 'text.verbosity']);
+    // Of an agent, and what a run says instead.
+    const assistant = await stack.assistant({ model: 'openai/gpt-5', verbosity: 'low' });
+    await stack.finished(await stack.submit(assistant, 'hello'));
+    assert.equal((await lastRequest(stack)).verbosity, 'low');
+    const run = await stack.finished(await stack.submit(assistant, 'hello', { verbosity: 'high' }));
+    assert.equal((await lastRequest(stack)).verbosity, 'high');
+    assert.equal(run.verbosity, 'high');
+  });
+});
+
 test('a call that is no JSON reaches the client as the model wrote it', async () => {
   await withStack(options, async (stack) => {
     const tools = [{ type: 'function', function: { name: 'lookup' } }];

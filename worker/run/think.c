@@ -100,6 +100,7 @@ static void fill_words(const struct run_task *task, struct chat_request *out)
         .top_p = options->top_p,
         .max_completion_tokens = meter_output_of_call(&task->meter, &setup->budgets),
         .reasoning_effort = options->reasoning_effort,
+        .verbosity = options->verbosity,
     };
 }
 

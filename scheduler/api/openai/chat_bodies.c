@@ -309,7 +309,7 @@ static int check_stream_options(struct json_object *value, const struct path *pa
 
 static const char *const efforts[] = {"none", "minimal", "low", "medium",
                                       "high", "xhigh",   "max", NULL};
-static const char *const verbosities[] = {"medium", NULL};
+static const char *const verbosities[] = {"low", "medium", "high", NULL};
 
 static int check_of_responses(struct json_object *value, const struct path *path,
                               struct failure *failure)

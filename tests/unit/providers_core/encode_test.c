@@ -136,6 +136,22 @@ Test(encode, an_effort_without_a_word_is_said_as_the_nearest)
         }
 }
 
+Test(encode, how_verbose_an_answer_is_to_be_is_said_to_those_who_have_a_word_for_it)
+{
+    struct provider_target target = support_target("any");
+    struct chat_message hello = {.role = CHAT_USER, .text = TEXT("Hi")};
+    struct chat_request request = {
+        .messages = &hello, .messages_count = 1, .verbosity = TEXT("low")};
+
+    cr_assert(support_encodes_to(&target, &request,
+                                 "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":"
+                                 "\"Hi\"}],\"stream\":false}"));
+    target.habits.takes_verbosity = true;
+    cr_assert(support_encodes_to(&target, &request,
+                                 "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":"
+                                 "\"Hi\"}],\"verbosity\":\"low\",\"stream\":false}"));
+}
+
 Test(encode, usage_is_asked_for_in_a_stream_unless_it_is_told_unasked)
 {
     struct provider_target target = support_target("local");

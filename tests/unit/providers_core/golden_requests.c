@@ -120,6 +120,7 @@ static const struct golden_case cases[] = {
     {.name = "effort_xhigh", EFFORT("xhigh")},
     {.name = "effort_max", EFFORT("max"), .for_all = true},
 
+    {.name = "verbosity", .request = {SAYS(hello), .verbosity = TEXT("low")}, .for_all = true},
     {.name = "answer_text",
      .request = {SAYS(hello), .response_format = {.kind = CHAT_FORMAT_TEXT}}},
     {.name = "answer_json",

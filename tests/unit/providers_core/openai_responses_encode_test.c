@@ -178,6 +178,11 @@ Test(openai_responses_encode, settings_are_sent_under_their_names)
                     ",'reasoning':{'effort':'none'}");
     settings_encode((struct chat_request){.response_format = {.kind = CHAT_FORMAT_TEXT}},
                     ",'text':{'format':{'type':'text'}}");
+    settings_encode((struct chat_request){.verbosity = TEXT("high")},
+                    ",'text':{'verbosity':'high'}");
+    settings_encode((struct chat_request){.response_format = {.kind = CHAT_FORMAT_TEXT},
+                                          .verbosity = TEXT("low")},
+                    ",'text':{'format':{'type':'text'},'verbosity':'low'}");
 }
 
 Test(openai_responses_encode, a_schema_of_the_answer_is_flat_and_as_it_was_written)

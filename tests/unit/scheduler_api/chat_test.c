@@ -131,7 +131,8 @@ Test(chat_request, reads_what_the_model_may_do)
         HEAD USER "],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"strict\":"
                   "true}}],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}},"
                   "\"parallel_tool_calls\":false,\"temperature\":0,\"max_tokens\":9,"
-                  "\"max_completion_tokens\":8,\"reasoning_effort\":\"low\",\"stream\":true,"
+                  "\"max_completion_tokens\":8,\"reasoning_effort\":\"low\",\"verbosity\":\"high\","
+                  "\"stream\":true,"
                   "\"stream_options\":{\"include_usage\":true},\"user\":\"ada\",\"service_tier\":"
                   "\"flex\",\"fallbacks\":[\"n\",\"o\"]}");
 
@@ -141,6 +142,7 @@ Test(chat_request, reads_what_the_model_may_do)
     cr_assert_eq(a.request.parallel_tool_calls, CHAT_SWITCH_OFF);
     cr_assert(a.request.has_temperature && a.request.temperature == 0 && !a.request.has_top_p);
     cr_assert_eq(a.request.max_completion_tokens, 8);
+    cr_assert(text_is(a.request.verbosity, "high"));
     cr_assert(a.stream && a.include_usage && text_is(a.user, "ada"));
     cr_assert_eq(a.turn, CHAT_TURN_LAST);
     cr_assert_eq(a.models_count, 3);
@@ -162,6 +164,8 @@ Test(chat_request, takes_what_asks_for_nothing_and_refuses_what_not_every_provid
                         "\"logit_bias\":{},\"frequency_penalty\":0.0,\"audio\":null,\"modalities\":"
                         "[\"text\"],\"verbosity\":\"medium\",\"functions\":[]}");
     refuses(body_chat_completion, HEAD USER "],\"n\":2}", "n", "unsupported_parameter");
+    refuses(body_chat_completion, HEAD USER "],\"verbosity\":\"huge\"}", "verbosity",
+            "invalid_value");
     refuses(body_chat_completion, HEAD USER "],\"stop\":\"\"}", "stop", "string_below_min_length");
     refuses(body_chat_completion, HEAD USER "],\"frequency_penalty\":-2.5}", "frequency_penalty",
             "decimal_below_min_value");

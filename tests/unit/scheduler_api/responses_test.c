@@ -184,6 +184,7 @@ Test(responses, become_requests_for_runs)
             false,
             "{\"model\":\"m\",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{"
             "\"name\":\"n\",\"strict\":true,\"schema\":{\"type\":\"object\"}}}}");
+    becomes(BODY("\"text\":{\"verbosity\":\"high\"}"), true, "{\"verbosity\":\"high\"}");
     becomes(BODY("\"text\":{\"format\":{\"type\":\"text\"}}"), false,
             "{\"model\":\"m\",\"response_format\":{\"type\":\"text\"}}");
 }

@@ -26,7 +26,8 @@ Test(setup, reads_every_field)
                   "\"top_p\":0.5,\"max_prompt_tokens\":1000,\"max_completion_tokens\":500,"
                   "\"truncation_strategy\":{\"type\":\"last_messages\",\"last_messages\":7},"
                   "\"parallel_tool_calls\":false,\"response_format\":\"auto\","
-                  "\"reasoning_effort\":\"low\",\"max_iterations\":5,\"timeout_seconds\":60,"
+                  "\"reasoning_effort\":\"low\",\"verbosity\":\"high\",\"max_iterations\":5,"
+                  "\"timeout_seconds\":60,"
                   "\"http_allow\":[\"api.example.com\",\"*.example.org\"]}",
                   &setup, &err);
 
@@ -42,6 +43,8 @@ Test(setup, reads_every_field)
     cr_assert(text_is(setup.options.tool_choice.name, "calculator"));
     cr_assert(setup.options.has_temperature && setup.options.temperature == 0);
     cr_assert(setup.options.has_top_p && setup.options.top_p == 0.5);
+    cr_assert(text_is(setup.options.reasoning_effort, "low"));
+    cr_assert(text_is(setup.options.verbosity, "high"));
     cr_assert_eq(setup.budgets.max_prompt_tokens, 1000);
     cr_assert_eq(setup.budgets.max_completion_tokens, 500);
     cr_assert_eq(setup.last_messages, 7);

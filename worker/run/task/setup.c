@@ -86,6 +86,8 @@ static int parse_texts(struct json_object *spec, struct arena *arena, struct run
         r = copy_text(arena, json_get_text(spec, "reasoning_effort"), &options->reasoning_effort,
                       err);
     if (r == 0)
+        r = copy_text(arena, json_get_text(spec, "verbosity"), &options->verbosity, err);
+    if (r == 0)
         r = copy_text(arena, json_get_text(spec, "trace_id"), &setup->trace, err);
     return r;
 }

@@ -17,6 +17,7 @@ struct model_options {
     struct chat_tool_choice tool_choice;
     struct chat_format response_format;
     struct text reasoning_effort;
+    struct text verbosity;
     enum chat_switch parallel_tool_calls;
     bool has_temperature;
     bool has_top_p;

@@ -211,7 +211,7 @@ static int check_format(struct json_object *value, const struct path *path, stru
 
 static int check_text(struct json_object *value, const struct path *path, struct failure *failure)
 {
-    static const char *const verbosities[] = {"medium", NULL};
+    static const char *const verbosities[] = {"low", "medium", "high", NULL};
     static const struct field list[] = {
         {"format", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_format},
         {"verbosity", FIELD_STRING, NULLABLE, 0, 0, verbosities, NULL},

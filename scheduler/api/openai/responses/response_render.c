@@ -108,8 +108,9 @@ static void write_incomplete(struct json_write *w, const struct run *run)
     json_write_close(w);
 }
 
-static void write_format(struct json_write *w, struct text format)
+static void write_text(struct json_write *w, struct text spec)
 {
+    struct text format = json_raw_get(spec, "response_format");
     struct text schema = json_raw_get(format, "json_schema");
 
     json_write_open_object(w, "text");
@@ -126,7 +127,7 @@ static void write_format(struct json_write *w, struct text format)
     } else {
         json_write_raw(w, "format", TEXT("{\"type\":\"text\"}"));
     }
-    json_write_string(w, "verbosity", "medium");
+    write_raw(w, "verbosity", json_raw_get(spec, "verbosity"), "\"medium\"");
     json_write_close(w);
 }
 
@@ -262,7 +263,7 @@ static void write_settings(struct json_write *w, struct text spec, struct text s
     write_raw(w, "effort", json_raw_get(spec, "reasoning_effort"), "null");
     write_raw(w, "summary", json_raw_get(said, "summary"), "null");
     json_write_close(w);
-    write_format(w, json_raw_get(spec, "response_format"));
+    write_text(w, spec);
     write_tool_choice(w, json_raw_get(spec, "tool_choice"));
     write_tools(w, json_raw_get(spec, "tools"));
     json_write_string(w, "truncation", "auto");

@@ -178,6 +178,7 @@ int response_request(struct json_object *body, const struct response_place *plac
     if (!place->has_agent)
         add(made, "model", json_get(body, "model"));
     add(made, "reasoning_effort", json_get(json_get(body, "reasoning"), "effort"));
+    add(made, "verbosity", json_get(json_get(body, "text"), "verbosity"));
     add_format(body, made);
     add_tool_choice(body, made);
     add_priority(body, made);
