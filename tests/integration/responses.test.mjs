@@ -177,6 +177,22 @@ test('pages of items begin and end anywhere', () =>
       ['message', 'message', 'function_call_output', 'message']);
   }));
 
+test('what is referred to is bounded, and a request that is over the bound is told so', () =>
+  withStack({ script }, async (stack) => {
+    const large = 'x'.repeat(900_000);
+    const items = [];
+    for (let i = 0; i < 20; i++) {
+      const { id } = await stack.ok('POST', '/v1/conversations', { items: [{ role: 'user', content: `${i} ${large}` }] });
+      items.push(...(await stack.ok('GET', `/v1/conversations/${id}/items`)).data.map((item) => ({ type: 'item_reference', id: item.id })));
+    }
+    const { id } = await stack.ok('POST', '/v1/conversations', {});
+    for (const [path, body] of [['/v1/responses', { model, input: items }], ['/v1/responses/input_tokens', { model, input: items }], [`/v1/conversations/${id}/items`, { items }]])
+      assert.match(await refused(stack, 400, 'items_too_large', 'input', path, body), /at most 16777216 bytes/);
+    await refused(stack, 404, null, 'input', '/v1/responses', { model, input: [{ type: 'item_reference', id: `msg_${'0'.repeat(31)}1` }] });
+    const some = await stack.ok('POST', '/v1/responses/input_tokens', { model, input: items.slice(0, 2) });
+    assert.ok(some.input_tokens > 2000, JSON.stringify(some));
+  }));
+
 test('an id names an item by its kind, too: what is none is not shown, not deleted, and not referred to', () =>
   withStack({ script }, async (stack) => {
     const { id } = await stack.ok('POST', '/v1/conversations', { items: [{ role: 'user', content: 'x' }] });

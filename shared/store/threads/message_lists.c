@@ -9,6 +9,8 @@
 
 #include "shared/store/threads/messages.h"
 
+#include <limits.h>
+
 #include "shared/store/threads/message_rows.h"
 #include "shared/store/threads/seen.h"
 #include "shared/store/threads/threads.h"
@@ -326,19 +328,21 @@ static const struct pg_statement messages_found = {
         "    JOIN messages m ON m.id = ANY (ARRAY[i.id])"
         "    WHERE m.tenant_id = $2),"
         " a AS ("
-        "    SELECT f.*"
+        "    SELECT f.*, false AS is_result"
         "    FROM f"
         "    UNION ALL"
-        "    SELECT o.*"
+        "    SELECT o.*, true"
         "    FROM (SELECT DISTINCT f.run_id FROM f WHERE f.tool_calls IS NOT NULL) r"
         "    JOIN messages o ON o.run_id = ANY (ARRAY[r.run_id])"
         "    WHERE o.role = 'tool'"
         "      AND NOT o.id = ANY ($1))"
-        " SELECT " MESSAGE_SHOWN("m.tool_calls", "NULL::text")
+        " SELECT " MESSAGE_SHOWN("m.tool_calls", "NULL::text") ", m.all_rows"
         " FROM ("
-        "    SELECT a.*, sum(a.bytes) OVER (ORDER BY a.position) AS up_to"
+        "    SELECT a.*, count(*) OVER () AS all_rows,"
+        "        sum(a.bytes) OVER (ORDER BY a.is_result, a.position, a.id) AS up_to"
         "    FROM a) m"
         " WHERE m.up_to <= $3"
+        "    OR m.up_to = m.bytes"
         " ORDER BY m.position",
     .types = "Uui",
 };
@@ -347,6 +351,7 @@ static const struct pg_statement messages_found = {
 int messages_find(const struct store *store, const struct uuid *ids, size_t count,
                   struct message_list *out, struct error *err)
 {
+    const struct page_plan all = {.limit = INT_MAX};
     CLEANUP(buf_deinit) struct buf array;
     struct pg_value values[3];
     struct rows rows;
@@ -358,9 +363,9 @@ int messages_find(const struct store *store, const struct uuid *ids, size_t coun
     values[0] = pg_array('U', &array);
     values[1] = pg_uuid(store->tenant);
     values[2] = pg_int(MESSAGES_FIND_BYTES_MAX);
-    r = rows_page(store, &message_shown_rows, &(struct pg_query){&messages_found, values}, NULL,
+    r = rows_page(store, &message_shown_rows, &(struct pg_query){&messages_found, values}, &all,
                   &rows, err);
     if (r == 0)
-        *out = (struct message_list){rows.items, rows.count, false};
+        *out = (struct message_list){rows.items, rows.count, rows.has_more};
     return r;
 }

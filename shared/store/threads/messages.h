@@ -80,8 +80,8 @@ SUSPENDS MUSTCHECK int messages_list(const struct store *store, struct uuid thre
 #define MESSAGES_FIND_BYTES_MAX ((int64_t)16 << 20) /* of all of them */
 
 /* Those of the tenant that have these ids, in whatever threads, in the order of their positions;
- * hidden ones, too. What is over MESSAGES_FIND_BYTES_MAX is left out. With what came of the calls
- * of those that a run has written. */
+ * hidden ones, too. With what came of the calls of those that a run has written. What is over
+ * MESSAGES_FIND_BYTES_MAX together is left out, results first, and `has_more` tells it. */
 SUSPENDS MUSTCHECK int messages_find(const struct store *store, const struct uuid *ids,
                                      size_t count, struct message_list *out, struct error *err);
 

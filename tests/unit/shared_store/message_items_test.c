@@ -73,6 +73,36 @@ Test(message_items, are_found_by_their_ids)
     with_store(finds);
 }
 
+static void finds_within_bounds(struct store *store)
+{
+    struct uuid ids[4];
+    struct message_list found;
+
+    must_exchange(store, must_thread(store), ids);
+    sql_do("UPDATE messages SET bytes = 9000000 WHERE role = 'tool'");
+    MUST(messages_find(store, &ids[0], 1, &found, &test_err));
+    cr_assert_eq(found.count, 2, "one result has room beside the calls");
+    cr_assert(found.has_more);
+    cr_assert(uuid_equal(found.items[0].id, ids[0]));
+    MUST(messages_find(store, &ids[3], 1, &found, &test_err));
+    cr_assert_eq(found.count, 1);
+    cr_assert_not(found.has_more);
+    /* What is asked for stands before what belongs to it, wherever it is in the thread. */
+    sql_do("UPDATE messages SET bytes = 9000000 WHERE role <> 'tool'");
+    MUST(messages_find(store, (struct uuid[]){ids[3], ids[0]}, 2, &found, &test_err));
+    cr_assert_eq(found.count, 1);
+    cr_assert(found.has_more && uuid_equal(found.items[0].id, ids[0]));
+    sql_do("UPDATE messages SET bytes = 17000000 WHERE role <> 'tool'");
+    MUST(messages_find(store, &ids[0], 1, &found, &test_err));
+    cr_assert_eq(found.count, 1, "one alone is always found");
+    cr_assert(found.has_more && uuid_equal(found.items[0].id, ids[0]));
+}
+
+Test(message_items, are_found_as_far_as_they_are_not_too_large_together)
+{
+    with_store(finds_within_bounds);
+}
+
 /* What a thread and its run count is what there is. */
 static void check_counts(struct uuid thread)
 {

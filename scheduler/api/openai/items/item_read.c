@@ -307,10 +307,22 @@ static int read_compaction(struct reader *reader, struct json_object *item)
 
 /* ---- what is referred to ---- */
 
+static int too_large(struct reader *reader)
+{
+    return failure_param(&reader->request->failure, 400, "input", "items_too_large",
+                         "The items that are referred to are too large: together they may have at "
+                         "most %lld bytes. Refer to fewer, or go on behind the response or in the "
+                         "conversation that has them.",
+                         (long long)MESSAGES_FIND_BYTES_MAX);
+}
+
+/* Or it is there, and was left out. */
 static int reference_missing(struct reader *reader, struct text id)
 {
     char shown[64];
 
+    if (reader->found.has_more)
+        return too_large(reader);
     text_excerpt(id, shown, sizeof(shown));
     return failure_param(&reader->request->failure, 404, "input", NULL,
                          "Item with id '%s' not found.", shown);
@@ -411,7 +423,7 @@ static int copy_call(struct reader *reader, const struct message *message, struc
     }
     result = find_result(reader, message->run_id, call_id);
     if (!result)
-        return 0;
+        return reader->found.has_more ? too_large(reader) : 0;
     draft = &reader->results[reader->results_count++];
     *draft = (struct message_draft){
         .id = uuid_new(),
