@@ -177,6 +177,39 @@ test('pages of items begin and end anywhere', () =>
       ['message', 'message', 'function_call_output', 'message']);
   }));
 
+test('a page begins behind an item of its list, and behind nothing else', () =>
+  withStack({ script }, async (stack) => {
+    const { id } = await stack.ok('POST', '/v1/conversations', { items: [{ role: 'user', content: 'x' }, { role: 'user', content: 'y' }] });
+    const calls = await create(stack, { input: 'weather', tools: [weather], conversation: id });
+    const last = await create(stack, { input: outputs(calls), tools: [weather], conversation: id });
+    const list = (query, path = `/v1/conversations/${id}/items`) => stack.ok('GET', `${path}?${query}`);
+    const unfit = async (after, path = `/v1/conversations/${id}/items`, who = stack) => {
+      for (const order of ['asc', 'desc'])
+        assert.match(await refused(who, 400, 'invalid_value', 'after', `${path}?order=${order}&after=${after}`, undefined, 'GET'), /is not in this list/);
+    };
+    const whole = (await list('order=asc')).data;
+    assert.deepEqual(whole.map((item) => item.type), ['message', 'message', 'message', 'function_call', 'function_call', 'function_call_output', 'function_call_output', 'message']);
+    const [said, , , call, , output, , answer] = whole.map((item) => item.id.slice(item.id.indexOf('_') + 1));
+    // Of another kind than the message is, or without such a call.
+    for (const wrong of [`fco_${said}`, `fc_${said}00`, `msg_${call.slice(0, 32)}`, `fc_${call.slice(0, 32)}02`, `msg_${output}`, `fc_${output}00`, `fco_${answer}`, `rs_${answer}`, calls.id, id]) await unfit(wrong);
+    // Of another conversation, another tenant, another response.
+    const elsewhere = await stack.ok('POST', '/v1/conversations', { items: [{ role: 'user', content: 'elsewhere' }] });
+    await unfit((await list('', `/v1/conversations/${elsewhere.id}/items`)).data[0].id);
+    const other = stack.tenant('other');
+    const theirs = await other.ok('POST', '/v1/conversations', { items: [{ role: 'user', content: 'theirs' }] });
+    await unfit((await other.ok('GET', `/v1/conversations/${theirs.id}/items`)).data[0].id);
+    await unfit(whole[0].id, `/v1/conversations/${theirs.id}/items`, other);
+    const brought = `/v1/responses/${last.id}/input_items`;
+    assert.deepEqual((await list('order=asc', brought)).data, whole.slice(5, 7));
+    assert.deepEqual((await list(`order=asc&after=${whole[5].id}`, brought)).data, whole.slice(6, 7));
+    for (const item of [whole[0], whole[4], whole[7]]) await unfit(item.id, brought);
+    // A call is the same item by either of its names, and what was deleted still tells a place.
+    assert.deepEqual((await list(`order=asc&after=mcp_${call}`)).data, whole.slice(4));
+    await stack.ok('DELETE', `/v1/conversations/${id}/items/${whole[1].id}`);
+    assert.deepEqual((await list(`order=asc&after=${whole[1].id}`)).data, whole.slice(2));
+    assert.deepEqual((await list(`order=desc&after=${whole[1].id}`)).data, whole.slice(0, 1));
+  }));
+
 test('what is referred to is bounded, and a request that is over the bound is told so', () =>
   withStack({ script }, async (stack) => {
     const large = 'x'.repeat(900_000);

@@ -100,13 +100,15 @@ int messages_pending_for_run(const struct store *store, struct uuid thread, stru
 }
 
 /* Where a message is in the thread, or was before it was deleted: between those that are older and
- * those that are newer, since ids are given in the order of time. */
+ * those that are newer, since ids are given in the order of time. One of another thread, whosever
+ * it is, was never here. */
 /* clang-format off */
 static const struct pg_statement message_cursor = {
     .name = "message_cursor",
     .sql =
         "SELECT CASE"
-        "    WHEN c.id IS NOT NULL THEN CASE WHEN c.thread_id = $1 THEN c.position END"
+        "    WHEN c.id IS NOT NULL THEN"
+        "        CASE WHEN c.thread_id = $1 AND c.tenant_id = $2 THEN c.position END"
         "    WHEN $4 THEN ("
         "        SELECT coalesce(max(m.position), 0)"
         "        FROM messages m"
@@ -118,16 +120,29 @@ static const struct pg_statement message_cursor = {
         "        FROM messages m"
         "        WHERE m.thread_id = $1"
         "          AND m.tenant_id = $2"
-        "          AND m.id > $3) END"
+        "          AND m.id > $3) END,"
+        "    c.id IS NOT NULL"
         " FROM (VALUES (1)) one"
-        " LEFT JOIN messages c ON c.id = $3 AND c.tenant_id = $2",
+        " LEFT JOIN messages c ON c.id = $3",
     .types = "uuub",
 };
 /* clang-format on */
 
-/* The position that bounds a page at this cursor, from below or from above. */
+/* Where a page ends, on one side. */
+struct bound {
+    int64_t position;
+    bool is_there; /* a message is, the cursor */
+};
+
+/* The positions between which a page lies. */
+struct span {
+    struct bound low;
+    struct bound high;
+};
+
+/* What bounds a page at this cursor, from below or from above. */
 static int cursor_position(const struct store *store, struct uuid thread, struct uuid id,
-                           bool below, int64_t *out, struct error *err)
+                           bool below, struct bound *out, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(thread), pg_uuid(store->tenant), pg_uuid(id),
@@ -138,7 +153,7 @@ static int cursor_position(const struct store *store, struct uuid thread, struct
         return r;
     if (pg_is_null(result, 0, 0))
         return CURSOR_MISSING;
-    *out = pg_get_int(result, 0, 0);
+    *out = (struct bound){pg_get_int(result, 0, 0), pg_get_bool(result, 0, 1)};
     return 0;
 }
 
@@ -189,12 +204,6 @@ static const struct pg_statement message_lists[LISTS][2] = {
 };
 /* clang-format on */
 
-/* The positions between which the page lies. */
-struct span {
-    int64_t low;
-    int64_t high;
-};
-
 /* What a run brought stands together, before all that it wrote: so the page reads no more of the
  * thread than that. */
 /* clang-format off */
@@ -227,22 +236,32 @@ static const struct pg_statement message_brought = {
 };
 /* clang-format on */
 
+static bool is_within(const struct bound *bound, int64_t low, int64_t high)
+{
+    return !bound->is_there || (bound->position > low && bound->position < high);
+}
+
 static int narrow_to_brought(const struct store *store, struct uuid thread, struct uuid run,
                              struct span *span, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[3] = {pg_uuid(thread), pg_uuid(store->tenant), pg_uuid(run)};
-    struct span brought = {0, 1}; /* it brought none */
+    int64_t low = 0; /* it brought none */
+    int64_t high = 1;
     int r = pg_exec(store->pg, &message_brought, values, &result, err);
 
     if (r < 0)
         return r;
-    if (pg_rows(result) > 0)
-        brought = (struct span){pg_get_int(result, 0, 1), pg_get_int(result, 0, 0) + 1};
-    if (span->low < brought.low)
-        span->low = brought.low;
-    if (span->high > brought.high)
-        span->high = brought.high;
+    if (pg_rows(result) > 0) {
+        low = pg_get_int(result, 0, 1);
+        high = pg_get_int(result, 0, 0) + 1;
+    }
+    if (!is_within(&span->low, low, high) || !is_within(&span->high, low, high))
+        return CURSOR_MISSING;
+    if (span->low.position < low)
+        span->low.position = low;
+    if (span->high.position > high)
+        span->high.position = high;
     return 0;
 }
 
@@ -250,7 +269,7 @@ static int find_span(const struct store *store, struct uuid thread,
                      const struct message_filter *filter, const struct page_plan *plan,
                      struct span *out, struct error *err)
 {
-    struct span span = {0, INT64_MAX};
+    struct span span = {.high.position = INT64_MAX};
     int64_t seen = 0;
     int r = 0;
 
@@ -264,8 +283,8 @@ static int find_span(const struct store *store, struct uuid thread,
         r = narrow_to_brought(store, thread, filter->came_with, &span, err);
     if (r != 0)
         return r;
-    if (span.low < seen)
-        span.low = seen;
+    if (span.low.position < seen)
+        span.low.position = seen;
     *out = span;
     return 0;
 }
@@ -296,9 +315,10 @@ int messages_list(const struct store *store, struct uuid thread,
     int r = find_span(store, thread, filter, &plan, &span, err);
 
     if (r == 0) {
-        struct pg_value values[8] = {
-            pg_uuid(thread),    pg_uuid(store->tenant), pg_int(span.low),        pg_int(span.high),
-            pg_int(plan.limit), pg_int(plan.bytes),     pg_bool(filter->hidden), pg_uuid(id)};
+        struct pg_value values[8] = {pg_uuid(thread),           pg_uuid(store->tenant),
+                                     pg_int(span.low.position), pg_int(span.high.position),
+                                     pg_int(plan.limit),        pg_int(plan.bytes),
+                                     pg_bool(filter->hidden),   pg_uuid(id)};
         struct pg_query query = {&message_lists[list][plan.ascending], values};
 
         r = rows_page(store, &message_shown_rows, &query, &plan, &rows, err);

@@ -71,7 +71,8 @@ struct message_filter {
     bool hidden;             /* hidden ones, too, with what the tools exchanged */
 };
 
-/* A cursor need not exist any more. THREAD_MISSING; CURSOR_MISSING: it is in another thread. */
+/* A cursor need not exist any more. THREAD_MISSING; CURSOR_MISSING: it is in another thread, or it
+ * did not come with that run. */
 SUSPENDS MUSTCHECK int messages_list(const struct store *store, struct uuid thread,
                                      const struct message_filter *filter, const struct page *page,
                                      struct message_list *out, struct error *err);

@@ -75,6 +75,22 @@ static int add_page(struct paging *paging, const struct message_list *page)
     return 0;
 }
 
+/* Whether the cursor is an item, of this thread: its message may be another kind of item, or have
+ * fewer calls. */
+static bool is_here(const struct paging *paging, const struct message_list *found)
+{
+    const struct item_source source = {
+        .messages = found->items, .count = found->count, .is_servers = item_is_servers};
+    struct items items;
+    const struct item *item;
+    struct error err;
+
+    if (items_of(&source, paging->request->store.arena, &items, &err) < 0)
+        return false;
+    item = items_find(&items, paging->cursor);
+    return item && uuid_equal(item->message->thread_id, paging->thread);
+}
+
 /* The message of the cursor, whose further items are on the page; with the results of its calls
  * where these stand on the other side. */
 static int add_cursor(struct paging *paging)
@@ -90,12 +106,12 @@ static int add_cursor(struct paging *paging)
     wanted.items = arena_calloc(request->store.arena, found.count + 1, sizeof(*wanted.items));
     if (!wanted.items)
         return request_failed(request, (error_set(&err, E_LIMIT, "no room"), &err));
+    if (found.count > 0 && !is_here(paging, &found))
+        return cursor_unfit(request, http_query_get(request->exchange, "after", 0));
     for (size_t i = 0; i < found.count; i++) {
         const struct message *message = &found.items[i];
         bool is_it = uuid_equal(message->id, paging->cursor.message);
 
-        if (is_it && !uuid_equal(message->thread_id, paging->thread))
-            return cursor_unfit(request, http_query_get(request->exchange, "after", 0));
         if (is_it || !paging->list.page.ascending)
             wanted.items[wanted.count++] = *message;
     }
@@ -138,6 +154,7 @@ static int find_items(struct paging *paging)
     const struct item_source source = {
         .messages = paging->messages, .count = paging->count, .is_servers = item_is_servers};
     struct request *request = paging->request;
+    const struct item *cursor;
     size_t from = 0;
     size_t to;
     struct error err;
@@ -145,17 +162,11 @@ static int find_items(struct paging *paging)
     if (items_of(&source, request->store.arena, &paging->items, &err) < 0)
         return request_failed(request, &err);
     to = paging->items.count;
-    for (size_t i = 0; paging->has_cursor && i < paging->items.count; i++) {
-        const struct item_id *id = &paging->items.list[i].id;
-
-        if (!uuid_equal(id->message, paging->cursor.message) || id->kind != paging->cursor.kind ||
-            id->place != paging->cursor.place)
-            continue;
-        if (paging->list.page.ascending)
-            from = i + 1;
-        else
-            to = i;
-    }
+    cursor = paging->has_cursor ? items_find(&paging->items, paging->cursor) : NULL;
+    if (cursor && paging->list.page.ascending)
+        from = (size_t)(cursor - paging->items.list) + 1;
+    else if (cursor)
+        to = (size_t)(cursor - paging->items.list);
     paging->first = from;
     paging->shown = to - from;
     return 0;
