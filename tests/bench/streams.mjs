@@ -6,7 +6,7 @@
 // The first: one scheduler, one worker, and a model of the bench's own, in a process of its own, that writes a piece of each run's reply every second or two, with the time at which it does.
 // Readers are sockets of this process, spread over the runs. Slow ones take 4 KiB a second of runs that say 16 KiB a second, dead ones nothing of the
 // same. Measured: the memory of the scheduler for each reader, its CPU for each event, and the time from the model's write to the reader, of those that
-// read (--websockets: each reads the run's thread over a WebSocket); how long it took from one step of all runs at the same moment until readers were told of it, and all of them of what came next; and how many were cut: no slow one should be, and all that are dead, after half a minute. The exit code is 1 when a reader got nothing.
+// read (--websockets: each reads the run's thread over a WebSocket); how long it took from one step of all runs at the same moment until readers were told of it, what CPU that was, and how long until all of them had heard of what came next; and how many were cut: no slow one should be, and all that are dead, after half a minute. The exit code is 1 when a reader got nothing.
 //
 // The second: standard runs (tests/bench/run) that are made before the worker starts, with a reader of each and without, in turn: CPU for each run. --before-bin: of other
 // programs, too.
@@ -224,9 +224,12 @@ scheduler: {max_connections: ${4 * count + 1000}, stream_readers: ${count + 1000
     const all = loud.length + quiet.length;
     await until('all runs ask the model', () => counts.asked === all, 120000);
     await sleep(6000); // every listener is asked for every five seconds
+    const quietly = sample(stack, worker.pid);
     child.send('speak');
     const spoken = now();
     const fast = listeners.filter(({ kind }) => kind === 'fast');
+    await until('all are told of the step', () => fast.every((listener) => listener.stepAt), 120000);
+    const stepCpuMs = Object.fromEntries(Object.entries(sample(stack, worker.pid)).map(([who, ms]) => [who, ms - quietly[who]]));
     await until('all hear', () => counts.speaks === all && fast.every((listener) => listener.late.length > 0), 120000);
     const hearMs = now() - spoken;
     const stepMs = percentiles(fast.map(({ stepAt }) => stepAt - spoken));
@@ -248,7 +251,7 @@ scheduler: {max_connections: ${4 * count + 1000}, stream_readers: ${count + 1000
       readers: count, runs: quiet.length, memoryBeforeKiB: before, memoryPerReaderKiB: (waiting - before) / count, memoryPerReaderWhileToldKiB: (peak - before) / count,
       schedulerIdlePercent: (idle / idleMs) * 100, events, eventsPerSecond: (events * 1000) / ms, schedulerMicrosPerEvent: ((to[0].scheduler - from[0].scheduler) * 1000) / events,
       cpuPercent: Object.fromEntries(['scheduler', 'worker', 'redis', 'postgres'].map((who) => [who, ((to[0][who] - from[0][who]) / ms) * 100])),
-      stepMs, allHearMs: hearMs, lateMs: late, toldWithTheNext: fast.reduce((all, { together }) => all + together, 0), clientLateMs: { p50: lag.percentile(50) / 1e6, p99: lag.percentile(99) / 1e6 }, schedulerWithoutCoreMsPerSecond: ((to[2] - from[2]) * 1000) / ms, starvedReaders: fast.length - firsts,
+      stepMs, stepCpuMs, allHearMs: hearMs, lateMs: late, toldWithTheNext: fast.reduce((all, { together }) => all + together, 0), clientLateMs: { p50: lag.percentile(50) / 1e6, p99: lag.percentile(99) / 1e6 }, schedulerWithoutCoreMsPerSecond: ((to[2] - from[2]) * 1000) / ms, starvedReaders: fast.length - firsts,
       slowBytes: slowOnes.length > 0 ? median(slowOnes.map(({ bytes }) => bytes)) : 0, slowCut: slowOnes.filter(({ closed }) => closed).length, fastCut: fast.filter(({ closed }) => closed).length, cut: count - stay,
     };
   } finally {
