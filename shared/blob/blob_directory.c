@@ -2,17 +2,18 @@
  *
  * It is written beside its place, flushed, and moved there, so what has its name is whole. All of
  * it happens on threads: a disk, or a server behind it, may take its time.
+ *
+ * Only files.directory itself may be a symbolic link. Below it none is followed: who can put one
+ * there must not have files of this process read, written or deleted in his stead.
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "shared/base/error.h"
-#include "shared/base/memory.h"
 #include "shared/blob/blob_internal.h"
 #include "shared/fiber/offload.h"
 
@@ -35,15 +36,13 @@ struct job {
     int error_number; /* 0: nothing did */
 };
 
-static void name_of(const struct job *job, const char *suffix, char **out_folder, char **out_path)
-{
-    char id[UUID_TEXT_SIZE];
-
-    uuid_format(job->id, id);
-    /* The last digits are random, the first ones are the time. */
-    *out_folder = xasprintf("%s/%s", job->directory, id + UUID_TEXT_SIZE - 3);
-    *out_path = xasprintf("%s/%s%s", *out_folder, id, suffix);
-}
+/* Where a job's file is, or is to be. */
+struct place {
+    int directory; /* -1: it could not be opened */
+    int folder;    /* of it; the same */
+    char name[UUID_TEXT_SIZE];
+    char part[UUID_TEXT_SIZE + sizeof(".part")]; /* as long as it is being written */
+};
 
 static void failed(struct job *job, const char *what)
 {
@@ -51,20 +50,44 @@ static void failed(struct job *job, const char *what)
     job->error_number = errno;
 }
 
+static void close_place(struct place *place)
+{
+    if (place->folder >= 0)
+        close(place->folder);
+    if (place->directory >= 0)
+        close(place->directory);
+}
+
+/* Fills what it can, with errno for what it can't. */
+static void open_place(const struct job *job, bool makes, struct place *out)
+{
+    const char *folder = out->name + UUID_TEXT_SIZE - 3; /* the first digits are the time */
+
+    *out = (struct place){.folder = -1};
+    uuid_format(job->id, out->name);
+    (void)snprintf(out->part, sizeof(out->part), "%s.part", out->name);
+    out->directory = open(job->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (out->directory < 0)
+        return;
+    if (makes && mkdirat(out->directory, folder, FOLDER_MODE) < 0 && errno != EEXIST)
+        return;
+    out->folder =
+        openat(out->directory, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 static void open_new(struct job *job)
 {
-    char *folder;
-    char *path;
+    CLEANUP(close_place) struct place place;
 
-    name_of(job, ".part", &folder, &path);
-    if (mkdir(folder, FOLDER_MODE) < 0 && errno != EEXIST)
+    open_place(job, true, &place);
+    if (place.folder < 0) {
         failed(job, "can't make a folder");
-    else
-        job->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
-    if (job->error_number == 0 && job->fd < 0)
+        return;
+    }
+    job->fd = openat(place.folder, place.part,
+                     O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+    if (job->fd < 0)
         failed(job, "can't make a file");
-    free(folder);
-    free(path);
 }
 
 static void write_piece(struct job *job)
@@ -84,38 +107,19 @@ static void write_piece(struct job *job)
     }
 }
 
-/* Flushes the folder's own list of what is in it. */
-static void flush_folder(struct job *job, const char *folder)
-{
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0 || fsync(fd) < 0)
-        failed(job, "can't flush a folder");
-    if (fd >= 0)
-        close(fd);
-}
-
 static void move_to_its_place(struct job *job)
 {
-    char *folder;
-    char *from;
-    char *same;
-    char *path;
+    CLEANUP(close_place) struct place place;
 
-    name_of(job, ".part", &folder, &from);
-    name_of(job, "", &same, &path);
-    if (fsync(job->fd) < 0)
+    open_place(job, false, &place);
+    if (place.folder < 0)
+        failed(job, "can't open a folder");
+    else if (fsync(job->fd) < 0)
         failed(job, "can't flush");
-    if (job->error_number == 0 && rename(from, path) < 0)
+    else if (renameat(place.folder, place.part, place.folder, place.name) < 0)
         failed(job, "can't move a file to its place");
-    if (job->error_number == 0)
-        flush_folder(job, folder);
-    if (job->error_number == 0)
-        flush_folder(job, job->directory);
-    free(folder);
-    free(from);
-    free(same);
-    free(path);
+    else if (fsync(place.folder) < 0 || fsync(place.directory) < 0) /* lists of what is in them */
+        failed(job, "can't flush a folder");
 }
 
 static void put_job(void *arg)
@@ -134,45 +138,46 @@ static void close_job(void *arg)
     close(((struct job *)arg)->fd);
 }
 
+static void read_bytes(struct job *job, int fd)
+{
+    ssize_t got = pread(fd, job->to, job->size, (off_t)job->at);
+
+    if (got < 0)
+        failed(job, "can't read");
+    else
+        job->count = (size_t)got;
+}
+
 static void read_job(void *arg)
 {
+    CLEANUP(close_place) struct place place;
     struct job *job = arg;
-    char *folder;
-    char *path;
-    int fd;
+    int fd = -1;
 
-    name_of(job, "", &folder, &path);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    open_place(job, false, &place);
+    if (place.folder >= 0) /* of a pipe nobody waits for the other end */
+        fd = openat(place.folder, place.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
         if (errno != ENOENT)
             failed(job, "can't open a file");
-    } else {
-        ssize_t got = pread(fd, job->to, job->size, (off_t)job->at);
-
-        if (got < 0)
-            failed(job, "can't read");
-        else
-            job->count = (size_t)got;
-        close(fd);
+        return;
     }
-    free(folder);
-    free(path);
+    read_bytes(job, fd);
+    close(fd);
 }
 
 static void remove_job(void *arg)
 {
-    static const char *const suffixes[] = {"", ".part"};
+    CLEANUP(close_place) struct place place;
     struct job *job = arg;
 
-    for (size_t i = 0; i < ARRAY_LENGTH(suffixes); i++) {
-        char *folder;
-        char *path;
-
-        name_of(job, suffixes[i], &folder, &path);
-        if (unlink(path) < 0 && errno != ENOENT)
-            failed(job, "can't delete a file");
-        free(folder);
-        free(path);
+    open_place(job, false, &place);
+    if (place.folder < 0) {
+        if (errno != ENOENT)
+            failed(job, "can't open a folder");
+    } else if ((unlinkat(place.folder, place.name, 0) < 0 && errno != ENOENT) ||
+               (unlinkat(place.folder, place.part, 0) < 0 && errno != ENOENT)) {
+        failed(job, "can't delete a file");
     }
 }
 

@@ -398,6 +398,109 @@ Test(blob, a_directory_without_room_says_so_and_keeps_nothing)
     with_kind("directory", is_full);
 }
 
+/* Puts a symbolic link to a place elsewhere where an entry is, which is moved there. */
+static void replace_by_link(const char *entry, char *elsewhere)
+{
+    char *moved;
+
+    cr_assert_not_null(mkdtemp(elsewhere));
+    moved = xasprintf("%s/moved", elsewhere);
+    cr_assert_eq(rename(entry, moved), 0);
+    cr_assert_eq(symlink(moved, entry), 0);
+    free(moved);
+}
+
+static void check_not_followed(struct bench *bench, bool folder)
+{
+    struct file file = make_file(bench, 10, 10);
+    char elsewhere[] = "/tmp/penstock-elsewhere.XXXXXX";
+    char id[UUID_TEXT_SIZE];
+    struct stat stat_of;
+    uint8_t byte;
+    size_t count;
+    char *path;
+    char *there;
+
+    uuid_format(file.blob.id, id);
+    path = xasprintf("%s/%s%s%s", bench->directory, id + UUID_TEXT_SIZE - 3, folder ? "" : "/",
+                     folder ? "" : id);
+    replace_by_link(path, elsewhere);
+    there = xasprintf("%s/moved%s%s", elsewhere, folder ? "/" : "", folder ? id : "");
+    cr_assert_eq(stat(there, &stat_of), 0);
+    cr_assert_eq(blob_read(bench->stores, &file.blob, 0, &byte, 1, &count, &err), -E_UNAVAILABLE);
+    cr_assert_not_null(strstr(err.text, "can't open a file in files.directory"), "%s", err.text);
+    MUST(file_delete(&bench->store, file.id, &err));
+    if (folder) {
+        cr_assert_eq(blob_sweep(bench->stores, &count, &err), -E_UNAVAILABLE);
+        cr_assert_eq(unlink(path), 0); /* as somebody does who sees that in the log */
+    }
+    sweep_until(bench, 0);
+    cr_assert_eq(stat(there, &stat_of), 0, "what a link points to is not ours to delete");
+    cr_assert_eq(unlink(there), 0);
+    if (folder) {
+        *strrchr(there, '/') = '\0';
+        cr_assert_eq(rmdir(there), 0);
+    }
+    cr_assert_eq(rmdir(elsewhere), 0);
+    free(path);
+    free(there);
+}
+
+static void is_replaced(struct bench *bench)
+{
+    check_not_followed(bench, false);
+    check_not_followed(bench, true);
+}
+
+Test(blob, a_link_in_place_of_a_file_or_its_folder_is_not_followed)
+{
+    with_kind("directory", is_replaced);
+}
+
+static void is_led_away(struct bench *bench)
+{
+    char elsewhere[] = "/tmp/penstock-elsewhere.XXXXXX";
+    struct blob_content content;
+    struct blob_draft *draft;
+    char folder[100];
+
+    cr_assert_not_null(mkdtemp(elsewhere));
+    for (int i = 0; i < 256; i++) {
+        snprintf(folder, sizeof(folder), "%s/%02x", bench->directory, i);
+        cr_assert_eq(symlink(elsewhere, folder), 0);
+    }
+    MUST(blob_draft_begin(bench->stores, bench->store.tenant, &draft, &err));
+    MUST(blob_draft_write(draft, TEXT("x"), &err));
+    cr_assert_eq(blob_draft_finish(draft, &content, &err), -E_UNAVAILABLE);
+    blob_draft_end(draft, false);
+    cr_assert_eq(rmdir(elsewhere), 0, "something was written there");
+}
+
+Test(blob, nothing_is_written_through_a_link_in_place_of_a_folder)
+{
+    with_kind("directory", is_led_away);
+}
+
+static void is_pipe(struct bench *bench)
+{
+    struct file file = make_file(bench, 10, 10);
+    char id[UUID_TEXT_SIZE];
+    char path[200];
+    uint8_t byte;
+    size_t count;
+
+    uuid_format(file.blob.id, id);
+    snprintf(path, sizeof(path), "%s/%s/%s", bench->directory, id + UUID_TEXT_SIZE - 3, id);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    cr_assert_lt(blob_read(bench->stores, &file.blob, 0, &byte, 1, &count, &err), 0);
+}
+
+Test(blob, a_pipe_in_place_of_a_file_is_not_waited_for, .timeout = 60)
+{
+    with_kind("directory", is_pipe);
+}
+
 static void is_away(struct bench *bench)
 {
     struct blob_draft *draft;
