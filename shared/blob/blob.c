@@ -209,7 +209,7 @@ void blob_draft_end(struct blob_draft *draft, bool kept)
     if (!kept)
         r = blob_give_up(draft->writer.stores->pg, draft->writer.id, &err);
     fiber_shield_leave();
-    if (!kept && r == 0)
+    if (!kept && r == 0 && !draft->writer.away)
         r = remove_all(draft->writer.stores, draft->kind, &place, &err);
     if (r < 0)
         log_debug("a piece of a file is left to the sweep", LOG_ERROR(&err));

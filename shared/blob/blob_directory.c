@@ -71,8 +71,7 @@ static void open_place(const struct job *job, bool makes, struct place *out)
         return;
     if (makes && mkdirat(out->directory, folder, FOLDER_MODE) < 0 && errno != EEXIST)
         return;
-    out->folder =
-        openat(out->directory, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    out->folder = openat(out->directory, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 static void open_new(struct job *job)

@@ -23,6 +23,7 @@ struct blob_writer {
     struct buf hint;     /* what is needed to take back what was begun; TEXT_NONE while empty */
     struct buf progress; /* the kind's own */
     size_t pieces;       /* that were put */
+    bool away; /* the store could not be reached: what is there of it is left to the sweep */
 };
 
 struct blob_kind {

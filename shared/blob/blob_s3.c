@@ -39,6 +39,13 @@ static int call_plainly(struct s3 *s3, const struct s3_request *request, bool ma
     return r;
 }
 
+/* Whoever sends a file to a bucket that is away need not wait for it a second time. */
+static int note_away(struct blob_writer *writer, int r)
+{
+    writer->away = r == -E_UNAVAILABLE;
+    return r;
+}
+
 static int prepare(struct blob_writer *writer, struct error *err)
 {
     struct s3_request request = {
@@ -48,7 +55,7 @@ static int prepare(struct blob_writer *writer, struct error *err)
     int r = s3_call(writer->stores->s3, &request, &response, err);
 
     if (r < 0)
-        return r;
+        return note_away(writer, r);
     id = s3_element(response.body, "UploadId");
     s3_escape(&writer->hint, id);
     if (response.status != 200 || id.len == 0 || writer->hint.failed)
@@ -139,11 +146,11 @@ static int put(struct blob_writer *writer, int64_t at, struct text piece, bool l
 
     (void)at;
     if (last && writer->pieces == 0)
-        return put_whole(writer, piece, err);
+        return note_away(writer, put_whole(writer, piece, err));
     r = put_part(writer, piece, err);
     if (r == 0 && last)
         r = complete(writer, err);
-    return r;
+    return note_away(writer, r);
 }
 
 static void end(struct blob_writer *writer)

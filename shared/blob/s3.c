@@ -1,7 +1,9 @@
 /* Requests to a bucket.
  *
  * Each carries the digest of its body, which is a part of what is signed: what arrives otherwise is
- * refused there. All of them may be sent again, so they are, a few times.
+ * refused there. All of them may be sent again, so they are, a few times, within the time that a
+ * request has with all of its tries: somebody waits for what becomes of it. One try has half of
+ * that, so that a bucket that says nothing is asked a second time, as by another of its servers.
  */
 
 #include "shared/blob/s3.h"
@@ -22,7 +24,7 @@
 #define URL_SIZE        2048
 #define REPLY_BYTES_MAX ((size_t)1 << 20)
 
-enum { TRIES = 4, CONNECT_MS = 5000, FIRST_BYTE_MS = 30000, TOTAL_MS = 120000, PAUSE_MS = 200 };
+enum { TRIES = 4, CONNECT_MS = 5000, TIMEOUT_MS = 60000, PAUSE_MS = 200 };
 
 struct s3 {
     struct http_client *http;
@@ -32,6 +34,7 @@ struct s3 {
     char *region;
     char *access_key;
     char *secret_key;
+    int64_t timeout_ms;
 };
 
 /* The host of an endpoint, behind its scheme. */
@@ -77,6 +80,7 @@ int s3_open(const struct s3_options *options, struct s3 **out, struct error *err
     s3->region = xstrdup(is_given(options->region) ? options->region : "us-east-1");
     s3->access_key = xstrdup(options->access_key);
     s3->secret_key = xstrdup(options->secret_key);
+    s3->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
     set_place(s3, options);
     *out = s3;
     return 0;
@@ -123,22 +127,26 @@ void s3_escape(struct buf *out, struct text value)
     }
 }
 
-struct hashing {
-    struct text body;
-    char hex[SHA256_TEXT_SIZE];
+/* A request under way. */
+struct attempt {
+    const struct s3_request *request;
+    char digest[SHA256_TEXT_SIZE]; /* of its body */
+    int64_t deadline_ms;           /* of all tries */
 };
 
 static void hash_body(void *arg)
 {
-    struct hashing *hashing = arg;
+    struct attempt *attempt = arg;
 
-    sha256_hex(hashing->body, hashing->hex);
+    sha256_hex(attempt->request->body, attempt->digest);
 }
 
 /* One try, signed for its moment. */
-static int send_once(struct s3 *s3, const struct s3_request *request, const char *digest,
-                     struct http_response *out, struct error *err)
+static int send_once(struct s3 *s3, const struct attempt *attempt, struct http_response *out,
+                     struct error *err)
 {
+    const struct s3_request *request = attempt->request;
+    int64_t left_ms = attempt->deadline_ms - clock_ms();
     char date[SIGV4_DATE_SIZE];
     char authorization[SIGV4_AUTH_SIZE];
     char url[URL_SIZE];
@@ -152,9 +160,9 @@ static int send_once(struct s3 *s3, const struct s3_request *request, const char
         .headers = headers,
         .body = request->body,
         .connect_timeout_ms = CONNECT_MS,
-        .first_byte_timeout_ms = TOTAL_MS,
-        .idle_timeout_ms = FIRST_BYTE_MS,
-        .total_timeout_ms = TOTAL_MS,
+        .first_byte_timeout_ms = s3->timeout_ms / 2,
+        .idle_timeout_ms = s3->timeout_ms / 2,
+        .total_timeout_ms = left_ms > 0 ? left_ms : 1,
         .max_body_bytes = REPLY_BYTES_MAX,
     };
 
@@ -168,7 +176,7 @@ static int send_once(struct s3 *s3, const struct s3_request *request, const char
             .host = s3->host,
             .path = path,
             .query = request->query,
-            .payload_sha256 = digest,
+            .payload_sha256 = attempt->digest,
             .access_key = s3->access_key,
             .secret_key = s3->secret_key,
             .region = s3->region,
@@ -179,7 +187,7 @@ static int send_once(struct s3 *s3, const struct s3_request *request, const char
         (struct http_header){TEXT("Authorization"), text_of(authorization)};
     headers[call.headers_count++] = (struct http_header){TEXT("x-amz-date"), text_of(date)};
     headers[call.headers_count++] =
-        (struct http_header){TEXT("x-amz-content-sha256"), text_of(digest)};
+        (struct http_header){TEXT("x-amz-content-sha256"), text_of(attempt->digest)};
     if (request->at >= 0) {
         (void)snprintf(range, sizeof(range), "bytes=%" PRId64 "-%" PRId64, request->at,
                        request->at + (int64_t)request->size - 1);
@@ -207,32 +215,40 @@ static int judge(const struct http_response *response, struct error *err)
         "the bucket of files answers %d, %s", response->status, shown);
 }
 
+/* What went wrong, by another code. */
+static int tell_as(int code, const char *what, struct error *err)
+{
+    struct error cause = *err;
+
+    return error_set(err, code, "%s: %.120s", what, cause.text);
+}
+
 int s3_call(struct s3 *s3, const struct s3_request *request, struct http_response *out,
             struct error *err)
 {
-    struct hashing hashing = {.body = request->body};
+    struct attempt attempt = {.request = request};
     int64_t pause_ms = PAUSE_MS;
     int r;
 
-    offload_large(request->body.len, hash_body, &hashing);
+    offload_large(request->body.len, hash_body, &attempt);
+    attempt.deadline_ms = deadline_in(s3->timeout_ms);
     for (int tries = 1;; tries++) {
-        r = send_once(s3, request, hashing.hex, out, err);
+        r = send_once(s3, &attempt, out, err);
         if (r == 0) {
             r = judge(out, err);
             if (r < 0)
                 http_response_deinit(out);
         }
-        if (!passes(r) || tries == TRIES)
+        if (!passes(r) || tries == TRIES || clock_ms() + 2 * pause_ms >= attempt.deadline_ms)
             break;
         if (fiber_sleep(pause_ms + (int64_t)random_below((uint64_t)pause_ms), err) < 0)
             return -E_CANCELED;
         pause_ms *= 2;
     }
     if (passes(r))
-        return error_set(err, E_UNAVAILABLE, "the bucket of files can't be reached: %.120s",
-                         err->text);
+        return tell_as(E_UNAVAILABLE, "the bucket of files can't be reached", err);
     /* It is the bucket that says too much, not whoever asks us. */
     if (r == -E_LIMIT)
-        return error_set(err, E_REJECTED, "the bucket of files gives no answer: %.120s", err->text);
+        return tell_as(E_REJECTED, "the bucket of files gives no answer", err);
     return r;
 }

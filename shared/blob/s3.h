@@ -18,7 +18,8 @@ struct s3_options {
     const char *region; /* default "us-east-1" */
     const char *access_key;
     const char *secret_key;
-    bool host_style; /* the bucket is a part of the host's name, not of the path */
+    bool host_style;    /* the bucket is a part of the host's name, not of the path */
+    int64_t timeout_ms; /* for a request with all of its tries; default 60 000 */
 };
 
 MUSTCHECK int s3_open(const struct s3_options *options, struct s3 **out, struct error *err);
@@ -33,7 +34,8 @@ struct s3_request {
     size_t size;
 };
 
-/* Makes a request, again where it fails for a reason that passes. Returns 0 for what succeeded, and
+/* Makes a request, again where it fails for a reason that passes, until timeout_ms are over at the
+ * latest. Returns 0 for what succeeded, and
  * for a 404 (response->status); *out is the caller's to http_response_deinit. -E_UNAVAILABLE: it
  * can't be reached, or has trouble of its own. -E_REJECTED: it refuses, and the text tells why. */
 SUSPENDS MUSTCHECK int s3_call(struct s3 *s3, const struct s3_request *request,

@@ -125,7 +125,8 @@ struct config {
         char *s3_secret_key; /* PENSTOCK_S3_SECRET_KEY. Never logged. */
         char *s3_addressing; /* PENSTOCK_S3_ADDRESSING: where the bucket's name stands: "path" (the
                               * default) or "host" */
-        int64_t max_bytes;   /* of a file that comes at once; default 512 MiB */
+        int64_t s3_timeout_ms;    /* for a request with all of its tries; default 60 000 */
+        int64_t max_bytes;        /* of a file that comes at once; default 512 MiB */
         int64_t upload_max_bytes; /* of one that comes in parts; default 8 GiB */
         int64_t tenant_max_bytes; /* of all content of a tenant; default 100 GB */
         int64_t abandoned_ms; /* an upload without a byte for so long is given up; default 15 min */

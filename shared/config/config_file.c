@@ -134,6 +134,7 @@ static const cyaml_schema_field_t files_fields[] = {
     STRING(files, s3_access_key),
     STRING(files, s3_secret_key),
     STRING(files, s3_addressing),
+    INTEGER(files, s3_timeout_ms),
     INTEGER(files, max_bytes),
     INTEGER(files, upload_max_bytes),
     INTEGER(files, tenant_max_bytes),

@@ -110,6 +110,7 @@ struct config_file_files {
     char *s3_access_key;
     char *s3_secret_key;
     char *s3_addressing;
+    int64_t *s3_timeout_ms;
     int64_t *max_bytes;
     int64_t *upload_max_bytes;
     int64_t *tenant_max_bytes;

@@ -113,6 +113,8 @@ static const struct setting settings[] = {
     TEXT_SETTING(files.s3_access_key, "PENSTOCK_S3_ACCESS_KEY", "", config_check_optional_name),
     TEXT_SETTING(files.s3_secret_key, "PENSTOCK_S3_SECRET_KEY", "", config_check_optional_secret),
     TEXT_SETTING(files.s3_addressing, "PENSTOCK_S3_ADDRESSING", "path", config_check_addressing),
+    NUMBER_SETTING(SETTING_INT64, files.s3_timeout_ms, NULL, 60 * SECOND_MS, SECOND_MS,
+                   10 * 60 * SECOND_MS),
     NUMBER_SETTING(SETTING_INT64, files.max_bytes, NULL, (int64_t)512 << 20, 1024,
                    (int64_t)64 << 30),
     NUMBER_SETTING(SETTING_INT64, files.upload_max_bytes, NULL, (int64_t)8 << 30, 1024,

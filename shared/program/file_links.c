@@ -33,6 +33,7 @@ static int open_stores(const struct config *config, struct file_links *links, st
                 .access_key = config->files.s3_access_key,
                 .secret_key = config->files.s3_secret_key,
                 .host_style = strcmp(config->files.s3_addressing, "host") == 0,
+                .timeout_ms = config->files.s3_timeout_ms,
             },
         .silent_ms = config->files.abandoned_ms,
     };

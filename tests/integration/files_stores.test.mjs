@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { content, form, noise, post, send } from '../lib/forms.mjs';
 import { S3 } from '../lib/s3.mjs';
-import { until, withStack } from '../lib/stack.mjs';
+import { checkTook, until, withStack } from '../lib/stack.mjs';
 
 const config = 'files: {abandoned_ms: 2000, max_bytes: 100000000}\n';
 
@@ -23,10 +23,10 @@ async function withDirectory(body) {
   }
 }
 
-async function withS3(body, { env = {}, ...more } = {}) {
+async function withS3(body, { env = {}, config: settings = config, ...more } = {}) {
   const s3 = await S3.start(more);
   try {
-    await withStack({ workers: 0, config, env: { PENSTOCK_FILES_STORE: 's3', ...s3.env, ...env } }, (stack) => body(stack, s3));
+    await withStack({ workers: 0, config: settings, env: { PENSTOCK_FILES_STORE: 's3', ...s3.env, ...env } }, (stack) => body(stack, s3));
   } finally {
     await s3.stop();
   }
@@ -128,6 +128,26 @@ test('a bucket that is away is a clear error, and nothing is half there when it 
     await until('nothing is left of it', async () => s3.uploads.size === 0 && s3.objects.size === 1 && rows(stack).blobs === 1, 30000);
     assert.equal((await send(stack, bytes)).status, 200);
   });
+});
+
+test('a bucket that keeps silent is away within its time, and nothing is left when it speaks again', async () => {
+  await withS3(async (stack, s3) => {
+    const kept = (await send(stack, noise(1000))).body.id;
+    s3.trouble = () => () => {};
+    for (const bytes of [noise(2000), noise(12000000)]) { // put whole, and in parts
+      s3.requests = [];
+      const from = Date.now();
+      const silent = await send(stack, bytes);
+      checkTook(Date.now() - from, 3000);
+      assert.deepEqual([silent.status, silent.body.error.code], [503, 'service_unavailable'], JSON.stringify(silent.body));
+      assert.ok(s3.requests.length >= 2, 'it is asked a second time');
+    }
+    assert.match(stack.scheduler.log(), /the bucket of files can't be reached: no (response byte|complete response) within/);
+    s3.trouble = () => {};
+    assert.equal((await content(stack, kept)).status, 200);
+    await until('nothing is left of them', async () => s3.uploads.size === 0 && s3.objects.size === 1 && rows(stack).blobs === 1, 30000);
+    assert.deepEqual(s3.refused, []);
+  }, { config: 'files: {abandoned_ms: 2000, s3_timeout_ms: 2000}\n' });
 });
 
 test('a bucket that refuses the key, or what comes as another than was sent, is told in the log', async () => {
