@@ -2,6 +2,11 @@
 
 #include "shared/base/error.h"
 
+/* What a line may have beside itself, where a file was written as Windows does: a mark of the order
+ * of bytes before the first one, and "\r" behind each. */
+#define MARK         "\xEF\xBB\xBF"
+#define AROUND_BYTES (sizeof(MARK) - 1 + 1)
+
 void batch_input_open(struct batch_input *input, struct blob_stores *blobs,
                       const struct blob_ref *ref, int64_t at_byte, int64_t line)
 {
@@ -65,6 +70,18 @@ SUSPENDS static int skip_line(struct batch_input *input, struct error *err)
     }
 }
 
+/* Takes off what is not the line's own, and judges how long it is then. */
+static void bare(const struct batch_input *input, struct batch_input_line *line)
+{
+    struct text *text = &line->text;
+
+    if (input->line == 0 && text_starts(*text, MARK))
+        *text = (struct text){text->ptr + sizeof(MARK) - 1, text->len - (sizeof(MARK) - 1)};
+    if (text->len > 0 && text->ptr[text->len - 1] == '\r')
+        text->len--;
+    line->too_long = text->len > BATCH_LINE_BYTES_MAX;
+}
+
 /* The next line, blank or not. */
 SUSPENDS static int next_line(struct batch_input *input, struct batch_input_line *out,
                               struct error *err)
@@ -80,10 +97,10 @@ SUSPENDS static int next_line(struct batch_input *input, struct batch_input_line
         if (end) {
             out->text.len = (size_t)(end - rest.ptr);
             input->used += out->text.len + 1;
-            out->too_long = out->text.len > BATCH_LINE_BYTES_MAX;
+            bare(input, out);
             return 0;
         }
-        if (rest.len > BATCH_LINE_BYTES_MAX) {
+        if (rest.len > BATCH_LINE_BYTES_MAX + AROUND_BYTES) {
             out->too_long = true;
             out->text.len = 0;
             return skip_line(input, err);
@@ -93,6 +110,7 @@ SUSPENDS static int next_line(struct batch_input *input, struct batch_input_line
         if (r == BATCH_INPUT_END && rest.len > 0) {
             out->text = rest_of(input);
             input->used += rest.len;
+            bare(input, out);
             return 0;
         }
         if (r != 0)
@@ -109,8 +127,6 @@ int batch_input_next(struct batch_input *input, struct batch_input_line *out, st
         if (r != 0)
             return r;
         out->line = ++input->line;
-        if (out->line == 1 && text_starts(out->text, "\xEF\xBB\xBF"))
-            out->text = (struct text){out->text.ptr + 3, out->text.len - 3};
         out->text = text_trim(out->text);
     } while (out->text.len == 0 && !out->too_long);
     return 0;

@@ -22,7 +22,7 @@ struct batch_input_line {
     int64_t line; /* blank ones count, and are not given */
     int64_t at_byte;
     struct text text; /* lives until the next one is asked for; of a long one its beginning */
-    bool too_long;    /* more than BATCH_LINE_BYTES_MAX */
+    bool too_long;    /* more than BATCH_LINE_BYTES_MAX, whatever it ends with */
 };
 
 /* Behind `line` lines, which end before at_byte. */

@@ -200,6 +200,13 @@ test('what is wrong with lines is told with their numbers, and none of them is b
     assert.equal((await failed(Array.from({ length: 150 }, () => '{'))).length, 100);
     assert.deepEqual(await failed(Array.from({ length: 50001 }, (_, n) => good(`${n}`))), [['too_many_tasks', null, null]]);
     assert.deepEqual(await failed([good('a'), `{"custom_id": "${'x'.repeat(5 << 20)}"}`, good('b')]), [['invalid_json_line', 2, null]]);
+    const limit = 4 << 20;
+    const padded = (id, bytes) => good(id).replace('}}', '}}'.padStart(bytes - good(id).length + 2));
+    assert.equal(padded('a', limit).length, limit);
+    for (const end of ['\n', '\r\n'])
+      for (const last of ['', end]) // whether the file ends with the line
+        assert.deepEqual(await failed(`\uFEFF${padded('a', limit)}${end}${padded('b', limit + 1)}${end}[]${end}${padded('c', limit)}${last}`),
+          [['invalid_json_line', 2, null], ['invalid_json_line', 3, null]], JSON.stringify([end, last]));
     assert.equal(stack.sql('SELECT 1 FROM runs').length, 0);
 
     const refused = async (body) => {
