@@ -1,44 +1,34 @@
 /* Answers of lines whose runs have ended. They are read, written to the output and taken off the
- * batch's lines a hundred at a time: the counts need no row that runs would write to. */
+ * batch's lines a hundred at a time, or fewer where they are long, so what is held of them has a
+ * bound: the counts need no row that runs would write to. */
 
 #include "scheduler/api/openai/batch_line.h"
 #include "scheduler/api/openai/responses/response_lines.h"
+#include "scheduler/api/openai/responses/response_output.h"
 #include "scheduler/batches/batch_answer.h"
 #include "scheduler/batches/batch_task.h"
 #include "scheduler/batches/batches_internal.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
-#include "shared/fiber/fiber.h"
+#include "shared/store/batches/batch_runs.h"
 #include "shared/store/fleet/erasures.h"
 
 #define COLLECT_LINES  100
-#define COLLECT_BYTES  ((int64_t)4 << 20)
-#define COLLECT_ROUNDS 10 /* then the next stage has its turn */
+#define COLLECT_BYTES  ((int64_t)4 << 20) /* and one line more */
+#define COLLECT_ROUNDS 10                 /* then the next stage has its turn */
 
-#define COLLECT_OUTPUT ((size_t)32 << 20) /* of runs: then the others are left for the next time */
+#define COLLECT_OUTPUT ((size_t)32 << 20) /* then the others are left for the next time */
 
-#define COLLECT_RESPONSES  25
 #define RESPONSE_BYTES_MAX ((size_t)2 << 20)
 #define RUN_BYTES_MAX      ((size_t)8 << 20) /* its text stands in it twice, and escaped */
-
-/* A response that is being read. */
-struct reading {
-    struct batch_task *task;
-    struct fiber *fiber;
-    const struct run *run;
-    struct buf shown;
-    int result;
-    struct error error;
-};
+#define READ_BYTES_MAX     ((int64_t)2 * (int64_t)RUN_BYTES_MAX) /* one above is not even read */
 
 struct collection {
     struct batch_task *task;
     struct batch_lines lines;
     struct batch_run *runs; /* of agents */
     size_t runs_count;
-    struct reading *readings; /* beside them, where they are responses */
-    size_t readings_count;
-    struct uuid erased[COLLECT_RESPONSES];
+    struct uuid erased[COLLECT_LINES];
     size_t erased_count;
     struct buf output;
     struct buf errors;
@@ -51,70 +41,27 @@ static void collection_deinit(struct collection *collection)
 {
     buf_deinit(&collection->output);
     buf_deinit(&collection->errors);
-    for (size_t i = 0; i < collection->readings_count; i++)
-        buf_deinit(&collection->readings[i].shown);
 }
 
-static void read_response(void *arg)
+static bool is_beyond(const struct batch_line *line)
 {
-    struct reading *reading = arg;
-    struct batch_task *task = reading->task;
-    struct store store = task->store;
-    struct arena arena;
-
-    arena_init(&arena, 0);
-    store.arena = &arena;
-    reading->result = response_line_write(task->batches->responses, &store, reading->run,
-                                          &reading->shown, &reading->error);
-    arena_deinit(&arena);
-}
-
-/* All at once, so that they are asked for together. */
-SUSPENDS static int read_responses(struct collection *collection, struct error *err)
-{
-    int r = 0;
-
-    collection->readings = arena_calloc(collection->task->store.arena, collection->runs_count,
-                                        sizeof(*collection->readings));
-    if (!collection->readings)
-        return error_set(err, E_LIMIT, "too many responses at once");
-    for (size_t i = 0; i < collection->runs_count; i++) {
-        struct reading *reading = &collection->readings[collection->readings_count++];
-
-        *reading = (struct reading){.task = collection->task, .run = &collection->runs[i].run};
-        buf_init(&reading->shown, RESPONSE_BYTES_MAX);
-        reading->fiber = fiber_start("batch response", read_response, reading);
-        if (response_line_erases(reading->run))
-            collection->erased[collection->erased_count++] = reading->run->thread_id;
-    }
-    for (size_t i = 0; i < collection->readings_count; i++) {
-        struct reading *reading = &collection->readings[i];
-
-        fiber_join(reading->fiber);
-        if (reading->result < 0 && r == 0) {
-            r = reading->result;
-            *err = reading->error;
-        }
-    }
-    return r;
+    return line->answer_bytes > READ_BYTES_MAX;
 }
 
 SUSPENDS static int read_runs(struct collection *collection, struct error *err)
 {
     struct batch_task *task = collection->task;
     struct uuid ids[COLLECT_LINES];
-    size_t count = 0;
-    int r;
+    struct batch_runs_ask ask = {.ids = ids, .whole = task->endpoint->responses};
 
     if (task->endpoint->kind)
         return 0;
     for (size_t i = 0; i < collection->lines.count; i++)
-        if (!collection->lines.items[i].gone)
-            ids[count++] = collection->lines.items[i].run_id;
-    if (count == 0)
+        if (!collection->lines.items[i].gone && !is_beyond(&collection->lines.items[i]))
+            ids[ask.count++] = collection->lines.items[i].run_id;
+    if (ask.count == 0)
         return 0;
-    r = batch_runs_read(&task->store, ids, count, &collection->runs, &collection->runs_count, err);
-    return r == 0 && task->endpoint->responses ? read_responses(collection, err) : r;
+    return batch_runs_read(&task->store, &ask, &collection->runs, &collection->runs_count, err);
 }
 
 static const struct batch_run *find_run(const struct collection *collection, struct uuid id)
@@ -155,21 +102,24 @@ static void add_too_large(struct collection *collection, const struct batch_line
     batch_answer_failure(&collection->errors, line->run_id, line->custom_id, &failure);
 }
 
-static void add_response(struct collection *collection, const struct batch_line *line,
-                         const struct batch_run *run)
+/* What is not to be stored goes when its answer is in the output. */
+SUSPENDS static void add_response(struct collection *collection, const struct batch_line *line,
+                                  const struct batch_run *run)
 {
-    const struct reading *reading = &collection->readings[run - collection->runs];
+    const struct response_words words = {run->messages, run->messages_count, run->thoughts};
+    CLEANUP(buf_deinit) struct buf shown;
+    struct error err;
+    int r;
 
-    if (reading->result == RUN_MISSING)
-        add_never(collection, &(struct batch_line){.run_id = line->run_id,
-                                                   .custom_id = line->custom_id,
-                                                   .gone = true});
-    else if (reading->shown.failed)
+    buf_init(&shown, RESPONSE_BYTES_MAX);
+    r = response_line_write(&run->run, &words, collection->task->store.arena, &shown, &err);
+    if (response_line_erases(&run->run))
+        collection->erased[collection->erased_count++] = run->run.thread_id;
+    if (r < 0 || shown.failed)
         add_too_large(collection, line);
     else
-        collection->completed +=
-            batch_answer_shown(&collection->output, &collection->errors, &run->run, line->custom_id,
-                               buf_text(&reading->shown));
+        collection->completed += batch_answer_shown(&collection->output, &collection->errors,
+                                                    &run->run, line->custom_id, buf_text(&shown));
 }
 
 static void add_run(struct collection *collection, const struct batch_line *line,
@@ -200,37 +150,44 @@ static void add_bare(struct collection *collection, const struct batch_line *lin
     batch_answer_failure(&collection->errors, line->run_id, line->custom_id, &failure);
 }
 
-static void add_line(struct collection *collection, const struct batch_line *line)
+static void add_call(struct collection *collection, const struct batch_line *line)
 {
-    const struct batch_run *run = find_run(collection, line->run_id);
     bool done = line->status == RUN_COMPLETED;
 
+    if (!line->result.ptr) {
+        add_bare(collection, line);
+        return;
+    }
+    batch_answer_response(done ? &collection->output : &collection->errors, line->run_id,
+                          line->custom_id, line->result);
+    collection->completed += done;
+}
+
+SUSPENDS static void add_line(struct collection *collection, const struct batch_line *line)
+{
+    const struct batch_run *run = find_run(collection, line->run_id);
+    const struct batch_endpoint *endpoint = collection->task->endpoint;
+
     usage_add(&collection->used, &line->used);
-    if (line->gone || line->status == RUN_CANCELLED || line->status == RUN_EXPIRED) {
+    if (line->gone || line->status == RUN_CANCELLED || line->status == RUN_EXPIRED)
         add_never(collection, line);
-        return;
-    }
-    if (!run) {
-        if (!line->result.ptr) {
-            add_bare(collection, line);
-            return;
-        }
-        batch_answer_response(done ? &collection->output : &collection->errors, line->run_id,
-                              line->custom_id, line->result);
-        collection->completed += done;
-        return;
-    }
-    if (collection->task->endpoint->responses)
+    else if (endpoint->kind)
+        add_call(collection, line);
+    else if (is_beyond(line))
+        add_too_large(collection, line);
+    else if (!run) /* it was deleted in that moment */
+        add_never(collection, &(struct batch_line){.run_id = line->run_id,
+                                                   .custom_id = line->custom_id,
+                                                   .gone = true});
+    else if (endpoint->responses)
         add_response(collection, line, run);
     else
         add_run(collection, line, run);
 }
 
-/* Of responses there are few enough. */
 static bool is_full(const struct collection *collection)
 {
-    return !collection->task->endpoint->responses &&
-           collection->output.len + collection->errors.len > COLLECT_OUTPUT;
+    return collection->output.len + collection->errors.len > COLLECT_OUTPUT;
 }
 
 /* What was not to be stored is shown, and goes. Where that fails the sweep finds it. */
@@ -282,8 +239,10 @@ SUSPENDS static int collect_some(struct batch_task *task, size_t *out_count, str
     buf_init(&collection.output, (size_t)64 << 20);
     buf_init(&collection.errors, (size_t)64 << 20);
     r = batch_lines_ended(&task->store, task->hold.id,
-                          task->endpoint->responses ? COLLECT_RESPONSES : COLLECT_LINES,
-                          COLLECT_BYTES, &collection.lines, err);
+                          &(struct batch_lines_ask){.limit = COLLECT_LINES,
+                                                    .bytes = COLLECT_BYTES,
+                                                    .whole = task->endpoint->responses},
+                          &collection.lines, err);
     *out_count = r == 0 ? collection.lines.count : 0;
     if (r < 0 || collection.lines.count == 0)
         return r;

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { answers, createBatch, endedBatch, lineOf, putFile, readLines } from '../lib/batches.mjs';
 import { send } from '../lib/forms.mjs';
+import { checkPeak, forgetPeak } from '../lib/memory.mjs';
 import { until, withStack } from '../lib/stack.mjs';
 
 const error = (code, message = 'no') => `{"error":{"message":"${message}","type":"x","code":"${code}"}}`;
@@ -254,13 +255,38 @@ test('answers of many megabytes are answered in parts', async () => {
   const long = 'x'.repeat(900 << 10);
   await withStack({ script: `rules: [{then: {text: '${long}'}}]` }, async (stack) => {
     const assistant = await stack.assistant();
-    const count = 40;
+    const count = 100;
     const lines = Array.from({ length: count }, (_, n) => lineOf(`l${n}`, runs, { assistant_id: assistant.id, input: 'hi', model: 'openai/gpt-4.1', max_completion_tokens: 1000000 }));
-    const done = await endedBatch(stack, (await createBatch(stack, lines, runs)).id, 120000);
+    const file = await putFile(stack, `${lines.join('\n')}\n`);
+    forgetPeak(stack.scheduler);
+    const made = await stack.ok('POST', '/v1/batches', { input_file_id: file, endpoint: runs, completion_window: '24h' });
+    const done = await endedBatch(stack, made.id, 120000);
+    checkPeak(stack.scheduler, 90 << 20);
     assert.deepEqual([done.status, done.request_counts], ['completed', { total: count, completed: count, failed: 0 }]);
     const all = await answers(stack, done);
     assert.equal(all.size, count);
     for (const { response } of all.values()) assert.equal(response.body.output_text.length, long.length);
+  });
+});
+
+test('an answer beyond all bounds is not even read, and the others are', async () => {
+  await withStack({ script }, async (stack) => {
+    const assistant = await stack.assistant({ tools: [] });
+    for (const [url, body] of [[runs, { assistant_id: assistant.id, input: 'slow' }], [responses, { model: 'openai/gpt-4o-mini', input: 'slow' }]]) {
+      const batch = await createBatch(stack, ['a', 'b', 'c'].map((id) => lineOf(id, url, body)), url);
+      const mine = `SELECT run_id FROM batch_lines WHERE made`;
+      await until('all are begun', () => stack.sql(mine).length === 3);
+      await stack.scheduler.kill('SIGKILL');
+      await stack.scheduler.exited;
+      stack.programs = stack.programs.filter((program) => program !== stack.scheduler);
+      await until('they are done', () => stack.sql(`SELECT 1 FROM runs WHERE id IN (${mine}) AND status = 'completed'`).length === 3);
+      stack.exec(`UPDATE messages SET bytes = 17000000 WHERE role = 'assistant' AND run_id IN (${mine} AND custom_id = 'b')`);
+      await stack.startScheduler();
+      const done = await endedBatch(stack, batch.id);
+      assert.deepEqual([done.status, done.request_counts], ['completed', { total: 3, completed: 2, failed: 1 }]);
+      const all = await answers(stack, done);
+      assert.deepEqual(['a', 'b', 'c'].map((id) => all.get(id).response.body.error?.code), [undefined, 'reply_too_large', undefined]);
+    }
   });
 });
 

@@ -3,6 +3,7 @@
  * Answers are one statement with the deletion of the lines that they answer: whoever dies at
  * whatever moment, no line is left out, or answered twice. */
 
+#include "shared/store/batches/batch_runs.h"
 #include "shared/store/batches/batch_work.h"
 #include "shared/store/runs/run_ends.h"
 
@@ -35,6 +36,19 @@ int batch_lines_left(struct pg *pg, struct uuid batch, int64_t *out, struct erro
 #define LINE_COLUMNS \
     "l.line, l.at_byte, l.bytes, l.run_id, l.custom_id, l.made"
 
+/* What messages and thoughts of run `r` batch_runs_read reads. */
+#define SAID_BYTES \
+    "coalesce((" \
+    "    SELECT sum(m.bytes)" \
+    "    FROM messages m" \
+    "    WHERE m.run_id = ANY (ARRAY[r.id])" \
+    "      AND " SQL_CHECKED(SQL_BATCH_MESSAGE("m", "$4")) "), 0)" \
+    " + coalesce((" \
+    "    SELECT sum(octet_length(s.reasoning))" \
+    "    FROM run_steps s" \
+    "    WHERE s.run_id = ANY (ARRAY[r.id])" \
+    "      AND " SQL_CHECKED("$4") "), 0)"
+
 static const struct pg_statement ended = {
     .name = "batch_lines_ended",
     .sql =
@@ -52,15 +66,16 @@ static const struct pg_statement ended = {
         "    ORDER BY l.line"
         "    LIMIT $2),"
         " s AS MATERIALIZED ("
-        "    SELECT e.line, sum(r.bytes) OVER (ORDER BY e.line) - r.bytes AS before"
+        "    SELECT e.line, r.bytes, sum(r.bytes) OVER (ORDER BY e.line) - r.bytes AS before"
         "    FROM e"
         "    LEFT JOIN LATERAL ("
-        "        SELECT 1000 + " SQL_SENT("r.result") " + coalesce(r.spec_bytes, 0) AS bytes"
+        "        SELECT 1000 + " SQL_SENT("r.result") " + coalesce(r.spec_bytes, 0)"
+        "            + CASE WHEN r.thread_id IS NULL THEN 0 ELSE " SAID_BYTES " END AS bytes"
         "        FROM runs r"
         "        WHERE r.id = e.run"
         "        OFFSET 0) r ON true)"
         " SELECT " LINE_COLUMNS ", l.run IS NULL, r.status, r.result, r.last_error,"
-        "     " USAGE_COLUMNS("r")
+        "     " USAGE_COLUMNS("r") ", s.bytes"
         " FROM e l"
         " JOIN s ON s.line = l.line"
         " LEFT JOIN LATERAL ("
@@ -70,7 +85,7 @@ static const struct pg_statement ended = {
         "     OFFSET 0) r ON true"
         " WHERE coalesce(s.before, 0) < $3"
         " ORDER BY l.line",
-    .types = "uii",
+    .types = "uiib",
 };
 
 /* With $2 those whose runs are at work, too. */
@@ -124,6 +139,7 @@ static int read_ended(struct row *row, void *out, struct error *err)
     line.result = row_text(row);
     line.last_error = row_text(row);
     line.used = usage_read(row);
+    line.answer_bytes = row_int_or(row, 0);
     *(struct batch_line *)out = line;
     return row_check(row, err) < 0 ? -E_LIMIT : 0;
 }
@@ -143,10 +159,11 @@ SUSPENDS static int read_lines(const struct store *store, const struct row_kind 
     return r;
 }
 
-int batch_lines_ended(const struct store *store, struct uuid batch, int limit, int64_t bytes,
-                      struct batch_lines *out, struct error *err)
+int batch_lines_ended(const struct store *store, struct uuid batch,
+                      const struct batch_lines_ask *ask, struct batch_lines *out, struct error *err)
 {
-    struct pg_value values[3] = {pg_uuid(batch), pg_int(limit), pg_int(bytes)};
+    struct pg_value values[4] = {pg_uuid(batch), pg_int(ask->limit), pg_int(ask->bytes),
+                                 pg_bool(ask->whole)};
 
     return read_lines(store, &ended_rows, &(struct pg_query){&ended, values}, out, err);
 }

@@ -105,6 +105,7 @@ struct batch_line {
     struct text result;     /* as runs.result; TEXT_NONE: none */
     struct text last_error; /* JSON */
     struct usage used;
+    int64_t answer_bytes; /* what there is to read of its answer, about */
 };
 
 struct batch_lines {
@@ -116,10 +117,17 @@ struct batch_lines {
 SUSPENDS MUSTCHECK int batch_lines_left(struct pg *pg, struct uuid batch, int64_t *out,
                                         struct error *err);
 
-/* Of the lines up to `limit` whose runs have ended or are gone, up to `bytes` of results, the first
- * excepted. */
-SUSPENDS MUSTCHECK int batch_lines_ended(const struct store *store, struct uuid batch, int limit,
-                                         int64_t bytes, struct batch_lines *out, struct error *err);
+/* Which lines have been answered: at most `limit`, and `bytes` of answers, the first excepted. */
+struct batch_lines_ask {
+    int limit;
+    int64_t bytes;
+    bool whole; /* as batch_runs_read */
+};
+
+/* Lines whose runs have ended or are gone. */
+SUSPENDS MUSTCHECK int batch_lines_ended(const struct store *store, struct uuid batch,
+                                         const struct batch_lines_ask *ask, struct batch_lines *out,
+                                         struct error *err);
 
 /* Those whose runs are still to be made, and, with `alive`, those that have one at work. */
 SUSPENDS MUSTCHECK int batch_lines_open(const struct store *store, struct uuid batch, bool alive,

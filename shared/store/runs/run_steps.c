@@ -174,37 +174,46 @@ int run_steps_after(const struct store *store, struct uuid run, int64_t seq, int
 static const struct pg_statement step_thoughts = {
     .name = "run_step_thoughts",
     .sql =
-        "SELECT t.id, t.reasoning"
+        "SELECT t.run_id, t.id, t.reasoning"
         " FROM ("
-        "    SELECT s.id, s.seq, s.reasoning,"
-        "        sum(octet_length(s.reasoning)) OVER (ORDER BY s.seq) AS bytes"
-        "    FROM run_steps s"
-        "    WHERE s.run_id = $1"
-        "      AND s.tenant_id = $2"
-        "      AND s.reasoning IS NOT NULL) t"
+        "    SELECT s.run_id, s.id, s.seq, s.reasoning,"
+        "        sum(octet_length(s.reasoning)) OVER (PARTITION BY s.run_id ORDER BY s.seq)"
+        "            AS bytes"
+        "    FROM unnest($1) AS i (id)"
+        "    JOIN run_steps s ON s.run_id = ANY (ARRAY[i.id])"
+        "      AND " SQL_CHECKED("s.tenant_id = $2 AND s.reasoning IS NOT NULL") ") t"
         " WHERE t.bytes <= $3"
-        " ORDER BY t.seq",
-    .types = "uui",
+        " ORDER BY t.run_id, t.seq",
+    .types = "Uui",
 };
 /* clang-format on */
 
 static int thought_read(struct row *row, void *out, struct error *err)
 {
-    struct step_thought thought = {.step = row_uuid(row)};
+    struct step_thought thought = {.run = row_uuid(row)};
 
+    thought.step = row_uuid(row);
     thought.text = row_text(row);
     *(struct step_thought *)out = thought;
     return row_check(row, err);
 }
 
-int run_steps_thoughts(const struct store *store, struct uuid run, int64_t bytes_max,
-                       struct step_thoughts *out, struct error *err)
+int run_steps_thoughts(const struct store *store, const struct uuid *runs, size_t count,
+                       int64_t bytes_max, struct step_thoughts *out, struct error *err)
 {
     static const struct row_kind kind = {thought_read, sizeof(struct step_thought), STEP_MISSING};
-    struct pg_value values[3] = {pg_uuid(run), pg_uuid(store->tenant), pg_int(bytes_max)};
+    CLEANUP(buf_deinit) struct buf array;
+    struct pg_value values[3] = {
+        [1] = pg_uuid(store->tenant),
+        [2] = pg_int(bytes_max),
+    };
     struct rows rows;
-    int r = rows_page(store, &kind, &(struct pg_query){&step_thoughts, values}, NULL, &rows, err);
+    int r;
 
+    buf_init(&array, 0);
+    pg_array_of_uuids(&array, runs, count);
+    values[0] = pg_array('U', &array);
+    r = rows_page(store, &kind, &(struct pg_query){&step_thoughts, values}, NULL, &rows, err);
     if (r == 0)
         *out = (struct step_thoughts){rows.items, rows.count};
     return r;

@@ -45,6 +45,7 @@ const char *step_status_name(enum step_status status);
 
 /* What a model thought before a step. */
 struct step_thought {
+    struct uuid run;
     struct uuid step;
     struct text text;
 };
@@ -54,11 +55,11 @@ struct step_thoughts {
     size_t count;
 };
 
-/* Those of a run, in the order of its steps, the first `bytes_max` bytes of them: what is beyond is
- * left out. */
-SUSPENDS MUSTCHECK int run_steps_thoughts(const struct store *store, struct uuid run,
-                                          int64_t bytes_max, struct step_thoughts *out,
-                                          struct error *err);
+/* Those of some runs, run after run, and in the order of its steps, the first `bytes_max` bytes of
+ * each run: what is beyond is left out. */
+SUSPENDS MUSTCHECK int run_steps_thoughts(const struct store *store, const struct uuid *runs,
+                                          size_t count, int64_t bytes_max,
+                                          struct step_thoughts *out, struct error *err);
 
 /* STEP_MISSING. */
 SUSPENDS MUSTCHECK int run_steps_get(const struct store *store, struct uuid run, struct uuid id,

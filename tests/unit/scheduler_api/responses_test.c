@@ -325,7 +325,7 @@ Test(items, are_what_was_said_and_called)
                          "\",\"detail\":\"low\"}}]"),
          .status = TEXT("completed")},
     };
-    struct step_thoughts thoughts = {&(struct step_thought){id(1), TEXT("Hm")}, 1};
+    struct step_thoughts thoughts = {&(struct step_thought){.step = id(1), .text = TEXT("Hm")}, 1};
     struct item_source source = {messages, 4, item_is_servers_of, &spec, false, &thoughts};
 
     shows(&source,

@@ -3,6 +3,7 @@
 
 #include "fixture.h"
 
+#include "shared/store/batches/batch_runs.h"
 #include "shared/store/batches/batch_work.h"
 #include "shared/store/submissions/run_batches.h"
 
@@ -79,12 +80,15 @@ static void lives(struct store *store)
     GIVES(BATCH_LOST, wave(store, &hold, 0, 3)); /* as one whose answer was lost would be */
     cr_assert_eq(sql_int("SELECT count(*) FROM runs WHERE kind = 'embedding' AND priority = 2"), 3);
     GIVES(BATCH_LOST, batch_finalize(store->pg, &hold, &test_err));
-    MUST(batch_lines_ended(store, batch.id, 10, 1 << 20, &ended, &test_err));
+    MUST(batch_lines_ended(store, batch.id, &(struct batch_lines_ask){10, 1 << 20, false}, &ended,
+                           &test_err));
     cr_assert_eq(ended.count, 0);
     end_runs();
-    MUST(batch_lines_ended(store, batch.id, 10, 1, &ended, &test_err));
+    MUST(batch_lines_ended(store, batch.id, &(struct batch_lines_ask){10, 1, false}, &ended,
+                           &test_err));
     cr_assert_eq(ended.count, 1, "one is given, however large");
-    MUST(batch_lines_ended(store, batch.id, 10, 1 << 20, &ended, &test_err));
+    MUST(batch_lines_ended(store, batch.id, &(struct batch_lines_ask){10, 1 << 20, false}, &ended,
+                           &test_err));
     cr_assert(ended.count == 3 && text_is(ended.items[2].result, "{\"x\": 1}"));
     MUST(settle(store, &hold, lines, 2));
     GIVES(BATCH_LOST, settle(store, &hold, lines, 2));
@@ -109,6 +113,87 @@ static void lives(struct store *store)
 Test(batches, lines_are_begun_and_answered_once)
 {
     with_store(lives);
+}
+
+/* Two lines whose runs are agents'; each has said 3000 bytes, as the messages' rows have it, and
+ * something hidden, and the first one has thought. */
+static void must_answer(const struct store *store, struct uuid batch)
+{
+    for (int i = 0; i < 2; i++) {
+        struct run run = must_run(store);
+        char id[UUID_TEXT_SIZE];
+        char batch_id[UUID_TEXT_SIZE];
+
+        uuid_format(run.id, id);
+        uuid_format(batch, batch_id);
+        sql_do("UPDATE runs SET status = 'completed', completed_at = now() WHERE id = '%s'", id);
+        sql_do("INSERT INTO messages (id, tenant_id, thread_id, run_id, seq, role, hidden,"
+               " content, bytes)"
+               " SELECT gen_random_uuid(), r.tenant_id, r.thread_id, r.id, s.seq, 'assistant',"
+               "     s.seq = 1, '[]', 3000"
+               " FROM runs r, generate_series(1, 2) AS s (seq)"
+               " WHERE r.id = '%s'",
+               id);
+        sql_do("INSERT INTO batch_lines (batch_id, line, run_id, custom_id, at_byte, bytes, made)"
+               " VALUES ('%s', %d, '%s', 'x', 0, 1, true)",
+               batch_id, i + 1, id);
+        if (i == 0)
+            sql_do("INSERT INTO run_steps ("
+                   "    id, tenant_id, run_id, thread_id, agent_id, seq, type, status, reasoning)"
+                   " SELECT gen_random_uuid(), r.tenant_id, r.id, r.thread_id, r.agent_id, 1,"
+                   "     'message_creation', 'completed', repeat('x', 5000)"
+                   " FROM runs r WHERE r.id = '%s'",
+                   id);
+    }
+}
+
+static size_t ended_within(const struct store *store, struct uuid batch, int64_t bytes, bool whole,
+                           struct batch_lines *out)
+{
+    MUST(batch_lines_ended(store, batch, &(struct batch_lines_ask){10, bytes, whole}, out,
+                           &test_err));
+    return out->count;
+}
+
+static void measures(struct store *store)
+{
+    struct batch batch = must_batch(store);
+    struct batch_lines ended;
+    struct batch_run *runs;
+    struct uuid ids[2];
+    size_t count;
+    int64_t shown;
+
+    must_answer(store, batch.id);
+    cr_assert_eq(ended_within(store, batch.id, INT64_MAX, false, &ended), 2);
+    shown = ended.items[0].answer_bytes;
+    cr_assert(shown >= 3000 && shown < 6000, "%lld", (long long)shown);
+    cr_assert_eq(ended.items[1].answer_bytes, shown);
+    cr_assert_eq(ended_within(store, batch.id, shown, false, &ended), 1);
+    cr_assert_eq(ended_within(store, batch.id, shown + 1, false, &ended), 2);
+    cr_assert_eq(ended_within(store, batch.id, INT64_MAX, true, &ended), 2);
+    cr_assert_eq(ended.items[0].answer_bytes, shown + 8000, "what is hidden, and a thought");
+    cr_assert_eq(ended.items[1].answer_bytes, shown + 3000);
+
+    for (size_t i = 0; i < 2; i++)
+        ids[i] = ended.items[i].run_id;
+    for (int whole = 0; whole < 2; whole++) {
+        MUST(batch_runs_read(store, &(struct batch_runs_ask){ids, 2, whole}, &runs, &count,
+                             &test_err));
+        cr_assert_eq(count, 2);
+        for (size_t i = 0; i < count; i++) {
+            bool first = uuid_equal(runs[i].run.id, ids[0]);
+
+            cr_assert_eq(runs[i].messages_count, whole ? 2 : 1);
+            cr_assert(uuid_equal(runs[i].messages[0].run_id, runs[i].run.id));
+            cr_assert_eq(runs[i].thoughts.count, whole && first ? 1 : 0);
+        }
+    }
+}
+
+Test(batches, answers_are_measured_before_they_are_read)
+{
+    with_store(measures);
 }
 
 static void fences(struct store *store)

@@ -134,7 +134,7 @@ static void use_responses(const struct store *store)
     MUST(threads_tip(store, thread, any, &tip, &test_err));
     MUST(runs_create(store, &draft, &run, NULL, &test_err));
     MUST(threads_tip(store, thread, run.id, &tip, &test_err));
-    MUST(run_steps_thoughts(store, run.id, 1000, &thoughts, &test_err));
+    MUST(run_steps_thoughts(store, &run.id, 1, 1000, &thoughts, &test_err));
     MUST(messages_list(store, thread, &brought, &page, &messages, &test_err));
     page.ascending = true;
     MUST(messages_list(store, thread, &brought, &page, &messages, &test_err));

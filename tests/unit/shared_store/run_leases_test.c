@@ -275,11 +275,11 @@ static void writes(struct store *store)
     cr_assert(text_is(steps.items[0].tool_calls, "[{\"id\": 1}]"));
     cr_assert(text_is(steps.items[0].usage, "{\"n\": 1}"));
     cr_assert(text_is(steps.items[0].reasoning, "H\xc3\xb6m.\n\"Now\""));
-    MUST(run_steps_thoughts(store, run.id, 12, &thoughts, &test_err));
+    MUST(run_steps_thoughts(store, &run.id, 1, 12, &thoughts, &test_err));
     cr_assert_eq(thoughts.count, 1);
     cr_assert(uuid_equal(thoughts.items[0].step, steps.items[0].id));
     cr_assert(text_is(thoughts.items[0].text, "H\xc3\xb6m.\n\"Now\""));
-    MUST(run_steps_thoughts(store, run.id, 10, &thoughts, &test_err));
+    MUST(run_steps_thoughts(store, &run.id, 1, 10, &thoughts, &test_err));
     cr_assert_eq(thoughts.count, 0, "it is longer than that");
     run = must_get_run(store, run.id);
     cr_assert_eq(run.used.prompt_tokens, 20);

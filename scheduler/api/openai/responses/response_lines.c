@@ -85,19 +85,17 @@ int response_line_submit(struct response_lines *lines, const struct store *store
     return end(&request, response_make_low(&request), failure);
 }
 
-int response_line_write(struct response_lines *lines, const struct store *store,
-                        const struct run *run, struct buf *out, struct error *err)
+int response_line_write(const struct run *run, const struct response_words *words,
+                        struct arena *arena, struct buf *out, struct error *err)
 {
-    struct request request = request_of(lines, store, &(struct response_ask){NULL, run->id});
     CLEANUP(buf_deinit) struct buf items;
     int r;
 
     buf_init(&items, (size_t)64 << 20);
-    r = response_output(&request, run, false, &items, err);
+    r = response_items(run, words, arena, &items, err);
     if (r == 0)
         r = buf_check(&items, err);
     if (r == 0)
         response_write(run, buf_text(&items), out);
-    buf_deinit(&request.reply);
     return r;
 }

@@ -9,6 +9,7 @@
 
 struct provider_registry;
 struct response_lines;
+struct response_words;
 
 struct response_lines_options {
     struct pg *pg;
@@ -45,8 +46,7 @@ SUSPENDS MUSTCHECK int response_line_submit(struct response_lines *lines, const 
                                             const struct response_ask *ask,
                                             struct failure *failure);
 
-/* Appends the response, as GET /v1/responses/{id} shows it. Returns 0, or RUN_MISSING, or what the
- * store failed with. */
-SUSPENDS MUSTCHECK int response_line_write(struct response_lines *lines, const struct store *store,
-                                           const struct run *run, struct buf *out,
-                                           struct error *err);
+/* Appends the response, as GET /v1/responses/{id} shows it. Returns 0, or -E_LIMIT. */
+SUSPENDS MUSTCHECK int response_line_write(const struct run *run,
+                                           const struct response_words *words, struct arena *arena,
+                                           struct buf *out, struct error *err);

@@ -49,22 +49,34 @@ static void write_items(void *arg)
     items_write(writing->items, writing->out);
 }
 
-static size_t bytes_of(const struct message_list *messages)
+static size_t bytes_of(const struct response_words *words)
 {
     size_t bytes = 0;
 
-    for (size_t i = 0; i < messages->count; i++)
-        bytes += messages->items[i].content.len + messages->items[i].tool_calls.len;
+    for (size_t i = 0; i < words->count; i++)
+        bytes += words->messages[i].content.len + words->messages[i].tool_calls.len;
     return bytes;
+}
+
+int response_items(const struct run *run, const struct response_words *words, struct arena *arena,
+                   struct buf *out, struct error *err)
+{
+    struct text spec = text_trim(run->spec);
+    struct items items;
+    int r = items_of(&(struct item_source){words->messages, words->count, item_is_servers_of, &spec,
+                                           !run_status_terminal(run->status), &words->thoughts},
+                     arena, &items, err);
+
+    if (r == 0)
+        offload_large(bytes_of(words), write_items, &(struct writing){&items, out});
+    return r;
 }
 
 int response_output(struct request *request, const struct run *run, bool with_room, struct buf *out,
                     struct error *err)
 {
-    struct text spec = text_trim(run->spec);
-    struct step_thoughts thoughts;
+    struct response_words words;
     struct message_list messages;
-    struct items items;
     int r;
 
     if (run->step == 0) /* nothing was written yet */
@@ -72,15 +84,12 @@ int response_output(struct request *request, const struct run *run, bool with_ro
     r = read_all(request, run, with_room, &messages, err);
     if (r != 0)
         return r;
-    r = run_steps_thoughts(&request->store, run->id, THOUGHTS_BYTES, &thoughts, err);
+    r = run_steps_thoughts(&request->store, &run->id, 1, THOUGHTS_BYTES, &words.thoughts, err);
     if (r < 0)
         return r;
-    r = items_of(&(struct item_source){messages.items, messages.count, item_is_servers_of, &spec,
-                                       !run_status_terminal(run->status), &thoughts},
-                 request->store.arena, &items, err);
-    if (r == 0)
-        offload_large(bytes_of(&messages), write_items, &(struct writing){&items, out});
-    return r;
+    words.messages = messages.items;
+    words.count = messages.count;
+    return response_items(run, &words, request->store.arena, out, err);
 }
 
 int response_missing(struct request *request, struct uuid run)

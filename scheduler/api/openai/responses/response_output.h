@@ -2,9 +2,21 @@
 /* What a response says: the items of the messages that its run wrote. */
 
 #include "scheduler/api/request.h"
+#include "shared/store/runs/run_steps.h"
 #include "shared/store/runs/runs.h"
 
 enum { OUTPUT_REFUSED = 200 };
+
+/* What a run has said and thought. */
+struct response_words {
+    const struct message *messages; /* in their order, hidden ones, too */
+    size_t count;
+    struct step_thoughts thoughts;
+};
+
+/* Appends the items, separated by commas. Returns 0, or -E_LIMIT. */
+SUSPENDS MUSTCHECK int response_items(const struct run *run, const struct response_words *words,
+                                      struct arena *arena, struct buf *out, struct error *err);
 
 /* Appends the items, separated by commas: of a run that has not ended those that there are by now.
  * What is found to be large is read over the connection for that, with room for it where
