@@ -7,10 +7,15 @@
 #define MARK         "\xEF\xBB\xBF"
 #define AROUND_BYTES (sizeof(MARK) - 1 + 1)
 
+/* A wave of lines is mostly a small part of what a store gives at once. Who reads on is given more
+ * each time. */
+#define FIRST_BYTES ((size_t)32 << 10)
+
 void batch_input_open(struct batch_input *input, struct blob_stores *blobs,
                       const struct blob_ref *ref, int64_t at_byte, int64_t line)
 {
-    *input = (struct batch_input){.blobs = blobs, .ref = *ref, .at = at_byte, .line = line};
+    *input = (struct batch_input){
+        .blobs = blobs, .ref = *ref, .at = at_byte, .line = line, .piece_bytes = FIRST_BYTES};
     buf_init(&input->held, BATCH_LINE_BYTES_MAX + 2 * BLOB_READ_BYTES);
 }
 
@@ -38,13 +43,16 @@ SUSPENDS static int read_more(struct batch_input *input, struct error *err)
     from = input->at + (int64_t)input->held.len;
     if (from >= input->ref.bytes)
         return BATCH_INPUT_END;
-    to = buf_reserve(&input->held, BLOB_READ_BYTES);
+    to = buf_reserve(&input->held, input->piece_bytes);
     if (!to)
         return error_set(err, E_LIMIT, "a line of the input is too long");
-    r = blob_read(input->blobs, &input->ref, from, (uint8_t *)to, BLOB_READ_BYTES, &count, err);
-    if (r == 0)
-        input->held.len += count;
-    return r;
+    r = blob_read(input->blobs, &input->ref, from, (uint8_t *)to, input->piece_bytes, &count, err);
+    if (r < 0)
+        return r;
+    input->held.len += count;
+    if (input->piece_bytes < BLOB_READ_BYTES)
+        input->piece_bytes *= 2;
+    return 0;
 }
 
 static struct text rest_of(const struct batch_input *input)

@@ -12,9 +12,10 @@ struct error;
 struct batch_input {
     struct blob_stores *blobs;
     struct blob_ref ref;
-    int64_t at;   /* of the first byte in `held` */
-    int64_t line; /* number of the line at hand, from 1 */
-    size_t used;  /* of `held`, before what comes next */
+    int64_t at;         /* of the first byte in `held` */
+    int64_t line;       /* number of the line at hand, from 1 */
+    size_t used;        /* of `held`, before what comes next */
+    size_t piece_bytes; /* to be read next */
     struct buf held;
 };
 
