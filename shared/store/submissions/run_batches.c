@@ -5,7 +5,8 @@
  * of a thread, since whoever holds it would hold up all of the others. What is given back is what
  * the database alone knows: to read a row that was just written costs as much as a poll.
  *
- * To store another column of a run, add it to MAKING_ROWS, RUNS, write_making and run_batch_made.
+ * To store another column of a run, add it to MAKING_ROWS, INSERT_RUNS, write_making and
+ * run_batch_made.
  */
 
 #include "shared/store/submissions/run_batches.h"
@@ -74,12 +75,9 @@ enum { COLUMNS = LIMITS BATCH_ROWS(COLUMN_COUNT) };
 static const char types[] = {'i', 'i', BATCH_ROWS(COLUMN_TYPE) [COLUMNS] = '\0'};
 _Static_assert(sizeof(types) == COLUMNS + 1, "each number has its column");
 
-#define HEADS \
-    "i AS MATERIALIZED (" \
-    "    SELECT *, row_number() OVER (PARTITION BY i.thread ORDER BY i.n) AS turn" \
-    "    FROM (" SQL_FEW_ROWS(MAKING_ROWS, "$3") ") i" \
-    "    WHERE i.agent IS NULL" \
-    "       OR EXISTS (" \
+#define AGENT_IS_THERE \
+    "(i.agent IS NULL" \
+    "    OR EXISTS (" \
     "        SELECT 1" \
     "        FROM agents a" \
     "        WHERE a.id = ANY (ARRAY[i.agent])" \
@@ -87,6 +85,31 @@ _Static_assert(sizeof(types) == COLUMNS + 1, "each number has its column");
     "              a.tenant_id = i.tenant" \
     "              AND a.version = i.version" \
     "              AND a.deleted_at IS NULL") "))"
+
+#define NEW_FITS "i.bytes <= $1 AND " SQL_USER_FITS("i.tenant", "i.owner", "i.bytes", "$2")
+
+#define HEADS \
+    "i AS MATERIALIZED (" \
+    "    SELECT *, row_number() OVER (PARTITION BY i.thread ORDER BY i.n) AS turn" \
+    "    FROM (" SQL_FEW_ROWS(MAKING_ROWS, "$3") ") i" \
+    "    WHERE " AGENT_IS_THERE ")"
+
+/* Those that get a new thread, which nothing else can be in the way of. */
+#define NEW_HEADS \
+    "i AS MATERIALIZED (" \
+    "    SELECT *" \
+    "    FROM (" SQL_MANY_ROWS(MAKING_ROWS, "$3") ") i" \
+    "    WHERE " AGENT_IS_THERE \
+    "      AND " NEW_FITS ")"
+
+#define INSERT_THREADS \
+    "INSERT INTO threads (" \
+    "    id, tenant_id, active_run, metadata, tool_resources, title, agent_id, user_id," \
+    "    agent_state, message_count, total_bytes, token_count, used_hour, hidden, erase_at)" \
+    " SELECT i.thread, i.tenant, i.id, coalesce(i.labels, '{}'), i.resources, i.title," \
+    "    i.owner_agent, i.owner, i.state, i.count, i.bytes, i.tokens, " SQL_USED_HOUR "," \
+    "    coalesce(i.hidden, false), " SQL_ERASES("i.erases") \
+    " FROM i"
 
 /* free: the threads that are there and idle. */
 #define THREADS \
@@ -111,16 +134,9 @@ _Static_assert(sizeof(types) == COLUMNS + 1, "each number has its column");
     "    WHERE t.id = ANY (ARRAY[free.id])" \
     "    RETURNING i.n, t.id, t.user_id, t.total_bytes)," \
     " fresh AS (" \
-    "    INSERT INTO threads (" \
-    "        id, tenant_id, active_run, metadata, tool_resources, title, agent_id, user_id," \
-    "        agent_state, message_count, total_bytes, token_count, used_hour, hidden, erase_at)" \
-    "    SELECT i.thread, i.tenant, i.id, coalesce(i.labels, '{}'), i.resources, i.title," \
-    "        i.owner_agent, i.owner, i.state, i.count, i.bytes, i.tokens, " SQL_USED_HOUR "," \
-    "        coalesce(i.hidden, false), " SQL_ERASES("i.erases") \
-    "    FROM i" \
+    "    " INSERT_THREADS \
     "    WHERE i.is_new" \
-    "      AND i.bytes <= $1" \
-    "      AND " SQL_USER_FITS("i.tenant", "i.owner", "i.bytes", "$2") \
+    "      AND " NEW_FITS \
     "    RETURNING id, user_id, total_bytes)," \
     " t AS MATERIALIZED (" \
     "    SELECT taken.n, taken.id, taken.user_id, taken.total_bytes" \
@@ -130,19 +146,19 @@ _Static_assert(sizeof(types) == COLUMNS + 1, "each number has its column");
     "    FROM fresh f" \
     "    JOIN i ON i.thread = f.id)"
 
-#define MESSAGES \
+/* source: rows of i, with `thread`. */
+#define MESSAGES(source, thread) \
     "m AS (" \
     "    INSERT INTO messages (" \
     "        id, tenant_id, thread_id, submitted_with, role, content, attachments, metadata," \
     "        bytes, token_count, " DRAFT_CALL_COLUMNS ")" \
-    "    SELECT d.id, i.tenant, t.id, i.id, d.role, d.content, d.attachments," \
+    "    SELECT d.id, i.tenant, " thread ", i.id, d.role, d.content, d.attachments," \
     "        coalesce(d.metadata, '{}'), d.bytes, d.tokens," \
     "        coalesce((d.calls ->> 'hidden')::bool, false), d.calls -> 'tool_calls'," \
     "        d.calls ->> 'tool_call_id', d.calls ->> 'tool_name'" \
-    "    FROM t" \
-    "    JOIN i ON i.n = t.n" \
-    "    JOIN (" SQL_MANY_ROWS(DRAFT_ROWS, "$28") ") d ON d.n = t.n" \
-    "    ORDER BY t.n, d.place)"
+    "    FROM " source \
+    "    JOIN (" SQL_MANY_ROWS(DRAFT_ROWS, "$28") ") d ON d.n = i.n" \
+    "    ORDER BY i.n, d.place)"
 
 /* The same request several times in one batch: the last one counts, as it does one by one. */
 #define TRIES \
@@ -158,30 +174,44 @@ _Static_assert(sizeof(types) == COLUMNS + 1, "each number has its column");
     "    ON CONFLICT (tenant_id, key) DO UPDATE" \
     "    SET created_at = excluded.created_at, object_id = excluded.object_id)"
 
-#define RUNS \
-    "r AS (" \
-    "    INSERT INTO runs AS r (" SQL_RUN_DRAFT_COLUMNS ")" \
-    "    SELECT i.id, i.tenant, t.id, i.agent, i.version, i.shard, i.priority, i.spec," \
-    "        coalesce(i.metadata, '{}'), now() + i.delay_ms * interval '1 ms'," \
-    "        now() + (i.delay_ms + i.expires_ms) * interval '1 ms'," \
-    "        octet_length(i.spec::text), coalesce(i.usr, t.user_id), t.total_bytes," \
-    "        " SQL_USER_LEFT("i.tenant", "t.user_id", "$2") ", " SQL_NOTIFIES("i.tenant") "," \
-    "        " SQL_RUN_BUDGETS("i.tenant", "i.agent", "coalesce(i.usr, t.user_id)", "t.id") \
-    "    FROM t" \
-    "    JOIN i ON i.n = t.n" \
-    "    RETURNING r.thread_id, r.created_at, r.expires_at, r.user_id)"
+/* And the thread's owner, and its bytes. */
+#define INSERT_RUNS(source, thread, owner, bytes) \
+    "INSERT INTO runs AS r (" SQL_RUN_DRAFT_COLUMNS ")" \
+    " SELECT i.id, i.tenant, " thread ", i.agent, i.version, i.shard, i.priority, i.spec," \
+    "    coalesce(i.metadata, '{}'), now() + i.delay_ms * interval '1 ms'," \
+    "    now() + (i.delay_ms + i.expires_ms) * interval '1 ms'," \
+    "    octet_length(i.spec::text), coalesce(i.usr, " owner "), " bytes "," \
+    "    " SQL_USER_LEFT("i.tenant", owner, "$2") ", " SQL_NOTIFIES("i.tenant") "," \
+    "    " SQL_RUN_BUDGETS("i.tenant", "i.agent", "coalesce(i.usr, " owner ")", thread) \
+    " FROM " source
+
+#define ON_THEIR_THREADS "t JOIN i ON i.n = t.n"
 
 static const struct pg_statement batch_make = {
     .name = "run_batch_make",
     .sql =
         "WITH " HEADS ","
         " " THREADS ","
-        " " MESSAGES ","
+        " " MESSAGES(ON_THEIR_THREADS, "t.id") ","
         " " TRIES ","
-        " " RUNS
+        " r AS ("
+        "    " INSERT_RUNS(ON_THEIR_THREADS, "t.id", "t.user_id", "t.total_bytes")
+        "    RETURNING r.thread_id, r.created_at, r.expires_at, r.user_id)"
         " SELECT t.n, " SQL_SECONDS("r.created_at") ", " SQL_SECONDS("r.expires_at") ", r.user_id"
         " FROM r"
         " JOIN t ON t.id = r.thread_id",
+    .types = types,
+};
+
+/* For who looks at them afterwards. Nothing else can be in the way of a thread that is new, so it
+ * needs nothing of what the other one does about that. */
+static const struct pg_statement batch_make_new = {
+    .name = "run_batch_make_new",
+    .sql =
+        "WITH " NEW_HEADS ","
+        " " MESSAGES("i", "i.thread") ","
+        " t AS (" INSERT_THREADS ")"
+        " " INSERT_RUNS("i", "i.thread", "i.owner", "i.bytes"),
     .types = types,
 };
 /* clang-format on */
@@ -294,6 +324,7 @@ static int write_making(struct buf *columns, size_t n, const struct run_making *
 }
 
 struct run_batch {
+    const struct pg_statement *statement;
     struct buf columns[COLUMNS];
     struct pg_value values[COLUMNS];
 };
@@ -307,8 +338,12 @@ int run_batch_new(const struct thread_limits *limits, const struct run_making *m
 
     ASSERT(count <= RUN_BATCH_MAX);
     columns_init(batch->columns, COLUMNS);
-    for (size_t i = 0; i < count && r == 0; i++)
+    batch->statement = &batch_make_new;
+    for (size_t i = 0; i < count && r == 0; i++) {
+        if (!makings[i].new_thread || makings[i].trace)
+            batch->statement = &batch_make;
         r = write_making(batch->columns, i, &makings[i], err);
+    }
     if (r < 0) {
         run_batch_free(batch);
         return r;
@@ -330,7 +365,7 @@ void run_batch_free(struct run_batch *batch)
 
 struct pg_query run_batch_query(const struct run_batch *batch)
 {
-    return (struct pg_query){&batch_make, batch->values};
+    return (struct pg_query){batch->statement, batch->values};
 }
 
 int run_batch_make(struct pg *pg, const struct thread_limits *limits,

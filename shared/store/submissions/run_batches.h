@@ -27,8 +27,8 @@ SUSPENDS MUSTCHECK int run_batch_make(struct pg *pg, const struct thread_limits 
                                       const struct run_making *makings, size_t count,
                                       struct pg_result **out, struct error *err);
 
-/* The same as a part of somebody's request (pg_exec_all). The makings are not looked at any more
- * once it is there. */
+/* The same as a part of somebody's request (pg_exec_all), which tells nothing of what was made. The
+ * makings are not looked at any more once it is there. */
 struct run_batch;
 MUSTCHECK int run_batch_new(const struct thread_limits *limits, const struct run_making *makings,
                             size_t count, struct run_batch **out, struct error *err);

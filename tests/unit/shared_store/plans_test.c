@@ -290,11 +290,19 @@ static void use_batches(const struct store *store)
     struct run_reader *reader = run_reader_new(store->pg);
     struct run_look look = {.arena = store->arena};
     struct pg_result *result = NULL;
+    struct run_batch *batch;
+    struct pg_query query;
     struct run run;
 
     MUST(run_batch_make(store->pg, NULL, makings, 2, &result, &test_err));
     cr_assert_eq(run_batch_made_count(result), 2);
     pg_result_free(result);
+    drafts[1].id = uuid_new();
+    fresh.id = uuid_new();
+    MUST(run_batch_new(NULL, makings + 1, 1, &batch, &test_err));
+    query = run_batch_query(batch);
+    MUST(pg_exec_all(store->pg, &query, 1, NULL, &test_err));
+    run_batch_free(batch);
     MUST(run_reader_get(reader, store, any, drafts[0].id, &run, &test_err));
     MUST(run_reader_look(reader, store, any, drafts[0].id, &run, &look, &test_err));
     run_reader_free(reader);

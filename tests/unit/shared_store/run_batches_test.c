@@ -191,3 +191,107 @@ Test(run_batches, wait_for_no_thread)
 {
     with_store(skips);
 }
+
+/* All that two sets of rows say, but for their ids, places and times, in the order in which they
+ * were drafted. */
+static const char *rows_of(struct store *store, const char *key)
+{
+    return sql_string(
+        store,
+        "SELECT string_agg(concat_ws(E'\\n',"
+        "    to_jsonb(r) - "
+        "'{id,thread_id,agent_id,created_at,updated_at,due_at,expires_at,user_id}'::text[],"
+        "    date_trunc('s', r.due_at - r.created_at), date_trunc('s', r.expires_at - "
+        "r.created_at),"
+        "    to_jsonb(t) - "
+        "'{id,agent_id,active_run,created_at,updated_at,used_hour,last_used_at,erase_at,user_id}'::"
+        "text[] #- "
+        "'{metadata,key}', t.active_run = r.id,"
+        "    (SELECT string_agg((to_jsonb(m) - '{id,thread_id,submitted_with,position,created_at}'"
+        "        ::text[])::text, ' ' ORDER BY m.position)"
+        "     FROM messages m WHERE m.thread_id = t.id AND m.submitted_with = r.id)),"
+        "    E'\\n' ORDER BY t.metadata ->> 'n')"
+        " FROM runs r JOIN threads t ON t.id = r.thread_id"
+        " WHERE t.metadata ->> 'key' = '%s'",
+        key);
+}
+
+enum { ALIKE = 4 };
+
+struct alike {
+    struct message_draft messages[ALIKE][2];
+    struct thread_draft threads[ALIKE];
+    struct run_draft drafts[ALIKE];
+    struct run_making makings[ALIKE];
+    char labels[ALIKE][60];
+};
+
+/* One that is plain, one with all that a thread and a run may have, one whose agent was changed,
+ * and one that is larger than the limit. */
+static void alike_init(struct alike *alike, const struct store *store, const char *key,
+                       struct text large)
+{
+    struct uuid agent = must_agent(store);
+
+    *alike = (struct alike){0};
+    for (int i = 0; i < ALIKE; i++) {
+        snprintf(alike->labels[i], sizeof(alike->labels[i]), "{\"key\": \"%s\", \"n\": %d}", key,
+                 i);
+        alike->messages[i][0] = user_message("[1]");
+        alike->messages[i][0].tokens = 3;
+        alike->messages[i][1] = user_message("[2]");
+        alike->messages[i][1].hidden = true;
+        alike->threads[i] = (struct thread_draft){.id = uuid_new(),
+                                                  .metadata = text_of(alike->labels[i]),
+                                                  .messages = alike->messages[i],
+                                                  .message_count = i == 0 ? 1 : 2};
+        alike->drafts[i] = run_of(any, agent);
+        alike->makings[i] = (struct run_making){
+            .tenant = store->tenant, .draft = &alike->drafts[i], .new_thread = &alike->threads[i]};
+    }
+    alike->threads[1].title = TEXT("A title");
+    alike->threads[1].user = text_of(key); /* each has the limit for himself */
+    alike->threads[1].agent = agent;
+    alike->threads[1].agent_state = TEXT("{\"s\": 1}");
+    alike->threads[1].tool_resources = TEXT("{\"r\": 1}");
+    alike->threads[1].hidden = alike->threads[1].erases = true;
+    alike->drafts[1].metadata = TEXT("{\"m\": 1}");
+    alike->drafts[1].delay_ms = 5000;
+    alike->drafts[1].priority = 2;
+    alike->drafts[2].agent_version++;
+    alike->messages[3][0].content = large;
+}
+
+static void makes_alike(struct store *store)
+{
+    struct thread_limits limits = {.thread_bytes = 1000, .user_bytes = 1000};
+    struct pg_result *result = NULL;
+    struct run_batch *batch;
+    struct pg_query query;
+    struct alike one;
+    struct alike other;
+    char long_text[2001];
+
+    memset(long_text, '1', sizeof(long_text));
+    long_text[2000] = '\0';
+    alike_init(&one, store, "one", text_of(long_text));
+    alike_init(&other, store, "other", text_of(long_text));
+    MUST(run_batch_make(store->pg, &limits, one.makings, ALIKE, &result, &test_err));
+    cr_assert_eq(run_batch_made_count(result), 2);
+    pg_result_free(result);
+    MUST(run_batch_new(&limits, other.makings, ALIKE, &batch, &test_err));
+    query = run_batch_query(batch);
+    MUST(pg_exec_all(store->pg, &query, 1, NULL, &test_err));
+    run_batch_free(batch);
+    cr_assert_eq(sql_int("SELECT count(*) FROM runs"), 4);
+    cr_assert_eq(sql_int("SELECT count(*) FROM threads"), 4);
+    cr_assert_eq(sql_int("SELECT count(*) FROM messages"), 6);
+    cr_assert_eq(sql_int("SELECT count(*) FROM threads WHERE hidden AND erase_at IS NOT NULL"), 2);
+    cr_assert_eq(sql_int("SELECT count(*) FROM messages WHERE hidden"), 2);
+    cr_assert_str_eq(rows_of(store, "one"), rows_of(store, "other"));
+}
+
+Test(run_batches, are_the_same_whichever_statement_makes_them)
+{
+    with_store(makes_alike);
+}
