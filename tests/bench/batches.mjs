@@ -5,7 +5,7 @@
 // One scheduler and one worker, and a model that answers at once; the programs are those of $PENSTOCK_BIN. First `lines` runs of an agent by POST
 // /v1/threads/runs over 32 connections, to the end of the last; then the same as one batch, from its request to its end, and as many completions. CPU is of
 // all processes of the stack but the model and this one, for each run; memory is the scheduler's greatest. Submission is what runs cost until they are
-// there, with no worker, and what the upload of their lines costs is said beside it. Last, another tenant makes `interactive` runs one after the other and waits for each (wait=30), alone and while a batch is at work.
+// there, with no worker: by 32 clients, whose requests share statements, by one, and as lines; what the upload of these costs is said beside it. Last, another tenant makes `interactive` runs one after the other and waits for each (wait=30), alone and while a batch is at work.
 
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -52,28 +52,31 @@ async function measured(stack, name, body, count = lines) {
 
 const ROUNDS = 10;
 const BATCHES = 20;
-const LINES_OF_ONE = 100; // as many as a batch has at work at first
+const LINES_AT_WORK = 100; // as many as a batch has at first
 
-/** Lines of batches become runs, as many as may wait without a worker: 100 of each of 20 batches, again and again. With the look at each line. */
+/**
+ * Lines of batches become runs: 100 of each of 20 batches at a time, since no more may wait for a worker at first. When all of these are there they are
+ * taken off, as if they had been answered, so each batch begins its next 100. With the look at each line.
+ */
 async function submissions(stack, name, all, endpoint) {
   const sql = new Sql(stack.databaseUrl);
-  const count = ROUNDS * BATCHES * LINES_OF_ONE;
-  let file;
   await measured(stack, `${name}Upload`, async () => {
-    file = await putFile(stack, `${all.join('\n')}\n`);
+    await putFile(stack, `${all.join('\n')}\n`);
   }, all.length);
-  file = await putFile(stack, `${all.slice(0, LINES_OF_ONE).join('\n')}\n`);
+  const file = await putFile(stack, `${all.slice(0, ROUNDS * LINES_AT_WORK).join('\n')}\n`);
   const begun = async () => Number((await sql.rows('SELECT count(*) FROM batch_lines WHERE made'))[0][0]);
   await measured(stack, name, async (apart) => {
+    for (let i = 0; i < BATCHES; i++) await stack.ok('POST', '/v1/batches', { input_file_id: file, endpoint, completion_window: '24h' });
     for (let round = 0; round < ROUNDS; round++) {
-      for (let i = 0; i < BATCHES; i++) await stack.ok('POST', '/v1/batches', { input_file_id: file, endpoint, completion_window: '24h' });
       await until('all are begun', async () => {
         await sleep(80);
-        return (await begun()) === BATCHES * LINES_OF_ONE;
+        return (await begun()) === BATCHES * LINES_AT_WORK;
       }, 60000);
-      await apart(() => sql.rows('DELETE FROM batches; DELETE FROM batch_lines; DELETE FROM runs; DELETE FROM messages; DELETE FROM threads'));
+      await apart(() => sql.rows('DELETE FROM batch_lines'));
     }
-  }, count);
+  }, ROUNDS * BATCHES * LINES_AT_WORK);
+  await until('all have ended', async () => (await sql.rows(`SELECT 1 FROM batches WHERE state IN ('validating', 'in_progress', 'finalizing')`)).length === 0, 60000);
+  stack.exec('TRUNCATE runs, threads, messages, run_steps, tool_calls CASCADE');
   sql.close();
 }
 
@@ -88,6 +91,7 @@ async function costs() {
     const chat = '/v1/chat/completions';
     const chatLines = Array.from({ length: Math.min(lines, 50000) }, (_, n) => lineOf(`l${n}`, chat, { model: 'openai/gpt-4o-mini', messages: [{ role: 'user', content: 'hi' }] }));
     await measured(stack, 'submissionOneByOne', () => client.submitAll(lines));
+    await measured(stack, 'submissionOneAfterTheOther', () => client.submitAll(Math.ceil(lines / 4), 1), Math.ceil(lines / 4));
     stack.exec('TRUNCATE runs, threads, messages, run_steps, tool_calls CASCADE');
     await submissions(stack, 'submissionOfRuns', agentLines, '/v1/threads/runs');
     await submissions(stack, 'submissionOfCompletions', chatLines, chat);

@@ -38,10 +38,10 @@ export class Client {
   }
 
   /** `count` runs as fast as the connections carry them. */
-  async submitAll(count) {
+  async submitAll(count, connections = CONNECTIONS) {
     let next = 0;
     await Promise.all(
-      Array.from({ length: CONNECTIONS }, async () => {
+      Array.from({ length: connections }, async () => {
         while (next++ < count) await this.submit();
       }),
     );
