@@ -218,6 +218,7 @@ SUSPENDS static int begin_wave(struct batch_task *task, int64_t count, struct er
     task->row.at_line = wave->rows.to_line;
     task->row.at_byte = wave->rows.to_byte;
     task->begun += (int64_t)wave->rows.count;
+    task->left += (int64_t)wave->rows.count;
     task->batches->lines_begun += wave->rows.count;
     task->batches->lines_failed += (uint64_t)wave->rows.refused;
     return 0;
@@ -234,20 +235,23 @@ static int64_t at_work_max(const struct batch_task *task)
 
 int batch_task_begin(struct batch_task *task, struct error *err)
 {
+    struct batch_left left;
     int64_t room;
     int r;
 
     task->begun = 0;
-    if (batch_task_at_end(task) && task->endpoint->kind)
+    r = batch_lines_left(task->store.pg, task->hold.id, &left, err);
+    if (r < 0)
+        return r;
+    task->left = left.count;
+    room = batch_task_at_end(task) ? 0 : at_work_max(task) - left.count;
+    if (room <= 0 && left.unmade == 0)
         return 0;
     r = batch_task_input(task, err);
     if (r == FILE_MISSING)
         return batch_task_lose_input(task, err);
-    if (r == 0 && !task->endpoint->kind)
+    if (r == 0 && left.unmade > 0)
         r = batch_task_make_left(task, err);
-    if (r == 0)
-        r = batch_lines_left(task->store.pg, task->hold.id, &task->left, err);
-    room = at_work_max(task) - task->left;
     while (r == 0 && room > 0 && !batch_task_at_end(task)) {
         int64_t before = task->row.at_byte;
 

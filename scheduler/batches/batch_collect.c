@@ -230,8 +230,18 @@ SUSPENDS static int settle(struct collection *collection, struct error *err)
     return 0;
 }
 
-/* *out_count: how many were there. */
-SUSPENDS static int collect_some(struct batch_task *task, size_t *out_count, struct error *err)
+/* As many as one reading gives: there may be others. */
+static bool may_have_more(const struct collection *collection)
+{
+    int64_t bytes = 0;
+
+    for (size_t i = 0; i < collection->lines.count; i++)
+        bytes += collection->lines.items[i].answer_bytes;
+    return collection->lines.count == COLLECT_LINES || bytes >= COLLECT_BYTES ||
+           is_full(collection);
+}
+
+SUSPENDS static int collect_some(struct batch_task *task, bool *out_more, struct error *err)
 {
     CLEANUP(collection_deinit) struct collection collection = {.task = task};
     int r;
@@ -243,25 +253,28 @@ SUSPENDS static int collect_some(struct batch_task *task, size_t *out_count, str
                                                     .bytes = COLLECT_BYTES,
                                                     .whole = task->endpoint->responses},
                           &collection.lines, err);
-    *out_count = r == 0 ? collection.lines.count : 0;
+    *out_more = false;
     if (r < 0 || collection.lines.count == 0)
         return r;
     r = read_runs(&collection, err);
-    return r < 0 ? r : settle(&collection, err);
+    if (r == 0)
+        r = settle(&collection, err);
+    *out_more = may_have_more(&collection);
+    return r;
 }
 
 int batch_task_collect(struct batch_task *task, struct error *err)
 {
     struct arena arena = {0};
     struct store store = task->store;
-    size_t count = COLLECT_LINES;
+    bool more = true;
     int r = 0;
 
     task->collected = 0;
-    for (int i = 0; r == 0 && count > 0 && i < COLLECT_ROUNDS; i++) {
+    for (int i = 0; r == 0 && more && i < COLLECT_ROUNDS; i++) {
         arena_init(&arena, 0);
         task->store.arena = &arena;
-        r = collect_some(task, &count, err);
+        r = collect_some(task, &more, err);
         task->store = store;
         arena_deinit(&arena);
     }

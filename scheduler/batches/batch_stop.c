@@ -128,11 +128,14 @@ SUSPENDS static int pass_rest(struct batch_task *task, struct error *err)
 
 int batch_task_stop(struct batch_task *task, struct error *err)
 {
+    struct batch_left left;
     int r = stop_lines(task, err);
 
     if (r == 0 && !batch_task_at_end(task))
         r = pass_rest(task, err);
     if (r == 0)
-        r = batch_lines_left(task->store.pg, task->hold.id, &task->left, err);
+        r = batch_lines_left(task->store.pg, task->hold.id, &left, err);
+    if (r == 0)
+        task->left = left.count;
     return r;
 }

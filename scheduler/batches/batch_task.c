@@ -58,8 +58,6 @@ SUSPENDS static int work(struct batch_task *task, struct error *err)
     r = batch_task_collect(task, err);
     if (r == 0)
         r = stopping ? batch_task_stop(task, err) : batch_task_begin(task, err);
-    if (r == 0 && batch_task_at_end(task))
-        r = batch_lines_left(task->store.pg, task->hold.id, &task->left, err);
     if (r == 0 && batch_task_at_end(task) && task->left == 0)
         r = batch_finalize(task->store.pg, &task->hold, err);
     return r;
@@ -85,20 +83,26 @@ SUSPENDS static int go_round(struct batch_task *task, struct error *err)
     return r == BATCH_LOST ? 0 : r;
 }
 
-/* More are at work where those that were have ended within a round, as long as they do. */
-static void follow_pace(struct batch_task *task)
+/* More are at work where those that were would have ended within a short round, as long as they
+ * do. */
+static void follow_pace(struct batch_task *task, int64_t waited_ms)
 {
-    if (task->collected * 2 >= task->at_work_max && task->at_work_max < BATCH_AT_WORK_MAX)
+    int64_t pace =
+        waited_ms > WAIT_MIN_MS ? task->collected * WAIT_MIN_MS / waited_ms : task->collected;
+
+    if (pace * 2 >= task->at_work_max && task->at_work_max < BATCH_AT_WORK_MAX)
         task->at_work_max *= 2;
     if (task->at_work_max > BATCH_AT_WORK_MAX)
         task->at_work_max = BATCH_AT_WORK_MAX;
 }
 
+/* Each round looks at all that are at work, so it should find some that have ended. */
 static int64_t wait_after(const struct batch_task *task, int64_t before_ms)
 {
     int64_t longer_ms = before_ms * 3 / 2;
+    int64_t some = task->at_work_max / 8;
 
-    if (task->collected > 0 || task->begun > 0 || before_ms == 0)
+    if (task->collected > some || task->begun > some || before_ms == 0)
         return WAIT_MIN_MS;
     return longer_ms < WAIT_MAX_MS ? longer_ms : WAIT_MAX_MS;
 }
@@ -125,7 +129,7 @@ SUSPENDS static int go_round_and_round(struct batch_task *task, struct error *er
         task->collected = task->begun = 0;
         r = go_round(task, err);
         open = is_open(task);
-        follow_pace(task);
+        follow_pace(task, wait_ms);
         arena_deinit(&task->arena);
         if (r > 0 && r != BATCH_LOST)
             r = error_set(err, E_INTERNAL, "a batch met a condition %d that nobody handles", r);

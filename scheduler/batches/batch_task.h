@@ -43,7 +43,7 @@ struct batch_task {
     int64_t beside; /* batches of the tenant in progress, this one included */
     const struct batch_endpoint *endpoint;
     struct file input;
-    int64_t left;      /* lines that are not answered */
+    int64_t left;      /* lines that were begun and are not answered */
     int64_t collected; /* in this round */
     int64_t begun;
 };

@@ -15,18 +15,20 @@
 
 static const struct pg_statement left = {
     .name = "batch_lines_left",
-    .sql = "SELECT count(*) FROM batch_lines l WHERE l.batch_id = $1",
+    .sql = "SELECT count(*), count(*) FILTER (WHERE NOT l.made)"
+           " FROM batch_lines l"
+           " WHERE l.batch_id = $1",
     .types = "u",
 };
 
-int batch_lines_left(struct pg *pg, struct uuid batch, int64_t *out, struct error *err)
+int batch_lines_left(struct pg *pg, struct uuid batch, struct batch_left *out, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[1] = {pg_uuid(batch)};
     int r = pg_exec(pg, &left, values, &result, err);
 
     if (r == 0)
-        *out = pg_get_int(result, 0, 0);
+        *out = (struct batch_left){pg_get_int(result, 0, 0), pg_get_int(result, 0, 1)};
     return r;
 }
 
@@ -97,7 +99,8 @@ static const struct pg_statement open_lines = {
         " LEFT JOIN LATERAL ("
         "     SELECT r.status"
         "     FROM runs r"
-        "     WHERE r.id = l.run_id"
+        "     WHERE $2"
+        "       AND r.id = l.run_id"
         "     OFFSET 0) r ON true"
         " WHERE l.batch_id = $1"
         "   AND (NOT l.made"

@@ -113,8 +113,12 @@ struct batch_lines {
     size_t count;
 };
 
-/* How many lines are not answered yet. */
-SUSPENDS MUSTCHECK int batch_lines_left(struct pg *pg, struct uuid batch, int64_t *out,
+/* Lines that were begun and are not answered yet. */
+struct batch_left {
+    int64_t count;
+    int64_t unmade; /* of them, whose runs are still to be made */
+};
+SUSPENDS MUSTCHECK int batch_lines_left(struct pg *pg, struct uuid batch, struct batch_left *out,
                                         struct error *err);
 
 /* Which lines have been answered: at most `limit`, and `bytes` of answers, the first excepted. */

@@ -71,6 +71,7 @@ static void lives(struct store *store)
     struct batch_hold hold = must_take(store, 7);
     const int64_t lines[] = {1, 2, 3};
     struct batch_lines ended;
+    struct batch_left left;
     struct text text;
     int64_t number;
 
@@ -90,13 +91,16 @@ static void lives(struct store *store)
     MUST(batch_lines_ended(store, batch.id, &(struct batch_lines_ask){10, 1 << 20, false}, &ended,
                            &test_err));
     cr_assert(ended.count == 3 && text_is(ended.items[2].result, "{\"x\": 1}"));
+    sql_do("UPDATE batch_lines SET made = false WHERE line = 3");
+    MUST(batch_lines_left(store->pg, batch.id, &left, &test_err));
+    cr_assert(left.count == 3 && left.unmade == 1);
     MUST(settle(store, &hold, lines, 2));
     GIVES(BATCH_LOST, settle(store, &hold, lines, 2));
     GIVES(BATCH_LOST, settle(store, &hold, lines, 3));
     cr_assert_eq(sql_int("SELECT count(*) FROM runs"), 1);
     MUST(settle(store, &hold, lines + 2, 1));
-    MUST(batch_lines_left(store->pg, batch.id, &number, &test_err));
-    cr_assert_eq(number, 0);
+    MUST(batch_lines_left(store->pg, batch.id, &left, &test_err));
+    cr_assert(left.count == 0 && left.unmade == 0);
     MUST(batch_output(store, batch.id, false, 0, &text, &number, &test_err));
     cr_assert(text_is(text, "{\"a\":1}\n{\"a\":1}\n"));
     MUST(batch_output(store, batch.id, false, number, &text, &number, &test_err));
