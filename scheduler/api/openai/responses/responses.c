@@ -73,7 +73,7 @@ static int retrieve(struct request *request)
     struct uuid id;
     struct run run;
     int64_t after;
-    bool stream;
+    bool stream = false;
     int r = response_read_id(request, &id);
 
     if (r == 0)
