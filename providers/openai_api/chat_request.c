@@ -28,6 +28,13 @@ static struct text json_of(struct json_object *object, const char *name)
 
 /* ---- messages ---- */
 
+struct text chat_request_user(struct json_object *body)
+{
+    struct text user = json_get_text(body, "user");
+
+    return user.len > 0 ? user : json_get_text(body, "safety_identifier");
+}
+
 /* A user's content: a text, or parts where there is an image. */
 static int read_content(struct json_object *content, struct arena *arena, struct chat_message *out,
                         struct error *err)
@@ -308,7 +315,7 @@ int chat_request_read(struct json_object *body, struct arena *arena, struct chat
     if (r < 0)
         return r;
     read_models(body, &ask);
-    ask.user = json_get_text(body, "user");
+    ask.user = chat_request_user(body);
     ask.turn = chat_request_turn(json_get_text(body, "service_tier"));
     ask.stream = json_get_bool(body, "stream", false);
     ask.include_usage = json_get_bool(json_get(body, "stream_options"), "include_usage", false);

@@ -32,3 +32,6 @@ MUSTCHECK int chat_request_read(struct json_object *body, struct arena *arena, s
 
 /* service_tier: "priority" goes first, "flex" last. */
 enum chat_turn chat_request_turn(struct text service_tier);
+
+/* Who asks: clients say it by one of two names. Empty: nobody. */
+struct text chat_request_user(struct json_object *body);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "providers/openai_api/chat_request.h"
 #include "scheduler/api/files/message_files.h"
 #include "scheduler/api/openai/batch_line.h"
 #include "scheduler/batches/batch_answer.h"
@@ -70,7 +71,7 @@ static struct text copy_of(struct wave *wave, struct text text)
 /* A run of one call is a part of its line. */
 static void add_call(struct wave *wave, struct batch_new_line *row, const struct batch_ask *ask)
 {
-    struct text user = json_get_text(ask->body, "user");
+    struct text user = chat_request_user(ask->body);
 
     row->user = user.ptr ? copy_of(wave, user) : TEXT_NONE;
     row->spec = copy_of(wave, json_text(ask->body));

@@ -47,6 +47,7 @@ struct gateway *gateway_start(const struct gateway_options *options)
 
     gateway->pg = options->pg;
     gateway->fleet = options->fleet;
+    gateway->redis = options->redis;
     gateway->http = options->http;
     gateway->registry = options->registry;
     gateway->tracer = options->tracer;
@@ -104,7 +105,7 @@ static const struct metric rows[] = {
     METRIC_SHOWS(gateway, METRIC_SIZE, calls, "penstock_gateway_calls",
                  "Calls of models for clients that are under way."),
     METRIC_SHOWS(gateway, METRIC_SIZE, waiting, "penstock_gateway_waiting",
-                 "Of these, those that stand in line for a limit."),
+                 "Of these, those that stand in line for a limit or a budget."),
     METRIC_COUNTS(gateway, METRIC_UINT64, crowded, "penstock_gateway_crowded_total",
                   "Calls that were refused, since too many were under way."),
     METRIC_COUNTS(gateway, METRIC_UINT64, gone, "penstock_gateway_cancelled_total",

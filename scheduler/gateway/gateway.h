@@ -1,7 +1,8 @@
 #pragma once
 /* The gateway: calls of models that a client makes through us without a run. What the calls of a
  * scheduler share. They go through the same gate as those of workers, so all of them together keep
- * the limits of providers and tenants, and leave alone what does not answer.
+ * the limits of providers and tenants, and leave alone what does not answer; and they count on the
+ * same budgets as runs.
  *
  * It is thin on purpose: no cache, no routing, nothing stored but what was used.
  */
@@ -21,9 +22,9 @@ struct redis;
 struct tracer;
 
 struct gateway_options {
-    struct pg *pg;            /* for what was used */
+    struct pg *pg;            /* for budgets and what was used */
     struct pg *fleet;         /* for the number of workers */
-    struct redis *redis;      /* for the limits */
+    struct redis *redis;      /* for the limits, and what calls hold of budgets */
     struct http_client *http; /* to the providers */
     struct provider_registry *registry;
     struct tracer *tracer; /* NULL: telemetry is off */
@@ -35,6 +36,7 @@ struct gateway_options {
 struct gateway {
     struct pg *pg;
     struct pg *fleet;
+    struct redis *redis;
     struct http_client *http;
     struct gate *gate;
     struct provider_registry *registry; /* replaced while calls are under way, which hold theirs */
@@ -48,7 +50,7 @@ struct gateway {
     struct service workers;
 
     size_t calls;   /* now */
-    size_t waiting; /* of these, in line for a limit */
+    size_t waiting; /* of these, in line for a limit or a budget */
     uint64_t crowded;
     uint64_t gone;
 };

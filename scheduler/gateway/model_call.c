@@ -14,20 +14,22 @@
 #include "providers/call.h"
 #include "providers/call_span.h"
 #include "providers/gate/gate.h"
-#include "providers/models/cost.h"
 #include "providers/models/registry.h"
 #include "providers/wire/failure.h"
+#include "scheduler/gateway/call_account.h"
 #include "scheduler/gateway/gateway.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/fiber/fiber.h"
-#include "shared/store/usage/usage.h"
 #include "shared/trace/tracer.h"
 
 /* Of a call that is to ask again: with another key, or now that it is its turn. */
-enum { TRY_AGAIN = 16 };
+enum { TRY_AGAIN = 32 };
 
 #define STOPPING_RETRY_MS 1000
+
+/* What a call holds of budgets is given up so long after it must be over. */
+#define LATE_MS 1000
 
 /* A reply is held as it arrives, and once more when it is read. */
 #define REPLY_COPIES 2
@@ -70,28 +72,6 @@ static void give_room(struct model_call *call)
 {
     budget_give(&call->gateway->replies, call->held);
     call->held = 0;
-}
-
-/* ---- what was used ---- */
-
-/* Of a call that ended, or that its client gave up. */
-static void count_usage(struct model_call *call, const struct chat_usage *usage)
-{
-    const struct model_usage used = {
-        .provider = text_of(call->target.provider_name),
-        .model = text_of(call->target.model),
-        .calls = 1,
-        .used = {usage->input_tokens, usage->output_tokens, usage->cached_input_tokens,
-                 usage->cache_write_tokens, usage->reasoning_tokens,
-                 model_cost_micros(&call->target.prices, usage)},
-    };
-    struct error err;
-
-    fiber_shield_enter();
-    if (usage_append(call->gateway->pg, call->tenant, call->user, &used, &err) < 0)
-        log_error("what a call of a model used could not be stored", LOG_STR("call", call->name),
-                  LOG_INT("cost_micros", used.used.cost_micros), LOG_ERROR(&err));
-    fiber_shield_leave();
 }
 
 static bool is_used(const struct chat_usage *usage)
@@ -178,13 +158,46 @@ static int take_reply(struct model_call *call, int r, const struct error *err)
     else if (r == PROVIDER_FAILED)
         usage = &call->failure.usage;
     if (r == 0 || ((r == PROVIDER_FAILED || r == -E_CANCELED) && is_used(usage)))
-        count_usage(call, usage);
+        call_account_charge(&call->account, &call->target, usage);
     if (r >= 0 || r == -E_CANCELED)
         return r;
     /* It can't be said in the provider's format. */
     provider_failure_set(&call->failure, PROVIDER_BAD_REQUEST, NULL, "%s", err->text);
     return PROVIDER_FAILED;
 }
+
+/* ---- budgets ---- */
+
+/* It stands in line, and then its provider answers or not. Many texts are more than one request. */
+static int64_t longest_ms(const struct model_call *call)
+{
+    int64_t now_ms = clock_ms();
+    int64_t in_line_ms = call->patience_ms > now_ms ? call->patience_ms - now_ms : 0;
+    int64_t left_ms = call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 0;
+    int64_t longest_ms = in_line_ms + call->target.total_timeout_ms;
+
+    return (longest_ms < left_ms && !call->texts ? longest_ms : left_ms) + LATE_MS;
+}
+
+/* Returns 0: it may be made, ACCOUNT_OTHER_MODEL, PROVIDER_FAILED or -E_CANCELED. */
+SUSPENDS static int pass_account(struct model_call *call, struct error *err)
+{
+    const struct account_ask ask = {
+        .target = &call->target,
+        .request = call->request,
+        .texts = call->texts,
+        .until_ms = call->has_next ? deadline_in(GATE_HOLD_MS) : call->patience_ms,
+        .for_ms = longest_ms(call),
+    };
+    int r = call_account_ask(&call->account, &ask, &call->asked.max_completion_tokens,
+                             &call->failure, err);
+
+    if (r == ACCOUNT_OTHER_MODEL || r == ACCOUNT_REFUSED)
+        call->has_next = false;
+    return r == ACCOUNT_REFUSED || r == ACCOUNT_BUSY ? PROVIDER_FAILED : r;
+}
+
+/* ---- limits ---- */
 
 /* Stands in line, until its turn is near: unless there is another model, or that would be too late.
  * Returns TRY_AGAIN, PROVIDER_FAILED or -E_CANCELED. */
@@ -244,15 +257,17 @@ SUSPENDS static int pass_gate(struct model_call *call, struct gate_visit *visit,
     return r;
 }
 
-/* Returns 0, TRY_AGAIN, PROVIDER_FAILED or -E_CANCELED. */
+/* Returns 0, TRY_AGAIN, ACCOUNT_OTHER_MODEL, PROVIDER_FAILED or -E_CANCELED. */
 SUSPENDS static int try_once(struct model_call *call, struct error *err)
 {
     struct gate *gate = call->gateway->gate;
     struct gate_outcome outcome;
     struct gate_visit visit;
     bool other_key = false;
-    int r = pass_gate(call, &visit, err);
+    int r = pass_account(call, err);
 
+    if (r == 0)
+        r = pass_gate(call, &visit, err);
     if (r != 0)
         return r;
     provider_target_use(&call->target, visit.key);
@@ -307,7 +322,11 @@ SUSPENDS static int ask_model(struct model_call *call, struct text model, struct
         resolved = true;
         if (r == 0)
             r = try_once(call, err);
-    } while (r == TRY_AGAIN);
+        if (r == ACCOUNT_OTHER_MODEL) {
+            model = call->account.instead;
+            resolved = false;
+        }
+    } while (r == TRY_AGAIN || r == ACCOUNT_OTHER_MODEL);
     if (r == PROVIDER_FAILED)
         log_info("model call failed",
                  LOG_STR("class", provider_failure_name(call->failure.failure)),
@@ -339,6 +358,7 @@ static void run(void *arg)
         call->has_next = turn + 1 < call->models_count;
         r = ask_model(call, call->models[turn++], &err);
     } while (goes_on(call, r));
+    call_account_close(&call->account);
     if (r == -E_CANCELED)
         provider_failure_set(&call->failure, PROVIDER_OVERLOADED, NULL,
                              "the call was given up before the model had answered");
@@ -362,6 +382,11 @@ int model_call_start(struct gateway *gateway, struct model_call *call)
     call->log = *fiber_log_context();
     call->waiter = fiber_self();
     call->listener = (struct chat_sink){on_event, call};
+    call->account = (struct call_account){.gateway = gateway,
+                                          .arena = call->arena,
+                                          .tenant = call->tenant,
+                                          .user = call->user,
+                                          .name = call->name};
     call->fiber = fiber_start("model call", run, call);
     return 0;
 }

@@ -2,10 +2,10 @@
 /* One call of a model for a client, in a fiber of its own: so the fiber of the client's connection
  * can see the client go, and hand on what the model says while it says it.
  *
- *     start ──► gate ──► provider_call ──► what was used is stored ──► over
- *               ▲  │            │
- *               │  └► in line ─►┤
- *               └───────────────┘ with another key, or the next model
+ *     start ──► budgets ──► gate ──► provider_call ──► what was used is stored ──► over
+ *               ▲            │             │
+ *               │            └► in line ──►┤
+ *               └──────────────────────────┘ with another key, or the next model
  *
  * When the client goes away, model_call_end cancels it, and with it the request to the provider.
  * Nothing else is tried again: clients do that by themselves, and what a provider refuses for its
@@ -16,6 +16,7 @@
 #include "providers/embed.h"
 #include "providers/openai_api/chat_request.h"
 #include "providers/provider.h"
+#include "scheduler/gateway/call_account.h"
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
@@ -39,7 +40,7 @@ struct model_call {
     struct arena *arena;                   /* for the reply */
     struct uuid tenant;
     struct tenant_rates rates;
-    struct text user; /* whom it is counted for; empty: nobody */
+    struct text user; /* whom it is counted for, and whose budget it is on; empty: nobody */
     enum chat_turn turn;
     struct trace_context trace; /* in which it is made */
     bool traced;                /* it is in one */
@@ -69,6 +70,7 @@ struct model_call {
     struct chat_usage usage; /* as far as it was told while the reply arrives */
     bool spoken;             /* what a model said was handed on: no other one may be asked */
     size_t held;             /* bytes of the gateway's budget */
+    struct call_account account;
 };
 
 enum { MODEL_CALL_CROWDED = 1 };

@@ -84,6 +84,7 @@ void run_start(struct worker *worker, const struct run_claim *claim,
                const struct histories *histories, const struct run_kind *kind)
 {
     struct run_task *task = xcalloc(1, sizeof(*task));
+    char holder[ID_TEXT_SIZE];
 
     task->worker = worker;
     task->kind = kind;
@@ -94,7 +95,8 @@ void run_start(struct worker *worker, const struct run_claim *claim,
     task->ending.arena = &task->arena;
     ledger_begin(&task->ledger, claim->lease.run, &task->arena);
     meter_begin(&task->meter, claim, worker->config->threads.max_bytes, &task->arena);
-    spending_begin(&task->spending, claim->lease.run, claim->budgets, claim->budgets_count);
+    id_format(ID_RUN, claim->lease.run, holder);
+    spending_begin(&task->spending, holder, claim->budgets, claim->budgets_count);
     if (kind)
         read_spec(task, claim->spec);
     else

@@ -6,8 +6,8 @@
 
 #include "worker/run/spend.h"
 
-#include "providers/chat_tokens.h"
-#include "providers/embed.h"
+#include "providers/spending/allowance.h"
+#include "providers/spending/spending.h"
 #include "providers/wire/failure.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
@@ -15,8 +15,6 @@
 #include "shared/base/log.h"
 #include "shared/fiber/fiber.h"
 #include "worker/run/task/task.h"
-#include "worker/spending/allowance.h"
-#include "worker/spending/spending.h"
 #include "worker/state.h"
 
 #define OWN_BUDGET "run_budget"
@@ -176,19 +174,6 @@ static int ask_shared(struct run_task *task, const struct provider_target *targe
     }
 }
 
-/* What the call reads, estimated. */
-static int64_t input_of(const struct run_task *task, const struct chat_request *request)
-{
-    const struct embedding_request *texts = task->setup.texts;
-    int64_t tokens = 0;
-
-    if (!texts)
-        return chat_tokens(request, TOKENS_O200K);
-    for (size_t i = 0; i < texts->count; i++)
-        tokens += tokens_estimate(texts->texts[i], TOKENS_O200K);
-    return tokens;
-}
-
 void spend_after(struct run_task *task)
 {
     const struct budget_amount used = unsaved(task);
@@ -209,7 +194,7 @@ int spend_before(struct run_task *task, const struct provider_target *target,
     task->bounded_by = NULL;
     if (per_request == 0 && !has_budget(&task->setup.budget) && task->spending.count == 0)
         return RUN_GO_ON;
-    input_tokens = input_of(task, request);
+    input_tokens = allowance_input(request, task->setup.texts);
     if (!allowance_fits(input_tokens, per_request))
         return ending_incomplete(&task->ending, "max_tokens_per_request");
     call = allowance_of(target, input_tokens, said, per_request);

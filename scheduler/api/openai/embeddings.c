@@ -3,6 +3,7 @@
  * The texts are checked by the table of bodies; what is read of them and written of the answer is
  * in providers/openai_api, since runs do the same. */
 
+#include "providers/openai_api/chat_request.h"
 #include "providers/openai_api/embedding_input.h"
 #include "providers/openai_api/embedding_list.h"
 #include "scheduler/api/openai/chat_bodies.h"
@@ -31,7 +32,7 @@ static int embed(struct request *request)
     call->models[call->models_count++] = json_get_text(request->body, "model");
     call->request = &input.weighed;
     call->texts = &input.request;
-    call->user = json_get_text(request->body, "user");
+    call->user = chat_request_user(request->body);
     call->turn = CHAT_TURN_NORMAL;
     r = model_answer_check(request, call->models, call->models_count);
     if (r == 0)

@@ -2,6 +2,7 @@
 
 #include "shared/store/budgets/budgets.h"
 
+#include "shared/store/budgets/run_budgets.h"
 #include "shared/store/rows.h"
 
 const char *const budget_kinds[] = {"thread", "user", "agent", "tenant", NULL};
@@ -243,6 +244,31 @@ int budgets_delete(const struct store *store, struct text kind, struct text subj
     pg_result_free(results[0]);
     pg_result_free(results[1]);
     return r;
+}
+
+/* clang-format off */
+static const struct pg_statement find = {
+    .name = "budget_find",
+    .sql =
+        "SELECT x.id"
+        " FROM unnest(" SQL_RUN_BUDGETS("$1", "NULL", "nullif($2::text, '')", "NULL") ") AS x (id)",
+    .types = "ut",
+};
+/* clang-format on */
+
+int budgets_find(struct pg *pg, struct uuid tenant, struct text user, struct uuid *out,
+                 size_t *out_count, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[2] = {pg_uuid(tenant), pg_text(user)};
+    int r = pg_exec(pg, &find, values, &result, err);
+
+    if (r < 0)
+        return r;
+    *out_count = 0;
+    for (int row = 0; row < pg_rows(result) && *out_count < RUN_BUDGETS_MAX; row++)
+        out[(*out_count)++] = pg_get_uuid(result, row, 0);
+    return 0;
 }
 
 /* clang-format off */

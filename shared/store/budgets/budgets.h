@@ -4,7 +4,8 @@
  *
  * A run counts on the budgets that there were when it was made (runs.budgets): the statement that
  * stores a step adds what it cost to each of them (leases/run_group.c), so what is stored is
- * counted, once. What is spent is a sum of days, so a budget whose period changes knows what the
+ * counted, once. A call without a run counts on those that there were when it began
+ * (usage/usage.h). What is spent is a sum of days, so a budget whose period changes knows what the
  * new one has seen. What may be spent is read each time that it is asked, so a change holds at
  * once. */
 
@@ -60,6 +61,11 @@ SUSPENDS MUSTCHECK int budgets_list(const struct store *store, struct text kind,
 /* Runs that were parked by it look again. BUDGET_MISSING. */
 SUSPENDS MUSTCHECK int budgets_delete(const struct store *store, struct text kind,
                                       struct text subject, struct uuid *out, struct error *err);
+
+/* Those that a call without a run counts on: of its tenant, and of the user, empty: nobody. Fills
+ * out[RUN_BUDGETS_MAX]. */
+SUSPENDS MUSTCHECK int budgets_find(struct pg *pg, struct uuid tenant, struct text user,
+                                    struct uuid *out, size_t *out_count, struct error *err);
 
 /* These (at most RUN_BUDGETS_MAX), but for those that are deleted. Texts live in the arena. */
 SUSPENDS MUSTCHECK int budgets_look(struct pg *pg, struct arena *arena, const struct uuid *ids,

@@ -28,22 +28,27 @@ struct usage usage_read(struct row *row)
 static const struct pg_statement append = {
     .name = "usage_append",
     .sql =
-        "INSERT INTO usage_deltas ("
+        "WITH b AS ("
+        "    INSERT INTO budget_deltas (budget_id, tokens, cost_micros)"
+        "    SELECT x.id, $6 + $7, $11"
+        "    FROM unnest($12::uuid[]) AS x (id))"
+        " INSERT INTO usage_deltas ("
         "    tenant_id, agent_id, user_id, provider, model, calls, prompt_tokens,"
         "    completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, cost_micros)"
         " VALUES ($1, '00000000-0000-0000-0000-000000000000', $2::text, $3::text, $4::text, $5, $6,"
         "    $7, $8, $9, $10, $11)",
-    .types = "utttiiiiiii",
+    .types = "utttiiiiiiiU",
 };
 /* clang-format on */
 
-int usage_append(struct pg *pg, struct uuid tenant, struct text user,
-                 const struct model_usage *usage, struct error *err)
+int usage_append(struct pg *pg, const struct usage_owner *owner, const struct model_usage *usage,
+                 struct error *err)
 {
     const struct usage *used = &usage->used;
+    CLEANUP(buf_deinit) struct buf budgets;
     struct pg_value values[] = {
-        pg_uuid(tenant),
-        pg_text(user.len > 0 ? user : TEXT("")),
+        pg_uuid(owner->tenant),
+        pg_text(owner->user.len > 0 ? owner->user : TEXT("")),
         pg_text(usage->provider),
         pg_text(usage->model),
         pg_int(usage->calls),
@@ -53,8 +58,16 @@ int usage_append(struct pg *pg, struct uuid tenant, struct text user,
         pg_int(used->cache_write_tokens),
         pg_int(used->reasoning_tokens),
         pg_int(used->cost_micros),
+        pg_null(),
     };
+    int r;
 
+    buf_init(&budgets, 0);
+    pg_array_of_uuids(&budgets, owner->budgets, owner->budgets_count);
+    r = buf_check(&budgets, err);
+    if (r < 0)
+        return r;
+    values[ARRAY_LENGTH(values) - 1] = pg_array('U', &budgets);
     return pg_exec(pg, &append, values, NULL, err);
 }
 

@@ -25,9 +25,17 @@ struct model_usage {
     struct usage used;
 };
 
-/* Counts calls that no run made, for the present hour and no agent; user empty: nobody's.
- * Returns 0, or what pg_exec does. */
-SUSPENDS MUSTCHECK int usage_append(struct pg *pg, struct uuid tenant, struct text user,
+/* Whose calls no run made, and the budgets that they count on (budgets_find). */
+struct usage_owner {
+    struct uuid tenant;
+    struct text user; /* empty: nobody's */
+    const struct uuid *budgets;
+    size_t budgets_count;
+};
+
+/* Counts calls for the present hour and no agent, and on their budgets. Returns 0, or what pg_exec
+ * does. */
+SUSPENDS MUSTCHECK int usage_append(struct pg *pg, const struct usage_owner *owner,
                                     const struct model_usage *usage, struct error *err);
 
 /* Adds rows that workers have appended to the hours, USAGE_FOLD_ROWS at once, and deletes hours

@@ -85,6 +85,40 @@ Test(budgets, count_what_runs_spend_that_were_made_while_they_were_there)
     with_store(counts);
 }
 
+static void counts_calls(struct store *store)
+{
+    struct purse tenant = must_put(store, "tenant", "", 1000);
+    const struct model_usage used = {
+        TEXT("openai"),
+        TEXT("m"),
+        1,
+        {.prompt_tokens = 60, .completion_tokens = 40, .cost_micros = 7}};
+    struct uuid ids[RUN_BUDGETS_MAX];
+    struct usage_owner owner = {.tenant = store->tenant, .user = TEXT("ann"), .budgets = ids};
+
+    must_put(store, "user", "ann", 1000);
+    must_put(store, "user", "bob", 1000);
+    MUST(budgets_find(store->pg, store->tenant, owner.user, ids, &owner.budgets_count, &test_err));
+    cr_assert_eq(owner.budgets_count, 2, "the tenant's and hers");
+    MUST(usage_append(store->pg, &owner, &used, &test_err));
+    must_fold(store);
+    MUST(budgets_find(store->pg, store->tenant, TEXT(""), ids, &owner.budgets_count, &test_err));
+    cr_assert_eq(owner.budgets_count, 1);
+    cr_assert(uuid_equal(ids[0], tenant.id), "without a user the tenant's alone");
+    MUST(usage_append(store->pg, &owner, &used, &test_err));
+    cr_assert_eq(must_get(store, "user", "ann").spent_tokens, 100);
+    cr_assert_eq(must_get(store, "tenant", "").spent_tokens, 200);
+    cr_assert_eq(must_get(store, "tenant", "").spent_cost_micros, 14);
+    cr_assert_eq(must_get(store, "user", "bob").spent_tokens, 0);
+    MUST(budgets_find(store->pg, uuid_new(), owner.user, ids, &owner.budgets_count, &test_err));
+    cr_assert_eq(owner.budgets_count, 0, "another tenant's ann is somebody else");
+}
+
+Test(budgets, count_what_calls_without_a_run_spend)
+{
+    with_store(counts_calls);
+}
+
 static void periods(struct store *store)
 {
     struct purse one = must_put(store, "user", "ann", 1000);

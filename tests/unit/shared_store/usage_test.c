@@ -117,10 +117,12 @@ Test(usage, of_hours_is_told_at_once_and_folded)
 static void counts_calls(struct store *store)
 {
     const struct model_usage used = {TEXT("openai"), TEXT("gpt-4o"), 1, {50, 15, 20, 5, 6, 35}};
+    const struct usage_owner ada = {.tenant = store->tenant, .user = TEXT("ada")};
+    const struct usage_owner nobody = {.tenant = store->tenant};
 
-    MUST(usage_append(store->pg, store->tenant, TEXT("ada"), &used, &test_err));
-    MUST(usage_append(store->pg, store->tenant, TEXT("ada"), &used, &test_err));
-    MUST(usage_append(store->pg, store->tenant, TEXT_NONE, &used, &test_err));
+    MUST(usage_append(store->pg, &ada, &used, &test_err));
+    MUST(usage_append(store->pg, &ada, &used, &test_err));
+    MUST(usage_append(store->pg, &nobody, &used, &test_err));
     must_fold(store);
     cr_assert_eq(sql_int("SELECT count(*) FROM usage_by_hour WHERE user_id = ''"
                          " AND agent_id = '00000000-0000-0000-0000-000000000000' AND calls = 1"

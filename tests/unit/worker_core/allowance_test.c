@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-#include "worker/spending/allowance.h"
+#include "providers/spending/allowance.h"
 
 /* Of gpt-4o: 2.50 and 10 dollars for a million tokens. */
 static const struct provider_target target = {

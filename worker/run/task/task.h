@@ -15,6 +15,7 @@
 
 #include "providers/chat_event.h"
 #include "providers/provider.h"
+#include "providers/spending/spending.h"
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/base/list.h"
@@ -29,7 +30,6 @@
 #include "worker/run/task/run_trace.h"
 #include "worker/run/task/setup.h"
 #include "worker/run/task/single_call.h"
-#include "worker/spending/spending.h"
 
 struct fiber;
 struct run_kind;

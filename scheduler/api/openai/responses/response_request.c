@@ -2,6 +2,7 @@
 
 #include "scheduler/api/openai/responses/response_request.h"
 
+#include "providers/openai_api/chat_request.h"
 #include "shared/agent/tools.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
@@ -154,13 +155,10 @@ static void add_priority(struct json_object *body, struct json_object *out)
         json_object_object_add(out, "priority", json_object_new_string("low"));
 }
 
-/* Who asks: clients say it by one of two names. */
 static void add_user(struct json_object *body, struct json_object *out)
 {
-    struct text user = json_get_text(body, "user");
+    struct text user = chat_request_user(body);
 
-    if (user.len == 0)
-        user = json_get_text(body, "safety_identifier");
     if (user.len > 0)
         json_object_object_add(out, "user", new_text(user));
 }

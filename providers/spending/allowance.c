@@ -1,11 +1,24 @@
 /* What a call may come to. All of its input counts at the full price, since nobody knows before
  * what a provider has in its cache, and all of the answer at the dearer of its two prices. */
 
-#include "worker/spending/allowance.h"
+#include "providers/spending/allowance.h"
 
+#include "providers/chat_tokens.h"
+#include "providers/embed.h"
 #include "providers/models/cost.h"
 
 #define TOKENS_OF_PRICE 1000000
+
+int64_t allowance_input(const struct chat_request *request, const struct embedding_request *texts)
+{
+    int64_t tokens = 0;
+
+    if (!texts)
+        return chat_tokens(request, TOKENS_O200K);
+    for (size_t i = 0; i < texts->count; i++)
+        tokens += tokens_estimate(texts->texts[i], TOKENS_O200K);
+    return tokens;
+}
 
 static int64_t smaller(int64_t a, int64_t b)
 {

@@ -1,16 +1,17 @@
 #pragma once
-/* Budgets that a run shares with others (store/budgets), before and after its calls: what is spent
+/* Budgets that a run, or a call without one, shares with others (store/budgets): what is spent
  * is read, what the next call may come to is held (limits/budget_holds.h), and given back when what
  * it came to is stored.
  *
- *   spending_ask ──► the call ──► spending_settle ──► the step is stored ──► spending_stored
+ *   spending_ask ──► the call ──► spending_settle ──► what it used is stored ──► spending_stored
+ *        └──────────────┴► spending_give_back: it was not made, or came to nothing
  */
 
+#include "providers/spending/allowance.h"
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
 #include "shared/limits/budget_holds.h"
 #include "shared/store/budgets/budgets.h"
-#include "worker/spending/allowance.h"
 
 struct arena;
 struct error;
@@ -18,15 +19,16 @@ struct pg;
 struct redis;
 
 struct spending {
-    struct uuid ids[RUN_BUDGETS_MAX]; /* that hold the run back */
+    struct uuid ids[RUN_BUDGETS_MAX]; /* that hold it back */
     size_t count;
     struct uuid held[RUN_BUDGETS_MAX]; /* of these, those of which it holds some */
     struct budget_hold holds[RUN_BUDGETS_MAX];
     size_t holding;
-    char run[ID_TEXT_SIZE];
+    char holder[ID_TEXT_SIZE];
 };
 
-void spending_begin(struct spending *spending, struct uuid run, const struct uuid *budgets,
+/* `holder` is the id of the run or the call: what it holds stands under that name. */
+void spending_begin(struct spending *spending, const char *holder, const struct uuid *budgets,
                     size_t count);
 
 /* What all of them say of a call. */
@@ -40,7 +42,7 @@ struct spending_verdict {
     int64_t answer_tokens;         /* of BUDGET_GRANTED */
 };
 
-/* `unsaved` is what the run has used and not stored. A call holds what it is granted for up to
+/* `unsaved` is what was used and not stored. A call holds what it is granted for up to
  * for_ms. While Redis is away nothing is held, and what is spent decides alone. Returns 0, or what
  * budgets_look does. */
 SUSPENDS MUSTCHECK int spending_ask(struct spending *spending, struct pg *pg, struct redis *redis,
@@ -48,12 +50,15 @@ SUSPENDS MUSTCHECK int spending_ask(struct spending *spending, struct pg *pg, st
                                     const struct budget_amount *unsaved, int64_t for_ms,
                                     struct spending_verdict *out, struct error *err);
 
-/* This one holds the run back no more. It is counted all the same. */
+/* This one holds it back no more. It is counted all the same. */
 void spending_free(struct spending *spending, struct uuid budget);
 
 /* The call is over: `unsaved` as above. Waits for nothing. */
 void spending_settle(struct spending *spending, struct redis *redis,
                      const struct budget_amount *unsaved);
 
-/* What the run used is stored. Where that can't be read now, others may be granted as much more. */
+/* What was used is stored. Where that can't be read now, others may be granted as much more. */
 SUSPENDS void spending_stored(struct spending *spending, struct pg *pg, struct redis *redis);
+
+/* Of what it holds nothing will be used. Waits for nothing. */
+void spending_give_back(struct spending *spending, struct redis *redis);

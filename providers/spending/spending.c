@@ -1,10 +1,10 @@
-/* Budgets that runs share.
+/* Budgets that runs and calls share.
  *
  * What is spent is read from Postgres before each call, and once more when it is stored, before
  * what the call held is given back: so whoever is asked in between knows of it in one way or the
  * other. */
 
-#include "worker/spending/spending.h"
+#include "providers/spending/spending.h"
 
 #include <stdio.h>
 
@@ -14,13 +14,13 @@
 
 #define STORING_MS 300000 /* from the end of a call until it is stored */
 
-void spending_begin(struct spending *spending, struct uuid run, const struct uuid *budgets,
+void spending_begin(struct spending *spending, const char *holder, const struct uuid *budgets,
                     size_t count)
 {
     *spending = (struct spending){.count = count};
     for (size_t i = 0; i < count; i++)
         spending->ids[i] = budgets[i];
-    id_format(ID_RUN, run, spending->run);
+    (void)snprintf(spending->holder, sizeof(spending->holder), "%s", holder);
 }
 
 static const char *name_of(struct text kind)
@@ -134,10 +134,13 @@ int spending_ask(struct spending *spending, struct pg *pg, struct redis *redis, 
         fill_hold(&purses.items[i], call, unsaved, &spending->holds[i]);
     }
     if (purses.count > 0 && !is_used_up(spending, purses.count)) {
-        r = budget_holds_take(redis, text_of(spending->run), spending->holds, purses.count, for_ms,
-                              err);
-        if (r == -E_CANCELED)
+        r = budget_holds_take(redis, text_of(spending->holder), spending->holds, purses.count,
+                              for_ms, err);
+        if (r == -E_CANCELED) {
+            /* Nobody knows whether it was taken. What is posted comes behind it. */
+            budget_holds_release(redis, text_of(spending->holder), spending->holds, purses.count);
             return r;
+        }
         if (r < 0)
             log_debug("nobody knows what other calls hold of budgets", LOG_ERROR(err));
     }
@@ -161,7 +164,7 @@ void spending_settle(struct spending *spending, struct redis *redis,
                      const struct budget_amount *unsaved)
 {
     if (spending->holding > 0)
-        budget_holds_settle(redis, text_of(spending->run), spending->holds, spending->holding,
+        budget_holds_settle(redis, text_of(spending->holder), spending->holds, spending->holding,
                             unsaved, STORING_MS);
 }
 
@@ -187,7 +190,14 @@ void spending_stored(struct spending *spending, struct pg *pg, struct redis *red
         learn(spending, &purses);
     else
         log_debug("what is spent can't be read", LOG_ERROR(&err));
-    budget_holds_release(redis, text_of(spending->run), spending->holds, spending->holding);
+    budget_holds_release(redis, text_of(spending->holder), spending->holds, spending->holding);
     spending->holding = 0;
     arena_deinit(&arena);
+}
+
+void spending_give_back(struct spending *spending, struct redis *redis)
+{
+    if (spending->holding > 0)
+        budget_holds_release(redis, text_of(spending->holder), spending->holds, spending->holding);
+    spending->holding = 0;
 }

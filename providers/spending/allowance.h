@@ -9,6 +9,8 @@
 /* Nobody says how long an answer may be, and no table does. */
 #define ALLOWANCE_ANSWER_UNKNOWN 16384
 
+struct embedding_request;
+
 /* An answer that is no longer than this is not worth its call; and where a budget sends the run to
  * another model or lets it wait, this: better at once than in the midst of an answer. */
 #define ALLOWANCE_ANSWER_LEAST 16
@@ -19,6 +21,9 @@ struct allowance_call {
     int64_t input_tokens; /* estimated */
     int64_t answer_most;  /* tokens; 0: there is none (vectors) */
 };
+
+/* What a call reads, estimated: a conversation, or, where they are not NULL, the texts. */
+int64_t allowance_input(const struct chat_request *request, const struct embedding_request *texts);
 
 /* Of a call: `output_max` and `per_request` are what the run says of one answer, and of one call
  * with what it reads; 0: nothing. */
