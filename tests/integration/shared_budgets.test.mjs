@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sleep, until, withStack } from '../lib/stack.mjs';
+import { answers, createBatch, endedBatch, lineOf } from '../lib/batches.mjs';
+import { until, withStack } from '../lib/stack.mjs';
 
 const script = `
 rules:
@@ -150,6 +151,24 @@ test('without Redis what is spent decides alone', async () => {
     assert.equal((await again()).status, 'completed');
     assert.equal((await again()).incomplete_details?.reason, 'thread_budget');
     stack.startRedis();
+  });
+});
+
+test('lines of a batch count on the budget of whom they name, and vectors are never those of another model', async () => {
+  await withStack({ script, config }, async (stack) => {
+    for (const user of ['ann', 'bob']) await put(stack, `user/${user}`, { period: 'total', max_tokens: 130, at_limit: 'fallback', fallback_model: 'small' });
+    const chat = (user) => ({ model: 'dear', max_completion_tokens: 100, messages: [{ role: 'user', content: 'hello' }], ...user });
+    const ask = async (endpoint, body) => {
+      const batch = await endedBatch(stack, (await createBatch(stack, [lineOf('x', endpoint, body)], endpoint)).id);
+      return (await answers(stack, batch)).get('x').response;
+    };
+    assert.equal((await ask('/v1/chat/completions', chat({ user: 'bob' }))).body.model, 'openai/dear-1');
+    assert.equal((await ask('/v1/chat/completions', chat({ safety_identifier: 'ann' }))).body.model, 'openai/dear-1');
+    for (const user of ['ann', 'bob']) assert.equal((await get(stack, `user/${user}`)).spent_tokens, 100);
+    assert.equal((await ask('/v1/chat/completions', chat({ user: 'bob' }))).body.model, 'openai/small');
+    const refused = await ask('/v1/embeddings', { model: 'openai/text-embedding-3-small', input: 'one two three '.repeat(20), user: 'ann' });
+    assert.deepEqual([refused.status_code, refused.body.error?.code], [429, 'insufficient_quota'], JSON.stringify(refused));
+    assert.match(refused.body.error.message, /user_budget/);
   });
 });
 

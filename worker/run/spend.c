@@ -118,7 +118,8 @@ static int follow(struct run_task *task, const struct allowance_call *call,
     }
     if (verdict->at_limit == BUDGET_PARK)
         return park(task, verdict->resets_in_ms);
-    if (verdict->at_limit == BUDGET_END)
+    /* Vectors of another model than the one that was asked for would be wrong. */
+    if (verdict->at_limit == BUDGET_END || task->setup.texts)
         return used_up(task, verdict);
     model.ptr = arena_copy(&task->arena, model);
     if (!model.ptr)
