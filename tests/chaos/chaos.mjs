@@ -4,6 +4,7 @@ import { Faults, planAlone, planFaults } from './faults.mjs';
 import { check, gather } from './invariants.mjs';
 import { Load, planLoad, probeFeatures } from './load.mjs';
 import { recoveries } from './report.mjs';
+import { Unattended } from './unattended.mjs';
 import { World } from './world.mjs';
 import { sleep } from '../lib/stack.mjs';
 
@@ -17,11 +18,12 @@ export const defaults = { leaseMs: 10000, slowMs: [1000, 8000], silenceMs: 15000
 async function settle(world, load, ms, say) {
   const deadline = Date.now() + ms;
   for (;;) {
-    const [[left]] = await world.rows(`SELECT (SELECT count(*) FROM runs WHERE status NOT IN (${TERMINAL})) + (SELECT count(*) FROM batches WHERE ended_at IS NULL)`)
+    await load.unattended.hurry();
+    const [[left]] = await world.rows(`SELECT (SELECT count(*) FROM runs WHERE status NOT IN (${TERMINAL})) + (SELECT count(*) FROM batches WHERE ended_at IS NULL) + ${Unattended.left}`)
       .catch(() => [[-1]]);
     if (left === '0' && load.open === 0) return 0;
     if (Date.now() > deadline) return Number(left) + load.open;
-    say(`waiting for ${left} runs and batches and ${load.open} clients`);
+    say(`waiting for ${left} runs, batches, firings and webhooks and ${load.open} clients`);
     await sleep(1000);
   }
 }
@@ -39,19 +41,23 @@ export async function chaos(options) {
   const world = await World.open({ fairMs: 60000, ...options });
   options.opened?.(world);
   let facts;
+  let loadOf;
   try {
     const features = await probeFeatures(world);
     say(`features: ${JSON.stringify(features)}`);
-    const load = new Load(world, features);
+    const load = (loadOf = new Load(world, features));
     await load.prepare();
+    const unattended = (load.unattended = new Unattended(world, load));
+    await unattended.prepare();
     await load.startBatch();
     const faults = new Faults(world, load);
+    load.redisStruck = () => faults.done.some((fault) => /Redis/.test(fault.kind));
     const loadPlan = planLoad(seed, seconds, options.rate ?? 25, features, options.bursts ?? !options.alone);
     const faultPlan = options.alone ? null : planFaults(seed, seconds, options.gapMs ?? 2500, options.leaseMs, options.only, options.except);
     say(`seed ${seed}: ${loadPlan.length} submissions, ${faultPlan ? `${faultPlan.length} faults` : 'one fault at a time'} in ${seconds} s`);
     const ticker = setInterval(() => say(`${load.accepted.size} accepted, ${load.open} clients, ${faults.done.length} faults, ${load.lost} answers lost, ${world.surprises.length} surprises`), 10000);
     const played = faultPlan ? faults.play(faultPlan) : faults.playAlone(planAlone(seed, options.leaseMs, options.only, options.except), seconds);
-    await Promise.all([load.play(loadPlan), played]);
+    await Promise.all([load.play(loadPlan), played, unattended.play(seconds)]);
     clearInterval(ticker);
     say('peace');
     const late = await world.heal();
@@ -67,18 +73,20 @@ export async function chaos(options) {
       statuses: countBy([...facts.runs.values()], (run) => run.status),
       answers: load.statuses, answersLost: load.lost, givenUp: load.givenUp.length, skipped: faults.skipped, unrecovered: faults.unrecovered,
       faults: faults.done.map(({ kind, who, t0, t1, forMs, healing, number }) => ({ number, kind, who, forMs, at: t0 - started, healed: (healing ?? t1) - started })),
-      recoveries: recoveries(facts, faults), waits: facts.waits, violations,
+      recoveries: recoveries(facts, faults), waits: facts.waits, spent: facts.spent, violations,
       halfOpen: Object.fromEntries(['postgres', 'redis', 'llm', 'front'].map((link) => [link, {
         noticedMs: world.links(link).flatMap((proxy) => proxy.noticed.map((n) => n.afterMs)), notNoticed: world.links(link).reduce((n, proxy) => n + proxy.frozen, 0) }])),
       surprises: world.surprises,
     };
     await options.keep?.(world, load, report, facts);
     load.close();
+    await unattended.close();
     const bad = await world.close();
     violations['no surprises'].push(...bad);
     report.ok = Object.values(violations).every((list) => list.length === 0);
     return report;
   } catch (error) {
+    await loadOf?.unattended?.close();
     world.killAll();
     await world.close();
     throw error;

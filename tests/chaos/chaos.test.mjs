@@ -100,13 +100,20 @@ const spoiled = [
      SELECT gen_random_uuid(), tenant_id, id, false, 'user', '[]', 0, 0 FROM threads LIMIT 1`],
   ['I11 lines once', `UPDATE runs SET metadata = '{"chaos":"l0"}' WHERE metadata ->> 'chaos' = 'l1'`],
   ['I11 lines once', `UPDATE batches SET output_file = NULL`],
+  ['I12 times once', `DELETE FROM schedule_firings WHERE id = (SELECT id FROM schedule_firings ORDER BY nominal LIMIT 1)`],
+  ['I13 told at least once', (world, load) => { load.unattended.receiver.got.find((got) => got.event.type === 'run.completed').headers['webhook-signature'] = 'v1,AAAA'; }],
+  ['I13 told at least once', (world, load) => { load.unattended.receiver.got = load.unattended.receiver.got.slice(1); }],
+  ['I13 told at least once', `DELETE FROM webhook_events WHERE id = (SELECT id FROM webhook_events WHERE type = 'run.completed' LIMIT 1)`],
+  ['I14 budgets hold', `UPDATE budgets SET max_tokens = 1 WHERE subject = 'spender-0'`],
+  ['I14 budgets hold', `INSERT INTO budget_deltas (budget_id, tokens, cost_micros) SELECT id, 1, 0 FROM budgets WHERE kind = 'tenant'`],
 ];
 
 async function spoil(world, load, report) {
   const before = JSON.stringify(report.violations);
   if (Object.values(report.violations).some((list) => list.length > 0)) return;
   for (const [name, statement] of spoiled) {
-    world.stack.exec(statement);
+    if (typeof statement === 'function') statement(world, load);
+    else world.stack.exec(statement);
     const violations = await check(await gather(world, load), name);
     assert.ok(violations[name].length > 0, `${name} did not notice: ${statement}`);
   }

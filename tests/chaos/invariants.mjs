@@ -4,6 +4,7 @@
 import { crooked } from '../lib/counters.mjs';
 import { readAudit } from './audit.mjs';
 import { BATCH_LINES } from './load.mjs';
+import { budgetsHold, timesOnce, toldOnce } from './unattended.mjs';
 import { answers } from '../lib/batches.mjs';
 
 const hex = (uuid) => uuid.replaceAll('-', '');
@@ -29,12 +30,12 @@ export async function gather(world, load) {
   const runs = new Map();
   const list = await db(
     `SELECT id, tenant_id, thread_id, status, crashes, errors, step, prompt_tokens, completion_tokens,
-       metadata ->> 'chaos', coalesce(translate(last_error ->> 'message', E'\\t\\n', '  '), ''), extract(epoch FROM created_at) * 1000 FROM runs`,
+       metadata ->> 'chaos', coalesce(translate(last_error ->> 'message', E'\\t\\n', '  '), ''), extract(epoch FROM created_at) * 1000, coalesce(user_id, ''), coalesce(incomplete_reason, '') FROM runs`,
   );
-  for (const [id, tenant, thread, status, crashes, errors, step, prompt, completion, key, error, created] of list) {
+  for (const [id, tenant, thread, status, crashes, errors, step, prompt, completion, key, error, created, user, reason] of list) {
     runs.set(id, {
       id, tenant, thread, status, crashes: Number(crashes), errors: Number(errors), step: Number(step), prompt: Number(prompt),
-      completion: Number(completion), key, error, created: Number(created),
+      completion: Number(completion), key, error, created: Number(created), user, reason,
     });
   }
   const promises = new Map([...load.accepted.values()].map((run) => [run.id.replace('run_', ''), run]));
@@ -50,14 +51,15 @@ function everyRunEnds(facts) {
   for (const run of facts.runs.values()) {
     if (run.key.startsWith('feature-')) continue;
     // A first try that arrives after its second can't be told from another submission: only a key can.
-    if (keys.has(run.key) && facts.load.sdkKeys.has(run.key)) counts.sdkTwins++;
-    else if (keys.has(run.key)) bad.push(`submission ${run.key} became two runs, ${keys.get(run.key)} and ${run.id}`);
+    if (run.key !== 'scheduled' && keys.has(run.key) && facts.load.sdkKeys.has(run.key)) counts.sdkTwins++;
+    else if (run.key !== 'scheduled' && keys.has(run.key)) bad.push(`submission ${run.key} became two runs, ${keys.get(run.key)} and ${run.id}`);
     keys.set(run.key, run.id);
     const promise = facts.promises.get(hex(run.id));
     const cancelWanted = !promise || promise.cancelAsked || promise.displaced;
     if (!TERMINAL.has(run.status)) bad.push(`${run.id} (${run.key}) is still ${run.status}`);
     else if (run.status === 'cancelled' && !cancelWanted) bad.push(`${run.id} was cancelled, and nobody asked for it`);
-    else if (run.status === 'expired' || run.status === 'incomplete') bad.push(`${run.id} is ${run.status}`);
+    else if (run.status === 'incomplete' && run.user.startsWith('spender-') && run.reason === 'user_budget') continue;
+    else if (run.status === 'expired' || run.status === 'incomplete') bad.push(`${run.id} is ${run.status} ${run.reason}`);
     else if (run.status === 'failed') {
       if (run.crashes >= 3 && /given up/.test(run.error)) counts.poison++;
       else if (promise?.tag && !['limited', 'deferred', 'throttled'].includes(promise.tag.slice(2))) counts.policy++;
@@ -332,7 +334,7 @@ const countersAgree = (facts) =>
 
 /** I11: each line of the batch is answered once, by the run that it became, and nothing is left of the work on it. */
 async function linesOnce(facts) {
-  const flooder = facts.load.asFlooder();
+  const flooder = facts.load.as('flooder');
   const batch = await flooder.ok('GET', `/v1/batches/${facts.load.batch.id}`);
   const bad = batch.status === 'completed' ? [] : [`the batch is ${batch.status}`];
   const all = await answers(flooder, batch).catch((error) => (bad.push(error.message), new Map()));
@@ -368,6 +370,9 @@ const checks = {
   'I9 usage adds up': [usageAddsUp, sumsAgree],
   'I10 input and counters': [saidOnce, countersAgree],
   'I11 lines once': linesOnce,
+  'I12 times once': timesOnce,
+  'I13 told at least once': toldOnce,
+  'I14 budgets hold': budgetsHold,
   'no surprises': noSurprises,
 };
 

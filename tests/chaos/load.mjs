@@ -13,13 +13,14 @@ const CALL_MS = 5000;
 // Instructions that go over a scheduler's connection for what is large, and with the message more than a slot of a worker has for a run.
 const LARGE = { instructions: 200000, message: 250000 };
 export const BATCH_LINES = 150;
+const SPENDING = 9;
 const BATCH_ENDPOINT = '/v1/threads/runs';
 const BATCH_KINDS = ['plain', 'calc2', 'tool', 'tools'];
 const TERMINAL = new Set(['completed', 'failed', 'incomplete', 'cancelled', 'expired']);
 
 const weights = {
   plain: 20, calc2: 15, calc4: 8, tool: 18, tools: 10, slow: 8, conversation: 5, cancel: 8,
-  ask: 8, askCancel: 2, nap: 6, askNap: 4, enqueue: 3, interrupt: 2, rollback: 2, large: 3, update: 4, queue: 4, steer: 5,
+  ask: 8, askCancel: 2, nap: 6, askNap: 4, enqueue: 3, interrupt: 2, rollback: 2, large: 3, update: 4, queue: 4, steer: 5, spend: 7,
 };
 
 /** What is submitted when: [{at (ms from the start), tenant, kind, prompt, …}], in order of time. */
@@ -30,13 +31,13 @@ export function planLoad(seed, seconds, rate, features, bursts = true) {
   if (!features.functions) kinds.ask = kinds.askCancel = 0;
   if (!features.waits) kinds.nap = kinds.askNap = 0;
   for (const strategy of ['enqueue', 'interrupt', 'rollback']) if (!features[strategy]) kinds[strategy] = 0;
-  const add = (at, tenant) => {
-    const kind = random.weighted(kinds);
+  const add = (at, tenant, kind = random.weighted(kinds)) => {
     const number = plan.length;
     const tag = random.chance(0.2) ? ` #${random.pick(Object.keys(llmFaults))}` : '';
     plan.push({ at, tenant, kind, number, tag, seed: random.int(1, 1e9), prompt: prompt(kind, number, random) + tag });
   };
   for (let at = 0; at < seconds * 1000; at += random.exponential(1000 / rate)) add(at, random.chance(0.25) ? 'quiet' : 'flooder');
+  for (let i = 0; i < SPENDING; i++) add(i * 400, 'flooder', 'spend'); // some of each budget, however short it all is
   // The flooder's bursts: more at once than there are slots.
   for (let at = random.int(2000, 8000); bursts && at < seconds * 1000; at += random.int(15000, 40000)) {
     for (let i = random.int(60, 200); i > 0; i--) add(at, 'flooder');
@@ -61,6 +62,7 @@ function prompt(kind, number, random) {
     case 'calc2':
     case 'conversation':
     case 'large':
+    case 'spend':
     case 'update':
       return `calc 2 of ${number}`;
     case 'calc4':
@@ -91,7 +93,7 @@ function prompt(kind, number, random) {
 
 export class Load {
   constructor(world, features) {
-    Object.assign(this, { world, features, accepted: new Map(), said: [], sdkKeys: new Set(), unexpected: [], givenUp: [], open: 0, requests: 0, lost: 0, statuses: {} });
+    Object.assign(this, { world, features, accepted: new Map(), said: [], sdkKeys: new Set(), unexpected: [], givenUp: [], open: 0, spent: 0, requests: 0, lost: 0, statuses: {} });
     this.agent = new Agent({ keepAlive: true, maxSockets: 64 });
     this.random = new Random(world.options.seed, 'clients');
     this.assistants = {};
@@ -118,12 +120,12 @@ export class Load {
     const random = new Random(this.world.options.seed, 'batch');
     const lines = Array.from({ length: BATCH_LINES }, (_, n) => lineOf(`l${n}`, BATCH_ENDPOINT, {
       assistant_id: this.assistants.flooder.plain, metadata: { chaos: `l${n}` }, thread: { messages: [{ role: 'user', content: prompt(random.pick(BATCH_KINDS), n, random) }] } }));
-    this.batch = await createBatch(this.asFlooder(), lines, BATCH_ENDPOINT);
+    this.batch = await createBatch(this.as('flooder'), lines, BATCH_ENDPOINT);
   }
 
-  /** The stack as the flooder sees it, past all proxies. */
-  asFlooder() {
-    return Object.assign(Object.create(this.world.stack), { url: this.world.schedulers[0].url, key: this.world.keys.flooder });
+  /** The stack as a tenant sees it, past all proxies. */
+  as(tenant) {
+    return Object.assign(Object.create(this.world.stack), { url: this.world.schedulers[0].url, key: this.world.keys[tenant] });
   }
 
   /** One request through a proxy. Returns {status, body}; status 0: no answer came. */
@@ -202,6 +204,13 @@ export class Load {
     const owner = item.kind === 'queue' || item.kind === 'steer' ? { user: `u${item.number % 7}` } : {};
     const body = { assistant_id, ...owner, thread: { messages: [{ role: 'user', content: item.prompt }] } };
     return this.#submit(item, item.key ?? `c${item.number}`, '/v1/threads/runs', body, note);
+  }
+
+  /** In the name of somebody who may spend so much and no more. */
+  #spend(item) {
+    const user = `spender-${this.spent++ % 3}`;
+    const body = { assistant_id: this.assistants.flooder.plain, user, max_output_tokens: 60, thread: { messages: [{ role: 'user', content: item.prompt }] } };
+    return this.#submit({ ...item, tenant: 'flooder' }, `c${item.number}`, '/v1/threads/runs', body);
   }
 
   #next(item, run, place, more = {}, note = {}) {
@@ -312,6 +321,8 @@ export class Load {
         return this.#large(item);
       case 'update':
         return this.#update(item);
+      case 'spend':
+        return this.#spend(item);
       case 'queue':
       case 'steer':
         return this.#talk(item, random);

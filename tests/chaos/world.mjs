@@ -54,6 +54,7 @@ class Member {
       REDIS_URL: `redis://127.0.0.1:${this.redis.port}`,
       ...(this.llm ? { OPENAI_BASE_URL: `http://127.0.0.1:${this.llm.port}/v1` } : {}),
       PENSTOCK_PRIVATE_ADDRESSES: `127.0.0.1:${this.world.toolsPort}`,
+      PENSTOCK_WEBHOOK_PRIVATE_ADDRESSES: '127.0.0.0/8',
     });
     this.program = program;
     this.incarnations.push({ app: this.app, pid: program.pid, from: Date.now() });
@@ -122,7 +123,9 @@ export class World {
     this.stack = await Stack.start({ bare: true, script: options.script ?? script(options.seed, this.toolsPort, options.slowMs), config: provider + options.config });
     this.killer = () => this.killAll();
     process.on('exit', this.killer);
-    this.keys = Object.fromEntries(['flooder', 'quiet'].map((name) => [name, this.stack.tenant(name).key]));
+    const tenants = ['flooder', 'quiet'].map((name) => [name, this.stack.tenant(name)]);
+    this.keys = Object.fromEntries(tenants.map(([name, tenant]) => [name, tenant.key]));
+    this.tenants = Object.fromEntries(this.stack.sql('SELECT name, id FROM tenants').map(({ name, id }) => [name, id]));
     this.stack.exec(auditSql);
     for (let i = 1; i <= options.schedulers; i++) this.members.push(new Member(this, 'scheduler', `s${i}`));
     for (let i = 1; i <= options.workers; i++) this.members.push(new Member(this, 'worker', `w${i}`));
