@@ -7,6 +7,7 @@
  * Lifetime: process. Only the loop's thread touches it; the heartbeat has its own state.
  */
 
+#include "providers/spending/spending.h"
 #include "shared/base/compiler.h"
 #include "shared/base/list.h"
 #include "shared/fiber/cond.h"
@@ -63,6 +64,7 @@ struct worker {
     struct speaker *speaker; /* of what runs say, while somebody listens */
     struct http_client *http;
     struct gate *gate; /* before calls of models */
+    struct spending_book spendings;
     struct health_listener *health;
     struct servers *servers;            /* pg and queue, watched */
     struct provider_registry *registry; /* the present one: see registry_reload.h */

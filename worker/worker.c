@@ -92,6 +92,7 @@ static int open_stores(struct worker *worker, const struct config *config, struc
     worker->teller = teller_new(worker->redis, true);
     worker->speaker = speaker_start(worker->redis, config->redis_url);
     worker->gate = gate_new(worker->redis);
+    spending_book_start(&worker->spendings, worker->redis);
     worker->servers = watch_servers(worker);
     return 0;
 }
@@ -270,6 +271,7 @@ void worker_close(struct worker *worker)
     http_client_close(worker->http);
     tracer_stop(worker->tracer);
     servers_stop(worker->servers);
+    spending_book_stop(&worker->spendings);
     gate_free(worker->gate);
     speaker_stop(worker->speaker);
     teller_free(worker->teller);

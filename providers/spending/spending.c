@@ -9,18 +9,83 @@
 #include <stdio.h>
 
 #include "shared/base/arena.h"
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
 
 #define STORING_MS 300000 /* from the end of a call until it is stored */
 
-void spending_begin(struct spending *spending, const char *holder, const struct uuid *budgets,
-                    size_t count)
+#define BOOK_MS 500
+
+/* ---- the book ---- */
+
+/* What is told in vain is not known there before, either: so nothing is told twice. */
+static int book_round(void *arg, struct error *err)
 {
-    *spending = (struct spending){.count = count};
+    struct spending_book *book = arg;
+    int64_t now_ms = clock_ms();
+    int64_t epoch;
+    int r = budget_holds_epoch(book->redis, &epoch, err);
+
+    if (r < 0 || epoch == book->epoch)
+        return r == -E_CANCELED ? r : 0;
+    list_for_each (item, &book->holding) {
+        const struct spending *spending = CONTAINER_OF(item, struct spending, link);
+
+        if (spending->until_ms > now_ms)
+            budget_holds_restore(book->redis, text_of(spending->holder), spending->holds,
+                                 spending->holding, spending->until_ms - now_ms);
+    }
+    book->epoch = epoch;
+    return 0;
+}
+
+void spending_book_start(struct spending_book *book, struct redis *redis)
+{
+    const struct service_options options = {
+        .name = "budget holds",
+        .round = book_round,
+        .arg = book,
+        .period_ms = BOOK_MS,
+    };
+
+    *book = (struct spending_book){.redis = redis};
+    list_init(&book->holding);
+    service_start(&book->service, &options);
+}
+
+void spending_book_stop(struct spending_book *book)
+{
+    service_stop(&book->service);
+}
+
+/* Of its first `count` budgets it holds something, until then. */
+static void set_holding(struct spending *spending, size_t count, int64_t for_ms)
+{
+    if (spending->holding == 0 && count > 0)
+        list_add(&spending->book->holding, &spending->link);
+    else if (spending->holding > 0 && count == 0)
+        list_remove(&spending->link);
+    spending->holding = count;
+    spending->until_ms = clock_ms() + for_ms;
+}
+
+/* ---- one who spends ---- */
+
+void spending_begin(struct spending *spending, struct spending_book *book, const char *holder,
+                    const struct uuid *budgets, size_t count)
+{
+    *spending = (struct spending){.book = book, .count = count};
+    list_init(&spending->link);
     for (size_t i = 0; i < count; i++)
         spending->ids[i] = budgets[i];
     (void)snprintf(spending->holder, sizeof(spending->holder), "%s", holder);
+}
+
+void spending_end(struct spending *spending)
+{
+    if (spending->holding > 0)
+        set_holding(spending, 0, 0);
 }
 
 static const char *name_of(struct text kind)
@@ -128,7 +193,7 @@ int spending_ask(struct spending *spending, struct pg *pg, struct redis *redis, 
 
     if (r < 0)
         return r;
-    spending->holding = 0;
+    spending_end(spending);
     for (size_t i = 0; i < purses.count; i++) {
         spending->held[i] = purses.items[i].id;
         fill_hold(&purses.items[i], call, unsaved, &spending->holds[i]);
@@ -145,8 +210,8 @@ int spending_ask(struct spending *spending, struct pg *pg, struct redis *redis, 
             log_debug("nobody knows what other calls hold of budgets", LOG_ERROR(err));
     }
     judge(spending, &purses, call, unsaved, out);
-    if (r == 0 && out->answer == BUDGET_GRANTED)
-        spending->holding = purses.count;
+    if (purses.count > 0 && out->answer == BUDGET_GRANTED)
+        set_holding(spending, purses.count, for_ms);
     return 0;
 }
 
@@ -163,9 +228,13 @@ void spending_free(struct spending *spending, struct uuid budget)
 void spending_settle(struct spending *spending, struct redis *redis,
                      const struct budget_amount *unsaved)
 {
-    if (spending->holding > 0)
-        budget_holds_settle(redis, text_of(spending->holder), spending->holds, spending->holding,
-                            unsaved, STORING_MS);
+    if (spending->holding == 0)
+        return;
+    for (size_t i = 0; i < spending->holding; i++)
+        spending->holds[i].granted = *unsaved;
+    set_holding(spending, spending->holding, STORING_MS);
+    budget_holds_settle(redis, text_of(spending->holder), spending->holds, spending->holding,
+                        unsaved, STORING_MS);
 }
 
 static void learn(struct spending *spending, const struct purse_list *purses)
@@ -191,7 +260,7 @@ void spending_stored(struct spending *spending, struct pg *pg, struct redis *red
     else
         log_debug("what is spent can't be read", LOG_ERROR(&err));
     budget_holds_release(redis, text_of(spending->holder), spending->holds, spending->holding);
-    spending->holding = 0;
+    set_holding(spending, 0, 0);
     arena_deinit(&arena);
 }
 
@@ -199,5 +268,5 @@ void spending_give_back(struct spending *spending, struct redis *redis)
 {
     if (spending->holding > 0)
         budget_holds_release(redis, text_of(spending->holder), spending->holds, spending->holding);
-    spending->holding = 0;
+    spending_end(spending);
 }

@@ -10,6 +10,8 @@
 #include "providers/spending/allowance.h"
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
+#include "shared/base/list.h"
+#include "shared/fiber/service.h"
 #include "shared/limits/budget_holds.h"
 #include "shared/store/budgets/budgets.h"
 
@@ -18,18 +20,38 @@ struct error;
 struct pg;
 struct redis;
 
+/* All that a process holds, so that a Redis that has forgotten it can be told again. Lifetime:
+ * process. */
+struct spending_book {
+    struct redis *redis;
+    struct list holding; /* of spending.link */
+    int64_t epoch;       /* of Redis, as it was last */
+    struct service service;
+};
+
+void spending_book_start(struct spending_book *book, struct redis *redis);
+SUSPENDS void spending_book_stop(struct spending_book *book);
+
 struct spending {
+    struct spending_book *book;
+    struct list link;                 /* while it holds something */
     struct uuid ids[RUN_BUDGETS_MAX]; /* that hold it back */
     size_t count;
     struct uuid held[RUN_BUDGETS_MAX]; /* of these, those of which it holds some */
     struct budget_hold holds[RUN_BUDGETS_MAX];
     size_t holding;
+    int64_t until_ms; /* so long */
     char holder[ID_TEXT_SIZE];
 };
 
-/* `holder` is the id of the run or the call: what it holds stands under that name. */
-void spending_begin(struct spending *spending, const char *holder, const struct uuid *budgets,
-                    size_t count);
+/* `holder` is the id of the run or the call: what it holds stands under that name. The spending may
+ * not be moved, and is to be ended. */
+void spending_begin(struct spending *spending, struct spending_book *book, const char *holder,
+                    const struct uuid *budgets, size_t count);
+
+/* Nothing is told of it any more. What it still holds is given up in its time, or goes on with the
+ * run in another worker. */
+void spending_end(struct spending *spending);
 
 /* What all of them say of a call. */
 struct spending_verdict {
@@ -43,7 +65,8 @@ struct spending_verdict {
 };
 
 /* `unsaved` is what was used and not stored. A call holds what it is granted for up to
- * for_ms. While Redis is away nothing is held, and what is spent decides alone. Returns 0, or what
+ * for_ms. While Redis is away what is spent decides alone, and what is held is told when it is
+ * back. Returns 0, or what
  * budgets_look does. */
 SUSPENDS MUSTCHECK int spending_ask(struct spending *spending, struct pg *pg, struct redis *redis,
                                     struct arena *arena, const struct allowance_call *call,

@@ -42,7 +42,8 @@ SUSPENDS static int open_account(struct call_account *account,
 
     if (r < 0)
         return unknown(account, r, out_failure, err);
-    spending_begin(&account->spending, account->name, account->budgets, account->budgets_count);
+    spending_begin(&account->spending, &account->gateway->spendings, account->name,
+                   account->budgets, account->budgets_count);
     account->open = true;
     return 0;
 }

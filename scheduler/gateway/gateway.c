@@ -54,6 +54,7 @@ struct gateway *gateway_start(const struct gateway_options *options)
     gateway->calls_max = options->calls_max;
     gateway->wait_ms = options->wait_ms;
     gateway->gate = gate_new(options->redis);
+    spending_book_start(&gateway->spendings, options->redis);
     budget_init(&gateway->replies, GATEWAY_REPLY_BYTES);
     cond_init(&gateway->ended);
     service_start(&gateway->share, &share);
@@ -76,6 +77,7 @@ void gateway_stop(struct gateway *gateway)
     ASSERT(gateway->calls == 0);
     service_stop(&gateway->share);
     service_stop(&gateway->workers);
+    spending_book_stop(&gateway->spendings);
     gate_free(gateway->gate);
     free(gateway);
 }

@@ -7,6 +7,7 @@
  * It is thin on purpose: no cache, no routing, nothing stored but what was used.
  */
 
+#include "providers/spending/spending.h"
 #include "shared/base/compiler.h"
 #include "shared/fiber/budget.h"
 #include "shared/fiber/cond.h"
@@ -39,6 +40,7 @@ struct gateway {
     struct redis *redis;
     struct http_client *http;
     struct gate *gate;
+    struct spending_book spendings;
     struct provider_registry *registry; /* replaced while calls are under way, which hold theirs */
     struct tracer *tracer;
     size_t calls_max;

@@ -27,7 +27,7 @@ struct arguments {
 static void begin(struct arguments *arguments, const char *word, struct text run,
                   const struct budget_hold *holds, size_t count)
 {
-    ASSERT(count > 0 && count <= BUDGET_HOLDS_MAX);
+    ASSERT(count <= BUDGET_HOLDS_MAX);
     arguments->keys_count = count;
     for (size_t i = 0; i < count; i++)
         arguments->keys[i] = text_of(holds[i].key);
@@ -122,4 +122,34 @@ void budget_holds_release(struct redis *redis, struct text run, const struct bud
         add_amount(&arguments, &holds[i].spent);
     redis_post_script(redis, &script, arguments.keys, arguments.keys_count, arguments.args,
                       arguments.args_count);
+}
+
+void budget_holds_restore(struct redis *redis, struct text run, const struct budget_hold *holds,
+                          size_t count, int64_t for_ms)
+{
+    struct arguments arguments;
+
+    begin(&arguments, "restore", run, holds, count);
+    add_number(&arguments, for_ms);
+    for (size_t i = 0; i < count; i++)
+        add_amount(&arguments, &holds[i].granted);
+    redis_post_script(redis, &script, arguments.keys, arguments.keys_count, arguments.args,
+                      arguments.args_count);
+}
+
+int budget_holds_epoch(struct redis *redis, int64_t *out, struct error *err)
+{
+    redisReply *reply = NULL;
+    struct arguments arguments;
+    int r;
+
+    begin(&arguments, "epoch", TEXT(""), NULL, 0);
+    r = redis_script(redis, &script, arguments.keys, arguments.keys_count, arguments.args,
+                     arguments.args_count, &reply, err);
+    if (r == 0 && reply->type == REDIS_REPLY_INTEGER)
+        *out = reply->integer;
+    else if (r == 0)
+        r = error_set(err, E_PROTOCOL, "Redis answered about budgets in another form");
+    redis_reply_free(reply);
+    return r;
 }

@@ -7,8 +7,9 @@
  * spent, so at no time it is in neither of them. It makes one call at a time, and holds one amount.
  * What is not given back in time is given up: its worker is gone.
  *
- * Redis may forget all of it at any time. Then nobody knows what those calls hold that are under
- * way, and a budget may be exceeded by what they come to, once. */
+ * Redis may forget all of it at any time. So it has an epoch, which is another one then; for a
+ * while nothing is granted (BUDGET_BUSY), and whoever finds a new epoch tells again what he
+ * holds. */
 
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
@@ -42,3 +43,10 @@ void budget_holds_settle(struct redis *redis, struct text run, const struct budg
 /* It is: holds[].spent has it. Waits for nothing. */
 void budget_holds_release(struct redis *redis, struct text run, const struct budget_hold *holds,
                           size_t count);
+
+/* Since when Redis remembers. Returns 0, or what redis_script does. */
+SUSPENDS MUSTCHECK int budget_holds_epoch(struct redis *redis, int64_t *out, struct error *err);
+
+/* Tells Redis again what holds[].granted says, for for_ms from now on. Waits for nothing. */
+void budget_holds_restore(struct redis *redis, struct text run, const struct budget_hold *holds,
+                          size_t count, int64_t for_ms);

@@ -3,18 +3,29 @@
 -- A budget is KEY:sum, a hash of what is held in all (tokens, cost) and of the most that anybody knows to be spent (spent_tokens, spent_cost); KEY:held, what each
 -- run holds ("TOKENS COST"); and KEY:until, when that is given up, since whoever holds it may be gone.
 --
+-- What Redis remembers it remembers since EPOCH. For FORGOTTEN_MS from then nothing is granted, since those who hold something tell it again meanwhile (restore).
+--
 -- KEYS  the budgets
 -- ARGV  take:    1 "take", 2 the run, 3 for how long (ms), then for each budget what may be spent (tokens, cost), what is spent, the least of a call and the most
 --       settle:  1 "settle", 2 the run, 3 for how long, 4 and 5 what it holds from now on
 --       release: 1 "release", 2 the run, then for each budget what is spent
+--       restore: 1 "restore", 2 the run, 3 for how long, then for each budget what it holds
+--       epoch:   1 "epoch", which returns EPOCH
 --
 -- take returns {taken, answer, tokens, cost, …}: 1 or 0, and for each budget its answer (0 granted, 1 busy, 2 used up) with what it grants.
-local KEEP_MS, GONE_MAX = 172800000, 100
+local KEEP_MS, GONE_MAX, FORGOTTEN_MS = 172800000, 100, 2500
+local EPOCH = 'penstock:budget:epoch'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function number(value) return tonumber(value) or 0 end
 local function text(value) return string.format('%.0f', value) end
+
+local function epoch()
+  local known = redis.call('GET', EPOCH)
+  if not known then redis.call('SET', EPOCH, text(now)) end
+  return number(known or now)
+end
 
 local function drop(key, run)
   local held = redis.call('HGET', key .. ':held', run)
@@ -57,11 +68,12 @@ end
 
 local function take()
   local run, reply, amounts, worst = ARGV[2], {}, {}, 0
+  local mildest = now - epoch() < FORGOTTEN_MS and 1 or 0
   for n, key in ipairs(KEYS) do
     local at = 4 + (n - 1) * 8
     drop_gone(key)
     drop(key, run)
-    local spent, answer = learn(key, at + 2), 0
+    local spent, answer = learn(key, at + 2), mildest
     local held = redis.call('HMGET', key .. ':sum', 'tokens', 'cost')
     amounts[n] = {}
     for i = 1, 2 do
@@ -97,4 +109,13 @@ local function release()
   return 0
 end
 
-return ({take = take, settle = settle, release = release})[ARGV[1]]()
+local function restore()
+  for n, key in ipairs(KEYS) do
+    local at = 4 + (n - 1) * 2
+    drop(key, ARGV[2])
+    hold(key, ARGV[2], {number(ARGV[at]), number(ARGV[at + 1])}, number(ARGV[3]))
+  end
+  return 0
+end
+
+return ({take = take, settle = settle, release = release, restore = restore, epoch = epoch})[ARGV[1]]()

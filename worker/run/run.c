@@ -25,6 +25,7 @@ static void run_main(void *arg)
     worker->busy--;
     cond_broadcast(&worker->changed);
     single_call_free(task->single);
+    spending_end(&task->spending);
     arena_deinit(&task->arena);
     room_leave(&task->room);
     free(task);
@@ -96,7 +97,8 @@ void run_start(struct worker *worker, const struct run_claim *claim,
     ledger_begin(&task->ledger, claim->lease.run, &task->arena);
     meter_begin(&task->meter, claim, worker->config->threads.max_bytes, &task->arena);
     id_format(ID_RUN, claim->lease.run, holder);
-    spending_begin(&task->spending, holder, claim->budgets, claim->budgets_count);
+    spending_begin(&task->spending, &worker->spendings, holder, claim->budgets,
+                   claim->budgets_count);
     if (kind)
         read_spec(task, claim->spec);
     else

@@ -95,10 +95,39 @@ LIMITS_TEST(a_redis_that_forgets_all_knows_of_no_calls, 46)
 
     cr_expect_eq(take(bench, "r1", &one), BUDGET_GRANTED);
     cr_assert_eq(redis_command(bench->redis, flush, 1, NULL, &err), 0);
+    command(bench, "SET penstock:budget:epoch 1", NULL); /* for long */
     budget_holds_settle(bench->redis, TEXT("r1"), &one, 1, &real, 60000);
     cr_expect_eq(take(bench, "r2", &one), BUDGET_BUSY, "but it learns what they came to");
     one.spent.of[BUDGET_TOKENS] = 600;
     budget_holds_release(bench->redis, TEXT("r1"), &one, 1);
     one = hold("b", 1000, 600, 50, 400);
     cr_expect_eq(take(bench, "r2", &one), BUDGET_GRANTED);
+}
+
+LIMITS_TEST(what_redis_forgot_is_told_again_before_anything_is_granted, 48)
+{
+    struct budget_hold mine = hold("b", 1000, 0, 50, 600);
+    struct budget_hold other = hold("b", 1000, 0, 50, 600);
+    struct budget_hold spent = hold("b", 1000, 1000, 50, 600);
+    int64_t before;
+    int64_t after;
+
+    cr_assert_eq(budget_holds_epoch(bench->redis, &before, &err), 0);
+    cr_assert_eq(before, 1);
+    cr_assert_eq(take(bench, "r1", &mine), BUDGET_GRANTED);
+    command(bench, "FLUSHDB", NULL);
+    cr_expect_eq(take(bench, "r2", &other), BUDGET_BUSY, "nobody knows who holds what");
+    cr_expect_eq(take(bench, "r2", &spent), BUDGET_USED_UP, "what is spent is known");
+    cr_assert_eq(budget_holds_epoch(bench->redis, &after, &err), 0);
+    cr_expect(after > before);
+    budget_holds_restore(bench->redis, TEXT("r1"), &mine, 1, 60000);
+    budget_holds_restore(bench->redis, TEXT("r1"), &mine, 1, 60000);
+    command(bench, "SET penstock:budget:epoch 1", NULL); /* the time is over */
+    other = hold("b", 2000, 1000, 50, 600);
+    cr_expect_eq(take(bench, "r2", &other), BUDGET_BUSY, "400 of 1000 are not held by r1");
+    other = hold("b", 2000, 1000, 50, 400);
+    cr_expect_eq(take(bench, "r2", &other), BUDGET_GRANTED, "what was told twice is held once");
+    budget_holds_release(bench->redis, TEXT("r1"), &mine, 1);
+    other = hold("b", 2000, 1000, 50, 1000);
+    cr_expect_eq(take(bench, "r2", &other), BUDGET_GRANTED);
 }
