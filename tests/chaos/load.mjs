@@ -137,6 +137,7 @@ export class Load {
         host: '127.0.0.1', port: scheduler.front.port, method, path, agent: this.agent, timeout: this.world.options.callMs ?? CALL_MS,
         headers: { authorization: `Bearer ${this.world.keys[tenant]}`, ...(data ? { 'content-type': 'application/json', 'content-length': Buffer.byteLength(data) } : {}), ...headers },
       };
+      let timer; // from when it has a connection: who queued for one and gave up meanwhile would never be done where all are slow
       const fail = () => {
         clearTimeout(timer);
         this.lost++;
@@ -157,7 +158,7 @@ export class Load {
           done({ status: response.statusCode, body: parsed });
         });
       });
-      const timer = setTimeout(() => request.destroy(new Error('too slow')), this.world.options.callMs ?? CALL_MS);
+      request.on('socket', () => (timer = setTimeout(() => request.destroy(new Error('too slow')), this.world.options.callMs ?? CALL_MS)));
       request.on('error', fail);
       request.end(data);
     });

@@ -10,11 +10,11 @@ import { sleep } from '../lib/stack.mjs';
 const HOUR = 3600;
 const MOVE_MS = [700, 2500];
 
-// Each user's budget. What a run of theirs spends is some 800 tokens, or 170 millionths of a dollar.
+// Each user's budget. A run of theirs spends some 50 tokens, or 18 millionths of a dollar, but before each call it is estimated at six times as much, since the model is told of tools.
 export const budgets = {
-  'spender-0': { max_tokens: 6000, at_limit: 'end' },
-  'spender-1': { max_tokens: 2500, at_limit: 'fallback', fallback_model: 'openai/gpt-4o-mini-2025-01-01' },
-  'spender-2': { max_cost_micros: 1200, at_limit: 'end' },
+  'spender-0': { max_tokens: 1000, at_limit: 'end' },
+  'spender-1': { max_tokens: 900, at_limit: 'fallback', fallback_model: 'openai/gpt-4o-mini-2025-01-01' },
+  'spender-2': { max_cost_micros: 250, at_limit: 'end' },
 };
 
 const schedules = [
