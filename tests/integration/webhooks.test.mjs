@@ -280,11 +280,17 @@ test('a new secret and the one before sign until the time is over', async () => 
   await until('it is told', () => to.got.length === 1);
   verify(webhook.secret, to.got[0].headers, to.got[0].body);
   verify(second.secret, to.got[0].headers, to.got[0].body);
+  await as.ok('POST', `/v1/webhooks/${webhook.id}/test`, {});
+  verify(webhook.secret, to.got[1].headers, to.got[1].body);
+  verify(second.secret, to.got[1].headers, to.got[1].body);
   const third = await as.ok('POST', `/v1/webhooks/${webhook.id}/rotate_secret`, { keep_seconds: 0 });
   await as.finished(await as.go());
-  await until('it is told', () => to.got.length === 2);
-  verify(third.secret, to.got[1].headers, to.got[1].body);
-  assert.throws(() => verify(second.secret, to.got[1].headers, to.got[1].body), /no signature/);
+  await until('it is told', () => to.got.length === 3);
+  await as.ok('POST', `/v1/webhooks/${webhook.id}/test`, {});
+  for (const { headers, body } of to.got.slice(2)) {
+    verify(third.secret, headers, body);
+    assert.throws(() => verify(second.secret, headers, body), /no signature/);
+  }
 });
 
 test('a test event comes back with what was answered', async () => {

@@ -187,7 +187,10 @@ int hook_try(struct request *request, const struct webhook *webhook, struct text
     const char *sample = hook_sample(type);
     const struct hook_event what = {event, type, clock_wall_ms() / 1000, text_of(sample),
                                     TEXT_NONE};
-    struct hook_message message = {.url = webhook->url.ptr, .secret = &webhook->secret, .id = name};
+    struct hook_message message = {.url = webhook->url.ptr,
+                                   .secret = &webhook->secret,
+                                   .previous = &webhook->previous,
+                                   .id = name};
     int r;
 
     buf_init(&body, 0);

@@ -19,10 +19,16 @@
     "           AND d.state = 'pending'" \
     "         LIMIT " SQL_STRING(WEBHOOK_WAITING_SHOWN) ") d)," \
     " CASE WHEN w.previous_until > now() THEN " SQL_SECONDS("w.previous_until") " END," \
-    " " SQL_SECONDS("w.created_at") ", " SQL_SECONDS("w.updated_at") ", w.secret"
+    " " SQL_SECONDS("w.created_at") ", " SQL_SECONDS("w.updated_at") ", w.secret," \
+    " CASE WHEN w.previous_until > now() THEN w.previous_secret END"
 
 #define MINE "w.id = $1 AND w.tenant_id = $2"
 /* clang-format on */
+
+static void read_secret(struct row *row, struct hook_secret *out)
+{
+    out->len = pg_get_bytes(row->result, row->row, row->column++, out->bytes, sizeof(out->bytes));
+}
 
 static int webhook_read(struct row *row, void *out, struct error *err)
 {
@@ -42,8 +48,8 @@ static int webhook_read(struct row *row, void *out, struct error *err)
     webhook.previous_until = row_int(row);
     webhook.created_at = row_int(row);
     webhook.updated_at = row_int(row);
-    webhook.secret.len = pg_get_bytes(row->result, row->row, row->column++, webhook.secret.bytes,
-                                      sizeof(webhook.secret.bytes));
+    read_secret(row, &webhook.secret);
+    read_secret(row, &webhook.previous);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct webhook *)out = webhook;

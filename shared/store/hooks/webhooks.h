@@ -24,6 +24,7 @@ struct webhook {
     int64_t created_at;
     int64_t updated_at;
     struct hook_secret secret;
+    struct hook_secret previous; /* without bytes: none signs beside it */
 };
 
 #define WEBHOOK_WAITING_SHOWN 1000
