@@ -28,7 +28,8 @@ SUSPENDS static int check_host(const struct guard_options *guard, const struct h
 
     if (r == -E_DENIED)
         return refuse(failure, param, target->host,
-                      " has no public address, and others are not allowed here.");
+                      " has no public address, and others are not allowed here"
+                      " (webhooks.private_addresses).");
     if (r == -E_NOT_FOUND)
         return refuse(failure, param, target->host, ": there is no host of this name.");
     return 0;
