@@ -325,6 +325,7 @@ test('people make, look at, run and delete schedules', async () => {
     assert.match(run, /^run_[0-9a-f]{32}$/);
     await settledFirings(stack, made.id, 1);
     assert.match(stack.command('schedules', 'backfill', 'morning', '2026-01-01T00:00:00', '2026-01-03T00:00:00'), /^2 times are run/);
+    assert.equal(stack.command('schedules', 'backfill', 'morning', '2026-01-01T00:00:00', '2026-01-02T12:00:00'), 'nothing is run: no time of it lies there that had no run yet\n');
     await settledFirings(stack, made.id, 3);
     assert.match(stack.command('schedules', 'firings', 'morning'), /^TIME .*\n2026-01-02T09:00:00\+01:00 +backfill +completed +run_.*\n2026-01-01T09:00:00\+01:00 +backfill +completed .*\n20.* manual +completed +run_[0-9a-f]{32}/);
     assert.match(stack.command('schedules', 'pause', 'morning', '--reason', 'holiday'), /^state +paused\npaused +holiday$/m);

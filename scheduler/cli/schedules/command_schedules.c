@@ -138,6 +138,7 @@ static int backfill(struct client *client, const struct arguments *args, struct 
     CLEANUP(json_freep) struct json_object *body = json_object_new_object();
     CLEANUP(freep) char *path = NULL;
     struct client_reply reply = {0};
+    int64_t count;
     int r = path_of(client, args, "/backfill", &path, err);
 
     json_object_object_add(body, "from", json_object_new_string(args->positional[1]));
@@ -146,8 +147,13 @@ static int backfill(struct client *client, const struct arguments *args, struct 
         r = client_post(client, path, body, &reply, err);
     if (r < 0)
         return r;
-    printf("%" PRId64 " times are run, one after the other\n",
-           json_get_int(reply.json, "firings", 0));
+    count = json_get_int(reply.json, "firings", 0);
+    if (count == 0)
+        printf("nothing is run: no time of it lies there that had no run yet\n");
+    else if (count == 1)
+        printf("1 time is run\n");
+    else
+        printf("%" PRId64 " times are run, one after the other\n", count);
     client_reply_deinit(&reply);
     return 0;
 }

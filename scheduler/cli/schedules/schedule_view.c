@@ -126,15 +126,18 @@ void firing_print_row(struct json_object *firing, struct text agent)
 {
     struct text outcome = json_get_text(firing, "outcome");
     struct text run = json_get_text(firing, "run_id");
+    struct text detail = json_get_text(firing, "detail");
     int64_t times = json_get_int(firing, "times", 1);
 
     (void)agent;
     printf("%-25.*s  %-8.*s  ", TEXT_ARGS(json_get_text(firing, "fire_time")),
            TEXT_ARGS(json_get_text(firing, "cause")));
     print_state(outcome.ptr ? outcome : json_get_text(firing, "state"), 10);
-    printf("  %-36.*s  ", TEXT_ARGS(run.ptr ? run : TEXT("-")));
+    printf("  %-36.*s", TEXT_ARGS(run.ptr ? run : TEXT("-")));
     if (times > 1)
-        printf("%" PRId64 " times: ", times);
-    terminal_print_line(stdout, json_get_text(firing, "detail"), DETAIL_MAX);
+        printf("  %" PRId64 " times: ", times);
+    else if (detail.len > 0)
+        printf("  ");
+    terminal_print_line(stdout, detail, DETAIL_MAX);
     printf("\n");
 }
