@@ -247,7 +247,11 @@ test('a lasting thread is the log of its schedule', async () => {
     assert.match(told[0], /^system: Schedule: 5 times from 20.* to 20.* were missed\.$/);
     assert.match(told[1], /^system: Schedule: the run for 20.* \(run_[0-9a-f]{32}\) failed: .*I do not like it/);
     const paused = await getSchedule(stack, one.id);
-    assert.deepEqual([paused.state, paused.failures, paused.paused_reason], ['paused', 3, { code: 'failures', message: '3 runs in a row have failed.' }]);
+    assert.deepEqual([paused.state, paused.failures, paused.paused_reason], ['paused', 3, { code: 'failures', message: paused.paused_reason.message }]);
+    assert.match(paused.paused_reason.message, /^3 runs in a row have failed\. The last one: .*I do not like it/);
+    const ended = (await firingsOf(stack, one.id)).filter(({ state }) => state === 'ended');
+    assert.ok(ended.every(({ outcome, detail }) => (outcome === 'failed' ? /I do not like it/.test(detail) : detail === null)), 'why each that failed has');
+    assert.match(stack.command('schedules', 'firings', one.id), /^20\S+ +catch_up +failed +run_[0-9a-f]{32} +.*I do not like it/m);
     assert.deepEqual([(await stack.ok('POST', `/v1/schedules/${one.id}/resume`)).failures], [0]);
   });
 });

@@ -6,6 +6,7 @@
 #include "shared/store/schedules/schedule_rows.h"
 
 #define TELL_MAX "100"
+#define WHY_MAX  "500" /* characters of why a run has failed */
 
 /* clang-format off */
 /* Of those that end together, only what comes behind the last one that was completed has failed in
@@ -15,7 +16,11 @@ static const struct pg_statement settle = {
     .sql =
         "WITH e AS MATERIALIZED ("
         "    SELECT f.schedule_id, f.id, coalesce(r.status, 'deleted') AS outcome,"
-        "        coalesce(r.updated_at, now()) AS at"
+        "        coalesce(r.updated_at, now()) AS at,"
+        "        CASE WHEN r.status IN ('failed', 'expired', 'incomplete')"
+        "            THEN left("
+        "                coalesce(r.incomplete_reason, r.last_error ->> 'message'), " WHY_MAX ")"
+        "            END AS why"
         "    FROM schedule_firings f"
         "    LEFT JOIN runs r ON r.id = f.id"
         "    WHERE f.state = 'started'"
@@ -30,6 +35,7 @@ static const struct pg_statement settle = {
         "    UPDATE schedule_firings f"
         "    SET state = 'ended',"
         "        outcome = e.outcome,"
+        "        detail = coalesce(e.why, f.detail),"
         "        ended_at = e.at,"
         "        taken_until = 'epoch',"
         "        tell = l.lasting AND e.outcome <> 'completed'"
@@ -38,7 +44,7 @@ static const struct pg_statement settle = {
         "    WHERE f.schedule_id = e.schedule_id"
         "      AND f.id = e.id"
         "      AND f.state = 'started'"
-        "    RETURNING f.schedule_id, f.id, f.outcome, f.ended_at),"
+        "    RETURNING f.schedule_id, f.id, f.outcome, f.ended_at, f.detail),"
         " o AS ("
         "    SELECT f.*, max(f.ended_at) FILTER (WHERE f.outcome = 'completed')"
         "        OVER (PARTITION BY f.schedule_id) AS completed_at"
@@ -51,6 +57,8 @@ static const struct pg_statement settle = {
         "              AND (o.completed_at IS NULL OR o.ended_at > o.completed_at)) AS failed,"
         "        (array_agg(o.id ORDER BY o.ended_at DESC, o.id DESC))[1] AS last_run,"
         "        (array_agg(o.outcome ORDER BY o.ended_at DESC, o.id DESC))[1] AS last_outcome,"
+        "        (array_agg(o.detail ORDER BY o.ended_at DESC, o.id DESC)"
+        "            FILTER (WHERE o.outcome IN ('failed', 'expired', 'incomplete')))[1] AS why,"
         "        (array_agg(o.id ORDER BY o.ended_at DESC, o.id DESC)"
         "            FILTER (WHERE o.outcome = 'completed'))[1] AS last_completed"
         "    FROM o"
@@ -73,6 +81,7 @@ static const struct pg_statement settle = {
         "        pause_code = CASE WHEN c.pauses THEN 'failures' ELSE s.pause_code END,"
         "        pause_message = CASE"
         "            WHEN c.pauses THEN c.failures || ' runs in a row have failed.'"
+        "                || coalesce(' The last one: ' || c.why, '')"
         "            ELSE s.pause_message"
         "            END"
         "    FROM c"

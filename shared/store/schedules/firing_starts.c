@@ -138,6 +138,7 @@ static const struct pg_statement started = {
         "            WHEN f.pause IS NOT NULL THEN f.message"
         "            WHEN f.state = 'failed' AND " SQL_TOO_MANY("s") " THEN"
         "                s.failures + 1 || ' runs in a row have failed.'"
+        "                    || coalesce(' The last one: ' || f.detail, '')"
         "            END"
         "    FROM f"
         "    WHERE s.id = f.schedule"
