@@ -193,11 +193,23 @@ static bool is_success(const struct http_response *response)
     return response->status >= 200 && response->status < 300;
 }
 
+/* OpenAI's sentences often leave it to the reply's "param" which member they are about. Nobody sees
+ * that here, so such a sentence begins with it. Empty where the sentence names the member. */
+static void name_member(struct json_object *reply, struct text message, char out[100])
+{
+    struct text param = json_string(json_path(reply, "error", "param", NULL));
+
+    out[0] = '\0';
+    if (param.len > 0 && param.len < 90 && !memmem(message.ptr, message.len, param.ptr, param.len))
+        (void)snprintf(out, 100, "%.*s: ", TEXT_ARGS(param));
+}
+
 static int refused(const struct client *client, const struct client_call *call, int status,
                    struct text body, struct error *err)
 {
     CLEANUP(json_freep) struct json_object *json = NULL;
     struct text message = TEXT_NONE;
+    char member[100];
 
     if (json_decode(body, JSON_DEPTH_DEFAULT, &json, NULL) == 0)
         message = json_string(json_path(json, "error", "message", NULL));
@@ -208,9 +220,11 @@ static int refused(const struct client *client, const struct client_call *call, 
         return error_set(err, code_of_status(status),
                          "%s %s%s answered %d: is this a Penstock server?", call->method,
                          client->settings.url, call->path, status);
-    if (status == 400 || status == 404 || status == 422)
-        return error_set(err, code_of_status(status), "%.*s", TEXT_ARGS(message));
-    return error_set(err, code_of_status(status), "%.*s (%d)", TEXT_ARGS(message), status);
+    name_member(json, message, member);
+    if (status == 400 || status == 404 || status == 409 || status == 422)
+        return error_set(err, code_of_status(status), "%s%.*s", member, TEXT_ARGS(message));
+    return error_set(err, code_of_status(status), "%s%.*s (%d)", member, TEXT_ARGS(message),
+                     status);
 }
 
 /* A raw response is taken over. */

@@ -236,6 +236,33 @@ Test(client, tells_a_refused_key_at_once)
     cr_assert_eq(fake.count, 1);
 }
 
+static void member_is_named(struct client *client)
+{
+    struct client_reply reply;
+
+    cr_assert_eq(client_get(client, "/v1/x", &reply, &err), -E_REJECTED);
+    cr_assert_str_eq(err.text, "catch_up: Invalid value: 'last'.");
+    cr_assert_eq(client_get(client, "/v1/x", &reply, &err), -E_REJECTED);
+    cr_assert_str_eq(err.text, "Invalid 'cron': no.");
+    cr_assert_eq(client_get(client, "/v1/x", &reply, &err), -E_REJECTED);
+    cr_assert_str_eq(err.text, "No.");
+}
+
+Test(client, says_which_member_is_refused_where_the_sentence_does_not)
+{
+    run(
+        (const char *const[]){
+            REPLY("400 No", "Content-Length: 65\r\n",
+                  "{\"error\":{\"message\":\"Invalid value: 'last'.\",\"param\":\"catch_up\"}}"),
+            REPLY("400 No", "Content-Length: 58\r\n",
+                  "{\"error\":{\"message\":\"Invalid 'cron': no.\",\"param\":\"cron\"}}"),
+            REPLY("400 No", "Content-Length: 40\r\n",
+                  "{\"error\":{\"message\":\"No.\",\"param\":null}}"),
+            ok, NULL},
+        member_is_named);
+    cr_assert_eq(fake.count, 3);
+}
+
 static void is_no_penstock(struct client *client)
 {
     struct client_reply reply;
