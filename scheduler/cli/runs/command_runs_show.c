@@ -9,12 +9,22 @@
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
+#include "shared/store/runs/run_state.h"
 
 static void print_fact(const char *name, struct text value)
 {
     printf("%-12s", name);
     terminal_print_line(stdout, value, 200);
     printf("\n");
+}
+
+/* Its end is still to come, and there is a time by which it does. */
+static bool may_expire(struct json_object *run)
+{
+    enum run_status status;
+
+    return json_get_int(run, "expires_at", 0) > 0 &&
+           run_status_parse(json_get_text(run, "status"), &status) && !run_status_terminal(status);
 }
 
 static void print_run(struct json_object *run)
@@ -42,6 +52,10 @@ static void print_run(struct json_object *run)
             when_format(json_get_int(run, times[i].field, 0), true, time);
             print_fact(times[i].name, text_of(time));
         }
+    if (may_expire(run)) {
+        when_format(json_get_int(run, "expires_at", 0), true, time);
+        print_fact("expires", text_of(time));
+    }
     if (run_took_seconds(run) >= 0) {
         when_format_span(run_took_seconds(run), time);
         print_fact("took", text_of(time));

@@ -73,6 +73,23 @@ static void explain_waiting(struct json_object *run, struct buf *out)
     }
 }
 
+/* What a reason of incomplete_details means to who has not read of budgets; NULL: none of those. */
+static const char *reason_words(const char *reason)
+{
+    static const char *const words[][2] = {
+        {"run_budget", "what the run may spend is spent"},
+        {"thread_budget", "what its thread may spend is spent: penstock budgets list"},
+        {"user_budget", "what its user may spend is spent: penstock budgets list"},
+        {"agent_budget", "what its agent may spend is spent: penstock budgets list"},
+        {"tenant_budget", "what the tenant may spend is spent: penstock budgets list"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
+        if (strcmp(reason, words[i][0]) == 0)
+            return words[i][1];
+    return NULL;
+}
+
 void run_explain(struct json_object *run, struct buf *out)
 {
     const char *status = json_get_string(run, "status");
@@ -89,6 +106,8 @@ void run_explain(struct json_object *run, struct buf *out)
                    TEXT_ARGS(json_get_text(last_error, "code")));
     if (reason)
         buf_printf(out, ": %s", reason);
+    if (reason && reason_words(reason))
+        buf_printf(out, " (%s)", reason_words(reason));
 }
 
 /* "it waits for …, not before 2026-11-29 16:23:34+00:00". Returns false: for none of these. */

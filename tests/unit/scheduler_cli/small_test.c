@@ -192,6 +192,26 @@ Test(run_view, explains_why_a_run_did_not_complete)
     cr_assert_str_eq(buf_string(&out), "the run is failed: m (server_error)");
 }
 
+Test(run_view, says_in_words_whose_budget_is_spent)
+{
+    CLEANUP(json_freep)
+    struct json_object *spent =
+        decode("{\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":\"user_budget\"}}");
+    CLEANUP(json_freep)
+    struct json_object *cut = decode(
+        "{\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":\"content_filter\"}}");
+    CLEANUP(buf_deinit) struct buf out = {0};
+
+    buf_init(&out, 0);
+    run_explain(spent, &out);
+    cr_assert_str_eq(buf_string(&out), "the run is incomplete: user_budget (what its user may "
+                                       "spend is spent: penstock budgets list)");
+    buf_deinit(&out);
+    buf_init(&out, 0);
+    run_explain(cut, &out);
+    cr_assert_str_eq(buf_string(&out), "the run is incomplete: content_filter");
+}
+
 Test(run_view, takes_the_text_out_of_a_message)
 {
     CLEANUP(json_freep)
