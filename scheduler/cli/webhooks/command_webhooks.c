@@ -241,20 +241,24 @@ static int try(struct client *client, const struct arguments *args, struct error
 
 static void print_delivery_head(void)
 {
-    printf("%-36s  %-9s  %5s  %6s  %-25s  %s\n", "DELIVERY", "STATE", "TRIES", "ANSWER", "CREATED",
-           "TYPE");
+    printf("%-36s  %-9s  %5s  %6s  %-25s  %-25s  %s\n", "DELIVERY", "STATE", "TRIES", "ANSWER",
+           "CREATED", "NEXT TRY", "TYPE");
 }
 
 static void print_delivery(struct json_object *delivery, struct text agent)
 {
+    int64_t next_try = json_get_int(delivery, "next_try_at", 0);
     char created[WHEN_SIZE];
+    char next[WHEN_SIZE] = "-";
 
     (void)agent;
     when_format(json_get_int(delivery, "created_at", 0), true, created);
-    printf("%.*s  %-9.*s  %5" PRId64 "  %6" PRId64 "  %-25s  %.*s\n",
+    if (next_try > 0)
+        when_format(next_try, true, next);
+    printf("%.*s  %-9.*s  %5" PRId64 "  %6" PRId64 "  %-25s  %-25s  %.*s\n",
            TEXT_ARGS(json_get_text(delivery, "id")), TEXT_ARGS(json_get_text(delivery, "state")),
            json_get_int(delivery, "tries", 0), json_get_int(delivery, "status_code", 0), created,
-           TEXT_ARGS(json_get_text(delivery, "type")));
+           next, TEXT_ARGS(json_get_text(delivery, "type")));
 }
 
 static int deliveries(struct client *client, const struct arguments *args, struct error *err)
