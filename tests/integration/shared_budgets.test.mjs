@@ -256,6 +256,7 @@ test('budgets are kept for what there is, and go with it', async () => {
     assert.equal((await other.call('PUT', `/v1/budgets/thread/${thread.id}`, { period: 'day', max_tokens: 5 })).status, 404);
     assert.equal((await stack.ok('DELETE', '/v1/budgets/tenant/self')).deleted, true);
     assert.equal((await stack.call('DELETE', '/v1/budgets/tenant/self')).status, 404);
+    assert.match((await stack.call('GET', '/v1/budgets/tenant/acme')).body.error.message, /^No tenant found with id 'acme': .* 'self'\.$/);
     await stack.ok('DELETE', `/v1/threads/${thread.id}`);
     assert.equal((await stack.call('GET', `/v1/budgets/thread/${thread.id}`)).status, 404);
     await stack.ok('DELETE', '/v1/users/a%2Fb');

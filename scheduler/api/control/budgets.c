@@ -73,7 +73,10 @@ static int read_tenant(struct request *request, struct text *out)
     if (text_is(said, SELF) ||
         (id_parse(ID_TENANT, said, &id) && uuid_equal(id, request->store.tenant)))
         return 0;
-    return request_missing(request, "tenant", said);
+    return failure_param(&request->failure, 404, NULL, NULL,
+                         "No tenant found with id '%.*s': a key knows its own alone, and that is "
+                         "'self'.",
+                         (int)text_prefix(said, 100).len, said.ptr);
 }
 
 /* The kind, and of it the subject as the store has it. */
