@@ -163,7 +163,8 @@ test('what a call holds is given back when its client goes away, when it fails, 
 test('where others hold what is left a call waits, and is told so when that takes too long', async () => {
   const short = config.replace('gateway_wait_ms: 20000', 'gateway_wait_ms: 1000');
   await withStack({ ...options, config: short }, async (stack) => {
-    await put(stack, 'tenant/self', { max_tokens: 150 });
+    await put(stack, 'tenant/self', { max_tokens: 250 });
+    await until('Redis knows again what is held', async () => (await complete(stack, 'hello')).status === 200);
     const gone = new AbortController();
     const headers = { authorization: `Bearer ${stack.key}`, 'content-type': 'application/json' };
     const stalled = fetch(`${stack.url}/v1/chat/completions`, { method: 'POST', headers, body: JSON.stringify(say('stall')), signal: gone.signal }).catch((error) => error.name);
