@@ -47,9 +47,19 @@ size_t schedule_next_times(const struct schedule *schedule, int64_t after_s,
 
     if (schedule->state == SCHEDULE_ENDED || schedule_timetable(schedule, &table, &err) < 0)
         return 0;
+    /* The delay reaches back to times that it did not have yet when it was made. */
+    if (schedule->next && at_s < schedule->next)
+        at_s = schedule->next - 1;
     while (count < SCHEDULE_NEXT_TIMES && timetable_next(&table, at_s, &at_s) == 0)
         out[count++] = at_s + delay_s;
     return count;
+}
+
+bool schedule_same_times(const struct schedule *one, const struct schedule *other)
+{
+    return text_equal(one->cron, other->cron) && one->every_s == other->every_s &&
+           one->run_at == other->run_at && text_equal(one->zone, other->zone) &&
+           one->starts_at == other->starts_at;
 }
 
 int schedule_begin(struct schedule *schedule, int64_t after_s, struct error *err)

@@ -22,6 +22,9 @@ int64_t schedule_delay_s(struct uuid id, int64_t jitter_s);
 size_t schedule_next_times(const struct schedule *schedule, int64_t after_s,
                            int64_t out[SCHEDULE_NEXT_TIMES]);
 
+/* Whether they have the same times, but for which of them is the last, and for their delays. */
+bool schedule_same_times(const struct schedule *one, const struct schedule *other);
+
 /* Sets `next`, `due` and, where nothing is left, `state`, for a schedule that goes on behind an
  * instant. Returns as schedule_timetable. */
 MUSTCHECK int schedule_begin(struct schedule *schedule, int64_t after_s, struct error *err);

@@ -76,6 +76,8 @@ test('a schedule that is not right is refused, and it is said what would be', as
     await refused({ cron: '0 0 30 2 *' }, 400, 'cron', /Invalid 'cron'/);
     await refused({ every: '10s' }, 400, 'every', /from 1m to 366d/);
     await refused({ run_at: '2020-01-01T00:00:00Z' }, 400, 'run_at', /not in the future/);
+    await refused({ every: '5m', start_at: '1970-01-01T00:00:00Z' }, 400, 'start_at', /not after the beginning of 1970/);
+    await refused({ every: '5m', end_at: '1969-12-31T23:59:59Z' }, 400, 'end_at', /not after the beginning of 1970/);
     await refused({ every: '5m', timezone: 'Mars/Olympus' }, 400, 'timezone', /Mars/);
     await refused({ cron: '@daily', end_at: '2020-01-01T00:00:00Z' }, 400, 'end_at', /never fires/);
     await refused({ every: '5m', input: 'It is {{now}}' }, 400, 'input', /'now', which nothing fills/);
@@ -224,6 +226,37 @@ test('a schedule is paused, resumed, run by hand, and filled for the past', asyn
     assert.deepEqual(filled.map((each) => each.fire_time.slice(11, 16)), ['00:15', '00:30', '00:45', '01:00']);
     assert.ok(filled.every((each) => each.cause === 'backfill' && each.outcome === 'completed'));
     assert.equal((await stack.ok('POST', `/v1/schedules/${minutes.id}/backfill`, span)).firings, 0, 'no time has two runs');
+  });
+});
+
+test('who says the times of a schedule once more takes none away', async () => {
+  await withStack({ script, workers: 0 }, async (stack) => {
+    const assistant = await stack.assistant();
+    const one = await createSchedule(stack, assistant, { every: '1h', jitter: 86400, input: 'hi' });
+    const row = () => stack.sql(`SELECT extract(epoch FROM next)::int AS next, extract(epoch FROM due)::int AS due FROM schedules WHERE id = '${uuidOf(one.id)}'`)[0];
+    assert.equal(Date.parse(one.next_fire_times[0]) / 1000, row().due);
+    // Its time is past and its delay is not: what is due is to come.
+    stack.exec(`UPDATE schedules SET turn = turn + 1, next = next - interval '61 min', starts_at = starts_at - interval '61 min', due = now() + interval '1 h' WHERE id = '${uuidOf(one.id)}'`);
+    const before = row();
+    const { start_at } = await getSchedule(stack, one.id);
+    for (const said of [{ every: '1h' }, { every: '1h', start_at, timezone: 'UTC', jitter: 86400 }, { end_at: '2040-01-01T00:00:00Z' }]) {
+      await stack.ok('POST', `/v1/schedules/${one.id}`, said);
+      assert.equal(row().next, before.next, JSON.stringify(said));
+    }
+    await stack.ok('POST', `/v1/schedules/${one.id}`, { every: '2h' });
+    assert.ok(row().next > Date.now() / 1000, 'other times are those to come');
+  });
+});
+
+test('many change a schedule at once, and none is sent away', async () => {
+  await withStack({ script, workers: 0 }, async (stack) => {
+    const assistant = await stack.assistant();
+    const one = await createSchedule(stack, assistant, { every: '1h', input: 'hi' });
+    const ask = (i) => stack.call('POST', `/v1/schedules/${one.id}${['', '/pause', '/resume', ''][i % 4]}`, [{ metadata: { i: `${i}` } }, {}, undefined, { every: `${i + 2}m` }][i % 4]);
+    for (let round = 0; round < 5; round++) {
+      const replies = await Promise.all(Array.from({ length: 40 }, (_, i) => ask(i)));
+      assert.deepEqual(replies.filter((reply) => reply.status !== 200).map((reply) => reply.body), []);
+    }
   });
 });
 

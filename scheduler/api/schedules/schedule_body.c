@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shared/agent/spec.h"
+#include "shared/base/backoff.h"
 #include "shared/base/clock.h"
 #include "shared/schedules/schedule_ask.h"
 #include "shared/schedules/schedule_times.h"
@@ -105,6 +106,13 @@ void schedule_defaults(struct schedule *schedule, int64_t now_s)
     };
 }
 
+int64_t schedule_again_ms(int tries)
+{
+    static const struct backoff_policy apart = {.base_ms = 4, .cap_ms = 200};
+
+    return backoff_wait_ms(&apart, tries - 1, (uint32_t)random_below(UINT32_MAX));
+}
+
 static int unfit(struct request *request, const char *name, const struct error *err)
 {
     return failure_param(&request->failure, 400, name, "invalid_value", "Invalid '%s': %s.", name,
@@ -125,7 +133,13 @@ int schedule_body_time(struct request *request, const struct schedule *schedule,
         return 0;
     if (zone_get(schedule->zone, &zone, &err) < 0)
         return unfit(request, "timezone", &err);
-    return run_at_parse(said, zone, out_s, &err) < 0 ? unfit(request, name, &err) : 0;
+    if (run_at_parse(said, zone, out_s, &err) < 0)
+        return unfit(request, name, &err);
+    if (*out_s > 0)
+        return 0;
+    /* 0 is none, and what an interval counts from has to be kept. */
+    return failure_param(&request->failure, 400, name, "invalid_value",
+                         "Invalid '%s': it is not after the beginning of 1970.", name);
 }
 
 /* One of three, in place of what it was. */
@@ -182,19 +196,24 @@ static int read_times(struct request *request, struct schedule *schedule, bool *
     return r;
 }
 
-/* Sets what fires next, and refuses what never will. An interval counts from its start. */
-static int begin(struct request *request, struct schedule *schedule, int64_t now_s)
+/* Sets what fires next, and refuses what never will. An interval counts from its start. Who says
+ * the same times once more takes none away that is due and has not fired yet. */
+static int begin(struct request *request, const struct schedule *before, struct schedule *schedule,
+                 int64_t now_s)
 {
     enum schedule_state state = schedule->state;
+    int64_t after_s = now_s;
     struct error err;
 
     if (schedule->every_s && !schedule->starts_at)
         schedule->starts_at = now_s;
-    if (schedule->run_at && schedule->run_at <= now_s)
+    if (before->next && before->next <= now_s && schedule_same_times(before, schedule))
+        after_s = before->next - 1;
+    if (schedule->run_at && schedule->run_at <= after_s)
         return failure_param(&request->failure, 400, "run_at", "invalid_value",
                              "Invalid 'run_at': it is not in the future.");
     schedule->state = SCHEDULE_ACTIVE;
-    if (schedule_begin(schedule, now_s, &err) < 0)
+    if (schedule_begin(schedule, after_s, &err) < 0)
         return unfit(request, schedule->cron.ptr ? "cron" : "timezone", &err);
     if (schedule->state == SCHEDULE_ENDED)
         return failure_param(&request->failure, 400, schedule->ends_at ? "end_at" : "cron",
@@ -351,6 +370,7 @@ static int try_run(struct request *request, const struct schedule *schedule)
 int schedule_body_read(struct request *request, struct schedule *schedule, bool *out_times)
 {
     struct text agent = json_get_text(request->body, "assistant_id");
+    const struct schedule before = *schedule;
     int64_t now_s = clock_wall_ms() / 1000;
     int r = read_times(request, schedule, out_times);
 
@@ -368,6 +388,6 @@ int schedule_body_read(struct request *request, struct schedule *schedule, bool 
     if (r == 0)
         r = try_run(request, schedule);
     if (r == 0 && *out_times)
-        r = begin(request, schedule, now_s);
+        r = begin(request, &before, schedule, now_s);
     return r;
 }

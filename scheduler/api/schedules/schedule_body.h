@@ -18,6 +18,10 @@ void schedule_defaults(struct schedule *schedule, int64_t now_s);
 SUSPENDS MUSTCHECK int schedule_body_read(struct request *request, struct schedule *schedule,
                                           bool *out_times);
 
+/* How long to wait before a schedule is read again that somebody else changed meanwhile, for the
+ * `tries`th time: many who change one keep apart. */
+int64_t schedule_again_ms(int tries);
+
 /* An instant, as run_at_parse has it, in the schedule's zone. Returns as schedule_body_read. */
 MUSTCHECK int schedule_body_time(struct request *request, const struct schedule *schedule,
                                  const char *name, int64_t *out_s);

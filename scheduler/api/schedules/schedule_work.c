@@ -11,9 +11,7 @@
 #include "shared/schedules/schedule_plan.h"
 #include "shared/schedules/schedule_times.h"
 
-#define WRITES_MAX 20 /* of one that the clock has in hand */
-
-enum { AGAIN_MS = 20 };
+#define WRITES_MAX 40 /* of one that the clock, or somebody else, has in hand */
 
 static int missing(struct request *request)
 {
@@ -50,6 +48,9 @@ static int plan_and_fire(struct request *request, plan_fn plan, struct schedule_
         struct schedule_plan planned;
         int64_t done = 0;
 
+        r = i > 0 ? fiber_sleep(schedule_again_ms(i), &err) : 0;
+        if (r < 0)
+            return request_failed(request, &err);
         r = look(request, out);
         if (r == 0)
             r = plan(request, out, &planned);
@@ -60,9 +61,6 @@ static int plan_and_fire(struct request *request, plan_fn plan, struct schedule_
             return request_failed(request, &err);
         if (done > 0)
             return 0;
-        r = fiber_sleep(AGAIN_MS, &err);
-        if (r < 0)
-            return request_failed(request, &err);
     }
     request->failure.retry = RETRY_YES;
     return failure_param(&request->failure, 503, NULL, "service_unavailable",

@@ -7,9 +7,10 @@
 #include "scheduler/api/schedules/schedule_body.h"
 #include "scheduler/api/schedules/schedule_render.h"
 #include "shared/base/clock.h"
+#include "shared/fiber/fiber.h"
 #include "shared/schedules/schedule_times.h"
 
-#define WRITES_MAX 8 /* of one that the clock changes meanwhile */
+#define WRITES_MAX 40 /* of one that the clock, or somebody else, changes meanwhile */
 
 static int missing(struct request *request)
 {
@@ -155,7 +156,11 @@ static int change(struct request *request, change_fn fn)
     for (int i = 0; i < WRITES_MAX; i++) {
         struct schedule schedule, written;
         struct error err;
-        int r = find(request, &schedule);
+        int r = i > 0 ? fiber_sleep(schedule_again_ms(i), &err) : 0;
+
+        if (r < 0)
+            return request_failed(request, &err);
+        r = find(request, &schedule);
 
         if (r == 0)
             r = fn(request, &schedule);
