@@ -2,7 +2,10 @@
 
 #include "http_test.h"
 
+#include <curl/curl.h>
 #include <stdio.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "tls_support.h"
 
@@ -35,6 +38,38 @@ static void untrusted(struct fixture *f)
 Test(http_client, refuses_a_certificate_that_nobody_vouches_for, .init = set_up, .fini = tear_down)
 {
     with_server(untrusted, NULL);
+}
+
+SUSPENDS static clock_t cpu_of_call(struct fixture *f)
+{
+    clock_t start = clock();
+
+    (void)!call_tls(f);
+    return clock() - start;
+}
+
+/* The system's certificates are some hundred: what they cost is most of the first call. */
+static void read_once(struct fixture *f)
+{
+    clock_t first = cpu_of_call(f);
+    clock_t least = first;
+
+    for (int i = 0; i < 5; i++) {
+        clock_t again = cpu_of_call(f);
+
+        least = again < least ? again : least;
+    }
+    cr_assert_lt(least, first / 2, "the first took %ld us, and another one %ld", (long)first,
+                 (long)least);
+}
+
+Test(http_client, reads_the_systems_certificates_once, .init = set_up, .fini = tear_down)
+{
+    const char *file = curl_version_info(CURLVERSION_NOW)->cainfo;
+
+    if (!file || access(file, R_OK) < 0)
+        cr_skip_test("the system has no file of certificates");
+    with_server(read_once, NULL);
 }
 
 static void trusted(struct fixture *f)
