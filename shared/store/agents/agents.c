@@ -287,7 +287,12 @@ static const struct pg_statement agent_update = {
         " v AS ("
         "    INSERT INTO agent_versions (agent_id, version, spec)"
         "    SELECT id, version, spec"
-        "    FROM a)"
+        "    FROM a),"
+        " old AS ("
+        "    DELETE FROM agent_versions o"
+        "    USING a"
+        "    WHERE o.agent_id = a.id"
+        "      AND o.version <= a.version - " SQL_STRING(AGENT_VERSIONS_KEPT) ")"
         " SELECT " AGENT_COLUMNS
         " FROM a",
     .types = "uutwit",

@@ -1,5 +1,5 @@
 #pragma once
-/* Agents ("assistants" in the API) with all their versions.
+/* Agents ("assistants" in the API) with their versions.
  *
  * An agent's `spec` is one JSON object with the fields as the API shows them, and ours. Each update
  * makes a new version; runs freeze what they need when they are created, so an update never changes
@@ -70,6 +70,9 @@ SUSPENDS MUSTCHECK int agents_list_versions(const struct store *store, struct uu
 /* In order of creation (of ids). A cursor need not exist any more. */
 SUSPENDS MUSTCHECK int agents_list(const struct store *store, const struct page *page,
                                    struct agent_list *out, struct error *err);
+
+/* Of an agent: older ones are forgotten when a new one comes. */
+#define AGENT_VERSIONS_KEPT 1000
 
 /* Replaces name, slug and spec as the next version. AGENT_MISSING; AGENT_CHANGED: nothing was
  * written; -E_CONFLICT: another agent has the slug. */

@@ -379,3 +379,22 @@ Test(idempotency, knows_the_next_try_of_a_request_without_a_key_for_some_minutes
 {
     with_store(remembers_tries);
 }
+
+static void agent_versions_end(struct store *store)
+{
+    struct uuid agent = must_agent(store);
+    struct agent_draft draft = {.id = agent, .spec = TEXT("{}")};
+    struct agent made;
+
+    sql_do("UPDATE agents SET version = 1500; UPDATE agent_versions SET version = 1500;"
+           "INSERT INTO agent_versions (agent_id, version, spec)"
+           " SELECT id, n, '{}' FROM agents, generate_series(1, 1499) n");
+    MUST(agents_update(store, &draft, &made, &test_err));
+    cr_assert_eq(sql_int("SELECT count(*) FROM agent_versions"), AGENT_VERSIONS_KEPT);
+    cr_assert_eq(sql_int("SELECT min(version) FROM agent_versions"), 502);
+}
+
+Test(agents, the_oldest_versions_of_an_agent_are_forgotten)
+{
+    with_store(agent_versions_end);
+}
