@@ -9,6 +9,9 @@
 #define SKIP_ROWS   2000
 #define FORGET_ROWS 1000
 
+/* A host that runs name and that failed to the end is not known to fail any more. */
+#define LANE_DAYS "4"
+
 /* clang-format off */
 /* Runs of a tenant that were made before its webhook was seen by whoever made them. All unfinished
  * runs are walked through in the order in which they expire, twice: what was being made meanwhile
@@ -108,7 +111,16 @@ static const struct pg_statement forget = {
         " a AS ("
         "    DELETE FROM webhook_attempts a"
         "    USING d"
-        "    WHERE a.delivery_id = ANY (ARRAY[d.id]))"
+        "    WHERE a.delivery_id = ANY (ARRAY[d.id])),"
+        " l AS ("
+        "    DELETE FROM webhook_lanes l"
+        "    WHERE l.not_before < now() - interval '" LANE_DAYS " days'"
+        "      AND NOT EXISTS (SELECT 1 FROM webhook_endpoints w WHERE w.id = l.lane)"
+        "      AND NOT EXISTS ("
+        "          SELECT 1"
+        "          FROM webhook_deliveries o"
+        "          WHERE o.lane = l.lane"
+        "            AND o.state = 'pending'))"
         " SELECT count(*)"
         " FROM e",
     .types = "u",

@@ -256,8 +256,18 @@ static void disabled(struct store *store)
     cr_assert_eq(recovered, 0, "all wait");
     sql_do("UPDATE webhook_events SET id = '00000000-0000-7000-8000-000000000000'"
            " WHERE id = (SELECT id FROM webhook_events WHERE type = 'run.completed' LIMIT 1)");
+    sql_do("INSERT INTO webhook_lanes SELECT gen_random_uuid(), 9, now() - interval '9 days',"
+           "    now() - days * interval '1 day' FROM unnest(ARRAY[3, 5]) AS days");
+    sql_do("INSERT INTO webhook_lanes SELECT id, 9, now(), now() - interval '5 days'"
+           " FROM webhook_endpoints ON CONFLICT (lane) DO UPDATE SET not_before = now()");
     MUST(outbox_forget(store->pg, 7, &more, &test_err));
     cr_assert_eq(EVENTS("type = 'run.completed'"), 9);
+    cr_assert_eq(sql_int("SELECT count(*) FROM webhook_lanes WHERE lane NOT IN"
+                         "    (SELECT id FROM webhook_endpoints)"),
+                 1, "a host that nobody has named for days is forgotten");
+    cr_assert_eq(sql_int("SELECT count(*) FROM webhook_lanes WHERE lane IN"
+                         "    (SELECT id FROM webhook_endpoints)"),
+                 sql_int("SELECT count(*) FROM webhook_endpoints"));
 }
 
 Test(webhooks, one_that_is_gone_is_disabled_and_what_it_missed_can_be_recovered)
