@@ -18,6 +18,7 @@
 #include "scheduler/live/live.h"
 #include "scheduler/outbox/outbox_sender.h"
 #include "scheduler/reap/reap.h"
+#include "scheduler/retention/retention_sweeper.h"
 #include "scheduler/roles.h"
 #include "scheduler/search/search_filler.h"
 #include "scheduler/state.h"
@@ -57,11 +58,15 @@ static const struct metric server_rows[] = {
 static const struct metric_table server_metrics = METRIC_TABLE(server_rows);
 
 const struct metric_table *const scheduler_metrics[] = {
-    &census_metrics,        &api_metrics_table,     &dispatcher_metrics, &ownership_metrics,
-    &live_metrics,          &waits_metrics,         &gateway_metrics,    &reap_metrics,
-    &file_sweeper_metrics,  &search_filler_metrics, &batches_metrics,    &clockwork_metrics,
-    &outbox_sender_metrics, &server_metrics,        &tracer_metrics,     &servers_metrics,
-    &process_metrics,
+    &census_metrics,        &api_metrics_table,
+    &dispatcher_metrics,    &ownership_metrics,
+    &live_metrics,          &waits_metrics,
+    &gateway_metrics,       &reap_metrics,
+    &file_sweeper_metrics,  &search_filler_metrics,
+    &batches_metrics,       &clockwork_metrics,
+    &outbox_sender_metrics, &retention_sweeper_metrics,
+    &server_metrics,        &tracer_metrics,
+    &servers_metrics,       &process_metrics,
 };
 const size_t scheduler_metrics_count = ARRAY_LENGTH(scheduler_metrics);
 

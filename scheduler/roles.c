@@ -12,6 +12,7 @@
 #include "scheduler/live/live.h"
 #include "scheduler/outbox/outbox_sender.h"
 #include "scheduler/reap/reap.h"
+#include "scheduler/retention/retention_sweeper.h"
 #include "scheduler/search/search_filler.h"
 #include "scheduler/state.h"
 #include "scheduler/waits/waits.h"
@@ -330,6 +331,28 @@ static void render_outbox(struct scheduler *scheduler, struct buf *out)
     outbox_sender_metrics_render(scheduler->outbox, out);
 }
 
+static void start_retention(struct scheduler *scheduler)
+{
+    const struct retention_sweeper_options options = {
+        .pg = scheduler->links.retention,
+        .pause_ms = scheduler->config->retention.pause_ms,
+        .firing_days = scheduler->config->retention.firing_days,
+    };
+
+    scheduler->retention = retention_sweeper_start(&options);
+}
+
+static void stop_retention(struct scheduler *scheduler)
+{
+    retention_sweeper_stop(scheduler->retention);
+    scheduler->retention = NULL;
+}
+
+static void render_retention(struct scheduler *scheduler, struct buf *out)
+{
+    retention_sweeper_metrics_render(scheduler->retention, out);
+}
+
 static void start_search(struct scheduler *scheduler)
 {
     bool all = strcmp(scheduler->config->scheduler.search, "all") == 0;
@@ -455,6 +478,7 @@ static const struct {
     {ROLE_BATCHES, start_batches, stop_batches, render_batches},
     {ROLE_CLOCK, start_clock, stop_clock, render_clock},
     {ROLE_OUTBOX, start_outbox, stop_outbox, render_outbox},
+    {ROLE_RETENTION, start_retention, stop_retention, render_retention},
     {ROLE_API, start_api, stop_api, render_api},
     {ROLES_ALL, start_census, stop_census, render_census},
 };

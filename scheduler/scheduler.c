@@ -57,9 +57,11 @@ static int open_links(struct scheduler *scheduler, struct error *err)
     const struct redis_options redis = {.url = config->redis_url};
     struct pg_options large = pg;
     struct pg_options search = pg;
+    struct pg_options sweeps = pg;
     int r = pg_open(&pg, &links->core, err);
 
     large.batch_max = 1;
+    sweeps.pool_size = 1;
     search.batch_max = 1;
     search.pool_size = 1;
     search.custom_plans = true;
@@ -76,6 +78,8 @@ static int open_links(struct scheduler *scheduler, struct error *err)
         r = pg_open(&pg, &links->clock, err);
     if (r == 0 && (scheduler->roles & ROLE_OUTBOX))
         r = pg_open(&pg, &links->outbox, err);
+    if (r == 0 && (scheduler->roles & ROLE_RETENTION))
+        r = pg_open(&sweeps, &links->retention, err);
     if (r == 0 && strcmp(config->scheduler.search, "off") != 0)
         r = pg_open(&search, &links->search, err);
     if (r < 0)
@@ -107,6 +111,7 @@ static void close_links(struct scheduler_links *links)
     pg_close(links->search);
     pg_close(links->clock);
     pg_close(links->outbox);
+    pg_close(links->retention);
     pg_close(links->batches);
     pg_close(links->large);
     pg_close(links->api);
@@ -129,6 +134,7 @@ static struct servers *watch_servers(const struct scheduler_links *links)
                 {"batches", links->batches},
                 {"clock", links->clock},
                 {"outbox", links->outbox},
+                {"retention", links->retention},
             },
         .queue = links->queue,
     };

@@ -23,6 +23,7 @@ struct provider_registry;
 struct queue;
 struct reap;
 struct redis;
+struct retention_sweeper;
 struct search_filler;
 struct servers;
 struct teller;
@@ -40,6 +41,7 @@ struct scheduler_links {
     struct pg *clock;    /* of schedules; NULL without the role */
     struct pg *search;   /* searches and what fills them; NULL: search is off */
     struct pg *outbox;   /* webhooks that are due; NULL without its role */
+    struct pg *retention;      /* what is old and goes, large deletes; NULL without its role */
     struct http_client *hooks; /* to their receivers; NULL without the roles outbox and api */
     struct file_links files;   /* without the role dispatch alone */
     struct http_client *http;  /* to providers of models; NULL without the role api */
@@ -65,6 +67,7 @@ struct scheduler {
     struct batches *batches;             /* NULL without its role */
     struct clockwork *clockwork;         /* so is this */
     struct outbox_sender *outbox;        /* NULL without its role */
+    struct retention_sweeper *retention; /* so is this */
     struct guard_options hook_guard;     /* of webhooks; its strings are its own */
     struct search_filler *search_filler; /* NULL without the role reap, or where search is off */
     struct census *census;

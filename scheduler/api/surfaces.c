@@ -38,6 +38,7 @@ const struct endpoint_table *const surfaces[] = {
     &conversation_item_endpoints,
     &usage_endpoints,
     &budget_endpoints,
+    &retention_endpoints,
     &document_endpoints,
     &file_endpoints,
     &file_content_endpoints,

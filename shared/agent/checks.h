@@ -63,5 +63,16 @@ int check_budget(struct json_object *value, const struct path *path, struct fail
 int check_budget_whole(struct json_object *budget, const struct path *path,
                        struct failure *failure);
 
+/* {"action", "after", "then_delete_after"}: how long threads are kept, in seconds since their last
+ * use. */
+#define RETENTION_MIN_S INT64_C(3600)
+#define RETENTION_MAX_S INT64_C(3153600000) /* a hundred years */
+int check_retention(struct json_object *value, const struct path *path, struct failure *failure);
+
+/* The same as a body of its own: its members, and what they say together. */
+extern const struct fields retention_fields;
+int check_retention_whole(struct json_object *retention, const struct path *path,
+                          struct failure *failure);
+
 /* An array of such names, none of them twice. */
 int check_fallbacks(struct json_object *value, const struct path *path, struct failure *failure);

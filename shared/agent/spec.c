@@ -130,6 +130,9 @@ const struct agent_member agent_members[SPEC_MEMBER_COUNT] = {
     [SPEC_BUDGET] = {
         {"budget", FIELD_OBJECT, NULLABLE | AGENT | RUN, 0, 0, NULL, check_budget},
         MEMBER_NARROWED, "null", NULL, true},
+    [SPEC_RETENTION] = {
+        {"retention", FIELD_OBJECT, NULLABLE | AGENT, 0, 0, NULL, check_retention},
+        MEMBER_REPLACED, "null", NULL, true},
     [SPEC_VARIABLES] = {
         {"variables", FIELD_OBJECT, NULLABLE | RUN, 0, 0, NULL, check_variables},
         MEMBER_REPLACED, "{}", NULL, true},

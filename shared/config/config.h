@@ -72,7 +72,7 @@ struct config {
         char *host;                    /* PENSTOCK_HOST; default 127.0.0.1 */
         int port;                      /* PENSTOCK_PORT; default 8080 */
         char *roles;                   /* PENSTOCK_ROLES, --roles; default
-                                        * "api,dispatch,reap,batches,clock,outbox" */
+                                        * "api,dispatch,reap,batches,clock,outbox,retention" */
         char *metrics;                 /* PENSTOCK_METRICS: the page is on the API's port ("on", the
                                   * default), nowhere ("off"), or at "ADDRESS:PORT" */
         char *search;                  /* PENSTOCK_SEARCH: whose messages can be found: "users" (the
@@ -137,6 +137,12 @@ struct config {
                                   * for webhooks, with commas between; default "": none */
         int64_t keep_days;       /* events and deliveries are shown for so long; default 7 */
     } webhooks;
+
+    struct {
+        int64_t pause_ms;    /* between two passes over what is to go; default 10 min */
+        int64_t firing_days; /* what became of times of schedules is shown for so long; default
+                              * 90 */
+    } retention;
 
     /* Read, and refused where they are wrong, by shared/trace/tracer.h. */
     struct {
@@ -223,7 +229,8 @@ enum {
     ROLE_BATCHES = 8,
     ROLE_CLOCK = 16,
     ROLE_OUTBOX = 32,
-    ROLES_ALL = 63
+    ROLE_RETENTION = 64,
+    ROLES_ALL = 127
 };
 
 /* "api,dispatch,reap" as bits. False, output untouched, when it is not that: then config_load

@@ -123,8 +123,13 @@ static unsigned role_of(struct text word)
     static const struct {
         const char *name;
         unsigned bit;
-    } roles[] = {{"api", ROLE_API},         {"dispatch", ROLE_DISPATCH}, {"reap", ROLE_REAP},
-                 {"batches", ROLE_BATCHES}, {"clock", ROLE_CLOCK},       {"outbox", ROLE_OUTBOX}};
+    } roles[] = {{"api", ROLE_API},
+                 {"dispatch", ROLE_DISPATCH},
+                 {"reap", ROLE_REAP},
+                 {"batches", ROLE_BATCHES},
+                 {"clock", ROLE_CLOCK},
+                 {"outbox", ROLE_OUTBOX},
+                 {"retention", ROLE_RETENTION}};
 
     for (size_t i = 0; i < ARRAY_LENGTH(roles); i++)
         if (text_is(word, roles[i].name))
@@ -158,7 +163,8 @@ const char *config_check_roles(const char *value)
 
     if (config_roles(value, &roles))
         return NULL;
-    return "must be some of api, dispatch and reap, with commas between them";
+    return "must be some of api, dispatch, reap, batches, clock, outbox and retention, with commas "
+           "between them";
 }
 
 bool config_split_address(const char *value, char host[CONFIG_HOST_SIZE], int *port)

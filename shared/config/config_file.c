@@ -125,6 +125,12 @@ static const cyaml_schema_field_t webhooks_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t retention_fields[] = {
+    INTEGER(retention, pause_ms),
+    INTEGER(retention, firing_days),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t files_fields[] = {
     STRING(files, store),
     STRING(files, directory),
@@ -178,6 +184,8 @@ static const cyaml_schema_field_t file_fields[] = {
     CYAML_FIELD_MAPPING("files", CYAML_FLAG_OPTIONAL, struct config_file_data, files, files_fields),
     CYAML_FIELD_MAPPING("webhooks", CYAML_FLAG_OPTIONAL, struct config_file_data, webhooks,
                         webhooks_fields),
+    CYAML_FIELD_MAPPING("retention", CYAML_FLAG_OPTIONAL, struct config_file_data, retention,
+                        retention_fields),
     CYAML_FIELD_MAPPING("telemetry", CYAML_FLAG_OPTIONAL, struct config_file_data, telemetry,
                         telemetry_fields),
     SEQUENCE(data, providers, &provider_schema),

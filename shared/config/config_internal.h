@@ -101,6 +101,11 @@ struct config_file_webhooks {
     int64_t *keep_days;
 };
 
+struct config_file_retention {
+    int64_t *pause_ms;
+    int64_t *firing_days;
+};
+
 struct config_file_files {
     char *store;
     char *directory;
@@ -140,6 +145,7 @@ struct config_file_data {
     struct config_file_threads threads;
     struct config_file_files files;
     struct config_file_webhooks webhooks;
+    struct config_file_retention retention;
     struct config_file_telemetry telemetry;
     struct config_file_provider *providers;
     unsigned providers_count;

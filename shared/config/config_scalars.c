@@ -66,8 +66,8 @@ static const struct setting settings[] = {
 
     TEXT_SETTING(scheduler.host, "PENSTOCK_HOST", "127.0.0.1", config_check_host),
     NUMBER_SETTING(SETTING_INT, scheduler.port, "PENSTOCK_PORT", 8080, 0, 65535),
-    TEXT_SETTING(scheduler.roles, "PENSTOCK_ROLES", "api,dispatch,reap,batches,clock,outbox",
-                 config_check_roles),
+    TEXT_SETTING(scheduler.roles, "PENSTOCK_ROLES",
+                 "api,dispatch,reap,batches,clock,outbox,retention", config_check_roles),
     TEXT_SETTING(scheduler.metrics, "PENSTOCK_METRICS", "on", config_check_metrics),
     TEXT_SETTING(scheduler.search, "PENSTOCK_SEARCH", "users", config_check_search),
     LIVE_SETTING(SETTING_INT64, scheduler.drain_ms, NULL, 20 * SECOND_MS, 0, HOUR_MS),
@@ -100,6 +100,9 @@ static const struct setting settings[] = {
 
     TEXT_SETTING(webhooks.private_addresses, "PENSTOCK_WEBHOOK_PRIVATE_ADDRESSES", "", NULL),
     NUMBER_SETTING(SETTING_INT64, webhooks.keep_days, NULL, 7, 4, 365),
+
+    NUMBER_SETTING(SETTING_INT64, retention.pause_ms, NULL, 600 * SECOND_MS, 100, 24 * HOUR_MS),
+    NUMBER_SETTING(SETTING_INT64, retention.firing_days, NULL, 90, 32, 36500),
 
     NUMBER_SETTING(SETTING_INT64, threads.max_bytes, NULL, 50 * MEGABYTE, 1000, 1000 * MEGABYTE),
     NUMBER_SETTING(SETTING_INT64, threads.user_max_bytes, NULL, 500 * MEGABYTE, 1000,

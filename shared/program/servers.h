@@ -14,7 +14,7 @@ struct queue;
 struct readiness;
 struct servers;
 
-#define SERVERS_LINKS_MAX 10
+#define SERVERS_LINKS_MAX 11
 
 /* A connection to Postgres, by what it is for. */
 struct servers_link {

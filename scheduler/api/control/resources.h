@@ -4,4 +4,5 @@
 #include "scheduler/api/endpoints.h"
 
 extern const struct endpoint_table budget_endpoints;
+extern const struct endpoint_table retention_endpoints;
 extern const struct endpoint_table usage_endpoints;

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "shared/agent/checks.h"
 #include "shared/agent/spec.h"
 #include "shared/base/backoff.h"
 #include "shared/base/clock.h"
@@ -49,6 +50,7 @@ static const char *const when_full[] = {"new_thread", "compact", NULL};
     {"thread_id", FIELD_STRING, NULLABLE, 0, 0, NULL, NULL},                                       \
     {"on_full", FIELD_STRING, NULLABLE, 0, 0, when_full, NULL},                                    \
     {"max_failures", FIELD_INTEGER, NULLABLE, 0, FAILURES_MAX, NULL, NULL},                        \
+    {"retention", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_retention},                            \
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL}
 
 /* Of its runs. */
@@ -90,7 +92,7 @@ const struct fields body_pause_schedule = {TABLE(pause)};
 const struct fields body_backfill_schedule = {TABLE(backfill)};
 
 /* The members of a schedule that are not of its runs stand first in both. */
-#define OWN_COUNT 17
+#define OWN_COUNT 18
 _Static_assert(ARRAY_LENGTH(create) == OWN_COUNT + 5, "assistant_id and OWN");
 
 void schedule_defaults(struct schedule *schedule, int64_t now_s)
@@ -245,6 +247,9 @@ static void read_policies(struct json_object *body, struct schedule *schedule)
         schedule->compacts = text_is(json_get_text(body, "on_full"), "compact");
     if (json_has(body, "name"))
         schedule->name = json_get_text(body, "name");
+    if (json_has(body, "retention"))
+        schedule->retention =
+            json_get(body, "retention") ? json_text(json_get(body, "retention")) : TEXT_NONE;
     if (json_has(body, "metadata"))
         schedule->metadata =
             json_get(body, "metadata") ? json_text(json_get(body, "metadata")) : TEXT("{}");

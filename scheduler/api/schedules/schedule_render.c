@@ -130,6 +130,10 @@ int render_schedule(const struct schedule *schedule, int64_t now_s, struct buf *
     write_policies(&write, schedule);
     write_state(&write, schedule);
     json_write_raw(&write, "metadata", schedule->metadata);
+    if (schedule->retention.ptr)
+        json_write_raw(&write, "retention", schedule->retention);
+    else
+        json_write_null(&write, "retention");
     if (!json_has(asked, "input"))
         json_write_null(&write, "input");
     if (!json_has(asked, "user"))

@@ -18,6 +18,7 @@ static const char *const otherwise[][2] = {
     {"max_failures", "10"},
     {"timezone", "\"UTC\""},
     {"metadata", "{}"},
+    {"retention", "null"},
     {"input", "null"},
     {"user", "null"},
     {"end_at", "null"},

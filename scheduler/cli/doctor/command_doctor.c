@@ -25,6 +25,7 @@
 #include "shared/redis/redis.h"
 #include "shared/store/dispatch/dispatch.h"
 #include "shared/store/migrate.h"
+#include "shared/store/retention/sweeps.h"
 
 #define READY_MS   3000
 #define REQUEST_MS 5000
@@ -111,6 +112,17 @@ static void check_workers(struct doctor *doctor, struct pg *pg)
         say(doctor, "workers", doctor_judge_workers(counts.workers_up, counts.slots));
 }
 
+static void check_retention(struct doctor *doctor, struct pg *pg)
+{
+    struct retention_state state;
+    struct error err;
+
+    if (retention_state(pg, &state, &err) < 0)
+        say(doctor, "retention", doctor_failed("%s", err.text));
+    else
+        say(doctor, "retention", doctor_judge_retention(state.policies, state.lag_s));
+}
+
 static void check_postgres(struct doctor *doctor)
 {
     const struct pg_options options = {
@@ -131,8 +143,10 @@ static void check_postgres(struct doctor *doctor)
             doctor_failed("%s; is it running, and is DATABASE_URL right?", err.text));
     } else {
         check_postgres_facts(doctor, pg);
-        if (check_schema(doctor, pg))
+        if (check_schema(doctor, pg)) {
             check_workers(doctor, pg);
+            check_retention(doctor, pg);
+        }
     }
     pg_close(pg);
 }

@@ -12,6 +12,7 @@
 #define DESCRIPTORS_MIN 20000
 #define MAPS_MIN        65530
 #define CLOCK_MAX_MS    1000
+#define RETENTION_LAG_S (24 * 3600)
 #define REDIS_MIN_MAJOR 6
 #define REDIS_MIN_MINOR 2
 #define FINDING(verdict_)                                                                          \
@@ -65,7 +66,7 @@ struct doctor_finding doctor_judge_connections(int64_t open, int64_t max)
     if (max - open < CONNECTIONS_MIN)
         return doctor_warning(
             "%lld of at most %lld connections are open: each scheduler and worker "
-            "keeps up to nine, and takes another for a moment; raise max_connections",
+            "keeps up to ten, and takes another for a moment; raise max_connections",
             (long long)open, (long long)max);
     return doctor_ok("%lld of at most %lld connections are open", (long long)open, (long long)max);
 }
@@ -106,6 +107,17 @@ struct doctor_finding doctor_judge_workers(int64_t up, int64_t slots)
     if (up == 0)
         return doctor_failed("no worker is up, so runs stay queued: start penstock-worker");
     return doctor_ok("%lld up, with %lld slots", (long long)up, (long long)slots);
+}
+
+struct doctor_finding doctor_judge_retention(int64_t policies, int64_t lag_s)
+{
+    if (policies == 0)
+        return doctor_ok("nothing is said: all threads and runs are kept");
+    if (lag_s > RETENTION_LAG_S)
+        return doctor_warning("what was due %lld hours ago is not gone yet: is a scheduler with "
+                              "the role retention up, and is Postgres fast enough?",
+                              (long long)(lag_s / 3600));
+    return doctor_ok("what was due %lld minutes ago is gone", (long long)(lag_s / 60));
 }
 
 struct doctor_finding doctor_judge_clock(int64_t ahead_ms)

@@ -21,6 +21,8 @@ struct doctor_finding doctor_judge_eviction(const char *policy, bool has_limit);
 /* state: the word for what Redis is, NULL when it takes hints; `error` is what it said. */
 struct doctor_finding doctor_judge_hints(const char *state, const char *error);
 struct doctor_finding doctor_judge_workers(int64_t up, int64_t slots);
+/* `policies`: how many say that something goes. lag_s: since what was due is gone. */
+struct doctor_finding doctor_judge_retention(int64_t policies, int64_t lag_s);
 struct doctor_finding doctor_judge_clock(int64_t ahead_ms); /* theirs minus ours */
 struct doctor_finding doctor_judge_descriptors(int64_t hard_limit);
 struct doctor_finding doctor_judge_maps(int64_t max_map_count);

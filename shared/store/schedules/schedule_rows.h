@@ -13,6 +13,7 @@
     " " SQL_SECONDS("s.ends_at") "," \
     " s.jitter_seconds, s.overlap, s.catch_up, s.window_seconds, s.lasting, s.thread_id," \
     " s.thread_made, s.on_full = 'compact', s.max_failures, s.user_id, s.request, s.metadata," \
+    " s.retention," \
     " s.state, s.pause_code, s.pause_message," \
     " " SQL_SECONDS("s.next") "," \
     " " SQL_SECONDS("s.due") "," \

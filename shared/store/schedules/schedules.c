@@ -62,6 +62,7 @@ int schedule_read(struct row *row, void *out, struct error *err)
     schedule.user = row_text(row);
     schedule.request = row_text(row);
     schedule.metadata = row_text(row);
+    schedule.retention = row_text(row);
     read_state(row, &schedule);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
@@ -72,7 +73,7 @@ int schedule_read(struct row *row, void *out, struct error *err)
 const struct row_kind schedule_rows = {schedule_read, sizeof(struct schedule), SCHEDULE_MISSING};
 
 /* The parameters that create and put share, in this order, behind id and tenant. */
-enum { VALUES = 27 };
+enum { VALUES = 28 };
 
 static struct pg_value int_or_null(int64_t value)
 {
@@ -110,6 +111,7 @@ static void schedule_values(const struct schedule *schedule, struct uuid tenant,
         pg_text(schedule->pause_message),
         int_or_null(schedule->next),
         int_or_null(schedule->due),
+        pg_json(schedule->retention),
     };
 
     for (size_t i = 0; i < VALUES; i++)
@@ -120,24 +122,25 @@ static void schedule_values(const struct schedule *schedule, struct uuid tenant,
 #define COLUMNS \
     "agent_id, name, cron, every_seconds, run_at, timezone, starts_at, ends_at, jitter_seconds," \
     " overlap, catch_up, window_seconds, lasting, thread_id, thread_made, on_full, max_failures," \
-    " user_id, request, metadata, state, pause_code, pause_message, next, due"
+    " user_id, request, metadata, state, pause_code, pause_message, next, due," \
+    " retention"
 #define COLUMN_VALUES \
     "$3::uuid, $4::text, $5::text, $6::int8, to_timestamp($7::int8), $8::text," \
     " to_timestamp($9::int8), to_timestamp($10::int8), $11::int8, $12::text, $13::text," \
     " $14::int8, $15::bool, $16::uuid, $17::bool, $18::text, $19::int8, $20::text, $21::jsonb," \
     " coalesce($22::jsonb, '{}'), $23::text, $24::text, $25::text, to_timestamp($26::int8)," \
-    " to_timestamp($27::int8)"
+    " to_timestamp($27::int8), $28::jsonb"
 
-#define COLUMN_TYPES "uuuttiitiiittibubtitjjtttiii"
+#define COLUMN_TYPES "uuuttiitiiittibubtitjjtttiiji"
 
 static const struct pg_statement create = {
     .name = "schedule_create",
     .sql =
         "INSERT INTO schedules AS s (id, tenant_id, " COLUMNS ")"
         " SELECT $1, $2, " COLUMN_VALUES
-        " WHERE $28 > ("
+        " WHERE $29 > ("
         "     SELECT count(*)"
-        "     FROM (SELECT FROM schedules WHERE tenant_id = $2 LIMIT $28) n)"
+        "     FROM (SELECT FROM schedules WHERE tenant_id = $2 LIMIT $29) n)"
         " RETURNING " SCHEDULE_COLUMNS,
     .types = COLUMN_TYPES,
 };
@@ -150,7 +153,7 @@ static const struct pg_statement put = {
         "    failures = CASE WHEN s.state = 'paused' AND $23 <> 'paused' THEN 0 ELSE s.failures END"
         " WHERE s.id = $1"
         "   AND s.tenant_id = $2"
-        "   AND s.turn = $28"
+        "   AND s.turn = $29"
         " RETURNING " SCHEDULE_COLUMNS,
     .types = COLUMN_TYPES,
 };

@@ -55,15 +55,16 @@ struct schedule {
     int64_t jitter_s;  /* how far its times are spread */
     enum schedule_overlap overlap;
     enum schedule_catch_up catch_up;
-    int64_t window_s;     /* what is older is missed, and is not tried any more */
-    bool lasting;         /* one thread for all of its runs */
-    struct uuid thread;   /* zero: the first run makes it */
-    bool thread_made;     /* a run did */
-    bool compacts;        /* a thread that is full is compacted; false: another one follows */
-    int64_t max_failures; /* in a row, then it is paused; 0: never */
-    struct text user;     /* whose it is; TEXT_NONE: nobody's */
-    struct text request;  /* JSON object: what each run is asked with */
-    struct text metadata; /* JSON object */
+    int64_t window_s;      /* what is older is missed, and is not tried any more */
+    bool lasting;          /* one thread for all of its runs */
+    struct uuid thread;    /* zero: the first run makes it */
+    bool thread_made;      /* a run did */
+    bool compacts;         /* a thread that is full is compacted; false: another one follows */
+    int64_t max_failures;  /* in a row, then it is paused; 0: never */
+    struct text user;      /* whose it is; TEXT_NONE: nobody's */
+    struct text request;   /* JSON object: what each run is asked with */
+    struct text metadata;  /* JSON object */
+    struct text retention; /* of its threads, as JSON; TEXT_NONE: nothing is said */
     enum schedule_state state;
     struct text pause_code; /* of a paused one: "requested", "failures", … */
     struct text pause_message;

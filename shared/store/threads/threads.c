@@ -140,8 +140,11 @@ int threads_get(const struct store *store, struct uuid id, struct thread *out, s
     return store_one(store, &thread_rows, &(struct pg_query){&thread_get, values}, out, err);
 }
 
-/* o: the thread as it would be; v: and what is in the way. */
+/* o: the thread as it would be; v: and what is in the way. Who brings a thread back uses it, or
+ * retention would put it away again at once. */
 /* clang-format off */
+#define RESTORED "(t.archived_at IS NOT NULL AND v.archived_at IS NULL)"
+
 static const struct pg_statement thread_update = {
     .name = "thread_update",
     .sql =
@@ -178,6 +181,8 @@ static const struct pg_statement thread_update = {
         "        title = nullif(coalesce($5, t.title), ''),"
         "        user_id = v.user_id, agent_id = v.agent_id, active = v.active,"
         "        archived_at = v.archived_at,"
+        "        last_used_at = CASE WHEN " RESTORED " THEN now() ELSE t.last_used_at END,"
+        "        used_hour = CASE WHEN " RESTORED " THEN " SQL_USED_HOUR " ELSE t.used_hour END,"
         "        agent_state = CASE WHEN $11::jsonb IS NULL THEN t.agent_state"
         "            ELSE nullif($11::jsonb, 'null') END,"
         "        agent_state_version = t.agent_state_version"

@@ -27,7 +27,7 @@ struct thread {
     struct message_counts counts; /* without what the active run has written so far */
     struct usage used;            /* of its runs, without the active one */
     int64_t created_at;
-    int64_t last_used_at; /* messages and runs; not what is changed of the thread itself */
+    int64_t last_used_at; /* messages, runs, and that it was brought back from the archive */
     int64_t archived_at;  /* 0: it is not archived */
     bool hidden;          /* in no list and no search, and not to be active */
     bool erases;          /* it is deleted when it is not used any more (erasures.h) */

@@ -328,6 +328,9 @@ Test(doctor, judges_settings)
                      "refuses writes: OOM"));
     cr_assert_eq(doctor_judge_workers(2, 20).verdict, DOCTOR_OK);
     cr_assert(strstr(doctor_judge_workers(0, 0).text, "no worker is up"));
+    cr_assert(strstr(doctor_judge_retention(0, 1000000).text, "all threads and runs are kept"));
+    cr_assert_eq(doctor_judge_retention(3, 86400).verdict, DOCTOR_OK);
+    cr_assert_eq(doctor_judge_retention(3, 86401).verdict, DOCTOR_WARN);
     cr_assert_eq(doctor_judge_eviction("noeviction", true).verdict, DOCTOR_OK);
     cr_assert_eq(doctor_judge_eviction("allkeys-lru", false).verdict, DOCTOR_OK);
     cr_assert_eq(doctor_judge_eviction("allkeys-lru", true).verdict, DOCTOR_WARN);

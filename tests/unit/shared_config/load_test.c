@@ -73,7 +73,7 @@ Test(load, gives_defaults_when_nothing_is_said)
     cr_assert_str_eq(config->redis_url, "redis://127.0.0.1:6379");
     cr_assert_str_eq(config->scheduler.host, "127.0.0.1");
     cr_assert_eq(config->scheduler.port, 8080);
-    cr_assert_str_eq(config->scheduler.roles, "api,dispatch,reap,batches,clock,outbox");
+    cr_assert_str_eq(config->scheduler.roles, "api,dispatch,reap,batches,clock,outbox,retention");
     cr_assert_eq(config->scheduler.run_ttl_ms, 86400000);
     cr_assert_eq(config->scheduler.max_body_bytes, 4 << 20);
     cr_assert_eq(config->worker.slots, 1000);
