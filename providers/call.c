@@ -67,7 +67,7 @@ static int call_init(struct call *call, struct http_client *client,
     r = adaptation_init(&call->adaptation, target, request, err);
     provider_exchange_init(&call->exchange, client, target);
     call->exchange.deadline_ms = request->deadline_ms;
-    call->exchange.traceparent = request->traceparent;
+    call->exchange.trace = request->trace;
     call->exchange.idle_timeout_ms = request->stream ? target->idle_timeout_ms : 0;
     call->exchange.body_bytes_max = held_max * (request->stream ? STREAM_PER_BODY_BYTE : 1);
     call->exchange.on_body = on_body;

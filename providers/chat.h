@@ -10,6 +10,8 @@
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 
+struct trace_headers;
+
 enum chat_role { CHAT_USER, CHAT_ASSISTANT, CHAT_TOOL };
 
 /* Zero is "not set": then nothing is sent and the provider's default holds. */
@@ -120,8 +122,8 @@ struct chat_request {
                                     * hint, too */
     bool stream;                   /* the reply is to come as it is made */
 
-    struct text idempotency_key; /* sent as a header; empty: none */
-    struct text traceparent;     /* the same */
+    struct text idempotency_key;       /* sent as a header; empty: none */
+    const struct trace_headers *trace; /* sent as headers; NULL: none */
     int64_t deadline_ms;     /* clock_ms by which the call must be over; 0: the provider's time-outs
                               * alone */
     size_t answer_bytes_max; /* of the reply's text and arguments; 0: CHAT_ANSWER_BYTES_MAX */

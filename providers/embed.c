@@ -176,7 +176,7 @@ SUSPENDS static int send_part(struct embed *embed, const struct embedding_reques
 
     provider_exchange_init(&exchange, embed->client, embed->target);
     exchange.deadline_ms = part->deadline_ms;
-    exchange.traceparent = part->traceparent;
+    exchange.trace = part->trace;
     exchange.body_bytes_max = reply_bytes_max(embed, part->count);
     exchange.on_body = on_body;
     exchange.arg = &body;

@@ -12,6 +12,7 @@
 #include "providers/wire/failure.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/trace/trace_context.h"
 
 void provider_exchange_init(struct provider_exchange *exchange, struct http_client *client,
                             const struct provider_target *target)
@@ -118,6 +119,17 @@ SUSPENDS static int send_request(struct provider_exchange *exchange, int64_t lef
     return http_call(exchange->client, &call, &exchange->response, err);
 }
 
+static int add_trace(struct provider_exchange *exchange, struct error *err)
+{
+    const struct trace_headers *trace = exchange->trace;
+    int r =
+        provider_wire_add_header(&exchange->wire, TEXT("traceparent"), text_of(trace->parent), err);
+
+    if (r == 0 && trace->state.len > 0)
+        r = provider_wire_add_header(&exchange->wire, TEXT("tracestate"), trace->state, err);
+    return r;
+}
+
 int provider_exchange_run(struct provider_exchange *exchange,
                           struct provider_failure_info *out_failure, struct error *err)
 {
@@ -128,9 +140,8 @@ int provider_exchange_run(struct provider_exchange *exchange,
 
     if (left_ms <= 0)
         return transport_failed(target, -E_TIMEOUT, false, out_failure);
-    if (exchange->traceparent.len > 0)
-        r = provider_wire_add_header(&exchange->wire, TEXT("traceparent"), exchange->traceparent,
-                                     err);
+    if (exchange->trace)
+        r = add_trace(exchange, err);
     if (r < 0)
         return r;
     r = send_request(exchange, left_ms, &detail);

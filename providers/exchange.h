@@ -6,6 +6,7 @@
 #include "shared/base/compiler.h"
 
 struct error;
+struct trace_headers;
 
 /* Owns the wire, which the caller fills, and the response. */
 struct provider_exchange {
@@ -17,7 +18,7 @@ struct provider_exchange {
     int64_t idle_timeout_ms; /* without a byte, once the reply has begun; 0: none */
     enum http_take (*on_body)(void *arg, struct text bytes); /* as of http_call; needed */
     void *arg;
-    struct text traceparent; /* sent as a header; empty: none */
+    const struct trace_headers *trace; /* sent; NULL: none */
 
     bool began; /* to reply */
     struct http_response response;

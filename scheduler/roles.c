@@ -251,6 +251,7 @@ static void start_batches(struct scheduler *scheduler)
             },
         .shards = config->shards,
         .run_ttl_ms = config->scheduler.run_ttl_ms,
+        .tracer = scheduler->tracer,
     };
 
     scheduler->batches = batches_start(&options);
@@ -292,6 +293,7 @@ static void start_clock(struct scheduler *scheduler)
             },
         .shards = config->shards,
         .run_ttl_ms = config->scheduler.run_ttl_ms,
+        .tracer = scheduler->tracer,
     };
 
     scheduler->clockwork = clockwork_start(&options);
@@ -315,6 +317,7 @@ static void start_outbox(struct scheduler *scheduler)
         .http = scheduler->links.hooks,
         .guard = scheduler->hook_guard,
         .keep_days = scheduler->config->webhooks.keep_days,
+        .tracer = scheduler->tracer,
     };
 
     scheduler->outbox = outbox_sender_start(&options);

@@ -9,13 +9,15 @@
 #include "providers/provider.h"
 #include "shared/base/compiler.h"
 
+struct trace_headers;
+
 struct embedding_request {
     const struct text *texts; /* UTF-8, none of them empty */
     size_t count;
     int64_t dimensions; /* of each vector; 0: the model's own */
     struct text idempotency_key;
-    struct text traceparent; /* as of chat_request */
-    int64_t deadline_ms;     /* clock_ms; 0: the provider's time-outs alone */
+    const struct trace_headers *trace; /* as of chat_request */
+    int64_t deadline_ms;               /* clock_ms; 0: the provider's time-outs alone */
 };
 
 struct embedding_reply {

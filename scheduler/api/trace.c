@@ -7,11 +7,35 @@
 
 #include "scheduler/api/request.h"
 #include "shared/http_server/http_server.h"
+#include "shared/json/json_write.h"
+#include "shared/submit/submission.h"
+#include "shared/trace/run_span.h"
 #include "shared/trace/span.h"
+#include "shared/trace/trace_state.h"
 
 static bool read_header(const struct http_exchange *exchange, struct trace_context *out)
 {
     return traceparent_parse(http_header_get(exchange, "traceparent"), out);
+}
+
+/* A state means nothing without a parent. It is kept as long as the request. */
+static bool read_headers(struct http_exchange *exchange, struct trace_context *out)
+{
+    CLEANUP(buf_deinit) struct buf text;
+    struct trace_state state = {.count = 0};
+    char *copy;
+
+    buf_init(&text, TRACESTATE_BYTES_MAX);
+    if (!read_header(exchange, out))
+        return false;
+    for (size_t i = 0; i < exchange->headers_count; i++)
+        if (text_is_nocase(exchange->headers[i].name, "tracestate"))
+            trace_state_add(&state, exchange->headers[i].value);
+    trace_state_write(&state, &text);
+    copy = text.len > 0 ? arena_copy(&exchange->arena, buf_text(&text)) : NULL;
+    if (copy)
+        out->state = (struct text){copy, text.len};
+    return true;
 }
 
 void trace_of(const struct http_exchange *exchange, char out[TRACE_SIZE])
@@ -31,7 +55,7 @@ void request_trace_begin(struct request *request)
 
     if (!request->api->tracer)
         return;
-    request->traced = read_header(request->exchange, &request->given);
+    request->traced = read_headers(request->exchange, &request->given);
     start.parent = request->traced ? &request->given : NULL;
     request->span = span_begin(request->api->tracer, &start, "%s", method);
     span_text(request->span, "http.request.method", text_of(method));
@@ -69,34 +93,30 @@ const struct trace_context *request_trace(const struct request *request)
     return span_context(request->span, request->traced ? &request->given : NULL);
 }
 
-struct span *request_trace_make_run(const struct request *request,
-                                    const struct submission *submission,
-                                    char traceparent[TRACEPARENT_SIZE])
+void request_trace_write(const struct request *request, struct buf *out)
+{
+    const struct trace_context *context = request_trace(request);
+    struct trace_headers told;
+    struct json_write write;
+
+    if (!context)
+        return;
+    trace_headers_of(context, &told);
+    json_write_init(&write, out);
+    json_write_open_object(&write, NULL);
+    json_write_string(&write, "parent", told.parent);
+    if (told.state.len > 0)
+        json_write_text(&write, "state", told.state);
+    json_write_close(&write);
+}
+
+struct span *request_trace_make_run(const struct request *request, struct submission *submission)
 {
     const struct trace_context *above = request_trace(request);
     const struct span_start start = {.kind = SPAN_PRODUCER, .parent = above};
-    struct span *span = above ? span_begin(request->api->tracer, &start, "send runs") : NULL;
-    char run[ID_TEXT_SIZE];
+    struct span *span =
+        above ? run_span_begin(request->api->tracer, &start, "send", submission->id) : NULL;
 
-    traceparent[0] = '\0';
-    if (above)
-        traceparent_format(span_context(span, above), traceparent);
-    if (!span_records(span))
-        return NULL;
-    id_format(ID_RUN, submission->id, run);
-    span_text(span, "messaging.system", TEXT("penstock"));
-    span_text(span, "messaging.operation.name", TEXT("send"));
-    span_text(span, "messaging.operation.type", TEXT("send"));
-    span_text(span, "messaging.destination.name", TEXT("runs"));
-    span_text(span, "messaging.message.id", text_of(run));
+    submission->made_in = span_context(span, above);
     return span;
-}
-
-void request_trace_made_run(struct span *span, int result, bool found)
-{
-    if (result < 0)
-        span_fail(span, "not_made", "");
-    else if (found)
-        span_bool(span, "penstock.run.found", true); /* by an earlier attempt of the request */
-    span_end(span);
 }

@@ -5,6 +5,7 @@
 #include "shared/base/compiler.h"
 #include "shared/trace/trace_context.h"
 
+struct buf;
 struct http_exchange;
 struct request;
 struct submission;
@@ -21,9 +22,9 @@ void request_trace_end(struct request *request);
 /* In which trace others are called for it. NULL: in none. */
 const struct trace_context *request_trace(const struct request *request);
 
-/* The span of a run that the request makes, from before it is stored to after; `traceparent` is
- * what the run is told, "" where that is nothing. */
-struct span *request_trace_make_run(const struct request *request,
-                                    const struct submission *submission,
-                                    char traceparent[TRACEPARENT_SIZE]);
-void request_trace_made_run(struct span *span, int result, bool found);
+/* The same as JSON, {"parent", "state"}, for what is stored. Nothing: in none. */
+void request_trace_write(const struct request *request, struct buf *out);
+
+/* The span of a run that the request makes, from before it is stored to after. The submission is
+ * told in which trace it is made, until run_span_end. */
+struct span *request_trace_make_run(const struct request *request, struct submission *submission);

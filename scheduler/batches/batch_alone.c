@@ -7,10 +7,12 @@
 #include "scheduler/batches/batch_answer.h"
 #include "scheduler/batches/batch_ask.h"
 #include "scheduler/batches/batch_input.h"
+#include "scheduler/batches/batch_span.h"
 #include "scheduler/batches/batch_task.h"
 #include "scheduler/batches/batches_internal.h"
 #include "shared/base/error.h"
 #include "shared/fiber/fiber.h"
+#include "shared/trace/trace_context.h"
 
 /* A line whose run is to be made. */
 struct making_line {
@@ -37,14 +39,17 @@ SUSPENDS static int submit_line(struct making_line *making, struct arena *arena)
 {
     struct batch_task *task = making->task;
     struct store store = task->store;
+    struct trace_context trace;
+    bool traced = batch_span_line(task, making->run, &trace);
     struct batch_fence fence;
 
     batch_fence_init(&fence, &task->hold, -1);
     store.arena = arena;
     store.limits = &task->batches->options.limits;
     store.rider = &fence.query;
-    return batch_ask_submit(task, &store, &(struct batch_run_ask){making->body, making->run},
-                            &making->failure);
+    return batch_ask_submit(
+        task, &store, &(struct batch_run_ask){making->body, making->run, traced ? &trace : NULL},
+        &making->failure);
 }
 
 static void make_line(void *arg)

@@ -7,7 +7,12 @@
 static struct submission submission_of(const struct batch_run_ask *ask)
 {
     json_object_object_add(ask->body, "priority", json_object_new_string("low"));
-    return (struct submission){.request = ask->body, .id = ask->run, .ends_at_calls = true};
+    return (struct submission){
+        .request = ask->body,
+        .id = ask->run,
+        .ends_at_calls = true,
+        .made_in = ask->made_in,
+    };
 }
 
 int batch_ask_prepare(struct batch_task *task, const struct store *store,
@@ -23,8 +28,8 @@ int batch_ask_prepare(struct batch_task *task, const struct store *store,
         return submit_prepare(batches->submitter, store, &submission, out, failure);
     }
     return response_line_prepare(batches->responses, store,
-                                 &(struct response_ask){ask->body, ask->run}, out, out_kept,
-                                 failure);
+                                 &(struct response_ask){ask->body, ask->run, ask->made_in}, out,
+                                 out_kept, failure);
 }
 
 int batch_ask_submit(struct batch_task *task, const struct store *store,
@@ -36,7 +41,8 @@ int batch_ask_submit(struct batch_task *task, const struct store *store,
 
     if (task->endpoint->responses)
         return response_line_submit(batches->responses, store,
-                                    &(struct response_ask){ask->body, ask->run}, failure);
+                                    &(struct response_ask){ask->body, ask->run, ask->made_in},
+                                    failure);
     submission = submission_of(ask);
     return submit(batches->submitter, store, &submission, &submitted, failure);
 }

@@ -6,10 +6,12 @@
 #include "shared/submit/submit.h"
 
 struct batch_task;
+struct trace_context;
 
 struct batch_run_ask {
     struct json_object *body;
-    struct uuid run; /* that its line has */
+    struct uuid run;                     /* that its line has */
+    const struct trace_context *made_in; /* NULL: in no trace */
 };
 
 /* All but the writing, with texts of the body, of *out_kept (the caller's to json_free, whatever is

@@ -10,11 +10,13 @@
 #include "scheduler/batches/batch_answer.h"
 #include "scheduler/batches/batch_ask.h"
 #include "scheduler/batches/batch_input.h"
+#include "scheduler/batches/batch_span.h"
 #include "scheduler/batches/batch_task.h"
 #include "scheduler/batches/batches_internal.h"
 #include "shared/base/error.h"
 #include "shared/store/submissions/run_batches.h"
 #include "shared/submit/submit.h"
+#include "shared/trace/trace_context.h"
 
 static int no_room(struct error *err)
 {
@@ -68,11 +70,24 @@ static struct text copy_of(struct wave *wave, struct text text)
     return copy ? (struct text){copy, text.len} : TEXT_NONE;
 }
 
+static struct json_object *trace_json(const struct trace_context *trace)
+{
+    struct json_object *object = json_object_new_object();
+    char parent[TRACEPARENT_SIZE];
+
+    traceparent_format(trace, parent);
+    json_object_object_add(object, "parent", json_object_new_string(parent));
+    return object;
+}
+
 /* A run of one call is a part of its line. */
 static void add_call(struct wave *wave, struct batch_new_line *row, const struct batch_ask *ask)
 {
     struct text user = chat_request_user(ask->body);
+    struct trace_context trace;
 
+    if (batch_span_line(wave->task, row->run, &trace))
+        json_object_object_add(ask->body, "trace", trace_json(&trace));
     row->user = user.ptr ? copy_of(wave, user) : TEXT_NONE;
     row->spec = copy_of(wave, json_text(ask->body));
 }
@@ -85,13 +100,15 @@ SUSPENDS static int add_run(struct wave *wave, const struct batch_new_line *row,
     struct batch_task *task = wave->task;
     size_t at = wave->rows.makings_count;
     struct store store = task->store;
+    struct trace_context trace;
+    bool traced = batch_span_line(task, row->run, &trace);
+    const struct batch_run_ask asked = {ask->body, row->run, traced ? &trace : NULL};
     int r;
 
     store.arena = &wave->arena;
     store.limits = &task->batches->options.limits;
     wave->drafts[at].alone = false;
-    r = batch_ask_prepare(task, &store, &(struct batch_run_ask){ask->body, row->run},
-                          &wave->drafts[at], &wave->kept[at], failure);
+    r = batch_ask_prepare(task, &store, &asked, &wave->drafts[at], &wave->kept[at], failure);
     if (r < 0 || wave->drafts[at].alone) {
         json_free(wave->kept[at]);
         return r < 0 && batch_ask_is_refused(failure) ? r : 0;

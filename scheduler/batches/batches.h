@@ -12,6 +12,7 @@ struct buf;
 struct metric_table;
 struct pg;
 struct provider_registry;
+struct tracer;
 
 struct batches_options {
     struct pg *pg;
@@ -21,6 +22,7 @@ struct batches_options {
     struct run_events events;    /* of what it does with runs */
     int shards;
     int64_t run_ttl_ms;
+    struct tracer *tracer; /* NULL: telemetry is off */
 };
 
 struct batches *batches_start(const struct batches_options *options);

@@ -15,6 +15,7 @@ struct arena;
 struct error;
 struct firing_start;
 struct firing_taken;
+struct span;
 struct submitter;
 
 struct clockwork {
@@ -46,6 +47,9 @@ SUSPENDS int clock_end_round(void *arg, struct error *err);
 /* Starts the run of a firing that was taken. Texts of *out are in the arena. */
 SUSPENDS void clock_start_run(struct clockwork *clockwork, const struct firing_taken *taken,
                               struct arena *arena, struct firing_start *out);
+
+/* The span of a firing's run: a trace begins with it, since nobody asked for the run just now. */
+struct span *clock_span_begin(struct tracer *tracer, const struct firing_taken *taken);
 
 /* Tells lasting threads what became of firings. *out_count: of how many. */
 SUSPENDS MUSTCHECK int clock_tell(struct clockwork *clockwork, int64_t *out_count,

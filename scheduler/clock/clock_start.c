@@ -15,6 +15,8 @@
 #include "shared/store/runs/runs.h"
 #include "shared/store/schedules/thread_compaction.h"
 #include "shared/submit/submit.h"
+#include "shared/trace/run_span.h"
+#include "shared/trace/span.h"
 
 #define CANCEL_MAX 16
 
@@ -120,16 +122,20 @@ SUSPENDS static int cancel_others(struct starting *starting, struct error *err)
 SUSPENDS static int submit_to(struct starting *starting, struct uuid thread,
                               struct submitted *submitted, struct failure *failure)
 {
+    struct span *span = clock_span_begin(starting->clockwork->options.tracer, starting->taken);
     const struct submission submission = {
         .request = starting->request,
         .id = starting->taken->firing.id,
         .thread = thread,
         .tells_task = starting->tells_task,
         .replaying = starting->taken->firing.tries > 1,
+        .made_in = span_context(span, NULL),
     };
+    int r =
+        submit(starting->clockwork->submitter, &starting->store, &submission, submitted, failure);
 
-    return submit(starting->clockwork->submitter, &starting->store, &submission, submitted,
-                  failure);
+    run_span_end(span, r, r == 0 && submitted->found);
+    return r;
 }
 
 static void add_text(struct json_object *object, const char *name, struct text text)

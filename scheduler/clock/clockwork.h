@@ -10,6 +10,7 @@ struct buf;
 struct clockwork;
 struct metric_table;
 struct pg;
+struct tracer;
 
 struct clockwork_options {
     struct pg *pg;               /* for what starts runs: nothing else holds it up */
@@ -18,6 +19,7 @@ struct clockwork_options {
     struct run_events events;    /* of what it does with runs */
     int shards;
     int64_t run_ttl_ms;
+    struct tracer *tracer; /* NULL: telemetry is off */
 };
 
 struct clockwork *clockwork_start(const struct clockwork_options *options);

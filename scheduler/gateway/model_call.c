@@ -113,7 +113,7 @@ SUSPENDS static int send_request(struct model_call *call, struct error *err)
     texts = *call->texts;
     texts.idempotency_key = call->asked.idempotency_key;
     texts.deadline_ms = call->deadline_ms;
-    texts.traceparent = call->asked.traceparent;
+    texts.trace = call->asked.trace;
     call->vectors = (struct embedding_reply){.arena = call->arena};
     return provider_embed(gateway->http, &call->target, &texts, &call->vectors, &call->failure,
                           err);
@@ -130,14 +130,13 @@ SUSPENDS static int ask_provider(struct model_call *call, struct error *err)
         .texts = call->texts,
     };
     struct span *span = call_span_begin(tracer, &start);
-    char traceparent[TRACEPARENT_SIZE];
+    struct trace_headers told;
     struct chat_reply vectors;
     int r;
 
-    tracer_tell_provider(tracer, span_context(span, start.parent), traceparent);
-    call->asked.traceparent = text_of(traceparent);
+    call->asked.trace = tracer_tell_provider(tracer, span_context(span, start.parent), &told);
     r = send_request(call, err);
-    call->asked.traceparent = TEXT_NONE;
+    call->asked.trace = NULL;
     vectors = (struct chat_reply){.usage = call->vectors.usage, .model = call->vectors.model};
     if (r == 0)
         call_span_answered(span, call->texts ? &vectors : &call->reply);

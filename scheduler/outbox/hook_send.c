@@ -16,10 +16,11 @@
 #include "shared/json/json_write.h"
 #include "shared/net/guard.h"
 #include "shared/time/rfc3339.h"
+#include "shared/trace/span.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define HEADER_BYTES_MAX   ((size_t)32 << 10)
-#define HEADERS            4
+#define HEADERS_MAX        6
 
 void hook_body_write(const struct hook_event *event, struct buf *out)
 {
@@ -104,70 +105,147 @@ static size_t write_signatures(const struct hook_message *message, int64_t now,
     return (size_t)len;
 }
 
-SUSPENDS static int call(struct http_client *http, const struct hook_message *message,
-                         const struct http_target *target, const struct resolved *pins,
-                         int64_t deadline_ms, struct buf *answer, struct http_response *response,
-                         struct error *err)
-{
-    char signatures[2 * HOOK_SIGNATURE_SIZE];
+/* A try that is under way, and what its headers point to. */
+struct trying {
+    const struct hook_message *message;
+    const struct trace_context *context; /* NULL: its receiver is told of no trace */
+    struct http_target target;
+    struct resolved pins;
+    int64_t deadline_ms;
+    struct buf answer;
+    struct http_response response;
     char at[24];
+    char signatures[2 * HOOK_SIGNATURE_SIZE];
+    struct trace_headers trace;
+    struct http_header headers[HEADERS_MAX];
+    size_t headers_count;
+};
+
+static void add_header(struct trying *trying, struct text name, struct text value)
+{
+    ASSERT(trying->headers_count < HEADERS_MAX);
+    trying->headers[trying->headers_count++] = (struct http_header){name, value};
+}
+
+static void write_headers(struct trying *trying)
+{
     int64_t now = clock_wall_ms() / 1000;
-    size_t len = write_signatures(message, now, signatures);
-    size_t at_len = (size_t)snprintf(at, sizeof(at), "%" PRId64, now);
-    const struct http_header headers[HEADERS] = {
-        {TEXT("Content-Type"), TEXT("application/json")},
-        {TEXT("webhook-id"), text_of(message->id)},
-        {TEXT("webhook-timestamp"), {at, at_len}},
-        {TEXT("webhook-signature"), {signatures, len}},
-    };
+    size_t len = write_signatures(trying->message, now, trying->signatures);
+    size_t at_len = (size_t)snprintf(trying->at, sizeof(trying->at), "%" PRId64, now);
+
+    add_header(trying, TEXT("Content-Type"), TEXT("application/json"));
+    add_header(trying, TEXT("webhook-id"), text_of(trying->message->id));
+    add_header(trying, TEXT("webhook-timestamp"), (struct text){trying->at, at_len});
+    add_header(trying, TEXT("webhook-signature"), (struct text){trying->signatures, len});
+    if (!trying->context)
+        return;
+    trace_headers_of(trying->context, &trying->trace);
+    add_header(trying, TEXT("traceparent"), text_of(trying->trace.parent));
+    if (trying->trace.state.len > 0)
+        add_header(trying, TEXT("tracestate"), trying->trace.state);
+}
+
+SUSPENDS static int call(struct http_client *http, struct trying *trying, struct error *err)
+{
     const struct http_call sent = {
         .method = "POST",
-        .url = target->url,
-        .headers = headers,
-        .headers_count = HEADERS,
-        .body = message->body,
+        .url = trying->target.url,
+        .headers = trying->headers,
+        .headers_count = trying->headers_count,
+        .body = trying->message->body,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .total_timeout_ms = deadline_ms - clock_ms(),
+        .total_timeout_ms = trying->deadline_ms - clock_ms(),
         .max_header_bytes = HEADER_BYTES_MAX,
         .on_body = keep_some,
-        .arg = answer,
+        .arg = &trying->answer,
         .once = true,
     };
 
     if (sent.total_timeout_ms <= 0)
         return error_set(err, E_TIMEOUT, "the name %.100s could not be resolved in time",
-                         target->host);
-    return http_call_pinned(http, &sent, pins->addresses, pins->count, response, err);
+                         trying->target.host);
+    return http_call_pinned(http, &sent, trying->pins.addresses, trying->pins.count,
+                            &trying->response, err);
+}
+
+/* The span of the try, below that of what it tells of. The URL is not in it: parts of it may be
+ * secrets. */
+static struct span *begin_span(const struct hook_trace *trace, const char *event)
+{
+    const struct span_start start = {
+        .kind = SPAN_CLIENT,
+        .parent = trace->context,
+        .parent_is_remote = true,
+    };
+    struct span *span;
+
+    if (!trace->context)
+        return NULL;
+    span = span_begin(trace->tracer, &start, "POST webhook");
+    span_text(span, "http.request.method", TEXT("POST"));
+    if (trace->tries > 0)
+        span_int(span, "http.request.resend_count", trace->tries);
+    span_text(span, "penstock.event.id", text_of(event));
+    span_text(span, "penstock.event.type", trace->type);
+    return span;
+}
+
+static void end_span(struct span *span, const struct http_target *target,
+                     const struct hook_reply *reply)
+{
+    char type[16];
+
+    if (!span_records(span))
+        return;
+    if (target->url) {
+        span_text(span, "server.address", text_of(target->host));
+        span_int(span, "server.port", target->port);
+    }
+    if (reply->status > 0)
+        span_int(span, "http.response.status_code", reply->status);
+    (void)snprintf(type, sizeof(type), "%d", reply->status);
+    if (reply->result == HOOK_CANCELED)
+        span_fail(span, "cancelled", "");
+    else if (reply->result != HOOK_OK)
+        span_fail(span, reply->status > 0 ? type : "no_answer", "");
+    span_end(span);
 }
 
 void hook_send(struct http_client *http, const struct guard_options *guard,
                const struct hook_message *message, struct hook_reply *out)
 {
-    CLEANUP(buf_deinit) struct buf answer;
-    struct http_response response = {0};
-    struct http_target target = {.url = NULL};
-    struct resolved pins;
+    struct span *span = begin_span(&message->trace, message->id);
+    struct trying trying = {
+        .message = message,
+        .context = message->trace.tracer ? span_context(span, message->trace.context) : NULL,
+        .deadline_ms = deadline_in(HOOK_TIMEOUT_MS),
+    };
+    struct http_target *target = &trying.target;
+    struct buf *answer = &trying.answer;
     int64_t start_ms = clock_ms();
-    int64_t deadline_ms = deadline_in(HOOK_TIMEOUT_MS);
     struct error err;
     int r;
 
     *out = (struct hook_reply){.result = HOOK_FAILED};
     buf_init(&out->answer, 0);
-    buf_init(&answer, HOOK_ANSWER_BYTES);
-    r = http_target_parse(message->url, &target, &err);
+    buf_init(answer, HOOK_ANSWER_BYTES);
+    write_headers(&trying);
+    r = http_target_parse(message->url, target, &err);
     if (r == 0)
-        r = guard_resolve(guard, target.host, target.port, deadline_ms, &pins, &err);
+        r = guard_resolve(guard, target->host, target->port, trying.deadline_ms, &trying.pins,
+                          &err);
     if (r == 0)
-        r = call(http, message, &target, &pins, deadline_ms, &answer, &response, &err);
+        r = call(http, &trying, &err);
     if (r == 0) {
-        judge(&response, out);
-        http_response_deinit(&response);
+        judge(&trying.response, out);
+        http_response_deinit(&trying.response);
         buf_add_utf8(&out->answer,
-                     (struct text){answer.ptr, utf8_without_half(answer.ptr, answer.len)});
+                     (struct text){answer->ptr, utf8_without_half(answer->ptr, answer->len)});
     } else {
-        fail(r, target.host, &err, out);
+        fail(r, target->host, &err, out);
     }
     out->duration_ms = clock_ms() - start_ms;
-    http_target_deinit(&target);
+    end_span(span, target, out);
+    http_target_deinit(target);
+    buf_deinit(answer);
 }

@@ -8,9 +8,19 @@
 
 struct guard_options;
 struct http_client;
+struct trace_context;
+struct tracer;
 
 #define HOOK_ANSWER_BYTES 1024 /* of an answer that are kept */
 #define HOOK_TIMEOUT_MS   15000
+
+/* What is known of a try beside what is sent. */
+struct hook_trace {
+    struct tracer *tracer;               /* NULL: telemetry is off */
+    const struct trace_context *context; /* of what it tells of; NULL: of no trace */
+    struct text type;
+    int64_t tries; /* before this one */
+};
 
 struct hook_message {
     const char *url;
@@ -18,6 +28,7 @@ struct hook_message {
     const struct hook_secret *previous; /* signs, too; NULL, or without bytes: none */
     const char *id;                     /* the same in all tries */
     struct text body;
+    struct hook_trace trace;
 };
 
 enum hook_result {

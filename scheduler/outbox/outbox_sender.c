@@ -14,8 +14,10 @@
 #include "shared/fiber/gather.h"
 #include "shared/fiber/service.h"
 #include "shared/hooks/hook_tries.h"
+#include "shared/hooks/hook_types.h"
 #include "shared/metrics/metric_table.h"
 #include "shared/store/hooks/outbox.h"
+#include "shared/trace/trace_context.h"
 
 enum {
     PERIOD_MS = 400,
@@ -63,6 +65,10 @@ struct flight {
     bool there;
     char *url;
     char id[ID_TEXT_SIZE];
+    char type[HOOK_TYPE_MAX + 1];
+    struct trace_context context; /* of what it tells of */
+    bool traced;                  /* there is one */
+    char *state;                  /* of that */
     struct hook_secret secret;
     struct hook_secret previous;
     struct buf body;
@@ -223,6 +229,7 @@ static void flight_free(struct flight *flight)
     list_remove(&flight->link);
     buf_deinit(&flight->body);
     free(flight->url);
+    free(flight->state);
     free(flight);
 }
 
@@ -236,6 +243,13 @@ static void fly(void *arg)
         .previous = &flight->previous,
         .id = flight->id,
         .body = buf_text(&flight->body),
+        .trace =
+            {
+                .tracer = sender->options.tracer,
+                .context = flight->traced ? &flight->context : NULL,
+                .type = text_of(flight->type),
+                .tries = flight->tries,
+            },
     };
     struct hook_reply reply;
 
@@ -258,6 +272,16 @@ static void fly(void *arg)
         service_wake(&sender->service);
 }
 
+static void read_trace(struct flight *flight, const struct outbox_delivery *delivery)
+{
+    text_excerpt(delivery->type, flight->type, sizeof(flight->type));
+    flight->traced = traceparent_parse(delivery->traceparent, &flight->context);
+    if (!flight->traced || delivery->tracestate.len == 0)
+        return;
+    flight->state = xstrndup(delivery->tracestate.ptr, delivery->tracestate.len);
+    flight->context.state = text_of(flight->state);
+}
+
 static void start_flight(struct outbox_sender *sender, const struct outbox_delivery *delivery)
 {
     struct flight *flight = xcalloc(1, sizeof(*flight));
@@ -272,6 +296,8 @@ static void start_flight(struct outbox_sender *sender, const struct outbox_deliv
     flight->secret = delivery->secret;
     flight->previous = delivery->previous;
     buf_init(&flight->body, 0);
+    if (sender->options.tracer)
+        read_trace(flight, delivery);
     if (flight->there) {
         flight->url = xstrndup(delivery->url.ptr, delivery->url.len);
         id_format(ID_EVENT, delivery->event, flight->id);

@@ -16,12 +16,14 @@ struct http_client;
 struct metric_table;
 struct outbox_sender;
 struct pg;
+struct tracer;
 
 struct outbox_sender_options {
     struct pg *pg;
     struct http_client *http;
     struct guard_options guard; /* its strings outlive the sender */
     int64_t keep_days;
+    struct tracer *tracer; /* NULL: telemetry is off */
 };
 
 struct outbox_sender *outbox_sender_start(const struct outbox_sender_options *options);

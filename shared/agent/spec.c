@@ -485,20 +485,23 @@ void run_spec_add_slug(struct buf *spec, struct text slug)
     buf_add_char(spec, '}');
 }
 
-void run_spec_add_traceparent(struct buf *spec, const char *traceparent, const char *agent,
-                              struct text name)
+void run_spec_add_traceparent(struct buf *spec, const struct run_spec_trace *trace)
 {
     if (!reopen(spec))
         return;
     buf_add_string(spec, "\"trace\":{\"parent\":");
-    buf_add_json_string(spec, traceparent);
-    if (agent[0]) {
-        buf_add_string(spec, ",\"agent_id\":");
-        buf_add_json_string(spec, agent);
+    buf_add_json_string(spec, trace->parent);
+    if (trace->state.len > 0) {
+        buf_add_string(spec, ",\"state\":");
+        buf_add_json(spec, trace->state);
     }
-    if (name.len > 0) {
+    if (trace->agent[0]) {
+        buf_add_string(spec, ",\"agent_id\":");
+        buf_add_json_string(spec, trace->agent);
+    }
+    if (trace->name.len > 0) {
         buf_add_string(spec, ",\"agent_name\":");
-        buf_add_text(spec, name);
+        buf_add_text(spec, trace->name);
     }
     buf_add_string(spec, "}}");
 }

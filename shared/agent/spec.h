@@ -156,7 +156,13 @@ void run_spec_add_trace(struct buf *spec, const char *trace);
 /* Adds the slug of its agent, a JSON string. */
 void run_spec_add_slug(struct buf *spec, struct text slug);
 
-/* Adds in which trace the run was made, and what it is called there: by the id and the name of its
- * agent. The name is a JSON string; TEXT_NONE: it has none. */
-void run_spec_add_traceparent(struct buf *spec, const char *traceparent, const char *agent,
-                              struct text name);
+/* In which trace a run was made, and what it is called there: by the id and the name of its
+ * agent. */
+struct run_spec_trace {
+    const char *parent; /* traceparent */
+    struct text state;  /* tracestate; TEXT_NONE: none */
+    const char *agent;  /* "": it has none */
+    struct text name;   /* a JSON string; TEXT_NONE: it has none */
+};
+
+void run_spec_add_traceparent(struct buf *spec, const struct run_spec_trace *trace);

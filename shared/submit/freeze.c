@@ -10,6 +10,7 @@
 #include "shared/submit/making.h"
 #include "shared/submit/new_messages.h"
 #include "shared/submit/remember.h"
+#include "shared/trace/trace_context.h"
 
 struct freezing {
     struct making *making;
@@ -25,10 +26,13 @@ static void add_traceparent(const struct making *making, const struct agent_spec
                             struct buf *spec)
 {
     char id[ID_TEXT_SIZE] = "";
+    struct trace_headers told;
 
+    trace_headers_of(making->submission->made_in, &told);
     if (!uuid_is_zero(making->draft.agent))
         id_format(ID_ASSISTANT, making->draft.agent, id);
-    run_spec_add_traceparent(spec, making->submission->traceparent, id, agent->members[SPEC_NAME]);
+    run_spec_add_traceparent(
+        spec, &(struct run_spec_trace){told.parent, told.state, id, agent->members[SPEC_NAME]});
 }
 
 /* The spec, into the arena. */
@@ -69,7 +73,7 @@ static void write_spec(void *arg)
         run_spec_add_trace(&spec, making->submission->trace);
     if (agent->members[SPEC_SLUG].len > 0 && !text_is(agent->members[SPEC_SLUG], "null"))
         run_spec_add_slug(&spec, agent->members[SPEC_SLUG]);
-    if (making->submission->traceparent)
+    if (making->submission->made_in)
         add_traceparent(making, agent, &spec);
     making->draft.spec = (struct text){arena_copy(making->store->arena, buf_text(&spec)), spec.len};
     if (!spec.failed && making->draft.spec.ptr)

@@ -7,6 +7,7 @@
 #include "shared/store/runs/runs.h"
 
 struct new_messages;
+struct trace_context;
 
 struct submit_options {
     /* Over which runs are made that are asked for at the same time, as one statement. NULL: each is
@@ -67,7 +68,7 @@ struct submission {
     bool made;            /* it did: if the run is not there it is gone, and a 404 */
     int64_t delay_ms;     /* due that much later; 0: at once */
     const char *trace;    /* joins the log lines of all who work on it */
-    const char *traceparent; /* in which trace it is made; NULL: none */
+    const struct trace_context *made_in; /* in which trace it is made; NULL: none */
     /* What is left behind with the run for a second try of a client that sends no key; NULL:
      * nothing. Then store->rider is that trace's. */
     const struct idempotency_trace *first_try;

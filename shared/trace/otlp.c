@@ -86,12 +86,21 @@ static void add_id(struct buf *out, const char *member, const uint8_t *id, size_
     buf_printf(out, "\"%s\":\"%s\"", member, hex);
 }
 
+static void add_state(struct buf *out, struct text state)
+{
+    if (state.len == 0)
+        return;
+    buf_add_string(out, ",\"traceState\":");
+    add_string(out, state);
+}
+
 void otlp_add_link(struct buf *out, const struct trace_context *to)
 {
     buf_add_string(out, out->len > 0 ? ",{" : "{");
     add_id(out, "traceId", to->trace_id, TRACE_ID_BYTES);
     buf_add_char(out, ',');
     add_id(out, "spanId", to->span_id, SPAN_ID_BYTES);
+    add_state(out, to->state);
     buf_printf(out, ",\"flags\":%d}", to->flags | HAS_IS_REMOTE | IS_REMOTE);
 }
 
@@ -112,6 +121,7 @@ void otlp_write_span(const struct otlp_span *span, struct buf *out)
     add_id(out, "traceId", span->context.trace_id, TRACE_ID_BYTES);
     buf_add_char(out, ',');
     add_id(out, "spanId", span->context.span_id, SPAN_ID_BYTES);
+    add_state(out, span->context.state);
     if (span->has_parent) {
         buf_add_char(out, ',');
         add_id(out, "parentSpanId", span->parent.span_id, SPAN_ID_BYTES);

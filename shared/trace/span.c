@@ -21,27 +21,40 @@ struct span {
     int64_t start_us; /* wall clock */
     int64_t since_us; /* clock_us: the wall clock may be set meanwhile */
     size_t charged;
+    char *state; /* that of the context */
     struct buf attributes;
     struct buf links;
     char name[SPAN_NAME_SIZE];
     char message[MESSAGE_SIZE];
 };
 
+static struct trace_context begin_context(const struct span_start *start)
+{
+    struct trace_context context =
+        start->parent ? trace_context_child(start->parent) : trace_context_new();
+
+    if (start->linked && !start->parent && !start->apart) { /* in the same trace, below nobody */
+        memcpy(context.trace_id, start->linked->trace_id, TRACE_ID_BYTES);
+        context.state = start->linked->state;
+    }
+    return context;
+}
+
 struct span *span_begin(struct tracer *tracer, const struct span_start *start, const char *format,
                         ...)
 {
     struct trace_context context;
     struct span *span;
+    size_t bytes;
     va_list args;
 
     if (!tracer)
         return NULL;
-    context = start->parent ? trace_context_child(start->parent) : trace_context_new();
-    if (start->linked && !start->parent) /* in the same trace, below nobody */
-        memcpy(context.trace_id, start->linked->trace_id, TRACE_ID_BYTES);
+    context = begin_context(start);
     if (!tracer_samples(tracer, start, &context))
         return NULL;
-    if (!span_queue_charge(&tracer->queue, sizeof(*span))) {
+    bytes = sizeof(*span) + context.state.len;
+    if (!span_queue_charge(&tracer->queue, bytes)) {
         tracer->queue.dropped++;
         return NULL;
     }
@@ -55,10 +68,14 @@ struct span *span_begin(struct tracer *tracer, const struct span_start *start, c
         .kind = start->kind,
         .start_us = clock_wall_us(),
         .since_us = clock_us(),
-        .charged = sizeof(*span),
+        .charged = bytes,
     };
     if (start->parent)
         span->parent = *start->parent;
+    if (context.state.len > 0) {
+        span->state = xstrndup(context.state.ptr, context.state.len);
+        span->context.state.ptr = span->state;
+    }
     buf_init(&span->attributes, SPAN_BYTES_MAX);
     buf_init(&span->links, 0);
     if (start->linked)
@@ -113,6 +130,7 @@ void span_end(struct span *span)
     buf_deinit(&json);
     buf_deinit(&span->attributes);
     buf_deinit(&span->links);
+    free(span->state);
     free(span);
 }
 

@@ -24,6 +24,7 @@ struct span_start {
     const struct trace_context *parent; /* NULL: a trace begins here */
     bool parent_is_remote;
     const struct trace_context *linked; /* another span that it follows from; NULL: none */
+    bool apart; /* that span is of another trace; else a span without a parent is of the same */
 };
 
 /* `tracer` may be NULL: then nothing is recorded. The name is as printf makes it. */

@@ -74,6 +74,12 @@ void traceparent_format(const struct trace_context *context, char out[TRACEPAREN
     *at = '\0';
 }
 
+void trace_headers_of(const struct trace_context *context, struct trace_headers *out)
+{
+    traceparent_format(context, out->parent);
+    out->state = context->state;
+}
+
 static void fill_id(uint8_t *id, size_t len)
 {
     do

@@ -28,7 +28,8 @@
 bool tracer_samples(const struct tracer *tracer, const struct span_start *start,
                     const struct trace_context *context)
 {
-    const struct trace_context *above = start->parent ? start->parent : start->linked;
+    const struct trace_context *same = start->apart ? NULL : start->linked;
+    const struct trace_context *above = start->parent ? start->parent : same;
 
     return sampler_takes(&tracer->sampler, above, context);
 }
@@ -46,12 +47,14 @@ void tracer_take(struct tracer *tracer, const struct buf *json)
         service_wake(&tracer->service);
 }
 
-void tracer_tell_provider(const struct tracer *tracer, const struct trace_context *context,
-                          char out[TRACEPARENT_SIZE])
+const struct trace_headers *tracer_tell_provider(const struct tracer *tracer,
+                                                 const struct trace_context *context,
+                                                 struct trace_headers *out)
 {
-    out[0] = '\0';
-    if (tracer && tracer->tell_providers && context)
-        traceparent_format(context, out);
+    if (!tracer || !tracer->tell_providers || !context)
+        return NULL;
+    trace_headers_of(context, out);
+    return out;
 }
 
 /* The first `count` spans are not kept any longer. */

@@ -37,9 +37,10 @@ struct tracer_options {
 MUSTCHECK int tracer_start(const struct tracer_options *options, struct tracer **out,
                            struct error *err);
 
-/* What goes to a provider of models as traceparent: "" where `context` is NULL, or none is told. */
-void tracer_tell_provider(const struct tracer *tracer, const struct trace_context *context,
-                          char out[TRACEPARENT_SIZE]);
+/* What goes to a provider of models, in *out. NULL: nothing, as where `context` is NULL. */
+const struct trace_headers *tracer_tell_provider(const struct tracer *tracer,
+                                                 const struct trace_context *context,
+                                                 struct trace_headers *out);
 
 /* Sends what is left, within two seconds, and frees. No span may be under way. Accepts NULL. */
 SUSPENDS void tracer_stop(struct tracer *tracer);

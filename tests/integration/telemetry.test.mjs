@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
+import { putFile } from '../lib/batches.mjs';
 import { Collector, Listener } from '../lib/collector.mjs';
+import { Receiver } from '../lib/receiver.mjs';
 import { checkTook, until, withStack } from '../lib/stack.mjs';
 
 const hex = (bytes) => randomBytes(bytes).toString('hex');
@@ -130,6 +132,126 @@ rules:
     await site.stop();
   }
 });
+
+test('the trace goes on to webhooks, which are told tracestate as it came; so are tools and models', async () => {
+  const site = await Listener.start();
+  const to = await Receiver.start((request, response) => { response.statusCode = to.got.length === 1 ? 503 : 200; response.end(); });
+  const script = `
+rules:
+  - steps:
+      - calls: [{name: http_request, arguments: {method: GET, url: '${site.url}/page'}}]
+      - text: 'done'
+`;
+  try {
+    await withTelemetry({
+      script,
+      bare: true,
+      env: { PENSTOCK_PRIVATE_ADDRESSES: site.host, PENSTOCK_TELEMETRY_TELL_PROVIDERS: 'on', PENSTOCK_WEBHOOK_PRIVATE_ADDRESSES: '127.0.0.0/8' },
+    }, async (stack, collector) => {
+      const model = await Listener.start(stack.llmUrl);
+      stack.env.OPENAI_BASE_URL = `${model.url}/v1`;
+      await stack.startScheduler();
+      await stack.startWorker();
+      const webhook = await stack.ok('POST', '/v1/webhooks', { url: `${to.url}/secret`, events: ['run.*'] });
+      const assistant = await stack.assistant({ tools: [{ type: 'http_request' }], http_allow: [site.host] });
+      const client = context();
+      const run = await submit(stack, assistant, { ...client.headers, tracestate: 'rojo=00f067aa0ba902b7, congo=t61rcWkgMzE' });
+      assert.equal((await stack.finished(run)).status, 'completed');
+      await until('it was refused once', () => to.got.length === 1);
+      stack.exec(`UPDATE webhook_deliveries SET next_at = now() WHERE state = 'pending'; UPDATE webhook_lanes SET not_before = now()`);
+      await until('it is tried again', () => to.got.length === 2);
+      const spans = await collector.trace(client.traceId, (all) => ended(all) && all.filter(({ name }) => name === 'POST webhook').length === 2);
+      assert.deepEqual(Collector.tree(spans, named(spans, 'send runs').spanId).flat().filter((name) => typeof name === 'string'), ['process runs', 'POST webhook', 'POST webhook']);
+      const [first, second] = spans.filter(({ name }) => name === 'POST webhook').sort((a, b) => Number(BigInt(a.startTimeUnixNano) - BigInt(b.startTimeUnixNano)));
+      assert.deepEqual([first.kind, first.service, first.status?.code, second.status?.code], ['client', 'penstock-scheduler', 2, undefined]);
+      const { event } = to.got[0];
+      const about = { 'http.request.method': 'POST', 'penstock.event.id': event.id, 'penstock.event.type': 'run.completed', 'server.address': '127.0.0.1', 'server.port': to.port };
+      assert.deepEqual(first.attributes, { ...about, 'http.response.status_code': 503, 'error.type': '503' });
+      assert.deepEqual(second.attributes, { ...about, 'http.response.status_code': 200, 'http.request.resend_count': 1 });
+      assert.ok(!JSON.stringify(spans).includes('secret'), 'the URL is in no span');
+
+      const tracestate = 'rojo=00f067aa0ba902b7,congo=t61rcWkgMzE';
+      const traceOf = ({ headers }) => [headers.traceparent, headers.tracestate];
+      assert.deepEqual(to.got.map(traceOf), [first, second].map(({ spanId }) => [`00-${client.traceId}-${spanId}-01`, tracestate]));
+      assert.deepEqual(site.requests.map(traceOf), [[`00-${client.traceId}-${named(spans, 'execute_tool http_request').spanId}-01`, tracestate]]);
+      assert.deepEqual(new Set(model.requests.map(({ headers }) => headers.tracestate)), new Set([tracestate]));
+      assert.ok(spans.every((span) => span.traceState === tracestate));
+
+      const other = context();
+      const tried = await stack.ok('POST', `/v1/webhooks/${webhook.id}/test`, {}, other.headers);
+      assert.equal(tried.success, true);
+      const tree = await collector.trace(other.traceId, (all) => all.length === 2);
+      assert.deepEqual(Collector.tree(tree, other.spanId), [['POST /v1/webhooks/{webhook_id}/test', ['POST webhook']]]);
+      await model.stop();
+    });
+  } finally {
+    await site.stop();
+    await to.stop();
+  }
+});
+
+test('what a schedule runs is a trace of its own, to the webhook that tells of it', async () => {
+  const to = await Receiver.start();
+  try {
+    await withTelemetry({ env: { PENSTOCK_WEBHOOK_PRIVATE_ADDRESSES: '127.0.0.0/8' } }, async (stack, collector) => {
+      await stack.ok('POST', '/v1/webhooks', { url: to.url, events: ['run.completed'] });
+      const assistant = await stack.assistant({ name: 'Ann' });
+      const schedule = await stack.ok('POST', '/v1/schedules', { assistant_id: assistant.id, cron: '0 0 1 1 *', input: 'go' });
+      const firing = await stack.ok('POST', `/v1/schedules/${schedule.id}/run`, {});
+      await until('it is told', () => to.of('run.completed').length === 1);
+      const [, traceId] = to.got[0].headers.traceparent.split('-');
+      const spans = await collector.trace(traceId, (all) => ended(all) && named(all, 'POST webhook') && named(all, 'send runs'));
+      const root = named(spans, 'send runs');
+      assert.equal(root.parentSpanId, undefined);
+      assert.equal(root.kind, 'producer');
+      assert.equal(root.attributes['messaging.message.id'], firing.run_id);
+      assert.equal(root.attributes['penstock.schedule.id'], schedule.id);
+      assert.equal(root.attributes['penstock.schedule.cause'], 'manual');
+      assert.ok(Math.abs(Date.parse(root.attributes['penstock.schedule.fire_time']) - Date.now()) < 60000);
+      assert.deepEqual(Collector.tree(spans, root.spanId), [
+        ['process runs', [['invoke_agent Ann', ['chat gpt-4o-mini', 'execute_tool calculator', 'chat gpt-4o-mini']]]],
+        'POST webhook',
+      ]);
+    });
+  } finally {
+    await to.stop();
+  }
+});
+
+for (const [endpoint, work] of [
+  ['/v1/chat/completions', ['chat gpt-4o-mini']],
+  ['/v1/responses', [['invoke_agent', ['chat gpt-4o-mini']]]],
+])
+  test(`each line of a batch for ${endpoint} is a trace of its own, linked to the request for the batch; the batch's end is told in that`, async () => {
+    const to = await Receiver.start();
+    try {
+      await withTelemetry({ script: `rules: [{steps: [{text: 'hello'}]}]`, env: { PENSTOCK_WEBHOOK_PRIVATE_ADDRESSES: '127.0.0.0/8' } }, async (stack, collector) => {
+        await stack.ok('POST', '/v1/webhooks', { url: to.url, events: ['batch.*'] });
+        const body = endpoint === '/v1/responses' ? { model: 'openai/gpt-4o-mini', input: 'hi' } : { model: 'openai/gpt-4o-mini', messages: [{ role: 'user', content: 'hi' }] };
+        const file = await putFile(stack, [1, 2, 3].map((n) => JSON.stringify({ custom_id: `c${n}`, method: 'POST', url: endpoint, body })).join('\n'));
+        const client = context();
+        const batch = await stack.ok('POST', '/v1/batches', { input_file_id: file, endpoint, completion_window: '24h' }, client.headers);
+        await until('it is told', () => to.of('batch.completed').length === 1, 60000);
+        const asked = await collector.trace(client.traceId, (all) => named(all, 'POST webhook'));
+        const request = named(asked, 'POST /v1/batches');
+        assert.deepEqual(Collector.tree(asked, client.spanId), [['POST /v1/batches', ['POST webhook']]]);
+        assert.equal(asked.length, 2);
+        const lines = await until('the lines', () => {
+          const all = collector.spans.filter(({ attributes }) => attributes['penstock.batch.id'] === batch.id);
+          return all.length === 3 && all;
+        });
+        assert.equal(new Set([client.traceId, ...lines.map(({ traceId }) => traceId)]).size, 4);
+        for (const line of lines) {
+          assert.deepEqual([line.name, line.kind, line.parentSpanId], ['create runs', 'producer', undefined]);
+          assert.deepEqual(line.links.map(({ traceId, spanId }) => [traceId, spanId]), [[client.traceId, request.spanId]]);
+          const spans = await collector.trace(line.traceId, ended);
+          assert.deepEqual(Collector.tree(spans, line.spanId), [['process runs', work]]);
+        }
+      });
+    } finally {
+      await to.stop();
+    }
+  });
 
 test('what a client does not sample is not recorded, and tools are told of its trace all the same', async () => {
   const site = await Listener.start();

@@ -38,7 +38,7 @@ function checkIds(object) {
 }
 
 function readSpan(span, resource) {
-  onlyMembers(span, 'traceId', 'spanId', 'parentSpanId', 'flags', 'name', 'kind', 'startTimeUnixNano', 'endTimeUnixNano', 'attributes', 'links', 'status');
+  onlyMembers(span, 'traceId', 'spanId', 'traceState', 'parentSpanId', 'flags', 'name', 'kind', 'startTimeUnixNano', 'endTimeUnixNano', 'attributes', 'links', 'status');
   checkIds(span);
   if (span.parentSpanId !== undefined) assert.match(span.parentSpanId, /^(?!0{16})[0-9a-f]{16}$/);
   assert.ok(span.name.length > 0 && KINDS[span.kind]);

@@ -375,7 +375,7 @@ static int call_for_vectors(struct run_task *task, struct thinking *thinking,
 
     texts.idempotency_key = request->idempotency_key;
     texts.deadline_ms = request->deadline_ms;
-    texts.traceparent = request->traceparent;
+    texts.trace = request->trace;
     *vectors = (struct embedding_reply){.arena = &task->arena};
     r = provider_embed(task->worker->http, target, &texts, vectors, &thinking->failure, err);
     if (r != 0)
@@ -407,16 +407,15 @@ static int ask_provider(struct run_task *task, struct thinking *thinking,
         .thread = task->claim.row.thread_id,
     };
     struct span *span = call_span_begin(trace->tracer, &start);
-    char traceparent[TRACEPARENT_SIZE];
+    struct trace_headers told;
     int r;
 
-    tracer_tell_provider(trace->tracer, span_context(span, start.parent), traceparent);
-    request->traceparent = text_of(traceparent);
+    request->trace = tracer_tell_provider(trace->tracer, span_context(span, start.parent), &told);
     task->reply = (struct chat_reply){.arena = &task->arena};
     r = task->setup.texts ? call_for_vectors(task, thinking, request, err)
                           : provider_call(task->worker->http, &thinking->target, request,
                                           &task->reply, &thinking->failure, err);
-    request->traceparent = TEXT_NONE;
+    request->trace = NULL;
     if (r == 0)
         call_span_answered(span, &task->reply);
     else if (r == PROVIDER_FAILED)

@@ -10,6 +10,7 @@
 #include "shared/base/log.h"
 #include "shared/fiber/fiber.h"
 #include "shared/submit/submit.h"
+#include "shared/trace/run_span.h"
 
 static int make_room(void *arg, size_t bytes)
 {
@@ -18,7 +19,6 @@ static int make_room(void *arg, size_t bytes)
 
 int run_make(struct request *request, struct submission *submission, struct submitted *out)
 {
-    char traceparent[TRACEPARENT_SIZE];
     struct span *span;
     int r = run_stream_expect(request, submission->id);
 
@@ -30,11 +30,10 @@ int run_make(struct request *request, struct submission *submission, struct subm
     submission->first_try = request->first_try;
     submission->make_room = make_room;
     submission->room_arg = request;
-    span = request_trace_make_run(request, submission, traceparent);
-    submission->traceparent = traceparent[0] ? traceparent : NULL;
+    span = request_trace_make_run(request, submission);
     r = submit(request->api->submitter, &request->store, submission, out, &request->failure);
-    submission->traceparent = NULL;
-    request_trace_made_run(span, r, r == 0 && out->found);
+    submission->made_in = NULL;
+    run_span_end(span, r, r == 0 && out->found);
     if (r != 0)
         return r;
     request->found = out->found;

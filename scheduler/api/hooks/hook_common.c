@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "scheduler/api/listing.h"
+#include "scheduler/api/trace.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
@@ -27,7 +28,7 @@ static void list_types(char *out, size_t size)
 static int check_filter(struct json_object *value, const struct path *path, struct failure *failure)
 {
     struct text filter = json_string(value);
-    char types[420];
+    char types[640];
     char shown[HOOK_TYPE_MAX + 1];
 
     if (fields_expect(FIELD_STRING, value, path, failure) < 0)
@@ -192,6 +193,8 @@ int hook_try(struct request *request, const struct webhook *webhook, struct text
                                    .previous = &webhook->previous,
                                    .id = name};
     int r;
+
+    message.trace = (struct hook_trace){request->api->tracer, request_trace(request), type, 0};
 
     buf_init(&body, 0);
     if (!sample)

@@ -8,6 +8,7 @@
 #include "scheduler/api/openai/batch_line.h"
 #include "scheduler/api/openai/resources.h"
 #include "scheduler/api/request.h"
+#include "scheduler/api/trace.h"
 #include "shared/base/error.h"
 #include "shared/json/json_write.h"
 #include "shared/store/files/files.h"
@@ -155,9 +156,14 @@ static int create(struct request *request)
             json_get_int(json_get(request->body, "output_expires_after"), "seconds", 0),
         .metadata = request_json(request, "metadata"),
     };
+    CLEANUP(buf_deinit) struct buf trace;
     struct batch batch;
     int r = check_input(request, json_get_text(request->body, "input_file_id"), &wanted.input_file);
 
+    buf_init(&trace, 0);
+    request_trace_write(request, &trace);
+    if (trace.len > 0)
+        wanted.trace = buf_text(&trace);
     if (r == 0)
         r = make(request, &wanted, &batch);
     if (r == 0)

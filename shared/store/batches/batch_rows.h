@@ -15,7 +15,8 @@
     " " SQL_SECONDS("b.in_progress_at") "," \
     " " SQL_SECONDS("b.finalizing_at") "," \
     " " SQL_SECONDS("b.cancelling_at") "," \
-    " " SQL_SECONDS("b.ended_at") ", b.fence, b.expires_at <= now()"
+    " " SQL_SECONDS("b.ended_at") ", b.fence, b.expires_at <= now()," \
+    " b.trace ->> 'parent'"
 
 #define SQL_BATCH_OPEN(b) \
     b ".state IN ('validating', 'in_progress', 'finalizing', 'cancelling')"

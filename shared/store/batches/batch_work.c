@@ -9,7 +9,8 @@
     "penstock_webhook_emit(b.tenant_id, 'batch.' || b.state," \
     "    'batch_' || replace(b.id::text, '-', '')," \
     "    json_build_object('object', 'batch', 'status', b.state, 'metadata'," \
-    "        CASE WHEN octet_length(b.metadata::text) <= 8000 THEN b.metadata ELSE '{}' END))"
+    "        CASE WHEN octet_length(b.metadata::text) <= 8000 THEN b.metadata ELSE '{}' END)," \
+    "    b.trace)"
 
 #define LEASE "now() + interval '" SQL_STRING(BATCH_LEASE_MS) " ms'"
 #define HELD  "b.id = $1 AND b.owner = $2 AND b.fence = $3"

@@ -33,6 +33,7 @@ int batch_read(struct row *row, void *out, struct error *err)
     batch.ended_at = row_int(row);
     batch.fence = row_int(row);
     batch.late = row_bool(row);
+    batch.traceparent = row_text(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct batch *)out = batch;
@@ -47,10 +48,10 @@ static const struct pg_statement create = {
     .sql =
         "INSERT INTO batches AS b ("
         "    id, tenant_id, endpoint, input_file, window_seconds, output_seconds, metadata,"
-        "    expires_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'), now() + $5 * interval '1 second')"
+        "    expires_at, trace)"
+        " VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'), now() + $5 * interval '1 second', $8)"
         " RETURNING " BATCH_COLUMNS,
-    .types = "uutuiij",
+    .types = "uutuiijw",
 };
 
 static const struct pg_statement get = {
@@ -88,7 +89,7 @@ static const struct pg_statement list_down = {"batch_list_down", BATCH_LIST("DES
 int batch_create(const struct store *store, const struct new_batch *batch, struct batch *out,
                  struct error *err)
 {
-    struct pg_value values[7] = {
+    struct pg_value values[8] = {
         pg_uuid(batch->id),
         pg_uuid(store->tenant),
         pg_text(batch->endpoint),
@@ -96,6 +97,7 @@ int batch_create(const struct store *store, const struct new_batch *batch, struc
         pg_int(batch->window_seconds),
         batch->output_seconds > 0 ? pg_int(batch->output_seconds) : pg_null(),
         pg_json(batch->metadata),
+        pg_json_as_written(batch->trace),
     };
 
     return store_create(store, &batch_rows, &(struct pg_query){&create, values}, out, err);

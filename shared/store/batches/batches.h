@@ -40,7 +40,8 @@ struct batch {
     int64_t cancelling_at;
     int64_t ended_at;
     int64_t fence;
-    bool late; /* its window is over */
+    bool late;               /* its window is over */
+    struct text traceparent; /* in which trace it was asked for; TEXT_NONE: in none */
 };
 
 struct batch_list {
@@ -56,6 +57,7 @@ struct new_batch {
     int64_t window_seconds;
     int64_t output_seconds;
     struct text metadata; /* TEXT_NONE: {} */
+    struct text trace;    /* JSON: {"parent", "state"}, of the request; TEXT_NONE: none */
 };
 
 /* -E_CONFLICT: this id is taken. */

@@ -142,7 +142,8 @@ static const struct pg_statement take = {
         "     t.id, t.lane, t.endpoint_id, t.tenant_id, t.tries,"
         "     w.id IS NOT NULL AND e.id IS NOT NULL, coalesce(t.url, w.url), w.secret,"
         "     CASE WHEN w.previous_until > now() THEN w.previous_secret END, e.id, e.type,"
-        "     " SQL_SECONDS("e.created_at") ", e.data, CASE WHEN w.full_payload THEN e.texts END"
+        "     " SQL_SECONDS("e.created_at") ", e.data, CASE WHEN w.full_payload THEN e.texts END,"
+        "     e.trace ->> 'parent', e.trace ->> 'state'"
         " FROM (SELECT 1) AS one"
         " LEFT JOIN taken t ON true"
         " LEFT JOIN webhook_endpoints w ON w.id = ANY (ARRAY[t.endpoint_id])"
@@ -183,6 +184,8 @@ static int read_delivery(struct row *row, struct outbox_delivery *out, struct er
     out->created_at = row_int(row);
     out->data = row_text(row);
     out->texts = row_text(row);
+    out->traceparent = row_text(row);
+    out->tracestate = row_text(row);
     return row_check(row, err);
 }
 

@@ -53,7 +53,9 @@ struct outbox_delivery {
     struct text type;
     int64_t created_at;
     struct text data;
-    struct text texts; /* JSON; TEXT_NONE: none go along */
+    struct text texts;       /* JSON; TEXT_NONE: none go along */
+    struct text traceparent; /* in which trace it happened; TEXT_NONE: in none */
+    struct text tracestate;
 };
 
 struct outbox_taken {

@@ -71,12 +71,12 @@ Test(span, below_another_has_its_trace_and_names_it)
 
     open_tracer(8, 100000, false);
     above = root();
-    below = span_begin(&tracer,
-                       &(struct span_start){SPAN_CLIENT, span_context(above, NULL), false, NULL},
-                       "below");
-    later = span_begin(&tracer,
-                       &(struct span_start){SPAN_CONSUMER, NULL, true, span_context(above, NULL)},
-                       "later");
+    below = span_begin(
+        &tracer, &(struct span_start){.kind = SPAN_CLIENT, .parent = span_context(above, NULL)},
+        "below");
+    later = span_begin(
+        &tracer, &(struct span_start){.kind = SPAN_CONSUMER, .linked = span_context(above, NULL)},
+        "later");
     span_fail(below, "timeout", "it took too long");
     span_end(below);
     span_end(above);
@@ -98,14 +98,68 @@ Test(span, below_another_has_its_trace_and_names_it)
     span_queue_deinit(&tracer.queue);
 }
 
+Test(span, apart_is_of_another_trace_than_what_it_is_linked_to_and_sampled_by_itself)
+{
+    const struct trace_context asked = trace_context_new(); /* not sampled */
+    const struct span_start apart = {.kind = SPAN_PRODUCER, .linked = &asked, .apart = true};
+    struct json_object *json;
+    struct json_object *link;
+    struct span *span;
+    char hex[2 * TRACE_ID_BYTES + 1];
+
+    *text_put_hex(hex, asked.trace_id, TRACE_ID_BYTES) = '\0';
+    open_tracer(8, 100000, false);
+    cr_assert_null(
+        span_begin(&tracer, &(struct span_start){.kind = SPAN_PRODUCER, .linked = &asked}, "x"));
+    span = span_begin(&tracer, &apart, "create runs");
+    cr_assert_not_null(span);
+    span_end(span);
+    json = ended(0);
+    link = json_object_array_get_idx(json_get(json, "links"), 0);
+    cr_assert_str_eq(json_get_string(link, "traceId"), hex);
+    cr_assert_str_neq(json_get_string(json, "traceId"), hex);
+    cr_assert_not(json_has(json, "parentSpanId"));
+    json_free(json);
+    span_queue_deinit(&tracer.queue);
+}
+
+Test(span, has_the_state_of_its_trace_and_keeps_it_for_those_below)
+{
+    struct trace_context given = trace_context_new();
+    char state[] = "rojo=1";
+    struct json_object *json;
+    struct span *above;
+    struct span *below;
+
+    given.flags |= TRACE_SAMPLED;
+    given.state = text_of(state);
+    open_tracer(8, 100000, false);
+    above = span_begin(&tracer, &(struct span_start){.kind = SPAN_SERVER, .parent = &given}, "a");
+    memset(state, '?', sizeof(state) - 1); /* it was borrowed */
+    below = span_begin(
+        &tracer, &(struct span_start){.kind = SPAN_CLIENT, .parent = span_context(above, NULL)},
+        "b");
+    span_end(above);
+    cr_assert(text_is(span_context(below, NULL)->state, "rojo=1"));
+    span_end(below);
+    for (size_t i = 0; i < 2; i++) {
+        json = ended(i);
+        cr_assert_str_eq(json_get_string(json, "traceState"), "rojo=1");
+        json_free(json);
+    }
+    cr_assert_eq(tracer.queue.bytes,
+                 span_queue_at(&tracer.queue, 0).len + span_queue_at(&tracer.queue, 1).len);
+    span_queue_deinit(&tracer.queue);
+}
+
 Test(span, that_is_not_recorded_is_null_and_everything_takes_that)
 {
     const struct trace_context unsampled = trace_context_new();
 
     open_tracer(8, 100000, true);
     cr_assert_null(span_begin(NULL, &(struct span_start){.kind = SPAN_SERVER}, "off"));
-    cr_assert_null(span_begin(&tracer, &(struct span_start){SPAN_SERVER, &unsampled, true, NULL},
-                              "not sampled"));
+    cr_assert_null(span_begin(
+        &tracer, &(struct span_start){.kind = SPAN_SERVER, .parent = &unsampled}, "not sampled"));
     span_text(NULL, "a", TEXT("b"));
     span_int(NULL, "a", 1);
     span_double(NULL, "a", 1);

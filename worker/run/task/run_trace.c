@@ -70,6 +70,7 @@ void run_trace_begin(struct run_trace *trace, struct tracer *tracer, const struc
     *trace = (struct run_trace){.tracer = tracer};
     if (!tracer || !traceparent_parse(setup->traceparent, &trace->made))
         return;
+    trace->made.state = setup->tracestate;
     trace->known = true;
     trace->claim = begin_claim(trace, claim, kind);
     if (trace->claim && !setup->asked)

@@ -92,8 +92,8 @@ static int parse_texts(struct json_object *spec, struct arena *arena, struct run
     return r;
 }
 
-static int parse_trace(struct json_object *spec, struct arena *arena, struct run_setup *setup,
-                       struct error *err)
+int setup_parse_trace(struct json_object *spec, struct arena *arena, struct run_setup *setup,
+                      struct error *err)
 {
     struct json_object *trace = json_get(spec, "trace");
     int r;
@@ -101,6 +101,8 @@ static int parse_trace(struct json_object *spec, struct arena *arena, struct run
     if (!trace)
         return 0;
     r = copy_text(arena, json_get_text(trace, "parent"), &setup->traceparent, err);
+    if (r == 0)
+        r = copy_text(arena, json_get_text(trace, "state"), &setup->tracestate, err);
     if (r == 0)
         r = copy_text(arena, json_get_text(trace, "agent_id"), &setup->agent_id, err);
     if (r == 0)
@@ -176,7 +178,7 @@ int setup_parse(struct text spec_text, struct arena *arena, struct run_setup *ou
     if (r == 0)
         r = copy_text(arena, json_get_text(spec, "agent_slug"), &setup.agent_slug, err);
     if (r == 0)
-        r = parse_trace(spec, arena, &setup, err);
+        r = setup_parse_trace(spec, arena, &setup, err);
     if (r == 0)
         r = parse_fallbacks(spec, arena, &setup, err);
     if (r == 0)

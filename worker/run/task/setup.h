@@ -45,6 +45,7 @@ struct run_setup {
     struct text trace;       /* joins our log lines with those of who asked for the run */
     struct text agent_slug;  /* for metrics; empty: it has none */
     struct text traceparent; /* in which trace it was made; empty: nobody traces it */
+    struct text tracestate;  /* beside it */
     struct text agent_id;    /* these two beside a traceparent alone */
     struct text agent_name;
     struct toolbox tools;
@@ -62,3 +63,7 @@ struct run_setup {
  * -E_LIMIT when the arena is full. */
 MUSTCHECK int setup_parse(struct text spec, struct arena *arena, struct run_setup *out,
                           struct error *err);
+
+/* In which trace the run was made, of a spec of any kind. Texts are in the arena. */
+MUSTCHECK int setup_parse_trace(struct json_object *spec, struct arena *arena,
+                                struct run_setup *setup, struct error *err);

@@ -70,6 +70,8 @@ int single_call_parse(struct text spec, enum single_kind kind, struct uuid run, 
         r = read_ask(call, arena, err);
     if (r == 0)
         r = set_up(call, arena, setup, err);
+    if (r == 0)
+        r = setup_parse_trace(call->body, arena, setup, err);
     *out = call;
     return r < 0 ? error_wrap(err, "the run's spec") : 0;
 }

@@ -25,7 +25,7 @@
 #define REQUEST_BODY_BYTES ((size_t)1 << 20)
 #define SHOWN_HEADER_BYTES 1024
 #define CONNECT_TIMEOUT_MS 10000
-#define OWN_HEADERS        3 /* Content-Type and Idempotency-Key */
+#define OWN_HEADERS        4 /* Content-Type, Idempotency-Key, traceparent, tracestate */
 #define REPLY_HEADER_BYTES ((size_t)32 << 10)
 
 const char http_request_description[] =
@@ -49,7 +49,7 @@ struct request {
     const char *method;
     struct http_target target;
     struct http_header headers[HEADERS_MAX + OWN_HEADERS];
-    char traceparent[TRACEPARENT_SIZE];
+    struct trace_headers trace;
     size_t headers_count;
     struct text body;
     struct resolved pins;
@@ -227,9 +227,12 @@ static int read_headers(struct json_object *arguments, const struct http_request
         request->headers[request->headers_count++] =
             (struct http_header){TEXT("Idempotency-Key"), options->idempotency_key};
     if (options->trace && !has_header(request, "traceparent")) {
-        traceparent_format(options->trace, request->traceparent);
+        trace_headers_of(options->trace, &request->trace);
         request->headers[request->headers_count++] =
-            (struct http_header){TEXT("traceparent"), text_of(request->traceparent)};
+            (struct http_header){TEXT("traceparent"), text_of(request->trace.parent)};
+        if (request->trace.state.len > 0 && !has_header(request, "tracestate"))
+            request->headers[request->headers_count++] =
+                (struct http_header){TEXT("tracestate"), request->trace.state};
     }
     return 0;
 }

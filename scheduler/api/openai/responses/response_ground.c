@@ -10,6 +10,7 @@
 #include "scheduler/api/assistants/run_make.h"
 #include "scheduler/api/openai/responses/response_find.h"
 #include "scheduler/api/openai/responses/response_render.h"
+#include "scheduler/api/trace.h"
 #include "shared/base/error.h"
 #include "shared/store/runs/runs.h"
 #include "shared/store/threads/threads.h"
@@ -197,6 +198,7 @@ int response_ground_prepare(struct request *request, const struct response_groun
     ASSERT(ground->kind == GROUND_NEW);
     submission->hidden = true;
     submission->erases = !is_stored(request) && !ground->lingers;
+    submission->made_in = request_trace(request);
     return submit_prepare(request->api->submitter, &request->store, submission, out,
                           &request->failure);
 }

@@ -55,6 +55,10 @@ static struct request request_of(struct response_lines *lines, const struct stor
         .object = ask->run,
     };
 
+    if (ask->made_in) {
+        request.given = *ask->made_in;
+        request.traced = true;
+    }
     buf_init(&request.reply, 0);
     return request;
 }

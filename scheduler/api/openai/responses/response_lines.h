@@ -10,6 +10,7 @@
 struct provider_registry;
 struct response_lines;
 struct response_words;
+struct trace_context;
 
 struct response_lines_options {
     struct pg *pg;
@@ -26,6 +27,7 @@ void response_lines_set_registry(struct response_lines *lines,
 struct response_ask {
     struct json_object *body;
     struct uuid run;
+    const struct trace_context *made_in; /* NULL: in no trace */
 };
 
 /* One that is not to be stored (response_line_erases) is there until whoever asked erases its
