@@ -20,13 +20,18 @@ const struct hook_type hook_types[] = {
     {"batch.failed", "A batch could not be worked through."},
     {"batch.expired", "A batch did not end in its window."},
     {"batch.cancelled", "A batch was cancelled."},
+    {"schedule.missed", "Times of a schedule were missed."},
+    {"schedule.skipped", "A time of a schedule was skipped."},
+    {"schedule.failed", "A run of a schedule could not be made."},
+    {"schedule.paused", "A schedule fires no more until somebody resumes it."},
+    {"schedule.ended", "A schedule has no times left."},
     {"budget.warning", "Four fifths of a budget are spent."},
     {"webhook_endpoint.disabled", "Another endpoint is not told anything any more."},
 };
 const size_t hook_types_count = ARRAY_LENGTH(hook_types);
 
 /* Of these any name may come. */
-static const char *const open_families[] = {"schedule", "budget"};
+static const char *const open_families[] = {"budget"};
 
 static struct text family_of(struct text type)
 {

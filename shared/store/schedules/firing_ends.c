@@ -86,8 +86,10 @@ static const struct pg_statement settle = {
         "            END"
         "    FROM c"
         "    WHERE s.id = c.schedule_id"
-        "    RETURNING c.pauses)"
-        " SELECT (SELECT count(*) FROM f), (SELECT count(*) FROM u WHERE pauses)",
+        "    RETURNING " SCHEDULE_TOLD("s") ", c.pauses)"
+        " SELECT (SELECT count(*) FROM f), (SELECT count(" SCHEDULE_TELL_PAUSED("u") ")"
+        "     FROM u"
+        "     WHERE u.pauses)",
     .types = "",
 };
 

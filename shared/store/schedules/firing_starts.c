@@ -113,7 +113,7 @@ static const struct pg_statement started = {
         "    WHERE f.schedule_id = i.schedule"
         "      AND f.id = i.firing"
         "      AND f.state = 'due'"
-        "    RETURNING i.*),"
+        "    RETURNING i.*, f.cause, f.nominal, f.until, f.times),"
         " s AS ("
         "    UPDATE schedules s"
         "    SET turn = s.turn + 1,"
@@ -141,11 +141,19 @@ static const struct pg_statement started = {
         "                    || coalesce(' The last one: ' || f.detail, '')"
         "            END"
         "    FROM f"
+        "    JOIN schedules o ON o.id = ANY (ARRAY[f.schedule])"
         "    WHERE s.id = f.schedule"
         "      AND (f.thread IS NOT NULL OR f.forget OR f.pause IS NOT NULL"
-        "          OR f.state = 'failed'))"
-        " SELECT count(*)"
-        " FROM f",
+        "          OR f.state = 'failed')"
+        "    RETURNING " SCHEDULE_TOLD("s") ", o.state = 'active' AND s.state = 'paused' AS pauses)"
+        " SELECT (SELECT count(*) FROM f),"
+        "     (SELECT count(" SCHEDULE_TELL_FIRING("s", "f") ")"
+        "      FROM f"
+        "      JOIN s ON s.id = f.schedule"
+        "      WHERE f.state = 'failed'),"
+        "     (SELECT count(" SCHEDULE_TELL_PAUSED("s") ")"
+        "      FROM s"
+        "      WHERE s.pauses)",
     .types = types,
 };
 

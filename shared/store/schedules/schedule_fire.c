@@ -164,7 +164,8 @@ static const struct pg_statement fire = {
         "    WHERE s.id = i.schedule"
         "      AND s.id = l.id"
         "      AND s.turn = i.turn"
-        "    RETURNING s.id, s.tenant_id, s.lasting, i.n),"
+        "    RETURNING " SCHEDULE_TOLD("s") ", s.lasting, i.n,"
+        "        s.state = 'ended' AND i.moves AS ends),"
         " f AS ("
         "    INSERT INTO schedule_firings ("
         "        schedule_id, id, tenant_id, cause, nominal, until, times, state, detail, tell,"
@@ -176,8 +177,15 @@ static const struct pg_statement fire = {
         "    FROM s"
         "    JOIN n ON n.n = s.n"
         "    ON CONFLICT DO NOTHING"
-        "    RETURNING 1)"
-        " SELECT (SELECT count(*) FROM s), (SELECT count(*) FROM f)",
+        "    RETURNING schedule_id, cause, nominal, until, times, state, detail)"
+        " SELECT (SELECT count(*) FROM s), (SELECT count(*) FROM f),"
+        "     (SELECT count(" SCHEDULE_TELL_FIRING("s", "f") ")"
+        "      FROM f"
+        "      JOIN s ON s.id = f.schedule_id"
+        "      WHERE f.state IN ('skipped', 'missed')),"
+        "     (SELECT count(" SCHEDULE_TELL("s", "'schedule.ended'", "'{}'") ")"
+        "      FROM s"
+        "      WHERE s.ends)",
     .types = types,
 };
 /* clang-format on */

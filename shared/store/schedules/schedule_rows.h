@@ -29,6 +29,31 @@
     " " SQL_SECONDS("f.created_at") "," \
     " " SQL_SECONDS("f.started_at") "," \
     " " SQL_SECONDS("f.ended_at") ", f.outcome"
+
+/* Whoever wants to know is told of a schedule `s` (store/hooks), of which these columns are there.
+ * `more`: jsonb that joins what is said of it. */
+#define SCHEDULE_TOLD(s) \
+    s ".id, " s ".tenant_id, " s ".agent_id, " s ".name, " s ".metadata, " s ".state," \
+    " " s ".pause_code, " s ".pause_message"
+#define SCHEDULE_TELL(s, type, more) \
+    "penstock_webhook_emit(" s ".tenant_id, " type "," \
+    "    'sched_' || replace(" s ".id::text, '-', '')," \
+    "    (jsonb_build_object('object', 'schedule', 'name', " s ".name, 'agent'," \
+    "        'asst_' || replace(" s ".agent_id::text, '-', ''), 'state', " s ".state, 'metadata'," \
+    "        CASE WHEN octet_length(" s ".metadata::text) <= 8000 THEN " s ".metadata" \
+    "            ELSE '{}' END) || " more ")::json)"
+#define SCHEDULE_TELL_PAUSED(s) \
+    SCHEDULE_TELL(s, "'schedule.paused'", \
+        "jsonb_build_object('paused_reason', jsonb_build_object(" \
+        "    'code', " s ".pause_code, 'message', " s ".pause_message))")
+#define SCHEDULE_TELL_FIRING(s, f) \
+    SCHEDULE_TELL(s, "'schedule.' || " f ".state", \
+        "jsonb_build_object('firing', jsonb_build_object('cause', " f ".cause," \
+        "    'fire_time', " SQL_TOLD_TIME(f ".nominal") "," \
+        "    'last_missed_time', " SQL_TOLD_TIME(f ".until") "," \
+        "    'times', " f ".times, 'detail', " f ".detail))")
+#define SQL_TOLD_TIME(at) \
+    "to_char(" at " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"+00:00\"')"
 /* clang-format on */
 
 /* Read these columns. Return 0, or -E_LIMIT. */

@@ -77,11 +77,12 @@ Test(hook_sign, refuses_what_is_no_secret)
 Test(hook_types, filters_are_types_families_and_all)
 {
     static const char *const good[] = {
-        "*",        "run.*",      "run.completed",       "batch.expired",
-        "budget.*", "schedule.*", "schedule.run_failed", "response.completed"};
-    static const char *const bad[] = {"",      "run",     "run.",     "run.done",       "*.*",
-                                      "**",    "x.*",     ".*",       "run.*.x",        "run.**",
-                                      "RUN.*", "budget.", "budget.A", "eval.run.failed"};
+        "*",        "run.*",      "run.completed",   "batch.expired",
+        "budget.*", "schedule.*", "schedule.missed", "response.completed"};
+    static const char *const bad[] = {
+        "",      "run",     "run.",     "run.done",        "*.*",
+        "**",    "x.*",     ".*",       "run.*.x",         "run.**",
+        "RUN.*", "budget.", "budget.A", "eval.run.failed", "schedule.late"};
 
     for (size_t i = 0; i < ARRAY_LENGTH(good); i++)
         cr_assert(hook_filter_fits(text_of(good[i])), "%s", good[i]);
