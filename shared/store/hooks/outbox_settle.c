@@ -110,7 +110,7 @@ static const struct pg_statement settle = {
         "        END"
         "    FROM o"
         "    WHERE d.id = ANY (ARRAY[o.id])"
-        "      AND d.state = 'pending'"
+        "      AND " SQL_CHECKED("d.state = 'pending'")
         "      AND d.holder = $1"
         "    RETURNING d.lane, d.cause, o.*),"
         " a AS ("
