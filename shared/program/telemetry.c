@@ -5,10 +5,9 @@
 #include "shared/config/config.h"
 #include "shared/trace/tracer.h"
 
-int telemetry_start(const struct config *config, const char *program, struct tracer **out,
-                    struct error *err)
+static struct tracer_options options_of(const struct config *config, const char *program)
 {
-    const struct tracer_options options = {
+    return (struct tracer_options){
         .endpoint = config->telemetry.endpoint,
         .traces_endpoint = config->telemetry.traces_endpoint,
         .headers = config->telemetry.headers,
@@ -20,6 +19,19 @@ int telemetry_start(const struct config *config, const char *program, struct tra
         .content = strcmp(config->telemetry.content, "on") == 0,
         .tell_providers = strcmp(config->telemetry.tell_providers, "on") == 0,
     };
+}
+
+int telemetry_start(const struct config *config, const char *program, struct tracer **out,
+                    struct error *err)
+{
+    const struct tracer_options options = options_of(config, program);
 
     return tracer_start(&options, out, err);
+}
+
+int telemetry_try(const struct config *config, struct error *err)
+{
+    const struct tracer_options options = options_of(config, "penstock");
+
+    return tracer_try(&options, err);
 }

@@ -24,6 +24,7 @@
 #define RETRY_CAP_MS   30000
 #define RETRY_AFTER_MS 300000
 #define LAST_MS        2000
+#define TRY_MS         5000
 
 bool tracer_samples(const struct tracer *tracer, const struct span_start *start,
                     const struct trace_context *context)
@@ -262,15 +263,15 @@ static int read_options(struct tracer *tracer, const struct tracer_options *opti
     return 0;
 }
 
-int tracer_start(const struct tracer_options *options, struct tracer **out, struct error *err)
+/* All but the service. Returns as tracer_try. */
+static int open_tracer(const struct tracer_options *options, struct tracer **out, struct error *err)
 {
     const struct http_client_options http = {.max_transfers = 1};
     struct tracer *tracer;
     int r;
 
-    *out = NULL;
     if (!options->endpoint[0] && !options->traces_endpoint[0])
-        return 0;
+        return TRACER_OFF;
     tracer = xcalloc(1, sizeof(*tracer));
     span_queue_init(&tracer->queue, SPAN_QUEUE_SPANS, SPAN_QUEUE_BYTES);
     buf_init(&tracer->url, 0);
@@ -280,10 +281,37 @@ int tracer_start(const struct tracer_options *options, struct tracer **out, stru
     r = read_options(tracer, options, err);
     if (r == 0)
         r = http_client_open(&http, &tracer->http, err);
-    if (r < 0) {
+    if (r < 0)
         tracer_free(tracer);
+    else
+        *out = tracer;
+    return r;
+}
+
+int tracer_try(const struct tracer_options *options, struct error *err)
+{
+    struct otlp_answer answer;
+    struct tracer *tracer;
+    int64_t after_ms;
+    int r = open_tracer(options, &tracer, err);
+
+    if (r != 0)
         return r;
-    }
+    r = send_batch(tracer, 0, TRY_MS, &answer, &after_ms, err);
+    http_client_close(tracer->http);
+    tracer_free(tracer);
+    return r;
+}
+
+int tracer_start(const struct tracer_options *options, struct tracer **out, struct error *err)
+{
+    struct tracer *tracer;
+    int r;
+
+    *out = NULL;
+    r = open_tracer(options, &tracer, err);
+    if (r != 0)
+        return r < 0 ? r : 0;
     service_start(&tracer->service,
                   &(struct service_options){
                       .name = "traces",

@@ -37,6 +37,12 @@ struct tracer_options {
 MUSTCHECK int tracer_start(const struct tracer_options *options, struct tracer **out,
                            struct error *err);
 
+/* Sends an empty batch, to see whether one would be taken. Returns 0: it would; TRACER_OFF: no
+ * endpoint is said; -E_INVALID (a setting), -E_UNAVAILABLE (the collector refuses it), or what
+ * sending failed with. */
+enum { TRACER_OFF = 1 };
+SUSPENDS MUSTCHECK int tracer_try(const struct tracer_options *options, struct error *err);
+
 /* What goes to a provider of models, in *out. NULL: nothing, as where `context` is NULL. */
 const struct trace_headers *tracer_tell_provider(const struct tracer *tracer,
                                                  const struct trace_context *context,

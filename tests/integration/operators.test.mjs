@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Collector } from '../lib/collector.mjs';
 import { freePort, sleep, until, withStack } from '../lib/stack.mjs';
 
 const script = `
@@ -230,4 +231,43 @@ test('a connection that Postgres does not grant is told, and what the others car
     assert.match(page, new RegExp(`^penstock_postgres_connection_up\\{connection="${name}"\\} 0$`, 'm'));
     assert.match(page, /^penstock_postgres_connection_up\{connection="core"\} 1$/m);
   });
+});
+
+test('doctor names webhooks that are disabled, schedules that are paused for failures, and a collector that does not take traces', async () => {
+  const collector = await Collector.start();
+  try {
+    await withStack({ workers: 0, env: { PENSTOCK_WEBHOOK_PRIVATE_ADDRESSES: '127.0.0.0/8' } }, async (stack) => {
+      const doctor = async (env = {}) => { // not at once: the collector is in this process
+        const child = spawn(join(stack.bin, 'penstock'), ['doctor'], { env: { ...process.env, ...stack.env, PENSTOCK_URL: stack.url, PENSTOCK_API_KEY: stack.key, ...env } });
+        let out = '';
+        child.stdout.on('data', (chunk) => { out += chunk; });
+        await once(child, 'close');
+        return out;
+      };
+      assert.doesNotMatch(await doctor(), /webhooks|schedules|telemetry/, 'nothing is said of what is not used');
+      const assistant = await stack.assistant();
+      const hooks = [];
+      for (let i = 0; i < 5; i++) hooks.push(await stack.ok('POST', '/v1/webhooks', { url: `${collector.url}/${i}`, events: ['run.*'] }));
+      const schedules = [];
+      for (let i = 0; i < 2; i++) schedules.push(await stack.ok('POST', '/v1/schedules', { assistant_id: assistant.id, every: '1h', input: 'hi' }));
+      await stack.ok('POST', `/v1/webhooks/${hooks[0].id}`, { enabled: false });
+      await stack.ok('POST', `/v1/schedules/${schedules[0].id}/pause`, {});
+      const well = await doctor({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+      assert.match(well, /^ok +webhooks +5, none is disabled$/m, 'what a person wanted is well');
+      assert.match(well, /^ok +schedules +2, none is paused for failures$/m);
+      assert.match(well, /^ok +telemetry +the collector takes traces$/m);
+      assert.equal(collector.requests.length, 1);
+
+      stack.exec(`UPDATE webhook_endpoints SET state = 'disabled', reason = 'gone' WHERE id <> '${hooks[0].id.slice(4)}';
+        UPDATE schedules SET state = 'paused', pause_code = 'failures' WHERE id = '${schedules[1].id.slice(6)}'`);
+      collector.answer = () => ({ status: 401 });
+      const ill = await doctor({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+      assert.match(ill, new RegExp(`^warn +webhooks +4 of 5 are disabled .*\\(${hooks.slice(1, 4).map(({ id }) => id).join(', ')}, …\\)`, 'm'));
+      assert.match(ill, new RegExp(`^warn +schedules +1 of 2 are paused .*\\(${schedules[1].id}\\)`, 'm'));
+      assert.match(ill, /^warn +telemetry +the collector answered with status 401: traces are dropped/m);
+      assert.match(await doctor({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' }), /^warn +telemetry +.*: traces are dropped/m);
+    });
+  } finally {
+    await collector.stop();
+  }
 });

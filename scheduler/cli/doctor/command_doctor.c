@@ -12,6 +12,7 @@
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/command.h"
 #include "scheduler/cli/doctor/doctor_judge.h"
+#include "scheduler/cli/doctor/doctor_unattended.h"
 #include "scheduler/cli/files.h"
 #include "scheduler/cli/providers/provider_facts.h"
 #include "scheduler/cli/terminal.h"
@@ -21,6 +22,7 @@
 #include "shared/config/config.h"
 #include "shared/http_client/http_client.h"
 #include "shared/postgres/postgres.h"
+#include "shared/program/telemetry.h"
 #include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
 #include "shared/store/dispatch/dispatch.h"
@@ -123,6 +125,22 @@ static void check_retention(struct doctor *doctor, struct pg *pg)
         say(doctor, "retention", doctor_judge_retention(state.policies, state.lag_s));
 }
 
+/* Nothing is said of what is not used. */
+static void check_unattended(struct doctor *doctor, struct pg *pg)
+{
+    struct doctor_unattended found;
+    struct error err;
+
+    if (doctor_unattended_look(pg, &found, &err) < 0) {
+        say(doctor, "webhooks", doctor_failed("%s", err.text));
+        return;
+    }
+    if (found.webhooks > 0)
+        say(doctor, "webhooks", doctor_judge_webhooks(&found));
+    if (found.schedules > 0)
+        say(doctor, "schedules", doctor_judge_schedules(&found));
+}
+
 static void check_postgres(struct doctor *doctor)
 {
     const struct pg_options options = {
@@ -146,6 +164,7 @@ static void check_postgres(struct doctor *doctor)
         if (check_schema(doctor, pg)) {
             check_workers(doctor, pg);
             check_retention(doctor, pg);
+            check_unattended(doctor, pg);
         }
     }
     pg_close(pg);
@@ -374,8 +393,22 @@ static void check_providers(struct doctor *doctor)
                            "workers: set OPENAI_API_KEY or another provider's"));
 }
 
+/* Where telemetry is off there is nothing to say. */
+static void check_telemetry(struct doctor *doctor)
+{
+    struct error err;
+    int r = telemetry_try(doctor->config, &err);
+
+    if (r == 0)
+        say(doctor, "telemetry", doctor_ok("the collector takes traces"));
+    else if (r < 0)
+        say(doctor, "telemetry",
+            doctor_warning("%.200s: traces are dropped; is the collector's endpoint right?",
+                           err.text));
+}
+
 static void (*const checks[])(struct doctor *doctor) = {
-    check_postgres, check_redis, check_server, check_providers, check_machine,
+    check_postgres, check_redis, check_server, check_providers, check_telemetry, check_machine,
 };
 
 static int examine(void *arg)
