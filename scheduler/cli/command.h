@@ -44,6 +44,7 @@ extern const struct command command_threads_search;
 extern const struct command command_schedules_list;
 extern const struct command command_schedules_show;
 extern const struct command command_schedules_create;
+extern const struct command command_schedules_update;
 extern const struct command command_schedules_pause;
 extern const struct command command_schedules_resume;
 extern const struct command command_schedules_run;

@@ -57,6 +57,7 @@ static const struct command *const commands[] = {
     &command_schedules_list,
     &command_schedules_show,
     &command_schedules_create,
+    &command_schedules_update,
     &command_schedules_pause,
     &command_schedules_resume,
     &command_schedules_run,

@@ -400,3 +400,46 @@ test('schedules are applied from a file, behind its agents', async () => {
     }
   });
 });
+
+test('schedules that the file does not name any more are deleted where that is asked for', async () => {
+  await withStack({ script, workers: 0 }, async (stack) => {
+    const file = join(stack.dir, 'agents.yaml');
+    const other = await stack.assistant({ name: 'other' });
+    const names = async () => (await stack.ok('GET', '/v1/schedules?order=asc')).data.map(({ name }) => name).sort();
+    const write = (...kept) => writeFileSync(file, `agents: [{name: clerk, model: openai/gpt-4o-mini}]\nschedules: [${kept.map((name) => `{name: ${name}, agent: clerk, every: 1h}`)}]\n`);
+    write('a', 'b', 'c');
+    stack.command('apply', '-f', file, '-y', '--prune');
+    const [{ assistant_id: clerk }] = (await stack.ok('GET', '/v1/schedules')).data;
+    await createSchedule(stack, { id: clerk }, { every: '1h' }); // without a name
+    await createSchedule(stack, { id: clerk }, { every: '1h', name: 'of ada', user: 'ada' });
+    await createSchedule(stack, other, { every: '1h', name: 'of another' });
+    write('b');
+    assert.match(stack.command('apply', '-f', file, '-y'), /0 to create, 0 to update, 2 unchanged\n$/);
+    assert.deepEqual((await names()).length, 6);
+    const looked = stack.command('apply', '-f', file, '--prune', '--dry-run');
+    assert.match(looked, /= unchanged schedule b\n- delete schedule a\n- delete schedule c\n0 to create, 0 to update, 2 to delete, 2 unchanged\n$/);
+    assert.deepEqual((await names()).length, 6);
+    assert.match(stack.command('apply', '-f', file, '--prune', '-y'), /deleted schedule a \(sched_[0-9a-f]{32}\)\ndeleted schedule c /);
+    assert.deepEqual(await names(), ['b', 'of ada', 'of another', null].sort());
+    assert.match(stack.command('apply', '-f', file, '--prune', '-y'), /0 to delete, 2 unchanged\n$/);
+    writeFileSync(file, 'agents: [{name: clerk, model: openai/gpt-4o-mini}]\n');
+    stack.command('apply', '-f', file, '--prune', '-y');
+    assert.deepEqual(await names(), ['of ada', 'of another', null].sort());
+  });
+});
+
+test('a schedule is changed from the command line; what is not said stays', async () => {
+  await withStack({ script, workers: 0 }, async (stack) => {
+    const one = await createSchedule(stack, await stack.assistant(), { name: 'report', every: '1h', timezone: 'Europe/Berlin', input: 'Report.', max_failures: 3 });
+    const other = await stack.assistant({ name: 'other' });
+    const changed = JSON.parse(stack.command('schedules', 'update', 'report', 'Report {{fire_time}}.', '--cron', '0 9 * * MON', '--agent', 'other', '--json'));
+    assert.deepEqual([changed.id, changed.cron, changed.every, changed.input, changed.assistant_id, changed.timezone, changed.max_failures, changed.name],
+      [one.id, '0 9 * * MON', null, 'Report {{fire_time}}.', other.id, 'Europe/Berlin', 3, 'report']);
+    stack.command('schedules', 'update', one.id, '--zone', 'UTC', '--overlap', 'queue');
+    const now = await getSchedule(stack, one.id);
+    assert.deepEqual([now.cron, now.timezone, now.overlap, now.input], ['0 9 * * MON', 'UTC', 'queue', 'Report {{fire_time}}.']);
+    for (const [args, error] of [[['report'], /say what is to be changed/], [['nobody', '--zone', 'UTC'], /nobody/], [['report', '--cron', '61 * * * *'], /minute/]])
+      assert.throws(() => execFileSync(join(stack.bin, 'penstock'), ['schedules', 'update', ...args], { env: { ...process.env, ...stack.env, PENSTOCK_URL: stack.url, PENSTOCK_API_KEY: stack.key }, encoding: 'utf8', stdio: 'pipe' }),
+        (failed) => error.test(failed.stderr) || assert.fail(failed.stderr));
+  });
+});

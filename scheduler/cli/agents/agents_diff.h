@@ -4,7 +4,7 @@
 #include "shared/base/text.h"
 #include "shared/json/json.h"
 
-enum agents_change { AGENTS_SAME, AGENTS_CREATE, AGENTS_UPDATE };
+enum agents_change { AGENTS_SAME, AGENTS_CREATE, AGENTS_UPDATE, AGENTS_DELETE };
 
 /* Whether two values say the same: null members count as absent, numbers by value. */
 bool agents_diff_same(struct json_object *a, struct json_object *b);

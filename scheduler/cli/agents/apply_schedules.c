@@ -21,6 +21,19 @@ static struct json_object *wanted_at(const struct apply_schedules *apply, size_t
     return json_object_array_get_idx(apply->file->schedules, i);
 }
 
+static bool is_of_file_agent(const struct apply_schedules *apply, struct json_object *schedule)
+{
+    const char *agent = json_get_string(schedule, "assistant_id");
+
+    json_object_object_foreach(apply->agents, name, there)
+    {
+        (void)name;
+        if (agent && strcmp(json_get_string(there, "id"), agent) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int note(void *arg, struct json_object *item, struct error *err)
 {
     struct apply_schedules *apply = arg;
@@ -30,6 +43,9 @@ static int note(void *arg, struct json_object *item, struct error *err)
     for (size_t i = 0; name && i < count_of(apply); i++)
         if (strcmp(json_get_string(wanted_at(apply, i), "name"), name) == 0)
             json_object_object_add(apply->have, name, json_object_get(item));
+    if (apply->prunes && name && !json_get(apply->have, name) && !json_get_string(item, "user") &&
+        is_of_file_agent(apply, item))
+        json_object_array_add(apply->gone, json_object_get(item));
     return 0;
 }
 
@@ -38,7 +54,8 @@ int apply_schedules_look(struct apply_schedules *apply, struct error *err)
     const struct client_walk walk = {"/v1/schedules?order=asc", LISTED_MAX, note, apply};
 
     apply->have = json_object_new_object();
-    return count_of(apply) > 0 ? client_walk(apply->client, &walk, err) : 0;
+    apply->gone = json_object_new_array();
+    return count_of(apply) > 0 || apply->prunes ? client_walk(apply->client, &walk, err) : 0;
 }
 
 static bool is_of_file(const struct apply_schedules *apply, const char *name)
@@ -83,6 +100,12 @@ int apply_schedules_show(struct apply_schedules *apply, struct error *err)
         apply->counts[change]++;
         show_change(change, "schedule ", json_get_text(wanted, "name"), have, body);
     }
+    for (size_t i = 0; i < json_object_array_length(apply->gone); i++) {
+        struct json_object *gone = json_object_array_get_idx(apply->gone, i);
+
+        show_change(AGENTS_DELETE, "schedule ", json_get_text(gone, "name"), gone, NULL);
+        apply->counts[AGENTS_DELETE]++;
+    }
     return 0;
 }
 
@@ -116,11 +139,30 @@ static int change_one(struct apply_schedules *apply, size_t i, struct error *err
     return 0;
 }
 
+/* One that somebody else has deleted meanwhile is gone as well. */
+static int delete_one(struct apply_schedules *apply, struct json_object *gone, struct error *err)
+{
+    CLEANUP(freep) char *path = xasprintf("/v1/schedules/%s", json_get_string(gone, "id"));
+    const struct client_call call = {.method = "DELETE", .path = path, .repeatable = true};
+    struct client_reply reply = {0};
+    int r = client_send(apply->client, &call, &reply, err);
+
+    if (r < 0 && r != -E_NOT_FOUND)
+        return error_wrap(err, "schedule \"%.60s\"", json_get_string(gone, "name"));
+    printf("deleted schedule ");
+    terminal_print(stdout, json_get_text(gone, "name"));
+    printf(" (%s)\n", json_get_string(gone, "id"));
+    client_reply_deinit(&reply);
+    return 0;
+}
+
 int apply_schedules_change(struct apply_schedules *apply, struct error *err)
 {
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < count_of(apply); i++)
         r = change_one(apply, i, err);
+    for (size_t i = 0; r == 0 && i < json_object_array_length(apply->gone); i++)
+        r = delete_one(apply, json_object_array_get_idx(apply->gone, i), err);
     return r;
 }

@@ -9,15 +9,18 @@ struct apply_schedules {
     const struct agents_file *file;
     struct client *client;
     struct json_object *agents; /* name -> agent, of those of the file that are there */
+    bool prunes;                /* schedules of these agents that the file does not name go */
     struct json_object *have;   /* name -> schedule; the owner's to json_free */
-    unsigned counts[3];         /* by enum agents_change */
+    struct json_object *gone;   /* those that go, an array; the same */
+    unsigned counts[4];         /* by enum agents_change */
 };
 
-/* Which ones there are. Returns 0, or what failed. */
+/* Which ones there are. One without a name, or of a user, is nothing that a file speaks of, and
+ * stays. Returns 0, or what failed. */
 SUSPENDS MUSTCHECK int apply_schedules_look(struct apply_schedules *apply, struct error *err);
 
 /* Prints what would change. Returns 0, or what failed: an agent that nobody knows. */
 SUSPENDS MUSTCHECK int apply_schedules_show(struct apply_schedules *apply, struct error *err);
 
-/* Changes them; the file's agents are there by now. Returns 0, or what failed. */
+/* Changes and deletes them; the file's agents are there by now. Returns 0, or what failed. */
 SUSPENDS MUSTCHECK int apply_schedules_change(struct apply_schedules *apply, struct error *err);

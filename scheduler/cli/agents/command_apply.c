@@ -1,5 +1,5 @@
-/* `penstock apply`: agents and their schedules as code. Creates and updates them by name; never
- * deletes one. */
+/* `penstock apply`: agents and their schedules as code. Creates and updates them by name; deletes
+ * only schedules, and these where --prune says so. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ struct apply {
     struct agents_file file;
     struct json_object *wanted; /* file.agents */
     struct json_object *have;   /* name -> agent, of the wanted names */
-    unsigned counts[3];         /* by enum agents_change */
+    unsigned counts[4];         /* by enum agents_change */
     struct apply_schedules schedules;
 };
 
@@ -204,10 +204,12 @@ static int show_all(struct apply *apply, struct error *err)
     r = apply_schedules_show(&apply->schedules, err);
     if (r < 0)
         return r;
-    printf("%u to create, %u to update, %u unchanged\n",
+    printf("%u to create, %u to update, ",
            apply->counts[AGENTS_CREATE] + of_schedules[AGENTS_CREATE],
-           apply->counts[AGENTS_UPDATE] + of_schedules[AGENTS_UPDATE],
-           apply->counts[AGENTS_SAME] + of_schedules[AGENTS_SAME]);
+           apply->counts[AGENTS_UPDATE] + of_schedules[AGENTS_UPDATE]);
+    if (apply->schedules.prunes)
+        printf("%u to delete, ", of_schedules[AGENTS_DELETE]);
+    printf("%u unchanged\n", apply->counts[AGENTS_SAME] + of_schedules[AGENTS_SAME]);
     return 0;
 }
 
@@ -216,7 +218,8 @@ static bool is_as_wanted(const struct apply *apply)
     const unsigned *of_schedules = apply->schedules.counts;
 
     return apply->counts[AGENTS_CREATE] + apply->counts[AGENTS_UPDATE] +
-               of_schedules[AGENTS_CREATE] + of_schedules[AGENTS_UPDATE] ==
+               of_schedules[AGENTS_CREATE] + of_schedules[AGENTS_UPDATE] +
+               of_schedules[AGENTS_DELETE] ==
            0;
 }
 
@@ -230,8 +233,11 @@ static int look(struct apply *apply, struct error *err)
         r = client_open(&apply->client, err);
     if (r == 0)
         r = client_walk(&apply->client, &walk, err);
-    apply->schedules = (struct apply_schedules){
-        .path = apply->path, .file = &apply->file, .client = &apply->client, .agents = apply->have};
+    apply->schedules = (struct apply_schedules){.path = apply->path,
+                                                .file = &apply->file,
+                                                .client = &apply->client,
+                                                .agents = apply->have,
+                                                .prunes = arguments_has(apply->args, "prune")};
     if (r == 0)
         r = apply_schedules_look(&apply->schedules, err);
     return r == 0 ? check_all(apply, err) : r;
@@ -275,6 +281,7 @@ static int run(const struct arguments *args)
     agents_file_deinit(&apply.file);
     json_free(apply.have);
     json_free(apply.schedules.have);
+    json_free(apply.schedules.gone);
     return result;
 }
 
@@ -282,6 +289,7 @@ static const struct option_spec options[] = {
     {"file", 'f', "FILE", "agents and schedules, in YAML; - reads standard input", 0, 0},
     {"dry-run", 0, NULL,
      "show what would change, after the server has checked it, and change nothing", 0, 0},
+    {"prune", 0, NULL, "delete schedules of the file's agents that it does not name", 0, 0},
     {"yes", 'y', NULL, "don't ask; needed where standard input is no terminal", 0, 0},
 };
 
@@ -294,7 +302,8 @@ const struct command command_apply = {
         "matched by name. What the file no longer says of an agent is reset; agents\n"
         "that the file does not name are left alone. So are schedules, which come behind the\n"
         "agents: each has a name, an agent (a name, a slug or an id), and what POST /v1/schedules\n"
-        "takes. An example:\n\n"
+        "takes. With --prune the agents' schedules that the file does not name are deleted, but\n"
+        "for those without a name and those of a user. An example:\n\n"
         "  agents:\n"
         "    - name: assistant\n"
         "      model: openai/gpt-4o-mini\n"

@@ -18,8 +18,9 @@ static void print_line(void *arg, enum agents_line kind, struct text line)
 void show_change(enum agents_change change, const char *what, struct text name,
                  struct json_object *have, struct json_object *body)
 {
-    static const char *const words[] = {"= unchanged ", "+ create ", "~ update "};
-    static const enum terminal_colour colours[] = {TERMINAL_DIM, TERMINAL_GREEN, TERMINAL_YELLOW};
+    static const char *const words[] = {"= unchanged ", "+ create ", "~ update ", "- delete "};
+    static const enum terminal_colour colours[] = {TERMINAL_DIM, TERMINAL_GREEN, TERMINAL_YELLOW,
+                                                   TERMINAL_RED};
 
     printf("%s%s%s", terminal_colour(stdout, colours[change]), words[change], what);
     terminal_print(stdout, name);
