@@ -51,6 +51,7 @@ async function withStack(bin, stackOptions, body) {
   const stack = await Stack.start({ bin, workers: 0, slots: 256, ...stackOptions });
   const sql = new Sql(stack.databaseUrl);
   try {
+    await stackOptions.prepare?.(stack);
     const client = new Client(stack, await stack.assistant());
     return await body(stack, sql, client).finally(() => client.close());
   } finally {
@@ -94,6 +95,7 @@ const throughput = (bin, runs, stackOptions = {}) =>
     const worker = await stack.startWorker();
     const before = sample(stack, worker.pid);
     await reach(sql, 'all runs end', ended, runs + WARM_UP);
+    if (stackOptions.prepare) await reach(sql, 'all are told', `SELECT count(*) FROM webhook_deliveries WHERE state = 'delivered'`, runs + WARM_UP);
     const work = perRun(before, sample(stack, worker.pid), runs);
     const rate = (runs * 1000) / (await duration(sql, start));
 
@@ -206,6 +208,12 @@ const traced = (ratio) => ({
   env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collector.address().port}`, OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: ratio },
 });
 
+/** A standard run whose end a webhook is told, delivery included; the same receiver takes it. */
+const told = (more) => ({
+  env: { ...more.env, PENSTOCK_WEBHOOK_PRIVATE_ADDRESSES: '127.0.0.0/8' },
+  prepare: (stack) => stack.ok('POST', '/v1/webhooks', { url: `http://127.0.0.1:${collector.address().port}/`, events: ['run.completed'] }),
+});
+
 /** A standard run whose answer is LONG tokens long. */
 const LONG = 500;
 const long = (stream) => ({
@@ -239,6 +247,8 @@ ${`      - {calls: [{name: calculator, arguments: {expression: '6*7'}}]}\n`.repe
 const variants = {
   'traced, 1 %': traced('0.01'),
   'traced, all': traced('1'),
+  webhook: told({}),
+  'webhook, traced, 1 %': told(traced('0.01')),
   'more rounds': rounds,
   'long, whole': long(false),
   'long, streamed': long(true),
