@@ -75,6 +75,22 @@ Test(call_stats, of_models_that_never_answered_are_together, .init = begin, .fin
     cr_assert_not(shows("invented"));
 }
 
+Test(call_stats, of_models_that_answer_are_bounded_too, .init = begin, .fini = end)
+{
+    char name[32];
+
+    for (int i = 0; i < 10000; i++) {
+        snprintf(name, sizeof(name), "model-%d", i);
+        call("openai", name, PROVIDER_OK);
+    }
+    cr_assert(
+        shows("\npenstock_worker_model_calls_total{provider=\"openai\",model=\"model-63\"} 1\n"));
+    cr_assert_not(shows("model=\"model-64\""));
+    cr_assert(
+        shows("\npenstock_worker_model_calls_total{provider=\"other\",model=\"other\"} 9936\n"));
+    cr_assert(shows("_bucket{provider=\"openai\",outcome=\"answered\",le=\"0.25\"} 10000\n"));
+}
+
 Test(call_stats, are_bounded_whatever_clients_call_their_tools, .init = begin, .fini = end)
 {
     char name[200];
@@ -107,7 +123,7 @@ Test(call_stats, runs_are_by_the_slug_of_their_agent_and_how_they_ended, .init =
 
 Test(call_stats, of_agents_are_bounded, .init = begin, .fini = end)
 {
-    for (int i = 0; i < 2 * CALL_STATS_AGENTS; i++) {
+    for (int i = 0; i < 10000; i++) {
         char name[16];
         int len = snprintf(name, sizeof(name), "agent%d", i);
 
@@ -115,7 +131,7 @@ Test(call_stats, of_agents_are_bounded, .init = begin, .fini = end)
     }
     cr_assert(shows(RUNS "count{agent=\"agent63\",outcome=\"completed\"} 1\n"));
     cr_assert_not(shows("{agent=\"agent64\","));
-    cr_assert(shows(RUNS "count{agent=\"other\",outcome=\"completed\"} 64\n"));
+    cr_assert(shows(RUNS "count{agent=\"other\",outcome=\"completed\"} 9936\n"));
 }
 
 Test(call_stats, the_first_token_is_timed_by_provider, .init = begin, .fini = end)
