@@ -147,8 +147,8 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
 }
 
 /* libcurl keeps the certificates that it has read (CURLOPT_CA_CACHE_TIMEOUT) only where there is no
- * folder of them beside the file: else each new connection reads all of them again, on the loop, for
- * 20 ms. Where the system has both they hold the same. */
+ * folder of them beside the file: else each new connection reads all of them again, on the loop,
+ * for 20 ms. Where the system has both they hold the same. */
 static void trust(CURL *easy, const char *ca_file)
 {
     const char *file = ca_file ? ca_file : curl_version_info(CURLVERSION_NOW)->cainfo;
