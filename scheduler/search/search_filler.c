@@ -23,6 +23,7 @@ enum {
     SLOW_MS = 200,
     FAST_MS = 50,
     BATCH_FIRST = 50, /* so few take long only where everything does: fewer would not help */
+    LATE_BATCHES = 10,
 };
 
 struct search_filler {
@@ -37,10 +38,12 @@ struct search_filler {
     int64_t backlog;
 };
 
-int search_filler_batch(int batch, int64_t took_ms, bool failed)
+int search_filler_batch(int batch, int64_t took_ms, bool failed, bool late)
 {
     if (failed)
         return batch > 1 ? batch / 2 : 1;
+    if (late)
+        took_ms = 0;
     if (took_ms > SLOW_MS && batch > BATCH_FIRST)
         return batch / 2 > BATCH_FIRST ? batch / 2 : BATCH_FIRST;
     if (took_ms < FAST_MS || batch < BATCH_FIRST)
@@ -62,9 +65,11 @@ SUSPENDS static int fill(struct search_filler *filler, enum search_job job,
                                        filler->bare[job]};
     int64_t before_ms = clock_ms();
     int r = search_fill(filler->options.pg, &round, out, err);
+    bool late;
 
     *took_ms = clock_ms() - before_ms;
-    filler->batches[job] = search_filler_batch(round.batch, *took_ms, r < 0);
+    late = r == 0 && job == SEARCH_TAIL && out->behind > (int64_t)round.batch * LATE_BATCHES;
+    filler->batches[job] = search_filler_batch(round.batch, *took_ms, r < 0, late);
     filler->bare[job] = round.batch == 1 && !round.bare && is_of_content(r);
     if (r < 0 || out->elsewhere)
         return r;

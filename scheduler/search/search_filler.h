@@ -24,8 +24,9 @@ struct search_filler *search_filler_start(const struct search_filler_options *op
 SUSPENDS void search_filler_stop(struct search_filler *filler); /* accepts NULL; frees */
 
 /* How many messages the next round looks at, after one of `batch` that took `took_ms`, or failed.
- * Pure. */
-int search_filler_batch(int batch, int64_t took_ms, bool failed);
+ * `late`: many more are waiting, so it takes as many as it can, however long: a transaction costs
+ * the more for each message the fewer it has, and where it has few it might never catch up. Pure. */
+int search_filler_batch(int batch, int64_t took_ms, bool failed, bool late);
 
 extern const struct metric_table search_filler_metrics;
 void search_filler_metrics_render(const struct search_filler *filler, struct buf *out);

@@ -18,7 +18,9 @@ const search = (stack, query, fields = {}) => stack.ok('POST', '/v1/threads/sear
 async function found(stack, query, count = 1, fields = {}) {
   const start = Date.now();
   let page;
-  await until(`${query} is found`, async () => (page = await search(stack, query, fields)).data.length >= count, 60000);
+  await until(`${query} is found`, async () => (page = await search(stack, query, fields)).data.length >= count, 60000).catch((error) => {
+    throw new Error(`${error.message}; ${stack.exec('SELECT s, (SELECT max(position) FROM messages) FROM search_state s')}`);
+  });
   assert.equal(page.data.length, count);
   return { data: page.data, took: Date.now() - start };
 }
