@@ -133,7 +133,7 @@ for (const [major, OpenAI, format, zod] of [[4, OpenAI4, format4, z3], [5, OpenA
   test(`openai ${major}: the helper of streams gathers what was said`, async () => {
     const openai = client();
     const events = [];
-    const stream = openai.responses.stream({ model, input: 'poem' }).on('event', (event) => events.push(event));
+    const stream = openai.responses.stream({ model, input: 'slow' }).on('event', (event) => events.push(event));
     let text = '';
     stream.on('response.output_text.delta', (event) => (text += event.delta));
     const final = await stream.finalResponse();
