@@ -246,8 +246,8 @@ SUSPENDS static int fill_final(struct turn *turn, const struct look *look, struc
         return 0;
     }
     if (state->mark - state->final > SEARCH_TAIL_MAX) {
-        leave_behind(state, state->final, state->mark - SEARCH_BATCH_MAX);
-        state->final = state->mark - SEARCH_BATCH_MAX;
+        leave_behind(state, state->final, state->mark - SEARCH_TAIL_KEPT);
+        state->final = state->mark - SEARCH_TAIL_KEPT;
     }
     return fill(turn, &(struct range){state->final, state->mark}, (struct uuid){{0}}, &state->final,
                 err);

@@ -20,9 +20,11 @@
 /* The messages of one round at most. */
 #define SEARCH_BATCH_MAX 500
 
-/* Where the tail has fallen behind by more than so many positions (search was off), it goes on near
- * the end, and what it has left out becomes the backlog. */
-#define SEARCH_TAIL_MAX 20000
+/* Where the tail has fallen behind by more than so many positions (search was off, or many messages
+ * came at once), it goes on SEARCH_TAIL_KEPT before the end, and what it has left out becomes the
+ * backlog. Those that were written in the seconds before are among what is kept. */
+#define SEARCH_TAIL_MAX  20000
+#define SEARCH_TAIL_KEPT 5000
 
 /* What waits longer than this for a transaction's end is read before it. */
 #define SEARCH_STUCK_MS 3000
