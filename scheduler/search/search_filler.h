@@ -25,7 +25,7 @@ SUSPENDS void search_filler_stop(struct search_filler *filler); /* accepts NULL;
 
 /* How many messages the next round looks at, after one of `batch` that took `took_ms`, or failed.
  * `late`: many more are waiting, so it takes as many as it can, however long: a transaction costs
- * the more for each message the fewer it has, and where it has few it might never catch up. Pure. */
+ * the more for each message the fewer it has, and with few it might never catch up. Pure. */
 int search_filler_batch(int batch, int64_t took_ms, bool failed, bool late);
 
 extern const struct metric_table search_filler_metrics;
