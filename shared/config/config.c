@@ -111,6 +111,14 @@ static void free_files(struct config *config)
     free(config->files.s3_addressing);
 }
 
+static void free_secrets(struct config *config)
+{
+    if (config->secrets.master_key)
+        explicit_bzero(config->secrets.master_key, strlen(config->secrets.master_key));
+    free(config->secrets.master_key);
+    free(config->secrets.master_key_file);
+}
+
 static void free_telemetry(struct config *config)
 {
     free(config->telemetry.endpoint);
@@ -140,6 +148,7 @@ void config_free(struct config *config)
     free(config->webhooks.private_addresses);
     free(config->worker.host);
     free_files(config);
+    free_secrets(config);
     free_telemetry(config);
     free_strings(config->worker.private_addresses, config->worker.private_addresses_count);
     for (unsigned i = 0; i < config->providers_count; i++)

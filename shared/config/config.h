@@ -143,6 +143,12 @@ struct config {
         int64_t firing_days; /* what became of times of schedules is shown for so long; default
                               * 90 */
     } retention;
+    /* Read, and refused where they are wrong, by shared/secrets/key_ring.h. */
+    struct {
+        char *master_key;      /* PENSTOCK_MASTER_KEY: what secrets of tenants are sealed under, and
+                                * the keys before it. "": none. Never logged. */
+        char *master_key_file; /* PENSTOCK_MASTER_KEY_FILE: the same from a file; "": none */
+    } secrets;
 
     /* Read, and refused where they are wrong, by shared/trace/tracer.h. */
     struct {

@@ -148,6 +148,12 @@ static const cyaml_schema_field_t files_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t secrets_fields[] = {
+    STRING(secrets, master_key),
+    STRING(secrets, master_key_file),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t telemetry_fields[] = {
     STRING(telemetry, endpoint),
     STRING(telemetry, traces_endpoint),
@@ -186,6 +192,8 @@ static const cyaml_schema_field_t file_fields[] = {
                         webhooks_fields),
     CYAML_FIELD_MAPPING("retention", CYAML_FLAG_OPTIONAL, struct config_file_data, retention,
                         retention_fields),
+    CYAML_FIELD_MAPPING("secrets", CYAML_FLAG_OPTIONAL, struct config_file_data, secrets,
+                        secrets_fields),
     CYAML_FIELD_MAPPING("telemetry", CYAML_FLAG_OPTIONAL, struct config_file_data, telemetry,
                         telemetry_fields),
     SEQUENCE(data, providers, &provider_schema),

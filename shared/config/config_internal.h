@@ -122,6 +122,11 @@ struct config_file_files {
     int64_t *abandoned_ms;
 };
 
+struct config_file_secrets {
+    char *master_key;
+    char *master_key_file;
+};
+
 struct config_file_telemetry {
     char *endpoint;
     char *traces_endpoint;
@@ -146,6 +151,7 @@ struct config_file_data {
     struct config_file_files files;
     struct config_file_webhooks webhooks;
     struct config_file_retention retention;
+    struct config_file_secrets secrets;
     struct config_file_telemetry telemetry;
     struct config_file_provider *providers;
     unsigned providers_count;

@@ -127,6 +127,9 @@ static const struct setting settings[] = {
     NUMBER_SETTING(SETTING_INT64, files.abandoned_ms, NULL, 15 * 60 * SECOND_MS, SECOND_MS,
                    24 * HOUR_MS),
 
+    TEXT_SETTING(secrets.master_key, "PENSTOCK_MASTER_KEY", "", NULL),
+    TEXT_SETTING(secrets.master_key_file, "PENSTOCK_MASTER_KEY_FILE", "", NULL),
+
     TEXT_SETTING(telemetry.endpoint, "OTEL_EXPORTER_OTLP_ENDPOINT", "", config_check_optional_url),
     TEXT_SETTING(telemetry.traces_endpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "",
                  config_check_optional_url),
