@@ -34,6 +34,8 @@ enum id_kind {
     ID_EVENT,        /* evt_    */
     ID_DELIVERY,     /* dlv_    */
     ID_BUDGET,       /* budget_ */
+    ID_SECRET,       /* sec_    */
+    ID_TOOL,         /* tool_   */
 };
 
 /* A new id of the present time: sorts after every earlier one of this process. */

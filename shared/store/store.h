@@ -104,6 +104,8 @@ enum store_condition {
     SCHEDULE_MOVED,     /* the schedule is not as it was read */
     SCHEDULES_FULL,     /* the tenant has as many schedules as it may */
     FIRING_MISSING,     /* no such firing (of this schedule) */
+    SECRET_MISSING,     /* no such secret */
+    SECRETS_FULL,       /* the tenant has as many secrets as it may */
 };
 
 /* Up to so many bytes are read and written along with what others ask for at the same moment. What
