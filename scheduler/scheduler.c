@@ -27,6 +27,7 @@
 #include "shared/program/telemetry.h"
 #include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
+#include "shared/secrets/key_ring.h"
 #include "shared/store/search/search.h"
 #include "shared/trace/tracer.h"
 
@@ -219,6 +220,9 @@ int scheduler_open(const struct config *config, int64_t wait_ms, struct schedule
     ASSERT(config_roles(config->scheduler.roles, &out->roles)); /* checked when it was loaded */
     r = hook_exceptions_read(config->webhooks.private_addresses, &out->hook_guard, err);
     if (r == 0)
+        r = key_ring_open(config->secrets.master_key, config->secrets.master_key_file,
+                          &out->master_keys, err);
+    if (r == 0)
         r = open_links(out, err);
     if (r == 0)
         r = telemetry_start(config, "penstock-scheduler", &out->tracer, err);
@@ -268,6 +272,7 @@ void scheduler_close(struct scheduler *scheduler, int64_t deadline_ms)
     provider_registry_free(scheduler->registry);
     close_links(&scheduler->links);
     hook_exceptions_free(&scheduler->hook_guard);
+    key_ring_free(scheduler->master_keys);
     fiber_shield_leave();
     *scheduler = (struct scheduler){0};
 }

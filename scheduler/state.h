@@ -16,6 +16,7 @@ struct gateway;
 struct health_listener;
 struct http_client;
 struct http_server;
+struct key_ring;
 struct live;
 struct outbox_sender;
 struct pg;
@@ -69,6 +70,7 @@ struct scheduler {
     struct outbox_sender *outbox;        /* NULL without its role */
     struct retention_sweeper *retention; /* so is this */
     struct guard_options hook_guard;     /* of webhooks; its strings are its own */
+    struct key_ring *master_keys;        /* of secrets of tenants */
     struct search_filler *search_filler; /* NULL without the role reap, or where search is off */
     struct census *census;
     struct http_server *server;

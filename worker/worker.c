@@ -27,6 +27,7 @@
 #include "shared/program/telemetry.h"
 #include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
+#include "shared/secrets/key_ring.h"
 #include "shared/store/fleet/workers.h"
 #include "shared/store/leases/run_writer.h"
 #include "shared/trace/tracer.h"
@@ -133,6 +134,9 @@ static int open_parts(struct worker *worker, const struct config *config, struct
                       config->worker.private_addresses_count},
             .now_wall_ms = clock_wall_ms,
         };
+    if (r == 0)
+        r = key_ring_open(config->secrets.master_key, config->secrets.master_key_file,
+                          &worker->tools.master_keys, err);
     if (r == 0)
         r = heartbeat_open(&heartbeat, &worker->heartbeat, err);
     if (r == 0)
@@ -269,6 +273,7 @@ void worker_close(struct worker *worker)
     health_close(worker->health);
     heartbeat_close(worker->heartbeat);
     http_client_close(worker->http);
+    key_ring_free(worker->tools.master_keys);
     tracer_stop(worker->tracer);
     servers_stop(worker->servers);
     spending_book_stop(&worker->spendings);

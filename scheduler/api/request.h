@@ -21,6 +21,7 @@ struct claim_returns;
 struct gateway;
 struct guard_options;
 struct http_client;
+struct key_ring;
 struct seats;
 struct share;
 struct shares;
@@ -69,6 +70,7 @@ struct api {
     struct gateway *gateway;                /* NULL: models are called by workers alone */
     struct http_client *hooks;              /* NULL: trials of webhooks are not sent */
     const struct guard_options *hook_guard; /* may be NULL */
+    struct key_ring *master_keys;           /* of secrets */
     struct claim_returns *claim_returns;
     struct seats *seats; /* of sockets */
     int64_t response_wait_ms;

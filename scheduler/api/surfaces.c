@@ -39,6 +39,7 @@ const struct endpoint_table *const surfaces[] = {
     &usage_endpoints,
     &budget_endpoints,
     &retention_endpoints,
+    &secret_endpoints,
     &document_endpoints,
     &file_endpoints,
     &file_content_endpoints,

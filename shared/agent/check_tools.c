@@ -14,6 +14,7 @@
 #include "shared/check/failure.h"
 #include "shared/net/host_entry.h"
 #include "shared/schema/schema.h"
+#include "shared/secrets/reference.h"
 
 int check_tool_name(struct json_object *value, const struct path *path, struct failure *failure)
 {
@@ -260,6 +261,22 @@ static int check_host(struct json_object *value, const struct path *path, struct
 int check_http_allow(struct json_object *value, const struct path *path, struct failure *failure)
 {
     return fields_each(value, path, check_host, failure);
+}
+
+static int check_secret(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    int r = fields_expect(FIELD_STRING, value, path, failure);
+
+    if (r < 0 || secret_name_fits(json_string(value)))
+        return r;
+    return failure_set(failure, 400, path, "invalid_value",
+                       "Invalid secret: expected the name of one, which matches "
+                       "^[A-Za-z_][A-Za-z0-9_]{0,63}$.");
+}
+
+int check_secrets(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    return fields_each(value, path, check_secret, failure);
 }
 
 static int check_no_files(struct json_object *value, const struct path *path,

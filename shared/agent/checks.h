@@ -26,6 +26,9 @@ int check_truncation(struct json_object *value, const struct path *path, struct 
 /* An array of "host", "*.host" or "host:port". */
 int check_http_allow(struct json_object *value, const struct path *path, struct failure *failure);
 
+/* An array of names of secrets. */
+int check_secrets(struct json_object *value, const struct path *path, struct failure *failure);
+
 /* Files and vector stores are not offered: only empty resources pass. */
 int check_tool_resources(struct json_object *value, const struct path *path,
                          struct failure *failure);

@@ -113,6 +113,9 @@ const struct agent_member agent_members[SPEC_MEMBER_COUNT] = {
     [SPEC_HTTP_ALLOW] = {
         {"http_allow", FIELD_ARRAY, NULLABLE | AGENT | RUN, 0, 100, NULL, check_http_allow},
         MEMBER_NARROWED, "[]", NULL, false},
+    [SPEC_SECRETS] = {
+        {"secrets", FIELD_ARRAY, NULLABLE | AGENT, 0, 64, NULL, check_secrets},
+        MEMBER_REPLACED, "[]", NULL, false},
     [SPEC_MAX_PROMPT_TOKENS] = {
         {"max_prompt_tokens", FIELD_INTEGER, NULLABLE | RUN, 256, INT32_MAX, NULL, NULL},
         MEMBER_REPLACED, "null", NULL, false},

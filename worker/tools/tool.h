@@ -21,6 +21,7 @@
 struct error;
 struct http_client;
 struct json_object;
+struct key_ring;
 struct tool_source;
 struct trace_context;
 
@@ -40,6 +41,7 @@ struct tool {
 struct tool_services {
     struct http_client *http;
     struct guard_options guard;
+    struct key_ring *master_keys; /* of secrets */
     int64_t (*now_wall_ms)(void);
 };
 

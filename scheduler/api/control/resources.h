@@ -5,4 +5,5 @@
 
 extern const struct endpoint_table budget_endpoints;
 extern const struct endpoint_table retention_endpoints;
+extern const struct endpoint_table secret_endpoints;
 extern const struct endpoint_table usage_endpoints;
