@@ -23,6 +23,7 @@
 #include "scheduler/cli/files.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/base/id.h"
 #include "shared/base/memory.h"
 #include "shared/config/config.h"
 
@@ -116,13 +117,13 @@ static int choose_llm(struct dev *dev, struct error *err)
 }
 
 /* Children run in the data folder, so a relative path would mean something else to them. */
-static void make_config_absolute(void)
+static void make_absolute(const char *name)
 {
-    const char *path = getenv("PENSTOCK_CONFIG");
+    const char *path = getenv(name);
     CLEANUP(freep) char *absolute = path && *path ? realpath(path, NULL) : NULL;
 
     if (absolute)
-        set_variable("PENSTOCK_CONFIG", absolute);
+        set_variable(name, absolute);
 }
 
 /* What children find in their environment; it outranks a configuration file. */
@@ -150,6 +151,29 @@ static void set_environment(struct dev *dev)
     (void)unsetenv("PENSTOCK_ROLES");
 }
 
+/* What secrets of tenants are sealed under: a key of our own, where the settings say none. It is
+ * kept whatever becomes of the database. */
+static int make_master_key(struct dev *dev, const struct config *config, struct error *err)
+{
+    CLEANUP(freep) char *path = xasprintf("%s/master-key", dev->place.data);
+    uint8_t bytes[32];
+    char text[2 * sizeof(bytes) + 2] = "";
+    int r = 0;
+
+    if (*config->secrets.master_key || *config->secrets.master_key_file)
+        return 0;
+    if (access(path, F_OK) != 0) {
+        random_bytes(bytes, sizeof(bytes));
+        *text_put_hex(text, bytes, sizeof(bytes)) = '\n';
+        r = file_write_private(path, text_of(text), err);
+        explicit_bzero(bytes, sizeof(bytes));
+        explicit_bzero(text, sizeof(text));
+    }
+    if (r == 0)
+        set_variable("PENSTOCK_MASTER_KEY_FILE", path);
+    return r;
+}
+
 /* All that can be wrong before anything is started. */
 static int check_all(struct dev *dev, struct error *err)
 {
@@ -174,9 +198,12 @@ static int check_all(struct dev *dev, struct error *err)
     (void)snprintf(dev->redis_socket, sizeof(dev->redis_socket), "%s/redis.sock",
                    dev->place.sockets);
     clear_postgres_variables();
-    make_config_absolute();
+    make_absolute("PENSTOCK_CONFIG");
+    make_absolute("PENSTOCK_MASTER_KEY_FILE");
     set_environment(dev);
     r = config_load(&flags, environ, &config, err);
+    if (r == 0)
+        r = make_master_key(dev, config, err);
     config_free(config);
     return r;
 }
