@@ -11,6 +11,8 @@
 #define NONCE_BYTES 12
 #define TAG_BYTES   16
 
+#define WIPED_BEHIND 16 /* where it ends, it may have ended a little later before */
+
 /* What a key is used for: no ciphertext of one use is one of the other. */
 enum use { USE_VALUE, USE_KEY };
 
@@ -188,12 +190,15 @@ int envelope_rewrap(struct key_ring *ring, const struct secret_place *place,
 void secret_buf_init(struct buf *buf, size_t bytes)
 {
     buf_init(buf, bytes > 0 ? bytes : 1);
-    (void)buf_reserve(buf, bytes); /* a failed one says so at its end */
+    if (buf_reserve(buf, bytes)) /* a failed one says so at its end */
+        buf->ptr[0] = '\0';
 }
 
 void secret_buf_wipe(struct buf *buf)
 {
+    size_t used = buf->len + WIPED_BEHIND;
+
     if (buf->ptr)
-        OPENSSL_cleanse(buf->ptr, buf->size);
+        OPENSSL_cleanse(buf->ptr, used < buf->size ? used : buf->size);
     buf_deinit(buf);
 }

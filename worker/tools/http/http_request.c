@@ -16,11 +16,11 @@
 #include "shared/http_client/http_client.h"
 #include "shared/http_client/http_target.h"
 #include "shared/json/json.h"
+#include "shared/tools/header_rules.h"
+#include "shared/tools/reply_text.h"
 #include "shared/trace/trace_context.h"
 
-#define HEADERS_MAX        32
-#define HEADER_NAME_BYTES  128
-#define HEADER_VALUE_BYTES ((size_t)8 << 10)
+#define HEADERS_MAX        TOOL_HEADERS_MAX
 #define HEADERS_BYTES      ((size_t)32 << 10)
 #define REQUEST_BODY_BYTES ((size_t)1 << 20)
 #define SHOWN_HEADER_BYTES 1024
@@ -110,68 +110,26 @@ static int read_body(struct json_object *arguments, struct request *request, str
     return 0;
 }
 
-/* Headers that frame the message, belong to one connection (RFC 9110, 7.6.1) or are ours. */
 static bool is_reserved(struct text name, const struct http_request_options *options)
 {
-    static const char *const reserved[] = {"host",
-                                           "content-length",
-                                           "transfer-encoding",
-                                           "connection",
-                                           "keep-alive",
-                                           "te",
-                                           "trailer",
-                                           "upgrade",
-                                           "expect",
-                                           "cookie",
-                                           "cookie2",
-                                           "http2-settings",
-                                           "accept-encoding",
-                                           "via",
-                                           "proxy-connection",
-                                           "set-cookie",
-                                           "proxy-authorization",
-                                           "proxy-authenticate"};
-
-    for (size_t i = 0; i < ARRAY_LENGTH(reserved); i++)
-        if (text_is_nocase(name, reserved[i]))
-            return true;
-    return options->idempotency_key.len > 0 && text_is_nocase(name, "idempotency-key");
-}
-
-/* RFC 9110, sections 5.1 and 5.6.2. */
-static bool is_name(struct text name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.ptr[i];
-
-        if (c <= ' ' || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c))
-            return false;
-    }
-    return name.len > 0 && name.len <= HEADER_NAME_BYTES;
-}
-
-static bool is_value(struct text value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (((unsigned char)value.ptr[i] < ' ' && value.ptr[i] != '\t') || value.ptr[i] == 0x7f)
-            return false;
-    return value.len <= HEADER_VALUE_BYTES;
+    return header_is_reserved(name) ||
+           (options->idempotency_key.len > 0 && text_is_nocase(name, "idempotency-key"));
 }
 
 static int add_header(struct request *request, const struct http_request_options *options,
                       struct http_header header, struct error *err)
 {
-    if (!is_name(header.name))
+    if (!header_name_fits(header.name))
         return error_set(err, E_INVALID, "\"headers\" holds a name that is no header name");
     if (is_reserved(header.name, options))
         return error_set(err, E_INVALID,
                          "the header %.*s can't be set by a tool call: leave it out",
                          TEXT_ARGS(header.name));
-    if (!is_value(header.value))
+    if (!header_value_fits(header.value))
         return error_set(err, E_INVALID,
                          "the value of the header %.*s holds a line break or another control "
                          "character, or is longer than %zu bytes",
-                         TEXT_ARGS(header.name), HEADER_VALUE_BYTES);
+                         TEXT_ARGS(header.name), TOOL_HEADER_VALUE_BYTES);
     request->headers[request->headers_count++] = header;
     return 0;
 }
@@ -283,19 +241,6 @@ static int find_addresses(struct request *request, const struct http_request_opt
     return r;
 }
 
-static bool is_readable(struct text body)
-{
-    for (size_t i = 0; i < body.len; i++) {
-        unsigned char c = (unsigned char)body.ptr[i];
-
-        if (c < ' ' && !strchr("\t\n\r\f\x1b", c))
-            return false;
-        if (c == '\0')
-            return false;
-    }
-    return text_is_utf8(body);
-}
-
 static void write_headers(const struct http_response *response, struct buf *out)
 {
     static const char *const shown[] = {
@@ -310,7 +255,7 @@ static void write_headers(const struct http_response *response, struct buf *out)
         if (!value.ptr)
             continue;
         value = text_prefix(value, SHOWN_HEADER_BYTES);
-        if (!is_readable(value))
+        if (!reply_is_readable(value))
             continue;
         buf_printf(out, "%s\"%s\":", separator, shown[i]);
         buf_add_json(out, value);
@@ -325,7 +270,7 @@ static void write_body(const struct http_response *response, struct buf *out)
 
     if (response->truncated)
         body.len = utf8_without_half(body.ptr, body.len);
-    if (!is_readable(body)) {
+    if (!reply_is_readable(body)) {
         buf_printf(out,
                    ",\"body\":\"\",\"note\":\"the body is left out: %s%zu bytes that are no UTF-8 "
                    "text\"",
