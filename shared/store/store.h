@@ -106,6 +106,9 @@ enum store_condition {
     FIRING_MISSING,     /* no such firing (of this schedule) */
     SECRET_MISSING,     /* no such secret */
     SECRETS_FULL,       /* the tenant has as many secrets as it may */
+    TOOL_MISSING,       /* no such declared tool, or it has another version than expected */
+    TOOLS_FULL,         /* the tenant has as many declared tools as it may */
+    TOOL_USED,          /* agents name the tool */
 };
 
 /* Up to so many bytes are read and written along with what others ask for at the same moment. What
