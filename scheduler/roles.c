@@ -401,6 +401,7 @@ static void start_api(struct scheduler *scheduler)
         .gateway = scheduler->gateway,
         .hooks = scheduler->links.hooks,
         .hook_guard = &scheduler->hook_guard,
+        .tool_guard = &scheduler->tool_guard,
         .master_keys = scheduler->master_keys,
         .tracer = scheduler->tracer,
         .key_sockets = (size_t)scheduler->config->scheduler.key_sockets,

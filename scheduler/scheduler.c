@@ -216,7 +216,11 @@ int scheduler_open(const struct config *config, int64_t wait_ms, struct schedule
 {
     int r;
 
-    *out = (struct scheduler){.config = config};
+    *out = (struct scheduler){
+        .config = config,
+        .tool_guard = {(const char *const *)config->worker.private_addresses,
+                       config->worker.private_addresses_count},
+    };
     ASSERT(config_roles(config->scheduler.roles, &out->roles)); /* checked when it was loaded */
     r = hook_exceptions_read(config->webhooks.private_addresses, &out->hook_guard, err);
     if (r == 0)

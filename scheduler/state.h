@@ -70,6 +70,7 @@ struct scheduler {
     struct outbox_sender *outbox;        /* NULL without its role */
     struct retention_sweeper *retention; /* so is this */
     struct guard_options hook_guard;     /* of webhooks; its strings are its own */
+    struct guard_options tool_guard;     /* of tools, as workers have it */
     struct key_ring *master_keys;        /* of secrets of tenants */
     struct search_filler *search_filler; /* NULL without the role reap, or where search is off */
     struct census *census;

@@ -132,6 +132,7 @@ static int open_parts(struct worker *worker, const struct config *config, struct
             .http = worker->http,
             .guard = {(const char *const *)config->worker.private_addresses,
                       config->worker.private_addresses_count},
+            .pg = worker->pg,
             .now_wall_ms = clock_wall_ms,
         };
     if (r == 0)

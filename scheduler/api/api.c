@@ -139,6 +139,7 @@ struct api *api_new(const struct api_options *options)
     api->gateway = options->gateway;
     api->hooks = options->hooks;
     api->hook_guard = options->hook_guard;
+    api->tool_guard = options->tool_guard;
     api->master_keys = options->master_keys;
     api->claim_returns = claim_returns_new();
     api->tracer = options->tracer;

@@ -51,6 +51,7 @@ struct api_options {
     int64_t response_wait_ms;  /* for the end of one; default: as long as a stock client waits */
     struct http_client *hooks; /* to receivers of webhooks, for trials; NULL: there are none */
     const struct guard_options *hook_guard; /* where these may be; NULL: as they are by default */
+    const struct guard_options *tool_guard; /* where tools may be; NULL: as above */
     struct key_ring *master_keys;           /* of secrets; required where the table has secrets */
     struct run_events events;
     const struct endpoint_table *const *tables; /* what is served; NULL: surfaces.h */

@@ -70,6 +70,7 @@ struct api {
     struct gateway *gateway;                /* NULL: models are called by workers alone */
     struct http_client *hooks;              /* NULL: trials of webhooks are not sent */
     const struct guard_options *hook_guard; /* may be NULL */
+    const struct guard_options *tool_guard; /* may be NULL */
     struct key_ring *master_keys;           /* of secrets */
     struct claim_returns *claim_returns;
     struct seats *seats; /* of sockets */

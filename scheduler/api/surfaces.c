@@ -12,6 +12,7 @@
 #include "scheduler/api/openai/responses/resources.h"
 #include "scheduler/api/schedules/resources.h"
 #include "scheduler/api/stream/resources.h"
+#include "scheduler/api/tools/resources.h"
 
 const struct endpoint_table *const surfaces[] = {
     &assistant_endpoints,
@@ -40,6 +41,8 @@ const struct endpoint_table *const surfaces[] = {
     &budget_endpoints,
     &retention_endpoints,
     &secret_endpoints,
+    &tool_endpoints,
+    &tool_test_endpoints,
     &document_endpoints,
     &file_endpoints,
     &file_content_endpoints,

@@ -67,12 +67,25 @@ static int check_tool_type(struct json_object *value, const struct path *path,
     const struct tool_kind *kind = tool_kind_find(type);
     char list[160];
 
+    if (tool_is_declared(type))
+        return 0; /* whether there is one is known to the database */
     if (!kind || kind->executor != TOOL_BY_NOBODY)
         return fields_word(type, tool_types_offered(), path, failure);
     words_format(tool_types_offered(), list, sizeof(list));
     return failure_set(failure, 400, path, "unsupported_value",
                        "The tool '%s' is not offered here. Supported values are: %s.", kind->type,
                        list);
+}
+
+static int check_action(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    return fields_expect(FIELD_STRING, value, path, failure);
+}
+
+static int check_actions(struct json_object *value, const struct path *path,
+                         struct failure *failure)
+{
+    return fields_each(value, path, check_action, failure);
 }
 
 /* A tool of one of these types. What happens when a call is repeated is for those to say that have
@@ -85,6 +98,15 @@ static int check_tool(struct json_object *value, const struct path *path, struct
     const struct field with_class[] = {
         {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_type},
         {.name = "class", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .words = tool_classes},
+    };
+    static const struct field declared[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_type},
+        {.name = "allowed_actions",
+         .kind = FIELD_ARRAY,
+         .flags = FIELD_NULLABLE,
+         .min = 1,
+         .max = 64,
+         .check = check_actions},
     };
     static const struct field function[] = {
         {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
@@ -106,6 +128,8 @@ static int check_tool(struct json_object *value, const struct path *path, struct
         if (r < 0)
             return r;
     }
+    if (tool_is_declared(json_get_text(value, "type")))
+        return fields_check(FIELDS(declared), value, path, failure);
     if (kind && kind->has_class)
         return fields_check(FIELDS(with_class), value, path, failure);
     return fields_check(FIELDS(server), value, path, failure);

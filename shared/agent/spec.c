@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shared/agent/checks.h"
+#include "shared/agent/declared.h"
 #include "shared/agent/narrow.h"
 #include "shared/agent/tools.h"
 #include "shared/base/error.h"
@@ -367,6 +368,20 @@ static int add_functions(struct text tools_text, struct json_object *functions, 
     return 0;
 }
 
+/* Tools of the tenant's own become what they are. */
+static int expand_tools(const struct agent_spec *spec, const struct run_prompt *prompt,
+                        struct text *tools, struct buf *expanded, struct failure *failure)
+{
+    struct text name;
+    int r;
+
+    if (declared_names(*tools, &name, 1) == 0)
+        return 0;
+    r = declared_expand(*tools, prompt->declared, spec->members[SPEC_SECRETS], expanded, failure);
+    *tools = buf_text(expanded);
+    return r;
+}
+
 int run_spec_write(const struct agent_spec *spec, struct json_object *body,
                    const struct run_prompt *prompt, struct buf *out, struct failure *failure)
 {
@@ -374,6 +389,7 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body,
     struct json_object *functions = json_get(body, "functions");
     CLEANUP(buf_deinit) struct buf tools;
     CLEANUP(buf_deinit) struct buf with_functions;
+    CLEANUP(buf_deinit) struct buf expanded;
     CLEANUP(buf_deinit) struct buf hosts;
     CLEANUP(buf_deinit) struct buf budget;
     struct agent_spec run = {0};
@@ -382,6 +398,7 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body,
 
     buf_init(&tools, 0);
     buf_init(&with_functions, 0);
+    buf_init(&expanded, 0);
     buf_init(&hosts, 0);
     buf_init(&budget, 0);
     for (enum spec_member i = 0; i < SPEC_MEMBER_COUNT; i++) {
@@ -399,6 +416,8 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body,
             r = add_functions(run.members[i], functions, &with_functions, failure);
             run.members[i] = buf_text(&with_functions);
         }
+        if (r == 0 && i == SPEC_TOOLS)
+            r = expand_tools(spec, prompt, &run.members[i], &expanded, failure);
         if (r < 0)
             return r;
         if (i == SPEC_INSTRUCTIONS && prompt->instructions.ptr)

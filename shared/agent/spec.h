@@ -16,6 +16,7 @@
 #include "shared/check/fields.h"
 #include "shared/json/json.h"
 
+struct declared_tools;
 struct failure;
 
 enum spec_member {
@@ -115,13 +116,15 @@ void agent_spec_merge(const struct agent_spec *spec, struct json_object *body,
 /* Append the assistant's members, `"model":…,"name":…`, without braces. */
 void agent_spec_write(const struct agent_spec *spec, struct buf *out);
 
-/* What is put together of an agent's texts when a run is made. */
+/* What is put together when a run is made: of an agent's texts, and its tools. */
 struct run_prompt {
     struct text preamble;     /* of its parts (prompt.h); empty: they say nothing */
     struct text instructions; /* a template that was filled, as JSON, in place of those of agent and
                                * request; TEXT_NONE: those */
     struct text memory;       /* what is known of the user (memory.h); empty: nothing, or it is
                                * not to be told */
+    const struct declared_tools *declared; /* tools of the tenant's own that there are (declared.h);
+                                            * NULL: none */
 };
 
 /* Append a run's spec as an object: the agent's with the body's overrides, where null overrides

@@ -37,6 +37,11 @@ const char *const *tool_types_offered(void)
     return types;
 }
 
+bool tool_is_declared(struct text type)
+{
+    return !tool_kind_find(type) && tool_name_fits(type);
+}
+
 bool tool_name_fits(struct text name)
 {
     return name.len > 0 && name.len <= TOOL_NAME_MAX && tool_name_letters(name);

@@ -36,6 +36,10 @@ const struct tool_kind *tool_kind_find(struct text type);
 /* The types that are offered, ended by NULL. */
 const char *const *tool_types_offered(void);
 
+/* Whether it may be the name of a tool of the tenant's own (declared.h): it is none of the types
+ * here, and has the form of a name. */
+bool tool_is_declared(struct text type);
+
 /* The rule for names, of tools and of whatever else a model is told by name: ^[a-zA-Z0-9_-]{1,64}$,
  * the strictest of any provider. */
 #define TOOL_NAME_MAX 64 /* bytes */

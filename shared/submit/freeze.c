@@ -6,6 +6,7 @@
 #include "shared/base/clock.h"
 #include "shared/fiber/offload.h"
 #include "shared/store/threads/threads.h"
+#include "shared/submit/declared/declared_load.h"
 #include "shared/submit/fill.h"
 #include "shared/submit/making.h"
 #include "shared/submit/new_messages.h"
@@ -16,6 +17,7 @@ struct freezing {
     struct making *making;
     const struct agent_template *template;
     struct remembered memory;
+    struct declared_tools tools;
     struct fill_facts facts;
     struct filled_texts texts;
     int result;
@@ -55,7 +57,7 @@ static void write_spec(void *arg)
         return;
     agent_preamble_write(agent, &preamble);
     prompt = (struct run_prompt){buf_text(&preamble), freezing->texts.instructions,
-                                 freezing->memory.section};
+                                 freezing->memory.section, &freezing->tools};
     freezing->result = run_spec_write(agent, request, &prompt, &spec, making->failure);
     if (freezing->result < 0)
         return;
@@ -155,12 +157,25 @@ static int find_facts(struct freezing *freezing)
                       making->failure);
 }
 
+/* What the tools are that agent and request name, and that are the tenant's own. */
+static int find_tools(struct freezing *freezing)
+{
+    struct making *making = freezing->making;
+    struct error err;
+    int r = declared_load(making->store, freezing->template->spec.members[SPEC_TOOLS],
+                          json_get(making->submission->request, "tools"), &freezing->tools, &err);
+
+    return r < 0 ? failure_from_error(making->failure, &err) : 0;
+}
+
 /* An agent and a request that are small may be large together. */
 int making_freeze(struct making *making, const struct agent_template *template)
 {
     struct freezing freezing = {.making = making, .template = template};
     int r = find_facts(&freezing);
 
+    if (r == 0)
+        r = find_tools(&freezing);
     if (r < 0)
         return r;
     offload_large(template->bytes, write_spec, &freezing);

@@ -103,12 +103,13 @@ static int call_tool(struct run_task *task, struct ledger_call *call, struct buf
 {
     struct worker *worker = task->worker;
     struct span *span = begin_span(task, call);
+    int64_t timeout_ms = call->tool->timeout_ms > 0 ? call->tool->timeout_ms
+                                                    : worker->config->worker.tool_timeout_ms;
     const struct tool_call made = {
         .tool = call->tool,
         .arguments = call->arguments,
         .key = call->key,
-        .deadline_ms =
-            deadline_min(deadline_in(worker->config->worker.tool_timeout_ms), task->deadline_ms),
+        .deadline_ms = deadline_min(deadline_in(timeout_ms), task->deadline_ms),
         .expires_ms = task->expires_ms,
         .services = &worker->tools,
         .permissions = &task->setup.tools.permissions,
@@ -185,7 +186,8 @@ static void leave(struct batch *batch, struct ledger_call *call)
 
 static bool is_of(const struct lane *lane, const struct ledger_call *call)
 {
-    return ledger_is_due(call) && (call->class == CALL_PURE) == lane->pure;
+    return ledger_is_due(call) &&
+           (call->class == CALL_PURE && !call->tool->source->waits) == lane->pure;
 }
 
 /* NULL: there is no more. */

@@ -105,6 +105,7 @@ void run_start(struct worker *worker, const struct run_claim *claim,
         refuse_kind(task, claim->kind);
     claim_take(&task->claim, claim, task->unfit ? NULL : histories, task->setup.last_messages,
                &task->arena);
+    task->setup.tools.permissions.tenant = claim->tenant_id;
     list_add(&worker->runs, &task->link);
     worker->busy++;
     worker->counters.claimed++;

@@ -12,6 +12,7 @@
 #include "providers/provider.h"
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
+#include "shared/base/id.h"
 #include "shared/base/text.h"
 #include "shared/net/guard.h"
 #include "shared/store/leases/run_write.h"
@@ -22,6 +23,7 @@ struct error;
 struct http_client;
 struct json_object;
 struct key_ring;
+struct pg;
 struct tool_source;
 struct trace_context;
 
@@ -35,6 +37,7 @@ struct tool {
     const void *own;       /* what the source knows it by */
     bool has_class;        /* the agent says of which class its calls are */
     enum call_class class; /* if has_class */
+    int64_t timeout_ms;    /* of a call; 0: the worker's */
 };
 
 /* What the worker lends to every call. Process lifetime. */
@@ -42,11 +45,13 @@ struct tool_services {
     struct http_client *http;
     struct guard_options guard;
     struct key_ring *master_keys; /* of secrets */
+    struct pg *pg;                /* where these are */
     int64_t (*now_wall_ms)(void);
 };
 
-/* What the agent allows its tools. Lives as long as the run. */
+/* What the agent allows its tools, and whose it is. Lives as long as the run. */
 struct tool_permissions {
+    struct uuid tenant;
     const char *const *http_allow; /* hosts that http_request may talk to */
     size_t http_allow_count;
 };
@@ -84,6 +89,7 @@ struct tool_member {
 struct tool_source {
     const char *name;    /* in metrics */
     bool class_is_fixed; /* whatever an agent says of the class of its tools */
+    bool waits;          /* also calls that have no effect may take a while */
 
     /* Is this member of the spec's `tools` one of the source's? Fills `name` and `own` of *tool and
      * what the model is told; texts are static or in the arena. Returns 0, TOOL_NOT_HERE,
@@ -108,3 +114,4 @@ enum { TOOL_NOT_HERE = 1 };
 
 extern const struct tool_source tool_source_builtin;
 extern const struct tool_source tool_source_client;
+extern const struct tool_source tool_source_declared;

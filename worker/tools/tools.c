@@ -17,6 +17,7 @@
 static const struct tool_source *const sources[] = {
     &tool_source_builtin,
     &tool_source_client,
+    &tool_source_declared,
 };
 
 static int out_of_room(struct error *err)
@@ -94,7 +95,8 @@ static int read_permissions(struct json_object *list, struct arena *arena,
         if (!hosts[i])
             return out_of_room(err);
     }
-    *out = (struct tool_permissions){hosts, count};
+    out->http_allow = hosts;
+    out->http_allow_count = count;
     return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "shared/agent/prompt.h"
 #include "shared/agent/spec.h"
 #include "shared/store/agents/agents.h"
+#include "shared/submit/declared/declared_load.h"
 #include "shared/submit/remember.h"
 #include "shared/submit/spec_load.h"
 
@@ -45,6 +46,24 @@ static int copy_string(struct text json, struct arena *arena, struct text *out, 
     return r;
 }
 
+/* Whether the tenant's own tools that it names are there, and may use what they need. */
+static int check_tools_named(struct request *request, const struct agent_spec *spec)
+{
+    CLEANUP(buf_deinit) struct buf expanded = {0};
+    struct text tools = spec->members[SPEC_TOOLS];
+    struct declared_tools declared;
+    struct text name;
+    struct error err;
+
+    buf_init(&expanded, 0);
+    if (declared_names(tools, &name, 1) == 0)
+        return 0;
+    if (declared_load(&request->store, tools, NULL, &declared, &err) < 0)
+        return request_failed(request, &err);
+    return declared_expand(tools, &declared, spec->members[SPEC_SECRETS], &expanded,
+                           &request->failure);
+}
+
 /* Fills the draft from a merged spec; the text of the spec goes into the arena. */
 static int make_draft(struct request *request, const struct agent_spec *spec,
                       struct agent_draft *draft)
@@ -52,8 +71,10 @@ static int make_draft(struct request *request, const struct agent_spec *spec,
     struct arena *arena = &request->exchange->arena;
     struct buf text;
     struct error err;
-    int r = 0;
+    int r = check_tools_named(request, spec);
 
+    if (r < 0)
+        return r;
     buf_init(&text, 0);
     buf_add_char(&text, '{');
     agent_spec_write(spec, &text);

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "shared/agent/declared.h"
 #include "shared/agent/spec.h"
 #include "shared/json/json_raw.h"
 #include "shared/text/tokens.h"
@@ -222,7 +223,14 @@ static struct text find_unsaid(struct text spec)
  * made in parallel is stored when it was said, and shown always. */
 static void add_run_spec(struct text spec, struct buf *out)
 {
+    CLEANUP(buf_deinit) struct buf shown = {0};
     struct text unsaid;
+
+    buf_init(&shown, 0);
+    if (declared_has(spec)) {
+        declared_hide(spec, &shown);
+        spec = buf_text(&shown);
+    }
 
     if (spec.len <= 2) {
         buf_add_char(out, '}');

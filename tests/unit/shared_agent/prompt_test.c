@@ -128,7 +128,7 @@ static struct json_object *run_spec(const char *agent, const char *request,
     CLEANUP(json_freep) struct json_object *body = NULL;
     struct agent_spec spec = spec_of(agent);
     struct json_object *run = NULL;
-    struct run_prompt prompt = {text_of(preamble_of(agent)), instructions, TEXT_NONE};
+    struct run_prompt prompt = {text_of(preamble_of(agent)), instructions, TEXT_NONE, NULL};
     struct failure failure;
     struct error err;
     struct buf out;

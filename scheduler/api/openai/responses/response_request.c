@@ -48,7 +48,7 @@ static bool runs_on_server(struct text name)
 {
     const struct tool_kind *kind = tool_kind_find(name);
 
-    return kind && kind->executor == TOOL_BY_SERVER;
+    return tool_is_declared(name) || (kind && kind->executor == TOOL_BY_SERVER);
 }
 
 /* Tools of the agent that the run is to have; where no list says which, all. */

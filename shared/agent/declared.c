@@ -1,0 +1,229 @@
+/* From names of tools to what they are. */
+
+#include "shared/agent/declared.h"
+
+#include <string.h>
+
+#include "shared/agent/tools.h"
+#include "shared/base/error.h"
+#include "shared/check/failure.h"
+#include "shared/check/fields.h"
+#include "shared/check/nearest.h"
+#include "shared/json/json_raw.h"
+#include "shared/json/json_write.h"
+
+/* A JSON string of letters alone, without its quotes. */
+static struct text unquoted(struct text value)
+{
+    return value.len >= 2 && json_raw_type(value) == JSON_RAW_STRING
+               ? (struct text){value.ptr + 1, value.len - 2}
+               : TEXT_NONE;
+}
+
+size_t declared_names(struct text tools, struct text *out, size_t max)
+{
+    struct json_raw_walk walk;
+    struct text item;
+    size_t count = 0;
+
+    json_raw_begin(tools, &walk);
+    while (json_raw_next(&walk, &item)) {
+        struct text name = unquoted(json_raw_get(item, "type"));
+
+        if (!tool_is_declared(name))
+            continue;
+        if (count < max)
+            out[count++] = name;
+    }
+    return count;
+}
+
+static const struct declared_tool *find(const struct declared_tools *declared, struct text name)
+{
+    for (size_t i = 0; declared && i < declared->count; i++)
+        if (text_equal(declared->items[i].name, name))
+            return &declared->items[i];
+    return NULL;
+}
+
+static struct json_object *decode(struct text text)
+{
+    struct json_object *object = NULL;
+
+    if (!text.ptr || json_decode(text, JSON_DEPTH_DEFAULT, &object, NULL) < 0)
+        return NULL;
+    return object;
+}
+
+static bool has_word(struct json_object *list, struct text word)
+{
+    for (size_t i = 0;
+         json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++)
+        if (text_equal(json_string(json_object_array_get_idx(list, i)), word))
+            return true;
+    return false;
+}
+
+static int check_secrets(const struct declared_tool *tool, struct json_object *allowed,
+                         const struct path *path, struct failure *failure)
+{
+    CLEANUP(json_freep) struct json_object *needed = decode(tool->secrets);
+
+    for (size_t i = 0;
+         json_object_is_type(needed, json_type_array) && i < json_object_array_length(needed);
+         i++) {
+        struct text name = json_string(json_object_array_get_idx(needed, i));
+
+        if (has_word(allowed, name))
+            continue;
+        return failure_set(failure, 400, path, "secret_not_permitted",
+                           "The tool '%.*s' uses the secret '%.*s', which the assistant may not: "
+                           "name it in its 'secrets', or leave the tool out.",
+                           TEXT_ARGS(tool->name), TEXT_ARGS(name));
+    }
+    return 0;
+}
+
+/* The agent's list takes the place of the tool's, of which it is a part. */
+static int narrow_actions(struct json_object *definition, struct json_object *said,
+                          const struct path *path, struct failure *failure)
+{
+    struct json_object *own = json_get(definition, "allowed_actions");
+    struct json_object *properties = json_get(json_get(definition, "parameters"), "properties");
+    struct path actions = {path, "allowed_actions", 0};
+
+    if (!said)
+        return 0;
+    if (!json_get(properties, "action"))
+        return failure_set(failure, 400, &actions, "invalid_value",
+                           "The tool has no parameter 'action' that could be narrowed.");
+    for (size_t i = 0; i < json_object_array_length(said); i++) {
+        struct text action = json_string(json_object_array_get_idx(said, i));
+        struct path item = {&actions, NULL, i};
+        char shown[64];
+
+        if (!own || has_word(own, action))
+            continue;
+        text_excerpt(action, shown, sizeof(shown));
+        return failure_set(failure, 400, &item, "tool_not_permitted",
+                           "The tool does not allow the action '%s'.", shown);
+    }
+    json_object_object_add(definition, "allowed_actions", json_object_get(said));
+    return 0;
+}
+
+static int missing(struct text name, const struct path *path, struct failure *failure)
+{
+    const char *const *types = tool_types_offered();
+    struct path type = {path, "type", 0};
+    char shown[TOOL_NAME_MAX + 1];
+    char list[320];
+    const char *near;
+    size_t count = 0;
+
+    while (types[count])
+        count++;
+    text_excerpt(name, shown, sizeof(shown));
+    near = nearest_word(shown, types, count);
+    words_format(types, list, sizeof(list));
+    return failure_set(failure, 400, &type, "invalid_value",
+                       "Invalid value: '%s'.%s%s%s Supported values are: %s; and names of tools "
+                       "that were declared (POST /v1/tools).",
+                       shown, near ? " Did you mean '" : "", near ? near : "", near ? "'?" : "",
+                       list);
+}
+
+static int write_tool(struct json_object *item, const struct declared_tool *tool,
+                      struct json_object *allowed, const struct path *path, struct json_write *w,
+                      struct failure *failure)
+{
+    CLEANUP(json_freep) struct json_object *definition = decode(tool->definition);
+    int r = check_secrets(tool, allowed, path, failure);
+
+    if (r == 0)
+        r = narrow_actions(definition, json_get(item, "allowed_actions"), path, failure);
+    if (r < 0)
+        return r;
+    json_write_open_object(w, NULL);
+    json_write_text(w, "type", tool->name);
+    json_write_raw(w, "http", json_text(definition));
+    json_write_raw(w, "secrets", tool->secrets);
+    json_write_close(w);
+    return 0;
+}
+
+int declared_expand(struct text tools_text, const struct declared_tools *declared,
+                    struct text secrets, struct buf *out, struct failure *failure)
+{
+    CLEANUP(json_freep) struct json_object *tools = decode(tools_text);
+    CLEANUP(json_freep) struct json_object *allowed = decode(secrets);
+    struct path list = {NULL, "tools", 0};
+    struct json_raw_walk walk;
+    struct json_write w;
+    struct text raw;
+
+    json_write_init(&w, out);
+    json_write_open_array(&w, NULL);
+    json_raw_begin(tools_text, &walk);
+    for (size_t i = 0; json_raw_next(&walk, &raw); i++) {
+        struct json_object *item = json_object_array_get_idx(tools, i);
+        struct text type = json_get_text(item, "type");
+        const struct declared_tool *tool = find(declared, type);
+        struct path path = {&list, NULL, i};
+        int r = 0;
+
+        if (!tool_is_declared(type))
+            json_write_raw(&w, NULL, raw);
+        else if (!tool)
+            r = missing(type, &path, failure);
+        else
+            r = write_tool(item, tool, allowed, &path, &w, failure);
+        if (r < 0)
+            return r;
+    }
+    json_write_close(&w);
+    return 0;
+}
+
+bool declared_has(struct text spec)
+{
+    return spec.len > 0 && memmem(spec.ptr, spec.len, "\"http\":", 7) != NULL;
+}
+
+static void write_hidden(struct text tools, struct buf *out)
+{
+    struct json_raw_walk walk;
+    struct json_write w;
+    struct text item;
+
+    json_write_init(&w, out);
+    json_write_open_array(&w, NULL);
+    json_raw_begin(tools, &walk);
+    while (json_raw_next(&walk, &item)) {
+        struct text http = json_raw_get(item, "http");
+        struct text actions = json_raw_get(http, "allowed_actions");
+
+        if (!http.ptr) {
+            json_write_raw(&w, NULL, item);
+            continue;
+        }
+        json_write_open_object(&w, NULL);
+        json_write_raw(&w, "type", json_raw_get(item, "type"));
+        json_write_raw_if(&w, "allowed_actions", actions);
+        json_write_close(&w);
+    }
+    json_write_close(&w);
+}
+
+void declared_hide(struct text spec, struct buf *out)
+{
+    struct text tools = json_raw_get(spec, "tools");
+
+    if (!tools.ptr) {
+        buf_add_text(out, spec);
+        return;
+    }
+    buf_add(out, spec.ptr, (size_t)(tools.ptr - spec.ptr));
+    write_hidden(tools, out);
+    buf_add(out, tools.ptr + tools.len, spec.len - (size_t)(tools.ptr + tools.len - spec.ptr));
+}
