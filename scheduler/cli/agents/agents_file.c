@@ -9,10 +9,10 @@
 #include "scheduler/cli/agents/agents_file.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "scheduler/cli/agents/yaml_scalars.h"
 #include "scheduler/cli/options.h"
 #include "shared/agent/spec.h"
 #include "shared/agent/tools.h"
@@ -25,12 +25,13 @@
 #define DEPTH_MAX        32   /* of a value; less than YAML_DEPTH_MAX, ends aliases of themselves */
 #define NODES_MAX        100000 /* aliases count again each time */
 
+#define LISTS 3 /* agents, schedules, tools */
+
 struct parse {
     const char *path;
     yaml_document_t document;
     unsigned nodes;
-    struct agents_place *places;
-    struct agents_place *schedule_places;
+    struct agents_place *places[LISTS];
     struct error *err;
 };
 
@@ -70,61 +71,6 @@ static yaml_node_t *node_at(struct parse *parse, int index)
     return yaml_document_get_node(&parse->document, index);
 }
 
-static size_t digits_at(struct text text, size_t at)
-{
-    size_t count = 0;
-
-    while (at + count < text.len && text.ptr[at + count] >= '0' && text.ptr[at + count] <= '9')
-        count++;
-    return count;
-}
-
-/* Whether a scalar is written as JSON writes numbers. */
-static bool is_number(struct text text)
-{
-    size_t at = text_starts(text, "-") ? 1 : 0;
-    size_t whole = digits_at(text, at);
-
-    if (whole == 0 || (whole > 1 && text.ptr[at] == '0'))
-        return false;
-    at += whole;
-    if (at < text.len && text.ptr[at] == '.') {
-        if (digits_at(text, at + 1) == 0)
-            return false;
-        at += 1 + digits_at(text, at + 1);
-    }
-    if (at < text.len && (text.ptr[at] == 'e' || text.ptr[at] == 'E')) {
-        at++;
-        if (at < text.len && (text.ptr[at] == '+' || text.ptr[at] == '-'))
-            at++;
-        if (digits_at(text, at) == 0)
-            return false;
-        at += digits_at(text, at);
-    }
-    return at == text.len;
-}
-
-/* "010", "+7": a number, but which one depends on who reads it. */
-static bool is_doubtful(struct text text)
-{
-    size_t at = text_starts(text, "-") || text_starts(text, "+") ? 1 : 0;
-    size_t digits = digits_at(text, at);
-
-    return digits > 0 && at + digits == text.len && !is_number(text);
-}
-
-static bool to_double(struct text text, double *out)
-{
-    char copy[64];
-
-    if (text.len >= sizeof(copy) || !is_number(text))
-        return false;
-    memcpy(copy, text.ptr, text.len);
-    copy[text.len] = '\0';
-    *out = strtod(copy, NULL);
-    return isfinite(*out);
-}
-
 static struct json_object *text_json(struct text text)
 {
     return json_object_new_string_len(text.ptr, (int)text.len);
@@ -142,7 +88,7 @@ static struct json_object *scalar_json(const yaml_node_t *node)
         return json_object_new_boolean(text_is(text, "true"));
     if (yaml_integer(text, &integer))
         return json_object_new_int64(integer);
-    if (to_double(text, &number))
+    if (yaml_number(text, &number))
         return json_object_new_double(number);
     return text_json(text);
 }
@@ -213,7 +159,7 @@ static int any_json(struct parse *parse, yaml_node_t *node, unsigned depth,
         *out = NULL;
         return 0;
     }
-    if (node->type == YAML_SCALAR_NODE && is_plain(node) && is_doubtful(scalar(node)))
+    if (node->type == YAML_SCALAR_NODE && is_plain(node) && yaml_is_doubtful(scalar(node)))
         return refuse(parse, node,
                       "%.40s: a number has no \"+\" and no leading zeros; quote a text",
                       node->data.scalar.value);
@@ -258,7 +204,7 @@ static int number_value(struct parse *parse, yaml_node_t *node, const struct fie
     bool whole =
         node->type == YAML_SCALAR_NODE && is_plain(node) && yaml_integer(scalar(node), &integer);
     bool right =
-        node->type == YAML_SCALAR_NODE && is_plain(node) && to_double(scalar(node), &number);
+        node->type == YAML_SCALAR_NODE && is_plain(node) && yaml_number(scalar(node), &number);
 
     if (!right || (field->kind == FIELD_INTEGER && !whole) || number < (double)field->min ||
         number > (double)field->max)
@@ -335,6 +281,8 @@ static int check_tool(struct parse *parse, const yaml_node_t *node, struct json_
     if (!type)
         return refuse(parse, node,
                       "a tool must be a mapping with a type, as in {type: calculator}");
+    if (tool_is_declared(text_of(type)))
+        return 0; /* the server knows whether there is one */
     while (types[count])
         count++;
     near = suggest(type, types, count);
@@ -485,7 +433,20 @@ static int schedule_json(struct parse *parse, yaml_node_t *node, struct json_obj
     return 0;
 }
 
-/* The two lists of the file. */
+/* What else it has the server judges. */
+static int tool_json(struct parse *parse, yaml_node_t *node, struct json_object *tool)
+{
+    int r;
+
+    if (node->type != YAML_MAPPING_NODE)
+        return refuse(parse, node, "a tool must be a mapping with type, name and url");
+    r = mapping_json(parse, node, 1, tool);
+    if (r == 0 && json_get_text(tool, "name").len == 0)
+        return refuse(parse, node, "this tool has no name");
+    return r;
+}
+
+/* The lists of the file. */
 struct list_kind {
     const char *what; /* "agents" */
     int (*read)(struct parse *parse, yaml_node_t *node, struct json_object *into);
@@ -526,11 +487,12 @@ static int list_json(struct parse *parse, yaml_node_t *list, const struct list_k
     return 0;
 }
 
-static int root_json(struct parse *parse, struct json_object *agents, struct json_object *schedules)
+static int root_json(struct parse *parse, struct json_object *into[LISTS])
 {
-    static const struct list_kind kinds[] = {{"agents", agent_json}, {"schedules", schedule_json}};
+    static const struct list_kind kinds[LISTS] = {
+        {"agents", agent_json}, {"schedules", schedule_json}, {"tools", tool_json}};
     yaml_node_t *root = yaml_document_get_root_node(&parse->document);
-    yaml_node_t *lists[2] = {NULL, NULL};
+    yaml_node_t *lists[LISTS] = {NULL};
     int r = 0;
 
     if (!root || root->type != YAML_MAPPING_NODE)
@@ -539,46 +501,47 @@ static int root_json(struct parse *parse, struct json_object *agents, struct jso
     for (yaml_node_pair_t *pair = root->data.mapping.pairs.start;
          pair < root->data.mapping.pairs.top; pair++) {
         yaml_node_t *key = node_at(parse, pair->key);
-        bool word = key->type == YAML_SCALAR_NODE;
-        size_t which = word && text_is(scalar(key), kinds[1].what) ? 1 : 0;
+        size_t which = 0;
 
-        if (!word || !text_is(scalar(key), kinds[which].what))
-            return refuse(parse, key, "the file may hold \"agents:\" and \"schedules:\" alone");
+        while (which < LISTS &&
+               !(key->type == YAML_SCALAR_NODE && text_is(scalar(key), kinds[which].what)))
+            which++;
+        if (which == LISTS)
+            return refuse(parse, key,
+                          "the file may hold \"agents:\", \"tools:\" and \"schedules:\" alone");
         if (lists[which])
             return refuse(parse, key, "\"%s\" is there twice", kinds[which].what);
         lists[which] = node_at(parse, pair->value);
     }
-    if (!lists[0] && !lists[1])
+    if (!lists[0] && !lists[1] && !lists[2])
         return refuse(parse, root, "the file has no \"agents:\"");
-    if (lists[0])
-        r = list_json(parse, lists[0], &kinds[0], agents, parse->places);
-    if (r == 0 && lists[1])
-        r = list_json(parse, lists[1], &kinds[1], schedules, parse->schedule_places);
+    for (size_t i = 0; r == 0 && i < LISTS; i++)
+        if (lists[i])
+            r = list_json(parse, lists[i], &kinds[i], into[i], parse->places[i]);
     return r;
 }
 
 int agents_file_parse(const char *path, struct text text, struct agents_file *out,
                       struct error *err)
 {
-    CLEANUP(json_freep) struct json_object *agents = json_object_new_array();
-    CLEANUP(json_freep) struct json_object *schedules = json_object_new_array();
+    struct json_object *lists[LISTS];
     struct parse parse = {.path = path, .err = err};
     int r = yaml_load(path, text, &parse.document, err);
 
+    for (size_t i = 0; i < LISTS; i++) {
+        lists[i] = json_object_new_array();
+        parse.places[i] = xcalloc(AGENTS_MAX, sizeof(*parse.places[i]));
+    }
     if (r == 0) {
-        parse.places = xcalloc(AGENTS_MAX, sizeof(*parse.places));
-        parse.schedule_places = xcalloc(AGENTS_MAX, sizeof(*parse.places));
-        r = root_json(&parse, agents, schedules);
+        r = root_json(&parse, lists);
         yaml_document_delete(&parse.document);
     }
-    if (r < 0) {
-        free(parse.places);
-        free(parse.schedule_places);
-        return error_clean(err);
-    }
-    *out = (struct agents_file){agents, parse.places, schedules, parse.schedule_places};
-    agents = schedules = NULL;
-    return 0;
+    *out = (struct agents_file){lists[0],        parse.places[0], lists[1],
+                                parse.places[1], lists[2],        parse.places[2]};
+    if (r == 0)
+        return 0;
+    agents_file_deinit(out);
+    return error_clean(err);
 }
 
 void agents_file_deinit(struct agents_file *file)
@@ -587,5 +550,7 @@ void agents_file_deinit(struct agents_file *file)
     free(file->places);
     json_free(file->schedules);
     free(file->schedule_places);
+    json_free(file->tools);
+    free(file->tool_places);
     *file = (struct agents_file){0};
 }

@@ -1,7 +1,7 @@
 #pragma once
-/* Agents as code: agents.yaml to the bodies that POST /v1/assistants takes, and their schedules to
- * those of POST /v1/schedules. Pure. Every refusal
- * names file, line and column, what is wrong, and what would be right.
+/* Agents as code: agents.yaml to the bodies that POST /v1/assistants takes, and their schedules
+ * and tools to those of POST /v1/schedules and POST /v1/tools. Pure. Every refusal names file, line
+ * and column, what is wrong, and what would be right.
  */
 
 #include "shared/base/text.h"
@@ -23,10 +23,12 @@ struct agents_file {
     struct json_object *schedules; /* an array of objects, each with a name of its own and an
                                     * "agent"; what else they have the server judges */
     struct agents_place *schedule_places;
+    struct json_object *tools; /* an array of objects, each with a name of its own; as above */
+    struct agents_place *tool_places;
 };
 
 /* Parses the text of the file `path` (a name for messages). Returns 0 with *out, for the caller to
- * agents_file_deinit; or -E_INVALID. */
+ * agents_file_deinit; or -E_INVALID, and nothing is in *out. */
 MUSTCHECK int agents_file_parse(const char *path, struct text text, struct agents_file *out,
                                 struct error *err);
 void agents_file_deinit(struct agents_file *file);

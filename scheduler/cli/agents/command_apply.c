@@ -8,6 +8,7 @@
 #include "scheduler/cli/agents/agents_diff.h"
 #include "scheduler/cli/agents/agents_file.h"
 #include "scheduler/cli/agents/apply_schedules.h"
+#include "scheduler/cli/agents/apply_tools.h"
 #include "scheduler/cli/agents/show_change.h"
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/command.h"
@@ -30,6 +31,7 @@ struct apply {
     struct json_object *have;   /* name -> agent, of the wanted names */
     unsigned counts[4];         /* by enum agents_change */
     struct apply_schedules schedules;
+    struct apply_tools tools;
 };
 
 static int read_wanted(struct apply *apply, struct error *err)
@@ -89,16 +91,22 @@ static int check_one(struct apply *apply, size_t index, struct error *err)
 {
     struct json_object *wanted = json_object_array_get_idx(apply->wanted, index);
     const struct agents_place *place = &apply->file.places[index];
+    CLEANUP(json_freep) struct json_object *rest = NULL;
     CLEANUP(json_freep) struct json_object *body = NULL;
     struct client_reply reply = {0};
-    int r;
+    int r = apply_tools_check_agent(&apply->tools, wanted, &rest, err);
 
-    if (agents_diff(wanted, json_get(apply->have, json_get_string(wanted, "name")), &body) ==
-        AGENTS_SAME)
+    if (r == 0 && agents_diff(wanted, json_get(apply->have, json_get_string(wanted, "name")),
+                              &body) == AGENTS_SAME)
         return 0;
     json_free(body);
-    (void)agents_diff(wanted, NULL, &body);
-    r = client_post(&apply->client, "/v1/assistants/check", body, &reply, err);
+    body = NULL;
+    if (r == 0) {
+        (void)agents_diff(rest, NULL, &body);
+        r = client_post(&apply->client, "/v1/assistants/check", body, &reply, err);
+    } else {
+        r = -E_REJECTED;
+    }
     client_reply_deinit(&reply);
     if (r == -E_NOT_FOUND)
         return error_set(err, E_PROTOCOL,
@@ -116,8 +124,11 @@ static int check_one(struct apply *apply, size_t index, struct error *err)
 static int check_all(struct apply *apply, struct error *err)
 {
     size_t count = json_object_array_length(apply->wanted);
+    int tools_wrong = apply_tools_check(&apply->tools, err);
     unsigned wrong = 0;
 
+    if (tools_wrong < 0)
+        return tools_wrong;
     for (size_t i = 0; i < count; i++) {
         int r = check_one(apply, i, err);
 
@@ -126,6 +137,10 @@ static int check_all(struct apply *apply, struct error *err)
         if (r > 0 && ++wrong <= COMPLAINTS_MAX)
             terminal_complain("%s", err->text);
     }
+    if (tools_wrong > 0)
+        return error_set(err, E_INVALID,
+                         "the server refuses %d tool%s of this file; nothing was changed",
+                         tools_wrong, tools_wrong == 1 ? "" : "s");
     if (wrong == 0)
         return 0;
     return error_set(err, E_INVALID,
@@ -197,8 +212,10 @@ static int change_all(struct apply *apply, struct error *err)
 static int show_all(struct apply *apply, struct error *err)
 {
     unsigned *of_schedules = apply->schedules.counts;
+    unsigned *of_tools = apply->tools.counts;
     int r;
 
+    apply_tools_show(&apply->tools);
     for (size_t i = 0; i < json_object_array_length(apply->wanted); i++)
         show(apply, json_object_array_get_idx(apply->wanted, i));
     r = apply_schedules_show(&apply->schedules, err);
@@ -210,16 +227,24 @@ static int show_all(struct apply *apply, struct error *err)
     if (apply->schedules.prunes)
         printf("%u to delete, ", of_schedules[AGENTS_DELETE]);
     printf("%u unchanged\n", apply->counts[AGENTS_SAME] + of_schedules[AGENTS_SAME]);
+    printf("%u to create, %u to update, %u unchanged\n",
+           apply->counts[AGENTS_CREATE] + of_schedules[AGENTS_CREATE] + of_tools[AGENTS_CREATE],
+           apply->counts[AGENTS_UPDATE] + of_schedules[AGENTS_UPDATE] + of_tools[AGENTS_UPDATE],
+           apply->counts[AGENTS_SAME] + of_schedules[AGENTS_SAME] + of_tools[AGENTS_SAME]);
     return 0;
 }
 
 static bool is_as_wanted(const struct apply *apply)
 {
     const unsigned *of_schedules = apply->schedules.counts;
+    const unsigned *of_tools = apply->tools.counts;
 
     return apply->counts[AGENTS_CREATE] + apply->counts[AGENTS_UPDATE] +
                of_schedules[AGENTS_CREATE] + of_schedules[AGENTS_UPDATE] +
                of_schedules[AGENTS_DELETE] ==
+    return of_tools[AGENTS_CREATE] + of_tools[AGENTS_UPDATE] + apply->counts[AGENTS_CREATE] +
+               apply->counts[AGENTS_UPDATE] + of_schedules[AGENTS_CREATE] +
+               of_schedules[AGENTS_UPDATE] ==
            0;
 }
 
@@ -238,6 +263,12 @@ static int look(struct apply *apply, struct error *err)
                                                 .client = &apply->client,
                                                 .agents = apply->have,
                                                 .prunes = arguments_has(apply->args, "prune")};
+    apply->schedules = (struct apply_schedules){
+        .path = apply->path, .file = &apply->file, .client = &apply->client, .agents = apply->have};
+    apply->tools =
+        (struct apply_tools){.path = apply->path, .file = &apply->file, .client = &apply->client};
+    if (r == 0)
+        r = apply_tools_look(&apply->tools, err);
     if (r == 0)
         r = apply_schedules_look(&apply->schedules, err);
     return r == 0 ? check_all(apply, err) : r;
@@ -259,6 +290,8 @@ static int apply_all(struct apply *apply, struct error *err)
         return COMMAND_FAILED;
     }
     if (r > 0)
+        r = apply_tools_change(&apply->tools, err);
+    if (r == 0)
         r = change_all(apply, err);
     return r < 0 ? r : apply_schedules_change(&apply->schedules, err);
 }
@@ -282,11 +315,12 @@ static int run(const struct arguments *args)
     json_free(apply.have);
     json_free(apply.schedules.have);
     json_free(apply.schedules.gone);
+    json_free(apply.tools.have);
     return result;
 }
 
 static const struct option_spec options[] = {
-    {"file", 'f', "FILE", "agents and schedules, in YAML; - reads standard input", 0, 0},
+    {"file", 'f', "FILE", "agents, tools and schedules, in YAML; - reads standard input", 0, 0},
     {"dry-run", 0, NULL,
      "show what would change, after the server has checked it, and change nothing", 0, 0},
     {"prune", 0, NULL, "delete schedules of the file's agents that it does not name", 0, 0},
@@ -296,7 +330,7 @@ static const struct option_spec options[] = {
 const struct command command_apply = {
     .name = "apply",
     .arguments = "-f FILE",
-    .summary = "Create and update agents and schedules from a file",
+    .summary = "Create and update agents, tools and schedules from a file",
     .details =
         "The server checks the whole file first: a mistake in one agent changes none. Agents are\n"
         "matched by name. What the file no longer says of an agent is reset; agents\n"
@@ -304,6 +338,7 @@ const struct command command_apply = {
         "agents: each has a name, an agent (a name, a slug or an id), and what POST /v1/schedules\n"
         "takes. With --prune the agents' schedules that the file does not name are deleted, but\n"
         "for those without a name and those of a user. An example:\n\n"
+        "takes. Tools come before the agents, as POST /v1/tools takes them. An example:\n\n"
         "  agents:\n"
         "    - name: assistant\n"
         "      model: openai/gpt-4o-mini\n"

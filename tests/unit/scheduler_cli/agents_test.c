@@ -82,8 +82,8 @@ Test(agents_file, is_refused_with_line_and_column)
     check_refused("agents:\n - {name: a, model: m, tools: [{type: calculator, class: once}]}\n",
                   "a.yaml:2:32: class is 'idempotent' and 'once', and only http_request has one: "
                   "see docs/tools.md");
-    check_refused("agents:\n - {name: a, model: m, tools: [{type: calculater}]}\n",
-                  "a.yaml:2:32: there is no tool \"calculater\"; did you mean calculator?");
+    check_refused("agents:\n - {name: a, model: m, tools: [{type: calculator!}]}\n",
+                  "a.yaml:2:32: there is no tool \"calculator!\"; did you mean calculator?");
     check_refused("agents:\n - {name: a, model: m, tools: [calculator]}\n",
                   "a.yaml:2:32: a tool must be a mapping");
     check_refused("agents:\n - {name: a, model: m, tools: [{type: function}]}\n",
@@ -98,7 +98,7 @@ Test(agents_file, is_refused_with_line_and_column)
                   "a.yaml:2:38: a value of metadata must be text");
     check_refused("agents: 3\n", "a.yaml:1:9: agents must be a list");
     check_refused("agent: []\n",
-                  "a.yaml:1:1: the file may hold \"agents:\" and \"schedules:\" alone");
+                  "a.yaml:1:1: the file may hold \"agents:\", \"tools:\" and \"schedules:\" alone");
     check_refused("", "a.yaml:1:1: the file must begin with");
     check_refused("- 1\n", "a.yaml:1:1: the file must begin with");
 }
