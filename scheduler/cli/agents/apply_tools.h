@@ -9,7 +9,7 @@ struct apply_tools {
     const struct agents_file *file;
     struct client *client;
     struct json_object *have; /* name -> tool; the owner's to json_free */
-    unsigned counts[3];       /* by enum agents_change */
+    unsigned counts[4];       /* by enum agents_change */
 };
 
 /* Which ones there are. Returns 0, or what failed. */

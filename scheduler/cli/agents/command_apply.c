@@ -209,10 +209,14 @@ static int change_all(struct apply *apply, struct error *err)
     return COMMAND_OK;
 }
 
+/* How many of all that the file names. */
+static unsigned count(const struct apply *apply, enum agents_change change)
+{
+    return apply->counts[change] + apply->schedules.counts[change] + apply->tools.counts[change];
+}
+
 static int show_all(struct apply *apply, struct error *err)
 {
-    unsigned *of_schedules = apply->schedules.counts;
-    unsigned *of_tools = apply->tools.counts;
     int r;
 
     apply_tools_show(&apply->tools);
@@ -221,34 +225,21 @@ static int show_all(struct apply *apply, struct error *err)
     r = apply_schedules_show(&apply->schedules, err);
     if (r < 0)
         return r;
-    printf("%u to create, %u to update, ",
-           apply->counts[AGENTS_CREATE] + of_schedules[AGENTS_CREATE],
-           apply->counts[AGENTS_UPDATE] + of_schedules[AGENTS_UPDATE]);
+    printf("%u to create, %u to update, ", count(apply, AGENTS_CREATE),
+           count(apply, AGENTS_UPDATE));
     if (apply->schedules.prunes)
-        printf("%u to delete, ", of_schedules[AGENTS_DELETE]);
-    printf("%u unchanged\n", apply->counts[AGENTS_SAME] + of_schedules[AGENTS_SAME]);
-    printf("%u to create, %u to update, %u unchanged\n",
-           apply->counts[AGENTS_CREATE] + of_schedules[AGENTS_CREATE] + of_tools[AGENTS_CREATE],
-           apply->counts[AGENTS_UPDATE] + of_schedules[AGENTS_UPDATE] + of_tools[AGENTS_UPDATE],
-           apply->counts[AGENTS_SAME] + of_schedules[AGENTS_SAME] + of_tools[AGENTS_SAME]);
+        printf("%u to delete, ", count(apply, AGENTS_DELETE));
+    printf("%u unchanged\n", count(apply, AGENTS_SAME));
     return 0;
 }
 
 static bool is_as_wanted(const struct apply *apply)
 {
-    const unsigned *of_schedules = apply->schedules.counts;
-    const unsigned *of_tools = apply->tools.counts;
-
-    return apply->counts[AGENTS_CREATE] + apply->counts[AGENTS_UPDATE] +
-               of_schedules[AGENTS_CREATE] + of_schedules[AGENTS_UPDATE] +
-               of_schedules[AGENTS_DELETE] ==
-    return of_tools[AGENTS_CREATE] + of_tools[AGENTS_UPDATE] + apply->counts[AGENTS_CREATE] +
-               apply->counts[AGENTS_UPDATE] + of_schedules[AGENTS_CREATE] +
-               of_schedules[AGENTS_UPDATE] ==
+    return count(apply, AGENTS_CREATE) + count(apply, AGENTS_UPDATE) +
+               count(apply, AGENTS_DELETE) ==
            0;
 }
 
-/* Reads what there is, and has the server look at what is wanted. */
 static int look(struct apply *apply, struct error *err)
 {
     const struct client_walk walk = {"/v1/assistants?order=asc", LISTED_MAX, note_agent, apply};
@@ -263,8 +254,6 @@ static int look(struct apply *apply, struct error *err)
                                                 .client = &apply->client,
                                                 .agents = apply->have,
                                                 .prunes = arguments_has(apply->args, "prune")};
-    apply->schedules = (struct apply_schedules){
-        .path = apply->path, .file = &apply->file, .client = &apply->client, .agents = apply->have};
     apply->tools =
         (struct apply_tools){.path = apply->path, .file = &apply->file, .client = &apply->client};
     if (r == 0)
@@ -337,8 +326,8 @@ const struct command command_apply = {
         "that the file does not name are left alone. So are schedules, which come behind the\n"
         "agents: each has a name, an agent (a name, a slug or an id), and what POST /v1/schedules\n"
         "takes. With --prune the agents' schedules that the file does not name are deleted, but\n"
-        "for those without a name and those of a user. An example:\n\n"
-        "takes. Tools come before the agents, as POST /v1/tools takes them. An example:\n\n"
+        "for those without a name and those of a user. Tools come before the agents, as\n"
+        "POST /v1/tools takes them. An example:\n\n"
         "  agents:\n"
         "    - name: assistant\n"
         "      model: openai/gpt-4o-mini\n"
