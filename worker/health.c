@@ -11,6 +11,7 @@
 #include "worker/live/speaker.h"
 #include "worker/state.h"
 #include "worker/stats/call_stats.h"
+#include "worker/tools/sandbox/sandbox.h"
 
 static void judge(void *arg, struct readiness *out)
 {
@@ -135,15 +136,31 @@ static const struct metric http_rows[] = {
                   "penstock_worker_http_connections_total", "Connections opened."),
 };
 
+static const struct metric sandbox_rows[] = {
+    METRIC_COUNTS(sandbox_stats, METRIC_UINT64, runs, "penstock_worker_programs_total",
+                  "Programs of models that were run."),
+    METRIC_COUNTS(sandbox_stats, METRIC_UINT64, killed, "penstock_worker_programs_killed_total",
+                  "Of these, ended since their time was over or they printed too much."),
+    METRIC_COUNTS(sandbox_stats, METRIC_UINT64, refused, "penstock_worker_programs_refused_total",
+                  "Programs that were not run since there is no sandbox."),
+    METRIC_SHOWS(sandbox_stats, METRIC_SIZE, busy, "penstock_worker_programs_running",
+                 "Programs that run now."),
+    METRIC_SHOWS(sandbox_stats, METRIC_SIZE, waiting, "penstock_worker_programs_waiting",
+                 "Programs that wait for a place."),
+    METRIC_COUNTS(sandbox_stats, METRIC_UINT64, restarts, "penstock_worker_spawn_restarts_total",
+                  "Helper processes that were started again, since one had died."),
+};
+
 static const struct metric_table runs_table = METRIC_TABLE(run_rows);
 static const struct metric_table writes_table = METRIC_TABLE(write_rows);
 static const struct metric_table gate_table = METRIC_TABLE(gate_rows);
 static const struct metric_table live_table = METRIC_TABLE(live_rows);
 static const struct metric_table http_table = METRIC_TABLE(http_rows);
+static const struct metric_table sandbox_table = METRIC_TABLE(sandbox_rows);
 
 const struct metric_table *const worker_metrics[] = {
-    &runs_table, &call_stats_table, &gate_table,      &writes_table,    &live_table,
-    &http_table, &tracer_metrics,   &servers_metrics, &process_metrics,
+    &runs_table, &call_stats_table, &gate_table,     &writes_table,    &live_table,
+    &http_table, &sandbox_table,    &tracer_metrics, &servers_metrics, &process_metrics,
 };
 const size_t worker_metrics_count = ARRAY_LENGTH(worker_metrics);
 
@@ -153,7 +170,10 @@ static void render(void *arg, struct buf *out)
     struct http_client_stats http;
     struct speaker_stats live;
     struct gate_stats gate;
+    struct sandbox_stats programs = {.runs = 0};
 
+    if (worker->sandbox)
+        sandbox_stats_get(worker->sandbox, &programs);
     gate_stats_get(worker->gate, &gate);
     speaker_stats_get(worker->speaker, &live);
     http_client_stats_get(worker->http, &http);
@@ -163,6 +183,7 @@ static void render(void *arg, struct buf *out)
     metric_table_render(&writes_table, run_writer_stats(worker->writer), out);
     metric_table_render(&live_table, &live, out);
     metric_table_render(&http_table, &http, out);
+    metric_table_render(&sandbox_table, &programs, out);
     tracer_metrics_render(worker->tracer, out);
     servers_metrics_render(worker->servers, out);
     process_metrics_render(out);

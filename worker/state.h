@@ -18,6 +18,8 @@
 #include "worker/tools/tools.h"
 
 struct call_stats;
+struct fiber;
+struct sandbox;
 struct config;
 struct gate;
 struct health_listener;
@@ -69,7 +71,9 @@ struct worker {
     struct servers *servers;            /* pg and queue, watched */
     struct provider_registry *registry; /* the present one: see registry_reload.h */
     struct heartbeat *heartbeat;
-    struct tool_services tools; /* lent to every call */
+    struct tool_services tools;   /* lent to every call */
+    struct sandbox *sandbox;      /* of programs of models; NULL: it is switched off */
+    struct fiber *sandbox_herald; /* see code_ability.h */
 
     int64_t id; /* of this incarnation; changes when it was declared dead */
     char id_text[24];

@@ -31,6 +31,7 @@
 #include "shared/store/fleet/workers.h"
 #include "shared/store/leases/run_writer.h"
 #include "shared/trace/tracer.h"
+#include "worker/code_ability.h"
 #include "worker/health.h"
 #include "worker/intake/consume.h"
 #include "worker/lease/heartbeat.h"
@@ -188,9 +189,11 @@ int worker_open(struct worker *worker, const struct config *config, struct error
     r = servers_await_postgres(worker->pg, START_WAIT_MS, err);
     if (r == 0)
         r = servers_agree_on_shards(worker->pg, config->shards, err);
-    if (r < 0)
-        return r;
-    return register_anew(worker, err);
+    if (r == 0)
+        r = register_anew(worker, err);
+    if (r == 0)
+        code_ability_start(worker);
+    return r;
 }
 
 /* Waits until no run is in work. False: the deadline came first. */
@@ -270,6 +273,7 @@ void worker_close(struct worker *worker)
         leave(worker);
     run_stop_all(worker, RUN_STOP_FENCED);
     wait_idle(worker, DEADLINE_NONE);
+    code_ability_stop(worker);
     watch_close(worker->watch);
     health_close(worker->health);
     heartbeat_close(worker->heartbeat);

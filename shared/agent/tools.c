@@ -9,7 +9,7 @@ const struct tool_kind tool_kinds[] = {
     {"sleep_until", TOOL_BY_SERVER, false},
     {"http_request", TOOL_BY_SERVER, true},
     {"function", TOOL_BY_CLIENT, false},
-    {"code_interpreter", TOOL_BY_NOBODY, false},
+    {"code_interpreter", TOOL_BY_SERVER, false},
     {"file_search", TOOL_BY_NOBODY, false},
 };
 

@@ -146,6 +146,8 @@ void config_free(struct config *config)
     free(config->scheduler.metrics);
     free(config->scheduler.search);
     free(config->webhooks.private_addresses);
+    free(config->code_interpreter.enabled);
+    free(config->code_interpreter.cgroups);
     free(config->worker.host);
     free_files(config);
     free_secrets(config);

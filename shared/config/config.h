@@ -149,6 +149,21 @@ struct config {
                                 * the keys before it. "": none. Never logged. */
         char *master_key_file; /* PENSTOCK_MASTER_KEY_FILE: the same from a file; "": none */
     } secrets;
+    /* Of workers (worker/tools/sandbox). */
+    struct {
+        char *enabled;       /* PENSTOCK_CODE_INTERPRETER: "on" (the default: where a sandbox can be
+                               * had), "off" */
+        int slots;           /* programs at once in a worker; default 4 */
+        int64_t wall_ms;     /* that a program may take; default 60 000 */
+        int64_t cpu_seconds; /* of the processor, for each process; default 30 */
+        int64_t memory_bytes; /* default 1 GiB */
+        int64_t processes;    /* of a program; default 64 */
+        int64_t disk_bytes;   /* of its files; default 64 MiB */
+        int64_t output_bytes; /* that are kept of each of its outputs; default 64 KiB */
+        int64_t first_uid;    /* of a thousand that a worker of root runs programs as; 59 100 */
+        char *cgroups;        /* PENSTOCK_CODE_INTERPRETER_CGROUPS: folders of control groups in
+                               * which new ones may be made, with commas between; "": none */
+    } code_interpreter;
 
     /* Read, and refused where they are wrong, by shared/trace/tracer.h. */
     struct {

@@ -284,6 +284,15 @@ const char *config_check_directory(const char *value)
     return "must be an absolute path";
 }
 
+/* With commas between. */
+const char *config_check_directories(const char *value)
+{
+    for (const char *one = value; *one; one += strcspn(one, ",") + (strchr(one, ',') != NULL))
+        if (*one != '/')
+            return "must be absolute paths with commas between";
+    return NULL;
+}
+
 const char *config_check_endpoint(const char *value)
 {
     size_t len = strlen(value);

@@ -151,6 +151,17 @@ static const cyaml_schema_field_t files_fields[] = {
 static const cyaml_schema_field_t secrets_fields[] = {
     STRING(secrets, master_key),
     STRING(secrets, master_key_file),
+static const cyaml_schema_field_t code_interpreter_fields[] = {
+    STRING(code_interpreter, enabled),
+    INTEGER(code_interpreter, slots),
+    INTEGER(code_interpreter, wall_ms),
+    INTEGER(code_interpreter, cpu_seconds),
+    INTEGER(code_interpreter, memory_bytes),
+    INTEGER(code_interpreter, processes),
+    INTEGER(code_interpreter, disk_bytes),
+    INTEGER(code_interpreter, output_bytes),
+    INTEGER(code_interpreter, first_uid),
+    STRING(code_interpreter, cgroups),
     CYAML_FIELD_END,
 };
 
@@ -194,6 +205,8 @@ static const cyaml_schema_field_t file_fields[] = {
                         retention_fields),
     CYAML_FIELD_MAPPING("secrets", CYAML_FLAG_OPTIONAL, struct config_file_data, secrets,
                         secrets_fields),
+    CYAML_FIELD_MAPPING("code_interpreter", CYAML_FLAG_OPTIONAL, struct config_file_data,
+                        code_interpreter, code_interpreter_fields),
     CYAML_FIELD_MAPPING("telemetry", CYAML_FLAG_OPTIONAL, struct config_file_data, telemetry,
                         telemetry_fields),
     SEQUENCE(data, providers, &provider_schema),

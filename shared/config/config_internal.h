@@ -125,6 +125,17 @@ struct config_file_files {
 struct config_file_secrets {
     char *master_key;
     char *master_key_file;
+struct config_file_code_interpreter {
+    char *enabled;
+    int64_t *slots;
+    int64_t *wall_ms;
+    int64_t *cpu_seconds;
+    int64_t *memory_bytes;
+    int64_t *processes;
+    int64_t *disk_bytes;
+    int64_t *output_bytes;
+    int64_t *first_uid;
+    char *cgroups;
 };
 
 struct config_file_telemetry {
@@ -152,6 +163,7 @@ struct config_file_data {
     struct config_file_webhooks webhooks;
     struct config_file_retention retention;
     struct config_file_secrets secrets;
+    struct config_file_code_interpreter code_interpreter;
     struct config_file_telemetry telemetry;
     struct config_file_provider *providers;
     unsigned providers_count;
@@ -227,6 +239,7 @@ const char *config_check_roles(const char *value);
 const char *config_check_search(const char *value);
 const char *config_check_files_store(const char *value);
 const char *config_check_directory(const char *value);
+const char *config_check_directories(const char *value);
 const char *config_check_endpoint(const char *value);
 const char *config_check_bucket(const char *value);
 const char *config_check_optional_name(const char *value);

@@ -24,6 +24,7 @@ struct http_client;
 struct json_object;
 struct key_ring;
 struct pg;
+struct sandbox;
 struct tool_source;
 struct trace_context;
 
@@ -47,6 +48,7 @@ struct tool_services {
     struct key_ring *master_keys; /* of secrets */
     struct pg *pg;                /* where these are */
     int64_t (*now_wall_ms)(void);
+    struct sandbox *sandbox; /* for programs of models; NULL: it is switched off */
 };
 
 /* What the agent allows its tools, and whose it is. Lives as long as the run. */
@@ -115,3 +117,4 @@ enum { TOOL_NOT_HERE = 1 };
 extern const struct tool_source tool_source_builtin;
 extern const struct tool_source tool_source_client;
 extern const struct tool_source tool_source_declared;
+extern const struct tool_source tool_source_sandbox;

@@ -18,6 +18,7 @@ static const struct tool_source *const sources[] = {
     &tool_source_builtin,
     &tool_source_client,
     &tool_source_declared,
+    &tool_source_sandbox,
 };
 
 static int out_of_room(struct error *err)

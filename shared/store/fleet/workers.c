@@ -151,6 +151,57 @@ int workers_count_live(struct pg *pg, int64_t *out, struct error *err)
 }
 
 /* clang-format off */
+static const struct pg_statement worker_tell_code = {
+    .name = "worker_tell_code",
+    .sql =
+        "UPDATE workers"
+        " SET code_interpreter = $2"
+        " WHERE worker_id = $1"
+        "   AND state <> 'dead'"
+        " RETURNING 1",
+    .types = "it",
+};
+
+static const struct pg_statement workers_say_of_code = {
+    .name = "workers_say_of_code",
+    .sql =
+        "SELECT count(*) FILTER (WHERE code_interpreter = ''),"
+        "    count(*) FILTER (WHERE code_interpreter <> ''),"
+        "    count(*) FILTER (WHERE code_interpreter IS NULL),"
+        "    coalesce(max(code_interpreter), '')"
+        " FROM workers"
+        " WHERE lease_until > now()"
+        "   AND state <> 'dead'",
+    .types = "",
+};
+/* clang-format on */
+
+int workers_tell_code(struct pg *pg, int64_t id, const char *trouble, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[2] = {pg_int(id), pg_string(trouble)};
+    int r = pg_exec(pg, &worker_tell_code, values, &result, err);
+
+    if (r < 0)
+        return r;
+    return pg_rows(result) == 0 ? WORKER_DEAD : 0;
+}
+
+int workers_ask_code(struct pg *pg, struct workers_code *out, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    int r = pg_exec(pg, &workers_say_of_code, NULL, &result, err);
+
+    if (r < 0)
+        return r;
+    out->can = pg_get_int(result, 0, 0);
+    out->cannot = pg_get_int(result, 0, 1);
+    out->unsaid = pg_get_int(result, 0, 2);
+    text_excerpt(pg_get_text(result, 0, 3), out->trouble, sizeof(out->trouble));
+    return 0;
+}
+
+/* clang-format off */
 static const struct pg_statement worker_drain = {
     .name = "worker_drain",
     .sql =

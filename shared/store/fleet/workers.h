@@ -46,6 +46,19 @@ SUSPENDS MUSTCHECK int workers_cancelled_runs(struct pg *pg, struct arena *arena
 SUSPENDS MUSTCHECK int workers_count_runs(struct pg *pg, int64_t id, int64_t *out,
                                           struct error *err);
 
+/* Says whether it can run programs of models: "", or why it can't. WORKER_DEAD. */
+SUSPENDS MUSTCHECK int workers_tell_code(struct pg *pg, int64_t id, const char *trouble,
+                                         struct error *err);
+
+/* What the workers whose lease is valid say of that. */
+struct workers_code {
+    int64_t can;
+    int64_t cannot;
+    int64_t unsaid;
+    char trouble[240]; /* of one that can't; "" */
+};
+SUSPENDS MUSTCHECK int workers_ask_code(struct pg *pg, struct workers_code *out, struct error *err);
+
 /* How many workers there are whose lease is valid. */
 SUSPENDS MUSTCHECK int workers_count_live(struct pg *pg, int64_t *out, struct error *err);
 

@@ -1,0 +1,209 @@
+/* The sandbox: its places, and one run of a program. What a sandbox is made of is confinement.c,
+ * how one is made sandbox_confine.c, and whether it holds sandbox_probe.c. */
+
+#include "worker/tools/sandbox/sandbox.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+#include "shared/base/memory.h"
+#include "worker/tools/sandbox/sandbox_internal.h"
+
+#define FILE_BYTES  ((int64_t)16 << 20) /* of one file that a program writes */
+#define NODE_HEAP   "--max-old-space-size=256"
+#define MAIN_PYTHON "main.py"
+#define MAIN_NODE   "main.js"
+
+/* The folders that the operator names. */
+static void split_groups(struct sandbox *sandbox)
+{
+    char *rest = NULL;
+
+    sandbox->groups_text = xstrdup(sandbox->options.groups ? sandbox->options.groups : "");
+    for (char *one = strtok_r(sandbox->groups_text, ", ", &rest);
+         one && sandbox->group_count < SANDBOX_GROUPS; one = strtok_r(NULL, ", ", &rest))
+        sandbox->groups[sandbox->group_count++] = one;
+}
+
+struct sandbox *sandbox_open(const struct sandbox_options *options)
+{
+    struct sandbox *sandbox = xcalloc(1, sizeof(*sandbox));
+
+    sandbox->options = *options;
+    split_groups(sandbox);
+    buf_init(&sandbox->filter, 0);
+    cond_init(&sandbox->freed);
+    return sandbox;
+}
+
+void sandbox_close(struct sandbox *sandbox)
+{
+    if (!sandbox)
+        return;
+    spawner_close(sandbox->spawner);
+    buf_deinit(&sandbox->filter);
+    free(sandbox->bwrap);
+    free(sandbox->inside);
+    free(sandbox->groups_text);
+    free(sandbox);
+}
+
+const char *sandbox_trouble(const struct sandbox *sandbox)
+{
+    return sandbox->known ? sandbox->trouble : NULL;
+}
+
+bool sandbox_speaks(const struct sandbox *sandbox, enum sandbox_language language)
+{
+    return language == SANDBOX_PYTHON || sandbox->javascript;
+}
+
+void sandbox_stats_get(const struct sandbox *sandbox, struct sandbox_stats *out)
+{
+    *out = sandbox->stats;
+    if (sandbox->spawner)
+        out->restarts = spawner_restarts(sandbox->spawner);
+}
+
+const struct sandbox_options *sandbox_options_get(const struct sandbox *sandbox)
+{
+    return &sandbox->options;
+}
+
+void sandbox_outcome_init(struct sandbox_outcome *outcome)
+{
+    *outcome = (struct sandbox_outcome){.flooded = false};
+    buf_init(&outcome->archive, SANDBOX_WORK_BYTES + SANDBOX_OUT_BYTES + ((size_t)2 << 20));
+    capture_init(&outcome->out, 0);
+    capture_init(&outcome->error, 0);
+}
+
+void sandbox_outcome_deinit(struct sandbox_outcome *outcome)
+{
+    buf_deinit(&outcome->archive);
+    capture_deinit(&outcome->out);
+    capture_deinit(&outcome->error);
+}
+
+void sandbox_command(const struct sandbox *sandbox, enum sandbox_language language,
+                     struct sandbox_command *out)
+{
+    static const char *const python[] = {"/usr/bin/python3",  "-I", "-u", "-B",
+                                         "/job/" MAIN_PYTHON, NULL};
+    static const char *const node[] = {"/usr/bin/node", NODE_HEAP, "/job/" MAIN_NODE, NULL};
+    const char *const *program = language == SANDBOX_PYTHON ? python : node;
+    const struct sandbox_options *options = &sandbox->options;
+    /* With a control group memory is counted where it is used, and addresses are free: node
+     * reserves more of them than any program may use. */
+    const int64_t addresses = sandbox->group_count > 0 ? 0 : options->memory_bytes;
+    const int64_t numbers[8] = {
+        options->wall_ms,   addresses,          options->cpu_seconds, FILE_BYTES,
+        options->processes, SANDBOX_WORK_BYTES, SANDBOX_OUT_BYTES,    SANDBOX_OUT_FILES,
+    };
+    size_t count = 0;
+
+    for (; count < ARRAY_LENGTH(numbers); count++) {
+        (void)snprintf(out->numbers[count], sizeof(out->numbers[count]), "%" PRId64,
+                       numbers[count]);
+        out->list[count] = out->numbers[count];
+    }
+    out->list[count++] = "--";
+    while (*program)
+        out->list[count++] = *program++;
+    out->list[count] = NULL;
+}
+
+char *sandbox_beside(const char *name)
+{
+    char path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    char *slash;
+
+    path[length > 0 ? length : 0] = 0;
+    slash = strrchr(path, '/');
+    return xasprintf("%.*s/%s", slash ? (int)(slash - path) : 0, path, name);
+}
+
+/* The last entry tells how it ended. A program that killed its parent has none. */
+static void find_end(struct sandbox_outcome *outcome)
+{
+    struct text rest = buf_text(&outcome->archive);
+    struct archive_entry entry;
+    int r;
+
+    outcome->lost = true;
+    while ((r = archive_next(&rest, &entry, NULL)) == 0) {
+        if (entry.kind != ARCHIVE_END || entry.bytes.len != sizeof(outcome->end))
+            continue;
+        memcpy(&outcome->end, entry.bytes.ptr, sizeof(outcome->end));
+        outcome->end.text[sizeof(outcome->end.text) - 1] = 0;
+        outcome->lost = false;
+        return;
+    }
+}
+
+static int run(struct sandbox *sandbox, const struct sandbox_job *job, struct sandbox_outcome *out,
+               struct error *err)
+{
+    struct archive_entry code = {
+        .kind = ARCHIVE_FILE,
+        .path = job->language == SANDBOX_PYTHON ? TEXT(MAIN_PYTHON) : TEXT(MAIN_NODE),
+        .bytes = job->code,
+    };
+    struct sandbox_command command;
+    CLEANUP(buf_deinit) struct buf files;
+    int r;
+
+    buf_init(&files, SANDBOX_IN_BYTES + SANDBOX_WORK_BYTES + ((size_t)4 << 20));
+    buf_add_text(&files, job->files);
+    archive_add(&files, &code);
+    sandbox_command(sandbox, job->language, &command);
+    r = buf_check(&files, err);
+    if (r == 0)
+        r = sandbox_confine(sandbox, command.list, buf_text(&files), out, err);
+    if (r < 0)
+        return r;
+    find_end(out);
+    if (out->flooded || (!out->lost && out->end.ending == ENDED_BY_TIME))
+        sandbox->stats.killed++;
+    if (!out->lost && out->end.ending == ENDED_NEVER_BEGAN)
+        return error_set(err, E_UNAVAILABLE, "the program could not be started: %s", out->end.text);
+    return 0;
+}
+
+/* Between the end of bubblewrap and of what it started there is nothing to tell them apart but what
+ * was printed: it is told as it is. */
+int sandbox_run(struct sandbox *sandbox, const struct sandbox_job *job, struct sandbox_outcome *out,
+                struct error *err)
+{
+    const char *trouble = sandbox_trouble(sandbox);
+    int r = 0;
+
+    if (!trouble || trouble[0] || !sandbox_speaks(sandbox, job->language)) {
+        sandbox->stats.refused++;
+        return error_set(err, E_UNAVAILABLE, "%s",
+                         !trouble     ? "the sandbox is not ready yet: try again in a moment"
+                         : trouble[0] ? trouble
+                                      : "javascript can't be run here, only python");
+    }
+    sandbox->stats.waiting++;
+    while (r == 0 && sandbox->stats.busy >= (size_t)sandbox->options.slots)
+        r = cond_wait(&sandbox->freed, job->deadline_ms, err);
+    sandbox->stats.waiting--;
+    if (r < 0)
+        return r == -E_TIMEOUT
+                   ? error_set(err, E_TIMEOUT, "all places for programs are taken: try again later")
+                   : r;
+    sandbox->stats.busy++;
+    sandbox->stats.runs++;
+    r = run(sandbox, job, out, err);
+    sandbox->stats.busy--;
+    cond_signal(&sandbox->freed);
+    return r;
+}

@@ -1,0 +1,40 @@
+#pragma once
+/* Inside the sandbox: its state, and the way from arguments to what came of them. */
+
+#include "shared/process/spawner.h"
+#include "worker/tools/sandbox/sandbox.h"
+
+#define SANDBOX_GROUPS 4
+
+struct sandbox {
+    struct sandbox_options options;
+    char *groups_text; /* cut at its commas */
+    const char *groups[SANDBOX_GROUPS];
+    size_t group_count;
+    struct spawner *spawner; /* NULL until it is found out, or where there is none */
+    struct buf filter;
+    char *bwrap; /* paths */
+    char *inside;
+    bool known;
+    bool javascript;
+    char trouble[240]; /* "": none */
+    struct sandbox_stats stats;
+    struct cond freed; /* a place */
+};
+
+/* One sandbox with penstock-inside and these arguments. Does not ask whether it is known to be one,
+ * nor for a place. Returns as sandbox_run does. */
+SUSPENDS MUSTCHECK int sandbox_confine(struct sandbox *sandbox, const char *const *inside,
+                                       struct text files, struct sandbox_outcome *out,
+                                       struct error *err);
+
+/* The arguments of penstock-inside for a program. */
+struct sandbox_command {
+    const char *list[24];
+    char numbers[8][24];
+};
+void sandbox_command(const struct sandbox *sandbox, enum sandbox_language language,
+                     struct sandbox_command *out);
+
+/* The path of a program of ours beside the running one; the caller frees. */
+char *sandbox_beside(const char *name);
