@@ -65,6 +65,11 @@ void code_ability_start(struct worker *worker)
     if (text_is(text_of(config->code_interpreter.enabled), "on"))
         worker->sandbox = sandbox_open(&options);
     worker->tools.sandbox = worker->sandbox;
+    worker->tools.files = (struct tool_files){
+        .rows = worker->files.rows,
+        .blobs = worker->files.blobs,
+        .quota = config->files.tenant_max_bytes,
+    };
     worker->sandbox_herald = fiber_start("code-ability", herald, worker);
 }
 

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "providers/gate/gate.h"
@@ -110,6 +111,12 @@ static int listen_health(struct worker *worker, struct error *err)
     return health_listen(&options, &worker->health, err);
 }
 
+/* Programs of models do. */
+static bool writes_files(const struct config *config)
+{
+    return strcmp(config->code_interpreter.enabled, "on") == 0;
+}
+
 static int open_parts(struct worker *worker, const struct config *config, struct error *err)
 {
     struct http_client_options http = {.max_transfers = (size_t)config->worker.slots * 2 + 1000};
@@ -125,7 +132,7 @@ static int open_parts(struct worker *worker, const struct config *config, struct
     if (r == 0)
         r = open_stores(worker, config, err);
     if (r == 0)
-        r = file_links_open(config, "penstock-worker", false, &worker->files, err);
+        r = file_links_open(config, "penstock-worker", writes_files(config), &worker->files, err);
     if (r == 0)
         r = http_client_open(&http, &worker->http, err);
     if (r == 0)

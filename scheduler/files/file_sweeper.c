@@ -10,6 +10,7 @@
 #include "shared/blob/blob.h"
 #include "shared/fiber/service.h"
 #include "shared/store/files/uploads.h"
+#include "shared/store/files/work_folders.h"
 
 enum { PERIOD_MS = 5000, MORE_MS = 100 };
 
@@ -26,6 +27,7 @@ static int sweep(void *arg, struct error *err)
     struct file_sweeper *sweeper = arg;
     bool more_files = false;
     bool more_uploads = false;
+    bool more_folders = false;
     size_t gone = 0;
     int r = files_expire(sweeper->pg, &more_files, err);
 
@@ -33,9 +35,11 @@ static int sweep(void *arg, struct error *err)
     if (r == 0)
         r = uploads_expire(sweeper->pg, &more_uploads, err);
     if (r == 0)
+        r = work_folders_sweep(sweeper->pg, &more_folders, err);
+    if (r == 0)
         r = blob_sweep(sweeper->blobs, &gone, err);
     sweeper->deleted += gone;
-    sweeper->more = r == 0 && (more_files || more_uploads || gone > 0);
+    sweeper->more = r == 0 && (more_files || more_uploads || more_folders || gone > 0);
     return r;
 }
 

@@ -16,6 +16,8 @@
 #include "shared/schema/schema.h"
 #include "shared/secrets/reference.h"
 
+#define CODE_FILES_MAX 20
+
 int check_tool_name(struct json_object *value, const struct path *path, struct failure *failure)
 {
     char where[192];
@@ -316,6 +318,35 @@ static int check_no_files(struct json_object *value, const struct path *path,
                        where);
 }
 
+static int check_file_id(struct json_object *value, const struct path *path,
+                         struct failure *failure)
+{
+    static const struct field id = {.kind = FIELD_STRING, .min = 1, .max = 64};
+
+    return fields_check_one(&id, value, path, failure);
+}
+
+static int check_file_ids(struct json_object *value, const struct path *path,
+                          struct failure *failure)
+{
+    return fields_each(value, path, check_file_id, failure);
+}
+
+/* Files of programs: whether they are there is seen when a program is to have them. */
+static int check_code_resource(struct json_object *value, const struct path *path,
+                               struct failure *failure)
+{
+    static const struct field list[] = {
+        {.name = "file_ids",
+         .kind = FIELD_ARRAY,
+         .flags = FIELD_NULLABLE,
+         .max = CODE_FILES_MAX,
+         .check = check_file_ids},
+    };
+
+    return fields_check(FIELDS(list), value, path, failure);
+}
+
 static int check_resource(struct json_object *value, const struct path *path,
                           struct failure *failure)
 {
@@ -341,7 +372,7 @@ int check_tool_resources(struct json_object *value, const struct path *path,
         {.name = "code_interpreter",
          .kind = FIELD_OBJECT,
          .flags = FIELD_NULLABLE,
-         .check = check_resource},
+         .check = check_code_resource},
         {.name = "file_search",
          .kind = FIELD_OBJECT,
          .flags = FIELD_NULLABLE,

@@ -110,17 +110,46 @@ int check_content(struct json_object *value, const struct path *path, struct fai
                        "Invalid type for '%s': expected a string or an array of objects.", where);
 }
 
+static int check_attached_tool(struct json_object *value, const struct path *path,
+                               struct failure *failure)
+{
+    static const char *const types[] = {"code_interpreter", NULL};
+    static const struct field list[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .words = types},
+    };
+    int r = fields_expect(FIELD_OBJECT, value, path, failure);
+
+    return r < 0 ? r : fields_check(FIELDS(list), value, path, failure);
+}
+
+static int check_attached_tools(struct json_object *value, const struct path *path,
+                                struct failure *failure)
+{
+    return fields_each(value, path, check_attached_tool, failure);
+}
+
+static int check_attachment(struct json_object *value, const struct path *path,
+                            struct failure *failure)
+{
+    static const struct field list[] = {
+        {.name = "file_id", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .min = 1, .max = 64},
+        {.name = "tools",
+         .kind = FIELD_ARRAY,
+         .flags = FIELD_REQUIRED,
+         .min = 1,
+         .max = 1,
+         .check = check_attached_tools},
+    };
+    int r = fields_expect(FIELD_OBJECT, value, path, failure);
+
+    return r < 0 ? r : fields_check(FIELDS(list), value, path, failure);
+}
+
+/* Programs of the thread find them (worker/tools/sandbox/work_files.h). An image that the model is
+ * to see is a part of the content. */
 int check_attachments(struct json_object *value, const struct path *path, struct failure *failure)
 {
-    char where[192];
-
-    if (json_object_array_length(value) == 0)
-        return 0;
-    path_format(path, where, sizeof(where));
-    return failure_set(failure, 400, path, "unsupported_value",
-                       "'%s' must be empty: the tools that read attachments are not offered here. "
-                       "An image is a part of 'content'.",
-                       where);
+    return fields_each(value, path, check_attachment, failure);
 }
 
 static int check_message(struct json_object *value, const struct path *path,

@@ -100,6 +100,7 @@ int new_message_read(struct json_object *message, struct uuid id, struct arena *
                      struct message_draft *out, struct error *err)
 {
     struct json_object *metadata = json_get(message, "metadata");
+    struct json_object *attached = json_get(message, "attachments");
     struct json_object *content = json_get(message, "content");
     struct writing writing = {content, content_bytes(content), arena, TEXT_NONE, 0};
 
@@ -111,6 +112,8 @@ int new_message_read(struct json_object *message, struct uuid id, struct arena *
         .role = role_of(json_get_text(message, "role")),
         .tokens = writing.tokens,
         .metadata = metadata ? json_text(metadata) : TEXT_NONE,
+        .attachments =
+            attached && json_object_array_length(attached) > 0 ? json_text(attached) : TEXT_NONE,
         .content = writing.stored,
     };
     return 0;

@@ -35,7 +35,7 @@ test('bad requests get a clear 4xx and change nothing', async () => {
       ['metadata pairs', '/v1/threads', { metadata: Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`k${i}`, 'v'])) }, 400, /16/, 'metadata'],
       ['metadata value', '/v1/threads', { metadata: { a: 5 } }, 400, /string/],
       ['unknown tool', '/v1/assistants', { model: 'openai/x', tools: [{ type: 'teleport' }] }, 400, /teleport/],
-      ['hosted tool', '/v1/assistants', { model: 'openai/x', tools: [{ type: 'code_interpreter' }] }, 400, /code_interpreter/],
+      ['hosted tool', '/v1/assistants', { model: 'openai/x', tools: [{ type: 'file_search' }] }, 400, /file_search/],
       ['role', '/v1/threads', { messages: [{ role: 'tool', content: 'x' }] }, 400, /role|user/],
       ['no assistant', '/v1/threads/runs', { thread: {} }, 400, /assistant_id/, 'assistant_id'],
       ['unknown assistant', '/v1/threads/runs', { assistant_id: 'asst_00000000000000000000000000000000' }, 404, /No assistant found/],

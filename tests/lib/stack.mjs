@@ -150,6 +150,7 @@ export class Stack {
       DATABASE_URL: env.DATABASE_URL,
       REDIS_URL: env.REDIS_URL,
       PENSTOCK_LOG_LEVEL: process.env.PENSTOCK_LOG_LEVEL ?? 'info',
+      PENSTOCK_CODE_INTERPRETER: 'off', // each worker would try whether it holds: tests of it switch it on
       ...this.options.env,
     };
     if (this.options.config) {

@@ -111,6 +111,7 @@ static int call_tool(struct run_task *task, struct ledger_call *call, struct buf
         .key = call->key,
         .deadline_ms = deadline_min(deadline_in(timeout_ms), task->deadline_ms),
         .expires_ms = task->expires_ms,
+        .place = {task->claim.row.tenant_id, task->claim.row.thread_id, task->claim.row.lease},
         .services = &worker->tools,
         .permissions = &task->setup.tools.permissions,
         .trace = span_context(span, run_trace_context(&task->trace)),

@@ -23,6 +23,7 @@ struct error;
 struct http_client;
 struct json_object;
 struct key_ring;
+struct blob_stores;
 struct pg;
 struct sandbox;
 struct tool_source;
@@ -41,6 +42,20 @@ struct tool {
     int64_t timeout_ms;    /* of a call; 0: the worker's */
 };
 
+/* Where the files of programs lie. */
+struct tool_files {
+    struct pg *rows;
+    struct blob_stores *blobs;
+    int64_t quota; /* bytes, of a tenant */
+};
+
+/* For whom a call is made. */
+struct tool_place {
+    struct uuid tenant;
+    struct uuid thread;
+    struct run_lease lease;
+};
+
 /* What the worker lends to every call. Process lifetime. */
 struct tool_services {
     struct http_client *http;
@@ -49,6 +64,7 @@ struct tool_services {
     struct pg *pg;                /* where these are */
     int64_t (*now_wall_ms)(void);
     struct sandbox *sandbox; /* for programs of models; NULL: it is switched off */
+    struct tool_files files; /* of these */
 };
 
 /* What the agent allows its tools, and whose it is. Lives as long as the run. */
@@ -65,6 +81,7 @@ struct tool_call {
     struct text key;       /* the same in every attempt of this call */
     int64_t deadline_ms;   /* clock_ms */
     int64_t expires_ms;    /* clock_ms, of the run: no wait is longer */
+    struct tool_place place;
     const struct tool_services *services;
     const struct tool_permissions *permissions;
     const struct trace_context *trace; /* in which it is made; NULL: none */
@@ -90,6 +107,7 @@ struct tool_member {
 
 struct tool_source {
     const char *name;    /* in metrics */
+    const char *type;    /* of its calls in steps; NULL: "function" */
     bool class_is_fixed; /* whatever an agent says of the class of its tools */
     bool waits;          /* also calls that have no effect may take a while */
 

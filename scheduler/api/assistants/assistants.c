@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "scheduler/api/assistants/bodies.h"
+#include "scheduler/api/assistants/code/code_check.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/listing.h"
@@ -122,6 +123,8 @@ static int assistants_create(struct request *request)
     struct error err;
     int r = request_check_models(request);
 
+    if (r == 0)
+        r = assistants_check_code(request);
     if (r < 0)
         return r;
     agent_spec_merge(NULL, request->body, &spec);
@@ -155,6 +158,8 @@ static int assistants_check(struct request *request)
     struct agent_spec spec;
     int r = request_check_models(request);
 
+    if (r == 0)
+        r = assistants_check_code(request);
     if (r < 0)
         return r;
     agent_spec_merge(NULL, request->body, &spec);
@@ -233,6 +238,8 @@ static int assistants_update(struct request *request)
     struct error err;
     int r = request_check_models(request);
 
+    if (r == 0)
+        r = assistants_check_code(request);
     if (r < 0)
         return r;
     for (int attempt = 0; attempt < 5; attempt++) {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "shared/agent/declared.h"
+#include "scheduler/api/assistants/code/code_calls.h"
 #include "shared/agent/spec.h"
 #include "shared/json/json_raw.h"
 #include "shared/text/tokens.h"
@@ -316,8 +317,8 @@ static void add_step_details(const struct run_step *step, struct buf *out)
         buf_add_string(out, "}}");
         return;
     case STEP_TOOL_CALLS:
-        add_raw(out, ",\"step_details\":{\"type\":\"tool_calls\",\"tool_calls\":", step->tool_calls,
-                "[]");
+        buf_add_string(out, ",\"step_details\":{\"type\":\"tool_calls\",\"tool_calls\":");
+        code_calls_render(step->tool_calls.ptr ? step->tool_calls : TEXT("[]"), out);
         buf_add_char(out, '}');
         return;
     }

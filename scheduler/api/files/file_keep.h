@@ -6,8 +6,9 @@
 
 struct blob_draft;
 
-extern const char *const file_purposes[];  /* ended by NULL */
-#define FILE_PURPOSE_OUTPUT "batch_output" /* of a batch: no client gives it */
+extern const char *const file_purposes[];         /* ended by NULL */
+#define FILE_PURPOSE_OUTPUT   "batch_output"      /* of a batch: no client gives it */
+#define FILE_PURPOSE_PROGRAMS "assistants_output" /* of programs (worker/tools/sandbox): nor this */
 
 #define FILE_SECONDS_MIN   3600
 #define FILE_SECONDS_MAX   (30 * 24 * 3600)

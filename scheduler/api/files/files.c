@@ -229,14 +229,15 @@ static int file_remove(struct request *request)
     return 0;
 }
 
-/* Of those that a client gives, or that of a batch's output. */
+/* Of those that a client gives, or that of what a batch or a program has made. */
 static int read_purpose(struct request *request, struct text *out)
 {
     static const struct path path = {NULL, "purpose", 0};
     struct text purpose = http_query_get(request->exchange, "purpose", 0);
 
     *out = purpose.len > 0 ? purpose : TEXT_NONE;
-    if (purpose.len == 0 || text_is(purpose, FILE_PURPOSE_OUTPUT))
+    if (purpose.len == 0 || text_is(purpose, FILE_PURPOSE_OUTPUT) ||
+        text_is(purpose, FILE_PURPOSE_PROGRAMS))
         return 0;
     return fields_word(purpose, file_purposes, &path, &request->failure);
 }

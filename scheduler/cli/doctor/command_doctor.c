@@ -26,6 +26,7 @@
 #include "shared/queue/queue.h"
 #include "shared/redis/redis.h"
 #include "shared/store/dispatch/dispatch.h"
+#include "shared/store/fleet/workers.h"
 #include "shared/store/migrate.h"
 #include "shared/store/retention/sweeps.h"
 
@@ -106,12 +107,15 @@ static bool check_schema(struct doctor *doctor, struct pg *pg)
 static void check_workers(struct doctor *doctor, struct pg *pg)
 {
     struct dispatch_counts counts;
+    struct workers_code code;
     struct error err;
 
     if (dispatch_count(pg, &counts, &err) < 0)
         say(doctor, "workers", doctor_failed("%s", err.text));
     else
         say(doctor, "workers", doctor_judge_workers(counts.workers_up, counts.slots));
+    if (workers_ask_code(pg, &code, &err) == 0)
+        say(doctor, "code interpreter", doctor_judge_code(&code));
 }
 
 static void check_retention(struct doctor *doctor, struct pg *pg)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/store/fleet/workers.h"
+
 #define POSTGRES_MIN    150000
 #define CONNECTIONS_MIN 10 /* free ones: what two programs keep, and one more each for a moment */
 #define DESCRIPTORS_MIN 20000
@@ -118,6 +120,17 @@ struct doctor_finding doctor_judge_retention(int64_t policies, int64_t lag_s)
                               "the role retention up, and is Postgres fast enough?",
                               (long long)(lag_s / 3600));
     return doctor_ok("what was due %lld minutes ago is gone", (long long)(lag_s / 60));
+struct doctor_finding doctor_judge_code(const struct workers_code *said)
+{
+    if (said->can > 0 && said->cannot > 0)
+        return doctor_warning("%lld workers can run programs of models, %lld can't: %s",
+                              (long long)said->can, (long long)said->cannot, said->trouble);
+    if (said->can > 0)
+        return doctor_ok("programs of models can be run");
+    if (said->cannot > 0)
+        return doctor_warning("no worker can run programs of models (code_interpreter): %s",
+                              said->trouble);
+    return doctor_ok("no worker has said yet whether it can run programs of models");
 }
 
 struct doctor_finding doctor_judge_clock(int64_t ahead_ms)

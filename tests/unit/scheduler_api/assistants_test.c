@@ -122,8 +122,6 @@ static void refusals(struct fixture *fixture)
         {"\"max_iterations\":201", "max_iterations", "integer_above_max_value", "<= 200"},
         {"\"max_iterations\":1.0", "max_iterations", "invalid_type", "a decimal instead"},
         {"\"timeout_seconds\":0", "timeout_seconds", "integer_below_min_value", ">= 1"},
-        {"\"tools\":[{\"type\":\"code_interpreter\"}]", "tools[0].type", "unsupported_value",
-         "'code_interpreter' is not offered here"},
         {"\"tools\":[{\"type\":\"file_search\"}]", "tools[0].type", "unsupported_value",
          "not offered"},
         {"\"tools\":[{\"type\":\"x\"}]", "tools[0].type", "invalid_value", "Supported values are"},

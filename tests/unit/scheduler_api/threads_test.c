@@ -115,8 +115,7 @@ static void message_refusals(struct fixture *fixture)
          "etc/passwd\"}}]}",
          "content[0].image_url.url", "invalid_value", "https://"},
         {"{\"role\":\"user\",\"content\":\"x\",\"attachments\":[{\"file_id\":\"file-1\"}]}",
-         "attachments", "unsupported_value",
-         "the tools that read attachments are not offered here"},
+         "attachments[0].tools", "missing_required_parameter", "attachments[0].tools"},
     };
     const char *path = show("/v1/threads/%s/messages", new_thread(fixture));
     int64_t before = sql_int(fixture, "SELECT count(*) FROM messages");

@@ -77,12 +77,17 @@ void shape_message_calls(struct buf *out, const struct chat_tool_call *calls, si
     json_write_close(&w);
 }
 
+static const char *type_of(const struct ledger_call *call)
+{
+    return call->tool && call->tool->source->type ? call->tool->source->type : "function";
+}
+
 /* Opens {"id","type","function":{"name","arguments"; both objects are left open. */
 static void open_call(struct json_write *w, const struct ledger_call *call)
 {
     json_write_open_object(w, NULL);
     json_write_text(w, "id", call->call_id);
-    json_write_string(w, "type", "function");
+    json_write_string(w, "type", type_of(call));
     json_write_open_object(w, "function");
     json_write_text(w, "name", call->name);
     json_write_text(w, "arguments", call->arguments);

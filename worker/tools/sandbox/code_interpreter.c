@@ -14,12 +14,15 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/base/log.h"
 #include "shared/json/json.h"
 #include "worker/tools/sandbox/interpreter_result.h"
 #include "worker/tools/sandbox/sandbox.h"
+#include "worker/tools/sandbox/work_files.h"
 #include "worker/tools/tool.h"
 
-#define CODE_MAX ((size_t)256 << 10) /* bytes */
+#define CODE_MAX    ((size_t)256 << 10) /* bytes */
+#define ARENA_BYTES ((size_t)1 << 20)
 
 static const char description[] =
     "Runs a program in a sandbox and returns what it prints. Print what you want to see. It has no "
@@ -107,20 +110,61 @@ static int64_t deadline_of(const struct tool_call *call)
     return deadline_min(deadline_in(2 * wall_ms), call->expires_ms);
 }
 
-static int run(const struct tool_call *call, const struct sandbox_job *job, struct buf *out,
-               struct error *err)
+/* What a store says is for people, and not for a model. */
+static int stores_failed(int r, struct error *err)
+{
+    if (r == -E_CANCELED)
+        return r;
+    log_warn("files of a program can't be moved", LOG_ERROR(err));
+    return error_set(err, E_UNAVAILABLE, "the files of programs can't be reached: try again later");
+}
+
+/* What is around a program: its files before and behind it. */
+static int run_with(const struct tool_call *call, struct sandbox_job *job, struct work_files *files,
+                    struct buf *out, struct error *err)
 {
     struct sandbox *sandbox = call->services->sandbox;
     struct sandbox_outcome outcome;
     struct interpreter_result result = {.outcome = &outcome,
                                         .options = sandbox_options_get(sandbox)};
+    CLEANUP(buf_deinit) struct buf archive;
     int r;
 
+    buf_init(&archive, SANDBOX_IN_BYTES + SANDBOX_WORK_BYTES + ((size_t)2 << 20));
+    r = sandbox_check(sandbox, job, err);
+    if (r < 0)
+        return r;
+    r = work_files_fetch(files, &archive, err);
+    if (r < 0)
+        return stores_failed(r, err);
+    job->files = buf_text(&archive);
     sandbox_outcome_init(&outcome);
     r = sandbox_run(sandbox, job, &outcome, err);
+    if (r == 0 && !outcome.lost) {
+        r = work_files_keep(files, buf_text(&outcome.archive), err);
+        r = r < 0 ? stores_failed(r, err) : 0;
+    }
+    result.files = files->made;
+    result.file_count = files->made_count;
+    result.note = buf_text(&files->note);
     if (r == 0)
         interpreter_result_write(&result, out);
     sandbox_outcome_deinit(&outcome);
+    return r;
+}
+
+static int run(const struct tool_call *call, struct sandbox_job *job, struct buf *out,
+               struct error *err)
+{
+    struct work_files files;
+    struct arena arena;
+    int r;
+
+    arena_init(&arena, ARENA_BYTES);
+    work_files_init(&files, call, &arena);
+    r = run_with(call, job, &files, out, err);
+    work_files_deinit(&files);
+    arena_deinit(&arena);
     return r;
 }
 
@@ -138,11 +182,17 @@ static int call_it(const struct tool_call *call, struct buf *out, struct tool_ou
         return r;
     job.deadline_ms = deadline_of(call);
     *outcome = (struct tool_outcome){.end = TOOL_DONE};
-    return run(call, &job, out, err);
+    r = sandbox_enter_thread(call->services->sandbox, call->place.thread, job.deadline_ms, err);
+    if (r < 0)
+        return r;
+    r = run(call, &job, out, err);
+    sandbox_leave_thread(call->services->sandbox, call->place.thread);
+    return r;
 }
 
 const struct tool_source tool_source_sandbox = {
     .name = "sandbox",
+    .type = "code_interpreter",
     .class_is_fixed = true,
     .find = find,
     .classify = classify,

@@ -39,6 +39,9 @@ struct sandbox *sandbox_open(const struct sandbox_options *options)
     split_groups(sandbox);
     buf_init(&sandbox->filter, 0);
     cond_init(&sandbox->freed);
+    cond_init(&sandbox->found_out);
+    cond_init(&sandbox->turn_ended);
+    list_init(&sandbox->threads);
     return sandbox;
 }
 
@@ -177,33 +180,92 @@ static int run(struct sandbox *sandbox, const struct sandbox_job *job, struct sa
     return 0;
 }
 
-/* Between the end of bubblewrap and of what it started there is nothing to tell them apart but what
- * was printed: it is told as it is. */
-int sandbox_run(struct sandbox *sandbox, const struct sandbox_job *job, struct sandbox_outcome *out,
-                struct error *err)
+/* Waits until it is known whether there is a sandbox: whoever comes right behind the worker's start
+ * would else be told that there is none. */
+int sandbox_check(struct sandbox *sandbox, const struct sandbox_job *job, struct error *err)
 {
-    const char *trouble = sandbox_trouble(sandbox);
     int r = 0;
 
-    if (!trouble || trouble[0] || !sandbox_speaks(sandbox, job->language)) {
-        sandbox->stats.refused++;
-        return error_set(err, E_UNAVAILABLE, "%s",
-                         !trouble     ? "the sandbox is not ready yet: try again in a moment"
-                         : trouble[0] ? trouble
-                                      : "javascript can't be run here, only python");
-    }
+    while (r == 0 && !sandbox->known)
+        r = cond_wait(&sandbox->found_out, job->deadline_ms, err);
+    if (r < 0)
+        return r;
+    if (!sandbox->trouble[0] && sandbox_speaks(sandbox, job->language))
+        return 0;
+    sandbox->stats.refused++;
+    return error_set(err, E_UNAVAILABLE, "%s",
+                     sandbox->trouble[0] ? sandbox->trouble
+                                         : "javascript can't be run here, only python");
+}
+
+static int take_place(struct sandbox *sandbox, const struct sandbox_job *job, struct error *err)
+{
+    int r = 0;
+
     sandbox->stats.waiting++;
     while (r == 0 && sandbox->stats.busy >= (size_t)sandbox->options.slots)
         r = cond_wait(&sandbox->freed, job->deadline_ms, err);
     sandbox->stats.waiting--;
+    if (r == -E_TIMEOUT)
+        return error_set(err, E_TIMEOUT, "all places for programs are taken: try again later");
+    return r;
+}
+
+int sandbox_run(struct sandbox *sandbox, const struct sandbox_job *job, struct sandbox_outcome *out,
+                struct error *err)
+{
+    int r = sandbox_check(sandbox, job, err);
+
+    if (r == 0)
+        r = take_place(sandbox, job, err);
     if (r < 0)
-        return r == -E_TIMEOUT
-                   ? error_set(err, E_TIMEOUT, "all places for programs are taken: try again later")
-                   : r;
+        return r;
     sandbox->stats.busy++;
     sandbox->stats.runs++;
     r = run(sandbox, job, out, err);
     sandbox->stats.busy--;
     cond_signal(&sandbox->freed);
     return r;
+}
+
+struct thread_turn {
+    struct list link;
+    struct uuid thread;
+};
+
+static struct thread_turn *find_turn(struct sandbox *sandbox, struct uuid thread)
+{
+    list_for_each (item, &sandbox->threads) {
+        struct thread_turn *turn = CONTAINER_OF(item, struct thread_turn, link);
+
+        if (uuid_equal(turn->thread, thread))
+            return turn;
+    }
+    return NULL;
+}
+
+int sandbox_enter_thread(struct sandbox *sandbox, struct uuid thread, int64_t deadline_ms,
+                         struct error *err)
+{
+    struct thread_turn *turn;
+    int r = 0;
+
+    while (r == 0 && find_turn(sandbox, thread))
+        r = cond_wait(&sandbox->turn_ended, deadline_ms, err);
+    if (r < 0)
+        return r;
+    turn = xcalloc(1, sizeof(*turn));
+    turn->thread = thread;
+    list_add(&sandbox->threads, &turn->link);
+    return 0;
+}
+
+void sandbox_leave_thread(struct sandbox *sandbox, struct uuid thread)
+{
+    struct thread_turn *turn = find_turn(sandbox, thread);
+
+    ASSERT(turn);
+    list_remove(&turn->link);
+    free(turn);
+    cond_broadcast(&sandbox->turn_ended);
 }

@@ -11,6 +11,7 @@
  */
 
 #include "shared/base/compiler.h"
+#include "shared/base/id.h"
 #include "shared/base/text.h"
 #include "shared/fiber/cond.h"
 #include "worker/tools/sandbox/archive.h"
@@ -63,6 +64,12 @@ bool sandbox_speaks(const struct sandbox *sandbox, enum sandbox_language languag
 void sandbox_stats_get(const struct sandbox *sandbox, struct sandbox_stats *out);
 const struct sandbox_options *sandbox_options_get(const struct sandbox *sandbox);
 
+/* Programs of a thread have one work folder, so they run one after the other: returns 0 when it is
+ * this one's turn, -E_TIMEOUT or -E_CANCELED. */
+SUSPENDS MUSTCHECK int sandbox_enter_thread(struct sandbox *sandbox, struct uuid thread,
+                                            int64_t deadline_ms, struct error *err);
+void sandbox_leave_thread(struct sandbox *sandbox, struct uuid thread);
+
 struct sandbox_job {
     enum sandbox_language language;
     struct text code;
@@ -83,6 +90,11 @@ struct sandbox_outcome {
 
 void sandbox_outcome_init(struct sandbox_outcome *outcome);
 void sandbox_outcome_deinit(struct sandbox_outcome *outcome);
+
+/* Waits until it is known whether there is a sandbox. Returns 0: the job can be run; -E_UNAVAILABLE:
+ * it can't, and why; or -E_TIMEOUT, -E_CANCELED. */
+SUSPENDS MUSTCHECK int sandbox_check(struct sandbox *sandbox, const struct sandbox_job *job,
+                                     struct error *err);
 
 /* Waits for a place, and runs it. Returns 0 with *out, whatever the program did; -E_UNAVAILABLE:
  * there is no sandbox, and nothing ran; -E_TIMEOUT: there was no place in time; or another error.

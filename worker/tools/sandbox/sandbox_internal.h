@@ -1,6 +1,7 @@
 #pragma once
 /* Inside the sandbox: its state, and the way from arguments to what came of them. */
 
+#include "shared/base/list.h"
 #include "shared/process/spawner.h"
 #include "worker/tools/sandbox/sandbox.h"
 
@@ -20,6 +21,9 @@ struct sandbox {
     char trouble[240]; /* "": none */
     struct sandbox_stats stats;
     struct cond freed; /* a place */
+    struct cond found_out;
+    struct list threads; /* whose programs run, of thread_turn.link */
+    struct cond turn_ended;
 };
 
 /* One sandbox with penstock-inside and these arguments. Does not ask whether it is known to be one,

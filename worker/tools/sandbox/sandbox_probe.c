@@ -173,5 +173,6 @@ int sandbox_find_out(struct sandbox *sandbox, struct error *err)
         return error_set(err, E_CANCELED, "cancelled while looking for a sandbox");
     (void)snprintf(sandbox->trouble, sizeof(sandbox->trouble), "%s", r < 0 ? why.text : "");
     sandbox->known = true;
+    cond_broadcast(&sandbox->found_out);
     return 0;
 }
