@@ -47,7 +47,7 @@ static const struct field create_thread[] = {
 #define MESSAGE                                                                                    \
     {"role", FIELD_STRING, REQUIRED, 0, 0, roles, NULL},                                           \
     {"content", FIELD_ANY, REQUIRED, 0, 0, NULL, check_content},                                   \
-    {"attachments", FIELD_ARRAY, NULLABLE, 0, 20, NULL, check_attachments},                         \
+    {"attachments", FIELD_ARRAY, NULLABLE, 0, 20, NULL, check_attachments},                        \
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL}
 
 static const struct field message_of_many[] = {MESSAGE};

@@ -25,8 +25,8 @@ static const struct pg_statement find = {
         "            FROM agent_versions v"
         "            WHERE v.agent_id = r.agent_id"
         "              AND v.version = r.agent_version"
-        "              AND jsonb_typeof(v.spec::jsonb #> '{tool_resources,code_interpreter,file_ids}')"
-        "                  = 'array'"
+        "              AND jsonb_typeof("
+        "                  v.spec::jsonb #> '{tool_resources,code_interpreter,file_ids}') = 'array'"
         "            UNION ALL"
         "            SELECT jsonb_array_elements_text("
         "                t.tool_resources::jsonb #> '{code_interpreter,file_ids}')"
@@ -148,9 +148,9 @@ int work_folder_keep(const struct store *store, const struct work_keeping *keepi
     blob_content_values(store, content, values);
     values[5] = pg_uuid(keeping->thread);
     values[6] = pg_text(keeping->key);
-    values[7] = pg_uuid(keeping->lease->run);
-    values[8] = pg_int(keeping->lease->owner);
-    values[9] = pg_int(keeping->lease->fence);
+    values[7] = pg_uuid(keeping->run);
+    values[8] = pg_int(keeping->owner);
+    values[9] = pg_int(keeping->fence);
     r = pg_exec_all(store->pg, queries, ARRAY_LENGTH(queries), results, err);
     if (r == 0)
         r = blob_settled(results[1], 1, pg_get_bool(results[1], 0, 0), out_spare);

@@ -9,7 +9,6 @@
 
 #include "shared/base/arena.h"
 #include "shared/store/files/blobs.h"
-#include "shared/store/leases/run_write.h"
 #include "shared/store/store.h"
 
 #define WORK_FOLDER_DAYS 30
@@ -32,7 +31,9 @@ SUSPENDS MUSTCHECK int work_folder_find(const struct store *store, struct uuid r
                                         struct work_found *out, struct error *err);
 
 struct work_keeping {
-    const struct run_lease *lease; /* of the run: who has lost it writes nothing */
+    struct uuid run; /* and its lease: who has lost it writes nothing */
+    int64_t owner;
+    int64_t fence;
     struct uuid thread;
     struct text key;
 };

@@ -239,20 +239,42 @@ static void kill_everybody(void)
 {
     struct ran ran;
 
-    run(&ran, "import os, signal\nfor p in os.listdir('/proc'):\n"
-              " if p.isdigit() and int(p) != os.getpid():\n"
-              "  try: os.kill(int(p), signal.SIGKILL)\n  except OSError: pass\n"
-              "print('alone')\nos.kill(-1, 9)\n");
-    cr_assert(ran.outcome.lost);
-    forget(&ran);
-    run(&ran, "print('the next')");
-    cr_assert_str_eq(buf_string(&ran.out), "the next\n");
+    run(&ran, "import os, signal\n"
+              "for p in [-1, os.getppid(), -os.getppid(), 1]:\n"
+              " for s in (signal.SIGKILL, signal.SIGSTOP):\n"
+              "  try: os.kill(p, s)\n  except OSError: pass\n"
+              "open('/job/out/kept', 'w').write('x')\n"
+              "print('here')\n");
+    cr_assert(!ran.outcome.lost);
+    cr_assert_str_eq(buf_string(&ran.out), "here\n");
+    cr_assert(memmem(ran.outcome.archive.ptr, ran.outcome.archive.len, "out/kept", 8));
     forget(&ran);
 }
 
-Test(sandbox, a_program_that_kills_its_parent_loses_its_files_and_harms_nobody)
+Test(sandbox, a_program_can_stop_neither_its_parent_nor_everybody)
 {
     with_sandbox(kill_everybody);
+}
+
+static void take_much(void)
+{
+    struct ran ran;
+
+    run(&ran, "import os, time\nfor i in range(20):\n if os.fork() == 0:\n"
+              "  x = bytearray(b'x' * (60 << 20))\n  time.sleep(1000)\ntime.sleep(1000)\n");
+    cr_assert_eq(ran.outcome.end.ending, ENDED_BY_EXCESS);
+    cr_assert_str_eq(ran.outcome.end.text, "it took more memory than it may");
+    forget(&ran);
+    run(&ran, "import os\nfor i in range(10000000): open('/tmp/%d' % i, 'w').close()\n");
+    cr_assert_eq(ran.outcome.end.ending, ENDED_BY_EXCESS);
+    cr_assert_str_eq(ran.outcome.end.text, "it made more files than it may");
+    forget(&ran);
+}
+
+Test(sandbox, the_memory_of_all_processes_and_the_number_of_files_are_bounded)
+{
+    options.memory_bytes = 512 << 20;
+    with_sandbox(take_much);
 }
 
 static void cancelled_run(void *arg)

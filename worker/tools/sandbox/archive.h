@@ -43,6 +43,7 @@ enum archive_ending {
     ENDED_BY_ITSELF, /* value: its status */
     ENDED_BY_SIGNAL, /* value: its number */
     ENDED_BY_TIME,
+    ENDED_BY_EXCESS,   /* text: of what */
     ENDED_NEVER_BEGAN, /* text: why */
 };
 

@@ -48,6 +48,13 @@ static const int refused[] = {
     SCMP_SYS(kexec_load),
     SCMP_SYS(keyctl),
     SCMP_SYS(lookup_dcookie),
+    /* Memory that no limit of a process counts. */
+    SCMP_SYS(memfd_create),
+    SCMP_SYS(memfd_secret),
+    SCMP_SYS(msgget),
+    SCMP_SYS(semget),
+    SCMP_SYS(shmget),
+    SCMP_SYS(mq_open),
     SCMP_SYS(mount),
     SCMP_SYS(mount_setattr),
     SCMP_SYS(move_mount),

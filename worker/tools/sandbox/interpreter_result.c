@@ -34,6 +34,8 @@ static void add_note(const struct interpreter_result *result, struct buf *out)
         buf_add_string(out, "The sandbox ended with the program; files are lost.");
     else if (outcome->end.ending == ENDED_BY_TIME)
         buf_printf(out, "The program was ended after %" PRId64 " ms.", result->options->wall_ms);
+    else if (outcome->end.ending == ENDED_BY_EXCESS)
+        buf_printf(out, "The program was ended, since %s.", outcome->end.text);
     else if (outcome->end.ending == ENDED_BY_SIGNAL)
         add_signal(result, outcome->end.value, out);
     if (result->note.len > 0)

@@ -173,7 +173,8 @@ static int run(struct sandbox *sandbox, const struct sandbox_job *job, struct sa
     if (r < 0)
         return r;
     find_end(out);
-    if (out->flooded || (!out->lost && out->end.ending == ENDED_BY_TIME))
+    if (out->flooded ||
+        (!out->lost && (out->end.ending == ENDED_BY_TIME || out->end.ending == ENDED_BY_EXCESS)))
         sandbox->stats.killed++;
     if (!out->lost && out->end.ending == ENDED_NEVER_BEGAN)
         return error_set(err, E_UNAVAILABLE, "the program could not be started: %s", out->end.text);

@@ -91,8 +91,8 @@ struct sandbox_outcome {
 void sandbox_outcome_init(struct sandbox_outcome *outcome);
 void sandbox_outcome_deinit(struct sandbox_outcome *outcome);
 
-/* Waits until it is known whether there is a sandbox. Returns 0: the job can be run; -E_UNAVAILABLE:
- * it can't, and why; or -E_TIMEOUT, -E_CANCELED. */
+/* Waits until it is known whether there is a sandbox. Returns 0: the job can be run;
+ * -E_UNAVAILABLE: it can't, and why; or -E_TIMEOUT, -E_CANCELED. */
 SUSPENDS MUSTCHECK int sandbox_check(struct sandbox *sandbox, const struct sandbox_job *job,
                                      struct error *err);
 

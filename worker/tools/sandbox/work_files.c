@@ -275,7 +275,9 @@ static int keep_folder_row(struct keeping *keeping, const struct blob_content *c
 {
     const struct tool_call *call = keeping->files->call;
     struct store store = store_of(keeping->files);
-    const struct work_keeping as = {&call->place.lease, call->place.thread, call->key};
+    const struct run_lease *lease = &call->place.lease;
+    const struct work_keeping as = {lease->run, lease->owner, lease->fence, call->place.thread,
+                                    call->key};
 
     return work_folder_keep(&store, &as, content, out_spare, err);
 }

@@ -6,6 +6,6 @@
 
 struct request;
 
-/* `request->body` may name it. Returns 0, or -E_INVALID with the failure: no worker can, and why; or
- * none has said so yet, which is to be tried again. */
+/* `request->body` may name it. Returns 0, or -E_INVALID with the failure: no worker can, and why;
+ * or none has said so yet, which is to be tried again. */
 SUSPENDS MUSTCHECK int assistants_check_code(struct request *request);

@@ -2,9 +2,8 @@
  * parent: it lays out the files, begins the program within its limits, ends it when its time is
  * over, kills whatever it has left, and sends what is to be kept.
  *
- * The program has the same uid and may kill this one: then nothing is kept, which is its own loss.
- * It may not read or write its memory and descriptors: it is not dumpable, and ptrace and its kin
- * are refused (filter.h).
+ * The program has the same uid. It may not stop or kill this one (watch.h), nor read or write its
+ * memory and descriptors: it is not dumpable, and ptrace and its kin are refused (filter.h).
  *
  *   penstock-inside WALL_MS MEMORY CPU_S FILE_BYTES PROCESSES WORK_BYTES OUT_BYTES OUT_FILES
  *       -- PROGRAM…
@@ -32,6 +31,7 @@
 #include "worker/tools/sandbox/archive.h"
 #include "worker/tools/sandbox/inside/pack.h"
 #include "worker/tools/sandbox/inside/probe.h"
+#include "worker/tools/sandbox/inside/watch.h"
 
 #define IN_FD   3
 #define OUT_FD  4
@@ -142,7 +142,8 @@ static void begin(const uint64_t *numbers, char **program)
     setsid();
     umask(022);
     if (!limit(RLIMIT_AS, numbers[1]) || !limit(RLIMIT_CPU, numbers[2]) ||
-        !limit(RLIMIT_FSIZE, numbers[3]) || !limit(RLIMIT_NPROC, numbers[4]) || chdir("work") < 0)
+        !limit(RLIMIT_FSIZE, numbers[3]) || !limit(RLIMIT_NPROC, numbers[4]) ||
+        watch_shield(getppid()) < 0 || chdir("work") < 0)
         _exit(126);
     execv(program[0], program);
     (void)fprintf(stderr, "%s can't start\n", program[0]);
@@ -150,7 +151,7 @@ static void begin(const uint64_t *numbers, char **program)
 }
 
 /* Until it has ended or its time is over. */
-static void watch(pid_t pid, int64_t deadline_ms, struct archive_end *end)
+static void watch(pid_t pid, int64_t deadline_ms, uint64_t memory_bytes, struct archive_end *end)
 {
     sigset_t child;
     int status;
@@ -158,8 +159,8 @@ static void watch(pid_t pid, int64_t deadline_ms, struct archive_end *end)
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     for (;;) {
-        int64_t left_ms = deadline_ms - clock_ms();
-        struct timespec wait = {left_ms / 1000, left_ms % 1000 * 1000000};
+        const struct timespec wait = {.tv_nsec = WATCH_MS * 1000000};
+        const char *excess;
         pid_t ended = waitpid(-1, &status, WNOHANG);
 
         if (ended == pid) {
@@ -169,8 +170,14 @@ static void watch(pid_t pid, int64_t deadline_ms, struct archive_end *end)
         }
         if (ended > 0)
             continue; /* an orphan */
-        if (left_ms <= 0) {
+        if (clock_ms() >= deadline_ms) {
             end->ending = ENDED_BY_TIME;
+            return;
+        }
+        excess = watch_excess(memory_bytes);
+        if (excess) {
+            end->ending = ENDED_BY_EXCESS;
+            (void)snprintf(end->text, sizeof(end->text), "%s", excess);
             return;
         }
         IGNORE(sigtimedwait(&child, NULL, &wait));
@@ -211,7 +218,7 @@ static int run(const uint64_t *numbers, char **program)
         return fail("fork");
     if (pid == 0)
         begin(numbers, program);
-    watch(pid, deadline_ms, &end);
+    watch(pid, deadline_ms, numbers[1], &end);
     kill_all(&end);
     pack_folder(OUT_FD, "work", &(struct pack_limits){numbers[5], PACK_FILES_MAX});
     pack_folder(OUT_FD, "out", &(struct pack_limits){numbers[6], numbers[7]});
