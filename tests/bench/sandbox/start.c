@@ -1,4 +1,4 @@
-/* What a sandbox costs: an empty program in one, and the same interpreter bare, one after the other.
+/* What a sandbox costs: an empty program in one, and the same interpreter bare, by turns.
  * Usage: sandbox_start [TIMES]. Prints medians. */
 
 #include <stdio.h>

@@ -186,7 +186,10 @@ Test(tools, are_those_of_the_catalogue_and_nothing_else)
     }
     for (size_t i = 0; i < tool_kinds_count; i++) {
         const struct tool_source *sources[] = {
-            [TOOL_BY_SERVER] = &tool_source_builtin, [TOOL_BY_CLIENT] = &tool_source_client};
+            [TOOL_BY_SERVER] = text_is(text_of(tool_kinds[i].type), "code_interpreter")
+                                   ? &tool_source_sandbox
+                                   : &tool_source_builtin,
+            [TOOL_BY_CLIENT] = &tool_source_client};
         struct error err;
         struct box box;
         char spec[200];
