@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,18 +162,31 @@ static void offer_to_die_first(void)
     close(fd);
 }
 
+/* Back from idle goes only who may be as nice as he is, which nobody may without a limit for it. */
+static bool lower_priority(const struct spawn_order *order)
+{
+    const struct sched_param none = {.sched_priority = 0};
+
+    if (order->nice != 0 && nice(order->nice) == -1)
+        return false;
+    return !order->idle || sched_setscheduler(0, SCHED_IDLE, &none) == 0;
+}
+
 /* In the child: what failed, or no return. */
 static enum step go(const struct spawn_order *order, const struct spawn_child *child, pid_t parent)
 {
     static char *const nothing[] = {NULL};
     bool own_uid = child->uid_lock >= 0;
 
-    setsid();
+    if (order->idle)
+        setpgid(0, 0);
+    else
+        setsid();
     umask(077);
     offer_to_die_first();
     if (chdir("/") < 0 || !spawn_groups_join(&child->groups))
         return STEP_GROUPS;
-    if (order->nice != 0 && nice(order->nice) == -1)
+    if (!lower_priority(order))
         return STEP_NICE;
     if (!place_descriptors(order))
         return STEP_DESCRIPTORS;

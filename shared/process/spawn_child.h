@@ -2,9 +2,10 @@
 /* One program, from fork to its last process, in the helper: it has one thread and no loop, so it
  * may fork and block.
  *
- * The program is in a session of its own. A helper that is root takes a uid for it that nobody
- * else on this machine runs programs as: then nothing of root's is its own, limits that count by
- * uid count it alone, and whatever it leaves behind is found by the uid and killed.
+ * The program is in a session of its own, but for those that are to be idle, which are together in
+ * the helper's (spawn_helper.c). A helper that is root takes a uid for it that nobody else on this
+ * machine runs programs as: then nothing of root's is its own, limits that count by uid count it
+ * alone, and whatever it leaves behind is found by the uid and killed.
  */
 
 #include <sys/resource.h>

@@ -11,6 +11,7 @@
 #include "shared/process/spawn_helper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
@@ -166,6 +167,21 @@ static void kill_all(struct helper *helper)
     }
 }
 
+/* Where the kernel shares out the processors by sessions first, a priority counts within one alone.
+ * So this process and all programs that are to be idle are one session, which gives way to all
+ * others. It has no terminal. */
+static void begin_session(void)
+{
+    int group;
+
+    setsid();
+    group = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+    if (group < 0)
+        return;
+    IGNORE(write(group, "19", 2));
+    close(group);
+}
+
 int spawn_helper_serve(int fd, int parent)
 {
     static struct helper helper;
@@ -175,6 +191,7 @@ int spawn_helper_serve(int fd, int parent)
     bool goes_on = true;
 
     helper.socket = fd;
+    begin_session();
     if (close_range((unsigned)fd + 1, ~0U, 0) < 0)
         return 1;
     /* Signals of a terminal and of a service manager are the worker's: it drains, and needs us. */

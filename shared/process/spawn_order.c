@@ -16,6 +16,8 @@ struct frame_head {
     uint32_t fd_count;
     uint32_t limit_count;
     int32_t nice;
+    uint32_t idle;
+    uint32_t spare;
     uint32_t first_uid;
     uint32_t uid_count;
     uint64_t group_memory_bytes;
@@ -50,6 +52,7 @@ int spawn_order_encode(const struct spawn_order *order, struct buf *out, struct 
         .fd_count = (uint32_t)order->fd_count,
         .limit_count = (uint32_t)order->limit_count,
         .nice = order->nice,
+        .idle = order->idle,
         .first_uid = order->first_uid,
         .uid_count = order->uid_count,
         .group_memory_bytes = order->group_memory_bytes,
@@ -141,6 +144,7 @@ int spawn_order_decode(struct text frame, const int *fds, size_t fd_count,
         .first_uid = head.first_uid,
         .uid_count = head.uid_count,
         .nice = head.nice,
+        .idle = head.idle != 0,
         .group_count = head.groups,
         .group_memory_bytes = head.group_memory_bytes,
         .group_processes = head.group_processes,

@@ -43,6 +43,8 @@ struct spawn_order {
     uint32_t first_uid; /* a helper that is root gives it a uid of its own, one of these; */
     uint32_t uid_count; /* 0: the uid stays */
     int32_t nice;
+    bool
+        idle; /* it has the processors that nobody else wants (SCHED_IDLE), and can't have others */
     /* Control groups: a new one in each of these folders, with these limits (0: none). */
     const char *groups[SPAWN_GROUPS_MAX];
     size_t group_count;

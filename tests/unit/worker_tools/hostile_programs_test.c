@@ -176,7 +176,8 @@ static const struct {
                              " r.RLIMIT_NPROC, r.RLIMIT_FSIZE, r.RLIMIT_NOFILE, r.RLIMIT_CORE):\n"
                              " no(r.setrlimit, k, (r.getrlimit(k)[1] + 1 + n,) * 2)\n"},
     {"a higher priority", "no(os.nice, -1)\nno(os.setpriority, os.PRIO_PROCESS, 0, -n - 1)\n"
-                          "no(os.sched_setscheduler, 0, os.SCHED_FIFO, os.sched_param(1))\n"},
+                          "no(os.sched_setscheduler, 0, os.SCHED_FIFO, os.sched_param(1))\n"
+                          "no(os.sched_setscheduler, 0, os.SCHED_OTHER, os.sched_param(0))\n"},
     {"locked memory",
      "b = ctypes.create_string_buffer(1 << 20)\n"
      "if libc.mlock(b, 1 << 20) == 0 or libc.mlockall(3) == 0: print('ESCAPED')\n"},

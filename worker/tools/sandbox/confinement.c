@@ -1,8 +1,10 @@
 /* The arguments
  *
  * Namespaces are named, each: "--unshare-all" means some of them if possible, and goes without a
- * word where it is not. The program's root is an empty memory file system with /usr in it, to read
- * alone; every place that can be written to has a size, since memory is what it takes.
+ * word where it is not. There is no "--new-session": the helper's session, in which a sandbox is,
+ * has no terminal, and priority counts within it (spawn_helper.c). The program's root is an empty
+ * memory file system with /usr in it, to read alone; every place that can be written to has a size,
+ * since memory is what it takes.
  */
 
 #include "worker/tools/sandbox/confinement.h"
@@ -17,7 +19,7 @@
 static const char *const walls[] = {
     "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
     "--unshare-cgroup-try", "--disable-userns",
-    "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "sandbox",
+    "--die-with-parent", "--cap-drop", "ALL", "--hostname", "sandbox",
     "--ro-bind", "/usr", "/usr",
     "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
     "--symlink", "usr/bin", "/bin", "--symlink", "usr/sbin", "/sbin",

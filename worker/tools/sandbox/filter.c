@@ -105,12 +105,16 @@ static int refuse_arguments(scmp_filter_ctx filter)
         SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, (scmp_datum_t)TIOCLINUX);
     /* Of AF_UNIX, AF_INET and AF_INET6 there is nobody to talk to, but libraries ask; those in
      * between are of networks that nobody has. */
-    const struct scmp_arg_cmp others = SCMP_A0(SCMP_CMP_GT, AF_INET6);
+    const struct scmp_arg_cmp others = SCMP_A0(SCMP_CMP_GT, AF_INET6, 0);
     const struct scmp_arg_cmp raw = SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_RAW);
     uint32_t eperm = SCMP_ACT_ERRNO(EPERM);
     uint32_t no_family = SCMP_ACT_ERRNO(EAFNOSUPPORT);
     int r = refuse(filter, eperm, SCMP_SYS(clone), 1, &new_user);
 
+    /* Said to be done: each session has a share of the processors of its own, where the kernel
+     * groups by sessions, and none is to have more than one. */
+    if (r == 0)
+        r = refuse(filter, SCMP_ACT_ERRNO(0), SCMP_SYS(setsid), 0, NULL);
     if (r == 0)
         r = refuse(filter, eperm, SCMP_SYS(ioctl), 1, &type_ahead);
     if (r == 0)

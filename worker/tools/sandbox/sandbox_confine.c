@@ -156,6 +156,7 @@ static void set_limits(const struct sandbox *sandbox, struct spawn_order *order)
     order->first_uid = (uint32_t)options->first_uid;
     order->uid_count = UIDS;
     order->nice = NICE;
+    order->idle = true;
     for (size_t i = 0; i < sandbox->group_count; i++)
         order->groups[order->group_count++] = sandbox->groups[i];
     order->group_memory_bytes = (uint64_t)options->memory_bytes;

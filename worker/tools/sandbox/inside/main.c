@@ -139,7 +139,7 @@ static void begin(const uint64_t *numbers, char **program)
     sigprocmask(SIG_SETMASK, &none, NULL);
     close(IN_FD);
     close(OUT_FD);
-    setsid();
+    setpgid(0, 0);
     umask(022);
     if (!limit(RLIMIT_AS, numbers[1]) || !limit(RLIMIT_CPU, numbers[2]) ||
         !limit(RLIMIT_FSIZE, numbers[3]) || !limit(RLIMIT_NPROC, numbers[4]) ||
