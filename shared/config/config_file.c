@@ -151,6 +151,9 @@ static const cyaml_schema_field_t files_fields[] = {
 static const cyaml_schema_field_t secrets_fields[] = {
     STRING(secrets, master_key),
     STRING(secrets, master_key_file),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t code_interpreter_fields[] = {
     STRING(code_interpreter, enabled),
     INTEGER(code_interpreter, slots),

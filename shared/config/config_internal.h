@@ -125,6 +125,8 @@ struct config_file_files {
 struct config_file_secrets {
     char *master_key;
     char *master_key_file;
+};
+
 struct config_file_code_interpreter {
     char *enabled;
     int64_t *slots;

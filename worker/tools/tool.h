@@ -19,11 +19,11 @@
 #include "shared/store/runs/call_state.h"
 #include "shared/store/runs/waits.h"
 
+struct blob_stores;
 struct error;
 struct http_client;
 struct json_object;
 struct key_ring;
-struct blob_stores;
 struct pg;
 struct sandbox;
 struct tool_source;

@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-#include "shared/agent/declared.h"
 #include "scheduler/api/assistants/code/code_calls.h"
+#include "shared/agent/declared.h"
 #include "shared/agent/spec.h"
 #include "shared/json/json_raw.h"
 #include "shared/text/tokens.h"

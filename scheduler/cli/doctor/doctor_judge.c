@@ -120,6 +120,8 @@ struct doctor_finding doctor_judge_retention(int64_t policies, int64_t lag_s)
                               "the role retention up, and is Postgres fast enough?",
                               (long long)(lag_s / 3600));
     return doctor_ok("what was due %lld minutes ago is gone", (long long)(lag_s / 60));
+}
+
 struct doctor_finding doctor_judge_code(const struct workers_code *said)
 {
     if (said->can > 0 && said->cannot > 0)

@@ -25,7 +25,6 @@ struct doctor_finding doctor_judge_hints(const char *state, const char *error);
 struct doctor_finding doctor_judge_workers(int64_t up, int64_t slots);
 /* `policies`: how many say that something goes. lag_s: since what was due is gone. */
 struct doctor_finding doctor_judge_retention(int64_t policies, int64_t lag_s);
-struct doctor_finding doctor_judge_clock(int64_t ahead_ms); /* theirs minus ours */
 struct doctor_finding doctor_judge_code(const struct workers_code *said); /* programs of models */
 struct doctor_finding doctor_judge_clock(int64_t ahead_ms);               /* theirs minus ours */
 struct doctor_finding doctor_judge_descriptors(int64_t hard_limit);
