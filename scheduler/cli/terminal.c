@@ -62,6 +62,8 @@ void terminal_print(FILE *stream, struct text text)
 {
     CLEANUP(buf_deinit) struct buf clean = {0};
 
+    if (text.len == 0)
+        return;
     if (!is_terminal(stream)) {
         (void)fwrite(text.ptr, 1, text.len, stream);
         return;

@@ -75,7 +75,8 @@ static void name_input(const struct file *file, const struct buf *archive, char 
     char id[ID_TEXT_SIZE];
 
     (void)snprintf(out, size, "in/%.*s", TEXT_ARGS(text_prefix(file->filename, 255)));
-    if (archive_path_fits(text_of(out)) && !memmem(archive->ptr, archive->len, out, strlen(out)))
+    if (archive_path_fits(text_of(out)) &&
+        (archive->len == 0 || !memmem(archive->ptr, archive->len, out, strlen(out))))
         return;
     id_format(ID_FILE, file->id, id);
     (void)snprintf(out, size, "in/%s", id);
