@@ -28,7 +28,14 @@ rules:
 
 const options = { script, config, workers: 0, llmArgs: ['--bodies'] };
 const say = (content, fields = {}) => ({ model: 'dear', max_completion_tokens: 100, messages: [{ role: 'user', content }], ...fields });
-const complete = (stack, content, fields) => stack.call('POST', '/v1/chat/completions', say(content, fields));
+
+/** A completion, once the provider has noted it in its ledger, which it does after its answer. */
+async function complete(stack, content, fields) {
+  const reply = await stack.call('POST', '/v1/chat/completions', say(content, fields));
+  await stack.llmStats();
+  return reply;
+}
+
 const put = (stack, of, fields) => stack.ok('PUT', `/v1/budgets/${of}`, { period: 'day', ...fields });
 const get = (stack, of) => stack.ok('GET', `/v1/budgets/${of}`);
 const spent = async (stack, of) => {

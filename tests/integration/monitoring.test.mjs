@@ -137,7 +137,7 @@ test('penstock top shows scheduler and workers, once where there is no terminal,
     assert.equal(away.status, 3);
     assert.match(away.stdout, /127\.0\.0\.1:1\/metrics: /);
 
-    const live = spawn('script', ['-qfec', `${join(bin, 'penstock')} top`, '/dev/null'], { env: { ...process.env, TERM: 'xterm', PENSTOCK_URL: stack.url, PENSTOCK_API_KEY: stack.key } });
+    const live = spawn('script', ['-qfec', `exec ${join(bin, 'penstock')} top`, '/dev/null'], { env: { ...process.env, TERM: 'xterm', PENSTOCK_URL: stack.url, PENSTOCK_API_KEY: stack.key } });
     let seen = '';
     live.stdout.on('data', (chunk) => (seen += chunk));
     const ended = once(live, 'close'); // after its last words, unlike 'exit'

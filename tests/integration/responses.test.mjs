@@ -45,9 +45,6 @@ const ended = (stack, id, ms) =>
     return !['queued', 'in_progress'].includes(now.status) && now;
   }, ms);
 
-/** What the model of the last call was told: [role, text]. */
-const conversation = (stack) => stack.ledger().at(-1)?.messages;
-
 /** The events of a stream, as far as it comes; ends after `count`. */
 async function* eventsOf(stack, path, body) {
   const ended = new AbortController();
