@@ -6,7 +6,7 @@
  *              └──┘ waits for its limits, and tries again, as of any run
  *
  * A crash means that the call is made once more, with the key by which a provider may know a
- * repetition (worker/run/think.c).
+ * repetition (worker/run/think/think.c).
  */
 
 #include "worker/kinds/kinds.h"

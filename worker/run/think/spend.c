@@ -4,7 +4,7 @@
  * answer can be bounded so that it is (allowance.h). A run without any budget is asked nothing, and
  * nobody estimates what its call would read. */
 
-#include "worker/run/spend.h"
+#include "worker/run/think/spend.h"
 
 #include "providers/spending/allowance.h"
 #include "providers/spending/spending.h"
