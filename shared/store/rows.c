@@ -221,3 +221,18 @@ int rows_page(const struct store *store, const struct row_kind *kind, const stru
     offload_large(pg_result_bytes(result), read_page, &reading);
     return reading.returned;
 }
+
+int rows_list(const struct store *store, const struct row_kind *kind, const struct row_list *list,
+              const struct page *page, struct rows *out, struct error *err)
+{
+    struct page_plan plan = page_plan(page);
+    struct pg_value values[5 + ROW_LIST_MORE_MAX] = {pg_uuid(list->of), pg_uuid(plan.low),
+                                                     pg_uuid(plan.high), pg_int(plan.limit),
+                                                     pg_int(plan.bytes)};
+    struct pg_query query = {plan.ascending ? list->up : list->down, values};
+
+    ASSERT(list->more_count <= ROW_LIST_MORE_MAX);
+    for (size_t i = 0; i < list->more_count; i++)
+        values[5 + i] = list->more[i];
+    return rows_page(store, kind, &query, &plan, out, err);
+}

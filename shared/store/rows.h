@@ -107,6 +107,23 @@ struct page_plan {
 
 struct page_plan page_plan(const struct page *page);
 
+#define ROW_LIST_MORE_MAX 5
+
+/* A list of rows by their ids: its statements take what the rows belong to, both bounds, the limit
+ * and the bytes as $1 to $5, and what else they look at behind. */
+struct row_list {
+    const struct pg_statement *up;
+    const struct pg_statement *down;
+    struct uuid of; /* the tenant, or what of its the rows are parts of */
+    const struct pg_value *more;
+    size_t more_count;
+};
+
+/* Page *page of a list. Returns as rows_page. */
+SUSPENDS MUSTCHECK int rows_list(const struct store *store, const struct row_kind *kind,
+                                 const struct row_list *list, const struct page *page,
+                                 struct rows *out, struct error *err);
+
 /* A page, cut by `limit` and `bytes` (plan.limit, plan.bytes). `source` is what stands behind FROM
  * up to its conditions, with `alias` as the name of the table; `columns` are what a row_kind reads.
  * The last column tells rows_read how many rows there were before the cut.

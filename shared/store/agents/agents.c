@@ -222,17 +222,6 @@ static const struct pg_statement version_list_up = {"agent_version_list_up",
 static const struct pg_statement version_list_down = {"agent_version_list_down",
                                                       AGENT_VERSION_LIST("DESC"), "uuiiii"};
 
-static int list(const struct store *store, const struct pg_query *query,
-                const struct page_plan *plan, struct agent_list *out, struct error *err)
-{
-    struct rows rows;
-    int r = rows_page(store, &agent_rows, query, plan, &rows, err);
-
-    if (r == 0)
-        *out = (struct agent_list){rows.items, rows.count, rows.has_more};
-    return r;
-}
-
 int agents_list_versions(const struct store *store, struct uuid id, int64_t from, int64_t to,
                          const struct page *page, struct agent_list *out, struct error *err)
 {
@@ -240,8 +229,12 @@ int agents_list_versions(const struct store *store, struct uuid id, int64_t from
     struct pg_value values[6] = {pg_uuid(id), pg_uuid(store->tenant), pg_int(from),
                                  pg_int(to),  pg_int(plan.limit),     pg_int(plan.bytes)};
     struct pg_query query = {plan.ascending ? &version_list_up : &version_list_down, values};
+    struct rows rows;
+    int r = rows_page(store, &agent_rows, &query, &plan, &rows, err);
 
-    return list(store, &query, &plan, out, err);
+    if (r == 0)
+        *out = (struct agent_list){rows.items, rows.count, rows.has_more};
+    return r;
 }
 
 /* clang-format off */
@@ -263,12 +256,14 @@ static const struct pg_statement agent_list_down = {"agent_list_down", AGENT_LIS
 int agents_list(const struct store *store, const struct page *page, struct agent_list *out,
                 struct error *err)
 {
-    struct page_plan plan = page_plan(page);
-    struct pg_value values[5] = {pg_uuid(store->tenant), pg_uuid(plan.low), pg_uuid(plan.high),
-                                 pg_int(plan.limit), pg_int(plan.bytes)};
-    struct pg_query query = {plan.ascending ? &agent_list_up : &agent_list_down, values};
+    const struct row_list all = {
+        .up = &agent_list_up, .down = &agent_list_down, .of = store->tenant};
+    struct rows rows;
+    int r = rows_list(store, &agent_rows, &all, page, &rows, err);
 
-    return list(store, &query, &plan, out, err);
+    if (r == 0)
+        *out = (struct agent_list){rows.items, rows.count, rows.has_more};
+    return r;
 }
 
 /* clang-format off */

@@ -223,23 +223,14 @@ static const struct pg_statement list_of_up = {"file_list_of_up", FILE_LIST(OF_P
 static const struct pg_statement list_of_down = {"file_list_of_down", FILE_LIST(OF_PURPOSE, "DESC"),
                                                  "uuuiit"};
 
-static const struct pg_statement *list_statement(const struct page_plan *plan, bool of_purpose)
-{
-    if (of_purpose)
-        return plan->ascending ? &list_of_up : &list_of_down;
-    return plan->ascending ? &list_up : &list_down;
-}
-
 int file_list(const struct store *store, const struct file_page *page, struct file_list *out,
               struct error *err)
 {
-    struct page_plan plan = page_plan(&page->page);
-    struct pg_value values[6] = {pg_uuid(store->tenant), pg_uuid(plan.low),
-                                 pg_uuid(plan.high),     pg_int(plan.limit),
-                                 pg_int(plan.bytes),     pg_text(page->purpose)};
-    struct pg_query query = {list_statement(&plan, page->purpose.ptr), values};
+    const struct pg_value purpose = pg_text(page->purpose);
+    const struct row_list all = {&list_up, &list_down, store->tenant, NULL, 0};
+    const struct row_list some = {&list_of_up, &list_of_down, store->tenant, &purpose, 1};
     struct rows rows;
-    int r = rows_page(store, &file_rows, &query, &plan, &rows, err);
+    int r = rows_list(store, &file_rows, page->purpose.ptr ? &some : &all, &page->page, &rows, err);
 
     if (r == 0)
         *out = (struct file_list){rows.items, rows.count, rows.has_more};

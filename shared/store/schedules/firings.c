@@ -62,12 +62,10 @@ static const struct pg_statement list_down = {"firing_list_down", FIRING_LIST("D
 int firing_list(const struct store *store, struct uuid schedule, const struct page *page,
                 struct firing_list *out, struct error *err)
 {
-    struct page_plan plan = page_plan(page);
-    struct pg_value values[6] = {pg_uuid(schedule),  pg_uuid(plan.low),  pg_uuid(plan.high),
-                                 pg_int(plan.limit), pg_int(plan.bytes), pg_uuid(store->tenant)};
-    struct pg_query query = {plan.ascending ? &list_up : &list_down, values};
+    const struct pg_value tenant = pg_uuid(store->tenant);
+    const struct row_list list = {&list_up, &list_down, schedule, &tenant, 1};
     struct rows rows;
-    int r = rows_page(store, &firing_rows, &query, &plan, &rows, err);
+    int r = rows_list(store, &firing_rows, &list, page, &rows, err);
 
     if (r == 0)
         *out = (struct firing_list){rows.items, rows.count, rows.has_more};

@@ -251,16 +251,16 @@ int schedule_find(const struct store *store, struct text name, struct schedule *
 int schedule_list(const struct store *store, const struct schedule_filter *filter,
                   const struct page *page, struct schedule_list *out, struct error *err)
 {
-    struct page_plan plan = page_plan(page);
-    struct pg_value values[10] = {
-        pg_uuid(store->tenant),    pg_uuid(plan.low),      pg_uuid(plan.high),
-        pg_int(plan.limit),        pg_int(plan.bytes),     value_uuid_or_null(filter->agent),
-        pg_text(filter->user),     pg_text(filter->state), pg_text(filter->name),
+    const struct pg_value more[5] = {
+        value_uuid_or_null(filter->agent),
+        pg_text(filter->user),
+        pg_text(filter->state),
+        pg_text(filter->name),
         pg_json(filter->metadata),
     };
-    struct pg_query query = {plan.ascending ? &list_up : &list_down, values};
+    const struct row_list list = {&list_up, &list_down, store->tenant, more, 5};
     struct rows rows;
-    int r = rows_page(store, &schedule_rows, &query, &plan, &rows, err);
+    int r = rows_list(store, &schedule_rows, &list, page, &rows, err);
 
     if (r == 0)
         *out = (struct schedule_list){rows.items, rows.count, rows.has_more};

@@ -154,12 +154,9 @@ int tools_get(const struct store *store, struct uuid id, struct text name, struc
 int tools_list(const struct store *store, const struct page *page, struct stored_tool_list *out,
                struct error *err)
 {
-    struct page_plan plan = page_plan(page);
-    struct pg_value values[5] = {pg_uuid(store->tenant), pg_uuid(plan.low), pg_uuid(plan.high),
-                                 pg_int(plan.limit), pg_int(plan.bytes)};
-    struct pg_query query = {plan.ascending ? &list_up : &list_down, values};
+    const struct row_list list = {.up = &list_up, .down = &list_down, .of = store->tenant};
     struct rows rows;
-    int r = rows_page(store, &tool_rows, &query, &plan, &rows, err);
+    int r = rows_list(store, &tool_rows, &list, page, &rows, err);
 
     if (r == 0)
         *out = (struct stored_tool_list){rows.items, rows.count, rows.has_more};
