@@ -2,7 +2,7 @@
 // programs from $PENSTOCK_BIN, on free ports and unix sockets. No packages: node's own modules and psql.
 
 import assert from 'node:assert/strict';
-import { spawn, execFileSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, writeFileSync, readdirSync, readFileSync, rmSync, openSync, closeSync, existsSync } from 'node:fs';
@@ -249,7 +249,7 @@ export class Stack {
     this.redis('SHUTDOWN', 'NOSAVE');
   }
 
-  /** Starts it again, empty, as tests/lib/with-servers does. */
+  /** Starts it again, empty, as tests/lib/with-servers does, and comes back when it answers. */
   startRedis() {
     const socket = this.redisUrl.replace('unix://', '');
     const command = ['redis-server', '--port', '0', '--unixsocket', socket, '--unixsocketperm', '777', '--save', '', '--appendonly', 'no', '--daemonize',
@@ -257,6 +257,10 @@ export class Stack {
     const as = process.getuid() === 0 ? ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups'] : [];
     const [file, ...rest] = [...as, ...command];
     execFileSync(file, rest, { stdio: 'ignore', cwd: '/' });
+    for (let tries = 0; spawnSync('redis-cli', ['-s', socket, 'PING']).status !== 0; tries++) {
+      assert.ok(tries < 1000, 'Redis answers');
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    }
   }
 
   /** pg_ctl on the private Postgres: 'restart -m immediate', 'stop -m fast', 'start'. */
