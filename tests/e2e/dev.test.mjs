@@ -62,6 +62,16 @@ test('dev: starts, works, stops without leaving a process, and starts again on t
   }
 });
 
+/** undefined: it has ended. */
+function environmentOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8');
+  } catch (error) {
+    if (error.code === 'ESRCH' || error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
 /** What the children of a process, and theirs, have in their environment: [{name, variables}]. */
 function environments(pid) {
   const children = execFileSync('ps', ['-eo', 'pid,ppid,comm', '--no-headers'], { encoding: 'utf8' }).trim().split('\n').map((line) => line.trim().split(/\s+/));
@@ -69,8 +79,8 @@ function environments(pid) {
   const walk = (parent) => {
     for (const [child, of, name] of children) {
       if (Number(of) !== parent) continue;
-      const text = readFileSync(`/proc/${child}/environ`, 'utf8');
-      found.push({ name, variables: text.split('\0').map((entry) => entry.split('=')[0]) });
+      const text = environmentOf(child);
+      if (text !== undefined) found.push({ name, variables: text.split('\0').map((entry) => entry.split('=')[0]) });
       walk(Number(child));
     }
   };
