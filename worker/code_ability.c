@@ -3,6 +3,7 @@
 
 #include "worker/code_ability.h"
 
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
 #include "shared/config/config.h"
@@ -11,7 +12,8 @@
 #include "worker/state.h"
 #include "worker/tools/sandbox/sandbox.h"
 
-#define ROUND_MS 1000
+#define ROUND_MS     1000
+#define TRY_AGAIN_MS 60000
 
 static const char switched_off[] = "it is switched off (code_interpreter.enabled)";
 
@@ -30,18 +32,35 @@ static void log_ability(const struct worker *worker)
         log_warn("programs of models can't be run", LOG_STR("why", trouble));
 }
 
+/* Returns 0, or -E_CANCELED. */
+static int find_out(struct worker *worker, struct error *err)
+{
+    int r = worker->sandbox ? sandbox_find_out(worker->sandbox, err) : 0;
+
+    if (r == 0)
+        log_ability(worker);
+    return r;
+}
+
 static void herald(void *arg)
 {
     struct worker *worker = arg;
     int64_t told = 0;
+    int64_t found_ms = clock_ms();
     struct error err;
 
-    if (worker->sandbox && sandbox_find_out(worker->sandbox, &err) < 0)
+    if (find_out(worker, &err) < 0)
         return;
-    log_ability(worker);
     do {
         int64_t id = worker->id;
 
+        if (worker->sandbox && sandbox_may_recover(worker->sandbox) &&
+            clock_ms() - found_ms >= TRY_AGAIN_MS) {
+            if (find_out(worker, &err) < 0)
+                return;
+            found_ms = clock_ms();
+            told = 0;
+        }
         if (id != told && workers_tell_code(worker->pg, id, trouble_of(worker), &err) == 0)
             told = id;
     } while (fiber_sleep(ROUND_MS, &err) == 0);

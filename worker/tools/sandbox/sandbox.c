@@ -62,6 +62,11 @@ const char *sandbox_trouble(const struct sandbox *sandbox)
     return sandbox->known ? sandbox->trouble : NULL;
 }
 
+bool sandbox_may_recover(const struct sandbox *sandbox)
+{
+    return sandbox->known && sandbox->trouble[0] && sandbox->may_pass;
+}
+
 bool sandbox_speaks(const struct sandbox *sandbox, enum sandbox_language language)
 {
     return language == SANDBOX_PYTHON || sandbox->javascript;
@@ -94,7 +99,7 @@ void sandbox_outcome_deinit(struct sandbox_outcome *outcome)
     capture_deinit(&outcome->error);
 }
 
-void sandbox_command(const struct sandbox *sandbox, enum sandbox_language language,
+void sandbox_command(const struct sandbox *sandbox, enum sandbox_language language, int64_t wall_ms,
                      struct sandbox_command *out)
 {
     static const char *const python[] = {"/usr/bin/python3",  "-I", "-u", "-B",
@@ -106,8 +111,9 @@ void sandbox_command(const struct sandbox *sandbox, enum sandbox_language langua
      * reserves more of them than any program may use. */
     const int64_t addresses = sandbox->group_count > 0 ? 0 : options->memory_bytes;
     const int64_t numbers[8] = {
-        options->wall_ms,   addresses,          options->cpu_seconds, FILE_BYTES,
-        options->processes, SANDBOX_WORK_BYTES, SANDBOX_OUT_BYTES,    SANDBOX_OUT_FILES,
+        wall_ms,           addresses,          options->cpu_seconds,
+        FILE_BYTES,        options->processes, SANDBOX_WORK_BYTES,
+        SANDBOX_OUT_BYTES, SANDBOX_OUT_FILES,
     };
     size_t count = 0;
 
@@ -166,10 +172,11 @@ static int run(struct sandbox *sandbox, const struct sandbox_job *job, struct sa
     buf_init(&files, SANDBOX_IN_BYTES + SANDBOX_WORK_BYTES + ((size_t)4 << 20));
     buf_add_text(&files, job->files);
     archive_add(&files, &code);
-    sandbox_command(sandbox, job->language, &command);
+    sandbox_command(sandbox, job->language, sandbox->options.wall_ms, &command);
     r = buf_check(&files, err);
     if (r == 0)
-        r = sandbox_confine(sandbox, command.list, buf_text(&files), out, err);
+        r = sandbox_confine(sandbox, command.list, sandbox->options.wall_ms, buf_text(&files), out,
+                            err);
     if (r < 0)
         return r;
     find_end(out);

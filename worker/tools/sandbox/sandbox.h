@@ -60,6 +60,8 @@ SUSPENDS MUSTCHECK int sandbox_find_out(struct sandbox *sandbox, struct error *e
 
 /* What is known: NULL, nothing yet; "": there is one; else why there is none, in words. */
 const char *sandbox_trouble(const struct sandbox *sandbox);
+/* The trouble is none of this machine's kind: to find out again may find a sandbox. */
+bool sandbox_may_recover(const struct sandbox *sandbox);
 bool sandbox_speaks(const struct sandbox *sandbox, enum sandbox_language language);
 void sandbox_stats_get(const struct sandbox *sandbox, struct sandbox_stats *out);
 const struct sandbox_options *sandbox_options_get(const struct sandbox *sandbox);

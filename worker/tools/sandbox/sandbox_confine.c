@@ -237,8 +237,8 @@ static int finish(struct confined *confined, struct error *err)
     return r;
 }
 
-int sandbox_confine(struct sandbox *sandbox, const char *const *inside, struct text files,
-                    struct sandbox_outcome *out, struct error *err)
+int sandbox_confine(struct sandbox *sandbox, const char *const *inside, int64_t wall_ms,
+                    struct text files, struct sandbox_outcome *out, struct error *err)
 {
     struct confined confined = {
         .outcome = out,
@@ -248,7 +248,7 @@ int sandbox_confine(struct sandbox *sandbox, const char *const *inside, struct t
         .files = -1,
         .inside = -1,
         .filter = -1,
-        .deadline_ms = deadline_in(sandbox->options.wall_ms + GRACE_MS),
+        .deadline_ms = deadline_in(wall_ms + GRACE_MS),
     };
     int64_t since_us = clock_us();
     int r;

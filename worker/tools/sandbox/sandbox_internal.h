@@ -17,6 +17,7 @@ struct sandbox {
     char *bwrap; /* paths */
     char *inside;
     bool known;
+    bool may_pass; /* the trouble: the machine was too busy */
     bool javascript;
     char trouble[240]; /* "": none */
     struct sandbox_stats stats;
@@ -26,18 +27,19 @@ struct sandbox {
     struct cond turn_ended;
 };
 
-/* One sandbox with penstock-inside and these arguments. Does not ask whether it is known to be one,
- * nor for a place. Returns as sandbox_run does. */
+/* One sandbox with penstock-inside and these arguments, for as long as a program may run and a
+ * little more. Does not ask whether it is known to be one, nor for a place. Returns as sandbox_run
+ * does. */
 SUSPENDS MUSTCHECK int sandbox_confine(struct sandbox *sandbox, const char *const *inside,
-                                       struct text files, struct sandbox_outcome *out,
-                                       struct error *err);
+                                       int64_t wall_ms, struct text files,
+                                       struct sandbox_outcome *out, struct error *err);
 
-/* The arguments of penstock-inside for a program. */
+/* The arguments of penstock-inside for a program that may run for wall_ms. */
 struct sandbox_command {
     const char *list[24];
     char numbers[8][24];
 };
-void sandbox_command(const struct sandbox *sandbox, enum sandbox_language language,
+void sandbox_command(const struct sandbox *sandbox, enum sandbox_language language, int64_t wall_ms,
                      struct sandbox_command *out);
 
 /* The path of a program of ours beside the running one; the caller frees. */
