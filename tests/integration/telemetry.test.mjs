@@ -405,7 +405,7 @@ test('a batch is sent again after 503, when Retry-After says, and not after 500,
     collector.answer = () => ({ status: 200 });
     await collector.trace(await ask(), (spans) => spans.length === 1);
     assert.deepEqual(collector.requests.slice(seen).map(({ spans }) => spans.length), [1, 1], 'each once');
-    assert.equal(await metric(stack.url, 'penstock_spans_sent_total'), 2);
+    await until('its answer is read', async () => (await metric(stack.url, 'penstock_spans_sent_total')) === 2);
     assert.equal(await metric(stack.url, 'penstock_spans_queued'), 0);
   });
 });

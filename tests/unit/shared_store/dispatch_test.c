@@ -130,7 +130,7 @@ static void long_backlog(struct store *store)
     cr_assert_eq(found.run_count, 25 + 3 * 2, "half of twice the places each");
     for (int i = 0; i < 10; i++)
         offer(store, query);
-    sql_do("SELECT pg_stat_force_next_flush()");
+    sql_settle();
     cr_assert_lt(sql_int("SELECT idx_tup_read FROM pg_stat_user_indexes"
                          " WHERE indexrelname = 'runs_ready'"),
                  2000);

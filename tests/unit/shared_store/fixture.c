@@ -6,6 +6,7 @@
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "shared/base/memory.h"
 #include "shared/store/migrate.h"
@@ -198,6 +199,17 @@ int64_t sql_int(const char *format, ...)
     value = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
     PQclear(result);
     return value;
+}
+
+void sql_settle(void)
+{
+    for (int i = 0; i < 3000; i++) {
+        if (sql_int("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND application_name <> 'unit' AND pid <> pg_backend_pid()") == 0)
+            return;
+        usleep(10000);
+    }
+    cr_assert_fail("sessions do not end");
 }
 
 const char *sql_string(const struct store *store, const char *format, ...)

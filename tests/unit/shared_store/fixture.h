@@ -74,6 +74,10 @@ SUSPENDS struct store other_tenant(const struct store *store, const char *name);
 void sql_do(const char *format, ...) PRINTF(1, 2);
 int64_t sql_int(const char *format, ...) PRINTF(1, 2);
 
+/* Each of those has a session of its own, which may still be about to end: waits until all have, so
+ * that their statistics are seen. */
+void sql_settle(void);
+
 /* A string that lives in the store's arena, as libpq gives it ("" for NULL or no row). */
 const char *sql_string(const struct store *store, const char *format, ...) PRINTF(2, 3);
 

@@ -367,7 +367,7 @@ static void scans_nothing(struct store *store)
            "INSERT INTO runs (id, tenant_id, agent_id, agent_version, status, spec, expires_at)"
            " SELECT id, tenant_id, id, 1, 'in_progress', '{}', now() + interval '1 h'"
            " FROM schedule_firings");
-    sql_do("SELECT pg_stat_force_next_flush()");
+    sql_settle();
     before = scanned();
     use_over(store, early);
     close_seen(early);
