@@ -203,4 +203,4 @@ static void error(void *memory, struct buf *out, const char *code, const char *m
     event_end(&sink, data);
 }
 
-const struct event_format assistants_events = {NULL, write_event, end, error};
+const struct event_format assistants_events = {NULL, write_event, end, error, NULL};

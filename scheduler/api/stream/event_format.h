@@ -19,6 +19,8 @@ struct event_format {
                struct error *err);
     /* Appends a frame for what goes wrong while the stream is under way. */
     void (*error)(void *memory, struct buf *out, const char *code, const char *message);
+    /* NULL, or appends a frame where nothing was told for a while; else that is a comment. */
+    void (*idle)(void *memory, struct buf *out);
 };
 
 /* How the events of the vocabularies below are framed, each opened and closed in one place. */

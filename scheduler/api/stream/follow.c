@@ -76,12 +76,34 @@ static void tell_thread(struct following *following)
     arena_deinit(&arena);
 }
 
+static void tell_idle(struct following *following)
+{
+    const struct event_format *format = following->follow->format;
+
+    if (format->idle)
+        format->idle(following->follow->memory, &following->out);
+    else
+        buf_add_string(&following->out, ": keep-alive\n\n");
+}
+
+/* Whether it is to be over by now, whatever the run does. */
+static bool is_late(const struct following *following)
+{
+    int64_t deadline_ms = following->follow->deadline_ms;
+
+    return deadline_ms && clock_ms() >= deadline_ms;
+}
+
 /* Until it is woken, or for `wait_ms`. */
 static void sleep_a_while(struct following *following, int64_t wait_ms)
 {
     struct waiter *reader = &following->telling.reader;
+    int64_t end_ms = following->follow->deadline_ms;
     int64_t deadline_ms = deadline_in(wait_ms);
     int r = 0;
+
+    if (end_ms && end_ms < deadline_ms)
+        deadline_ms = end_ms;
 
     while (r == 0 && !reader->woken) {
         reader->fiber = fiber_self();
@@ -89,8 +111,8 @@ static void sleep_a_while(struct following *following, int64_t wait_ms)
         reader->fiber = NULL;
     }
     reader->woken = false;
-    if (r == -E_TIMEOUT && wait_ms == KEEP_ALIVE_MS)
-        buf_add_string(&following->out, ": keep-alive\n\n");
+    if (r == -E_TIMEOUT && wait_ms == KEEP_ALIVE_MS && !is_late(following))
+        tell_idle(following);
     else if (r != 0 && r != -E_TIMEOUT)
         following->broken = true;
 }
@@ -110,6 +132,21 @@ static bool tell_all(struct following *following)
     return over;
 }
 
+/* Ends the stream of a run that goes on. */
+static void conclude(struct following *following)
+{
+    const struct follow *follow = following->follow;
+    const struct telling *telling = &following->telling;
+    struct error err;
+
+    if (!follow->deadline_ms) /* another scheduler goes on, behind the last id */
+        buf_add_string(&following->out, "retry: 1000\n\n");
+    else if (follow->format->end(follow->memory, &following->out, &telling->run,
+                                 &telling->story.shown, &err) < 0)
+        follow->format->error(follow->memory, &following->out, "service_unavailable",
+                              "The run could not be looked at. Please try again.");
+}
+
 static void go_on(struct following *following)
 {
     struct live *live = following->request->api->live;
@@ -119,8 +156,8 @@ static void go_on(struct following *following)
             break;
         if (!flush(following))
             break;
-        if (live_has_ended(live)) { /* another scheduler goes on, behind the last id */
-            buf_add_string(&following->out, "retry: 1000\n\n");
+        if (live_has_ended(live) || is_late(following)) {
+            conclude(following);
             break;
         }
         if (telling_is_up_to_date(&following->telling)) {
@@ -223,6 +260,8 @@ int follow_run(struct request *request, const struct follow *follow)
     if (r == 0) {
         request_let_go(request);
         read_to_the_end(&following);
+        if (follow->gone)
+            *follow->gone = following.broken;
     } else if (r < 0) {
         r = request_failed(request, &err);
     }

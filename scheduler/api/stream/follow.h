@@ -13,6 +13,10 @@ struct follow {
     bool is_there;      /* the run was there just now */
     const struct event_format *format;
     void *memory; /* of the format */
+    /* 0: until the run's end. Else the stream is over then, too, or when the scheduler ends: the
+     * format's `end` says how far the run is. */
+    int64_t deadline_ms;
+    bool *gone; /* NULL, or set where the client goes away before the end */
 };
 
 /* Replies by itself, and returns 0 when that is over; or, while nothing was sent, RUN_MISSING or

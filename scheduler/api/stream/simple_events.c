@@ -240,4 +240,4 @@ static void error(void *memory, struct buf *out, const char *code, const char *m
     close_event(&e);
 }
 
-const struct event_format simple_events = {"simple", write_event, end, error};
+const struct event_format simple_events = {"simple", write_event, end, error, NULL};

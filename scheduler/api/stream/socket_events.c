@@ -95,7 +95,7 @@ static void fail_simple(void *memory, struct buf *out, const char *code, const c
     simple_events.error(memory, out, code, message);
 }
 
-static const struct event_format simple = {"simple", write_simple, end_simple, fail_simple};
+static const struct event_format simple = {"simple", write_simple, end_simple, fail_simple, NULL};
 
 bool socket_set_format(struct socket *socket, struct text name)
 {

@@ -322,4 +322,4 @@ static void error(void *memory, struct buf *out, const char *code, const char *m
     tape_end(&event, out);
 }
 
-const struct event_format response_events = {NULL, write_event, end, error};
+const struct event_format response_events = {NULL, write_event, end, error, NULL};
