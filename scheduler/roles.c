@@ -406,6 +406,7 @@ static void start_api(struct scheduler *scheduler)
         .tracer = scheduler->tracer,
         .key_sockets = (size_t)scheduler->config->scheduler.key_sockets,
         .response_wait_ms = scheduler->config->scheduler.response_wait_ms,
+        .mcp_origins = scheduler->config->scheduler.mcp_origins,
         .events =
             {
                 .run_ready = on_run_ready,

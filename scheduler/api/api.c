@@ -146,6 +146,7 @@ struct api *api_new(const struct api_options *options)
     api->seats = seats_new(options->key_sockets);
     api->response_wait_ms =
         options->response_wait_ms ? options->response_wait_ms : RESPONSE_WAIT_MS;
+    api->mcp_origins = options->mcp_origins;
     api->poll.average_ms = 2000;
     return api;
 }
@@ -533,14 +534,20 @@ void api_handle(struct http_exchange *exchange, void *arg)
 
 /* The exchange is the outer one's, as far as somebody is there to be replied to. */
 static void begin_inner(const struct request *outer, const struct inner_request *inner,
-                        const struct http_field *header, struct http_exchange *exchange)
+                        struct http_field headers[2], struct http_exchange *exchange)
 {
+    size_t count = 0;
+
+    if (inner->once.ptr)
+        headers[count++] = (struct http_field){TEXT("idempotency-key"), inner->once};
+    if (inner->trace.ptr)
+        headers[count++] = (struct http_field){TEXT("traceparent"), inner->trace};
     *exchange = (struct http_exchange){
         .method = HTTP_METHOD_POST,
         .target = inner->path,
         .path = inner->path,
-        .headers = header,
-        .headers_count = inner->once.ptr ? 1 : 0,
+        .headers = headers,
+        .headers_count = count,
         .body = inner->body,
         .body_bytes_max = SIZE_MAX,
         .deadline_ms = deadline_in(INNER_WAIT_MS),
@@ -562,16 +569,17 @@ static void end_inner(struct http_exchange *exchange)
 int request_inner(const struct request *outer, const struct inner_request *inner,
                   struct json_object **out_reply, struct failure *failure)
 {
-    const struct http_field header = {TEXT("idempotency-key"), inner->once};
+    struct http_field headers[2];
     struct http_exchange exchange;
     struct request *request;
     struct error err;
     int64_t took_us;
     int r;
 
-    begin_inner(outer, inner, &header, &exchange);
+    begin_inner(outer, inner, headers, &exchange);
     request = begin(&exchange, outer->api);
     request->once = inner->once.ptr != NULL;
+    request->stands_for = inner->stands_for;
     r = request_admit_as(request, outer);
     if (r == 0)
         r = call(request);

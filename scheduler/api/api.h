@@ -49,6 +49,7 @@ struct api_options {
     struct tracer *tracer;     /* NULL: telemetry is off */
     size_t key_sockets;        /* of one API key, at once; 0: none */
     int64_t response_wait_ms;  /* for the end of one; default: as long as a stock client waits */
+    const char *mcp_origins;   /* web pages that may ask /mcp; NULL: none */
     struct http_client *hooks; /* to receivers of webhooks, for trials; NULL: there are none */
     const struct guard_options *hook_guard; /* where these may be; NULL: as they are by default */
     const struct guard_options *tool_guard; /* where tools may be; NULL: as above */

@@ -75,6 +75,7 @@ struct api {
     struct claim_returns *claim_returns;
     struct seats *seats; /* of sockets */
     int64_t response_wait_ms;
+    const char *mcp_origins; /* NULL: none */
     struct poll poll;
     struct tracer *tracer; /* NULL: telemetry is off */
     struct buf document;   /* OpenAPI's, when somebody has asked for it */
@@ -144,11 +145,15 @@ size_t *request_readers(struct request *request);
 bool request_streams(const struct request *request);
 
 /* A request in the name of another one, as by a message of its socket: to a POST endpoint, from its
- * body to its reply. `once` (TEXT_NONE: none) is its idempotency key, whatever the endpoint. */
+ * body to its reply. `once` (TEXT_NONE: none) is its idempotency key, whatever the endpoint;
+ * `stands_for` (TEXT_NONE: the body) is what it is compared by then; and `trace` (TEXT_NONE: none)
+ * a traceparent. */
 struct inner_request {
     struct text path;
     struct text body;
     struct text once;
+    struct text stands_for;
+    struct text trace;
 };
 
 /* Returns 0 with the JSON of the reply in *reply (to be freed), or -E_INVALID with *failure. */

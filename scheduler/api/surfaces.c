@@ -7,6 +7,7 @@
 #include "scheduler/api/document/resources.h"
 #include "scheduler/api/files/resources.h"
 #include "scheduler/api/hooks/resources.h"
+#include "scheduler/api/mcp/resources.h"
 #include "scheduler/api/openai/conversations/resources.h"
 #include "scheduler/api/openai/resources.h"
 #include "scheduler/api/openai/responses/resources.h"
@@ -55,6 +56,7 @@ const struct endpoint_table *const surfaces[] = {
     &webhook_endpoints,
     &webhook_log_endpoints,
     &webhook_sdk_endpoints,
+    &mcp_endpoints,
 };
 
 const size_t surfaces_count = ARRAY_LENGTH(surfaces);

@@ -145,6 +145,7 @@ void config_free(struct config *config)
     free(config->scheduler.roles);
     free(config->scheduler.metrics);
     free(config->scheduler.search);
+    free(config->scheduler.mcp_origins);
     free(config->webhooks.private_addresses);
     free(config->code_interpreter.enabled);
     free(config->code_interpreter.cgroups);

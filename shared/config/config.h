@@ -77,6 +77,8 @@ struct config {
                                   * default), nowhere ("off"), or at "ADDRESS:PORT" */
         char *search;                  /* PENSTOCK_SEARCH: whose messages can be found: "users" (the
                                   * default: those of threads with a user), "all" or "off" */
+        char *mcp_origins;             /* PENSTOCK_MCP_ORIGINS: web pages that may ask /mcp, as
+                                        * "https://a.example, …"; default: none */
         int64_t drain_ms;              /* default 20 000 */
         int64_t run_ttl_ms;            /* a run not finished by then is expired; default 24 h */
         int64_t max_body_bytes;        /* default 4 MiB */

@@ -83,6 +83,7 @@ static const cyaml_schema_field_t scheduler_fields[] = {
     STRING(scheduler, roles),
     STRING(scheduler, metrics),
     STRING(scheduler, search),
+    STRING(scheduler, mcp_origins),
     INTEGER(scheduler, drain_ms),
     INTEGER(scheduler, run_ttl_ms),
     INTEGER(scheduler, max_body_bytes),

@@ -62,6 +62,7 @@ struct config_file_scheduler {
     char *roles;
     char *metrics;
     char *search;
+    char *mcp_origins;
     int64_t *drain_ms;
     int64_t *run_ttl_ms;
     int64_t *max_body_bytes;

@@ -70,6 +70,7 @@ static const struct setting settings[] = {
                  "api,dispatch,reap,batches,clock,outbox,retention", config_check_roles),
     TEXT_SETTING(scheduler.metrics, "PENSTOCK_METRICS", "on", config_check_metrics),
     TEXT_SETTING(scheduler.search, "PENSTOCK_SEARCH", "users", config_check_search),
+    TEXT_SETTING(scheduler.mcp_origins, "PENSTOCK_MCP_ORIGINS", "", NULL),
     LIVE_SETTING(SETTING_INT64, scheduler.drain_ms, NULL, 20 * SECOND_MS, 0, HOUR_MS),
     NUMBER_SETTING(SETTING_INT64, scheduler.run_ttl_ms, NULL, 24 * HOUR_MS, SECOND_MS,
                    365 * 24 * HOUR_MS),

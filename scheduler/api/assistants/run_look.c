@@ -9,8 +9,6 @@
 
 #define COPIES 3 /* as the database has it, as a row, as JSON */
 
-enum { STATUS_CLIENT_GONE = 499 }; /* for the counts: nobody reads it */
-
 int run_make_room(struct request *request, struct uuid thread, struct uuid run)
 {
     struct error err;

@@ -22,7 +22,8 @@ SUSPENDS MUSTCHECK int run_look_read(struct request *request, struct uuid thread
                                      struct run *out);
 
 /* Until the waiter is woken. Returns 0; RUN_SLEPT: the time is over, or the scheduler ends; or
- * -E_INVALID with request->failure: the client is gone, or there is no room. */
-enum { RUN_SLEPT = 202 };
+ * -E_INVALID with request->failure: the client is gone (STATUS_CLIENT_GONE, for the counts: nobody
+ * reads it), or there is no room. */
+enum { RUN_SLEPT = 202, STATUS_CLIENT_GONE = 499 };
 SUSPENDS MUSTCHECK int run_look_sleep(struct request *request, struct waiter *waiter,
                                       int64_t deadline_ms);
