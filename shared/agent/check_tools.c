@@ -7,6 +7,7 @@
 
 #include "shared/agent/checks.h"
 
+#include "shared/agent/approval.h"
 #include "shared/agent/spec.h"
 #include "shared/agent/tools.h"
 
@@ -96,10 +97,12 @@ static int check_tool(struct json_object *value, const struct path *path, struct
 {
     static const struct field server[] = {
         {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_type},
+        APPROVAL_FIELDS,
     };
     const struct field with_class[] = {
         {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_type},
         {.name = "class", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .words = tool_classes},
+        APPROVAL_FIELDS,
     };
     static const struct field declared[] = {
         {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = check_tool_type},
@@ -109,6 +112,7 @@ static int check_tool(struct json_object *value, const struct path *path, struct
          .min = 1,
          .max = 64,
          .check = check_actions},
+        APPROVAL_FIELDS,
     };
     static const struct field function[] = {
         {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},

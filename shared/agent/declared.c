@@ -12,6 +12,9 @@
 #include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"
 
+/* What an agent says of its tool, and a run keeps as it is. */
+static const char *const kept[] = {"require_approval", "run_require_approval", "approval_timeout"};
+
 /* A JSON string of letters alone, without its quotes. */
 static struct text unquoted(struct text value)
 {
@@ -146,6 +149,9 @@ static int write_tool(struct json_object *item, const struct declared_tool *tool
         return r;
     json_write_open_object(w, NULL);
     json_write_text(w, "type", tool->name);
+    for (size_t i = 0; i < ARRAY_LENGTH(kept); i++)
+        if (json_get(item, kept[i]))
+            json_write_raw(w, kept[i], json_text(json_get(item, kept[i])));
     json_write_raw(w, "http", json_text(definition));
     json_write_raw(w, "secrets", tool->secrets);
     json_write_close(w);
@@ -210,6 +216,8 @@ static void write_hidden(struct text tools, struct buf *out)
         json_write_open_object(&w, NULL);
         json_write_raw(&w, "type", json_raw_get(item, "type"));
         json_write_raw_if(&w, "allowed_actions", actions);
+        for (size_t i = 0; i < ARRAY_LENGTH(kept); i++)
+            json_write_raw_if(&w, kept[i], json_raw_get(item, kept[i]));
         json_write_close(&w);
     }
     json_write_close(&w);

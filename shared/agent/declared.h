@@ -2,7 +2,8 @@
 /* Tools that a tenant declared, named in an agent's `tools` by their names: {"type": NAME,
  * "allowed_actions": [...]}. When a run is made each becomes what it is:
  *
- *   {"type": NAME, "http": {its definition}, "secrets": [those that it may use]}
+ *   {"type": NAME, what the agent says of approvals, "http": {its definition},
+ *    "secrets": [those that it may use]}
  *
  * which the worker reads and no client is shown. So nothing that becomes of the tool or the agent
  * concerns a run that is there. Pure.

@@ -6,8 +6,10 @@
 
 #include "shared/agent/narrow.h"
 
+#include <stdlib.h>
 #include <strings.h>
 
+#include "shared/agent/approval.h"
 #include "shared/agent/tools.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
@@ -48,32 +50,72 @@ static struct json_object *find_tool(struct json_object *agents, struct text typ
     return NULL;
 }
 
-int narrow_tools(struct text agents_text, struct json_object *said, struct buf *out,
-                 struct failure *failure)
+static bool speaks_of_approval(struct json_object *tool)
+{
+    return json_get(tool, "require_approval") || json_get(tool, "approval_timeout");
+}
+
+/* A tool that both have. */
+static int write_shared(struct json_write *write, struct json_object *agents,
+                        struct json_object *said, bool open, const struct path *path,
+                        struct failure *failure)
+{
+    CLEANUP(json_freep) struct json_object *tool = NULL;
+    int r;
+
+    if (!speaks_of_approval(agents) && !speaks_of_approval(said)) {
+        json_write_raw(write, NULL, json_text(open ? said : agents));
+        return 0;
+    }
+    if (json_object_deep_copy(open ? said : agents, &tool, NULL) < 0)
+        abort(); /* out of memory */
+    r = approval_narrow(agents, said, tool, path, failure);
+    if (r == 0)
+        json_write_raw(write, NULL, json_text(tool));
+    return r;
+}
+
+static int narrow(struct text agents_text, struct json_object *said, bool open, struct buf *out,
+                  struct failure *failure)
 {
     CLEANUP(json_freep) struct json_object *agents = decode_list(agents_text);
     struct path list = {NULL, "tools", 0};
     struct json_write write;
+    int r = 0;
 
     json_write_init(&write, out);
     json_write_open_array(&write, NULL);
-    for (size_t i = 0; i < length_of(said); i++) {
+    for (size_t i = 0; r == 0 && i < length_of(said); i++) {
         struct json_object *tool = json_object_array_get_idx(said, i);
         struct text type = json_get_text(tool, "type");
+        struct json_object *own = is_of_client(tool) ? NULL : find_tool(agents, type);
         struct path item = {&list, NULL, i};
 
-        if (!is_of_client(tool))
-            tool = find_tool(agents, type);
-        if (!tool)
+        if (own)
+            r = write_shared(&write, own, tool, open, &item, failure);
+        else if (open || is_of_client(tool))
+            json_write_raw(&write, NULL, json_text(tool));
+        else
             return failure_set(failure, 400, &item, "tool_not_permitted",
                                "The assistant does not have the tool '%.*s'. A run may leave out "
                                "tools of its assistant and bring functions of its own; give the "
                                "assistant the tool, or leave it out.",
                                TEXT_ARGS(type));
-        json_write_raw(&write, NULL, json_text(tool));
     }
     json_write_close(&write);
-    return 0;
+    return r;
+}
+
+int narrow_tools(struct text agents, struct json_object *said, struct buf *out,
+                 struct failure *failure)
+{
+    return narrow(agents, said, false, out, failure);
+}
+
+int narrow_open_tools(struct text agents, struct json_object *said, struct buf *out,
+                      struct failure *failure)
+{
+    return narrow(agents, said, true, out, failure);
 }
 
 static struct text host_at(struct json_object *list, size_t place, struct host_entry *out)

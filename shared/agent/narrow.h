@@ -14,10 +14,16 @@ struct failure;
 
 /* `agents`: the agent's member as JSON text, TEXT_NONE for none; `said`: the checked member of
  * the request. Appends a JSON array to `out`. Of a tool that the server executes, what the agent
- * says about it counts. Returns 0, or -E_INVALID with *failure (code "tool_not_permitted") for a
- * tool that the agent has not. */
+ * says about it counts; approvals may be added to it (approval.h). Returns 0, or -E_INVALID with
+ * *failure: code "tool_not_permitted" for a tool that the agent has not, "approval_not_permitted"
+ * for what would need fewer approvals. */
 MUSTCHECK int narrow_tools(struct text agents, struct json_object *said, struct buf *out,
                            struct failure *failure);
+
+/* The same where the request may name any tools, and says itself what they are: all that stays of
+ * the agent's tools are their approvals. */
+MUSTCHECK int narrow_open_tools(struct text agents, struct json_object *said, struct buf *out,
+                                struct failure *failure);
 
 /* The same for http_allow, an intersection of patterns: "*.a.com" and "x.a.com" are "x.a.com". An
  * entry that has nothing in common with the agent's is refused. */

@@ -325,11 +325,12 @@ static int choose(const struct agent_spec *spec, enum spec_member member, struct
     *out = json_text(said);
     if (agent_members[member].rule == MEMBER_CAPPED)
         return check_cap(member, agents, said, failure);
-    if (agent_members[member].rule != MEMBER_NARROWED ||
-        (member == SPEC_TOOLS && text_is(spec->members[SPEC_TOOL_POLICY], "\"" POLICY_OPEN "\"")))
+    if (agent_members[member].rule != MEMBER_NARROWED)
         return 0;
     if (member == SPEC_TOOLS)
-        r = narrow_tools(agents, said, narrowed, failure);
+        r = text_is(spec->members[SPEC_TOOL_POLICY], "\"" POLICY_OPEN "\"")
+                ? narrow_open_tools(agents, said, narrowed, failure)
+                : narrow_tools(agents, said, narrowed, failure);
     else if (member == SPEC_BUDGET)
         r = narrow_budget(agents, said, narrowed, failure);
     else
