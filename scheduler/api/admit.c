@@ -351,6 +351,7 @@ int request_admit_as(struct request *request, const struct request *other)
 
     request->store.tenant = other->store.tenant;
     request->key = other->key;
+    request->ticket_thread = other->ticket_thread;
     request->rates = other->rates;
     if (r == 0)
         r = check_media(request);

@@ -26,6 +26,7 @@ const struct endpoint_table *const surfaces[] = {
     &run_endpoints,
     &step_endpoints,
     &tool_output_endpoints,
+    &approval_endpoints,
     &model_endpoints,
     &user_memory_endpoints,
     &user_endpoints,

@@ -79,6 +79,12 @@ enum store_condition {
     OUTPUTS_GIVEN,      /* these tool outputs were given before */
     OUTPUTS_UNFIT,      /* the run waits for the outputs of other calls */
     OUTPUTS_UNWANTED,   /* the run does not wait for tool outputs */
+    APPROVAL_GIVEN,     /* the same was decided before, by the same key */
+    APPROVAL_DECIDED,   /* something else was decided, or by another key */
+    APPROVAL_LATE,      /* the time to decide is over */
+    APPROVAL_EARLY,     /* the run does not wait yet */
+    APPROVAL_UNWANTED,  /* the call needs no approval (any more) */
+    APPROVAL_NO_CALL,   /* the run has made no such call */
     SEARCH_EMPTY,       /* a search for no word, or only for such that must not be there */
     SEARCH_BROAD,       /* a search that takes too long */
     MEMORY_MISSING,     /* nothing of this key is known of the user */

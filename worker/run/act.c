@@ -2,8 +2,9 @@
  *
  * Whatever goes wrong in a call is told to the model as the call's result: an unknown tool,
  * arguments that do not fit, a tool that fails or takes too long. Only a cancel of the run ends the
- * step. Where somebody outside brings a result the run is parked, when all else of the step is done
- * and recorded; or it ends with the step, where its maker wants that of calls of the client.
+ * step. Where somebody outside brings a result, or is to allow a call, the run is parked, when all
+ * else of the step is done and recorded; what was allowed is made by the attempt that follows. Or
+ * the run ends with the step, where its maker wants that of calls of the client.
  */
 
 #include "providers/genai.h"
@@ -316,6 +317,8 @@ int stage_act(struct run_task *task, struct error *err)
         return hand_back_part(task, err); /* the answer was its step */
     if (!ledger->opened && ledger_has_effects(ledger))
         r = checkpoint_intents(task, err);
+    if (r == RUN_GO_ON && ledger_begin_approved(ledger))
+        r = checkpoint_begun(task, err);
     if (r == RUN_GO_ON)
         r = execute_all(task, err);
     if (r != RUN_GO_ON)

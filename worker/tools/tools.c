@@ -4,12 +4,14 @@
 
 #include <stdio.h>
 
+#include "shared/agent/approval.h"
 #include "shared/agent/spec.h"
 #include "shared/agent/tools.h"
 #include "shared/base/error.h"
 #include "shared/check/fields.h"
 #include "shared/json/json.h"
 #include "shared/json/json_raw.h"
+#include "shared/schema/schema.h"
 
 #define TOOLS_MAX  ((size_t)agent_members[SPEC_TOOLS].field.max)
 #define NAME_SHOWN 65 /* bytes of an invented name that are repeated, with the final zero */
@@ -54,6 +56,33 @@ static int read_class(struct json_object *item, struct tool *tool, struct error 
     return 0;
 }
 
+static int copy_rule(struct json_object *rule, struct arena *arena, struct text *out,
+                     struct error *err)
+{
+    struct text text = json_text(rule);
+
+    if (!rule)
+        return 0;
+    *out = (struct text){arena_copy(arena, text), text.len};
+    return out->ptr ? 0 : out_of_room(err);
+}
+
+/* What the client runs is its own to decide. */
+static int read_approvals(struct json_object *item, struct arena *arena, struct tool *tool,
+                          struct error *err)
+{
+    int r;
+
+    if (tool->source == &tool_source_client)
+        return 0;
+    tool->approval_timeout_ms =
+        json_get_int(item, "approval_timeout", APPROVAL_TIMEOUT_DEFAULT_S) * 1000;
+    r = copy_rule(json_get(item, "require_approval"), arena, &tool->approvals[0], err);
+    if (r == 0)
+        r = copy_rule(json_get(item, "run_require_approval"), arena, &tool->approvals[1], err);
+    return r;
+}
+
 static int read_tool(const struct tool_member *member, struct arena *arena, struct toolbox *box,
                      struct error *err)
 {
@@ -69,7 +98,8 @@ static int read_tool(const struct tool_member *member, struct arena *arena, stru
             continue;
         tool->source = sources[i];
         box->count++;
-        return read_class(member->item, tool, err);
+        r = read_class(member->item, tool, err);
+        return r < 0 ? r : read_approvals(member->item, arena, tool, err);
     }
     text_excerpt(json_get_text(member->item, "type"), type, sizeof(type));
     return error_set(err, E_INVALID, "there is no tool of the type '%s' here", type);
@@ -149,18 +179,85 @@ enum call_class tool_class_of(const struct tool *tool, struct text arguments)
     return tool->has_class ? tool->class : tool->source->classify(tool, arguments);
 }
 
+static void write_error(struct buf *out, const char *text)
+{
+    buf_reset(out);
+    buf_printf(out, "Error: %s.", text);
+}
+
+/* A rule that can't be read is met by every call. */
+static bool is_met(struct text text, struct text name, struct text arguments)
+{
+    CLEANUP(json_freep) struct json_object *rule = NULL;
+
+    if (!text.ptr)
+        return false;
+    if (json_decode(text, JSON_DEPTH_DEFAULT, &rule, NULL) < 0)
+        return true;
+    return approval_needed(rule, name, arguments);
+}
+
+bool tool_needs_approval(const struct tool *tool, struct text arguments)
+{
+    return is_met(tool->approvals[0], tool->name, arguments) ||
+           is_met(tool->approvals[1], tool->name, arguments);
+}
+
+struct text tool_parameters(const struct toolbox *box, const struct tool *tool)
+{
+    return box->shown[tool - box->tools].parameters;
+}
+
+/* Models write null for what they leave out; tools see to that, too. */
+static void drop_nulls(struct json_object *schema, struct json_object *arguments)
+{
+    struct json_object *required = json_get(schema, "required");
+    size_t count =
+        json_object_is_type(required, json_type_array) ? json_object_array_length(required) : 0;
+
+    if (!json_object_is_type(arguments, json_type_object))
+        return;
+    json_object_object_foreach(arguments, name, value)
+    {
+        bool needed = value != NULL;
+
+        for (size_t i = 0; i < count && !needed; i++)
+            needed = text_is(json_string(json_object_array_get_idx(required, i)), name);
+        if (!needed)
+            json_object_object_del(arguments, name);
+    }
+}
+
+bool tool_fits(const struct toolbox *box, const struct tool *tool, struct text arguments,
+               struct buf *out)
+{
+    CLEANUP(json_freep) struct json_object *value = NULL;
+    CLEANUP(json_freep) struct json_object *schema = NULL;
+    struct text parameters = tool_parameters(box, tool);
+    struct error err;
+    int r;
+
+    if (arguments.len > TOOL_ARGUMENTS_MAX)
+        r = error_set(&err, E_LIMIT, "the arguments are over %zu bytes", TOOL_ARGUMENTS_MAX);
+    else
+        r = json_decode(arguments, JSON_DEPTH_DEFAULT, &value, &err);
+    if (r == 0 && parameters.ptr)
+        r = json_decode(parameters, JSON_DEPTH_DEFAULT, &schema, &err);
+    if (r == 0 && schema) {
+        drop_nulls(schema, value);
+        r = schema_check(schema, value, &err);
+    }
+    if (r < 0)
+        write_error(out, err.text);
+    return r == 0;
+}
+
 void tool_describe(const struct tool *tool, struct text arguments, struct buf *out)
 {
     if (tool)
         tool->source->describe(tool, arguments, out);
     else
         buf_add_string(out, "a tool that is not there");
-}
-
-static void write_error(struct buf *out, const char *text)
-{
-    buf_reset(out);
-    buf_printf(out, "Error: %s.", text);
 }
 
 int tool_run(const struct tool_call *call, struct buf *out, struct tool_outcome *outcome,

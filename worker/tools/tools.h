@@ -25,6 +25,18 @@ const struct tool *toolbox_find(const struct toolbox *box, struct text name);
  * whose calls are refused and have no effect. Pure. */
 enum call_class tool_class_of(const struct tool *tool, struct text arguments);
 
+/* Whether somebody has to allow this call before it is made. Pure. */
+bool tool_needs_approval(const struct tool *tool, struct text arguments);
+
+/* Whether arguments are what the tool's schema says, of a call about which somebody is to be asked:
+ * better the model is told at once, in `out`, what is wrong. Pure. */
+bool tool_fits(const struct toolbox *box, const struct tool *tool, struct text arguments,
+               struct buf *out);
+
+/* The JSON Schema of the tool's arguments, as the model was told it; TEXT_NONE: it was told none.
+ * */
+struct text tool_parameters(const struct toolbox *box, const struct tool *tool);
+
 /* Appends a few words for logs. NULL: of a tool that is not there. */
 void tool_describe(const struct tool *tool, struct text arguments, struct buf *out);
 

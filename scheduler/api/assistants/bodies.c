@@ -5,7 +5,8 @@
 #include "shared/agent/checks.h"
 #include "shared/agent/memory.h"
 #include "shared/agent/spec.h"
-#include "shared/store/runs/tool_outputs.h"
+#include "shared/store/answers/approvals.h"
+#include "shared/store/answers/tool_outputs.h"
 #include "shared/store/search/search.h"
 
 #define REQUIRED FIELD_REQUIRED
@@ -54,6 +55,20 @@ static const struct field submit_outputs[] = {
     {"stream", FIELD_BOOLEAN, NULLABLE, 0, 0, NULL, NULL},
 };
 
+#define DECISION \
+    {"tool_call_id", FIELD_STRING, REQUIRED, 1, 1024, NULL, NULL}, \
+    {"note", FIELD_STRING, NULLABLE, 0, APPROVAL_NOTE_MAX, NULL, NULL}, \
+    {"user", FIELD_STRING, NULLABLE, 1, USER_MAX, NULL, check_user}
+
+static const struct field approve[] = {
+    DECISION,
+    {"arguments", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_approved_arguments},
+};
+
+static const struct field deny[] = {
+    DECISION,
+};
+
 static const struct field put_memory[] = {
     {"value", FIELD_ANY, REQUIRED | NULLABLE, 0, 0, NULL, check_memory_value},
 };
@@ -74,6 +89,8 @@ const struct fields body_fork_thread = {TABLE(fork_thread)};
 const struct fields body_search_threads = {TABLE(search_threads)};
 const struct fields body_update_message = {TABLE(update_metadata)};
 const struct fields body_submit_outputs = {TABLE(submit_outputs)};
+const struct fields body_approve = {TABLE(approve)};
+const struct fields body_deny = {TABLE(deny)};
 const struct fields body_update_run = {TABLE(update_metadata)};
 const struct fields body_put_memory = {TABLE(put_memory)};
 const struct fields body_replace_memory = {TABLE(replace_memory)};

@@ -15,6 +15,12 @@ extern const struct fields body_update_run;
 extern const struct fields body_put_memory;
 extern const struct fields body_replace_memory;
 extern const struct fields body_submit_outputs;
+extern const struct fields body_approve;
+extern const struct fields body_deny;
+
+/* An object, not too large. */
+int check_approved_arguments(struct json_object *value, const struct path *path,
+                             struct failure *failure);
 
 /* An array of outputs, each of another call. */
 int check_tool_outputs(struct json_object *value, const struct path *path, struct failure *failure);

@@ -14,5 +14,6 @@ extern const struct endpoint_table run_get_endpoints;
 extern const struct endpoint_table run_endpoints;
 extern const struct endpoint_table step_endpoints;
 extern const struct endpoint_table tool_output_endpoints;
+extern const struct endpoint_table approval_endpoints;
 extern const struct endpoint_table user_memory_endpoints;
 extern const struct endpoint_table user_endpoints;

@@ -1,7 +1,11 @@
 /* Tool outputs: the client gives what its functions returned, and the run goes on.
  *
- * All pending calls are answered in one request, as OpenAI has it. A client that sends a request
- * again because the reply was lost gets the run again.
+ * All pending calls are answered in one request, as OpenAI has it, but for those that need an
+ * approval, which may be left out. These look like functions to stock clients, and a program that
+ * answers whatever it is asked must not allow a call by that: so an output allows or denies one
+ * only where it is the object {"approve": true or false, "note"}, word for word. Anything else for
+ * such a call is refused, and with it the whole request. A client that sends a request again
+ * because the reply was lost gets the run again.
  */
 
 #include <stdio.h>
@@ -13,10 +17,11 @@
 #include "scheduler/api/assistants/run_look.h"
 #include "scheduler/api/request.h"
 #include "scheduler/api/stream/run_stream.h"
-#include "shared/store/runs/tool_outputs.h"
+#include "shared/store/answers/tool_outputs.h"
 
-#define OUTPUT_BYTES_MAX ((size_t)256 << 10)
-#define IDS_SHOWN_BYTES  256
+#define OUTPUT_BYTES_MAX   ((size_t)256 << 10)
+#define IDS_SHOWN_BYTES    256
+#define DECISION_BYTES_MAX ((size_t)16 << 10) /* with a note of APPROVAL_NOTE_MAX, escaped */
 
 static int check_output(struct json_object *value, const struct path *path, struct failure *failure)
 {
@@ -85,6 +90,21 @@ static void show_ids(struct json_object *list, const char *member, char out[IDS_
     (void)snprintf(out + at, IDS_SHOWN_BYTES - at, "]");
 }
 
+#define APPROVAL_WORDS                                                                             \
+    " The output of approve_tool_call is {\"approve\": true} or {\"approve\": false, \"note\": "   \
+    "\"…\"}, from who has an API key, and may be left out."
+
+static bool asks_approval(struct json_object *action)
+{
+    struct json_object *calls = json_path(action, "submit_tool_outputs", "tool_calls", NULL);
+
+    for (size_t i = 0;
+         json_object_is_type(calls, json_type_array) && i < json_object_array_length(calls); i++)
+        if (json_get(json_object_array_get_idx(calls, i), "approval"))
+            return true;
+    return false;
+}
+
 static int refuse_unfit(struct request *request, const struct run *run)
 {
     CLEANUP(json_freep) struct json_object *action = NULL;
@@ -99,8 +119,38 @@ static int refuse_unfit(struct request *request, const struct run *run)
     show_ids(json_get(request->body, "tool_outputs"), "tool_call_id", got);
     return failure_param(&request->failure, 400, "tool_outputs", NULL,
                          "Expected tool outputs for call_ids %s, got %s. All calls that the run "
-                         "waits for are answered in one request.",
-                         expected, got);
+                         "waits for are answered in one request.%s",
+                         expected, got, asks_approval(action) ? APPROVAL_WORDS : "");
+}
+
+/* An output that is a decision, in the arena; NULL: it is none. Other arguments can't be given
+ * here: nobody has checked them. */
+static const struct approval *read_decision(struct request *request, struct text output)
+{
+    struct arena *arena = &request->exchange->arena;
+    CLEANUP(json_freep) struct json_object *said = NULL;
+    struct json_object *note;
+    struct approval *approval;
+    struct text text;
+
+    if (output.len > DECISION_BYTES_MAX || !text_starts(text_trim(output), "{") ||
+        !uuid_is_zero(request->ticket_thread) ||
+        json_decode(output, JSON_DEPTH_DEFAULT, &said, NULL) < 0 ||
+        !json_object_is_type(json_get(said, "approve"), json_type_boolean))
+        return NULL;
+    note = json_get(said, "note");
+    text = json_string(note);
+    if ((note && !text.ptr) || text_characters(text) > APPROVAL_NOTE_MAX ||
+        json_object_object_length(said) != 1 + json_has(said, "note"))
+        return NULL;
+    approval = arena_calloc(arena, 1, sizeof(*approval));
+    if (!approval)
+        return NULL;
+    approval->by = request->key;
+    approval->allows = json_object_get_boolean(json_get(said, "approve"));
+    if (text.ptr)
+        approval->note = (struct text){arena_copy(arena, text), text.len};
+    return text.ptr && !approval->note.ptr ? NULL : approval;
 }
 
 static int give(struct request *request, struct uuid thread, struct uuid run, struct run *out)
@@ -122,6 +172,7 @@ static int give(struct request *request, struct uuid thread, struct uuid run, st
 
         outputs[i].call_id = json_get_text(item, "tool_call_id");
         outputs[i].output = output.ptr ? output : TEXT("");
+        outputs[i].approval = read_decision(request, output);
     }
     r = tool_outputs_give(&request->store, thread, run, outputs, count, out, &err);
     if (r == RUN_MISSING)

@@ -9,7 +9,7 @@
  * already, word for word, were given by an earlier attempt.
  */
 
-#include "shared/store/runs/tool_outputs.h"
+#include "shared/store/answers/tool_outputs.h"
 
 #include "shared/store/runs/open_calls.h"
 #include "shared/store/runs/run_rows.h"
@@ -20,31 +20,43 @@
 #define OUTPUT_TYPES  "uuuj"
 #define OUTPUT_VALUES 4
 
-#define OUTPUTS "jsonb_to_recordset($4) AS o (call_id text, output text)"
+#define OUTPUTS                                                                                    \
+    "jsonb_to_recordset($4) AS o (call_id text, output text, state text, result text,"             \
+    " approval jsonb)"
 
 /* clang-format off */
-/* w: the open calls of the client. */
+/* w: the open calls that the client may settle. */
 static const struct pg_statement outputs_give = {
     .name = "outputs_give",
     .sql =
         "WITH w AS MATERIALIZED ("
-        "    SELECT c.run_id, c.call_no, c.call_id"
+        "    SELECT c.*"
         "    FROM runs r"
         "    JOIN tool_calls c ON c.run_id = ANY (ARRAY[r.id])"
-        "      AND " SQL_CHECKED("c.state = 'open' AND c.kind = 'client'")
+        "      AND " SQL_CHECKED(
+        "          (c.state = 'open' AND c.kind = 'client') OR (" SQL_IS_UNDECIDED ")")
         "    WHERE " SQL_THIS_RUN
         "      AND r.status = 'requires_action'),"
         " o AS MATERIALIZED ("
         "    SELECT *"
         "    FROM " OUTPUTS "),"
         " found AS MATERIALIZED ("
-        "    SELECT w.run_id, w.call_no, o.output AS result"
-        "    FROM w"
-        "    JOIN o USING (call_id)),"
+        "    SELECT c.run_id, c.call_no, c.kind,"
+        "        CASE c.kind WHEN 'client' THEN 'done' ELSE o.state END AS state,"
+        "        CASE c.kind WHEN 'client' THEN o.output ELSE o.result END AS result,"
+        "        c.kind = 'approval' AND o.result IS NOT NULL AS is_error,"
+        "        CASE c.kind WHEN 'approval' THEN"
+        "            " SQL_APPROVAL("o.approval", "NULL::text") " END AS approval,"
+        "        NULL::text AS arguments"
+        "    FROM w AS c"
+        "    JOIN o USING (call_id)"
+        "    WHERE c.kind = 'client'"
+        "       OR o.approval IS NOT NULL),"
         " given AS MATERIALIZED ("
         "    SELECT *"
         "    FROM found"
-        "    WHERE (SELECT count(*) FROM found) = (SELECT count(*) FROM w)"
+        "    WHERE (SELECT count(*) FROM found WHERE kind = 'client')"
+        "            = (SELECT count(*) FROM w WHERE kind = 'client')"
         "      AND (SELECT count(*) FROM found) = (SELECT count(*) FROM o)),"
         " l AS MATERIALIZED ("
         "    SELECT DISTINCT run_id AS id"
@@ -62,13 +74,29 @@ static const struct pg_statement outputs_look = {
         "SELECT count(*)"
         " FROM runs r"
         " JOIN tool_calls c ON c.run_id = r.id"
-        " JOIN " OUTPUTS " ON o.call_id = c.call_id AND o.output = c.result"
+        " JOIN " OUTPUTS " ON o.call_id = c.call_id"
         " WHERE " SQL_THIS_RUN
-        "   AND c.kind = 'client'"
-        "   AND c.state = 'done'",
+        "   AND (" SQL_CHECKED("c.kind = 'client' AND c.state = 'done' AND o.output = c.result")
+        "       OR " SQL_CHECKED(SQL_APPROVAL_IS("o.approval", "NULL::text")) ")",
     .types = OUTPUT_TYPES,
 };
 /* clang-format on */
+
+static void encode_approval(struct buf *buf, const struct approval *approval)
+{
+    CLEANUP(buf_deinit) struct buf told;
+
+    buf_init(&told, 0);
+    buf_add_string(buf, ",\"approval\":");
+    approval_write(approval, buf);
+    buf_add_string(buf, ",\"state\":");
+    buf_add_json_string(buf, approval_state(approval));
+    if (approval->allows)
+        return;
+    approval_write_result(approval, &told);
+    buf_add_string(buf, ",\"result\":");
+    buf_add_json(buf, buf_text(&told));
+}
 
 static int encode(struct buf *buf, const struct tool_output *outputs, size_t count,
                   struct error *err)
@@ -82,6 +110,8 @@ static int encode(struct buf *buf, const struct tool_output *outputs, size_t cou
         buf_add_json(buf, outputs[i].call_id);
         buf_add_string(buf, ",\"output\":");
         buf_add_json(buf, outputs[i].output);
+        if (outputs[i].approval)
+            encode_approval(buf, outputs[i].approval);
         buf_add_char(buf, '}');
     }
     buf_add_char(buf, ']');

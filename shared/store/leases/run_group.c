@@ -137,6 +137,12 @@
     "        kind = excluded.kind," \
     "        due_at = excluded.due_at)"
 
+/* A worker that goes on with a step may know of some of its calls only. */
+#define STEP_CALLS_NOW \
+    "CASE WHEN jsonb_array_length(excluded.tool_calls) < jsonb_array_length(s.tool_calls)" \
+    "         THEN penstock_step_calls(s.tool_calls, excluded.tool_calls)" \
+    "     ELSE coalesce(excluded.tool_calls, s.tool_calls) END"
+
 #define WRITE_STEPS \
     "w AS (" \
     "    INSERT INTO run_steps AS s (" \
@@ -152,7 +158,7 @@
     "    ON CONFLICT (run_id, seq) DO UPDATE" \
     "    SET status = excluded.status," \
     "        message_id = coalesce(excluded.message_id, s.message_id)," \
-    "        tool_calls = coalesce(excluded.tool_calls, s.tool_calls)," \
+    "        tool_calls = " STEP_CALLS_NOW "," \
     "        usage = coalesce(excluded.usage, s.usage)," \
     "        last_error = coalesce(excluded.last_error, s.last_error)," \
     "        reasoning = coalesce(excluded.reasoning, s.reasoning)," \

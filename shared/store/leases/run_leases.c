@@ -284,12 +284,13 @@ static const struct pg_statement run_open_calls = {
         "     c.class, c.state, c.kind,"
         "     floor(date_part('epoch', c.due_at - now()) * 1000)::int8, c.idempotency_key,"
         "     CASE WHEN c.bytes <= $2 THEN c.result END,"
-        "     c.is_error, c.bytes"
+        "     c.is_error, CASE WHEN c.bytes <= $2 THEN c.approval END, c.bytes"
         " FROM ("
         "     SELECT o.*,"
         "         sum("
         "             octet_length(o.arguments)"
-        "             + coalesce(octet_length(o.result), 0)) OVER () AS bytes"
+        "             + coalesce(octet_length(o.result), 0)"
+        "             + coalesce(octet_length(o.approval::text), 0)) OVER () AS bytes"
         "     FROM tool_calls o"
         "     WHERE o.run_id = $1"
         "       AND NOT EXISTS ("
@@ -301,7 +302,7 @@ static const struct pg_statement run_open_calls = {
     .types = "ui",
 };
 
-#define COLUMN_CALL_BYTES 11
+#define COLUMN_CALL_BYTES 12
 /* clang-format on */
 
 static int call_read(struct row *row, void *out, struct error *err)
@@ -321,6 +322,7 @@ static int call_read(struct row *row, void *out, struct error *err)
     call.idempotency_key = row_text(row);
     call.result = row_text(row);
     call.is_error = row_bool(row);
+    call.approval = row_text(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct run_call *)out = call;

@@ -22,7 +22,7 @@ struct run_lease {
 
 #define CALL_NEVER_DUE INT64_MAX
 
-/* A tool call (call_state.h). One with a kind is parked as open, and others settle it. */
+/* A tool call (call_state.h). One with a kind is open, and others settle it. */
 struct run_call {
     int64_t call_no; /* counts up within the run */
     struct text call_id;
@@ -33,7 +33,9 @@ struct run_call {
     enum wait_kind kind; /* WAIT_NONE: the worker executes it */
     int64_t due_in_ms;   /* of one with a kind: from now on, may be negative; CALL_NEVER_DUE */
     struct text idempotency_key;
-    struct text result; /* TEXT_NONE: none yet */
+    struct text result;   /* TEXT_NONE: none yet */
+    struct text approval; /* as it is read: what was decided of it (answers/approvals.h), JSON;
+                           * TEXT_NONE: nothing. No write of a worker changes it */
     bool is_error;
 };
 

@@ -14,16 +14,18 @@ static const struct {
 };
 
 static const char *const states[CALL_STATE_COUNT] = {
-    [CALL_INTENT] = "intent",   [CALL_OPEN] = "open",           [CALL_DONE] = "done",
-    [CALL_UNKNOWN] = "unknown", [CALL_CANCELLED] = "cancelled", [CALL_LEFT] = "left",
+    [CALL_INTENT] = "intent",     [CALL_OPEN] = "open",           [CALL_DONE] = "done",
+    [CALL_UNKNOWN] = "unknown",   [CALL_CANCELLED] = "cancelled", [CALL_LEFT] = "left",
+    [CALL_APPROVED] = "approved",
 };
 
 static const bool moves[CALL_STATE_COUNT][CALL_STATE_COUNT] = {
     [CALL_INTENT] =
         {[CALL_DONE] = true, [CALL_UNKNOWN] = true, [CALL_OPEN] = true, [CALL_LEFT] = true},
-    [CALL_OPEN] = {[CALL_DONE] = true, [CALL_CANCELLED] = true},
+    [CALL_OPEN] = {[CALL_DONE] = true, [CALL_CANCELLED] = true, [CALL_APPROVED] = true},
     [CALL_CANCELLED] = {[CALL_INTENT] = true},
     [CALL_LEFT] = {[CALL_DONE] = true},
+    [CALL_APPROVED] = {[CALL_INTENT] = true},
 };
 
 const char *call_class_name(enum call_class class)

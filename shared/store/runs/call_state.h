@@ -5,7 +5,9 @@
  *                 |  ^                                                        ^
  *                 |  |                                                        |
  *                 |  +--- redriven --- CANCELLED <-- its run ended --- OPEN --+ settled (waits.h)
- *                 |                                                     ^
+ *                 |  |                                                  ^  |
+ *                 |  +--- begun ------ APPROVED <----- allowed ---------|--+
+ *                 |                                                     |
  *                 +------- the run is parked until others settle it ----+
  *                 |
  *                 +------- its worker was lost, of class ONCE --------------> UNKNOWN
@@ -14,9 +16,10 @@
  *
  * A call is recorded as an intent before it may have an effect, or together with its result when it
  * has none. DONE and UNKNOWN have a result and are final. An intent whose worker was lost is
- * executed again, unless it may be made once only. A call that others settle has no effect here: it
- * is of class PURE. One that is LEFT has no result in its run: who made the run answers it by a
- * message of the thread, or nobody does.
+ * executed again, unless it may be made once only. A call whose result others bring has no effect
+ * here: it is of class PURE. One that needs an approval is of the class that it has, and no intent
+ * before it is allowed: whatever it is, what is OPEN or APPROVED was not begun. One that is LEFT
+ * has no result in its run: who made the run answers it by a message of the thread, or nobody does.
  *
  * The class says what may happen when a call is made twice. It is decided when the call is planned
  * and stored with it; the agent's spec, the worker and the database use the same words.
@@ -39,6 +42,7 @@ enum call_state {
     CALL_UNKNOWN,   /* whether it took effect is not known */
     CALL_CANCELLED, /* it was open when its run ended */
     CALL_LEFT,      /* whoever made the run answers it, when that has ended */
+    CALL_APPROVED,  /* somebody allowed it: it may be begun */
     CALL_STATE_COUNT,
 };
 

@@ -22,7 +22,11 @@ static const struct pg_statement calls_due = {
         "    LIMIT " SQL_STRING(OPEN_CALLS_BATCH)
         "    FOR NO KEY UPDATE OF r SKIP LOCKED),"
         " given AS MATERIALIZED ("
-        "    SELECT c.run_id, c.call_no, " SQL_WAIT_LAPSED("c.kind") " AS result"
+        "    SELECT c.run_id, c.call_no, 'done' AS state, " SQL_WAIT_LAPSED("c.kind") " AS result,"
+        "        c.kind <> 'time' AS is_error,"
+        "        CASE c.kind WHEN 'approval' THEN jsonb_build_object("
+        "            'decision', 'expired', 'at', " SQL_SECONDS("now()") ") END AS approval,"
+        "        NULL::text AS arguments"
         "    FROM l"
         "    JOIN tool_calls c ON c.run_id = ANY (ARRAY[l.id])"
         "      AND " SQL_CHECKED("c.state = 'open' AND c.due_at <= now()") "),"

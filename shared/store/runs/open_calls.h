@@ -20,24 +20,31 @@ SUSPENDS MUSTCHECK int open_calls_sweep(struct pg *pg, int64_t *out_settled, boo
 
 /* Inside the store.
  *
- * CTEs behind `l` (id), locked and parked runs, and `given` (run_id, call_no, result), open calls
- * of theirs with what they give: settles these, and gives the runs of `l` as `r`. The number of
- * open calls is counted down on the row itself, so it does not matter what else was settled since
- * the statement's snapshot. What clients must do they do in one request, so required_action goes
- * with it. */
+ * CTEs behind `l` (id), locked and parked runs, and `given` (run_id, call_no, state, result,
+ * is_error, approval, arguments), open calls of theirs with what becomes of them: settles these,
+ * and gives the runs of `l` as `r`. An approval is NULL where none was asked for, and arguments are
+ * NULL where they stay.
+ *
+ * What is left is computed on the rows themselves, so it does not matter what else was settled
+ * since the statement's snapshot: open calls are counted down, and what was settled leaves
+ * required_action. As long as something is left there somebody must act. A step in which a call is
+ * allowed is not complete before that is made. */
 /* clang-format off */
 #define SQL_SETTLE \
     "settled AS (" \
     "    UPDATE tool_calls c" \
-    "    SET state = 'done', result = g.result" \
+    "    SET state = g.state, result = g.result, is_error = g.is_error," \
+    "        approval = coalesce(g.approval, c.approval)," \
+    "        arguments = coalesce(g.arguments, c.arguments)," \
+    "        kind = CASE g.state WHEN 'approved' THEN NULL ELSE c.kind END" \
     "    FROM given g" \
     "    WHERE c.run_id = ANY (ARRAY[g.run_id])" \
     "      AND c.call_no = ANY (ARRAY[g.call_no])" \
     "      AND c.state = 'open'" \
-    "    RETURNING c.run_id, c.call_no, c.call_id, c.kind, c.result)," \
+    "    RETURNING c.run_id, c.call_no, c.call_id, c.result, c.arguments, c.approval)," \
     " n AS MATERIALIZED (" \
     "    SELECT l.id, count(x.call_no) AS calls," \
-    "        coalesce(bool_or(x.kind = 'client'), false) AS acted" \
+    "        coalesce(array_agg(x.call_id) FILTER (WHERE x.call_id IS NOT NULL), '{}') AS ids" \
     "    FROM l" \
     "    LEFT JOIN settled x ON x.run_id = l.id" \
     "    GROUP BY l.id)," \
@@ -45,8 +52,15 @@ SUSPENDS MUSTCHECK int open_calls_sweep(struct pg *pg, int64_t *out_settled, boo
     "    UPDATE runs r" \
     "    SET open_calls = r.open_calls - n.calls, fence = r.fence + 1, owner = NULL," \
     "        updated_at = now()," \
-    "        status = CASE WHEN n.acted THEN 'queued' ELSE r.status END," \
-    "        required_action = CASE WHEN n.acted THEN NULL ELSE r.required_action END," \
+    "        (status, required_action) = (" \
+    "            SELECT CASE WHEN a.calls IS NULL THEN 'queued' ELSE r.status END," \
+    "                jsonb_set(r.required_action, '{submit_tool_outputs,tool_calls}', a.calls)" \
+    "            FROM (" \
+    "                SELECT jsonb_agg(e.call ORDER BY e.place) AS calls" \
+    "                FROM jsonb_array_elements(" \
+    "                    r.required_action #> '{submit_tool_outputs,tool_calls}')" \
+    "                    WITH ORDINALITY AS e (call, place)" \
+    "                WHERE e.call ->> 'id' <> ALL (n.ids)) a)," \
     "        wait_kind = CASE WHEN r.open_calls > n.calls THEN r.wait_kind END," \
     "        due_at = CASE WHEN r.open_calls > n.calls THEN r.due_at ELSE now() END," \
     "        wakes_at = CASE WHEN r.open_calls > n.calls THEN (" \
@@ -64,15 +78,28 @@ SUSPENDS MUSTCHECK int open_calls_sweep(struct pg *pg, int64_t *out_settled, boo
     "    RETURNING r.*)," \
     " step AS (" \
     "    UPDATE run_steps s" \
-    "    SET status = CASE WHEN r.open_calls = 0 THEN 'completed' ELSE s.status END," \
-    "        ended_at = CASE WHEN r.open_calls = 0 THEN now() END," \
-    "        tool_calls = (" \
-    "            SELECT jsonb_agg(" \
-    "                CASE WHEN x.call_id IS NULL THEN e.call" \
-    "                    ELSE jsonb_set(e.call, '{function,output}', to_jsonb(x.result)) END" \
-    "                ORDER BY e.place)" \
-    "            FROM jsonb_array_elements(s.tool_calls) WITH ORDINALITY AS e (call, place)" \
-    "            LEFT JOIN settled x ON x.run_id = s.run_id AND x.call_id = e.call ->> 'id')" \
+    "    SET (status, ended_at, tool_calls) = (" \
+    "        SELECT CASE WHEN a.complete THEN 'completed' ELSE s.status END," \
+    "            CASE WHEN a.complete THEN now() END, a.calls" \
+    "        FROM (" \
+    "            SELECT jsonb_agg(u.call ORDER BY u.place) AS calls," \
+    "                r.open_calls = 0 AND NOT coalesce(bool_or(" \
+    "                    u.call #>> '{approval,decision}' = 'approved'" \
+    "                    AND u.call #> '{function,output}' = 'null'), false) AS complete" \
+    "            FROM (" \
+    "                SELECT e.place," \
+    "                    CASE WHEN x.call_id IS NULL THEN e.call" \
+    "                        WHEN x.approval IS NULL THEN" \
+    "                            jsonb_set(e.call, '{function,output}', to_jsonb(x.result))" \
+    "                        ELSE e.call || jsonb_build_object('approval', x.approval," \
+    "                            'function', coalesce(e.call -> 'function', '{}')" \
+    "                                || jsonb_build_object(" \
+    "                                    'arguments', x.arguments, 'output', x.result)) END" \
+    "                        AS call" \
+    "                FROM jsonb_array_elements(s.tool_calls)" \
+    "                    WITH ORDINALITY AS e (call, place)" \
+    "                LEFT JOIN settled x ON x.run_id = s.run_id" \
+    "                    AND x.call_id = e.call ->> 'id') u) a)" \
     "    FROM r" \
     "    WHERE s.run_id = ANY (ARRAY[r.id])" \
     "      AND s.status = 'in_progress'" \

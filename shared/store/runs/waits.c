@@ -5,6 +5,7 @@
 static const struct wait waits[WAIT_KIND_COUNT] = {
     [WAIT_CLIENT] = {"client", true, WAIT_SETTLED_BY_CLIENT},
     [WAIT_TIME] = {"time", false, WAIT_SETTLED_BY_CLOCK},
+    [WAIT_APPROVAL] = {"approval", true, WAIT_SETTLED_BY_APPROVER},
 };
 
 const struct wait *wait_of(enum wait_kind kind)

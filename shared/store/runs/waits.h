@@ -2,8 +2,9 @@
 /* What a run waits for outside of itself: the kinds of open calls. Pure.
  *
  * Whatever a run waits for is a call in its ledger (tool_calls) that is open: a function of the
- * client, a time. The write that opens the calls parks the run: from then on it holds no worker,
- * no slot and no lease, and runs.open_calls says how many are open.
+ * client, a time, an approval (answers/approvals.h). The write that opens the calls parks the run:
+ * from then on it holds no worker, no slot and no lease, and runs.open_calls says how many are
+ * open.
  *
  *                                                    +-- settled, others are open --+
  *                                                    v                              |
@@ -34,13 +35,15 @@
 #include "shared/base/text.h"
 
 enum wait_kind {
-    WAIT_NONE,   /* the worker executes the call */
-    WAIT_CLIENT, /* a function of the client: its output, by submit_tool_outputs */
-    WAIT_TIME,   /* a time: the clock gives the result */
+    WAIT_NONE,     /* the worker executes the call */
+    WAIT_CLIENT,   /* a function of the client: its output, by submit_tool_outputs */
+    WAIT_TIME,     /* a time: the clock gives the result */
+    WAIT_APPROVAL, /* somebody is to allow the call, which is made then: no result, unless it is
+                    * denied or nobody says anything in time */
     WAIT_KIND_COUNT,
 };
 
-enum wait_settler { WAIT_SETTLED_BY_CLIENT, WAIT_SETTLED_BY_CLOCK };
+enum wait_settler { WAIT_SETTLED_BY_CLIENT, WAIT_SETTLED_BY_CLOCK, WAIT_SETTLED_BY_APPROVER };
 
 struct wait {
     const char *name;  /* tool_calls.kind */
@@ -60,5 +63,6 @@ MUSTCHECK bool wait_kind_parse(struct text name, enum wait_kind *out);
     "CASE " kind " WHEN 'time' THEN" \
     "    'It is now '" \
     "        || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') || '.'" \
+    " WHEN 'approval' THEN 'Error: nobody allowed this call in time. It was not made.'" \
     " ELSE 'Error: the time for this call is over.' END"
 /* clang-format on */

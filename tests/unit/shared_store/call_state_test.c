@@ -12,7 +12,8 @@ static bool drawn(int class, int from, int to)
         return to == CALL_DONE || to == CALL_OPEN || to == CALL_LEFT ||
                (to == CALL_UNKNOWN && class == CALL_ONCE);
     case CALL_OPEN:
-        return to == CALL_DONE || to == CALL_CANCELLED;
+        return to == CALL_DONE || to == CALL_CANCELLED || to == CALL_APPROVED;
+    case CALL_APPROVED:
     case CALL_CANCELLED:
         return to == CALL_INTENT;
     case CALL_LEFT:

@@ -6,8 +6,8 @@
 
 #include "fixture.h"
 
+#include "shared/store/answers/tool_outputs.h"
 #include "shared/store/fleet/reaper.h"
-#include "shared/store/runs/tool_outputs.h"
 
 static const struct uuid any = {{0}};
 

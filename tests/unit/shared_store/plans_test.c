@@ -6,6 +6,7 @@
 
 #include "shared/store/access/idempotency.h"
 #include "shared/store/access/tickets.h"
+#include "shared/store/answers/tool_outputs.h"
 #include "shared/store/dispatch/dispatch.h"
 #include "shared/store/files/blob_chunks.h"
 #include "shared/store/files/uploads.h"
@@ -16,7 +17,6 @@
 #include "shared/store/polls/thread_standings.h"
 #include "shared/store/runs/open_calls.h"
 #include "shared/store/runs/run_steps.h"
-#include "shared/store/runs/tool_outputs.h"
 #include "shared/store/submissions/run_batches.h"
 #include "shared/store/threads/histories.h"
 #include "shared/store/threads/tips.h"
@@ -312,26 +312,32 @@ static void use_waits(const struct store *store, int64_t worker)
 {
     struct run run = must_run(store);
     struct run_claim claim = must_claim(store, worker, run.id);
-    const struct tool_output output = {TEXT("c"), TEXT("sunny")};
-    struct run_call calls[2] = {{.call_no = 1, .call_id = TEXT("c"), .kind = WAIT_CLIENT},
-                                {.call_no = 2, .call_id = TEXT("t"), .kind = WAIT_TIME}};
-    struct run_changes changes = {.calls = calls, .call_count = 2};
-    struct run_parking how = {.required_action = TEXT("{}")};
+    const struct tool_output output = {.call_id = TEXT("c"), .output = TEXT("sunny")};
+    const struct approval approval = {.by = uuid_new(), .allows = true};
+    struct run_call calls[3] = {{.call_no = 1, .call_id = TEXT("c"), .kind = WAIT_CLIENT},
+                                {.call_no = 2, .call_id = TEXT("t"), .kind = WAIT_TIME},
+                                {.call_no = 3, .call_id = TEXT("p"), .kind = WAIT_APPROVAL}};
+    struct run_changes changes = {.calls = calls, .call_count = 3};
+    struct run_parking how = {.required_action = TEXT("{\"submit_tool_outputs\":{\"tool_calls\":"
+                                                      "[{\"id\":\"c\"},{\"id\":\"p\"}]}}")};
     int64_t settled = 0;
     bool more;
 
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         calls[i].name = TEXT("f");
         calls[i].arguments = TEXT("{}");
         calls[i].idempotency_key = TEXT("k");
         calls[i].state = CALL_OPEN;
-        calls[i].due_in_ms = i ? 0 : CALL_NEVER_DUE;
+        calls[i].due_in_ms = i == 1 ? 0 : CALL_NEVER_DUE;
     }
     MUST(run_leases_park(writer_of(store->pg), &claim.lease, &changes, &how, &test_err));
     MUST(open_calls_sweep(store->pg, &settled, &more, &test_err));
     cr_assert_eq(settled, 1);
     MUST(tool_outputs_give(store, any, run.id, &output, 1, &run, &test_err));
     GIVES(OUTPUTS_GIVEN, tool_outputs_give(store, any, run.id, &output, 1, &run, &test_err));
+    MUST(approvals_decide(store, any, run.id, TEXT("p"), &approval, &run, &test_err));
+    GIVES(APPROVAL_GIVEN,
+          approvals_decide(store, any, run.id, TEXT("p"), &approval, &run, &test_err));
 }
 
 static void use_worker(const struct store *store)

@@ -2,8 +2,8 @@
 
 #include "fixture.h"
 
+#include "shared/store/answers/tool_outputs.h"
 #include "shared/store/fleet/reaper.h"
-#include "shared/store/runs/tool_outputs.h"
 
 static const struct uuid any = {{0}};
 
@@ -68,11 +68,14 @@ static struct run must_park(const struct store *store)
     return must_get_run(store, run.id);
 }
 
-static const struct tool_output both[] = {{TEXT("a"), TEXT("from a")},
-                                          {TEXT("b"), TEXT("\"b\" \\ says\n")}};
-static const struct tool_output others[] = {{TEXT("a"), TEXT("from a")}, {TEXT("b"), TEXT("no")}};
-static const struct tool_output more[] = {
-    {TEXT("a"), TEXT("1")}, {TEXT("b"), TEXT("2")}, {TEXT("c"), TEXT("3")}};
+static const struct tool_output both[] = {
+    {.call_id = TEXT("a"), .output = TEXT("from a")},
+    {.call_id = TEXT("b"), .output = TEXT("\"b\" \\ says\n")}};
+static const struct tool_output others[] = {{.call_id = TEXT("a"), .output = TEXT("from a")},
+                                            {.call_id = TEXT("b"), .output = TEXT("no")}};
+static const struct tool_output more[] = {{.call_id = TEXT("a"), .output = TEXT("1")},
+                                          {.call_id = TEXT("b"), .output = TEXT("2")},
+                                          {.call_id = TEXT("c"), .output = TEXT("3")}};
 
 static void given(struct store *store)
 {

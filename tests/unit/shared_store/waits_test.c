@@ -2,9 +2,9 @@
 
 #include "fixture.h"
 
+#include "shared/store/answers/tool_outputs.h"
 #include "shared/store/fleet/reaper.h"
 #include "shared/store/runs/open_calls.h"
-#include "shared/store/runs/tool_outputs.h"
 
 static const struct uuid any = {{0}};
 
@@ -46,7 +46,8 @@ static struct run must_park(const struct store *store, const char *a, const char
     struct run_parking how = {.required_action = TEXT_NONE};
 
     if (a[0] == 'c' || (b && b[0] == 'c'))
-        how.required_action = TEXT("{\"type\":\"submit_tool_outputs\"}");
+        how.required_action = TEXT("{\"type\":\"submit_tool_outputs\",\"submit_tool_outputs\":"
+                                   "{\"tool_calls\":[{\"id\":\"c\"}]}}");
     MUST(run_leases_park(writer_of(store->pg), &claim.lease, &changes, &how, &test_err));
     return must_get_run(store, run.id);
 }
@@ -123,7 +124,7 @@ Test(waits, for_a_time_end_when_it_has_come)
 
 static void two_kinds(struct store *store, const char *first)
 {
-    const struct tool_output output = {TEXT("c"), TEXT("sunny")};
+    const struct tool_output output = {.call_id = TEXT("c"), .output = TEXT("sunny")};
     bool client_first = first[0] == 'c';
     struct run parked = must_park(store, "c", "s");
     struct run run;
@@ -167,7 +168,8 @@ Test(waits, for_two_things_end_with_the_later_one)
 
 static void other_kinds(struct store *store)
 {
-    const struct tool_output both[] = {{TEXT("c"), TEXT("1")}, {TEXT("t"), TEXT("2")}};
+    const struct tool_output both[] = {{.call_id = TEXT("c"), .output = TEXT("1")},
+                                       {.call_id = TEXT("t"), .output = TEXT("2")}};
     struct run mixed = must_park(store, "c", "t");
     struct run timed = must_park(store, "t", NULL);
     struct run run;
@@ -195,7 +197,7 @@ struct settler {
 
 static void give(void *arg)
 {
-    const struct tool_output output = {TEXT("c"), TEXT("sunny")};
+    const struct tool_output output = {.call_id = TEXT("c"), .output = TEXT("sunny")};
     struct settler *settler = arg;
     struct run run;
     struct error err = {0};

@@ -94,7 +94,7 @@ Test(shapes, are_the_json_that_is_stored_and_shown, .init = begin, .fini = end)
                  "\"\",\"output\":\"?\"},\"status\":\"unknown\"},"
                  "{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"h\",\"arguments\":"
                  "\"{}\",\"output\":null}}]");
-    cr_assert(shape_required_action(&out, calls, 3));
+    cr_assert(shape_required_action(&out, calls, 3, NULL));
     expect_shape(&out, "{\"type\":\"submit_tool_outputs\",\"submit_tool_outputs\":{\"tool_calls\":"
                        "[{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"h\","
                        "\"arguments\":\"{}\"}}]}}");
@@ -106,7 +106,7 @@ Test(shapes, ask_nothing_of_the_client_when_another_settles_the_call, .init = be
 
     buf_init(&out, 0);
     calls[2].kind = WAIT_TIME;
-    cr_assert_not(shape_required_action(&out, calls, 3));
+    cr_assert_not(shape_required_action(&out, calls, 3, NULL));
 }
 
 Test(changes, of_a_reply_are_a_message_and_the_step_of_its_calls, .init = begin, .fini = end)

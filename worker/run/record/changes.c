@@ -7,7 +7,6 @@
 #include "shared/base/memory.h"
 #include "shared/events/frame.h"
 #include "shared/text/tokens.h"
-#include "worker/run/record/shapes.h"
 
 struct changes_base changes_base_of(const struct meter *meter,
                                     const struct conversation *conversation,
@@ -311,12 +310,13 @@ void changes_add_results(struct changes *changes, const struct ledger *ledger)
     }
 }
 
-struct text changes_required_action(struct changes *changes, const struct ledger *ledger)
+struct text changes_required_action(struct changes *changes, const struct ledger *ledger,
+                                    const struct shape_asking *asking)
 {
     CLEANUP(buf_deinit) struct buf json;
 
     buf_init(&json, 0);
-    if (!shape_required_action(&json, ledger->calls, ledger->count))
+    if (!shape_required_action(&json, ledger->calls, ledger->count, asking))
         return TEXT_NONE;
     return keep(changes, &json);
 }

@@ -10,6 +10,7 @@
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/store/leases/run_leases.h"
+#include "worker/run/record/shapes.h"
 #include "worker/run/task/conversation.h"
 #include "worker/run/task/ledger.h"
 #include "worker/run/task/meter.h"
@@ -68,7 +69,8 @@ void changes_add_calls(struct changes *changes, const struct ledger *ledger, boo
 void changes_add_results(struct changes *changes, const struct ledger *ledger);
 
 /* What the client is to do; lives in the changes. TEXT_NONE: nothing. */
-struct text changes_required_action(struct changes *changes, const struct ledger *ledger);
+struct text changes_required_action(struct changes *changes, const struct ledger *ledger,
+                                    const struct shape_asking *asking);
 
 /* The numbers that follow when the changes are written. */
 int64_t changes_next_message_seq(const struct changes *changes);

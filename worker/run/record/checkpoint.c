@@ -2,6 +2,7 @@
 
 #include "worker/run/record/checkpoint.h"
 
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
 #include "worker/run/record/changes.h"
@@ -60,6 +61,14 @@ int checkpoint_intents(struct run_task *task, struct error *err)
     add_reply(task, changes, STEP_IN_PROGRESS);
     changes_add_calls(changes, &task->ledger, false);
     task->ledger.opened = true;
+    return write(task, changes, PERSIST_CHECKPOINT, err);
+}
+
+int checkpoint_begun(struct run_task *task, struct error *err)
+{
+    CLEANUP(changes_freep) struct changes *changes = begin(task, 0);
+
+    changes_add_calls(changes, &task->ledger, false);
     return write(task, changes, PERSIST_CHECKPOINT, err);
 }
 
@@ -124,9 +133,16 @@ static bool all_of_others(const struct ledger *ledger)
     return true;
 }
 
+/* By the clock of the database, which is the one that counts. */
+static int64_t now_s(const struct run_task *task)
+{
+    return task->claim.row.expires_at - (task->expires_ms - clock_ms()) / 1000;
+}
+
 int checkpoint_park(struct run_task *task, struct error *err)
 {
     CLEANUP(changes_freep) struct changes *changes = begin(task, task->ledger.count);
+    const struct shape_asking asking = {&task->setup.tools, now_s(task)};
 
     if (!task->ledger.opened)
         add_reply(task, changes, STEP_IN_PROGRESS);
@@ -135,7 +151,7 @@ int checkpoint_park(struct run_task *task, struct error *err)
     changes_add_calls(changes, &task->ledger, false);
     changes_add_results(changes, &task->ledger);
     task->ending.parking = (struct run_parking){
-        .required_action = changes_required_action(changes, &task->ledger),
+        .required_action = changes_required_action(changes, &task->ledger, &asking),
     };
     return write(task, changes, PERSIST_PARK, err);
 }

@@ -18,6 +18,9 @@ struct run_task;
 /* The reply with its calls, none of which has been made. */
 SUSPENDS MUSTCHECK int checkpoint_intents(struct run_task *task, struct error *err);
 
+/* Calls of a stored step that were allowed, and are about to be made. */
+SUSPENDS MUSTCHECK int checkpoint_begun(struct run_task *task, struct error *err);
+
 /* Results of calls with an effect, while others of the step still run. */
 SUSPENDS MUSTCHECK int checkpoint_some(struct run_task *task, struct error *err);
 

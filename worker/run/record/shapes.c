@@ -2,6 +2,8 @@
 
 #include "worker/run/record/shapes.h"
 
+#include "shared/base/error.h"
+#include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"
 
 void shape_content(struct buf *out, struct text text, bool refusal)
@@ -93,6 +95,11 @@ static void open_call(struct json_write *w, const struct ledger_call *call)
     json_write_text(w, "arguments", call->arguments);
 }
 
+static bool is_for_approver(const struct ledger_call *call)
+{
+    return call->state == CALL_OPEN && call->kind == WAIT_APPROVAL;
+}
+
 void shape_step_calls(struct buf *out, const struct ledger_call *calls, size_t count)
 {
     struct json_write w;
@@ -105,6 +112,10 @@ void shape_step_calls(struct buf *out, const struct ledger_call *calls, size_t c
         json_write_close(&w);
         if (calls[i].state == CALL_UNKNOWN)
             json_write_string(&w, "status", "unknown");
+        if (calls[i].approval.ptr)
+            json_write_raw(&w, "approval", calls[i].approval);
+        else if (is_for_approver(&calls[i]))
+            json_write_raw(&w, "approval", TEXT("{\"decision\":\"waiting\"}"));
         write_said(&w, calls[i].said);
         json_write_close(&w);
     }
@@ -116,7 +127,54 @@ static bool is_for_client(const struct ledger_call *call)
     return call->state == CALL_OPEN && wait_of(call->kind)->settler == WAIT_SETTLED_BY_CLIENT;
 }
 
-bool shape_required_action(struct buf *out, const struct ledger_call *calls, size_t count)
+/* The arguments as JSON, to be shown; what an earlier version stored may be something else. */
+static struct text shown_arguments(struct text arguments)
+{
+    struct error err;
+    struct text value;
+
+    return json_raw_check(arguments, JSON_RAW_DEPTH_MAX, &value, &err) == 0 ? value : TEXT("{}");
+}
+
+static void write_asked(struct json_write *w, const struct ledger_call *call)
+{
+    CLEANUP(buf_deinit) struct buf question;
+    struct json_write q;
+
+    buf_init(&question, 0);
+    json_write_init(&q, &question);
+    json_write_open_object(&q, NULL);
+    json_write_text(&q, "tool", call->name);
+    json_write_name(&q, "arguments");
+    json_raw_write(shown_arguments(call->arguments), &question);
+    json_write_close(&q);
+    json_write_open_object(w, NULL);
+    json_write_text(w, "id", call->call_id);
+    json_write_string(w, "type", "function");
+    json_write_open_object(w, "function");
+    json_write_string(w, "name", APPROVAL_FUNCTION);
+    json_write_text(w, "arguments", buf_text(&question));
+    json_write_close(w);
+    w->out->failed |= question.failed;
+}
+
+static void write_approval(struct json_write *w, const struct ledger_call *call,
+                           const struct shape_asking *asking)
+{
+    write_asked(w, call);
+    json_write_open_object(w, "approval");
+    json_write_text(w, "tool", call->name);
+    json_write_text(w, "arguments", call->arguments);
+    if (call->due_in_ms != CALL_NEVER_DUE)
+        json_write_int(w, "expires_at", asking->now_s + call->due_in_ms / 1000);
+    if (call->tool)
+        json_write_raw_if(w, "parameters", tool_parameters(asking->tools, call->tool));
+    json_write_close(w);
+    json_write_close(w);
+}
+
+bool shape_required_action(struct buf *out, const struct ledger_call *calls, size_t count,
+                           const struct shape_asking *asking)
 {
     struct json_write w;
     bool any = false;
@@ -127,12 +185,15 @@ bool shape_required_action(struct buf *out, const struct ledger_call *calls, siz
     json_write_open_object(&w, "submit_tool_outputs");
     json_write_open_array(&w, "tool_calls");
     for (size_t i = 0; i < count; i++) {
-        if (!is_for_client(&calls[i]))
-            continue;
-        any = true;
-        open_call(&w, &calls[i]);
-        json_write_close(&w);
-        json_write_close(&w);
+        if (is_for_approver(&calls[i])) {
+            write_approval(&w, &calls[i], asking);
+            any = true;
+        } else if (is_for_client(&calls[i])) {
+            open_call(&w, &calls[i]);
+            json_write_close(&w);
+            json_write_close(&w);
+            any = true;
+        }
     }
     json_write_close(&w);
     json_write_close(&w);

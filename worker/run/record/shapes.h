@@ -17,9 +17,20 @@ void shape_usage(struct buf *out, const struct chat_usage *usage);
 void shape_message_calls(struct buf *out, const struct chat_tool_call *calls, size_t count);
 
 /* The calls as the API shows those of a step: "output" is null until there is one; of a call whose
- * effect is not known, "status" says so. */
+ * effect is not known, "status" says so; of one that needs an approval, "approval" says what was
+ * decided. */
 void shape_step_calls(struct buf *out, const struct ledger_call *calls, size_t count);
 
-/* What the client is to do, as the API shows it: the open calls that it settles. False: there is
- * none. */
-bool shape_required_action(struct buf *out, const struct ledger_call *calls, size_t count);
+/* What somebody is asked about calls that need an approval. */
+struct shape_asking {
+    const struct toolbox *tools; /* for what else the arguments might be */
+    int64_t now_s;               /* unix seconds */
+};
+
+/* What the client is to do, as the API shows it: the open calls that it settles, and those that
+ * somebody is to allow. These are no functions of the client, so they have a name of their own,
+ * which stands for nothing that a client runs: a program that looks a function up by its name finds
+ * none. False: there is nothing to do. */
+#define APPROVAL_FUNCTION "approve_tool_call"
+bool shape_required_action(struct buf *out, const struct ledger_call *calls, size_t count,
+                           const struct shape_asking *asking);

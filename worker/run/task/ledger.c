@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "shared/base/error.h"
+#include "shared/json/json_raw.h"
 
 #define UNKNOWN_RESULT                                                                             \
     "This call was interrupted, and whether it took effect is not known. Do not repeat it "        \
@@ -12,6 +13,9 @@
 #define NOT_MADE                                                                                   \
     "This call was not made, since something else was said meanwhile. Make it again if it is "     \
     "still needed."
+#define CHANGED                                                                                    \
+    "A person changed the arguments of this call before allowing it. It was made with %.*s. The "  \
+    "result:\n"
 #define TOO_LARGE "Error: the result is too large for the run's memory."
 
 void ledger_begin(struct ledger *ledger, struct uuid run, struct arena *arena)
@@ -41,13 +45,46 @@ static bool begin_step(struct ledger *ledger, size_t count)
     return ledger->calls != NULL;
 }
 
+/* As it is, or with the arguments that a person put in place of the model's. */
+static struct text keep_result(struct ledger *ledger, const struct ledger_call *call,
+                               struct text result)
+{
+    CLEANUP(buf_deinit) struct buf text;
+    char *copy;
+
+    buf_init(&text, 0);
+    if (!json_raw_get(call->approval, "arguments_before").ptr) {
+        copy = arena_copy(ledger->arena, result);
+        return (struct text){copy, result.len};
+    }
+    buf_printf(&text, CHANGED, TEXT_ARGS(call->arguments));
+    buf_add_text(&text, result);
+    copy = text.failed ? NULL : arena_copy(ledger->arena, buf_text(&text));
+    return (struct text){copy, text.len};
+}
+
 void ledger_note(struct ledger *ledger, struct ledger_call *call, struct text result, bool is_error)
 {
-    char *copy = arena_copy(ledger->arena, result);
+    struct text kept = keep_result(ledger, call, result);
 
     call_move(call->class, &call->state, CALL_DONE);
-    call->is_error = is_error || !copy;
-    call->result = copy ? (struct text){copy, result.len} : TEXT(TOO_LARGE);
+    call->is_error = is_error || !kept.ptr;
+    call->result = kept.ptr ? kept : TEXT(TOO_LARGE);
+}
+
+bool ledger_begin_approved(struct ledger *ledger)
+{
+    bool has_effects = false;
+
+    for (size_t i = 0; i < ledger->count; i++) {
+        struct ledger_call *call = &ledger->calls[i];
+
+        if (call->state != CALL_APPROVED)
+            continue;
+        call_move(call->class, &call->state, CALL_INTENT);
+        has_effects |= call_has_effect(call->class);
+    }
+    return has_effects;
 }
 
 void ledger_park(struct ledger_call *call, enum wait_kind kind, int64_t due_in_ms)
@@ -87,6 +124,18 @@ static void reproach(struct ledger *ledger, struct ledger_call *call, struct tex
     ledger_note(ledger, call, buf_text(&text), true);
 }
 
+/* Nobody is asked about a call that the tool would refuse. */
+static void ask_person(struct ledger *ledger, struct ledger_call *call, const struct toolbox *tools)
+{
+    CLEANUP(buf_deinit) struct buf text;
+
+    buf_init(&text, TOOL_RESULT_MAX);
+    if (tool_fits(tools, call->tool, call->arguments, &text))
+        ledger_park(call, WAIT_APPROVAL, call->tool->approval_timeout_ms);
+    else
+        ledger_note(ledger, call, buf_text(&text), true);
+}
+
 int ledger_plan(struct ledger *ledger, const struct chat_reply *reply, const struct toolbox *tools,
                 struct error *err)
 {
@@ -116,6 +165,8 @@ int ledger_plan(struct ledger *ledger, const struct chat_reply *reply, const str
             reproach(ledger, call, asked->problem);
         else if (!call->tool)
             refuse(ledger, call, tools);
+        else if (tool_needs_approval(call->tool, call->arguments))
+            ask_person(ledger, call, tools);
     }
     ledger->next_call_no += (int64_t)count;
     ledger->count = count;
@@ -125,15 +176,19 @@ int ledger_plan(struct ledger *ledger, const struct chat_reply *reply, const str
 }
 
 /* The run was redriven, and what it waited for is to be made anew; but a time that was fixed stays
- * as it is, and the clock settles one that has come at once. */
+ * as it is, and the clock settles one that has come at once. Who was asked to allow a call is asked
+ * anew. */
 static void revive(struct ledger_call *call)
 {
-    bool timed = call->kind == WAIT_TIME && call->due_in_ms != CALL_NEVER_DUE;
+    enum wait_kind kind = call->kind;
 
     call_move(call->class, &call->state, CALL_INTENT);
     call->result = TEXT_NONE;
-    if (timed)
+    if (kind == WAIT_TIME && call->due_in_ms != CALL_NEVER_DUE)
         ledger_park(call, WAIT_TIME, call->due_in_ms > 0 ? call->due_in_ms : 0);
+    if (kind == WAIT_APPROVAL)
+        ledger_park(call, WAIT_APPROVAL,
+                    call->tool ? call->tool->approval_timeout_ms : CALL_NEVER_DUE);
 }
 
 static int recall(struct ledger *ledger, const struct run_call *stored, const struct toolbox *tools,
@@ -151,6 +206,7 @@ static int recall(struct ledger *ledger, const struct run_call *stored, const st
         .kind = stored->kind,
         .due_in_ms = stored->due_in_ms,
         .result = stored->result,
+        .approval = stored->approval,
         .is_error = stored->is_error,
         .recorded = stored->state == CALL_DONE || stored->state == CALL_UNKNOWN,
     };
@@ -160,6 +216,10 @@ static int recall(struct ledger *ledger, const struct run_call *stored, const st
         return no_room(err);
     if (call->state == CALL_CANCELLED)
         revive(call);
+    if (call->state == CALL_APPROVED && !call->tool) {
+        call_move(call->class, &call->state, CALL_INTENT);
+        refuse(ledger, call, tools);
+    }
     if (call->state != CALL_INTENT)
         return 0;
     if (!call_may_repeat(call->class)) {
@@ -214,7 +274,7 @@ bool ledger_is_unrecorded(const struct ledger_call *call)
 bool ledger_has_effects(const struct ledger *ledger)
 {
     for (size_t i = 0; i < ledger->count; i++)
-        if (call_has_effect(ledger->calls[i].class))
+        if (ledger_is_due(&ledger->calls[i]) && call_has_effect(ledger->calls[i].class))
             return true;
     return false;
 }

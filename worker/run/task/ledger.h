@@ -27,6 +27,7 @@ struct ledger_call {
     enum wait_kind kind; /* who else settles it; WAIT_NONE: the worker executes it */
     int64_t due_in_ms;   /* of one with a kind: when its time comes, or CALL_NEVER_DUE */
     struct text result;
+    struct text approval; /* what was decided (answers/approvals.h), JSON; TEXT_NONE: nothing */
     bool is_error;
     bool recorded; /* with its result */
 };
@@ -45,8 +46,8 @@ struct ledger {
 
 void ledger_begin(struct ledger *ledger, struct uuid run, struct arena *arena);
 
-/* Plans the calls of a reply; those of tools that are not there are refused at once. Returns 0, or
- * -E_LIMIT: the arena is full. */
+/* Plans the calls of a reply; those of tools that are not there are refused at once, and those that
+ * need an approval are open from the beginning. Returns 0, or -E_LIMIT: the arena is full. */
 MUSTCHECK int ledger_plan(struct ledger *ledger, const struct chat_reply *reply,
                           const struct toolbox *tools, struct error *err);
 
@@ -56,7 +57,12 @@ MUSTCHECK int ledger_plan(struct ledger *ledger, const struct chat_reply *reply,
 MUSTCHECK int ledger_recall(struct ledger *ledger, const struct run_progress *progress,
                             const struct toolbox *tools, struct error *err);
 
-/* Notes what came of a call; the result is copied. */
+/* Calls that were allowed become intents. Returns whether one has an effect, so that this is
+ * to be recorded first: else the next attempt would take it for not begun. */
+MUSTCHECK bool ledger_begin_approved(struct ledger *ledger);
+
+/* Notes what came of a call; the result is copied. The model is told where it was made with other
+ * arguments than its own. */
 void ledger_note(struct ledger *ledger, struct ledger_call *call, struct text result,
                  bool is_error);
 
@@ -78,7 +84,7 @@ bool ledger_is_due(const struct ledger_call *call);
 /* Whether it had an effect and its result is not recorded yet. */
 bool ledger_is_unrecorded(const struct ledger_call *call);
 
-/* Has any call of the step an effect, so that the intents are recorded first? */
+/* Has any call that is due an effect, so that the intents are recorded first? */
 bool ledger_has_effects(const struct ledger *ledger);
 
 /* Is there a result that ledger_is_unrecorded? */

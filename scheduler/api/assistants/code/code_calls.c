@@ -90,6 +90,8 @@ static void write_call(struct json_write *w, struct json_object *call)
     json_write_close(w);
     if (status.ptr)
         json_write_text(w, "status", status);
+    if (json_get(call, "approval"))
+        json_write_raw(w, "approval", json_text(json_get(call, "approval")));
     json_write_close(w);
 }
 
