@@ -128,6 +128,7 @@ static int take_ticket(struct request *request, struct text ticket)
     request->store.tenant = holder.tenant;
     request->key = holder.key;
     request->rates = holder.rates;
+    request->by_ticket = true;
     request->ticket_thread = holder.thread;
     return 0;
 }
@@ -351,6 +352,7 @@ int request_admit_as(struct request *request, const struct request *other)
 
     request->store.tenant = other->store.tenant;
     request->key = other->key;
+    request->by_ticket = other->by_ticket;
     request->ticket_thread = other->ticket_thread;
     request->rates = other->rates;
     if (r == 0)

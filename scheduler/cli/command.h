@@ -35,6 +35,8 @@ extern const struct command command_runs_list;
 extern const struct command command_runs_show;
 extern const struct command command_runs_cancel;
 extern const struct command command_runs_redrive;
+extern const struct command command_runs_approve;
+extern const struct command command_runs_deny;
 extern const struct command command_threads_list;
 extern const struct command command_threads_show;
 extern const struct command command_threads_chat;

@@ -48,6 +48,8 @@ static const struct command *const commands[] = {
     &command_runs_show,
     &command_runs_cancel,
     &command_runs_redrive,
+    &command_runs_approve,
+    &command_runs_deny,
     &command_threads_list,
     &command_threads_show,
     &command_threads_chat,

@@ -6,6 +6,7 @@
 
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
+#include "shared/json/json_raw.h"
 
 /* By how much a call meets something. */
 enum fit { FIT_NO, FIT_DOUBT, FIT_YES };
@@ -104,6 +105,13 @@ bool approval_needed(struct json_object *rule, struct text name, struct text arg
 bool approval_is_required(struct json_object *tool)
 {
     return !is_never(json_get(tool, "require_approval"));
+}
+
+bool approval_may_be_needed(struct text tool)
+{
+    struct text rule = json_raw_get(tool, "require_approval");
+
+    return rule.ptr && !json_raw_is(rule, "never");
 }
 
 static int refuse(const struct path *path, const char *member, struct failure *failure)

@@ -46,6 +46,9 @@ int check_require_approval(struct json_object *value, const struct path *path,
 /* Whether a tool of an agent or a run says that any of its calls needs one. */
 bool approval_is_required(struct json_object *tool);
 
+/* The same of one as it is stored, as text. */
+bool approval_may_be_needed(struct text tool);
+
 /* Whether this call needs one by a rule: what require_approval says, NULL is never. */
 bool approval_needed(struct json_object *rule, struct text name, struct text arguments);
 

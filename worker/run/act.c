@@ -15,6 +15,7 @@
 #include "shared/config/config.h"
 #include "shared/fiber/cond.h"
 #include "shared/fiber/fiber.h"
+#include "shared/json/json_raw.h"
 #include "shared/trace/span.h"
 #include "worker/lease/trust.h"
 #include "worker/run/record/checkpoint.h"
@@ -306,6 +307,31 @@ static int tell_results(struct run_task *task, struct error *err)
     return RUN_GO_ON;
 }
 
+/* What was decided of a call, for one that its run was parked for. */
+static enum call_approval decision_of(const struct ledger_call *call)
+{
+    struct text decision = json_raw_get(call->approval, "decision");
+
+    if (json_raw_is(decision, "denied"))
+        return CALL_APPROVAL_DENIED;
+    return json_raw_is(decision, "expired") ? CALL_APPROVAL_EXPIRED : CALL_APPROVAL_ALLOWED;
+}
+
+/* Of a step that begins who is asked, of one that goes on what they said. */
+static void count_approvals(const struct run_task *task)
+{
+    const struct ledger *ledger = &task->ledger;
+
+    for (size_t i = 0; i < ledger->count; i++) {
+        const struct ledger_call *call = &ledger->calls[i];
+
+        if (!ledger->opened && call->state == CALL_OPEN && call->kind == WAIT_APPROVAL)
+            call_stats_approval(task->worker->calls, CALL_APPROVAL_ASKED);
+        if (ledger->opened && call->approval.ptr)
+            call_stats_approval(task->worker->calls, decision_of(call));
+    }
+}
+
 int stage_act(struct run_task *task, struct error *err)
 {
     struct ledger *ledger = &task->ledger;
@@ -315,6 +341,7 @@ int stage_act(struct run_task *task, struct error *err)
         return RUN_GO_ON;
     if (!ledger->opened && room_gives_way(&task->room) && ledger_may_be_left(ledger))
         return hand_back_part(task, err); /* the answer was its step */
+    count_approvals(task);
     if (!ledger->opened && ledger_has_effects(ledger))
         r = checkpoint_intents(task, err);
     if (r == RUN_GO_ON && ledger_begin_approved(ledger))

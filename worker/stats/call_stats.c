@@ -72,6 +72,7 @@ struct call_stats {
     struct provider_stats of_provider[CALL_STATS_PROVIDERS + 1];
     struct tool_stats of_tool[CALL_STATS_TOOLS + 1];
     struct agent_stats of_agent[CALL_STATS_AGENTS + 1];
+    uint64_t approvals[CALL_APPROVAL_COUNT];
 };
 
 struct call_stats *call_stats_new(void)
@@ -143,6 +144,23 @@ void call_stats_tool(struct call_stats *stats, struct text source, struct text t
     of_tool->calls++;
     of_tool->errors += is_error;
     histogram_add(&of_tool->took_us, us);
+}
+
+void call_stats_approval(struct call_stats *stats, enum call_approval what)
+{
+    ASSERT((unsigned)what < CALL_APPROVAL_COUNT);
+    stats->approvals[what]++;
+}
+
+static void add_approvals(struct buf *out, const char *name, const void *from)
+{
+    static const char *const words[CALL_APPROVAL_COUNT] = {"asked", "approved", "denied",
+                                                           "expired"};
+    const struct call_stats *stats = from;
+
+    for (size_t i = 0; i < CALL_APPROVAL_COUNT; i++)
+        if (stats->approvals[i] > 0)
+            metric_sample(out, name, (int64_t)stats->approvals[i], "decision", words[i], NULL);
 }
 
 static void add_models(const struct call_stats *stats, struct buf *out, const char *name,
@@ -295,6 +313,10 @@ static const struct metric rows[] = {
                     "Tool calls that failed.", add_tool_errors),
     METRIC_LABELLED(METRIC_HISTOGRAM, "penstock_worker_tool_call_seconds", OF_TOOL,
                     "Time of a tool call.", add_tool_seconds),
+    METRIC_LABELLED(METRIC_COUNTER, "penstock_worker_approvals_total", "decision",
+                    "Calls about which somebody was asked (`asked`), and with what decision their "
+                    "runs went on. A run that goes on twice, after a crash, is counted twice.",
+                    add_approvals),
 };
 
 const struct metric_table call_stats_table = METRIC_TABLE(rows);

@@ -40,4 +40,14 @@ void call_stats_run(struct call_stats *stats, struct text agent, bool completed,
 void call_stats_tool(struct call_stats *stats, struct text source, struct text tool, bool is_error,
                      int64_t us);
 
+/* What became of calls that need an approval, as workers see it. */
+enum call_approval {
+    CALL_APPROVAL_ASKED,
+    CALL_APPROVAL_ALLOWED,
+    CALL_APPROVAL_DENIED,
+    CALL_APPROVAL_EXPIRED,
+    CALL_APPROVAL_COUNT,
+};
+void call_stats_approval(struct call_stats *stats, enum call_approval what);
+
 extern const struct metric_table call_stats_table; /* of a struct call_stats */

@@ -62,7 +62,8 @@ static int check_status(const char *word, struct error *err)
 
 static int list(struct client *client, const struct arguments *args, struct error *err)
 {
-    const char *status = arguments_get(args, "status");
+    const char *status =
+        arguments_get(args, "waiting") ? "requires_action" : arguments_get(args, "status");
     CLEANUP(freep)
     char *path = xasprintf("/v1/runs%s%s", status ? "?status=" : "", status ? status : "");
     const struct print_list printed = {.args = args, .head = print_head, .row = print_run};
@@ -80,6 +81,7 @@ static int run_list(const struct arguments *args)
 
 static const struct option_spec list_options[] = {
     {"status", 's', "STATUS", "only runs in this state (queued, in_progress, failed, ...)", 0, 0},
+    {"waiting", 0, NULL, "only runs that somebody keeps waiting (--status requires_action)", 0, 0},
     {"limit", 'n', "N", "how many, the newest first (default 20)", 1, 100000},
     {"json", 0, NULL, "one JSON object a line", 0, 0},
 };

@@ -109,13 +109,14 @@ void run_live_explain(const struct run_followed *followed)
 {
     const char *status = json_get_string(followed->run, "status");
     CLEANUP(buf_deinit) struct buf why;
+    struct text call;
 
     buf_init(&why, 0);
     run_explain(followed->run, &why);
     output_flush();
     if (why.len > 0)
         terminal_complain("%s", buf_string(&why));
-    if (run_exit_code(status) == COMMAND_WAITS)
+    if (run_exit_code(status) == COMMAND_WAITS && !run_approval_at(followed->run, 0, &call))
         terminal_complain("the outputs go to POST /v1/threads/%s/runs/%s/submit_tool_outputs",
                           followed->thread, followed->id);
 }

@@ -54,23 +54,63 @@ int run_exit_code(const char *status)
     return status && strcmp(status, "completed") == 0 ? COMMAND_OK : COMMAND_FAILED;
 }
 
-/* "it waits for tool outputs: get_weather {"city":"Rome"} (call_1), …" */
-static void explain_waiting(struct json_object *run, struct buf *out)
+static struct json_object *asked_calls(struct json_object *run)
 {
     struct json_object *calls =
         json_path(run, "required_action", "submit_tool_outputs", "tool_calls", NULL);
-    size_t count =
-        json_object_is_type(calls, json_type_array) ? json_object_array_length(calls) : 0;
 
-    buf_add_string(out, ": it waits for tool outputs (submit_tool_outputs)");
-    for (size_t i = 0; i < count; i++) {
+    return json_object_is_type(calls, json_type_array) ? calls : NULL;
+}
+
+bool run_approval_at(struct json_object *run, size_t place, struct text *out_id)
+{
+    struct json_object *calls = asked_calls(run);
+
+    for (size_t i = 0; calls && i < json_object_array_length(calls); i++) {
+        struct json_object *call = json_object_array_get_idx(calls, i);
+
+        if (!json_get(call, "approval") || place-- > 0)
+            continue;
+        *out_id = json_get_text(call, "id");
+        return true;
+    }
+    return false;
+}
+
+/* "it waits for tool outputs (…) of get_weather {"city":"Rome"} (call_1), …", or for approvals; both
+ * where it does. */
+static void explain_calls(struct json_object *calls, bool approvals, const char *words,
+                          struct buf *out)
+{
+    bool any = false;
+
+    for (size_t i = 0; calls && i < json_object_array_length(calls); i++) {
         struct json_object *call = json_object_array_get_idx(calls, i);
         struct json_object *function = json_get(call, "function");
+        struct json_object *approval = json_get(call, "approval");
 
+        if ((approval != NULL) != approvals)
+            continue;
+        if (any)
+            buf_add_char(out, ',');
+        else
+            buf_printf(out, "%s of", words);
+        any = true;
         buf_printf(
-            out, "%s %.*s %.*s (%.*s)", i ? "," : " of", TEXT_ARGS(json_get_text(function, "name")),
-            TEXT_ARGS(json_get_text(function, "arguments")), TEXT_ARGS(json_get_text(call, "id")));
+            out, " %.*s %.*s (%.*s)",
+            TEXT_ARGS(approval ? json_get_text(approval, "tool") : json_get_text(function, "name")),
+            TEXT_ARGS(json_get_text(approval ? approval : function, "arguments")),
+            TEXT_ARGS(json_get_text(call, "id")));
     }
+}
+
+static void explain_waiting(struct json_object *run, struct buf *out)
+{
+    struct json_object *calls = asked_calls(run);
+
+    explain_calls(calls, false, ": it waits for tool outputs (submit_tool_outputs)", out);
+    explain_calls(calls, true, ": it waits for an approval (penstock runs approve, runs deny)",
+                  out);
 }
 
 /* What a reason of incomplete_details means to who has not read of budgets; NULL: none of those. */
@@ -204,6 +244,27 @@ static unsigned step_calls(struct json_object *step)
     return calls ? (unsigned)json_object_array_length(calls) : 0;
 }
 
+/* "! approval: approved, by ann, by key_…: fine"; of one that waits the id, by which it is named. */
+static void print_approval(FILE *out, struct json_object *call)
+{
+    struct json_object *approval = json_get(call, "approval");
+    static const char *const members[] = {"user", "by", "note"};
+    CLEANUP(buf_deinit) struct buf line = {0};
+
+    buf_init(&line, 0);
+    if (!approval)
+        return;
+    buf_printf(&line, "! approval: %.*s", TEXT_ARGS(json_get_text(approval, "decision")));
+    if (text_is(json_get_text(approval, "decision"), "waiting"))
+        buf_printf(&line, " (%.*s)", TEXT_ARGS(json_get_text(call, "id")));
+    for (size_t i = 0; i < ARRAY_LENGTH(members); i++)
+        if (json_get(approval, members[i]))
+            buf_printf(&line, "%s%.*s", i < 2 ? ", by " : ": ",
+                       TEXT_ARGS(json_get_text(approval, members[i])));
+    terminal_print_line(out, buf_text(&line), LINE_WIDTH);
+    (void)fputc('\n', out);
+}
+
 static void print_call(FILE *out, struct json_object *call)
 {
     struct json_object *function = json_get(call, "function");
@@ -221,6 +282,7 @@ static void print_call(FILE *out, struct json_object *call)
         (void)fprintf(out, "%s", terminal_colour(out, TERMINAL_PLAIN));
     }
     (void)fputc('\n', out);
+    print_approval(out, call);
 }
 
 /* Models that could not answer, and the one that did; nothing where the first one did. */

@@ -22,6 +22,10 @@ int run_exit_code(const char *status);
 /* "the run is failed: MESSAGE (server_error)"; nothing for one that completed. Pure. */
 void run_explain(struct json_object *run, struct buf *out);
 
+/* The calls of a run that wait for an approval: the id of the one at that place, borrowed. False:
+ * there are no more. Pure. */
+MUSTCHECK bool run_approval_at(struct json_object *run, size_t place, struct text *out_id);
+
 /* Adds to `out` what keeps a queued run from going on, as far as the server knows: limits, "no
  * worker is up". Adds nothing when it knows nothing, or can't be asked. */
 SUSPENDS void run_explain_wait(struct client *client, struct json_object *run, struct buf *out);

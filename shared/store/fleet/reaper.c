@@ -139,7 +139,9 @@ static const struct pg_statement reap_runs = {
     "    'The run expired while it waited for its budget.')" \
     " WHEN r.open_calls > 0 THEN jsonb_build_object('code', 'wait_expired', 'message'," \
     "    CASE r.status WHEN 'requires_action'" \
-    "        THEN 'The run expired while it waited for the outputs of its tool calls.'" \
+    "        THEN 'The run expired while it waited for ' || CASE WHEN jsonb_path_exists(" \
+    "                r.required_action, '$.submit_tool_outputs.tool_calls[*].approval')" \
+    "            THEN 'an approval.' ELSE 'the outputs of its tool calls.' END" \
     "        ELSE 'The run expired while it waited.' END) END"
 
 /* `s` is the run as this statement's snapshot has it, `r` as it was locked: one that was promoted

@@ -22,7 +22,7 @@
 
 /* ---- tools ---- */
 
-static const char *const approvals[] = {"never", NULL};
+static const char *const approvals[] = {"always", "never", NULL};
 static const char *const labels[] = {ITEM_SERVER_LABEL, NULL};
 
 static int check_tool_in_list(struct json_object *value, const struct path *path,

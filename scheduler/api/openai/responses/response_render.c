@@ -7,6 +7,7 @@
 #include "scheduler/api/openai/responses/response_render.h"
 
 #include "scheduler/api/openai/items/items.h"
+#include "shared/agent/approval.h"
 #include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"
 
@@ -142,6 +143,40 @@ static void write_function(struct json_write *w, struct text function)
     json_write_close(w);
 }
 
+static bool is_servers(struct text tool)
+{
+    return !json_raw_get(tool, "function").ptr;
+}
+
+/* What the tools need as OpenAI's word says it: "never", or of which calls may need an approval.
+ * Which of their calls do, by the arguments, no member of OpenAI's tells. */
+static void write_approvals(struct json_write *w, struct text tools)
+{
+    struct json_raw_walk walk;
+    struct text tool;
+    bool any = false;
+
+    json_raw_begin(tools, &walk);
+    while (json_raw_next(&walk, &tool)) {
+        if (!is_servers(tool) || !approval_may_be_needed(tool))
+            continue;
+        if (!any) {
+            json_write_open_object(w, "require_approval");
+            json_write_open_object(w, "always");
+            json_write_open_array(w, "tool_names");
+        }
+        any = true;
+        json_write_raw(w, NULL, json_raw_get(tool, "type"));
+    }
+    if (!any) {
+        json_write_string(w, "require_approval", "never");
+        return;
+    }
+    json_write_close(w);
+    json_write_close(w);
+    json_write_close(w);
+}
+
 /* Those that the server runs are tools of its one server. */
 static void write_server_tools(struct json_write *w, struct text tools)
 {
@@ -151,13 +186,13 @@ static void write_server_tools(struct json_write *w, struct text tools)
 
     json_raw_begin(tools, &walk);
     while (json_raw_next(&walk, &tool)) {
-        if (json_raw_get(tool, "function").ptr)
+        if (!is_servers(tool))
             continue;
         if (!any) {
             json_write_open_object(w, NULL);
             json_write_string(w, "type", "mcp");
             json_write_string(w, "server_label", ITEM_SERVER_LABEL);
-            json_write_string(w, "require_approval", "never");
+            write_approvals(w, tools);
             json_write_open_array(w, "allowed_tools");
         }
         any = true;
@@ -177,7 +212,7 @@ static void write_tools(struct json_write *w, struct text tools)
     json_write_open_array(w, "tools");
     json_raw_begin(tools, &walk);
     while (json_raw_next(&walk, &tool))
-        if (json_raw_get(tool, "function").ptr)
+        if (!is_servers(tool))
             write_function(w, json_raw_get(tool, "function"));
     write_server_tools(w, tools);
     json_write_close(w);

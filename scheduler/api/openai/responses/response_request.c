@@ -44,6 +44,18 @@ static struct json_object *server_tool(struct text name)
     return out;
 }
 
+/* "never" is what clients have to say to OpenAI for tools that are to be called at once: here it is
+ * no wish for fewer approvals than the agent's, which could not be had. */
+static struct json_object *server_tool_of(struct json_object *tool, struct text name)
+{
+    struct json_object *out = server_tool(name);
+    struct json_object *approval = json_get(tool, "require_approval");
+
+    if (!text_is(json_string(approval), "never"))
+        add(out, "require_approval", approval);
+    return out;
+}
+
 static bool runs_on_server(struct text name)
 {
     const struct tool_kind *kind = tool_kind_find(name);
@@ -58,10 +70,15 @@ static int add_server_tools(struct json_object *tool, size_t place, struct json_
     struct path tools = {NULL, "tools", 0};
     struct path at = {&tools, NULL, place};
     struct path allowed = {&at, "allowed_tools", 0};
+    struct path approval = {&at, "require_approval", 0};
     struct json_object *list = json_get(tool, "allowed_tools");
 
     if (json_object_is_type(list, json_type_object))
         list = json_get(list, "tool_names");
+    if (!list && text_is(json_get_text(tool, "require_approval"), "always"))
+        return failure_set(failure, 400, &approval, "unsupported_value",
+                           "Here 'always' needs 'allowed_tools': name the tools that are to need an "
+                           "approval.");
     if (!list) {
         *out_all = true;
         return 0;
@@ -76,7 +93,7 @@ static int add_server_tools(struct json_object *tool, size_t place, struct json_
             return failure_set(failure, 400, &item, "tool_not_permitted",
                                "There is no tool '%s' that an agent may have here.", shown);
         }
-        json_object_array_add(out, server_tool(name));
+        json_object_array_add(out, server_tool_of(tool, name));
     }
     return 0;
 }
