@@ -77,8 +77,8 @@ bool run_approval_at(struct json_object *run, size_t place, struct text *out_id)
     return false;
 }
 
-/* "it waits for tool outputs (…) of get_weather {"city":"Rome"} (call_1), …", or for approvals; both
- * where it does. */
+/* "it waits for tool outputs (…) of get_weather {"city":"Rome"} (call_1), …", or for approvals;
+ * both where it does. */
 static void explain_calls(struct json_object *calls, bool approvals, const char *words,
                           struct buf *out)
 {
@@ -244,7 +244,7 @@ static unsigned step_calls(struct json_object *step)
     return calls ? (unsigned)json_object_array_length(calls) : 0;
 }
 
-/* "! approval: approved, by ann, by key_…: fine"; of one that waits the id, by which it is named. */
+/* "! approval: approved, by ann, by key_…: fine"; of one that waits its id. */
 static void print_approval(FILE *out, struct json_object *call)
 {
     struct json_object *approval = json_get(call, "approval");

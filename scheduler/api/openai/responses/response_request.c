@@ -77,8 +77,8 @@ static int add_server_tools(struct json_object *tool, size_t place, struct json_
         list = json_get(list, "tool_names");
     if (!list && text_is(json_get_text(tool, "require_approval"), "always"))
         return failure_set(failure, 400, &approval, "unsupported_value",
-                           "Here 'always' needs 'allowed_tools': name the tools that are to need an "
-                           "approval.");
+                           "Here 'always' needs 'allowed_tools': name the tools that are to "
+                           "need an approval.");
     if (!list) {
         *out_all = true;
         return 0;
