@@ -112,6 +112,33 @@ for (const [major, shape] of Object.entries(shapes)) {
     assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
   });
 
+  test(`openai ${major}: a call that needs an approval is a function that no program has, and an output allows it only by saying so`, async () => {
+    const openai = client();
+    const assistant = await openai.beta.assistants.create({ model: 'openai/m', name: `approvals ${major}`, tools: [weather, { type: 'calculator', require_approval: 'always' }] });
+    const thread = await openai.beta.threads.create({ messages: [{ role: 'user', content: 'How is the weather?' }] });
+    const { runs } = openai.beta.threads;
+    const run = await runs.createAndPoll(thread.id, { assistant_id: assistant.id }, fast);
+    assert.equal(run.status, 'requires_action', JSON.stringify(run.last_error));
+    const mine = { get_weather: ({ city }) => `sun in ${city}` };
+    const answered = (approve) => run.required_action.submit_tool_outputs.tool_calls.map((call) => ({
+      tool_call_id: call.id,
+      output: mine[call.function.name]?.(JSON.parse(call.function.arguments)) ?? approve(call),
+    }));
+    const blind = (error) => error instanceof shape.OpenAI.BadRequestError && /approve_tool_call is \{"approve": true\}/.test(error.message);
+    await assert.rejects(shape.submit(runs, 'submitToolOutputs', run, { tool_outputs: answered((call) => `Error: there is no function ${call.function.name}`) }), blind);
+    const seen = [];
+    const tool_outputs = answered((call) => (seen.push([call.function.name, JSON.parse(call.function.arguments)]), '{"approve": true}'));
+    assert.deepEqual(seen, [['approve_tool_call', { tool: 'calculator', arguments: { expression: '6*7' } }]]);
+    const ended = await shape.submit(runs, 'submitToolOutputsAndPoll', run, { tool_outputs }, fast);
+    assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+    const messages = await openai.beta.threads.messages.list(thread.id);
+    assert.equal(messages.data[0].content[0].text.value, 'sun in Rome, 42, sun in Oslo');
+
+    // Requests of ours, by the same client: what was decided is not decided again, and no SDK tries.
+    const late = openai.post(`/threads/${thread.id}/runs/${run.id}/deny`, { body: { tool_call_id: run.required_action.submit_tool_outputs.tool_calls[1].id } });
+    await assert.rejects(late, (error) => error instanceof shape.OpenAI.ConflictError && error.code === 'approval_decided');
+  });
+
   test(`openai ${major}: outputs that do not fit are refused, a lost reply is made good by the SDK's retry`, async () => {
     let lose = false;
     const openai = client({
