@@ -2,7 +2,7 @@
  * told of arguments, as JSON Schema, and by what they are checked. */
 
 #include "scheduler/api/mcp/mcp.h"
-#include "shared/store/runs/tool_outputs.h"
+#include "shared/store/answers/tool_outputs.h"
 #include "shared/submit/bodies.h"
 
 enum { WAIT_MAX_S = 600 };
