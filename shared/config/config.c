@@ -35,6 +35,8 @@ static int apply(struct config *config, struct config_file *file, char *const *e
         r = config_apply_providers(config, file, environment, err);
     if (r == 0)
         r = config_apply_models(config, file, err);
+    if (r == 0)
+        r = config_apply_search(config, file, err);
     return r;
 }
 
@@ -119,6 +121,23 @@ static void free_secrets(struct config *config)
     free(config->secrets.master_key_file);
 }
 
+static void free_search(struct config *config)
+{
+    for (unsigned i = 0; i < config->web_search_count; i++) {
+        struct config_search_engine *engine = &config->web_search[i];
+
+        free(engine->name);
+        free(engine->kind);
+        free(engine->base_url);
+        if (engine->api_key)
+            explicit_bzero(engine->api_key, strlen(engine->api_key));
+        free(engine->api_key);
+        free(engine->api_key_file);
+    }
+    free(config->web_search);
+    free(config->read_page.robots);
+}
+
 static void free_telemetry(struct config *config)
 {
     free(config->telemetry.endpoint);
@@ -152,6 +171,7 @@ void config_free(struct config *config)
     free(config->worker.host);
     free_files(config);
     free_secrets(config);
+    free_search(config);
     free_telemetry(config);
     free_strings(config->worker.private_addresses, config->worker.private_addresses_count);
     for (unsigned i = 0; i < config->providers_count; i++)

@@ -34,6 +34,18 @@ struct config_provider {
 
 #define CONFIG_KEYS_MAX 8 /* of a provider */
 
+/* An engine that web_search asks; they are asked in the order of the list. */
+struct config_search_engine {
+    char *name;                  /* in logs and limits; default: its kind */
+    char *kind;                  /* "searxng", "brave", "tavily" */
+    char *base_url;              /* without a slash at its end */
+    char *api_key;               /* "": none. Never logged. */
+    char *api_key_file;          /* what has it; "": none. Read by config_search_key */
+    int64_t requests_per_minute; /* of all workers together; 0, the default: no limit */
+    int64_t interval_ms;         /* one at a time, so far apart; 0, the default: any */
+    int64_t timeout_ms;          /* default 10 000 */
+};
+
 /* A model: what stands in the configuration, and in the table that is compiled in. What is not
  * said is -1 or CONFIG_UNSET. */
 struct config_model {
@@ -182,10 +194,17 @@ struct config {
                                     * are sent the traceparent; "off" or "on" */
     } telemetry;
 
+    struct {
+        char *robots; /* PENSTOCK_READ_PAGE_ROBOTS: whether robots.txt is obeyed: "obey" (the
+                       * default), "agent" (an agent may say that it is not) or "ignore" */
+    } read_page;
+
     char *default_provider; /* PENSTOCK_DEFAULT_PROVIDER: serves models that are named barely and
                              * not known; default "": none */
     int shards;             /* PENSTOCK_SHARDS: of the queue, 1 to 100; default 1 */
 
+    struct config_search_engine *web_search;
+    unsigned web_search_count;
     struct config_provider *providers;
     unsigned providers_count;
     struct config_model *models;
@@ -219,6 +238,11 @@ MUSTCHECK int config_load(const struct config_flags *flags, char *const *environ
                           struct config **out, struct error *err);
 void config_free(struct config *config); /* accepts NULL */
 void config_freep(struct config **config);
+
+/* The key of a search engine, from its file where it is in one; "" where it has none. The caller
+ * frees it. Returns 0, or -E_INVALID or -E_SYSTEM with what is wrong with the file. */
+MUSTCHECK int config_search_key(const struct config_search_engine *engine, char **out,
+                                struct error *err);
 
 /* As config_load, for a program that runs: a file that can't be read twice (a pipe, standard input)
  * is -E_INVALID, since what is left of it would pass for one that says nothing. */

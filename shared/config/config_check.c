@@ -338,3 +338,10 @@ const char *config_check_on_off(const char *value)
 {
     return strcmp(value, "on") == 0 || strcmp(value, "off") == 0 ? NULL : "must be on or off";
 }
+
+const char *config_check_robots(const char *value)
+{
+    if (strcmp(value, "obey") == 0 || strcmp(value, "agent") == 0 || strcmp(value, "ignore") == 0)
+        return NULL;
+    return "must be obey, agent or ignore";
+}

@@ -1,5 +1,5 @@
 /* The configuration file: read, substitute, check its syntax (libyaml), load it by its schema
- * (libcyaml), and tell where in it a value stands, for checks that come later.
+ * (libcyaml, config_schema.c), and tell where in it a value stands, for checks that come later.
  */
 
 #include <cyaml/cyaml.h>
@@ -11,216 +11,10 @@
 #include "shared/base/memory.h"
 #include "shared/check/nearest.h"
 #include "shared/config/config_internal.h"
+#include "shared/config/config_schema.h"
 #include "shared/yaml/yaml_load.h"
 
-#define STRING_MAX 65536
-#define LIST_MAX   1000
-#define KEYS_MAX   64 /* that are looked at for one that may have been meant */
-
-#define OPTIONAL (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
-#define STRING(type, member)                                                                       \
-    CYAML_FIELD_STRING_PTR(#member, OPTIONAL, struct config_file_##type, member, 0, STRING_MAX)
-#define INTEGER(type, member)                                                                      \
-    CYAML_FIELD_INT_PTR(#member, OPTIONAL, struct config_file_##type, member)
-#define SEQUENCE(type, member, entry)                                                              \
-    CYAML_FIELD_SEQUENCE(#member, OPTIONAL, struct config_file_##type, member, entry, 0, LIST_MAX)
-
-static const cyaml_schema_value_t string_schema = {
-    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, STRING_MAX),
-};
-
-static const cyaml_schema_field_t provider_fields[] = {
-    STRING(provider, name),
-    STRING(provider, kind),
-    STRING(provider, base_url),
-    STRING(provider, api_key),
-    SEQUENCE(provider, api_keys, &string_schema),
-    SEQUENCE(provider, headers, &string_schema),
-    INTEGER(provider, connect_timeout_ms),
-    INTEGER(provider, first_byte_timeout_ms),
-    INTEGER(provider, idle_timeout_ms),
-    INTEGER(provider, total_timeout_ms),
-    INTEGER(provider, concurrent_calls),
-    STRING(provider, stream),
-    CYAML_FIELD_END,
-};
-
-static const cyaml_schema_field_t model_fields[] = {
-    STRING(model, name),
-    STRING(model, provider),
-    STRING(model, model),
-    INTEGER(model, context_tokens),
-    INTEGER(model, output_tokens),
-    INTEGER(model, requests_per_minute),
-    INTEGER(model, tokens_per_minute),
-    INTEGER(model, input_tokens_per_minute),
-    INTEGER(model, output_tokens_per_minute),
-    INTEGER(model, requests_per_day),
-    INTEGER(model, tokens_per_day),
-    INTEGER(model, concurrent_calls),
-    INTEGER(model, input_price),
-    INTEGER(model, cached_input_price),
-    INTEGER(model, cache_write_price),
-    INTEGER(model, output_price),
-    INTEGER(model, reasoning_price),
-    STRING(model, tools),
-    STRING(model, images),
-    STRING(model, structured_output),
-    STRING(model, reasoning_effort),
-    STRING(model, stream),
-    CYAML_FIELD_END,
-};
-
-static const cyaml_schema_field_t log_fields[] = {
-    STRING(log, level),
-    STRING(log, format),
-    CYAML_FIELD_END,
-};
-
-static const cyaml_schema_field_t scheduler_fields[] = {
-    STRING(scheduler, host),
-    INTEGER(scheduler, port),
-    STRING(scheduler, roles),
-    STRING(scheduler, metrics),
-    STRING(scheduler, search),
-    STRING(scheduler, mcp_origins),
-    INTEGER(scheduler, drain_ms),
-    INTEGER(scheduler, run_ttl_ms),
-    INTEGER(scheduler, max_body_bytes),
-    INTEGER(scheduler, max_connections),
-    INTEGER(scheduler, waiting_requests),
-    INTEGER(scheduler, response_wait_ms),
-    INTEGER(scheduler, stream_readers),
-    INTEGER(scheduler, tenant_places_percent),
-    INTEGER(scheduler, key_sockets),
-    INTEGER(scheduler, tenant_schedules),
-    INTEGER(scheduler, gateway_calls),
-    INTEGER(scheduler, gateway_wait_ms),
-    CYAML_FIELD_END,
-};
-
-static const cyaml_schema_field_t worker_fields[] = {
-    INTEGER(worker, slots),
-    STRING(worker, host),
-    INTEGER(worker, port),
-    INTEGER(worker, lease_ms),
-    INTEGER(worker, heartbeat_ms),
-    INTEGER(worker, drain_ms),
-    INTEGER(worker, max_iterations),
-    INTEGER(worker, tool_timeout_ms),
-    INTEGER(worker, answer_max_bytes),
-    INTEGER(worker, memory_bytes),
-    SEQUENCE(worker, private_addresses, &string_schema),
-    CYAML_FIELD_END,
-};
-
-static const cyaml_schema_field_t threads_fields[] = {
-    INTEGER(threads, max_bytes),
-    INTEGER(threads, user_max_bytes),
-    CYAML_FIELD_END,
-};
-
-static const cyaml_schema_field_t webhooks_fields[] = {
-    STRING(webhooks, private_addresses),
-    INTEGER(webhooks, keep_days),
-    CYAML_FIELD_END,
-};
-
-static const cyaml_schema_field_t retention_fields[] = {
-    INTEGER(retention, pause_ms),
-    INTEGER(retention, firing_days),
-    CYAML_FIELD_END,
-};
-
-static const cyaml_schema_field_t files_fields[] = {
-    STRING(files, store),
-    STRING(files, directory),
-    STRING(files, s3_endpoint),
-    STRING(files, s3_bucket),
-    STRING(files, s3_region),
-    STRING(files, s3_access_key),
-    STRING(files, s3_secret_key),
-    STRING(files, s3_addressing),
-    INTEGER(files, s3_timeout_ms),
-    INTEGER(files, max_bytes),
-    INTEGER(files, upload_max_bytes),
-    INTEGER(files, tenant_max_bytes),
-    INTEGER(files, abandoned_ms),
-    CYAML_FIELD_END,
-};
-
-static const cyaml_schema_field_t secrets_fields[] = {
-    STRING(secrets, master_key),
-    STRING(secrets, master_key_file),
-    CYAML_FIELD_END,
-};
-
-static const cyaml_schema_field_t code_interpreter_fields[] = {
-    STRING(code_interpreter, enabled),
-    INTEGER(code_interpreter, slots),
-    INTEGER(code_interpreter, wall_ms),
-    INTEGER(code_interpreter, cpu_seconds),
-    INTEGER(code_interpreter, memory_bytes),
-    INTEGER(code_interpreter, processes),
-    INTEGER(code_interpreter, disk_bytes),
-    INTEGER(code_interpreter, output_bytes),
-    INTEGER(code_interpreter, first_uid),
-    STRING(code_interpreter, cgroups),
-    CYAML_FIELD_END,
-};
-
-static const cyaml_schema_field_t telemetry_fields[] = {
-    STRING(telemetry, endpoint),
-    STRING(telemetry, traces_endpoint),
-    STRING(telemetry, headers),
-    STRING(telemetry, service_name),
-    STRING(telemetry, resource_attributes),
-    STRING(telemetry, sampler),
-    STRING(telemetry, sampler_arg),
-    STRING(telemetry, content),
-    STRING(telemetry, tell_providers),
-    CYAML_FIELD_END,
-};
-
-static const cyaml_schema_value_t provider_schema = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_file_provider, provider_fields),
-};
-
-static const cyaml_schema_value_t model_schema = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_file_model, model_fields),
-};
-
-static const cyaml_schema_field_t file_fields[] = {
-    STRING(data, database_url),
-    STRING(data, redis_url),
-    STRING(data, default_provider),
-    INTEGER(data, shards),
-    CYAML_FIELD_MAPPING("log", CYAML_FLAG_OPTIONAL, struct config_file_data, log, log_fields),
-    CYAML_FIELD_MAPPING("scheduler", CYAML_FLAG_OPTIONAL, struct config_file_data, scheduler,
-                        scheduler_fields),
-    CYAML_FIELD_MAPPING("worker", CYAML_FLAG_OPTIONAL, struct config_file_data, worker,
-                        worker_fields),
-    CYAML_FIELD_MAPPING("threads", CYAML_FLAG_OPTIONAL, struct config_file_data, threads,
-                        threads_fields),
-    CYAML_FIELD_MAPPING("files", CYAML_FLAG_OPTIONAL, struct config_file_data, files, files_fields),
-    CYAML_FIELD_MAPPING("webhooks", CYAML_FLAG_OPTIONAL, struct config_file_data, webhooks,
-                        webhooks_fields),
-    CYAML_FIELD_MAPPING("retention", CYAML_FLAG_OPTIONAL, struct config_file_data, retention,
-                        retention_fields),
-    CYAML_FIELD_MAPPING("secrets", CYAML_FLAG_OPTIONAL, struct config_file_data, secrets,
-                        secrets_fields),
-    CYAML_FIELD_MAPPING("code_interpreter", CYAML_FLAG_OPTIONAL, struct config_file_data,
-                        code_interpreter, code_interpreter_fields),
-    CYAML_FIELD_MAPPING("telemetry", CYAML_FLAG_OPTIONAL, struct config_file_data, telemetry,
-                        telemetry_fields),
-    SEQUENCE(data, providers, &provider_schema),
-    SEQUENCE(data, models, &model_schema),
-    CYAML_FIELD_END,
-};
-
-static const cyaml_schema_value_t file_schema = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct config_file_data, file_fields),
-};
+#define KEYS_MAX 64 /* that are looked at for one that may have been meant */
 
 /* What libcyaml logged about its first error: the message, then a line for each level, the
  * innermost first, such as " in mapping field 'port' (line: 3, column: 9)". */
@@ -362,7 +156,7 @@ static yaml_node_t *find_node(struct config_file *file, const char *where)
 /* The members that a mapping at a path may have, as far as the schema goes; else NULL. */
 static const cyaml_schema_field_t *fields_at(const char *where)
 {
-    const cyaml_schema_value_t *schema = &file_schema;
+    const cyaml_schema_value_t *schema = &config_file_schema;
 
     while (*where) {
         if (*where == '[') {
@@ -444,7 +238,7 @@ static int load(struct config_file *file, struct text text, struct error *err)
     char message[160];
     char near[80];
     cyaml_err_t result = cyaml_load_data((const uint8_t *)text.ptr, text.len, &options,
-                                         &file_schema, (cyaml_data_t **)&file->data, NULL);
+                                         &config_file_schema, (cyaml_data_t **)&file->data, NULL);
 
     if (result == CYAML_OK)
         return 0;
@@ -552,7 +346,8 @@ int config_file_parse(struct config_file *file, struct text text, struct error *
     if (r < 0)
         return r;
     file->has_document = true;
-    r = check_value(file, yaml_document_get_root_node(&file->document), &file_schema, "", err);
+    r = check_value(file, yaml_document_get_root_node(&file->document), &config_file_schema, "",
+                    err);
     return r < 0 ? r : load(file, text, err);
 }
 
@@ -580,7 +375,7 @@ void config_file_deinit(struct config_file *file)
     cyaml_config_t options = {.mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR};
 
     if (file->data)
-        (void)cyaml_free(&options, &file_schema, file->data, 0);
+        (void)cyaml_free(&options, &config_file_schema, file->data, 0);
     if (file->has_document)
         yaml_document_delete(&file->document);
     *file = (struct config_file){0};

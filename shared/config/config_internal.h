@@ -141,6 +141,21 @@ struct config_file_code_interpreter {
     char *cgroups;
 };
 
+struct config_file_read_page {
+    char *robots;
+};
+
+struct config_file_search_engine {
+    char *name;
+    char *kind;
+    char *base_url;
+    char *api_key;
+    char *api_key_file;
+    int64_t *requests_per_minute;
+    int64_t *interval_ms;
+    int64_t *timeout_ms;
+};
+
 struct config_file_telemetry {
     char *endpoint;
     char *traces_endpoint;
@@ -168,6 +183,9 @@ struct config_file_data {
     struct config_file_secrets secrets;
     struct config_file_code_interpreter code_interpreter;
     struct config_file_telemetry telemetry;
+    struct config_file_read_page read_page;
+    struct config_file_search_engine *web_search;
+    unsigned web_search_count;
     struct config_file_provider *providers;
     unsigned providers_count;
     struct config_file_model *models;
@@ -204,10 +222,12 @@ MUSTCHECK int config_apply_scalars(struct config *config, struct config_file *fi
                                    char *const *environment, const struct config_flags *flags,
                                    struct error *err);
 
-/* Providers, models and private addresses. Returns 0 or -E_INVALID. */
+/* Providers, models, search engines and private addresses. Returns 0 or -E_INVALID. */
 MUSTCHECK int config_apply_providers(struct config *config, struct config_file *file,
                                      char *const *environment, struct error *err);
 MUSTCHECK int config_apply_models(struct config *config, struct config_file *file,
+                                  struct error *err);
+MUSTCHECK int config_apply_search(struct config *config, struct config_file *file,
                                   struct error *err);
 MUSTCHECK int config_apply_private_addresses(struct config *config, struct config_file *file,
                                              char *const *environment, struct error *err);
@@ -250,6 +270,7 @@ const char *config_check_optional_secret(const char *value);
 const char *config_check_addressing(const char *value);
 const char *config_check_optional_url(const char *value);
 const char *config_check_on_off(const char *value);
+const char *config_check_robots(const char *value);
 const char *config_check_metrics(const char *value);
 const char *config_check_name(const char *value);
 const char *config_check_header(const char *value);

@@ -2,7 +2,7 @@
  * variable, and what is right. The value of a later source replaces that of an earlier one.
  *
  * A new setting is a field of struct config, one line here, and (for the file) one in the schema of
- * config_file.c.
+ * config_schema.c.
  */
 
 #include <stdio.h>
@@ -144,6 +144,8 @@ static const struct setting settings[] = {
     NUMBER_SETTING(SETTING_INT64, code_interpreter.first_uid, NULL, 59100, 1000, 2000000000),
     TEXT_SETTING(code_interpreter.cgroups, "PENSTOCK_CODE_INTERPRETER_CGROUPS", "",
                  config_check_directories),
+
+    TEXT_SETTING(read_page.robots, "PENSTOCK_READ_PAGE_ROBOTS", "obey", config_check_robots),
 
     TEXT_SETTING(telemetry.endpoint, "OTEL_EXPORTER_OTLP_ENDPOINT", "", config_check_optional_url),
     TEXT_SETTING(telemetry.traces_endpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "",
