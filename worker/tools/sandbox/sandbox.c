@@ -19,6 +19,9 @@
 #define NODE_HEAP   "--max-old-space-size=256"
 #define MAIN_PYTHON "main.py"
 #define MAIN_NODE   "main.js"
+#define MAIN_PDF    "page.pdf"
+#define PDF_PAGES   "300"
+#define PDF_WALL_MS 20000
 
 /* The folders that the operator names. */
 static void split_groups(struct sandbox *sandbox)
@@ -69,7 +72,15 @@ bool sandbox_may_recover(const struct sandbox *sandbox)
 
 bool sandbox_speaks(const struct sandbox *sandbox, enum sandbox_language language)
 {
-    return language == SANDBOX_PYTHON || sandbox->javascript;
+    switch (language) {
+    case SANDBOX_PYTHON:
+        return true;
+    case SANDBOX_JAVASCRIPT:
+        return sandbox->javascript;
+    case SANDBOX_PDF:
+        return sandbox->pdf;
+    }
+    return false;
 }
 
 void sandbox_stats_get(const struct sandbox *sandbox, struct sandbox_stats *out)
@@ -105,7 +116,12 @@ void sandbox_command(const struct sandbox *sandbox, enum sandbox_language langua
     static const char *const python[] = {"/usr/bin/python3",  "-I", "-u", "-B",
                                          "/job/" MAIN_PYTHON, NULL};
     static const char *const node[] = {"/usr/bin/node", NODE_HEAP, "/job/" MAIN_NODE, NULL};
-    const char *const *program = language == SANDBOX_PYTHON ? python : node;
+    static const char *const pdf[] = {
+        SANDBOX_PDFTOTEXT,           "-q", "-enc", "UTF-8", "-l", PDF_PAGES, "/job/" MAIN_PDF,
+        "/job/out/" SANDBOX_PDF_OUT, NULL};
+    static const char *const *const programs[] = {
+        [SANDBOX_PYTHON] = python, [SANDBOX_JAVASCRIPT] = node, [SANDBOX_PDF] = pdf};
+    const char *const *program = programs[language];
     const struct sandbox_options *options = &sandbox->options;
     /* With a control group memory is counted where it is used, and addresses are free: node
      * reserves more of them than any program may use. */
@@ -160,23 +176,27 @@ static void find_end(struct sandbox_outcome *outcome)
 static int run(struct sandbox *sandbox, const struct sandbox_job *job, struct sandbox_outcome *out,
                struct error *err)
 {
+    static const char *const names[] = {
+        [SANDBOX_PYTHON] = MAIN_PYTHON, [SANDBOX_JAVASCRIPT] = MAIN_NODE, [SANDBOX_PDF] = MAIN_PDF};
     struct archive_entry code = {
         .kind = ARCHIVE_FILE,
-        .path = job->language == SANDBOX_PYTHON ? TEXT(MAIN_PYTHON) : TEXT(MAIN_NODE),
+        .path = text_of(names[job->language]),
         .bytes = job->code,
     };
+    int64_t wall_ms = sandbox->options.wall_ms;
     struct sandbox_command command;
     CLEANUP(buf_deinit) struct buf files;
     int r;
 
+    if (job->language == SANDBOX_PDF && wall_ms > PDF_WALL_MS)
+        wall_ms = PDF_WALL_MS;
     buf_init(&files, SANDBOX_IN_BYTES + SANDBOX_WORK_BYTES + ((size_t)4 << 20));
     buf_add_text(&files, job->files);
     archive_add(&files, &code);
-    sandbox_command(sandbox, job->language, sandbox->options.wall_ms, &command);
+    sandbox_command(sandbox, job->language, wall_ms, &command);
     r = buf_check(&files, err);
     if (r == 0)
-        r = sandbox_confine(sandbox, command.list, sandbox->options.wall_ms, buf_text(&files), out,
-                            err);
+        r = sandbox_confine(sandbox, command.list, wall_ms, buf_text(&files), out, err);
     if (r < 0)
         return r;
     find_end(out);
@@ -201,9 +221,12 @@ int sandbox_check(struct sandbox *sandbox, const struct sandbox_job *job, struct
     if (!sandbox->trouble[0] && sandbox_speaks(sandbox, job->language))
         return 0;
     sandbox->stats.refused++;
-    return error_set(err, E_UNAVAILABLE, "%s",
-                     sandbox->trouble[0] ? sandbox->trouble
-                                         : "javascript can't be run here, only python");
+    if (sandbox->trouble[0])
+        return error_set(err, E_UNAVAILABLE, "%s", sandbox->trouble);
+    if (job->language == SANDBOX_PDF)
+        return error_set(err, E_UNAVAILABLE,
+                         "there is no " SANDBOX_PDFTOTEXT " (package poppler-utils)");
+    return error_set(err, E_UNAVAILABLE, "javascript can't be run here, only python");
 }
 
 static int take_place(struct sandbox *sandbox, const struct sandbox_job *job, struct error *err)

@@ -39,7 +39,10 @@ struct sandbox_options {
     const char *groups; /* folders of control groups, with commas between; "": none */
 };
 
-enum sandbox_language { SANDBOX_PYTHON, SANDBOX_JAVASCRIPT };
+/* What a job is run by. Of SANDBOX_PDF the code is a PDF, and the program pdftotext, which writes
+ * its text to out/SANDBOX_PDF_OUT. */
+enum sandbox_language { SANDBOX_PYTHON, SANDBOX_JAVASCRIPT, SANDBOX_PDF };
+#define SANDBOX_PDF_OUT "page.txt"
 
 struct sandbox_stats {
     uint64_t runs;     /* programs that were started */

@@ -5,7 +5,8 @@
 #include "shared/process/spawner.h"
 #include "worker/tools/sandbox/sandbox.h"
 
-#define SANDBOX_GROUPS 4
+#define SANDBOX_GROUPS    4
+#define SANDBOX_PDFTOTEXT "/usr/bin/pdftotext"
 
 struct sandbox {
     struct sandbox_options options;
@@ -19,6 +20,7 @@ struct sandbox {
     bool known;
     bool may_pass; /* the trouble: the machine was too busy */
     bool javascript;
+    bool pdf;
     char trouble[240]; /* "": none */
     struct sandbox_stats stats;
     struct cond freed; /* a place */

@@ -157,6 +157,7 @@ static int try(struct sandbox *sandbox, struct error *err)
     else
         r = -E_NOT_FOUND;
     sandbox->javascript = r == 0;
+    sandbox->pdf = access(SANDBOX_PDFTOTEXT, X_OK) == 0;
     return r == -E_CANCELED ? error_set(err, E_CANCELED, "cancelled") : 0;
 }
 
