@@ -21,6 +21,7 @@
 #include "worker/lease/heartbeat.h"
 #include "worker/run/run.h"
 #include "worker/state.h"
+#include "worker/tools/web/web.h"
 
 #define CANCEL_POLL_MS    1000
 #define OPEN_WAIT_MS      5000
@@ -183,8 +184,10 @@ static int fleet_round(void *arg, struct error *err)
     int64_t workers;
     int r = workers_count_live(worker->pg, &workers, err);
 
-    if (r == 0)
+    if (r == 0) {
         gate_set_workers(worker->gate, workers);
+        web_set_workers(worker->tools.web, workers);
+    }
     return r;
 }
 

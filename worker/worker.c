@@ -40,6 +40,7 @@
 #include "worker/run/record/persist.h"
 #include "worker/run/run.h"
 #include "worker/stats/call_stats.h"
+#include "worker/tools/web/web.h"
 #include "worker/watch.h"
 
 #define START_WAIT_MS    60000
@@ -146,6 +147,15 @@ static int open_parts(struct worker *worker, const struct config *config, struct
     if (r == 0)
         r = key_ring_open(config->secrets.master_key, config->secrets.master_key_file,
                           &worker->tools.master_keys, err);
+    if (r == 0)
+        r = web_new(
+            &(struct web_options){
+                .engines = config->web_search,
+                .engine_count = config->web_search_count,
+                .robots = config->read_page.robots,
+                .redis = worker->redis,
+            },
+            &worker->tools.web, err);
     if (r == 0)
         r = heartbeat_open(&heartbeat, &worker->heartbeat, err);
     if (r == 0)
@@ -286,6 +296,7 @@ void worker_close(struct worker *worker)
     heartbeat_close(worker->heartbeat);
     http_client_close(worker->http);
     key_ring_free(worker->tools.master_keys);
+    web_free(worker->tools.web);
     tracer_stop(worker->tracer);
     servers_stop(worker->servers);
     spending_book_stop(&worker->spendings);

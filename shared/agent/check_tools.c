@@ -68,7 +68,7 @@ static int check_tool_type(struct json_object *value, const struct path *path,
 {
     struct text type = json_string(value);
     const struct tool_kind *kind = tool_kind_find(type);
-    char list[160];
+    char list[200];
 
     if (tool_is_declared(type))
         return 0; /* whether there is one is known to the database */
@@ -136,6 +136,8 @@ static int check_tool(struct json_object *value, const struct path *path, struct
     }
     if (tool_is_declared(json_get_text(value, "type")))
         return fields_check(FIELDS(declared), value, path, failure);
+    if (check_is_web(json_get_text(value, "type")))
+        return check_web_tool(value, path, failure);
     if (kind && kind->has_class)
         return fields_check(FIELDS(with_class), value, path, failure);
     return fields_check(FIELDS(server), value, path, failure);

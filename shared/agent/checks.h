@@ -8,6 +8,13 @@
  * function. No two with one name. */
 int check_tools(struct json_object *value, const struct path *path, struct failure *failure);
 
+/* web_search and read_page, which have members of their own: {"type", "filters":
+ * {"allowed_domains", "blocked_domains"}} and "search_context_size", or "robots". */
+bool check_is_web(struct text type);
+extern const char *const web_context_sizes[]; /* ended by NULL */
+int check_web_filters(struct json_object *value, const struct path *path, struct failure *failure);
+int check_web_tool(struct json_object *value, const struct path *path, struct failure *failure);
+
 /* A tool's name: tool_name_fits. */
 int check_tool_name(struct json_object *value, const struct path *path, struct failure *failure);
 

@@ -10,6 +10,8 @@
 #include <strings.h>
 
 #include "shared/agent/approval.h"
+#include "shared/agent/checks.h"
+#include "shared/agent/narrow_web.h"
 #include "shared/agent/tools.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
@@ -55,21 +57,42 @@ static bool speaks_of_approval(struct json_object *tool)
     return json_get(tool, "require_approval") || json_get(tool, "approval_timeout");
 }
 
-/* A tool that both have. */
+/* The agent's, narrowed by what the request says of what it may read. */
+static int narrow_web(struct json_object *agents, struct json_object *said, const struct path *path,
+                      struct json_object **out, struct failure *failure)
+{
+    CLEANUP(buf_deinit) struct buf text;
+    struct json_write write;
+    int r;
+
+    buf_init(&text, 0);
+    json_write_init(&write, &text);
+    r = narrow_web_tool(&write, agents, said, path, failure);
+    if (r == 0 && json_decode(buf_text(&text), JSON_DEPTH_DEFAULT, out, NULL) < 0)
+        abort(); /* out of memory */
+    return r;
+}
+
+/* A tool that both have, but for its approvals. */
+static int shared_tool(struct json_object *agents, struct json_object *said, bool open,
+                       const struct path *path, struct json_object **out, struct failure *failure)
+{
+    if (!open && check_is_web(json_get_text(agents, "type")))
+        return narrow_web(agents, said, path, out, failure);
+    if (json_object_deep_copy(open ? said : agents, out, NULL) < 0)
+        abort(); /* out of memory */
+    return 0;
+}
+
 static int write_shared(struct json_write *write, struct json_object *agents,
                         struct json_object *said, bool open, const struct path *path,
                         struct failure *failure)
 {
     CLEANUP(json_freep) struct json_object *tool = NULL;
-    int r;
+    int r = shared_tool(agents, said, open, path, &tool, failure);
 
-    if (!speaks_of_approval(agents) && !speaks_of_approval(said)) {
-        json_write_raw(write, NULL, json_text(open ? said : agents));
-        return 0;
-    }
-    if (json_object_deep_copy(open ? said : agents, &tool, NULL) < 0)
-        abort(); /* out of memory */
-    r = approval_narrow(agents, said, tool, path, failure);
+    if (r == 0 && (speaks_of_approval(agents) || speaks_of_approval(said)))
+        r = approval_narrow(agents, said, tool, path, failure);
     if (r == 0)
         json_write_raw(write, NULL, json_text(tool));
     return r;

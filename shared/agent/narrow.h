@@ -14,8 +14,9 @@ struct failure;
 
 /* `agents`: the agent's member as JSON text, TEXT_NONE for none; `said`: the checked member of
  * the request. Appends a JSON array to `out`. Of a tool that the server executes, what the agent
- * says about it counts; approvals may be added to it (approval.h). Returns 0, or -E_INVALID with
- * *failure: code "tool_not_permitted" for a tool that the agent has not, "approval_not_permitted"
+ * says about it counts; approvals may be added to it (approval.h), and what it may read of the web
+ * narrowed (narrow_web.h). Returns 0, or -E_INVALID with *failure: code "tool_not_permitted" for a
+ * tool that the agent has not, "not_permitted" for what it may not read, "approval_not_permitted"
  * for what would need fewer approvals. */
 MUSTCHECK int narrow_tools(struct text agents, struct json_object *said, struct buf *out,
                            struct failure *failure);

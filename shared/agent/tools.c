@@ -10,6 +10,8 @@ const struct tool_kind tool_kinds[] = {
     {"http_request", TOOL_BY_SERVER, true},
     {"function", TOOL_BY_CLIENT, false},
     {"code_interpreter", TOOL_BY_SERVER, false},
+    {"web_search", TOOL_BY_SERVER, false},
+    {"read_page", TOOL_BY_SERVER, false},
     {"file_search", TOOL_BY_NOBODY, false},
 };
 

@@ -28,6 +28,7 @@ struct pg;
 struct sandbox;
 struct tool_source;
 struct trace_context;
+struct web;
 
 #define TOOL_RESULT_MAX    ((size_t)256 << 10) /* bytes */
 #define TOOL_ARGUMENTS_MAX ((size_t)1 << 20)   /* bytes */
@@ -68,6 +69,7 @@ struct tool_services {
     int64_t (*now_wall_ms)(void);
     struct sandbox *sandbox; /* for programs of models; NULL: it is switched off */
     struct tool_files files; /* of these */
+    struct web *web;         /* for tools that read the web; NULL: there is none */
 };
 
 /* What the agent allows its tools, and whose it is. Lives as long as the run. */
@@ -139,3 +141,4 @@ extern const struct tool_source tool_source_builtin;
 extern const struct tool_source tool_source_client;
 extern const struct tool_source tool_source_declared;
 extern const struct tool_source tool_source_sandbox;
+extern const struct tool_source tool_source_web;

@@ -17,10 +17,8 @@
 #define NAME_SHOWN 65 /* bytes of an invented name that are repeated, with the final zero */
 
 static const struct tool_source *const sources[] = {
-    &tool_source_builtin,
-    &tool_source_client,
-    &tool_source_declared,
-    &tool_source_sandbox,
+    &tool_source_builtin, &tool_source_client, &tool_source_declared,
+    &tool_source_sandbox, &tool_source_web,
 };
 
 static int out_of_room(struct error *err)

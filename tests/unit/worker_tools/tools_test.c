@@ -188,6 +188,9 @@ Test(tools, are_those_of_the_catalogue_and_nothing_else)
         const struct tool_source *sources[] = {
             [TOOL_BY_SERVER] = text_is(text_of(tool_kinds[i].type), "code_interpreter")
                                    ? &tool_source_sandbox
+                               : text_is(text_of(tool_kinds[i].type), "web_search") ||
+                                       text_is(text_of(tool_kinds[i].type), "read_page")
+                                   ? &tool_source_web
                                    : &tool_source_builtin,
             [TOOL_BY_CLIENT] = &tool_source_client};
         struct error err;
