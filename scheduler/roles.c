@@ -402,6 +402,7 @@ static void start_api(struct scheduler *scheduler)
         .hooks = scheduler->links.hooks,
         .hook_guard = &scheduler->hook_guard,
         .tool_guard = &scheduler->tool_guard,
+        .web = {scheduler->config->web_search_count > 0, scheduler->config->read_page.robots},
         .master_keys = scheduler->master_keys,
         .tracer = scheduler->tracer,
         .key_sockets = (size_t)scheduler->config->scheduler.key_sockets,

@@ -140,6 +140,7 @@ struct api *api_new(const struct api_options *options)
     api->hooks = options->hooks;
     api->hook_guard = options->hook_guard;
     api->tool_guard = options->tool_guard;
+    api->web = options->web;
     api->master_keys = options->master_keys;
     api->claim_returns = claim_returns_new();
     api->tracer = options->tracer;

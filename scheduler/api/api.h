@@ -9,6 +9,7 @@
  */
 
 #include "scheduler/api/poll.h"
+#include "shared/agent/web_offer.h"
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 #include "shared/http_server/http_server.h"
@@ -53,6 +54,7 @@ struct api_options {
     struct http_client *hooks; /* to receivers of webhooks, for trials; NULL: there are none */
     const struct guard_options *hook_guard; /* where these may be; NULL: as they are by default */
     const struct guard_options *tool_guard; /* where tools may be; NULL: as above */
+    struct web_offer web;                   /* nothing: no engine, and robots.txt is obeyed */
     struct key_ring *master_keys;           /* of secrets; required where the table has secrets */
     struct run_events events;
     const struct endpoint_table *const *tables; /* what is served; NULL: surfaces.h */

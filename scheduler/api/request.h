@@ -5,6 +5,7 @@
 #include "scheduler/api/endpoints.h"
 #include "scheduler/api/metrics.h"
 #include "scheduler/api/poll.h"
+#include "shared/agent/web_offer.h"
 #include "shared/check/failure.h"
 #include "shared/check/fields.h"
 #include "shared/fiber/budget.h"
@@ -71,7 +72,8 @@ struct api {
     struct http_client *hooks;              /* NULL: trials of webhooks are not sent */
     const struct guard_options *hook_guard; /* may be NULL */
     const struct guard_options *tool_guard; /* may be NULL */
-    struct key_ring *master_keys;           /* of secrets */
+    struct web_offer web;
+    struct key_ring *master_keys; /* of secrets */
     struct claim_returns *claim_returns;
     struct seats *seats; /* of sockets */
     int64_t response_wait_ms;

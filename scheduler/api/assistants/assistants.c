@@ -5,6 +5,7 @@
 
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/code/code_check.h"
+#include "scheduler/api/assistants/code/web_check.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/listing.h"
@@ -125,6 +126,8 @@ static int assistants_create(struct request *request)
 
     if (r == 0)
         r = assistants_check_code(request);
+    if (r == 0)
+        r = assistants_check_web(request);
     if (r < 0)
         return r;
     agent_spec_merge(NULL, request->body, &spec);
@@ -160,6 +163,8 @@ static int assistants_check(struct request *request)
 
     if (r == 0)
         r = assistants_check_code(request);
+    if (r == 0)
+        r = assistants_check_web(request);
     if (r < 0)
         return r;
     agent_spec_merge(NULL, request->body, &spec);
@@ -240,6 +245,8 @@ static int assistants_update(struct request *request)
 
     if (r == 0)
         r = assistants_check_code(request);
+    if (r == 0)
+        r = assistants_check_web(request);
     if (r < 0)
         return r;
     for (int attempt = 0; attempt < 5; attempt++) {

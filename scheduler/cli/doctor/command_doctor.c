@@ -352,6 +352,11 @@ static void check_provider(struct doctor *doctor, const struct config_provider *
     }
 }
 
+static void check_search(struct doctor *doctor)
+{
+    say(doctor, "web search", doctor_judge_search(doctor->config));
+}
+
 static void check_machine(struct doctor *doctor)
 {
     CLEANUP(buf_deinit) struct buf text = {0};
@@ -412,7 +417,8 @@ static void check_telemetry(struct doctor *doctor)
 }
 
 static void (*const checks[])(struct doctor *doctor) = {
-    check_postgres, check_redis, check_server, check_providers, check_telemetry, check_machine,
+    check_postgres, check_redis,     check_server,  check_providers,
+    check_search,   check_telemetry, check_machine,
 };
 
 static int examine(void *arg)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/config/config.h"
 #include "shared/store/fleet/workers.h"
 
 #define POSTGRES_MIN    150000
@@ -133,6 +134,27 @@ struct doctor_finding doctor_judge_code(const struct workers_code *said)
         return doctor_warning("no worker can run programs of models (code_interpreter): %s",
                               said->trouble);
     return doctor_ok("no worker has said yet whether it can run programs of models");
+}
+
+struct doctor_finding doctor_judge_search(const struct config *config)
+{
+    CLEANUP(buf_deinit) struct buf names = {0};
+
+    if (config->web_search_count == 0)
+        return doctor_ok("no search engine is configured, so no agent can have web_search");
+    buf_init(&names, 0);
+    for (unsigned i = 0; i < config->web_search_count; i++) {
+        const struct config_search_engine *engine = &config->web_search[i];
+        char *key = NULL;
+        struct error err;
+
+        if (config_search_key(engine, &key, &err) < 0)
+            return doctor_failed("%.200s", err.text);
+        explicit_bzero(key, strlen(key));
+        free(key);
+        buf_printf(&names, "%s%s (%s)", i ? ", then " : "", engine->name, engine->kind);
+    }
+    return doctor_ok("%.200s", buf_string(&names));
 }
 
 struct doctor_finding doctor_judge_clock(int64_t ahead_ms)

@@ -5,6 +5,7 @@
 
 enum doctor_verdict { DOCTOR_OK, DOCTOR_WARN, DOCTOR_FAIL };
 
+struct config;
 struct workers_code;
 
 struct doctor_finding {
@@ -15,6 +16,9 @@ struct doctor_finding {
 struct doctor_finding doctor_ok(const char *format, ...) PRINTF(1, 2);
 struct doctor_finding doctor_warning(const char *format, ...) PRINTF(1, 2);
 struct doctor_finding doctor_failed(const char *format, ...) PRINTF(1, 2);
+
+/* Which engines web_search asks, in their order; the files of their keys are read. */
+struct doctor_finding doctor_judge_search(const struct config *config);
 
 struct doctor_finding doctor_judge_postgres(int64_t server_version_num); /* 150004 */
 struct doctor_finding doctor_judge_connections(int64_t open, int64_t max);

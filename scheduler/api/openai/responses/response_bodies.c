@@ -104,6 +104,22 @@ static const struct field server_tool[] = {
 };
 /* clang-format on */
 
+/* A tool of the agent that OpenAI has, too, by one of the names that its SDKs give it. Where a user
+ * is is told to no engine. */
+static const struct field web_search_tool[] = {
+    {"type", FIELD_STRING, REQUIRED, 0, 0, NULL, NULL},
+    {"filters", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_web_filters},
+    {"search_context_size", FIELD_STRING, NULLABLE, 0, 0, web_context_sizes, NULL},
+    {"user_location", FIELD_ANY, NULLABLE, 0, 0, NULL, NULL},
+};
+
+bool response_tool_searches(struct text type)
+{
+    return text_starts(type, "web_search") &&
+           (text_is(type, "web_search") || text_is(type, "web_search_2025_08_26") ||
+            text_is(type, "web_search_preview") || text_is(type, "web_search_preview_2025_03_11"));
+}
+
 static int refuse_tool(struct text type, const struct path *path, struct failure *failure)
 {
     struct path type_path = {path, "type", 0};
@@ -111,8 +127,8 @@ static int refuse_tool(struct text type, const struct path *path, struct failure
 
     text_excerpt(type, shown, sizeof(shown));
     return failure_set(failure, 400, &type_path, "unsupported_value",
-                       "The tool '%s' is not offered here. Supported values are: 'function', and "
-                       "'mcp' with the server_label '" ITEM_SERVER_LABEL
+                       "The tool '%s' is not offered here. Supported values are: 'function', "
+                       "'web_search', and 'mcp' with the server_label '" ITEM_SERVER_LABEL
                        "' for the tools of an agent.",
                        shown);
 }
@@ -130,6 +146,8 @@ static int check_tool(struct json_object *value, const struct path *path, struct
         return fields_check(FIELDS(function_tool), value, path, failure);
     if (text_is(type, "mcp"))
         return fields_check(FIELDS(server_tool), value, path, failure);
+    if (response_tool_searches(type))
+        return fields_check(FIELDS(web_search_tool), value, path, failure);
     if (type.ptr)
         return refuse_tool(type, path, failure);
     return failure_set(failure, 400, &type_path, "missing_required_parameter",

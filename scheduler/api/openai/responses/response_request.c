@@ -3,6 +3,7 @@
 #include "scheduler/api/openai/responses/response_request.h"
 
 #include "providers/openai_api/chat_request.h"
+#include "scheduler/api/openai/responses/response_bodies.h"
 #include "shared/agent/tools.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
@@ -53,6 +54,16 @@ static struct json_object *server_tool_of(struct json_object *tool, struct text 
 
     if (!text_is(json_string(approval), "never"))
         add(out, "require_approval", approval);
+    return out;
+}
+
+/* The agent's tool, narrowed by what the request says of it. */
+static struct json_object *search_tool(struct json_object *said)
+{
+    struct json_object *out = server_tool(TEXT("web_search"));
+
+    add(out, "filters", json_get(said, "filters"));
+    add(out, "search_context_size", json_get(said, "search_context_size"));
     return out;
 }
 
@@ -118,6 +129,10 @@ static int add_tools(struct json_object *body, const struct response_place *plac
             continue;
         }
         any = true;
+        if (response_tool_searches(json_get_text(tool, "type"))) {
+            json_object_array_add(servers, search_tool(tool));
+            continue;
+        }
         r = add_server_tools(tool, i, servers, &all, failure);
     }
     if (r == 0 && any && all && !place->has_agent)
