@@ -1,5 +1,6 @@
 /* What an agent may say of the tools that read the web: of which domains, above all. */
 
+#include "shared/agent/approval.h"
 #include "shared/agent/checks.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
@@ -65,6 +66,7 @@ int check_web_tool(struct json_object *value, const struct path *path, struct fa
          .kind = FIELD_STRING,
          .flags = FIELD_NULLABLE,
          .words = web_context_sizes},
+        APPROVAL_FIELDS,
     };
     static const struct field page[] = {
         {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
@@ -73,6 +75,7 @@ int check_web_tool(struct json_object *value, const struct path *path, struct fa
          .flags = FIELD_NULLABLE,
          .check = check_web_filters},
         {.name = "robots", .kind = FIELD_STRING, .flags = FIELD_NULLABLE, .words = robots},
+        APPROVAL_FIELDS,
     };
 
     return text_is(json_get_text(value, "type"), "web_search")
