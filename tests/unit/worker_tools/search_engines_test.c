@@ -183,8 +183,8 @@ Test(search_engines, are_held_to_domains_whatever_they_find)
     cr_assert_eq(
         read(&reading, "tavily", "{\"results\":[{\"url\":\"https://c.example/\"}]}", &rules), 0);
     search_results_write(&reading.results, TEXT("q"), &out);
-    cr_assert_str_eq(buf_string(&out), "No results of the web for \"q\". 1 were of other domains "
-                                       "than those that may be.");
+    cr_assert_str_eq(buf_string(&out), "No results of the web for \"q\". Left out, as of other "
+                                       "domains than those that may be: 1.");
     finish(&reading);
 }
 
