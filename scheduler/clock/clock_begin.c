@@ -72,7 +72,7 @@ SUSPENDS static int begin_page(struct clockwork *clockwork, struct arena *arena,
 
     if (r < 0)
         return r;
-    *out_more = taken.count == FIRINGS_TAKE_MAX;
+    *out_more = taken.more;
     if (taken.count == 0)
         return 0;
     r = begin_all(clockwork, &taken, arena, err);

@@ -3,10 +3,15 @@
 #include "scheduler/clock/clock_internal.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
+#include "shared/fiber/fiber.h"
 #include "shared/schedules/schedule_plan.h"
 #include "shared/schedules/schedule_times.h"
 
 #define PAGES_MAX 64 /* of a round */
+
+/* Firings of one statement, and those of one more schedule: behind an outage each may have a
+ * thousand. */
+#define FIRINGS_MAX 500
 
 enum { WAIT_MAX_MS = 1000, WAIT_UNKNOWN_S = 3600 };
 
@@ -41,6 +46,23 @@ static int plan(const struct schedule_due *due, struct arena *arena, struct sche
     return plan_due(due, &table, arena, out, err);
 }
 
+/* As many of those that are due as one statement takes: *out_count. Others run between them, since
+ * thousands of times may be looked for. */
+SUSPENDS static int plan_some(const struct schedules_due *due, struct arena *arena,
+                              struct schedule_plan *plans, size_t *out_count, struct error *err)
+{
+    size_t firings = 0;
+    int r = 0;
+
+    for (*out_count = 0; r == 0 && *out_count < due->count && firings < FIRINGS_MAX;) {
+        r = plan(&due->items[*out_count], arena, &plans[*out_count], err);
+        firings += r == 0 ? plans[*out_count].count : 0;
+        *out_count += r == 0;
+        fiber_yield();
+    }
+    return r;
+}
+
 /* *out_more: there may be others that are due. Schedules that another scheduler has planned
  * meanwhile are left as it has them. */
 SUSPENDS static int plan_page(struct clockwork *clockwork, struct arena *arena, bool *out_more,
@@ -49,6 +71,7 @@ SUSPENDS static int plan_page(struct clockwork *clockwork, struct arena *arena, 
     struct schedule_plan *plans;
     struct schedules_due due;
     int64_t wait_ms, done, firings;
+    size_t count;
     int r = schedules_due(clockwork->options.pg, arena, &due, &wait_ms, err);
 
     if (r < 0)
@@ -60,12 +83,12 @@ SUSPENDS static int plan_page(struct clockwork *clockwork, struct arena *arena, 
     plans = arena_calloc(arena, due.count, sizeof(*plans));
     if (!plans)
         return error_set(err, E_LIMIT, "too many schedules are due");
-    for (size_t i = 0; r == 0 && i < due.count; i++)
-        r = plan(&due.items[i], arena, &plans[i], err);
+    r = plan_some(&due, arena, plans, &count, err);
     if (r == 0)
-        r = schedules_fire(clockwork->options.pg, plans, due.count, &done, &firings, err);
+        r = schedules_fire(clockwork->options.pg, plans, count, &done, &firings, err);
     if (r < 0)
         return r;
+    *out_more = *out_more || count < due.count;
     clockwork->planned += (uint64_t)firings;
     service_wake(&clockwork->begin);
     return 0;

@@ -405,6 +405,18 @@ static void add_name(void *arg, const struct field *field)
         names->list[names->count++] = field->name;
 }
 
+/* What people say for what they have met elsewhere under this name. */
+static const char *other_word(const char *name, const struct names *names)
+{
+    static const char *const words[][2] = {{"agent", "assistant_id"}, {"agent_id", "assistant_id"}};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
+        for (size_t j = 0; strcmp(name, words[i][0]) == 0 && j < names->count; j++)
+            if (strcmp(names->list[j], words[i][1]) == 0)
+                return words[i][1];
+    return NULL;
+}
+
 static int unknown(const struct fields *fields, const struct path *member, struct failure *failure)
 {
     struct names names = {.count = 0};
@@ -412,7 +424,9 @@ static int unknown(const struct fields *fields, const struct path *member, struc
     const char *near;
 
     fields_walk(fields, add_name, &names);
-    near = nearest_word(member->name, names.list, names.count);
+    near = other_word(member->name, &names);
+    if (!near)
+        near = nearest_word(member->name, names.list, names.count);
     path_format(member, where, sizeof(where));
     return failure_set(failure, 400, member, "unknown_parameter", "Unknown parameter: '%s'.%s%s%s",
                        where, near ? " Did you mean '" : "", near ? near : "", near ? "'?" : "");

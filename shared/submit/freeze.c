@@ -96,6 +96,10 @@ static int add_task(struct making *making, struct text task)
 
     making->draft.messages = making->thread_draft.messages = making->said;
     making->draft.message_count = making->thread_draft.message_count = before;
+    if (!task.ptr && before == 0 && making->submission->says_something)
+        return failure_param(making->failure, 400, "input", "missing_required_parameter",
+                             "Missing required parameter: 'input'. The assistant has no "
+                             "'task_instructions' either, so nobody would say anything to it.");
     if (!task.ptr)
         return 0;
     array = new_message_said(task);

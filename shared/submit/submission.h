@@ -55,6 +55,7 @@ struct submission {
     bool tells_task; /* the agent's task_instructions are the last message that it brings, whatever
                       * the thread; they are the first one of a new thread anyway, where there is
                       * no other */
+    bool says_something;   /* one that says nothing on a new thread is refused */
     struct uuid message;   /* the id of the one message that it brings; zero: any */
     bool as_input;         /* enqueued behind an active run, its messages wait by themselves */
     struct text assistant; /* its id or slug; TEXT_NONE: as the request's "assistant_id" */

@@ -4,6 +4,8 @@
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 
+#define RFC3339_LAST_S INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
+
 /* With an offset, years 0001 to 9999; fractions are cut off, a leap second is the second after it.
  * False, output untouched, for anything else. */
 MUSTCHECK bool rfc3339_parse(struct text text, int64_t *out_unix_s);

@@ -22,7 +22,7 @@ int timetable_next(const struct timetable *table, int64_t after_s, int64_t *out_
         r = table->once_s > after_s ? 0 : TIMETABLE_OVER;
         break;
     }
-    if (r != 0 || next_s > table->ends_s)
+    if (r != 0 || next_s > table->ends_s || next_s > TIMETABLE_LAST_S)
         return TIMETABLE_OVER;
     *out_s = next_s;
     return 0;

@@ -11,6 +11,10 @@ struct zone;
 
 enum { TIMETABLE_OVER = 1 };
 
+/* 9999-12-30T00:00:00Z: no time is later, so that with a day's delay and whatever the zone it is
+ * one that RFC 3339 can write. */
+#define TIMETABLE_LAST_S INT64_C(253402128000)
+
 struct timetable {
     enum { TIMETABLE_CRON, TIMETABLE_EVERY, TIMETABLE_ONCE } kind;
     struct cron cron;         /* of TIMETABLE_CRON */

@@ -24,7 +24,7 @@ const said = async (stack, thread) => (await stack.ok('GET', `/v1/threads/${thre
 
 test('a schedule says what it is, and when it fires next', async () => {
   await withStack({ script, workers: 0 }, async (stack) => {
-    const assistant = await stack.assistant({ slug: 'clerk' });
+    const assistant = await stack.assistant({ slug: 'clerk', task_instructions: 'Look what is new.' });
     const one = await createSchedule(stack, assistant, { name: 'morning', cron: '30 9 * * MON-FRI', timezone: 'Europe/Berlin', input: 'It is {{fire_time}}.', metadata: { of: 'tests' }, max_iterations: 3 });
     assert.match(one.id, /^sched_[0-9a-f]{32}$/);
     assert.deepEqual([one.object, one.assistant_id, one.name, one.cron, one.every, one.run_at, one.timezone], ['schedule', assistant.id, 'morning', '30 9 * * MON-FRI', null, null, 'Europe/Berlin']);
@@ -63,7 +63,7 @@ test('a schedule says what it is, and when it fires next', async () => {
 
 test('a schedule that is not right is refused, and it is said what would be', async () => {
   await withStack({ script, workers: 0, config: 'scheduler: {tenant_schedules: 2}\n' }, async (stack) => {
-    const assistant = await stack.assistant({ template: true, instructions: 'Branch {{branch}}.', tools: [{ type: 'calculator' }] });
+    const assistant = await stack.assistant({ template: true, instructions: 'Branch {{branch}}.', task_instructions: 'Look what is new.', tools: [{ type: 'calculator' }] });
     const variables = { branch: 'North' };
     const refused = async (fields, status, param, message) => {
       const { status: got, body } = await stack.call('POST', '/v1/schedules', { assistant_id: assistant.id, variables, ...fields });
@@ -376,7 +376,7 @@ test('schedules are applied from a file, behind its agents', async () => {
   await withStack({ script, workers: 0 }, async (stack) => {
     const file = join(stack.dir, 'agents.yaml');
     const write = (text) => writeFileSync(file, text);
-    const agents = 'agents:\n  - {name: clerk, model: openai/gpt-4o-mini}\n';
+    const agents = 'agents:\n  - {name: clerk, model: openai/gpt-4o-mini, task_instructions: Look what is new.}\n';
     write(`${agents}schedules:\n  - {name: morning, agent: clerk, cron: 0 9 * * MON-FRI, timezone: Europe/Berlin, input: What is new?, max_failures: 3, metadata: {of: tests}}
   - {name: often, agent: clerk, every: 90m, thread: lasting}\n  - {name: once, agent: clerk, run_at: "2030-07-01T12:00:00", timezone: America/New_York}\n`);
     assert.match(stack.command('apply', '-f', file, '--dry-run'), /^\+ create clerk\n[^]*\+ create schedule morning\n[^]*\+ create schedule often\n[^]*4 to create, 0 to update, 0 unchanged\n$/);
@@ -404,9 +404,9 @@ test('schedules are applied from a file, behind its agents', async () => {
 test('schedules that the file does not name any more are deleted where that is asked for', async () => {
   await withStack({ script, workers: 0 }, async (stack) => {
     const file = join(stack.dir, 'agents.yaml');
-    const other = await stack.assistant({ name: 'other' });
+    const other = await stack.assistant({ name: 'other', task_instructions: 'Look.' });
     const names = async () => (await stack.ok('GET', '/v1/schedules?order=asc')).data.map(({ name }) => name).sort();
-    const write = (...kept) => writeFileSync(file, `agents: [{name: clerk, model: openai/gpt-4o-mini}]\nschedules: [${kept.map((name) => `{name: ${name}, agent: clerk, every: 1h}`)}]\n`);
+    const write = (...kept) => writeFileSync(file, `agents: [{name: clerk, model: openai/gpt-4o-mini, task_instructions: Look.}]\nschedules: [${kept.map((name) => `{name: ${name}, agent: clerk, every: 1h}`)}]\n`);
     write('a', 'b', 'c');
     stack.command('apply', '-f', file, '-y', '--prune');
     const [{ assistant_id: clerk }] = (await stack.ok('GET', '/v1/schedules')).data;
@@ -422,7 +422,7 @@ test('schedules that the file does not name any more are deleted where that is a
     assert.match(stack.command('apply', '-f', file, '--prune', '-y'), /deleted schedule a \(sched_[0-9a-f]{32}\)\ndeleted schedule c /);
     assert.deepEqual(await names(), ['b', 'of ada', 'of another', null].sort());
     assert.match(stack.command('apply', '-f', file, '--prune', '-y'), /0 to delete, 2 unchanged\n$/);
-    writeFileSync(file, 'agents: [{name: clerk, model: openai/gpt-4o-mini}]\n');
+    writeFileSync(file, 'agents: [{name: clerk, model: openai/gpt-4o-mini, task_instructions: Look.}]\n');
     stack.command('apply', '-f', file, '--prune', '-y');
     assert.deepEqual(await names(), ['of ada', 'of another', null].sort());
   });

@@ -8,12 +8,12 @@
 #include "shared/agent/checks.h"
 #include "shared/agent/spec.h"
 #include "shared/base/backoff.h"
-#include "shared/base/clock.h"
 #include "shared/schedules/schedule_ask.h"
 #include "shared/schedules/schedule_times.h"
 #include "shared/store/threads/threads.h"
 #include "shared/submit/bodies.h"
 #include "shared/time/cron_parse.h"
+#include "shared/time/rfc3339.h"
 #include "shared/time/run_at.h"
 #include "shared/time/zone.h"
 
@@ -105,6 +105,7 @@ void schedule_defaults(struct schedule *schedule, int64_t now_s)
         .request = TEXT("{}"),
         .metadata = TEXT("{}"),
         .created_at = now_s,
+        .read_at = now_s,
     };
 }
 
@@ -137,6 +138,9 @@ int schedule_body_time(struct request *request, const struct schedule *schedule,
         return unfit(request, "timezone", &err);
     if (run_at_parse(said, zone, out_s, &err) < 0)
         return unfit(request, name, &err);
+    if (*out_s > RFC3339_LAST_S)
+        return failure_param(&request->failure, 400, name, "invalid_value",
+                             "Invalid '%s': it is after the end of the year 9999 (UTC).", name);
     if (*out_s > 0)
         return 0;
     /* 0 is none, and what an interval counts from has to be kept. */
@@ -369,6 +373,7 @@ static int try_run(struct request *request, const struct schedule *schedule)
         return unfit(request, "input", &err);
     submission.request = asked;
     submission.tells_task = schedule_tells_task(asked);
+    submission.says_something = submission.tells_task && uuid_is_zero(schedule->thread);
     return submit_try(request->api->submitter, &request->store, &submission, &request->failure);
 }
 
@@ -376,7 +381,6 @@ int schedule_body_read(struct request *request, struct schedule *schedule, bool 
 {
     struct text agent = json_get_text(request->body, "assistant_id");
     const struct schedule before = *schedule;
-    int64_t now_s = clock_wall_ms() / 1000;
     int r = read_times(request, schedule, out_times);
 
     if (r < 0)
@@ -393,6 +397,6 @@ int schedule_body_read(struct request *request, struct schedule *schedule, bool 
     if (r == 0)
         r = try_run(request, schedule);
     if (r == 0 && *out_times)
-        r = begin(request, &before, schedule, now_s);
+        r = begin(request, &before, schedule, before.read_at);
     return r;
 }

@@ -11,16 +11,19 @@
 void render_time(struct json_write *write, const char *name, struct text zone, int64_t at_s)
 {
     char shown[RFC3339_SIZE];
-    const struct zone *found = NULL;
+    const struct zone *found;
+    int32_t offset_s = 0;
     struct error err;
 
     if (!at_s) {
         json_write_null(write, name);
         return;
     }
-    if (zone_get(zone, &found, &err) < 0)
-        found = NULL;
-    rfc3339_format(at_s, found ? zone_offset(found, at_s) : 0, shown);
+    if (zone_get(zone, &found, &err) == 0)
+        offset_s = zone_offset(found, at_s);
+    if (at_s + offset_s > RFC3339_LAST_S)
+        offset_s = 0; /* a year of five digits is none */
+    rfc3339_format(at_s, offset_s, shown);
     json_write_string(write, name, shown);
 }
 

@@ -6,7 +6,6 @@
 #include "scheduler/api/schedules/resources.h"
 #include "scheduler/api/schedules/schedule_body.h"
 #include "scheduler/api/schedules/schedule_render.h"
-#include "shared/base/clock.h"
 #include "shared/fiber/fiber.h"
 #include "shared/schedules/schedule_times.h"
 
@@ -20,7 +19,7 @@ static int missing(struct request *request)
 static int show(struct request *request, const struct schedule *schedule)
 {
     struct error err;
-    int r = render_schedule(schedule, clock_wall_ms() / 1000, &request->reply, &err);
+    int r = render_schedule(schedule, schedule->read_at, &request->reply, &err);
 
     return r < 0 ? request_failed(request, &err) : 0;
 }
@@ -77,10 +76,14 @@ static int make(struct request *request, const struct schedule *draft, struct sc
 static int create(struct request *request)
 {
     struct schedule draft, made;
+    int64_t now_s;
+    struct error err;
     bool times;
-    int r;
+    int r = schedules_now(&request->store, &now_s, &err);
 
-    schedule_defaults(&draft, clock_wall_ms() / 1000);
+    if (r < 0)
+        return request_failed(request, &err);
+    schedule_defaults(&draft, now_s);
     draft.id = request->object;
     r = schedule_body_read(request, &draft, &times);
     if (r == 0)

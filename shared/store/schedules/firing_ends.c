@@ -93,24 +93,47 @@ static const struct pg_statement settle = {
     .types = "",
 };
 
-/* A paused schedule starts nothing but what is asked for by hand. */
+/* A paused schedule starts nothing but what is asked for by hand, of which one at most waits,
+ * before all that is caught up. Schedules are found by leaps through the index, and of each the
+ * first one that waits, however many do. */
 static const struct pg_statement promote = {
     .name = "firings_promote",
     .sql =
-        "WITH p AS MATERIALIZED ("
-        "    SELECT DISTINCT ON (w.schedule_id) w.schedule_id, w.id"
-        "    FROM schedule_firings w"
-        "    JOIN schedules s ON s.id = w.schedule_id"
-        "    WHERE w.state = 'waiting'"
-        "      AND (s.state <> 'paused' OR w.cause = 'manual')"
+        "WITH RECURSIVE leaps AS ("
+        "    (SELECT w.schedule_id"
+        "     FROM schedule_firings w"
+        "     WHERE w.state = 'waiting'"
+        "     ORDER BY w.schedule_id"
+        "     LIMIT 1)"
+        "    UNION ALL"
+        "    SELECT n.schedule_id"
+        "    FROM leaps l"
+        "    CROSS JOIN LATERAL ("
+        "        SELECT w.schedule_id"
+        "        FROM schedule_firings w"
+        "        WHERE w.state = 'waiting'"
+        "          AND w.schedule_id > l.schedule_id"
+        "        ORDER BY w.schedule_id"
+        "        LIMIT 1) n),"
+        " p AS MATERIALIZED ("
+        "    SELECT w.schedule_id, w.id"
+        "    FROM leaps l"
+        "    JOIN schedules s ON s.id = ANY (ARRAY[l.schedule_id])"
+        "    CROSS JOIN LATERAL ("
+        "        SELECT w.schedule_id, w.id, w.cause"
+        "        FROM schedule_firings w"
+        "        WHERE w.schedule_id = l.schedule_id"
+        "          AND w.state = 'waiting'"
+        "        ORDER BY w.cause IN ('catch_up', 'backfill'), w.nominal, w.id"
+        "        LIMIT 1) w"
+        "    WHERE (s.state <> 'paused' OR w.cause = 'manual')"
         "      AND NOT EXISTS ("
         "          SELECT"
         "          FROM schedule_firings f"
         "          LEFT JOIN runs r ON r.id = f.id"
         "          WHERE f.schedule_id = w.schedule_id"
         "            AND f.state IN ('due', 'started')"
-        "            AND (f.state = 'due' OR NOT " SQL_IS_END("r.status") "))"
-        "    ORDER BY w.schedule_id, w.cause IN ('catch_up', 'backfill'), w.nominal, w.id),"
+        "            AND (f.state = 'due' OR NOT " SQL_IS_END("r.status") "))),"
         " f AS ("
         "    UPDATE schedule_firings f"
         "    SET state = 'due', taken_until = 'epoch'"
@@ -173,14 +196,18 @@ static const struct pg_statement last_result = {
     .types = "uui",
 };
 
+#define COUNTED(which) \
+    "SELECT count(*)" \
+    " FROM (" \
+    "    SELECT" \
+    "    FROM schedule_firings" \
+    "    WHERE state = '" which "'" \
+    "    LIMIT " SQL_STRING(FIRINGS_COUNTED) ") n"
+
 static const struct pg_statement counts = {
     .name = "schedule_counts",
     .sql =
-        "SELECT count(*) FILTER (WHERE state = 'started'),"
-        "    count(*) FILTER (WHERE state = 'waiting'),"
-        "    count(*) FILTER (WHERE state = 'due')"
-        " FROM schedule_firings"
-        " WHERE state IN ('due', 'waiting', 'started')",
+        "SELECT (" COUNTED("started") "), (" COUNTED("waiting") "), (" COUNTED("due") ")",
     .types = "",
 };
 /* clang-format on */

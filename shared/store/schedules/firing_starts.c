@@ -9,14 +9,24 @@
 static const struct pg_statement take = {
     .name = "firings_take",
     .sql =
-        "WITH t AS MATERIALIZED ("
-        "    SELECT schedule_id, id"
+        "WITH d AS MATERIALIZED ("
+        "    SELECT schedule_id, id, taken_until"
         "    FROM schedule_firings"
         "    WHERE state = 'due'"
         "      AND taken_until <= now()"
         "    ORDER BY taken_until"
         "    LIMIT " SQL_STRING(FIRINGS_TAKE_MAX)
         "    FOR UPDATE SKIP LOCKED),"
+        " b AS ("
+        "    SELECT d.schedule_id, d.id,"
+        "        sum(" SQL_SENT("s.request") ") OVER (ORDER BY d.taken_until, d.id"
+        "            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before"
+        "    FROM d"
+        "    JOIN schedules s ON s.id = d.schedule_id),"
+        " t AS MATERIALIZED ("
+        "    SELECT b.schedule_id, b.id"
+        "    FROM b"
+        "    WHERE coalesce(b.before, 0) < " SQL_STRING(FIRINGS_TAKE_BYTES) "),"
         " f AS ("
         "    UPDATE schedule_firings f"
         "    SET taken_until = now() + interval '" SQL_STRING(FIRINGS_TAKEN_MS) " ms',"
@@ -38,7 +48,8 @@ static const struct pg_statement take = {
         "         WHERE l.schedule_id = f.schedule_id"
         "           AND l.nominal < f.nominal"
         "           AND l.state IN ('due', 'waiting', 'started', 'ended')"
-        "           AND l.cause <> 'manual')))::int8"
+        "           AND l.cause <> 'manual')))::int8,"
+        "     (SELECT count(*) FROM t) < (SELECT count(*) FROM d)"
         " FROM f"
         " JOIN schedules s ON s.id = f.schedule_id",
     .types = "",
@@ -57,7 +68,16 @@ static int read_taken(struct row *row, void *out, struct error *err)
     taken->no_room = row_bool(row);
     taken->now_ms = row_int(row);
     taken->last_fire = row_int(row);
+    taken->more = row_bool(row);
     return row_check(row, err);
+}
+
+static void read_list(const struct rows *rows, struct firings_taken *out)
+{
+    const struct firing_taken *items = rows->items;
+
+    *out = (struct firings_taken){.items = rows->items, .count = rows->count};
+    out->more = rows->count == FIRINGS_TAKE_MAX || (rows->count > 0 && items[0].more);
 }
 
 int firings_take(struct pg *pg, struct arena *arena, struct firings_taken *out, struct error *err)
@@ -70,7 +90,7 @@ int firings_take(struct pg *pg, struct arena *arena, struct firings_taken *out, 
     if (r == 0)
         r = rows_read(arena, &kind, result, NULL, &rows, err);
     if (r == 0)
-        *out = (struct firings_taken){rows.items, rows.count};
+        read_list(&rows, out);
     return r;
 }
 

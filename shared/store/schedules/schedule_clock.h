@@ -12,6 +12,8 @@
 
 #define FIRINGS_TAKEN_MS   30000
 #define FIRINGS_TAKE_MAX   128
+#define FIRINGS_TAKE_BYTES 8000000 /* of what runs are asked with, about */
+#define FIRINGS_COUNTED    10000
 #define FIRINGS_SETTLE_MAX 500
 #define SCHEDULES_DUE_MAX  256
 
@@ -34,8 +36,8 @@ struct schedules_due {
     size_t count;
 };
 
-/* Up to SCHEDULES_DUE_MAX that are due. *out_wait_ms: until the next one is, where these are all;
- * INT64_MAX: none is. */
+/* Up to SCHEDULES_DUE_MAX that are due, without what their runs are asked with. *out_wait_ms: until
+ * the next one is, where these are all; INT64_MAX: none is. */
 SUSPENDS MUSTCHECK int schedules_due(struct pg *pg, struct arena *arena, struct schedules_due *out,
                                      int64_t *out_wait_ms, struct error *err);
 
@@ -81,11 +83,13 @@ struct firing_taken {
     bool no_room;      /* its last run found none on the lasting thread */
     int64_t now_ms;    /* by the database's clock */
     int64_t last_fire; /* the time before this one that had a run; 0: none */
+    bool more;         /* others were left */
 };
 
 struct firings_taken {
     struct firing_taken *items;
     size_t count;
+    bool more; /* others may be due */
 };
 
 SUSPENDS MUSTCHECK int firings_take(struct pg *pg, struct arena *arena, struct firings_taken *out,

@@ -30,7 +30,7 @@
 static const struct pg_statement due = {
     .name = "schedules_due",
     .sql =
-        "SELECT " SCHEDULE_COLUMNS ", " STANDING_COLUMNS
+        "SELECT " SCHEDULE_COLUMNS_OF_TIMES ", " STANDING_COLUMNS
         " FROM ("
         "     SELECT *"
         "     FROM schedules"

@@ -6,13 +6,13 @@
 #include "shared/store/schedules/schedules.h"
 
 /* clang-format off */
-#define SCHEDULE_COLUMNS \
+#define SCHEDULE_COLUMNS_WITH(request, metadata) \
     "s.id, s.tenant_id, s.agent_id, s.name, s.cron, s.every_seconds," \
     " " SQL_SECONDS("s.run_at") ", s.timezone," \
     " " SQL_SECONDS("s.starts_at") "," \
     " " SQL_SECONDS("s.ends_at") "," \
     " s.jitter_seconds, s.overlap, s.catch_up, s.window_seconds, s.lasting, s.thread_id," \
-    " s.thread_made, s.on_full = 'compact', s.max_failures, s.user_id, s.request, s.metadata," \
+    " s.thread_made, s.on_full = 'compact', s.max_failures, s.user_id, " request ", " metadata "," \
     " s.retention," \
     " s.state, s.pause_code, s.pause_message," \
     " " SQL_SECONDS("s.next") "," \
@@ -20,7 +20,12 @@
     " s.turn, s.fired, s.failures," \
     " " SQL_SECONDS("s.last_fire") ", s.last_run, s.last_outcome, s.last_completed," \
     " " SQL_SECONDS("s.created_at") "," \
-    " " SQL_SECONDS("s.updated_at")
+    " " SQL_SECONDS("s.updated_at") ", " SQL_SECONDS("now()")
+
+#define SCHEDULE_COLUMNS SCHEDULE_COLUMNS_WITH("s.request", "s.metadata")
+
+/* Where nobody asks what its runs are asked with: that may be a megabyte. */
+#define SCHEDULE_COLUMNS_OF_TIMES SCHEDULE_COLUMNS_WITH("NULL::jsonb", "NULL::jsonb")
 
 #define FIRING_COLUMNS \
     "f.id, f.schedule_id, f.tenant_id, f.cause," \

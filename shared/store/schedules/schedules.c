@@ -35,6 +35,7 @@ static void read_state(struct row *row, struct schedule *out)
     out->last_completed = row_uuid(row);
     out->created_at = row_int(row);
     out->updated_at = row_int(row);
+    out->read_at = row_int(row);
 }
 
 int schedule_read(struct row *row, void *out, struct error *err)
@@ -133,6 +134,12 @@ static void schedule_values(const struct schedule *schedule, struct uuid tenant,
 
 #define COLUMN_TYPES "uuuttiitiiittibubtitjjtttiiji"
 
+static const struct pg_statement clock = {
+    .name = "schedules_now",
+    .sql = "SELECT " SQL_SECONDS("now()"),
+    .types = "",
+};
+
 static const struct pg_statement create = {
     .name = "schedule_create",
     .sql =
@@ -221,6 +228,16 @@ static const struct pg_statement delete_of_user = {
 static const struct pg_statement list_up = {"schedule_list_up", SCHEDULE_LIST("ASC"), "uuuiiutttj"};
 static const struct pg_statement list_down = {"schedule_list_down", SCHEDULE_LIST("DESC"),
                                               "uuuiiutttj"};
+
+int schedules_now(const struct store *store, int64_t *out_s, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    int r = pg_exec(store->pg, &clock, NULL, &result, err);
+
+    if (r == 0)
+        *out_s = pg_get_int(result, 0, 0);
+    return r;
+}
 
 int schedule_create(const struct store *store, const struct schedule *schedule, int64_t max,
                     struct schedule *out, struct error *err)

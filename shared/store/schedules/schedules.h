@@ -79,6 +79,7 @@ struct schedule {
     struct uuid last_completed; /* the last run that was completed */
     int64_t created_at;
     int64_t updated_at;
+    int64_t read_at; /* by the database's clock, which it fires by */
 };
 
 struct schedule_list {
@@ -86,6 +87,9 @@ struct schedule_list {
     size_t count;
     bool has_more;
 };
+
+/* What time it is where schedules fire. Clocks of schedulers differ from that. */
+SUSPENDS MUSTCHECK int schedules_now(const struct store *store, int64_t *out_s, struct error *err);
 
 /* Its id, and all but what is counted and `turn`. SCHEDULES_FULL: the tenant has `max` of them.
  * -E_CONFLICT: the id or the name is taken. */

@@ -348,6 +348,54 @@ static void use_over(const struct store *store, struct pg *pg)
         use_all(&over);
 }
 
+/* Rows that were read by an index or one after the other. */
+static int64_t rows_read(void)
+{
+    return sql_int("SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_user_tables"
+                   " WHERE relname IN ('schedules', 'schedule_firings', 'runs')");
+}
+
+static void reads_first_ones(struct store *store)
+{
+    struct pg *pg = another_pg();
+    struct schedule_counts counts;
+    int64_t before, count, paused;
+
+    sql_do("INSERT INTO schedules (id, tenant_id, agent_id, every_seconds, timezone, overlap,"
+           "    catch_up, window_seconds, on_full, max_failures, request, next, due)"
+           " SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 60, 'UTC', 'skip',"
+           "    'none', 60, 'compact', 0, '{}', now() + interval '1 day', now() + interval '1 day'"
+           " FROM generate_series(1, 20);"
+           "INSERT INTO schedule_firings (schedule_id, id, tenant_id, cause, nominal, state)"
+           " SELECT s.id, gen_random_uuid(), s.tenant_id, 'backfill', now() - n * interval '1 min',"
+           "    CASE WHEN n = 1 THEN 'started' ELSE 'waiting' END"
+           " FROM schedules s, generate_series(1, 2000) n;"
+           "INSERT INTO runs (id, tenant_id, agent_id, agent_version, status, spec, expires_at)"
+           " SELECT id, tenant_id, id, 1, 'in_progress', '{}', now() + interval '1 h'"
+           " FROM schedule_firings WHERE state = 'started'");
+    sql_do("VACUUM ANALYZE schedules, schedule_firings, runs");
+    sql_do("SELECT pg_stat_force_next_flush()");
+    before = rows_read();
+    MUST(firings_settle(pg, &count, &paused, &test_err));
+    cr_assert_eq(count, 0);
+    MUST(firings_promote(pg, &count, &test_err));
+    cr_assert_eq(count, 0);
+    close_seen(pg);
+    cr_assert_lt(rows_read() - before, 1000, "of 40,000 that wait");
+    sql_do("UPDATE runs SET status = 'completed', completed_at = now()");
+    MUST(firings_promote(store->pg, &count, &test_err));
+    cr_assert_eq(count, 20);
+    MUST(schedule_counts(store->pg, &counts, &test_err));
+    cr_assert_eq(counts.waiting, FIRINGS_COUNTED);
+    cr_assert_eq(counts.due, 20);
+    cr_assert_eq(counts.at_work, 20);
+}
+
+Test(schedules, what_waits_is_not_looked_through, .timeout = 120)
+{
+    with_store(reads_first_ones);
+}
+
 static void scans_nothing(struct store *store)
 {
     struct pg *early = another_pg();

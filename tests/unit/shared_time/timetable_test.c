@@ -81,3 +81,21 @@ Test(timetable, a_single_time_is_there_once)
     cr_assert_eq(timetable_last(&table, 5000, &out_s), 0);
     check_both_ways(&table, 0, 3);
 }
+
+Test(timetable, no_time_has_a_year_of_five_digits)
+{
+    struct timetable table = of_cron("0 0 1 1 *", "Pacific/Kiritimati");
+    struct timetable every = {.kind = TIMETABLE_EVERY,
+                              .interval = {366 * 86400, 0},
+                              .starts_s = INT64_MIN,
+                              .ends_s = INT64_MAX};
+    int64_t last_s = instant_of("9998-12-31T10:00:00Z"); /* of 9999, there */
+    int64_t out_s = 0;
+
+    cr_assert_eq(timetable_next(&table, last_s - 1, &out_s), 0);
+    cr_assert_eq(out_s, last_s);
+    cr_assert_eq(timetable_next(&table, last_s, &out_s), TIMETABLE_OVER);
+    cr_assert_eq(timetable_next(&every, TIMETABLE_LAST_S - 1, &out_s), TIMETABLE_OVER);
+    table.starts_s = instant_of("9999-12-31T00:00:00Z");
+    cr_assert_eq(timetable_next(&table, 0, &out_s), TIMETABLE_OVER);
+}
