@@ -1,6 +1,7 @@
 /* Deliveries in flight are few (FLYING_MAX) and of a lane fewer (LANE_MAX), so a receiver that
  * keeps each for its fifteen seconds costs the others nothing but places, which are taken by turns:
- * the next round goes on behind the lane that the last one came to. */
+ * the next round goes on behind the lane that the last one came to. A tenant with many such lanes
+ * has half of the places that others leave to it (store/hooks/outbox.c). */
 
 #include "scheduler/outbox/outbox_sender.h"
 
@@ -89,14 +90,14 @@ static struct outbox_lane *find_lane(struct outbox_sender *sender, struct uuid l
     return NULL;
 }
 
-static void lane_begin(struct outbox_sender *sender, struct uuid id)
+static void lane_begin(struct outbox_sender *sender, struct uuid id, struct uuid tenant)
 {
     struct outbox_lane *lane = find_lane(sender, id);
 
     if (!lane) {
         ASSERT(sender->lanes_count < FLYING_MAX);
         lane = &sender->lanes[sender->lanes_count++];
-        *lane = (struct outbox_lane){id, 0};
+        *lane = (struct outbox_lane){id, tenant, 0};
     }
     lane->flying++;
     if (lane->flying >= LANE_MAX)
@@ -303,7 +304,7 @@ static void start_flight(struct outbox_sender *sender, const struct outbox_deliv
         id_format(ID_EVENT, delivery->event, flight->id);
         hook_body_write(&event, &flight->body);
     }
-    lane_begin(sender, flight->lane);
+    lane_begin(sender, flight->lane, delivery->tenant);
     list_add(&sender->flights, &flight->link);
     flight->fiber = fiber_spawn("webhook", fly, flight);
 }

@@ -78,7 +78,8 @@ static const struct pg_statement move = {
 
 /* Lanes are found by leaps through the index, one look each however much waits there. How much of
  * a lane is taken: what its process has room for; of one that is failing one, when its time has
- * come. */
+ * come. A tenant has at most half of the places that others leave to it, so that there always is
+ * one for the next tenant, however many webhooks of however many others keep theirs. */
 static const struct pg_statement take = {
     .name = "outbox_take",
     .sql =
@@ -103,14 +104,22 @@ static const struct pg_statement take = {
         "    SELECT lane"
         "    FROM leaps"
         "    LIMIT " SQL_STRING(OUTBOX_LANES_MAX) "),"
-        " due AS MATERIALIZED ("
-        "    SELECT x.id, x.lane"
+        " busy AS MATERIALIZED ("
+        "    SELECT *"
+        "    FROM ROWS FROM (unnest($2), unnest($3), unnest($7)) AS b (lane, flying, tenant)),"
+        " shares AS MATERIALIZED ("
+        "    SELECT b.tenant, sum(b.flying) AS flying"
+        "    FROM busy b"
+        "    GROUP BY b.tenant),"
+        " x AS ("
+        "    SELECT x.id, l.lane, coalesce(s.flying, 0) AS flying,"
+        "        row_number() OVER (PARTITION BY x.tenant_id ORDER BY l.lane) AS n"
         "    FROM lanes l"
         "    LEFT JOIN webhook_lanes f ON f.lane = ANY (ARRAY[l.lane])"
         "    LEFT JOIN webhook_endpoints w ON w.id = ANY (ARRAY[l.lane])"
-        "    LEFT JOIN ROWS FROM (unnest($2), unnest($3)) AS b (lane, flying) ON b.lane = l.lane"
+        "    LEFT JOIN busy b ON b.lane = l.lane"
         "    CROSS JOIN LATERAL ("
-        "        SELECT d.id, d.lane"
+        "        SELECT d.id, d.tenant_id"
         "        FROM webhook_deliveries d"
         "        WHERE d.state = 'pending'"
         "          AND d.lane = l.lane"
@@ -120,10 +129,21 @@ static const struct pg_statement take = {
         "            WHEN w.state = 'disabled' OR f.not_before > now() THEN 0"
         "            WHEN f.failures >= " SQL_STRING(OUTBOX_FAILURES)
         "                THEN CASE WHEN coalesce(b.flying, 0) = 0 THEN 1 ELSE 0 END"
-        "            ELSE greatest($4 - coalesce(b.flying, 0), 0)"
-        "        END"
-        "        FOR UPDATE SKIP LOCKED) x"
+        "            ELSE greatest(least($4 - coalesce(b.flying, 0), $5), 0)"
+        "        END) x"
+        "    LEFT JOIN shares s ON s.tenant = x.tenant_id),"
+        " chosen AS MATERIALIZED ("
+        "    SELECT x.id"
+        "    FROM x"
+        "    WHERE x.flying + x.n <= greatest($4, ($5 + x.flying) / 2)"
+        "    ORDER BY x.lane"
         "    LIMIT $5),"
+        " due AS MATERIALIZED ("
+        "    SELECT d.id, d.lane"
+        "    FROM chosen c"
+        "    JOIN webhook_deliveries d ON d.id = ANY (ARRAY[c.id])"
+        "    WHERE " SQL_CHECKED("d.state = 'pending' AND d.next_at <= now()")
+        "    FOR UPDATE OF d SKIP LOCKED),"
         " probe AS ("
         "    UPDATE webhook_lanes f"
         "    SET not_before = now() + " SQL_STRING(OUTBOX_LEASE_MS) " * interval '1 ms'"
@@ -149,7 +169,7 @@ static const struct pg_statement take = {
         " LEFT JOIN webhook_endpoints w ON w.id = ANY (ARRAY[t.endpoint_id])"
         " LEFT JOIN webhook_events e ON e.id = ANY (ARRAY[t.event_id])"
         " ORDER BY t.lane, t.id",
-    .types = "iUIiiu",
+    .types = "iUIiiuU",
 };
 /* clang-format on */
 
@@ -224,17 +244,21 @@ int outbox_take(const struct store *store, const struct outbox_wish *wish, struc
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     CLEANUP(buf_deinit) struct buf lanes;
     CLEANUP(buf_deinit) struct buf flying;
-    struct pg_value values[6];
+    CLEANUP(buf_deinit) struct buf tenants;
+    struct pg_value values[7];
     int r;
 
     ASSERT(wish->room > 0);
     buf_init(&lanes, 0);
     buf_init(&flying, 0);
+    buf_init(&tenants, 0);
     pg_array_begin(&lanes);
     pg_array_begin(&flying);
+    pg_array_begin(&tenants);
     for (size_t i = 0; i < wish->lanes_count; i++) {
         pg_array_add_uuid(&lanes, wish->lanes[i].lane);
         pg_array_add_int(&flying, wish->lanes[i].flying);
+        pg_array_add_uuid(&tenants, wish->lanes[i].tenant);
     }
     values[0] = pg_int(wish->holder);
     values[1] = pg_array('U', &lanes);
@@ -242,6 +266,7 @@ int outbox_take(const struct store *store, const struct outbox_wish *wish, struc
     values[3] = pg_int(wish->lane_max);
     values[4] = pg_int(wish->room);
     values[5] = pg_uuid(wish->after);
+    values[6] = pg_array('U', &tenants);
     r = pg_exec(store->pg, &take, values, &result, err);
     return r < 0 ? r : read_taken(store, result, wish->room, out, err);
 }

@@ -27,6 +27,7 @@ SUSPENDS MUSTCHECK int outbox_move(struct pg *pg, int64_t *out, struct error *er
 /* What one process has in flight of a lane. */
 struct outbox_lane {
     struct uuid lane;
+    struct uuid tenant;
     int64_t flying;
 };
 

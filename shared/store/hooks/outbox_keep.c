@@ -2,7 +2,6 @@
 
 #include "shared/store/hooks/outbox.h"
 
-#include "shared/base/clock.h"
 #include "shared/store/rows.h"
 
 #define MARK_RUNS   2000
@@ -98,7 +97,7 @@ static const struct pg_statement forget = {
         "    WHERE e.id = ANY (ARRAY("
         "        SELECT o.id"
         "        FROM webhook_events o"
-        "        WHERE o.id < $1"
+        "        WHERE o.id < penstock_uuid7_least(now() - $1 * interval '1 day')"
         "        ORDER BY o.id"
         "        LIMIT " SQL_STRING(FORGET_ROWS)
         "        FOR UPDATE SKIP LOCKED))"
@@ -123,7 +122,7 @@ static const struct pg_statement forget = {
         "            AND o.state = 'pending'))"
         " SELECT count(*)"
         " FROM e",
-    .types = "u",
+    .types = "i",
 };
 
 static const struct pg_statement counts = {
@@ -167,9 +166,7 @@ int outbox_skip(struct pg *pg, bool *out, struct error *err)
 
 int outbox_forget(struct pg *pg, int64_t keep_days, bool *out, struct error *err)
 {
-    const uint8_t least[10] = {0};
-    int64_t before_ms = clock_wall_ms() - keep_days * 24 * 3600 * 1000;
-    struct pg_value value = pg_uuid(uuid_v7(before_ms, least));
+    struct pg_value value = pg_int(keep_days);
 
     return step(pg, &(struct pg_query){&forget, &value}, FORGET_ROWS, out, err);
 }
