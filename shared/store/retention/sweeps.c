@@ -155,12 +155,14 @@ static const struct pg_statement sweep_batches = {
     .types = "uui",
 };
 
+/* Their ids are by clocks of schedulers, which may be wrong: how old they are says the database. */
 static const struct pg_statement sweep_firings = {
     .name = "retention_firings",
     .sql =
         "WITH c AS MATERIALIZED ("
         "    SELECT f.schedule_id, f.id,"
-        "        f.state IN ('ended', 'skipped', 'missed', 'failed') AND NOT f.tell AS over"
+        "        f.state IN ('ended', 'skipped', 'missed', 'failed') AND NOT f.tell"
+        "            AND f.created_at < now() - $5 * interval '1 day' AS over"
         "    FROM schedule_firings f"
         "    WHERE f.id > $1"
         "      AND f.id < $2"
@@ -190,7 +192,7 @@ static const struct pg_statement sweep_firings = {
         " FROM c"
         " ORDER BY c.id DESC"
         " LIMIT 1",
-    .types = "uuii",
+    .types = "uuiii",
 };
 /* clang-format on */
 
@@ -316,8 +318,8 @@ int retention_firings(struct pg *pg, int64_t owner, int64_t days, int64_t rows,
                       struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-    struct pg_value values[4] = {pg_uuid(cursor->id), pg_uuid(due_id(days * 86400)), pg_int(rows),
-                                 pg_int(owner)};
+    struct pg_value values[5] = {pg_uuid(cursor->id), pg_uuid(due_id(days * 86400)), pg_int(rows),
+                                 pg_int(owner), pg_int(days)};
     int r = pg_exec(pg, &sweep_firings, values, &result, err);
 
     if (r < 0)
