@@ -395,6 +395,7 @@ static void start_api(struct scheduler *scheduler)
         .shards = scheduler->config->shards,
         .run_ttl_ms = scheduler->config->scheduler.run_ttl_ms,
         .schedules_max = scheduler->config->scheduler.tenant_schedules,
+        .budgets_max = scheduler->config->scheduler.tenant_budgets,
         .limits = {scheduler->config->threads.max_bytes, scheduler->config->threads.user_max_bytes},
         .waits = scheduler->waits,
         .live = scheduler->live,

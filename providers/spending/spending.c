@@ -130,8 +130,8 @@ static void fill_hold(const struct purse *purse, const struct allowance_call *ca
         .need = {sum(&need.least, unsaved), sum(&need.most, unsaved)},
     };
     uuid_format(purse->id, id);
-    (void)snprintf(out->key, sizeof(out->key), "penstock:budget:%s:%.*s", id,
-                   TEXT_ARGS(purse->begun));
+    (void)snprintf(out->key, sizeof(out->key), "penstock:budget:%s", id);
+    text_excerpt(purse->begun, out->period, sizeof(out->period));
 }
 
 static struct spending_verdict verdict_of(const struct purse *purse, enum budget_answer answer)
@@ -188,12 +188,15 @@ int spending_ask(struct spending *spending, struct pg *pg, struct redis *redis, 
                  const struct allowance_call *call, const struct budget_amount *unsaved,
                  int64_t for_ms, struct spending_verdict *out, struct error *err)
 {
+    int64_t asked_ms = clock_ms();
     struct purse_list purses;
     int r = budgets_look(pg, arena, spending->ids, spending->count, &purses, err);
 
     if (r < 0)
         return r;
     spending_end(spending);
+    spending->found = purses.count;
+    spending->asked_ms = asked_ms;
     for (size_t i = 0; i < purses.count; i++) {
         spending->held[i] = purses.items[i].id;
         fill_hold(&purses.items[i], call, unsaved, &spending->holds[i]);
@@ -240,10 +243,15 @@ void spending_settle(struct spending *spending, struct redis *redis,
 static void learn(struct spending *spending, const struct purse_list *purses)
 {
     for (size_t i = 0; i < spending->holding; i++)
-        for (size_t j = 0; j < purses->count; j++)
-            if (uuid_equal(spending->held[i], purses->items[j].id))
-                spending->holds[i].spent = (struct budget_amount){
-                    {purses->items[j].spent_tokens, purses->items[j].spent_cost_micros}};
+        for (size_t j = 0; j < purses->count; j++) {
+            const struct purse *purse = &purses->items[j];
+            struct budget_hold *hold = &spending->holds[i];
+
+            if (!uuid_equal(spending->held[i], purse->id))
+                continue;
+            hold->spent = (struct budget_amount){{purse->spent_tokens, purse->spent_cost_micros}};
+            text_excerpt(purse->begun, hold->period, sizeof(hold->period));
+        }
 }
 
 void spending_stored(struct spending *spending, struct pg *pg, struct redis *redis)

@@ -37,6 +37,8 @@ struct spending {
     struct list link;                 /* while it holds something */
     struct uuid ids[RUN_BUDGETS_MAX]; /* that hold it back */
     size_t count;
+    size_t found;                      /* of these, when they were looked at last */
+    int64_t asked_ms;                  /* which was then */
     struct uuid held[RUN_BUDGETS_MAX]; /* of these, those of which it holds some */
     struct budget_hold holds[RUN_BUDGETS_MAX];
     size_t holding;

@@ -112,6 +112,7 @@ struct api *api_new(const struct api_options *options)
     api->registry = options->registry;
     api->run_ttl_ms = options->run_ttl_ms < 1 ? INT64_C(24) * 3600 * 1000 : options->run_ttl_ms;
     api->schedules_max = options->schedules_max < 1 ? 10000 : options->schedules_max;
+    api->budgets_max = options->budgets_max < 1 ? 100000 : options->budgets_max;
     api->events = options->events;
     api->limits = options->limits;
     if (api->limits.thread_bytes < 1)

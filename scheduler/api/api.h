@@ -43,6 +43,7 @@ struct api_options {
     int shards;                               /* default 1 */
     int64_t run_ttl_ms;                       /* default 24 h */
     int64_t schedules_max;                    /* of a tenant; default 10,000 */
+    int64_t budgets_max;                      /* of a tenant; default 100,000 */
     struct thread_limits limits;              /* 0: none */
     struct waits *waits;       /* of requests for the ends of runs; NULL: none waits */
     struct live *live;         /* of readers of the events of runs; NULL: none reads */

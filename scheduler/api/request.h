@@ -55,6 +55,7 @@ struct api {
     struct file_limits file_limits;
     int64_t run_ttl_ms;
     int64_t schedules_max; /* of a tenant */
+    int64_t budgets_max;   /* the same */
     struct thread_limits limits;
     struct run_events events;
     struct endpoints endpoints;

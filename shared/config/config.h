@@ -101,6 +101,7 @@ struct config {
         int64_t tenant_places_percent; /* of each of these two, for one tenant; default 50 */
         int64_t key_sockets;           /* of one API key, at once; default 2 000 */
         int64_t tenant_schedules;      /* of a tenant; default 10 000 */
+        int64_t tenant_budgets;        /* the same; default 100 000 */
         int64_t gateway_calls;         /* of models for clients, at once; default 1000 */
         int64_t gateway_wait_ms;       /* that one stands in line for a limit; default 60 000 */
     } scheduler;

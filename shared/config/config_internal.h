@@ -73,6 +73,7 @@ struct config_file_scheduler {
     int64_t *tenant_places_percent;
     int64_t *key_sockets;
     int64_t *tenant_schedules;
+    int64_t *tenant_budgets;
     int64_t *gateway_calls;
     int64_t *gateway_wait_ms;
 };

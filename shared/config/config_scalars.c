@@ -82,6 +82,7 @@ static const struct setting settings[] = {
     NUMBER_SETTING(SETTING_INT64, scheduler.stream_readers, NULL, 20000, 0, 1000000),
     NUMBER_SETTING(SETTING_INT64, scheduler.tenant_places_percent, NULL, 50, 1, 100),
     NUMBER_SETTING(SETTING_INT64, scheduler.tenant_schedules, NULL, 10000, 1, 1000000),
+    NUMBER_SETTING(SETTING_INT64, scheduler.tenant_budgets, NULL, 100000, 1, 10000000),
     NUMBER_SETTING(SETTING_INT64, scheduler.key_sockets, NULL, 2000, 0, 1000000),
     NUMBER_SETTING(SETTING_INT64, scheduler.gateway_calls, NULL, 1000, 0, 100000),
     NUMBER_SETTING(SETTING_INT64, scheduler.gateway_wait_ms, NULL, 60 * SECOND_MS, 0,

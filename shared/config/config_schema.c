@@ -85,6 +85,7 @@ static const cyaml_schema_field_t scheduler_fields[] = {
     INTEGER(scheduler, tenant_places_percent),
     INTEGER(scheduler, key_sockets),
     INTEGER(scheduler, tenant_schedules),
+    INTEGER(scheduler, tenant_budgets),
     INTEGER(scheduler, gateway_calls),
     INTEGER(scheduler, gateway_wait_ms),
     CYAML_FIELD_END,

@@ -8,8 +8,8 @@
 #include "shared/base/error.h"
 #include "shared/redis/redis.h"
 
-#define NUMBERS     8 /* of a budget */
-#define ARGS_MAX    (3 + BUDGET_HOLDS_MAX * NUMBERS)
+#define ARGS        9 /* of a budget */
+#define ARGS_MAX    (3 + BUDGET_HOLDS_MAX * ARGS)
 #define NUMBER_SIZE 24
 
 extern const char budget_holds_lua[];
@@ -48,6 +48,11 @@ static void add_amount(struct arguments *arguments, const struct budget_amount *
 {
     for (enum budget_meter i = 0; i < BUDGET_METERS; i++)
         add_number(arguments, amount->of[i]);
+}
+
+static void add_period(struct arguments *arguments, const struct budget_hold *hold)
+{
+    arguments->args[arguments->args_count++] = text_of(hold->period);
 }
 
 static bool read_number(const redisReply *reply, size_t at, int64_t *out)
@@ -91,6 +96,7 @@ int budget_holds_take(struct redis *redis, struct text run, struct budget_hold *
         add_amount(&arguments, &holds[i].spent);
         add_amount(&arguments, &holds[i].need.least);
         add_amount(&arguments, &holds[i].need.most);
+        add_period(&arguments, &holds[i]);
     }
     r = redis_script(redis, &script, arguments.keys, arguments.keys_count, arguments.args,
                      arguments.args_count, &reply, err);
@@ -118,8 +124,10 @@ void budget_holds_release(struct redis *redis, struct text run, const struct bud
     struct arguments arguments;
 
     begin(&arguments, "release", run, holds, count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         add_amount(&arguments, &holds[i].spent);
+        add_period(&arguments, &holds[i]);
+    }
     redis_post_script(redis, &script, arguments.keys, arguments.keys_count, arguments.args,
                       arguments.args_count);
 }

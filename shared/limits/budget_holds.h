@@ -20,11 +20,13 @@ struct redis;
 
 #define BUDGET_HOLDS_MAX     8
 #define BUDGET_HOLD_KEY_SIZE 80
+#define BUDGET_PERIOD_SIZE   16
 
 struct budget_hold {
-    char key[BUDGET_HOLD_KEY_SIZE]; /* names the budget and its period in Redis */
-    struct budget_amount max;       /* 0: no limit */
-    struct budget_amount spent;     /* as far as the caller knows */
+    char key[BUDGET_HOLD_KEY_SIZE];  /* names the budget in Redis */
+    char period[BUDGET_PERIOD_SIZE]; /* in which `spent` is: the day on which it began */
+    struct budget_amount max;        /* 0: no limit */
+    struct budget_amount spent;      /* as far as the caller knows */
     struct budget_need need;
     enum budget_answer answer;    /* of budget_holds_take */
     struct budget_amount granted; /* the same */

@@ -1,14 +1,15 @@
 -- What calls under way hold of budgets, by the rules of budget.h.
 --
--- A budget is KEY:sum, a hash of what is held in all (tokens, cost) and of the most that anybody knows to be spent (spent_tokens, spent_cost); KEY:held, what each
--- run holds ("TOKENS COST"); and KEY:until, when that is given up, since whoever holds it may be gone.
+-- A budget is KEY:sum, a hash of what is held in all (tokens, cost) and of the most that anybody knows to be spent (spent_tokens, spent_cost) in a period;
+-- KEY:held, what each run holds ("TOKENS COST"); and KEY:until, when that is given up, since whoever holds it may be gone. What is held goes on when a period ends:
+-- a call counts on that in which it is stored.
 --
 -- What Redis remembers it remembers since EPOCH. For FORGOTTEN_MS from then nothing is granted, since those who hold something tell it again meanwhile (restore).
 --
 -- KEYS  the budgets
--- ARGV  take:    1 "take", 2 the run, 3 for how long (ms), then for each budget what may be spent (tokens, cost), what is spent, the least of a call and the most
+-- ARGV  take:    1 "take", 2 the run, 3 for how long (ms), then for each budget what may be spent (tokens, cost), what is spent, the least of a call, the most, and the period
 --       settle:  1 "settle", 2 the run, 3 for how long, 4 and 5 what it holds from now on
---       release: 1 "release", 2 the run, then for each budget what is spent
+--       release: 1 "release", 2 the run, then for each budget what is spent (tokens, cost) and the period
 --       restore: 1 "restore", 2 the run, 3 for how long, then for each budget what it holds
 --       epoch:   1 "epoch", which returns EPOCH
 --
@@ -50,10 +51,11 @@ local function drop_gone(key)
 end
 
 -- What is spent never gets less within a period.
-local function learn(key, at)
-  local known = redis.call('HMGET', key .. ':sum', 'spent_tokens', 'spent_cost')
+local function learn(key, at, period)
+  local known = redis.call('HMGET', key .. ':sum', 'spent_tokens', 'spent_cost', 'period')
+  if known[3] ~= period then known = {} end
   local spent = {math.max(number(known[1]), number(ARGV[at])), math.max(number(known[2]), number(ARGV[at + 1]))}
-  redis.call('HSET', key .. ':sum', 'spent_tokens', text(spent[1]), 'spent_cost', text(spent[2]))
+  redis.call('HSET', key .. ':sum', 'spent_tokens', text(spent[1]), 'spent_cost', text(spent[2]), 'period', period)
   redis.call('PEXPIRE', key .. ':sum', KEEP_MS)
   return spent
 end
@@ -70,10 +72,10 @@ local function take()
   local run, reply, amounts, worst = ARGV[2], {}, {}, 0
   local mildest = now - epoch() < FORGOTTEN_MS and 1 or 0
   for n, key in ipairs(KEYS) do
-    local at = 4 + (n - 1) * 8
+    local at = 4 + (n - 1) * 9
     drop_gone(key)
     drop(key, run)
-    local spent, answer = learn(key, at + 2), mildest
+    local spent, answer = learn(key, at + 2, ARGV[at + 8]), mildest
     local held = redis.call('HMGET', key .. ':sum', 'tokens', 'cost')
     amounts[n] = {}
     for i = 1, 2 do
@@ -103,7 +105,8 @@ end
 
 local function release()
   for n, key in ipairs(KEYS) do
-    learn(key, 3 + (n - 1) * 2)
+    local at = 3 + (n - 1) * 3
+    if redis.call('HGET', key .. ':sum', 'period') == ARGV[at + 2] then learn(key, at, ARGV[at + 2]) end
     drop(key, ARGV[2])
   end
   return 0

@@ -109,6 +109,7 @@ enum store_condition {
     SCHEDULE_MISSING,   /* no such schedule */
     SCHEDULE_MOVED,     /* the schedule is not as it was read */
     SCHEDULES_FULL,     /* the tenant has as many schedules as it may */
+    BUDGETS_FULL,       /* the tenant has as many budgets as it may */
     FIRING_MISSING,     /* no such firing (of this schedule) */
     SECRET_MISSING,     /* no such secret */
     SECRETS_FULL,       /* the tenant has as many secrets as it may */

@@ -89,6 +89,23 @@ test('a run that finds its budget used up ends, goes on with another model, or w
   });
 });
 
+test('a run that is being parked while its budget is raised or deleted does not wait for the next period', async () => {
+  await withStack({ script, config }, async (stack) => {
+    const assistant = await terse(stack);
+    // Whoever parks a run takes three seconds from now on.
+    stack.exec(`CREATE FUNCTION parks_slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(3); RETURN NEW; END';
+      CREATE TRIGGER parks_slowly BEFORE UPDATE ON runs FOR EACH ROW WHEN (NEW.wait_kind = 'budget' AND OLD.wait_kind IS DISTINCT FROM 'budget') EXECUTE FUNCTION parks_slowly()`);
+    const changes = { ann: (of) => put(stack, of, { max_tokens: 10000, at_limit: 'park' }), bob: (of) => stack.ok('DELETE', `/v1/budgets/${of}`) };
+    for (const [user, change] of Object.entries(changes)) {
+      await put(stack, `user/${user}`, { max_tokens: 20, at_limit: 'park' });
+      const run = await stack.submit(assistant, 'hello', { user });
+      await until('it is being parked', () => stack.sql(`SELECT 1 AS one FROM pg_stat_activity WHERE wait_event = 'PgSleep'`).length > 0);
+      await change(`user/${user}`);
+      assert.equal((await stack.finished(run)).status, 'completed', user);
+    }
+  });
+});
+
 test('a budget begins anew with its period', async () => {
   await withStack({ script, config }, async (stack) => {
     const assistant = await terse(stack);
@@ -210,6 +227,20 @@ test('lines of a batch count on the budget of whom they name, and vectors are ne
     const refused = await ask('/v1/embeddings', { model: 'openai/text-embedding-3-small', input: 'one two three '.repeat(20), user: 'ann' });
     assert.deepEqual([refused.status_code, refused.body.error?.code], [429, 'insufficient_quota'], JSON.stringify(refused));
     assert.match(refused.body.error.message, /user_budget/);
+  });
+});
+
+test('a tenant has so many budgets and no more, and changes those that it has', async () => {
+  await withStack({ script, config: `${config}scheduler: {tenant_budgets: 2}\n`, workers: 0 }, async (stack) => {
+    await put(stack, 'user/a', { max_tokens: 5 });
+    await put(stack, 'user/b', { max_tokens: 5 });
+    const full = await stack.call('PUT', '/v1/budgets/user/c', { period: 'day', max_tokens: 5 });
+    assert.deepEqual([full.status, full.body.error.code], [400, 'budgets_quota_exceeded'], JSON.stringify(full.body));
+    assert.match(full.body.error.message, /There are 2 budgets already/);
+    assert.equal((await put(stack, 'user/b', { max_tokens: 7 })).max_tokens, 7);
+    await put(stack.tenant('other'), 'user/c', { max_tokens: 5 });
+    await stack.ok('DELETE', '/v1/budgets/user/a');
+    await put(stack, 'user/c', { max_tokens: 5 });
   });
 });
 

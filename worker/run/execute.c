@@ -19,6 +19,7 @@
 #include "worker/run/outcome.h"
 #include "worker/run/record/end.h"
 #include "worker/run/stages.h"
+#include "worker/run/task/parked.h"
 #include "worker/run/task/task.h"
 #include "worker/state.h"
 
@@ -124,6 +125,8 @@ static void work(struct run_task *task)
         left = next;
         next = end_run(task, next);
     } while (next == RUN_GO_ON);
+    if (left == RUN_HAND_BACK && task->ending.back.wait_kind == RUN_WAIT_BUDGET)
+        parked_recheck(task);
     end_trace(task, left);
 }
 

@@ -159,6 +159,14 @@ static int missing(struct request *request)
                          TEXT_ARGS(request->exchange->params[0]), subject);
 }
 
+static int too_many(struct request *request)
+{
+    return failure_param(&request->failure, 400, NULL, "budgets_quota_exceeded",
+                         "There are %lld budgets already, and there may not be more. Delete some, "
+                         "or have the limit raised (scheduler.tenant_budgets).",
+                         (long long)request->api->budgets_max);
+}
+
 /* ---- the endpoints ---- */
 
 static int budget_put(struct request *request)
@@ -182,7 +190,9 @@ static int budget_put(struct request *request)
         r = request_check_model(request, "fallback_model", draft.fallback_model);
     if (r < 0)
         return r;
-    r = budgets_put(&request->store, &draft, &purse, &err);
+    r = budgets_put(&request->store, &draft, request->api->budgets_max, &purse, &err);
+    if (r == BUDGETS_FULL)
+        return too_many(request);
     if (r == THREAD_MISSING || r == AGENT_MISSING)
         return request_missing(request, r == THREAD_MISSING ? "thread" : "assistant",
                                request->exchange->params[1]);

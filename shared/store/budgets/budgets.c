@@ -93,6 +93,47 @@ static const struct pg_statement wake = {
     .types = "utt",
 };
 
+/* The same once the change is there for all: whoever parks a run later looks whether it is
+ * (budgets_recheck), and whoever has done so before is found here. */
+static const struct pg_statement wake_again = {
+    .name = "budget_wake_again",
+    .sql =
+        "UPDATE runs r"
+        " SET due_at = now(), updated_at = now()"
+        " WHERE r.status = 'queued'"
+        "   AND r.wait_kind = 'budget'"
+        "   AND " SQL_CHECKED("r.tenant_id = $1 AND $2 = ANY (r.budgets)"),
+    .types = "uu",
+};
+
+static const struct pg_statement recheck = {
+    .name = "budget_recheck",
+    .sql =
+        "UPDATE runs r"
+        " SET due_at = least(r.due_at, now() + interval '1 s')"
+        " WHERE r.id = $1"
+        "   AND " SQL_CHECKED("r.status = 'queued' AND r.wait_kind = 'budget'")
+        "   AND ((SELECT count(*) FROM budgets b WHERE b.id = ANY ($2)) < $3"
+        "       OR EXISTS ("
+        "           SELECT 1"
+        "           FROM budgets b"
+        "           WHERE b.id = ANY ($2)"
+        "             AND " SQL_CHECKED("b.updated_at > now() - $4 * interval '1 ms'") "))",
+    .types = "uUii",
+};
+
+/* Whether there is room for no other one. */
+#define IS_FULL(max) \
+    "CASE WHEN EXISTS (SELECT 1 FROM budgets b WHERE " THIS ") THEN false" \
+    "    ELSE " max " <= (SELECT count(*)" \
+    "        FROM (SELECT FROM budgets n WHERE n.tenant_id = $1 LIMIT " max ") n) END"
+
+static const struct pg_statement full = {
+    .name = "budget_full",
+    .sql = "SELECT " IS_FULL("$4"),
+    .types = "utti",
+};
+
 static const struct pg_statement put = {
     .name = "budget_put",
     .sql =
@@ -102,7 +143,8 @@ static const struct pg_statement put = {
         "        at_limit, fallback_model)"
         "    SELECT $1, $2::text, $3::text, $4, CASE $2::text WHEN 'thread' THEN $3::uuid END,"
         "        $5::text, $6, $7, $8::text, $9::text"
-        "    WHERE CASE $2::text"
+        "    WHERE NOT " IS_FULL("$10")
+        "      AND CASE $2::text"
         "        WHEN 'thread' THEN EXISTS ("
         "            SELECT 1"
         "            FROM threads t"
@@ -122,14 +164,28 @@ static const struct pg_statement put = {
         "    RETURNING b.*)"
         " SELECT " COLUMNS
         " FROM b" SPENT,
-    .types = "uttutiitt",
+    .types = "uttutiitti",
 };
 /* clang-format on */
 
-int budgets_put(const struct store *store, const struct purse *draft, struct purse *out,
-                struct error *err)
+SUSPENDS static int wake_parked(const struct store *store, struct uuid budget, struct error *err)
 {
-    struct pg_value values[9] = {
+    struct pg_value values[2] = {pg_uuid(store->tenant), pg_uuid(budget)};
+
+    return pg_exec(store->pg, &wake_again, values, NULL, err);
+}
+
+static int why_none(const struct purse *draft, const struct pg_result *fullness)
+{
+    if (pg_get_bool(fullness, 0, 0))
+        return BUDGETS_FULL;
+    return text_is(draft->kind, "thread") ? THREAD_MISSING : AGENT_MISSING;
+}
+
+int budgets_put(const struct store *store, const struct purse *draft, int64_t max,
+                struct purse *out, struct error *err)
+{
+    struct pg_value values[10] = {
         pg_uuid(store->tenant),
         pg_text(draft->kind),
         pg_text(draft->subject),
@@ -139,20 +195,22 @@ int budgets_put(const struct store *store, const struct purse *draft, struct pur
         number_or_null(draft->max_cost_micros),
         pg_text(draft->at_limit),
         pg_text(draft->fallback_model),
+        pg_int(max),
     };
-    const struct pg_query queries[2] = {{&put, values}, {&wake, values}};
-    struct pg_result *results[2] = {NULL, NULL};
-    int r = pg_exec_all(store->pg, queries, 2, results, err);
+    struct pg_value whose[4] = {values[0], values[1], values[2], pg_int(max)};
+    const struct pg_query queries[3] = {{&full, whose}, {&put, values}, {&wake, values}};
+    struct pg_result *results[3] = {NULL, NULL, NULL};
+    int r = pg_exec_all(store->pg, queries, 3, results, err);
 
     if (r < 0)
         return r;
-    if (pg_rows(results[0]) > 0)
-        r = row_read_at(store, &purse_rows, results[0], 0, out, err);
+    if (pg_rows(results[1]) > 0)
+        r = row_read_at(store, &purse_rows, results[1], 0, out, err);
     else
-        r = text_is(draft->kind, "thread") ? THREAD_MISSING : AGENT_MISSING;
-    pg_result_free(results[0]);
-    pg_result_free(results[1]);
-    return r;
+        r = why_none(draft, results[0]);
+    for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
+        pg_result_free(results[i]);
+    return r == 0 ? wake_parked(store, out->id, err) : r;
 }
 
 /* clang-format off */
@@ -243,7 +301,7 @@ int budgets_delete(const struct store *store, struct text kind, struct text subj
         r = BUDGET_MISSING;
     pg_result_free(results[0]);
     pg_result_free(results[1]);
-    return r;
+    return r == 0 ? wake_parked(store, *out, err) : r;
 }
 
 /* clang-format off */
@@ -303,6 +361,25 @@ int budgets_look(struct pg *pg, struct arena *arena, const struct uuid *ids, siz
     if (r == 0)
         *out = (struct purse_list){rows.items, rows.count, false};
     return r;
+}
+
+int budgets_recheck(struct pg *pg, struct uuid run, const struct budget_look *seen,
+                    struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf array;
+    struct pg_value values[4];
+    int r;
+
+    buf_init(&array, 0);
+    pg_array_of_uuids(&array, seen->ids, seen->count);
+    r = buf_check(&array, err);
+    if (r < 0)
+        return r;
+    values[0] = pg_uuid(run);
+    values[1] = pg_array('U', &array);
+    values[2] = pg_int((int64_t)seen->found);
+    values[3] = pg_int(seen->age_ms);
+    return pg_exec(pg, &recheck, values, NULL, err);
 }
 
 /* clang-format off */

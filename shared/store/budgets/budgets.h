@@ -45,9 +45,9 @@ struct purse_list {
 
 /* Makes the budget of draft->kind and subject, with draft->id, or replaces what it says; what was
  * spent stays. Runs that are parked by it look again. *out is what there is now. THREAD_MISSING or
- * AGENT_MISSING: it would be nobody's. */
+ * AGENT_MISSING: it would be nobody's. BUDGETS_FULL: the tenant has `max` others. */
 SUSPENDS MUSTCHECK int budgets_put(const struct store *store, const struct purse *draft,
-                                   struct purse *out, struct error *err);
+                                   int64_t max, struct purse *out, struct error *err);
 
 /* BUDGET_MISSING. */
 SUSPENDS MUSTCHECK int budgets_get(const struct store *store, struct text kind, struct text subject,
@@ -70,6 +70,18 @@ SUSPENDS MUSTCHECK int budgets_find(struct pg *pg, struct uuid tenant, struct te
 /* These (at most RUN_BUDGETS_MAX), but for those that are deleted. Texts live in the arena. */
 SUSPENDS MUSTCHECK int budgets_look(struct pg *pg, struct arena *arena, const struct uuid *ids,
                                     size_t count, struct purse_list *out, struct error *err);
+
+/* What a run was parked for: what its budgets were when they were looked at. */
+struct budget_look {
+    const struct uuid *ids;
+    size_t count;
+    size_t found;   /* how many of them there were */
+    int64_t age_ms; /* how long ago */
+};
+
+/* A run that is parked looks again soon where one of these was changed or deleted since then. */
+SUSPENDS MUSTCHECK int budgets_recheck(struct pg *pg, struct uuid run,
+                                       const struct budget_look *seen, struct error *err);
 
 /* Adds rows that workers have appended to the days, BUDGETS_FOLD_ROWS at once; those of budgets
  * that are no more are forgotten. *out_more: there may be more. *out_warned: those of them of which

@@ -10,6 +10,7 @@ static struct budget_hold hold(const char *key, int64_t max, int64_t spent, int6
         .max = {{max, 0}}, .spent = {{spent, 1}}, .need = {{{least, 1}}, {{most, 2}}}};
 
     (void)snprintf(hold.key, sizeof(hold.key), "%s", key);
+    (void)snprintf(hold.period, sizeof(hold.period), "2026-11-30");
     return hold;
 }
 
@@ -130,4 +131,25 @@ LIMITS_TEST(what_redis_forgot_is_told_again_before_anything_is_granted, 48)
     budget_holds_release(bench->redis, TEXT("r1"), &mine, 1);
     other = hold("b", 2000, 1000, 50, 1000);
     cr_expect_eq(take(bench, "r2", &other), BUDGET_GRANTED);
+}
+
+LIMITS_TEST(what_calls_hold_they_hold_when_another_period_begins, 49)
+{
+    struct budget_hold before = hold("b", 1000, 300, 50, 600);
+    struct budget_hold after = hold("b", 1000, 0, 50, 600);
+
+    (void)snprintf(after.period, sizeof(after.period), "2026-12-01");
+    cr_expect_eq(take(bench, "r1", &before), BUDGET_GRANTED);
+    cr_expect_eq(take(bench, "r2", &after), BUDGET_BUSY, "it counts when it is stored");
+    before.spent.of[BUDGET_TOKENS] = 900;
+    budget_holds_release(bench->redis, TEXT("r1"), &before, 1);
+    after.need.most.of[BUDGET_TOKENS] = 1000;
+    cr_expect_eq(take(bench, "r2", &after), BUDGET_GRANTED, "nothing is spent in the new one");
+    after.spent.of[BUDGET_TOKENS] = 700;
+    budget_holds_release(bench->redis, TEXT("r2"), &after, 1);
+    budget_holds_release(bench->redis, TEXT("r1"), &before, 1);
+    after.spent.of[BUDGET_TOKENS] = 0;
+    after.need.most.of[BUDGET_TOKENS] = 400;
+    after.need.least.of[BUDGET_TOKENS] = 400;
+    cr_expect_eq(take(bench, "r2", &after), BUDGET_USED_UP, "who is late says nothing of it");
 }

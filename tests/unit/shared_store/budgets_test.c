@@ -21,7 +21,7 @@ static struct purse must_put(struct store *store, const char *kind, const char *
     struct purse one = draft(kind, subject, max_tokens);
     struct purse out;
 
-    MUST(budgets_put(store, &one, &out, &test_err));
+    MUST(budgets_put(store, &one, 1000000, &out, &test_err));
     return out;
 }
 
@@ -214,8 +214,8 @@ static void nobody(struct store *store)
     struct purse agent = draft("agent", none, 5);
     struct purse out;
 
-    GIVES(THREAD_MISSING, budgets_put(store, &thread, &out, &test_err));
-    GIVES(AGENT_MISSING, budgets_put(store, &agent, &out, &test_err));
+    GIVES(THREAD_MISSING, budgets_put(store, &thread, 1000000, &out, &test_err));
+    GIVES(AGENT_MISSING, budgets_put(store, &agent, 1000000, &out, &test_err));
     GIVES(BUDGET_MISSING, budgets_get(store, TEXT("user"), TEXT("x"), &out, &test_err));
     cr_assert_eq(sql_int("SELECT count(*) FROM budgets"), 0);
 }
@@ -237,7 +237,7 @@ static void use_all(const struct store *store, struct uuid thread)
     struct run run;
     struct uuid id;
 
-    MUST(budgets_put(store, &one, &purse, &test_err));
+    MUST(budgets_put(store, &one, 1000000, &purse, &test_err));
     MUST(runs_create(store, &run_draft, &run, NULL, &test_err));
     cr_assert_eq(sql_int("SELECT cardinality(budgets) FROM runs WHERE id = '%s'", show(run.id)), 1);
     MUST(runs_cancel(store, any, run.id, &run, &test_err));
