@@ -182,6 +182,8 @@ void otlp_read_answer(int status, struct text body, struct otlp_answer *out)
     *out = (struct otlp_answer){.verdict = OTLP_REFUSED};
     if (status == 429 || status == 502 || status == 503 || status == 504)
         out->verdict = OTLP_AGAIN;
+    if (status == 413)
+        out->verdict = OTLP_LARGE;
     if (status < 200 || status > 299)
         return;
     out->verdict = OTLP_TAKEN;

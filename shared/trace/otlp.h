@@ -49,6 +49,7 @@ void otlp_write_request(struct text resource, const struct span_queue *queue, si
 enum otlp_verdict {
     OTLP_TAKEN,   /* all but `rejected` of them, which are not sent again */
     OTLP_AGAIN,   /* later: 429, 502, 503, 504 */
+    OTLP_LARGE,   /* fewer of them at once: 413 */
     OTLP_REFUSED, /* not at all */
 };
 

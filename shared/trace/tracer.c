@@ -15,7 +15,7 @@
 #include "shared/trace/tracer_internal.h"
 
 #define BATCH_SPANS    512
-#define BATCH_BYTES    ((size_t)1 << 20)
+#define BATCH_BYTES    ((size_t)1 << 19) /* proxies take 1 MB unless told otherwise */
 #define REQUEST_BYTES  (BATCH_BYTES + SPAN_BYTES_MAX + ((size_t)64 << 10))
 #define ANSWER_BYTES   ((size_t)64 << 10)
 #define PERIOD_MS      1000
@@ -100,6 +100,17 @@ static int send_batch(struct tracer *tracer, size_t count, int64_t within_ms,
     return r;
 }
 
+/* A batch was too large for whoever took it: its halves follow, one after the other. */
+static bool halve(struct tracer *tracer, size_t count, const struct otlp_answer *answer)
+{
+    if (answer->verdict != OTLP_LARGE || count < 2)
+        return false;
+    tracer->stats.failures++;
+    tracer->most = tracer->sending = count / 2;
+    tracer->wait_ms = 0;
+    return true;
+}
+
 /* A batch failed: it is kept for another try, or not. */
 static void keep_or_drop(struct tracer *tracer, size_t count, bool again, int64_t after_ms)
 {
@@ -124,7 +135,10 @@ static void took(struct tracer *tracer, size_t count, const struct otlp_answer *
     tracer->stats.sent += count - rejected;
     let_go(tracer, count);
     tracer->sending = 0;
-    tracer->wait_ms = tracer->queue.count >= BATCH_SPANS ? 0 : tracer->period_ms;
+    tracer->wait_ms = tracer->queue.count >= tracer->most ? 0 : tracer->period_ms;
+    tracer->most += tracer->most / 4 + 1;
+    if (tracer->most > BATCH_SPANS)
+        tracer->most = BATCH_SPANS;
 }
 
 /* A batch that is sent again is the same one. */
@@ -136,7 +150,7 @@ static int send_first(struct tracer *tracer, int64_t within_ms, struct error *er
     int r;
 
     if (tracer->sending == 0)
-        tracer->sending = span_queue_batch(&tracer->queue, BATCH_SPANS, BATCH_BYTES);
+        tracer->sending = span_queue_batch(&tracer->queue, tracer->most, BATCH_BYTES);
     count = tracer->sending;
     tracer->wait_ms = tracer->period_ms;
     if (count == 0)
@@ -144,6 +158,8 @@ static int send_first(struct tracer *tracer, int64_t within_ms, struct error *er
     r = send_batch(tracer, count, within_ms, &answer, &after_ms, err);
     if (r == -E_CANCELED)
         return r;
+    if (r < 0 && halve(tracer, count, &answer))
+        return 0;
     if (r < 0)
         keep_or_drop(tracer, count, r != -E_INVALID && answer.verdict == OTLP_AGAIN, after_ms);
     else
@@ -277,6 +293,7 @@ static int open_tracer(const struct tracer_options *options, struct tracer **out
     buf_init(&tracer->url, 0);
     buf_init(&tracer->resource, 0);
     arena_init(&tracer->arena, 0);
+    tracer->most = BATCH_SPANS;
     tracer->backoff.policy = (struct backoff_policy){RETRY_BASE_MS, RETRY_CAP_MS};
     r = read_options(tracer, options, err);
     if (r == 0)

@@ -31,6 +31,7 @@ struct tracer {
     struct backoff backoff;
     int sends;       /* of the first batch, that failed */
     size_t sending;  /* spans of it */
+    size_t most;     /* spans of a batch: fewer behind one that was too large */
     int64_t wait_ms; /* until the next round */
     int64_t period_ms;
 };

@@ -410,6 +410,39 @@ test('a batch is sent again after 503, when Retry-After says, and not after 500,
   });
 });
 
+test('a batch that is too large for the collector is sent in parts, and only what is too large alone is dropped', async () => {
+  await withTelemetry({ workers: 0 }, async (stack, collector) => {
+    const wanted = new Set();
+    collector.answer = (request) => request.spans.length > 3 ? { status: 413 } : { status: 200, headers: { 'content-encoding': 'gzip' }, body: { partialSuccess: { rejectedSpans: -5, errorMessage: '\u001b[31m' } } };
+    await Promise.all(Array.from({ length: 40 }, async () => {
+      const client = context();
+      wanted.add(client.traceId);
+      await stack.ok('GET', '/v1/assistants', undefined, client.headers);
+    }));
+    const taken = () => collector.requests.filter(({ spans }) => spans.length <= 3).flatMap(({ spans }) => spans.map(({ traceId }) => traceId));
+    await until('all have arrived', () => wanted.size === new Set(taken()).size, 30000);
+    assert.equal(taken().length, wanted.size, 'each once');
+    assert.equal(await metric(stack.url, 'penstock_spans_dropped_total'), 0);
+    collector.answer = () => ({ status: 413 });
+    await stack.ok('GET', '/v1/assistants', undefined, context().headers);
+    await until('it is given up', async () => (await metric(stack.url, 'penstock_spans_dropped_total')) === 1);
+  });
+});
+
+test('whatever a client says is its trace, it is served', async () => {
+  await withTelemetry({ workers: 0 }, async (stack, collector) => {
+    const right = context();
+    const parent = right.headers.traceparent;
+    for (const traceparent of ['', '00', '-'.repeat(55), `${parent}-`, `${parent}x`, parent.toUpperCase(), parent.replace('00-', 'ff-'), parent.replace('00-', 'cc-'), `cc${parent.slice(2)}-what-is-this`,
+      `00-${'0'.repeat(32)}-${right.spanId}-01`, `00-${right.traceId}-${'0'.repeat(16)}-01`, `00-${'g'.repeat(32)}-${right.spanId}-01`, 'x'.repeat(4000), `${parent}, ${parent}`, parent.replace('-', '\t'), `00-${right.traceId}-${right.spanId}-ff`])
+      for (const tracestate of [undefined, '', ',,,', '=', 'a=b,a=b', 'A=b', 'k='.padEnd(3000, 'v'), Array(40).fill('k=v').join(','), 'a=b\t,c=d', 'a@b@c=d', '\u00fc=x'])
+        assert.equal((await stack.call('GET', '/v1/assistants', undefined, { traceparent, ...(tracestate === undefined ? {} : { tracestate }) })).status, 200, `${traceparent} ${tracestate}`);
+    const client = context();
+    await stack.ok('GET', '/v1/assistants', undefined, client.headers);
+    await collector.trace(client.traceId, (spans) => spans.length === 1); // which reads all that came before, by the rules
+  });
+});
+
 test('a collector that hangs or is away delays no run, and is told once in the log', async () => {
   await withTelemetry({}, async (stack, collector) => {
     collector.answer = () => 'hang';
