@@ -1,6 +1,8 @@
 // Webhooks: who asked to be told is told, signed, at least once, whatever its receiver or Penstock does meanwhile.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Receiver, verify } from '../lib/receiver.mjs';
 import { Stack, checkTook, sleep, until } from '../lib/stack.mjs';
@@ -302,6 +304,26 @@ test('a test event comes back with what was answered', async () => {
   verify(webhook.secret, to.got[0].headers, to.got[0].body);
   assert.equal(to.got[0].event.data.test, true);
   assert.equal((await as.call('POST', `/v1/webhooks/${webhook.id}/test`, { type: 'run.*' })).status, 400);
+});
+
+test('on the command line a webhook is named by its id, its name, or the beginning of its URL', async () => {
+  const as = tenant('named');
+  const to = await receiver();
+  const one = await hook(as, `${to.url}/one`, ['run.*'], { name: 'billing' });
+  const two = await hook(as, `${to.url}/two`, ['run.*'], { name: 'http' });
+  const show = (word) => as.command('webhooks', 'show', word, '--json');
+  for (const word of [one.id, 'billing', `${to.url}/o`]) assert.equal(JSON.parse(show(word)).id, one.id, word);
+  assert.equal(JSON.parse(show('http')).id, two.id, 'a name goes before a URL');
+  assert.match(as.command('webhooks', 'deliveries', 'billing'), /^DELIVERY/);
+  const refused = (word) => {
+    const { status, stderr } = spawnSync(join(as.bin, 'penstock'), ['webhooks', 'delete', word], { env: { ...process.env, ...as.env, PENSTOCK_URL: as.url, PENSTOCK_API_KEY: as.key }, encoding: 'utf8' });
+    assert.notEqual(status, 0);
+    return stderr;
+  };
+  assert.match(refused(to.url), /may be 2 webhooks: name one by its id/);
+  assert.match(refused('nobody'), /there is no webhook of the id or the name "nobody"/);
+  assert.match(refused(''), /there is no webhook/);
+  assert.match(as.command('webhooks', 'delete', 'billing'), /billing is deleted/);
 });
 
 test('a webhook that is deleted is told nothing any more, and is nobody\'s', async () => {

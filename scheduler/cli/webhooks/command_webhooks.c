@@ -8,18 +8,19 @@
 #include "scheduler/cli/display/print_list.h"
 #include "scheduler/cli/display/when.h"
 #include "scheduler/cli/terminal.h"
+#include "scheduler/cli/webhooks/find_webhook.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 
-static int webhook_path(const struct arguments *args, const char *behind, char **out,
-                        struct error *err)
+SUSPENDS static int webhook_path(struct client *client, const struct arguments *args,
+                                 const char *behind, char **out, struct error *err)
 {
-    const char *id = args->positional[0];
+    CLEANUP(freep) char *id = NULL;
+    int r = find_webhook(client, args->positional[0], &id, err);
 
-    if (!client_is_plain(id))
-        return error_set(err, E_INVALID, "\"%.60s\" is no id of a webhook", id);
-    *out = xasprintf("/v1/webhooks/%s%s", id, behind);
-    return 0;
+    if (r == 0)
+        *out = xasprintf("/v1/webhooks/%s%s", id, behind);
+    return r;
 }
 
 static void print_line(const char *name, struct text value)
@@ -150,7 +151,7 @@ static int show(struct client *client, const struct arguments *args, struct erro
 {
     CLEANUP(freep) char *path = NULL;
     struct client_reply reply = {0};
-    int r = webhook_path(args, "", &path, err);
+    int r = webhook_path(client, args, "", &path, err);
 
     if (r == 0)
         r = client_get(client, path, &reply, err);
@@ -163,7 +164,7 @@ static int post(struct client *client, const struct arguments *args, const char 
                 struct json_object *body, struct client_reply *out, struct error *err)
 {
     CLEANUP(freep) char *path = NULL;
-    int r = webhook_path(args, behind, &path, err);
+    int r = webhook_path(client, args, behind, &path, err);
 
     return r == 0 ? client_post(client, path, body, out, err) : r;
 }
@@ -186,7 +187,7 @@ static int delete (struct client *client, const struct arguments *args, struct e
     CLEANUP(freep) char *path = NULL;
     struct client_reply reply = {0};
     struct client_call call = {.method = "DELETE", .repeatable = true};
-    int r = webhook_path(args, "", &path, err);
+    int r = webhook_path(client, args, "", &path, err);
 
     if (r < 0)
         return r;
@@ -268,7 +269,7 @@ static int deliveries(struct client *client, const struct arguments *args, struc
     CLEANUP(freep) char *state = NULL;
     const struct print_list printed = {
         .args = args, .head = print_delivery_head, .row = print_delivery, .without_agents = true};
-    int r = webhook_path(args, "/deliveries", &path, err);
+    int r = webhook_path(client, args, "/deliveries", &path, err);
 
     if (r < 0)
         return r;
@@ -346,6 +347,7 @@ static const struct option_spec delivery_options[] = {
 
 #define OPTIONS(list) .options = list, .options_count = ARRAY_LENGTH(list)
 #define ONE           .positional_min = 1, .positional_max = 1
+#define NAMED         "WEBHOOK is an id, a name, or the beginning of a URL."
 
 const struct command command_webhooks_list = {
     .name = "webhooks list",
@@ -368,6 +370,7 @@ const struct command command_webhooks_create = {
 const struct command command_webhooks_show = {
     .name = "webhooks show",
     .arguments = "WEBHOOK",
+    .details = NAMED,
     .summary = "Show a webhook, and whether it works",
     OPTIONS(one_options),
     ONE,
@@ -377,6 +380,7 @@ const struct command command_webhooks_show = {
 const struct command command_webhooks_enable = {
     .name = "webhooks enable",
     .arguments = "WEBHOOK",
+    .details = NAMED,
     .summary = "Send to a webhook again that was disabled",
     OPTIONS(one_options),
     ONE,
@@ -386,6 +390,7 @@ const struct command command_webhooks_enable = {
 const struct command command_webhooks_delete = {
     .name = "webhooks delete",
     .arguments = "WEBHOOK",
+    .details = NAMED,
     .summary = "Delete a webhook; what waits for it is not sent",
     ONE,
     .run = run_delete,
@@ -394,6 +399,7 @@ const struct command command_webhooks_delete = {
 const struct command command_webhooks_rotate = {
     .name = "webhooks rotate",
     .arguments = "WEBHOOK",
+    .details = NAMED,
     .summary = "Give a webhook a new secret, which is shown now and never again",
     OPTIONS(rotate_options),
     ONE,
@@ -404,8 +410,10 @@ const struct command command_webhooks_test = {
     .name = "webhooks test",
     .arguments = "WEBHOOK",
     .summary = "Send a sample to a webhook, and tell what it answered",
-    .details = "Exit code: 0 it answered 2xx; 1 it did not; 2 wrong usage; 3 the server can't be\n"
-               "reached or refuses the key.",
+    .details =
+        NAMED "\n\n"
+              "Exit code: 0 it answered 2xx; 1 it did not; 2 wrong usage; 3 the server can't be\n"
+              "reached or refuses the key.",
     OPTIONS(try_options),
     ONE,
     .run = run_try,
@@ -414,6 +422,7 @@ const struct command command_webhooks_test = {
 const struct command command_webhooks_deliveries = {
     .name = "webhooks deliveries",
     .arguments = "WEBHOOK",
+    .details = NAMED,
     .summary = "List what was sent to a webhook, and what came of it",
     OPTIONS(delivery_options),
     ONE,
@@ -423,6 +432,7 @@ const struct command command_webhooks_deliveries = {
 const struct command command_webhooks_redeliver = {
     .name = "webhooks redeliver",
     .arguments = "WEBHOOK DELIVERY",
+    .details = NAMED,
     .summary = "Send a delivery once more, whatever became of it",
     .positional_min = 2,
     .positional_max = 2,
