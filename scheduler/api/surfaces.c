@@ -44,6 +44,7 @@ const struct endpoint_table *const surfaces[] = {
     &retention_endpoints,
     &secret_endpoints,
     &tool_endpoints,
+    &tool_stats_endpoints,
     &tool_test_endpoints,
     &document_endpoints,
     &file_endpoints,

@@ -65,6 +65,7 @@ extern const struct command command_retention_unset;
 extern const struct command command_retention_preview;
 extern const struct command command_tools_list;
 extern const struct command command_tools_show;
+extern const struct command command_tools_stats;
 extern const struct command command_tools_test;
 extern const struct command command_tools_delete;
 extern const struct command command_secrets_list;

@@ -78,6 +78,7 @@ static const struct command *const commands[] = {
     &command_retention_preview,
     &command_tools_list,
     &command_tools_show,
+    &command_tools_stats,
     &command_tools_test,
     &command_tools_delete,
     &command_secrets_list,

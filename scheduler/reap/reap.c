@@ -1,9 +1,9 @@
 /* Five services: one sweeps, one looks at the locks and leases of workers, one looks after the
- * queue, one folds what was used into hours, one erases threads that are to leave nothing behind.
- * The look wakes the sweep when it found a worker dead, and looks again at the very moment that a
- * lease lapses. It never waits for a sweep: one after a mass death may take a minute, and looks
- * that lie far apart say nothing. What was ended or given back is logged, since it is what
- * operators look for after a crash; the sweeps that found nothing are not.
+ * queue, one folds what was used and called into hours, one erases threads that are to leave
+ * nothing behind. The look wakes the sweep when it found a worker dead, and looks again at the very
+ * moment that a lease lapses. It never waits for a sweep: one after a mass death may take a minute,
+ * and looks that lie far apart say nothing. What was ended or given back is logged, since it is
+ * what operators look for after a crash; the sweeps that found nothing are not.
  *
  * The looks also show whether Postgres was there all along and its clock went evenly: only then
  * does a lease that lapsed say that its worker died (evidence.h).
@@ -27,6 +27,7 @@
 #include "shared/store/fleet/reaper.h"
 #include "shared/store/fleet/worker_locks.h"
 #include "shared/store/threads/user_bytes.h"
+#include "shared/store/tools/tool_stats.h"
 #include "shared/store/usage/usage.h"
 
 enum {
@@ -143,6 +144,9 @@ static int fold_round(void *arg, struct error *err)
     more = true;
     while (r == 0 && more && !fiber_canceled())
         r = user_bytes_fold(reap->options.sweeps, &more, err);
+    more = true;
+    while (r == 0 && more && !fiber_canceled())
+        r = tool_stats_fold(reap->options.sweeps, &more, err);
     more = true;
     while (r == 0 && more && !fiber_canceled())
         r = fold_budgets(reap, &more, err);

@@ -235,9 +235,22 @@ static int write_pointed(const struct making *making, const struct http_response
         return error_set(err, E_PROTOCOL, "the server's answer has nothing at %.100s", pointer);
     text = json_string(found).ptr ? json_string(found) : json_text(found);
     redactor_write(making->redactor, text, false, out);
-    result->is_cut = out->len - begin > tool->max_result_bytes;
+    result->uncut_bytes = out->len - begin;
+    result->is_cut = result->uncut_bytes > tool->max_result_bytes;
     cut(out, begin, tool->max_result_bytes);
     return 0;
+}
+
+/* Of a body that was not read to its end, as the server says it. */
+static size_t whole_bytes(const struct http_response *response, size_t read_bytes)
+{
+    int64_t said = 0;
+
+    if (response->truncated &&
+        text_to_int(http_response_header(response, "content-length"), &said) &&
+        said > (int64_t)read_bytes)
+        return (size_t)said;
+    return read_bytes;
 }
 
 static int write_result(const struct making *making, const struct http_response *response,
@@ -262,7 +275,8 @@ static int write_result(const struct making *making, const struct http_response 
         return 0;
     } else {
         redactor_write(making->redactor, body, response->truncated, out);
-        result->is_cut = response->truncated || out->len - begin > tool->max_result_bytes;
+        result->uncut_bytes = whole_bytes(response, out->len - begin);
+        result->is_cut = response->truncated || result->uncut_bytes > tool->max_result_bytes;
         cut(out, begin, tool->max_result_bytes);
     }
     if (r == 0 && result->is_cut)

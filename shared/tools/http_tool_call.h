@@ -35,6 +35,7 @@ struct http_tool_result {
     int tries;
     size_t bytes; /* of the reply's body, as far as it was read */
     bool is_cut;
+    size_t uncut_bytes; /* with is_cut: of what the model would be told, as far as is known */
     int64_t took_ms;
 };
 

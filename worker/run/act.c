@@ -131,6 +131,7 @@ static int execute(struct run_task *task, struct ledger_call *call, struct error
     CLEANUP(buf_deinit) struct buf result;
     struct tool_outcome outcome;
     int64_t start_us;
+    int64_t took_us;
     int r;
 
     buf_init(&result, TOOL_RESULT_MAX);
@@ -151,9 +152,13 @@ static int execute(struct run_task *task, struct ledger_call *call, struct error
         ledger_park(call, outcome.wait, outcome.due_in_ms);
         return 0;
     }
+    took_us = clock_us() - start_us;
     call_stats_tool(worker->calls, text_of(call->tool->source->name), call->tool->name,
-                    outcome.end == TOOL_ERROR, clock_us() - start_us);
+                    outcome.end == TOOL_ERROR, took_us);
     ledger_note(&task->ledger, call, buf_text(&result), outcome.end == TOOL_ERROR);
+    outcome.report.made = true;
+    outcome.report.took_ms = took_us / 1000;
+    ledger_report(call, &outcome.report);
     if (outcome.end == TOOL_ERROR)
         log_failure(call);
     return 0;

@@ -102,6 +102,10 @@ struct tool_outcome {
     enum tool_end end;
     enum wait_kind wait; /* of TOOL_PARKED: who settles the call */
     int64_t due_in_ms;   /* of TOOL_PARKED: when its time comes; CALL_NEVER_DUE */
+
+    /* What the step tells of the call, as far as the source knows: tries, bytes and a cut, results.
+     * All zeros: it was made once, and the result is whole. */
+    struct call_report report;
 };
 
 /* A member of a spec's `tools`. */

@@ -4,7 +4,7 @@
  *     run          {run_id, thread_id}      the first one
  *     thinking     {text?}                  the model is asked; what it thinks, where that is told
  *     tool_call    {id, name}               it calls a tool
- *     tool_result  {id, name, arguments, output, status}
+ *     tool_result  {id, name, arguments, output, status, …}  and how the call went
  *     ask_user     {tool_calls}             the run waits for its client
  *     answer       {message_id, text}       the next piece of an answer
  *     error        {code, message}          the run has failed, or the stream has
@@ -15,6 +15,7 @@
 #include "shared/base/clock.h"
 #include "shared/json/json.h"
 #include "shared/json/json_write.h"
+#include "shared/store/tools/call_report.h"
 
 static int64_t latency_of(const struct run *run)
 {
@@ -100,6 +101,7 @@ static void write_result(struct event_sink *sink, const struct story_event *even
     json_write_text(&e.json, "arguments", json_get_text(function, "arguments"));
     json_write_raw_if(&e.json, "output", json_text(json_get(function, "output")));
     json_write_string(&e.json, "status", step_status_name(event->step->status));
+    call_report_copy(call, &e.json);
     close_event(&e);
 }
 

@@ -70,7 +70,7 @@ static void break_off(struct run_live *live)
 static void show_step(struct run_live *live, struct json_object *step)
 {
     run_live_end(live);
-    run_print_step(stderr, step);
+    run_print_step(stderr, step, false);
 }
 
 static bool ends_step(struct text name)

@@ -265,7 +265,36 @@ static void print_approval(FILE *out, struct json_object *call)
     (void)fputc('\n', out);
 }
 
-static void print_call(FILE *out, struct json_object *call)
+/* "12 ms, 3 tries, 5 results, cut, of 70123 bytes". Nothing where the step does not tell. */
+static void describe_report(struct json_object *call, bool in_full, struct buf *out)
+{
+    int64_t took_ms = json_get_int(call, "duration_ms", -1);
+    int64_t tries = json_get_int(call, "tries", 1);
+    int64_t results = json_get_int(call, "results", -1);
+    bool is_cut = json_get_bool(call, "is_cut", false);
+
+    if (took_ms < 0 || (!in_full && tries == 1 && !is_cut))
+        return;
+    buf_printf(out, "%lld ms", (long long)took_ms);
+    if (tries != 1)
+        buf_printf(out, ", %lld tries", (long long)tries);
+    if (results >= 0)
+        buf_printf(out, ", %lld results", (long long)results);
+    if (is_cut)
+        buf_printf(out, ", cut, of %lld bytes", (long long)json_get_int(call, "bytes", 0));
+}
+
+static void print_report(FILE *out, struct json_object *call, bool in_full)
+{
+    CLEANUP(buf_deinit) struct buf text = {0};
+
+    buf_init(&text, 0);
+    describe_report(call, in_full, &text);
+    if (text.len > 0)
+        (void)fprintf(out, " (%s)", buf_string(&text));
+}
+
+static void print_call(FILE *out, struct json_object *call, bool in_full)
 {
     struct json_object *function = json_get(call, "function");
     struct text name = json_get_text(function, "name");
@@ -279,6 +308,7 @@ static void print_call(FILE *out, struct json_object *call)
         (void)fprintf(out, "\n%s\xE2\x86\x90 %s", terminal_colour(out, TERMINAL_DIM),
                       text_is(json_get_text(call, "status"), "unknown") ? "(unknown) " : "");
         terminal_print_line(out, output, LINE_WIDTH);
+        print_report(out, call, in_full);
         (void)fprintf(out, "%s", terminal_colour(out, TERMINAL_PLAIN));
     }
     (void)fputc('\n', out);
@@ -310,13 +340,13 @@ static void print_tried(FILE *out, struct json_object *step)
     }
 }
 
-void run_print_step(FILE *out, struct json_object *step)
+void run_print_step(FILE *out, struct json_object *step, bool in_full)
 {
     struct json_object *calls = calls_of(step);
 
     print_tried(out, step);
     for (size_t i = 0; calls && i < json_object_array_length(calls); i++)
-        print_call(out, json_object_array_get_idx(calls, i));
+        print_call(out, json_object_array_get_idx(calls, i), in_full);
     (void)fflush(out);
 }
 
@@ -400,7 +430,7 @@ static int print_step(void *arg, struct json_object *step, struct error *err)
     struct transcript *transcript = arg;
 
     (void)err;
-    run_print_step(transcript->out, step);
+    run_print_step(transcript->out, step, true);
     return 0;
 }
 

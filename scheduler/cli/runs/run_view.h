@@ -34,8 +34,8 @@ SUSPENDS void run_explain_wait(struct client *client, struct json_object *run, s
 void run_message_text(struct json_object *message, struct buf *out);
 
 /* Print the models that could not answer, and a step's tool calls: name and arguments, then the
- * output. */
-void run_print_step(FILE *out, struct json_object *step);
+ * output; and, `in_full`, how each call went, else of those alone where it is not as usual. */
+void run_print_step(FILE *out, struct json_object *step, bool in_full);
 
 /* The text of the last assistant message that the run wrote; empty where it wrote none. */
 SUSPENDS MUSTCHECK int run_answer(struct client *client, const char *thread, const char *run,

@@ -33,10 +33,12 @@
 #include "shared/store/rows.h"
 #include "shared/store/runs/run_ends.h"
 #include "shared/store/threads/promotions.h"
+#include "shared/store/tools/tool_times.h"
 
 /* clang-format off */
 #define HEADS "i AS MATERIALIZED (" SQL_FEW_ROWS(HEAD_ROWS, "$1") ")"
 #define STEPS "y AS MATERIALIZED (" SQL_MANY_ROWS(STEP_ROWS, "$61") ")"
+#define MADE "x AS MATERIALIZED (" SQL_MANY_ROWS(CALL_ROWS, "$49") ")"
 
 #define TOOLS "($35)[i.tools_from:i.tools_to]"
 #define LAST_ERROR \
@@ -124,18 +126,30 @@
     "c AS (" \
     "    INSERT INTO tool_calls (" \
     "        run_id, call_no, call_id, name, arguments, class, state, idempotency_key," \
-    "        result, is_error, kind, due_at)" \
+    "        result, is_error, kind, due_at, took_ms, went)" \
     "    SELECT ok.id, x.call_no, x.call_id, x.name, x.arguments, x.class, x.state," \
     "        x.idempotency_key, x.result, x.is_error, x.kind," \
-    "        now() + x.due_ms * interval '1 ms'" \
+    "        now() + x.due_ms * interval '1 ms', x.took_ms, x.went" \
     "    FROM ok" \
-    "    JOIN (" SQL_MANY_ROWS(CALL_ROWS, "$49") ") x USING (n)" \
+    "    JOIN x USING (n)" \
     "    ON CONFLICT (run_id, call_no) DO UPDATE" \
     "    SET state = excluded.state," \
     "        result = excluded.result," \
     "        is_error = excluded.is_error," \
     "        kind = excluded.kind," \
-    "        due_at = excluded.due_at)"
+    "        due_at = excluded.due_at," \
+    "        took_ms = excluded.took_ms," \
+    "        went = excluded.went)"
+
+/* A call is written once with what came of it. */
+#define COUNT_CALLS \
+    "g AS (" \
+    SQL_COUNT_CALLS( \
+        "SELECT ok.tenant_id, x.name, x.state, x.is_error, x.took_ms" \
+        " FROM ok" \
+        " JOIN x USING (n)" \
+        " WHERE x.took_ms IS NOT NULL" \
+        "    OR x.state = 'unknown'") ")"
 
 /* A worker that goes on with a step may know of some of its calls only. */
 #define STEP_CALLS_NOW \
@@ -211,10 +225,12 @@ static const struct pg_statement run_group = {
     .sql =
         "WITH " HEADS ","
         " " STEPS ","
+        " " MADE ","
         " " LOCKED ","
         " " OK ","
         " " MESSAGES ","
         " " CALLS ","
+        " " COUNT_CALLS ","
         " " WRITE_STEPS ","
         " " WRITE_USAGE ","
         " " WRITE_BUDGETS ","

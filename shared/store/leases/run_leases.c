@@ -284,7 +284,7 @@ static const struct pg_statement run_open_calls = {
         "     c.class, c.state, c.kind,"
         "     floor(date_part('epoch', c.due_at - now()) * 1000)::int8, c.idempotency_key,"
         "     CASE WHEN c.bytes <= $2 THEN c.result END,"
-        "     c.is_error, CASE WHEN c.bytes <= $2 THEN c.approval END, c.bytes"
+        "     c.is_error, CASE WHEN c.bytes <= $2 THEN c.approval END, c.took_ms, c.went, c.bytes"
         " FROM ("
         "     SELECT o.*,"
         "         sum("
@@ -302,8 +302,15 @@ static const struct pg_statement run_open_calls = {
     .types = "ui",
 };
 
-#define COLUMN_CALL_BYTES 12
+#define COLUMN_CALL_BYTES 14
 /* clang-format on */
+
+static struct call_report read_report(struct row *row)
+{
+    int64_t took_ms = row_int_or(row, -1);
+
+    return call_report_read(took_ms, row_word(row));
+}
 
 static int call_read(struct row *row, void *out, struct error *err)
 {
@@ -323,6 +330,7 @@ static int call_read(struct row *row, void *out, struct error *err)
     call.result = row_text(row);
     call.is_error = row_bool(row);
     call.approval = row_text(row);
+    call.report = read_report(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct run_call *)out = call;

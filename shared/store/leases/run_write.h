@@ -7,6 +7,7 @@
 #include "shared/store/runs/waits.h"
 #include "shared/store/store.h"
 #include "shared/store/threads/messages.h"
+#include "shared/store/tools/call_report.h"
 #include "shared/store/usage/usage.h"
 
 #define CHECKPOINT_ITEMS_MAX 1000 /* messages, calls, steps: of each */
@@ -37,6 +38,7 @@ struct run_call {
     struct text approval; /* as it is read: what was decided of it (answers/approvals.h), JSON;
                            * TEXT_NONE: nothing. No write of a worker changes it */
     bool is_error;
+    struct call_report report; /* how it went */
 };
 
 /* A message that the run appends to its thread. */
@@ -89,7 +91,7 @@ struct run_changes {
     int errors;             /* added to the run's; negative where earlier ones were overcome */
     const struct run_message *messages; /* appended in this order */
     size_t message_count;
-    const struct run_call *calls; /* inserted, or state, result and is_error of known ones set */
+    const struct run_call *calls; /* inserted, or what came of known ones is set */
     size_t call_count;
     const struct run_step_write *steps;
     size_t step_count;

@@ -76,7 +76,9 @@
     COLUMN(57, CALL_RESULT, "result", 'T') \
     COLUMN(58, CALL_IS_ERROR, "is_error", 'B') \
     COLUMN(59, CALL_KIND, "kind", 'T') \
-    COLUMN(60, CALL_DUE_MS, "due_ms", 'I')
+    COLUMN(60, CALL_DUE_MS, "due_ms", 'I') \
+    COLUMN(88, CALL_TOOK_MS, "took_ms", 'I') \
+    COLUMN(89, CALL_WENT, "went", 'J')
 
 #define STEP_ROWS(COLUMN) \
     COLUMN(61, STEP_N, "n", 'I') \

@@ -35,6 +35,19 @@ static void encode_message(struct column_row row, const struct run_message *mess
     column_int_if(row, MESSAGE_TOKENS, message->tokens);
 }
 
+static void encode_report(struct column_row row, const struct call_report *report)
+{
+    CLEANUP(buf_deinit) struct buf rest;
+
+    buf_init(&rest, 0);
+    if (!report->made)
+        return;
+    call_report_write_rest(report, &rest);
+    column_int(row, CALL_TOOK_MS, report->took_ms);
+    if (rest.len > 0)
+        column_json(row, CALL_WENT, buf_text(&rest));
+}
+
 static void encode_call(struct column_row row, const struct run_call *call)
 {
     column_int(row, CALL_NO, call->call_no);
@@ -46,6 +59,7 @@ static void encode_call(struct column_row row, const struct run_call *call)
     column_text(row, CALL_IDEMPOTENCY_KEY, call->idempotency_key);
     column_text(row, CALL_RESULT, call->result);
     column_bool(row, CALL_IS_ERROR, call->is_error);
+    encode_report(row, &call->report);
     if (call->kind == WAIT_NONE)
         return;
     column_text(row, CALL_KIND, text_of(wait_of(call->kind)->name));

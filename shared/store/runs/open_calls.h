@@ -8,6 +8,7 @@
 
 #include "shared/store/runs/waits.h"
 #include "shared/store/store.h"
+#include "shared/store/tools/tool_times.h"
 
 #define OPEN_CALLS_BATCH 500
 
@@ -30,6 +31,9 @@ SUSPENDS MUSTCHECK int open_calls_sweep(struct pg *pg, int64_t *out_settled, boo
  * required_action. As long as something is left there somebody must act. A step in which a call is
  * allowed is not complete before that is made. */
 /* clang-format off */
+#define SQL_PARKED_MS(run) \
+    "coalesce(floor(date_part('epoch', now() - " run ".parked_at) * 1000), 0)::int8"
+
 #define SQL_SETTLE \
     "settled AS (" \
     "    UPDATE tool_calls c" \
@@ -41,7 +45,8 @@ SUSPENDS MUSTCHECK int open_calls_sweep(struct pg *pg, int64_t *out_settled, boo
     "    WHERE c.run_id = ANY (ARRAY[g.run_id])" \
     "      AND c.call_no = ANY (ARRAY[g.call_no])" \
     "      AND c.state = 'open'" \
-    "    RETURNING c.run_id, c.call_no, c.call_id, c.result, c.arguments, c.approval)," \
+    "    RETURNING c.run_id, c.call_no, c.call_id, c.name, c.kind, c.state, c.result," \
+    "        c.is_error, c.arguments, c.approval)," \
     " n AS MATERIALIZED (" \
     "    SELECT l.id, count(x.call_no) AS calls," \
     "        coalesce(array_agg(x.call_id) FILTER (WHERE x.call_id IS NOT NULL), '{}') AS ids" \
@@ -76,6 +81,12 @@ SUSPENDS MUSTCHECK int open_calls_sweep(struct pg *pg, int64_t *out_settled, boo
     "    FROM n" \
     "    WHERE r.id = ANY (ARRAY[n.id])" \
     "    RETURNING r.*)," \
+    " counted AS (" \
+    SQL_COUNT_CALLS( \
+        "SELECT r.tenant_id, x.name, x.state, x.is_error, " SQL_PARKED_MS("r") " AS took_ms" \
+        " FROM r" \
+        " JOIN settled x ON x.run_id = r.id" \
+        " WHERE x.kind IN ('client', 'time')") ")," \
     " step AS (" \
     "    UPDATE run_steps s" \
     "    SET (status, ended_at, tool_calls) = (" \
@@ -91,6 +102,9 @@ SUSPENDS MUSTCHECK int open_calls_sweep(struct pg *pg, int64_t *out_settled, boo
     "                    CASE WHEN x.call_id IS NULL THEN e.call" \
     "                        WHEN x.approval IS NULL THEN" \
     "                            jsonb_set(e.call, '{function,output}', to_jsonb(x.result))" \
+    "                                || jsonb_build_object('is_error', x.is_error," \
+    "                                    'duration_ms', " SQL_PARKED_MS("r") "," \
+    "                                    'bytes', octet_length(x.result))" \
     "                        ELSE e.call || jsonb_build_object('approval', x.approval," \
     "                            'function', coalesce(e.call -> 'function', '{}')" \
     "                                || jsonb_build_object(" \

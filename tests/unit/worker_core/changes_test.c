@@ -27,7 +27,8 @@ static void begin(void)
                                     .call_no = 1,
                                     .class = CALL_IDEMPOTENT,
                                     .state = CALL_DONE,
-                                    .result = TEXT("say \"hi\"\n")};
+                                    .result = TEXT("say \"hi\"\n"),
+                                    .report = {.made = true, .took_ms = 12, .tries = 1}};
     calls[1] = (struct ledger_call){.call_id = TEXT("b"),
                                     .name = TEXT("g"),
                                     .arguments = TEXT(""),
@@ -89,9 +90,11 @@ Test(shapes, are_the_json_that_is_stored_and_shown, .init = begin, .fini = end)
     shape_step_calls(&out, calls, 3);
     expect_shape(&out,
                  "[{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":"
-                 "\"{\\\"q\\\":\\\"\xc3\xa9\\\"}\",\"output\":\"say \\\"hi\\\"\\n\"}},"
+                 "\"{\\\"q\\\":\\\"\xc3\xa9\\\"}\",\"output\":\"say \\\"hi\\\"\\n\"},"
+                 "\"is_error\":false,\"duration_ms\":12,\"tries\":1,\"bytes\":9,"
+                 "\"is_cut\":false},"
                  "{\"id\":\"b\",\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":"
-                 "\"\",\"output\":\"?\"},\"status\":\"unknown\"},"
+                 "\"\",\"output\":\"?\"},\"status\":\"unknown\",\"is_error\":true},"
                  "{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"h\",\"arguments\":"
                  "\"{}\",\"output\":null}}]");
     cr_assert(shape_required_action(&out, calls, 3, NULL));

@@ -154,6 +154,30 @@ Test(ledger, makes_a_call_again_that_was_open_when_its_run_ended, .init = begin,
     cr_assert(ledger_is_due(recall(call)));
 }
 
+Test(ledger, counts_the_tries_of_a_call_that_an_earlier_attempt_may_have_made, .init = begin,
+     .fini = end)
+{
+    static const struct call_report usual = {.made = true, .took_ms = 5};
+    static const struct call_report thrice = {.made = true, .took_ms = 5, .tries = 3};
+    struct run_call done = stored("http_request", CALL_IDEMPOTENT, CALL_DONE);
+    struct ledger_call *call;
+
+    plan(one_of_each, 1);
+    ledger_report(&ledger.calls[0], &usual);
+    cr_assert_eq(ledger.calls[0].report.tries, 1);
+    ledger_close(&ledger);
+    call = (struct ledger_call *)recall(stored("http_request", CALL_IDEMPOTENT, CALL_INTENT));
+    ledger_report(call, &usual);
+    cr_assert_eq(call->report.tries, 2);
+    ledger_close(&ledger);
+    call = (struct ledger_call *)recall(stored("http_request", CALL_IDEMPOTENT, CALL_INTENT));
+    ledger_report(call, &thrice);
+    cr_assert_eq(call->report.tries, 4);
+    ledger_close(&ledger);
+    done.report = thrice;
+    cr_assert_eq(recall(done)->report.tries, 3, "as it is stored");
+}
+
 Test(ledger, leaves_to_the_next_attempt_what_that_may_make, .init = begin, .fini = end)
 {
     plan(one_of_each, 1);

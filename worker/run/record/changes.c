@@ -286,6 +286,7 @@ void changes_add_calls(struct changes *changes, const struct ledger *ledger, boo
             .idempotency_key = call->key,
             .result = call->result,
             .is_error = call->is_error,
+            .report = call->report,
         };
     }
     changes->rows.calls = changes->calls;

@@ -116,6 +116,8 @@ void shape_step_calls(struct buf *out, const struct ledger_call *calls, size_t c
             json_write_raw(&w, "approval", calls[i].approval);
         else if (is_for_approver(&calls[i]))
             json_write_raw(&w, "approval", TEXT("{\"decision\":\"waiting\"}"));
+        if (calls[i].result.ptr)
+            call_report_write(&calls[i].report, calls[i].result.len, calls[i].is_error, &w);
         write_said(&w, calls[i].said);
         json_write_close(&w);
     }

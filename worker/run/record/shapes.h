@@ -16,9 +16,9 @@ void shape_usage(struct buf *out, const struct chat_usage *usage);
  * one. */
 void shape_message_calls(struct buf *out, const struct chat_tool_call *calls, size_t count);
 
-/* The calls as the API shows those of a step: "output" is null until there is one; of a call whose
- * effect is not known, "status" says so; of one that needs an approval, "approval" says what was
- * decided. */
+/* The calls as the API shows those of a step: "output" is null until there is one, and with it
+ * comes how the call went; of a call whose effect is not known, "status" says so; of one that needs
+ * an approval, "approval" says what was decided. */
 void shape_step_calls(struct buf *out, const struct ledger_call *calls, size_t count);
 
 /* What somebody is asked about calls that need an approval. */

@@ -87,6 +87,14 @@ bool ledger_begin_approved(struct ledger *ledger)
     return has_effects;
 }
 
+void ledger_report(struct ledger_call *call, const struct call_report *report)
+{
+    call->report = *report;
+    if (call->report.tries < 1)
+        call->report.tries = 1;
+    call->report.tries += call->repeated;
+}
+
 void ledger_park(struct ledger_call *call, enum wait_kind kind, int64_t due_in_ms)
 {
     call_move(call->class, &call->state, CALL_OPEN);
@@ -208,6 +216,7 @@ static int recall(struct ledger *ledger, const struct run_call *stored, const st
         .result = stored->result,
         .approval = stored->approval,
         .is_error = stored->is_error,
+        .report = stored->report,
         .recorded = stored->state == CALL_DONE || stored->state == CALL_UNKNOWN,
     };
     if (call->key.len == 0)
@@ -222,6 +231,7 @@ static int recall(struct ledger *ledger, const struct run_call *stored, const st
     }
     if (call->state != CALL_INTENT)
         return 0;
+    call->repeated = true;
     if (!call_may_repeat(call->class)) {
         call_move(call->class, &call->state, CALL_UNKNOWN);
         call->result = TEXT(UNKNOWN_RESULT);

@@ -29,7 +29,9 @@ struct ledger_call {
     struct text result;
     struct text approval; /* what was decided (answers/approvals.h), JSON; TEXT_NONE: nothing */
     bool is_error;
-    bool recorded; /* with its result */
+    struct call_report report; /* how it went */
+    bool repeated;             /* an attempt before this one may have made it */
+    bool recorded;             /* with its result */
 };
 
 struct ledger {
@@ -65,6 +67,9 @@ MUSTCHECK bool ledger_begin_approved(struct ledger *ledger);
  * arguments than its own. */
 void ledger_note(struct ledger *ledger, struct ledger_call *call, struct text result,
                  bool is_error);
+
+/* And how it went. */
+void ledger_report(struct ledger_call *call, const struct call_report *report);
 
 /* The call is for somebody outside, who settles it while the run is parked. */
 void ledger_park(struct ledger_call *call, enum wait_kind kind, int64_t due_in_ms);

@@ -32,7 +32,7 @@ struct builtin {
     /* Appends the result. The arguments fit the schema. Returns as tool_source.call does. Does not
      * suspend when the class is CALL_PURE. */
     SUSPENDS MUSTCHECK int (*run)(const struct tool_call *call, struct json_object *arguments,
-                                  struct buf *out, struct error *err);
+                                  struct buf *out, struct call_report *report, struct error *err);
 
     /* Instead of `run`, of a tool whose result others bring: fills *outcome. Pure. */
     MUSTCHECK int (*park)(const struct tool_call *call, struct json_object *arguments,
@@ -40,20 +40,22 @@ struct builtin {
 };
 
 static int run_calculator(const struct tool_call *call, struct json_object *arguments,
-                          struct buf *out, struct error *err)
+                          struct buf *out, struct call_report *report, struct error *err)
 {
     (void)call;
+    (void)report;
     return calculator_evaluate(json_get_text(arguments, "expression"), out, err);
 }
 
 static int run_current_time(const struct tool_call *call, struct json_object *arguments,
-                            struct buf *out, struct error *err)
+                            struct buf *out, struct call_report *report, struct error *err)
 {
+    (void)report;
     return current_time_evaluate(arguments, call->services->now_wall_ms(), out, err);
 }
 
 static int run_http_request(const struct tool_call *call, struct json_object *arguments,
-                            struct buf *out, struct error *err)
+                            struct buf *out, struct call_report *report, struct error *err)
 {
     struct http_request_options options = {
         .allow = call->permissions->http_allow,
@@ -62,6 +64,7 @@ static int run_http_request(const struct tool_call *call, struct json_object *ar
         .idempotency_key = call->key,
         .trace = call->trace,
         .deadline_ms = call->deadline_ms,
+        .out_report = report,
     };
 
     return http_request_run(call->services->http, &options, arguments, out, err);
@@ -270,12 +273,12 @@ static int call(const struct tool_call *call, struct buf *out, struct tool_outco
         return error_wrap(err, "the arguments do not fit");
     if (builtin->park)
         return builtin->park(call, arguments, outcome, err);
+    *outcome = (struct tool_outcome){.end = TOOL_DONE};
     if (builtin->class == CALL_PURE)
         fiber_no_suspend_enter();
-    r = builtin->run(call, arguments, out, err);
+    r = builtin->run(call, arguments, out, &outcome->report, err);
     if (builtin->class == CALL_PURE)
         fiber_no_suspend_leave();
-    *outcome = (struct tool_outcome){.end = TOOL_DONE};
     return r;
 }
 

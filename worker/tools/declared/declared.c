@@ -132,7 +132,7 @@ static int call_with(const struct tool_call *call, const struct http_tool *tool,
     const struct open_secrets_options options = {call->services->pg, call->services->master_keys,
                                                  call->permissions->tenant};
     struct open_secrets secrets;
-    struct http_tool_result result;
+    struct http_tool_result result = {.tries = 0};
     struct http_tool_call made = {
         .http = call->services->http,
         .guard = &call->services->guard,
@@ -150,6 +150,11 @@ static int call_with(const struct tool_call *call, const struct http_tool *tool,
         r = http_tool_run(&made, out, &result, err);
     }
     open_secrets_wipe(&secrets);
+    outcome->report = (struct call_report){
+        .tries = result.tries,
+        .bytes = result.is_cut ? (int64_t)result.uncut_bytes : 0,
+        .is_cut = result.is_cut,
+    };
     if (r == 0 && result.is_error)
         outcome->end = TOOL_ERROR;
     return r;

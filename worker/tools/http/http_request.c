@@ -294,6 +294,18 @@ static int write_result(const struct http_response *response, struct buf *out, s
     return 0;
 }
 
+/* Where the server says how long its body is, that. */
+static void report_cut(const struct http_response *response, struct call_report *report)
+{
+    int64_t said = 0;
+
+    report->is_cut = response->truncated;
+    if (response->truncated &&
+        text_to_int(http_response_header(response, "content-length"), &said) &&
+        said > (int64_t)response->body.len)
+        report->bytes = said;
+}
+
 static int send_request(struct http_client *client, const struct http_request_options *options,
                         struct request *request, int64_t deadline_ms, struct buf *out,
                         struct error *err)
@@ -324,6 +336,8 @@ static int send_request(struct http_client *client, const struct http_request_op
     if (r < 0)
         return r;
     r = write_result(&response, out, err);
+    if (options->out_report)
+        report_cut(&response, options->out_report);
     http_response_deinit(&response);
     return r;
 }

@@ -13,6 +13,7 @@
 #include "shared/base/text.h"
 #include "shared/net/guard.h"
 #include "shared/store/runs/call_state.h"
+#include "shared/store/tools/call_report.h"
 
 struct error;
 struct http_client;
@@ -30,6 +31,7 @@ struct http_request_options {
     int64_t deadline_ms;               /* clock_ms; 0: none but the timeout */
     int64_t timeout_ms;                /* in total, resolving included; default 30 000 */
     size_t max_response_body_bytes;    /* a longer reply is cut, with a note; default 64 KiB */
+    struct call_report *out_report;    /* gets whether it was; NULL: not wanted */
 };
 
 /* What the model is told, and the JSON Schema of the arguments. */

@@ -46,6 +46,13 @@ static void add_tail(const struct capture *capture, uint64_t beyond, struct buf 
     buf_add(out, capture->tail, start);
 }
 
+uint64_t capture_left_out(const struct capture *capture)
+{
+    uint64_t beyond = capture->bytes - capture->head.len;
+
+    return beyond > capture->half ? beyond - capture->half : 0;
+}
+
 void capture_write(const struct capture *capture, struct buf *out)
 {
     uint64_t beyond = capture->bytes - capture->head.len;
@@ -53,8 +60,8 @@ void capture_write(const struct capture *capture, struct buf *out)
 
     buf_init(&all, 4 * CAPTURE_HALF_MAX);
     buf_add_text(&all, buf_text(&capture->head));
-    if (beyond > capture->half)
-        buf_printf(&all, "\n[… %" PRIu64 " bytes are left out …]\n", beyond - capture->half);
+    if (capture_left_out(capture) > 0)
+        buf_printf(&all, "\n[… %" PRIu64 " bytes are left out …]\n", capture_left_out(capture));
     if (beyond > 0)
         add_tail(capture, beyond, &all);
     buf_add_utf8(out, buf_text(&all));

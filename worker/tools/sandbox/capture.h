@@ -18,5 +18,8 @@ void capture_init(struct capture *capture, size_t kept);
 void capture_deinit(struct capture *capture);
 void capture_add(struct capture *capture, struct text bytes);
 
+/* Bytes that were printed and are not kept. */
+uint64_t capture_left_out(const struct capture *capture);
+
 /* Appends what is kept as UTF-8, with a note in the middle of how much is not shown. */
 void capture_write(const struct capture *capture, struct buf *out);

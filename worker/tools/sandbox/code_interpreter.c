@@ -119,9 +119,15 @@ static int stores_failed(int r, struct error *err)
     return error_set(err, E_UNAVAILABLE, "the files of programs can't be reached: try again later");
 }
 
+/* What the model is told of a program. */
+struct program_result {
+    struct buf *out;
+    uint64_t left_out; /* bytes that it printed beside that */
+};
+
 /* What is around a program: its files before and behind it. */
 static int run_with(const struct tool_call *call, struct sandbox_job *job, struct work_files *files,
-                    struct buf *out, struct error *err)
+                    struct program_result *told, struct error *err)
 {
     struct sandbox *sandbox = call->services->sandbox;
     struct sandbox_outcome outcome;
@@ -148,12 +154,12 @@ static int run_with(const struct tool_call *call, struct sandbox_job *job, struc
     result.file_count = files->made_count;
     result.note = buf_text(&files->note);
     if (r == 0)
-        interpreter_result_write(&result, out);
+        told->left_out = interpreter_result_write(&result, told->out);
     sandbox_outcome_deinit(&outcome);
     return r;
 }
 
-static int run(const struct tool_call *call, struct sandbox_job *job, struct buf *out,
+static int run(const struct tool_call *call, struct sandbox_job *job, struct program_result *told,
                struct error *err)
 {
     struct work_files files;
@@ -162,7 +168,7 @@ static int run(const struct tool_call *call, struct sandbox_job *job, struct buf
 
     arena_init(&arena, ARENA_BYTES);
     work_files_init(&files, call, &arena);
-    r = run_with(call, job, &files, out, err);
+    r = run_with(call, job, &files, told, err);
     work_files_deinit(&files);
     arena_deinit(&arena);
     return r;
@@ -173,6 +179,7 @@ static int call_it(const struct tool_call *call, struct buf *out, struct tool_ou
 {
     CLEANUP(json_freep) struct json_object *arguments = NULL;
     struct sandbox_job job = {.files = TEXT_NONE};
+    struct program_result told = {.out = out};
     int r;
 
     if (!call->services->sandbox)
@@ -185,8 +192,11 @@ static int call_it(const struct tool_call *call, struct buf *out, struct tool_ou
     r = sandbox_enter_thread(call->services->sandbox, call->place.thread, job.deadline_ms, err);
     if (r < 0)
         return r;
-    r = run(call, &job, out, err);
+    r = run(call, &job, &told, err);
     sandbox_leave_thread(call->services->sandbox, call->place.thread);
+    if (told.left_out > 0)
+        outcome->report =
+            (struct call_report){.bytes = (int64_t)(out->len + told.left_out), .is_cut = true};
     return r;
 }
 

@@ -42,10 +42,11 @@ static void add_note(const struct interpreter_result *result, struct buf *out)
         buf_printf(out, "%s%.*s", out->len > 0 ? " " : "", TEXT_ARGS(result->note));
 }
 
-/* Its beginning, where all of it is too much. */
-static void write_output(struct json_write *w, const char *name, const struct capture *capture,
-                         bool brief)
+/* Its beginning, where all of it is too much. Returns how many bytes are left out. */
+static uint64_t write_output(struct json_write *w, const char *name, const struct capture *capture,
+                             bool brief)
 {
+    uint64_t left_out = capture_left_out(capture);
     CLEANUP(buf_deinit) struct buf text;
 
     buf_init(&text, 0);
@@ -53,10 +54,12 @@ static void write_output(struct json_write *w, const char *name, const struct ca
     if (brief && text.len > SHORT_BYTES) {
         struct text head = text_prefix(buf_text(&text), SHORT_BYTES);
 
+        left_out += text.len - head.len;
         text.len = head.len;
         buf_add_string(&text, "\n[… the rest is left out …]");
     }
     json_write_text(w, name, buf_text(&text));
+    return left_out;
 }
 
 static void write_files(struct json_write *w, const struct interpreter_result *result)
@@ -98,11 +101,12 @@ static void write_skipped(struct json_write *w, struct text archive)
         json_write_close(w);
 }
 
-static void write_all(const struct interpreter_result *result, bool brief, struct buf *out)
+static uint64_t write_all(const struct interpreter_result *result, bool brief, struct buf *out)
 {
     const struct sandbox_outcome *outcome = result->outcome;
     CLEANUP(buf_deinit) struct buf note;
     struct json_write w;
+    uint64_t left_out;
 
     buf_init(&note, 0);
     json_write_init(&w, out);
@@ -111,9 +115,9 @@ static void write_all(const struct interpreter_result *result, bool brief, struc
         json_write_int(&w, "exit_code", outcome->end.value);
     else
         json_write_raw(&w, "exit_code", TEXT("null"));
-    write_output(&w, "stdout", &outcome->out, brief);
+    left_out = write_output(&w, "stdout", &outcome->out, brief);
     if (outcome->error.bytes > 0)
-        write_output(&w, "stderr", &outcome->error, brief);
+        left_out += write_output(&w, "stderr", &outcome->error, brief);
     add_note(result, &note);
     if (note.len > 0)
         json_write_text(&w, "note", buf_text(&note));
@@ -121,17 +125,18 @@ static void write_all(const struct interpreter_result *result, bool brief, struc
         write_files(&w, result);
     write_skipped(&w, buf_text(&outcome->archive));
     json_write_close(&w);
+    return left_out;
 }
 
 /* What is full of control characters grows sixfold as JSON. */
-void interpreter_result_write(const struct interpreter_result *result, struct buf *out)
+uint64_t interpreter_result_write(const struct interpreter_result *result, struct buf *out)
 {
     size_t limit = out->limit;
+    uint64_t left_out = write_all(result, false, out);
 
-    write_all(result, false, out);
     if (!out->failed)
-        return;
+        return left_out;
     buf_deinit(out);
     buf_init(out, limit);
-    write_all(result, true, out);
+    return write_all(result, true, out);
 }

@@ -30,4 +30,5 @@ struct interpreter_result {
     struct text note; /* beside what the outcome tells; TEXT_NONE: none */
 };
 
-void interpreter_result_write(const struct interpreter_result *result, struct buf *out);
+/* Returns how many bytes of the outputs are left out. */
+uint64_t interpreter_result_write(const struct interpreter_result *result, struct buf *out);

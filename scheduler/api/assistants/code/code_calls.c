@@ -6,6 +6,7 @@
 #include "shared/base/error.h"
 #include "shared/json/json.h"
 #include "shared/json/json_write.h"
+#include "shared/store/tools/call_report.h"
 
 static void write_logs(struct json_write *w, struct text logs)
 {
@@ -92,6 +93,7 @@ static void write_call(struct json_write *w, struct json_object *call)
         json_write_text(w, "status", status);
     if (json_get(call, "approval"))
         json_write_raw(w, "approval", json_text(json_get(call, "approval")));
+    call_report_copy(call, w);
     json_write_close(w);
 }
 
