@@ -11,8 +11,9 @@
 #include "shared/base/memory.h"
 #include "shared/text/base64.h"
 
-#define FORMS        8 /* as it is, hexadecimal, base64 and base64url at three places each */
-#define ESCAPE_BYTES 4 /* that one escape stands for, at most */
+#define ENCODED      8 /* as it is, hexadecimal, base64 and base64url at three places each */
+#define FORMS        (3 * ENCODED) /* of the value, of its JSON and of its %XX */
+#define ESCAPE_BYTES 4             /* that one escape stands for, at most */
 
 struct needle {
     struct text name;
@@ -76,6 +77,49 @@ static void add_base64(struct redactor *redactor, const struct known_secret *sec
     free(form);
 }
 
+static void add_encoded(struct redactor *redactor, const struct known_secret *form)
+{
+    add(redactor, form->name, form->value, false);
+    add_hex(redactor, form);
+    for (size_t before = 0; before < 3; before++)
+        add_base64(redactor, form, before);
+}
+
+static void percent_encode(struct text text, struct buf *out)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+
+        if ((c >= '0' && c <= '9') || (lower((uint8_t)c) >= 'a' && lower((uint8_t)c) <= 'z') ||
+            (c && strchr("-._~", c)))
+            buf_add_char(out, c);
+        else
+            buf_printf(out, "%%%02X", (unsigned)(uint8_t)c);
+    }
+}
+
+/* As it was sent in a JSON body, in a form or a URL: a server may say all of these back, encoded or
+ * escaped once more. */
+static void add_escaped(struct redactor *redactor, const struct known_secret *secret)
+{
+    struct known_secret form = {.name = secret->name};
+    struct buf text;
+
+    buf_init(&text, 0);
+    buf_add_json(&text, secret->value);
+    form.value = (struct text){text.ptr + 1, text.len - 2}; /* without its quotes */
+    if (form.value.len != secret->value.len)
+        add_encoded(redactor, &form);
+    OPENSSL_cleanse(text.ptr, text.len);
+    buf_reset(&text);
+    percent_encode(secret->value, &text);
+    form.value = buf_text(&text);
+    if (form.value.len != secret->value.len)
+        add_encoded(redactor, &form);
+    OPENSSL_cleanse(text.ptr, text.len);
+    buf_deinit(&text);
+}
+
 struct redactor *redactor_new(const struct known_secret *secrets, size_t count)
 {
     struct redactor *redactor;
@@ -89,10 +133,8 @@ struct redactor *redactor_new(const struct known_secret *secrets, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (secrets[i].value.len == 0)
             continue;
-        add(redactor, secrets[i].name, secrets[i].value, false);
-        add_hex(redactor, &secrets[i]);
-        for (size_t before = 0; before < 3; before++)
-            add_base64(redactor, &secrets[i], before);
+        add_encoded(redactor, &secrets[i]);
+        add_escaped(redactor, &secrets[i]);
     }
     return redactor;
 }

@@ -4,7 +4,8 @@
  *
  * Found are the value as it is; in base64 and base64url, wherever in an encoded text it lies; in
  * hexadecimal; and each of these with characters written as %41, \u0041, \", &amp; or &#65;. What
- * is found becomes "[secret NAME]". Pure.
+ * is found becomes "[secret NAME]". In base64 and hexadecimal also what is written as JSON and URLs
+ * have it, since a server may encode all that it was sent. Pure.
  */
 
 #include "shared/base/compiler.h"

@@ -53,7 +53,9 @@ Test(redactor, escapes_hide_nothing)
         "p%40ss%2fw%2brd+%221%22%26%c3%a4%25",   /* of a form */
         "p@ss/w+rd \\\"1\\\"&\\u00e4%",          /* JSON */
         "p@ss\\/w+rd \\\"1\\\"\\u0026\\u00E4%",
-        "p@ss/w+rd &quot;1&quot;&amp;\xc3\xa4%", /* HTML */
+        "p%2540ss%252Fw%252Brd%2520%25221%2522%2526%25C3%25A4%2525", /* of a URL in a URL */
+        "p@ss/w+rd \\\\\\\"1\\\\\\\"&\xc3\xa4%",                     /* JSON in JSON */
+        "p@ss/w+rd &quot;1&quot;&amp;\xc3\xa4%",                     /* HTML */
         "p&#64;ss&#x2F;w+rd &#34;1&#34;&amp;&#228;%",
         "\\u0070@ss/w\\u002brd \\u00221\\u0022&\xc3\xa4\\u0025",
     };
@@ -96,6 +98,35 @@ Test(redactor, base64_for_addresses_and_hexadecimal_are_found)
                      "a [secret ODD] b");
     cr_assert_str_eq(redacted("736b2d6c6976652d30313233343536373839"), "[secret KEY]");
     cr_assert_str_eq(redacted("736B2D6C6976652D30313233343536373839"), "[secret KEY]");
+}
+
+/* A body is encoded as it was sent: as JSON, or as a form. */
+Test(redactor, what_was_escaped_and_then_encoded_is_found)
+{
+    static const char *const sent[] = {
+        "{\"key\":\"p@ss/w+rd \\\"1\\\"&\xc3\xa4%\"}",
+        "a=1&key=p%40ss%2Fw%2Brd%20%221%22%26%C3%A4%25&b=2",
+        "/hook/p%40ss%2Fw%2Brd%20%221%22%26%C3%A4%25",
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(sent); i++) {
+        for (size_t before = 0; before < 3; before++) {
+            CLEANUP(buf_deinit) struct buf said;
+            char encoded[400];
+            size_t len;
+
+            buf_init(&said, 0);
+            buf_printf(&said, "%.*s%s", (int)before, "xyz", sent[i]);
+            len = (size_t)(base64_put(encoded, (const uint8_t *)said.ptr, said.len) - encoded);
+            cr_assert(strstr(redacted_with(known, 2, (struct text){encoded, len}, false),
+                             "[secret PASS]"),
+                      "%s behind %zu", sent[i], before);
+            len = 2 * said.len;
+            (void)text_put_hex(encoded, (const uint8_t *)said.ptr, said.len);
+            cr_assert(strstr(redacted_with(known, 2, (struct text){encoded, len}, false),
+                             "[secret PASS]"));
+        }
+    }
 }
 
 Test(redactor, what_is_cut_ends_before_the_beginning_of_a_secret)
