@@ -316,6 +316,7 @@ static void start_outbox(struct scheduler *scheduler)
         .pg = scheduler->links.outbox,
         .http = scheduler->links.hooks,
         .guard = scheduler->hook_guard,
+        .master_keys = scheduler->master_keys,
         .keep_days = scheduler->config->webhooks.keep_days,
         .tracer = scheduler->tracer,
     };

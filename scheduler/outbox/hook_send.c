@@ -6,7 +6,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "scheduler/outbox/hook_url.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/utf8.h"
@@ -15,12 +17,14 @@
 #include "shared/http_client/http_target.h"
 #include "shared/json/json_write.h"
 #include "shared/net/guard.h"
+#include "shared/secrets/redactor.h"
 #include "shared/time/rfc3339.h"
 #include "shared/trace/span.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define HEADER_BYTES_MAX   ((size_t)32 << 10)
 #define HEADERS_MAX        6
+#define URL_BYTES_MAX      ((size_t)64 << 10) /* with secrets */
 
 void hook_body_write(const struct hook_event *event, struct buf *out)
 {
@@ -109,6 +113,9 @@ static size_t write_signatures(const struct hook_message *message, int64_t now,
 struct trying {
     const struct hook_message *message;
     const struct trace_context *context; /* NULL: its receiver is told of no trace */
+    struct buf url;                      /* with secrets; nothing where it has none */
+    struct open_secrets opened;          /* those */
+    struct redactor *redactor;           /* of what is said back of them */
     struct http_target target;
     struct resolved pins;
     int64_t deadline_ms;
@@ -211,6 +218,61 @@ static void end_span(struct span *span, const struct http_target *target,
     span_end(span);
 }
 
+/* Where it goes, with the secrets that the URL refers to. */
+SUSPENDS static int find_target(struct trying *trying, struct error *err)
+{
+    const struct hook_message *message = trying->message;
+    struct text names[HOOK_URL_SECRETS_MAX];
+    struct text url = text_of(message->url);
+    size_t count;
+    int r;
+
+    if (!message->vault.pg || !hook_url_has_secrets(url))
+        return http_target_parse(message->url, &trying->target, err);
+    r = hook_url_read(url, names, &count, err);
+    if (r == 0)
+        r = open_secrets_read(&message->vault, names, count, &trying->opened, err);
+    if (r < 0)
+        return r == -E_NOT_FOUND ? -E_CONTENT : r; /* it is no host that is not found */
+    trying->redactor = redactor_new(trying->opened.items, trying->opened.count);
+    r = hook_url_write(url, trying->opened.items, trying->opened.count, &trying->url, err);
+    return r < 0 ? r : http_target_parse(buf_string(&trying->url), &trying->target, err);
+}
+
+/* What it answered, or why there is no answer. */
+static void keep_reply(struct trying *trying, int r, const struct error *err,
+                       struct hook_reply *out)
+{
+    CLEANUP(buf_deinit) struct buf text;
+    struct buf *answer = &trying->answer;
+
+    buf_init(&text, 0);
+    if (r < 0) {
+        fail(r, trying->target.url ? trying->target.host : "", err, out);
+        redactor_write(trying->redactor, text_of(out->error), false, &text);
+        text_excerpt(buf_text(&text), out->error, sizeof(out->error));
+        return;
+    }
+    judge(&trying->response, out);
+    http_response_deinit(&trying->response);
+    buf_add_utf8(&text, (struct text){answer->ptr, utf8_without_half(answer->ptr, answer->len)});
+    redactor_write(trying->redactor, buf_text(&text), answer->len == HOOK_ANSWER_BYTES,
+                   &out->answer);
+}
+
+static void trying_deinit(struct trying *trying)
+{
+    if (trying->target.url)
+        explicit_bzero(trying->target.url, strlen(trying->target.url));
+    http_target_deinit(&trying->target);
+    if (trying->url.len > 0)
+        explicit_bzero(trying->url.ptr, trying->url.len);
+    buf_deinit(&trying->url);
+    open_secrets_wipe(&trying->opened);
+    redactor_free(trying->redactor);
+    buf_deinit(&trying->answer);
+}
+
 void hook_send(struct http_client *http, const struct guard_options *guard,
                const struct hook_message *message, struct hook_reply *out)
 {
@@ -221,31 +283,23 @@ void hook_send(struct http_client *http, const struct guard_options *guard,
         .deadline_ms = deadline_in(HOOK_TIMEOUT_MS),
     };
     struct http_target *target = &trying.target;
-    struct buf *answer = &trying.answer;
     int64_t start_ms = clock_ms();
     struct error err;
     int r;
 
     *out = (struct hook_reply){.result = HOOK_FAILED};
     buf_init(&out->answer, 0);
-    buf_init(answer, HOOK_ANSWER_BYTES);
+    buf_init(&trying.answer, HOOK_ANSWER_BYTES);
+    buf_init(&trying.url, URL_BYTES_MAX);
     write_headers(&trying);
-    r = http_target_parse(message->url, target, &err);
+    r = find_target(&trying, &err);
     if (r == 0)
         r = guard_resolve(guard, target->host, target->port, trying.deadline_ms, &trying.pins,
                           &err);
     if (r == 0)
         r = call(http, &trying, &err);
-    if (r == 0) {
-        judge(&trying.response, out);
-        http_response_deinit(&trying.response);
-        buf_add_utf8(&out->answer,
-                     (struct text){answer->ptr, utf8_without_half(answer->ptr, answer->len)});
-    } else {
-        fail(r, target->host, &err, out);
-    }
+    keep_reply(&trying, r, &err, out);
     out->duration_ms = clock_ms() - start_ms;
     end_span(span, target, out);
-    http_target_deinit(target);
-    buf_deinit(answer);
+    trying_deinit(&trying);
 }

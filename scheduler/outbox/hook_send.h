@@ -5,6 +5,7 @@
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
 #include "shared/hooks/hook_sign.h"
+#include "shared/tools/open_secrets.h"
 
 struct guard_options;
 struct http_client;
@@ -24,6 +25,7 @@ struct hook_trace {
 
 struct hook_message {
     const char *url;
+    struct open_secrets_options vault; /* of those that the URL refers to; no pg: it may not */
     const struct hook_secret *secret;
     const struct hook_secret *previous; /* signs, too; NULL, or without bytes: none */
     const char *id;                     /* the same in all tries */
@@ -44,7 +46,7 @@ struct hook_reply {
     int64_t duration_ms;
     int64_t retry_after_ms; /* 0: none */
     char error[200];        /* empty: none */
-    struct buf answer;      /* its first bytes, as text; buf_deinit */
+    struct buf answer;      /* its first bytes, as text and without the secrets; buf_deinit */
 };
 
 /* What 2xx is is done, whatever the rest of its answer. *out is filled whatever comes of it. */

@@ -62,8 +62,10 @@ struct flight {
     struct fiber *fiber;
     struct uuid lane;
     struct uuid delivery;
+    struct uuid tenant;
     int64_t tries;
     bool there;
+    bool of_endpoint; /* whose URL may refer to secrets, which that of a run may not */
     char *url;
     char id[ID_TEXT_SIZE];
     char type[HOOK_TYPE_MAX + 1];
@@ -240,6 +242,8 @@ static void fly(void *arg)
     struct outbox_sender *sender = flight->sender;
     const struct hook_message message = {
         .url = flight->url,
+        .vault = {flight->of_endpoint ? sender->options.pg : NULL, sender->options.master_keys,
+                  flight->tenant},
         .secret = &flight->secret,
         .previous = &flight->previous,
         .id = flight->id,
@@ -292,6 +296,8 @@ static void start_flight(struct outbox_sender *sender, const struct outbox_deliv
     flight->sender = sender;
     flight->lane = delivery->lane;
     flight->delivery = delivery->id;
+    flight->tenant = delivery->tenant;
+    flight->of_endpoint = uuid_equal(delivery->lane, delivery->endpoint);
     flight->tries = delivery->tries;
     flight->there = delivery->there;
     flight->secret = delivery->secret;

@@ -13,6 +13,7 @@
 
 struct buf;
 struct http_client;
+struct key_ring;
 struct metric_table;
 struct outbox_sender;
 struct pg;
@@ -21,7 +22,8 @@ struct tracer;
 struct outbox_sender_options {
     struct pg *pg;
     struct http_client *http;
-    struct guard_options guard; /* its strings outlive the sender */
+    struct guard_options guard;   /* its strings outlive the sender */
+    struct key_ring *master_keys; /* of secrets that URLs of webhooks refer to */
     int64_t keep_days;
     struct tracer *tracer; /* NULL: telemetry is off */
 };

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "scheduler/outbox/hook_url.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
@@ -52,6 +53,24 @@ int hook_check_url(const struct guard_options *guard, struct text url, const cha
     return r;
 }
 
+int hook_check_endpoint(const struct guard_options *guard, struct text url, const char *param,
+                        struct failure *failure)
+{
+    CLEANUP(buf_deinit) struct buf sample;
+    struct text names[HOOK_URL_SECRETS_MAX];
+    struct error err;
+    size_t count;
+
+    buf_init(&sample, 0);
+    if (!hook_url_has_secrets(url))
+        return hook_check_url(guard, url, param, failure);
+    if (hook_url_read(url, names, &count, &err) < 0 ||
+        hook_url_write(url, NULL, 0, &sample, &err) < 0)
+        return failure_param(failure, 400, param, "invalid_value", "Invalid '%s': %s.", param,
+                             err.text);
+    return hook_check_url(guard, buf_text(&sample), param, failure);
+}
+
 int hook_check_of_run(void *arg, const struct store *store, struct json_object *webhook,
                       struct failure *failure)
 {
@@ -67,5 +86,8 @@ int hook_check_of_run(void *arg, const struct store *store, struct json_object *
                       ": there is no such webhook, whose secret would sign.");
     if (r < 0)
         return failure_from_error(failure, &err);
+    if (hook_url_has_secrets(json_get_text(webhook, "url")))
+        return refuse(failure, "webhook.url", "",
+                      "a run may send no secrets: let a webhook of the tenant have this URL.");
     return hook_check_url(arg, json_get_text(webhook, "url"), "webhook.url", failure);
 }

@@ -15,6 +15,10 @@ struct store;
 SUSPENDS MUSTCHECK int hook_check_url(const struct guard_options *guard, struct text url,
                                       const char *param, struct failure *failure);
 
+/* The same of an endpoint, whose path and query may refer to secrets of the tenant. */
+SUSPENDS MUSTCHECK int hook_check_endpoint(const struct guard_options *guard, struct text url,
+                                           const char *param, struct failure *failure);
+
 /* As submit_options.check_webhook; `arg` is the guard's options. */
 SUSPENDS MUSTCHECK int hook_check_of_run(void *arg, const struct store *store,
                                          struct json_object *webhook, struct failure *failure);

@@ -90,7 +90,7 @@ static int no_room(struct request *request)
 int hook_create(struct request *request, struct webhook *webhook, struct webhook *out)
 {
     struct error err;
-    int r = hook_check_url(request->api->hook_guard, webhook->url, "url", &request->failure);
+    int r = hook_check_endpoint(request->api->hook_guard, webhook->url, "url", &request->failure);
 
     if (r < 0)
         return r;
@@ -188,10 +188,12 @@ int hook_try(struct request *request, const struct webhook *webhook, struct text
     const char *sample = hook_sample(type);
     const struct hook_event what = {event, type, clock_wall_ms() / 1000, text_of(sample),
                                     TEXT_NONE};
-    struct hook_message message = {.url = webhook->url.ptr,
-                                   .secret = &webhook->secret,
-                                   .previous = &webhook->previous,
-                                   .id = name};
+    struct hook_message message = {
+        .url = webhook->url.ptr,
+        .vault = {request->store.pg, request->api->master_keys, request->store.tenant},
+        .secret = &webhook->secret,
+        .previous = &webhook->previous,
+        .id = name};
     int r;
 
     message.trace = (struct hook_trace){request->api->tracer, request_trace(request), type, 0};

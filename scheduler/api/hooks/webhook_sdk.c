@@ -76,7 +76,7 @@ static int update(struct request *request)
         webhook.events = events;
     if (url.ptr) {
         webhook.url = url;
-        r = hook_check_url(request->api->hook_guard, url, "url", &request->failure);
+        r = hook_check_endpoint(request->api->hook_guard, url, "url", &request->failure);
     }
     if (r == 0)
         r = hook_update(request, &webhook, &webhook);

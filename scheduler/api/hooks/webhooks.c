@@ -120,7 +120,7 @@ static int update(struct request *request)
         return r;
     read_body(request, &webhook);
     if (json_get(request->body, "url"))
-        r = hook_check_url(request->api->hook_guard, webhook.url, "url", &request->failure);
+        r = hook_check_endpoint(request->api->hook_guard, webhook.url, "url", &request->failure);
     if (r == 0)
         r = hook_update(request, &webhook, &webhook);
     if (r == 0)
