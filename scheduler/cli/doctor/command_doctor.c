@@ -12,6 +12,7 @@
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/command.h"
 #include "scheduler/cli/doctor/doctor_judge.h"
+#include "scheduler/cli/doctor/doctor_tools.h"
 #include "scheduler/cli/doctor/doctor_unattended.h"
 #include "scheduler/cli/files.h"
 #include "scheduler/cli/providers/provider_facts.h"
@@ -104,6 +105,19 @@ static bool check_schema(struct doctor *doctor, struct pg *pg)
     return status.pending == 0;
 }
 
+/* As this environment has them, which need not be that of the workers. Where none is named there is
+ * nothing to say. */
+static void check_groups(struct doctor *doctor)
+{
+    const char *groups = doctor->config->code_interpreter.cgroups;
+    char bad[200];
+
+    if (!*groups)
+        return;
+    doctor_groups_look(groups, bad);
+    say(doctor, "control groups", doctor_judge_groups(groups, bad));
+}
+
 static void check_workers(struct doctor *doctor, struct pg *pg)
 {
     struct dispatch_counts counts;
@@ -114,8 +128,26 @@ static void check_workers(struct doctor *doctor, struct pg *pg)
         say(doctor, "workers", doctor_failed("%s", err.text));
     else
         say(doctor, "workers", doctor_judge_workers(counts.workers_up, counts.slots));
-    if (workers_ask_code(pg, &code, &err) == 0)
-        say(doctor, "code interpreter", doctor_judge_code(&code));
+    if (workers_ask_code(pg, &code, &err) < 0)
+        return;
+    say(doctor, "code interpreter", doctor_judge_code(&code));
+    check_groups(doctor);
+}
+
+static void check_tools(struct doctor *doctor, struct pg *pg)
+{
+    struct doctor_secrets secrets;
+    struct doctor_tools tools;
+    struct error err;
+
+    if (doctor_secrets_look(pg, doctor->config, &secrets, &err) < 0)
+        say(doctor, "secrets", doctor_failed("%s", err.text));
+    else
+        say(doctor, "secrets", doctor_judge_secrets(&secrets));
+    if (doctor_tools_look(pg, &tools, &err) < 0)
+        say(doctor, "tools", doctor_failed("%s", err.text));
+    else
+        say(doctor, "tools", doctor_judge_tools(&tools));
 }
 
 static void check_retention(struct doctor *doctor, struct pg *pg)
@@ -169,6 +201,7 @@ static void check_postgres(struct doctor *doctor)
             check_workers(doctor, pg);
             check_retention(doctor, pg);
             check_unattended(doctor, pg);
+            check_tools(doctor, pg);
         }
     }
     pg_close(pg);
