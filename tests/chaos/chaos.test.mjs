@@ -106,6 +106,11 @@ const spoiled = [
   ['I13 told at least once', `DELETE FROM webhook_events WHERE id = (SELECT id FROM webhook_events WHERE type = 'run.completed' LIMIT 1)`],
   ['I14 budgets hold', `UPDATE budgets SET max_tokens = 1 WHERE subject = 'spender-0'`],
   ['I14 budgets hold', `INSERT INTO budget_deltas (budget_id, tokens, cost_micros) SELECT id, 1, 0 FROM budgets WHERE kind = 'tenant'`],
+  ['I15 tickets once', (world) => { const [key, times] = [...world.tools.ledger].find(([each]) => [...world.tools.paths].some(([path, keys]) => path.startsWith('/tickets/') && keys.has(each))); world.tools.ledger.set(key, [...times, 0]); }],
+  ['I15 tickets once', (world) => { [...world.tools.paths].find(([path]) => path.startsWith('/orders/'))[1].add('another'); }],
+  ['I15 tickets once', `INSERT INTO tool_deltas (tenant_id, tool, bucket, calls, errors, took_ms, max_ms) SELECT id, 'ticket_create', 1, 1, 0, 1, 1 FROM tenants LIMIT 1`],
+  ['I15 tickets once', `UPDATE run_steps SET tool_calls = (SELECT jsonb_agg(c - 'duration_ms') FROM jsonb_array_elements(tool_calls) c)
+     WHERE run_id IN (SELECT c.run_id FROM tool_calls c JOIN runs r ON r.id = c.run_id WHERE c.name = 'order_lookup' AND r.status = 'completed') AND tool_calls IS NOT NULL`],
 ];
 
 async function spoil(world, load, report) {

@@ -4,6 +4,7 @@
 import { crooked } from '../lib/counters.mjs';
 import { readAudit } from './audit.mjs';
 import { BATCH_LINES } from './load.mjs';
+import { ticketsOnce } from './tickets.mjs';
 import { budgetsHold, timesOnce, toldOnce } from './unattended.mjs';
 import { answers } from '../lib/batches.mjs';
 
@@ -185,8 +186,9 @@ const writesAreFenced = rowsOf(
 async function toolsOnce(facts) {
   const bad = [];
   const calls = new Map();
-  const list = await facts.db(`SELECT run_id, class, idempotency_key, state, is_error FROM tool_calls WHERE name = 'http_request'`);
-  for (const [run, kind, key, state, isError] of list) calls.set(key, { run, once: kind === 'once', state, isError: isError === 't' });
+  const list = await facts.db(`SELECT run_id, class, idempotency_key, state, is_error, name FROM tool_calls WHERE name IN ('http_request', 'ticket_create', 'order_lookup')`);
+  // A look-up of a declared tool is made up to three times in an attempt, where connections break.
+  for (const [run, kind, key, state, isError, name] of list) calls.set(key, { run, once: kind === 'once', state, isError: isError === 't', tries: name === 'order_lookup' ? 3 : 1 });
   facts.counts = { ...facts.counts, toolCalls: calls.size, toolRepeats: 0, toolUnknown: 0 };
   for (const [key, call] of calls) {
     const executions = facts.world.tools.ledger.get(key)?.length ?? 0;
@@ -195,7 +197,7 @@ async function toolsOnce(facts) {
     facts.counts.toolRepeats += Math.max(0, executions - 1);
     if (call.state === 'done' && !call.isError && executions < 1) bad.push(`call ${key} has a result and was never executed`);
     if (call.once && executions > 1) bad.push(`call ${key} may not be repeated and was executed ${executions} times`);
-    if (executions > attempts) bad.push(`call ${key} was executed ${executions} times in ${attempts} attempts`);
+    if (executions > attempts * call.tries) bad.push(`call ${key} was executed ${executions} times in ${attempts} attempts`);
   }
   for (const key of facts.world.tools.ledger.keys()) if (!calls.has(key)) bad.push(`a tool was called with the key ${key}, of which there is no intent`);
   if (facts.world.tools.withoutKey) bad.push(`${facts.world.tools.withoutKey} tool calls came without a key`);
@@ -373,6 +375,7 @@ const checks = {
   'I12 times once': timesOnce,
   'I13 told at least once': toldOnce,
   'I14 budgets hold': budgetsHold,
+  'I15 tickets once': ticketsOnce,
   'no surprises': noSurprises,
 };
 

@@ -6,6 +6,7 @@
 import { request as httpRequest, Agent } from 'node:http';
 import { Random } from './random.mjs';
 import { llmFaults } from './script.mjs';
+import { clerkTools } from './tickets.mjs';
 import { createBatch, lineOf } from '../lib/batches.mjs';
 import { sleep } from '../lib/stack.mjs';
 
@@ -20,7 +21,7 @@ const TERMINAL = new Set(['completed', 'failed', 'incomplete', 'cancelled', 'exp
 
 const weights = {
   plain: 20, calc2: 15, calc4: 8, tool: 18, tools: 10, slow: 8, conversation: 5, cancel: 8,
-  ask: 8, askCancel: 2, nap: 6, askNap: 4, enqueue: 3, interrupt: 2, rollback: 2, large: 3, update: 4, queue: 4, steer: 5, spend: 7,
+  ask: 8, askCancel: 2, nap: 6, askNap: 4, enqueue: 3, interrupt: 2, rollback: 2, large: 3, update: 4, queue: 4, steer: 5, spend: 7, tickets: 12,
 };
 
 /** What is submitted when: [{at (ms from the start), tenant, kind, prompt, …}], in order of time. */
@@ -73,6 +74,8 @@ function prompt(kind, number, random) {
     case 'steer':
     case 'tools':
       return `tools ${number} wait ${wait}`;
+    case 'tickets':
+      return `tickets ${number} wait ${wait}`;
     case 'slow':
     case 'queue':
     case 'cancel':
@@ -111,7 +114,9 @@ export class Load {
       const waiting = await this.#sure(tenant, 'POST', '/v1/assistants', { ...body, tools: waits }, `waiting-${tenant}`);
       const parts = { slug: 'changing', role: 'You are a clerk.', template: true, instructions: 'You are careful, for {{name}}.' };
       const changing = await this.#sure(tenant, 'POST', '/v1/assistants', { ...body, ...parts }, `changing-${tenant}`);
-      this.assistants[tenant] = { plain: made.body.id, asking: asking.body.id, waiting: waiting.body.id, changing: changing.body.id };
+      for (const tool of clerkTools(this.world.toolsPort)) await this.#sure(tenant, 'POST', '/v1/tools', tool, `${tool.name}-${tenant}`);
+      const clerk = await this.#sure(tenant, 'POST', '/v1/assistants', { model: body.model, tools: [{ type: 'ticket_create' }, { type: 'order_lookup' }] }, `clerk-${tenant}`);
+      this.assistants[tenant] = { clerk: clerk.body.id, plain: made.body.id, asking: asking.body.id, waiting: waiting.body.id, changing: changing.body.id };
     }
   }
 
@@ -184,8 +189,8 @@ export class Load {
   async #submit(item, key, path, body, note = {}) {
     const { tenant } = item;
     const sent = Date.now();
-    // Not where the client is asked for something: a twin that nobody knows of would wait for it forever.
-    const asSdk = this.features.sdkRetries && body.thread && !item.kind.startsWith('ask') && this.random.chance(0.3);
+    // Not where the client is asked for something: a twin that nobody knows of would wait for it forever; nor where each path is one call's.
+    const asSdk = this.features.sdkRetries && body.thread && !item.kind.startsWith('ask') && item.kind !== 'tickets' && this.random.chance(0.3);
     if (asSdk) this.sdkKeys.add(key);
     const reply = await this.#sure(tenant, 'POST', path, { ...body, ...models(item), metadata: { chaos: key } }, key, note.scheduler, asSdk);
     if (reply.status === 200) {
@@ -201,7 +206,7 @@ export class Load {
   first(item, note) {
     const assistant = this.assistants[item.tenant];
     const waits = item.kind === 'nap' || item.kind === 'askNap';
-    const assistant_id = waits ? assistant.waiting : item.kind.startsWith('ask') ? assistant.asking : assistant.plain;
+    const assistant_id = item.kind === 'tickets' ? assistant.clerk : waits ? assistant.waiting : item.kind.startsWith('ask') ? assistant.asking : assistant.plain;
     const owner = item.kind === 'queue' || item.kind === 'steer' ? { user: `u${item.number % 7}` } : {};
     const body = { assistant_id, ...owner, thread: { messages: [{ role: 'user', content: item.prompt }] } };
     return this.#submit(item, item.key ?? `c${item.number}`, '/v1/threads/runs', body, note);

@@ -51,6 +51,14 @@ ${faults.join('\n')}
       - {calls: [${http('PUT', 'a/{{1}}')}, ${http('POST', 'b/{{1}}')}], delay_ms: [40, 200]}
       - {calls: [${http('POST', 'c/{{1}}')}, {name: calculator, arguments: {expression: '{{1}} * 7'}}], delay_ms: [40, 200]}
       - {text: 'Done.', delay_ms: [40, 200]}
+  - name: tickets
+    when: {user: 'tickets ([0-9]+) wait ([0-9]+)'}
+    steps:
+      - calls:
+          - {name: ticket_create, arguments: '{"id": "{{1}}", "wait": {{2}}}'}
+          - {name: order_lookup, arguments: '{"id": "{{1}}", "wait": {{2}}}'}
+        delay_ms: [40, 200]
+      - {text: 'Told: {{tool.1}} {{tool.2}}', delay_ms: [40, 200]}
   - name: nap
     when: {user: '^nap ([0-9]+)'}
     steps:

@@ -7,6 +7,7 @@ export class ToolServer {
   static async open() {
     const tools = new ToolServer();
     tools.ledger = new Map(); // key -> [time of each execution]
+    tools.paths = new Map(); // of declared tools, whose paths are each one call's: the keys by which it was asked for
     tools.withoutKey = 0;
     tools.http = createServer((request, response) => tools.#serve(request, response)).listen(0, '127.0.0.1');
     tools.http.keepAliveTimeout = 2000; // connections that end just as they are used again
@@ -26,6 +27,7 @@ export class ToolServer {
       const times = this.ledger.get(key) ?? [];
       times.push(Date.now());
       this.ledger.set(key, times);
+      if (/^\/(tickets|orders)\//.test(url.pathname)) this.paths.set(url.pathname, (this.paths.get(url.pathname) ?? new Set()).add(key));
       const reply = () => response.writeHead(200, { 'content-type': 'application/json' }).end(`{"done":"${url.pathname}"}`);
       setTimeout(reply, Number(url.searchParams.get('wait') ?? 0));
     });
