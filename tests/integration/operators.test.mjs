@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Collector } from '../lib/collector.mjs';
@@ -230,6 +230,36 @@ test('a connection that Postgres does not grant is told, and what the others car
     const page = await (await fetch(`${stack.url}/metrics`)).text();
     assert.match(page, new RegExp(`^penstock_postgres_connection_up\\{connection="${name}"\\} 0$`, 'm'));
     assert.match(page, /^penstock_postgres_connection_up\{connection="core"\} 1$/m);
+  });
+});
+
+test('doctor looks at the master key as it is here, and at calls whose effect nobody knows', async () => {
+  await withStack({ bare: true }, async (stack) => {
+    const file = join(stack.dir, 'master-key');
+    const key = (byte) => Buffer.alloc(32, byte).toString('base64');
+    const doctor = (env = {}) => {
+      const done = spawnSync(join(stack.bin, 'penstock'), ['doctor'], { env: { ...process.env, ...stack.env, PENSTOCK_URL: stack.url, PENSTOCK_API_KEY: stack.key, ...env }, encoding: 'utf8' });
+      return done.stdout;
+    };
+    writeFileSync(file, key(1), { mode: 0o600 });
+    stack.env.PENSTOCK_MASTER_KEY_FILE = file;
+    await stack.startScheduler();
+    assert.match(doctor({ PENSTOCK_MASTER_KEY_FILE: '' }), /^ok +secrets +none; without a master key/m);
+    await stack.ok('PUT', '/v1/secrets/KEY', { value: 'a-secret-value' });
+    await stack.ok('POST', '/v1/tools', { type: 'http', name: 'ticket_create', method: 'POST', url: 'https://desk.example.com/' });
+    const well = doctor();
+    assert.match(well, /^ok +secrets +1, and the master key opens them$/m);
+    assert.match(well, /^ok +tools +1 declared, calls of 1 may be made once only/m);
+    assert.doesNotMatch(well, /control groups/, 'no worker runs programs, and none is named');
+    assert.match(doctor({ PENSTOCK_CODE_INTERPRETER_CGROUPS: '/no/such/group' }), /^warn +control groups +\/no\/such\/group can't be written here/m);
+    assert.match(doctor({ PENSTOCK_MASTER_KEY_FILE: '' }), /^fail +secrets +there are 1, and no master key here/m);
+    assert.match(doctor({ PENSTOCK_MASTER_KEY_FILE: '', PENSTOCK_MASTER_KEY: key(1) }), /^ok +secrets +1; the master key is in the environment/m);
+    assert.match(doctor({ PENSTOCK_MASTER_KEY_FILE: '', PENSTOCK_MASTER_KEY: key(2) }), /^fail +secrets +1 of 1 are sealed under a master key that is not here/m);
+    assert.match(doctor({ PENSTOCK_MASTER_KEY_FILE: join(stack.dir, 'none') }), /^fail +secrets +/m);
+    chmodSync(file, 0o640);
+    assert.match(doctor(), /^warn +secrets +others may read the master key: chmod 600 .*master-key \(it has mode 640\)$/m);
+    stack.exec(`INSERT INTO tool_deltas (tenant_id, tool, bucket, calls, errors, took_ms, max_ms) SELECT id, 'ticket_create', -1, 2, 2, 0, 0 FROM tenants`);
+    assert.match(doctor(), /^warn +tools +2 calls of the last day may or may not have had their effect.*\(ticket_create\)/m);
   });
 });
 
