@@ -64,7 +64,7 @@ Test(responses, refuse_what_is_not_offered)
     refuses(body_response, BODY("\"truncation\":\"disabled\""), "truncation", "unsupported_value");
     refuses(body_response, BODY("\"include\":[\"message.output_text.logprobs\"]"), "include[0]",
             "unsupported_parameter");
-    refuses(body_response, BODY("\"tools\":[{\"type\":\"web_search\"}]"), "tools[0].type",
+    refuses(body_response, BODY("\"tools\":[{\"type\":\"image_generation\"}]"), "tools[0].type",
             "unsupported_value");
     refuses(body_response, BODY("\"tools\":[{\"type\":\"file_search\",\"vector_store_ids\":[]}]"),
             "tools[0].type", "unsupported_value");

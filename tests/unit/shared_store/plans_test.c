@@ -489,7 +489,7 @@ static void was_young(struct store *store)
     wait_for_sessions(before_sessions);
     rows = rows_read() - rows;
     entries = entries_read() - entries;
-    cr_assert(rows < 2000 && entries < 2000, "%lld rows and %lld entries of indexes: %s",
+    cr_assert(rows < 4000 && entries < 4000, "%lld rows and %lld entries of indexes: %s",
               (long long)rows, (long long)entries,
               sql_string(store, "SELECT string_agg(relname || ' ' || seq_scan || ' ' ||"
                                 "   seq_tup_read, ', ') FROM pg_stat_user_tables"
