@@ -405,6 +405,8 @@ static void start_api(struct scheduler *scheduler)
         .hook_guard = &scheduler->hook_guard,
         .tool_guard = &scheduler->tool_guard,
         .web = {scheduler->config->web_search_count > 0, scheduler->config->read_page.robots},
+        .mcp_servers = scheduler->config->mcp_servers,
+        .mcp_servers_count = scheduler->config->mcp_servers_count,
         .master_keys = scheduler->master_keys,
         .tracer = scheduler->tracer,
         .key_sockets = (size_t)scheduler->config->scheduler.key_sockets,

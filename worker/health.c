@@ -11,6 +11,7 @@
 #include "worker/live/speaker.h"
 #include "worker/state.h"
 #include "worker/stats/call_stats.h"
+#include "worker/tools/mcp/mcp.h"
 #include "worker/tools/sandbox/sandbox.h"
 
 static void judge(void *arg, struct readiness *out)
@@ -151,16 +152,37 @@ static const struct metric sandbox_rows[] = {
                   "Helper processes that were started again, since one had died."),
 };
 
+static const struct metric mcp_rows[] = {
+    METRIC_COUNTS(mcp_stats, METRIC_UINT64, calls, "penstock_worker_mcp_calls_total",
+                  "Calls of tools of servers (MCP)."),
+    METRIC_COUNTS(mcp_stats, METRIC_UINT64, lists, "penstock_worker_mcp_lists_total",
+                  "Times that a server was asked for its tools."),
+    METRIC_COUNTS(mcp_stats, METRIC_UINT64, away, "penstock_worker_mcp_lists_failed_total",
+                  "Of these, without an answer that could be used."),
+    METRIC_COUNTS(mcp_stats, METRIC_UINT64, sessions, "penstock_worker_mcp_sessions_total",
+                  "Sessions that were opened with servers."),
+    METRIC_COUNTS(mcp_stats, METRIC_UINT64, lost, "penstock_worker_mcp_sessions_lost_total",
+                  "Sessions that a server did not know any more."),
+    METRIC_COUNTS(mcp_stats, METRIC_UINT64, starts, "penstock_worker_mcp_starts_total",
+                  "Servers that were started as programs."),
+    METRIC_SHOWS(mcp_stats, METRIC_SIZE, servers, "penstock_worker_mcp_servers",
+                 "Servers that are known."),
+    METRIC_SHOWS(mcp_stats, METRIC_SIZE, programs, "penstock_worker_mcp_programs",
+                 "Servers that run as programs."),
+};
+
 static const struct metric_table runs_table = METRIC_TABLE(run_rows);
 static const struct metric_table writes_table = METRIC_TABLE(write_rows);
 static const struct metric_table gate_table = METRIC_TABLE(gate_rows);
 static const struct metric_table live_table = METRIC_TABLE(live_rows);
 static const struct metric_table http_table = METRIC_TABLE(http_rows);
 static const struct metric_table sandbox_table = METRIC_TABLE(sandbox_rows);
+static const struct metric_table mcp_table = METRIC_TABLE(mcp_rows);
 
 const struct metric_table *const worker_metrics[] = {
-    &runs_table, &call_stats_table, &gate_table,     &writes_table,    &live_table,
-    &http_table, &sandbox_table,    &tracer_metrics, &servers_metrics, &process_metrics,
+    &runs_table,     &call_stats_table, &gate_table,      &writes_table,
+    &live_table,     &http_table,       &sandbox_table,   &mcp_table,
+    &tracer_metrics, &servers_metrics,  &process_metrics,
 };
 const size_t worker_metrics_count = ARRAY_LENGTH(worker_metrics);
 
@@ -171,9 +193,11 @@ static void render(void *arg, struct buf *out)
     struct speaker_stats live;
     struct gate_stats gate;
     struct sandbox_stats programs = {.runs = 0};
+    struct mcp_stats mcp;
 
     if (worker->sandbox)
         sandbox_stats_get(worker->sandbox, &programs);
+    mcp_stats_get(worker->tools.mcp, &mcp);
     gate_stats_get(worker->gate, &gate);
     speaker_stats_get(worker->speaker, &live);
     http_client_stats_get(worker->http, &http);
@@ -184,6 +208,7 @@ static void render(void *arg, struct buf *out)
     metric_table_render(&live_table, &live, out);
     metric_table_render(&http_table, &http, out);
     metric_table_render(&sandbox_table, &programs, out);
+    metric_table_render(&mcp_table, &mcp, out);
     tracer_metrics_render(worker->tracer, out);
     servers_metrics_render(worker->servers, out);
     process_metrics_render(out);

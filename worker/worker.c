@@ -40,6 +40,7 @@
 #include "worker/run/record/persist.h"
 #include "worker/run/run.h"
 #include "worker/stats/call_stats.h"
+#include "worker/tools/mcp/mcp.h"
 #include "worker/tools/web/web.h"
 #include "worker/watch.h"
 
@@ -118,6 +119,19 @@ static bool writes_files(const struct config *config)
     return strcmp(config->code_interpreter.enabled, "on") == 0;
 }
 
+static void open_servers_of_tools(struct worker *worker, const struct config *config)
+{
+    const struct mcp_options options = {
+        .http = worker->http,
+        .guard = worker->tools.guard,
+        .configured = config->mcp_servers,
+        .configured_count = config->mcp_servers_count,
+        .first_uid = config->code_interpreter.first_uid,
+    };
+
+    worker->tools.mcp = mcp_open(&options);
+}
+
 static int open_parts(struct worker *worker, const struct config *config, struct error *err)
 {
     struct http_client_options http = {.max_transfers = (size_t)config->worker.slots * 2 + 1000};
@@ -144,6 +158,8 @@ static int open_parts(struct worker *worker, const struct config *config, struct
             .pg = worker->pg,
             .now_wall_ms = clock_wall_ms,
         };
+    if (r == 0)
+        open_servers_of_tools(worker, config);
     if (r == 0)
         r = key_ring_open(config->secrets.master_key, config->secrets.master_key_file,
                           &worker->tools.master_keys, err);
@@ -294,6 +310,7 @@ void worker_close(struct worker *worker)
     watch_close(worker->watch);
     health_close(worker->health);
     heartbeat_close(worker->heartbeat);
+    mcp_close(worker->tools.mcp);
     http_client_close(worker->http);
     key_ring_free(worker->tools.master_keys);
     web_free(worker->tools.web);

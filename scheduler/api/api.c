@@ -142,6 +142,8 @@ struct api *api_new(const struct api_options *options)
     api->hook_guard = options->hook_guard;
     api->tool_guard = options->tool_guard;
     api->web = options->web;
+    api->mcp_servers = options->mcp_servers;
+    api->mcp_servers_count = options->mcp_servers_count;
     api->master_keys = options->master_keys;
     api->claim_returns = claim_returns_new();
     api->tracer = options->tracer;

@@ -16,6 +16,7 @@
 #include "shared/store/runs/run_events.h"
 #include "shared/store/threads/counts.h"
 
+struct config_mcp_server;
 struct api;
 struct blob_stores;
 struct endpoint_table;
@@ -56,7 +57,9 @@ struct api_options {
     const struct guard_options *hook_guard; /* where these may be; NULL: as they are by default */
     const struct guard_options *tool_guard; /* where tools may be; NULL: as above */
     struct web_offer web;                   /* nothing: no engine, and robots.txt is obeyed */
-    struct key_ring *master_keys;           /* of secrets; required where the table has secrets */
+    const struct config_mcp_server *mcp_servers; /* of the operator's; borrowed */
+    unsigned mcp_servers_count;
+    struct key_ring *master_keys; /* of secrets; required where the table has secrets */
     struct run_events events;
     const struct endpoint_table *const *tables; /* what is served; NULL: surfaces.h */
     size_t tables_count;

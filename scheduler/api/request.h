@@ -19,6 +19,7 @@
 
 struct blob_stores;
 struct claim_returns;
+struct config_mcp_server;
 struct gateway;
 struct guard_options;
 struct http_client;
@@ -74,6 +75,8 @@ struct api {
     const struct guard_options *hook_guard; /* may be NULL */
     const struct guard_options *tool_guard; /* may be NULL */
     struct web_offer web;
+    const struct config_mcp_server *mcp_servers; /* that agents may name by their labels alone */
+    unsigned mcp_servers_count;
     struct key_ring *master_keys; /* of secrets */
     struct claim_returns *claim_returns;
     struct seats *seats; /* of sockets */

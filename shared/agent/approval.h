@@ -34,6 +34,11 @@ struct path;
 int check_require_approval(struct json_object *value, const struct path *path,
                            struct failure *failure);
 
+/* The same of a server (shared/mcp), whose tools have names of its own, and say of themselves
+ * whether they only read: {"tool_names", "read_only", "arguments"}. */
+int check_server_approval(struct json_object *value, const struct path *path,
+                          struct failure *failure);
+
 /* The rows of a table of fields. */
 /* clang-format off */
 #define APPROVAL_FIELDS \

@@ -8,10 +8,11 @@
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 
-#define NAMES_MAX      128
-#define CONDITIONS_MAX 16
-#define WORDS_MAX      64
-#define PATH_MAX_CHARS 256
+#define NAMES_MAX       128
+#define CONDITIONS_MAX  16
+#define WORDS_MAX       64
+#define PATH_MAX_CHARS  256
+#define SERVER_NAME_MAX 128
 
 static const char *const words[] = {"always", "never", NULL};
 
@@ -105,13 +106,43 @@ static int check_filter(struct json_object *value, const struct path *path, stru
                        "Invalid '%s': expected 'tool_names', 'arguments' or both.", where);
 }
 
-int check_require_approval(struct json_object *value, const struct path *path,
-                           struct failure *failure)
+static int check_server_name(struct json_object *value, const struct path *path,
+                             struct failure *failure)
+{
+    static const struct field name = {.kind = FIELD_STRING, .min = 1, .max = SERVER_NAME_MAX};
+
+    return fields_check_one(&name, value, path, failure);
+}
+
+static int check_server_names(struct json_object *value, const struct path *path,
+                              struct failure *failure)
+{
+    return fields_each(value, path, check_server_name, failure);
+}
+
+static int check_server_filter(struct json_object *value, const struct path *path,
+                               struct failure *failure)
 {
     static const struct field list[] = {
-        {"always", FIELD_OBJECT, FIELD_NULLABLE, 0, 0, NULL, check_filter},
-        {"never", FIELD_OBJECT, FIELD_NULLABLE, 0, 0, NULL, check_filter},
+        {"tool_names", FIELD_ARRAY, FIELD_NULLABLE, 1, NAMES_MAX, NULL, check_server_names},
+        {"read_only", FIELD_BOOLEAN, FIELD_NULLABLE, 0, 0, NULL, NULL},
+        {"arguments", FIELD_ARRAY, FIELD_NULLABLE, 1, CONDITIONS_MAX, NULL, check_conditions},
     };
+    char where[192];
+    int r = fields_check(FIELDS(list), value, path, failure);
+
+    if (r < 0 || json_get(value, "tool_names") || json_get(value, "arguments") ||
+        json_get(value, "read_only"))
+        return r;
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "invalid_value",
+                       "Invalid '%s': expected 'tool_names', 'read_only' or 'arguments'.", where);
+}
+
+/* A word, or an object of these members. */
+static int check_rule(struct fields members, struct json_object *value, const struct path *path,
+                      struct failure *failure)
+{
     char where[192];
     int r;
 
@@ -124,9 +155,31 @@ int check_require_approval(struct json_object *value, const struct path *path,
         return failure_set(failure, 400, path, "invalid_type",
                            "Invalid type for '%s': expected 'always', 'never' or an object.",
                            where);
-    r = fields_check(FIELDS(list), value, path, failure);
+    r = fields_check(members, value, path, failure);
     if (r < 0 || json_get(value, "always") || json_get(value, "never"))
         return r;
     return failure_set(failure, 400, path, "invalid_value",
                        "Invalid '%s': expected 'always', 'never' or both.", where);
+}
+
+int check_require_approval(struct json_object *value, const struct path *path,
+                           struct failure *failure)
+{
+    static const struct field list[] = {
+        {"always", FIELD_OBJECT, FIELD_NULLABLE, 0, 0, NULL, check_filter},
+        {"never", FIELD_OBJECT, FIELD_NULLABLE, 0, 0, NULL, check_filter},
+    };
+
+    return check_rule(FIELDS(list), value, path, failure);
+}
+
+int check_server_approval(struct json_object *value, const struct path *path,
+                          struct failure *failure)
+{
+    static const struct field list[] = {
+        {"always", FIELD_OBJECT, FIELD_NULLABLE, 0, 0, NULL, check_server_filter},
+        {"never", FIELD_OBJECT, FIELD_NULLABLE, 0, 0, NULL, check_server_filter},
+    };
+
+    return check_rule(FIELDS(list), value, path, failure);
 }

@@ -13,6 +13,7 @@
 
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
+#include "shared/mcp/mcp_member.h"
 #include "shared/net/host_entry.h"
 #include "shared/schema/schema.h"
 #include "shared/secrets/reference.h"
@@ -91,6 +92,15 @@ static int check_actions(struct json_object *value, const struct path *path,
     return fields_each(value, path, check_action, failure);
 }
 
+static int check_server(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    struct path approval = {path, "require_approval", 0};
+    int r = mcp_member_check(value, path, failure);
+
+    return r == 0 ? check_server_approval(json_get(value, "require_approval"), &approval, failure)
+                  : r;
+}
+
 /* A tool of one of these types. What happens when a call is repeated is for those to say that have
  * a class. */
 static int check_tool(struct json_object *value, const struct path *path, struct failure *failure)
@@ -129,6 +139,8 @@ static int check_tool(struct json_object *value, const struct path *path, struct
         return r;
     if (kind && kind->executor == TOOL_BY_CLIENT)
         return fields_check(FIELDS(function), value, path, failure);
+    if (mcp_is_member(value))
+        return check_server(value, path, failure);
     if (json_get_text(value, "type").ptr) {
         r = check_tool_type(json_get(value, "type"), &type, failure);
         if (r < 0)
@@ -143,11 +155,26 @@ static int check_tool(struct json_object *value, const struct path *path, struct
     return fields_check(FIELDS(server), value, path, failure);
 }
 
+static int check_servers(struct json_object *value, const struct path *path,
+                         struct failure *failure)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < json_object_array_length(value); i++)
+        count += mcp_is_member(json_object_array_get_idx(value, i));
+    if (count <= MCP_SERVERS_MAX)
+        return 0;
+    return failure_set(failure, 400, path, "invalid_value",
+                       "Too many tools of the type 'mcp': expected %d at most.", MCP_SERVERS_MAX);
+}
+
 int check_tools(struct json_object *value, const struct path *path, struct failure *failure)
 {
     size_t count = json_object_array_length(value);
     int r = fields_each(value, path, check_tool, failure);
 
+    if (r == 0)
+        r = check_servers(value, path, failure);
     if (r < 0)
         return r;
     for (size_t i = 1; i < count; i++) {
@@ -212,8 +239,18 @@ int check_tool_choice(struct json_object *value, const struct path *path, struct
          .flags = FIELD_REQUIRED,
          .check = check_choice_function},
     };
+    static const struct field of_server[] = {
+        {.name = "type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+        {.name = "server_label",
+         .kind = FIELD_STRING,
+         .flags = FIELD_REQUIRED,
+         .min = 1,
+         .max = MCP_LABEL_MAX},
+        {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .min = 1, .max = 128},
+    };
     const struct word_or_object shape = {words, "one of 'none', 'auto', 'required'", "function",
-                                         FIELDS(function), FIELDS(server)};
+                                         FIELDS(function),
+                                         mcp_is_member(value) ? FIELDS(of_server) : FIELDS(server)};
 
     return check_word_or_object(&shape, value, path, failure);
 }

@@ -11,6 +11,7 @@
 #include "shared/check/nearest.h"
 #include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"
+#include "shared/mcp/mcp_member.h"
 
 /* What an agent says of its tool, and a run keeps as it is. */
 static const char *const kept[] = {"require_approval", "run_require_approval", "approval_timeout"};
@@ -39,6 +40,21 @@ size_t declared_names(struct text tools, struct text *out, size_t max)
             out[count++] = name;
     }
     return count;
+}
+
+bool declared_concerns(struct text tools)
+{
+    struct json_raw_walk walk;
+    struct text item;
+
+    json_raw_begin(tools, &walk);
+    while (json_raw_next(&walk, &item)) {
+        struct text type = json_raw_get(item, "type");
+
+        if (json_raw_is(type, "mcp") || tool_is_declared(unquoted(type)))
+            return true;
+    }
+    return false;
 }
 
 static const struct declared_tool *find(const struct declared_tools *declared, struct text name)
@@ -158,6 +174,34 @@ static int write_tool(struct json_object *item, const struct declared_tool *tool
     return 0;
 }
 
+/* A server with the names of its secrets. */
+static int write_server(struct json_object *item, struct text raw, struct json_object *allowed,
+                        const struct path *path, struct json_write *w, struct failure *failure)
+{
+    struct text names[MCP_SECRETS_MAX + 1];
+    size_t count = mcp_member_secrets(item, names);
+    struct text without_end = {raw.ptr, raw.len - 1};
+
+    for (size_t i = 0; i < count; i++)
+        if (!has_word(allowed, names[i]))
+            return failure_set(failure, 400, path, "secret_not_permitted",
+                               "The server '%.*s' uses the secret '%.*s', which the assistant may "
+                               "not: name it in its 'secrets'.",
+                               TEXT_ARGS(json_get_text(item, "server_label")), TEXT_ARGS(names[i]));
+    json_write_name(w, NULL);
+    buf_add_text(w->out, without_end);
+    if (!json_get(item, "require_approval")) /* OpenAI's default */
+        buf_add_string(w->out, ",\"require_approval\":\"always\"");
+    buf_add_string(w->out, ",\"secrets\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            buf_add_char(w->out, ',');
+        buf_add_json(w->out, names[i]);
+    }
+    buf_add_string(w->out, "]}");
+    return 0;
+}
+
 int declared_expand(struct text tools_text, const struct declared_tools *declared,
                     struct text secrets, struct buf *out, struct failure *failure)
 {
@@ -178,7 +222,9 @@ int declared_expand(struct text tools_text, const struct declared_tools *declare
         struct path path = {&list, NULL, i};
         int r = 0;
 
-        if (!tool_is_declared(type))
+        if (mcp_is_member(item))
+            r = write_server(item, raw, allowed, &path, &w, failure);
+        else if (!tool_is_declared(type))
             json_write_raw(&w, NULL, raw);
         else if (!tool)
             r = missing(type, &path, failure);
@@ -193,7 +239,31 @@ int declared_expand(struct text tools_text, const struct declared_tools *declare
 
 bool declared_has(struct text spec)
 {
-    return spec.len > 0 && memmem(spec.ptr, spec.len, "\"http\":", 7) != NULL;
+    return spec.len > 0 && (memmem(spec.ptr, spec.len, "\"http\":", 7) != NULL ||
+                            memmem(spec.ptr, spec.len, "\"server_label\":", 15) != NULL);
+}
+
+/* All members but the one that was added. */
+static void write_server_hidden(struct text item, struct json_write *w)
+{
+    struct json_raw_walk walk;
+    struct text value;
+    bool first = true;
+
+    json_write_name(w, NULL);
+    buf_add_char(w->out, '{');
+    json_raw_begin(item, &walk);
+    while (json_raw_next(&walk, &value)) {
+        if (json_raw_is(walk.name, "secrets"))
+            continue;
+        if (!first)
+            buf_add_char(w->out, ',');
+        first = false;
+        buf_add_text(w->out, walk.name);
+        buf_add_char(w->out, ':');
+        buf_add_text(w->out, value);
+    }
+    buf_add_char(w->out, '}');
 }
 
 static void write_hidden(struct text tools, struct buf *out)
@@ -209,6 +279,10 @@ static void write_hidden(struct text tools, struct buf *out)
         struct text http = json_raw_get(item, "http");
         struct text actions = json_raw_get(http, "allowed_actions");
 
+        if (json_raw_is(json_raw_get(item, "type"), "mcp")) {
+            write_server_hidden(item, &w);
+            continue;
+        }
         if (!http.ptr) {
             json_write_raw(&w, NULL, item);
             continue;

@@ -30,9 +30,14 @@ struct declared_tools {
  * `max` of their names are noted, borrowed from the text. Returns how many. */
 size_t declared_names(struct text tools, struct text *out, size_t max);
 
-/* Appends `tools`, each of the tenant's own as it is in a run. `secrets`: a JSON array of the names
- * that the agent may use; TEXT_NONE: none. Returns 0; or -E_INVALID with *failure: there is no such
- * tool, or it needs a secret that the agent may not use, or an action that is not its own. */
+/* Whether it names something that is another thing in a run: a tool of the tenant's own, or a
+ * server (shared/mcp/mcp_member.h), which gets the names of the secrets that it refers to. */
+bool declared_concerns(struct text tools);
+
+/* Appends `tools`, each of the tenant's own, and each server, as it is in a run. `secrets`: a JSON
+ * array of the names that the agent may use; TEXT_NONE: none. Returns 0; or -E_INVALID with
+ * *failure: there is no such tool, or it needs a secret that the agent may not use, or an action
+ * that is not its own. */
 MUSTCHECK int declared_expand(struct text tools, const struct declared_tools *declared,
                               struct text secrets, struct buf *out, struct failure *failure);
 

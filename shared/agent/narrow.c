@@ -16,6 +16,7 @@
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 #include "shared/json/json_write.h"
+#include "shared/mcp/mcp_member.h"
 #include "shared/net/host_entry.h"
 
 /* NULL when the agent has none. */
@@ -40,13 +41,14 @@ static bool is_of_client(struct json_object *tool)
     return kind && kind->executor == TOOL_BY_CLIENT;
 }
 
-/* The agent's tool of this type; NULL: it has none. */
-static struct json_object *find_tool(struct json_object *agents, struct text type)
+/* The agent's tool of this type, of this label where it is a server; NULL: it has none. */
+static struct json_object *find_tool(struct json_object *agents, struct json_object *said)
 {
     for (size_t i = 0; i < length_of(agents); i++) {
         struct json_object *tool = json_object_array_get_idx(agents, i);
 
-        if (!is_of_client(tool) && text_equal(json_get_text(tool, "type"), type))
+        if (!is_of_client(tool) && mcp_is_member(tool) == mcp_is_member(said) &&
+            text_equal(tool_spec_name(tool), tool_spec_name(said)))
             return tool;
     }
     return NULL;
@@ -79,15 +81,32 @@ static int shared_tool(struct json_object *agents, struct json_object *said, boo
 {
     if (!open && check_is_web(json_get_text(agents, "type")))
         return narrow_web(agents, said, path, out, failure);
+    if (!open && mcp_is_member(said))
+        return mcp_member_narrow(agents, said, path, out, failure);
     if (json_object_deep_copy(open ? said : agents, out, NULL) < 0)
         abort(); /* out of memory */
     return 0;
 }
 
-static int write_shared(struct json_write *write, struct json_object *agents,
+/* Calls of servers need approvals where nothing is said. */
+static struct json_object *with_default(struct json_object *tool)
+{
+    struct json_object *copy = NULL;
+
+    if (!mcp_is_member(tool) || json_get(tool, "require_approval"))
+        return json_object_get(tool);
+    if (json_object_deep_copy(tool, &copy, NULL) < 0)
+        abort(); /* out of memory */
+    json_object_object_add(copy, "require_approval", json_object_new_string("always"));
+    return copy;
+}
+
+/* A tool that both have. */
+static int write_shared(struct json_write *write, struct json_object *agents_said,
                         struct json_object *said, bool open, const struct path *path,
                         struct failure *failure)
 {
+    CLEANUP(json_freep) struct json_object *agents = with_default(agents_said);
     CLEANUP(json_freep) struct json_object *tool = NULL;
     int r = shared_tool(agents, said, open, path, &tool, failure);
 
@@ -110,8 +129,7 @@ static int narrow(struct text agents_text, struct json_object *said, bool open, 
     json_write_open_array(&write, NULL);
     for (size_t i = 0; r == 0 && i < length_of(said); i++) {
         struct json_object *tool = json_object_array_get_idx(said, i);
-        struct text type = json_get_text(tool, "type");
-        struct json_object *own = is_of_client(tool) ? NULL : find_tool(agents, type);
+        struct json_object *own = is_of_client(tool) ? NULL : find_tool(agents, tool);
         struct path item = {&list, NULL, i};
 
         if (own)
@@ -123,7 +141,7 @@ static int narrow(struct text agents_text, struct json_object *said, bool open, 
                                "The assistant does not have the tool '%.*s'. A run may leave out "
                                "tools of its assistant and bring functions of its own; give the "
                                "assistant the tool, or leave it out.",
-                               TEXT_ARGS(type));
+                               TEXT_ARGS(tool_spec_name(tool)));
     }
     json_write_close(&write);
     return r;

@@ -11,6 +11,7 @@
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 #include "shared/json/json_write.h"
+#include "shared/mcp/mcp_member.h"
 
 static const char *const efforts[] = {"none", "minimal", "low", "medium",
                                       "high", "xhigh",   "max", NULL};
@@ -287,11 +288,31 @@ static bool has_tool(struct text tools_text, struct text name)
     return has_name(tools, name);
 }
 
+/* Whether it may be a tool of one of the servers: what these have is known when the run begins. */
+static bool has_server_of(struct text tools_text, struct text name)
+{
+    CLEANUP(json_freep) struct json_object *tools = NULL;
+
+    if (!tools_text.ptr || json_decode(tools_text, JSON_DEPTH_DEFAULT, &tools, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < json_object_array_length(tools); i++) {
+        struct json_object *tool = json_object_array_get_idx(tools, i);
+        struct text label = json_get_text(tool, "server_label");
+
+        if (mcp_is_member(tool) && name.len > label.len + 2 &&
+            text_equal((struct text){name.ptr, label.len}, label) &&
+            memcmp(name.ptr + label.len, "__", 2) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int check_choice(struct json_object *choice, struct text tools, struct failure *failure)
 {
     struct text name = tool_spec_name(choice);
 
-    if (!json_object_is_type(choice, json_type_object) || has_tool(tools, name))
+    if (!json_object_is_type(choice, json_type_object) || has_tool(tools, name) ||
+        has_server_of(tools, name))
         return 0;
     return failure_param(failure, 400, "tool_choice", "invalid_value",
                          "Invalid value for 'tool_choice': '%.*s' is none of the run's tools.",
@@ -373,10 +394,9 @@ static int add_functions(struct text tools_text, struct json_object *functions, 
 static int expand_tools(const struct agent_spec *spec, const struct run_prompt *prompt,
                         struct text *tools, struct buf *expanded, struct failure *failure)
 {
-    struct text name;
     int r;
 
-    if (declared_names(*tools, &name, 1) == 0)
+    if (!declared_concerns(*tools))
         return 0;
     r = declared_expand(*tools, prompt->declared, spec->members[SPEC_SECRETS], expanded, failure);
     *tools = buf_text(expanded);

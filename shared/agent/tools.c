@@ -12,6 +12,7 @@ const struct tool_kind tool_kinds[] = {
     {"code_interpreter", TOOL_BY_SERVER, false},
     {"web_search", TOOL_BY_SERVER, false},
     {"read_page", TOOL_BY_SERVER, false},
+    {"mcp", TOOL_BY_SERVER, false},
     {"file_search", TOOL_BY_NOBODY, false},
 };
 
@@ -65,5 +66,7 @@ struct text tool_spec_name(struct json_object *tool)
 {
     struct json_object *function = json_get(tool, "function");
 
+    if (!function && json_get(tool, "server_label"))
+        return json_get_text(tool, "server_label");
     return function ? json_get_text(function, "name") : json_get_text(tool, "type");
 }

@@ -48,5 +48,6 @@ bool tool_name_fits(struct text name);
 /* Whether a text has only letters, digits, '_' and '-', or nothing at all. */
 bool tool_name_letters(struct text text);
 
-/* By which name the model calls a tool of a spec: a function's own, else its type. */
+/* By which name the model calls a tool of a spec: a function's own, else its type. Of a server,
+ * whose tools have names that begin with it, its label. */
 struct text tool_spec_name(struct json_object *tool);

@@ -37,6 +37,8 @@ static int apply(struct config *config, struct config_file *file, char *const *e
         r = config_apply_models(config, file, err);
     if (r == 0)
         r = config_apply_search(config, file, err);
+    if (r == 0)
+        r = config_apply_mcp_servers(config, file, err);
     return r;
 }
 
@@ -178,6 +180,7 @@ void config_free(struct config *config)
         free_provider(&config->providers[i]);
     free(config->providers);
     config_models_free(config->models, config->models_count);
+    config_mcp_servers_free(config);
     free(config);
 }
 

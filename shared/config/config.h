@@ -46,6 +46,26 @@ struct config_search_engine {
     int64_t timeout_ms;          /* default 10 000 */
 };
 
+/* A server of the Model Context Protocol that agents may name by its label: at a url, or a program
+ * of the operator's. */
+struct config_mcp_server {
+    char *label;
+    char *url;      /* NULL: a program */
+    char **headers; /* "Name: value", of a url */
+    unsigned headers_count;
+    char *command; /* a path */
+    char **args;
+    unsigned args_count;
+    char **env; /* "NAME=value" */
+    unsigned env_count;
+    char **read; /* folders that it sees */
+    unsigned read_count;
+    char **write; /* that it may write to, too */
+    unsigned write_count;
+    bool network;
+    bool sandbox; /* the default */
+};
+
 /* A model: what stands in the configuration, and in the table that is compiled in. What is not
  * said is -1 or CONFIG_UNSET. */
 struct config_model {
@@ -210,6 +230,8 @@ struct config {
     unsigned providers_count;
     struct config_model *models;
     unsigned models_count;
+    struct config_mcp_server *mcp_servers;
+    unsigned mcp_servers_count;
 };
 
 /* What flags said. */

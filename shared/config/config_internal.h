@@ -51,6 +51,24 @@ struct config_file_model {
     char *stream;
 };
 
+struct config_file_mcp_server {
+    char *label;
+    char *url;
+    char **headers;
+    unsigned headers_count;
+    char *command;
+    char **args;
+    unsigned args_count;
+    char **env;
+    unsigned env_count;
+    char **read;
+    unsigned read_count;
+    char **write;
+    unsigned write_count;
+    char *network;
+    char *sandbox;
+};
+
 struct config_file_log {
     char *level;
     char *format;
@@ -191,6 +209,8 @@ struct config_file_data {
     unsigned providers_count;
     struct config_file_model *models;
     unsigned models_count;
+    struct config_file_mcp_server *mcp_servers;
+    unsigned mcp_servers_count;
 };
 
 /* A file that was read: its values, and its nodes for telling where a value stands. */
@@ -230,6 +250,9 @@ MUSTCHECK int config_apply_models(struct config *config, struct config_file *fil
                                   struct error *err);
 MUSTCHECK int config_apply_search(struct config *config, struct config_file *file,
                                   struct error *err);
+MUSTCHECK int config_apply_mcp_servers(struct config *config, struct config_file *file,
+                                       struct error *err);
+void config_mcp_servers_free(struct config *config);
 MUSTCHECK int config_apply_private_addresses(struct config *config, struct config_file *file,
                                              char *const *environment, struct error *err);
 

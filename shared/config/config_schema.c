@@ -203,6 +203,24 @@ static const cyaml_schema_value_t model_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_file_model, model_fields),
 };
 
+static const cyaml_schema_field_t mcp_server_fields[] = {
+    STRING(mcp_server, label),
+    STRING(mcp_server, url),
+    SEQUENCE(mcp_server, headers, &string_schema),
+    STRING(mcp_server, command),
+    SEQUENCE(mcp_server, args, &string_schema),
+    SEQUENCE(mcp_server, env, &string_schema),
+    SEQUENCE(mcp_server, read, &string_schema),
+    SEQUENCE(mcp_server, write, &string_schema),
+    STRING(mcp_server, network),
+    STRING(mcp_server, sandbox),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t mcp_server_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_file_mcp_server, mcp_server_fields),
+};
+
 static const cyaml_schema_field_t file_fields[] = {
     STRING(data, database_url),
     STRING(data, redis_url),
@@ -231,6 +249,7 @@ static const cyaml_schema_field_t file_fields[] = {
     SEQUENCE(data, web_search, &search_engine_schema),
     SEQUENCE(data, providers, &provider_schema),
     SEQUENCE(data, models, &model_schema),
+    SEQUENCE(data, mcp_servers, &mcp_server_schema),
     CYAML_FIELD_END,
 };
 

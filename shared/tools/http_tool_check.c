@@ -7,9 +7,9 @@
 
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
+#include "shared/check/header_rules.h"
 #include "shared/http_client/http_target.h"
 #include "shared/schema/schema.h"
-#include "shared/tools/header_rules.h"
 #include "shared/tools/json_template.h"
 #include "shared/tools/url_template.h"
 

@@ -2,8 +2,8 @@
 /* From a declared tool, arguments and secrets to the request that goes out. Pure. */
 
 #include "shared/base/compiler.h"
+#include "shared/check/header_rules.h"
 #include "shared/http_client/http_client.h"
-#include "shared/tools/header_rules.h"
 #include "shared/tools/http_tool.h"
 #include "shared/tools/template.h"
 

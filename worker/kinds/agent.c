@@ -1,8 +1,8 @@
 /* An agent's run.
  *
- *   resume ──► look ──► act ──► pause ──► hear ──► see ──► think ──► answer ──┐
- *                        ▲                                                    │
- *                        └────────────────────────────────────────────────────┘
+ *   equip ──► resume ──► look ──► act ──► pause ──► hear ──► see ──► think ──► answer ──┐
+ *                                  ▲                                                    │
+ *                                  └────────────────────────────────────────────────────┘
  *
  * until the model answers without calling a tool and nothing was said meanwhile, a budget or the
  * deadline is reached, or the run is stopped.
@@ -16,6 +16,7 @@
 #include "worker/run/stages.h"
 
 static const struct run_stage first[] = {
+    {"equip", stage_equip},
     {"resume", stage_resume},
     {"look", stage_look},
     {NULL, NULL},

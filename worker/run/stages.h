@@ -2,6 +2,7 @@
 /* The stages of runs. Each takes what the one before left in the parts of the task, and
  * none calls another: the files of worker/kinds say in which order they come.
  *
+ *   equip    tools that servers have -> the toolbox
  *   resume   the thread's messages -> conversation; calls that an earlier attempt left -> ledger
  *   look     a run that is to answer what is new ends where nothing is
  *   act      the ledger's calls -> executed, recorded, told to the conversation
@@ -24,6 +25,7 @@
 struct error;
 struct run_task;
 
+SUSPENDS MUSTCHECK int stage_equip(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_resume(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_look(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_act(struct run_task *task, struct error *err);

@@ -24,6 +24,7 @@ struct error;
 struct http_client;
 struct json_object;
 struct key_ring;
+struct mcp;
 struct pg;
 struct sandbox;
 struct tool_source;
@@ -70,6 +71,7 @@ struct tool_services {
     struct sandbox *sandbox; /* for programs of models; NULL: it is switched off */
     struct tool_files files; /* of these */
     struct web *web;         /* for tools that read the web; NULL: there is none */
+    struct mcp *mcp;         /* servers that are asked for their tools; NULL: none can be */
 };
 
 /* What the agent allows its tools, and whose it is. Lives as long as the run. */
@@ -122,7 +124,7 @@ struct tool_source {
 
     /* Is this member of the spec's `tools` one of the source's? Fills `name` and `own` of *tool and
      * what the model is told; texts are static or in the arena. Returns 0, TOOL_NOT_HERE,
-     * -E_INVALID or -E_LIMIT. */
+     * TOOL_LATER, -E_INVALID or -E_LIMIT. */
     MUSTCHECK int (*find)(const struct tool_member *member, struct arena *arena, struct tool *tool,
                           struct chat_tool *shown, struct error *err);
 
@@ -139,10 +141,14 @@ struct tool_source {
                                    struct tool_outcome *outcome, struct error *err);
 };
 
-enum { TOOL_NOT_HERE = 1 };
+enum {
+    TOOL_NOT_HERE = 1,
+    TOOL_LATER, /* somebody has to be asked what it has: toolbox_ask */
+};
 
 extern const struct tool_source tool_source_builtin;
 extern const struct tool_source tool_source_client;
 extern const struct tool_source tool_source_declared;
+extern const struct tool_source tool_source_mcp;
 extern const struct tool_source tool_source_sandbox;
 extern const struct tool_source tool_source_web;

@@ -12,13 +12,14 @@
 #include "shared/json/json.h"
 #include "shared/json/json_raw.h"
 #include "shared/schema/schema.h"
+#include "worker/tools/mcp/mcp_offer.h"
 
 #define TOOLS_MAX  ((size_t)agent_members[SPEC_TOOLS].field.max)
 #define NAME_SHOWN 65 /* bytes of an invented name that are repeated, with the final zero */
 
 static const struct tool_source *const sources[] = {
     &tool_source_builtin, &tool_source_client, &tool_source_declared,
-    &tool_source_sandbox, &tool_source_web,
+    &tool_source_sandbox, &tool_source_web,    &tool_source_mcp,
 };
 
 static int out_of_room(struct error *err)
@@ -81,6 +82,24 @@ static int read_approvals(struct json_object *item, struct arena *arena, struct 
     return r;
 }
 
+/* Such members are few: a place for all of them is made with the first. */
+static int note_later(const struct tool_member *member, struct arena *arena, struct toolbox *box,
+                      struct error *err)
+{
+    struct text *place;
+
+    if (!box->later)
+        box->later = arena_calloc(arena, TOOLS_MAX, sizeof(*box->later));
+    if (!box->later)
+        return out_of_room(err);
+    place = &box->later[box->later_count];
+    *place = (struct text){arena_copy(arena, member->raw), member->raw.len};
+    if (!place->ptr)
+        return out_of_room(err);
+    box->later_count++;
+    return 0;
+}
+
 static int read_tool(const struct tool_member *member, struct arena *arena, struct toolbox *box,
                      struct error *err)
 {
@@ -94,6 +113,8 @@ static int read_tool(const struct tool_member *member, struct arena *arena, stru
             return r;
         if (r == TOOL_NOT_HERE)
             continue;
+        if (r == TOOL_LATER)
+            return note_later(member, arena, box, err);
         tool->source = sources[i];
         box->count++;
         r = read_class(member->item, tool, err);
@@ -160,6 +181,21 @@ int toolbox_read(struct json_object *spec, struct text raw, struct arena *arena,
     }
     *out = box;
     return 0;
+}
+
+int toolbox_ask(const struct toolbox *box, const struct tool_services *services,
+                const struct tool_place *place, int64_t deadline_ms, struct buf *out,
+                struct error *err)
+{
+    const struct mcp_offer_asking asking = {services, place, box, deadline_ms};
+
+    return mcp_offer_ask(&asking, out, err);
+}
+
+int toolbox_take(struct toolbox *box, struct text offered, struct arena *arena, struct buf *notes,
+                 struct error *err)
+{
+    return mcp_offer_take(offered, box, arena, notes, err);
 }
 
 const struct tool *toolbox_find(const struct toolbox *box, struct text name)

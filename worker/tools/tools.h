@@ -10,6 +10,8 @@ struct toolbox {
     struct tool *tools;
     struct chat_tool *shown; /* the same, as the model is told of them */
     size_t count;
+    struct text *later; /* members whose tools somebody has to be asked for, as they were written */
+    size_t later_count;
     struct tool_permissions permissions;
 };
 
@@ -17,6 +19,18 @@ struct toolbox {
  * (json_raw.h). Returns 0; -E_INVALID with what is wrong, or -E_LIMIT. */
 MUSTCHECK int toolbox_read(struct json_object *spec, struct text raw, struct arena *arena,
                            struct toolbox *out, struct error *err);
+
+/* Asks for the tools of the members that are `later`, and appends what there is, as JSON that is
+ * kept with the run. A server that can't be had is a part of that. Returns 0, -E_CANCELED or
+ * -E_LIMIT. */
+SUSPENDS MUSTCHECK int toolbox_ask(const struct toolbox *box, const struct tool_services *services,
+                                   const struct tool_place *place, int64_t deadline_ms,
+                                   struct buf *out, struct error *err);
+
+/* Puts these tools into the box, and appends to `notes` what the model is to know of them. Returns
+ * 0, -E_INVALID: that is not what toolbox_ask wrote; or -E_LIMIT. */
+MUSTCHECK int toolbox_take(struct toolbox *box, struct text offered, struct arena *arena,
+                           struct buf *notes, struct error *err);
 
 /* The tool of that name, or NULL. */
 const struct tool *toolbox_find(const struct toolbox *box, struct text name);

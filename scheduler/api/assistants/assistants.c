@@ -5,6 +5,7 @@
 
 #include "scheduler/api/assistants/bodies.h"
 #include "scheduler/api/assistants/code/code_check.h"
+#include "scheduler/api/assistants/code/server_check.h"
 #include "scheduler/api/assistants/code/web_check.h"
 #include "scheduler/api/assistants/render.h"
 #include "scheduler/api/assistants/resources.h"
@@ -54,12 +55,13 @@ static int check_tools_named(struct request *request, const struct agent_spec *s
     CLEANUP(buf_deinit) struct buf expanded = {0};
     struct text tools = spec->members[SPEC_TOOLS];
     struct declared_tools declared;
-    struct text name;
     struct error err;
 
     buf_init(&expanded, 0);
-    if (declared_names(tools, &name, 1) == 0)
+    if (!declared_concerns(tools))
         return 0;
+    if (tools_check_servers(request, tools) < 0)
+        return -E_INVALID;
     if (declared_load(&request->store, tools, NULL, &declared, &err) < 0)
         return request_failed(request, &err);
     return declared_expand(tools, &declared, spec->members[SPEC_SECRETS], &expanded,

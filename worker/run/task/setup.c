@@ -10,6 +10,7 @@
 #include "shared/base/error.h"
 #include "shared/json/json.h"
 #include "shared/json/json_raw.h"
+#include "shared/mcp/mcp_tools.h"
 
 static int out_of_room(struct error *err)
 {
@@ -149,6 +150,19 @@ static int parse_budget(struct json_object *spec, struct arena *arena, struct ru
     return copy_text(arena, json_get_text(budget, "fallback_model"), &out->fallback_model, err);
 }
 
+/* A tool of a server, named as the server has it. */
+static int parse_choice_of_server(struct json_object *choice, struct arena *arena,
+                                  struct chat_tool_choice *out, struct error *err)
+{
+    char name[MCP_MODEL_NAME_SIZE];
+
+    if (!text_is(json_get_text(choice, "type"), "mcp"))
+        return 0;
+    mcp_model_name(json_get_text(choice, "server_label"), json_get_text(choice, "name"), false,
+                   name);
+    return copy_text(arena, text_of(name), &out->name, err);
+}
+
 /* What goes to the model as it was written. */
 static int parse_raw(struct text raw, struct arena *arena, struct model_options *options,
                      struct error *err)
@@ -185,6 +199,9 @@ int setup_parse(struct text spec_text, struct arena *arena, struct run_setup *ou
         r = parse_budget(spec, arena, &setup.budget, err);
     if (r == 0)
         r = parse_raw(raw, arena, &setup.options, err);
+    if (r == 0)
+        r = parse_choice_of_server(json_get(spec, "tool_choice"), arena, &setup.options.tool_choice,
+                                   err);
     if (r == 0)
         r = toolbox_read(spec, raw, arena, &setup.tools, err);
     if (r < 0)

@@ -13,10 +13,10 @@
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/utf8.h"
+#include "shared/check/header_rules.h"
 #include "shared/http_client/http_client.h"
 #include "shared/http_client/http_target.h"
 #include "shared/json/json.h"
-#include "shared/tools/header_rules.h"
 #include "shared/tools/reply_text.h"
 #include "shared/trace/trace_context.h"
 

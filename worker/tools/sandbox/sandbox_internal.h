@@ -44,5 +44,8 @@ struct sandbox_command {
 void sandbox_command(const struct sandbox *sandbox, enum sandbox_language language, int64_t wall_ms,
                      struct sandbox_command *out);
 
+/* The path of a program, in the folders of PATH; the caller frees. NULL: it is in none. */
+char *sandbox_find_program(const char *name);
+
 /* The path of a program of ours beside the running one; the caller frees. */
 char *sandbox_beside(const char *name);

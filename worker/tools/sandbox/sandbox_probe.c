@@ -23,8 +23,7 @@
 
 static const char *const namespaces[] = {"user", "pid", "net", "mnt", "ipc"};
 
-/* In the folders of PATH. NULL: it is in none. */
-static char *find_program(const char *name)
+char *sandbox_find_program(const char *name)
 {
     const char *rest = getenv("PATH");
 
@@ -46,7 +45,7 @@ static int prepare(struct sandbox *sandbox, struct error *err)
     int r = 0;
 
     if (!sandbox->bwrap)
-        sandbox->bwrap = find_program("bwrap");
+        sandbox->bwrap = sandbox_find_program("bwrap");
     if (!sandbox->inside)
         sandbox->inside = sandbox_beside("penstock-inside");
     if (!sandbox->bwrap)

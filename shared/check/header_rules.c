@@ -1,4 +1,4 @@
-#include "shared/tools/header_rules.h"
+#include "shared/check/header_rules.h"
 
 #include <string.h>
 

@@ -1,0 +1,224 @@
+/* The conversation with a server that is a program.
+ *
+ * One fiber reads what it says and hands answers to those who wait for them by their id; another
+ * one reads what it complains of, of which the last line is kept.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/error.h"
+#include "shared/fiber/fiber.h"
+#include "shared/io/io.h"
+#include "worker/tools/mcp/mcp_process.h"
+
+#define READ_BYTES ((size_t)64 << 10)
+
+/* A request of which the answer is awaited. */
+struct waiting {
+    struct list link;
+    int64_t id;
+    bool answered;
+    struct mcp_incoming message;
+    int64_t heard_ms;
+};
+
+/* ---- reading ---- */
+
+static struct waiting *find(struct mcp_process *process, int64_t id)
+{
+    list_for_each (item, &process->pending) {
+        struct waiting *waiting = CONTAINER_OF(item, struct waiting, link);
+
+        if (waiting->id == id && !waiting->answered)
+            return waiting;
+    }
+    return NULL;
+}
+
+static void note_progress(struct mcp_process *process, const struct mcp_incoming *message)
+{
+    list_for_each (item, &process->pending) {
+        struct waiting *waiting = CONTAINER_OF(item, struct waiting, link);
+
+        if (mcp_is_progress(message, waiting->id))
+            waiting->heard_ms = clock_ms();
+    }
+}
+
+static void answer_server(struct mcp_process *process, const struct mcp_incoming *message)
+{
+    CLEANUP(buf_deinit) struct buf line = {0};
+
+    buf_init(&line, 0);
+    mcp_reply_write(message->whose, message->method, &line);
+    IGNORE(
+        mcp_process_write(process, &line, deadline_in(MCP_WRITE_MS), NULL)); /* it is dead then */
+}
+
+/* What is no message (some print to their output) is passed over. */
+static void take_line(struct mcp_process *process, struct text line)
+{
+    struct mcp_incoming message;
+    struct waiting *waiting;
+    struct error err;
+
+    if (text_trim(line).len == 0 || mcp_message_read(line, &message, &err) < 0)
+        return;
+    waiting = message.kind == MCP_RESPONSE ? find(process, message.id) : NULL;
+    if (waiting) {
+        waiting->message = message;
+        waiting->answered = true;
+        cond_broadcast(&process->changed);
+        return;
+    }
+    note_progress(process, &message);
+    if (mcp_is_list_changed(&message))
+        mcp_list_forget(process->server);
+    if (message.kind == MCP_REQUEST)
+        answer_server(process, &message);
+    mcp_incoming_deinit(&message);
+}
+
+static bool take_lines(struct mcp_process *process, struct buf *gathered)
+{
+    struct text rest = buf_text(gathered);
+    struct text line;
+
+    while (text_cut(rest, '\n', &line, &rest))
+        take_line(process, line);
+    if (gathered->failed)
+        return false;
+    buf_consume(gathered, gathered->len - rest.len);
+    return true;
+}
+
+void mcp_process_read(void *arg)
+{
+    struct mcp_process *process = arg;
+    CLEANUP(buf_deinit) struct buf gathered = {0};
+    char *piece = malloc(READ_BYTES);
+    size_t count;
+
+    buf_init(&gathered, MCP_MESSAGE_BYTES);
+    while (piece && io_read(process->out, piece, READ_BYTES, DEADLINE_NONE, &count, NULL) == 0) {
+        buf_add(&gathered, piece, count);
+        if (gathered.failed || (memchr(piece, '\n', count) && !take_lines(process, &gathered)))
+            break;
+    }
+    free(piece);
+    process->dead = true;
+    cond_broadcast(&process->changed);
+}
+
+void mcp_process_listen(void *arg)
+{
+    struct mcp_process *process = arg;
+    char piece[1024];
+    size_t count;
+
+    while (io_read(process->error, piece, sizeof(piece), DEADLINE_NONE, &count, NULL) == 0) {
+        struct text rest = text_trim((struct text){piece, count});
+        struct text line;
+
+        while (text_cut(rest, '\n', &line, &rest))
+            ;
+        if (rest.len > 0)
+            text_excerpt(rest, process->complaint, sizeof(process->complaint));
+    }
+}
+
+/* ---- writing ---- */
+
+static int died(const struct mcp_process *process, struct error *err)
+{
+    return error_set(err, E_CLOSED, "the server's program ended%s%s",
+                     process->complaint[0] ? ": " : "", process->complaint);
+}
+
+/* One at a time. A line that was cut is the end of the program, which would take the next one for
+ * its rest. */
+int mcp_process_write(struct mcp_process *process, const struct buf *line, int64_t deadline_ms,
+                      struct error *err)
+{
+    int r = buf_check(line, err);
+
+    while (r == 0 && process->writing)
+        r = cond_wait(&process->changed, deadline_ms, err);
+    if (r < 0)
+        return r;
+    if (process->dead)
+        return died(process, err);
+    process->writing = true;
+    fiber_shield_enter();
+    r = io_write(process->in, line->ptr, line->len,
+                 deadline_min(deadline_ms, deadline_in(MCP_WRITE_MS)), err);
+    if (r == 0)
+        r = io_write(process->in, "\n", 1, deadline_in(MCP_WRITE_MS), err);
+    fiber_shield_leave();
+    process->writing = false;
+    process->dead |= r < 0;
+    cond_broadcast(&process->changed);
+    return r;
+}
+
+/* ---- requests ---- */
+
+static void tell_cancelled(struct mcp_process *process, int64_t id)
+{
+    CLEANUP(buf_deinit) struct buf line = {0};
+
+    buf_init(&line, 0);
+    buf_printf(&line,
+               "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{"
+               "\"requestId\":%lld,\"reason\":\"nobody waits for it any more\"}}",
+               (long long)id);
+    fiber_shield_enter();
+    IGNORE(mcp_process_write(process, &line, deadline_in(500), NULL));
+    fiber_shield_leave();
+}
+
+static int await(struct mcp_process *process, struct waiting *waiting, int64_t idle_ms,
+                 int64_t deadline_ms, struct error *err)
+{
+    int r = 0;
+
+    while (r == 0 && !waiting->answered) {
+        int64_t limit_ms = deadline_min(deadline_ms, waiting->heard_ms + idle_ms);
+
+        if (process->dead)
+            return died(process, err);
+        if (clock_ms() >= limit_ms)
+            return error_set(err, E_TIMEOUT, "the server did not answer within %lld seconds",
+                             (long long)((clock_ms() - waiting->heard_ms + 500) / 1000));
+        r = cond_wait(&process->changed, limit_ms, err);
+        if (r == -E_TIMEOUT)
+            r = 0;
+    }
+    return r;
+}
+
+/* Returns 0 with *out. */
+int mcp_process_converse(struct mcp_process *process, const struct buf *line, int64_t id,
+                         int64_t idle_ms, int64_t deadline_ms, struct mcp_incoming *out,
+                         struct error *err)
+{
+    struct waiting waiting = {.id = id, .heard_ms = clock_ms()};
+    int r;
+
+    list_add(&process->pending, &waiting.link);
+    r = mcp_process_write(process, line, deadline_ms, err);
+    if (r == 0)
+        r = await(process, &waiting, idle_ms, deadline_ms, err);
+    list_remove(&waiting.link);
+    if (r == -E_TIMEOUT || r == -E_CANCELED)
+        tell_cancelled(process, id);
+    if (r < 0) {
+        if (waiting.answered)
+            mcp_incoming_deinit(&waiting.message);
+        return r;
+    }
+    *out = waiting.message;
+    return 0;
+}
