@@ -133,12 +133,14 @@ static int write_answer(struct making *making, const struct mcp_incoming *answer
 static int tell_doubt(const struct making *making, const struct mcp_asking *asking, int r,
                       struct error *err)
 {
+    const struct error failed = *err; /* what is formatted must not be what is written */
+
     if (r == -E_CANCELED || !asking->sent || making->own->class != CALL_ONCE)
         return r;
-    return error_set(err, err->code,
+    return error_set(err, failed.code,
                      "%.140s; whether the call took effect is not known, find out before you make "
                      "it again",
-                     err->text);
+                     failed.text);
 }
 
 static int ask(struct making *making, struct mcp_server *server, struct buf *out,
