@@ -161,12 +161,14 @@ static int try_all(struct making *making, struct http_response *out,
 /* Of a call that may be made once only, what failed behind its sending is not known. */
 static int tell_doubt(const struct http_tool *tool, int r, struct error *err)
 {
+    const struct error failed = *err; /* what is formatted must not be what is written */
+
     if (tool->class != CALL_ONCE || (r != -E_CLOSED && r != -E_TIMEOUT && r != -E_PROTOCOL))
         return r;
-    return error_set(err, err->code,
+    return error_set(err, failed.code,
                      "%.150s; whether the request took effect is not known, find out before you "
                      "make it again",
-                     err->text);
+                     failed.text);
 }
 
 /* ---- what the model is told ---- */

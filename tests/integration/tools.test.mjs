@@ -176,7 +176,7 @@ test('what a server answers becomes what a model can read', async () => {
     assert.deepEqual(await said('order_lookup', 'image'), [false, 'The server answered 200, with 5 bytes that are no UTF-8 text.']);
     assert.deepEqual(await said('order_lookup', 'large'), [false, `${'ä'.repeat(500)}\n[The answer was longer, and is cut here after 1000 bytes.]`]);
     const doubtful = await said('once', 'reset');
-    assert.match(doubtful[1], /whether the request took effect is not known/);
+    assert.match(doubtful[1], /[a-z]; whether the request took effect is not known/);
     assert.match((await said('order_lookup', ''))[1], /the parameter "id" is empty/);
     const wrong = await stack.ok('POST', '/v1/tools/order_lookup/test', { arguments: { id: 7 } });
     assert.match(wrong.output, /^Error: the arguments do not fit: \$\.id: expected a string/);
