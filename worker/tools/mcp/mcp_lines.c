@@ -190,8 +190,8 @@ static int await(struct mcp_process *process, struct waiting *waiting, int64_t i
         if (process->dead)
             return died(process, err);
         if (clock_ms() >= limit_ms)
-            return error_set(err, E_TIMEOUT, "the server did not answer within %lld seconds",
-                             (long long)((clock_ms() - waiting->heard_ms + 500) / 1000));
+            return error_set(err, E_TIMEOUT, "the server did not answer within %.1f seconds",
+                             (double)(clock_ms() - waiting->heard_ms) / 1000);
         r = cond_wait(&process->changed, limit_ms, err);
         if (r == -E_TIMEOUT)
             r = 0;

@@ -212,8 +212,8 @@ static void empty_queue(struct exchange *x)
 
 static int out_of_patience(const struct exchange *x, struct error *err)
 {
-    return error_set(err, E_TIMEOUT, "the server did not answer within %lld seconds",
-                     (long long)((clock_ms() - x->heard_ms + 500) / 1000));
+    return error_set(err, E_TIMEOUT, "the server did not answer within %.1f seconds",
+                     (double)(clock_ms() - x->heard_ms) / 1000);
 }
 
 /* Until the answer is there, the transfer has ended, or patience has. */

@@ -1,7 +1,8 @@
 /* Servers that are programs: how they begin and end.
  *
  * One program serves all runs of a tenant. A program that ends is started again with the next
- * request; one that ends soon after its start only behind a pause, which grows.
+ * request; one that ends soon after its start, and has answered nobody, only behind a pause, which
+ * grows.
  */
 
 #include <errno.h>
@@ -274,7 +275,7 @@ void mcp_processes_sweep(struct mcp *mcp, int64_t idle_ms)
 
 static void note_end(struct mcp_server *server, const struct mcp_process *process)
 {
-    if (clock_ms() - process->born_ms >= STEADY_MS) {
+    if (process->useful || clock_ms() - process->born_ms >= STEADY_MS) {
         server->pause_ms = 0;
         return;
     }
@@ -379,6 +380,7 @@ static int ask_once(struct mcp_asking *asking, struct error *err)
                              &asking->answer, err);
     process->users--;
     process->used_ms = clock_ms();
+    process->useful |= r == 0;
     return r;
 }
 

@@ -23,6 +23,7 @@ struct mcp_process {
     struct cond changed;
     bool writing;
     bool dead;
+    bool useful;                        /* it has answered */
     char complaint[MCP_COMPLAINT_SIZE]; /* the last line of its errors */
     size_t users;
     int64_t used_ms;
