@@ -242,9 +242,10 @@ void mcp_model_name(struct text label, struct text tool, bool differ, char out[M
     CLEANUP(buf_deinit) struct buf whole = {0};
     char digest[SHA256_TEXT_SIZE];
     size_t length = 0;
-    bool changed =
-        put(label, out, &length) | put(TEXT("__"), out, &length) | put(tool, out, &length);
+    bool changed = put(label, out, &length);
 
+    changed |= put(TEXT("__"), out, &length);
+    changed |= put(tool, out, &length);
     if (!changed && !differ && label.len + tool.len + 2 <= NAME_BYTES) {
         out[length] = 0;
         return;
