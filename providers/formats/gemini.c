@@ -28,7 +28,7 @@
 #include "providers/reply/opaque_state.h"
 #include "providers/wire/data_url.h"
 #include "providers/wire/wire.h"
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"

@@ -3,7 +3,7 @@
 
 #include "providers/prompted/prompted_bare.h"
 
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/json/json.h"
 #include "shared/json/json_raw.h"
 

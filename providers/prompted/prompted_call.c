@@ -14,7 +14,7 @@
 
 #include <strings.h>
 
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/json/json.h"
 #include "shared/json/json_raw.h"
 

@@ -7,7 +7,7 @@
  *   answer      (text and arguments together) is within its bound: text is cut at a character, and
  *               the reply is then one of CHAT_FINISH_LENGTH
  *   reasoning   is within CHAT_REASONING_BYTES_MAX, cut at a character
- *   names       fit the rule for names of tools (shared/agent/tools.h)
+ *   names       fit the rule for names of tools (shared/agent/tools/tools.h)
  *   ids         match ^[a-zA-Z0-9_-]{1,40}$ (OpenAI's length, Anthropic's letters), each once
  *   arguments   are a JSON object that a strict parser takes; none, "" and null are {}
  *   calls       are at most REPLY_CALLS_MAX, and none where the reply was cut or filtered

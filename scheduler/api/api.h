@@ -9,7 +9,7 @@
  */
 
 #include "scheduler/api/poll.h"
-#include "shared/agent/web_offer.h"
+#include "shared/agent/tools/web_offer.h"
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 #include "shared/http_server/http_server.h"

@@ -5,7 +5,7 @@
 #include "scheduler/api/endpoints.h"
 #include "scheduler/api/metrics.h"
 #include "scheduler/api/poll.h"
-#include "shared/agent/web_offer.h"
+#include "shared/agent/tools/web_offer.h"
 #include "shared/check/failure.h"
 #include "shared/check/fields.h"
 #include "shared/fiber/budget.h"

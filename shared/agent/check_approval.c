@@ -3,8 +3,8 @@
 
 #include <json-c/json_pointer.h>
 
-#include "shared/agent/approval.h"
 #include "shared/agent/checks.h"
+#include "shared/agent/tools/approval.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 

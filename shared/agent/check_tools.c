@@ -7,9 +7,9 @@
 
 #include "shared/agent/checks.h"
 
-#include "shared/agent/approval.h"
 #include "shared/agent/spec.h"
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/approval.h"
+#include "shared/agent/tools/tools.h"
 
 #include "shared/base/error.h"
 #include "shared/check/failure.h"

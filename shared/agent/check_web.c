@@ -1,7 +1,7 @@
 /* What an agent may say of the tools that read the web: of which domains, above all. */
 
-#include "shared/agent/approval.h"
 #include "shared/agent/checks.h"
+#include "shared/agent/tools/approval.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 #include "shared/net/domain.h"

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "shared/agent/approval.h"
 #include "shared/agent/checks.h"
-#include "shared/agent/narrow_web.h"
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/approval.h"
+#include "shared/agent/tools/narrow_web.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 #include "shared/json/json_write.h"

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "shared/agent/checks.h"
-#include "shared/agent/declared.h"
 #include "shared/agent/narrow.h"
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/declared.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 #include "shared/json/json_write.h"

@@ -1,7 +1,7 @@
 #pragma once
-/* Rules of which calls of a server's tools somebody has to allow (shared/agent/approval.h), for one
- * of its tools: what a rule says of names, and of tools that only read, is decided when the tool is
- * known, and what is left is about arguments. Pure. */
+/* Rules of which calls of a server's tools somebody has to allow (shared/agent/tools/approval.h),
+ * for one of its tools: what a rule says of names, and of tools that only read, is decided when the
+ * tool is known, and what is left is about arguments. Pure. */
 
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"

@@ -15,7 +15,7 @@
 #define VALUE_MAX       8192 /* characters of a header */
 #define DESCRIPTION_MAX 1024
 #define ALLOWED_MAX     128
-#define APPROVAL_MAX_S  31536000 /* as of other tools (shared/agent/approval.h) */
+#define APPROVAL_MAX_S  31536000 /* as of other tools (shared/agent/tools/approval.h) */
 
 static const char *const classes[] = {"pure", "idempotent", "once", NULL};
 static const char *const scopes[] = {

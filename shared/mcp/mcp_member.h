@@ -55,8 +55,8 @@ bool mcp_is_member(struct json_object *item);
 /* The same as it is used; borrowed from the item, which was checked. */
 void mcp_member_read(struct json_object *item, struct mcp_member *out);
 
-/* All but require_approval, which is looked at as of other tools (shared/agent/approval.h). Returns
- * 0, or -E_INVALID with *failure. */
+/* All but require_approval, which is looked at as of other tools (shared/agent/tools/approval.h).
+ * Returns 0, or -E_INVALID with *failure. */
 MUSTCHECK int mcp_member_check(struct json_object *item, const struct path *path,
                                struct failure *failure);
 

@@ -38,11 +38,12 @@ struct web;
 struct tool {
     const struct tool_source *source;
     struct text name;
-    const void *own;          /* what the source knows it by */
-    bool has_class;           /* the agent says of which class its calls are */
-    enum call_class class;    /* if has_class */
-    int64_t timeout_ms;       /* of a call; 0: the worker's */
-    struct text approvals[2]; /* rules of which calls somebody must allow (shared/agent/approval.h):
+    const void *own;       /* what the source knows it by */
+    bool has_class;        /* the agent says of which class its calls are */
+    enum call_class class; /* if has_class */
+    int64_t timeout_ms;    /* of a call; 0: the worker's */
+    struct text
+        approvals[2]; /* rules of which calls somebody must allow (shared/agent/tools/approval.h):
                                   * the agent's and the run's own; JSON, TEXT_NONE: none */
     int64_t approval_timeout_ms; /* of those */
 };

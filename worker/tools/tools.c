@@ -4,9 +4,9 @@
 
 #include <stdio.h>
 
-#include "shared/agent/approval.h"
 #include "shared/agent/spec.h"
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/approval.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "shared/check/fields.h"
 #include "shared/json/json.h"

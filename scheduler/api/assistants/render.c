@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "scheduler/api/assistants/code/code_calls.h"
-#include "shared/agent/declared.h"
 #include "shared/agent/spec.h"
+#include "shared/agent/tools/declared.h"
 #include "shared/json/json_raw.h"
 #include "shared/text/tokens.h"
 

@@ -6,7 +6,7 @@
 #include "scheduler/api/tools/resources.h"
 #include "scheduler/api/tools/tool_common.h"
 #include "shared/agent/checks.h"
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/json/json_write.h"

@@ -10,7 +10,7 @@
 #include "scheduler/api/listing.h"
 #include "scheduler/api/tools/resources.h"
 #include "shared/agent/checks.h"
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"
 #include "shared/tools/http_tool.h"

@@ -15,7 +15,7 @@
 #include "scheduler/cli/agents/yaml_scalars.h"
 #include "scheduler/cli/options.h"
 #include "shared/agent/spec.h"
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/check/failure.h"

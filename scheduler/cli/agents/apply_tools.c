@@ -6,7 +6,7 @@
 #include "scheduler/cli/agents/agents_diff.h"
 #include "scheduler/cli/agents/show_change.h"
 #include "scheduler/cli/terminal.h"
-#include "shared/agent/declared.h"
+#include "shared/agent/tools/declared.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/check/failure.h"

@@ -1,7 +1,7 @@
 #pragma once
 /* The tenant's own tools that an agent or a request names, from the database. */
 
-#include "shared/agent/declared.h"
+#include "shared/agent/tools/declared.h"
 #include "shared/store/store.h"
 
 /* Those of `tools` (JSON array as text) and of `said` (an array; may be NULL). Asks nothing where

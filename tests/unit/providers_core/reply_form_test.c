@@ -6,7 +6,7 @@
 #include <criterion/criterion.h>
 
 #include "providers/reply/reply_form.h"
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
 

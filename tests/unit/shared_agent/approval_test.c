@@ -3,8 +3,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "shared/agent/approval.h"
 #include "shared/agent/narrow.h"
+#include "shared/agent/tools/approval.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 

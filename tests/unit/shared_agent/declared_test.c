@@ -1,11 +1,11 @@
 /* Tools of a tenant's own, from their names to what a run has of them. */
 
-#include "shared/agent/declared.h"
+#include "shared/agent/tools/declared.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/check/failure.h"
 
 #define LITERAL(text)                                                                              \

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "shared/agent/spec.h"
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/base/text.h"
 
 /* docs/openapi.yaml from a schema up to RunCreate. Tool comes first, then Sampling, with which the

@@ -7,7 +7,7 @@
 
 #include "box.h"
 #include "shared/agent/spec.h"
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "worker/tools/builtin/builtin.h"
 

@@ -1,6 +1,6 @@
 /* The built-in source: tools that are functions of this program. A new one is a row of the table
- * below, a file with its function, and a row of the catalogue (shared/agent/tools.h). Its name is
- * the `type` in an agent's tools. */
+ * below, a file with its function, and a row of the catalogue (shared/agent/tools/tools.h). Its
+ * name is the `type` in an agent's tools. */
 
 #include "worker/tools/builtin/builtin.h"
 

@@ -1,9 +1,9 @@
 /* Tools that a tenant declared: requests to APIs, described by data. The run has the definition as
- * it was when the run was made (shared/agent/declared.h), and so it has the names of the secrets
- * that may be used. Their values are asked for when a call is made: so a new value holds from the
- * next call on, and a secret that was deleted is gone. */
+ * it was when the run was made (shared/agent/tools/declared.h), and so it has the names of the
+ * secrets that may be used. Their values are asked for when a call is made: so a new value holds
+ * from the next call on, and a secret that was deleted is gone. */
 
-#include "shared/agent/declared.h"
+#include "shared/agent/tools/declared.h"
 
 #include "shared/base/error.h"
 #include "shared/json/json_raw.h"

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/agent/approval.h"
+#include "shared/agent/tools/approval.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
 #include "shared/fiber/fiber.h"

@@ -6,7 +6,7 @@
 
 #include "providers/rehearsal/dialects/openai/openai_chat.h"
 #include "providers/rehearsal/reply/seal.h"
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 
 #define MESSAGES_MAX 10000
 #define CALLS_MAX    128

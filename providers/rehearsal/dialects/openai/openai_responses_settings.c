@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "providers/rehearsal/dialects/openai/openai_responses.h"
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 
 #define TOOLS_MAX      128
 #define OUTPUT_MIN     16

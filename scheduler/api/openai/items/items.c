@@ -3,7 +3,7 @@
 
 #include "scheduler/api/openai/items/items.h"
 
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"

@@ -7,7 +7,7 @@
 #include "scheduler/api/openai/responses/response_render.h"
 
 #include "scheduler/api/openai/items/items.h"
-#include "shared/agent/approval.h"
+#include "shared/agent/tools/approval.h"
 #include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"
 

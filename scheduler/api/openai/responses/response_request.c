@@ -4,7 +4,7 @@
 
 #include "providers/openai_api/chat_request.h"
 #include "scheduler/api/openai/responses/response_bodies.h"
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 #include "shared/json/json_write.h"

@@ -1,10 +1,10 @@
 /* From names of tools to what they are. */
 
-#include "shared/agent/declared.h"
+#include "shared/agent/tools/declared.h"
 
 #include <string.h>
 
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 #include "shared/check/fields.h"

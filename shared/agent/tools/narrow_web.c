@@ -1,7 +1,7 @@
 /* An agent that names no domains may read all, so a request may name any; else those that one of
  * the agent's covers. A request that names none has the agent's. */
 
-#include "shared/agent/narrow_web.h"
+#include "shared/agent/tools/narrow_web.h"
 
 #include "shared/base/error.h"
 #include "shared/check/failure.h"

@@ -1,6 +1,6 @@
 /* Rules of approvals: reading, narrowing. What they may look like is in check_approval.c. */
 
-#include "shared/agent/approval.h"
+#include "shared/agent/tools/approval.h"
 
 #include <json-c/json_pointer.h>
 

@@ -1,6 +1,6 @@
 /* The catalogue of tools. */
 
-#include "shared/agent/tools.h"
+#include "shared/agent/tools/tools.h"
 
 const struct tool_kind tool_kinds[] = {
     {"calculator", TOOL_BY_SERVER, false},
