@@ -119,6 +119,15 @@ static void set_if_absent(struct json_object *object, const char *name, struct j
         json_object_object_add(object, name, value);
 }
 
+static struct json_object *newest_messages(void)
+{
+    struct json_object *object = json_object_new_object();
+
+    json_object_object_add(object, "type", json_object_new_string("last_messages"));
+    json_object_object_add(object, "last_messages", json_object_new_int(SCHEDULE_MESSAGES));
+    return object;
+}
+
 static struct json_object *member_object(struct json_object *request, const char *name)
 {
     struct json_object *object = json_get(request, name);
@@ -154,6 +163,8 @@ int schedule_ask(const struct firing_taken *taken, struct text last_result,
     json_object_object_add(request, "assistant_id", json_object_new_string(id));
     if (!uuid_is_zero(schedule->thread) && schedule->lasting)
         set_if_absent(request, "multitask_strategy", json_object_new_string("enqueue"));
+    if (schedule->lasting)
+        set_if_absent(request, "truncation_strategy", newest_messages());
     object = member_object(request, "variables");
     set_if_absent(object, "timezone", string_of(schedule->zone));
     set_if_absent(object, "fire_time", json_object_new_string(source.fire_time));

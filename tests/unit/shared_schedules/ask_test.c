@@ -60,12 +60,20 @@ Test(schedule_ask, what_the_run_is_told_beside)
                      "sched_01000000000000000000000000000000");
     cr_assert_str_eq(json_get_string(json_get(request, "metadata"), "a"), "b");
     cr_assert_null(json_get(request, "multitask_strategy"));
+    cr_assert_null(json_get(request, "truncation_strategy"), "its thread is short");
     cr_assert(schedule_tells_task(request));
     json_free(request);
     taken.schedule.lasting = true;
     taken.schedule.thread = (struct uuid){{3}};
     request = asked(&taken, TEXT_NONE);
     cr_assert_str_eq(json_get_string(request, "multitask_strategy"), "enqueue");
+    cr_assert_eq(json_get_int(json_get(request, "truncation_strategy"), "last_messages", 0),
+                 SCHEDULE_MESSAGES);
+    json_free(request);
+    taken.schedule.request = TEXT("{\"truncation_strategy\":{\"type\":\"auto\"}}");
+    request = asked(&taken, TEXT_NONE);
+    cr_assert_null(json_get(json_get(request, "truncation_strategy"), "last_messages"),
+                   "what is said counts");
     json_free(request);
 }
 
