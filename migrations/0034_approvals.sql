@@ -29,7 +29,7 @@ DECLARE
     kept json;
     is_response bool;
     approvals jsonb;
-    data jsonb;
+    data json;
     status text := NEW.status;
 BEGIN
     IF OLD.status = NEW.status OR status NOT IN ('completed', 'failed', 'incomplete', 'cancelled', 'expired', 'requires_action') THEN
@@ -57,7 +57,7 @@ BEGIN
     IF own_url IS NOT NULL OR EXISTS (
         SELECT 1 FROM webhook_endpoints w WHERE w.tenant_id = NEW.tenant_id AND penstock_webhook_wants(w.events, 'run.' || status))
     THEN
-        data := jsonb_build_object('id', 'run_' || replace(NEW.id::text, '-', ''), 'object', 'thread.run', 'status', status,
+        data := json_build_object('id', 'run_' || replace(NEW.id::text, '-', ''), 'object', 'thread.run', 'status', status,
             'thread_id', 'thread_' || replace(NEW.thread_id::text, '-', ''), 'agent', 'asst_' || replace(NEW.agent_id::text, '-', ''),
             'metadata', kept);
         IF status = 'requires_action' THEN
@@ -67,7 +67,8 @@ BEGIN
                 FROM jsonb_path_query(NEW.required_action, 'lax $.submit_tool_outputs.tool_calls[*]') WITH ORDINALITY AS e (call, place)
                 WHERE e.call ? 'approval';
             IF approvals IS NOT NULL THEN
-                data := data || jsonb_build_object('approvals', approvals);
+                data := json_build_object('id', data -> 'id', 'object', data -> 'object', 'status', status, 'thread_id', data -> 'thread_id',
+                    'agent', data -> 'agent', 'approvals', approvals, 'metadata', kept);
             END IF;
         END IF;
         INSERT INTO webhook_events (id, tenant_id, type, data, run_id, to_url, to_endpoint, trace)
