@@ -353,6 +353,7 @@ int request_admit_as(struct request *request, const struct request *other)
     request->store.tenant = other->store.tenant;
     request->key = other->key;
     request->by_ticket = other->by_ticket;
+    request->by_model = other->by_model;
     request->ticket_thread = other->ticket_thread;
     request->rates = other->rates;
     if (r == 0)

@@ -105,6 +105,7 @@ struct request {
     struct store store;         /* of the tenant that asks, with the exchange's arena */
     struct uuid key;            /* the API key that it, or its ticket, came with */
     bool by_ticket;             /* it came with a ticket: no key's holder asks */
+    bool by_model;              /* a model of the key's holder asks (/mcp), not he himself */
     struct uuid ticket_thread;  /* the only thread that its ticket is good for; zero: any */
     struct tenant_rates rates;  /* of calls of models, that the tenant may make */
     struct json_object *body;   /* checked; never NULL where the endpoint takes JSON */

@@ -440,3 +440,19 @@ test('a scheduler that is stopped answers who waits, with how far the run is', a
     await stack.ok('POST', `/v1/runs/${structuredContent.run_id}/cancel`);
   }
 });
+
+test('a call that needs an approval is not the asking model\'s to allow', async () => {
+  await stack.assistant({ slug: 'careful', tools: [{ type: 'calculator', require_approval: 'always' }] });
+  const asked = await call(stack, 'careful', { input: 'sums' });
+  assert.equal(asked.structuredContent.status, 'requires_action');
+  assert.match(textOf(asked), /A person has to allow what it wants to do/);
+  assert.doesNotMatch(textOf(asked), /run_submit_outputs/);
+  const { run_id } = asked.structuredContent;
+  const [waiting] = asked.structuredContent.required_action.submit_tool_outputs.tool_calls;
+  const refused = await call(stack, 'run_submit_outputs', { run_id, tool_outputs: [{ tool_call_id: waiting.id, output: '{"approve": true}' }] });
+  assert.equal(refused.isError, true, textOf(refused));
+  assert.equal(await statusOf(run_id), 'requires_action');
+  await stack.ok('POST', `/v1/runs/${run_id}/approve`, { tool_call_id: waiting.id });
+  const done = await call(stack, 'run_get', { run_id, wait_s: 30 });
+  assert.equal(done.structuredContent.output, 'It is 42.');
+});

@@ -278,6 +278,7 @@ static int handle(struct request *request)
     struct mcp mcp = {.request = request};
     int r = read_message(&mcp);
 
+    request->by_model = true;
     if (r == 0 && mcp.message.kind != MCP_REQUEST)
         return take_notice(&mcp);
     if (r == 0)

@@ -69,6 +69,32 @@ static void write_text(struct json_write *w, struct text text)
     json_write_close(w);
 }
 
+/* What it waits for. A call that needs somebody's word is not the client's to answer: what an agent
+ * may not do by itself the model that asked it may not allow. */
+static void write_needs(struct buf *text, struct text required_action)
+{
+    CLEANUP(json_freep) struct json_object *action = NULL;
+    struct json_object *calls;
+    struct error err;
+    size_t count;
+    size_t approvals = 0;
+
+    if (json_decode(required_action, JSON_DEPTH_DEFAULT, &action, &err) < 0)
+        return;
+    calls = json_get(json_get(action, "submit_tool_outputs"), "tool_calls");
+    count = json_object_array_length(calls);
+    for (size_t i = 0; i < count; i++)
+        approvals += json_has(json_object_array_get_idx(calls, i), "approval");
+    if (approvals < count)
+        buf_printf(text,
+                   " It waits for the outputs of these calls, to be given with "
+                   "run_submit_outputs: %.*s",
+                   TEXT_ARGS(required_action));
+    if (approvals > 0)
+        buf_add_string(text, " A person has to allow what it wants to do, which you can't: say so, "
+                             "and ask again with run_get.");
+}
+
 /* In words, for models that are shown no structured content. */
 static void write_standing(struct json_write *w, const struct run *run, const char *id,
                            const char *thread)
@@ -86,10 +112,7 @@ static void write_standing(struct json_write *w, const struct run *run, const ch
     if (json_get(error, "message"))
         buf_printf(&text, " %s", json_get_string(error, "message"));
     if (run->status == RUN_REQUIRES_ACTION && run->required_action.ptr)
-        buf_printf(&text,
-                   " It waits for the outputs of these calls, to be given with "
-                   "run_submit_outputs: %.*s",
-                   TEXT_ARGS(run->required_action));
+        write_needs(&text, run->required_action);
     else if (!run_status_terminal(run->status))
         buf_printf(&text, " It goes on: ask again with run_get.");
     else if (*thread)

@@ -111,7 +111,7 @@ static int explain(struct request *request, int verdict, const struct run *run)
 
 static int check_ticket(struct request *request)
 {
-    if (!request->by_ticket)
+    if (!request->by_ticket && !request->by_model)
         return 0;
     return failure_param(&request->failure, 403, NULL, "approval_not_permitted",
                          "A ticket does not allow to decide of calls. Use an API key.");
