@@ -261,7 +261,7 @@ for (const [major, OpenAI, format, zod] of [[4, OpenAI4, format4, z3], [5, OpenA
     await assert.rejects(openai.responses.create({ model, input: 'x', previous_response_id: `resp_${'0'.repeat(31)}1` }),
       { status: 400, code: 'previous_response_not_found', param: 'previous_response_id' });
     await assert.rejects(openai.responses.create({ model: 'nobody/knows', input: 'x' }), { status: 400, code: 'model_not_found', param: 'model' });
-    await assert.rejects(openai.responses.create({ model, input: 'x', tools: [{ type: 'web_search' }] }), { status: 400, param: 'tools[0].type' });
+    await assert.rejects(openai.responses.create({ model, input: 'x', tools: [{ type: 'image_generation' }] }), { status: 400, param: 'tools[0].type' });
     const failed = await openai.responses.create({ model, input: 'fail' });
     assert.equal(failed.status, 'failed');
     assert.equal(failed.error.code, 'server_error');

@@ -114,6 +114,22 @@ test('threads are archived, come back as new, and are deleted later where that i
   });
 });
 
+test('a thread that outlives its runs has its assistant by the last of them', async () => {
+  await withStack({ script, config }, async (stack) => {
+    const brief = await stack.assistant({ retention: { action: 'delete', after: 2 * DAY } });
+    const first = await done(stack, brief, 'hi');
+    const last = await stack.finished(await stack.ok('POST', `/v1/threads/${first.thread_id}/runs`, { assistant_id: brief.id, additional_messages: [{ role: 'user', content: 'hi' }] }));
+    age(stack, first.thread_id, 3 * DAY);
+    stack.exec("UPDATE threads SET last_used_at = now(), used_hour = floor(date_part('epoch', now()) / 3600)"); // somebody read on
+    await pass(stack);
+    assert.deepEqual(await there(stack, [last]), [true]);
+    assert.equal(rowsOf(stack, first.thread_id).runs, 1, 'of its runs the last alone');
+    age(stack, first.thread_id, 3 * DAY);
+    await pass(stack);
+    assert.deepEqual(rowsOf(stack, first.thread_id), nothing);
+  });
+});
+
 test('what is in use stays, and of it old runs go', async () => {
   await withStack({ script, config }, async (stack) => {
     const assistant = await stack.assistant({ tools: [{ type: 'calculator' }, weather] });

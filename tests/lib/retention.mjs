@@ -19,7 +19,7 @@ export function age(stack, threads, seconds) {
     UPDATE messages SET run_id = ${earlier('run_id', seconds)} WHERE run_id IS NOT NULL AND thread_id IN (${ids});
     UPDATE schedules SET last_run = ${earlier('last_run', seconds)} WHERE last_run IN (SELECT id FROM runs WHERE thread_id IN (${ids}));
     UPDATE schedules SET last_completed = ${earlier('last_completed', seconds)} WHERE last_completed IN (SELECT id FROM runs WHERE thread_id IN (${ids}));
-    UPDATE schedule_firings SET id = ${earlier('id', seconds)} WHERE id IN (SELECT id FROM runs WHERE thread_id IN (${ids}));
+    UPDATE schedule_firings SET id = ${earlier('id', seconds)}, created_at = created_at - ${seconds} * interval '1 s' WHERE id IN (SELECT id FROM runs WHERE thread_id IN (${ids}));
     UPDATE runs SET id = ${earlier('id', seconds)}, created_at = created_at - ${seconds} * interval '1 s', completed_at = completed_at - ${seconds} * interval '1 s',
       updated_at = updated_at - ${seconds} * interval '1 s' WHERE thread_id IN (${ids});
     UPDATE threads SET last_used_at = last_used_at - ${seconds} * interval '1 s', archived_at = archived_at - ${seconds} * interval '1 s',

@@ -148,6 +148,12 @@
     "      AND " SQL_CHECKED("f.tell OR f.state IN ('due', 'waiting', 'started')" \
         " OR s.last_run = r.id OR s.last_completed = r.id") "))"
 
+/* Run `r` is not the last one of its thread, which goes with that: it may say whose policy counts
+ * for the thread. */
+#define IS_NOT_LAST_RUN \
+    "(r.thread_id IS NULL OR EXISTS (" \
+    "    SELECT 1 FROM runs q WHERE q.thread_id = r.thread_id AND q.id > r.id))"
+
 /* Batches of $1, of ids before $2. */
 #define DUE_BATCHES(limit) \
     "SELECT b.id" \

@@ -104,7 +104,10 @@ static const struct pg_statement look_at_runs = {
         "    SELECT 1"
         "    FROM d"
         "    JOIN runs r ON r.id = ANY (ARRAY[d.id])"
-        "    WHERE " IS_FREE_RUN ")"
+        "    WHERE " IS_FREE_RUN
+        "      AND (" IS_NOT_LAST_RUN " OR EXISTS ("
+        "          SELECT 1 FROM threads t WHERE t.id = r.thread_id"
+        "             AND t.last_used_at + d.delete_after <= now())))"
         " SELECT (SELECT count(*) FROM g), (SELECT count(*) FROM d) = $4, d.id"
         " FROM d"
         " ORDER BY d.id DESC"

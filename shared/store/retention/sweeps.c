@@ -135,6 +135,7 @@ static const struct pg_statement sweep_runs = {
         "    JOIN runs r ON r.id = ANY (ARRAY[d.id])"
         "    WHERE " HELD
         "      AND " IS_FREE_RUN
+        "      AND " IS_NOT_LAST_RUN
         "    FOR UPDATE OF r SKIP LOCKED),"
         " s AS (DELETE FROM run_steps s USING g WHERE s.run_id = ANY (ARRAY[g.id])),"
         " k AS (DELETE FROM tool_calls k USING g WHERE k.run_id = ANY (ARRAY[g.id])),"
