@@ -11,11 +11,12 @@ static bool names(struct json_object *list, struct text name)
     return false;
 }
 
-static enum met met_by(struct json_object *filter, const struct mcp_approval_tool *tool)
+static enum met met_by(struct json_object *filter, const struct mcp_approval_tool *tool,
+                       struct text other_name)
 {
     struct json_object *list = json_get(filter, "tool_names");
 
-    if (!filter || (list && !names(list, tool->name)))
+    if (!filter || (list && !names(list, tool->name) && !names(list, other_name)))
         return MET_BY_NONE;
     if (json_get(filter, "read_only") &&
         json_get_bool(filter, "read_only", false) != tool->read_only)
@@ -36,8 +37,8 @@ struct json_object *mcp_approval_for(struct json_object *rule, const struct mcp_
 {
     struct json_object *always = json_get(rule, "always");
     struct json_object *never = json_get(rule, "never");
-    enum met by_always = met_by(always, tool);
-    enum met by_never = met_by(never, tool);
+    enum met by_always = met_by(always, tool, tool->shown);
+    enum met by_never = met_by(never, tool, tool->name);
     struct json_object *rest;
 
     if (!json_object_is_type(rule, json_type_object))

@@ -8,10 +8,13 @@
 #include "shared/json/json.h"
 
 struct mcp_approval_tool {
-    struct text name; /* as the server knows it */
-    bool read_only;   /* it says so of itself */
+    struct text name;  /* as the server knows it */
+    struct text shown; /* as models and people see it, "label__name" */
+    bool read_only;    /* it says so of itself */
 };
 
-/* The rule for this tool, the caller's; NULL: never. `rule` NULL: there is none. */
+/* The rule for this tool, the caller's; NULL: never. `rule` NULL: there is none. A rule names tools
+ * as their server does; where it asks for approvals it may also name them as they are shown, since
+ * a name that is mistaken must not mean that nobody is asked. */
 struct json_object *mcp_approval_for(struct json_object *rule,
                                      const struct mcp_approval_tool *tool);

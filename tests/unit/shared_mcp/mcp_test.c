@@ -206,7 +206,7 @@ Test(mcp_tools, ask_for_headers_that_can_be_sent_or_drop_out)
 static const char *approval(const char *rule_text, const char *name, bool read_only, char *out)
 {
     CLEANUP(json_freep) struct json_object *rule = rule_text ? json(rule_text) : NULL;
-    const struct mcp_approval_tool tool = {text_of(name), read_only};
+    const struct mcp_approval_tool tool = {text_of(name), TEXT("x__a"), read_only};
     CLEANUP(json_freep) struct json_object *own = mcp_approval_for(rule, &tool);
 
     if (!own)
@@ -226,6 +226,8 @@ Test(mcp_approval, is_decided_for_each_tool_as_far_as_it_is_not_about_arguments)
         {"\"always\"", "a", true, "\"always\""},
         {"{\"always\":{\"tool_names\":[\"a\"]}}", "a", false, "\"always\""},
         {"{\"always\":{\"tool_names\":[\"a\"]}}", "b", false, "never"},
+        {"{\"always\":{\"tool_names\":[\"x__a\"]}}", "a", false, "\"always\""},
+        {"{\"never\":{\"tool_names\":[\"x__a\"]}}", "a", false, "\"always\""},
         {"{\"never\":{\"tool_names\":[\"a\"]}}", "a", false, "never"},
         {"{\"never\":{\"tool_names\":[\"a\"]}}", "b", false, "\"always\""},
         {"{\"never\":{\"read_only\":true}}", "a", true, "never"},

@@ -332,8 +332,11 @@ static int take_approvals(struct json_object *item, struct text member_text, str
                           struct tool *tool, struct error *err)
 {
     CLEANUP(json_freep) struct json_object *member = NULL;
-    const struct mcp_approval_tool known = {json_get_text(item, "tool"),
-                                            json_get_bool(item, "read_only", false)};
+    const struct mcp_approval_tool known = {
+        .name = json_get_text(item, "tool"),
+        .shown = json_get_text(item, "name"),
+        .read_only = json_get_bool(item, "read_only", false),
+    };
     int r = json_decode(member_text, JSON_DEPTH_DEFAULT, &member, err);
 
     tool->approval_timeout_ms =
