@@ -75,6 +75,40 @@ static int narrow_web(struct json_object *agents, struct json_object *said, cons
     return r;
 }
 
+static bool has_word(struct json_object *list, struct text word)
+{
+    for (size_t i = 0; i < length_of(list); i++)
+        if (text_equal(json_string(json_object_array_get_idx(list, i)), word))
+            return true;
+    return false;
+}
+
+/* Where the agent says none the tool's own hold, which are looked at when its name becomes what it
+ * is (shared/agent/tools/declared.c). */
+static int narrow_actions(struct json_object *agents, struct json_object *said,
+                          struct json_object *out, const struct path *path, struct failure *failure)
+{
+    struct json_object *have = json_get(agents, "allowed_actions");
+    struct json_object *wanted = json_get(said, "allowed_actions");
+    struct path list = {path, "allowed_actions", 0};
+
+    for (size_t i = 0; have && i < length_of(wanted); i++) {
+        struct text action = json_string(json_object_array_get_idx(wanted, i));
+        struct path item = {&list, NULL, i};
+        char shown[64];
+
+        if (has_word(have, action))
+            continue;
+        text_excerpt(action, shown, sizeof(shown));
+        return failure_set(failure, 400, &item, "tool_not_permitted",
+                           "The assistant may not take the action '%s' of the tool '%.*s'.", shown,
+                           TEXT_ARGS(tool_spec_name(agents)));
+    }
+    if (wanted)
+        json_object_object_add(out, "allowed_actions", json_object_get(wanted));
+    return 0;
+}
+
 /* A tool that both have, but for its approvals. */
 static int shared_tool(struct json_object *agents, struct json_object *said, bool open,
                        const struct path *path, struct json_object **out, struct failure *failure)
@@ -85,7 +119,7 @@ static int shared_tool(struct json_object *agents, struct json_object *said, boo
         return mcp_member_narrow(agents, said, path, out, failure);
     if (json_object_deep_copy(open ? said : agents, out, NULL) < 0)
         abort(); /* out of memory */
-    return 0;
+    return open ? 0 : narrow_actions(agents, said, *out, path, failure);
 }
 
 /* Calls of servers need approvals where nothing is said. */

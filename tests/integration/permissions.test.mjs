@@ -120,3 +120,33 @@ rules:
   });
   shop.stop();
 });
+
+test('a run may take fewer actions of a tool than its agent, and no others', async (t) => {
+  const shop = await Shop.start();
+  t.after(() => shop.stop());
+  const script = "rules: [{steps: [{calls: [{name: crm, arguments: {action: delete}}]}, {text: 'Told: {{tool}}'}]}]";
+  await withStack({ script, env: { PENSTOCK_PRIVATE_ADDRESSES: shop.host } }, async (stack) => {
+    const parameters = { type: 'object', properties: { action: { type: 'string' } }, required: ['action'] };
+    await stack.ok('POST', '/v1/tools', { type: 'http', name: 'crm', url: `${shop.url}/{{action}}`, parameters, allowed_actions: ['find', 'delete', 'make'] });
+    const crm = (...actions) => [{ type: 'crm', allowed_actions: actions }];
+    const all = await stack.assistant({ name: 'all', tools: [{ type: 'crm' }] });
+    const some = await stack.assistant({ name: 'some', tools: crm('find', 'delete') });
+    for (const agent of [all, some]) {
+      const run = await stack.finished(await stack.submit(agent, 'go', { tools: crm('find') }));
+      assert.deepEqual(run.tools, crm('find'));
+      assert.match(await stack.answer(run), /^Told: Error: /);
+      assert.deepEqual(shop.got, [], 'the action that the run left out is not taken');
+    }
+    for (const [agent, ...actions] of [[some, 'make'], [some, 'find', 'make'], [all, 'burn']]) {
+      const ways = [
+        await stack.call('POST', '/v1/threads/runs', { assistant_id: agent.id, thread, tools: crm(...actions) }),
+        await stack.call('POST', '/v1/schedules', { assistant_id: agent.id, every: '1h', input: 'go', tools: crm(...actions) }),
+      ];
+      for (const reply of ways) assert.deepEqual([reply.status, reply.body.error?.code], [400, 'tool_not_permitted'], JSON.stringify(reply.body));
+    }
+    // What the request does not speak of stays as the agent says it.
+    const plain = await stack.finished(await stack.submit(some, 'go', { tools: [{ type: 'crm' }] }));
+    assert.deepEqual(plain.tools, crm('find', 'delete'));
+    assert.deepEqual(shop.got.map((got) => got.url), ['/delete']);
+  });
+});
