@@ -208,6 +208,29 @@ test('a response names web_search as OpenAI does, and has the tool of its agent'
   });
 });
 
+test('what a response says of one tool is not lost beside an entry for all of them', async () => {
+  await withWeb({ script: calls(search({ query: 'a' })), config: own }, async (stack, web) => {
+    const assistant = await stack.assistant({ tools: [{ type: 'web_search' }, { type: 'calculator' }] });
+    const all = { type: 'mcp', server_label: 'penstock', require_approval: 'never' };
+    const limits = [
+      { type: 'web_search', filters: { allowed_domains: ['b.example'] } },
+      { type: 'web_search', search_context_size: 'low' },
+      { ...all, allowed_tools: ['calculator'], require_approval: 'always' },
+    ];
+    for (const limit of limits)
+      for (const tools of [[all, limit], [limit, all]]) {
+        const reply = await stack.call('POST', '/v1/responses', { model: assistant.id, input: 'Look.', tools });
+        assert.equal(reply.status, 400, JSON.stringify(reply.body.tools));
+        assert.match(reply.body.error.message, /allowed_tools/);
+      }
+    assert.equal(web.got.length, 0);
+    const free = await stack.ok('POST', '/v1/responses', { model: assistant.id, input: 'Look.', tools: [all, { type: 'web_search' }] });
+    assert.match(free.output.find((item) => item.type === 'mcp_call').output, /^1 result/);
+    const both = await stack.ok('POST', '/v1/responses', { model: assistant.id, input: 'Look.', tools: [{ ...all, allowed_tools: ['calculator'] }, limits[0]] });
+    assert.match(both.output.find((item) => item.type === 'mcp_call').output, /^No results/);
+  });
+});
+
 const gbk = Buffer.concat([Buffer.from('<meta charset="gb2312"><title>'), Buffer.from([0xc4, 0xe3, 0xba, 0xc3]), Buffer.from('</title><p>'), Buffer.from([0xca, 0xc0, 0xbd, 0xe7]), Buffer.from('</p>')]);
 
 test('pages become texts, whatever their charset and kind', async () => {

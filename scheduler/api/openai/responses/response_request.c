@@ -3,6 +3,7 @@
 #include "scheduler/api/openai/responses/response_request.h"
 
 #include "providers/openai_api/chat_request.h"
+#include "scheduler/api/openai/items/items.h"
 #include "scheduler/api/openai/responses/response_bodies.h"
 #include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
@@ -109,6 +110,27 @@ static int add_server_tools(struct json_object *tool, size_t place, struct json_
     return 0;
 }
 
+/* Whether an entry says less of its tool than its agent does. */
+static bool narrows(struct json_object *tool)
+{
+    return json_get(tool, "filters") || json_get(tool, "search_context_size") ||
+           json_get(tool, "require_approval");
+}
+
+/* Beside an entry that means all tools of the agent nothing could be made of what others say of
+ * some, and left out it would be a limit that its writer counts on. */
+static int check_all(struct json_object *servers, struct failure *failure)
+{
+    for (size_t i = 0; i < json_object_array_length(servers); i++)
+        if (narrows(json_object_array_get_idx(servers, i)))
+            return failure_param(failure, 400, "tools", "unsupported_value",
+                                 "Invalid 'tools': an entry of the server '" ITEM_SERVER_LABEL
+                                 "' without 'allowed_tools' means all tools of the agent, and "
+                                 "another one limits some of them. Name the tools in "
+                                 "'allowed_tools'.");
+    return 0;
+}
+
 /* The client's functions come on top of the agent's tools; `tools` is said where a list narrows
  * these, or where there is no agent. */
 static int add_tools(struct json_object *body, const struct response_place *place,
@@ -139,6 +161,8 @@ static int add_tools(struct json_object *body, const struct response_place *plac
         r = failure_param(failure, 400, "tools", "tool_not_permitted",
                           "A model alone has no tools that the server runs: they are those of an "
                           "agent. Name an agent as 'model', or leave them out.");
+    if (r == 0 && all)
+        r = check_all(servers, failure);
     if (any && !all)
         json_object_object_add(out, "tools", json_object_get(servers));
     if (json_object_array_length(functions) > 0)
