@@ -27,11 +27,23 @@ static bool is_number(struct json_object *value)
            json_object_is_type(value, json_type_double);
 }
 
+/* Wide enough for all integers, so that two numbers of accounts that are the same only as doubles
+ * are two. */
+static long double number_of(struct json_object *value)
+{
+    int64_t integer;
+
+    if (json_object_is_type(value, json_type_double))
+        return json_object_get_double(value);
+    integer = json_object_get_int64(value);
+    return integer == INT64_MAX ? (long double)json_object_get_uint64(value) : (long double)integer;
+}
+
 /* Numbers are the same when they mean the same: 1 and 1.0. */
 static bool same(struct json_object *a, struct json_object *b)
 {
     if (is_number(a) && is_number(b))
-        return json_object_equal(a, b) || json_object_get_double(a) == json_object_get_double(b);
+        return number_of(a) == number_of(b);
     return json_object_equal(a, b);
 }
 
@@ -53,9 +65,9 @@ static enum fit fit_argument(struct json_object *condition, struct json_object *
     }
     if (!is_number(value) || (!min && !max))
         return FIT_DOUBT;
-    if (min && !(json_object_get_double(value) >= json_object_get_double(min)))
+    if (min && !(number_of(value) >= number_of(min)))
         return FIT_NO;
-    if (max && !(json_object_get_double(value) <= json_object_get_double(max)))
+    if (max && !(number_of(value) <= number_of(max)))
         return FIT_NO;
     return FIT_YES;
 }

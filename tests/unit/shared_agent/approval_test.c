@@ -53,6 +53,10 @@ Test(approval, follows_from_names_and_always_outranks_never)
 #define UP_TO "{\"never\":{\"arguments\":[{\"path\":\"/a\",\"min\":0,\"max\":100}]}}"
 #define FROM  "{\"always\":{\"arguments\":[{\"path\":\"/a\",\"min\":100}]}}"
 #define WORDS "{\"never\":{\"arguments\":[{\"path\":\"/a/b~1c/0\",\"one_of\":[\"x\",1,true]}]}}"
+#define ACCOUNT                                                                                    \
+    "{\"never\":{\"arguments\":[{\"path\":\"/"                                                     \
+    "a\",\"one_of\":[9007199254740992,18446744073709551615]}]}}"
+#define LARGE "{\"never\":{\"arguments\":[{\"path\":\"/a\",\"max\":9007199254740992}]}}"
 
 Test(approval, follows_from_arguments)
 {
@@ -69,6 +73,15 @@ Test(approval, follows_from_arguments)
         {UP_TO, "{\"a\":1,\"a\":101}", true}, /* the last one counts, as for the tool */
         {FROM, "{\"a\":99}", false},
         {FROM, "{\"a\":100}", true},
+        {ACCOUNT, "{\"a\":9007199254740992}", false},
+        {ACCOUNT, "{\"a\":9007199254740992.0}", false},
+        {ACCOUNT, "{\"a\":9007199254740993}", true}, /* the same only as doubles */
+        {ACCOUNT, "{\"a\":18446744073709551615}", false},
+        {ACCOUNT, "{\"a\":18446744073709551614}", true},
+        {ACCOUNT, "{\"a\":-9007199254740992}", true},
+        {LARGE, "{\"a\":9007199254740992}", false},
+        {LARGE, "{\"a\":9007199254740993}", true},
+        {LARGE, "{\"a\":-9223372036854775808}", false},
         {WORDS, "{\"a\":{\"b/c\":[\"x\"]}}", false},
         {WORDS, "{\"a\":{\"b/c\":[1.0]}}", false},
         {WORDS, "{\"a\":{\"b/c\":[true]}}", false},
