@@ -479,3 +479,18 @@ test('a run without servers asks nobody, and its metrics say so', async () => {
     for (const [name, value] of [['calls_total', 1], ['lists_total', 1], ['lists_failed_total', 0], ['sessions_total', 1], ['servers', 1]]) assert.match(metrics, new RegExp(`^penstock_worker_mcp_${name} ${value}$`, 'm'));
   });
 });
+
+test('a response shows the servers of its agent by their labels, and not where they are', async () => {
+  await withMcp({ server: { names: ['echo'] } }, async (stack, server) => {
+    const tools = [member(server, { allowed_tools: ['echo'] }), member(server, { server_label: 'shop', require_approval: 'always' }), { type: 'calculator' }];
+    const { id } = await stack.assistant({ tools });
+    const response = await stack.ok('POST', '/v1/responses', { model: id, input: 'go' });
+    assert.equal(response.status, 'completed');
+    assert.deepEqual(response.tools, [
+      { type: 'mcp', server_label: 'desk', require_approval: 'never', allowed_tools: ['echo'] },
+      { type: 'mcp', server_label: 'shop', require_approval: 'always' },
+      { type: 'mcp', server_label: 'penstock', require_approval: 'never', allowed_tools: ['calculator'] },
+    ]);
+    assert.ok(!JSON.stringify(response).includes(server.host));
+  });
+});

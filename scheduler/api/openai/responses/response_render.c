@@ -143,9 +143,14 @@ static void write_function(struct json_write *w, struct text function)
     json_write_close(w);
 }
 
+static bool is_of_mcp(struct text tool)
+{
+    return json_raw_is(json_raw_get(tool, "type"), "mcp");
+}
+
 static bool is_servers(struct text tool)
 {
-    return !json_raw_get(tool, "function").ptr;
+    return !json_raw_get(tool, "function").ptr && !is_of_mcp(tool);
 }
 
 /* What the tools need as OpenAI's word says it: "never", or of which calls may need an approval.
@@ -204,6 +209,17 @@ static void write_server_tools(struct json_write *w, struct text tools)
     json_write_close(w);
 }
 
+/* A server of the agent, by its label: where it is, and with which headers, is the agent's. */
+static void write_server(struct json_write *w, struct text tool)
+{
+    json_write_open_object(w, NULL);
+    json_write_string(w, "type", "mcp");
+    json_write_raw(w, "server_label", json_raw_get(tool, "server_label"));
+    json_write_string(w, "require_approval", approval_may_be_needed(tool) ? "always" : "never");
+    json_write_raw_if(w, "allowed_tools", json_raw_get(tool, "allowed_tools"));
+    json_write_close(w);
+}
+
 static void write_tools(struct json_write *w, struct text tools)
 {
     struct json_raw_walk walk;
@@ -212,7 +228,9 @@ static void write_tools(struct json_write *w, struct text tools)
     json_write_open_array(w, "tools");
     json_raw_begin(tools, &walk);
     while (json_raw_next(&walk, &tool))
-        if (!is_servers(tool))
+        if (is_of_mcp(tool))
+            write_server(w, tool);
+        else if (!is_servers(tool))
             write_function(w, json_raw_get(tool, "function"));
     write_server_tools(w, tools);
     json_write_close(w);
