@@ -349,7 +349,7 @@ int stage_act(struct run_task *task, struct error *err)
     count_approvals(task);
     if (!ledger->opened && ledger_has_effects(ledger))
         r = checkpoint_intents(task, err);
-    if (r == RUN_GO_ON && ledger_begin_approved(ledger))
+    if (r == RUN_GO_ON && ledger_begin_approved(ledger, &task->setup.tools))
         r = checkpoint_begun(task, err);
     if (r == RUN_GO_ON)
         r = execute_all(task, err);

@@ -134,7 +134,8 @@ static const struct approval *read_decision(struct request *request, struct text
     struct text text;
 
     if (output.len > DECISION_BYTES_MAX || !text_starts(text_trim(output), "{") ||
-        request->by_ticket || request->by_model || json_decode(output, JSON_DEPTH_DEFAULT, &said, NULL) < 0 ||
+        request->by_ticket || request->by_model ||
+        json_decode(output, JSON_DEPTH_DEFAULT, &said, NULL) < 0 ||
         !json_object_is_type(json_get(said, "approve"), json_type_boolean))
         return NULL;
     note = json_get(said, "note");

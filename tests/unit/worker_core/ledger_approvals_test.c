@@ -151,14 +151,26 @@ Test(ledger_approvals, that_were_given_are_begun_once, .init = begin, .fini = en
     cr_assert_not(ledger_is_due(&ledger.calls[0]), "it was not begun");
     cr_assert_eq(ledger.calls[1].state, CALL_UNKNOWN, "one that was begun is not made again");
     cr_assert_eq(ledger.calls[2].state, CALL_DONE, "a tool that is not there any more");
-    cr_assert(ledger_begin_approved(&ledger), "that it begins is to be recorded");
+    cr_assert(ledger_begin_approved(&ledger, &tools), "that it begins is to be recorded");
     cr_assert(ledger_is_due(&ledger.calls[0]));
-    cr_assert_not(ledger_begin_approved(&ledger));
+    cr_assert_not(ledger_begin_approved(&ledger, &tools));
     ledger_note(&ledger, &ledger.calls[0], TEXT("2"), false);
     cr_assert(text_is(ledger.calls[0].result,
                       "A person changed the arguments of this call before allowing it. It was made "
                       "with {\"expression\":\"2\"}. The result:\n2"),
               "%.*s", TEXT_ARGS(ledger.calls[0].result));
+}
+
+Test(ledger_approvals, with_arguments_that_do_not_fit_are_refused, .init = begin, .fini = end)
+{
+    struct run_call call = stored("a", "calculator", CALL_APPROVED);
+
+    call.arguments = TEXT("{\"expression\":2}");
+    call.approval = TEXT("{\"decision\":\"approved\",\"arguments_before\":\"{}\"}");
+    recall(&call, 1);
+    cr_assert_not(ledger_begin_approved(&ledger, &tools));
+    cr_assert_eq(ledger.calls[0].state, CALL_DONE);
+    cr_assert(ledger.calls[0].is_error);
 }
 
 Test(ledger_approvals, are_asked_for_anew_when_a_run_is_redriven, .init = begin, .fini = end)
@@ -174,5 +186,5 @@ Test(ledger_approvals, are_asked_for_anew_when_a_run_is_redriven, .init = begin,
     cr_assert_eq(ledger.calls[0].due_in_ms, 60000, "the time begins anew");
     cr_assert_eq(ledger.calls[1].state, CALL_OPEN, "its worker died before it was asked about");
     cr_assert_eq(ledger.calls[1].due_in_ms, 777);
-    cr_assert_not(ledger_begin_approved(&ledger));
+    cr_assert_not(ledger_begin_approved(&ledger, &tools));
 }

@@ -72,7 +72,21 @@ void ledger_note(struct ledger *ledger, struct ledger_call *call, struct text re
     call->result = kept.ptr ? kept : TEXT(TOO_LARGE);
 }
 
-bool ledger_begin_approved(struct ledger *ledger)
+/* Whoever decides while the run is not parked yet has nobody who checks what he gives. */
+static bool refuse_changed(struct ledger *ledger, struct ledger_call *call,
+                           const struct toolbox *tools)
+{
+    CLEANUP(buf_deinit) struct buf text;
+
+    buf_init(&text, TOOL_RESULT_MAX);
+    if (!json_raw_get(call->approval, "arguments_before").ptr ||
+        tool_fits(tools, call->tool, call->arguments, &text))
+        return false;
+    ledger_note(ledger, call, buf_text(&text), true);
+    return true;
+}
+
+bool ledger_begin_approved(struct ledger *ledger, const struct toolbox *tools)
 {
     bool has_effects = false;
 
@@ -82,7 +96,8 @@ bool ledger_begin_approved(struct ledger *ledger)
         if (call->state != CALL_APPROVED)
             continue;
         call_move(call->class, &call->state, CALL_INTENT);
-        has_effects |= call_has_effect(call->class);
+        if (!refuse_changed(ledger, call, tools))
+            has_effects |= call_has_effect(call->class);
     }
     return has_effects;
 }

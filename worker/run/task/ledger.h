@@ -59,9 +59,10 @@ MUSTCHECK int ledger_plan(struct ledger *ledger, const struct chat_reply *reply,
 MUSTCHECK int ledger_recall(struct ledger *ledger, const struct run_progress *progress,
                             const struct toolbox *tools, struct error *err);
 
-/* Calls that were allowed become intents. Returns whether one has an effect, so that this is
- * to be recorded first: else the next attempt would take it for not begun. */
-MUSTCHECK bool ledger_begin_approved(struct ledger *ledger);
+/* Calls that were allowed become intents, but for those to which a person gave other arguments that
+ * do not fit, which are refused as if the model had. Returns whether one has an effect, so that
+ * this is to be recorded first: else the next attempt would take it for not begun. */
+MUSTCHECK bool ledger_begin_approved(struct ledger *ledger, const struct toolbox *tools);
 
 /* Notes what came of a call; the result is copied. The model is told where it was made with other
  * arguments than its own. */
