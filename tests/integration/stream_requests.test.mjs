@@ -111,8 +111,9 @@ test('the simple format tells of the run, its calls, its text and its end, at on
     const outputs = { tool_outputs: [{ tool_call_id: call.id, output: 'sunny' }], stream: true };
     const after = simple(await streamed(stack, `/v1/threads/${thread_id}/runs/${id}/submit_tool_outputs?format=simple`, outputs));
     assert.deepEqual(after.map(({ event }) => event).filter((name, i, all) => name !== all[i - 1]), ['thinking', 'tool_result', 'answer', 'done']);
-    const { iteration, tokens_used, latency_ms, ...result } = after[1];
-    assert.deepEqual(result, { event: 'tool_result', id: call.id, name: 'get_weather', arguments: '{"city":"Rome"}', output: 'sunny', status: 'completed' });
+    const { iteration, tokens_used, latency_ms, duration_ms, ...result } = after[1];
+    assert.deepEqual(result, { event: 'tool_result', id: call.id, name: 'get_weather', arguments: '{"city":"Rome"}', output: 'sunny', status: 'completed', is_error: false, bytes: 5 });
+    assert.ok(duration_ms >= 0, 'as long as somebody took to answer it');
     const text = after.filter(({ event }) => event === 'answer').map((event) => event.text).join('');
     assert.equal(await stack.answer(run), text);
     // What it had used, and how long it took, is the same whoever asks for it later.
