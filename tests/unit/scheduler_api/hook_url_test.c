@@ -48,7 +48,10 @@ Test(hook_url, secrets_stay_in_their_places)
 
 Test(hook_url, secrets_are_in_no_host_and_no_scheme_and_well_formed)
 {
-    static const char *const urls[] = {
+    static const char nine[] =
+        "https://a.example/${secret:a}${secret:b}${secret:c}${secret:d}${secret:e}${secret:f}"
+        "${secret:g}${secret:h}${secret:i}";
+    const char *const urls[] = {
         "https://${secret:B}/",
         "https://a.example:${secret:B}/",
         "https://u:${secret:B}@a.example/",
@@ -58,8 +61,7 @@ Test(hook_url, secrets_are_in_no_host_and_no_scheme_and_well_formed)
         "https://a.example/${secret:a b}",
         "https://a.example/${secret:B",
         "https://a.example/${secret:C}",
-        "https://a.example/${secret:a}${secret:b}${secret:c}${secret:d}${secret:e}${secret:f}"
-        "${secret:g}${secret:h}${secret:i}",
+        nine,
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(urls); i++) {
