@@ -24,6 +24,10 @@ struct error;
 MUSTCHECK int schema_check(struct json_object *schema, struct json_object *value,
                            struct error *err);
 
+/* Takes members out of arguments that are null and not required: models write null for what they
+ * leave out. What is no object stays as it is. */
+void schema_drop_nulls(struct json_object *schema, struct json_object *arguments);
+
 /* Whether it is a schema, for when one is submitted: malformed keywords, references to nowhere and
  * patterns that don't compile are refused. Returns 0, -E_INVALID with the path, or -E_LIMIT. */
 MUSTCHECK int schema_validate_schema(struct json_object *schema, struct error *err);

@@ -15,28 +15,6 @@
 
 /* ---- arguments ---- */
 
-static bool is_required(struct json_object *schema, const char *name)
-{
-    struct json_object *required = json_get(schema, "required");
-    size_t count =
-        json_object_is_type(required, json_type_array) ? json_object_array_length(required) : 0;
-
-    for (size_t i = 0; i < count; i++)
-        if (text_is(json_string(json_object_array_get_idx(required, i)), name))
-            return true;
-    return false;
-}
-
-/* Models write null for what they leave out: the same as if it were not there. */
-static void drop_nulls(struct json_object *schema, struct json_object *arguments)
-{
-    json_object_object_foreach(arguments, name, value)
-    {
-        if (!value && !is_required(schema, name))
-            json_object_object_del(arguments, name);
-    }
-}
-
 static void add_defaults(struct json_object *schema, struct json_object *arguments)
 {
     struct json_object *properties = json_get(schema, "properties");
@@ -68,7 +46,7 @@ int http_tool_arguments(const struct http_tool *tool, struct text text, struct j
         return error_wrap(err, "the arguments are not valid JSON");
     if (!json_object_is_type(arguments, json_type_object))
         return error_set(err, E_INVALID, "the arguments must be a JSON object");
-    drop_nulls(schema, arguments);
+    schema_drop_nulls(schema, arguments);
     add_defaults(schema, arguments);
     r = schema_check(schema, arguments, err);
     if (r < 0)

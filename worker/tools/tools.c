@@ -242,26 +242,6 @@ struct text tool_parameters(const struct toolbox *box, const struct tool *tool)
     return box->shown[tool - box->tools].parameters;
 }
 
-/* Models write null for what they leave out; tools see to that, too. */
-static void drop_nulls(struct json_object *schema, struct json_object *arguments)
-{
-    struct json_object *required = json_get(schema, "required");
-    size_t count =
-        json_object_is_type(required, json_type_array) ? json_object_array_length(required) : 0;
-
-    if (!json_object_is_type(arguments, json_type_object))
-        return;
-    json_object_object_foreach(arguments, name, value)
-    {
-        bool needed = value != NULL;
-
-        for (size_t i = 0; i < count && !needed; i++)
-            needed = text_is(json_string(json_object_array_get_idx(required, i)), name);
-        if (!needed)
-            json_object_object_del(arguments, name);
-    }
-}
-
 bool tool_fits(const struct toolbox *box, const struct tool *tool, struct text arguments,
                struct buf *out)
 {
@@ -278,7 +258,7 @@ bool tool_fits(const struct toolbox *box, const struct tool *tool, struct text a
     if (r == 0 && parameters.ptr)
         r = json_decode(parameters, JSON_DEPTH_DEFAULT, &schema, &err);
     if (r == 0 && schema) {
-        drop_nulls(schema, value);
+        schema_drop_nulls(schema, value);
         r = schema_check(schema, value, &err);
     }
     if (r < 0)

@@ -214,27 +214,6 @@ static void describe(const struct tool *tool, struct text text, struct buf *out)
         builtin->describe(arguments, out);
 }
 
-static bool is_required(struct json_object *schema, const char *name)
-{
-    struct json_object *required = json_get(schema, "required");
-    size_t count = required ? json_object_array_length(required) : 0;
-
-    for (size_t i = 0; i < count; i++)
-        if (text_is(json_string(json_object_array_get_idx(required, i)), name))
-            return true;
-    return false;
-}
-
-/* Models write null for what they leave out: the same as if it were not there. */
-static void drop_nulls(struct json_object *schema, struct json_object *arguments)
-{
-    json_object_object_foreach(arguments, name, value)
-    {
-        if (!value && !is_required(schema, name))
-            json_object_object_del(arguments, name);
-    }
-}
-
 static int check_arguments(const struct builtin *builtin, struct json_object *arguments,
                            struct error *err)
 {
@@ -249,7 +228,7 @@ static int check_arguments(const struct builtin *builtin, struct json_object *ar
     if (!json_object_is_type(arguments, json_type_object))
         return error_set(err, E_INVALID, "the arguments of %s must be a JSON object",
                          builtin->name);
-    drop_nulls(*schema, arguments);
+    schema_drop_nulls(*schema, arguments);
     return schema_check(*schema, arguments, err);
 }
 
