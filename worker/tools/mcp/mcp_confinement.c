@@ -6,21 +6,10 @@
 
 #include "shared/base/error.h"
 #include "shared/config/config.h"
+#include "worker/tools/sandbox/confinement.h"
 
 /* clang-format off */
-static const char *const walls[] = {
-    "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try",
-    "--disable-userns", "--die-with-parent", "--cap-drop", "ALL", "--hostname", "sandbox",
-    "--ro-bind", "/usr", "/usr",
-    "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
-    "--symlink", "usr/bin", "/bin", "--symlink", "usr/sbin", "/sbin",
-    "--ro-bind-try", "/etc/alternatives", "/etc/alternatives",
-    "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
-    "--ro-bind-try", "/etc/localtime", "/etc/localtime",
-    "--proc", "/proc", "--dev", "/dev",
-    "--size", "67108864", "--tmpfs", "/tmp",
-    "--size", "1048576", "--tmpfs", "/dev/shm",
-};
+static const char *const own[] = {"--size", "67108864", "--tmpfs", "/tmp"};
 static const char *const network[] = {
     "--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf",
     "--ro-bind-try", "/etc/hosts", "/etc/hosts",
@@ -66,7 +55,8 @@ static void add_walls(const struct config_mcp_server *server, const char *bwrap,
                       struct mcp_command *to)
 {
     add_one(to, bwrap);
-    add(to->argv, &to->argc, walls, ARRAY_LENGTH(walls));
+    add(to->argv, &to->argc, confinement_walls, confinement_walls_count);
+    add(to->argv, &to->argc, own, ARRAY_LENGTH(own));
     if (server->network)
         add(to->argv, &to->argc, network, ARRAY_LENGTH(network));
     else

@@ -16,10 +16,9 @@
 
 /* Of the host a program sees /usr, and what some of /usr are links to. */
 /* clang-format off */
-static const char *const walls[] = {
-    "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
-    "--unshare-cgroup-try", "--disable-userns",
-    "--die-with-parent", "--cap-drop", "ALL", "--hostname", "sandbox",
+const char *const confinement_walls[] = {
+    "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try",
+    "--disable-userns", "--die-with-parent", "--cap-drop", "ALL", "--hostname", "sandbox",
     "--ro-bind", "/usr", "/usr",
     "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
     "--symlink", "usr/bin", "/bin", "--symlink", "usr/sbin", "/sbin",
@@ -27,9 +26,10 @@ static const char *const walls[] = {
     "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
     "--ro-bind-try", "/etc/localtime", "/etc/localtime",
     "--proc", "/proc", "--dev", "/dev",
-    "--size", "33554432", "--tmpfs", "/tmp",
     "--size", "1048576", "--tmpfs", "/dev/shm",
 };
+const size_t confinement_walls_count = ARRAY_LENGTH(confinement_walls);
+static const char *const own[] = {"--unshare-net", "--size", "33554432", "--tmpfs", "/tmp"};
 static const char *const behind[] = {
     "--tmpfs", "/job",
     "--perms", "0555", "--ro-bind-data", "8", "/penstock-inside",
@@ -62,7 +62,8 @@ void confinement_arguments(const struct confinement *confinement, const char *co
     *out = (struct confinement_arguments){.count = 0};
     (void)snprintf(out->disk, sizeof(out->disk), "%" PRId64, confinement->disk_bytes);
     add(out, &confinement->bwrap, 1);
-    add(out, walls, ARRAY_LENGTH(walls));
+    add(out, confinement_walls, confinement_walls_count);
+    add(out, own, ARRAY_LENGTH(own));
     add(out, (const char *const[]){"--size", out->disk}, 2);
     add(out, behind, ARRAY_LENGTH(behind));
     while (inside[count])

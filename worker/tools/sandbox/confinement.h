@@ -19,6 +19,11 @@ enum {
     CONFINED_FILTER = 9,
 };
 
+/* The walls that every confined program has, to which whoever makes one adds its network, its
+ * folders with their sizes, and its environment. */
+extern const char *const confinement_walls[];
+extern const size_t confinement_walls_count;
+
 struct confinement {
     const char *bwrap;  /* its path */
     int64_t disk_bytes; /* of /job */
