@@ -307,3 +307,18 @@ int guard_resolve(const struct guard_options *options, const char *host, int por
     *out = resolved;
     return 0;
 }
+
+int guard_resolve_named(const struct guard_options *options, const char *host, int port,
+                        int64_t deadline_ms, struct resolved *out, struct error *err)
+{
+    int r = guard_resolve(options, host, port, deadline_ms, out, err);
+
+    if (r == -E_DENIED)
+        return error_set(err, E_DENIED, "%.100s has no public address, and others are not allowed",
+                         host);
+    if (r == -E_NOT_FOUND)
+        return error_set(err, E_NOT_FOUND, "there is no host named %.100s", host);
+    if (r == -E_TIMEOUT)
+        return error_set(err, E_TIMEOUT, "the name %.100s could not be resolved in time", host);
+    return r;
+}

@@ -54,23 +54,6 @@ static void add_headers(struct making *making)
 
 /* ---- one try ---- */
 
-/* The addresses to pin, checked; without telling the model what internal names resolve to. */
-static int find_addresses(const struct making *making, struct resolved *out, struct error *err)
-{
-    const char *host = making->target.host;
-    int r = guard_resolve(making->call->guard, host, making->target.port, making->deadline_ms, out,
-                          err);
-
-    if (r == -E_DENIED)
-        return error_set(err, E_DENIED, "%.100s has no public address, and others are not allowed",
-                         host);
-    if (r == -E_NOT_FOUND)
-        return error_set(err, E_INVALID, "there is no host named %.100s", host);
-    if (r == -E_TIMEOUT)
-        return error_set(err, E_TIMEOUT, "the name %.100s could not be resolved in time", host);
-    return r;
-}
-
 static size_t bytes_wanted(const struct http_tool_call *call)
 {
     if (call->tool->result_pointer.len > 0)
@@ -93,7 +76,8 @@ static int try_once(struct making *making, struct http_response *out, struct err
         .truncate_body = true,
         .once = true,
     };
-    int r = find_addresses(making, &pins, err);
+    int r = guard_resolve_named(making->call->guard, making->target.host, making->target.port,
+                                making->deadline_ms, &pins, err);
 
     if (r < 0)
         return r;

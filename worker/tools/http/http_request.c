@@ -223,24 +223,6 @@ static int read_arguments(struct json_object *arguments, const struct http_reque
     return r;
 }
 
-/* The addresses to pin, checked; without telling the model what internal names resolve to. */
-static int find_addresses(struct request *request, const struct http_request_options *options,
-                          int64_t deadline_ms, struct error *err)
-{
-    const char *host = request->target.host;
-    int r = guard_resolve(&options->guard, host, request->target.port, deadline_ms, &request->pins,
-                          err);
-
-    if (r == -E_DENIED)
-        return error_set(err, E_DENIED, "%.100s has no public address, and others are not allowed",
-                         host);
-    if (r == -E_NOT_FOUND)
-        return error_set(err, E_INVALID, "there is no host named %.100s", host);
-    if (r == -E_TIMEOUT)
-        return error_set(err, E_TIMEOUT, "the name %.100s could not be resolved in time", host);
-    return r;
-}
-
 static void write_headers(const struct http_response *response, struct buf *out)
 {
     static const char *const shown[] = {
@@ -322,7 +304,8 @@ static int send_request(struct http_client *client, const struct http_request_op
         .truncate_body = true,
         .once = true,
     };
-    int r = find_addresses(request, options, deadline_ms, err);
+    int r = guard_resolve_named(&options->guard, request->target.host, request->target.port,
+                                deadline_ms, &request->pins, err);
 
     if (r < 0)
         return r;

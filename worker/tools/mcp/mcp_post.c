@@ -107,16 +107,9 @@ static int find_addresses(const struct exchange *x, struct resolved *out, struct
 
     if (!reach->guarded)
         return resolve_host(host, reach->target.port, x->post->deadline_ms, out, err);
-    r = guard_resolve(&x->post->mcp->options.guard, host, reach->target.port, x->post->deadline_ms,
-                      out, err);
-    if (r == -E_DENIED)
-        return error_set(err, E_DENIED, "%.100s has no public address, and others are not allowed",
-                         host);
-    if (r == -E_NOT_FOUND)
-        return error_set(err, E_NOT_FOUND, "there is no host named %.100s", host);
-    if (r == -E_TIMEOUT)
-        return error_set(err, E_UNAVAILABLE, "the name %.100s could not be resolved in time", host);
-    return r;
+    r = guard_resolve_named(&x->post->mcp->options.guard, host, reach->target.port,
+                            x->post->deadline_ms, out, err);
+    return r == -E_TIMEOUT ? -E_UNAVAILABLE : r; /* asked again, as one that is away */
 }
 
 static int transfer(struct exchange *x, struct error *err)

@@ -9,19 +9,14 @@
 #define HEADER_BYTES       ((size_t)32 << 10)
 #define CONNECT_TIMEOUT_MS 5000
 
-/* Addresses of internal names are not told. */
 static int find_addresses(const struct hops *hops, const struct http_target *target,
                           struct resolved *out, struct error *err)
 {
-    int r = guard_resolve(hops->guard, target->host, target->port, hops->deadline_ms, out, err);
+    int r =
+        guard_resolve_named(hops->guard, target->host, target->port, hops->deadline_ms, out, err);
 
     if (r == -E_DENIED)
         return error_set(err, E_DENIED, "%.100s has no public address, and others are not read",
-                         target->host);
-    if (r == -E_NOT_FOUND)
-        return error_set(err, E_INVALID, "there is no host named %.100s", target->host);
-    if (r == -E_TIMEOUT)
-        return error_set(err, E_TIMEOUT, "the name %.100s could not be resolved in time",
                          target->host);
     return r;
 }
