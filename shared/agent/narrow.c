@@ -59,22 +59,6 @@ static bool speaks_of_approval(struct json_object *tool)
     return json_get(tool, "require_approval") || json_get(tool, "approval_timeout");
 }
 
-/* The agent's, narrowed by what the request says of what it may read. */
-static int narrow_web(struct json_object *agents, struct json_object *said, const struct path *path,
-                      struct json_object **out, struct failure *failure)
-{
-    CLEANUP(buf_deinit) struct buf text;
-    struct json_write write;
-    int r;
-
-    buf_init(&text, 0);
-    json_write_init(&write, &text);
-    r = narrow_web_tool(&write, agents, said, path, failure);
-    if (r == 0 && json_decode(buf_text(&text), JSON_DEPTH_DEFAULT, out, NULL) < 0)
-        abort(); /* out of memory */
-    return r;
-}
-
 static bool has_word(struct json_object *list, struct text word)
 {
     for (size_t i = 0; i < length_of(list); i++)
@@ -114,7 +98,7 @@ static int shared_tool(struct json_object *agents, struct json_object *said, boo
                        const struct path *path, struct json_object **out, struct failure *failure)
 {
     if (!open && check_is_web(json_get_text(agents, "type")))
-        return narrow_web(agents, said, path, out, failure);
+        return narrow_web_tool(agents, said, path, out, failure);
     if (!open && mcp_is_member(said))
         return mcp_member_narrow(agents, said, path, out, failure);
     if (json_object_deep_copy(open ? said : agents, out, NULL) < 0)

@@ -5,7 +5,6 @@
 
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
-#include "shared/json/json_write.h"
 #include "shared/net/domain.h"
 
 static size_t length_of(struct json_object *list)
@@ -26,10 +25,10 @@ static bool covered(struct json_object *list, struct text domain)
     return false;
 }
 
-static void write_list(struct json_write *write, struct json_object *list)
+static void add_all(struct json_object *list, struct json_object *from)
 {
-    for (size_t i = 0; i < length_of(list); i++)
-        json_write_text(write, NULL, at(list, i));
+    for (size_t i = 0; i < length_of(from); i++)
+        json_object_array_add(list, json_object_get(json_object_array_get_idx(from, i)));
 }
 
 static int check_allowed(struct json_object *agents, struct json_object *said,
@@ -50,36 +49,34 @@ static int check_allowed(struct json_object *agents, struct json_object *said,
     return 0;
 }
 
-static void write_filters(struct json_write *write, struct json_object *agents,
-                          struct json_object *said)
+static struct json_object *filters_of(struct json_object *agents, struct json_object *said)
 {
-    struct json_object *allowed = json_get(said, "allowed_domains");
+    struct json_object *out = json_object_new_object();
+    struct json_object *allowed = json_object_new_array();
+    struct json_object *blocked = json_object_new_array();
+    struct json_object *wanted = json_get(said, "allowed_domains");
 
-    if (length_of(allowed) == 0)
-        allowed = json_get(agents, "allowed_domains");
-    json_write_open_object(write, "filters");
-    json_write_open_array(write, "allowed_domains");
-    write_list(write, allowed);
-    json_write_close(write);
-    json_write_open_array(write, "blocked_domains");
-    write_list(write, json_get(agents, "blocked_domains"));
-    write_list(write, json_get(said, "blocked_domains"));
-    json_write_close(write);
-    json_write_close(write);
+    add_all(allowed, length_of(wanted) > 0 ? wanted : json_get(agents, "allowed_domains"));
+    add_all(blocked, json_get(agents, "blocked_domains"));
+    add_all(blocked, json_get(said, "blocked_domains"));
+    json_object_object_add(out, "allowed_domains", allowed);
+    json_object_object_add(out, "blocked_domains", blocked);
+    return out;
 }
 
-/* The stricter of the two. */
-static struct text robots_of(struct json_object *agents, struct json_object *said)
+static void add(struct json_object *to, const char *name, struct json_object *value)
 {
-    return json_get_text(text_is(json_get_text(said, "robots"), "obey") ? said : agents, "robots");
+    if (value)
+        json_object_object_add(to, name, json_object_get(value));
 }
 
-int narrow_web_tool(struct json_write *write, struct json_object *agents, struct json_object *said,
-                    const struct path *path, struct failure *failure)
+int narrow_web_tool(struct json_object *agents, struct json_object *said, const struct path *path,
+                    struct json_object **out, struct failure *failure)
 {
     struct json_object *agents_filters = json_get(agents, "filters");
     struct json_object *said_filters = json_get(said, "filters");
-    struct text size = json_get_text(said, "search_context_size");
+    struct json_object *size = json_get(said, "search_context_size");
+    bool obeys = text_is(json_get_text(said, "robots"), "obey");
     struct path robots = {path, "robots", 0};
     int r = check_allowed(json_get(agents_filters, "allowed_domains"),
                           json_get(said_filters, "allowed_domains"), path, failure);
@@ -90,16 +87,11 @@ int narrow_web_tool(struct json_write *write, struct json_object *agents, struct
         !text_is(json_get_text(agents, "robots"), "ignore"))
         return failure_set(failure, 400, &robots, "not_permitted",
                            "The assistant's tool obeys robots.txt, and a run can't change that.");
-    if (!size.ptr)
-        size = json_get_text(agents, "search_context_size");
-    json_write_open_object(write, NULL);
-    json_write_text(write, "type", json_get_text(agents, "type"));
+    *out = json_object_new_object();
+    add(*out, "type", json_get(agents, "type"));
     if (agents_filters || said_filters)
-        write_filters(write, agents_filters, said_filters);
-    if (size.ptr)
-        json_write_text(write, "search_context_size", size);
-    if (robots_of(agents, said).ptr)
-        json_write_text(write, "robots", robots_of(agents, said));
-    json_write_close(write);
+        json_object_object_add(*out, "filters", filters_of(agents_filters, said_filters));
+    add(*out, "search_context_size", size ? size : json_get(agents, "search_context_size"));
+    add(*out, "robots", json_get(obeys ? said : agents, "robots"));
     return 0;
 }
