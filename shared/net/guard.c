@@ -317,7 +317,7 @@ int guard_resolve_named(const struct guard_options *options, const char *host, i
         return error_set(err, E_DENIED, "%.100s has no public address, and others are not allowed",
                          host);
     if (r == -E_NOT_FOUND)
-        return error_set(err, E_NOT_FOUND, "there is no host named %.100s", host);
+        return error_set(err, E_INVALID, "there is no host named %.100s", host);
     if (r == -E_TIMEOUT)
         return error_set(err, E_TIMEOUT, "the name %.100s could not be resolved in time", host);
     return r;

@@ -39,7 +39,7 @@ SUSPENDS MUSTCHECK int guard_resolve(const struct guard_options *options, const 
                                      struct error *err);
 
 /* The same for a host that a model or a tenant names, who is not told what internal names resolve
- * to: *err has words for that. Returns as guard_resolve. */
+ * to: *err has words for that. Returns as guard_resolve, but -E_INVALID for a host that is none. */
 SUSPENDS MUSTCHECK int guard_resolve_named(const struct guard_options *options, const char *host,
                                            int port, int64_t deadline_ms, struct resolved *out,
                                            struct error *err);

@@ -109,6 +109,8 @@ static int find_addresses(const struct exchange *x, struct resolved *out, struct
         return resolve_host(host, reach->target.port, x->post->deadline_ms, out, err);
     r = guard_resolve_named(&x->post->mcp->options.guard, host, reach->target.port,
                             x->post->deadline_ms, out, err);
+    if (r == -E_INVALID)
+        return -E_NOT_FOUND;                     /* -E_INVALID are replies that can't be read */
     return r == -E_TIMEOUT ? -E_UNAVAILABLE : r; /* asked again, as one that is away */
 }
 
