@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 static const struct pg_statement own_pid = {"own_pid", "SELECT pg_backend_pid()", ""};
-static const struct pg_statement slow = {"slow", "SELECT pg_sleep(0.8)", ""};
+static const struct pg_statement slow = {"slow", "SELECT pg_sleep(1.5)", ""};
 
 /* What is sent to a process that stands still before it was sent arrives nowhere, as over a
  * connection that is half-open. */
@@ -105,7 +105,7 @@ static void check_slow(struct pg *pg)
 
 Test(silence, of_a_slow_statement_is_borne)
 {
-    struct pg_options options = {.silence_ms = 50};
+    struct pg_options options = {.silence_ms = 250};
 
     with_pg(&options, check_slow);
 }
@@ -123,7 +123,7 @@ static void check_lock(struct pg *pg)
     cr_assert_eq(pg_begin(pg, &tx, &err), 0, "%s", err.text);
     cr_assert_eq(pg_tx_script(tx, "LOCK TABLE item", &err), 0, "%s", err.text);
     fiber = fiber_start("waiting", put_main, &waiting);
-    cr_assert_eq(fiber_sleep(600, NULL), 0);
+    cr_assert_eq(fiber_sleep(800, NULL), 0);
     cr_assert_eq(pg_tx_exec(tx, &change, NULL, NULL, &err), 0, "%s", err.text);
     cr_assert_eq(pg_commit(tx, &err), 0, "%s", err.text);
     fiber_join(fiber);
@@ -134,7 +134,7 @@ static void check_lock(struct pg *pg)
 
 Test(silence, of_a_statement_that_waits_for_a_lock_is_borne)
 {
-    struct pg_options options = {.silence_ms = 50};
+    struct pg_options options = {.silence_ms = 250};
 
     with_pg(&options, check_lock);
 }
@@ -192,7 +192,7 @@ static void check_transaction(struct pg *pg)
 
 Test(silence, of_a_transaction_is_seen_within_seconds, .fini = wake_silenced)
 {
-    struct pg_options options = {.silence_ms = 300};
+    struct pg_options options = {.silence_ms = 250};
 
     with_pg(&options, check_transaction);
 }
