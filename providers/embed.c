@@ -209,12 +209,23 @@ SUSPENDS static int embed_part(struct embed *embed, size_t first, size_t count, 
     return send_part(embed, &part, err);
 }
 
+SUSPENDS static int embed_all(struct embed *embed, struct error *err)
+{
+    size_t count;
+    int r = 0;
+
+    for (size_t first = 0; r == 0 && first < embed->request->count; first += count) {
+        count = next_count(embed, first);
+        r = embed_part(embed, first, count, err);
+    }
+    return r;
+}
+
 int provider_embed(struct http_client *client, const struct provider_target *target,
                    const struct embedding_request *request, struct embedding_reply *out,
                    struct provider_failure_info *out_failure, struct error *err)
 {
     struct embed embed = {client, target, request, out_failure, {.arena = out->arena}};
-    size_t count = 0;
     int r = check_request(target, request, err);
 
     ASSERT(out->arena);
@@ -223,10 +234,10 @@ int provider_embed(struct http_client *client, const struct provider_target *tar
     if (r != 0)
         return r;
     embedding_reply_begin(&embed.reply, request->count);
-    for (size_t first = 0; r == 0 && first < request->count; first += count) {
-        count = next_count(&embed, first);
-        r = embed_part(&embed, first, count, err);
-    }
+    if (target->provider->embedding->make)
+        r = target->provider->embedding->make(target, request, &embed.reply, out_failure, err);
+    else
+        r = embed_all(&embed, err);
     if (r == PROVIDER_FAILED)
         out_failure->usage = embed.reply.usage;
     if (r == 0)

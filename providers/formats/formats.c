@@ -12,6 +12,7 @@ static const struct provider *const formats[] = {
     &provider_anthropic,
     &provider_gemini,
     &provider_ollama,
+    &provider_builtin,
 };
 /* clang-format on */
 

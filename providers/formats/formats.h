@@ -9,6 +9,7 @@ extern const struct provider provider_openai_responses;
 extern const struct provider provider_anthropic;
 extern const struct provider provider_gemini;
 extern const struct provider provider_ollama;
+extern const struct provider provider_builtin;
 
 /* The format of that kind, or NULL. */
 const struct provider *format_find(const char *kind);

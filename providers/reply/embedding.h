@@ -55,6 +55,13 @@ struct provider_embedding {
      * vector, and embedding_reply_note. Returns 0, or -E_PROTOCOL when it is no reply, or
      * -E_LIMIT. */
     MUSTCHECK int (*read)(struct text json, struct embedding_reply *out, struct error *err);
+
+    /* Where there is nobody to ask, in place of both: all vectors of a checked request, into a
+     * reply that has begun. NULL: by encode and read. Returns as provider_embed. */
+    SUSPENDS MUSTCHECK int (*make)(const struct provider_target *target,
+                                   const struct embedding_request *request,
+                                   struct embedding_reply *out,
+                                   struct provider_failure_info *out_failure, struct error *err);
 };
 
 /* Begins a reply of `count` vectors, all of them in one batch; the first one will tell their

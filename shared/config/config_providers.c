@@ -28,6 +28,7 @@ static const struct builtin {
     {"google", "gemini", "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY", "GEMINI_BASE_URL"},
     {"ollama", "ollama", "http://127.0.0.1:11434", "OLLAMA_API_KEY", "OLLAMA_BASE_URL"},
     {"local", "openai_chat", "http://127.0.0.1:8000/v1", "PENSTOCK_LOCAL_API_KEY", "PENSTOCK_LOCAL_BASE_URL"},
+    {"builtin", "builtin", "", NULL, NULL}, /* within the process */
 };
 /* clang-format on */
 
@@ -261,6 +262,8 @@ int config_apply_providers(struct config *config, struct config_file *file,
     for (size_t i = 0; i < ARRAY_LENGTH(builtins); i++) {
         struct config_provider *provider = find_provider(config, builtins[i].name);
 
+        if (!builtins[i].key_variable)
+            continue;
         r = apply_variable(environment, builtins[i].key_variable, &provider->api_key,
                            config_check_secret, err);
         if (r == 0)
@@ -358,8 +361,8 @@ bool config_provider_equal(const struct config_provider *one, const struct confi
 bool config_providers_read(const char *variable)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(builtins); i++)
-        if (strcmp(builtins[i].key_variable, variable) == 0 ||
-            strcmp(builtins[i].url_variable, variable) == 0)
+        if (builtins[i].key_variable && (strcmp(builtins[i].key_variable, variable) == 0 ||
+                                         strcmp(builtins[i].url_variable, variable) == 0))
             return true;
     return false;
 }

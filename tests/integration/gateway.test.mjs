@@ -513,6 +513,16 @@ test('vectors, as floats and as base64', async () => {
       const reply = await stack.call('POST', '/v1/embeddings', { model, input });
       assert.deepEqual([reply.status, reply.body.error.param], [400, param], JSON.stringify(reply.body));
     }
+    const asked = (await stack.llmStats()).requests;
+    const own = await stack.ok('POST', '/v1/embeddings', { model: 'builtin/hashed-words-1', input: ['a rose garden', 'The garden of roses', 'invoices'] });
+    const near = (a, b) => own.data[a].embedding.reduce((sum, value, at) => sum + value * own.data[b].embedding[at], 0);
+    assert.equal(own.data[0].embedding.length, 512);
+    assert.ok(near(0, 1) > 0.5 && Math.abs(near(0, 2)) < 0.2, `${near(0, 1)}, ${near(0, 2)}`);
+    assert.equal((await stack.llmStats()).requests, asked, 'no provider was asked');
+    const refused = await stack.call('POST', '/v1/embeddings', { model: 'builtin/other', input: 'x' });
+    assert.deepEqual([refused.status, /hashed-words-1/.test(refused.body.error.message)], [400, true], JSON.stringify(refused.body));
+    const chat = await stack.call('POST', '/v1/chat/completions', { model: 'builtin/hashed-words-1', messages: [{ role: 'user', content: 'x' }] });
+    assert.deepEqual([chat.status, /makes vectors/.test(chat.body.error.message)], [400, true], JSON.stringify(chat.body));
     assert.equal((await stack.call('POST', '/v1/embeddings', { model: 'never-heard-of', input: 'x' })).status, 404);
     assert.equal((await stack.call('POST', '/v1/embeddings', { model, input: Array(2048).fill('x'), dimensions: 4 })).body.data.length, 2048);
   });

@@ -7,6 +7,7 @@
 #include "providers/embed.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/embed/embedder.h"
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
 #include "shared/json/json_write.h"
@@ -24,6 +25,7 @@ static struct arena arena;
 static struct text texts[TEXTS_MAX];
 static int64_t dimensions;
 static const char *key_variable;
+static const char *model; /* NULL: whatever the target has */
 
 /* Asks a server of a format for the vectors of the first `count` texts. */
 static int embed(const struct provider *format, const char *url, size_t count, int64_t deadline_ms)
@@ -42,6 +44,8 @@ static int embed(const struct provider *format, const char *url, size_t count, i
     arena_init(&arena, 0);
     reply = (struct embedding_reply){.arena = &arena};
     target.base_url = url;
+    if (model)
+        snprintf(target.model, sizeof(target.model), "%s", model);
     target.key_variable = key_variable;
     cr_assert_eq(http_client_open(&options, &client, &err), 0, "%s", err.text);
     r = provider_embed(client, &target, &request, &reply, &failure, &err);
@@ -339,4 +343,47 @@ EMBED_TEST(what_can_not_be_asked_is_refused_with_the_bound)
     cr_assert(strstr(refusal(&provider_ollama, 3), "may have 262144"), "%s", err.text);
     dimensions = EMBEDDING_DIMENSIONS_MAX + 1;
     cr_assert(strstr(refusal(&provider_ollama, 1), "1 to 16384"), "%s", err.text);
+}
+
+static void ask_builtin(size_t count)
+{
+    cr_assert_eq(embed(&provider_builtin, "", count, 0), 0, "%s %s", failure.message, err.text);
+    cr_assert_eq(reply.count, count);
+    cr_assert_eq(reply.dimensions, 512);
+    cr_assert(text_is(reply.model, "hashed-words-1"));
+}
+
+EMBED_TEST(vectors_are_made_without_anybody_to_ask)
+{
+    static char large[EMBEDDING_TEXT_BYTES_MAX];
+    const float *values;
+
+    memset(large, 'x', sizeof(large));
+    for (size_t i = 7; i < sizeof(large); i += 8)
+        large[i] = ' ';
+    texts[0] = TEXT("the garden of roses");
+    texts[1] = TEXT("a rose garden");
+    texts[2] = TEXT("invoices of March");
+    texts[3] = (struct text){large, sizeof(large)};
+    model = "hashed-words-1";
+    ask_builtin(4);
+    values = reply.values;
+    cr_assert_gt(embedder_similarity(values, values + 512), 0.5);
+    cr_assert_lt(embedder_similarity(values, values + 1024), 0.2);
+    cr_assert_gt(reply.usage.input_tokens, 1000);
+    dimensions = 512;
+    ask_builtin(1);
+}
+
+EMBED_TEST(what_is_not_made_here_is_refused)
+{
+    texts[0] = TEXT("a rose garden");
+    model = "text-embedding-3-small";
+    cr_assert_eq(embed(&provider_builtin, "", 1, 0), PROVIDER_FAILED);
+    cr_assert_eq(failure.failure, PROVIDER_BAD_REQUEST);
+    cr_assert(strstr(failure.message, "the only model made here is hashed-words-1"));
+    model = "hashed-words-1";
+    dimensions = 8;
+    cr_assert_eq(embed(&provider_builtin, "", 1, 0), PROVIDER_FAILED);
+    cr_assert(strstr(failure.message, "512 numbers"));
 }

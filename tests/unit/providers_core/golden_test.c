@@ -300,6 +300,8 @@ Test(golden, each_format_is_there_with_its_embeddings)
         cr_assert_lt(snprintf(name, sizeof(name), "%.*s", TEXT_ARGS(kind)), (int)sizeof(name));
         format = format_find(name);
         cr_assert_not_null(format, "%s", name);
+        if (format->embedding && format->embedding->make)
+            continue; /* nothing goes over the wire */
         cr_expect(has_server(format, false), "%s", name);
         cr_expect_eq(has_server(format, true), format->embedding != NULL, "%s", name);
     }

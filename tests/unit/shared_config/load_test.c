@@ -81,7 +81,7 @@ Test(load, gives_defaults_when_nothing_is_said)
     cr_assert_eq(config->worker.port, 0);
     cr_assert_eq(config->shards, 1);
     cr_assert_eq(config->log_level, LOG_LEVEL_INFO);
-    cr_assert_eq(config->providers_count, 9);
+    cr_assert_eq(config->providers_count, 10);
     cr_assert_str_eq(provider(config, "openai")->base_url, "https://api.openai.com/v1");
     cr_assert_str_eq(provider(config, "openai")->api_key, "");
     cr_assert_str_eq(provider(config, "openai")->kind, "openai_chat");
@@ -206,7 +206,7 @@ Test(load, takes_keys_and_urls_of_builtin_providers_from_the_environment)
     struct config *config =
         load("providers: [{name: openai, headers: ['A: b'], api_key: other}]\n", environment, NULL);
 
-    cr_assert_eq(config->providers_count, 9);
+    cr_assert_eq(config->providers_count, 10);
     cr_assert_str_eq(provider(config, "openai")->api_key, "sk-1");
     cr_assert_str_eq(provider(config, "openai")->base_url, "http://127.0.0.1:9/v1");
     cr_assert_eq(provider(config, "openai")->headers_count, 1);
