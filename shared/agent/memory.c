@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "shared/agent/prompt_line.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/base/utf8.h"
@@ -15,16 +16,6 @@
 #define LAST_LINE "\n(%zu entries that were updated longer ago are left out.)"
 #define LAST_MAX  96 /* bytes of the last line */
 
-/* Bytes of the control character at the start of a text: C0, DEL and C1. 0: it is none. */
-static size_t control_at(const char *at, size_t left)
-{
-    unsigned char c = (unsigned char)at[0];
-
-    if (c < 0x20 || c == 0x7f)
-        return 1;
-    return c == 0xc2 && left > 1 && (unsigned char)at[1] < 0xa0 ? 2 : 0;
-}
-
 bool memory_name_fits(struct text name, size_t max)
 {
     if (!text_is_utf8(name) || name.len == 0 || text_characters(name) > max)
@@ -32,7 +23,7 @@ bool memory_name_fits(struct text name, size_t max)
     if (text_is(name, ".") || text_is(name, ".."))
         return false;
     for (size_t i = 0; i < name.len; i++)
-        if (control_at(name.ptr + i, name.len - i) > 0)
+        if (prompt_control_at(name.ptr + i, name.len - i) > 0)
             return false;
     return true;
 }
@@ -88,58 +79,16 @@ int check_memory(struct json_object *value, const struct path *path, struct fail
     return r;
 }
 
-/* Bytes of the line or paragraph separator at the start of a text. 0: it is none. */
-static size_t separator_at(const char *at, size_t left)
-{
-    bool is = left > 2 && memcmp(at, "\xe2\x80", 2) == 0 && (at[2] == '\xa8' || at[2] == '\xa9');
-
-    return is ? 3 : 0;
-}
-
-static void add_escape(const char *at, size_t len, struct buf *out)
-{
-    if (len == 3)
-        buf_add_string(out, at[2] == '\xa8' ? "\\u2028" : "\\u2029");
-    else if (*at == '\n')
-        buf_add_string(out, "\\n");
-    else if (*at == '\r')
-        buf_add_string(out, "\\r");
-    else
-        buf_printf(out, "\\u%04x", (unsigned)(unsigned char)at[len - 1]);
-}
-
-/* As it is, but that it is one line: control characters, the tab excepted, are escapes. */
-static void add_line(struct text text, struct buf *out)
-{
-    size_t done = 0;
-
-    for (size_t i = 0; i < text.len;) {
-        const char *at = text.ptr + i;
-        size_t len = control_at(at, text.len - i);
-
-        if (len == 0)
-            len = separator_at(at, text.len - i);
-        if (len == 0 || *at == '\t') {
-            i++;
-            continue;
-        }
-        buf_add(out, text.ptr + done, i - done);
-        add_escape(at, len, out);
-        done = i += len;
-    }
-    buf_add(out, text.ptr + done, text.len - done);
-}
-
 static void add_value(struct text json, struct buf *out)
 {
     CLEANUP(json_freep) struct json_object *value = NULL;
 
     if (json_decode(json, JSON_DEPTH_DEFAULT, &value, NULL) < 0)
-        add_line(json, out);
+        prompt_add_line(json, out);
     else
-        add_line(json_object_is_type(value, json_type_string) ? json_string(value)
-                                                              : json_text(value),
-                 out);
+        prompt_add_line(json_object_is_type(value, json_type_string) ? json_string(value)
+                                                                     : json_text(value),
+                        out);
 }
 
 /* An entry that is written, with the place of its line among all. */
@@ -169,7 +118,7 @@ static size_t write_lines(const struct memory_entry *entries, size_t count, stru
         size_t from = text->len;
 
         buf_add_string(text, "\n- ");
-        add_line(entries[i].key, text);
+        prompt_add_line(entries[i].key, text);
         buf_add_string(text, ": ");
         add_value(entries[i].value, text);
         lines[kept] = (struct line){entries[i].key, from, text->len - from};

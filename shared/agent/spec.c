@@ -73,6 +73,9 @@ const struct agent_member agent_members[SPEC_MEMBER_COUNT] = {
     [SPEC_USER_MEMORY] = {
         {"user_memory", FIELD_BOOLEAN, NULLABLE | AGENT, 0, 0, NULL, NULL},
         MEMBER_REPLACED, "false", NULL, false},
+    [SPEC_PLANNING] = {
+        {"planning", FIELD_BOOLEAN, NULLABLE | AGENT | RUN, 0, 0, NULL, NULL},
+        MEMBER_REPLACED, "null", NULL, true},
     [SPEC_TOOLS] = {
         {"tools", FIELD_ARRAY, NULLABLE | AGENT | RUN, 0, 128, NULL, check_tools},
         MEMBER_NARROWED, "[]", NULL, false},

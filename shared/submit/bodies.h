@@ -15,7 +15,6 @@ extern const struct fields body_run_assistant;
 
 #define THREAD_TITLE_MAX 256 /* characters */
 #define USER_MAX         USER_ID_MAX
-#define AGENT_STATE_MAX  65536  /* bytes of JSON */
 #define INPUT_MAX        256000 /* characters of "input": a message of the user */
 
 /* A string, or an array of parts (text, image_url, image_file). */

@@ -5,6 +5,7 @@
 #include "shared/base/error.h"
 #include "shared/base/id.h"
 #include "shared/check/failure.h"
+#include "shared/store/leases/agent_states.h"
 
 enum { TEXT_MAX = 256000, IMAGE_URL_MAX = 2000000 };
 

@@ -151,5 +151,6 @@ extern const struct tool_source tool_source_builtin;
 extern const struct tool_source tool_source_client;
 extern const struct tool_source tool_source_declared;
 extern const struct tool_source tool_source_mcp;
+extern const struct tool_source tool_source_plan;
 extern const struct tool_source tool_source_sandbox;
 extern const struct tool_source tool_source_web;

@@ -13,13 +13,14 @@
 #include "shared/json/json_raw.h"
 #include "shared/schema/schema.h"
 #include "worker/tools/mcp/mcp_offer.h"
+#include "worker/tools/plan/plan_state.h"
 
 #define TOOLS_MAX  ((size_t)agent_members[SPEC_TOOLS].field.max)
 #define NAME_SHOWN 65 /* bytes of an invented name that are repeated, with the final zero */
 
 static const struct tool_source *const sources[] = {
-    &tool_source_builtin, &tool_source_client, &tool_source_declared,
-    &tool_source_sandbox, &tool_source_web,    &tool_source_mcp,
+    &tool_source_builtin, &tool_source_client, &tool_source_declared, &tool_source_sandbox,
+    &tool_source_web,     &tool_source_plan,   &tool_source_mcp,
 };
 
 static int out_of_room(struct error *err)
@@ -150,12 +151,41 @@ static int read_permissions(struct json_object *list, struct arena *arena,
     return 0;
 }
 
+/* Of an agent that plans: those that it does not name by itself. */
+static int add_plan_tools(struct arena *arena, struct toolbox *box, struct error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && plan_tool_name(i); i++) {
+        CLEANUP(json_freep) struct json_object *item = NULL;
+        struct tool_member member = {.raw = TEXT("{}")};
+
+        if (toolbox_find(box, text_of(plan_tool_name(i))))
+            continue;
+        item = json_object_new_object();
+        json_object_object_add(item, "type", json_object_new_string(plan_tool_name(i)));
+        member.item = item;
+        r = read_tool(&member, arena, box, err);
+    }
+    return r;
+}
+
+static bool has_plan_tool(const struct toolbox *box)
+{
+    for (size_t i = 0; i < box->count; i++)
+        if (box->tools[i].source == &tool_source_plan)
+            return true;
+    return false;
+}
+
 int toolbox_read(struct json_object *spec, struct text raw, struct arena *arena,
                  struct toolbox *out, struct error *err)
 {
     struct json_object *list = json_get(spec, "tools");
     size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
     struct toolbox box = {.count = 0};
+    bool plans = json_get_bool(spec, "planning", false);
+    size_t room = count + (plans ? PLAN_TOOLS : 0);
     struct json_raw_walk walk;
     int r = read_permissions(json_get(spec, "http_allow"), arena, &box.permissions, err);
 
@@ -163,9 +193,9 @@ int toolbox_read(struct json_object *spec, struct text raw, struct arena *arena,
         return r;
     if (count > TOOLS_MAX)
         return error_set(err, E_LIMIT, "more than %zu tools", TOOLS_MAX);
-    if (count > 0) {
-        box.tools = arena_calloc(arena, count, sizeof(*box.tools));
-        box.shown = arena_calloc(arena, count, sizeof(*box.shown));
+    if (room > 0) {
+        box.tools = arena_calloc(arena, room, sizeof(*box.tools));
+        box.shown = arena_calloc(arena, room, sizeof(*box.shown));
         if (!box.tools || !box.shown)
             return out_of_room(err);
     }
@@ -179,6 +209,11 @@ int toolbox_read(struct json_object *spec, struct text raw, struct arena *arena,
         if (r < 0)
             return r;
     }
+    if (plans)
+        r = add_plan_tools(arena, &box, err);
+    if (r < 0)
+        return r;
+    box.plans = has_plan_tool(&box);
     *out = box;
     return 0;
 }

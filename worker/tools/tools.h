@@ -13,6 +13,7 @@ struct toolbox {
     struct text *later; /* members whose tools somebody has to be asked for, as they were written */
     size_t later_count;
     struct tool_permissions permissions;
+    bool plans; /* it has tools that note the run's work in the thread (tools/plan/) */
 };
 
 /* From the members `tools` and `http_allow` of a run's spec; `raw` is the same, as it was written

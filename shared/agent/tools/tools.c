@@ -12,6 +12,9 @@ const struct tool_kind tool_kinds[] = {
     {"code_interpreter", TOOL_BY_SERVER, false},
     {"web_search", TOOL_BY_SERVER, false},
     {"read_page", TOOL_BY_SERVER, false},
+    {"plan_set", TOOL_BY_SERVER, false},
+    {"plan_update", TOOL_BY_SERVER, false},
+    {"scratchpad_write", TOOL_BY_SERVER, false},
     {"mcp", TOOL_BY_SERVER, false},
     {"file_search", TOOL_BY_NOBODY, false},
 };

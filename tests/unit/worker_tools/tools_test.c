@@ -10,6 +10,7 @@
 #include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "worker/tools/builtin/builtin.h"
+#include "worker/tools/plan/plan_state.h"
 
 #define BOTH                                                                                       \
     "{\"tools\":[{\"type\":\"calculator\"},{\"type\":\"function\",\"function\":"                   \
@@ -177,6 +178,33 @@ Test(tools, that_are_not_there_are_refused_with_all_that_are)
     box_close(&box);
 }
 
+static bool is_plan_tool(const char *type)
+{
+    for (size_t i = 0; plan_tool_name(i); i++)
+        if (strcmp(type, plan_tool_name(i)) == 0)
+            return true;
+    return false;
+}
+
+Test(tools, of_an_agent_that_plans_are_there_once)
+{
+    struct box box;
+
+    box_open(&box, "{\"planning\":true,\"tools\":[{\"type\":\"plan_update\"}]}");
+    cr_assert(box.tools.plans);
+    cr_assert_eq(box.tools.count, PLAN_TOOLS);
+    for (size_t i = 0; plan_tool_name(i); i++) {
+        const struct tool *tool = toolbox_find(&box.tools, text_of(plan_tool_name(i)));
+
+        cr_assert(tool && tool->source == &tool_source_plan, "%s", plan_tool_name(i));
+        cr_assert_eq(tool_class_of(tool, TEXT("{}")), CALL_IDEMPOTENT);
+    }
+    box_close(&box);
+    box_open(&box, "{\"tools\":[{\"type\":\"calculator\"}]}");
+    cr_assert_not(box.tools.plans);
+    box_close(&box);
+}
+
 Test(tools, are_those_of_the_catalogue_and_nothing_else)
 {
     for (size_t i = 0; builtin_name(i); i++) {
@@ -191,7 +219,8 @@ Test(tools, are_those_of_the_catalogue_and_nothing_else)
                                : text_is(text_of(tool_kinds[i].type), "web_search") ||
                                        text_is(text_of(tool_kinds[i].type), "read_page")
                                    ? &tool_source_web
-                                   : &tool_source_builtin,
+                               : is_plan_tool(tool_kinds[i].type) ? &tool_source_plan
+                                                                  : &tool_source_builtin,
             [TOOL_BY_CLIENT] = &tool_source_client};
         struct error err;
         struct box box;

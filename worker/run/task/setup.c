@@ -52,6 +52,7 @@ static void parse_limits(struct json_object *spec, struct run_setup *setup)
         .max_output_tokens = json_get_int(spec, "max_output_tokens", 0),
     };
     setup->tokens_per_request = json_get_int(spec, "max_tokens_per_request", 0);
+    setup->planning = json_get_bool(spec, "planning", false);
     setup->if_pending = json_get_bool(spec, "if_pending", false);
     setup->ends_at_calls = text_is(json_get_text(spec, "client_calls"), "end");
     setup->timeout_ms = json_get_int(spec, "timeout_seconds", 0) * 1000;

@@ -54,6 +54,7 @@ struct run_setup {
     struct run_budget budget;
     int64_t tokens_per_request; /* of one call, with what it reads; 0: no limit */
     int64_t last_messages;      /* of truncation_strategy; 0: auto */
+    bool planning;              /* it is told how to plan */
     bool if_pending;            /* no model is called where nothing is new to the agent */
     bool ends_at_calls;         /* of functions of the client: they do not park the run */
     int64_t timeout_ms;         /* 0: none beside the run's expiry */

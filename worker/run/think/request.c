@@ -47,13 +47,15 @@ static bool wants_events(const struct run_task *task)
 }
 
 /* What the conversation and the agent say. */
-static void fill_words(const struct run_task *task, struct chat_request *out)
+static void fill_words(const struct run_task *task, const struct thinking *thinking,
+                       struct chat_request *out)
 {
     const struct run_setup *setup = &task->setup;
     const struct model_options *options = &setup->options;
 
     *out = (struct chat_request){
-        .instructions = setup->instructions,
+        .instructions = thinking->instructions.len > 0 ? buf_text(&thinking->instructions)
+                                                       : setup->instructions,
         .messages = task->conversation.messages,
         .messages_count = task->conversation.count,
         .tools = setup->tools.shown,
@@ -78,7 +80,7 @@ void thinking_fill(struct run_task *task, const struct thinking *thinking, struc
     if (task->setup.asked)
         *out = *task->setup.asked;
     else
-        fill_words(task, out);
+        fill_words(task, thinking, out);
     out->stream = target->stream || (target->may_stream && task->voice.heard);
     out->idempotency_key = text_of(thinking->key);
     out->deadline_ms = task->deadline_ms;

@@ -29,6 +29,7 @@ static int check_budgets(struct run_task *task)
 static void thinking_deinit(struct thinking *thinking)
 {
     provider_registry_free(thinking->registry);
+    buf_deinit(&thinking->instructions);
 }
 
 /* The same key for each try of a model in a step, until the run is handed back: that is a write,
@@ -79,9 +80,11 @@ int stage_think(struct run_task *task, struct error *err)
 {
     CLEANUP(thinking_deinit)
     struct thinking thinking = {.chain = {.setup = &task->setup, .arena = &task->arena}};
-    int r;
+    int r = RUN_GO_ON;
 
-    while (!thinking.replied) {
+    if (task->setup.tools.plans && !task->setup.asked)
+        r = thinking_recall(task, &thinking, err);
+    while (r == RUN_GO_ON && !thinking.replied) {
         r = trust_wait(task->worker->heartbeat, err);
         if (r == 0)
             r = check_budgets(task);
@@ -93,5 +96,5 @@ int stage_think(struct run_task *task, struct error *err)
         if (r != RUN_GO_ON)
             return r;
     }
-    return RUN_GO_ON;
+    return r;
 }

@@ -5,6 +5,7 @@
 #include "providers/provider.h"
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
+#include "shared/base/text.h"
 #include "worker/context/context.h"
 #include "worker/run/task/ending.h"
 #include "worker/run/task/model_chain.h"
@@ -26,7 +27,15 @@ struct thinking {
     size_t keys_failed; /* of the model whose turn it is, in a row */
     struct uuid reply;  /* the id of what it is about to say */
     bool replied;
+    struct buf
+        instructions; /* with what the run has noted of its work; empty: those of the setup */
 };
+
+/* What the run has noted of its work in the thread (shared/agent/plan.h) goes behind its
+ * instructions, as it is now. For a run that has tools for that. Returns RUN_GO_ON, or as stages
+ * do. */
+SUSPENDS MUSTCHECK int thinking_recall(struct run_task *task, struct thinking *thinking,
+                                       struct error *err);
 
 /* What the model of thinking->target is asked. It borrows from the task, whose listener it sets. */
 void thinking_fill(struct run_task *task, const struct thinking *thinking,

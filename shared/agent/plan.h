@@ -1,0 +1,55 @@
+#pragma once
+/* What an agent notes of its own work in a thread: a plan of steps, and a scratchpad. Both are
+ * members of the thread's agent_state, beside whatever a client keeps there:
+ *
+ *     {"plan": {"steps": [{"title": "Read the order", "status": "done", "note": "No. 4711"}]},
+ *      "scratchpad": "..."}
+ *
+ * The tools plan_set, plan_update and scratchpad_write change them (worker/tools/plan/), and the
+ * system prompt of each step shows them:
+ *
+ *     # Plan
+ *     1. [x] Read the order (No. 4711)
+ *     2. [>] Ask the carrier
+ *     3. [ ] Write to the customer
+ *
+ *     # Scratchpad
+ *     > ...
+ *
+ * What a client has written there is data like what a model has: members of another shape are
+ * passed over. Pure. */
+
+#include "shared/base/compiler.h"
+#include "shared/base/text.h"
+#include "shared/json/json.h"
+
+struct error;
+
+#define PLAN_STEPS_MAX 50
+#define PLAN_TITLE_MAX 200  /* characters */
+#define PLAN_NOTE_MAX  300  /* characters */
+#define SCRATCHPAD_MAX 8000 /* characters */
+
+/* What an agent with `planning: true` is told of it. */
+extern const char plan_instructions[];
+
+/* What a tool changes, of the state as it is, which may be NULL, by arguments that its schema
+ * allows: an object of the members that are new, which the caller puts. Returns 0; -E_INVALID with
+ * words for the model: there is no such step. */
+typedef int (*plan_change_fn)(struct json_object *state, struct json_object *arguments,
+                              struct json_object **out_changes, struct error *err);
+
+/* Another plan: {"steps": ["title", …]}. A step that was there before keeps its status and note. */
+int plan_set(struct json_object *state, struct json_object *arguments,
+             struct json_object **out_changes, struct error *err);
+
+/* One step: {"step": 1, "status": "done", "note": "…"}. Without a note it keeps the one it has. */
+int plan_update(struct json_object *state, struct json_object *arguments,
+                struct json_object **out_changes, struct error *err);
+
+/* Another scratchpad: {"text": "…"}. */
+int plan_write_scratchpad(struct json_object *state, struct json_object *arguments,
+                          struct json_object **out_changes, struct error *err);
+
+/* Appends the sections of a state; nothing where there is neither a plan nor a scratchpad. */
+void plan_sections_write(struct json_object *state, struct buf *out);

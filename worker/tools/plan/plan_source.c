@@ -1,0 +1,204 @@
+/* The tools by which an agent notes its own work in the thread (shared/agent/plan.h) as a source.
+ *
+ * What they change is written at once, by the run's lease and against the version that was read,
+ * so that two calls of one step, or a client that writes there, lose nothing. A call that is made
+ * again after a crash writes the same again.
+ */
+
+#include <json-c/json.h>
+
+#include "shared/agent/plan.h"
+#include "shared/base/error.h"
+#include "shared/json/json.h"
+#include "shared/schema/schema.h"
+#include "shared/store/leases/agent_states.h"
+#include "worker/tools/plan/plan_state.h"
+#include "worker/tools/tool.h"
+
+#define TRIES_MAX 10 /* of a write, where others write there as well */
+
+struct plan_tool {
+    const char *name;
+    const char *description;
+    const char *parameters;
+    plan_change_fn change;
+};
+
+/* clang-format off */
+static const struct plan_tool plan_tools[PLAN_TOOLS] = {
+    {
+        "plan_set",
+        "Writes down the steps of your work in this conversation, in place of the plan so far. "
+        "Steps that stay keep their status.",
+        "{\"type\":\"object\",\"properties\":{\"steps\":{\"type\":\"array\",\"minItems\":1,"
+        "\"maxItems\":50,\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":200},"
+        "\"description\":\"What is to be done, in order, a few words each\"}},"
+        "\"required\":[\"steps\"],\"additionalProperties\":false}",
+        plan_set,
+    },
+    {
+        "plan_update",
+        "Marks one step of the plan.",
+        "{\"type\":\"object\",\"properties\":{\"step\":{\"type\":\"integer\",\"minimum\":1,"
+        "\"maximum\":50,\"description\":\"Its number\"},\"status\":{\"type\":\"string\",\"enum\":"
+        "[\"pending\",\"in_progress\",\"done\",\"skipped\"]},\"note\":{\"type\":\"string\","
+        "\"maxLength\":300,\"description\":\"What came of it, in a sentence\"}},"
+        "\"required\":[\"step\",\"status\"],\"additionalProperties\":false}",
+        plan_update,
+    },
+    {
+        "scratchpad_write",
+        "Keeps a text for yourself in this conversation, in place of the one so far. You see it in "
+        "each later step, and so does whoever goes on with your work.",
+        "{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\",\"maxLength\":8000}},"
+        "\"required\":[\"text\"],\"additionalProperties\":false}",
+        plan_write_scratchpad,
+    },
+};
+/* clang-format on */
+
+const char *plan_tool_name(size_t at)
+{
+    return at < ARRAY_LENGTH(plan_tools) ? plan_tools[at].name : NULL;
+}
+
+static int find(const struct tool_member *member, struct arena *arena, struct tool *tool,
+                struct chat_tool *shown, struct error *err)
+{
+    struct text type = json_get_text(member->item, "type");
+
+    (void)arena;
+    (void)err;
+    for (size_t i = 0; i < ARRAY_LENGTH(plan_tools); i++) {
+        if (!text_is(type, plan_tools[i].name))
+            continue;
+        tool->own = &plan_tools[i];
+        tool->name = text_of(plan_tools[i].name);
+        *shown = (struct chat_tool){
+            .name = tool->name,
+            .description = text_of(plan_tools[i].description),
+            .parameters = text_of(plan_tools[i].parameters),
+        };
+        return 0;
+    }
+    return TOOL_NOT_HERE;
+}
+
+static enum call_class classify(const struct tool *tool, struct text arguments)
+{
+    (void)tool;
+    (void)arguments;
+    return CALL_IDEMPOTENT;
+}
+
+static void describe(const struct tool *tool, struct text arguments, struct buf *out)
+{
+    (void)arguments;
+    buf_add_text(out, tool->name);
+}
+
+static int read_arguments(const struct plan_tool *own, struct text text, struct json_object **out,
+                          struct error *err)
+{
+    CLEANUP(json_freep) struct json_object *schema = NULL;
+    int r;
+
+    if (text.len > TOOL_ARGUMENTS_MAX)
+        return error_set(err, E_LIMIT, "the arguments are over %zu bytes", TOOL_ARGUMENTS_MAX);
+    r = json_decode(text, JSON_DEPTH_DEFAULT, out, err);
+    if (r < 0)
+        return error_wrap(err, "the arguments are not valid JSON");
+    if (!json_object_is_type(*out, json_type_object))
+        return error_set(err, E_INVALID, "the arguments of %s must be a JSON object", own->name);
+    r = json_decode(text_of(own->parameters), JSON_DEPTH_DEFAULT, &schema, err);
+    ASSERT(r == 0);
+    schema_drop_nulls(schema, *out);
+    r = schema_check(schema, *out, err);
+    return r < 0 ? error_wrap(err, "the arguments do not fit") : 0;
+}
+
+/* ---- the write ---- */
+
+static int check_size(struct json_object *state, struct error *err)
+{
+    size_t bytes = json_text(state).len;
+
+    if (bytes <= AGENT_STATE_MAX)
+        return 0;
+    return error_set(err, E_LIMIT,
+                     "what is kept with this conversation would have %zu bytes of JSON, where %d "
+                     "are allowed: write less",
+                     bytes, AGENT_STATE_MAX);
+}
+
+/* The state with the changes in it. */
+static void put(struct json_object *state, struct json_object *changes)
+{
+    json_object_object_foreach(changes, name, value)
+    {
+        json_object_object_add(state, name, json_object_get(value));
+    }
+}
+
+/* One try. Returns 0 with the state as it is now, STATE_CHANGED, or an error. */
+SUSPENDS static int write_once(const struct tool_call *call, const struct plan_tool *own,
+                               struct json_object *arguments, struct json_object **out,
+                               struct error *err)
+{
+    CLEANUP(arena_deinit) struct arena arena;
+    CLEANUP(json_freep) struct json_object *state = NULL;
+    CLEANUP(json_freep) struct json_object *changes = NULL;
+    struct store store = {.pg = call->services->pg, .tenant = call->place.tenant, .arena = &arena};
+    int64_t version;
+    int r;
+
+    arena_init(&arena, 0);
+    r = plan_state_read(&store, call->place.thread, &state, &version, err);
+    if (r != 0)
+        return r;
+    r = own->change(state, arguments, &changes, err);
+    if (r < 0)
+        return r;
+    put(state, changes);
+    r = check_size(state, err);
+    if (r == 0)
+        r = agent_state_change(&store, &call->place.lease, version, json_text(changes), err);
+    if (r == 0) {
+        *out = state;
+        state = NULL;
+    }
+    return r;
+}
+
+static int call(const struct tool_call *call, struct buf *out, struct tool_outcome *outcome,
+                struct error *err)
+{
+    const struct plan_tool *own = call->tool->own;
+    CLEANUP(json_freep) struct json_object *arguments = NULL;
+    CLEANUP(json_freep) struct json_object *state = NULL;
+    int r = read_arguments(own, call->arguments, &arguments, err);
+
+    *outcome = (struct tool_outcome){.end = TOOL_DONE};
+    if (r < 0)
+        return r;
+    r = STATE_CHANGED;
+    for (int i = 0; r == STATE_CHANGED && i < TRIES_MAX; i++)
+        r = write_once(call, own, arguments, &state, err);
+    if (r < 0)
+        return r;
+    if (r > 0)
+        return error_set(err, E_UNAVAILABLE, "it could not be written down; try again");
+    plan_sections_write(state, out);
+    if (out->len == 0)
+        buf_add_string(out, "There is neither a plan nor a scratchpad now.");
+    return 0;
+}
+
+const struct tool_source tool_source_plan = {
+    .name = "plan",
+    .class_is_fixed = true,
+    .find = find,
+    .classify = classify,
+    .describe = describe,
+    .call = call,
+};
