@@ -33,8 +33,9 @@ enum error_code {
 struct error {
     int code;           /* enum error_code */
     const char *origin; /* static string: file:line of the error_set */
-    char text[240]; /* one human sentence, no final stop, never a secret; always UTF-8, even where
-                         * a format cut what it repeats within a character */
+    char text[720]; /* one human sentence, no final stop, never a secret; always UTF-8, even where
+                         * a format cut what it repeats within a character. What a server says of a
+                         * request (struct failure) fits, with where it was */
 };
 
 #define ERROR_STRINGIFY_(x) #x

@@ -127,7 +127,7 @@ int failure_from_error(struct failure *failure, const struct error *err)
     }
     failure->ambiguous =
         err->code == E_AMBIGUOUS || err->code == E_TIMEOUT || err->code == E_CANCELED;
-    snprintf(failure->cause, sizeof(failure->cause), "%s", err->text);
+    text_excerpt(text_of(err->text), failure->cause, sizeof(failure->cause));
     return -E_INVALID;
 }
 

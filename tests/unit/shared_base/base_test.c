@@ -32,7 +32,7 @@ Test(error, set_returns_the_negative_code_and_wrap_keeps_it)
 Test(error, long_texts_are_cut_with_an_ellipsis)
 {
     struct error err;
-    char big[500];
+    char big[2 * sizeof(err.text)];
 
     memset(big, 'a', sizeof(big));
     big[sizeof(big) - 1] = '\0';
@@ -181,12 +181,12 @@ Test(text, an_excerpt_shows_no_control_characters)
 Test(error, cuts_between_characters_wherever_the_limit_falls)
 {
     struct error err;
-    char format[400];
+    char format[2 * sizeof(err.text)];
 
     for (int lead = 0; lead < 8; lead++) {
         memset(format, 'x', (size_t)lead);
         format[lead] = '\0';
-        for (int i = 0; i < 90; i++)
+        for (int i = 0; i < 280; i++)
             strcat(format, i % 2 ? "😀" : "é");
         error_set(&err, E_INVALID, "%s", format);
         cr_assert(text_is_utf8(text_of(err.text)));

@@ -78,7 +78,7 @@ static void read_handler(struct http_exchange *exchange, void *arg)
     if (r == HTTP_BODY_END)
         snprintf(said, sizeof(said), "%zu bytes, sum %llu", taken, (unsigned long long)sum);
     else
-        snprintf(said, sizeof(said), "%s: %s", error_name(err.code), err.text);
+        snprintf(said, sizeof(said), "%s: %.300s", error_name(err.code), err.text);
     if (r < 0)
         status = r == -E_LIMIT ? 413 : r == -E_TIMEOUT ? 408 : 400;
     (void)http_reply(exchange, status, "text/plain", text_of(said));

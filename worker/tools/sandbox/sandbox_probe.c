@@ -175,7 +175,7 @@ int sandbox_find_out(struct sandbox *sandbox, struct error *err)
     }
     if (r == -E_CANCELED)
         return error_set(err, E_CANCELED, "cancelled while looking for a sandbox");
-    (void)snprintf(sandbox->trouble, sizeof(sandbox->trouble), "%s", r < 0 ? why.text : "");
+    text_excerpt(text_of(r < 0 ? why.text : ""), sandbox->trouble, sizeof(sandbox->trouble));
     sandbox->known = true;
     cond_broadcast(&sandbox->found_out);
     return 0;
