@@ -4,7 +4,7 @@
 
 #include "shared/base/error.h"
 
-#define OPENS "${secret:"
+#define OPENS "${secret" /* whatever follows, somebody meant a secret */
 
 static bool is_letter(char c)
 {
@@ -37,20 +37,30 @@ static size_t plain_length(struct text text)
     return text.len;
 }
 
+/* What stands between ':' and '}'; TEXT_NONE: one of them is missing. */
+static struct text name_of(struct text reference)
+{
+    struct text inside = {reference.ptr + strlen(OPENS), reference.len - strlen(OPENS)};
+    const char *end;
+
+    if (!text_starts(inside, ":"))
+        return TEXT_NONE;
+    take(&inside, 1);
+    end = memchr(inside.ptr, '}', inside.len);
+    return end ? (struct text){inside.ptr, (size_t)(end - inside.ptr)} : TEXT_NONE;
+}
+
 static int take_name(struct text *rest, struct reference_piece *out, struct error *err)
 {
-    size_t opens = strlen(OPENS);
-    struct text inside = {rest->ptr + opens, rest->len - opens};
-    const char *end = memchr(inside.ptr, '}', inside.len);
-    struct text name = {inside.ptr, end ? (size_t)(end - inside.ptr) : 0};
+    struct text name = name_of(*rest);
 
     if (!secret_name_fits(name))
         return error_set(err, E_INVALID,
                          "a reference to a secret is ${secret:NAME}, where NAME has letters, "
                          "digits and '_', begins with no digit and has at most %d characters; "
-                         "where it is meant as text, write $${secret:",
+                         "where it is meant as text, write $${secret",
                          SECRET_NAME_MAX);
-    take(rest, opens + name.len + 1);
+    take(rest, strlen(OPENS ":}") + name.len);
     *out = (struct reference_piece){true, name};
     return 0;
 }

@@ -5,8 +5,8 @@
  *   $${secret:NAME}    the text ${secret:NAME} itself: one $ goes, and nothing else
  *   ${…}, $, $$        all else is text
  *
- * NAME is ^[A-Za-z_][A-Za-z0-9_]{0,63}$. "${secret:" that goes on in another way is refused, since
- * somebody meant a secret by it.
+ * NAME is ^[A-Za-z_][A-Za-z0-9_]{0,63}$. "${secret" that goes on in another way ("${secret.NAME}")
+ * is refused, since somebody meant a secret by it.
  */
 
 #include "shared/base/compiler.h"

@@ -34,8 +34,8 @@ static size_t plain_length(struct text text)
     for (size_t i = 0; i < text.len; i++) {
         struct text here = {text.ptr + i, text.len - i};
 
-        if (text_starts(here, "{{") || text_starts(here, "${secret:") ||
-            text_starts(here, "$${secret:"))
+        if (text_starts(here, "{{") || text_starts(here, "${secret") ||
+            text_starts(here, "$${secret"))
             return i;
     }
     return text.len;

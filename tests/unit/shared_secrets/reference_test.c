@@ -35,10 +35,10 @@ Test(reference, a_text_is_cut_at_its_references)
 
 Test(reference, other_dollars_are_text)
 {
-    const char *texts[] = {"${HOME}",      "$5",           "$",
-                           "$$",           "${",           "${secret",
-                           "${ secret:A}", "${Secret:A}",  "$ {secret:A}",
-                           "{{secret:A}}", "${secrets:A}", "$$$"};
+    const char *texts[] = {"${HOME}",      "$5",          "$",
+                           "$$",           "${",          "${secre",
+                           "${ secret:A}", "${Secret:A}", "$ {secret:A}",
+                           "{{secret:A}}", "${SECRET_A}", "$$$"};
 
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
         cr_assert_str_eq(pieces(texts[i]), texts[i]);
@@ -46,16 +46,20 @@ Test(reference, other_dollars_are_text)
 
 Test(reference, two_dollars_are_the_text_itself)
 {
-    cr_assert_str_eq(pieces("$${secret:A}"), "${secret:|A}");
-    cr_assert_str_eq(pieces("$$${secret:A}"), "$|${secret:|A}");
-    cr_assert_str_eq(pieces("$${secret:not a name"), "${secret:|not a name");
-    cr_assert_str_eq(pieces("$${secret:A}${secret:B}"), "${secret:|A}|<B>");
+    cr_assert_str_eq(pieces("$${secret:A}"), "${secret|:A}");
+    cr_assert_str_eq(pieces("$$${secret:A}"), "$|${secret|:A}");
+    cr_assert_str_eq(pieces("$${secret:not a name"), "${secret|:not a name");
+    cr_assert_str_eq(pieces("$${secret:A}${secret:B}"), "${secret|:A}|<B>");
 }
 
 Test(reference, what_is_meant_and_wrong_is_refused)
 {
     const char *texts[] = {
         "${secret:}",
+        "${secret}",
+        "${secret.A}",
+        "${secrets:A}",
+        "${secret",
         "${secret:A",
         "${secret:A B}",
         "${secret:9A}",
