@@ -14,7 +14,7 @@
 #define PATH_MAX_CHARS  256
 #define SERVER_NAME_MAX 128
 
-static const char *const words[] = {"always", "never", NULL};
+static const char *const words[] = {"always", "never"};
 
 static int check_pointer(struct json_object *value, const struct path *path,
                          struct failure *failure)
@@ -143,14 +143,19 @@ static int check_server_filter(struct json_object *value, const struct path *pat
 static int check_rule(struct fields members, struct json_object *value, const struct path *path,
                       struct failure *failure)
 {
+    char shown[64];
     char where[192];
     int r;
 
-    if (!value)
+    if (!value || text_is(json_string(value), words[0]) || text_is(json_string(value), words[1]))
         return 0;
-    if (json_object_is_type(value, json_type_string))
-        return fields_word(json_string(value), words, path, failure);
+    text_excerpt(json_string(value), shown, sizeof(shown));
     path_format(path, where, sizeof(where));
+    if (json_object_is_type(value, json_type_string))
+        return failure_set(failure, 400, path, "invalid_value",
+                           "Invalid value: '%s'. Supported values are: 'always', 'never', and an "
+                           "object that has a filter for one of them or both.",
+                           shown);
     if (!json_object_is_type(value, json_type_object))
         return failure_set(failure, 400, path, "invalid_type",
                            "Invalid type for '%s': expected 'always', 'never' or an object.",

@@ -101,6 +101,20 @@ static int check_server(struct json_object *value, const struct path *path, stru
                   : r;
 }
 
+/* What a definition has, and who names one has not. */
+static int check_not_here(struct json_object *value, const struct path *path,
+                          struct failure *failure)
+{
+    bool is_name = strcmp(path->name, "name") == 0 && tool_name_fits(json_string(value));
+    char where[192];
+
+    path_format(path, where, sizeof(where));
+    return failure_set(failure, 400, path, "unknown_parameter",
+                       "Unknown parameter: '%s'. A tool that was declared (POST /v1/tools) is "
+                       "named by its type alone: {\"type\": \"%s\"}.",
+                       where, is_name ? json_string(value).ptr : "order_lookup");
+}
+
 /* A tool of one of these types. What happens when a call is repeated is for those to say that have
  * a class. */
 static int check_tool(struct json_object *value, const struct path *path, struct failure *failure)
@@ -122,6 +136,8 @@ static int check_tool(struct json_object *value, const struct path *path, struct
          .min = 1,
          .max = 64,
          .check = check_actions},
+        {.name = "name", .flags = FIELD_ELSEWHERE, .kind = FIELD_ANY, .check = check_not_here},
+        {.name = "url", .flags = FIELD_ELSEWHERE, .kind = FIELD_ANY, .check = check_not_here},
         APPROVAL_FIELDS,
     };
     static const struct field function[] = {

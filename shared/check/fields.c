@@ -16,7 +16,7 @@
 #include "shared/check/failure.h"
 #include "shared/check/nearest.h"
 
-enum { NUMBER_BYTES = 64, NUMBER_POWER = 99, NAMES_MAX = 96 };
+enum { NUMBER_BYTES = 64, NUMBER_POWER = 99, NAMES_MAX = 96, NAMES_LISTED = 8 };
 
 #define TYPE(name) (1U << json_type_##name)
 
@@ -86,13 +86,20 @@ int fields_each(struct json_object *array, const struct path *path, field_check_
 
 void words_format(const char *const *words, char *out, size_t size)
 {
+    static const char more[] = ", \xE2\x80\xA6";
     size_t at = 0;
 
     out[0] = '\0';
-    for (size_t i = 0; words[i] && at < size; i++) {
+    for (size_t i = 0; words[i]; i++) {
         const char *between = i == 0 ? "" : words[i + 1] ? ", " : i == 1 ? " and " : ", and ";
+        size_t left = size - at;
+        size_t room = words[i + 1] ? sizeof(more) : 1; /* behind it */
 
-        at += (size_t)snprintf(out + at, size - at, "%s'%s'", between, words[i]);
+        if (strlen(between) + strlen(words[i]) + 2 + room > left) {
+            (void)snprintf(out + at, left, "%s", i == 0 ? more + 2 : more);
+            return;
+        }
+        at += (size_t)snprintf(out + at, left, "%s'%s'", between, words[i]);
     }
 }
 
@@ -393,7 +400,7 @@ void fields_walk(const struct fields *fields, void (*fn)(void *arg, const struct
 }
 
 struct names {
-    const char *list[NAMES_MAX];
+    const char *list[NAMES_MAX]; /* ended by NULL */
     size_t count;
 };
 
@@ -401,37 +408,78 @@ static void add_name(void *arg, const struct field *field)
 {
     struct names *names = arg;
 
-    if (names->count < NAMES_MAX && !(field->flags & (FIELD_NOT_OFFERED | FIELD_ELSEWHERE)))
+    if (names->count + 1 < NAMES_MAX && !(field->flags & (FIELD_NOT_OFFERED | FIELD_ELSEWHERE)))
         names->list[names->count++] = field->name;
 }
 
-/* What people say for what they have met elsewhere under this name. */
-static const char *other_word(const char *name, const struct names *names)
-{
-    static const char *const words[][2] = {{"agent", "assistant_id"}, {"agent_id", "assistant_id"}};
+/* What people say for what they have met elsewhere under this name. It counts where an object has
+ * the member that is meant; with a sentence, where there is none that stands for it. */
+static const struct other_word {
+    const char *said;
+    const char *meant;
+    const char *sentence; /* NULL: "Did you mean …?" */
+} other_words[] = {
+    {"agent", "assistant_id", NULL},
+    {"agent_id", "assistant_id", NULL},
+    {"call_id", "tool_call_id", NULL},
+    {"comment", "note", NULL},
+    {"input_schema", "parameters", NULL},
+    {"inputSchema", "parameters", NULL},
+    {"label", "server_label", NULL},
+    {"message", "input", NULL},
+    {"params", "parameters", NULL},
+    {"prompt", "input", NULL},
+    {"reason", "note", NULL},
+    {"result_path", "result_pointer", NULL},
+    {"system", "instructions", NULL},
+    {"system_prompt", "instructions", NULL},
+    {"url", "server_url", NULL},
+    {"allowed_domains", "filters", "It is a member of 'filters'."},
+    {"blocked_domains", "filters", "It is a member of 'filters'."},
+    {"user_location", "search_context_size",
+     "Searches here do not know where somebody is: leave it out."},
+    {"connector_id", "server_label",
+     "There are no connectors here: name a server by its 'server_url', or one of the operator's by "
+     "its 'server_label' alone."},
+    {"secrets", "result_pointer",
+     "An assistant names the secrets that its tools may use, in its own 'secrets'; a tool refers "
+     "to one as ${secret:NAME}."},
+};
 
-    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
-        for (size_t j = 0; strcmp(name, words[i][0]) == 0 && j < names->count; j++)
-            if (strcmp(names->list[j], words[i][1]) == 0)
-                return words[i][1];
+static const struct other_word *other_word(const char *name, const struct names *names)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(other_words); i++)
+        for (size_t j = 0; strcmp(name, other_words[i].said) == 0 && j < names->count; j++)
+            if (strcmp(names->list[j], other_words[i].meant) == 0)
+                return &other_words[i];
     return NULL;
 }
 
 static int unknown(const struct fields *fields, const struct path *member, struct failure *failure)
 {
     struct names names = {.count = 0};
-    char where[192];
+    const struct other_word *other;
     const char *near;
+    char list[320] = "";
+    char where[192];
 
     fields_walk(fields, add_name, &names);
-    near = other_word(member->name, &names);
-    if (!near)
-        near = nearest_word(member->name, names.list, names.count);
+    other = other_word(member->name, &names);
+    near = other ? other->meant : nearest_word(member->name, names.list, names.count);
     path_format(member, where, sizeof(where));
+    if (other && other->sentence)
+        return failure_set(failure, 400, member, "unknown_parameter", "Unknown parameter: '%s'. %s",
+                           where, other->sentence);
+    if (near)
+        return failure_set(failure, 400, member, "unknown_parameter",
+                           "Unknown parameter: '%s'. Did you mean '%s'?", where, near);
+    if (names.count > 0 && names.count <= NAMES_LISTED)
+        words_format(names.list, list, sizeof(list));
     return failure_set(failure, 400, member, "unknown_parameter", "Unknown parameter: '%s'.%s%s%s",
-                       where, near ? " Did you mean '" : "", near ? near : "", near ? "'?" : "");
+                       where, *list ? " Supported parameters are: " : "", list, *list ? "." : "");
 }
 
+/* Of a base that is taken in part (`only`) somebody else says what is required. */
 static int check_required(const struct fields *fields, struct json_object *object,
                           const struct path *path, struct failure *failure)
 {
@@ -448,6 +496,8 @@ static int check_required(const struct fields *fields, struct json_object *objec
         return failure_set(failure, 400, &member, "missing_required_parameter",
                            "Missing required parameter: '%s'.", where);
     }
+    if (fields->base && fields->only == 0)
+        return check_required(fields->base, object, path, failure);
     return 0;
 }
 

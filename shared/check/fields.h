@@ -96,5 +96,5 @@ MUSTCHECK int fields_check_numbers(struct json_object *value, const struct path 
 MUSTCHECK int fields_word(struct text value, const char *const *words, const struct path *path,
                           struct failure *failure);
 
-/* Writes "'a', 'b', and 'c'", cut at `size`. */
+/* Writes "'a', 'b', and 'c'"; where `size` (>= 8) is too small for all of them, "'a', …". */
 void words_format(const char *const *words, char *out, size_t size);

@@ -43,16 +43,34 @@ static int check_any(struct json_object *value, const struct path *path, struct 
     return 0;
 }
 
+static int check_kept_name(struct json_object *value, const struct path *path,
+                           struct failure *failure)
+{
+    (void)value;
+    return failure_set(failure, 400, path, "unknown_parameter",
+                       "Unknown parameter: 'name'. A tool keeps its name, by which assistants name "
+                       "it.");
+}
+
 #define MEMBER(name)                                                                               \
     {                                                                                              \
         name, FIELD_ANY, FIELD_NULLABLE, 0, 0, NULL, check_any                                     \
     }
 static const struct field update_tool[] = {
-    MEMBER("type"),           MEMBER("description"), MEMBER("parameters"),
-    MEMBER("method"),         MEMBER("url"),         MEMBER("query"),
-    MEMBER("headers"),        MEMBER("body"),        MEMBER("result_pointer"),
-    MEMBER("class"),          MEMBER("timeout_ms"),  MEMBER("max_result_bytes"),
-    MEMBER("allowed_actions")};
+    MEMBER("type"),
+    MEMBER("description"),
+    MEMBER("parameters"),
+    MEMBER("method"),
+    MEMBER("url"),
+    MEMBER("query"),
+    MEMBER("headers"),
+    MEMBER("body"),
+    MEMBER("result_pointer"),
+    MEMBER("class"),
+    MEMBER("timeout_ms"),
+    MEMBER("max_result_bytes"),
+    MEMBER("allowed_actions"),
+    {"name", FIELD_ANY, FIELD_ELSEWHERE, 0, 0, NULL, check_kept_name}};
 static const struct fields body_update_tool = {update_tool, ARRAY_LENGTH(update_tool),
                                                sizeof(update_tool[0]), NULL, 0};
 
@@ -84,9 +102,19 @@ static int render(struct request *request, const struct stored_tool *tool)
     return 0;
 }
 
+/* A tool of the server's own has statistics and nothing else. */
 static int missing(struct request *request)
 {
-    return request_missing(request, "tool", request->exchange->params[0]);
+    struct text said = request->exchange->params[0];
+    const struct tool_kind *kind = tool_kind_find(said);
+
+    if (!kind)
+        return request_missing(request, "tool", said);
+    return failure_param(&request->failure, 404, NULL, NULL,
+                         "'%s' is the type of a tool that nobody declared, and only declared tools "
+                         "can be shown, changed and tested. How calls of any tool went: GET "
+                         "/v1/tools/{name}/stats.",
+                         kind->type);
 }
 
 int tool_find(struct request *request, struct stored_tool *out)

@@ -13,6 +13,8 @@
 #include "shared/json/json_write.h"
 #include "shared/mcp/mcp_member.h"
 
+enum { NAMES_SHOWN = 8 }; /* of a tenant's own tools, in a sentence */
+
 /* What an agent says of its tool, and a run keeps as it is. */
 static const char *const kept[] = {"require_approval", "run_require_approval", "approval_timeout"};
 
@@ -131,25 +133,58 @@ static int narrow_actions(struct json_object *definition, struct json_object *sa
     return 0;
 }
 
-static int missing(struct text name, const struct path *path, struct failure *failure)
+/* A type that others know with something behind it: "web_search_preview". */
+static const char *longer_word(const char *said)
 {
     const char *const *types = tool_types_offered();
+
+    for (size_t i = 0; types[i]; i++) {
+        size_t len = strlen(types[i]);
+
+        if (strncmp(said, types[i], len) == 0 && (said[len] == '_' || said[len] == '-'))
+            return types[i];
+    }
+    return NULL;
+}
+
+const char *declared_near(const char *said, const char *const *names, size_t count)
+{
+    const char *const *types = tool_types_offered();
+    const char *near = nearest_word(said, names, count);
+    size_t types_count = 0;
+
+    while (types[types_count])
+        types_count++;
+    if (!near)
+        near = nearest_word(said, types, types_count);
+    return near ? near : longer_word(said);
+}
+
+static int missing(struct text name, const struct declared_tools *declared, const struct path *path,
+                   struct failure *failure)
+{
     struct path type = {path, "type", 0};
+    const char *first[NAMES_SHOWN + 1] = {NULL};
+    size_t count = declared ? declared->names_count : 0;
     char shown[TOOL_NAME_MAX + 1];
     char list[320];
+    char own[160];
     const char *near;
-    size_t count = 0;
 
-    while (types[count])
-        count++;
     text_excerpt(name, shown, sizeof(shown));
-    near = nearest_word(shown, types, count);
-    words_format(types, list, sizeof(list));
+    near = declared_near(shown, declared ? declared->names : NULL, count);
+    if (near)
+        return failure_set(failure, 400, &type, "invalid_value",
+                           "Invalid value: '%s'. Did you mean '%s'?", shown, near);
+    for (size_t i = 0; i < count && i < NAMES_SHOWN; i++)
+        first[i] = declared->names[i];
+    words_format(tool_types_offered(), list, sizeof(list));
+    words_format(first, own, sizeof(own));
     return failure_set(failure, 400, &type, "invalid_value",
-                       "Invalid value: '%s'.%s%s%s Supported values are: %s; and names of tools "
-                       "that were declared (POST /v1/tools).",
-                       shown, near ? " Did you mean '" : "", near ? near : "", near ? "'?" : "",
-                       list);
+                       "Invalid value: '%s'. Supported values are: %s; and names of tools that "
+                       "were declared (POST /v1/tools), %s%s%s.",
+                       shown, list, count ? "which are: " : "of which there are none", own,
+                       count > NAMES_SHOWN ? ", \xE2\x80\xA6" : "");
 }
 
 static int write_tool(struct json_object *item, const struct declared_tool *tool,
@@ -227,7 +262,7 @@ int declared_expand(struct text tools_text, const struct declared_tools *declare
         else if (!tool_is_declared(type))
             json_write_raw(&w, NULL, raw);
         else if (!tool)
-            r = missing(type, &path, failure);
+            r = missing(type, declared, &path, failure);
         else
             r = write_tool(item, tool, allowed, &path, &w, failure);
         if (r < 0)

@@ -24,6 +24,8 @@ struct declared_tool {
 struct declared_tools {
     const struct declared_tool *items;
     size_t count;
+    const char *const *names; /* of all that the tenant has, where one that was named is missing */
+    size_t names_count;
 };
 
 /* Whether `tools` (a JSON array as text; TEXT_NONE: none) names tools of the tenant's own. Up to
@@ -40,6 +42,10 @@ bool declared_concerns(struct text tools);
  * that is not its own. */
 MUSTCHECK int declared_expand(struct text tools, const struct declared_tools *declared,
                               struct text secrets, struct buf *out, struct failure *failure);
+
+/* The type of tool that somebody may have meant by one that there is not: one of `names`, or one of
+ * the server's. NULL: none is near. */
+const char *declared_near(const char *said, const char *const *names, size_t count);
 
 /* Whether a run's spec may have what declared_expand added. */
 bool declared_has(struct text spec);

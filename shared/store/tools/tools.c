@@ -71,6 +71,12 @@ static const struct pg_statement named = {
     .types = "uT",
 };
 
+static const struct pg_statement all_names = {
+    .name = "tools_names",
+    .sql = "SELECT t.name FROM tools t WHERE t.tenant_id = $1 ORDER BY t.name",
+    .types = "u",
+};
+
 #define LIST(direction) \
     SQL_PAGE(COLUMNS, "t", \
         "tools t" \
@@ -178,6 +184,26 @@ int tools_named(const struct store *store, const struct text *names, size_t coun
     if (r == 0)
         *out = (struct stored_tool_list){rows.items, rows.count, false};
     return r;
+}
+
+static int name_read(struct row *row, void *out, struct error *err)
+{
+    *(struct text *)out = row_text(row);
+    return row_check(row, err);
+}
+
+int tools_names(const struct store *store, struct text **out, size_t *out_count, struct error *err)
+{
+    static const struct row_kind kind = {name_read, sizeof(struct text), 0};
+    struct pg_value values[] = {pg_uuid(store->tenant)};
+    struct rows rows;
+    int r = rows_page(store, &kind, &(struct pg_query){&all_names, values}, NULL, &rows, err);
+
+    if (r < 0)
+        return r;
+    *out = rows.items;
+    *out_count = rows.count;
+    return 0;
 }
 
 static int user_read(struct row *row, void *out, struct error *err)

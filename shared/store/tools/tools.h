@@ -50,6 +50,10 @@ SUSPENDS MUSTCHECK int tools_list(const struct store *store, const struct page *
 SUSPENDS MUSTCHECK int tools_named(const struct store *store, const struct text *names,
                                    size_t count, struct stored_tool_list *out, struct error *err);
 
+/* The names of all, in their order. */
+SUSPENDS MUSTCHECK int tools_names(const struct store *store, struct text **out, size_t *out_count,
+                                   struct error *err);
+
 /* Who names a tool. */
 struct tool_user {
     struct uuid agent;

@@ -21,7 +21,9 @@ static const struct declared_tool items[] = {
              "\"allowed_actions\":[\"x\",\"y\"]}"),
      LITERAL("[]")},
 };
-static const struct declared_tools known = {items, ARRAY_LENGTH(items)};
+static const char *const all_names[] = {"crm", "keyed", "look", "order_lookup"};
+static const struct declared_tools known = {items, ARRAY_LENGTH(items), all_names,
+                                            ARRAY_LENGTH(all_names)};
 
 /* What it becomes, or what is said. */
 static const char *expanded(const char *tools, const char *secrets)
@@ -78,6 +80,12 @@ Test(declared, what_is_not_there_is_refused_with_what_may_have_been_meant)
                      "tools[1].type: Invalid value: 'calculater'. Did you mean 'calculator'?"));
     cr_assert(strstr(expanded("[{\"type\":\"zzzzz\"}]", NULL),
                      "Invalid value: 'zzzzz'. Supported values are: "));
+    cr_assert(strstr(expanded("[{\"type\":\"zzzzz\"}]", NULL),
+                     "which are: 'crm', 'keyed', 'look', and 'order_lookup'."));
+    cr_assert(strstr(expanded("[{\"type\":\"order_lookp\"}]", NULL),
+                     "tools[0].type: Invalid value: 'order_lookp'. Did you mean 'order_lookup'?"));
+    cr_assert(strstr(expanded("[{\"type\":\"web_search_preview\"}]", NULL),
+                     "Did you mean 'web_search'?"));
 }
 
 Test(declared, actions_get_fewer_and_never_more)
