@@ -193,15 +193,12 @@ static bool is_success(const struct http_response *response)
     return response->status >= 200 && response->status < 300;
 }
 
-/* OpenAI's sentences often leave it to the reply's "param" which member they are about. Nobody sees
- * that here, so such a sentence begins with it. Empty where the sentence names the member. */
-static void name_member(struct json_object *reply, struct text message, char out[100])
+void client_name_member(struct text param, struct text message, char out[CLIENT_MEMBER_SIZE])
 {
-    struct text param = json_string(json_path(reply, "error", "param", NULL));
-
     out[0] = '\0';
-    if (param.len > 0 && param.len < 90 && !memmem(message.ptr, message.len, param.ptr, param.len))
-        (void)snprintf(out, 100, "%.*s: ", TEXT_ARGS(param));
+    if (param.len > 0 && param.len + 3 <= CLIENT_MEMBER_SIZE &&
+        !memmem(message.ptr, message.len, param.ptr, param.len))
+        (void)snprintf(out, CLIENT_MEMBER_SIZE, "%.*s: ", TEXT_ARGS(param));
 }
 
 static int refused(const struct client *client, const struct client_call *call, int status,
@@ -209,7 +206,7 @@ static int refused(const struct client *client, const struct client_call *call, 
 {
     CLEANUP(json_freep) struct json_object *json = NULL;
     struct text message = TEXT_NONE;
-    char member[100];
+    char member[CLIENT_MEMBER_SIZE];
 
     if (json_decode(body, JSON_DEPTH_DEFAULT, &json, NULL) == 0)
         message = json_string(json_path(json, "error", "message", NULL));
@@ -220,7 +217,7 @@ static int refused(const struct client *client, const struct client_call *call, 
         return error_set(err, code_of_status(status),
                          "%s %s%s answered %d: is this a Penstock server?", call->method,
                          client->settings.url, call->path, status);
-    name_member(json, message, member);
+    client_name_member(json_string(json_path(json, "error", "param", NULL)), message, member);
     if (status == 400 || status == 404 || status == 409 || status == 422)
         return error_set(err, code_of_status(status), "%s%.*s", member, TEXT_ARGS(message));
     return error_set(err, code_of_status(status), "%s%.*s (%d)", member, TEXT_ARGS(message),

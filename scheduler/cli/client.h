@@ -104,6 +104,12 @@ struct client_walk {
 SUSPENDS MUSTCHECK int client_walk(struct client *client, const struct client_walk *walk,
                                    struct error *err);
 
+/* OpenAI's sentences often leave it to an error's "param" which member they are about. Who shows no
+ * more than a sentence has it begin with this: "tools[0].type: ", or nothing where the sentence
+ * names the member. Pure. */
+#define CLIENT_MEMBER_SIZE 200
+void client_name_member(struct text param, struct text message, char out[CLIENT_MEMBER_SIZE]);
+
 /* How long to wait before the next try: what backoff says, and never less than the server asked for
  * (up to 60 s; a tenth of the backoff more keeps clients apart). Pure. */
 int64_t client_wait_ms(int64_t backoff_ms, int64_t retry_after_ms);

@@ -447,7 +447,7 @@ agents:
       const done = await cli('apply', ...args, '-y', '-f', file);
       return done.status === 0 ? { said: done.stdout } : { failed: done.stderr };
     };
-    assert.match((await apply(yaml('', ''))).failed, /shop\.yaml:\d+:5: agent "clerk": The tool 'order_lookup' uses the secret 'SHOP_KEY', which the assistant may not/);
+    assert.match((await apply(yaml('', ''))).failed, /shop\.yaml:\d+:5: agent "clerk": tools\[0\]: The tool 'order_lookup' uses the secret 'SHOP_KEY', which the assistant may not/);
     assert.match((await apply(yaml('    class: twice'))).failed, /shop\.yaml:3:5: tool "order_lookup": .*Supported values are: 'pure', 'idempotent', and 'once'/s);
     assert.match((await apply(yaml().replace('type: calculator', 'type: nobody'))).failed, /agent "clerk": .*Supported values are/);
     assert.deepEqual((await stack.ok('GET', '/v1/tools')).data, [], 'nothing was changed');

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "scheduler/cli/agents/yaml_scalars.h"
+#include "scheduler/cli/client.h"
 #include "scheduler/cli/options.h"
 #include "shared/agent/spec.h"
 #include "shared/agent/tools/tools.h"
@@ -38,7 +39,7 @@ struct parse {
 static int PRINTF(3, 4)
     refuse(struct parse *parse, const yaml_node_t *node, const char *format, ...)
 {
-    char text[180];
+    char text[sizeof(parse->err->text) - 64]; /* the place stands before it */
     va_list args;
 
     va_start(args, format);
@@ -274,7 +275,7 @@ static int check_tool(struct parse *parse, const yaml_node_t *node, struct json_
     const char *type = json_get_string(tool, "type");
     struct json_object *class = json_get(tool, "class");
     const struct tool_kind *kind = tool_kind_find(text_of(type));
-    char list[160];
+    char list[320];
     const char *near;
     size_t count = 0;
 
@@ -365,8 +366,11 @@ static int field_value(struct parse *parse, yaml_node_t *node, const struct fiel
     if (r < 0)
         return r;
     if (fields_check_one(field, value, &path, &failure) < 0) {
+        char member[CLIENT_MEMBER_SIZE];
+
         json_free(value);
-        return refuse(parse, node, "%s", failure.message);
+        client_name_member(text_of(failure.param), text_of(failure.message), member);
+        return refuse(parse, node, "%s%s", member, failure.message);
     }
     *out = value;
     return 0;

@@ -7,6 +7,7 @@
 #include "scheduler/cli/agents/show_change.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/agent/tools/declared.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/check/failure.h"
@@ -39,9 +40,26 @@ static int note(void *arg, struct json_object *item, struct error *err)
     struct apply_tools *apply = arg;
 
     (void)err;
+    json_object_object_add(apply->known, json_get_string(item, "name"), NULL);
     if (wanted_named(apply, json_get_text(item, "name")))
         json_object_object_add(apply->have, json_get_string(item, "name"), json_object_get(item));
     return 0;
+}
+
+/* Whether an agent of the file has a function, which may have the name of a tool. */
+static bool has_function(const struct apply_tools *apply)
+{
+    for (size_t i = 0; i < json_object_array_length(apply->file->agents); i++) {
+        struct json_object *tools =
+            json_get(json_object_array_get_idx(apply->file->agents, i), "tools");
+
+        for (size_t k = 0;
+             json_object_is_type(tools, json_type_array) && k < json_object_array_length(tools);
+             k++)
+            if (json_get(json_object_array_get_idx(tools, k), "function"))
+                return true;
+    }
+    return false;
 }
 
 int apply_tools_look(struct apply_tools *apply, struct error *err)
@@ -49,7 +67,10 @@ int apply_tools_look(struct apply_tools *apply, struct error *err)
     const struct client_walk walk = {"/v1/tools?order=asc", LISTED_MAX, note, apply};
 
     apply->have = json_object_new_object();
-    return count_of(apply) > 0 ? client_walk(apply->client, &walk, err) : 0;
+    apply->known = json_object_new_object();
+    for (size_t i = 0; i < count_of(apply); i++)
+        json_object_object_add(apply->known, json_get_string(wanted_at(apply, i), "name"), NULL);
+    return count_of(apply) > 0 || has_function(apply) ? client_walk(apply->client, &walk, err) : 0;
 }
 
 int apply_tools_check(struct apply_tools *apply, struct error *err)
@@ -86,6 +107,27 @@ static char *secrets_of(struct json_object *tool)
     return xstrdup(json_text(list).ptr);
 }
 
+/* Of the tools of the file the server knows nothing yet, so it can't name one that was meant. */
+static int check_type(const struct apply_tools *apply, struct json_object *item, size_t index,
+                      struct error *err)
+{
+    const char *type = json_get_string(item, "type");
+    size_t count = count_of(apply);
+    CLEANUP(freep) const char **names = xcalloc(count + 1, sizeof(*names));
+    const char *near;
+
+    if (!type || !tool_is_declared(text_of(type)) || count == 0 ||
+        json_object_object_get_ex(apply->known, type, NULL))
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        names[i] = json_get_string(wanted_at(apply, i), "name");
+    near = declared_near(type, names, count);
+    if (!near || !wanted_named(apply, text_of(near)))
+        return 0;
+    return error_set(err, E_INVALID, "tools[%zu].type: Invalid value: '%.64s'. Did you mean '%s'?",
+                     index, type, near);
+}
+
 static int check_one(struct json_object *item, struct json_object *tool, struct json_object *agent,
                      struct error *err)
 {
@@ -94,7 +136,7 @@ static int check_one(struct json_object *item, struct json_object *tool, struct 
     CLEANUP(freep) char *secrets = secrets_of(tool);
     const struct declared_tool one = {json_get_text(tool, "name"), json_text(tool),
                                       text_of(secrets)};
-    const struct declared_tools declared = {&one, 1};
+    const struct declared_tools declared = {.items = &one, .count = 1};
     struct json_object *allowed = json_get(agent, "secrets");
     struct failure failure;
 
@@ -120,10 +162,12 @@ int apply_tools_check_agent(const struct apply_tools *apply, struct json_object 
         struct json_object *item = json_object_array_get_idx(tools, i);
         struct json_object *tool = wanted_named(apply, json_get_text(item, "type"));
 
+        if (!tool && check_type(apply, item, i, err) < 0)
+            return -E_INVALID;
         if (!tool)
             json_object_array_add(left, json_object_get(item));
         else if (check_one(item, tool, agent, err) < 0)
-            return -E_INVALID;
+            return error_wrap(err, "tools[%zu]", i);
     }
     if (tools)
         json_object_object_add(rest, "tools", json_object_get(left));

@@ -8,8 +8,9 @@ struct apply_tools {
     const char *path;
     const struct agents_file *file;
     struct client *client;
-    struct json_object *have; /* name -> tool; the owner's to json_free */
-    unsigned counts[4];       /* by enum agents_change */
+    struct json_object *have;  /* name -> tool, of the wanted names; the owner's to json_free */
+    struct json_object *known; /* the names of all that there are, as members; as above */
+    unsigned counts[4];        /* by enum agents_change */
 };
 
 /* Which ones there are. Returns 0, or what failed. */

@@ -7,6 +7,7 @@
 
 #include "scheduler/cli/agents/agents_diff.h"
 #include "scheduler/cli/agents/agents_file.h"
+#include "scheduler/cli/agents/apply_notes.h"
 #include "scheduler/cli/agents/apply_schedules.h"
 #include "scheduler/cli/agents/apply_tools.h"
 #include "scheduler/cli/agents/show_change.h"
@@ -260,7 +261,9 @@ static int look(struct apply *apply, struct error *err)
         r = apply_tools_look(&apply->tools, err);
     if (r == 0)
         r = apply_schedules_look(&apply->schedules, err);
-    return r == 0 ? check_all(apply, err) : r;
+    if (r == 0)
+        r = check_all(apply, err);
+    return r == 0 ? apply_notes(&apply->tools, err) : r;
 }
 
 static int apply_all(struct apply *apply, struct error *err)
@@ -305,6 +308,7 @@ static int run(const struct arguments *args)
     json_free(apply.schedules.have);
     json_free(apply.schedules.gone);
     json_free(apply.tools.have);
+    json_free(apply.tools.known);
     return result;
 }
 
@@ -321,7 +325,7 @@ const struct command command_apply = {
     .arguments = "-f FILE",
     .summary = "Create and update agents, tools and schedules from a file",
     .details =
-        "The server checks the whole file first: a mistake in one agent changes none. Agents are\n"
+        "The server checks all tools and agents first: a mistake in one changes none. Agents are\n"
         "matched by name. What the file no longer says of an agent is reset; agents\n"
         "that the file does not name are left alone. So are schedules, which come behind the\n"
         "agents: each has a name, an agent (a name, a slug or an id), and what POST /v1/schedules\n"

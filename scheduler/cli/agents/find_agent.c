@@ -15,7 +15,8 @@ struct agent_search {
     char *id;
     bool has_slug;   /* the one of that id: no name counts any more */
     char *near;      /* the slug or name that is nearest to what was said; NULL: none is near */
-    char names[120]; /* of agents that there are, for the message */
+    char names[240]; /* of agents that there are, for the message */
+    bool more;       /* there are others */
 };
 
 static void keep_near(struct agent_search *search, const char *word)
@@ -33,7 +34,8 @@ static void keep_name(struct agent_search *search, const char *name)
 {
     size_t used = strlen(search->names);
 
-    if (used + strlen(name) + 3 < sizeof(search->names))
+    search->more = search->more || used + strlen(name) + 3 >= sizeof(search->names);
+    if (!search->more)
         (void)snprintf(search->names + used, sizeof(search->names) - used, "%s%s", used ? ", " : "",
                        name);
 }
@@ -77,8 +79,8 @@ static int missing(const struct agent_search *search, struct error *err)
                          search->name, search->near);
     if (*search->names)
         return error_set(err, E_NOT_FOUND,
-                         "there is no agent with the name \"%.60s\"; there are: %s", search->name,
-                         search->names);
+                         "there is no agent with the name \"%.60s\"; there are: %s%s", search->name,
+                         search->names, search->more ? ", \xE2\x80\xA6" : "");
     return error_set(err, E_NOT_FOUND,
                      "there is no agent with the name \"%.60s\"; create it with `penstock apply`",
                      search->name);

@@ -6,6 +6,7 @@
 #include "scheduler/cli/display/agent_names.h"
 #include "scheduler/cli/display/print_list.h"
 #include "scheduler/cli/output.h"
+#include "scheduler/cli/secrets/secrets_there.h"
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
@@ -81,6 +82,27 @@ static void print_trial(struct json_object *trial)
     printf("\n");
 }
 
+/* What the tool refers to and has no value, where a call came to nothing. */
+static int note_secrets(struct client *client, const struct arguments *args, struct error *err)
+{
+    CLEANUP(json_freep) struct json_object *names = json_object_new_object();
+    CLEANUP(freep) char *path = path_of(args, "");
+    struct client_reply reply = {0};
+    struct json_object *secrets;
+    int r = client_get(client, path, &reply, err);
+
+    if (r < 0)
+        return r == -E_CANCELED ? r : 0;
+    secrets = json_get(reply.json, "secrets");
+    for (size_t i = 0;
+         json_object_is_type(secrets, json_type_array) && i < json_object_array_length(secrets);
+         i++)
+        json_object_object_add(names, json_object_get_string(json_object_array_get_idx(secrets, i)),
+                               NULL);
+    client_reply_deinit(&reply);
+    return secrets_note_missing(client, names, err);
+}
+
 static int test(struct client *client, const struct arguments *args, struct error *err)
 {
     CLEANUP(freep) char *path = path_of(args, "/test");
@@ -106,6 +128,8 @@ static int test(struct client *client, const struct arguments *args, struct erro
         print_trial(reply.json);
     client_reply_deinit(&reply);
     r = output_check(err);
+    if (r == 0 && is_error)
+        r = note_secrets(client, args, err);
     return r < 0 ? r : is_error ? COMMAND_FAILED : COMMAND_OK;
 }
 
