@@ -137,35 +137,55 @@ static const struct pg_statement expire = {
 /* clang-format on */
 
 /* clang-format off */
+#define NOT_FOUND(purposes) \
+    "SELECT wanted.id" \
+    " FROM unnest($2) AS wanted (id)" \
+    " WHERE NOT EXISTS (" \
+    "     SELECT" \
+    "     FROM files f" \
+    "     WHERE f.id = wanted.id" \
+    "       AND f.tenant_id = $1" \
+    purposes \
+    "       AND " NOT_EXPIRED ")" \
+    " LIMIT 1"
+
 static const struct pg_statement not_shown = {
     .name = "files_not_shown",
-    .sql =
-        "SELECT wanted.id"
-        " FROM unnest($2) AS wanted (id)"
-        " WHERE NOT EXISTS ("
-        "     SELECT"
-        "     FROM files f"
-        "     WHERE f.id = wanted.id"
-        "       AND f.tenant_id = $1"
-        "       AND f.purpose IN ('vision', 'assistants', 'user_data')"
-        "       AND " NOT_EXPIRED ")"
-        " LIMIT 1",
+    .sql = NOT_FOUND("       AND f.purpose IN ('vision', 'assistants', 'user_data')"),
+    .types = "uU",
+};
+
+static const struct pg_statement not_there = {
+    .name = "files_not_there",
+    .sql = NOT_FOUND(""),
     .types = "uU",
 };
 /* clang-format on */
 
-int files_shown(const struct store *store, const struct buf *ids, struct uuid *out_missing,
-                struct error *err)
+static int find_missing(const struct store *store, const struct pg_statement *statement,
+                        const struct buf *ids, struct uuid *out_missing, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct buf array = *ids; /* borrowed */
     struct pg_value values[2] = {pg_uuid(store->tenant), pg_array('U', &array)};
-    int r = pg_exec(store->pg, &not_shown, values, &result, err);
+    int r = pg_exec(store->pg, statement, values, &result, err);
 
     if (r < 0 || pg_rows(result) == 0)
         return r;
     *out_missing = pg_get_uuid(result, 0, 0);
     return FILE_MISSING;
+}
+
+int files_shown(const struct store *store, const struct buf *ids, struct uuid *out_missing,
+                struct error *err)
+{
+    return find_missing(store, &not_shown, ids, out_missing, err);
+}
+
+int files_there(const struct store *store, const struct buf *ids, struct uuid *out_missing,
+                struct error *err)
+{
+    return find_missing(store, &not_there, ids, out_missing, err);
 }
 
 int file_get(const struct store *store, struct uuid id, struct file *out, struct error *err)

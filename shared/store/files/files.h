@@ -55,5 +55,9 @@ SUSPENDS MUSTCHECK int file_list(const struct store *store, const struct file_pa
 SUSPENDS MUSTCHECK int files_shown(const struct store *store, const struct buf *ids,
                                    struct uuid *out_missing, struct error *err);
 
+/* The same of files that programs are to have, whatever their purpose is. */
+SUSPENDS MUSTCHECK int files_there(const struct store *store, const struct buf *ids,
+                                   struct uuid *out_missing, struct error *err);
+
 /* Deletes files that have expired. *out_more: there may be more. */
 SUSPENDS MUSTCHECK int files_expire(struct pg *pg, bool *out_more, struct error *err);
