@@ -149,6 +149,48 @@ static bool is_known(const struct report *report, const struct tool_stats_lines 
     return lines->count > 0 || !uuid_is_zero(report->tool) || tool_kind_find(report->query.tool);
 }
 
+static int never_called(struct request *request)
+{
+    char shown[64];
+
+    text_excerpt(request->exchange->params[0], shown, sizeof(shown));
+    return failure_param(&request->failure, 404, NULL, NULL,
+                         "No tool of the name '%s' is declared, and none was called in this time. "
+                         "GET /v1/tools/stats lists those that were.",
+                         shown);
+}
+
+/* All that were called, whatever they are. */
+static int tools_called(struct request *request)
+{
+    struct report report = {.width = NULL};
+    struct tool_stats_names names;
+    struct json_write w;
+    struct error err;
+    int r = read_times(request, &report);
+
+    if (r < 0)
+        return r;
+    if (tool_stats_list(&request->store, &report.query, &names, &err) < 0)
+        return request_failed(request, &err);
+    json_write_init(&w, &request->reply);
+    json_write_open_object(&w, NULL);
+    json_write_string(&w, "object", "list");
+    json_write_int(&w, "start_time", report.query.from);
+    json_write_int(&w, "end_time", report.query.until);
+    json_write_open_array(&w, "data");
+    for (size_t i = 0; i < names.count; i++) {
+        json_write_open_object(&w, NULL);
+        json_write_string(&w, "object", "tool.stats");
+        json_write_text(&w, "name", names.items[i].tool);
+        write_times(&w, &names.items[i].times);
+        json_write_close(&w);
+    }
+    json_write_close(&w);
+    json_write_close(&w);
+    return 0;
+}
+
 static int tool_stats(struct request *request)
 {
     struct report report = {.width = NULL};
@@ -163,15 +205,18 @@ static int tool_stats(struct request *request)
     if (tool_stats_read(&request->store, &report.query, &lines, &err) < 0)
         return request_failed(request, &err);
     if (!is_known(&report, &lines))
-        return request_missing(request, "tool", request->exchange->params[0]);
+        return never_called(request);
     write_report(&report, &lines, &request->reply);
     return 0;
 }
 
 static const char *const query[] = {"start_time", "end_time", "bucket_width", NULL};
+static const char *const list_query[] = {"start_time", "end_time", NULL};
 
 /* clang-format off */
 static const struct endpoint table[] = {
+    {.method = HTTP_METHOD_GET, .pattern = "/v1/tools/stats", .handle = tools_called,
+     .query = list_query},
     {.method = HTTP_METHOD_GET, .pattern = "/v1/tools/{tool_id}/stats", .handle = tool_stats,
      .query = query},
 };

@@ -22,6 +22,10 @@ static int check_new_name(struct json_object *value, const struct path *path,
 {
     struct text name = json_string(value);
 
+    if (text_is(name, "stats") || text_is(name, "check"))
+        return failure_set(failure, 400, path, "invalid_value",
+                           "Invalid 'name': '%.*s' is a path of the API, and no name of a tool.",
+                           TEXT_ARGS(name));
     if (!tool_kind_find(name))
         return check_tool_name(value, path, failure);
     return failure_set(failure, 400, path, "invalid_value",

@@ -4,11 +4,13 @@
 #include <time.h>
 
 #include "scheduler/cli/client_command.h"
+#include "scheduler/cli/display/agent_names.h"
 #include "scheduler/cli/output.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 
 enum { DAYS_DEFAULT = 7, DAYS_MAX = 366, HOURS_MAX = 168, DAY_S = 86400, HOUR_S = 3600 };
+enum { NAME_WIDTH = 32 };
 
 /* "-" where no call has ended. */
 static void print_ms(struct json_object *durations, const char *name)
@@ -21,12 +23,12 @@ static void print_ms(struct json_object *durations, const char *name)
         printf("  %9s", "-");
 }
 
-static void print_line(const char *when, struct json_object *times)
+static void print_times(struct json_object *times)
 {
     static const char *const names[] = {"mean", "p50", "p95", "max"};
     struct json_object *durations = json_get(times, "duration_ms");
 
-    printf("%-16s  %9lld  %9lld  %9lld", when, (long long)json_get_int(times, "calls", 0),
+    printf("  %9lld  %9lld  %9lld", (long long)json_get_int(times, "calls", 0),
            (long long)json_get_int(times, "errors", 0),
            (long long)json_get_int(times, "unknown", 0));
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
@@ -34,13 +36,39 @@ static void print_line(const char *when, struct json_object *times)
     printf("\n");
 }
 
+static void print_head(const char *first, int width)
+{
+    printf("%-*s  %9s  %9s  %9s  %9s  %9s  %9s  %9s\n", width, first, "CALLS", "ERRORS", "UNKNOWN",
+           "MEAN MS", "P50 MS", "P95 MS", "MAX MS");
+}
+
+static void print_line(const char *when, struct json_object *times)
+{
+    printf("%-16s", when);
+    print_times(times);
+}
+
+/* Tools that were called. */
+static void print_tools(struct json_object *list)
+{
+    struct json_object *data = json_get(list, "data");
+    size_t count = json_object_is_type(data, json_type_array) ? json_object_array_length(data) : 0;
+
+    print_head("TOOL", NAME_WIDTH);
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *tool = json_object_array_get_idx(data, i);
+
+        print_column(json_get_text(tool, "name"), NAME_WIDTH);
+        print_times(tool);
+    }
+}
+
 static void print_stats(struct json_object *stats, bool by_hour)
 {
     struct json_object *data = json_get(stats, "data");
     size_t count = json_object_is_type(data, json_type_array) ? json_object_array_length(data) : 0;
 
-    printf("%-16s  %9s  %9s  %9s  %9s  %9s  %9s  %9s\n", by_hour ? "HOUR (UTC)" : "DAY (UTC)",
-           "CALLS", "ERRORS", "UNKNOWN", "MEAN MS", "P50 MS", "P95 MS", "MAX MS");
+    print_head(by_hour ? "HOUR (UTC)" : "DAY (UTC)", 16);
     for (size_t i = 0; i < count; i++) {
         struct json_object *line = json_object_array_get_idx(data, i);
         time_t at = (time_t)json_get_int(line, "start_time", 0);
@@ -60,11 +88,13 @@ static int stats(struct client *client, const struct arguments *args, struct err
     int64_t days = arguments_number(args, "days", DAYS_DEFAULT);
     int64_t back = by_hour ? arguments_number(args, "hours", 1) * HOUR_S : days * DAY_S;
     int64_t now = (int64_t)time(NULL);
-    CLEANUP(freep) char *name = client_encode(args->positional[0]);
+    int64_t from = now - back + (by_hour ? HOUR_S : DAY_S);
+    bool one = args->positional_count > 0;
+    CLEANUP(freep) char *name = client_encode(one ? args->positional[0] : "");
     CLEANUP(freep)
-    char *path =
-        xasprintf("/v1/tools/%s/stats?bucket_width=%s&start_time=%lld", name, by_hour ? "1h" : "1d",
-                  (long long)(now - back + (by_hour ? HOUR_S : DAY_S)));
+    char *path = one ? xasprintf("/v1/tools/%s/stats?bucket_width=%s&start_time=%lld", name,
+                                 by_hour ? "1h" : "1d", (long long)from)
+                     : xasprintf("/v1/tools/stats?start_time=%lld", (long long)from);
     struct client_reply reply = {0};
     int r = client_get(client, path, &reply, err);
 
@@ -72,6 +102,8 @@ static int stats(struct client *client, const struct arguments *args, struct err
         return r;
     if (arguments_has(args, "json"))
         printf("%.*s\n", TEXT_ARGS(json_text(reply.json)));
+    else if (!one)
+        print_tools(reply.json);
     else
         print_stats(reply.json, by_hour);
     client_reply_deinit(&reply);
@@ -91,14 +123,14 @@ static const struct option_spec options[] = {
 
 const struct command command_tools_stats = {
     .name = "tools stats",
-    .arguments = "TOOL",
+    .arguments = "[TOOL]",
     .summary = "Show how often a tool was called, with what success and in what time",
     .details =
         "TOOL is any name by which models call one: of a declared tool, of one that is built\n"
-        "in, or of a function of yours.",
+        "in, of a server's (notes__read_note), or of a function of yours. Without it all are\n"
+        "listed that were called. Calls of `tools test` are not counted.",
     .options = options,
     .options_count = ARRAY_LENGTH(options),
-    .positional_min = 1,
     .positional_max = 1,
     .run = run_stats,
 };

@@ -71,6 +71,74 @@ static const struct pg_statement stats = {
 };
 /* clang-format on */
 
+/* clang-format off */
+#define WITHIN(table) \
+    "SELECT t.tool, t.bucket, t.calls, t.errors, t.took_ms, t.max_ms" \
+    " FROM " table " t" \
+    " WHERE t.tenant_id = $1" \
+    "   AND t.hour >= to_timestamp($2)" \
+    "   AND t.hour < to_timestamp($3)"
+
+static const struct pg_statement list = {
+    .name = "tool_stats_list",
+    .sql =
+        "WITH h AS (" WITHIN("tool_hourly") " UNION ALL " WITHIN("tool_deltas") ")"
+        " SELECT h.tool, h.bucket::int8, sum(h.calls)::int8, sum(h.errors)::int8,"
+        "    sum(h.took_ms)::int8, max(h.max_ms)"
+        " FROM h"
+        " WHERE h.tool IN ("
+        "     SELECT n.tool FROM h n GROUP BY n.tool ORDER BY n.tool"
+        "     LIMIT " SQL_STRING(TOOL_STATS_LISTED) ")"
+        " GROUP BY h.tool, h.bucket"
+        " ORDER BY h.tool, h.bucket",
+    .types = "uii",
+};
+/* clang-format on */
+
+struct named_part {
+    struct text tool;
+    struct tool_times_row row;
+};
+
+static int read_named(struct row *row, void *out, struct error *err)
+{
+    struct named_part *part = out;
+
+    part->tool = row_text(row);
+    part->row.bucket = row_int(row);
+    part->row.calls = row_int(row);
+    part->row.errors = row_int(row);
+    part->row.took_ms = row_int(row);
+    part->row.max_ms = row_int(row);
+    return row_check(row, err);
+}
+
+int tool_stats_list(const struct store *store, const struct tool_stats_query *query,
+                    struct tool_stats_names *out, struct error *err)
+{
+    static const struct row_kind parts = {.size = sizeof(struct named_part), .read = read_named};
+    struct pg_value values[] = {pg_uuid(store->tenant), pg_int(query->from), pg_int(query->until)};
+    struct tool_stats_name *names;
+    struct rows rows;
+    size_t count = 0;
+    int r = rows_page(store, &parts, &(struct pg_query){&list, values}, NULL, &rows, err);
+
+    if (r < 0)
+        return r;
+    names = arena_calloc(store->arena, rows.count + 1, sizeof(*names));
+    if (!names)
+        return error_set(err, E_LIMIT, "too many tools");
+    for (size_t i = 0; i < rows.count; i++) {
+        const struct named_part *part = &((const struct named_part *)rows.items)[i];
+
+        if (count == 0 || !text_equal(names[count - 1].tool, part->tool))
+            names[count++].tool = part->tool;
+        tool_times_add(&names[count - 1].times, &part->row);
+    }
+    *out = (struct tool_stats_names){names, count};
+    return 0;
+}
+
 struct part {
     int64_t begins;
     struct tool_times_row row;

@@ -30,6 +30,23 @@ SUSPENDS MUSTCHECK int tool_stats_read(const struct store *store,
                                        const struct tool_stats_query *query,
                                        struct tool_stats_lines *out, struct error *err);
 
+/* Tools that were called within that time, by their names: TOOL_STATS_LISTED of them. What the
+ * query says of one tool and of days is not looked at. */
+#define TOOL_STATS_LISTED 1000
+struct tool_stats_name {
+    struct text tool;
+    struct tool_times times;
+};
+
+struct tool_stats_names {
+    struct tool_stats_name *items;
+    size_t count;
+};
+
+SUSPENDS MUSTCHECK int tool_stats_list(const struct store *store,
+                                       const struct tool_stats_query *query,
+                                       struct tool_stats_names *out, struct error *err);
+
 /* Folds what was appended into hours, TOOL_STATS_FOLD_ROWS at once, and forgets what is older than
  * TOOL_STATS_KEEP_DAYS. Any number of schedulers may do it at once. *out_more: there is more. */
 SUSPENDS MUSTCHECK int tool_stats_fold(struct pg *pg, bool *out_more, struct error *err);
