@@ -1,6 +1,6 @@
 // `penstock dev` for a test: started in a folder of its own, asked to stop, and checked to leave nothing behind.
 
-import { execFile, execFileSync, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, chmodSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,6 +51,11 @@ export class Dev {
 
   command(...args) {
     return execFileSync(join(bin, 'penstock'), args, { env: { ...environment, ...this.env }, encoding: 'utf8', cwd: root });
+  }
+
+  /** What doctor prints, whatever it comes to. */
+  doctor() {
+    return spawnSync(join(bin, 'penstock'), ['doctor'], { env: { ...environment, ...this.env }, encoding: 'utf8', cwd: root }).stdout;
   }
 
   /** As command, while this process goes on serving: returns {stdout, stderr}. */

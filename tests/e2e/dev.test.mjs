@@ -163,6 +163,8 @@ test('dev: SIGHUP makes the scheduler and the workers read the configuration aga
     dev.child.kill('SIGHUP');
     for (const name of ['scheduler', 'worker-1', 'worker-2'])
       await until(`${name} has read it`, () => /was read again.*changed="model two added"/.test(readFileSync(join(dev.data, 'logs', `${name}.log`), 'utf8')));
+    for (const name of ['scheduler', 'worker-1', 'worker-2'])
+      await until(`the terminal tells of ${name}`, () => dev.output.includes(`penstock dev: ${name}: "the configuration was read again" changed="model two added" needs_a_new_start=nothing\n`));
     const reply = await fetch(`${dev.url}/v1/models/two`, { headers: { authorization: `Bearer ${dev.key}` } });
     assert.equal(reply.status, 200);
     assert.deepEqual(ours(), before, 'all of them go on');
@@ -170,6 +172,33 @@ test('dev: SIGHUP makes the scheduler and the workers read the configuration aga
   } finally {
     await dev.stop('SIGKILL');
     dev.remove();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('dev: what env exports makes doctor look at what the programs have, and another dev has a key of its own', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-dev-config-'));
+  const file = join(folder, 'penstock.yaml');
+  writeFileSync(file, "web_search: [{kind: searxng, name: own, base_url: 'http://127.0.0.1:8888'}]\nmodels: [{name: one, provider: ollama}]\n");
+  const dev = await Dev.start({ args: ['--workers', '1'], env: { PENSTOCK_CONFIG: file } });
+  let other;
+  try {
+    const set = await fetch(`${dev.url}/v1/secrets/SHOP_KEY`, { method: 'PUT', headers: { authorization: `Bearer ${dev.key}`, 'content-type': 'application/json' }, body: '{"value": "sk-live-0123"}' });
+    assert.equal(set.status, 200);
+    const exported = execFileSync(join(bin, 'penstock'), ['env', '--data', dev.data], { encoding: 'utf8' });
+    assert.ok(exported.includes(`export PENSTOCK_MASTER_KEY_FILE='${join(dev.data, 'master-key')}'\nexport PENSTOCK_CONFIG='${file}'\n`), exported);
+    const found = dev.doctor();
+    assert.match(found, /^ok +secrets +1, and the master key opens them$/m);
+    assert.match(found, /^ok +web search +own \(searxng\)$/m);
+    other = await Dev.start({ args: ['--workers', '1'], env: { PENSTOCK_MASTER_KEY_FILE: dev.env.PENSTOCK_MASTER_KEY_FILE } });
+    assert.equal(other.env.PENSTOCK_MASTER_KEY_FILE, join(other.data, 'master-key'));
+    assert.match(other.doctor(), /^ok +secrets +0, and the master key opens them$/m);
+    assert.doesNotMatch(other.doctor(), /^fail/m);
+  } finally {
+    for (const each of [dev, other].filter(Boolean)) {
+      await each.stop('SIGKILL');
+      each.remove();
+    }
     rmSync(folder, { recursive: true });
   }
 });

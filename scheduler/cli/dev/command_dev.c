@@ -151,11 +151,28 @@ static void set_environment(struct dev *dev)
     (void)unsetenv("PENSTOCK_ROLES");
 }
 
+/* The key of a `penstock dev` of another folder, whose environment this shell has taken over: ours
+ * is not to be sealed under it, since nobody would look for it there. */
+static void forget_key_of_another(const struct dev *dev)
+{
+    static const char name[] = "PENSTOCK_MASTER_KEY_FILE";
+    struct text path = text_of(getenv(name));
+    CLEANUP(freep) char *own = xasprintf("%s/" ENVIRONMENT_MASTER_KEY, dev->place.data);
+    CLEANUP(freep) char *beside = NULL;
+
+    if (!text_ends(path, "/" ENVIRONMENT_MASTER_KEY) || text_is(path, own))
+        return;
+    beside = xasprintf("%.*s/" ENVIRONMENT_FILE,
+                       (int)(path.len - strlen("/" ENVIRONMENT_MASTER_KEY)), path.ptr);
+    if (access(beside, F_OK) == 0)
+        (void)unsetenv(name);
+}
+
 /* What secrets of tenants are sealed under: a key of our own, where the settings say none. It is
  * kept whatever becomes of the database. */
 static int make_master_key(struct dev *dev, const struct config *config, struct error *err)
 {
-    CLEANUP(freep) char *path = xasprintf("%s/master-key", dev->place.data);
+    CLEANUP(freep) char *path = xasprintf("%s/" ENVIRONMENT_MASTER_KEY, dev->place.data);
     uint8_t bytes[32];
     char text[2 * sizeof(bytes) + 2] = "";
     int r = 0;
@@ -200,6 +217,7 @@ static int check_all(struct dev *dev, struct error *err)
     clear_postgres_variables();
     make_absolute("PENSTOCK_CONFIG");
     make_absolute("PENSTOCK_MASTER_KEY_FILE");
+    forget_key_of_another(dev);
     set_environment(dev);
     r = config_load(&flags, environ, &config, err);
     if (r == 0)
@@ -377,7 +395,8 @@ static int write_environment(struct dev *dev, struct error *err)
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
         const struct environment_entry entry = {names[i], getenv(names[i])};
 
-        environment_render(&entry, 1, &text);
+        if (entry.value && *entry.value)
+            environment_render(&entry, 1, &text);
     }
     return file_write_private(path, buf_text(&text), err);
 }

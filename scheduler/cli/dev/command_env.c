@@ -102,8 +102,9 @@ const struct command command_env = {
     .details =
         "In another terminal, in the folder where `penstock dev` runs:\n\n"
         "  eval \"$(build/release/bin/penstock env)\"\n\n"
-        "sets PENSTOCK_URL, PENSTOCK_API_KEY, DATABASE_URL and REDIS_URL, and puts the folder of\n"
-        "the programs on PATH.",
+        "sets PENSTOCK_URL, PENSTOCK_API_KEY, DATABASE_URL, REDIS_URL, PENSTOCK_MASTER_KEY_FILE\n"
+        "and, where it was started with one, PENSTOCK_CONFIG, and puts the folder of the programs\n"
+        "on PATH.",
     .options = options,
     .options_count = ARRAY_LENGTH(options),
     .run = run,

@@ -115,6 +115,8 @@ struct dev_child {
     int64_t started_ms;
     int64_t restart_at_ms; /* 0: not due */
     struct backoff restarts;
+    int64_t reload_until_ms; /* its log is looked at for what came of SIGHUP; 0: it is not */
+    int64_t reload_from;     /* where in the log that will stand */
 };
 
 struct dev_children {
@@ -133,6 +135,11 @@ MUSTCHECK int dev_child_start(struct dev_children *children, const struct dev_co
  * again whose time has come; on SIGHUP those with DEV_NEEDS_SETTINGS get it too. Returns 0, or
  * DEV_INTERRUPTED when we were told to end. */
 int dev_children_watch(struct dev_children *children, int64_t wait_ms);
+
+/* A child reads the configuration again: what its log says of that is told to the terminal. note()
+ * comes before the signal; tell() returns whether somebody has said nothing yet. */
+void dev_reload_note(const struct dev_place *place, struct dev_child *child);
+bool dev_reload_tell(struct dev_children *children);
 
 /* Stops children [first, count) at once by their signals, waits, then kills. A second signal to us
  * cuts the wait short. */

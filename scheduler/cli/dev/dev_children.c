@@ -30,6 +30,8 @@
 #define STEADY_MS     30000
 #define RUN_MS        600000
 
+#define RELOAD_LOOK_MS 50
+
 static bool had_terminal; /* when we began */
 
 static const struct backoff_policy restart_policy = {.base_ms = 500, .cap_ms = 30000};
@@ -380,13 +382,15 @@ static int64_t restart_due(struct dev_children *children)
 }
 
 /* Those that read the configuration do so again. */
-static void read_again(const struct dev_children *children)
+static void read_again(struct dev_children *children)
 {
     for (size_t i = 0; i < children->count; i++) {
-        const struct dev_child *child = &children->items[i];
+        struct dev_child *child = &children->items[i];
 
-        if (child->pid != 0 && child->command.needs == DEV_NEEDS_SETTINGS)
-            (void)kill(child->pid, SIGHUP);
+        if (child->pid == 0 || child->command.needs != DEV_NEEDS_SETTINGS)
+            continue;
+        dev_reload_note(children->place, child);
+        (void)kill(child->pid, SIGHUP);
     }
 }
 
@@ -397,6 +401,8 @@ int dev_children_watch(struct dev_children *children, int64_t wait_ms)
 
     reap(children);
     next_ms = restart_due(children);
+    if (dev_reload_tell(children) && wait_ms > RELOAD_LOOK_MS)
+        wait_ms = RELOAD_LOOK_MS;
     if (next_ms != DEADLINE_NONE && next_ms - clock_ms() < wait_ms)
         wait_ms = next_ms > clock_ms() ? next_ms - clock_ms() : 0;
     number = wait_signal(wait_ms);

@@ -12,8 +12,14 @@ struct error;
 #define ENVIRONMENT_FOLDER ".penstock"
 #define ENVIRONMENT_PATH   ENVIRONMENT_FOLDER "/" ENVIRONMENT_FILE
 
-/* What it holds. */
-#define ENVIRONMENT_NAMES "PENSTOCK_URL", "PENSTOCK_API_KEY", "DATABASE_URL", "REDIS_URL"
+/* What it holds, the last two where `penstock dev` has them: so that who looks at all of it
+ * (`penstock doctor`) reads what its programs read. */
+#define ENVIRONMENT_NAMES                                                                          \
+    "PENSTOCK_URL", "PENSTOCK_API_KEY", "DATABASE_URL", "REDIS_URL", "PENSTOCK_MASTER_KEY_FILE",   \
+        "PENSTOCK_CONFIG"
+
+/* The master key that `penstock dev` makes in its data folder. */
+#define ENVIRONMENT_MASTER_KEY "master-key"
 
 struct environment_entry {
     const char *name;
