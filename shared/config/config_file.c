@@ -73,6 +73,31 @@ static void PRINTF(3, 0) hear(cyaml_log_t level, void *context, const char *form
         (void)snprintf(complaint->message, sizeof(complaint->message), "%.120s", text);
 }
 
+/* What libyaml calls a kind of value, as people call it. */
+static const char *kind_word(const char *theirs)
+{
+    static const char *const words[][2] = {
+        {"MAPPING_START", "a mapping"}, {"SEQUENCE_START", "a list"}, {"SCALAR", "a single value"}};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
+        if (strcmp(theirs, words[i][0]) == 0)
+            return words[i][1];
+    return theirs;
+}
+
+/* What an entry of a list looks like, where people write a mapping in its place. */
+static const char *list_form(const char *where)
+{
+    static const char *const forms[][2] = {{"headers", "['Name: value']"},
+                                           {"env", "['NAME=value']"}};
+    const char *member = strrchr(where, '.') ? strrchr(where, '.') + 1 : where;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(forms); i++)
+        if (strcmp(member, forms[i][0]) == 0)
+            return forms[i][1];
+    return "lines that begin with \"- \"";
+}
+
 /* libcyaml's words, and ours where those would not say what is right. */
 static const char *explain(const struct complaint *complaint, char *out, size_t size)
 {
@@ -84,18 +109,24 @@ static const char *explain(const struct complaint *complaint, char *out, size_t 
         {"Unexpected key: ", "there is no such setting: "},
         {"Mapping field already seen: ", "is there twice: "},
         {"Expecting MAPPING, got event: ", "must be a mapping (name: value), not "},
-        {"Expecting SEQUENCE, got event: ", "must be a list (lines that begin with \"- \"), not "},
         {"Expecting STRING, got event: ", "must be a single value, not "},
         {"Expecting INT, got event: ", "must be a whole number, not "},
         {"STRING length > ", "is too long; longest length: "},
     };
+
+    static const char no_list[] = "Expecting SEQUENCE, got event: ";
 
     for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
         size_t len = strlen(words[i].theirs);
 
         if (strncmp(complaint->message, words[i].theirs, len) != 0)
             continue;
-        (void)snprintf(out, size, "%s%s", words[i].ours, complaint->message + len);
+        (void)snprintf(out, size, "%s%s", words[i].ours, kind_word(complaint->message + len));
+        return out;
+    }
+    if (strncmp(complaint->message, no_list, strlen(no_list)) == 0) {
+        (void)snprintf(out, size, "must be a list (%s), not %s", list_form(complaint->where),
+                       kind_word(complaint->message + strlen(no_list)));
         return out;
     }
     return complaint->message;
@@ -184,6 +215,18 @@ static const cyaml_schema_field_t *fields_at(const char *where)
     return schema->type == CYAML_MAPPING ? schema->mapping.fields : NULL;
 }
 
+/* What agents call members of a server, which are the operator's here. */
+static const char *other_key(const char *key, const char *const *names, size_t count)
+{
+    static const char *const keys[][2] = {{"server_label", "label"}, {"server_url", "url"}};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
+        for (size_t k = 0; strcmp(key, keys[i][0]) == 0 && k < count; k++)
+            if (strcmp(names[k], keys[i][1]) == 0)
+                return names[k];
+    return NULL;
+}
+
 /* `; did you mean "port"?` for a key that is not known and near to one that is; else "". */
 static void suggest_key(const struct complaint *complaint, char *out, size_t size)
 {
@@ -198,7 +241,9 @@ static void suggest_key(const struct complaint *complaint, char *out, size_t siz
         return;
     for (; fields->key && count < KEYS_MAX; fields++)
         names[count++] = fields->key;
-    near = nearest_word(complaint->message + sizeof(unknown) - 1, names, count);
+    near = other_key(complaint->message + sizeof(unknown) - 1, names, count);
+    if (!near)
+        near = nearest_word(complaint->message + sizeof(unknown) - 1, names, count);
     if (near)
         (void)snprintf(out, size, "; did you mean \"%s\"?", near);
 }

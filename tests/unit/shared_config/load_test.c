@@ -254,7 +254,20 @@ Test(load, says_where_a_value_has_the_wrong_type)
     check_refused("models:\n - name: x\n   context_tokens: y\n", NULL,
                   "FILE:3:20: models[0].context_tokens: must be a whole number");
     check_refused("scheduler: 4\n", NULL, "FILE:1:12: scheduler: must be a mapping");
-    check_refused("providers: {a: b}\n", NULL, "FILE:1:12: providers: must be a list");
+    check_refused(
+        "providers: {a: b}\n", NULL,
+        "FILE:1:12: providers: must be a list (lines that begin with \"- \"), not a mapping");
+    check_refused("scheduler: []\n", NULL,
+                  "FILE:1:12: scheduler: must be a mapping (name: value), not a list");
+    check_refused(
+        "mcp_servers:\n  - {label: a, url: 'https://a.example', headers: {A: b}}\n", NULL,
+        "FILE:2:51: mcp_servers[0].headers: must be a list (['Name: value']), not a mapping");
+    check_refused(
+        "mcp_servers:\n  - {label: a, command: /usr/bin/a, env: A=b}\n", NULL,
+        "FILE:2:42: mcp_servers[0].env: must be a list (['NAME=value']), not a single value");
+    check_refused("mcp_servers:\n  - {server_label: a}\n", NULL,
+                  "FILE:2:6: mcp_servers[0]: there is no such setting: server_label; did you mean "
+                  "\"label\"?");
 }
 
 Test(load, says_where_an_unknown_setting_stands)
