@@ -293,6 +293,8 @@ test('initialize agrees on a revision, and the session is a name that nothing ha
   assert.equal((await client.send('server/discover')).last.error.code, -32601, 'which is a request of the other era');
   const unknown = await client.send('resources/list');
   assert.deepEqual([unknown.status, unknown.last.error.code], [200, -32601]);
+  const older = await post(stack, { jsonrpc: '2.0', id: 1, method: 'resources/list' }, { 'mcp-protocol-version': '2025-06-18' });
+  assert.equal(older.last.error.message, "Method not found: 'resources/list'. Of revision 2025-06-18 there are initialize, ping, tools/list and tools/call.");
   assert.equal((await post(stack, { jsonrpc: '2.0', id: 1, method: 'server/discover' })).last.error.code, -32602);
 
   for (const headers of [{}, { 'mcp-session-id': 'of another life' }, { 'mcp-session-id': 'x'.repeat(500) }, { 'mcp-protocol-version': '2025-06-18' }])

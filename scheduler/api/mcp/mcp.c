@@ -111,12 +111,13 @@ static const struct {
 static int unknown_method(struct mcp *mcp)
 {
     const struct mcp_message *message = &mcp->message;
+    struct text legacy = mcp->revision.len > 0 ? mcp->revision : TEXT(MCP_LEGACY_REVISION);
     char shown[64];
 
     text_excerpt(message->method, shown, sizeof(shown));
     return mcp_fail(&mcp->failure, message->era == MCP_MODERN ? 404 : 200, MCP_METHOD_NOT_FOUND,
-                    "Method not found: '%s'. Of revision %s there are %s.", shown,
-                    message->era == MCP_MODERN ? MCP_MODERN_REVISION : MCP_LEGACY_REVISION,
+                    "Method not found: '%s'. Of revision %.*s there are %s.", shown,
+                    TEXT_ARGS(message->era == MCP_MODERN ? TEXT(MCP_MODERN_REVISION) : legacy),
                     message->era == MCP_MODERN ? "server/discover, tools/list and tools/call"
                                                : "initialize, ping, tools/list and tools/call");
 }
@@ -250,6 +251,7 @@ static int read_message(struct mcp *mcp)
     };
     int r = check_origin(mcp);
 
+    mcp->revision = text_prefix(heads.version, 32);
     if (r == 0)
         r = check_media(mcp);
     if (r == 0)

@@ -9,9 +9,10 @@ struct mcp {
     struct request *request;
     struct mcp_message message;
     struct mcp_failure failure;
-    bool takes_events;   /* its client reads server-sent events */
-    struct text session; /* of a legacy client; TEXT_NONE: none was said */
-    struct text token;   /* JSON of its progressToken; TEXT_NONE: it wants no progress */
+    bool takes_events;    /* its client reads server-sent events */
+    struct text session;  /* of a legacy client; TEXT_NONE: none was said */
+    struct text token;    /* JSON of its progressToken; TEXT_NONE: it wants no progress */
+    struct text revision; /* that a legacy message was said to be of; TEXT_NONE: of none */
 };
 
 /* What does a message: returns 0 with the answer in request->reply, or sent; or -E_INVALID with
