@@ -26,6 +26,7 @@ struct command {
     size_t options_count;
     size_t positional_min;
     size_t positional_max;
+    const char *instead; /* where somebody says too many arguments, what would be right; NULL */
     int (*run)(const struct arguments *args); /* returns the exit code */
 };
 

@@ -137,9 +137,12 @@ static int run(const struct command *command, int argc, char **argv)
     }
     if (args.positional_count < command->positional_min ||
         args.positional_count > command->positional_max) {
-        terminal_complain("%s: %s arguments; usage: penstock %s %s", command->name,
-                          args.positional_count < command->positional_min ? "missing" : "too many",
-                          command->name, command->arguments);
+        bool few = args.positional_count < command->positional_min;
+        bool hint = !few && command->instead;
+
+        terminal_complain("%s: %s arguments; usage: penstock %s %s%s%s", command->name,
+                          few ? "missing" : "too many", command->name, command->arguments,
+                          hint ? "; " : "", hint ? command->instead : "");
         return COMMAND_USAGE;
     }
     return command->run(&args);

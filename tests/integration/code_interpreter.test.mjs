@@ -167,6 +167,9 @@ test('files of assistant, thread and message are there, and what a program makes
     assert.equal((await stack.ok('GET', '/v1/files?purpose=assistants_output')).data.length, 2);
     const [call] = await steps(stack, run);
     assert.deepEqual(call.code_interpreter.outputs[1], { type: 'image', image: { file_id: dot.file_id } });
+    const shown = stack.command('runs', 'show', run.id);
+    assert.match(shown, /^→ code_interpreter\n  import os\n  print\(sorted/m, 'the program as it is');
+    assert.match(shown, new RegExp(`^← \\['a\\.txt', 'b\\.txt', 'c\\.txt'\\] A B C\n  ${gone}: there is no such file any more\\.\n← \\[image ${dot.file_id}\\] \\(\\d+ ms\\)$`, 'm'));
   });
 });
 

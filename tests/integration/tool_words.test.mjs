@@ -122,3 +122,79 @@ agents:
     assert.match(other.stderr, /'calculator' is the type of a tool that nobody declared, and only declared tools can be shown, changed and tested/);
   });
 });
+
+test('tools that were called are listed, and who asks for one that never was is told so', async () => {
+  const script = `rules: [{steps: [{calls: [{name: calculator, arguments: {expression: '6 * 7'}}, {name: order, arguments: {}}]}, {text: done}]}]`;
+  await stackOf(async (stack) => {
+    const { cli } = cliOf(stack);
+    assert.deepEqual((await stack.ok('GET', '/v1/tools/stats')).data, []);
+    const agent = await stack.assistant({ tools: [{ type: 'calculator' }, { type: 'function', function: { name: 'order' } }] });
+    const run = await stack.submit(agent, 'go');
+    const waiting = await stack.finished(run);
+    assert.equal(waiting.status, 'requires_action');
+    const [call] = waiting.required_action.submit_tool_outputs.tool_calls;
+    await stack.ok('POST', `/v1/threads/${run.thread_id}/runs/${run.id}/submit_tool_outputs`, { tool_outputs: [{ tool_call_id: call.id, output: 'yes' }] });
+    assert.equal((await stack.finished(run)).status, 'completed');
+    const { data, object } = await stack.ok('GET', '/v1/tools/stats');
+    assert.equal(object, 'list');
+    assert.deepEqual(data.map((tool) => [tool.object, tool.name, tool.calls, tool.errors]), [['tool.stats', 'calculator', 1, 0], ['tool.stats', 'order', 1, 0]]);
+    assert.match((await cli('tools', 'stats')).stdout, /^TOOL +CALLS +ERRORS +UNKNOWN +MEAN MS +P50 MS +P95 MS +MAX MS\ncalculator +1 +0 +0 .*\norder +1 +0 +0 .*\n$/);
+    assert.deepEqual((await stack.call('GET', '/v1/tools/stats?end_time=3600')).body.data, [], 'of that time');
+    const never = await stack.call('GET', '/v1/tools/desk__ticket/stats');
+    assert.deepEqual([never.status, never.body.error.message], [404, "No tool of the name 'desk__ticket' is declared, and none was called in this time. GET /v1/tools/stats lists those that were."]);
+    await refused(stack, '/v1/tools', { ...lookup, name: 'stats' }, "Invalid 'name': 'stats' is a path of the API, and no name of a tool.");
+  }, { script });
+});
+
+test('who decides of a call in a wrong way is told the right one first', async () => {
+  const script = `rules: [{steps: [{calls: [{name: calculator, arguments: {expression: '6 * 7'}}]}, {text: done}]}]`;
+  await stackOf(async (stack) => {
+    const { cli } = cliOf(stack);
+    const run = await stack.submit(await stack.assistant({ tools: [{ type: 'calculator', require_approval: 'always' }] }), 'go');
+    const waiting = await stack.finished(run);
+    const [call] = waiting.required_action.submit_tool_outputs.tool_calls;
+    const path = `/v1/threads/${run.thread_id}/runs/${run.id}/submit_tool_outputs`;
+    const give = async (id) => (await stack.call('POST', path, { tool_outputs: [{ tool_call_id: id, output: 'yes' }] })).body.error.message;
+    assert.match(await give(call.id), /^The output of approve_tool_call is \{"approve": true\} or .* Expected tool outputs for call_ids/);
+    assert.match(await give('call_nope'), /^Expected tool outputs for call_ids .*, got \['call_nope'\]\..* The output of approve_tool_call is/);
+    const nope = await cli('runs', 'approve', run.id, 'call_nope');
+    assert.equal(nope.stderr, `penstock: tool_call_id: No tool call found with id 'call_nope' in the run. Those that wait for an approval are: '${call.id}'.\n`);
+    assert.equal((await cli('runs', 'approve', run.id, call.id)).status, 0);
+    assert.equal((await stack.finished(run)).status, 'completed');
+  }, { script });
+});
+
+test('a file that is not there is refused where it is named', async () => {
+  await stackOf(async (stack) => {
+    const tools = [{ type: 'code_interpreter' }];
+    const gone = `file-${'0'.repeat(31)}1`;
+    const thread = await stack.ok('POST', '/v1/threads', {});
+    for (const id of ['file-x', gone]) {
+      const message = { role: 'user', content: 'Sum up.', attachments: [{ file_id: id, tools }] };
+      const not = `No file found with id '${id}'.`;
+      await refused(stack, `/v1/threads/${thread.id}/messages`, message, not);
+      await refused(stack, '/v1/threads', { messages: [message] }, not);
+      await refused(stack, '/v1/threads', { tool_resources: { code_interpreter: { file_ids: [id] } } }, not);
+      await refused(stack, '/v1/assistants', { model: 'openai/gpt-4o-mini', tool_resources: { code_interpreter: { file_ids: [id] } } }, not);
+      const { status, body } = await stack.call('POST', `/v1/threads/${thread.id}/messages`, { role: 'user', content: [{ type: 'image_file', image_file: { file_id: id } }] });
+      assert.deepEqual([status, body.error.code], [400, id === gone ? 'file_not_found' : 'invalid_value'], body.error.message);
+    }
+    assert.deepEqual((await stack.ok('GET', `/v1/threads/${thread.id}/messages`)).data, []);
+  });
+});
+
+test('secrets set tells what is wrong with the name before it asks for a value, and takes none as an argument', async () => {
+  await stackOf(async (stack) => {
+    const { cli } = cliOf(stack);
+    assert.deepEqual(await cli('secrets', 'set', 'SHOP-KEY'), { status: 2, stdout: '', stderr: `penstock: "SHOP-KEY" can't be a secret's name: that has letters, digits and _, begins with no digit, and has at most 64 characters\n` });
+    assert.deepEqual(await cli('secrets', 'set', 'SHOP_KEY', 'value'), { status: 2, stdout: '', stderr: 'penstock: secrets set: too many arguments; usage: penstock secrets set NAME; the value comes from standard input or a prompt, and is no argument\n' });
+  });
+});
+
+test('who names an agent that is not there is told that there are more than are listed', async () => {
+  await stackOf(async (stack) => {
+    const { cli } = cliOf(stack);
+    for (let i = 0; i < 40; i++) await stack.assistant({ name: `agent number ${i}` });
+    assert.match((await cli('run', 'nobody', 'hi')).stderr, /there is no agent with the name "nobody"; there are: agent number 0, .*, agent number \d+, …\n$/);
+  });
+});

@@ -91,8 +91,28 @@ static void show_ids(struct json_object *list, const char *member, char out[IDS_
 }
 
 #define APPROVAL_WORDS                                                                             \
-    " The output of approve_tool_call is {\"approve\": true} or {\"approve\": false, \"note\": "   \
+    "The output of approve_tool_call is {\"approve\": true} or {\"approve\": false, \"note\": "    \
     "\"…\"}, from who has an API key, and may be left out."
+
+/* Whether all that is answered is asked: then it is not the ids that are wrong. */
+static bool asks_all(struct json_object *action, struct json_object *outputs)
+{
+    struct json_object *calls = json_path(action, "submit_tool_outputs", "tool_calls", NULL);
+    size_t asked =
+        json_object_is_type(calls, json_type_array) ? json_object_array_length(calls) : 0;
+
+    for (size_t i = 0; i < json_object_array_length(outputs); i++) {
+        struct text id = json_get_text(json_object_array_get_idx(outputs, i), "tool_call_id");
+        size_t k = 0;
+
+        while (k < asked &&
+               !text_equal(json_get_text(json_object_array_get_idx(calls, k), "id"), id))
+            k++;
+        if (k == asked)
+            return false;
+    }
+    return true;
+}
 
 static bool asks_approval(struct json_object *action)
 {
@@ -111,16 +131,21 @@ static int refuse_unfit(struct request *request, const struct run *run)
     char expected[IDS_SHOWN_BYTES];
     char got[IDS_SHOWN_BYTES];
     struct error err;
+    bool approvals;
+    bool first;
 
     if (!run->required_action.ptr ||
         json_decode(run->required_action, JSON_DEPTH_DEFAULT, &action, &err) < 0)
         action = NULL;
+    approvals = asks_approval(action);
+    first = approvals && asks_all(action, json_get(request->body, "tool_outputs"));
     show_ids(json_path(action, "submit_tool_outputs", "tool_calls", NULL), "id", expected);
     show_ids(json_get(request->body, "tool_outputs"), "tool_call_id", got);
     return failure_param(&request->failure, 400, "tool_outputs", NULL,
-                         "Expected tool outputs for call_ids %s, got %s. All calls that the run "
+                         "%sExpected tool outputs for call_ids %s, got %s. All calls that the run "
                          "waits for are answered in one request.%s",
-                         expected, got, asks_approval(action) ? APPROVAL_WORDS : "");
+                         first ? APPROVAL_WORDS " " : "", expected, got,
+                         approvals && !first ? " " APPROVAL_WORDS : "");
 }
 
 /* An output that is a decision, in the arena; NULL: it is none. Other arguments can't be given

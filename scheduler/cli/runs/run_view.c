@@ -294,11 +294,71 @@ static void print_report(FILE *out, struct json_object *call, bool in_full)
         (void)fprintf(out, " (%s)", buf_string(&text));
 }
 
+/* A text of many lines, each behind a mark; where it is not to be in full as one line. */
+static void print_lines(FILE *out, const char *mark, struct text text, bool in_full)
+{
+    struct text line;
+    bool more = true;
+
+    if (!in_full) {
+        (void)fprintf(out, "%s ", mark);
+        terminal_print_line(out, text, LINE_WIDTH);
+        return;
+    }
+    while (text.len > 0 && text.ptr[text.len - 1] == '\n')
+        text.len--;
+    while (more) {
+        more = text_cut(text, '\n', &line, &text);
+        (void)fprintf(out, "%s ", mark);
+        terminal_print(out, more ? line : text);
+        if (more)
+            (void)fputc('\n', out);
+        mark = " ";
+    }
+}
+
+/* What a program printed, and the images that it made. */
+static void print_code_output(FILE *out, struct json_object *output, bool in_full)
+{
+    struct text logs = json_get_text(output, "logs");
+    struct text image = json_string(json_path(output, "image", "file_id", NULL));
+
+    (void)fprintf(out, "\n%s", terminal_colour(out, TERMINAL_DIM));
+    if (logs.ptr)
+        print_lines(out, "\xE2\x86\x90", logs, in_full);
+    else
+        (void)fprintf(out, "\xE2\x86\x90 [image %.*s]", TEXT_ARGS(image));
+}
+
+/* Its program, and what came of it. */
+static void print_code(FILE *out, struct json_object *call, bool in_full)
+{
+    struct json_object *code = json_get(call, "code_interpreter");
+    struct json_object *outputs = json_get(code, "outputs");
+    size_t count =
+        json_object_is_type(outputs, json_type_array) ? json_object_array_length(outputs) : 0;
+
+    (void)fprintf(out, "%s\xE2\x86\x92 code_interpreter%s%s", terminal_colour(out, TERMINAL_CYAN),
+                  terminal_colour(out, TERMINAL_PLAIN), in_full ? "\n" : "");
+    print_lines(out, in_full ? " " : "", json_get_text(code, "input"), in_full);
+    for (size_t i = 0; i < count; i++)
+        print_code_output(out, json_object_array_get_idx(outputs, i), in_full);
+    if (count > 0)
+        print_report(out, call, in_full);
+    (void)fprintf(out, "%s\n", terminal_colour(out, TERMINAL_PLAIN));
+    print_approval(out, call);
+}
+
 static void print_call(FILE *out, struct json_object *call, bool in_full)
 {
     struct json_object *function = json_get(call, "function");
     struct text name = json_get_text(function, "name");
     struct text output = json_get_text(function, "output");
+
+    if (json_get(call, "code_interpreter")) {
+        print_code(out, call, in_full);
+        return;
+    }
 
     (void)fprintf(out, "%s\xE2\x86\x92 ", terminal_colour(out, TERMINAL_CYAN));
     terminal_print_line(out, name.ptr ? name : json_get_text(call, "type"), LINE_WIDTH);

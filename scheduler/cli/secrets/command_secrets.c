@@ -14,6 +14,7 @@
 #include "scheduler/cli/terminal.h"
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
+#include "shared/secrets/reference.h"
 
 #define VALUE_BYTES_MAX ((size_t)16384)
 
@@ -112,8 +113,15 @@ static int set(struct client *client, const struct arguments *args, struct error
     struct client_reply reply = {0};
     struct buf body;
     size_t bytes;
-    int r = ask_value(args->positional[0], value, &bytes, err);
+    int r = 0;
 
+    if (!secret_name_fits(text_of(args->positional[0])))
+        r = error_set(err, E_INVALID,
+                      "\"%.70s\" can't be a secret's name: that has letters, digits and _, begins "
+                      "with no digit, and has at most %d characters",
+                      args->positional[0], SECRET_NAME_MAX);
+    if (r == 0)
+        r = ask_value(args->positional[0], value, &bytes, err);
     if (r == 0 && !text_is_utf8((struct text){value, bytes}))
         r = error_set(err, E_INVALID, "the value is no UTF-8 text: encode it, in base64 perhaps");
     buf_init(&body, 0);
@@ -186,6 +194,7 @@ const struct command command_secrets_set = {
         "Who uses the secret has the new value from the next call on.",
     .positional_min = 1,
     .positional_max = 1,
+    .instead = "the value comes from standard input or a prompt, and is no argument",
     .run = run_set,
 };
 

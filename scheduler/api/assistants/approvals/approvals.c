@@ -19,6 +19,7 @@
 #include "shared/schema/schema.h"
 
 #define ARGUMENTS_BYTES_MAX ((size_t)256 << 10)
+#define CALLS_SHOWN_BYTES   300
 
 int check_approved_arguments(struct json_object *value, const struct path *path,
                              struct failure *failure)
@@ -82,6 +83,39 @@ static int refuse(struct request *request, int status, const char *code, const c
     return -E_INVALID;
 }
 
+/* Of a run that waits, with the calls that it waits for. */
+static int no_call(struct request *request, const struct run *run)
+{
+    CLEANUP(json_freep) struct json_object *action = NULL;
+    CLEANUP(buf_deinit) struct buf ids = {0};
+    struct json_object *calls;
+    char said[64];
+    struct error err;
+
+    buf_init(&ids, 0);
+    if (run->required_action.ptr &&
+        json_decode(run->required_action, JSON_DEPTH_DEFAULT * 2, &action, &err) < 0)
+        action = NULL;
+    calls = json_path(action, "submit_tool_outputs", "tool_calls", NULL);
+    for (size_t i = 0;
+         json_object_is_type(calls, json_type_array) && i < json_object_array_length(calls); i++) {
+        struct json_object *call = json_object_array_get_idx(calls, i);
+
+        if (!json_get(call, "approval"))
+            continue;
+        if (ids.len > CALLS_SHOWN_BYTES) {
+            buf_add_string(&ids, ", …");
+            break;
+        }
+        buf_printf(&ids, "%s'%.*s'", ids.len > 0 ? ", " : "", TEXT_ARGS(json_get_text(call, "id")));
+    }
+    text_excerpt(json_get_text(request->body, "tool_call_id"), said, sizeof(said));
+    return failure_param(&request->failure, 404, "tool_call_id", NULL,
+                         "No tool call found with id '%s' in the run.%s%s%s", said,
+                         ids.len > 0 ? " Those that wait for an approval are: " : "",
+                         buf_string(&ids), ids.len > 0 ? "." : "");
+}
+
 static int explain(struct request *request, int verdict, const struct run *run)
 {
     switch (verdict) {
@@ -100,8 +134,7 @@ static int explain(struct request *request, int verdict, const struct run *run)
         request->failure.retry = RETRY_YES;
         return -E_INVALID;
     case APPROVAL_NO_CALL:
-        return failure_param(&request->failure, 404, "tool_call_id", NULL,
-                             "No tool call found with this id in the run.");
+        return no_call(request, run);
     default:
         return failure_param(&request->failure, 400, "tool_call_id", "approval_not_wanted",
                              "This call waits for no approval. Its run is %s.",
