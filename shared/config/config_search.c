@@ -45,6 +45,12 @@ static int check_texts(const struct config_place *place,
     return r;
 }
 
+/* The address of a search, as it stands in a browser, in place of the instance's. */
+static bool adds_path(const struct kind *kind, const char *base_url)
+{
+    return !kind->base_url && text_ends(text_of(base_url), "/search");
+}
+
 static int check_whole(const struct config_place *place, const struct kind *kind,
                        const struct config_file_search_engine *from, struct error *err)
 {
@@ -55,6 +61,9 @@ static int check_whole(const struct config_place *place, const struct kind *kind
         return config_complain(place, "kind", "must be searxng, brave or tavily", err);
     if (!kind->base_url && !from->base_url)
         return config_complain(place, "", "must have a base_url: where the instance is", err);
+    if (from->base_url && adds_path(kind, from->base_url))
+        return config_complain(place, "base_url",
+                               "must be without \"/search\", which is added to it", err);
     if (has_key && has_file)
         return config_complain(place, "api_key_file", "must not be there beside api_key", err);
     if (kind->needs_key && !has_key && !has_file)

@@ -92,6 +92,8 @@ Test(search_engines, are_refused_with_what_is_wrong)
         {"web_search: [{kind: brave, api_key: a, timeout_ms: 1}]", "timeout_ms must be 100 to"},
         {"web_search: [{kind: brave, key: a}]", "there is no such setting"},
         {"web_search: {kind: brave}", "must be a list"},
+        {"web_search: [{kind: searxng, base_url: 'http://127.0.0.1:8888/search'}]",
+         "web_search[0].base_url must be without \"/search\", which is added to it"},
         {"read_page: {robots: never}", "read_page.robots must be obey, agent or ignore"},
     };
 
