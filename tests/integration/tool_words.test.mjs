@@ -75,7 +75,7 @@ test('members that people know by another name are told which one it is here', a
   });
 });
 
-test('apply looks at all tools before it changes one, and names the member in words that are whole', async () => {
+test('apply looks at all tools, agents and schedules before it changes one, and names the member in words that are whole', async () => {
   await stackOf(async (stack) => {
     const { apply } = cliOf(stack);
     const tool = (name, more = 'type: http') => `  - {name: ${name}, ${more}, url: 'https://shop.example.com/'}\n`;
@@ -91,6 +91,15 @@ test('apply looks at all tools before it changes one, and names the member in wo
     assert.match(await said(agent('[{type: nobody}]')), /Invalid value: 'nobody'\. Supported values are: 'calculator', .*and names of tools that were declared \(POST \/v1\/tools\), of which there are none\.\n/);
     assert.match(await said(agent('[{type: calculator, require_approval: none}]')), /a\.yaml:2:\d+: tools\[0\]\.require_approval: Invalid value: 'none'\./);
     assert.match(await said(agent('[{type: mcp, server_label: a, session: agent}]')), /tools\[0\]\.session: Invalid value: 'agent'\./);
+    const schedule = (what) => `schedules:\n  - {name: often, agent: clerk, input: Hi., ${what}}\n`;
+    assert.match(await said(`tools:\n${tool('one')}${agent('[]')}${schedule('every: often')}`), /a\.yaml:6:5: schedule "often": Invalid 'every': [^]*refuses 1 schedule of this file; nothing was changed\n/);
+    assert.match(await said(`${agent('[]')}${schedule("run_at: '2020-01-01T00:00:00Z'")}`), /schedule "often": Invalid 'run_at': it is not in the future\.\n/);
+    assert.deepEqual((await stack.ok('GET', '/v1/assistants')).data, []);
+    assert.equal((await apply(`${agent('[]')}${schedule('every: 1h')}`)).status, 0);
+    const [made] = (await stack.ok('GET', '/v1/schedules')).data;
+    assert.match(await said(`${agent('[{type: calculator}]')}${schedule('every: 1x')}`), /schedule "often": Invalid 'every': /);
+    assert.deepEqual([(await stack.ok('GET', '/v1/assistants')).data[0].tools, (await stack.ok('GET', `/v1/schedules/${made.id}`)).every], [[], made.every]);
+    assert.deepEqual(await stack.ok('POST', `/v1/schedules/${made.id}/check`, { every: '2h', assistant_id: made.assistant_id }), { object: 'schedule.check', valid: true });
     assert.match(await said(agent('[{type: http, name: order_lookup}]')), /named by its type alone: \{"type": "order_lookup"\}\.\n/);
   });
 });

@@ -377,7 +377,8 @@ static int try_run(struct request *request, const struct schedule *schedule)
     return submit_try(request->api->submitter, &request->store, &submission, &request->failure);
 }
 
-int schedule_body_read(struct request *request, struct schedule *schedule, bool *out_times)
+static int read_body(struct request *request, struct schedule *schedule, bool tries_run,
+                     bool *out_times)
 {
     struct text agent = json_get_text(request->body, "assistant_id");
     const struct schedule before = *schedule;
@@ -394,9 +395,22 @@ int schedule_body_read(struct request *request, struct schedule *schedule, bool 
         r = request_check_models(request);
     if (r == 0)
         r = merge_request(request, schedule);
-    if (r == 0)
+    if (r == 0 && tries_run)
         r = try_run(request, schedule);
     if (r == 0 && *out_times)
         r = begin(request, &before, schedule, before.read_at);
     return r;
+}
+
+int schedule_body_read(struct request *request, struct schedule *schedule, bool *out_times)
+{
+    return read_body(request, schedule, true, out_times);
+}
+
+int schedule_body_check(struct request *request, struct schedule *schedule)
+{
+    bool times;
+
+    return read_body(request, schedule, json_get_text(request->body, "assistant_id").ptr != NULL,
+                     &times);
 }

@@ -18,6 +18,10 @@ void schedule_defaults(struct schedule *schedule, int64_t now_s);
 SUSPENDS MUSTCHECK int schedule_body_read(struct request *request, struct schedule *schedule,
                                           bool *out_times);
 
+/* The same without a word about its runs where the body names no assistant: who looks at a schedule
+ * before its assistant is made, or changed, has none to ask. */
+SUSPENDS MUSTCHECK int schedule_body_check(struct request *request, struct schedule *schedule);
+
 /* How long to wait before a schedule is read again that somebody else changed meanwhile, for the
  * `tries`th time: many who change one keep apart. */
 int64_t schedule_again_ms(int tries);

@@ -189,6 +189,37 @@ static int update_it(struct request *request, struct schedule *schedule)
     return schedule_body_read(request, schedule, &times);
 }
 
+/* ---- all that would be refused is refused, and nothing is written ---- */
+
+static int check_it(struct request *request, struct schedule *schedule)
+{
+    int r = schedule_body_check(request, schedule);
+
+    if (r == 0)
+        buf_add_string(&request->reply, "{\"object\":\"schedule.check\",\"valid\":true}");
+    return r;
+}
+
+static int check_new(struct request *request)
+{
+    struct schedule draft;
+    int64_t now_s;
+    struct error err;
+
+    if (schedules_now(&request->store, &now_s, &err) < 0)
+        return request_failed(request, &err);
+    schedule_defaults(&draft, now_s);
+    return check_it(request, &draft);
+}
+
+static int check_change(struct request *request)
+{
+    struct schedule schedule;
+    int r = find(request, &schedule);
+
+    return r < 0 ? r : check_it(request, &schedule);
+}
+
 static int pause_it(struct request *request, struct schedule *schedule)
 {
     struct text reason = json_get_text(request->body, "reason");
@@ -262,6 +293,11 @@ static const struct endpoint table[] = {
      .flags = ENDPOINT_CREATES | ENDPOINT_LARGE},
     {.method = HTTP_METHOD_GET, .pattern = "/v1/schedules", .handle = list,
      .query = list_query, .flags = ENDPOINT_LARGE},
+    {.method = HTTP_METHOD_POST, .pattern = "/v1/schedules/check", .handle = check_new,
+     .takes = TAKES_JSON, .body = &body_update_schedule, .flags = ENDPOINT_LARGE},
+    {.method = HTTP_METHOD_POST, .pattern = "/v1/schedules/{schedule_id}/check",
+     .handle = check_change, .takes = TAKES_JSON, .body = &body_update_schedule,
+     .flags = ENDPOINT_LARGE},
     {.method = HTTP_METHOD_GET, .pattern = "/v1/schedules/{schedule_id}", .handle = get,
      .flags = ENDPOINT_LARGE},
     {.method = HTTP_METHOD_POST, .pattern = "/v1/schedules/{schedule_id}", .handle = update,

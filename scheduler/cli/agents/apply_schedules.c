@@ -9,7 +9,8 @@
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 
-#define LISTED_MAX 100000
+#define LISTED_MAX     100000
+#define COMPLAINTS_MAX 20
 
 static size_t count_of(const struct apply_schedules *apply)
 {
@@ -82,6 +83,47 @@ static int agent_of(const struct apply_schedules *apply, size_t i, char **out_id
         return 0;
     return error_wrap(err, "%s:%zu:%zu: schedule \"%.60s\"", apply->path, place->line,
                       place->column, json_get_string(wanted, "name"));
+}
+
+/* Without its agent where the file has that, which will be another one by then. */
+static int check_one(struct apply_schedules *apply, size_t i, struct error *err)
+{
+    CLEANUP(json_freep) struct json_object *body = NULL;
+    CLEANUP(freep) char *agent = NULL;
+    CLEANUP(freep) char *path = NULL;
+    struct json_object *wanted = wanted_at(apply, i);
+    const char *name = json_get_string(wanted, "name");
+    struct json_object *have = json_get(apply->have, name);
+    struct client_reply reply = {0};
+    int r = agent_of(apply, i, &agent, err);
+
+    if (r < 0 || schedules_diff(wanted, agent, have, &body) == AGENTS_SAME)
+        return r;
+    if (is_of_file(apply, json_get_string(wanted, "agent")))
+        json_object_object_del(body, "assistant_id");
+    path = have ? xasprintf("/v1/schedules/%s/check", json_get_string(have, "id"))
+                : xstrdup("/v1/schedules/check");
+    r = client_post(apply->client, path, body, &reply, err);
+    client_reply_deinit(&reply);
+    return r == -E_NOT_FOUND ? -E_REJECTED : r; /* its thread, or the schedule itself */
+}
+
+int apply_schedules_check(struct apply_schedules *apply, struct error *err)
+{
+    int wrong = 0;
+
+    for (size_t i = 0; i < count_of(apply); i++) {
+        const struct agents_place *place = &apply->file->schedule_places[i];
+        int r = check_one(apply, i, err);
+
+        if (r < 0 && r != -E_REJECTED)
+            return r;
+        if (r < 0 && ++wrong <= COMPLAINTS_MAX)
+            terminal_complain("%s:%zu:%zu: schedule \"%.60s\": %s", apply->path, place->line,
+                              place->column, json_get_string(wanted_at(apply, i), "name"),
+                              err->text);
+    }
+    return wrong;
 }
 
 int apply_schedules_show(struct apply_schedules *apply, struct error *err)

@@ -19,6 +19,10 @@ struct apply_schedules {
  * stays. Returns 0, or what failed. */
 SUSPENDS MUSTCHECK int apply_schedules_look(struct apply_schedules *apply, struct error *err);
 
+/* Has the server look at all that would be made or changed. Returns 0; how many it would not take,
+ * which were complained of; or what failed: an agent that nobody knows. */
+SUSPENDS MUSTCHECK int apply_schedules_check(struct apply_schedules *apply, struct error *err);
+
 /* Prints what would change. Returns 0, or what failed: an agent that nobody knows. */
 SUSPENDS MUSTCHECK int apply_schedules_show(struct apply_schedules *apply, struct error *err);
 

@@ -121,16 +121,12 @@ static int check_one(struct apply *apply, size_t index, struct error *err)
     return 1;
 }
 
-/* All of the file is right for the server, too, before any of it is done. */
-static int check_all(struct apply *apply, struct error *err)
+/* How many agents the server refuses, each of which was complained of; or what failed. */
+static int check_agents(struct apply *apply, struct error *err)
 {
-    size_t count = json_object_array_length(apply->wanted);
-    int tools_wrong = apply_tools_check(&apply->tools, err);
-    unsigned wrong = 0;
+    int wrong = 0;
 
-    if (tools_wrong < 0)
-        return tools_wrong;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < json_object_array_length(apply->wanted); i++) {
         int r = check_one(apply, i, err);
 
         if (r < 0)
@@ -138,15 +134,27 @@ static int check_all(struct apply *apply, struct error *err)
         if (r > 0 && ++wrong <= COMPLAINTS_MAX)
             terminal_complain("%s", err->text);
     }
-    if (tools_wrong > 0)
-        return error_set(err, E_INVALID,
-                         "the server refuses %d tool%s of this file; nothing was changed",
-                         tools_wrong, tools_wrong == 1 ? "" : "s");
-    if (wrong == 0)
-        return 0;
-    return error_set(err, E_INVALID,
-                     "the server refuses %u agent%s of this file; nothing was changed", wrong,
-                     wrong == 1 ? "" : "s");
+    return wrong;
+}
+
+/* All of the file is right for the server, too, before any of it is done. */
+static int check_all(struct apply *apply, struct error *err)
+{
+    static const char *const words[] = {"tool", "agent", "schedule"};
+    int wrong[ARRAY_LENGTH(words)] = {apply_tools_check(&apply->tools, err)};
+
+    if (wrong[0] >= 0)
+        wrong[1] = check_agents(apply, err);
+    if (wrong[0] >= 0 && wrong[1] >= 0)
+        wrong[2] = apply_schedules_check(&apply->schedules, err);
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
+        if (wrong[i] != 0)
+            return wrong[i] < 0 ? wrong[i]
+                                : error_set(err, E_INVALID,
+                                            "the server refuses %d %s%s of this file; nothing was "
+                                            "changed",
+                                            wrong[i], words[i], wrong[i] == 1 ? "" : "s");
+    return 0;
 }
 
 /* Asks a person. Where nobody can be asked, only -y says that changes are meant. Returns 1 for yes,
@@ -325,7 +333,7 @@ const struct command command_apply = {
     .arguments = "-f FILE",
     .summary = "Create and update agents, tools and schedules from a file",
     .details =
-        "The server checks all tools and agents first: a mistake in one changes none. Agents are\n"
+        "The server checks the whole file first: a mistake anywhere changes nothing. Agents are\n"
         "matched by name. What the file no longer says of an agent is reset; agents\n"
         "that the file does not name are left alone. So are schedules, which come behind the\n"
         "agents: each has a name, an agent (a name, a slug or an id), and what POST /v1/schedules\n"
