@@ -292,15 +292,17 @@ test('each hop of a redirect is judged by itself', async () => {
   const script = (web) => calls(...paths.map((path) => ['read_page', { url: `${web.url}${path}` }]), ['read_page', { url: 'http://localhost:1/' }], ['read_page', { url: 'ftp://a.example/' }], ['read_page', { url: 'http://[::ffff:127.0.0.1]:1/' }]);
   await withWeb({ web: { pages }, script }, async (stack, web) => {
     const outputs = await told(stack, await reader(stack));
-    assert.equal(outputs[0], 'Error: robots.txt of 127.0.0.2 could not be read, so nothing of it may be: try again later.');
-    assert.equal(outputs[1], 'Error: robots.txt of 169.254.169.254 could not be read, so nothing of it may be: try again later.');
+    assert.equal(outputs[0], 'Error: 127.0.0.2 has no public address, and others are not read.');
+    assert.equal(outputs[1], 'Error: 169.254.169.254 has no public address, and others are not read.');
     assert.equal(outputs[2], 'Error: 127.0.0.1 redirects to something that is no address of http or https.');
     assert.equal(outputs[3], 'Error: there are more than 5 redirects.');
     assert.match(outputs[4], new RegExp(`^Page: ${web.url}/end\n[^]*\narrived\n`));
     assert.equal(outputs[5], 'Error: 127.0.0.1 redirects to something that is no address of http or https.');
     assert.equal(outputs[6], 'Error: robots.txt of 127.0.0.1 asks programs not to read this page.');
     assert.equal(outputs[7], 'Error: robots.txt of 127.0.0.1 asks programs not to read this page.');
-    for (const output of outputs.slice(8)) assert.match(output, /^Error: /);
+    assert.equal(outputs[8], 'Error: localhost has no public address, and others are not read.');
+    for (const output of outputs.slice(9)) assert.match(output, /^Error: /);
+    assert.ok(outputs.slice(8).every((output) => !output.includes('robots.txt')), 'which is not at fault');
     assert.equal(web.asked('/forbidden/x').length, 0);
     assert.equal(web.asked('/robots.txt').length, 1, 'it is asked for once');
     assert.ok(!JSON.stringify(outputs).includes('never'));
@@ -316,6 +318,14 @@ test('an operator may leave robots.txt to agents, and the guard holds without it
     assert.match(read, /\nread\n/);
     assert.equal(away, 'Error: 127.0.0.2 has no public address, and others are not read.');
     assert.equal(web.asked('/robots.txt').length, 1);
+  });
+});
+
+test('a robots.txt that redirects to where nobody may go forbids all, and is at fault', async () => {
+  const pages = { '/robots.txt': redirect('http://127.0.0.2:1/robots.txt'), '/x': page('<p>read') };
+  await withWeb({ web: { pages }, script: (web) => calls(['read_page', { url: `${web.url}/x` }]) }, async (stack, web) => {
+    assert.deepEqual(await told(stack, await reader(stack)), ['Error: robots.txt of 127.0.0.1 could not be read, so nothing of it may be: try again later.']);
+    assert.equal(web.asked('/x').length, 0);
   });
 });
 

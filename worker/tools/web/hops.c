@@ -9,8 +9,8 @@
 #define HEADER_BYTES       ((size_t)32 << 10)
 #define CONNECT_TIMEOUT_MS 5000
 
-static int find_addresses(const struct hops *hops, const struct http_target *target,
-                          struct resolved *out, struct error *err)
+int hops_find_addresses(const struct hops *hops, const struct http_target *target,
+                        struct resolved *out, struct error *err)
 {
     int r =
         guard_resolve_named(hops->guard, target->host, target->port, hops->deadline_ms, out, err);
@@ -38,7 +38,7 @@ static int ask(const struct hops *hops, const struct http_target *target, struct
         .once = true,
     };
     struct resolved pins;
-    int r = find_addresses(hops, target, &pins, err);
+    int r = hops_find_addresses(hops, target, &pins, err);
 
     if (r < 0)
         return r;

@@ -30,6 +30,12 @@ struct hops_reply {
     char url[HTTP_TARGET_URL_BYTES + 1]; /* of it */
 };
 
+/* The addresses of a hop, which the guard lets pass. Returns 0; -E_INVALID: there is no such host;
+ * -E_DENIED, -E_TIMEOUT, -E_CANCELED. */
+SUSPENDS MUSTCHECK int hops_find_addresses(const struct hops *hops,
+                                           const struct http_target *target, struct resolved *out,
+                                           struct error *err);
+
 /* Returns 0 for any complete reply, whatever its status, which the caller gives to
  * http_response_deinit; -E_INVALID (the address, or no such host), -E_DENIED (the guard, a check,
  * more than HOPS_MAX redirects, one from https to http, one to no address), -E_TIMEOUT, or what

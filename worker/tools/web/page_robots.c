@@ -46,9 +46,10 @@ static void parse(void *arg)
     robots_parse(parsing->file, &parsing->robots);
 }
 
-/* Returns 0 with *out and *out_forbidden, or -E_CANCELED. */
-static int fetch(const struct page_robots *ask, const char *origin, struct robots *out,
-                 bool *out_forbidden, struct error *err)
+/* Returns 0 with *out and *out_forbidden; -E_CANCELED; or what is wrong with the address of the
+ * page, which is not the fault of its robots.txt. */
+static int fetch(const struct page_robots *ask, const struct http_target *target,
+                 const char *origin, struct robots *out, bool *out_forbidden, struct error *err)
 {
     const struct hops hops = {
         .http = ask->http,
@@ -60,8 +61,14 @@ static int fetch(const struct page_robots *ask, const char *origin, struct robot
     struct hops_reply *reply = xcalloc(1, sizeof(*reply));
     struct parsing parsing = {.file = TEXT_NONE};
     char url[ORIGIN_SIZE + 16];
+    struct resolved found;
     int status = 0;
-    int r;
+    int r = hops_find_addresses(&hops, target, &found, err);
+
+    if (r < 0) {
+        free(reply);
+        return r;
+    }
 
     (void)snprintf(url, sizeof(url), "%s/robots.txt", origin);
     r = hops_get(&hops, url, reply, err);
@@ -91,7 +98,7 @@ int page_robots_check(const struct page_robots *ask, const struct http_target *t
     if (!known) {
         struct robots robots;
         bool forbidden;
-        int r = fetch(ask, origin, &robots, &forbidden, err);
+        int r = fetch(ask, target, origin, &robots, &forbidden, err);
 
         if (r < 0)
             return r;
