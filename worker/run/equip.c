@@ -36,7 +36,9 @@ static int ask(struct run_task *task, struct text *offered, struct error *err)
                     deadline_min(task->deadline_ms, deadline_in(ASK_LIMIT_MS)), &made, err);
     if (r < 0)
         return r;
-    return run_tools_keep(&store, &row->lease, buf_text(&made), offered, err);
+    return run_tools_keep(&store, &row->lease,
+                          &(struct run_tools){buf_text(&made), toolbox_problems(buf_text(&made))},
+                          offered, err);
 }
 
 /* Behind the instructions: what the model is to know of servers that are away. */

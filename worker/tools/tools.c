@@ -3,6 +3,7 @@
 #include "worker/tools/tools.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "shared/agent/spec.h"
 #include "shared/agent/tools/approval.h"
@@ -233,6 +234,11 @@ int toolbox_take(struct toolbox *box, struct text offered, struct arena *arena, 
     return mcp_offer_take(offered, box, arena, notes, err);
 }
 
+struct text toolbox_problems(struct text offered)
+{
+    return json_raw_get(offered, "problems");
+}
+
 const struct tool *toolbox_find(const struct toolbox *box, struct text name)
 {
     for (size_t i = 0; i < box->count; i++)
@@ -333,12 +339,35 @@ void tool_reproach(struct text problem, struct buf *out)
     buf_printf(out, "Error: %.*s.", TEXT_ARGS(problem));
 }
 
+/* The one whose tool would have this name; the longest, where one label begins as another. */
+static const struct missing_tools *find_missing(const struct toolbox *box, struct text name)
+{
+    const struct missing_tools *found = NULL;
+
+    for (size_t i = 0; i < box->missing_count; i++) {
+        const struct missing_tools *one = &box->missing[i];
+        struct text rest = {name.ptr + one->label.len, name.len - one->label.len};
+
+        if (name.len > one->label.len && memcmp(name.ptr, one->label.ptr, one->label.len) == 0 &&
+            text_starts(rest, "__") && (!found || one->label.len > found->label.len))
+            found = one;
+    }
+    return found;
+}
+
 void tool_refuse(const struct toolbox *box, struct text name, struct buf *out)
 {
+    const struct missing_tools *missing = find_missing(box, name);
     char shown[NAME_SHOWN];
 
     text_excerpt(name, shown, sizeof(shown));
-    buf_printf(out, "Error: there is no tool named '%s'; tools here:", shown);
+    if (missing)
+        buf_printf(out,
+                   "Error: the tools of the server '%.*s' are not there in this run, since it %s; "
+                   "tools here:",
+                   TEXT_ARGS(missing->label), missing->why);
+    else
+        buf_printf(out, "Error: there is no tool named '%s'; tools here:", shown);
     for (size_t i = 0; i < box->count; i++)
         buf_printf(out, "%s %.*s", i ? "," : "", TEXT_ARGS(box->tools[i].name));
     buf_add_string(out, box->count ? "." : " none.");

@@ -4,7 +4,14 @@
  * Texts of a toolbox live in the arena that was given for it.
  */
 
+#include "shared/mcp/mcp_member.h"
 #include "worker/tools/tool.h"
+
+/* Of somebody who could not be had when the run began. */
+struct missing_tools {
+    struct text label; /* their names begin with it and "__" */
+    const char *why;   /* behind "since it" */
+};
 
 struct toolbox {
     struct tool *tools;
@@ -12,6 +19,8 @@ struct toolbox {
     size_t count;
     struct text *later; /* members whose tools somebody has to be asked for, as they were written */
     size_t later_count;
+    struct missing_tools missing[MCP_SERVERS_MAX];
+    size_t missing_count;
     struct tool_permissions permissions;
     bool plans; /* it has tools that note the run's work in the thread (tools/plan/) */
 };
@@ -32,6 +41,9 @@ SUSPENDS MUSTCHECK int toolbox_ask(const struct toolbox *box, const struct tool_
  * 0, -E_INVALID: that is not what toolbox_ask wrote; or -E_LIMIT. */
 MUSTCHECK int toolbox_take(struct toolbox *box, struct text offered, struct arena *arena,
                            struct buf *notes, struct error *err);
+
+/* What of that is not as the agent wants it, as the API shows it, borrowed; TEXT_NONE: nothing. */
+struct text toolbox_problems(struct text offered);
 
 /* The tool of that name, or NULL. */
 const struct tool *toolbox_find(const struct toolbox *box, struct text name);

@@ -136,6 +136,7 @@ static int conclude_json(struct prompt_run *prompt_run, struct error *err)
     if (r < 0)
         return r;
     print_json(followed, buf_text(&answer));
+    IGNORE(run_print_problems(stderr, followed->run));
     run_live_explain(followed);
     return 0;
 }

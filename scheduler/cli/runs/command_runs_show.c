@@ -110,6 +110,7 @@ static int show_one_run(struct client *client, const struct arguments *args, str
         run_add_wait(client, reply.json, &why);
         if (why.len > 0)
             print_fact("outcome", buf_text(&why));
+        IGNORE(run_print_problems(stdout, reply.json));
         printf("\n");
         r = run_print_transcript(client, thread, args->positional[0], stdout, err);
     }

@@ -79,11 +79,28 @@ static bool ends_step(struct text name)
            text_is(name, "thread.run.step.cancelled") || text_is(name, "thread.run.step.expired");
 }
 
+static bool is_run(struct json_object *data)
+{
+    return text_is(json_get_text(data, "object"), "thread.run");
+}
+
+/* Once: they do not change. */
+static void tell_problems(struct run_live *live, struct json_object *run)
+{
+    if (live->problems)
+        return;
+    if (live->in_line)
+        run_live_end(live);
+    live->problems = run_print_problems(stderr, run);
+}
+
 void run_live_tell(void *run_live, struct text name, struct json_object *data)
 {
     struct run_live *live = run_live;
 
-    if (ends_step(name))
+    if (is_run(data))
+        tell_problems(live, data);
+    else if (ends_step(name))
         show_step(live, data);
     else if (!live->speaks)
         return;

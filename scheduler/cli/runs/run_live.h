@@ -11,6 +11,7 @@ struct run_live {
     bool speaks;     /* words are shown */
     bool in_line;    /* the last one has no line break behind it */
     bool in_thought; /* the last one was what a model thinks */
+    bool problems;   /* those of its servers are told */
 };
 
 void run_live_begin(struct run_live *live);

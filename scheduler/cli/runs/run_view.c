@@ -14,8 +14,9 @@
 #include "shared/fiber/fiber.h"
 #include "shared/store/runs/run_state.h"
 
-#define LIST_MAX   10000
-#define LINE_WIDTH 160
+#define LIST_MAX      10000
+#define LINE_WIDTH    160
+#define PROBLEM_WIDTH 800
 
 bool run_is_over(const char *name)
 {
@@ -408,6 +409,27 @@ void run_print_step(FILE *out, struct json_object *step, bool in_full)
     for (size_t i = 0; calls && i < json_object_array_length(calls); i++)
         print_call(out, json_object_array_get_idx(calls, i), in_full);
     (void)fflush(out);
+}
+
+bool run_print_problems(FILE *out, struct json_object *run)
+{
+    struct json_object *problems = json_get(run, "mcp_problems");
+    size_t count =
+        json_object_is_type(problems, json_type_array) ? json_object_array_length(problems) : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *problem = json_object_array_get_idx(problems, i);
+        CLEANUP(buf_deinit) struct buf line = {0};
+
+        buf_init(&line, 0);
+        buf_printf(&line, "! mcp %.*s: %.*s (%.*s)",
+                   TEXT_ARGS(json_get_text(problem, "server_label")),
+                   TEXT_ARGS(json_get_text(problem, "message")),
+                   TEXT_ARGS(json_get_text(problem, "code")));
+        terminal_print_line(out, buf_text(&line), PROBLEM_WIDTH);
+        (void)fputc('\n', out);
+    }
+    return count > 0;
 }
 
 static int take_answer(void *arg, struct json_object *message, struct error *err)

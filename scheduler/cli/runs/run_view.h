@@ -37,6 +37,10 @@ void run_message_text(struct json_object *message, struct buf *out);
  * output; and, `in_full`, how each call went, else of those alone where it is not as usual. */
 void run_print_step(FILE *out, struct json_object *step, bool in_full);
 
+/* "! mcp desk: …" for each of the run's servers with which something is wrong. Returns whether
+ * there is any. */
+bool run_print_problems(FILE *out, struct json_object *run);
+
 /* The text of the last assistant message that the run wrote; empty where it wrote none. */
 SUSPENDS MUSTCHECK int run_answer(struct client *client, const char *thread, const char *run,
                                   struct buf *out, struct error *err);

@@ -13,13 +13,14 @@ static const struct pg_statement keep_offered = {
     .name = "run_tools_keep",
     .sql =
         "UPDATE runs"
-        " SET offered_tools = coalesce(offered_tools, $4::text)"
+        " SET offered_tools = coalesce(offered_tools, $4::text),"
+        "     mcp_problems = CASE WHEN offered_tools IS NULL THEN $5::jsonb ELSE mcp_problems END"
         " WHERE id = $1"
         "   AND owner = $2"
         "   AND fence = $3"
         "   AND status IN ('in_progress', 'cancelling')"
         " RETURNING offered_tools",
-    .types = "uiit",
+    .types = "uiitj",
 };
 /* clang-format on */
 
@@ -38,12 +39,12 @@ int run_tools_read(const struct store *store, struct uuid run, struct text *out,
     return store_one(store, &kind, &query, out, err);
 }
 
-int run_tools_keep(const struct store *store, const struct run_lease *lease, struct text offered,
-                   struct text *out, struct error *err)
+int run_tools_keep(const struct store *store, const struct run_lease *lease,
+                   const struct run_tools *tools, struct text *out, struct error *err)
 {
     static const struct row_kind kind = {read_text, sizeof(struct text), LEASE_FENCED};
-    struct pg_value values[4] = {pg_uuid(lease->run), pg_int(lease->owner), pg_int(lease->fence),
-                                 pg_text(offered)};
+    struct pg_value values[5] = {pg_uuid(lease->run), pg_int(lease->owner), pg_int(lease->fence),
+                                 pg_text(tools->offered), pg_json(tools->problems)};
     const struct pg_query query = {&keep_offered, values};
 
     return store_one(store, &kind, &query, out, err);

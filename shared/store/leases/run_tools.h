@@ -9,6 +9,12 @@
 SUSPENDS MUSTCHECK int run_tools_read(const struct store *store, struct uuid run, struct text *out,
                                       struct error *err);
 
+struct run_tools {
+    struct text offered;
+    struct text problems; /* JSON array, for whoever reads the run; TEXT_NONE: none */
+};
+
 /* Keeps it, unless something was kept before: *out is what holds. Returns 0, or LEASE_FENCED. */
 SUSPENDS MUSTCHECK int run_tools_keep(const struct store *store, const struct run_lease *lease,
-                                      struct text offered, struct text *out, struct error *err);
+                                      const struct run_tools *tools, struct text *out,
+                                      struct error *err);

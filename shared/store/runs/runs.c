@@ -48,6 +48,7 @@ int run_read(struct row *row, void *out, struct error *err)
     run.latency_ms = row_int_or(row, -1);
     run.first_token_ms = row_int_or(row, -1);
     run.kind = row_text(row);
+    run.mcp_problems = row_text(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct run *)out = run;

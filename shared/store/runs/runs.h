@@ -41,13 +41,14 @@ struct run {
     int open_calls; /* that it waits for (waits.h); of one that ended: still waited for */
     struct text
         waits_for; /* wait_kind of a queued run that is due later, or "start"; TEXT_NONE: none */
-    int64_t waits_until;    /* when that is over; 0: it waits for none */
-    struct text user;       /* who asked; TEXT_NONE: nobody said */
-    int iterations;         /* answers of its models */
-    struct text tools;      /* JSON array: names of the tools that it called; TEXT_NONE: none */
-    int64_t queue_ms;       /* from its creation to its start; -1: not yet */
-    int64_t latency_ms;     /* from its creation to its end; -1: not yet */
-    int64_t first_token_ms; /* from when it was due to the first token of a model; -1: none yet */
+    int64_t waits_until;      /* when that is over; 0: it waits for none */
+    struct text user;         /* who asked; TEXT_NONE: nobody said */
+    int iterations;           /* answers of its models */
+    struct text tools;        /* JSON array: names of the tools that it called; TEXT_NONE: none */
+    int64_t queue_ms;         /* from its creation to its start; -1: not yet */
+    int64_t latency_ms;       /* from its creation to its end; -1: not yet */
+    int64_t first_token_ms;   /* from when it was due to the first token of a model; -1: none yet */
+    struct text mcp_problems; /* JSON array: of its servers; TEXT_NONE: none */
 };
 
 struct run_list {

@@ -137,8 +137,8 @@ struct mcp_posted {
 };
 
 /* Returns 0 with *out, to be given to mcp_posted_deinit. -E_UNAVAILABLE: nothing was sent;
- * -E_DENIED: the address may not be reached; -E_CLOSED, -E_TIMEOUT, -E_PROTOCOL, -E_LIMIT:
- * something may have been done. */
+ * -E_NOT_FOUND: there is no such host, or none that may be reached; -E_DENIED: a redirect that is not followed;
+ * -E_CLOSED, -E_TIMEOUT, -E_PROTOCOL, -E_LIMIT: something may have been done. */
 SUSPENDS MUSTCHECK int mcp_post(const struct mcp_post *post, struct mcp_posted *out,
                                 struct error *err);
 void mcp_posted_deinit(struct mcp_posted *posted);

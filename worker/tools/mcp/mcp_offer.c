@@ -17,9 +17,13 @@
 #include "shared/json/json.h"
 #include "shared/json/json_write.h"
 #include "shared/mcp/mcp_approval.h"
+#include "shared/secrets/redactor.h"
 #include "worker/tools/mcp/mcp_internal.h"
+#include "worker/tools/mcp/mcp_problem.h"
 
-#define TOOLS_MAX 128 /* of an agent, all together */
+#define TOOLS_MAX     128 /* of an agent, all together */
+#define UNKNOWN_BYTES 160 /* of names that are told */
+#define HAS_BYTES     320
 
 /* Those that are asked at the moment. */
 struct round {
@@ -36,7 +40,10 @@ struct asked {
     struct mcp_member member;
     struct buf tools; /* JSON array: what it has, by its own names */
     struct fiber *fiber;
+    struct buf unknown; /* names that are allowed, and the server has not; "": there is none */
+    struct buf has;     /* beside those: what it has */
     size_t dropped;
+    char why_dropped[240];
     int result;
     struct error error;
 };
@@ -68,6 +75,48 @@ static void write_tool(struct json_write *w, const struct mcp_member *member,
     json_write_close(w);
 }
 
+static bool has_tool(const struct mcp_tools *tools, struct text name)
+{
+    for (size_t i = 0; i < tools->count; i++)
+        if (text_equal(tools->items[i].name, name))
+            return true;
+    return false;
+}
+
+/* Another name of a list, as long as it has room. */
+static void add_name(struct buf *list, struct text name, const char *quote, size_t max)
+{
+    char shown[64];
+
+    text_excerpt(name, shown, sizeof(shown));
+    if (list->len + strlen(shown) + 8 < max)
+        buf_printf(list, "%s%s%s%s", list->len ? ", " : "", quote, shown, quote);
+    else if (!text_ends(buf_text(list), "..."))
+        buf_add_string(list, ", ...");
+}
+
+/* A mistaken name is no tool, and nobody would see why. */
+static void note_unknown(struct asked *asked, const struct mcp_tools *tools)
+{
+    struct json_object *allowed = asked->member.allowed;
+    char label[MCP_LABEL_MAX + 1];
+
+    for (size_t i = 0; allowed && i < json_object_array_length(allowed); i++) {
+        struct text name = json_string(json_object_array_get_idx(allowed, i));
+
+        if (!has_tool(tools, name))
+            add_name(&asked->unknown, name, "'", UNKNOWN_BYTES);
+    }
+    if (asked->unknown.len == 0)
+        return;
+    for (size_t i = 0; i < tools->count; i++)
+        add_name(&asked->has, tools->items[i].name, "", HAS_BYTES);
+    text_excerpt(asked->member.label, label, sizeof(label));
+    log_warn("allowed_tools names what its server has not", LOG_STR("server", label),
+             LOG_STR("unknown", buf_string(&asked->unknown)),
+             LOG_STR("has", buf_string(&asked->has)));
+}
+
 static void write_tools(struct asked *asked, const struct mcp_tools *tools)
 {
     struct json_write w;
@@ -79,7 +128,9 @@ static void write_tools(struct asked *asked, const struct mcp_tools *tools)
                               tools->items[i].hints.read_only))
             write_tool(&w, &asked->member, &tools->items[i]);
     json_write_close(&w);
+    note_unknown(asked, tools);
     asked->dropped = tools->dropped;
+    memcpy(asked->why_dropped, tools->why, sizeof(asked->why_dropped));
     if (tools->dropped > 0)
         log_warn("tools of a server can't be used", LOG_STR("why", tools->why),
                  LOG_INT("tools", tools->dropped));
@@ -96,6 +147,18 @@ struct uuid mcp_scope(const struct mcp_member *member, const struct tool_place *
         break;
     }
     return (struct uuid){{0}};
+}
+
+/* What a server says back of a secret is nobody's to read. */
+static void redact(const struct mcp_reach *reach, struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf text = {0};
+
+    if (!reach->redactor)
+        return;
+    buf_init(&text, 0);
+    redactor_write(reach->redactor, text_of(err->text), true, &text);
+    text_excerpt(buf_text(&text), err->text, sizeof(err->text));
 }
 
 static int ask_server(struct asked *asked, struct error *err)
@@ -119,6 +182,8 @@ static int ask_server(struct asked *asked, struct error *err)
             write_tools(asked, tools);
         mcp_server_leave(server);
     }
+    if (r < 0)
+        redact(&reach, err);
     mcp_reach_close(&reach);
     return r;
 }
@@ -134,21 +199,13 @@ static void ask_fiber(void *arg)
 
 /* ---- writing ---- */
 
-/* One word for the model's note. */
-static const char *away_word(int r)
-{
-    if (r == -E_DENIED)
-        return "refused";
-    if (r == -E_INVALID || r == -E_NOT_FOUND || r == -E_CONTENT)
-        return "unfit";
-    return r == -E_PROTOCOL || r == -E_LIMIT ? "broken" : "away";
-}
-
 struct writing {
     const struct toolbox *box;
     struct json_write w;
     struct json_object *names; /* that are taken */
     size_t count;
+    struct buf problems;
+    struct json_write told; /* to these */
 };
 
 static bool is_taken(const struct writing *writing, const char *name)
@@ -176,6 +233,22 @@ static bool write_offered(struct writing *writing, struct text label, struct jso
     return true;
 }
 
+static void write_problems(struct writing *writing, const struct asked *asked, size_t left_out)
+{
+    struct text label = asked->member.label;
+
+    if (asked->result < 0)
+        mcp_problem_away(&writing->told, label, asked->result,
+                         asked->member.url.ptr ? asked->error.text : NULL);
+    if (asked->unknown.len > 0)
+        mcp_problem_unknown(&writing->told, label, buf_text(&asked->unknown),
+                            buf_text(&asked->has));
+    if (left_out > 0)
+        mcp_problem_left_out(&writing->told, label, left_out, TOOLS_MAX);
+    if (asked->dropped > 0)
+        mcp_problem_unfit(&writing->told, label, asked->dropped, asked->why_dropped);
+}
+
 static void write_server(struct writing *writing, const struct asked *asked)
 {
     CLEANUP(json_freep) struct json_object *tools = NULL;
@@ -195,10 +268,11 @@ static void write_server(struct writing *writing, const struct asked *asked)
     if (asked->dropped > 0)
         json_write_int(&writing->w, "dropped", (int64_t)asked->dropped);
     if (asked->result < 0) {
-        json_write_string(&writing->w, "away", away_word(asked->result));
+        json_write_string(&writing->w, "away", mcp_away_word(asked->result));
         json_write_string(&writing->w, "why", asked->error.text);
     }
     json_write_close(&writing->w);
+    write_problems(writing, asked, left_out);
 }
 
 static void write_all(const struct mcp_offer_asking *asking, const struct asked *asked,
@@ -206,13 +280,20 @@ static void write_all(const struct mcp_offer_asking *asking, const struct asked 
 {
     struct writing writing = {.box = asking->box, .names = json_object_new_object()};
 
+    buf_init(&writing.problems, 0);
+    json_write_init(&writing.told, &writing.problems);
+    json_write_open_array(&writing.told, NULL);
     json_write_init(&writing.w, out);
     json_write_open_object(&writing.w, NULL);
     json_write_open_array(&writing.w, "servers");
     for (size_t i = 0; i < asking->box->later_count; i++)
         write_server(&writing, &asked[i]);
     json_write_close(&writing.w);
+    json_write_close(&writing.told);
+    if (writing.problems.len > strlen("[]"))
+        json_write_raw(&writing.w, "problems", buf_text(&writing.problems));
     json_write_close(&writing.w);
+    buf_deinit(&writing.problems);
     json_free(writing.names);
 }
 
@@ -224,6 +305,8 @@ static int begin(const struct mcp_offer_asking *asking, struct text raw, struct 
     asked->asking = asking;
     asked->round = round;
     buf_init(&asked->tools, 0);
+    buf_init(&asked->unknown, 0);
+    buf_init(&asked->has, 0);
     r = json_decode(raw, JSON_DEPTH_DEFAULT, &asked->item, err);
     if (r < 0)
         return r;
@@ -285,6 +368,8 @@ int mcp_offer_ask(const struct mcp_offer_asking *asking, struct buf *out, struct
         write_all(asking, asked, out);
     for (size_t i = 0; i < count; i++) {
         buf_deinit(&asked[i].tools);
+        buf_deinit(&asked[i].unknown);
+        buf_deinit(&asked[i].has);
         json_free(asked[i].item);
     }
     free(asked);
@@ -397,11 +482,7 @@ static void write_notes(struct json_object *server, struct text label, struct te
         buf_printf(notes,
                    "%sThe tools of the server \"%.*s\" are not there in this run, since it %s. "
                    "Where one would be needed, say so.",
-                   notes->len ? "\n" : "", TEXT_ARGS(label),
-                   text_is(away, "refused")  ? "could not be used with the credentials for it"
-                   : text_is(away, "unfit")  ? "is not set up as it would have to be"
-                   : text_is(away, "broken") ? "answered in a way that can't be understood"
-                                             : "could not be reached");
+                   notes->len ? "\n" : "", TEXT_ARGS(label), mcp_away_phrase(away));
     else if (member.description.len > 0)
         buf_printf(notes, "%sThe tools whose names begin with %.*s__ are those of: %.*s",
                    notes->len ? "\n" : "", TEXT_ARGS(label), TEXT_ARGS(member.description));
@@ -410,6 +491,15 @@ static void write_notes(struct json_object *server, struct text label, struct te
                    "%s%lld more tools of the server \"%.*s\" are not there: no more than %d "
                    "may be.",
                    notes->len ? "\n" : "", (long long)left_out, TEXT_ARGS(label), TOOLS_MAX);
+}
+
+/* For whoever calls one of its tools all the same. */
+static void note_missing(struct json_object *server, struct text label, struct toolbox *box)
+{
+    struct text away = json_get_text(server, "away");
+
+    if (away.ptr && box->missing_count < ARRAY_LENGTH(box->missing))
+        box->missing[box->missing_count++] = (struct missing_tools){label, mcp_away_phrase(away)};
 }
 
 static int take_server(struct json_object *server, struct toolbox *box, struct arena *arena,
@@ -429,9 +519,11 @@ static int take_server(struct json_object *server, struct toolbox *box, struct a
         return 0;
     for (size_t i = 0; r == 0 && i < count && box->count < TOOLS_MAX; i++)
         r = take_tool(json_object_array_get_idx(tools, i), label, member, box, arena, err);
-    if (r == 0)
-        write_notes(server, label, member, notes);
-    return r;
+    if (r < 0)
+        return r;
+    note_missing(server, label, box);
+    write_notes(server, label, member, notes);
+    return 0;
 }
 
 /* With room for as many as there may be. */

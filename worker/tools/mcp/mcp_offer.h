@@ -4,7 +4,8 @@
  *   {"servers": [{"label", "tools": [{"name": for the model, "tool": for the server, "description",
  *                 "parameters", "class", "headers", "read_only"}],
  *                 "left_out": tools beyond TOOLS_MAX, "dropped": tools that can't be used,
- *                 "away": a word, "why": for people}]}
+ *                 "away": a word, "why": for people}],
+ *    "problems": as mcp_problem.h has them}
  */
 
 #include "shared/base/compiler.h"

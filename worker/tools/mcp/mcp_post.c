@@ -109,8 +109,10 @@ static int find_addresses(const struct exchange *x, struct resolved *out, struct
         return resolve_host(host, reach->target.port, x->post->deadline_ms, out, err);
     r = guard_resolve_named(&x->post->mcp->options.guard, host, reach->target.port,
                             x->post->deadline_ms, out, err);
-    if (r == -E_INVALID)
-        return -E_NOT_FOUND;                     /* -E_INVALID are replies that can't be read */
+    if (r == -E_DENIED || r == -E_INVALID) { /* a setting is at fault: no credentials, no reply */
+        err->code = E_NOT_FOUND;
+        return -E_NOT_FOUND;
+    }
     return r == -E_TIMEOUT ? -E_UNAVAILABLE : r; /* asked again, as one that is away */
 }
 
