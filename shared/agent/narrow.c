@@ -135,6 +135,30 @@ static int write_shared(struct json_write *write, struct json_object *agents_sai
     return r;
 }
 
+/* Where a run may name servers that its agent has not: one of the agent's, by another label, would
+ * get round the approvals of the agent. Of the same is whatever is at the same host, since a path
+ * has many spellings. */
+static int check_other_label(struct json_object *agents, struct json_object *said,
+                             const struct path *path, struct failure *failure)
+{
+    struct text rule = json_get_text(said, "require_approval");
+
+    for (size_t i = 0; mcp_is_member(said) && i < length_of(agents); i++) {
+        struct json_object *tool = json_object_array_get_idx(agents, i);
+        CLEANUP(json_freep) struct json_object *own = with_default(tool);
+
+        if (!mcp_is_member(tool) || text_equal(tool_spec_name(tool), tool_spec_name(said)) ||
+            !mcp_member_same_host(tool, said) || !approval_is_required(own) ||
+            !json_get(said, "require_approval") || text_is(rule, "always"))
+            continue;
+        return failure_set(failure, 400, path, "approval_not_permitted",
+                           "The assistant has a server at this host, '%.*s', whose calls need "
+                           "approvals: name that one, or say \"require_approval\": \"always\".",
+                           TEXT_ARGS(tool_spec_name(tool)));
+    }
+    return 0;
+}
+
 static int narrow(struct text agents_text, struct json_object *said, bool open, struct buf *out,
                   struct failure *failure)
 {
@@ -150,6 +174,10 @@ static int narrow(struct text agents_text, struct json_object *said, bool open, 
         struct json_object *own = is_of_client(tool) ? NULL : find_tool(agents, tool);
         struct path item = {&list, NULL, i};
 
+        if (open)
+            r = check_other_label(agents, tool, &item, failure);
+        if (r < 0)
+            break;
         if (own)
             r = write_shared(&write, own, tool, open, &item, failure);
         else if (open || is_of_client(tool))

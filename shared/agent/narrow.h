@@ -22,7 +22,7 @@ MUSTCHECK int narrow_tools(struct text agents, struct json_object *said, struct 
                            struct failure *failure);
 
 /* The same where the request may name any tools, and says itself what they are: all that stays of
- * the agent's tools are their approvals. */
+ * the agent's tools are their approvals, which hold for a server by whatever label. */
 MUSTCHECK int narrow_open_tools(struct text agents, struct json_object *said, struct buf *out,
                                 struct failure *failure);
 

@@ -67,8 +67,14 @@ size_t mcp_member_secrets(struct json_object *item, struct text out[MCP_SECRETS_
 /* Whether it allows a tool of the server's. */
 bool mcp_member_allows(const struct mcp_member *member, struct text tool, bool says_read_only);
 
-/* The member of a run: the agent's, with fewer tools where the request says fewer. Returns 0 with
- * *out, the caller's; or -E_INVALID with *failure: it asks for more than the agent has. */
+/* ---- mcp_narrow.c ---- */
+
+/* The member of a run: the agent's, with what the request narrows of it. Returns 0 with *out, the
+ * caller's; or -E_INVALID with *failure: it asks for more than the agent has, or says what is the
+ * agent's alone to say. */
 MUSTCHECK int mcp_member_narrow(struct json_object *agents, struct json_object *said,
                                 const struct path *path, struct json_object **out,
                                 struct failure *failure);
+
+/* Whether both are at one host and port, by whatever path and scheme. */
+bool mcp_member_same_host(struct json_object *a, struct json_object *b);

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "shared/agent/narrow.h"
 #include "shared/agent/spec.h"
@@ -196,4 +197,105 @@ Test(narrow, functions_may_come_on_top_of_the_tools)
         refused("{\"tools\":[" CALCULATOR "]}",
                 "{\"functions\":[{\"type\":\"function\",\"function\":{\"name\":\"calculator\"}}]}"),
         "duplicate_value");
+}
+
+#define SERVER(label, url, more)                                                                   \
+    "[{\"type\":\"mcp\",\"server_label\":\"" label "\",\"server_url\":\"" url "\"" more "}]"
+#define NEVER ",\"require_approval\":\"never\""
+
+Test(narrow, what_a_run_says_of_a_server_narrows_or_is_refused)
+{
+    static const struct {
+        const char *agents; /* behind the address */
+        const char *said;
+        const char *refused; /* the member; NULL: it is taken */
+    } cases[] = {
+        {"", "\"class\":\"once\"", NULL},
+        {"", "\"class\":\"idempotent\"", "class"},
+        {",\"trusted\":true", "\"class\":\"pure\"", "class"},
+        {",\"class\":\"pure\"", "\"class\":\"idempotent\"", NULL},
+        {",\"class\":\"idempotent\"", "\"class\":\"pure\"", "class"},
+        {"", "\"trusted\":true", "trusted"},
+        {"", "\"trusted\":false", NULL},
+        {",\"trusted\":true", "\"trusted\":false", NULL},
+        {"", "\"session\":\"run\"", NULL},
+        {"", "\"session\":\"shared\"", "session"},
+        {",\"session\":\"run\"", "\"session\":\"thread\"", "session"},
+        {",\"session\":\"shared\"", "\"session\":\"thread\"", NULL},
+        {"", "\"timeout_ms\":1000", NULL},
+        {"", "\"timeout_ms\":60001", "timeout_ms"},
+        {",\"timeout_ms\":500", "\"timeout_ms\":501", "timeout_ms"},
+        {"", "\"max_result_bytes\":256", NULL},
+        {"", "\"max_result_bytes\":65537", "max_result_bytes"},
+        {"", "\"server_description\":\"d\"", NULL},
+        {"", "\"authorization\":\"${secret:A}\"", "authorization"},
+        {"", "\"headers\":{\"X-A\":\"b\"}", "headers"},
+        {"", "\"server_url\":\"http://b.example/\"", "server_url"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char agents[400];
+        char said[400];
+        char param[64];
+        const char *made;
+
+        snprintf(agents, sizeof(agents), SERVER("desk", "http://a.example/", NEVER "%s"),
+                 cases[i].agents);
+        snprintf(said, sizeof(said), "[{\"type\":\"mcp\",\"server_label\":\"desk\",%s}]",
+                 cases[i].said);
+        made = narrowed(narrow_tools, agents, said);
+        if (!cases[i].refused) {
+            cr_assert(made && strstr(made, cases[i].said) && strstr(made, "a.example"),
+                      "%s: %s, %s", said, made ? made : "refused", failure.message);
+            continue;
+        }
+        cr_assert_null(made, "%s", said);
+        snprintf(param, sizeof(param), "tools[0].%s", cases[i].refused);
+        cr_assert_str_eq(failure.param, param);
+        cr_assert_str_eq(failure.code, "tool_not_permitted");
+    }
+}
+
+Test(narrow, no_other_label_gets_round_the_approvals_of_an_open_agents_server)
+{
+    static const char *const same[] = {
+        "http://a.example/mcp",    "http://A.Example/mcp",  "http://a.example:80/mcp",
+        "http://a.example./mcp",   "http://a.example/",     "http://a.example?x",
+        "http://a.example//mcp?x", "https://a.example/mcp",
+    };
+    static const char *const others[] = {"http://b.example/mcp", "http://a.example:81/mcp",
+                                         "https://a.example:444/mcp", "http://a.example.b/mcp"};
+    const char *agents = SERVER("desk", "http://a.example/mcp", "");
+    char said[400];
+
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        snprintf(said, sizeof(said), SERVER("other", "%s", NEVER), same[i]);
+        cr_assert_null(narrowed(narrow_open_tools, agents, said), "%s", said);
+        cr_assert_str_eq(failure.code, "approval_not_permitted");
+        snprintf(said, sizeof(said), SERVER("other", "%s", ""), same[i]);
+        cr_assert_not_null(narrowed(narrow_open_tools, agents, said), "%s: asks by itself", said);
+        snprintf(said, sizeof(said),
+                 SERVER("other", "%s", ",\"require_approval\":{\"always\":{\"read_only\":true}}"),
+                 same[i]);
+        cr_assert_null(narrowed(narrow_open_tools, agents, said), "%s", said);
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        snprintf(said, sizeof(said), SERVER("other", "%s", NEVER), others[i]);
+        cr_assert_not_null(narrowed(narrow_open_tools, agents, said), "%s", said);
+    }
+    cr_assert_not_null(narrowed(narrow_open_tools, SERVER("desk", "http://a.example/mcp", NEVER),
+                                SERVER("other", "http://a.example/mcp", NEVER)));
+    cr_assert_null(narrowed(narrow_open_tools, agents, SERVER("desk", "http://b.example/", NEVER)),
+                   "nor does another address by the same label");
+}
+
+/* A label of the agent's that asks nobody does not help either. */
+Test(narrow, a_server_is_not_taken_for_another_one_of_the_agent)
+{
+    cr_assert_null(narrowed(
+        narrow_open_tools,
+        "[{\"type\":\"mcp\",\"server_label\":\"desk\",\"server_url\":\"http://a.example/\"},"
+        "{\"type\":\"mcp\",\"server_label\":\"free\",\"server_url\":\"http://b.example/\"" NEVER
+        "}]",
+        SERVER("free", "http://a.example/", NEVER)));
 }
