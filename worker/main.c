@@ -2,6 +2,7 @@
  * does is in shared/program, what this one does in worker.c. */
 
 #include <curl/curl.h>
+#include <string.h>
 
 #include "shared/base/error.h"
 #include "shared/base/log.h"
@@ -9,6 +10,7 @@
 #include "shared/net/guard.h"
 #include "shared/program/program.h"
 #include "worker/health.h"
+#include "worker/tools/mcp/mcp_trial.h"
 #include "worker/worker.h"
 
 static const struct program_flag flags[] = {
@@ -60,16 +62,57 @@ static void close_worker(void *self)
     worker_close(self);
 }
 
+/* Another task of this program, which opens none of a worker's connections. */
+static bool takes_trial(int *argc, char **argv)
+{
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--try-mcp") != 0)
+            continue;
+        for (; i < *argc; i++)
+            argv[i] = argv[i + 1];
+        (*argc)--;
+        return true;
+    }
+    return false;
+}
+
+static int keep_all(void *self, struct config *config, struct buf *changed, struct error *err)
+{
+    (void)self;
+    (void)config;
+    (void)changed;
+    return error_set(err, E_INVALID, "it is about to end");
+}
+
 int main(int argc, char **argv)
 {
     static struct worker worker;
+    static struct mcp_trial trial;
+    const struct program trial_program = {
+        .name = "penstock-worker",
+        .section = "worker",
+        .summary = "Asks the servers of mcp_servers for their tools.",
+        .notes = "",
+        .flags = flags,
+        .flags_count = ARRAY_LENGTH(flags),
+        .metrics = worker_metrics,
+        .metrics_count = worker_metrics_count,
+        .check = check_exceptions,
+        .open = mcp_trial_open,
+        .serve = mcp_trial_serve,
+        .reload = keep_all,
+        .close = mcp_trial_close,
+        .self = &trial,
+    };
     const struct program program = {
         .name = "penstock-worker",
         .section = "worker",
         .summary = "Takes runs from the queue and works on them, thousands at once in one process.",
         .notes = "SIGTERM and SIGINT drain: runs stop at their next checkpoint and others go on "
                  "with them. A\nsecond signal ends the process at once, which is safe too. SIGHUP "
-                 "reads the configuration\nagain.\n",
+                 "reads the configuration\nagain. With --try-mcp it only asks the servers of "
+                 "mcp_servers for their tools, prints what\n"
+                 "came of it, and ends.\n",
         .flags = flags,
         .flags_count = ARRAY_LENGTH(flags),
         .metrics = worker_metrics,
@@ -82,10 +125,11 @@ int main(int argc, char **argv)
         .close = close_worker,
         .self = &worker,
     };
+    bool tries = takes_trial(&argc, argv);
     int status;
 
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    status = program_main(&program, argc, argv);
+    status = program_main(tries ? &trial_program : &program, argc, argv);
     curl_global_cleanup();
     return status;
 }

@@ -123,3 +123,37 @@ test('of a server of the operator a tenant is told no more than that it is away'
     assert.ok(!JSON.stringify(run).includes(server.host));
   });
 });
+
+test('doctor asks the servers of the operator for their tools, and says what is wrong with those that have none', async () => {
+  const dies = "console.error('first'); console.error('Error: Cannot find module wrench'); console.error('bye'); process.exit(1)";
+  const config = (server) =>
+    `mcp_servers: ${JSON.stringify([
+      { label: 'good', url: `http://${server.host}/mcp` },
+      { label: 'down', url: 'http://127.0.0.1:1/mcp' },
+      { label: 'nope', command: '/usr/bin/nope-not-there', sandbox: 'false' },
+      { label: 'dies', command: process.execPath, args: ['-e', dies], sandbox: 'false' },
+    ])}\n`;
+  await withMcp({ config, server: { names: ['echo', 'fail'] } }, async (stack) => {
+    const { stdout } = await penstock(stack, 'doctor');
+    assert.match(stdout, /^ok +mcp good +2 tools$/m);
+    assert.match(stdout, /^fail +mcp down +.+: agents that name it have none of its tools$/m);
+    assert.match(stdout, /^fail +mcp nope +there is no program \/usr\/bin\/nope-not-there, or it may not be started: agents/m);
+    assert.match(stdout, /^fail +mcp dies +the server's program ended: Error: Cannot find module wrench(; it is started again later)?: agents/m);
+    const { problems } = await play(stack, [{ type: 'mcp', server_label: 'nope', require_approval: 'never' }]);
+    assert.deepEqual(problems.map((problem) => problem.code), ['setting_refused']);
+    await play(stack, [{ type: 'mcp', server_label: 'dies', require_approval: 'never' }]);
+    const log = stack.workers[0].log();
+    assert.match(log, /msg="the tools of a server can't be had".* server=nope error="there is no program \/usr\/bin\/nope-not-there/);
+    assert.match(log, /msg="the program of a server could not be started, or ended at once".* server=dies said="first[^"]*Error: Cannot find module wrench[^"]*bye".*error="the server's program ended: Error: Cannot find module wrench"/);
+  });
+});
+
+test('a tool of a server is not tested by a scheduler, which says what there is instead', async () => {
+  await withMcp({ workers: 0 }, async (stack) => {
+    const reply = await stack.call('POST', '/v1/tools/desk__echo/test', { arguments: {} });
+    assert.deepEqual([reply.status, reply.body.error.code], [404, 'tool_of_server']);
+    assert.match(reply.body.error.message, /`penstock doctor` asks the servers of the operator/);
+    assert.match((await penstock(stack, 'tools', 'test', 'desk__echo')).stderr, /Run an agent that has it/);
+    assert.equal((await stack.call('POST', '/v1/tools/desk/test', { arguments: {} })).body.error.code, null);
+  });
+});

@@ -6,6 +6,7 @@
 #include "scheduler/api/tools/tool_common.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "scheduler/api/listing.h"
 #include "scheduler/api/tools/resources.h"
@@ -121,6 +122,14 @@ static int missing(struct request *request)
                          kind->type);
 }
 
+/* "label__tool", as models know them. */
+static bool is_of_server(struct text name)
+{
+    const char *at = memmem(name.ptr, name.len, "__", 2);
+
+    return at && at > name.ptr && at + 2 < name.ptr + name.len;
+}
+
 int tool_find(struct request *request, struct stored_tool *out)
 {
     struct text said = request->exchange->params[0];
@@ -131,6 +140,14 @@ int tool_find(struct request *request, struct stored_tool *out)
     if (!id_parse(ID_TOOL, said, &id) && !tool_name_fits(said))
         return missing(request);
     r = tools_get(&request->store, id, said, out, &err);
+    if (r == TOOL_MISSING && is_of_server(said))
+        return failure_set(
+            &request->failure, 404, NULL, "tool_of_server",
+            "'%.*s' would be a tool of a server of MCP, which has no definition "
+            "here and is called by workers only. Run an agent that has it; `penstock "
+            "doctor` asks the servers of the operator for their tools, and "
+            "'mcp_problems' of a run tells of those that it could not have.",
+            TEXT_ARGS(text_prefix(said, TOOL_NAME_MAX)));
     if (r == TOOL_MISSING)
         return missing(request);
     return r < 0 ? request_failed(request, &err) : 0;

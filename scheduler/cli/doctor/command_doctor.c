@@ -12,6 +12,7 @@
 #include "scheduler/cli/client.h"
 #include "scheduler/cli/command.h"
 #include "scheduler/cli/doctor/doctor_judge.h"
+#include "scheduler/cli/doctor/doctor_mcp.h"
 #include "scheduler/cli/doctor/doctor_tools.h"
 #include "scheduler/cli/doctor/doctor_unattended.h"
 #include "scheduler/cli/files.h"
@@ -36,6 +37,7 @@
 
 struct doctor {
     const struct config *config;
+    const char *file; /* as it was named; NULL: it was not */
     const struct provider_registry *registry;
     struct http_client *http;
     bool failed;
@@ -390,6 +392,27 @@ static void check_search(struct doctor *doctor)
     say(doctor, "web search", doctor_judge_search(doctor->config));
 }
 
+/* Where there are none there is nothing to say. */
+static void check_mcp(struct doctor *doctor)
+{
+    CLEANUP(buf_deinit) struct buf said = {0};
+    struct error err;
+
+    if (doctor->config->mcp_servers_count == 0)
+        return;
+    buf_init(&said, (size_t)256 << 10);
+    if (doctor_mcp_ask(doctor->file, &said, &err) < 0) {
+        say(doctor, "mcp servers", doctor_warning("%s", err.text));
+        return;
+    }
+    for (unsigned i = 0; i < doctor->config->mcp_servers_count; i++) {
+        const char *label = doctor->config->mcp_servers[i].label;
+        CLEANUP(freep) char *name = xasprintf("mcp %s", label);
+
+        say(doctor, name, doctor_judge_mcp(buf_text(&said), label));
+    }
+}
+
 static void check_machine(struct doctor *doctor)
 {
     CLEANUP(buf_deinit) struct buf text = {0};
@@ -450,8 +473,8 @@ static void check_telemetry(struct doctor *doctor)
 }
 
 static void (*const checks[])(struct doctor *doctor) = {
-    check_postgres, check_redis,     check_server,  check_providers,
-    check_search,   check_telemetry, check_machine,
+    check_postgres, check_redis, check_server,    check_providers,
+    check_search,   check_mcp,   check_telemetry, check_machine,
 };
 
 static int examine(void *arg)
@@ -487,6 +510,7 @@ static int run(const struct arguments *args)
     say(&doctor, "configuration",
         doctor_ok("%u providers, %u models", config->providers_count, config->models_count));
     doctor.config = config;
+    doctor.file = arguments_get(args, "config");
     doctor.registry = registry;
     return command_on_loop(examine, &doctor);
 }

@@ -2,6 +2,7 @@
 /* What the files of worker/tools/mcp share. Nobody else includes it. */
 
 #include "shared/base/digest.h"
+#include "shared/base/error.h"
 #include "shared/base/id.h"
 #include "shared/base/list.h"
 #include "shared/base/lru.h"
@@ -71,6 +72,7 @@ struct mcp_server {
     struct mcp_process *process;
     int64_t next_start_ms; /* of a program that ended soon: not before */
     int64_t pause_ms;
+    struct error ended; /* why it did */
     bool starting;
 
     struct mcp_tools tools; /* with has_tools */

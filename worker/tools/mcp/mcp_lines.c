@@ -1,7 +1,7 @@
 /* The conversation with a server that is a program.
  *
  * One fiber reads what it says and hands answers to those who wait for them by their id; another
- * one reads what it complains of, of which the last line is kept.
+ * one reads what it complains of, of which the end is kept.
  */
 
 #include <stdlib.h>
@@ -13,7 +13,9 @@
 #include "shared/io/io.h"
 #include "worker/tools/mcp/mcp_process.h"
 
-#define READ_BYTES ((size_t)64 << 10)
+#define READ_BYTES   ((size_t)64 << 10)
+#define LISTEN_BYTES 512
+#define LISTEN_MS    1000 /* behind the end of its output: what it complained of comes along */
 
 /* A request of which the answer is awaited. */
 struct waiting {
@@ -94,6 +96,15 @@ static bool take_lines(struct mcp_process *process, struct buf *gathered)
     return true;
 }
 
+/* It has ended; what it complained of comes along. */
+static void await_complaint(struct mcp_process *process)
+{
+    int64_t deadline_ms = deadline_in(LISTEN_MS);
+
+    while (!process->listened && cond_wait(&process->changed, deadline_ms, NULL) == 0)
+        ;
+}
+
 void mcp_process_read(void *arg)
 {
     struct mcp_process *process = arg;
@@ -108,34 +119,65 @@ void mcp_process_read(void *arg)
             break;
     }
     free(piece);
+    await_complaint(process);
     process->dead = true;
     cond_broadcast(&process->changed);
+}
+
+static void keep_end(struct mcp_process *process, const char *piece, size_t count)
+{
+    size_t room = sizeof(process->tail) - process->tail_len;
+    size_t gone = count > room ? count - room : 0;
+
+    _Static_assert(sizeof(process->tail) >= LISTEN_BYTES, "a piece fits");
+    memmove(process->tail, process->tail + gone, process->tail_len - gone);
+    process->tail_len -= gone;
+    memcpy(process->tail + process->tail_len, piece, count);
+    process->tail_len += count;
 }
 
 void mcp_process_listen(void *arg)
 {
     struct mcp_process *process = arg;
-    char piece[1024];
+    char piece[LISTEN_BYTES];
     size_t count;
 
-    while (io_read(process->error, piece, sizeof(piece), DEADLINE_NONE, &count, NULL) == 0) {
-        struct text rest = text_trim((struct text){piece, count});
-        struct text line;
+    while (io_read(process->error, piece, sizeof(piece), DEADLINE_NONE, &count, NULL) == 0)
+        keep_end(process, piece, count);
+    process->listened = true;
+    cond_broadcast(&process->changed);
+}
 
-        while (text_cut(rest, '\n', &line, &rest))
-            ;
-        if (rest.len > 0)
-            text_excerpt(rest, process->complaint, sizeof(process->complaint));
+static void find_complaint(const struct mcp_process *process, char out[MCP_COMPLAINT_SIZE])
+{
+    struct text rest = {process->tail, process->tail_len};
+    struct text chosen = TEXT("");
+    bool speaks = false;
+
+    while (rest.len > 0) {
+        struct text line = rest;
+
+        if (!text_cut(rest, '\n', &line, &rest))
+            rest = TEXT("");
+        line = text_trim(line);
+        if (line.len == 0 || (speaks && !memmem(line.ptr, line.len, "rror", 4)))
+            continue;
+        speaks = memmem(line.ptr, line.len, "rror", 4) != NULL;
+        chosen = line;
     }
+    text_excerpt(chosen, out, MCP_COMPLAINT_SIZE);
+}
+
+int mcp_process_died(const struct mcp_process *process, struct error *err)
+{
+    char complaint[MCP_COMPLAINT_SIZE];
+
+    find_complaint(process, complaint);
+    return error_set(err, E_CLOSED, "the server's program ended%s%s", complaint[0] ? ": " : "",
+                     complaint);
 }
 
 /* ---- writing ---- */
-
-static int died(const struct mcp_process *process, struct error *err)
-{
-    return error_set(err, E_CLOSED, "the server's program ended%s%s",
-                     process->complaint[0] ? ": " : "", process->complaint);
-}
 
 /* One at a time. A line that was cut is the end of the program, which would take the next one for
  * its rest. */
@@ -149,7 +191,7 @@ int mcp_process_write(struct mcp_process *process, const struct buf *line, int64
     if (r < 0)
         return r;
     if (process->dead)
-        return died(process, err);
+        return mcp_process_died(process, err);
     process->writing = true;
     fiber_shield_enter();
     r = io_write(process->in, line->ptr, line->len,
@@ -160,7 +202,10 @@ int mcp_process_write(struct mcp_process *process, const struct buf *line, int64
     process->writing = false;
     process->dead |= r < 0;
     cond_broadcast(&process->changed);
-    return r;
+    if (r != -E_CLOSED)
+        return r;
+    await_complaint(process);
+    return mcp_process_died(process, err);
 }
 
 /* ---- requests ---- */
@@ -188,7 +233,7 @@ static int await(struct mcp_process *process, struct waiting *waiting, int64_t i
         int64_t limit_ms = deadline_min(deadline_ms, waiting->heard_ms + idle_ms);
 
         if (process->dead)
-            return died(process, err);
+            return mcp_process_died(process, err);
         if (clock_ms() >= limit_ms)
             return error_set(err, E_TIMEOUT, "the server did not answer within %.1f seconds",
                              (double)(clock_ms() - waiting->heard_ms) / 1000);

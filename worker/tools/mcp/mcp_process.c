@@ -15,6 +15,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/config/config.h"
 #include "shared/fiber/fiber.h"
@@ -158,6 +159,9 @@ static int spawn(struct mcp_process *process, const int theirs[3], int filter, s
     };
     int r = mcp_command(configured, configured->sandbox ? mcp->bwrap : NULL, &command, err);
 
+    if (r == 0 && access(configured->command, X_OK) < 0)
+        r = error_set(err, E_NOT_FOUND, "there is no program %.100s, or it may not be started",
+                      configured->command);
     if (r < 0)
         return r;
     for (int i = 0; i < 3; i++)
@@ -285,6 +289,17 @@ static void note_end(struct mcp_server *server, const struct mcp_process *proces
     server->next_start_ms = clock_ms() + server->pause_ms;
 }
 
+/* What it said before it ended, all of it, is for whoever wrote or configured it. */
+static void log_end(const struct mcp_process *process, const struct error *err)
+{
+    char said[MCP_TAIL_BYTES + 1];
+
+    text_excerpt(text_trim((struct text){process->tail, process->tail_len}), said, sizeof(said));
+    log_warn("the program of a server could not be started, or ended at once",
+             LOG_STR("server", process->server->configured->label), LOG_STR("said", said),
+             LOG_ERROR(err));
+}
+
 static int start_once(struct mcp_server *server, struct error *err)
 {
     struct mcp_process *process = add(server);
@@ -297,6 +312,8 @@ static int start_once(struct mcp_server *server, struct error *err)
         r = initialize(process, err);
     process->users--;
     if (r < 0) {
+        if (r != -E_CANCELED)
+            log_end(process, err);
         end(process);
         return r;
     }
@@ -312,9 +329,8 @@ static int start(struct mcp_server *server, struct error *err)
     int r;
 
     if (clock_ms() < server->next_start_ms)
-        return error_set(err, E_UNAVAILABLE,
-                         "the server's program ended soon after its start, and is started again "
-                         "later");
+        return error_set(err, E_UNAVAILABLE, "%.150s; it is started again later",
+                         server->ended.text);
     if (server->mcp->stats.programs >= PROCESSES_MAX)
         mcp_processes_sweep(server->mcp, 1000);
     if (server->mcp->stats.programs >= PROCESSES_MAX)
@@ -326,6 +342,7 @@ static int start(struct mcp_server *server, struct error *err)
         const struct mcp_process ended = {.born_ms = since_ms};
 
         note_end(server, &ended);
+        server->ended = *err;
     }
     return r;
 }
@@ -342,6 +359,7 @@ static int have_process(struct mcp_asking *asking, struct error *err)
         return r;
     if (server->process && server->process->dead) {
         note_end(server, server->process);
+        (void)mcp_process_died(server->process, &server->ended);
         server->process = NULL; /* the sweep ends it */
     }
     if (server->process)

@@ -9,6 +9,7 @@ struct spawned;
 
 #define MCP_WRITE_MS       10000
 #define MCP_COMPLAINT_SIZE 160
+#define MCP_TAIL_BYTES     1024
 
 struct mcp_process {
     struct list link;
@@ -23,8 +24,10 @@ struct mcp_process {
     struct cond changed;
     bool writing;
     bool dead;
-    bool useful;                        /* it has answered */
-    char complaint[MCP_COMPLAINT_SIZE]; /* the last line of its errors */
+    bool useful;               /* it has answered */
+    bool listened;             /* to all that it complained of */
+    char tail[MCP_TAIL_BYTES]; /* the end of that */
+    size_t tail_len;
     size_t users;
     int64_t used_ms;
     int64_t born_ms;
@@ -34,7 +37,10 @@ struct mcp_process {
 SUSPENDS void mcp_process_read(void *process);
 SUSPENDS void mcp_process_listen(void *process);
 
-/* Returns 0; -E_CLOSED: the program has ended, with what it complained of last. */
+/* -E_CLOSED: it has ended, with the last line of its errors that speaks of one, else the last. */
+int mcp_process_died(const struct mcp_process *process, struct error *err);
+
+/* Returns 0; -E_CLOSED: the program has ended, with what it complained of. */
 SUSPENDS MUSTCHECK int mcp_process_write(struct mcp_process *process, const struct buf *line,
                                          int64_t deadline_ms, struct error *err);
 
