@@ -53,7 +53,11 @@ struct config_mcp_server {
     char *url;      /* NULL: a program */
     char **headers; /* "Name: value", of a url */
     unsigned headers_count;
-    char *command; /* a path */
+    char *client_id; /* of OAuth, of a url; NULL: none */
+    char *client_secret;
+    char *token_url; /* NULL: found out */
+    char *scopes;    /* NULL: none is named */
+    char *command;   /* a path */
     char **args;
     unsigned args_count;
     char **env; /* "NAME=value" */

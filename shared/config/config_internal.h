@@ -51,11 +51,19 @@ struct config_file_model {
     char *stream;
 };
 
+struct config_file_mcp_oauth {
+    char *token_url;
+    char *client_id;
+    char *client_secret;
+    char *scopes;
+};
+
 struct config_file_mcp_server {
     char *label;
     char *url;
     char **headers;
     unsigned headers_count;
+    struct config_file_mcp_oauth *oauth;
     char *command;
     char **args;
     unsigned args_count;

@@ -106,6 +106,32 @@ static int check_kind(const struct config_place *place, const struct config_file
         return config_complain(place, "url", "goes with headers only, of these members", err);
     if (from->command && from->headers_count)
         return config_complain(place, "headers", "goes with url only", err);
+    if (from->command && from->oauth)
+        return config_complain(place, "oauth", "goes with url only", err);
+    return 0;
+}
+
+static char *copy_if(const char *text)
+{
+    return text ? xstrdup(text) : NULL;
+}
+
+static int read_oauth(const struct config_place *place, const struct config_file_mcp_oauth *from,
+                      struct config_mcp_server *to, struct error *err)
+{
+    int r;
+
+    if (!from)
+        return 0;
+    if (!from->client_id || !*from->client_id || !from->client_secret || !*from->client_secret)
+        return config_complain(place, "oauth", "must have a client_id and a client_secret", err);
+    r = config_check_member(place, "oauth.token_url", from->token_url, config_check_http_url, err);
+    if (r < 0)
+        return r;
+    to->client_id = xstrdup(from->client_id);
+    to->client_secret = xstrdup(from->client_secret);
+    to->token_url = copy_if(from->token_url);
+    to->scopes = copy_if(from->scopes);
     return 0;
 }
 
@@ -136,7 +162,8 @@ static int read_server(const struct config_place *place, const struct config_fil
     to->label = xstrdup(from->label);
     to->url = from->url ? xstrdup(from->url) : NULL;
     to->command = from->command ? xstrdup(from->command) : NULL;
-    return read_lists(place, from, to, err);
+    r = read_oauth(place, from->oauth, to, err);
+    return r == 0 ? read_lists(place, from, to, err) : r;
 }
 
 int config_apply_mcp_servers(struct config *config, struct config_file *file, struct error *err)
@@ -169,6 +196,10 @@ void config_mcp_servers_free(struct config *config)
         free(server->label);
         free(server->url);
         free(server->command);
+        free(server->client_id);
+        free(server->client_secret);
+        free(server->token_url);
+        free(server->scopes);
         free_words(server->headers, server->headers_count);
         free_words(server->args, server->args_count);
         free_words(server->env, server->env_count);

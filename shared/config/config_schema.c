@@ -203,10 +203,20 @@ static const cyaml_schema_value_t model_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_file_model, model_fields),
 };
 
+static const cyaml_schema_field_t mcp_oauth_fields[] = {
+    STRING(mcp_oauth, token_url),
+    STRING(mcp_oauth, client_id),
+    STRING(mcp_oauth, client_secret),
+    STRING(mcp_oauth, scopes),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t mcp_server_fields[] = {
     STRING(mcp_server, label),
     STRING(mcp_server, url),
     SEQUENCE(mcp_server, headers, &string_schema),
+    CYAML_FIELD_MAPPING_PTR("oauth", OPTIONAL, struct config_file_mcp_server, oauth,
+                            mcp_oauth_fields),
     STRING(mcp_server, command),
     SEQUENCE(mcp_server, args, &string_schema),
     SEQUENCE(mcp_server, env, &string_schema),

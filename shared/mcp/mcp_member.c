@@ -40,6 +40,7 @@ void mcp_member_read(struct json_object *item, struct mcp_member *out)
         .url = json_get_text(item, "server_url"),
         .authorization = json_get_text(item, "authorization"),
         .headers = json_get(item, "headers"),
+        .oauth = json_get(item, "oauth"),
         .description = json_get_text(item, "server_description"),
         .class = json_get_text(item, "class"),
         .trusted = json_get_bool(item, "trusted", false),
@@ -118,9 +119,9 @@ static int check_url(struct json_object *value, const struct path *path, struct 
         fits = fits && url.ptr[i] > ' ' && url.ptr[i] != 0x7f && url.ptr[i] != '\\';
     if (!fits)
         return failure_set(failure, 400, path, "invalid_value",
-                           "Invalid 'server_url': expected http:// or https://, a host, and a "
-                           "path, without a user or a fragment; a secret may stand behind the host "
-                           "only.");
+                           "Invalid '%s': expected http:// or https://, a host, and a path, "
+                           "without a user or a fragment; a secret may stand behind the host only.",
+                           path->name ? path->name : "server_url");
     return check_references(url, path, failure);
 }
 
@@ -147,6 +148,62 @@ static int check_authorization(struct json_object *value, const struct path *pat
     return failure_set(failure, 400, path, "secret_expected",
                        "A token is kept as a secret: store it (PUT /v1/secrets/NAME), name it in "
                        "the 'secrets' of the assistant, and say '${secret:NAME}' here.");
+}
+
+static int check_client_secret(struct json_object *value, const struct path *path,
+                               struct failure *failure)
+{
+    if (check_references(json_string(value), path, failure) < 0)
+        return -E_INVALID;
+    if (has_secret(json_string(value)))
+        return 0;
+    return failure_set(failure, 400, path, "secret_expected",
+                       "The secret of a client is kept as a secret: store it (PUT "
+                       "/v1/secrets/NAME), name it in the 'secrets' of the assistant, and say "
+                       "'${secret:NAME}' here.");
+}
+
+static int check_plain(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    struct text text = json_string(value);
+
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] < ' ' || text.ptr[i] > '~' || text.ptr[i] == '$')
+            return failure_set(failure, 400, path, "invalid_value",
+                               "Invalid '%s': expected printable ASCII without '$'.", path->name);
+    return 0;
+}
+
+static int check_oauth(struct json_object *value, const struct path *path, struct failure *failure)
+{
+    static const struct field members[] = {
+        {.name = "token_url",
+         .kind = FIELD_STRING,
+         .flags = FIELD_NULLABLE,
+         .min = 1,
+         .max = URL_MAX,
+         .check = check_url},
+        {.name = "client_id",
+         .kind = FIELD_STRING,
+         .flags = FIELD_REQUIRED,
+         .min = 1,
+         .max = 512,
+         .check = check_plain},
+        {.name = "client_secret",
+         .kind = FIELD_STRING,
+         .flags = FIELD_REQUIRED,
+         .min = 1,
+         .max = VALUE_MAX,
+         .check = check_client_secret},
+        {.name = "scopes",
+         .kind = FIELD_STRING,
+         .flags = FIELD_NULLABLE,
+         .min = 1,
+         .max = 1024,
+         .check = check_plain},
+    };
+
+    return fields_check(FIELDS(members), value, path, failure);
 }
 
 static int check_header(struct text name, struct json_object *value, const struct path *path,
@@ -246,6 +303,7 @@ int mcp_member_check(struct json_object *item, const struct path *path, struct f
          .max = VALUE_MAX,
          .check = check_authorization},
         {.name = "headers", .kind = FIELD_OBJECT, .flags = FIELD_NULLABLE, .check = check_headers},
+        {.name = "oauth", .kind = FIELD_OBJECT, .flags = FIELD_NULLABLE, .check = check_oauth},
         {.name = "server_description",
          .kind = FIELD_STRING,
          .flags = FIELD_NULLABLE,
@@ -281,10 +339,13 @@ int mcp_member_check(struct json_object *item, const struct path *path, struct f
         r = failure_set(failure, 400, path, "invalid_value",
                         "A server may refer to %d secrets at most.", MCP_SECRETS_MAX);
     if (r == 0 && !json_get(item, "server_url") &&
-        (json_get(item, "authorization") || json_get(item, "headers")))
+        (json_get(item, "authorization") || json_get(item, "headers") || json_get(item, "oauth")))
         r = failure_set(failure, 400, path, "invalid_value",
                         "A server without a 'server_url' is one that the operator configured, and "
-                        "takes no 'authorization' and no 'headers'.");
+                        "takes no 'authorization', no 'oauth' and no 'headers'.");
+    if (r == 0 && json_get(item, "authorization") && json_get(item, "oauth"))
+        r = failure_set(failure, 400, path, "invalid_value",
+                        "'authorization' and 'oauth' are two ways to say the same: leave one out.");
     return r;
 }
 
@@ -311,6 +372,8 @@ size_t mcp_member_secrets(struct json_object *item, struct text out[MCP_SECRETS_
     size_t count = find_in(json_get_text(item, "server_url"), out, 0);
 
     count = find_in(json_get_text(item, "authorization"), out, count);
+    count = find_in(json_get_text(json_get(item, "oauth"), "client_secret"), out, count);
+    count = find_in(json_get_text(json_get(item, "oauth"), "token_url"), out, count);
     if (!json_object_is_type(headers, json_type_object))
         return count;
     json_object_object_foreach(headers, name, value)

@@ -3,7 +3,7 @@
  *
  *   {"type": "mcp", "server_label", "server_url", "authorization", "headers", "server_description",
  *    "allowed_tools", "require_approval", "approval_timeout", "class", "trusted", "timeout_ms",
- *    "max_result_bytes", "session"}
+ *    "max_result_bytes", "session", "oauth": {"token_url", "client_id", "client_secret", "scopes"}}
  *
  * Without a `server_url` it is a server that the operator configured under this label. In a run it
  * has one member more, `secrets`: the names of those that it refers to. docs/mcp.md says what each
@@ -39,6 +39,7 @@ struct mcp_member {
     struct text url;           /* TEXT_NONE: the operator's */
     struct text authorization; /* of what follows any may be absent */
     struct json_object *headers;
+    struct json_object *oauth; /* {token_url, client_id, client_secret, scopes}; NULL: none */
     struct text description;
     struct json_object *allowed; /* names of tools; NULL: all */
     bool read_only;              /* only those that say so of themselves */

@@ -29,6 +29,7 @@ static void free_server(struct mcp_server *server)
     ASSERT(!server->process);
     mcp_sessions_sweep(server, 0);
     mcp_list_forget(server);
+    mcp_token_forget(&server->token);
     server->mcp->stats.servers--;
     free(server);
 }

@@ -238,6 +238,7 @@ static int send_request(struct round *round, struct mcp_posted *out, struct erro
     post.id = message.id;
     asking->sent = true;
     r = mcp_post(&post, out, err);
+    asking->unauthorized = r == 0 && out->status == 401;
     if (r == -E_CANCELED || r == -E_TIMEOUT)
         tell_cancelled(round, message.id);
     if (r == -E_UNAVAILABLE || r == -E_DENIED || r == -E_NOT_FOUND)
@@ -309,6 +310,7 @@ static int open_session(struct round *round, struct error *err)
     r = mcp_post(&post, &posted, err);
     if (r < 0)
         return r;
+    round->asking->unauthorized = posted.status == 401;
     r = read_opened(&posted, round->session, err);
     mcp_posted_deinit(&posted);
     if (r < 0)
@@ -498,14 +500,12 @@ static int ask_once(struct mcp_asking *asking, struct course *course, struct err
     return r;
 }
 
-int mcp_ask(struct mcp_asking *asking, struct error *err)
+static int ask_in_rounds(struct mcp_asking *asking, struct error *err)
 {
     struct course course = {.lost = false};
     int r = ASK_AGAIN;
 
     asking->sent = false;
-    if (asking->reach->configured && !asking->reach->configured->url)
-        return mcp_process_ask(asking, err);
     for (int i = 0; r == ASK_AGAIN && i < ROUNDS_MAX; i++) {
         r = ask_once(asking, &course, err);
         if (r == -E_CLOSED && asking->may_repeat && !course.repeated) {
@@ -516,4 +516,26 @@ int mcp_ask(struct mcp_asking *asking, struct error *err)
     if (r == ASK_AGAIN)
         return error_set(err, E_PROTOCOL, "the server changes its mind about how it is spoken to");
     return r;
+}
+
+int mcp_ask(struct mcp_asking *asking, struct error *err)
+{
+    struct mcp_reach *reach = asking->reach;
+    int r;
+
+    if (reach->configured && !reach->configured->url)
+        return mcp_process_ask(asking, err);
+    if (!reach->client.id.ptr)
+        return ask_in_rounds(asking, err);
+    asking->sent = asking->unauthorized = false;
+    r = mcp_token_use(asking->server, reach, asking->deadline_ms, err);
+    if (r == 0)
+        r = ask_in_rounds(asking, err);
+    if (r != -E_DENIED || !asking->unauthorized)
+        return r;
+    /* It did nothing. The token may have been taken back: once more, with a new one. */
+    asking->unauthorized = false;
+    mcp_token_refused(asking->server, reach);
+    r = mcp_token_use(asking->server, reach, asking->deadline_ms, err);
+    return r == 0 ? ask_in_rounds(asking, err) : r;
 }

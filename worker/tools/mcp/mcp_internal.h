@@ -45,6 +45,14 @@ struct mcp {
     bool closing;
 };
 
+/* Of a client of OAuth 2.1, with secrets in their places. */
+struct mcp_client {
+    struct text id; /* TEXT_NONE: none is used */
+    struct text secret;
+    struct text token_url; /* TEXT_NONE: found out */
+    struct text scopes;    /* TEXT_NONE: none is named */
+};
+
 /* How a server is reached by one use of it: its address and headers, with secrets in their places.
  * Wiped when the use is over. */
 struct mcp_reach {
@@ -55,7 +63,19 @@ struct mcp_reach {
     struct buf values; /* of url and headers */
     struct open_secrets secrets;
     struct redactor *redactor;
+    struct mcp_client client;
+    struct buf bearer; /* "Bearer …", where there is a client and it has a token */
     bool guarded;
+};
+
+/* What a client was given to use a server with (mcp_oauth.c). */
+struct mcp_token {
+    char *value; /* "Bearer …"; NULL: none */
+    int64_t until_ms;
+    uint64_t round; /* counts the times that it was asked for */
+    bool asking;
+    int result; /* of the last time */
+    struct error error;
 };
 
 /* A server, as long as it is known. */
@@ -74,6 +94,8 @@ struct mcp_server {
     int64_t pause_ms;
     struct error ended; /* why it did */
     bool starting;
+
+    struct mcp_token token;
 
     struct mcp_tools tools; /* with has_tools */
     bool has_tools;
@@ -105,6 +127,12 @@ SUSPENDS MUSTCHECK int mcp_reach_open(const struct tool_services *services, stru
                                       size_t secrets_count, struct mcp_reach *out,
                                       struct error *err);
 void mcp_reach_close(struct mcp_reach *reach);
+
+/* Takes out of an error what a server said back of a secret. */
+void mcp_reach_redact(const struct mcp_reach *reach, struct error *err);
+
+/* Characters that are none of a name become %XX. */
+void mcp_add_encoded(struct buf *out, struct text value);
 
 /* What the server is known by. */
 void mcp_reach_key(const struct mcp_reach *reach, struct uuid tenant, struct text label,
@@ -139,14 +167,55 @@ struct mcp_posted {
 };
 
 /* Returns 0 with *out, to be given to mcp_posted_deinit. -E_UNAVAILABLE: nothing was sent;
- * -E_NOT_FOUND: there is no such host, or none that may be reached; -E_DENIED: a redirect that is not followed;
- * -E_CLOSED, -E_TIMEOUT, -E_PROTOCOL, -E_LIMIT: something may have been done. */
+ * -E_NOT_FOUND: there is no such host, or none that may be reached; -E_DENIED: a redirect that is
+ * not followed; -E_CLOSED, -E_TIMEOUT, -E_PROTOCOL, -E_LIMIT: something may have been done. */
 SUSPENDS MUSTCHECK int mcp_post(const struct mcp_post *post, struct mcp_posted *out,
                                 struct error *err);
 void mcp_posted_deinit(struct mcp_posted *posted);
 
 /* The same, by a fiber of its own, of a message whose answer nobody waits for. */
 void mcp_post_later(const struct mcp_post *post);
+
+/* ---- mcp_oauth.c ---- */
+
+/* Puts a token into the reach that has a client: one that is kept, or a new one, for which one of
+ * those who need it asks. Returns 0; -E_DENIED, -E_UNAVAILABLE, -E_PROTOCOL, -E_LIMIT, -E_INVALID,
+ * in words for the model. */
+SUSPENDS MUSTCHECK int mcp_token_use(struct mcp_server *server, struct mcp_reach *reach,
+                                     int64_t deadline_ms, struct error *err);
+
+/* The server does not take the token that this reach has. */
+void mcp_token_refused(struct mcp_server *server, const struct mcp_reach *reach);
+
+void mcp_token_forget(struct mcp_token *token);
+
+/* One request of an authorization server. `guarded`: the address has to pass the guard. Returns 0
+ * with *out of any status; -E_UNAVAILABLE, -E_INVALID (its address), -E_LIMIT. */
+struct mcp_oauth_request {
+    struct mcp *mcp;
+    const char *method;
+    const char *url;
+    const struct http_header *headers;
+    size_t headers_count;
+    struct text body;
+    bool guarded;
+    int64_t deadline_ms;
+};
+SUSPENDS MUSTCHECK int mcp_oauth_ask(const struct mcp_oauth_request *request,
+                                     struct http_response *out, struct error *err);
+
+/* ---- mcp_oauth_find.c ---- */
+
+/* Where a server's tokens come from: its own metadata (RFC 9728), then those of the authorization
+ * server that they name (RFC 8414). Returns as mcp_oauth_ask, or -E_PROTOCOL. */
+struct mcp_token_place {
+    struct buf url;
+    bool in_body; /* the client stands there, and in no header */
+    bool guarded;
+};
+SUSPENDS MUSTCHECK int mcp_oauth_find(struct mcp *mcp, const struct mcp_reach *reach,
+                                      int64_t deadline_ms, struct mcp_token_place *out,
+                                      struct error *err);
 
 /* ---- mcp_process.c ---- */
 
@@ -162,7 +231,7 @@ SUSPENDS void mcp_processes_sweep(struct mcp *mcp, int64_t idle_ms);
 
 struct mcp_asking {
     struct mcp_server *server;
-    const struct mcp_reach *reach;
+    struct mcp_reach *reach;
     struct uuid scope; /* with whom the session is shared */
     const char *method;
     struct text name;
@@ -176,6 +245,7 @@ struct mcp_asking {
     int64_t deadline_ms;
     struct mcp_incoming answer; /* result, or an error of the server's */
     bool sent;                  /* the server may have begun to do it */
+    bool unauthorized;          /* the last message was answered 401 */
 };
 
 /* Asks a server, in the era that it speaks, with a session where it has them. Returns 0 with the
@@ -194,7 +264,7 @@ struct uuid mcp_scope(const struct mcp_member *member, const struct tool_place *
 
 /* The tools of a server. *out is the server's, and as it is until the next suspension. Returns 0,
  * or why there are none, in words for the model. */
-SUSPENDS MUSTCHECK int mcp_list(struct mcp_server *server, const struct mcp_reach *reach,
+SUSPENDS MUSTCHECK int mcp_list(struct mcp_server *server, struct mcp_reach *reach,
                                 struct uuid scope, int64_t deadline_ms,
                                 const struct mcp_tools **out, struct error *err);
 void mcp_list_forget(struct mcp_server *server);

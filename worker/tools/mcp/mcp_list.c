@@ -30,7 +30,7 @@ void mcp_list_forget(struct mcp_server *server)
     server->has_tools = false;
 }
 
-static int ask_page(struct mcp_server *server, const struct mcp_reach *reach, struct uuid scope,
+static int ask_page(struct mcp_server *server, struct mcp_reach *reach, struct uuid scope,
                     struct text cursor, int64_t deadline_ms, struct mcp_incoming *out,
                     struct error *err)
 {
@@ -66,7 +66,7 @@ static int ask_page(struct mcp_server *server, const struct mcp_reach *reach, st
 }
 
 /* All pages, into *out. */
-static int ask_all(struct mcp_server *server, const struct mcp_reach *reach, struct uuid scope,
+static int ask_all(struct mcp_server *server, struct mcp_reach *reach, struct uuid scope,
                    int64_t deadline_ms, struct mcp_tools *out, int64_t *fresh_ms, struct error *err)
 {
     struct text cursor = TEXT_NONE;
@@ -92,9 +92,9 @@ static bool is_away(int r)
     return r == -E_UNAVAILABLE || r == -E_CLOSED || r == -E_TIMEOUT;
 }
 
-static int ask_patiently(struct mcp_server *server, const struct mcp_reach *reach,
-                         struct uuid scope, int64_t deadline_ms, struct mcp_tools *out,
-                         int64_t *fresh_ms, struct error *err)
+static int ask_patiently(struct mcp_server *server, struct mcp_reach *reach, struct uuid scope,
+                         int64_t deadline_ms, struct mcp_tools *out, int64_t *fresh_ms,
+                         struct error *err)
 {
     struct backoff backoff = {.policy = {RETRY_BASE_MS, RETRY_CAP_MS}};
     int64_t until_ms = deadline_min(deadline_ms, deadline_in(AWAY_PATIENCE_MS));
@@ -129,7 +129,7 @@ static void note_away(struct mcp_server *server, int r, const struct error *err)
                    err->text);
 }
 
-static int list(struct mcp_server *server, const struct mcp_reach *reach, struct uuid scope,
+static int list(struct mcp_server *server, struct mcp_reach *reach, struct uuid scope,
                 int64_t deadline_ms, struct error *err)
 {
     struct mcp_tools tools;
@@ -156,7 +156,7 @@ static int list(struct mcp_server *server, const struct mcp_reach *reach, struct
     return 0;
 }
 
-int mcp_list(struct mcp_server *server, const struct mcp_reach *reach, struct uuid scope,
+int mcp_list(struct mcp_server *server, struct mcp_reach *reach, struct uuid scope,
              int64_t deadline_ms, const struct mcp_tools **out, struct error *err)
 {
     int r = 0;

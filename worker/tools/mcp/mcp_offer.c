@@ -17,7 +17,6 @@
 #include "shared/json/json.h"
 #include "shared/json/json_write.h"
 #include "shared/mcp/mcp_approval.h"
-#include "shared/secrets/redactor.h"
 #include "worker/tools/mcp/mcp_internal.h"
 #include "worker/tools/mcp/mcp_problem.h"
 
@@ -149,18 +148,6 @@ struct uuid mcp_scope(const struct mcp_member *member, const struct tool_place *
     return (struct uuid){{0}};
 }
 
-/* What a server says back of a secret is nobody's to read. */
-static void redact(const struct mcp_reach *reach, struct error *err)
-{
-    CLEANUP(buf_deinit) struct buf text = {0};
-
-    if (!reach->redactor)
-        return;
-    buf_init(&text, 0);
-    redactor_write(reach->redactor, text_of(err->text), true, &text);
-    text_excerpt(buf_text(&text), err->text, sizeof(err->text));
-}
-
 static int ask_server(struct asked *asked, struct error *err)
 {
     const struct mcp_offer_asking *asking = asked->asking;
@@ -183,7 +170,7 @@ static int ask_server(struct asked *asked, struct error *err)
         mcp_server_leave(server);
     }
     if (r < 0)
-        redact(&reach, err);
+        mcp_reach_redact(&reach, err);
     mcp_reach_close(&reach);
     return r;
 }

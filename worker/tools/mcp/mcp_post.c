@@ -25,7 +25,7 @@
 #define HEADER_BYTES  ((size_t)32 << 10)
 #define STREAM_BYTES  ((size_t)32 << 20) /* of an answer with all that comes before it */
 #define END_MS        1000               /* for the head of an answer whose body is there */
-#define HEADERS_MAX   (MCP_HEADERS_OF_MEMBER_MAX + MCP_HEADERS_MAX + 8)
+#define HEADERS_MAX   (MCP_HEADERS_OF_MEMBER_MAX + MCP_HEADERS_MAX + 9)
 
 enum body_form { BODY_UNKNOWN, BODY_JSON, BODY_EVENTS };
 
@@ -348,6 +348,8 @@ static void add_headers(struct exchange *x)
 
     for (size_t i = 0; i < post->reach->headers_count; i++)
         x->headers[x->headers_count++] = post->reach->headers[i];
+    if (post->reach->bearer.len > 0)
+        add_header(x, "Authorization", buf_text(&post->reach->bearer));
     add_header(x, "Content-Type", TEXT("application/json"));
     add_header(x, "Accept", TEXT("application/json, text/event-stream"));
     if (post->era == MCP_ERA_LEGACY) {
@@ -430,6 +432,8 @@ static void run_errand(void *arg)
     explicit_bzero(errand->reach.target.url, strlen(errand->reach.target.url));
     http_target_deinit(&errand->reach.target);
     secret_buf_wipe(&errand->values);
+    if (errand->reach.bearer.len > 0)
+        secret_buf_wipe(&errand->reach.bearer);
     free(errand);
     mcp_errand_end(mcp);
 }
@@ -471,6 +475,10 @@ void mcp_post_later(const struct mcp_post *post)
     memcpy(errand->session, post->session, strlen(post->session) + 1);
     errand->post.session = errand->session;
     to->guarded = from->guarded;
+    if (from->bearer.len > 0) {
+        secret_buf_init(&to->bearer, from->bearer.len + 1);
+        buf_add_text(&to->bearer, buf_text(&from->bearer));
+    }
     to->target = from->target;
     to->target.url = xstrdup(from->target.url);
     to->headers_count = from->headers_count;
@@ -481,5 +489,7 @@ void mcp_post_later(const struct mcp_post *post)
         return;
     http_target_deinit(&to->target);
     secret_buf_wipe(&errand->values);
+    if (errand->reach.bearer.len > 0)
+        secret_buf_wipe(&errand->reach.bearer);
     free(errand);
 }

@@ -14,6 +14,7 @@
 #include "worker/tools/mcp/mcp_internal.h"
 #include "worker/tools/tool.h"
 
+#define EXCERPT_MIN  119                 /* characters of what a server says, where it is cut */
 #define VALUES_BYTES ((size_t)512 << 10) /* of a url and headers, with secrets in them */
 
 static int no_secret(struct text name, struct error *err)
@@ -30,7 +31,7 @@ static const struct known_secret *find(const struct mcp_reach *reach, struct tex
     return NULL;
 }
 
-static void add_encoded(struct buf *out, struct text value)
+void mcp_add_encoded(struct buf *out, struct text value)
 {
     static const char digits[] = "0123456789ABCDEF";
 
@@ -64,7 +65,7 @@ static int fill(struct mcp_reach *reach, struct text text, bool encode, size_t *
         if (!piece.is_secret)
             buf_add_text(&reach->values, piece.text);
         else if (encode)
-            add_encoded(&reach->values, secret->value);
+            mcp_add_encoded(&reach->values, secret->value);
         else
             buf_add_text(&reach->values, secret->value);
     }
@@ -120,6 +121,38 @@ static int add_headers(struct mcp_reach *reach, struct json_object *headers, str
     return r;
 }
 
+/* *out is where it lies. */
+static int keep(struct mcp_reach *reach, struct text said, struct text *out, struct error *err)
+{
+    size_t begin;
+    int r;
+
+    if (!said.ptr)
+        return 0;
+    r = fill(reach, said, false, &begin, err);
+    if (r == 0)
+        *out = (struct text){reach->values.ptr + begin, reach->values.len - begin - 1};
+    return r;
+}
+
+static int add_client(struct mcp_reach *reach, struct json_object *oauth, struct error *err)
+{
+    const struct {
+        const char *name;
+        struct text *place;
+    } members[] = {
+        {"client_id", &reach->client.id},
+        {"client_secret", &reach->client.secret},
+        {"token_url", &reach->client.token_url},
+        {"scopes", &reach->client.scopes},
+    };
+    int r = 0;
+
+    for (size_t i = 0; oauth && r == 0 && i < ARRAY_LENGTH(members); i++)
+        r = keep(reach, json_get_text(oauth, members[i].name), members[i].place, err);
+    return r;
+}
+
 static const struct config_mcp_server *configured(const struct tool_services *services,
                                                   struct text label)
 {
@@ -143,6 +176,8 @@ static int open_configured(const struct tool_services *services, struct text lab
     reach->configured = server;
     if (!server->url)
         return 0;
+    reach->client = (struct mcp_client){text_of(server->client_id), text_of(server->client_secret),
+                                        text_of(server->token_url), text_of(server->scopes)};
     for (unsigned i = 0; r == 0 && i < server->headers_count; i++) {
         struct text name;
         struct text value;
@@ -164,6 +199,8 @@ static int open_named(const struct mcp_member *member, struct mcp_reach *reach, 
         r = http_target_parse(reach->values.ptr + begin, &reach->target, err);
     if (r == 0)
         r = add_authorization(reach, member->authorization, err);
+    if (r == 0)
+        r = add_client(reach, member->oauth, err);
     return r == 0 ? add_headers(reach, member->headers, err) : r;
 }
 
@@ -176,6 +213,7 @@ int mcp_reach_open(const struct tool_services *services, struct uuid tenant,
 
     *out = (struct mcp_reach){.configured = NULL};
     secret_buf_init(&out->values, VALUES_BYTES);
+    buf_init(&out->bearer, 0);
     if (!member->url.ptr)
         return open_configured(services, member->label, out, err);
     r = open_secrets_read(&options, secrets, secrets_count, &out->secrets, err);
@@ -193,6 +231,19 @@ void mcp_reach_close(struct mcp_reach *reach)
     redactor_free(reach->redactor);
     open_secrets_wipe(&reach->secrets);
     secret_buf_wipe(&reach->values);
+    if (reach->bearer.len > 0)
+        secret_buf_wipe(&reach->bearer);
+}
+
+void mcp_reach_redact(const struct mcp_reach *reach, struct error *err)
+{
+    CLEANUP(buf_deinit) struct buf text = {0};
+
+    if (!reach->redactor)
+        return;
+    buf_init(&text, 0);
+    redactor_write(reach->redactor, text_of(err->text), strlen(err->text) >= EXCERPT_MIN, &text);
+    text_excerpt(buf_text(&text), err->text, sizeof(err->text));
 }
 
 static void add_part(struct digest *digest, struct text part)
@@ -214,6 +265,12 @@ void mcp_reach_key(const struct mcp_reach *reach, struct uuid tenant, struct tex
     for (size_t i = 0; i < reach->headers_count; i++) {
         add_part(digest, reach->headers[i].name);
         add_part(digest, reach->headers[i].value);
+    }
+    if (reach->client.id.ptr) {
+        add_part(digest, reach->client.id);
+        add_part(digest, reach->client.secret);
+        add_part(digest, reach->client.token_url);
+        add_part(digest, reach->client.scopes);
     }
     digest_end(digest, out);
     digest_free(digest);

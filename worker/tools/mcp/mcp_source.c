@@ -180,6 +180,8 @@ static int ask(struct making *making, struct mcp_server *server, struct buf *out
     server->mcp->stats.calls++;
     r = mcp_ask(&asking, err);
     if (r < 0)
+        mcp_reach_redact(&making->reach, err); /* before it is cut */
+    if (r < 0)
         return tell_doubt(making, &asking, r, err);
     r = write_answer(making, &asking.answer, out, outcome, err);
     mcp_incoming_deinit(&asking.answer);
