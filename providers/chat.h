@@ -55,6 +55,7 @@ struct chat_message {
     struct text tool_call_id; /* of a tool message: the call it answers */
     struct text opaque_state; /* of an assistant message: chat_reply.opaque_state of the reply it
                                * came from. Dropped when the target is another provider or model */
+    size_t stored; /* which message of a history it is, from 1; 0: none. No format says it */
 };
 
 struct chat_tool {

@@ -28,6 +28,7 @@ struct starting {
     struct store store;
     struct json_object *request;
     bool tells_task;
+    bool own_truncation; /* the schedule says none */
     struct firing_start *out;
 };
 
@@ -68,6 +69,7 @@ SUSPENDS static int prepare(struct starting *starting, struct error *err)
         !uuid_is_zero(schedule->last_completed))
         r = schedule_last_result(&starting->store, schedule->last_completed, SCHEDULE_RESULT_MAX,
                                  &result, err);
+    starting->own_truncation = !json_get(starting->request, "truncation_strategy");
     if (r == 0)
         r = schedule_ask(starting->taken, result, starting->request, err);
     starting->tells_task = schedule_tells_task(starting->request);
@@ -128,6 +130,7 @@ SUSPENDS static int submit_to(struct starting *starting, struct uuid thread,
         .id = starting->taken->firing.id,
         .thread = thread,
         .tells_task = starting->tells_task,
+        .own_truncation = starting->own_truncation,
         .replaying = starting->taken->firing.tries > 1,
         .made_in = span_context(span, NULL),
     };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shared/agent/checks.h"
+#include "shared/agent/context_settings.h"
 #include "shared/agent/narrow.h"
 #include "shared/agent/tools/declared.h"
 #include "shared/agent/tools/tools.h"
@@ -141,6 +142,12 @@ const struct agent_member agent_members[SPEC_MEMBER_COUNT] = {
     [SPEC_RETENTION] = {
         {"retention", FIELD_OBJECT, NULLABLE | AGENT, 0, 0, NULL, check_retention},
         MEMBER_REPLACED, "null", NULL, true},
+    [SPEC_MEMORY_STRATEGY] = {
+        {"memory_strategy", FIELD_STRING, NULLABLE | AGENT, 0, 0, NULL, check_memory_strategy},
+        MEMBER_REPLACED, "null", NULL, true},
+    [SPEC_MEMORY_CONFIG] = {
+        {"memory_config", FIELD_OBJECT, NULLABLE | AGENT, 0, 0, NULL, check_memory_config},
+        MEMBER_REPLACED, "null", NULL, true},
     [SPEC_VARIABLES] = {
         {"variables", FIELD_OBJECT, NULLABLE | RUN, 0, 0, NULL, check_variables},
         MEMBER_REPLACED, "{}", NULL, true},
@@ -272,6 +279,22 @@ static void write_text_if(struct buf *out, const char *name, struct text text)
         return;
     buf_add_string(out, name);
     buf_add_json(out, text);
+}
+
+/* What the agent says of memory stays beside what the run is told otherwise
+ * (context_settings.h). */
+static void write_memory(const struct agent_spec *spec, struct buf *out)
+{
+    static const enum spec_member members[] = {SPEC_MEMORY_STRATEGY, SPEC_MEMORY_CONFIG};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(members); i++) {
+        struct text value = spec->members[members[i]];
+
+        if (!value.ptr)
+            continue;
+        buf_add_char(out, ',');
+        write_member(out, members[i], value, "null");
+    }
 }
 
 static bool has_name(struct json_object *list, struct text name)
@@ -456,6 +479,7 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body,
             write_member(out, i, run.members[i],
                          member->run_otherwise ? member->run_otherwise : member->otherwise);
     }
+    write_memory(spec, out);
     write_text_if(out, ",\"preamble\":", prompt->preamble);
     write_text_if(out, ",\"memory\":", prompt->memory);
     buf_add_char(out, '}');
@@ -472,6 +496,12 @@ static bool reopen(struct buf *spec)
     ASSERT(spec->len > 2 && spec->ptr[spec->len - 1] == '}');
     spec->ptr[spec->len - 1] = ',';
     return true;
+}
+
+void run_spec_add_truncation_said(struct buf *spec)
+{
+    if (reopen(spec))
+        buf_add_string(spec, "\"truncation_said\":true}");
 }
 
 void run_spec_add_if_pending(struct buf *spec)

@@ -56,6 +56,8 @@ enum spec_member {
     SPEC_MAX_TOKENS_PER_REQUEST,
     SPEC_BUDGET,
     SPEC_RETENTION,
+    SPEC_MEMORY_STRATEGY,
+    SPEC_MEMORY_CONFIG,
     SPEC_VARIABLES,
     SPEC_TRUNCATION_STRATEGY,
     SPEC_TOOL_CHOICE,
@@ -137,6 +139,10 @@ struct run_prompt {
 MUSTCHECK int run_spec_write(const struct agent_spec *spec, struct json_object *body,
                              const struct run_prompt *prompt, struct buf *out,
                              struct failure *failure);
+
+/* Adds that somebody said truncation_strategy: it outranks what agent and thread say of memory
+ * (context_settings.h). */
+void run_spec_add_truncation_said(struct buf *spec);
 
 /* Adds that no model is to be called where nothing is new to the agent. */
 void run_spec_add_if_pending(struct buf *spec);

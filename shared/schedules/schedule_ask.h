@@ -21,7 +21,8 @@ struct failure;
 #define SCHEDULE_RESULT_MAX ((size_t)16000) /* characters of last_result */
 
 /* On a lasting thread the model is told the newest messages alone, unless the request says another
- * truncation_strategy: the thread is a log that grows for ever, and each firing would cost more. */
+ * truncation_strategy, or thread or agent a memory_strategy: the thread is a log that grows for
+ * ever, and each firing would cost more. */
 #define SCHEDULE_MESSAGES 100
 
 /* Whether the template is one, and has places for nothing else. Returns 0, or -E_INVALID with the

@@ -4,6 +4,7 @@
 #include "shared/submit/bodies.h"
 
 #include "shared/agent/checks.h"
+#include "shared/agent/context_settings.h"
 #include "shared/agent/spec.h"
 #include "shared/submit/times/delays.h"
 
@@ -42,6 +43,8 @@ static const struct field create_thread[] = {
     {"messages", FIELD_ARRAY, NULLABLE, 0, 1000, NULL, check_messages},
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},
     {"tool_resources", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_tool_resources},
+    {"memory_strategy", FIELD_STRING, NULLABLE, 0, 0, NULL, check_memory_strategy},
+    {"memory_config", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_memory_config},
 };
 
 #define MESSAGE                                                                                    \

@@ -1,6 +1,7 @@
 /* From a request to the run, but for its spec: messages, and the thread where it is a new one. */
 
 #include "shared/agent/checks.h"
+#include "shared/agent/context_settings.h"
 #include "shared/base/clock.h"
 #include "shared/submit/making.h"
 #include "shared/submit/new_messages.h"
@@ -161,6 +162,7 @@ static int add_messages(struct making *making)
     struct json_object *thread = json_get(request, "thread");
     struct new_messages messages;
     struct text title;
+    struct error err;
     int r = new_thread ? read_messages(making, "thread.messages", json_get(thread, "messages"),
                                        &messages, &title)
                        : read_messages(making, "additional_messages",
@@ -198,6 +200,9 @@ static int add_messages(struct making *making)
         making->draft.user = making->thread_draft.user;
     if (!making->thread_draft.tool_resources.ptr)
         making->thread_draft.tool_resources = member_text(request, "tool_resources");
+    r = context_settings_said(thread, making->store->arena, &making->thread_draft.memory, &err);
+    if (r < 0)
+        return failure_from_error(making->failure, &err);
     return set_owner(making, json_get_text(thread, "assistant_id"));
 }
 

@@ -61,6 +61,8 @@ static void write_spec(void *arg)
     freezing->result = run_spec_write(agent, request, &prompt, &spec, making->failure);
     if (freezing->result < 0)
         return;
+    if (json_get(request, "truncation_strategy") && !making->submission->own_truncation)
+        run_spec_add_truncation_said(&spec);
     if (json_object_get_boolean(json_get(request, "if_pending")))
         run_spec_add_if_pending(&spec);
     if (making->start_after_s > 0)

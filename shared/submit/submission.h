@@ -63,6 +63,8 @@ struct submission {
     bool ends_at_calls;    /* a reply that calls functions of the client ends the run: it is
                             * completed, and who made it may answer them by the messages of
                             * another run */
+    bool own_truncation;   /* the request's truncation_strategy is ours: it does not outrank what
+                            * agent and thread say of memory */
     struct text response; /* JSON, kept in the run's spec for who shows it as a response; TEXT_NONE:
                             * it is none */
     bool replaying;       /* an earlier attempt may have made this run */

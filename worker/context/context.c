@@ -170,9 +170,49 @@ static int decode(const struct message *stored, struct arena *arena, struct chat
     return r;
 }
 
-int context_build(const struct message_list *history, struct uuid pending_run, struct arena *arena,
-                  struct context *out, struct error *err)
+/* Whether one of messages `at` on, and before `end`, answers the call. */
+static bool is_answered(const struct chat_message *at, const struct chat_message *end,
+                        struct text call_id)
 {
+    for (; at < end; at++)
+        if (at->role == CHAT_TOOL && text_equal(at->tool_call_id, call_id))
+            return true;
+    return false;
+}
+
+/* Calls before the gap whose results are behind it, or in it, go: their messages fall silent, and
+ * the repair leaves out what says nothing, and results of no call. */
+static void drop_parted(struct chat_message *messages, size_t gap)
+{
+    for (size_t i = 0; i < gap; i++) {
+        struct chat_message *message = &messages[i];
+        bool whole = true;
+
+        for (size_t k = 0; whole && k < message->tool_calls_count; k++)
+            whole = is_answered(message + 1, messages + gap, message->tool_calls[k].id);
+        if (!whole)
+            *message = (struct chat_message){.role = CHAT_ASSISTANT};
+    }
+}
+
+/* How many messages at the front are of the thread's first ones, without an exchange of which the
+ * end is not. */
+static size_t count_first(const struct context *context, size_t first)
+{
+    const struct chat_message *messages = context->messages;
+    size_t count = 0;
+
+    while (count < context->count && messages[count].stored > 0 && messages[count].stored <= first)
+        count++;
+    while (count > 0 && count < context->count && messages[count].role == CHAT_TOOL)
+        count--;
+    return count;
+}
+
+int context_build(const struct context_history *source, struct arena *arena, struct context *out,
+                  struct error *err)
+{
+    const struct message_list *history = source->history;
     struct chat_message *messages = arena_calloc(arena, history->count + 1, sizeof(*messages));
     struct context context = {0};
     size_t open = REPAIR_NONE;
@@ -184,15 +224,18 @@ int context_build(const struct message_list *history, struct uuid pending_run, s
         const struct message *stored = &history->items[i];
 
         r = decode(stored, arena, &messages[i], err);
-        if (stored->role == MESSAGE_ASSISTANT && !uuid_is_zero(pending_run) &&
-            uuid_equal(stored->run_id, pending_run))
+        messages[i].stored = i + 1;
+        if (stored->role == MESSAGE_ASSISTANT && !uuid_is_zero(source->pending_run) &&
+            uuid_equal(stored->run_id, source->pending_run))
             open = i;
     }
+    drop_parted(messages, r == 0 ? source->gap : 0);
     if (r == 0)
         r = repair_conversation(messages, history->count, open, arena, &context.messages,
                                 &context.count, err);
     if (r < 0)
         return r;
+    context.first = count_first(&context, source->first);
     *out = context;
     return 0;
 }
@@ -204,6 +247,11 @@ bool context_is_sound(const struct context *context)
 
 int context_repair(struct context *context, struct arena *arena, struct error *err)
 {
-    return repair_conversation(context->messages, context->count, REPAIR_NONE, arena,
-                               &context->messages, &context->count, err);
+    size_t first = context->first > 0 ? context->messages[context->first - 1].stored : 0;
+    int r = repair_conversation(context->messages, context->count, REPAIR_NONE, arena,
+                                &context->messages, &context->count, err);
+
+    if (r == 0)
+        context->first = count_first(context, first);
+    return r;
 }

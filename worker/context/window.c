@@ -20,8 +20,7 @@
 /* What a refused request is at most when it is tried again: three quarters. */
 #define TIGHTER_OF 4
 
-/* How many tokens a prompt may have. */
-static int64_t prompt_room(const struct window_limits *limits)
+int64_t window_room(const struct window_limits *limits, int64_t frame_tokens)
 {
     int64_t room = INT64_MAX;
 
@@ -29,6 +28,8 @@ static int64_t prompt_room(const struct window_limits *limits)
         room = limits->window_tokens - limits->answer_tokens;
         room -= room > 0 ? room / MARGIN_PART : 0;
     }
+    if (limits->messages_tokens > 0 && frame_tokens + limits->messages_tokens < room)
+        room = frame_tokens + limits->messages_tokens;
     if (limits->refused) {
         int64_t tighter = limits->refused->tokens - limits->refused->tokens / TIGHTER_OF - 1;
 
@@ -56,8 +57,9 @@ static bool has_user_message(const struct chat_request *request)
 int window_fit(const struct chat_request *request, const struct window_limits *limits,
                struct window *out)
 {
-    int64_t room = prompt_room(limits);
-    int64_t tokens = chat_frame_tokens(request, limits->vocabulary);
+    int64_t frame = chat_frame_tokens(request, limits->vocabulary);
+    int64_t room = window_room(limits, frame);
+    int64_t tokens = frame + limits->before_tokens;
     bool may_cut = has_user_message(request);
     bool last_turn = true; /* the last user message was not yet seen */
     bool fits = false;

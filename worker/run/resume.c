@@ -6,6 +6,8 @@
  * of little size, are there at once; the size of anything else is asked first.
  */
 
+#include <string.h>
+
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
@@ -17,23 +19,34 @@
 #define HISTORY_BYTES    ((int64_t)8 << 20)
 #define SMALL_BYTES      ((int64_t)32 << 10) /* of calls, that are read without asking */
 
-/* What the agent's truncation leaves of the thread is counted before the run: its own messages it
- * always sees. */
+/* What its strategy leaves of the thread is counted before the run: its own messages it always
+ * sees. */
 static int history_count(const struct run_task *task)
 {
     int64_t own = task->conversation.next_seq - 1;
-    int64_t last = task->setup.last_messages;
+    int64_t last = task->ask.newest;
 
     if (last == 0 || last > HISTORY_MESSAGES - own)
         return HISTORY_MESSAGES;
     return (int)(last + own);
 }
 
-/* A history that did not come with the claim. */
+/* A history that did not come with the claim, and the thread's first messages, where these are
+ * wanted beside it. */
 struct history_alone {
     struct history_limits limits;
-    int64_t bytes; /* 0: it came with the claim */
+    int64_t bytes; /* of all that is to be read */
 };
+
+static struct history_limits limits_of_first(const struct run_task *task, int64_t before)
+{
+    return (struct history_limits){
+        .count = (int)task->ask.first,
+        .bytes = HISTORY_BYTES,
+        .part = HISTORY_FIRST,
+        .before = before,
+    };
+}
 
 /* Where no checkpoint waits behind it. */
 static struct store store_of(struct run_task *task)
@@ -76,19 +89,28 @@ static int leave_if_closed(struct run_task *task, const struct history_limits *l
 
 static int size_history(struct run_task *task, struct history_alone *out, struct error *err)
 {
-    struct history_limits limits = {history_count(task), HISTORY_BYTES};
+    struct history_limits limits = {
+        .count = history_count(task),
+        .bytes = HISTORY_BYTES,
+        .part = task->ask.part,
+        .run = task->claim.row.lease.run,
+    };
+    struct history_limits first = limits_of_first(task, INT64_MAX);
     struct store store = store_of(task);
-    struct message_list ignored;
+    struct message_list known = {.has_more = true};
     int64_t bytes = 0;
+    int64_t of_first = 0;
     int r = RUN_GO_ON;
 
-    if (!claim_history(&task->claim, (size_t)limits.count, &ignored)) {
+    if (!claim_history(&task->claim, (size_t)limits.count, &known)) {
         r = leave_if_closed(task, &limits, err);
         if (r == RUN_GO_ON)
             r = messages_history_bytes(&store, task->claim.row.thread_id, &limits, &bytes, err);
     }
+    if (r == RUN_GO_ON && first.count > 0 && known.has_more)
+        r = messages_history_bytes(&store, task->claim.row.thread_id, &first, &of_first, err);
     if (r == RUN_GO_ON)
-        *out = (struct history_alone){limits, bytes};
+        *out = (struct history_alone){limits, bytes + of_first};
     return r;
 }
 
@@ -103,14 +125,49 @@ static int read_history(struct run_task *task, const struct history_alone *alone
     return messages_history(&store, task->claim.row.thread_id, &alone->limits, out, err);
 }
 
+/* Puts the thread's first messages before its newest ones, where there are others between. */
+static int read_first(struct run_task *task, struct message_list *history,
+                      struct context_history *source, struct error *err)
+{
+    struct history_limits limits;
+    struct store store = store_of(task);
+    struct message_list first;
+    struct message *joined;
+    int r;
+
+    if (task->ask.first == 0)
+        return 0;
+    source->first = (size_t)task->ask.first;
+    if (!history->has_more || history->count == 0)
+        return 0;
+    limits = limits_of_first(task, history->items[0].position);
+    r = messages_history(&store, task->claim.row.thread_id, &limits, &first, err);
+    if (r < 0)
+        return r;
+    joined = arena_calloc(&task->arena, first.count + history->count, sizeof(*joined));
+    if (!joined)
+        return error_set(err, E_LIMIT, "the conversation is too large for the run's memory");
+    if (first.count > 0)
+        memcpy(joined, first.items, first.count * sizeof(*joined));
+    memcpy(joined + first.count, history->items, history->count * sizeof(*joined));
+    source->first = first.count;
+    source->gap = first.has_more ? first.count : 0;
+    history->items = joined;
+    history->count += first.count;
+    return 0;
+}
+
 static int load_history(struct run_task *task, const struct history_alone *alone, struct error *err)
 {
     struct message_list history;
+    struct context_history source = {.history = &history, .pending_run = task->claim.row.lease.run};
     int r = read_history(task, alone, &history, err);
 
+    if (r == 0)
+        r = read_first(task, &history, &source, err);
     if (r < 0)
         return r;
-    if (conversation_load(&task->conversation, &history, task->claim.row.lease.run, err) < 0)
+    if (conversation_load(&task->conversation, &source, err) < 0)
         return ending_failed(&task->ending, "server_error", "%s.", err->text);
     room_settle(&task->room, room_of_arena(task->arena.used));
     return RUN_GO_ON;

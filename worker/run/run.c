@@ -93,6 +93,7 @@ void run_start(struct worker *worker, const struct run_claim *claim,
     arena_init(&task->arena, 0);
     room_share_init(&task->room, &worker->room, claim->tenant_id);
     task->conversation = (struct conversation){.arena = &task->arena, .next_seq = 1};
+    task->conversation.joined.arena = &task->arena;
     task->ending.arena = &task->arena;
     ledger_begin(&task->ledger, claim->lease.run, &task->arena);
     meter_begin(&task->meter, claim, worker->config->threads.max_bytes, &task->arena);
@@ -103,7 +104,9 @@ void run_start(struct worker *worker, const struct run_claim *claim,
         read_spec(task, claim->spec);
     else
         refuse_kind(task, claim->kind);
-    claim_take(&task->claim, claim, task->unfit ? NULL : histories, task->setup.last_messages,
+    context_ask(&task->setup.memory, &task->ask);
+    claim_take(&task->claim, claim,
+               task->unfit || task->ask.part != HISTORY_NEWEST ? NULL : histories, task->ask.newest,
                &task->arena);
     task->setup.tools.permissions.tenant = claim->tenant_id;
     list_add(&worker->runs, &task->link);

@@ -3,6 +3,7 @@
 #include "scheduler/api/assistants/bodies.h"
 
 #include "shared/agent/checks.h"
+#include "shared/agent/context_settings.h"
 #include "shared/agent/memory.h"
 #include "shared/agent/spec.h"
 #include "shared/store/answers/approvals.h"
@@ -29,6 +30,8 @@ static const struct field update_thread[] = {
     {"title", FIELD_STRING, NULLABLE, 0, THREAD_TITLE_MAX, NULL, NULL},
     {"metadata", FIELD_METADATA, NULLABLE, 0, 0, NULL, NULL},
     {"tool_resources", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_tool_resources},
+    {"memory_strategy", FIELD_STRING, NULLABLE, 0, 0, NULL, check_memory_strategy},
+    {"memory_config", FIELD_OBJECT, NULLABLE, 0, 0, NULL, check_memory_config},
 };
 
 static const struct field fork_thread[] = {

@@ -124,6 +124,8 @@ void render_thread(const struct thread *thread, struct buf *out)
     buf_add_string(out, thread->active ? ",\"active\":true" : ",\"active\":false");
     add_raw(out, ",\"agent_state\":", thread->agent_state, "null");
     add_int(out, ",\"agent_state_version\":", thread->agent_state_version);
+    add_raw(out, ",\"memory_strategy\":", json_raw_get(thread->memory, "strategy"), "null");
+    add_raw(out, ",\"memory_config\":", json_raw_get(thread->memory, "config"), "null");
     add_time(out, ",\"archived_at\":", thread->archived_at);
     add_time(out, ",\"last_used_at\":", thread->last_used_at);
     add_int(out, ",\"message_count\":", thread->counts.messages);

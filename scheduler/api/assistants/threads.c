@@ -10,6 +10,7 @@
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
+#include "shared/agent/context_settings.h"
 #include "shared/submit/new_messages.h"
 #include "shared/submit/refusals.h"
 #include "shared/submit/submit.h"
@@ -87,6 +88,8 @@ static int thread_create(struct request *request)
     if (r < 0)
         return r;
     r = new_messages_read(said, arena, &messages, &err);
+    if (r == 0)
+        r = context_settings_said(request->body, arena, &draft.memory, &err);
     if (r < 0)
         return request_failed(request, &err);
     if (!draft.title.ptr)
@@ -209,6 +212,7 @@ static enum thread_switch read_switch(struct request *request, const char *name)
 static int read_change(struct request *request, struct thread_change *out)
 {
     struct json_object *body = request->body;
+    struct error err;
     int r = request_agent(request, "assistant_id", json_get_text(body, "assistant_id"), AGENT_THERE,
                           &out->agent);
 
@@ -225,7 +229,8 @@ static int read_change(struct request *request, struct thread_change *out)
     out->title = said_or(request, "title", json_get_text(body, "title"), TEXT(""));
     out->user = said_or(request, "user_id", json_get_text(body, "user_id"), TEXT(""));
     out->active = read_switch(request, "active");
-    return 0;
+    r = context_settings_said(body, &request->exchange->arena, &out->memory, &err);
+    return r < 0 ? request_failed(request, &err) : 0;
 }
 
 static int state_changed(struct request *request, struct uuid id, int64_t expected)

@@ -31,10 +31,11 @@ static const struct pg_statement run_create_on_copy = {
         " t AS ("
         "    INSERT INTO threads ("
         "        id, tenant_id, active_run, metadata, tool_resources, title, forked_from, agent_id,"
-        "        user_id, message_count, total_bytes, token_count, used_hour, hidden, erase_at)"
+        "        user_id, message_count, total_bytes, token_count, used_hour, hidden, erase_at,"
+        "        memory)"
         "    SELECT $19, s.tenant_id, $1, s.metadata, s.tool_resources, coalesce(s.title, $15),"
         "        s.id, s.agent_id, s.user_id, c.messages + $12, c.bytes + $13, c.tokens + $14,"
-        "        " SQL_USED_HOUR ", $22::bool, " SQL_ERASES("$23::bool")
+        "        " SQL_USED_HOUR ", $22::bool, " SQL_ERASES("$23::bool") ", s.memory"
         "    FROM s"
         "    CROSS JOIN c"
         "    WHERE c.bytes + $13 <= $17"

@@ -213,17 +213,17 @@ static const struct pg_statement run_create_with_thread = {
         "    INSERT INTO threads ("
         "        id, tenant_id, active_run, title, message_count, total_bytes, token_count,"
         "        used_hour, metadata, tool_resources, agent_id, user_id, active, agent_state,"
-        "        hidden, erase_at)"
+        "        hidden, erase_at, memory)"
         "    SELECT $19, $2, $1, $15::text, $12::int8, $13::int8, $14::int8, " SQL_USED_HOUR ","
         "        coalesce($20, '{}'), $21::jsonb, $22::uuid, $23::text, $24::bool, $25::jsonb,"
-        "        $26::bool, " SQL_ERASES("$27::bool")
+        "        $26::bool, " SQL_ERASES("$27::bool") ", " SQL_MEMORY("$28::jsonb")
         "    WHERE " SQL_AGENT_EXISTS
         "      AND $13::int8 <= $17::int8"
         "      AND " SQL_USER_FITS("$2", "$23::text", "$13::int8", "$18")
         "    RETURNING *),"
         " m AS (" SQL_INSERT_DRAFTS("$11", "$2", "$1") ")"
         " " INSERT_RUN RUN_COLUMNS,
-    .types = RUN_DRAFT_TYPES "ujjutbjbb",
+    .types = RUN_DRAFT_TYPES "ujjutbjbbj",
 };
 /* clang-format on */
 
@@ -263,7 +263,7 @@ int runs_create_with_thread(const struct store *store, const struct thread_draft
 {
     struct message_counts counts = drafts_counts(thread->messages, thread->message_count);
     CLEANUP(buf_deinit) struct buf messages;
-    struct pg_value values[RUN_DRAFT_VALUES + 9];
+    struct pg_value values[RUN_DRAFT_VALUES + 10];
     struct pg_query query = {&run_create_with_thread, values};
     int r;
 
@@ -282,6 +282,7 @@ int runs_create_with_thread(const struct store *store, const struct thread_draft
     values[RUN_DRAFT_VALUES + 6] = pg_json(thread->agent_state);
     values[RUN_DRAFT_VALUES + 7] = pg_bool(thread->hidden);
     values[RUN_DRAFT_VALUES + 8] = pg_bool(thread->erases);
+    values[RUN_DRAFT_VALUES + 9] = pg_json(thread->memory);
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         r = store_create(store, &run_rows, &query, out, err);
         if (r != RUN_MISSING)

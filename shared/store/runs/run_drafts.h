@@ -17,11 +17,18 @@
     "id, tenant_id, thread_id, agent_id, agent_version, shard, priority, spec, metadata, due_at," \
     " expires_at, spec_bytes, user_id, thread_bytes, user_bytes_left, notify, budgets"
 #define SQL_RUN_DRAFT \
-    "$1, $2, t.id, $3, $4, $5, $6, $7, coalesce($8, '{}'), now() + $9 * interval '1 ms'," \
-    " now() + ($9 + $10) * interval '1 ms', octet_length($7::text)," \
+    "$1, $2, t.id, $3, $4, $5, $6, " SQL_SPEC_ON("t", "$7") ", coalesce($8, '{}')," \
+    " now() + $9 * interval '1 ms', now() + ($9 + $10) * interval '1 ms'," \
+    " octet_length((" SQL_SPEC_ON("t", "$7") ")::text)," \
     " coalesce($16::text, t.user_id), t.total_bytes, " SQL_USER_LEFT("$2", "t.user_id", "$18") "," \
     " " SQL_NOTIFIES("$2") "," \
     " " SQL_RUN_BUDGETS("$2", "$3::uuid", "coalesce($16::text, t.user_id)", "t.id")
+
+/* The spec of a run on thread `t`: with what that says of memory, as it stands now. A spec ends
+ * with its brace (run_spec_write). */
+#define SQL_SPEC_ON(t, spec) \
+    "CASE WHEN " t ".memory IS NULL THEN " spec " ELSE (" \
+    "    left(" spec "::text, -1) || ',\"thread_memory\":' || " t ".memory::text || '}')::json END"
 
 /* Whether what becomes of a run of this tenant may be told to somebody: it has a webhook. That one
  * wants to know, or the run names it, is looked at when there is something to tell. */

@@ -132,17 +132,17 @@ _Static_assert(sizeof(types) == COLUMNS + 1, "each number has its column");
     "    FROM free" \
     "    JOIN i ON i.n = free.n" \
     "    WHERE t.id = ANY (ARRAY[free.id])" \
-    "    RETURNING i.n, t.id, t.user_id, t.total_bytes)," \
+    "    RETURNING i.n, t.id, t.user_id, t.total_bytes, t.memory)," \
     " fresh AS (" \
     "    " INSERT_THREADS \
     "    WHERE i.is_new" \
     "      AND " NEW_FITS \
     "    RETURNING id, user_id, total_bytes)," \
     " t AS MATERIALIZED (" \
-    "    SELECT taken.n, taken.id, taken.user_id, taken.total_bytes" \
+    "    SELECT taken.n, taken.id, taken.user_id, taken.total_bytes, taken.memory" \
     "    FROM taken" \
     "    UNION ALL" \
-    "    SELECT i.n, f.id, f.user_id, f.total_bytes" \
+    "    SELECT i.n, f.id, f.user_id, f.total_bytes, NULL" \
     "    FROM fresh f" \
     "    JOIN i ON i.thread = f.id)"
 
@@ -174,13 +174,13 @@ _Static_assert(sizeof(types) == COLUMNS + 1, "each number has its column");
     "    ON CONFLICT (tenant_id, key) DO UPDATE" \
     "    SET created_at = excluded.created_at, object_id = excluded.object_id)"
 
-/* And the thread's owner, and its bytes. */
-#define INSERT_RUNS(source, thread, owner, bytes) \
+/* And the thread's owner, and its bytes; and the run's spec. */
+#define INSERT_RUNS(source, thread, owner, bytes, spec) \
     "INSERT INTO runs AS r (" SQL_RUN_DRAFT_COLUMNS ")" \
-    " SELECT i.id, i.tenant, " thread ", i.agent, i.version, i.shard, i.priority, i.spec," \
+    " SELECT i.id, i.tenant, " thread ", i.agent, i.version, i.shard, i.priority, " spec "," \
     "    coalesce(i.metadata, '{}'), now() + i.delay_ms * interval '1 ms'," \
     "    now() + (i.delay_ms + i.expires_ms) * interval '1 ms'," \
-    "    octet_length(i.spec::text), coalesce(i.usr, " owner "), " bytes "," \
+    "    octet_length((" spec ")::text), coalesce(i.usr, " owner "), " bytes "," \
     "    " SQL_USER_LEFT("i.tenant", owner, "$2") ", " SQL_NOTIFIES("i.tenant") "," \
     "    " SQL_RUN_BUDGETS("i.tenant", "i.agent", "coalesce(i.usr, " owner ")", thread) \
     " FROM " source
@@ -195,9 +195,11 @@ static const struct pg_statement batch_make = {
         " " MESSAGES(ON_THEIR_THREADS, "t.id") ","
         " " TRIES ","
         " r AS ("
-        "    " INSERT_RUNS(ON_THEIR_THREADS, "t.id", "t.user_id", "t.total_bytes")
+        "    " INSERT_RUNS(ON_THEIR_THREADS, "t.id", "t.user_id", "t.total_bytes",
+                           SQL_SPEC_ON("t", "i.spec"))
         "    RETURNING r.thread_id, r.created_at, r.expires_at, r.user_id)"
-        " SELECT t.n, " SQL_SECONDS("r.created_at") ", " SQL_SECONDS("r.expires_at") ", r.user_id"
+        " SELECT t.n, " SQL_SECONDS("r.created_at") ", " SQL_SECONDS("r.expires_at") ", r.user_id,"
+        "    t.memory"
         " FROM r"
         " JOIN t ON t.id = r.thread_id",
     .types = types,
@@ -211,7 +213,7 @@ static const struct pg_statement batch_make_new = {
         "WITH " NEW_HEADS ","
         " " MESSAGES("i", "i.thread") ","
         " t AS (" INSERT_THREADS ")"
-        " " INSERT_RUNS("i", "i.thread", "i.owner", "i.bytes"),
+        " " INSERT_RUNS("i", "i.thread", "i.owner", "i.bytes", "i.spec"),
     .types = types,
 };
 /* clang-format on */
@@ -234,7 +236,7 @@ size_t run_making_bytes(const struct run_making *making)
 bool run_making_is_plain(const struct run_making *making)
 {
     return run_making_bytes(making) <= SMALL_BYTES_MAX && !making->draft->is_behind &&
-           !(making->new_thread && making->new_thread->active);
+           !(making->new_thread && (making->new_thread->active || making->new_thread->memory.ptr));
 }
 
 static void write_calls(struct column_row row, const struct message_draft *draft)
@@ -391,6 +393,18 @@ size_t run_batch_made_place(const struct pg_result *result, size_t n)
     return (size_t)pg_get_int(result, (int)n, 0);
 }
 
+/* As SQL_SPEC_ON. TEXT_NONE: the arena is full. */
+static struct text spec_on(struct text spec, struct text memory, struct arena *arena)
+{
+    const char *text;
+
+    if (!memory.ptr)
+        return spec;
+    text = arena_printf(arena, "%.*s,\"thread_memory\":%.*s}", (int)spec.len - 1, spec.ptr,
+                        TEXT_ARGS(memory));
+    return text ? text_of(text) : TEXT_NONE;
+}
+
 int run_batch_made(const struct pg_result *result, size_t n, const struct run_making *making,
                    struct run *out, struct error *err)
 {
@@ -399,13 +413,17 @@ int run_batch_made(const struct pg_result *result, size_t n, const struct run_ma
     int64_t created_at;
     int64_t expires_at;
     struct text user;
+    struct text spec;
 
     (void)row_int(&row);
     created_at = row_int(&row);
     expires_at = row_int(&row);
     user = row_text(&row);
+    spec = spec_on(draft->spec, row_text(&row), making->arena);
     if (row_check(&row, err) < 0)
         return -E_LIMIT;
+    if (!spec.ptr)
+        return error_set(err, E_LIMIT, "no room for the run's spec");
 
     *out = (struct run){
         .id = draft->id,
@@ -416,7 +434,7 @@ int run_batch_made(const struct pg_result *result, size_t n, const struct run_ma
         .status = RUN_QUEUED,
         .shard = draft->shard,
         .priority = draft->priority,
-        .spec = draft->spec,
+        .spec = spec,
         .metadata = draft->metadata.ptr ? draft->metadata : TEXT("{}"),
         .created_at = created_at,
         .updated_at = created_at,

@@ -1,9 +1,10 @@
 /* One statement for the runs of a batch.
  *
  * What can't be made as one of many is left to its asker: a run whose thread is in use, one that is
- * large, one whose thread is to be its person's active one, one that is to stand behind a certain
- * message, one that is the only one of its batch (a statement for one costs less), and all of a
- * batch of which one could not be stored, since nobody knows which.
+ * large, one whose thread is to be its person's active one, or a new one that says something of
+ * memory, one that is to stand behind a certain message, one that is the only one of its batch (a
+ * statement for one costs less), and all of a batch of which one could not be stored, since nobody
+ * knows which.
  * */
 
 #include "shared/store/submissions/run_maker.h"

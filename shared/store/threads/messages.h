@@ -102,16 +102,27 @@ SUSPENDS MUSTCHECK int messages_delete_exchange(const struct store *store, struc
                                                 struct uuid id, struct uuid *out_active,
                                                 struct error *err);
 
-/* What a worker reads: the newest messages of a thread, hidden ones included, oldest first, as many
- * as fit both limits (all texts of a message count), and always at least the newest. An
+/* What a worker reads of a thread. */
+enum history_part {
+    HISTORY_NEWEST, /* its newest messages */
+    HISTORY_NEW,   /* of these, what stands behind the last answer (of a model or a tool) that `run`
+                     * has neither written nor brought; a zero run: behind the last of all */
+    HISTORY_FIRST, /* its first messages, before the position `before` */
+};
+
+/* Messages of a thread, hidden ones included, oldest first, as many of the part as fit both limits
+ * (all texts of a message count), and always at least the newest, or of HISTORY_FIRST the first. An
  * unknown thread gives none. */
 struct history_limits {
     int count;     /* 1..PAGE_LIMIT_MAX */
     int64_t bytes; /* > 0 */
+    enum history_part part;
+    struct uuid run;
+    int64_t before;
 };
 
-/* out->has_more: older messages were left out. store->tenant must be the thread's. For many at
- * once: histories.h. */
+/* out->has_more: there were more of the part than the limits let through. store->tenant must be the
+ * thread's. For many at once: histories.h. */
 SUSPENDS MUSTCHECK int messages_history(const struct store *store, struct uuid thread,
                                         const struct history_limits *limits,
                                         struct message_list *out, struct error *err);
@@ -126,3 +137,14 @@ SUSPENDS MUSTCHECK int messages_history_stored(const struct store *store, struct
 SUSPENDS MUSTCHECK int messages_history_bytes(const struct store *store, struct uuid thread,
                                               const struct history_limits *limits, int64_t *out,
                                               struct error *err);
+
+/* The messages between two positions: how many, the first and the last. It looks at all of them, so
+ * this is for who explains what was left out, and not for runs. */
+struct message_gap {
+    int64_t count;
+    struct uuid first; /* zero: there is none */
+    struct uuid last;
+};
+
+SUSPENDS MUSTCHECK int messages_gap(const struct store *store, struct uuid thread, int64_t after,
+                                    int64_t before, struct message_gap *out, struct error *err);

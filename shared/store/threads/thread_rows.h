@@ -13,12 +13,15 @@
     " " USAGE_COLUMNS("t") "," \
     " " SQL_SECONDS("t.created_at") "," \
     " " SQL_SECONDS("t.last_used_at") "," \
-    " " SQL_SECONDS("t.archived_at") ", t.hidden, t.erase_at IS NOT NULL"
+    " " SQL_SECONDS("t.archived_at") ", t.hidden, t.erase_at IS NOT NULL, t.memory"
 
 /* The column erase_at of a new thread. */
 #define SQL_ERASES(erases) \
     "CASE WHEN " erases " THEN now() + " SQL_STRING(THREAD_KEPT_MS) " * interval '1 ms' END"
 /* clang-format on */
+
+/* The column memory of a new thread, of what context_settings_write gives. */
+#define SQL_MEMORY(memory) "nullif(jsonb_strip_nulls(" memory "), '{}')"
 
 /* Reads THREAD_COLUMNS. Returns 0, or -E_LIMIT. */
 MUSTCHECK int thread_read(struct row *row, void *out, struct error *err);

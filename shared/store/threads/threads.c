@@ -38,6 +38,7 @@ int thread_read(struct row *row, void *out, struct error *err)
     thread.archived_at = row_int(row);
     thread.hidden = row_bool(row);
     thread.erases = row_bool(row);
+    thread.memory = row_text(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct thread *)out = thread;
@@ -53,16 +54,18 @@ static const struct pg_statement thread_create = {
         "WITH t AS ("
         "    INSERT INTO threads ("
         "        id, tenant_id, metadata, tool_resources, title, agent_id, user_id, active,"
-        "        agent_state, message_count, total_bytes, token_count, used_hour, hidden, erase_at)"
+        "        agent_state, message_count, total_bytes, token_count, used_hour, hidden, erase_at,"
+        "        memory)"
         "    SELECT $1, $2, coalesce($3, '{}'), $4::jsonb, $6::text, $7::uuid, $8::text, $9::bool,"
         "        $10::jsonb, $11::int8, $12::int8, $13::int8,"
-        "        " SQL_USED_HOUR ", $15::bool, " SQL_ERASES("$16::bool")
+        "        " SQL_USED_HOUR ", $15::bool, " SQL_ERASES("$16::bool") ","
+        "        " SQL_MEMORY("$17::jsonb")
         "    WHERE " SQL_USER_FITS("$2", "$8::text", "$12::int8", "$14")
         "    RETURNING *),"
         " m AS (" SQL_INSERT_DRAFTS("$5", "$2", "NULL") ")"
         " SELECT " THREAD_COLUMNS
         " FROM t",
-    .types = "uujjjtutbjiiiibb",
+    .types = "uujjjtutbjiiiibbj",
 };
 /* clang-format on */
 
@@ -79,7 +82,7 @@ int threads_create(const struct store *store, const struct thread_draft *draft, 
     if (r < 0)
         return r;
 
-    struct pg_value values[16] = {
+    struct pg_value values[17] = {
         pg_uuid(draft->id),
         pg_uuid(store->tenant),
         pg_json(draft->metadata),
@@ -96,6 +99,7 @@ int threads_create(const struct store *store, const struct thread_draft *draft, 
         pg_int(limits.user_bytes),
         pg_bool(draft->hidden),
         pg_bool(draft->erases),
+        pg_json(draft->memory),
     };
 
     ASSERT(!draft->hidden || !draft->active);
@@ -186,7 +190,9 @@ static const struct pg_statement thread_update = {
         "        agent_state = CASE WHEN $11::jsonb IS NULL THEN t.agent_state"
         "            ELSE nullif($11::jsonb, 'null') END,"
         "        agent_state_version = t.agent_state_version"
-        "            + CASE WHEN $11::jsonb IS NULL THEN 0 ELSE 1 END"
+        "            + CASE WHEN $11::jsonb IS NULL THEN 0 ELSE 1 END,"
+        "        memory = CASE WHEN $14::jsonb IS NULL THEN t.memory"
+        "            ELSE " SQL_MEMORY("coalesce(t.memory, '{}') || $14::jsonb") " END"
         "    FROM v"
         "    WHERE t.id = v.id"
         "      AND v.obstacle = 0"
@@ -200,11 +206,11 @@ static const struct pg_statement thread_update = {
         " SELECT " THREAD_COLUMNS ", v.obstacle"
         " FROM v"
         " LEFT JOIN u t ON true",
-    .types = "uujjttbuiijii",
+    .types = "uujjttbuiijiij",
 };
 /* clang-format on */
 
-#define COLUMN_OBSTACLE 25 /* behind THREAD_COLUMNS */
+#define COLUMN_OBSTACLE 26 /* behind THREAD_COLUMNS */
 
 static int judge_update(const struct store *store, const struct pg_result *result,
                         struct thread *out, struct error *err)
@@ -239,7 +245,7 @@ int threads_update(const struct store *store, struct uuid id, const struct threa
                    struct thread *out, struct uuid *out_other, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-    struct pg_value values[13] = {
+    struct pg_value values[14] = {
         pg_uuid(id),
         pg_uuid(store->tenant),
         pg_json(change->metadata),
@@ -253,6 +259,7 @@ int threads_update(const struct store *store, struct uuid id, const struct threa
         pg_json(change->agent_state),
         pg_int(change->state_version),
         pg_int(limits_or_none(store->limits).user_bytes),
+        pg_json(change->memory),
     };
     int r = pg_exec(store->pg, &thread_update, values, &result, err);
 
@@ -283,10 +290,10 @@ static const struct pg_statement thread_fork = {
         " t AS ("
         "    INSERT INTO threads ("
         "        id, tenant_id, metadata, tool_resources, title, forked_from, agent_id, user_id,"
-        "        message_count, total_bytes, token_count, used_hour)"
+        "        message_count, total_bytes, token_count, used_hour, memory)"
         "    SELECT $3, s.tenant_id, coalesce($6, s.metadata), s.tool_resources,"
         "        coalesce($5, s.title), s.id, s.agent_id, s.user_id, c.messages, c.bytes, c.tokens,"
-        "        " SQL_USED_HOUR
+        "        " SQL_USED_HOUR ", s.memory"
         "    FROM s"
         "    CROSS JOIN c"
         "    WHERE s.last IS NOT NULL"

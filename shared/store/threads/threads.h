@@ -31,6 +31,7 @@ struct thread {
     int64_t archived_at;  /* 0: it is not archived */
     bool hidden;          /* in no list and no search, and not to be active */
     bool erases;          /* it is deleted when it is not used any more (erasures.h) */
+    struct text memory;   /* {"strategy", "config"} (context_settings.h); TEXT_NONE: nothing said */
 };
 
 struct thread_list {
@@ -51,6 +52,7 @@ struct thread_draft {
     struct text agent_state;    /* TEXT_NONE: none */
     bool hidden;                /* not with `active` */
     bool erases;                /* erasures.h */
+    struct text memory;         /* TEXT_NONE: nothing is said of it */
     const struct message_draft *messages;
     size_t message_count; /* at most MESSAGE_DRAFTS_MAX, else -E_LIMIT */
 };
@@ -98,6 +100,7 @@ struct thread_change {
     enum thread_switch archived; /* THREAD_ON: it is not active any more */
     struct text agent_state;     /* "null": none */
     int64_t state_version;       /* that agent_state must have now; -1: any */
+    struct text memory;          /* members of it; null: that one no more */
 };
 
 /* THREAD_MISSING; THREAD_UNFIT: it would be active without an agent and a person, or archived or

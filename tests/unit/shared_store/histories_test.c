@@ -7,7 +7,7 @@
 
 #define MANY 60
 
-static const struct history_limits wide = {4000, 1 << 23};
+static const struct history_limits wide = {.count = 4000, .bytes = 1 << 23};
 
 static bool same(struct text a, struct text b)
 {

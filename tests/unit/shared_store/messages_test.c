@@ -233,7 +233,7 @@ static void hides(struct store *store)
         {.id = uuid_new(), .seq = 3, .role = MESSAGE_ASSISTANT, .content = TEXT("[{\"a\": 1}]")},
     };
     struct run_changes changes = {.messages = messages, .message_count = 3};
-    struct history_limits limits = {10, 100000};
+    struct history_limits limits = {.count = 10, .bytes = 100000};
     struct page page = {.limit = 10};
     struct message_list list;
     struct message message;
@@ -277,7 +277,7 @@ static void keeps_opaque(struct store *store)
         {.id = uuid_new(), .seq = 2, .role = MESSAGE_ASSISTANT, .content = TEXT("[2]")},
     };
     struct run_changes changes = {.messages = messages, .message_count = 2};
-    struct history_limits limits = {10, 100000};
+    struct history_limits limits = {.count = 10, .bytes = 100000};
     struct page page = {.limit = 10};
     struct message_list list;
     struct message message;
@@ -311,7 +311,7 @@ Test(messages, keep_what_is_opaque_for_the_history_alone)
 static void bounds_history(struct store *store)
 {
     struct uuid thread = must_thread(store);
-    struct history_limits limits = {3, 100000};
+    struct history_limits limits = {.count = 3, .bytes = 100000};
     struct message_list list;
     struct message message;
 
@@ -328,16 +328,16 @@ static void bounds_history(struct store *store)
     cr_assert(list.has_more);
     cr_assert_eq(list.items[0].content.ptr[1], '2');
     cr_assert_eq(list.items[2].content.ptr[1], '4');
-    limits = (struct history_limits){5, 100000};
+    limits = (struct history_limits){.count = 5, .bytes = 100000};
     MUST(messages_history(store, thread, &limits, &list, &test_err));
     cr_assert_eq(list.count, 5);
     cr_assert_not(list.has_more);
-    limits = (struct history_limits){5, 2 * ONE_BYTES};
+    limits = (struct history_limits){.count = 5, .bytes = 2 * ONE_BYTES};
     MUST(messages_history(store, thread, &limits, &list, &test_err));
     cr_assert_eq(list.count, 2);
     cr_assert(list.has_more);
     cr_assert_eq(list.items[0].content.ptr[1], '3');
-    limits = (struct history_limits){5, 1};
+    limits = (struct history_limits){.count = 5, .bytes = 1};
     MUST(messages_history(store, thread, &limits, &list, &test_err));
     cr_assert_eq(list.count, 1);
     cr_assert_eq(list.items[0].content.ptr[1], '4');
@@ -347,7 +347,7 @@ static void bounds_history(struct store *store)
 
 static int64_t bytes_of(struct store *store, struct uuid thread, int count, int64_t bytes)
 {
-    struct history_limits limits = {count, bytes};
+    struct history_limits limits = {.count = count, .bytes = bytes};
     int64_t found;
 
     MUST(messages_history_bytes(store, thread, &limits, &found, &test_err));
@@ -357,7 +357,7 @@ static int64_t bytes_of(struct store *store, struct uuid thread, int count, int6
 static void stored_history(struct store *store)
 {
     struct uuid thread = must_thread(store);
-    struct history_limits limits = {10, 1 << 20};
+    struct history_limits limits = {.count = 10, .bytes = 1 << 20};
     struct message_draft draft;
     struct message message;
     struct buf content;

@@ -347,7 +347,7 @@ static void use_worker(const struct store *store)
                                    .exclude_count = 1,
                                    .owned_shards = (int64_t[1]){0},
                                    .owned_count = 1};
-    struct history_limits limits = {50, 100000};
+    struct history_limits limits = {.count = 50, .bytes = 100000, .before = INT64_MAX};
     struct run run = must_run(store);
     int64_t worker = must_worker(store);
     struct run_claim claim;
@@ -387,7 +387,8 @@ static void use_worker(const struct store *store)
     histories_deinit(&histories);
     MUST(run_leases_held(store->pg, store->arena, worker, NULL, 0, &held, &test_err));
     MUST(run_leases_progress(store->pg, store->arena, run.id, INT64_MAX, &progress, &test_err));
-    MUST(messages_history(store, run.thread_id, &limits, &messages, &test_err));
+    for (limits.part = HISTORY_NEWEST; limits.part <= HISTORY_FIRST; limits.part++)
+        MUST(messages_history(store, run.thread_id, &limits, &messages, &test_err));
     MUST(run_leases_checkpoint(writer_of(store->pg), &claim.lease, &changes, &test_err));
     MUST(run_leases_hand_back(writer_of(store->pg), &claim.lease, NULL, &how, &test_err));
     claim = must_claim(store, worker, run.id);

@@ -85,7 +85,7 @@ static void creates_with_thread(struct store *store)
                                   .messages = messages,
                                   .message_count = 2};
     struct run_draft draft = run_of(any, must_agent(store));
-    struct history_limits limits = {10, 1000};
+    struct history_limits limits = {.count = 10, .bytes = 1000};
     struct message_list list;
     struct thread made;
     struct run run;

@@ -96,7 +96,7 @@ static void isolates(struct store *store)
     struct uuid id = must_thread(store);
     struct uuid none = {{0}};
     struct message_list messages;
-    struct history_limits limit = {10, 1000};
+    struct history_limits limit = {.count = 10, .bytes = 1000};
     struct thread_list list;
     struct message made;
     struct thread thread;

@@ -21,7 +21,10 @@ static struct context build(struct message *items, size_t count, struct uuid pen
     struct error err = {0};
 
     arena_init(&arena, 0);
-    cr_assert_eq(context_build(&history, pending, &arena, &context, &err), 0, "%s", err.text);
+    cr_assert_eq(
+        context_build(&(struct context_history){.history = &history, .pending_run = pending},
+                      &arena, &context, &err),
+        0, "%s", err.text);
     return context;
 }
 
@@ -105,8 +108,10 @@ Test(context, a_users_message_that_can_not_be_sent_is_an_error)
         struct message_list history = {.items = &item, .count = 1};
 
         arena_init(&arena, 0);
-        cr_assert_eq(context_build(&history, run_b, &arena, &context, &err), -E_INVALID, "%s",
-                     wrong[i]);
+        cr_assert_eq(
+            context_build(&(struct context_history){.history = &history, .pending_run = run_b},
+                          &arena, &context, &err),
+            -E_INVALID, "%s", wrong[i]);
         arena_deinit(&arena);
     }
     cr_assert(strstr(err.text, "a user's message"), "%s", err.text);
@@ -228,7 +233,9 @@ Test(context, unreadable_calls_are_an_error)
     struct error err;
 
     arena_init(&arena, 0);
-    cr_assert_eq(context_build(&history, run_b, &arena, &context, &err), -E_INVALID);
+    cr_assert_eq(context_build(&(struct context_history){.history = &history, .pending_run = run_b},
+                               &arena, &context, &err),
+                 -E_INVALID);
     arena_deinit(&arena);
 }
 
@@ -295,7 +302,10 @@ Test(context, images_of_files_are_given_out_from_the_newest_on_until_all_are_see
     bool full;
 
     arena_init(&arena, 0);
-    cr_assert_eq(conversation_load(&conversation, &history, run_b, &err), 0);
+    cr_assert_eq(conversation_load(
+                     &conversation,
+                     &(struct context_history){.history = &history, .pending_run = run_b}, &err),
+                 0);
     part = conversation_unseen(&conversation, &full);
     cr_assert(text_is(part->file, "file-3") && text_is(part->detail, "low"));
     part->url = TEXT("data:image/png;base64,AA==");

@@ -12,6 +12,10 @@ static struct chat_message messages[2 * TURNS];
 static char words[1200];
 static const struct provider_target target = {.context_tokens = 8000, .output_tokens_max = 1000};
 
+/* Of a run of which nobody says anything. */
+static const struct context_settings none_said = {.strategy = CONTEXT_AUTO};
+static const struct context_plan plain = {.settings = &none_said};
+
 /* A hundred turns of some 400 tokens. */
 static struct chat_request conversation(size_t turns)
 {
@@ -29,7 +33,7 @@ Test(fit, what_fits_is_sent_as_it_is)
     struct chat_request request = conversation(2);
     struct context_fit fit = {0};
 
-    context_fit(&target, &fit, &request);
+    context_fit(&target, &plain, &fit, &request);
     cr_assert_eq(request.messages_count, 3);
     cr_assert_geq(fit.tokens, chat_tokens(&request, TOKENS_O200K), "no fewer than it has");
 }
@@ -40,7 +44,7 @@ Test(fit, a_model_whose_context_is_not_known_gets_all)
     struct chat_request request = conversation(TURNS);
     struct context_fit fit = {0};
 
-    context_fit(&unknown, &fit, &request);
+    context_fit(&unknown, &plain, &fit, &request);
     cr_assert_eq(request.messages_count, 2 * TURNS - 1);
 }
 
@@ -49,7 +53,7 @@ Test(fit, the_oldest_turns_are_left_out_and_the_answer_has_room)
     struct chat_request request = conversation(TURNS);
     struct context_fit fit = {0};
 
-    context_fit(&target, &fit, &request);
+    context_fit(&target, &plain, &fit, &request);
     cr_assert_gt(fit.left_out, 0);
     cr_assert_eq(request.messages, messages + fit.left_out);
     cr_assert_eq(request.messages_count, 2 * TURNS - 1 - fit.left_out);
@@ -64,14 +68,14 @@ Test(fit, what_was_too_long_is_shortened_once)
     struct context_fit fit = {0};
     int64_t before;
 
-    context_fit(&target, &fit, &request);
+    context_fit(&target, &plain, &fit, &request);
     before = chat_tokens(&request, TOKENS_O200K);
     request = conversation(TURNS);
-    cr_assert(context_refused(&target, &fit, &request));
-    context_fit(&target, &fit, &request);
+    cr_assert(context_refused(&target, &plain, &fit, &request));
+    context_fit(&target, &plain, &fit, &request);
     cr_assert_leq(chat_tokens(&request, TOKENS_O200K), before * 3 / 4);
     request = conversation(TURNS);
-    cr_assert_not(context_refused(&target, &fit, &request), "and not again");
+    cr_assert_not(context_refused(&target, &plain, &fit, &request), "and not again");
 }
 
 Test(fit, one_message_alone_is_not_shortened)
@@ -79,6 +83,6 @@ Test(fit, one_message_alone_is_not_shortened)
     struct chat_request request = conversation(1);
     struct context_fit fit = {0};
 
-    context_fit(&target, &fit, &request);
-    cr_assert_not(context_refused(&target, &fit, &request));
+    context_fit(&target, &plain, &fit, &request);
+    cr_assert_not(context_refused(&target, &plain, &fit, &request));
 }

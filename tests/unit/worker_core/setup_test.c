@@ -47,7 +47,8 @@ Test(setup, reads_every_field)
     cr_assert(text_is(setup.options.verbosity, "high"));
     cr_assert_eq(setup.budgets.max_prompt_tokens, 1000);
     cr_assert_eq(setup.budgets.max_completion_tokens, 500);
-    cr_assert_eq(setup.last_messages, 7);
+    cr_assert_eq(setup.memory.strategy, CONTEXT_LAST_MESSAGES);
+    cr_assert_eq(setup.memory.max_messages, 7);
     cr_assert_eq(setup.options.parallel_tool_calls, CHAT_SWITCH_OFF);
     cr_assert_eq(setup.budgets.max_iterations, 5);
     cr_assert_eq(setup.timeout_ms, 60000);

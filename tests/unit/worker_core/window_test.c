@@ -298,7 +298,7 @@ Test(window, conversations_at_random_as_by_trying_each_place)
     for (int i = 0; i < 3000; i++) {
         char letters[32];
         struct talk *made;
-        struct window_limits limits;
+        struct window_limits limits = {.vocabulary = TOKENS_O200K};
         struct window window;
         size_t expected;
         int64_t room;
@@ -306,8 +306,6 @@ Test(window, conversations_at_random_as_by_trying_each_place)
 
         make_letters(letters, sizeof(letters));
         made = talk(letters);
-        limits.vocabulary = TOKENS_O200K;
-        limits.refused = NULL;
         limits.answer_tokens = pick(50);
         limits.window_tokens = 1 + pick(6000);
         room = limits.window_tokens - limits.answer_tokens;

@@ -6,7 +6,6 @@
 
 #include "shared/base/id.h"
 #include "shared/base/log.h"
-#include "worker/context/context.h"
 
 #define ROOM_MIN 8
 
@@ -31,13 +30,14 @@ static void take(struct conversation *conversation, const struct context *contex
 {
     conversation->messages = context->messages;
     conversation->count = conversation->room = context->count;
+    conversation->first = context->first;
 }
 
-int conversation_load(struct conversation *conversation, const struct message_list *history,
-                      struct uuid run, struct error *err)
+int conversation_load(struct conversation *conversation, const struct context_history *source,
+                      struct error *err)
 {
     struct context context;
-    int r = context_build(history, run, conversation->arena, &context, err);
+    int r = context_build(source, conversation->arena, &context, err);
 
     if (r == 0)
         take(conversation, &context);
@@ -69,11 +69,14 @@ int conversation_add_said(struct conversation *conversation, const struct messag
                           struct error *err)
 {
     struct context context;
-    int r = context_build(said, (struct uuid){{0}}, conversation->arena, &context, err);
+    int r = context_build(&(struct context_history){.history = said}, conversation->arena, &context,
+                          err);
 
-    for (size_t i = 0; r == 0 && i < context.count; i++)
+    for (size_t i = 0; r == 0 && i < context.count; i++) {
+        context.messages[i].stored = 0; /* of another history */
         if (!add(conversation, &context.messages[i]))
             return error_set(err, E_LIMIT, "the conversation is too large for the run's memory");
+    }
     return r;
 }
 
@@ -109,7 +112,7 @@ bool conversation_tidy_calls(const struct conversation *conversation, struct cha
 
 int conversation_repair(struct conversation *conversation, struct error *err)
 {
-    struct context context = {conversation->messages, conversation->count};
+    struct context context = {conversation->messages, conversation->count, conversation->first};
     int r;
 
     if (context_is_sound(&context))

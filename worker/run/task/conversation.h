@@ -7,6 +7,7 @@
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/store/threads/messages.h"
+#include "worker/context/context.h"
 
 struct error;
 
@@ -15,15 +16,15 @@ struct conversation {
     struct chat_message *messages;
     size_t count;
     size_t room;
-    int64_t images_bytes; /* of files that were fetched */
-    int64_t next_seq;     /* of the next message that the run stores */
+    size_t first;                 /* at the front: the thread's first messages, which are to stay */
+    struct context_joined joined; /* where what is sent of it is put together */
+    int64_t images_bytes;         /* of files that were fetched */
+    int64_t next_seq;             /* of the next message that the run stores */
 };
 
-/* From the history of the thread. Only the last message of `run` may have calls without a result:
- * they are about to be made. Returns 0, or as context_build does. */
+/* From what was read of the thread. Returns 0, or as context_build does. */
 MUSTCHECK int conversation_load(struct conversation *conversation,
-                                const struct message_list *history, struct uuid run,
-                                struct error *err);
+                                const struct context_history *source, struct error *err);
 
 /* What the model said, and the result of a call. False: the arena is full. */
 MUSTCHECK bool conversation_add_reply(struct conversation *conversation,

@@ -43,8 +43,6 @@ static void parse_options(struct json_object *spec, struct model_options *option
 
 static void parse_limits(struct json_object *spec, struct run_setup *setup)
 {
-    struct json_object *truncation = json_get(spec, "truncation_strategy");
-
     setup->budgets = (struct run_budgets){
         .max_prompt_tokens = json_get_int(spec, "max_prompt_tokens", 0),
         .max_completion_tokens = json_get_int(spec, "max_completion_tokens", 0),
@@ -56,8 +54,7 @@ static void parse_limits(struct json_object *spec, struct run_setup *setup)
     setup->if_pending = json_get_bool(spec, "if_pending", false);
     setup->ends_at_calls = text_is(json_get_text(spec, "client_calls"), "end");
     setup->timeout_ms = json_get_int(spec, "timeout_seconds", 0) * 1000;
-    if (text_is(json_get_text(truncation, "type"), "last_messages"))
-        setup->last_messages = json_get_int(truncation, "last_messages", 0);
+    context_settings_read(spec, &setup->memory);
 }
 
 /* The system prompt. */
@@ -181,7 +178,7 @@ int setup_parse(struct text spec_text, struct arena *arena, struct run_setup *ou
                 struct error *err)
 {
     CLEANUP(json_freep) struct json_object *spec = NULL;
-    struct run_setup setup = {.last_messages = 0};
+    struct run_setup setup = {.tokens_per_request = 0};
     struct text raw = TEXT_NONE; /* the same, as it was written */
     int r = json_decode(spec_text, JSON_DEPTH_DEFAULT * 2, &spec, err);
 

@@ -59,6 +59,7 @@ struct run_task {
     struct arena arena;
     struct room_share room; /* for what it holds beyond its slot's part */
     struct claim claim;
+    struct context_ask ask; /* what is read of the thread */
     struct run_setup setup;
     struct single_call *single; /* of a run of one call; NULL: of an agent */
     struct conversation conversation;

@@ -8,6 +8,7 @@
 #include "providers/wire/failure.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
+#include "shared/base/log.h"
 #include "shared/trace/tracer.h"
 #include "worker/context/context.h"
 #include "worker/live/speaker.h"
@@ -92,12 +93,35 @@ static bool leave_gate(struct run_task *task, struct gate_visit *visit, int r,
     return gate_leave(task->worker->gate, visit, &outcome);
 }
 
+static struct context_plan plan_of(struct run_task *task)
+{
+    struct conversation *conversation = &task->conversation;
+
+    return (struct context_plan){&task->setup.memory, conversation->first, &conversation->joined};
+}
+
+/* The request becomes what is sent of it. */
+static void leave_out(struct run_task *task, struct thinking *thinking,
+                      struct chat_request *request)
+{
+    const struct context_plan plan = plan_of(task);
+    size_t before = thinking->fit.left_out;
+    size_t count = request->messages_count;
+
+    context_fit(&thinking->target, &plan, &thinking->fit, request);
+    if (request->messages_count < count && count - request->messages_count > before)
+        log_info("messages are left out: there is no room for all of them",
+                 LOG_INT("left_out", count - request->messages_count), LOG_INT("of", count));
+}
+
 /* The provider says that it was too long: whether there is less that can be sent. */
 static bool try_with_less(struct run_task *task, struct thinking *thinking,
                           struct chat_request *request)
 {
+    const struct context_plan plan = plan_of(task);
+
     thinking_fill(task, thinking, request);
-    return context_refused(&thinking->target, &thinking->fit, request);
+    return context_refused(&thinking->target, &plan, &thinking->fit, request);
 }
 
 /* What came of a try. Returns RUN_GO_ON with thinking->replied when there is a reply. */
@@ -168,7 +192,7 @@ static int ask_model(struct run_task *task, struct thinking *thinking, struct er
 
     thinking_fill(task, thinking, &request);
     if (!task->single)
-        context_fit(target, &thinking->fit, &request);
+        leave_out(task, thinking, &request);
     r = spend_before(task, target, &request, err);
     if (r == SPEND_OTHER_MODEL)
         return begin_again(task, thinking);
