@@ -19,6 +19,7 @@ const struct endpoint_table *const surfaces[] = {
     &assistant_endpoints,
     &thread_endpoints,
     &thread_search_endpoints,
+    &thread_context_endpoints,
     &message_create_endpoints,
     &message_endpoints,
     &run_create_endpoints,

@@ -52,6 +52,7 @@ static const struct command *const commands[] = {
     &command_runs_deny,
     &command_threads_list,
     &command_threads_show,
+    &command_threads_context,
     &command_threads_chat,
     &command_threads_search,
     &command_threads_fork,
