@@ -9,7 +9,7 @@
  *               address are not counted. Some models take several times as much
  *
  * The estimate is of OpenAI's models. Others cut texts in their own ways, so who relies on it must
- * be able to do with less (worker/context/window.h). Pure. */
+ * be able to do with less (providers/context/window.h). Pure. */
 
 #include "providers/chat.h"
 #include "shared/base/compiler.h"

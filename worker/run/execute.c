@@ -18,8 +18,8 @@
 #include "worker/run/kind.h"
 #include "worker/run/outcome.h"
 #include "worker/run/record/end.h"
+#include "worker/run/record/parked.h"
 #include "worker/run/stages.h"
-#include "worker/run/task/parked.h"
 #include "worker/run/task/task.h"
 #include "worker/state.h"
 

@@ -2,8 +2,8 @@
 
 #include <criterion/criterion.h>
 
+#include "providers/context/context.h"
 #include "shared/base/error.h"
-#include "worker/context/context.h"
 #include "worker/run/task/conversation.h"
 
 #define PARTS(text)                                                                                \

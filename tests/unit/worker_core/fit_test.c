@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "providers/chat_tokens.h"
-#include "worker/context/context.h"
+#include "providers/context/context.h"
 
 enum { TURNS = 100 };
 

@@ -2,8 +2,8 @@
 
 #include "flow.h"
 
+#include "providers/context/repair.h"
 #include "shared/base/compiler.h"
-#include "worker/context/repair.h"
 
 #define SUSPENSIONS_MAX 200
 

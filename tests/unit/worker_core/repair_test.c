@@ -3,8 +3,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "providers/context/repair.h"
 #include "shared/base/error.h"
-#include "worker/context/repair.h"
 
 #define IDS          4
 #define MESSAGES_MAX 8

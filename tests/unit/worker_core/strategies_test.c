@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "providers/chat_tokens.h"
+#include "providers/context/context.h"
+#include "providers/context/repair.h"
 #include "shared/base/error.h"
-#include "worker/context/context.h"
-#include "worker/context/repair.h"
 
 enum { THREAD_MAX = 48, THREADS = 20000 };
 

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 
 #include "providers/chat_tokens.h"
+#include "providers/context/repair.h"
+#include "providers/context/window.h"
 #include "shared/base/clock.h"
 #include "shared/base/memory.h"
-#include "worker/context/repair.h"
-#include "worker/context/window.h"
 
 #define TEXT_WORD  "word "
 #define TOOL_CALLS 2

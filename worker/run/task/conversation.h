@@ -3,11 +3,11 @@
  * has stored of it. Texts live in the run's arena, or are borrowed from what is there.
  */
 
+#include "providers/context/context.h"
 #include "providers/provider.h"
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/store/threads/messages.h"
-#include "worker/context/context.h"
 
 struct error;
 
@@ -41,8 +41,8 @@ MUSTCHECK int conversation_add_said(struct conversation *conversation,
 MUSTCHECK bool conversation_tidy_calls(const struct conversation *conversation,
                                        struct chat_reply *reply);
 
-/* Whatever came together in memory, what is sent is well formed (worker/context/repair.h). Returns
- * 0, or -E_LIMIT when the arena is full. */
+/* Whatever came together in memory, what is sent is well formed (providers/context/repair.h).
+ * Returns 0, or -E_LIMIT when the arena is full. */
 MUSTCHECK int conversation_repair(struct conversation *conversation, struct error *err);
 
 /* The newest part of a message that is an image of a file and was not fetched yet; NULL: there is

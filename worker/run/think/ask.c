@@ -2,6 +2,7 @@
 
 #include "providers/call.h"
 #include "providers/call_span.h"
+#include "providers/context/context.h"
 #include "providers/embed.h"
 #include "providers/gate/gate.h"
 #include "providers/models/cost.h"
@@ -10,7 +11,6 @@
 #include "shared/base/error.h"
 #include "shared/base/log.h"
 #include "shared/trace/tracer.h"
-#include "worker/context/context.h"
 #include "worker/live/speaker.h"
 #include "worker/run/task/task.h"
 #include "worker/run/think/spend.h"

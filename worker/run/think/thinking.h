@@ -1,12 +1,12 @@
 #pragma once
 /* What the tries of one step share, while a model is asked (stage_think). */
 
+#include "providers/context/context.h"
 #include "providers/models/registry.h"
 #include "providers/provider.h"
 #include "shared/base/compiler.h"
 #include "shared/base/id.h"
 #include "shared/base/text.h"
-#include "worker/context/context.h"
 #include "worker/run/task/ending.h"
 #include "worker/run/task/model_chain.h"
 

@@ -5,11 +5,11 @@
 
 #include "providers/chat_read.h"
 #include "providers/chat_tokens.h"
+#include "providers/context/context.h"
 #include "shared/agent/prompt.h"
 #include "shared/base/error.h"
 #include "shared/json/json_raw.h"
 #include "shared/json/json_write.h"
-#include "worker/context/context.h"
 
 /* What became of a message. */
 enum fate { SENT, LEFT_BY_STRATEGY, LEFT_BY_BUDGET, LEFT_PARTED };

@@ -1,6 +1,6 @@
 #pragma once
 /* What a run would be given of its thread, as the API shows it: by the same functions that decide
- * it for the run (worker/context). Pure. */
+ * it for the run (providers/context). Pure. */
 
 #include "shared/agent/context_settings.h"
 #include "shared/base/arena.h"

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "providers/context/context.h"
 #include "providers/models/registry.h"
 #include "scheduler/api/assistants/context/context_view.h"
 #include "scheduler/api/assistants/resources.h"
@@ -14,7 +15,6 @@
 #include "shared/fiber/offload.h"
 #include "shared/store/agents/agents.h"
 #include "shared/store/threads/threads.h"
-#include "worker/context/context.h"
 
 /* As worker/run/resume.c. */
 #define HISTORY_MESSAGES 4000

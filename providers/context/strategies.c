@@ -1,6 +1,6 @@
 /* The table of strategies. */
 
-#include "worker/context/strategy.h"
+#include "providers/context/strategy.h"
 
 static const struct strategy *const strategies[] = {
     [CONTEXT_AUTO] = &strategy_auto,

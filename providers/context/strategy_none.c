@@ -1,7 +1,7 @@
 /* none: what the run brings and does. Of the thread that is what stands behind the last answer
  * before it: messages that came with the run, and those that somebody has added since. */
 
-#include "worker/context/strategy.h"
+#include "providers/context/strategy.h"
 
 static void reads(const struct context_settings *settings, struct context_ask *out)
 {

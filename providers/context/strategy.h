@@ -3,9 +3,9 @@
  * row in the table of strategies.c. Pure. */
 
 #include "providers/chat.h"
+#include "providers/context/context.h"
+#include "providers/context/window.h"
 #include "shared/agent/context_settings.h"
-#include "worker/context/context.h"
-#include "worker/context/window.h"
 
 struct strategy {
     /* What is read of the thread, so that never more of it is read than may be sent. */

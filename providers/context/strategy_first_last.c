@@ -3,7 +3,7 @@
  * first; and only where the last turn alone leaves no room, the first messages, from their end. */
 
 #include "providers/chat_tokens.h"
-#include "worker/context/strategy.h"
+#include "providers/context/strategy.h"
 
 static void reads(const struct context_settings *settings, struct context_ask *out)
 {

@@ -1,7 +1,7 @@
 /* last_messages: the newest max_messages, of which the oldest turns go first where they do not
  * fit. */
 
-#include "worker/context/strategy.h"
+#include "providers/context/strategy.h"
 
 static void reads(const struct context_settings *settings, struct context_ask *out)
 {

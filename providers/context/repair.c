@@ -8,7 +8,7 @@
  * before.
  */
 
-#include "worker/context/repair.h"
+#include "providers/context/repair.h"
 
 #include "shared/base/error.h"
 

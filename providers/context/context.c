@@ -1,12 +1,12 @@
 /* Context: decoding of stored messages, one by one, and then the repair of what does not pair. */
 
-#include "worker/context/context.h"
+#include "providers/context/context.h"
 
 #include "providers/chat_read.h"
+#include "providers/context/repair.h"
 #include "providers/reply/reply_form.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
-#include "worker/context/repair.h"
 
 static int no_room(struct error *err)
 {

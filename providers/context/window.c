@@ -9,7 +9,7 @@
  * message with calls comes before it, which closes as many as it has calls. In a sound conversation
  * none is open where a turn begins. */
 
-#include "worker/context/window.h"
+#include "providers/context/window.h"
 
 #include "providers/chat_tokens.h"
 

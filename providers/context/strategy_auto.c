@@ -1,6 +1,6 @@
 /* auto: as much of the thread as the model's window takes, the newest turns first. */
 
-#include "worker/context/strategy.h"
+#include "providers/context/strategy.h"
 
 static void reads(const struct context_settings *settings, struct context_ask *out)
 {

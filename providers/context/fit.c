@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "providers/chat_tokens.h"
-#include "worker/context/context.h"
-#include "worker/context/strategy.h"
+#include "providers/context/context.h"
+#include "providers/context/strategy.h"
 
 /* More tokens than a message, a call or a tool, and a picture take beside their texts. */
 #define MESSAGE_TOKENS 16

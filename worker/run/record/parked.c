@@ -1,4 +1,4 @@
-#include "worker/run/task/parked.h"
+#include "worker/run/record/parked.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
