@@ -294,7 +294,7 @@ test('what can be wrong with a server is said when the agent is made', async () 
     await refused({ headers: { 'Mcp-Session-Id': 'x' } }, 'invalid_value', /not for you to choose/);
     await refused({ headers: { Host: 'x' } }, 'invalid_value', /not for you to choose/);
     await refused({ headers: { 'X-A': 'a\r\nb' } }, 'invalid_value', /can't be sent/);
-    await refused({ require_approval: 'sometimes' }, 'invalid_value', /'always' and 'never'/);
+    await refused({ require_approval: 'sometimes' }, 'invalid_value', /'always', 'never', and an object/);
     await refused({ class: 'twice' }, 'invalid_value', /'pure', 'idempotent', and 'once'/);
     await refused({ connector_id: 'x' }, 'unknown_parameter', /connector_id/);
     await refused({ server_url: undefined }, 'invalid_value', /No server of the label 'desk' is configured here \(there is none\)/);
