@@ -33,7 +33,7 @@ enum error_code {
 struct error {
     int code;           /* enum error_code */
     const char *origin; /* static string: file:line of the error_set */
-    char text[720]; /* one human sentence, no final stop, never a secret; always UTF-8, even where
+    char text[512]; /* one human sentence, no final stop, never a secret; always UTF-8, even where
                          * a format cut what it repeats within a character. What a server says of a
                          * request (struct failure) fits, with where it was */
 };

@@ -136,7 +136,7 @@ static void check_workers(struct doctor *doctor, struct pg *pg)
     check_groups(doctor);
 }
 
-static void check_tools(struct doctor *doctor, struct pg *pg)
+NOINLINE static void check_tools(struct doctor *doctor, struct pg *pg)
 {
     struct doctor_secrets secrets;
     struct doctor_tools tools;
@@ -152,7 +152,7 @@ static void check_tools(struct doctor *doctor, struct pg *pg)
         say(doctor, "tools", doctor_judge_tools(&tools));
 }
 
-static void check_retention(struct doctor *doctor, struct pg *pg)
+NOINLINE static void check_retention(struct doctor *doctor, struct pg *pg)
 {
     struct retention_state state;
     struct error err;
@@ -164,7 +164,7 @@ static void check_retention(struct doctor *doctor, struct pg *pg)
 }
 
 /* Nothing is said of what is not used. */
-static void check_unattended(struct doctor *doctor, struct pg *pg)
+NOINLINE static void check_unattended(struct doctor *doctor, struct pg *pg)
 {
     struct doctor_unattended found;
     struct error err;

@@ -112,7 +112,7 @@ static int set(struct client *client, const struct arguments *args, struct error
     CLEANUP(freep) char *value = xcalloc(1, VALUE_BYTES_MAX + 2);
     struct client_reply reply = {0};
     struct buf body;
-    size_t bytes;
+    size_t bytes = 0;
     int r = 0;
 
     if (!secret_name_fits(text_of(args->positional[0])))
