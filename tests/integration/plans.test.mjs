@@ -7,8 +7,14 @@ import { until, withStack } from '../lib/stack.mjs';
 const steps = ['Read the order', 'Ask the carrier', 'Find the parcel', 'Write to the customer', 'Close the ticket'];
 const set = `{name: plan_set, arguments: {steps: [${steps.map((step) => `'${step}'`).join(', ')}]}}`;
 const update = (step, status, note) => `{name: plan_update, arguments: {step: ${step}, status: ${status}${note ? `, note: '${note}'` : ''}}}`;
+const fifty = Array.from({ length: 50 }, (_, i) => `step ${i + 1}`);
 const script = `
 rules:
+  - name: in order
+    when: {user: '^in order'}
+    steps:
+      - calls: [{name: plan_set, arguments: {steps: [${fifty.join(', ')}]}}, ${fifty.slice(0, 40).map((_, i) => update(i + 1, 'done')).join(', ')}, ${[1, 2, 3].map((i) => `{name: scratchpad_write, arguments: {text: 'note ${i}'}}`).join(', ')}]
+      - text: 'Done.'
   - name: crooked
     when: {user: '^crooked'}
     steps:
@@ -73,6 +79,20 @@ test('calls of one step and a client that write there at once lose nothing', asy
     const again = await stack.finished(await stack.ok('POST', `/v1/threads/${thread.id}/runs`, { assistant_id: assistant.id, additional_messages: [{ role: 'user', content: 'at once' }] }));
     assert.equal(again.status, 'completed', JSON.stringify(again.last_error));
     assert.equal((await stateOf(stack, again)).plan.steps.length, 5);
+  });
+});
+
+test('calls of one step are made in their order, however many they are', async () => {
+  await withStack(options, async (stack) => {
+    const run = await stack.finished(await stack.submit(await stack.assistant({ planning: true }), 'in order'));
+    assert.equal(run.status, 'completed', JSON.stringify(run.last_error));
+    const last = await stack.lastCall();
+    const results = JSON.parse(last.request).messages.filter((message) => message.role === 'tool').map((message) => message.content);
+    assert.deepEqual([results.length, results.filter((result) => result.startsWith('Error'))], [44, []]);
+    const { plan, scratchpad } = await stateOf(stack, run);
+    assert.deepEqual(plan.steps.map((step) => step.status), fifty.map((_, i) => (i < 40 ? 'done' : 'pending')));
+    assert.equal(scratchpad, 'note 3');
+    assert.match(results[5], /5\. \[x\].*\n6\. \[ \]/, 'each sees what those before it did');
   });
 });
 

@@ -33,27 +33,32 @@
 
 struct batch;
 
+enum lane_kind {
+    LANE_WAITING, /* calls that may wait: several at once */
+    LANE_ORDERED, /* of sources whose calls build on each other: one fiber, in their order */
+    LANE_PURE,    /* calls that never wait: one fiber, which lets others run in between */
+    LANES,
+};
+
 /* Calls of a batch that are made by the same fibers, in their order. */
 struct lane {
     struct batch *batch;
-    bool pure;
+    enum lane_kind kind;
     size_t next; /* to be looked at */
 };
 
-/* The calls of a step while they run: those that may wait, several at once; and pure ones, which
- * never do, by one fiber that lets others run in between. */
+/* The calls of a step while they run. */
 struct batch {
     struct run_task *task;
     const struct log_context *log; /* the run's */
-    struct lane waiting;
-    struct lane pure;
+    struct lane lanes[LANES];
     bool began; /* a call was made */
     bool full;  /* there is no room for more results */
     bool left;  /* calls were left for the next attempt */
     size_t running;
     size_t started;
     struct cond done;
-    struct fiber *fibers[CALLS_AT_ONCE + 1];
+    struct fiber *fibers[CALLS_AT_ONCE + LANES - 1];
 };
 
 static void log_failure(const struct ledger_call *call)
@@ -192,10 +197,16 @@ static void leave(struct batch *batch, struct ledger_call *call)
         ledger_note(&batch->task->ledger, call, TEXT(NOT_MADE), true);
 }
 
+static enum lane_kind kind_of(const struct ledger_call *call)
+{
+    if (call->tool->source->in_order)
+        return LANE_ORDERED;
+    return call->class == CALL_PURE && !call->tool->source->waits ? LANE_PURE : LANE_WAITING;
+}
+
 static bool is_of(const struct lane *lane, const struct ledger_call *call)
 {
-    return ledger_is_due(call) &&
-           (call->class == CALL_PURE && !call->tool->source->waits) == lane->pure;
+    return ledger_is_due(call) && kind_of(call) == lane->kind;
 }
 
 /* NULL: there is no more. */
@@ -227,7 +238,7 @@ static void batch_fiber(void *arg)
         else
             leave(batch, call);
         cond_broadcast(&batch->done);
-        if (lane->pure && clock_us() - since_us >= HOLD_US) {
+        if (lane->kind == LANE_PURE && clock_us() - since_us >= HOLD_US) {
             fiber_yield();
             since_us = clock_us();
         }
@@ -236,12 +247,13 @@ static void batch_fiber(void *arg)
     cond_broadcast(&batch->done);
 }
 
-static void start_lane(struct batch *batch, struct lane *lane, bool pure, size_t fibers_max)
+static void start_lane(struct batch *batch, enum lane_kind kind, size_t fibers_max)
 {
     const struct ledger *ledger = &batch->task->ledger;
+    struct lane *lane = &batch->lanes[kind];
     size_t fibers = 0;
 
-    *lane = (struct lane){.batch = batch, .pure = pure};
+    *lane = (struct lane){.batch = batch, .kind = kind};
     for (size_t i = 0; i < ledger->count && fibers < fibers_max; i++)
         fibers += is_of(lane, &ledger->calls[i]);
     for (size_t i = 0; i < fibers; i++)
@@ -271,8 +283,9 @@ static int execute_many(struct run_task *task, struct error *err)
     int r = RUN_GO_ON;
 
     cond_init(&batch.done);
-    start_lane(&batch, &batch.waiting, false, CALLS_AT_ONCE);
-    start_lane(&batch, &batch.pure, true, 1);
+    start_lane(&batch, LANE_WAITING, CALLS_AT_ONCE);
+    start_lane(&batch, LANE_ORDERED, 1);
+    start_lane(&batch, LANE_PURE, 1);
     while (batch.running > 0 && r == RUN_GO_ON)
         r = ledger_has_unrecorded(ledger) ? checkpoint_some(task, err)
                                           : cond_wait(&batch.done, DEADLINE_NONE, err);

@@ -122,6 +122,8 @@ struct tool_source {
     const char *type;    /* of its calls in steps; NULL: "function" */
     bool class_is_fixed; /* whatever an agent says of the class of its tools */
     bool waits;          /* also calls that have no effect may take a while */
+    bool in_order;       /* calls of one step build on each other: one after another, as they are
+                          * said */
 
     /* Is this member of the spec's `tools` one of the source's? Fills `name` and `own` of *tool and
      * what the model is told; texts are static or in the arena. Returns 0, TOOL_NOT_HERE,

@@ -1,8 +1,9 @@
 /* The tools by which an agent notes its own work in the thread (shared/agent/plan.h) as a source.
  *
- * What they change is written at once, by the run's lease and against the version that was read,
- * so that two calls of one step, or a client that writes there, lose nothing. A call that is made
- * again after a crash writes the same again.
+ * What they change is written at once, by the run's lease and against the version that was read, so
+ * that a client that writes there loses nothing. Calls of one step are made in their order: a model
+ * may set a plan and mark its first step at once, or mark fifty. A call that is made again after a
+ * crash writes the same again.
  */
 
 #include <json-c/json.h>
@@ -197,6 +198,7 @@ static int call(const struct tool_call *call, struct buf *out, struct tool_outco
 const struct tool_source tool_source_plan = {
     .name = "plan",
     .class_is_fixed = true,
+    .in_order = true,
     .find = find,
     .classify = classify,
     .describe = describe,
