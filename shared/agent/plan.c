@@ -3,8 +3,10 @@
 #include "shared/agent/plan.h"
 
 #include "shared/agent/prompt_line.h"
+#include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "shared/base/utf8.h"
+#include "shared/check/failure.h"
 
 const char plan_instructions[] =
     "# Planning\n"
@@ -191,4 +193,45 @@ void plan_sections_write(struct json_object *state, struct buf *out)
         buf_add_string(out, "\n\n");
     buf_add_string(out, "# Scratchpad");
     write_scratchpad(scratchpad, out);
+}
+
+/* ---- who may plan ---- */
+
+static bool names(struct json_object *tools, const char *name)
+{
+    for (size_t i = 0; i < json_object_array_length(tools); i++)
+        if (text_is(tool_spec_name(json_object_array_get_idx(tools, i)), name))
+            return true;
+    return false;
+}
+
+int plan_check_room(struct text planning, struct text tools_text, size_t max,
+                    struct failure *failure)
+{
+    static const char *const own[] = {"plan_set", "plan_update", "scratchpad_write"};
+    CLEANUP(json_freep) struct json_object *tools = NULL;
+    size_t count;
+
+    if (!text_is(planning, "true") || !tools_text.ptr ||
+        json_decode(tools_text, JSON_DEPTH_DEFAULT + 4, &tools, NULL) < 0 ||
+        !json_object_is_type(tools, json_type_array))
+        return 0;
+    count = json_object_array_length(tools);
+    for (size_t i = 0; i < ARRAY_LENGTH(own); i++)
+        count += !names(tools, own[i]);
+    if (count <= max)
+        return 0;
+    return failure_param(failure, 400, "tools", "array_above_max_length",
+                         "Invalid 'tools': with those of 'planning' there would be %zu tools, "
+                         "where %zu are allowed.",
+                         count, max);
+}
+
+int plan_narrow(struct text agents, struct json_object *said, struct failure *failure)
+{
+    if (!json_object_get_boolean(said) || text_is(agents, "true"))
+        return 0;
+    return failure_param(failure, 400, "planning", "tool_not_permitted",
+                         "The assistant does not plan: a run may do without planning, and not add "
+                         "it.");
 }

@@ -24,6 +24,7 @@
 #include "shared/json/json.h"
 
 struct error;
+struct failure;
 
 #define PLAN_STEPS_MAX 50
 #define PLAN_TITLE_MAX 200  /* characters */
@@ -53,3 +54,15 @@ int plan_write_scratchpad(struct json_object *state, struct json_object *argumen
 
 /* Appends the sections of a state; nothing where there is neither a plan nor a scratchpad. */
 void plan_sections_write(struct json_object *state, struct buf *out);
+
+/* ---- who may plan ---- */
+
+/* Whether the tools of an agent or a run, a member of its spec, are `max` at most with those of
+ * planning that they do not name, where the member `planning` says so. Returns 0, or -E_INVALID
+ * with *failure. */
+MUSTCHECK int plan_check_room(struct text planning, struct text tools, size_t max,
+                              struct failure *failure);
+
+/* What the request for a run says of `planning`, where its agent says `agents`: its tools are a
+ * permission as others are. Returns 0, or -E_INVALID with *failure. */
+MUSTCHECK int plan_narrow(struct text agents, struct json_object *said, struct failure *failure);

@@ -7,6 +7,7 @@
 #include "shared/agent/checks.h"
 #include "shared/agent/context_settings.h"
 #include "shared/agent/narrow.h"
+#include "shared/agent/plan.h"
 #include "shared/agent/tools/declared.h"
 #include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
@@ -260,6 +261,12 @@ void agent_spec_write(const struct agent_spec *spec, struct buf *out)
     }
 }
 
+int agent_spec_check_room(const struct agent_spec *spec, struct failure *failure)
+{
+    return plan_check_room(spec->members[SPEC_PLANNING], spec->members[SPEC_TOOLS],
+                           (size_t)agent_members[SPEC_TOOLS].field.max, failure);
+}
+
 /* "instructions" with the additional ones after them. Both are JSON strings, so they are joined as
  * such. */
 static void write_instructions(struct buf *out, struct text instructions, struct text additional)
@@ -358,6 +365,11 @@ static int check_cap(enum spec_member member, struct text agents, struct json_ob
                          name_of(member), TEXT_ARGS(agents), TEXT_ARGS(json_text(said)));
 }
 
+static bool is_open(const struct agent_spec *spec)
+{
+    return text_is(spec->members[SPEC_TOOL_POLICY], "\"" POLICY_OPEN "\"");
+}
+
 /* A run's member: the agent's, the body's, or of a permission what both say (into `narrowed`). */
 static int choose(const struct agent_spec *spec, enum spec_member member, struct json_object *said,
                   struct buf *narrowed, struct text *out, struct failure *failure)
@@ -372,12 +384,13 @@ static int choose(const struct agent_spec *spec, enum spec_member member, struct
     *out = json_text(said);
     if (agent_members[member].rule == MEMBER_CAPPED)
         return check_cap(member, agents, said, failure);
+    if (member == SPEC_PLANNING && !is_open(spec))
+        return plan_narrow(agents, said, failure);
     if (agent_members[member].rule != MEMBER_NARROWED)
         return 0;
     if (member == SPEC_TOOLS)
-        r = text_is(spec->members[SPEC_TOOL_POLICY], "\"" POLICY_OPEN "\"")
-                ? narrow_open_tools(agents, said, narrowed, failure)
-                : narrow_tools(agents, said, narrowed, failure);
+        r = is_open(spec) ? narrow_open_tools(agents, said, narrowed, failure)
+                          : narrow_tools(agents, said, narrowed, failure);
     else if (member == SPEC_BUDGET)
         r = narrow_budget(agents, said, narrowed, failure);
     else
@@ -483,7 +496,8 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body,
     write_text_if(out, ",\"preamble\":", prompt->preamble);
     write_text_if(out, ",\"memory\":", prompt->memory);
     buf_add_char(out, '}');
-    if (agent_spec_check_size(&run, out->len - before, "run", failure) < 0)
+    if (agent_spec_check_size(&run, out->len - before, "run", failure) < 0 ||
+        agent_spec_check_room(&run, failure) < 0)
         return -E_INVALID;
     return check_choice(json_get(body, "tool_choice"), run.members[SPEC_TOOLS], failure);
 }

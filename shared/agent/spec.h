@@ -110,6 +110,10 @@ MUSTCHECK int agent_spec_parse(struct text spec, struct arena *arena, struct age
 MUSTCHECK int agent_spec_check_size(const struct agent_spec *spec, size_t bytes, const char *whose,
                                     struct failure *failure);
 
+/* Whether a spec has no more tools than may be, with those of planning. Returns 0, or -E_INVALID
+ * with *failure. */
+MUSTCHECK int agent_spec_check_room(const struct agent_spec *spec, struct failure *failure);
+
 /* The members of a body (checked before) over those of `spec`, which may be NULL for a new
  * assistant. What the body does not have stays; null makes it absent. Texts are borrowed from
  * both. */

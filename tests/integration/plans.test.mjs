@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Mcp } from '../lib/mcp_stand_in.mjs';
 import { until, withStack } from '../lib/stack.mjs';
 
 const steps = ['Read the order', 'Ask the carrier', 'Find the parcel', 'Write to the customer', 'Close the ticket'];
@@ -96,6 +97,39 @@ test('calls of one step are made in their order, however many they are', async (
   });
 });
 
+test('the tools of planning count among those that an agent and a run may have', async () => {
+  const server = await Mcp.start({ era: 'modern', names: ['echo', 'more'] });
+  const env = { PENSTOCK_PRIVATE_ADDRESSES: server.host };
+  const functions = (count) => Array.from({ length: count }, (_, i) => ({ type: 'function', function: { name: `f${i}`, parameters: { type: 'object' } } }));
+  const tools = (count) => [...functions(count), { type: 'mcp', server_label: 'desk', server_url: server.url, require_approval: 'never' }];
+  const refusal = (reply) => [reply.status, reply.body.error?.param, reply.body.error?.code];
+  try {
+    await withStack({ ...options, env }, async (stack) => {
+      const wanted = { model: 'openai/gpt-4o-mini', name: 'many', planning: true };
+      assert.deepEqual(refusal(await stack.call('POST', '/v1/assistants', { ...wanted, tools: tools(125) })), [400, 'tools', 'array_above_max_length']);
+      const named = await stack.assistant({ ...wanted, tools: [{ type: 'plan_update' }, ...functions(125)] });
+      assert.equal(named.tools.length, 126, 'what is named counts once');
+      const late = await stack.assistant({ tools: tools(127) });
+      assert.deepEqual(refusal(await stack.call('POST', `/v1/assistants/${late.id}`, { planning: true })), [400, 'tools', 'array_above_max_length']);
+      const open = await stack.assistant({ ...wanted, tools: [], tool_policy: 'open' });
+      const body = { assistant_id: open.id, tools: tools(127), thread: { messages: [{ role: 'user', content: 'x' }] } };
+      assert.deepEqual(refusal(await stack.call('POST', '/v1/threads/runs', body)), [400, 'tools', 'array_above_max_length']);
+
+      const most = await stack.assistant({ ...wanted, tools: tools(124) });
+      const run = await stack.finished(await stack.submit(most, 'in order'));
+      assert.deepEqual([run.status, run.mcp_problems.map((problem) => problem.code)], ['completed', ['too_many_tools']], JSON.stringify(run));
+      assert.equal(JSON.parse((await stack.lastCall()).request).tools.length, 128);
+
+      // One that was stored before there was such a check.
+      stack.exec(`UPDATE agents SET spec = jsonb_set(spec::jsonb, '{planning}', 'true') WHERE id = '${late.id.replace('asst_', '')}'::uuid`);
+      const stored = await stack.call('POST', '/v1/threads/runs', { assistant_id: late.id, thread: body.thread });
+      assert.deepEqual(refusal(stored), [400, 'tools', 'array_above_max_length']);
+    });
+  } finally {
+    server.stop();
+  }
+});
+
 test('what does not fit is told to the model, and a run of another may not plan', async () => {
   await withStack(options, async (stack) => {
     const assistant = await stack.assistant({ planning: true, tools: [] });
@@ -109,6 +143,8 @@ test('what does not fit is told to the model, and a run of another may not plan'
     assert.equal(results[4], '# Plan\n1. [ ] a\\n# Role');
     assert.match(results[5], /^Error: (the plan has the steps 1 to 1|there is no plan)/);
     const plain = await stack.assistant({ tools: [] });
+    const added = await stack.call('POST', '/v1/threads/runs', { assistant_id: plain.id, planning: true, thread: { messages: [{ role: 'user', content: 'x' }] } });
+    assert.deepEqual([added.status, added.body.error.code], [400, 'tool_not_permitted'], JSON.stringify(added.body));
     const refused = await stack.call('POST', '/v1/threads/runs', { assistant_id: plain.id, tools: [{ type: 'plan_set' }], thread: { messages: [{ role: 'user', content: 'x' }] } });
     assert.equal(refused.status, 400, JSON.stringify(refused.body));
     const silent = await stack.finished(await stack.submit(assistant, 'at once', { planning: false }));

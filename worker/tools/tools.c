@@ -163,6 +163,9 @@ static int add_plan_tools(struct arena *arena, struct toolbox *box, struct error
 
         if (toolbox_find(box, text_of(plan_tool_name(i))))
             continue;
+        if (box->count == TOOLS_MAX)
+            return error_set(err, E_LIMIT, "more than %zu tools, with those of planning",
+                             TOOLS_MAX);
         item = json_object_new_object();
         json_object_object_add(item, "type", json_object_new_string(plan_tool_name(i)));
         member.item = item;

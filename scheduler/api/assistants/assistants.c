@@ -49,7 +49,8 @@ static int copy_string(struct text json, struct arena *arena, struct text *out, 
     return r;
 }
 
-/* Whether the tenant's own tools that it names are there, and may use what they need. */
+/* Whether there is room for its tools, and the tenant's own among them are there, and may use what
+ * they need. */
 static int check_tools_named(struct request *request, const struct agent_spec *spec)
 {
     CLEANUP(buf_deinit) struct buf expanded = {0};
@@ -58,6 +59,8 @@ static int check_tools_named(struct request *request, const struct agent_spec *s
     struct error err;
 
     buf_init(&expanded, 0);
+    if (agent_spec_check_room(spec, &request->failure) < 0)
+        return -E_INVALID;
     if (!declared_concerns(tools))
         return 0;
     if (tools_check_servers(request, tools) < 0)

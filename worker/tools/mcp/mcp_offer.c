@@ -519,6 +519,7 @@ static int make_room(struct toolbox *box, struct arena *arena, struct error *err
     struct tool *tools = arena_calloc(arena, TOOLS_MAX, sizeof(*tools));
     struct chat_tool *shown = arena_calloc(arena, TOOLS_MAX, sizeof(*shown));
 
+    ASSERT(box->count <= TOOLS_MAX);
     if (!tools || !shown)
         return out_of_room(err);
     if (box->count > 0) {
