@@ -1,8 +1,8 @@
 /* A server of an agent in a request for a run. What may be narrowed is, what would widen is
  * refused, and nothing that a request says is passed over: who says it counts on it. */
 
+#include <arpa/inet.h>
 #include <string.h>
-#include <strings.h>
 
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
@@ -168,8 +168,62 @@ int mcp_member_narrow(struct json_object *agents, struct json_object *said, cons
 
 /* ---- which server it is ---- */
 
-/* "host" and the port, where it is not the scheme's own; of a url that was checked. */
-static struct text host_of(struct json_object *item, int64_t *out_port)
+struct place {
+    char host[256]; /* as plain_host makes it; "": none */
+    int64_t port;
+};
+
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Without %XX, capitals, brackets and final dots. What does not fit is no host. */
+static void copy_host(struct text host, char out[256])
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < host.len && len < 255; i++) {
+        char c = host.ptr[i];
+
+        if (c == '%' && i + 2 < host.len && digit_of(host.ptr[i + 1]) >= 0 &&
+            digit_of(host.ptr[i + 2]) >= 0) {
+            c = (char)(digit_of(host.ptr[i + 1]) * 16 + digit_of(host.ptr[i + 2]));
+            i += 2;
+        }
+        if (c != '[' && c != ']')
+            out[len++] = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    }
+    while (len > 0 && out[len - 1] == '.')
+        len--; /* the same name */
+    out[len] = '\0';
+}
+
+/* Addresses have many spellings, which the resolver understands: 127.1, 0x7f000001, and those of
+ * IPv4 as such of IPv6 (::ffff:192.0.2.1, and 64:ff9b::192.0.2.1 behind a gateway). */
+static void plain_address(char host[256])
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
+    struct in_addr address;
+    uint8_t bytes[16];
+
+    if (inet_aton(host, &address))
+        inet_ntop(AF_INET, &address, host, 256);
+    else if (inet_pton(AF_INET6, host, bytes) != 1)
+        return;
+    else if (memcmp(bytes, mapped, sizeof(mapped)) == 0 || memcmp(bytes, nat64, sizeof(nat64)) == 0)
+        inet_ntop(AF_INET, bytes + 12, host, 256);
+    else
+        inet_ntop(AF_INET6, bytes, host, 256);
+}
+
+/* Of a url that was checked. */
+static void read_place(struct json_object *item, struct place *out)
 {
     struct text url = json_get_text(item, "server_url");
     bool secure = text_starts(url, "https://");
@@ -178,9 +232,9 @@ static struct text host_of(struct json_object *item, int64_t *out_port)
     size_t colon;
     struct text host;
 
-    *out_port = secure ? 443 : 80;
+    *out = (struct place){.port = secure ? 443 : 80};
     if (url.len < begin)
-        return TEXT_NONE;
+        return;
     while (end < url.len && !strchr("/?#", url.ptr[end]))
         end++;
     host = (struct text){url.ptr + begin, end - begin};
@@ -189,24 +243,22 @@ static struct text host_of(struct json_object *item, int64_t *out_port)
     if (colon > 0 && host.ptr[colon - 1] == ':') {
         struct text port = {host.ptr + colon, host.len - colon};
 
-        if (port.len > 0 && !text_to_int(port, out_port))
-            *out_port = 0;
+        if (port.len > 0 && !text_to_int(port, &out->port))
+            out->port = 0;
         host.len = colon - 1;
     }
-    if (*out_port == 443)
-        *out_port = 80; /* which are of one server, as a rule */
-    while (host.len > 0 && host.ptr[host.len - 1] == '.')
-        host.len--; /* the same name */
-    return host;
+    if (out->port == 443)
+        out->port = 80; /* which are of one server, as a rule */
+    copy_host(host, out->host);
+    plain_address(out->host);
 }
 
 bool mcp_member_same_host(struct json_object *a, struct json_object *b)
 {
-    int64_t port_a;
-    int64_t port_b;
-    struct text host_a = host_of(a, &port_a);
-    struct text host_b = host_of(b, &port_b);
+    struct place first;
+    struct place second;
 
-    return host_a.len > 0 && port_a == port_b && host_a.len == host_b.len &&
-           strncasecmp(host_a.ptr, host_b.ptr, host_a.len) == 0;
+    read_place(a, &first);
+    read_place(b, &second);
+    return first.host[0] && first.port == second.port && strcmp(first.host, second.host) == 0;
 }

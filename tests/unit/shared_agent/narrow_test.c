@@ -256,6 +256,34 @@ Test(narrow, what_a_run_says_of_a_server_narrows_or_is_refused)
     }
 }
 
+Test(narrow, no_spelling_of_a_host_gets_round_the_approvals_of_an_open_agents_server)
+{
+    static const char *const names[] = {"http://%61.example/mcp", "http://a%2Eexample/",
+                                        "https://a.example:0443/", "http://a.example:/"};
+    static const char *const addresses[] = {
+        "http://93.184.216.34./", "http://93.12113954/",        "http://0x5db8d822/",
+        "http://1572395042/x",    "http://0135.184.216.34/",    "http://%39%33.184.216.34/",
+        "http://93.184.0xd822/",  "http://[::ffff:5db8:d822]/", "http://[64:ff9b::93.184.216.34]/",
+    };
+    const char *named = SERVER("desk", "http://a.example/${secret:PATH}", "");
+    const char *numbered = SERVER("desk", "http://93.184.216.34/mcp", "");
+    const char *six = SERVER("desk", "http://[2001:db8::1]/mcp", "");
+    char wanted[512];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        snprintf(wanted, sizeof(wanted), SERVER("other", "%s", NEVER), names[i]);
+        cr_expect_null(narrowed(narrow_open_tools, named, wanted), "%s", names[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(addresses); i++) {
+        snprintf(wanted, sizeof(wanted), SERVER("other", "%s", NEVER), addresses[i]);
+        cr_expect_null(narrowed(narrow_open_tools, numbered, wanted), "%s", addresses[i]);
+    }
+    cr_expect_null(
+        narrowed(narrow_open_tools, six, SERVER("other", "http://[2001:DB8:0:0::1]/", NEVER)));
+    cr_expect_not_null(
+        narrowed(narrow_open_tools, numbered, SERVER("other", "http://93.184.216.35/", NEVER)));
+}
+
 Test(narrow, no_other_label_gets_round_the_approvals_of_an_open_agents_server)
 {
     static const char *const same[] = {
