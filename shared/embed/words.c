@@ -203,7 +203,6 @@ static void tell_words(struct reading *reading, const uint8_t *bytes, size_t len
 
 int words_each(struct text text, word_fn on_word, void *arg)
 {
-    static struct sb_stemmer *stemmer; /* for good: one a process */
     struct reading reading = {.on_word = on_word, .arg = arg};
     uint8_t *folded;
     size_t len = 0;
@@ -214,15 +213,14 @@ int words_each(struct text text, word_fn on_word, void *arg)
         return -E_INVALID;
     if (text.len == 0)
         return 0;
-    if (!stemmer)
-        stemmer = sb_stemmer_new("english", "UTF_8");
-    reading.stemmer = stemmer;
     folded = u8_casefold((const uint8_t *)text.ptr, text.len, NULL, UNINORM_NFKD, NULL, &len);
     if (!folded)
         abort(); /* out of memory */
     len = drop_marks(folded, len);
+    reading.stemmer = sb_stemmer_new("english", "UTF_8"); /* one is for one thread */
     if (len > 0)
         tell_words(&reading, folded, len);
+    sb_stemmer_delete(reading.stemmer);
     free(folded);
     return 0;
 }

@@ -3,8 +3,7 @@
  * (Unicode's case folding and decomposition), and cut to its stem. Where words end is said by
  * Unicode Standard Annex 29, through libunistring; stems of words in Latin letters are those of
  * Snowball's English stemmer (https://snowballstem.org). Chinese and Japanese have no spaces: of
- * them each pair of neighbouring characters is a word. Pure but for the stemmer, which is kept from
- * one text to the next.
+ * them each pair of neighbouring characters is a word. Pure, so that threads may do it.
  */
 
 #include "shared/base/compiler.h"

@@ -10,6 +10,7 @@
 #include "shared/embed/embedder.h"
 #include "shared/fiber/fiber.h"
 #include "shared/fiber/loop.h"
+#include "shared/fiber/offload.h"
 #include "shared/json/json_write.h"
 
 #include "server.h"
@@ -373,6 +374,37 @@ EMBED_TEST(vectors_are_made_without_anybody_to_ask)
     cr_assert_gt(reply.usage.input_tokens, 1000);
     dimensions = 512;
     ask_builtin(1);
+    offload_stop();
+}
+
+static size_t turns;
+static bool over;
+
+static void take_turns(void *arg)
+{
+    (void)arg;
+    while (!over) {
+        turns++;
+        fiber_yield();
+    }
+}
+
+/* U+FDFA becomes eighteen letters: nothing takes longer. */
+EMBED_TEST(others_have_many_turns_while_a_long_text_is_read)
+{
+    static char large[EMBEDDING_TEXT_BYTES_MAX];
+    struct fiber *other;
+
+    for (size_t i = 0; i + 3 <= sizeof(large); i += 3)
+        memcpy(large + i, "\uFDFA", 3);
+    texts[0] = (struct text){large, sizeof(large) / 3 * 3};
+    model = "hashed-words-1";
+    other = fiber_start("other", take_turns, NULL);
+    ask_builtin(1);
+    over = true;
+    fiber_join(other);
+    offload_stop();
+    cr_assert_gt(turns, 100, "%zu turns", turns);
 }
 
 EMBED_TEST(what_is_not_made_here_is_refused)
