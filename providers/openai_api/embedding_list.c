@@ -6,9 +6,11 @@
 #include <openssl/evp.h>
 
 #include "shared/fiber/fiber.h"
+#include "shared/fiber/offload.h"
 #include "shared/json/json_write.h"
 
-#define YIELD_NUMBERS 65536 /* others have their turn after so many */
+#define SLICE_NUMBERS 65536 /* others have their turn after so many */
+#define NUMBER_BYTES  12    /* in JSON */
 
 /* Little-endian floats (IEEE 754), which this server runs on. */
 static void write_base64(struct buf *out, const float *values, size_t count)
@@ -35,47 +37,72 @@ static void write_floats(struct json_write *write, const float *values, size_t c
     json_write_close(write);
 }
 
-SUSPENDS static void write_vectors(struct json_write *write, const struct embedding_reply *reply,
-                                   bool base64)
+struct writing {
+    struct json_write write;
+    const struct embedding_reply *reply;
+    bool base64;
+    size_t next;
+};
+
+static void write_vector(struct writing *writing, size_t number)
 {
-    size_t written = 0;
+    const struct embedding_reply *reply = writing->reply;
+    const float *values = reply->values + number * reply->dimensions;
+    struct json_write *write = &writing->write;
 
-    json_write_open_array(write, "data");
-    for (size_t i = 0; i < reply->count; i++) {
-        const float *values = reply->values + i * reply->dimensions;
-
-        json_write_open_object(write, NULL);
-        json_write_string(write, "object", "embedding");
-        json_write_int(write, "index", (int64_t)i);
-        if (base64) {
-            json_write_name(write, "embedding");
-            write_base64(write->out, values, reply->dimensions);
-        } else {
-            write_floats(write, values, reply->dimensions);
-        }
-        json_write_close(write);
-        written += reply->dimensions;
-        if (written < YIELD_NUMBERS)
-            continue;
-        written = 0;
-        fiber_yield();
+    json_write_open_object(write, NULL);
+    json_write_string(write, "object", "embedding");
+    json_write_int(write, "index", (int64_t)number);
+    if (writing->base64) {
+        json_write_name(write, "embedding");
+        write_base64(write->out, values, reply->dimensions);
+    } else {
+        write_floats(write, values, reply->dimensions);
     }
     json_write_close(write);
+}
+
+/* As many as have SLICE_NUMBERS together. Perhaps on a thread. */
+static void write_slice(void *arg)
+{
+    struct writing *writing = arg;
+    size_t numbers = 0;
+
+    while (writing->next < writing->reply->count && numbers < SLICE_NUMBERS) {
+        write_vector(writing, writing->next++);
+        numbers += writing->reply->dimensions;
+    }
+}
+
+SUSPENDS static void write_vectors(struct writing *writing)
+{
+    const struct embedding_reply *reply = writing->reply;
+
+    json_write_open_array(&writing->write, "data");
+    while (writing->next < reply->count) {
+        size_t numbers = (reply->count - writing->next) * reply->dimensions;
+
+        offload_large((numbers < SLICE_NUMBERS ? numbers : SLICE_NUMBERS) * NUMBER_BYTES,
+                      write_slice, writing);
+        fiber_yield();
+    }
+    json_write_close(&writing->write);
 }
 
 void embedding_list_write(struct buf *out, struct text model, const struct embedding_reply *reply,
                           bool base64)
 {
-    struct json_write write;
+    struct writing writing = {.reply = reply, .base64 = base64};
+    struct json_write *write = &writing.write;
 
-    json_write_init(&write, out);
-    json_write_open_object(&write, NULL);
-    json_write_string(&write, "object", "list");
-    write_vectors(&write, reply, base64);
-    json_write_text(&write, "model", model);
-    json_write_open_object(&write, "usage");
-    json_write_int(&write, "prompt_tokens", reply->usage.input_tokens);
-    json_write_int(&write, "total_tokens", reply->usage.input_tokens);
-    json_write_close(&write);
-    json_write_close(&write);
+    json_write_init(write, out);
+    json_write_open_object(write, NULL);
+    json_write_string(write, "object", "list");
+    write_vectors(&writing);
+    json_write_text(write, "model", model);
+    json_write_open_object(write, "usage");
+    json_write_int(write, "prompt_tokens", reply->usage.input_tokens);
+    json_write_int(write, "total_tokens", reply->usage.input_tokens);
+    json_write_close(write);
+    json_write_close(write);
 }
