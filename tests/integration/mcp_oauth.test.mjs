@@ -166,6 +166,7 @@ const say = (status, body) => (request, response) => response.writeHead(status, 
 
 for (const [name, answer, code, words] of [
   ['refuses', say(401, { error: 'invalid_client', error_description: secret }), 'credentials_refused', /answered 401, invalid_client and gives no token$/],
+  ['says a part of the secret as its error', say(400, { error: 'planted' }), 'credentials_refused', /answered 400 and gives no token$/],
   ['fails', say(500, 'oh'), 'unreachable', /the authorization server answered 500/],
   ['says nonsense', say(200, '<html>'), 'protocol_error', /something that is no token/],
   ['gives no token', say(200, { token_type: 'bearer' }), 'protocol_error', /something that is no token/],

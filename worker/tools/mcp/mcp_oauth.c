@@ -4,7 +4,7 @@
  * Of those who need one at the same time one asks, and the others take what came of that, be it a
  * token that is good for no longer than now (expires_in 0) or a failure: so an authorization server
  * that is slow or broken is asked once for any number of runs. Nothing that it says is told but its
- * word for an error: what else is in there may be a secret.
+ * word for an error, where the standards have it: what else is in there may be a secret.
  */
 
 #include <stdlib.h>
@@ -138,18 +138,27 @@ static void write_basic(struct getting *getting)
     secret_buf_wipe(&pair);
 }
 
-/* "invalid_client": the one thing of the answer that is told, where it looks like one. */
+/* Of RFC 6749 (5.2 and 4.1.2.1) and RFC 8707. */
+static const char *const known_words[] = {
+    "invalid_request",        "invalid_client",          "invalid_grant", "invalid_scope",
+    "invalid_target",         "access_denied",           "server_error",  "unauthorized_client",
+    "unsupported_grant_type", "temporarily_unavailable",
+};
+
+/* "invalid_client": the one thing of the answer that is told, where it is one of these: others may
+ * be what was sent. */
 static int refused(int status, struct json_object *answer, struct error *err)
 {
-    struct text word = json_get_text(answer, "error");
-    bool plain = word.len > 0 && word.len <= 40;
+    struct text said = json_get_text(answer, "error");
+    const char *word = NULL;
 
-    for (size_t i = 0; plain && i < word.len; i++)
-        plain = (word.ptr[i] >= 'a' && word.ptr[i] <= 'z') || word.ptr[i] == '_';
+    for (size_t i = 0; !word && i < ARRAY_LENGTH(known_words); i++)
+        if (text_is(said, known_words[i]))
+            word = known_words[i];
     if (status >= 500 || status == 429)
         return error_set(err, E_UNAVAILABLE, "the authorization server answered %d", status);
-    return error_set(err, E_DENIED, "the authorization server answered %d%s%.*s and gives no token",
-                     status, plain ? ", " : "", plain ? (int)word.len : 0, plain ? word.ptr : "");
+    return error_set(err, E_DENIED, "the authorization server answered %d%s%s and gives no token",
+                     status, word ? ", " : "", word ? word : "");
 }
 
 static int64_t life_of(struct json_object *answer)

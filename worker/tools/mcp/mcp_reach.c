@@ -178,6 +178,11 @@ static int open_configured(const struct tool_services *services, struct text lab
         return 0;
     reach->client = (struct mcp_client){text_of(server->client_id), text_of(server->client_secret),
                                         text_of(server->token_url), text_of(server->scopes)};
+    if (reach->client.secret.len > 0) {
+        const struct known_secret known = {TEXT("of OAuth"), reach->client.secret};
+
+        reach->redactor = redactor_new(&known, 1);
+    }
     for (unsigned i = 0; r == 0 && i < server->headers_count; i++) {
         struct text name;
         struct text value;
