@@ -136,7 +136,7 @@ static void check_workers(struct doctor *doctor, struct pg *pg)
     check_groups(doctor);
 }
 
-NOINLINE static void check_tools(struct doctor *doctor, struct pg *pg)
+static NOINLINE void check_tools(struct doctor *doctor, struct pg *pg)
 {
     struct doctor_secrets secrets;
     struct doctor_tools tools;
@@ -152,7 +152,7 @@ NOINLINE static void check_tools(struct doctor *doctor, struct pg *pg)
         say(doctor, "tools", doctor_judge_tools(&tools));
 }
 
-NOINLINE static void check_retention(struct doctor *doctor, struct pg *pg)
+static NOINLINE void check_retention(struct doctor *doctor, struct pg *pg)
 {
     struct retention_state state;
     struct error err;
@@ -164,7 +164,7 @@ NOINLINE static void check_retention(struct doctor *doctor, struct pg *pg)
 }
 
 /* Nothing is said of what is not used. */
-NOINLINE static void check_unattended(struct doctor *doctor, struct pg *pg)
+static NOINLINE void check_unattended(struct doctor *doctor, struct pg *pg)
 {
     struct doctor_unattended found;
     struct error err;
