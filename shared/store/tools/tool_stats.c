@@ -95,6 +95,15 @@ static const struct pg_statement list = {
 };
 /* clang-format on */
 
+static void read_times(struct row *row, struct tool_times_row *out)
+{
+    out->bucket = row_int(row);
+    out->calls = row_int(row);
+    out->errors = row_int(row);
+    out->took_ms = row_int(row);
+    out->max_ms = row_int(row);
+}
+
 struct named_part {
     struct text tool;
     struct tool_times_row row;
@@ -105,11 +114,7 @@ static int read_named(struct row *row, void *out, struct error *err)
     struct named_part *part = out;
 
     part->tool = row_text(row);
-    part->row.bucket = row_int(row);
-    part->row.calls = row_int(row);
-    part->row.errors = row_int(row);
-    part->row.took_ms = row_int(row);
-    part->row.max_ms = row_int(row);
+    read_times(row, &part->row);
     return row_check(row, err);
 }
 
@@ -149,11 +154,7 @@ static int read_part(struct row *row, void *out, struct error *err)
     struct part *part = out;
 
     part->begins = row_int(row);
-    part->row.bucket = row_int(row);
-    part->row.calls = row_int(row);
-    part->row.errors = row_int(row);
-    part->row.took_ms = row_int(row);
-    part->row.max_ms = row_int(row);
+    read_times(row, &part->row);
     return row_check(row, err);
 }
 
