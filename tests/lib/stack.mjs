@@ -233,6 +233,7 @@ export class Stack {
   sql(query) {
     const text = execFileSync('psql', [this.databaseUrl, '-qAtc', `SELECT coalesce(json_agg(q), '[]') FROM (${query}) q`], {
       encoding: 'utf8',
+      maxBuffer: 64 << 20,
     });
     return JSON.parse(text);
   }
