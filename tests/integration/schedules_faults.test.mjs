@@ -112,9 +112,9 @@ test('hours of a lasting thread have their outcomes, and the last costs what the
         await stack.scheduler.kill('SIGKILL');
         await stack.startScheduler();
       }
-      await until('all have ended', () => stack.sql(`SELECT count(*)::int AS n FROM schedule_firings WHERE state = 'ended'`)[0].n === to, 1200000);
+      await until('all have ended', () => stack.sql(`SELECT count(*)::int AS n FROM schedule_firings WHERE state = 'ended'`)[0].n >= to, 1200000);
     }
-    const rows = stack.sql(`SELECT extract(epoch FROM f.nominal)::bigint AS at, f.outcome, extract(epoch FROM r.completed_at - r.created_at) * 1000 AS took, r.id, r.thread_id FROM schedule_firings f JOIN runs r ON r.id = f.id ORDER BY f.nominal`);
+    const rows = stack.sql(`SELECT extract(epoch FROM f.nominal)::bigint AS at, f.outcome, extract(epoch FROM r.completed_at - r.created_at) * 1000 AS took, r.id, r.thread_id FROM schedule_firings f JOIN runs r ON r.id = f.id WHERE f.nominal <= '${at(hours)}' ORDER BY f.nominal`); // an hour of today may fire as well
     assert.deepEqual(rows.map((row) => row.at * 1000), Array.from({ length: hours }, (_, hour) => begin + (hour + 1) * 3600000));
     assert.ok(rows.every((row) => row.outcome === 'completed' && row.thread_id === rows[0].thread_id));
     const middle = (part) => part.map((row) => row.took).sort((a, b) => a - b)[part.length >> 1];
