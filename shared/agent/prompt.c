@@ -103,7 +103,7 @@ void agent_preamble_write(const struct agent_spec *spec, struct buf *out)
     add_examples(spec, first, out);
 }
 
-static void add_piece(struct text piece, size_t first, struct buf *out)
+void agent_prompt_add(struct text piece, size_t first, struct buf *out)
 {
     if (piece.len > 0)
         begin(out, first, "");
@@ -115,7 +115,7 @@ void agent_prompt_write(struct text preamble, struct text instructions, struct t
 {
     size_t first = out->len;
 
-    add_piece(preamble, first, out);
-    add_piece(instructions, first, out);
-    add_piece(memory, first, out);
+    agent_prompt_add(preamble, first, out);
+    agent_prompt_add(instructions, first, out);
+    agent_prompt_add(memory, first, out);
 }

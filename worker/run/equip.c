@@ -3,6 +3,7 @@
  * whatever became of those who offered them. A run without such tools passes through.
  */
 
+#include "shared/agent/prompt.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/store/leases/run_tools.h"
@@ -51,10 +52,8 @@ static int add_notes(struct run_task *task, const struct buf *notes)
     if (notes->len == 0)
         return RUN_GO_ON;
     buf_init(&whole, 0);
-    buf_add_text(&whole, *instructions);
-    if (instructions->len > 0)
-        buf_add_string(&whole, "\n\n");
-    buf_add_text(&whole, buf_text(notes));
+    agent_prompt_add(*instructions, 0, &whole);
+    agent_prompt_add(buf_text(notes), 0, &whole);
     copy = whole.failed ? NULL : arena_copy(&task->arena, buf_text(&whole));
     if (!copy)
         return ending_out_of_memory(&task->ending);

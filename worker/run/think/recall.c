@@ -2,21 +2,13 @@
  * change it, and so may a client. */
 
 #include "shared/agent/plan.h"
+#include "shared/agent/prompt.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
 #include "worker/run/task/task.h"
 #include "worker/run/think/thinking.h"
 #include "worker/state.h"
 #include "worker/tools/plan/plan_state.h"
-
-static void add_section(struct buf *out, struct text text)
-{
-    if (text.len == 0)
-        return;
-    if (out->len > 0)
-        buf_add_string(out, "\n\n");
-    buf_add_text(out, text);
-}
 
 int thinking_recall(struct run_task *task, struct thinking *thinking, struct error *err)
 {
@@ -38,9 +30,9 @@ int thinking_recall(struct run_task *task, struct thinking *thinking, struct err
     if (r < 0)
         return r;
     plan_sections_write(state, &sections);
-    add_section(out, task->setup.instructions);
+    agent_prompt_add(task->setup.instructions, 0, out);
     if (task->setup.planning)
-        add_section(out, text_of(plan_instructions));
-    add_section(out, buf_text(&sections));
+        agent_prompt_add(text_of(plan_instructions), 0, out);
+    agent_prompt_add(buf_text(&sections), 0, out);
     return out->failed || sections.failed ? ending_out_of_memory(&task->ending) : RUN_GO_ON;
 }
