@@ -8,6 +8,12 @@
 #include "shared/base/utf8.h"
 #include "shared/check/failure.h"
 
+const char *const plan_tool_names[PLAN_TOOLS] = {
+    [PLAN_TOOL_SET] = "plan_set",
+    [PLAN_TOOL_UPDATE] = "plan_update",
+    [PLAN_TOOL_SCRATCHPAD] = "scratchpad_write",
+};
+
 const char plan_instructions[] =
     "# Planning\n"
     "Work that takes several steps is planned: write the steps down with plan_set before you "
@@ -208,7 +214,6 @@ static bool names(struct json_object *tools, const char *name)
 int plan_check_room(struct text planning, struct text tools_text, size_t max,
                     struct failure *failure)
 {
-    static const char *const own[] = {"plan_set", "plan_update", "scratchpad_write"};
     CLEANUP(json_freep) struct json_object *tools = NULL;
     size_t count;
 
@@ -217,8 +222,8 @@ int plan_check_room(struct text planning, struct text tools_text, size_t max,
         !json_object_is_type(tools, json_type_array))
         return 0;
     count = json_object_array_length(tools);
-    for (size_t i = 0; i < ARRAY_LENGTH(own); i++)
-        count += !names(tools, own[i]);
+    for (size_t i = 0; i < PLAN_TOOLS; i++)
+        count += !names(tools, plan_tool_names[i]);
     if (count <= max)
         return 0;
     return failure_param(failure, 400, "tools", "array_above_max_length",

@@ -31,6 +31,11 @@ struct failure;
 #define PLAN_NOTE_MAX  300  /* characters */
 #define SCRATCHPAD_MAX 8000 /* characters */
 
+enum plan_tool_kind { PLAN_TOOL_SET, PLAN_TOOL_UPDATE, PLAN_TOOL_SCRATCHPAD, PLAN_TOOLS };
+
+/* "plan_set", "plan_update", "scratchpad_write" */
+extern const char *const plan_tool_names[PLAN_TOOLS];
+
 /* What an agent with `planning: true` is told of it. */
 extern const char plan_instructions[];
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shared/agent/plan.h"
 #include "shared/agent/spec.h"
 #include "shared/agent/tools/approval.h"
 #include "shared/agent/tools/tools.h"
@@ -14,7 +15,6 @@
 #include "shared/json/json_raw.h"
 #include "shared/schema/schema.h"
 #include "worker/tools/mcp/mcp_offer.h"
-#include "worker/tools/plan/plan_state.h"
 
 #define TOOLS_MAX  ((size_t)agent_members[SPEC_TOOLS].field.max)
 #define NAME_SHOWN 65 /* bytes of an invented name that are repeated, with the final zero */
@@ -157,17 +157,17 @@ static int add_plan_tools(struct arena *arena, struct toolbox *box, struct error
 {
     int r = 0;
 
-    for (size_t i = 0; r == 0 && plan_tool_name(i); i++) {
+    for (size_t i = 0; r == 0 && i < PLAN_TOOLS; i++) {
         CLEANUP(json_freep) struct json_object *item = NULL;
         struct tool_member member = {.raw = TEXT("{}")};
 
-        if (toolbox_find(box, text_of(plan_tool_name(i))))
+        if (toolbox_find(box, text_of(plan_tool_names[i])))
             continue;
         if (box->count == TOOLS_MAX)
             return error_set(err, E_LIMIT, "more than %zu tools, with those of planning",
                              TOOLS_MAX);
         item = json_object_new_object();
-        json_object_object_add(item, "type", json_object_new_string(plan_tool_name(i)));
+        json_object_object_add(item, "type", json_object_new_string(plan_tool_names[i]));
         member.item = item;
         r = read_tool(&member, arena, box, err);
     }

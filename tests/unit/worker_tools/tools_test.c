@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "box.h"
+#include "shared/agent/plan.h"
 #include "shared/agent/spec.h"
 #include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "worker/tools/builtin/builtin.h"
-#include "worker/tools/plan/plan_state.h"
 
 #define BOTH                                                                                       \
     "{\"tools\":[{\"type\":\"calculator\"},{\"type\":\"function\",\"function\":"                   \
@@ -180,8 +180,8 @@ Test(tools, that_are_not_there_are_refused_with_all_that_are)
 
 static bool is_plan_tool(const char *type)
 {
-    for (size_t i = 0; plan_tool_name(i); i++)
-        if (strcmp(type, plan_tool_name(i)) == 0)
+    for (size_t i = 0; i < PLAN_TOOLS; i++)
+        if (strcmp(type, plan_tool_names[i]) == 0)
             return true;
     return false;
 }
@@ -193,10 +193,10 @@ Test(tools, of_an_agent_that_plans_are_there_once)
     box_open(&box, "{\"planning\":true,\"tools\":[{\"type\":\"plan_update\"}]}");
     cr_assert(box.tools.plans);
     cr_assert_eq(box.tools.count, PLAN_TOOLS);
-    for (size_t i = 0; plan_tool_name(i); i++) {
-        const struct tool *tool = toolbox_find(&box.tools, text_of(plan_tool_name(i)));
+    for (size_t i = 0; i < PLAN_TOOLS; i++) {
+        const struct tool *tool = toolbox_find(&box.tools, text_of(plan_tool_names[i]));
 
-        cr_assert(tool && tool->source == &tool_source_plan, "%s", plan_tool_name(i));
+        cr_assert(tool && tool->source == &tool_source_plan, "%s", plan_tool_names[i]);
         cr_assert_eq(tool_class_of(tool, TEXT("{}")), CALL_IDEMPOTENT);
     }
     box_close(&box);

@@ -19,7 +19,6 @@
 #define TRIES_MAX 10 /* of a write, where others write there as well */
 
 struct plan_tool {
-    const char *name;
     const char *description;
     const char *parameters;
     plan_change_fn change;
@@ -27,8 +26,7 @@ struct plan_tool {
 
 /* clang-format off */
 static const struct plan_tool plan_tools[PLAN_TOOLS] = {
-    {
-        "plan_set",
+    [PLAN_TOOL_SET] = {
         "Writes down the steps of your work in this conversation, in place of the plan so far. "
         "Steps that stay keep their status.",
         "{\"type\":\"object\",\"properties\":{\"steps\":{\"type\":\"array\",\"minItems\":1,"
@@ -37,8 +35,7 @@ static const struct plan_tool plan_tools[PLAN_TOOLS] = {
         "\"required\":[\"steps\"],\"additionalProperties\":false}",
         plan_set,
     },
-    {
-        "plan_update",
+    [PLAN_TOOL_UPDATE] = {
         "Marks one step of the plan.",
         "{\"type\":\"object\",\"properties\":{\"step\":{\"type\":\"integer\",\"minimum\":1,"
         "\"maximum\":50,\"description\":\"Its number\"},\"status\":{\"type\":\"string\",\"enum\":"
@@ -47,8 +44,7 @@ static const struct plan_tool plan_tools[PLAN_TOOLS] = {
         "\"required\":[\"step\",\"status\"],\"additionalProperties\":false}",
         plan_update,
     },
-    {
-        "scratchpad_write",
+    [PLAN_TOOL_SCRATCHPAD] = {
         "Keeps a text for yourself in this conversation, in place of the one so far. You see it in "
         "each later step, and so does whoever goes on with your work.",
         "{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\",\"maxLength\":8000}},"
@@ -58,11 +54,6 @@ static const struct plan_tool plan_tools[PLAN_TOOLS] = {
 };
 /* clang-format on */
 
-const char *plan_tool_name(size_t at)
-{
-    return at < ARRAY_LENGTH(plan_tools) ? plan_tools[at].name : NULL;
-}
-
 static int find(const struct tool_member *member, struct arena *arena, struct tool *tool,
                 struct chat_tool *shown, struct error *err)
 {
@@ -71,10 +62,10 @@ static int find(const struct tool_member *member, struct arena *arena, struct to
     (void)arena;
     (void)err;
     for (size_t i = 0; i < ARRAY_LENGTH(plan_tools); i++) {
-        if (!text_is(type, plan_tools[i].name))
+        if (!text_is(type, plan_tool_names[i]))
             continue;
         tool->own = &plan_tools[i];
-        tool->name = text_of(plan_tools[i].name);
+        tool->name = text_of(plan_tool_names[i]);
         *shown = (struct chat_tool){
             .name = tool->name,
             .description = text_of(plan_tools[i].description),
@@ -110,7 +101,8 @@ static int read_arguments(const struct plan_tool *own, struct text text, struct 
     if (r < 0)
         return error_wrap(err, "the arguments are not valid JSON");
     if (!json_object_is_type(*out, json_type_object))
-        return error_set(err, E_INVALID, "the arguments of %s must be a JSON object", own->name);
+        return error_set(err, E_INVALID, "the arguments of %s must be a JSON object",
+                         plan_tool_names[own - plan_tools]);
     r = json_decode(text_of(own->parameters), JSON_DEPTH_DEFAULT, &schema, err);
     ASSERT(r == 0);
     schema_drop_nulls(schema, *out);

@@ -1,14 +1,9 @@
 #pragma once
-/* The state of a thread as its run's tools and prompt read it, and which tools change it. */
+/* The state of a thread as its run's tools and prompt read it. */
 
 #include "shared/base/compiler.h"
 #include "shared/json/json.h"
 #include "shared/store/store.h"
-
-#define PLAN_TOOLS 3
-
-/* "plan_set", "plan_update", …; NULL behind the last one. */
-const char *plan_tool_name(size_t at);
 
 /* *out is an object, which the caller puts, also where nothing is kept. Returns 0, or
  * THREAD_MISSING. */
