@@ -87,8 +87,8 @@ enum store_condition {
     APPROVAL_NO_CALL,   /* the run has made no such call */
     SEARCH_EMPTY,       /* a search for no word, or only for such that must not be there */
     SEARCH_BROAD,       /* a search that takes too long */
-    MEMORY_MISSING,     /* nothing of this key is known of the user */
-    MEMORY_FULL,        /* too much is known of the user */
+    MEMORY_KEY_MISSING, /* nothing of this key is known of the user */
+    MEMORY_KEYS_FULL,   /* too much is known of the user */
     FILE_MISSING,       /* no such file, or it has expired */
     FILES_FULL,         /* the tenant's files would take more than they may */
     BLOB_KEPT,          /* what was being written is somebody's */

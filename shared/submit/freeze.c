@@ -144,7 +144,7 @@ static int find_facts(struct freezing *freezing)
     const struct agent_spec *agent = &freezing->template->spec;
     struct making *making = freezing->making;
     struct json_object *request = making->submission->request;
-    struct memory_scope scope = {TEXT_NONE, making->draft.agent};
+    struct memory_key_scope scope = {TEXT_NONE, making->draft.agent};
     struct error err;
     int r;
 

@@ -9,7 +9,7 @@
 /* A line takes at least half of what its key and its value take as JSON. */
 #define READ_BYTES ((int64_t)(2 * MEMORY_SECTION_MAX))
 
-static int write_section(const struct store *store, const struct memory_recall *recall,
+static int write_section(const struct store *store, const struct memory_key_recall *recall,
                          struct text *out, struct error *err)
 {
     CLEANUP(buf_deinit) struct buf section;
@@ -30,9 +30,9 @@ static int write_section(const struct store *store, const struct memory_recall *
 int remember_section(const struct store *store, struct uuid agent, struct text user,
                      struct text *out, struct error *err)
 {
-    const struct memory_scope scope = {user, agent};
-    struct memory_recall recall;
-    int r = memories_recall(store, &scope, READ_BYTES, &recall, err);
+    const struct memory_key_scope scope = {user, agent};
+    struct memory_key_recall recall;
+    int r = memory_keys_recall(store, &scope, READ_BYTES, &recall, err);
 
     return r < 0 ? r : write_section(store, &recall, out, err);
 }
@@ -51,10 +51,10 @@ static int read_zone(const struct store *store, struct text value, struct text *
 }
 
 /* Of what was read already, where all of it was. */
-static int find_zone(const struct store *store, const struct memory_scope *scope,
-                     const struct memory_recall *recall, struct text *out, struct error *err)
+static int find_zone(const struct store *store, const struct memory_key_scope *scope,
+                     const struct memory_key_recall *recall, struct text *out, struct error *err)
 {
-    struct memory memory;
+    struct memory_key memory;
     int r;
 
     for (size_t i = 0; i < recall->count; i++)
@@ -62,7 +62,7 @@ static int find_zone(const struct store *store, const struct memory_scope *scope
             return read_zone(store, recall->items[i].value, out, err);
     if (recall->left_out == 0)
         return 0;
-    r = memories_recall_key(store, scope, TEXT(MEMORY_TIMEZONE), &memory, err);
+    r = memory_keys_recall_key(store, scope, TEXT(MEMORY_TIMEZONE), &memory, err);
     if (r == 0)
         r = read_zone(store, memory.value, out, err);
     return r < 0 ? r : 0;
@@ -75,18 +75,18 @@ bool remember_wanted(const struct agent_spec *spec)
 }
 
 int remember_user(const struct store *store, const struct agent_spec *spec,
-                  const struct memory_scope *scope, struct json_object *request,
+                  const struct memory_key_scope *scope, struct json_object *request,
                   struct remembered *out, struct error *err)
 {
     bool tells = scope->user.ptr && text_is(spec->members[SPEC_USER_MEMORY], "true");
     bool zoned = scope->user.ptr && text_is(spec->members[SPEC_TEMPLATE], "true") &&
                  !json_get(json_get(request, "variables"), "timezone");
-    struct memory_recall recall = {.left_out = 1}; /* not read yet */
+    struct memory_key_recall recall = {.left_out = 1}; /* not read yet */
     struct remembered found = {TEXT_NONE, TEXT_NONE};
     int r = 0;
 
     if (tells)
-        r = memories_recall(store, scope, READ_BYTES, &recall, err);
+        r = memory_keys_recall(store, scope, READ_BYTES, &recall, err);
     if (r == 0 && tells)
         r = write_section(store, &recall, &found.section, err);
     if (r == 0 && zoned)

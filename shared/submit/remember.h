@@ -3,7 +3,7 @@
 
 #include "shared/agent/spec.h"
 #include "shared/base/compiler.h"
-#include "shared/store/users/memories.h"
+#include "shared/store/users/memory_keys.h"
 
 struct remembered {
     struct text section;  /* of the prompt; empty: nothing is to be told */
@@ -18,8 +18,9 @@ bool remember_wanted(const struct agent_spec *spec);
  * query where something is wanted, none otherwise. Texts live in store->arena. Returns 0, or what
  * the store failed with. */
 SUSPENDS MUSTCHECK int remember_user(const struct store *store, const struct agent_spec *spec,
-                                     const struct memory_scope *scope, struct json_object *request,
-                                     struct remembered *out, struct error *err);
+                                     const struct memory_key_scope *scope,
+                                     struct json_object *request, struct remembered *out,
+                                     struct error *err);
 
 /* The section alone, of any user, for an agent that has it. */
 SUSPENDS MUSTCHECK int remember_section(const struct store *store, struct uuid agent,

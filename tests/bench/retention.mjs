@@ -77,7 +77,7 @@ try {
     await measure('without');
     const before = left();
     await stack.ok('PUT', '/v1/retention', policy);
-    await until('it has begun', () => left() < before);
+    await until('it has begun', () => left() < before, 120_000);
     await measure('during');
     await stack.ok('DELETE', '/v1/retention');
     await sleep(2000);

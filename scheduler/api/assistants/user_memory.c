@@ -7,13 +7,14 @@
 #include "scheduler/api/listing.h"
 #include "shared/agent/memory.h"
 #include "shared/json/json_write.h"
-#include "shared/store/users/memories.h"
+#include "shared/store/users/memory_keys.h"
 
 /* A value may come with each of its characters as an escape. */
 #define PUT_BODY_MAX ((size_t)MEMORY_VALUE_MAX * 8)
 
 /* With AGENT_EVER what an agent knew that was deleted can still be seen and forgotten. */
-static int read_scope(struct request *request, enum agent_sought sought, struct memory_scope *out)
+static int read_scope(struct request *request, enum agent_sought sought,
+                      struct memory_key_scope *out)
 {
     int r = request_user(request, &out->user);
 
@@ -58,7 +59,8 @@ static void write_agent(struct json_write *write, struct uuid agent)
     json_write_text(write, "assistant_id", uuid_is_zero(agent) ? TEXT_NONE : text_of(id));
 }
 
-static void render(const struct memory_scope *scope, const struct memory *memory, struct buf *out)
+static void render(const struct memory_key_scope *scope, const struct memory_key *memory,
+                   struct buf *out)
 {
     struct json_write write;
 
@@ -74,7 +76,7 @@ static void render(const struct memory_scope *scope, const struct memory *memory
     json_write_close(&write);
 }
 
-static void begin_receipt(const struct memory_scope *scope, const char *object,
+static void begin_receipt(const struct memory_key_scope *scope, const char *object,
                           struct json_write *write)
 {
     json_write_open_object(write, NULL);
@@ -84,7 +86,7 @@ static void begin_receipt(const struct memory_scope *scope, const char *object,
 }
 
 /* key: TEXT_NONE for the whole scope. */
-static void render_deleted_memory(const struct memory_scope *scope, struct text key,
+static void render_deleted_memory(const struct memory_key_scope *scope, struct text key,
                                   int64_t removed, struct buf *out)
 {
     struct json_write write;
@@ -97,7 +99,7 @@ static void render_deleted_memory(const struct memory_scope *scope, struct text 
     json_write_close(&write);
 }
 
-static void render_replaced(const struct memory_scope *scope, int64_t count, struct buf *out)
+static void render_replaced(const struct memory_key_scope *scope, int64_t count, struct buf *out)
 {
     struct json_write write;
 
@@ -110,8 +112,8 @@ static void render_replaced(const struct memory_scope *scope, int64_t count, str
 static int memory_put(struct request *request)
 {
     struct text value = request_json(request, "value");
-    struct memory_scope scope;
-    struct memory memory;
+    struct memory_key_scope scope;
+    struct memory_key memory;
     struct text key;
     struct error err;
     int r = read_key(request, &key);
@@ -121,8 +123,9 @@ static int memory_put(struct request *request)
     if (r < 0)
         return r;
     request_write_apart(request);
-    r = memories_put(&request->store, &scope, key, value.ptr ? value : TEXT("null"), &memory, &err);
-    if (r == MEMORY_FULL)
+    r = memory_keys_put(&request->store, &scope, key, value.ptr ? value : TEXT("null"), &memory,
+                        &err);
+    if (r == MEMORY_KEYS_FULL)
         return full(request);
     if (r < 0)
         return request_failed(request, &err);
@@ -132,7 +135,7 @@ static int memory_put(struct request *request)
 
 static int memory_replace(struct request *request)
 {
-    struct memory_scope scope;
+    struct memory_key_scope scope;
     int64_t count;
     struct error err;
     int r = read_scope(request, AGENT_THERE, &scope);
@@ -140,8 +143,8 @@ static int memory_replace(struct request *request)
     if (r < 0)
         return r;
     request_write_apart(request);
-    r = memories_replace(&request->store, &scope, request_json(request, "memory"), &count, &err);
-    if (r == MEMORY_FULL)
+    r = memory_keys_replace(&request->store, &scope, request_json(request, "memory"), &count, &err);
+    if (r == MEMORY_KEYS_FULL)
         return full(request);
     if (r < 0)
         return request_failed(request, &err);
@@ -151,9 +154,9 @@ static int memory_replace(struct request *request)
 
 static int memory_list(struct request *request)
 {
-    struct memory_page page;
-    struct memory_list memories;
-    struct memory_scope scope;
+    struct memory_key_page page;
+    struct memory_key_list memories;
+    struct memory_key_scope scope;
     struct listing list;
     struct error err;
     int r = read_scope(request, AGENT_EVER, &scope);
@@ -165,7 +168,7 @@ static int memory_list(struct request *request)
     page.limit = list.page.limit;
     page.bytes_max = list.page.bytes_max;
     page.ascending = !text_is(http_query_get(request->exchange, "order", 0), "desc");
-    r = memories_list(&request->store, &scope, &page, &memories, &err);
+    r = memory_keys_list(&request->store, &scope, &page, &memories, &err);
     if (r < 0)
         return request_failed(request, &err);
     for (size_t i = 0; i < memories.count; i++) {
@@ -178,8 +181,8 @@ static int memory_list(struct request *request)
 
 static int memory_get(struct request *request)
 {
-    struct memory_scope scope;
-    struct memory memory;
+    struct memory_key_scope scope;
+    struct memory_key memory;
     struct text key;
     struct error err;
     int r = read_key(request, &key);
@@ -188,8 +191,8 @@ static int memory_get(struct request *request)
         r = read_scope(request, AGENT_EVER, &scope);
     if (r < 0)
         return r;
-    r = memories_get(&request->store, &scope, key, &memory, &err);
-    if (r == MEMORY_MISSING)
+    r = memory_keys_get(&request->store, &scope, key, &memory, &err);
+    if (r == MEMORY_KEY_MISSING)
         return missing(request);
     if (r < 0)
         return request_failed(request, &err);
@@ -199,7 +202,7 @@ static int memory_get(struct request *request)
 
 static int forget(struct request *request, struct text key)
 {
-    struct memory_scope scope;
+    struct memory_key_scope scope;
     int64_t removed;
     struct error err;
     int r = read_scope(request, AGENT_EVER, &scope);
@@ -207,7 +210,7 @@ static int forget(struct request *request, struct text key)
     if (r < 0)
         return r;
     request_write_apart(request);
-    r = memories_delete(&request->store, &scope, key, &removed, &err);
+    r = memory_keys_delete(&request->store, &scope, key, &removed, &err);
     if (r < 0)
         return request_failed(request, &err);
     render_deleted_memory(&scope, key, removed, &request->reply);

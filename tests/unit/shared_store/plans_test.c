@@ -20,7 +20,7 @@
 #include "shared/store/submissions/run_batches.h"
 #include "shared/store/threads/histories.h"
 #include "shared/store/threads/tips.h"
-#include "shared/store/users/memories.h"
+#include "shared/store/users/memory_keys.h"
 #include "shared/store/users/user_data.h"
 
 static const struct uuid any = {{0}};
@@ -74,23 +74,23 @@ static void fill(const struct store *store)
 
 static void use_memory(const struct store *store)
 {
-    struct memory_scope scope = {TEXT("5000"), uuid_new()};
-    struct memory_page page = {.limit = 5, .ascending = true, .after = TEXT("j")};
-    struct memory_recall recall;
+    struct memory_key_scope scope = {TEXT("5000"), uuid_new()};
+    struct memory_key_page page = {.limit = 5, .ascending = true, .after = TEXT("j")};
+    struct memory_key_recall recall;
     struct user_removed removed;
-    struct memory_list list;
-    struct memory memory;
+    struct memory_key_list list;
+    struct memory_key memory;
     int64_t count;
 
-    MUST(memories_put(store, &scope, TEXT("k"), TEXT("1"), &memory, &test_err));
-    MUST(memories_replace(store, &scope, TEXT("{\"k\": 2, \"l\": 3}"), &count, &test_err));
-    MUST(memories_get(store, &scope, TEXT("k"), &memory, &test_err));
-    MUST(memories_list(store, &scope, &page, &list, &test_err));
+    MUST(memory_keys_put(store, &scope, TEXT("k"), TEXT("1"), &memory, &test_err));
+    MUST(memory_keys_replace(store, &scope, TEXT("{\"k\": 2, \"l\": 3}"), &count, &test_err));
+    MUST(memory_keys_get(store, &scope, TEXT("k"), &memory, &test_err));
+    MUST(memory_keys_list(store, &scope, &page, &list, &test_err));
     page.ascending = false;
-    MUST(memories_list(store, &scope, &page, &list, &test_err));
-    MUST(memories_recall(store, &scope, 100, &recall, &test_err));
-    MUST(memories_recall_key(store, &scope, TEXT("k"), &memory, &test_err));
-    MUST(memories_delete(store, &scope, TEXT("k"), &count, &test_err));
+    MUST(memory_keys_list(store, &scope, &page, &list, &test_err));
+    MUST(memory_keys_recall(store, &scope, 100, &recall, &test_err));
+    MUST(memory_keys_recall_key(store, &scope, TEXT("k"), &memory, &test_err));
+    MUST(memory_keys_delete(store, &scope, TEXT("k"), &count, &test_err));
     MUST(users_delete(
         store,
         &(struct user_deleting){

@@ -5,7 +5,7 @@
  * request's transaction. Two users may share a lock, which costs a wait.
  */
 
-#include "shared/store/users/memories.h"
+#include "shared/store/users/memory_keys.h"
 
 #include "shared/store/rows.h"
 
@@ -27,7 +27,7 @@
 
 static int memory_read(struct row *row, void *out, struct error *err)
 {
-    struct memory memory = {.created_at = 0};
+    struct memory_key memory = {.created_at = 0};
 
     memory.key = row_text(row);
     memory.value = row_text(row);
@@ -35,7 +35,7 @@ static int memory_read(struct row *row, void *out, struct error *err)
     memory.updated_at = row_int(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
-    *(struct memory *)out = memory;
+    *(struct memory_key *)out = memory;
     return 0;
 }
 
@@ -52,9 +52,10 @@ static int put_read(struct row *row, void *out, struct error *err)
     return memory_read(row, out, err);
 }
 
-static const struct row_kind memory_rows = {memory_read, sizeof(struct memory), MEMORY_MISSING};
-static const struct row_kind put_rows = {put_read, sizeof(struct memory), MEMORY_FULL};
-static const struct row_kind replaced_rows = {count_read, sizeof(int64_t), MEMORY_FULL};
+static const struct row_kind memory_rows = {memory_read, sizeof(struct memory_key),
+                                            MEMORY_KEY_MISSING};
+static const struct row_kind put_rows = {put_read, sizeof(struct memory_key), MEMORY_KEYS_FULL};
+static const struct row_kind replaced_rows = {count_read, sizeof(int64_t), MEMORY_KEYS_FULL};
 
 /* clang-format off */
 static const struct pg_statement memory_lock = {
@@ -122,8 +123,9 @@ static int write_locked(const struct store *store, const struct row_kind *kind,
 }
 
 /* `key` TEXT_NONE: all of the scope, as the object `value` says. */
-static int write_scope(const struct store *store, const struct memory_scope *scope, struct text key,
-                       struct text value, const struct row_kind *kind, void *out, struct error *err)
+static int write_scope(const struct store *store, const struct memory_key_scope *scope,
+                       struct text key, struct text value, const struct row_kind *kind, void *out,
+                       struct error *err)
 {
     struct pg_value values[5] = {pg_uuid(store->tenant), pg_text(scope->user),
                                  pg_uuid(scope->agent), pg_json(value), pg_text(key)};
@@ -131,14 +133,14 @@ static int write_scope(const struct store *store, const struct memory_scope *sco
     return write_locked(store, kind, &(struct pg_query){&memory_write, values}, out, err);
 }
 
-int memories_put(const struct store *store, const struct memory_scope *scope, struct text key,
-                 struct text value, struct memory *out, struct error *err)
+int memory_keys_put(const struct store *store, const struct memory_key_scope *scope,
+                    struct text key, struct text value, struct memory_key *out, struct error *err)
 {
     return write_scope(store, scope, key, value, &put_rows, out, err);
 }
 
-int memories_replace(const struct store *store, const struct memory_scope *scope,
-                     struct text object, int64_t *out_count, struct error *err)
+int memory_keys_replace(const struct store *store, const struct memory_key_scope *scope,
+                        struct text object, int64_t *out_count, struct error *err)
 {
     return write_scope(store, scope, TEXT_NONE, object, &replaced_rows, out_count, err);
 }
@@ -155,8 +157,8 @@ static const struct pg_statement memory_get = {
 };
 /* clang-format on */
 
-int memories_get(const struct store *store, const struct memory_scope *scope, struct text key,
-                 struct memory *out, struct error *err)
+int memory_keys_get(const struct store *store, const struct memory_key_scope *scope,
+                    struct text key, struct memory_key *out, struct error *err)
 {
     struct pg_value values[4] = {pg_uuid(store->tenant), pg_text(scope->user),
                                  pg_uuid(scope->agent), pg_text(key)};
@@ -182,8 +184,9 @@ static const struct pg_statement memory_list_up = {"memory_list_up", MEMORY_LIST
 static const struct pg_statement memory_list_down = {"memory_list_down", MEMORY_LIST("DESC"),
                                                      "ututtii"};
 
-int memories_list(const struct store *store, const struct memory_scope *scope,
-                  const struct memory_page *page, struct memory_list *out, struct error *err)
+int memory_keys_list(const struct store *store, const struct memory_key_scope *scope,
+                     const struct memory_key_page *page, struct memory_key_list *out,
+                     struct error *err)
 {
     struct page sizes = {.limit = page->limit, .bytes_max = page->bytes_max};
     struct page_plan plan = page_plan(&sizes);
@@ -204,7 +207,7 @@ int memories_list(const struct store *store, const struct memory_scope *scope,
     query.statement = plan.ascending ? &memory_list_up : &memory_list_down;
     r = rows_page(store, &memory_rows, &query, &plan, &rows, err);
     if (r == 0)
-        *out = (struct memory_list){rows.items, rows.count, rows.has_more};
+        *out = (struct memory_key_list){rows.items, rows.count, rows.has_more};
     return r;
 }
 
@@ -223,10 +226,10 @@ static const struct pg_statement memory_delete = {
 };
 /* clang-format on */
 
-int memories_delete(const struct store *store, const struct memory_scope *scope, struct text key,
-                    int64_t *out_removed, struct error *err)
+int memory_keys_delete(const struct store *store, const struct memory_key_scope *scope,
+                       struct text key, int64_t *out_removed, struct error *err)
 {
-    static const struct row_kind counts = {count_read, sizeof(int64_t), MEMORY_MISSING};
+    static const struct row_kind counts = {count_read, sizeof(int64_t), MEMORY_KEY_MISSING};
     struct pg_value values[4] = {pg_uuid(store->tenant), pg_text(scope->user),
                                  pg_uuid(scope->agent), pg_text(key)};
 
@@ -272,8 +275,8 @@ static const struct pg_statement memory_recall_key = {
 
 #define COLUMN_KNOWN 4 /* behind MEMORY_COLUMNS */
 
-int memories_recall(const struct store *store, const struct memory_scope *scope, int64_t bytes,
-                    struct memory_recall *out, struct error *err)
+int memory_keys_recall(const struct store *store, const struct memory_key_scope *scope,
+                       int64_t bytes, struct memory_key_recall *out, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
     struct pg_value values[4] = {pg_uuid(store->tenant), pg_text(scope->user),
@@ -287,12 +290,12 @@ int memories_recall(const struct store *store, const struct memory_scope *scope,
     if (r < 0)
         return r;
     known = rows.count ? (size_t)pg_get_int(result, 0, COLUMN_KNOWN) : 0;
-    *out = (struct memory_recall){rows.items, rows.count, known - rows.count};
+    *out = (struct memory_key_recall){rows.items, rows.count, known - rows.count};
     return 0;
 }
 
-int memories_recall_key(const struct store *store, const struct memory_scope *scope,
-                        struct text key, struct memory *out, struct error *err)
+int memory_keys_recall_key(const struct store *store, const struct memory_key_scope *scope,
+                           struct text key, struct memory_key *out, struct error *err)
 {
     struct pg_value values[4] = {pg_uuid(store->tenant), pg_text(scope->user),
                                  pg_uuid(scope->agent), pg_text(key)};

@@ -4,29 +4,29 @@
 
 #include <stdio.h>
 
-#include "shared/store/users/memories.h"
+#include "shared/store/users/memory_keys.h"
 #include "shared/store/users/user_data.h"
 
-static const struct memory_scope ada = {TEXT("ada"), {{0}}};
+static const struct memory_key_scope ada = {TEXT("ada"), {{0}}};
 
-static void put(const struct store *store, const struct memory_scope *scope, const char *key,
+static void put(const struct store *store, const struct memory_key_scope *scope, const char *key,
                 const char *value)
 {
-    struct memory memory;
+    struct memory_key memory;
 
-    MUST(memories_put(store, scope, text_of(key), text_of(value), &memory, &test_err));
+    MUST(memory_keys_put(store, scope, text_of(key), text_of(value), &memory, &test_err));
     cr_assert(text_is(memory.key, key));
 }
 
 /* "key=value …" of a page. */
-static const char *shown(const struct store *store, const struct memory_scope *scope,
-                         const struct memory_page *page)
+static const char *shown(const struct store *store, const struct memory_key_scope *scope,
+                         const struct memory_key_page *page)
 {
     static char text[512];
-    struct memory_list list;
+    struct memory_key_list list;
     size_t len = 0;
 
-    MUST(memories_list(store, scope, page, &list, &test_err));
+    MUST(memory_keys_list(store, scope, page, &list, &test_err));
     text[0] = '\0';
     for (size_t i = 0; i < list.count; i++)
         len += (size_t)snprintf(text + len, sizeof(text) - len, "%.*s=%.*s ",
@@ -35,42 +35,42 @@ static const char *shown(const struct store *store, const struct memory_scope *s
     return text;
 }
 
-static const char *all_of(const struct store *store, const struct memory_scope *scope)
+static const char *all_of(const struct store *store, const struct memory_key_scope *scope)
 {
-    return shown(store, scope, &(struct memory_page){.limit = 100, .ascending = true});
+    return shown(store, scope, &(struct memory_key_page){.limit = 100, .ascending = true});
 }
 
 static void keeps(struct store *store)
 {
-    struct memory_scope own = {TEXT("ada"), must_agent(store)};
+    struct memory_key_scope own = {TEXT("ada"), must_agent(store)};
     struct store other = other_tenant(store, "other");
-    struct memory memory;
+    struct memory_key memory;
     int64_t count;
 
-    GIVES(MEMORY_MISSING, memories_get(store, &ada, TEXT("diet"), &memory, &test_err));
+    GIVES(MEMORY_KEY_MISSING, memory_keys_get(store, &ada, TEXT("diet"), &memory, &test_err));
     put(store, &ada, "diet", "\"vegan\"");
     put(store, &own, "diet", "{\"a\": [null, 1.50]}");
     put(store, &ada, "Diet", "null");
     sql_do(
         "UPDATE user_memory SET created_at = created_at - interval '1 h', updated_at = created_at"
         " - interval '1 h'");
-    MUST(memories_put(store, &ada, TEXT("diet"), TEXT("false"), &memory, &test_err));
+    MUST(memory_keys_put(store, &ada, TEXT("diet"), TEXT("false"), &memory, &test_err));
     cr_assert_eq(memory.updated_at - memory.created_at, 3600);
-    MUST(memories_get(store, &ada, TEXT("diet"), &memory, &test_err));
+    MUST(memory_keys_get(store, &ada, TEXT("diet"), &memory, &test_err));
     cr_assert(text_is(memory.value, "false"));
     cr_assert_str_eq(all_of(store, &ada), "Diet=null diet=false end");
     cr_assert_str_eq(all_of(store, &own), "diet={\"a\": [null, 1.50]} end");
-    cr_assert_str_eq(all_of(store, &(struct memory_scope){TEXT("Ada"), {{0}}}), "end");
+    cr_assert_str_eq(all_of(store, &(struct memory_key_scope){TEXT("Ada"), {{0}}}), "end");
     cr_assert_str_eq(all_of(&other, &ada), "end");
-    GIVES(MEMORY_MISSING, memories_get(&other, &ada, TEXT("diet"), &memory, &test_err));
-    MUST(memories_delete(&other, &ada, TEXT_NONE, &count, &test_err));
+    GIVES(MEMORY_KEY_MISSING, memory_keys_get(&other, &ada, TEXT("diet"), &memory, &test_err));
+    MUST(memory_keys_delete(&other, &ada, TEXT_NONE, &count, &test_err));
     cr_assert_eq(count, 0);
 
-    MUST(memories_delete(store, &ada, TEXT("diet"), &count, &test_err));
+    MUST(memory_keys_delete(store, &ada, TEXT("diet"), &count, &test_err));
     cr_assert_eq(count, 1);
-    MUST(memories_delete(store, &ada, TEXT("diet"), &count, &test_err));
+    MUST(memory_keys_delete(store, &ada, TEXT("diet"), &count, &test_err));
     cr_assert_eq(count, 0);
-    MUST(memories_delete(store, &ada, TEXT_NONE, &count, &test_err));
+    MUST(memory_keys_delete(store, &ada, TEXT_NONE, &count, &test_err));
     cr_assert_eq(count, 1);
     cr_assert_str_eq(all_of(store, &ada), "end");
     cr_assert_str_eq(all_of(store, &own), "diet={\"a\": [null, 1.50]} end");
@@ -83,8 +83,8 @@ Test(memories, are_kept_by_tenant_user_agent_and_key)
 
 static void pages(struct store *store)
 {
-    struct memory_page up = {.limit = 2, .ascending = true};
-    struct memory_page down = {.limit = 2};
+    struct memory_key_page up = {.limit = 2, .ascending = true};
+    struct memory_key_page down = {.limit = 2};
 
     put(store, &ada, "b", "2");
     put(store, &ada, "c", "3");
@@ -95,17 +95,17 @@ static void pages(struct store *store)
     cr_assert_str_eq(shown(store, &ada, &up), "c=3 é=4 end");
     up.after = TEXT("bb"); /* which is not there */
     cr_assert_str_eq(shown(store, &ada, &up), "c=3 é=4 end");
-    up = (struct memory_page){.limit = 2, .ascending = true, .before = TEXT("é")};
+    up = (struct memory_key_page){.limit = 2, .ascending = true, .before = TEXT("é")};
     cr_assert_str_eq(shown(store, &ada, &up), "b=2 c=3 more");
     cr_assert_str_eq(shown(store, &ada, &down), "é=4 c=3 more");
     down.after = TEXT("c");
     cr_assert_str_eq(shown(store, &ada, &down), "b=2 B=1 end");
-    down = (struct memory_page){.limit = 1, .before = TEXT("B")};
+    down = (struct memory_key_page){.limit = 1, .before = TEXT("B")};
     cr_assert_str_eq(shown(store, &ada, &down), "b=2 more");
-    down = (struct memory_page){.limit = 9, .after = TEXT("é"), .before = TEXT("B")};
+    down = (struct memory_key_page){.limit = 9, .after = TEXT("é"), .before = TEXT("B")};
     cr_assert_str_eq(shown(store, &ada, &down), "c=3 b=2 end");
     put(store, &ada, "big", "\"012345678901234567890123456789012345678901234567890123456789\"");
-    up = (struct memory_page){.limit = 9, .ascending = true, .bytes_max = 60};
+    up = (struct memory_key_page){.limit = 9, .ascending = true, .bytes_max = 60};
     cr_assert_str_eq(shown(store, &ada, &up), "B=1 b=2 more");
 }
 
@@ -116,22 +116,22 @@ Test(memories, are_paged_by_the_bytes_of_their_keys)
 
 static void replaces(struct store *store)
 {
-    struct memory_scope own = {TEXT("ada"), must_agent(store)};
-    struct memory memory;
+    struct memory_key_scope own = {TEXT("ada"), must_agent(store)};
+    struct memory_key memory;
     int64_t count;
 
     put(store, &ada, "a", "1");
     put(store, &ada, "b", "2");
     put(store, &own, "a", "3");
     sql_do("UPDATE user_memory SET created_at = created_at - interval '1 h'");
-    MUST(memories_replace(store, &ada, TEXT("{\"b\": {\"x\": \"y\"}, \"c\": null}"), &count,
-                          &test_err));
+    MUST(memory_keys_replace(store, &ada, TEXT("{\"b\": {\"x\": \"y\"}, \"c\": null}"), &count,
+                             &test_err));
     cr_assert_eq(count, 2);
     cr_assert_str_eq(all_of(store, &ada), "b={\"x\": \"y\"} c=null end");
     cr_assert_str_eq(all_of(store, &own), "a=3 end");
-    MUST(memories_get(store, &ada, TEXT("b"), &memory, &test_err));
+    MUST(memory_keys_get(store, &ada, TEXT("b"), &memory, &test_err));
     cr_assert_geq(memory.updated_at - memory.created_at, 3600);
-    MUST(memories_replace(store, &ada, TEXT("{}"), &count, &test_err));
+    MUST(memory_keys_replace(store, &ada, TEXT("{}"), &count, &test_err));
     cr_assert_eq(count, 0);
     cr_assert_str_eq(all_of(store, &ada), "end");
 }
@@ -151,19 +151,21 @@ static void fill(const struct store *store, int count)
 
 static void limits(struct store *store)
 {
-    struct memory memory;
+    struct memory_key memory;
     int64_t count;
 
     fill(store, MEMORY_KEYS_MAX - 1);
     put(store, &ada, "last", "1");
-    GIVES(MEMORY_FULL, memories_put(store, &ada, TEXT("more"), TEXT("1"), &memory, &test_err));
+    GIVES(MEMORY_KEYS_FULL,
+          memory_keys_put(store, &ada, TEXT("more"), TEXT("1"), &memory, &test_err));
     put(store, &ada, "last", "2");
-    put(store, &(struct memory_scope){TEXT("bob"), {{0}}}, "more", "1");
-    GIVES(MEMORY_FULL, memories_replace(store, &(struct memory_scope){TEXT("ada"), {{9}}},
-                                        TEXT("{\"a\": 1}"), &count, &test_err));
+    put(store, &(struct memory_key_scope){TEXT("bob"), {{0}}}, "more", "1");
+    GIVES(MEMORY_KEYS_FULL,
+          memory_keys_replace(store, &(struct memory_key_scope){TEXT("ada"), {{9}}},
+                              TEXT("{\"a\": 1}"), &count, &test_err));
     cr_assert_eq(sql_int("SELECT count(*) FROM user_memory WHERE user_id = 'ada'"),
                  MEMORY_KEYS_MAX);
-    MUST(memories_replace(store, &ada, TEXT("{\"a\": 1, \"last\": 3}"), &count, &test_err));
+    MUST(memory_keys_replace(store, &ada, TEXT("{\"a\": 1, \"last\": 3}"), &count, &test_err));
     cr_assert_str_eq(all_of(store, &ada), "a=1 last=3 end");
 }
 
@@ -186,7 +188,7 @@ struct writer {
 static void write_some(void *arg)
 {
     struct writer *writer = arg;
-    struct memory memory;
+    struct memory_key memory;
     struct error err;
 
     for (int i = 0; i < EACH; i++) {
@@ -194,10 +196,10 @@ static void write_some(void *arg)
         int r;
 
         (void)snprintf(key, sizeof(key), "w%d-%d", writer->number, i);
-        r = memories_put(&writer->store, &ada, text_of(key), TEXT("1"), &memory, &err);
+        r = memory_keys_put(&writer->store, &ada, text_of(key), TEXT("1"), &memory, &err);
         cr_assert_geq(r, 0, "%s", err.text);
         writer->written += r == 0;
-        writer->refused += r == MEMORY_FULL;
+        writer->refused += r == MEMORY_KEYS_FULL;
     }
 }
 
@@ -234,12 +236,12 @@ Test(memories, are_counted_exactly_whoever_else_writes)
 
 static void recalls(struct store *store)
 {
-    struct memory_scope own = {TEXT("ada"), must_agent(store)};
-    struct memory_scope others = {TEXT("ada"), must_agent(store)};
-    struct memory_recall recall;
-    struct memory memory;
+    struct memory_key_scope own = {TEXT("ada"), must_agent(store)};
+    struct memory_key_scope others = {TEXT("ada"), must_agent(store)};
+    struct memory_key_recall recall;
+    struct memory_key memory;
 
-    MUST(memories_recall(store, &own, 1000, &recall, &test_err));
+    MUST(memory_keys_recall(store, &own, 1000, &recall, &test_err));
     cr_assert_eq(recall.count + recall.left_out, 0);
     put(store, &own, "diet", "\"vegan\"");
     put(store, &ada, "city", "\"Rome\"");
@@ -247,22 +249,22 @@ static void recalls(struct store *store)
     put(store, &others, "city", "\"Oslo\"");
     put(store, &ada, "age", "41");
 
-    MUST(memories_recall(store, &own, 1000, &recall, &test_err));
+    MUST(memory_keys_recall(store, &own, 1000, &recall, &test_err));
     cr_assert_eq(recall.count, 3);
     cr_assert_eq(recall.left_out, 0);
     cr_assert(text_is(recall.items[0].key, "age"));
     cr_assert(text_is(recall.items[1].key, "city") && text_is(recall.items[1].value, "\"Rome\""));
     cr_assert(text_is(recall.items[2].key, "diet") && text_is(recall.items[2].value, "\"vegan\""));
 
-    MUST(memories_recall(store, &own, 6, &recall, &test_err));
+    MUST(memory_keys_recall(store, &own, 6, &recall, &test_err));
     cr_assert_eq(recall.count, 2);
     cr_assert_eq(recall.left_out, 1);
 
-    MUST(memories_recall_key(store, &own, TEXT("diet"), &memory, &test_err));
+    MUST(memory_keys_recall_key(store, &own, TEXT("diet"), &memory, &test_err));
     cr_assert(text_is(memory.value, "\"vegan\""));
-    MUST(memories_recall_key(store, &others, TEXT("diet"), &memory, &test_err));
+    MUST(memory_keys_recall_key(store, &others, TEXT("diet"), &memory, &test_err));
     cr_assert(text_is(memory.value, "\"fish\""));
-    GIVES(MEMORY_MISSING, memories_recall_key(store, &own, TEXT("x"), &memory, &test_err));
+    GIVES(MEMORY_KEY_MISSING, memory_keys_recall_key(store, &own, TEXT("x"), &memory, &test_err));
 }
 
 Test(memories, of_an_agent_are_recalled_over_those_of_all)
@@ -276,7 +278,7 @@ static void forgets(struct store *store)
     struct user_removed removed;
 
     fill(store, MEMORY_KEYS_MAX);
-    put(store, &(struct memory_scope){TEXT("bob"), {{0}}}, "a", "1");
+    put(store, &(struct memory_key_scope){TEXT("bob"), {{0}}}, "a", "1");
     put(&other, &ada, "a", "1");
     MUST(users_delete(
         store,
