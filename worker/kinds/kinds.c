@@ -9,6 +9,7 @@ static const struct run_kind *const kinds[] = {
     &kind_agent,
     &kind_completion,
     &kind_embedding,
+    &kind_memory,
 };
 
 const struct run_kind *kinds_find(struct text name)

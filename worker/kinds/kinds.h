@@ -13,6 +13,7 @@ struct worker;
 extern const struct run_kind kind_agent;      /* a model that calls tools until it answers */
 extern const struct run_kind kind_completion; /* one call of a model */
 extern const struct run_kind kind_embedding;  /* vectors of texts */
+extern const struct run_kind kind_memory;     /* what later runs are told */
 
 /* The kind of that name, or NULL. */
 const struct run_kind *kinds_find(struct text name);

@@ -24,6 +24,7 @@ enum run_crash {
 MUSTCHECK int run_read_agent(struct run_task *task, struct text spec, struct error *err);
 MUSTCHECK int run_read_completion(struct run_task *task, struct text spec, struct error *err);
 MUSTCHECK int run_read_embedding(struct run_task *task, struct text spec, struct error *err);
+MUSTCHECK int run_read_memory(struct run_task *task, struct text spec, struct error *err);
 
 struct run_kind {
     const char *name; /* as the database has it */

@@ -11,6 +11,7 @@
 #include "shared/config/config.h"
 #include "shared/fiber/fiber.h"
 #include "worker/live/speaker.h"
+#include "worker/memory/job.h"
 #include "worker/run/execute.h"
 #include "worker/run/kind.h"
 #include "worker/state.h"
@@ -25,6 +26,7 @@ static void run_main(void *arg)
     worker->busy--;
     cond_broadcast(&worker->changed);
     single_call_free(task->single);
+    memory_work_free(task->memory);
     spending_end(&task->spending);
     arena_deinit(&task->arena);
     room_leave(&task->room);
@@ -70,6 +72,11 @@ int run_read_completion(struct run_task *task, struct text spec, struct error *e
 int run_read_embedding(struct run_task *task, struct text spec, struct error *err)
 {
     return read_single(task, spec, SINGLE_EMBEDDING, err);
+}
+
+int run_read_memory(struct run_task *task, struct text spec, struct error *err)
+{
+    return memory_work_read(task, spec, err);
 }
 
 /* The spec is parsed here and now, so that no copy of its text needs to be kept. */

@@ -17,6 +17,11 @@
  *   admit    room for what it asks
  *   give     the reply -> the run's result, which is its end
  *
+ * and of a memory run:
+ *
+ *   gather   what its job is about -> what is asked
+ *   keep     the reply -> what is stored, and the end
+ *
  * Each returns an enum run_next (ending.h), or a negative error.
  */
 
@@ -35,4 +40,6 @@ SUSPENDS MUSTCHECK int stage_see(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_think(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_admit(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_give(struct run_task *task, struct error *err);
+SUSPENDS MUSTCHECK int stage_gather(struct run_task *task, struct error *err);
+SUSPENDS MUSTCHECK int stage_keep(struct run_task *task, struct error *err);
 MUSTCHECK int stage_answer(struct run_task *task, struct error *err);

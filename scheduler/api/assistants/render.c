@@ -302,6 +302,8 @@ void render_run(const struct run *run, struct buf *out)
     add_int(out, ",\"iterations\":", run->iterations);
     add_raw(out, ",\"tools_used\":", run->tools, "[]");
     add_raw(out, ",\"mcp_problems\":", run->mcp_problems, "[]");
+    if (run->memory.ptr)
+        add_raw(out, ",\"result\":", run->memory, "null");
     add_duration(out, ",\"queue_ms\":", run->queue_ms);
     add_duration(out, ",\"latency_ms\":", run->latency_ms);
     add_duration(out, ",\"first_token_ms\":", run->first_token_ms);

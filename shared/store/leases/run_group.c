@@ -31,6 +31,7 @@
 #include "shared/store/leases/run_verdict.h"
 #include "shared/store/leases/write_rows.h"
 #include "shared/store/rows.h"
+#include "shared/store/runs/memory_runs.h"
 #include "shared/store/runs/run_ends.h"
 #include "shared/store/threads/promotions.h"
 #include "shared/store/tools/tool_times.h"
@@ -104,7 +105,8 @@
     "    WHERE r.id = ANY (ARRAY[i.id])" \
     "      AND " SQL_MAY_BECOME("i") \
     "    RETURNING i.n, i.u, coalesce(i.calls, 1) AS calls, i.prompt, i.completion, i.cached," \
-    "        i.cache_write, i.reasoning, i.cost, r.tenant_id, r.agent_id, r.user_id, r.budgets," \
+    "        i.cache_write, i.reasoning, i.cost, r.tenant_id, r.agent_id, r.agent_version," \
+    "        r.shard, r.user_id, r.budgets," \
     "        " ENDED_COLUMNS("r") ", r.steered)"
 
 #define MESSAGES \
@@ -214,6 +216,22 @@
     "      AND ok.prompt + ok.completion + coalesce(ok.cost, 0) > 0" \
     "    GROUP BY b.id)"
 
+/* What is made of memory later, unless the same waits already (runs/memory_runs.h). */
+#define WRITE_FOLLOWS \
+    "f AS (" \
+    "    INSERT INTO runs (" \
+    "        id, tenant_id, kind, thread_id, agent_id, agent_version, shard, priority, spec," \
+    "        spec_bytes, due_at, expires_at, user_id, budgets, about)" \
+    "    SELECT x.id, ok.tenant_id, 'memory', ok.thread_id, ok.agent_id, ok.agent_version," \
+    "        ok.shard, 2, x.spec, octet_length(x.spec::text)," \
+    "        now() + x.delay_ms * interval '1 ms'," \
+    "        now() + x.delay_ms * interval '1 ms'" \
+    "            + " SQL_STRING(MEMORY_RUN_TTL_S) " * interval '1 s'," \
+    "        ok.user_id, ok.budgets, x.about" \
+    "    FROM ok" \
+    "    JOIN (" SQL_FEW_ROWS(FOLLOW_ROWS, "$90") ") x USING (n)" \
+    "    ON CONFLICT (tenant_id, about) WHERE " SQL_ABOUT_WAITS " DO NOTHING)"
+
 /* A step that `w` writes must not be updated a second time. */
 #define NOT_WRITTEN_HERE "AND NOT EXISTS (SELECT 1 FROM y WHERE y.n = e.n AND y.seq = s.seq)"
 
@@ -234,6 +252,7 @@ static const struct pg_statement run_group = {
         " " WRITE_STEPS ","
         " " WRITE_USAGE ","
         " " WRITE_BUDGETS ","
+        " " WRITE_FOLLOWS ","
         " ended AS ("
         "    SELECT *"
         "    FROM ok"

@@ -2,6 +2,7 @@
 /* What a worker writes of a run that it holds. run_writer.h writes it. */
 
 #include "shared/store/runs/call_state.h"
+#include "shared/store/runs/memory_runs.h"
 #include "shared/store/runs/run_state.h"
 #include "shared/store/runs/run_steps.h"
 #include "shared/store/runs/waits.h"
@@ -99,12 +100,14 @@ struct run_changes {
 
 /* The last write: the terminal status with its time, and the thread released. */
 struct run_ending {
-    enum run_status status;        /* terminal */
-    struct uuid result_message;    /* zero: none */
-    struct text error_code;        /* TEXT_NONE: no last_error; e.g. "server_error" */
-    struct text error_message;     /* may be TEXT_NONE */
-    struct text incomplete_reason; /* RUN_INCOMPLETE: "max_completion_tokens", … */
-    struct text result;            /* JSON, of a kind that brings one; TEXT_NONE: none */
+    enum run_status status;           /* terminal */
+    struct uuid result_message;       /* zero: none */
+    struct text error_code;           /* TEXT_NONE: no last_error; e.g. "server_error" */
+    struct text error_message;        /* may be TEXT_NONE */
+    struct text incomplete_reason;    /* RUN_INCOMPLETE: "max_completion_tokens", … */
+    struct text result;               /* JSON, of a kind that brings one; TEXT_NONE: none */
+    const struct memory_run *follows; /* made with the ending, unless they wait already */
+    size_t follows_count;             /* at most MEMORY_FOLLOW_MAX */
 };
 
 /* Why a run that is given back is not due at once. A claim clears it. */

@@ -114,6 +114,14 @@
     COLUMN(84, USAGE_REASONING, "reasoning", 'I') \
     COLUMN(85, USAGE_COST, "cost", 'I')
 
+/* Memory runs that follow from an ending. */
+#define FOLLOW_ROWS(COLUMN) \
+    COLUMN(90, FOLLOW_N, "n", 'I') \
+    COLUMN(91, FOLLOW_ID, "id", 'U') \
+    COLUMN(92, FOLLOW_ABOUT, "about", 'T') \
+    COLUMN(93, FOLLOW_SPEC, "spec", 'W') \
+    COLUMN(94, FOLLOW_DELAY_MS, "delay_ms", 'I')
+
 #define WRITE_ROWS(COLUMN) \
     HEAD_ROWS(COLUMN) \
     TOOL_ROWS(COLUMN) \
@@ -121,7 +129,8 @@
     CALL_ROWS(COLUMN) \
     STEP_ROWS(COLUMN) \
     MODEL_ROWS(COLUMN) \
-    USAGE_ROWS(COLUMN)
+    USAGE_ROWS(COLUMN) \
+    FOLLOW_ROWS(COLUMN)
 /* clang-format on */
 
 enum write_column { WRITE_ROWS(COLUMN_ENUM) };

@@ -288,6 +288,14 @@ static void encode_head(struct write_rows *rows, size_t n, const struct run_writ
         encode_parking(row, changes, write->parking);
 }
 
+static void encode_follow(struct column_row row, const struct memory_run *follow)
+{
+    column_uuid(row, FOLLOW_ID, follow->id);
+    column_text(row, FOLLOW_ABOUT, follow->about);
+    column_text(row, FOLLOW_SPEC, follow->spec);
+    column_int(row, FOLLOW_DELAY_MS, follow->delay_ms);
+}
+
 void write_rows_add(struct write_rows *rows, size_t n, const struct run_write *write)
 {
     const struct run_changes *changes = write->changes;
@@ -300,6 +308,8 @@ void write_rows_add(struct write_rows *rows, size_t n, const struct run_write *w
         encode_call(column_row(columns, CALL_N, n), &changes->calls[i]);
     for (size_t i = 0; i < changes->step_count; i++)
         encode_step(column_row(columns, STEP_N, n), &changes->steps[i]);
+    for (size_t i = 0; write->ending && i < write->ending->follows_count; i++)
+        encode_follow(column_row(columns, FOLLOW_N, n), &write->ending->follows[i]);
     if (only_model(changes))
         return;
     for (size_t i = 0; i < changes->usage_count; i++)
@@ -317,6 +327,15 @@ static size_t calls_bytes(const struct run_changes *changes)
         bytes += 200 + call->call_id.len + call->name.len + call->arguments.len +
                  call->idempotency_key.len + call->result.len;
     }
+    return bytes;
+}
+
+static size_t ending_bytes(const struct run_ending *ending)
+{
+    size_t bytes = ending->error_message.len + ending->result.len;
+
+    for (size_t i = 0; i < ending->follows_count; i++)
+        bytes += 200 + ending->follows[i].about.len + ending->follows[i].spec.len;
     return bytes;
 }
 
@@ -338,7 +357,7 @@ size_t run_write_bytes(const struct run_write *write)
                  step->model.len + step->tried.len + step->reasoning.len;
     }
     if (write->ending)
-        bytes += write->ending->error_message.len + write->ending->result.len;
+        bytes += ending_bytes(write->ending);
     if (write->parking)
         bytes += write->parking->required_action.len;
     return bytes;

@@ -31,6 +31,7 @@ static const struct pg_statement next_run = {
         "    SELECT r.id, " SQL_RUN_ENDED_AT " AS ended_at"
         "    FROM runs r"
         "    WHERE r.thread_id = (SELECT t.id FROM t)"
+        "      AND " SQL_CHECKED("r.kind <> 'memory'")
         "    ORDER BY r.thread_id DESC, r.id DESC"
         "    LIMIT " SQL_STRING(THREAD_NEXT_RUNS) "),"
         " place AS MATERIALIZED ("

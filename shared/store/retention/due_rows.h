@@ -43,7 +43,12 @@
 /* The thread's own agent, or that of its last run. */
 #define AGENT_OF_THREAD(t) \
     "coalesce(" t ".agent_id, (" \
-    "    SELECT q.agent_id FROM runs q WHERE q.thread_id = " t ".id ORDER BY q.id DESC LIMIT 1))"
+    "    SELECT q.agent_id" \
+    "    FROM runs q" \
+    "    WHERE q.thread_id = " t ".id" \
+    "      AND " SQL_CHECKED("q.kind <> 'memory'") \
+    "    ORDER BY q.id DESC" \
+    "    LIMIT 1))"
 
 #define SECONDS(value) "(" value ") * interval '1 s'"
 
@@ -152,7 +157,11 @@
  * for the thread. */
 #define IS_NOT_LAST_RUN \
     "(r.thread_id IS NULL OR EXISTS (" \
-    "    SELECT 1 FROM runs q WHERE q.thread_id = r.thread_id AND q.id > r.id))"
+    "    SELECT 1" \
+    "    FROM runs q" \
+    "    WHERE q.thread_id = r.thread_id" \
+    "      AND q.id > r.id" \
+    "      AND " SQL_CHECKED("q.kind <> 'memory'") "))"
 
 /* Batches of $1, of ids before $2. */
 #define DUE_BATCHES(limit) \

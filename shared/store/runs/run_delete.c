@@ -84,7 +84,11 @@ static const struct pg_statement delete_bare_thread = {
         "    FROM threads t"
         "    WHERE t.id = $3"
         "      AND " SQL_CHECKED("t.tenant_id = $2 AND t.hidden")
-        "      AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = $3)"
+        "      AND NOT EXISTS ("
+        "          SELECT 1"
+        "          FROM runs r"
+        "          WHERE r.thread_id = $3"
+        "            AND " SQL_CHECKED("r.kind <> 'memory'") ")"
         "      AND " SQL_UNUSED_ID("$1") "),"
         " m AS (DELETE FROM messages m USING g WHERE m.thread_id = ANY (ARRAY[g.id])),"
         " i AS (DELETE FROM thread_inputs i USING g WHERE i.thread_id = ANY (ARRAY[g.id]))"

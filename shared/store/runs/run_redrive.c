@@ -41,6 +41,7 @@ static const struct pg_statement redrive = {
         "      AND t.id = r.thread_id"
         "      AND t.active_run IS NULL"
         "      AND r.status IN ('failed', 'expired')"
+        "      AND r.kind = 'agent'"
         "      AND NOT EXISTS ("
         "          SELECT 1"
         "          FROM runs h"
@@ -95,7 +96,7 @@ static int judge(const struct store *store, const struct pg_result *result, bool
     *out = now;
     if (redriven)
         return 0;
-    if ((now.status != RUN_FAILED && now.status != RUN_EXPIRED) || uuid_is_zero(now.thread_id))
+    if ((now.status != RUN_FAILED && now.status != RUN_EXPIRED) || !text_is(now.kind, "agent"))
         return RUN_UNFIT;
     if (uuid_is_zero(active))
         return 0;

@@ -30,7 +30,7 @@
     " r.user_id, r.iterations, to_json(r.tools_used)," \
     " " SQL_MILLISECONDS("r.started_at - r.created_at") "," \
     " " SQL_MILLISECONDS(SQL_RUN_ENDED_AT " - r.created_at") ", r.first_token_ms," \
-    " r.kind, r.mcp_problems"
+    " r.kind, r.mcp_problems, CASE WHEN r.kind = 'memory' THEN r.result END"
 
 /* An interval. */
 #define SQL_MILLISECONDS(interval) "floor(date_part('epoch', " interval ") * 1000)::int8"

@@ -49,6 +49,7 @@ int run_read(struct row *row, void *out, struct error *err)
     run.first_token_ms = row_int_or(row, -1);
     run.kind = row_text(row);
     run.mcp_problems = row_text(row);
+    run.memory = row_text(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct run *)out = run;
@@ -119,7 +120,7 @@ static int list(const struct store *store, const struct pg_query *query,
     SQL_PAGE(RUN_COLUMNS, "r", \
         "runs r" \
         " WHERE r.thread_id = $1" \
-        "   AND " SQL_CHECKED("r.tenant_id = $2") \
+        "   AND " SQL_CHECKED("r.tenant_id = $2 AND r.kind <> 'memory'") \
         "   AND r.id > $3" \
         "   AND r.id < $4", \
         "r.id " direction, "$5", "$6", \

@@ -11,7 +11,7 @@ enum run_priority { RUN_PRIORITY_HIGH = 0, RUN_PRIORITY_NORMAL = 1, RUN_PRIORITY
 
 struct run {
     struct uuid id;
-    struct text kind;      /* "agent", "completion", "embedding" */
+    struct text kind;      /* "agent", "completion", "embedding", "memory" */
     struct uuid thread_id; /* zero: none */
     struct uuid agent_id;  /* zero: none */
     int64_t agent_version;
@@ -49,6 +49,7 @@ struct run {
     int64_t latency_ms;       /* from its creation to its end; -1: not yet */
     int64_t first_token_ms;   /* from when it was due to the first token of a model; -1: none yet */
     struct text mcp_problems; /* JSON array: of its servers; TEXT_NONE: none */
+    struct text memory;       /* JSON object: what came of a memory run; TEXT_NONE: nothing yet */
 };
 
 struct run_list {

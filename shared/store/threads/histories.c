@@ -54,7 +54,7 @@ const struct pg_statement histories_claimed = {
         "    SELECT r.thread_id, r.tenant_id"
         "    FROM runs r"
         "    WHERE r.id = i.id"
-        "      AND " SQL_CHECKED("r.owner = $2 AND r.status = 'in_progress'")
+        "      AND " SQL_CHECKED("r.owner = $2 AND r.status = 'in_progress' AND r.kind = 'agent'")
         "    OFFSET 0) c"
         " CROSS JOIN LATERAL ("
         "    SELECT h.*,"

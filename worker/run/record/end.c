@@ -8,6 +8,7 @@
 #include "shared/base/error.h"
 #include "shared/base/log.h"
 #include "shared/events/teller.h"
+#include "worker/memory/job.h"
 #include "worker/run/record/changes.h"
 #include "worker/run/record/checkpoint.h"
 #include "worker/run/record/persist.h"
@@ -96,6 +97,8 @@ static int finish(struct run_task *task)
     CLEANUP(changes_freep) struct changes *changes = NULL;
     struct changes_base base = base_of(task);
 
+    if (task->ending.end.status == RUN_COMPLETED && !task->single && !task->memory)
+        memory_follow(task);
     changes = changes_new(&base, task->ending.with_calls ? task->ledger.count : 0);
     if (task->ending.with_calls)
         checkpoint_gather(task, changes);

@@ -32,6 +32,7 @@
 #include "worker/run/task/single_call.h"
 
 struct fiber;
+struct memory_work;
 struct run_kind;
 struct worker;
 
@@ -61,7 +62,8 @@ struct run_task {
     struct claim claim;
     struct context_ask ask; /* what is read of the thread */
     struct run_setup setup;
-    struct single_call *single; /* of a run of one call; NULL: of an agent */
+    struct single_call *single; /* of a run of one call; NULL: another one */
+    struct memory_work *memory; /* of a memory run (worker/memory/job.h); NULL: another one */
     struct conversation conversation;
     struct ledger ledger;
     struct meter meter;

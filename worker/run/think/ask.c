@@ -137,7 +137,7 @@ static int take_reply(struct run_task *task, struct thinking *thinking, int r, i
         call_stats_model(stats, target, failure->failure, &failure->usage, took_us);
         if (thinking->other_key && ++thinking->keys_failed < target->keys_count)
             return RUN_GO_ON;
-        if (failure->failure == PROVIDER_CONTEXT_OVERFLOW && !task->single &&
+        if (failure->failure == PROVIDER_CONTEXT_OVERFLOW && !task->setup.asked &&
             try_with_less(task, thinking, request))
             return RUN_GO_ON;
         return thinking_failed(task, thinking, err);
@@ -191,7 +191,7 @@ static int ask_model(struct run_task *task, struct thinking *thinking, struct er
     int r;
 
     thinking_fill(task, thinking, &request);
-    if (!task->single)
+    if (!task->setup.asked)
         leave_out(task, thinking, &request);
     r = spend_before(task, target, &request, err);
     if (r == SPEND_OTHER_MODEL)
