@@ -21,7 +21,7 @@ static const char *const prefixes[] = {
     [ID_PART] = "part_",         [ID_BATCH] = "batch_",   [ID_SCHEDULE] = "sched_",
     [ID_FIRING] = "fire_",       [ID_WEBHOOK] = "whk_",   [ID_ENDPOINT] = "whe_",
     [ID_EVENT] = "evt_",         [ID_DELIVERY] = "dlv_",  [ID_BUDGET] = "budget_",
-    [ID_SECRET] = "sec_",        [ID_TOOL] = "tool_",
+    [ID_SECRET] = "sec_",        [ID_TOOL] = "tool_",     [ID_MEMORY] = "mem_",
 };
 
 /* Random bytes are taken from the system in blocks: a system call each would cost more than the

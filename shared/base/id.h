@@ -36,6 +36,7 @@ enum id_kind {
     ID_BUDGET,       /* budget_ */
     ID_SECRET,       /* sec_    */
     ID_TOOL,         /* tool_   */
+    ID_MEMORY,       /* mem_    */
 };
 
 /* A new id of the present time: sorts after every earlier one of this process. */

@@ -89,6 +89,10 @@ enum store_condition {
     SEARCH_BROAD,       /* a search that takes too long */
     MEMORY_KEY_MISSING, /* nothing of this key is known of the user */
     MEMORY_KEYS_FULL,   /* too much is known of the user */
+    MEMORY_MISSING,     /* no such memory of the user (any more) */
+    MEMORY_CHANGED,     /* the memory has another version than expected */
+    MEMORY_THERE,       /* another memory of the user says the same */
+    MEMORIES_FULL,      /* as many memories of the user are kept as may be */
     FILE_MISSING,       /* no such file, or it has expired */
     FILES_FULL,         /* the tenant's files would take more than they may */
     BLOB_KEPT,          /* what was being written is somebody's */

@@ -38,6 +38,25 @@ static const struct pg_statement memory_delete = {
 /* clang-format on */
 
 /* clang-format off */
+static const struct pg_statement memories_delete = {
+    .name = "user_delete_memories",
+    .sql =
+        "WITH gone AS ("
+        "    DELETE FROM memories"
+        "    WHERE tenant_id = $1"
+        "      AND user_id = $2"
+        "      AND id = ANY (ARRAY("
+        "          SELECT id"
+        "          FROM memories"
+        "          WHERE tenant_id = $1"
+        "            AND user_id = $2"
+        "          LIMIT " BATCH_SQL "))"
+        "    RETURNING 1)"
+        " SELECT count(*)"
+        " FROM gone",
+    .types = "ut",
+};
+
 static const struct pg_statement threads_find = {
     .name = "user_find_threads",
     .sql =
@@ -172,6 +191,13 @@ static int delete_memory(const struct store *store, const struct user_deleting *
     return delete_batch(store, how, &memory_delete, &removed->counts[USER_MEMORY], out_more, err);
 }
 
+static int delete_memories(const struct store *store, const struct user_deleting *how,
+                           struct user_removed *removed, bool *out_more, struct error *err)
+{
+    return delete_batch(store, how, &memories_delete, &removed->counts[USER_MEMORIES], out_more,
+                        err);
+}
+
 static int delete_schedules(const struct store *store, const struct user_deleting *how,
                             struct user_removed *removed, bool *out_more, struct error *err)
 {
@@ -287,13 +313,14 @@ typedef int (*delete_fn)(const struct store *store, const struct user_deleting *
 
 /* In this order: what is not known any more is told to no run, no schedule makes more of them, and
  * what has ended uses nothing. */
-static const delete_fn rows[] = {delete_memory, delete_schedules, delete_threads, delete_runs,
-                                 unname_usage,  delete_budget,    fold_bytes};
+static const delete_fn rows[] = {delete_memory, delete_memories, delete_schedules, delete_threads,
+                                 delete_runs,   unname_usage,    delete_budget,    fold_bytes};
 
 static const char *const names[USER_THING_COUNT] = {
-    [USER_MEMORY] = "memory",     [USER_SCHEDULES] = "schedules", [USER_THREADS] = "threads",
-    [USER_MESSAGES] = "messages", [USER_RUNS] = "runs",           [USER_STEPS] = "steps",
-    [USER_CALLS] = "tool_calls",  [USER_USAGE] = "usage",         [USER_BUDGETS] = "budgets",
+    [USER_MEMORY] = "memory",   [USER_MEMORIES] = "memories", [USER_SCHEDULES] = "schedules",
+    [USER_THREADS] = "threads", [USER_MESSAGES] = "messages", [USER_RUNS] = "runs",
+    [USER_STEPS] = "steps",     [USER_CALLS] = "tool_calls",  [USER_USAGE] = "usage",
+    [USER_BUDGETS] = "budgets",
 };
 
 const char *user_thing_name(enum user_thing thing)

@@ -10,6 +10,7 @@
 
 enum user_thing {
     USER_MEMORY,    /* keys, of all agents and of each */
+    USER_MEMORIES,  /* with those that were replaced */
     USER_SCHEDULES, /* with what became of their times */
     USER_THREADS,   /* those that belong to the user, with all that was done on them */
     USER_MESSAGES,  /* of those threads */

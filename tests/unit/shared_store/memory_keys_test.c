@@ -76,7 +76,7 @@ static void keeps(struct store *store)
     cr_assert_str_eq(all_of(store, &own), "diet={\"a\": [null, 1.50]} end");
 }
 
-Test(memories, are_kept_by_tenant_user_agent_and_key)
+Test(memory_keys, are_kept_by_tenant_user_agent_and_key)
 {
     with_store(keeps);
 }
@@ -109,7 +109,7 @@ static void pages(struct store *store)
     cr_assert_str_eq(shown(store, &ada, &up), "B=1 b=2 more");
 }
 
-Test(memories, are_paged_by_the_bytes_of_their_keys)
+Test(memory_keys, are_paged_by_the_bytes_of_their_keys)
 {
     with_store(pages);
 }
@@ -136,7 +136,7 @@ static void replaces(struct store *store)
     cr_assert_str_eq(all_of(store, &ada), "end");
 }
 
-Test(memories, of_a_scope_are_replaced_as_a_whole)
+Test(memory_keys, of_a_scope_are_replaced_as_a_whole)
 {
     with_store(replaces);
 }
@@ -169,7 +169,7 @@ static void limits(struct store *store)
     cr_assert_str_eq(all_of(store, &ada), "a=1 last=3 end");
 }
 
-Test(memories, are_limited_for_all_agents_together)
+Test(memory_keys, are_limited_for_all_agents_together)
 {
     with_store(limits);
 }
@@ -229,7 +229,7 @@ static void counts_exactly(struct store *store)
     cr_assert_eq(sql_int("SELECT count(*) FROM user_memory"), MEMORY_KEYS_MAX);
 }
 
-Test(memories, are_counted_exactly_whoever_else_writes)
+Test(memory_keys, are_counted_exactly_whoever_else_writes)
 {
     with_store(counts_exactly);
 }
@@ -267,7 +267,7 @@ static void recalls(struct store *store)
     GIVES(MEMORY_KEY_MISSING, memory_keys_recall_key(store, &own, TEXT("x"), &memory, &test_err));
 }
 
-Test(memories, of_an_agent_are_recalled_over_those_of_all)
+Test(memory_keys, of_an_agent_are_recalled_over_those_of_all)
 {
     with_store(recalls);
 }
@@ -306,7 +306,7 @@ static void forgets(struct store *store)
     cr_assert_str_eq(user_thing_name(USER_MEMORY), "memory");
 }
 
-Test(memories, of_a_user_are_deleted_in_batches_that_go_on_where_one_stopped)
+Test(memory_keys, of_a_user_are_deleted_in_batches_that_go_on_where_one_stopped)
 {
     with_store(forgets);
 }
