@@ -41,6 +41,9 @@ int check_tool_resources(struct json_object *value, const struct path *path,
                          struct failure *failure);
 
 /* A model's name: not empty, no blanks. Whether it is served is the registry's to say. */
+/* What an agent learns of users, and tells of them (memories/memories_settings.h). */
+int check_memories(struct json_object *value, const struct path *path, struct failure *failure);
+
 int check_model(struct json_object *value, const struct path *path, struct failure *failure);
 
 /* ^[a-z0-9]+(-[a-z0-9]+)*$: what stands for an assistant's id can't be taken for one. New slugs are

@@ -36,3 +36,8 @@ MUSTCHECK int narrow_hosts(struct text agents, struct json_object *said, struct 
  * "budget_not_permitted"). */
 MUSTCHECK int narrow_budget(struct text agents, struct json_object *said, struct buf *out,
                             struct failure *failure);
+
+/* The member `memories` of a run: the agent's, less what the request switches off. Appends an
+ * object. A request that says anything else is refused (code "not_permitted"). */
+MUSTCHECK int narrow_memories(struct text agents, struct json_object *said, struct buf *out,
+                              struct failure *failure);

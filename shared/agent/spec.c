@@ -9,11 +9,11 @@
 #include "shared/agent/narrow.h"
 #include "shared/agent/plan.h"
 #include "shared/agent/tools/declared.h"
+#include "shared/agent/tools/tool_choice.h"
 #include "shared/agent/tools/tools.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 #include "shared/json/json_write.h"
-#include "shared/mcp/mcp_member.h"
 
 static const char *const efforts[] = {"none", "minimal", "low", "medium",
                                       "high", "xhigh",   "max", NULL};
@@ -149,6 +149,9 @@ const struct agent_member agent_members[SPEC_MEMBER_COUNT] = {
     [SPEC_MEMORY_CONFIG] = {
         {"memory_config", FIELD_OBJECT, NULLABLE | AGENT, 0, 0, NULL, check_memory_config},
         MEMBER_REPLACED, "null", NULL, true},
+    [SPEC_MEMORIES] = {
+        {"memories", FIELD_OBJECT, NULLABLE | AGENT | RUN, 0, 0, NULL, check_memories},
+        MEMBER_NARROWED, "null", NULL, true},
     [SPEC_VARIABLES] = {
         {"variables", FIELD_OBJECT, NULLABLE | RUN, 0, 0, NULL, check_variables},
         MEMBER_REPLACED, "{}", NULL, true},
@@ -304,54 +307,6 @@ static void write_memory(const struct agent_spec *spec, struct buf *out)
     }
 }
 
-static bool has_name(struct json_object *list, struct text name)
-{
-    for (size_t i = 0; i < json_object_array_length(list); i++)
-        if (text_equal(tool_spec_name(json_object_array_get_idx(list, i)), name))
-            return true;
-    return false;
-}
-
-static bool has_tool(struct text tools_text, struct text name)
-{
-    CLEANUP(json_freep) struct json_object *tools = NULL;
-
-    if (!tools_text.ptr || json_decode(tools_text, JSON_DEPTH_DEFAULT, &tools, NULL) < 0)
-        return false;
-    return has_name(tools, name);
-}
-
-/* Whether it may be a tool of one of the servers: what these have is known when the run begins. */
-static bool has_server_of(struct text tools_text, struct text name)
-{
-    CLEANUP(json_freep) struct json_object *tools = NULL;
-
-    if (!tools_text.ptr || json_decode(tools_text, JSON_DEPTH_DEFAULT, &tools, NULL) < 0)
-        return false;
-    for (size_t i = 0; i < json_object_array_length(tools); i++) {
-        struct json_object *tool = json_object_array_get_idx(tools, i);
-        struct text label = json_get_text(tool, "server_label");
-
-        if (mcp_is_member(tool) && name.len > label.len + 2 &&
-            text_equal((struct text){name.ptr, label.len}, label) &&
-            memcmp(name.ptr + label.len, "__", 2) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int check_choice(struct json_object *choice, struct text tools, struct failure *failure)
-{
-    struct text name = tool_spec_name(choice);
-
-    if (!json_object_is_type(choice, json_type_object) || has_tool(tools, name) ||
-        has_server_of(tools, name))
-        return 0;
-    return failure_param(failure, 400, "tool_choice", "invalid_value",
-                         "Invalid value for 'tool_choice': '%.*s' is none of the run's tools.",
-                         TEXT_ARGS(name));
-}
-
 static int check_cap(enum spec_member member, struct text agents, struct json_object *said,
                      struct failure *failure)
 {
@@ -393,6 +348,8 @@ static int choose(const struct agent_spec *spec, enum spec_member member, struct
                           : narrow_tools(agents, said, narrowed, failure);
     else if (member == SPEC_BUDGET)
         r = narrow_budget(agents, said, narrowed, failure);
+    else if (member == SPEC_MEMORIES)
+        r = narrow_memories(agents, said, narrowed, failure);
     else
         r = narrow_hosts(agents, said, narrowed, failure);
     if (r == 0)
@@ -415,7 +372,7 @@ static int add_functions(struct text tools_text, struct json_object *functions, 
         struct json_object *tool = json_object_array_get_idx(tools, i);
         struct text name = tool_spec_name(tool);
 
-        if (!has_name(functions, name))
+        if (!tool_list_has(functions, name))
             json_write_raw(&write, NULL, json_text(tool));
         else if (!json_get(tool, "function"))
             return failure_param(failure, 400, "tools", "duplicate_value",
@@ -499,7 +456,7 @@ int run_spec_write(const struct agent_spec *spec, struct json_object *body,
     if (agent_spec_check_size(&run, out->len - before, "run", failure) < 0 ||
         agent_spec_check_room(&run, failure) < 0)
         return -E_INVALID;
-    return check_choice(json_get(body, "tool_choice"), run.members[SPEC_TOOLS], failure);
+    return tool_choice_check(json_get(body, "tool_choice"), run.members[SPEC_TOOLS], failure);
 }
 
 /* Opens the object again, for a member more. */

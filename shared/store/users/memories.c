@@ -13,13 +13,6 @@
 #include "shared/base/digest.h"
 #include "shared/store/users/memory_rows.h"
 
-const char *const memory_kind_names[] = {
-    [MEMORY_FACT] = "fact",
-    [MEMORY_PREFERENCE] = "preference",
-    [MEMORY_EPISODE] = "episode",
-    [MEMORY_KIND_COUNT] = NULL,
-};
-
 const char *const memory_source_names[] = {
     [MEMORY_BY_API] = "api",
     [MEMORY_BY_RUN] = "run",
@@ -35,16 +28,6 @@ static int place_of(struct text name, const char *const *names, int count)
     while (i < count && !text_is(name, names[i]))
         i++;
     return i;
-}
-
-bool memory_kind_of(struct text name, enum memory_kind *out)
-{
-    int i = place_of(name, memory_kind_names, MEMORY_KIND_COUNT);
-
-    if (i == MEMORY_KIND_COUNT)
-        return false;
-    *out = (enum memory_kind)i;
-    return true;
 }
 
 static int memory_read(struct row *row, void *out, struct error *err)

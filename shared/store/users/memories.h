@@ -13,24 +13,19 @@
  * runs. What writes may be done again: done twice it has the effect of once.
  */
 
+#include "shared/recall/memory_kind.h"
 #include "shared/store/store.h"
 
 #define MEMORIES_MAX          10000 /* living ones of a user */
 #define MEMORIES_HISTORY_MAX  1000  /* of a user; older ones go */
 #define MEMORIES_HISTORY_DAYS 30
 
-enum memory_kind { MEMORY_FACT, MEMORY_PREFERENCE, MEMORY_EPISODE, MEMORY_KIND_COUNT };
-
 /* Who said so: a client, a run that went through what was said on a thread, or an agent that called
  * a tool. */
 enum memory_source { MEMORY_BY_API, MEMORY_BY_RUN, MEMORY_BY_TOOL, MEMORY_SOURCE_COUNT };
 
-/* "fact", and "api"; ended by NULL. */
-extern const char *const memory_kind_names[];
+/* "api"; ended by NULL. */
 extern const char *const memory_source_names[];
-
-/* The kind of that name. False, output untouched: there is none. */
-MUSTCHECK bool memory_kind_of(struct text name, enum memory_kind *out);
 
 struct memory {
     struct uuid id;
