@@ -41,7 +41,11 @@ static const struct pg_statement memory_delete = {
 static const struct pg_statement memories_delete = {
     .name = "user_delete_memories",
     .sql =
-        "WITH gone AS ("
+        "WITH marks AS ("
+        "    DELETE FROM memory_marks"
+        "    WHERE tenant_id = $1"
+        "      AND user_id = $2),"
+        " gone AS ("
         "    DELETE FROM memories"
         "    WHERE tenant_id = $1"
         "      AND user_id = $2"
