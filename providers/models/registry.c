@@ -154,6 +154,13 @@ const struct config *provider_registry_config(const struct provider_registry *re
     return registry->config;
 }
 
+const char *registry_embedding_model(const struct config *config)
+{
+    const char *said = config->memory.embedding_model;
+
+    return said && said[0] ? said : REGISTRY_EMBEDDING_MODEL;
+}
+
 static bool has_key(const struct provider_registry *registry, int index)
 {
     const struct config_provider *provider = &registry->config->providers[index];

@@ -45,6 +45,10 @@ const struct config *provider_registry_config(const struct provider_registry *re
 MUSTCHECK int provider_registry_resolve(const struct provider_registry *registry, struct text model,
                                         struct provider_target *out, struct error *err);
 
+/* The model that makes the vectors of messages and memories, as the configuration says it. */
+#define REGISTRY_EMBEDDING_MODEL "builtin/hashed-words-1"
+const char *registry_embedding_model(const struct config *config);
+
 /* Calls `fn` with the name and target of each model that is configured: the configuration's models,
  * then those that are known by name of providers that have a key. Each name resolves to what is
  * given with it. */

@@ -133,6 +133,18 @@ static const char *default_of(const struct config *config)
     return config->default_provider ? config->default_provider : "";
 }
 
+static void tell_words(const struct config *before, const struct config *after, struct buf *out)
+{
+    const char *separator = out->len > 0 ? ", " : "";
+
+    if (strcmp(default_of(before), default_of(after)) != 0) {
+        buf_printf(out, "%sdefault_provider", separator);
+        separator = ", ";
+    }
+    if (strcmp(registry_embedding_model(before), registry_embedding_model(after)) != 0)
+        buf_printf(out, "%smemory.embedding_model", separator);
+}
+
 int provider_registry_reload(struct provider_registry **current, struct config *config,
                              struct buf *changed, struct error *err)
 {
@@ -145,8 +157,7 @@ int provider_registry_reload(struct provider_registry **current, struct config *
     provider_registry_own(made, config);
     for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++)
         tell_kind(&kinds[i], before, config, changed);
-    if (strcmp(default_of(before), default_of(config)) != 0)
-        buf_printf(changed, "%sdefault_provider", changed->len > 0 ? ", " : "");
+    tell_words(before, config, changed);
     provider_registry_free(*current);
     *current = made;
     return 0;

@@ -87,6 +87,20 @@ void gateway_set_registry(struct gateway *gateway, struct provider_registry *reg
     gateway->registry = registry;
 }
 
+struct vectors_means gateway_vectors(struct gateway *gateway, struct provider_registry *registry)
+{
+    if (!gateway)
+        return (struct vectors_means){.registry = registry};
+    return (struct vectors_means){
+        .pg = gateway->pg,
+        .redis = gateway->redis,
+        .http = gateway->http,
+        .gate = gateway->gate,
+        .spendings = &gateway->spendings,
+        .registry = registry,
+    };
+}
+
 static void add_left_alone(struct buf *out, const char *name, const void *from)
 {
     struct gate_stats stats;

@@ -8,6 +8,7 @@
  */
 
 #include "providers/spending/spending.h"
+#include "providers/vectors/vectors.h"
 #include "shared/base/compiler.h"
 #include "shared/fiber/budget.h"
 #include "shared/fiber/cond.h"
@@ -69,6 +70,10 @@ SUSPENDS void gateway_stop(struct gateway *gateway);
 /* From now on names of models mean what this registry says. It must outlive the gateway, or be
  * there until the next one is set. */
 void gateway_set_registry(struct gateway *gateway, struct provider_registry *registry);
+
+/* What vectors are made by here (providers/vectors/vectors.h). Without a gateway (NULL) no provider
+ * is asked, and only the model that is built in makes any. */
+struct vectors_means gateway_vectors(struct gateway *gateway, struct provider_registry *registry);
 
 /* Bytes of replies that arrive, of all calls together. */
 #define GATEWAY_REPLY_BYTES ((size_t)256 << 20)

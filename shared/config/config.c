@@ -162,6 +162,7 @@ void config_free(struct config *config)
     free(config->database_url);
     free(config->redis_url);
     free(config->scheduler.host);
+    free(config->memory.embedding_model);
     free(config->default_provider);
     free(config->scheduler.roles);
     free(config->scheduler.metrics);

@@ -224,6 +224,12 @@ struct config {
                        * default), "agent" (an agent may say that it is not) or "ignore" */
     } read_page;
 
+    struct {
+        char
+            *embedding_model; /* PENSTOCK_EMBEDDING_MODEL: makes the vectors of messages and of what
+                                * is known of users; default "builtin/hashed-words-1" */
+    } memory;
+
     char *default_provider; /* PENSTOCK_DEFAULT_PROVIDER: serves models that are named barely and
                              * not known; default "": none */
     int shards;             /* PENSTOCK_SHARDS: of the queue, 1 to 100; default 1 */
@@ -279,8 +285,9 @@ MUSTCHECK int config_load_again(const struct config_flags *flags, char *const *e
 /* Takes over from `loaded` the numbers that may change while a program runs: those of
  * docs/configuration.md. Appends the names of those that changed to `changed`, and of settings that
  * differ but need a new start to `left`, with ", " between. `program` is "scheduler" or "worker":
- * what concerns the other one is passed over. Providers, models and default_provider are not
- * looked at: they are the registry's (providers/models/registry_reload.h). */
+ * what concerns the other one is passed over. Providers, models, default_provider and
+ * memory.embedding_model are not looked at: they are the registry's
+ * (providers/models/registry_reload.h). */
 void config_take_over(struct config *running, const struct config *loaded, const char *program,
                       struct buf *changed, struct buf *left);
 

@@ -168,6 +168,10 @@ struct config_file_code_interpreter {
     char *cgroups;
 };
 
+struct config_file_memory {
+    char *embedding_model;
+};
+
 struct config_file_read_page {
     char *robots;
 };
@@ -211,6 +215,7 @@ struct config_file_data {
     struct config_file_code_interpreter code_interpreter;
     struct config_file_telemetry telemetry;
     struct config_file_read_page read_page;
+    struct config_file_memory memory;
     struct config_file_search_engine *web_search;
     unsigned web_search_count;
     struct config_file_provider *providers;

@@ -62,6 +62,9 @@ static const struct setting settings[] = {
      offsetof(struct config_file_data, log.format), "logfmt", NULL, 0, 0, 0, RELOAD_NUMBER},
     {"default_provider", "PENSTOCK_DEFAULT_PROVIDER", SETTING_STRING, PLACES(default_provider), "",
      NULL, 0, 0, 0, RELOAD_REGISTRY},
+    {"memory.embedding_model", "PENSTOCK_EMBEDDING_MODEL", SETTING_STRING,
+     PLACES(memory.embedding_model), "builtin/hashed-words-1", config_check_name, 0, 0, 0,
+     RELOAD_REGISTRY},
     NUMBER_SETTING(SETTING_INT, shards, "PENSTOCK_SHARDS", 1, 1, 100),
 
     TEXT_SETTING(scheduler.host, "PENSTOCK_HOST", "127.0.0.1", config_check_host),

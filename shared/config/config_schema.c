@@ -190,6 +190,11 @@ static const cyaml_schema_field_t search_engine_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t memory_fields[] = {
+    STRING(memory, embedding_model),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t read_page_fields[] = {
     STRING(read_page, robots),
     CYAML_FIELD_END,
@@ -256,6 +261,8 @@ static const cyaml_schema_field_t file_fields[] = {
                         telemetry_fields),
     CYAML_FIELD_MAPPING("read_page", CYAML_FLAG_OPTIONAL, struct config_file_data, read_page,
                         read_page_fields),
+    CYAML_FIELD_MAPPING("memory", CYAML_FLAG_OPTIONAL, struct config_file_data, memory,
+                        memory_fields),
     SEQUENCE(data, web_search, &search_engine_schema),
     SEQUENCE(data, providers, &provider_schema),
     SEQUENCE(data, models, &model_schema),

@@ -27,7 +27,8 @@ static const char second[] =
     "  {name: spare, base_url: 'http://two/v1', api_key: k2}]\n"
     "models: [{name: added, provider: new}, {name: same, provider: spare},\n"
     "  {name: small, provider: spare, input_price: 2}]\n"
-    "default_provider: new\n";
+    "default_provider: new\n"
+    "memory: {embedding_model: new/vectors}\n";
 
 static void begin(void)
 {
@@ -67,7 +68,7 @@ Test(registry_reload, tells_what_has_changed_by_name)
     cr_assert_str_eq(buf_string(&changed),
                      "provider new added, provider old removed, provider spare changed, "
                      "model added added, model gone removed, model small changed, "
-                     "default_provider");
+                     "default_provider, memory.embedding_model");
     reload(second);
     cr_assert_str_eq(buf_string(&changed), "");
 }

@@ -89,6 +89,7 @@ Test(config_take_over, settings_of_another_program_and_of_the_registry_are_passe
 {
     static const char text[] =
         "default_provider: openai\n"
+        "memory: {embedding_model: openai/text-embedding-3-small}\n"
         "scheduler: {drain_ms: 7, port: 1}\nworker: {drain_ms: 8, slots: 9}\n";
 
     take(text, "scheduler");
@@ -98,6 +99,7 @@ Test(config_take_over, settings_of_another_program_and_of_the_registry_are_passe
     cr_assert_str_eq(buf_string(&changed), "worker.drain_ms");
     cr_assert_str_eq(buf_string(&left), "worker.slots");
     cr_assert_str_eq(running->default_provider, "");
+    cr_assert_str_eq(running->memory.embedding_model, "builtin/hashed-words-1");
 }
 
 Test(config_take_over, a_file_that_can_not_be_read_twice_is_refused)
