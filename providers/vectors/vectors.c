@@ -6,12 +6,17 @@
 
 #include "providers/vectors/vectors.h"
 
+#include <string.h>
+
 #include "providers/embed.h"
 #include "providers/models/registry.h"
 #include "providers/vectors/vectors_internal.h"
+#include "providers/vectors/vectors_provider.h"
 #include "providers/wire/failure.h"
+#include "shared/base/digest.h"
 #include "shared/base/error.h"
 #include "shared/base/utf8.h"
+#include "shared/store/vectors/vector_cache.h"
 
 int vectors_take(const float *values, size_t dimensions, struct arena *arena, struct text *out,
                  struct error *err)
@@ -77,6 +82,101 @@ static int make_here(struct making *making, struct error *err)
     return r;
 }
 
+/* ---- any other ---- */
+
+/* Texts that have no vector yet, one after the other. */
+struct missing {
+    struct text *texts;
+    uint8_t (*digests)[SHA256_BYTES];
+    size_t *places; /* of struct vectors */
+    size_t count;
+};
+
+static struct vector_owner owner_of(const struct making *making)
+{
+    return (struct vector_owner){.tenant = making->ask->tenant,
+                                 .user = making->ask->user,
+                                 .model = text_of(making->model),
+                                 .purpose = making->ask->purpose};
+}
+
+/* A cache that can't be read has nothing. */
+static int look_into_cache(struct making *making, struct missing *missing, struct error *err)
+{
+    const struct vector_owner owner = owner_of(making);
+    struct text *found = arena_calloc(&making->scratch, making->count, sizeof(*found));
+    struct error ignored;
+    int r;
+
+    if (!found)
+        return vectors_no_room(err);
+    r = vector_cache_find(making->means->pg, &owner,
+                          (const uint8_t(*)[SHA256_BYTES])missing->digests, making->count,
+                          making->arena, found, &ignored);
+    if (r == -E_CANCELED || r == -E_LIMIT)
+        return error_set(err, -r, "%s", ignored.text);
+    for (size_t i = 0; i < making->count; i++) {
+        if (found[i].ptr) {
+            making->items[making->places[i]] = found[i];
+            making->dimensions = vector_bytes_dimensions(found[i]);
+            continue;
+        }
+        memmove(missing->digests[missing->count], missing->digests[i], SHA256_BYTES);
+        missing->texts[missing->count] = making->texts[i];
+        missing->places[missing->count++] = making->places[i];
+    }
+    return 0;
+}
+
+/* What can't be kept is asked for again. */
+static int keep_in_cache(struct making *making, const struct missing *missing, struct error *err)
+{
+    const struct vector_owner owner = owner_of(making);
+    struct text *made = arena_calloc(&making->scratch, missing->count, sizeof(*made));
+    struct error ignored;
+    int r;
+
+    if (!made)
+        return vectors_no_room(err);
+    for (size_t i = 0; i < missing->count; i++)
+        made[i] = making->items[missing->places[i]];
+    r = vector_cache_keep(making->means->pg, &owner,
+                          (const uint8_t(*)[SHA256_BYTES])missing->digests, made, missing->count,
+                          &ignored);
+    return r == -E_CANCELED ? error_set(err, E_CANCELED, "canceled") : 0;
+}
+
+static int ask_for(struct making *making, const struct missing *missing, struct error *err)
+{
+    struct embedding_reply reply;
+    int r = vectors_of_provider(making, missing->texts, missing->count, &reply, err);
+
+    for (size_t i = 0; r == 0 && i < missing->count; i++)
+        r = vectors_take(reply.values + i * reply.dimensions, reply.dimensions, making->arena,
+                         &making->items[missing->places[i]], err);
+    if (r != 0)
+        return r;
+    making->dimensions = reply.dimensions;
+    return keep_in_cache(making, missing, err);
+}
+
+static int make_by_provider(struct making *making, struct error *err)
+{
+    struct missing missing = {
+        .texts = arena_calloc(&making->scratch, making->count, sizeof(*missing.texts)),
+        .digests = arena_calloc(&making->scratch, making->count, sizeof(*missing.digests)),
+        .places = arena_calloc(&making->scratch, making->count, sizeof(*missing.places)),
+    };
+    int r;
+
+    if (!missing.texts || !missing.digests || !missing.places)
+        return vectors_no_room(err);
+    for (size_t i = 0; i < making->count; i++)
+        sha256(making->texts[i], missing.digests[i]);
+    r = look_into_cache(making, &missing, err);
+    return r == 0 && missing.count > 0 ? ask_for(making, &missing, err) : r;
+}
+
 /* ---- the whole ---- */
 
 static int make(struct making *making, struct error *err)
@@ -85,9 +185,8 @@ static int make(struct making *making, struct error *err)
 
     if (r < 0 || making->count == 0)
         return r;
-    if (making->target.provider->embedding->make)
-        return make_here(making, err);
-    return vectors_away(err, "%s can't be asked for vectors", making->target.provider_name);
+    return making->target.provider->embedding->make ? make_here(making, err)
+                                                    : make_by_provider(making, err);
 }
 
 static int resolve(struct making *making, struct error *err)

@@ -13,6 +13,7 @@
 #include "shared/base/memory.h"
 #include "shared/fiber/service.h"
 #include "shared/store/retention/sweeps.h"
+#include "shared/store/vectors/vector_cache.h"
 
 enum {
     FIRST_WAIT_MS = 1000,
@@ -35,6 +36,7 @@ enum stage {
     STAGE_RUNS,
     STAGE_BATCHES,
     STAGE_FIRINGS,
+    STAGE_VECTORS,
     STAGE_END,
     STAGE_COUNT,
 };
@@ -55,6 +57,7 @@ struct retention_sweeper {
     uint64_t runs_deleted;
     uint64_t batches_deleted;
     uint64_t firings_deleted;
+    uint64_t vectors_deleted;
     int64_t lag_s;
 };
 
@@ -178,6 +181,20 @@ static int firings(struct retention_sweeper *sweeper, struct error *err)
         return r;
     sweeper->firings_deleted += (uint64_t)deleted;
     if (!more)
+        enter(sweeper, STAGE_VECTORS);
+    return 0;
+}
+
+/* Of all tenants, like firings: what nobody uses any more. */
+static int vectors(struct retention_sweeper *sweeper, struct error *err)
+{
+    int64_t deleted;
+    int r = vector_cache_sweep(sweeper->options.pg, sweeper->rows, &deleted, err);
+
+    if (r < 0)
+        return r;
+    sweeper->vectors_deleted += (uint64_t)deleted;
+    if (deleted < sweeper->rows)
         enter(sweeper, STAGE_END);
     return 0;
 }
@@ -194,10 +211,9 @@ static int end(struct retention_sweeper *sweeper, struct error *err)
 }
 
 static int (*const stages[STAGE_COUNT])(struct retention_sweeper *sweeper, struct error *err) = {
-    [STAGE_TURN] = turn,       [STAGE_TENANT] = next_tenant,
-    [STAGE_THREADS] = threads, [STAGE_HIDDEN] = threads,
-    [STAGE_RUNS] = runs,       [STAGE_BATCHES] = batches,
-    [STAGE_FIRINGS] = firings, [STAGE_END] = end,
+    [STAGE_TURN] = turn,       [STAGE_TENANT] = next_tenant, [STAGE_THREADS] = threads,
+    [STAGE_HIDDEN] = threads,  [STAGE_RUNS] = runs,          [STAGE_BATCHES] = batches,
+    [STAGE_FIRINGS] = firings, [STAGE_VECTORS] = vectors,    [STAGE_END] = end,
 };
 
 /* ---- the service ---- */
@@ -295,6 +311,9 @@ static const struct metric rows[] = {
     METRIC_COUNTS(retention_sweeper, METRIC_UINT64, firings_deleted,
                   "penstock_retention_firings_deleted_total",
                   "Firings of schedules that were deleted since they were old."),
+    METRIC_COUNTS(retention_sweeper, METRIC_UINT64, vectors_deleted,
+                  "penstock_retention_vectors_deleted_total",
+                  "Vectors that were deleted since nobody had used them for 30 days."),
     METRIC_COUNTS(retention_sweeper, METRIC_UINT64, service.failures,
                   "penstock_retention_failures_total", "Steps of retention that failed."),
     METRIC_SHOWS(retention_sweeper, METRIC_INT64, lag_s, "penstock_retention_lag_seconds",

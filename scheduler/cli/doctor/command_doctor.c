@@ -15,6 +15,7 @@
 #include "scheduler/cli/doctor/doctor_mcp.h"
 #include "scheduler/cli/doctor/doctor_tools.h"
 #include "scheduler/cli/doctor/doctor_unattended.h"
+#include "scheduler/cli/doctor/doctor_vectors.h"
 #include "scheduler/cli/files.h"
 #include "scheduler/cli/providers/provider_facts.h"
 #include "scheduler/cli/terminal.h"
@@ -472,9 +473,15 @@ static void check_telemetry(struct doctor *doctor)
                            err.text));
 }
 
+static void check_vectors(struct doctor *doctor)
+{
+    if (doctor_vectors_are_said(doctor->registry))
+        say(doctor, "vectors", doctor_judge_vectors(doctor->registry));
+}
+
 static void (*const checks[])(struct doctor *doctor) = {
-    check_postgres, check_redis, check_server,    check_providers,
-    check_search,   check_mcp,   check_telemetry, check_machine,
+    check_postgres, check_redis,     check_server,  check_providers, check_search,
+    check_mcp,      check_telemetry, check_vectors, check_machine,
 };
 
 static int examine(void *arg)

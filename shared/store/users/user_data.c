@@ -183,10 +183,37 @@ static const struct pg_statement budget_delete = {
 };
 /* clang-format on */
 
+/* clang-format off */
+static const struct pg_statement vectors_delete = {
+    .name = "user_delete_vectors",
+    .sql =
+        "WITH gone AS ("
+        "    DELETE FROM embeddings"
+        "    WHERE tenant_id = $1"
+        "      AND user_id = $2"
+        "      AND (model, purpose, digest) IN ("
+        "          SELECT model, purpose, digest"
+        "          FROM embeddings"
+        "          WHERE tenant_id = $1"
+        "            AND user_id = $2"
+        "          LIMIT " BATCH_SQL ")"
+        "    RETURNING 1)"
+        " SELECT count(*)"
+        " FROM gone",
+    .types = "ut",
+};
+/* clang-format on */
+
 static int delete_budget(const struct store *store, const struct user_deleting *how,
                          struct user_removed *removed, bool *out_more, struct error *err)
 {
     return delete_batch(store, how, &budget_delete, &removed->counts[USER_BUDGETS], out_more, err);
+}
+
+static int delete_vectors(const struct store *store, const struct user_deleting *how,
+                          struct user_removed *removed, bool *out_more, struct error *err)
+{
+    return delete_batch(store, how, &vectors_delete, &removed->counts[USER_VECTORS], out_more, err);
 }
 
 static int delete_memory(const struct store *store, const struct user_deleting *how,
@@ -317,14 +344,15 @@ typedef int (*delete_fn)(const struct store *store, const struct user_deleting *
 
 /* In this order: what is not known any more is told to no run, no schedule makes more of them, and
  * what has ended uses nothing. */
-static const delete_fn rows[] = {delete_memory, delete_memories, delete_schedules, delete_threads,
-                                 delete_runs,   unname_usage,    delete_budget,    fold_bytes};
+static const delete_fn rows[] = {delete_memory,  delete_memories, delete_schedules,
+                                 delete_threads, delete_runs,     unname_usage,
+                                 delete_budget,  delete_vectors,  fold_bytes};
 
 static const char *const names[USER_THING_COUNT] = {
     [USER_MEMORY] = "memory",   [USER_MEMORIES] = "memories", [USER_SCHEDULES] = "schedules",
     [USER_THREADS] = "threads", [USER_MESSAGES] = "messages", [USER_RUNS] = "runs",
     [USER_STEPS] = "steps",     [USER_CALLS] = "tool_calls",  [USER_USAGE] = "usage",
-    [USER_BUDGETS] = "budgets",
+    [USER_BUDGETS] = "budgets", [USER_VECTORS] = "vectors",
 };
 
 const char *user_thing_name(enum user_thing thing)

@@ -19,6 +19,7 @@ enum user_thing {
     USER_CALLS,
     USER_USAGE, /* sums of hours, which stay and lose the name */
     USER_BUDGETS,
+    USER_VECTORS,     /* that are kept so that nobody is asked for them twice */
     USER_THING_COUNT, /* not a thing */
 };
 
