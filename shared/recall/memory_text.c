@@ -12,7 +12,7 @@
 #include "shared/base/utf8.h"
 #include "shared/embed/words.h"
 
-#define WORDS_MAX ((size_t)64 << 10) /* of stems: characters may unfold to many */
+#define WORDS_MAX ((size_t)MEMORY_TEXT_MAX) /* of stems: some characters unfold to many */
 
 /* Characters that change how others are shown, and are not seen themselves; but for joiners, which
  * letters of some scripts need. */
