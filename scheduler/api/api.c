@@ -171,7 +171,7 @@ void api_free(struct api *api)
     free(api);
 }
 
-void api_set_registry(struct api *api, const struct provider_registry *registry)
+void api_set_registry(struct api *api, struct provider_registry *registry)
 {
     api->registry = registry;
 }

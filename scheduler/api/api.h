@@ -32,25 +32,25 @@ struct tracer;
 struct waits;
 
 struct api_options {
-    struct pg *pg;                            /* required */
-    struct pg *pg_large;                      /* for what may be megabytes; default: the same */
-    struct pg *pg_search;                     /* for searches; NULL: search is off */
-    struct pg *pg_files;                      /* for rows of files; default: pg */
-    struct blob_stores *blobs;                /* their bytes; NULL: there are no files */
-    int64_t file_max_bytes;                   /* of one that comes at once */
-    int64_t upload_max_bytes;                 /* of one that comes in parts */
-    int64_t tenant_max_bytes;                 /* of all of a tenant's */
-    const struct provider_registry *registry; /* required */
-    int shards;                               /* default 1 */
-    int64_t run_ttl_ms;                       /* default 24 h */
-    int64_t schedules_max;                    /* of a tenant; default 10,000 */
-    int64_t budgets_max;                      /* of a tenant; default 100,000 */
-    struct thread_limits limits;              /* 0: none */
-    struct waits *waits;       /* of requests for the ends of runs; NULL: none waits */
-    struct live *live;         /* of readers of the events of runs; NULL: none reads */
-    struct gateway *gateway;   /* calls models for requests; NULL: none are called */
-    struct tracer *tracer;     /* NULL: telemetry is off */
-    size_t key_sockets;        /* of one API key, at once; 0: none */
+    struct pg *pg;                      /* required */
+    struct pg *pg_large;                /* for what may be megabytes; default: the same */
+    struct pg *pg_search;               /* for searches; NULL: search is off */
+    struct pg *pg_files;                /* for rows of files; default: pg */
+    struct blob_stores *blobs;          /* their bytes; NULL: there are no files */
+    int64_t file_max_bytes;             /* of one that comes at once */
+    int64_t upload_max_bytes;           /* of one that comes in parts */
+    int64_t tenant_max_bytes;           /* of all of a tenant's */
+    struct provider_registry *registry; /* required */
+    int shards;                         /* default 1 */
+    int64_t run_ttl_ms;                 /* default 24 h */
+    int64_t schedules_max;              /* of a tenant; default 10,000 */
+    int64_t budgets_max;                /* of a tenant; default 100,000 */
+    struct thread_limits limits;        /* 0: none */
+    struct waits *waits;                /* of requests for the ends of runs; NULL: none waits */
+    struct live *live;                  /* of readers of the events of runs; NULL: none reads */
+    struct gateway *gateway;            /* calls models for requests; NULL: none are called */
+    struct tracer *tracer;              /* NULL: telemetry is off */
+    size_t key_sockets;                 /* of one API key, at once; 0: none */
     int64_t response_wait_ms;  /* for the end of one; default: as long as a stock client waits */
     const char *mcp_origins;   /* web pages that may ask /mcp; NULL: none */
     struct http_client *hooks; /* to receivers of webhooks, for trials; NULL: there are none */
@@ -78,7 +78,7 @@ const char *api_error_body(int status, const char *message, struct buf *body);
 
 /* From now on names of models mean what this registry says. It must outlive the api, or be there
  * until the next one is set. */
-void api_set_registry(struct api *api, const struct provider_registry *registry);
+void api_set_registry(struct api *api, struct provider_registry *registry);
 
 void api_set_load(struct api *api, const struct api_load *load);
 

@@ -49,10 +49,10 @@ struct api {
     struct pg *pg;
     struct pg *pg_large;  /* for what may be megabytes: the same, or another connection */
     struct pg *pg_search; /* NULL: search is off */
-    const struct provider_registry *registry; /* replaced while requests wait: no target of it is
+    struct provider_registry *registry; /* replaced while requests wait: no target of it is
                                                * kept across a wait */
-    struct blob_stores *blobs;                /* NULL: there are no files */
-    struct pg *pg_files;                      /* for rows of files, beside their bytes */
+    struct blob_stores *blobs;          /* NULL: there are no files */
+    struct pg *pg_files;                /* for rows of files, beside their bytes */
     struct file_limits file_limits;
     int64_t run_ttl_ms;
     int64_t schedules_max; /* of a tenant */

@@ -8,6 +8,7 @@
 #include "scheduler/api/files/resources.h"
 #include "scheduler/api/hooks/resources.h"
 #include "scheduler/api/mcp/resources.h"
+#include "scheduler/api/memories/resources.h"
 #include "scheduler/api/openai/conversations/resources.h"
 #include "scheduler/api/openai/resources.h"
 #include "scheduler/api/openai/responses/resources.h"
@@ -31,6 +32,8 @@ const struct endpoint_table *const surfaces[] = {
     &model_endpoints,
     &user_memory_endpoints,
     &user_endpoints,
+    &memory_endpoints,
+    &memory_search_endpoints,
     &run_event_endpoints,
     &chat_completion_endpoints,
     &embedding_endpoints,

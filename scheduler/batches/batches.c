@@ -140,7 +140,7 @@ void batches_stop(struct batches *batches)
     free(batches);
 }
 
-void batches_set_registry(struct batches *batches, const struct provider_registry *registry)
+void batches_set_registry(struct batches *batches, struct provider_registry *registry)
 {
     batches->options.registry = registry;
     response_lines_set_registry(batches->responses, registry);

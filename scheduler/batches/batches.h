@@ -17,7 +17,7 @@ struct tracer;
 struct batches_options {
     struct pg *pg;
     struct blob_stores *blobs;
-    const struct provider_registry *registry;
+    struct provider_registry *registry;
     struct thread_limits limits; /* of threads that lines make */
     struct run_events events;    /* of what it does with runs */
     int shards;
@@ -29,7 +29,7 @@ struct batches *batches_start(const struct batches_options *options);
 SUSPENDS void batches_stop(struct batches *batches); /* accepts NULL */
 
 /* From now on names of models mean what this registry says. */
-void batches_set_registry(struct batches *batches, const struct provider_registry *registry);
+void batches_set_registry(struct batches *batches, struct provider_registry *registry);
 
 void batches_metrics_render(const struct batches *batches, struct buf *out);
 extern const struct metric_table batches_metrics;

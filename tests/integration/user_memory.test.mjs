@@ -202,7 +202,7 @@ test('a user is deleted with all that is known of him, and nobody else', async (
     await stack.ok('PUT', `${at('ada')}?assistant_id=${agent.id}`, { memory: { a: 1, b: 2 } });
     await stack.ok('PUT', at('ada2', 'a'), { value: 1 });
     await tenant.ok('PUT', at('ada', 'a'), { value: 1 });
-    const nothing = { memory: 0, schedules: 0, threads: 0, messages: 0, runs: 0, steps: 0, tool_calls: 0, usage: 0, budgets: 0, vectors: 0 };
+    const nothing = { memory: 0, memories: 0, schedules: 0, threads: 0, messages: 0, runs: 0, steps: 0, tool_calls: 0, usage: 0, budgets: 0, vectors: 0 };
     const receipt = (removed) => ({ object: 'user.deleted', user_id: 'ada', deleted: true, removed: { ...nothing, ...removed } });
     assert.deepEqual(await stack.ok('DELETE', '/v1/users/ada'), receipt({ memory: 502 }));
     assert.deepEqual(await stack.ok('DELETE', '/v1/users/ada'), receipt({}));

@@ -100,7 +100,7 @@ static void on_cancelling(int64_t worker, struct uuid run, void *arg)
     fixture->cancels_told++;
 }
 
-static void run_api(struct fixture *fixture, const struct provider_registry *registry)
+static void run_api(struct fixture *fixture, struct provider_registry *registry)
 {
     struct api_options options = {
         .pg = fixture->pg,

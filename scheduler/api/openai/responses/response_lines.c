@@ -32,8 +32,7 @@ void response_lines_free(struct response_lines *lines)
     free(lines);
 }
 
-void response_lines_set_registry(struct response_lines *lines,
-                                 const struct provider_registry *registry)
+void response_lines_set_registry(struct response_lines *lines, struct provider_registry *registry)
 {
     lines->api.registry = registry;
 }

@@ -14,14 +14,13 @@ struct trace_context;
 
 struct response_lines_options {
     struct pg *pg;
-    const struct provider_registry *registry;
+    struct provider_registry *registry;
     struct submitter *submitter;
 };
 
 struct response_lines *response_lines_new(const struct response_lines_options *options);
 SUSPENDS void response_lines_free(struct response_lines *lines); /* accepts NULL */
-void response_lines_set_registry(struct response_lines *lines,
-                                 const struct provider_registry *registry);
+void response_lines_set_registry(struct response_lines *lines, struct provider_registry *registry);
 
 /* A body that fields_check found fit, and the id of its run. */
 struct response_ask {
