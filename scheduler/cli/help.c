@@ -16,7 +16,7 @@ void help_print_all(FILE *out, const struct command *const *commands, size_t cou
                   "Usage: penstock COMMAND [OPTION...] [ARGUMENT...]\n\n"
                   "Start Penstock, give it agents and prompts, and look after it.\n\nCommands:\n");
     for (size_t i = 0; i < count; i++)
-        (void)fprintf(out, "  %-20s %s\n", commands[i]->name, commands[i]->summary);
+        (void)fprintf(out, "  %-22s %s\n", commands[i]->name, commands[i]->summary);
     (void)fprintf(
         out, "\nCommands that speak to a server read PENSTOCK_URL (http://127.0.0.1:8080) and\n"
              "PENSTOCK_API_KEY, else ./.penstock/dev.env, which `penstock dev` writes.\n"

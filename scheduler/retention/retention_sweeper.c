@@ -13,6 +13,7 @@
 #include "shared/base/memory.h"
 #include "shared/fiber/service.h"
 #include "shared/store/retention/sweeps.h"
+#include "shared/store/users/memories.h"
 #include "shared/store/vectors/vector_cache.h"
 
 enum {
@@ -37,6 +38,7 @@ enum stage {
     STAGE_BATCHES,
     STAGE_FIRINGS,
     STAGE_VECTORS,
+    STAGE_MEMORIES,
     STAGE_END,
     STAGE_COUNT,
 };
@@ -58,6 +60,7 @@ struct retention_sweeper {
     uint64_t batches_deleted;
     uint64_t firings_deleted;
     uint64_t vectors_deleted;
+    uint64_t memories_deleted;
     int64_t lag_s;
 };
 
@@ -195,6 +198,19 @@ static int vectors(struct retention_sweeper *sweeper, struct error *err)
         return r;
     sweeper->vectors_deleted += (uint64_t)deleted;
     if (deleted < sweeper->rows)
+        enter(sweeper, STAGE_MEMORIES);
+    return 0;
+}
+
+static int memories(struct retention_sweeper *sweeper, struct error *err)
+{
+    int64_t deleted;
+    int r = memories_sweep(sweeper->options.pg, sweeper->rows, &deleted, err);
+
+    if (r < 0)
+        return r;
+    sweeper->memories_deleted += (uint64_t)deleted;
+    if (deleted < sweeper->rows)
         enter(sweeper, STAGE_END);
     return 0;
 }
@@ -213,7 +229,8 @@ static int end(struct retention_sweeper *sweeper, struct error *err)
 static int (*const stages[STAGE_COUNT])(struct retention_sweeper *sweeper, struct error *err) = {
     [STAGE_TURN] = turn,       [STAGE_TENANT] = next_tenant, [STAGE_THREADS] = threads,
     [STAGE_HIDDEN] = threads,  [STAGE_RUNS] = runs,          [STAGE_BATCHES] = batches,
-    [STAGE_FIRINGS] = firings, [STAGE_VECTORS] = vectors,    [STAGE_END] = end,
+    [STAGE_FIRINGS] = firings, [STAGE_VECTORS] = vectors,    [STAGE_MEMORIES] = memories,
+    [STAGE_END] = end,
 };
 
 /* ---- the service ---- */
@@ -314,6 +331,9 @@ static const struct metric rows[] = {
     METRIC_COUNTS(retention_sweeper, METRIC_UINT64, vectors_deleted,
                   "penstock_retention_vectors_deleted_total",
                   "Vectors that were deleted since nobody had used them for 30 days."),
+    METRIC_COUNTS(retention_sweeper, METRIC_UINT64, memories_deleted,
+                  "penstock_retention_memories_deleted_total",
+                  "Memories that were deleted 30 days after something else had replaced them."),
     METRIC_COUNTS(retention_sweeper, METRIC_UINT64, service.failures,
                   "penstock_retention_failures_total", "Steps of retention that failed."),
     METRIC_SHOWS(retention_sweeper, METRIC_INT64, lag_s, "penstock_retention_lag_seconds",

@@ -1,6 +1,6 @@
 // What a command printed, beside what the document shows.
 
-export const id = /\b(?:run|thread|asst|msg|step|call|key|tenant|resp|conv|fc|mcp|fco)_[0-9a-f]{12,34}\b/g;
+export const id = /\b(?:run|thread|asst|msg|step|call|key|tenant|resp|conv|fc|mcp|fco|mem)_[0-9a-f]{12,34}\b/g;
 
 /** What differs from run to run, by pattern. */
 const patterns = [

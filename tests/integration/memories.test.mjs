@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { withStack } from '../lib/stack.mjs';
+import { until, withStack } from '../lib/stack.mjs';
 
 const options = { script: 'rules: [{name: any, then: {text: Hello.}}]', workers: 0 };
 
@@ -267,5 +267,42 @@ test('with its user all that was remembered goes', async () => {
     assert.deepEqual(placesOf(stack, user), []);
     assert.deepEqual(await find(stack, user, 'quixotic'), []);
     assert.equal((await stack.ok('GET', at('bob'))).data.length, 1);
+  });
+});
+
+test('history is over after 30 days', async () => {
+  await withStack({ ...options, config: 'retention: {pause_ms: 100}\n' }, async (stack) => {
+    for (const user of ['ada', 'bob']) {
+      const { id } = await add(stack, user, 'Lives in Rome.');
+      await stack.ok('POST', at(user, `/${id}`), { text: 'Lives in Oslo.' });
+    }
+    stack.exec("UPDATE memories SET replaced_at = now() - interval '30 days 1 minute' WHERE replaced_at IS NOT NULL AND user_id = 'ada'");
+    await until('it is gone', async () => (await stack.ok('GET', at('ada', '?replaced=all'))).data.length === 1);
+    assert.deepEqual(textsOf(await stack.ok('GET', at('ada'))), ['Lives in Oslo.']);
+    assert.equal((await stack.ok('GET', at('bob', '?replaced=true'))).data.length, 1);
+    assert.match(await (await fetch(`${stack.url}/metrics`)).text(), /penstock_retention_memories_deleted_total 1\n/);
+  });
+});
+
+test('the command keeps, finds, corrects and forgets', async () => {
+  await withStack(options, async (stack) => {
+    await stack.assistant({ name: 'cook', slug: 'cook' });
+    const memories = (...args) => stack.command('users', 'memories', ...args);
+    const [id] = memories('add', 'ada/b', 'Likes green tea.', '--kind', 'preference').split(' ');
+    assert.equal(memories('list', 'ada/b'), `${id}  preference  Likes green tea.\n`);
+    memories('add', 'ada/b', 'Cooks for four.', '--agent', 'cook');
+    assert.match(memories('list', 'ada/b', '--agent', 'cook'), /^mem_\w{32}  fact        Cooks for four\.\n$/);
+    assert.equal(memories('list', 'ada/b', '--kind', 'preference', '--limit', '1'), `${id}  preference  Likes green tea.\n`);
+    assert.match(memories('search', 'ada/b', 'which teas?'), new RegExp(`^0\\.\\d\\d  ${id}  preference  Likes green tea\\.\\n$`));
+    assert.equal(memories('search', 'ada/b', 'photosynthesis'), '');
+    assert.equal(memories('update', 'ada/b', id, 'Likes black tea.', '--kind', 'fact'), `${id}  fact        Likes black tea.\n`);
+    assert.match(memories('show', 'ada/b', id), /^text: {6}Likes black tea\.\nkind: {6}fact\nsource: {4}api\nversion: {3}2\ncreated: /);
+    assert.match(memories('list', 'ada/b', '--replaced'), /preference  Likes green tea\./);
+    assert.throws(() => memories('update', 'ada/b', id));
+    assert.throws(() => memories('delete', 'ada/b'), 'not all, unless that is said');
+    assert.equal(memories('delete', 'ada/b', id), 'removed 1\n');
+    assert.throws(() => memories('show', 'ada/b', id));
+    assert.equal(memories('delete', 'ada/b', '--all'), 'removed 1\n');
+    assert.equal(memories('list', 'ada/b'), '');
   });
 });
