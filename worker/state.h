@@ -8,6 +8,7 @@
  */
 
 #include "providers/spending/spending.h"
+#include "providers/vectors/vectors.h"
 #include "shared/base/compiler.h"
 #include "shared/base/list.h"
 #include "shared/fiber/cond.h"
@@ -72,6 +73,7 @@ struct worker {
     struct provider_registry *registry; /* the present one: see registry_reload.h */
     struct heartbeat *heartbeat;
     struct tool_services tools;   /* lent to every call */
+    struct vectors_means vectors; /* of texts that are ours */
     struct sandbox *sandbox;      /* of programs of models; NULL: it is switched off */
     struct fiber *sandbox_herald; /* see code_ability.h */
 

@@ -156,6 +156,8 @@ static int open_parts(struct worker *worker, const struct config *config, struct
             .guard = {(const char *const *)config->worker.private_addresses,
                       config->worker.private_addresses_count},
             .pg = worker->pg,
+            .pg_large = worker->large,
+            .vectors = &worker->vectors,
             .now_wall_ms = clock_wall_ms,
         };
     if (r == 0)
@@ -217,6 +219,14 @@ int worker_open(struct worker *worker, const struct config *config, struct error
     cond_init(&worker->changed);
     room_init(&worker->room, (size_t)config->worker.memory_bytes, (size_t)config->worker.slots);
     r = open_parts(worker, config, err);
+    worker->vectors = (struct vectors_means){
+        .pg = worker->pg,
+        .redis = worker->redis,
+        .http = worker->http,
+        .gate = worker->gate,
+        .spendings = &worker->spendings,
+        .registry = worker->registry,
+    };
     if (r < 0)
         return r;
     r = servers_await_postgres(worker->pg, START_WAIT_MS, err);
@@ -280,7 +290,10 @@ void worker_drain(struct worker *worker)
 int worker_reload(struct worker *worker, struct config *config, struct buf *changed,
                   struct error *err)
 {
-    return provider_registry_reload(&worker->registry, config, changed, err);
+    int r = provider_registry_reload(&worker->registry, config, changed, err);
+
+    worker->vectors.registry = worker->registry;
+    return r;
 }
 
 static void leave(struct worker *worker)

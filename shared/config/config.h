@@ -228,6 +228,8 @@ struct config {
         char
             *embedding_model; /* PENSTOCK_EMBEDDING_MODEL: makes the vectors of messages and of what
                                 * is known of users; default "builtin/hashed-words-1" */
+        int64_t learn_after_ms; /* PENSTOCK_LEARN_AFTER_MS: how long after the end of a run what was
+                                 * said on its thread is gone through; default 60000 */
     } memory;
 
     char *default_provider; /* PENSTOCK_DEFAULT_PROVIDER: serves models that are named barely and

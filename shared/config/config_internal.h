@@ -170,6 +170,7 @@ struct config_file_code_interpreter {
 
 struct config_file_memory {
     char *embedding_model;
+    int64_t *learn_after_ms;
 };
 
 struct config_file_read_page {

@@ -65,6 +65,8 @@ static const struct setting settings[] = {
     {"memory.embedding_model", "PENSTOCK_EMBEDDING_MODEL", SETTING_STRING,
      PLACES(memory.embedding_model), "builtin/hashed-words-1", config_check_name, 0, 0, 0,
      RELOAD_REGISTRY},
+    NUMBER_SETTING(SETTING_INT64, memory.learn_after_ms, "PENSTOCK_LEARN_AFTER_MS", 60000, 0,
+                   24 * HOUR_MS),
     NUMBER_SETTING(SETTING_INT, shards, "PENSTOCK_SHARDS", 1, 1, 100),
 
     TEXT_SETTING(scheduler.host, "PENSTOCK_HOST", "127.0.0.1", config_check_host),

@@ -192,6 +192,7 @@ static const cyaml_schema_field_t search_engine_fields[] = {
 
 static const cyaml_schema_field_t memory_fields[] = {
     STRING(memory, embedding_model),
+    INTEGER(memory, learn_after_ms),
     CYAML_FIELD_END,
 };
 

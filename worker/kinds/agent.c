@@ -1,8 +1,9 @@
 /* An agent's run.
  *
- *   equip ──► resume ──► look ──► act ──► pause ──► hear ──► see ──► think ──► answer ──┐
- *                                  ▲                                                    │
- *                                  └────────────────────────────────────────────────────┘
+ *   equip ──► resume ──► recollect ──► look
+ *     ──► act ──► pause ──► hear ──► see ──► think ──► answer ──┐
+ *          ▲                                                    │
+ *          └────────────────────────────────────────────────────┘
  *
  * until the model answers without calling a tool and nothing was said meanwhile, a budget or the
  * deadline is reached, or the run is stopped.
@@ -18,6 +19,7 @@
 static const struct run_stage first[] = {
     {"equip", stage_equip},
     {"resume", stage_resume},
+    {"recollect", stage_recollect},
     {"look", stage_look},
     {NULL, NULL},
 };

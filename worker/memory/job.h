@@ -30,6 +30,8 @@ struct memory_job {
     bool (*follows)(struct run_task *task, struct memory_run *out);
 };
 
+extern const struct memory_job memory_job_learn; /* what was said -> what is known of a user */
+
 /* The work of a memory run, in its arena. */
 struct memory_work {
     const struct memory_job *job;

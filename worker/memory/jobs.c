@@ -9,6 +9,7 @@
 
 /* NULL ends it. */
 static const struct memory_job *const jobs[] = {
+    &memory_job_learn,
     NULL,
 };
 

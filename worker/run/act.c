@@ -104,6 +104,21 @@ static void end_span(struct span *span, int r, const struct tool_outcome *outcom
     span_end(span);
 }
 
+static struct tool_place place_of(const struct run_task *task)
+{
+    const struct run_claim *row = &task->claim.row;
+
+    return (struct tool_place){
+        .tenant = row->tenant_id,
+        .thread = row->thread_id,
+        .lease = row->lease,
+        .user = task->recall.user,
+        .agent = task->recall.agent,
+        .requests_per_minute = row->requests_per_minute,
+        .tokens_per_minute = row->tokens_per_minute,
+    };
+}
+
 /* Makes the call. Returns as tool_run. */
 static int call_tool(struct run_task *task, struct ledger_call *call, struct buf *result,
                      struct tool_outcome *outcome, struct error *err)
@@ -118,7 +133,7 @@ static int call_tool(struct run_task *task, struct ledger_call *call, struct buf
         .key = call->key,
         .deadline_ms = deadline_min(deadline_in(timeout_ms), task->deadline_ms),
         .expires_ms = task->expires_ms,
-        .place = {task->claim.row.tenant_id, task->claim.row.thread_id, task->claim.row.lease},
+        .place = place_of(task),
         .services = &worker->tools,
         .permissions = &task->setup.tools.permissions,
         .trace = span_context(span, run_trace_context(&task->trace)),

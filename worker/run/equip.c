@@ -27,7 +27,8 @@ static struct store store_of(struct run_task *task)
 static int ask(struct run_task *task, struct text *offered, struct error *err)
 {
     const struct run_claim *row = &task->claim.row;
-    const struct tool_place place = {row->tenant_id, row->thread_id, row->lease};
+    const struct tool_place place = {
+        .tenant = row->tenant_id, .thread = row->thread_id, .lease = row->lease};
     struct store store = store_of(task);
     CLEANUP(buf_deinit) struct buf made = {0};
     int r;

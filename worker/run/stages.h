@@ -4,6 +4,7 @@
  *
  *   equip    tools that servers have -> the toolbox
  *   resume   the thread's messages -> conversation; calls that an earlier attempt left -> ledger
+ *   recollect  what is known of the user -> instructions
  *   look     a run that is to answer what is new ends where nothing is
  *   act      the ledger's calls -> executed, recorded, told to the conversation
  *   pause    a worker that leaves, or has no room for what the run has gathered, hands it back
@@ -32,6 +33,7 @@ struct run_task;
 
 SUSPENDS MUSTCHECK int stage_equip(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_resume(struct run_task *task, struct error *err);
+SUSPENDS MUSTCHECK int stage_recollect(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_look(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_act(struct run_task *task, struct error *err);
 MUSTCHECK int stage_pause(struct run_task *task, struct error *err);

@@ -29,6 +29,7 @@ struct pg;
 struct sandbox;
 struct tool_source;
 struct trace_context;
+struct vectors_means;
 struct web;
 
 #define TOOL_RESULT_MAX    ((size_t)256 << 10) /* bytes */
@@ -60,6 +61,11 @@ struct tool_place {
     struct uuid tenant;
     struct uuid thread;
     struct run_lease lease;
+    /* Of a run that is told of its user, or has tools for that: */
+    struct text user;            /* TEXT_NONE: nobody's */
+    struct uuid agent;           /* zero: none */
+    int64_t requests_per_minute; /* of the tenant; 0: no limit */
+    int64_t tokens_per_minute;
 };
 
 /* What the worker lends to every call. Process lifetime. */
@@ -73,6 +79,8 @@ struct tool_services {
     struct tool_files files; /* of these */
     struct web *web;         /* for tools that read the web; NULL: there is none */
     struct mcp *mcp;         /* servers that are asked for their tools; NULL: none can be */
+    struct pg *pg_large;     /* for what may be megabytes */
+    const struct vectors_means *vectors; /* of what is known of users */
 };
 
 /* What the agent allows its tools, and whose it is. Lives as long as the run. */
@@ -154,5 +162,6 @@ extern const struct tool_source tool_source_client;
 extern const struct tool_source tool_source_declared;
 extern const struct tool_source tool_source_mcp;
 extern const struct tool_source tool_source_plan;
+extern const struct tool_source tool_source_memory;
 extern const struct tool_source tool_source_sandbox;
 extern const struct tool_source tool_source_web;

@@ -21,7 +21,7 @@
 
 static const struct tool_source *const sources[] = {
     &tool_source_builtin, &tool_source_client, &tool_source_declared, &tool_source_sandbox,
-    &tool_source_web,     &tool_source_plan,   &tool_source_mcp,
+    &tool_source_web,     &tool_source_plan,   &tool_source_memory,   &tool_source_mcp,
 };
 
 static int out_of_room(struct error *err)
@@ -174,10 +174,10 @@ static int add_plan_tools(struct arena *arena, struct toolbox *box, struct error
     return r;
 }
 
-static bool has_plan_tool(const struct toolbox *box)
+static bool has_tool_of(const struct toolbox *box, const struct tool_source *source)
 {
     for (size_t i = 0; i < box->count; i++)
-        if (box->tools[i].source == &tool_source_plan)
+        if (box->tools[i].source == source)
             return true;
     return false;
 }
@@ -217,7 +217,8 @@ int toolbox_read(struct json_object *spec, struct text raw, struct arena *arena,
         r = add_plan_tools(arena, &box, err);
     if (r < 0)
         return r;
-    box.plans = has_plan_tool(&box);
+    box.plans = has_tool_of(&box, &tool_source_plan);
+    box.knows = has_tool_of(&box, &tool_source_memory);
     *out = box;
     return 0;
 }

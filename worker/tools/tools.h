@@ -23,6 +23,7 @@ struct toolbox {
     size_t missing_count;
     struct tool_permissions permissions;
     bool plans; /* it has tools that note the run's work in the thread (tools/plan/) */
+    bool knows; /* it has tools for what is known of the user (tools/memory/) */
 };
 
 /* From the members `tools` and `http_allow` of a run's spec; `raw` is the same, as it was written

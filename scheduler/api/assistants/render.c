@@ -304,6 +304,8 @@ void render_run(const struct run *run, struct buf *out)
     add_raw(out, ",\"mcp_problems\":", run->mcp_problems, "[]");
     if (run->memory.ptr)
         add_raw(out, ",\"result\":", run->memory, "null");
+    if (run->recalled.ptr)
+        add_raw(out, ",\"recalled\":", run->recalled, "null");
     add_duration(out, ",\"queue_ms\":", run->queue_ms);
     add_duration(out, ",\"latency_ms\":", run->latency_ms);
     add_duration(out, ",\"first_token_ms\":", run->first_token_ms);

@@ -37,4 +37,5 @@ void memories_settings_read(struct json_object *spec, struct memories_settings *
         out->score_threshold = json_object_get_double(threshold);
     out->model = json_get_text(memories, "model");
     out->instructions = json_get_text(memories, "instructions");
+    out->json = json_text(memories);
 }

@@ -32,6 +32,7 @@ struct memories_settings {
     double score_threshold; /* negative: the search's own */
     struct text model;      /* that learns; TEXT_NONE: the run's */
     struct text instructions;
+    struct text json; /* the member itself */
 };
 
 /* Of a spec; what is odd there is as if nobody had said it. Texts are borrowed from it. */

@@ -15,6 +15,9 @@ const struct tool_kind tool_kinds[] = {
     {"plan_set", TOOL_BY_SERVER, false},
     {"plan_update", TOOL_BY_SERVER, false},
     {"scratchpad_write", TOOL_BY_SERVER, false},
+    {"memory_save", TOOL_BY_SERVER, false},
+    {"memory_search", TOOL_BY_SERVER, false},
+    {"memory_forget", TOOL_BY_SERVER, false},
     {"mcp", TOOL_BY_SERVER, false},
     {"file_search", TOOL_BY_NOBODY, false},
 };

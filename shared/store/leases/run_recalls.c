@@ -5,7 +5,7 @@
 /* clang-format off */
 static const struct pg_statement recalls_read = {
     .name = "run_recalls_read",
-    .sql = "SELECT user_id, agent_id, recalled FROM runs WHERE id = $1 AND tenant_id = $2",
+    .sql = "SELECT user_id, agent_id, about, recalled FROM runs WHERE id = $1 AND tenant_id = $2",
     .types = "uu",
 };
 
@@ -28,6 +28,7 @@ static int read_recall(struct row *row, void *out, struct error *err)
     struct run_recall recall = {.user = row_text(row)};
 
     recall.agent = row_uuid(row);
+    recall.about = row_text(row);
     recall.kept = row_text(row);
     *(struct run_recall *)out = recall;
     return row_check(row, err);

@@ -8,6 +8,7 @@
 struct run_recall {
     struct text user;  /* TEXT_NONE: nobody's */
     struct uuid agent; /* zero: none */
+    struct text about; /* of a memory run; TEXT_NONE: of another one */
     struct text kept;  /* JSON object; TEXT_NONE: nothing was kept yet */
 };
 

@@ -73,7 +73,7 @@ static const struct pg_statement run_get_many = {
 };
 /* clang-format on */
 
-#define COLUMN_PLACE 43 /* behind RUN_COLUMNS */
+#define COLUMN_PLACE RUN_COLUMNS_COUNT
 
 static bool spec_is_of(const struct lru_entry *entry, const void *key)
 {

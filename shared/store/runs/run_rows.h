@@ -8,6 +8,7 @@
 
 /* clang-format off */
 #define RUN_COLUMNS RUN_COLUMNS_WITH("r.spec")
+#define RUN_COLUMNS_COUNT 45
 
 /* The same, with something else in the place of the spec. */
 #define RUN_COLUMNS_WITH(spec) \
@@ -30,7 +31,8 @@
     " r.user_id, r.iterations, to_json(r.tools_used)," \
     " " SQL_MILLISECONDS("r.started_at - r.created_at") "," \
     " " SQL_MILLISECONDS(SQL_RUN_ENDED_AT " - r.created_at") ", r.first_token_ms," \
-    " r.kind, r.mcp_problems, CASE WHEN r.kind = 'memory' THEN r.result END"
+    " r.kind, r.mcp_problems, CASE WHEN r.kind = 'memory' THEN r.result END," \
+    " r.recalled"
 
 /* An interval. */
 #define SQL_MILLISECONDS(interval) "floor(date_part('epoch', " interval ") * 1000)::int8"

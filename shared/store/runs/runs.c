@@ -50,6 +50,7 @@ int run_read(struct row *row, void *out, struct error *err)
     run.kind = row_text(row);
     run.mcp_problems = row_text(row);
     run.memory = row_text(row);
+    run.recalled = row_text(row);
     if (row_check(row, err) < 0)
         return -E_LIMIT;
     *(struct run *)out = run;

@@ -50,6 +50,7 @@ struct run {
     int64_t first_token_ms;   /* from when it was due to the first token of a model; -1: none yet */
     struct text mcp_problems; /* JSON array: of its servers; TEXT_NONE: none */
     struct text memory;       /* JSON object: what came of a memory run; TEXT_NONE: nothing yet */
+    struct text recalled; /* JSON object: what it was told of its user; TEXT_NONE: not looked for */
 };
 
 struct run_list {

@@ -63,17 +63,18 @@ static const struct pg_statement mark_settle = {
     " ORDER BY r.id" \
     " LIMIT 1)"
 
-#define SPEAKER \
-    "CASE WHEN o.submitted_with IS NOT NULL" \
-    "     THEN (SELECT r.user_id FROM runs r WHERE r.id = o.submitted_with)" \
+/* Whose message it is: of whom the run is that it came with, or that wrote it. */
+#define ITS_USER \
+    "CASE WHEN coalesce(o.run_id, o.submitted_with) IS NOT NULL" \
+    "     THEN (SELECT r.user_id FROM runs r WHERE r.id = coalesce(o.run_id, o.submitted_with))" \
     "     ELSE coalesce(t.user_id, " USER_OF_NEXT_RUN ") END"
 
 static const struct pg_statement sayings = {
     .name = "thread_sayings",
     .sql =
         "WITH o AS MATERIALIZED ("
-        "    SELECT o.thread_id, o.position, o.role, o.submitted_with, o.created_at, o.hidden,"
-        "        o.content"
+        "    SELECT o.thread_id, o.position, o.role, o.run_id, o.submitted_with, o.created_at,"
+        "        o.hidden, o.content"
         "    FROM messages o"
         "    WHERE o.thread_id = $2"
         "      AND o.position > $5"
@@ -86,7 +87,7 @@ static const struct pg_statement sayings = {
         " CROSS JOIN LATERAL ("
         "    SELECT CASE"
         "        WHEN o.hidden OR o.role = 'tool' THEN NULL"
-        "        WHEN o.role = 'user' AND (" SPEAKER ") IS DISTINCT FROM $3::text THEN NULL"
+        "        WHEN (" ITS_USER ") IS DISTINCT FROM $3::text THEN NULL"
         "        ELSE left(penstock_text(o.content), $7::int4) END AS text"
         "    OFFSET 0) w"
         " WHERE $4::uuid IS NOT NULL"

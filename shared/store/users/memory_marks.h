@@ -1,7 +1,8 @@
 #pragma once
 /* How far threads were gone through for memories of a user, and what was said on them behind that.
  *
- *     open ──► what was said since ──► a model ──► pend: what is to be kept ──► kept, one by one ──► settle
+ *     open ──► what was said since ──► a model ──► pend: what is to be kept
+ *          ──► kept, one by one ──► settle
  *
  * What is pending is done again by whoever opens the mark next, so a crash loses nothing of it, and
  * since each part names the id that it makes, doing it again makes nothing twice. */
@@ -49,8 +50,8 @@ struct thread_sayings {
 };
 
 /* Visible messages behind `position`, the oldest first: at most `limit` of them are looked at, with
- * `chars` characters of each. Left out are those that another user said, what tools exchanged, and
- * what says nothing. */
+ * `chars` characters of each. Left out are those of other users and answers to them, what tools
+ * exchanged, and what says nothing. */
 SUSPENDS MUSTCHECK int thread_sayings(const struct store *store, const struct memory_mark *mark,
                                       int64_t position, int limit, int chars,
                                       struct thread_sayings *out, struct error *err);

@@ -109,6 +109,22 @@ int setup_parse_trace(struct json_object *spec, struct arena *arena, struct run_
     return r;
 }
 
+static int parse_memories(struct json_object *spec, struct arena *arena,
+                          struct memories_settings *out, struct error *err)
+{
+    int r;
+
+    memories_settings_read(spec, out);
+    if (!out->said)
+        return 0;
+    r = copy_text(arena, out->json, &out->json, err);
+    if (r == 0 && out->model.ptr)
+        r = copy_text(arena, out->model, &out->model, err);
+    if (r == 0)
+        r = copy_text(arena, out->instructions, &out->instructions, err);
+    return r;
+}
+
 static int parse_fallbacks(struct json_object *spec, struct arena *arena, struct run_setup *setup,
                            struct error *err)
 {
@@ -195,6 +211,8 @@ int setup_parse(struct text spec_text, struct arena *arena, struct run_setup *ou
         r = parse_fallbacks(spec, arena, &setup, err);
     if (r == 0)
         r = parse_budget(spec, arena, &setup.budget, err);
+    if (r == 0)
+        r = parse_memories(spec, arena, &setup.memories, err);
     if (r == 0)
         r = parse_raw(raw, arena, &setup.options, err);
     if (r == 0)

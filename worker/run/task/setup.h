@@ -4,6 +4,7 @@
 
 #include "providers/provider.h"
 #include "shared/agent/context_settings.h"
+#include "shared/agent/memories/memories_settings.h"
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
@@ -53,12 +54,13 @@ struct run_setup {
     struct model_options options;
     struct run_budgets budgets; /* max_iterations 0: the worker's default */
     struct run_budget budget;
-    int64_t tokens_per_request;     /* of one call, with what it reads; 0: no limit */
-    struct context_settings memory; /* how much of the thread it is given */
-    bool planning;                  /* it is told how to plan */
-    bool if_pending;                /* no model is called where nothing is new to the agent */
-    bool ends_at_calls;             /* of functions of the client: they do not park the run */
-    int64_t timeout_ms;             /* 0: none beside the run's expiry */
+    int64_t tokens_per_request;        /* of one call, with what it reads; 0: no limit */
+    struct context_settings memory;    /* how much of the thread it is given */
+    struct memories_settings memories; /* what it learns of its user, and is told */
+    bool planning;                     /* it is told how to plan */
+    bool if_pending;                   /* no model is called where nothing is new to the agent */
+    bool ends_at_calls;                /* of functions of the client: they do not park the run */
+    int64_t timeout_ms;                /* 0: none beside the run's expiry */
 };
 
 /* All texts of *out live in the arena. Returns 0, -E_INVALID with what is wrong in the spec, or

@@ -19,6 +19,7 @@
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/base/list.h"
+#include "shared/store/leases/run_recalls.h"
 #include "worker/live/voice.h"
 #include "worker/room/room.h"
 #include "worker/run/task/claim.h"
@@ -61,6 +62,8 @@ struct run_task {
     struct room_share room; /* for what it holds beyond its slot's part */
     struct claim claim;
     struct context_ask ask; /* what is read of the thread */
+    struct run_recall
+        recall; /* whose it is, and what it was told of him; all zeros: not looked for */
     struct run_setup setup;
     struct single_call *single; /* of a run of one call; NULL: another one */
     struct memory_work *memory; /* of a memory run (worker/memory/job.h); NULL: another one */

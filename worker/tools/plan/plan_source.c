@@ -11,8 +11,8 @@
 #include "shared/agent/plan.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
-#include "shared/schema/schema.h"
 #include "shared/store/leases/agent_states.h"
+#include "worker/tools/arguments.h"
 #include "worker/tools/plan/plan_state.h"
 #include "worker/tools/tool.h"
 
@@ -89,27 +89,6 @@ static void describe(const struct tool *tool, struct text arguments, struct buf 
     buf_add_text(out, tool->name);
 }
 
-static int read_arguments(const struct plan_tool *own, struct text text, struct json_object **out,
-                          struct error *err)
-{
-    CLEANUP(json_freep) struct json_object *schema = NULL;
-    int r;
-
-    if (text.len > TOOL_ARGUMENTS_MAX)
-        return error_set(err, E_LIMIT, "the arguments are over %zu bytes", TOOL_ARGUMENTS_MAX);
-    r = json_decode(text, JSON_DEPTH_DEFAULT, out, err);
-    if (r < 0)
-        return error_wrap(err, "the arguments are not valid JSON");
-    if (!json_object_is_type(*out, json_type_object))
-        return error_set(err, E_INVALID, "the arguments of %s must be a JSON object",
-                         plan_tool_names[own - plan_tools]);
-    r = json_decode(text_of(own->parameters), JSON_DEPTH_DEFAULT, &schema, err);
-    ASSERT(r == 0);
-    schema_drop_nulls(schema, *out);
-    r = schema_check(schema, *out, err);
-    return r < 0 ? error_wrap(err, "the arguments do not fit") : 0;
-}
-
 /* ---- the write ---- */
 
 static int check_size(struct json_object *state, struct error *err)
@@ -169,7 +148,8 @@ static int call(const struct tool_call *call, struct buf *out, struct tool_outco
     const struct plan_tool *own = call->tool->own;
     CLEANUP(json_freep) struct json_object *arguments = NULL;
     CLEANUP(json_freep) struct json_object *state = NULL;
-    int r = read_arguments(own, call->arguments, &arguments, err);
+    int r = arguments_read(plan_tool_names[own - plan_tools], own->parameters, call->arguments,
+                           &arguments, err);
 
     *outcome = (struct tool_outcome){.end = TOOL_DONE};
     if (r < 0)
