@@ -16,6 +16,7 @@
 #include "shared/config/config.h"
 #include "shared/json/json_write.h"
 #include "shared/store/users/memory_marks.h"
+#include "shared/text/tokens.h"
 #include "worker/memory/job.h"
 #include "worker/memory/learn/learned.h"
 #include "worker/state.h"
@@ -25,6 +26,9 @@
 #define SAYING_CHARS   4000  /* of each */
 #define DOCUMENT_BYTES 65536 /* of what was said, in all */
 #define QUESTION_BYTES 8192  /* of it, by which known memories are looked for */
+#define PAGE           50
+#define KNOWN_TOKENS   8000 /* of the memories that the model is shown */
+#define NOTE_TOKENS    24   /* of what stands around one */
 #define ANSWER_TOKENS  2000
 #define DEADLINE_MS    30000 /* of what is asked beside the model */
 #define ASKS_MAX       5     /* while what is known changes under it; then its answer holds */
@@ -37,6 +41,7 @@ struct learn {
     struct thread_sayings sayings;
     struct learned_known known[LEARNED_KNOWN_MAX];
     size_t known_count;
+    int64_t known_tokens;
     struct chat_message message;
     struct chat_request request;
     size_t kept[3]; /* by action */
@@ -183,34 +188,43 @@ static void write_question(const struct thread_sayings *sayings, struct buf *out
     }
 }
 
-/* What is common knowledge is not one agent's to change. */
-static void add_known(struct learn *learn, const struct memory *memory)
+/* Whether there is room for more. What is common knowledge is not one agent's to change. */
+static bool add_known(struct learn *learn, const struct memory *memory)
 {
-    if (learn->known_count == LEARNED_KNOWN_MAX || !uuid_equal(memory->agent, learn->mark.agent))
-        return;
+    int64_t tokens = NOTE_TOKENS + tokens_estimate(memory->text, TOKENS_O200K);
+
+    if (learn->known_count == LEARNED_KNOWN_MAX || learn->known_tokens + tokens > KNOWN_TOKENS)
+        return false;
+    if (!uuid_equal(memory->agent, learn->mark.agent))
+        return true;
     for (size_t i = 0; i < learn->known_count; i++)
         if (uuid_equal(learn->known[i].id, memory->id))
-            return;
+            return true;
     learn->known[learn->known_count++] = (struct learned_known){
         memory->id, memory->version, memory->kind, memory->text, memory->updated_at};
+    learn->known_tokens += tokens;
+    return true;
 }
 
-/* What contradicts what is said now may be said in quite other words: where there is room, what was
+/* What contradicts what is said now may be said in quite other words: while there is room, what was
  * noted last is shown as well. */
 static int add_newest(struct run_task *task, struct learn *learn, struct error *err)
 {
     const struct memory_filter filter = {
         .of_agent = true, .agent = learn->mark.agent, .kind = -1, .which = MEMORIES_LIVING};
+    struct page page = {.limit = PAGE};
     struct store store = store_of(task);
-    struct memory_list newest;
-    int r;
+    struct memory_list newest = {.has_more = true};
+    bool has_room = true;
+    int r = 0;
 
-    if (learn->known_count == LEARNED_KNOWN_MAX)
-        return 0;
-    r = memories_list(&store, learn->mark.user, &filter, &(struct page){.limit = LEARNED_KNOWN_MAX},
-                      &newest, err);
-    for (size_t i = 0; r == 0 && i < newest.count; i++)
-        add_known(learn, &newest.items[i]);
+    while (r == 0 && has_room && newest.has_more) {
+        r = memories_list(&store, learn->mark.user, &filter, &page, &newest, err);
+        for (size_t i = 0; r == 0 && has_room && i < newest.count; i++) {
+            has_room = add_known(learn, &newest.items[i]);
+            page.after = newest.items[i].id;
+        }
+    }
     return r;
 }
 
@@ -225,11 +239,11 @@ static int find_known(struct run_task *task, struct learn *learn, struct error *
     write_question(&learn->sayings, &question);
     r = known_search(&place,
                      &(struct known_wanted){.question = buf_text(&question),
-                                            .limit = LEARNED_KNOWN_MAX,
+                                            .limit = MEMORY_SEARCH_MAX,
                                             .threshold = 0},
                      &found, err);
     for (size_t i = 0; r == 0 && i < found.count; i++)
-        add_known(learn, &found.items[i].memory);
+        (void)add_known(learn, &found.items[i].memory);
     return r < 0 ? r : add_newest(task, learn, err);
 }
 

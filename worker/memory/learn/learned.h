@@ -17,8 +17,8 @@
 struct error;
 struct thread_sayings;
 
-#define LEARNED_OPS_MAX   10 /* of one answer */
-#define LEARNED_KNOWN_MAX 20 /* memories that the model is shown */
+#define LEARNED_OPS_MAX   10  /* of one answer */
+#define LEARNED_KNOWN_MAX 300 /* memories that the model is shown */
 
 /* A memory that is known already. */
 struct learned_known {
