@@ -137,6 +137,7 @@ static int read_question(struct searching *searching, struct error *err)
         .threshold = (float)search->threshold,
         .limit = (size_t)search->limit,
     };
+    random_bytes(&searching->question.seed, sizeof(searching->question.seed));
     if (memory_words(&searching->arena, said, &searching->question.words) < 0)
         return error_set(err, E_INVALID, "the question is no text");
     return 0;

@@ -1,7 +1,7 @@
 /* Which memories a question is about
  *
- * Each word of each memory is compared with each of the question, so the work is their product:
- * words are told apart by a few bits for each of their parts before they are looked at.
+ * Each word of each memory is looked up once among those of the question, so what it takes follows
+ * from how much there is to read, and not from how long the question is.
  */
 
 #include "shared/recall/rank.h"
@@ -11,6 +11,7 @@
 
 #include "shared/base/memory.h"
 #include "shared/recall/everyday_words.h"
+#include "shared/recall/word_index.h"
 
 /* BM25's, measured with tests/data/recall_facts.json, as all numbers here. */
 #define SATURATION    0.6F
@@ -22,29 +23,13 @@
 #define EVERYDAY_WEIGHT 0.6F
 #define HALF_NATS       4.0F
 
-/* Of shorter words another one is not nearly the same, but another. */
-#define NEAR_LEN_MIN 4
-#define ALIKE_MIN    0.5F
-
 /* Two that share so much of their words say nearly the same. */
 #define SAME_SHARE 0.75F
 
 /* With fewer memories their mean similarity says nothing of the model. */
 #define MEAN_COUNT_MIN 8
 
-#define PARTS_MAX 72
-#define BITS      4 /* of 64 each */
-
-/* A word with its parts of three bytes, its ends included. */
-struct parts {
-    struct text word;
-    uint32_t list[PARTS_MAX];
-    size_t count;
-    uint64_t bits[BITS];
-};
-
 struct term {
-    struct parts parts;
     float weight;
     size_t exact; /* memories that have the very word */
     size_t any;   /* or one like it */
@@ -54,7 +39,8 @@ struct ranking {
     const struct recall_question *question;
     const struct recall_document *documents;
     size_t count;
-    struct term *terms;
+    struct word_index *words;
+    struct term terms[WORD_INDEX_MAX];
     size_t term_count;
     float *matches; /* of each memory and term: 1 or more, how often it has the word; below, how
                       * alike its most alike one is */
@@ -74,120 +60,31 @@ static bool next_word(struct text *rest, struct text *out)
     return true;
 }
 
-/* Each part once, so that it does not matter which of two words is compared with the other. */
-static void add_part(struct parts *parts, uint32_t part)
-{
-    uint32_t hash = part * UINT32_C(2654435761) >> 24;
-    uint64_t bit = UINT64_C(1) << hash % 64;
-
-    if (parts->bits[hash / 64] & bit)
-        for (size_t i = 0; i < parts->count; i++)
-            if (parts->list[i] == part)
-                return;
-    parts->list[parts->count++] = part;
-    parts->bits[hash / 64] |= bit;
-}
-
-static void cut_parts(struct text word, struct parts *out)
-{
-    uint32_t part = '<';
-
-    out->word = word;
-    out->count = 0;
-    memset(out->bits, 0, sizeof(out->bits));
-    for (size_t i = 0; i <= word.len && out->count < PARTS_MAX; i++) {
-        part = (part << 8 | (i < word.len ? (uint8_t)word.ptr[i] : (uint8_t)'>')) & 0xffffff;
-        if (i > 0)
-            add_part(out, part);
-    }
-}
-
-/* Whether they may be alike: those that are have two parts in common at least. */
-static bool may_be_alike(const struct parts *a, const struct parts *b)
-{
-    int common = 0;
-
-    for (size_t i = 0; i < BITS; i++)
-        common += __builtin_popcountll(a->bits[i] & b->bits[i]);
-    return common >= 2;
-}
-
-/* By parts: twice those in common of all (Dice's coefficient). */
-static float share_of_parts(const struct parts *a, const struct parts *b)
-{
-    size_t common = 0;
-
-    for (size_t i = 0; i < a->count; i++)
-        for (size_t j = 0; j < b->count; j++)
-            if (a->list[i] == b->list[j]) {
-                common++;
-                break;
-            }
-    return 2 * (float)common / (float)(a->count + b->count);
-}
-
-static float alike(const struct parts *a, const struct parts *b)
-{
-    size_t shorter = a->word.len < b->word.len ? a->word.len : b->word.len;
-    size_t longer = a->word.len + b->word.len - shorter;
-    size_t begin = 0;
-    float most;
-
-    if (shorter < NEAR_LEN_MIN || !may_be_alike(a, b))
-        return 0;
-    most = share_of_parts(a, b);
-    while (begin < shorter && a->word.ptr[begin] == b->word.ptr[begin])
-        begin++;
-    if (begin >= NEAR_LEN_MIN)
-        most = fmaxf(most, (float)begin / (float)longer);
-    if (memmem(a->word.len == longer ? a->word.ptr : b->word.ptr, longer,
-               a->word.len == longer ? b->word.ptr : a->word.ptr, shorter))
-        most = fmaxf(most, (float)shorter / (float)longer);
-    return most < ALIKE_MIN ? 0 : fminf(most, 0.99F);
-}
-
-float recall_word_alike(struct text a, struct text b)
-{
-    struct parts one;
-    struct parts other;
-
-    if (text_equal(a, b))
-        return 1;
-    cut_parts(a, &one);
-    cut_parts(b, &other);
-    return alike(&one, &other);
-}
-
 static void read_question(struct ranking *ranking)
 {
     struct text rest = ranking->question->words;
     struct text word;
 
-    while (ranking->term_count < RECALL_WORDS_MAX && next_word(&rest, &word)) {
-        struct term *term = &ranking->terms[ranking->term_count];
-        size_t i = 0;
-
-        while (i < ranking->term_count && !text_equal(ranking->terms[i].parts.word, word))
-            i++;
-        if (i < ranking->term_count || word.len == 0)
-            continue;
-        cut_parts(word, &term->parts);
-        term->weight = word_is_everyday(word) ? EVERYDAY_WEIGHT : 1;
-        term->exact = term->any = 0;
-        ranking->term_count++;
-    }
+    while (next_word(&rest, &word))
+        word_index_add(ranking->words, word);
+    ranking->term_count = word_index_count(ranking->words);
+    for (size_t i = 0; i < ranking->term_count; i++)
+        ranking->terms[i].weight =
+            word_is_everyday(word_index_word(ranking->words, i)) ? EVERYDAY_WEIGHT : 1;
 }
 
 static void match_word(const struct ranking *ranking, struct text word, float *matches)
 {
-    struct parts parts;
+    struct word_match found[WORD_INDEX_MAX];
+    size_t count = word_index_find(ranking->words, word, found);
 
-    cut_parts(word, &parts);
-    for (size_t t = 0; t < ranking->term_count; t++) {
-        if (text_equal(word, ranking->terms[t].parts.word))
-            matches[t] = matches[t] >= 1 ? matches[t] + 1 : 1;
-        else if (matches[t] < 1)
-            matches[t] = fmaxf(matches[t], alike(&ranking->terms[t].parts, &parts));
+    for (size_t i = 0; i < count; i++) {
+        float *match = &matches[found[i].term];
+
+        if (found[i].alike >= 1)
+            *match = *match >= 1 ? *match + 1 : 1;
+        else if (*match < found[i].alike)
+            *match = found[i].alike;
     }
 }
 
@@ -355,14 +252,14 @@ size_t recall_rank(const struct recall_question *question, const struct recall_d
 
     if (count == 0 || question->limit == 0)
         return 0;
-    ranking.terms = xmalloc(RECALL_WORDS_MAX * sizeof(*ranking.terms));
+    ranking.words = word_index_new(question->seed);
     read_question(&ranking);
     ranking.matches = xcalloc(count * ranking.term_count + 1, sizeof(*ranking.matches));
     ranking.lengths = xcalloc(count, sizeof(*ranking.lengths));
     match(&ranking);
     find_mean(&ranking);
     found = rank(&ranking, hits);
-    free(ranking.terms);
+    word_index_free(ranking.words);
     free(ranking.matches);
     free(ranking.lengths);
     return found;

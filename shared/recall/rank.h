@@ -13,9 +13,6 @@
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
 
-/* Of a question; what follows is not looked at. */
-#define RECALL_WORDS_MAX 48
-
 /* Below this a memory shares no more with the question than chance does. */
 #define RECALL_THRESHOLD_DEFAULT 0.3F
 
@@ -31,7 +28,8 @@ struct recall_document {
 };
 
 struct recall_question {
-    struct text words;
+    struct text words;     /* of which the first WORD_INDEX_MAX are looked at (word_index.h) */
+    uint64_t seed;         /* any number; another one each time */
     float similarity_nats; /* 0: similarities do not count */
     float threshold;       /* of a score */
     size_t limit;
@@ -47,7 +45,3 @@ struct recall_hit {
  * turn. Returns how many there are. */
 size_t recall_rank(const struct recall_question *question, const struct recall_document *documents,
                    size_t count, struct recall_hit *hits);
-
-/* How alike two words are, 0 to 1: by the parts that they have in common. 0 for what is less than
- * half alike. */
-float recall_word_alike(struct text a, struct text b);

@@ -8,8 +8,20 @@
 
 #include "shared/recall/everyday_words.h"
 #include "shared/recall/rank.h"
+#include "shared/recall/word_index.h"
 
-#define NEAR(a, b) ((double)recall_word_alike(TEXT(a), TEXT(b)))
+static float alike(struct text a, struct text b)
+{
+    struct word_index *index = word_index_new(4711);
+    struct word_match match = {.alike = 0};
+
+    word_index_add(index, a);
+    cr_assert_leq(word_index_find(index, b, &match), 1);
+    word_index_free(index);
+    return match.alike;
+}
+
+#define NEAR(a, b) ((double)alike(TEXT(a), TEXT(b)))
 
 static struct recall_document words_of(const char *words)
 {
@@ -91,7 +103,9 @@ Test(rank, words_are_alike_by_their_parts)
 {
     cr_expect_eq(NEAR("same", "same"), 1);
     cr_expect_eq(NEAR("cat", "cats"), 0, "too short to tell");
-    cr_expect_eq(NEAR("", ""), 1);
+    cr_expect_eq(NEAR("", ""), 0);
+    cr_expect_eq(NEAR("a", "a"), 1);
+    cr_expect_eq(NEAR("ab", "ab"), 1);
     cr_expect_eq(NEAR("", "word"), 0);
     cr_expect_eq(NEAR("coffee", "berlin"), 0);
     cr_expect_gt(NEAR("coffee", "coffe"), 0.6);
@@ -101,27 +115,59 @@ Test(rank, words_are_alike_by_their_parts)
     cr_expect_float_eq(NEAR("coffee", "coffe"), NEAR("coffe", "coffee"), 1e-6);
 }
 
+static void draw(struct text *out, char *bytes, size_t size, bool few)
+{
+    *out = (struct text){bytes, (size_t)rand() % size};
+    for (size_t k = 0; k < size; k++)
+        bytes[k] = (char)(few ? "ab"[rand() % 2] : rand() % 255 + 1);
+}
+
 /* Whatever the words are, it is 0 to 1, the same in both directions, and 1 for the same only. */
 Test(rank, words_are_alike_in_both_directions)
 {
     srand(7);
-    for (int i = 0; i < 100000; i++) {
+    for (int i = 0; i < 20000; i++) {
         char a[80];
         char b[80];
-        struct text one = {a, (size_t)rand() % 79};
-        struct text other = {b, (size_t)rand() % 79};
+        struct text one;
+        struct text other;
         float there;
-        float back;
 
-        for (size_t k = 0; k < sizeof(a); k++) {
-            a[k] = (char)(i % 2 ? "ab"[rand() % 2] : rand() % 255 + 1);
-            b[k] = (char)(i % 2 ? "ab"[rand() % 2] : rand() % 255 + 1);
+        draw(&one, a, i % 3 ? sizeof(a) : 6, i % 2);
+        draw(&other, b, i % 3 ? sizeof(b) : 6, i % 2);
+        there = alike(one, other);
+        cr_assert(there == 0 || (there >= ALIKE_MIN && there <= 1));
+        cr_assert_eq(there >= 1, one.len > 0 && text_equal(one, other));
+        cr_assert_float_eq(there, alike(other, one), 1e-6);
+    }
+}
+
+/* As if each of them was compared alone, whatever the seed is. */
+Test(rank, words_of_a_question_are_told_apart)
+{
+    srand(8);
+    for (int i = 0; i < 500; i++) {
+        char bytes[WORD_INDEX_MAX][12];
+        struct word_index *index = word_index_new((uint64_t)rand() << 32 | (uint64_t)rand());
+        struct word_match found[WORD_INDEX_MAX];
+        char last[12];
+        struct text word;
+        size_t count;
+        size_t wanted = 0;
+
+        for (size_t k = 0; k < WORD_INDEX_MAX; k++) {
+            draw(&word, bytes[k], sizeof(bytes[k]), k % 2);
+            word_index_add(index, word);
         }
-        there = recall_word_alike(one, other);
-        back = recall_word_alike(other, one);
-        cr_assert(there >= 0 && there <= 1);
-        cr_assert_eq(there >= 1, text_equal(one, other));
-        cr_assert_eq(there > 0, back > 0);
+        draw(&word, last, sizeof(last), true);
+        count = word_index_find(index, word, found);
+        for (size_t k = 0; k < word_index_count(index); k++)
+            wanted += alike(word_index_word(index, k), word) > 0;
+        cr_assert_eq(count, wanted);
+        for (size_t k = 0; k < count; k++)
+            cr_assert_float_eq(found[k].alike, alike(word_index_word(index, found[k].term), word),
+                               1e-6);
+        word_index_free(index);
     }
 }
 
@@ -194,12 +240,12 @@ Test(rank, keeps_to_its_threshold_and_limit)
 
 Test(rank, looks_at_so_many_words_of_a_question)
 {
-    char words[16 * (RECALL_WORDS_MAX + 2)] = "";
+    char words[16 * (WORD_INDEX_MAX + 2)] = "";
     struct recall_document document = words_of("needle");
     struct recall_question question;
     size_t len = 0;
 
-    for (int i = 0; i < RECALL_WORDS_MAX - 1; i++)
+    for (int i = 0; i < WORD_INDEX_MAX - 1; i++)
         len += (size_t)snprintf(words + len, sizeof(words) - len, "w%d w%d ", i, i);
     snprintf(words + len, sizeof(words) - len, "needle");
     question = question_of(words);
