@@ -1,6 +1,7 @@
 // Memories of users: kept, listed, corrected, found and forgotten by the API, and by nobody else's.
 
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { until, withStack } from '../lib/stack.mjs';
 
@@ -177,6 +178,50 @@ test('a search finds what is asked for in other words, for an agent what it know
     const degraded = await stack.ok('POST', at('u', '/search'), { query: 'sold' });
     assert.deepEqual([textsOf(degraded), degraded.degraded], [['Sold the car.'], true], 'a vector of another model does not count');
   });
+});
+
+/** A provider whose vectors know what sweets are; `away` says whether it fails. */
+async function startMeanings() {
+  const state = { away: false, asked: [] };
+  const meaning = (text) => [/nut|praline|sweet/i.test(text) ? 1 : 0, /car|skoda/i.test(text) ? 1 : 0, 0.1];
+  const server = createServer(async (request, response) => {
+    let body = '';
+    for await (const piece of request) body += piece;
+    if (state.away) return response.writeHead(500, { 'content-type': 'application/json' }).end('{"error":{"message":"down"}}');
+    const input = [JSON.parse(body).input].flat();
+    state.asked.push(...input);
+    const data = input.map((text, index) => ({ object: 'embedding', index, embedding: meaning(text) }));
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ object: 'list', model: 'm', data, usage: { prompt_tokens: 1, total_tokens: 1 } }));
+  });
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  const config = `memory: {embedding_model: odd/m}\nproviders: [{name: odd, kind: openai_chat, base_url: 'http://127.0.0.1:${server.address().port}/v1', api_key: x}]\n`;
+  return { server, state, config };
+}
+
+test('a model that knows meanings finds by them, and words count alone while it is away', async () => {
+  const { server, state, config } = await startMeanings();
+  try {
+    await withStack({ ...options, config }, async (stack) => {
+      const search = async (query) => {
+        const reply = await stack.ok('POST', at('u', '/search'), { query });
+        return [textsOf(reply), reply.degraded];
+      };
+      for (const text of ['Is allergic to hazelnuts.', 'Owns a white Skoda.']) await add(stack, 'u', text);
+      assert.deepEqual(await search('May I bring praline?'), [['Is allergic to hazelnuts.'], false]);
+      assert.deepEqual(stack.sql('SELECT DISTINCT vector_model FROM memories'), [{ vector_model: 'odd/m' }]);
+      assert.equal(state.asked.length, 3);
+      state.away = true;
+      assert.deepEqual(await search('Which sweets?'), [[], true]);
+      assert.deepEqual(await search('Is it a Skoda?'), [['Owns a white Skoda.'], true]);
+      await add(stack, 'u', 'Likes sweet wine.');
+      state.away = false;
+      assert.deepEqual(stack.sql("SELECT vector, vector_model FROM memories WHERE text = 'Likes sweet wine.'"), [{ vector: null, vector_model: null }]);
+      const [texts, degraded] = await search('Wine?');
+      assert.deepEqual([texts, degraded], [['Likes sweet wine.'], true], 'found by its words, until it has a vector');
+    });
+  } finally {
+    server.close();
+  }
 });
 
 test('5,000 probes find nothing of another user or tenant', async () => {
