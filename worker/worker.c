@@ -15,6 +15,7 @@
 #include "providers/gate/gate.h"
 #include "providers/models/registry.h"
 #include "providers/models/registry_reload.h"
+#include "providers/vectors/vectors.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/id.h"
@@ -342,4 +343,16 @@ void worker_close(struct worker *worker)
     pg_close(worker->pg);
     provider_registry_free(worker->registry);
     call_stats_free(worker->calls);
+}
+
+struct vectors_means worker_vectors(struct worker *worker)
+{
+    return (struct vectors_means){
+        .pg = worker->pg,
+        .redis = worker->redis,
+        .http = worker->http,
+        .gate = worker->gate,
+        .spendings = &worker->spendings,
+        .registry = worker->registry,
+    };
 }

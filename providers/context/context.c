@@ -3,6 +3,7 @@
 #include "providers/context/context.h"
 
 #include "providers/chat_read.h"
+#include "providers/context/marks.h"
 #include "providers/context/repair.h"
 #include "providers/reply/reply_form.h"
 #include "shared/base/error.h"
@@ -195,6 +196,14 @@ static void drop_parted(struct chat_message *messages, size_t gap)
     }
 }
 
+static void drop_parted_by(struct chat_message *messages, const struct context_history *source)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i < source->breaks_count; from = source->breaks[i++])
+        drop_parted(messages + from, source->breaks[i] - from);
+}
+
 /* How many messages at the front are of the thread's first ones, without an exchange of which the
  * end is not. */
 static size_t count_first(const struct context *context, size_t first)
@@ -231,8 +240,13 @@ int context_build(const struct context_history *source, struct arena *arena, str
     }
     drop_parted(messages, r == 0 ? source->gap : 0);
     if (r == 0)
+        drop_parted_by(messages, source);
+    if (r == 0)
         r = repair_conversation(messages, history->count, open, arena, &context.messages,
                                 &context.count, err);
+    if (r == 0)
+        r = marks_add(&context.messages, &context.count, source->breaks, source->breaks_count,
+                      arena, err);
     if (r < 0)
         return r;
     context.first = count_first(&context, source->first);

@@ -24,6 +24,7 @@ struct context_ask {
         newest;    /* of that, so many that were there before the run wrote any; 0: as many as a run
                      * is ever given */
     int64_t first; /* and so many of the thread's first messages */
+    int64_t near;  /* or turns that are near to what was said last (providers/nearest) */
 };
 
 void context_ask(const struct context_settings *settings, struct context_ask *out);
@@ -34,6 +35,8 @@ struct context_history {
     size_t first; /* so many of it, at the front, are the thread's first ones, and are to stay */
     size_t gap;   /* behind so many of it others are missing; 0: none is */
     struct uuid pending_run; /* zero: none */
+    const size_t *breaks; /* in front of these, ascending, others are missing, and a mark says so */
+    size_t breaks_count;
 };
 
 /* Turns stored messages into chat messages, and repairs what a provider would refuse (repair.h).

@@ -20,6 +20,7 @@ extern const struct strategy strategy_auto;
 extern const struct strategy strategy_none;
 extern const struct strategy strategy_last_messages;
 extern const struct strategy strategy_first_last;
+extern const struct strategy strategy_vector;
 
 const struct strategy *strategy_of(enum context_strategy strategy);
 

@@ -205,6 +205,18 @@ static int resolve(struct making *making, struct error *err)
     return making->model ? 0 : vectors_no_room(err);
 }
 
+int vectors_model(const struct vectors_means *means, struct arena *arena, struct text *out,
+                  struct error *err)
+{
+    const struct vectors_ask any = {.count = 0};
+    struct making making = {.ask = &any, .arena = arena, .registry = means->registry};
+    int r = resolve(&making, err);
+
+    if (r == 0)
+        *out = text_of(making.model);
+    return r;
+}
+
 int vectors_make(const struct vectors_means *means, const struct vectors_ask *ask,
                  struct arena *arena, struct vectors *out, struct error *err)
 {

@@ -64,6 +64,11 @@ struct vectors {
 
 enum { VECTORS_AWAY = 1 };
 
+/* The name of the model that makes vectors now, in the arena, as struct vectors has it. Returns 0;
+ * VECTORS_AWAY with *err: it is none that makes any; or -E_LIMIT. */
+MUSTCHECK int vectors_model(const struct vectors_means *means, struct arena *arena,
+                            struct text *out, struct error *err);
+
 /* Vectors of texts, in the arena. Returns 0; VECTORS_AWAY: the model can't be asked now, its
  * answers are no vectors, it is not configured, or a budget or limit is in the way (*err says
  * which, for a log); -E_CANCELED; or -E_LIMIT: the arena is full. */

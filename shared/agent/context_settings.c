@@ -16,16 +16,16 @@ static const struct strategy_word {
     {"last_messages", CONTEXT_LAST_MESSAGES},
     {"first_last", CONTEXT_FIRST_LAST},
     {"buffer", CONTEXT_LAST_MESSAGES},
+    {"vector", CONTEXT_VECTOR},
 };
 
 /* Both are known, and refused by their names: a strategy that did less than it says would be worse
  * than none. */
-static const char *const words_not_offered[] = {"summarize", "summary", "vector"};
-static const char *const members_not_offered[] = {"trigger_tokens", "summary_model", "top_k",
-                                                  "score_threshold"};
+static const char *const words_not_offered[] = {"summarize", "summary"};
+static const char *const members_not_offered[] = {"trigger_tokens", "summary_model"};
 
-static const char *const word_list[] = {"auto",       "none",   "last_messages",
-                                        "first_last", "buffer", NULL};
+static const char *const word_list[] = {"auto",   "none", "last_messages", "first_last", "buffer",
+                                        "vector", NULL};
 
 const char *context_strategy_name(enum context_strategy strategy)
 {
@@ -34,6 +34,7 @@ const char *context_strategy_name(enum context_strategy strategy)
         [CONTEXT_NONE] = "none",
         [CONTEXT_LAST_MESSAGES] = "last_messages",
         [CONTEXT_FIRST_LAST] = "first_last",
+        [CONTEXT_VECTOR] = "vector",
     };
 
     return names[strategy];
@@ -60,7 +61,8 @@ int check_memory_strategy(struct json_object *value, const struct path *path,
         if (text_is(word, words_not_offered[i]))
             return failure_set(failure, 400, path, "unsupported_value",
                                "The strategy '%s' is not offered here yet. Supported values are: "
-                               "'auto', 'none', 'last_messages' (or 'buffer'), and 'first_last'.",
+                               "'auto', 'none', 'last_messages' (or 'buffer'), 'first_last', and "
+                               "'vector'.",
                                words_not_offered[i]);
     return fields_word(word, word_list, path, failure);
 }
@@ -72,16 +74,20 @@ int check_memory_config(struct json_object *value, const struct path *path, stru
         {"max_tokens", FIELD_INTEGER, FIELD_NULLABLE, CONTEXT_TOKENS_MIN, CONTEXT_TOKENS_MAX, NULL,
          NULL},
         {"preserve_first", FIELD_INTEGER, FIELD_NULLABLE, 0, CONTEXT_PRESERVE_MAX, NULL, NULL},
+        {"top_k", FIELD_INTEGER, FIELD_NULLABLE, 1, CONTEXT_TOP_K_MAX, NULL, NULL},
+        {"score_threshold", FIELD_NUMBER, FIELD_NULLABLE, 0, 1, NULL, NULL},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(members_not_offered); i++) {
         struct path member = {path, members_not_offered[i], 0};
 
         if (json_has(value, members_not_offered[i]))
-            return failure_set(failure, 400, &member, "unsupported_parameter",
-                               "'%s' belongs to a strategy that is not offered here yet. Supported "
-                               "members are: 'max_messages', 'max_tokens', and 'preserve_first'.",
-                               members_not_offered[i]);
+            return failure_set(
+                failure, 400, &member, "unsupported_parameter",
+                "'%s' belongs to a strategy that is not offered here yet. Supported "
+                "members are: 'max_messages', 'max_tokens', 'preserve_first', 'top_k', and "
+                "'score_threshold'.",
+                members_not_offered[i]);
     }
     return fields_check(FIELDS(list), value, path, failure);
 }
@@ -112,6 +118,19 @@ static int64_t number(struct json_object *first, struct json_object *second, con
     return json_get_int(first, name, json_get_int(second, name, otherwise));
 }
 
+/* A number that is there, and no null, outranks. */
+static double threshold(struct json_object *first, struct json_object *second)
+{
+    return json_get_double(first, "score_threshold",
+                           json_get_double(second, "score_threshold", CONTEXT_THRESHOLD));
+}
+
+static bool counts_messages(enum context_strategy strategy)
+{
+    return strategy == CONTEXT_LAST_MESSAGES || strategy == CONTEXT_FIRST_LAST ||
+           strategy == CONTEXT_VECTOR;
+}
+
 void context_settings_read(struct json_object *spec, struct context_settings *out)
 {
     struct json_object *truncation = json_get(spec, "truncation_strategy");
@@ -136,10 +155,14 @@ void context_settings_read(struct json_object *spec, struct context_settings *ou
         return;
     }
     settings.max_tokens = number(threads, agents, "max_tokens", 0);
-    if (settings.strategy == CONTEXT_LAST_MESSAGES || settings.strategy == CONTEXT_FIRST_LAST)
+    if (counts_messages(settings.strategy))
         settings.max_messages = number(threads, agents, "max_messages", CONTEXT_MESSAGES);
     if (settings.strategy == CONTEXT_FIRST_LAST)
         settings.preserve_first = number(threads, agents, "preserve_first", CONTEXT_PRESERVE_FIRST);
+    if (settings.strategy == CONTEXT_VECTOR) {
+        settings.top_k = number(threads, agents, "top_k", CONTEXT_TOP_K);
+        settings.score_threshold = threshold(threads, agents);
+    }
     *out = settings;
 }
 

@@ -21,6 +21,7 @@ enum context_strategy {
     CONTEXT_NONE,          /* what the run brings and does */
     CONTEXT_LAST_MESSAGES, /* the newest max_messages */
     CONTEXT_FIRST_LAST,    /* the first preserve_first, and the newest max_messages */
+    CONTEXT_VECTOR,        /* the newest max_messages, and top_k turns that are near to the last */
 };
 
 /* Who says which. */
@@ -30,15 +31,20 @@ enum context_source { CONTEXT_OF_DEFAULT, CONTEXT_OF_AGENT, CONTEXT_OF_THREAD, C
 #define CONTEXT_PRESERVE_FIRST 3
 #define CONTEXT_MESSAGES_MAX   4000 /* as many as a run is ever given */
 #define CONTEXT_PRESERVE_MAX   1000
+#define CONTEXT_TOP_K          5
+#define CONTEXT_TOP_K_MAX      50
+#define CONTEXT_THRESHOLD      0.2
 #define CONTEXT_TOKENS_MIN     256
 #define CONTEXT_TOKENS_MAX     INT32_MAX
 
 struct context_settings {
     enum context_strategy strategy;
     enum context_source from;
-    int64_t max_messages;   /* of LAST_MESSAGES and FIRST_LAST; else 0 */
+    int64_t max_messages;   /* of LAST_MESSAGES, FIRST_LAST and VECTOR; else 0 */
     int64_t max_tokens;     /* of all messages that are sent; 0: as many as the model takes */
     int64_t preserve_first; /* of FIRST_LAST; else 0 */
+    int64_t top_k;          /* of VECTOR; else 0 */
+    double score_threshold; /* of VECTOR: what is less near is not given; else 0 */
 };
 
 /* "auto", "first_last", … */

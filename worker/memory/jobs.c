@@ -10,6 +10,7 @@
 /* NULL ends it. */
 static const struct memory_job *const jobs[] = {
     &memory_job_learn,
+    &memory_job_vectors,
     NULL,
 };
 

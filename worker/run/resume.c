@@ -11,6 +11,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
+#include "worker/run/near.h"
 #include "worker/run/stages.h"
 #include "worker/run/task/task.h"
 #include "worker/state.h"
@@ -165,6 +166,8 @@ static int load_history(struct run_task *task, const struct history_alone *alone
 
     if (r == 0)
         r = read_first(task, &history, &source, err);
+    if (r == 0 && task->ask.near > 0)
+        r = near_read(task, &history, &source, err);
     if (r < 0)
         return r;
     if (conversation_load(&task->conversation, &source, err) < 0)

@@ -32,7 +32,10 @@ static void print_view(struct json_object *view)
            TEXT_ARGS(json_get_text(view, "from")));
     print_number(view, "max_messages");
     print_number(view, "preserve_first");
+    print_number(view, "top_k");
     print_number(view, "max_tokens");
+    if (json_get_bool(view, "degraded", false))
+        printf(", by words alone");
     printf("\nabout %" PRId64 " tokens", json_get_int(view, "tokens", 0));
     if (budget > 0)
         printf(" of %" PRId64, budget);

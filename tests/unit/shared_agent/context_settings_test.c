@@ -39,11 +39,21 @@ Test(context_settings, an_agent_says_them_within_their_limits)
          "\"max_tokens\":256,\"preserve_first\":0}}",
          NULL, NULL},
         {"{\"memory_config\":{\"max_messages\":null,\"preserve_first\":1000}}", NULL, NULL},
+        {"{\"memory_strategy\":\"vector\",\"memory_config\":{\"top_k\":50,"
+         "\"score_threshold\":0.35}}",
+         NULL, NULL},
+        {"{\"memory_config\":{\"top_k\":null,\"score_threshold\":null}}", NULL, NULL},
+        {"{\"memory_config\":{\"score_threshold\":1}}", NULL, NULL},
+        {"{\"memory_config\":{\"top_k\":0}}", "memory_config.top_k", "integer_below_min_value"},
+        {"{\"memory_config\":{\"top_k\":51}}", "memory_config.top_k", "integer_above_max_value"},
+        {"{\"memory_config\":{\"score_threshold\":1.1}}", "memory_config.score_threshold",
+         "decimal_above_max_value"},
+        {"{\"memory_config\":{\"score_threshold\":\"much\"}}", "memory_config.score_threshold",
+         "invalid_type"},
         {"{\"memory_strategy\":\"newest\"}", "memory_strategy", "invalid_value"},
         {"{\"memory_strategy\":7}", "memory_strategy", "invalid_type"},
         {"{\"memory_strategy\":\"summarize\"}", "memory_strategy", "unsupported_value"},
         {"{\"memory_strategy\":\"summary\"}", "memory_strategy", "unsupported_value"},
-        {"{\"memory_strategy\":\"vector\"}", "memory_strategy", "unsupported_value"},
         {"{\"memory_config\":[]}", "memory_config", "invalid_type"},
         {"{\"memory_config\":{\"max_messages\":0}}", "memory_config.max_messages",
          "integer_below_min_value"},
@@ -60,9 +70,6 @@ Test(context_settings, an_agent_says_them_within_their_limits)
         {"{\"memory_config\":{\"trigger_tokens\":5}}", "memory_config.trigger_tokens",
          "unsupported_parameter"},
         {"{\"memory_config\":{\"summary_model\":\"m\"}}", "memory_config.summary_model",
-         "unsupported_parameter"},
-        {"{\"memory_config\":{\"top_k\":null}}", "memory_config.top_k", "unsupported_parameter"},
-        {"{\"memory_config\":{\"score_threshold\":0.5}}", "memory_config.score_threshold",
          "unsupported_parameter"},
         {"{\"memory_config\":{\"newest\":5}}", "memory_config.newest", "unknown_parameter"},
     };
@@ -121,6 +128,7 @@ Test(context_settings, the_request_outranks_the_thread_and_that_the_agent)
         {"{" AUTO ",\"memory_strategy\":\"buffer\"}", "last_messages agent 50 0 0"},
         {"{" AUTO ",\"memory_strategy\":\"last_messages\"}", "last_messages agent 50 0 0"},
         {"{" AUTO ",\"memory_strategy\":\"first_last\"}", "first_last agent 50 0 3"},
+        {"{" AUTO ",\"memory_strategy\":\"vector\"}", "vector agent 50 0 0"},
         {"{" AUTO "," AGENT "}", "first_last agent 20 900 2"},
         /* A thread's strategy, and each number by itself. */
         {"{" AUTO "," AGENT "," THREAD("\"strategy\":\"none\"") "}", "none thread 0 900 0"},
@@ -143,7 +151,7 @@ Test(context_settings, the_request_outranks_the_thread_and_that_the_agent)
         {"{" NEWEST "}", "last_messages default 7 0 0"},
         {"{" NEWEST "," AGENT "}", "first_last agent 20 900 2"},
         /* What is odd. */
-        {"{" AUTO ",\"memory_strategy\":\"vector\"}", "auto default 0 0 0"},
+        {"{" AUTO ",\"memory_strategy\":\"nearest\"}", "auto default 0 0 0"},
         {"{" AUTO ",\"memory_strategy\":7,\"memory_config\":[]}", "auto default 0 0 0"},
         {"{" AUTO ",\"thread_memory\":7,\"truncation_said\":\"yes\"}", "auto default 0 0 0"},
     };
@@ -151,6 +159,32 @@ Test(context_settings, the_request_outranks_the_thread_and_that_the_agent)
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
         cr_expect_str_eq(read(cases[i].spec), cases[i].expected, "%s: %s", cases[i].spec,
                          read(cases[i].spec));
+}
+
+/* top_k, and score_threshold in hundredths */
+static void near(const char *spec, int top_k, int hundredths)
+{
+    CLEANUP(json_freep) struct json_object *object = NULL;
+    struct context_settings settings;
+
+    cr_assert_eq(json_decode(text_of(spec), 20, &object, NULL), 0, "%s", spec);
+    context_settings_read(object, &settings);
+    cr_expect_eq(settings.top_k, top_k, "%s: %d", spec, (int)settings.top_k);
+    cr_expect_eq((int)(settings.score_threshold * 100 + 0.5), hundredths, "%s: %f", spec,
+                 settings.score_threshold);
+}
+
+Test(context_settings, what_is_near_is_said_by_numbers_of_vector_alone)
+{
+#define NEAR "\"memory_config\":{\"top_k\":7,\"score_threshold\":0.5}"
+    near("{\"memory_strategy\":\"vector\"}", 5, 20);
+    near("{\"memory_strategy\":\"vector\"," NEAR "}", 7, 50);
+    near("{\"memory_strategy\":\"vector\"," NEAR
+         "," THREAD("\"config\":{\"top_k\":null,\"score_threshold\":0}") "}",
+         7, 0);
+    near("{\"memory_strategy\":\"vector\"," NEAR "," THREAD("\"config\":{\"top_k\":2}") "}", 2, 50);
+    near("{\"memory_strategy\":\"first_last\"," NEAR "}", 0, 0);
+    near("{\"memory_strategy\":\"vector\"," SAID "," AUTO "," NEAR "}", 0, 0);
 }
 
 static void said(const char *body, const char *expected)

@@ -128,8 +128,11 @@ struct given {
     struct message items[THREAD_MAX];
     struct message_list list;
     struct context_history history;
-    size_t from;  /* the first of the newest that were read */
-    size_t first; /* how many were read before these */
+    size_t from;           /* the first of the newest that were read */
+    size_t first;          /* how many were read before these */
+    bool near[THREAD_MAX]; /* of those before these, that were chosen */
+    size_t breaks[THREAD_MAX];
+    size_t breaks_count;
 };
 
 static size_t newest_from(const struct thread *thread, const struct context_ask *ask)
@@ -147,35 +150,79 @@ static size_t newest_from(const struct thread *thread, const struct context_ask 
     return thread->count - thread->own - (size_t)ask->newest;
 }
 
+/* Turns at random, as providers/nearest gives them, in front of the newest. */
+static void choose_turns(const struct thread *thread, struct given *out)
+{
+    size_t count = 0;
+    bool chosen = false;
+
+    for (size_t i = 0; i < out->from; i++) {
+        if (thread->items[i].role == MESSAGE_USER || i == 0)
+            chosen = pick(3) == 0;
+        out->near[i] = chosen;
+        if (!chosen)
+            continue;
+        if (count > 0 && !out->near[i - 1])
+            out->breaks[out->breaks_count++] = count;
+        out->items[count++] = thread->items[i];
+    }
+    if (count > 0 && !chosen)
+        out->breaks[out->breaks_count++] = count;
+    out->first = count;
+}
+
 /* As worker/run/resume.c. */
 static void read_thread(const struct thread *thread, const struct context_ask *ask,
                         struct given *out)
 {
     size_t wanted = (size_t)ask->first;
 
+    memset(out->near, 0, sizeof(out->near));
+    out->breaks_count = 0;
     out->from = newest_from(thread, ask);
     out->first = out->from < wanted ? out->from : wanted;
     memcpy(out->items, thread->items, out->first * sizeof(out->items[0]));
+    if (ask->near > 0)
+        choose_turns(thread, out);
     memcpy(out->items + out->first, thread->items + out->from,
            (thread->count - out->from) * sizeof(out->items[0]));
     out->list =
         (struct message_list){.items = out->items, .count = out->first + thread->count - out->from};
     out->history = (struct context_history){
         .history = &out->list,
-        .first = out->from == 0 ? wanted : out->first,
+        .first = ask->near > 0    ? 0
+                 : out->from == 0 ? wanted
+                                  : out->first,
         .gap = out->first < out->from && wanted > 0 ? out->first : 0,
         .pending_run = present,
+        .breaks = out->breaks,
+        .breaks_count = out->breaks_count,
     };
 }
 
 /* ---- the rules, slowly ---- */
+
+static bool has_near(const struct given *given)
+{
+    for (size_t i = 0; i < given->from; i++)
+        if (given->near[i])
+            return true;
+    return false;
+}
+
+/* A mark that others lie between. */
+static bool is_mark(const struct chat_message *message)
+{
+    return message->stored == 0 && message->role == CHAT_USER && message->system.len > 0;
+}
 
 /* Which of a sound thread are given: those that were read, without exchanges of which a part was
  * not. */
 static void expect(const struct thread *thread, const struct given *given, bool *out)
 {
     for (size_t i = 0; i < thread->count; i++)
-        out[i] = i < given->first || i >= given->from;
+        out[i] = given->near[i] || i >= given->from ||
+                 (i < given->first && given->breaks_count == 0 && !has_near(given));
     for (size_t i = 0; i < thread->count; i++) {
         size_t end = i + 1;
         bool whole = out[i];
@@ -194,6 +241,7 @@ static void check_given(const struct thread *thread, const struct given *given,
                         const struct context *context, const char *strategy)
 {
     bool expected[THREAD_MAX];
+    size_t marks = 0;
     size_t at = 0;
 
     expect(thread, given, expected);
@@ -202,6 +250,13 @@ static void check_given(const struct thread *thread, const struct given *given,
 
         if (!expected[i])
             continue;
+        if (at < context->count && is_mark(&context->messages[at])) {
+            cr_assert_gt(at, 0, "%s: a mark in front", strategy);
+            cr_assert(!is_mark(&context->messages[at - 1]), "%s: two marks", strategy);
+            cr_assert(!expected[i - 1] || thread->items[i].role != MESSAGE_TOOL, "%s", strategy);
+            marks++;
+            at++;
+        }
         cr_assert_lt(at, context->count, "%s: message %zu is missing", strategy, i);
         cr_assert_gt(context->messages[at].stored, 0, "%s: nothing is made up", strategy);
         message = &given->items[context->messages[at].stored - 1];
@@ -211,6 +266,7 @@ static void check_given(const struct thread *thread, const struct given *given,
         at++;
     }
     cr_assert_eq(at, context->count, "%s: %zu more are given", strategy, context->count - at);
+    cr_assert_leq(marks, given->breaks_count, "%s", strategy);
 }
 
 static int64_t tokens_without(const struct chat_request *whole, size_t first, size_t left_out)
@@ -255,7 +311,7 @@ static void check_order(const struct chat_request *sent, const char *strategy)
     for (size_t i = 0; i < sent->messages_count; i++) {
         const struct chat_message *message = &sent->messages[i];
 
-        if (message->role == CHAT_TOOL)
+        if (message->role == CHAT_TOOL || is_mark(message))
             continue;
         cr_assert_gt(message->stored, before_it, "%s", strategy);
         before_it = message->stored;
@@ -339,8 +395,9 @@ Test(strategies, twenty_thousand_threads_at_random_by_trying_each_message, .time
     static struct thread thread;
 
     for (int i = 0; i < THREADS; i++) {
-        enum context_strategy strategy = (enum context_strategy)pick(4);
-        bool counts = strategy == CONTEXT_LAST_MESSAGES || strategy == CONTEXT_FIRST_LAST;
+        enum context_strategy strategy = (enum context_strategy)pick(CONTEXT_VECTOR + 1);
+        bool counts = strategy == CONTEXT_LAST_MESSAGES || strategy == CONTEXT_FIRST_LAST ||
+                      strategy == CONTEXT_VECTOR;
 
         make_thread(&thread);
         check_thread(&thread, &(struct context_settings){
@@ -348,6 +405,7 @@ Test(strategies, twenty_thousand_threads_at_random_by_trying_each_message, .time
                                   .max_messages = counts ? 1 + pick(20) : 0,
                                   .max_tokens = pick(3) ? 0 : 256 + pick(3000),
                                   .preserve_first = strategy == CONTEXT_FIRST_LAST ? pick(8) : 0,
+                                  .top_k = strategy == CONTEXT_VECTOR ? 5 : 0,
                               });
     }
 }
@@ -373,4 +431,5 @@ Test(strategies, ask_for_no_more_than_they_give)
     asks(CONTEXT_NONE, HISTORY_NEW, 0, 0);
     asks(CONTEXT_LAST_MESSAGES, HISTORY_NEWEST, 20, 0);
     asks(CONTEXT_FIRST_LAST, HISTORY_NEWEST, 20, 3);
+    asks(CONTEXT_VECTOR, HISTORY_NEWEST, 20, 0);
 }

@@ -64,6 +64,8 @@ struct run_task {
     struct context_ask ask; /* what is read of the thread */
     struct run_recall
         recall; /* whose it is, and what it was told of him; all zeros: not looked for */
+    int64_t vectors_below;  /* older messages than at this position have no vectors yet
+                             * (memory/vectors_job.c); 0: all have */
     struct run_setup setup;
     struct single_call *single; /* of a run of one call; NULL: another one */
     struct memory_work *memory; /* of a memory run (worker/memory/job.h); NULL: another one */

@@ -114,6 +114,8 @@ static int build(struct viewing *viewing, struct error *err)
         .first = view->gap.count > 0 ? view->first : (size_t)view->settings.preserve_first,
         .gap = view->gap.count > 0 ? view->first : 0,
         .pending_run = view->run,
+        .breaks = view->breaks,
+        .breaks_count = view->breaks_count,
     };
     struct context_joined joined = {.arena = viewing->arena};
     struct context_plan plan = {.settings = &view->settings, .joined = &joined};
@@ -153,6 +155,8 @@ static const char *reason_of(const struct viewing *viewing, enum fate fate)
                    : "context_window";
     if (settings->strategy == CONTEXT_NONE)
         return "earlier_runs";
+    if (settings->strategy == CONTEXT_VECTOR)
+        return "not_similar";
     return settings->max_messages > 0 ? "max_messages" : "history_limit";
 }
 
@@ -175,7 +179,28 @@ static void write_range(struct json_write *w, int64_t count, struct uuid first, 
     write_id(w, "last_id", last);
 }
 
-/* Neighbours of the same fate are one range; `gap` stands behind the first messages. */
+/* What was not read in front of message `at`; NULL: nothing. */
+static const struct message_gap *gap_at(const struct context_view *view, size_t at)
+{
+    if (at == view->first && view->gap.count > 0)
+        return &view->gap;
+    for (size_t i = 0; i < view->breaks_count; i++)
+        if (view->breaks[i] == at && view->gaps[i].count > 0)
+            return &view->gaps[i];
+    return NULL;
+}
+
+static void write_left(struct viewing *viewing, enum fate fate, const struct message_gap *gap)
+{
+    struct json_write *w = &viewing->w;
+
+    json_write_open_object(w, NULL);
+    json_write_string(w, "reason", reason_of(viewing, fate));
+    write_range(w, gap->count, gap->first, gap->last);
+    json_write_close(w);
+}
+
+/* Neighbours of the same fate are one range. */
 static void write_left_out(struct viewing *viewing, const enum fate *fates)
 {
     const struct context_view *view = viewing->view;
@@ -184,24 +209,19 @@ static void write_left_out(struct viewing *viewing, const enum fate *fates)
 
     json_write_open_array(w, "left_out");
     for (size_t i = 0; i <= view->list.count; i = end) {
-        if (i == view->first && view->gap.count > 0) {
-            json_write_open_object(w, NULL);
-            json_write_string(w, "reason", reason_of(viewing, LEFT_BY_STRATEGY));
-            write_range(w, view->gap.count, view->gap.first, view->gap.last);
-            json_write_close(w);
-        }
+        const struct message_gap *gap = gap_at(view, i);
+
+        if (gap)
+            write_left(viewing, LEFT_BY_STRATEGY, gap);
         end = i + 1;
         if (i == view->list.count)
             break;
-        while (end < view->list.count && fates[end] == fates[i] &&
-               !(end == view->first && view->gap.count > 0))
+        while (end < view->list.count && fates[end] == fates[i] && !gap_at(view, end))
             end++;
-        if (fates[i] == SENT)
-            continue;
-        json_write_open_object(w, NULL);
-        json_write_string(w, "reason", reason_of(viewing, fates[i]));
-        write_range(w, (int64_t)(end - i), view->list.items[i].id, view->list.items[end - 1].id);
-        json_write_close(w);
+        if (fates[i] != SENT)
+            write_left(viewing, fates[i],
+                       &(struct message_gap){(int64_t)(end - i), view->list.items[i].id,
+                                             view->list.items[end - 1].id});
     }
     json_write_close(w);
 }
@@ -260,6 +280,23 @@ static void write_settings(struct viewing *viewing)
         json_write_int(w, "preserve_first", settings->preserve_first);
     else
         json_write_null(w, "preserve_first");
+    write_count(w, "top_k", settings->top_k);
+    if (settings->strategy == CONTEXT_VECTOR) {
+        json_write_double(w, "score_threshold", settings->score_threshold);
+        json_write_bool(w, "degraded", viewing->view->degraded);
+    } else {
+        json_write_null(w, "score_threshold");
+        json_write_null(w, "degraded");
+    }
+}
+
+static int64_t count_all(const struct context_view *view)
+{
+    int64_t count = (int64_t)view->list.count + view->gap.count;
+
+    for (size_t i = 0; i < view->breaks_count; i++)
+        count += view->gaps[i].count;
+    return count;
 }
 
 int context_view_write(const struct context_view *view, struct arena *arena, struct buf *out,
@@ -291,7 +328,7 @@ int context_view_write(const struct context_view *view, struct arena *arena, str
     json_write_int(w, "tokens",
                    chat_tokens(&viewing.sent, TOKENS_O200K) -
                        chat_frame_tokens(&viewing.sent, TOKENS_O200K));
-    json_write_int(w, "message_count", (int64_t)view->list.count + view->gap.count);
+    json_write_int(w, "message_count", count_all(view));
     write_sent(&viewing, fates);
     write_left_out(&viewing, fates);
     json_write_close(w);

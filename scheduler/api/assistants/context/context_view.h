@@ -19,9 +19,14 @@ struct context_view {
     struct text model;        /* TEXT_NONE: nobody says which */
     int64_t context_tokens;   /* of the model; 0: not known */
     int64_t output_tokens;    /* that it may answer; 0: not known */
-    struct message_list list; /* the thread's first messages, and its newest ones */
+    struct message_list list; /* the thread's first messages, or others that are near to what was
+                               * said last, and its newest ones */
     size_t first;             /* how many of these are its first ones */
     struct message_gap gap;   /* what was not read: it stands behind the first ones */
+    const size_t *breaks;     /* or what was not read stands in front of these, ascending */
+    const struct message_gap *gaps; /* which is this: one for each of them */
+    size_t breaks_count;
+    bool degraded; /* near ones were looked for by words alone */
 };
 
 /* Appends it to `out`. It goes through the texts of all messages. Returns 0, or -E_INVALID or

@@ -5,6 +5,7 @@
 
 #include "providers/context/context.h"
 #include "providers/models/registry.h"
+#include "scheduler/api/assistants/context/context_near.h"
 #include "scheduler/api/assistants/context/context_view.h"
 #include "scheduler/api/assistants/resources.h"
 #include "scheduler/api/assistants/run_look.h"
@@ -251,6 +252,8 @@ static int read_messages(struct viewing *viewing)
 
     if (r == 0 && view->list.count > 0)
         before = view->list.items[0].position;
+    if (r == 0 && viewing->ask.near > 0)
+        return context_near_read(request, view, view->list.has_more, &viewing->err);
     if (r == 0 && view->list.has_more && viewing->ask.first > 0)
         r = read_first(viewing, before);
     if (r < 0)
