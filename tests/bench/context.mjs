@@ -18,7 +18,8 @@ const { values: options } = parseArgs({
 });
 const [threads, runs, rounds] = ['threads', 'runs', 'rounds'].map((name) => Number(options[name]));
 const lengths = options.lengths.split(',').map(Number);
-const strategies = { auto: {}, none: { memory_strategy: 'none' }, last_messages: { memory_strategy: 'last_messages' }, first_last: { memory_strategy: 'first_last' } };
+const strategies = { auto: {}, none: { memory_strategy: 'none' }, last_messages: { memory_strategy: 'last_messages' }, first_last: { memory_strategy: 'first_last' },
+  vector: { memory_strategy: 'vector' } };
 const STATISTICS_MS = 11_000; // that a session of Postgres may keep what it has counted
 process.env.PENSTOCK_LOG_LEVEL ??= 'warn';
 
@@ -58,6 +59,10 @@ try {
   for (const length of lengths) made[length] = await Promise.all(Array.from({ length: threads }, () => longThread(length)));
   stack.exec('VACUUM ANALYZE');
   await work(agents.none, made[lengths[0]], 5);
+  // Messages have their vectors, as those of a thread that was always of this strategy.
+  for (const length of lengths) await work(agents.vector, made[length], 1);
+  while (Number(stack.exec("SELECT count(*) FROM thread_vectors WHERE oldest > 0")) > 0 || Number(stack.exec("SELECT count(*) FROM runs WHERE kind = 'memory' AND ended_at IS NULL")) > 0)
+    await sleep(200);
   await sleep(STATISTICS_MS);
   let rows = rowsRead();
   for (let round = 0; round < rounds; round++) {
