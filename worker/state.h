@@ -35,7 +35,6 @@ struct servers;
 struct speaker;
 struct teller;
 struct tracer;
-struct vectors_means;
 struct watch;
 
 struct worker_counters {
@@ -93,6 +92,3 @@ struct worker {
     struct call_stats *calls;       /* of models and tools */
     struct histogram queue_wait_us; /* from due to claimed for the first time */
 };
-
-/* What vectors are made by here (providers/vectors/vectors.h). */
-struct vectors_means worker_vectors(struct worker *worker);

@@ -344,15 +344,3 @@ void worker_close(struct worker *worker)
     provider_registry_free(worker->registry);
     call_stats_free(worker->calls);
 }
-
-struct vectors_means worker_vectors(struct worker *worker)
-{
-    return (struct vectors_means){
-        .pg = worker->pg,
-        .redis = worker->redis,
-        .http = worker->http,
-        .gate = worker->gate,
-        .spendings = &worker->spendings,
-        .registry = worker->registry,
-    };
-}

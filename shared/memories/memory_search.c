@@ -29,7 +29,7 @@ struct searching {
     struct recall_question question;
     struct recall_hit hits[MEMORY_SEARCH_MAX];
     size_t hit_count;
-    bool degraded;
+    bool unseen;
 };
 
 static struct searching *searching_new(const struct store *store,
@@ -42,7 +42,6 @@ static struct searching *searching_new(const struct store *store,
     arena_init(&searching->arena, 0);
     searching->ids = xcalloc(MEMORIES_MAX, sizeof(*searching->ids));
     searching->documents = xcalloc(MEMORIES_MAX, sizeof(*searching->documents));
-    searching->degraded = search->vector.len == 0;
     return searching;
 }
 
@@ -81,7 +80,7 @@ static void compare(void *arg)
         if (candidate->vector.len > 0)
             similarity = vector_bytes_cosine(searching->search->vector, candidate->vector);
         else
-            searching->degraded = true;
+            searching->unseen = true;
         searching->ids[searching->count] = candidate->id;
         searching->documents[searching->count++] = (struct recall_document){
             {words, candidate->words.len}, similarity, candidate->updated_ms};
@@ -191,7 +190,8 @@ int memory_search(const struct store *store, const struct memory_search *search,
     if (r < 0)
         return r;
     found.compared = searching->count;
-    found.degraded = searching->degraded;
+    found.unseen = searching->unseen && searching->search->vector.len > 0;
+    found.degraded = searching->unseen || searching->search->vector.len == 0;
     *out = found;
     return 0;
 }

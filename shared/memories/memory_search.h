@@ -32,6 +32,7 @@ struct memory_findings {
     struct memory_found *items; /* best first */
     size_t count;
     size_t compared;
+    bool unseen;   /* some have no vector of the model that made the question's */
     bool degraded; /* words counted alone, for all or for those that have no vector of the model */
 };
 

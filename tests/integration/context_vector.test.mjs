@@ -204,3 +204,23 @@ test('another model while runs go on: all of them complete, and the vectors are 
     assert.deepEqual(stack.sql('SELECT DISTINCT model FROM message_vectors'), [{ model: 'builtin/hashed-words-1' }]);
   });
 });
+
+test('memories of a user get vectors of the model that there is now, once a run has met them', async () => {
+  await withStack({ script, config: embedding('openai/text-embedding-3-small') }, async (stack) => {
+    const agent = await stack.assistant({ tools: [], memories: { learn: false } });
+    for (let i = 0; i < 5; i++) await stack.ok('POST', '/v1/users/ada/memories', { text: `Owns boat number ${i}.` });
+    const models = () => stack.sql('SELECT DISTINCT vector_model FROM memories').map((row) => row.vector_model).join();
+    assert.equal(models(), 'openai/text-embedding-3-small');
+    writeFileSync(stack.env.PENSTOCK_CONFIG, embedding('builtin/hashed-words-1'));
+    for (const program of [stack.scheduler, ...stack.workers]) {
+      program.child.kill('SIGHUP');
+      await until('it was read', () => program.log().includes('memory.embedding_model'));
+    }
+    const search = () => stack.ok('POST', '/v1/users/ada/memories/search', { query: 'Which boat does she own?' });
+    assert.equal((await search()).degraded, true, 'words count alone meanwhile');
+    await stack.finished(await stack.ok('POST', `/v1/assistants/${agent.id}/run`, { input: 'Which boat do I own?', user: 'ada' }));
+    await until('all are made anew', () => models() === 'builtin/hashed-words-1');
+    assert.equal((await search()).degraded, false);
+    assert.deepEqual(stack.sql(`SELECT about FROM runs WHERE kind = 'memory'`), [{ about: 'vectors:user:ada' }]);
+  });
+});

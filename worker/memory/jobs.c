@@ -11,6 +11,7 @@
 static const struct memory_job *const jobs[] = {
     &memory_job_learn,
     &memory_job_vectors,
+    &memory_job_memory_vectors,
     NULL,
 };
 

@@ -3,14 +3,13 @@
  * thread that was there before, or when another model makes them. Nothing is asked of a model that
  * answers, and what is done twice has the effect of once. */
 
-#include "providers/models/registry.h"
 #include "providers/nearest/nearest.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/base/id.h"
-#include "shared/json/json_write.h"
 #include "shared/store/runs/memory_runs.h"
 #include "worker/memory/job.h"
+#include "worker/memory/vectors_spec.h"
 #include "worker/run/task/task.h"
 #include "worker/state.h"
 
@@ -21,7 +20,6 @@
 static int gather(struct run_task *task, struct error *err)
 {
     const struct run_claim *row = &task->claim.row;
-    const struct vectors_means means = worker_vectors(task->worker);
     const struct store store = {
         .pg = task->worker->pg, .tenant = row->tenant_id, .arena = &task->arena};
     struct nearest_ask ask = {
@@ -40,7 +38,7 @@ static int gather(struct run_task *task, struct error *err)
     if (r < 0)
         return r;
     ask.user = own.user;
-    r = nearest_fill(&means, &store, &ask, &more, err);
+    r = nearest_fill(&task->worker->vectors, &store, &ask, &more, err);
     if (r < 0)
         return r;
     if (r == VECTORS_AWAY)
@@ -48,38 +46,16 @@ static int gather(struct run_task *task, struct error *err)
     return memory_finish(task, more ? "in_part" : "done", TEXT_NONE);
 }
 
-/* NULL: the arena is full. */
-static const char *write_spec(struct run_task *task)
-{
-    const struct config *config = provider_registry_config(task->worker->registry);
-    CLEANUP(buf_deinit) struct buf spec;
-    struct json_write w;
-
-    buf_init(&spec, 0);
-    json_write_init(&w, &spec);
-    json_write_open_object(&w, NULL);
-    json_write_string(&w, "job", "vectors");
-    json_write_string(&w, "model", registry_embedding_model(config));
-    json_write_int(&w, "below", task->vectors_below);
-    json_write_close(&w);
-    return spec.failed ? NULL : arena_copy(&task->arena, buf_text(&spec));
-}
-
 static bool follows(struct run_task *task, struct memory_run *out)
 {
     char thread[ID_TEXT_SIZE];
     const char *about;
-    const char *spec;
 
     if (task->vectors_below == 0)
         return false;
     id_format(ID_THREAD, task->claim.row.thread_id, thread);
     about = arena_printf(&task->arena, "vectors:%s", thread);
-    spec = write_spec(task);
-    if (!about || !spec)
-        return false;
-    *out = (struct memory_run){.id = uuid_new(), .about = text_of(about), .spec = text_of(spec)};
-    return true;
+    return about && vectors_spec_write(task, "vectors", task->vectors_below, about, out);
 }
 
 const struct memory_job memory_job_vectors = {

@@ -68,7 +68,6 @@ static int choose(struct run_task *task, const struct store *store,
                   struct error *err)
 {
     const struct run_claim *row = &task->claim.row;
-    const struct vectors_means means = worker_vectors(task->worker);
     struct nearest_ask ask = {
         .thread = row->thread_id,
         .user = choice->user,
@@ -83,7 +82,7 @@ static int choose(struct run_task *task, const struct store *store,
     int r = read_said(task, history, &ask.said, err);
 
     if (r == 0)
-        r = nearest_choose(&means, store, &ask, &found, err);
+        r = nearest_choose(&task->worker->vectors, store, &ask, &found, err);
     if (r < 0)
         return r;
     task->vectors_below = found.more ? ask.below : 0;

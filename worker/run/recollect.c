@@ -124,6 +124,7 @@ static int look(struct run_task *task, struct error *err)
                      &found, err);
     if (r < 0)
         return r;
+    task->memories_unseen = found.unseen;
     write_kept(task, &found, &kept);
     if (kept.failed)
         return error_set(err, E_LIMIT, "no room for what is known of the user");

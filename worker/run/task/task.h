@@ -63,8 +63,10 @@ struct run_task {
     struct claim claim;
     struct context_ask ask; /* what is read of the thread */
     struct run_recall
-        recall; /* whose it is, and what it was told of him; all zeros: not looked for */
-    int64_t vectors_below;  /* older messages than at this position have no vectors yet
+        recall;            /* whose it is, and what it was told of him; all zeros: not looked for */
+    bool memories_unseen;  /* memories of the user have no vectors of the present model
+                             * (memory/memory_vectors_job.c) */
+    int64_t vectors_below; /* older messages than at this position have no vectors yet
                              * (memory/vectors_job.c); 0: all have */
     struct run_setup setup;
     struct single_call *single; /* of a run of one call; NULL: another one */
