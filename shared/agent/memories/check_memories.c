@@ -27,17 +27,6 @@ static int check_kinds(struct json_object *value, const struct path *path, struc
     return 0;
 }
 
-static int check_threshold(struct json_object *value, const struct path *path,
-                           struct failure *failure)
-{
-    double threshold = json_object_get_double(value);
-
-    if (threshold >= 0 && threshold <= 1)
-        return 0;
-    return failure_set(failure, 400, path, "invalid_value",
-                       "Invalid 'score_threshold': expected a number from 0 to 1.");
-}
-
 int check_memories(struct json_object *value, const struct path *path, struct failure *failure)
 {
     static const struct field list[] = {
@@ -46,7 +35,7 @@ int check_memories(struct json_object *value, const struct path *path, struct fa
         {"scope", FIELD_STRING, FIELD_NULLABLE, 0, 0, scopes, NULL},
         {"kinds", FIELD_ARRAY, FIELD_NULLABLE, 0, MEMORY_KIND_COUNT, NULL, check_kinds},
         {"top_k", FIELD_INTEGER, FIELD_NULLABLE, 1, MEMORIES_TOP_K_MAX, NULL, NULL},
-        {"score_threshold", FIELD_NUMBER, FIELD_NULLABLE, 0, 0, NULL, check_threshold},
+        {"score_threshold", FIELD_NUMBER, FIELD_NULLABLE, 0, 1, NULL, NULL},
         {"max_tokens", FIELD_INTEGER, FIELD_NULLABLE, MEMORIES_TOKENS_MIN, MEMORIES_TOKENS_MAX,
          NULL, NULL},
         {"model", FIELD_STRING, FIELD_NULLABLE, 1, AGENT_MODEL_MAX, NULL, check_model},
