@@ -49,9 +49,12 @@ static int compare(const void *key, const void *element)
 {
     const struct text *stem = key;
     const char *word = *(const char *const *)element;
-    int order = strncmp(stem->ptr, word, stem->len);
+    size_t len = strlen(word);
+    int order = memcmp(stem->ptr, word, stem->len < len ? stem->len : len);
 
-    return order != 0 ? order : -(word[stem->len] != '\0');
+    if (order != 0)
+        return order;
+    return stem->len < len ? -1 : stem->len > len;
 }
 
 bool word_is_everyday(struct text stem)

@@ -263,5 +263,6 @@ Test(rank, knows_words_of_everyday_language)
     cr_expect_not(word_is_everyday(TEXT("hazelnut")));
     cr_expect_not(word_is_everyday(TEXT("ge")));
     cr_expect_not(word_is_everyday(TEXT("getx")));
+    cr_expect_not(word_is_everyday(TEXT("get\0\0\0")));
     cr_expect_not(word_is_everyday(TEXT("")));
 }
