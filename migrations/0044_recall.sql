@@ -1,4 +1,4 @@
--- What a run was told of its user when it began (docs/memory.md): {"memories": [{"id", "kind", "text", "score", "age"}], "degraded"}. Whoever goes on with
+-- What a run was told of its user when it began (docs/learning.md): {"memories": [{"id", "kind", "text", "score", "age"}], "degraded"}. Whoever goes on with
 -- the run tells the same. NULL: nothing was looked for.
 ALTER TABLE runs ADD COLUMN recalled json;
 
