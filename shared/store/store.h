@@ -94,6 +94,7 @@ enum store_condition {
     MEMORY_THERE,       /* another memory of the user says the same */
     MEMORIES_FULL,      /* as many memories of the user are kept as may be */
     MARK_MOVED,         /* a thread was gone through by somebody else meanwhile */
+    SUMMARY_MOVED,      /* the thread's summary is not as it was, or somebody else's to make */
     FILE_MISSING,       /* no such file, or it has expired */
     FILES_FULL,         /* the tenant's files would take more than they may */
     BLOB_KEPT,          /* what was being written is somebody's */

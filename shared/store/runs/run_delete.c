@@ -8,6 +8,7 @@
 #include "shared/store/rows.h"
 #include "shared/store/runs/run_ends.h"
 #include "shared/store/runs/run_rows.h"
+#include "shared/store/summaries/summary_rows.h"
 
 /* clang-format off */
 static const struct pg_statement delete_look = {
@@ -54,7 +55,8 @@ static const struct pg_statement run_delete = {
         "    USING k"
         "    WHERE k.goes"
         "      AND " ITS_MESSAGES
-        "    RETURNING m.bytes, m.token_count),"
+        "    RETURNING m.thread_id, m.position, m.bytes, m.token_count),"
+        " z AS (" SQL_SUMMARY_FORGET("d") "),"
         " u AS ("
         "    UPDATE messages m"
         "    SET run_id = NULL, seq = NULL, submitted_with = NULL"

@@ -166,6 +166,9 @@ void histories_deinit(struct histories *histories)
 #define FIRST_ORDER "ASC"
 #define FIRST_WHERE " AND o.position < $5"
 
+#define AFTER_ORDER "DESC"
+#define AFTER_WHERE " AND o.position > $5"
+
 /* At most $3 messages become text once (the inner LIMIT keeps the planner from merging the two
  * levels), then sizes are summed from where the part begins. The last of them only tells that there
  * are more. */
@@ -219,6 +222,7 @@ void histories_deinit(struct histories *histories)
         [HISTORY_NEWEST] = {name, sql(NEWEST), "uuii"}, \
         [HISTORY_NEW] = {name "_new", sql(NEW), "uuiiu"}, \
         [HISTORY_FIRST] = {name "_first", sql(FIRST), "uuiii"}, \
+        [HISTORY_AFTER] = {name "_after", sql(AFTER), "uuiii"}, \
     }
 /* clang-format on */
 
@@ -226,16 +230,27 @@ static const struct pg_statement parts[] = OF_PARTS("message_history", HISTORY_S
 static const struct pg_statement parts_bytes[] = OF_PARTS("message_history_bytes", BYTES_SQL);
 static const struct pg_statement parts_stored[] = OF_PARTS("message_history_stored", STORED_SQL);
 
+static struct pg_value bound_of(const struct history_limits *limits)
+{
+    switch (limits->part) {
+    case HISTORY_FIRST:
+        return pg_int(limits->before);
+    case HISTORY_AFTER:
+        return pg_int(limits->after);
+    case HISTORY_NEWEST:
+    case HISTORY_NEW:
+        break;
+    }
+    return pg_uuid(limits->run);
+}
+
 static int ask_history(const struct store *store, const struct pg_statement *statements,
                        struct uuid thread, const struct history_limits *limits,
                        struct pg_result **out, struct error *err)
 {
     struct pg_value values[5] = {
-        pg_uuid(thread),
-        pg_uuid(store->tenant),
-        pg_int((int64_t)limits->count + 1),
-        pg_int(limits->bytes),
-        limits->part == HISTORY_FIRST ? pg_int(limits->before) : pg_uuid(limits->run),
+        pg_uuid(thread),       pg_uuid(store->tenant), pg_int((int64_t)limits->count + 1),
+        pg_int(limits->bytes), bound_of(limits),
     };
 
     ASSERT(limits->count >= 1 && limits->count <= PAGE_LIMIT_MAX);

@@ -4,6 +4,7 @@
  * those that are added follow each other.
  */
 
+#include "shared/store/summaries/summary_rows.h"
 #include "shared/store/threads/message_rows.h"
 #include "shared/store/threads/promotions.h"
 
@@ -133,7 +134,8 @@ static const struct pg_statement exchange_delete = {
         "    DELETE FROM messages m"
         "    USING a"
         "    WHERE m.id = ANY (ARRAY[a.id])"
-        "    RETURNING m.run_id, m.bytes, m.token_count),"
+        "    RETURNING m.thread_id, m.position, m.run_id, m.bytes, m.token_count),"
+        " z AS (" SQL_SUMMARY_FORGET("d") "),"
         " c AS MATERIALIZED ("
         "    SELECT d.run_id, count(*) AS message_count, sum(d.bytes)::int8 AS total_bytes,"
         "        sum(d.token_count)::int8 AS token_count"

@@ -6,6 +6,7 @@
 
 #include "shared/store/threads/messages.h"
 
+#include "shared/store/summaries/summary_rows.h"
 #include "shared/store/threads/message_rows.h"
 #include "shared/store/threads/promotions.h"
 
@@ -289,14 +290,16 @@ static const struct pg_statement message_delete = {
         "      AND m.thread_id = t.id"
         "      AND t.active_run IS NULL"
         "      AND NOT m.hidden"
-        "    RETURNING m.run_id, m.bytes, m.token_count),"
+        "    RETURNING m.thread_id, m.position, m.run_id, m.bytes, m.token_count),"
+        " z AS (" SQL_SUMMARY_FORGET("m") "),"
         " i AS ("
         "    DELETE FROM thread_inputs i"
         "    USING t"
         "    WHERE i.id = $1"
         "      AND i.thread_id = t.id"
         "    RETURNING NULL::uuid AS run_id, i.bytes, i.token_count),"
-        " d AS MATERIALIZED (SELECT * FROM m UNION ALL SELECT * FROM i),"
+        " d AS MATERIALIZED ("
+        "    SELECT run_id, bytes, token_count FROM m UNION ALL SELECT * FROM i),"
         " u AS ("
         "    UPDATE threads t"
         "    SET message_count = t.message_count - 1, total_bytes = t.total_bytes - d.bytes,"

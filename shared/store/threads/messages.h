@@ -108,6 +108,7 @@ enum history_part {
     HISTORY_NEW,   /* of these, what stands behind the last answer (of a model or a tool) that `run`
                      * has neither written nor brought; a zero run: behind the last of all */
     HISTORY_FIRST, /* its first messages, before the position `before` */
+    HISTORY_AFTER, /* its newest messages, behind the position `after` */
 };
 
 /* Messages of a thread, hidden ones included, oldest first, as many of the part as fit both limits
@@ -119,6 +120,7 @@ struct history_limits {
     enum history_part part;
     struct uuid run;
     int64_t before;
+    int64_t after;
 };
 
 /* out->has_more: there were more of the part than the limits let through. store->tenant must be the

@@ -20,6 +20,7 @@
  * reason is promoted by the reaper's sweep, every second.
  */
 
+#include "shared/store/summaries/summary_rows.h"
 #include "shared/store/threads/count_rows.h"
 #include "shared/store/threads/drafts.h"
 #include "shared/store/usage/usage_rows.h"
@@ -79,7 +80,8 @@
     "    USING n" \
     "    WHERE m.thread_id = n.thread_id" \
     "      AND (m.run_id = ANY (n.rolls_back) OR m.submitted_with = ANY (n.rolls_back))" \
-    "    RETURNING m.thread_id, m.bytes, m.token_count)," \
+    "    RETURNING m.thread_id, m.position, m.bytes, m.token_count)," \
+    " y AS (" SQL_SUMMARY_FORGET("x") ")," \
     " z AS (" \
     "    UPDATE runs r" \
     "    SET message_count = 0, total_bytes = 0, token_count = 0" \

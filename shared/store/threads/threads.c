@@ -11,6 +11,7 @@
 #include "shared/store/threads/threads.h"
 
 #include "shared/store/search/search_scope.h"
+#include "shared/store/summaries/summary_rows.h"
 #include "shared/store/threads/drafts.h"
 #include "shared/store/threads/message_rows.h"
 #include "shared/store/threads/messages.h"
@@ -305,7 +306,9 @@ static const struct pg_statement thread_fork = {
         "    FROM t"
         "    CROSS JOIN s"
         "    JOIN messages o ON " SQL_COPIED("$1", "$2", "s.last")
-        "    ORDER BY o.position)"
+        "    ORDER BY o.position"
+        "    RETURNING position),"
+        " z AS (" SQL_SUMMARY_COPY(SQL_COPIED("$1", "$2", "s.last")) ")"
         " SELECT " THREAD_COLUMNS
         " FROM t",
     .types = "uuuutji",
