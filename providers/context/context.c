@@ -4,10 +4,12 @@
 
 #include "providers/chat_read.h"
 #include "providers/context/marks.h"
+#include "providers/context/record.h"
 #include "providers/context/repair.h"
 #include "providers/reply/reply_form.h"
 #include "shared/base/error.h"
 #include "shared/json/json.h"
+#include "shared/store/summaries/summaries.h"
 
 static int no_room(struct error *err)
 {
@@ -218,38 +220,60 @@ static size_t count_first(const struct context *context, size_t first)
     return count;
 }
 
+/* Whether its first message is the record of a summary. */
+static bool has_record(const struct context *context)
+{
+    return context->first > 0 && context->messages[0].stored == 0;
+}
+
+/* `records`: how many of the messages stand before those of the history. */
+static int decode_all(const struct context_history *source, size_t records, struct arena *arena,
+                      struct chat_message *messages, size_t *out_open, struct error *err)
+{
+    const struct message_list *history = source->history;
+    int r = 0;
+
+    *out_open = REPAIR_NONE;
+    for (size_t i = 0; r == 0 && i < history->count; i++) {
+        const struct message *stored = &history->items[i];
+        size_t at = records + i;
+
+        r = decode(stored, arena, &messages[at], err);
+        messages[at].stored = i + 1;
+        if (stored->role == MESSAGE_ASSISTANT && !uuid_is_zero(source->pending_run) &&
+            uuid_equal(stored->run_id, source->pending_run))
+            *out_open = at;
+    }
+    return r;
+}
+
 int context_build(const struct context_history *source, struct arena *arena, struct context *out,
                   struct error *err)
 {
     const struct message_list *history = source->history;
-    struct chat_message *messages = arena_calloc(arena, history->count + 1, sizeof(*messages));
+    const struct thread_summary *summary = source->summary;
+    struct chat_message *messages = arena_calloc(arena, history->count + 2, sizeof(*messages));
+    size_t records = summary && summary->text.ptr ? 1 : 0;
     struct context context = {0};
-    size_t open = REPAIR_NONE;
-    int r = 0;
+    size_t open;
+    int r = messages ? 0 : no_room(err);
 
-    if (!messages)
-        return no_room(err);
-    for (size_t i = 0; r == 0 && i < history->count; i++) {
-        const struct message *stored = &history->items[i];
-
-        r = decode(stored, arena, &messages[i], err);
-        messages[i].stored = i + 1;
-        if (stored->role == MESSAGE_ASSISTANT && !uuid_is_zero(source->pending_run) &&
-            uuid_equal(stored->run_id, source->pending_run))
-            open = i;
-    }
-    drop_parted(messages, r == 0 ? source->gap : 0);
+    if (r == 0 && records > 0)
+        r = record_message(summary->text, summary->messages, arena, messages, err);
     if (r == 0)
-        drop_parted_by(messages, source);
-    if (r == 0)
-        r = repair_conversation(messages, history->count, open, arena, &context.messages,
-                                &context.count, err);
+        r = decode_all(source, records, arena, messages, &open, err);
+    if (r < 0)
+        return r;
+    drop_parted(messages, source->gap);
+    drop_parted_by(messages, source);
+    r = repair_conversation(messages, records + history->count, open, arena, &context.messages,
+                            &context.count, err);
     if (r == 0)
         r = marks_add(&context.messages, &context.count, source->breaks, source->breaks_count,
                       arena, err);
     if (r < 0)
         return r;
-    context.first = count_first(&context, source->first);
+    context.first = records > 0 ? records : count_first(&context, source->first);
     *out = context;
     return 0;
 }
@@ -261,11 +285,12 @@ bool context_is_sound(const struct context *context)
 
 int context_repair(struct context *context, struct arena *arena, struct error *err)
 {
+    bool record = has_record(context);
     size_t first = context->first > 0 ? context->messages[context->first - 1].stored : 0;
     int r = repair_conversation(context->messages, context->count, REPAIR_NONE, arena,
                                 &context->messages, &context->count, err);
 
     if (r == 0)
-        context->first = count_first(context, first);
+        context->first = record ? 1 : count_first(context, first);
     return r;
 }

@@ -10,16 +10,19 @@
 #include "shared/store/threads/messages.h"
 
 struct error;
+struct thread_summary;
 
 struct context {
     struct chat_message *messages;
     size_t count;
-    size_t first; /* of them, at the front: the thread's first ones, which are to stay */
+    size_t
+        first; /* of them, at the front, which are to stay: the thread's first ones, or the record
+                   * of its summary, which is none of its messages (stored is 0) */
 };
 
 /* What is to be read of a thread, as the settings of its run say. */
 struct context_ask {
-    enum history_part part; /* HISTORY_NEWEST or HISTORY_NEW */
+    enum history_part part; /* HISTORY_NEWEST, HISTORY_NEW, or HISTORY_AFTER: behind its summary */
     int64_t
         newest;    /* of that, so many that were there before the run wrote any; 0: as many as a run
                      * is ever given */
@@ -37,6 +40,8 @@ struct context_history {
     struct uuid pending_run; /* zero: none */
     const size_t *breaks; /* in front of these, ascending, others are missing, and a mark says so */
     size_t breaks_count;
+    const struct thread_summary *summary; /* of what is before it, and not in it; NULL: none. Not
+                                           * beside gaps and breaks */
 };
 
 /* Turns stored messages into chat messages, and repairs what a provider would refuse (repair.h).

@@ -9,21 +9,8 @@
 #include "providers/context/context.h"
 #include "providers/context/strategy.h"
 
-/* More tokens than a message, a call or a tool, and a picture take beside their texts. */
+/* More tokens than a message or a tool takes beside its texts. */
 #define MESSAGE_TOKENS 16
-#define PART_TOKENS    1200
-
-static int64_t message_bytes(const struct chat_message *message)
-{
-    size_t bytes = MESSAGE_TOKENS + message->text.len + message->opaque_state.len;
-
-    for (size_t i = 0; i < message->parts_count; i++)
-        bytes += PART_TOKENS + message->parts[i].text.len;
-    for (size_t i = 0; i < message->tool_calls_count; i++)
-        bytes +=
-            MESSAGE_TOKENS + message->tool_calls[i].name.len + message->tool_calls[i].arguments.len;
-    return (int64_t)bytes;
-}
 
 /* No fewer than the tokens of its messages, and of the rest. */
 static int64_t messages_bytes(const struct chat_request *request)
@@ -31,7 +18,7 @@ static int64_t messages_bytes(const struct chat_request *request)
     int64_t bytes = 0;
 
     for (size_t i = 0; i < request->messages_count; i++)
-        bytes += message_bytes(&request->messages[i]);
+        bytes += window_tokens_at_most(&request->messages[i]);
     return bytes;
 }
 

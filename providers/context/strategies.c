@@ -7,6 +7,7 @@ static const struct strategy *const strategies[] = {
     [CONTEXT_NONE] = &strategy_none,
     [CONTEXT_LAST_MESSAGES] = &strategy_last_messages,
     [CONTEXT_FIRST_LAST] = &strategy_first_last,
+    [CONTEXT_SUMMARIZE] = &strategy_summarize,
     [CONTEXT_VECTOR] = &strategy_vector,
 };
 

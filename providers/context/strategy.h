@@ -20,6 +20,7 @@ extern const struct strategy strategy_auto;
 extern const struct strategy strategy_none;
 extern const struct strategy strategy_last_messages;
 extern const struct strategy strategy_first_last;
+extern const struct strategy strategy_summarize;
 extern const struct strategy strategy_vector;
 
 const struct strategy *strategy_of(enum context_strategy strategy);
@@ -27,3 +28,8 @@ const struct strategy *strategy_of(enum context_strategy strategy);
 /* The newest turns that fit: `fit` of those that have nothing at the front to keep. */
 int strategy_fit_newest(const struct chat_request *request, size_t first,
                         const struct window_limits *limits, struct window *out);
+
+/* These behind what is at the front; that is shortened only where the last turn alone leaves no
+ * room for it. */
+int strategy_fit_ends(const struct chat_request *request, size_t first,
+                      const struct window_limits *limits, struct window *out);

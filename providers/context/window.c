@@ -20,6 +20,22 @@
 /* What a refused request is at most when it is tried again: three quarters. */
 #define TIGHTER_OF 4
 
+/* More tokens than a message or a call, and a picture take beside their texts. */
+#define MESSAGE_TOKENS 16
+#define PART_TOKENS    1200
+
+int64_t window_tokens_at_most(const struct chat_message *message)
+{
+    size_t bytes = MESSAGE_TOKENS + message->text.len + message->opaque_state.len;
+
+    for (size_t i = 0; i < message->parts_count; i++)
+        bytes += PART_TOKENS + message->parts[i].text.len;
+    for (size_t i = 0; i < message->tool_calls_count; i++)
+        bytes +=
+            MESSAGE_TOKENS + message->tool_calls[i].name.len + message->tool_calls[i].arguments.len;
+    return (int64_t)bytes;
+}
+
 int64_t window_room(const struct window_limits *limits, int64_t frame_tokens)
 {
     int64_t room = INT64_MAX;

@@ -42,6 +42,10 @@ struct window_limits {
 
 enum { WINDOW_FULL = 1 };
 
+/* No fewer than the tokens of a message, found without estimating: a text has no more of them than
+ * bytes. */
+int64_t window_tokens_at_most(const struct chat_message *message);
+
 /* How many tokens a prompt may have of which these are instructions and tools. */
 int64_t window_room(const struct window_limits *limits, int64_t frame_tokens);
 

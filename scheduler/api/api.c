@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "providers/models/registry.h"
 #include "scheduler/api/access/claim_returns.h"
 #include "scheduler/api/access/key_cache.h"
 #include "scheduler/api/access/seats.h"
@@ -52,46 +51,6 @@ enum {
     INNER_WAIT_MS = 30000,
 };
 
-static int check_model(const struct api *api, const char *param, struct text model,
-                       struct failure *failure)
-{
-    struct provider_target target;
-    struct error err;
-
-    if (provider_registry_resolve(api->registry, model, &target, &err) < 0)
-        return failure_param(failure, 400, param, "model_not_found", "%s.", err.text);
-    return 0;
-}
-
-static int check_models(void *arg, struct json_object *body, struct failure *failure)
-{
-    struct text model = json_get_text(body, "model");
-    struct text of_budget = json_get_text(json_get(body, "budget"), "fallback_model");
-    struct json_object *fallbacks = json_get(body, "fallbacks");
-    size_t count = fallbacks ? json_object_array_length(fallbacks) : 0;
-    int r = model.ptr ? check_model(arg, "model", model, failure) : 0;
-
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        char param[32];
-
-        (void)snprintf(param, sizeof(param), "fallbacks[%zu]", i);
-        r = check_model(arg, param, json_string(json_object_array_get_idx(fallbacks, i)), failure);
-    }
-    if (r == 0 && of_budget.ptr)
-        r = check_model(arg, "budget.fallback_model", of_budget, failure);
-    return r;
-}
-
-int request_check_model(struct request *request, const char *param, struct text model)
-{
-    return model.ptr ? check_model(request->api, param, model, &request->failure) : 0;
-}
-
-int request_check_models(struct request *request)
-{
-    return check_models(request->api, request->body, &request->failure);
-}
-
 struct api *api_new(const struct api_options *options)
 {
     struct api *api = xcalloc(1, sizeof(*api));
@@ -101,7 +60,7 @@ struct api *api_new(const struct api_options *options)
         .run_ttl_ms = options->run_ttl_ms,
         .limits = &api->limits,
         .events = options->events,
-        .check_models = check_models,
+        .check_models = body_check_models,
         .check_webhook = hook_check_of_run,
         .webhook_arg = (void *)options->hook_guard,
         .arg = api,
@@ -111,6 +70,7 @@ struct api *api_new(const struct api_options *options)
     api->pg = options->pg;
     api->registry = options->registry;
     api->run_ttl_ms = options->run_ttl_ms < 1 ? INT64_C(24) * 3600 * 1000 : options->run_ttl_ms;
+    api->shards = options->shards < 1 ? 1 : options->shards;
     api->schedules_max = options->schedules_max < 1 ? 10000 : options->schedules_max;
     api->budgets_max = options->budgets_max < 1 ? 100000 : options->budgets_max;
     api->events = options->events;

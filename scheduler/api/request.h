@@ -55,6 +55,7 @@ struct api {
     struct pg *pg_files;                /* for rows of files, beside their bytes */
     struct file_limits file_limits;
     int64_t run_ttl_ms;
+    int shards;            /* of runs, at least 1 */
     int64_t schedules_max; /* of a tenant */
     int64_t budgets_max;   /* the same */
     struct thread_limits limits;

@@ -21,6 +21,7 @@ const struct endpoint_table *const surfaces[] = {
     &thread_endpoints,
     &thread_search_endpoints,
     &thread_context_endpoints,
+    &thread_compact_endpoints,
     &message_create_endpoints,
     &message_endpoints,
     &run_create_endpoints,

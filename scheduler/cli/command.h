@@ -40,6 +40,7 @@ extern const struct command command_runs_approve;
 extern const struct command command_runs_deny;
 extern const struct command command_threads_list;
 extern const struct command command_threads_show;
+extern const struct command command_threads_compact;
 extern const struct command command_threads_context;
 extern const struct command command_threads_chat;
 extern const struct command command_threads_fork;

@@ -53,6 +53,7 @@ static const struct command *const commands[] = {
     &command_threads_list,
     &command_threads_show,
     &command_threads_context,
+    &command_threads_compact,
     &command_threads_chat,
     &command_threads_search,
     &command_threads_fork,

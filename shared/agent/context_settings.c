@@ -2,6 +2,7 @@
 
 #include "shared/agent/context_settings.h"
 
+#include "shared/agent/checks.h"
 #include "shared/base/error.h"
 #include "shared/check/failure.h"
 #include "shared/json/json_write.h"
@@ -15,17 +16,15 @@ static const struct strategy_word {
     {"none", CONTEXT_NONE},
     {"last_messages", CONTEXT_LAST_MESSAGES},
     {"first_last", CONTEXT_FIRST_LAST},
+    {"summarize", CONTEXT_SUMMARIZE},
     {"buffer", CONTEXT_LAST_MESSAGES},
+    {"summary", CONTEXT_SUMMARIZE},
     {"vector", CONTEXT_VECTOR},
 };
 
-/* Both are known, and refused by their names: a strategy that did less than it says would be worse
- * than none. */
-static const char *const words_not_offered[] = {"summarize", "summary"};
-static const char *const members_not_offered[] = {"trigger_tokens", "summary_model"};
-
-static const char *const word_list[] = {"auto",   "none", "last_messages", "first_last", "buffer",
-                                        "vector", NULL};
+static const char *const word_list[] = {"auto",       "none",      "last_messages",
+                                        "first_last", "summarize", "buffer",
+                                        "summary",    "vector",    NULL};
 
 const char *context_strategy_name(enum context_strategy strategy)
 {
@@ -34,6 +33,7 @@ const char *context_strategy_name(enum context_strategy strategy)
         [CONTEXT_NONE] = "none",
         [CONTEXT_LAST_MESSAGES] = "last_messages",
         [CONTEXT_FIRST_LAST] = "first_last",
+        [CONTEXT_SUMMARIZE] = "summarize",
         [CONTEXT_VECTOR] = "vector",
     };
 
@@ -55,16 +55,7 @@ const char *context_source_name(enum context_source source)
 int check_memory_strategy(struct json_object *value, const struct path *path,
                           struct failure *failure)
 {
-    struct text word = json_string(value);
-
-    for (size_t i = 0; i < ARRAY_LENGTH(words_not_offered); i++)
-        if (text_is(word, words_not_offered[i]))
-            return failure_set(failure, 400, path, "unsupported_value",
-                               "The strategy '%s' is not offered here yet. Supported values are: "
-                               "'auto', 'none', 'last_messages' (or 'buffer'), 'first_last', and "
-                               "'vector'.",
-                               words_not_offered[i]);
-    return fields_word(word, word_list, path, failure);
+    return fields_word(json_string(value), word_list, path, failure);
 }
 
 int check_memory_config(struct json_object *value, const struct path *path, struct failure *failure)
@@ -76,19 +67,11 @@ int check_memory_config(struct json_object *value, const struct path *path, stru
         {"preserve_first", FIELD_INTEGER, FIELD_NULLABLE, 0, CONTEXT_PRESERVE_MAX, NULL, NULL},
         {"top_k", FIELD_INTEGER, FIELD_NULLABLE, 1, CONTEXT_TOP_K_MAX, NULL, NULL},
         {"score_threshold", FIELD_NUMBER, FIELD_NULLABLE, 0, 1, NULL, NULL},
+        {"trigger_tokens", FIELD_INTEGER, FIELD_NULLABLE, CONTEXT_TOKENS_MIN, CONTEXT_TOKENS_MAX,
+         NULL, NULL},
+        {"summary_model", FIELD_STRING, FIELD_NULLABLE, 1, CONTEXT_MODEL_MAX, NULL, check_model},
     };
 
-    for (size_t i = 0; i < ARRAY_LENGTH(members_not_offered); i++) {
-        struct path member = {path, members_not_offered[i], 0};
-
-        if (json_has(value, members_not_offered[i]))
-            return failure_set(
-                failure, 400, &member, "unsupported_parameter",
-                "'%s' belongs to a strategy that is not offered here yet. Supported "
-                "members are: 'max_messages', 'max_tokens', 'preserve_first', 'top_k', and "
-                "'score_threshold'.",
-                members_not_offered[i]);
-    }
     return fields_check(FIELDS(list), value, path, failure);
 }
 
@@ -131,6 +114,16 @@ static bool counts_messages(enum context_strategy strategy)
            strategy == CONTEXT_VECTOR;
 }
 
+void context_settings_read_summaries(struct json_object *spec, struct context_settings *out)
+{
+    struct json_object *agents = json_get(spec, "memory_config");
+    struct json_object *threads = json_get(json_get(spec, "thread_memory"), "config");
+    struct text model = json_get_text(threads, "summary_model");
+
+    out->trigger_tokens = number(threads, agents, "trigger_tokens", CONTEXT_TRIGGER_TOKENS);
+    out->summary_model = model.len > 0 ? model : json_get_text(agents, "summary_model");
+}
+
 void context_settings_read(struct json_object *spec, struct context_settings *out)
 {
     struct json_object *truncation = json_get(spec, "truncation_strategy");
@@ -163,6 +156,8 @@ void context_settings_read(struct json_object *spec, struct context_settings *ou
         settings.top_k = number(threads, agents, "top_k", CONTEXT_TOP_K);
         settings.score_threshold = threshold(threads, agents);
     }
+    if (settings.strategy == CONTEXT_SUMMARIZE)
+        context_settings_read_summaries(spec, &settings);
     *out = settings;
 }
 

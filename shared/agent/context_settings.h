@@ -21,6 +21,7 @@ enum context_strategy {
     CONTEXT_NONE,          /* what the run brings and does */
     CONTEXT_LAST_MESSAGES, /* the newest max_messages */
     CONTEXT_FIRST_LAST,    /* the first preserve_first, and the newest max_messages */
+    CONTEXT_SUMMARIZE,     /* a summary of what is old, and all that is behind it */
     CONTEXT_VECTOR,        /* the newest max_messages, and top_k turns that are near to the last */
 };
 
@@ -36,6 +37,8 @@ enum context_source { CONTEXT_OF_DEFAULT, CONTEXT_OF_AGENT, CONTEXT_OF_THREAD, C
 #define CONTEXT_THRESHOLD      0.2
 #define CONTEXT_TOKENS_MIN     256
 #define CONTEXT_TOKENS_MAX     INT32_MAX
+#define CONTEXT_TRIGGER_TOKENS 8000
+#define CONTEXT_MODEL_MAX      256 /* characters */
 
 struct context_settings {
     enum context_strategy strategy;
@@ -45,6 +48,9 @@ struct context_settings {
     int64_t preserve_first; /* of FIRST_LAST; else 0 */
     int64_t top_k;          /* of VECTOR; else 0 */
     double score_threshold; /* of VECTOR: what is less near is not given; else 0 */
+    int64_t trigger_tokens; /* of SUMMARIZE: from so many on that no summary speaks of one is made;
+                             * else 0 */
+    struct text summary_model; /* of SUMMARIZE, borrowed of the spec; TEXT_NONE: the run's own */
 };
 
 /* "auto", "first_last", … */
@@ -59,8 +65,12 @@ int check_memory_strategy(struct json_object *value, const struct path *path,
 int check_memory_config(struct json_object *value, const struct path *path,
                         struct failure *failure);
 
-/* Of a run's spec. What is odd there is as if nobody had said it. */
+/* Of a run's spec, from which a text of *out is borrowed. What is odd there is as if nobody had
+ * said it. */
 void context_settings_read(struct json_object *spec, struct context_settings *out);
+
+/* Of what it says, trigger_tokens and summary_model alone, whatever the strategy. */
+void context_settings_read_summaries(struct json_object *spec, struct context_settings *out);
 
 /* A thread keeps both as one object, {"strategy", "config"}. What a body (NULL: none) says of them
  * becomes one in the arena, where null takes away what is there; TEXT_NONE: it says nothing.

@@ -19,11 +19,11 @@ const { values: options } = parseArgs({
 const [threads, runs, rounds] = ['threads', 'runs', 'rounds'].map((name) => Number(options[name]));
 const lengths = options.lengths.split(',').map(Number);
 const strategies = { auto: {}, none: { memory_strategy: 'none' }, last_messages: { memory_strategy: 'last_messages' }, first_last: { memory_strategy: 'first_last' },
-  vector: { memory_strategy: 'vector' } };
+  summarize: { memory_strategy: 'summarize', memory_config: { trigger_tokens: 1000 } }, vector: { memory_strategy: 'vector' } };
 const STATISTICS_MS = 11_000; // that a session of Postgres may keep what it has counted
 process.env.PENSTOCK_LOG_LEVEL ??= 'warn';
 
-const stack = await Stack.start({ script: "rules: [{then: {text: 'It is done.'}}]\n" });
+const stack = await Stack.start({ script: "rules:\n  - {when: {system: '^You keep the record'}, then: {text: 'They went on and on.'}}\n  - {then: {text: 'It is done.'}}\n" });
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
 /** A thread of this length: the first run's, and messages before and behind. */
@@ -59,6 +59,7 @@ try {
   for (const length of lengths) made[length] = await Promise.all(Array.from({ length: threads }, () => longThread(length)));
   stack.exec('VACUUM ANALYZE');
   await work(agents.none, made[lengths[0]], 5);
+  for (const length of lengths) await work(agents.summarize, made[length], 1); // which makes the summary
   // Messages have their vectors, as those of a thread that was always of this strategy.
   for (const length of lengths) await work(agents.vector, made[length], 1);
   while (Number(stack.exec("SELECT count(*) FROM thread_vectors WHERE oldest > 0")) > 0 || Number(stack.exec("SELECT count(*) FROM runs WHERE kind = 'memory' AND ended_at IS NULL")) > 0)

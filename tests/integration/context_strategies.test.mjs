@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createSchedule, firingsOf, settledFirings, uuidOf } from '../lib/schedules.mjs';
+import { idsOf, longThread, sent, strategy } from '../lib/long_thread.mjs';
+import { createSchedule, firingsOf, settledFirings } from '../lib/schedules.mjs';
 import { until, withStack } from '../lib/stack.mjs';
 
 const weather = { type: 'function', function: { name: 'get_weather', parameters: { type: 'object', properties: {} } } };
@@ -23,36 +24,6 @@ rules:
       - {text: 'It {{tool.1}}.'}
   - {name: any, then: {text: 'So.'}}
 `;
-
-/** A thread of 300 messages: a sum (4 of them), 291 that somebody put there and what was answered, a sum. */
-async function longThread(stack, assistant) {
-  const first = await stack.finished(await stack.submit(assistant, 'sum 1'));
-  const said = Array.from({ length: 291 }, (_, i) => ({ role: i % 2 ? 'assistant' : 'user', content: `message ${i}` }));
-  const runs = `/v1/threads/${first.thread_id}/runs`;
-  await stack.finished(await stack.ok('POST', runs, { assistant_id: assistant.id, additional_messages: said }));
-  await stack.finished(await stack.ok('POST', runs, { assistant_id: assistant.id, input: 'sum 2' }));
-  const rows = stack.sql(`SELECT id, role FROM messages WHERE thread_id = '${uuidOf(first.thread_id)}' ORDER BY position`);
-  assert.equal(rows.length, 300);
-  assert.deepEqual(rows.slice(0, 4).map((row) => row.role), ['user', 'assistant', 'tool', 'assistant']);
-  return first.thread_id;
-}
-
-/** Ids of a thread's messages, hidden ones too. */
-const idsOf = (stack, thread) => stack.sql(`SELECT replace(id::text, '-', '') AS id FROM messages WHERE thread_id = '${uuidOf(thread)}' ORDER BY position`)
-  .map((row) => `msg_${row.id}`);
-
-/** What the model is sent for 'ask' on a copy of the thread; without the system prompt. */
-async function sent(stack, assistant, source, memory = {}, request = {}) {
-  const fork = await stack.ok('POST', `/v1/threads/${source}/fork`, {});
-  if (Object.keys(memory).length > 0) await stack.ok('POST', `/v1/threads/${fork.id}`, memory);
-  const run = await stack.finished(await stack.ok('POST', `/v1/threads/${fork.id}/runs`, { assistant_id: assistant.id, input: 'ask', ...request }));
-  assert.equal(run.status, 'completed', JSON.stringify(run.last_error));
-  const messages = JSON.parse((await stack.lastCall()).request).messages;
-  assert.deepEqual([messages[0].role, messages.at(-1)], ['system', { role: 'user', content: 'ask' }]);
-  return { messages: messages.slice(1), run, fork };
-}
-
-const strategy = (name, config) => ({ memory_strategy: name, ...(config ? { memory_config: config } : {}) });
 
 test('of a thread of 300 messages each strategy sends exactly its own', async () => {
   await withStack({ script, llmArgs: ['--bodies'] }, async (stack) => {
@@ -215,14 +186,13 @@ test('what a thread or an agent may not say is refused by its name', async () =>
     const thread = await stack.ok('POST', '/v1/threads', {});
     const bad = [
       [{ memory_strategy: 'newest' }, 'memory_strategy', 'invalid_value'],
-      [{ memory_strategy: 'summarize' }, 'memory_strategy', 'unsupported_value'],
-      [{ memory_strategy: 'summary' }, 'memory_strategy', 'unsupported_value'],
       [{ memory_config: { max_messages: 0 } }, 'memory_config.max_messages', 'integer_below_min_value'],
       [{ memory_config: { max_messages: 4001 } }, 'memory_config.max_messages', 'integer_above_max_value'],
       [{ memory_config: { max_tokens: 1 } }, 'memory_config.max_tokens', 'integer_below_min_value'],
       [{ memory_config: { preserve_first: 1001 } }, 'memory_config.preserve_first', 'integer_above_max_value'],
-      [{ memory_config: { trigger_tokens: 9 } }, 'memory_config.trigger_tokens', 'unsupported_parameter'],
-      [{ memory_config: { summary_model: 'm' } }, 'memory_config.summary_model', 'unsupported_parameter'],
+      [{ memory_config: { trigger_tokens: 255 } }, 'memory_config.trigger_tokens', 'integer_below_min_value'],
+      [{ memory_config: { summary_model: 'a b' } }, 'memory_config.summary_model', 'invalid_value'],
+      [{ memory_config: { summary_model: 'nobody/m' } }, 'memory_config.summary_model', 'model_not_found'],
       [{ memory_config: { top_k: 51 } }, 'memory_config.top_k', 'integer_above_max_value'],
       [{ memory_config: { score_threshold: -0.5 } }, 'memory_config.score_threshold', 'decimal_below_min_value'],
       [{ memory_config: { other: 5 } }, 'memory_config.other', 'unknown_parameter'],

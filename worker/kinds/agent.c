@@ -1,6 +1,6 @@
 /* An agent's run.
  *
- *   equip ──► resume ──► recollect ──► look
+ *   equip ──► resume ──► recollect ──► look ──► sum_up
  *     ──► act ──► pause ──► hear ──► see ──► think ──► answer ──┐
  *          ▲                                                    │
  *          └────────────────────────────────────────────────────┘
@@ -17,11 +17,8 @@
 #include "worker/run/stages.h"
 
 static const struct run_stage first[] = {
-    {"equip", stage_equip},
-    {"resume", stage_resume},
-    {"recollect", stage_recollect},
-    {"look", stage_look},
-    {NULL, NULL},
+    {"equip", stage_equip}, {"resume", stage_resume}, {"recollect", stage_recollect},
+    {"look", stage_look},   {"sum_up", stage_sum_up}, {NULL, NULL},
 };
 
 static const struct run_stage every_round[] = {

@@ -33,6 +33,7 @@ struct memory_job {
 extern const struct memory_job memory_job_learn; /* what was said -> what is known of a user */
 extern const struct memory_job memory_job_memory_vectors; /* memories: the same */
 extern const struct memory_job memory_job_vectors;        /* messages -> what they are found by */
+extern const struct memory_job memory_job_summary; /* what runs are told in place of old messages */
 
 /* The work of a memory run, in its arena. */
 struct memory_work {

@@ -9,10 +9,7 @@
 
 /* NULL ends it. */
 static const struct memory_job *const jobs[] = {
-    &memory_job_learn,
-    &memory_job_vectors,
-    &memory_job_memory_vectors,
-    NULL,
+    &memory_job_learn, &memory_job_vectors, &memory_job_memory_vectors, &memory_job_summary, NULL,
 };
 
 static const struct memory_job *find(struct text name)

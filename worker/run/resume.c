@@ -88,6 +88,13 @@ static int leave_if_closed(struct run_task *task, const struct history_limits *l
     return turned_away(task, room_turn_away(&task->worker->room));
 }
 
+static bool came_with_claim(const struct run_task *task, const struct history_limits *limits,
+                            struct message_list *out)
+{
+    return limits->part == HISTORY_AFTER ? claim_history_after(&task->claim, limits->after, out)
+                                         : claim_history(&task->claim, (size_t)limits->count, out);
+}
+
 static int size_history(struct run_task *task, struct history_alone *out, struct error *err)
 {
     struct history_limits limits = {
@@ -95,6 +102,7 @@ static int size_history(struct run_task *task, struct history_alone *out, struct
         .bytes = HISTORY_BYTES,
         .part = task->ask.part,
         .run = task->claim.row.lease.run,
+        .after = task->summary.position,
     };
     struct history_limits first = limits_of_first(task, INT64_MAX);
     struct store store = store_of(task);
@@ -103,7 +111,7 @@ static int size_history(struct run_task *task, struct history_alone *out, struct
     int64_t of_first = 0;
     int r = RUN_GO_ON;
 
-    if (!claim_history(&task->claim, (size_t)limits.count, &known)) {
+    if (!came_with_claim(task, &limits, &known)) {
         r = leave_if_closed(task, &limits, err);
         if (r == RUN_GO_ON)
             r = messages_history_bytes(&store, task->claim.row.thread_id, &limits, &bytes, err);
@@ -120,7 +128,7 @@ static int read_history(struct run_task *task, const struct history_alone *alone
 {
     struct store store = store_of(task);
 
-    if (claim_history(&task->claim, (size_t)alone->limits.count, out))
+    if (came_with_claim(task, &alone->limits, out))
         return 0;
     task->worker->counters.histories_alone++;
     return messages_history(&store, task->claim.row.thread_id, &alone->limits, out, err);
@@ -161,7 +169,11 @@ static int read_first(struct run_task *task, struct message_list *history,
 static int load_history(struct run_task *task, const struct history_alone *alone, struct error *err)
 {
     struct message_list history;
-    struct context_history source = {.history = &history, .pending_run = task->claim.row.lease.run};
+    struct context_history source = {
+        .history = &history,
+        .pending_run = task->claim.row.lease.run,
+        .summary = &task->summary,
+    };
     int r = read_history(task, alone, &history, err);
 
     if (r == 0)
@@ -218,13 +230,26 @@ static int recall_calls(struct run_task *task, const struct run_progress *progre
     return RUN_GO_ON;
 }
 
+/* Behind it the history begins. */
+static int read_summary(struct run_task *task, struct error *err)
+{
+    struct store store = {
+        .pg = task->worker->pg, .tenant = task->claim.row.tenant_id, .arena = &task->arena};
+
+    if (task->ask.part != HISTORY_AFTER)
+        return 0;
+    return summaries_get(&store, task->claim.row.thread_id, &task->summary, err);
+}
+
 int stage_resume(struct run_task *task, struct error *err)
 {
     struct run_progress progress = {.calls = NULL};
     struct history_alone alone;
     int large = read_progress(task, SMALL_BYTES, &progress, err);
-    int r = large < 0 ? large : size_history(task, &alone, err);
+    int r = large < 0 ? large : read_summary(task, err);
 
+    if (r == 0)
+        r = size_history(task, &alone, err);
     if (r == 0)
         r = enter_room(task, alone.bytes, large == PROGRESS_LARGE ? progress.call_bytes : 0, err);
     if (r == 0 && large == PROGRESS_LARGE)

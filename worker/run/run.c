@@ -112,9 +112,7 @@ void run_start(struct worker *worker, const struct run_claim *claim,
     else
         refuse_kind(task, claim->kind);
     context_ask(&task->setup.memory, &task->ask);
-    claim_take(&task->claim, claim,
-               task->unfit || task->ask.part != HISTORY_NEWEST ? NULL : histories, task->ask.newest,
-               &task->arena);
+    claim_take(&task->claim, claim, task->unfit ? NULL : histories, &task->ask, &task->arena);
     task->setup.tools.permissions.tenant = claim->tenant_id;
     list_add(&worker->runs, &task->link);
     worker->busy++;

@@ -6,6 +6,7 @@
  *   resume   the thread's messages -> conversation; calls that an earlier attempt left -> ledger
  *   recollect  what is known of the user -> instructions
  *   look     a run that is to answer what is new ends where nothing is
+ *   sum_up   a summary of old messages that is wanted and not there -> conversation
  *   act      the ledger's calls -> executed, recorded, told to the conversation
  *   pause    a worker that leaves, or has no room for what the run has gathered, hands it back
  *   hear     what was said meanwhile -> conversation
@@ -35,6 +36,7 @@ SUSPENDS MUSTCHECK int stage_equip(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_resume(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_recollect(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_look(struct run_task *task, struct error *err);
+SUSPENDS MUSTCHECK int stage_sum_up(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_act(struct run_task *task, struct error *err);
 MUSTCHECK int stage_pause(struct run_task *task, struct error *err);
 SUSPENDS MUSTCHECK int stage_hear(struct run_task *task, struct error *err);

@@ -9,6 +9,7 @@ extern const struct endpoint_table thread_endpoints;
 extern const struct endpoint_table message_create_endpoints;
 extern const struct endpoint_table thread_search_endpoints;
 extern const struct endpoint_table thread_context_endpoints;
+extern const struct endpoint_table thread_compact_endpoints;
 extern const struct endpoint_table message_endpoints;
 extern const struct endpoint_table run_create_endpoints;
 extern const struct endpoint_table run_get_endpoints;

@@ -85,6 +85,8 @@ static int thread_create(struct request *request)
 
     if (r == 0 && draft.active && (uuid_is_zero(draft.agent) || !draft.user.ptr))
         r = needs_owner(request);
+    if (r == 0)
+        r = request_check_models(request);
     if (r < 0)
         return r;
     r = new_messages_read(said, arena, &messages, &err);
@@ -281,6 +283,8 @@ static int thread_update(struct request *request)
     struct uuid id;
     int r = request_id(request, 0, ID_THREAD, "thread", &id);
 
+    if (r == 0)
+        r = request_check_models(request);
     if (r == 0)
         r = read_change(request, &wanted);
     return r < 0 ? r : change(request, id, &wanted);

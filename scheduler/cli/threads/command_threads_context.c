@@ -23,6 +23,16 @@ static void print_range(struct json_object *range)
     printf("\n");
 }
 
+static void print_summary(struct json_object *summary)
+{
+    if (!summary)
+        return;
+    printf("%-20s  %" PRId64 " messages in %" PRId64 " tokens, by %.*s%s\n", "summary",
+           json_get_int(summary, "message_count", 0), json_get_int(summary, "tokens", 0),
+           TEXT_ARGS(json_get_text(summary, "model")),
+           json_get_bool(summary, "sent", true) ? "" : ", not sent: there is no room");
+}
+
 static void print_view(struct json_object *view)
 {
     struct json_object *left_out = json_get(view, "left_out");
@@ -34,6 +44,7 @@ static void print_view(struct json_object *view)
     print_number(view, "preserve_first");
     print_number(view, "top_k");
     print_number(view, "max_tokens");
+    print_number(view, "trigger_tokens");
     if (json_get_bool(view, "degraded", false))
         printf(", by words alone");
     printf("\nabout %" PRId64 " tokens", json_get_int(view, "tokens", 0));
@@ -41,6 +52,7 @@ static void print_view(struct json_object *view)
         printf(" of %" PRId64, budget);
     printf("\n%-20s  ", "sent");
     print_range(json_get(view, "sent"));
+    print_summary(json_get(view, "summary"));
     for (size_t i = 0; left_out && i < json_object_array_length(left_out); i++) {
         struct json_object *range = json_object_array_get_idx(left_out, i);
 

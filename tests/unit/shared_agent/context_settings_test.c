@@ -52,8 +52,10 @@ Test(context_settings, an_agent_says_them_within_their_limits)
          "invalid_type"},
         {"{\"memory_strategy\":\"newest\"}", "memory_strategy", "invalid_value"},
         {"{\"memory_strategy\":7}", "memory_strategy", "invalid_type"},
-        {"{\"memory_strategy\":\"summarize\"}", "memory_strategy", "unsupported_value"},
-        {"{\"memory_strategy\":\"summary\"}", "memory_strategy", "unsupported_value"},
+        {"{\"memory_strategy\":\"summarize\",\"memory_config\":{\"trigger_tokens\":256,"
+         "\"summary_model\":\"groq/small\"}}",
+         NULL, NULL},
+        {"{\"memory_strategy\":\"summary\"}", NULL, NULL},
         {"{\"memory_config\":[]}", "memory_config", "invalid_type"},
         {"{\"memory_config\":{\"max_messages\":0}}", "memory_config.max_messages",
          "integer_below_min_value"},
@@ -67,10 +69,12 @@ Test(context_settings, an_agent_says_them_within_their_limits)
          "integer_below_min_value"},
         {"{\"memory_config\":{\"preserve_first\":1001}}", "memory_config.preserve_first",
          "integer_above_max_value"},
-        {"{\"memory_config\":{\"trigger_tokens\":5}}", "memory_config.trigger_tokens",
-         "unsupported_parameter"},
-        {"{\"memory_config\":{\"summary_model\":\"m\"}}", "memory_config.summary_model",
-         "unsupported_parameter"},
+        {"{\"memory_config\":{\"trigger_tokens\":255}}", "memory_config.trigger_tokens",
+         "integer_below_min_value"},
+        {"{\"memory_config\":{\"summary_model\":\"\"}}", "memory_config.summary_model",
+         "string_below_min_length"},
+        {"{\"memory_config\":{\"summary_model\":\"a b\"}}", "memory_config.summary_model",
+         "invalid_value"},
         {"{\"memory_config\":{\"newest\":5}}", "memory_config.newest", "unknown_parameter"},
     };
 
@@ -185,6 +189,33 @@ Test(context_settings, what_is_near_is_said_by_numbers_of_vector_alone)
     near("{\"memory_strategy\":\"vector\"," NEAR "," THREAD("\"config\":{\"top_k\":2}") "}", 2, 50);
     near("{\"memory_strategy\":\"first_last\"," NEAR "}", 0, 0);
     near("{\"memory_strategy\":\"vector\"," SAID "," AUTO "," NEAR "}", 0, 0);
+}
+
+static void sums_up(const char *spec, const char *expected)
+{
+    CLEANUP(json_freep) struct json_object *object = NULL;
+    struct context_settings settings;
+    char out[128];
+
+    cr_assert_eq(json_decode(text_of(spec), 20, &object, NULL), 0, "%s", spec);
+    context_settings_read(object, &settings);
+    (void)snprintf(out, sizeof(out), "%s %d %.*s", context_strategy_name(settings.strategy),
+                   (int)settings.trigger_tokens, TEXT_ARGS(settings.summary_model));
+    cr_expect_str_eq(out, expected, "%s: %s", spec, out);
+}
+
+Test(context_settings, what_summaries_are_made_by_is_the_threads_and_else_the_agents_each_by_itself)
+{
+#define SUMS_UP "\"memory_strategy\":\"summary\""
+#define CONFIG  "\"memory_config\":{\"trigger_tokens\":500,\"summary_model\":\"groq/small\"}"
+    sums_up("{" SUMS_UP "}", "summarize 8000 ");
+    sums_up("{" SUMS_UP "," CONFIG "}", "summarize 500 groq/small");
+    sums_up("{" SUMS_UP "," CONFIG "," THREAD("\"config\":{\"trigger_tokens\":900}") "}",
+            "summarize 900 groq/small");
+    sums_up("{" CONFIG
+            "," THREAD("\"strategy\":\"summarize\",\"config\":{\"summary_model\":\"m\"}") "}",
+            "summarize 500 m");
+    sums_up("{" SUMS_UP "," CONFIG "," THREAD("\"strategy\":\"none\"") "}", "none 0 ");
 }
 
 static void said(const char *body, const char *expected)

@@ -9,6 +9,7 @@
 #include "providers/context/context.h"
 #include "providers/context/repair.h"
 #include "shared/base/error.h"
+#include "shared/store/summaries/summaries.h"
 
 enum { THREAD_MAX = 48, THREADS = 20000 };
 
@@ -133,6 +134,7 @@ struct given {
     bool near[THREAD_MAX]; /* of those before these, that were chosen */
     size_t breaks[THREAD_MAX];
     size_t breaks_count;
+    struct thread_summary summary;
 };
 
 static size_t newest_from(const struct thread *thread, const struct context_ask *ask)
@@ -145,6 +147,8 @@ static size_t newest_from(const struct thread *thread, const struct context_ask 
             from--;
         return from;
     }
+    if (ask->part == HISTORY_AFTER)
+        return pick((unsigned)(thread->count - thread->own));
     if (ask->newest == 0 || (size_t)ask->newest + thread->own >= thread->count)
         return 0;
     return thread->count - thread->own - (size_t)ask->newest;
@@ -180,6 +184,9 @@ static void read_thread(const struct thread *thread, const struct context_ask *a
     memset(out->near, 0, sizeof(out->near));
     out->breaks_count = 0;
     out->from = newest_from(thread, ask);
+    out->summary = (struct thread_summary){.messages = (int64_t)out->from};
+    if (ask->part == HISTORY_AFTER && out->from > 0)
+        out->summary.text = TEXT("They talked\nof this and that.");
     out->first = out->from < wanted ? out->from : wanted;
     memcpy(out->items, thread->items, out->first * sizeof(out->items[0]));
     if (ask->near > 0)
@@ -197,6 +204,7 @@ static void read_thread(const struct thread *thread, const struct context_ask *a
         .pending_run = present,
         .breaks = out->breaks,
         .breaks_count = out->breaks_count,
+        .summary = &out->summary,
     };
 }
 
@@ -242,8 +250,10 @@ static void check_given(const struct thread *thread, const struct given *given,
 {
     bool expected[THREAD_MAX];
     size_t marks = 0;
-    size_t at = 0;
+    size_t at = given->summary.text.ptr ? 1 : 0;
 
+    if (at > 0)
+        cr_assert(context->first == 1 && context->messages[0].stored == 0, "%s", strategy);
     expect(thread, given, expected);
     for (size_t i = 0; i < thread->count; i++) {
         const struct message *message;
@@ -307,8 +317,9 @@ static bool find_cut(const struct chat_request *whole, size_t first, int64_t roo
 static void check_order(const struct chat_request *sent, const char *strategy)
 {
     size_t before_it = 0;
+    bool record = sent->messages_count > 0 && sent->messages[0].stored == 0;
 
-    for (size_t i = 0; i < sent->messages_count; i++) {
+    for (size_t i = record ? 1 : 0; i < sent->messages_count; i++) {
         const struct chat_message *message = &sent->messages[i];
 
         if (message->role == CHAT_TOOL || is_mark(message))
@@ -353,7 +364,7 @@ static void check_fit(const struct thread *thread, const struct context *context
     if (fit.left_out == 0 && chat_tokens(&sent, TOKENS_O200K) <= room)
         return;
     if (context->first > 0 && context->first <= last_user(&whole) &&
-        settings->strategy == CONTEXT_FIRST_LAST) {
+        (settings->strategy == CONTEXT_FIRST_LAST || settings->strategy == CONTEXT_SUMMARIZE)) {
         if (find_cut(&whole, context->first, room, &cut)) {
             cr_assert_eq(fit.first, context->first, "%s: the first ones stay", strategy);
             cr_assert_eq(fit.left_out, cut, "%s: %zu, not %zu", strategy, fit.left_out, cut);
@@ -385,7 +396,7 @@ static void check_thread(const struct thread *thread, const struct context_setti
     cr_assert_eq(context_build(&given.history, &arena, &context, &err), 0, "%s", err.text);
     if (thread->sound)
         check_given(thread, &given, &context, context_strategy_name(settings->strategy));
-    cr_assert_leq(context.first, (size_t)settings->preserve_first);
+    cr_assert_leq(context.first, given.summary.text.ptr ? 1 : (size_t)settings->preserve_first);
     check_fit(thread, &context, settings, &arena);
     arena_deinit(&arena);
 }
@@ -431,5 +442,6 @@ Test(strategies, ask_for_no_more_than_they_give)
     asks(CONTEXT_NONE, HISTORY_NEW, 0, 0);
     asks(CONTEXT_LAST_MESSAGES, HISTORY_NEWEST, 20, 0);
     asks(CONTEXT_FIRST_LAST, HISTORY_NEWEST, 20, 3);
+    asks(CONTEXT_SUMMARIZE, HISTORY_AFTER, 0, 0);
     asks(CONTEXT_VECTOR, HISTORY_NEWEST, 20, 0);
 }

@@ -2,29 +2,39 @@
 
 #include "worker/run/task/claim.h"
 
+#include "providers/context/context.h"
 #include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/store/threads/histories.h"
 
 /* How many messages are to be copied; 0: what there is will not do. How many a run that was at work
- * before has written itself, and always sees, is not known yet. */
+ * before has written itself, and always sees, is not known yet; nor is where a summary ends. */
 static size_t usable(const struct run_claim *row, const struct histories *histories,
-                     int64_t last_messages)
+                     const struct context_ask *ask)
 {
     bool more;
     size_t count = histories_count(histories, row->place, &more);
-    size_t wanted = (size_t)last_messages;
+    size_t wanted = (size_t)ask->newest;
 
-    if (last_messages > 0 && row->lease.step == 0)
+    switch (ask->part) {
+    case HISTORY_NEW:
+    case HISTORY_FIRST:
+        return 0;
+    case HISTORY_AFTER:
+        return count;
+    case HISTORY_NEWEST:
+        break;
+    }
+    if (wanted > 0 && row->lease.step == 0)
         return more && count < wanted ? 0 : wanted;
-    return more && (last_messages == 0 || count <= wanted) ? 0 : count;
+    return more && (wanted == 0 || count <= wanted) ? 0 : count;
 }
 
 void claim_take(struct claim *claim, const struct run_claim *row, const struct histories *histories,
-                int64_t last_messages, struct arena *arena)
+                const struct context_ask *ask, struct arena *arena)
 {
     struct error ignored;
-    size_t count = histories ? usable(row, histories, last_messages) : 0;
+    size_t count = histories ? usable(row, histories, ask) : 0;
 
     *claim = (struct claim){.row = *row};
     claim->row.spec = claim->row.kind = TEXT_NONE;
@@ -44,6 +54,24 @@ bool claim_history(const struct claim *claim, size_t wanted, struct message_list
         history.count = wanted;
         history.has_more = true;
     }
+    *out = history;
+    return true;
+}
+
+bool claim_history_after(const struct claim *claim, int64_t position, struct message_list *out)
+{
+    struct message_list history = claim->history;
+    size_t before = 0;
+
+    if (!claim->history_known)
+        return false;
+    while (before < history.count && history.items[before].position <= position)
+        before++;
+    if (before == 0 && history.has_more)
+        return false;
+    history.items += before;
+    history.count -= before;
+    history.has_more = false;
     *out = history;
     return true;
 }

@@ -41,6 +41,8 @@ int conversation_load(struct conversation *conversation, const struct context_hi
 
     if (r == 0)
         take(conversation, &context);
+    if (r == 0)
+        conversation->history = *source->history;
     return r;
 }
 

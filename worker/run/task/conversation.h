@@ -16,7 +16,8 @@ struct conversation {
     struct chat_message *messages;
     size_t count;
     size_t room;
-    size_t first;                 /* at the front: the thread's first messages, which are to stay */
+    size_t first;                 /* at the front, which are to stay: as of struct context */
+    struct message_list history;  /* of which it was made: stored messages say where they are */
     struct context_joined joined; /* where what is sent of it is put together */
     int64_t images_bytes;         /* of files that were fetched */
     int64_t next_seq;             /* of the next message that the run stores */

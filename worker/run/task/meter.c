@@ -117,6 +117,12 @@ void meter_add_reply(struct meter *meter, const struct provider_target *target,
     pay(meter, target, usage);
 }
 
+void meter_add_aside(struct meter *meter, const struct provider_target *target,
+                     const struct chat_usage *usage)
+{
+    pay(meter, target, usage);
+}
+
 void meter_add_failure(struct meter *meter, const struct provider_target *target,
                        const struct chat_usage *usage)
 {

@@ -54,6 +54,10 @@ MUSTCHECK int meter_expect(struct meter *meter, const struct provider_target *ta
 void meter_add_reply(struct meter *meter, const struct provider_target *target,
                      const struct chat_usage *usage);
 
+/* The same of a call beside the run's own, which is no iteration of it. */
+void meter_add_aside(struct meter *meter, const struct provider_target *target,
+                     const struct chat_usage *usage);
+
 /* The same of a call that failed; one that cost nothing is not counted. */
 void meter_add_failure(struct meter *meter, const struct provider_target *target,
                        const struct chat_usage *usage);

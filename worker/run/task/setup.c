@@ -226,6 +226,8 @@ int setup_parse(struct text spec_text, struct arena *arena, struct run_setup *ou
         return error_set(err, E_INVALID, "the run's spec names no model");
     parse_options(spec, &setup.options);
     parse_limits(spec, &setup);
-    *out = setup;
-    return 0;
+    r = copy_text(arena, setup.memory.summary_model, &setup.memory.summary_model, err);
+    if (r == 0)
+        *out = setup;
+    return r;
 }

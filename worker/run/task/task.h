@@ -20,6 +20,7 @@
 #include "shared/base/compiler.h"
 #include "shared/base/list.h"
 #include "shared/store/leases/run_recalls.h"
+#include "shared/store/summaries/summaries.h"
 #include "worker/live/voice.h"
 #include "worker/room/room.h"
 #include "worker/run/task/claim.h"
@@ -68,6 +69,7 @@ struct run_task {
                              * (memory/memory_vectors_job.c) */
     int64_t vectors_below; /* older messages than at this position have no vectors yet
                              * (memory/vectors_job.c); 0: all have */
+    struct thread_summary summary; /* of the rest, where it is asked for what is behind that */
     struct run_setup setup;
     struct single_call *single; /* of a run of one call; NULL: another one */
     struct memory_work *memory; /* of a memory run (worker/memory/job.h); NULL: another one */

@@ -40,9 +40,8 @@ static int call_for_vectors(struct run_task *task, struct thinking *thinking,
     return 0;
 }
 
-/* One try. Returns as provider_call. */
-static int ask_provider(struct run_task *task, struct thinking *thinking,
-                        struct chat_request *request, struct error *err)
+int thinking_call(struct run_task *task, struct thinking *thinking, struct chat_request *request,
+                  struct error *err)
 {
     const struct run_trace *trace = &task->trace;
     const struct call_span_start start = {
@@ -71,9 +70,8 @@ static int ask_provider(struct run_task *task, struct thinking *thinking,
     return r;
 }
 
-/* Returns what gate_leave does. */
-static bool leave_gate(struct run_task *task, struct gate_visit *visit, int r,
-                       const struct provider_failure_info *failure)
+bool thinking_leave_gate(struct run_task *task, struct gate_visit *visit, int r,
+                         const struct provider_failure_info *failure)
 {
     const struct chat_reply *reply = &task->reply;
     struct gate_outcome outcome = {.limits = &reply->limits, .usage = reply->usage};
@@ -169,16 +167,15 @@ static int begin_again(struct run_task *task, struct thinking *thinking)
     return RUN_GO_ON;
 }
 
-/* One try, when the limits allow it. Returns RUN_GO_ON with thinking->replied. */
-static int ask_model(struct run_task *task, struct thinking *thinking, struct error *err)
+struct gate_call thinking_gate_call(const struct run_task *task,
+                                    const struct provider_target *target,
+                                    const struct chat_request *request)
 {
-    const struct provider_target *target = &thinking->target;
     const struct run_claim *row = &task->claim.row;
-    struct chat_request request;
-    struct gate_visit visit;
-    struct gate_call call = {
+
+    return (struct gate_call){
         .target = target,
-        .request = &request,
+        .request = request,
         .run = row->lease.run,
         .priority = row->priority,
         .tenant = row->tenant_id,
@@ -186,6 +183,15 @@ static int ask_model(struct run_task *task, struct thinking *thinking, struct er
         .tenant_tokens_per_minute = row->tokens_per_minute,
         .call_ms = target->total_timeout_ms,
     };
+}
+
+/* One try, when the limits allow it. Returns RUN_GO_ON with thinking->replied. */
+static int ask_model(struct run_task *task, struct thinking *thinking, struct error *err)
+{
+    const struct provider_target *target = &thinking->target;
+    struct chat_request request;
+    struct gate_visit visit;
+    struct gate_call call;
     int64_t wait_ms;
     int64_t start_us;
     int r;
@@ -198,6 +204,7 @@ static int ask_model(struct run_task *task, struct thinking *thinking, struct er
         return begin_again(task, thinking);
     if (r != RUN_GO_ON)
         return r;
+    call = thinking_gate_call(task, target, &request);
     r = gate_enter(task->worker->gate, &call, &visit, &wait_ms, err);
     if (r == GATE_LATER || r == GATE_SHUT)
         return thinking_held_back(task, thinking, r == GATE_SHUT, wait_ms, err);
@@ -206,11 +213,11 @@ static int ask_model(struct run_task *task, struct thinking *thinking, struct er
     provider_target_use(&thinking->target, visit.key);
     task->spoken_us = 0;
     start_us = clock_us();
-    r = ask_provider(task, thinking, &request, err);
+    r = thinking_call(task, thinking, &request, err);
     if (request.stream && task->spoken_us > 0)
         call_stats_first_token(task->worker->calls, target, task->spoken_us - start_us);
     room_settle(&task->room, room_of_arena(task->arena.used));
-    thinking->other_key = leave_gate(task, &visit, r, &thinking->failure);
+    thinking->other_key = thinking_leave_gate(task, &visit, r, &thinking->failure);
     return take_reply(task, thinking, r, clock_us() - start_us, &request, err);
 }
 

@@ -55,10 +55,11 @@ static int fall_back(struct run_task *task, struct text model, const char *name)
     return SPEND_OTHER_MODEL;
 }
 
-static int ask_own(struct run_task *task, const struct allowance_call *call,
-                   struct chat_request *request)
+static enum budget_answer look_at_own(const struct run_task *task,
+                                      const struct allowance_call *call,
+                                      struct budget_amount *out_granted)
 {
-    struct run_budget *budget = &task->setup.budget;
+    const struct run_budget *budget = &task->setup.budget;
     const struct meter *meter = &task->meter;
     const struct budget_state state = {
         .max = budget->max,
@@ -66,9 +67,17 @@ static int ask_own(struct run_task *task, const struct allowance_call *call,
                      [BUDGET_COST] = meter->cost_micros},
     };
     struct budget_need need = allowance_need(call, budget->at_limit);
+
+    return budget_ask(&state, &need, out_granted);
+}
+
+static int ask_own(struct run_task *task, const struct allowance_call *call,
+                   struct chat_request *request)
+{
+    struct run_budget *budget = &task->setup.budget;
     struct budget_amount granted;
 
-    if (budget_ask(&state, &need, &granted) == BUDGET_GRANTED) {
+    if (look_at_own(task, call, &granted) == BUDGET_GRANTED) {
         bound(task, call, &granted, OWN_BUDGET, request);
         return RUN_GO_ON;
     }
@@ -173,6 +182,57 @@ static int ask_shared(struct run_task *task, const struct provider_target *targe
         if (r < 0)
             return r;
     }
+}
+
+/* What is counted over all calls of the run, and ends it when it is used up, is for its own. */
+static bool leaves_enough(const struct run_task *task, int64_t input_tokens, int64_t output_max)
+{
+    const struct run_budgets *budgets = &task->setup.budgets;
+    const struct meter *meter = &task->meter;
+
+    return (budgets->max_prompt_tokens == 0 ||
+            meter->prompt_tokens + input_tokens < budgets->max_prompt_tokens) &&
+           (budgets->max_completion_tokens == 0 ||
+            meter->completion_tokens + output_max < budgets->max_completion_tokens);
+}
+
+SUSPENDS static int ask_shared_aside(struct run_task *task, const struct provider_target *target,
+                                     const struct allowance_call *call, struct error *err)
+{
+    const struct budget_amount used = unsaved(task);
+    struct spending_verdict verdict;
+    struct arena arena;
+    int r;
+
+    arena_init(&arena, 0);
+    r = spending_ask(&task->spending, task->worker->pg, task->worker->redis, &arena, call, &used,
+                     target->total_timeout_ms, &verdict, err);
+    arena_deinit(&arena);
+    if (r < 0)
+        return r;
+    return verdict.answer == BUDGET_GRANTED && verdict.answer_tokens >= call->answer_most
+               ? RUN_GO_ON
+               : SPEND_REFUSED;
+}
+
+int spend_aside(struct run_task *task, const struct provider_target *target,
+                const struct chat_request *request, struct error *err)
+{
+    int64_t per_request = task->setup.tokens_per_request;
+    int64_t input_tokens = allowance_input(request, NULL);
+    int64_t said = request->max_completion_tokens;
+    struct budget_amount granted;
+    struct allowance_call call;
+
+    if (!leaves_enough(task, input_tokens, said) || !allowance_fits(input_tokens, per_request))
+        return SPEND_REFUSED;
+    call = allowance_of(target, input_tokens, said, per_request);
+    if (call.answer_most < said)
+        return SPEND_REFUSED;
+    if (has_budget(&task->setup.budget) && (look_at_own(task, &call, &granted) != BUDGET_GRANTED ||
+                                            allowance_answer(&call, &granted) < said))
+        return SPEND_REFUSED;
+    return task->spending.count > 0 ? ask_shared_aside(task, target, &call, err) : RUN_GO_ON;
 }
 
 void spend_after(struct run_task *task)

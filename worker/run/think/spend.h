@@ -18,5 +18,12 @@ struct run_task;
 SUSPENDS MUSTCHECK int spend_before(struct run_task *task, const struct provider_target *target,
                                     struct chat_request *request, struct error *err);
 
+/* The same of a call beside the run's own: nothing becomes of the run, and no other model is asked.
+ * Returns RUN_GO_ON: it may be made, with as long an answer as it asks for; SPEND_REFUSED; or an
+ * error. */
+#define SPEND_REFUSED 102
+SUSPENDS MUSTCHECK int spend_aside(struct run_task *task, const struct provider_target *target,
+                                   const struct chat_request *request, struct error *err);
+
 /* The call is over, or was not made. Waits for nothing. */
 void spend_after(struct run_task *task);

@@ -11,6 +11,8 @@
 #include "worker/run/task/model_chain.h"
 
 struct chat_request;
+struct gate_call;
+struct gate_visit;
 struct error;
 struct run_task;
 
@@ -46,6 +48,17 @@ void thinking_fill(struct run_task *task, const struct thinking *thinking,
  * tried again; how the run ends, or waits; or an error. */
 SUSPENDS MUSTCHECK int thinking_ask(struct run_task *task, struct thinking *thinking,
                                     struct error *err);
+
+/* Pieces of that, for calls beside the run's own (aside.h). A call comes as thinking_gate_call says
+ * to the gate, is made, with the reply in task->reply, and leaves as provider_call returned.
+ * thinking_leave_gate returns what gate_leave does. */
+struct gate_call thinking_gate_call(const struct run_task *task,
+                                    const struct provider_target *target,
+                                    const struct chat_request *request);
+SUSPENDS MUSTCHECK int thinking_call(struct run_task *task, struct thinking *thinking,
+                                     struct chat_request *request, struct error *err);
+bool thinking_leave_gate(struct run_task *task, struct gate_visit *visit, int r,
+                         const struct provider_failure_info *failure);
 
 /* A call failed as thinking->failure says: it is another model's turn, or the retry policy decides,
  * and sleeps when that is the decision. Returns RUN_GO_ON to call again, or as stages do. */

@@ -116,6 +116,7 @@ static int build(struct viewing *viewing, struct error *err)
         .pending_run = view->run,
         .breaks = view->breaks,
         .breaks_count = view->breaks_count,
+        .summary = &view->summary,
     };
     struct context_joined joined = {.arena = viewing->arena};
     struct context_plan plan = {.settings = &view->settings, .joined = &joined};
@@ -190,12 +191,12 @@ static const struct message_gap *gap_at(const struct context_view *view, size_t 
     return NULL;
 }
 
-static void write_left(struct viewing *viewing, enum fate fate, const struct message_gap *gap)
+static void write_gap(struct json_write *w, const char *reason, const struct message_gap *gap)
 {
-    struct json_write *w = &viewing->w;
-
+    if (gap->count == 0)
+        return;
     json_write_open_object(w, NULL);
-    json_write_string(w, "reason", reason_of(viewing, fate));
+    json_write_string(w, "reason", reason);
     write_range(w, gap->count, gap->first, gap->last);
     json_write_close(w);
 }
@@ -208,20 +209,21 @@ static void write_left_out(struct viewing *viewing, const enum fate *fates)
     size_t end;
 
     json_write_open_array(w, "left_out");
+    write_gap(w, "summarized", &view->summarized);
     for (size_t i = 0; i <= view->list.count; i = end) {
         const struct message_gap *gap = gap_at(view, i);
 
         if (gap)
-            write_left(viewing, LEFT_BY_STRATEGY, gap);
+            write_gap(w, reason_of(viewing, LEFT_BY_STRATEGY), gap);
         end = i + 1;
         if (i == view->list.count)
             break;
         while (end < view->list.count && fates[end] == fates[i] && !gap_at(view, end))
             end++;
         if (fates[i] != SENT)
-            write_left(viewing, fates[i],
-                       &(struct message_gap){(int64_t)(end - i), view->list.items[i].id,
-                                             view->list.items[end - 1].id});
+            write_gap(w, reason_of(viewing, fates[i]),
+                      &(struct message_gap){(int64_t)(end - i), view->list.items[i].id,
+                                            view->list.items[end - 1].id});
     }
     json_write_close(w);
 }
@@ -280,6 +282,7 @@ static void write_settings(struct viewing *viewing)
         json_write_int(w, "preserve_first", settings->preserve_first);
     else
         json_write_null(w, "preserve_first");
+    write_count(w, "trigger_tokens", settings->trigger_tokens);
     write_count(w, "top_k", settings->top_k);
     if (settings->strategy == CONTEXT_VECTOR) {
         json_write_double(w, "score_threshold", settings->score_threshold);
@@ -292,11 +295,39 @@ static void write_settings(struct viewing *viewing)
 
 static int64_t count_all(const struct context_view *view)
 {
-    int64_t count = (int64_t)view->list.count + view->gap.count;
+    int64_t count = (int64_t)view->list.count + view->gap.count + view->summarized.count;
 
     for (size_t i = 0; i < view->breaks_count; i++)
         count += view->gaps[i].count;
     return count;
+}
+
+/* Whether the record of the summary is sent. */
+static bool sends_summary(const struct viewing *viewing)
+{
+    return viewing->sent.messages_count > 0 && viewing->sent.messages[0].stored == 0;
+}
+
+static void write_summary(struct viewing *viewing)
+{
+    const struct thread_summary *summary = &viewing->view->summary;
+    struct json_write *w = &viewing->w;
+
+    if (!summary->text.ptr) {
+        json_write_null(w, "summary");
+        return;
+    }
+    json_write_open_object(w, "summary");
+    json_write_text(w, "text", summary->text);
+    write_id(w, "through_id", viewing->view->summarized.last);
+    json_write_int(w, "message_count", summary->messages);
+    json_write_int(w, "tokens", summary->tokens);
+    json_write_int(w, "source_tokens", summary->source_tokens);
+    json_write_text(w, "model", summary->model);
+    write_owner(w, "run_id", ID_RUN, summary->run);
+    json_write_int(w, "created_at", summary->created_at);
+    json_write_bool(w, "sent", sends_summary(viewing));
+    json_write_close(w);
 }
 
 int context_view_write(const struct context_view *view, struct arena *arena, struct buf *out,
@@ -329,6 +360,7 @@ int context_view_write(const struct context_view *view, struct arena *arena, str
                    chat_tokens(&viewing.sent, TOKENS_O200K) -
                        chat_frame_tokens(&viewing.sent, TOKENS_O200K));
     json_write_int(w, "message_count", count_all(view));
+    write_summary(&viewing);
     write_sent(&viewing, fates);
     write_left_out(&viewing, fates);
     json_write_close(w);

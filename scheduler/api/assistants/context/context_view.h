@@ -6,6 +6,7 @@
 #include "shared/base/arena.h"
 #include "shared/base/compiler.h"
 #include "shared/base/text.h"
+#include "shared/store/summaries/summaries.h"
 #include "shared/store/threads/messages.h"
 
 struct error;
@@ -26,7 +27,9 @@ struct context_view {
     const size_t *breaks;     /* or what was not read stands in front of these, ascending */
     const struct message_gap *gaps; /* which is this: one for each of them */
     size_t breaks_count;
-    bool degraded; /* near ones were looked for by words alone */
+    bool degraded;                 /* near ones were looked for by words alone */
+    struct thread_summary summary; /* that it would be given; none: text TEXT_NONE */
+    struct message_gap summarized; /* what that speaks of, before all others */
 };
 
 /* Appends it to `out`. It goes through the texts of all messages. Returns 0, or -E_INVALID or

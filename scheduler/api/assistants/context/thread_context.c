@@ -71,6 +71,7 @@ static int freeze(struct viewing *viewing, const struct agent *agent, const stru
     if (memory)
         json_object_object_add(spec, "thread_memory", memory);
     context_settings_read(spec, &viewing->view.settings);
+    viewing->view.settings.summary_model = TEXT_NONE; /* it goes with the spec */
     if (!agent)
         return 0;
     text = json_text(spec);
@@ -131,6 +132,7 @@ static int look_at_run(struct viewing *viewing, struct text named)
     view->agent = run.agent_id;
     view->spec = run.spec;
     context_settings_read(spec, &view->settings);
+    view->settings.summary_model = TEXT_NONE;
     return 0;
 }
 
@@ -201,6 +203,7 @@ static int read_newest(struct viewing *viewing)
         .bytes = HISTORY_BYTES,
         .part = viewing->ask.part,
         .run = view->run,
+        .after = view->summary.position,
     };
     size_t own;
     int r = read_part(viewing, &limits, &view->list);
@@ -242,14 +245,29 @@ static int read_first(struct viewing *viewing, int64_t before)
     return 0;
 }
 
+static int read_summary(struct viewing *viewing)
+{
+    struct request *request = viewing->request;
+    struct context_view *view = &viewing->view;
+    int r = summaries_get(&request->store, view->thread, &view->summary, &viewing->err);
+
+    if (r == 0 && view->summary.text.ptr)
+        r = messages_gap(&request->store, view->thread, 0, view->summary.position + 1,
+                         &view->summarized, &viewing->err);
+    return r < 0 ? request_failed(request, &viewing->err) : 0;
+}
+
 static int read_messages(struct viewing *viewing)
 {
     struct request *request = viewing->request;
     struct context_view *view = &viewing->view;
     int64_t before = INT64_MAX;
-    int64_t after = 0;
-    int r = read_newest(viewing);
+    int64_t after;
+    int r = viewing->ask.part == HISTORY_AFTER ? read_summary(viewing) : 0;
 
+    if (r == 0)
+        r = read_newest(viewing);
+    after = view->summary.position;
     if (r == 0 && view->list.count > 0)
         before = view->list.items[0].position;
     if (r == 0 && viewing->ask.near > 0)

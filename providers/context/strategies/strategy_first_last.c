@@ -57,8 +57,8 @@ static bool says_something_of_user(const struct chat_request *request, size_t fr
     return false;
 }
 
-static int fit(const struct chat_request *request, size_t first, const struct window_limits *limits,
-               struct window *out)
+int strategy_fit_ends(const struct chat_request *request, size_t first,
+                      const struct window_limits *limits, struct window *out)
 {
     struct window_limits behind = *limits;
     struct chat_request newest = *request;
@@ -86,4 +86,4 @@ static int fit(const struct chat_request *request, size_t first, const struct wi
     return out->tokens > room ? WINDOW_FULL : 0;
 }
 
-const struct strategy strategy_first_last = {reads, fit};
+const struct strategy strategy_first_last = {reads, strategy_fit_ends};
