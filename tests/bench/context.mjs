@@ -1,4 +1,4 @@
-// What a step costs on threads that are long, by strategy: rows of messages that the database looks at, and CPU of worker and Postgres.
+// What a step costs on threads that are long, by strategy: rows of messages (and of their vectors) that the database looks at, and CPU of worker and Postgres.
 //
 //   tests/bench/context.mjs [--threads 10] [--runs 20] [--rounds 3] [--lengths 50,500,5000] [--json FILE]
 //
@@ -38,7 +38,7 @@ async function longThread(length) {
   return thread.id;
 }
 
-const rowsRead = () => Number(stack.exec(`SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_user_tables WHERE relname = 'messages'`));
+const rowsRead = () => Number(stack.exec(`SELECT sum(idx_tup_fetch + seq_tup_read) FROM pg_stat_user_tables WHERE relname IN ('messages', 'message_vectors')`));
 
 /** Each thread's runs one after the other, of all threads at once. */
 async function work(agent, list, count) {
@@ -62,7 +62,7 @@ try {
   for (const length of lengths) await work(agents.summarize, made[length], 1); // which makes the summary
   // Messages have their vectors, as those of a thread that was always of this strategy.
   for (const length of lengths) await work(agents.vector, made[length], 1);
-  while (Number(stack.exec("SELECT count(*) FROM thread_vectors WHERE oldest > 0")) > 0 || Number(stack.exec("SELECT count(*) FROM runs WHERE kind = 'memory' AND ended_at IS NULL")) > 0)
+  while (Number(stack.exec("SELECT count(*) FROM thread_vectors WHERE oldest > 0")) > 0 || Number(stack.exec("SELECT count(*) FROM runs WHERE kind = 'memory' AND status <> 'completed'")) > 0)
     await sleep(200);
   await sleep(STATISTICS_MS);
   let rows = rowsRead();

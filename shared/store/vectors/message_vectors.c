@@ -1,7 +1,9 @@
 /* Messages by what they are about.
  *
  * Each statement looks at a bounded number of rows: of a thread the newest ones, those behind a
- * position, or those that an index finds by a word. Words are numbers that belong to one thread, so
+ * position, or those that an index finds by a word. How many it takes is a parameter: with a number
+ * that is written into the statement, and as large as most threads, Postgres would read all of a
+ * thread and sort it. Words are numbers that belong to one thread, so
  * the index has short lists, and looks at no other thread. */
 
 #include "shared/store/vectors/message_vectors.h"
@@ -37,10 +39,10 @@ static const struct pg_statement missing = {
         "      AND position > $4"
         "      AND position < $5"
         "    ORDER BY position DESC"
-        "    LIMIT " SQL_STRING(MESSAGE_WORDS_MAX) ") m"
+        "    LIMIT $6) m"
         " LEFT JOIN message_vectors v ON v.message_id = m.id AND v.model = $3"
         " ORDER BY m.position DESC",
-    .types = "uutii",
+    .types = "uutiii",
 };
 
 /* $5 ids, $6 positions, $7 and $8 from where to where of $9 their words are, $10 the place of the
@@ -78,8 +80,8 @@ static const struct pg_statement newest = {
         "   AND " SQL_CHECKED("v.tenant_id = $2")
         "   AND v.position < $4"
         " ORDER BY v.position DESC"
-        " LIMIT " SQL_STRING(MESSAGE_NEAR_MAX),
-    .types = "uuti",
+        " LIMIT $5",
+    .types = "uutii",
 };
 
 static const struct pg_statement by_words = {
@@ -109,7 +111,7 @@ static const struct pg_statement by_words = {
     "      AND " SQL_CHECKED("o.tenant_id = $2") \
     "      AND o.position " comparison " h.position" \
     "    ORDER BY o.position " order \
-    "    LIMIT " SQL_STRING(TURN_MESSAGES_MAX)
+    "    LIMIT $5"
 
 static const struct pg_statement turns = {
     .name = "message_vectors_turns",
@@ -144,9 +146,9 @@ static const struct pg_statement turns = {
         "      AND o.position >= coalesce(begins.position, h.position)"
         "      AND o.position < least(ends.position, $4)"
         "    ORDER BY o.position"
-        "    LIMIT " SQL_STRING(TURN_MESSAGES_MAX) " + 1) m"
+        "    LIMIT $5 + 1) m"
         " ORDER BY h.n, m.position",
-    .types = "uuIi",
+    .types = "uuIii",
 };
 /* clang-format on */
 
@@ -196,8 +198,9 @@ int message_vectors_missing(const struct store *store, struct uuid thread, struc
                             struct error *err)
 {
     static const struct row_kind kind = {words_read, sizeof(struct message_words), 0};
-    struct pg_value values[5] = {pg_uuid(thread), pg_uuid(store->tenant), pg_text(model),
-                                 pg_int(above), pg_int(below)};
+    struct pg_value values[6] = {pg_uuid(thread), pg_uuid(store->tenant),
+                                 pg_text(model),  pg_int(above),
+                                 pg_int(below),   pg_int(MESSAGE_WORDS_MAX)};
     const struct pg_query query = {&missing, values};
     struct rows rows;
     int r = rows_page(store, &kind, &query, NULL, &rows, err);
@@ -323,8 +326,8 @@ static int read_near(const struct store *store, const struct pg_query *query,
 int message_vectors_newest(const struct store *store, struct uuid thread, struct text model,
                            int64_t below, struct message_near_list *out, struct error *err)
 {
-    struct pg_value values[4] = {pg_uuid(thread), pg_uuid(store->tenant), pg_text(model),
-                                 pg_int(below)};
+    struct pg_value values[5] = {pg_uuid(thread), pg_uuid(store->tenant), pg_text(model),
+                                 pg_int(below), pg_int(MESSAGE_NEAR_MAX)};
 
     return read_near(store, &(struct pg_query){&newest, values}, out, err);
 }
@@ -375,7 +378,7 @@ int message_vectors_turns(const struct store *store, struct uuid thread, const i
 {
     static const struct row_kind kind = {turn_read, sizeof(struct turn_message), 0};
     CLEANUP(buf_deinit) struct buf list;
-    struct pg_value values[4];
+    struct pg_value values[5];
     struct rows rows;
     int r;
 
@@ -384,6 +387,7 @@ int message_vectors_turns(const struct store *store, struct uuid thread, const i
     values[1] = pg_uuid(store->tenant);
     values[2] = pg_array('I', &list);
     values[3] = pg_int(below);
+    values[4] = pg_int(TURN_MESSAGES_MAX);
     r = rows_page(store, &kind, &(struct pg_query){&turns, values}, NULL, &rows, err);
     if (r == 0)
         *out = (struct turn_message_list){rows.items, rows.count};
