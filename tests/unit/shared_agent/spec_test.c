@@ -95,6 +95,7 @@ Test(spec, permissions_and_budgets_are_what_may_only_be_narrowed)
 {
     for (size_t i = 0; i < SPEC_MEMBER_COUNT; i++)
         cr_assert_eq(agent_members[i].rule == MEMBER_NARROWED,
-                     i == SPEC_TOOLS || i == SPEC_HTTP_ALLOW || i == SPEC_BUDGET, "%s",
-                     agent_members[i].field.name);
+                     i == SPEC_TOOLS || i == SPEC_HTTP_ALLOW || i == SPEC_BUDGET ||
+                         i == SPEC_MEMORIES,
+                     "%s", agent_members[i].field.name);
 }
