@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "providers/models/registry.h"
+#include "providers/reply/embedding.h"
 #include "scheduler/api/access/shares.h"
 #include "scheduler/api/admit.h"
 #include "scheduler/api/request.h"
@@ -79,6 +80,11 @@ static int check_model(const struct api *api, const char *param, struct text mod
 
     if (provider_registry_resolve(api->registry, model, &target, &err) < 0)
         return failure_param(failure, 400, param, "model_not_found", "%s.", err.text);
+    if (target.provider->embedding && target.provider->embedding->make)
+        return failure_param(failure, 400, param, "model_not_found",
+                             "The model '%.*s' makes vectors and answers nothing. Name one that "
+                             "answers.",
+                             TEXT_ARGS(model));
     return 0;
 }
 
@@ -88,6 +94,7 @@ static const char *const model_members[][4] = {
     {"budget", "fallback_model"},
     {"memory_config", "summary_model"},
     {"thread", "memory_config", "summary_model"},
+    {"memories", "model"},
 };
 
 static int check_member(const struct api *api, struct json_object *body, const char *const *names,

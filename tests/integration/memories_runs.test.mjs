@@ -126,6 +126,7 @@ test('what another user said, what tools brought and what is no answer is not le
     assert.equal(rest.length, 9, 'ten changes at most');
     const result = (await memoryRuns(stack)).find((run) => run.user === 'bob').result;
     assert.deepEqual([result.outcome, result.added, result.refused], ['kept', 10, 28]);
+    assert.equal((await memoryRuns(stack)).find((run) => run.user === 'ada').result.outcome, 'unreadable');
 
     // What was added without a run is said by whoever the next run is for.
     await stack.ok('POST', `/v1/threads/${thread.id}/messages`, { role: 'user', content: 'I am Carl.' });
@@ -163,6 +164,32 @@ test('a worker that dies before, in or behind the answer: what was said is learn
     await learnedAll(stack);
     assert.deepEqual(textsOf(stack), ['Said: And my car is red.', 'Said: My boat is blue.', 'Was pending.']);
     assert.equal(model.learned().length, asked + 1);
+  });
+});
+
+test('what is said to a run that does not learn is never gone through', async () => {
+  const learn = ({ conversation }) => conversation.filter((entry) => entry.who === 'user').map((entry) => ({ action: 'add', number: null, kind: 'fact', text: entry.said }));
+  await withModel({ learn }, async (stack, model) => {
+    const [learner, plain] = [await agentOf(stack, {}), await agentOf(stack, null)];
+    const thread = await stack.ok('POST', '/v1/threads', { user_id: 'ada' });
+    const on = (agent, body) => stack.ok('POST', `/v1/threads/${thread.id}/runs`, { assistant_id: agent.id, ...body }).then((run) => stack.finished(run));
+    await on(learner, { input: 'Quiet one.', memories: { learn: false } });
+    await on(plain, { input: 'To an agent that learns nothing.' });
+    await stack.ok('POST', `/v1/threads/${thread.id}/messages`, { role: 'user', content: 'Added, then quiet.' });
+    await on(learner, { memories: { learn: false, recall: false } });
+    await on(learner, { input: 'Loud one.' });
+    await on(learner, { input: 'Quiet two.', memories: { learn: false } });
+    await stack.ok('POST', `/v1/threads/${thread.id}/messages`, { role: 'user', content: 'Added, then loud.' });
+    await on(learner, {});
+    await learnedAll(stack);
+    assert.deepEqual(textsOf(stack), ['Added, then loud.', 'Loud one.']);
+    assert.ok(!JSON.stringify(model.learned()).includes('Quiet'), 'no model is shown it');
+
+    // The same again is nothing new.
+    await on(learner, { input: 'Loud one.' });
+    await learnedAll(stack);
+    const result = (await memoryRuns(stack))[0].result;
+    assert.deepEqual([result.outcome, result.added, result.replaced], ['nothing_new', 0, 0]);
   });
 });
 
@@ -211,11 +238,13 @@ test('an agent manages by itself what it keeps of its user', async () => {
     assert.match(await answer('find a seat at the window'), new RegExp(`${id}.*Prefers window seats\\.`));
     assert.equal(await answer('find a seat at the window', { user: 'bob' }), 'Said []');
     assert.match(await answer(`forget ${id}`, { user: 'bob' }), /no such memory/);
+    const others = await stack.ok('POST', '/v1/users/ada/memories', { text: 'Known to another.', assistant_id: (await agentOf(stack, null)).id });
+    assert.match(await answer(`forget ${others.id}`), /no such memory/, 'another agent alone knows it');
     assert.match(await answer(`forget ${id}`), /Forgotten/);
     assert.match(await answer('forget everything'), /none of a memory/);
     assert.match(await answer('save  '), /says nothing|do not fit/);
     assert.match(await answer('save Likes tea.', { user: undefined }), /nobody is named/);
-    assert.deepEqual(textsOf(stack), []);
+    assert.deepEqual(textsOf(stack), ['Known to another.']);
   });
 });
 

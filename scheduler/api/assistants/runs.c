@@ -9,6 +9,8 @@
 #include "scheduler/api/listing.h"
 #include "scheduler/api/request.h"
 
+static const char *const run_kinds[] = {"agent", "completion", "embedding", "memory", NULL};
+
 /* For what changes a run, whose reply is the run: with room for it. */
 static int read_path_for_change(struct request *request, bool any_thread, struct run_path *out)
 {
@@ -98,8 +100,7 @@ static int read_filter(struct request *request, struct run_filter *out)
     if (out->until == 0)
         out->until = 1; /* 0 means whenever to the store; nothing was created as early as either */
     out->crashes_min = (int)crashes_min;
-    out->kind = http_query_get(request->exchange, "kind", 0);
-    return r;
+    return r == 0 ? request_query_word(request, "kind", run_kinds, &out->kind) : r;
 }
 
 static int run_list_all(struct request *request)
@@ -185,6 +186,11 @@ static int unfit(struct request *request, const struct run *run)
     if (uuid_is_zero(run->thread_id))
         return failure_param(&request->failure, 400, NULL, NULL,
                              "Cannot redrive a run without a thread: make the call again.");
+    if (!text_is(run->kind, "agent"))
+        return failure_param(&request->failure, 400, NULL, NULL,
+                             "Cannot redrive a run of the kind '%.*s': the next run on its thread "
+                             "is followed by another one.",
+                             TEXT_ARGS(run->kind));
     if (!run_status_terminal(run->status))
         return failure_param(&request->failure, 400, NULL, NULL,
                              "Cannot redrive run with status '%s': it is not over yet. Wait for "

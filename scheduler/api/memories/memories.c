@@ -68,12 +68,21 @@ static int read_version(struct request *request, int64_t *out)
                          "Invalid If-Match: expected a memory's 'version', such as \"3\".");
 }
 
-static int changed(struct request *request, int64_t expected)
+SUSPENDS static int changed(struct request *request, struct text user, struct uuid id,
+                            int64_t expected)
 {
+    struct memory now;
+    struct error err;
+    int r = memories_get(&request->store, user, id, &now, &err);
+
+    if (r == MEMORY_MISSING)
+        return missing(request);
+    if (r < 0)
+        return request_failed(request, &err);
     return failure_param(&request->failure, 412, "If-Match", "memory_changed",
-                         "The memory has another version now than %" PRId64
+                         "The memory has version %" PRId64 " now, not %" PRId64
                          ". Read it again and repeat the change.",
-                         expected);
+                         now.version, expected);
 }
 
 static int full(struct request *request, struct text user)
@@ -172,7 +181,7 @@ static int change(struct request *request, struct text user, struct uuid id,
     case MEMORY_MISSING:
         return missing(request);
     case MEMORY_CHANGED:
-        return changed(request, wanted->version);
+        return changed(request, user, id, wanted->version);
     case MEMORY_THERE:
         return there(request, &memory);
     default:
@@ -193,6 +202,9 @@ static int memory_update(struct request *request)
         r = read_version(request, &wanted.version);
     wanted.sets_kind = json_get(request->body, "kind") != NULL;
     wanted.sets_text = json_get(request->body, "text") != NULL;
+    if (r == 0 && !wanted.sets_kind && !wanted.sets_text)
+        r = failure_param(&request->failure, 400, NULL, "missing_required_parameter",
+                          "Nothing is to be changed: say 'text', 'kind' or both.");
     if (r == 0 && wanted.sets_text)
         r = read_content(request, user, &text, &draft.content);
     if (r < 0)
@@ -218,7 +230,7 @@ static int memory_delete(struct request *request)
     if (r == MEMORY_MISSING)
         return missing(request);
     if (r == MEMORY_CHANGED)
-        return changed(request, version);
+        return changed(request, user, id, version);
     if (r < 0)
         return request_failed(request, &err);
     request_tell_deleted(request, ID_MEMORY, id, "memory.deleted");

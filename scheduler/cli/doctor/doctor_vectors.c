@@ -7,6 +7,7 @@
 #include "providers/models/registry.h"
 #include "providers/provider.h"
 #include "shared/base/error.h"
+#include "shared/embed/embedder.h"
 
 static const char *model_of(const struct provider_registry *registry)
 {
@@ -34,5 +35,9 @@ struct doctor_finding doctor_judge_vectors(const struct provider_registry *regis
         return doctor_warning("memory.embedding_model is %.80s, whose provider has no API key in "
                               "this environment: set %.60s",
                               model, target.key_variable);
-    return doctor_ok("made by %.80s", model);
+    if (strcmp(target.provider->kind, "builtin") == 0 && strcmp(target.model, EMBEDDER_MODEL) != 0)
+        return doctor_failed("memory.embedding_model is %.80s, and the model that is built in "
+                             "is " REGISTRY_EMBEDDING_MODEL,
+                             model);
+    return doctor_ok("asked of %.80s, which was not tried", model);
 }

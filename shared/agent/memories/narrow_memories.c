@@ -31,7 +31,9 @@ static int check_said(struct json_object *agents, struct json_object *said, stru
                           "a run may say 'recall' and 'learn' only; the rest is its assistant's.",
                           failure);
         if (json_object_get_boolean(value) && (!agents || !json_get_bool(agents, name, true)))
-            return refuse(name, "the assistant does not.", failure);
+            return refuse(name,
+                          "its assistant has it off, and a run may only switch it off as well.",
+                          failure);
     }
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "shared/agent/memories/recalled.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "shared/json/json_write.h"
@@ -46,7 +47,7 @@ void recalled_write(const struct recalled_memory *memories, size_t count, bool d
         json_write_string(&write, "id", id);
         json_write_string(&write, "kind", memory_kind_names[memories[i].kind]);
         json_write_text(&write, "text", memories[i].text);
-        json_write_double(&write, "score", memories[i].score);
+        json_write_double(&write, "score", round(memories[i].score * 1e4) / 1e4);
         json_write_string(&write, "age", age);
         json_write_close(&write);
     }

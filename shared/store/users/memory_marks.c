@@ -52,10 +52,10 @@ static const struct pg_statement mark_settle = {
     .types = MARK_TYPES "ii",
 };
 
-/* Who said a message that came with no run, on a thread that is nobody's: the user of the run that
- * came next. Ids of runs begin with the time. */
-#define USER_OF_NEXT_RUN \
-    "(SELECT r.user_id" \
+/* A message belongs to the run that it came with, or that wrote it; one that was added without any,
+ * to the run that came next. Ids of runs begin with the time. */
+#define NEXT_RUN \
+    "(SELECT r.id" \
     " FROM runs r" \
     " WHERE r.thread_id = o.thread_id" \
     "   AND r.id > penstock_uuid7_least(o.created_at - interval '1 minute')" \
@@ -63,11 +63,10 @@ static const struct pg_statement mark_settle = {
     " ORDER BY r.id" \
     " LIMIT 1)"
 
-/* Whose message it is: of whom the run is that it came with, or that wrote it. */
-#define ITS_USER \
-    "CASE WHEN coalesce(o.run_id, o.submitted_with) IS NOT NULL" \
-    "     THEN (SELECT r.user_id FROM runs r WHERE r.id = coalesce(o.run_id, o.submitted_with))" \
-    "     ELSE coalesce(t.user_id, " USER_OF_NEXT_RUN ") END"
+/* Whether anything may be learned of what belongs to run `r`. */
+#define LEARNS(r) \
+    "(json_typeof(" r ".spec -> 'memories') = 'object'" \
+    " AND coalesce(" r ".spec #>> '{memories,learn}', 'true') <> 'false')"
 
 static const struct pg_statement sayings = {
     .name = "thread_sayings",
@@ -80,18 +79,25 @@ static const struct pg_statement sayings = {
         "      AND o.position > $5"
         "      AND " SQL_CHECKED("o.tenant_id = $1")
         "    ORDER BY o.position"
-        "    LIMIT $6)"
-        " SELECT o.position, o.role, w.text"
-        " FROM o"
+        "    LIMIT $6),"
+        " k AS MATERIALIZED ("
+        "    SELECT o.*, coalesce(o.run_id, o.submitted_with, " NEXT_RUN ") AS of_run"
+        "    FROM o),"
+        " w AS MATERIALIZED ("
+        "    SELECT r.id, r.user_id, " LEARNS("r") " AS learns"
+        "    FROM (SELECT DISTINCT of_run FROM k) d"
+        "    JOIN runs r ON r.id = ANY (ARRAY[d.of_run]))"
+        " SELECT k.position, k.role,"
+        "     CASE WHEN k.hidden OR k.role = 'tool' OR w.learns IS NOT TRUE THEN NULL"
+        "         WHEN CASE WHEN k.run_id IS NULL AND k.submitted_with IS NULL"
+        "                 THEN coalesce(t.user_id, w.user_id) ELSE w.user_id END"
+        "             IS DISTINCT FROM $3::text THEN NULL"
+        "         ELSE left(penstock_text(k.content), $7::int4) END"
+        " FROM k"
         " JOIN threads t ON t.id = $2"
-        " CROSS JOIN LATERAL ("
-        "    SELECT CASE"
-        "        WHEN o.hidden OR o.role = 'tool' THEN NULL"
-        "        WHEN (" ITS_USER ") IS DISTINCT FROM $3::text THEN NULL"
-        "        ELSE left(penstock_text(o.content), $7::int4) END AS text"
-        "    OFFSET 0) w"
+        " LEFT JOIN w ON w.id = k.of_run"
         " WHERE $4::uuid IS NOT NULL"
-        " ORDER BY o.position",
+        " ORDER BY k.position",
     .types = MARK_TYPES "iii",
 };
 /* clang-format on */

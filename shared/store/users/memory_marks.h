@@ -50,8 +50,8 @@ struct thread_sayings {
 };
 
 /* Visible messages behind `position`, the oldest first: at most `limit` of them are looked at, with
- * `chars` characters of each. Left out are those of other users and answers to them, what tools
- * exchanged, and what says nothing. */
+ * `chars` characters of each. Left out are those of other users and answers to them, those of
+ * runs that are not to learn, what tools exchanged, and what says nothing. */
 SUSPENDS MUSTCHECK int thread_sayings(const struct store *store, const struct memory_mark *mark,
                                       int64_t position, int limit, int chars,
                                       struct thread_sayings *out, struct error *err);

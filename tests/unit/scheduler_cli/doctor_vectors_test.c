@@ -29,7 +29,11 @@ static void expect(const char *model, enum doctor_verdict verdict, const char *w
 
 Test(doctor_vectors, a_model_must_be_there_and_make_vectors)
 {
-    expect("ollama/nomic-embed-text", DOCTOR_OK, "made by ollama/nomic-embed-text");
+    expect("ollama/nomic-embed-text", DOCTOR_OK,
+           "asked of ollama/nomic-embed-text, which was not tried");
+    expect("builtin/hashed-words-2", DOCTOR_FAIL,
+           "memory.embedding_model is builtin/hashed-words-2, and the model that is built in is "
+           "builtin/hashed-words-1");
     expect("openai/text-embedding-3-small", DOCTOR_WARN, "OPENAI_API_KEY");
     expect("anthropic/claude-sonnet-4-5", DOCTOR_FAIL, "makes no vectors");
     expect("nobody/knows-it", DOCTOR_FAIL, "there is no such provider");

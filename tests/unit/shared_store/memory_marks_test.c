@@ -57,6 +57,8 @@ Test(memory_marks, move_once_and_keep_what_is_pending)
 }
 
 /* A run of `user` that brings what he says, and is answered. */
+static const char *spec = "{\"memories\":{}}";
+
 static void converse(const struct store *store, struct uuid thread, const char *user,
                      const char *says, const char *answer)
 {
@@ -77,6 +79,7 @@ static void converse(const struct store *store, struct uuid thread, const char *
     draft.messages = &message;
     draft.message_count = 1;
     draft.user = user ? text_of(user) : TEXT_NONE;
+    draft.spec = text_of(spec);
     MUST(runs_create(store, &draft, &run, &active, &test_err));
     claim = must_claim(store, must_worker(store), run.id);
     reply.content = text_of(answered);
@@ -110,6 +113,18 @@ static void test_sayings(struct store *store)
     cr_assert_eq(said(store, &ada, sayings.to, 100).count, 0);
     cr_assert_eq(said(&foreign, &ada, 0, 100).count, 0);
 
+    /* What belongs to a run that is not to learn is nobody's. */
+    spec = "{\"memories\":{\"learn\":false}}";
+    converse(store, thread, "ada", "I am shy.", "Well.");
+    spec = "{\"memories\":null}";
+    converse(store, thread, "ada", "I am shy.", "Well.");
+    spec = "{}";
+    converse(store, thread, "ada", "I am shy.", "Well.");
+    cr_assert_eq(said(store, &ada, 0, 100).count, 2);
+    sql_do("DELETE FROM messages WHERE position > (SELECT position FROM messages ORDER BY position"
+           " OFFSET 5 LIMIT 1)");
+    sql_do("DELETE FROM runs WHERE spec::text NOT LIKE '%%memories\":{}%%'");
+
     /* Hidden messages and those of tools are nobody's. */
     sql_do("UPDATE messages SET hidden = true WHERE role = 'assistant'");
     cr_assert_eq(said(store, &ada, 0, 100).count, 1);
@@ -119,7 +134,7 @@ static void test_sayings(struct store *store)
     /* On a thread with an owner, what came with no run is his. */
     sql_do("UPDATE messages SET submitted_with = NULL, run_id = NULL, role = 'user'");
     sql_do("UPDATE threads SET user_id = 'ada'");
-    cr_assert_eq(said(store, &ada, 0, 100).count, 6);
+    cr_assert_eq(said(store, &ada, 0, 100).count, 5, "but for what no run came behind");
     cr_assert_eq(said(store, &bob, 0, 100).count, 0);
 }
 

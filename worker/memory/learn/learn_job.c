@@ -119,7 +119,8 @@ static int keep_one(struct run_task *task, struct learn *learn, const struct lea
         r = known_content(&place, &made, &draft.content, err);
     if (r == 0)
         r = known_keep(&place, op->old, op->old_version, &draft, &memory, err);
-    learn->kept[op->action] += r == 0;
+    if (r == 0 && uuid_equal(memory.id, op->id)) /* else it was known in these words */
+        learn->kept[op->action]++;
     return r < 0 ? r : 0;
 }
 
@@ -370,6 +371,17 @@ static int look_again(struct run_task *task, const struct learn *learn,
     return r;
 }
 
+static const char *outcome_of(const struct learn *learn, bool unreadable)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(learn->kept); i++)
+        kept += learn->kept[i];
+    if (kept > 0)
+        return "kept";
+    return unreadable ? "unreadable" : "nothing_new";
+}
+
 static int keep(struct run_task *task, struct error *err)
 {
     struct learn *learn = task->memory->own;
@@ -377,6 +389,7 @@ static int keep(struct run_task *task, struct error *err)
     struct store store = store_of(task);
     struct learned learned;
     struct error why;
+    bool unreadable = false;
     bool changed = false;
     int r;
 
@@ -386,6 +399,7 @@ static int keep(struct run_task *task, struct error *err)
     if (r == -E_INVALID) {
         log_warn("what a model learned of a user can't be read", LOG_ERROR(&why));
         learned = (struct learned){.refused = 1};
+        unreadable = true;
     } else if (r < 0) {
         return ending_out_of_memory(&task->ending);
     }
@@ -406,7 +420,7 @@ static int keep(struct run_task *task, struct error *err)
         r = keep_all(task, learn, &learned, err);
     if (r < 0)
         return r;
-    r = finish(task, learned.count > 0 ? "kept" : "nothing_new");
+    r = finish(task, outcome_of(learn, unreadable));
     go_on(task, learn);
     return r;
 }

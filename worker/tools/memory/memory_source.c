@@ -104,13 +104,18 @@ static int forget(const struct tool_call *call, const struct known_place *place,
                   struct json_object *arguments, struct buf *out, struct error *err)
 {
     struct store store = {.pg = place->pg, .tenant = place->tenant, .arena = place->arena};
+    struct memory memory;
     struct uuid id;
     int r;
 
     (void)call;
     if (!id_parse(ID_MEMORY, json_get_text(arguments, "id"), &id))
         return error_set(err, E_INVALID, "the id is none of a memory, as memory_search gives them");
-    r = memories_forget(&store, place->user, id, -1, err);
+    r = memories_get(&store, place->user, id, &memory, err);
+    if (r == 0 && !uuid_is_zero(memory.agent) && !uuid_equal(memory.agent, place->agent))
+        r = MEMORY_MISSING; /* it is another agent's alone */
+    if (r == 0)
+        r = memories_forget(&store, place->user, id, -1, err);
     if (r < 0)
         return r;
     buf_add_string(out, r == MEMORY_MISSING ? "There is no such memory (any more)." : "Forgotten.");
