@@ -18,6 +18,15 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER chaos_note AFTER UPDATE ON runs FOR EACH ROW EXECUTE FUNCTION chaos_note();
+-- Runs of memory are deleted when the next one about the same begins: what they used is still to be found.
+CREATE TABLE chaos_swept (LIKE runs);
+CREATE FUNCTION chaos_sweep() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO chaos_swept SELECT OLD.*;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_sweep AFTER DELETE ON runs FOR EACH ROW WHEN (OLD.kind = 'memory') EXECUTE FUNCTION chaos_sweep();
+CREATE VIEW chaos_runs AS SELECT * FROM runs UNION ALL SELECT * FROM chaos_swept;
 `;
 
 /** Runs a query with psql, off this process's loop. Returns rows as arrays of text; null is ''. */

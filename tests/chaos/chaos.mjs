@@ -8,6 +8,8 @@ import { Unattended } from './unattended.mjs';
 import { World } from './world.mjs';
 import { sleep } from '../lib/stack.mjs';
 
+// What a call holds of a budget is given up after five minutes, where Redis was not told that it is over: until then others wait for it.
+const SETTLE_MS = 360000;
 const TERMINAL = `'completed', 'failed', 'incomplete', 'cancelled', 'expired'`;
 
 /** Where a run is to be short, and as Penstock is by default. silenceMs: how long a model may be silent before it is given up. */
@@ -61,7 +63,7 @@ export async function chaos(options) {
     clearInterval(ticker);
     say('peace');
     const late = await world.heal();
-    const left = await settle(world, load, options.settleMs ?? 120000, say);
+    const left = await settle(world, load, options.settleMs ?? SETTLE_MS, say);
     load.stop();
     await sleep(500); // the ledger's last lines
     facts = await gather(world, load);

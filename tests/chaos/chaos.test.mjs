@@ -76,7 +76,10 @@ test('the proxy cuts, delays, freezes and swallows', async () => {
   echo.close();
 });
 
-/** Each spoils what one check looks at; the check must say so. */
+const LEARNED = `id = (SELECT min(id::text)::uuid FROM memories WHERE source = 'run')`;
+const plan = (...values) => values.map((value) => `UPDATE threads SET agent_state = jsonb_set(agent_state::jsonb, '{plan,steps,4,status}', ${value}) WHERE agent_state::jsonb ? 'plan'`);
+
+/** Each spoils what one check looks at; the check must say so. The third, where there is one, undoes it: so the next ones of the same check have to be noticed by themselves. */
 const spoiled = [
   ['I1 every run ends', `UPDATE runs SET status = 'expired' WHERE id = (SELECT id FROM runs WHERE status = 'completed' AND metadata ->> 'chaos' LIKE 'c%' LIMIT 1)`],
   ['I1 every run ends', `UPDATE runs SET metadata = '{"chaos":"c1"}' WHERE id = (SELECT id FROM runs WHERE metadata ->> 'chaos' = 'c2')`],
@@ -111,16 +114,29 @@ const spoiled = [
   ['I15 tickets once', `INSERT INTO tool_deltas (tenant_id, tool, bucket, calls, errors, took_ms, max_ms) SELECT id, 'ticket_create', 1, 1, 0, 1, 1 FROM tenants LIMIT 1`],
   ['I15 tickets once', `UPDATE run_steps SET tool_calls = (SELECT jsonb_agg(c - 'duration_ms') FROM jsonb_array_elements(tool_calls) c)
      WHERE run_id IN (SELECT c.run_id FROM tool_calls c JOIN runs r ON r.id = c.run_id WHERE c.name = 'order_lookup' AND r.status = 'completed') AND tool_calls IS NOT NULL`],
+  ['I16 plans and contexts', ...plan("'\"pending\"'", "'\"done\"'")],
+  ['I16 plans and contexts', `UPDATE tool_calls SET is_error = true WHERE name = 'plan_update'`, `UPDATE tool_calls SET is_error = false WHERE name = 'plan_update'`],
+  ['I16 plans and contexts', (world) => { world.mind.refused.push('of nobody'); }, (world) => { world.mind.refused.pop(); }],
+  ['I17 learned once', `UPDATE memory_marks SET position = position - 1`, `UPDATE memory_marks SET position = position + 1`],
+  ['I17 learned once', `UPDATE memory_marks SET pending = '{}'`, `UPDATE memory_marks SET pending = NULL`],
+  ['I17 learned once', `UPDATE memories SET replaced_at = now() WHERE ${LEARNED}`, `UPDATE memories SET replaced_at = NULL`],
+  ['I17 learned once', `UPDATE memories SET user_id = 'x' || user_id WHERE ${LEARNED}`, `UPDATE memories SET user_id = substr(user_id, 2) WHERE user_id LIKE 'xpupil%'`],
+  ['I17 learned once', `UPDATE memories SET agent_id = id WHERE agent_id = '00000000-0000-0000-0000-000000000000'`, `UPDATE memories SET agent_id = '00000000-0000-0000-0000-000000000000' WHERE agent_id = id`],
+  ['I17 learned once', `INSERT INTO memories SELECT (jsonb_populate_record(m, jsonb_build_object('id', gen_random_uuid(), 'sha256', '\\x00'))).* FROM memories m WHERE ${LEARNED}`],
+  ['I17 learned once', `UPDATE runs SET status = 'failed' WHERE id = (SELECT id FROM runs WHERE kind = 'memory' AND status = 'completed' LIMIT 1)`],
 ];
 
 async function spoil(world, load, report) {
   const before = JSON.stringify(report.violations);
   if (Object.values(report.violations).some((list) => list.length > 0)) return;
-  for (const [name, statement] of spoiled) {
-    if (typeof statement === 'function') statement(world, load);
-    else world.stack.exec(statement);
+  const play = (statement) => (typeof statement === 'function' ? statement(world, load) : world.stack.exec(statement));
+  for (const [name, statement, undo] of spoiled) {
+    play(statement);
     const violations = await check(await gather(world, load), name);
     assert.ok(violations[name].length > 0, `${name} did not notice: ${statement}`);
+    if (!undo) continue;
+    play(undo);
+    assert.deepEqual((await check(await gather(world, load), name))[name], [], `${name}, after ${undo}`);
   }
   assert.equal(JSON.stringify(report.violations), before);
 }

@@ -4,6 +4,7 @@
 import { crooked } from '../lib/counters.mjs';
 import { readAudit } from './audit.mjs';
 import { BATCH_LINES } from './load.mjs';
+import { learnedOnce, memoryRunsEnd, pairsWhole, plansDone } from './minds.mjs';
 import { ticketsOnce } from './tickets.mjs';
 import { budgetsHold, timesOnce, toldOnce } from './unattended.mjs';
 import { answers } from '../lib/batches.mjs';
@@ -31,17 +32,17 @@ export async function gather(world, load) {
   const runs = new Map();
   const list = await db(
     `SELECT id, tenant_id, thread_id, status, crashes, errors, step, prompt_tokens, completion_tokens,
-       metadata ->> 'chaos', coalesce(translate(last_error ->> 'message', E'\\t\\n', '  '), ''), extract(epoch FROM created_at) * 1000, coalesce(user_id, ''), coalesce(incomplete_reason, '') FROM runs`,
+       metadata ->> 'chaos', coalesce(translate(last_error ->> 'message', E'\\t\\n', '  '), ''), extract(epoch FROM created_at) * 1000, coalesce(user_id, ''), coalesce(incomplete_reason, ''), kind FROM chaos_runs`,
   );
-  for (const [id, tenant, thread, status, crashes, errors, step, prompt, completion, key, error, created, user, reason] of list) {
+  for (const [id, tenant, thread, status, crashes, errors, step, prompt, completion, key, error, created, user, reason, kind] of list) {
     runs.set(id, {
       id, tenant, thread, status, crashes: Number(crashes), errors: Number(errors), step: Number(step), prompt: Number(prompt),
-      completion: Number(completion), key, error, created: Number(created), user, reason,
+      completion: Number(completion), key, error, created: Number(created), user, reason, kind,
     });
   }
   const promises = new Map([...load.accepted.values()].map((run) => [run.id.replace('run_', ''), run]));
   const transitions = new Set((await db('SELECT from_status, to_status FROM run_transitions')).map((row) => row.join('>')));
-  return { dropped: droppedForNow(world), world, load, db, runs, promises, transitions, audit: await readAudit(world.stack.databaseUrl), ledger: world.stack.ledger() };
+  return { dropped: droppedForNow(world), world, load, db, runs, promises, transitions, audit: await readAudit(world.stack.databaseUrl), ledger: [...world.stack.ledger(), ...world.mind.ledger] };
 }
 
 /** I1: what was accepted ended, once, and for a reason that is in the plan. */
@@ -50,7 +51,7 @@ function everyRunEnds(facts) {
   const counts = { poison: 0, policy: 0, sdkTwins: 0 };
   const keys = new Map();
   for (const run of facts.runs.values()) {
-    if (run.key.startsWith('feature-')) continue;
+    if (run.key.startsWith('feature-') || run.kind === 'memory') continue;
     // A first try that arrives after its second can't be told from another submission: only a key can.
     if (run.key !== 'scheduled' && keys.has(run.key) && facts.load.sdkKeys.has(run.key)) counts.sdkTwins++;
     else if (run.key !== 'scheduled' && keys.has(run.key)) bad.push(`submission ${run.key} became two runs, ${keys.get(run.key)} and ${run.id}`);
@@ -92,7 +93,7 @@ const wholeSteps = [
     `SELECT r.id FROM runs r LEFT JOIN LATERAL (SELECT count(*) FILTER (WHERE role = 'assistant' AND tool_calls IS NULL) AS answers,
        max(seq) AS last FROM messages m WHERE m.run_id = r.id) c ON true
      LEFT JOIN messages f ON f.id = r.result_message
-     WHERE r.status = 'completed' AND (c.answers < 1 OR (c.answers > 1 AND NOT EXISTS (
+     WHERE r.status = 'completed' AND r.kind <> 'memory' AND (c.answers < 1 OR (c.answers > 1 AND NOT EXISTS (
          SELECT 1 FROM messages u WHERE u.thread_id = r.thread_id AND u.role = 'user' AND u.submitted_with IS NULL)) OR f.id IS NULL OR f.run_id <> r.id OR f.seq <> c.last OR f.role <> 'assistant')`,
     ([run]) => `${run} is completed and has not exactly one answer, as its last message`,
   ),
@@ -130,9 +131,9 @@ const wholeSteps = [
   ),
 ];
 
-/** A submission's message is in its thread once. Threads where runs were displaced or cancelled lack some rightly. */
+/** A submission's message is in its thread once. Threads where runs were displaced or cancelled lack some rightly, and those that grow began with others. */
 async function inputsOnce(facts) {
-  const odd = new Set([...facts.promises.values()].filter((p) => p.displaced || p.cancelAsked).map((p) => p.thread.replace('thread_', '')));
+  const odd = new Set([...facts.promises.values()].filter((p) => p.displaced || p.cancelAsked || p.kind === 'grow').map((p) => p.thread.replace('thread_', '')));
   const list = await facts.db(
     `SELECT r.thread_id, count(*), (SELECT count(*) FROM messages m WHERE m.thread_id = r.thread_id AND m.role = 'user' AND m.submitted_with IS NOT NULL) FROM runs r
      WHERE r.metadata ->> 'chaos' LIKE 'c%' GROUP BY 1`,
@@ -254,7 +255,7 @@ function usageAddsUp(facts) {
     const key = line.idempotency_key.replace(/:fallback-\d+$/, '');
     const list = answers.get(key) ?? [];
     fellBack += key !== line.idempotency_key;
-    list.push({ ...line.usage, ...line.usage_details });
+    list.push({ ...line.usage, ...line.usage_details, free: line.free });
     answers.set(key, list);
   }
   let used = 0;
@@ -270,7 +271,7 @@ function usageAddsUp(facts) {
       if (keys.has(key)) bad.push(`${key} was accounted twice`);
       keys.add(key);
       used++;
-      if (!answers.get(key)?.some((usage) => usage.prompt_tokens === c.prompt && usage.completion_tokens === c.completion && costOf(usage) === c.cost)) {
+      if (!answers.get(key)?.some((usage) => usage.prompt_tokens === c.prompt && usage.completion_tokens === c.completion && (usage.free ? 0 : costOf(usage)) === c.cost)) {
         bad.push(`${key} was accounted ${c.prompt} and ${c.completion} tokens and ${c.cost} micro-dollars, the model says ${JSON.stringify(answers.get(key) ?? null)}`);
       }
     }
@@ -291,7 +292,7 @@ async function sumsAgree(facts) {
   const bad = [];
   const byTenant = async (from) =>
     new Map((await facts.db(`SELECT tenant_id, ${sums} FROM ${from} GROUP BY tenant_id`)).map(([tenant, ...numbers]) => [tenant, numbers.join(' ')]));
-  const runs = await byTenant('runs');
+  const runs = await byTenant('chaos_runs');
   const hours = await byTenant('usage_by_hour');
   for (const [tenant, numbers] of runs) {
     if (!/[1-9]/.test(numbers) && !hours.has(tenant)) continue;
@@ -299,7 +300,7 @@ async function sumsAgree(facts) {
   }
   const threads = await facts.db(
     `SELECT t.id, ${SUMS.map((name) => `t.${name}`).join(', ')} FROM threads t
-     LEFT JOIN (SELECT thread_id, ${SUMS.map((name) => `sum(${name}) AS ${name}`).join(', ')} FROM runs GROUP BY thread_id) r ON r.thread_id = t.id
+     LEFT JOIN (SELECT thread_id, ${SUMS.map((name) => `sum(${name}) AS ${name}`).join(', ')} FROM runs WHERE kind <> 'memory' GROUP BY thread_id) r ON r.thread_id = t.id
      WHERE (${SUMS.map((name) => `t.${name}`).join(', ')}) IS DISTINCT FROM (${SUMS.map((name) => `coalesce(r.${name}, 0)`).join(', ')}) LIMIT 20`,
   );
   for (const [id, ...numbers] of threads) bad.push(`thread ${id} has ${numbers.join(' ')}, its runs have other sums`);
@@ -376,6 +377,8 @@ const checks = {
   'I13 told at least once': toldOnce,
   'I14 budgets hold': budgetsHold,
   'I15 tickets once': ticketsOnce,
+  'I16 plans and contexts': [plansDone, pairsWhole],
+  'I17 learned once': [memoryRunsEnd, learnedOnce],
   'no surprises': noSurprises,
 };
 

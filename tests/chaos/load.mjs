@@ -4,6 +4,7 @@
 // submission counts as accepted once, whatever was lost on the way. The lost answers of a key are not told apart.
 
 import { request as httpRequest, Agent } from 'node:http';
+import { MIND_KINDS, mindAgents, mindItem } from './minds.mjs';
 import { Random } from './random.mjs';
 import { llmFaults } from './script.mjs';
 import { clerkTools } from './tickets.mjs';
@@ -21,7 +22,7 @@ const TERMINAL = new Set(['completed', 'failed', 'incomplete', 'cancelled', 'exp
 
 const weights = {
   plain: 20, calc2: 15, calc4: 8, tool: 18, tools: 10, slow: 8, conversation: 5, cancel: 8,
-  ask: 8, askCancel: 2, nap: 6, askNap: 4, enqueue: 3, interrupt: 2, rollback: 2, large: 3, update: 4, queue: 4, steer: 5, spend: 7, tickets: 12,
+  ask: 8, askCancel: 2, nap: 6, askNap: 4, enqueue: 3, interrupt: 2, rollback: 2, large: 3, update: 4, queue: 4, steer: 5, spend: 7, tickets: 12, learn: 9, plan: 5, grow: 4,
 };
 
 /** What is submitted when: [{at (ms from the start), tenant, kind, prompt, …}], in order of time. */
@@ -34,11 +35,13 @@ export function planLoad(seed, seconds, rate, features, bursts = true) {
   for (const strategy of ['enqueue', 'interrupt', 'rollback']) if (!features[strategy]) kinds[strategy] = 0;
   const add = (at, tenant, kind = random.weighted(kinds)) => {
     const number = plan.length;
-    const tag = random.chance(0.2) ? ` #${random.pick(Object.keys(llmFaults))}` : '';
+    const fault = random.chance(0.2) ? ` #${random.pick(Object.keys(llmFaults))}` : '';
+    const tag = MIND_KINDS.has(kind) ? '' : fault; // their model is another one
     plan.push({ at, tenant, kind, number, tag, seed: random.int(1, 1e9), prompt: prompt(kind, number, random) + tag });
   };
   for (let at = 0; at < seconds * 1000; at += random.exponential(1000 / rate)) add(at, random.chance(0.25) ? 'quiet' : 'flooder');
   for (let i = 0; i < SPENDING; i++) add(i * 400, 'flooder', 'spend'); // some of each budget, however short it all is
+  for (let i = 0; i < 9; i++) add(i * 300, 'quiet', ['learn', 'plan', 'grow'][i % 3]);
   // The flooder's bursts: more at once than there are slots.
   for (let at = random.int(2000, 8000); bursts && at < seconds * 1000; at += random.int(15000, 40000)) {
     for (let i = random.int(60, 200); i > 0; i--) add(at, 'flooder');
@@ -116,7 +119,9 @@ export class Load {
       const changing = await this.#sure(tenant, 'POST', '/v1/assistants', { ...body, ...parts }, `changing-${tenant}`);
       for (const tool of clerkTools(this.world.toolsPort)) await this.#sure(tenant, 'POST', '/v1/tools', tool, `${tool.name}-${tenant}`);
       const clerk = await this.#sure(tenant, 'POST', '/v1/assistants', { model: body.model, tools: [{ type: 'ticket_create' }, { type: 'order_lookup' }] }, `clerk-${tenant}`);
-      this.assistants[tenant] = { clerk: clerk.body.id, plain: made.body.id, asking: asking.body.id, waiting: waiting.body.id, changing: changing.body.id };
+      const minds = {};
+      for (const [name, agent] of Object.entries(mindAgents())) minds[name] = (await this.#sure(tenant, 'POST', '/v1/assistants', agent, `${name}-${tenant}`)).body.id;
+      this.assistants[tenant] = { ...minds, clerk: clerk.body.id, plain: made.body.id, asking: asking.body.id, waiting: waiting.body.id, changing: changing.body.id };
     }
   }
 
@@ -190,7 +195,7 @@ export class Load {
     const { tenant } = item;
     const sent = Date.now();
     // Not where the client is asked for something: a twin that nobody knows of would wait for it forever; nor where each path is one call's.
-    const asSdk = this.features.sdkRetries && body.thread && !item.kind.startsWith('ask') && item.kind !== 'tickets' && this.random.chance(0.3);
+    const asSdk = this.features.sdkRetries && body.thread && !item.kind.startsWith('ask') && item.kind !== 'tickets' && item.kind !== 'learn' && this.random.chance(0.3);
     if (asSdk) this.sdkKeys.add(key);
     const reply = await this.#sure(tenant, 'POST', path, { ...body, ...models(item), metadata: { chaos: key } }, key, note.scheduler, asSdk);
     if (reply.status === 200) {
@@ -277,6 +282,23 @@ export class Load {
     }
   }
 
+  /** A thread that grows: one run after the other, each when the one before has ended. */
+  async #think(item) {
+    const { agent, runs, user, before = [] } = mindItem(item);
+    const assistant_id = this.assistants[item.tenant][agent];
+    const scope = agent === 'learn1' ? assistant_id : null;
+    let run;
+    for (let place = 0; place < runs; place++) {
+      const number = String(item.number * 10 + place);
+      const message = { role: 'user', content: `${item.kind === 'learn' ? 'remember' : item.kind} ${number}` };
+      const note = { user, scope, number };
+      const body = { assistant_id, ...(user ? { user } : {}) };
+      if (place === 0) run = await this.#submit(item, `c${item.number}`, '/v1/threads/runs', { ...body, thread: { messages: [...before, message] } }, note);
+      else run = await this.#submit(item, `c${item.number}.${place}`, `/v1/threads/${run.thread}/runs`, { ...body, additional_messages: [message] }, note);
+      if (!run || !(await this.#watch(run, (seen) => TERMINAL.has(seen.status)))) return;
+    }
+  }
+
   /** Gives the outputs asked for, sometimes from both schedulers at once. */
   async #answer(run, random) {
     const action = await this.#watch(run, (seen) => seen.status === 'requires_action' || TERMINAL.has(seen.status));
@@ -327,6 +349,10 @@ export class Load {
         return this.#large(item);
       case 'update':
         return this.#update(item);
+      case 'learn':
+      case 'plan':
+      case 'grow':
+        return this.#think(item);
       case 'spend':
         return this.#spend(item);
       case 'queue':

@@ -87,7 +87,7 @@ function probeWait(facts, fault) {
 function longestWait(facts, fault) {
   let longest = 0;
   for (const run of facts.runs.values()) {
-    if (run.created < fault.t0 - 1000 || run.created > fault.recovered) continue;
+    if (run.kind === 'memory' || run.created < fault.t0 - 1000 || run.created > fault.recovered) continue;
     const changes = facts.audit.get(run.id) ?? [];
     const start = changes.findIndex(isClaim);
     // Held behind another of its thread, or cancelled before: its wait is not the fault's.
@@ -167,6 +167,8 @@ export function markdown(sum) {
     `| Answers given more than once for a step | ${counts.answersRepeated}: ${perMillion(counts.answersRepeated, counts.answers)} per million |`,
     `| Tool calls executed again | ${counts.toolRepeats} of ${counts.toolCalls}: ${perMillion(counts.toolRepeats, counts.toolCalls)} per million, all with the same key |`,
     `| Calls that may not be repeated, cut off by a crash: the model was told that their outcome is unknown | ${counts.toolUnknown} |`,
+    `| Plans of five steps, all done | ${counts.plans} |`,
+    `| Runs of memory; sentences said of which something is to be learned; known | ${counts.memoryRuns}; ${counts.said}; ${counts.known} |`,
     `| Submissions without a key that became two runs, their first try having arrived after the second | ${counts.sdkTwins} |`,
     `| Runs given up after three workers failed | ${counts.poison} |`,
     `| Runs failed by the retry policy, for the model's faults | ${counts.policy} |`,

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Stack, freePort, sleep, until } from '../lib/stack.mjs';
 import { auditSql, rows } from './audit.mjs';
+import { Mind } from './mind.mjs';
 import { Proxy } from './proxy.mjs';
 import { script } from './script.mjs';
 import { ToolServer } from './tool_server.mjs';
@@ -107,6 +108,8 @@ export class World {
     world.tools = await ToolServer.open();
     world.toolsProxy = await Proxy.open('tools', { host: '127.0.0.1', port: world.tools.port });
     world.toolsPort = world.toolsProxy.port;
+    world.mind = await Mind.open(options.seed);
+    world.mindProxy = await Proxy.open('mind', { host: '127.0.0.1', port: world.mind.port });
     try {
       await world.#start();
     } catch (error) {
@@ -119,7 +122,9 @@ export class World {
 
   async #start() {
     const { options } = this;
-    const provider = `providers: [{name: openai, connect_timeout_ms: 3000, first_byte_timeout_ms: ${options.silenceMs}, total_timeout_ms: 30000}]\n`;
+    const patience = `connect_timeout_ms: 3000, first_byte_timeout_ms: ${options.silenceMs}, total_timeout_ms: 30000`;
+    const mind = `{name: mind, kind: openai_chat, base_url: 'http://127.0.0.1:${this.mindProxy.port}/v1', api_key: x, ${patience}}`;
+    const provider = `providers: [{name: openai, ${patience}}, ${mind}]\nmemory: {learn_after_ms: 300}\n`;
     this.stack = await Stack.start({ bare: true, script: options.script ?? script(options.seed, this.toolsPort, options.slowMs), config: provider + options.config });
     this.killer = () => this.killAll();
     process.on('exit', this.killer);
@@ -143,12 +148,13 @@ export class World {
   }
 
   get proxies() {
-    return [this.toolsProxy, ...this.members.flatMap((member) => member.proxies)];
+    return [this.toolsProxy, this.mindProxy, ...this.members.flatMap((member) => member.proxies)];
   }
 
   /** The proxies of a kind of link: postgres, redis, llm, front, tools. */
   links(kind) {
-    return kind === 'tools' ? [this.toolsProxy] : this.members.map((member) => member[kind]).filter(Boolean);
+    if (kind === 'tools') return [this.toolsProxy];
+    return [...this.members.map((member) => member[kind]), kind === 'llm' && this.mindProxy].filter(Boolean);
   }
 
   rows(query) {
@@ -217,6 +223,7 @@ export class World {
     }
     await Promise.all(this.proxies.map((proxy) => proxy.close()));
     this.tools.close();
+    this.mind.close();
     if (this.killer) process.removeListener('exit', this.killer);
     await sleep(0);
     return bad;
