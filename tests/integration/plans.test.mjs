@@ -1,6 +1,8 @@
 // What an agent notes of its own work: a plan and a scratchpad in the thread, shown to it in each step, whoever goes on with the run.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import { Mcp } from '../lib/mcp_stand_in.mjs';
 import { until, withStack } from '../lib/stack.mjs';
@@ -94,6 +96,25 @@ test('calls of one step are made in their order, however many they are', async (
     assert.deepEqual(plan.steps.map((step) => step.status), fifty.map((_, i) => (i < 40 ? 'done' : 'pending')));
     assert.equal(scratchpad, 'note 3');
     assert.match(results[5], /5\. \[x\].*\n6\. \[ \]/, 'each sees what those before it did');
+  });
+});
+
+test('the database goes away while a step is marked: it is marked, and the model is told nothing of that', async () => {
+  await withStack(options, async (stack) => {
+    const run = await stack.submit(await stack.assistant({ planning: true, tools: [] }), 'Where is my parcel?');
+    await until('two steps are done', async () => (await stateOf(stack, run))?.plan?.steps[1]?.status === 'done');
+    const holder = spawn('psql', [stack.databaseUrl, '-qAt'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    holder.stdin.write(`BEGIN; SELECT 'held' FROM threads FOR NO KEY UPDATE;\n`);
+    await once(holder.stdout, 'data');
+    const marking = `FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%agent_state_version + 1%'`;
+    await until('the third is being marked', () => stack.sql(`SELECT count(*) AS n ${marking}`)[0].n > 0);
+    assert.deepEqual(stack.sql(`SELECT pg_terminate_backend(pid) AS ended ${marking}`), [{ ended: true }]);
+    holder.stdin.end('COMMIT;\n');
+    const ended = await stack.finished(run, 60000);
+    assert.equal(ended.status, 'completed', JSON.stringify(ended.last_error));
+    const results = JSON.parse((await stack.lastCall()).request).messages.filter((message) => message.role === 'tool').map((message) => message.content);
+    assert.deepEqual([results.length, results.filter((result) => !result.startsWith('# Plan\n'))], [5, []]);
+    assert.match(results[4], /3\. \[x\] Find the parcel/);
   });
 });
 

@@ -130,6 +130,7 @@ struct tool_source {
     const char *type;    /* of its calls in steps; NULL: "function" */
     bool class_is_fixed; /* whatever an agent says of the class of its tools */
     bool waits;          /* also calls that have no effect may take a while */
+    bool is_stored;      /* its calls are made with the database alone, and may be made twice */
     bool in_order;       /* calls of one step build on each other: one after another, as they are
                           * said */
 

@@ -9,14 +9,17 @@
 #include "shared/agent/spec.h"
 #include "shared/agent/tools/approval.h"
 #include "shared/agent/tools/tools.h"
+#include "shared/base/clock.h"
 #include "shared/base/error.h"
 #include "shared/check/fields.h"
+#include "shared/fiber/fiber.h"
 #include "shared/json/json.h"
 #include "shared/json/json_raw.h"
 #include "shared/schema/schema.h"
 #include "worker/tools/mcp/mcp_offer.h"
 
 #define TOOLS_MAX  ((size_t)agent_members[SPEC_TOOLS].field.max)
+#define AGAIN_MS   200
 #define NAME_SHOWN 65 /* bytes of an invented name that are repeated, with the final zero */
 
 static const struct tool_source *const sources[] = {
@@ -319,11 +322,37 @@ void tool_describe(const struct tool *tool, struct text arguments, struct buf *o
         buf_add_string(out, "a tool that is not there");
 }
 
+/* That the database was away is nothing about which a model could do better. */
+static bool is_unreached(int r)
+{
+    return r == -E_UNAVAILABLE || r == -E_AMBIGUOUS || r == -E_CLOSED || r == -E_TIMEOUT;
+}
+
+/* What is kept in the database is asked of it again while there is time. */
+SUSPENDS static int call_source(const struct tool_call *call, struct buf *out,
+                                struct tool_outcome *outcome, struct error *err)
+{
+    const struct tool_source *source = call->tool->source;
+
+    for (;;) {
+        int r = source->call(call, out, outcome, err);
+
+        if (!source->is_stored || !is_unreached(r))
+            return r;
+        if (clock_ms() + AGAIN_MS >= call->deadline_ms)
+            return error_set(err, E_UNAVAILABLE, "what is kept can't be reached now");
+        r = fiber_sleep(AGAIN_MS, err);
+        if (r < 0)
+            return r;
+        buf_reset(out);
+    }
+}
+
 int tool_run(const struct tool_call *call, struct buf *out, struct tool_outcome *outcome,
              struct error *err)
 {
     struct tool_outcome made = {.end = TOOL_DONE};
-    int r = call->tool->source->call(call, out, &made, err);
+    int r = call_source(call, out, &made, err);
 
     if (r == -E_CANCELED)
         return r;

@@ -61,7 +61,7 @@ static int save(const struct tool_call *call, const struct known_place *place,
     if (r < 0)
         return r;
     if (r > 0)
-        return error_set(err, E_UNAVAILABLE, "it could not be kept; try again");
+        return error_set(err, E_CONFLICT, "it could not be kept; try again");
     id_format(ID_MEMORY, memory.id, id);
     buf_printf(out, "Kept as %s.", id);
     return 0;
@@ -224,6 +224,7 @@ const struct tool_source tool_source_memory = {
     .name = "memory",
     .class_is_fixed = true,
     .in_order = true,
+    .is_stored = true,
     .find = find,
     .classify = classify,
     .describe = describe,

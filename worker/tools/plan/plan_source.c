@@ -160,7 +160,7 @@ static int call(const struct tool_call *call, struct buf *out, struct tool_outco
     if (r < 0)
         return r;
     if (r > 0)
-        return error_set(err, E_UNAVAILABLE, "it could not be written down; try again");
+        return error_set(err, E_CONFLICT, "it could not be written down; try again");
     plan_sections_write(state, out);
     if (out->len == 0)
         buf_add_string(out, "There is neither a plan nor a scratchpad now.");
@@ -170,6 +170,7 @@ static int call(const struct tool_call *call, struct buf *out, struct tool_outco
 const struct tool_source tool_source_plan = {
     .name = "plan",
     .class_is_fixed = true,
+    .is_stored = true,
     .in_order = true,
     .find = find,
     .classify = classify,
