@@ -136,6 +136,8 @@ static int keep_in_cache(struct making *making, const struct missing *missing, s
     struct error ignored;
     int r;
 
+    if (making->nameless)
+        return 0;
     if (!made)
         return vectors_no_room(err);
     for (size_t i = 0; i < missing->count; i++)

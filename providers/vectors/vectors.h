@@ -47,8 +47,10 @@ struct vectors_ask {
     size_t count;
     struct text model; /* as the registry knows it; empty: memory.embedding_model */
     enum vectors_purpose purpose;
-    struct uuid tenant;          /* whose they are, and who pays */
-    struct text user;            /* empty: nobody's */
+    struct uuid tenant; /* whose they are, and who pays */
+    struct text user;   /* empty: nobody's */
+    struct uuid run;    /* for which they are made; zero: none. Where it is gone by the time
+                                  * of the answer, so is perhaps its user: nothing is kept of him */
     int64_t requests_per_minute; /* of the tenant; 0: no limit */
     int64_t tokens_per_minute;
     int64_t deadline_ms; /* clock_ms */

@@ -12,6 +12,7 @@ struct making {
     struct provider_registry *registry; /* held, as the target borrows from it */
     struct provider_target target;
     const char *model; /* "provider/model" */
+    bool nameless;     /* the run is gone: nothing has its user's name any more */
 
     /* Texts that say something, and their places among all. */
     struct text *texts;

@@ -17,6 +17,7 @@
 #include "shared/base/log.h"
 #include "shared/fiber/fiber.h"
 #include "shared/store/usage/usage.h"
+#include "shared/store/vectors/vector_cache.h"
 
 #define TRIES        2
 #define TRY_AGAIN    16
@@ -96,6 +97,18 @@ SUSPENDS static int pass_budgets(struct asking *asking, struct error *err)
     return vectors_away(err, "the %s is used up, or held by others", verdict.name);
 }
 
+/* In whose name is kept what was used. */
+SUSPENDS static struct text user_of(struct making *making)
+{
+    bool there = true;
+    struct error ignored;
+
+    if (!uuid_is_zero(making->ask->run) &&
+        vector_cache_run(making->means->pg, making->ask->run, &there, &ignored) == 0)
+        making->nameless = !there;
+    return making->ask->user.ptr && !making->nameless ? making->ask->user : TEXT("");
+}
+
 /* As a call of the gateway is counted. */
 SUSPENDS static void charge(struct asking *asking, const struct chat_usage *usage)
 {
@@ -108,14 +121,14 @@ SUSPENDS static void charge(struct asking *asking, const struct chat_usage *usag
         .used = {.prompt_tokens = usage->input_tokens,
                  .cost_micros = model_cost_micros(&making->target.prices, usage)},
     };
-    const struct usage_owner owner = {making->ask->tenant,
-                                      making->ask->user.ptr ? making->ask->user : TEXT(""),
-                                      asking->budgets, asking->budgets_count};
+    struct usage_owner owner = {making->ask->tenant, TEXT(""), asking->budgets,
+                                asking->budgets_count};
     const struct budget_amount amount = {{usage->input_tokens, used.used.cost_micros}};
     struct error err;
 
     fiber_shield_enter();
     spending_settle(&asking->spending, means->redis, &amount);
+    owner.user = user_of(making);
     if (usage_append(means->pg, &owner, &used, &err) < 0)
         log_error("what vectors used could not be stored", LOG_STR("call", asking->name),
                   LOG_INT("cost_micros", used.used.cost_micros), LOG_ERROR(&err));

@@ -36,6 +36,7 @@ SUSPENDS static int make_vectors(const struct making *making, const struct memor
         .purpose = VECTORS_DOCUMENT,
         .tenant = row->tenant_id,
         .user = making->user,
+        .run = row->lease.run,
         .requests_per_minute = row->requests_per_minute,
         .tokens_per_minute = row->tokens_per_minute,
         .deadline_ms = deadline_min(making->task->deadline_ms, deadline_in(MAKE_MS)),

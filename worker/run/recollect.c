@@ -60,6 +60,7 @@ static struct known_place place_of(struct run_task *task)
         .requests_per_minute = row->requests_per_minute,
         .tokens_per_minute = row->tokens_per_minute,
         .user = task->recall.user,
+        .run = row->lease.run,
         .agent = task->recall.agent,
         .deadline_ms = deadline_min(task->deadline_ms, deadline_in(LOOK_MS)),
         .arena = &task->arena,

@@ -75,12 +75,18 @@ static const struct pg_statement lock = {
     .types = "ut",
 };
 
-/* $14 NULL: nothing is replaced. The first columns tell why nothing was kept: whether $14 lives,
- * and whether there is room. */
+/* $14 NULL: nothing is replaced. What a run says ($10) is kept while the run is there: who deletes
+ * its user waits until it is kept, and deletes it then (user_data.c). The first columns tell why
+ * nothing was kept: whether $14 lives, and whether there is room. */
 static const struct pg_statement put = {
     .name = "memories_put",
     .sql =
-        "WITH old AS MATERIALIZED ("
+        "WITH writer AS MATERIALIZED ("
+        "    SELECT"
+        "    FROM runs"
+        "    WHERE id = $10"
+        "    FOR KEY SHARE),"
+        " old AS MATERIALIZED ("
         "    SELECT id"
         "    FROM memories"
         "    WHERE " MEMORIES_ALIVE
@@ -115,6 +121,7 @@ static const struct pg_statement put = {
         "    SELECT $1, $2, $3, $4, $5::text, $6::text, $7::text, $8, $9::text, $10, $11, $12,"
         "        $13::text, statement_timestamp()"
         "    WHERE NOT EXISTS (SELECT FROM there)"
+        "      AND ($10 IS NULL OR EXISTS (SELECT FROM writer))"
         "      AND ($14 IS NULL OR EXISTS (SELECT FROM old))"
         "      AND EXISTS (SELECT FROM room)"
         "    RETURNING *),"

@@ -343,10 +343,10 @@ typedef int (*delete_fn)(const struct store *store, const struct user_deleting *
                          struct user_removed *removed, bool *out_more, struct error *err);
 
 /* In this order: what is not known any more is told to no run, no schedule makes more of them, and
- * what has ended uses nothing. */
-static const delete_fn rows[] = {delete_memory,  delete_memories, delete_schedules,
-                                 delete_threads, delete_runs,     unname_usage,
-                                 delete_budget,  delete_vectors,  fold_bytes};
+ * what has ended uses nothing. Memories once more: until their end runs have learned some. */
+static const delete_fn rows[] = {delete_memory,  delete_memories, delete_schedules, delete_threads,
+                                 delete_runs,    delete_memories, unname_usage,     delete_budget,
+                                 delete_vectors, fold_bytes};
 
 static const char *const names[USER_THING_COUNT] = {
     [USER_MEMORY] = "memory",   [USER_MEMORIES] = "memories", [USER_SCHEDULES] = "schedules",

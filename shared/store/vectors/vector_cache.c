@@ -56,6 +56,12 @@ static const struct pg_statement cache_keep = {
     .types = "uttiyyi",
 };
 
+static const struct pg_statement run_look = {
+    .name = "vector_cache_run",
+    .sql = "SELECT EXISTS (SELECT FROM runs WHERE id = $1)",
+    .types = "u",
+};
+
 static const struct pg_statement cache_sweep = {
     .name = "vector_cache_sweep",
     .sql =
@@ -138,6 +144,17 @@ int vector_cache_keep(struct pg *pg, const struct vector_owner *owner,
     values[5] = pg_bytes(buf_text(&all));
     values[6] = pg_int((int64_t)length);
     return pg_exec(pg, &cache_keep, values, NULL, err);
+}
+
+int vector_cache_run(struct pg *pg, struct uuid run, bool *out_there, struct error *err)
+{
+    CLEANUP(pg_result_freep) struct pg_result *result = NULL;
+    struct pg_value values[1] = {pg_uuid(run)};
+    int r = pg_exec(pg, &run_look, values, &result, err);
+
+    if (r == 0)
+        *out_there = pg_get_bool(result, 0, 0);
+    return r;
 }
 
 int vector_cache_sweep(struct pg *pg, int64_t rows, int64_t *out_count, struct error *err)

@@ -25,6 +25,10 @@ SUSPENDS MUSTCHECK int vector_cache_keep(struct pg *pg, const struct vector_owne
                                          const struct text *vectors, size_t count,
                                          struct error *err);
 
+/* Whether the run for which vectors are made is still there. */
+SUSPENDS MUSTCHECK int vector_cache_run(struct pg *pg, struct uuid run, bool *out_there,
+                                        struct error *err);
+
 /* Deletes up to `rows` of those that nobody has used for VECTOR_CACHE_DAYS. */
 #define VECTOR_CACHE_DAYS 30
 SUSPENDS MUSTCHECK int vector_cache_sweep(struct pg *pg, int64_t rows, int64_t *out_count,

@@ -67,7 +67,7 @@ static void keeps(struct store *store)
     draft.kind = MEMORY_PREFERENCE;
     draft.agent = must_agent(store);
     draft.source = MEMORY_BY_RUN;
-    draft.source_run = uuid_new();
+    draft.source_run = must_run(store).id;
     draft.source_thread = uuid_new();
     MUST(memories_put(store, ada, &draft, &memory, &test_err));
     MUST(memories_get(store, ada, draft.id, &again, &test_err));
@@ -354,7 +354,7 @@ static void lists(struct store *store)
     struct memory memory;
 
     draft.kind = MEMORY_EPISODE;
-    draft.source_run = uuid_new();
+    draft.source_run = must_run(store).id;
     MUST(memories_put(store, ada, &draft, &memory, &test_err));
     put(store, ada, "c");
     cr_expect_str_eq(shown(store, ada, &living, (struct uuid){{0}}, 2), "a, b, more");

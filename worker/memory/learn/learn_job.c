@@ -66,6 +66,7 @@ static struct known_place place_of(struct run_task *task, const struct learn *le
         .requests_per_minute = row->requests_per_minute,
         .tokens_per_minute = row->tokens_per_minute,
         .user = learn->mark.user,
+        .run = row->lease.run,
         .agent = learn->whose.agent,
         .deadline_ms = deadline_min(task->deadline_ms, deadline_in(DEADLINE_MS)),
         .arena = &task->arena,

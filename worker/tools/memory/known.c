@@ -20,6 +20,7 @@ SUSPENDS static int ask_vector(const struct known_place *place, struct text text
         .purpose = purpose,
         .tenant = place->tenant,
         .user = place->user,
+        .run = place->run,
         .requests_per_minute = place->requests_per_minute,
         .tokens_per_minute = place->tokens_per_minute,
         .deadline_ms = place->deadline_ms,

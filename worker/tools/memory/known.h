@@ -17,6 +17,7 @@ struct known_place {
     int64_t requests_per_minute; /* of the tenant; 0: no limit */
     int64_t tokens_per_minute;
     struct text user;
+    struct uuid run;   /* for which it is done */
     struct uuid agent; /* whose knowledge it is, beside what all know */
     int64_t deadline_ms;
     struct arena *arena; /* for what is found */

@@ -204,6 +204,7 @@ static int call(const struct tool_call *call, struct buf *out, struct tool_outco
         .requests_per_minute = of->requests_per_minute,
         .tokens_per_minute = of->tokens_per_minute,
         .user = of->user,
+        .run = of->lease.run,
         .agent = of->agent,
         .deadline_ms = call->deadline_ms,
         .arena = &arena,
