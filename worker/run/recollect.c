@@ -67,6 +67,15 @@ static struct known_place place_of(struct run_task *task)
     };
 }
 
+/* What an agent has learned and what all know may say the same. */
+static bool is_told(const struct recalled_memory *told, size_t count, struct text text)
+{
+    for (size_t i = 0; i < count; i++)
+        if (text_equal(told[i].text, text))
+            return true;
+    return false;
+}
+
 /* The best of them, as many as may be told. */
 static void write_kept(const struct run_task *task, const struct memory_findings *found,
                        struct buf *out)
@@ -78,6 +87,8 @@ static void write_kept(const struct run_task *task, const struct memory_findings
     for (size_t i = 0; i < found->count && count < ARRAY_LENGTH(told); i++) {
         const struct memory *memory = &found->items[i].memory;
 
+        if (is_told(told, count, memory->text))
+            continue;
         left -= LINE_TOKENS + tokens_estimate(memory->text, TOKENS_O200K);
         if (left < 0)
             break;
