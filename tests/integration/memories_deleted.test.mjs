@@ -5,6 +5,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
+import { DAY, age, pass } from '../lib/retention.mjs';
+import { uuidOf } from '../lib/schedules.mjs';
 import { until, withStack } from '../lib/stack.mjs';
 
 const USAGE = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };
@@ -41,7 +43,7 @@ async function startModel() {
   });
   model.server.listen(0, '127.0.0.1');
   await once(model.server, 'listening');
-  model.config = `memory: {learn_after_ms: 0, embedding_model: own/e}\nproviders: [{name: own, kind: openai_chat, base_url: 'http://127.0.0.1:${model.server.address().port}/v1', api_key: x}]\n`;
+  model.config = `memory: {learn_after_ms: 0, embedding_model: own/e}\nretention: {pause_ms: 100}\nproviders: [{name: own, kind: openai_chat, base_url: 'http://127.0.0.1:${model.server.address().port}/v1', api_key: x}]\n`;
   model.close = () => {
     model.release();
     model.server.closeAllConnections();
@@ -50,10 +52,10 @@ async function startModel() {
   return model;
 }
 
-async function withModel(body) {
+async function withModel(body, options = {}) {
   const model = await startModel();
   try {
-    await withStack({ config: model.config }, async (stack) => body(stack, model, await stack.ok('POST', '/v1/assistants', { model: 'own/m', instructions: 'Help.', memories: {} })));
+    await withStack({ config: model.config, ...options }, async (stack) => body(stack, model, await stack.ok('POST', '/v1/assistants', { model: 'own/m', instructions: 'Help.', memories: {} })));
   } finally {
     model.close();
   }
@@ -135,4 +137,17 @@ test('his thread is deleted meanwhile: nothing is learned of it, and no run of m
     assert.deepEqual(stack.sql(`SELECT DISTINCT user_id FROM memories`), [{ user_id: 'loreley' }]);
     assert.deepEqual(stack.sql(`SELECT count(*) AS n FROM memory_marks WHERE user_id = 'mignon'`), [{ n: 0 }]);
   });
+});
+
+test('retention takes the thread while it is to be learned of it: no run of memory stays, and nothing is learned', async () => {
+  await withModel(async (stack, model, agent) => {
+    const run = await stack.finished(await stack.ok('POST', `/v1/assistants/${agent.id}/run`, said));
+    assert.deepEqual((await memoryRun(stack)).map((each) => [each.status, each.thread_id]), [['queued', run.thread_id]]);
+    await stack.ok('PUT', '/v1/retention', { action: 'delete', after: 7 * DAY });
+    age(stack, run.thread_id, 10 * DAY);
+    await pass(stack);
+    const of = (table, column) => stack.sql(`SELECT count(*)::int AS n FROM ${table} WHERE ${column} = '${uuidOf(run.thread_id)}'`)[0].n;
+    assert.deepEqual([of('threads', 'id'), of('runs', 'thread_id'), of('messages', 'thread_id'), of('memory_marks', 'thread_id')], [0, 0, 0, 0]);
+    assert.deepEqual(stack.sql('SELECT count(*)::int AS n FROM memories'), [{ n: 0 }]);
+  }, { env: { PENSTOCK_LEARN_AFTER_MS: '600000' } });
 });

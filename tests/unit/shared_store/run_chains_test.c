@@ -3,6 +3,7 @@
 
 #include "fixture.h"
 
+#include "shared/store/runs/memory_runs.h"
 #include "shared/store/threads/tips.h"
 
 static const struct uuid any = {{0}};
@@ -277,14 +278,21 @@ static void deleted_from_hidden(struct store *store)
     struct run first = must_chain(store, any, "[\"1\"]");
     struct run second = must_chain(store, first.thread_id, "[\"2\"]");
     struct run third = must_chain(store, first.thread_id, "[\"3\"]");
+    struct memory_run behind = {
+        .id = uuid_new(), .about = TEXT("memories"), .spec = TEXT("{\"job\":\"memories\"}")};
+    struct run memory;
+    bool made;
 
     /* What others stand behind stays; the last one's goes, and with the last run all goes. */
     must_delete(store, &first, false);
     cr_assert_eq(must_get_thread(store, first.thread_id).counts.messages, 9);
     must_delete(store, &third, false);
     cr_assert_eq(must_get_thread(store, first.thread_id).counts.messages, 6);
+    MUST(memory_runs_make(store, &(struct memory_run_of){.thread = first.thread_id}, &behind,
+                          &memory, &made, &test_err));
     must_delete(store, &second, true);
-    cr_assert_eq(sql_int("SELECT (SELECT count(*) FROM threads) + (SELECT count(*) FROM messages)"),
+    cr_assert_eq(sql_int("SELECT (SELECT count(*) FROM threads) + (SELECT count(*) FROM messages)"
+                         " + (SELECT count(*) FROM runs)"),
                  0);
 }
 
