@@ -46,6 +46,13 @@ static int64_t tokens_of(size_t bytes)
     return (int64_t)((bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN);
 }
 
+static struct text find_kept(void *arg, struct text id)
+{
+    const struct call *call = arg;
+
+    return kept_find(&call->service->kept, call->key, id);
+}
+
 static struct text find_header(void *arg, const char *name)
 {
     return http_header_get(arg, name);
@@ -96,6 +103,8 @@ static int read_request(struct call *call)
         .key = call->key,
         .header = find_header,
         .header_arg = call->exchange,
+        .kept = find_kept,
+        .kept_arg = call,
         .arena = &call->exchange->arena,
         .keep_texts = call->service->script->looks_at_all,
     };
@@ -307,6 +316,27 @@ static void write_vectors(struct call *call)
     free(values);
 }
 
+/* What the next request may go on behind. */
+static void keep(struct call *call, const struct answer *answer)
+{
+    const struct dialect *dialect = call->route->dialect;
+    struct text items = call->conversation.items;
+    CLEANUP(buf_deinit) struct buf all = {0};
+    CLEANUP(buf_deinit) struct buf own = {0};
+    char id[DIALECT_KEPT_ID_SIZE];
+
+    if (!dialect->write_kept || !items.ptr)
+        return;
+    buf_init(&all, 0);
+    buf_init(&own, 0);
+    dialect->write_kept(answer, &own);
+    dialect->kept_id(answer, id);
+    buf_add_text(&all, items);
+    buf_add_text(&all, (struct text){own.ptr + 1, own.len - 2}); /* without the brackets */
+    if (!all.failed)
+        kept_add(&call->service->kept, call->key, text_of(id), buf_text(&all));
+}
+
 static void write_chat(struct call *call)
 {
     const struct dialect *dialect = call->route->dialect;
@@ -315,7 +345,10 @@ static void write_chat(struct call *call)
 
     if (!make_answer(call, &answer)) {
         sending->body.failed = true;
-    } else if (call->conversation.stream) {
+        return;
+    }
+    keep(call, &answer);
+    if (call->conversation.stream) {
         sending->stream = true;
         dialect->write_events(&answer, &sending->events);
     } else {
@@ -441,6 +474,24 @@ static void keep_line(struct call *call)
     };
 
     rehearsal_ledger_write(&call->service->ledger, &line);
+}
+
+void call_delete_kept(struct call_service *service, struct http_exchange *exchange,
+                      const struct route *route, struct text id)
+{
+    struct text key = find_key(exchange, route->dialect);
+    CLEANUP(buf_deinit) struct buf body = {0};
+    int status = 200;
+
+    buf_init(&body, 0);
+    if (kept_delete(&service->kept, key, id)) {
+        buf_add_string(&body, "{\"id\":");
+        buf_add_json(&body, id);
+        buf_add_string(&body, ",\"object\":\"response\",\"deleted\":true}");
+    } else {
+        status = call_error(route->dialect, 404, "There is no such response.", &body);
+    }
+    (void)http_reply(exchange, status, JSON, buf_text(&body));
 }
 
 void call_serve(struct call_service *service, struct http_exchange *exchange,

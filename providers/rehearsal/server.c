@@ -27,10 +27,10 @@ static void write_stats(const struct call_service *service, struct buf *out)
     buf_printf(
         out,
         "{\"calls\":%llu,\"in_flight\":%llu,\"peak_in_flight\":%llu,\"closed_by_client\":%llu,"
-        "\"refused\":%llu,\"rules\":{",
+        "\"refused\":%llu,\"kept\":%zu,\"rules\":{",
         (unsigned long long)service->calls, (unsigned long long)service->in_flight,
         (unsigned long long)service->peak_in_flight, (unsigned long long)service->closed_by_client,
-        (unsigned long long)service->refused);
+        (unsigned long long)service->refused, service->kept.count);
     for (size_t i = 0; i < script->rules_count; i++) {
         if (i)
             buf_add_char(out, ',');
@@ -84,14 +84,31 @@ SUSPENDS static void serve_get(struct rehearsal *rehearsal, struct http_exchange
     (void)http_reply(exchange, 200, JSON, buf_text(&body));
 }
 
+/* The id in the path of a stored response; TEXT_NONE: it is none. */
+static struct text kept_id(struct text path, struct route *out)
+{
+    static const char folder[] = "/responses/";
+    struct text left = path;
+
+    if (text_starts(left, "/v1"))
+        left = (struct text){left.ptr + 3, left.len - 3};
+    if (!text_starts(left, folder))
+        return TEXT_NONE;
+    *out = (struct route){.dialect = &dialect_openai_responses};
+    return (struct text){left.ptr + sizeof(folder) - 1, left.len - sizeof(folder) + 1};
+}
+
 SUSPENDS static void handle(struct http_exchange *exchange, void *arg)
 {
     struct rehearsal *rehearsal = arg;
     bool get = exchange->method == HTTP_METHOD_GET || exchange->method == HTTP_METHOD_HEAD;
     struct route route;
     bool known = dialect_route(exchange->path, exchange->query, &route);
+    struct text kept = known ? TEXT_NONE : kept_id(exchange->path, &route);
 
-    if (known && exchange->method == HTTP_METHOD_POST && route.endpoint != ENDPOINT_MODELS)
+    if (kept.len > 0 && exchange->method == HTTP_METHOD_DELETE)
+        call_delete_kept(&rehearsal->service, exchange, &route, kept);
+    else if (known && exchange->method == HTTP_METHOD_POST && route.endpoint != ENDPOINT_MODELS)
         call_serve(&rehearsal->service, exchange, &route);
     else if (get && !known)
         serve_get(rehearsal, exchange, NULL);
@@ -122,6 +139,7 @@ static int open_ledger(const struct rehearsal_options *options, struct ledger *l
 static void free_rehearsal(struct rehearsal *rehearsal)
 {
     meters_deinit(&rehearsal->service.meters);
+    kept_deinit(&rehearsal->service.kept);
     io_close(&rehearsal->service.ledger.fd);
     free(rehearsal);
 }
@@ -146,6 +164,7 @@ int rehearsal_open(const struct rehearsal_options *options, struct rehearsal **o
     service->script = options->script;
     service->delay_ms = options->delay_ms;
     meters_init(&service->meters, options->script);
+    kept_init(&service->kept);
     r = open_ledger(options, &service->ledger, err);
     if (r == 0)
         r = http_server_open(&server, &service->server, err);

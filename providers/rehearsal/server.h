@@ -3,11 +3,13 @@
  *
  *     GET /healthz
  *     GET /rehearsal/stats   {"calls","in_flight","peak_in_flight","closed_by_client","refused",
- *                             "rules":{name: count},"keys":[{"key","model","requests","tokens",
- *                             "limited","in_flight","peak_in_flight"}]}
+ *                             "kept","rules":{name: count},"keys":[{"key","model","requests",
+ *                             "tokens","limited","in_flight","peak_in_flight"}]}
  *
- * `closed_by_client` counts calls whose client was gone before the end of the reply. The ledger has
- * a line of JSON for each call of a model: ledger.h.
+ *     DELETE /v1/responses/ID   a stored response, which the next request could go on behind
+ *
+ * `kept` counts these, `closed_by_client` calls whose client was gone before the end of the reply.
+ * The ledger has a line of JSON for each call of a model: ledger.h.
  */
 
 #include "providers/rehearsal/script/script.h"

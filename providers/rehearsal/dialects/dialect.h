@@ -42,6 +42,7 @@ typedef void (*dialect_header_fn)(void *arg, const char *name, struct text value
 
 #define DIALECT_SHORT_ID_CHARS 9
 #define DIALECT_CALL_ID_SIZE   64
+#define DIALECT_KEPT_ID_SIZE   48
 
 struct dialect {
     const char *name;              /* in the ledger */
@@ -59,6 +60,11 @@ struct dialect {
     int (*read)(const struct request *request, struct conversation *out, struct problem *problem);
     void (*write)(const struct answer *answer, struct buf *out);
     void (*write_events)(const struct answer *answer, struct event_list *out);
+
+    /* What is stored of an answer: its items as an array, and the id by which the next request
+     * names it. NULL: the dialect stores nothing. */
+    void (*write_kept)(const struct answer *answer, struct buf *out);
+    void (*kept_id)(const struct answer *answer, char out[DIALECT_KEPT_ID_SIZE]);
 
     /* NULL: the dialect has no embeddings. The reader fills of the conversation model, user (the
      * first text), text_bytes and messages_sha256. */

@@ -29,6 +29,8 @@ struct conversation {
     bool with_thoughts;     /* Gemini: reasoning is to be shown */
     bool with_sealed;       /* Responses: reasoning is wanted encrypted */
     bool forgets_reasoning; /* Responses: it is neither that nor stored, and can't come back */
+    struct text items;      /* Responses: where the response is to be stored, the items it answers,
+                             * earlier ones first, a comma behind each; else TEXT_NONE */
     struct text echo;       /* Responses: members that the reply repeats, as JSON, each with a comma
                              * behind it */
 };

@@ -18,6 +18,9 @@ struct request {
     struct text key;          /* of the caller; TEXT_NONE: none */
     request_header_fn header; /* NULL: there are none */
     void *header_arg;
+    struct text (*kept)(void *arg, struct text id); /* items of a stored response, as kept_find
+                                                     * has them; NULL: none is stored */
+    void *kept_arg;
     struct arena *arena; /* owns what is read */
     bool keep_texts;     /* a rule looks at all messages */
 };

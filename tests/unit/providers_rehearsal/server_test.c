@@ -455,3 +455,63 @@ SERVER_TEST(thousands_of_calls_wait_at_once)
     cr_assert_eq(stat_of("calls"), MANY);
     close_server();
 }
+
+/* The id of a response in a reply. */
+static const char *response_id(const char *reply)
+{
+    static char ids[4][64];
+    static size_t next;
+    char *id = ids[next++ % 4];
+    const char *at = strstr(reply, "\"id\":\"resp_");
+
+    cr_assert_not_null(at, "%s", reply);
+    cr_assert_eq(sscanf(at, "\"id\":\"%60[^\"]", id), 1);
+    return id;
+}
+
+static const char *respond(const char *previous, const char *input, const char *more)
+{
+    char body[512];
+
+    snprintf(body, sizeof(body), "{\"model\":\"gpt-5\",\"input\":%s%s%s%s%s}", input,
+             previous ? ",\"previous_response_id\":\"" : "", previous ? previous : "",
+             previous ? "\"" : "", more);
+    return request("POST /v1/responses", body);
+}
+
+SERVER_TEST(stored_responses_can_be_gone_on_behind_until_they_are_deleted)
+{
+    char path[128];
+    const char *first;
+    const char *second;
+    const char *reply;
+
+    open_server("rules:\n"
+                "  - when: {user: sum}\n"
+                "    steps: [{calls: [{name: f, arguments: {}}]}, {text: 'It is {{tool}}.'}]\n"
+                "  - {then: {text: 'abcd efgh'}}\n",
+                0);
+    first = response_id(
+        respond(NULL, "\"sum\"", ",\"tools\":[{\"type\":\"function\",\"name\":\"f\"}]"));
+    reply = respond(first, "[]", "");
+    cr_assert(strstr(reply, " 400 ") && strstr(reply, "No tool output found"), "%s", reply);
+    cr_assert_eq(stat_of("kept"), 1);
+    close_server();
+    open_server("rules: [{then: {text: 'abcd efgh'}}]\n", 0);
+    first = response_id(respond(NULL, "\"one two three\"", ""));
+    reply = respond(first, "[{\"role\":\"user\",\"content\":\"four\"}]", "");
+    second = response_id(reply);
+    cr_assert(strstr(reply, "\"input_tokens\":7"), "what was kept counts: %s", reply);
+    cr_assert(strstr(reply, "\"previous_response_id\":\"resp_"), "%s", reply);
+    reply = respond(second, "\"five\"", ",\"store\":false");
+    cr_assert(strstr(reply, "\"input_tokens\":10"), "%s", reply);
+    reply = respond(response_id(reply), "\"six\"", "");
+    cr_assert(strstr(reply, " 400 ") && strstr(reply, "previous_response_not_found"), "%s", reply);
+    cr_assert_eq(stat_of("kept"), 2, "the third was not to be stored");
+    snprintf(path, sizeof(path), "DELETE /v1/responses/%s", first);
+    cr_assert(strstr(request(path, ""), "\"deleted\":true"));
+    cr_assert(strstr(request(path, ""), " 404 "));
+    cr_assert(strstr(respond(first, "\"x\"", ""), "previous_response_not_found"));
+    cr_assert(strstr(respond(second, "\"x\"", ""), " 200 "), "it has all that it stands behind");
+    close_server();
+}

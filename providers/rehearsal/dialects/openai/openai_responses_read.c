@@ -6,6 +6,7 @@
 
 #include "providers/rehearsal/dialects/openai/openai_responses.h"
 #include "providers/rehearsal/reply/seal.h"
+#include "shared/base/error.h"
 
 #define ITEMS_MAX 10000
 #define APART_MAX 2000 /* items between a call and its output, at most */
@@ -356,11 +357,61 @@ static int read_instructions(struct item_reader *reader)
     return reader_system(&reader->base);
 }
 
+/* ---- what was stored ---- */
+
+static void add_item(struct json_object *item, struct buf *out)
+{
+    json_encode(out, item);
+    buf_add_char(out, ',');
+}
+
+/* The items of the input; a text is a message of the user. */
+static void add_input(struct json_object *input, struct buf *out)
+{
+    if (json_object_is_type(input, json_type_string)) {
+        buf_add_string(out, "{\"role\":\"user\",\"content\":");
+        json_encode(out, input);
+        buf_add_string(out, "},");
+    }
+    for (size_t i = 0; i < reader_length(input); i++)
+        add_item(json_object_array_get_idx(input, i), out);
+}
+
+/* The input behind what the request goes on behind. *out_joined is the caller's; NULL: it goes on
+ * behind nothing. */
+static int join_items(struct item_reader *reader, struct json_object **out_joined)
+{
+    CLEANUP(buf_deinit) struct buf items = {0};
+    CLEANUP(buf_deinit) struct buf list = {0};
+    const struct request *request = reader->base.request;
+    struct text previous = dialect_responses_previous(request);
+    struct error err;
+
+    buf_init(&items, 0);
+    buf_init(&list, 0);
+    if (previous.ptr) {
+        buf_add_text(&items, previous);
+        buf_add_char(&items, ',');
+    }
+    add_input(reader->input, &items);
+    if (reader->stored && !reader_keep(&reader->base, buf_text(&items), &reader->base.out->items))
+        return problem_set(reader->base.problem, NULL, "The request is too large.");
+    if (!previous.ptr)
+        return 0;
+    buf_printf(&list, "[%.*s]", (int)items.len - (items.len > 0), items.ptr);
+    if (json_decode(buf_text(&list), JSON_DEPTH_DEFAULT, out_joined, &err) < 0)
+        return problem_set(reader->base.problem, "input", "%s", err.text);
+    reader->input = *out_joined;
+    reader->count = reader_length(reader->input);
+    return 0;
+}
+
 int dialect_responses_read(const struct request *request, struct conversation *out,
                            struct problem *problem)
 {
     struct item_reader reader = {.input = json_get(request->body, "input"),
                                  .stored = json_get_bool(request->body, "store", true)};
+    CLEANUP(json_freep) struct json_object *joined = NULL;
     struct text model = json_get_text(request->body, "model");
     int r;
 
@@ -371,7 +422,9 @@ int dialect_responses_read(const struct request *request, struct conversation *o
                                         "Missing required parameter: 'model'.");
     reader.count = reader_length(reader.input);
     reader_init(&reader.base, request, out, problem);
-    r = reader_begin(&reader.base, model, reader.input);
+    r = join_items(&reader, &joined);
+    if (r == 0)
+        r = reader_begin(&reader.base, model, reader.input);
     if (r == 0)
         r = dialect_responses_read_settings(&reader.base);
     if (r == 0)

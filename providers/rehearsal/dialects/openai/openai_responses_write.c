@@ -147,7 +147,22 @@ static void write_output(struct json_write *write, const struct answer *answer)
         write_call(write, NULL, answer, i, STATE_ENDED);
 }
 
+void dialect_responses_write_kept(const struct answer *answer, struct buf *out)
+{
+    struct json_write write;
+
+    json_write_init(&write, out);
+    json_write_open_array(&write, NULL);
+    write_output(&write, answer);
+    json_write_close(&write);
+}
+
 /* ---- the response ---- */
+
+void dialect_responses_kept_id(const struct answer *answer, char out[DIALECT_KEPT_ID_SIZE])
+{
+    snprintf(out, DIALECT_KEPT_ID_SIZE, "resp_%s", answer->id);
+}
 
 static void write_usage(struct json_write *write, const struct usage *usage)
 {
@@ -169,9 +184,9 @@ static void write_response(struct json_write *write, const char *name, const str
                            enum state state)
 {
     const char *reason = state == STATE_ENDED ? incomplete_reason(answer) : NULL;
-    char id[ITEM_ID_SIZE];
+    char id[DIALECT_KEPT_ID_SIZE];
 
-    snprintf(id, sizeof(id), "resp_%s", answer->id);
+    dialect_responses_kept_id(answer, id);
     json_write_open_object(write, name);
     json_write_string(write, "id", id);
     json_write_string(write, "object", "response");
