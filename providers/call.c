@@ -74,6 +74,7 @@ static int call_init(struct call *call, struct http_client *client,
     call->exchange.arg = call;
     provider_decoder_init(&call->decoder, target, held_max, call->adaptation.request.sink,
                           out_failure);
+    call->decoder.behind = request->previous;
     return r;
 }
 

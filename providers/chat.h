@@ -117,6 +117,12 @@ struct chat_request {
     double frequency_penalty;
     const struct text *stops; /* where one of these texts would come, the reply ends without it */
     size_t stops_count;       /* at most CHAT_STOPS_MAX */
+
+    /* Where the provider keeps conversations (providers/native/native_state.h). */
+    bool store;           /* it is to keep this one */
+    struct text previous; /* what it calls what it has kept; empty: nothing */
+    size_t known;         /* so many messages at the front are that, and are not sent again */
+
     int64_t max_completion_tokens; /* 0: not sent */
     struct text reasoning_effort;  /* empty: not sent */
     struct text verbosity;         /* of the answer: "low", "medium", "high"; empty: not sent. A
@@ -200,5 +206,7 @@ struct chat_reply {
                                * sent it. TEXT_NONE: nothing */
     struct text model;        /* as the provider names what answered; may be empty */
     struct text answered_by;  /* "provider/model": that name, or the one that was asked for */
+    struct text state_id;     /* what the provider calls what it kept of the exchange; empty: it
+                               * has kept nothing, or nobody asked it to */
     struct provider_limits limits;
 };

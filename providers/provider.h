@@ -97,8 +97,9 @@ struct provider_target {
     struct model_abilities abilities;
     struct model_limits limits;
     struct model_prices prices;
-    bool stream;     /* its replies are to come as they are made */
-    bool may_stream; /* they may, where somebody wants to see them made */
+    bool stream;       /* its replies are to come as they are made */
+    bool may_stream;   /* they may, where somebody wants to see them made */
+    bool native_state; /* it may keep conversations, as its operator allows (native_state.h) */
     struct provider_habits habits;
 };
 
@@ -141,6 +142,7 @@ struct provider {
     const char *kind; /* of the configuration: "openai_chat" */
     enum provider_framing framing;
     bool has_no_json_object; /* no word for "some JSON": it is asked for in the instructions */
+    bool keeps_state;        /* it has words for chat_request's `store` and `previous` */
 
     /* No more of a model's context is used than this, unless the configuration says how large it
      * is. 0: all of it. */

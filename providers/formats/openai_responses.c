@@ -2,8 +2,9 @@
  * https://platform.openai.com/docs/api-reference/responses/create and the types of openai 7.59.
  *
  * The conversation is a list of items: messages, calls of functions and their outputs, which belong
- * together by call_id. Nothing is to be stored at the server ("store"), so each request carries all
- * of it.
+ * together by call_id. Unless the caller says otherwise nothing is stored at the server ("store"),
+ * and each request carries all of it. Where it is stored a request may name the response that it
+ * goes on behind, and carry what is new; instructions and tools come with each.
  *
  * Reasoning comes encrypted and goes back where it stood in the reply (reply_parts.h), verbatim. It
  * is asked for where the model reasons, as the effort or reasoning in the conversation shows: other
@@ -124,7 +125,7 @@ static void write_input(struct json_write *write, const struct provider_target *
     json_write_open_array(write, "input");
     if (request->instructions.len && alone)
         write_message(write, "system", request->instructions, TEXT_NONE);
-    for (size_t i = 0; i < request->messages_count; i++) {
+    for (size_t i = request->known; i < request->messages_count; i++) {
         const struct chat_message *message = &request->messages[i];
 
         switch (message->role) {
@@ -273,7 +274,8 @@ static void write_settings(struct json_write *write, const struct provider_targe
                        tokens > OUTPUT_TOKENS_MIN ? tokens : OUTPUT_TOKENS_MIN);
     write_text(write, request);
     write_reasoning(write, target, request);
-    json_write_bool(write, "store", false);
+    json_write_bool(write, "store", request->store);
+    json_write_text_if(write, "previous_response_id", request->previous);
     json_write_bool(write, "stream", request->stream);
 }
 
@@ -312,6 +314,7 @@ int openai_responses_encode(const struct provider_target *target,
 const struct provider provider_openai_responses = {
     .kind = "openai_responses",
     .framing = PROVIDER_SSE,
+    .keeps_state = true,
     .encode = openai_responses_encode,
     .read_event = openai_responses_read_event,
     .read_whole = openai_responses_read_whole,

@@ -10,7 +10,11 @@
  *
  * Reasoning that is encrypted goes into the reply's parts, in its place between text and calls.
  * Without the encrypted part it would be refused: it would stand for what the server has not
- * stored. A message's phase ("commentary", "final_answer") is wanted back with it. */
+ * stored. A message's phase ("commentary", "final_answer") is wanted back with it.
+ *
+ * A response says behind which one it stands. A server that does not know previous_response_id may
+ * pass over it and answer what is new alone: so what says nothing of it, or another one, is no
+ * reply. Nor has a response an id to go on behind where it says that it was not stored. */
 
 #include "providers/formats/openai_responses.h"
 #include "providers/reply/decoder.h"
@@ -207,11 +211,36 @@ static enum decode_result read_status(struct provider_decoder *decoder, struct t
     return DECODE_COMPLETE;
 }
 
+/* Whether it stands behind the one that the request named, if it named one. */
+static bool is_behind(const struct provider_decoder *decoder, struct text response)
+{
+    CLEANUP(buf_deinit) struct buf said = {0};
+
+    if (decoder->behind.len == 0)
+        return true;
+    buf_init(&said, 0);
+    return json_raw_add_string(json_raw_get(response, "previous_response_id"), &said) &&
+           text_equal(buf_text(&said), decoder->behind);
+}
+
+static enum decode_result not_behind(struct provider_decoder *decoder)
+{
+    return decode_fail(decoder, PROVIDER_BAD_REQUEST, "passes over previous_response_id");
+}
+
+static void read_begun(struct provider_decoder *decoder, struct text response)
+{
+    reply_set_model(&decoder->reply, json_raw_get(response, "model"));
+    if (json_raw_type(json_raw_get(response, "store")) != JSON_RAW_BOOL ||
+        json_raw_is_true(json_raw_get(response, "store")))
+        reply_set_state_id(&decoder->reply, json_raw_get(response, "id"));
+}
+
 static void read_response(struct provider_decoder *decoder, struct text response)
 {
     struct reply_builder *reply = &decoder->reply;
 
-    reply_set_model(reply, json_raw_get(response, "model"));
+    read_begun(decoder, response);
     if (reply->text.len == 0 && reply->refusal.len == 0 && reply->calls_count == 0) {
         buf_reset(&reply->state);
         read_output(decoder, json_raw_get(response, "output"));
@@ -223,6 +252,8 @@ enum decode_result openai_responses_read_whole(struct provider_decoder *decoder,
 {
     if (json_raw_type(json_raw_get(json, "output")) != JSON_RAW_ARRAY)
         return decode_fail(decoder, PROVIDER_MALFORMED_REPLY, "has no output");
+    if (!is_behind(decoder, json))
+        return not_behind(decoder);
     read_response(decoder, json);
     return read_status(decoder, json, false);
 }
@@ -231,8 +262,10 @@ enum decode_result openai_responses_read_whole(struct provider_decoder *decoder,
 
 static enum decode_result on_begun(struct provider_decoder *decoder, struct text event)
 {
-    reply_set_model(&decoder->reply, json_raw_get(json_raw_get(event, "response"), "model"));
-    return DECODE_MORE;
+    struct text response = json_raw_get(event, "response");
+
+    read_begun(decoder, response);
+    return is_behind(decoder, response) ? DECODE_MORE : not_behind(decoder);
 }
 
 static enum decode_result on_item_added(struct provider_decoder *decoder, struct text event)
@@ -298,6 +331,8 @@ static enum decode_result on_completed(struct provider_decoder *decoder, struct 
 {
     struct text response = json_raw_get(event, "response");
 
+    if (!is_behind(decoder, response))
+        return not_behind(decoder);
     read_response(decoder, response);
     return read_status(decoder, response, true);
 }

@@ -91,6 +91,11 @@ int provider_registry_new(const struct config *config, struct provider_registry 
         registry->served[i].format = format_find(provider->kind ? provider->kind : "openai_chat");
         if (!registry->served[i].format)
             return unknown_kind(provider, err);
+        if (provider->native_state == CONFIG_ON && !registry->served[i].format->keeps_state)
+            return error_set(err, E_INVALID,
+                             "provider '%.60s' has native_state: true, but its kind '%.60s' has no "
+                             "word for that; kind openai_responses has one",
+                             provider->name, registry->served[i].format->kind);
         add_keys(&registry->served[i], provider);
     }
     for (unsigned i = 0; i < config->models_count; i++) {
@@ -242,6 +247,7 @@ static void fill(const struct provider_registry *registry, int index, struct tex
         .prices = info.prices,
         .stream = streams(provider, entry) == CONFIG_ON,
         .may_stream = streams(provider, entry) != CONFIG_OFF,
+        .native_state = provider->native_state == CONFIG_ON,
         .habits = server_habits(provider->name, provider->base_url),
     };
     provider_target_use(out, 0);

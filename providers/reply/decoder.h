@@ -29,6 +29,7 @@ struct provider_decoder {
     enum decode_mode mode;
     enum decode_result result; /* of the last piece */
     bool refused;              /* it is larger than may be held */
+    struct text behind;        /* what the request went on behind (`previous`); empty: nothing */
     struct buf body;           /* what came, while it is no stream of events */
     union {
         struct sse_reader sse;

@@ -16,6 +16,7 @@
 #include "shared/json/json_write.h"
 
 #define MODEL_NAME_MAX 256
+#define STATE_ID_MAX   256
 
 void reply_builder_init(struct reply_builder *builder, const struct chat_sink *sink,
                         size_t bytes_max)
@@ -25,6 +26,7 @@ void reply_builder_init(struct reply_builder *builder, const struct chat_sink *s
     buf_init(&builder->refusal, bytes_max);
     buf_init(&builder->reasoning, bytes_max);
     buf_init(&builder->model, MODEL_NAME_MAX * 3);
+    buf_init(&builder->state_id, STATE_ID_MAX * 3);
     buf_init(&builder->state, bytes_max);
 }
 
@@ -42,6 +44,7 @@ void reply_builder_deinit(struct reply_builder *builder)
     buf_deinit(&builder->refusal);
     buf_deinit(&builder->reasoning);
     buf_deinit(&builder->model);
+    buf_deinit(&builder->state_id);
     buf_deinit(&builder->state);
 }
 
@@ -216,6 +219,14 @@ void reply_set_model(struct reply_builder *builder, struct text value)
     (void)json_raw_add_string(value, &builder->model);
 }
 
+void reply_set_state_id(struct reply_builder *builder, struct text value)
+{
+    if (builder->state_id.len > 0 || json_raw_type(value) != JSON_RAW_STRING ||
+        value.len > STATE_ID_MAX)
+        return;
+    (void)json_raw_add_string(value, &builder->state_id);
+}
+
 void reply_set_usage(struct reply_builder *builder, const struct chat_usage *usage)
 {
     struct chat_event event = {.kind = CHAT_EVENT_USAGE, .usage = *usage};
@@ -331,7 +342,8 @@ int reply_builder_take(struct reply_builder *builder, struct chat_reply *out, st
     reply.finish = finish_of(builder);
     if (builder->full || !copy(reply.arena, said, &reply.text) ||
         !copy_text(reply.arena, thought, &reply.reasoning) ||
-        !copy(reply.arena, &builder->model, &reply.model) || !copy_calls(builder, &reply))
+        !copy(reply.arena, &builder->model, &reply.model) ||
+        !copy(reply.arena, &builder->state_id, &reply.state_id) || !copy_calls(builder, &reply))
         return error_set(err, E_LIMIT, "the reply is too large for the run's memory");
     *out = reply;
     return 0;

@@ -27,7 +27,8 @@ struct reply_builder {
     struct buf refusal;
     struct buf reasoning;
     struct buf model;
-    struct buf state; /* the format's own JSON: the "message" of a reply's opaque_state */
+    struct buf state;    /* the format's own JSON: the "message" of a reply's opaque_state */
+    struct buf state_id; /* what the provider calls what it kept */
     struct reply_call *calls;
     size_t calls_count;
     struct chat_usage usage;
@@ -64,6 +65,9 @@ void reply_add_arguments(struct reply_builder *builder, size_t number, struct te
 
 /* The model that answers, as the provider names it: the first that is given counts. */
 void reply_set_model(struct reply_builder *builder, struct text value);
+
+/* What the provider calls what it kept of the exchange: as the model, the first that is given. */
+void reply_set_state_id(struct reply_builder *builder, struct text value);
 
 void reply_set_usage(struct reply_builder *builder, const struct chat_usage *usage);
 

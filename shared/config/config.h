@@ -23,13 +23,14 @@ struct config_provider {
     unsigned api_keys_count;
     char **headers; /* "Name: value", sent with each call */
     unsigned headers_count;
-    int64_t connect_timeout_ms;    /* default 10 000 */
-    int64_t first_byte_timeout_ms; /* default 120 000 */
-    int64_t idle_timeout_ms;       /* of a stream, between bytes; default 60 000 */
-    int64_t total_timeout_ms;      /* default 600 000 */
-    enum config_switch stream;     /* whether replies are streamed; default: as the format does */
-    int64_t concurrent_calls;      /* over all models; 0: no limit */
-    bool in_use;                   /* the file or a variable names it: it is not just built in */
+    int64_t connect_timeout_ms;      /* default 10 000 */
+    int64_t first_byte_timeout_ms;   /* default 120 000 */
+    int64_t idle_timeout_ms;         /* of a stream, between bytes; default 60 000 */
+    int64_t total_timeout_ms;        /* default 600 000 */
+    enum config_switch stream;       /* whether replies are streamed; default: as the format does */
+    enum config_switch native_state; /* whether it may keep conversations; default: it may not */
+    int64_t concurrent_calls;        /* over all models; 0: no limit */
+    bool in_use;                     /* the file or a variable names it: it is not just built in */
 };
 
 #define CONFIG_KEYS_MAX 8 /* of a provider */

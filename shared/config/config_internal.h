@@ -24,6 +24,7 @@ struct config_file_provider {
     int64_t *total_timeout_ms;
     int64_t *concurrent_calls;
     char *stream;
+    char *native_state;
 };
 
 struct config_file_model {

@@ -158,6 +158,16 @@ static int apply_concurrent_calls(const struct config_place *place, const int64_
     return 0;
 }
 
+static int apply_switches(const struct config_place *place, const struct config_file_provider *from,
+                          struct config_provider *to, struct error *err)
+{
+    if (from->stream && !config_switch_of(from->stream, &to->stream))
+        return config_complain(place, "stream", "must be true or false", err);
+    if (from->native_state && !config_switch_of(from->native_state, &to->native_state))
+        return config_complain(place, "native_state", "must be true or false", err);
+    return 0;
+}
+
 static int check_provider(const struct config_place *place, const struct config_file_provider *from,
                           struct error *err)
 {
@@ -211,8 +221,8 @@ static int apply_provider(struct config *config, const struct config_place *plac
     if (r == 0)
         r = apply_timeout(place, "total_timeout_ms", from->total_timeout_ms, &to->total_timeout_ms,
                           err);
-    if (r == 0 && from->stream && !config_switch_of(from->stream, &to->stream))
-        r = config_complain(place, "stream", "must be true or false", err);
+    if (r == 0)
+        r = apply_switches(place, from, to, err);
     if (r == 0)
         r = apply_concurrent_calls(place, from->concurrent_calls, to, err);
     if (r == 0)
@@ -355,7 +365,8 @@ bool config_provider_equal(const struct config_provider *one, const struct confi
            one->connect_timeout_ms == other->connect_timeout_ms &&
            one->first_byte_timeout_ms == other->first_byte_timeout_ms &&
            one->idle_timeout_ms == other->idle_timeout_ms &&
-           one->total_timeout_ms == other->total_timeout_ms && one->stream == other->stream;
+           one->total_timeout_ms == other->total_timeout_ms && one->stream == other->stream &&
+           one->native_state == other->native_state;
 }
 
 bool config_providers_read(const char *variable)

@@ -33,6 +33,7 @@ static const cyaml_schema_field_t provider_fields[] = {
     INTEGER(provider, total_timeout_ms),
     INTEGER(provider, concurrent_calls),
     STRING(provider, stream),
+    STRING(provider, native_state),
     CYAML_FIELD_END,
 };
 

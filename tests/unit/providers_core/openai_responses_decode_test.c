@@ -367,6 +367,76 @@ Test(openai_responses_decode, a_stream_that_breaks_off_or_fails_is_no_reply)
           PROVIDER_OVERLOADED);
 }
 
+/* ---- what the provider keeps ---- */
+
+/* Of a request that went on behind resp_0. */
+static int decode_behind(const char *json, size_t piece)
+{
+    static struct arena arena;
+    struct provider_target openai = support_target_of(&provider_openai_responses, "openai");
+    struct provider_response response = {.status = 200, .body = text_of(support_json(json))};
+    struct provider_decoder decoder;
+    enum http_take take = HTTP_TAKE_MORE;
+    int r;
+
+    arena_deinit(&arena);
+    arena_init(&arena, 0);
+    reply.arena = &arena;
+    provider_decoder_init(&decoder, &openai, (size_t)1 << 20, NULL, &failure);
+    decoder.behind = TEXT("resp_0");
+    for (size_t at = 0; take == HTTP_TAKE_MORE && at < response.body.len; at += piece) {
+        size_t left = response.body.len - at;
+
+        take = provider_decoder_feed(
+            &decoder, (struct text){response.body.ptr + at, piece < left ? piece : left});
+    }
+    r = provider_decoder_finish(&decoder, &response, &reply);
+    provider_decoder_deinit(&decoder);
+    return r;
+}
+
+#define BEHIND(id) ",'previous_response_id':'" id "'"
+#define BEGUN(more)                                                                                \
+    EVENT("response.created", ",'response':{'id':'resp_1','model':'m','store':true" more "}")
+
+Test(openai_responses_decode, a_response_has_an_id_to_go_on_behind_where_it_was_stored)
+{
+    gives(RESPONSE("completed", WORDS("Hi"), ""), 0, "Hi");
+    cr_assert(is(reply.state_id, "resp_1"));
+    gives(RESPONSE("completed", WORDS("Hi"), ",'store':true"), 0, "Hi");
+    cr_assert(is(reply.state_id, "resp_1"));
+    gives(RESPONSE("completed", WORDS("Hi"), ",'store':false"), 0, "Hi");
+    cr_assert_eq(reply.state_id.len, 0);
+}
+
+Test(openai_responses_decode, a_response_that_passes_over_what_it_was_to_stand_behind_is_none)
+{
+    static const char *const passed_over[] = {
+        RESPONSE("completed", WORDS("Hi"), ""),
+        RESPONSE("completed", WORDS("Hi"), ",'previous_response_id':null"),
+        RESPONSE("completed", WORDS("Hi"), BEHIND("resp_9")),
+        BEGUN("") EVENT("response.completed",
+                        ",'response':" RESPONSE("completed", WORDS("Hi"), BEHIND("resp_0"))),
+        EVENT("response.completed", ",'response':" RESPONSE("completed", WORDS("Hi"), "")),
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(passed_over); i++)
+        for (size_t piece = 1; piece < 5000; piece += 1000) {
+            cr_assert_eq(decode_behind(passed_over[i], piece), PROVIDER_FAILED, "%zu", i);
+            cr_assert_eq(failure.failure, PROVIDER_BAD_REQUEST, "%s", failure.message);
+            cr_assert(strstr(failure.message, "previous_response_id"));
+        }
+    cr_assert_eq(decode_behind(RESPONSE("completed", WORDS("Hi"), BEHIND("resp_0")), 7), 0);
+    cr_assert_eq(decode_behind(
+                     BEGUN(BEHIND("resp_0"))
+                         EVENT("response.completed",
+                               ",'response':" RESPONSE("completed", WORDS("Hi"), BEHIND("resp_0"))),
+                     7),
+                 0, "%s", failure.message);
+    cr_assert(is(reply.text, "Hi"));
+    cr_assert(is(reply.state_id, "resp_1"));
+}
+
 /* ---- there and back ---- */
 
 Test(openai_responses_decode, what_was_read_is_sent_back_as_it_was)

@@ -248,6 +248,34 @@ Test(openai_responses_encode, reasoning_of_another_model_or_that_does_not_fit_is
             ",'include':['reasoning.encrypted_content']");
 }
 
+Test(openai_responses_encode, what_the_provider_has_kept_is_named_and_not_sent_again)
+{
+    struct provider_target openai = target();
+    struct chat_message messages[] = {
+        {.role = CHAT_USER, .text = TEXT("Hello")},
+        {.role = CHAT_ASSISTANT, .text = TEXT("Yes?")},
+        {.role = CHAT_USER, .text = TEXT("Hi")},
+    };
+    struct chat_tool tool = {.name = TEXT("clock")};
+    struct chat_request request = {
+        .instructions = TEXT("Be brief"),
+        .messages = messages,
+        .messages_count = 3,
+        .tools = &tool,
+        .tools_count = 1,
+        .store = true,
+        .previous = TEXT("resp_1"),
+        .known = 2,
+    };
+
+    cr_assert(support_encodes_to(
+        &openai, &request,
+        support_json("{'model':'m-1','instructions':'Be brief','input':[" HI "],'tools':["
+                     "{'type':'function','name':'clock','parameters':{'type':'object',"
+                     "'properties':{}},'strict':false}],'store':true,"
+                     "'previous_response_id':'resp_1','stream':false}")));
+}
+
 /* ---- url and headers ---- */
 
 Test(openai_responses_encode, url_key_and_idempotency_key_are_set)

@@ -267,6 +267,30 @@ Test(registry, names_that_are_no_names_are_refused)
     cr_assert(strstr(refusal(longest), "1 to 255 characters"));
 }
 
+Test(registries, conversations_are_kept_where_the_kind_has_words_for_it_and_somebody_says_so)
+{
+    struct config_provider said[] = {
+        {.name = "a",
+         .kind = "openai_responses",
+         .base_url = "http://x",
+         .native_state = CONFIG_ON},
+        {.name = "b", .kind = "openai_responses", .base_url = "http://x"},
+        {.name = "c", .kind = "openai_chat", .base_url = "http://x", .native_state = CONFIG_OFF},
+    };
+    struct config fine = {.providers = said, .providers_count = 3};
+
+    cr_assert_eq(provider_registry_new(&fine, &registry, &err), 0, "%s", err.text);
+    cr_assert(resolves("a/m", "a", "m"));
+    cr_assert(target.native_state);
+    cr_assert(resolves("b/m", "b", "m"));
+    cr_assert_not(target.native_state);
+    provider_registry_free(registry);
+    said[2].native_state = CONFIG_ON;
+    cr_assert_eq(provider_registry_new(&fine, &registry, &err), -E_INVALID);
+    cr_assert(strstr(err.text, "'c' has native_state") && strstr(err.text, "openai_responses"),
+              "%s", err.text);
+}
+
 Test(registries, an_unknown_kind_is_refused)
 {
     struct config_provider odd = {.name = "odd", .kind = "smoke_signals", .base_url = "http://x"};

@@ -117,6 +117,7 @@ Test(load, reads_every_part_of_a_file)
              "    total_timeout_ms: 1000\n"
              "    idle_timeout_ms: 30\n"
              "    stream: true\n"
+             "    native_state: true\n"
              "models:\n"
              "  - {name: fast, provider: mine, model: tiny, context_tokens: 8192}\n"
              "  - name: slow\n"
@@ -141,6 +142,8 @@ Test(load, reads_every_part_of_a_file)
     cr_assert_str_eq(config->worker.private_addresses[1], "10.0.0.0/8");
     cr_assert_str_eq(provider(config, "mine")->base_url, "http://llm:8000/v1");
     cr_assert_str_eq(provider(config, "mine")->kind, "openai_chat");
+    cr_assert_eq(provider(config, "mine")->native_state, CONFIG_ON);
+    cr_assert_eq(provider(config, "openai")->native_state, CONFIG_UNSET);
     cr_assert_str_eq(provider(config, "mine")->headers[0], "X-Team: search");
     cr_assert_eq(provider(config, "mine")->total_timeout_ms, 1000);
     cr_assert_eq(provider(config, "mine")->idle_timeout_ms, 30);
@@ -366,6 +369,8 @@ Test(load, checks_what_is_said_of_models)
                   "FILE:2:32: models[0]: there is no such setting: price");
     check_refused("providers:\n - {name: openai, stream: 1}\n", NULL,
                   "FILE:2:27: providers[0].stream must be true or false");
+    check_refused("providers:\n - {name: openai, native_state: yes}\n", NULL,
+                  "FILE:2:33: providers[0].native_state must be true or false");
 }
 
 Test(load, checks_that_names_differ_and_providers_exist)
