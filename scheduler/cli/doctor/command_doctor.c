@@ -378,6 +378,8 @@ static void check_provider(struct doctor *doctor, const struct config_provider *
 {
     CLEANUP(freep) char *name = xasprintf("provider %.40s", provider->name);
 
+    if (provider->native_state == CONFIG_ON)
+        say(doctor, name, doctor_ok("native_state: what runs exchange with it is stored there"));
     if (*provider->api_key)
         check_key(doctor, provider, name, provider->api_key);
     for (unsigned i = 0; i < provider->api_keys_count; i++) {

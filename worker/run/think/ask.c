@@ -213,7 +213,7 @@ static int ask_model(struct run_task *task, struct thinking *thinking, struct er
     provider_target_use(&thinking->target, visit.key);
     task->spoken_us = 0;
     start_us = clock_us();
-    r = thinking_call(task, thinking, &request, err);
+    r = thinking_call_kept(task, thinking, &request, err);
     if (request.stream && task->spoken_us > 0)
         call_stats_first_token(task->worker->calls, target, task->spoken_us - start_us);
     room_settle(&task->room, room_of_arena(task->arena.used));

@@ -65,6 +65,7 @@ static int resolve(struct run_task *task, struct thinking *thinking, struct erro
     thinking->key = step_key(task, thinking->chain.turn);
     thinking->fit = (struct context_fit){0};
     thinking->keys_failed = 0;
+    thinking->whole = false;
     thinking->resolved = true;
     return 0;
 }

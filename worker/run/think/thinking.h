@@ -27,6 +27,7 @@ struct thinking {
     bool other_key;     /* the failure is this key's: the same call may be made with another */
     bool held;          /* the failure is of no call: its provider is left alone for a while */
     size_t keys_failed; /* of the model whose turn it is, in a row */
+    bool whole;         /* its provider knows nothing of what it had kept: it is sent all */
     struct uuid reply;  /* the id of what it is about to say */
     bool replied;
     struct buf
@@ -59,6 +60,12 @@ SUSPENDS MUSTCHECK int thinking_call(struct run_task *task, struct thinking *thi
                                      struct chat_request *request, struct error *err);
 bool thinking_leave_gate(struct run_task *task, struct gate_visit *visit, int r,
                          const struct provider_failure_info *failure);
+
+/* As thinking_call, for a run's own calls: where its provider has kept the conversation it is sent
+ * what is new, and all of it once more at once where it has not (providers/native/native_state.h).
+ */
+SUSPENDS MUSTCHECK int thinking_call_kept(struct run_task *task, struct thinking *thinking,
+                                          struct chat_request *request, struct error *err);
 
 /* A call failed as thinking->failure says: it is another model's turn, or the retry policy decides,
  * and sleeps when that is the decision. Returns RUN_GO_ON to call again, or as stages do. */
