@@ -214,13 +214,14 @@ Test(tools, are_those_of_the_catalogue_and_nothing_else)
     }
     for (size_t i = 0; i < tool_kinds_count; i++) {
         const struct tool_source *sources[] = {
-            [TOOL_BY_SERVER] = text_is(text_of(tool_kinds[i].type), "code_interpreter")
-                                   ? &tool_source_sandbox
-                               : text_is(text_of(tool_kinds[i].type), "web_search") ||
-                                       text_is(text_of(tool_kinds[i].type), "read_page")
-                                   ? &tool_source_web
-                               : is_plan_tool(tool_kinds[i].type) ? &tool_source_plan
-                                                                  : &tool_source_builtin,
+            [TOOL_BY_SERVER] =
+                text_is(text_of(tool_kinds[i].type), "code_interpreter") ? &tool_source_sandbox
+                : text_is(text_of(tool_kinds[i].type), "web_search") ||
+                        text_is(text_of(tool_kinds[i].type), "read_page")
+                    ? &tool_source_web
+                : is_plan_tool(tool_kinds[i].type)                    ? &tool_source_plan
+                : text_starts(text_of(tool_kinds[i].type), "memory_") ? &tool_source_memory
+                                                                      : &tool_source_builtin,
             [TOOL_BY_CLIENT] = &tool_source_client};
         struct error err;
         struct box box;
