@@ -7,15 +7,23 @@
 #define MARK_VALUES 4
 
 /* clang-format off */
+/* $5, the run that asks, NULL: nobody's. Who deletes its user waits until the mark is there, and
+ * deletes it then. */
 static const struct pg_statement mark_open = {
     .name = "memory_mark_open",
     .sql =
-        "WITH made AS ("
+        "WITH asker AS MATERIALIZED ("
+        "    SELECT"
+        "    FROM runs"
+        "    WHERE id = $5"
+        "    FOR KEY SHARE),"
+        " made AS ("
         "    INSERT INTO memory_marks (thread_id, user_id, agent_id, tenant_id)"
         "    SELECT t.id, $3, $4, $1"
         "    FROM threads t"
         "    WHERE t.id = $2"
         "      AND t.tenant_id = $1"
+        "      AND ($5 IS NULL OR EXISTS (SELECT FROM asker))"
         "    ON CONFLICT DO NOTHING"
         "    RETURNING position, pending)"
         " SELECT position, pending"
@@ -25,7 +33,7 @@ static const struct pg_statement mark_open = {
         " FROM memory_marks m"
         " WHERE " MARK
         "   AND m.tenant_id = $1",
-    .types = MARK_TYPES,
+    .types = MARK_TYPES "u",
 };
 
 static const struct pg_statement mark_pend = {
@@ -120,15 +128,16 @@ static int read_state(struct row *row, void *out, struct error *err)
     return row_check(row, err);
 }
 
-int memory_marks_open(const struct store *store, const struct memory_mark *mark,
+int memory_marks_open(const struct store *store, const struct memory_mark *mark, struct uuid run,
                       struct memory_mark_state *out, struct error *err)
 {
     static const struct row_kind kind = {read_state, sizeof(struct memory_mark_state),
                                          THREAD_MISSING};
-    struct pg_value values[MARK_VALUES];
+    struct pg_value values[MARK_VALUES + 1];
     const struct pg_query query = {&mark_open, values};
 
     mark_values(store, mark, values);
+    values[MARK_VALUES] = value_uuid_or_null(run);
     return store_one(store, &kind, &query, out, err);
 }
 

@@ -21,9 +21,11 @@ struct memory_mark_state {
     struct text pending; /* JSON object; TEXT_NONE: nothing is */
 };
 
-/* THREAD_MISSING. */
+/* For a run (zero: for nobody), which must be there where no mark is yet. THREAD_MISSING, also
+ * where the run is. */
 SUSPENDS MUSTCHECK int memory_marks_open(const struct store *store, const struct memory_mark *mark,
-                                         struct memory_mark_state *out, struct error *err);
+                                         struct uuid run, struct memory_mark_state *out,
+                                         struct error *err);
 
 /* Notes what is to be kept of the messages behind `position`. MARK_MOVED: somebody else did. */
 SUSPENDS MUSTCHECK int memory_marks_pend(const struct store *store, const struct memory_mark *mark,

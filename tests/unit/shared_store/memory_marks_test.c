@@ -7,6 +7,8 @@
 #include "shared/store/users/memory_marks.h"
 #include "shared/store/users/user_data.h"
 
+static const struct uuid nobody;
+
 static struct thread_sayings said(const struct store *store, const struct memory_mark *mark,
                                   int64_t position, int limit)
 {
@@ -22,33 +24,39 @@ static void test_pending(struct store *store)
     struct store foreign = other_tenant(store, "other");
     struct memory_mark_state state;
 
-    MUST(memory_marks_open(store, &mark, &state, &test_err));
+    MUST(memory_marks_open(store, &mark, nobody, &state, &test_err));
     cr_assert(state.position == 0 && !state.pending.ptr);
-    GIVES(THREAD_MISSING, memory_marks_open(&foreign, &mark, &state, &test_err));
+    GIVES(THREAD_MISSING, memory_marks_open(&foreign, &mark, nobody, &state, &test_err));
     GIVES(MARK_MOVED, memory_marks_pend(&foreign, &mark, 0, TEXT("{}"), &test_err));
     GIVES(MARK_MOVED, memory_marks_pend(store, &mark, 7, TEXT("{}"), &test_err));
     MUST(memory_marks_pend(store, &mark, 0, TEXT("{\"to\":9}"), &test_err));
     GIVES(MARK_MOVED, memory_marks_pend(store, &mark, 0, TEXT("{}"), &test_err));
-    MUST(memory_marks_open(store, &mark, &state, &test_err));
+    MUST(memory_marks_open(store, &mark, nobody, &state, &test_err));
     cr_assert(text_is(state.pending, "{\"to\":9}"));
     MUST(memory_marks_settle(&foreign, &mark, 0, 9, &test_err));
     MUST(memory_marks_settle(store, &mark, 7, 9, &test_err));
-    MUST(memory_marks_open(store, &mark, &state, &test_err));
+    MUST(memory_marks_open(store, &mark, nobody, &state, &test_err));
     cr_assert_eq(state.position, 0);
     MUST(memory_marks_settle(store, &mark, 0, 9, &test_err));
     MUST(memory_marks_settle(store, &mark, 0, 9, &test_err));
-    MUST(memory_marks_open(store, &mark, &state, &test_err));
+    MUST(memory_marks_open(store, &mark, nobody, &state, &test_err));
     cr_assert(state.position == 9 && !state.pending.ptr);
 
     /* One agent's own mark is another one, and so is another user's. */
     mark.agent = uuid_new();
-    MUST(memory_marks_open(store, &mark, &state, &test_err));
+    MUST(memory_marks_open(store, &mark, nobody, &state, &test_err));
     cr_assert_eq(state.position, 0);
     mark = (struct memory_mark){.thread = mark.thread, .user = TEXT("bob")};
-    MUST(memory_marks_open(store, &mark, &state, &test_err));
+    MUST(memory_marks_open(store, &mark, nobody, &state, &test_err));
     cr_assert_eq(state.position, 0);
+
+    /* A run that is gone makes none, and sees one that is there. */
+    GIVES(0, memory_marks_open(store, &mark, uuid_new(), &state, &test_err));
+    mark.user = TEXT("carl");
+    GIVES(THREAD_MISSING, memory_marks_open(store, &mark, uuid_new(), &state, &test_err));
+    MUST(memory_marks_open(store, &mark, must_run(store).id, &state, &test_err));
     mark.thread = uuid_new();
-    GIVES(THREAD_MISSING, memory_marks_open(store, &mark, &state, &test_err));
+    GIVES(THREAD_MISSING, memory_marks_open(store, &mark, nobody, &state, &test_err));
 }
 
 Test(memory_marks, move_once_and_keep_what_is_pending)
@@ -150,9 +158,9 @@ static void test_deletion(struct store *store)
     struct memory_mark_state state;
     struct user_removed removed;
 
-    MUST(memory_marks_open(store, &mark, &state, &test_err));
+    MUST(memory_marks_open(store, &mark, nobody, &state, &test_err));
     mark.user = TEXT("bob");
-    MUST(memory_marks_open(store, &mark, &state, &test_err));
+    MUST(memory_marks_open(store, &mark, nobody, &state, &test_err));
     MUST(users_delete(store, &how, &removed, &test_err));
     cr_assert_eq(sql_int("SELECT count(*) FROM memory_marks WHERE user_id = 'ada'"), 0);
     cr_assert_eq(sql_int("SELECT count(*) FROM memory_marks"), 1);

@@ -301,7 +301,9 @@ static int open_mark(struct run_task *task, struct learn *learn, struct error *e
         (struct memory_mark){.thread = task->claim.row.thread_id, .user = learn->whose.user};
     if (task->setup.memories.of_agent)
         learn->mark.agent = learn->whose.agent;
-    return r < 0 ? r : memory_marks_open(&store, &learn->mark, &learn->state, err);
+    return r < 0 ? r
+                 : memory_marks_open(&store, &learn->mark, task->claim.row.lease.run, &learn->state,
+                                     err);
 }
 
 static int gather(struct run_task *task, struct error *err)
