@@ -69,7 +69,7 @@ static int check_tool_type(struct json_object *value, const struct path *path,
 {
     struct text type = json_string(value);
     const struct tool_kind *kind = tool_kind_find(type);
-    char list[200];
+    char list[320];
 
     if (tool_is_declared(type))
         return 0; /* whether there is one is known to the database */
