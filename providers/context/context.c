@@ -255,7 +255,7 @@ int context_build(const struct context_history *source, struct arena *arena, str
     struct chat_message *messages = arena_calloc(arena, history->count + 2, sizeof(*messages));
     size_t records = summary && summary->text.ptr ? 1 : 0;
     struct context context = {0};
-    size_t open;
+    size_t open = REPAIR_NONE;
     int r = messages ? 0 : no_room(err);
 
     if (r == 0 && records > 0)

@@ -28,6 +28,7 @@
 
 #include "shared/store/leases/run_group.h"
 
+#include "shared/base/memory.h"
 #include "shared/store/leases/run_verdict.h"
 #include "shared/store/leases/write_rows.h"
 #include "shared/store/rows.h"
@@ -339,7 +340,7 @@ static void promote(struct pg *pg, struct group *group)
 static int group_send(struct pg *pg, struct group *group, struct error *err)
 {
     CLEANUP(pg_result_freep) struct pg_result *result = NULL;
-    struct pg_value values[WRITE_COLUMNS];
+    CLEANUP(freep) struct pg_value *values = xcalloc(WRITE_COLUMNS, sizeof(*values));
     int r;
 
     columns_values(group->rows.columns, types, values);
