@@ -114,7 +114,8 @@ static int read_text(struct reading *reading, struct json_object *change, struct
 /* The same. */
 static int read_change(struct reading *reading, struct json_object *change, struct learned_op *op)
 {
-    size_t place = (size_t)(json_get_int(change, "number", 0) - 1); /* none: very large */
+    int64_t number = json_get_int(change, "number", 0);
+    size_t place = number >= 1 ? (size_t)number - 1 : SIZE_MAX;
     int r;
 
     if (!action_of(json_get_text(change, "action"), &op->action))
