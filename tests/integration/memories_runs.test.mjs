@@ -193,6 +193,28 @@ test('what is said to a run that does not learn is never gone through', async ()
   });
 });
 
+test('what can not be is said where it is asked for', async () => {
+  await withModel({ learn: () => [{ action: 'add', number: null, kind: 'fact', text: 'Has a boat.' }] }, async (stack) => {
+    const refused = async (method, path, body, status, param, pattern) => {
+      const reply = await stack.call(method, path, body);
+      assert.deepEqual([reply.status, reply.body.error.param], [status, param], JSON.stringify(reply.body));
+      assert.match(reply.body.error.message, pattern);
+    };
+    await refused('POST', '/v1/assistants', { model: 'own/m', memories: { model: 'nobody/none' } }, 400, 'memories.model', /nobody/);
+    await refused('POST', '/v1/assistants', { model: 'own/m', memories: { model: 'builtin/hashed-words-1' } }, 400, 'memories.model', /makes vectors and answers nothing/);
+    await refused('POST', '/v1/assistants', { model: 'builtin/hashed-words-1' }, 400, 'model', /makes vectors and answers nothing/);
+    await refused('GET', '/v1/runs?kind=bogus', undefined, 400, 'kind', /'agent', 'completion', 'embedding', and 'memory'/);
+    const memory = await stack.ok('POST', '/v1/users/ada/memories', { text: 'Has a car.' });
+    await refused('POST', `/v1/users/ada/memories/${memory.id}`, {}, 400, null, /say 'text', 'kind' or both/);
+    assert.equal((await stack.ok('GET', `/v1/users/ada/memories/${memory.id}`)).version, memory.version);
+    await runOf(stack, await agentOf(stack, {}), 'I have a boat.');
+    await learnedAll(stack);
+    const [run] = await memoryRuns(stack);
+    stack.exec(`UPDATE runs SET status = 'failed', failed_at = now() WHERE id = '${uuidOf(run.id)}'`);
+    await refused('POST', `/v1/runs/${run.id}/redrive`, {}, 400, null, /kind 'memory'.*followed by another one/);
+  });
+});
+
 test('what changes while a model thinks about it is shown to it again', async () => {
   let [held, release] = [false, null];
   const learn = async ({ known, conversation }) => {
