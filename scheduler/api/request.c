@@ -207,3 +207,18 @@ int request_query_metadata(struct request *request, struct text *out)
     out->ptr = arena_copy(&exchange->arena, *out);
     return out->ptr ? 0 : too_large(request);
 }
+
+int request_if_match(struct request *request, int64_t least, const char *what, int64_t *out)
+{
+    struct text said = text_trim(http_header_get(request->exchange, "if-match"));
+
+    *out = -1;
+    if (said.len == 0 || text_is(said, "*"))
+        return 0;
+    if (said.len >= 2 && said.ptr[0] == '"' && text_ends(said, "\""))
+        said = (struct text){said.ptr + 1, said.len - 2};
+    if (text_to_int(said, out) && *out >= least)
+        return 0;
+    return failure_param(&request->failure, 400, "If-Match", "invalid_value",
+                         "Invalid If-Match: expected %s, such as \"3\".", what);
+}

@@ -222,6 +222,12 @@ MUSTCHECK int request_query_time(struct request *request, const char *name, int6
  * request_query_word, also for a key that is said twice. */
 MUSTCHECK int request_query_metadata(struct request *request, struct text *out);
 
+/* Which version is to be changed: the header If-Match, with quotes or without; -1: any. `what`
+ * names it ("a memory's 'version'"), of which `least` is the first. Returns as
+ * request_query_word. */
+MUSTCHECK int request_if_match(struct request *request, int64_t least, const char *what,
+                               int64_t *out);
+
 /* The name of a user, or *out TEXT_NONE. Returns as request_query_word. */
 MUSTCHECK int request_query_user(struct request *request, const char *name, struct text *out);
 

@@ -181,23 +181,6 @@ static int thread_get(struct request *request)
     return 0;
 }
 
-/* Which version agent_state must have: the header If-Match, with quotes or without; -1: any. */
-static int read_version(struct request *request, int64_t *out)
-{
-    struct text said = text_trim(http_header_get(request->exchange, "if-match"));
-
-    *out = -1;
-    if (said.len == 0 || text_is(said, "*"))
-        return 0;
-    if (said.len >= 2 && said.ptr[0] == '"' && text_ends(said, "\""))
-        said = (struct text){said.ptr + 1, said.len - 2};
-    if (text_to_int(said, out) && *out >= 0)
-        return 0;
-    return failure_param(&request->failure, 400, "If-Match", "invalid_value",
-                         "Invalid If-Match: expected a thread's 'agent_state_version', such as "
-                         "\"3\".");
-}
-
 static struct text said_or(struct request *request, const char *name, struct text value,
                            struct text null)
 {
@@ -219,7 +202,7 @@ static int read_change(struct request *request, struct thread_change *out)
                           &out->agent);
 
     if (r == 0)
-        r = read_version(request, &out->state_version);
+        r = request_if_match(request, 0, "a thread's 'agent_state_version'", &out->state_version);
     if (r < 0)
         return r;
     out->sets_agent = json_has(body, "assistant_id");
@@ -297,7 +280,7 @@ static int set_archived(struct request *request, enum thread_switch archived)
     int r = request_id(request, 0, ID_THREAD, "thread", &id);
 
     if (r == 0)
-        r = read_version(request, &wanted.state_version);
+        r = request_if_match(request, 0, "a thread's 'agent_state_version'", &wanted.state_version);
     return r < 0 ? r : change(request, id, &wanted);
 }
 

@@ -52,22 +52,6 @@ static int read_path(struct request *request, struct text *out_user, struct uuid
     return r < 0 ? r : request_id(request, 1, ID_MEMORY, "memory", out_id);
 }
 
-/* Which version it must have: the header If-Match, with quotes or without; -1: any. */
-static int read_version(struct request *request, int64_t *out)
-{
-    struct text said = text_trim(http_header_get(request->exchange, "if-match"));
-
-    *out = -1;
-    if (said.len == 0 || text_is(said, "*"))
-        return 0;
-    if (said.len >= 2 && said.ptr[0] == '"' && text_ends(said, "\""))
-        said = (struct text){said.ptr + 1, said.len - 2};
-    if (text_to_int(said, out) && *out >= 1)
-        return 0;
-    return failure_param(&request->failure, 400, "If-Match", "invalid_value",
-                         "Invalid If-Match: expected a memory's 'version', such as \"3\".");
-}
-
 SUSPENDS static int changed(struct request *request, struct text user, struct uuid id,
                             int64_t expected)
 {
@@ -199,7 +183,7 @@ static int memory_update(struct request *request)
     int r = read_path(request, &user, &id);
 
     if (r == 0)
-        r = read_version(request, &wanted.version);
+        r = request_if_match(request, 1, "a memory's 'version'", &wanted.version);
     wanted.sets_kind = json_get(request->body, "kind") != NULL;
     wanted.sets_text = json_get(request->body, "text") != NULL;
     if (r == 0 && !wanted.sets_kind && !wanted.sets_text)
@@ -222,7 +206,7 @@ static int memory_delete(struct request *request)
     int r = read_path(request, &user, &id);
 
     if (r == 0)
-        r = read_version(request, &version);
+        r = request_if_match(request, 1, "a memory's 'version'", &version);
     if (r < 0)
         return r;
     request_write_apart(request);
